@@ -1,0 +1,16 @@
+//! The mesh's logic as pure state machines: no I/O, no clock, no async.
+//!
+//! Every state machine follows one rule. Mutate it with a `handle_*` call that is given the time,
+//! then drain `poll_effect` until it is empty, then ask `poll_timeout` when to call
+//! `handle_timeout`. Effects are data; a driver (a tokio task, a simulated host, an event queue)
+//! carries them out.
+
+pub mod jsonrpc;
+pub mod load;
+pub mod policy;
+pub mod protocol;
+pub mod registry;
+pub mod seed;
+pub mod time;
+
+pub use time::Timestamp;

@@ -1,0 +1,1 @@
+//! The registry: leases by agent name.

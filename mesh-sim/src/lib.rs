@@ -1,0 +1,8 @@
+//! The harness: one scenario file, one seed, one answer to "which policy is best?".
+
+pub mod dist;
+pub mod machine;
+pub mod record;
+pub mod report;
+pub mod scenario;
+pub mod workload;

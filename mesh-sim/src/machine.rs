@@ -1,0 +1,1 @@
+//! The machine model: cores shared by the running jobs.

@@ -1,0 +1,280 @@
+//! A scenario: one experiment, checked and complete.
+//!
+//! The types here are what the engines work from. They exist only past the door: [`Scenario::load`]
+//! reads a file, collects every problem in it and either returns a whole scenario or all of them.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use mesh_core::policy::PolicyConfig;
+use mesh_core::protocol::Name;
+
+use crate::dist::Distribution;
+
+/// The registry's host name in scenario files, faults and link patterns.
+pub const REGISTRY: &str = "registry";
+/// The load generator's host name in faults and link patterns.
+pub const CLIENT: &str = "client";
+
+/// One experiment.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Scenario {
+    /// Names the results directory.
+    pub name: String,
+    /// One line for the report.
+    pub description: String,
+    /// SHA-256 of the file's bytes, in hex.
+    pub sha256: String,
+    /// Which engine runs it unless the command line says otherwise.
+    pub engine: EngineKind,
+    /// Each policy runs once per seed.
+    pub seeds: Vec<u64>,
+    /// Arrivals happen in `0..duration`.
+    pub duration: Duration,
+    /// Requests that were due before this are not in the figures.
+    pub warm_up: Duration,
+    /// Extra time after `duration` for the last requests to end and the mesh to converge.
+    pub drain: Duration,
+    /// The registry and how agents use it.
+    pub registry: RegistrySpec,
+    /// Every agent, groups expanded, in file order.
+    pub agents: Vec<AgentSpec>,
+    /// How agents delegate.
+    pub delegation: DelegationSpec,
+    /// One-way latencies.
+    pub network: NetworkSpec,
+    /// What load arrives.
+    pub workload: WorkloadSpec,
+    /// The policies to compare, in file order.
+    pub policies: Vec<PolicySpec>,
+    /// What goes wrong, by start time.
+    pub faults: Vec<Fault>,
+    /// Thresholds by policy label; the key `*` holds those of every policy.
+    pub expect: BTreeMap<String, Expect>,
+}
+
+/// The engines that run a scenario.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EngineKind {
+    /// Byte-level simulation over turmoil's TCP.
+    Turmoil,
+}
+
+/// The registry and the agents' leases.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RegistrySpec {
+    /// A lease not renewed for this long is over.
+    pub ttl: Duration,
+    /// Agents renew this often, with jitter.
+    pub heartbeat: Duration,
+    /// Expired leases leave the registry's memory at most this much later.
+    pub sweep: Duration,
+    /// Agents fetch the list of peers this often.
+    pub refresh: Duration,
+    /// How long an agent waits for the registry's answer.
+    pub timeout: Duration,
+}
+
+/// One agent and the machine under it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AgentSpec {
+    /// Unique; also its host name.
+    pub name: Name,
+    /// Its machine.
+    pub machine: MachineSpec,
+    /// Jobs that may run at once; `None`: no limit.
+    pub concurrency: Option<u32>,
+    /// Jobs that may wait for a slot.
+    pub queue: u32,
+}
+
+/// A machine: cores shared by the running jobs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MachineSpec {
+    /// Number of cores.
+    pub cores: u32,
+    /// Work done per second and core; 1 is the reference.
+    pub speed: f64,
+    /// Share of all cores taken by others, 0 to 1, from each time on; sorted by time.
+    pub background: Vec<Step>,
+    /// Memory in use at rest, percent.
+    pub memory_base_percent: f64,
+    /// Memory that each job in flight adds, percent.
+    pub memory_per_job_percent: f64,
+    /// CPU % is the busy share over this window.
+    pub cpu_window: Duration,
+}
+
+/// A value that holds from a time on.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Step {
+    /// From here on ...
+    pub at: Duration,
+    /// ... this value.
+    pub value: f64,
+}
+
+/// The agents' delegation settings.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DelegationSpec {
+    /// How long a probe may take.
+    pub probe_timeout: Duration,
+    /// How long one attempt may take; `None`: until the deadline.
+    pub attempt_timeout: Option<Duration>,
+    /// Attempts of one delegation, the first included.
+    pub max_attempts: u32,
+    /// Retries per request that the budget grants, 0 to 1.
+    pub retry_ratio: f64,
+    /// Retries per second that the budget grants besides.
+    pub retry_floor: f64,
+    /// Delegations that may stand behind one request.
+    pub max_depth: u32,
+    /// Whether an agent may choose itself.
+    pub to_self: bool,
+}
+
+/// One-way latencies.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NetworkSpec {
+    /// Of every link not named below.
+    pub latency: Duration,
+    /// Overrides; the last that names a pair of hosts holds.
+    pub links: Vec<LinkSpec>,
+}
+
+/// One link's latency, the same in both directions.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LinkSpec {
+    /// One end.
+    pub a: Name,
+    /// The other end.
+    pub b: Name,
+    /// One-way latency.
+    pub latency: Duration,
+}
+
+/// The load.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WorkloadSpec {
+    /// When requests are due.
+    pub arrivals: Arrivals,
+    /// CPU time of a job on a core of speed 1, in seconds.
+    pub demand: Distribution,
+    /// Which agent gets a request.
+    pub entry: Entry,
+    /// The client gives up this long after the intended start.
+    pub deadline: Duration,
+    /// Whether requests say that they may be done twice.
+    pub idempotent: bool,
+}
+
+/// When requests are due.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Arrivals {
+    /// Open loop, exponential gaps.
+    Poisson(Vec<Step>),
+    /// Open loop, equal gaps.
+    Constant(Vec<Step>),
+    /// Closed loop: each of `clients` sends, waits for the answer, thinks, and sends again.
+    Closed {
+        /// Number of clients.
+        clients: u32,
+        /// Think time, in seconds.
+        think: Distribution,
+    },
+}
+
+/// Which agent a request enters the mesh through.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Entry {
+    /// A random one.
+    Random,
+    /// Each in turn.
+    RoundRobin,
+    /// Always this one: an index into [`Scenario::agents`].
+    Fixed(usize),
+}
+
+/// A policy to compare.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PolicySpec {
+    /// Its row in the report; unique.
+    pub label: String,
+    /// The policy and its parameters.
+    pub config: PolicyConfig,
+}
+
+/// Something that goes wrong.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fault {
+    /// When it begins.
+    pub at: Duration,
+    /// How long it lasts; `None`: to the end.
+    pub lasts: Option<Duration>,
+    /// What it is.
+    pub kind: FaultKind,
+}
+
+/// Kinds of faults. Hosts are agents' names, [`REGISTRY`] and [`CLIENT`].
+#[derive(Clone, Debug, PartialEq)]
+pub enum FaultKind {
+    /// Messages between hosts of different groups are lost. Hosts in no group reach everyone.
+    Partition {
+        /// At least two groups.
+        groups: Vec<Vec<Name>>,
+        /// Only messages from an earlier group to a later one are lost.
+        one_way: bool,
+    },
+    /// Messages between the two sides wait until the end.
+    Hold {
+        /// One side.
+        a: Vec<Name>,
+        /// The other.
+        b: Vec<Name>,
+    },
+    /// The hosts die and come back empty at the end.
+    Crash {
+        /// Which.
+        hosts: Vec<Name>,
+    },
+    /// The agents' machines run at `factor` of their speed.
+    SlowDown {
+        /// Which.
+        agents: Vec<Name>,
+        /// 0.1 is ten times slower; above 0.
+        factor: f64,
+    },
+    /// The links between the two sides are slower.
+    AddLatency {
+        /// One side.
+        a: Vec<Name>,
+        /// The other.
+        b: Vec<Name>,
+        /// Added to each one-way latency.
+        latency: Duration,
+    },
+    /// Others use the agents' machines.
+    BackgroundLoad {
+        /// Which.
+        agents: Vec<Name>,
+        /// Share of all cores, 0 to 1; it replaces the scheduled one.
+        load: f64,
+    },
+}
+
+/// Thresholds of one policy. `None`: not demanded.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Expect {
+    /// Least share of sent requests that are answered, 0 to 1.
+    pub min_success: Option<f64>,
+    /// Greatest mean latency.
+    pub max_mean: Option<Duration>,
+    /// Greatest median.
+    pub max_p50: Option<Duration>,
+    /// Greatest 90th percentile.
+    pub max_p90: Option<Duration>,
+    /// Greatest 99th percentile.
+    pub max_p99: Option<Duration>,
+    /// Greatest 99.9th percentile.
+    pub max_p99_9: Option<Duration>,
+}

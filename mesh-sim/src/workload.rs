@@ -1,0 +1,1 @@
+//! When requests are due, where they enter and what they cost.
