@@ -6,6 +6,7 @@
 //! carries them out.
 
 pub mod agent;
+pub mod codec;
 pub mod jsonrpc;
 pub mod load;
 pub mod policy;
