@@ -21,6 +21,9 @@ struct Data {
 
 /// The error object that says so.
 pub fn to_error(failure: &Failure) -> Error {
+    if let Failure::Other { code, message } = failure {
+        return Error { code: *code, message: message.clone().into(), data: None };
+    }
     let mut data = Data { reason: failure.name().to_owned(), ..Data::default() };
     match failure {
         Failure::NoReachablePeers(tried)

@@ -67,7 +67,8 @@ fn bad_params_are_refused_with_a_reason() {
         let body = format!(r#"{{"jsonrpc":"2.0","method":"work","params":{params},"id":1}}"#);
         let error = decode(&body).expect_err(params);
         assert_eq!(error.code, Error::INVALID_PARAMS, "{params}");
-        let told = format!("{} {}", error.message, error.data.map_or(String::new(), |d| d.to_string()));
+        let told =
+            format!("{} {}", error.message, error.data.map_or(String::new(), |d| d.to_string()));
         assert!(told.contains(reason), "{params}: {told}");
     }
     let unknown = decode(r#"{"jsonrpc":"2.0","method":"sing","id":1}"#).expect_err("unknown");
