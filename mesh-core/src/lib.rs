@@ -5,6 +5,8 @@
 //! `handle_timeout`. Effects are data; a driver (a tokio task, a simulated host, an event queue)
 //! carries them out.
 
+pub mod agent;
+pub mod codec;
 pub mod jsonrpc;
 pub mod load;
 pub mod policy;

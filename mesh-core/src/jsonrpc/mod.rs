@@ -1,1 +1,46 @@
-//! JSON-RPC 2.0.
+//! JSON-RPC 2.0 (jsonrpc.org/specification, 2013-01-04): bytes in, bytes out.
+//!
+//! A server hands a body to [`parse`], obtains an outcome for each of [`Incoming::calls`] in
+//! whatever way and at whatever pace it likes, and gets the answer's body from
+//! [`Incoming::answer`]. A client builds a body with [`request`] and reads the answer with
+//! [`parse_response`].
+//!
+//! ```
+//! use mesh_core::jsonrpc::{self, Error, Limits};
+//!
+//! let body = br#"[{"jsonrpc":"2.0","method":"ping","id":7}, {"jsonrpc":"2.0","method":"note"}]"#;
+//! let answer = jsonrpc::parse(body, &Limits::default()).answer_with(|call| match &*call.method {
+//!     "ping" => jsonrpc::result(&"pong"),
+//!     _ => Err(Error::method_not_found()),
+//! });
+//! assert_eq!(answer.unwrap(), br#"[{"jsonrpc":"2.0","result":"pong","id":7}]"#);
+//! ```
+//!
+//! Where the specification leaves a choice:
+//! - An invalid request is answered with its id if that can be told (one `id` member, of a valid
+//!   type), and with null otherwise.
+//! - A member of a request that occurs twice makes it invalid; members that the specification does
+//!   not define are ignored.
+//! - Methods that begin with `rpc.` are reserved: they are answered with "Method not found" here
+//!   and never reach a dispatcher.
+//! - Answers in a batch keep the order of the calls.
+//! - Errors found here carry `data.reason`, a sentence for people, and `data.limit`, the name of
+//!   the limit if one was exceeded.
+
+mod client;
+mod error;
+mod id;
+mod incoming;
+mod limits;
+mod members;
+mod response;
+
+pub use client::{RequestError, ResponseError, notification, parse_response, request};
+pub use error::Error;
+pub use id::Id;
+pub use incoming::{Call, Incoming, parse};
+pub use limits::{BodyError, Limits};
+pub use response::{Outcome, Response, result};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,106 @@
+//! The retry budget: retries are a share of the requests, so that they can't become the load.
+
+use crate::time::Timestamp;
+
+use super::config::RetryConfig;
+
+/// Parts of one retry that the balance is counted in.
+const UNITS: u64 = 1_000_000;
+/// The balance holds at most this many seconds' worth of the floor ...
+const WINDOW_SECS: u64 = 10;
+/// ... and at least this many retries, so that a burst after silence is not starved.
+const MIN_CAP: u64 = 10;
+
+/// A bucket that each request fills by `ratio` and time by `floor` per second; a retry takes one.
+///
+/// After Finagle's and tower's retry budgets (a ten-second window) with the ratio of 10 % that
+/// Google's SRE book recommends. Starts with one second of the floor.
+#[derive(Clone, Debug)]
+pub struct RetryBudget {
+    per_request: u64,
+    per_second: u64,
+    cap: u64,
+    balance: u64,
+    filled_at: Timestamp,
+}
+
+impl RetryBudget {
+    /// A budget that starts at `now`.
+    pub fn new(now: Timestamp, config: RetryConfig) -> Self {
+        let per_request = (config.ratio * UNITS as f64) as u64;
+        let per_second = (config.floor * UNITS as f64) as u64;
+        let cap = (per_second * WINDOW_SECS).max(MIN_CAP * UNITS);
+        Self { per_request, per_second, cap, balance: per_second.min(cap), filled_at: now }
+    }
+
+    /// Counts a request.
+    pub fn deposit(&mut self) {
+        self.balance = (self.balance + self.per_request).min(self.cap);
+    }
+
+    /// Takes one retry; false if there is none to take.
+    pub fn withdraw(&mut self, now: Timestamp) -> bool {
+        self.refill(now);
+        let granted = self.balance >= UNITS;
+        if granted {
+            self.balance -= UNITS;
+        }
+        granted
+    }
+
+    fn refill(&mut self, now: Timestamp) {
+        const SECOND: u128 = 1_000_000_000;
+        let earned = now.since(self.filled_at).as_nanos() * u128::from(self.per_second) / SECOND;
+        if earned == 0 {
+            // Keeps the fraction: moving `filled_at` now would lose it at every call.
+            return;
+        }
+        self.balance =
+            self.balance.saturating_add(earned.min(self.cap.into()) as u64).min(self.cap);
+        self.filled_at = now;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn retries(budget: &mut RetryBudget, now: Timestamp) -> u32 {
+        let mut granted = 0;
+        while budget.withdraw(now) {
+            granted += 1;
+        }
+        granted
+    }
+
+    #[test]
+    fn a_tenth_of_the_requests_may_be_retried() {
+        let mut budget = RetryBudget::new(Timestamp::ZERO, RetryConfig { ratio: 0.1, floor: 0.0 });
+        assert_eq!(retries(&mut budget, Timestamp::ZERO), 0);
+        for _ in 0..55 {
+            budget.deposit();
+        }
+        assert_eq!(retries(&mut budget, Timestamp::ZERO), 5);
+    }
+
+    #[test]
+    fn the_floor_grants_retries_without_requests() {
+        let config = RetryConfig { ratio: 0.1, floor: 2.0 };
+        let mut budget = RetryBudget::new(Timestamp::ZERO, config);
+        assert_eq!(retries(&mut budget, Timestamp::ZERO), 2);
+        let later = Timestamp::ZERO + Duration::from_secs(3);
+        assert_eq!(retries(&mut budget, later), 6);
+    }
+
+    #[test]
+    fn savings_are_capped() {
+        let config = RetryConfig { ratio: 0.1, floor: 1.0 };
+        let mut budget = RetryBudget::new(Timestamp::ZERO, config);
+        for _ in 0..100_000 {
+            budget.deposit();
+        }
+        assert_eq!(retries(&mut budget, Timestamp::ZERO + Duration::from_secs(3_600)), 10);
+    }
+}

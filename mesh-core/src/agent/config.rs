@@ -1,0 +1,115 @@
+//! An agent's settings.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::policy::{PolicyConfig, Signal};
+use crate::protocol::Name;
+
+/// Everything that an [`super::Agent`] is told when it starts.
+#[derive(Clone, Debug)]
+pub struct AgentConfig {
+    /// Its name in the registry.
+    pub name: Name,
+    /// Its address for peers, `host:port`.
+    pub url: Arc<str>,
+    /// Number of this life of the name; a later life has a greater one.
+    pub incarnation: u64,
+    /// What it admits.
+    pub admission: AdmissionConfig,
+    /// How it delegates.
+    pub delegation: DelegationConfig,
+    /// How it keeps its lease and its view of the peers.
+    pub membership: MembershipConfig,
+    /// How it chooses among peers.
+    pub policy: PolicyConfig,
+}
+
+/// Limits on the jobs of one agent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AdmissionConfig {
+    /// Jobs that may run at once; `None`: no limit.
+    pub concurrency: Option<u32>,
+    /// Jobs that may wait for a slot.
+    pub queue: u32,
+    /// A job whose caller names no timeout is given up after this long.
+    pub default_timeout: Duration,
+}
+
+impl Default for AdmissionConfig {
+    fn default() -> Self {
+        Self { concurrency: Some(4), queue: 64, default_timeout: Duration::from_secs(30) }
+    }
+}
+
+/// Limits on delegations.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct DelegationConfig {
+    /// How long a round of probes may take.
+    pub probe_timeout: Duration,
+    /// How long one attempt may take; `None`: until the deadline.
+    pub attempt_timeout: Option<Duration>,
+    /// Attempts per delegation, the first and those that end with failed probes included.
+    pub max_attempts: u32,
+    /// Retries.
+    pub retry: RetryConfig,
+    /// Delegations that may stand behind one request.
+    pub max_depth: u32,
+    /// Whether the agent may choose itself.
+    pub to_self: bool,
+    /// Delegations that may be under way at once.
+    pub max_open: u32,
+}
+
+impl Default for DelegationConfig {
+    fn default() -> Self {
+        Self {
+            probe_timeout: Duration::from_millis(200),
+            attempt_timeout: None,
+            max_attempts: 3,
+            retry: RetryConfig::default(),
+            max_depth: 4,
+            to_self: false,
+            max_open: 10_000,
+        }
+    }
+}
+
+/// The retry budget: see [`super::budget::RetryBudget`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RetryConfig {
+    /// Retries granted per request, 0 to 1.
+    pub ratio: f64,
+    /// Retries granted per second besides.
+    pub floor: f64,
+}
+
+impl Default for RetryConfig {
+    fn default() -> Self {
+        Self { ratio: 0.1, floor: 1.0 }
+    }
+}
+
+/// How an agent uses the registry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MembershipConfig {
+    /// Time between heartbeats, before jitter of up to a tenth either way.
+    pub heartbeat: Duration,
+    /// Time between fetches of the list of peers.
+    pub refresh: Duration,
+    /// How long to wait for the registry's answer.
+    pub timeout: Duration,
+}
+
+impl Default for MembershipConfig {
+    fn default() -> Self {
+        Self {
+            heartbeat: Duration::from_secs(10),
+            refresh: Duration::from_secs(5),
+            timeout: Duration::from_secs(1),
+        }
+    }
+}
+
+/// The seed's rule: ask every peer, take the least loaded.
+pub const DEFAULT_POLICY: PolicyConfig = PolicyConfig::LeastLoaded { signal: Signal::Probes };

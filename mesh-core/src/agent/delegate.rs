@@ -1,0 +1,351 @@
+//! The agent's side of [`Delegation`]: each step from the choice of a peer to the answer.
+
+use std::cmp::Reverse;
+use std::time::Duration;
+
+use super::delegation::{Delegation, Probe, ProbeState, Stage};
+use super::effect::{CallId, DelegationId, Effect, Note, Ticket};
+use super::failure::{CallError, Failure, Tried};
+use super::view::PeerId;
+use super::{Agent, Timer};
+use crate::load::LoadReport;
+use crate::policy::{Candidate, Signal};
+use crate::protocol::{DelegateReply, Reply, Request, Target, Task, WorkReply};
+use crate::time::Timestamp;
+
+/// Who waits for the result of a call.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Waiting {
+    delegation: DelegationId,
+    /// Position among the round's probes; none: it is the job itself.
+    probe: Option<usize>,
+}
+
+impl Agent {
+    /// A call to a peer ended. Results of abandoned or unknown calls are ignored.
+    pub fn handle_call_result(
+        &mut self,
+        now: Timestamp,
+        call: CallId,
+        result: Result<Reply, CallError>,
+    ) {
+        let Some(waiting) = self.calls.remove(call) else { return };
+        match waiting.probe {
+            Some(probe) => self.probe_ended(now, waiting.delegation, probe, result),
+            None => self.work_ended(now, waiting.delegation, result),
+        }
+    }
+
+    pub(super) fn delegate(
+        &mut self,
+        now: Timestamp,
+        ticket: Ticket,
+        mut task: Task,
+    ) -> Option<DelegationId> {
+        let limits = self.config.delegation;
+        if task.depth >= limits.max_depth {
+            self.reply(ticket, Err(Failure::TooDeep { max: limits.max_depth }));
+            return None;
+        }
+        if self.delegations.len() >= limits.max_open as usize {
+            self.reply(ticket, Err(Failure::Busy));
+            return None;
+        }
+        task.depth += 1;
+        self.note(Note::Delegating { request: task.request });
+        self.budget.deposit();
+        let timeout = task.timeout.unwrap_or(self.config.admission.default_timeout);
+        let id = self.delegations.insert(Delegation {
+            ticket,
+            task,
+            received: now,
+            deadline: now + timeout,
+            rounds: 0,
+            tried: Vec::new(),
+            counts: Tried::default(),
+            stage: Stage::Choosing,
+        });
+        self.next_round(now, id);
+        self.delegations.contains_key(id).then_some(id)
+    }
+
+    pub(super) fn delegation_timed_out(&mut self, now: Timestamp, id: DelegationId) {
+        let Some(delegation) = self.delegations.get(id) else { return };
+        if delegation.wake_at() > now {
+            return;
+        }
+        if delegation.deadline <= now {
+            return self.finish(id, Err(Failure::DeadlineExceeded));
+        }
+        match &delegation.stage {
+            Stage::Choosing => {}
+            Stage::Probing { .. } => self.conclude_probes(now, id),
+            Stage::Working { call, .. } => {
+                let call = *call;
+                self.calls.remove(call);
+                self.effects.push_back(Effect::Abandon(call));
+                self.work_ended(now, id, Err(CallError::NoAnswer));
+            }
+        }
+    }
+
+    /// Chooses among the peers not tried yet, or learns first what the choice needs.
+    fn next_round(&mut self, now: Timestamp, id: DelegationId) {
+        let delegation = &mut self.delegations[id];
+        delegation.rounds += 1;
+        let eligible = self.view.eligible(&delegation.tried);
+        if eligible == 0 {
+            let failure = delegation.nobody_left();
+            return self.finish(id, Err(failure));
+        }
+        let shortlist = self.policy.shortlist(eligible, &mut self.rng);
+        let peers = self.view.resolve(&shortlist, &delegation.tried);
+        if self.policy.signal() == Signal::Probes {
+            return self.send_probes(now, id, peers);
+        }
+        let candidates: Vec<Candidate> = peers
+            .iter()
+            .map(|peer| self.view.get(*peer).map_or_else(Candidate::default, |p| p.candidate()))
+            .collect();
+        let peer = peers[self.policy.choose(&candidates, &mut self.rng)];
+        let report = self.view.get(peer).and_then(|peer| peer.report);
+        self.send_work(now, id, peer, report);
+    }
+
+    fn send_probes(&mut self, now: Timestamp, id: DelegationId, peers: Vec<PeerId>) {
+        let until = (now + self.config.delegation.probe_timeout).min(self.delegations[id].deadline);
+        let mut probes = Vec::with_capacity(peers.len());
+        for peer in peers {
+            let Some(known) = self.view.get(peer) else { continue };
+            let waiting = Waiting { delegation: id, probe: Some(probes.len()) };
+            let call = self.calls.insert(waiting);
+            self.effects.push_back(Effect::Call {
+                call,
+                peer: known.name.clone(),
+                url: known.url.clone(),
+                request: Request::Info,
+                until,
+            });
+            probes.push(Probe { peer, sent: now, state: ProbeState::Pending(call) });
+        }
+        self.enter(id, Stage::Probing { probes, until });
+    }
+
+    fn probe_ended(
+        &mut self,
+        now: Timestamp,
+        id: DelegationId,
+        position: usize,
+        result: Result<Reply, CallError>,
+    ) {
+        let Some(delegation) = self.delegations.get_mut(id) else { return };
+        let Stage::Probing { probes, .. } = &mut delegation.stage else { return };
+        let Some(probe) = probes.get_mut(position) else { return };
+        probe.state = match result {
+            Ok(Reply::Info(info)) => {
+                let rtt = now.since(probe.sent);
+                if let Some(peer) = self.view.get_mut(probe.peer) {
+                    peer.rtt = Some(rtt);
+                }
+                ProbeState::Answered { load: info.load, rtt }
+            }
+            _ => ProbeState::Failed,
+        };
+        if !probes.iter().any(|probe| matches!(probe.state, ProbeState::Pending(_))) {
+            self.conclude_probes(now, id);
+        }
+    }
+
+    /// Chooses among the peers that answered; the others are out for this delegation.
+    fn conclude_probes(&mut self, now: Timestamp, id: DelegationId) {
+        let delegation = &mut self.delegations[id];
+        let stage = std::mem::replace(&mut delegation.stage, Stage::Choosing);
+        let Stage::Probing { probes, .. } = stage else { return };
+        let mut answered: Vec<PeerId> = Vec::with_capacity(probes.len());
+        let mut candidates: Vec<Candidate> = Vec::with_capacity(probes.len());
+        for probe in probes {
+            match probe.state {
+                ProbeState::Answered { load, rtt } => {
+                    let outstanding = self.view.get(probe.peer).map_or(0, |peer| peer.outstanding);
+                    answered.push(probe.peer);
+                    candidates.push(Candidate { load, outstanding, latency: rtt });
+                }
+                ProbeState::Failed => delegation.rule_out(probe.peer, false),
+                ProbeState::Pending(call) => {
+                    delegation.rule_out(probe.peer, false);
+                    self.calls.remove(call);
+                    self.effects.push_back(Effect::Abandon(call));
+                }
+            }
+        }
+        if answered.is_empty() {
+            return self.round_without_answers(now, id);
+        }
+        let best = self.policy.choose(&candidates, &mut self.rng);
+        self.send_work(now, id, answered[best], Some(candidates[best].load));
+    }
+
+    /// Probes are no work: another round of them takes an attempt, but nothing of the budget.
+    fn round_without_answers(&mut self, now: Timestamp, id: DelegationId) {
+        let delegation = &self.delegations[id];
+        if delegation.rounds < self.config.delegation.max_attempts {
+            return self.next_round(now, id);
+        }
+        let failure = if self.view.eligible(&delegation.tried) == 0 {
+            delegation.nobody_left()
+        } else {
+            Failure::RetriesExhausted(delegation.counts)
+        };
+        self.finish(id, Err(failure));
+    }
+
+    fn send_work(
+        &mut self,
+        now: Timestamp,
+        id: DelegationId,
+        peer: PeerId,
+        load: Option<LoadReport>,
+    ) {
+        let delegation = &mut self.delegations[id];
+        let Some(known) = self.view.get_mut(peer) else {
+            // The registry's list changed during the probes: the peer has left.
+            delegation.rule_out(peer, false);
+            return self.retry(now, id, "left");
+        };
+        let attempt_timeout = self.config.delegation.attempt_timeout.unwrap_or(Duration::MAX);
+        let until = (now + attempt_timeout).min(delegation.deadline);
+        // The peer counts from receipt; what the way takes is not the peer's to spend.
+        let budget = until.since(now).saturating_sub(known.rtt.unwrap_or_default());
+        if budget.is_zero() {
+            return self.finish(id, Err(Failure::DeadlineExceeded));
+        }
+        known.outstanding += 1;
+        let mut task = delegation.task.clone();
+        task.timeout = Some(budget);
+        let note = Note::Routed {
+            request: task.request,
+            attempt: task.attempt,
+            peer: known.name.clone(),
+            incarnation: known.incarnation,
+        };
+        let call = self.calls.insert(Waiting { delegation: id, probe: None });
+        self.effects.push_back(Effect::Note(note));
+        self.effects.push_back(Effect::Call {
+            call,
+            peer: known.name.clone(),
+            url: known.url.clone(),
+            request: Request::Work(task),
+            until,
+        });
+        let target =
+            Target { agent: known.name.clone(), url: known.url.clone(), load, latency: known.rtt };
+        self.enter(id, Stage::Working { call, peer, target, sent: now, until });
+    }
+
+    fn work_ended(&mut self, now: Timestamp, id: DelegationId, result: Result<Reply, CallError>) {
+        let Some(delegation) = self.delegations.get_mut(id) else { return };
+        let stage = std::mem::replace(&mut delegation.stage, Stage::Choosing);
+        let Stage::Working { peer, target, sent, .. } = stage else { return };
+        let idempotent = delegation.task.idempotent;
+        if let Some(known) = self.view.get_mut(peer) {
+            known.outstanding -= 1;
+        }
+        match result {
+            Ok(Reply::Work(reply)) => self.work_done(now, id, peer, target, sent, reply),
+            Ok(_) => {
+                let message = "its answer to work is of another kind".to_owned();
+                self.finish(id, Err(Failure::Other { code: -32603, message }));
+            }
+            Err(CallError::NotSent) => {
+                delegation.rule_out(peer, false);
+                self.retry(now, id, "not_sent");
+            }
+            Err(CallError::Answered(refusal)) if refusal.is_refusal() => {
+                delegation.rule_out(peer, true);
+                self.retry(now, id, refusal.name());
+            }
+            Err(CallError::NoAnswer | CallError::Answered(Failure::DeadlineExceeded))
+                if idempotent =>
+            {
+                delegation.rule_out(peer, false);
+                self.retry(now, id, "no_answer");
+            }
+            Err(CallError::NoAnswer) => {
+                let peer = target.agent.to_string();
+                self.finish(id, Err(Failure::OutcomeUnknown { peer }));
+            }
+            Err(CallError::Answered(failure)) => self.finish(id, Err(failure)),
+        }
+    }
+
+    fn work_done(
+        &mut self,
+        now: Timestamp,
+        id: DelegationId,
+        peer: PeerId,
+        target: Target,
+        sent: Timestamp,
+        peer_result: WorkReply,
+    ) {
+        if let Some(known) = self.view.get_mut(peer) {
+            known.rtt = Some(now.since(sent).saturating_sub(peer_result.latency));
+        }
+        let latency = now.since(self.delegations[id].received);
+        let reply = DelegateReply { delegated_to: target, peer_result, latency };
+        self.finish(id, Ok(Reply::Delegate(reply)));
+    }
+
+    /// Tries another peer, if there is one and the limits allow it.
+    fn retry(&mut self, now: Timestamp, id: DelegationId, reason: &'static str) {
+        let delegation = &mut self.delegations[id];
+        if delegation.deadline <= now {
+            return self.finish(id, Err(Failure::DeadlineExceeded));
+        }
+        if self.view.eligible(&delegation.tried) == 0 {
+            let failure = delegation.nobody_left();
+            return self.finish(id, Err(failure));
+        }
+        let attempts_left = delegation.rounds < self.config.delegation.max_attempts;
+        if !attempts_left || !self.budget.withdraw(now) {
+            let counts = delegation.counts;
+            return self.finish(id, Err(Failure::RetriesExhausted(counts)));
+        }
+        let Task { request, attempt, .. } = delegation.task;
+        delegation.task.attempt += 1;
+        self.note(Note::Retrying { request, attempt, reason });
+        self.next_round(now, id);
+    }
+
+    fn enter(&mut self, id: DelegationId, stage: Stage) {
+        let delegation = &mut self.delegations[id];
+        delegation.stage = stage;
+        self.timers.push(Reverse((delegation.wake_at(), Timer::Delegation(id))));
+    }
+
+    fn finish(&mut self, id: DelegationId, answer: Result<Reply, Failure>) {
+        let outcome = answer.as_ref().map_or_else(Failure::name, |_| "done");
+        if let Some(ticket) = self.end_delegation(id, outcome) {
+            self.reply(ticket, answer);
+        }
+    }
+
+    /// Removes a delegation and abandons its calls; gives back the ticket to answer.
+    pub(super) fn end_delegation(
+        &mut self,
+        id: DelegationId,
+        outcome: &'static str,
+    ) -> Option<Ticket> {
+        let delegation = self.delegations.remove(id)?;
+        if let Stage::Working { peer, .. } = delegation.stage
+            && let Some(known) = self.view.get_mut(peer)
+        {
+            known.outstanding -= 1;
+        }
+        for call in delegation.open_calls() {
+            self.calls.remove(call);
+            self.effects.push_back(Effect::Abandon(call));
+        }
+        self.note(Note::Delegated { request: delegation.task.request, outcome });
+        Some(delegation.ticket)
+    }
+}

@@ -1,0 +1,118 @@
+//! Why a request was not answered with a result, and the error codes that say so.
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// A request's end without a result. The mesh's own codes are -32010 to -32019.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum Failure {
+    /// The agent's slots and queue are full; the job was not begun.
+    #[error("the agent is busy: no free slot and no room in its queue")]
+    Busy,
+    /// The agent knows no peer.
+    #[error("no peers: the registry lists no other agent")]
+    NoPeers,
+    /// Peers are known, none could be reached.
+    #[error("no reachable peers: {} tried", .0.unreachable)]
+    NoReachablePeers(Tried),
+    /// Every peer that could be reached was busy.
+    #[error("all peers are busy: {} busy, {} unreachable", .0.busy, .0.unreachable)]
+    AllBusy(Tried),
+    /// The request's time ran out; work on it was stopped.
+    #[error("the deadline passed")]
+    DeadlineExceeded,
+    /// The call to the peer failed after it was sent: the job may have been done. Not retried,
+    /// because the request doesn't say that it is idempotent.
+    #[error("outcome unknown: the call to {peer} failed after it was sent")]
+    OutcomeUnknown {
+        /// The peer that may have done it.
+        peer: String,
+    },
+    /// Too many delegations stand behind the request.
+    #[error("delegated too often: at most {max} times")]
+    TooDeep {
+        /// The limit.
+        max: u32,
+    },
+    /// The agent is stopping and takes nothing new.
+    #[error("the agent is shutting down")]
+    ShuttingDown,
+    /// The job ran and failed.
+    #[error("the job failed: {0}")]
+    JobFailed(String),
+    /// Attempts or the retry budget ran out before every peer was tried.
+    #[error("retries used up: {} busy, {} unreachable", .0.busy, .0.unreachable)]
+    RetriesExhausted(Tried),
+    /// A peer's error that is none of the mesh's own.
+    #[error("the peer answered error {code}: {message}")]
+    Other {
+        /// JSON-RPC error code.
+        code: i64,
+        /// Its message.
+        message: String,
+    },
+}
+
+/// How the peers that a delegation tried had failed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tried {
+    /// Refused for want of room, or shutting down.
+    pub busy: u32,
+    /// Not reached, or no answer to the probe.
+    pub unreachable: u32,
+}
+
+impl Failure {
+    /// The JSON-RPC error code.
+    pub const fn code(&self) -> i64 {
+        match self {
+            Self::Busy => -32010,
+            Self::NoPeers => -32011,
+            Self::NoReachablePeers(_) => -32012,
+            Self::AllBusy(_) => -32013,
+            Self::DeadlineExceeded => -32014,
+            Self::OutcomeUnknown { .. } => -32015,
+            Self::TooDeep { .. } => -32016,
+            Self::ShuttingDown => -32017,
+            Self::JobFailed(_) => -32018,
+            Self::RetriesExhausted(_) => -32019,
+            Self::Other { code, .. } => *code,
+        }
+    }
+
+    /// A short name for reports and traces.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Busy => "busy",
+            Self::NoPeers => "no_peers",
+            Self::NoReachablePeers(_) => "no_reachable_peers",
+            Self::AllBusy(_) => "all_busy",
+            Self::DeadlineExceeded => "deadline_exceeded",
+            Self::OutcomeUnknown { .. } => "outcome_unknown",
+            Self::TooDeep { .. } => "too_deep",
+            Self::ShuttingDown => "shutting_down",
+            Self::JobFailed(_) => "job_failed",
+            Self::RetriesExhausted(_) => "retries_exhausted",
+            Self::Other { .. } => "other_error",
+        }
+    }
+
+    /// Whether the agent that said so has certainly not begun the job.
+    pub const fn is_refusal(&self) -> bool {
+        matches!(self, Self::Busy | Self::ShuttingDown)
+    }
+}
+
+/// How a call to a peer failed.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum CallError {
+    /// It was never sent (connect failed): the peer knows nothing of it.
+    #[error("never sent")]
+    NotSent,
+    /// It was sent, or may have been, and no answer came.
+    #[error("no answer after it was sent")]
+    NoAnswer,
+    /// The peer answered with an error.
+    #[error(transparent)]
+    Answered(#[from] Failure),
+}

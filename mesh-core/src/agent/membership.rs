@@ -1,0 +1,240 @@
+//! Keeping a lease and a fresh list of peers.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::config::MembershipConfig;
+use super::effect::{Effect, Note, RegistryRequest};
+use super::view::Listing;
+use crate::load::LoadReport;
+use crate::protocol::Name;
+use crate::registry::Registration;
+use crate::seed::Rng;
+use crate::time::{Timestamp, nanos};
+
+/// First wait after the registry could not be reached; it doubles up to the heartbeat's period.
+const FIRST_RETRY: Duration = Duration::from_secs(1);
+
+/// The registry's answer, as a driver hands it in.
+#[derive(Clone, Debug)]
+pub enum RegistryReply {
+    /// The lease is granted or renewed.
+    Registered {
+        /// It lasts this long unless renewed.
+        ttl: Duration,
+    },
+    /// A heartbeat for a lease that the registry does not hold.
+    UnknownLease,
+    /// Another life of this name is newer.
+    StaleIncarnation {
+        /// The newest that the registry knows.
+        current: u64,
+    },
+    /// The list of live leases.
+    Listed(Listing),
+    /// The lease is over.
+    Deregistered,
+    /// No answer, or one that makes no sense.
+    Failed,
+}
+
+/// The agent's side of its lease.
+#[derive(Debug)]
+pub(super) struct Membership {
+    config: MembershipConfig,
+    name: Name,
+    url: Arc<str>,
+    incarnation: u64,
+    /// The registry has granted this incarnation a lease.
+    registered: bool,
+    ttl: Duration,
+    retry_after: Duration,
+    rng: Rng,
+    next_register: Timestamp,
+    next_list: Timestamp,
+    register_call: Option<Pending>,
+    list_call: Option<Pending>,
+    calls: u64,
+    stopping: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Pending {
+    call: u64,
+    until: Timestamp,
+}
+
+impl Membership {
+    pub(super) fn new(
+        now: Timestamp,
+        name: Name,
+        url: Arc<str>,
+        incarnation: u64,
+        config: MembershipConfig,
+        rng: Rng,
+    ) -> Self {
+        Self {
+            config,
+            name,
+            url,
+            incarnation,
+            registered: false,
+            ttl: 3 * config.heartbeat,
+            retry_after: FIRST_RETRY.min(config.heartbeat),
+            rng,
+            next_register: now,
+            next_list: now,
+            register_call: None,
+            list_call: None,
+            calls: 0,
+            stopping: false,
+        }
+    }
+
+    /// How long a lease lasts; three heartbeats until the registry has said.
+    pub(super) fn ttl(&self) -> Duration {
+        self.ttl
+    }
+
+    pub(super) fn poll_timeout(&self) -> Timestamp {
+        let due = |next: Timestamp, pending: Option<Pending>| pending.map_or(next, |p| p.until);
+        due(self.next_register, self.register_call).min(due(self.next_list, self.list_call))
+    }
+
+    pub(super) fn handle_timeout(
+        &mut self,
+        now: Timestamp,
+        load: LoadReport,
+        effects: &mut VecDeque<Effect>,
+    ) {
+        if self.register_call.take_if(|pending| pending.until <= now).is_some() {
+            self.register_failed(now);
+        }
+        if self.list_call.take_if(|pending| pending.until <= now).is_some() {
+            self.list_failed(now);
+        }
+        if self.register_call.is_none() && self.next_register <= now {
+            self.next_register = now + self.jittered(self.config.heartbeat);
+            let registration = Registration {
+                name: self.name.clone(),
+                url: self.url.clone(),
+                incarnation: Some(self.incarnation),
+                renew: self.registered,
+                load: Some(load),
+            };
+            let request = RegistryRequest::Register(registration);
+            self.register_call = Some(self.send(now, request, effects));
+        }
+        if self.list_call.is_none() && self.next_list <= now {
+            self.next_list = now + self.jittered(self.config.refresh);
+            self.list_call = Some(self.send(now, RegistryRequest::List, effects));
+        }
+    }
+
+    /// Takes an answer; a list of peers is handed back for the view.
+    pub(super) fn handle_reply(
+        &mut self,
+        now: Timestamp,
+        call: u64,
+        reply: RegistryReply,
+        effects: &mut VecDeque<Effect>,
+    ) -> Option<Listing> {
+        if self.register_call.take_if(|pending| pending.call == call).is_some() {
+            self.register_answered(now, reply, effects);
+            return None;
+        }
+        self.list_call.take_if(|pending| pending.call == call)?;
+        let RegistryReply::Listed(listing) = reply else {
+            self.list_failed(now);
+            return None;
+        };
+        Some(listing)
+    }
+
+    /// Ends the lease; no heartbeat follows.
+    pub(super) fn stop(&mut self, now: Timestamp, effects: &mut VecDeque<Effect>) {
+        self.stopping = true;
+        self.next_register = Timestamp::MAX;
+        self.next_list = Timestamp::MAX;
+        self.list_call = None;
+        let request =
+            RegistryRequest::Deregister { name: self.name.clone(), incarnation: self.incarnation };
+        self.register_call = Some(self.send(now, request, effects));
+    }
+
+    /// After [`Self::stop`]: the registry has answered, or the wait for it is over.
+    pub(super) fn is_stopped(&self) -> bool {
+        self.stopping && self.register_call.is_none()
+    }
+
+    fn register_answered(
+        &mut self,
+        now: Timestamp,
+        reply: RegistryReply,
+        effects: &mut VecDeque<Effect>,
+    ) {
+        if self.stopping {
+            return;
+        }
+        match reply {
+            RegistryReply::Registered { ttl } => {
+                self.ttl = ttl;
+                self.retry_after = FIRST_RETRY.min(self.config.heartbeat);
+                if !self.registered {
+                    self.registered = true;
+                    let incarnation = self.incarnation;
+                    effects.push_back(Effect::Note(Note::Registered { incarnation }));
+                }
+            }
+            RegistryReply::UnknownLease if self.registered => {
+                self.begin_new_life(self.incarnation, effects);
+                self.next_register = now;
+            }
+            RegistryReply::StaleIncarnation { current } => {
+                self.begin_new_life(current, effects);
+                self.register_failed(now);
+            }
+            _ => self.register_failed(now),
+        }
+    }
+
+    fn begin_new_life(&mut self, newest: u64, effects: &mut VecDeque<Effect>) {
+        effects.push_back(Effect::Note(Note::LeaseLost { incarnation: self.incarnation }));
+        self.incarnation = self.incarnation.max(newest).saturating_add(1);
+        self.registered = false;
+    }
+
+    fn register_failed(&mut self, now: Timestamp) {
+        if self.stopping {
+            return;
+        }
+        self.next_register = self.next_register.min(now + self.jittered(self.retry_after));
+        self.retry_after = (self.retry_after * 2).min(self.config.heartbeat);
+    }
+
+    fn list_failed(&mut self, now: Timestamp) {
+        let soon = self.config.refresh.min(FIRST_RETRY);
+        self.next_list = self.next_list.min(now + self.jittered(soon));
+    }
+
+    fn send(
+        &mut self,
+        now: Timestamp,
+        request: RegistryRequest,
+        effects: &mut VecDeque<Effect>,
+    ) -> Pending {
+        self.calls += 1;
+        let call = self.calls;
+        effects.push_back(Effect::Registry { call, request });
+        Pending { call, until: now + self.config.timeout }
+    }
+
+    /// Within a tenth of `period`, so that agents started together do not stay in step.
+    fn jittered(&mut self, period: Duration) -> Duration {
+        let period = nanos(period);
+        let spread = (period / 5) as usize;
+        let offset = if spread == 0 { 0 } else { self.rng.index(spread) as u64 };
+        Duration::from_nanos(period - period / 10 + offset)
+    }
+}

@@ -1,0 +1,319 @@
+//! The agent: admission, delegation and membership behind one drain rule.
+//!
+//! An [`Agent`] is driven by `handle_*` calls that are given the time; each may leave [`Effect`]s,
+//! to be drained with [`Agent::poll_effect`] before the next call, and may move the time that
+//! [`Agent::poll_timeout`] asks to be woken at.
+
+pub mod budget;
+pub mod config;
+mod delegate;
+mod delegation;
+mod effect;
+mod failure;
+mod jobs;
+mod membership;
+mod view;
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
+use std::sync::Arc;
+
+use serde_json::value::RawValue;
+use slotmap::SlotMap;
+
+pub use self::config::AgentConfig;
+pub use self::effect::{
+    CallId, DelegationId, Effect, Handle, JobId, Note, RegistryRequest, Ticket,
+};
+pub use self::failure::{CallError, Failure, Tried};
+pub use self::membership::RegistryReply;
+pub use self::view::{ListedLease, Listing};
+
+use self::budget::RetryBudget;
+use self::delegate::Waiting;
+use self::delegation::Delegation;
+use self::jobs::{Admitted, Job, Jobs};
+use self::membership::Membership;
+use self::view::View;
+use crate::load::LoadReport;
+use crate::policy::Policy;
+use crate::protocol::{InfoReply, Name, Reply, Request, Task, WorkReply};
+use crate::seed::{Rng, Seed};
+use crate::time::Timestamp;
+
+/// One agent of the mesh.
+#[derive(Debug)]
+pub struct Agent {
+    config: AgentConfig,
+    policy: Box<dyn Policy>,
+    rng: Rng,
+    jobs: Jobs,
+    delegations: SlotMap<DelegationId, Delegation>,
+    calls: SlotMap<CallId, Waiting>,
+    view: View,
+    membership: Membership,
+    budget: RetryBudget,
+    /// Entries whose job or delegation is gone or moved on are skipped when they come up.
+    timers: BinaryHeap<Reverse<(Timestamp, Timer)>>,
+    cpu_percent: f64,
+    memory_percent: f64,
+    stopping: bool,
+    effects: VecDeque<Effect>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Timer {
+    Job(JobId),
+    Delegation(DelegationId),
+}
+
+impl Agent {
+    /// An agent that starts at `now` and draws its random choices from `seed`.
+    pub fn new(now: Timestamp, config: AgentConfig, seed: &Seed) -> Self {
+        let mut rng = seed.child("routing").rng();
+        let membership = Membership::new(
+            now,
+            config.name.clone(),
+            config.url.clone(),
+            config.incarnation,
+            config.membership,
+            seed.child("heartbeat").rng(),
+        );
+        Self {
+            policy: config.policy.build(&mut rng),
+            rng,
+            jobs: Jobs::new(config.admission),
+            delegations: SlotMap::with_key(),
+            calls: SlotMap::with_key(),
+            view: View::default(),
+            membership,
+            budget: RetryBudget::new(now, config.delegation.retry),
+            timers: BinaryHeap::new(),
+            cpu_percent: 0.0,
+            memory_percent: 0.0,
+            stopping: false,
+            effects: VecDeque::new(),
+            config,
+        }
+    }
+
+    /// Takes a request. While it is unanswered, the handle returned cancels it; there is none if
+    /// the answer is already among the effects.
+    pub fn handle_request(
+        &mut self,
+        now: Timestamp,
+        ticket: Ticket,
+        request: Request,
+    ) -> Option<Handle> {
+        if self.stopping {
+            self.reply(ticket, Err(Failure::ShuttingDown));
+            return None;
+        }
+        match request {
+            Request::Info => {
+                let info = InfoReply { agent: self.config.name.clone(), load: self.load() };
+                self.reply(ticket, Ok(Reply::Info(info)));
+                None
+            }
+            Request::Work(task) => self.admit(now, ticket, task).map(Handle::Job),
+            Request::Delegate(task) => self.delegate(now, ticket, task).map(Handle::Delegation),
+        }
+    }
+
+    /// The caller of a request went away: frees what it holds, answers nobody.
+    pub fn handle_cancel(&mut self, now: Timestamp, handle: Handle) {
+        match handle {
+            Handle::Job(id) => {
+                self.take_job(id, "cancelled");
+                self.start_jobs(now);
+            }
+            Handle::Delegation(id) => {
+                self.end_delegation(id, "cancelled");
+            }
+        }
+    }
+
+    /// A job ended by itself: with its output, or with a sentence that says why it failed.
+    pub fn handle_job_result(
+        &mut self,
+        now: Timestamp,
+        id: JobId,
+        result: Result<Arc<RawValue>, String>,
+    ) {
+        let outcome = if result.is_ok() { "done" } else { "job_failed" };
+        let Some(job) = self.remove_job(id, outcome) else { return };
+        let answer = result.map_err(Failure::JobFailed).map(|result| {
+            let agent = self.config.name.clone();
+            Reply::Work(WorkReply { agent, result, latency: now.since(job.received) })
+        });
+        self.reply(job.ticket, answer);
+        self.start_jobs(now);
+    }
+
+    /// The registry answered call number `call`, or did not.
+    pub fn handle_registry_reply(&mut self, now: Timestamp, call: u64, reply: RegistryReply) {
+        let listing = self.membership.handle_reply(now, call, reply, &mut self.effects);
+        if let Some(listing) = listing {
+            let skip = (!self.config.delegation.to_self).then_some(&self.config.name);
+            if self.view.update(now, listing, skip, self.membership.ttl()) {
+                self.note(Note::ViewChanged { peers: self.view.len() });
+            }
+        }
+        // A lost lease asks for its successor at once.
+        self.membership.handle_timeout(now, self.load(), &mut self.effects);
+    }
+
+    /// The machine's state, sampled in the background: both in percent, 0 to 100.
+    pub fn handle_sample(&mut self, cpu_percent: f64, memory_percent: f64) {
+        self.cpu_percent = cpu_percent;
+        self.memory_percent = memory_percent;
+    }
+
+    /// Stops: ends the lease and refuses new requests; those under way go on.
+    pub fn handle_shutdown(&mut self, now: Timestamp) {
+        if !self.stopping {
+            self.stopping = true;
+            self.membership.stop(now, &mut self.effects);
+        }
+    }
+
+    /// After [`Self::handle_shutdown`]: nothing is under way any more.
+    pub fn is_drained(&self) -> bool {
+        self.membership.is_stopped() && self.jobs.in_flight() == 0 && self.delegations.is_empty()
+    }
+
+    /// Does what is due at `now`.
+    pub fn handle_timeout(&mut self, now: Timestamp) {
+        while let Some(Reverse((at, timer))) = self.timers.peek().copied()
+            && at <= now
+        {
+            self.timers.pop();
+            match timer {
+                Timer::Job(id) => self.job_timed_out(now, id),
+                Timer::Delegation(id) => self.delegation_timed_out(now, id),
+            }
+        }
+        self.membership.handle_timeout(now, self.load(), &mut self.effects);
+    }
+
+    /// The next thing for the driver to do.
+    pub fn poll_effect(&mut self) -> Option<Effect> {
+        self.effects.pop_front()
+    }
+
+    /// When to call [`Self::handle_timeout`] unless something else happens before.
+    pub fn poll_timeout(&mut self) -> Timestamp {
+        while let Some(Reverse((at, timer))) = self.timers.peek().copied() {
+            let wanted = match timer {
+                Timer::Job(id) => self.jobs.get(id).is_some(),
+                Timer::Delegation(id) => {
+                    self.delegations.get(id).is_some_and(|delegation| delegation.wake_at() == at)
+                }
+            };
+            if wanted {
+                return at.min(self.membership.poll_timeout());
+            }
+            self.timers.pop();
+        }
+        self.membership.poll_timeout()
+    }
+
+    /// Its load now.
+    pub fn load(&self) -> LoadReport {
+        LoadReport {
+            cpu_percent: self.cpu_percent,
+            memory_percent: self.memory_percent,
+            in_flight: self.jobs.in_flight(),
+            queued: self.jobs.queued(),
+        }
+    }
+
+    /// Calls to peers and delegations under way: zero when nothing is asked of it.
+    pub fn open(&self) -> usize {
+        self.delegations.len() + self.calls.len() + self.view.outstanding() as usize
+    }
+
+    /// Names of the peers it knows, in order.
+    pub fn peers(&self) -> impl Iterator<Item = &Name> {
+        self.view.names()
+    }
+
+    fn admit(&mut self, now: Timestamp, ticket: Ticket, task: Task) -> Option<JobId> {
+        let Task { request, attempt, .. } = task;
+        match self.jobs.admit(now, ticket, task) {
+            Admitted::Busy => {
+                self.note(Note::JobEnded { request, attempt, outcome: Failure::Busy.name() });
+                self.reply(ticket, Err(Failure::Busy));
+                None
+            }
+            Admitted::Queued(id) => {
+                self.note(Note::JobQueued { request, attempt });
+                self.watch_job(id);
+                Some(id)
+            }
+            Admitted::Running(id) => {
+                let task = self.jobs.get(id).map(|job| job.task.clone());
+                self.watch_job(id);
+                if let Some(task) = task {
+                    self.start(id, task);
+                }
+                Some(id)
+            }
+        }
+    }
+
+    fn watch_job(&mut self, id: JobId) {
+        if let Some(job) = self.jobs.get(id) {
+            self.timers.push(Reverse((job.deadline, Timer::Job(id))));
+        }
+    }
+
+    fn start(&mut self, job: JobId, task: Task) {
+        let Task { request, attempt, .. } = task;
+        self.note(Note::JobStarted { request, attempt });
+        self.effects.push_back(Effect::Start { job, task });
+    }
+
+    fn start_jobs(&mut self, now: Timestamp) {
+        while let Some((id, job)) = self.jobs.start_next() {
+            if job.deadline <= now {
+                self.job_timed_out(now, id);
+                continue;
+            }
+            let task = job.task.clone();
+            self.start(id, task);
+        }
+    }
+
+    fn job_timed_out(&mut self, now: Timestamp, id: JobId) {
+        let failure = Failure::DeadlineExceeded;
+        if let Some(job) = self.take_job(id, failure.name()) {
+            self.reply(job.ticket, Err(failure));
+            self.start_jobs(now);
+        }
+    }
+
+    /// Removes a job that did not end by itself.
+    fn take_job(&mut self, id: JobId, outcome: &'static str) -> Option<Job> {
+        let job = self.remove_job(id, outcome)?;
+        if job.running {
+            self.effects.push_back(Effect::Stop(id));
+        }
+        Some(job)
+    }
+
+    fn remove_job(&mut self, id: JobId, outcome: &'static str) -> Option<Job> {
+        let job = self.jobs.remove(id)?;
+        let Task { request, attempt, .. } = job.task;
+        self.note(Note::JobEnded { request, attempt, outcome });
+        Some(job)
+    }
+
+    fn reply(&mut self, ticket: Ticket, answer: Result<Reply, Failure>) {
+        self.effects.push_back(Effect::Reply { ticket, answer });
+    }
+
+    fn note(&mut self, note: Note) {
+        self.effects.push_back(Effect::Note(note));
+    }
+}

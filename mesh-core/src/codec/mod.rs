@@ -1,0 +1,192 @@
+//! The mesh's messages as JSON-RPC: methods, params, results and errors.
+//!
+//! The fields are those of the Python demo that the mesh grew out of; what the mesh adds is
+//! optional, so that the demo's agents and ours understand each other.
+
+mod error;
+mod millis;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+pub use self::error::{from_error, to_error};
+
+use crate::jsonrpc::{self, Call, Error, Outcome};
+use crate::load::LoadReport;
+use crate::protocol::{DelegateReply, InfoReply, Name, Reply, Request, Target, Task, WorkReply};
+
+/// Params of `work` and `delegate`.
+#[derive(Serialize, Deserialize)]
+struct Params {
+    text: Arc<str>,
+    #[serde(default, with = "millis::option", skip_serializing_if = "Option::is_none")]
+    timeout_ms: Option<Duration>,
+    #[serde(default, with = "millis::option", skip_serializing_if = "Option::is_none")]
+    demand_ms: Option<Duration>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    idempotent: bool,
+    #[serde(default, skip_serializing_if = "is_default")]
+    depth: u32,
+    #[serde(default, skip_serializing_if = "is_default")]
+    request: u64,
+    #[serde(default, skip_serializing_if = "is_default")]
+    attempt: u32,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+#[derive(Serialize, Deserialize)]
+struct InfoResult {
+    agent: Name,
+    #[serde(flatten)]
+    load: LoadReport,
+}
+
+#[derive(Serialize, Deserialize)]
+struct WorkResult {
+    agent: Name,
+    result: Arc<RawValue>,
+    #[serde(rename = "rpc_latency_ms", with = "millis")]
+    latency: Duration,
+}
+
+#[derive(Serialize, Deserialize)]
+struct DelegateResult {
+    delegated_to: TargetResult,
+    peer_result: WorkResult,
+    #[serde(rename = "rpc_latency_ms", with = "millis")]
+    latency: Duration,
+}
+
+/// `cpu`, `mem` and `latency_ms` are null where the policy did not ask.
+#[derive(Serialize, Deserialize)]
+struct TargetResult {
+    agent: Name,
+    cpu: Option<f64>,
+    mem: Option<f64>,
+    #[serde(default)]
+    in_flight: Option<u32>,
+    #[serde(default)]
+    queued: Option<u32>,
+    #[serde(with = "millis::option")]
+    latency_ms: Option<Duration>,
+    url: Arc<str>,
+}
+
+/// Reads a call as one of the agent's methods.
+///
+/// # Errors
+/// "Method not found" for a method that agents don't have, "invalid params" with the reason for
+/// params that are missing, of a wrong type or out of range.
+pub fn decode_request(call: &Call<'_>) -> Result<Request, Error> {
+    match &*call.method {
+        "info" => Ok(Request::Info),
+        "work" => task(call.params).map(Request::Work),
+        "delegate" => task(call.params).map(Request::Delegate),
+        _ => Err(Error::method_not_found()),
+    }
+}
+
+fn task(params: Option<&RawValue>) -> Result<Task, Error> {
+    let params = params.ok_or_else(|| Error::invalid_params("`text` is missing"))?;
+    let Params { text, timeout_ms, demand_ms, idempotent, depth, request, attempt } =
+        serde_json::from_str(params.get())
+            .map_err(|error| Error::invalid_params(&error.to_string()))?;
+    let (timeout, demand) = (timeout_ms, demand_ms);
+    Ok(Task { text, timeout, demand, idempotent, depth, request, attempt })
+}
+
+/// The body of a call of `request`.
+///
+/// # Errors
+/// None for the types above; the JSON writer's, if it ever had one.
+pub fn encode_request(
+    request: &Request,
+    id: &jsonrpc::Id,
+) -> Result<Vec<u8>, jsonrpc::RequestError> {
+    let (method, task) = match request {
+        Request::Info => return jsonrpc::request("info", &(), id),
+        Request::Work(task) => ("work", task),
+        Request::Delegate(task) => ("delegate", task),
+    };
+    let params = Params {
+        text: task.text.clone(),
+        timeout_ms: task.timeout,
+        demand_ms: task.demand,
+        idempotent: task.idempotent,
+        depth: task.depth,
+        request: task.request,
+        attempt: task.attempt,
+    };
+    jsonrpc::request(method, &params, id)
+}
+
+/// An answer as a JSON-RPC result.
+pub fn encode_reply(reply: Reply) -> Outcome {
+    match reply {
+        Reply::Info(InfoReply { agent, load }) => jsonrpc::result(&InfoResult { agent, load }),
+        Reply::Work(reply) => jsonrpc::result(&WorkResult::from(reply)),
+        Reply::Delegate(DelegateReply { delegated_to, peer_result, latency }) => {
+            let Target { agent, url, load, latency: latency_ms } = delegated_to;
+            let delegated_to = TargetResult {
+                agent,
+                cpu: load.map(|load| load.cpu_percent),
+                mem: load.map(|load| load.memory_percent),
+                in_flight: load.map(|load| load.in_flight),
+                queued: load.map(|load| load.queued),
+                latency_ms,
+                url,
+            };
+            let peer_result = peer_result.into();
+            jsonrpc::result(&DelegateResult { delegated_to, peer_result, latency })
+        }
+    }
+}
+
+/// Reads the result of a call of `request`.
+///
+/// # Errors
+/// If it is not a result of that method.
+pub fn decode_reply(request: &Request, result: &RawValue) -> Result<Reply, serde_json::Error> {
+    let json = result.get();
+    Ok(match request {
+        Request::Info => {
+            let InfoResult { agent, load } = serde_json::from_str(json)?;
+            Reply::Info(InfoReply { agent, load })
+        }
+        Request::Work(_) => Reply::Work(serde_json::from_str::<WorkResult>(json)?.into()),
+        Request::Delegate(_) => {
+            let DelegateResult { delegated_to, peer_result, latency } = serde_json::from_str(json)?;
+            let TargetResult { agent, cpu, mem, in_flight, queued, latency_ms, url } = delegated_to;
+            let load = cpu.zip(mem).map(|(cpu_percent, memory_percent)| LoadReport {
+                cpu_percent,
+                memory_percent,
+                in_flight: in_flight.unwrap_or_default(),
+                queued: queued.unwrap_or_default(),
+            });
+            let delegated_to = Target { agent, url, load, latency: latency_ms };
+            let peer_result = peer_result.into();
+            Reply::Delegate(DelegateReply { delegated_to, peer_result, latency })
+        }
+    })
+}
+
+impl From<WorkReply> for WorkResult {
+    fn from(WorkReply { agent, result, latency }: WorkReply) -> Self {
+        Self { agent, result, latency }
+    }
+}
+
+impl From<WorkResult> for WorkReply {
+    fn from(WorkResult { agent, result, latency }: WorkResult) -> Self {
+        Self { agent, result, latency }
+    }
+}
+
+#[cfg(test)]
+mod tests;

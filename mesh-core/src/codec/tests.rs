@@ -1,0 +1,132 @@
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::*;
+use crate::agent::{Failure, Tried};
+use crate::jsonrpc::{Id, Limits, parse, parse_response};
+
+fn decode(body: &str) -> Result<Request, Error> {
+    let incoming = parse(body.as_bytes(), &Limits::default());
+    decode_request(incoming.calls().next().expect("a call"))
+}
+
+#[test]
+fn the_demos_work_request_is_understood() {
+    let body = r#"{"jsonrpc": "2.0", "method": "work",
+        "params": {"text": "Optimize Kafka consumer throughput"}, "id": "1234"}"#;
+    let Ok(Request::Work(task)) = decode(body) else { panic!("a work request") };
+    assert_eq!(&*task.text, "Optimize Kafka consumer throughput");
+    assert_eq!((task.timeout, task.demand, task.idempotent), (None, None, false));
+}
+
+#[test]
+fn the_demos_fields_are_in_the_answers() {
+    let work = WorkReply {
+        agent: "agent-992".into(),
+        result: RawValue::from_string("\"Processed: x\"".into()).expect("JSON").into(),
+        latency: Duration::from_micros(309_800),
+    };
+    let load = LoadReport { cpu_percent: 8.7, memory_percent: 47.3, in_flight: 1, queued: 0 };
+    let delegated_to = Target {
+        agent: "agent-992".into(),
+        url: "127.0.0.1:8612".into(),
+        load: Some(load),
+        latency: Some(Duration::from_micros(7_400)),
+    };
+    let latency = Duration::from_micros(512_600);
+    let reply = Reply::Delegate(DelegateReply { delegated_to, peer_result: work, latency });
+    let result = encode_reply(reply).expect("JSON");
+    let value: serde_json::Value = serde_json::from_str(result.get()).expect("JSON");
+    let expected = json!({
+        "delegated_to": {"agent": "agent-992", "cpu": 8.7, "mem": 47.3, "in_flight": 1,
+            "queued": 0, "latency_ms": 7.4, "url": "127.0.0.1:8612"},
+        "peer_result": {"agent": "agent-992", "result": "Processed: x", "rpc_latency_ms": 309.8},
+        "rpc_latency_ms": 512.6,
+    });
+    assert_eq!(value, expected);
+    let request = Request::Delegate(task_with(None, None));
+    assert!(matches!(decode_reply(&request, &result), Ok(Reply::Delegate(_))));
+}
+
+#[test]
+fn an_info_answer_of_the_demo_is_understood() {
+    let result = RawValue::from_string(r#"{"agent":"a","cpu":1.5,"mem":20}"#.into()).expect("JSON");
+    let Ok(Reply::Info(info)) = decode_reply(&Request::Info, &result) else { panic!("info") };
+    assert_eq!((info.load.cpu_percent, info.load.memory_percent), (1.5, 20.0));
+}
+
+#[test]
+fn bad_params_are_refused_with_a_reason() {
+    for (params, reason) in [
+        ("{}", "missing field `text`"),
+        (r#"{"text": 1}"#, "invalid type"),
+        (r#"{"text": "x", "timeout_ms": -1}"#, "not between"),
+        (r#"{"text": "x", "timeout_ms": 1e300}"#, "not between"),
+        (r#"{"text": "x", "demand_ms": "1"}"#, "invalid type"),
+    ] {
+        let body = format!(r#"{{"jsonrpc":"2.0","method":"work","params":{params},"id":1}}"#);
+        let error = decode(&body).expect_err(params);
+        assert_eq!(error.code, Error::INVALID_PARAMS, "{params}");
+        let told =
+            format!("{} {}", error.message, error.data.map_or(String::new(), |d| d.to_string()));
+        assert!(told.contains(reason), "{params}: {told}");
+    }
+    let unknown = decode(r#"{"jsonrpc":"2.0","method":"sing","id":1}"#).expect_err("unknown");
+    assert_eq!(unknown.code, Error::METHOD_NOT_FOUND);
+}
+
+#[test]
+fn every_failure_survives_the_wire() {
+    let tried = Tried { busy: 2, unreachable: 3 };
+    for failure in [
+        Failure::Busy,
+        Failure::NoPeers,
+        Failure::NoReachablePeers(tried),
+        Failure::AllBusy(tried),
+        Failure::DeadlineExceeded,
+        Failure::OutcomeUnknown { peer: "b".into() },
+        Failure::TooDeep { max: 4 },
+        Failure::ShuttingDown,
+        Failure::JobFailed("no such file".into()),
+        Failure::RetriesExhausted(tried),
+        Failure::Other { code: 7, message: "odd".into() },
+    ] {
+        let response =
+            jsonrpc::Response { id: Id::from(1), outcome: Err(to_error(&failure)) }.to_bytes();
+        let outcome = parse_response(&response, &Limits::default(), &Id::from(1)).expect("valid");
+        assert_eq!(from_error(&outcome.expect_err("an error")), failure);
+    }
+}
+
+fn task_with(timeout: Option<Duration>, demand: Option<Duration>) -> Task {
+    Task {
+        text: "x".into(),
+        timeout,
+        demand,
+        idempotent: true,
+        depth: 1,
+        request: u64::MAX,
+        attempt: 2,
+    }
+}
+
+proptest! {
+    /// To the nanosecond, up to the 24 hours that a request may ask for.
+    #[test]
+    fn tasks_survive_the_wire(timeout in 0u64..86_400_000_000_000, demand in any::<u32>()) {
+        let sent = task_with(
+            Some(Duration::from_nanos(timeout)),
+            Some(Duration::from_nanos(demand.into())),
+        );
+        let body = encode_request(&Request::Work(sent.clone()), &Id::from(1)).expect("JSON");
+        let incoming = parse(&body, &Limits::default());
+        let call = incoming.calls().next().expect("a call");
+        let Ok(Request::Work(got)) = decode_request(call) else { panic!("a work request") };
+        prop_assert_eq!(got.timeout, sent.timeout);
+        prop_assert_eq!(got.demand, sent.demand);
+        prop_assert_eq!(
+            (got.idempotent, got.depth, got.request, got.attempt),
+            (sent.idempotent, sent.depth, sent.request, sent.attempt)
+        );
+    }
+}

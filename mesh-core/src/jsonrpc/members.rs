@@ -1,0 +1,148 @@
+//! The members of one JSON object as raw text.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+
+/// One named member of an object.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Member<'a> {
+    /// Not there.
+    Absent,
+    /// There once.
+    Once(&'a RawValue),
+    /// There more than once: nobody can tell which is meant.
+    Repeated,
+}
+
+impl<'a> Member<'a> {
+    /// Its JSON text; `None` unless it is there once.
+    pub(super) fn json(self) -> Option<&'a str> {
+        match self {
+            Self::Once(raw) => Some(raw.get()),
+            Self::Absent | Self::Repeated => None,
+        }
+    }
+
+    /// Its characters; `None` unless it is there once and a string.
+    pub(super) fn string(self) -> Option<Cow<'a, str>> {
+        self.json().and_then(string)
+    }
+
+    /// Whether it is there at all.
+    pub(super) const fn is_present(self) -> bool {
+        !matches!(self, Self::Absent)
+    }
+}
+
+/// The characters of a JSON string, borrowed unless it has escapes; `None` for anything else, and
+/// for half a surrogate pair, which JSON's grammar allows but no text can hold.
+pub(super) fn string(json: &str) -> Option<Cow<'_, str>> {
+    let inner = json.strip_prefix('"')?.strip_suffix('"')?;
+    if inner.contains('\\') {
+        serde_json::from_str(json).ok().map(Cow::Owned)
+    } else {
+        Some(Cow::Borrowed(inner))
+    }
+}
+
+/// The members of the object `json` that bear these names, in the order of the names. Others are
+/// skipped, after a check of their syntax.
+///
+/// # Errors
+/// If `json` is not a single object.
+pub(super) fn members<'a, const N: usize>(
+    json: &'a str,
+    names: [&'static str; N],
+) -> serde_json::Result<[Member<'a>; N]> {
+    let mut reader = serde_json::Deserializer::from_str(json);
+    let members = reader.deserialize_map(Object(names))?;
+    reader.end()?;
+    Ok(members)
+}
+
+struct Object<const N: usize>([&'static str; N]);
+
+impl<'de, const N: usize> Visitor<'de> for Object<N> {
+    type Value = [Member<'de>; N];
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut members = [Member::Absent; N];
+        while let Some(position) = map.next_key_seed(Position(&self.0))? {
+            let Some(position) = position else {
+                map.next_value::<IgnoredAny>()?;
+                continue;
+            };
+            let value = map.next_value::<&RawValue>()?;
+            members[position] = match members[position] {
+                Member::Absent => Member::Once(value),
+                Member::Once(_) | Member::Repeated => Member::Repeated,
+            };
+        }
+        Ok(members)
+    }
+}
+
+/// Which of the names a key is.
+struct Position<'n>(&'n [&'static str]);
+
+impl<'de> DeserializeSeed<'de> for Position<'_> {
+    type Value = Option<usize>;
+
+    fn deserialize<D: Deserializer<'de>>(self, reader: D) -> Result<Self::Value, D::Error> {
+        reader.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for Position<'_> {
+    type Value = Option<usize>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a member's name")
+    }
+
+    fn visit_str<E>(self, key: &str) -> Result<Self::Value, E> {
+        Ok(self.0.iter().position(|name| *name == key))
+    }
+}
+
+/// The first `max` elements of the array `json`, and the number of all of them.
+///
+/// # Errors
+/// If `json` is not a single array.
+pub(super) fn elements(json: &str, max: usize) -> serde_json::Result<(Vec<&RawValue>, usize)> {
+    let mut reader = serde_json::Deserializer::from_str(json);
+    let elements = reader.deserialize_seq(Array { max })?;
+    reader.end()?;
+    Ok(elements)
+}
+
+struct Array {
+    max: usize,
+}
+
+impl<'de> Visitor<'de> for Array {
+    type Value = (Vec<&'de RawValue>, usize);
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+        let mut kept = Vec::new();
+        let mut len = 0;
+        while let Some(element) = seq.next_element()? {
+            len += 1;
+            if len <= self.max {
+                kept.push(element);
+            }
+        }
+        Ok((kept, len))
+    }
+}
