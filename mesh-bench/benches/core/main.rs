@@ -1,0 +1,20 @@
+//! What the hot paths of mesh-core cost: `cargo bench -p mesh-bench`.
+
+mod jsonrpc;
+mod routing;
+
+use std::time::Duration;
+
+use criterion::Criterion;
+
+fn main() {
+    // The figures are tens of nanoseconds to tens of microseconds, so a second holds plenty.
+    let mut criterion = Criterion::default()
+        .warm_up_time(Duration::from_millis(300))
+        .measurement_time(Duration::from_secs(1))
+        .sample_size(50)
+        .configure_from_args();
+    routing::bench(&mut criterion);
+    jsonrpc::bench(&mut criterion);
+    criterion.final_summary();
+}

@@ -1,1 +1,0 @@
-//! The machine model: cores shared by the running jobs.

@@ -1,0 +1,290 @@
+//! The machine model: cores shared equally by the running jobs (processor sharing).
+//!
+//! A pure state machine with integer time. Each of n running jobs progresses at
+//! `speed x min(1, c / n)`, where c is the number of cores less what background load takes. All
+//! running jobs progress alike, so one number, the service attained by a job that has run since the
+//! beginning, stands for all of them: a job ends when that number has grown by its demand.
+//!
+//! Rates are fixed-point integers and change only at whole nanoseconds, so the sum over many short
+//! steps equals that over one long step exactly.
+
+mod fixed;
+
+use std::cmp::Ordering;
+use std::collections::{BinaryHeap, VecDeque};
+use std::time::Duration;
+
+use mesh_core::Timestamp;
+use mesh_core::time::nanos;
+
+use crate::scenario::{MachineSpec, Step};
+
+/// Cores shared by running jobs, each known to the caller as a `J`.
+///
+/// Every call is given the time, which never goes back; a call also does what was due before it.
+/// After a call, drain [`poll_finished`](Self::poll_finished), then ask
+/// [`poll_timeout`](Self::poll_timeout) when to call [`handle_timeout`](Self::handle_timeout).
+/// Starting and finishing a job take O(log n) for n running jobs.
+#[derive(Clone, Debug)]
+pub struct Machine<J> {
+    cores: u32,
+    nominal_speed: f64,
+    /// Speed at present, fixed point.
+    speed: u64,
+    schedule: Vec<BackgroundStep>,
+    /// Position in `schedule` of the next step.
+    next_step: usize,
+    /// Background share by the schedule, in [`fixed::SHARE_ONE`]ths.
+    scheduled: u64,
+    /// Background share by a fault, in [`fixed::SHARE_ONE`]ths.
+    background_override: Option<u64>,
+    memory_base_percent: f64,
+    memory_per_job_percent: f64,
+
+    now: Timestamp,
+    /// Service attained until `now` by a job that has run since the beginning.
+    attained: u128,
+    /// Growth of `attained` per nanosecond.
+    rate: u64,
+    running: BinaryHeap<Running<J>>,
+    /// Jobs started so far; numbers them.
+    started: u64,
+    next_completion: Option<Timestamp>,
+    finished: VecDeque<J>,
+
+    /// Busy cores at present, in [`fixed::SHARE_ONE`]ths.
+    busy: u64,
+    /// Sum of `busy` x nanoseconds since `sampled_at`.
+    busy_sum: u128,
+    sampled_at: Timestamp,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct BackgroundStep {
+    at: Timestamp,
+    share: u64,
+}
+
+/// A running job. The greatest ends first, the earlier started one of two that end together.
+#[derive(Clone, Copy, Debug)]
+struct Running<J> {
+    /// The machine's `attained` at which the job ends.
+    ends_at: u128,
+    number: u64,
+    job: J,
+}
+
+impl<J: Copy + Eq> Machine<J> {
+    /// An idle machine at time zero.
+    pub fn new(spec: &MachineSpec) -> Self {
+        let step = |step: &Step| BackgroundStep {
+            at: Timestamp::from(step.at),
+            share: fixed::share(step.value),
+        };
+        let mut machine = Self {
+            cores: spec.cores,
+            nominal_speed: spec.speed,
+            speed: fixed::speed(spec.speed),
+            schedule: spec.background.iter().map(step).collect(),
+            next_step: 0,
+            scheduled: 0,
+            background_override: None,
+            memory_base_percent: spec.memory_base_percent,
+            memory_per_job_percent: spec.memory_per_job_percent,
+            now: Timestamp::ZERO,
+            attained: 0,
+            rate: 0,
+            running: BinaryHeap::new(),
+            started: 0,
+            next_completion: None,
+            finished: VecDeque::new(),
+            busy: 0,
+            busy_sum: 0,
+            sampled_at: Timestamp::ZERO,
+        };
+        machine.advance(Timestamp::ZERO);
+        machine
+    }
+
+    /// Starts a job that takes `demand` alone on a core of speed 1.
+    pub fn start(&mut self, now: Timestamp, job: J, demand: Duration) {
+        self.advance(now);
+        let ends_at = self.attained + fixed::service(nanos(demand));
+        self.running.push(Running { ends_at, number: self.started, job });
+        self.started += 1;
+        self.retire();
+        self.reschedule();
+    }
+
+    /// Stops a job that runs; nothing happens if it doesn't. Linear in the number of running jobs.
+    pub fn cancel(&mut self, now: Timestamp, job: J) {
+        self.advance(now);
+        self.running.retain(|running| running.job != job);
+        self.reschedule();
+    }
+
+    /// Drops every job, the finished ones that were not drained included.
+    pub fn crash(&mut self, now: Timestamp) {
+        self.advance(now);
+        self.running.clear();
+        self.finished.clear();
+        self.reschedule();
+    }
+
+    /// Sets the background load to a share of all cores, 0 to 1; `None` returns to the schedule.
+    pub fn set_background_override(&mut self, now: Timestamp, share: Option<f64>) {
+        self.advance(now);
+        self.background_override = share.map(fixed::share);
+        self.reschedule();
+    }
+
+    /// Sets the factor on the machine's own speed; 1 is the usual.
+    pub fn set_speed_factor(&mut self, now: Timestamp, factor: f64) {
+        self.advance(now);
+        self.speed = fixed::speed(self.nominal_speed * factor);
+        self.reschedule();
+    }
+
+    /// Does what is due until `now`.
+    pub fn handle_timeout(&mut self, now: Timestamp) {
+        self.advance(now);
+    }
+
+    /// The next job that ended, in the order of their ends.
+    pub fn poll_finished(&mut self) -> Option<J> {
+        self.finished.pop_front()
+    }
+
+    /// When to call [`handle_timeout`](Self::handle_timeout) at the latest, if no other call comes
+    /// first: the next end of a job, or a step of the background load that may move it.
+    pub fn poll_timeout(&self) -> Option<Timestamp> {
+        if self.running.is_empty() {
+            return None;
+        }
+        let step = self.schedule.get(self.next_step).map(|step| step.at);
+        match (self.next_completion, step) {
+            (Some(completion), Some(step)) => Some(completion.min(step)),
+            (completion, step) => completion.or(step),
+        }
+    }
+
+    /// Number of running jobs.
+    pub fn running(&self) -> usize {
+        self.running.len()
+    }
+
+    /// CPU % as an operating system reports it: the busy share of all cores since the previous
+    /// sample (or the beginning), background load included, 0 to 100. The share at present if no
+    /// time has passed.
+    pub fn sample_cpu(&mut self, now: Timestamp) -> f64 {
+        self.advance(now);
+        let window = nanos(self.now.since(self.sampled_at));
+        let (busy, capacity) = match window {
+            0 => (u128::from(self.busy), self.capacity()),
+            _ => (self.busy_sum, self.capacity() * u128::from(window)),
+        };
+        self.busy_sum = 0;
+        self.sampled_at = self.now;
+        if capacity == 0 { 100.0 } else { (busy as f64 / capacity as f64 * 100.0).min(100.0) }
+    }
+
+    /// Memory % with `jobs` jobs in flight, at most 100.
+    pub fn memory_percent(&self, jobs: u32) -> f64 {
+        (self.memory_base_percent + self.memory_per_job_percent * f64::from(jobs)).min(100.0)
+    }
+
+    /// All cores, in [`fixed::SHARE_ONE`]ths.
+    fn capacity(&self) -> u128 {
+        u128::from(self.cores) * u128::from(fixed::SHARE_ONE)
+    }
+
+    /// Moves to `to` through every end of a job and every background step until then.
+    fn advance(&mut self, to: Timestamp) {
+        loop {
+            let step = self.schedule.get(self.next_step).copied().filter(|step| step.at <= to);
+            let horizon = step.map_or(to, |step| step.at);
+            if let Some(at) = self.next_completion.filter(|&at| at <= horizon) {
+                self.elapse(at);
+                self.retire();
+            } else if let Some(step) = step {
+                self.elapse(step.at);
+                self.scheduled = step.share;
+                self.next_step += 1;
+            } else {
+                self.elapse(to);
+                return;
+            }
+            self.reschedule();
+        }
+    }
+
+    /// Lets time pass in which nothing changes.
+    fn elapse(&mut self, to: Timestamp) {
+        let passed = nanos(to.since(self.now));
+        if passed > 0 {
+            self.attained += u128::from(self.rate) * u128::from(passed);
+            self.busy_sum += u128::from(self.busy) * u128::from(passed);
+            self.now = to;
+        }
+    }
+
+    /// Moves the jobs that have attained their demand to `finished`.
+    fn retire(&mut self) {
+        while let Some(first) = self.running.peek()
+            && first.ends_at <= self.attained
+        {
+            self.finished.push_back(first.job);
+            self.running.pop();
+        }
+    }
+
+    /// Recomputes what follows from the jobs, the speed and the background load.
+    fn reschedule(&mut self) {
+        let background = self.background_override.unwrap_or(self.scheduled);
+        let jobs = self.running.len() as u64;
+        let free = u64::from(self.cores) * (fixed::SHARE_ONE - background);
+        let wanted = jobs.saturating_mul(fixed::SHARE_ONE);
+        self.busy = wanted.min(free) + u64::from(self.cores) * background;
+
+        self.rate = if wanted <= free {
+            self.speed
+        } else {
+            // Rounded up, so that a job that shares evenly ends on the nanosecond it should.
+            (u128::from(self.speed) * u128::from(free)).div_ceil(u128::from(wanted)) as u64
+        };
+        self.next_completion = self.running.peek().and_then(|first| {
+            if self.rate == 0 {
+                return None;
+            }
+            let wait = (first.ends_at - self.attained).div_ceil(u128::from(self.rate));
+            // An end beyond the clock's range never comes.
+            let at = self.now.as_nanos().checked_add(u64::try_from(wait).ok()?)?;
+            Some(Timestamp::from_nanos(at))
+        });
+    }
+}
+
+impl<J> Ord for Running<J> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        (other.ends_at, other.number).cmp(&(self.ends_at, self.number))
+    }
+}
+
+impl<J> PartialOrd for Running<J> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl<J> PartialEq for Running<J> {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl<J> Eq for Running<J> {}
+
+#[cfg(test)]
+mod queueing_tests;
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,0 @@
-//! When requests are due, where they enter and what they cost.

@@ -1,0 +1,103 @@
+//! When requests are due, where they enter the mesh and what they cost.
+//!
+//! Times, entry agents and demands come from separate streams of the seed. So every policy sees the
+//! same requests, and a change of one of the three leaves the other two as they were.
+
+mod closed;
+mod open;
+
+pub use closed::ClosedLoop;
+pub use open::OpenLoop;
+
+use std::time::Duration;
+
+use mesh_core::Timestamp;
+use mesh_core::seed::{Rng, Seed};
+
+use crate::dist::Distribution;
+use crate::scenario::{Arrivals, Entry, WorkloadSpec};
+
+/// A request before anything has happened to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Arrival {
+    /// Unique in the run, and the same under every policy.
+    pub index: u64,
+    /// The intended start, which latency counts from.
+    pub at: Timestamp,
+    /// The agent that it is sent to: an index into the scenario's agents.
+    pub entry: usize,
+    /// CPU time that the job takes on a core of speed 1.
+    pub demand: Duration,
+}
+
+/// The source of a run's requests.
+#[derive(Clone, Debug)]
+pub enum Workload {
+    /// Requests are due at times that nothing in the run moves.
+    Open(Box<OpenLoop>),
+    /// Clients send again after their last answer.
+    Closed(ClosedLoop),
+}
+
+impl Workload {
+    /// The requests due in `0..duration` for `agents` agents.
+    ///
+    /// # Panics
+    /// If `agents` is zero.
+    pub fn new(spec: &WorkloadSpec, agents: usize, duration: Duration, seed: &Seed) -> Self {
+        assert!(agents > 0, "no agent to send requests to");
+        let end = Timestamp::from(duration);
+        let open = |gaps, rates| {
+            Self::Open(Box::new(OpenLoop::new(gaps, rates, Jobs::new(spec, agents, seed), end)))
+        };
+        match &spec.arrivals {
+            Arrivals::Poisson(rates) => {
+                open(open::Gaps::Exponential(Box::new(seed.child("arrivals").rng())), rates)
+            }
+            Arrivals::Constant(rates) => open(open::Gaps::Equal, rates),
+            Arrivals::Closed { clients, think } => {
+                let client = |number| {
+                    let seed = seed.child(&format!("client-{number}"));
+                    let jobs = Jobs::new(spec, agents, &seed);
+                    closed::Client::new(seed.child("think").rng(), jobs)
+                };
+                Self::Closed(ClosedLoop::new(think, (0..*clients).map(client).collect(), end))
+            }
+        }
+    }
+}
+
+/// Draws entry agents and demands.
+#[derive(Clone, Debug)]
+struct Jobs {
+    entry: Entry,
+    agents: usize,
+    demand: Distribution,
+    entry_rng: Rng,
+    service_rng: Rng,
+}
+
+impl Jobs {
+    fn new(spec: &WorkloadSpec, agents: usize, seed: &Seed) -> Self {
+        Self {
+            entry: spec.entry.clone(),
+            agents,
+            demand: spec.demand.clone(),
+            entry_rng: seed.child("entry").rng(),
+            service_rng: seed.child("service").rng(),
+        }
+    }
+
+    /// The next job; `turn` counts round-robin entries.
+    fn next(&mut self, index: u64, at: Timestamp, turn: u64) -> Arrival {
+        let entry = match self.entry {
+            Entry::Random => self.entry_rng.index(self.agents),
+            Entry::RoundRobin => (turn % self.agents as u64) as usize,
+            Entry::Fixed(agent) => agent,
+        };
+        Arrival { index, at, entry, demand: self.demand.sample(&mut self.service_rng) }
+    }
+}
+
+#[cfg(test)]
+mod tests;
