@@ -1,1 +1,0 @@
-//! The registry: leases by agent name.
