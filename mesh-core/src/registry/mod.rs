@@ -2,17 +2,19 @@
 //!
 //! An agent registers, and registers again as its heartbeat; a lease that is not renewed for a TTL
 //! is over. Each life of an agent (a process start, or a registration after a refusal) has an
-//! incarnation, a number that the agent chooses greater than its last. The rules:
+//! incarnation, a number that the agent chooses greater than its last. The first row that fits
+//! decides:
 //!
 //! | a registration with ...                           | gets                                |
 //! |---------------------------------------------------|-------------------------------------|
 //! | the incarnation of the live lease                 | a renewal                           |
-//! | a greater one than any seen for the name          | a new lease in place of any old one |
-//! | that of a lease that is over, or a lower one      | [`RegisterError::StaleIncarnation`] |
-//! | `renew`, when no lease or an older one is live    | [`RegisterError::UnknownLease`]     |
+//! | a lower one than the live lease's                 | [`RegisterError::StaleIncarnation`] |
+//! | any other, and `renew`                            | [`RegisterError::UnknownLease`]     |
+//! | one not greater than those seen under the name    | [`RegisterError::StaleIncarnation`] |
+//! | a greater one                                     | a new lease in place of any old one |
 //! | none, when the live lease has none either         | a renewal                           |
-//! | none, when nothing is live                        | a new lease                         |
 //! | none, when the live lease has one                 | [`RegisterError::StaleIncarnation`] |
+//! | none, when nothing is live                        | a new lease                         |
 //!
 //! So a late heartbeat never revives a dead incarnation, not even after a restart in which the
 //! registry forgot everything; and an agent that is refused heals by registering again with a
