@@ -215,10 +215,12 @@ impl Agent {
         let attempt_timeout = self.config.delegation.attempt_timeout.unwrap_or(Duration::MAX);
         let until = (now + attempt_timeout).min(delegation.deadline);
         // The peer counts from receipt; what the way takes is not the peer's to spend.
-        let budget = until.since(now).saturating_sub(known.rtt.unwrap_or_default());
-        if budget.is_zero() {
+        // But one slow round trip, measured long ago, must not bar the peer for ever.
+        let left = until.since(now);
+        if left.is_zero() {
             return self.finish(id, Err(Failure::DeadlineExceeded));
         }
+        let budget = left - known.rtt.unwrap_or_default().min(left / 2);
         known.outstanding += 1;
         let mut task = delegation.task.clone();
         task.timeout = Some(budget);
