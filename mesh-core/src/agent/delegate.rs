@@ -164,14 +164,17 @@ impl Agent {
         let mut answered: Vec<PeerId> = Vec::with_capacity(probes.len());
         let mut candidates: Vec<Candidate> = Vec::with_capacity(probes.len());
         for probe in probes {
-            match probe.state {
-                ProbeState::Answered { load, rtt } => {
-                    let outstanding = self.view.get(probe.peer).map_or(0, |peer| peer.outstanding);
+            // The registry's list may have changed during the probes: some peers have left.
+            match (probe.state, self.view.get(probe.peer)) {
+                (ProbeState::Answered { load, rtt }, Some(known)) => {
                     answered.push(probe.peer);
+                    let outstanding = known.outstanding;
                     candidates.push(Candidate { load, outstanding, latency: rtt });
                 }
-                ProbeState::Failed => delegation.rule_out(probe.peer, false),
-                ProbeState::Pending(call) => {
+                (ProbeState::Answered { .. } | ProbeState::Failed, _) => {
+                    delegation.rule_out(probe.peer, false);
+                }
+                (ProbeState::Pending(call), _) => {
                     delegation.rule_out(probe.peer, false);
                     self.calls.remove(call);
                     self.effects.push_back(Effect::Abandon(call));
@@ -185,7 +188,7 @@ impl Agent {
         self.send_work(now, id, answered[best], Some(candidates[best].load));
     }
 
-    /// Probes are no work: another round of them takes an attempt, but nothing of the budget.
+    /// Nothing was sent but probes, which are no work: another round of them takes an attempt, but nothing of the budget.
     fn round_without_answers(&mut self, now: Timestamp, id: DelegationId) {
         let delegation = &self.delegations[id];
         if delegation.rounds < self.config.delegation.max_attempts {
@@ -208,9 +211,8 @@ impl Agent {
     ) {
         let delegation = &mut self.delegations[id];
         let Some(known) = self.view.get_mut(peer) else {
-            // The registry's list changed during the probes: the peer has left.
             delegation.rule_out(peer, false);
-            return self.retry(now, id, "left");
+            return self.round_without_answers(now, id);
         };
         let attempt_timeout = self.config.delegation.attempt_timeout.unwrap_or(Duration::MAX);
         let until = (now + attempt_timeout).min(delegation.deadline);
