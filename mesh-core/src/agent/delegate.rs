@@ -315,7 +315,7 @@ impl Agent {
             return self.finish(id, Err(Failure::RetriesExhausted(counts)));
         }
         let Task { request, attempt, .. } = delegation.task;
-        delegation.task.attempt += 1;
+        delegation.task.attempt = attempt.saturating_add(1);
         self.note(Note::Retrying { request, attempt, reason });
         self.next_round(now, id);
     }
