@@ -149,7 +149,10 @@ impl Agent {
                 }
                 ProbeState::Answered { load: info.load, rtt }
             }
-            _ => ProbeState::Failed,
+            Err(CallError::Answered(failure)) => {
+                ProbeState::Failed { refused: failure.is_refusal() }
+            }
+            _ => ProbeState::Failed { refused: false },
         };
         if !probes.iter().any(|probe| matches!(probe.state, ProbeState::Pending(_))) {
             self.conclude_probes(now, id);
@@ -171,9 +174,8 @@ impl Agent {
                     let outstanding = known.outstanding;
                     candidates.push(Candidate { load, outstanding, latency: rtt });
                 }
-                (ProbeState::Answered { .. } | ProbeState::Failed, _) => {
-                    delegation.rule_out(probe.peer, false);
-                }
+                (ProbeState::Answered { .. }, None) => delegation.rule_out(probe.peer, false),
+                (ProbeState::Failed { refused }, _) => delegation.rule_out(probe.peer, refused),
                 (ProbeState::Pending(call), _) => {
                     delegation.rule_out(probe.peer, false);
                     self.calls.remove(call);
