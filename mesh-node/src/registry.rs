@@ -112,7 +112,7 @@ impl<O: Observer> RegistryNode<O> {
             ("/services" | "/healthz", _) => Ok(Response::method_not_allowed("GET")),
             _ => Ok(Response::not_found()),
         };
-        answer.unwrap_or_else(|refusal| refusal)
+        answer.unwrap_or_else(|refusal| *refusal)
     }
 
     fn register(&self, body: RegisterBody) -> Response {
@@ -128,11 +128,12 @@ impl<O: Observer> RegistryNode<O> {
     }
 
     fn deregister(&self, body: &DeregisterBody) -> Response {
-        let ended = self.with(|registry, now| {
-            registry.handle_deregister(now, &body.name, body.incarnation)
-        });
+        let ended = self
+            .with(|registry, now| registry.handle_deregister(now, &body.name, body.incarnation));
         let (status, reason) = match &ended {
-            Ok(()) => return json(StatusCode::OK, &serde_json::json!({ "status": "deregistered" })),
+            Ok(()) => {
+                return json(StatusCode::OK, &serde_json::json!({ "status": "deregistered" }));
+            }
             Err(DeregisterError::UnknownLease) => (StatusCode::NOT_FOUND, "unknown_lease"),
             Err(DeregisterError::OtherIncarnation { .. }) => {
                 (StatusCode::CONFLICT, "stale_incarnation")
@@ -147,9 +148,7 @@ impl<O: Observer> RegistryNode<O> {
         let now = self.inner.clock.now();
         let services: ServicesBody = registry
             .list(now)
-            .map(|lease| {
-                (lease.name.clone(), ServiceBody::new(lease, now.since(lease.renewed_at)))
-            })
+            .map(|lease| (lease.name.clone(), ServiceBody::new(lease, now.since(lease.renewed_at))))
             .collect();
         json(StatusCode::OK, &services)
             .with_header(EPOCH_HEADER, self.inner.epoch)
@@ -177,11 +176,11 @@ fn refused(error: &RegisterError) -> Response {
     json(status, &RefusedBody { error: error.to_string(), reason: reason.to_owned(), current })
 }
 
-fn body<T: DeserializeOwned>(request: &Request) -> Result<T, Response> {
+fn body<T: DeserializeOwned>(request: &Request) -> Result<T, Box<Response>> {
     request.require_json()?;
     serde_json::from_slice(&request.body).map_err(|error| {
         let (error, reason) = (error.to_string(), "invalid".to_owned());
-        json(StatusCode::BAD_REQUEST, &RefusedBody { error, reason, current: None })
+        json(StatusCode::BAD_REQUEST, &RefusedBody { error, reason, current: None }).into()
     })
 }
 

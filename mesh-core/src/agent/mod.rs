@@ -218,6 +218,16 @@ impl Agent {
         self.membership.poll_timeout()
     }
 
+    /// Its name.
+    pub fn name(&self) -> &Name {
+        &self.config.name
+    }
+
+    /// Whether it was told to shut down.
+    pub fn is_stopping(&self) -> bool {
+        self.stopping
+    }
+
     /// Its load now.
     pub fn load(&self) -> LoadReport {
         LoadReport {

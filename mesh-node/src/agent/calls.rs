@@ -97,10 +97,10 @@ pub async fn call<N: Net>(
     // One call per exchange: the connection tells the answers apart.
     let id = Id::from(1);
     let Ok(body) = codec::encode_request(request, &id) else { return Err(CallError::NotSent) };
-    let answer = client
-        .call(url, Method::POST, "/rpc", body.into(), timeout)
-        .await
-        .map_err(|error| if error.never_sent() { CallError::NotSent } else { CallError::NoAnswer })?;
+    let answer =
+        client.call(url, Method::POST, "/rpc", body.into(), timeout).await.map_err(|error| {
+            if error.never_sent() { CallError::NotSent } else { CallError::NoAnswer }
+        })?;
     match answer.status {
         StatusCode::OK => {}
         // The server's own refusal, before any agent saw the call.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use mesh_core::agent::{Agent, AgentConfig, CallId, Effect, Failure, Handle, JobId, Ticket};
 use mesh_core::protocol::{Name, Reply, Request, Task};
@@ -25,6 +26,8 @@ pub(super) struct Driver<N, H, O> {
     pub(super) clock: Clock,
     pub(super) client: Client<N>,
     pub(super) json: jsonrpc::Limits,
+    /// How long to wait for the registry.
+    pub(super) patience: Duration,
     host: H,
     observer: O,
     state: Mutex<State>,
@@ -47,6 +50,7 @@ impl<N: Net, H: Host, O: Observer> Driver<N, H, O> {
     pub(super) fn new(config: AgentConfig, seed: &Seed, parts: Parts<N, H, O>) -> Arc<Self> {
         let Parts { net, clock, host, observer, registry, client, json, server: _ } = parts;
         let name = config.name.clone();
+        let patience = config.membership.timeout;
         let state = State {
             agent: Agent::new(clock.now(), config, seed),
             next_ticket: 0,
@@ -61,6 +65,7 @@ impl<N: Net, H: Host, O: Observer> Driver<N, H, O> {
             clock,
             client: Client::new(net, client),
             json,
+            patience,
             host,
             observer,
             state: Mutex::new(state),

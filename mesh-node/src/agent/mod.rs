@@ -11,9 +11,10 @@ use mesh_core::agent::AgentConfig;
 use mesh_core::jsonrpc;
 use mesh_core::seed::Seed;
 
+pub use self::calls::call;
 use self::driver::Driver;
 use crate::http::{
-    Client, ClientLimits, Method, Request, Response, Served, ServerLimits, StatusCode, serve,
+    ClientLimits, Method, Request, Response, Served, ServerLimits, StatusCode, serve,
 };
 use crate::{Clock, Host, Net, Observer};
 
@@ -108,9 +109,4 @@ fn health<N: Net, H: Host, O: Observer>(driver: &Arc<Driver<N, H, O>>) -> Respon
     let in_flight = load.in_flight;
     let body = serde_json::json!({ "status": status, "agent": name, "in_flight": in_flight });
     Response::json(code, body.to_string())
-}
-
-/// A client with these limits for `parts`.
-fn client<N: Net>(net: N, limits: ClientLimits) -> Client<N> {
-    Client::new(net, limits)
 }

@@ -17,7 +17,7 @@ pub(super) async fn answer<N: Net, H: Host, O: Observer>(
     request: &Request,
 ) -> Response {
     if let Err(refusal) = request.require_json() {
-        return refusal;
+        return *refusal;
     }
     let incoming = jsonrpc::parse(&request.body, &driver.json);
     let outcomes = join_all(incoming.calls().map(|call| dispatch(driver, call))).await;

@@ -78,6 +78,9 @@ pub struct ClientLimits {
     pub idle_per_destination: usize,
     /// Idle connections kept in all; the least recently used one goes first.
     pub idle_total: usize,
+    /// How long opening a connection may take. A call that fails by it was never sent, and is safe
+    /// to make elsewhere.
+    pub connect: Duration,
     /// How long an idle connection is kept. Must be below the servers' `keep_alive`.
     pub idle: Duration,
     /// Open connections per destination, busy ones included; `None` for no limit. A call past it
@@ -92,6 +95,7 @@ impl Default for ClientLimits {
             header_bytes: 16 << 10,
             idle_per_destination: 32,
             idle_total: 1024,
+            connect: Duration::from_secs(1),
             idle: Duration::from_secs(30),
             open_per_destination: None,
         }

@@ -40,14 +40,14 @@ impl Request {
     ///
     /// # Errors
     /// The 415 to answer with.
-    pub fn require_json(&self) -> Result<(), Response> {
+    pub fn require_json(&self) -> Result<(), Box<Response>> {
         let value = self.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let essence = value.and_then(|value| value.split(';').next()).unwrap_or_default();
         if essence.trim().eq_ignore_ascii_case(JSON) {
             return Ok(());
         }
         let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
-        Err(Response::error(status, "send the body as content-type: application/json"))
+        Err(Response::error(status, "send the body as content-type: application/json").into())
     }
 }
 
@@ -62,20 +62,20 @@ pub struct Response {
     pub content_type: &'static str,
     /// The whole body.
     pub body: Bytes,
-    /// The methods that a 405 names as allowed.
-    pub allow: Option<&'static str>,
+    /// Further header fields.
+    pub headers: HeaderMap,
 }
 
 impl Response {
     /// A JSON document.
     pub fn json(status: StatusCode, body: impl Into<Bytes>) -> Self {
-        Self { status, content_type: JSON, body: body.into(), allow: None }
+        Self { status, content_type: JSON, body: body.into(), headers: HeaderMap::new() }
     }
 
     /// Plain text.
     pub fn text(status: StatusCode, body: impl Into<Bytes>) -> Self {
         let content_type = "text/plain; charset=utf-8";
-        Self { status, content_type, body: body.into(), allow: None }
+        Self { status, content_type, body: body.into(), headers: HeaderMap::new() }
     }
 
     /// A refusal with its reason: `{"error": reason}`.
@@ -92,18 +92,30 @@ impl Response {
     pub fn method_not_allowed(allow: &'static str) -> Self {
         let mut response =
             Self::error(StatusCode::METHOD_NOT_ALLOWED, &format!("allowed here: {allow}"));
-        response.allow = Some(allow);
+        response.headers.insert(ALLOW, HeaderValue::from_static(allow));
         response
+    }
+
+    /// 204: done, and there is nothing to say.
+    pub fn empty() -> Self {
+        Self::text(StatusCode::NO_CONTENT, Bytes::new())
+    }
+
+    /// Adds a header field with a number for its value.
+    #[must_use]
+    pub fn with_header(mut self, name: &'static str, value: u64) -> Self {
+        self.headers.insert(name, HeaderValue::from(value));
+        self
     }
 
     /// The message that hyper sends; `close` ends the connection after it.
     pub(super) fn into_hyper(self, close: bool) -> hyper::Response<Full<Bytes>> {
         let mut response = hyper::Response::new(Full::new(self.body));
         *response.status_mut() = self.status;
+        *response.headers_mut() = self.headers;
         let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static(self.content_type));
-        if let Some(allow) = self.allow {
-            headers.insert(ALLOW, HeaderValue::from_static(allow));
+        if self.status != StatusCode::NO_CONTENT {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static(self.content_type));
         }
         if close {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));

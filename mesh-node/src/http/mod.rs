@@ -9,7 +9,7 @@ mod limits;
 mod message;
 mod server;
 
-pub use client::{CallError, Client, Connections};
+pub use client::{Answer, CallError, Client, Connections};
 pub use hyper::{HeaderMap, Method, StatusCode, Uri, header};
 pub use limits::{ClientLimits, ServerLimits};
 pub use message::{Handler, Request, Response};

@@ -14,7 +14,7 @@ use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::body::{Body as _, Incoming};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper::header::{CONTENT_TYPE, HOST, HeaderValue};
-use hyper::{Method, Request, Response, StatusCode};
+use hyper::{HeaderMap, Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::time::{sleep, timeout};
 
@@ -30,6 +30,24 @@ pub struct Connections {
     pub open: usize,
     /// Those that wait for a call.
     pub idle: usize,
+}
+
+/// A peer's answer, whole.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// Its status.
+    pub status: StatusCode,
+    /// Its header fields.
+    pub headers: HeaderMap,
+    /// Its body.
+    pub body: Bytes,
+}
+
+impl Answer {
+    /// The value of a header field, if it is there and plain text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
 }
 
 /// Calls peers over kept-alive connections. Clones share the connections.
@@ -70,7 +88,7 @@ impl<N: Net> Client<N> {
         path: &str,
         body: Bytes,
         timeout: Duration,
-    ) -> Result<(StatusCode, Bytes), CallError> {
+    ) -> Result<Answer, CallError> {
         let request = request(destination, method, path, body)?;
         let began = self.pool.now();
         let sent = AtomicBool::new(false);
@@ -90,7 +108,7 @@ impl<N: Net> Client<N> {
         destination: &str,
         mut request: Request<Full<Bytes>>,
         sent: &AtomicBool,
-    ) -> Result<(StatusCode, Bytes), CallError> {
+    ) -> Result<Answer, CallError> {
         if let Some(connection) = self.pool.take(destination) {
             match self.send(connection, request, sent).await? {
                 Sent::Answered(answer) => return Ok(answer),
@@ -112,7 +130,11 @@ impl<N: Net> Client<N> {
             return Err(CallError::TooManyOpen { destination: destination.into(), limit });
         };
         let failed = |error| CallError::connect(destination, error);
-        let stream = self.net.connect(destination).await.map_err(failed)?;
+        let limit = self.pool.limits.connect;
+        let stream = timeout(limit, self.net.connect(destination))
+            .await
+            .map_err(|_| failed(io::ErrorKind::TimedOut.into()))?
+            .map_err(failed)?;
         let (sender, connection) = http1::Builder::new()
             .max_header_size(self.pool.limits.header_bytes)
             .handshake(TokioIo::new(stream))
@@ -150,7 +172,7 @@ impl<N: Net> Client<N> {
 
 /// What became of a request that was handed to a connection.
 enum Sent {
-    Answered((StatusCode, Bytes)),
+    Answered(Answer),
     NotAtAll(Box<Request<Full<Bytes>>>, hyper::Error),
 }
 
@@ -172,17 +194,16 @@ fn request(
     request.body(Full::new(body)).map_err(|error| invalid(error.to_string()))
 }
 
-async fn read(
-    response: Response<Incoming>,
-    limit: usize,
-) -> Result<(StatusCode, Bytes), CallError> {
-    let status = response.status();
-    let body = response.into_body();
+async fn read(response: Response<Incoming>, limit: usize) -> Result<Answer, CallError> {
+    let (head, body) = response.into_parts();
     if body.size_hint().lower() > limit as u64 {
         return Err(CallError::TooLarge { limit });
     }
     match Limited::new(body, limit).collect().await {
-        Ok(whole) => Ok((status, whole.to_bytes())),
+        Ok(whole) => {
+            let (status, headers, body) = (head.status, head.headers, whole.to_bytes());
+            Ok(Answer { status, headers, body })
+        }
         Err(error) if error.is::<LengthLimitError>() => Err(CallError::TooLarge { limit }),
         Err(error) => Err(CallError::Broken(error)),
     }

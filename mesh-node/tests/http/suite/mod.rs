@@ -169,10 +169,12 @@ async fn until(what: &str, count: &AtomicUsize, wanted: usize) {
     panic!("{what} stayed at {} instead of {wanted}", count.load(Ordering::SeqCst));
 }
 
-type Answer = Result<(StatusCode, Bytes), CallError>;
+type Answered = Result<(StatusCode, Bytes), CallError>;
 
-async fn post<N: Net>(client: &Client<N>, address: &str, body: &'static str) -> Answer {
-    client.call(address, Method::POST, "/", Bytes::from_static(body.as_bytes()), LONG).await
+async fn post<N: Net>(client: &Client<N>, address: &str, body: &'static str) -> Answered {
+    let body = Bytes::from_static(body.as_bytes());
+    let answer = client.call(address, Method::POST, "/", body, LONG).await?;
+    Ok((answer.status, answer.body))
 }
 
 async fn post_within<N: Net>(
@@ -180,12 +182,14 @@ async fn post_within<N: Net>(
     address: &str,
     path: &str,
     limit: Duration,
-) -> Answer {
-    client.call(address, Method::POST, path, Bytes::from_static(b"{}"), limit).await
+) -> Answered {
+    let body = Bytes::from_static(b"{}");
+    let answer = client.call(address, Method::POST, path, body, limit).await?;
+    Ok((answer.status, answer.body))
 }
 
 #[track_caller]
-fn assert_answered(answer: Answer, body: &str) {
+fn assert_answered(answer: Answered, body: &str) {
     assert_eq!(answer.expect("an answer"), (StatusCode::OK, Bytes::from(body.to_owned())));
 }
 

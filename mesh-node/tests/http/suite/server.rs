@@ -57,7 +57,7 @@ pub(crate) async fn a_large_body_is_refused<N: Net>(net: N) {
     let client = Client::new(net, ClientLimits::default());
     let send = async |bytes| {
         let body = Bytes::from(vec![b' '; bytes]);
-        client.call(&server.address, Method::POST, "/", body, LONG).await.expect("an answer").0
+        client.call(&server.address, Method::POST, "/", body, LONG).await.expect("an answer").status
     };
     assert_eq!(send(1 << 16).await, StatusCode::OK);
     // Much of it is still on its way when the answer comes.
