@@ -101,11 +101,14 @@ impl FaultSchedule {
         self.boundaries().last().copied().unwrap_or_default()
     }
 
+    /// The one-way latency between two hosts while nothing is broken.
+    pub fn base_latency(&self, a: usize, b: usize) -> Duration {
+        self.latencies.get(&(a.min(b), a.max(b))).copied().unwrap_or(self.default_latency)
+    }
+
     /// The way between two hosts at a time.
     pub fn link(&self, from: usize, to: usize, at: Timestamp) -> Link {
-        let pair = (from.min(to), from.max(to));
-        let latency = self.latencies.get(&pair).copied().unwrap_or(self.default_latency);
-        let mut link = Link { cut: false, held: false, latency };
+        let mut link = Link { cut: false, held: false, latency: self.base_latency(from, to) };
         for fault in self.active(at) {
             match &fault.what {
                 What::Partition { group, one_way } => {

@@ -1,0 +1,110 @@
+//! The load generator: an open or closed loop of `delegate` calls.
+
+use std::sync::Arc;
+
+use mesh_core::agent::{CallError, Failure};
+use mesh_core::jsonrpc;
+use mesh_core::protocol::{Name, Request, Task};
+use mesh_core::seed::Seed;
+use mesh_node::Clock;
+use mesh_node::agent::call;
+use mesh_node::http::{Client, ClientLimits};
+use turmoil::Sim;
+
+use super::hosts::{agent_url, client_limits, clock};
+use super::net::TurmoilNet;
+use crate::engine::Run;
+use crate::engine::world::World;
+use crate::record::Outcome;
+use crate::scenario::{CLIENT, WorkloadSpec};
+use crate::workload::{Arrival, ClosedLoop, Workload};
+
+pub(super) fn add(sim: &mut Sim<'static>, run: &Run<'_>, world: &World) {
+    let scenario = run.scenario;
+    let seed = Seed::root(run.seed).child("workload");
+    let workload =
+        Workload::new(&scenario.workload, scenario.agents.len(), scenario.duration, &seed);
+    let entries = scenario.agents.iter().map(|agent| agent.name.clone()).collect();
+    let (spec, limits, world) = (scenario.workload.clone(), client_limits(scenario), world.clone());
+    sim.client(CLIENT, async move {
+        let sender = Arc::new(Sender {
+            clock: clock(),
+            client: Client::new(TurmoilNet, ClientLimits { idle_per_destination: 1024, ..limits }),
+            entries,
+            spec,
+            world,
+        });
+        match workload {
+            Workload::Open(arrivals) => sender.open_loop(*arrivals).await,
+            Workload::Closed(source) => sender.closed_loop(source).await,
+        }
+        Ok(())
+    });
+}
+
+struct Sender {
+    clock: Clock,
+    client: Client<TurmoilNet>,
+    entries: Vec<Name>,
+    spec: WorkloadSpec,
+    world: World,
+}
+
+impl Sender {
+    /// Sends each request when it is due, whatever became of the others.
+    async fn open_loop(self: &Arc<Self>, arrivals: impl Iterator<Item = Arrival>) {
+        for arrival in arrivals {
+            self.clock.sleep_until(arrival.at).await;
+            let sender = self.clone();
+            tokio::spawn(async move { sender.send(arrival).await });
+        }
+    }
+
+    /// Each client sends, waits for the end, thinks, and sends again.
+    async fn closed_loop(self: &Arc<Self>, source: ClosedLoop) {
+        let clients = source.clients();
+        let source = Arc::new(std::sync::Mutex::new(source));
+        for client in 0..clients {
+            let (sender, source) = (self.clone(), source.clone());
+            tokio::spawn(async move {
+                while let Some(arrival) = next(&source, client, &sender.clock) {
+                    sender.clock.sleep_until(arrival.at).await;
+                    sender.send(arrival).await;
+                }
+            });
+        }
+    }
+
+    async fn send(&self, arrival: Arrival) {
+        let entry = &self.entries[arrival.entry];
+        self.world.due(&arrival, entry);
+        let deadline = arrival.at + self.spec.deadline;
+        let timeout = deadline.since(self.clock.now());
+        let request = Request::Delegate(Task {
+            text: "simulated job".into(),
+            timeout: Some(timeout),
+            demand: Some(arrival.demand),
+            idempotent: self.spec.idempotent,
+            depth: 0,
+            request: arrival.index,
+            attempt: 0,
+        });
+        let limits = jsonrpc::Limits::default();
+        let result = call(&self.client, &agent_url(entry), &request, timeout, &limits).await;
+        let now = self.clock.now();
+        let outcome = match result {
+            Ok(_) => Outcome::Answered,
+            Err(CallError::Answered(Failure::DeadlineExceeded)) => Outcome::TimedOut,
+            Err(CallError::Answered(failure)) => Outcome::Refused(failure.name()),
+            Err(_) if now >= deadline => Outcome::TimedOut,
+            Err(CallError::NotSent) => Outcome::Lost("connect"),
+            Err(CallError::NoAnswer) => Outcome::Lost("reset"),
+        };
+        self.world.ended(now, &arrival, &outcome);
+    }
+}
+
+fn next(source: &std::sync::Mutex<ClosedLoop>, client: usize, clock: &Clock) -> Option<Arrival> {
+    let mut source = source.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    source.next(client, clock.now())
+}

@@ -1,0 +1,140 @@
+//! The registry and the agents as simulated hosts.
+
+use std::future::pending;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mesh_core::agent::AgentConfig;
+use mesh_core::agent::config::{
+    AdmissionConfig, DelegationConfig, MembershipConfig, RetryConfig,
+};
+use mesh_core::jsonrpc;
+use mesh_core::registry::RegistryConfig;
+use mesh_core::seed::Seed;
+use mesh_node::agent::Parts;
+use mesh_node::http::{ClientLimits, ServerLimits};
+use mesh_node::{AgentNode, Clock, Net, RegistryNode};
+use turmoil::Sim;
+
+use super::machine::SimHost;
+use super::net::TurmoilNet;
+use crate::engine::Run;
+use crate::engine::world::World;
+use crate::scenario::{AgentSpec, REGISTRY, Scenario};
+
+/// Where the registry listens.
+const REGISTRY_PORT: u16 = 8500;
+/// Where every agent listens, each on a host of its own.
+const AGENT_PORT: u16 = 8600;
+
+/// An agent's address.
+pub(super) fn agent_url(name: &str) -> String {
+    format!("{name}:{AGENT_PORT}")
+}
+
+/// The clock of the host that calls: it shows the simulation's time, restarts or not.
+pub(super) fn clock() -> Clock {
+    Clock::started_ago(turmoil::sim_elapsed().unwrap_or_default())
+}
+
+/// Limits that no simulated load reaches: what a scenario limits, it says.
+fn server_limits() -> ServerLimits {
+    ServerLimits { connections: usize::MAX, ..ServerLimits::default() }
+}
+
+pub(super) fn client_limits(scenario: &Scenario) -> ClientLimits {
+    ClientLimits { connect: scenario.delegation.connect_timeout, ..ClientLimits::default() }
+}
+
+pub(super) fn add_registry(sim: &mut Sim<'static>, scenario: &Scenario, world: &World) {
+    let config = RegistryConfig {
+        ttl: scenario.registry.ttl,
+        sweep: scenario.registry.sweep,
+        max_leases: scenario.agents.len().max(1) * 2,
+        ..RegistryConfig::default()
+    };
+    let world = world.clone();
+    sim.host(REGISTRY, move || {
+        let (config, world) = (config.clone(), world.clone());
+        async move {
+            let clock = clock();
+            let listener = TurmoilNet.bind(&format!("0.0.0.0:{REGISTRY_PORT}")).await?;
+            let epoch = clock.now().as_nanos();
+            let registry = RegistryNode::new(clock, config, epoch, world);
+            registry.run::<TurmoilNet>(listener, server_limits(), pending()).await;
+            Ok(())
+        }
+    });
+}
+
+pub(super) fn add_agent(
+    sim: &mut Sim<'static>,
+    run: &Run<'_>,
+    agent: &AgentSpec,
+    machine: &SimHost,
+    world: &World,
+) {
+    let template = Rc::new(agent_config(run, agent));
+    let seed = Seed::root(run.seed).child("agents").child(&agent.name);
+    let (machine, world) = (machine.clone(), world.clone());
+    let client = client_limits(run.scenario);
+    sim.host(&*agent.name, move || {
+        let (mut config, seed) = ((*template).clone(), seed.clone());
+        let (machine, world, client) = (machine.clone(), world.clone(), client.clone());
+        async move {
+            let clock = clock();
+            // A later life has a greater number; zero stands for agents that have none.
+            config.incarnation = clock.now().as_nanos() + 1;
+            let seed = seed.child(&config.incarnation.to_string());
+            let host = machine.with_clock(clock);
+            let parts = Parts {
+                net: TurmoilNet,
+                clock,
+                host: host.clone(),
+                observer: world,
+                registry: format!("{REGISTRY}:{REGISTRY_PORT}").into(),
+                server: server_limits(),
+                client,
+                json: jsonrpc::Limits::default(),
+            };
+            let listener = TurmoilNet.bind(&format!("0.0.0.0:{AGENT_PORT}")).await?;
+            let node = AgentNode::new(config, &seed, parts);
+            tokio::select! {
+                biased;
+                _ = node.run(listener, pending()) => {}
+                () = host.work() => {}
+            }
+            Ok(())
+        }
+    });
+}
+
+fn agent_config(run: &Run<'_>, agent: &AgentSpec) -> AgentConfig {
+    let Scenario { registry, delegation, .. } = run.scenario;
+    AgentConfig {
+        name: agent.name.clone(),
+        url: agent_url(&agent.name).into(),
+        incarnation: 0,
+        admission: AdmissionConfig {
+            concurrency: agent.concurrency,
+            queue: agent.queue,
+            ..AdmissionConfig::default()
+        },
+        delegation: DelegationConfig {
+            probe_timeout: delegation.probe_timeout,
+            attempt_timeout: delegation.attempt_timeout,
+            max_attempts: delegation.max_attempts,
+            retry: RetryConfig { ratio: delegation.retry_ratio, floor: delegation.retry_floor },
+            max_depth: delegation.max_depth,
+            to_self: delegation.to_self,
+            ..DelegationConfig::default()
+        },
+        membership: MembershipConfig {
+            heartbeat: registry.heartbeat,
+            refresh: registry.refresh,
+            timeout: registry.timeout,
+        },
+        policy: run.policy.config,
+    }
+}

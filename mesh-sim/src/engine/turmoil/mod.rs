@@ -1,0 +1,196 @@
+//! The byte-level engine: mesh-node's code and real HTTP over turmoil's simulated TCP.
+//!
+//! Resolution 1 ms: turmoil advances in ticks of that length and tokio's timers round up to it.
+
+mod client;
+mod hosts;
+mod machine;
+mod net;
+mod panics;
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
+
+use mesh_core::Timestamp;
+use mesh_core::seed::Seed;
+use turmoil::{Builder, Sim};
+
+use self::machine::SimHost;
+use self::panics::Panics;
+use super::faults::{CLIENT_HOST, FIRST_AGENT, FaultSchedule, Link};
+use super::world::World;
+use super::{EngineError, Run};
+use crate::record::RunRecord;
+
+/// turmoil breaks with any other.
+const TICK: Duration = Duration::from_millis(1);
+/// How late a timer may fire: tokio's rounding up, and the tick in which a message waits.
+const RESOLUTION: Duration = Duration::from_millis(3);
+/// Connections that a simulated socket may have; the default of 64 panics under load.
+const TCP_CAPACITY: usize = 65_536;
+/// Simulated time between two reports of progress.
+const PROGRESS_EVERY: Duration = Duration::from_millis(250);
+
+/// Runs one policy with one seed.
+pub(super) fn execute(
+    run: &Run<'_>,
+    progress: &dyn Fn(Duration),
+) -> Result<RunRecord, EngineError> {
+    let faults = Arc::new(FaultSchedule::new(run.scenario));
+    let world = World::new(run, &faults, RESOLUTION);
+    let mut engine = Engine::new(run, faults, world.clone());
+    let end = world.end();
+    let panics = Panics::watch();
+    let mut boundaries = engine.faults.boundaries().into_iter().peekable();
+    let mut reported = Duration::ZERO;
+    while Timestamp::from(engine.sim.elapsed()) < end {
+        let now = Timestamp::from(engine.sim.elapsed());
+        while boundaries.next_if(|at| *at <= now).is_some() {
+            engine.apply_faults(now);
+        }
+        engine.sim.step().map_err(|error| EngineError::Simulation {
+            policy: run.policy.label.clone(),
+            seed: run.seed,
+            reason: error.to_string(),
+        })?;
+        if let Some(message) = panics.take() {
+            let (policy, seed, at) = (run.policy.label.clone(), run.seed, now.elapsed());
+            return Err(EngineError::Panic { policy, seed, at, message });
+        }
+        if now.elapsed() >= reported + PROGRESS_EVERY {
+            reported = now.elapsed();
+            progress(reported);
+        }
+    }
+    Ok(world.finish(end))
+}
+
+struct Engine {
+    sim: Sim<'static>,
+    world: World,
+    faults: Arc<FaultSchedule>,
+    machines: Vec<SimHost>,
+    /// The state that each pair of hosts was last set to, both ways.
+    links: Vec<(usize, usize, [Link; 2])>,
+    /// Which hosts are down.
+    down: Vec<bool>,
+}
+
+impl Engine {
+    fn new(run: &Run<'_>, faults: Arc<FaultSchedule>, world: World) -> Self {
+        let seed = Seed::root(run.seed);
+        let mut sim = Builder::new()
+            .tick_duration(TICK)
+            .epoch(UNIX_EPOCH)
+            .rng_seed(seed.child("turmoil").number())
+            .simulation_duration(Duration::MAX)
+            .tcp_capacity(TCP_CAPACITY)
+            .build();
+        let machines: Vec<SimHost> =
+            run.scenario.agents.iter().map(|agent| SimHost::new(&agent.machine)).collect();
+        hosts::add_registry(&mut sim, run.scenario, &world);
+        for (agent, machine) in run.scenario.agents.iter().zip(&machines) {
+            hosts::add_agent(&mut sim, run, agent, machine, &world);
+        }
+        client::add(&mut sim, run, &world);
+        let count = faults.hosts().len();
+        let mut engine = Self {
+            sim,
+            world,
+            machines,
+            links: all_pairs(&faults),
+            down: vec![false; count],
+            faults,
+        };
+        for (a, b, [link, _]) in &engine.links {
+            let (a, b) = (engine.name(*a), engine.name(*b));
+            engine.sim.set_link_latency(a, b, link.latency);
+        }
+        engine.apply_faults(Timestamp::ZERO);
+        engine
+    }
+
+    fn name(&self, host: usize) -> &str {
+        &self.faults.hosts()[host]
+    }
+
+    /// Brings the simulation into the state that the schedule prescribes for `now`.
+    fn apply_faults(&mut self, now: Timestamp) {
+        let mut links = std::mem::take(&mut self.links);
+        for (a, b, was) in &mut links {
+            let is = [self.faults.link(*a, *b, now), self.faults.link(*b, *a, now)];
+            if is != *was {
+                self.set_link(*a, *b, *was, is);
+                *was = is;
+            }
+        }
+        self.links = links;
+        for (agent, machine) in self.machines.iter().enumerate() {
+            machine.set_state(now, self.faults.machine(FIRST_AGENT + agent, now));
+        }
+        for host in 0..self.down.len() {
+            let down = self.faults.is_down(host, now);
+            if host != CLIENT_HOST && down != self.down[host] {
+                self.down[host] = down;
+                self.crash_or_restart(now, host, down);
+            }
+        }
+    }
+
+    /// turmoil forgets a partition or a hold when another state is set, so each change goes
+    /// through a healthy link.
+    fn set_link(&self, a: usize, b: usize, was: [Link; 2], is: [Link; 2]) {
+        let (a, b) = (self.name(a), self.name(b));
+        if was[0].latency != is[0].latency {
+            self.sim.set_link_latency(a, b, is[0].latency);
+        }
+        if was[0].held && !is[0].held {
+            self.sim.release(a, b);
+        }
+        if was[0].cut && !is[0].cut {
+            self.sim.repair_oneway(a, b);
+        }
+        if was[1].cut && !is[1].cut {
+            self.sim.repair_oneway(b, a);
+        }
+        if is[0].held && !was[0].held {
+            self.sim.hold(a, b);
+        }
+        if is[0].cut && !was[0].cut {
+            self.sim.partition_oneway(a, b);
+        }
+        if is[1].cut && !was[1].cut {
+            self.sim.partition_oneway(b, a);
+        }
+    }
+
+    fn crash_or_restart(&mut self, now: Timestamp, host: usize, down: bool) {
+        let name = self.faults.hosts()[host].clone();
+        self.world.host_changed(now, &name, !down);
+        if down {
+            self.sim.crash(&*name);
+            if let Some(machine) = host.checked_sub(FIRST_AGENT) {
+                self.machines[machine].crash(now);
+            }
+        } else {
+            self.sim.bounce(&*name);
+        }
+    }
+}
+
+/// Every pair of hosts, with a healthy link at its latency.
+fn all_pairs(faults: &FaultSchedule) -> Vec<(usize, usize, [Link; 2])> {
+    let hosts = faults.hosts().len();
+    let healthy = |a, b| Link {
+        cut: false,
+        held: false,
+        // Before time zero no fault is active.
+        latency: faults.base_latency(a, b),
+    };
+    (0..hosts)
+        .flat_map(|a| (a + 1..hosts).map(move |b| (a, b)))
+        .map(|(a, b)| (a, b, [healthy(a, b); 2]))
+        .collect()
+}
