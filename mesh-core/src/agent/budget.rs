@@ -29,13 +29,13 @@ impl RetryBudget {
     pub fn new(now: Timestamp, config: RetryConfig) -> Self {
         let per_request = (config.ratio * UNITS as f64) as u64;
         let per_second = (config.floor * UNITS as f64) as u64;
-        let cap = (per_second * WINDOW_SECS).max(MIN_CAP * UNITS);
+        let cap = per_second.saturating_mul(WINDOW_SECS).max(MIN_CAP * UNITS);
         Self { per_request, per_second, cap, balance: per_second.min(cap), filled_at: now }
     }
 
     /// Counts a request.
     pub fn deposit(&mut self) {
-        self.balance = (self.balance + self.per_request).min(self.cap);
+        self.balance = self.balance.saturating_add(self.per_request).min(self.cap);
     }
 
     /// Takes one retry; false if there is none to take.
@@ -102,5 +102,13 @@ mod tests {
             budget.deposit();
         }
         assert_eq!(retries(&mut budget, Timestamp::ZERO + Duration::from_secs(3_600)), 10);
+    }
+
+    #[test]
+    fn no_setting_overflows() {
+        let config = RetryConfig { ratio: f64::INFINITY, floor: f64::INFINITY };
+        let mut budget = RetryBudget::new(Timestamp::ZERO, config);
+        budget.deposit();
+        assert!(budget.withdraw(Timestamp::MAX));
     }
 }

@@ -149,7 +149,10 @@ impl Agent {
                 }
                 ProbeState::Answered { load: info.load, rtt }
             }
-            _ => ProbeState::Failed,
+            Err(CallError::Answered(failure)) => {
+                ProbeState::Failed { refused: failure.is_refusal() }
+            }
+            _ => ProbeState::Failed { refused: false },
         };
         if !probes.iter().any(|probe| matches!(probe.state, ProbeState::Pending(_))) {
             self.conclude_probes(now, id);
@@ -164,14 +167,16 @@ impl Agent {
         let mut answered: Vec<PeerId> = Vec::with_capacity(probes.len());
         let mut candidates: Vec<Candidate> = Vec::with_capacity(probes.len());
         for probe in probes {
-            match probe.state {
-                ProbeState::Answered { load, rtt } => {
-                    let outstanding = self.view.get(probe.peer).map_or(0, |peer| peer.outstanding);
+            // The registry's list may have changed during the probes: some peers have left.
+            match (probe.state, self.view.get(probe.peer)) {
+                (ProbeState::Answered { load, rtt }, Some(known)) => {
                     answered.push(probe.peer);
+                    let outstanding = known.outstanding;
                     candidates.push(Candidate { load, outstanding, latency: rtt });
                 }
-                ProbeState::Failed => delegation.rule_out(probe.peer, false),
-                ProbeState::Pending(call) => {
+                (ProbeState::Answered { .. }, None) => delegation.rule_out(probe.peer, false),
+                (ProbeState::Failed { refused }, _) => delegation.rule_out(probe.peer, refused),
+                (ProbeState::Pending(call), _) => {
                     delegation.rule_out(probe.peer, false);
                     self.calls.remove(call);
                     self.effects.push_back(Effect::Abandon(call));
@@ -185,7 +190,7 @@ impl Agent {
         self.send_work(now, id, answered[best], Some(candidates[best].load));
     }
 
-    /// Probes are no work: another round of them takes an attempt, but nothing of the budget.
+    /// Nothing was sent but probes, which are no work: another round of them takes an attempt, but nothing of the budget.
     fn round_without_answers(&mut self, now: Timestamp, id: DelegationId) {
         let delegation = &self.delegations[id];
         if delegation.rounds < self.config.delegation.max_attempts {
@@ -208,17 +213,18 @@ impl Agent {
     ) {
         let delegation = &mut self.delegations[id];
         let Some(known) = self.view.get_mut(peer) else {
-            // The registry's list changed during the probes: the peer has left.
             delegation.rule_out(peer, false);
-            return self.retry(now, id, "left");
+            return self.round_without_answers(now, id);
         };
         let attempt_timeout = self.config.delegation.attempt_timeout.unwrap_or(Duration::MAX);
         let until = (now + attempt_timeout).min(delegation.deadline);
         // The peer counts from receipt; what the way takes is not the peer's to spend.
-        let budget = until.since(now).saturating_sub(known.rtt.unwrap_or_default());
-        if budget.is_zero() {
+        // But one slow round trip, measured long ago, must not bar the peer for ever.
+        let left = until.since(now);
+        if left.is_zero() {
             return self.finish(id, Err(Failure::DeadlineExceeded));
         }
+        let budget = left - known.rtt.unwrap_or_default().min(left / 2);
         known.outstanding += 1;
         let mut task = delegation.task.clone();
         task.timeout = Some(budget);
@@ -311,7 +317,7 @@ impl Agent {
             return self.finish(id, Err(Failure::RetriesExhausted(counts)));
         }
         let Task { request, attempt, .. } = delegation.task;
-        delegation.task.attempt += 1;
+        delegation.task.attempt = attempt.saturating_add(1);
         self.note(Note::Retrying { request, attempt, reason });
         self.next_round(now, id);
     }

@@ -48,7 +48,7 @@ pub(super) struct Probe {
 pub(super) enum ProbeState {
     Pending(CallId),
     Answered { load: LoadReport, rtt: Duration },
-    Failed,
+    Failed { refused: bool },
 }
 
 impl Delegation {

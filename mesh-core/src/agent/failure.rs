@@ -58,7 +58,7 @@ pub enum Failure {
 pub struct Tried {
     /// Refused for want of room, or shutting down.
     pub busy: u32,
-    /// Not reached, or no answer to the probe.
+    /// Not reached, or gave no answer in time.
     pub unreachable: u32,
 }
 

@@ -80,7 +80,7 @@ impl Membership {
             url,
             incarnation,
             registered: false,
-            ttl: 3 * config.heartbeat,
+            ttl: config.heartbeat.saturating_mul(3),
             retry_after: FIRST_RETRY.min(config.heartbeat),
             rng,
             next_register: now,
@@ -210,7 +210,7 @@ impl Membership {
             return;
         }
         self.next_register = self.next_register.min(now + self.jittered(self.retry_after));
-        self.retry_after = (self.retry_after * 2).min(self.config.heartbeat);
+        self.retry_after = self.retry_after.saturating_mul(2).min(self.config.heartbeat);
     }
 
     fn list_failed(&mut self, now: Timestamp) {
@@ -235,6 +235,6 @@ impl Membership {
         let period = nanos(period);
         let spread = (period / 5) as usize;
         let offset = if spread == 0 { 0 } else { self.rng.index(spread) as u64 };
-        Duration::from_nanos(period - period / 10 + offset)
+        Duration::from_nanos((period - period / 10).saturating_add(offset))
     }
 }

@@ -277,7 +277,11 @@ impl Agent {
     fn start_jobs(&mut self, now: Timestamp) {
         while let Some((id, job)) = self.jobs.start_next() {
             if job.deadline <= now {
-                self.job_timed_out(now, id);
+                // It never ran: nothing to stop, and its slot is free for the next of the loop.
+                let failure = Failure::DeadlineExceeded;
+                if let Some(job) = self.remove_job(id, failure.name()) {
+                    self.reply(job.ticket, Err(failure));
+                }
                 continue;
             }
             let task = job.task.clone();

@@ -1,0 +1,50 @@
+//! What names and urls look like.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use super::lease::RegisterError;
+
+/// Greatest length of an agent's name, in bytes.
+pub const MAX_NAME_BYTES: usize = 64;
+/// Greatest length of an agent's url, in bytes.
+pub const MAX_URL_BYTES: usize = 255;
+
+/// Greatest length of a label of a host name, in bytes (RFC 1035, section 2.3.4).
+const MAX_LABEL_BYTES: usize = 63;
+
+pub(super) fn name(name: &str) -> Result<(), RegisterError> {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    let fits = (1..=MAX_NAME_BYTES).contains(&name.len());
+    if fits && name.bytes().all(is_plain) { Ok(()) } else { Err(RegisterError::Name) }
+}
+
+pub(super) fn url(url: &str) -> Result<(), RegisterError> {
+    let fits = url.len() <= MAX_URL_BYTES;
+    let is_valid = url.rsplit_once(':').is_some_and(|(host, port)| is_host(host) && is_port(port));
+    if fits && is_valid { Ok(()) } else { Err(RegisterError::Url) }
+}
+
+fn is_port(port: &str) -> bool {
+    let has_only_digits = port.bytes().all(|byte| byte.is_ascii_digit());
+    has_only_digits && port.parse::<u16>().is_ok_and(|port| port != 0)
+}
+
+/// A name for DNS or a hosts file, an IPv4 address, or an IPv6 address in brackets.
+fn is_host(host: &str) -> bool {
+    if let Some(address) = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        return address.parse::<Ipv6Addr>().is_ok();
+    }
+    // As in the URL standard: what ends in a number is an IPv4 address or nothing.
+    let ends_in_number =
+        host.rsplit('.').next().is_some_and(|last| last.bytes().all(|byte| byte.is_ascii_digit()));
+    if ends_in_number { host.parse::<Ipv4Addr>().is_ok() } else { host.split('.').all(is_label) }
+}
+
+/// RFC 1123, section 2.1, and the underscore that container networks use.
+fn is_label(label: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-".contains(&byte);
+    (1..=MAX_LABEL_BYTES).contains(&label.len())
+        && label.bytes().all(is_plain)
+        && !label.starts_with('-')
+        && !label.ends_with('-')
+}

@@ -1,0 +1,128 @@
+//! Leases, and what is said about them.
+
+use std::sync::Arc;
+
+use crate::load::LoadReport;
+use crate::protocol::Name;
+use crate::time::Timestamp;
+
+/// What an agent says when it registers, and at each heartbeat.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Registration {
+    /// The agent: 1 to 64 of `A-Z a-z 0-9 . _ -`.
+    pub name: Name,
+    /// Where to reach it: `host:port`.
+    pub url: Arc<str>,
+    /// Which of its lives this is; greater for each. `None`: the agent knows no incarnations.
+    pub incarnation: Option<u64>,
+    /// This is a heartbeat for a lease that the agent believes it holds. Means nothing without an
+    /// incarnation.
+    pub renew: bool,
+    /// Its load; `None`: it does not say.
+    pub load: Option<LoadReport>,
+}
+
+/// What a registration obtained.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Registered {
+    /// Whether the lease was there before.
+    pub renewed: bool,
+    /// The lease is live before this, and no longer at it, unless it is renewed.
+    pub expires_at: Timestamp,
+}
+
+/// An agent's place in the registry.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Lease {
+    /// The agent.
+    pub name: Name,
+    /// Where to reach it: `host:port`.
+    pub url: Arc<str>,
+    /// Which of its lives holds the lease, if it says.
+    pub incarnation: Option<u64>,
+    /// Its load at `renewed_at`, if it said.
+    pub load: Option<LoadReport>,
+    /// When the lease was granted.
+    pub registered_at: Timestamp,
+    /// When it was granted or last renewed.
+    pub renewed_at: Timestamp,
+    /// It is live before this, and no longer at it.
+    pub expires_at: Timestamp,
+}
+
+impl Lease {
+    /// Whether it is live.
+    pub fn is_live(&self, now: Timestamp) -> bool {
+        now < self.expires_at
+    }
+}
+
+/// Why a registration was refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RegisterError {
+    /// The name is malformed.
+    #[error("the name must be 1 to 64 of A-Z a-z 0-9 . _ -")]
+    Name,
+    /// The url is malformed.
+    #[error("the url must be host:port, at most 255 bytes")]
+    Url,
+    /// The incarnation is dead, or has been replaced. The agent, if it lives, should register with
+    /// one greater than `current`.
+    #[error("the incarnation is stale: {current} has been seen under this name")]
+    StaleIncarnation {
+        /// The greatest seen under the name.
+        current: u64,
+    },
+    /// There is no such lease to renew. The agent should register with a greater incarnation.
+    #[error("there is no such lease to renew")]
+    UnknownLease,
+    /// There is no room for another name.
+    #[error("the registry is full: it holds {max} leases")]
+    RegistryFull {
+        /// The limit.
+        max: usize,
+    },
+}
+
+/// Why a lease was not ended.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DeregisterError {
+    /// Nothing is live under the name.
+    #[error("there is no such lease")]
+    UnknownLease,
+    /// The live lease is not the caller's.
+    #[error("another incarnation holds the lease")]
+    OtherIncarnation {
+        /// The one that holds it, if it says.
+        current: Option<u64>,
+    },
+}
+
+/// Something that happened to a lease.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    /// The agent.
+    pub name: Name,
+    /// Which of its lives, if it says.
+    pub incarnation: Option<u64>,
+    /// What happened.
+    pub kind: NoteKind,
+}
+
+/// What can happen to a lease.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NoteKind {
+    /// It began.
+    Granted,
+    /// A registration was refused; nothing began.
+    Refused(RegisterError),
+    /// It ended: a later life of the agent took its place.
+    Replaced,
+    /// It ended: the agent said so.
+    Deregistered,
+    /// It ended: it was not renewed.
+    Expired {
+        /// When, exactly; the note may come up to a sweep later.
+        at: Timestamp,
+    },
+}

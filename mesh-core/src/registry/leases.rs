@@ -1,0 +1,57 @@
+//! Leases by name and by expiry.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::lease::Lease;
+use crate::protocol::Name;
+use crate::time::Timestamp;
+
+/// Two ordered maps of the same leases: one to find them, one to end them in time.
+#[derive(Debug, Default)]
+pub(super) struct Leases {
+    by_name: BTreeMap<Name, Lease>,
+    by_expiry: BTreeSet<(Timestamp, Name)>,
+}
+
+impl Leases {
+    pub(super) fn get(&self, name: &str) -> Option<&Lease> {
+        self.by_name.get(name)
+    }
+
+    /// All, by name.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Lease> {
+        self.by_name.values()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.by_name.len()
+    }
+
+    /// Adds a lease in place of any other of that name.
+    pub(super) fn insert(&mut self, lease: Lease) {
+        self.remove(&lease.name);
+        self.by_expiry.insert((lease.expires_at, lease.name.clone()));
+        self.by_name.insert(lease.name.clone(), lease);
+    }
+
+    pub(super) fn remove(&mut self, name: &str) -> Option<Lease> {
+        let (name, lease) = self.by_name.remove_entry(name)?;
+        self.by_expiry.remove(&(lease.expires_at, name));
+        Some(lease)
+    }
+
+    /// When the first lease expires.
+    pub(super) fn next_expiry(&self) -> Option<Timestamp> {
+        self.by_expiry.first().map(|(expires_at, _)| *expires_at)
+    }
+
+    /// Removes a lease that has expired: the first to do so, then by name.
+    pub(super) fn pop_expired(&mut self, now: Timestamp) -> Option<Lease> {
+        let (expires_at, _) = self.by_expiry.first()?;
+        if now < *expires_at {
+            return None;
+        }
+        let (_, name) = self.by_expiry.pop_first()?;
+        self.by_name.remove(&name)
+    }
+}

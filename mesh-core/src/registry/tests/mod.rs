@@ -1,0 +1,48 @@
+mod model;
+mod rules;
+
+use std::time::Duration;
+
+use super::{Note, NoteKind, Registration, Registry, RegistryConfig};
+use crate::time::Timestamp;
+
+/// A point in time, in nanoseconds.
+fn at(nanos: u64) -> Timestamp {
+    Timestamp::from_nanos(nanos)
+}
+
+fn registration(name: &str, incarnation: impl Into<Option<u64>>) -> Registration {
+    Registration {
+        name: name.into(),
+        url: "127.0.0.1:8600".into(),
+        incarnation: incarnation.into(),
+        renew: false,
+        load: None,
+    }
+}
+
+fn heartbeat(name: &str, incarnation: impl Into<Option<u64>>) -> Registration {
+    Registration { renew: true, ..registration(name, incarnation) }
+}
+
+/// A registry with a TTL of 100 ns that sweeps at once.
+fn registry() -> Registry {
+    Registry::new(RegistryConfig {
+        ttl: Duration::from_nanos(100),
+        sweep: Duration::ZERO,
+        ..RegistryConfig::default()
+    })
+}
+
+/// Names of the live leases.
+fn names(registry: &Registry, now: Timestamp) -> Vec<&str> {
+    registry.list(now).map(|lease| &*lease.name).collect()
+}
+
+fn notes(registry: &mut Registry) -> Vec<(Option<u64>, NoteKind)> {
+    drain(registry).into_iter().map(|note| (note.incarnation, note.kind)).collect()
+}
+
+fn drain(registry: &mut Registry) -> Vec<Note> {
+    std::iter::from_fn(|| registry.poll_effect()).collect()
+}

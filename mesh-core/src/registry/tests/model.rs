@@ -1,0 +1,250 @@
+//! Random schedules against a model that is slow and plain: lists, searched from end to end.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::{at, drain, heartbeat, registration};
+use crate::protocol::Name;
+use crate::registry::{
+    DeregisterError, Lease, NoteKind, RegisterError, Registration, Registry, RegistryConfig,
+};
+
+const TTL: u64 = 10;
+const SWEEP: u64 = 4;
+const MAX_LEASES: usize = 3;
+const MAX_TOMBSTONES: usize = 2;
+const NAMES: [&str; 4] = ["a", "b", "c", "d"];
+const URLS: [&str; 2] = ["x:1", "y:2"];
+
+#[derive(Clone, Debug)]
+enum Step {
+    Wait(u64),
+    /// Does what `poll_timeout` asks for.
+    Wake,
+    Register {
+        name: usize,
+        url: usize,
+        incarnation: Option<u64>,
+        renew: bool,
+    },
+    Deregister {
+        name: usize,
+        incarnation: Option<u64>,
+    },
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let name = 0..NAMES.len();
+    let incarnation = prop::option::weighted(0.8, 0..6_u64);
+    prop_oneof![
+        2 => (0..6_u64).prop_map(Step::Wait),
+        1 => Just(Step::Wake),
+        6 => (name.clone(), 0..URLS.len(), incarnation.clone(), any::<bool>()).prop_map(
+            |(name, url, incarnation, renew)| Step::Register { name, url, incarnation, renew }
+        ),
+        1 => (name, incarnation)
+            .prop_map(|(name, incarnation)| Step::Deregister { name, incarnation }),
+    ]
+}
+
+#[derive(Clone, Debug, PartialEq)]
+struct Entry {
+    name: usize,
+    url: usize,
+    incarnation: Option<u64>,
+    expires_at: u64,
+}
+
+#[derive(Debug, Default)]
+struct Model {
+    leases: Vec<Entry>,
+    /// Name and incarnation, oldest first.
+    dead: Vec<(usize, u64)>,
+}
+
+impl Model {
+    fn live(&self, name: usize, now: u64) -> Option<&Entry> {
+        self.leases.iter().find(|lease| lease.name == name && now < lease.expires_at)
+    }
+
+    fn end(&mut self, name: usize) {
+        let position = self.leases.iter().position(|lease| lease.name == name).unwrap();
+        if let Some(incarnation) = self.leases.remove(position).incarnation {
+            self.dead.retain(|(other, _)| *other != name);
+            self.dead.push((name, incarnation));
+        }
+        if self.dead.len() > MAX_TOMBSTONES {
+            self.dead.remove(0);
+        }
+    }
+
+    fn expire(&mut self, now: u64) {
+        let mut over: Vec<_> =
+            self.leases.iter().filter(|l| l.expires_at <= now).cloned().collect();
+        over.sort_by_key(|lease| (lease.expires_at, lease.name));
+        over.iter().for_each(|lease| self.end(lease.name));
+    }
+
+    /// Whether a registration renews, or why it is refused: the table of the module, row by row.
+    fn register(&mut self, now: u64, new: Entry, renew: bool) -> Result<bool, RegisterError> {
+        self.expire(now);
+        let live = self.live(new.name, now).cloned();
+        let tombstone = self.dead.iter().find(|(name, _)| *name == new.name).map(|(_, i)| *i);
+        if let Some(live) = &live
+            && live.incarnation == new.incarnation
+        {
+            self.leases.retain(|lease| lease.name != new.name);
+            self.leases.push(new);
+            return Ok(true);
+        }
+        let held = live.as_ref().and_then(|lease| lease.incarnation);
+        match (new.incarnation, held) {
+            (None, Some(current)) => return Err(RegisterError::StaleIncarnation { current }),
+            (Some(own), Some(current)) if own < current => {
+                return Err(RegisterError::StaleIncarnation { current });
+            }
+            (Some(_), _) if renew => return Err(RegisterError::UnknownLease),
+            (Some(own), _) if tombstone.is_some_and(|dead| own <= dead) => {
+                return Err(RegisterError::StaleIncarnation { current: tombstone.unwrap() });
+            }
+            _ => {}
+        }
+        if live.is_some() {
+            self.end(new.name);
+        } else if self.leases.len() == MAX_LEASES {
+            return Err(RegisterError::RegistryFull { max: MAX_LEASES });
+        }
+        if new.incarnation.is_some() {
+            self.dead.retain(|(name, _)| *name != new.name);
+        }
+        self.leases.push(new);
+        Ok(false)
+    }
+
+    fn deregister(
+        &mut self,
+        now: u64,
+        name: usize,
+        incarnation: Option<u64>,
+    ) -> Result<(), DeregisterError> {
+        self.expire(now);
+        let live = self.live(name, now).ok_or(DeregisterError::UnknownLease)?;
+        let current = live.incarnation;
+        if incarnation.is_some() && incarnation != current {
+            return Err(DeregisterError::OtherIncarnation { current });
+        }
+        self.end(name);
+        Ok(())
+    }
+
+    /// The url of each name in memory.
+    fn urls(&self) -> BTreeMap<usize, usize> {
+        self.leases.iter().map(|lease| (lease.name, lease.url)).collect()
+    }
+
+    /// The live leases by name.
+    fn list(&self, now: u64) -> Vec<Entry> {
+        let live = (0..NAMES.len()).filter_map(|name| self.live(name, now));
+        live.cloned().collect()
+    }
+}
+
+/// A registry and its model, side by side.
+struct Pair {
+    now: u64,
+    registry: Registry,
+    model: Model,
+    /// Leases granted and not ended yet, as the notes tell.
+    open: Vec<(Name, Option<u64>)>,
+}
+
+impl Pair {
+    fn new() -> Self {
+        let config = RegistryConfig {
+            ttl: Duration::from_nanos(TTL),
+            sweep: Duration::from_nanos(SWEEP),
+            max_leases: MAX_LEASES,
+            max_tombstones: MAX_TOMBSTONES,
+        };
+        Self { now: 0, registry: Registry::new(config), model: Model::default(), open: Vec::new() }
+    }
+
+    /// Takes the step on both sides and compares what comes of it.
+    fn take(&mut self, step: Step) {
+        let Self { registry, model, now, .. } = self;
+        match step {
+            Step::Wait(nanos) => *now += nanos,
+            Step::Wake => {
+                let first = model.leases.iter().map(|lease| lease.expires_at).min();
+                let expected = first.map(|expiry| at(expiry.next_multiple_of(SWEEP)));
+                assert_eq!(registry.poll_timeout(), expected);
+                let Some(timeout) = expected else { return };
+                *now = (*now).max(timeout.as_nanos());
+                registry.handle_timeout(at(*now));
+                model.expire(*now);
+            }
+            Step::Register { name, url, incarnation, renew } => {
+                let base = if renew { heartbeat } else { registration };
+                let base = base(NAMES[name], incarnation);
+                let registration = Registration { url: URLS[url].into(), ..base };
+                let outcome = registry.handle_register(at(*now), registration);
+                let entry = Entry { name, url, incarnation, expires_at: *now + TTL };
+                let expected = model.register(*now, entry, renew);
+                assert_eq!(outcome.map(|registered| registered.renewed), expected);
+            }
+            Step::Deregister { name, incarnation } => {
+                let outcome = registry.handle_deregister(at(*now), NAMES[name], incarnation);
+                assert_eq!(outcome, model.deregister(*now, name, incarnation));
+            }
+        }
+    }
+
+    /// The live leases as the registry lists them.
+    fn listed(&self) -> Vec<Entry> {
+        let entry = |lease: &Lease| Entry {
+            name: NAMES.iter().position(|name| *name == &*lease.name).unwrap(),
+            url: URLS.iter().position(|url| *url == &*lease.url).unwrap(),
+            incarnation: lease.incarnation,
+            expires_at: lease.expires_at.as_nanos(),
+        };
+        self.registry.list(at(self.now)).map(entry).collect()
+    }
+
+    /// Checks that each lease is granted once and ends once; returns whether any was or did.
+    fn follow_notes(&mut self) -> bool {
+        let mut changed = false;
+        for note in drain(&mut self.registry) {
+            let lease = (note.name, note.incarnation);
+            match note.kind {
+                NoteKind::Refused(_) => continue,
+                NoteKind::Granted => {
+                    assert!(self.open.iter().all(|(name, _)| *name != lease.0), "{lease:?}");
+                    self.open.push(lease);
+                }
+                NoteKind::Replaced | NoteKind::Deregistered | NoteKind::Expired { .. } => {
+                    let position = self.open.iter().position(|open| *open == lease);
+                    self.open.remove(position.expect("an end has a beginning"));
+                }
+            }
+            changed = true;
+        }
+        assert_eq!(self.open.len(), self.model.leases.len());
+        changed
+    }
+}
+
+proptest! {
+    #[test]
+    fn random_schedules_agree_with_the_model(steps in prop::collection::vec(step(), 1..80)) {
+        let mut pair = Pair::new();
+        for step in steps {
+            let (index, urls) = (pair.registry.index(), pair.model.urls());
+            pair.take(step);
+            prop_assert_eq!(pair.listed(), pair.model.list(pair.now));
+            let changed = pair.follow_notes() || urls != pair.model.urls();
+            prop_assert_eq!(pair.registry.index() > index, changed);
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! The agent's own calls: to peers and to the registry.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use mesh_core::Timestamp;
+use mesh_core::agent::{CallError, Failure, RegistryReply, RegistryRequest};
+use mesh_core::codec;
+use mesh_core::jsonrpc::{self, Id};
+use mesh_core::protocol::{Reply, Request};
+use serde::Serialize;
+
+use super::driver::Driver;
+use crate::http::{self, Answer, Method, StatusCode};
+use crate::wire::{
+    DeregisterBody, EPOCH_HEADER, RefusedBody, RegisterBody, RegisteredBody, listing,
+};
+use crate::{Host, Net, Observer};
+
+impl<N: Net, H: Host, O: Observer> Driver<N, H, O> {
+    /// Calls a method of a peer.
+    pub(super) async fn call_peer(
+        &self,
+        url: &str,
+        request: &Request,
+        until: Timestamp,
+    ) -> Result<Reply, CallError> {
+        let timeout = until.since(self.clock.now());
+        call(&self.client, url, request, timeout, &self.json).await
+    }
+
+    /// Asks the registry.
+    pub(super) async fn call_registry(&self, request: RegistryRequest) -> RegistryReply {
+        let reply = match request {
+            RegistryRequest::Register(registration) => {
+                let body = RegisterBody::from(registration);
+                self.post("/register", &body).await.and_then(|answer| registered(&answer))
+            }
+            RegistryRequest::Deregister { name, incarnation } => {
+                let body = DeregisterBody { name, incarnation: Some(incarnation) };
+                self.post("/deregister", &body).await.map(|_| RegistryReply::Deregistered)
+            }
+            RegistryRequest::List => self.list().await,
+        };
+        reply.unwrap_or(RegistryReply::Failed)
+    }
+
+    async fn post(&self, path: &str, body: &impl Serialize) -> Option<Answer> {
+        let body = serde_json::to_vec(body).ok()?;
+        self.ask(Method::POST, path, body.into()).await
+    }
+
+    async fn list(&self) -> Option<RegistryReply> {
+        let answer = self.ask(Method::GET, "/services", Bytes::new()).await?;
+        if answer.status != StatusCode::OK {
+            return None;
+        }
+        let services = serde_json::from_slice(&answer.body).ok()?;
+        // A registry that names no epoch (the demo's) is taken to live for ever.
+        let epoch = answer.header(EPOCH_HEADER).and_then(|value| value.parse().ok());
+        Some(RegistryReply::Listed(listing(epoch.unwrap_or_default(), services)))
+    }
+
+    async fn ask(&self, method: Method, path: &str, body: Bytes) -> Option<Answer> {
+        let answer = self.client.call(&self.registry, method, path, body, self.patience).await;
+        answer
+            .inspect_err(|error| tracing::warn!(agent = %self.name, path, %error, "registry"))
+            .ok()
+    }
+}
+
+fn registered(answer: &Answer) -> Option<RegistryReply> {
+    if answer.status == StatusCode::OK {
+        let body: RegisteredBody = serde_json::from_slice(&answer.body).ok()?;
+        return Some(RegistryReply::Registered { ttl: Duration::from_millis(body.ttl_ms) });
+    }
+    let body: RefusedBody = serde_json::from_slice(&answer.body).ok()?;
+    match (&*body.reason, body.current) {
+        ("unknown_lease", _) => Some(RegistryReply::UnknownLease),
+        ("stale_incarnation", Some(current)) => Some(RegistryReply::StaleIncarnation { current }),
+        _ => None,
+    }
+}
+
+/// Calls a method of the agent at `url` and reads its answer.
+///
+/// # Errors
+/// [`CallError::NotSent`] if the agent can't have seen the call, [`CallError::NoAnswer`] if it may
+/// have, [`CallError::Answered`] if it answered with an error, whatever the layer.
+pub async fn call<N: Net>(
+    client: &http::Client<N>,
+    url: &str,
+    request: &Request,
+    timeout: Duration,
+    limits: &jsonrpc::Limits,
+) -> Result<Reply, CallError> {
+    // One call per exchange: the connection tells the answers apart.
+    let id = Id::from(1);
+    let Ok(body) = codec::encode_request(request, &id) else { return Err(CallError::NotSent) };
+    let answer = client
+        .call(url, Method::POST, "/rpc", body.into(), timeout)
+        .await
+        .map_err(|error| if error.never_sent() { CallError::NotSent } else { CallError::NoAnswer })?;
+    match answer.status {
+        StatusCode::OK => {}
+        // The server's own refusal, before any agent saw the call.
+        StatusCode::SERVICE_UNAVAILABLE => return Err(Failure::Busy.into()),
+        status => return Err(malformed(&format!("HTTP status {status}"))),
+    }
+    let outcome = jsonrpc::parse_response(&answer.body, limits, &id)
+        .map_err(|error| malformed(&error.to_string()))?
+        .map_err(|error| codec::from_error(&error))?;
+    codec::decode_reply(request, &outcome).map_err(|error| malformed(&error.to_string()))
+}
+
+fn malformed(message: &str) -> CallError {
+    let code = jsonrpc::Error::INTERNAL_ERROR;
+    Failure::Other { code, message: message.to_owned() }.into()
+}

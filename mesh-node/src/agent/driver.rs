@@ -1,0 +1,221 @@
+//! The driver: the only code that touches the agent's state machine.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use mesh_core::agent::{Agent, AgentConfig, CallId, Effect, Failure, Handle, JobId, Ticket};
+use mesh_core::protocol::{Name, Reply, Request, Task};
+use mesh_core::seed::Seed;
+use mesh_core::{Timestamp, jsonrpc};
+use slotmap::SecondaryMap;
+use tokio::sync::{Notify, oneshot};
+use tokio::task::AbortHandle;
+
+use super::Parts;
+use crate::http::Client;
+use crate::{Clock, Host, Net, Observer};
+
+/// An answer, or the reason why there is none.
+pub(super) type Answer = Result<Reply, Failure>;
+
+/// A state machine and what carries out its effects.
+pub(super) struct Driver<N, H, O> {
+    pub(super) name: Name,
+    pub(super) registry: Arc<str>,
+    pub(super) clock: Clock,
+    pub(super) client: Client<N>,
+    pub(super) json: jsonrpc::Limits,
+    host: H,
+    observer: O,
+    state: Mutex<State>,
+    /// The time to wake has moved forward.
+    sooner: Notify,
+    /// The agent may have become drained.
+    quieter: Notify,
+}
+
+struct State {
+    agent: Agent,
+    next_ticket: Ticket,
+    waiting: BTreeMap<Ticket, oneshot::Sender<Answer>>,
+    calls: SecondaryMap<CallId, AbortHandle>,
+    jobs: SecondaryMap<JobId, AbortHandle>,
+    wake_at: Timestamp,
+}
+
+impl<N: Net, H: Host, O: Observer> Driver<N, H, O> {
+    pub(super) fn new(config: AgentConfig, seed: &Seed, parts: Parts<N, H, O>) -> Arc<Self> {
+        let Parts { net, clock, host, observer, registry, client, json, server: _ } = parts;
+        let name = config.name.clone();
+        let state = State {
+            agent: Agent::new(clock.now(), config, seed),
+            next_ticket: 0,
+            waiting: BTreeMap::new(),
+            calls: SecondaryMap::new(),
+            jobs: SecondaryMap::new(),
+            wake_at: Timestamp::MAX,
+        };
+        Arc::new(Self {
+            name,
+            registry,
+            clock,
+            client: Client::new(net, client),
+            json,
+            host,
+            observer,
+            state: Mutex::new(state),
+            sooner: Notify::new(),
+            quieter: Notify::new(),
+        })
+    }
+
+    /// One mutation, then drain.
+    pub(super) fn with<R>(self: &Arc<Self>, act: impl FnOnce(&mut Agent, Timestamp) -> R) -> R {
+        let mut state = self.lock();
+        let now = self.clock.now();
+        let result = act(&mut state.agent, now);
+        self.drain(&mut state, now);
+        result
+    }
+
+    /// Hands in a request; the answer comes through the [`Pending`].
+    pub(super) fn submit(self: &Arc<Self>, request: Request) -> Pending<N, H, O> {
+        let (sender, receiver) = oneshot::channel();
+        let mut state = self.lock();
+        let ticket = state.next_ticket;
+        state.next_ticket += 1;
+        state.waiting.insert(ticket, sender);
+        let now = self.clock.now();
+        let handle = state.agent.handle_request(now, ticket, request);
+        self.drain(&mut state, now);
+        Pending { driver: self.clone(), ticket, handle, receiver }
+    }
+
+    /// Wakes the state machine whenever it asks for it.
+    pub(super) async fn keep_time(self: &Arc<Self>) {
+        loop {
+            self.with(|agent, now| agent.handle_timeout(now));
+            let wake_at = self.lock().wake_at;
+            tokio::select! {
+                biased;
+                () = self.sooner.notified() => {}
+                () = self.clock.sleep_until(wake_at) => {}
+            }
+        }
+    }
+
+    /// Samples the machine in the background, never in a request.
+    pub(super) async fn sample(self: &Arc<Self>) {
+        loop {
+            tokio::time::sleep(self.host.window()).await;
+            let (cpu_percent, memory_percent) = self.host.sample();
+            self.with(|agent, now| {
+                agent.handle_sample(cpu_percent, memory_percent);
+                self.observer.load(now, &self.name, &agent.load(), agent.open());
+                self.observer.view(now, &self.name, &mut agent.peers());
+            });
+        }
+    }
+
+    /// Ready once the agent, told to shut down, has nothing under way.
+    pub(super) async fn drained(self: &Arc<Self>) {
+        while !self.lock().agent.is_drained() {
+            self.quieter.notified().await;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn drain(self: &Arc<Self>, state: &mut State, now: Timestamp) {
+        while let Some(effect) = state.agent.poll_effect() {
+            self.carry_out(state, now, effect);
+        }
+        let wake_at = state.agent.poll_timeout();
+        if wake_at < state.wake_at {
+            self.sooner.notify_one();
+        }
+        state.wake_at = wake_at;
+        if state.agent.is_drained() {
+            self.quieter.notify_one();
+        }
+    }
+
+    /// Nothing here waits: what takes time runs in a task of its own.
+    fn carry_out(self: &Arc<Self>, state: &mut State, now: Timestamp, effect: Effect) {
+        match effect {
+            Effect::Note(note) => self.observer.agent(now, &self.name, &note),
+            Effect::Reply { ticket, answer } => {
+                if let Some(waiting) = state.waiting.remove(&ticket) {
+                    // The caller may have gone in this very moment.
+                    let _ = waiting.send(answer);
+                }
+            }
+            Effect::Call { call, url, request, until, peer: _ } => {
+                let driver = self.clone();
+                let task = tokio::spawn(async move {
+                    let result = driver.call_peer(&url, &request, until).await;
+                    driver.lock().calls.remove(call);
+                    driver.with(|agent, now| agent.handle_call_result(now, call, result));
+                });
+                state.calls.insert(call, task.abort_handle());
+            }
+            Effect::Abandon(call) => {
+                if let Some(task) = state.calls.remove(call) {
+                    task.abort();
+                }
+            }
+            Effect::Start { job, task } => self.start(state, job, task),
+            Effect::Stop(job) => {
+                if let Some(task) = state.jobs.remove(job) {
+                    task.abort();
+                }
+            }
+            Effect::Registry { call, request } => {
+                let driver = self.clone();
+                tokio::spawn(async move {
+                    let reply = driver.call_registry(request).await;
+                    driver.with(|agent, now| agent.handle_registry_reply(now, call, reply));
+                });
+            }
+        }
+    }
+
+    fn start(self: &Arc<Self>, state: &mut State, job: JobId, task: Task) {
+        let driver = self.clone();
+        let running = self.host.run(job, task);
+        let task = tokio::spawn(async move {
+            let result = running.await;
+            driver.lock().jobs.remove(job);
+            driver.with(|agent, now| agent.handle_job_result(now, job, result));
+        });
+        state.jobs.insert(job, task.abort_handle());
+    }
+}
+
+/// A request that is not answered yet. Dropping it cancels the request.
+pub(super) struct Pending<N: Net, H: Host, O: Observer> {
+    driver: Arc<Driver<N, H, O>>,
+    ticket: Ticket,
+    handle: Option<Handle>,
+    receiver: oneshot::Receiver<Answer>,
+}
+
+impl<N: Net, H: Host, O: Observer> Pending<N, H, O> {
+    /// Waits for the answer.
+    pub(super) async fn answer(mut self) -> Answer {
+        let answer = (&mut self.receiver).await;
+        self.handle = None;
+        // The sender lives until it is used, unless the whole driver is being dropped.
+        answer.unwrap_or(Err(Failure::ShuttingDown))
+    }
+}
+
+impl<N: Net, H: Host, O: Observer> Drop for Pending<N, H, O> {
+    fn drop(&mut self) {
+        let Some(handle) = self.handle else { return };
+        self.driver.lock().waiting.remove(&self.ticket);
+        self.driver.with(|agent, now| agent.handle_cancel(now, handle));
+    }
+}

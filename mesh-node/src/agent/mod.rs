@@ -1,0 +1,116 @@
+//! The agent as a service: HTTP, timers and jobs around [`mesh_core::agent::Agent`].
+
+mod calls;
+mod driver;
+mod rpc;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use mesh_core::agent::AgentConfig;
+use mesh_core::jsonrpc;
+use mesh_core::seed::Seed;
+
+use self::driver::Driver;
+use crate::http::{
+    Client, ClientLimits, Method, Request, Response, Served, ServerLimits, StatusCode, serve,
+};
+use crate::{Clock, Host, Net, Observer};
+
+/// What an agent service is made of besides its state machine.
+pub struct Parts<N, H, O> {
+    /// Its sockets.
+    pub net: N,
+    /// Its clock.
+    pub clock: Clock,
+    /// What does its jobs.
+    pub host: H,
+    /// Who watches.
+    pub observer: O,
+    /// Where its registry is, `host:port`.
+    pub registry: Arc<str>,
+    /// Limits on what callers send and how.
+    pub server: ServerLimits,
+    /// Limits on its own calls.
+    pub client: ClientLimits,
+    /// Limits on the JSON in bodies, both ways.
+    pub json: jsonrpc::Limits,
+}
+
+/// An agent behind `POST /rpc` and `GET /healthz`.
+pub struct AgentNode<N, H, O> {
+    driver: Arc<Driver<N, H, O>>,
+    server: ServerLimits,
+}
+
+impl<N: Net, H: Host, O: Observer> AgentNode<N, H, O> {
+    /// An agent that is not serving yet and has not registered. Its random choices come from
+    /// `seed`.
+    pub fn new(config: AgentConfig, seed: &Seed, parts: Parts<N, H, O>) -> Self {
+        let server = parts.server.clone();
+        Self { driver: Driver::new(config, seed, parts), server }
+    }
+
+    /// Serves on `listener` until `shutdown` is ready; then it ends its lease, refuses new
+    /// requests, waits for those under way for as long as the server's limits allow, and returns.
+    pub async fn run(
+        self,
+        listener: N::Listener,
+        shutdown: impl Future<Output = ()> + Send,
+    ) -> Served {
+        let handler = {
+            let driver = self.driver.clone();
+            move |request| {
+                let driver = driver.clone();
+                async move { answer(&driver, request).await }
+            }
+        };
+        let drain = self.server.drain;
+        let stopped = async {
+            shutdown.await;
+            self.drain(drain).await;
+        };
+        tokio::select! {
+            biased;
+            served = serve::<N, _>(listener, handler, self.server.clone(), stopped) => served,
+            () = self.driver.keep_time() => unreachable!("timers have no end"),
+            () = self.driver.sample() => unreachable!("samples have no end"),
+        }
+    }
+
+    async fn drain(&self, limit: Duration) {
+        self.driver.with(|agent, now| agent.handle_shutdown(now));
+        // What is still open after the limit is cut off by the server.
+        let _ = tokio::time::timeout(limit, self.driver.drained()).await;
+    }
+}
+
+async fn answer<N: Net, H: Host, O: Observer>(
+    driver: &Arc<Driver<N, H, O>>,
+    request: Request,
+) -> Response {
+    match (request.path(), &request.method) {
+        ("/rpc", &Method::POST) => rpc::answer(driver, &request).await,
+        ("/healthz", &Method::GET) => health(driver),
+        ("/rpc", _) => Response::method_not_allowed("POST"),
+        ("/healthz", _) => Response::method_not_allowed("GET"),
+        _ => Response::not_found(),
+    }
+}
+
+fn health<N: Net, H: Host, O: Observer>(driver: &Arc<Driver<N, H, O>>) -> Response {
+    let (name, load, stopping) =
+        driver.with(|agent, _| (agent.name().clone(), agent.load(), agent.is_stopping()));
+    let (code, status) = match stopping {
+        false => (StatusCode::OK, "ok"),
+        true => (StatusCode::SERVICE_UNAVAILABLE, "stopping"),
+    };
+    let in_flight = load.in_flight;
+    let body = serde_json::json!({ "status": status, "agent": name, "in_flight": in_flight });
+    Response::json(code, body.to_string())
+}
+
+/// A client with these limits for `parts`.
+fn client<N: Net>(net: N, limits: ClientLimits) -> Client<N> {
+    Client::new(net, limits)
+}

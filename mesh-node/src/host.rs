@@ -1,0 +1,23 @@
+//! What an agent runs on: something that does jobs, and a machine with a load.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use mesh_core::agent::JobId;
+use mesh_core::protocol::Task;
+use serde_json::value::RawValue;
+
+/// What comes of a job: its output, or a sentence that says why it failed.
+pub type JobResult = Result<Arc<RawValue>, String>;
+
+/// The machine under an agent.
+pub trait Host: Send + Sync + 'static {
+    /// Does a job. Dropping the future kills it.
+    fn run(&self, job: JobId, task: Task) -> impl Future<Output = JobResult> + Send + 'static;
+
+    /// CPU % since the last sample and memory % now, both 0 to 100.
+    fn sample(&self) -> (f64, f64);
+
+    /// Time between samples.
+    fn window(&self) -> Duration;
+}

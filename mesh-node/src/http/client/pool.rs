@@ -1,0 +1,220 @@
+//! Connections that are kept open between calls.
+//!
+//! Bookkeeping only: nothing here waits, and the lock is never held while a connection is dropped,
+//! because dropping one takes the lock.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::client::conn::http1::SendRequest;
+use mesh_core::Timestamp;
+use tokio::task::AbortHandle;
+
+use super::Connections;
+use crate::Clock;
+use crate::http::ClientLimits;
+
+/// An open connection. Dropping it closes the socket.
+pub(super) struct Connection {
+    pub(super) sender: SendRequest<Full<Bytes>>,
+    driver: AbortHandle,
+    place: Place,
+}
+
+impl Connection {
+    pub(super) fn new(sender: SendRequest<Full<Bytes>>, driver: AbortHandle, place: Place) -> Self {
+        Self { sender, driver, place }
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.driver.abort();
+    }
+}
+
+/// A place among the open connections of a destination, from before the connect until the end.
+pub(super) struct Place {
+    pool: Weak<Pool>,
+    pub(super) destination: Arc<str>,
+    /// Tells this connection from all others of its pool.
+    pub(super) id: u64,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if let Some(pool) = self.pool.upgrade() {
+            pool.lock().vacate(&self.destination);
+        }
+    }
+}
+
+/// The connections of one client.
+pub(super) struct Pool {
+    pub(super) limits: ClientLimits,
+    clock: Clock,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    destinations: BTreeMap<Arc<str>, Destination>,
+    /// Idle connections of all destinations, least recently used first.
+    order: BTreeMap<u64, Arc<str>>,
+    open: usize,
+    /// The last number drawn, for a connection or for a turn in `order`.
+    last: u64,
+}
+
+#[derive(Default)]
+struct Destination {
+    /// By turn: the first is the least recently used.
+    idle: BTreeMap<u64, Idle>,
+    /// Connections, busy and being opened ones included.
+    open: usize,
+}
+
+struct Idle {
+    connection: Connection,
+    since: Timestamp,
+}
+
+impl Pool {
+    pub(super) fn new(limits: ClientLimits) -> Self {
+        Self { limits, clock: Clock::start(), state: Mutex::default() }
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn count(&self) -> Connections {
+        let state = self.lock();
+        Connections { open: state.open, idle: state.order.len() }
+    }
+
+    /// A place for one more connection; `None` if the destination has no more.
+    pub(super) fn reserve(self: &Arc<Self>, destination: &str) -> Option<Place> {
+        let mut state = self.lock();
+        let open = state.destinations.get(destination).map_or(0, |known| known.open);
+        if self.limits.open_per_destination.is_some_and(|limit| open >= limit) {
+            return None;
+        }
+        let destination: Arc<str> = destination.into();
+        state.destinations.entry(destination.clone()).or_default().open += 1;
+        state.open += 1;
+        let id = state.draw();
+        Some(Place { pool: Arc::downgrade(self), destination, id })
+    }
+
+    /// The most recently used idle connection that is still open, if there is one.
+    pub(super) fn take(&self, destination: &str) -> Option<Connection> {
+        loop {
+            let connection = self.lock().take_latest(destination)?;
+            if connection.sender.is_ready() {
+                return Some(connection);
+            }
+        }
+    }
+
+    /// Keeps a connection whose answer has been read, and drops what is then too many.
+    pub(super) fn put(&self, connection: Connection) {
+        let since = self.clock.now();
+        let excess = self.lock().put(Idle { connection, since }, &self.limits);
+        drop(excess);
+    }
+
+    /// Drops the idle connections that have not been used since `since`, when a call that began
+    /// then has failed: what broke its connection may have broken theirs.
+    pub(super) fn distrust(&self, destination: &str, since: Timestamp) {
+        let suspects = self.lock().remove_where(destination, |idle| idle.since < since);
+        drop(suspects);
+    }
+
+    /// Drops this connection if it is idle: its socket has closed.
+    pub(super) fn forget(&self, destination: &str, id: u64) {
+        let closed = self.lock().remove_where(destination, |idle| idle.connection.place.id == id);
+        drop(closed);
+    }
+
+    /// Drops this connection if it has been idle for too long; else says when to ask again.
+    pub(super) fn expire(&self, destination: &str, id: u64) -> Option<Duration> {
+        let (now, limit) = (self.clock.now(), self.limits.idle);
+        let mut state = self.lock();
+        let mut idle = state.destinations.get(destination)?.idle.values();
+        let Some(this) = idle.find(|idle| idle.connection.place.id == id) else {
+            return Some(limit);
+        };
+        let left = limit.saturating_sub(now.since(this.since));
+        if left > Duration::ZERO {
+            return Some(left);
+        }
+        let expired = state.remove_where(destination, |idle| idle.connection.place.id == id);
+        drop(state);
+        drop(expired);
+        None
+    }
+}
+
+impl State {
+    fn draw(&mut self) -> u64 {
+        self.last += 1;
+        self.last
+    }
+
+    fn vacate(&mut self, destination: &str) {
+        self.open -= 1;
+        let Some(known) = self.destinations.get_mut(destination) else { return };
+        known.open -= 1;
+        if known.open == 0 {
+            self.destinations.remove(destination);
+        }
+    }
+
+    fn take_latest(&mut self, destination: &str) -> Option<Connection> {
+        let (turn, idle) = self.destinations.get_mut(destination)?.idle.pop_last()?;
+        self.order.remove(&turn);
+        Some(idle.connection)
+    }
+
+    /// Adds an idle connection and removes those past the caps: at most one per cap.
+    fn put(&mut self, idle: Idle, limits: &ClientLimits) -> [Option<Idle>; 2] {
+        let turn = self.draw();
+        let name = idle.connection.place.destination.clone();
+        let known = self.destinations.entry(name.clone()).or_default();
+        known.idle.insert(turn, idle);
+        let crowded = known.idle.len() > limits.idle_per_destination;
+        let first = crowded.then(|| known.idle.pop_first()).flatten();
+        self.order.insert(turn, name);
+        let first = first.map(|(turn, idle)| {
+            self.order.remove(&turn);
+            idle
+        });
+        let second = (self.order.len() > limits.idle_total).then(|| self.pop_oldest()).flatten();
+        [first, second]
+    }
+
+    fn pop_oldest(&mut self) -> Option<Idle> {
+        let (turn, name) = self.order.pop_first()?;
+        self.destinations.get_mut(&name)?.idle.remove(&turn)
+    }
+
+    fn remove_where(&mut self, destination: &str, is_out: impl Fn(&Idle) -> bool) -> Vec<Idle> {
+        let Some(known) = self.destinations.get_mut(destination) else { return Vec::new() };
+        let turns: Vec<u64> =
+            known.idle.iter().filter(|(_, idle)| is_out(idle)).map(|(turn, _)| *turn).collect();
+        let order = &mut self.order;
+        let remove = |turn: u64| {
+            order.remove(&turn);
+            known.idle.remove(&turn)
+        };
+        turns.into_iter().filter_map(remove).collect()
+    }
+}

@@ -1,0 +1,16 @@
+//! HTTP/1.1 over any [`Net`](crate::Net): small JSON messages, whole bodies, strict limits.
+//!
+//! [`serve`] answers requests with a [`Handler`]; a [`Client`] calls peers over a pool of
+//! kept-alive connections. Neither reads a wall clock nor depends on the order of a hash map, so
+//! both are deterministic on a paused single-threaded runtime.
+
+mod client;
+mod limits;
+mod message;
+mod server;
+
+pub use client::{CallError, Client, Connections};
+pub use hyper::{HeaderMap, Method, StatusCode, Uri, header};
+pub use limits::{ClientLimits, ServerLimits};
+pub use message::{Handler, Request, Response};
+pub use server::{Served, serve};

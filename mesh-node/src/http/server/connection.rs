@@ -1,0 +1,203 @@
+//! One connection: hyper drives it, a watchdog times it.
+
+use std::convert::Infallible;
+use std::future::poll_fn;
+use std::net::SocketAddr;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use hyper::StatusCode;
+use hyper::body::{Body as _, Incoming};
+use hyper::rt::{Read, Write};
+use hyper::server::conn::http1;
+use hyper::service::{HttpService, service_fn};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::sync::watch;
+use tokio::time::{sleep, timeout};
+
+use super::watched::{Phase, Progress, Watched};
+use crate::http::limits::FREE_HEADER_COUNT;
+use crate::http::{Handler, Request, Response, ServerLimits};
+
+/// Serves one connection to its end.
+pub(super) async fn serve<S, H>(
+    stream: S,
+    peer: SocketAddr,
+    handler: H,
+    limits: Arc<ServerLimits>,
+    stopping: watch::Receiver<bool>,
+) where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    H: Handler,
+{
+    let progress = Progress::default();
+    let io = TokioIo::new(Watched::new(stream, progress.clone()));
+    let (handler, limits, watched) = (&handler, &*limits, &progress);
+    let service = service_fn(move |request| {
+        watched.enter(Phase::Handling);
+        async move {
+            Ok::<_, Infallible>(match receive(request, peer, limits).await {
+                Ok(request) => {
+                    let answer = handler.handle(request).await;
+                    watched.enter(Phase::Writing);
+                    answer.into_hyper(false)
+                }
+                Err(refusal) => {
+                    watched.enter(Phase::Refusing);
+                    refusal.into_hyper(true)
+                }
+            })
+        }
+    });
+    let mut connection = protocol(limits).serve_connection(io, service);
+    let end = drive(&mut connection, &progress, limits, stopping).await;
+    tracing::trace!(%peer, ?end, "connection ended");
+    let mut stream = connection.into_parts().io.into_inner();
+    match end {
+        End::Refused => linger(&mut stream, limits.linger).await,
+        End::Expired(Phase::Head) => {
+            let answer = Response::error(
+                StatusCode::REQUEST_TIMEOUT,
+                &format!("headers took longer than {:?}", limits.header_read),
+            );
+            say_last(&mut stream, &answer, limits).await;
+        }
+        End::Expired(_) | End::Closed => {}
+    }
+}
+
+/// Answers a connection that is one too many. The answer waits for a first byte, because a client
+/// that is answered before it has asked sees a broken connection, not an answer.
+pub(super) async fn refuse<S>(mut stream: S, limits: Arc<ServerLimits>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send,
+{
+    let mut first = [0; 1];
+    if matches!(timeout(limits.linger, stream.read(&mut first)).await, Ok(Ok(1))) {
+        let answer =
+            Response::error(StatusCode::SERVICE_UNAVAILABLE, "too many connections are open");
+        say_last(&mut stream, &answer, &limits).await;
+    }
+}
+
+/// hyper's share of the limits. Its own header timer is off: it also runs between requests, and
+/// so can't tell an idle client from a slow one.
+fn protocol(limits: &ServerLimits) -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder.auto_date_header(false).header_read_timeout(None).max_header_size(limits.header_bytes);
+    if limits.header_count != FREE_HEADER_COUNT {
+        builder.max_headers(limits.header_count);
+    }
+    builder
+}
+
+/// How a connection ended.
+#[derive(Clone, Copy, Debug)]
+enum End {
+    /// After an answer to a request that was not read to its end.
+    Refused,
+    /// It stayed too long in this phase.
+    Expired(Phase),
+    /// Either side hung up, or the socket failed.
+    Closed,
+}
+
+/// Polls the connection and, after each poll, its watchdog; passes on the call to stop.
+async fn drive<I, S>(
+    connection: &mut http1::Connection<I, S>,
+    progress: &Progress,
+    limits: &ServerLimits,
+    mut stopping: watch::Receiver<bool>,
+) -> End
+where
+    I: Read + Write + Unpin,
+    S: HttpService<Incoming, ResBody = Full<Bytes>, Error = Infallible>,
+{
+    let mut watchdog = pin!(sleep(Duration::ZERO));
+    let mut stay = None;
+    let mut stopped = false;
+    loop {
+        let end = poll_fn(|cx| {
+            if let Poll::Ready(result) = Pin::new(&mut *connection).poll(cx) {
+                return Poll::Ready(end_of(&result, progress));
+            }
+            let (phase, number) = progress.get();
+            let Some(limit) = phase.limit(limits) else { return Poll::Pending };
+            if stay != Some(number) {
+                stay = Some(number);
+                watchdog.set(sleep(limit));
+            }
+            watchdog.as_mut().poll(cx).map(|()| End::Expired(phase))
+        });
+        tokio::select! {
+            biased;
+            end = end => return end,
+            _ = stopping.wait_for(|stop| *stop), if !stopped => {
+                stopped = true;
+                Pin::new(&mut *connection).graceful_shutdown();
+            }
+        }
+    }
+}
+
+fn end_of(result: &hyper::Result<()>, progress: &Progress) -> End {
+    // hyper has answered what it could not parse: 400 or 431.
+    let unparsed = result.as_ref().is_err_and(hyper::Error::is_parse);
+    if unparsed || progress.get().0 == Phase::Refusing { End::Refused } else { End::Closed }
+}
+
+/// Reads the whole request, or says why not.
+async fn receive(
+    request: hyper::Request<Incoming>,
+    peer: SocketAddr,
+    limits: &ServerLimits,
+) -> Result<Request, Response> {
+    let (head, body) = request.into_parts();
+    let body = if body.is_end_stream() { Bytes::new() } else { receive_body(body, limits).await? };
+    Ok(Request { method: head.method, uri: head.uri, headers: head.headers, body, peer })
+}
+
+async fn receive_body(body: Incoming, limits: &ServerLimits) -> Result<Bytes, Response> {
+    let too_large = || {
+        let reason = format!("body larger than {} bytes", limits.body_bytes);
+        Response::error(StatusCode::PAYLOAD_TOO_LARGE, &reason)
+    };
+    if body.size_hint().lower() > limits.body_bytes as u64 {
+        return Err(too_large());
+    }
+    match timeout(limits.body_read, Limited::new(body, limits.body_bytes).collect()).await {
+        Ok(Ok(whole)) => Ok(whole.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
+        Ok(Err(_)) => Err(Response::error(StatusCode::BAD_REQUEST, "body is cut off or malformed")),
+        Err(_) => {
+            let reason = format!("body took longer than {:?}", limits.body_read);
+            Err(Response::error(StatusCode::REQUEST_TIMEOUT, &reason))
+        }
+    }
+}
+
+/// Writes an answer past hyper, which is done with this connection, and closes it.
+async fn say_last<S>(stream: &mut S, answer: &Response, limits: &ServerLimits)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let bytes = answer.to_last_bytes();
+    if matches!(timeout(limits.write, stream.write_all(&bytes)).await, Ok(Ok(()))) {
+        linger(stream, limits.linger).await;
+    }
+}
+
+/// Closes the sending half and reads what still arrives, until the client closes too: see
+/// [`ServerLimits::linger`]. Errors are the client's way of leaving.
+async fn linger<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S, limit: Duration) {
+    let _ = timeout(limit, async {
+        let _ = stream.shutdown().await;
+        let _ = tokio::io::copy(stream, &mut tokio::io::sink()).await;
+    })
+    .await;
+}

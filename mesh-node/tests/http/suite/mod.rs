@@ -1,0 +1,219 @@
+//! What the HTTP layer promises, as functions over any network.
+//!
+//! Included by the tests of every network: `every_case!(run, net)` makes a `#[test]` of each case,
+//! where `run` drives a future to its end and `net` is the network.
+
+pub(crate) mod client;
+pub(crate) mod server;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use mesh_node::Net;
+use mesh_node::http::{
+    CallError, Client, ClientLimits, Handler, Method, Request, Response, Served, ServerLimits,
+    StatusCode, serve,
+};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::sync::{Barrier, oneshot};
+use tokio::task::JoinHandle;
+use tokio::time::{sleep, timeout};
+
+/// One `#[test]` per case.
+macro_rules! every_case {
+    ($run:ident, $net:expr) => {
+        $crate::suite::every_case! { @ $run, $net, client:
+            many_calls_reuse_one_connection
+            idle_connections_per_destination_are_capped
+            idle_connections_in_all_are_capped
+            idle_connections_close_in_time
+            a_timeout_discards_the_connection
+            a_timeout_discards_older_idle_connections
+            a_call_over_a_connection_that_the_server_closed_is_repeated
+            a_connection_that_the_server_ends_is_not_kept
+            open_connections_per_destination_can_be_capped
+            a_connect_that_hangs_was_never_sent
+            nobody_there_was_never_sent
+            a_connection_lost_after_sending_is_broken
+            an_answer_that_is_not_http_is_told_apart
+            a_large_answer_is_refused
+            what_is_not_a_request_is_refused
+            dropping_the_client_closes_its_connections
+        }
+        $crate::suite::every_case! { @ $run, $net, server:
+            an_answer_is_the_same_bytes_every_time
+            pipelined_requests_are_answered_in_order
+            a_large_body_is_refused
+            a_large_chunked_body_is_refused
+            a_large_body_is_refused_before_it_is_sent
+            large_headers_are_refused
+            many_headers_are_refused
+            slow_headers_are_cut_off
+            a_slow_body_is_cut_off
+            silence_is_cut_off_without_an_answer
+            an_idle_connection_is_closed_without_an_answer
+            a_slow_handler_is_not_cut_off
+            connections_beyond_the_cap_are_told_so
+            a_flood_beyond_the_cap_is_just_closed
+            shutdown_finishes_what_is_in_flight
+            shutdown_cuts_off_what_outlasts_the_drain
+            a_client_that_leaves_cancels_its_handler
+            a_call_that_is_dropped_cancels_its_handler
+            a_panic_costs_one_connection
+        }
+    };
+    (@ $run:ident, $net:expr, $module:ident: $($case:ident)*) => {
+        $(
+            #[test]
+            fn $case() {
+                $run($crate::suite::$module::$case($net));
+            }
+        )*
+    };
+}
+pub(crate) use every_case;
+
+/// No case takes long, and none may hang.
+pub(crate) async fn deadline_for(case: impl Future<Output = ()>) {
+    timeout(Duration::from_secs(30), case).await.expect("the case ends within 30 s");
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+/// For what should not be waited for.
+const LONG: Duration = Duration::from_secs(10);
+/// A limit that a case waits out.
+const SHORT: Duration = Duration::from_millis(100);
+/// Long enough for a limit of [`SHORT`] to have taken effect.
+const AFTER_SHORT: Duration = Duration::from_millis(400);
+
+/// A server that runs, and its address.
+struct Running {
+    address: String,
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<Served>,
+}
+
+impl Running {
+    async fn start<N: Net>(net: &N, limits: ServerLimits, handler: impl Handler) -> Self {
+        let listener = net.bind("127.0.0.1:0").await.expect("a free port");
+        let port = N::local_addr(&listener).expect("an address").port();
+        let (stop, stopped) = oneshot::channel();
+        let shutdown = async {
+            let _ = stopped.await;
+        };
+        let task = tokio::spawn(serve::<N, _>(listener, handler, limits, shutdown));
+        Self { address: format!("127.0.0.1:{port}"), stop, task }
+    }
+
+    async fn stop(self) -> Served {
+        self.stop.send(()).expect("a running server");
+        self.task.await.expect("no panic in the server")
+    }
+}
+
+/// Answers every request with its body.
+async fn echo(request: Request) -> Response {
+    Response::json(StatusCode::OK, request.body)
+}
+
+/// Answers every request but the one for `/never`.
+async fn stall(request: Request) -> Response {
+    if request.path() == "/never" {
+        std::future::pending::<()>().await;
+    }
+    echo(request).await
+}
+
+/// Answers once `count` requests have come.
+fn rendezvous(count: usize) -> impl Handler {
+    let barrier = Arc::new(Barrier::new(count));
+    move |request| {
+        let barrier = barrier.clone();
+        async move {
+            barrier.wait().await;
+            echo(request).await
+        }
+    }
+}
+
+/// Never answers, and counts the requests that it has begun and those that were cancelled.
+#[derive(Clone, Default)]
+struct Cancellable {
+    begun: Arc<AtomicUsize>,
+    cancelled: Arc<AtomicUsize>,
+}
+
+impl Handler for Cancellable {
+    async fn handle(&self, _: Request) -> Response {
+        struct OnDrop(Arc<AtomicUsize>);
+        impl Drop for OnDrop {
+            fn drop(&mut self) {
+                self.0.fetch_add(1, Ordering::SeqCst);
+            }
+        }
+        self.begun.fetch_add(1, Ordering::SeqCst);
+        let _place = OnDrop(self.cancelled.clone());
+        std::future::pending().await
+    }
+}
+
+async fn until(what: &str, count: &AtomicUsize, wanted: usize) {
+    for _ in 0..1000 {
+        if count.load(Ordering::SeqCst) == wanted {
+            return;
+        }
+        sleep(Duration::from_millis(5)).await;
+    }
+    panic!("{what} stayed at {} instead of {wanted}", count.load(Ordering::SeqCst));
+}
+
+type Answer = Result<(StatusCode, Bytes), CallError>;
+
+async fn post<N: Net>(client: &Client<N>, address: &str, body: &'static str) -> Answer {
+    client.call(address, Method::POST, "/", Bytes::from_static(body.as_bytes()), LONG).await
+}
+
+async fn post_within<N: Net>(
+    client: &Client<N>,
+    address: &str,
+    path: &str,
+    limit: Duration,
+) -> Answer {
+    client.call(address, Method::POST, path, Bytes::from_static(b"{}"), limit).await
+}
+
+#[track_caller]
+fn assert_answered(answer: Answer, body: &str) {
+    assert_eq!(answer.expect("an answer"), (StatusCode::OK, Bytes::from(body.to_owned())));
+}
+
+/// A client that speaks bytes.
+async fn raw<N: Net>(net: &N, address: &str, bytes: impl AsRef<[u8]>) -> N::Stream {
+    let mut stream = net.connect(address).await.expect("a connection");
+    stream.write_all(bytes.as_ref()).await.expect("room for a request");
+    stream
+}
+
+/// All that the server still sends until it closes, for whatever reason.
+async fn rest<S: tokio::io::AsyncRead + Unpin>(stream: &mut S) -> String {
+    let mut bytes = Vec::new();
+    let _ = timeout(LONG, stream.read_to_end(&mut bytes)).await.expect("the server closes");
+    String::from_utf8(bytes).expect("text")
+}
+
+/// A server that speaks bytes: for each connection it reads a request and answers these.
+async fn raw_server<N: Net>(net: &N, answer: &'static str) -> String {
+    let listener = net.bind("127.0.0.1:0").await.expect("a free port");
+    let port = N::local_addr(&listener).expect("an address").port();
+    tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = N::accept(&listener).await.expect("a connection");
+            let mut request = [0; 1024];
+            let _ = stream.read(&mut request).await;
+            let _ = stream.write_all(answer.as_bytes()).await;
+        }
+    });
+    format!("127.0.0.1:{port}")
+}

@@ -1,0 +1,119 @@
+//! Oracles: properties that hold in every run, whatever the scenario. A violation is a bug.
+
+mod convergence;
+mod leases;
+mod requests;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use mesh_core::Timestamp;
+use mesh_core::agent::Note;
+use mesh_core::load::LoadReport;
+use mesh_core::protocol::Name;
+use mesh_core::registry;
+
+use self::convergence::Convergence;
+use self::leases::Leases;
+use self::requests::Requests;
+use crate::engine::faults::FaultSchedule;
+use crate::record::{Outcome, Violation};
+use crate::scenario::Scenario;
+
+/// Violations kept of one run; one bug tends to break an oracle many times.
+const MAX_VIOLATIONS: usize = 20;
+
+/// All oracles of one run.
+#[derive(Debug)]
+pub struct Oracles {
+    requests: Requests,
+    leases: Leases,
+    convergence: Convergence,
+    found: Found,
+}
+
+/// Violations found so far.
+#[derive(Debug, Default)]
+struct Found {
+    violations: Vec<Violation>,
+    total: u64,
+}
+
+impl Found {
+    fn add(&mut self, oracle: &'static str, at: Timestamp, detail: String) {
+        self.total += 1;
+        if self.violations.len() < MAX_VIOLATIONS {
+            self.violations.push(Violation { oracle, at_ns: at.as_nanos(), detail });
+        }
+    }
+}
+
+impl Oracles {
+    /// The oracles of a scenario. `resolution` is how late the engine's timers may be.
+    pub fn new(scenario: &Scenario, faults: Arc<FaultSchedule>, resolution: Duration) -> Self {
+        Self {
+            requests: Requests::new(scenario, faults.clone(), resolution),
+            leases: Leases::new(scenario, faults.clone()),
+            convergence: Convergence::new(scenario, faults),
+            found: Found::default(),
+        }
+    }
+
+    /// How long a run must last for every oracle to have its say.
+    pub fn end(&self) -> Timestamp {
+        self.requests.end().max(self.convergence.end())
+    }
+
+    /// A client's request is due.
+    pub fn due(&mut self, request: u64, intended: Timestamp) {
+        self.requests.due(request, intended, &mut self.found);
+    }
+
+    /// A client's request ended.
+    pub fn ended(&mut self, now: Timestamp, request: u64, outcome: &Outcome) {
+        self.requests.ended(now, request, outcome, &mut self.found);
+    }
+
+    /// An agent noted something. `host` is its number in the fault schedule.
+    pub fn agent(&mut self, now: Timestamp, host: usize, agent: &Name, note: &Note) {
+        self.requests.agent(now, agent, note, &mut self.found);
+        if let Note::Routed { request, peer, incarnation, .. } = note {
+            self.leases.routed(now, host, agent, *request, peer, *incarnation, &mut self.found);
+        }
+    }
+
+    /// The registry noted something.
+    pub fn registry(&mut self, now: Timestamp, note: &registry::Note) {
+        self.leases.registry(now, note, &mut self.found);
+    }
+
+    /// An agent's load was sampled.
+    pub fn load(&mut self, host: usize, load: &LoadReport, open: usize) {
+        self.convergence.load(host, load, open);
+    }
+
+    /// An agent's view was sampled.
+    pub fn view(&mut self, host: usize, peers: &mut dyn Iterator<Item = &Name>) {
+        self.convergence.view(host, peers);
+    }
+
+    /// The registry starts with nothing.
+    pub fn registry_started(&mut self) {
+        self.leases.restarted();
+    }
+
+    /// The run is over: the last checks.
+    pub fn finish(mut self, now: Timestamp) -> Vec<Violation> {
+        self.requests.finish(now, &mut self.found);
+        self.convergence.finish(now, &self.leases, &mut self.found);
+        let kept = self.found.violations.len() as u64;
+        if let (true, Some(last)) = (self.found.total > kept, self.found.violations.last_mut()) {
+            let more = self.found.total - kept;
+            last.detail.push_str(&format!(" (and {more} more violations)"));
+        }
+        self.found.violations
+    }
+}
+
+#[cfg(test)]
+mod tests;
