@@ -1,6 +1,7 @@
 //! What the hot paths of mesh-core cost: `cargo bench -p mesh-bench`.
 
 mod jsonrpc;
+mod registry;
 mod routing;
 
 use std::time::Duration;
@@ -8,7 +9,7 @@ use std::time::Duration;
 use criterion::Criterion;
 
 fn main() {
-    // The figures are tens of nanoseconds to tens of microseconds, so a second holds plenty.
+    // The figures are tens of nanoseconds to a few milliseconds, so a second holds plenty.
     let mut criterion = Criterion::default()
         .warm_up_time(Duration::from_millis(300))
         .measurement_time(Duration::from_secs(1))
@@ -16,5 +17,6 @@ fn main() {
         .configure_from_args();
     routing::bench(&mut criterion);
     jsonrpc::bench(&mut criterion);
+    registry::bench(&mut criterion);
     criterion.final_summary();
 }

@@ -52,6 +52,15 @@ fn jobs_share_the_cores_equally() {
 }
 
 #[test]
+fn uneven_shares_stay_exact_for_hours() {
+    let mut machine = Machine::new(&spec(2));
+    for job in 1..=3 {
+        machine.start(at(0), job, ms(3_600_000));
+    }
+    assert_eq!(run(&mut machine), [(1, at(5_400_000)), (2, at(5_400_000)), (3, at(5_400_000))]);
+}
+
+#[test]
 fn an_arrival_slows_the_running_job() {
     let mut machine = Machine::new(&spec(1));
     machine.start(at(0), 1, ms(10));

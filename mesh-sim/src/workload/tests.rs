@@ -98,6 +98,13 @@ fn constant_arrivals_do_not_drift() {
 }
 
 #[test]
+fn nothing_is_due_at_the_very_end() {
+    // The first of one request every two seconds is due at one second.
+    let spec = constant(&[(0, 0.5)]);
+    assert_eq!((open(&spec, 1, 1).count(), open(&spec, 2, 1).count()), (0, 1));
+}
+
+#[test]
 fn a_constant_rate_carries_its_phase_through_a_step() {
     // Half an arrival is left over at 1 s: at 2 per second it is due a quarter of a second later.
     let times: Vec<_> =
