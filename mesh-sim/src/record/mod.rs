@@ -1,8 +1,16 @@
 //! What one run of one policy with one seed left behind.
 
+mod event_log;
+mod latency;
+mod recorder;
+mod window;
+
 use std::collections::BTreeMap;
 
-use hdrhistogram::Histogram;
+pub use event_log::{Difference, EventLog, Value, first_difference};
+pub use latency::{Latency, Quantile};
+pub use recorder::{Recorder, RecorderConfig};
+pub use window::FaultWindow;
 
 /// How a request ended, as its client saw it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +25,17 @@ pub enum Outcome {
     Lost(&'static str),
 }
 
+impl Outcome {
+    /// Why there is no answer; `None` if there is one.
+    pub const fn failure(&self) -> Option<&'static str> {
+        match self {
+            Self::Answered => None,
+            Self::Refused(reason) | Self::Lost(reason) => Some(reason),
+            Self::TimedOut => Some(TIMED_OUT),
+        }
+    }
+}
+
 /// Everything that the reports need of one run.
 #[derive(Clone, Debug)]
 pub struct RunRecord {
@@ -28,12 +47,16 @@ pub struct RunRecord {
     pub requests: Counts,
     /// Nanoseconds from the intended start to the end, of every request due after the warm-up. One
     /// that was not answered counts as its whole deadline, so that failing fast never looks fast.
-    pub latency: Histogram<u64>,
-    /// Requests not answered after the warm-up, by reason.
+    pub latency: Latency,
+    /// Requests due after the warm-up that were not answered, by reason. A request that timed out
+    /// has the reason [`TIMED_OUT`].
     pub failures: BTreeMap<&'static str, u64>,
+    /// The same requests by what was going wrong when they were due: one entry per
+    /// [`FaultWindow`], in the scenario's order, and a last one for those due outside all of them.
+    pub by_window: Vec<WindowCounts>,
     /// One entry per simulated second, the warm-up and the drain included.
     pub timeline: Vec<Second>,
-    /// Jobs finished per agent, in the scenario's order, warm-up excluded.
+    /// Jobs finished per agent, in the scenario's order, those finished in the warm-up excluded.
     pub work_per_agent: Vec<u64>,
     /// Hash of every event of the run in order.
     pub event_hash: u64,
@@ -41,6 +64,20 @@ pub struct RunRecord {
     pub events: u64,
     /// Broken oracles, in the order they broke.
     pub violations: Vec<Violation>,
+    /// One line of JSON per event, if the run was traced.
+    pub trace: Option<String>,
+}
+
+/// The reason under which requests that timed out are counted.
+pub const TIMED_OUT: &str = "timed_out";
+
+/// Requests that were due inside one fault window, or outside all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WindowCounts {
+    /// By outcome.
+    pub requests: Counts,
+    /// Those not answered, by reason.
+    pub failures: BTreeMap<&'static str, u64>,
 }
 
 /// Requests by outcome; `sent` is the sum of the others.
@@ -56,6 +93,38 @@ pub struct Counts {
     pub timed_out: u64,
     /// Connection failed.
     pub lost: u64,
+}
+
+impl Counts {
+    /// Counts one request.
+    pub fn count(&mut self, outcome: &Outcome) {
+        self.sent += 1;
+        match outcome {
+            Outcome::Answered => self.answered += 1,
+            Outcome::Refused(_) => self.refused += 1,
+            Outcome::TimedOut => self.timed_out += 1,
+            Outcome::Lost(_) => self.lost += 1,
+        }
+    }
+
+    /// Adds those of another run.
+    pub fn merge(&mut self, other: &Self) {
+        self.sent += other.sent;
+        self.answered += other.answered;
+        self.refused += other.refused;
+        self.timed_out += other.timed_out;
+        self.lost += other.lost;
+    }
+
+    /// Requests that were not answered with a result.
+    pub const fn failed(&self) -> u64 {
+        self.sent - self.answered
+    }
+
+    /// Share of the requests that were answered with a result, 0 to 1; 0 if there were none.
+    pub fn success(&self) -> f64 {
+        if self.sent == 0 { 0.0 } else { self.answered as f64 / self.sent as f64 }
+    }
 }
 
 /// One second of the time line. Outcomes count in the second in which they happened.

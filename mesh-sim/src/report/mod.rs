@@ -1,1 +1,197 @@
 //! Writers of results, one per format.
+//!
+//! Every file is a pure function of a [`Report`]: the same runs give the same bytes.
+
+mod column;
+mod events;
+#[cfg(test)]
+mod example;
+mod format;
+mod hgrm;
+mod html;
+mod latency_csv;
+mod merged;
+pub mod summary;
+pub mod table;
+mod timeline_csv;
+mod verdict;
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+pub use merged::PolicyResult;
+pub use verdict::{Miss, Statistic, Threshold, Verdict, Violated};
+
+use crate::record::RunRecord;
+use crate::scenario::{EngineKind, Scenario};
+
+const SUMMARY: &str = "summary.json";
+const EVENTS: &str = "events.jsonl";
+
+/// What a whole experiment left behind.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// What was run.
+    pub scenario: Scenario,
+    /// The engine that ran it.
+    pub engine: EngineKind,
+    /// One per policy and seed, the seeds of a policy together.
+    pub runs: Vec<RunRecord>,
+}
+
+impl Report {
+    /// The runs of each policy, added up over its seeds.
+    pub fn policies(&self) -> Vec<PolicyResult<'_>> {
+        PolicyResult::merge(&self.runs)
+    }
+
+    /// How each policy did against the scenario's `[expect]` and the oracles.
+    pub fn verdicts(&self) -> Vec<Verdict> {
+        let expect = &self.scenario.expect;
+        self.policies().iter().map(|result| Verdict::of(result, expect)).collect()
+    }
+
+    /// The seeds that were run, in that order.
+    pub fn seeds(&self) -> Vec<u64> {
+        let mut seeds = Vec::new();
+        for run in &self.runs {
+            if !seeds.contains(&run.seed) {
+                seeds.push(run.seed);
+            }
+        }
+        seeds
+    }
+}
+
+/// Writes every result file into `dir`, which is made if it does not exist, and says which.
+///
+/// Each file appears whole or not at all, `summary.json` last. Result files of an earlier run that
+/// this one does not replace (another policy's `.hgrm`, an old `events.jsonl`) are removed.
+///
+/// # Errors
+/// If a file or directory can't be written; earlier results are then still in place.
+pub fn write_all(dir: &Path, report: &Report) -> io::Result<Vec<PathBuf>> {
+    let files = files(report)?;
+    fs::create_dir_all(dir)?;
+    let stale = stale_files(dir, &files)?;
+    let temporary = |name: &str| dir.join(format!(".{name}.tmp"));
+    for (name, content) in &files {
+        fs::write(temporary(name), content)?;
+    }
+    for path in stale {
+        fs::remove_file(path)?;
+    }
+    let mut written = Vec::new();
+    for (name, _) in &files {
+        let path = dir.join(name);
+        fs::rename(temporary(name), &path)?;
+        written.push(path);
+    }
+    Ok(written)
+}
+
+/// Every file's name and content, `summary.json` last.
+fn files(report: &Report) -> io::Result<Vec<(String, Vec<u8>)>> {
+    let mut files = vec![
+        ("latency.csv".to_owned(), latency_csv::render(report)?),
+        ("timeline.csv".to_owned(), timeline_csv::render(report)?),
+    ];
+    for result in report.policies() {
+        let name = format!("{}.hgrm", file_stem(result.policy));
+        files.push((name, hgrm::render(&result.latency).into_bytes()));
+    }
+    if let Some(events) = events::render(report) {
+        files.push((EVENTS.to_owned(), events.into_bytes()));
+    }
+    files.push(("report.html".to_owned(), html::render(report).into_bytes()));
+    files.push((SUMMARY.to_owned(), summary::render(report).into_bytes()));
+    Ok(files)
+}
+
+/// Result files in `dir` that are not among `files`. A directory without a summary holds no
+/// results of ours, so nothing in it is stale.
+fn stale_files(dir: &Path, files: &[(String, Vec<u8>)]) -> io::Result<Vec<PathBuf>> {
+    let mut stale = Vec::new();
+    if !dir.join(SUMMARY).exists() {
+        return Ok(stale);
+    }
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let ours = name.ends_with(".hgrm") || name == EVENTS;
+        if ours && !files.iter().any(|(new, _)| *new == name) {
+            stale.push(entry.path());
+        }
+    }
+    Ok(stale)
+}
+
+/// A policy's label as a file name: characters other than ASCII letters, digits, `-`, `_` and `.`
+/// become `%` and their bytes in hex, so that different labels stay different.
+fn file_stem(label: &str) -> String {
+    let mut stem = String::with_capacity(label.len());
+    for byte in label.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-_.".contains(&byte) {
+            stem.push(char::from(byte));
+        } else {
+            stem.push_str(&format!("%{byte:02x}"));
+        }
+    }
+    stem
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(dir: &Path) -> Vec<String> {
+        let mut names: Vec<_> = fs::read_dir(dir)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn writes_every_file_and_the_same_bytes_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let report = example::small();
+        let written = write_all(dir.path(), &report).unwrap();
+        let expected = [
+            "latency.csv",
+            "power_of_two.hgrm",
+            "random.hgrm",
+            "report.html",
+            "summary.json",
+            "timeline.csv",
+        ];
+        assert_eq!(names(dir.path()), expected);
+        assert_eq!(written.len(), expected.len());
+        assert_eq!(files(&report).unwrap(), files(&example::small()).unwrap());
+    }
+
+    #[test]
+    fn results_of_an_earlier_run_do_not_stay() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("notes.hgrm"), "mine").unwrap();
+        let mut report = example::small();
+        report.runs[0].trace = Some("{}\n".to_owned());
+        write_all(dir.path(), &report).unwrap();
+        assert!(names(dir.path()).contains(&"notes.hgrm".to_owned()));
+
+        report.runs.drain(..2);
+        write_all(dir.path(), &report).unwrap();
+        let expected =
+            ["latency.csv", "power_of_two.hgrm", "report.html", "summary.json", "timeline.csv"];
+        assert_eq!(names(dir.path()), expected);
+    }
+
+    #[test]
+    fn labels_make_safe_and_different_file_names() {
+        assert_eq!(file_stem("power_of_two"), "power_of_two");
+        assert_eq!(file_stem("../a b"), "..%2fa%20b");
+        assert_ne!(file_stem("a/b"), file_stem("a%2fb"));
+    }
+}

@@ -1,0 +1,163 @@
+//! Latencies of one or several runs: a histogram with exact ends and an exact mean.
+
+use hdrhistogram::Histogram;
+
+/// Significant decimal digits that a recorded value keeps.
+const SIGNIFICANT_DIGITS: u8 = 3;
+
+/// Latencies in nanoseconds, from 1 ns up, to three significant digits (HdrHistogram). The least,
+/// the greatest and the mean are exact.
+#[derive(Clone, Debug)]
+pub struct Latency {
+    histogram: Histogram<u64>,
+    sum_ns: u128,
+    min_ns: u64,
+    max_ns: u64,
+}
+
+/// One row of a distribution.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Quantile {
+    /// The share of the requests that this row is about, 0 to 1.
+    pub quantile: f64,
+    /// At least that share took at most this long.
+    pub latency_ns: u64,
+    /// Requests that took at most this long.
+    pub count: u64,
+}
+
+impl Default for Latency {
+    fn default() -> Self {
+        let histogram = Histogram::new(SIGNIFICANT_DIGITS).expect("3 is a valid precision");
+        Self { histogram, sum_ns: 0, min_ns: u64::MAX, max_ns: 0 }
+    }
+}
+
+impl Latency {
+    /// Adds one request.
+    pub fn record(&mut self, latency_ns: u64) {
+        // It resizes itself: 3 digits of any u64 fit in 440 KiB.
+        self.histogram.record(latency_ns).expect("every u64 fits");
+        self.sum_ns += u128::from(latency_ns);
+        self.min_ns = self.min_ns.min(latency_ns);
+        self.max_ns = self.max_ns.max(latency_ns);
+    }
+
+    /// Adds the requests of another run.
+    pub fn merge(&mut self, other: &Self) {
+        self.histogram.add(&other.histogram).expect("every u64 fits");
+        self.sum_ns += other.sum_ns;
+        self.min_ns = self.min_ns.min(other.min_ns);
+        self.max_ns = self.max_ns.max(other.max_ns);
+    }
+
+    /// Forgets everything, but keeps the memory.
+    pub fn reset(&mut self) {
+        self.histogram.reset();
+        (self.sum_ns, self.min_ns, self.max_ns) = (0, u64::MAX, 0);
+    }
+
+    /// Number of requests.
+    pub fn count(&self) -> u64 {
+        self.histogram.len()
+    }
+
+    /// Mean latency in whole nanoseconds, rounded down; 0 if there are no requests.
+    pub fn mean_ns(&self) -> u64 {
+        (self.sum_ns / u128::from(self.count().max(1))) as u64
+    }
+
+    /// Standard deviation in nanoseconds, from the histogram's buckets.
+    pub fn standard_deviation_ns(&self) -> f64 {
+        self.histogram.stdev()
+    }
+
+    /// Least latency; 0 if there are no requests.
+    pub fn min_ns(&self) -> u64 {
+        self.min_ns.min(self.max_ns)
+    }
+
+    /// Greatest latency; 0 if there are no requests.
+    pub const fn max_ns(&self) -> u64 {
+        self.max_ns
+    }
+
+    /// The latency that at least a share of `quantile` of the requests did not exceed: the upper
+    /// end of the histogram's bucket, but never beyond the greatest recorded; 0 if there are none.
+    pub fn quantile_ns(&self, quantile: f64) -> u64 {
+        self.histogram.value_at_quantile(quantile).min(self.max_ns)
+    }
+
+    /// The distribution in `ticks` steps per half-distance to 100 %, as HdrHistogram's tools print
+    /// it. A power of two for `ticks` keeps every step exact in binary.
+    pub fn distribution(&self, ticks: u32) -> impl Iterator<Item = Quantile> {
+        let mut count = 0;
+        self.histogram.iter_quantiles(ticks).map(move |step| {
+            count += step.count_since_last_iteration();
+            Quantile {
+                quantile: step.quantile_iterated_to(),
+                latency_ns: step.value_iterated_to().min(self.max_ns),
+                count,
+            }
+        })
+    }
+
+    /// The histogram's layout: number of buckets, and of sub-buckets in each.
+    pub fn layout(&self) -> (u8, u32) {
+        // Enough for 1 unit in 2 x 10^digits, rounded up to a power of two.
+        let sub_buckets = (2 * 10u32.pow(u32::from(SIGNIFICANT_DIGITS))).next_power_of_two();
+        (self.histogram.buckets(), sub_buckets)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(values: &[u64]) -> Latency {
+        let mut latency = Latency::default();
+        values.iter().for_each(|&value| latency.record(value));
+        latency
+    }
+
+    #[test]
+    fn no_requests_have_no_latency() {
+        let none = Latency::default();
+        assert_eq!((none.count(), none.min_ns(), none.max_ns()), (0, 0, 0));
+        assert_eq!((none.mean_ns(), none.quantile_ns(0.99)), (0, 0));
+        assert_eq!(none.distribution(8).count(), 0);
+    }
+
+    #[test]
+    fn ends_and_mean_are_exact_and_quantiles_stay_between() {
+        let latency = of(&[1_000_000_001, 1_999_999_999, 3]);
+        assert_eq!(latency.min_ns(), 3);
+        assert_eq!(latency.max_ns(), 1_999_999_999);
+        assert_eq!(latency.mean_ns(), 1_000_000_001);
+        assert_eq!(latency.quantile_ns(1.0), 1_999_999_999);
+        assert!(latency.quantile_ns(0.5).abs_diff(1_000_000_001) <= 1_000_000);
+    }
+
+    #[test]
+    fn the_whole_range_of_u64_fits() {
+        assert_eq!(of(&[0, u64::MAX]).max_ns(), u64::MAX);
+    }
+
+    #[test]
+    fn merging_equals_recording_everything_in_one() {
+        let mut merged = of(&[5_000_000, 7]);
+        merged.merge(&of(&[3, 9_000_000_000]));
+        let whole = of(&[3, 7, 5_000_000, 9_000_000_000]);
+        assert_eq!(merged.mean_ns(), whole.mean_ns());
+        let rows = |latency: &Latency| latency.distribution(8).collect::<Vec<_>>();
+        assert_eq!(rows(&merged), rows(&whole));
+        assert_eq!(rows(&merged).last().map(|row| row.count), Some(4));
+    }
+
+    #[test]
+    fn reset_forgets() {
+        let mut latency = of(&[5]);
+        latency.reset();
+        assert_eq!((latency.count(), latency.min_ns(), latency.max_ns()), (0, 0, 0));
+    }
+}

@@ -1,0 +1,178 @@
+//! Turns the course of one run into a [`RunRecord`].
+
+use std::time::Duration;
+
+use mesh_core::time::{Timestamp, nanos};
+
+use super::{Counts, FaultWindow, Latency, Outcome, RunRecord, Second, Violation, WindowCounts};
+use crate::scenario::Scenario;
+
+const NANOS_PER_SECOND: u64 = 1_000_000_000;
+
+/// What a recorder must know of its run.
+#[derive(Clone, Debug)]
+pub struct RecorderConfig {
+    /// Label of the policy.
+    pub policy: String,
+    /// The seed.
+    pub seed: u64,
+    /// Number of agents.
+    pub agents: usize,
+    /// Requests due before this are on the time line, but not in the figures.
+    pub warm_up: Duration,
+    /// Arrivals happen in `0..duration`.
+    pub duration: Duration,
+    /// The time line goes on for this long after `duration`.
+    pub drain: Duration,
+    /// The latency that a request without an answer counts with.
+    pub deadline: Duration,
+    /// The scenario's faults.
+    pub windows: Vec<FaultWindow>,
+}
+
+impl RecorderConfig {
+    /// For one policy and one seed of a scenario.
+    pub fn new(scenario: &Scenario, policy: &str, seed: u64) -> Self {
+        Self {
+            policy: policy.to_owned(),
+            seed,
+            agents: scenario.agents.len(),
+            warm_up: scenario.warm_up,
+            duration: scenario.duration,
+            drain: scenario.drain,
+            deadline: scenario.workload.deadline,
+            windows: FaultWindow::all(scenario),
+        }
+    }
+}
+
+/// Collects what happens in one run.
+///
+/// Figures are of the requests that were due after the warm-up; the time line shows them all.
+/// A request belongs to the fault window in which it was due, and to the first such window if
+/// several overlap.
+#[derive(Debug)]
+pub struct Recorder {
+    warm_up: Timestamp,
+    deadline_ns: u64,
+    windows: Vec<FaultWindow>,
+    record: RunRecord,
+    /// Answers of the second that [`Self::current_second`] says.
+    current: Latency,
+    current_second: usize,
+    last_end: Timestamp,
+}
+
+impl Recorder {
+    /// A recorder at the beginning of a run.
+    pub fn new(config: RecorderConfig) -> Self {
+        let span = nanos(config.duration.saturating_add(config.drain));
+        let second = Second { cpu_percent: vec![0.0; config.agents], ..Second::default() };
+        let record = RunRecord {
+            policy: config.policy,
+            seed: config.seed,
+            requests: Counts::default(),
+            latency: Latency::default(),
+            failures: Default::default(),
+            by_window: vec![WindowCounts::default(); config.windows.len() + 1],
+            timeline: vec![second; span.div_ceil(NANOS_PER_SECOND).max(1) as usize],
+            work_per_agent: vec![0; config.agents],
+            event_hash: 0,
+            events: 0,
+            violations: Vec::new(),
+            trace: None,
+        };
+        Self {
+            warm_up: Timestamp::from(config.warm_up),
+            deadline_ns: nanos(config.deadline),
+            windows: config.windows,
+            record,
+            current: Latency::default(),
+            current_second: 0,
+            last_end: Timestamp::ZERO,
+        }
+    }
+
+    /// A request is due at `intended`.
+    pub fn due(&mut self, intended: Timestamp) {
+        let second = self.second(intended);
+        self.record.timeline[second].due += 1;
+    }
+
+    /// The request that was due at `intended` ended. Calls must come in the order of `at`.
+    pub fn ended(&mut self, intended: Timestamp, at: Timestamp, outcome: &Outcome) {
+        debug_assert!(at >= self.last_end, "an outcome at {at} after one at {}", self.last_end);
+        self.last_end = at;
+        let latency_ns = match outcome {
+            Outcome::Answered => nanos(at.since(intended)),
+            _ => self.deadline_ns,
+        };
+        self.end_on_timeline(at, latency_ns, outcome);
+        if intended < self.warm_up {
+            return;
+        }
+        self.record.requests.count(outcome);
+        self.record.latency.record(latency_ns);
+        let inside = self.windows.iter().position(|window| window.contains(intended));
+        let window = &mut self.record.by_window[inside.unwrap_or(self.windows.len())];
+        window.requests.count(outcome);
+        if let Some(reason) = outcome.failure() {
+            *window.failures.entry(reason).or_default() += 1;
+            *self.record.failures.entry(reason).or_default() += 1;
+        }
+    }
+
+    /// The agent with this index in the scenario finished a job.
+    pub fn worked(&mut self, at: Timestamp, agent: usize) {
+        if at >= self.warm_up {
+            self.record.work_per_agent[agent] += 1;
+        }
+    }
+
+    /// An agent's CPU is busy to this percentage at `at`. The last value of a second stands for it,
+    /// so the caller says so at least once per second.
+    pub fn cpu(&mut self, at: Timestamp, agent: usize, percent: f64) {
+        let second = self.second(at);
+        self.record.timeline[second].cpu_percent[agent] = percent;
+    }
+
+    /// The run is over.
+    pub fn finish(mut self, event_hash: u64, events: u64, violations: Vec<Violation>) -> RunRecord {
+        self.close_second();
+        let mut open = 0;
+        for second in &mut self.record.timeline {
+            open = (open + second.due).saturating_sub(second.ended.sent);
+            second.in_flight = open;
+        }
+        RunRecord { event_hash, events, violations, ..self.record }
+    }
+
+    fn end_on_timeline(&mut self, at: Timestamp, latency_ns: u64, outcome: &Outcome) {
+        let second = self.second(at);
+        if second != self.current_second {
+            self.close_second();
+            self.current_second = second;
+        }
+        if *outcome == Outcome::Answered {
+            self.current.record(latency_ns);
+        }
+        self.record.timeline[second].ended.count(outcome);
+    }
+
+    fn close_second(&mut self) {
+        let second = &mut self.record.timeline[self.current_second];
+        second.p50_ns = self.current.quantile_ns(0.5);
+        second.p99_ns = self.current.quantile_ns(0.99);
+        self.current.reset();
+    }
+
+    /// Index of the second that `at` is in. The run's very end belongs to its last second.
+    fn second(&self, at: Timestamp) -> usize {
+        let second = (at.as_nanos() / NANOS_PER_SECOND) as usize;
+        second.min(self.record.timeline.len() - 1)
+    }
+}
+
+#[cfg(test)]
+#[path = "recorder_tests.rs"]
+mod tests;

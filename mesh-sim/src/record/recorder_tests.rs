@@ -1,0 +1,123 @@
+use super::*;
+use crate::record::TIMED_OUT;
+
+const MS: u64 = 1_000_000;
+
+fn at_ms(ms: u64) -> Timestamp {
+    Timestamp::from_nanos(ms * MS)
+}
+
+/// Warm-up 1 s, arrivals for 4 s, drain 1 s, deadline 2 s, a fault from 2 s to 3 s.
+fn recorder() -> Recorder {
+    Recorder::new(RecorderConfig {
+        policy: "random".to_owned(),
+        seed: 42,
+        agents: 2,
+        warm_up: Duration::from_secs(1),
+        duration: Duration::from_secs(4),
+        drain: Duration::from_secs(1),
+        deadline: Duration::from_secs(2),
+        windows: vec![FaultWindow {
+            label: "crash 2-3 s".to_owned(),
+            detail: "agent-1".to_owned(),
+            from: at_ms(2000),
+            until: at_ms(3000),
+        }],
+    })
+}
+
+fn run(requests: &[(u64, u64, Outcome)]) -> RunRecord {
+    let mut recorder = recorder();
+    for (intended, at, outcome) in requests {
+        recorder.due(at_ms(*intended));
+        recorder.ended(at_ms(*intended), at_ms(*at), outcome);
+    }
+    recorder.finish(7, 8, Vec::new())
+}
+
+#[test]
+fn the_warm_up_is_on_the_time_line_only() {
+    let record = run(&[(999, 1005, Outcome::Answered), (1000, 1010, Outcome::Answered)]);
+    assert_eq!(record.requests.sent, 1);
+    assert_eq!(record.latency.max_ns(), 10 * MS);
+    assert_eq!(record.timeline.iter().map(|second| second.due).sum::<u64>(), 2);
+    assert_eq!(record.timeline[1].ended.answered, 2);
+    assert_eq!((record.event_hash, record.events), (7, 8));
+}
+
+#[test]
+fn a_request_without_an_answer_counts_with_its_whole_deadline() {
+    let record = run(&[
+        (1000, 1001, Outcome::Refused("busy")),
+        (1000, 1002, Outcome::Lost("reset")),
+        (1000, 1003, Outcome::Answered),
+        (1000, 3000, Outcome::TimedOut),
+    ]);
+    assert_eq!(record.latency.count(), 4);
+    assert_eq!(record.latency.min_ns(), 3 * MS);
+    assert_eq!(record.latency.quantile_ns(0.5), 2000 * MS);
+    let expected = Counts { sent: 4, answered: 1, refused: 1, timed_out: 1, lost: 1 };
+    assert_eq!(record.requests, expected);
+    assert_eq!(record.requests.failed(), 3);
+    let failures: Vec<_> = record.failures.into_iter().collect();
+    assert_eq!(failures, [("busy", 1), ("reset", 1), (TIMED_OUT, 1)]);
+}
+
+#[test]
+fn failures_are_counted_by_the_window_in_which_they_were_due() {
+    let record = run(&[
+        (1999, 2001, Outcome::Refused("busy")),
+        (2000, 2001, Outcome::Answered),
+        (2999, 3500, Outcome::Lost("reset")),
+        (3000, 3600, Outcome::Refused("busy")),
+    ]);
+    let [inside, outside] = record.by_window.as_slice() else { panic!("one window and the rest") };
+    assert_eq!((inside.requests.sent, inside.requests.lost), (2, 1));
+    assert_eq!(inside.failures.get("reset"), Some(&1));
+    assert_eq!((outside.requests.sent, outside.failures["busy"]), (2, 2));
+}
+
+#[test]
+fn each_second_has_quantiles_of_its_own_answers() {
+    let record = run(&[
+        (1000, 1100, Outcome::Answered),
+        (1000, 1200, Outcome::Refused("busy")),
+        (3000, 3020, Outcome::Answered),
+    ]);
+    let p50s: Vec<_> = record.timeline.iter().map(|second| second.p50_ns / MS).collect();
+    assert_eq!(p50s, [0, 100, 0, 20, 0]);
+    assert_eq!(record.timeline[1].p99_ns, 100 * MS);
+}
+
+#[test]
+fn in_flight_is_what_was_due_and_has_not_ended() {
+    let mut recorder = recorder();
+    recorder.due(at_ms(100));
+    recorder.due(at_ms(1100));
+    recorder.ended(at_ms(100), at_ms(2000), &Outcome::Answered);
+    // The very end of the run belongs to its last second.
+    recorder.ended(at_ms(1100), at_ms(5000), &Outcome::TimedOut);
+    let record = recorder.finish(0, 0, Vec::new());
+    let in_flight: Vec<_> = record.timeline.iter().map(|second| second.in_flight).collect();
+    assert_eq!(in_flight, [1, 2, 1, 1, 0]);
+}
+
+#[test]
+fn work_and_cpu_are_kept_per_agent() {
+    let mut recorder = recorder();
+    recorder.worked(at_ms(999), 0);
+    recorder.worked(at_ms(1000), 0);
+    recorder.worked(at_ms(1000), 1);
+    recorder.cpu(at_ms(2100), 1, 30.0);
+    recorder.cpu(at_ms(2900), 1, 55.5);
+    let record = recorder.finish(0, 0, Vec::new());
+    assert_eq!(record.work_per_agent, [1, 1]);
+    assert_eq!(record.timeline[2].cpu_percent, [0.0, 55.5]);
+}
+
+#[test]
+#[should_panic(expected = "an outcome at")]
+#[cfg(debug_assertions)]
+fn outcomes_out_of_order_are_a_bug_of_the_engine() {
+    run(&[(1000, 1100, Outcome::Answered), (1000, 1099, Outcome::Answered)]);
+}

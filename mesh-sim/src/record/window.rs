@@ -1,0 +1,101 @@
+//! When something is wrong, and what: the time spans of a scenario's faults.
+
+use std::time::Duration;
+
+use mesh_core::protocol::Name;
+use mesh_core::time::Timestamp;
+
+use crate::scenario::{Fault, FaultKind, Scenario};
+
+/// The time span of one fault.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FaultWindow {
+    /// The fault and its seconds: "partition 20-35 s".
+    pub label: String,
+    /// Whom it strikes, and how: "agent-1, agent-2 | registry".
+    pub detail: String,
+    /// It begins here ...
+    pub from: Timestamp,
+    /// ... and is over here; [`Timestamp::MAX`] if it lasts to the end.
+    pub until: Timestamp,
+}
+
+impl FaultWindow {
+    /// One per fault, in the scenario's order.
+    pub fn all(scenario: &Scenario) -> Vec<Self> {
+        scenario.faults.iter().map(Self::of).collect()
+    }
+
+    /// Whether the fault is on at `at`.
+    pub fn contains(&self, at: Timestamp) -> bool {
+        self.from <= at && at < self.until
+    }
+
+    fn of(fault: &Fault) -> Self {
+        let (kind, detail) = describe(&fault.kind);
+        let from = seconds(fault.at);
+        let label = match fault.lasts {
+            Some(lasts) => format!("{kind} {from}-{} s", seconds(fault.at.saturating_add(lasts))),
+            None => format!("{kind} from {from} s"),
+        };
+        let at = Timestamp::from(fault.at);
+        let until = fault.lasts.map_or(Timestamp::MAX, |lasts| at + lasts);
+        Self { label, detail, from: at, until }
+    }
+}
+
+/// Seconds in as few digits as are exact.
+fn seconds(duration: Duration) -> String {
+    let text = format!("{}.{:09}", duration.as_secs(), duration.subsec_nanos());
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+fn describe(kind: &FaultKind) -> (&'static str, String) {
+    match kind {
+        FaultKind::Partition { groups, one_way } => {
+            let kind = if *one_way { "one-way partition" } else { "partition" };
+            let groups: Vec<_> = groups.iter().map(|hosts| names(hosts)).collect();
+            (kind, groups.join(if *one_way { " \u{2192} " } else { " | " }))
+        }
+        FaultKind::Hold { a, b } => ("stalled link", format!("{} | {}", names(a), names(b))),
+        FaultKind::Crash { hosts } => ("crash", names(hosts)),
+        FaultKind::SlowDown { agents, factor } => {
+            ("slow-down", format!("{} at {factor} of their speed", names(agents)))
+        }
+        FaultKind::AddLatency { a, b, latency } => {
+            ("added latency", format!("{} | {}, {latency:?} each way", names(a), names(b)))
+        }
+        FaultKind::BackgroundLoad { agents, load } => {
+            ("background load", format!("{} at {} %", names(agents), load * 100.0))
+        }
+    }
+}
+
+fn names(hosts: &[Name]) -> String {
+    hosts.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_name_the_fault_and_its_seconds() {
+        let hosts = |names: &[&str]| names.iter().map(|&name| Name::from(name)).collect();
+        let split = FaultKind::Partition {
+            groups: vec![hosts(&["agent-1", "agent-2"]), hosts(&["registry"])],
+            one_way: false,
+        };
+        let (at, lasts) = (Duration::from_secs(20), Some(Duration::from_millis(1500)));
+        let window = FaultWindow::of(&Fault { at, lasts, kind: split });
+        assert_eq!(window.label, "partition 20-21.5 s");
+        assert_eq!(window.detail, "agent-1, agent-2 | registry");
+        assert!(window.contains(Timestamp::from(at)));
+        assert!(!window.contains(Timestamp::from(Duration::from_millis(21_500))));
+
+        let crash = FaultKind::Crash { hosts: hosts(&["agent-1"]) };
+        let window = FaultWindow::of(&Fault { at, lasts: None, kind: crash });
+        assert_eq!(window.label, "crash from 20 s");
+        assert!(window.contains(Timestamp::from(Duration::from_secs(9999))));
+    }
+}

@@ -1,0 +1,44 @@
+//! `events.jsonl`: every event of every traced run, one JSON object per line.
+
+use super::Report;
+use crate::record::RunRecord;
+
+/// The lines of all runs, each with its policy and seed in front; `None` if no run was traced.
+pub(super) fn render(report: &Report) -> Option<String> {
+    let traced = |run: &RunRecord| run.trace.is_some();
+    report.runs.iter().any(traced).then(|| report.runs.iter().map(lines).collect())
+}
+
+fn lines(run: &RunRecord) -> String {
+    let policy = serde_json::Value::from(run.policy.as_str());
+    let prefix = format!("{{\"policy\":{policy},\"seed\":{},", run.seed);
+    let trace = run.trace.as_deref().unwrap_or_default();
+    let mut out = String::with_capacity(trace.len() * 3 / 2);
+    for line in trace.lines() {
+        out.push_str(&prefix);
+        out.push_str(line.strip_prefix('{').unwrap_or(line));
+        out.push('\n');
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use mesh_core::time::Timestamp;
+
+    use crate::record::{EventLog, Value};
+    use crate::report::example;
+
+    #[test]
+    fn each_line_says_whose_it_is() {
+        let mut report = example::small();
+        assert_eq!(super::render(&report), None);
+        let mut log = EventLog::new(true);
+        let at = Timestamp::from_nanos(2_000_001);
+        log.event(at, "agent-1", "routed", &[("peer", Value::Str("agent-2"))]);
+        report.runs[1].trace = log.take_trace();
+        let expected = "{\"policy\":\"random\",\"seed\":43,\"at_ms\":2.000001,\
+                        \"host\":\"agent-1\",\"event\":\"routed\",\"peer\":\"agent-2\"}\n";
+        assert_eq!(super::render(&report).as_deref(), Some(expected));
+    }
+}

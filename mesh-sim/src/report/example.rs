@@ -1,0 +1,190 @@
+//! Reports made up for tests: what a mesh could have done, with no mesh in sight.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use mesh_core::policy::{PolicyConfig, Signal};
+use mesh_core::protocol::Name;
+use mesh_core::seed::Seed;
+use mesh_core::time::Timestamp;
+
+use super::Report;
+use crate::dist::Distribution;
+use crate::record::{Outcome, Recorder, RecorderConfig, RunRecord, Violation};
+use crate::scenario::{
+    AgentSpec, Arrivals, DelegationSpec, EngineKind, Entry, Expect, Fault, FaultKind, MachineSpec,
+    NetworkSpec, PolicySpec, RegistrySpec, Scenario, Step, WorkloadSpec,
+};
+
+const MS: u64 = 1_000_000;
+
+/// Two policies, two seeds, two agents, three seconds: small enough to print whole.
+pub(super) fn small() -> Report {
+    let mut scenario = scenario(2, Duration::from_secs(2), &["random", "power_of_two"]);
+    scenario.seeds = vec![42, 43];
+    let mut runs = Vec::new();
+    for (policy, latency_ms) in [("random", 24), ("power_of_two", 12)] {
+        for seed in [42, 43] {
+            runs.push(small_run(&scenario, policy, seed, latency_ms));
+        }
+    }
+    runs[3].violations = vec![
+        Violation {
+            oracle: "ends_once",
+            at_ns: 1_500 * MS,
+            detail: "request 7 ended twice".to_owned(),
+        };
+        2
+    ];
+    Report { scenario, engine: EngineKind::Turmoil, runs }
+}
+
+/// 16 requests, one every 125 ms; seed 43 loses one of them and has one refused.
+fn small_run(scenario: &Scenario, policy: &str, seed: u64, latency_ms: u64) -> RunRecord {
+    let mut recorder = Recorder::new(RecorderConfig::new(scenario, policy, seed));
+    for number in 0..16 {
+        let due = Timestamp::from_nanos(number * 125 * MS);
+        let outcome = match (seed, number) {
+            (43, 9) => Outcome::Refused("busy"),
+            (43, 10) => Outcome::Lost("reset"),
+            _ => Outcome::Answered,
+        };
+        let at = due + Duration::from_millis(latency_ms + number);
+        recorder.due(due);
+        recorder.ended(due, at, &outcome);
+        recorder.worked(at, number as usize % 2);
+        recorder.cpu(at, number as usize % 2, 12.5 * number as f64 / 4.0);
+    }
+    recorder.finish(0x00ab_cdef_0000_0000 + seed, 160, Vec::new())
+}
+
+/// `policies` on eight agents for 60 s with a split of the mesh, as a first user sees it.
+pub(super) fn realistic(policies: &[&str], seeds: &[u64]) -> Report {
+    let mut scenario = scenario(8, Duration::from_secs(60), policies);
+    scenario.seeds = seeds.to_vec();
+    let names = |range: std::ops::RangeInclusive<usize>| -> Vec<Name> {
+        range.map(|number| Name::from(format!("agent-{number}"))).collect()
+    };
+    let mut rest = names(4..=8);
+    rest.insert(0, Name::from("registry"));
+    scenario.faults = vec![Fault {
+        at: Duration::from_secs(20),
+        lasts: Some(Duration::from_secs(15)),
+        kind: FaultKind::Partition { groups: vec![names(1..=3), rest], one_way: false },
+    }];
+    let limit = Expect {
+        min_success: Some(0.97),
+        max_p99: Some(Duration::from_millis(1500)),
+        ..Expect::default()
+    };
+    scenario.expect = BTreeMap::from([("*".to_owned(), limit)]);
+    let mut runs = Vec::new();
+    for (index, policy) in policies.iter().enumerate() {
+        for &seed in seeds {
+            runs.push(realistic_run(&scenario, policy, seed, 1.0 + index as f64 * 0.4));
+        }
+    }
+    Report { scenario, engine: EngineKind::Turmoil, runs }
+}
+
+fn realistic_run(scenario: &Scenario, policy: &str, seed: u64, skill: f64) -> RunRecord {
+    let mut rng = Seed::root(seed).child(policy).rng();
+    let mut recorder = Recorder::new(RecorderConfig::new(scenario, policy, seed));
+    let mut ends = Vec::new();
+    for number in 0..12_004u64 {
+        let due = Timestamp::from_nanos(number * 5 * MS);
+        let split = (20..35).contains(&due.elapsed().as_secs());
+        let unlucky = rng.unit() < if split { 0.16 } else { 0.004 } / (skill * skill);
+        let outcome = match (unlucky, rng.index(10)) {
+            (false, _) => Outcome::Answered,
+            (true, 0) => Outcome::Refused("busy"),
+            (true, 1 | 2) => Outcome::Refused("no_reachable_peer"),
+            (true, 3) => Outcome::Lost("connect"),
+            (true, _) => Outcome::TimedOut,
+        };
+        let slow = if split { 2.5 } else { 1.0 };
+        let service_ms = 8.0 - 30.0 * slow / skill * libm::log(1.0 - rng.unit());
+        let took_ms = if outcome == Outcome::TimedOut { 2000.0 } else { service_ms.min(1999.0) };
+        ends.push((due + Duration::from_nanos((took_ms * 1e6) as u64), due, outcome));
+        recorder.due(due);
+    }
+    ends.sort_by_key(|(at, ..)| *at);
+    for (at, due, outcome) in ends {
+        recorder.ended(due, at, &outcome);
+        let agent = (rng.index(8) as f64 / (1.0 + rng.unit() / skill)) as usize;
+        recorder.worked(at, agent);
+    }
+    for second in 0..65u64 {
+        for agent in 0..8 {
+            let busy = if second >= 60 { 0.0 } else { 45.0 + 5.0 * agent as f64 };
+            let cut_off = agent < 3 && (20..35).contains(&second);
+            let percent = if cut_off { busy * 0.2 } else { busy } + 10.0 * rng.unit();
+            recorder.cpu(
+                Timestamp::from(Duration::from_millis(second * 1000 + 500)),
+                agent,
+                percent,
+            );
+        }
+    }
+    recorder.finish(rng.next_u64(), 180_000, Vec::new())
+}
+
+fn scenario(agents: usize, duration: Duration, policies: &[&str]) -> Scenario {
+    let machine = MachineSpec {
+        cores: 2,
+        speed: 1.0,
+        background: Vec::new(),
+        memory_base_percent: 20.0,
+        memory_per_job_percent: 1.0,
+        cpu_window: Duration::from_secs(1),
+    };
+    let agent = |number: usize| AgentSpec {
+        name: Name::from(format!("agent-{number}")),
+        machine: machine.clone(),
+        concurrency: Some(2),
+        queue: 64,
+    };
+    let policy = |label: &&str| PolicySpec {
+        label: (*label).to_owned(),
+        config: PolicyConfig::PowerOfTwo { choices: 2, signal: Signal::Probes },
+    };
+    let drain = if agents > 2 { 5 } else { 1 };
+    Scenario {
+        name: "partition".to_owned(),
+        description: "A split of the mesh that heals: who notices, and how soon?".to_owned(),
+        sha256: "ab".repeat(32),
+        engine: EngineKind::Turmoil,
+        seeds: vec![42],
+        duration,
+        warm_up: Duration::ZERO,
+        drain: Duration::from_secs(drain),
+        registry: RegistrySpec {
+            ttl: Duration::from_secs(30),
+            heartbeat: Duration::from_secs(10),
+            sweep: Duration::from_secs(1),
+            refresh: Duration::from_secs(5),
+            timeout: Duration::from_secs(1),
+        },
+        agents: (1..=agents).map(agent).collect(),
+        delegation: DelegationSpec {
+            probe_timeout: Duration::from_millis(100),
+            attempt_timeout: None,
+            max_attempts: 3,
+            retry_ratio: 0.1,
+            retry_floor: 1.0,
+            max_depth: 1,
+            to_self: false,
+        },
+        network: NetworkSpec { latency: Duration::from_millis(1), links: Vec::new() },
+        workload: WorkloadSpec {
+            arrivals: Arrivals::Constant(vec![Step { at: Duration::ZERO, value: 200.0 }]),
+            demand: Distribution::Exponential { mean: 0.03 },
+            entry: Entry::Random,
+            deadline: Duration::from_secs(2),
+            idempotent: true,
+        },
+        policies: policies.iter().map(policy).collect(),
+        faults: Vec::new(),
+        expect: BTreeMap::new(),
+    }
+}

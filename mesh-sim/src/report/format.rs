@@ -1,0 +1,176 @@
+//! How figures are written: one place, so that every file and the terminal agree.
+
+use std::time::Duration;
+
+use mesh_core::time::nanos;
+
+const NANOS_PER_MICRO: u64 = 1_000;
+const NANOS_PER_SECOND: u64 = 1_000_000_000;
+
+/// What stands where there is no figure.
+pub(super) const NO_FIGURE: &str = "-";
+
+/// Milliseconds with three decimals, for files.
+pub(super) fn ms(ns: u64) -> String {
+    let micros = micros(ns);
+    format!("{}.{:03}", micros / 1000, micros % 1000)
+}
+
+/// Milliseconds with three decimals, as a number.
+pub(super) fn ms_number(ns: u64) -> f64 {
+    micros(ns) as f64 / 1000.0
+}
+
+fn micros(ns: u64) -> u64 {
+    ns.saturating_add(NANOS_PER_MICRO / 2) / NANOS_PER_MICRO
+}
+
+/// A latency to `digits` significant digits in the unit that suits it, for people.
+pub(super) fn latency(ns: u64, digits: usize) -> String {
+    const UNITS: [(u64, &str); 3] = [(1_000, "µs"), (1_000_000, "ms"), (NANOS_PER_SECOND, "s")];
+    // The first unit in which the rounded number has at most three digits before the point.
+    for (unit, name) in UNITS {
+        let number = rounded(ns, unit, digits);
+        if number.len() <= 3 || number.contains('.') || unit == NANOS_PER_SECOND {
+            return format!("{} {name}", with_separators(&number));
+        }
+    }
+    unreachable!("the last unit takes every number")
+}
+
+/// `ns / unit` to `digits` significant digits, whole digits never cut.
+fn rounded(ns: u64, unit: u64, digits: usize) -> String {
+    let whole_digits = |number: u64| if number == 0 { 1 } else { number.ilog10() as usize + 1 };
+    let decimals = digits.saturating_sub(whole_digits(ns / unit));
+    let scale = 10u128.pow(decimals as u32);
+    let scaled = (u128::from(ns) * scale + u128::from(unit / 2)) / u128::from(unit);
+    if decimals == 0 {
+        return scaled.to_string();
+    }
+    // 9.996 became 10.00: one decimal fewer says as much.
+    if whole_digits((scaled / scale) as u64) + decimals > digits {
+        return rounded((scaled / scale) as u64 * unit, unit, digits);
+    }
+    format!("{}.{:0decimals$}", scaled / scale, scaled % scale)
+}
+
+/// A latency in full, rounded up to a microsecond: "1.9 s", "310.378 ms".
+pub(super) fn exact_latency(ns: u64) -> String {
+    let micros = ns.div_ceil(NANOS_PER_MICRO);
+    let (number, unit) = if micros >= 1_000_000 {
+        (format!("{}.{:06}", micros / 1_000_000, micros % 1_000_000), "s")
+    } else {
+        (format!("{}.{:03}", micros / 1000, micros % 1000), "ms")
+    };
+    format!("{} {unit}", trimmed(&number))
+}
+
+/// A duration in seconds, in as few digits as are exact.
+pub(super) fn seconds(duration: Duration) -> String {
+    let ns = nanos(duration);
+    let number = format!("{}.{:09}", ns / NANOS_PER_SECOND, ns % NANOS_PER_SECOND);
+    format!("{} s", trimmed(&number))
+}
+
+/// `part` of `whole` as a percentage with two decimals, rounded down: 100.00 means all of them.
+pub(super) fn percent(part: u64, whole: u64) -> String {
+    if whole == 0 {
+        return NO_FIGURE.to_owned();
+    }
+    let hundredths = u128::from(part) * 10_000 / u128::from(whole);
+    format!("{}.{:02}", hundredths / 100, hundredths % 100)
+}
+
+/// A share, 0 to 1, as a percentage in few digits.
+pub(super) fn share(share: f64) -> String {
+    trimmed(&format!("{:.4}", share * 100.0)).to_owned()
+}
+
+/// A whole number with thousands separators.
+pub(super) fn count(number: u64) -> String {
+    with_separators(&number.to_string())
+}
+
+fn with_separators(number: &str) -> String {
+    let whole = number.split('.').next().unwrap_or_default().len();
+    let mut out = String::with_capacity(number.len() + whole / 3);
+    for (position, digit) in number.chars().enumerate() {
+        if position > 0 && position < whole && (whole - position).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// A number without the zeros that end its decimals.
+fn trimmed(number: &str) -> &str {
+    if number.contains('.') { number.trim_end_matches('0').trim_end_matches('.') } else { number }
+}
+
+/// `text` cut to `width` characters, the last of them an ellipsis.
+pub(super) fn ellipsis(text: &str, width: usize) -> String {
+    if text.chars().count() <= width {
+        return text.to_owned();
+    }
+    text.chars().take(width.saturating_sub(1)).chain(['\u{2026}']).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_have_milliseconds_with_three_decimals() {
+        assert_eq!(ms(0), "0.000");
+        assert_eq!(ms(24_316_500), "24.317");
+        assert_eq!(ms(2_000_000_000), "2000.000");
+        assert_eq!(ms_number(24_316_500), 24.317);
+    }
+
+    #[test]
+    fn people_get_significant_digits_and_a_unit() {
+        let cases = [
+            (0, "0.00 µs"),
+            (1_234, "1.23 µs"),
+            (243_000, "243 µs"),
+            (999_600, "1.00 ms"),
+            (9_996_000, "10.0 ms"),
+            (24_316_500, "24.3 ms"),
+            (99_960_000, "100 ms"),
+            (310_000_000, "310 ms"),
+            (999_700_000, "1.00 s"),
+            (1_900_000_000, "1.90 s"),
+            (12_345_000_000_000, "12,345 s"),
+        ];
+        for (ns, expected) in cases {
+            assert_eq!(latency(ns, 3), expected, "{ns} ns");
+        }
+        assert_eq!(latency(24_516_500, 2), "25 ms");
+    }
+
+    #[test]
+    fn exact_latencies_never_hide_an_excess() {
+        assert_eq!(exact_latency(500_000_000), "500 ms");
+        assert_eq!(exact_latency(500_000_001), "500.001 ms");
+        assert_eq!(exact_latency(1_900_000_000), "1.9 s");
+    }
+
+    #[test]
+    fn percentages_are_rounded_down() {
+        assert_eq!(percent(99_999, 100_000), "99.99");
+        assert_eq!(percent(1, 1), "100.00");
+        assert_eq!(percent(0, 0), NO_FIGURE);
+        assert_eq!(share(0.999), "99.9");
+        assert_eq!(share(0.07), "7");
+    }
+
+    #[test]
+    fn the_rest() {
+        assert_eq!(count(1_234_567), "1,234,567");
+        assert_eq!(count(123), "123");
+        assert_eq!(seconds(Duration::from_millis(60_500)), "60.5 s");
+        assert_eq!(ellipsis("least_loaded", 8), "least_l\u{2026}");
+        assert_eq!(ellipsis("random", 6), "random");
+    }
+}

@@ -1,0 +1,174 @@
+//! What the agents did: where the work went, and how busy their CPUs were.
+
+use std::fmt::Write as _;
+use std::ops::Range;
+
+use super::plots::{key, panel};
+use super::svg::{Area, Scale, escape};
+use crate::record::RunRecord;
+use crate::report::{PolicyResult, format};
+use crate::scenario::Scenario;
+
+/// More agents than this share rows, so that a page about thousands stays small.
+const MAX_ROWS: usize = 32;
+/// More seconds than this share columns.
+const MAX_COLUMNS: usize = 120;
+/// Shades of a heat map.
+const LEVELS: usize = 10;
+const ROW_HEIGHT: f64 = 14.0;
+
+/// `len` things in at most `max` groups of neighbours, sizes as equal as they can be.
+fn groups(len: usize, max: usize) -> Vec<Range<usize>> {
+    let count = len.min(max);
+    (0..count).map(|group| group * len / count..(group + 1) * len / count).collect()
+}
+
+fn label(scenario: &Scenario, group: &Range<usize>) -> String {
+    let name = |index: usize| scenario.agents.get(index).map_or("", |agent| &*agent.name);
+    match group.len() {
+        1 => name(group.start).to_owned(),
+        _ => format!("{} \u{2026} {}", name(group.start), name(group.end - 1)),
+    }
+}
+
+/// A table of the jobs that each agent finished under each policy.
+pub(super) fn work(scenario: &Scenario, policies: &[PolicyResult<'_>]) -> String {
+    let mut out = "<div class=\"scroll\"><table><thead><tr><th>agent</th>".to_owned();
+    for result in policies {
+        let _ = write!(out, "<th>{}<br>jobs</th>", escape(result.policy));
+    }
+    out.push_str("</tr></thead>\n<tbody>");
+    let groups = groups(scenario.agents.len(), MAX_ROWS);
+    let jobs = |result: &PolicyResult<'_>, group: &Range<usize>| {
+        result.work_per_agent.iter().skip(group.start).take(group.len()).sum::<u64>()
+    };
+    let all = |result| groups.iter().map(move |group| jobs(result, group));
+    let most = policies.iter().flat_map(all).max().unwrap_or_default().max(1);
+    for group in &groups {
+        let _ = write!(out, "<tr><td>{}</td>", escape(&label(scenario, group)));
+        for result in policies {
+            let jobs = jobs(result, group);
+            let share = format::percent(jobs, most);
+            let _ = write!(
+                out,
+                "<td class=\"bar\" style=\"--share:{share}%\">{}</td>",
+                format::count(jobs)
+            );
+        }
+        out.push_str("</tr>\n");
+    }
+    out + "</tbody></table></div>\n"
+}
+
+/// Heat maps of the CPU % of each agent over time, one panel per run.
+pub(super) fn cpu(scenario: &Scenario, runs: &[&RunRecord]) -> String {
+    let rows = groups(scenario.agents.len(), MAX_ROWS);
+    let samples: Vec<String> = (0..=LEVELS / 2)
+        .map(|fifth| {
+            let cold = "<rect class=\"cold\" width=\"30\" height=\"12\"/>";
+            let shade = opacity(fifth * 2);
+            format!(
+                "{cold}<rect class=\"heat\" fill-opacity=\"{shade}\" width=\"30\" height=\"12\"/>"
+            )
+        })
+        .collect();
+    let names = ["0 %", "20 %", "40 %", "60 %", "80 %", "100 %"];
+    let mut out = key(samples.into_iter().zip(names)) + "<div class=\"panels\">\n";
+    for run in runs {
+        out.push_str(&panel(&run.policy, &heat_map(scenario, run, &rows)));
+    }
+    out + "</div>\n"
+}
+
+fn opacity(level: usize) -> String {
+    format!("{:.2}", level as f64 / LEVELS as f64)
+}
+
+fn heat_map(scenario: &Scenario, run: &RunRecord, rows: &[Range<usize>]) -> String {
+    let area = Area::new(340.0, rows.len() as f64 * ROW_HEIGHT + 30.0, 72.0);
+    let seconds = run.timeline.len();
+    let x = area.time_scale(seconds);
+    let columns = groups(seconds, MAX_COLUMNS);
+    let mut shades = vec![String::new(); LEVELS + 1];
+    let mut content = format!(
+        "<rect class=\"cold\" x=\"{:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"{:.1}\"/>",
+        area.left,
+        area.top,
+        area.right - area.left,
+        area.bottom - area.top
+    );
+    for (index, row) in rows.iter().enumerate() {
+        let y = area.top + index as f64 * ROW_HEIGHT;
+        add_row(&mut shades, &x, y, &levels(run, row, &columns));
+        // Every name if there are few, else every fourth.
+        if rows.len() <= 16 || index % 4 == 0 {
+            let name = scenario.agents.get(row.start).map_or("", |agent| &*agent.name);
+            let _ = write!(
+                content,
+                "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>",
+                area.left - 6.0,
+                y + ROW_HEIGHT - 3.5,
+                escape(&format::ellipsis(name, 11))
+            );
+        }
+    }
+    for (level, path) in shades.iter().enumerate().filter(|(_, path)| !path.is_empty()) {
+        let shade = opacity(level);
+        let _ = write!(content, "<path class=\"heat\" fill-opacity=\"{shade}\" d=\"{path}\"/>");
+    }
+    content.push_str(&area.time_axis(&x, seconds));
+    area.svg(&format!("{}: CPU of each agent over time", run.policy), &content)
+}
+
+/// The shade of each column of a row, with the column's seconds.
+fn levels(
+    run: &RunRecord,
+    row: &Range<usize>,
+    columns: &[Range<usize>],
+) -> Vec<(usize, Range<usize>)> {
+    let level = |column: &Range<usize>| {
+        let seconds = &run.timeline[column.clone()];
+        let sum: f64 = seconds.iter().flat_map(|second| &second.cpu_percent[row.clone()]).sum();
+        let mean = sum / (row.len() * column.len()) as f64;
+        // Halves go up: 5 % is the least that shows.
+        ((mean * LEVELS as f64 / 100.0 + 0.5) as usize).min(LEVELS)
+    };
+    columns.iter().map(|column| (level(column), column.clone())).collect()
+}
+
+/// Adds a row of a heat map to the path of each shade, equal neighbours as one rectangle.
+fn add_row(shades: &mut [String], x: &Scale, y: f64, levels: &[(usize, Range<usize>)]) {
+    for run in levels.chunk_by(|(one, _), (next, _)| one == next) {
+        let (Some((level, first)), Some((_, last))) = (run.first(), run.last()) else { continue };
+        if *level > 0 {
+            let (left, right) = (x.px(first.start as f64), x.px(last.end as f64));
+            let height = ROW_HEIGHT - 1.0;
+            let _ = write!(shades[*level], "M{left:.1} {y:.1}H{right:.1}v{height}H{left:.1}Z");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn groups_cover_everything_once() {
+        for (len, max) in [(0, 32), (8, 32), (33, 32), (1000, 32)] {
+            let groups = groups(len, max);
+            assert_eq!(groups.len(), len.min(max));
+            let covered: Vec<usize> = groups.into_iter().flatten().collect();
+            assert_eq!(covered, (0..len).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn equal_neighbours_are_one_rectangle() {
+        let x = Scale::linear(0.0, 4.0, 0.0, 40.0);
+        let mut shades = vec![String::new(); LEVELS + 1];
+        add_row(&mut shades, &x, 5.0, &[(0, 0..1), (3, 1..2), (3, 2..3), (10, 3..4)]);
+        assert_eq!(shades[3], "M10.0 5.0H30.0v13H10.0Z");
+        assert_eq!(shades[10], "M30.0 5.0H40.0v13H30.0Z");
+        assert!(shades[0].is_empty());
+    }
+}

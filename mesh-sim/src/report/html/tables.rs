@@ -1,0 +1,102 @@
+//! The page's tables: verdicts, and failures by fault and reason.
+
+use std::fmt::Write as _;
+
+use super::svg::escape;
+use crate::record::FaultWindow;
+use crate::report::column::Column;
+use crate::report::verdict::{Statistic, Verdict};
+use crate::report::{PolicyResult, Report, format};
+
+const COLUMNS: [Column; 7] = [
+    Column::Success,
+    Column::Latency(Statistic::Mean),
+    Column::Latency(Statistic::P50),
+    Column::Latency(Statistic::P90),
+    Column::Latency(Statistic::P99),
+    Column::Latency(Statistic::P99_9),
+    Column::Max,
+];
+/// Significant digits of latencies.
+const DIGITS: usize = 3;
+
+/// Every policy with its figures and its verdict.
+pub(super) fn verdicts(policies: &[PolicyResult<'_>], verdicts: &[Verdict]) -> String {
+    let mut out = "<div class=\"scroll\"><table><thead><tr><th>policy</th><th>sent</th>".to_owned();
+    for column in COLUMNS {
+        let _ = write!(out, "<th>{}</th>", column.name());
+    }
+    out.push_str("<th class=\"left\">verdict</th></tr></thead>\n<tbody>");
+    let best = COLUMNS.map(|column| column.best(policies, DIGITS));
+    for (result, verdict) in policies.iter().zip(verdicts) {
+        let _ = write!(out, "<tr><td>{}</td>", escape(result.policy));
+        let _ = write!(out, "<td>{}</td>", format::count(result.requests.sent));
+        for (column, best) in COLUMNS.iter().zip(&best) {
+            let text = column.text(result, DIGITS);
+            let class = if best.as_ref() == Some(&text) { " class=\"best\"" } else { "" };
+            let _ = write!(out, "<td{class}>{text}</td>");
+        }
+        let _ = writeln!(out, "<td class=\"left wrap\">{}</td></tr>", words(verdict));
+    }
+    out + "</tbody></table></div>\n"
+}
+
+fn words(verdict: &Verdict) -> String {
+    if verdict.passed() {
+        return "<span class=\"good\">\u{2713} pass</span>".to_owned();
+    }
+    let mut out = Vec::new();
+    for violated in &verdict.violated {
+        let first = &violated.first;
+        let at = format::exact_latency(first.at_ns);
+        let text = format!("seed {}: {} at {at}: {}", violated.seed, first.oracle, first.detail);
+        out.push(format!("<span class=\"bad\">\u{2717} broken</span>: {}", escape(&text)));
+    }
+    for miss in &verdict.missed {
+        let text = escape(&miss.threshold.to_string());
+        out.push(format!("<span class=\"bad\">\u{2717} missed</span>: {text}"));
+    }
+    out.join("<br>")
+}
+
+/// Failures of each policy by fault window and reason; `None` if there were none.
+pub(super) fn failures(report: &Report, policies: &[PolicyResult<'_>]) -> Option<String> {
+    let mut reasons: Vec<&str> =
+        policies.iter().flat_map(|result| result.failures.keys().copied()).collect();
+    reasons.sort_unstable();
+    reasons.dedup();
+    if reasons.is_empty() {
+        return None;
+    }
+    let windows = FaultWindow::all(&report.scenario);
+    let mut out = "<div class=\"scroll\"><table><thead><tr><th>policy</th>\
+                   <th class=\"left\">due in</th><th>sent</th><th>failed</th><th>failed %</th>"
+        .to_owned();
+    for reason in &reasons {
+        let _ = write!(out, "<th>{}</th>", escape(reason));
+    }
+    out.push_str("</tr></thead>\n<tbody>");
+    for result in policies {
+        for (index, counts) in result.by_window.iter().enumerate() {
+            let place = windows.get(index).map_or("no fault", |window| window.label.as_str());
+            let (sent, failed) = (counts.requests.sent, counts.requests.failed());
+            let _ = write!(
+                out,
+                "<tr><td>{}</td><td class=\"left\">{}</td><td>{}</td><td>{}</td><td>{}</td>",
+                if index == 0 { escape(result.policy) } else { String::new() },
+                escape(place),
+                format::count(sent),
+                format::count(failed),
+                format::percent(failed, sent)
+            );
+            for reason in &reasons {
+                let count = counts.failures.get(reason).copied().unwrap_or_default();
+                let text =
+                    if count == 0 { format::NO_FIGURE.to_owned() } else { format::count(count) };
+                let _ = write!(out, "<td>{text}</td>");
+            }
+            out.push_str("</tr>\n");
+        }
+    }
+    Some(out + "</tbody></table></div>\n")
+}

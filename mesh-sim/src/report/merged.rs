@@ -1,0 +1,96 @@
+//! The runs of one policy, added up over the seeds.
+
+use std::collections::BTreeMap;
+
+use crate::record::{Counts, Latency, RunRecord, WindowCounts};
+
+/// One policy over all its seeds.
+#[derive(Clone, Debug)]
+pub struct PolicyResult<'a> {
+    /// Label of the policy.
+    pub policy: &'a str,
+    /// Its runs, one per seed, in the order in which they were run.
+    pub runs: Vec<&'a RunRecord>,
+    /// As in a run.
+    pub requests: Counts,
+    /// As in a run.
+    pub latency: Latency,
+    /// As in a run.
+    pub failures: BTreeMap<&'static str, u64>,
+    /// As in a run.
+    pub by_window: Vec<WindowCounts>,
+    /// As in a run.
+    pub work_per_agent: Vec<u64>,
+}
+
+impl<'a> PolicyResult<'a> {
+    /// Adds up `runs`, one result per policy, in the order in which policies first appear.
+    pub fn merge(runs: &'a [RunRecord]) -> Vec<Self> {
+        let mut merged: Vec<Self> = Vec::new();
+        for run in runs {
+            let known = merged.iter().position(|result| result.policy == run.policy);
+            let index = known.unwrap_or_else(|| {
+                merged.push(Self::empty(run));
+                merged.len() - 1
+            });
+            merged[index].add(run);
+        }
+        merged
+    }
+
+    fn empty(run: &'a RunRecord) -> Self {
+        Self {
+            policy: &run.policy,
+            runs: Vec::new(),
+            requests: Counts::default(),
+            latency: Latency::default(),
+            failures: BTreeMap::new(),
+            by_window: vec![WindowCounts::default(); run.by_window.len()],
+            work_per_agent: vec![0; run.work_per_agent.len()],
+        }
+    }
+
+    fn add(&mut self, run: &'a RunRecord) {
+        self.requests.merge(&run.requests);
+        self.latency.merge(&run.latency);
+        add_failures(&mut self.failures, &run.failures);
+        for (sum, window) in self.by_window.iter_mut().zip(&run.by_window) {
+            sum.requests.merge(&window.requests);
+            add_failures(&mut sum.failures, &window.failures);
+        }
+        for (sum, jobs) in self.work_per_agent.iter_mut().zip(&run.work_per_agent) {
+            *sum += jobs;
+        }
+        self.runs.push(run);
+    }
+}
+
+fn add_failures(sum: &mut BTreeMap<&'static str, u64>, other: &BTreeMap<&'static str, u64>) {
+    for (&reason, count) in other {
+        *sum.entry(reason).or_default() += count;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::example;
+
+    #[test]
+    fn policies_keep_their_order_and_add_up_their_seeds() {
+        let report = example::small();
+        let merged = PolicyResult::merge(&report.runs);
+        let labels: Vec<_> = merged.iter().map(|result| result.policy).collect();
+        assert_eq!(labels, ["random", "power_of_two"]);
+        for result in &merged {
+            assert_eq!(result.runs.len(), 2);
+            let sent: u64 = result.runs.iter().map(|run| run.requests.sent).sum();
+            assert_eq!(result.requests.sent, sent);
+            assert_eq!(result.latency.count(), sent);
+            let failed: u64 = result.failures.values().sum();
+            assert_eq!(result.requests.failed(), failed);
+            let by_window: u64 = result.by_window.iter().map(|w| w.requests.failed()).sum();
+            assert_eq!(by_window, failed);
+        }
+    }
+}

@@ -1,0 +1,380 @@
+//! `summary.json`: the figures of every run, and the verdicts.
+//!
+//! These types are the format: `docs/summary.schema.json` is generated from them.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::verdict::{Statistic, Threshold, Verdict};
+use super::{Report, format};
+use crate::record::{Counts, Latency, RunRecord, Violation};
+use crate::scenario::EngineKind;
+
+/// Version of the format: one more whenever a field changes its meaning or goes.
+const SCHEMA_VERSION: u32 = 1;
+
+/// Results of one scenario: one run per policy and seed.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "Agentic Mesh: summary.json")]
+pub struct Summary {
+    /// Version of this format.
+    schema_version: u32,
+    /// What was run.
+    scenario: ScenarioId,
+    /// Which engine ran it.
+    engine: Engine,
+    /// Whose time the latencies are in.
+    clock: Clock,
+    /// The seeds; each policy ran once with each.
+    seeds: Vec<u64>,
+    /// One per policy and seed, policies in the scenario's order.
+    runs: Vec<Run>,
+    /// One per policy, over all its seeds.
+    verdicts: Vec<PolicyVerdict>,
+}
+
+/// A scenario file.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct ScenarioId {
+    /// Its name.
+    name: String,
+    /// SHA-256 of its bytes, in hex.
+    sha256: String,
+}
+
+/// A simulated engine.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum Engine {
+    /// Byte-level simulation over turmoil's TCP.
+    Turmoil,
+}
+
+/// A clock.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum Clock {
+    /// Simulated time: latencies say nothing about the speed of the machine that ran it.
+    Virtual,
+}
+
+/// One policy with one seed. Figures are of the requests that were due after the warm-up.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Run {
+    /// Label of the policy.
+    policy: String,
+    /// The seed.
+    seed: u64,
+    /// Requests by outcome.
+    requests: Requests,
+    /// Requests that were not answered, by reason.
+    failures: BTreeMap<String, u64>,
+    /// Milliseconds from the intended start to the end; a request that was not answered counts
+    /// with its whole deadline. Null if there were no requests.
+    latency_ms: Option<LatencyMs>,
+    /// Jobs that each agent finished after the warm-up.
+    work_per_agent: BTreeMap<String, u64>,
+    /// Hash of every event of the run in order, 16 hex digits: equal for equal runs.
+    #[schemars(regex(pattern = "^[0-9a-f]{16}$"))]
+    event_hash: String,
+    /// Number of events hashed.
+    events: u64,
+    /// Violated oracles, in the order of time. Empty in a sound run.
+    violations: Vec<ViolationEntry>,
+}
+
+/// Requests by outcome.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Requests {
+    /// All of them.
+    sent: u64,
+    /// Answered with a result.
+    answered: u64,
+    /// Answered with an error.
+    refused: u64,
+    /// Not answered by the deadline.
+    timed_out: u64,
+    /// The connection failed before an answer.
+    lost: u64,
+}
+
+/// A distribution of latencies, in milliseconds.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct LatencyMs {
+    /// Mean.
+    mean: f64,
+    /// Least.
+    min: f64,
+    /// Median.
+    p50: f64,
+    /// 90th percentile.
+    p90: f64,
+    /// 95th percentile.
+    p95: f64,
+    /// 99th percentile.
+    p99: f64,
+    /// 99.9th percentile.
+    p99_9: f64,
+    /// Greatest.
+    max: f64,
+}
+
+/// A violated oracle.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct ViolationEntry {
+    /// The oracle's name.
+    oracle: String,
+    /// When, in milliseconds of simulated time.
+    at_ms: f64,
+    /// What was seen.
+    detail: String,
+}
+
+/// How one policy did against the scenario's `[expect]`.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct PolicyVerdict {
+    /// Label of the policy.
+    policy: String,
+    /// The worst that happened.
+    verdict: Word,
+    /// Thresholds that were missed.
+    missed: Vec<MissEntry>,
+}
+
+/// A verdict in a word.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum Word {
+    /// Every threshold and every oracle was kept.
+    Pass,
+    /// A threshold was missed.
+    Missed,
+    /// An oracle was violated; thresholds may have been missed besides.
+    Violated,
+}
+
+/// A missed threshold.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct MissEntry {
+    /// Which: a share of requests from 0 to 1, or a latency in milliseconds. With `requests`, there
+    /// was no request to measure.
+    threshold: ThresholdName,
+    /// What was measured, over all seeds.
+    figure: f64,
+    /// What was demanded.
+    limit: f64,
+}
+
+/// A threshold of `[expect]`.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum ThresholdName {
+    /// At least one request.
+    Requests,
+    /// Least share of requests answered with a result, 0 to 1.
+    MinSuccess,
+    /// Greatest mean latency, ms.
+    MaxMean,
+    /// Greatest median latency, ms.
+    MaxP50,
+    /// Greatest 90th percentile, ms.
+    MaxP90,
+    /// Greatest 99th percentile, ms.
+    MaxP99,
+    /// Greatest 99.9th percentile, ms.
+    #[serde(rename = "max_p99_9")]
+    MaxP99_9,
+}
+
+/// The summary as pretty-printed JSON, with a line feed at its end.
+pub fn render(report: &Report) -> String {
+    pretty(&Summary::of(report))
+}
+
+/// The JSON Schema of `summary.json`, pretty-printed.
+pub fn schema() -> String {
+    pretty(&schemars::schema_for!(Summary))
+}
+
+fn pretty(value: &impl Serialize) -> String {
+    let text = serde_json::to_string_pretty(value).expect("string keys and finite numbers");
+    text + "\n"
+}
+
+impl Summary {
+    fn of(report: &Report) -> Self {
+        let names: Vec<_> = report.scenario.agents.iter().map(|agent| &*agent.name).collect();
+        Self {
+            schema_version: SCHEMA_VERSION,
+            scenario: ScenarioId {
+                name: report.scenario.name.clone(),
+                sha256: report.scenario.sha256.clone(),
+            },
+            engine: match report.engine {
+                EngineKind::Turmoil => Engine::Turmoil,
+            },
+            clock: Clock::Virtual,
+            seeds: report.seeds(),
+            runs: report.runs.iter().map(|run| Run::of(run, &names)).collect(),
+            verdicts: report.verdicts().iter().map(PolicyVerdict::of).collect(),
+        }
+    }
+}
+
+impl Run {
+    fn of(run: &RunRecord, names: &[&str]) -> Self {
+        let work = names.iter().zip(&run.work_per_agent);
+        Self {
+            policy: run.policy.clone(),
+            seed: run.seed,
+            requests: Requests::of(&run.requests),
+            failures: run.failures.iter().map(|(why, n)| ((*why).to_owned(), *n)).collect(),
+            latency_ms: (run.requests.sent > 0).then(|| LatencyMs::of(&run.latency)),
+            work_per_agent: work.map(|(name, jobs)| ((*name).to_owned(), *jobs)).collect(),
+            event_hash: format!("{:016x}", run.event_hash),
+            events: run.events,
+            violations: run.violations.iter().map(ViolationEntry::of).collect(),
+        }
+    }
+}
+
+impl Requests {
+    fn of(counts: &Counts) -> Self {
+        let Counts { sent, answered, refused, timed_out, lost } = *counts;
+        Self { sent, answered, refused, timed_out, lost }
+    }
+}
+
+impl LatencyMs {
+    fn of(latency: &Latency) -> Self {
+        let quantile = |quantile| format::ms_number(latency.quantile_ns(quantile));
+        Self {
+            mean: format::ms_number(latency.mean_ns()),
+            min: format::ms_number(latency.min_ns()),
+            p50: quantile(0.5),
+            p90: quantile(0.9),
+            p95: quantile(0.95),
+            p99: quantile(0.99),
+            p99_9: quantile(0.999),
+            max: format::ms_number(latency.max_ns()),
+        }
+    }
+}
+
+impl ViolationEntry {
+    fn of(violation: &Violation) -> Self {
+        Self {
+            oracle: violation.oracle.to_owned(),
+            at_ms: format::ms_number(violation.at_ns),
+            detail: violation.detail.clone(),
+        }
+    }
+}
+
+impl PolicyVerdict {
+    fn of(verdict: &Verdict) -> Self {
+        let word = match (verdict.violated.is_empty(), verdict.missed.is_empty()) {
+            (false, _) => Word::Violated,
+            (true, false) => Word::Missed,
+            (true, true) => Word::Pass,
+        };
+        let missed = verdict.missed.iter().map(|miss| MissEntry::of(&miss.threshold)).collect();
+        Self { policy: verdict.policy.clone(), verdict: word, missed }
+    }
+}
+
+impl MissEntry {
+    fn of(threshold: &Threshold) -> Self {
+        let (threshold, figure, limit) = match threshold {
+            Threshold::NoRequests => (ThresholdName::Requests, 0.0, 1.0),
+            Threshold::MinSuccess { requests, limit } => {
+                (ThresholdName::MinSuccess, requests.success(), *limit)
+            }
+            Threshold::MaxLatency { figure, latency_ns, limit_ns } => {
+                let name = match figure {
+                    Statistic::Mean => ThresholdName::MaxMean,
+                    Statistic::P50 => ThresholdName::MaxP50,
+                    Statistic::P90 => ThresholdName::MaxP90,
+                    Statistic::P99 => ThresholdName::MaxP99,
+                    Statistic::P99_9 => ThresholdName::MaxP99_9,
+                };
+                (name, format::ms_number(*latency_ns), format::ms_number(*limit_ns))
+            }
+        };
+        Self { threshold, figure, limit }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::time::Duration;
+
+    use serde_json::Value;
+
+    use super::*;
+    use crate::report::example;
+    use crate::scenario::Expect;
+
+    fn report() -> Report {
+        let mut report = example::small();
+        let limit = Expect {
+            min_success: Some(0.95),
+            max_p50: Some(Duration::from_millis(25)),
+            ..Expect::default()
+        };
+        report.scenario.expect = BTreeMap::from([("*".to_owned(), limit)]);
+        report
+    }
+
+    #[test]
+    fn real_output_is_valid_under_the_schema() {
+        let schema: Value = serde_json::from_str(&schema()).unwrap();
+        let validator = jsonschema::validator_for(&schema).unwrap();
+        let mut summary: Value = serde_json::from_str(&render(&report())).unwrap();
+        validator.validate(&summary).unwrap();
+        assert_eq!(summary["runs"][0]["latency_ms"]["max"], 39.0);
+
+        // The schema must be able to say no.
+        summary["runs"][0]["event_hash"] = Value::from("xyz");
+        assert!(!validator.is_valid(&summary));
+    }
+
+    #[test]
+    fn a_run_without_requests_has_no_latency() {
+        let mut report = report();
+        report.runs[0].requests = Counts::default();
+        let summary: Value = serde_json::from_str(&render(&report)).unwrap();
+        assert_eq!(summary["runs"][0]["latency_ms"], Value::Null);
+    }
+
+    #[test]
+    fn prints_what_the_documentation_shows() {
+        let mut report = report();
+        report.runs.drain(..3);
+        insta::assert_snapshot!(render(&report));
+    }
+
+    #[test]
+    fn the_committed_schema_is_up_to_date() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/summary.schema.json");
+        if std::env::var_os("UPDATE_SCHEMAS").is_some() {
+            std::fs::write(&path, schema()).unwrap();
+        }
+        let committed = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(
+            committed == schema(),
+            "docs/summary.schema.json has drifted; run the tests with UPDATE_SCHEMAS=1 to renew it"
+        );
+    }
+}

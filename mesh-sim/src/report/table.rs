@@ -1,0 +1,241 @@
+//! What the terminal shows at the end: a table of the policies, why requests failed, and how to
+//! replay what went wrong.
+
+use super::column::Column;
+use super::format;
+use super::verdict::{Statistic, Verdict};
+use super::{PolicyResult, Report};
+use crate::record::FaultWindow;
+
+/// No line is longer, except where a path or a label alone is.
+const WIDTH: usize = 80;
+/// Labels are cut to make room, but not below this.
+const MIN_LABEL: usize = 8;
+const COLUMNS: [Column; 6] = [
+    Column::Success,
+    Column::Latency(Statistic::P50),
+    Column::Latency(Statistic::P90),
+    Column::Latency(Statistic::P99),
+    Column::Latency(Statistic::P99_9),
+    Column::Max,
+];
+
+/// The report for a terminal of 80 columns. `file` is the scenario file as the user named it.
+pub fn render(report: &Report, file: &str) -> String {
+    let policies = report.policies();
+    let verdicts = report.verdicts();
+    let mut out = table(&policies, &verdicts);
+    let seeds = report.seeds().len();
+    if seeds > 1 {
+        out.push_str(&format!(" Each line adds up {seeds} seeds.\n"));
+    }
+    out.push_str(&failures(report, &policies));
+    out.push_str(&problems(&verdicts, file));
+    out
+}
+
+/// How much a table tells, from all to the least.
+const DETAIL: [(usize, bool); 4] = [(3, true), (3, false), (2, true), (2, false)];
+
+fn table(policies: &[PolicyResult<'_>], verdicts: &[Verdict]) -> String {
+    let mut label_width = usize::MAX;
+    for (digits, full_verdicts) in DETAIL {
+        let rows = rows(policies, verdicts, digits, full_verdicts, label_width);
+        let text = layout(&rows);
+        if widest(&text) <= WIDTH {
+            return text;
+        }
+    }
+    let (digits, full_verdicts) = DETAIL[DETAIL.len() - 1];
+    let rows_of = |width| layout(&rows(policies, verdicts, digits, full_verdicts, width));
+    let longest = policies.iter().map(|result| result.policy.chars().count()).max();
+    let excess = widest(&rows_of(label_width)) - WIDTH;
+    label_width = longest.unwrap_or_default().saturating_sub(excess).max(MIN_LABEL);
+    rows_of(label_width)
+}
+
+fn widest(text: &str) -> usize {
+    text.lines().map(|line| line.chars().count()).max().unwrap_or_default()
+}
+
+/// The cells of the table, headings first. The best of each column, and what reads the same, bears
+/// a mark.
+fn rows(
+    policies: &[PolicyResult<'_>],
+    verdicts: &[Verdict],
+    digits: usize,
+    full_verdicts: bool,
+    label_width: usize,
+) -> Vec<Vec<String>> {
+    let names = COLUMNS.iter().map(|column| column.name());
+    let header = ["policy", "sent"].into_iter().chain(names).chain(["verdict"]);
+    let mut rows = vec![header.map(str::to_owned).collect::<Vec<_>>()];
+    let best = COLUMNS.map(|column| column.best(policies, digits));
+    for (result, verdict) in policies.iter().zip(verdicts) {
+        let mut row =
+            vec![format::ellipsis(result.policy, label_width), format::count(result.requests.sent)];
+        row.extend(COLUMNS.iter().zip(&best).map(|(column, best)| {
+            let text = column.text(result, digits);
+            if best.as_ref() == Some(&text) { text + "*" } else { text }
+        }));
+        row.push(if full_verdicts { full_verdict(verdict) } else { short_verdict(verdict) });
+        rows.push(row);
+    }
+    rows
+}
+
+fn full_verdict(verdict: &Verdict) -> String {
+    match (verdict.violated.as_slice(), verdict.missed.as_slice()) {
+        ([], [miss]) => miss.threshold.brief(),
+        ([], [miss, rest @ ..]) => format!("{} +{}", miss.threshold.brief(), rest.len()),
+        _ => short_verdict(verdict),
+    }
+}
+
+fn short_verdict(verdict: &Verdict) -> String {
+    match (verdict.violated.is_empty(), verdict.missed.is_empty()) {
+        (true, true) => "pass",
+        (true, false) => "missed",
+        (false, _) => "broken",
+    }
+    .to_owned()
+}
+
+/// Aligns the columns: names to the left, numbers to the right, and a place for the marks where a
+/// column has any.
+fn layout(rows: &[Vec<String>]) -> String {
+    let columns = rows[0].len();
+    let marked: Vec<bool> =
+        (0..columns).map(|column| rows.iter().any(|row| row[column].ends_with('*'))).collect();
+    let cell = |row: &[String], column: usize| match marked[column] && !row[column].ends_with('*') {
+        true => format!("{} ", row[column]),
+        false => row[column].clone(),
+    };
+    let width = |column| rows.iter().map(|row| cell(row, column).chars().count()).max();
+    let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or_default()).collect();
+    let mut out = String::new();
+    for row in rows {
+        let mut line = format!(" {:<1$}", row[0], widths[0]);
+        for column in 1..columns - 1 {
+            // The place of a mark sets the next column off well enough.
+            let gap = if marked[column - 1] { 1 } else { 2 };
+            line.push_str(&format!("{:gap$}{:>2$}", "", cell(row, column), widths[column]));
+        }
+        line.push_str(&format!("  {}", row[columns - 1]));
+        out.push_str(line.trim_end());
+        out.push('\n');
+    }
+    out
+}
+
+/// "Where requests failed, and why": the failures of each policy by fault window and reason.
+fn failures(report: &Report, policies: &[PolicyResult<'_>]) -> String {
+    if policies.iter().all(|result| result.requests.failed() == 0) {
+        return String::new();
+    }
+    let windows = FaultWindow::all(&report.scenario);
+    let mut out = "\n Where requests failed, and why\n".to_owned();
+    for result in policies.iter().filter(|result| result.requests.failed() > 0) {
+        let (failed, sent) = (result.requests.failed(), result.requests.sent);
+        let share = format::percent(failed, sent);
+        let label = format::ellipsis(result.policy, WIDTH / 2);
+        let failed = format::count(failed);
+        out.push_str(&format!("   {label}: {failed} of {} ({share} %)\n", format::count(sent)));
+        for (index, counts) in result.by_window.iter().enumerate() {
+            if counts.requests.failed() == 0 {
+                continue;
+            }
+            let place = match windows.get(index) {
+                Some(window) => window.label.as_str(),
+                None if windows.is_empty() => "no fault",
+                None => "outside every fault",
+            };
+            let mut reasons: Vec<_> = counts.failures.iter().collect();
+            reasons.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
+            let reasons = reasons.iter().map(|(why, n)| format!("{} {why}", format::count(**n)));
+            let text = format!("{place}: {}", reasons.collect::<Vec<_>>().join(", "));
+            out.push_str(&wrapped(&text, 5, 7));
+        }
+    }
+    out
+}
+
+/// One line per violated oracle and missed threshold, each followed by the command that replays
+/// it, unless the next line has the same.
+fn problems(verdicts: &[Verdict], file: &str) -> String {
+    let mut lines = Vec::new();
+    for Verdict { policy, violated, missed } in verdicts {
+        for violated in violated {
+            let times = match violated.times {
+                1 => String::new(),
+                times => format!(" ({} times)", format::count(times as u64)),
+            };
+            let (seed, first) = (violated.seed, &violated.first);
+            let at = format::exact_latency(first.at_ns);
+            let what = format!("{} at {at}{times}: {}", first.oracle, first.detail);
+            lines.push((
+                format!("broken: {policy} seed {seed}: {what}"),
+                replay(file, seed, policy),
+            ));
+        }
+        for miss in missed {
+            let what = format!("missed: {policy}: {}", miss.threshold);
+            lines.push((what, replay(file, miss.worst_seed, policy)));
+        }
+    }
+    let mut out = String::new();
+    for (index, (text, command)) in lines.iter().enumerate() {
+        out.push_str(&wrapped(text, 1, 3));
+        if lines.get(index + 1).is_none_or(|(_, next)| next != command) {
+            out.push_str(command);
+        }
+    }
+    if out.is_empty() { out } else { format!("\n{out}") }
+}
+
+/// The command that runs one policy with one seed again, on a line of its own.
+fn replay(file: &str, seed: u64, policy: &str) -> String {
+    let command = format!("mesh-sim {}", quoted(file));
+    let options = format!("--seed {seed} --policy {} --trace", quoted(policy));
+    let one_line = format!("   {command} {options}");
+    if one_line.chars().count() <= WIDTH {
+        return format!("{one_line}\n");
+    }
+    // Still one command for a shell.
+    format!("   {command} \\\n     {options}\n")
+}
+
+/// `text` as a word of a POSIX shell.
+fn quoted(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=+,@".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+/// `text` in lines of at most [`WIDTH`] columns, indented by `first` and then by `rest`.
+fn wrapped(text: &str, first: usize, rest: usize) -> String {
+    let mut out = String::new();
+    let mut line = " ".repeat(first);
+    let mut is_empty = true;
+    for word in text.split_whitespace() {
+        let space = usize::from(!is_empty);
+        if !is_empty && line.chars().count() + space + word.chars().count() > WIDTH {
+            out.push_str(&line);
+            out.push('\n');
+            line = " ".repeat(rest);
+            is_empty = true;
+        }
+        if !is_empty {
+            line.push(' ');
+        }
+        line.push_str(word);
+        is_empty = false;
+    }
+    out + &line + "\n"
+}
+
+#[cfg(test)]
+#[path = "table_tests.rs"]
+mod tests;

@@ -1,0 +1,85 @@
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::*;
+use crate::record::{Counts, Violation};
+use crate::report::example;
+use crate::scenario::Expect;
+
+const POLICIES: [&str; 5] = ["random", "round_robin", "least_loaded", "weighted", "power_of_two"];
+
+fn assert_fits(text: &str) {
+    for line in text.lines() {
+        assert!(line.chars().count() <= WIDTH, "{} columns: {line}", line.chars().count());
+        assert_eq!(line, line.trim_end());
+    }
+}
+
+#[test]
+fn a_first_users_table() {
+    let text = render(&example::realistic(&POLICIES, &[42]), "scenarios/partition.toml");
+    assert_fits(&text);
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn seeds_violations_and_several_reasons() {
+    let text = render(&example::small(), "scenarios/small.toml");
+    assert_fits(&text);
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn no_line_passes_80_columns_whatever_the_labels_and_figures() {
+    let labels =
+        ["a_policy_with_a_name_that_no_one_would_type_twice", "x", "power_of_two/probes=3"];
+    let mut report = example::realistic(&labels, &[42, 43]);
+    let strict = Expect {
+        min_success: Some(0.999_99),
+        max_mean: Some(Duration::from_nanos(1)),
+        max_p50: Some(Duration::from_micros(1)),
+        max_p99_9: Some(Duration::from_micros(1_234_567)),
+        ..Expect::default()
+    };
+    report.scenario.expect = BTreeMap::from([("*".to_owned(), strict)]);
+    for run in &mut report.runs {
+        run.requests.sent *= 1_000;
+        run.requests.answered = run.requests.sent;
+        run.latency.record(86_400_000_000_000);
+        run.violations.push(Violation {
+            oracle: "routed_to_the_dead",
+            at_ns: 12_345_678_901_234,
+            detail: "agent-1 was sent request 7 long after its lease had ended ".repeat(3),
+        });
+    }
+    let file = "a/rather/long/directory/of/scenarios/with/levels/partition.toml";
+    let text = render(&report, file);
+    assert_fits(&text);
+    assert!(text.contains(" \\\n     --seed 42 --policy a_policy"), "{text}");
+}
+
+#[test]
+fn a_policy_without_requests_has_no_figures_and_no_marks() {
+    let mut report = example::small();
+    for run in &mut report.runs[..2] {
+        run.requests = Counts::default();
+        run.latency.reset();
+    }
+    let text = render(&report, "x.toml");
+    let random = text.lines().find(|line| line.contains("random")).unwrap();
+    let cells: Vec<_> = random.split_whitespace().collect();
+    assert_eq!(cells, ["random", "0", "-", "-", "-", "-", "-", "-", "pass"]);
+}
+
+#[test]
+fn equal_figures_are_not_marked() {
+    let mut report = example::small();
+    report.runs.truncate(2);
+    assert!(!render(&report, "x.toml").contains('*'));
+}
+
+#[test]
+fn commands_survive_a_shell() {
+    assert_eq!(quoted("scenarios/a.toml"), "scenarios/a.toml");
+    assert_eq!(quoted("my file's.toml"), r"'my file'\''s.toml'");
+}
