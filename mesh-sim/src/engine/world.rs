@@ -18,9 +18,9 @@ use crate::record::{EventLog, Outcome, Recorder, RecorderConfig, RunRecord, Valu
 use crate::scenario::{CLIENT, REGISTRY};
 use crate::workload::Arrival;
 
-/// The watchers of one run. Copies watch the same run.
+/// The watchers of one run. Copies watch the same run; once it is over they see nothing more.
 #[derive(Clone)]
-pub(super) struct World(Arc<Mutex<Watchers>>);
+pub(super) struct World(Arc<Mutex<Option<Watchers>>>);
 
 struct Watchers {
     host: BTreeMap<Name, usize>,
@@ -42,18 +42,19 @@ impl World {
             recorder: Recorder::new(RecorderConfig::new(scenario, &run.policy.label, run.seed)),
             recorded_until: Timestamp::from(scenario.duration + scenario.drain),
         };
-        Self(Arc::new(Mutex::new(watchers)))
+        Self(Arc::new(Mutex::new(Some(watchers))))
     }
 
     /// How long the run must last.
     pub(super) fn end(&self) -> Timestamp {
-        let watchers = self.lock();
-        watchers.recorded_until.max(watchers.oracles.end())
+        let end = |watchers: &Watchers| watchers.recorded_until.max(watchers.oracles.end());
+        self.lock().as_ref().map(end).unwrap_or_default()
     }
 
     /// A request of the workload is sent.
     pub(super) fn due(&self, arrival: &Arrival, entry: &Name) {
-        let Watchers { log, oracles, recorder, .. } = &mut *self.lock();
+        let mut watchers = self.lock();
+        let Some(Watchers { log, oracles, recorder, .. }) = &mut *watchers else { return };
         log.event(
             arrival.at,
             CLIENT,
@@ -70,7 +71,8 @@ impl World {
 
     /// It ended.
     pub(super) fn ended(&self, now: Timestamp, arrival: &Arrival, outcome: &Outcome) {
-        let Watchers { log, oracles, recorder, .. } = &mut *self.lock();
+        let mut watchers = self.lock();
+        let Some(Watchers { log, oracles, recorder, .. }) = &mut *watchers else { return };
         let (kind, reason) = match outcome {
             Outcome::Answered => ("answered", ""),
             Outcome::Refused(reason) => ("refused", *reason),
@@ -85,29 +87,32 @@ impl World {
 
     /// A host goes down or comes up.
     pub(super) fn host_changed(&self, now: Timestamp, host: &Name, up: bool) {
-        let Watchers { log, oracles, .. } = &mut *self.lock();
+        let mut watchers = self.lock();
+        let Some(Watchers { log, oracles, .. }) = &mut *watchers else { return };
         log.event(now, host, if up { "restarted" } else { "crashed" }, &[]);
         if &**host == REGISTRY && !up {
             oracles.registry_started();
         }
     }
 
-    /// The run is over. `Err` if somebody still holds a copy of this.
-    pub(super) fn finish(&self, now: Timestamp) -> RunRecord {
-        let Watchers { log, oracles, recorder, .. } = &mut *self.lock();
+    /// The run is over: what it left behind. `None` if it was over before.
+    pub(super) fn finish(&self, now: Timestamp) -> Option<RunRecord> {
+        let Watchers { mut log, oracles, recorder, .. } = self.lock().take()?;
         let violations = oracles.finish(now);
         let trace = log.take_trace();
-        recorder.take_record(log.hash(), log.events(), violations, trace)
+        let record = recorder.finish(log.hash(), log.events(), violations);
+        Some(RunRecord { trace, ..record })
     }
 
-    fn lock(&self) -> MutexGuard<'_, Watchers> {
+    fn lock(&self) -> MutexGuard<'_, Option<Watchers>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Observer for World {
     fn agent(&self, now: Timestamp, agent: &Name, note: &Note) {
-        let Watchers { host, log, oracles, recorder, .. } = &mut *self.lock();
+        let mut watchers = self.lock();
+        let Some(Watchers { host, log, oracles, recorder, .. }) = &mut *watchers else { return };
         log_agent(log, now, agent, note);
         let Some(&host) = host.get(agent) else { return };
         oracles.agent(now, host, agent, note);
@@ -117,7 +122,8 @@ impl Observer for World {
     }
 
     fn load(&self, now: Timestamp, agent: &Name, load: &LoadReport, open: usize) {
-        let Watchers { host, oracles, recorder, recorded_until, .. } = &mut *self.lock();
+        let mut watchers = self.lock();
+        let Some(Watchers { host, oracles, recorder, recorded_until, .. }) = &mut *watchers else { return };
         let Some(&host) = host.get(agent) else { return };
         oracles.load(host, load, open);
         if now <= *recorded_until {
@@ -126,14 +132,16 @@ impl Observer for World {
     }
 
     fn view(&self, _now: Timestamp, agent: &Name, peers: &mut dyn Iterator<Item = &Name>) {
-        let Watchers { host, oracles, .. } = &mut *self.lock();
+        let mut watchers = self.lock();
+        let Some(Watchers { host, oracles, .. }) = &mut *watchers else { return };
         if let Some(&host) = host.get(agent) {
             oracles.view(host, peers);
         }
     }
 
     fn registry(&self, now: Timestamp, note: &registry::Note) {
-        let Watchers { log, oracles, .. } = &mut *self.lock();
+        let mut watchers = self.lock();
+        let Some(Watchers { log, oracles, .. }) = &mut *watchers else { return };
         let kind = match note.kind {
             registry::NoteKind::Granted => "lease_granted",
             registry::NoteKind::Refused(_) => "lease_refused",

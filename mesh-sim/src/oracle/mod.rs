@@ -114,6 +114,3 @@ impl Oracles {
         self.found.violations
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -119,6 +119,8 @@ pub struct Step {
 pub struct DelegationSpec {
     /// How long a probe may take.
     pub probe_timeout: Duration,
+    /// How long opening a connection to a peer may take.
+    pub connect_timeout: Duration,
     /// How long one attempt may take; `None`: until the deadline.
     pub attempt_timeout: Option<Duration>,
     /// Attempts of one delegation, the first included.

@@ -1,6 +1,6 @@
 //! The load generator: an open or closed loop of `delegate` calls.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use mesh_core::agent::{CallError, Failure};
 use mesh_core::jsonrpc;
@@ -9,6 +9,7 @@ use mesh_core::seed::Seed;
 use mesh_node::Clock;
 use mesh_node::agent::call;
 use mesh_node::http::{Client, ClientLimits};
+use tokio::task::JoinSet;
 use turmoil::Sim;
 
 use super::hosts::{agent_url, client_limits, clock};
@@ -53,26 +54,31 @@ struct Sender {
 impl Sender {
     /// Sends each request when it is due, whatever became of the others.
     async fn open_loop(self: &Arc<Self>, arrivals: impl Iterator<Item = Arrival>) {
+        let mut open = JoinSet::new();
         for arrival in arrivals {
             self.clock.sleep_until(arrival.at).await;
             let sender = self.clone();
-            tokio::spawn(async move { sender.send(arrival).await });
+            open.spawn(async move { sender.send(arrival).await });
+            while open.try_join_next().is_some() {}
         }
+        open.join_all().await;
     }
 
     /// Each client sends, waits for the end, thinks, and sends again.
     async fn closed_loop(self: &Arc<Self>, source: ClosedLoop) {
         let clients = source.clients();
-        let source = Arc::new(std::sync::Mutex::new(source));
+        let source = Arc::new(Mutex::new(source));
+        let mut loops = JoinSet::new();
         for client in 0..clients {
             let (sender, source) = (self.clone(), source.clone());
-            tokio::spawn(async move {
+            loops.spawn(async move {
                 while let Some(arrival) = next(&source, client, &sender.clock) {
                     sender.clock.sleep_until(arrival.at).await;
                     sender.send(arrival).await;
                 }
             });
         }
+        loops.join_all().await;
     }
 
     async fn send(&self, arrival: Arrival) {
@@ -104,7 +110,7 @@ impl Sender {
     }
 }
 
-fn next(source: &std::sync::Mutex<ClosedLoop>, client: usize, clock: &Clock) -> Option<Arrival> {
-    let mut source = source.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+fn next(source: &Mutex<ClosedLoop>, client: usize, clock: &Clock) -> Option<Arrival> {
+    let mut source = source.lock().unwrap_or_else(PoisonError::into_inner);
     source.next(client, clock.now())
 }

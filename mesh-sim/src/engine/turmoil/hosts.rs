@@ -2,8 +2,6 @@
 
 use std::future::pending;
 use std::rc::Rc;
-use std::sync::Arc;
-use std::time::Duration;
 
 use mesh_core::agent::AgentConfig;
 use mesh_core::agent::config::{

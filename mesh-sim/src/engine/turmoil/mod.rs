@@ -8,8 +8,6 @@ mod machine;
 mod net;
 mod panics;
 
-use std::cell::RefCell;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -64,7 +62,11 @@ pub(super) fn execute(
             progress(reported);
         }
     }
-    Ok(world.finish(end))
+    world.finish(end).ok_or_else(|| EngineError::Simulation {
+        policy: run.policy.label.clone(),
+        seed: run.seed,
+        reason: "it ended twice".to_owned(),
+    })
 }
 
 struct Engine {
