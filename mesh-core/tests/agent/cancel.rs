@@ -12,8 +12,6 @@ fn random() -> AgentConfig {
 
 fn cancel(driver: &mut Driver, handle: Option<Handle>) {
     driver.agent.handle_cancel(driver.now, handle.expect("not answered yet"));
-    // Drains.
-    driver.advance(ms(0));
     driver.drain();
 }
 

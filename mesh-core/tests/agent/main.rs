@@ -5,4 +5,6 @@ mod deadlines;
 mod driver;
 mod membership;
 mod retries;
+mod schedules;
 mod signals;
+mod world;
