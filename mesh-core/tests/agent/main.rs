@@ -1,0 +1,10 @@
+//! The agent's state machine: directed tests, and random schedules over a small mesh of agents.
+
+mod cancel;
+mod deadlines;
+mod driver;
+mod membership;
+mod retries;
+mod schedules;
+mod signals;
+mod world;

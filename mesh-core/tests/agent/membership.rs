@@ -1,0 +1,189 @@
+//! Heartbeats, lost leases and a registry that does not answer.
+
+use std::time::Duration;
+
+use mesh_core::Timestamp;
+use mesh_core::agent::config::MembershipConfig;
+use mesh_core::agent::{AgentConfig, Listing, Note, RegistryReply, RegistryRequest};
+use mesh_core::policy::PolicyConfig;
+use mesh_core::registry::Registration;
+
+use crate::driver::{Driver, SELDOM, at, config, lease, load, ms};
+
+const REGISTERED: RegistryReply = RegistryReply::Registered { ttl: ms(30_000) };
+
+fn settings() -> AgentConfig {
+    let membership =
+        MembershipConfig { heartbeat: ms(10_000), refresh: SELDOM, timeout: ms(1_000) };
+    AgentConfig { membership, ..config(PolicyConfig::Random) }
+}
+
+/// Takes the oldest unanswered `Register` call.
+fn registration(driver: &mut Driver) -> (Timestamp, u64, Registration) {
+    let fits = |r: &RegistryRequest| matches!(r, RegistryRequest::Register(_));
+    let position = driver.registry.iter().position(|(_, _, r)| fits(r));
+    let (sent, call, request) = driver.registry.remove(position.expect("it registers"));
+    let RegistryRequest::Register(registration) = request else { unreachable!() };
+    (sent, call, registration)
+}
+
+fn answer(driver: &mut Driver, call: u64, reply: RegistryReply) {
+    driver.agent.handle_registry_reply(driver.now, call, reply);
+    driver.drain();
+}
+
+/// Lets time pass until the next `Register` call.
+fn next_registration(driver: &mut Driver) -> (Timestamp, u64, Registration) {
+    let fits = |r: &RegistryRequest| matches!(r, RegistryRequest::Register(_));
+    while !driver.registry.iter().any(|(_, _, r)| fits(r)) {
+        let due = driver.agent.poll_timeout();
+        driver.advance(due.since(driver.now));
+    }
+    registration(driver)
+}
+
+#[test]
+fn heartbeats_come_each_period_with_jitter() {
+    let mut driver = Driver::new(settings());
+    let (mut last, call, first) = registration(&mut driver);
+    assert_eq!((last, first.renew, first.incarnation), (Timestamp::ZERO, false, Some(1)));
+    answer(&mut driver, call, REGISTERED);
+    let mut periods = Vec::new();
+    for _ in 0..200 {
+        driver.agent.handle_sample(33.0, 0.0);
+        let (sent, call, heartbeat) = next_registration(&mut driver);
+        assert!(heartbeat.renew);
+        assert_eq!(heartbeat.load, Some(load(33.0, 0)));
+        answer(&mut driver, call, REGISTERED);
+        periods.push(sent.since(last));
+        last = sent;
+    }
+    assert!(periods.iter().all(|period| (ms(9_000)..=ms(11_000)).contains(period)));
+    assert!(periods.iter().any(|period| *period < ms(9_300)), "{periods:?}");
+    assert!(periods.iter().any(|period| *period > ms(10_700)), "{periods:?}");
+}
+
+#[test]
+fn a_lost_lease_is_taken_anew_at_once_by_a_new_life() {
+    let mut driver = Driver::new(settings());
+    let (_, call, _) = registration(&mut driver);
+    answer(&mut driver, call, REGISTERED);
+    let (sent, call, _) = next_registration(&mut driver);
+    answer(&mut driver, call, RegistryReply::UnknownLease);
+    let (again, call, renewed) = registration(&mut driver);
+    assert_eq!(again, sent, "at once");
+    assert_eq!((renewed.renew, renewed.incarnation), (false, Some(2)));
+    answer(&mut driver, call, REGISTERED);
+    let (_, _, heartbeat) = next_registration(&mut driver);
+    assert_eq!((heartbeat.renew, heartbeat.incarnation), (true, Some(2)));
+    let lives: Vec<&Note> =
+        driver.notes.iter().filter(|note| !matches!(note, Note::ViewChanged { .. })).collect();
+    assert_eq!(
+        lives,
+        [
+            &Note::Registered { incarnation: 1 },
+            &Note::LeaseLost { incarnation: 1 },
+            &Note::Registered { incarnation: 2 },
+        ]
+    );
+}
+
+#[test]
+fn an_unknown_lease_cannot_be_asked_for_in_a_loop() {
+    let mut driver = Driver::new(settings());
+    let (_, call, first) = registration(&mut driver);
+    assert!(!first.renew);
+    answer(&mut driver, call, RegistryReply::UnknownLease);
+    let (sent, _, _) = next_registration(&mut driver);
+    assert!(sent >= at(ms(900)), "an answer that makes no sense is a failure: {sent}");
+}
+
+#[test]
+fn a_stale_life_becomes_the_newest() {
+    let mut driver = Driver::new(settings());
+    let (_, call, _) = registration(&mut driver);
+    answer(&mut driver, call, RegistryReply::StaleIncarnation { current: 41 });
+    let (sent, call, again) = next_registration(&mut driver);
+    assert!((ms(900)..=ms(1_100)).contains(&sent.elapsed()), "after a pause: {sent}");
+    assert_eq!((again.renew, again.incarnation), (false, Some(42)));
+    answer(&mut driver, call, REGISTERED);
+    assert!(driver.notes.contains(&Note::Registered { incarnation: 42 }));
+}
+
+#[test]
+fn a_silent_registry_is_asked_ever_less_often() {
+    let mut driver = Driver::new(settings());
+    let mut sent: Vec<Duration> = vec![registration(&mut driver).0.elapsed()];
+    for _ in 0..6 {
+        sent.push(next_registration(&mut driver).0.elapsed());
+    }
+    let pauses: Vec<Duration> = sent.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    // A second's wait for the answer, then 1, 2, 4, 8 s, each with its jitter, up to the period.
+    for (pause, backoff) in pauses.iter().zip([1_000, 2_000, 4_000, 8_000]) {
+        let range = ms(1_000 + backoff * 9 / 10)..=ms(1_000 + backoff * 11 / 10);
+        assert!(range.contains(pause), "{pauses:?}");
+    }
+    assert!(pauses[4..].iter().all(|p| (ms(9_000)..=ms(11_000)).contains(p)), "{pauses:?}");
+
+    let (_, call, _) = next_registration(&mut driver);
+    answer(&mut driver, call, REGISTERED);
+    let (granted, call, _) = next_registration(&mut driver);
+    answer(&mut driver, call, RegistryReply::Failed);
+    let (sent, _, _) = next_registration(&mut driver);
+    assert!(sent.since(granted) <= ms(1_100), "an answer resets the pauses");
+}
+
+#[test]
+fn answers_to_superseded_calls_are_ignored() {
+    let mut driver = Driver::new(settings());
+    let (_, first, _) = registration(&mut driver);
+    let (_, second, _) = next_registration(&mut driver);
+    answer(&mut driver, first, RegistryReply::StaleIncarnation { current: 9 });
+    answer(&mut driver, first, REGISTERED);
+    assert!(driver.notes.is_empty(), "{:?}", driver.notes);
+    answer(&mut driver, second, REGISTERED);
+    answer(&mut driver, second, RegistryReply::UnknownLease);
+    assert_eq!(driver.notes, [Note::Registered { incarnation: 1 }]);
+}
+
+#[test]
+fn a_late_list_does_not_replace_a_newer_one() {
+    let mut driver = Driver::new(settings());
+    let fits = |r: &RegistryRequest| matches!(r, RegistryRequest::List);
+    let position = driver.registry.iter().position(|(_, _, r)| fits(r)).expect("it lists");
+    let (_, late, _) = driver.registry.remove(position);
+    driver.advance(ms(2_200));
+    let newer = Listing { epoch: 1, leases: vec![lease("a"), lease("me")] };
+    driver.answer_registry(RegistryReply::Listed(newer));
+    answer(&mut driver, late, RegistryReply::Listed(Listing { epoch: 1, leases: Vec::new() }));
+    assert_eq!(driver.agent.peers().map(|name| &**name).collect::<Vec<_>>(), ["a"]);
+}
+
+#[test]
+fn a_failed_list_keeps_the_view_and_is_repeated_soon() {
+    let mut driver = Driver::new(AgentConfig {
+        membership: MembershipConfig { refresh: ms(5_000), ..settings().membership },
+        ..settings()
+    });
+    driver.answer_registry(RegistryReply::Listed(Listing { epoch: 1, leases: vec![lease("a")] }));
+    driver.advance(ms(5_500));
+    let position = driver.registry.iter().position(|(_, _, r)| matches!(r, RegistryRequest::List));
+    let (sent, call, _) = driver.registry.remove(position.expect("it refreshes"));
+    assert!((ms(4_500)..=ms(5_500)).contains(&sent.elapsed()), "{sent}");
+    answer(&mut driver, call, RegistryReply::Failed);
+    driver.advance(ms(1_100));
+    assert!(driver.registry.iter().any(|(_, _, r)| matches!(r, RegistryRequest::List)));
+    assert_eq!(driver.agent.peers().count(), 1);
+}
+
+#[test]
+fn periods_without_end_are_no_overflow() {
+    let membership = MembershipConfig {
+        heartbeat: Duration::MAX,
+        refresh: Duration::MAX,
+        timeout: Duration::MAX,
+    };
+    let mut driver = Driver::with_peers(AgentConfig { membership, ..settings() }, &["a"]);
+    assert!(driver.agent.poll_timeout() > at(Duration::from_secs(1 << 33)), "centuries");
+    driver.advance(ms(1_000));
+}

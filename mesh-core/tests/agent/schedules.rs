@@ -1,0 +1,68 @@
+//! Random schedules of requests, deliveries, losses, duplicates, delays, crashes and timeouts: no
+//! invariant breaks, nothing panics, and the mesh works once it has healed.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::{RngSeed, TestRunner};
+
+use crate::world::World;
+use crate::world::plan::plans;
+
+/// The same schedules in every run, so that a change that breaks one is to blame for it.
+fn fixed(cases: u32) -> ProptestConfig {
+    ProptestConfig {
+        cases,
+        rng_seed: RngSeed::Fixed(20_260_114),
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
+}
+
+proptest! {
+    #![proptest_config(fixed(8_000))]
+
+    #[test]
+    fn no_schedule_breaks_an_invariant(plan in plans()) {
+        World::run(&plan);
+    }
+}
+
+#[test]
+fn schedules_reach_what_they_are_for() {
+    let mut runner = TestRunner::new(fixed(1));
+    let mut seen: BTreeMap<&'static str, u32> = BTreeMap::new();
+    for _ in 0..200 {
+        let plan = plans().new_tree(&mut runner).expect("a plan").current();
+        for (what, count) in World::run(&plan) {
+            *seen.entry(what).or_default() += count;
+        }
+    }
+    let wanted = [
+        "done",
+        "retry",
+        "busy",
+        "not_sent",
+        "no_answer",
+        "shutting_down",
+        "outcome_unknown",
+        "deadline_exceeded",
+        "no_peers",
+        "no_reachable_peers",
+        "all_busy",
+        "retries_exhausted",
+        "job_failed",
+        "cancelled",
+        "hung up",
+        "late result",
+        "lost in silence",
+        "lease lost",
+        "done twice, idempotent",
+        "crash with open calls",
+        "crash with jobs",
+    ];
+    for what in wanted {
+        assert!(seen.contains_key(what), "no schedule reaches {what:?}: {seen:?}");
+    }
+}

@@ -1,0 +1,78 @@
+//! Passing time, and what must hold whenever it stands still.
+
+use mesh_core::Timestamp;
+use mesh_core::agent::Agent;
+
+use super::plan::Setup;
+use super::{Alive, RATIO, World};
+use crate::driver::ms;
+
+impl World {
+    /// When the first agent wants to be woken.
+    pub(super) fn next_wake(&mut self) -> Timestamp {
+        let alive = self.nodes.iter_mut().filter_map(|node| node.alive.as_mut());
+        alive.map(|alive| alive.agent.poll_timeout()).min().unwrap_or(Timestamp::MAX)
+    }
+
+    /// Lets time pass, waking each agent when it wants to be.
+    pub(super) fn advance_to(&mut self, target: Timestamp) {
+        loop {
+            let due = self.next_wake();
+            assert!(due >= self.now, "{due} has passed at {}", self.now);
+            if due > target {
+                break;
+            }
+            self.now = due;
+            for node in 0..self.nodes.len() {
+                let life = self.life(node);
+                let wants = |alive: &mut Alive| alive.agent.poll_timeout() <= due;
+                if self.alive(life).is_some_and(wants) {
+                    self.touch(life, Agent::handle_timeout);
+                    assert!(!self.alive(life).is_some_and(wants), "busy loop");
+                }
+            }
+            self.check();
+        }
+        self.now = target;
+    }
+
+    /// Checks what must hold of every live agent at any time.
+    pub(super) fn check(&mut self) {
+        self.oracles.check_deadlines(self.now);
+        for node in 0..self.nodes.len() {
+            let life = self.life(node);
+            let Setup { concurrency, queue, retry_floor, .. } = self.setup;
+            let now = self.now;
+            let Some(alive) = self.alive(life) else { continue };
+            let load = alive.agent.load();
+            assert_eq!(alive.running.len() as u32, load.in_flight - load.queued);
+            assert!(load.in_flight - load.queued <= concurrency && load.queued <= queue);
+            let idle_slots = concurrency - alive.running.len() as u32;
+            assert!(load.queued == 0 || idle_slots == 0, "jobs wait beside a free slot");
+            let age = now.since(alive.born);
+            self.oracles.check_budget(life, age, RATIO, retry_floor);
+        }
+    }
+
+    /// Lets everything under way come to its end, promptly.
+    pub(super) fn settle(&mut self) {
+        for _ in 0..10_000 {
+            self.advance_to(self.now + ms(1));
+            if !self.messages.is_empty() {
+                let message = self.messages.remove(0);
+                self.deliver(message);
+            }
+            for node in 0..self.nodes.len() {
+                let life = self.life(node);
+                if self.alive(life).is_some_and(|alive| !alive.running.is_empty()) {
+                    self.end_job(life, 0, true);
+                }
+            }
+            self.check();
+            if self.messages.is_empty() && self.oracles.tickets.values().all(|asked| !asked.open) {
+                return;
+            }
+        }
+        panic!("the mesh does not come to rest");
+    }
+}

@@ -1,0 +1,324 @@
+//! A mesh of a few agents without a network: messages wait in a pool until the schedule delivers,
+//! loses or repeats them, and time moves when the schedule says so.
+
+mod clock;
+mod faults;
+mod oracles;
+pub(crate) mod plan;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use mesh_core::Timestamp;
+use mesh_core::agent::config::{
+    AdmissionConfig, AgentConfig, DelegationConfig, MembershipConfig, RetryConfig,
+};
+use mesh_core::agent::{
+    Agent, CallError, CallId, Effect, JobId, ListedLease, RegistryRequest, Ticket,
+};
+use mesh_core::protocol::{Name, Reply, Request, Task};
+use mesh_core::seed::Seed;
+
+use self::oracles::{Asked, Caller, Life, Oracles};
+use self::plan::{Plan, Setup};
+use crate::driver::output;
+
+const RATIO: f64 = 0.1;
+/// The most that the schedules' requests may take.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A message under way.
+#[derive(Clone, Debug)]
+enum Message {
+    Request {
+        from: Life,
+        call: CallId,
+        to: usize,
+        request: Request,
+    },
+    Result {
+        to: Life,
+        call: CallId,
+        result: Result<Reply, CallError>,
+    },
+    /// The caller dropped the connection of a call.
+    Hangup {
+        from: Life,
+        call: CallId,
+    },
+}
+
+/// An agent that runs.
+struct Alive {
+    agent: Agent,
+    born: Timestamp,
+    running: Vec<(JobId, Task)>,
+    /// Calls without a result.
+    open: BTreeSet<CallId>,
+    stopping: bool,
+}
+
+struct Node {
+    name: Name,
+    life: u64,
+    alive: Option<Alive>,
+}
+
+pub(crate) struct World {
+    setup: Setup,
+    now: Timestamp,
+    nodes: Vec<Node>,
+    messages: Vec<Message>,
+    /// Results of calls that were handed in.
+    past_results: Vec<(Life, CallId, Result<Reply, CallError>)>,
+    past_jobs: Vec<(Life, JobId)>,
+    leases: BTreeMap<Name, ListedLease>,
+    epoch: u64,
+    outage: bool,
+    /// Registry calls that came up while effects were drained.
+    inbox: Vec<(Life, u64, RegistryRequest)>,
+    tickets: Ticket,
+    requests: u64,
+    oracles: Oracles,
+}
+
+impl World {
+    pub(crate) fn new(setup: Setup) -> Self {
+        let name = |node| Name::from(format!("agent-{node}"));
+        let nodes = (0..setup.nodes).map(|node| Node { name: name(node), life: 0, alive: None });
+        let mut world = Self {
+            now: Timestamp::ZERO,
+            nodes: nodes.collect(),
+            messages: Vec::new(),
+            past_results: Vec::new(),
+            past_jobs: Vec::new(),
+            leases: BTreeMap::new(),
+            epoch: 1,
+            outage: false,
+            inbox: Vec::new(),
+            tickets: 0,
+            requests: 0,
+            oracles: Oracles::default(),
+            setup,
+        };
+        for node in 0..world.nodes.len() {
+            let name = world.nodes[node].name.clone();
+            let lease = ListedLease { name, url: "h:1".into(), incarnation: 1, load: None };
+            world.leases.insert(lease.name.clone(), lease);
+        }
+        for node in 0..world.nodes.len() {
+            world.restart(node);
+        }
+        world
+    }
+
+    /// Runs a plan, heals the mesh and gives back how often each interesting thing happened.
+    pub(crate) fn run(plan: &Plan) -> BTreeMap<&'static str, u32> {
+        let mut world = Self::new(plan.setup.clone());
+        for action in &plan.actions {
+            world.act(action);
+            world.check();
+        }
+        world.heal();
+        world.check_liveness();
+        world.oracles.seen
+    }
+
+    fn config(&self, node: usize) -> AgentConfig {
+        let Setup { concurrency, queue, attempt_timeout, max_attempts, to_self, .. } = self.setup;
+        AgentConfig {
+            name: self.nodes[node].name.clone(),
+            url: "h:1".into(),
+            incarnation: self.nodes[node].life,
+            admission: AdmissionConfig {
+                concurrency: Some(concurrency),
+                queue,
+                default_timeout: DEFAULT_TIMEOUT,
+            },
+            delegation: DelegationConfig {
+                attempt_timeout,
+                max_attempts,
+                to_self,
+                retry: RetryConfig { ratio: RATIO, floor: self.setup.retry_floor },
+                ..DelegationConfig::default()
+            },
+            membership: MembershipConfig::default(),
+            policy: self.setup.policy,
+        }
+    }
+
+    fn life(&self, node: usize) -> Life {
+        (node, self.nodes[node].life)
+    }
+
+    fn alive(&mut self, life: Life) -> Option<&mut Alive> {
+        let node = &mut self.nodes[life.0];
+        if node.life == life.1 { node.alive.as_mut() } else { None }
+    }
+
+    /// Lets a live agent act, then carries out its effects.
+    fn touch<T>(&mut self, life: Life, act: impl FnOnce(&mut Agent, Timestamp) -> T) -> Option<T> {
+        let now = self.now;
+        let done = act(&mut self.alive(life)?.agent, now);
+        self.drain(life);
+        Some(done)
+    }
+
+    fn drain(&mut self, life: Life) {
+        while let Some(effect) = self.alive(life).and_then(|alive| alive.agent.poll_effect()) {
+            self.carry_out(life, effect);
+        }
+        while let Some((life, call, request)) = self.inbox.pop() {
+            if let Some(reply) = self.registry_answers(life, &request) {
+                self.touch(life, |agent, now| agent.handle_registry_reply(now, call, reply));
+            }
+        }
+    }
+
+    fn carry_out(&mut self, life: Life, effect: Effect) {
+        let now = self.now;
+        match effect {
+            Effect::Call { call, peer, request, until, .. } => {
+                assert!(until >= now);
+                self.called(life, call, &peer, request);
+            }
+            Effect::Abandon(call) => {
+                let known = self.alive(life).is_some_and(|alive| alive.open.remove(&call));
+                assert!(known, "abandoned a call that was over");
+                self.messages.push(Message::Hangup { from: life, call });
+            }
+            Effect::Reply { ticket, answer } => {
+                if let Caller::Peer(to, call) = self.oracles.answered(now, life, ticket) {
+                    let result = answer.map_err(CallError::Answered);
+                    self.messages.push(Message::Result { to, call, result });
+                }
+            }
+            Effect::Start { job, task } => {
+                self.oracles.started(&task);
+                self.alive(life).expect("it acts").running.push((job, task));
+            }
+            Effect::Stop(job) => {
+                let running = &mut self.alive(life).expect("it acts").running;
+                let position = running.iter().position(|(id, _)| *id == job);
+                running.remove(position.expect("only running jobs are stopped"));
+                self.past_jobs.push((life, job));
+            }
+            Effect::Registry { call, request } => self.inbox.push((life, call, request)),
+            Effect::Note(note) => self.oracles.noted(life, &note),
+        }
+    }
+
+    fn called(&mut self, from: Life, call: CallId, peer: &Name, request: Request) {
+        let to = self.nodes.iter().position(|node| node.name == *peer).expect("a known peer");
+        assert!(self.setup.to_self || to != from.0, "{peer} delegates to itself");
+        let max_attempts = self.setup.max_attempts;
+        match &request {
+            Request::Work(task) => self.oracles.sent(self.now, from, call, task, max_attempts),
+            Request::Info => {}
+            Request::Delegate(_) => panic!("agents don't delegate to delegate"),
+        }
+        self.alive(from).expect("it acts").open.insert(call);
+        self.messages.push(Message::Request { from, call, to, request });
+    }
+
+    /// A request reaches an agent that runs.
+    fn serve(&mut self, of: Life, caller: Caller, request: Request) {
+        let timeout = match &request {
+            Request::Info => DEFAULT_TIMEOUT,
+            Request::Work(task) | Request::Delegate(task) => task.timeout.expect("always set"),
+        };
+        self.tickets += 1;
+        let ticket = self.tickets;
+        let deadline = self.now + timeout;
+        let asked = Asked { of, caller, deadline, handle: None, open: true };
+        self.oracles.tickets.insert(ticket, asked);
+        let handle = self.touch(of, |agent, now| agent.handle_request(now, ticket, request));
+        let asked = self.oracles.tickets.get_mut(&ticket).expect("just put in");
+        asked.handle = handle.flatten();
+        assert_eq!(asked.handle.is_some(), asked.open, "a handle for every open request");
+    }
+
+    fn cancel(&mut self, ticket: Ticket) {
+        let asked = self.oracles.tickets.get_mut(&ticket).expect("a ticket");
+        asked.open = false;
+        let (of, handle) = (asked.of, asked.handle.expect("open requests have one"));
+        self.touch(of, |agent, now| agent.handle_cancel(now, handle));
+    }
+
+    fn ask(&mut self, node: usize, delegate: bool, timeout: Duration, idempotent: bool) {
+        self.requests += 1;
+        let task = Task {
+            text: "x".into(),
+            timeout: Some(timeout),
+            demand: None,
+            idempotent,
+            depth: 0,
+            request: self.requests,
+            attempt: 0,
+        };
+        self.oracles.demanded(&task, self.now + timeout);
+        let request = if delegate { Request::Delegate(task) } else { Request::Work(task) };
+        let life = self.life(node);
+        if self.alive(life).is_some() {
+            self.serve(life, Caller::Client, request);
+        }
+    }
+
+    fn deliver(&mut self, message: Message) {
+        match message {
+            Message::Request { from, call, to, request } => {
+                let of = self.life(to);
+                if self.alive(of).is_some() {
+                    self.serve(of, Caller::Peer(from, call), request);
+                } else {
+                    self.hand_in(from, call, Err(CallError::NotSent));
+                }
+            }
+            Message::Result { to, call, result } => self.hand_in(to, call, result),
+            Message::Hangup { from, call } => {
+                for ticket in self.oracles.open(Caller::Peer(from, call)) {
+                    self.oracles.saw("hung up");
+                    self.cancel(ticket);
+                }
+            }
+        }
+    }
+
+    fn hand_in(&mut self, to: Life, call: CallId, result: Result<Reply, CallError>) {
+        let Some(alive) = self.alive(to) else { return };
+        if alive.open.remove(&call) {
+            self.oracles.call_ended(to, call, &result);
+        } else {
+            self.oracles.saw("late result");
+        }
+        self.past_results.push((to, call, result.clone()));
+        self.touch(to, |agent, now| agent.handle_call_result(now, call, result));
+    }
+
+    fn end_job(&mut self, life: Life, position: usize, done: bool) {
+        let Some(alive) = self.alive(life) else { return };
+        let (job, task) = alive.running.remove(position);
+        let result = if done { Ok(output()) } else { Err("out of paper".to_owned()) };
+        if done {
+            self.oracles.done(&task);
+        }
+        self.past_jobs.push((life, job));
+        self.touch(life, |agent, now| agent.handle_job_result(now, job, result));
+    }
+
+    /// Starts a new life of a node that is down.
+    fn restart(&mut self, node: usize) {
+        if self.nodes[node].alive.is_some() {
+            return;
+        }
+        self.nodes[node].life += 1;
+        let config = self.config(node);
+        let life = self.life(node);
+        let seed = Seed::root(self.setup.seed).child(&format!("{life:?}"));
+        let agent = Agent::new(self.now, config, &seed);
+        let (running, open) = (Vec::new(), BTreeSet::new());
+        let alive = Alive { agent, born: self.now, running, open, stopping: false };
+        self.nodes[node].alive = Some(alive);
+        self.touch(life, Agent::handle_timeout);
+    }
+}

@@ -1,0 +1,163 @@
+//! What must hold of every schedule, checked as it runs.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use mesh_core::Timestamp;
+use mesh_core::agent::{CallError, CallId, Failure, Handle, Note, Ticket};
+use mesh_core::protocol::{Reply, Task};
+
+/// One life of one node.
+pub(crate) type Life = (usize, u64);
+
+/// Who asked a question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Caller {
+    Client,
+    Peer(Life, CallId),
+}
+
+/// A request that an agent holds.
+#[derive(Clone, Debug)]
+pub(crate) struct Asked {
+    pub(crate) of: Life,
+    pub(crate) caller: Caller,
+    pub(crate) deadline: Timestamp,
+    pub(crate) handle: Option<Handle>,
+    pub(crate) open: bool,
+}
+
+/// A request of a client.
+#[derive(Clone, Copy, Debug)]
+struct Demand {
+    idempotent: bool,
+    deadline: Timestamp,
+    /// The job was sent to peers so often.
+    sent: u32,
+    done: u32,
+    /// What is known of the last attempt: it was certainly not begun.
+    refused: bool,
+}
+
+#[derive(Default)]
+pub(crate) struct Oracles {
+    pub(crate) tickets: BTreeMap<Ticket, Asked>,
+    demands: BTreeMap<u64, Demand>,
+    started: BTreeSet<(u64, u32)>,
+    /// Which request a call for work belongs to.
+    calls: BTreeMap<(Life, CallId), u64>,
+    /// Delegations accepted and retries made, by life.
+    retries: BTreeMap<Life, (u32, u32)>,
+    /// How often each interesting thing happened.
+    pub(crate) seen: BTreeMap<&'static str, u32>,
+}
+
+impl Oracles {
+    pub(crate) fn saw(&mut self, what: &'static str) {
+        *self.seen.entry(what).or_default() += 1;
+    }
+
+    /// A client makes a request of its own.
+    pub(crate) fn demanded(&mut self, task: &Task, deadline: Timestamp) {
+        let Task { request, idempotent, .. } = *task;
+        let demand = Demand { idempotent, deadline, sent: 0, done: 0, refused: true };
+        assert!(self.demands.insert(request, demand).is_none());
+    }
+
+    pub(crate) fn answered(&mut self, now: Timestamp, of: Life, ticket: Ticket) -> Caller {
+        let asked = self.tickets.get_mut(&ticket).expect("an answer to nobody");
+        assert_eq!(asked.of, of, "answered by somebody else");
+        assert!(asked.open, "{ticket} answered twice or after its cancel");
+        assert!(now <= asked.deadline, "{ticket} answered after its deadline");
+        asked.open = false;
+        asked.caller
+    }
+
+    /// The job goes to a peer.
+    pub(crate) fn sent(&mut self, now: Timestamp, of: Life, call: CallId, task: &Task, max: u32) {
+        let demand = self.demands.get_mut(&task.request).expect("a job of nobody");
+        let timeout = task.timeout.expect("a deadline");
+        assert!(timeout > Duration::ZERO);
+        assert!(now + timeout <= demand.deadline, "the deadline grew");
+        assert_eq!(task.depth, 1);
+        assert_eq!(task.attempt, demand.sent, "attempts are numbered as they are sent");
+        assert!(demand.idempotent || demand.refused, "{} may have been done", task.request);
+        let begun = self.started.range((task.request, 0)..=(task.request, u32::MAX)).next();
+        assert!(demand.idempotent || begun.is_none(), "{} was begun", task.request);
+        demand.sent += 1;
+        assert!(demand.sent <= max, "too many attempts");
+        demand.refused = false;
+        self.calls.insert((of, call), task.request);
+    }
+
+    /// The delegator learns how its call ended.
+    pub(crate) fn call_ended(&mut self, of: Life, call: CallId, result: &Result<Reply, CallError>) {
+        let Some(request) = self.calls.remove(&(of, call)) else { return };
+        let demand = self.demands.get_mut(&request).expect("a job of nobody");
+        demand.refused = match result {
+            Err(CallError::NotSent) => true,
+            Err(CallError::Answered(failure)) => {
+                matches!(failure, Failure::Busy | Failure::ShuttingDown)
+            }
+            _ => false,
+        };
+    }
+
+    pub(crate) fn started(&mut self, task: &Task) {
+        let Task { request, attempt, .. } = *task;
+        assert!(self.started.insert((request, attempt)), "{request}/{attempt} started twice");
+    }
+
+    pub(crate) fn done(&mut self, task: &Task) {
+        let demand = self.demands.get_mut(&task.request).expect("a job of nobody");
+        demand.done += 1;
+        assert!(demand.idempotent || demand.done == 1, "{} done twice", task.request);
+        if demand.done > 1 {
+            self.saw("done twice, idempotent");
+        }
+    }
+
+    pub(crate) fn noted(&mut self, of: Life, note: &Note) {
+        let (delegations, retries) = self.retries.entry(of).or_default();
+        match note {
+            Note::Delegating { .. } => *delegations += 1,
+            Note::Retrying { reason, .. } => {
+                *retries += 1;
+                self.saw("retry");
+                self.saw(reason);
+            }
+            Note::Delegated { outcome, .. } | Note::JobEnded { outcome, .. } => self.saw(outcome),
+            Note::LeaseLost { .. } => self.saw("lease lost"),
+            _ => {}
+        }
+    }
+
+    /// Retries never exceed their share of the delegations and what time grants.
+    pub(crate) fn check_budget(&self, of: Life, age: Duration, ratio: f64, floor: f64) {
+        let (delegations, retries) = self.retries.get(&of).copied().unwrap_or_default();
+        let granted = ratio * f64::from(delegations) + floor * (age.as_secs_f64() + 1.0);
+        assert!(f64::from(retries) <= granted + 1e-6, "{retries} retries, {granted} granted");
+    }
+
+    /// No live agent holds a request beyond its deadline.
+    pub(crate) fn check_deadlines(&self, now: Timestamp) {
+        let late = self.tickets.iter().find(|(_, asked)| asked.open && asked.deadline < now);
+        assert!(late.is_none(), "not answered by the deadline: {late:?}");
+    }
+
+    /// The agent is gone and what it held with it.
+    pub(crate) fn crashed(&mut self, of: Life) -> Vec<Caller> {
+        let mut callers = Vec::new();
+        for asked in self.tickets.values_mut().filter(|asked| asked.of == of && asked.open) {
+            asked.open = false;
+            callers.push(asked.caller);
+        }
+        callers
+    }
+
+    /// Unanswered requests of this caller, or of every client.
+    pub(crate) fn open(&self, caller: Caller) -> Vec<Ticket> {
+        let fits = |asked: &Asked| asked.open && asked.caller == caller;
+        self.tickets.iter().filter(|(_, a)| fits(a)).map(|(ticket, _)| *ticket).collect()
+    }
+}
