@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 pub use event_log::{Difference, EventLog, Value, first_difference};
 pub use latency::{Latency, Quantile};
 pub use recorder::{Recorder, RecorderConfig};
-pub use window::FaultWindow;
+pub use window::{FaultWindow, NO_FAULT};
 
 /// How a request ended, as its client saw it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -7,6 +7,9 @@ use mesh_core::time::Timestamp;
 
 use crate::scenario::{Fault, FaultKind, Scenario};
 
+/// What reports call the time outside every window.
+pub const NO_FAULT: &str = "no fault";
+
 /// The time span of one fault.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FaultWindow {

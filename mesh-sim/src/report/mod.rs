@@ -70,7 +70,8 @@ impl Report {
 /// this one does not replace (another policy's `.hgrm`, an old `events.jsonl`) are removed.
 ///
 /// # Errors
-/// If a file or directory can't be written; earlier results are then still in place.
+/// If a file or directory can't be written. Earlier results are touched only once all new content
+/// is on disk under temporary names.
 pub fn write_all(dir: &Path, report: &Report) -> io::Result<Vec<PathBuf>> {
     let files = files(report)?;
     fs::create_dir_all(dir)?;

@@ -12,7 +12,7 @@ use super::{Report, format};
 use crate::record::{Counts, Latency, RunRecord, Violation};
 use crate::scenario::EngineKind;
 
-/// Version of the format: one more whenever a field changes its meaning or goes.
+/// Version of the format: one more whenever a field comes, goes or changes its meaning.
 const SCHEMA_VERSION: u32 = 1;
 
 /// Results of one scenario: one run per policy and seed.

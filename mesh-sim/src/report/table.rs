@@ -5,7 +5,7 @@ use super::column::Column;
 use super::format;
 use super::verdict::{Statistic, Verdict};
 use super::{PolicyResult, Report};
-use crate::record::FaultWindow;
+use crate::record::{FaultWindow, NO_FAULT};
 
 /// No line is longer, except where a path or a label alone is.
 const WIDTH: usize = 80;
@@ -145,11 +145,7 @@ fn failures(report: &Report, policies: &[PolicyResult<'_>]) -> String {
             if counts.requests.failed() == 0 {
                 continue;
             }
-            let place = match windows.get(index) {
-                Some(window) => window.label.as_str(),
-                None if windows.is_empty() => "no fault",
-                None => "outside every fault",
-            };
+            let place = windows.get(index).map_or(NO_FAULT, |window| window.label.as_str());
             let mut reasons: Vec<_> = counts.failures.iter().collect();
             reasons.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
             let reasons = reasons.iter().map(|(why, n)| format!("{} {why}", format::count(**n)));
@@ -193,16 +189,25 @@ fn problems(verdicts: &[Verdict], file: &str) -> String {
     if out.is_empty() { out } else { format!("\n{out}") }
 }
 
-/// The command that runs one policy with one seed again, on a line of its own.
+/// The command that runs one policy with one seed again. Where it needs several lines, a shell
+/// still reads one command.
 fn replay(file: &str, seed: u64, policy: &str) -> String {
-    let command = format!("mesh-sim {}", quoted(file));
-    let options = format!("--seed {seed} --policy {} --trace", quoted(policy));
-    let one_line = format!("   {command} {options}");
-    if one_line.chars().count() <= WIDTH {
-        return format!("{one_line}\n");
+    let (file, policy) = (quoted(file), quoted(policy));
+    let mut out = format!("   mesh-sim {file}");
+    let mut line_width = out.chars().count();
+    for option in [format!("--seed {seed}"), format!("--policy {policy}"), "--trace".to_owned()] {
+        let width = option.chars().count();
+        // Two columns stay free for a continuation mark.
+        if line_width + 1 + width + 2 <= WIDTH {
+            out.push(' ');
+            line_width += 1 + width;
+        } else {
+            out.push_str(" \\\n     ");
+            line_width = 5 + width;
+        }
+        out.push_str(&option);
     }
-    // Still one command for a shell.
-    format!("   {command} \\\n     {options}\n")
+    out + "\n"
 }
 
 /// `text` as a word of a POSIX shell.

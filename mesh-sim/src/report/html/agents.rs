@@ -33,9 +33,10 @@ fn label(scenario: &Scenario, group: &Range<usize>) -> String {
 
 /// A table of the jobs that each agent finished under each policy.
 pub(super) fn work(scenario: &Scenario, policies: &[PolicyResult<'_>]) -> String {
-    let mut out = "<div class=\"scroll\"><table><thead><tr><th>agent</th>".to_owned();
+    let mut out =
+        "<div class=\"scroll\"><table class=\"even\"><thead><tr><th>agent</th>".to_owned();
     for result in policies {
-        let _ = write!(out, "<th>{}<br>jobs</th>", escape(result.policy));
+        let _ = write!(out, "<th>{}<br>jobs</th>", escape(result.policy).replace('_', "_<wbr>"));
     }
     out.push_str("</tr></thead>\n<tbody>");
     let groups = groups(scenario.agents.len(), MAX_ROWS);

@@ -11,6 +11,9 @@ use crate::scenario::Scenario;
 const STYLES: usize = 7;
 const PANEL: Area = Area::new(340.0, 170.0, 46.0);
 
+/// A figure of a second.
+type Figure = fn(&Second) -> u64;
+
 /// Latency by percentile, one line per policy, as the public HdrHistogram plotters draw it.
 pub(super) fn percentiles(policies: &[PolicyResult<'_>]) -> String {
     let area = Area::new(960.0, 380.0, 60.0);
@@ -20,7 +23,7 @@ pub(super) fn percentiles(policies: &[PolicyResult<'_>]) -> String {
     let min_ns = with_requests().map(|result| result.latency.min_ns()).min().unwrap_or(1);
     let max_ns = with_requests().map(|result| result.latency.max_ns()).max().unwrap_or(1);
     // From 10^0 = 1/(1 - 0 %) on; one power of ten more is one nine more.
-    let x = Scale::log(1.0, libm::pow(10.0, f64::from(nines)), area.left, area.right - 16.0);
+    let x = Scale::log(1.0, libm::pow(10.0, f64::from(nines)), area.left, area.right - 28.0);
     let y_ticks = latency_ticks(min_ns.max(1), max_ns);
     let y = log_scale(&area, &y_ticks);
     let x_ticks: Vec<_> = (0..=nines)
@@ -67,7 +70,7 @@ fn linear_scale(area: &Area, ticks: &[(f64, String)]) -> Scale {
 
 /// Requests per second by outcome, one panel per run.
 pub(super) fn outcomes(scenario: &Scenario, runs: &[&RunRecord]) -> String {
-    let series: [(&str, &str, fn(&Second) -> u64); 4] = [
+    let series: [(&str, &str, Figure); 4] = [
         ("timed-out", "timed out", |second| second.ended.timed_out),
         ("refused", "refused", |second| second.ended.refused),
         ("lost", "lost", |second| second.ended.lost),
@@ -112,7 +115,7 @@ pub(super) fn latencies(scenario: &Scenario, runs: &[&RunRecord]) -> String {
     let min_ns = answered().map(|second| second.p50_ns).min().unwrap_or(1);
     let ticks = latency_ticks(min_ns.max(1), greatest(runs, |second| second.p99_ns));
     let y = log_scale(&PANEL, &ticks);
-    let series: [(&str, fn(&Second) -> u64); 2] =
+    let series: [(&str, Figure); 2] =
         [("p50", |second| second.p50_ns), ("p99", |second| second.p99_ns)];
     let draw = |run: &RunRecord, edges: &[f64]| {
         let mut content = String::new();
@@ -163,8 +166,8 @@ fn panels(
     for run in runs {
         let edges: Vec<f64> = (0..=run.timeline.len()).map(|n| x.px(n as f64)).collect();
         let content = PANEL.y_axis(y, ticks)
-            + &PANEL.shades(&x, scenario)
             + &draw(run, &edges)
+            + &PANEL.shades(&x, scenario)
             + &PANEL.time_axis(&x, seconds);
         out.push_str(&panel(&run.policy, &PANEL.svg(&format!("{}: {what}", run.policy), &content)));
     }

@@ -64,7 +64,7 @@ impl Area {
             left: label_width,
             right: width - 8.0,
             top: 8.0,
-            bottom: height - 22.0,
+            bottom: height - 24.0,
         }
     }
 
@@ -106,7 +106,7 @@ impl Area {
                 out,
                 "<path class=\"axis\" d=\"M{x:.1} {bottom:.1}v4\"/>\
                  <text x=\"{x:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>",
-                bottom + 16.0,
+                bottom + 18.0,
                 escape(label)
             );
         }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::svg::escape;
-use crate::record::FaultWindow;
+use crate::record::{FaultWindow, NO_FAULT};
 use crate::report::column::Column;
 use crate::report::verdict::{Statistic, Verdict};
 use crate::report::{PolicyResult, Report, format};
@@ -22,41 +22,56 @@ const DIGITS: usize = 3;
 
 /// Every policy with its figures and its verdict.
 pub(super) fn verdicts(policies: &[PolicyResult<'_>], verdicts: &[Verdict]) -> String {
-    let mut out = "<div class=\"scroll\"><table><thead><tr><th>policy</th><th>sent</th>".to_owned();
+    let mut out = "<div class=\"scroll\"><table><thead><tr><th>policy</th>\
+                   <th class=\"left\">verdict</th><th>sent</th>"
+        .to_owned();
     for column in COLUMNS {
         let _ = write!(out, "<th>{}</th>", column.name());
     }
-    out.push_str("<th class=\"left\">verdict</th></tr></thead>\n<tbody>");
+    out.push_str("</tr></thead>\n<tbody>");
     let best = COLUMNS.map(|column| column.best(policies, DIGITS));
     for (result, verdict) in policies.iter().zip(verdicts) {
         let _ = write!(out, "<tr><td>{}</td>", escape(result.policy));
+        let (class, word) = word(verdict);
+        let _ = write!(out, "<td class=\"left {class}\">{word}</td>");
         let _ = write!(out, "<td>{}</td>", format::count(result.requests.sent));
         for (column, best) in COLUMNS.iter().zip(&best) {
             let text = column.text(result, DIGITS);
             let class = if best.as_ref() == Some(&text) { " class=\"best\"" } else { "" };
             let _ = write!(out, "<td{class}>{text}</td>");
         }
-        let _ = writeln!(out, "<td class=\"left wrap\">{}</td></tr>", words(verdict));
+        out.push_str("</tr>\n");
     }
-    out + "</tbody></table></div>\n"
+    out + "</tbody></table></div>\n" + &problems(verdicts)
 }
 
-fn words(verdict: &Verdict) -> String {
-    if verdict.passed() {
-        return "<span class=\"good\">\u{2713} pass</span>".to_owned();
+/// The verdict's class and how it reads, not by colour alone.
+const fn word(verdict: &Verdict) -> (&'static str, &'static str) {
+    match (verdict.violated.is_empty(), verdict.missed.is_empty()) {
+        (true, true) => ("good", "\u{2713} pass"),
+        (true, false) => ("bad", "\u{2717} missed"),
+        (false, _) => ("bad", "\u{2717} broken"),
     }
-    let mut out = Vec::new();
-    for violated in &verdict.violated {
-        let first = &violated.first;
-        let at = format::exact_latency(first.at_ns);
-        let text = format!("seed {}: {} at {at}: {}", violated.seed, first.oracle, first.detail);
-        out.push(format!("<span class=\"bad\">\u{2717} broken</span>: {}", escape(&text)));
+}
+
+/// A list of the violated oracles and missed thresholds; empty if there are none.
+fn problems(verdicts: &[Verdict]) -> String {
+    let mut out = String::new();
+    for verdict in verdicts {
+        let policy = escape(&verdict.policy);
+        for violated in &verdict.violated {
+            let first = &violated.first;
+            let at = format::exact_latency(first.at_ns);
+            let text =
+                format!("seed {}: {} at {at}: {}", violated.seed, first.oracle, first.detail);
+            let _ = writeln!(out, "<li><b>{policy}</b> broke an oracle: {}</li>", escape(&text));
+        }
+        for miss in &verdict.missed {
+            let text = escape(&miss.threshold.to_string());
+            let _ = writeln!(out, "<li><b>{policy}</b> missed a threshold: {text}</li>");
+        }
     }
-    for miss in &verdict.missed {
-        let text = escape(&miss.threshold.to_string());
-        out.push(format!("<span class=\"bad\">\u{2717} missed</span>: {text}"));
-    }
-    out.join("<br>")
+    if out.is_empty() { out } else { format!("<ul>\n{out}</ul>\n") }
 }
 
 /// Failures of each policy by fault window and reason; `None` if there were none.
@@ -73,12 +88,12 @@ pub(super) fn failures(report: &Report, policies: &[PolicyResult<'_>]) -> Option
                    <th class=\"left\">due in</th><th>sent</th><th>failed</th><th>failed %</th>"
         .to_owned();
     for reason in &reasons {
-        let _ = write!(out, "<th>{}</th>", escape(reason));
+        let _ = write!(out, "<th>{}</th>", escape(reason).replace('_', "_<wbr>"));
     }
     out.push_str("</tr></thead>\n<tbody>");
     for result in policies {
         for (index, counts) in result.by_window.iter().enumerate() {
-            let place = windows.get(index).map_or("no fault", |window| window.label.as_str());
+            let place = windows.get(index).map_or(NO_FAULT, |window| window.label.as_str());
             let (sent, failed) = (counts.requests.sent, counts.requests.failed());
             let _ = write!(
                 out,
