@@ -5,4 +5,5 @@ pub mod machine;
 pub mod record;
 pub mod report;
 pub mod scenario;
+pub mod units;
 pub mod workload;
