@@ -7,4 +7,5 @@ pub mod oracle;
 pub mod record;
 pub mod report;
 pub mod scenario;
+pub mod units;
 pub mod workload;

@@ -3,12 +3,27 @@
 //! The types here are what the engines work from. They exist only past the door: [`Scenario::load`]
 //! reads a file, collects every problem in it and either returns a whole scenario or all of them.
 
+mod check;
+mod diagnostic;
+mod engine_limits;
+mod hosts;
+mod load;
+mod raw;
+mod schema;
+mod shape;
+mod source;
+mod text;
+mod walk;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use mesh_core::policy::PolicyConfig;
 use mesh_core::protocol::Name;
 
+pub use self::diagnostic::{Diagnostics, Problem};
+pub use self::load::Loaded;
+pub use self::schema::{json_schema, json_schema_text};
 use crate::dist::Distribution;
 
 /// The registry's host name in scenario files, faults and link patterns.

@@ -1,0 +1,97 @@
+//! Groups of agents, expanded.
+
+use std::time::Duration;
+
+use mesh_core::protocol::Name;
+
+use super::Checker;
+use crate::scenario::source::Path;
+use crate::scenario::{AgentSpec, CLIENT, MachineSpec, REGISTRY, raw};
+
+/// Most agents of a scenario.
+const MAX_AGENTS: u64 = 100_000;
+/// Longest name that the registry takes.
+const MAX_NAME: usize = 64;
+/// Names that mean something else in `entry`, patterns and faults.
+const RESERVED: [&str; 4] = [REGISTRY, CLIENT, "random", "round_robin"];
+
+impl Checker<'_> {
+    /// Every agent in file order; they are in the directory afterwards.
+    pub(super) fn agents(&mut self, groups: &[raw::AgentGroup]) -> Vec<AgentSpec> {
+        let total: u64 = groups.iter().map(|group| u64::from(group.count)).sum();
+        if total > MAX_AGENTS {
+            let title = format!("{total} agents are too many");
+            let label = format!("expected at most {MAX_AGENTS} in all groups together");
+            self.report(&Path::field("agents").index(groups.len() - 1), title, label);
+            self.hosts_complete = false;
+            return Vec::new();
+        }
+        let mut agents = Vec::new();
+        for (position, group) in groups.iter().enumerate() {
+            let path = Path::field("agents").index(position);
+            let names = self.names(group, &path);
+            let machine = self.machine(group, &path);
+            let concurrency = match group.concurrency {
+                None => Some(group.cores),
+                Some(raw::Concurrency::Limit(limit)) => Some(limit),
+                Some(raw::Concurrency::Word(raw::Unlimited::Unlimited)) => None,
+            };
+            agents.extend(names.into_iter().map(|name| AgentSpec {
+                name,
+                machine: machine.clone(),
+                concurrency,
+                queue: group.queue,
+            }));
+        }
+        agents
+    }
+
+    fn names(&mut self, group: &raw::AgentGroup, path: &Path) -> Vec<Name> {
+        let path = path.key("name");
+        let base = group.name.as_str();
+        let names: Vec<Name> = match group.count {
+            1 => vec![base.into()],
+            count => (1..=count).map(|number| format!("{base}-{number}").into()).collect(),
+        };
+        if RESERVED.contains(&base) {
+            let title = format!("{base:?} can't be an agent's name");
+            let label = format!("these names are taken: {}", RESERVED.join(", "));
+            self.report(&path, title, label);
+            return names;
+        }
+        if base.contains("..") {
+            let title = format!("{base:?} can't be an agent's name");
+            self.report(&path, title, "two dots make a range, like \"agent-1..3\"");
+        }
+        if let Some(long) = names.last().filter(|name| name.len() > MAX_NAME) {
+            let title = format!("the agents' names get longer than {MAX_NAME} characters");
+            self.report(&path, title, format!("the last would have {}", long.len()));
+        }
+        if let Err(taken) = self.hosts.add(base, &names) {
+            let title = format!("two agents are called {taken:?}");
+            self.report(&path, title, "an earlier group has an agent of this name");
+        }
+        names
+    }
+
+    fn machine(&mut self, group: &raw::AgentGroup, path: &Path) -> MachineSpec {
+        let path = path.key("background");
+        let background = match &group.background {
+            raw::Background::Constant(load) => {
+                self.schedule(&path, *load, std::iter::empty(), Duration::MAX)
+            }
+            raw::Background::Schedule(steps) => {
+                let steps = steps.iter().map(|step| (step.at, step.load));
+                self.schedule(&path, 0.0, steps, self.end)
+            }
+        };
+        MachineSpec {
+            cores: group.cores,
+            speed: group.speed,
+            background,
+            memory_base_percent: 100.0 * group.memory.base,
+            memory_per_job_percent: 100.0 * group.memory.per_job,
+            cpu_window: group.cpu_window.0,
+        }
+    }
+}

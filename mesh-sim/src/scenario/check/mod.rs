@@ -1,0 +1,200 @@
+//! What the schema can't say: how fields go together.
+//!
+//! Every check reports and goes on with the best value it has, so that one mistake hides no other.
+
+mod agents;
+mod faults;
+mod network;
+mod policies;
+mod workload;
+
+use std::time::Duration;
+
+use super::diagnostic::Problem;
+use super::hosts::Directory;
+use super::source::{Path, Source};
+use super::walk::FoundDuration;
+use super::{DelegationSpec, EngineKind, RegistrySpec, Scenario, Step, raw};
+use crate::units::{DurationText, format_duration};
+
+/// The longest duration that a file may state.
+const LONGEST: Duration = Duration::from_secs(24 * 3_600);
+
+/// Turns a well-formed file into a scenario; what comes back is whole only without problems.
+pub(super) fn check(
+    raw: &raw::Scenario,
+    source: &Source<'_>,
+    durations: &[FoundDuration],
+    sha256: String,
+) -> (Scenario, Vec<Problem>) {
+    let mut checker = Checker {
+        source,
+        problems: Vec::new(),
+        hosts: Directory::new(),
+        hosts_complete: true,
+        last_arrival: raw.duration.0,
+        end: raw.duration.0.saturating_add(raw.drain.0),
+    };
+    checker.durations(durations);
+    checker.warm_up(raw);
+    let agents = checker.agents(&raw.agents);
+    let policies = checker.policies(&raw.policies);
+    let scenario = Scenario {
+        name: raw.name.clone(),
+        description: raw.description.clone(),
+        sha256,
+        engine: match raw.engine {
+            raw::Engine::Turmoil => EngineKind::Turmoil,
+        },
+        seeds: raw.seeds.clone(),
+        duration: raw.duration.0,
+        warm_up: raw.warm_up.0,
+        drain: raw.drain.0,
+        registry: checker.registry(&raw.registry),
+        delegation: delegation(&raw.delegation),
+        network: checker.network(&raw.network),
+        workload: checker.workload(raw, &agents),
+        faults: checker.faults(raw),
+        expect: checker.expect(&raw.expect, &policies),
+        agents,
+        policies,
+    };
+    (scenario, checker.problems)
+}
+
+fn delegation(raw: &raw::Delegation) -> DelegationSpec {
+    DelegationSpec {
+        probe_timeout: raw.probe_timeout.0,
+        attempt_timeout: raw.attempt_timeout.map(|timeout| timeout.0),
+        max_attempts: raw.max_attempts,
+        retry_ratio: raw.retry_ratio,
+        retry_floor: raw.retry_floor,
+        max_depth: raw.max_depth,
+        to_self: raw.to_self,
+    }
+}
+
+struct Checker<'a> {
+    source: &'a Source<'a>,
+    problems: Vec<Problem>,
+    hosts: Directory,
+    /// Whether `hosts` holds every agent, so that a missing one is a mistake.
+    hosts_complete: bool,
+    /// When arrivals end.
+    last_arrival: Duration,
+    /// When the run ends.
+    end: Duration,
+}
+
+impl Checker<'_> {
+    /// Reports a problem at `path`.
+    fn report(&mut self, path: &Path, title: impl Into<String>, label: impl Into<String>) {
+        let problem = self.problem(path, title, label);
+        self.problems.push(problem);
+    }
+
+    fn problem(&self, path: &Path, title: impl Into<String>, label: impl Into<String>) -> Problem {
+        Problem::at(self.source.span(path), title, label)
+    }
+
+    fn durations(&mut self, durations: &[FoundDuration]) {
+        for found in durations {
+            let name = found.path.name();
+            if found.value > LONGEST {
+                let title = format!("`{name}` is too long");
+                let problem = Problem::at(found.span.clone(), title, "expected at most 24h");
+                self.problems.push(problem);
+            } else if found.value.is_zero() && !may_be_zero(&found.path) {
+                let title = format!("`{name}` can't be zero");
+                let problem = Problem::at(found.span.clone(), title, "expected more than 0s");
+                self.problems.push(problem);
+            }
+        }
+    }
+
+    fn warm_up(&mut self, raw: &raw::Scenario) {
+        if raw.warm_up.0.is_zero() || raw.warm_up < raw.duration {
+            return;
+        }
+        let label = "expected less than `duration`, or no request counts";
+        let problem = self.problem(&Path::field("warm_up"), "`warm_up` takes the whole run", label);
+        let duration = self.source.span(&Path::field("duration"));
+        self.problems.push(problem.related(duration, "arrivals end here"));
+    }
+
+    fn registry(&mut self, raw: &raw::Registry) -> RegistrySpec {
+        if raw.heartbeat >= raw.ttl {
+            self.heartbeat(raw);
+        }
+        RegistrySpec {
+            ttl: raw.ttl.0,
+            heartbeat: raw.heartbeat.0,
+            sweep: raw.sweep.0,
+            refresh: raw.refresh.0,
+            timeout: raw.timeout.0,
+        }
+    }
+
+    /// Points at the fields that the file states; the other one has its default.
+    fn heartbeat(&mut self, raw: &raw::Registry) {
+        let table = Path::field("registry");
+        let (heartbeat, ttl) = (format_duration(raw.heartbeat.0), format_duration(raw.ttl.0));
+        let title = "leases end before they are renewed";
+        if !self.source.states(&table, "heartbeat") {
+            let label = format!("expected more than `heartbeat`, which is {heartbeat} by default");
+            return self.report(&table.key("ttl"), title, label);
+        }
+        let label = format!("expected less than `ttl`, which is {ttl}");
+        let mut problem = self.problem(&table.key("heartbeat"), title, label);
+        if self.source.states(&table, "ttl") {
+            let ttl = self.source.span(&table.key("ttl"));
+            problem = problem.related(ttl, "a lease lasts this long");
+        }
+        self.problems.push(problem);
+    }
+
+    /// A schedule in order of time, each step before `end` and after the one before it; `initial`
+    /// holds from the beginning.
+    fn schedule(
+        &mut self,
+        path: &Path,
+        initial: f64,
+        steps: impl Iterator<Item = (DurationText, f64)>,
+        end: Duration,
+    ) -> Vec<Step> {
+        let mut schedule = vec![Step { at: Duration::ZERO, value: initial }];
+        let mut previous: Option<(Duration, Path)> = None;
+        for (position, (DurationText(at), value)) in steps.enumerate() {
+            let here = path.index(position).key("at");
+            if let Some((before, earlier)) = &previous
+                && at <= *before
+            {
+                let label = format!("expected later than {}", format_duration(*before));
+                let problem = self.problem(&here, "steps are out of order", label);
+                let earlier = self.source.span(earlier);
+                self.problems.push(problem.related(earlier, "the step before"));
+            }
+            if at >= end {
+                let label = format!("it would begin after the end, {}", format_duration(end));
+                self.report(&here, "step never happens", label);
+            }
+            if at.is_zero() {
+                schedule.clear();
+            }
+            schedule.push(Step { at, value });
+            previous = Some((at, here));
+        }
+        schedule
+    }
+}
+
+/// Zero is a time to start at, no warm-up, no drain, no delay and no pause; anything else needs to
+/// last.
+fn may_be_zero(path: &Path) -> bool {
+    match path.name() {
+        "warm_up" | "drain" | "at" => true,
+        "latency" => path.starts_with(&["network"]),
+        "value" | "low" => path.starts_with(&["workload", "think"]),
+        _ => false,
+    }
+}

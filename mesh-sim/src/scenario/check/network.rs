@@ -1,0 +1,95 @@
+//! Host patterns, and the links between hosts.
+
+use std::collections::BTreeSet;
+
+use mesh_core::protocol::Name;
+
+use super::Checker;
+use crate::scenario::hosts::{Scope, pairs};
+use crate::scenario::source::Path;
+use crate::scenario::{LinkSpec, NetworkSpec, raw};
+
+/// Most pairs of hosts that all link overrides together may name.
+const MAX_PAIRS: usize = 1_000_000;
+
+impl Checker<'_> {
+    /// The hosts that `hosts` names, each once, in the order named.
+    pub(super) fn hosts(&mut self, path: &Path, hosts: &raw::Hosts, scope: Scope) -> Vec<Name> {
+        let mut resolved = self.hosts_by_pattern(path, hosts, scope);
+        if resolved.len() == 1 {
+            return resolved.remove(0).1;
+        }
+        let mut seen = BTreeSet::new();
+        let all = resolved.into_iter().flat_map(|(_, names)| names);
+        all.filter(|name| seen.insert(name.clone())).collect()
+    }
+
+    /// The hosts of each pattern, with the pattern's place.
+    pub(super) fn hosts_by_pattern(
+        &mut self,
+        path: &Path,
+        hosts: &raw::Hosts,
+        scope: Scope,
+    ) -> Vec<(Path, Vec<Name>)> {
+        let mut resolved = Vec::new();
+        if !self.hosts_complete {
+            return resolved;
+        }
+        for (position, pattern) in hosts.patterns().iter().enumerate() {
+            let path = match hosts {
+                raw::Hosts::One(_) => path.clone(),
+                raw::Hosts::Many(_) => path.index(position),
+            };
+            match self.hosts.resolve(&pattern.0, scope) {
+                Ok(names) => resolved.push((path, names)),
+                Err(error) => {
+                    let problem = self.problem(&path, error.title, error.label);
+                    self.problems.push(problem.note(self.hosts.describe()));
+                }
+            }
+        }
+        resolved
+    }
+
+    /// Both sides of a fault; at least one host of one must differ from one of the other.
+    pub(super) fn sides(&mut self, path: &Path, sides: &[raw::Hosts; 2]) -> [Vec<Name>; 2] {
+        let a = self.hosts(&path.index(0), &sides[0], Scope::Any);
+        let b = self.hosts(&path.index(1), &sides[1], Scope::Any);
+        self.refuse_loop(path, &a, &b);
+        [a, b]
+    }
+
+    /// Refuses a link from a host to itself.
+    fn refuse_loop(&mut self, path: &Path, a: &[Name], b: &[Name]) {
+        if let ([only], [other]) = (a, b)
+            && only == other
+        {
+            let title = format!("there is no link from {only:?} to itself");
+            self.report(path, title, "expected two different hosts");
+        }
+    }
+
+    pub(super) fn network(&mut self, raw: &raw::Network) -> NetworkSpec {
+        let mut links = Vec::new();
+        let mut left = MAX_PAIRS;
+        for (position, link) in raw.links.iter().enumerate() {
+            let path = Path::field("network").key("links").index(position);
+            let from = self.hosts(&path.key("from"), &link.from, Scope::Any);
+            let to = self.hosts(&path.key("to"), &link.to, Scope::Any);
+            self.refuse_loop(&path.key("to"), &from, &to);
+            let Some(rest) = left.checked_sub(from.len().saturating_mul(to.len())) else {
+                let title = format!("links name more than {MAX_PAIRS} pairs of hosts");
+                self.report(
+                    &path,
+                    title,
+                    "this link is one too many; `network.latency` is cheaper",
+                );
+                break;
+            };
+            left = rest;
+            let latency = link.latency.0;
+            links.extend(pairs(&from, &to).into_iter().map(|(a, b)| LinkSpec { a, b, latency }));
+        }
+        NetworkSpec { latency: raw.latency.0, links }
+    }
+}

@@ -1,0 +1,98 @@
+//! The load.
+
+use super::Checker;
+use crate::dist::Distribution;
+use crate::scenario::source::Path;
+use crate::scenario::text::did_you_mean;
+use crate::scenario::{AgentSpec, Arrivals, Entry, Step, WorkloadSpec, raw};
+use crate::units::DurationText;
+
+impl Checker<'_> {
+    pub(super) fn workload(&mut self, raw: &raw::Scenario, agents: &[AgentSpec]) -> WorkloadSpec {
+        let workload = &raw.workload;
+        let path = Path::field("workload");
+        let arrivals = match &workload.arrivals {
+            raw::Arrivals::Poisson { rate, steps } => Arrivals::Poisson(self.rates(*rate, steps)),
+            raw::Arrivals::Constant { rate, steps } => Arrivals::Constant(self.rates(*rate, steps)),
+            raw::Arrivals::Closed { clients, think } => Arrivals::Closed {
+                clients: *clients,
+                think: self.distribution(&path.key("think"), think),
+            },
+        };
+        WorkloadSpec {
+            arrivals,
+            demand: self.distribution(&path.key("demand"), &workload.demand),
+            entry: self.entry(&workload.entry, agents),
+            deadline: workload.deadline.0,
+            idempotent: workload.idempotent,
+        }
+    }
+
+    fn rates(&mut self, rate: f64, steps: &[raw::RateStep]) -> Vec<Step> {
+        let path = Path::field("workload").key("steps");
+        if let Some(position) = steps.iter().position(|step| step.at.0.is_zero()) {
+            let at = path.index(position).key("at");
+            self.report(&at, "step replaces `rate` at once", "expected later than 0s");
+        }
+        let steps = steps.iter().map(|step| (step.at, step.rate));
+        self.schedule(&path, rate, steps, self.last_arrival)
+    }
+
+    fn entry(&mut self, entry: &str, agents: &[AgentSpec]) -> Entry {
+        match entry {
+            "random" => return Entry::Random,
+            "round_robin" => return Entry::RoundRobin,
+            _ => {}
+        }
+        let position = agents.iter().position(|agent| &*agent.name == entry);
+        if position.is_none() && self.hosts_complete {
+            let names = agents.iter().take(1000).map(|agent| &*agent.name);
+            let hint = did_you_mean(entry, ["random", "round_robin"].into_iter().chain(names), '"');
+            let title = format!("no agent is called {entry:?}");
+            let label = format!("{hint}allowed: \"random\", \"round_robin\", an agent's name");
+            let path = Path::field("workload").key("entry");
+            let problem = self.problem(&path, title, label);
+            self.problems.push(problem.note(self.hosts.describe()));
+        }
+        Entry::Fixed(position.unwrap_or_default())
+    }
+
+    fn distribution(&mut self, path: &Path, raw: &raw::Distribution) -> Distribution {
+        match raw {
+            raw::Distribution::Constant { value } => Distribution::Constant { value: secs(value) },
+            raw::Distribution::Exponential { mean } => {
+                Distribution::Exponential { mean: secs(mean) }
+            }
+            raw::Distribution::Lognormal { median, sigma } => {
+                Distribution::Lognormal { median: secs(median), sigma: *sigma }
+            }
+            raw::Distribution::Pareto { min, shape, max } => {
+                self.in_order(path, ("min", min), ("max", max));
+                Distribution::Pareto { min: secs(min), shape: *shape, max: secs(max) }
+            }
+            raw::Distribution::Bimodal { low, high, high_ratio } => {
+                self.in_order(path, ("low", low), ("high", high));
+                Distribution::Bimodal { low: secs(low), high: secs(high), high_ratio: *high_ratio }
+            }
+        }
+    }
+
+    fn in_order(
+        &mut self,
+        path: &Path,
+        (low, low_value): (&str, &DurationText),
+        (high, high_value): (&str, &DurationText),
+    ) {
+        if low_value < high_value {
+            return;
+        }
+        let title = format!("`{low}` is not below `{high}`");
+        let problem = self.problem(&path.key(low), title, format!("expected less than `{high}`"));
+        let high = self.source.span(&path.key(high));
+        self.problems.push(problem.related(high, ""));
+    }
+}
+
+fn secs(duration: &DurationText) -> f64 {
+    duration.0.as_secs_f64()
+}

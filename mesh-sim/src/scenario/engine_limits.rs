@@ -1,0 +1,68 @@
+//! What an engine can't honour, by field.
+
+use std::ops::Range;
+use std::time::Duration;
+
+use super::diagnostic::Problem;
+use super::walk::FoundDuration;
+use super::{EngineKind, Scenario};
+use crate::units::format_duration;
+
+/// Most hosts of a run in turmoil, registry and client included: each of its steps looks at every
+/// link, so 50 hosts cost half a second of CPU per simulated second and 100 cost more than three.
+const TURMOIL_HOSTS: usize = 40;
+
+/// Turmoil's tick; shorter ones make its clocks drift apart.
+const TURMOIL_TICK: Duration = Duration::from_millis(1);
+
+/// Where the fields that an engine may refuse stand in the file.
+#[derive(Clone, Debug)]
+pub(super) struct Places {
+    pub(super) durations: Vec<FoundDuration>,
+    pub(super) agents: Range<usize>,
+}
+
+/// The fields that `engine` can't honour.
+pub(super) fn engine_limits(
+    scenario: &Scenario,
+    places: &Places,
+    engine: EngineKind,
+) -> Vec<Problem> {
+    match engine {
+        EngineKind::Turmoil => turmoil(scenario, places),
+    }
+}
+
+fn turmoil(scenario: &Scenario, places: &Places) -> Vec<Problem> {
+    let mut problems: Vec<Problem> = places.durations.iter().filter_map(turmoil_time).collect();
+    let hosts = scenario.agents.len() + 2;
+    if hosts > TURMOIL_HOSTS {
+        let title = format!("engine turmoil can't run {} agents", scenario.agents.len());
+        let label = format!("expected at most {} agents in all", TURMOIL_HOSTS - 2);
+        problems.push(Problem::at(places.agents.clone(), title, label));
+    }
+    problems
+}
+
+/// Checks one duration against the tick. Thresholds are compared, not simulated, so they are free;
+/// a service or think time is drawn from a continuum, so only its scale counts.
+fn turmoil_time(found: &FoundDuration) -> Option<Problem> {
+    let (path, value) = (&found.path, found.value);
+    if path.starts_with(&["expect"]) {
+        return None;
+    }
+    let is_drawn =
+        path.starts_with(&["workload", "demand"]) || path.starts_with(&["workload", "think"]);
+    let label = if is_drawn {
+        let too_small = !value.is_zero() && value < TURMOIL_TICK;
+        too_small.then_some("expected at least 1ms")?
+    } else if path.name() == "latency" && value < TURMOIL_TICK {
+        "expected at least 1ms, in whole milliseconds"
+    } else {
+        let is_whole = value.as_nanos().is_multiple_of(TURMOIL_TICK.as_nanos());
+        (!is_whole).then_some("expected whole milliseconds")?
+    };
+    let title = format!("engine turmoil can't honour `{path}` = {}", format_duration(value));
+    let problem = Problem::at(found.span.clone(), title, label);
+    Some(problem.note("the engine's clock ticks once per millisecond"))
+}

@@ -1,0 +1,120 @@
+//! The way in: from a file's bytes to a checked scenario, or to everything that is wrong with it.
+//!
+//! Three passes, each of which needs the one before: syntax (TOML), structure (the JSON Schema) and
+//! meaning (how fields go together). A pass reports all of its problems; the next one runs only if
+//! there were none, because a half-read file would make it report nonsense.
+
+use std::path::Path;
+use std::sync::{Arc, LazyLock};
+
+use serde::Deserialize as _;
+use sha2::{Digest as _, Sha256};
+
+use super::check::check;
+use super::diagnostic::{Diagnostics, Problem};
+use super::engine_limits::{Places, engine_limits};
+use super::shape::{Shape, compile};
+use super::source::{Path as FilePath, Source};
+use super::walk::{Findings, walk};
+use super::{EngineKind, Scenario, json_schema, raw};
+
+/// The schema that every file is checked against.
+static SHAPE: LazyLock<Shape> = LazyLock::new(|| {
+    // Fails only for a type in this crate that breaks our own conventions; a unit test compiles it.
+    compile(&json_schema()).unwrap_or_else(|error| panic!("{error}"))
+});
+
+/// A scenario together with the file that it came from.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// What the file says.
+    pub scenario: Scenario,
+    file: String,
+    text: Arc<str>,
+    places: Places,
+}
+
+impl Loaded {
+    /// Reads and checks a scenario file.
+    ///
+    /// # Errors
+    /// Every problem of the first pass (syntax, structure, meaning) that finds any.
+    pub fn load(path: &Path) -> Result<Self, Diagnostics> {
+        let file = path.display().to_string();
+        let bytes = std::fs::read(path).map_err(|error| {
+            Diagnostics::of_file(&file, format!("failed to read the scenario: {error}"))
+        })?;
+        let text = String::from_utf8(bytes).map_err(|error| {
+            let line = error.as_bytes()[..error.utf8_error().valid_up_to()]
+                .iter()
+                .filter(|&&byte| byte == b'\n')
+                .count();
+            Diagnostics::of_file(&file, format!("line {} is not UTF-8 text", line + 1))
+        })?;
+        Self::from_text(&text, &file)
+    }
+
+    /// Checks the text of a scenario file; `file` is only its name in messages.
+    ///
+    /// # Errors
+    /// As [`Loaded::load`].
+    pub fn from_text(text: &str, file: &str) -> Result<Self, Diagnostics> {
+        let text: Arc<str> = text.into();
+        match read(&text) {
+            Ok((scenario, places)) => Ok(Self { scenario, file: file.to_owned(), text, places }),
+            Err(problems) => Err(Diagnostics::new(file, text, problems)),
+        }
+    }
+
+    /// Whether `engine` can honour every field.
+    ///
+    /// # Errors
+    /// Names each field that it can't.
+    pub fn check_engine(&self, engine: EngineKind) -> Result<(), Diagnostics> {
+        let problems = engine_limits(&self.scenario, &self.places, engine);
+        if problems.is_empty() {
+            return Ok(());
+        }
+        Err(Diagnostics::new(&self.file, Arc::clone(&self.text), problems))
+    }
+}
+
+impl Scenario {
+    /// Reads and checks a scenario file. Which engine can run it, [`Loaded::check_engine`] says.
+    ///
+    /// # Errors
+    /// As [`Loaded::load`].
+    pub fn load(path: &Path) -> Result<Self, Diagnostics> {
+        Loaded::load(path).map(|loaded| loaded.scenario)
+    }
+
+    /// Checks the text of a scenario file; `file` is only its name in messages.
+    ///
+    /// # Errors
+    /// As [`Loaded::load`].
+    pub fn from_str(text: &str, file: &str) -> Result<Self, Diagnostics> {
+        Loaded::from_text(text, file).map(|loaded| loaded.scenario)
+    }
+}
+
+/// The three passes.
+fn read(text: &str) -> Result<(Scenario, Places), Vec<Problem>> {
+    let source = Source::parse(text)?;
+    let Findings { problems, durations } = walk(&source, &SHAPE);
+    stop_at(problems)?;
+    let tree = toml::Spanned::new(0..text.len(), source.tree.clone());
+    let raw = raw::Scenario::deserialize(toml::de::Deserializer::from(tree))
+        .map_err(|error| vec![Problem::at(error.span().unwrap_or(0..0), error.message(), "")])?;
+    let sha256 = hex(&Sha256::digest(text.as_bytes()));
+    let (scenario, problems) = check(&raw, &source, &durations, sha256);
+    stop_at(problems)?;
+    Ok((scenario, Places { durations, agents: source.span(&FilePath::field("agents")) }))
+}
+
+fn stop_at(problems: Vec<Problem>) -> Result<(), Vec<Problem>> {
+    if problems.is_empty() { Ok(()) } else { Err(problems) }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

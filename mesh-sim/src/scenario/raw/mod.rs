@@ -1,0 +1,328 @@
+//! A scenario file as it is written. The JSON Schema is generated from these types, so their
+//! documentation is what an editor shows and their bounds are what the loader enforces.
+//!
+//! Types that flatten another cannot deny unknown fields by themselves; the walker over the schema
+//! (see [`super::schema`]) does so for all alike.
+
+mod faults;
+mod policies;
+mod workload;
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub(crate) use self::faults::{Expect, Fault, FaultKind};
+pub(crate) use self::policies::{CountSignal, Policy, PolicyConfig, ReportSignal};
+pub(crate) use self::workload::{Arrivals, Distribution, RateStep, Workload};
+use super::text;
+use crate::units::DurationText;
+
+/// Seeds survive JSON readers that keep numbers as doubles.
+const MAX_SEED: u64 = (1 << 53) - 1;
+
+/// One experiment: agents, a network, a load, what goes wrong, and the policies to compare.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Scenario {
+    /// The scenario's name; its results go to a directory of this name.
+    #[schemars(extend("pattern" = text::SCENARIO_NAME, "examples" = ["partition"]))]
+    pub(crate) name: String,
+    /// What it shows, in one line.
+    #[schemars(extend("pattern" = text::LINE))]
+    pub(crate) description: String,
+    /// What runs it unless `--engine` says otherwise.
+    #[serde(default)]
+    pub(crate) engine: Engine,
+    /// Each policy runs once with each of these.
+    #[serde(default = "default_seeds")]
+    #[schemars(length(min = 1, max = 1000), inner(range(min = 0, max = MAX_SEED)))]
+    #[schemars(extend("uniqueItems" = true))]
+    pub(crate) seeds: Vec<u64>,
+    /// Requests arrive for this long, in simulated time.
+    pub(crate) duration: DurationText,
+    /// Requests due before this are not in the figures.
+    #[serde(default)]
+    pub(crate) warm_up: DurationText,
+    /// Extra time for the last requests to end and the mesh to converge.
+    #[serde(default = "default_drain")]
+    pub(crate) drain: DurationText,
+    /// The registry and how agents use it.
+    #[serde(default)]
+    pub(crate) registry: Registry,
+    /// Groups of like agents.
+    #[schemars(length(min = 1, max = 1000))]
+    pub(crate) agents: Vec<AgentGroup>,
+    /// How agents delegate.
+    #[serde(default)]
+    pub(crate) delegation: Delegation,
+    /// One-way latencies.
+    #[serde(default)]
+    pub(crate) network: Network,
+    /// What load arrives.
+    pub(crate) workload: Workload,
+    /// The policies to compare: names, or tables with parameters.
+    #[schemars(length(min = 1, max = 100))]
+    pub(crate) policies: Vec<Policy>,
+    /// What goes wrong.
+    #[serde(default)]
+    #[schemars(length(max = 1000))]
+    pub(crate) faults: Vec<Fault>,
+    /// Thresholds by policy label; "*" holds those of every policy.
+    #[serde(default)]
+    pub(crate) expect: BTreeMap<String, Expect>,
+}
+
+fn default_seeds() -> Vec<u64> {
+    vec![42]
+}
+
+fn default_drain() -> DurationText {
+    DurationText::from_secs(10)
+}
+
+/// What runs a scenario.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Engine {
+    /// Real HTTP bytes over simulated TCP, for up to 40 hosts; resolution 1 ms.
+    #[default]
+    Turmoil,
+}
+
+/// The registry and how agents use it.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Registry {
+    /// A lease that is not renewed for this long is over.
+    pub(crate) ttl: DurationText,
+    /// Agents renew their lease this often, with jitter; less than `ttl`.
+    pub(crate) heartbeat: DurationText,
+    /// The registry forgets ended leases at most this much later.
+    pub(crate) sweep: DurationText,
+    /// Agents fetch the list of peers this often.
+    pub(crate) refresh: DurationText,
+    /// How long an agent waits for the registry's answer.
+    pub(crate) timeout: DurationText,
+}
+
+impl Default for Registry {
+    fn default() -> Self {
+        Self {
+            ttl: DurationText::from_secs(30),
+            heartbeat: DurationText::from_secs(10),
+            sweep: DurationText::from_secs(1),
+            refresh: DurationText::from_secs(5),
+            timeout: DurationText::from_secs(1),
+        }
+    }
+}
+
+/// A group of like agents, each on a machine of its own.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AgentGroup {
+    /// The agent's name; if there are several, they are called name-1, name-2 and so on.
+    #[schemars(extend("pattern" = text::NAME, "examples" = ["agent"]))]
+    pub(crate) name: String,
+    /// How many.
+    #[serde(default = "one")]
+    #[schemars(range(min = 1, max = 100_000))]
+    pub(crate) count: u32,
+    /// Cores of the machine, shared equally by the running jobs.
+    #[serde(default = "one")]
+    #[schemars(range(min = 1, max = 1024))]
+    pub(crate) cores: u32,
+    /// Work done per second and core; 1 is the reference machine.
+    #[serde(default = "one_f64")]
+    #[schemars(range(max = 1000.0), extend("exclusiveMinimum" = 0.0))]
+    pub(crate) speed: f64,
+    /// Jobs that may run at once; as many as there are cores if left out.
+    pub(crate) concurrency: Option<Concurrency>,
+    /// Jobs that may wait for a slot.
+    #[serde(default = "default_queue")]
+    #[schemars(range(min = 0, max = 1_000_000))]
+    pub(crate) queue: u32,
+    /// Share of all cores that others take: a ratio, or a schedule of ratios.
+    #[serde(default)]
+    pub(crate) background: Background,
+    /// Memory in use.
+    #[serde(default)]
+    pub(crate) memory: Memory,
+    /// CPU % is the busy share over this window.
+    #[serde(default = "default_cpu_window")]
+    pub(crate) cpu_window: DurationText,
+}
+
+fn one() -> u32 {
+    1
+}
+
+fn one_f64() -> f64 {
+    1.0
+}
+
+fn default_queue() -> u32 {
+    64
+}
+
+fn default_cpu_window() -> DurationText {
+    DurationText::from_secs(1)
+}
+
+/// Jobs that may run at once.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub(crate) enum Concurrency {
+    /// At most this many.
+    Limit(#[schemars(range(min = 1, max = 1_000_000))] u32),
+    /// As many as come: the machine's cores are shared by all.
+    Word(Unlimited),
+}
+
+/// No limit.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Unlimited {
+    Unlimited,
+}
+
+/// Share of all cores that others take.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(untagged)]
+pub(crate) enum Background {
+    /// The same all the time.
+    Constant(#[schemars(range(min = 0.0, max = 0.99))] f64),
+    /// By time, in order; zero before the first.
+    Schedule(#[schemars(length(min = 1, max = 10_000))] Vec<LoadStep>),
+}
+
+impl Default for Background {
+    fn default() -> Self {
+        Self::Constant(0.0)
+    }
+}
+
+/// A background load from a time on.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LoadStep {
+    /// From here on.
+    pub(crate) at: DurationText,
+    /// Share of all cores.
+    #[schemars(range(min = 0.0, max = 0.99))]
+    pub(crate) load: f64,
+}
+
+/// Memory in use, as ratios of the whole.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Memory {
+    /// At rest.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub(crate) base: f64,
+    /// Added by each job in flight.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub(crate) per_job: f64,
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self { base: 0.2, per_job: 0.01 }
+    }
+}
+
+/// How agents delegate.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Delegation {
+    /// How long a probe may take.
+    pub(crate) probe_timeout: DurationText,
+    /// How long one attempt may take; until the request's deadline if left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) attempt_timeout: Option<DurationText>,
+    /// Attempts of one delegation, the first included.
+    #[schemars(range(min = 1, max = 100))]
+    pub(crate) max_attempts: u32,
+    /// Retries per request that the budget grants.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub(crate) retry_ratio: f64,
+    /// Retries per second that the budget grants besides.
+    #[schemars(range(min = 0.0, max = 1_000_000.0))]
+    pub(crate) retry_floor: f64,
+    /// Delegations that may stand behind one request.
+    #[schemars(range(min = 1, max = 64))]
+    pub(crate) max_depth: u32,
+    /// Whether an agent may choose itself.
+    pub(crate) to_self: bool,
+}
+
+impl Default for Delegation {
+    fn default() -> Self {
+        Self {
+            probe_timeout: DurationText::from_millis(200),
+            attempt_timeout: None,
+            max_attempts: 3,
+            retry_ratio: 0.1,
+            retry_floor: 1.0,
+            max_depth: 4,
+            to_self: false,
+        }
+    }
+}
+
+/// One-way latencies.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Network {
+    /// Of every link that no entry of `links` names.
+    pub(crate) latency: DurationText,
+    /// Overrides; the last that names a pair of hosts holds.
+    #[schemars(length(max = 10_000))]
+    pub(crate) links: Vec<Link>,
+}
+
+impl Default for Network {
+    fn default() -> Self {
+        Self { latency: DurationText::from_millis(1), links: Vec::new() }
+    }
+}
+
+/// The latency of some links, the same in both directions.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Link {
+    /// Hosts at one end.
+    pub(crate) from: Hosts,
+    /// Hosts at the other end.
+    pub(crate) to: Hosts,
+    /// One-way latency.
+    pub(crate) latency: DurationText,
+}
+
+/// Hosts: agents, "registry" and "client", by name or pattern.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(untagged)]
+pub(crate) enum Hosts {
+    /// By one pattern.
+    One(HostPattern),
+    /// By several.
+    Many(#[schemars(length(min = 1, max = 10_000))] Vec<HostPattern>),
+}
+
+impl Hosts {
+    /// The patterns, whether one or many.
+    pub(crate) fn patterns(&self) -> &[HostPattern] {
+        match self {
+            Self::One(pattern) => std::slice::from_ref(pattern),
+            Self::Many(patterns) => patterns,
+        }
+    }
+}
+
+/// A host's name, or a pattern: "agent-1..3" (both included), "agent-*" or "*".
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(extend("pattern" = text::HOST_PATTERN, "examples" = ["agent-1", "agent-1..3", "*"]))]
+pub(crate) struct HostPattern(pub(crate) String);

@@ -1,0 +1,102 @@
+//! The JSON Schema of scenario files, generated from the raw types.
+
+use schemars::generate::SchemaSettings;
+use schemars::transform::{Transform, transform_subschemas};
+use schemars::{Schema, SchemaGenerator};
+use serde_json::{Map, Value, json};
+
+use super::raw;
+
+/// The JSON Schema (draft 2020-12) that scenario files follow, for editors. The loader enforces
+/// this very schema, so the two never disagree about fields, types, bounds and defaults.
+pub fn json_schema() -> Value {
+    let schema = generator().into_root_schema_for::<raw::Scenario>();
+    // Serialising puts the keywords in a readable order, which `Schema::to_value` does not.
+    serde_json::to_value(schema).expect("a schema is made of JSON")
+}
+
+/// [`json_schema`] as the file `scenarios/schema.json` holds it, with its final newline.
+pub fn json_schema_text() -> String {
+    format!("{:#}\n", json_schema())
+}
+
+fn generator() -> SchemaGenerator {
+    SchemaSettings::draft2020_12()
+        .with_transform(FlattenTagged)
+        .with_transform(ForToml)
+        .into_generator()
+}
+
+/// Moves the fields beside a flattened enum into each of its variants, and closes these: editors
+/// then offer for each variant exactly its fields.
+#[derive(Clone)]
+struct FlattenTagged;
+
+impl Transform for FlattenTagged {
+    fn transform(&mut self, schema: &mut Schema) {
+        transform_subschemas(self, schema);
+        let Some(object) = schema.as_object_mut() else { return };
+        let is_flattened = object.contains_key("oneOf") && object.contains_key("properties");
+        if !is_flattened {
+            return;
+        }
+        let shared = object.remove("properties").unwrap_or_default();
+        let required = object.remove("required").unwrap_or_else(|| json!([]));
+        object.remove("type");
+        for variant in object.get_mut("oneOf").and_then(Value::as_array_mut).into_iter().flatten() {
+            extend(&mut variant["properties"], &shared);
+            extend(&mut variant["required"], &required);
+            variant["additionalProperties"] = Value::Bool(false);
+        }
+    }
+}
+
+fn extend(target: &mut Value, more: &Value) {
+    match (target, more) {
+        (Value::Object(target), Value::Object(more)) => target.extend(more.clone()),
+        (Value::Array(target), Value::Array(more)) => target.extend(more.iter().cloned()),
+        _ => {}
+    }
+}
+
+/// TOML has no null, and `format` says nothing that the bounds don't.
+#[derive(Clone)]
+struct ForToml;
+
+impl Transform for ForToml {
+    fn transform(&mut self, schema: &mut Schema) {
+        if let Some(object) = schema.as_object_mut() {
+            object.remove("format");
+            drop_null_type(object);
+            drop_null_branch(object);
+            if object.get("default").is_some_and(Value::is_null) {
+                object.remove("default");
+            }
+        }
+        transform_subschemas(self, schema);
+    }
+}
+
+/// `"type": ["string", "null"]` becomes `"type": "string"`.
+fn drop_null_type(object: &mut Map<String, Value>) {
+    if let Some(Value::Array(types)) = object.get_mut("type") {
+        types.retain(|name| name != "null");
+        if let [only] = types.as_slice() {
+            let only = only.clone();
+            object.insert("type".to_owned(), only);
+        }
+    }
+}
+
+/// `"anyOf": [X, {"type": "null"}]` becomes X; documentation beside it stays.
+fn drop_null_branch(object: &mut Map<String, Value>) {
+    let Some(Value::Array(branches)) = object.get_mut("anyOf") else { return };
+    branches.retain(|branch| branch.get("type").is_none_or(|name| name != "null"));
+    if let [Value::Object(only)] = branches.as_slice() {
+        let only = only.clone();
+        object.remove("anyOf");
+        for (keyword, value) in only {
+            object.entry(keyword).or_insert(value);
+        }
+    }
+}

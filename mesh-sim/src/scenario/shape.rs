@@ -1,0 +1,346 @@
+//! The schema, compiled: what the walker checks a file against.
+//!
+//! Compiling knows every keyword that may stand in our schema and refuses all others, so a new
+//! field can't bring a constraint that nobody enforces.
+
+use serde_json::{Map, Value};
+
+use super::text::{RULES, TextRule};
+
+/// What a value must look like.
+#[derive(Clone, Debug)]
+pub(super) enum Shape {
+    /// A table with these fields and no others.
+    Table(Table),
+    /// A table whose field `tag` says which of these it is.
+    Tagged { tag: String, variants: Vec<(String, Table)> },
+    /// A table with any fields, all of one shape.
+    Map(Box<Shape>),
+    /// An array.
+    Array { items: Box<Shape>, min: u64, max: u64, unique: bool },
+    /// A string that follows a rule.
+    Text(TextRule),
+    /// One of these strings.
+    Words(Vec<String>),
+    /// A whole number between these, both included.
+    Integer { min: i128, max: i128 },
+    /// A finite number.
+    Number { min: Bound, max: f64 },
+    /// `true` or `false`.
+    Boolean,
+    /// Any of these, no two of one TOML type.
+    Either(Vec<Shape>),
+}
+
+/// A lower bound.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Bound {
+    /// At least.
+    From(f64),
+    /// More than.
+    Above(f64),
+}
+
+/// The fields of a table.
+#[derive(Clone, Debug)]
+pub(super) struct Table {
+    pub(super) fields: Vec<Field>,
+}
+
+/// A field of a table.
+#[derive(Clone, Debug)]
+pub(super) struct Field {
+    pub(super) name: String,
+    pub(super) shape: Shape,
+    pub(super) required: bool,
+    /// What it means.
+    pub(super) description: String,
+}
+
+impl Table {
+    pub(super) fn field(&self, name: &str) -> Option<&Field> {
+        self.fields.iter().find(|field| field.name == name)
+    }
+
+    pub(super) fn names(&self) -> Vec<&str> {
+        self.fields.iter().map(|field| field.name.as_str()).collect()
+    }
+}
+
+/// A part of a schema that can't be enforced.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no way to enforce {what} in {schema}")]
+pub(super) struct CompileError {
+    what: String,
+    schema: String,
+}
+
+/// Keywords that only explain.
+const ANNOTATIONS: [&str; 5] = ["title", "description", "default", "examples", "$schema"];
+
+/// Compiles a whole schema.
+pub(super) fn compile(root: &Value) -> Result<Shape, CompileError> {
+    Compiler { defs: root.get("$defs").unwrap_or(&Value::Null) }.shape(root)
+}
+
+struct Compiler<'a> {
+    defs: &'a Value,
+}
+
+impl Compiler<'_> {
+    fn shape(&self, schema: &Value) -> Result<Shape, CompileError> {
+        let object =
+            schema.as_object().ok_or_else(|| refuse("a schema of true or false", schema))?;
+        if let Some(reference) = object.get("$ref").and_then(Value::as_str) {
+            allow_only(object, &["$ref"])?;
+            let name = reference.trim_start_matches("#/$defs/");
+            let target = self.defs.get(name).ok_or_else(|| refuse(reference, schema))?;
+            return self.shape(target);
+        }
+        for keyword in ["oneOf", "anyOf"] {
+            if let Some(branches) = object.get(keyword).and_then(Value::as_array) {
+                allow_only(object, &[keyword])?;
+                return self.branches(branches, schema);
+            }
+        }
+        match object.get("type").and_then(Value::as_str) {
+            Some("object") => self.object(object),
+            Some("array") => self.array(object),
+            Some("string") => string(object),
+            Some("integer") => integer(object),
+            Some("number") => number(object),
+            Some("boolean") => allow_only(object, &["type"]).map(|()| Shape::Boolean),
+            _ => Err(refuse("this type", schema)),
+        }
+    }
+
+    fn object(&self, object: &Map<String, Value>) -> Result<Shape, CompileError> {
+        match object.get("additionalProperties") {
+            Some(Value::Bool(false)) => self.table(object).map(Shape::Table),
+            Some(items @ Value::Object(_)) => {
+                allow_only(object, &["type", "additionalProperties"])?;
+                Ok(Shape::Map(Box::new(self.shape(items)?)))
+            }
+            _ => Err(refuse("a table open to any field", object)),
+        }
+    }
+
+    fn table(&self, object: &Map<String, Value>) -> Result<Table, CompileError> {
+        allow_only(object, &["type", "properties", "required", "additionalProperties", "$defs"])?;
+        let required: Vec<&str> = strings(object.get("required"));
+        let properties = object.get("properties").and_then(Value::as_object);
+        let mut fields = Vec::new();
+        for (name, schema) in properties.into_iter().flatten() {
+            fields.push(Field {
+                name: name.clone(),
+                shape: self.shape(schema)?,
+                required: required.contains(&name.as_str()),
+                description: schema["description"].as_str().unwrap_or_default().to_owned(),
+            });
+        }
+        Ok(Table { fields })
+    }
+
+    fn array(&self, object: &Map<String, Value>) -> Result<Shape, CompileError> {
+        allow_only(object, &["type", "items", "minItems", "maxItems", "uniqueItems"])?;
+        let bound = |keyword| object.get(keyword).and_then(Value::as_u64);
+        let items = object.get("items").ok_or_else(|| refuse("items of any kind", object))?;
+        let items = self.shape(items)?;
+        let unique = object.get("uniqueItems").and_then(Value::as_bool).unwrap_or(false);
+        if unique && !matches!(items, Shape::Integer { .. }) {
+            return Err(refuse("unique items that are no integers", object));
+        }
+        Ok(Shape::Array {
+            items: Box::new(items),
+            min: bound("minItems").unwrap_or(0),
+            max: bound("maxItems").unwrap_or(u64::MAX),
+            unique,
+        })
+    }
+
+    /// Words, tagged tables, or shapes of different types.
+    fn branches(&self, branches: &[Value], schema: &Value) -> Result<Shape, CompileError> {
+        if let Some(tag) = branches.first().and_then(tag_of) {
+            return self.tagged(tag, branches);
+        }
+        let shapes = branches.iter().map(|branch| self.shape(branch));
+        let shapes: Vec<Shape> = shapes.collect::<Result<_, _>>()?;
+        if shapes.iter().all(|shape| matches!(shape, Shape::Words(_))) {
+            let words = shapes.into_iter().flat_map(|shape| match shape {
+                Shape::Words(words) => words,
+                _ => Vec::new(),
+            });
+            return Ok(Shape::Words(words.collect()));
+        }
+        for (position, shape) in shapes.iter().enumerate() {
+            if shapes[..position].iter().any(|earlier| earlier.toml_type() == shape.toml_type()) {
+                return Err(refuse("alternatives of one type", schema));
+            }
+        }
+        Ok(Shape::Either(shapes))
+    }
+
+    fn tagged(&self, tag: &str, branches: &[Value]) -> Result<Shape, CompileError> {
+        let mut variants = Vec::new();
+        for branch in branches {
+            let value = branch["properties"][tag]["const"].as_str();
+            let value = value.ok_or_else(|| refuse("a variant without its tag", branch))?;
+            match self.shape(branch)? {
+                Shape::Table(table) => variants.push((value.to_owned(), table)),
+                _ => return Err(refuse("a variant that is no table", branch)),
+            }
+        }
+        Ok(Shape::Tagged { tag: tag.to_owned(), variants })
+    }
+}
+
+impl Shape {
+    /// The TOML type of its values.
+    pub(super) fn toml_type(&self) -> &'static str {
+        match self {
+            Self::Table(_) | Self::Tagged { .. } | Self::Map(_) => "table",
+            Self::Array { .. } => "array",
+            Self::Text(_) | Self::Words(_) => "string",
+            // An integer is a fine number, so the two can't be told apart.
+            Self::Integer { .. } | Self::Number { .. } => "number",
+            Self::Boolean => "boolean",
+            Self::Either(_) => "several",
+        }
+    }
+
+    /// The values that are allowed, in words.
+    pub(super) fn describe(&self) -> String {
+        match self {
+            Self::Map(_) => "a table".to_owned(),
+            Self::Table(table) => format!("a table {{ {} }}", table.names().join(", ")),
+            Self::Tagged { tag, variants } => {
+                let words: Vec<&str> = variants.iter().map(|(name, _)| name.as_str()).collect();
+                format!("a table with {tag} = one of {}", quoted(&words))
+            }
+            Self::Array { items, min, max, .. } if min == max => {
+                format!("an array of {min}, each {}", items.describe())
+            }
+            Self::Array { items, .. } => format!("an array, each item {}", items.describe()),
+            Self::Text(rule) => rule.what.to_owned(),
+            Self::Words(words) => match words.as_slice() {
+                [only] => format!("{only:?}"),
+                words => format!("one of {}", quoted(words)),
+            },
+            Self::Integer { min, max } => format!("a whole number from {min} to {max}"),
+            Self::Number { min: Bound::From(min), max } => format!("a number from {min} to {max}"),
+            Self::Number { min: Bound::Above(min), max } => {
+                format!("a number above {min}, at most {max}")
+            }
+            Self::Boolean => "true or false".to_owned(),
+            Self::Either(shapes) => {
+                let mut said: Vec<String> = Vec::new();
+                for shape in shapes {
+                    said.push(match shape {
+                        Self::Array { items, .. } if said.contains(&items.describe()) => {
+                            "an array of such".to_owned()
+                        }
+                        shape => shape.describe(),
+                    });
+                }
+                said.join(", or ")
+            }
+        }
+    }
+}
+
+/// `"a", "b"`.
+pub(super) fn quoted<T: AsRef<str>>(words: &[T]) -> String {
+    let words: Vec<String> = words.iter().map(|word| format!("{:?}", word.as_ref())).collect();
+    words.join(", ")
+}
+
+/// The property of a variant that has only one possible value.
+fn tag_of(branch: &Value) -> Option<&str> {
+    let properties = branch.get("properties")?.as_object()?;
+    let (tag, _) = properties.iter().find(|(_, schema)| schema.get("const").is_some())?;
+    Some(tag)
+}
+
+fn string(object: &Map<String, Value>) -> Result<Shape, CompileError> {
+    allow_only(object, &["type", "pattern", "enum", "const"])?;
+    let mut words = strings(object.get("enum"));
+    words.extend(object.get("const").and_then(Value::as_str));
+    if !words.is_empty() {
+        return Ok(Shape::Words(words.into_iter().map(str::to_owned).collect()));
+    }
+    let pattern = object.get("pattern").and_then(Value::as_str);
+    let rule = RULES.iter().find(|rule| Some(rule.pattern) == pattern);
+    rule.map(|rule| Shape::Text(*rule)).ok_or_else(|| refuse("a string without a rule", object))
+}
+
+fn integer(object: &Map<String, Value>) -> Result<Shape, CompileError> {
+    allow_only(object, &["type", "minimum", "maximum"])?;
+    let bound = |keyword: &str| {
+        let bound = object.get(keyword).and_then(Value::as_number).and_then(|n| n.as_i128());
+        bound.ok_or_else(|| refuse(&format!("an integer without {keyword}"), object))
+    };
+    Ok(Shape::Integer { min: bound("minimum")?, max: bound("maximum")? })
+}
+
+fn number(object: &Map<String, Value>) -> Result<Shape, CompileError> {
+    allow_only(object, &["type", "minimum", "exclusiveMinimum", "maximum"])?;
+    let bound = |keyword: &str| object.get(keyword).and_then(Value::as_f64);
+    let min = bound("exclusiveMinimum").map(Bound::Above);
+    match (min.or_else(|| bound("minimum").map(Bound::From)), bound("maximum")) {
+        (Some(min), Some(max)) => Ok(Shape::Number { min, max }),
+        _ => Err(refuse("a number without bounds", object)),
+    }
+}
+
+fn strings(value: Option<&Value>) -> Vec<&str> {
+    value.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect()
+}
+
+fn allow_only(object: &Map<String, Value>, keywords: &[&str]) -> Result<(), CompileError> {
+    let known = |keyword: &str| keywords.contains(&keyword) || ANNOTATIONS.contains(&keyword);
+    match object.keys().find(|keyword| !known(keyword)) {
+        Some(keyword) => Err(refuse(&format!("`{keyword}`"), object)),
+        None => Ok(()),
+    }
+}
+
+fn refuse(what: &str, schema: &(impl serde::Serialize + ?Sized)) -> CompileError {
+    let schema = serde_json::to_string(schema).unwrap_or_default();
+    CompileError { what: what.to_owned(), schema }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn every_keyword_of_the_scenario_schema_is_enforced() {
+        if let Err(error) = compile(&super::super::json_schema()) {
+            panic!("{error}");
+        }
+    }
+
+    #[test]
+    fn a_constraint_that_nobody_enforces_is_refused() {
+        let unknown = [
+            json!({ "type": "string", "pattern": "^a$" }),
+            json!({ "type": "string" }),
+            json!({ "type": "integer", "minimum": 0 }),
+            json!({ "type": "integer", "minimum": 0, "maximum": 9, "multipleOf": 3 }),
+            json!({ "type": "number", "minimum": 0, "maximum": 9, "exclusiveMaximum": 3 }),
+            json!({ "type": "array", "items": true }),
+            json!({ "type": "array", "items": { "type": "boolean" }, "contains": {} }),
+            json!({ "type": "array", "items": { "type": "boolean" }, "uniqueItems": true }),
+            json!({ "type": "object", "properties": {} }),
+            json!({ "type": ["boolean", "null"] }),
+            json!({ "anyOf": [{ "type": "boolean" }, { "type": "boolean" }] }),
+            json!({ "not": {} }),
+            json!({ "$ref": "#/$defs/Nowhere" }),
+        ];
+        for schema in unknown {
+            assert!(compile(&schema).is_err(), "{schema}");
+        }
+    }
+}

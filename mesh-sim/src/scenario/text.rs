@@ -1,0 +1,159 @@
+//! The kinds of text that a scenario file may hold, and the nearest thing to a mistyped one.
+//!
+//! Each rule is a regular expression, which is what editors check by the JSON Schema, and the same
+//! language as a function, which is what the loader checks. A property test holds them together.
+
+use crate::units;
+
+/// A kind of text.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct TextRule {
+    /// Regular expression (ECMA 262), anchored at both ends.
+    pub(super) pattern: &'static str,
+    /// What it is, with its article.
+    pub(super) what: &'static str,
+    /// Why a text is not one; `Ok` if it is.
+    pub(super) check: fn(&str) -> Result<(), String>,
+}
+
+/// A scenario's name: it becomes a directory.
+pub(super) const SCENARIO_NAME: &str = "^[a-z0-9][a-z0-9-]{0,63}$";
+/// An agent's name or a policy's label, as the registry and file systems allow.
+pub(super) const NAME: &str = "^[A-Za-z0-9._-]{1,64}$";
+/// Hosts: a name, a range of numbered names, or a beginning of names.
+pub(super) const HOST_PATTERN: &str = "^([A-Za-z0-9._-]+[*]?|[*])$";
+/// A line of prose.
+pub(super) const LINE: &str = "^[^\\x00-\\x1f\\x7f-\\x9f]+$";
+
+/// Every rule.
+pub(super) const RULES: [TextRule; 5] = [
+    TextRule { pattern: units::DURATION_PATTERN, what: DURATION, check: check_duration },
+    TextRule {
+        pattern: SCENARIO_NAME,
+        what: "a name of up to 64 lower-case letters, digits and hyphens",
+        check: check_scenario_name,
+    },
+    TextRule {
+        pattern: NAME,
+        what: "a name of up to 64 letters, digits, dots, underscores and hyphens",
+        check: check_name,
+    },
+    TextRule {
+        pattern: HOST_PATTERN,
+        what: r#"hosts, like "agent-1", "agent-1..3", "agent-*", "*", "registry" or "client""#,
+        check: check_host_pattern,
+    },
+    TextRule { pattern: LINE, what: "one line of text", check: check_line },
+];
+
+const DURATION: &str = r#"a quoted duration with its unit, like "250us", "5ms", "1.5s" or "2m""#;
+
+fn check_duration(text: &str) -> Result<(), String> {
+    units::parse_duration(text).map(drop).map_err(|error| error.to_string())
+}
+
+fn check_scenario_name(text: &str) -> Result<(), String> {
+    let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    if text.starts_with('-') {
+        return Err("it starts with a hyphen".to_owned());
+    }
+    check_word(text, allowed, 64)
+}
+
+fn check_name(text: &str) -> Result<(), String> {
+    check_word(text, is_name_char, 64)
+}
+
+fn check_host_pattern(text: &str) -> Result<(), String> {
+    if text == "*" {
+        return Ok(());
+    }
+    check_word(text.strip_suffix('*').unwrap_or(text), is_name_char, usize::MAX)
+}
+
+fn check_line(text: &str) -> Result<(), String> {
+    check_word(text, |c| !c.is_control(), usize::MAX)
+}
+
+fn is_name_char(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-')
+}
+
+fn check_word(text: &str, allowed: impl Fn(char) -> bool, max: usize) -> Result<(), String> {
+    if text.is_empty() {
+        return Err("it is empty".to_owned());
+    }
+    if let Some(c) = text.chars().find(|&c| !allowed(c)) {
+        return Err(format!("it contains {c:?}"));
+    }
+    if text.len() > max {
+        return Err(format!("it has {} characters", text.len()));
+    }
+    Ok(())
+}
+
+/// The candidate that `text` was probably meant to be: at most a third of it differs.
+pub(super) fn closest<'a>(
+    text: &str,
+    candidates: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
+    let wanted = text.to_lowercase();
+    let limit = (wanted.chars().count() / 3).max(1);
+    let distance =
+        |candidate: &str| strsim::damerau_levenshtein(&wanted, &candidate.to_lowercase());
+    candidates
+        .into_iter()
+        .map(|candidate| (distance(candidate), candidate))
+        .filter(|(distance, _)| *distance <= limit)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}
+
+/// `did you mean ...? ` with the closest candidate in `quote`s, or nothing.
+pub(super) fn did_you_mean<'a>(
+    text: &str,
+    candidates: impl IntoIterator<Item = &'a str>,
+    quote: char,
+) -> String {
+    closest(text, candidates)
+        .map(|candidate| format!("did you mean {quote}{candidate}{quote}? "))
+        .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_slip_is_recognised_and_a_different_word_is_not() {
+        let fields = ["ttl", "heartbeat", "sweep"];
+        assert_eq!(closest("hearbeat", fields), Some("heartbeat"));
+        assert_eq!(closest("TTL", fields), Some("ttl"));
+        assert_eq!(closest("tll", fields), Some("ttl"));
+        assert_eq!(closest("cores", fields), None);
+    }
+
+    #[test]
+    fn says_why_a_name_is_refused() {
+        assert_eq!(check_name("a b"), Err("it contains ' '".to_owned()));
+        assert_eq!(check_name(""), Err("it is empty".to_owned()));
+        assert_eq!(check_name(&"x".repeat(65)), Err("it has 65 characters".to_owned()));
+        assert_eq!(check_scenario_name("-a"), Err("it starts with a hyphen".to_owned()));
+    }
+
+    proptest! {
+        #[test]
+        fn patterns_and_checks_agree(
+            text in prop_oneof![".{0,8}", "[-a-zA-Z0-9._*]{0,8}", "[a-z0-9-]{60,70}",
+                "\\PC*[\n\r\t]?"],
+        ) {
+            for rule in RULES {
+                let schema = serde_json::json!({ "type": "string", "pattern": rule.pattern });
+                let matches = jsonschema::is_valid(&schema, &serde_json::json!(text));
+                prop_assert_eq!((rule.check)(&text).is_ok(), matches, "{:?} {:?}", rule, text);
+            }
+        }
+    }
+}

@@ -1,0 +1,316 @@
+//! Checks a file against the schema and collects everything that is wrong with its structure.
+
+use std::ops::Range;
+use std::time::Duration;
+
+use toml::de::{DeFloat, DeInteger, DeTable, DeValue};
+
+use super::diagnostic::Problem;
+use super::shape::{Bound, Field, Shape, Table, quoted};
+use super::source::{Key, Path, Source, Value};
+use super::text::{TextRule, did_you_mean};
+use crate::units;
+
+/// Longest label under a snippet; what is longer becomes a note.
+const LABEL: usize = 80;
+/// Longest piece of the file that a title repeats.
+const EXCERPT: usize = 40;
+
+/// A duration in the file.
+#[derive(Clone, Debug)]
+pub(super) struct FoundDuration {
+    pub(super) path: Path,
+    pub(super) span: Range<usize>,
+    pub(super) value: Duration,
+}
+
+/// What a walk over a file found.
+#[derive(Debug, Default)]
+pub(super) struct Findings {
+    pub(super) problems: Vec<Problem>,
+    /// Every well-formed duration, so that limits on time need no list of fields.
+    pub(super) durations: Vec<FoundDuration>,
+}
+
+/// Checks the whole file.
+pub(super) fn walk(source: &Source<'_>, shape: &Shape) -> Findings {
+    let mut walker = Walker { text: source.text, findings: Findings::default() };
+    match shape {
+        Shape::Table(table) => walker.table(&source.tree, &(0..0), &Path::default(), table, None),
+        _ => walker.push(Problem::at(0..0, "a scenario is a table", "")),
+    }
+    walker.findings
+}
+
+/// One of the tables that a tag chooses among.
+struct Variant<'a> {
+    tag: &'a str,
+    name: &'a str,
+    variants: &'a [(String, Table)],
+}
+
+impl Variant<'_> {
+    fn with(&self) -> String {
+        format!(" with {} = {:?}", self.tag, self.name)
+    }
+
+    /// Which variants have this field.
+    fn owners_of(&self, field: &str) -> Option<String> {
+        let owners = self.variants.iter().filter(|(_, fields)| fields.field(field).is_some());
+        let owners: Vec<&str> = owners.map(|(name, _)| name.as_str()).collect();
+        (!owners.is_empty())
+            .then(|| format!("`{field}` goes with {} = {}", self.tag, quoted(&owners)))
+    }
+}
+
+struct Walker<'a> {
+    text: &'a str,
+    findings: Findings,
+}
+
+impl Walker<'_> {
+    fn push(&mut self, problem: Problem) {
+        self.findings.problems.push(problem);
+    }
+
+    fn value(&mut self, value: &Value<'_>, path: &Path, shape: &Shape) {
+        match (shape, value.get_ref()) {
+            (Shape::Table(fields), DeValue::Table(table)) => {
+                self.table(table, &value.span(), path, fields, None);
+            }
+            (Shape::Tagged { tag, variants }, DeValue::Table(table)) => {
+                self.tagged(table, &value.span(), path, tag, variants);
+            }
+            (Shape::Map(shape), DeValue::Table(table)) => {
+                for (key, value) in table {
+                    self.value(value, &path.key(key.get_ref()), shape);
+                }
+            }
+            (Shape::Array { items, min, max, unique }, DeValue::Array(array)) => {
+                self.length(array.len() as u64, value.span(), path, (*min, *max));
+                for (position, item) in array.iter().enumerate() {
+                    self.value(item, &path.index(position), items);
+                }
+                if *unique {
+                    self.unique(array, path);
+                }
+            }
+            (Shape::Text(rule), DeValue::String(text)) => self.text(text, value, path, rule),
+            (Shape::Words(words), DeValue::String(text)) => self.word(text, value, path, words),
+            (Shape::Integer { min, max }, DeValue::Integer(integer)) => {
+                let fits = whole(integer).is_some_and(|n| (*min..=*max).contains(&n));
+                self.range(fits, value, path, shape);
+            }
+            (Shape::Number { min, max }, DeValue::Integer(integer)) => {
+                let number = whole(integer).map(|integer| integer as f64);
+                self.range(number.is_some_and(|n| within(n, *min, *max)), value, path, shape);
+            }
+            (Shape::Number { min, max }, DeValue::Float(float)) => {
+                self.range(float_fits(float, *min, *max), value, path, shape);
+            }
+            (Shape::Boolean, DeValue::Boolean(_)) => {}
+            (Shape::Either(shapes), found) => {
+                match shapes.iter().find(|shape| takes(shape, found)) {
+                    Some(shape) => self.value(value, path, shape),
+                    None => self.wrong_type(value, path, shape),
+                }
+            }
+            _ => self.wrong_type(value, path, shape),
+        }
+    }
+
+    /// `variant` says which of a tagged table it is.
+    fn table(
+        &mut self,
+        table: &DeTable<'_>,
+        span: &Range<usize>,
+        path: &Path,
+        fields: &Table,
+        variant: Option<&Variant<'_>>,
+    ) {
+        for (key, value) in table {
+            match fields.field(key.get_ref()) {
+                Some(field) => self.value(value, &path.key(&field.name), &field.shape),
+                None => self.unknown_field(key, path, &fields.names(), variant),
+            }
+        }
+        let missing = |field: &&Field| field.required && !table.contains_key(field.name.as_str());
+        let with = variant.map(Variant::with).unwrap_or_default();
+        for field in fields.fields.iter().filter(missing) {
+            let name = &field.name;
+            let title = format!("missing field `{name}` {}{with}", path.place());
+            let problem = Problem::at(span.clone(), title, format!("`{name}` belongs here"));
+            let meaning = format!("{name}: {}", field.description);
+            self.push(problem.note(meaning).note(format!("allowed: {}", field.shape.describe())));
+        }
+    }
+
+    fn tagged(
+        &mut self,
+        table: &DeTable<'_>,
+        span: &Range<usize>,
+        path: &Path,
+        tag: &str,
+        variants: &[(String, Table)],
+    ) {
+        let words: Vec<String> = variants.iter().map(|(name, _)| name.clone()).collect();
+        let Some(value) = table.get(tag) else {
+            let title = format!("missing field `{tag}` {}", path.place());
+            self.push(
+                Problem::at(span.clone(), title, format!("`{tag}` belongs here"))
+                    .note(format!("allowed: {}", Shape::Words(words).describe())),
+            );
+            return;
+        };
+        let DeValue::String(found) = value.get_ref() else {
+            self.wrong_type(value, &path.key(tag), &Shape::Words(words));
+            return;
+        };
+        match variants.iter().find(|(name, _)| name == found) {
+            Some((name, fields)) => {
+                self.table(table, span, path, fields, Some(&Variant { tag, name, variants }));
+            }
+            None => self.word(found, value, &path.key(tag), &words),
+        }
+    }
+
+    fn unknown_field(
+        &mut self,
+        key: &Key<'_>,
+        path: &Path,
+        names: &[&str],
+        variant: Option<&Variant<'_>>,
+    ) {
+        let name = key.get_ref();
+        let with = variant.map(Variant::with).unwrap_or_default();
+        let title = format!(
+            "unknown field `{}` {}{with}",
+            excerpt(&name.escape_debug().to_string()),
+            path.place()
+        );
+        let hint = did_you_mean(name, names.iter().copied(), '`');
+        let fields = format!("fields here: {}", names.join(", "));
+        let problem = labelled(key.span(), title, &hint, &fields);
+        let owners = variant.and_then(|variant| variant.owners_of(name));
+        self.push(owners.into_iter().fold(problem, Problem::note));
+    }
+
+    fn wrong_type(&mut self, value: &Value<'_>, path: &Path, shape: &Shape) {
+        let found = type_name(value.get_ref());
+        let title = format!("{} can't be {found}", path.subject());
+        self.push(labelled(value.span(), title, "", &format!("expected {}", shape.describe())));
+    }
+
+    fn range(&mut self, fits: bool, value: &Value<'_>, path: &Path, shape: &Shape) {
+        if !fits {
+            let found = excerpt(self.text.get(value.span()).unwrap_or_default());
+            let title = format!("{found} is out of range for {}", path.subject());
+            self.push(labelled(value.span(), title, "", &format!("expected {}", shape.describe())));
+        }
+    }
+
+    fn word(&mut self, found: &str, value: &Value<'_>, path: &Path, words: &[String]) {
+        if words.iter().any(|word| word == found) {
+            return;
+        }
+        let title = format!("unknown value {:?} for {}", excerpt(found), path.subject());
+        let hint = did_you_mean(found, words.iter().map(String::as_str), '"');
+        self.push(labelled(value.span(), title, &hint, &format!("allowed: {}", quoted(words))));
+    }
+
+    fn text(&mut self, found: &str, value: &Value<'_>, path: &Path, rule: &TextRule) {
+        if let Err(reason) = (rule.check)(found) {
+            let title = format!("{:?} won't do for {}", excerpt(found), path.subject());
+            let problem = Problem::at(value.span(), title, reason);
+            self.push(problem.note(format!("expected {}", rule.what)));
+        } else if rule.pattern == units::DURATION_PATTERN {
+            let parsed = units::parse_duration(found);
+            self.findings.durations.extend(parsed.ok().map(|duration| FoundDuration {
+                path: path.clone(),
+                span: value.span(),
+                value: duration,
+            }));
+        }
+    }
+
+    fn length(&mut self, len: u64, span: Range<usize>, path: &Path, (min, max): (u64, u64)) {
+        if (min..=max).contains(&len) {
+            return;
+        }
+        let title = format!("`{}` can't have {len} {}", path.name(), plural(len));
+        let label = match (min, max) {
+            (min, max) if min == max => format!("expected {min}"),
+            (min, _) if len < min => format!("expected at least {min}"),
+            (_, max) => format!("expected at most {max}"),
+        };
+        self.push(Problem::at(span, title, label));
+    }
+
+    fn unique(&mut self, array: &toml::de::DeArray<'_>, path: &Path) {
+        let mut seen = std::collections::BTreeMap::new();
+        for item in array {
+            let Some(number) = item.get_ref().as_integer().and_then(whole) else { continue };
+            if let Some(first) = seen.insert(number, item.span()) {
+                let title = format!("{number} stands twice in `{}`", path.name());
+                let problem = Problem::at(item.span(), title, "each may stand only once");
+                self.push(problem.related(first, "first here"));
+            }
+        }
+    }
+}
+
+/// A problem whose advice stands under the snippet if it is short, else below it.
+fn labelled(span: Range<usize>, title: String, hint: &str, list: &str) -> Problem {
+    if hint.len() + list.len() <= LABEL {
+        return Problem::at(span, title, format!("{hint}{list}"));
+    }
+    Problem::at(span, title, hint.trim_end()).note(list)
+}
+
+fn takes(shape: &Shape, found: &DeValue<'_>) -> bool {
+    let found = match found {
+        DeValue::Integer(_) | DeValue::Float(_) => "number",
+        other => other.type_str(),
+    };
+    shape.toml_type() == found
+}
+
+fn whole(integer: &DeInteger<'_>) -> Option<i128> {
+    i128::from_str_radix(integer.as_str(), integer.radix()).ok()
+}
+
+fn float_fits(float: &DeFloat<'_>, min: Bound, max: f64) -> bool {
+    float.as_str().parse().is_ok_and(|number: f64| number.is_finite() && within(number, min, max))
+}
+
+fn within(number: f64, min: Bound, max: f64) -> bool {
+    let above = match min {
+        Bound::From(min) => number >= min,
+        Bound::Above(min) => number > min,
+    };
+    above && number <= max
+}
+
+fn type_name(value: &DeValue<'_>) -> &'static str {
+    match value {
+        DeValue::String(_) => "a string",
+        DeValue::Integer(_) => "a whole number without quotes",
+        DeValue::Float(_) => "a decimal number",
+        DeValue::Boolean(_) => "true or false",
+        DeValue::Datetime(_) => "a date",
+        DeValue::Array(_) => "an array",
+        DeValue::Table(_) => "a table",
+    }
+}
+
+fn plural(count: u64) -> &'static str {
+    if count == 1 { "item" } else { "items" }
+}
+
+/// A text short enough for a title.
+fn excerpt(text: &str) -> String {
+    if text.chars().count() <= EXCERPT {
+        return text.to_owned();
+    }
+    text.chars().take(EXCERPT).chain(['.', '.', '.']).collect()
+}

@@ -1,0 +1,83 @@
+//! What the loader makes of each file of the corpus, as committed snapshots.
+
+use std::path::Path;
+
+use insta::{assert_debug_snapshot, assert_snapshot};
+use mesh_sim::scenario::Scenario;
+
+use super::{corpus, snapshots};
+
+#[test]
+fn valid_files_become_scenarios() {
+    for (name, text) in corpus("valid") {
+        let scenario = Scenario::from_str(&text, &name).unwrap_or_else(|error| panic!("{error}"));
+        snapshots().bind(|| assert_debug_snapshot!(format!("valid-{name}"), scenario));
+    }
+}
+
+#[test]
+fn invalid_files_say_all_that_is_wrong() {
+    for (name, text) in corpus("invalid") {
+        let file = format!("{name}.toml");
+        let Err(diagnostics) = Scenario::from_str(&text, &file) else { panic!("{file} is valid") };
+        snapshots().bind(|| assert_snapshot!(format!("invalid-{name}"), diagnostics.render(false)));
+    }
+}
+
+#[test]
+fn every_snapshot_has_its_file() {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios");
+    for entry in std::fs::read_dir(directory.join("snapshots")).expect("snapshots are there") {
+        let path = entry.expect("it can be listed").path();
+        let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+        let (part, name) = name.split_once('-').expect("a part of the corpus, a file's name");
+        let file = directory.join(part).join(format!("{name}.toml"));
+        assert!(file.exists(), "{} has no {}", path.display(), file.display());
+    }
+}
+
+#[test]
+fn a_policy_by_name_has_the_defaults_of_its_table() {
+    let (_, text) = corpus("valid").into_iter().find(|(name, _)| name == "minimal").unwrap();
+    for policy in ["random", "round_robin", "least_loaded", "weighted", "power_of_two"] {
+        let with = |policies: &str| {
+            let text = text.replace(r#"["random"]"#, policies);
+            Scenario::from_str(&text, "x.toml").expect("it is valid").policies
+        };
+        let by_name = with(&format!("[{policy:?}]"));
+        assert_eq!(by_name[0].config.name(), policy);
+        assert_eq!(by_name, with(&format!("[{{ name = {policy:?} }}]")));
+    }
+}
+
+#[test]
+fn problems_know_their_line_and_column() {
+    let text = "name = \"a\"\ndescription = \"ü\" # ü\nfoo = 1\n";
+    let diagnostics = Scenario::from_str(text, "x.toml").expect_err("much is missing");
+    let unknown = diagnostics.problems().iter().find(|problem| problem.title.contains("`foo`"));
+    let start = unknown.and_then(|problem| problem.span.clone()).expect("it has a place").start;
+    assert_eq!(diagnostics.line_column(start), (3, 1));
+    let umlaut = text.find('ü').expect("it is there");
+    assert_eq!(diagnostics.line_column(umlaut + 'ü'.len_utf8()), (2, 17));
+}
+
+#[test]
+fn colour_adds_only_escapes() {
+    let diagnostics = Scenario::from_str("x = 1", "x.toml").expect_err("x is no field");
+    let coloured = diagnostics.render(true);
+    assert!(coloured.contains("\u{1b}["));
+    assert!(!diagnostics.render(false).contains('\u{1b}'));
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_an_error() {
+    let missing = Scenario::load(Path::new("nowhere/mine.toml")).expect_err("it is not there");
+    assert!(missing.to_string().starts_with("error: failed to read the scenario: "), "{missing}");
+    assert!(missing.to_string().contains("nowhere/mine.toml"), "{missing}");
+
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("latin-1.toml");
+    std::fs::write(&path, b"name = \"a\"\ndescription = \"\xfc\"\n").expect("it is written");
+    let latin = Scenario::load(&path).expect_err("it is not UTF-8");
+    assert!(latin.to_string().starts_with("error: line 2 is not UTF-8 text"), "{latin}");
+}
