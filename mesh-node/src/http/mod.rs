@@ -9,6 +9,7 @@ mod limits;
 mod message;
 mod server;
 
+pub use bytes::Bytes;
 pub use client::{Answer, CallError, Client, Connections};
 pub use hyper::{HeaderMap, Method, StatusCode, Uri, header};
 pub use limits::{ClientLimits, ServerLimits};

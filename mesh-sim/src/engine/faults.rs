@@ -55,12 +55,28 @@ struct Planned {
 #[derive(Clone, Debug)]
 enum What {
     /// Group number by host; none: reaches everyone.
-    Partition { group: Vec<Option<usize>>, one_way: bool },
-    Hold { side: Vec<Option<usize>> },
-    AddLatency { side: Vec<Option<usize>>, latency: Duration },
-    Crash { hit: Vec<bool> },
-    SlowDown { hit: Vec<bool>, factor: f64 },
-    BackgroundLoad { hit: Vec<bool>, load: f64 },
+    Partition {
+        group: Vec<Option<usize>>,
+        one_way: bool,
+    },
+    Hold {
+        side: Vec<Option<usize>>,
+    },
+    AddLatency {
+        side: Vec<Option<usize>>,
+        latency: Duration,
+    },
+    Crash {
+        hit: Vec<bool>,
+    },
+    SlowDown {
+        hit: Vec<bool>,
+        factor: f64,
+    },
+    BackgroundLoad {
+        hit: Vec<bool>,
+        load: f64,
+    },
 }
 
 impl FaultSchedule {
@@ -161,8 +177,10 @@ impl FaultSchedule {
     /// Whether a fault that can lose messages or connections overlaps `from..=until`.
     pub fn may_lose(&self, from: Timestamp, until: Timestamp) -> bool {
         self.faults.iter().any(|fault| {
-            let lossy =
-                matches!(fault.what, What::Partition { .. } | What::Hold { .. } | What::Crash { .. });
+            let lossy = matches!(
+                fault.what,
+                What::Partition { .. } | What::Hold { .. } | What::Crash { .. }
+            );
             lossy && fault.from <= until && fault.until >= from
         })
     }

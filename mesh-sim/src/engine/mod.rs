@@ -1,7 +1,7 @@
 //! Engines: what runs a scenario.
 
 pub mod faults;
-mod turmoil;
+pub mod turmoil;
 mod world;
 
 use std::time::Duration;

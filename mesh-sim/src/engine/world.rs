@@ -123,7 +123,9 @@ impl Observer for World {
 
     fn load(&self, now: Timestamp, agent: &Name, load: &LoadReport, open: usize) {
         let mut watchers = self.lock();
-        let Some(Watchers { host, oracles, recorder, recorded_until, .. }) = &mut *watchers else { return };
+        let Some(Watchers { host, oracles, recorder, recorded_until, .. }) = &mut *watchers else {
+            return;
+        };
         let Some(&host) = host.get(agent) else { return };
         oracles.load(host, load, open);
         if now <= *recorded_until {

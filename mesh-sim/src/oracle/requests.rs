@@ -85,9 +85,11 @@ impl Requests {
             found.add(IN_TIME, now, detail);
         }
         // A connection broken by a fault may be found out one deadline after it healed.
-        if matches!(outcome, Outcome::Lost(_)) && !self.faults.may_lose(intended - self.deadline, now)
+        if matches!(outcome, Outcome::Lost(_))
+            && !self.faults.may_lose(intended - self.deadline, now)
         {
-            let detail = format!("request {request} was lost ({outcome:?}) while nothing was broken");
+            let detail =
+                format!("request {request} was lost ({outcome:?}) while nothing was broken");
             found.add(LOST_TO_A_FAULT, now, detail);
         }
     }
@@ -99,7 +101,8 @@ impl Requests {
             }
             Note::JobStarted { request, attempt } => {
                 if !self.started.insert((request, attempt)) {
-                    let detail = format!("{agent} began attempt {attempt} of request {request} again");
+                    let detail =
+                        format!("{agent} began attempt {attempt} of request {request} again");
                     found.add(WORKS_ONCE, now, detail);
                 }
                 let announced = self.announced.get(&request).copied().unwrap_or_default();

@@ -168,6 +168,7 @@ fn scenario(agents: usize, duration: Duration, policies: &[&str]) -> Scenario {
         agents: (1..=agents).map(agent).collect(),
         delegation: DelegationSpec {
             probe_timeout: Duration::from_millis(100),
+            connect_timeout: Duration::from_secs(1),
             attempt_timeout: None,
             max_attempts: 3,
             retry_ratio: 0.1,

@@ -2,6 +2,8 @@
 
 mod error;
 mod pool;
+#[cfg(test)]
+mod tests;
 
 use std::io;
 use std::pin::pin;

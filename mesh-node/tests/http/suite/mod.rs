@@ -10,11 +10,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use bytes::Bytes;
 use mesh_node::Net;
 use mesh_node::http::{
-    CallError, Client, ClientLimits, Handler, Method, Request, Response, Served, ServerLimits,
-    StatusCode, serve,
+    Bytes, CallError, Client, ClientLimits, Handler, Method, Request, Response, Served,
+    ServerLimits, StatusCode, serve,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::{Barrier, oneshot};
@@ -89,14 +88,18 @@ const SHORT: Duration = Duration::from_millis(100);
 const AFTER_SHORT: Duration = Duration::from_millis(400);
 
 /// A server that runs, and its address.
-struct Running {
-    address: String,
+pub(crate) struct Running {
+    pub(crate) address: String,
     stop: oneshot::Sender<()>,
     task: JoinHandle<Served>,
 }
 
 impl Running {
-    async fn start<N: Net>(net: &N, limits: ServerLimits, handler: impl Handler) -> Self {
+    pub(crate) async fn start<N: Net>(
+        net: &N,
+        limits: ServerLimits,
+        handler: impl Handler,
+    ) -> Self {
         let listener = net.bind("127.0.0.1:0").await.expect("a free port");
         let port = N::local_addr(&listener).expect("an address").port();
         let (stop, stopped) = oneshot::channel();
@@ -107,7 +110,7 @@ impl Running {
         Self { address: format!("127.0.0.1:{port}"), stop, task }
     }
 
-    async fn stop(self) -> Served {
+    pub(crate) async fn stop(self) -> Served {
         self.stop.send(()).expect("a running server");
         self.task.await.expect("no panic in the server")
     }
@@ -194,14 +197,14 @@ fn assert_answered(answer: Answered, body: &str) {
 }
 
 /// A client that speaks bytes.
-async fn raw<N: Net>(net: &N, address: &str, bytes: impl AsRef<[u8]>) -> N::Stream {
+pub(crate) async fn raw<N: Net>(net: &N, address: &str, bytes: impl AsRef<[u8]>) -> N::Stream {
     let mut stream = net.connect(address).await.expect("a connection");
     stream.write_all(bytes.as_ref()).await.expect("room for a request");
     stream
 }
 
 /// All that the server still sends until it closes, for whatever reason.
-async fn rest<S: tokio::io::AsyncRead + Unpin>(stream: &mut S) -> String {
+pub(crate) async fn rest<S: tokio::io::AsyncRead + Unpin>(stream: &mut S) -> String {
     let mut bytes = Vec::new();
     let _ = timeout(LONG, stream.read_to_end(&mut bytes)).await.expect("the server closes");
     String::from_utf8(bytes).expect("text")

@@ -261,25 +261,3 @@ pub(crate) async fn a_panic_costs_one_connection<N: Net>(net: N) {
     assert_answered(post(&client, &server.address, "1").await, "1");
     assert_eq!(server.stop().await, Served { connections: 2, panicked: 1, ..Served::default() });
 }
-
-/// A reader that always makes a little progress still may not hold an answer for ever.
-pub(crate) async fn a_reader_that_trickles_is_cut_off<N: Net>(net: N) {
-    const SIZE: usize = 64 << 20;
-    let big = Bytes::from(vec![b' '; SIZE]);
-    let handler = move |_: Request| {
-        let big = big.clone();
-        async move { Response::text(StatusCode::OK, big) }
-    };
-    let server = Running::start(&net, ServerLimits { write: AFTER_SHORT, ..limits() }, handler);
-    let server = server.await;
-    let mut stream = raw(&net, &server.address, GET).await;
-    let mut buffer = vec![0; 16 << 10];
-    let mut total = 0;
-    for _ in 0..40 {
-        sleep(SHORT / 4).await;
-        total += stream.read(&mut buffer).await.unwrap_or(0);
-    }
-    total += rest(&mut stream).await.len();
-    assert!((1..SIZE).contains(&total), "read {total} bytes");
-    server.stop().await;
-}

@@ -4,9 +4,7 @@ use std::future::pending;
 use std::rc::Rc;
 
 use mesh_core::agent::AgentConfig;
-use mesh_core::agent::config::{
-    AdmissionConfig, DelegationConfig, MembershipConfig, RetryConfig,
-};
+use mesh_core::agent::config::{AdmissionConfig, DelegationConfig, MembershipConfig, RetryConfig};
 use mesh_core::jsonrpc;
 use mesh_core::registry::RegistryConfig;
 use mesh_core::seed::Seed;

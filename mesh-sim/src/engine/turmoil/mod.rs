@@ -15,6 +15,8 @@ use mesh_core::Timestamp;
 use mesh_core::seed::Seed;
 use turmoil::{Builder, Sim};
 
+pub use self::net::TurmoilNet;
+
 use self::machine::SimHost;
 use self::panics::Panics;
 use super::faults::{CLIENT_HOST, FIRST_AGENT, FaultSchedule, Link};

@@ -65,6 +65,7 @@ pub(super) fn check(
 fn delegation(raw: &raw::Delegation) -> DelegationSpec {
     DelegationSpec {
         probe_timeout: raw.probe_timeout.0,
+        connect_timeout: raw.connect_timeout.0,
         attempt_timeout: raw.attempt_timeout.map(|timeout| timeout.0),
         max_attempts: raw.max_attempts,
         retry_ratio: raw.retry_ratio,

@@ -239,6 +239,8 @@ impl Default for Memory {
 pub(crate) struct Delegation {
     /// How long a probe may take.
     pub(crate) probe_timeout: DurationText,
+    /// How long opening a connection to a peer may take; a call that fails by it was never sent.
+    pub(crate) connect_timeout: DurationText,
     /// How long one attempt may take; until the request's deadline if left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) attempt_timeout: Option<DurationText>,
@@ -262,6 +264,7 @@ impl Default for Delegation {
     fn default() -> Self {
         Self {
             probe_timeout: DurationText::from_millis(200),
+            connect_timeout: DurationText::from_millis(1_000),
             attempt_timeout: None,
             max_attempts: 3,
             retry_ratio: 0.1,
