@@ -6,6 +6,7 @@ pub mod machine;
 pub mod oracle;
 pub mod record;
 pub mod report;
+pub mod runner;
 pub mod scenario;
 pub mod units;
 pub mod workload;

@@ -15,7 +15,7 @@ pub const NO_FAULT: &str = "no fault";
 pub struct FaultWindow {
     /// The fault and its seconds: "partition 20-35 s".
     pub label: String,
-    /// Whom it strikes, and how: "agent-1, agent-2 | registry".
+    /// Whom it strikes, and how: "agent-1..2 | registry".
     pub detail: String,
     /// It begins here ...
     pub from: Timestamp,
@@ -74,13 +74,40 @@ fn describe(kind: &FaultKind) -> (&'static str, String) {
     }
 }
 
+/// The names, with runs of numbered ones in the scenario file's short form: "agent-1..3".
 fn names(hosts: &[Name]) -> String {
-    hosts.join(", ")
+    let mut runs: Vec<(&str, u64, u64)> = Vec::new();
+    let mut parts: Vec<String> = Vec::new();
+    for host in hosts {
+        let numbered = host.rsplit_once('-').and_then(|(stem, n)| Some((stem, n.parse().ok()?)));
+        match (numbered, runs.last_mut()) {
+            (Some((stem, n)), Some((last, _, to))) if stem == *last && n == *to + 1 => *to = n,
+            (Some((stem, n)), _) => runs.push((stem, n, n)),
+            (None, _) => {
+                parts.extend(runs.drain(..).map(short));
+                parts.push(host.to_string());
+            }
+        }
+    }
+    parts.extend(runs.into_iter().map(short));
+    parts.join(", ")
+}
+
+fn short((stem, from, to): (&str, u64, u64)) -> String {
+    if from == to { format!("{stem}-{from}") } else { format!("{stem}-{from}..{to}") }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn runs_of_names_are_short() {
+        let hosts = |names: &[&str]| names.iter().map(|&name| Name::from(name)).collect::<Vec<_>>();
+        let mixed = hosts(&["registry", "agent-4", "agent-5", "agent-7", "b-8", "client"]);
+        assert_eq!(names(&mixed), "registry, agent-4..5, agent-7, b-8, client");
+        assert_eq!(names(&[]), "");
+    }
 
     #[test]
     fn labels_name_the_fault_and_its_seconds() {
@@ -92,7 +119,7 @@ mod tests {
         let (at, lasts) = (Duration::from_secs(20), Some(Duration::from_millis(1500)));
         let window = FaultWindow::of(&Fault { at, lasts, kind: split });
         assert_eq!(window.label, "partition 20-21.5 s");
-        assert_eq!(window.detail, "agent-1, agent-2 | registry");
+        assert_eq!(window.detail, "agent-1..2 | registry");
         assert!(window.contains(Timestamp::from(at)));
         assert!(!window.contains(Timestamp::from(Duration::from_millis(21_500))));
 

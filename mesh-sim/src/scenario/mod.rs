@@ -75,6 +75,22 @@ pub enum EngineKind {
     Turmoil,
 }
 
+impl EngineKind {
+    /// Its name in scenario files and results.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Turmoil => "turmoil",
+        }
+    }
+
+    /// The grain of its time, to be said with its figures.
+    pub const fn resolution(self) -> &'static str {
+        match self {
+            Self::Turmoil => "1 ms",
+        }
+    }
+}
+
 /// The registry and the agents' leases.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RegistrySpec {

@@ -10,7 +10,6 @@ use std::fmt::Write as _;
 use self::svg::escape;
 use super::{Report, format};
 use crate::record::{FaultWindow, RunRecord};
-use crate::scenario::EngineKind;
 
 const STYLE: &str = include_str!("style.css");
 
@@ -93,9 +92,7 @@ fn header(report: &Report) -> String {
     let scenario = &report.scenario;
     let (name, description) = (escape(&scenario.name), escape(&scenario.description));
     let seeds: Vec<String> = report.seeds().iter().map(u64::to_string).collect();
-    let engine = match report.engine {
-        EngineKind::Turmoil => "turmoil",
-    };
+    let engine = report.engine.name();
     let windows = FaultWindow::all(scenario);
     let mut facts = vec![
         ("mesh", format!("{} agents and a registry", format::count(scenario.agents.len() as u64))),

@@ -1,0 +1,25 @@
+//! `mesh-sim check`.
+
+use std::path::PathBuf;
+
+use mesh_sim::scenario::Loaded;
+
+use super::{Exit, complain, print};
+
+/// Checks every file, whatever is wrong with the others.
+pub(super) fn check(files: &[PathBuf]) -> Exit {
+    let mut exit = Exit::Pass;
+    for file in files {
+        let checked = Loaded::load(file)
+            .and_then(|loaded| loaded.check_engine(loaded.scenario.engine).map(|()| loaded));
+        match checked {
+            Ok(loaded) => {
+                let runs = loaded.scenario.policies.len() * loaded.scenario.seeds.len();
+                // Nothing is lost if nobody reads it: the exit code tells too.
+                let _ = print(&format!("{}: ok, {runs} runs\n", file.display()));
+            }
+            Err(diagnostics) => exit = complain(&diagnostics),
+        }
+    }
+    exit
+}

@@ -1,0 +1,163 @@
+//! `mesh-sim SCENARIO`.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use mesh_sim::record::{FaultWindow, RunRecord, first_difference};
+use mesh_sim::report::{Report, Verdict, summary, table, write_all};
+use mesh_sim::runner::Plan;
+use mesh_sim::scenario::{Arrivals, EngineKind, Loaded, Scenario};
+use mesh_sim::units::format_duration;
+
+use super::args::RunArgs;
+use super::progress::Bar;
+use super::{Exit, complain, print};
+
+pub(super) fn run(args: &RunArgs) -> anyhow::Result<Exit> {
+    let Some(file) = &args.scenario else { return Ok(Exit::Usage) };
+    let loaded = match Loaded::load(file) {
+        Ok(loaded) => loaded,
+        Err(diagnostics) => return Ok(complain(&diagnostics)),
+    };
+    let engine = args.engine.map_or(loaded.scenario.engine, EngineKind::from);
+    if let Err(diagnostics) = loaded.check_engine(engine) {
+        return Ok(complain(&diagnostics));
+    }
+    let scenario = match select(loaded.scenario, args) {
+        Ok(scenario) => scenario,
+        Err(complaint) => {
+            eprintln!("error: {complaint}");
+            return Ok(Exit::Usage);
+        }
+    };
+    if !args.json {
+        print(&opening(&scenario, engine))?;
+    }
+    let plan = Plan { scenario: &scenario, engine, trace: args.trace || args.check_determinism };
+    let mut runs = execute(&plan)?;
+    let difference = match args.check_determinism {
+        true => compare(&runs, &execute(&plan)?),
+        false => None,
+    };
+    if !args.trace {
+        runs.iter_mut().for_each(|run| run.trace = None);
+    }
+    let report = Report { runs, engine, scenario };
+    let out = args.out.clone().unwrap_or_else(|| default_out(&report.scenario));
+    let written = write_all(&out, &report)
+        .with_context(|| format!("failed to write the results to {}", out.display()))?;
+    if args.json {
+        print(&summary::render(&report))?;
+    } else {
+        print(&table::render(&report, &file.display().to_string()))?;
+        print(&closing(&out, &written))?;
+    }
+    if let Some(difference) = difference {
+        eprintln!("error: {difference}");
+        return Ok(Exit::Differed);
+    }
+    if args.check_determinism && !args.json {
+        print(" every run was repeated, and every event was the same\n")?;
+    }
+    Ok(exit(&report.verdicts()))
+}
+
+fn execute(plan: &Plan<'_>) -> anyhow::Result<Vec<RunRecord>> {
+    let mut bar = Bar::new(plan);
+    let runs = plan.execute(|progress| bar.update(progress));
+    bar.finish();
+    Ok(runs?)
+}
+
+/// The scenario with the seeds and policies that the command line asks for.
+fn select(mut scenario: Scenario, args: &RunArgs) -> Result<Scenario, String> {
+    if !args.seed.is_empty() {
+        scenario.seeds.clone_from(&args.seed);
+        scenario.seeds.sort_unstable();
+        scenario.seeds.dedup();
+    }
+    if !args.policy.is_empty() {
+        let known: Vec<&str> = scenario.policies.iter().map(|p| &*p.label).collect();
+        if let Some(unknown) = args.policy.iter().find(|label| !known.contains(&&***label)) {
+            return Err(format!("no policy `{unknown}` here; there are: {}", known.join(", ")));
+        }
+        scenario.policies.retain(|policy| args.policy.contains(&policy.label));
+    }
+    Ok(scenario)
+}
+
+fn default_out(scenario: &Scenario) -> PathBuf {
+    Path::new("results/runs").join(&scenario.name)
+}
+
+/// What is about to be run.
+fn opening(scenario: &Scenario, engine: EngineKind) -> String {
+    let load = match &scenario.workload.arrivals {
+        Arrivals::Poisson(rates) | Arrivals::Constant(rates) => {
+            let rates: Vec<String> = rates.iter().map(|step| step.value.to_string()).collect();
+            format!("{} requests/s", rates.join(" then "))
+        }
+        Arrivals::Closed { clients, .. } => format!("{clients} clients in a closed loop"),
+    };
+    let seeds = match &scenario.seeds[..] {
+        [seed] => format!("seed {seed}"),
+        seeds => format!("{} seeds", seeds.len()),
+    };
+    let mut text = format!(
+        "{}: {} agents, {} simulated, {load}, {seeds}\n engine {} (virtual time, {} resolution)\n",
+        scenario.name,
+        scenario.agents.len(),
+        format_duration(scenario.duration),
+        engine.name(),
+        engine.resolution(),
+    );
+    for FaultWindow { label, detail, .. } in FaultWindow::all(scenario) {
+        text.push_str(&format!(" {label}: {detail}\n"));
+    }
+    text.push('\n');
+    text
+}
+
+/// Where everything is.
+fn closing(out: &Path, written: &[PathBuf]) -> String {
+    let name = |path: &PathBuf| path.file_name().map(|name| name.to_string_lossy().into_owned());
+    let hgrm = |name: &String| name.ends_with(".hgrm");
+    let (histograms, mut files): (Vec<String>, Vec<String>) =
+        written.iter().filter_map(name).partition(hgrm);
+    if !histograms.is_empty() {
+        files.push("*.hgrm".to_owned());
+    }
+    files.sort_by_key(|name| name != "report.html");
+    format!(" written to {}: {}\n", out.display(), files.join(" "))
+}
+
+/// The first run, in their order, whose repetition differs, and where.
+fn compare(runs: &[RunRecord], again: &[RunRecord]) -> Option<String> {
+    let mut pairs = runs.iter().zip(again);
+    let (first, second) =
+        pairs.find(|(a, b)| a.event_hash != b.event_hash || a.trace != b.trace)?;
+    let trace = |run: &RunRecord| run.trace.clone().unwrap_or_default();
+    let place = match first_difference(&trace(first), &trace(second)) {
+        Some(at) => {
+            let line = |line: Option<String>| line.unwrap_or_else(|| "(the run had ended)".into());
+            format!(
+                "event {}\n  first:  {}\n  second: {}",
+                at.index,
+                line(at.first),
+                line(at.second)
+            )
+        }
+        None => "the hashes of equal events".to_owned(),
+    };
+    Some(format!("two runs of {} with seed {} differ at {place}", first.policy, first.seed))
+}
+
+fn exit(verdicts: &[Verdict]) -> Exit {
+    if verdicts.iter().any(|verdict| !verdict.violated.is_empty()) {
+        Exit::Oracle
+    } else if verdicts.iter().any(|verdict| !verdict.missed.is_empty()) {
+        Exit::Threshold
+    } else {
+        Exit::Pass
+    }
+}
