@@ -35,6 +35,13 @@ impl Net for Memory {
     }
 }
 
+type Accepts = mpsc::UnboundedReceiver<DuplexStream>;
+
+async fn accept(accepts: &mut Accepts) -> DuplexStream {
+    let next = timeout(Duration::from_secs(5), accepts.recv()).await;
+    next.expect("a connection in time").expect("a connection")
+}
+
 /// Reads one request, says how many bytes it had, and keeps the connection open.
 async fn answer(stream: &mut DuplexStream) {
     let mut request = [0; 1024];
@@ -55,7 +62,7 @@ async fn a_request_that_a_closed_connection_hands_back_goes_over_a_new_one() {
     let (connects, mut accepts) = mpsc::unbounded_channel();
     let client = Client::new(Memory(connects), ClientLimits::default());
     let serve_one = async {
-        let mut stream = accepts.recv().await.expect("a connection");
+        let mut stream = accept(&mut accepts).await;
         answer(&mut stream).await;
         stream
     };
@@ -68,7 +75,7 @@ async fn a_request_that_a_closed_connection_hands_back_goes_over_a_new_one() {
     let mut second = pin!(call(&client));
     assert!(std::future::poll_fn(|cx| Poll::Ready(second.as_mut().poll(cx).is_pending())).await);
     let serve_other = async {
-        let mut stream = accepts.recv().await.expect("another connection");
+        let mut stream = accept(&mut accepts).await;
         answer(&mut stream).await;
         stream
     };
@@ -82,7 +89,7 @@ async fn a_request_that_a_closed_connection_hands_back_goes_over_a_new_one() {
 async fn a_new_connection_that_closes_unused_was_never_sent() {
     let (connects, mut accepts) = mpsc::unbounded_channel();
     let client = Client::new(Memory(connects), ClientLimits::default());
-    let close = async { drop(accepts.recv().await.expect("a connection")) };
+    let close = async { drop(accept(&mut accepts).await) };
     let (result, ()) = tokio::join!(call(&client), close);
     let error = result.expect_err("closed");
     assert!(matches!(error, CallError::Connect { .. }), "{error:?}");
@@ -96,13 +103,16 @@ async fn an_early_answer_to_a_request_that_is_still_being_sent_ends_the_connecti
     let client = Client::new(Memory(connects), ClientLimits::default());
     let body = Bytes::from(vec![b' '; 1 << 20]);
     let limit = Duration::from_secs(5);
-    let (result, stream) =
+    let (result, mut stream) =
         tokio::join!(client.call("peer:1", Method::POST, "/", body, limit), async {
-            let mut stream = accepts.recv().await.expect("a connection");
+            let mut stream = accept(&mut accepts).await;
             answer(&mut stream).await;
             stream
         });
-    assert_eq!(result.expect("an answer").0, StatusCode::OK);
+    assert_eq!(result.expect("an answer").status, StatusCode::OK);
     assert_eq!(client.connections(), Connections::default());
-    drop(stream);
+    let mut rest = Vec::new();
+    let end = timeout(limit, stream.read_to_end(&mut rest)).await;
+    end.expect("the connection is closed").expect("and not reset");
+    assert!(rest.len() < 1 << 20, "nobody sends on once the call has ended");
 }

@@ -47,6 +47,7 @@ macro_rules! every_case {
             a_large_body_is_refused
             a_large_chunked_body_is_refused
             a_large_body_is_refused_before_it_is_sent
+            a_refused_body_does_not_reset_its_sender
             large_headers_are_refused
             many_headers_are_refused
             slow_headers_are_cut_off

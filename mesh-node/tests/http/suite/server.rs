@@ -78,6 +78,18 @@ pub(crate) async fn a_large_body_is_refused_before_it_is_sent<N: Net>(net: N) {
     expect_refusal(&net, ServerLimits { body_bytes: 10, ..limits() }, request, "413").await;
 }
 
+pub(crate) async fn a_refused_body_does_not_reset_its_sender<N: Net>(net: N) {
+    let server = Running::start(&net, ServerLimits { body_bytes: 10, ..limits() }, echo).await;
+    let head = "POST / HTTP/1.1\r\ncontent-length: 3000\r\n\r\n";
+    let mut stream = raw(&net, &server.address, head).await;
+    for _ in 0..3 {
+        sleep(SHORT).await;
+        stream.write_all(&[b' '; 1000]).await.expect("the server reads on");
+    }
+    assert_status(&rest(&mut stream).await, "413");
+    server.stop().await;
+}
+
 pub(crate) async fn large_headers_are_refused<N: Net>(net: N) {
     let limits = ServerLimits { header_bytes: 1024, ..limits() };
     let whole = format!("GET / HTTP/1.1\r\na: {}\r\n\r\n", "a".repeat(1024));
