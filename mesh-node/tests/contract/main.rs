@@ -10,7 +10,7 @@ use suite::http::{Running, raw, rest};
 use suite::{deadline_for, every_case};
 use tokio::io::AsyncReadExt as _;
 
-fn run(_name: &str, case: impl Future<Output = ()>) {
+fn run(case: impl Future<Output = ()>) {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -31,7 +31,7 @@ fn a_reader_that_trickles_is_cut_off() {
         async move { Response::text(StatusCode::OK, big) }
     };
     let limits = ServerLimits { write: Duration::from_millis(400), ..ServerLimits::default() };
-    run("", async {
+    run(async {
         let server = Running::start(&TokioNet, limits, handler).await;
         let mut stream = raw(&TokioNet, &server.address, "GET / HTTP/1.1\r\n\r\n").await;
         let mut buffer = vec![0; 16 << 10];

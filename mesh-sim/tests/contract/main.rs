@@ -19,7 +19,7 @@ fn simulation() -> Sim<'static> {
         .build()
 }
 
-fn run(_name: &str, case: impl Future<Output = ()> + 'static) {
+fn run(case: impl Future<Output = ()> + 'static) {
     let mut sim = simulation();
     sim.client("test", async {
         deadline_for(case).await;

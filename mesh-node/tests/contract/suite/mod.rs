@@ -1,7 +1,7 @@
 //! What mesh-node promises, as functions over any network.
 //!
 //! Included by the tests of every network: `every_case!(run, net)` makes a `#[test]` of each case,
-//! where `run` takes the name of a case and drives its future to its end, and `net` is the network.
+//! where `run` drives a future to its end and `net` is the network.
 
 pub(crate) mod http;
 pub(crate) mod service;
@@ -103,7 +103,7 @@ macro_rules! every_case {
             $(
                 #[test]
                 fn $case() {
-                    $run(stringify!($case), $crate::suite::$group::$module::$case($net));
+                    $run($crate::suite::$group::$module::$case($net));
                 }
             )*
         }
