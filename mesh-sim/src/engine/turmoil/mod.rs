@@ -40,6 +40,16 @@ pub(super) fn execute(
 ) -> Result<RunRecord, EngineError> {
     let faults = Arc::new(FaultSchedule::new(run.scenario));
     let world = World::new(run, &faults, RESOLUTION);
+    simulate(run, faults, world, progress)
+}
+
+/// The same, watched by `world`.
+fn simulate(
+    run: &Run<'_>,
+    faults: Arc<FaultSchedule>,
+    world: World,
+    progress: &dyn Fn(Duration),
+) -> Result<RunRecord, EngineError> {
     let mut engine = Engine::new(run, faults, world.clone());
     let end = world.end();
     let panics = Panics::watch();
@@ -202,3 +212,6 @@ fn all_pairs(faults: &FaultSchedule) -> Vec<(usize, usize, [Link; 2])> {
         .map(|(a, b)| (a, b, [healthy(a, b); 2]))
         .collect()
 }
+
+#[cfg(test)]
+mod tests;
