@@ -128,6 +128,26 @@ fn two_processes_write_the_same_bytes() {
     }
 }
 
+/// A report names the command that replays one policy: it must replay what the report saw.
+#[test]
+fn a_policy_alone_runs_as_in_company() {
+    let dir = tempfile::tempdir().unwrap();
+    let together = run(&dir.path().join("together"), "42", |command| command);
+    let together = String::from_utf8(together["events.jsonl"].clone()).unwrap();
+    for policy in ["random", "least_loaded", "p2c_own"] {
+        let alone = run(&dir.path().join(policy), "42", |mut command| {
+            command.args(["--policy", policy]);
+            command
+        });
+        let its_own = format!("{{\"policy\":\"{policy}\",");
+        let lines = together.lines().filter(|line| line.starts_with(&its_own));
+        let alone = String::from_utf8(alone["events.jsonl"].clone()).unwrap();
+        let differs = lines.clone().zip(alone.lines()).find(|(a, b)| a != b);
+        assert_eq!(differs, None, "{policy}");
+        assert_eq!(lines.count(), alone.lines().count(), "{policy}");
+    }
+}
+
 #[test]
 fn another_seed_is_another_run() {
     let dir = tempfile::tempdir().unwrap();

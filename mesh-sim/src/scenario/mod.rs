@@ -265,7 +265,7 @@ pub enum FaultKind {
         /// The other.
         b: Vec<Name>,
     },
-    /// The hosts die and come back empty at the end.
+    /// The hosts die without a word and come back empty at the end.
     Crash {
         /// Which.
         hosts: Vec<Name>,
