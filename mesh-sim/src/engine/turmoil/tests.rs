@@ -102,7 +102,7 @@ fn connections_that_break_without_a_fault() {
     let broken = judge(|mutant| {
         let mut crash = mutant.faults[1].clone();
         crash.kind = crate::scenario::FaultKind::Crash { hosts: vec!["agent-1".into()] };
-        (crash.at, crash.lasts) = (Duration::from_secs(6), Some(Duration::from_secs(1)));
+        (crash.at, crash.lasts) = (Duration::from_secs(6), Some(Duration::from_millis(10)));
         mutant.faults.push(crash);
     });
     assert!(broken.contains(&"a request is lost only to a fault"), "{broken:?}");
