@@ -5,7 +5,6 @@ use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 
 use mesh_node::Net;
-use tokio::time::Instant;
 use turmoil::net::{TcpListener, TcpStream};
 
 /// The simulated network of the host that uses it.
@@ -31,10 +30,10 @@ impl Net for TurmoilNet {
     /// Where the way is cut, turmoil refuses at once; a network loses the request to connect, and
     /// whoever asked waits. A true refusal takes its time on the way.
     async fn connect(&self, host_port: &str) -> io::Result<TcpStream> {
-        let began = Instant::now();
+        let began = turmoil::sim_elapsed();
         match TcpStream::connect(host_port).await {
             Err(error)
-                if error.kind() == ErrorKind::ConnectionRefused && began.elapsed().is_zero() =>
+                if error.kind() == ErrorKind::ConnectionRefused && began == turmoil::sim_elapsed() =>
             {
                 pending().await
             }

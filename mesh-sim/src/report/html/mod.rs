@@ -33,7 +33,7 @@ pub(super) fn render(report: &Report) -> String {
         &tables::verdicts(&policies, &report.verdicts()),
     ));
     if let Some(table) = tables::failures(report, &policies) {
-        let note = "Requests that were not answered with a result, by what was going wrong when \
+        let note = "Requests that were not answered with a result, by the fault that \
                     they were due.";
         out.push_str(&section("Where requests failed, and why", note, &table));
     }
