@@ -8,6 +8,7 @@ mod machine;
 mod net;
 mod panics;
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -30,6 +31,9 @@ const TICK: Duration = Duration::from_millis(1);
 const RESOLUTION: Duration = Duration::from_millis(3);
 /// Connections that a simulated socket may have; the default of 64 panics under load.
 const TCP_CAPACITY: usize = 65_536;
+/// Ports for outgoing connections. turmoil never gives back that of a connect that failed or was
+/// given up, so a long partition needs more than its default of 16,384.
+const PORTS: RangeInclusive<u16> = 10_000..=65_535;
 /// Simulated time between two reports of progress.
 const PROGRESS_EVERY: Duration = Duration::from_millis(250);
 
@@ -91,6 +95,7 @@ impl Engine {
             .rng_seed(seed.child("turmoil").number())
             .simulation_duration(Duration::MAX)
             .tcp_capacity(TCP_CAPACITY)
+            .ephemeral_ports(PORTS)
             .build();
         let machines: Vec<SimHost> =
             run.scenario.agents.iter().map(|agent| SimHost::new(&agent.machine)).collect();
@@ -143,30 +148,25 @@ impl Engine {
         }
     }
 
-    /// turmoil forgets a partition or a hold when another state is set, so each change goes
-    /// through a healthy link.
+    /// A link of turmoil's has one state per direction but is held and released as a whole, so
+    /// each change goes through a healthy link; nothing is delivered in between.
     fn set_link(&self, a: usize, b: usize, was: [Link; 2], is: [Link; 2]) {
         let (a, b) = (self.name(a), self.name(b));
+        let ways = [(a, b), (b, a)];
         if was[0].latency != is[0].latency {
             self.sim.set_link_latency(a, b, is[0].latency);
         }
-        if was[0].held && !is[0].held {
+        if was.iter().any(|way| way.held) {
             self.sim.release(a, b);
         }
-        if was[0].cut && !is[0].cut {
-            self.sim.repair_oneway(a, b);
+        for ((from, to), _) in ways.into_iter().zip(was).filter(|(_, was)| was.cut) {
+            self.sim.repair_oneway(from, to);
         }
-        if was[1].cut && !is[1].cut {
-            self.sim.repair_oneway(b, a);
-        }
-        if is[0].held && !was[0].held {
+        if is.iter().any(|way| way.held) {
             self.sim.hold(a, b);
         }
-        if is[0].cut && !was[0].cut {
-            self.sim.partition_oneway(a, b);
-        }
-        if is[1].cut && !was[1].cut {
-            self.sim.partition_oneway(b, a);
+        for ((from, to), _) in ways.into_iter().zip(is).filter(|(_, is)| is.cut) {
+            self.sim.partition_oneway(from, to);
         }
     }
 
