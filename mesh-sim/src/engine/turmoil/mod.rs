@@ -44,6 +44,16 @@ pub(super) fn execute(
 ) -> Result<RunRecord, EngineError> {
     let faults = Arc::new(FaultSchedule::new(run.scenario));
     let world = World::new(run, &faults, RESOLUTION);
+    simulate(run, faults, world, progress)
+}
+
+/// The same, watched by `world`.
+fn simulate(
+    run: &Run<'_>,
+    faults: Arc<FaultSchedule>,
+    world: World,
+    progress: &dyn Fn(Duration),
+) -> Result<RunRecord, EngineError> {
     let mut engine = Engine::new(run, faults, world.clone());
     let end = world.end();
     let panics = Panics::watch();
@@ -148,25 +158,34 @@ impl Engine {
         }
     }
 
-    /// A link of turmoil's has one state per direction but is held and released as a whole, so
-    /// each change goes through a healthy link; nothing is delivered in between.
+    /// Each of turmoil's calls overrides what the others did to the same way, and a hold is always
+    /// of both ways. So a change takes back what is over, then says again all that is not.
     fn set_link(&self, a: usize, b: usize, was: [Link; 2], is: [Link; 2]) {
         let (a, b) = (self.name(a), self.name(b));
-        let ways = [(a, b), (b, a)];
         if was[0].latency != is[0].latency {
             self.sim.set_link_latency(a, b, is[0].latency);
         }
-        if was.iter().any(|way| way.held) {
+        let stopped = |ways: [Link; 2]| ways.map(|way| (way.cut, way.held));
+        if stopped(was) == stopped(is) {
+            return;
+        }
+        let held = |ways: [Link; 2]| ways.iter().any(|way| way.held);
+        if held(was) && !held(is) {
             self.sim.release(a, b);
         }
-        for ((from, to), _) in ways.into_iter().zip(was).filter(|(_, was)| was.cut) {
-            self.sim.repair_oneway(from, to);
+        let ways = [(a, b), (b, a)];
+        for (way, (from, to)) in ways.into_iter().enumerate() {
+            if was[way].cut && !is[way].cut {
+                self.sim.repair_oneway(from, to);
+            }
         }
-        if is.iter().any(|way| way.held) {
+        if held(is) {
             self.sim.hold(a, b);
         }
-        for ((from, to), _) in ways.into_iter().zip(is).filter(|(_, is)| is.cut) {
-            self.sim.partition_oneway(from, to);
+        for (way, (from, to)) in ways.into_iter().enumerate() {
+            if is[way].cut {
+                self.sim.partition_oneway(from, to);
+            }
         }
     }
 
@@ -198,3 +217,6 @@ fn all_pairs(faults: &FaultSchedule) -> Vec<(usize, usize, [Link; 2])> {
         .map(|(a, b)| (a, b, [healthy(a, b); 2]))
         .collect()
 }
+
+#[cfg(test)]
+mod tests;
