@@ -24,7 +24,8 @@ pub(super) struct World(Arc<Mutex<Option<Watchers>>>);
 
 struct Watchers {
     host: BTreeMap<Name, usize>,
-    /// The machine under these is dead. What they do while they are torn down nobody sees.
+    /// Hosts that are down. What a crash tears down still runs its destructors and would note how
+    /// jobs end and others start; but the dead do not speak.
     down: BTreeSet<Name>,
     log: EventLog,
     oracles: Oracles,
@@ -92,12 +93,12 @@ impl World {
     pub(super) fn host_changed(&self, now: Timestamp, host: &Name, up: bool) {
         let mut watchers = self.lock();
         let Some(Watchers { down, log, oracles, .. }) = &mut *watchers else { return };
-        log.event(now, host, if up { "restarted" } else { "crashed" }, &[]);
         if up {
             down.remove(host);
         } else {
             down.insert(host.clone());
         }
+        log.event(now, host, if up { "restarted" } else { "crashed" }, &[]);
         if &**host == REGISTRY && up {
             oracles.registry_restarted(now);
         }
@@ -156,10 +157,7 @@ impl Observer for World {
 
     fn registry(&self, now: Timestamp, note: &registry::Note) {
         let mut watchers = self.lock();
-        let Some(Watchers { down, log, oracles, .. }) = &mut *watchers else { return };
-        if down.contains(REGISTRY) {
-            return;
-        }
+        let Some(Watchers { log, oracles, .. }) = &mut *watchers else { return };
         let kind = match note.kind {
             registry::NoteKind::Granted => "lease_granted",
             registry::NoteKind::Refused(_) => "lease_refused",
