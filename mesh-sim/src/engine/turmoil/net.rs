@@ -33,7 +33,8 @@ impl Net for TurmoilNet {
         let began = turmoil::sim_elapsed();
         match TcpStream::connect(host_port).await {
             Err(error)
-                if error.kind() == ErrorKind::ConnectionRefused && began == turmoil::sim_elapsed() =>
+                if error.kind() == ErrorKind::ConnectionRefused
+                    && began == turmoil::sim_elapsed() =>
             {
                 pending().await
             }
