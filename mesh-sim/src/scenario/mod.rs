@@ -114,7 +114,7 @@ pub struct MachineSpec {
     pub background: Vec<Step>,
     /// Memory in use at rest, percent.
     pub memory_base_percent: f64,
-    /// Memory that each job in flight adds, percent.
+    /// Memory that each running job adds, percent.
     pub memory_per_job_percent: f64,
     /// CPU % is the busy share over this window.
     pub cpu_window: Duration,
