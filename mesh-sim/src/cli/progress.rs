@@ -23,7 +23,7 @@ impl Bar {
         let total = each.as_millis() as u64 * labels.len() as u64;
         let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr());
         if let Ok(style) =
-            ProgressStyle::with_template(" running {bar:24} {percent:>3} %  {wide_msg}")
+            ProgressStyle::with_template(" running {bar:16} {percent:>3} %  {wide_msg}")
         {
             bar.set_style(style.progress_chars("##-"));
         }
@@ -39,7 +39,7 @@ impl Bar {
         self.bar.set_position(total.as_millis() as u64);
         let speed = total.as_secs_f64() / self.bar.elapsed().as_secs_f64().max(0.001);
         self.bar.set_message(format!(
-            "{} of {} runs, {} at {} s ({speed:.0}x real time)",
+            "{} of {} runs, {speed:.0}x real time, {} at {} s",
             self.finished,
             self.labels.len(),
             self.labels[progress.run],
