@@ -1,5 +1,6 @@
 use proptest::prelude::*;
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::jsonrpc::{Id, Limits, parse, parse_response, result};
 
@@ -87,8 +88,9 @@ fn survives(body: &[u8]) {
     let id = Id::from(7);
     let incoming = parse(body, &LIMITS);
     if let Some(answer) = incoming.answer_with(|_| result(&())) {
-        let answer: Value = serde_json::from_slice(&answer).unwrap();
-        assert_ne!(answer, Value::Array(Vec::new()));
+        // As raw text: an id may be a number that JSON allows and no double can hold.
+        let answer: &RawValue = serde_json::from_slice(&answer).unwrap();
+        assert_ne!(answer.get(), "[]");
     }
     drop(parse_response(body, &LIMITS, &id));
 }
