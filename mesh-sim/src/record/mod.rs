@@ -12,6 +12,7 @@ use mesh_core::agent::{Failure, Tried};
 pub use event_log::{Difference, EventLog, Value, first_difference};
 pub use latency::{Latency, Quantile};
 pub use recorder::{Recorder, RecorderConfig};
+pub(crate) use window::seconds;
 pub use window::{FaultWindow, NO_FAULT};
 
 /// How a request ended, as its client saw it.

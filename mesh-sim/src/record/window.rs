@@ -54,8 +54,8 @@ impl FaultWindow {
     }
 }
 
-/// Seconds in as few digits as are exact.
-fn seconds(duration: Duration) -> String {
+/// Seconds in as few digits as are exact, without the unit.
+pub(crate) fn seconds(duration: Duration) -> String {
     let text = format!("{}.{:09}", duration.as_secs(), duration.subsec_nanos());
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use mesh_core::time::nanos;
-
 const NANOS_PER_MICRO: u64 = 1_000;
 const NANOS_PER_SECOND: u64 = 1_000_000_000;
 
@@ -67,9 +65,7 @@ pub(super) fn exact_latency(ns: u64) -> String {
 
 /// A duration in seconds, in as few digits as are exact.
 pub(super) fn seconds(duration: Duration) -> String {
-    let ns = nanos(duration);
-    let number = format!("{}.{:09}", ns / NANOS_PER_SECOND, ns % NANOS_PER_SECOND);
-    format!("{} s", trimmed(&number))
+    format!("{} s", crate::record::seconds(duration))
 }
 
 /// `part` of `whole` as a percentage with two decimals, rounded down: 100.00 means all of them.
