@@ -84,7 +84,8 @@ impl Membership {
             retry_after: FIRST_RETRY.min(config.heartbeat),
             rng,
             next_register: now,
-            next_list: now,
+            // A mesh that starts all at once is listed whole only after everybody has registered.
+            next_list: Timestamp::MAX,
             register_call: None,
             list_call: None,
             calls: 0,
@@ -183,6 +184,7 @@ impl Membership {
                 self.retry_after = FIRST_RETRY.min(self.config.heartbeat);
                 if !self.registered {
                     self.registered = true;
+                    self.next_list = self.next_list.min(now);
                     let incarnation = self.incarnation;
                     effects.push_back(Effect::Note(Note::Registered { incarnation }));
                 }

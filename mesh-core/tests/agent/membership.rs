@@ -147,16 +147,32 @@ fn answers_to_superseded_calls_are_ignored() {
 }
 
 #[test]
+fn the_first_list_waits_for_the_lease() {
+    let mut driver = Driver::new(settings());
+    let lists = |driver: &Driver| {
+        driver.registry.iter().filter(|(_, _, r)| matches!(r, RegistryRequest::List)).count()
+    };
+    assert_eq!(lists(&driver), 0);
+    driver.answer_registry(REGISTERED);
+    assert_eq!(lists(&driver), 1);
+}
+
+#[test]
 fn a_late_list_does_not_replace_a_newer_one() {
     let mut driver = Driver::new(settings());
+    driver.answer_registry(REGISTERED);
     let fits = |r: &RegistryRequest| matches!(r, RegistryRequest::List);
     let position = driver.registry.iter().position(|(_, _, r)| fits(r)).expect("it lists");
     let (_, late, _) = driver.registry.remove(position);
     driver.advance(ms(2_200));
-    let newer = Listing { epoch: 1, leases: vec![lease("a"), lease("me")] };
+    let newer = Listing { epoch: 1, leases: vec![lease("a"), lease("me")].into() };
     driver.answer_registry(RegistryReply::Listed(newer));
-    answer(&mut driver, late, RegistryReply::Listed(Listing { epoch: 1, leases: Vec::new() }));
-    assert_eq!(driver.agent.peers().map(|name| &**name).collect::<Vec<_>>(), ["a"]);
+    answer(
+        &mut driver,
+        late,
+        RegistryReply::Listed(Listing { epoch: 1, leases: Vec::new().into() }),
+    );
+    assert_eq!(driver.agent.peers().names().map(|name| &**name).collect::<Vec<_>>(), ["a"]);
 }
 
 #[test]
@@ -165,7 +181,11 @@ fn a_failed_list_keeps_the_view_and_is_repeated_soon() {
         membership: MembershipConfig { refresh: ms(5_000), ..settings().membership },
         ..settings()
     });
-    driver.answer_registry(RegistryReply::Listed(Listing { epoch: 1, leases: vec![lease("a")] }));
+    driver.answer_registry(REGISTERED);
+    driver.answer_registry(RegistryReply::Listed(Listing {
+        epoch: 1,
+        leases: vec![lease("a")].into(),
+    }));
     driver.advance(ms(5_500));
     let position = driver.registry.iter().position(|(_, _, r)| matches!(r, RegistryRequest::List));
     let (sent, call, _) = driver.registry.remove(position.expect("it refreshes"));
@@ -173,7 +193,7 @@ fn a_failed_list_keeps_the_view_and_is_repeated_soon() {
     answer(&mut driver, call, RegistryReply::Failed);
     driver.advance(ms(1_100));
     assert!(driver.registry.iter().any(|(_, _, r)| matches!(r, RegistryRequest::List)));
-    assert_eq!(driver.agent.peers().count(), 1);
+    assert_eq!(driver.agent.peers().len(), 1);
 }
 
 #[test]

@@ -172,7 +172,7 @@ impl Engine {
 
     fn crash_or_restart(&mut self, now: Timestamp, host: usize, down: bool) {
         let name = self.faults.hosts()[host].clone();
-        self.world.host_changed(now, &name, !down);
+        self.world.host_changed(now, host, !down);
         if down {
             self.sim.crash(&*name);
             if let Some(machine) = host.checked_sub(FIRST_AGENT) {
