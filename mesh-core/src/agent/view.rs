@@ -34,6 +34,12 @@ pub struct Peers {
 }
 
 impl Peers {
+    /// All of `roster` but the agent called `own`.
+    pub fn new(roster: Roster, own: Option<&str>) -> Self {
+        let own = own.and_then(|name| roster.position(name));
+        Self { roster, own }
+    }
+
     /// How many.
     pub fn len(&self) -> usize {
         self.roster.len() - usize::from(self.own.is_some())
@@ -184,8 +190,7 @@ impl View {
         missing.into_iter().for_each(|lease| next.insert(lease));
         self.forget(&gone);
         self.move_contacts(&roster, &next);
-        let own = skip.and_then(|name| next.position(name));
-        self.peers = Peers { roster: next, own };
+        self.peers = Peers::new(next, skip.map(|name| &**name));
         changed
     }
 

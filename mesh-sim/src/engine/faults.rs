@@ -1,12 +1,13 @@
 //! The fault schedule: what is broken when, as a function of time alone.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use mesh_core::Timestamp;
 use mesh_core::protocol::Name;
 
-use crate::scenario::{CLIENT, Fault, FaultKind, REGISTRY, Scenario};
+use crate::scenario::{CLIENT, Fault, FaultKind, LinkQuality, REGISTRY, Scenario};
 
 /// Position of the registry in [`FaultSchedule::hosts`]; agents follow the client in file order.
 pub const REGISTRY_HOST: usize = 0;
@@ -22,8 +23,10 @@ pub struct Link {
     pub cut: bool,
     /// Messages wait. A way that is cut does not hold.
     pub held: bool,
-    /// One-way latency.
+    /// One-way latency, as of [`FaultSchedule::base_latency`].
     pub latency: Duration,
+    /// What faults add to it.
+    pub added: Duration,
 }
 
 /// The state of the machine under an agent.
@@ -40,9 +43,9 @@ pub struct MachineState {
 pub struct FaultSchedule {
     hosts: Vec<Name>,
     faults: Vec<Planned>,
-    default_latency: Duration,
-    /// By pair of host numbers, the lower first.
-    latencies: BTreeMap<(usize, usize), Duration>,
+    quality: Arc<LinkQuality>,
+    /// By the numbers of sender and receiver.
+    special: BTreeMap<(usize, usize), Arc<LinkQuality>>,
 }
 
 #[derive(Clone, Debug)]
@@ -60,10 +63,10 @@ enum What {
         one_way: bool,
     },
     Hold {
-        side: Vec<Option<usize>>,
+        sides: [Vec<bool>; 2],
     },
     AddLatency {
-        side: Vec<Option<usize>>,
+        sides: [Vec<bool>; 2],
         latency: Duration,
     },
     Crash {
@@ -87,14 +90,17 @@ impl FaultSchedule {
             [Name::from(REGISTRY), Name::from(CLIENT)].into_iter().chain(agents).collect();
         let number: BTreeMap<&str, usize> =
             hosts.iter().enumerate().map(|(number, name)| (&**name, number)).collect();
-        let mut latencies = BTreeMap::new();
+        let mut special = BTreeMap::new();
         for link in &scenario.network.links {
-            if let (Some(&a), Some(&b)) = (number.get(&*link.a), number.get(&*link.b)) {
-                latencies.insert((a.min(b), a.max(b)), link.latency);
+            if let (Some(&a), Some(&b)) = (number.get(&*link.from), number.get(&*link.to)) {
+                special.insert((a, b), link.quality.clone());
+                if !link.one_way {
+                    special.insert((b, a), link.quality.clone());
+                }
             }
         }
         let faults = scenario.faults.iter().map(|fault| Planned::new(fault, &number)).collect();
-        Self { faults, latencies, default_latency: scenario.network.latency, hosts }
+        Self { faults, special, quality: scenario.network.quality.clone(), hosts }
     }
 
     /// Every host's name: the registry, the client, the agents.
@@ -112,19 +118,34 @@ impl FaultSchedule {
         times
     }
 
-    /// When the last fault that ends does end; zero without faults.
-    pub fn last_heal(&self) -> Timestamp {
+    /// The last time at which something breaks or heals; zero without faults.
+    pub fn last_change(&self) -> Timestamp {
         self.boundaries().last().copied().unwrap_or_default()
     }
 
-    /// The one-way latency between two hosts while nothing is broken.
-    pub fn base_latency(&self, a: usize, b: usize) -> Duration {
-        self.latencies.get(&(a.min(b), a.max(b))).copied().unwrap_or(self.default_latency)
+    /// What the way from one host to another does to messages while nothing is broken.
+    pub fn quality(&self, from: usize, to: usize) -> &LinkQuality {
+        if self.special.is_empty() {
+            return &self.quality;
+        }
+        self.special.get(&(from, to)).unwrap_or(&self.quality)
+    }
+
+    /// Every quality that some way has.
+    pub fn qualities(&self) -> impl Iterator<Item = &LinkQuality> {
+        self.special.values().chain([&self.quality]).map(|quality| &**quality)
+    }
+
+    /// The one-way latency between two hosts while nothing is broken; if it is drawn, one that
+    /// hardly any message exceeds.
+    pub fn base_latency(&self, from: usize, to: usize) -> Duration {
+        self.quality(from, to).slowest()
     }
 
     /// The way between two hosts at a time.
     pub fn link(&self, from: usize, to: usize, at: Timestamp) -> Link {
-        let mut link = Link { cut: false, held: false, latency: self.base_latency(from, to) };
+        let (latency, added) = (self.base_latency(from, to), Duration::ZERO);
+        let mut link = Link { cut: false, held: false, latency, added };
         for fault in self.active(at) {
             match &fault.what {
                 What::Partition { group, one_way } => {
@@ -132,14 +153,15 @@ impl FaultSchedule {
                         link.cut |= if *one_way { a < b } else { a != b };
                     }
                 }
-                What::Hold { side } => link.held |= across(side, from, to),
-                What::AddLatency { side, latency } if across(side, from, to) => {
-                    link.latency += *latency;
+                What::Hold { sides } => link.held |= between(sides, from, to),
+                What::AddLatency { sides, latency } if between(sides, from, to) => {
+                    link.added += *latency;
                 }
                 _ => {}
             }
         }
         link.held &= !link.cut;
+        link.latency += link.added;
         link
     }
 
@@ -161,37 +183,49 @@ impl FaultSchedule {
         self.active(at).any(|fault| matches!(&fault.what, What::Crash { hit } if hit[host]))
     }
 
-    /// Whether a fault that stops messages between two hosts, or either host, overlaps
-    /// `from..=until`.
-    pub fn disturbed(&self, a: usize, b: usize, from: Timestamp, until: Timestamp) -> bool {
-        self.faults.iter().filter(|fault| fault.from <= until && fault.until >= from).any(|fault| {
-            match &fault.what {
-                What::Partition { group, .. } => across(group, a, b),
-                What::Hold { side } | What::AddLatency { side, .. } => across(side, a, b),
-                What::Crash { hit } => hit[a] || hit[b],
-                What::SlowDown { .. } | What::BackgroundLoad { .. } => false,
-            }
-        })
+    /// The greatest one-way latency that the way between two hosts may ever have.
+    pub fn slowest(&self, a: usize, b: usize) -> Duration {
+        let added = self.faults.iter().filter_map(|fault| match &fault.what {
+            What::AddLatency { sides, latency } if between(sides, a, b) => Some(*latency),
+            _ => None,
+        });
+        self.base_latency(a, b) + added.sum::<Duration>()
     }
 
-    /// Whether a fault that can lose messages or connections overlaps `from..=until`.
-    pub fn may_lose(&self, from: Timestamp, until: Timestamp) -> bool {
-        self.faults.iter().any(|fault| {
-            let lossy = matches!(
-                fault.what,
-                What::Partition { .. } | What::Hold { .. } | What::Crash { .. }
-            );
-            lossy && fault.from <= until && fault.until >= from
-        })
+    /// No way is ever slower than this.
+    pub fn slowest_of_all(&self) -> Duration {
+        let base = self.qualities().map(LinkQuality::slowest).max().unwrap_or_default();
+        let added = self.faults.iter().filter_map(|fault| match &fault.what {
+            What::AddLatency { latency, .. } => Some(*latency),
+            _ => None,
+        });
+        base + added.sum::<Duration>()
     }
 
-    /// Whether some messages are stopped for good: then views need not converge.
-    pub fn never_heals(&self) -> bool {
-        self.faults.iter().any(|fault| {
-            let stops = matches!(fault.what, What::Partition { .. } | What::Hold { .. });
-            let registry = matches!(&fault.what, What::Crash { hit } if hit[REGISTRY_HOST]);
-            fault.until == Timestamp::MAX && (stops || registry)
-        })
+    /// The last time up to `now` at which a fault stopped, slowed or lost messages between two
+    /// hosts in either direction, or one of the two was down; `None` if that has not happened.
+    /// Ends are included: what is in flight when a fault heals has still met it.
+    pub fn last_disturbed(&self, a: usize, b: usize, now: Timestamp) -> Option<Timestamp> {
+        let meets = |what: &What| what.breaks(a, b) || what.slows(a, b);
+        self.last(now, meets)
+    }
+
+    /// As [`Self::last_disturbed`], of the faults that can break a connection.
+    pub fn last_broken(&self, a: usize, b: usize, now: Timestamp) -> Option<Timestamp> {
+        self.last(now, |what| what.breaks(a, b))
+    }
+
+    /// Whether a fault that can break some connection has begun by `now`.
+    pub fn has_broken(&self, now: Timestamp) -> bool {
+        let lossy = |what: &What| {
+            matches!(what, What::Partition { .. } | What::Hold { .. } | What::Crash { .. })
+        };
+        self.last(now, lossy).is_some()
+    }
+
+    fn last(&self, now: Timestamp, meets: impl Fn(&What) -> bool) -> Option<Timestamp> {
+        let met = self.faults.iter().filter(|fault| fault.from <= now && meets(&fault.what));
+        met.map(|fault| fault.until.min(now)).max()
     }
 
     fn active(&self, at: Timestamp) -> impl Iterator<Item = &Planned> {
@@ -210,25 +244,24 @@ impl Planned {
             }
             hit
         };
-        let sides = |groups: &[&[Name]]| {
-            let mut side = vec![None; number.len()];
-            for (group, names) in groups.iter().enumerate() {
-                for name in *names {
+        let grouped = |groups: &[Vec<Name>]| {
+            let mut group = vec![None; number.len()];
+            for (position, names) in groups.iter().enumerate() {
+                for name in names {
                     if let Some(&host) = number.get(&**name) {
-                        side[host] = Some(group);
+                        group[host] = Some(position);
                     }
                 }
             }
-            side
+            group
         };
         let what = match &fault.kind {
             FaultKind::Partition { groups, one_way } => {
-                let groups: Vec<&[Name]> = groups.iter().map(Vec::as_slice).collect();
-                What::Partition { group: sides(&groups), one_way: *one_way }
+                What::Partition { group: grouped(groups), one_way: *one_way }
             }
-            FaultKind::Hold { a, b } => What::Hold { side: sides(&[a, b]) },
+            FaultKind::Hold { a, b } => What::Hold { sides: [hit(a), hit(b)] },
             FaultKind::AddLatency { a, b, latency } => {
-                What::AddLatency { side: sides(&[a, b]), latency: *latency }
+                What::AddLatency { sides: [hit(a), hit(b)], latency: *latency }
             }
             FaultKind::Crash { hosts } => What::Crash { hit: hit(hosts) },
             FaultKind::SlowDown { agents, factor } => {
@@ -244,7 +277,33 @@ impl Planned {
     }
 }
 
-/// Whether two hosts are on different sides.
-fn across(side: &[Option<usize>], a: usize, b: usize) -> bool {
-    matches!((side[a], side[b]), (Some(a), Some(b)) if a != b)
+impl What {
+    /// Whether it can break connections between two hosts.
+    fn breaks(&self, a: usize, b: usize) -> bool {
+        match self {
+            Self::Partition { group, .. } => apart(group, a, b),
+            Self::Hold { sides } => between(sides, a, b),
+            Self::Crash { hit } => hit[a] || hit[b],
+            Self::AddLatency { .. } | Self::SlowDown { .. } | Self::BackgroundLoad { .. } => false,
+        }
+    }
+
+    /// Whether it delays messages between two hosts.
+    fn slows(&self, a: usize, b: usize) -> bool {
+        matches!(self, Self::AddLatency { sides, .. } if between(sides, a, b))
+    }
 }
+
+/// Whether two hosts are in different groups.
+fn apart(group: &[Option<usize>], a: usize, b: usize) -> bool {
+    matches!((group[a], group[b]), (Some(a), Some(b)) if a != b)
+}
+
+/// Whether two hosts are one of each side. A host may be on both: then its ways to all the others
+/// count.
+fn between([one, other]: &[Vec<bool>; 2], a: usize, b: usize) -> bool {
+    a != b && ((one[a] && other[b]) || (one[b] && other[a]))
+}
+
+#[cfg(test)]
+mod tests;

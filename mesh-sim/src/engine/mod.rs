@@ -1,6 +1,5 @@
 //! Engines: what runs a scenario.
 
-pub mod event;
 pub mod faults;
 mod setup;
 pub mod turmoil;
@@ -65,7 +64,7 @@ impl Run<'_> {
         progress: &dyn Fn(Duration),
     ) -> Result<RunRecord, EngineError> {
         match engine {
-            EngineKind::Event => Ok(event::execute(self, progress)),
+            EngineKind::Event => unreachable!(),
             EngineKind::Turmoil => turmoil::execute(self, progress),
         }
     }

@@ -56,7 +56,7 @@ impl Watchers {
                 ("demand_ns", Value::U64(arrival.demand.as_nanos() as u64)),
             ],
         );
-        self.oracles.due(arrival.index, arrival.at);
+        self.oracles.due(arrival.index, arrival.at, FIRST_AGENT + arrival.entry);
         self.recorder.due(arrival.at);
     }
 
@@ -78,8 +78,8 @@ impl Watchers {
     pub(super) fn host_changed(&mut self, now: Timestamp, host: usize, up: bool) {
         let name = &self.faults.hosts()[host];
         self.log.event(now, name, if up { "restarted" } else { "crashed" }, &[]);
-        if host == REGISTRY_HOST && !up {
-            self.oracles.registry_started();
+        if host == REGISTRY_HOST && up {
+            self.oracles.registry_restarted(now);
         }
     }
 
@@ -95,7 +95,7 @@ impl Watchers {
 
     /// An agent's load after a sample of its machine.
     pub(super) fn load(&mut self, now: Timestamp, host: usize, load: &LoadReport, open: usize) {
-        self.oracles.load(host, load, open);
+        self.oracles.load(now, host, load, open);
         if now <= self.recorded_until {
             self.recorder.cpu(now, host - FIRST_AGENT, load.cpu_percent);
         }
