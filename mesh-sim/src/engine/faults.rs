@@ -223,6 +223,59 @@ impl FaultSchedule {
         self.last(now, lossy).is_some()
     }
 
+    /// Whether some fault slows the messages of a link.
+    pub fn slows_links(&self) -> bool {
+        self.faults.iter().any(|fault| matches!(fault.what, What::AddLatency { .. }))
+    }
+
+    /// Whether a fault of any link is active.
+    pub fn meddles_with_links(&self, at: Timestamp) -> bool {
+        self.active(at).any(|fault| {
+            matches!(
+                fault.what,
+                What::Partition { .. } | What::Hold { .. } | What::AddLatency { .. }
+            )
+        })
+    }
+
+    /// When a way that is held at a time lets its messages go; never if the hold has no end.
+    pub fn released(&self, from: usize, to: usize, at: Timestamp) -> Timestamp {
+        let mut until = at;
+        // A hold that begins before the last one ends goes on holding.
+        loop {
+            let holds = self.active(until).filter(
+                |fault| matches!(&fault.what, What::Hold { sides } if between(sides, from, to)),
+            );
+            let Some(next) = holds.map(|fault| fault.until).max() else { return until };
+            until = next;
+        }
+    }
+
+    /// Whether a way was cut at some time after `since` and up to `until`.
+    pub fn was_cut(&self, from: usize, to: usize, since: Timestamp, until: Timestamp) -> bool {
+        let meets = |fault: &&Planned| fault.from <= until && since < fault.until;
+        self.faults.iter().filter(meets).any(|fault| match &fault.what {
+            What::Partition { group, one_way } => match (group[from], group[to]) {
+                (Some(a), Some(b)) => {
+                    if *one_way {
+                        a < b
+                    } else {
+                        a != b
+                    }
+                }
+                _ => false,
+            },
+            _ => false,
+        })
+    }
+
+    /// When a host that is down at a time comes back; `None` if never.
+    pub fn restarts(&self, host: usize, at: Timestamp) -> Option<Timestamp> {
+        let hits =
+            self.active(at).filter(|fault| matches!(&fault.what, What::Crash { hit } if hit[host]));
+        hits.map(|fault| fault.until).max().filter(|until| *until != Timestamp::MAX)
+    }
+
     fn last(&self, now: Timestamp, meets: impl Fn(&What) -> bool) -> Option<Timestamp> {
         let met = self.faults.iter().filter(|fault| fault.from <= now && meets(&fault.what));
         met.map(|fault| fault.until.min(now)).max()

@@ -1,5 +1,6 @@
 //! Engines: what runs a scenario.
 
+mod event;
 pub mod faults;
 mod setup;
 pub mod turmoil;
@@ -64,7 +65,7 @@ impl Run<'_> {
         progress: &dyn Fn(Duration),
     ) -> Result<RunRecord, EngineError> {
         match engine {
-            EngineKind::Event => unreachable!(),
+            EngineKind::Event => Ok(event::execute(self, progress)),
             EngineKind::Turmoil => turmoil::execute(self, progress),
         }
     }
