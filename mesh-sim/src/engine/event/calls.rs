@@ -170,15 +170,13 @@ impl Simulation<'_> {
         if exchange.connected || exchange.caller_done {
             return;
         }
-        let (caller, callee) = (exchange.caller as usize, exchange.callee as usize);
+        let callee = exchange.callee as usize;
         if !self.hosts[callee].is_down {
             (exchange.connected, exchange.life) = (true, self.hosts[callee].life);
             return self.send(now, id, Message::Request);
         }
-        // It stays unheard until the host is back, which then refuses it.
-        let gives_up = exchange.began + self.run.scenario.delegation.connect_timeout;
-        let refused = self.back_from(now, callee, caller).unwrap_or(Timestamp::MAX);
-        self.queue.push(gives_up.min(refused).max(now), Event::ConnectFailed(id));
+        // Nobody is there to hear it, or to say so.
+        self.lost(now, id, Message::Connect);
     }
 
     /// When a host that is down can be heard again by another.
