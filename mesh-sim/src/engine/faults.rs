@@ -142,17 +142,14 @@ impl FaultSchedule {
         self.quality(from, to).slowest()
     }
 
-    /// The way between two hosts at a time.
+    /// The way between two hosts at a time. A host that is down takes nothing and says nothing, not
+    /// even goodbye: all its ways are cut.
     pub fn link(&self, from: usize, to: usize, at: Timestamp) -> Link {
         let (latency, added) = (self.base_latency(from, to), Duration::ZERO);
         let mut link = Link { cut: false, held: false, latency, added };
         for fault in self.active(at) {
+            link.cut |= fault.what.cuts(from, to);
             match &fault.what {
-                What::Partition { group, one_way } => {
-                    if let (Some(a), Some(b)) = (group[from], group[to]) {
-                        link.cut |= if *one_way { a < b } else { a != b };
-                    }
-                }
                 What::Hold { sides } => link.held |= between(sides, from, to),
                 What::AddLatency { sides, latency } if between(sides, from, to) => {
                     link.added += *latency;
@@ -233,7 +230,10 @@ impl FaultSchedule {
         self.active(at).any(|fault| {
             matches!(
                 fault.what,
-                What::Partition { .. } | What::Hold { .. } | What::AddLatency { .. }
+                What::Partition { .. }
+                    | What::Hold { .. }
+                    | What::AddLatency { .. }
+                    | What::Crash { .. }
             )
         })
     }
@@ -251,29 +251,11 @@ impl FaultSchedule {
         }
     }
 
-    /// Whether a way was cut at some time after `since` and up to `until`.
+    /// Whether a way was cut at some time after `since` and up to `until`: what was sent before
+    /// such a time and would arrive after it is lost.
     pub fn was_cut(&self, from: usize, to: usize, since: Timestamp, until: Timestamp) -> bool {
         let meets = |fault: &&Planned| fault.from <= until && since < fault.until;
-        self.faults.iter().filter(meets).any(|fault| match &fault.what {
-            What::Partition { group, one_way } => match (group[from], group[to]) {
-                (Some(a), Some(b)) => {
-                    if *one_way {
-                        a < b
-                    } else {
-                        a != b
-                    }
-                }
-                _ => false,
-            },
-            _ => false,
-        })
-    }
-
-    /// When a host that is down at a time comes back; `None` if never.
-    pub fn restarts(&self, host: usize, at: Timestamp) -> Option<Timestamp> {
-        let hits =
-            self.active(at).filter(|fault| matches!(&fault.what, What::Crash { hit } if hit[host]));
-        hits.map(|fault| fault.until).max().filter(|until| *until != Timestamp::MAX)
+        self.faults.iter().filter(meets).any(|fault| fault.what.cuts(from, to))
     }
 
     fn last(&self, now: Timestamp, meets: impl Fn(&What) -> bool) -> Option<Timestamp> {
@@ -331,6 +313,19 @@ impl Planned {
 }
 
 impl What {
+    /// Whether it loses the messages from one host to another.
+    fn cuts(&self, from: usize, to: usize) -> bool {
+        match self {
+            Self::Partition { group, one_way } => match (group[from], group[to]) {
+                (Some(a), Some(b)) if *one_way => a < b,
+                (Some(a), Some(b)) => a != b,
+                _ => false,
+            },
+            Self::Crash { hit } => hit[from] || hit[to],
+            _ => false,
+        }
+    }
+
     /// Whether it can break connections between two hosts.
     fn breaks(&self, a: usize, b: usize) -> bool {
         match self {

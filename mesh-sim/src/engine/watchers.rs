@@ -19,6 +19,9 @@ use crate::workload::Arrival;
 /// The watchers of one run. Hosts are given by their numbers in the fault schedule.
 pub(super) struct Watchers {
     faults: Arc<FaultSchedule>,
+    /// Which hosts are down. What a crash tears down still runs its destructors and would note how
+    /// jobs end and others start; but the dead do not speak.
+    down: Vec<bool>,
     log: EventLog,
     oracles: Oracles,
     recorder: Recorder,
@@ -32,6 +35,7 @@ impl Watchers {
         let scenario = run.scenario;
         Self {
             faults: faults.clone(),
+            down: vec![false; faults.hosts().len()],
             log: EventLog::new(run.trace),
             oracles: Oracles::new(scenario, faults.clone(), resolution),
             recorder: Recorder::new(RecorderConfig::new(scenario, &run.policy.label, run.seed)),
@@ -76,6 +80,7 @@ impl Watchers {
 
     /// A host goes down or comes up.
     pub(super) fn host_changed(&mut self, now: Timestamp, host: usize, up: bool) {
+        self.down[host] = !up;
         let name = &self.faults.hosts()[host];
         self.log.event(now, name, if up { "restarted" } else { "crashed" }, &[]);
         if host == REGISTRY_HOST && up {
@@ -85,6 +90,9 @@ impl Watchers {
 
     /// An agent's note.
     pub(super) fn agent(&mut self, now: Timestamp, host: usize, note: &Note) {
+        if self.down[host] {
+            return;
+        }
         let name = &self.faults.hosts()[host];
         log_agent(&mut self.log, now, name, note);
         self.oracles.agent(now, host, name, note);
@@ -108,6 +116,9 @@ impl Watchers {
 
     /// The registry's note.
     pub(super) fn registry(&mut self, now: Timestamp, note: &registry::Note) {
+        if self.down[REGISTRY_HOST] {
+            return;
+        }
         let kind = match note.kind {
             registry::NoteKind::Granted => "lease_granted",
             registry::NoteKind::Refused(_) => "lease_refused",

@@ -93,7 +93,10 @@ pub fn write_all(dir: &Path, report: &Report) -> io::Result<Vec<PathBuf>> {
 }
 
 /// Every file's name and content, `summary.json` last.
-fn files(report: &Report) -> io::Result<Vec<(String, Vec<u8>)>> {
+///
+/// # Errors
+/// If a table can't be laid out as CSV.
+pub fn files(report: &Report) -> io::Result<Vec<(String, Vec<u8>)>> {
     let mut files = vec![
         ("latency.csv".to_owned(), latency_csv::render(report)?),
         ("timeline.csv".to_owned(), timeline_csv::render(report)?),

@@ -167,21 +167,11 @@ impl Simulation<'_> {
 
     fn connect_arrives(&mut self, now: Timestamp, id: ExchangeId) {
         let Some(exchange) = self.exchanges.get(id) else { return };
-        if exchange.connected || exchange.caller_done {
-            return;
+        if !exchange.connected && !exchange.caller_done {
+            exchange.connected = true;
+            exchange.life = self.hosts[exchange.callee as usize].life;
+            self.send(now, id, Message::Request);
         }
-        let callee = exchange.callee as usize;
-        if !self.hosts[callee].is_down {
-            (exchange.connected, exchange.life) = (true, self.hosts[callee].life);
-            return self.send(now, id, Message::Request);
-        }
-        // Nobody is there to hear it, or to say so.
-        self.lost(now, id, Message::Connect);
-    }
-
-    /// When a host that is down can be heard again by another.
-    fn back_from(&self, now: Timestamp, down: usize, by: usize) -> Option<Timestamp> {
-        Some(self.faults.restarts(down, now)? + self.faults.base_latency(down, by))
     }
 
     fn request_arrives(&mut self, now: Timestamp, id: ExchangeId) {
@@ -191,18 +181,10 @@ impl Simulation<'_> {
         if exchange.callee_done || !is_request {
             return;
         }
-        let (caller, callee) = (exchange.caller as usize, exchange.callee as usize);
-        let host = &self.hosts[callee];
-        if host.is_down || host.life != exchange.life {
+        let callee = exchange.callee as usize;
+        if self.hosts[callee].life != exchange.life {
             exchange.callee_done = true;
-            if !host.is_down {
-                return self.send(now, id, Message::Closed);
-            }
-            match self.back_from(now, callee, caller) {
-                Some(at) => self.arrives_at(at, Message::Closed, id),
-                None => self.wait_in_vain(now, id),
-            }
-            return self.exchanges.settle(id);
+            return self.send(now, id, Message::Closed);
         }
         match std::mem::replace(&mut exchange.payload, Payload::None) {
             Payload::RegistryRequest(request) => {
@@ -338,27 +320,20 @@ impl Simulation<'_> {
         }
     }
 
-    /// A host dies, and with it its ends of all connections: the system below it closes them, so
-    /// the others hear of it if the network lets them.
+    /// A host dies without a word to those whom it was connected with.
     pub(super) fn break_connections(&mut self, now: Timestamp, host: usize) {
         for id in self.exchanges.of_host(host) {
             let Some(exchange) = self.exchanges.get(id) else { continue };
-            let is_caller = exchange.caller as usize == host && !exchange.caller_done;
-            let is_callee = exchange.callee as usize == host && !exchange.callee_done;
-            if is_caller {
-                self.abandon(now, id);
-            } else if is_callee && exchange.connected {
+            if exchange.caller as usize == host {
+                exchange.caller_done = true;
+                exchange.callee_done |= !exchange.connected;
+            }
+            if exchange.callee as usize == host && exchange.connected && !exchange.callee_done {
                 exchange.callee_done = true;
                 exchange.handle = None;
-                self.send(now, id, Message::Closed);
-                self.exchanges.settle(id);
+                self.wait_in_vain(now, id);
             }
-        }
-        for other in 0..self.hosts.len() {
-            // Who doesn't hear of it believes that its idle connections are open.
-            if !self.faults.link(host, other, now).cut {
-                self.hosts[other].pool.forget(host as u32);
-            }
+            self.exchanges.settle(id);
         }
     }
 }

@@ -64,13 +64,6 @@ impl Pool {
         }
     }
 
-    /// Drops every connection to a callee.
-    pub(super) fn forget(&mut self, callee: u32) {
-        if let Some(idle) = self.of(callee) {
-            idle.clear();
-        }
-    }
-
     fn of(&mut self, callee: u32) -> Option<&mut Vec<Idle>> {
         let place = self.callees.binary_search_by_key(&callee, |(callee, _)| *callee).ok()?;
         Some(&mut self.callees[place].1)
@@ -123,7 +116,7 @@ mod tests {
         for callee in (0..100).rev() {
             pool.put(callee, callee, at(0), 32);
             if callee % 3 == 0 {
-                pool.forget(callee);
+                pool.distrust(callee, at(1));
             }
         }
         for callee in 0..100 {

@@ -1,4 +1,4 @@
-//! The HTTP layer over the operating system's TCP on the loopback interface.
+//! The contract over the operating system's TCP on the loopback interface.
 
 mod suite;
 
@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use mesh_node::TokioNet;
 use mesh_node::http::{Bytes, Request, Response, ServerLimits, StatusCode};
-use suite::{Running, deadline_for, every_case, raw, rest};
+use suite::http::{Running, raw, rest};
+use suite::{deadline_for, every_case};
 use tokio::io::AsyncReadExt as _;
 
 fn run(case: impl Future<Output = ()>) {
@@ -17,7 +18,7 @@ fn run(case: impl Future<Output = ()>) {
         .block_on(deadline_for(case));
 }
 
-every_case!(run, TokioNet);
+every_case!(crate::run, mesh_node::TokioNet);
 
 /// A reader that always makes a little progress still may not hold an answer for ever. Not part of
 /// the common suite: a simulated network may take an answer of any size at once.
@@ -45,17 +46,27 @@ fn a_reader_that_trickles_is_cut_off() {
     });
 }
 
-/// The client's books must also balance when its connections live on other threads.
-#[test]
-fn sequential_calls_reuse_one_connection_on_several_threads() {
+fn run_on_two_threads(case: impl Future<Output = ()>) {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .expect("a runtime")
-        .block_on(async {
-            let case = tokio::spawn(suite::client::many_calls_reuse_one_connection(TokioNet));
-            let limit = Duration::from_secs(30);
-            tokio::time::timeout(limit, case).await.expect("in time").expect("no panic");
-        });
+        .block_on(deadline_for(case));
+}
+
+/// The client's books must also balance when its connections live on other threads.
+#[test]
+fn sequential_calls_reuse_one_connection_on_several_threads() {
+    run_on_two_threads(async {
+        let case = tokio::spawn(suite::http::client::many_calls_reuse_one_connection(TokioNet));
+        case.await.expect("no panic");
+    });
+}
+
+/// A job may end on one thread while its caller leaves on another.
+#[test]
+fn a_mesh_works_on_several_threads() {
+    run_on_two_threads(suite::service::mesh::a_days_work_is_all_noted(TokioNet));
+    run_on_two_threads(suite::service::agent::a_client_that_leaves_frees_its_places(TokioNet));
 }
