@@ -203,12 +203,18 @@ impl FaultSchedule {
     /// hosts in either direction, or one of the two was down; `None` if that has not happened.
     /// Ends are included: what is in flight when a fault heals has still met it.
     pub fn last_disturbed(&self, a: usize, b: usize, now: Timestamp) -> Option<Timestamp> {
+        if self.is_lossy(a, b) {
+            return Some(now);
+        }
         let meets = |what: &What| what.breaks(a, b) || what.slows(a, b);
         self.last(now, meets)
     }
 
     /// As [`Self::last_disturbed`], of the faults that can break a connection.
     pub fn last_broken(&self, a: usize, b: usize, now: Timestamp) -> Option<Timestamp> {
+        if self.is_lossy(a, b) {
+            return Some(now);
+        }
         self.last(now, |what| what.breaks(a, b))
     }
 
@@ -217,7 +223,7 @@ impl FaultSchedule {
         let lossy = |what: &What| {
             matches!(what, What::Partition { .. } | What::Hold { .. } | What::Crash { .. })
         };
-        self.last(now, lossy).is_some()
+        self.qualities().any(|quality| quality.loss > 0.0) || self.last(now, lossy).is_some()
     }
 
     /// Whether some fault slows the messages of a link.
@@ -256,6 +262,11 @@ impl FaultSchedule {
     pub fn was_cut(&self, from: usize, to: usize, since: Timestamp, until: Timestamp) -> bool {
         let meets = |fault: &&Planned| fault.from <= until && since < fault.until;
         self.faults.iter().filter(meets).any(|fault| fault.what.cuts(from, to))
+    }
+
+    /// Whether messages between two hosts get lost without any fault.
+    fn is_lossy(&self, a: usize, b: usize) -> bool {
+        self.quality(a, b).loss > 0.0 || self.quality(b, a).loss > 0.0
     }
 
     fn last(&self, now: Timestamp, meets: impl Fn(&What) -> bool) -> Option<Timestamp> {

@@ -146,7 +146,8 @@ impl Convergence {
     fn reaches_registry(&self, host: usize, now: Timestamp) -> bool {
         [(host, REGISTRY_HOST), (REGISTRY_HOST, host)].into_iter().all(|(from, to)| {
             let way = self.faults.link(from, to, now);
-            !way.cut && !way.held && way.latency < self.patience
+            let quality = self.faults.quality(from, to);
+            quality.loss == 0.0 && !way.cut && !way.held && way.latency < self.patience
         })
     }
 }

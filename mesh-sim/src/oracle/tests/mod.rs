@@ -126,7 +126,9 @@ impl Story {
             incarnation: 1,
             load: None,
         });
-        self.oracles.view(host, &Peers::new(leases.collect(), Some(&name(host))));
+        let own = name(host);
+        let own = (!peers.contains(&host)).then_some(&*own);
+        self.oracles.view(host, &Peers::new(leases.collect(), own));
     }
 }
 
