@@ -189,7 +189,8 @@ impl Agent {
         self.send_work(now, id, answered[best], Some(candidates[best].load));
     }
 
-    /// Nothing was sent but probes, which are no work: another round of them takes an attempt, but nothing of the budget.
+    /// Nothing was sent but probes, which are no work: another round of them takes an attempt, but
+    /// nothing of the budget.
     fn round_without_answers(&mut self, now: Timestamp, id: DelegationId) {
         let delegation = &self.delegations[id];
         if delegation.rounds < self.config.delegation.max_attempts {

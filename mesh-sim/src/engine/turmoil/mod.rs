@@ -193,8 +193,8 @@ impl Engine {
         let name = self.faults.hosts()[host].clone();
         self.world.host_changed(now, host, !down);
         if down {
-            // Its tasks are dropped in an order that depends on what other runs have spawned in this
-            // process (tokio numbers tasks across all runtimes). So nothing of it may be seen: the
+            // Its tasks are dropped in an order that hangs on what other runs have spawned in this
+            // process: tokio numbers tasks across all runtimes. So nothing of it may be seen: the
             // host's links are cut already, and the world does not listen.
             self.sim.crash(&*name);
             if let Some(machine) = host.checked_sub(FIRST_AGENT) {
