@@ -7,6 +7,9 @@ use std::time::Duration;
 
 use mesh_core::seed::Rng;
 
+/// Shares from 0 to 1 in order, and the values that they stay below, in order too.
+pub type Quantiles = Arc<[(f64, f64)]>;
+
 /// A distribution of non-negative times, all parameters in seconds.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Distribution {
@@ -52,8 +55,8 @@ pub enum Distribution {
     },
     /// Measured quantiles with straight lines between them.
     Empirical {
-        /// Shares from 0 to 1 in order, and the values that they stay below, in order too.
-        quantiles: Arc<[(f64, f64)]>,
+        /// At least two.
+        quantiles: Quantiles,
     },
     /// One of two values.
     Bimodal {

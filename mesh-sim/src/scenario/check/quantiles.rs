@@ -1,20 +1,19 @@
 //! Measured distributions, in files of their own beside the scenario.
 
-use std::sync::Arc;
-
 use super::Checker;
+use crate::dist::Quantiles;
 use crate::scenario::source::Path;
 use crate::units::parse_duration;
 
 impl Checker<'_> {
     /// Reads quantiles from a CSV file: a share and a duration per line, both in order, the first
     /// share 0 and the last 1.
-    pub(super) fn quantiles(&mut self, path: &Path, file: &str) -> Arc<[(f64, f64)]> {
+    pub(super) fn quantiles(&mut self, path: &Path, file: &str) -> Quantiles {
         match std::fs::read_to_string(self.directory.join(file)) {
             Ok(text) => parse(&text).unwrap_or_else(|(line, expected)| {
                 let title = format!("line {line} of {file} is not a quantile");
                 self.report(path, title, format!("expected {expected}"));
-                Arc::default()
+                Quantiles::default()
             }),
             Err(error) => {
                 let title = format!("failed to read {file}: {error}");
@@ -23,14 +22,14 @@ impl Checker<'_> {
                     title,
                     "expected a CSV file, named from the scenario's directory",
                 );
-                Arc::default()
+                Quantiles::default()
             }
         }
     }
 }
 
 /// The quantiles, or the number of the first bad line and what should stand there.
-fn parse(text: &str) -> Result<Arc<[(f64, f64)]>, (usize, &'static str)> {
+fn parse(text: &str) -> Result<Quantiles, (usize, &'static str)> {
     let mut quantiles: Vec<(f64, f64)> = Vec::new();
     let mut last = 0;
     for (number, line) in text.lines().enumerate() {
