@@ -1,7 +1,7 @@
 //! Who watches: metrics and traces on a live node, oracles and recorders in a simulation.
 
 use mesh_core::Timestamp;
-use mesh_core::agent::Note;
+use mesh_core::agent::{Note, Peers};
 use mesh_core::load::LoadReport;
 use mesh_core::protocol::Name;
 use mesh_core::registry;
@@ -21,7 +21,7 @@ pub trait Observer: Send + Sync + 'static {
     }
 
     /// The peers that an agent knows, after a sample of its machine.
-    fn view(&self, now: Timestamp, agent: &Name, peers: &mut dyn Iterator<Item = &Name>) {
+    fn view(&self, now: Timestamp, agent: &Name, peers: &Peers) {
         let _ = (now, agent, peers);
     }
 

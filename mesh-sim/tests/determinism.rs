@@ -107,16 +107,27 @@ fn on_one_cpu(command: Command) -> Command {
 
 #[test]
 fn two_processes_write_the_same_bytes() {
+    same_bytes("turmoil");
+}
+
+#[test]
+fn two_processes_of_the_event_engine_write_the_same_bytes() {
+    same_bytes("event");
+}
+
+fn same_bytes(engine: &str) {
     let dir = tempfile::tempdir().unwrap();
     let (here, there) = (dir.path().join("here"), dir.path().join("there/of/another/length"));
     let first = run(&here, "42", |mut command| {
         command.current_dir(dir.path()).env("LANG", "C").env("TZ", "UTC");
+        command.args(["--engine", engine]);
         command
     });
     let second = run(&there, "42", |command| {
         let mut command = on_one_cpu(command);
         command.current_dir(&there).env("LANG", "de_DE.UTF-8").env("TZ", "Asia/Tokyo");
         command.env("HOME", &there).env("RUST_BACKTRACE", "0");
+        command.args(["--engine", engine]);
         command
     });
     assert!(first.contains_key("events.jsonl") && first.contains_key("report.html"));

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::delegation::{Delegation, Probe, ProbeState, Stage};
 use super::effect::{CallId, DelegationId, Effect, Note, Ticket};
 use super::failure::{CallError, Failure, Tried};
+use super::roster::ListedLease;
 use super::view::PeerId;
 use super::{Agent, Timer};
 use crate::load::LoadReport;
@@ -108,7 +109,7 @@ impl Agent {
             .map(|peer| self.view.get(*peer).map_or_else(Candidate::default, |p| p.candidate()))
             .collect();
         let peer = peers[self.policy.choose(&candidates, &mut self.rng)];
-        let report = self.view.get(peer).and_then(|peer| peer.report);
+        let report = self.view.get(peer).and_then(|peer| peer.lease.load);
         self.send_work(now, id, peer, report);
     }
 
@@ -121,8 +122,8 @@ impl Agent {
             let call = self.calls.insert(waiting);
             self.effects.push_back(Effect::Call {
                 call,
-                peer: known.name.clone(),
-                url: known.url.clone(),
+                peer: known.lease.name.clone(),
+                url: known.lease.url.clone(),
                 request: Request::Info,
                 until,
             });
@@ -144,9 +145,7 @@ impl Agent {
         probe.state = match result {
             Ok(Reply::Info(info)) => {
                 let rtt = now.since(probe.sent);
-                if let Some(peer) = self.view.get_mut(probe.peer) {
-                    peer.rtt = Some(rtt);
-                }
+                self.view.measured(probe.peer, rtt);
                 ProbeState::Answered { load: info.load, rtt }
             }
             Err(CallError::Answered(failure)) => {
@@ -213,7 +212,7 @@ impl Agent {
         load: Option<LoadReport>,
     ) {
         let delegation = &mut self.delegations[id];
-        let Some(known) = self.view.get_mut(peer) else {
+        let Some(known) = self.view.get(peer) else {
             delegation.rule_out(peer, false);
             return self.round_without_answers(now, id);
         };
@@ -226,26 +225,26 @@ impl Agent {
             return self.finish(id, Err(Failure::DeadlineExceeded));
         }
         let budget = left - known.rtt.unwrap_or_default().min(left / 2);
-        known.outstanding += 1;
         let mut task = delegation.task.clone();
         task.timeout = Some(budget);
         let note = Note::Routed {
             request: task.request,
             attempt: task.attempt,
-            peer: known.name.clone(),
-            incarnation: known.incarnation,
+            peer: known.lease.name.clone(),
+            incarnation: known.lease.incarnation,
         };
         let call = self.calls.insert(Waiting { delegation: id, probe: None });
         self.effects.push_back(Effect::Note(note));
         self.effects.push_back(Effect::Call {
             call,
-            peer: known.name.clone(),
-            url: known.url.clone(),
+            peer: known.lease.name.clone(),
+            url: known.lease.url.clone(),
             request: Request::Work(task),
             until,
         });
-        let target =
-            Target { agent: known.name.clone(), url: known.url.clone(), load, latency: known.rtt };
+        let ListedLease { name, url, .. } = known.lease;
+        let target = Target { agent: name.clone(), url: url.clone(), load, latency: known.rtt };
+        self.view.called(peer);
         self.enter(id, Stage::Working { call, peer, target, sent: now, until });
     }
 
@@ -254,9 +253,7 @@ impl Agent {
         let stage = std::mem::replace(&mut delegation.stage, Stage::Choosing);
         let Stage::Working { peer, target, sent, until, .. } = stage else { return };
         let deadline = delegation.deadline;
-        if let Some(known) = self.view.get_mut(peer) {
-            known.outstanding -= 1;
-        }
+        self.view.answered(peer);
         match result {
             Ok(Reply::Work(reply)) => self.work_done(now, id, peer, target, sent, reply),
             Ok(_) => {
@@ -301,9 +298,7 @@ impl Agent {
         sent: Timestamp,
         peer_result: WorkReply,
     ) {
-        if let Some(known) = self.view.get_mut(peer) {
-            known.rtt = Some(now.since(sent).saturating_sub(peer_result.latency));
-        }
+        self.view.measured(peer, now.since(sent).saturating_sub(peer_result.latency));
         let latency = now.since(self.delegations[id].received);
         let reply = DelegateReply { delegated_to: target, peer_result, latency };
         self.finish(id, Ok(Reply::Delegate(reply)));
@@ -350,10 +345,8 @@ impl Agent {
         outcome: &'static str,
     ) -> Option<Ticket> {
         let delegation = self.delegations.remove(id)?;
-        if let Stage::Working { peer, .. } = delegation.stage
-            && let Some(known) = self.view.get_mut(peer)
-        {
-            known.outstanding -= 1;
+        if let Stage::Working { peer, .. } = delegation.stage {
+            self.view.answered(peer);
         }
         for call in delegation.open_calls() {
             self.calls.remove(call);

@@ -12,6 +12,7 @@ mod effect;
 mod failure;
 mod jobs;
 mod membership;
+mod roster;
 mod view;
 
 use std::cmp::Reverse;
@@ -27,7 +28,8 @@ pub use self::effect::{
 };
 pub use self::failure::{CallError, Failure, Tried};
 pub use self::membership::RegistryReply;
-pub use self::view::{ListedLease, Listing};
+pub use self::roster::{ListedLease, Roster};
+pub use self::view::{Listing, Peers};
 
 use self::budget::RetryBudget;
 use self::delegate::Waiting;
@@ -243,9 +245,9 @@ impl Agent {
         self.delegations.len() + self.calls.len() + self.view.outstanding() as usize
     }
 
-    /// Names of the peers it knows, in order.
-    pub fn peers(&self) -> impl Iterator<Item = &Name> {
-        self.view.names()
+    /// The peers it knows.
+    pub fn peers(&self) -> &Peers {
+        self.view.peers()
     }
 
     fn admit(&mut self, now: Timestamp, ticket: Ticket, task: Task) -> Option<JobId> {

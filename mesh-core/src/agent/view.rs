@@ -1,12 +1,12 @@
 //! What an agent knows of its peers.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use slotmap::{SlotMap, new_key_type};
 
-use crate::load::LoadReport;
-use crate::policy::{Candidate, Picks, Shortlist};
+use super::roster::{ListedLease, Roster};
+use crate::policy::{Candidate, Shortlist};
 use crate::protocol::Name;
 use crate::time::Timestamp;
 
@@ -21,52 +21,89 @@ pub struct Listing {
     /// Names this life of the registry: it changes when the registry restarts and has lost its
     /// leases.
     pub epoch: u64,
-    /// Live leases in order of their names.
-    pub leases: Vec<ListedLease>,
+    /// Live leases.
+    pub leases: Roster,
 }
 
-/// One live lease.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ListedLease {
-    /// The agent's name.
-    pub name: Name,
-    /// Its address, `host:port`.
-    pub url: Arc<str>,
-    /// Which life of the name; 0 for agents that don't say.
-    pub incarnation: u64,
-    /// The load it reported with its last heartbeat.
-    pub load: Option<LoadReport>,
+/// The agents that an agent may delegate to: all of a list but itself.
+#[derive(Clone, Debug, Default)]
+pub struct Peers {
+    roster: Roster,
+    /// The agent's own place, if it is listed and doesn't delegate to itself.
+    own: Option<usize>,
+}
+
+impl Peers {
+    /// All of `roster` but the agent called `own`.
+    pub fn new(roster: Roster, own: Option<&str>) -> Self {
+        let own = own.and_then(|name| roster.position(name));
+        Self { roster, own }
+    }
+
+    /// How many.
+    pub fn len(&self) -> usize {
+        self.roster.len() - usize::from(self.own.is_some())
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Their names in order.
+    pub fn names(&self) -> impl Iterator<Item = &Name> {
+        let others = self.roster.iter().enumerate().filter(|(at, _)| Some(*at) != self.own);
+        others.map(|(_, lease)| &lease.name)
+    }
+
+    /// The list that they come from, which may be shared with other agents.
+    pub fn roster(&self) -> &Roster {
+        &self.roster
+    }
+
+    /// The agent's own place in the list, if it is not its own peer.
+    pub fn own(&self) -> Option<usize> {
+        self.own
+    }
+}
+
+/// What this agent remembers of a peer that it has dealt with.
+#[derive(Clone, Debug)]
+struct Contact {
+    position: usize,
+    outstanding: u32,
+    rtt: Option<Duration>,
 }
 
 /// One peer.
-#[derive(Clone, Debug)]
-pub(super) struct Peer {
-    pub(super) name: Name,
-    pub(super) url: Arc<str>,
-    pub(super) incarnation: u64,
-    pub(super) report: Option<LoadReport>,
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Peer<'a> {
+    pub(super) lease: &'a ListedLease,
     /// Our own calls to it that are not answered.
     pub(super) outstanding: u32,
     /// Last network round trip measured.
     pub(super) rtt: Option<Duration>,
-    position: usize,
 }
 
-impl Peer {
+impl Peer<'_> {
     pub(super) fn candidate(&self) -> Candidate {
         Candidate {
-            load: self.report.unwrap_or_default(),
+            load: self.lease.load.unwrap_or_default(),
             outstanding: self.outstanding,
             latency: self.rtt.unwrap_or_default(),
         }
     }
 }
 
-/// The peers in order of their names.
+/// The peers in order of their names. What all agents know alike is shared among them; only the
+/// peers that this one has dealt with take memory of its own.
 #[derive(Debug, Default)]
 pub(super) struct View {
-    peers: SlotMap<PeerId, Peer>,
-    order: Vec<PeerId>,
+    peers: Peers,
+    contacts: SlotMap<PeerId, Contact>,
+    /// Contacts by position in the list.
+    by_position: BTreeMap<usize, PeerId>,
+    outstanding: u32,
     epoch: Option<u64>,
     /// Until then, peers missing from the list are kept.
     grace_until: Timestamp,
@@ -74,24 +111,45 @@ pub(super) struct View {
 
 impl View {
     pub(super) fn len(&self) -> usize {
-        self.order.len()
+        self.peers.len()
     }
 
-    pub(super) fn names(&self) -> impl Iterator<Item = &Name> {
-        self.order.iter().map(|id| &self.peers[*id].name)
+    pub(super) fn peers(&self) -> &Peers {
+        &self.peers
     }
 
-    pub(super) fn get(&self, id: PeerId) -> Option<&Peer> {
-        self.peers.get(id)
+    pub(super) fn get(&self, id: PeerId) -> Option<Peer<'_>> {
+        let Contact { position, outstanding, rtt } = *self.contacts.get(id)?;
+        let lease = self.peers.roster.get(position)?;
+        Some(Peer { lease, outstanding, rtt })
     }
 
-    pub(super) fn get_mut(&mut self, id: PeerId) -> Option<&mut Peer> {
-        self.peers.get_mut(id)
+    /// Notes a round trip.
+    pub(super) fn measured(&mut self, id: PeerId, rtt: Duration) {
+        if let Some(contact) = self.contacts.get_mut(id) {
+            contact.rtt = Some(rtt);
+        }
+    }
+
+    /// A call to the peer begins.
+    pub(super) fn called(&mut self, id: PeerId) {
+        if let Some(contact) = self.contacts.get_mut(id) {
+            contact.outstanding += 1;
+            self.outstanding += 1;
+        }
+    }
+
+    /// A call to the peer ended.
+    pub(super) fn answered(&mut self, id: PeerId) {
+        if let Some(contact) = self.contacts.get_mut(id) {
+            contact.outstanding -= 1;
+            self.outstanding -= 1;
+        }
     }
 
     /// Calls under way to all peers.
     pub(super) fn outstanding(&self) -> u32 {
-        self.order.iter().map(|id| self.peers[*id].outstanding).sum()
+        self.outstanding
     }
 
     /// Takes over a list; true if names, addresses or lives changed.
@@ -109,89 +167,89 @@ impl View {
             self.grace_until = now + grace;
         }
         self.epoch = Some(listing.epoch);
+        if self.peers.roster.is_shared_with(&listing.leases) {
+            return false;
+        }
         let keep_missing = now < self.grace_until;
-
+        let roster = std::mem::take(&mut self.peers.roster);
+        let mut next = listing.leases;
+        let mut missing = Vec::new();
+        let mut gone = Vec::new();
         let mut changed = false;
-        let mut known = std::mem::take(&mut self.order).into_iter().peekable();
-        for lease in listing.leases {
-            if skip == Some(&lease.name) {
-                continue;
+        roster.compare(&next, |old, new| {
+            let lease = old.and_then(|at| roster.get(at));
+            match (lease, new) {
+                (Some(lease), None) if keep_missing => missing.push(lease.clone()),
+                _ => {
+                    gone.extend(old);
+                    let listed = lease.or(new.and_then(|at| next.get(at)));
+                    changed |= listed.is_some_and(|lease| skip != Some(&lease.name));
+                }
             }
-            while let Some(id) = known.next_if(|id| self.peers[*id].name < lease.name) {
-                changed |= self.retire(id, keep_missing);
-            }
-            let same = known.next_if(|id| self.peers[*id].name == lease.name);
-            changed |= self.put(same, lease);
-        }
-        for id in known {
-            changed |= self.retire(id, keep_missing);
-        }
-        for (position, id) in self.order.iter().enumerate() {
-            self.peers[*id].position = position;
-        }
+        });
+        missing.into_iter().for_each(|lease| next.insert(lease));
+        self.forget(&gone);
+        self.move_contacts(&roster, &next);
+        self.peers = Peers::new(next, skip.map(|name| &**name));
         changed
     }
 
-    fn retire(&mut self, id: PeerId, keep: bool) -> bool {
-        if keep {
-            self.order.push(id);
-        } else {
-            self.peers.remove(id);
+    fn forget(&mut self, positions: &[usize]) {
+        for position in positions {
+            let id = self.by_position.remove(position);
+            if let Some(contact) = id.and_then(|id| self.contacts.remove(id)) {
+                self.outstanding -= contact.outstanding;
+            }
         }
-        !keep
     }
 
-    fn put(&mut self, same: Option<PeerId>, lease: ListedLease) -> bool {
-        if let Some(id) = same {
-            let peer = &mut self.peers[id];
-            if peer.incarnation == lease.incarnation && peer.url == lease.url {
-                peer.report = lease.load;
-                self.order.push(id);
-                return false;
-            }
-            self.peers.remove(id);
-        }
-        let id = self.peers.insert(Peer {
-            name: lease.name,
-            url: lease.url,
-            incarnation: lease.incarnation,
-            report: lease.load,
-            outstanding: 0,
-            rtt: None,
-            position: 0,
+    /// Finds the contacts of one list in another, which has them all.
+    fn move_contacts(&mut self, from: &Roster, to: &Roster) {
+        let moved = std::mem::take(&mut self.by_position).into_iter().filter_map(|(at, id)| {
+            let position = to.position(&from.get(at)?.name)?;
+            self.contacts[id].position = position;
+            Some((position, id))
         });
-        self.order.push(id);
-        true
+        self.by_position = moved.collect();
     }
 
     /// Number of peers that are not in `tried`.
     pub(super) fn eligible(&self, tried: &[PeerId]) -> usize {
-        self.len() - tried.iter().filter(|id| self.peers.contains_key(**id)).count()
+        self.len() - tried.iter().filter(|id| self.contacts.contains_key(**id)).count()
     }
 
     /// The peers that a shortlist over [`Self::eligible`] means.
-    pub(super) fn resolve(&self, shortlist: &Shortlist, tried: &[PeerId]) -> Vec<PeerId> {
+    pub(super) fn resolve(&mut self, shortlist: &Shortlist, tried: &[PeerId]) -> Vec<PeerId> {
+        let known = |id: &PeerId| Some(self.contacts.get(*id)?.position);
+        let mut gone: Vec<usize> = tried.iter().filter_map(known).chain(self.peers.own).collect();
+        gone.sort_unstable();
+        let shifted =
+            |position: usize| gone.iter().fold(position, |at, gap| at + usize::from(at >= *gap));
         match shortlist {
-            Shortlist::All => self.order.iter().filter(|id| !tried.contains(id)).copied().collect(),
-            Shortlist::Some(picks) => self.skip_tried(picks, tried),
+            Shortlist::All => (0..self.peers.roster.len())
+                .filter(|position| gone.binary_search(position).is_err())
+                .map(|position| self.contact(position))
+                .collect(),
+            Shortlist::Some(picks) => picks
+                .as_slice()
+                .iter()
+                .map(|position| shifted(*position))
+                .map(|position| self.contact(position))
+                .collect(),
         }
     }
 
-    fn skip_tried(&self, picks: &Picks, tried: &[PeerId]) -> Vec<PeerId> {
-        let mut gone: Vec<usize> =
-            tried.iter().filter_map(|id| Some(self.peers.get(*id)?.position)).collect();
-        gone.sort_unstable();
-        let place = |position: &usize| {
-            let shifted = gone.iter().fold(*position, |at, gap| at + usize::from(at >= *gap));
-            self.order[shifted]
-        };
-        picks.as_slice().iter().map(place).collect()
+    fn contact(&mut self, position: usize) -> PeerId {
+        let contacts = &mut self.contacts;
+        let first = || contacts.insert(Contact { position, outstanding: 0, rtt: None });
+        *self.by_position.entry(position).or_insert_with(first)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policy::Picks;
 
     fn lease(name: &str, incarnation: u64) -> ListedLease {
         ListedLease { name: name.into(), url: "h:1".into(), incarnation, load: None }
@@ -202,7 +260,12 @@ mod tests {
     }
 
     fn names(view: &View) -> Vec<&str> {
-        view.order.iter().map(|id| &*view.peers[*id].name).collect()
+        view.peers.names().map(|name| &**name).collect()
+    }
+
+    /// The peer at a position of the list.
+    fn id(view: &mut View, position: usize) -> PeerId {
+        view.resolve(&Shortlist::Some(Picks::one(position)), &[])[0]
     }
 
     const GRACE: Duration = Duration::from_secs(30);
@@ -215,8 +278,8 @@ mod tests {
     fn update_adds_removes_and_keeps_counters() {
         let mut view = View::default();
         assert!(view.update(at(0), listing(1, &["a", "c"]), None, GRACE));
-        let a = view.order[0];
-        view.get_mut(a).unwrap().outstanding = 3;
+        let a = id(&mut view, 0);
+        (0..3).for_each(|_| view.called(a));
         assert!(view.update(at(1), listing(1, &["a", "b"]), None, GRACE));
         assert_eq!(names(&view), ["a", "b"]);
         assert_eq!(view.get(a).unwrap().outstanding, 3);
@@ -227,9 +290,9 @@ mod tests {
     fn a_new_life_of_a_peer_starts_with_clean_counters() {
         let mut view = View::default();
         view.update(at(0), listing(1, &["a"]), None, GRACE);
-        let old = view.order[0];
-        view.get_mut(old).unwrap().outstanding = 3;
-        let renewed = Listing { epoch: 1, leases: vec![lease("a", 2)] };
+        let old = id(&mut view, 0);
+        (0..3).for_each(|_| view.called(old));
+        let renewed = Listing { epoch: 1, leases: vec![lease("a", 2)].into() };
         assert!(view.update(at(1), renewed, None, GRACE));
         assert!(view.get(old).is_none());
         assert_eq!(view.outstanding(), 0);
@@ -249,11 +312,11 @@ mod tests {
     fn tried_peers_are_skipped() {
         let mut view = View::default();
         view.update(at(0), listing(1, &["a", "b", "c", "d", "e"]), None, GRACE);
-        let tried = [view.order[3], view.order[0]];
+        let tried = [id(&mut view, 3), id(&mut view, 0)];
         assert_eq!(view.eligible(&tried), 3);
-        let chosen = |position| {
+        let mut chosen = |position| {
             let ids = view.resolve(&Shortlist::Some(Picks::one(position)), &tried);
-            view.get(ids[0]).unwrap().name.to_string()
+            view.get(ids[0]).unwrap().lease.name.to_string()
         };
         assert_eq!([chosen(0), chosen(1), chosen(2)], ["b", "c", "e"]);
         assert_eq!(view.resolve(&Shortlist::All, &tried).len(), 3);

@@ -34,6 +34,7 @@ mod tombstones;
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use crate::agent::{ListedLease, Roster};
 use crate::time::{Timestamp, nanos};
 
 pub use checks::{MAX_NAME_BYTES, MAX_URL_BYTES};
@@ -78,6 +79,7 @@ pub struct Registry {
     tombstones: Tombstones,
     notes: VecDeque<Note>,
     index: u64,
+    roster: Roster,
 }
 
 /// What a valid registration leads to.
@@ -95,6 +97,7 @@ impl Registry {
             leases: Leases::default(),
             notes: VecDeque::new(),
             index: 0,
+            roster: Roster::default(),
             config,
         }
     }
@@ -172,6 +175,13 @@ impl Registry {
         self.notes.pop_front()
     }
 
+    /// The live leases as agents take them, at the cost of a pointer. Removes those that have
+    /// expired.
+    pub fn handle_list(&mut self, now: Timestamp) -> Roster {
+        self.expire(now);
+        self.roster.clone()
+    }
+
     /// The live leases by name.
     pub fn list(&self, now: Timestamp) -> impl Iterator<Item = &Lease> {
         self.leases.iter().filter(move |lease| lease.is_live(now))
@@ -228,6 +238,12 @@ impl Registry {
                 self.note(&lease, NoteKind::Granted);
             }
         }
+        self.roster.insert(ListedLease {
+            name: lease.name.clone(),
+            url: lease.url.clone(),
+            incarnation: lease.incarnation.unwrap_or_default(),
+            load: lease.load,
+        });
         self.leases.insert(lease);
     }
 
@@ -240,6 +256,7 @@ impl Registry {
     }
 
     fn end(&mut self, lease: &Lease, how: NoteKind) {
+        self.roster.remove(&lease.name);
         if let Some(incarnation) = lease.incarnation {
             self.tombstones.add(lease.name.clone(), incarnation);
         }

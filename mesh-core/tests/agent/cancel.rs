@@ -1,6 +1,6 @@
 //! Cancelling, finishing and shutting down free everything.
 
-use mesh_core::agent::{AgentConfig, Failure, Handle, Listing, RegistryReply, RegistryRequest};
+use mesh_core::agent::{AgentConfig, Failure, Handle, RegistryReply, RegistryRequest};
 use mesh_core::policy::{PolicyConfig, Signal};
 use mesh_core::protocol::{Reply, Request, Task};
 
@@ -163,7 +163,6 @@ fn shutdown_drains_and_ends_the_lease() {
 #[test]
 fn shutdown_does_not_wait_for_a_dead_registry() {
     let mut driver = Driver::new(random());
-    driver.answer_registry(RegistryReply::Listed(Listing { epoch: 1, leases: Vec::new() }));
     let (_, register, _) = driver.registry.remove(0);
     driver.agent.handle_shutdown(driver.now);
     driver.drain();

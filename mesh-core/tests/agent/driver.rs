@@ -132,7 +132,7 @@ impl Driver {
     pub(crate) fn with_leases(config: AgentConfig, leases: Vec<ListedLease>) -> Self {
         let mut driver = Self::new(config);
         driver.answer_registry(RegistryReply::Registered { ttl: ms(30_000) });
-        driver.answer_registry(RegistryReply::Listed(Listing { epoch: 1, leases }));
+        driver.answer_registry(RegistryReply::Listed(Listing { epoch: 1, leases: leases.into() }));
         driver
     }
 

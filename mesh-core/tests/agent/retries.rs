@@ -213,7 +213,7 @@ fn a_peer_that_left_during_the_probes_costs_no_retry() {
     driver.probe_answered("a", load(1.0, 0));
     driver.advance(ms(60));
     let leases: Vec<ListedLease> = vec![lease("b")];
-    driver.answer_registry(RegistryReply::Listed(Listing { epoch: 1, leases }));
+    driver.answer_registry(RegistryReply::Listed(Listing { epoch: 1, leases: leases.into() }));
     driver.probe_answered("b", load(99.0, 0));
     assert_eq!(driver.only_peer(), "b", "a was idler but is gone");
     assert_eq!(driver.calls[0].task().attempt, 0, "nothing was sent before");
@@ -228,7 +228,7 @@ fn a_peer_that_left_while_it_works_may_still_answer() {
     let mut driver = Driver::with_peers(settings, &["a"]);
     let ticket = driver.delegate(job());
     driver.advance(ms(120));
-    driver.answer_registry(RegistryReply::Listed(Listing { epoch: 1, leases: Vec::new() }));
+    driver.answer_registry(RegistryReply::Listed(Listing { epoch: 1, leases: Vec::new().into() }));
     driver.work_answered("a");
     assert_eq!(driver.done_by(ticket), "a");
     driver.assert_idle();

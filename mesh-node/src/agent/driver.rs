@@ -118,7 +118,7 @@ impl<N: Net, H: Host, O: Observer> Driver<N, H, O> {
             self.with(|agent, now| {
                 agent.handle_sample(in_range(cpu_percent), in_range(memory_percent));
                 self.observer.load(now, &self.name, &agent.load(), agent.open());
-                self.observer.view(now, &self.name, &mut agent.peers());
+                self.observer.view(now, &self.name, agent.peers());
             });
         }
     }

@@ -84,12 +84,15 @@ pub(super) struct RunArgs {
 pub(super) enum EngineArg {
     /// The mesh's own sockets and bytes over simulated TCP; whole milliseconds.
     Turmoil,
+    /// The agents alone over a queue of messages; nanoseconds, thousands of agents.
+    Event,
 }
 
 impl From<EngineArg> for EngineKind {
     fn from(engine: EngineArg) -> Self {
         match engine {
             EngineArg::Turmoil => Self::Turmoil,
+            EngineArg::Event => Self::Event,
         }
     }
 }

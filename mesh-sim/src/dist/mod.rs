@@ -2,9 +2,13 @@
 
 mod normal;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use mesh_core::seed::Rng;
+
+/// Shares from 0 to 1 in order, and the values that they stay below, in order too.
+pub type Quantiles = Arc<[(f64, f64)]>;
 
 /// A distribution of non-negative times, all parameters in seconds.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,6 +39,25 @@ pub enum Distribution {
         /// Larger draws are cut to this.
         max: f64,
     },
+    /// Uniform.
+    Uniform {
+        /// Smallest value.
+        min: f64,
+        /// Greatest value.
+        max: f64,
+    },
+    /// Normal; draws below zero count as zero.
+    Normal {
+        /// Mean, before negative draws are moved to zero.
+        mean: f64,
+        /// Standard deviation, likewise.
+        standard_deviation: f64,
+    },
+    /// Measured quantiles with straight lines between them.
+    Empirical {
+        /// At least two.
+        quantiles: Quantiles,
+    },
     /// One of two values.
     Bimodal {
         /// The usual value.
@@ -62,10 +85,13 @@ impl Distribution {
             Self::Constant { value } => value,
             Self::Exponential { mean } => mean * unit_exponential(u),
             Self::Lognormal { median, sigma } => {
-                // Half of the generator's smallest step: zero would give 0 x infinity.
-                let u = u.max(1.0 / (1u64 << 54) as f64);
-                median * libm::exp(sigma * normal::quantile(u))
+                median * libm::exp(sigma * normal::quantile(u.max(SMALLEST)))
             }
+            Self::Uniform { min, max } => min + (max - min) * u,
+            Self::Normal { mean, standard_deviation } => {
+                mean + standard_deviation * normal::quantile(u.max(SMALLEST))
+            }
+            Self::Empirical { ref quantiles } => interpolate(quantiles, u),
             Self::Pareto { min, shape, max } => (min / libm::pow(1.0 - u, 1.0 / shape)).min(max),
             // The rare value is the greater one as a rule; the order keeps draws monotone if not.
             Self::Bimodal { low, high, high_ratio } if low <= high => {
@@ -92,8 +118,32 @@ impl Distribution {
             Self::Exponential { mean } => mean,
             Self::Lognormal { median, sigma } => median * libm::exp(sigma * sigma / 2.0),
             Self::Pareto { min, shape, max } => cut_pareto_mean(min, shape, max),
+            Self::Uniform { min, max } => (min + max) / 2.0,
+            Self::Normal { mean, standard_deviation } => {
+                normal::mean_above_zero(mean, standard_deviation)
+            }
+            Self::Empirical { ref quantiles } => {
+                let part =
+                    |ends: &[(f64, f64)]| (ends[1].0 - ends[0].0) * (ends[0].1 + ends[1].1) / 2.0;
+                quantiles.windows(2).map(part).sum()
+            }
             Self::Bimodal { low, high, high_ratio } => low + (high - low) * high_ratio,
         })
+    }
+}
+
+/// Half of the generator's smallest step: the normal quantile of zero is infinite.
+const SMALLEST: f64 = 1.0 / (1u64 << 54) as f64;
+
+/// The value at share `u` on the lines between the points; the ends hold beyond them.
+fn interpolate(quantiles: &[(f64, f64)], u: f64) -> f64 {
+    let after = quantiles.partition_point(|(share, _)| *share <= u);
+    match (after.checked_sub(1).map(|at| quantiles[at]), quantiles.get(after)) {
+        (Some((share, value)), Some((next_share, next))) => {
+            value + (next - value) * (u - share) / (next_share - share)
+        }
+        (Some((_, value)), None) | (None, Some(&(_, value))) => value,
+        (None, None) => 0.0,
     }
 }
 

@@ -18,6 +18,17 @@ pub(super) fn quantile(p: f64) -> f64 {
     x.copysign(q)
 }
 
+/// Mean of max(X, 0) for a normal X: m Phi(m/s) + s phi(m/s).
+pub(super) fn mean_above_zero(mean: f64, standard_deviation: f64) -> f64 {
+    if standard_deviation == 0.0 {
+        return mean.max(0.0);
+    }
+    let z = mean / standard_deviation;
+    let below = libm::erfc(-z * std::f64::consts::FRAC_1_SQRT_2) / 2.0;
+    let density = libm::exp(-z * z / 2.0) / std::f64::consts::TAU.sqrt();
+    mean * below + standard_deviation * density
+}
+
 /// A quotient of polynomials, constant terms first.
 struct Ratio {
     numerator: [f64; 8],

@@ -1,12 +1,13 @@
 //! The fault schedule: what is broken when, as a function of time alone.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use mesh_core::Timestamp;
 use mesh_core::protocol::Name;
 
-use crate::scenario::{CLIENT, Fault, FaultKind, REGISTRY, Scenario};
+use crate::scenario::{CLIENT, Fault, FaultKind, LinkQuality, REGISTRY, Scenario};
 
 /// Position of the registry in [`FaultSchedule::hosts`]; agents follow the client in file order.
 pub const REGISTRY_HOST: usize = 0;
@@ -22,8 +23,10 @@ pub struct Link {
     pub cut: bool,
     /// Messages wait. A way that is cut does not hold.
     pub held: bool,
-    /// One-way latency.
+    /// One-way latency, as of [`FaultSchedule::base_latency`].
     pub latency: Duration,
+    /// What faults add to it.
+    pub added: Duration,
 }
 
 /// The state of the machine under an agent.
@@ -40,9 +43,9 @@ pub struct MachineState {
 pub struct FaultSchedule {
     hosts: Vec<Name>,
     faults: Vec<Planned>,
-    default_latency: Duration,
-    /// By pair of host numbers, the lower first.
-    latencies: BTreeMap<(usize, usize), Duration>,
+    quality: Arc<LinkQuality>,
+    /// By the numbers of sender and receiver.
+    special: BTreeMap<(usize, usize), Arc<LinkQuality>>,
 }
 
 #[derive(Clone, Debug)]
@@ -87,14 +90,17 @@ impl FaultSchedule {
             [Name::from(REGISTRY), Name::from(CLIENT)].into_iter().chain(agents).collect();
         let number: BTreeMap<&str, usize> =
             hosts.iter().enumerate().map(|(number, name)| (&**name, number)).collect();
-        let mut latencies = BTreeMap::new();
+        let mut special = BTreeMap::new();
         for link in &scenario.network.links {
-            if let (Some(&a), Some(&b)) = (number.get(&*link.a), number.get(&*link.b)) {
-                latencies.insert((a.min(b), a.max(b)), link.latency);
+            if let (Some(&a), Some(&b)) = (number.get(&*link.from), number.get(&*link.to)) {
+                special.insert((a, b), link.quality.clone());
+                if !link.one_way {
+                    special.insert((b, a), link.quality.clone());
+                }
             }
         }
         let faults = scenario.faults.iter().map(|fault| Planned::new(fault, &number)).collect();
-        Self { faults, latencies, default_latency: scenario.network.latency, hosts }
+        Self { faults, special, quality: scenario.network.quality.clone(), hosts }
     }
 
     /// Every host's name: the registry, the client, the agents.
@@ -117,31 +123,42 @@ impl FaultSchedule {
         self.boundaries().last().copied().unwrap_or_default()
     }
 
-    /// The one-way latency between two hosts while nothing is broken.
-    pub fn base_latency(&self, a: usize, b: usize) -> Duration {
-        self.latencies.get(&(a.min(b), a.max(b))).copied().unwrap_or(self.default_latency)
+    /// What the way from one host to another does to messages while nothing is broken.
+    pub fn quality(&self, from: usize, to: usize) -> &LinkQuality {
+        if self.special.is_empty() {
+            return &self.quality;
+        }
+        self.special.get(&(from, to)).unwrap_or(&self.quality)
+    }
+
+    /// Every quality that some way has.
+    pub fn qualities(&self) -> impl Iterator<Item = &LinkQuality> {
+        self.special.values().chain([&self.quality]).map(|quality| &**quality)
+    }
+
+    /// The one-way latency between two hosts while nothing is broken; if it is drawn, one that
+    /// hardly any message exceeds.
+    pub fn base_latency(&self, from: usize, to: usize) -> Duration {
+        self.quality(from, to).slowest()
     }
 
     /// The way between two hosts at a time. A host that is down takes nothing and says nothing, not
     /// even goodbye: all its ways are cut.
     pub fn link(&self, from: usize, to: usize, at: Timestamp) -> Link {
-        let mut link = Link { cut: false, held: false, latency: self.base_latency(from, to) };
+        let (latency, added) = (self.base_latency(from, to), Duration::ZERO);
+        let mut link = Link { cut: false, held: false, latency, added };
         for fault in self.active(at) {
+            link.cut |= fault.what.cuts(from, to);
             match &fault.what {
-                What::Partition { group, one_way } => {
-                    if let (Some(a), Some(b)) = (group[from], group[to]) {
-                        link.cut |= if *one_way { a < b } else { a != b };
-                    }
-                }
                 What::Hold { sides } => link.held |= between(sides, from, to),
                 What::AddLatency { sides, latency } if between(sides, from, to) => {
-                    link.latency += *latency;
+                    link.added += *latency;
                 }
-                What::Crash { hit } => link.cut |= hit[from] || hit[to],
                 _ => {}
             }
         }
         link.held &= !link.cut;
+        link.latency += link.added;
         link
     }
 
@@ -172,16 +189,32 @@ impl FaultSchedule {
         self.base_latency(a, b) + added.sum::<Duration>()
     }
 
+    /// No way is ever slower than this.
+    pub fn slowest_of_all(&self) -> Duration {
+        let base = self.qualities().map(LinkQuality::slowest).max().unwrap_or_default();
+        let added = self.faults.iter().filter_map(|fault| match &fault.what {
+            What::AddLatency { latency, .. } => Some(*latency),
+            _ => None,
+        });
+        base + added.sum::<Duration>()
+    }
+
     /// The last time up to `now` at which a fault stopped, slowed or lost messages between two
     /// hosts in either direction, or one of the two was down; `None` if that has not happened.
     /// Ends are included: what is in flight when a fault heals has still met it.
     pub fn last_disturbed(&self, a: usize, b: usize, now: Timestamp) -> Option<Timestamp> {
+        if self.is_lossy(a, b) {
+            return Some(now);
+        }
         let meets = |what: &What| what.breaks(a, b) || what.slows(a, b);
         self.last(now, meets)
     }
 
     /// As [`Self::last_disturbed`], of the faults that can break a connection.
     pub fn last_broken(&self, a: usize, b: usize, now: Timestamp) -> Option<Timestamp> {
+        if self.is_lossy(a, b) {
+            return Some(now);
+        }
         self.last(now, |what| what.breaks(a, b))
     }
 
@@ -190,7 +223,50 @@ impl FaultSchedule {
         let lossy = |what: &What| {
             matches!(what, What::Partition { .. } | What::Hold { .. } | What::Crash { .. })
         };
-        self.last(now, lossy).is_some()
+        self.qualities().any(|quality| quality.loss > 0.0) || self.last(now, lossy).is_some()
+    }
+
+    /// Whether some fault slows the messages of a link.
+    pub fn slows_links(&self) -> bool {
+        self.faults.iter().any(|fault| matches!(fault.what, What::AddLatency { .. }))
+    }
+
+    /// Whether a fault of any link is active.
+    pub fn meddles_with_links(&self, at: Timestamp) -> bool {
+        self.active(at).any(|fault| {
+            matches!(
+                fault.what,
+                What::Partition { .. }
+                    | What::Hold { .. }
+                    | What::AddLatency { .. }
+                    | What::Crash { .. }
+            )
+        })
+    }
+
+    /// When a way that is held at a time lets its messages go; never if the hold has no end.
+    pub fn released(&self, from: usize, to: usize, at: Timestamp) -> Timestamp {
+        let mut until = at;
+        // A hold that begins before the last one ends goes on holding.
+        loop {
+            let holds = self.active(until).filter(
+                |fault| matches!(&fault.what, What::Hold { sides } if between(sides, from, to)),
+            );
+            let Some(next) = holds.map(|fault| fault.until).max() else { return until };
+            until = next;
+        }
+    }
+
+    /// Whether a way was cut at some time after `since` and up to `until`: what was sent before
+    /// such a time and would arrive after it is lost.
+    pub fn was_cut(&self, from: usize, to: usize, since: Timestamp, until: Timestamp) -> bool {
+        let meets = |fault: &&Planned| fault.from <= until && since < fault.until;
+        self.faults.iter().filter(meets).any(|fault| fault.what.cuts(from, to))
+    }
+
+    /// Whether messages between two hosts get lost without any fault.
+    fn is_lossy(&self, a: usize, b: usize) -> bool {
+        self.quality(a, b).loss > 0.0 || self.quality(b, a).loss > 0.0
     }
 
     fn last(&self, now: Timestamp, meets: impl Fn(&What) -> bool) -> Option<Timestamp> {
@@ -248,6 +324,19 @@ impl Planned {
 }
 
 impl What {
+    /// Whether it loses the messages from one host to another.
+    fn cuts(&self, from: usize, to: usize) -> bool {
+        match self {
+            Self::Partition { group, one_way } => match (group[from], group[to]) {
+                (Some(a), Some(b)) if *one_way => a < b,
+                (Some(a), Some(b)) => a != b,
+                _ => false,
+            },
+            Self::Crash { hit } => hit[from] || hit[to],
+            _ => false,
+        }
+    }
+
     /// Whether it can break connections between two hosts.
     fn breaks(&self, a: usize, b: usize) -> bool {
         match self {

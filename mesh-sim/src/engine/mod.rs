@@ -1,7 +1,10 @@
 //! Engines: what runs a scenario.
 
+mod event;
 pub mod faults;
+mod setup;
 pub mod turmoil;
+mod watchers;
 mod world;
 
 use std::time::Duration;
@@ -62,6 +65,7 @@ impl Run<'_> {
         progress: &dyn Fn(Duration),
     ) -> Result<RunRecord, EngineError> {
         match engine {
+            EngineKind::Event => Ok(event::execute(self, progress)),
             EngineKind::Turmoil => turmoil::execute(self, progress),
         }
     }

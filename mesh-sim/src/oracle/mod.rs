@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mesh_core::Timestamp;
-use mesh_core::agent::Note;
+use mesh_core::agent::{Note, Peers};
 use mesh_core::load::LoadReport;
 use mesh_core::protocol::Name;
 use mesh_core::registry;
@@ -97,7 +97,7 @@ impl Oracles {
     }
 
     /// An agent's view was sampled.
-    pub fn view(&mut self, host: usize, peers: &mut dyn Iterator<Item = &Name>) {
+    pub fn view(&mut self, host: usize, peers: &Peers) {
         self.convergence.view(host, peers);
     }
 

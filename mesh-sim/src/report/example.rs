@@ -12,8 +12,8 @@ use super::Report;
 use crate::dist::Distribution;
 use crate::record::{Outcome, Recorder, RecorderConfig, RunRecord, Violation};
 use crate::scenario::{
-    AgentSpec, Arrivals, DelegationSpec, EngineKind, Entry, Expect, Fault, FaultKind, MachineSpec,
-    NetworkSpec, PolicySpec, RegistrySpec, Scenario, Step, WorkloadSpec,
+    AgentSpec, Arrivals, DelegationSpec, EngineKind, Entry, Expect, Fault, FaultKind, LinkQuality,
+    MachineSpec, NetworkSpec, PolicySpec, RegistrySpec, Scenario, Step, WorkloadSpec,
 };
 
 const MS: u64 = 1_000_000;
@@ -143,6 +143,7 @@ fn scenario(agents: usize, duration: Duration, policies: &[&str]) -> Scenario {
         machine: machine.clone(),
         concurrency: Some(2),
         queue: 64,
+        clock_rate: 1.0,
     };
     let policy = |label: &&str| PolicySpec {
         label: (*label).to_owned(),
@@ -176,7 +177,10 @@ fn scenario(agents: usize, duration: Duration, policies: &[&str]) -> Scenario {
             max_depth: 1,
             to_self: false,
         },
-        network: NetworkSpec { latency: Duration::from_millis(1), links: Vec::new() },
+        network: NetworkSpec {
+            quality: LinkQuality::constant(Duration::from_millis(1)).into(),
+            links: Vec::new(),
+        },
         workload: WorkloadSpec {
             arrivals: Arrivals::Constant(vec![Step { at: Duration::ZERO, value: 200.0 }]),
             demand: Distribution::Exponential { mean: 0.03 },

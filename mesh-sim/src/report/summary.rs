@@ -52,6 +52,8 @@ struct ScenarioId {
 enum Engine {
     /// Byte-level simulation over turmoil's TCP.
     Turmoil,
+    /// The state machines over one queue of events.
+    Event,
 }
 
 /// A clock.
@@ -222,6 +224,7 @@ impl Summary {
             },
             engine: match report.engine {
                 EngineKind::Turmoil => Engine::Turmoil,
+                EngineKind::Event => Engine::Event,
             },
             clock: Clock::Virtual,
             seeds: report.seeds(),

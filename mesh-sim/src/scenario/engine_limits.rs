@@ -4,8 +4,9 @@ use std::ops::Range;
 use std::time::Duration;
 
 use super::diagnostic::Problem;
+use super::source::{Path, Source};
 use super::walk::FoundDuration;
-use super::{EngineKind, Scenario};
+use super::{EngineKind, Scenario, raw};
 use crate::units::format_duration;
 
 /// Most hosts of a run in turmoil, registry and client included: each of its steps looks at every
@@ -20,6 +21,50 @@ const TURMOIL_TICK: Duration = Duration::from_millis(1);
 pub(super) struct Places {
     pub(super) durations: Vec<FoundDuration>,
     pub(super) agents: Range<usize>,
+    /// Fields beyond turmoil's means, by path.
+    pub(super) beyond_turmoil: Vec<(Path, Range<usize>)>,
+}
+
+/// The fields that ask for what turmoil's network and clocks don't have.
+pub(super) fn beyond_turmoil(
+    raw: &raw::Scenario,
+    source: &Source<'_>,
+) -> Vec<(Path, Range<usize>)> {
+    let mut fields = Vec::new();
+    for (position, group) in raw.agents.iter().enumerate() {
+        if group.clock_rate != 1.0 {
+            fields.push(Path::field("agents").index(position).key("clock_rate"));
+        }
+    }
+    let network = Path::field("network");
+    let mut check = |at: &Path, latency: Option<&raw::Latency>, ratios: [f64; 2]| {
+        let constant = |latency| {
+            matches!(
+                latency,
+                &raw::Latency::Constant(_)
+                    | &raw::Latency::Drawn(raw::Distribution::Constant { .. })
+            )
+        };
+        if !latency.is_none_or(constant) {
+            fields.push(at.key("latency"));
+        }
+        for (name, ratio) in ["loss", "duplication"].into_iter().zip(ratios) {
+            if ratio != 0.0 {
+                fields.push(at.key(name));
+            }
+        }
+    };
+    check(&network, Some(&raw.network.latency), [raw.network.loss, raw.network.duplication]);
+    for (position, link) in raw.network.links.iter().enumerate() {
+        let ratios = [link.loss, link.duplication].map(Option::unwrap_or_default);
+        check(&network.key("links").index(position), link.latency.as_ref(), ratios);
+    }
+    for (position, link) in raw.network.links.iter().enumerate() {
+        if link.one_way {
+            fields.push(network.key("links").index(position).key("one_way"));
+        }
+    }
+    fields.into_iter().map(|path| (path.clone(), source.span(&path))).collect()
 }
 
 /// The fields that `engine` can't honour.
@@ -30,11 +75,16 @@ pub(super) fn engine_limits(
 ) -> Vec<Problem> {
     match engine {
         EngineKind::Turmoil => turmoil(scenario, places),
+        EngineKind::Event => Vec::new(),
     }
 }
 
 fn turmoil(scenario: &Scenario, places: &Places) -> Vec<Problem> {
     let mut problems: Vec<Problem> = places.durations.iter().filter_map(turmoil_time).collect();
+    problems.extend(places.beyond_turmoil.iter().map(|(path, span)| {
+        let title = format!("engine turmoil can't honour `{path}`");
+        Problem::at(span.clone(), title, "engine event can")
+    }));
     let hosts = scenario.agents.len() + 2;
     if hosts > TURMOIL_HOSTS {
         let title = format!("engine turmoil can't run {} agents", scenario.agents.len());
@@ -56,7 +106,7 @@ fn turmoil_time(found: &FoundDuration) -> Option<Problem> {
     let label = if is_drawn {
         let too_small = !value.is_zero() && value < TURMOIL_TICK;
         too_small.then_some("expected at least 1ms")?
-    } else if path.name() == "latency" && value < TURMOIL_TICK {
+    } else if path.starts_with(&["network"]) && path.name() == "latency" && value < TURMOIL_TICK {
         "expected at least 1ms, in whole milliseconds"
     } else {
         let is_whole = value.as_nanos().is_multiple_of(TURMOIL_TICK.as_nanos());

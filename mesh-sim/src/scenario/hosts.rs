@@ -181,6 +181,12 @@ pub(super) fn pairs(a: &[Name], b: &[Name]) -> BTreeSet<(Name, Name)> {
     pairs
 }
 
+/// Every way from a host of one side to a different one of the other, once.
+pub(super) fn ways(from: &[Name], to: &[Name]) -> BTreeSet<(Name, Name)> {
+    let ways = from.iter().flat_map(|from| to.iter().map(move |to| (from, to)));
+    ways.filter(|(from, to)| from != to).map(|(a, b)| (Arc::clone(a), Arc::clone(b))).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::check::check;
 use super::diagnostic::{Diagnostics, Problem};
-use super::engine_limits::{Places, engine_limits};
+use super::engine_limits::{Places, beyond_turmoil, engine_limits};
 use super::shape::{Shape, compile};
 use super::source::{Path as FilePath, Source};
 use super::walk::{Findings, walk};
@@ -60,7 +60,8 @@ impl Loaded {
     /// As [`Loaded::load`].
     pub fn from_text(text: &str, file: &str) -> Result<Self, Diagnostics> {
         let text: Arc<str> = text.into();
-        match read(&text) {
+        let directory = Path::new(file).parent().unwrap_or(Path::new(""));
+        match read(&text, directory) {
             Ok((scenario, places)) => Ok(Self { scenario, file: file.to_owned(), text, places }),
             Err(problems) => Err(Diagnostics::new(file, text, problems)),
         }
@@ -98,7 +99,7 @@ impl Scenario {
 }
 
 /// The three passes.
-fn read(text: &str) -> Result<(Scenario, Places), Vec<Problem>> {
+fn read(text: &str, directory: &Path) -> Result<(Scenario, Places), Vec<Problem>> {
     let source = Source::parse(text)?;
     let Findings { problems, durations } = walk(&source, &SHAPE);
     stop_at(problems)?;
@@ -106,9 +107,11 @@ fn read(text: &str) -> Result<(Scenario, Places), Vec<Problem>> {
     let raw = raw::Scenario::deserialize(toml::de::Deserializer::from(tree))
         .map_err(|error| vec![Problem::at(error.span().unwrap_or(0..0), error.message(), "")])?;
     let sha256 = hex(&Sha256::digest(text.as_bytes()));
-    let (scenario, problems) = check(&raw, &source, &durations, sha256);
+    let (scenario, problems) = check(&raw, &source, &durations, sha256, directory);
     stop_at(problems)?;
-    Ok((scenario, Places { durations, agents: source.span(&FilePath::field("agents")) }))
+    let agents = source.span(&FilePath::field("agents"));
+    let beyond_turmoil = beyond_turmoil(&raw, &source);
+    Ok((scenario, Places { durations, agents, beyond_turmoil }))
 }
 
 fn stop_at(problems: Vec<Problem>) -> Result<(), Vec<Problem>> {

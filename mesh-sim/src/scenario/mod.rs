@@ -16,6 +16,7 @@ mod text;
 mod walk;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use mesh_core::policy::PolicyConfig;
@@ -73,6 +74,8 @@ pub struct Scenario {
 pub enum EngineKind {
     /// Byte-level simulation over turmoil's TCP.
     Turmoil,
+    /// The state machines over one queue of events.
+    Event,
 }
 
 impl EngineKind {
@@ -80,6 +83,7 @@ impl EngineKind {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Turmoil => "turmoil",
+            Self::Event => "event",
         }
     }
 
@@ -87,6 +91,7 @@ impl EngineKind {
     pub const fn resolution(self) -> &'static str {
         match self {
             Self::Turmoil => "1 ms",
+            Self::Event => "1 ns",
         }
     }
 }
@@ -117,6 +122,8 @@ pub struct AgentSpec {
     pub concurrency: Option<u32>,
     /// Jobs that may wait for a slot.
     pub queue: u32,
+    /// How fast its clock runs; 1 is right.
+    pub clock_rate: f64,
 }
 
 /// A machine: cores shared by the running jobs.
@@ -166,24 +173,50 @@ pub struct DelegationSpec {
     pub to_self: bool,
 }
 
-/// One-way latencies.
+/// The ways between hosts.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NetworkSpec {
     /// Of every link not named below.
-    pub latency: Duration,
-    /// Overrides; the last that names a pair of hosts holds.
+    pub quality: Arc<LinkQuality>,
+    /// Overrides; the last that names a way holds.
     pub links: Vec<LinkSpec>,
 }
 
-/// One link's latency, the same in both directions.
+/// One link that is special.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LinkSpec {
-    /// One end.
-    pub a: Name,
-    /// The other end.
-    pub b: Name,
-    /// One-way latency.
-    pub latency: Duration,
+    /// Messages from this host ...
+    pub from: Name,
+    /// ... to this one, and back unless `one_way`.
+    pub to: Name,
+    /// Only from `from` to `to`.
+    pub one_way: bool,
+    /// What it does to messages.
+    pub quality: Arc<LinkQuality>,
+}
+
+/// What a link does to the messages of one direction.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LinkQuality {
+    /// One-way latency, in seconds.
+    pub latency: Distribution,
+    /// Share of the messages that get lost, 0 to 1.
+    pub loss: f64,
+    /// Share of the messages that arrive twice, 0 to 1.
+    pub duplication: f64,
+}
+
+impl LinkQuality {
+    /// A latency that is always the same, and nothing lost.
+    pub fn constant(latency: Duration) -> Self {
+        let latency = Distribution::Constant { value: latency.as_secs_f64() };
+        Self { latency, loss: 0.0, duplication: 0.0 }
+    }
+
+    /// A latency that all but one message in 10^9 stay below.
+    pub fn slowest(&self) -> Duration {
+        self.latency.quantile(1.0 - 1e-9)
+    }
 }
 
 /// The load.

@@ -219,7 +219,7 @@ impl World {
         };
         let all: Vec<usize> = (0..self.nodes.len()).filter(|node| serving(self, *node)).collect();
         for &node in &all {
-            let peers = self.nodes[node].alive.as_ref().map_or(0, |a| a.agent.peers().count());
+            let peers = self.nodes[node].alive.as_ref().map_or(0, |a| a.agent.peers().len());
             let others = all.len() - usize::from(!self.setup.to_self);
             assert_eq!(peers, others, "{} sees another mesh", self.nodes[node].name);
             let done = self.oracles.seen.get("done").copied().unwrap_or_default();

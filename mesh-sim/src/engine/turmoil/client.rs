@@ -12,9 +12,10 @@ use mesh_node::http::{Client, ClientLimits};
 use tokio::task::JoinSet;
 use turmoil::Sim;
 
-use super::hosts::{agent_url, client_limits, clock};
+use super::hosts::{client_limits, clock};
 use super::net::TurmoilNet;
 use crate::engine::Run;
+use crate::engine::setup::agent_url;
 use crate::engine::world::World;
 use crate::record::Outcome;
 use crate::scenario::{CLIENT, WorkloadSpec};

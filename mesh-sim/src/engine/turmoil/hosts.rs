@@ -3,10 +3,7 @@
 use std::future::pending;
 use std::rc::Rc;
 
-use mesh_core::agent::AgentConfig;
-use mesh_core::agent::config::{AdmissionConfig, DelegationConfig, MembershipConfig, RetryConfig};
 use mesh_core::jsonrpc;
-use mesh_core::registry::RegistryConfig;
 use mesh_core::seed::Seed;
 use mesh_node::agent::Parts;
 use mesh_node::http::{ClientLimits, ServerLimits};
@@ -16,19 +13,12 @@ use turmoil::Sim;
 use super::machine::SimHost;
 use super::net::TurmoilNet;
 use crate::engine::Run;
+use crate::engine::setup::{AGENT_PORT, agent_config, registry_config};
 use crate::engine::world::World;
 use crate::scenario::{AgentSpec, REGISTRY, Scenario};
 
 /// Where the registry listens.
 const REGISTRY_PORT: u16 = 8500;
-/// Where every agent listens, each on a host of its own.
-const AGENT_PORT: u16 = 8600;
-
-/// An agent's address.
-pub(super) fn agent_url(name: &str) -> String {
-    format!("{name}:{AGENT_PORT}")
-}
-
 /// The clock of the host that calls: it shows the simulation's time, restarts or not.
 pub(super) fn clock() -> Clock {
     Clock::started_ago(turmoil::sim_elapsed().unwrap_or_default())
@@ -44,12 +34,7 @@ pub(super) fn client_limits(scenario: &Scenario) -> ClientLimits {
 }
 
 pub(super) fn add_registry(sim: &mut Sim<'static>, scenario: &Scenario, world: &World) {
-    let config = RegistryConfig {
-        ttl: scenario.registry.ttl,
-        sweep: scenario.registry.sweep,
-        max_leases: scenario.agents.len().max(1) * 2,
-        ..RegistryConfig::default()
-    };
+    let config = registry_config(scenario);
     let world = world.clone();
     sim.host(REGISTRY, move || {
         let (config, world) = (config.clone(), world.clone());
@@ -104,33 +89,4 @@ pub(super) fn add_agent(
             Ok(())
         }
     });
-}
-
-fn agent_config(run: &Run<'_>, agent: &AgentSpec) -> AgentConfig {
-    let Scenario { registry, delegation, .. } = run.scenario;
-    AgentConfig {
-        name: agent.name.clone(),
-        url: agent_url(&agent.name).into(),
-        incarnation: 0,
-        admission: AdmissionConfig {
-            concurrency: agent.concurrency,
-            queue: agent.queue,
-            ..AdmissionConfig::default()
-        },
-        delegation: DelegationConfig {
-            probe_timeout: delegation.probe_timeout,
-            attempt_timeout: delegation.attempt_timeout,
-            max_attempts: delegation.max_attempts,
-            retry: RetryConfig { ratio: delegation.retry_ratio, floor: delegation.retry_floor },
-            max_depth: delegation.max_depth,
-            to_self: delegation.to_self,
-            ..DelegationConfig::default()
-        },
-        membership: MembershipConfig {
-            heartbeat: registry.heartbeat,
-            refresh: registry.refresh,
-            timeout: registry.timeout,
-        },
-        policy: run.policy.config,
-    }
 }

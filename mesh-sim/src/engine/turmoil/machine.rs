@@ -13,11 +13,9 @@ use serde_json::value::RawValue;
 use tokio::sync::{Notify, oneshot};
 
 use crate::engine::faults::MachineState;
+use crate::engine::setup::OUTPUT;
 use crate::machine::Machine;
 use crate::scenario::MachineSpec;
-
-/// What every simulated job puts out.
-const OUTPUT: &str = "\"Processed: simulated job\"";
 
 /// A machine that outlives the crashes of the agent on it. Copies are the same machine.
 #[derive(Clone)]

@@ -191,7 +191,7 @@ impl Engine {
 
     fn crash_or_restart(&mut self, now: Timestamp, host: usize, down: bool) {
         let name = self.faults.hosts()[host].clone();
-        self.world.host_changed(now, &name, !down);
+        self.world.host_changed(now, host, !down);
         if down {
             // Its tasks are dropped in an order that hangs on what other runs have spawned in this
             // process: tokio numbers tasks across all runtimes. So nothing of it may be seen: the
@@ -212,6 +212,7 @@ fn all_pairs(faults: &FaultSchedule) -> Vec<(usize, usize, [Link; 2])> {
     let healthy = |a, b| Link {
         cut: false,
         held: false,
+        added: Duration::ZERO,
         // Before time zero no fault is active.
         latency: faults.base_latency(a, b),
     };

@@ -4,6 +4,7 @@ mod convergence;
 mod leases;
 mod requests;
 
+use mesh_core::agent::ListedLease;
 use mesh_core::registry::NoteKind;
 
 use super::*;
@@ -119,8 +120,15 @@ impl Story {
     }
 
     fn knows(&mut self, host: usize, peers: &[usize]) {
-        let names: Vec<Name> = peers.iter().map(|peer| name(*peer)).collect();
-        self.oracles.view(host, &mut names.iter());
+        let leases = peers.iter().chain([&host]).map(|peer| ListedLease {
+            name: name(*peer),
+            url: "h:1".into(),
+            incarnation: 1,
+            load: None,
+        });
+        let own = name(host);
+        let own = (!peers.contains(&host)).then_some(&*own);
+        self.oracles.view(host, &Peers::new(leases.collect(), own));
     }
 }
 

@@ -41,6 +41,7 @@ impl Checker<'_> {
                 machine: machine.clone(),
                 concurrency,
                 queue: group.queue,
+                clock_rate: group.clock_rate,
             }));
         }
         agents

@@ -6,13 +6,15 @@ mod agents;
 mod faults;
 mod network;
 mod policies;
+mod quantiles;
 mod workload;
 
+use std::path::Path;
 use std::time::Duration;
 
 use super::diagnostic::Problem;
 use super::hosts::Directory;
-use super::source::{Path, Source};
+use super::source::{Path as FieldPath, Source};
 use super::walk::FoundDuration;
 use super::{DelegationSpec, EngineKind, RegistrySpec, Scenario, Step, raw};
 use crate::units::{DurationText, format_duration};
@@ -26,9 +28,11 @@ pub(super) fn check(
     source: &Source<'_>,
     durations: &[FoundDuration],
     sha256: String,
+    directory: &Path,
 ) -> (Scenario, Vec<Problem>) {
     let mut checker = Checker {
         source,
+        directory,
         problems: Vec::new(),
         hosts: Directory::new(),
         hosts_complete: true,
@@ -45,6 +49,7 @@ pub(super) fn check(
         sha256,
         engine: match raw.engine {
             raw::Engine::Turmoil => EngineKind::Turmoil,
+            raw::Engine::Event => EngineKind::Event,
         },
         seeds: raw.seeds.clone(),
         duration: raw.duration.0,
@@ -77,6 +82,8 @@ fn delegation(raw: &raw::Delegation) -> DelegationSpec {
 
 struct Checker<'a> {
     source: &'a Source<'a>,
+    /// Where the files that the scenario names are.
+    directory: &'a Path,
     problems: Vec<Problem>,
     hosts: Directory,
     /// Whether `hosts` holds every agent, so that a missing one is a mistake.
@@ -89,12 +96,17 @@ struct Checker<'a> {
 
 impl Checker<'_> {
     /// Reports a problem at `path`.
-    fn report(&mut self, path: &Path, title: impl Into<String>, label: impl Into<String>) {
+    fn report(&mut self, path: &FieldPath, title: impl Into<String>, label: impl Into<String>) {
         let problem = self.problem(path, title, label);
         self.problems.push(problem);
     }
 
-    fn problem(&self, path: &Path, title: impl Into<String>, label: impl Into<String>) -> Problem {
+    fn problem(
+        &self,
+        path: &FieldPath,
+        title: impl Into<String>,
+        label: impl Into<String>,
+    ) -> Problem {
         Problem::at(self.source.span(path), title, label)
     }
 
@@ -118,8 +130,9 @@ impl Checker<'_> {
             return;
         }
         let label = "expected less than `duration`, or no request counts";
-        let problem = self.problem(&Path::field("warm_up"), "`warm_up` takes the whole run", label);
-        let duration = self.source.span(&Path::field("duration"));
+        let problem =
+            self.problem(&FieldPath::field("warm_up"), "`warm_up` takes the whole run", label);
+        let duration = self.source.span(&FieldPath::field("duration"));
         self.problems.push(problem.related(duration, "arrivals end here"));
     }
 
@@ -138,7 +151,7 @@ impl Checker<'_> {
 
     /// Points at the fields that the file states; the other one has its default.
     fn heartbeat(&mut self, raw: &raw::Registry) {
-        let table = Path::field("registry");
+        let table = FieldPath::field("registry");
         let (heartbeat, ttl) = (format_duration(raw.heartbeat.0), format_duration(raw.ttl.0));
         let title = "leases end before they are renewed";
         if !self.source.states(&table, "heartbeat") {
@@ -158,13 +171,13 @@ impl Checker<'_> {
     /// holds from the beginning.
     fn schedule(
         &mut self,
-        path: &Path,
+        path: &FieldPath,
         initial: f64,
         steps: impl Iterator<Item = (DurationText, f64)>,
         end: Duration,
     ) -> Vec<Step> {
         let mut schedule = vec![Step { at: Duration::ZERO, value: initial }];
-        let mut previous: Option<(Duration, Path)> = None;
+        let mut previous: Option<(Duration, FieldPath)> = None;
         for (position, (DurationText(at), value)) in steps.enumerate() {
             let here = path.index(position).key("at");
             if let Some((before, earlier)) = &previous
@@ -191,11 +204,11 @@ impl Checker<'_> {
 
 /// Zero is a time to start at, no warm-up, no drain, no delay and no pause; anything else needs to
 /// last.
-fn may_be_zero(path: &Path) -> bool {
+fn may_be_zero(path: &FieldPath) -> bool {
     match path.name() {
         "warm_up" | "drain" | "at" => true,
-        "latency" => path.starts_with(&["network"]),
-        "value" | "low" => path.starts_with(&["workload", "think"]),
+        _ if path.starts_with(&["network"]) => true,
+        "value" | "low" | "min" => path.starts_with(&["workload", "think"]),
         _ => false,
     }
 }

@@ -1,13 +1,15 @@
 //! Host patterns, and the links between hosts.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use mesh_core::protocol::Name;
 
 use super::Checker;
-use crate::scenario::hosts::{Scope, pairs};
+use crate::dist::Distribution;
+use crate::scenario::hosts::{Scope, pairs, ways};
 use crate::scenario::source::Path;
-use crate::scenario::{LinkSpec, NetworkSpec, raw};
+use crate::scenario::{LinkQuality, LinkSpec, NetworkSpec, raw};
 
 /// Most pairs of hosts that all link overrides together may name.
 const MAX_PAIRS: usize = 1_000_000;
@@ -70,6 +72,8 @@ impl Checker<'_> {
     }
 
     pub(super) fn network(&mut self, raw: &raw::Network) -> NetworkSpec {
+        let latency = self.latency(&Path::field("network").key("latency"), &raw.latency);
+        let quality = LinkQuality { latency, loss: raw.loss, duplication: raw.duplication };
         let mut links = Vec::new();
         let mut left = MAX_PAIRS;
         for (position, link) in raw.links.iter().enumerate() {
@@ -87,9 +91,32 @@ impl Checker<'_> {
                 break;
             };
             left = rest;
-            let latency = link.latency.0;
-            links.extend(pairs(&from, &to).into_iter().map(|(a, b)| LinkSpec { a, b, latency }));
+            let latency = match &link.latency {
+                Some(latency) => self.latency(&path.key("latency"), latency),
+                None => quality.latency.clone(),
+            };
+            let quality = Arc::new(LinkQuality {
+                latency,
+                loss: link.loss.unwrap_or(raw.loss),
+                duplication: link.duplication.unwrap_or(raw.duplication),
+            });
+            let ways = if link.one_way { ways(&from, &to) } else { pairs(&from, &to) };
+            links.extend(ways.into_iter().map(|(from, to)| LinkSpec {
+                from,
+                to,
+                one_way: link.one_way,
+                quality: quality.clone(),
+            }));
         }
-        NetworkSpec { latency: raw.latency.0, links }
+        NetworkSpec { quality: quality.into(), links }
+    }
+
+    fn latency(&mut self, path: &Path, raw: &raw::Latency) -> Distribution {
+        match raw {
+            raw::Latency::Constant(value) => {
+                Distribution::Constant { value: value.0.as_secs_f64() }
+            }
+            raw::Latency::Drawn(distribution) => self.distribution(path, distribution),
+        }
     }
 }

@@ -57,7 +57,7 @@ impl Checker<'_> {
         Entry::Fixed(position.unwrap_or_default())
     }
 
-    fn distribution(&mut self, path: &Path, raw: &raw::Distribution) -> Distribution {
+    pub(super) fn distribution(&mut self, path: &Path, raw: &raw::Distribution) -> Distribution {
         match raw {
             raw::Distribution::Constant { value } => Distribution::Constant { value: secs(value) },
             raw::Distribution::Exponential { mean } => {
@@ -70,6 +70,17 @@ impl Checker<'_> {
                 self.in_order(path, ("min", min), ("max", max));
                 Distribution::Pareto { min: secs(min), shape: *shape, max: secs(max) }
             }
+            raw::Distribution::Uniform { min, max } => {
+                self.in_order(path, ("min", min), ("max", max));
+                Distribution::Uniform { min: secs(min), max: secs(max) }
+            }
+            raw::Distribution::Normal { mean, standard_deviation } => Distribution::Normal {
+                mean: secs(mean),
+                standard_deviation: secs(standard_deviation),
+            },
+            raw::Distribution::Empirical { quantiles } => Distribution::Empirical {
+                quantiles: self.quantiles(&path.key("quantiles"), quantiles),
+            },
             raw::Distribution::Bimodal { low, high, high_ratio } => {
                 self.in_order(path, ("low", low), ("high", high));
                 Distribution::Bimodal { low: secs(low), high: secs(high), high_ratio: *high_ratio }

@@ -89,6 +89,8 @@ pub(crate) enum Engine {
     /// Real HTTP bytes over simulated TCP, for up to 40 hosts; resolution 1 ms.
     #[default]
     Turmoil,
+    /// The agents alone over a queue of messages, for up to 100,000 of them; resolution 1 ns.
+    Event,
 }
 
 /// The registry and how agents use it.
@@ -144,6 +146,10 @@ pub(crate) struct AgentGroup {
     #[serde(default = "default_queue")]
     #[schemars(range(min = 0, max = 1_000_000))]
     pub(crate) queue: u32,
+    /// How fast their clocks run: 1.01 gains a second in 100. Only engine event can do that.
+    #[serde(default = "one_f64")]
+    #[schemars(range(min = 0.5, max = 2.0))]
+    pub(crate) clock_rate: f64,
     /// Share of all cores that others take: a ratio, or a schedule of ratios.
     #[serde(default)]
     pub(crate) background: Background,
@@ -276,32 +282,67 @@ impl Default for Delegation {
 }
 
 /// One-way latencies.
-#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Network {
     /// Of every link that no entry of `links` names.
-    pub(crate) latency: DurationText,
+    #[serde(default)]
+    pub(crate) latency: Latency,
+    /// Share of the messages that get lost on the way. Nobody sends them again.
+    #[serde(default)]
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub(crate) loss: f64,
+    /// Share of the messages that arrive twice.
+    #[serde(default)]
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub(crate) duplication: f64,
     /// Overrides; the last that names a pair of hosts holds.
+    #[serde(default)]
     #[schemars(length(max = 10_000))]
     pub(crate) links: Vec<Link>,
 }
 
 impl Default for Network {
     fn default() -> Self {
-        Self { latency: DurationText::from_millis(1), links: Vec::new() }
+        Self { latency: Latency::default(), loss: 0.0, duplication: 0.0, links: Vec::new() }
     }
 }
 
-/// The latency of some links, the same in both directions.
-#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+/// A one-way latency.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub(crate) enum Latency {
+    /// The same for each message.
+    Constant(DurationText),
+    /// Drawn for each message. Messages of one link keep their order.
+    Drawn(Distribution),
+}
+
+impl Default for Latency {
+    fn default() -> Self {
+        Self::Constant(DurationText::from_millis(1))
+    }
+}
+
+/// What is special about some links, in both directions unless `one_way` says otherwise.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Link {
     /// Hosts at one end.
     pub(crate) from: Hosts,
     /// Hosts at the other end.
     pub(crate) to: Hosts,
-    /// One-way latency.
-    pub(crate) latency: DurationText,
+    /// Only messages from `from` to `to`.
+    #[serde(default)]
+    pub(crate) one_way: bool,
+    /// One-way latency; that of the network if left out.
+    pub(crate) latency: Option<Latency>,
+    /// Share of the messages that get lost; that of the network if left out.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub(crate) loss: Option<f64>,
+    /// Share of the messages that arrive twice; that of the network if left out.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub(crate) duplication: Option<f64>,
 }
 
 /// Hosts: agents, "registry" and "client", by name or pattern.

@@ -110,6 +110,26 @@ pub(crate) enum Distribution {
         /// Larger values are cut to this.
         max: DurationText,
     },
+    /// Uniform.
+    Uniform {
+        /// The smallest value.
+        min: DurationText,
+        /// The greatest value.
+        max: DurationText,
+    },
+    /// Normal; draws below zero count as zero.
+    Normal {
+        /// The mean.
+        mean: DurationText,
+        /// The standard deviation.
+        standard_deviation: DurationText,
+    },
+    /// Measured quantiles, with straight lines between them.
+    Empirical {
+        /// A CSV file beside the scenario: lines of a share from 0 to 1 and a duration, in order.
+        #[schemars(extend("pattern" = text::LINE))]
+        quantiles: String,
+    },
     /// One of two values.
     Bimodal {
         /// The usual value.

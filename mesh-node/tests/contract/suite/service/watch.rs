@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use mesh_core::Timestamp;
-use mesh_core::agent::Note;
+use mesh_core::agent::{Note, Peers};
 use mesh_core::protocol::Name;
 use mesh_core::registry;
 use mesh_node::Observer;
@@ -59,8 +59,8 @@ impl Observer for Watch {
         self.write(now, format!("{agent}: {note:?}"));
     }
 
-    fn view(&self, _: Timestamp, _: &Name, peers: &mut dyn Iterator<Item = &Name>) {
-        let peers = peers.map(ToString::to_string).collect();
+    fn view(&self, _: Timestamp, _: &Name, peers: &Peers) {
+        let peers = peers.names().map(ToString::to_string).collect();
         self.book(|book| book.views.push(peers));
     }
 

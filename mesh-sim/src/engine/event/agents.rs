@@ -1,0 +1,190 @@
+//! The agents as hosts: each a state machine on a machine of its own.
+
+use mesh_core::Timestamp;
+use mesh_core::agent::{Agent, AgentConfig, CallId, Effect, JobId};
+use slotmap::SecondaryMap;
+
+use super::clock::LocalClock;
+use super::exchange::{Caller, ExchangeId, Payload};
+use super::queue::Lane;
+use super::{Event, Simulation};
+use crate::engine::faults::{FIRST_AGENT, MachineState, REGISTRY_HOST};
+use crate::engine::setup::agent_config;
+use crate::machine::Machine;
+use crate::scenario::AgentSpec;
+
+/// An agent's host.
+pub(super) struct Node {
+    /// None while it is down.
+    agent: Option<Agent>,
+    clock: LocalClock,
+    machine: Machine<JobId>,
+    /// Its calls to peers that have no result yet.
+    calls: SecondaryMap<CallId, ExchangeId>,
+    /// When the agent will be woken.
+    wake_at: Timestamp,
+    /// When the machine will be looked at for ended jobs.
+    job_at: Timestamp,
+}
+
+impl Node {
+    pub(super) fn new(spec: &AgentSpec) -> Self {
+        Self {
+            agent: None,
+            clock: LocalClock::new(spec.clock_rate),
+            machine: Machine::new(&spec.machine),
+            calls: SecondaryMap::new(),
+            wake_at: Timestamp::MAX,
+            job_at: Timestamp::MAX,
+        }
+    }
+
+    pub(super) fn set_machine(&mut self, now: Timestamp, state: MachineState) {
+        self.machine.set_speed_factor(now, state.speed_factor);
+        self.machine.set_background_override(now, state.background);
+    }
+
+    pub(super) fn crash(&mut self, now: Timestamp) {
+        self.agent = None;
+        self.machine.crash(now);
+        self.calls = SecondaryMap::new();
+        self.wake_at = Timestamp::MAX;
+    }
+}
+
+impl Simulation<'_> {
+    pub(super) fn start_agent(&mut self, now: Timestamp, host: usize) {
+        let spec = &self.run.scenario.agents[host - FIRST_AGENT];
+        // A later life has a greater number; zero stands for agents that have none.
+        let incarnation = now.as_nanos() + 1;
+        let config = AgentConfig { incarnation, ..agent_config(self.run, spec) };
+        let seed = self.seed.child("agents").child(&spec.name).child(&incarnation.to_string());
+        let node = &mut self.nodes[host - FIRST_AGENT];
+        let local = node.clock.show(now);
+        let mut agent = Agent::new(local, config, &seed);
+        agent.handle_timeout(local);
+        node.agent = Some(agent);
+        let life = self.hosts[host].life;
+        let sample = Event::Sample { host: host as u32, life };
+        self.queue.push_in(Lane::Sample, now + spec.machine.cpu_window, sample);
+        self.settle(now, host);
+    }
+
+    /// Mutates an agent, if it is up, and carries out what follows.
+    pub(super) fn with_agent(
+        &mut self,
+        now: Timestamp,
+        host: usize,
+        act: impl FnOnce(&mut Agent, Timestamp),
+    ) {
+        let node = &mut self.nodes[host - FIRST_AGENT];
+        if let Some(agent) = &mut node.agent {
+            act(agent, node.clock.show(now));
+            self.settle(now, host);
+        }
+    }
+
+    pub(super) fn wake_agent(&mut self, now: Timestamp, host: usize) {
+        let node = &mut self.nodes[host - FIRST_AGENT];
+        if node.wake_at != now {
+            return;
+        }
+        node.wake_at = Timestamp::MAX;
+        let local = node.clock.show(now);
+        if let Some(agent) = &mut node.agent
+            && agent.poll_timeout() <= local
+        {
+            agent.handle_timeout(local);
+        }
+        self.settle(now, host);
+    }
+
+    pub(super) fn jobs_end(&mut self, now: Timestamp, host: usize) {
+        let node = &mut self.nodes[host - FIRST_AGENT];
+        if node.job_at == now {
+            node.job_at = Timestamp::MAX;
+            node.machine.handle_timeout(now);
+            self.settle(now, host);
+        }
+    }
+
+    pub(super) fn sample(&mut self, now: Timestamp, host: usize, life: u32) {
+        let node = &mut self.nodes[host - FIRST_AGENT];
+        let Some(agent) = node.agent.as_mut().filter(|_| self.hosts[host].life == life) else {
+            return;
+        };
+        let cpu_percent = node.machine.sample_cpu(now);
+        let jobs = node.machine.running() as u32;
+        agent.handle_sample(cpu_percent, node.machine.memory_percent(jobs));
+        self.watchers.load(now, host, &agent.load(), agent.open());
+        self.watchers.view(host, agent.peers());
+        let window = self.run.scenario.agents[host - FIRST_AGENT].machine.cpu_window;
+        let next = Event::Sample { host: host as u32, life };
+        self.queue.push_in(Lane::Sample, now + window, next);
+        self.settle(now, host);
+    }
+
+    /// Carries out all that an agent and its machine ask for, and sees to it that both are woken.
+    pub(super) fn settle(&mut self, now: Timestamp, host: usize) {
+        loop {
+            let node = &mut self.nodes[host - FIRST_AGENT];
+            let Some(agent) = &mut node.agent else { return };
+            if let Some(effect) = agent.poll_effect() {
+                self.carry_out(now, host, effect);
+            } else if let Some(job) = node.machine.poll_finished() {
+                agent.handle_job_result(node.clock.show(now), job, Ok(self.output.clone()));
+            } else {
+                break;
+            }
+        }
+        let node = &mut self.nodes[host - FIRST_AGENT];
+        let Some(agent) = &mut node.agent else { return };
+        // An earlier wake-up that is pending will see to a later one.
+        let wake_at = node.clock.when(agent.poll_timeout()).max(now);
+        if wake_at < node.wake_at {
+            node.wake_at = wake_at;
+            self.queue.push(wake_at, Event::Wake(host as u32));
+        }
+        if let Some(job_at) = node.machine.poll_timeout()
+            && job_at < node.job_at
+        {
+            node.job_at = job_at;
+            self.queue.push(job_at, Event::JobEnds(host as u32));
+        }
+    }
+
+    fn carry_out(&mut self, now: Timestamp, host: usize, effect: Effect) {
+        let node = &mut self.nodes[host - FIRST_AGENT];
+        match effect {
+            Effect::Note(note) => self.watchers.agent(now, host, &note),
+            Effect::Reply { ticket, answer } => {
+                self.answer(now, ExchangeId::of_ticket(ticket), Payload::Reply(answer));
+            }
+            Effect::Call { call, peer, request, .. } => {
+                // The registry lists the scenario's agents alone.
+                let Some(callee) = self.numbers.get(&peer) else { return };
+                let request = Payload::Request(request);
+                let exchange = self.call(now, host, callee, Caller::Peer(call), request);
+                self.nodes[host - FIRST_AGENT].calls.insert(call, exchange);
+            }
+            Effect::Abandon(call) => {
+                if let Some(exchange) = node.calls.remove(call) {
+                    self.abandon(now, exchange);
+                }
+            }
+            Effect::Start { job, task } => {
+                node.machine.start(now, job, task.demand.unwrap_or_default());
+            }
+            Effect::Stop(job) => node.machine.cancel(now, job),
+            Effect::Registry { call, request } => {
+                let request = Payload::RegistryRequest(request);
+                self.call(now, host, REGISTRY_HOST, Caller::Registry(call), request);
+            }
+        }
+    }
+
+    /// A call to a peer is over.
+    pub(super) fn forget_call(&mut self, host: usize, call: CallId) {
+        self.nodes[host - FIRST_AGENT].calls.remove(call);
+    }
+}

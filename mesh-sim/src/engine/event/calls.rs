@@ -1,0 +1,345 @@
+//! Calls from host to host: connect, request, answer, and what can go wrong between them.
+
+use mesh_core::Timestamp;
+use mesh_core::agent::{CallError, RegistryReply};
+use mesh_node::http::ClientLimits;
+
+use super::exchange::{Caller, Exchange, ExchangeId, Payload};
+use super::network::Fate;
+use super::queue::Lane;
+use super::{Event, Simulation};
+use crate::engine::faults::CLIENT_HOST;
+use crate::record::Outcome;
+
+/// Idle connections that the client keeps per agent, as in the turmoil engine.
+const CLIENT_IDLE: usize = 1024;
+
+/// What goes over the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Message {
+    /// The caller opens a connection.
+    Connect,
+    /// The caller asks.
+    Request,
+    /// The caller closes the connection before it has an answer.
+    Cancel,
+    /// The callee answers.
+    Answer,
+    /// The callee's end of the connection is gone.
+    Closed,
+}
+
+impl Message {
+    const fn is_from_caller(self) -> bool {
+        matches!(self, Self::Connect | Self::Request | Self::Cancel)
+    }
+
+    /// Position in [`Exchange::sent`].
+    const fn slot(self) -> usize {
+        match self {
+            Self::Connect | Self::Request => 0,
+            Self::Cancel => 1,
+            Self::Answer | Self::Closed => 2,
+        }
+    }
+}
+
+impl Simulation<'_> {
+    /// Calls another host, over an idle connection if there is one.
+    pub(super) fn call(
+        &mut self,
+        now: Timestamp,
+        caller: usize,
+        callee: usize,
+        who: Caller,
+        request: Payload,
+    ) -> ExchangeId {
+        let mut exchange = Exchange::new(caller, callee, who, request, now);
+        let idle = ClientLimits::default().idle;
+        let first = match self.hosts[caller].pool.take(callee as u32, now, idle) {
+            Some(life) => {
+                (exchange.connected, exchange.life) = (true, life);
+                Message::Request
+            }
+            None => Message::Connect,
+        };
+        let id = self.exchanges.insert(exchange);
+        self.send(now, id, first);
+        id
+    }
+
+    /// The callee answers a request, unless nobody waits any more.
+    pub(super) fn answer(&mut self, now: Timestamp, id: ExchangeId, answer: Payload) {
+        let Some(exchange) = self.exchanges.get(id) else { return };
+        exchange.callee_done = true;
+        exchange.handle = None;
+        if exchange.caller_done {
+            return self.exchanges.settle(id);
+        }
+        exchange.payload = answer;
+        self.send(now, id, Message::Answer);
+    }
+
+    /// The caller wants no answer any more: it closes the connection.
+    pub(super) fn abandon(&mut self, now: Timestamp, id: ExchangeId) {
+        let Some(exchange) = self.exchanges.get(id) else { return };
+        exchange.caller_done = true;
+        if !exchange.connected {
+            exchange.callee_done = true;
+        } else if !exchange.callee_done {
+            self.send(now, id, Message::Cancel);
+        }
+        self.exchanges.settle(id);
+    }
+
+    fn send(&mut self, now: Timestamp, id: ExchangeId, message: Message) {
+        let Some(exchange) = self.exchanges.get(id) else { return };
+        exchange.sent[message.slot()] = now;
+        let (from, to) = ends(exchange, message);
+        let (began, fate) = (exchange.began, self.network.send(now, from, to));
+        let Fate::Arrives { at, again } = fate else {
+            return self.lost(now, id, message);
+        };
+        if let (Some(again), Message::Request, Payload::RegistryRequest(request)) =
+            (again, message, &exchange.payload)
+        {
+            let request = Box::new(request.clone());
+            self.queue.push(again, Event::ArrivesAgain(request));
+        }
+        let connect_by = began + self.run.scenario.delegation.connect_timeout;
+        if message == Message::Connect && at > connect_by {
+            self.queue.push(connect_by, Event::ConnectFailed(id));
+        }
+        self.arrives_at(at, message, id);
+    }
+
+    fn arrives_at(&mut self, at: Timestamp, message: Message, id: ExchangeId) {
+        if at < Timestamp::MAX {
+            self.queue.push_in(Lane::Message, at, Event::Arrives(message, id));
+        }
+    }
+
+    /// A message will never arrive.
+    fn lost(&mut self, now: Timestamp, id: ExchangeId, message: Message) {
+        let Some(exchange) = self.exchanges.get(id) else { return };
+        let began = exchange.began;
+        match message {
+            Message::Connect => {
+                let connect_by = began + self.run.scenario.delegation.connect_timeout;
+                self.queue.push(connect_by.max(now), Event::ConnectFailed(id));
+            }
+            Message::Request => {
+                exchange.callee_done = true;
+                self.wait_in_vain(now, id);
+            }
+            Message::Answer | Message::Closed => self.wait_in_vain(now, id),
+            Message::Cancel => {}
+        }
+        self.exchanges.settle(id);
+    }
+
+    /// Agents time their calls to peers themselves and the client has its deadline; calls to the
+    /// registry need a timer only if no answer can come.
+    fn wait_in_vain(&mut self, now: Timestamp, id: ExchangeId) {
+        let Some(exchange) = self.exchanges.get(id) else { return };
+        if matches!(exchange.who, Caller::Registry(_)) {
+            let until = exchange.began + self.run.scenario.registry.timeout;
+            self.queue.push(until.max(now), Event::GiveUp(id));
+        }
+    }
+
+    pub(super) fn arrives(&mut self, now: Timestamp, message: Message, id: ExchangeId) {
+        let Some(exchange) = self.exchanges.get(id) else { return };
+        let (from, to) = ends(exchange, message);
+        match self.network.caught(now, from, to, exchange.sent[message.slot()]) {
+            Fate::Lost => return self.lost(now, id, message),
+            Fate::Arrives { at, .. } if at > now => return self.arrives_at(at, message, id),
+            Fate::Arrives { .. } => {}
+        }
+        match message {
+            Message::Connect => self.connect_arrives(now, id),
+            Message::Request => self.request_arrives(now, id),
+            Message::Cancel => self.cancel_arrives(now, id),
+            Message::Answer => self.answer_arrives(now, id),
+            Message::Closed => self.fail(now, id, CallError::NoAnswer),
+        }
+    }
+
+    fn connect_arrives(&mut self, now: Timestamp, id: ExchangeId) {
+        let Some(exchange) = self.exchanges.get(id) else { return };
+        if !exchange.connected && !exchange.caller_done {
+            exchange.connected = true;
+            exchange.life = self.hosts[exchange.callee as usize].life;
+            self.send(now, id, Message::Request);
+        }
+    }
+
+    fn request_arrives(&mut self, now: Timestamp, id: ExchangeId) {
+        let Some(exchange) = self.exchanges.get(id) else { return };
+        let is_request =
+            matches!(exchange.payload, Payload::Request(_) | Payload::RegistryRequest(_));
+        if exchange.callee_done || !is_request {
+            return;
+        }
+        let callee = exchange.callee as usize;
+        if self.hosts[callee].life != exchange.life {
+            exchange.callee_done = true;
+            return self.send(now, id, Message::Closed);
+        }
+        match std::mem::replace(&mut exchange.payload, Payload::None) {
+            Payload::RegistryRequest(request) => {
+                let reply = self.ask_registry(now, request);
+                self.answer(now, id, Payload::RegistryReply(reply));
+            }
+            Payload::Request(request) => {
+                let mut handle = None;
+                self.with_agent(now, callee, |agent, local| {
+                    handle = agent.handle_request(local, id.ticket(), request);
+                });
+                if let (Some(exchange), Some(_)) = (self.exchanges.get(id), handle) {
+                    exchange.handle = handle;
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn cancel_arrives(&mut self, now: Timestamp, id: ExchangeId) {
+        let Some(exchange) = self.exchanges.get(id) else { return };
+        let (callee, handle) = (exchange.callee as usize, exchange.handle.take());
+        let was_done = std::mem::replace(&mut exchange.callee_done, true);
+        self.exchanges.settle(id);
+        if let (false, Some(handle)) = (was_done, handle) {
+            self.with_agent(now, callee, |agent, local| agent.handle_cancel(local, handle));
+        }
+    }
+
+    fn answer_arrives(&mut self, now: Timestamp, id: ExchangeId) {
+        let Some(exchange) = self.exchanges.get(id) else { return };
+        if exchange.caller_done {
+            return self.exchanges.settle(id);
+        }
+        exchange.caller_done = true;
+        let (caller, callee) = (exchange.caller as usize, exchange.callee);
+        let (life, who) = (exchange.life, exchange.who);
+        let payload = std::mem::replace(&mut exchange.payload, Payload::None);
+        self.exchanges.settle(id);
+        let max = match caller {
+            CLIENT_HOST => CLIENT_IDLE,
+            _ => ClientLimits::default().idle_per_destination,
+        };
+        self.hosts[caller].pool.put(callee, life, now, max);
+        match payload {
+            Payload::Reply(answer) => {
+                self.hand_over(now, caller, who, answer.map_err(CallError::Answered));
+            }
+            Payload::RegistryReply(reply) => self.hand_over_listing(now, caller, who, reply),
+            _ => {}
+        }
+    }
+
+    pub(super) fn connect_failed(&mut self, now: Timestamp, id: ExchangeId) {
+        let Some(exchange) = self.exchanges.get(id) else { return };
+        if !exchange.connected {
+            exchange.callee_done = true;
+            self.fail(now, id, CallError::NotSent);
+        }
+    }
+
+    /// The client's deadline has passed, or an agent has waited for the registry in vain.
+    pub(super) fn give_up(&mut self, now: Timestamp, id: ExchangeId) {
+        let Some(exchange) = self.exchanges.get(id) else { return };
+        if exchange.caller_done {
+            return;
+        }
+        let who = exchange.who;
+        let (caller, callee, began) = (exchange.caller as usize, exchange.callee, exchange.began);
+        self.hosts[caller].pool.distrust(callee, began);
+        self.abandon(now, id);
+        match who {
+            Caller::Client { arrival, source } => {
+                self.request_ended(now, (arrival, source), &Outcome::TimedOut);
+            }
+            who => self.hand_over_listing(now, caller, who, RegistryReply::Failed),
+        }
+    }
+
+    /// A call has failed before its time was over.
+    fn fail(&mut self, now: Timestamp, id: ExchangeId, error: CallError) {
+        let Some(exchange) = self.exchanges.get(id) else { return };
+        let was_done = std::mem::replace(&mut exchange.caller_done, true);
+        let (caller, callee, began) = (exchange.caller as usize, exchange.callee, exchange.began);
+        let who = exchange.who;
+        self.exchanges.settle(id);
+        if was_done {
+            return;
+        }
+        if error == CallError::NoAnswer {
+            self.hosts[caller].pool.distrust(callee, began);
+        }
+        match who {
+            Caller::Registry(_) => {
+                self.hand_over_listing(now, caller, who, RegistryReply::Failed);
+            }
+            who => self.hand_over(now, caller, who, Err(error)),
+        }
+    }
+
+    fn hand_over(
+        &mut self,
+        now: Timestamp,
+        caller: usize,
+        who: Caller,
+        result: Result<mesh_core::protocol::Reply, CallError>,
+    ) {
+        match who {
+            Caller::Peer(call) => {
+                self.forget_call(caller, call);
+                self.with_agent(now, caller, |agent, local| {
+                    agent.handle_call_result(local, call, result);
+                });
+            }
+            Caller::Client { arrival, source } => {
+                self.request_answered(now, (arrival, source), result);
+            }
+            Caller::Registry(_) => {}
+        }
+    }
+
+    fn hand_over_listing(
+        &mut self,
+        now: Timestamp,
+        caller: usize,
+        who: Caller,
+        reply: RegistryReply,
+    ) {
+        if let Caller::Registry(call) = who {
+            self.with_agent(now, caller, |agent, local| {
+                agent.handle_registry_reply(local, call, reply);
+            });
+        }
+    }
+
+    /// A host dies without a word to those whom it was connected with.
+    pub(super) fn break_connections(&mut self, now: Timestamp, host: usize) {
+        for id in self.exchanges.of_host(host) {
+            let Some(exchange) = self.exchanges.get(id) else { continue };
+            if exchange.caller as usize == host {
+                exchange.caller_done = true;
+                exchange.callee_done |= !exchange.connected;
+            }
+            if exchange.callee as usize == host && exchange.connected && !exchange.callee_done {
+                exchange.callee_done = true;
+                exchange.handle = None;
+                self.wait_in_vain(now, id);
+            }
+            self.exchanges.settle(id);
+        }
+    }
+}
+
+/// From which host to which a message of an exchange goes.
+fn ends(exchange: &Exchange, message: Message) -> (usize, usize) {
+    let (caller, callee) = (exchange.caller as usize, exchange.callee as usize);
+    if message.is_from_caller() { (caller, callee) } else { (callee, caller) }
+}

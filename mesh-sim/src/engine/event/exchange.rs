@@ -1,0 +1,148 @@
+//! One call from host to host, from its first message to the last.
+
+use mesh_core::Timestamp;
+use mesh_core::agent::{CallId, Failure, Handle, RegistryReply, RegistryRequest};
+use mesh_core::protocol::{Reply, Request};
+
+use super::load::Source;
+use crate::workload::Arrival;
+
+/// Names an exchange, for ever: a place is used again, but with another generation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct ExchangeId {
+    place: u32,
+    generation: u32,
+}
+
+impl ExchangeId {
+    /// As the number that an agent is given with a request.
+    pub(super) fn ticket(self) -> u64 {
+        u64::from(self.generation) << 32 | u64::from(self.place)
+    }
+
+    pub(super) fn of_ticket(ticket: u64) -> Self {
+        Self { place: ticket as u32, generation: (ticket >> 32) as u32 }
+    }
+}
+
+/// Who waits for the answer.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Caller {
+    /// An agent that called a peer.
+    Peer(CallId),
+    /// An agent that called the registry, by the number of its call.
+    Registry(u64),
+    /// The client, for this part of its load.
+    Client { arrival: Arrival, source: Source },
+}
+
+/// What is under way, or waits to be.
+#[derive(Debug)]
+pub(super) enum Payload {
+    /// Nothing: it has arrived.
+    None,
+    Request(Request),
+    RegistryRequest(RegistryRequest),
+    Reply(Result<Reply, Failure>),
+    RegistryReply(RegistryReply),
+}
+
+/// One call.
+#[derive(Debug)]
+pub(super) struct Exchange {
+    pub(super) caller: u32,
+    pub(super) callee: u32,
+    pub(super) who: Caller,
+    pub(super) payload: Payload,
+    pub(super) began: Timestamp,
+    /// The connection is open.
+    pub(super) connected: bool,
+    /// The life of the callee that the connection leads to.
+    pub(super) life: u32,
+    /// Cancels the request at the callee.
+    pub(super) handle: Option<Handle>,
+    /// When the last message of each kind was sent: by the caller, its cancel, by the callee.
+    pub(super) sent: [Timestamp; 3],
+    /// The caller has its result, or wants none.
+    pub(super) caller_done: bool,
+    /// The callee has answered, or never will.
+    pub(super) callee_done: bool,
+}
+
+impl Exchange {
+    pub(super) fn new(
+        caller: usize,
+        callee: usize,
+        who: Caller,
+        payload: Payload,
+        began: Timestamp,
+    ) -> Self {
+        Self {
+            caller: caller as u32,
+            callee: callee as u32,
+            who,
+            payload,
+            began,
+            connected: false,
+            life: 0,
+            handle: None,
+            sent: [began; 3],
+            caller_done: false,
+            callee_done: false,
+        }
+    }
+}
+
+/// The exchanges that are not over. One that is over, is found no more.
+#[derive(Debug, Default)]
+pub(super) struct Exchanges {
+    places: Vec<Place>,
+    free: Vec<u32>,
+}
+
+#[derive(Debug)]
+struct Place {
+    generation: u32,
+    exchange: Option<Exchange>,
+}
+
+impl Exchanges {
+    pub(super) fn insert(&mut self, exchange: Exchange) -> ExchangeId {
+        let place = self.free.pop().unwrap_or_else(|| {
+            self.places.push(Place { generation: 0, exchange: None });
+            (self.places.len() - 1) as u32
+        });
+        let slot = &mut self.places[place as usize];
+        slot.exchange = Some(exchange);
+        ExchangeId { place, generation: slot.generation }
+    }
+
+    pub(super) fn get(&mut self, id: ExchangeId) -> Option<&mut Exchange> {
+        let place = self.places.get_mut(id.place as usize)?;
+        if place.generation == id.generation { place.exchange.as_mut() } else { None }
+    }
+
+    /// Forgets an exchange that neither side has a use for.
+    pub(super) fn settle(&mut self, id: ExchangeId) {
+        if self.get(id).is_some_and(|exchange| exchange.caller_done && exchange.callee_done) {
+            let place = &mut self.places[id.place as usize];
+            place.exchange = None;
+            place.generation = place.generation.wrapping_add(1);
+            self.free.push(id.place);
+        }
+    }
+
+    /// Those that a host takes part in.
+    pub(super) fn of_host(&self, host: usize) -> Vec<ExchangeId> {
+        let takes_part =
+            |exchange: &Exchange| exchange.caller == host as u32 || exchange.callee == host as u32;
+        let places = self.places.iter().enumerate();
+        places
+            .filter(|(_, place)| place.exchange.as_ref().is_some_and(takes_part))
+            .map(|(number, place)| ExchangeId {
+                place: number as u32,
+                generation: place.generation,
+            })
+            .collect()
+    }
+}

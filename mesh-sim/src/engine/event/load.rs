@@ -1,0 +1,117 @@
+//! The load generator: sends what the workload says and waits for the end.
+
+use std::sync::Arc;
+
+use mesh_core::Timestamp;
+use mesh_core::agent::{CallError, Failure};
+use mesh_core::protocol::{Reply, Request, Task};
+use mesh_core::seed::Seed;
+
+use super::exchange::{Caller, Payload};
+use super::queue::Lane;
+use super::{Event, Simulation};
+use crate::engine::Run;
+use crate::engine::faults::{CLIENT_HOST, FIRST_AGENT};
+use crate::record::Outcome;
+use crate::workload::{Arrival, Workload};
+
+/// Which part of the load a request belongs to: the open loop, or this client of a closed one.
+pub(super) type Source = Option<u32>;
+
+/// The requests to come.
+pub(super) struct Load {
+    workload: Workload,
+    /// The next one of each source.
+    next: Vec<Option<Arrival>>,
+    text: Arc<str>,
+}
+
+impl Load {
+    pub(super) fn new(run: &Run<'_>, seed: &Seed) -> Self {
+        let scenario = run.scenario;
+        let seed = seed.child("workload");
+        let workload =
+            Workload::new(&scenario.workload, scenario.agents.len(), scenario.duration, &seed);
+        let sources = match &workload {
+            Workload::Open(_) => 1,
+            Workload::Closed(clients) => clients.clients(),
+        };
+        Self { workload, next: vec![None; sources], text: "simulated job".into() }
+    }
+}
+
+impl Simulation<'_> {
+    pub(super) fn start_load(&mut self, now: Timestamp) {
+        match &self.load.workload {
+            Workload::Open(_) => self.await_next(now, None),
+            Workload::Closed(clients) => {
+                (0..clients.clients()).for_each(|client| self.await_next(now, Some(client as u32)));
+            }
+        }
+    }
+
+    /// Draws the next request of a source, if there is one.
+    fn await_next(&mut self, now: Timestamp, source: Source) {
+        let arrival = match (&mut self.load.workload, source) {
+            (Workload::Open(arrivals), None) => arrivals.next(),
+            (Workload::Closed(clients), Some(client)) => clients.next(client as usize, now),
+            _ => None,
+        };
+        self.load.next[source.unwrap_or_default() as usize] = arrival;
+        if let Some(arrival) = arrival {
+            self.queue.push(arrival.at, Event::Due(source));
+        }
+    }
+
+    pub(super) fn request_due(&mut self, now: Timestamp, source: Source) {
+        let Some(arrival) = self.load.next[source.unwrap_or_default() as usize].take() else {
+            return;
+        };
+        let scenario = self.run.scenario;
+        self.watchers.due(&arrival, &scenario.agents[arrival.entry].name);
+        let request = Request::Delegate(Task {
+            text: self.load.text.clone(),
+            timeout: Some(scenario.workload.deadline),
+            demand: Some(arrival.demand),
+            idempotent: scenario.workload.idempotent,
+            depth: 0,
+            request: arrival.index,
+            attempt: 0,
+        });
+        let (who, entry) = (Caller::Client { arrival, source }, FIRST_AGENT + arrival.entry);
+        let exchange = self.call(now, CLIENT_HOST, entry, who, Payload::Request(request));
+        let deadline = arrival.at + scenario.workload.deadline;
+        self.queue.push_in(Lane::Deadline, deadline, Event::GiveUp(exchange));
+        if source.is_none() {
+            self.await_next(now, None);
+        }
+    }
+
+    pub(super) fn request_answered(
+        &mut self,
+        now: Timestamp,
+        (arrival, source): (Arrival, Source),
+        result: Result<Reply, CallError>,
+    ) {
+        let outcome = match result {
+            Ok(_) => Outcome::Answered,
+            Err(CallError::Answered(Failure::DeadlineExceeded)) => Outcome::TimedOut,
+            Err(CallError::Answered(failure)) => Outcome::Refused(failure.name()),
+            Err(CallError::NotSent) => Outcome::Lost("connect"),
+            Err(CallError::NoAnswer) => Outcome::Lost("reset"),
+        };
+        self.request_ended(now, (arrival, source), &outcome);
+    }
+
+    pub(super) fn request_ended(
+        &mut self,
+        now: Timestamp,
+        (arrival, source): (Arrival, Source),
+        outcome: &Outcome,
+    ) {
+        self.watchers.ended(now, &arrival, outcome);
+        if source.is_some() {
+            self.await_next(now, source);
+        }
+    }
+}

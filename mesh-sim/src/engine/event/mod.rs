@@ -1,0 +1,200 @@
+//! The fast engine: one queue of events over the state machines of mesh-core.
+//!
+//! No runtime, no bytes and no threads: a message is a value that moves from host to host when its
+//! time comes. Time is exact to the nanosecond; events of one time happen in the order in which
+//! they were caused. `docs/engines.md` says how it differs from the turmoil engine.
+
+mod agents;
+mod calls;
+mod clock;
+mod exchange;
+mod load;
+mod names;
+mod network;
+mod pool;
+mod queue;
+mod registry;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use mesh_core::Timestamp;
+use mesh_core::agent::RegistryRequest;
+use mesh_core::seed::Seed;
+use serde_json::value::RawValue;
+
+use self::agents::Node;
+use self::calls::Message;
+use self::exchange::{ExchangeId, Exchanges};
+use self::load::Load;
+use self::names::Numbers;
+use self::network::Network;
+use self::pool::Pool;
+use self::queue::Queue;
+use self::registry::RegistryHost;
+use super::Run;
+use super::faults::{CLIENT_HOST, FIRST_AGENT, FaultSchedule, REGISTRY_HOST};
+use super::setup::OUTPUT;
+use super::watchers::Watchers;
+use crate::record::RunRecord;
+
+/// Timers are exact; what is due at the end of a span may still happen at its last instant.
+const RESOLUTION: Duration = Duration::from_nanos(1);
+/// Simulated time between two reports of progress.
+const PROGRESS_EVERY: Duration = Duration::from_millis(250);
+
+/// Runs one policy with one seed.
+pub(super) fn execute(run: &Run<'_>, progress: &dyn Fn(Duration)) -> RunRecord {
+    let mut simulation = Simulation::new(run);
+    let end = simulation.watchers.end();
+    simulation.start();
+    let mut report_at = Timestamp::from(PROGRESS_EVERY);
+    while let Some((now, event)) = simulation.queue.pop_before(end) {
+        simulation.happen(now, event);
+        if now >= report_at {
+            progress(now.elapsed());
+            report_at = now + PROGRESS_EVERY;
+        }
+    }
+    simulation.watchers.finish(end)
+}
+
+/// Something that happens at a time. Hosts are numbered as in the fault schedule.
+#[derive(Debug)]
+enum Event {
+    /// A fault begins or ends.
+    Boundary,
+    /// A request of the load is due.
+    Due(load::Source),
+    /// A message arrives.
+    Arrives(Message, ExchangeId),
+    /// The network delivers a message to the registry for the second time.
+    ArrivesAgain(Box<RegistryRequest>),
+    /// The connection for this exchange could not be opened.
+    ConnectFailed(ExchangeId),
+    /// The caller waits no longer.
+    GiveUp(ExchangeId),
+    /// A state machine asked to be woken.
+    Wake(u32),
+    /// Jobs may have ended on a machine.
+    JobEnds(u32),
+    /// The machine under an agent is looked at, if the agent is still in this life.
+    Sample { host: u32, life: u32 },
+}
+
+struct Simulation<'a> {
+    run: &'a Run<'a>,
+    seed: Seed,
+    faults: Arc<FaultSchedule>,
+    watchers: Watchers,
+    queue: Queue<Event>,
+    network: Network,
+    exchanges: Exchanges,
+    numbers: Numbers,
+    hosts: Vec<Host>,
+    registry: RegistryHost,
+    load: Load,
+    nodes: Vec<Node>,
+    /// What every job puts out.
+    output: Arc<RawValue>,
+}
+
+/// What every host has.
+#[derive(Debug, Default)]
+struct Host {
+    is_down: bool,
+    /// How often it has crashed.
+    life: u32,
+    pool: Pool,
+}
+
+impl<'a> Simulation<'a> {
+    fn new(run: &'a Run<'a>) -> Self {
+        let seed = Seed::root(run.seed);
+        let faults = Arc::new(FaultSchedule::new(run.scenario));
+        let hosts = faults.hosts();
+        Self {
+            run,
+            watchers: Watchers::new(run, &faults, RESOLUTION),
+            queue: Queue::new(),
+            network: Network::new(faults.clone(), seed.child("network")),
+            exchanges: Exchanges::default(),
+            numbers: Numbers::new(hosts),
+            hosts: hosts.iter().map(|_| Host::default()).collect(),
+            registry: RegistryHost::new(run),
+            load: Load::new(run, &seed),
+            nodes: run.scenario.agents.iter().map(Node::new).collect(),
+            output: RawValue::from_string(OUTPUT.to_owned()).unwrap_or_default().into(),
+            faults,
+            seed,
+        }
+    }
+
+    fn start(&mut self) {
+        for at in self.faults.boundaries() {
+            // Inserted first, so a fault comes before all else of its instant.
+            self.queue.push(at, Event::Boundary);
+        }
+        let now = Timestamp::ZERO;
+        self.apply_faults(now);
+        for host in FIRST_AGENT..self.hosts.len() {
+            if !self.hosts[host].is_down {
+                self.start_agent(now, host);
+            }
+        }
+        self.start_load(now);
+    }
+
+    fn happen(&mut self, now: Timestamp, event: Event) {
+        match event {
+            Event::Boundary => self.apply_faults(now),
+            Event::Due(source) => self.request_due(now, source),
+            Event::Arrives(message, exchange) => self.arrives(now, message, exchange),
+            Event::ArrivesAgain(request) => self.registry_hears_again(now, *request),
+            Event::ConnectFailed(exchange) => self.connect_failed(now, exchange),
+            Event::GiveUp(exchange) => self.give_up(now, exchange),
+            Event::Wake(host) if host as usize == REGISTRY_HOST => self.wake_registry(now),
+            Event::Wake(host) => self.wake_agent(now, host as usize),
+            Event::JobEnds(host) => self.jobs_end(now, host as usize),
+            Event::Sample { host, life } => self.sample(now, host as usize, life),
+        }
+    }
+
+    /// Brings everything into the state that the schedule prescribes for `now`.
+    fn apply_faults(&mut self, now: Timestamp) {
+        self.network.changed(now);
+        for (agent, node) in self.nodes.iter_mut().enumerate() {
+            node.set_machine(now, self.faults.machine(FIRST_AGENT + agent, now));
+        }
+        for host in 0..self.hosts.len() {
+            let is_down = self.faults.is_down(host, now);
+            if host != CLIENT_HOST && is_down != self.hosts[host].is_down {
+                self.watchers.host_changed(now, host, !is_down);
+                self.hosts[host].is_down = is_down;
+                if is_down { self.crash(now, host) } else { self.restart(now, host) }
+            }
+        }
+        for host in FIRST_AGENT..self.hosts.len() {
+            self.settle(now, host);
+        }
+    }
+
+    fn crash(&mut self, now: Timestamp, host: usize) {
+        self.hosts[host].life += 1;
+        self.hosts[host].pool = Pool::default();
+        if let Some(agent) = host.checked_sub(FIRST_AGENT) {
+            self.nodes[agent].crash(now);
+        }
+        self.break_connections(now, host);
+    }
+
+    fn restart(&mut self, now: Timestamp, host: usize) {
+        match host {
+            REGISTRY_HOST => self.registry = RegistryHost::restarted(self.run, now),
+            _ => self.start_agent(now, host),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

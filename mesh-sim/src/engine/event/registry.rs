@@ -1,0 +1,108 @@
+//! The registry as a host.
+
+use mesh_core::Timestamp;
+use mesh_core::agent::{Listing, RegistryReply, RegistryRequest};
+use mesh_core::policy::{PolicyConfig, Signal};
+use mesh_core::registry::{RegisterError, Registry};
+
+use super::{Event, Simulation};
+use crate::engine::Run;
+use crate::engine::faults::REGISTRY_HOST;
+use crate::engine::setup::registry_config;
+
+pub(super) struct RegistryHost {
+    registry: Registry,
+    /// Names its life.
+    epoch: u64,
+    /// When it will be woken.
+    wake_at: Timestamp,
+    /// Whether some agent looks at the loads that others report. If not, heartbeats go without,
+    /// so that the list of a quiet mesh stays the one that everybody shares.
+    keeps_loads: bool,
+}
+
+impl RegistryHost {
+    pub(super) fn new(run: &Run<'_>) -> Self {
+        Self::restarted(run, Timestamp::ZERO)
+    }
+
+    pub(super) fn restarted(run: &Run<'_>, now: Timestamp) -> Self {
+        let signal = match run.policy.config {
+            PolicyConfig::Random | PolicyConfig::RoundRobin => Signal::None,
+            PolicyConfig::LeastLoaded { signal }
+            | PolicyConfig::Weighted { signal, .. }
+            | PolicyConfig::PowerOfTwo { signal, .. } => signal,
+        };
+        Self {
+            registry: Registry::new(registry_config(run.scenario)),
+            epoch: now.as_nanos(),
+            wake_at: Timestamp::MAX,
+            keeps_loads: signal == Signal::Reports,
+        }
+    }
+}
+
+impl Simulation<'_> {
+    pub(super) fn ask_registry(
+        &mut self,
+        now: Timestamp,
+        request: RegistryRequest,
+    ) -> RegistryReply {
+        let RegistryHost { registry, epoch, keeps_loads, .. } = &mut self.registry;
+        let reply = match request {
+            RegistryRequest::Register(mut registration) => {
+                registration.load = registration.load.filter(|_| *keeps_loads);
+                match registry.handle_register(now, registration) {
+                    Ok(_) => RegistryReply::Registered { ttl: self.run.scenario.registry.ttl },
+                    Err(RegisterError::UnknownLease) => RegistryReply::UnknownLease,
+                    Err(RegisterError::StaleIncarnation { current }) => {
+                        RegistryReply::StaleIncarnation { current }
+                    }
+                    Err(_) => RegistryReply::Failed,
+                }
+            }
+            RegistryRequest::List => {
+                let leases = registry.handle_list(now);
+                RegistryReply::Listed(Listing { epoch: *epoch, leases })
+            }
+            RegistryRequest::Deregister { name, incarnation } => {
+                match registry.handle_deregister(now, &name, Some(incarnation)) {
+                    Ok(()) => RegistryReply::Deregistered,
+                    Err(_) => RegistryReply::Failed,
+                }
+            }
+        };
+        self.drain_registry(now);
+        reply
+    }
+
+    /// A second copy of a message: it is heard, but its answer finds nobody who waits.
+    pub(super) fn registry_hears_again(&mut self, now: Timestamp, request: RegistryRequest) {
+        if !self.hosts[REGISTRY_HOST].is_down {
+            self.ask_registry(now, request);
+        }
+    }
+
+    pub(super) fn wake_registry(&mut self, now: Timestamp) {
+        if self.registry.wake_at != now || self.hosts[REGISTRY_HOST].is_down {
+            return;
+        }
+        self.registry.wake_at = Timestamp::MAX;
+        if self.registry.registry.poll_timeout().is_some_and(|at| at <= now) {
+            self.registry.registry.handle_timeout(now);
+        }
+        self.drain_registry(now);
+    }
+
+    fn drain_registry(&mut self, now: Timestamp) {
+        while let Some(note) = self.registry.registry.poll_effect() {
+            self.watchers.registry(now, &note);
+        }
+        if let Some(at) = self.registry.registry.poll_timeout()
+            && at < self.registry.wake_at
+        {
+            self.registry.wake_at = at;
+            self.queue.push(at, Event::Wake(REGISTRY_HOST as u32));
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! What the event engine alone can do.
+
+use mesh_core::time::nanos;
+
+use super::*;
+use crate::record::RunRecord;
+use crate::scenario::{EngineKind, Scenario};
+
+/// Four agents, 200 jobs of 1 ms each far apart, with this after the network's header.
+fn run(network: &str, agents: &str) -> RunRecord {
+    let text = format!(
+        r#"
+name = "event"
+description = "the network alone"
+engine = "event"
+duration = "100s"
+warm_up = "10s"
+policies = ["random"]
+
+[[agents]]
+name = "agent"
+count = 4
+{agents}
+
+[workload]
+arrivals = "constant"
+rate = 2
+demand = {{ kind = "constant", value = "1ms" }}
+deadline = "1s"
+
+[network]
+{network}
+"#
+    );
+    let scenario = Scenario::from_str(&text, "event.toml").unwrap_or_else(|e| panic!("{e}"));
+    let policy = &scenario.policies[0];
+    let run = Run { scenario: &scenario, policy, seed: 1, trace: false };
+    let record = run.execute(EngineKind::Event, &|_| ()).expect("it runs");
+    assert_eq!(record.violations, []);
+    record
+}
+
+#[test]
+fn latency_is_exact_to_the_nanosecond() {
+    let record = run(r#"latency = "1234ns""#, "");
+    // Four legs and the job; the first call between two agents takes one more to connect.
+    assert_eq!(record.latency.min_ns(), 1_000_000 + 4 * 1234);
+    assert_eq!(record.latency.max_ns(), 1_000_000 + 5 * 1234);
+}
+
+#[test]
+fn no_latency_costs_nothing() {
+    let record = run(r#"latency = "0s""#, "");
+    assert_eq!((record.latency.min_ns(), record.latency.max_ns()), (1_000_000, 1_000_000));
+    assert_eq!(record.requests.answered, 180);
+}
+
+#[test]
+fn a_way_may_be_slower_than_the_way_back() {
+    let network = r#"
+latency = "1ms"
+[[network.links]]
+from = "client"
+to = "agent-*"
+one_way = true
+latency = "50ms"
+"#;
+    // To the entry agent 50 ms, to the peer and back 2 ms, back to the client 1 ms, the job 1 ms.
+    assert_eq!(run(network, "").latency.min_ns(), 54_000_000);
+}
+
+#[test]
+fn drawn_latencies_have_the_mean_that_they_say() {
+    for latency in [
+        r#"{ kind = "uniform", min = "0s", max = "4ms" }"#,
+        r#"{ kind = "normal", mean = "2ms", standard_deviation = "500us" }"#,
+        r#"{ kind = "exponential", mean = "2ms" }"#,
+    ] {
+        let record = run(&format!("latency = {latency}"), "");
+        // 180 requests of four legs; what connects is a little more.
+        let mean_ms = record.latency.mean_ns() as f64 / 1e6;
+        assert!((8.5..10.5).contains(&mean_ms), "{latency}: {mean_ms} ms");
+        assert_eq!(record.requests.answered, 180, "{latency}");
+    }
+}
+
+#[test]
+fn what_is_lost_is_not_sent_again() {
+    let network = r#"
+[[network.links]]
+from = "client"
+to = "agent-*"
+loss = 0.1
+"#;
+    let record = run(network, "");
+    // A connection, if there is none yet, the request and the answer.
+    let failed = record.requests.failed();
+    assert!((20..70).contains(&failed), "{failed} of 180");
+}
+
+#[test]
+fn a_registry_that_hears_twice_is_not_confused() {
+    assert_eq!(run("duplication = 1.0", "").requests.answered, 180);
+}
+
+#[test]
+fn clocks_that_run_slow_or_fast_break_nothing() {
+    let answered = |rate: &str| run("", &format!("clock_rate = {rate}")).requests.answered;
+    assert_eq!([answered("0.5"), answered("1.5")], [180, 180]);
+}
+
+#[test]
+fn messages_of_one_way_keep_their_order() {
+    let text = r#"
+name = "order"
+description = "wide latencies"
+duration = "1s"
+policies = ["random"]
+agents = [{ name = "a" }]
+network = { latency = { kind = "pareto", min = "1us", shape = 0.5, max = "1s" } }
+workload = { arrivals = "constant", rate = 1, demand = { kind = "constant", value = "1ms" } }
+"#;
+    let scenario = Scenario::from_str(text, "order.toml").unwrap_or_else(|e| panic!("{e}"));
+    let faults = Arc::new(FaultSchedule::new(&scenario));
+    let mut network = Network::new(faults, Seed::root(1));
+    let mut last = Timestamp::ZERO;
+    for number in 0..1000 {
+        let now = Timestamp::from_nanos(number * 1000);
+        let network::Fate::Arrives { at, .. } = network.send(now, REGISTRY_HOST, FIRST_AGENT)
+        else {
+            panic!("nothing is lost");
+        };
+        assert!(at >= last && at > now, "{at} after {last}");
+        last = at;
+    }
+    assert!(nanos(last.elapsed()) > 1_000_000);
+}

@@ -1,0 +1,58 @@
+//! What the state machines of a run are told, whichever engine drives them.
+
+use mesh_core::agent::AgentConfig;
+use mesh_core::agent::config::{AdmissionConfig, DelegationConfig, MembershipConfig, RetryConfig};
+use mesh_core::registry::RegistryConfig;
+
+use super::Run;
+use crate::scenario::{AgentSpec, Scenario};
+
+/// Where every agent listens, each on a host of its own.
+pub(super) const AGENT_PORT: u16 = 8600;
+
+/// What every simulated job puts out.
+pub(super) const OUTPUT: &str = "\"Processed: simulated job\"";
+
+/// An agent's address.
+pub(super) fn agent_url(name: &str) -> String {
+    format!("{name}:{AGENT_PORT}")
+}
+
+pub(super) fn registry_config(scenario: &Scenario) -> RegistryConfig {
+    RegistryConfig {
+        ttl: scenario.registry.ttl,
+        sweep: scenario.registry.sweep,
+        max_leases: scenario.agents.len().max(1) * 2,
+        ..RegistryConfig::default()
+    }
+}
+
+/// The settings of an agent, but for its incarnation.
+pub(super) fn agent_config(run: &Run<'_>, agent: &AgentSpec) -> AgentConfig {
+    let Scenario { registry, delegation, .. } = run.scenario;
+    AgentConfig {
+        name: agent.name.clone(),
+        url: agent_url(&agent.name).into(),
+        incarnation: 0,
+        admission: AdmissionConfig {
+            concurrency: agent.concurrency,
+            queue: agent.queue,
+            ..AdmissionConfig::default()
+        },
+        delegation: DelegationConfig {
+            probe_timeout: delegation.probe_timeout,
+            attempt_timeout: delegation.attempt_timeout,
+            max_attempts: delegation.max_attempts,
+            retry: RetryConfig { ratio: delegation.retry_ratio, floor: delegation.retry_floor },
+            max_depth: delegation.max_depth,
+            to_self: delegation.to_self,
+            ..DelegationConfig::default()
+        },
+        membership: MembershipConfig {
+            heartbeat: registry.heartbeat,
+            refresh: registry.refresh,
+            timeout: registry.timeout,
+        },
+        policy: run.policy.config,
+    }
+}

@@ -1,0 +1,84 @@
+//! Measured distributions, in files of their own beside the scenario.
+
+use super::Checker;
+use crate::dist::Quantiles;
+use crate::scenario::source::Path;
+use crate::units::parse_duration;
+
+impl Checker<'_> {
+    /// Reads quantiles from a CSV file: a share and a duration per line, both in order, the first
+    /// share 0 and the last 1.
+    pub(super) fn quantiles(&mut self, path: &Path, file: &str) -> Quantiles {
+        match std::fs::read_to_string(self.directory.join(file)) {
+            Ok(text) => parse(&text).unwrap_or_else(|(line, expected)| {
+                let title = format!("line {line} of {file} is not a quantile");
+                self.report(path, title, format!("expected {expected}"));
+                Quantiles::default()
+            }),
+            Err(error) => {
+                let title = format!("failed to read {file}: {error}");
+                self.report(
+                    path,
+                    title,
+                    "expected a CSV file, named from the scenario's directory",
+                );
+                Quantiles::default()
+            }
+        }
+    }
+}
+
+/// The quantiles, or the number of the first bad line and what should stand there.
+fn parse(text: &str) -> Result<Quantiles, (usize, &'static str)> {
+    let mut quantiles: Vec<(f64, f64)> = Vec::new();
+    let mut last = 0;
+    for (number, line) in text.lines().enumerate() {
+        let line = line.trim();
+        let is_header = number == 0 && line.starts_with(|c: char| c.is_ascii_alphabetic());
+        if line.is_empty() || line.starts_with('#') || is_header {
+            continue;
+        }
+        last = number + 1;
+        let parts = line.split_once(',').and_then(|(share, value)| {
+            let share: f64 = share.trim().parse().ok()?;
+            Some((share, parse_duration(value.trim()).ok()?.as_secs_f64()))
+        });
+        let Some((share, value)) = parts else {
+            return Err((last, "a share and a duration, like `0.99, 12.5ms`"));
+        };
+        let (before, least) = quantiles.last().copied().unwrap_or((-1.0, 0.0));
+        if !(share > before && share <= 1.0 && value >= least) {
+            return Err((last, "shares that rise from 0 to 1 and durations that never fall"));
+        }
+        if quantiles.is_empty() && share != 0.0 {
+            return Err((last, "the share 0 in the first line"));
+        }
+        quantiles.push((share, value));
+    }
+    match quantiles.last() {
+        Some((1.0, _)) if quantiles.len() > 1 => Ok(quantiles.into()),
+        _ => Err((last, "the share 1 in the last line")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_shares_and_durations() {
+        let found = parse("share,value\n# by hand\n0, 1ms\n0.5, 2ms\n\n1, 1s\n").expect("valid");
+        assert_eq!(*found, [(0.0, 0.001), (0.5, 0.002), (1.0, 1.0)]);
+    }
+
+    #[test]
+    fn names_the_line_that_is_wrong() {
+        let wrong = |text| parse(text).expect_err("invalid").0;
+        assert_eq!(wrong("0,1ms\n0.5,2\n1,3ms"), 2);
+        assert_eq!(wrong("0,1ms\n0.5,2ms\n0.4,3ms\n1,9ms"), 3);
+        assert_eq!(wrong("0,2ms\n1,1ms"), 2);
+        assert_eq!(wrong("0.1,2ms\n1,3ms"), 1);
+        assert_eq!(wrong("0,2ms\n0.9,3ms"), 2);
+        assert_eq!(wrong(""), 0);
+    }
+}
