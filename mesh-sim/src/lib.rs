@@ -8,5 +8,6 @@ pub mod record;
 pub mod report;
 pub mod runner;
 pub mod scenario;
+pub mod sweep;
 pub mod units;
 pub mod workload;

@@ -1,9 +1,11 @@
 //! What may be typed.
 
+use std::num::NonZero;
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use mesh_sim::scenario::EngineKind;
+use mesh_sim::sweep::{Seeds, Shard, Vary};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -13,6 +15,7 @@ Examples:
   mesh-sim scenarios/partition.toml --json | jq .runs   the summary, for programs
   mesh-sim check scenarios/*.toml                       only look for mistakes
   mesh-sim schema > scenarios/schema.json               for completion in an editor
+  mesh-sim sweep scenarios/partition.toml --seeds 1..30 policies compared over many seeds
 
 Exit codes:
   0  everything held
@@ -21,6 +24,26 @@ Exit codes:
   3  an oracle was violated: a bug in the mesh
   4  a threshold in [expect] was missed
   5  two runs of one seed differed";
+
+const SWEEP_EXAMPLES: &str = "\
+Examples:
+  mesh-sim sweep s.toml --seeds 1..30                          compare its policies
+  mesh-sim sweep s.toml --seeds 1..30 --vary workload.rate=100,200,400
+  mesh-sim sweep s.toml --vary agents.0.count=8,16 --vary registry.refresh=1s,10s
+  mesh-sim sweep s.toml --vary policies.1.choices=2,3 --baseline random
+  mesh-sim sweep s.toml --seeds 1..1000 --shard 3/8 --out parts  one part of eight
+  mesh-sim merge parts                                         the parts, joined
+
+Exit codes are those of `mesh-sim`, with thresholds held against all seeds of a cell together. A
+part knows only its own runs, so it leaves thresholds (4) to `mesh-sim merge`.";
+
+const MERGE_EXAMPLES: &str = "\
+Examples:
+  mesh-sim merge parts                    all parts are in one directory
+  mesh-sim merge host-*/parts --out whole
+
+Exit codes are those of `mesh-sim`; parts that are missing, overlap or belong to different sweeps
+are 2.";
 
 /// Tells which routing policy is best, before it is deployed.
 ///
@@ -50,6 +73,55 @@ pub(super) enum Command {
     },
     /// Print the JSON Schema of scenario files, for editors.
     Schema,
+    /// Run many seeds, and varied fields, on all cores, and compare the policies seed by seed.
+    Sweep(SweepArgs),
+    /// Join the parts of a sweep into the whole.
+    Merge(MergeArgs),
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = SWEEP_EXAMPLES)]
+pub(super) struct SweepArgs {
+    /// The scenario file.
+    #[arg(value_name = "SCENARIO")]
+    pub(super) scenario: PathBuf,
+    /// Run these seeds instead of the file's: 1..200 (both included), or 1..20,42.
+    #[arg(long, value_name = "SEEDS")]
+    pub(super) seeds: Option<Seeds>,
+    /// Run every combination of a field's values; may be repeated for other fields.
+    ///
+    /// Items of lists are numbered from 0: agents.0.count=8,16.
+    #[arg(long, value_name = "FIELD=A,B,...")]
+    pub(super) vary: Vec<Vary>,
+    /// Run only the policy with this label; may be repeated.
+    #[arg(long, value_name = "LABEL")]
+    pub(super) policy: Vec<String>,
+    /// Compare the others with this policy [default: the first].
+    #[arg(long, value_name = "LABEL")]
+    pub(super) baseline: Option<String>,
+    /// Run in this engine instead of the file's.
+    #[arg(long)]
+    pub(super) engine: Option<EngineArg>,
+    /// Run part K of N, from 1/N to N/N, and write it for `mesh-sim merge`.
+    #[arg(long, value_name = "K/N")]
+    pub(super) shard: Option<Shard>,
+    /// Run this many at once [default: one per core].
+    #[arg(long, value_name = "N")]
+    pub(super) jobs: Option<NonZero<usize>>,
+    /// Write the results here [default: results/runs/<scenario name>-sweep].
+    #[arg(long, value_name = "DIR")]
+    pub(super) out: Option<PathBuf>,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = MERGE_EXAMPLES)]
+pub(super) struct MergeArgs {
+    /// Where the parts are.
+    #[arg(required = true, value_name = "DIR")]
+    pub(super) dirs: Vec<PathBuf>,
+    /// Write the results here [default: results/runs/<scenario name>-sweep].
+    #[arg(long, value_name = "DIR")]
+    pub(super) out: Option<PathBuf>,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -4,6 +4,7 @@ mod args;
 mod check;
 mod progress;
 mod run;
+mod sweep;
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
@@ -35,6 +36,8 @@ pub(crate) fn main() -> ExitCode {
     let result = match command {
         Some(Command::Check { files }) => Ok(check::check(&files)),
         Some(Command::Schema) => print(&json_schema_text()).map(|()| Exit::Pass),
+        Some(Command::Sweep(args)) => sweep::sweep(args),
+        Some(Command::Merge(args)) => sweep::merge(&args),
         None => run::run(&run),
     };
     let exit = result.unwrap_or_else(|error| {

@@ -63,7 +63,7 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<Exit> {
 }
 
 fn execute(plan: &Plan<'_>) -> anyhow::Result<Vec<RunRecord>> {
-    let mut bar = Bar::new(plan);
+    let mut bar = Bar::new(plan.runs());
     let runs = plan.execute(|progress| bar.update(progress));
     bar.finish();
     Ok(runs?)

@@ -103,7 +103,7 @@ fn short_verdict(verdict: &Verdict) -> String {
 
 /// Aligns the columns: names to the left, numbers to the right, and a place for the marks where a
 /// column has any.
-fn layout(rows: &[Vec<String>]) -> String {
+pub(crate) fn layout(rows: &[Vec<String>]) -> String {
     let columns = rows[0].len();
     let marked: Vec<bool> =
         (0..columns).map(|column| rows.iter().any(|row| row[column].ends_with('*'))).collect();
@@ -191,7 +191,7 @@ fn problems(verdicts: &[Verdict], file: &str) -> String {
 
 /// The command that runs one policy with one seed again. Where it needs several lines, a shell
 /// still reads one command.
-fn replay(file: &str, seed: u64, policy: &str) -> String {
+pub(crate) fn replay(file: &str, seed: u64, policy: &str) -> String {
     let (file, policy) = (quoted(file), quoted(policy));
     let mut out = format!("   mesh-sim {file}");
     let mut line_width = out.chars().count();
@@ -220,7 +220,7 @@ fn quoted(text: &str) -> String {
 }
 
 /// `text` in lines of at most [`WIDTH`] columns, indented by `first` and then by `rest`.
-fn wrapped(text: &str, first: usize, rest: usize) -> String {
+pub(crate) fn wrapped(text: &str, first: usize, rest: usize) -> String {
     let mut out = String::new();
     let mut line = " ".repeat(first);
     let mut is_empty = true;
