@@ -198,7 +198,7 @@ from = \"a\"
         assert_eq!(changed(&[("agents.1.count", "8")]), ["count = 8"]);
         assert_eq!(changed(&[("agents.0.count", "8")]), ["count = 8"]);
         assert_eq!(changed(&[("workload.deadline", "1s")]), ["deadline = \"1s\""]);
-        assert_eq!(changed(&[("registry.ttl", "1s")]), ["[registry]", "ttl = \"1s\""]);
+        assert_eq!(changed(&[("registry.ttl", "1s")]), ["", "[registry]", "ttl = \"1s\""]);
         assert_eq!(
             changed(&[("workload.demand.mean", "5ms"), ("workload.rate", "0.5")]),
             ["rate = 0.5 # requests/s", "demand = { kind = \"exponential\", mean = \"5ms\" }"]
