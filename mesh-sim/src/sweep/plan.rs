@@ -259,7 +259,8 @@ fn combinations(vary: &[Vary]) -> Result<Vec<Vec<String>>, SweepError> {
             let text = format!("the varied values have more than {MOST_CELLS} combinations");
             return Err(SweepError::TooMany(text));
         }
-        let with = |head: &Vec<String>, value: &String| [&head[..], &[value.clone()]].concat();
+        let with =
+            |head: &Vec<String>, value: &String| [&head[..], std::slice::from_ref(value)].concat();
         all = all.iter().flat_map(|head| values.iter().map(move |v| with(head, v))).collect();
     }
     Ok(all)

@@ -51,7 +51,7 @@ fn record(sweep: &Sweep, number: usize) -> RunRecord {
     for request in 0..16 {
         let due = Timestamp::from(Duration::from_millis(request * 100));
         let took = Duration::from_millis(20 + run.seed % 7 + request - faster);
-        let lost = request == 3 && run.seed % 2 == 0;
+        let lost = request == 3 && run.seed.is_multiple_of(2);
         let outcome = if lost { Outcome::Lost("reset") } else { Outcome::Answered };
         recorder.due(due);
         recorder.ended(due, due + took, &outcome);
