@@ -95,7 +95,8 @@ impl Default for RetryConfig {
 pub struct MembershipConfig {
     /// Time between heartbeats, before jitter of up to a tenth either way.
     pub heartbeat: Duration,
-    /// Time between fetches of the list of peers.
+    /// Time between fetches of the list of peers; the first few, and those after a restart of the
+    /// registry, come sooner.
     pub refresh: Duration,
     /// How long to wait for the registry's answer.
     pub timeout: Duration,

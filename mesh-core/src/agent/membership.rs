@@ -15,6 +15,12 @@ use crate::time::{Timestamp, nanos};
 
 /// First wait after the registry could not be reached; it doubles up to the heartbeat's period.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
+/// Wait after the first list of a registry's life; it doubles with each of the next ones. Agents
+/// that start together, or register anew with a registry that restarted, find few peers in its
+/// first list, and must not overload those few for a whole refresh period.
+const FIRST_REFRESH: Duration = Duration::from_millis(500);
+/// So many lists come sooner than the refresh period says.
+const QUICK_LISTS: u32 = 4;
 
 /// The registry's answer, as a driver hands it in.
 #[derive(Clone, Debug)]
@@ -50,6 +56,8 @@ pub(super) struct Membership {
     registered: bool,
     ttl: Duration,
     retry_after: Duration,
+    /// The registry's life that the last list was of, and how many lists it has given.
+    listed: (Option<u64>, u32),
     rng: Rng,
     next_register: Timestamp,
     next_list: Timestamp,
@@ -82,6 +90,7 @@ impl Membership {
             registered: false,
             ttl: config.heartbeat.saturating_mul(3),
             retry_after: FIRST_RETRY.min(config.heartbeat),
+            listed: (None, 0),
             rng,
             next_register: now,
             next_list: now,
@@ -149,6 +158,7 @@ impl Membership {
             self.list_failed(now);
             return None;
         };
+        self.list_answered(now, listing.epoch);
         Some(listing)
     }
 
@@ -211,6 +221,16 @@ impl Membership {
         }
         self.next_register = self.next_register.min(now + self.jittered(self.retry_after));
         self.retry_after = self.retry_after.saturating_mul(2).min(self.config.heartbeat);
+    }
+
+    fn list_answered(&mut self, now: Timestamp, epoch: u64) {
+        let (last, lists) = self.listed;
+        let lists = if last == Some(epoch) { lists } else { 0 };
+        if lists < QUICK_LISTS {
+            let soon = FIRST_REFRESH * (1 << lists);
+            self.next_list = self.next_list.min(now + self.jittered(soon));
+        }
+        self.listed = (Some(epoch), lists.saturating_add(1));
     }
 
     fn list_failed(&mut self, now: Timestamp) {

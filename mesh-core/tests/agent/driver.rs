@@ -184,6 +184,14 @@ impl Driver {
         self.now = target;
     }
 
+    /// Lets time pass until the agent asks for the list of peers.
+    pub(crate) fn advance_to_next_list(&mut self) {
+        while !self.registry.iter().any(|(_, _, call)| matches!(call, RegistryRequest::List)) {
+            let due = self.agent.poll_timeout();
+            self.advance(due.since(self.now));
+        }
+    }
+
     /// Takes the open call to `peer`.
     pub(crate) fn take_call(&mut self, peer: &str) -> OpenCall {
         let position = self.calls.iter().position(|call| call.peer == peer);

@@ -32,6 +32,19 @@ fn answer(driver: &mut Driver, call: u64, reply: RegistryReply) {
     driver.drain();
 }
 
+/// Answers the lists that come sooner than the refresh period; the last of them was just asked for
+/// and answered when this returns.
+fn quick_lists(driver: &mut Driver, list: impl Fn() -> RegistryReply) {
+    driver.answer_registry(list());
+    for pause in [500, 1_000, 2_000, 4_000] {
+        let asked = driver.now;
+        driver.advance_to_next_list();
+        driver.answer_registry(list());
+        let waited = driver.now.since(asked);
+        assert!((ms(pause * 9 / 10)..=ms(pause * 11 / 10)).contains(&waited), "{waited:?}");
+    }
+}
+
 /// Lets time pass until the next `Register` call.
 fn next_registration(driver: &mut Driver) -> (Timestamp, u64, Registration) {
     let fits = |r: &RegistryRequest| matches!(r, RegistryRequest::Register(_));
@@ -165,15 +178,29 @@ fn a_failed_list_keeps_the_view_and_is_repeated_soon() {
         membership: MembershipConfig { refresh: ms(5_000), ..settings().membership },
         ..settings()
     });
-    driver.answer_registry(RegistryReply::Listed(Listing { epoch: 1, leases: vec![lease("a")] }));
+    let list = || RegistryReply::Listed(Listing { epoch: 1, leases: vec![lease("a")] });
+    quick_lists(&mut driver, list);
+    let listed = driver.now;
     driver.advance(ms(5_500));
     let position = driver.registry.iter().position(|(_, _, r)| matches!(r, RegistryRequest::List));
     let (sent, call, _) = driver.registry.remove(position.expect("it refreshes"));
-    assert!((ms(4_500)..=ms(5_500)).contains(&sent.elapsed()), "{sent}");
+    assert!((ms(4_500)..=ms(5_500)).contains(&sent.since(listed)), "{sent}");
     answer(&mut driver, call, RegistryReply::Failed);
     driver.advance(ms(1_100));
     assert!(driver.registry.iter().any(|(_, _, r)| matches!(r, RegistryRequest::List)));
     assert_eq!(driver.agent.peers().count(), 1);
+}
+
+#[test]
+fn the_lists_of_a_restarted_registry_come_quickly_again() {
+    let membership = MembershipConfig { refresh: ms(60_000), ..settings().membership };
+    let mut driver = Driver::new(AgentConfig { membership, ..settings() });
+    let list = |epoch| RegistryReply::Listed(Listing { epoch, leases: vec![lease("a")] });
+    quick_lists(&mut driver, || list(1));
+    let listed = driver.now;
+    driver.advance_to_next_list();
+    assert!(driver.now.since(listed) >= ms(54_000), "{}", driver.now);
+    quick_lists(&mut driver, || list(2));
 }
 
 #[test]
@@ -183,7 +210,11 @@ fn periods_without_end_are_no_overflow() {
         refresh: Duration::MAX,
         timeout: Duration::MAX,
     };
-    let mut driver = Driver::with_peers(AgentConfig { membership, ..settings() }, &["a"]);
+    let mut driver = Driver::new(AgentConfig { membership, ..settings() });
+    driver.answer_registry(REGISTERED);
+    quick_lists(&mut driver, || {
+        RegistryReply::Listed(Listing { epoch: 1, leases: vec![lease("a")] })
+    });
     assert!(driver.agent.poll_timeout() > at(Duration::from_secs(1 << 33)), "centuries");
     driver.advance(ms(1_000));
 }

@@ -46,17 +46,27 @@ fn a_reader_that_trickles_is_cut_off() {
     });
 }
 
-/// The client's books must also balance when its connections live on other threads.
-#[test]
-fn sequential_calls_reuse_one_connection_on_several_threads() {
+fn run_on_two_threads(case: impl Future<Output = ()>) {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .expect("a runtime")
-        .block_on(async {
-            let case = tokio::spawn(suite::http::client::many_calls_reuse_one_connection(TokioNet));
-            let limit = Duration::from_secs(30);
-            tokio::time::timeout(limit, case).await.expect("in time").expect("no panic");
-        });
+        .block_on(deadline_for(case));
+}
+
+/// The client's books must also balance when its connections live on other threads.
+#[test]
+fn sequential_calls_reuse_one_connection_on_several_threads() {
+    run_on_two_threads(async {
+        let case = tokio::spawn(suite::http::client::many_calls_reuse_one_connection(TokioNet));
+        case.await.expect("no panic");
+    });
+}
+
+/// A job may end on one thread while its caller leaves on another.
+#[test]
+fn a_mesh_works_on_several_threads() {
+    run_on_two_threads(suite::service::mesh::a_days_work_is_all_noted(TokioNet));
+    run_on_two_threads(suite::service::agent::a_client_that_leaves_frees_its_places(TokioNet));
 }

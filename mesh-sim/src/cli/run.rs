@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use mesh_sim::record::{FaultWindow, RunRecord, first_difference};
 use mesh_sim::report::{Report, Verdict, summary, table, write_all};
 use mesh_sim::runner::Plan;
-use mesh_sim::scenario::{Arrivals, EngineKind, Loaded, Scenario};
+use mesh_sim::scenario::{Arrivals, EngineKind, Loaded, Scenario, Step};
 use mesh_sim::units::format_duration;
 
 use super::args::RunArgs;
@@ -92,30 +92,40 @@ fn default_out(scenario: &Scenario) -> PathBuf {
 
 /// What is about to be run.
 fn opening(scenario: &Scenario, engine: EngineKind) -> String {
-    let load = match &scenario.workload.arrivals {
-        Arrivals::Poisson(rates) | Arrivals::Constant(rates) => {
-            let rates: Vec<String> = rates.iter().map(|step| step.value.to_string()).collect();
-            format!("{} requests/s", rates.join(" then "))
-        }
-        Arrivals::Closed { clients, .. } => format!("{clients} clients in a closed loop"),
-    };
     let seeds = match &scenario.seeds[..] {
         [seed] => format!("seed {seed}"),
         seeds => format!("{} seeds", seeds.len()),
     };
     let mut text = format!(
-        "{}: {} agents, {} simulated, {load}, {seeds}\n engine {} (virtual time, {} resolution)\n",
+        "{}: {} agents, {}, {} simulated, {seeds}\n engine {} (virtual time, {} resolution)\n",
         scenario.name,
         scenario.agents.len(),
+        load(&scenario.workload.arrivals),
         format_duration(scenario.duration),
         engine.name(),
         engine.resolution(),
     );
+    if let Arrivals::Poisson(rates) | Arrivals::Constant(rates) = &scenario.workload.arrivals {
+        for Step { at, value } in rates.iter().skip(1) {
+            text.push_str(&format!(" from {}: {value} requests/s\n", format_duration(*at)));
+        }
+    }
     for FaultWindow { label, detail, .. } in FaultWindow::all(scenario) {
         text.push_str(&format!(" {label}: {detail}\n"));
     }
     text.push('\n');
     text
+}
+
+/// The load that the run begins with.
+fn load(arrivals: &Arrivals) -> String {
+    match arrivals {
+        Arrivals::Poisson(rates) | Arrivals::Constant(rates) => {
+            let first = rates.first().map_or(0.0, |step| step.value);
+            format!("{first} requests/s")
+        }
+        Arrivals::Closed { clients, .. } => format!("{clients} clients in a closed loop"),
+    }
 }
 
 /// Where everything is.
@@ -128,7 +138,8 @@ fn closing(out: &Path, written: &[PathBuf]) -> String {
         files.push("*.hgrm".to_owned());
     }
     files.sort_by_key(|name| name != "report.html");
-    format!(" written to {}: {}\n", out.display(), files.join(" "))
+    // A path is as long as it is; the names go below it.
+    format!(" written to {}:\n   {}\n", out.display(), files.join(" "))
 }
 
 /// The first run, in their order, whose repetition differs, and where.
@@ -159,5 +170,57 @@ fn exit(verdicts: &[Verdict]) -> Exit {
         Exit::Threshold
     } else {
         Exit::Pass
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mesh_sim::record::Violation;
+    use mesh_sim::report::{Miss, Threshold, Violated};
+
+    use super::*;
+
+    #[test]
+    fn the_worst_verdict_decides_the_exit_code() {
+        let pass = Verdict { policy: "a".to_owned(), missed: Vec::new(), violated: Vec::new() };
+        let miss = Miss { threshold: Threshold::NoRequests, worst_seed: 1 };
+        let missed = Verdict { missed: vec![miss], ..pass.clone() };
+        let first = Violation { oracle: "o", at_ns: 0, detail: String::new() };
+        let broken = Violated { seed: 1, first, times: 1 };
+        let violated = Verdict { violated: vec![broken], ..pass.clone() };
+        assert_eq!(exit(&[]) as u8, 0);
+        assert_eq!(exit(&[pass.clone(), pass.clone()]) as u8, 0);
+        assert_eq!(exit(&[pass.clone(), missed.clone()]) as u8, 4);
+        assert_eq!(exit(&[violated, missed, pass]) as u8, 3);
+    }
+
+    #[test]
+    fn two_runs_that_differ_are_told_apart_by_their_first_event() {
+        let run = |hash, trace: &str| RunRecord {
+            event_hash: hash,
+            trace: Some(trace.to_owned()),
+            ..blank()
+        };
+        let (a, b) = ([run(1, "x\ny\n")], [run(2, "x\nz\n")]);
+        assert_eq!(compare(&a, &a), None);
+        let text = compare(&a, &b).unwrap();
+        assert!(text.contains("first:  y") && text.contains("second: z"), "{text}");
+    }
+
+    fn blank() -> RunRecord {
+        RunRecord {
+            policy: "random".to_owned(),
+            seed: 1,
+            requests: Default::default(),
+            latency: Default::default(),
+            failures: Default::default(),
+            by_window: Vec::new(),
+            timeline: Vec::new(),
+            work_per_agent: Vec::new(),
+            event_hash: 0,
+            events: 0,
+            violations: Vec::new(),
+            trace: None,
+        }
     }
 }

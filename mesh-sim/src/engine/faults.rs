@@ -122,7 +122,8 @@ impl FaultSchedule {
         self.latencies.get(&(a.min(b), a.max(b))).copied().unwrap_or(self.default_latency)
     }
 
-    /// The way between two hosts at a time.
+    /// The way between two hosts at a time. A host that is down takes nothing and says nothing, not
+    /// even goodbye: all its ways are cut.
     pub fn link(&self, from: usize, to: usize, at: Timestamp) -> Link {
         let mut link = Link { cut: false, held: false, latency: self.base_latency(from, to) };
         for fault in self.active(at) {
@@ -136,6 +137,7 @@ impl FaultSchedule {
                 What::AddLatency { sides, latency } if between(sides, from, to) => {
                     link.latency += *latency;
                 }
+                What::Crash { hit } => link.cut |= hit[from] || hit[to],
                 _ => {}
             }
         }

@@ -1,6 +1,6 @@
 //! What watches a run, whichever engine drives it: the event log, the oracles and the recorder.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -24,6 +24,9 @@ pub(super) struct World(Arc<Mutex<Option<Watchers>>>);
 
 struct Watchers {
     host: BTreeMap<Name, usize>,
+    /// Hosts that are down. What a crash tears down still runs its destructors and would note how
+    /// jobs end and others start; but the dead do not speak.
+    down: BTreeSet<Name>,
     log: EventLog,
     oracles: Oracles,
     recorder: Recorder,
@@ -37,6 +40,7 @@ impl World {
         let hosts = faults.hosts().iter().cloned();
         let watchers = Watchers {
             host: hosts.enumerate().map(|(number, name)| (name, number)).collect(),
+            down: BTreeSet::new(),
             log: EventLog::new(run.trace),
             oracles: Oracles::new(scenario, faults.clone(), resolution),
             recorder: Recorder::new(RecorderConfig::new(scenario, &run.policy.label, run.seed)),
@@ -88,7 +92,12 @@ impl World {
     /// A host goes down or comes up.
     pub(super) fn host_changed(&self, now: Timestamp, host: &Name, up: bool) {
         let mut watchers = self.lock();
-        let Some(Watchers { log, oracles, .. }) = &mut *watchers else { return };
+        let Some(Watchers { down, log, oracles, .. }) = &mut *watchers else { return };
+        if up {
+            down.remove(host);
+        } else {
+            down.insert(host.clone());
+        }
         log.event(now, host, if up { "restarted" } else { "crashed" }, &[]);
         if &**host == REGISTRY && up {
             oracles.registry_restarted(now);
@@ -112,7 +121,12 @@ impl World {
 impl Observer for World {
     fn agent(&self, now: Timestamp, agent: &Name, note: &Note) {
         let mut watchers = self.lock();
-        let Some(Watchers { host, log, oracles, recorder, .. }) = &mut *watchers else { return };
+        let Some(Watchers { host, down, log, oracles, recorder, .. }) = &mut *watchers else {
+            return;
+        };
+        if down.contains(agent) {
+            return;
+        }
         log_agent(log, now, agent, note);
         let Some(&host) = host.get(agent) else { return };
         oracles.agent(now, host, agent, note);

@@ -8,6 +8,7 @@ mod window;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use mesh_core::agent::{Failure, Tried};
 
 pub use event_log::{Difference, EventLog, Value, first_difference};
 pub use latency::{Latency, Quantile};
@@ -28,6 +29,21 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// How a request ended that was answered with `failure`. Where retries ran out, the reason
+    /// tells what they had run into.
+    pub const fn of_failure(failure: &Failure) -> Self {
+        match failure {
+            Failure::DeadlineExceeded => Self::TimedOut,
+            Failure::RetriesExhausted(Tried { unreachable: 0, .. }) => {
+                Self::Refused("retries_exhausted_busy")
+            }
+            Failure::RetriesExhausted(Tried { busy: 0, .. }) => {
+                Self::Refused("retries_exhausted_unreachable")
+            }
+            other => Self::Refused(other.name()),
+        }
+    }
+
     /// Why there is no answer; `None` if there is one.
     pub const fn failure(&self) -> Option<&'static str> {
         match self {
@@ -53,8 +69,8 @@ pub struct RunRecord {
     /// Requests due after the warm-up that were not answered, by reason. A request that timed out
     /// has the reason [`TIMED_OUT`].
     pub failures: BTreeMap<&'static str, u64>,
-    /// The same requests by what was going wrong when they were due: one entry per
-    /// [`FaultWindow`], in the scenario's order, and a last one for those due outside all of them.
+    /// The same requests by the fault that they met: one entry per [`FaultWindow`], in the
+    /// scenario's order, and a last one for those that met none.
     pub by_window: Vec<WindowCounts>,
     /// One entry per simulated second, the warm-up and the drain included.
     pub timeline: Vec<Second>,
@@ -73,7 +89,7 @@ pub struct RunRecord {
 /// The reason under which requests that timed out are counted.
 pub const TIMED_OUT: &str = "timed_out";
 
-/// Requests that were due inside one fault window, or outside all.
+/// Requests that met one fault, or none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WindowCounts {
     /// By outcome.

@@ -49,8 +49,7 @@ impl RecorderConfig {
 /// Collects what happens in one run.
 ///
 /// Figures are of the requests that were due after the warm-up; the time line shows them all.
-/// A request belongs to the fault window in which it was due, and to the first such window if
-/// several overlap.
+/// A request belongs to the last fault to begin of those that were on while it was open.
 #[derive(Debug)]
 pub struct Recorder {
     warm_up: Timestamp,
@@ -113,8 +112,8 @@ impl Recorder {
         }
         self.record.requests.count(outcome);
         self.record.latency.record(latency_ns);
-        let inside = self.windows.iter().position(|window| window.contains(intended));
-        let window = &mut self.record.by_window[inside.unwrap_or(self.windows.len())];
+        let met = FaultWindow::met(&self.windows, intended, at);
+        let window = &mut self.record.by_window[met.unwrap_or(self.windows.len())];
         window.requests.count(outcome);
         if let Some(reason) = outcome.failure() {
             *window.failures.entry(reason).or_default() += 1;

@@ -64,9 +64,9 @@ fn a_request_without_an_answer_counts_with_its_whole_deadline() {
 }
 
 #[test]
-fn failures_are_counted_by_the_window_in_which_they_were_due() {
+fn failures_are_counted_by_the_fault_that_the_request_met() {
     let record = run(&[
-        (1999, 2001, Outcome::Refused("busy")),
+        (1500, 1999, Outcome::Refused("busy")),
         (2000, 2001, Outcome::Answered),
         (2999, 3500, Outcome::Lost("reset")),
         (3000, 3600, Outcome::Refused("busy")),

@@ -29,6 +29,13 @@ impl FaultWindow {
         scenario.faults.iter().map(Self::of).collect()
     }
 
+    /// Which of `windows` a request met that was due and ended at these times: of those that were
+    /// on meanwhile, the last to begin.
+    pub(super) fn met(windows: &[Self], due: Timestamp, ended: Timestamp) -> Option<usize> {
+        let on = windows.iter().enumerate().filter(|(_, w)| w.from <= ended && due < w.until);
+        on.max_by_key(|(_, window)| window.from).map(|(index, _)| index)
+    }
+
     /// Whether the fault is on at `at`.
     pub fn contains(&self, at: Timestamp) -> bool {
         self.from <= at && at < self.until
@@ -107,6 +114,28 @@ mod tests {
         let mixed = hosts(&["registry", "agent-4", "agent-5", "agent-7", "b-8", "client"]);
         assert_eq!(names(&mixed), "registry, agent-4..5, agent-7, b-8, client");
         assert_eq!(names(&[]), "");
+    }
+
+    #[test]
+    fn a_request_meets_the_last_fault_that_began_while_it_was_open_or_before() {
+        let at = |secs| Timestamp::from(Duration::from_secs(secs));
+        let window = |from, until| FaultWindow {
+            label: String::new(),
+            detail: String::new(),
+            from: at(from),
+            until: at(until),
+        };
+        let windows = [window(10, 40), window(20, 25), window(50, 60)];
+        let met = |due, ended| FaultWindow::met(&windows, at(due), at(ended));
+        assert_eq!(met(12, 19), Some(0));
+        assert_eq!(met(22, 23), Some(1));
+        assert_eq!(met(30, 31), Some(0));
+        assert_eq!(met(9, 10), Some(0));
+        assert_eq!(met(5, 22), Some(1));
+        assert_eq!(met(24, 30), Some(1));
+        assert_eq!(met(25, 30), Some(0));
+        assert_eq!(met(45, 49), None);
+        assert_eq!(met(60, 65), None);
     }
 
     #[test]

@@ -98,7 +98,7 @@ fn realistic_run(scenario: &Scenario, policy: &str, seed: u64, skill: f64) -> Ru
         let outcome = match (unlucky, rng.index(10)) {
             (false, _) => Outcome::Answered,
             (true, 0) => Outcome::Refused("busy"),
-            (true, 1 | 2) => Outcome::Refused("no_reachable_peer"),
+            (true, 1 | 2) => Outcome::Refused("no_reachable_peers"),
             (true, 3) => Outcome::Lost("connect"),
             (true, _) => Outcome::TimedOut,
         };

@@ -116,6 +116,23 @@ pub(crate) fn ellipsis(text: &str, width: usize) -> String {
     text.chars().take(width.saturating_sub(1)).chain(['\u{2026}']).collect()
 }
 
+/// Why a request failed, in plain words.
+pub(super) fn reason(name: &str) -> String {
+    let words = match name {
+        "all_busy" => "all peers busy",
+        "connect" => "entry agent unreachable",
+        "no_peers" => "no peers known",
+        "no_reachable_peers" => "all peers silent",
+        "outcome_unknown" => "answer lost",
+        "reset" => "entry agent hung up",
+        "retries_exhausted" => "peers busy or silent",
+        "retries_exhausted_busy" => "peers busy",
+        "retries_exhausted_unreachable" => "peers silent",
+        other => return other.replace('_', " "),
+    };
+    words.to_owned()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -105,7 +105,10 @@ pub(crate) fn replace(
 }
 
 /// Every file's name and content, `summary.json` last.
-fn files(report: &Report) -> io::Result<Vec<(String, Vec<u8>)>> {
+///
+/// # Errors
+/// If a table can't be laid out as CSV.
+pub fn files(report: &Report) -> io::Result<Vec<(String, Vec<u8>)>> {
     let mut files = vec![
         ("latency.csv".to_owned(), latency_csv::render(report)?),
         ("timeline.csv".to_owned(), timeline_csv::render(report)?),

@@ -148,7 +148,9 @@ fn failures(report: &Report, policies: &[PolicyResult<'_>]) -> String {
             let place = windows.get(index).map_or(NO_FAULT, |window| window.label.as_str());
             let mut reasons: Vec<_> = counts.failures.iter().collect();
             reasons.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
-            let reasons = reasons.iter().map(|(why, n)| format!("{} {why}", format::count(**n)));
+            let reasons = reasons
+                .iter()
+                .map(|(why, n)| format!("{} {}", format::count(**n), format::reason(why)));
             let text = format!("{place}: {}", reasons.collect::<Vec<_>>().join(", "));
             out.push_str(&wrapped(&text, 5, 7));
         }

@@ -130,7 +130,7 @@ pub struct MachineSpec {
     pub background: Vec<Step>,
     /// Memory in use at rest, percent.
     pub memory_base_percent: f64,
-    /// Memory that each job in flight adds, percent.
+    /// Memory that each running job adds, percent.
     pub memory_per_job_percent: f64,
     /// CPU % is the busy share over this window.
     pub cpu_window: Duration,
@@ -265,7 +265,7 @@ pub enum FaultKind {
         /// The other.
         b: Vec<Name>,
     },
-    /// The hosts die and come back empty at the end.
+    /// The hosts die without a word and come back empty at the end.
     Crash {
         /// Which.
         hosts: Vec<Name>,

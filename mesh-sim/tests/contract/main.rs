@@ -1,10 +1,17 @@
 //! The contract of mesh-node, which its own tests hold against real sockets, over turmoil.
+//!
+//! No case is left out. All sockets of a case are on one simulated host, and so on turmoil's
+//! loopback device; links between hosts are what the engine's own tests are for.
 
 #[path = "../../../mesh-node/tests/contract/suite/mod.rs"]
 mod suite;
 
+use std::sync::mpsc;
 use std::time::{Duration, UNIX_EPOCH};
 
+use mesh_core::Timestamp;
+use mesh_sim::engine::turmoil::TurmoilNet;
+use suite::service::mesh::days_work;
 use suite::{deadline_for, every_case};
 use turmoil::{Builder, Sim};
 
@@ -28,3 +35,19 @@ fn run(case: impl Future<Output = ()> + 'static) {
 }
 
 every_case!(crate::run, mesh_sim::engine::turmoil::TurmoilNet);
+
+/// One simulated day at work: what was noted, and when.
+fn notes() -> Vec<(Timestamp, String)> {
+    let (sender, receiver) = mpsc::channel();
+    run(async move { sender.send(days_work(TurmoilNet).await).expect("somebody listens") });
+    receiver.recv().expect("the case has ended")
+}
+
+#[test]
+fn the_same_seeds_give_the_same_notes_at_the_same_times() {
+    let first = notes();
+    let second = notes();
+    let differs = first.iter().zip(&second).position(|(a, b)| a != b);
+    assert_eq!(differs.map(|at| (&first[at], &second[at])), None, "the first that differs");
+    assert_eq!(first.len(), second.len());
+}

@@ -96,6 +96,7 @@ macro_rules! every_case {
             shutdown_cuts_off_what_outlasts_the_drain
             shutdown_does_not_wait_for_a_registry_that_is_gone
             all_notes_of_a_delegation_come_in_order
+            a_days_work_is_all_noted
         }
     };
     (@ $run:path, $net:expr, $group:ident::$module:ident: $($case:ident)*) => {

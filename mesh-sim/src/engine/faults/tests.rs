@@ -150,6 +150,9 @@ fn a_crash_lasts_from_its_start_until_just_before_its_end() {
     assert_eq!(down(just_before(10)), [0; 0]);
     assert_eq!(down(at(10)), [REGISTRY_HOST, A[2]]);
     assert_eq!(down(at(15)), [A[2]]);
+    let is_cut = |from, to, now| faults.link(from, to, now).cut;
+    assert!(is_cut(A[2], A[1], at(15)) && is_cut(A[1], A[2], at(15)), "it is silent");
+    assert!(!is_cut(A[2], A[1], just_before(10)) && !is_cut(A[1], REGISTRY_HOST, at(15)));
     assert_eq!(down(Timestamp::MAX - Duration::from_secs(1)), [A[2]]);
     assert_eq!(faults.boundaries(), [at(10), at(15)], "the last one has no end");
     assert_eq!(faults.last_change(), at(15));

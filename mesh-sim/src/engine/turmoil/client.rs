@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use mesh_core::agent::{CallError, Failure};
+use mesh_core::agent::CallError;
 use mesh_core::jsonrpc;
 use mesh_core::protocol::{Name, Request, Task};
 use mesh_core::seed::Seed;
@@ -100,8 +100,7 @@ impl Sender {
         let now = self.clock.now();
         let outcome = match result {
             Ok(_) => Outcome::Answered,
-            Err(CallError::Answered(Failure::DeadlineExceeded)) => Outcome::TimedOut,
-            Err(CallError::Answered(failure)) => Outcome::Refused(failure.name()),
+            Err(CallError::Answered(failure)) => Outcome::of_failure(&failure),
             Err(_) if now >= deadline => Outcome::TimedOut,
             Err(CallError::NotSent) => Outcome::Lost("connect"),
             Err(CallError::NoAnswer) => Outcome::Lost("reset"),

@@ -8,6 +8,7 @@ mod machine;
 mod net;
 mod panics;
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -30,6 +31,9 @@ const TICK: Duration = Duration::from_millis(1);
 const RESOLUTION: Duration = Duration::from_millis(3);
 /// Connections that a simulated socket may have; the default of 64 panics under load.
 const TCP_CAPACITY: usize = 65_536;
+/// Ports for outgoing connections. turmoil never gives back that of a connect that failed or was
+/// given up, so a long partition needs more than its default of 16,384.
+const PORTS: RangeInclusive<u16> = 10_000..=65_535;
 /// Simulated time between two reports of progress.
 const PROGRESS_EVERY: Duration = Duration::from_millis(250);
 
@@ -101,6 +105,7 @@ impl Engine {
             .rng_seed(seed.child("turmoil").number())
             .simulation_duration(Duration::MAX)
             .tcp_capacity(TCP_CAPACITY)
+            .ephemeral_ports(PORTS)
             .build();
         let machines: Vec<SimHost> =
             run.scenario.agents.iter().map(|agent| SimHost::new(&agent.machine)).collect();
@@ -188,6 +193,9 @@ impl Engine {
         let name = self.faults.hosts()[host].clone();
         self.world.host_changed(now, &name, !down);
         if down {
+            // Its tasks are dropped in an order that depends on what other runs have spawned in this
+            // process (tokio numbers tasks across all runtimes). So nothing of it may be seen: the
+            // host's links are cut already, and the world does not listen.
             self.sim.crash(&*name);
             if let Some(machine) = host.checked_sub(FIRST_AGENT) {
                 self.machines[machine].crash(now);

@@ -40,6 +40,10 @@ impl Panics {
 
 impl Drop for Panics {
     fn drop(&mut self) {
-        SEEN.set(None);
+        let unread = SEEN.take().flatten();
+        // The engine itself panics: its words must not be lost with those of simulated tasks.
+        if let (true, Some(message)) = (std::thread::panicking(), unread) {
+            eprintln!("{message}");
+        }
     }
 }

@@ -33,8 +33,8 @@ pub(super) fn render(report: &Report) -> String {
         &tables::verdicts(&policies, &report.verdicts()),
     ));
     if let Some(table) = tables::failures(report, &policies) {
-        let note = "Requests that were not answered with a result, by what was going wrong when \
-                    they were due.";
+        let note = "Requests that were not answered with a result, by the fault that they met \
+                    while they were open.";
         out.push_str(&section("Where requests failed, and why", note, &table));
     }
     out.push_str(&section(

@@ -85,10 +85,10 @@ pub(super) fn failures(report: &Report, policies: &[PolicyResult<'_>]) -> Option
     }
     let windows = FaultWindow::all(&report.scenario);
     let mut out = "<div class=\"scroll\"><table><thead><tr><th>policy</th>\
-                   <th class=\"left\">due in</th><th>sent</th><th>failed</th><th>failed %</th>"
+                   <th class=\"left\">met</th><th>sent</th><th>failed</th><th>failed %</th>"
         .to_owned();
     for reason in &reasons {
-        let _ = write!(out, "<th>{}</th>", escape(reason).replace('_', "_<wbr>"));
+        let _ = write!(out, "<th>{}</th>", escape(&format::reason(reason)));
     }
     out.push_str("</tr></thead>\n<tbody>");
     for result in policies {

@@ -36,7 +36,7 @@ pub(crate) enum FaultKind {
         /// The two sides.
         between: [Hosts; 2],
     },
-    /// The hosts die, and come back empty at the end of the fault.
+    /// The hosts fall silent as when power fails, and come back empty at the end of the fault.
     Crash {
         /// Agents, or the registry.
         hosts: Hosts,

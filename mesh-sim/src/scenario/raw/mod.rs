@@ -222,7 +222,7 @@ pub(crate) struct Memory {
     /// At rest.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub(crate) base: f64,
-    /// Added by each job in flight.
+    /// Added by each running job.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub(crate) per_job: f64,
 }

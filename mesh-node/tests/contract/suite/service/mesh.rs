@@ -1,5 +1,8 @@
 //! What agents and a registry promise together.
 
+use mesh_core::agent::config::RetryConfig;
+use mesh_core::policy::PolicyConfig;
+
 use super::*;
 
 /// A job that outlasts everything that a case does meanwhile.
@@ -93,7 +96,7 @@ pub(crate) async fn an_idempotent_job_of_a_killed_agent_is_done_elsewhere<N: Net
     let mesh = Mesh::new(net);
     let registry = mesh.registry(patient()).await.address;
     let [a, b, c] = three(&mesh, &registry).await;
-    let params = json!({ "text": "x", "demand_ms": 1000, "idempotent": true });
+    let params = json!({ "text": "x", "demand_ms": 2000, "idempotent": true });
     let result = delegate_and_kill(&mesh, &a.agent, b, params).await.expect("a result");
     assert_eq!(result["peer_result"]["agent"], "c");
     assert_eq!(c.host.counts(), (1, 1, 0));
@@ -132,11 +135,9 @@ pub(crate) async fn a_registry_that_forgot_everything_is_told_again<N: Net>(net:
     let registry = mesh.registry(patient()).await;
     let address = registry.address.clone();
     let [a, b, c] = three(&mesh, &address).await;
-    let before = [&a, &b, &c].map(|machine| machine.agent.watch.views());
     knows(&b.agent, &["a", "c"]).await;
     knows(&c.agent, &["a", "b"]).await;
     let first = [&a, &b, &c].map(|machine| machine.agent.watch.views());
-    assert!(first >= before);
     registry.kill().await;
     // Long enough for every agent to find it gone.
     tokio::time::sleep(millis(300)).await;
@@ -195,7 +196,7 @@ pub(crate) async fn shutdown_gives_up_the_lease_and_ends_what_is_under_way<N: Ne
     let Machine { agent, host } = loaded(&mesh, "a", &registry, 5.0).await;
     until("it is listed", async || mesh.names(&registry).await == ["a"]).await;
     let address = agent.address.clone();
-    let work = json!({ "text": "x", "demand_ms": 2000 });
+    let work = json!({ "text": "x", "demand_ms": 3000 });
     let stopping = async {
         until("the job runs", async || host.counts().0 == 1).await;
         let stop = tokio::spawn(agent.stop());
@@ -268,4 +269,62 @@ pub(crate) async fn all_notes_of_a_delegation_come_in_order<N: Net>(net: N) {
             r#"b: JobEnded { request: 42, attempt: 0, outcome: "done" }"#,
         ]
     );
+}
+
+pub(crate) async fn a_days_work_is_all_noted<N: Net>(net: N) {
+    let notes: Vec<String> = days_work(net).await.into_iter().map(|(_, note)| note).collect();
+    let count = |what: &str| notes.iter().filter(|note| note.contains(what)).count();
+    for request in 1..=DAYS_REQUESTS {
+        for what in ["Delegating { request: ", "Delegated { request: "] {
+            let what = format!("{what}{request}");
+            assert!(notes.iter().any(|note| note.contains(&what)), "{what}");
+        }
+    }
+    let requests = DAYS_REQUESTS as usize;
+    assert_eq!(count("Delegating {"), requests);
+    assert_eq!(count("Delegated {"), requests);
+    assert_eq!(count("JobStarted {"), count("JobEnded {"), "no place is left taken");
+    assert!(count("Routed {") >= requests);
+    assert!(count("Granted") >= 3, "the registry notes its leases");
+}
+
+const DAYS_REQUESTS: u64 = 12;
+
+/// Three agents delegate to each other while one of them dies. All that is noted by the agents that
+/// live on and by the registry, host by host, with the times.
+pub(crate) async fn days_work<N: Net>(net: N) -> Vec<(Timestamp, String)> {
+    let mesh = Mesh::new(net);
+    let registry = mesh.registry(RegistryConfig { ttl: millis(2000), ..patient() }).await;
+    let mut agents = Vec::new();
+    for name in ["a", "b", "c"] {
+        let set = |setup: &mut Setup| {
+            setup.config.policy = PolicyConfig::Random;
+            // Enough for every request to meet the dead first.
+            setup.config.delegation.retry = RetryConfig { ratio: 1.0, floor: 10.0 };
+        };
+        agents.push(mesh.agent(name, &registry.address, set).await);
+    }
+    for agent in &agents {
+        until("both others are known", async || agent.watch.view().len() == 2).await;
+    }
+    let mortal = agents.pop().expect("three agents");
+    let delegate = async |request: u64| {
+        let entry = &agents[request as usize % agents.len()].address;
+        let demand_ms = 10 + 7 * request;
+        let params = json!({
+            "text": "x", "request": request, "demand_ms": demand_ms, "idempotent": true
+        });
+        mesh.call(entry, "delegate", params).await.expect("a result");
+    };
+    for request in 1..=DAYS_REQUESTS / 2 {
+        delegate(request).await;
+    }
+    mortal.kill().await;
+    for request in DAYS_REQUESTS / 2 + 1..=DAYS_REQUESTS {
+        delegate(request).await;
+    }
+    let forgotten = async || mesh.names(&registry.address).await == ["a", "b"];
+    until("its lease has ended", forgotten).await;
+    let watches = agents.iter().map(|agent| &agent.watch).chain([&registry.watch]);
+    watches.flat_map(Watch::timed).collect()
 }

@@ -1,0 +1,242 @@
+//! The command line from end to end: what it prints, writes and exits with.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// Two agents, two policies, some seconds.
+const SCENARIO: &str = r#"
+name = "small"
+description = "Two policies for a few seconds"
+duration = "3s"
+drain = "1s"
+agents = [{ name = "agent", count = 3, cores = 2 }]
+policies = ["random", "power_of_two"]
+
+[workload]
+arrivals = "poisson"
+rate = 30
+steps = [{ at = "2s", rate = 20 }]
+demand = { kind = "exponential", mean = "20ms" }
+
+[[faults]]
+kind = "crash"
+at = "1s"
+for = "500ms"
+hosts = "agent-2"
+"#;
+
+struct Place(TempDir);
+
+impl Place {
+    fn new() -> Self {
+        let place = Self(tempfile::tempdir().unwrap());
+        place.write("small.toml", SCENARIO);
+        place
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        fs::write(self.path(name), text).unwrap();
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_mesh-sim"));
+        command.args(args).current_dir(self.0.path());
+        command
+    }
+
+    fn run(&self, args: &[&str]) -> Output {
+        self.command(args).output().unwrap()
+    }
+
+    /// Runs it; its exit code, standard output and standard error.
+    fn ran(&self, args: &[&str]) -> (i32, String, String) {
+        let output = self.run(args);
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+    }
+}
+
+fn names(dir: &Path) -> Vec<String> {
+    let entries = fs::read_dir(dir).unwrap();
+    let mut names: Vec<String> =
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn a_run_prints_a_table_and_writes_its_results() {
+    let place = Place::new();
+    let (code, out, err) = place.ran(&["small.toml"]);
+    assert_eq!((code, err.as_str()), (0, ""), "no progress bar in a pipe");
+    for expected in [
+        "small: 3 agents, 30 requests/s, 3s simulated, seed 42\n",
+        " from 2s: 20 requests/s\n",
+        " crash 1-1.5 s: agent-2\n",
+        "\n random ",
+        "\n power_of_two ",
+        "Where requests failed, and why",
+        " written to results/runs/small:\n   report.html ",
+    ] {
+        assert!(out.contains(expected), "no {expected:?} in\n{out}");
+    }
+    let long: Vec<&str> = out.lines().filter(|line| line.chars().count() > 80).collect();
+    assert!(long.is_empty(), "{long:#?}");
+    assert!(out.chars().all(|c| c == '\n' || !c.is_control()), "no escapes in a pipe");
+    let files = names(&place.path("results/runs/small"));
+    let expected =
+        ["latency.csv", "power_of_two.hgrm", "random.hgrm", "report.html", "summary.json"];
+    assert_eq!(files[..5], expected);
+    assert_eq!(files[5..], ["timeline.csv"]);
+}
+
+#[test]
+fn json_is_the_summary_and_nothing_else() {
+    let place = Place::new();
+    let args = ["small.toml", "--json", "--policy", "random", "--seed", "9", "--seed", "7"];
+    let (code, out, err) = place.ran(&[&args[..], &["--out", "here/it/is"]].concat());
+    assert_eq!((code, err.as_str()), (0, ""));
+    assert_eq!(out, fs::read_to_string(place.path("here/it/is/summary.json")).unwrap());
+    let summary: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(summary["seeds"], serde_json::json!([7, 9]));
+    let runs = summary["runs"].as_array().unwrap();
+    let run = |run: &Value| (run["policy"].clone(), run["seed"].clone());
+    let expected = [("random".into(), 7.into()), ("random".into(), 9.into())];
+    assert_eq!(runs.iter().map(run).collect::<Vec<_>>(), expected);
+    assert!(!place.path("here/it/is/power_of_two.hgrm").exists());
+}
+
+#[test]
+fn a_trace_has_every_event() {
+    let place = Place::new();
+    let (code, out, _) = place.ran(&["small.toml", "--trace", "--out", "t"]);
+    assert_eq!(code, 0);
+    assert!(out.contains("events.jsonl"), "{out}");
+    let events = fs::read_to_string(place.path("t/events.jsonl")).unwrap();
+    let summary = fs::read_to_string(place.path("t/summary.json")).unwrap();
+    let summary: Value = serde_json::from_str(&summary).unwrap();
+    let counts = summary["runs"].as_array().unwrap().iter().map(|run| run["events"].as_u64());
+    assert_eq!(counts.sum::<Option<u64>>(), Some(events.lines().count() as u64));
+    let crashed = |line: &str| line.contains("\"agent-2\",\"event\":\"crashed\"");
+    assert_eq!(events.lines().filter(|line| crashed(line)).count(), 2);
+}
+
+#[test]
+fn determinism_is_checked_without_leaving_a_trace() {
+    let place = Place::new();
+    let args = ["small.toml", "--check-determinism", "--policy", "random", "--out", "d"];
+    let (code, out, err) = place.ran(&args);
+    assert_eq!((code, err.as_str()), (0, ""));
+    assert!(out.contains("every run was repeated, and every event was the same"), "{out}");
+    assert!(!place.path("d/events.jsonl").exists());
+}
+
+#[test]
+fn a_missed_threshold_is_exit_code_4_with_the_command_that_replays_it() {
+    let place = Place::new();
+    let expect = "\n[expect.random]\nmax_p50 = \"1ms\"\n";
+    place.write("strict.toml", &format!("{SCENARIO}{expect}"));
+    let (code, out, _) = place.ran(&["strict.toml", "--out", "s"]);
+    assert_eq!(code, 4, "{out}");
+    assert!(out.contains(" missed: random: p50 is "), "{out}");
+    let replay = out.lines().find(|line| line.starts_with("   mesh-sim ")).unwrap();
+    assert_eq!(replay, "   mesh-sim strict.toml --seed 42 --policy random --trace");
+    let args: Vec<&str> = replay.split_whitespace().skip(1).collect();
+    let (again, out, _) = place.ran(&args);
+    assert_eq!(again, 4, "{out}");
+}
+
+#[test]
+fn bad_usage_is_exit_code_2() {
+    let place = Place::new();
+    let unknown = ["small.toml", "--policy", "randon"];
+    let seed = ["small.toml", "--seed", "9007199254740992"];
+    for (args, says) in [
+        (&[][..], "Usage"),
+        (&["--no-such-option"], "--no-such-option"),
+        (&unknown, "no policy `randon` here; there are: random, power_of_two"),
+        (&seed, "9007199254740992"),
+        (&["nowhere.toml"], "nowhere.toml"),
+        (&["check"], "FILE"),
+    ] {
+        let (code, out, err) = place.ran(args);
+        assert_eq!((code, out.as_str()), (2, ""), "{args:?}");
+        assert!(err.contains(says), "{args:?}: {err}");
+    }
+    assert!(!place.path("results").exists());
+}
+
+#[test]
+fn a_bad_scenario_is_exit_code_2_with_every_problem_in_its_place() {
+    let place = Place::new();
+    let bad = SCENARIO.replace("rate = 30", "rat = 30").replace("\"3s\"", "\"3 parsecs\"");
+    place.write("bad.toml", &bad);
+    let (code, out, err) = place.ran(&["bad.toml"]);
+    assert_eq!((code, out.as_str()), (2, ""));
+    assert!(err.contains("bad.toml:4:12"), "{err}");
+    assert!(err.contains("bad.toml:11:1"), "{err}");
+    assert!(err.contains("`rate`"), "{err}");
+}
+
+#[test]
+fn what_the_engine_cannot_do_is_exit_code_2() {
+    let place = Place::new();
+    place.write("crowd.toml", &SCENARIO.replace("count = 3", "count = 300"));
+    for args in
+        [&["crowd.toml"][..], &["crowd.toml", "--engine", "turmoil"], &["check", "crowd.toml"]]
+    {
+        let (code, out, err) = place.ran(args);
+        assert_eq!((code, out.as_str()), (2, ""), "{args:?}");
+        assert!(err.contains("engine turmoil can't run 300 agents"), "{err}");
+    }
+}
+
+#[test]
+fn results_that_cannot_be_written_are_exit_code_1() {
+    let place = Place::new();
+    let (code, _, err) = place.ran(&["small.toml", "--policy", "random", "--out", "small.toml"]);
+    assert_eq!(code, 1);
+    assert!(err.starts_with("error: failed to write the results to small.toml: "), "{err}");
+}
+
+#[test]
+fn check_looks_at_every_file() {
+    let place = Place::new();
+    place.write("bad.toml", &SCENARIO.replace("rate = 30", ""));
+    let (code, out, err) = place.ran(&["check", "small.toml"]);
+    assert_eq!((code, out.as_str(), err.as_str()), (0, "small.toml: ok, 2 runs\n", ""));
+    let (code, out, err) = place.ran(&["check", "bad.toml", "small.toml"]);
+    assert_eq!((code, out.as_str()), (2, "small.toml: ok, 2 runs\n"));
+    assert!(err.contains("bad.toml"), "{err}");
+    assert_eq!(names(place.0.path()), ["bad.toml", "small.toml"], "nothing is run");
+}
+
+#[test]
+fn schema_is_the_committed_one() {
+    let (code, out, _) = Place::new().ran(&["schema"]);
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios/schema.json");
+    assert_eq!(code, 0);
+    assert!(out == fs::read_to_string(file).unwrap(), "renew it: mesh-sim schema > its path");
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_failure() {
+    let place = Place::new();
+    for args in [&["schema"][..], &["small.toml", "--policy", "random"]] {
+        let mut command = place.command(args);
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = child.spawn().unwrap();
+        drop(child.stdout.take());
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{args:?}");
+        assert_eq!(output.status.code(), Some(0), "{args:?}");
+    }
+}

@@ -1,0 +1,159 @@
+//! The same scenario and seed give the same bytes, in another process and another environment.
+//!
+//! If this fails, no seed that another test or a report names is worth anything.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+/// Short, but with every way in which time and chance enter a run: retries, probes, own counters,
+/// lost messages, a crash, a stalled link and a busy machine.
+const SCENARIO: &str = r#"
+name = "determinism"
+description = "A bit of everything"
+duration = "8s"
+drain = "4s"
+
+[registry]
+ttl = "3s"
+heartbeat = "1s"
+refresh = "1s"
+
+[[agents]]
+name = "agent"
+count = 5
+cores = 2
+queue = 4
+
+[delegation]
+attempt_timeout = "300ms"
+connect_timeout = "100ms"
+
+[workload]
+arrivals = "poisson"
+rate = 60
+demand = { kind = "lognormal", median = "60ms", sigma = 1.0 }
+deadline = "1s"
+idempotent = true
+
+[[faults]]
+kind = "partition"
+at = "2s"
+for = "1s"
+groups = [["agent-1"], ["registry", "agent-2..5"]]
+
+[[faults]]
+kind = "crash"
+at = "3s"
+for = "1s"
+hosts = "agent-3"
+
+[[faults]]
+kind = "hold"
+at = "5s"
+for = "1s"
+between = ["agent-2", "agent-4..5"]
+
+[[faults]]
+kind = "background_load"
+at = "6s"
+for = "1s"
+agents = "agent-5"
+load = 0.5
+
+[[policies]]
+name = "random"
+
+[[policies]]
+name = "least_loaded"
+
+[[policies]]
+name = "power_of_two"
+label = "p2c_own"
+signal = "own"
+"#;
+
+/// Runs the scenario in a process of its own; every result file by name.
+fn run(dir: &Path, seed: &str, prepare: impl FnOnce(Command) -> Command) -> Files {
+    let (file, out) = (dir.join("determinism.toml"), dir.join("out"));
+    fs::create_dir_all(dir).unwrap();
+    fs::write(&file, SCENARIO).unwrap();
+    let mut command = prepare(Command::new(env!("CARGO_BIN_EXE_mesh-sim")));
+    command.arg(&file).args(["--seed", seed, "--trace", "--out"]).arg(&out);
+    let output = command.output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{}: {stderr}", output.status);
+    let entries = fs::read_dir(out).unwrap().map(|entry| entry.unwrap());
+    let file = |entry: fs::DirEntry| {
+        (entry.file_name().into_string().unwrap(), fs::read(entry.path()).unwrap())
+    };
+    entries.map(file).collect()
+}
+
+type Files = BTreeMap<String, Vec<u8>>;
+
+/// The command on one CPU, where the system has a way to say so.
+fn on_one_cpu(command: Command) -> Command {
+    let program = command.get_program().to_owned();
+    let has_taskset = Command::new("taskset").args(["-c", "0", "true"]).output();
+    if !has_taskset.is_ok_and(|output| output.status.success()) {
+        return command;
+    }
+    let mut pinned = Command::new("taskset");
+    pinned.args(["-c", "0"]).arg(program);
+    pinned
+}
+
+#[test]
+fn two_processes_write_the_same_bytes() {
+    let dir = tempfile::tempdir().unwrap();
+    let (here, there) = (dir.path().join("here"), dir.path().join("there/of/another/length"));
+    let first = run(&here, "42", |mut command| {
+        command.current_dir(dir.path()).env("LANG", "C").env("TZ", "UTC");
+        command
+    });
+    let second = run(&there, "42", |command| {
+        let mut command = on_one_cpu(command);
+        command.current_dir(&there).env("LANG", "de_DE.UTF-8").env("TZ", "Asia/Tokyo");
+        command.env("HOME", &there).env("RUST_BACKTRACE", "0");
+        command
+    });
+    assert!(first.contains_key("events.jsonl") && first.contains_key("report.html"));
+    assert_eq!(first.keys().collect::<Vec<_>>(), second.keys().collect::<Vec<_>>());
+    for (name, content) in &first {
+        assert!(!content.is_empty(), "{name} is empty");
+        let differs = content.iter().zip(&second[name]).position(|(a, b)| a != b);
+        assert!(*content == second[name], "{name} differs from byte {differs:?} on");
+    }
+}
+
+/// A report names the command that replays one policy: it must replay what the report saw.
+#[test]
+fn a_policy_alone_runs_as_in_company() {
+    let dir = tempfile::tempdir().unwrap();
+    let together = run(&dir.path().join("together"), "42", |command| command);
+    let together = String::from_utf8(together["events.jsonl"].clone()).unwrap();
+    for policy in ["random", "least_loaded", "p2c_own"] {
+        let alone = run(&dir.path().join(policy), "42", |mut command| {
+            command.args(["--policy", policy]);
+            command
+        });
+        let its_own = format!("{{\"policy\":\"{policy}\",");
+        let lines = together.lines().filter(|line| line.starts_with(&its_own));
+        let alone = String::from_utf8(alone["events.jsonl"].clone()).unwrap();
+        let differs = lines.clone().zip(alone.lines()).find(|(a, b)| a != b);
+        assert_eq!(differs, None, "{policy}");
+        assert_eq!(lines.count(), alone.lines().count(), "{policy}");
+    }
+}
+
+#[test]
+fn another_seed_is_another_run() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = run(&dir.path().join("a"), "42", |command| command);
+    let second = run(&dir.path().join("b"), "43", |command| command);
+    for name in ["events.jsonl", "timeline.csv", "random.hgrm", "summary.json"] {
+        assert_ne!(first[name], second[name], "{name}");
+    }
+}

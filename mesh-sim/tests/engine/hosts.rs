@@ -1,0 +1,70 @@
+//! Crashes.
+
+use super::*;
+
+#[test]
+fn a_crashed_agent_loses_its_work_and_comes_back_as_another() {
+    let ran = run(
+        r#""round_robin""#,
+        r#"
+        [[faults]]
+        kind = "crash"
+        at = "5s"
+        for = "4s"
+        hosts = "agent-2"
+        "#,
+    );
+    assert!(ran.record.failures.contains_key("outcome_unknown"), "{:?}", ran.record.failures);
+    let at_2 = |kind| {
+        let of_2 = ran.events.iter().filter(move |event| {
+            let subject = if event["host"] == "registry" { "agent" } else { "host" };
+            event["event"] == kind && event[subject] == "agent-2"
+        });
+        of_2.filter_map(|event| event["at_ms"].as_f64()).collect::<Vec<f64>>()
+    };
+    assert_eq!((at_2("crashed"), at_2("restarted")), (vec![5_000.0], vec![9_000.0]));
+    let silent = |at: &f64| (5_001.0..9_000.0).contains(at);
+    assert!(!at_2("job_started").iter().any(silent));
+    assert!(at_2("job_started").iter().any(|at| *at > 10_000.0), "it works again");
+    // Its last heartbeat was at most 1.1 s before the crash, and the TTL is 3 s.
+    let expired = at_2("lease_expired");
+    assert!(expired.len() == 1 && (6_900.0..8_600.0).contains(&expired[0]), "{expired:?}");
+    let granted = at_2("lease_granted");
+    assert!(granted.len() == 2 && granted[1] > 9_000.0, "{granted:?}");
+}
+
+#[test]
+fn requests_are_lost_while_their_entry_is_down() {
+    let ran = run(
+        r#""random""#,
+        r#"
+        [[faults]]
+        kind = "crash"
+        at = "5s"
+        for = "4s"
+        hosts = "agent-1"
+        "#,
+    );
+    assert!(ran.during().requests.lost > 80, "{:?}", ran.during());
+    assert!(ran.record.failures.contains_key("connect"), "{:?}", ran.record.failures);
+    assert_eq!(ran.outside().requests.timed_out, 0, "{:?}", ran.outside());
+    assert!(ran.outside().requests.success() > 0.9, "{:?}", ran.outside());
+}
+
+#[test]
+fn agents_go_on_without_their_registry() {
+    let ran = run(
+        r#""power_of_two""#,
+        r#"
+        [[faults]]
+        kind = "crash"
+        at = "4s"
+        for = "6s"
+        hosts = "registry"
+        "#,
+    );
+    assert_eq!(ran.during().requests.failed(), 0, "{:?}", ran.during());
+    // They had four leases and get four again. Nothing ends: the registry has forgotten the first.
+    assert_eq!((ran.count("lease_granted"), ran.count("lease_expired")), (8, 0));
+    assert_eq!(ran.count("lease_lost"), 4);
+}

@@ -1,0 +1,107 @@
+//! Small experiments on the turmoil engine: each kind of fault does what the scenario format says,
+//! and no oracle is broken.
+
+mod hosts;
+mod links;
+mod machines;
+
+use std::time::Duration;
+
+use mesh_sim::engine::Run;
+use mesh_sim::record::{Counts, RunRecord, WindowCounts};
+use mesh_sim::scenario::{EngineKind, Loaded};
+use serde_json::Value;
+
+/// Four agents of one core for 15 seconds, of which the first two are for them to find each other.
+/// All requests enter through the first agent, which has the others do them.
+const SCENARIO: &str = r#"
+name = "engine"
+description = "x"
+duration = "15s"
+warm_up = "2s"
+drain = "0s"
+
+[registry]
+ttl = "3s"
+heartbeat = "1s"
+refresh = "1s"
+sweep = "500ms"
+timeout = "500ms"
+
+[[agents]]
+name = "agent"
+count = 4
+
+[workload]
+arrivals = "poisson"
+rate = 40
+demand = { kind = "constant", value = "20ms" }
+entry = "agent-1"
+deadline = "2s"
+"#;
+
+/// What is left of a run.
+struct Ran {
+    record: RunRecord,
+    events: Vec<Value>,
+}
+
+/// Runs [`SCENARIO`] with `rest` and one policy; fails on a broken oracle or on sums that differ.
+fn run(policy: &str, rest: &str) -> Ran {
+    run_text(policy, SCENARIO, rest)
+}
+
+/// The same with a variant of [`SCENARIO`].
+fn run_text(policy: &str, scenario: &str, rest: &str) -> Ran {
+    let text = format!("policies = [{policy}]\n{scenario}{rest}");
+    let loaded = Loaded::from_text(&text, "engine.toml").unwrap_or_else(|error| panic!("{error}"));
+    loaded.check_engine(EngineKind::Turmoil).unwrap_or_else(|error| panic!("{error}"));
+    let scenario = &loaded.scenario;
+    let run = Run { scenario, policy: &scenario.policies[0], seed: 42, trace: true };
+    let mut record = run.execute(EngineKind::Turmoil, &|_| ()).expect("it runs");
+    assert_eq!(record.violations, []);
+    let trace = record.trace.take().expect("it was traced");
+    let events = trace.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let ran = Ran { record, events };
+    ran.adds_up();
+    ran
+}
+
+impl Ran {
+    /// Every request is counted once, whichever way one counts.
+    fn adds_up(&self) {
+        let all = self.record.requests;
+        assert_eq!(all.sent, all.answered + all.refused + all.timed_out + all.lost);
+        assert_eq!(all.sent, self.record.latency.count());
+        assert_eq!(all.failed(), self.record.failures.values().sum::<u64>());
+        let mut windows = Counts::default();
+        for window in &self.record.by_window {
+            windows.merge(&window.requests);
+        }
+        assert_eq!(all, windows);
+        let seconds = &self.record.timeline;
+        assert_eq!(all.sent, seconds[2..].iter().map(|second| second.due).sum::<u64>());
+        // The time line has the warm-up too.
+        assert_eq!(self.count("due"), seconds.iter().map(|second| second.due).sum::<u64>());
+        assert_eq!(self.count("due"), seconds.iter().map(|second| second.ended.sent).sum::<u64>());
+    }
+
+    fn count(&self, kind: &str) -> u64 {
+        self.events.iter().filter(|event| event["event"] == kind).count() as u64
+    }
+
+    /// The window of the first fault.
+    fn during(&self) -> &WindowCounts {
+        &self.record.by_window[0]
+    }
+
+    /// The time outside of faults.
+    fn outside(&self) -> &WindowCounts {
+        self.record.by_window.last().expect("there always is one")
+    }
+
+    /// 99th percentile of the answers of each second.
+    fn p99(&self, second: usize) -> Duration {
+        Duration::from_nanos(self.record.timeline[second].p99_ns)
+    }
+}

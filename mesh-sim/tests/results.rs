@@ -1,0 +1,101 @@
+//! The shipped scenarios give the committed results, byte for byte.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use mesh_sim::report::{Report, files};
+use mesh_sim::runner::Plan;
+use mesh_sim::scenario::Loaded;
+
+/// A page for people, derived from the rest and too large to keep.
+const NOT_COMMITTED: &str = "report.html";
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// Stems of the scenario files, in order.
+fn scenarios() -> BTreeSet<String> {
+    let entries = fs::read_dir(root().join("scenarios")).unwrap();
+    let paths = entries.map(|entry| entry.unwrap().path());
+    let files = paths.filter(|path| path.extension().is_some_and(|ext| ext == "toml"));
+    files.map(|path| path.file_stem().unwrap().to_string_lossy().into_owned()).collect()
+}
+
+/// Names in a directory of `results/`, in order.
+fn names(dir: &Path) -> BTreeSet<String> {
+    let entries = fs::read_dir(dir).unwrap_or_else(|error| panic!("{}: {error}", dir.display()));
+    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    names.filter(|name| name != NOT_COMMITTED).collect()
+}
+
+#[test]
+fn every_scenario_has_results_and_every_result_a_scenario() {
+    let mut results = names(&root().join("results"));
+    // The user's own runs.
+    results.remove("runs");
+    assert_eq!(results, scenarios());
+}
+
+#[test]
+fn every_scenario_gives_its_committed_results() {
+    let differences: Vec<String> = scenarios().iter().filter_map(|stem| difference(stem)).collect();
+    assert!(differences.is_empty(), "\n{}", differences.join("\n"));
+}
+
+/// Runs a scenario; what is first different from its committed results, and how to renew them.
+fn difference(stem: &str) -> Option<String> {
+    let file = root().join("scenarios").join(format!("{stem}.toml"));
+    let Loaded { scenario, .. } =
+        Loaded::load(&file).unwrap_or_else(|problems| panic!("{}", problems.render(false)));
+    assert_eq!(scenario.name, stem, "the file is named as its scenario");
+    let engine = scenario.engine;
+    let plan = Plan { scenario: &scenario, engine, trace: false };
+    let runs = plan.execute(|_| {}).unwrap();
+    let report = Report { runs, engine, scenario };
+    let unexpected: Vec<_> = report.verdicts().into_iter().filter(|v| !v.passed()).collect();
+    assert!(unexpected.is_empty(), "{stem} misses its own expectations: {unexpected:#?}");
+
+    let dir = root().join("results").join(stem);
+    let mut new = files(&report).unwrap();
+    new.retain(|(name, _)| name != NOT_COMMITTED);
+    let found = new.iter().find_map(|(name, content)| {
+        let committed = fs::read(dir.join(name)).unwrap_or_default();
+        first_different_line(&committed, content).map(|text| format!("{stem}/{name} {text}"))
+    });
+    let expected: BTreeSet<String> = new.into_iter().map(|(name, _)| name).collect();
+    let stale = || {
+        let stale: Vec<String> = names(&dir).difference(&expected).cloned().collect();
+        (!stale.is_empty()).then(|| format!("{stem}: nothing writes {}", stale.join(", ")))
+    };
+    let command = format!("mesh-sim scenarios/{stem}.toml --out results/{stem}");
+    found.or_else(stale).map(|text| format!("results/{text}\n  renew with: {command}"))
+}
+
+/// Where two texts part; `None` if they are equal.
+fn first_different_line(committed: &[u8], new: &[u8]) -> Option<String> {
+    if committed == new {
+        return None;
+    }
+    let (committed, new) = (String::from_utf8_lossy(committed), String::from_utf8_lossy(new));
+    let (mut old_lines, mut new_lines) = (committed.split('\n'), new.split('\n'));
+    for line in 1.. {
+        let (old, new) = (old_lines.next(), new_lines.next());
+        if old != new || old.is_none() {
+            let show = |text: Option<&str>| text.unwrap_or("(the end)").to_owned();
+            let (old, new) = (show(old), show(new));
+            return Some(format!("line {line}:\n  committed: {old}\n  now:       {new}"));
+        }
+    }
+    None
+}
+
+#[test]
+fn the_first_difference_is_named() {
+    assert_eq!(first_different_line(b"a\nb\n", b"a\nb\n"), None);
+    let text = first_different_line(b"a\nb\n", b"a\nc\n").unwrap();
+    assert_eq!(text, "line 2:\n  committed: b\n  now:       c");
+    let text = first_different_line(b"a", b"a\nc").unwrap();
+    assert_eq!(text, "line 2:\n  committed: (the end)\n  now:       c");
+}
