@@ -2,7 +2,10 @@
 
 mod args;
 mod check;
+mod explore;
+mod minimize;
 mod progress;
+mod replay;
 mod run;
 
 use std::io::{self, IsTerminal as _, Write as _};
@@ -28,6 +31,8 @@ enum Exit {
     Threshold = 4,
     /// Two runs of one seed differed.
     Differed = 5,
+    /// There was no failure to replay or to minimize.
+    NoFailure = 6,
 }
 
 pub(crate) fn main() -> ExitCode {
@@ -35,6 +40,9 @@ pub(crate) fn main() -> ExitCode {
     let result = match command {
         Some(Command::Check { files }) => Ok(check::check(&files)),
         Some(Command::Schema) => print(&json_schema_text()).map(|()| Exit::Pass),
+        Some(Command::Replay(args)) => replay::replay(&args),
+        Some(Command::Minimize(args)) => minimize::minimize(&args),
+        Some(Command::Explore(args)) => explore::explore(&args),
         None => run::run(&run),
     };
     let exit = result.unwrap_or_else(|error| {

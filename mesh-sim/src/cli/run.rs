@@ -91,7 +91,7 @@ fn default_out(scenario: &Scenario) -> PathBuf {
 }
 
 /// What is about to be run.
-fn opening(scenario: &Scenario, engine: EngineKind) -> String {
+pub(super) fn opening(scenario: &Scenario, engine: EngineKind) -> String {
     let load = match &scenario.workload.arrivals {
         Arrivals::Poisson(rates) | Arrivals::Constant(rates) => {
             let rates: Vec<String> = rates.iter().map(|step| step.value.to_string()).collect();

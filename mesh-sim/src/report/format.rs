@@ -116,6 +116,15 @@ pub(super) fn ellipsis(text: &str, width: usize) -> String {
     text.chars().take(width.saturating_sub(1)).chain(['\u{2026}']).collect()
 }
 
+/// `text` as a word of a POSIX shell.
+pub fn shell_word(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=+,@".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -172,5 +181,11 @@ mod tests {
         assert_eq!(seconds(Duration::from_millis(60_500)), "60.5 s");
         assert_eq!(ellipsis("least_loaded", 8), "least_l\u{2026}");
         assert_eq!(ellipsis("random", 6), "random");
+    }
+
+    #[test]
+    fn words_survive_a_shell() {
+        assert_eq!(shell_word("scenarios/a.toml"), "scenarios/a.toml");
+        assert_eq!(shell_word("my file's.toml"), r"'my file'\''s.toml'");
     }
 }

@@ -77,9 +77,3 @@ fn equal_figures_are_not_marked() {
     report.runs.truncate(2);
     assert!(!render(&report, "x.toml").contains('*'));
 }
-
-#[test]
-fn commands_survive_a_shell() {
-    assert_eq!(quoted("scenarios/a.toml"), "scenarios/a.toml");
-    assert_eq!(quoted("my file's.toml"), r"'my file'\''s.toml'");
-}
