@@ -1,15 +1,18 @@
 //! What an agent says of its own load.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de};
 
 /// A snapshot of an agent's load, as carried by `info` answers and by heartbeats.
+///
+/// A report with a percentage out of range does not deserialize: an agent that says -1 would
+/// attract every job.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct LoadReport {
     /// Busy share of the CPU over the last sampling window, in percent: 0 to 100.
-    #[serde(rename = "cpu")]
+    #[serde(rename = "cpu", deserialize_with = "percent")]
     pub cpu_percent: f64,
     /// Share of the memory in use, in percent: 0 to 100.
-    #[serde(rename = "mem")]
+    #[serde(rename = "mem", deserialize_with = "percent")]
     pub memory_percent: f64,
     /// Jobs that hold a place in the agent: running and queued ones.
     ///
@@ -19,4 +22,31 @@ pub struct LoadReport {
     /// Of those, the jobs that wait for a free slot.
     #[serde(default)]
     pub queued: u32,
+}
+
+fn percent<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
+    let value = f64::deserialize(from)?;
+    if (0.0..=100.0).contains(&value) {
+        return Ok(value);
+    }
+    Err(de::Error::custom(format!("{value} is no percentage from 0 to 100")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentages_out_of_range_are_refused() {
+        let read = |cpu: &str, mem: &str| {
+            let json = format!(r#"{{"cpu": {cpu}, "mem": {mem}}}"#);
+            serde_json::from_str::<LoadReport>(&json)
+        };
+        for bad in ["-1e-9", "100.5", "1e999", "null"] {
+            assert!(read(bad, "1").is_err(), "cpu {bad}");
+            assert!(read("1", bad).is_err(), "mem {bad}");
+        }
+        let report = read("0", "100").expect("both bounds are in range");
+        assert_eq!((report.cpu_percent, report.memory_percent), (0.0, 100.0));
+    }
 }

@@ -251,8 +251,8 @@ impl Agent {
     fn work_ended(&mut self, now: Timestamp, id: DelegationId, result: Result<Reply, CallError>) {
         let Some(delegation) = self.delegations.get_mut(id) else { return };
         let stage = std::mem::replace(&mut delegation.stage, Stage::Choosing);
-        let Stage::Working { peer, target, sent, .. } = stage else { return };
-        let idempotent = delegation.task.idempotent;
+        let Stage::Working { peer, target, sent, until, .. } = stage else { return };
+        let deadline = delegation.deadline;
         if let Some(known) = self.view.get_mut(peer) {
             known.outstanding -= 1;
         }
@@ -270,18 +270,25 @@ impl Agent {
                 delegation.rule_out(peer, true);
                 self.retry(now, id, refusal.name());
             }
-            Err(CallError::NoAnswer | CallError::Answered(Failure::DeadlineExceeded))
-                if idempotent =>
-            {
-                delegation.rule_out(peer, false);
-                self.retry(now, id, "no_answer");
-            }
-            Err(CallError::NoAnswer) => {
-                let peer = target.agent.to_string();
-                self.finish(id, Err(Failure::OutcomeUnknown { peer }));
+            Err(CallError::NoAnswer) => self.outcome_unknown(now, id, peer, &target),
+            // The attempt's time was over, not the request's: the job was stopped half done.
+            Err(CallError::Answered(Failure::DeadlineExceeded)) if until < deadline => {
+                self.outcome_unknown(now, id, peer, &target);
             }
             Err(CallError::Answered(failure)) => self.finish(id, Err(failure)),
         }
+    }
+
+    /// The job may have been done, in part or in whole: only the request can say whether doing it
+    /// again does harm.
+    fn outcome_unknown(&mut self, now: Timestamp, id: DelegationId, peer: PeerId, target: &Target) {
+        let delegation = &mut self.delegations[id];
+        if delegation.task.idempotent {
+            delegation.rule_out(peer, false);
+            return self.retry(now, id, "no_answer");
+        }
+        let peer = target.agent.to_string();
+        self.finish(id, Err(Failure::OutcomeUnknown { peer }));
     }
 
     fn work_done(

@@ -140,8 +140,10 @@ fn a_job_that_may_have_been_done_is_not_tried_again() {
 
 #[test]
 fn unless_it_is_idempotent() {
+    let mut settings = random();
+    settings.delegation.attempt_timeout = Some(ms(500));
     for error in [CallError::NoAnswer, CallError::Answered(Failure::DeadlineExceeded)] {
-        let mut driver = Driver::with_peers(random(), &["a", "b"]);
+        let mut driver = Driver::with_peers(settings.clone(), &["a", "b"]);
         let ticket = driver.delegate(Task { idempotent: true, ..job() });
         let first = fail_next(&mut driver, error);
         let second = driver.only_peer();
@@ -149,6 +151,16 @@ fn unless_it_is_idempotent() {
         driver.work_answered(&second);
         assert_eq!(driver.done_by(ticket), second);
     }
+}
+
+#[test]
+fn a_job_stopped_at_the_attempts_limit_may_have_done_a_part() {
+    let mut settings = random();
+    settings.delegation.attempt_timeout = Some(ms(500));
+    let mut driver = Driver::with_peers(settings, &["a", "b"]);
+    let ticket = driver.delegate(job());
+    let peer = fail_next(&mut driver, CallError::Answered(Failure::DeadlineExceeded));
+    assert_eq!(driver.failure(ticket), &Failure::OutcomeUnknown { peer });
 }
 
 #[test]

@@ -34,7 +34,8 @@ impl<N: Net, H: Host, O: Observer> Driver<N, H, O> {
         let reply = match request {
             RegistryRequest::Register(registration) => {
                 let body = RegisterBody::from(registration);
-                self.post("/register", &body).await.and_then(|answer| registered(&answer))
+                let answer = self.post("/register", &body).await;
+                answer.and_then(|answer| self.registered(&answer))
             }
             RegistryRequest::Deregister { name, incarnation } => {
                 let body = DeregisterBody { name, incarnation: Some(incarnation) };
@@ -67,18 +68,23 @@ impl<N: Net, H: Host, O: Observer> Driver<N, H, O> {
             .inspect_err(|error| tracing::warn!(agent = %self.name, path, %error, "registry"))
             .ok()
     }
-}
 
-fn registered(answer: &Answer) -> Option<RegistryReply> {
-    if answer.status == StatusCode::OK {
-        let body: RegisteredBody = serde_json::from_slice(&answer.body).ok()?;
-        return Some(RegistryReply::Registered { ttl: Duration::from_millis(body.ttl_ms) });
-    }
-    let body: RefusedBody = serde_json::from_slice(&answer.body).ok()?;
-    match (&*body.reason, body.current) {
-        ("unknown_lease", _) => Some(RegistryReply::UnknownLease),
-        ("stale_incarnation", Some(current)) => Some(RegistryReply::StaleIncarnation { current }),
-        _ => None,
+    fn registered(&self, answer: &Answer) -> Option<RegistryReply> {
+        if answer.status == StatusCode::OK {
+            let body: RegisteredBody = serde_json::from_slice(&answer.body).ok()?;
+            return Some(RegistryReply::Registered { ttl: Duration::from_millis(body.ttl_ms) });
+        }
+        let body: RefusedBody = serde_json::from_slice(&answer.body).ok()?;
+        // A name that no registry takes will never heal: somebody must be told.
+        let (status, error) = (answer.status, &body.error);
+        tracing::warn!(agent = %self.name, %status, %error, "registration refused");
+        match (&*body.reason, body.current) {
+            ("unknown_lease", _) => Some(RegistryReply::UnknownLease),
+            ("stale_incarnation", Some(current)) => {
+                Some(RegistryReply::StaleIncarnation { current })
+            }
+            _ => None,
+        }
     }
 }
 

@@ -13,6 +13,7 @@ use tokio::sync::{Notify, oneshot};
 use tokio::task::AbortHandle;
 
 use super::Parts;
+use crate::host::JobResult;
 use crate::http::Client;
 use crate::{Clock, Host, Net, Observer};
 
@@ -115,7 +116,7 @@ impl<N: Net, H: Host, O: Observer> Driver<N, H, O> {
             tokio::time::sleep(self.host.window()).await;
             let (cpu_percent, memory_percent) = self.host.sample();
             self.with(|agent, now| {
-                agent.handle_sample(cpu_percent, memory_percent);
+                agent.handle_sample(in_range(cpu_percent), in_range(memory_percent));
                 self.observer.load(now, &self.name, &agent.load(), agent.open());
                 self.observer.view(now, &self.name, &mut agent.peers());
             });
@@ -188,15 +189,39 @@ impl<N: Net, H: Host, O: Observer> Driver<N, H, O> {
     }
 
     fn start(self: &Arc<Self>, state: &mut State, job: JobId, task: Task) {
-        let driver = self.clone();
         let running = self.host.run(job, task);
+        let panics = ReportPanic { driver: self.clone(), job };
         let task = tokio::spawn(async move {
             let result = running.await;
-            driver.lock().jobs.remove(job);
-            driver.with(|agent, now| agent.handle_job_result(now, job, result));
+            panics.driver.job_ended(job, result);
         });
         state.jobs.insert(job, task.abort_handle());
     }
+
+    fn job_ended(self: &Arc<Self>, job: JobId, result: JobResult) {
+        self.lock().jobs.remove(job);
+        self.with(|agent, now| agent.handle_job_result(now, job, result));
+    }
+}
+
+/// Ends a job whose host panics, which would else hold its place until its deadline.
+struct ReportPanic<N: Net, H: Host, O: Observer> {
+    driver: Arc<Driver<N, H, O>>,
+    job: JobId,
+}
+
+impl<N: Net, H: Host, O: Observer> Drop for ReportPanic<N, H, O> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.driver.job_ended(self.job, Err("it panicked".to_owned()));
+        }
+    }
+}
+
+/// What a host's sample says, as a percentage that a report may carry. Rounding may put a busy
+/// share beyond 100, and a registry would turn the whole heartbeat away.
+fn in_range(percent: f64) -> f64 {
+    if percent.is_nan() { 0.0 } else { percent.clamp(0.0, 100.0) }
 }
 
 /// A request that is not answered yet. Dropping it cancels the request.

@@ -38,6 +38,9 @@ pub struct Parts<N, H, O> {
     pub json: jsonrpc::Limits,
 }
 
+/// How long a drained agent's last answers may take to be written.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
 /// An agent behind `POST /rpc` and `GET /healthz`.
 pub struct AgentNode<N, H, O> {
     driver: Arc<Driver<N, H, O>>,
@@ -53,7 +56,8 @@ impl<N: Net, H: Host, O: Observer> AgentNode<N, H, O> {
     }
 
     /// Serves on `listener` until `shutdown` is ready; then it ends its lease, refuses new
-    /// requests, waits for those under way for as long as the server's limits allow, and returns.
+    /// requests, waits for those under way for as long as the server's limits allow, cuts off the
+    /// rest, and returns. Answers that are ready then get another second to be written.
     pub async fn run(
         self,
         listener: N::Listener,
@@ -67,13 +71,14 @@ impl<N: Net, H: Host, O: Observer> AgentNode<N, H, O> {
             }
         };
         let drain = self.server.drain;
+        let limits = ServerLimits { drain: drain.min(LAST_WORDS), ..self.server.clone() };
         let stopped = async {
             shutdown.await;
             self.drain(drain).await;
         };
         tokio::select! {
             biased;
-            served = serve::<N, _>(listener, handler, self.server.clone(), stopped) => served,
+            served = serve::<N, _>(listener, handler, limits, stopped) => served,
             () = self.driver.keep_time() => unreachable!("timers have no end"),
             () = self.driver.sample() => unreachable!("samples have no end"),
         }

@@ -60,10 +60,10 @@ enum What {
         one_way: bool,
     },
     Hold {
-        side: Vec<Option<usize>>,
+        sides: [Vec<bool>; 2],
     },
     AddLatency {
-        side: Vec<Option<usize>>,
+        sides: [Vec<bool>; 2],
         latency: Duration,
     },
     Crash {
@@ -112,8 +112,8 @@ impl FaultSchedule {
         times
     }
 
-    /// When the last fault that ends does end; zero without faults.
-    pub fn last_heal(&self) -> Timestamp {
+    /// The last time at which something breaks or heals; zero without faults.
+    pub fn last_change(&self) -> Timestamp {
         self.boundaries().last().copied().unwrap_or_default()
     }
 
@@ -132,8 +132,8 @@ impl FaultSchedule {
                         link.cut |= if *one_way { a < b } else { a != b };
                     }
                 }
-                What::Hold { side } => link.held |= across(side, from, to),
-                What::AddLatency { side, latency } if across(side, from, to) => {
+                What::Hold { sides } => link.held |= between(sides, from, to),
+                What::AddLatency { sides, latency } if between(sides, from, to) => {
                     link.latency += *latency;
                 }
                 _ => {}
@@ -161,37 +161,39 @@ impl FaultSchedule {
         self.active(at).any(|fault| matches!(&fault.what, What::Crash { hit } if hit[host]))
     }
 
-    /// Whether a fault that stops messages between two hosts, or either host, overlaps
-    /// `from..=until`.
-    pub fn disturbed(&self, a: usize, b: usize, from: Timestamp, until: Timestamp) -> bool {
-        self.faults.iter().filter(|fault| fault.from <= until && fault.until >= from).any(|fault| {
-            match &fault.what {
-                What::Partition { group, .. } => across(group, a, b),
-                What::Hold { side } | What::AddLatency { side, .. } => across(side, a, b),
-                What::Crash { hit } => hit[a] || hit[b],
-                What::SlowDown { .. } | What::BackgroundLoad { .. } => false,
-            }
-        })
+    /// The greatest one-way latency that the way between two hosts may ever have.
+    pub fn slowest(&self, a: usize, b: usize) -> Duration {
+        let added = self.faults.iter().filter_map(|fault| match &fault.what {
+            What::AddLatency { sides, latency } if between(sides, a, b) => Some(*latency),
+            _ => None,
+        });
+        self.base_latency(a, b) + added.sum::<Duration>()
     }
 
-    /// Whether a fault that can lose messages or connections overlaps `from..=until`.
-    pub fn may_lose(&self, from: Timestamp, until: Timestamp) -> bool {
-        self.faults.iter().any(|fault| {
-            let lossy = matches!(
-                fault.what,
-                What::Partition { .. } | What::Hold { .. } | What::Crash { .. }
-            );
-            lossy && fault.from <= until && fault.until >= from
-        })
+    /// The last time up to `now` at which a fault stopped, slowed or lost messages between two
+    /// hosts in either direction, or one of the two was down; `None` if that has not happened.
+    /// Ends are included: what is in flight when a fault heals has still met it.
+    pub fn last_disturbed(&self, a: usize, b: usize, now: Timestamp) -> Option<Timestamp> {
+        let meets = |what: &What| what.breaks(a, b) || what.slows(a, b);
+        self.last(now, meets)
     }
 
-    /// Whether some messages are stopped for good: then views need not converge.
-    pub fn never_heals(&self) -> bool {
-        self.faults.iter().any(|fault| {
-            let stops = matches!(fault.what, What::Partition { .. } | What::Hold { .. });
-            let registry = matches!(&fault.what, What::Crash { hit } if hit[REGISTRY_HOST]);
-            fault.until == Timestamp::MAX && (stops || registry)
-        })
+    /// As [`Self::last_disturbed`], of the faults that can break a connection.
+    pub fn last_broken(&self, a: usize, b: usize, now: Timestamp) -> Option<Timestamp> {
+        self.last(now, |what| what.breaks(a, b))
+    }
+
+    /// Whether a fault that can break some connection has begun by `now`.
+    pub fn has_broken(&self, now: Timestamp) -> bool {
+        let lossy = |what: &What| {
+            matches!(what, What::Partition { .. } | What::Hold { .. } | What::Crash { .. })
+        };
+        self.last(now, lossy).is_some()
+    }
+
+    fn last(&self, now: Timestamp, meets: impl Fn(&What) -> bool) -> Option<Timestamp> {
+        let met = self.faults.iter().filter(|fault| fault.from <= now && meets(&fault.what));
+        met.map(|fault| fault.until.min(now)).max()
     }
 
     fn active(&self, at: Timestamp) -> impl Iterator<Item = &Planned> {
@@ -210,25 +212,24 @@ impl Planned {
             }
             hit
         };
-        let sides = |groups: &[&[Name]]| {
-            let mut side = vec![None; number.len()];
-            for (group, names) in groups.iter().enumerate() {
-                for name in *names {
+        let grouped = |groups: &[Vec<Name>]| {
+            let mut group = vec![None; number.len()];
+            for (position, names) in groups.iter().enumerate() {
+                for name in names {
                     if let Some(&host) = number.get(&**name) {
-                        side[host] = Some(group);
+                        group[host] = Some(position);
                     }
                 }
             }
-            side
+            group
         };
         let what = match &fault.kind {
             FaultKind::Partition { groups, one_way } => {
-                let groups: Vec<&[Name]> = groups.iter().map(Vec::as_slice).collect();
-                What::Partition { group: sides(&groups), one_way: *one_way }
+                What::Partition { group: grouped(groups), one_way: *one_way }
             }
-            FaultKind::Hold { a, b } => What::Hold { side: sides(&[a, b]) },
+            FaultKind::Hold { a, b } => What::Hold { sides: [hit(a), hit(b)] },
             FaultKind::AddLatency { a, b, latency } => {
-                What::AddLatency { side: sides(&[a, b]), latency: *latency }
+                What::AddLatency { sides: [hit(a), hit(b)], latency: *latency }
             }
             FaultKind::Crash { hosts } => What::Crash { hit: hit(hosts) },
             FaultKind::SlowDown { agents, factor } => {
@@ -244,7 +245,33 @@ impl Planned {
     }
 }
 
-/// Whether two hosts are on different sides.
-fn across(side: &[Option<usize>], a: usize, b: usize) -> bool {
-    matches!((side[a], side[b]), (Some(a), Some(b)) if a != b)
+impl What {
+    /// Whether it can break connections between two hosts.
+    fn breaks(&self, a: usize, b: usize) -> bool {
+        match self {
+            Self::Partition { group, .. } => apart(group, a, b),
+            Self::Hold { sides } => between(sides, a, b),
+            Self::Crash { hit } => hit[a] || hit[b],
+            Self::AddLatency { .. } | Self::SlowDown { .. } | Self::BackgroundLoad { .. } => false,
+        }
+    }
+
+    /// Whether it delays messages between two hosts.
+    fn slows(&self, a: usize, b: usize) -> bool {
+        matches!(self, Self::AddLatency { sides, .. } if between(sides, a, b))
+    }
 }
+
+/// Whether two hosts are in different groups.
+fn apart(group: &[Option<usize>], a: usize, b: usize) -> bool {
+    matches!((group[a], group[b]), (Some(a), Some(b)) if a != b)
+}
+
+/// Whether two hosts are one of each side. A host may be on both: then its ways to all the others
+/// count.
+fn between([one, other]: &[Vec<bool>; 2], a: usize, b: usize) -> bool {
+    a != b && ((one[a] && other[b]) || (one[b] && other[a]))
+}
+
+#[cfg(test)]
+mod tests;

@@ -65,7 +65,7 @@ impl World {
                 ("demand_ns", Value::U64(arrival.demand.as_nanos() as u64)),
             ],
         );
-        oracles.due(arrival.index, arrival.at);
+        oracles.due(arrival.index, arrival.at, FIRST_AGENT + arrival.entry);
         recorder.due(arrival.at);
     }
 
@@ -90,8 +90,8 @@ impl World {
         let mut watchers = self.lock();
         let Some(Watchers { log, oracles, .. }) = &mut *watchers else { return };
         log.event(now, host, if up { "restarted" } else { "crashed" }, &[]);
-        if &**host == REGISTRY && !up {
-            oracles.registry_started();
+        if &**host == REGISTRY && up {
+            oracles.registry_restarted(now);
         }
     }
 
@@ -127,7 +127,7 @@ impl Observer for World {
             return;
         };
         let Some(&host) = host.get(agent) else { return };
-        oracles.load(host, load, open);
+        oracles.load(now, host, load, open);
         if now <= *recorded_until {
             recorder.cpu(now, host - FIRST_AGENT, load.cpu_percent);
         }

@@ -9,31 +9,64 @@ use mesh_core::load::LoadReport;
 use mesh_core::protocol::Name;
 
 use super::Found;
+use super::bounds::{Bounds, jittered};
 use super::leases::Leases;
-use crate::engine::faults::{FIRST_AGENT, FaultSchedule};
+use crate::engine::faults::{FIRST_AGENT, FaultSchedule, REGISTRY_HOST};
 use crate::scenario::Scenario;
 
-const LISTED: &str = "after the last fault every live agent is listed again";
-const KNOWN: &str = "after the last fault every view converges";
-const NO_LEAK: &str = "in-flight counters return to zero";
+pub(super) const LISTED: &str = "after the last fault every live agent is listed again";
+pub(super) const KNOWN: &str = "after the last fault every view converges";
+pub(super) const NO_LEAK: &str = "in-flight counters return to zero";
 
+/// What is demanded of the mesh at rest.
+///
+/// Every agent must come to rest. Only those that the end of the schedule leaves a working way to
+/// the registry must be listed and know each other; of the others nothing is said, because whether
+/// their last heartbeat got through is a matter of chance.
 #[derive(Debug)]
 pub(super) struct Convergence {
     faults: Arc<FaultSchedule>,
     end: Timestamp,
     to_self: bool,
+    /// Two samples of any agent are at most this far apart.
+    sampling: Duration,
+    /// The greatest latency to the registry at which calls and leases don't run out by themselves.
+    patience: Duration,
     /// The last sample by host number.
-    loads: BTreeMap<usize, (u32, usize)>,
+    samples: BTreeMap<usize, Sample>,
     views: BTreeMap<usize, BTreeSet<Name>>,
 }
 
+#[derive(Clone, Copy, Debug)]
+struct Sample {
+    at: Timestamp,
+    in_flight: u32,
+    open: usize,
+}
+
 impl Convergence {
-    pub(super) fn new(scenario: &Scenario, faults: Arc<FaultSchedule>) -> Self {
-        let quiet = Timestamp::from(scenario.duration) + scenario.workload.deadline;
-        let settled = faults.last_heal() + bound(scenario);
-        let end = quiet.max(settled) + 2 * sampling(scenario);
-        let to_self = scenario.delegation.to_self;
-        Self { faults, end, to_self, loads: BTreeMap::new(), views: BTreeMap::new() }
+    pub(super) fn new(
+        scenario: &Scenario,
+        faults: Arc<FaultSchedule>,
+        bounds: Bounds,
+        resolution: Duration,
+    ) -> Self {
+        let windows = scenario.agents.iter().map(|agent| agent.machine.cpu_window);
+        let sampling = windows.max().unwrap_or_default() + resolution;
+        let changed = faults.last_change();
+        // A job counts its time from receipt, and a held message is received when it is released.
+        let last_receipt = changed.max(Timestamp::from(scenario.duration)) + slowest(&faults);
+        let idle = last_receipt + scenario.workload.deadline + slowest(&faults) + resolution;
+        let end = idle.max(changed + bounds.converge()) + 2 * sampling;
+        Self {
+            end,
+            to_self: scenario.delegation.to_self,
+            sampling,
+            patience: patience(scenario, resolution),
+            samples: BTreeMap::new(),
+            views: BTreeMap::new(),
+            faults,
+        }
     }
 
     /// By then the mesh has converged and a sample has shown it.
@@ -41,8 +74,8 @@ impl Convergence {
         self.end
     }
 
-    pub(super) fn load(&mut self, host: usize, load: &LoadReport, open: usize) {
-        self.loads.insert(host, (load.in_flight, open));
+    pub(super) fn load(&mut self, now: Timestamp, host: usize, load: &LoadReport, open: usize) {
+        self.samples.insert(host, Sample { at: now, in_flight: load.in_flight, open });
     }
 
     pub(super) fn view(&mut self, host: usize, peers: &mut dyn Iterator<Item = &Name>) {
@@ -54,55 +87,81 @@ impl Convergence {
         let live: Vec<usize> =
             (FIRST_AGENT..names.len()).filter(|host| !self.faults.is_down(*host, now)).collect();
         for host in &live {
-            let (in_flight, open) = self.loads.get(host).copied().unwrap_or_default();
-            if in_flight > 0 || open > 0 {
-                let name = &names[*host];
-                let detail = format!("{name} still counts {in_flight} jobs and {open} calls");
-                found.add(NO_LEAK, now, detail);
-            }
+            self.at_rest(now, *host, found);
         }
-        if self.faults.never_heals() {
+        if self.faults.is_down(REGISTRY_HOST, now) {
             return;
         }
-        let expected: BTreeSet<Name> = live.iter().map(|host| names[*host].clone()).collect();
+        let (sure, unsure): (Vec<usize>, Vec<usize>) =
+            live.into_iter().partition(|host| self.reaches_registry(*host, now));
+        let named = |hosts: &[usize]| -> BTreeSet<Name> {
+            hosts.iter().map(|host| names[*host].clone()).collect()
+        };
+        let (expected, tolerated) = (named(&sure), named(&unsure));
         let listed: BTreeSet<Name> = leases.live().cloned().collect();
-        if listed != expected {
-            found.add(LISTED, now, difference(&expected, &listed));
+        if let Some(difference) = difference(&expected, &tolerated, &listed) {
+            found.add(LISTED, now, difference);
         }
-        for host in live {
+        for host in sure {
             let name = &names[host];
             let mut expected = expected.clone();
             if !self.to_self {
                 expected.remove(name);
             }
             let known = self.views.get(&host).cloned().unwrap_or_default();
-            if known != expected {
-                let detail = format!("{name}: {}", difference(&expected, &known));
-                found.add(KNOWN, now, detail);
+            if let Some(difference) = difference(&expected, &tolerated, &known) {
+                found.add(KNOWN, now, format!("{name}: {difference}"));
             }
         }
     }
+
+    fn at_rest(&self, now: Timestamp, host: usize, found: &mut Found) {
+        let name = &self.faults.hosts()[host];
+        match self.samples.get(&host) {
+            Some(sample) if now.since(sample.at) <= 2 * self.sampling => {
+                if sample.in_flight > 0 || sample.open > 0 {
+                    let Sample { in_flight, open, .. } = sample;
+                    let detail = format!("{name} still counts {in_flight} jobs and {open} calls");
+                    found.add(NO_LEAK, now, detail);
+                }
+            }
+            // Its counters are unknown, and an agent that is stuck has hardly come to rest.
+            _ => found.add(NO_LEAK, now, format!("{name} no longer samples its machine")),
+        }
+    }
+
+    fn reaches_registry(&self, host: usize, now: Timestamp) -> bool {
+        [(host, REGISTRY_HOST), (REGISTRY_HOST, host)].into_iter().all(|(from, to)| {
+            let way = self.faults.link(from, to, now);
+            !way.cut && !way.held && way.latency < self.patience
+        })
+    }
 }
 
-/// How long after the last fault the mesh may take to converge: leases of the dead run out (after
-/// a restart of the registry, views keep the missing for another TTL), the living register with
-/// their next heartbeat, and everybody fetches the list; each call to the registry may fail once.
-fn bound(scenario: &Scenario) -> Duration {
+/// Opening a connection takes a round trip and so does a call on it; both may take `timeout`, and
+/// the lease must outlive the time between two heartbeats that come in on new connections.
+fn patience(scenario: &Scenario, resolution: Duration) -> Duration {
     let registry = &scenario.registry;
-    let jittered = |period: Duration| period + period / 10;
-    registry.ttl
-        + registry.sweep
-        + jittered(registry.heartbeat)
-        + 2 * jittered(registry.refresh)
-        + 4 * registry.timeout
+    let between_heartbeats = jittered(registry.heartbeat) + resolution;
+    let call = (registry.timeout.saturating_sub(2 * resolution)) / 4;
+    let connect = scenario.delegation.connect_timeout.saturating_sub(resolution) / 2;
+    call.min(connect).min(registry.ttl.saturating_sub(between_heartbeats) / 4)
 }
 
-fn sampling(scenario: &Scenario) -> Duration {
-    scenario.agents.iter().map(|agent| agent.machine.cpu_window).max().unwrap_or_default()
+fn slowest(faults: &FaultSchedule) -> Duration {
+    let hosts = faults.hosts().len();
+    let pairs = (0..hosts).flat_map(|a| (a + 1..hosts).map(move |b| (a, b)));
+    pairs.map(|(a, b)| faults.slowest(a, b)).max().unwrap_or_default()
 }
 
-fn difference(expected: &BTreeSet<Name>, seen: &BTreeSet<Name>) -> String {
+fn difference(
+    expected: &BTreeSet<Name>,
+    tolerated: &BTreeSet<Name>,
+    seen: &BTreeSet<Name>,
+) -> Option<String> {
     let missing: Vec<&str> = expected.difference(seen).map(|name| &**name).collect();
-    let extra: Vec<&str> = seen.difference(expected).map(|name| &**name).collect();
-    format!("missing {missing:?}, not expected {extra:?}")
+    let extra = seen.difference(expected).filter(|name| !tolerated.contains(*name));
+    let extra: Vec<&str> = extra.map(|name| &**name).collect();
+    let same = missing.is_empty() && extra.is_empty();
+    (!same).then(|| format!("missing {missing:?}, not expected {extra:?}"))
 }

@@ -1,37 +1,56 @@
 //! Nobody is routed to a peer whose lease ended long ago, and no dead incarnation comes back.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
 
 use mesh_core::Timestamp;
 use mesh_core::protocol::Name;
 use mesh_core::registry::{Note, NoteKind};
 
 use super::Found;
+use super::bounds::Bounds;
 use crate::engine::faults::{FaultSchedule, REGISTRY_HOST};
-use crate::scenario::Scenario;
 
-const NOT_STALE: &str = "nobody is routed to a peer whose lease ended longer ago than the bound";
-const STAYS_DEAD: &str = "a dead incarnation never comes back";
+pub(super) const NOT_STALE: &str =
+    "nobody is routed to a peer whose lease ended longer ago than the bound";
+pub(super) const STAYS_DEAD: &str = "a dead incarnation never comes back";
 
+/// Follows the registry's notes. A registry that restarts has lost its leases, and its tombstones
+/// with them: what it then grants is new, and what it had granted counts as over.
 #[derive(Debug)]
 pub(super) struct Leases {
     faults: Arc<FaultSchedule>,
-    bound: Duration,
+    bounds: Bounds,
     live: BTreeMap<Name, u64>,
     /// Ended leases of this life of the registry, by name: incarnation and end.
     ended: BTreeMap<Name, BTreeMap<u64, Timestamp>>,
+    /// Leases of the registry's former lives.
+    lost: BTreeSet<(Name, u64)>,
+    /// When its present life began.
+    restarted: Timestamp,
+}
+
+/// A routing decision.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Routed<'a> {
+    /// Who decided: its number in the fault schedule, and its name.
+    pub(super) host: usize,
+    pub(super) agent: &'a Name,
+    pub(super) request: u64,
+    /// For whom, and which of its lives.
+    pub(super) peer: &'a Name,
+    pub(super) incarnation: u64,
 }
 
 impl Leases {
-    pub(super) fn new(scenario: &Scenario, faults: Arc<FaultSchedule>) -> Self {
-        let registry = &scenario.registry;
+    pub(super) fn new(faults: Arc<FaultSchedule>, bounds: Bounds) -> Self {
         Self {
             faults,
-            bound: registry.ttl + registry.sweep + registry.refresh,
+            bounds,
             live: BTreeMap::new(),
             ended: BTreeMap::new(),
+            lost: BTreeSet::new(),
+            restarted: Timestamp::ZERO,
         }
     }
 
@@ -40,10 +59,12 @@ impl Leases {
         self.live.keys()
     }
 
-    /// The registry lost what it knew; so must its oracle, which knows ends from it alone.
-    pub(super) fn restarted(&mut self) {
-        self.live.clear();
-        self.ended.clear();
+    pub(super) fn restarted(&mut self, now: Timestamp) {
+        self.lost.extend(std::mem::take(&mut self.live));
+        for (name, ended) in std::mem::take(&mut self.ended) {
+            self.lost.extend(ended.into_keys().map(|incarnation| (name.clone(), incarnation)));
+        }
+        self.restarted = now;
     }
 
     pub(super) fn registry(&mut self, now: Timestamp, note: &Note, found: &mut Found) {
@@ -60,6 +81,8 @@ impl Leases {
                     );
                     found.add(STAYS_DEAD, now, detail);
                 }
+                // An agent that never heard of its lease goes on asking for the same life.
+                self.lost.remove(&(note.name.clone(), incarnation));
                 self.live.insert(note.name.clone(), incarnation);
             }
             NoteKind::Expired { at } => self.end(note, incarnation, *at),
@@ -73,29 +96,32 @@ impl Leases {
         self.ended.entry(note.name.clone()).or_default().insert(incarnation, at);
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the fields of one event")]
-    pub(super) fn routed(
-        &self,
-        now: Timestamp,
-        host: usize,
-        agent: &Name,
-        request: u64,
-        peer: &Name,
-        incarnation: u64,
-        found: &mut Found,
-    ) {
-        let ended = self.ended.get(peer).and_then(|ended| ended.get(&incarnation)).copied();
-        let Some(ended) = ended.filter(|ended| now.since(*ended) > self.bound) else { return };
-        // An agent that can't reach the registry goes on with what it knows.
-        if self.faults.disturbed(host, REGISTRY_HOST, ended, now) {
+    /// Views are brought up to date by lists, so an agent that can't reach the registry goes on
+    /// with what it knows, and gets the time to fetch a list once it can.
+    pub(super) fn routed(&self, now: Timestamp, routed: Routed<'_>, found: &mut Found) {
+        let Routed { host, agent, request, peer, incarnation } = routed;
+        let Some(ended) = self.end_of(peer, incarnation) else { return };
+        let disturbed = self.faults.last_disturbed(host, REGISTRY_HOST, now);
+        let informed = disturbed.map(|at| at + self.bounds.fetch).unwrap_or_default();
+        if now.since(ended.max(informed)) <= self.bounds.forget {
             return;
         }
-        let ago = now.since(ended);
         let detail = format!(
-            "{agent} routed request {request} to {peer}, whose lease ended {ago:?} ago; the bound \
-             is {:?}",
-            self.bound
+            "{agent} routed request {request} to {peer}, whose lease ended {:?} ago; the bound is \
+             {:?}",
+            now.since(ended),
+            self.bounds.forget
         );
         found.add(NOT_STALE, now, detail);
+    }
+
+    /// When this life of an agent was over; `None` if it isn't, or was never heard of.
+    fn end_of(&self, peer: &Name, incarnation: u64) -> Option<Timestamp> {
+        if let Some(ended) = self.ended.get(peer).and_then(|ended| ended.get(&incarnation)) {
+            return Some(*ended);
+        }
+        // Views keep the missing from the first list of a new registry on, for one TTL.
+        let is_lost = self.lost.contains(&(peer.clone(), incarnation));
+        is_lost.then(|| self.restarted + self.bounds.fetch)
     }
 }

@@ -1,5 +1,6 @@
 //! Oracles: properties that hold in every run, whatever the scenario. A violation is a bug.
 
+mod bounds;
 mod convergence;
 mod leases;
 mod requests;
@@ -13,8 +14,9 @@ use mesh_core::load::LoadReport;
 use mesh_core::protocol::Name;
 use mesh_core::registry;
 
+use self::bounds::Bounds;
 use self::convergence::Convergence;
-use self::leases::Leases;
+use self::leases::{Leases, Routed};
 use self::requests::Requests;
 use crate::engine::faults::FaultSchedule;
 use crate::record::{Outcome, Violation};
@@ -51,10 +53,11 @@ impl Found {
 impl Oracles {
     /// The oracles of a scenario. `resolution` is how late the engine's timers may be.
     pub fn new(scenario: &Scenario, faults: Arc<FaultSchedule>, resolution: Duration) -> Self {
+        let bounds = Bounds::new(scenario);
         Self {
             requests: Requests::new(scenario, faults.clone(), resolution),
-            leases: Leases::new(scenario, faults.clone()),
-            convergence: Convergence::new(scenario, faults),
+            leases: Leases::new(faults.clone(), bounds),
+            convergence: Convergence::new(scenario, faults, bounds, resolution),
             found: Found::default(),
         }
     }
@@ -64,9 +67,9 @@ impl Oracles {
         self.requests.end().max(self.convergence.end())
     }
 
-    /// A client's request is due.
-    pub fn due(&mut self, request: u64, intended: Timestamp) {
-        self.requests.due(request, intended, &mut self.found);
+    /// A client's request is due at the agent `entry`, a number in the fault schedule.
+    pub fn due(&mut self, request: u64, intended: Timestamp, entry: usize) {
+        self.requests.due(request, intended, entry, &mut self.found);
     }
 
     /// A client's request ended.
@@ -77,8 +80,9 @@ impl Oracles {
     /// An agent noted something. `host` is its number in the fault schedule.
     pub fn agent(&mut self, now: Timestamp, host: usize, agent: &Name, note: &Note) {
         self.requests.agent(now, agent, note, &mut self.found);
-        if let Note::Routed { request, peer, incarnation, .. } = note {
-            self.leases.routed(now, host, agent, *request, peer, *incarnation, &mut self.found);
+        if let &Note::Routed { request, ref peer, incarnation, .. } = note {
+            let routed = Routed { host, agent, request, peer, incarnation };
+            self.leases.routed(now, routed, &mut self.found);
         }
     }
 
@@ -88,8 +92,8 @@ impl Oracles {
     }
 
     /// An agent's load was sampled.
-    pub fn load(&mut self, host: usize, load: &LoadReport, open: usize) {
-        self.convergence.load(host, load, open);
+    pub fn load(&mut self, now: Timestamp, host: usize, load: &LoadReport, open: usize) {
+        self.convergence.load(now, host, load, open);
     }
 
     /// An agent's view was sampled.
@@ -97,9 +101,9 @@ impl Oracles {
         self.convergence.view(host, peers);
     }
 
-    /// The registry starts with nothing.
-    pub fn registry_started(&mut self) {
-        self.leases.restarted();
+    /// The registry starts again, with nothing.
+    pub fn registry_restarted(&mut self, now: Timestamp) {
+        self.leases.restarted(now);
     }
 
     /// The run is over: the last checks.
@@ -114,3 +118,6 @@ impl Oracles {
         self.found.violations
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,4 +1,5 @@
-//! Every request ends exactly once and in time, and no job is done twice unless a retry said so.
+//! Every request ends exactly once, in time and for a reason, and no job is done twice unless a
+//! retry said so.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -9,31 +10,46 @@ use mesh_core::agent::Note;
 use mesh_core::protocol::Name;
 
 use super::Found;
-use crate::engine::faults::FaultSchedule;
+use crate::engine::faults::{CLIENT_HOST, FaultSchedule};
 use crate::record::Outcome;
 use crate::scenario::Scenario;
 
-const ENDS_ONCE: &str = "every request ends exactly once";
-const IN_TIME: &str = "every request ends by its deadline";
-const LOST_TO_A_FAULT: &str = "a request is lost only to a fault";
-const WORKS_ONCE: &str = "no attempt is worked on twice";
-const RETRY_SAID: &str = "a further attempt is one that a retry announced";
-const DONE_ONCE: &str = "a request that is not idempotent is done at most once";
+pub(super) const ENDS_ONCE: &str = "every request ends exactly once";
+pub(super) const IN_TIME: &str = "every request ends by its deadline";
+pub(super) const LOST_TO_A_FAULT: &str = "a request is lost only to a fault";
+pub(super) const FOR_A_REASON: &str = "a request is refused only for a reason";
+pub(super) const ANSWER_IS_WORK: &str = "an answered request has been worked on";
+pub(super) const WORKS_ONCE: &str = "no attempt is worked on twice";
+pub(super) const RETRY_SAID: &str = "a further attempt is one that a retry announced";
+pub(super) const DONE_ONCE: &str = "a request that is not idempotent is done at most once";
 
 #[derive(Debug)]
 pub(super) struct Requests {
     faults: Arc<FaultSchedule>,
     deadline: Duration,
+    connect_timeout: Duration,
     resolution: Duration,
     idempotent: bool,
+    /// An agent gives up a call before its deadline without a fault.
+    impatient: bool,
     last_due: Timestamp,
-    open: BTreeMap<u64, Timestamp>,
-    seen: u64,
+    /// Every request so far; `None`: it has ended.
+    requests: BTreeMap<u64, Option<Open>>,
+    /// By entry agent, the last fault that a lost request brought to light after its end, and when
+    /// the first such request ended.
+    discovered: BTreeMap<usize, (Timestamp, Timestamp)>,
     /// Jobs begun, by request and attempt.
     started: BTreeSet<(u64, u32)>,
     /// The next attempt that a retry announced, by request.
     announced: BTreeMap<u64, u32>,
     done: BTreeSet<u64>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Open {
+    intended: Timestamp,
+    /// Number of the agent that it was sent to, in the fault schedule.
+    entry: usize,
 }
 
 impl Requests {
@@ -45,11 +61,13 @@ impl Requests {
         Self {
             faults,
             deadline: scenario.workload.deadline,
+            connect_timeout: scenario.delegation.connect_timeout,
             resolution,
             idempotent: scenario.workload.idempotent,
+            impatient: scenario.delegation.attempt_timeout.is_some(),
             last_due: Timestamp::from(scenario.duration),
-            open: BTreeMap::new(),
-            seen: 0,
+            requests: BTreeMap::new(),
+            discovered: BTreeMap::new(),
             started: BTreeSet::new(),
             announced: BTreeMap::new(),
             done: BTreeSet::new(),
@@ -61,9 +79,14 @@ impl Requests {
         self.last_due + self.deadline + self.resolution
     }
 
-    pub(super) fn due(&mut self, request: u64, intended: Timestamp, found: &mut Found) {
-        self.seen += 1;
-        if self.open.insert(request, intended).is_some() {
+    pub(super) fn due(
+        &mut self,
+        request: u64,
+        intended: Timestamp,
+        entry: usize,
+        found: &mut Found,
+    ) {
+        if self.requests.insert(request, Some(Open { intended, entry })).is_some() {
             found.add(ENDS_ONCE, intended, format!("request {request} was sent twice"));
         }
     }
@@ -75,22 +98,64 @@ impl Requests {
         outcome: &Outcome,
         found: &mut Found,
     ) {
-        let Some(intended) = self.open.remove(&request) else {
+        let Some(open) = self.requests.insert(request, None).flatten() else {
             found.add(ENDS_ONCE, now, format!("request {request} ended again: {outcome:?}"));
             return;
         };
-        let took = now.since(intended);
+        let took = now.since(open.intended);
         if took > self.deadline + self.resolution {
             let detail = format!("request {request} took {took:?} of {:?}", self.deadline);
             found.add(IN_TIME, now, detail);
         }
-        // A connection broken by a fault may be found out one deadline after it healed.
-        if matches!(outcome, Outcome::Lost(_))
-            && !self.faults.may_lose(intended - self.deadline, now)
-        {
-            let detail =
-                format!("request {request} was lost ({outcome:?}) while nothing was broken");
-            found.add(LOST_TO_A_FAULT, now, detail);
+        match *outcome {
+            Outcome::Answered if !self.done.contains(&request) => {
+                let detail = format!("request {request} was answered, but no agent had done it");
+                found.add(ANSWER_IS_WORK, now, detail);
+            }
+            Outcome::Refused(reason) if !self.is_explained(now, reason) => {
+                let detail = format!("request {request} was refused: {reason}");
+                found.add(FOR_A_REASON, now, detail);
+            }
+            Outcome::Lost(reason) if !self.is_broken(now, open, reason) => {
+                let detail =
+                    format!("request {request} was lost ({reason}) while nothing was broken");
+                found.add(LOST_TO_A_FAULT, now, detail);
+            }
+            _ => {}
+        }
+    }
+
+    /// Simulated jobs don't fail, nobody shuts down or delegates in circles, and an agent knows the
+    /// outcome of what it sent unless a connection broke or it did not want to wait.
+    fn is_explained(&self, now: Timestamp, reason: &str) -> bool {
+        match reason {
+            "outcome_unknown" => self.impatient || self.faults.has_broken(now),
+            "job_failed" | "shutting_down" | "too_deep" | "other_error" => false,
+            _ => true,
+        }
+    }
+
+    /// Whether a fault explains that the client's connection failed: one between the client and the
+    /// agent that was called, during the request or before. A connection that was idle when the
+    /// fault broke it is found out by the next request to use it, however late; that request makes
+    /// the client drop all that are as old, so those sent later have no such excuse.
+    fn is_broken(&mut self, now: Timestamp, open: Open, reason: &str) -> bool {
+        let Open { intended, entry } = open;
+        // A round trip that takes as long as a connect may take breaks by itself.
+        let slow = 2 * self.faults.slowest(CLIENT_HOST, entry) + self.resolution;
+        if reason == "connect" && slow >= self.connect_timeout {
+            return true;
+        }
+        let Some(broken) = self.faults.last_broken(CLIENT_HOST, entry, now) else { return false };
+        if broken >= intended {
+            return true;
+        }
+        match self.discovered.get(&entry) {
+            Some((fault, ended)) if *fault == broken => *ended >= intended,
+            _ => {
+                self.discovered.insert(entry, (broken, now));
+                true
+            }
         }
     }
 
@@ -121,8 +186,9 @@ impl Requests {
         }
     }
 
-    pub(super) fn finish(&mut self, now: Timestamp, found: &mut Found) {
-        for (request, intended) in &self.open {
+    pub(super) fn finish(&self, now: Timestamp, found: &mut Found) {
+        for (request, open) in &self.requests {
+            let Some(Open { intended, .. }) = open else { continue };
             let detail = format!("request {request}, due at {intended}, never ended");
             found.add(ENDS_ONCE, now, detail);
         }

@@ -40,6 +40,16 @@ pub(super) fn execute(
 ) -> Result<RunRecord, EngineError> {
     let faults = Arc::new(FaultSchedule::new(run.scenario));
     let world = World::new(run, &faults, RESOLUTION);
+    simulate(run, faults, world, progress)
+}
+
+/// The same, watched by `world`.
+fn simulate(
+    run: &Run<'_>,
+    faults: Arc<FaultSchedule>,
+    world: World,
+    progress: &dyn Fn(Duration),
+) -> Result<RunRecord, EngineError> {
     let mut engine = Engine::new(run, faults, world.clone());
     let end = world.end();
     let panics = Panics::watch();
@@ -143,30 +153,34 @@ impl Engine {
         }
     }
 
-    /// turmoil forgets a partition or a hold when another state is set, so each change goes
-    /// through a healthy link.
+    /// Each of turmoil's calls overrides what the others did to the same way, and a hold is always
+    /// of both ways. So a change takes back what is over, then says again all that is not.
     fn set_link(&self, a: usize, b: usize, was: [Link; 2], is: [Link; 2]) {
         let (a, b) = (self.name(a), self.name(b));
         if was[0].latency != is[0].latency {
             self.sim.set_link_latency(a, b, is[0].latency);
         }
-        if was[0].held && !is[0].held {
+        let stopped = |ways: [Link; 2]| ways.map(|way| (way.cut, way.held));
+        if stopped(was) == stopped(is) {
+            return;
+        }
+        let held = |ways: [Link; 2]| ways.iter().any(|way| way.held);
+        if held(was) && !held(is) {
             self.sim.release(a, b);
         }
-        if was[0].cut && !is[0].cut {
-            self.sim.repair_oneway(a, b);
+        let ways = [(a, b), (b, a)];
+        for (way, (from, to)) in ways.into_iter().enumerate() {
+            if was[way].cut && !is[way].cut {
+                self.sim.repair_oneway(from, to);
+            }
         }
-        if was[1].cut && !is[1].cut {
-            self.sim.repair_oneway(b, a);
-        }
-        if is[0].held && !was[0].held {
+        if held(is) {
             self.sim.hold(a, b);
         }
-        if is[0].cut && !was[0].cut {
-            self.sim.partition_oneway(a, b);
-        }
-        if is[1].cut && !was[1].cut {
-            self.sim.partition_oneway(b, a);
+        for (way, (from, to)) in ways.into_iter().enumerate() {
+            if is[way].cut {
+                self.sim.partition_oneway(from, to);
+            }
         }
     }
 
@@ -198,3 +212,6 @@ fn all_pairs(faults: &FaultSchedule) -> Vec<(usize, usize, [Link; 2])> {
         .map(|(a, b)| (a, b, [healthy(a, b); 2]))
         .collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,4 +1,4 @@
-//! The HTTP layer over the operating system's TCP on the loopback interface.
+//! The contract over the operating system's TCP on the loopback interface.
 
 mod suite;
 
@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use mesh_node::TokioNet;
 use mesh_node::http::{Bytes, Request, Response, ServerLimits, StatusCode};
-use suite::{Running, deadline_for, every_case, raw, rest};
+use suite::http::{Running, raw, rest};
+use suite::{deadline_for, every_case};
 use tokio::io::AsyncReadExt as _;
 
 fn run(case: impl Future<Output = ()>) {
@@ -17,7 +18,7 @@ fn run(case: impl Future<Output = ()>) {
         .block_on(deadline_for(case));
 }
 
-every_case!(run, TokioNet);
+every_case!(crate::run, mesh_node::TokioNet);
 
 /// A reader that always makes a little progress still may not hold an answer for ever. Not part of
 /// the common suite: a simulated network may take an answer of any size at once.
@@ -54,7 +55,7 @@ fn sequential_calls_reuse_one_connection_on_several_threads() {
         .build()
         .expect("a runtime")
         .block_on(async {
-            let case = tokio::spawn(suite::client::many_calls_reuse_one_connection(TokioNet));
+            let case = tokio::spawn(suite::http::client::many_calls_reuse_one_connection(TokioNet));
             let limit = Duration::from_secs(30);
             tokio::time::timeout(limit, case).await.expect("in time").expect("no panic");
         });

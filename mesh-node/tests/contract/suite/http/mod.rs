@@ -1,7 +1,4 @@
-//! What the HTTP layer promises, as functions over any network.
-//!
-//! Included by the tests of every network: `every_case!(run, net)` makes a `#[test]` of each case,
-//! where `run` drives a future to its end and `net` is the network.
+//! What the HTTP layer promises.
 
 pub(crate) mod client;
 pub(crate) mod server;
@@ -19,66 +16,6 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::{Barrier, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
-
-/// One `#[test]` per case.
-macro_rules! every_case {
-    ($run:ident, $net:expr) => {
-        $crate::suite::every_case! { @ $run, $net, client:
-            many_calls_reuse_one_connection
-            idle_connections_per_destination_are_capped
-            idle_connections_in_all_are_capped
-            idle_connections_close_in_time
-            a_timeout_discards_the_connection
-            a_timeout_discards_older_idle_connections
-            a_call_over_a_connection_that_the_server_closed_is_repeated
-            a_connection_that_the_server_ends_is_not_kept
-            open_connections_per_destination_can_be_capped
-            a_connect_that_hangs_was_never_sent
-            nobody_there_was_never_sent
-            a_connection_lost_after_sending_is_broken
-            an_answer_that_is_not_http_is_told_apart
-            a_large_answer_is_refused
-            what_is_not_a_request_is_refused
-            dropping_the_client_closes_its_connections
-        }
-        $crate::suite::every_case! { @ $run, $net, server:
-            an_answer_is_the_same_bytes_every_time
-            pipelined_requests_are_answered_in_order
-            a_large_body_is_refused
-            a_large_chunked_body_is_refused
-            a_large_body_is_refused_before_it_is_sent
-            a_refused_body_does_not_reset_its_sender
-            large_headers_are_refused
-            many_headers_are_refused
-            slow_headers_are_cut_off
-            a_slow_body_is_cut_off
-            silence_is_cut_off_without_an_answer
-            an_idle_connection_is_closed_without_an_answer
-            a_slow_handler_is_not_cut_off
-            connections_beyond_the_cap_are_told_so
-            a_flood_beyond_the_cap_is_just_closed
-            shutdown_finishes_what_is_in_flight
-            shutdown_cuts_off_what_outlasts_the_drain
-            a_client_that_leaves_cancels_its_handler
-            a_call_that_is_dropped_cancels_its_handler
-            a_panic_costs_one_connection
-        }
-    };
-    (@ $run:ident, $net:expr, $module:ident: $($case:ident)*) => {
-        $(
-            #[test]
-            fn $case() {
-                $run($crate::suite::$module::$case($net));
-            }
-        )*
-    };
-}
-pub(crate) use every_case;
-
-/// No case takes long, and none may hang.
-pub(crate) async fn deadline_for(case: impl Future<Output = ()>) {
-    timeout(Duration::from_secs(30), case).await.expect("the case ends within 30 s");
-}
 
 const SECOND: Duration = Duration::from_secs(1);
 /// For what should not be waited for.

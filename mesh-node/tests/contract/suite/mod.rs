@@ -1,0 +1,119 @@
+//! What mesh-node promises, as functions over any network.
+//!
+//! Included by the tests of every network: `every_case!(run, net)` makes a `#[test]` of each case,
+//! where `run` drives a future to its end and `net` is the network.
+
+pub(crate) mod http;
+pub(crate) mod service;
+
+use std::time::Duration;
+
+/// One `#[test]` per case.
+macro_rules! every_case {
+    ($run:path, $net:expr) => {
+        $crate::suite::every_case! { @ $run, $net, http::client:
+            many_calls_reuse_one_connection
+            idle_connections_per_destination_are_capped
+            idle_connections_in_all_are_capped
+            idle_connections_close_in_time
+            a_timeout_discards_the_connection
+            a_timeout_discards_older_idle_connections
+            a_call_over_a_connection_that_the_server_closed_is_repeated
+            a_connection_that_the_server_ends_is_not_kept
+            open_connections_per_destination_can_be_capped
+            a_connect_that_hangs_was_never_sent
+            nobody_there_was_never_sent
+            a_connection_lost_after_sending_is_broken
+            an_answer_that_is_not_http_is_told_apart
+            a_large_answer_is_refused
+            what_is_not_a_request_is_refused
+            dropping_the_client_closes_its_connections
+        }
+        $crate::suite::every_case! { @ $run, $net, http::server:
+            an_answer_is_the_same_bytes_every_time
+            pipelined_requests_are_answered_in_order
+            a_large_body_is_refused
+            a_large_chunked_body_is_refused
+            a_large_body_is_refused_before_it_is_sent
+            a_refused_body_does_not_reset_its_sender
+            large_headers_are_refused
+            many_headers_are_refused
+            slow_headers_are_cut_off
+            a_slow_body_is_cut_off
+            silence_is_cut_off_without_an_answer
+            an_idle_connection_is_closed_without_an_answer
+            a_slow_handler_is_not_cut_off
+            connections_beyond_the_cap_are_told_so
+            a_flood_beyond_the_cap_is_just_closed
+            shutdown_finishes_what_is_in_flight
+            shutdown_cuts_off_what_outlasts_the_drain
+            a_client_that_leaves_cancels_its_handler
+            a_call_that_is_dropped_cancels_its_handler
+            a_panic_costs_one_connection
+        }
+        $crate::suite::every_case! { @ $run, $net, service::registry:
+            a_name_and_a_url_are_enough
+            a_heartbeat_renews_its_lease
+            an_unknown_lease_is_not_renewed
+            a_stale_incarnation_is_refused
+            a_late_heartbeat_revives_nothing
+            a_lease_ends_after_its_ttl
+            a_lease_is_given_up
+            what_is_no_registration_is_refused
+            a_load_out_of_range_is_refused
+            only_what_is_served_is_answered
+            the_epoch_and_the_index_are_told
+            a_full_registry_says_so
+        }
+        $crate::suite::every_case! { @ $run, $net, service::agent:
+            info_has_the_demos_fields
+            work_has_the_demos_fields
+            ids_come_back_as_they_came
+            a_batch_answers_calls_and_not_notifications
+            notifications_alone_are_answered_with_nothing
+            errors_are_told_apart
+            bodies_beyond_the_limits_are_refused
+            a_full_agent_is_busy
+            a_client_that_leaves_frees_its_places
+            a_job_is_killed_at_its_deadline
+            a_job_that_fails_says_why
+            a_job_that_panics_frees_its_place
+            only_what_is_served_is_answered
+            nobody_to_delegate_to_is_an_error_of_its_own
+            a_strange_sample_is_brought_into_range
+        }
+        $crate::suite::every_case! { @ $run, $net, service::mesh:
+            a_delegation_ends_at_the_other_agent
+            the_least_loaded_peer_is_chosen
+            an_agent_killed_at_work_leaves_the_outcome_unknown
+            an_idempotent_job_of_a_killed_agent_is_done_elsewhere
+            a_dead_peer_that_is_still_listed_is_passed_over
+            a_cancelled_delegation_is_cancelled_at_the_peer
+            a_registry_that_forgot_everything_is_told_again
+            an_agent_comes_up_before_its_registry
+            a_later_life_replaces_an_earlier_one
+            shutdown_gives_up_the_lease_and_ends_what_is_under_way
+            shutdown_cuts_off_what_outlasts_the_drain
+            shutdown_does_not_wait_for_a_registry_that_is_gone
+            all_notes_of_a_delegation_come_in_order
+        }
+    };
+    (@ $run:path, $net:expr, $group:ident::$module:ident: $($case:ident)*) => {
+        mod $module {
+            $(
+                #[test]
+                fn $case() {
+                    $run($crate::suite::$group::$module::$case($net));
+                }
+            )*
+        }
+    };
+}
+pub(crate) use every_case;
+
+/// No case takes long, and none may hang.
+pub(crate) async fn deadline_for(case: impl Future<Output = ()>) {
+    tokio::time::timeout(Duration::from_secs(30), case)
+        .await
+        .expect("the case ends within 30 s");
+}

@@ -1,0 +1,248 @@
+//! What one agent promises.
+
+use super::*;
+
+/// A job that no case waits for.
+const ENDLESS: u64 = 3_600_000;
+
+/// An agent without a registry.
+async fn alone<N: Net>(mesh: &Mesh<N>, set: impl FnOnce(&mut Setup)) -> Running {
+    mesh.agent("alone", NOWHERE, set).await
+}
+
+fn work(demand_ms: u64) -> Value {
+    json!({ "text": "x", "demand_ms": demand_ms, "timeout_ms": ENDLESS })
+}
+
+pub(crate) async fn info_has_the_demos_fields<N: Net>(net: N) {
+    let mesh = Mesh::new(net);
+    let agent = alone(&mesh, |_| {}).await.address;
+    mesh.until_info(&agent, "cpu", 12.5).await;
+    let info = mesh.call(&agent, "info", json!({})).await.expect("info");
+    let expected =
+        json!({ "agent": "alone", "cpu": 12.5, "mem": 40.0, "in_flight": 0, "queued": 0 });
+    assert_eq!(info, expected);
+}
+
+pub(crate) async fn work_has_the_demos_fields<N: Net>(net: N) {
+    let mesh = Mesh::new(net);
+    let agent = alone(&mesh, |_| {}).await.address;
+    let params = json!({ "text": "Optimize Kafka consumer throughput", "demand_ms": 20 });
+    let result = mesh.call(&agent, "work", params).await.expect("a result");
+    assert_eq!(result["agent"], "alone");
+    assert_eq!(result["result"], "Processed: Optimize Kafka consumer throughput");
+    assert!(result["rpc_latency_ms"].as_f64().expect("a number") >= 20.0);
+}
+
+pub(crate) async fn ids_come_back_as_they_came<N: Net>(net: N) {
+    let mesh = Mesh::new(net);
+    let agent = alone(&mesh, |_| {}).await.address;
+    for id in ["\"1234\"", "-7", "1.50", "123456789012345678901234567890", "null"] {
+        let body = format!(r#"{{"jsonrpc":"2.0","method":"info","id":{id}}}"#);
+        let answer = mesh.ask(&agent, Method::POST, "/rpc", &body).await;
+        let text = String::from_utf8(answer.body.to_vec()).expect("text");
+        assert!(text.contains(&format!("\"id\":{id}")), "{text}");
+    }
+}
+
+pub(crate) async fn a_batch_answers_calls_and_not_notifications<N: Net>(net: N) {
+    let mesh = Mesh::new(net);
+    let host = TestHost::default();
+    let agent = alone(&mesh, |setup| setup.host = host.clone()).await.address;
+    let batch = json!([
+        { "jsonrpc": "2.0", "id": 1, "method": "work", "params": { "text": "one" } },
+        { "jsonrpc": "2.0", "method": "work", "params": { "text": "unasked" } },
+        { "jsonrpc": "2.0", "id": 2, "method": "info" },
+        7,
+        { "jsonrpc": "2.0", "id": 3, "method": "nothing" },
+    ]);
+    let answer = mesh.exchange(&agent, &batch.to_string()).await;
+    let answers = answer.as_array().expect("an array");
+    assert_eq!(answers.len(), 4, "{answer}");
+    let by_id = |id: Value| answers.iter().find(|answer| answer["id"] == id).expect("its answer");
+    assert_eq!(by_id(json!(1))["result"]["result"], "Processed: one");
+    assert_eq!(by_id(json!(2))["result"]["agent"], "alone");
+    assert_eq!(by_id(Value::Null)["error"]["code"], -32600);
+    assert_eq!(by_id(json!(3))["error"]["code"], -32601);
+    assert_eq!(host.counts().1, 2, "a notification is carried out");
+}
+
+pub(crate) async fn notifications_alone_are_answered_with_nothing<N: Net>(net: N) {
+    let mesh = Mesh::new(net);
+    let host = TestHost::default();
+    let agent = alone(&mesh, |setup| setup.host = host.clone()).await.address;
+    let one = json!({ "jsonrpc": "2.0", "method": "work", "params": { "text": "x" } });
+    for body in [one.clone(), json!([one.clone(), one])] {
+        let answer = mesh.ask(&agent, Method::POST, "/rpc", &body.to_string()).await;
+        assert_eq!((answer.status, &*answer.body), (StatusCode::NO_CONTENT, &b""[..]));
+    }
+    assert_eq!(host.counts().1, 3);
+}
+
+pub(crate) async fn errors_are_told_apart<N: Net>(net: N) {
+    let mesh = Mesh::new(net);
+    let agent = alone(&mesh, |_| {}).await.address;
+    for (body, code, id) in [
+        ("{\"jsonrpc\"", -32700, Value::Null),
+        ("[]", -32600, Value::Null),
+        (r#"{"id": 1, "method": "info"}"#, -32600, json!(1)),
+    ] {
+        let answer = mesh.exchange(&agent, body).await;
+        assert_eq!((&answer["error"]["code"], &answer["id"]), (&json!(code), &id), "{body}");
+    }
+    assert_eq!(mesh.failure(&agent, "rpc.discover", json!({})).await.0, -32601);
+    assert_eq!(mesh.failure(&agent, "dance", json!({})).await.0, -32601);
+    for params in [
+        json!({}),
+        json!({ "text": 1 }),
+        json!({ "text": "x", "timeout_ms": -1 }),
+        json!({ "text": "x", "demand_ms": "1" }),
+        json!([1, 2]),
+    ] {
+        for method in ["work", "delegate"] {
+            let (code, _) = mesh.failure(&agent, method, params.clone()).await;
+            assert_eq!(code, -32602, "{method} {params}");
+        }
+    }
+}
+
+pub(crate) async fn bodies_beyond_the_limits_are_refused<N: Net>(net: N) {
+    let mesh = Mesh::new(net);
+    let agent = alone(&mesh, |setup| {
+        setup.json = jsonrpc::Limits { max_bytes: 1000, max_depth: 5, max_batch: 2 };
+        setup.server.body_bytes = 2000;
+    });
+    let agent = agent.await.address;
+    let info = |params: &str| format!(r#"{{"jsonrpc":"2.0","id":1,"method":"info"{params}}}"#);
+    let nested = info(&format!(",\"params\":{}{}", "[".repeat(5), "]".repeat(5)));
+    let batch = format!("[{}]", [(); 3].map(|()| info("")).join(","));
+    let long = info(&" ".repeat(1000));
+    for (body, limit) in [(long, "max_bytes"), (nested, "max_depth"), (batch, "max_batch")] {
+        let answer = mesh.exchange(&agent, &body).await;
+        assert_eq!((&answer["error"]["code"], &answer["id"]), (&json!(-32600), &Value::Null));
+        assert_eq!(answer["error"]["data"]["limit"], limit);
+    }
+    let answer = mesh.ask(&agent, Method::POST, "/rpc", &" ".repeat(2001)).await;
+    assert_eq!(answer.status, StatusCode::PAYLOAD_TOO_LARGE);
+}
+
+pub(crate) async fn a_full_agent_is_busy<N: Net>(net: N) {
+    let mesh = Mesh::new(net.clone());
+    let agent = alone(&mesh, |setup| {
+        setup.config.admission.concurrency = Some(1);
+        setup.config.admission.queue = 1;
+    });
+    let agent = agent.await.address;
+    let _running = post_work(&net, &agent).await;
+    mesh.until_info(&agent, "in_flight", 1).await;
+    let _queued = post_work(&net, &agent).await;
+    mesh.until_info(&agent, "queued", 1).await;
+    let (code, data) = mesh.failure(&agent, "work", work(0)).await;
+    assert_eq!((code, &data["reason"]), (-32010, &json!("busy")));
+    mesh.until_info(&agent, "in_flight", 2).await;
+}
+
+/// Sends a job that does not end, and leaves the connection open.
+async fn post_work<N: Net>(net: &N, agent: &str) -> N::Stream {
+    let call = json!({ "jsonrpc": "2.0", "id": 1, "method": "work", "params": work(ENDLESS) });
+    raw(net, agent, post("/rpc", "application/json", &call.to_string())).await
+}
+
+pub(crate) async fn a_client_that_leaves_frees_its_places<N: Net>(net: N) {
+    let mesh = Mesh::new(net.clone());
+    let host = TestHost::default();
+    let agent = alone(&mesh, |setup| {
+        setup.config.admission.concurrency = Some(1);
+        setup.host = host.clone();
+    });
+    let agent = agent.await.address;
+    let running = post_work(&net, &agent).await;
+    mesh.until_info(&agent, "in_flight", 1).await;
+    let queued = post_work(&net, &agent).await;
+    mesh.until_info(&agent, "queued", 1).await;
+    drop(queued);
+    mesh.until_info(&agent, "queued", 0).await;
+    assert_eq!(host.counts(), (1, 0, 0));
+    drop(running);
+    mesh.until_info(&agent, "in_flight", 0).await;
+    until("the job is killed", async || host.counts() == (1, 0, 1)).await;
+    mesh.call(&agent, "work", work(0)).await.expect("a free slot");
+}
+
+pub(crate) async fn a_job_is_killed_at_its_deadline<N: Net>(net: N) {
+    let mesh = Mesh::new(net);
+    let host = TestHost::default();
+    let agent = alone(&mesh, |setup| setup.host = host.clone()).await.address;
+    let start = mesh.clock.now();
+    let params = json!({ "text": "x", "demand_ms": ENDLESS, "timeout_ms": 100 });
+    let (code, data) = mesh.failure(&agent, "work", params).await;
+    assert_eq!((code, &data["reason"]), (-32014, &json!("deadline_exceeded")));
+    assert!(since(mesh.clock, start) >= millis(100));
+    until("the job is killed", async || host.counts() == (1, 0, 1)).await;
+    mesh.until_info(&agent, "in_flight", 0).await;
+}
+
+pub(crate) async fn a_job_that_fails_says_why<N: Net>(net: N) {
+    let mesh = Mesh::new(net);
+    let agent = alone(&mesh, |_| {}).await.address;
+    let (code, data) = mesh.failure(&agent, "work", json!({ "text": "fail" })).await;
+    assert_eq!((code, &data["detail"]), (-32018, &json!("it was told to")));
+}
+
+pub(crate) async fn a_job_that_panics_frees_its_place<N: Net>(net: N) {
+    let mesh = Mesh::new(net);
+    let agent = alone(&mesh, |setup| setup.config.admission.concurrency = Some(1)).await.address;
+    for _ in 0..2 {
+        let (code, data) = mesh.failure(&agent, "work", json!({ "text": "panic" })).await;
+        assert_eq!((code, &data["reason"]), (-32018, &json!("job_failed")));
+    }
+    mesh.call(&agent, "work", work(0)).await.expect("a free slot");
+}
+
+pub(crate) async fn only_what_is_served_is_answered<N: Net>(net: N) {
+    let mesh = Mesh::new(net.clone());
+    let agent = alone(&mesh, |_| {}).await.address;
+    for (path, allowed, other) in
+        [("/rpc", "POST", Method::GET), ("/healthz", "GET", Method::POST)]
+    {
+        let answer = mesh.ask(&agent, other, path, "").await;
+        assert_eq!(answer.status, StatusCode::METHOD_NOT_ALLOWED, "{path}");
+        assert_eq!(answer.header("allow"), Some(allowed), "{path}");
+    }
+    let answer = mesh.ask(&agent, Method::GET, "/services", "").await;
+    assert_eq!(answer.status, StatusCode::NOT_FOUND);
+    assert_eq!(post_as_text(&net, &agent, "/rpc").await, 415);
+    let health = json!({ "status": "ok", "agent": "alone", "in_flight": 0 });
+    assert_eq!(mesh.get(&agent, "/healthz").await, health);
+}
+
+pub(crate) async fn nobody_to_delegate_to_is_an_error_of_its_own<N: Net>(net: N) {
+    let mesh = Mesh::new(net);
+    let agent = alone(&mesh, |_| {}).await.address;
+    let (code, data) = mesh.failure(&agent, "delegate", json!({ "text": "x" })).await;
+    assert_eq!((code, &data["reason"]), (-32011, &json!("no_peers")));
+    let deep = json!({ "text": "x", "depth": 4 });
+    let (code, data) = mesh.failure(&agent, "delegate", deep).await;
+    assert_eq!((code, &data["max"]), (-32016, &json!(4)));
+}
+
+pub(crate) async fn a_strange_sample_is_brought_into_range<N: Net>(net: N) {
+    let mesh = Mesh::new(net);
+    let registry = mesh.registry(patient()).await.address;
+    let strange = [
+        ("a", TestHost::with_load(100.000_1, f64::NAN)),
+        ("b", TestHost::with_load(-0.000_1, f64::INFINITY)),
+    ];
+    for (name, host) in strange {
+        mesh.agent(name, &registry, |setup| setup.host = host).await;
+    }
+    // A registry that refused them would lose them.
+    until("heartbeats report it", async || {
+        let services = mesh.get(&registry, "/services").await;
+        services["a"]["load"]["cpu"] == 100.0 && services["b"]["load"]["mem"] == 100.0
+    })
+    .await;
+    let services = mesh.get(&registry, "/services").await;
+    let load = |name: &str, field: &str| services[name]["load"][field].as_f64();
+    assert_eq!((load("a", "mem"), load("b", "cpu")), (Some(0.0), Some(0.0)));
+}

@@ -1,0 +1,271 @@
+//! What agents and a registry promise together.
+
+use super::*;
+
+/// A job that outlasts everything that a case does meanwhile.
+const ENDLESS: u64 = 3_600_000;
+
+/// An agent with this CPU load, and its machine.
+async fn loaded<N: Net>(mesh: &Mesh<N>, name: &str, registry: &str, cpu: f64) -> Machine {
+    let host = TestHost::with_load(cpu, 40.0);
+    let agent = mesh.agent(name, registry, |setup| setup.host = host.clone()).await;
+    mesh.until_info(&agent.address, "cpu", cpu).await;
+    Machine { agent, host }
+}
+
+struct Machine {
+    agent: Running,
+    host: TestHost,
+}
+
+async fn knows(agent: &Running, peers: &[&str]) {
+    until(&format!("{peers:?} are known"), async || agent.watch.view() == peers).await;
+}
+
+/// `a`, which delegates; `b`, which it prefers; and `c`.
+async fn three<N: Net>(mesh: &Mesh<N>, registry: &str) -> [Machine; 3] {
+    let all = [
+        loaded(mesh, "a", registry, 5.0).await,
+        loaded(mesh, "b", registry, 10.0).await,
+        loaded(mesh, "c", registry, 20.0).await,
+    ];
+    knows(&all[0].agent, &["b", "c"]).await;
+    all
+}
+
+/// A delegation to `machine` that is killed there with its agent.
+async fn delegate_and_kill<N: Net>(
+    mesh: &Mesh<N>,
+    entry: &Running,
+    machine: Machine,
+    params: Value,
+) -> Result<Value, Value> {
+    let kill = async {
+        until("the job runs", async || machine.host.counts().0 == 1).await;
+        machine.agent.kill().await;
+        until("the job is killed", async || machine.host.counts() == (1, 0, 1)).await;
+    };
+    tokio::join!(mesh.call(&entry.address, "delegate", params), kill).0
+}
+
+pub(crate) async fn a_delegation_ends_at_the_other_agent<N: Net>(net: N) {
+    let mesh = Mesh::new(net);
+    let registry = mesh.registry(patient()).await.address;
+    let a = loaded(&mesh, "a", &registry, 5.0).await.agent;
+    let b = loaded(&mesh, "b", &registry, 8.5).await.agent;
+    knows(&a, &["b"]).await;
+    let params = json!({ "text": "parallel workload", "demand_ms": 30 });
+    let result = mesh.call(&a.address, "delegate", params).await.expect("a result");
+    let chosen = &result["delegated_to"];
+    assert_eq!((&chosen["agent"], &chosen["url"]), (&json!("b"), &json!(b.address)));
+    assert_eq!((&chosen["cpu"], &chosen["mem"]), (&json!(8.5), &json!(40.0)));
+    assert!(chosen["latency_ms"].as_f64().expect("measured") >= 0.0);
+    assert_eq!(result["peer_result"]["agent"], "b");
+    assert_eq!(result["peer_result"]["result"], "Processed: parallel workload");
+    let at_peer = result["peer_result"]["rpc_latency_ms"].as_f64().expect("a number");
+    assert!(at_peer >= 30.0);
+    assert!(result["rpc_latency_ms"].as_f64().expect("a number") >= at_peer);
+}
+
+pub(crate) async fn the_least_loaded_peer_is_chosen<N: Net>(net: N) {
+    let mesh = Mesh::new(net);
+    let registry = mesh.registry(patient()).await.address;
+    let [a, b, c] = three(&mesh, &registry).await;
+    for _ in 0..3 {
+        let delegate = json!({ "text": "x" });
+        mesh.call(&a.agent.address, "delegate", delegate).await.expect("a result");
+    }
+    let done = |machine: &Machine| machine.host.counts().1;
+    assert_eq!([done(&a), done(&b), done(&c)], [0, 3, 0]);
+}
+
+pub(crate) async fn an_agent_killed_at_work_leaves_the_outcome_unknown<N: Net>(net: N) {
+    let mesh = Mesh::new(net);
+    let registry = mesh.registry(patient()).await.address;
+    let [a, b, c] = three(&mesh, &registry).await;
+    let params = json!({ "text": "x", "demand_ms": ENDLESS });
+    let error = delegate_and_kill(&mesh, &a.agent, b, params).await.expect_err("nobody knows");
+    assert_eq!((&error["code"], &error["data"]["peer"]), (&json!(-32015), &json!("b")));
+    assert_eq!(c.host.counts(), (0, 0, 0));
+}
+
+pub(crate) async fn an_idempotent_job_of_a_killed_agent_is_done_elsewhere<N: Net>(net: N) {
+    let mesh = Mesh::new(net);
+    let registry = mesh.registry(patient()).await.address;
+    let [a, b, c] = three(&mesh, &registry).await;
+    let params = json!({ "text": "x", "demand_ms": 1000, "idempotent": true });
+    let result = delegate_and_kill(&mesh, &a.agent, b, params).await.expect("a result");
+    assert_eq!(result["peer_result"]["agent"], "c");
+    assert_eq!(c.host.counts(), (1, 1, 0));
+}
+
+pub(crate) async fn a_dead_peer_that_is_still_listed_is_passed_over<N: Net>(net: N) {
+    let mesh = Mesh::new(net);
+    let registry = mesh.registry(patient()).await.address;
+    let [a, b, c] = three(&mesh, &registry).await;
+    b.agent.kill().await;
+    let call = async || mesh.call(&a.agent.address, "delegate", json!({ "text": "x" })).await;
+    assert_eq!(call().await.expect("a result")["peer_result"]["agent"], "c");
+    c.agent.kill().await;
+    let error = call().await.expect_err("nobody is there");
+    let tried = json!({ "busy": 0, "unreachable": 2 });
+    assert_eq!((&error["code"], &error["data"]["tried"]), (&json!(-32012), &tried));
+    assert_eq!(a.agent.watch.view(), ["b", "c"], "their leases have not ended");
+}
+
+pub(crate) async fn a_cancelled_delegation_is_cancelled_at_the_peer<N: Net>(net: N) {
+    let mesh = Mesh::new(net.clone());
+    let registry = mesh.registry(patient()).await.address;
+    let [a, b, _c] = three(&mesh, &registry).await;
+    let params = json!({ "text": "x", "demand_ms": ENDLESS, "timeout_ms": ENDLESS });
+    let call = json!({ "jsonrpc": "2.0", "id": 1, "method": "delegate", "params": params });
+    let request = post("/rpc", "application/json", &call.to_string());
+    let client = raw(&net, &a.agent.address, request).await;
+    until("the job runs", async || b.host.counts().0 == 1).await;
+    drop(client);
+    until("the job is killed", async || b.host.counts() == (1, 0, 1)).await;
+    mesh.until_info(&b.agent.address, "in_flight", 0).await;
+}
+
+pub(crate) async fn a_registry_that_forgot_everything_is_told_again<N: Net>(net: N) {
+    let mesh = Mesh::new(net);
+    let registry = mesh.registry(patient()).await;
+    let address = registry.address.clone();
+    let [a, b, c] = three(&mesh, &address).await;
+    let before = [&a, &b, &c].map(|machine| machine.agent.watch.views());
+    knows(&b.agent, &["a", "c"]).await;
+    knows(&c.agent, &["a", "b"]).await;
+    let first = [&a, &b, &c].map(|machine| machine.agent.watch.views());
+    assert!(first >= before);
+    registry.kill().await;
+    // Long enough for every agent to find it gone.
+    tokio::time::sleep(millis(300)).await;
+    let registry = mesh.registry_at(&address, 8, patient()).await;
+    until("all are listed", async || mesh.names(&registry.address).await == ["a", "b", "c"]).await;
+    for (machine, first) in [&a, &b, &c].into_iter().zip(first) {
+        let watch = &machine.agent.watch;
+        until("the new life is noted", async || {
+            watch.notes("Registered").len() == 2 && watch.notes("LeaseLost").len() == 1
+        })
+        .await;
+        for view in watch.views_from(first) {
+            assert_eq!(view.len(), 2, "nobody's view shrinks");
+        }
+    }
+    let delegate = json!({ "text": "x" });
+    mesh.call(&a.agent.address, "delegate", delegate).await.expect("business as usual");
+}
+
+pub(crate) async fn an_agent_comes_up_before_its_registry<N: Net>(net: N) {
+    let mesh = Mesh::new(net);
+    // An address that is free, and stays so for as long as nobody asks for another.
+    let registry = mesh.registry(patient()).await;
+    let address = registry.address.clone();
+    registry.kill().await;
+    let agent = mesh.agent("a", &address, |_| {}).await;
+    mesh.until_info(&agent.address, "cpu", 12.5).await;
+    let _registry = mesh.registry_at(&address, 8, patient()).await;
+    until("it is listed", async || mesh.names(&address).await == ["a"]).await;
+    assert!(agent.watch.notes("LeaseLost").is_empty());
+}
+
+pub(crate) async fn a_later_life_replaces_an_earlier_one<N: Net>(net: N) {
+    let mesh = Mesh::new(net);
+    let registry = mesh.registry(patient()).await.address;
+    let [a, b, _c] = three(&mesh, &registry).await;
+    b.agent.kill().await;
+    let set = |setup: &mut Setup| setup.config.incarnation = 2;
+    let second = mesh.agent("b", &registry, set).await;
+    mesh.until_info(&second.address, "cpu", 12.5).await;
+    until("it is listed", async || {
+        mesh.get(&registry, "/services").await["b"]["url"] == second.address
+    })
+    .await;
+    // Whoever knew the first one learns of the second.
+    until("it is known", async || {
+        let result = mesh.call(&a.agent.address, "delegate", json!({ "text": "x" })).await;
+        result.is_ok_and(|result| result["delegated_to"]["url"] == second.address)
+    })
+    .await;
+}
+
+pub(crate) async fn shutdown_gives_up_the_lease_and_ends_what_is_under_way<N: Net>(net: N) {
+    let mesh = Mesh::new(net);
+    let registry = mesh.registry(patient()).await.address;
+    let Machine { agent, host } = loaded(&mesh, "a", &registry, 5.0).await;
+    until("it is listed", async || mesh.names(&registry).await == ["a"]).await;
+    let address = agent.address.clone();
+    let work = json!({ "text": "x", "demand_ms": 2000 });
+    let stopping = async {
+        until("the job runs", async || host.counts().0 == 1).await;
+        let stop = tokio::spawn(agent.stop());
+        until("its lease is over", async || mesh.names(&registry).await.is_empty()).await;
+        let (code, data) = mesh.failure(&address, "work", json!({ "text": "y" })).await;
+        assert_eq!((code, &data["reason"]), (-32017, &json!("shutting_down")));
+        let answer = mesh.ask(&address, Method::GET, "/healthz", "").await;
+        assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(parsed(&answer)["status"], "stopping");
+        assert!(!stop.is_finished());
+        stop.await.expect("no panic")
+    };
+    let (result, served) = tokio::join!(mesh.call(&address, "work", work), stopping);
+    assert_eq!(result.expect("a result")["result"], "Processed: x");
+    assert_eq!((served.cut_off, served.panicked), (0, 0));
+    assert_eq!(host.counts(), (1, 1, 0));
+    assert!(mesh.net.connect(&address).await.is_err(), "nobody listens any more");
+}
+
+pub(crate) async fn shutdown_cuts_off_what_outlasts_the_drain<N: Net>(net: N) {
+    let mesh = Mesh::new(net.clone());
+    let registry = mesh.registry(patient()).await.address;
+    let host = TestHost::default();
+    let agent = mesh.agent("a", &registry, |setup| {
+        setup.host = host.clone();
+        setup.server.drain = millis(200);
+    });
+    let agent = agent.await;
+    let call = json!({
+        "jsonrpc": "2.0", "id": 1, "method": "work",
+        "params": { "text": "x", "demand_ms": ENDLESS, "timeout_ms": ENDLESS }
+    });
+    let request = post("/rpc", "application/json", &call.to_string());
+    let mut client = raw(&net, &agent.address, request).await;
+    until("the job runs", async || host.counts().0 == 1).await;
+    assert_eq!(agent.stop().await.cut_off, 1);
+    assert_eq!(rest(&mut client).await, "");
+    until("the job is killed", async || host.counts() == (1, 0, 1)).await;
+}
+
+pub(crate) async fn shutdown_does_not_wait_for_a_registry_that_is_gone<N: Net>(net: N) {
+    let mesh = Mesh::new(net);
+    let registry = mesh.registry(patient()).await;
+    let address = registry.address.clone();
+    let agent = loaded(&mesh, "a", &address, 5.0).await.agent;
+    until("it is listed", async || mesh.names(&address).await == ["a"]).await;
+    registry.kill().await;
+    assert_eq!(agent.stop().await.cut_off, 0);
+}
+
+pub(crate) async fn all_notes_of_a_delegation_come_in_order<N: Net>(net: N) {
+    let mesh = Mesh::new(net);
+    let registry = mesh.registry(patient()).await.address;
+    let [a, b, _c] = three(&mesh, &registry).await;
+    let params = json!({ "text": "x", "request": 42 });
+    mesh.call(&a.agent.address, "delegate", params).await.expect("a result");
+    let noted = |machine: &Machine| machine.agent.watch.notes("request: 42");
+    assert_eq!(
+        noted(&a),
+        [
+            "a: Delegating { request: 42 }",
+            r#"a: Routed { request: 42, attempt: 0, peer: "b", incarnation: 1 }"#,
+            r#"a: Delegated { request: 42, outcome: "done" }"#,
+        ]
+    );
+    assert_eq!(
+        noted(&b),
+        [
+            "b: JobStarted { request: 42, attempt: 0 }",
+            r#"b: JobEnded { request: 42, attempt: 0, outcome: "done" }"#,
+        ]
+    );
+}

@@ -1,0 +1,254 @@
+//! What the registry and the agents promise to whoever calls them.
+
+pub(crate) mod agent;
+pub(crate) mod host;
+pub(crate) mod mesh;
+pub(crate) mod registry;
+pub(crate) mod watch;
+
+use std::time::Duration;
+
+use mesh_core::Timestamp;
+use mesh_core::agent::AgentConfig;
+use mesh_core::agent::config::{
+    AdmissionConfig, DEFAULT_POLICY, DelegationConfig, MembershipConfig,
+};
+use mesh_core::jsonrpc;
+use mesh_core::registry::RegistryConfig;
+use mesh_core::seed::Seed;
+use mesh_node::agent::Parts;
+use mesh_node::http::{
+    Answer, Bytes, Client, ClientLimits, Method, Served, ServerLimits, StatusCode,
+};
+use mesh_node::{AgentNode, Clock, Net, RegistryNode};
+use serde_json::{Value, json};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use self::host::TestHost;
+use self::watch::Watch;
+use super::http::{raw, rest};
+
+/// For what should not be waited for.
+const LONG: Duration = Duration::from_secs(20);
+/// Where nobody listens.
+const NOWHERE: &str = "127.0.0.1:1";
+
+/// A service that runs.
+pub(crate) struct Running {
+    address: String,
+    watch: Watch,
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<Served>,
+}
+
+impl Running {
+    /// Lets it end in good order.
+    async fn stop(self) -> Served {
+        self.stop.send(()).expect("a running service");
+        self.task.await.expect("no panic in the service")
+    }
+
+    /// Ends it as a power cut does.
+    async fn kill(self) {
+        self.task.abort();
+        assert!(self.task.await.expect_err("it did not end by itself").is_cancelled());
+    }
+}
+
+/// A network with a mesh on it.
+pub(crate) struct Mesh<N> {
+    net: N,
+    clock: Clock,
+    client: Client<N>,
+}
+
+impl<N: Net> Mesh<N> {
+    pub(crate) fn new(net: N) -> Self {
+        let client = Client::new(net.clone(), ClientLimits::default());
+        Self { net, clock: Clock::start(), client }
+    }
+
+    async fn registry(&self, config: RegistryConfig) -> Running {
+        self.registry_at("127.0.0.1:0", 7, config).await
+    }
+
+    async fn registry_at(&self, address: &str, epoch: u64, config: RegistryConfig) -> Running {
+        let listener = self.net.bind(address).await.expect("a free port");
+        let address = address_of::<N>(&listener);
+        let watch = Watch::default();
+        let node = RegistryNode::new(self.clock, config, epoch, watch.clone());
+        let (stop, stopped) = oneshot::channel();
+        let task = tokio::spawn(async move {
+            node.run::<N>(listener, ServerLimits::default(), ended(stopped)).await
+        });
+        Running { address, watch, stop, task }
+    }
+
+    /// An agent of this name. `set` changes what a case wants otherwise.
+    async fn agent(&self, name: &str, registry: &str, set: impl FnOnce(&mut Setup)) -> Running {
+        let listener = self.net.bind("127.0.0.1:0").await.expect("a free port");
+        let address = address_of::<N>(&listener);
+        let mut setup = Setup::new(name, &address);
+        set(&mut setup);
+        let watch = Watch::default();
+        let parts = Parts {
+            net: self.net.clone(),
+            clock: self.clock,
+            host: setup.host,
+            observer: watch.clone(),
+            registry: registry.into(),
+            server: setup.server,
+            client: ClientLimits::default(),
+            json: setup.json,
+        };
+        let node = AgentNode::new(setup.config, &Seed::root(1).child(name), parts);
+        let (stop, stopped) = oneshot::channel();
+        let task = tokio::spawn(async move { node.run(listener, ended(stopped)).await });
+        Running { address, watch, stop, task }
+    }
+
+    async fn ask(&self, address: &str, method: Method, path: &str, body: &str) -> Answer {
+        let body = Bytes::from(body.to_owned());
+        self.client.call(address, method, path, body, LONG).await.expect("an answer")
+    }
+
+    async fn post(&self, address: &str, path: &str, body: &Value) -> (StatusCode, Value) {
+        let answer = self.ask(address, Method::POST, path, &body.to_string()).await;
+        (answer.status, parsed(&answer))
+    }
+
+    async fn get(&self, address: &str, path: &str) -> Value {
+        let answer = self.ask(address, Method::GET, path, "").await;
+        assert_eq!(answer.status, StatusCode::OK);
+        parsed(&answer)
+    }
+
+    /// A JSON-RPC body and what it is answered with.
+    async fn exchange(&self, address: &str, body: &str) -> Value {
+        let answer = self.ask(address, Method::POST, "/rpc", body).await;
+        assert_eq!(answer.status, StatusCode::OK);
+        parsed(&answer)
+    }
+
+    /// One call: its result, or its error.
+    async fn call(&self, address: &str, method: &str, params: Value) -> Result<Value, Value> {
+        let body = json!({ "jsonrpc": "2.0", "id": "1234", "method": method, "params": params });
+        let mut answer = self.exchange(address, &body.to_string()).await;
+        assert_eq!((&answer["jsonrpc"], &answer["id"]), (&json!("2.0"), &json!("1234")));
+        let field = |value: &mut Value, name| value.get_mut(name).map(Value::take);
+        match (field(&mut answer, "result"), field(&mut answer, "error")) {
+            (Some(result), None) => Ok(result),
+            (None, Some(error)) => Err(error),
+            _ => panic!("neither a result nor an error, or both: {answer}"),
+        }
+    }
+
+    /// One call that must fail: its code, and the facts that came with it.
+    async fn failure(&self, address: &str, method: &str, params: Value) -> (i64, Value) {
+        let mut error = self.call(address, method, params).await.expect_err("an error");
+        (error["code"].as_i64().expect("a code"), error["data"].take())
+    }
+
+    /// Waits until an agent's `info` says this.
+    async fn until_info(&self, agent: &str, field: &str, value: impl Into<Value>) {
+        let value = value.into();
+        until(&format!("{field} is {value}"), async || {
+            self.call(agent, "info", json!({})).await.expect("info")[field] == value
+        })
+        .await;
+    }
+
+    async fn names(&self, registry: &str) -> Vec<String> {
+        let services = self.get(registry, "/services").await;
+        services.as_object().expect("an object").keys().cloned().collect()
+    }
+}
+
+/// An agent before it starts.
+struct Setup {
+    config: AgentConfig,
+    host: TestHost,
+    server: ServerLimits,
+    json: jsonrpc::Limits,
+}
+
+impl Setup {
+    fn new(name: &str, address: &str) -> Self {
+        let config = AgentConfig {
+            name: name.into(),
+            url: address.into(),
+            incarnation: 1,
+            admission: AdmissionConfig::default(),
+            delegation: DelegationConfig {
+                probe_timeout: Duration::from_secs(2),
+                ..DelegationConfig::default()
+            },
+            membership: MembershipConfig {
+                heartbeat: Duration::from_millis(200),
+                refresh: Duration::from_millis(100),
+                timeout: Duration::from_secs(2),
+            },
+            policy: DEFAULT_POLICY,
+        };
+        let (server, json) = (ServerLimits::default(), jsonrpc::Limits::default());
+        Self { config, host: TestHost::default(), server, json }
+    }
+}
+
+/// A registry whose leases outlast any pause of a busy machine.
+fn patient() -> RegistryConfig {
+    RegistryConfig::default()
+}
+
+fn address_of<N: Net>(listener: &N::Listener) -> String {
+    format!("127.0.0.1:{}", N::local_addr(listener).expect("an address").port())
+}
+
+async fn ended(stopped: oneshot::Receiver<()>) {
+    if stopped.await.is_err() {
+        // The case has ended without a word: run on until the runtime goes.
+        std::future::pending::<()>().await;
+    }
+}
+
+#[track_caller]
+fn parsed(answer: &Answer) -> Value {
+    serde_json::from_slice(&answer.body).expect("a JSON document")
+}
+
+/// Waits for something that takes no more than a moment.
+async fn until(what: &str, is_so: impl AsyncFn() -> bool) {
+    for _ in 0..2000 {
+        if is_so().await {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    panic!("waited in vain until {what}");
+}
+
+fn millis(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+fn since(clock: Clock, start: Timestamp) -> Duration {
+    clock.now().since(start)
+}
+
+/// The bytes of a request, the last one of its connection.
+fn post(path: &str, content_type: &str, body: &str) -> String {
+    let length = body.len();
+    format!(
+        "POST {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\
+         content-type: {content_type}\r\ncontent-length: {length}\r\n\r\n{body}"
+    )
+}
+
+/// The status that a body of plain text is answered with.
+async fn post_as_text<N: Net>(net: &N, address: &str, path: &str) -> u16 {
+    let mut stream = raw(net, address, post(path, "text/plain", "{}")).await;
+    let answer = rest(&mut stream).await;
+    let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok());
+    status.unwrap_or_else(|| panic!("no status: {answer:?}"))
+}

@@ -1,0 +1,188 @@
+//! What a registry promises.
+
+use super::*;
+
+fn registration(incarnation: u64, renew: bool) -> Value {
+    json!({ "name": "a", "url": "h:1", "incarnation": incarnation, "renew": renew })
+}
+
+pub(crate) async fn a_name_and_a_url_are_enough<N: Net>(net: N) {
+    let mesh = Mesh::new(net);
+    let registry = mesh.registry(patient()).await.address;
+    let body = json!({ "name": "agent-214", "url": "127.0.0.1:8612" });
+    let granted = json!({ "status": "registered", "ttl_ms": 30_000 });
+    assert_eq!(mesh.post(&registry, "/register", &body).await, (StatusCode::OK, granted));
+    // A demo agent's heartbeat is the same body again.
+    let renewed = json!({ "status": "renewed", "ttl_ms": 30_000 });
+    assert_eq!(mesh.post(&registry, "/register", &body).await, (StatusCode::OK, renewed));
+    let services = mesh.get(&registry, "/services").await;
+    let lease = &services["agent-214"];
+    assert_eq!(lease["url"], "127.0.0.1:8612");
+    assert!(lease["last_heartbeat_ms"].as_u64().expect("an age") < 10_000);
+    assert_eq!((&lease["incarnation"], &lease["load"]), (&Value::Null, &Value::Null));
+    let health = json!({ "status": "ok", "leases": 1 });
+    assert_eq!(mesh.get(&registry, "/healthz").await, health);
+}
+
+pub(crate) async fn a_heartbeat_renews_its_lease<N: Net>(net: N) {
+    let mesh = Mesh::new(net);
+    let registry = mesh.registry(patient()).await.address;
+    mesh.post(&registry, "/register", &registration(1, false)).await;
+    tokio::time::sleep(millis(50)).await;
+    let mut heartbeat = registration(1, true);
+    heartbeat["load"] = json!({ "cpu": 8.7, "mem": 47.3, "in_flight": 3, "queued": 1 });
+    let (status, answer) = mesh.post(&registry, "/register", &heartbeat).await;
+    assert_eq!((status, &answer["status"]), (StatusCode::OK, &json!("renewed")));
+    let lease = mesh.get(&registry, "/services").await["a"].take();
+    assert_eq!(lease["load"], heartbeat["load"]);
+    assert_eq!(lease["incarnation"], 1);
+}
+
+pub(crate) async fn an_unknown_lease_is_not_renewed<N: Net>(net: N) {
+    let mesh = Mesh::new(net);
+    let registry = mesh.registry(patient()).await.address;
+    let (status, answer) = mesh.post(&registry, "/register", &registration(1, true)).await;
+    assert_eq!((status, &answer["reason"]), (StatusCode::NOT_FOUND, &json!("unknown_lease")));
+    assert!(mesh.names(&registry).await.is_empty());
+}
+
+pub(crate) async fn a_stale_incarnation_is_refused<N: Net>(net: N) {
+    let mesh = Mesh::new(net);
+    let registry = mesh.registry(patient()).await.address;
+    mesh.post(&registry, "/register", &registration(5, false)).await;
+    for renew in [false, true] {
+        let (status, answer) = mesh.post(&registry, "/register", &registration(4, renew)).await;
+        assert_eq!(status, StatusCode::CONFLICT);
+        assert_eq!(answer["reason"], "stale_incarnation");
+        assert_eq!(answer["current"], 5);
+    }
+    assert_eq!(mesh.get(&registry, "/services").await["a"]["incarnation"], 5);
+}
+
+pub(crate) async fn a_late_heartbeat_revives_nothing<N: Net>(net: N) {
+    let mesh = Mesh::new(net);
+    let registry = mesh.registry(patient()).await.address;
+    mesh.post(&registry, "/register", &registration(5, false)).await;
+    mesh.post(&registry, "/deregister", &json!({ "name": "a", "incarnation": 5 })).await;
+    let (status, _) = mesh.post(&registry, "/register", &registration(5, true)).await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+    let (status, answer) = mesh.post(&registry, "/register", &registration(5, false)).await;
+    assert_eq!((status, &answer["current"]), (StatusCode::CONFLICT, &json!(5)));
+    assert!(mesh.names(&registry).await.is_empty());
+    let (status, _) = mesh.post(&registry, "/register", &registration(6, false)).await;
+    assert_eq!(status, StatusCode::OK);
+}
+
+pub(crate) async fn a_lease_ends_after_its_ttl<N: Net>(net: N) {
+    let mesh = Mesh::new(net);
+    let ttl = millis(1000);
+    let config = RegistryConfig { ttl, sweep: Duration::ZERO, ..patient() };
+    let registry = mesh.registry(config).await;
+    let start = mesh.clock.now();
+    mesh.post(&registry.address, "/register", &registration(1, false)).await;
+    until("the list is empty", async || mesh.names(&registry.address).await.is_empty()).await;
+    assert!(since(mesh.clock, start) >= ttl, "{:?}", since(mesh.clock, start));
+    // The registry notes it by itself, not when it is asked.
+    until("the end is noted", async || !registry.watch.notes("Expired").is_empty()).await;
+    let (status, _) = mesh.post(&registry.address, "/register", &registration(1, true)).await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+}
+
+pub(crate) async fn a_lease_is_given_up<N: Net>(net: N) {
+    let mesh = Mesh::new(net);
+    let registry = mesh.registry(patient()).await.address;
+    let give_up = async |body| mesh.post(&registry, "/deregister", &body).await;
+    mesh.post(&registry, "/register", &registration(2, false)).await;
+    let (status, answer) = give_up(json!({ "name": "a", "incarnation": 1 })).await;
+    assert_eq!((status, &answer["reason"]), (StatusCode::CONFLICT, &json!("stale_incarnation")));
+    assert_eq!(mesh.names(&registry).await, ["a"]);
+    let done = (StatusCode::OK, json!({ "status": "deregistered" }));
+    assert_eq!(give_up(json!({ "name": "a" })).await, done);
+    assert!(mesh.names(&registry).await.is_empty());
+    let (status, answer) = give_up(json!({ "name": "a" })).await;
+    assert_eq!((status, &answer["reason"]), (StatusCode::NOT_FOUND, &json!("unknown_lease")));
+}
+
+pub(crate) async fn what_is_no_registration_is_refused<N: Net>(net: N) {
+    let mesh = Mesh::new(net);
+    let registry = mesh.registry(patient()).await.address;
+    for body in [
+        "{",
+        "[]",
+        r#"{"name": "a"}"#,
+        r#"{"name": "", "url": "h:1"}"#,
+        r#"{"name": "a/b", "url": "h:1"}"#,
+        r#"{"name": "a", "url": "nowhere"}"#,
+        r#"{"name": "a", "url": "h:0"}"#,
+        r#"{"name": "a", "url": "h:1", "incarnation": -1}"#,
+    ] {
+        let answer = mesh.ask(&registry, Method::POST, "/register", body).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{body}");
+        assert_eq!(parsed(&answer)["reason"], "invalid", "{body}");
+    }
+    assert!(mesh.names(&registry).await.is_empty());
+}
+
+pub(crate) async fn a_load_out_of_range_is_refused<N: Net>(net: N) {
+    let mesh = Mesh::new(net);
+    let registry = mesh.registry(patient()).await.address;
+    let register = async |cpu: &str, mem: &str| {
+        let load = format!(r#"{{"cpu": {cpu}, "mem": {mem}}}"#);
+        let body = format!(r#"{{"name": "a", "url": "h:1", "load": {load}}}"#);
+        mesh.ask(&registry, Method::POST, "/register", &body).await.status
+    };
+    for bad in ["-0.1", "100.1", "1e999", "NaN", "null", "\"1\""] {
+        assert_eq!(register(bad, "1").await, StatusCode::BAD_REQUEST, "cpu {bad}");
+        assert_eq!(register("1", bad).await, StatusCode::BAD_REQUEST, "mem {bad}");
+    }
+    assert!(mesh.names(&registry).await.is_empty());
+    assert_eq!(register("0", "100").await, StatusCode::OK);
+}
+
+pub(crate) async fn only_what_is_served_is_answered<N: Net>(net: N) {
+    let mesh = Mesh::new(net.clone());
+    let registry = mesh.registry(patient()).await.address;
+    for (path, allowed, other) in [
+        ("/register", "POST", Method::GET),
+        ("/deregister", "POST", Method::PUT),
+        ("/services", "GET", Method::POST),
+        ("/healthz", "GET", Method::DELETE),
+    ] {
+        let answer = mesh.ask(&registry, other, path, "").await;
+        assert_eq!(answer.status, StatusCode::METHOD_NOT_ALLOWED, "{path}");
+        assert_eq!(answer.header("allow"), Some(allowed), "{path}");
+    }
+    let answer = mesh.ask(&registry, Method::GET, "/rpc", "").await;
+    assert_eq!(answer.status, StatusCode::NOT_FOUND);
+    for path in ["/register", "/deregister"] {
+        assert_eq!(post_as_text(&net, &registry, path).await, 415, "{path}");
+    }
+}
+
+pub(crate) async fn the_epoch_and_the_index_are_told<N: Net>(net: N) {
+    let mesh = Mesh::new(net);
+    let registry = mesh.registry(patient()).await.address;
+    let look = async || {
+        let answer = mesh.ask(&registry, Method::GET, "/services", "").await;
+        assert_eq!(answer.header("mesh-epoch"), Some("7"));
+        answer.header("mesh-index").expect("an index").parse::<u64>().expect("a number")
+    };
+    let empty = look().await;
+    mesh.post(&registry, "/register", &registration(1, false)).await;
+    let first = look().await;
+    assert!(first > empty);
+    mesh.post(&registry, "/register", &registration(1, true)).await;
+    assert_eq!(look().await, first, "a renewal changes nothing");
+    mesh.post(&registry, "/deregister", &json!({ "name": "a" })).await;
+    assert!(look().await > first);
+}
+
+pub(crate) async fn a_full_registry_says_so<N: Net>(net: N) {
+    let mesh = Mesh::new(net);
+    let registry = mesh.registry(RegistryConfig { max_leases: 1, ..patient() }).await.address;
+    mesh.post(&registry, "/register", &registration(1, false)).await;
+    let other = json!({ "name": "b", "url": "h:1" });
+    let (status, answer) = mesh.post(&registry, "/register", &other).await;
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(answer["reason"], "registry_full");
+}

@@ -1,0 +1,103 @@
+use super::*;
+use crate::oracle::leases::*;
+
+const NS: Duration = Duration::from_nanos(1);
+
+/// a-2's lease expires at 100 s and its next life gets another; then a-1 routes to the old life,
+/// `since` later than `from`.
+fn stale(extra: &str, from: u64, since: impl Fn(Bounds) -> Duration) -> Vec<&'static str> {
+    broken(extra, |story| {
+        story.registry(secs(101), A2, LIFE, NoteKind::Expired { at: secs(100) });
+        story.registry(secs(110), A2, LIFE + 1, NoteKind::Granted);
+        story.routes(secs(from) + since(story.bounds), LIFE);
+    })
+}
+
+#[test]
+fn the_bound_is_ttl_sweep_and_refresh() {
+    broken("", |story| {
+        // 30 s, 1 s, 5 s and a tenth of it, and 1 s for the call.
+        assert_eq!(story.bounds.forget, Duration::from_millis(37_500));
+    });
+}
+
+#[test]
+fn a_route_to_a_peer_whose_lease_ended_long_ago() {
+    assert_eq!(stale("", 100, |bounds| bounds.forget), [""; 0]);
+    assert_eq!(stale("", 100, |bounds| bounds.forget + NS), [NOT_STALE]);
+}
+
+#[test]
+fn a_route_to_the_peers_present_life() {
+    let present = broken("", |story| {
+        story.registry(secs(101), A2, LIFE, NoteKind::Replaced);
+        story.registry(secs(101), A2, LIFE + 1, NoteKind::Granted);
+        story.routes(secs(500), LIFE + 1);
+    });
+    assert_eq!(present, [""; 0]);
+}
+
+#[test]
+fn a_lease_that_was_given_up_or_replaced_is_over() {
+    for kind in [NoteKind::Deregistered, NoteKind::Replaced] {
+        let found = broken("", |story| {
+            story.registry(secs(100), A2, LIFE, kind.clone());
+            story.registry(secs(100), A2, LIFE + 1, NoteKind::Granted);
+            story.routes(secs(500), LIFE);
+        });
+        assert_eq!(found, [NOT_STALE], "{kind:?}");
+    }
+}
+
+#[test]
+fn an_agent_that_is_cut_from_the_registry_goes_on_with_what_it_knows() {
+    let cut = |groups| fault("partition", 105, Some(200), groups);
+    let own = cut(r#"groups = ["a-1", "registry"]"#);
+    let late = |bounds: Bounds| bounds.fetch + bounds.forget;
+    assert_eq!(stale(&own, 304, |_| Duration::ZERO), [""; 0]);
+    assert_eq!(stale(&own, 305, late), [""; 0]);
+    assert_eq!(stale(&own, 305, |bounds| late(bounds) + NS), [NOT_STALE], "it has healed");
+    let its_peers = cut(r#"groups = ["a-2", "registry"]"#);
+    assert_eq!(stale(&its_peers, 304, |_| Duration::ZERO), [NOT_STALE]);
+}
+
+#[test]
+fn a_restarted_registry_makes_views_keep_the_missing_for_one_more_ttl() {
+    let crash = fault("crash", 100, Some(10), r#"hosts = "registry""#);
+    let lost = |since: fn(Bounds) -> Duration| {
+        broken(&crash, |story| {
+            story.oracles.registry_restarted(secs(110));
+            story.registry(secs(111), A1, LIFE, NoteKind::Granted);
+            story.registry(secs(111), A2, LIFE + 1, NoteKind::Granted);
+            story.routes(secs(110) + since(story.bounds), LIFE);
+        })
+    };
+    assert_eq!(lost(|bounds| bounds.fetch + bounds.forget), [""; 0]);
+    assert_eq!(lost(|bounds| bounds.fetch + bounds.forget + NS), [NOT_STALE]);
+}
+
+#[test]
+fn a_dead_incarnation_that_comes_back() {
+    let granted_again = |incarnation| {
+        broken("", |story| {
+            story.registry(secs(101), A2, LIFE, NoteKind::Expired { at: secs(100) });
+            story.registry(secs(102), A2, incarnation, NoteKind::Granted);
+        })
+    };
+    assert_eq!(granted_again(LIFE), [STAYS_DEAD]);
+    assert_eq!(granted_again(LIFE - 1), [STAYS_DEAD], "older than one that is dead");
+    assert_eq!(granted_again(LIFE + 1), [""; 0]);
+}
+
+#[test]
+fn a_restarted_registry_knows_of_no_dead() {
+    let crash = fault("crash", 110, Some(10), r#"hosts = "registry""#);
+    let found = broken(&crash, |story| {
+        story.registry(secs(101), A2, LIFE, NoteKind::Expired { at: secs(100) });
+        story.oracles.registry_restarted(secs(120));
+        story.registry(secs(121), A1, LIFE, NoteKind::Granted);
+        story.registry(secs(121), A2, LIFE, NoteKind::Granted);
+        story.routes(secs(590), LIFE);
+    });
+    assert_eq!(found, [""; 0], "and the lease is live again");
+}
