@@ -66,9 +66,7 @@ pub struct Judged {
 /// Carries a run out and judges it.
 pub fn judge(run: &Run<'_>, engine: EngineKind) -> Judged {
     match run.execute(engine, &|_| {}) {
-        Ok(record) => {
-            Judged { failures: failures_of(run.scenario, &record), record: Some(record) }
-        }
+        Ok(record) => Judged { failures: failures_of(run.scenario, &record), record: Some(record) },
         Err(error) => Judged { failures: vec![breakdown(&error)], record: None },
     }
 }
@@ -119,11 +117,8 @@ fn defect_of(threshold: &Threshold) -> Defect {
 pub fn failing_file(draft: &Draft, failures: &[Failure], engine: EngineKind, path: &str) -> String {
     let mut text = String::from("# This scenario fails:\n");
     for failure in failures {
-        let line: String = failure
-            .to_string()
-            .chars()
-            .map(|c| if c.is_control() { ' ' } else { c })
-            .collect();
+        let line: String =
+            failure.to_string().chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
         text.push_str(&format!("#   {line}\n"));
     }
     let mut draft = draft.clone();

@@ -136,7 +136,8 @@ impl Exploration<'_> {
             explored.exercised = Exercised::of(scenario, trace);
         }
         explored.failed = u64::from(!failures.is_empty());
-        let found = (!failures.is_empty()).then_some(Found { number, draft, policy, seed, failures });
+        let found =
+            (!failures.is_empty()).then_some(Found { number, draft, policy, seed, failures });
         Ok(Outcome { explored, found })
     }
 }

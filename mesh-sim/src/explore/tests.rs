@@ -89,7 +89,7 @@ fn oracles_hold_and_states_are_met_under_random_faults() {
 }
 
 #[test]
-fn every_drawn_scenario_is_sound_and_kinds_differ() {
+fn every_drawn_scenario_is_sound_and_some_have_few_kinds_of_faults() {
     let base = base();
     let mut kinds = Vec::new();
     for number in 0..200 {
@@ -100,8 +100,9 @@ fn every_drawn_scenario_is_sound_and_kinds_differ() {
         let healed = loaded.scenario.duration * 3 / 4;
         let heals = |fault: &crate::scenario::Fault| fault.at + fault.lasts.unwrap() <= healed;
         assert!(loaded.scenario.faults.iter().all(heals));
+        of.sort_unstable();
         of.dedup();
         kinds.push(of.len());
     }
-    assert!(kinds.contains(&0) && kinds.contains(&1) && kinds.iter().any(|count| *count > 3));
+    assert!(kinds.contains(&1) && kinds.iter().any(|count| *count > 3));
 }

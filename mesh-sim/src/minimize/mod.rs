@@ -122,7 +122,7 @@ impl Search<'_> {
             .enumerate()
             .filter(|(_, candidate)| candidate.draft != self.best.draft)
             .filter(|(_, candidate)| self.seen.insert(candidate.draft.text()))
-            .filter(|(_, candidate)| self.is_sound(&candidate.draft))
+            .filter(|(_, candidate)| is_sound(&candidate.draft, self.target.engine))
             .take(self.effort.max_tries.saturating_sub(self.best.tries))
             .collect();
         let mut found = None;
@@ -151,11 +151,11 @@ impl Search<'_> {
         }
         found
     }
+}
 
-    /// Whether it passes the checks.
-    fn is_sound(&self, draft: &Draft) -> bool {
-        draft.load("").is_ok_and(|loaded| loaded.check_engine(self.target.engine).is_ok())
-    }
+/// Whether it passes the checks.
+fn is_sound(draft: &Draft, engine: EngineKind) -> bool {
+    draft.load("").is_ok_and(|loaded| loaded.check_engine(engine).is_ok())
 }
 
 /// Runs a draft: what it means and its failure, if it fails in this way, or in any without one.

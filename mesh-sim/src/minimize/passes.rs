@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use mesh_core::protocol::Name;
 use toml::{Table, Value};
 
 use super::agents::{among, hosts_of, members, with_members};
@@ -120,7 +121,7 @@ impl Search<'_> {
             let Some(fault) = self.best.scenario.faults.get(index).cloned() else { return };
             let whole = self.best.scenario.faults.clone();
             ddmin(hosts_of(&fault), |candidates| {
-                let candidate = |hosts: &Vec<_>| {
+                let candidate = |hosts: &Vec<Name>| {
                     let kept: BTreeSet<&str> = hosts.iter().map(|name| &**name).collect();
                     let mut faults = whole.clone();
                     match among(&fault, &kept) {
@@ -140,7 +141,6 @@ impl Search<'_> {
 
     /// Faults that begin earlier and last shorter, and a shorter run.
     fn times(&mut self) {
-        self.optional("warm_up");
         for index in 0..self.best.scenario.faults.len() {
             self.shrink(|search| {
                 let fault = &search.best.scenario.faults[index];
@@ -198,7 +198,8 @@ impl Search<'_> {
             let path = ["workload", field];
             self.shrink(|search| {
                 let value = search.best.draft.get(&path);
-                let number = |value: &Value| value.as_float().or(value.as_integer().map(|n| n as f64));
+                let number =
+                    |value: &Value| value.as_float().or(value.as_integer().map(|n| n as f64));
                 let whole = value.and_then(number).unwrap_or_default();
                 let share = |eighths: &u32| (whole * f64::from(*eighths) / 8.0).ceil();
                 let smaller = EIGHTHS.iter().map(share).filter(|less| *less < whole);
@@ -209,12 +210,6 @@ impl Search<'_> {
                 smaller.map(candidate).collect()
             });
         }
-    }
-
-    /// Leaves a field out.
-    fn optional(&mut self, field: &str) {
-        let draft = self.edited(|draft| drop(draft.remove(&[field])));
-        self.first_failing(&[Candidate { what: format!("no {field}"), draft }]);
     }
 
     /// Takes the first of the proposals that fails, and asks again, until none does.

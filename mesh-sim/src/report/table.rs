@@ -192,13 +192,14 @@ fn problems(report: &Report, verdicts: &[Verdict], file: &str) -> String {
 /// The command that runs one policy with one seed again. Where it needs several lines, a shell
 /// still reads one command.
 fn replay(report: &Report, file: &str, seed: u64, policy: &str) -> String {
-    let mut options = vec![format!("--seed {seed}"), format!("--policy {}", shell_word(policy))];
+    let mut words = vec![shell_word(file), format!("--seed {seed}")];
+    words.push(format!("--policy {}", shell_word(policy)));
     if report.engine != report.scenario.engine {
-        options.push(format!("--engine {}", report.engine.name()));
+        words.push(format!("--engine {}", report.engine.name()));
     }
-    let mut out = format!("   mesh-sim replay {}", shell_word(file));
-    let mut line_width = out.chars().count();
-    for option in options {
+    let mut out = "   mesh-sim replay".to_owned();
+    let mut line_width = out.len();
+    for option in words {
         let width = option.chars().count();
         // Two columns stay free for a continuation mark.
         if line_width + 1 + width + 2 <= WIDTH {

@@ -113,7 +113,5 @@ pub(crate) use every_case;
 
 /// No case takes long, and none may hang.
 pub(crate) async fn deadline_for(case: impl Future<Output = ()>) {
-    tokio::time::timeout(Duration::from_secs(30), case)
-        .await
-        .expect("the case ends within 30 s");
+    tokio::time::timeout(Duration::from_secs(30), case).await.expect("the case ends within 30 s");
 }

@@ -202,8 +202,7 @@ pub(crate) async fn a_job_that_panics_frees_its_place<N: Net>(net: N) {
 pub(crate) async fn only_what_is_served_is_answered<N: Net>(net: N) {
     let mesh = Mesh::new(net.clone());
     let agent = alone(&mesh, |_| {}).await.address;
-    for (path, allowed, other) in
-        [("/rpc", "POST", Method::GET), ("/healthz", "GET", Method::POST)]
+    for (path, allowed, other) in [("/rpc", "POST", Method::GET), ("/healthz", "GET", Method::POST)]
     {
         let answer = mesh.ask(&agent, other, path, "").await;
         assert_eq!(answer.status, StatusCode::METHOD_NOT_ALLOWED, "{path}");
