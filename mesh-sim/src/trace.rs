@@ -60,7 +60,7 @@ impl<'a> Line<'a> {
 pub fn leading_to<'a>(trace: &'a str, failure: &Failure, count: usize) -> Vec<&'a str> {
     let before = |line: &Line<'_>| failure.at.is_none_or(|at| line.at() <= at);
     let request = match failure.defect {
-        Defect::Threshold(_) => worst_request(trace),
+        Defect::Threshold { .. } => worst_request(trace),
         _ => request_named(&failure.detail),
     };
     let is_named = |host: &str| failure.detail.contains(host);
@@ -137,6 +137,7 @@ mod tests {
 
     #[test]
     fn shows_the_worst_request_for_a_threshold() {
-        assert_eq!(numbers(Defect::Threshold("max_p99"), "", None), [2_000_000, 3_000_000]);
+        let missed = Defect::Threshold { field: "max_p99", cause: None };
+        assert_eq!(numbers(missed, "", None), [2_000_000, 3_000_000]);
     }
 }

@@ -122,7 +122,7 @@ impl Exploration<'_> {
         let run = Run { scenario, policy: &scenario.policies[0], seed, trace: true };
         let Judged { mut failures, record } = judge(&run, self.engine);
         failures.retain(|failure| match failure.defect {
-            Defect::Threshold(_) | Defect::NoRequests => self.thresholds,
+            Defect::Threshold { .. } | Defect::NoRequests => self.thresholds,
             Defect::Breakdown | Defect::Oracle(_) => true,
         });
         let mut explored = Explored { runs: 1, ..Explored::default() };

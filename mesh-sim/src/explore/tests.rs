@@ -74,7 +74,8 @@ fn a_broken_property_is_found_and_shrunk_whatever_the_threads() {
     };
     let effort = Effort { threads: 2, max_tries: 25 };
     let minimal = minimize(&loaded, &target, effort, &mut |_| ()).unwrap();
-    assert_eq!(minimal.failure.defect, Defect::Threshold("min_success"));
+    assert_eq!(minimal.failure.defect, worst.failures[0].defect);
+    assert!(matches!(minimal.failure.defect, Defect::Threshold { field: "min_success", .. }));
     assert!(minimal.scenario.faults.len() < loaded.scenario.faults.len());
 }
 

@@ -50,7 +50,7 @@ impl Search<'_> {
     /// Drops the thresholds that this is not about.
     pub(super) fn one_threshold(&mut self, loaded: &Loaded) {
         let only = match self.defect {
-            Defect::Threshold(name) => name,
+            Defect::Threshold { field, .. } => field,
             Defect::NoRequests => return,
             Defect::Breakdown | Defect::Oracle(_) => "",
         };
