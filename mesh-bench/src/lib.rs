@@ -1,1 +1,1 @@
-//! Bench.
+//! Benchmarks of the mesh. They live under `benches/`: `cargo bench -p mesh-bench`.

@@ -5,7 +5,6 @@ mod suite;
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use mesh_sim::engine::turmoil::TurmoilNet;
 use suite::{deadline_for, every_case};
 use turmoil::{Builder, Sim};
 
