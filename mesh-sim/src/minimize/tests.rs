@@ -70,7 +70,7 @@ fn run(threads: usize) -> (Minimal, Vec<String>) {
 fn what_is_left_is_what_the_failure_needs_whatever_the_threads() {
     let (minimal, news) = run(1);
     let Scenario { faults, agents, policies, seeds, duration, expect, .. } = &minimal.scenario;
-    let defect = Defect::Threshold { field: "min_success", cause: Some("connect") };
+    let defect = Defect::Threshold { field: "min_success", cause: Some("timed_out") };
     assert_eq!(minimal.failure.defect, defect);
     assert!(matches!(&faults[..], [crash] if matches!(crash.kind, FaultKind::Crash { .. })));
     assert!(agents.len() < 3, "{agents:?}");
