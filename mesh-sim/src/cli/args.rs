@@ -14,6 +14,8 @@ Examples:
   mesh-sim scenarios/partition.toml --seed 7 --trace    another seed, with every event
   mesh-sim scenarios/partition.toml --json | jq .runs   the summary, for programs
   mesh-sim check scenarios/*.toml                       only look for mistakes
+  mesh-sim explore scenarios/partition.toml --minutes 5 look for failures under random faults
+  mesh-sim minimize failing.toml                        make a failing scenario small
   mesh-sim schema > scenarios/schema.json               for completion in an editor
   mesh-sim sweep scenarios/partition.toml --seeds 1..30 policies compared over many seeds
 
@@ -23,7 +25,8 @@ Exit codes:
   2  the command line or the scenario is wrong
   3  an oracle was violated: a bug in the mesh
   4  a threshold in [expect] was missed
-  5  two runs of one seed differed";
+  5  two runs of one seed differed
+  6  nothing failed that could be replayed or minimized";
 
 const SWEEP_EXAMPLES: &str = "\
 Examples:
@@ -77,6 +80,21 @@ pub(super) enum Command {
     Sweep(SweepArgs),
     /// Join the parts of a sweep into the whole.
     Merge(MergeArgs),
+    /// Run one policy with one seed again and show what led to its failure.
+    ///
+    /// Succeeds if the run fails again, and exits with 6 if it does not.
+    Replay(ReplayArgs),
+    /// Shrink a failing run to a small scenario file that fails in the same way.
+    ///
+    /// What fails is the first oracle that the run violates, or else the first threshold that it
+    /// misses. Faults, links, agents, time and load go as long as that stays so.
+    Minimize(MinimizeArgs),
+    /// Look for failures under random faults, latencies and loads.
+    ///
+    /// Each run takes the scenario's agents and one of its policies, draws its own trouble, heals
+    /// it all and demands that the mesh converges. Every failing run becomes a scenario file. With
+    /// --runs, the result depends on the scenario and the seed alone.
+    Explore(ExploreArgs),
 }
 
 #[derive(Debug, ClapArgs)]
@@ -122,6 +140,80 @@ pub(super) struct MergeArgs {
     /// Write the results here [default: results/runs/<scenario name>-sweep].
     #[arg(long, value_name = "DIR")]
     pub(super) out: Option<PathBuf>,
+}
+
+/// One run.
+#[derive(Debug, ClapArgs)]
+pub(super) struct OneRunArgs {
+    /// The scenario file.
+    #[arg(value_name = "SCENARIO")]
+    pub(super) scenario: PathBuf,
+    /// The seed; needed if the file has several.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..1 << 53))]
+    pub(super) seed: Option<u64>,
+    /// The policy's label; needed if the file has several.
+    #[arg(long, value_name = "LABEL")]
+    pub(super) policy: Option<String>,
+    /// Run in this engine instead of the file's.
+    #[arg(long)]
+    pub(super) engine: Option<EngineArg>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct ReplayArgs {
+    #[command(flatten)]
+    pub(super) run: OneRunArgs,
+    /// Show so many events that led to each failure.
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pub(super) events: usize,
+    /// Also write the results and every event (events.jsonl) here.
+    #[arg(long, value_name = "DIR")]
+    pub(super) out: Option<PathBuf>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct MinimizeArgs {
+    #[command(flatten)]
+    pub(super) run: OneRunArgs,
+    /// Write the small scenario here [default: SCENARIO with the extension .min.toml].
+    #[arg(long, value_name = "FILE")]
+    pub(super) out: Option<PathBuf>,
+    /// Stop after so many runs.
+    #[arg(long, value_name = "N", default_value_t = 500)]
+    pub(super) tries: usize,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct ExploreArgs {
+    /// The scenario file to start from; its own faults are replaced.
+    #[arg(value_name = "SCENARIO")]
+    pub(super) scenario: PathBuf,
+    /// Begin no run after so many minutes.
+    #[arg(long, value_name = "M", required_unless_present = "runs", value_parser = minutes)]
+    pub(super) minutes: Option<f64>,
+    /// Carry out so many runs.
+    #[arg(long, value_name = "N")]
+    pub(super) runs: Option<u64>,
+    /// The root of all randomness.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(super) seed: u64,
+    /// Run in this engine instead of the file's.
+    #[arg(long)]
+    pub(super) engine: Option<EngineArg>,
+    /// Write failing scenarios here [default: results/explore/<scenario name>].
+    #[arg(long, value_name = "DIR")]
+    pub(super) out: Option<PathBuf>,
+    /// Let a missed threshold of [expect] count as a failure, too.
+    #[arg(long)]
+    pub(super) thresholds: bool,
+}
+
+/// A number of minutes, up to some years.
+fn minutes(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(minutes) if minutes > 0.0 && minutes < 1e7 => Ok(minutes),
+        _ => Err("expected a number of minutes, like 5 or 0.5".to_owned()),
+    }
 }
 
 #[derive(Debug, ClapArgs)]

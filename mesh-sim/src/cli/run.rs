@@ -91,7 +91,7 @@ fn default_out(scenario: &Scenario) -> PathBuf {
 }
 
 /// What is about to be run.
-fn opening(scenario: &Scenario, engine: EngineKind) -> String {
+pub(super) fn opening(scenario: &Scenario, engine: EngineKind) -> String {
     let seeds = match &scenario.seeds[..] {
         [seed] => format!("seed {seed}"),
         seeds => format!("{} seeds", seeds.len()),

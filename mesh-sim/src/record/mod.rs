@@ -7,8 +7,8 @@ mod window;
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
 use mesh_core::agent::{Failure, Tried};
+use serde::{Deserialize, Serialize};
 
 pub use event_log::{Difference, EventLog, Value, first_difference};
 pub use latency::{Latency, Quantile};

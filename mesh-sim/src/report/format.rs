@@ -133,6 +133,15 @@ pub(super) fn reason(name: &str) -> String {
     words.to_owned()
 }
 
+/// `text` as a word of a POSIX shell.
+pub fn shell_word(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=+,@".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -189,5 +198,11 @@ mod tests {
         assert_eq!(seconds(Duration::from_millis(60_500)), "60.5 s");
         assert_eq!(ellipsis("least_loaded", 8), "least_l\u{2026}");
         assert_eq!(ellipsis("random", 6), "random");
+    }
+
+    #[test]
+    fn words_survive_a_shell() {
+        assert_eq!(shell_word("scenarios/a.toml"), "scenarios/a.toml");
+        assert_eq!(shell_word("my file's.toml"), r"'my file'\''s.toml'");
     }
 }

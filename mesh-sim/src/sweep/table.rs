@@ -182,7 +182,7 @@ fn problems(label: &str, cell: &Cell, group: &Group<'_>, file: &str) -> String {
             first.oracle, first.detail
         );
         out.push_str(&wrapped(&text, 1, 3));
-        out.push_str(&replay(file, *seed, label));
+        out.push_str(&replay(file, *seed, label, None));
     }
     let more = broken.count().saturating_sub(SHOWN);
     if more > 0 {
@@ -196,7 +196,7 @@ fn problems(label: &str, cell: &Cell, group: &Group<'_>, file: &str) -> String {
         let text = format!("missed: cell {} {label}: {threshold}", cell.number);
         out.push_str(&wrapped(&text, 1, 3));
         if let Some((seed, _)) = worst {
-            out.push_str(&replay(file, *seed, label));
+            out.push_str(&replay(file, *seed, label, None));
         }
     }
     out
