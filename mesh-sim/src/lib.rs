@@ -2,11 +2,17 @@
 
 pub mod dist;
 pub mod engine;
+pub mod explore;
+pub mod failure;
 pub mod machine;
+pub mod minimize;
 pub mod oracle;
+pub mod parallel;
 pub mod record;
 pub mod report;
 pub mod runner;
 pub mod scenario;
+pub mod sweep;
+pub mod trace;
 pub mod units;
 pub mod workload;

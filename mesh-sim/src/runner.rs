@@ -53,44 +53,72 @@ impl<'a> Plan<'a> {
     ///
     /// # Errors
     /// That of the first run, in this order, that broke down.
-    pub fn execute(
-        &self,
-        mut progress: impl FnMut(Progress),
-    ) -> Result<Vec<RunRecord>, EngineError> {
+    pub fn execute(&self, progress: impl FnMut(Progress)) -> Result<Vec<RunRecord>, EngineError> {
         let runs = self.runs();
-        let workers = thread::available_parallelism().map_or(1, NonZero::get).min(runs.len());
-        let next = AtomicUsize::new(0);
-        let (news, arrives) = mpsc::channel();
-        let mut results: Vec<Option<Result<RunRecord, EngineError>>> = Vec::new();
-        results.resize_with(runs.len(), || None);
-        thread::scope(|scope| {
-            for _ in 0..workers {
-                let (runs, next, news) = (&runs, &next, news.clone());
-                scope.spawn(move || work(runs, next, self.engine, &news));
-            }
-            drop(news);
-            for item in arrives {
-                match item {
-                    News::Progress(item) => progress(item),
-                    News::Result(run, result) => {
-                        let simulated = Duration::ZERO;
-                        results[run] = Some(*result);
-                        progress(Progress { run, simulated, finished: true });
+        let mut records: Vec<Option<RunRecord>> = Vec::new();
+        records.resize_with(runs.len(), || None);
+        stream(&runs, self.engine, cores(), progress, |run, record| records[run] = Some(record))?;
+        Ok(records.into_iter().flatten().collect())
+    }
+}
+
+/// How many runs this process may carry out at once.
+pub fn cores() -> NonZero<usize> {
+    thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN)
+}
+
+/// Carries out `runs` on `threads` threads and hands over each record as soon as there is one, in
+/// no certain order: no more than two records per thread exist at a time.
+///
+/// # Errors
+/// That of the first of `runs` that broke down; those behind it may not have been carried out.
+pub fn stream(
+    runs: &[Run<'_>],
+    engine: EngineKind,
+    threads: NonZero<usize>,
+    mut progress: impl FnMut(Progress),
+    mut keep: impl FnMut(usize, RunRecord),
+) -> Result<(), EngineError> {
+    let threads = threads.get().min(runs.len());
+    let next = AtomicUsize::new(0);
+    // The bound is what keeps finished records from piling up.
+    let (news, arrives) = mpsc::sync_channel(threads);
+    let mut broken: Option<(usize, EngineError)> = None;
+    thread::scope(|scope| {
+        for _ in 0..threads {
+            let (next, news) = (&next, news.clone());
+            scope.spawn(move || work(runs, next, engine, &news));
+        }
+        drop(news);
+        for item in arrives {
+            match item {
+                News::Progress(item) => progress(item),
+                News::Record(run, record) => {
+                    keep(run, *record);
+                    progress(Progress { run, simulated: Duration::ZERO, finished: true });
+                }
+                News::Broken(run, error) => {
+                    // Runs are taken in order, so every run before this one has begun and will
+                    // report: the first that breaks is the same on any number of threads.
+                    next.store(runs.len(), Ordering::Relaxed);
+                    if broken.as_ref().is_none_or(|(first, _)| run < *first) {
+                        broken = Some((run, *error));
                     }
                 }
             }
-        });
-        results.into_iter().flatten().collect()
-    }
+        }
+    });
+    broken.map_or(Ok(()), |(_, error)| Err(error))
 }
 
 enum News {
     Progress(Progress),
-    Result(usize, Box<Result<RunRecord, EngineError>>),
+    Record(usize, Box<RunRecord>),
+    Broken(usize, Box<EngineError>),
 }
 
 /// Takes runs until none is left. A simulation lives on the thread that began it.
-fn work(runs: &[Run<'_>], next: &AtomicUsize, engine: EngineKind, news: &mpsc::Sender<News>) {
+fn work(runs: &[Run<'_>], next: &AtomicUsize, engine: EngineKind, news: &mpsc::SyncSender<News>) {
     loop {
         let number = next.fetch_add(1, Ordering::Relaxed);
         let Some(run) = runs.get(number) else { return };
@@ -98,7 +126,10 @@ fn work(runs: &[Run<'_>], next: &AtomicUsize, engine: EngineKind, news: &mpsc::S
             // The receiver outlives the workers.
             let _ = news.send(News::Progress(Progress { run: number, simulated, finished: false }));
         };
-        let result = run.execute(engine, &report);
-        let _ = news.send(News::Result(number, Box::new(result)));
+        let item = match run.execute(engine, &report) {
+            Ok(record) => News::Record(number, Box::new(record)),
+            Err(error) => News::Broken(number, Box::new(error)),
+        };
+        let _ = news.send(item);
     }
 }

@@ -1,9 +1,11 @@
 //! What may be typed.
 
+use std::num::NonZero;
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use mesh_sim::scenario::EngineKind;
+use mesh_sim::sweep::{Seeds, Shard, Vary};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -12,7 +14,10 @@ Examples:
   mesh-sim scenarios/partition.toml --seed 7 --trace    another seed, with every event
   mesh-sim scenarios/partition.toml --json | jq .runs   the summary, for programs
   mesh-sim check scenarios/*.toml                       only look for mistakes
+  mesh-sim explore scenarios/partition.toml --minutes 5 look for failures under random faults
+  mesh-sim minimize failing.toml                        make a failing scenario small
   mesh-sim schema > scenarios/schema.json               for completion in an editor
+  mesh-sim sweep scenarios/partition.toml --seeds 1..30 policies compared over many seeds
 
 Exit codes:
   0  everything held
@@ -20,7 +25,28 @@ Exit codes:
   2  the command line or the scenario is wrong
   3  an oracle was violated: a bug in the mesh
   4  a threshold in [expect] was missed
-  5  two runs of one seed differed";
+  5  two runs of one seed differed
+  6  nothing failed that could be replayed or minimized";
+
+const SWEEP_EXAMPLES: &str = "\
+Examples:
+  mesh-sim sweep s.toml --seeds 1..30                          compare its policies
+  mesh-sim sweep s.toml --seeds 1..30 --vary workload.rate=100,200,400
+  mesh-sim sweep s.toml --vary agents.0.count=8,16 --vary registry.refresh=1s,10s
+  mesh-sim sweep s.toml --vary policies.1.choices=2,3 --baseline random
+  mesh-sim sweep s.toml --seeds 1..1000 --shard 3/8 --out parts  one part of eight
+  mesh-sim merge parts                                         the parts, joined
+
+Exit codes are those of `mesh-sim`, with thresholds held against all seeds of a cell together. A
+part knows only its own runs, so it leaves thresholds (4) to `mesh-sim merge`.";
+
+const MERGE_EXAMPLES: &str = "\
+Examples:
+  mesh-sim merge parts                    all parts are in one directory
+  mesh-sim merge host-*/parts --out whole
+
+Exit codes are those of `mesh-sim`; parts that are missing, overlap or belong to different sweeps
+are 2.";
 
 /// Tells which routing policy is best, before it is deployed.
 ///
@@ -50,6 +76,144 @@ pub(super) enum Command {
     },
     /// Print the JSON Schema of scenario files, for editors.
     Schema,
+    /// Run many seeds, and varied fields, on all cores, and compare the policies seed by seed.
+    Sweep(SweepArgs),
+    /// Join the parts of a sweep into the whole.
+    Merge(MergeArgs),
+    /// Run one policy with one seed again and show what led to its failure.
+    ///
+    /// Succeeds if the run fails again, and exits with 6 if it does not.
+    Replay(ReplayArgs),
+    /// Shrink a failing run to a small scenario file that fails in the same way.
+    ///
+    /// What fails is the first oracle that the run violates, or else the first threshold that it
+    /// misses. Faults, links, agents, time and load go as long as that stays so.
+    Minimize(MinimizeArgs),
+    /// Look for failures under random faults, latencies and loads.
+    ///
+    /// Each run takes the scenario's agents and one of its policies, draws its own trouble, heals
+    /// it all and demands that the mesh converges. Every failing run becomes a scenario file. With
+    /// --runs, the result depends on the scenario and the seed alone.
+    Explore(ExploreArgs),
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = SWEEP_EXAMPLES)]
+pub(super) struct SweepArgs {
+    /// The scenario file.
+    #[arg(value_name = "SCENARIO")]
+    pub(super) scenario: PathBuf,
+    /// Run these seeds instead of the file's: 1..200 (both included), or 1..20,42.
+    #[arg(long, value_name = "SEEDS")]
+    pub(super) seeds: Option<Seeds>,
+    /// Run every combination of a field's values; may be repeated for other fields.
+    ///
+    /// Items of lists are numbered from 0: agents.0.count=8,16.
+    #[arg(long, value_name = "FIELD=A,B,...")]
+    pub(super) vary: Vec<Vary>,
+    /// Run only the policy with this label; may be repeated.
+    #[arg(long, value_name = "LABEL")]
+    pub(super) policy: Vec<String>,
+    /// Compare the others with this policy [default: the first].
+    #[arg(long, value_name = "LABEL")]
+    pub(super) baseline: Option<String>,
+    /// Run in this engine instead of the file's.
+    #[arg(long)]
+    pub(super) engine: Option<EngineArg>,
+    /// Run part K of N, from 1/N to N/N, and write it for `mesh-sim merge`.
+    #[arg(long, value_name = "K/N")]
+    pub(super) shard: Option<Shard>,
+    /// Run this many at once [default: one per core].
+    #[arg(long, value_name = "N")]
+    pub(super) jobs: Option<NonZero<usize>>,
+    /// Write the results here [default: results/runs/<scenario name>-sweep].
+    #[arg(long, value_name = "DIR")]
+    pub(super) out: Option<PathBuf>,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = MERGE_EXAMPLES)]
+pub(super) struct MergeArgs {
+    /// Where the parts are.
+    #[arg(required = true, value_name = "DIR")]
+    pub(super) dirs: Vec<PathBuf>,
+    /// Write the results here [default: results/runs/<scenario name>-sweep].
+    #[arg(long, value_name = "DIR")]
+    pub(super) out: Option<PathBuf>,
+}
+
+/// One run.
+#[derive(Debug, ClapArgs)]
+pub(super) struct OneRunArgs {
+    /// The scenario file.
+    #[arg(value_name = "SCENARIO")]
+    pub(super) scenario: PathBuf,
+    /// The seed; needed if the file has several.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..1 << 53))]
+    pub(super) seed: Option<u64>,
+    /// The policy's label; needed if the file has several.
+    #[arg(long, value_name = "LABEL")]
+    pub(super) policy: Option<String>,
+    /// Run in this engine instead of the file's.
+    #[arg(long)]
+    pub(super) engine: Option<EngineArg>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct ReplayArgs {
+    #[command(flatten)]
+    pub(super) run: OneRunArgs,
+    /// Show so many events that led to each failure.
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pub(super) events: usize,
+    /// Also write the results and every event (events.jsonl) here.
+    #[arg(long, value_name = "DIR")]
+    pub(super) out: Option<PathBuf>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct MinimizeArgs {
+    #[command(flatten)]
+    pub(super) run: OneRunArgs,
+    /// Write the small scenario here [default: SCENARIO with the extension .min.toml].
+    #[arg(long, value_name = "FILE")]
+    pub(super) out: Option<PathBuf>,
+    /// Stop after so many runs.
+    #[arg(long, value_name = "N", default_value_t = 500)]
+    pub(super) tries: usize,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct ExploreArgs {
+    /// The scenario file to start from; its own faults are replaced.
+    #[arg(value_name = "SCENARIO")]
+    pub(super) scenario: PathBuf,
+    /// Begin no run after so many minutes.
+    #[arg(long, value_name = "M", required_unless_present = "runs", value_parser = minutes)]
+    pub(super) minutes: Option<f64>,
+    /// Carry out so many runs.
+    #[arg(long, value_name = "N")]
+    pub(super) runs: Option<u64>,
+    /// The root of all randomness.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(super) seed: u64,
+    /// Run in this engine instead of the file's.
+    #[arg(long)]
+    pub(super) engine: Option<EngineArg>,
+    /// Write failing scenarios here [default: results/explore/<scenario name>].
+    #[arg(long, value_name = "DIR")]
+    pub(super) out: Option<PathBuf>,
+    /// Let a missed threshold of [expect] count as a failure, too.
+    #[arg(long)]
+    pub(super) thresholds: bool,
+}
+
+/// A number of minutes, up to some years.
+fn minutes(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(minutes) if minutes > 0.0 && minutes < 1e7 => Ok(minutes),
+        _ => Err("expected a number of minutes, like 5 or 0.5".to_owned()),
+    }
 }
 
 #[derive(Debug, ClapArgs)]

@@ -2,8 +2,12 @@
 
 mod args;
 mod check;
+mod explore;
+mod minimize;
 mod progress;
+mod replay;
 mod run;
+mod sweep;
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
@@ -28,6 +32,8 @@ enum Exit {
     Threshold = 4,
     /// Two runs of one seed differed.
     Differed = 5,
+    /// There was no failure to replay or to minimize.
+    NoFailure = 6,
 }
 
 pub(crate) fn main() -> ExitCode {
@@ -35,6 +41,11 @@ pub(crate) fn main() -> ExitCode {
     let result = match command {
         Some(Command::Check { files }) => Ok(check::check(&files)),
         Some(Command::Schema) => print(&json_schema_text()).map(|()| Exit::Pass),
+        Some(Command::Sweep(args)) => sweep::sweep(args),
+        Some(Command::Merge(args)) => sweep::merge(&args),
+        Some(Command::Replay(args)) => replay::replay(&args),
+        Some(Command::Minimize(args)) => minimize::minimize(&args),
+        Some(Command::Explore(args)) => explore::explore(&args),
         None => run::run(&run),
     };
     let exit = result.unwrap_or_else(|error| {

@@ -2,52 +2,78 @@
 
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use mesh_sim::runner::{Plan, Progress};
+use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use mesh_sim::engine::Run;
+use mesh_sim::runner::Progress;
 
-/// Shows how far the runs of a plan are: simulated time, and how much faster than real time.
-pub(super) struct Bar {
+/// Before this much time has passed, nobody can say how long the rest takes.
+const SETTLED: Duration = Duration::from_secs(3);
+
+/// Shows how far a list of runs is: simulated time, how much faster than real time, and when it
+/// will be over.
+pub(super) struct Bar<'a> {
     bar: ProgressBar,
-    labels: Vec<String>,
-    each: Duration,
+    runs: Vec<Run<'a>>,
     simulated: Vec<Duration>,
+    /// Sum of the above.
+    sum: Duration,
+    /// Simulated time of all runs.
+    total: Duration,
     finished: usize,
 }
 
-impl Bar {
+impl<'a> Bar<'a> {
     /// Draws on the standard error if that is a terminal, and nowhere otherwise.
-    pub(super) fn new(plan: &Plan<'_>) -> Self {
-        let each = plan.scenario.duration + plan.scenario.drain;
-        let label = |run: mesh_sim::engine::Run<'_>| format!("{} {}", run.policy.label, run.seed);
-        let labels: Vec<String> = plan.runs().into_iter().map(label).collect();
-        let total = each.as_millis() as u64 * labels.len() as u64;
-        let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr());
+    pub(super) fn new(runs: Vec<Run<'a>>) -> Self {
+        let total: Duration = runs.iter().map(length).sum();
+        let target = ProgressDrawTarget::stderr();
+        let bar = ProgressBar::with_draw_target(Some(total.as_millis() as u64), target);
         if let Ok(style) =
             ProgressStyle::with_template(" running {bar:16} {percent:>3} %  {wide_msg}")
         {
             bar.set_style(style.progress_chars("##-"));
         }
-        let simulated = vec![Duration::ZERO; labels.len()];
-        Self { bar, labels, each, simulated, finished: 0 }
+        let simulated = vec![Duration::ZERO; runs.len()];
+        Self { bar, runs, simulated, sum: Duration::ZERO, total, finished: 0 }
     }
 
     pub(super) fn update(&mut self, progress: Progress) {
+        let run = &self.runs[progress.run];
         self.finished += usize::from(progress.finished);
-        let simulated = if progress.finished { self.each } else { progress.simulated };
-        self.simulated[progress.run] = simulated.min(self.each);
-        let total: Duration = self.simulated.iter().sum();
-        self.bar.set_position(total.as_millis() as u64);
-        let speed = total.as_secs_f64() / self.bar.elapsed().as_secs_f64().max(0.001);
+        let reached = if progress.finished { length(run) } else { progress.simulated };
+        let reached = reached.min(length(run)).max(self.simulated[progress.run]);
+        self.sum += reached - self.simulated[progress.run];
+        self.simulated[progress.run] = reached;
+        self.bar.set_position(self.sum.as_millis() as u64);
+        let elapsed = self.bar.elapsed();
+        let speed = self.sum.as_secs_f64() / elapsed.as_secs_f64().max(0.001);
         self.bar.set_message(format!(
-            "{} of {} runs, {speed:.0}x real time, {} at {} s",
+            "{} of {} runs, {speed:.0}x real time{}, {} {} at {} s",
             self.finished,
-            self.labels.len(),
-            self.labels[progress.run],
-            simulated.as_secs(),
+            self.runs.len(),
+            left(elapsed, self.total - self.sum, speed),
+            run.policy.label,
+            run.seed,
+            reached.as_secs(),
         ));
     }
 
     pub(super) fn finish(&self) {
         self.bar.finish_and_clear();
     }
+}
+
+/// Simulated time of a run.
+fn length(run: &Run<'_>) -> Duration {
+    run.scenario.duration + run.scenario.drain
+}
+
+/// An estimate of the time that is left, at the speed so far.
+fn left(elapsed: Duration, rest: Duration, speed: f64) -> String {
+    if elapsed < SETTLED || rest.is_zero() || speed <= 0.0 {
+        return String::new();
+    }
+    Duration::try_from_secs_f64(rest.as_secs_f64() / speed)
+        .map(|left| format!(", {} left", HumanDuration(left)))
+        .unwrap_or_default()
 }

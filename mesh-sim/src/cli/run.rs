@@ -63,7 +63,7 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<Exit> {
 }
 
 fn execute(plan: &Plan<'_>) -> anyhow::Result<Vec<RunRecord>> {
-    let mut bar = Bar::new(plan);
+    let mut bar = Bar::new(plan.runs());
     let runs = plan.execute(|progress| bar.update(progress));
     bar.finish();
     Ok(runs?)
@@ -91,7 +91,7 @@ fn default_out(scenario: &Scenario) -> PathBuf {
 }
 
 /// What is about to be run.
-fn opening(scenario: &Scenario, engine: EngineKind) -> String {
+pub(super) fn opening(scenario: &Scenario, engine: EngineKind) -> String {
     let seeds = match &scenario.seeds[..] {
         [seed] => format!("seed {seed}"),
         seeds => format!("{} seeds", seeds.len()),

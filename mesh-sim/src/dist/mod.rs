@@ -1,6 +1,6 @@
 //! Distributions of times, sampled by inversion.
 
-mod normal;
+pub(crate) mod normal;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -4,7 +4,7 @@
 ///
 /// Wichura's AS241, routine PPND16 (Applied Statistics 37(3), 1988, pp. 477-484,
 /// doi:10.2307/2347330): relative error about 1e-16.
-pub(super) fn quantile(p: f64) -> f64 {
+pub(crate) fn quantile(p: f64) -> f64 {
     let q = p - 0.5;
     if q.abs() <= 0.425 {
         return q * CENTRAL.at(0.180_625 - q * q);

@@ -102,6 +102,39 @@ impl Latency {
         })
     }
 
+    /// The histogram's buckets that hold anything, in order: a latency in the bucket, in
+    /// nanoseconds, and the number of requests. With [`Self::sum_ns`] and the ends,
+    /// [`Self::from_buckets`] restores the whole.
+    pub fn buckets(&self) -> impl Iterator<Item = (u64, u64)> {
+        let recorded = self.histogram.iter_recorded();
+        recorded.map(|step| (step.value_iterated_to(), step.count_at_value()))
+    }
+
+    /// Sum of all latencies, in nanoseconds.
+    pub const fn sum_ns(&self) -> u128 {
+        self.sum_ns
+    }
+
+    /// The inverse of [`Self::buckets`]; `None` if no requests have such buckets, sum and ends.
+    pub fn from_buckets(
+        buckets: &[(u64, u64)],
+        sum_ns: u128,
+        (min_ns, max_ns): (u64, u64),
+    ) -> Option<Self> {
+        let mut latency = Self::default();
+        let mut total = 0u64;
+        for &(value_ns, count) in buckets {
+            total = total.checked_add(count)?;
+            latency.histogram.record_n(value_ns, count).expect("every u64 fits");
+        }
+        if total == 0 {
+            return (sum_ns == 0 && min_ns == 0 && max_ns == 0).then(Self::default);
+        }
+        let within = |ns: u64| u128::from(ns) * u128::from(total);
+        let possible = (within(min_ns)..=within(max_ns)).contains(&sum_ns);
+        possible.then_some(Self { sum_ns, min_ns, max_ns, ..latency })
+    }
+
     /// The histogram's layout: number of buckets, and of sub-buckets in each.
     pub fn layout(&self) -> (u8, u32) {
         // Enough for 1 unit in 2 x 10^digits, rounded up to a power of two.
@@ -152,6 +185,24 @@ mod tests {
         let rows = |latency: &Latency| latency.distribution(8).collect::<Vec<_>>();
         assert_eq!(rows(&merged), rows(&whole));
         assert_eq!(rows(&merged).last().map(|row| row.count), Some(4));
+    }
+
+    #[test]
+    fn buckets_restore_the_whole() {
+        let whole = of(&[0, 3, 7, 5_000_000, 5_000_001, 9_000_000_000, u64::MAX]);
+        let restore = |latency: &Latency| {
+            let buckets: Vec<_> = latency.buckets().collect();
+            let ends = (latency.min_ns(), latency.max_ns());
+            Latency::from_buckets(&buckets, latency.sum_ns(), ends).unwrap()
+        };
+        let again = restore(&whole);
+        let rows = |latency: &Latency| latency.distribution(64).collect::<Vec<_>>();
+        assert_eq!(rows(&again), rows(&whole));
+        assert_eq!((again.sum_ns(), again.layout()), (whole.sum_ns(), whole.layout()));
+        assert_eq!(restore(&Latency::default()).count(), 0);
+        assert!(Latency::from_buckets(&[(5, 2)], 11, (5, 5)).is_none());
+        assert!(Latency::from_buckets(&[], 1, (0, 0)).is_none());
+        assert!(Latency::from_buckets(&[(5, u64::MAX), (6, 1)], 1, (5, 6)).is_none());
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod window;
 use std::collections::BTreeMap;
 
 use mesh_core::agent::{Failure, Tried};
+use serde::{Deserialize, Serialize};
 
 pub use event_log::{Difference, EventLog, Value, first_difference};
 pub use latency::{Latency, Quantile};
@@ -99,7 +100,8 @@ pub struct WindowCounts {
 }
 
 /// Requests by outcome; `sent` is the sum of the others.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Counts {
     /// All.
     pub sent: u64,

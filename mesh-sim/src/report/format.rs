@@ -6,16 +6,16 @@ const NANOS_PER_MICRO: u64 = 1_000;
 const NANOS_PER_SECOND: u64 = 1_000_000_000;
 
 /// What stands where there is no figure.
-pub(super) const NO_FIGURE: &str = "-";
+pub(crate) const NO_FIGURE: &str = "-";
 
 /// Milliseconds with three decimals, for files.
-pub(super) fn ms(ns: u64) -> String {
+pub(crate) fn ms(ns: u64) -> String {
     let micros = micros(ns);
     format!("{}.{:03}", micros / 1000, micros % 1000)
 }
 
 /// Milliseconds with three decimals, as a number.
-pub(super) fn ms_number(ns: u64) -> f64 {
+pub(crate) fn ms_number(ns: u64) -> f64 {
     micros(ns) as f64 / 1000.0
 }
 
@@ -24,7 +24,7 @@ fn micros(ns: u64) -> u64 {
 }
 
 /// A latency to `digits` significant digits in the unit that suits it, for people.
-pub(super) fn latency(ns: u64, digits: usize) -> String {
+pub(crate) fn latency(ns: u64, digits: usize) -> String {
     const UNITS: [(u64, &str); 3] = [(1_000, "µs"), (1_000_000, "ms"), (NANOS_PER_SECOND, "s")];
     // The first unit in which the rounded number has at most three digits before the point.
     for (unit, name) in UNITS {
@@ -53,7 +53,7 @@ fn rounded(ns: u64, unit: u64, digits: usize) -> String {
 }
 
 /// A latency in full, rounded up to a microsecond: "1.9 s", "310.378 ms".
-pub(super) fn exact_latency(ns: u64) -> String {
+pub(crate) fn exact_latency(ns: u64) -> String {
     let micros = ns.div_ceil(NANOS_PER_MICRO);
     let (number, unit) = if micros >= 1_000_000 {
         (format!("{}.{:06}", micros / 1_000_000, micros % 1_000_000), "s")
@@ -64,12 +64,12 @@ pub(super) fn exact_latency(ns: u64) -> String {
 }
 
 /// A duration in seconds, in as few digits as are exact.
-pub(super) fn seconds(duration: Duration) -> String {
+pub(crate) fn seconds(duration: Duration) -> String {
     format!("{} s", crate::record::seconds(duration))
 }
 
 /// `part` of `whole` as a percentage with two decimals, rounded down: 100.00 means all of them.
-pub(super) fn percent(part: u64, whole: u64) -> String {
+pub(crate) fn percent(part: u64, whole: u64) -> String {
     if whole == 0 {
         return NO_FIGURE.to_owned();
     }
@@ -78,12 +78,12 @@ pub(super) fn percent(part: u64, whole: u64) -> String {
 }
 
 /// A share, 0 to 1, as a percentage in few digits.
-pub(super) fn share(share: f64) -> String {
+pub(crate) fn share(share: f64) -> String {
     trimmed(&format!("{:.4}", share * 100.0)).to_owned()
 }
 
 /// A whole number with thousands separators.
-pub(super) fn count(number: u64) -> String {
+pub(crate) fn count(number: u64) -> String {
     with_separators(&number.to_string())
 }
 
@@ -105,7 +105,7 @@ fn trimmed(number: &str) -> &str {
 }
 
 /// `text` cut to `width` characters, the last of them an ellipsis.
-pub(super) fn ellipsis(text: &str, width: usize) -> String {
+pub(crate) fn ellipsis(text: &str, width: usize) -> String {
     if text.chars().count() <= width {
         return text.to_owned();
     }
@@ -127,6 +127,15 @@ pub(super) fn reason(name: &str) -> String {
         other => return other.replace('_', " "),
     };
     words.to_owned()
+}
+
+/// `text` as a word of a POSIX shell.
+pub fn shell_word(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=+,@".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
 }
 
 #[cfg(test)]
@@ -185,5 +194,11 @@ mod tests {
         assert_eq!(seconds(Duration::from_millis(60_500)), "60.5 s");
         assert_eq!(ellipsis("least_loaded", 8), "least_l\u{2026}");
         assert_eq!(ellipsis("random", 6), "random");
+    }
+
+    #[test]
+    fn words_survive_a_shell() {
+        assert_eq!(shell_word("scenarios/a.toml"), "scenarios/a.toml");
+        assert_eq!(shell_word("my file's.toml"), r"'my file'\''s.toml'");
     }
 }

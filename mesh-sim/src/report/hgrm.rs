@@ -12,7 +12,7 @@ use crate::record::Latency;
 pub(super) const TICKS: u32 = 8;
 
 /// The distribution of one policy over all seeds.
-pub(super) fn render(latency: &Latency) -> String {
+pub(crate) fn render(latency: &Latency) -> String {
     let mut out = format!(
         "{:>12} {:>14} {:>10} {:>14}\n\n",
         "Value", "Percentile", "TotalCount", "1/(1-Percentile)"

@@ -6,20 +6,21 @@ mod column;
 mod events;
 #[cfg(test)]
 mod example;
-mod format;
-mod hgrm;
+pub(crate) mod format;
+pub(crate) mod hgrm;
 mod html;
 mod latency_csv;
 mod merged;
 pub mod summary;
 pub mod table;
 mod timeline_csv;
-mod verdict;
+pub(crate) mod verdict;
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+pub use format::shell_word;
 pub use merged::PolicyResult;
 pub use verdict::{Miss, Statistic, Threshold, Verdict, Violated};
 
@@ -76,20 +77,32 @@ pub fn write_all(dir: &Path, report: &Report) -> io::Result<Vec<PathBuf>> {
     let files = files(report)?;
     fs::create_dir_all(dir)?;
     let stale = stale_files(dir, &files)?;
-    let temporary = |name: &str| dir.join(format!(".{name}.tmp"));
-    for (name, content) in &files {
-        fs::write(temporary(name), content)?;
+    replace(dir, &files, &stale)
+}
+
+/// Writes `files`, whose names may lead into directories below `dir`, and removes those of `stale`.
+/// Nothing under its final name changes before all content is on disk.
+pub(crate) fn replace(
+    dir: &Path,
+    files: &[(String, Vec<u8>)],
+    stale: &[PathBuf],
+) -> io::Result<Vec<PathBuf>> {
+    let mut moves = Vec::new();
+    for (name, content) in files {
+        let path = dir.join(name);
+        let (folder, last) = (path.parent().unwrap_or(dir), path.file_name().unwrap_or_default());
+        let temporary = folder.join(format!(".{}.tmp", last.to_string_lossy()));
+        fs::create_dir_all(folder)?;
+        fs::write(&temporary, content)?;
+        moves.push((temporary, path));
     }
     for path in stale {
         fs::remove_file(path)?;
     }
-    let mut written = Vec::new();
-    for (name, _) in &files {
-        let path = dir.join(name);
-        fs::rename(temporary(name), &path)?;
-        written.push(path);
+    for (temporary, path) in &moves {
+        fs::rename(temporary, path)?;
     }
-    Ok(written)
+    Ok(moves.into_iter().map(|(_, path)| path).collect())
 }
 
 /// Every file's name and content, `summary.json` last.
@@ -133,7 +146,7 @@ fn stale_files(dir: &Path, files: &[(String, Vec<u8>)]) -> io::Result<Vec<PathBu
 
 /// A policy's label as a file name: characters other than ASCII letters, digits, `-`, `_` and `.`
 /// become `%` and their bytes in hex, so that different labels stay different.
-fn file_stem(label: &str) -> String {
+pub(crate) fn file_stem(label: &str) -> String {
     let mut stem = String::with_capacity(label.len());
     for byte in label.bytes() {
         if byte.is_ascii_alphanumeric() || b"-_.".contains(&byte) {

@@ -39,11 +39,11 @@ pub struct Summary {
 /// A scenario file.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct ScenarioId {
+pub(crate) struct ScenarioId {
     /// Its name.
-    name: String,
+    pub(crate) name: String,
     /// SHA-256 of its bytes, in hex.
-    sha256: String,
+    pub(crate) sha256: String,
 }
 
 /// A simulated engine.
@@ -59,7 +59,7 @@ enum Engine {
 /// A clock.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-enum Clock {
+pub(crate) enum Clock {
     /// Simulated time: latencies say nothing about the speed of the machine that ran it.
     Virtual,
 }
@@ -93,7 +93,7 @@ struct Run {
 /// Requests by outcome.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Requests {
+pub(crate) struct Requests {
     /// All of them.
     sent: u64,
     /// Answered with a result.
@@ -109,23 +109,23 @@ struct Requests {
 /// A distribution of latencies, in milliseconds.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct LatencyMs {
+pub(crate) struct LatencyMs {
     /// Mean.
-    mean: f64,
+    pub(crate) mean: f64,
     /// Least.
-    min: f64,
+    pub(crate) min: f64,
     /// Median.
-    p50: f64,
+    pub(crate) p50: f64,
     /// 90th percentile.
-    p90: f64,
+    pub(crate) p90: f64,
     /// 95th percentile.
-    p95: f64,
+    pub(crate) p95: f64,
     /// 99th percentile.
-    p99: f64,
+    pub(crate) p99: f64,
     /// 99.9th percentile.
-    p99_9: f64,
+    pub(crate) p99_9: f64,
     /// Greatest.
-    max: f64,
+    pub(crate) max: f64,
 }
 
 /// A violated oracle.
@@ -155,7 +155,7 @@ struct PolicyVerdict {
 /// A verdict in a word.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-enum Word {
+pub(crate) enum Word {
     /// Every threshold and every oracle was kept.
     Pass,
     /// A threshold was missed.
@@ -167,7 +167,7 @@ enum Word {
 /// A missed threshold.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct MissEntry {
+pub(crate) struct MissEntry {
     /// Which: a share of requests from 0 to 1, or a latency in milliseconds. With `requests`, there
     /// was no request to measure.
     threshold: ThresholdName,
@@ -208,7 +208,7 @@ pub fn schema() -> String {
     pretty(&schemars::schema_for!(Summary))
 }
 
-fn pretty(value: &impl Serialize) -> String {
+pub(crate) fn pretty(value: &impl Serialize) -> String {
     let text = serde_json::to_string_pretty(value).expect("string keys and finite numbers");
     text + "\n"
 }
@@ -252,14 +252,14 @@ impl Run {
 }
 
 impl Requests {
-    fn of(counts: &Counts) -> Self {
+    pub(crate) fn of(counts: &Counts) -> Self {
         let Counts { sent, answered, refused, timed_out, lost } = *counts;
         Self { sent, answered, refused, timed_out, lost }
     }
 }
 
 impl LatencyMs {
-    fn of(latency: &Latency) -> Self {
+    pub(crate) fn of(latency: &Latency) -> Self {
         let quantile = |quantile| format::ms_number(latency.quantile_ns(quantile));
         Self {
             mean: format::ms_number(latency.mean_ns()),
@@ -297,7 +297,7 @@ impl PolicyVerdict {
 }
 
 impl MissEntry {
-    fn of(threshold: &Threshold) -> Self {
+    pub(crate) fn of(threshold: &Threshold) -> Self {
         let (threshold, figure, limit) = match threshold {
             Threshold::NoRequests => (ThresholdName::Requests, 0.0, 1.0),
             Threshold::MinSuccess { requests, limit } => {

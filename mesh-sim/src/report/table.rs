@@ -2,7 +2,7 @@
 //! replay what went wrong.
 
 use super::column::Column;
-use super::format;
+use super::format::{self, shell_word};
 use super::verdict::{Statistic, Verdict};
 use super::{PolicyResult, Report};
 use crate::record::{FaultWindow, NO_FAULT};
@@ -30,7 +30,7 @@ pub fn render(report: &Report, file: &str) -> String {
         out.push_str(&format!(" Each line adds up {seeds} seeds.\n"));
     }
     out.push_str(&failures(report, &policies));
-    out.push_str(&problems(&verdicts, file));
+    out.push_str(&problems(report, &verdicts, file));
     out
 }
 
@@ -103,7 +103,7 @@ fn short_verdict(verdict: &Verdict) -> String {
 
 /// Aligns the columns: names to the left, numbers to the right, and a place for the marks where a
 /// column has any.
-fn layout(rows: &[Vec<String>]) -> String {
+pub(crate) fn layout(rows: &[Vec<String>]) -> String {
     let columns = rows[0].len();
     let marked: Vec<bool> =
         (0..columns).map(|column| rows.iter().any(|row| row[column].ends_with('*'))).collect();
@@ -160,7 +160,8 @@ fn failures(report: &Report, policies: &[PolicyResult<'_>]) -> String {
 
 /// One line per violated oracle and missed threshold, each followed by the command that replays
 /// it, unless the next line has the same.
-fn problems(verdicts: &[Verdict], file: &str) -> String {
+fn problems(report: &Report, verdicts: &[Verdict], file: &str) -> String {
+    let engine = Some(report.engine.name()).filter(|_| report.engine != report.scenario.engine);
     let mut lines = Vec::new();
     for Verdict { policy, violated, missed } in verdicts {
         for violated in violated {
@@ -173,12 +174,12 @@ fn problems(verdicts: &[Verdict], file: &str) -> String {
             let what = format!("{} at {at}{times}: {}", first.oracle, first.detail);
             lines.push((
                 format!("broken: {policy} seed {seed}: {what}"),
-                replay(file, seed, policy),
+                replay(file, seed, policy, engine),
             ));
         }
         for miss in missed {
             let what = format!("missed: {policy}: {}", miss.threshold);
-            lines.push((what, replay(file, miss.worst_seed, policy)));
+            lines.push((what, replay(file, miss.worst_seed, policy, engine)));
         }
     }
     let mut out = String::new();
@@ -193,11 +194,13 @@ fn problems(verdicts: &[Verdict], file: &str) -> String {
 
 /// The command that runs one policy with one seed again. Where it needs several lines, a shell
 /// still reads one command.
-fn replay(file: &str, seed: u64, policy: &str) -> String {
-    let (file, policy) = (quoted(file), quoted(policy));
-    let mut out = format!("   mesh-sim {file}");
-    let mut line_width = out.chars().count();
-    for option in [format!("--seed {seed}"), format!("--policy {policy}"), "--trace".to_owned()] {
+pub(crate) fn replay(file: &str, seed: u64, policy: &str, engine: Option<&str>) -> String {
+    let mut words = vec![shell_word(file), format!("--seed {seed}")];
+    words.push(format!("--policy {}", shell_word(policy)));
+    words.extend(engine.map(|engine| format!("--engine {engine}")));
+    let mut out = "   mesh-sim replay".to_owned();
+    let mut line_width = out.len();
+    for option in words {
         let width = option.chars().count();
         // Two columns stay free for a continuation mark.
         if line_width + 1 + width + 2 <= WIDTH {
@@ -212,17 +215,8 @@ fn replay(file: &str, seed: u64, policy: &str) -> String {
     out + "\n"
 }
 
-/// `text` as a word of a POSIX shell.
-fn quoted(text: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=+,@".contains(c);
-    if !text.is_empty() && text.chars().all(plain) {
-        return text.to_owned();
-    }
-    format!("'{}'", text.replace('\'', r"'\''"))
-}
-
 /// `text` in lines of at most [`WIDTH`] columns, indented by `first` and then by `rest`.
-fn wrapped(text: &str, first: usize, rest: usize) -> String {
+pub(crate) fn wrapped(text: &str, first: usize, rest: usize) -> String {
     let mut out = String::new();
     let mut line = " ".repeat(first);
     let mut is_empty = true;

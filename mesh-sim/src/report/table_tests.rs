@@ -55,7 +55,7 @@ fn no_line_passes_80_columns_whatever_the_labels_and_figures() {
     let file = "a/rather/long/directory/of/scenarios/with/levels/partition.toml";
     let text = render(&report, file);
     assert_fits(&text);
-    assert!(text.contains(" \\\n     --seed 42 --policy a_policy"), "{text}");
+    assert!(text.contains("replay \\\n     a/rather/long/"), "{text}");
 }
 
 #[test]
@@ -76,10 +76,4 @@ fn equal_figures_are_not_marked() {
     let mut report = example::small();
     report.runs.truncate(2);
     assert!(!render(&report, "x.toml").contains('*'));
-}
-
-#[test]
-fn commands_survive_a_shell() {
-    assert_eq!(quoted("scenarios/a.toml"), "scenarios/a.toml");
-    assert_eq!(quoted("my file's.toml"), r"'my file'\''s.toml'");
 }

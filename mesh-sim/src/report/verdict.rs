@@ -107,8 +107,7 @@ impl Verdict {
     /// Judges one policy. Thresholds come from its own entry in `expect` and, where that is
     /// silent, from the entry `*`.
     pub fn of(result: &PolicyResult<'_>, expect: &BTreeMap<String, Expect>) -> Self {
-        let limits = limits(result.policy, expect);
-        let missed = missed(&limits, &result.requests, &result.latency)
+        let missed = Threshold::missed(result.policy, expect, &result.requests, &result.latency)
             .into_iter()
             .map(|threshold| Miss { worst_seed: worst_seed(result, &threshold), threshold })
             .collect();
@@ -123,6 +122,25 @@ impl Verdict {
 }
 
 impl Threshold {
+    /// Those that a policy with these figures missed.
+    pub(crate) fn missed(
+        policy: &str,
+        expect: &BTreeMap<String, Expect>,
+        requests: &Counts,
+        latency: &Latency,
+    ) -> Vec<Self> {
+        missed(&limits(policy, expect), requests, latency)
+    }
+
+    /// How far on the wrong side a run is by this threshold's figure; only the order counts.
+    pub(crate) fn badness(&self, requests: &Counts, latency: impl Fn(Statistic) -> u64) -> f64 {
+        match self {
+            Self::NoRequests => 0.0,
+            Self::MinSuccess { .. } => 1.0 - requests.success(),
+            Self::MaxLatency { figure, .. } => latency(*figure) as f64,
+        }
+    }
+
     /// The threshold alone, as in "p99 > 500 ms".
     pub fn brief(&self) -> String {
         match self {
@@ -197,11 +215,8 @@ fn missed(limits: &Expect, requests: &Counts, latency: &Latency) -> Vec<Threshol
 
 /// The seed to replay: the first of those whose run is worst by this threshold's figure.
 fn worst_seed(result: &PolicyResult<'_>, threshold: &Threshold) -> u64 {
-    let badness = |run: &RunRecord| match threshold {
-        Threshold::NoRequests => 0.0,
-        Threshold::MinSuccess { .. } => 1.0 - run.requests.success(),
-        Threshold::MaxLatency { figure, .. } => figure.of(&run.latency) as f64,
-    };
+    let badness =
+        |run: &RunRecord| threshold.badness(&run.requests, |figure| figure.of(&run.latency));
     let mut worst = (f64::NEG_INFINITY, 0);
     for run in &result.runs {
         if badness(run) > worst.0 {
@@ -211,7 +226,7 @@ fn worst_seed(result: &PolicyResult<'_>, threshold: &Threshold) -> u64 {
     worst.1
 }
 
-fn violated(run: &RunRecord) -> Vec<Violated> {
+pub(crate) fn violated(run: &RunRecord) -> Vec<Violated> {
     let mut violated: Vec<Violated> = Vec::new();
     for violation in &run.violations {
         match violated.iter_mut().find(|known| known.first.oracle == violation.oracle) {

@@ -12,6 +12,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::check::check;
 use super::diagnostic::{Diagnostics, Problem};
+use super::draft::Draft;
 use super::engine_limits::{Places, beyond_turmoil, engine_limits};
 use super::shape::{Shape, compile};
 use super::source::{Path as FilePath, Source};
@@ -65,6 +66,12 @@ impl Loaded {
             Ok((scenario, places)) => Ok(Self { scenario, file: file.to_owned(), text, places }),
             Err(problems) => Err(Diagnostics::new(file, text, problems)),
         }
+    }
+
+    /// The file as data, to be edited.
+    pub fn draft(&self) -> Draft {
+        // The text has passed the checks, so it parses.
+        Draft::parse(&self.text).unwrap_or_default()
     }
 
     /// Whether `engine` can honour every field.

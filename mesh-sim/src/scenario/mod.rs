@@ -5,6 +5,7 @@
 
 mod check;
 mod diagnostic;
+mod draft;
 mod engine_limits;
 mod hosts;
 mod load;
@@ -23,6 +24,7 @@ use mesh_core::policy::PolicyConfig;
 use mesh_core::protocol::Name;
 
 pub use self::diagnostic::{Diagnostics, Problem};
+pub use self::draft::{Draft, host_patterns};
 pub use self::load::Loaded;
 pub use self::schema::{json_schema, json_schema_text};
 use crate::dist::Distribution;
@@ -326,6 +328,20 @@ pub enum FaultKind {
         /// Share of all cores, 0 to 1; it replaces the scheduled one.
         load: f64,
     },
+}
+
+impl FaultKind {
+    /// Its name in scenario files.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Partition { .. } => "partition",
+            Self::Hold { .. } => "hold",
+            Self::Crash { .. } => "crash",
+            Self::SlowDown { .. } => "slow_down",
+            Self::AddLatency { .. } => "add_latency",
+            Self::BackgroundLoad { .. } => "background_load",
+        }
+    }
 }
 
 /// Thresholds of one policy. `None`: not demanded.

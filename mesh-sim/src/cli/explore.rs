@@ -1,0 +1,100 @@
+//! `mesh-sim explore`.
+
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use mesh_node::Clock;
+use mesh_sim::explore::{Exploration, Explored, Found};
+use mesh_sim::failure::failing_file;
+use mesh_sim::parallel::all_cores;
+use mesh_sim::scenario::{EngineKind, Loaded};
+
+use super::args::ExploreArgs;
+use super::{Exit, complain, print};
+
+pub(super) fn explore(args: &ExploreArgs) -> anyhow::Result<Exit> {
+    let base = match Loaded::load(&args.scenario) {
+        Ok(base) => base,
+        Err(diagnostics) => return Ok(complain(&diagnostics)),
+    };
+    let engine = args.engine.map_or(base.scenario.engine, EngineKind::from);
+    let (seed, thresholds) = (args.seed, args.thresholds);
+    let exploration = Exploration { base: &base, engine, seed, thresholds };
+    let default_out = || Path::new("results/explore").join(&base.scenario.name);
+    let out = args.out.clone().unwrap_or_else(default_out);
+    let clock = Clock::start();
+    let limit = args.minutes.map(|minutes| Duration::from_secs_f64(60.0 * minutes));
+    let more = |number| {
+        args.runs.is_none_or(|runs| number < runs)
+            && limit.is_none_or(|limit| clock.now().elapsed() < limit)
+    };
+    let bar = ProgressBar::with_draw_target(args.runs, ProgressDrawTarget::stderr());
+    if let Ok(style) = ProgressStyle::with_template(" exploring for {elapsed}  {wide_msg}") {
+        bar.set_style(style);
+    }
+    let mut failed = None;
+    let explored = exploration.execute(all_cores(), more, |news| {
+        let Explored { runs, failed: failures, .. } = news.explored;
+        bar.set_position(*runs);
+        bar.set_message(format!("{runs} runs, {failures} failed"));
+        let Some(found) = news.found else { return ControlFlow::Continue(()) };
+        match write(&out, &base, engine, &found) {
+            Ok(text) => {
+                bar.suspend(|| print(&text)).unwrap_or_default();
+                ControlFlow::Continue(())
+            }
+            Err(error) => {
+                failed = Some(error);
+                ControlFlow::Break(())
+            }
+        }
+    });
+    bar.finish_and_clear();
+    if let Some(error) = failed {
+        return Err(error);
+    }
+    let explored = match explored {
+        Ok(explored) => explored,
+        Err(diagnostics) => return Ok(complain(&diagnostics)),
+    };
+    print(&closing(&explored, seed))?;
+    Ok(if explored.failed > 0 { Exit::Oracle } else { Exit::Pass })
+}
+
+/// Writes a failure as a scenario file and says so.
+fn write(out: &Path, base: &Loaded, engine: EngineKind, found: &Found) -> anyhow::Result<String> {
+    let file: PathBuf = out.join(format!("{}-{}.toml", base.scenario.name, found.number));
+    let shown = file.display().to_string();
+    std::fs::create_dir_all(out)
+        .and_then(|()| {
+            let text = failing_file(&found.draft, &found.failures, engine, &shown);
+            std::fs::write(&file, text)
+        })
+        .with_context(|| format!("failed to write {shown}"))?;
+    let mut text = format!(" run {} fails: {shown}\n", found.number);
+    for failure in &found.failures {
+        text.push_str(&format!("   {failure}\n"));
+    }
+    Ok(text)
+}
+
+/// What was done, and what was met and what was not.
+fn closing(explored: &Explored, seed: u64) -> String {
+    let Explored { runs, failed, requests, events, .. } = explored;
+    let mut text = format!(
+        " seed {seed}: {runs} runs, {failed} failed; {requests} requests, {events} events\n"
+    );
+    let faults: Vec<String> =
+        explored.faults.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
+    text.push_str(&format!(" faults: {}\n\n", faults.join(", ")));
+    for (state, met) in explored.exercised.met() {
+        text.push_str(&format!(" {state:<44}{:>9} times in {:>5} runs\n", met.times, met.runs));
+    }
+    for state in explored.exercised.never_met() {
+        text.push_str(&format!(" {state:<44}    never met\n"));
+    }
+    text
+}

@@ -1,0 +1,76 @@
+//! `mesh-sim minimize`.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use mesh_sim::failure::failing_file;
+use mesh_sim::minimize::{Effort, Minimal, Step, Target, minimize as shrink};
+use mesh_sim::parallel::all_cores;
+use mesh_sim::report::shell_word;
+use mesh_sim::scenario::Scenario;
+use mesh_sim::units::format_duration;
+
+use super::args::MinimizeArgs;
+use super::replay::OneRun;
+use super::{Exit, print};
+
+pub(super) fn minimize(args: &MinimizeArgs) -> anyhow::Result<Exit> {
+    let one = match OneRun::load(&args.run) {
+        Ok(one) => one,
+        Err(exit) => return Ok(exit),
+    };
+    let OneRun { loaded, engine, policy, seed } = &one;
+    let policy = policy.label.clone();
+    let target = Target { policy, seed: *seed, engine: *engine, defect: None };
+    let effort = Effort { threads: all_cores(), max_tries: args.tries };
+    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+    if let Ok(style) = ProgressStyle::with_template(" {spinner} {wide_msg}") {
+        bar.set_style(style);
+    }
+    let mut news = |step: &Step<'_>| {
+        bar.tick();
+        bar.set_message(format!("{} tried, now: {}", step.tries, step.what));
+        if step.kept {
+            bar.println(format!(" {:>5} still fails with {}", step.tries, step.what));
+        }
+    };
+    let found = shrink(loaded, &target, effort, &mut news);
+    bar.finish_and_clear();
+    let Some(minimal) = found else {
+        print(&format!(" nothing fails in {}\n", one.words(&args.run.scenario)))?;
+        return Ok(Exit::NoFailure);
+    };
+    let out = args.out.clone().unwrap_or_else(|| default_out(&args.run.scenario));
+    let shown = out.display().to_string();
+    let failures = std::slice::from_ref(&minimal.failure);
+    std::fs::write(&out, failing_file(&minimal.draft, failures, *engine, &shown))
+        .with_context(|| format!("failed to write {shown}"))?;
+    print(&closing(&loaded.scenario, &minimal, &shown))?;
+    Ok(Exit::Pass)
+}
+
+/// `a.toml` becomes `a.min.toml`, beside it.
+fn default_out(file: &Path) -> PathBuf {
+    file.with_extension("min.toml")
+}
+
+fn closing(before: &Scenario, minimal: &Minimal, out: &str) -> String {
+    let after = &minimal.scenario;
+    let size = |scenario: &Scenario| {
+        format!(
+            "{} faults, {} agents, {}",
+            scenario.faults.len(),
+            scenario.agents.len(),
+            format_duration(scenario.duration)
+        )
+    };
+    format!(
+        " {}\n {} became {} in {} runs\n written to {out}\n replay it: mesh-sim replay {}\n",
+        minimal.failure,
+        size(before),
+        size(after),
+        minimal.tries,
+        shell_word(out)
+    )
+}

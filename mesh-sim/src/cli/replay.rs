@@ -1,0 +1,103 @@
+//! `mesh-sim replay`.
+
+use std::path::Path;
+
+use anyhow::Context as _;
+use mesh_sim::failure::{Judged, judge};
+use mesh_sim::report::{Report, shell_word, write_all};
+use mesh_sim::scenario::{EngineKind, Loaded, PolicySpec, Scenario};
+use mesh_sim::trace::leading_to;
+
+use super::args::{OneRunArgs, ReplayArgs};
+use super::{Exit, complain, print};
+
+/// The run that a command line means.
+pub(super) struct OneRun {
+    pub(super) loaded: Loaded,
+    pub(super) engine: EngineKind,
+    pub(super) policy: PolicySpec,
+    pub(super) seed: u64,
+}
+
+impl OneRun {
+    /// Loads the scenario; what is wrong has been shown if it fails.
+    pub(super) fn load(args: &OneRunArgs) -> Result<Self, Exit> {
+        let loaded = Loaded::load(&args.scenario).map_err(|found| complain(&found))?;
+        let engine = args.engine.map_or(loaded.scenario.engine, EngineKind::from);
+        loaded.check_engine(engine).map_err(|found| complain(&found))?;
+        let usage = |complaint: String| {
+            eprintln!("error: {complaint}");
+            Exit::Usage
+        };
+        let seed = the_seed(&loaded.scenario, args.seed).map_err(usage)?;
+        let policy = the_policy(&loaded.scenario, args.policy.as_deref()).map_err(usage)?.clone();
+        Ok(Self { loaded, engine, policy, seed })
+    }
+
+    /// The words of the command line that mean it.
+    pub(super) fn words(&self, file: &Path) -> String {
+        let (file, policy) = (file.display().to_string(), &self.policy.label);
+        let engine = match self.engine == self.loaded.scenario.engine {
+            true => String::new(),
+            false => format!(" --engine {}", self.engine.name()),
+        };
+        let (file, policy) = (shell_word(&file), shell_word(policy));
+        format!("{file} --seed {} --policy {policy}{engine}", self.seed)
+    }
+}
+
+fn the_seed(scenario: &Scenario, asked: Option<u64>) -> Result<u64, String> {
+    match (asked, &scenario.seeds[..]) {
+        (Some(seed), _) | (None, &[seed]) => Ok(seed),
+        (None, seeds) => Err(format!("the scenario has {} seeds; say --seed N", seeds.len())),
+    }
+}
+
+fn the_policy<'a>(scenario: &'a Scenario, asked: Option<&str>) -> Result<&'a PolicySpec, String> {
+    let known = || {
+        let labels: Vec<&str> = scenario.policies.iter().map(|policy| &*policy.label).collect();
+        labels.join(", ")
+    };
+    match (asked, &scenario.policies[..]) {
+        (None, [only]) => Ok(only),
+        (None, _) => Err(format!("say --policy LABEL, one of: {}", known())),
+        (Some(label), policies) => policies
+            .iter()
+            .find(|policy| policy.label == label)
+            .ok_or_else(|| format!("no policy `{label}` here; there are: {}", known())),
+    }
+}
+
+pub(super) fn replay(args: &ReplayArgs) -> anyhow::Result<Exit> {
+    let one = match OneRun::load(&args.run) {
+        Ok(one) => one,
+        Err(exit) => return Ok(exit),
+    };
+    let OneRun { loaded, engine, policy, seed } = &one;
+    let mut scenario = loaded.scenario.clone();
+    scenario.policies = vec![policy.clone()];
+    scenario.seeds = vec![*seed];
+    print(&super::run::opening(&scenario, *engine))?;
+    let run = mesh_sim::engine::Run { scenario: &scenario, policy, seed: *seed, trace: true };
+    let Judged { failures, record } = judge(&run, *engine);
+    let mut text = String::new();
+    for failure in &failures {
+        text.push_str(&format!(" {failure}\n"));
+        let trace = record.as_ref().and_then(|record| record.trace.as_deref());
+        for line in leading_to(trace.unwrap_or_default(), failure, args.events) {
+            text.push_str(&format!("   {line}\n"));
+        }
+        text.push('\n');
+    }
+    if failures.is_empty() {
+        text.push_str(" nothing failed\n");
+    }
+    print(&text)?;
+    if let (Some(out), Some(record)) = (&args.out, record) {
+        let report = Report { scenario, engine: *engine, runs: vec![record] };
+        write_all(out, &report)
+            .with_context(|| format!("failed to write the results to {}", out.display()))?;
+        print(&format!(" every event is in {}\n", out.join("events.jsonl").display()))?;
+    }
+    Ok(if failures.is_empty() { Exit::NoFailure } else { Exit::Pass })
+}

@@ -1,0 +1,116 @@
+//! `mesh-sim sweep` and `mesh-sim merge`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use mesh_sim::runner::cores;
+use mesh_sim::scenario::EngineKind;
+use mesh_sim::sweep::{self, MergeError, Shard, Spec, Sweep, SweepError, Tally};
+use mesh_sim::units::format_duration;
+
+use super::args::{MergeArgs, SweepArgs};
+use super::progress::Bar;
+use super::{Exit, complain, print};
+
+pub(super) fn sweep(args: SweepArgs) -> anyhow::Result<Exit> {
+    let file = args.scenario.display().to_string();
+    let scenario = match fs::read_to_string(&args.scenario) {
+        Ok(text) => text,
+        Err(error) => return Ok(usage(&format!("failed to read {file}: {error}"))),
+    };
+    let spec = Spec {
+        scenario,
+        engine: args.engine.map(|engine| EngineKind::from(engine).name().to_owned()),
+        seeds: args.seeds.map(|seeds| seeds.0).unwrap_or_default(),
+        policies: args.policy,
+        vary: args.vary,
+        baseline: args.baseline,
+    };
+    let sweep = match Sweep::new(spec, &file) {
+        Ok(sweep) => sweep,
+        Err(error) => return Ok(refuse(&error)),
+    };
+    let shard = args.shard.unwrap_or(Shard::WHOLE);
+    print(&opening(&sweep, args.shard))?;
+    let mut bar = Bar::new(sweep.part(shard));
+    let tally = sweep.execute(shard, args.jobs.unwrap_or(cores()), |news| bar.update(news));
+    bar.finish();
+    let tally = tally?;
+    let out = args.out.unwrap_or_else(|| default_out(&sweep));
+    if args.shard.is_none() {
+        return finish(&sweep, &tally, &out);
+    }
+    let written = sweep::write_part(&out, &sweep, shard, &tally)
+        .with_context(|| format!("failed to write the part to {}", out.display()))?;
+    print(&format!(" written: {}\n", written.display()))?;
+    Ok(if tally.is_broken() { Exit::Oracle } else { Exit::Pass })
+}
+
+pub(super) fn merge(args: &MergeArgs) -> anyhow::Result<Exit> {
+    let (sweep, tally) = match sweep::merge(&args.dirs) {
+        Ok(joined) => joined,
+        Err(MergeError::Sweep(error)) => return Ok(refuse(&error)),
+        Err(error) => return Ok(usage(&format!("failed to {error}"))),
+    };
+    print(&opening(&sweep, None))?;
+    let out = args.out.clone().unwrap_or_else(|| default_out(&sweep));
+    finish(&sweep, &tally, &out)
+}
+
+/// Writes and shows the results of a whole sweep.
+fn finish(sweep: &Sweep, tally: &Tally, out: &Path) -> anyhow::Result<Exit> {
+    sweep::write_all(out, sweep, tally)
+        .with_context(|| format!("failed to write the results to {}", out.display()))?;
+    print(&sweep::table(sweep, tally, out))?;
+    print(&format!(" written to {}: sweep.json sweep.csv comparison.csv cell-*\n", out.display()))?;
+    Ok(if tally.is_broken() {
+        Exit::Oracle
+    } else if sweep::misses_thresholds(sweep, tally) {
+        Exit::Threshold
+    } else {
+        Exit::Pass
+    })
+}
+
+fn default_out(sweep: &Sweep) -> PathBuf {
+    Path::new("results/runs").join(format!("{}-sweep", sweep.scenario.name))
+}
+
+/// What is about to be run, or joined.
+fn opening(sweep: &Sweep, shard: Option<Shard>) -> String {
+    let plural = |count: usize, noun: &str| match count {
+        1 => format!("1 {noun}"),
+        _ => format!("{count} {noun}s"),
+    };
+    let policies = match sweep.policies.len() {
+        1 => "1 policy".to_owned(),
+        count => format!("{count} policies"),
+    };
+    let part = shard.map_or(String::new(), |shard| {
+        let runs = shard.runs(sweep.run_count()).len();
+        format!(" part {shard}: {}\n", plural(runs, "run"))
+    });
+    format!(
+        "{}: {} x {policies} x {} = {} of {}\n engine {} (virtual time, {} resolution)\n{part}\n",
+        sweep.scenario.name,
+        plural(sweep.cells.len(), "cell"),
+        plural(sweep.seeds.len(), "seed"),
+        plural(sweep.run_count(), "run"),
+        format_duration(sweep.cells[0].scenario.duration),
+        sweep.engine.name(),
+        sweep.engine.resolution(),
+    )
+}
+
+fn refuse(error: &SweepError) -> Exit {
+    match error {
+        SweepError::Scenario(diagnostics) => complain(diagnostics),
+        error => usage(&error.to_string()),
+    }
+}
+
+fn usage(complaint: &str) -> Exit {
+    eprintln!("error: {complaint}");
+    Exit::Usage
+}

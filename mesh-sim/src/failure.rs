@@ -1,0 +1,145 @@
+//! What a run did wrong, and whether another did the same.
+
+use std::fmt;
+
+use mesh_core::Timestamp;
+
+use crate::engine::{EngineError, Run};
+use crate::record::RunRecord;
+use crate::report::{PolicyResult, Statistic, Threshold, Verdict, shell_word};
+use crate::scenario::{Draft, EngineKind, Scenario};
+
+/// A way to fail. Two runs fail in the same way if theirs are equal.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Defect {
+    /// The simulation broke down: a simulated task panicked, say.
+    Breakdown,
+    /// An oracle of this name was violated.
+    Oracle(&'static str),
+    /// A threshold was missed.
+    Threshold {
+        /// Its field in `[expect]`.
+        field: &'static str,
+        /// Why most of the unanswered requests were not answered, if it is these that missed it.
+        cause: Option<&'static str>,
+    },
+    /// There was no request to hold against the thresholds.
+    NoRequests,
+}
+
+impl fmt::Display for Defect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Breakdown => f.write_str("the simulation broke down"),
+            Self::Oracle(name) => write!(f, "violated: {name}"),
+            Self::Threshold { field, cause: None } => write!(f, "missed: {field}"),
+            Self::Threshold { field, cause: Some(cause) } => {
+                write!(f, "missed: {field}, mostly for {cause}")
+            }
+            Self::NoRequests => f.write_str("no request to hold against the thresholds"),
+        }
+    }
+}
+
+/// One thing that a run did wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// Which way to fail.
+    pub defect: Defect,
+    /// What was seen, in a sentence.
+    pub detail: String,
+    /// When, for what happens at one time.
+    pub at: Option<Timestamp>,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.defect)?;
+        if let Some(at) = self.at {
+            write!(f, " at {at}")?;
+        }
+        write!(f, ": {}", self.detail)
+    }
+}
+
+/// What came of a run.
+#[derive(Debug)]
+pub struct Judged {
+    /// What it did wrong, each defect once, the first of its kind.
+    pub failures: Vec<Failure>,
+    /// What it left behind; `None` if it broke down.
+    pub record: Option<RunRecord>,
+}
+
+/// Carries a run out and judges it.
+pub fn judge(run: &Run<'_>, engine: EngineKind) -> Judged {
+    match run.execute(engine, &|_| {}) {
+        Ok(record) => Judged { failures: failures_of(run.scenario, &record), record: Some(record) },
+        Err(error) => Judged { failures: vec![breakdown(&error)], record: None },
+    }
+}
+
+fn breakdown(error: &EngineError) -> Failure {
+    let at = match error {
+        EngineError::Panic { at, .. } => Some(Timestamp::from(*at)),
+        EngineError::Simulation { .. } => None,
+    };
+    Failure { defect: Defect::Breakdown, detail: format!("failed to {error}"), at }
+}
+
+fn failures_of(scenario: &Scenario, record: &RunRecord) -> Vec<Failure> {
+    let mut failures: Vec<Failure> = Vec::new();
+    let mut add = |defect: Defect, detail: String, at| {
+        if failures.iter().all(|failure| failure.defect != defect) {
+            failures.push(Failure { defect, detail, at });
+        }
+    };
+    for violation in &record.violations {
+        let at = Some(Timestamp::from_nanos(violation.at_ns));
+        add(Defect::Oracle(violation.oracle), violation.detail.clone(), at);
+    }
+    for result in PolicyResult::merge(std::slice::from_ref(record)) {
+        for miss in Verdict::of(&result, &scenario.expect).missed {
+            add(defect_of(&miss.threshold, record), miss.threshold.to_string(), None);
+        }
+    }
+    failures
+}
+
+fn defect_of(threshold: &Threshold, record: &RunRecord) -> Defect {
+    // An unanswered request counts with its deadline, so a few of them decide a high quantile.
+    let (field, decisive_share) = match threshold {
+        Threshold::NoRequests => return Defect::NoRequests,
+        Threshold::MinSuccess { .. } => ("min_success", 0.0),
+        Threshold::MaxLatency { figure, .. } => match figure {
+            Statistic::Mean => ("max_mean", 0.5),
+            Statistic::P50 => ("max_p50", 0.5),
+            Statistic::P90 => ("max_p90", 0.1),
+            Statistic::P99 => ("max_p99", 0.01),
+            Statistic::P99_9 => ("max_p99_9", 0.001),
+        },
+    };
+    let failed = 1.0 - record.requests.success();
+    let most = record.failures.iter().max_by_key(|(_, count)| **count);
+    let cause = most.filter(|_| failed >= decisive_share).map(|(reason, _)| *reason);
+    Defect::Threshold { field, cause }
+}
+
+/// The text of a scenario file of one run, headed by what fails in it and how to see that again.
+/// `path` is where the file will be.
+pub fn failing_file(draft: &Draft, failures: &[Failure], engine: EngineKind, path: &str) -> String {
+    let mut text = String::from("# This scenario fails:\n");
+    for failure in failures {
+        let line: String =
+            failure.to_string().chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        text.push_str(&format!("#   {line}\n"));
+    }
+    let mut draft = draft.clone();
+    draft.set(&["engine"], engine.name());
+    text.push_str(&format!(
+        "# Replay it: mesh-sim replay {}\n\n{}",
+        shell_word(path),
+        draft.text()
+    ));
+    text
+}

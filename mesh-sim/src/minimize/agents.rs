@@ -1,0 +1,129 @@
+//! A scenario with fewer agents.
+
+use std::collections::BTreeSet;
+
+use mesh_core::protocol::Name;
+use toml::{Table, Value};
+
+use crate::scenario::{CLIENT, Draft, Fault, FaultKind, REGISTRY};
+
+/// An agent, and the group in the file that it comes from.
+#[derive(Clone, Debug)]
+pub(super) struct Member {
+    group: usize,
+    name: Name,
+}
+
+/// Every agent of a draft, in file order.
+pub(super) fn members(draft: &Draft) -> Vec<Member> {
+    let groups = draft.get(&["agents"]).and_then(Value::as_array).map(Vec::as_slice);
+    let mut members = Vec::new();
+    for (group, table) in groups.unwrap_or_default().iter().enumerate() {
+        let base = table.get("name").and_then(Value::as_str).unwrap_or_default();
+        match table.get("count").and_then(Value::as_integer).unwrap_or(1) {
+            1 => members.push(Member { group, name: base.into() }),
+            count => members.extend((1..=count).map(|number| {
+                let name = format!("{base}-{number}").into();
+                Member { group, name }
+            })),
+        }
+    }
+    members
+}
+
+/// The draft with those agents alone; faults forget the others.
+pub(super) fn with_members(draft: &Draft, faults: &[Fault], members: &[Member]) -> Draft {
+    let groups = draft.get(&["agents"]).and_then(Value::as_array).cloned().unwrap_or_default();
+    let mut tables = Vec::new();
+    for (number, group) in groups.iter().enumerate() {
+        let Some(group) = group.as_table() else { continue };
+        let names: Vec<&Name> =
+            members.iter().filter(|member| member.group == number).map(|m| &m.name).collect();
+        tables.extend(group_of(group, &names).into_iter().map(Value::from));
+    }
+    let kept: BTreeSet<&str> =
+        members.iter().map(|member| &*member.name).chain([REGISTRY, CLIENT]).collect();
+    let faults: Vec<Fault> = faults.iter().filter_map(|fault| among(fault, &kept)).collect();
+    let mut draft = draft.clone();
+    draft.set_list(&["agents"], tables);
+    draft.set_faults(&faults);
+    draft
+}
+
+/// The tables that make agents of these names: as one group if they are its first ones.
+fn group_of(group: &Table, names: &[&Name]) -> Vec<Table> {
+    let base = group.get("name").and_then(Value::as_str).unwrap_or_default();
+    let are_the_first =
+        names.iter().enumerate().all(|(index, name)| ***name == *format!("{base}-{}", index + 1));
+    if names.len() >= 2 && are_the_first {
+        let mut table = group.clone();
+        table.insert("count".to_owned(), (names.len() as i64).into());
+        return vec![table];
+    }
+    let single = |name: &&Name| {
+        let mut table = group.clone();
+        table.remove("count");
+        table.insert("name".to_owned(), (***name).into());
+        table
+    };
+    names.iter().map(single).collect()
+}
+
+/// The fault among these hosts; `None` if it strikes none of them.
+pub(super) fn among(fault: &Fault, kept: &BTreeSet<&str>) -> Option<Fault> {
+    let mut fault = fault.clone();
+    let keep = |names: &mut Vec<Name>| {
+        names.retain(|name| kept.contains(&**name));
+        !names.is_empty()
+    };
+    let strikes = match &mut fault.kind {
+        FaultKind::Partition { groups, .. } => {
+            groups.retain_mut(keep);
+            groups.len() >= 2
+        }
+        FaultKind::Hold { a, b } | FaultKind::AddLatency { a, b, .. } => keep(a) && keep(b),
+        FaultKind::Crash { hosts: names }
+        | FaultKind::SlowDown { agents: names, .. }
+        | FaultKind::BackgroundLoad { agents: names, .. } => keep(names),
+    };
+    strikes.then_some(fault)
+}
+
+/// Every host that a fault names, each once, in order.
+pub(super) fn hosts_of(fault: &Fault) -> Vec<Name> {
+    let lists: Vec<&Vec<Name>> = match &fault.kind {
+        FaultKind::Partition { groups, .. } => groups.iter().collect(),
+        FaultKind::Hold { a, b } | FaultKind::AddLatency { a, b, .. } => vec![a, b],
+        FaultKind::Crash { hosts: names }
+        | FaultKind::SlowDown { agents: names, .. }
+        | FaultKind::BackgroundLoad { agents: names, .. } => vec![names],
+    };
+    let mut seen = BTreeSet::new();
+    lists.into_iter().flatten().filter(|name| seen.insert(*name)).cloned().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::Scenario;
+
+    const FULL: &str = include_str!("../../tests/scenarios/valid/full.toml");
+
+    #[test]
+    fn fewer_agents_make_a_scenario_again() {
+        let faults = Scenario::from_str(FULL, "full.toml").unwrap().faults;
+        let draft = Draft::parse(FULL).unwrap();
+        let all = members(&draft);
+        let names: Vec<&str> = all.iter().map(|member| &*member.name).collect();
+        assert_eq!(names, ["agent-1", "agent-2", "agent-3", "odd"]);
+        let mut fewer = with_members(&draft, &faults, &[all[0].clone(), all[2].clone()]);
+        fewer.remove(&["network", "links"]);
+        let scenario = fewer.load("fewer.toml").unwrap().scenario;
+        let names: Vec<&str> = scenario.agents.iter().map(|agent| &*agent.name).collect();
+        assert_eq!(names, ["agent-1", "agent-3"]);
+        assert!(scenario.faults.len() < faults.len());
+        let again = with_members(&draft, &faults, &all).load("all.toml").unwrap().scenario;
+        assert_eq!(again.faults, faults);
+        assert_eq!(again.agents.len(), 4);
+    }
+}

@@ -1,0 +1,99 @@
+use super::*;
+use crate::scenario::FaultKind;
+
+/// Only the second fault makes requests fail: no agent is left for 2 s.
+const SCENARIO: &str = r#"
+name = "bad"
+description = "requests fail while everybody is down"
+duration = "8s"
+warm_up = "1s"
+drain = "3s"
+policies = ["random", "round_robin"]
+
+[registry]
+ttl = "2s"
+heartbeat = "500ms"
+refresh = "500ms"
+timeout = "200ms"
+
+[[agents]]
+name = "agent"
+count = 3
+
+[workload]
+arrivals = "constant"
+rate = 20
+demand = { kind = "constant", value = "5ms" }
+deadline = "500ms"
+
+[[faults]]
+kind = "slow_down"
+at = "1s"
+for = "2s"
+agents = "*"
+factor = 0.9
+
+[[faults]]
+kind = "crash"
+at = "3s"
+for = "2s"
+hosts = "agent-*"
+
+[[faults]]
+kind = "add_latency"
+at = "2s"
+for = "3s"
+between = ["client", "*"]
+latency = "2ms"
+
+[expect."*"]
+min_success = 0.95
+max_p99 = "10s"
+"#;
+
+fn target(loaded: &Loaded) -> Target {
+    let engine = loaded.scenario.engine;
+    Target { policy: "round_robin".to_owned(), seed: 7, engine, defect: None }
+}
+
+fn run(threads: usize) -> (Minimal, Vec<String>) {
+    let loaded = Loaded::from_text(SCENARIO, "bad.toml").unwrap();
+    let effort = Effort { threads, max_tries: 60 };
+    let mut news = Vec::new();
+    let found = minimize(&loaded, &target(&loaded), effort, &mut |step| {
+        news.push(format!("{step:?}"));
+    });
+    (found.unwrap(), news)
+}
+
+#[test]
+fn what_is_left_is_what_the_failure_needs_whatever_the_threads() {
+    let (minimal, news) = run(1);
+    let Scenario { faults, agents, policies, seeds, duration, expect, .. } = &minimal.scenario;
+    let defect = Defect::Threshold { field: "min_success", cause: Some("timed_out") };
+    assert_eq!(minimal.failure.defect, defect);
+    assert!(matches!(&faults[..], [crash] if matches!(crash.kind, FaultKind::Crash { .. })));
+    assert!(agents.len() < 3, "{agents:?}");
+    assert_eq!((policies.len(), &seeds[..]), (1, &[7][..]));
+    assert!(duration.as_secs() < 8);
+    assert_eq!(expect["round_robin"].max_p99, None);
+    let file = crate::failure::failing_file(
+        &minimal.draft,
+        std::slice::from_ref(&minimal.failure),
+        EngineKind::Turmoil,
+        "small.toml",
+    );
+    assert!(file.contains("# Replay it: mesh-sim replay small.toml\n"), "{file}");
+    let again = Loaded::from_text(&file, "small.toml").unwrap();
+    assert_eq!(again.scenario.faults, *faults);
+    let (other, other_news) = run(2);
+    assert_eq!((other.draft, other_news), (minimal.draft, news));
+}
+
+#[test]
+fn what_does_not_fail_is_not_minimized() {
+    let sound = SCENARIO.replace("min_success = 0.95", "min_success = 0.1");
+    let loaded = Loaded::from_text(&sound, "sound.toml").unwrap();
+    let effort = Effort { threads: 1, max_tries: 10 };
+    assert!(minimize(&loaded, &target(&loaded), effort, &mut |_| ()).is_none());
+}

@@ -1,0 +1,204 @@
+//! A scenario as data: its file's tree, to be edited and written again.
+//!
+//! The tree is what the checks in this module's neighbours read, so an edited scenario goes through
+//! the same door as one that a person wrote.
+
+use std::time::Duration;
+
+use mesh_core::protocol::Name;
+use toml::{Table, Value};
+
+use super::diagnostic::Diagnostics;
+use super::{Fault, FaultKind, Loaded};
+use crate::units::{format_duration, parse_duration};
+
+/// A scenario file that is being edited; not checked before [`Draft::load`].
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Draft(Table);
+
+impl Draft {
+    /// The draft of a file's text.
+    ///
+    /// # Errors
+    /// If the text is not TOML.
+    pub fn parse(text: &str) -> Result<Self, toml::de::Error> {
+        text.parse().map(Self)
+    }
+
+    /// The value at a path of keys.
+    pub fn get(&self, path: &[&str]) -> Option<&Value> {
+        let (first, rest) = path.split_first()?;
+        rest.iter().try_fold(self.0.get(*first)?, |value, key| value.get(key))
+    }
+
+    /// The duration at a path of keys; `None` if there is no well-formed one.
+    pub fn duration(&self, path: &[&str]) -> Option<Duration> {
+        parse_duration(self.get(path)?.as_str()?).ok()
+    }
+
+    /// Puts a value at a path of keys; tables on the way are made.
+    pub fn set(&mut self, path: &[&str], value: impl Into<Value>) {
+        if let Some((last, way)) = path.split_last()
+            && let Some(table) = self.table(way)
+        {
+            table.insert((*last).to_owned(), value.into());
+        }
+    }
+
+    /// Puts a duration at a path of keys.
+    pub fn set_duration(&mut self, path: &[&str], value: Duration) {
+        self.set(path, format_duration(value));
+    }
+
+    /// Puts a number there: an integer if it is whole.
+    pub fn set_number(&mut self, path: &[&str], value: f64) {
+        match value.fract() == 0.0 && value.abs() < 1e15 {
+            true => self.set(path, value as i64),
+            false => self.set(path, value),
+        }
+    }
+
+    /// Takes the value at a path of keys away, so that its default holds.
+    pub fn remove(&mut self, path: &[&str]) -> Option<Value> {
+        let (last, way) = path.split_last()?;
+        let is_there = way.is_empty() || self.get(way).is_some();
+        if is_there { self.table(way)?.remove(*last) } else { None }
+    }
+
+    /// Puts a list at a path of keys, or takes it away if there is nothing in it.
+    pub fn set_list(&mut self, path: &[&str], items: Vec<Value>) {
+        match items.is_empty() {
+            true => drop(self.remove(path)),
+            false => self.set(path, items),
+        }
+    }
+
+    /// Replaces all faults.
+    pub fn set_faults(&mut self, faults: &[Fault]) {
+        self.set_list(&["faults"], faults.iter().map(|fault| table_of(fault).into()).collect());
+    }
+
+    /// The text of the file.
+    pub fn text(&self) -> String {
+        // A tree of strings, numbers, lists and tables with string keys can always be written.
+        toml::to_string(&self.0).unwrap_or_default()
+    }
+
+    /// Checks it as a scenario file; `file` is only its name in messages.
+    ///
+    /// # Errors
+    /// As [`Loaded::load`].
+    pub fn load(&self, file: &str) -> Result<Loaded, Diagnostics> {
+        Loaded::from_text(&self.text(), file)
+    }
+
+    /// The table at a path; `None` if something else stands in the way.
+    fn table(&mut self, path: &[&str]) -> Option<&mut Table> {
+        path.iter().try_fold(&mut self.0, |table, key| {
+            table.entry(*key).or_insert_with(|| Table::new().into()).as_table_mut()
+        })
+    }
+}
+
+/// Host names as a file writes them: neighbours in number as a range.
+pub fn host_patterns(names: &[Name]) -> Vec<Value> {
+    let mut patterns = Vec::new();
+    let mut rest = names;
+    while let Some(first) = rest.first() {
+        let run = 1 + rest.windows(2).take_while(|pair| follows(&pair[0], &pair[1])).count();
+        let last = &rest[run - 1];
+        patterns.push(Value::from(match split_number(last) {
+            Some((_, number)) if run > 1 => format!("{first}..{number}"),
+            _ => (**first).to_owned(),
+        }));
+        rest = &rest[run..];
+    }
+    patterns
+}
+
+/// Whether `next` is the name with the number after that of `name`.
+fn follows(name: &str, next: &str) -> bool {
+    match (split_number(name), split_number(next)) {
+        (Some((a, m)), Some((b, n))) => a == b && m.checked_add(1) == Some(n),
+        _ => false,
+    }
+}
+
+/// `agent-7` as its prefix and number; `None` if the number is not in its plain form.
+fn split_number(name: &str) -> Option<(&str, u32)> {
+    let prefix = name.trim_end_matches(|c: char| c.is_ascii_digit());
+    let digits = &name[prefix.len()..];
+    let number = digits.parse().ok()?;
+    (!digits.starts_with('0')).then_some((prefix, number))
+}
+
+fn table_of(fault: &Fault) -> Table {
+    let mut table = Table::new();
+    let mut put = |key: &str, value: Value| drop(table.insert(key.to_owned(), value));
+    let hosts = |names: &[Name]| Value::from(host_patterns(names));
+    put("kind", fault.kind.name().into());
+    put("at", format_duration(fault.at).into());
+    if let Some(lasts) = fault.lasts {
+        put("for", format_duration(lasts).into());
+    }
+    match &fault.kind {
+        FaultKind::Partition { groups, one_way } => {
+            put("groups", groups.iter().map(|group| hosts(group)).collect::<Vec<_>>().into());
+            if *one_way {
+                put("one_way", true.into());
+            }
+        }
+        FaultKind::Hold { a, b } => put("between", vec![hosts(a), hosts(b)].into()),
+        FaultKind::AddLatency { a, b, latency } => {
+            put("between", vec![hosts(a), hosts(b)].into());
+            put("latency", format_duration(*latency).into());
+        }
+        FaultKind::Crash { hosts: names } => put("hosts", hosts(names)),
+        FaultKind::SlowDown { agents, factor } => {
+            put("agents", hosts(agents));
+            put("factor", (*factor).into());
+        }
+        FaultKind::BackgroundLoad { agents, load } => {
+            put("agents", hosts(agents));
+            put("load", (*load).into());
+        }
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::Scenario;
+
+    const FULL: &str = include_str!("../../tests/scenarios/valid/full.toml");
+
+    #[test]
+    fn what_is_written_means_the_same() {
+        let original = Scenario::from_str(FULL, "full.toml").unwrap();
+        let mut draft = Draft::parse(FULL).unwrap();
+        draft.set_faults(&original.faults);
+        let mut written = draft.load("written.toml").unwrap().scenario;
+        written.sha256.clone_from(&original.sha256);
+        assert_eq!(written, original);
+    }
+
+    #[test]
+    fn neighbours_are_written_as_a_range() {
+        let names = ["a-1", "a-2", "a-3", "registry", "a-7", "b-8", "b-9", "c-01", "c-02"];
+        let names: Vec<Name> = names.into_iter().map(Name::from).collect();
+        let expected = ["a-1..3", "registry", "a-7", "b-8..9", "c-01", "c-02"];
+        assert_eq!(host_patterns(&names), expected.map(Value::from));
+    }
+
+    #[test]
+    fn edits_reach_tables_that_are_not_there() {
+        let mut draft = Draft::parse("name = 'x'").unwrap();
+        draft.set_duration(&["registry", "ttl"], Duration::from_millis(1500));
+        draft.set_number(&["workload", "rate"], 2.0);
+        assert_eq!(draft.duration(&["registry", "ttl"]), Some(Duration::from_millis(1500)));
+        assert_eq!(draft.get(&["workload", "rate"]), Some(&Value::Integer(2)));
+        assert!(draft.remove(&["network", "links"]).is_none());
+        assert!(draft.get(&["network"]).is_none());
+    }
+}

@@ -1,0 +1,189 @@
+//! Joins parts into the whole.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+use super::part::{Fault, Part};
+use super::{Shard, Spec, Sweep, SweepError, Tally};
+
+/// Why parts can't be joined.
+#[derive(Debug, Error)]
+pub enum MergeError {
+    /// A directory or a file can't be read.
+    #[error("read {}: {source}", path.display())]
+    Read {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// There are no parts.
+    #[error("find a shard-K-of-N.json in {0}")]
+    NoParts(String),
+    /// A file is not what its name says.
+    #[error("read {} as a part of a sweep: {reason}", path.display())]
+    NotAPart {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// A part is there twice.
+    #[error("join parts that overlap: part {shard} is {} and {}", first.display(), second.display())]
+    Twice {
+        /// Which part.
+        shard: Shard,
+        /// Once.
+        first: PathBuf,
+        /// Again.
+        second: PathBuf,
+    },
+    /// A part belongs to another sweep.
+    #[error("join {} to {}: {what}", second.display(), first.display())]
+    Foreign {
+        /// The first part.
+        first: PathBuf,
+        /// One that does not fit it.
+        second: PathBuf,
+        /// What differs.
+        what: String,
+    },
+    /// Parts are missing.
+    #[error("join an incomplete sweep: missing {0}")]
+    Missing(String),
+    /// The parts are of no sweep that this program can carry out.
+    #[error("{0}")]
+    Sweep(#[from] SweepError),
+}
+
+/// Joins the parts that lie in `dirs`. The result is what one process would have found.
+///
+/// # Errors
+/// If a part can't be read, is missing, is there twice or belongs to another sweep.
+pub fn merge(dirs: &[PathBuf]) -> Result<(Sweep, Tally), MergeError> {
+    let files = find(dirs)?;
+    let missing = missing(&files);
+    let mut joined: Option<(PathBuf, Sweep, Tally)> = None;
+    for path in files.into_values() {
+        let part = read(&path)?;
+        let (first, sweep, tally) = match &mut joined {
+            Some(joined) => joined,
+            None => {
+                let sweep = Sweep::new(part.spec.clone(), &path.display().to_string())?;
+                let tally = Tally::new(&sweep);
+                joined.insert((path.clone(), sweep, tally))
+            }
+        };
+        if let Some(what) = difference(&sweep.spec, &part.spec) {
+            let first = first.clone();
+            return Err(MergeError::Foreign { first, second: path, what: what.to_owned() });
+        }
+        part.add_to(sweep, tally).map_err(|fault| not_a_part(&path, fault))?;
+    }
+    match (joined, missing) {
+        (Some((_, sweep, tally)), None) => Ok((sweep, tally)),
+        (_, Some(missing)) => Err(MergeError::Missing(missing)),
+        (None, None) => Err(MergeError::NoParts(list(dirs.iter().map(|dir| dir.display())))),
+    }
+}
+
+/// Every part in `dirs`. A directory that is named twice counts once.
+fn find(dirs: &[PathBuf]) -> Result<BTreeMap<Shard, PathBuf>, MergeError> {
+    let mut files: BTreeMap<Shard, PathBuf> = BTreeMap::new();
+    let mut seen = Vec::new();
+    for dir in dirs {
+        let read_error = |source| MergeError::Read { path: dir.clone(), source };
+        let real = fs::canonicalize(dir).map_err(read_error)?;
+        if seen.contains(&real) {
+            continue;
+        }
+        seen.push(real);
+        let mut any = false;
+        for entry in fs::read_dir(dir).map_err(read_error)? {
+            let entry = entry.map_err(read_error)?;
+            let name = entry.file_name();
+            let Some(shard) = name.to_str().and_then(Shard::from_file_name) else { continue };
+            any = true;
+            let second = entry.path();
+            if let Some(first) = files.insert(shard, second.clone()) {
+                return Err(MergeError::Twice { shard, first, second });
+            }
+        }
+        if !any {
+            return Err(MergeError::NoParts(dir.display().to_string()));
+        }
+    }
+    check_split(&files)?;
+    Ok(files)
+}
+
+/// All parts must be of the same number of parts.
+fn check_split(files: &BTreeMap<Shard, PathBuf>) -> Result<(), MergeError> {
+    let Some((shard, first)) = files.first_key_value() else { return Ok(()) };
+    let Some((other, second)) = files.iter().find(|(other, _)| other.of() != shard.of()) else {
+        return Ok(());
+    };
+    let what = format!("a sweep in {} parts and one in {}", shard.of(), other.of());
+    Err(MergeError::Foreign { first: first.clone(), second: second.clone(), what })
+}
+
+/// The parts that are not there, if any.
+fn missing(files: &BTreeMap<Shard, PathBuf>) -> Option<String> {
+    /// Enough to see the pattern.
+    const SHOWN: usize = 10;
+    let of = files.keys().next()?.of();
+    let all = (1..=of).filter_map(|number| Shard::new(number, of));
+    let missing: Vec<Shard> = all.filter(|shard| !files.contains_key(shard)).collect();
+    match missing.len() {
+        0 => None,
+        count if count <= SHOWN => Some(list(missing.iter())),
+        count => Some(format!("{} and {} more", list(missing[..SHOWN].iter()), count - SHOWN)),
+    }
+}
+
+fn read(path: &Path) -> Result<Part, MergeError> {
+    let text = fs::read_to_string(path)
+        .map_err(|source| MergeError::Read { path: path.to_owned(), source })?;
+    let part = Part::parse(&text).map_err(|error| MergeError::NotAPart {
+        path: path.to_owned(),
+        reason: error.to_string(),
+    })?;
+    part.check_version().map_err(|fault| not_a_part(path, fault))?;
+    let named = path.file_name().and_then(|name| Shard::from_file_name(name.to_str()?));
+    if part.shard() != named {
+        return Err(not_a_part(path, Fault::Content("it is another part than its name says")));
+    }
+    Ok(part)
+}
+
+fn not_a_part(path: &Path, fault: Fault) -> MergeError {
+    let reason = match fault {
+        Fault::Version(version) => format!(
+            "version {version} of the program wrote it, and this is version {}",
+            env!("CARGO_PKG_VERSION")
+        ),
+        Fault::Content(reason) => reason.to_owned(),
+    };
+    MergeError::NotAPart { path: path.to_owned(), reason }
+}
+
+/// What differs between two sweeps.
+fn difference(a: &Spec, b: &Spec) -> Option<&'static str> {
+    let differences = [
+        (a.scenario != b.scenario, "the scenario files differ"),
+        (a.engine != b.engine, "the engines differ"),
+        (a.seeds != b.seeds, "the seeds differ"),
+        (a.policies != b.policies, "the policies differ"),
+        (a.vary != b.vary, "the varied values differ"),
+        (a.baseline != b.baseline, "the baselines differ"),
+    ];
+    differences.into_iter().find_map(|(differ, what)| differ.then_some(what))
+}
+
+fn list(items: impl Iterator<Item = impl ToString>) -> String {
+    items.map(|item| item.to_string()).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,37 @@
+//! Sweeps: one scenario with many seeds, policies and varied fields, on many cores or machines.
+//!
+//! A sweep is a list of runs. What stays of a run is small ([`Figures`]), and latencies are added
+//! up in one histogram per cell and policy ([`Tally`]). Both add up in any order to the same
+//! bytes, so threads and parts ([`Shard`]) leave no trace in the results.
+
+mod bootstrap;
+mod compare;
+mod csv;
+mod figures;
+mod merge;
+mod part;
+mod plan;
+mod results;
+mod seeds;
+mod shard;
+mod table;
+mod tally;
+mod vary;
+mod write;
+
+pub use self::bootstrap::{CONFIDENCE, Interval, RESAMPLES};
+pub use self::compare::{Comparison, FEWEST_SEEDS, Finding, Metric};
+pub use self::figures::{Broken, Figures, LatencyNs};
+pub use self::merge::{MergeError, merge};
+pub use self::part::{Part, write_part};
+pub use self::plan::{Cell, Place, Spec, Sweep, SweepError};
+pub use self::results::{misses_thresholds, render as results_json, schema as results_schema};
+pub use self::seeds::Seeds;
+pub use self::shard::Shard;
+pub use self::table::render as table;
+pub use self::tally::Tally;
+pub use self::vary::Vary;
+pub use self::write::write_all;
+
+#[cfg(test)]
+mod tests;

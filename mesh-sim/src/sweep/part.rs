@@ -1,0 +1,137 @@
+//! `shard-K-of-N.json`: everything that one part of a sweep knows.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::{Figures, Shard, Spec, Sweep, Tally};
+use crate::record::Latency;
+use crate::report::replace;
+
+/// Version of the format of parts: one more with every change.
+const SCHEMA_VERSION: u32 = 1;
+/// Equal bytes are promised of one version of the program only.
+const PROGRAM_VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// The content of a part's file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Part {
+    schema_version: u32,
+    program_version: String,
+    /// Which part, from 1.
+    part: usize,
+    /// Of how many.
+    of: usize,
+    pub(super) spec: Spec,
+    /// In the order of their numbers.
+    runs: Vec<Figures>,
+    /// Cell by cell, policy by policy.
+    latencies: Vec<Distribution>,
+}
+
+/// A [`Latency`], without loss.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Distribution {
+    /// Decimal digits: readers of JSON seldom keep 128 bits.
+    sum_ns: String,
+    min_ns: u64,
+    max_ns: u64,
+    /// A latency in the bucket, and the number of requests.
+    buckets: Vec<(u64, u64)>,
+}
+
+/// What makes a file no part of this sweep, or no part at all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// Written by another version: that of the program.
+    Version(String),
+    /// What it says does not fit together.
+    Content(&'static str),
+}
+
+impl Distribution {
+    fn of(latency: &Latency) -> Self {
+        Self {
+            sum_ns: latency.sum_ns().to_string(),
+            min_ns: latency.min_ns(),
+            max_ns: latency.max_ns(),
+            buckets: latency.buckets().collect(),
+        }
+    }
+
+    fn latency(&self) -> Option<Latency> {
+        let ends = (self.min_ns, self.max_ns);
+        Latency::from_buckets(&self.buckets, self.sum_ns.parse().ok()?, ends)
+    }
+}
+
+impl Part {
+    /// What `tally` holds of one part.
+    pub fn of(sweep: &Sweep, shard: Shard, tally: &Tally) -> Self {
+        Self {
+            schema_version: SCHEMA_VERSION,
+            program_version: PROGRAM_VERSION.to_owned(),
+            part: shard.number(),
+            of: shard.of(),
+            spec: sweep.spec.clone(),
+            runs: tally.runs.values().cloned().collect(),
+            latencies: tally.latencies.iter().map(Distribution::of).collect(),
+        }
+    }
+
+    /// Which part it is; `None` if it says nonsense.
+    pub(super) fn shard(&self) -> Option<Shard> {
+        Shard::new(self.part, self.of)
+    }
+
+    /// Reads the text of a part's file.
+    pub(super) fn parse(text: &str) -> Result<Self, serde_json::Error> {
+        serde_json::from_str(text)
+    }
+
+    /// As the one line that its file holds.
+    pub(super) fn render(&self) -> String {
+        serde_json::to_string(self).expect("string keys and whole numbers") + "\n"
+    }
+
+    /// Whether this program wrote it.
+    pub(super) fn check_version(&self) -> Result<(), Fault> {
+        if self.schema_version == SCHEMA_VERSION && self.program_version == PROGRAM_VERSION {
+            return Ok(());
+        }
+        Err(Fault::Version(self.program_version.clone()))
+    }
+
+    /// Adds its runs to those of other parts.
+    pub(super) fn add_to(&self, sweep: &Sweep, tally: &mut Tally) -> Result<(), Fault> {
+        let shard = self.shard().ok_or(Fault::Content("there is no such part"))?;
+        let numbers = shard.runs(sweep.run_count());
+        if numbers.len() != self.runs.len() || self.latencies.len() != tally.latencies.len() {
+            return Err(Fault::Content("it does not hold the runs of its part"));
+        }
+        let mut sent = vec![0; tally.latencies.len()];
+        for (number, figures) in numbers.zip(&self.runs) {
+            let place = sweep.place(number);
+            sent[place.cell * sweep.policies.len() + place.policy] += figures.requests.sent;
+            tally.runs.insert(number, figures.clone());
+        }
+        for ((sum, part), sent) in tally.latencies.iter_mut().zip(&self.latencies).zip(sent) {
+            let latency = part.latency().filter(|latency| latency.count() == sent);
+            sum.merge(&latency.ok_or(Fault::Content("its latencies and counts disagree"))?);
+        }
+        Ok(())
+    }
+}
+
+/// Writes one part's file into `dir`, whole or not at all, and says where it is.
+///
+/// # Errors
+/// If it can't be written.
+pub fn write_part(dir: &Path, sweep: &Sweep, shard: Shard, tally: &Tally) -> io::Result<PathBuf> {
+    let text = Part::of(sweep, shard, tally).render();
+    let mut written = replace(dir, &[(shard.file_name(), text.into_bytes())], &[])?;
+    Ok(written.remove(0))
+}

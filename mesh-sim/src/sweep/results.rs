@@ -1,0 +1,361 @@
+//! `sweep.json`: the figures of every run and cell, and the comparisons.
+//!
+//! These types are the format: `docs/sweep.schema.json` is generated from them.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::bootstrap::{CONFIDENCE, RESAMPLES};
+use super::compare::{Comparison, FEWEST_SEEDS, Finding, Metric, compare};
+use super::figures::{Broken, Figures, LatencyNs};
+use super::tally::Group;
+use super::{Cell, Sweep, Tally};
+use crate::report::format::ms_number;
+use crate::report::summary::{Clock, LatencyMs, MissEntry, Requests, ScenarioId, Word, pretty};
+use crate::report::{Statistic, Threshold};
+
+/// Version of the format: one more whenever a field comes, goes or changes its meaning.
+const SCHEMA_VERSION: u32 = 1;
+
+/// Results of a sweep: seeds, policies and varied fields of one scenario.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "Agentic Mesh: sweep.json")]
+struct Results {
+    /// Version of this format.
+    schema_version: u32,
+    /// The file, as it is before any field is varied.
+    scenario: ScenarioId,
+    /// The name of the engine that ran it.
+    engine: String,
+    /// Whose time the latencies are in.
+    clock: Clock,
+    /// The seeds; each policy ran once with each in every cell.
+    seeds: Vec<u64>,
+    /// Labels of the policies.
+    policies: Vec<String>,
+    /// Label of the policy that the others are compared with.
+    baseline: String,
+    /// How intervals were made.
+    bootstrap: Bootstrap,
+    /// The varied fields; the values of the last change fastest.
+    vary: Vec<Varied>,
+    /// One per combination of the varied values.
+    cells: Vec<CellEntry>,
+}
+
+/// How confidence intervals were made.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Bootstrap {
+    /// Bias-corrected and accelerated.
+    method: &'static str,
+    /// Resamples behind each interval.
+    resamples: usize,
+    /// Share of the intervals that hold the true value, if there are many seeds.
+    confidence: f64,
+    /// With fewer pairs of runs there is no interval.
+    fewest_seeds: usize,
+}
+
+/// A varied field.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Varied {
+    /// The way to it.
+    path: String,
+    /// Its values, as they were typed.
+    values: Vec<String>,
+}
+
+/// One combination of the varied values.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct CellEntry {
+    /// Its number, from 1; its files are in `cell-<number>`.
+    cell: usize,
+    /// The varied fields with their values here.
+    values: BTreeMap<String, String>,
+    /// SHA-256 of its `scenario.toml`, in hex.
+    sha256: String,
+    /// One per policy.
+    policies: Vec<PolicyEntry>,
+    /// One per policy other than the baseline and metric; none if there were no requests.
+    comparisons: Vec<ComparisonEntry>,
+}
+
+/// One policy in one cell, over all seeds.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct PolicyEntry {
+    /// Its label.
+    policy: String,
+    /// Requests by outcome, added up over the seeds.
+    requests: Requests,
+    /// Requests that were not answered, by reason.
+    failures: BTreeMap<String, u64>,
+    /// Latencies of all seeds together, in milliseconds. Null if there were no requests.
+    latency_ms: Option<LatencyMs>,
+    /// The worst that happened.
+    verdict: Word,
+    /// Thresholds that were missed.
+    missed: Vec<MissEntry>,
+    /// One per seed.
+    runs: Vec<RunEntry>,
+}
+
+/// One run.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct RunEntry {
+    /// The seed.
+    seed: u64,
+    /// Requests by outcome.
+    requests: Requests,
+    /// Requests that were not answered, by reason.
+    failures: BTreeMap<String, u64>,
+    /// Null if there were no requests.
+    latency_ms: Option<LatencyMs>,
+    /// Hash of every event of the run in order, 16 hex digits: equal for equal runs.
+    #[schemars(regex(pattern = "^[0-9a-f]{16}$"))]
+    event_hash: String,
+    /// Number of events hashed.
+    events: u64,
+    /// Violated oracles. Empty in a sound run.
+    violations: Vec<BrokenEntry>,
+}
+
+/// A violated oracle.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct BrokenEntry {
+    /// The oracle's name.
+    oracle: String,
+    /// When first, in milliseconds of simulated time.
+    at_ms: f64,
+    /// What was seen then.
+    detail: String,
+    /// How often in all.
+    times: u64,
+}
+
+/// A policy against the baseline. Figures are averages over seeds: shares of requests from 0 to 1,
+/// or milliseconds.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct ComparisonEntry {
+    /// Label of the policy.
+    policy: String,
+    /// By what.
+    metric: MetricName,
+    /// Seeds with which both policies had requests.
+    pairs: usize,
+    /// The baseline's figure.
+    baseline: f64,
+    /// The policy's figure.
+    figure: f64,
+    /// The policy's figure less the baseline's.
+    difference: f64,
+    /// Confidence interval of the difference: its two ends. Null if there are too few seeds.
+    interval: Option<(f64, f64)>,
+    /// What it shows.
+    finding: FindingName,
+}
+
+/// A metric.
+#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum MetricName {
+    /// Share of the requests that were answered.
+    Success,
+    /// Mean latency, ms.
+    Mean,
+    /// Median latency, ms.
+    P50,
+    /// 90th percentile, ms.
+    P90,
+    /// 99th percentile, ms.
+    P99,
+    /// 99.9th percentile, ms.
+    #[serde(rename = "p99_9")]
+    P99_9,
+}
+
+/// What a comparison shows.
+#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum FindingName {
+    /// The whole interval is on the better side of zero.
+    Better,
+    /// The whole interval is on the worse side of zero.
+    Worse,
+    /// Zero is in the interval, which does not mean that the policies are equal.
+    NoDifference,
+    /// There is no interval.
+    TooFewSeeds,
+}
+
+/// The results as pretty-printed JSON, with a line feed at its end.
+pub fn render(sweep: &Sweep, tally: &Tally) -> String {
+    pretty(&Results::of(sweep, tally))
+}
+
+/// The JSON Schema of `sweep.json`, pretty-printed.
+pub fn schema() -> String {
+    pretty(&schemars::schema_for!(Results))
+}
+
+/// Whether any policy missed a threshold in any cell.
+pub fn misses_thresholds(sweep: &Sweep, tally: &Tally) -> bool {
+    sweep.cells.iter().enumerate().any(|(index, cell)| {
+        let mut policies = sweep.policies.iter().enumerate();
+        policies.any(|(policy, label)| {
+            !tally.group(sweep, index, policy).missed(label, cell).is_empty()
+        })
+    })
+}
+
+impl Results {
+    fn of(sweep: &Sweep, tally: &Tally) -> Self {
+        let varied =
+            |vary: &super::Vary| Varied { path: vary.path.clone(), values: vary.values.clone() };
+        let cells = sweep.cells.iter().enumerate();
+        Self {
+            schema_version: SCHEMA_VERSION,
+            scenario: ScenarioId {
+                name: sweep.scenario.name.clone(),
+                sha256: sweep.scenario.sha256.clone(),
+            },
+            engine: sweep.engine.name().to_owned(),
+            clock: Clock::Virtual,
+            seeds: sweep.seeds.clone(),
+            policies: sweep.policies.clone(),
+            baseline: sweep.policies[sweep.baseline].clone(),
+            bootstrap: Bootstrap {
+                method: "bca",
+                resamples: RESAMPLES,
+                confidence: CONFIDENCE,
+                fewest_seeds: FEWEST_SEEDS,
+            },
+            vary: sweep.spec.vary.iter().map(varied).collect(),
+            cells: cells.map(|(index, cell)| CellEntry::of(sweep, tally, index, cell)).collect(),
+        }
+    }
+}
+
+impl CellEntry {
+    fn of(sweep: &Sweep, tally: &Tally, index: usize, cell: &Cell) -> Self {
+        let paths = sweep.spec.vary.iter().map(|vary| vary.path.clone());
+        let policy = |(policy, label): (usize, &String)| {
+            PolicyEntry::of(label, &tally.group(sweep, index, policy), cell)
+        };
+        let comparisons = compare(sweep, tally, index);
+        Self {
+            cell: cell.number,
+            values: paths.zip(cell.values.iter().cloned()).collect(),
+            sha256: cell.scenario.sha256.clone(),
+            policies: sweep.policies.iter().enumerate().map(policy).collect(),
+            comparisons: comparisons.iter().map(|c| ComparisonEntry::of(sweep, c)).collect(),
+        }
+    }
+}
+
+impl PolicyEntry {
+    fn of(label: &str, group: &Group<'_>, cell: &Cell) -> Self {
+        let missed = group.missed(label, cell);
+        let verdict = match (group.is_broken(), missed.is_empty()) {
+            (true, _) => Word::Violated,
+            (false, false) => Word::Missed,
+            (false, true) => Word::Pass,
+        };
+        let failures = group.failures.iter();
+        Self {
+            policy: label.to_owned(),
+            requests: Requests::of(&group.requests),
+            failures: failures.map(|(why, n)| ((*why).to_owned(), *n)).collect(),
+            latency_ms: (group.requests.sent > 0).then(|| LatencyNs::of(group.latency).in_ms()),
+            verdict,
+            missed: missed.iter().map(MissEntry::of).collect(),
+            runs: group.runs.iter().map(|(seed, run)| RunEntry::of(*seed, run)).collect(),
+        }
+    }
+}
+
+impl Group<'_> {
+    /// The thresholds of the cell's scenario that were missed, over all seeds.
+    pub(super) fn missed(&self, label: &str, cell: &Cell) -> Vec<Threshold> {
+        Threshold::missed(label, &cell.scenario.expect, &self.requests, self.latency)
+    }
+
+    /// Whether any run violated an oracle.
+    pub(super) fn is_broken(&self) -> bool {
+        self.runs.iter().any(|(_, run)| !run.broken.is_empty())
+    }
+}
+
+impl RunEntry {
+    fn of(seed: u64, run: &Figures) -> Self {
+        let broken = |broken: &Broken| BrokenEntry {
+            oracle: broken.oracle.clone(),
+            at_ms: ms_number(broken.at_ns),
+            detail: broken.detail.clone(),
+            times: broken.times,
+        };
+        Self {
+            seed,
+            requests: Requests::of(&run.requests),
+            failures: run.failures.clone(),
+            latency_ms: (run.requests.sent > 0).then(|| run.latency.in_ms()),
+            event_hash: format!("{:016x}", run.event_hash),
+            events: run.events,
+            violations: run.broken.iter().map(broken).collect(),
+        }
+    }
+}
+
+impl ComparisonEntry {
+    fn of(sweep: &Sweep, comparison: &Comparison) -> Self {
+        let number = |figure| rounded(comparison.metric, figure);
+        Self {
+            policy: sweep.policies[comparison.policy].clone(),
+            metric: MetricName::of(comparison.metric),
+            pairs: comparison.pairs,
+            baseline: number(comparison.baseline),
+            figure: number(comparison.figure),
+            difference: number(comparison.difference),
+            interval: comparison.interval.map(|i| (number(i.low), number(i.high))),
+            finding: match comparison.finding {
+                Finding::Better => FindingName::Better,
+                Finding::Worse => FindingName::Worse,
+                Finding::NoDifference => FindingName::NoDifference,
+                Finding::TooFewSeeds => FindingName::TooFewSeeds,
+            },
+        }
+    }
+}
+
+impl MetricName {
+    const fn of(metric: Metric) -> Self {
+        match metric {
+            Metric::Success => Self::Success,
+            Metric::Latency(Statistic::Mean) => Self::Mean,
+            Metric::Latency(Statistic::P50) => Self::P50,
+            Metric::Latency(Statistic::P90) => Self::P90,
+            Metric::Latency(Statistic::P99) => Self::P99,
+            Metric::Latency(Statistic::P99_9) => Self::P99_9,
+        }
+    }
+}
+
+/// A figure as files have it: a share of requests with six decimals, milliseconds with six.
+pub(super) fn rounded(metric: Metric, figure: f64) -> f64 {
+    const NANOS_PER_MILLI: f64 = 1e6;
+    let unit = match metric {
+        Metric::Success => 1.0,
+        Metric::Latency(_) => NANOS_PER_MILLI,
+    };
+    // Adding zero turns -0 into 0.
+    (figure / unit * 1e6).round() / 1e6 + 0.0
+}

@@ -1,0 +1,93 @@
+//! Which part of a sweep a process carries out.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// Part `number` of `of`, from 1: of all runs, numbered from 0, those whose number modulo `of` is
+/// `number` - 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Shard {
+    number: usize,
+    of: usize,
+}
+
+impl Shard {
+    /// The only part.
+    pub const WHOLE: Self = Self { number: 1, of: 1 };
+
+    /// Part `number` of `of`; `None` if there is no such part.
+    pub const fn new(number: usize, of: usize) -> Option<Self> {
+        if number >= 1 && number <= of { Some(Self { number, of }) } else { None }
+    }
+
+    /// Which part, from 1.
+    pub const fn number(self) -> usize {
+        self.number
+    }
+
+    /// Of how many.
+    pub const fn of(self) -> usize {
+        self.of
+    }
+
+    /// The numbers of this part's runs out of `runs`.
+    pub fn runs(self, runs: usize) -> impl ExactSizeIterator<Item = usize> {
+        (self.number - 1..runs.max(self.number - 1)).step_by(self.of)
+    }
+
+    /// The name of its file.
+    pub fn file_name(self) -> String {
+        format!("shard-{}-of-{}.json", self.number, self.of)
+    }
+
+    /// The inverse of [`Self::file_name`].
+    pub fn from_file_name(name: &str) -> Option<Self> {
+        let (number, of) =
+            name.strip_prefix("shard-")?.strip_suffix(".json")?.split_once("-of-")?;
+        Self::new(number.parse().ok()?, of.parse().ok()?).filter(|shard| shard.file_name() == name)
+    }
+}
+
+impl fmt::Display for Shard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.number, self.of)
+    }
+}
+
+impl FromStr for Shard {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let parts =
+            text.split_once('/').and_then(|(k, n)| Self::new(k.parse().ok()?, n.parse().ok()?));
+        parts.ok_or_else(|| {
+            "expected a part and the number of parts, from 1/4 to 4/4, say".to_owned()
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_hold_every_run_once() {
+        for of in 1..7 {
+            let parts = (1..=of).map(|number| Shard::new(number, of).unwrap());
+            let mut runs: Vec<usize> = parts.flat_map(|shard| shard.runs(5)).collect();
+            runs.sort_unstable();
+            assert_eq!(runs, [0, 1, 2, 3, 4]);
+        }
+    }
+
+    #[test]
+    fn names_say_which_part() {
+        let shard: Shard = "2/3".parse().unwrap();
+        assert_eq!(shard.file_name(), "shard-2-of-3.json");
+        assert_eq!(Shard::from_file_name("shard-2-of-3.json"), Some(shard));
+        assert_eq!(Shard::from_file_name("shard-02-of-3.json"), None);
+        for wrong in ["0/3", "4/3", "1", "a/b", "1/0"] {
+            assert!(wrong.parse::<Shard>().is_err(), "{wrong}");
+        }
+    }
+}

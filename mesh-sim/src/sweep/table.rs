@@ -1,0 +1,203 @@
+//! What the terminal shows of a sweep: each cell's policies, and what the comparison shows.
+
+use std::path::Path;
+
+use super::compare::{Comparison, FEWEST_SEEDS, Metric, compare};
+use super::figures::LatencyNs;
+use super::tally::Group;
+use super::{Cell, Sweep, Tally};
+use crate::report::format;
+use crate::report::table::{layout, replay, wrapped};
+use crate::report::{Statistic, Threshold};
+
+/// Labels are cut to this.
+const LABEL: usize = 14;
+
+/// The whole sweep for a terminal of 80 columns. `dir` is where its files are.
+pub fn render(sweep: &Sweep, tally: &Tally, dir: &Path) -> String {
+    let mut out = String::new();
+    let mut problems = String::new();
+    for (index, cell) in sweep.cells.iter().enumerate() {
+        let groups: Vec<Group<'_>> =
+            (0..sweep.policies.len()).map(|policy| tally.group(sweep, index, policy)).collect();
+        out.push_str(&heading(sweep, cell));
+        out.push_str(&layout(&rows(sweep, cell, &groups)));
+        out.push_str(&comparisons(sweep, &compare(sweep, tally, index)));
+        out.push('\n');
+        let file = dir.join(format!("cell-{}/scenario.toml", cell.number)).display().to_string();
+        for (label, group) in sweep.policies.iter().zip(&groups) {
+            problems.push_str(&self::problems(label, cell, group, &file));
+        }
+    }
+    out + &notes(sweep) + &problems
+}
+
+fn heading(sweep: &Sweep, cell: &Cell) -> String {
+    let values = sweep.spec.vary.iter().zip(&cell.values);
+    let values: Vec<String> =
+        values.map(|(vary, value)| format!("{} = {value}", vary.path)).collect();
+    match values.is_empty() {
+        true => String::new(),
+        false => wrapped(&format!("cell {}: {}", cell.number, values.join(", ")), 1, 3),
+    }
+}
+
+/// The cells of the table of policies, headings first.
+fn rows(sweep: &Sweep, cell: &Cell, groups: &[Group<'_>]) -> Vec<Vec<String>> {
+    const LATENCIES: [Statistic; 4] =
+        [Statistic::P50, Statistic::P90, Statistic::P99, Statistic::P99_9];
+    let names = LATENCIES.map(Statistic::name);
+    let header = ["policy", "sent", "ok %"].into_iter().chain(names).chain(["verdict"]);
+    let mut rows = vec![header.map(str::to_owned).collect::<Vec<_>>()];
+    for (label, group) in sweep.policies.iter().zip(groups) {
+        let figures = LatencyNs::of(group.latency);
+        let requests = &group.requests;
+        let latency = |statistic| match requests.sent {
+            0 => format::NO_FIGURE.to_owned(),
+            _ => format::latency(figures.get(statistic), 3),
+        };
+        let mut row = vec![
+            format::ellipsis(label, LABEL),
+            format::count(requests.sent),
+            format::percent(requests.answered, requests.sent),
+        ];
+        row.extend(LATENCIES.map(latency));
+        row.push(verdict(group, &group.missed(label, cell)).to_owned());
+        rows.push(row);
+    }
+    rows
+}
+
+fn verdict(group: &Group<'_>, missed: &[Threshold]) -> &'static str {
+    match (group.is_broken(), missed.is_empty()) {
+        (true, _) => "broken",
+        (false, false) => "missed",
+        (false, true) => "pass",
+    }
+}
+
+/// One block per policy other than the baseline.
+fn comparisons(sweep: &Sweep, comparisons: &[Comparison]) -> String {
+    let baseline = format::ellipsis(&sweep.policies[sweep.baseline], 30);
+    let mut out = String::new();
+    for policy in 0..sweep.policies.len() {
+        let own: Vec<&Comparison> = comparisons.iter().filter(|c| c.policy == policy).collect();
+        let Some(first) = own.first() else { continue };
+        let label = format::ellipsis(&sweep.policies[policy], 30);
+        let seeds = if first.pairs == 1 { "1 seed" } else { &format!("{} seeds", first.pairs) };
+        out.push_str(&format!("\n {label} less {baseline}, {seeds}\n"));
+        let header = ["", "baseline", "policy", "difference, 95 % interval", "finding"];
+        let mut rows = vec![header.map(str::to_owned).to_vec()];
+        rows.extend(own.into_iter().map(comparison_row));
+        out.push_str(&layout(&rows));
+    }
+    out
+}
+
+fn comparison_row(comparison: &Comparison) -> Vec<String> {
+    let Comparison { metric, baseline, figure, difference, interval, .. } = *comparison;
+    let value = |figure: f64| match metric {
+        Metric::Success => format!("{:.2}", figure * 100.0),
+        Metric::Latency(_) => format::latency(figure as u64, 3),
+    };
+    let ends = interval.map(|interval| [interval.low, interval.high]);
+    let name = match metric {
+        Metric::Success => "ok %",
+        Metric::Latency(statistic) => statistic.name(),
+    };
+    vec![
+        name.to_owned(),
+        value(baseline),
+        value(figure),
+        signed(metric, difference, ends),
+        comparison.finding.words().to_owned(),
+    ]
+}
+
+/// A difference and its interval in one unit, with the digits that the largest of them deserves.
+fn signed(metric: Metric, difference: f64, ends: Option<[f64; 2]>) -> String {
+    let all = [difference].into_iter().chain(ends.into_iter().flatten());
+    let largest = all.map(f64::abs).fold(0.0, f64::max);
+    let (unit, name) = match metric {
+        Metric::Success => (0.01, "pp"),
+        Metric::Latency(_) if largest >= 1e9 => (1e9, "s"),
+        Metric::Latency(_) if largest >= 1e6 || largest == 0.0 => (1e6, "ms"),
+        Metric::Latency(_) => (1e3, "µs"),
+    };
+    let decimals = match largest / unit {
+        number if number >= 100.0 => 0,
+        number if number >= 10.0 => 1,
+        _ => 2,
+    };
+    let number = |figure: f64| {
+        let scale = [1.0, 10.0, 100.0][decimals];
+        // A figure that reads as zero bears no sign.
+        let rounded = (figure / unit * scale).round() / scale + 0.0;
+        let sign = if rounded == 0.0 { "" } else { "+" };
+        match sign {
+            "" => format!("{:.decimals$}", 0.0),
+            _ => format!("{rounded:+.decimals$}"),
+        }
+    };
+    match ends {
+        Some([low, high]) => {
+            format!("{} [{}, {}] {name}", number(difference), number(low), number(high))
+        }
+        None => format!("{} {name}", number(difference)),
+    }
+}
+
+/// What must be known to read the table.
+fn notes(sweep: &Sweep) -> String {
+    let mut out = String::new();
+    let seeds = sweep.seeds.len();
+    if sweep.policies.len() > 1 && seeds < FEWEST_SEEDS {
+        let few = format!(
+            "{seeds} seeds are too few to compare policies: take {FEWEST_SEEDS} at the very \
+             least, and 30 or more to trust an interval.",
+        );
+        out.push_str(&wrapped(&few, 1, 1));
+    } else if sweep.policies.len() > 1 {
+        let intervals = (sweep.policies.len() - 1) * Metric::ALL.len() * sweep.cells.len();
+        let chance = format!(
+            "Of {intervals} intervals at 95 % some {} miss the truth by chance.",
+            intervals.div_ceil(20)
+        );
+        out.push_str(&wrapped(&chance, 1, 1));
+    }
+    out
+}
+
+/// Violated oracles and missed thresholds, each with the command that replays it.
+fn problems(label: &str, cell: &Cell, group: &Group<'_>, file: &str) -> String {
+    /// One is to be repaired before the next is looked at.
+    const SHOWN: usize = 3;
+    let mut out = String::new();
+    let broken = group.runs.iter().filter_map(|(seed, run)| Some((seed, run.broken.first()?)));
+    for (seed, first) in broken.clone().take(SHOWN) {
+        let at = format::exact_latency(first.at_ns);
+        let number = cell.number;
+        let text = format!(
+            "broken: cell {number} {label} seed {seed}: {} at {at}: {}",
+            first.oracle, first.detail
+        );
+        out.push_str(&wrapped(&text, 1, 3));
+        out.push_str(&replay(file, *seed, label, None));
+    }
+    let more = broken.count().saturating_sub(SHOWN);
+    if more > 0 {
+        out.push_str(&format!("   and {} more runs like these\n", format::count(more as u64)));
+    }
+    for threshold in group.missed(label, cell) {
+        let badness = |figures: &super::Figures| {
+            threshold.badness(&figures.requests, |statistic| figures.latency.get(statistic))
+        };
+        let worst = group.runs.iter().max_by(|a, b| badness(a.1).total_cmp(&badness(b.1)));
+        let text = format!("missed: cell {} {label}: {threshold}", cell.number);
+        out.push_str(&wrapped(&text, 1, 3));
+        if let Some((seed, _)) = worst {
+            out.push_str(&replay(file, *seed, label, None));
+        }
+    }
+    out
+}

@@ -1,0 +1,69 @@
+//! The files of a whole sweep.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::{Sweep, Tally, csv, results};
+use crate::report::{file_stem, hgrm, replace};
+
+const RESULTS: &str = "sweep.json";
+
+/// Writes every file of a sweep into `dir`, which is made if it does not exist, and says which.
+///
+/// Files of an earlier sweep that this one does not replace are removed; parts are left alone.
+///
+/// # Errors
+/// If a file or directory can't be written.
+pub fn write_all(dir: &Path, sweep: &Sweep, tally: &Tally) -> io::Result<Vec<PathBuf>> {
+    let files = files(sweep, tally)?;
+    let stale = stale_files(dir, &files)?;
+    let written = replace(dir, &files, &stale)?;
+    for path in stale.iter().filter_map(|path| path.parent()) {
+        // It stays if there is something of somebody else's in it.
+        let _ = fs::remove_dir(path);
+    }
+    Ok(written)
+}
+
+/// Every file's name and content, `sweep.json` last.
+fn files(sweep: &Sweep, tally: &Tally) -> io::Result<Vec<(String, Vec<u8>)>> {
+    let mut files = Vec::new();
+    for (index, cell) in sweep.cells.iter().enumerate() {
+        let dir = format!("cell-{}", cell.number);
+        files.push((format!("{dir}/scenario.toml"), cell.text.clone().into_bytes()));
+        for (policy, label) in sweep.policies.iter().enumerate() {
+            let text = hgrm::render(tally.group(sweep, index, policy).latency);
+            files.push((format!("{dir}/{}.hgrm", file_stem(label)), text.into_bytes()));
+        }
+    }
+    files.push(("sweep.csv".to_owned(), csv::runs(sweep, tally)?));
+    files.push(("comparison.csv".to_owned(), csv::comparisons(sweep, tally)?));
+    files.push((RESULTS.to_owned(), results::render(sweep, tally).into_bytes()));
+    Ok(files)
+}
+
+/// Files in the `cell-N` of an earlier sweep that are not among `files`.
+fn stale_files(dir: &Path, files: &[(String, Vec<u8>)]) -> io::Result<Vec<PathBuf>> {
+    let mut stale = Vec::new();
+    if !dir.join(RESULTS).exists() {
+        return Ok(stale);
+    }
+    for entry in fs::read_dir(dir)? {
+        let folder = entry?.file_name().to_string_lossy().into_owned();
+        let number = folder.strip_prefix("cell-").and_then(|number| number.parse::<usize>().ok());
+        if number.is_none() || !dir.join(&folder).is_dir() {
+            continue;
+        }
+        for entry in fs::read_dir(dir.join(&folder))? {
+            let entry = entry?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let path = format!("{folder}/{name}");
+            let ours = name.ends_with(".hgrm") || name == "scenario.toml";
+            if ours && !files.iter().any(|(new, _)| *new == path) {
+                stale.push(entry.path());
+            }
+        }
+    }
+    Ok(stale)
+}
