@@ -1,12 +1,12 @@
 //! Runs every policy with every seed, side by side.
 
 use std::num::NonZero;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc;
-use std::thread;
+use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::engine::{EngineError, Run};
+use crate::parallel::{as_they_come, cores};
 use crate::record::RunRecord;
 use crate::scenario::{EngineKind, PolicySpec, Scenario};
 
@@ -62,11 +62,6 @@ impl<'a> Plan<'a> {
     }
 }
 
-/// How many runs this process may carry out at once.
-pub fn cores() -> NonZero<usize> {
-    thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN)
-}
-
 /// Carries out `runs` on `threads` threads and hands over each record as soon as there is one, in
 /// no certain order: no more than two records per thread exist at a time.
 ///
@@ -79,57 +74,42 @@ pub fn stream(
     mut progress: impl FnMut(Progress),
     mut keep: impl FnMut(usize, RunRecord),
 ) -> Result<(), EngineError> {
-    let threads = threads.get().min(runs.len());
-    let next = AtomicUsize::new(0);
-    // The bound is what keeps finished records from piling up.
-    let (news, arrives) = mpsc::sync_channel(threads);
+    let halted = AtomicBool::new(false);
     let mut broken: Option<(usize, EngineError)> = None;
-    thread::scope(|scope| {
-        for _ in 0..threads {
-            let (next, news) = (&next, news.clone());
-            scope.spawn(move || work(runs, next, engine, &news));
-        }
-        drop(news);
-        for item in arrives {
-            match item {
-                News::Progress(item) => progress(item),
-                News::Record(run, record) => {
-                    keep(run, *record);
-                    progress(Progress { run, simulated: Duration::ZERO, finished: true });
+    as_they_come(
+        threads,
+        |run| run < runs.len() && !halted.load(Ordering::Relaxed),
+        |run, send| {
+            let ended = runs[run].execute(engine, &|simulated| send(News::Progress(simulated)));
+            send(News::Ended(Box::new(ended)));
+        },
+        |run, news| {
+            match news {
+                News::Progress(simulated) => {
+                    progress(Progress { run, simulated, finished: false });
                 }
-                News::Broken(run, error) => {
-                    // Runs are taken in order, so every run before this one has begun and will
-                    // report: the first that breaks is the same on any number of threads.
-                    next.store(runs.len(), Ordering::Relaxed);
-                    if broken.as_ref().is_none_or(|(first, _)| run < *first) {
-                        broken = Some((run, *error));
+                News::Ended(ended) => match *ended {
+                    Ok(record) => {
+                        keep(run, record);
+                        progress(Progress { run, simulated: Duration::ZERO, finished: true });
                     }
-                }
+                    Err(error) => {
+                        // Every run before this one has begun and will report: the first that
+                        // breaks is the same on any number of threads.
+                        halted.store(true, Ordering::Relaxed);
+                        if broken.as_ref().is_none_or(|(first, _)| run < *first) {
+                            broken = Some((run, error));
+                        }
+                    }
+                },
             }
-        }
-    });
+            ControlFlow::Continue(())
+        },
+    );
     broken.map_or(Ok(()), |(_, error)| Err(error))
 }
 
 enum News {
-    Progress(Progress),
-    Record(usize, Box<RunRecord>),
-    Broken(usize, Box<EngineError>),
-}
-
-/// Takes runs until none is left. A simulation lives on the thread that began it.
-fn work(runs: &[Run<'_>], next: &AtomicUsize, engine: EngineKind, news: &mpsc::SyncSender<News>) {
-    loop {
-        let number = next.fetch_add(1, Ordering::Relaxed);
-        let Some(run) = runs.get(number) else { return };
-        let report = |simulated| {
-            // The receiver outlives the workers.
-            let _ = news.send(News::Progress(Progress { run: number, simulated, finished: false }));
-        };
-        let item = match run.execute(engine, &report) {
-            Ok(record) => News::Record(number, Box::new(record)),
-            Err(error) => News::Broken(number, Box::new(error)),
-        };
-        let _ = news.send(item);
-    }
+    Progress(Duration),
+    Ended(Box<Result<RunRecord, EngineError>>),
 }

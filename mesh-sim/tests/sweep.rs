@@ -96,7 +96,7 @@ fn thresholds_are_held_against_the_whole() {
     assert_eq!(merged.status.code(), Some(4), "{}", stderr(&merged));
     let text = String::from_utf8_lossy(&merged.stdout);
     assert!(text.contains("missed: cell 1 random: mean is "), "{text}");
-    assert!(text.contains("mesh-sim p/cell-1/scenario.toml --seed "), "{text}");
+    assert!(text.contains("mesh-sim replay p/cell-1/scenario.toml --seed "), "{text}");
 }
 
 #[test]

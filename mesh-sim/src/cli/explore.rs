@@ -9,7 +9,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use mesh_node::Clock;
 use mesh_sim::explore::{Exploration, Explored, Found};
 use mesh_sim::failure::failing_file;
-use mesh_sim::parallel::all_cores;
+use mesh_sim::parallel::cores;
 use mesh_sim::scenario::{EngineKind, Loaded};
 
 use super::args::ExploreArgs;
@@ -28,7 +28,7 @@ pub(super) fn explore(args: &ExploreArgs) -> anyhow::Result<Exit> {
     let clock = Clock::start();
     let limit = args.minutes.map(|minutes| Duration::from_secs_f64(60.0 * minutes));
     let more = |number| {
-        args.runs.is_none_or(|runs| number < runs)
+        args.runs.is_none_or(|runs| (number as u64) < runs)
             && limit.is_none_or(|limit| clock.now().elapsed() < limit)
     };
     let bar = ProgressBar::with_draw_target(args.runs, ProgressDrawTarget::stderr());
@@ -36,7 +36,7 @@ pub(super) fn explore(args: &ExploreArgs) -> anyhow::Result<Exit> {
         bar.set_style(style);
     }
     let mut failed = None;
-    let explored = exploration.execute(all_cores(), more, |news| {
+    let explored = exploration.execute(cores(), more, |news| {
         let Explored { runs, failed: failures, .. } = news.explored;
         bar.set_position(*runs);
         bar.set_message(format!("{runs} runs, {failures} failed"));

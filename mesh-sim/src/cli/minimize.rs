@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use mesh_sim::failure::failing_file;
 use mesh_sim::minimize::{Effort, Minimal, Step, Target, minimize as shrink};
-use mesh_sim::parallel::all_cores;
+use mesh_sim::parallel::cores;
 use mesh_sim::report::shell_word;
 use mesh_sim::scenario::Scenario;
 use mesh_sim::units::format_duration;
@@ -23,7 +23,7 @@ pub(super) fn minimize(args: &MinimizeArgs) -> anyhow::Result<Exit> {
     let OneRun { loaded, engine, policy, seed } = &one;
     let policy = policy.label.clone();
     let target = Target { policy, seed: *seed, engine: *engine, defect: None };
-    let effort = Effort { threads: all_cores(), max_tries: args.tries };
+    let effort = Effort { threads: cores(), max_tries: args.tries };
     let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
     if let Ok(style) = ProgressStyle::with_template(" {spinner} {wide_msg}") {
         bar.set_style(style);

@@ -1,11 +1,10 @@
 //! `mesh-sim sweep` and `mesh-sim merge`.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use mesh_sim::runner::cores;
-use mesh_sim::scenario::EngineKind;
+use mesh_sim::parallel::cores;
+use mesh_sim::scenario::{EngineKind, Loaded};
 use mesh_sim::sweep::{self, MergeError, Shard, Spec, Sweep, SweepError, Tally};
 use mesh_sim::units::format_duration;
 
@@ -15,12 +14,12 @@ use super::{Exit, complain, print};
 
 pub(super) fn sweep(args: SweepArgs) -> anyhow::Result<Exit> {
     let file = args.scenario.display().to_string();
-    let scenario = match fs::read_to_string(&args.scenario) {
-        Ok(text) => text,
-        Err(error) => return Ok(usage(&format!("failed to read {file}: {error}"))),
+    let loaded = match Loaded::load(&args.scenario) {
+        Ok(loaded) => loaded,
+        Err(diagnostics) => return Ok(complain(&diagnostics)),
     };
     let spec = Spec {
-        scenario,
+        scenario: loaded.whole_text().to_owned(),
         engine: args.engine.map(|engine| EngineKind::from(engine).name().to_owned()),
         seeds: args.seeds.map(|seeds| seeds.0).unwrap_or_default(),
         policies: args.policy,

@@ -11,7 +11,8 @@ use mesh_core::seed::{Rng, Seed};
 use toml::{Table, Value};
 
 use crate::scenario::{
-    Arrivals, CLIENT, Draft, Fault, FaultKind, Loaded, REGISTRY, Scenario, host_patterns,
+    Arrivals, CLIENT, Draft, EngineKind, Fault, FaultKind, Loaded, REGISTRY, Scenario,
+    host_patterns,
 };
 use crate::units::format_duration;
 
@@ -36,6 +37,8 @@ const MAX_LATENCY_MS: f64 = 50.0;
 const MAX_LINK_MS: f64 = 400.0;
 /// Most links with a latency of their own.
 const MAX_LINKS: usize = 4;
+/// The greatest share of messages that are lost or arrive twice, in percent.
+const MAX_BAD_PERCENT: usize = 5;
 /// The load is the base's times something between these.
 const LOAD: (f64, f64) = (0.1, 2.0);
 
@@ -61,7 +64,7 @@ pub(super) struct Drawn {
 
 /// The run of this number: the base with other faults, latencies and load, one of its policies and
 /// another seed. Every fault is over after three quarters of the duration; then the mesh heals.
-pub(super) fn draw(base: &Loaded, seed: u64, number: u64) -> Drawn {
+pub(super) fn draw(base: &Loaded, engine: EngineKind, seed: u64, number: usize) -> Drawn {
     let seed = Seed::root(seed).child("explore").child(&number.to_string());
     let scenario = &base.scenario;
     let mut draft = base.draft();
@@ -78,7 +81,7 @@ pub(super) fn draw(base: &Loaded, seed: u64, number: u64) -> Drawn {
         draft.set(&["policies"], vec![one]);
     }
     keep_thresholds(&mut draft, &policy);
-    latencies(&mut draft, scenario, &mut seed.child("latencies").rng());
+    latencies(&mut draft, scenario, engine, &mut seed.child("latencies").rng());
     load(&mut draft, scenario, &mut seed.child("load").rng());
     draft.set_faults(&faults(scenario, &mut seed.child("faults").rng()));
     Drawn { draft, policy, seed: run_seed }
@@ -94,22 +97,66 @@ fn keep_thresholds(draft: &mut Draft, policy: &str) {
     }
 }
 
-fn latencies(draft: &mut Draft, scenario: &Scenario, rng: &mut Rng) {
-    draft.set_duration(&["network", "latency"], millis(rng, 1.0, MAX_LATENCY_MS));
+fn latencies(draft: &mut Draft, scenario: &Scenario, engine: EngineKind, rng: &mut Rng) {
+    let quality = quality(engine, MAX_LATENCY_MS, rng);
+    for field in ["loss", "duplication"] {
+        draft.remove(&["network", field]);
+    }
+    for (field, value) in quality {
+        draft.set(&["network", &field], value);
+    }
     let mut links = Vec::new();
     if coin(rng) {
         let hosts = hosts(scenario);
         for _ in 0..=rng.index(MAX_LINKS) {
             let (a, b) = split(rng, hosts.clone());
-            let mut link = Table::new();
+            let mut link = self::quality(engine, MAX_LINK_MS, rng);
             link.insert("from".to_owned(), host_patterns(&a[..1]).into());
             link.insert("to".to_owned(), host_patterns(&b[..1]).into());
-            let latency = format_duration(millis(rng, 1.0, MAX_LINK_MS));
-            link.insert("latency".to_owned(), latency.into());
+            if engine == EngineKind::Event && coin(rng) {
+                link.insert("one_way".to_owned(), true.into());
+            }
             links.push(link.into());
         }
     }
     draft.set_list(&["network", "links"], links);
+}
+
+/// What a link does to messages, in the fields of a scenario, within what the engine can do.
+fn quality(engine: EngineKind, max_ms: f64, rng: &mut Rng) -> Table {
+    let mut fields = Table::new();
+    let mut put = |field: &str, value: Value| drop(fields.insert(field.to_owned(), value));
+    let typical = millis(rng, 1.0, max_ms);
+    match engine {
+        EngineKind::Turmoil => put("latency", format_duration(typical).into()),
+        EngineKind::Event => {
+            put("latency", latency(typical, rng));
+            for field in ["loss", "duplication"] {
+                if coin(rng) && coin(rng) {
+                    let percent = 1 + rng.index(MAX_BAD_PERCENT);
+                    put(field, (percent as f64 / 100.0).into());
+                }
+            }
+        }
+    }
+    fields
+}
+
+/// A latency or a distribution of latencies around it.
+fn latency(typical: Duration, rng: &mut Rng) -> Value {
+    let table = |kind: &str, parameters: &[(&str, Value)]| {
+        let mut table = Table::new();
+        table.insert("kind".to_owned(), kind.into());
+        table.extend(parameters.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
+        table.into()
+    };
+    let duration = |value: Duration| Value::from(format_duration(value));
+    match rng.index(4) {
+        0 => duration(typical),
+        1 => table("exponential", &[("mean", duration(typical))]),
+        2 => table("lognormal", &[("median", duration(typical)), ("sigma", 0.5.into())]),
+        _ => table("uniform", &[("min", duration(typical / 2)), ("max", duration(typical * 2))]),
+    }
 }
 
 fn load(draft: &mut Draft, scenario: &Scenario, rng: &mut Rng) {

@@ -11,6 +11,7 @@ mod exercised;
 mod tests;
 
 use std::collections::BTreeMap;
+use std::num::NonZero;
 use std::ops::ControlFlow;
 
 pub use self::exercised::{Exercised, Met};
@@ -56,7 +57,7 @@ pub struct Explored {
 #[derive(Clone, Debug)]
 pub struct Found {
     /// Its number.
-    pub number: u64,
+    pub number: usize,
     /// Its scenario, with one policy and one seed.
     pub draft: Draft,
     /// The policy's label.
@@ -90,8 +91,8 @@ impl Exploration<'_> {
     /// If the engine can't honour what was drawn.
     pub fn execute(
         &self,
-        threads: usize,
-        more: impl Fn(u64) -> bool + Sync,
+        threads: NonZero<usize>,
+        more: impl Fn(usize) -> bool + Sync,
         mut news: impl FnMut(News<'_>) -> ControlFlow<()>,
     ) -> Result<Explored, Diagnostics> {
         let mut explored = Explored::default();
@@ -114,8 +115,8 @@ impl Exploration<'_> {
         refused.map_or(Ok(explored), Err)
     }
 
-    fn run(&self, number: u64) -> Result<Outcome, Diagnostics> {
-        let Drawn { draft, policy, seed } = draw(self.base, self.seed, number);
+    fn run(&self, number: usize) -> Result<Outcome, Diagnostics> {
+        let Drawn { draft, policy, seed } = draw(self.base, self.engine, self.seed, number);
         let loaded = draft.load(&format!("run {number}"))?;
         loaded.check_engine(self.engine)?;
         let scenario = &loaded.scenario;

@@ -1,5 +1,6 @@
 use super::*;
 use crate::minimize::{Effort, Target, minimize};
+use crate::parallel::cores;
 
 /// A small mesh; the demand that 99.9 % of requests be answered can't survive faults.
 const SCENARIO: &str = r#"
@@ -38,13 +39,13 @@ fn base() -> Loaded {
     Loaded::from_text(SCENARIO, "base.toml").unwrap()
 }
 
-fn explore(thresholds: bool, threads: usize, runs: u64) -> (Explored, Vec<Found>) {
+fn explore(thresholds: bool, threads: usize, runs: usize) -> (Explored, Vec<Found>) {
     let base = base();
     let exploration =
         Exploration { base: &base, engine: base.scenario.engine, seed: 1, thresholds };
     let mut all = Vec::new();
     let explored = exploration.execute(
-        threads,
+        NonZero::new(threads).unwrap(),
         |number| number < runs,
         |news| {
             all.extend(news.found);
@@ -72,7 +73,7 @@ fn a_broken_property_is_found_and_shrunk_whatever_the_threads() {
         engine: loaded.scenario.engine,
         defect: None,
     };
-    let effort = Effort { threads: 2, max_tries: 25 };
+    let effort = Effort { threads: cores(), max_tries: 25 };
     let minimal = minimize(&loaded, &target, effort, &mut |_| ()).unwrap();
     assert_eq!(minimal.failure.defect, worst.failures[0].defect);
     assert!(matches!(minimal.failure.defect, Defect::Threshold { field: "min_success", .. }));
@@ -93,10 +94,13 @@ fn oracles_hold_and_states_are_met_under_random_faults() {
 fn every_drawn_scenario_is_sound_and_some_have_few_kinds_of_faults() {
     let base = base();
     let mut kinds = Vec::new();
+    let mut beyond_turmoil = 0;
     for number in 0..200 {
-        let drawn = draw(&base, 3, number);
+        let engine = [EngineKind::Turmoil, EngineKind::Event][number % 2];
+        let drawn = draw(&base, engine, 3, number);
         let loaded = drawn.draft.load("drawn.toml").unwrap_or_else(|error| panic!("{error}"));
-        loaded.check_engine(EngineKind::Turmoil).unwrap_or_else(|error| panic!("{error}"));
+        loaded.check_engine(engine).unwrap_or_else(|error| panic!("{error}"));
+        beyond_turmoil += usize::from(loaded.check_engine(EngineKind::Turmoil).is_err());
         let mut of: Vec<&str> = loaded.scenario.faults.iter().map(|f| f.kind.name()).collect();
         let healed = loaded.scenario.duration * 3 / 4;
         let heals = |fault: &crate::scenario::Fault| fault.at + fault.lasts.unwrap() <= healed;
@@ -105,5 +109,6 @@ fn every_drawn_scenario_is_sound_and_some_have_few_kinds_of_faults() {
         of.dedup();
         kinds.push(of.len());
     }
+    assert!(beyond_turmoil > 50, "{beyond_turmoil} of 100");
     assert!(kinds.contains(&1) && kinds.iter().any(|count| *count > 3));
 }

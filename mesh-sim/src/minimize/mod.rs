@@ -13,6 +13,7 @@ mod passes;
 mod tests;
 
 use std::collections::BTreeSet;
+use std::num::NonZero;
 use std::ops::ControlFlow;
 
 use crate::engine::Run;
@@ -37,7 +38,7 @@ pub struct Target {
 #[derive(Clone, Copy, Debug)]
 pub struct Effort {
     /// Smaller scenarios are run on so many threads.
-    pub threads: usize,
+    pub threads: NonZero<usize>,
     /// After so many of them, the smallest so far is it.
     pub max_tries: usize,
 }
@@ -128,11 +129,11 @@ impl Search<'_> {
         let mut found = None;
         let (target, defect) = (self.target, self.defect);
         in_order(
-            self.effort.threads.min(fresh.len()),
-            |number| number < fresh.len() as u64,
-            |number| fails(&fresh[number as usize].1.draft, target, Some(defect)),
+            self.effort.threads,
+            |number| number < fresh.len(),
+            |number| fails(&fresh[number].1.draft, target, Some(defect)),
             |number, result| {
-                let (index, Candidate { what, draft }) = fresh[number as usize];
+                let (index, Candidate { what, draft }) = fresh[number];
                 self.best.tries += 1;
                 let kept = result.is_some();
                 (self.news)(&Step { tries: self.best.tries, what, kept });

@@ -64,7 +64,7 @@ impl Search<'_> {
     /// Everything once, what saves most first.
     pub(super) fn all_passes(&mut self) {
         self.faults();
-        self.links();
+        self.network();
         self.times();
         self.agents();
         self.fault_hosts();
@@ -84,8 +84,24 @@ impl Search<'_> {
         });
     }
 
-    fn links(&mut self) {
+    /// Fewer links of their own, no bad messages, and one latency instead of a distribution.
+    fn network(&mut self) {
         self.list(&["network", "links"], "links");
+        for field in ["loss", "duplication"] {
+            let path = ["network", field];
+            if self.best.draft.get(&path).is_some() {
+                let draft = self.edited(|draft| drop(draft.remove(&path)));
+                self.first_failing(&[Candidate { what: format!("no {field}"), draft }]);
+            }
+        }
+        let path = ["network", "latency"];
+        if self.best.draft.get(&path).is_some_and(Value::is_table) {
+            let latency = self.best.scenario.network.quality.latency.quantile(0.5);
+            let latency = Duration::from_micros(latency.as_micros() as u64);
+            let draft = self.edited(|draft| draft.set_duration(&path, latency));
+            let what = format!("a latency of {}", format_duration(latency));
+            self.first_failing(&[Candidate { what, draft }]);
+        }
     }
 
     /// Shrinks a list in the tree.

@@ -58,6 +58,7 @@ fn target(loaded: &Loaded) -> Target {
 
 fn run(threads: usize) -> (Minimal, Vec<String>) {
     let loaded = Loaded::from_text(SCENARIO, "bad.toml").unwrap();
+    let threads = NonZero::new(threads).unwrap();
     let effort = Effort { threads, max_tries: 60 };
     let mut news = Vec::new();
     let found = minimize(&loaded, &target(&loaded), effort, &mut |step| {
@@ -94,6 +95,6 @@ fn what_is_left_is_what_the_failure_needs_whatever_the_threads() {
 fn what_does_not_fail_is_not_minimized() {
     let sound = SCENARIO.replace("min_success = 0.95", "min_success = 0.1");
     let loaded = Loaded::from_text(&sound, "sound.toml").unwrap();
-    let effort = Effort { threads: 1, max_tries: 10 };
+    let effort = Effort { threads: NonZero::<usize>::MIN, max_tries: 10 };
     assert!(minimize(&loaded, &target(&loaded), effort, &mut |_| ()).is_none());
 }

@@ -44,7 +44,7 @@ impl Problem {
     }
 
     /// A problem of the whole file.
-    fn of_file(title: impl Into<String>) -> Self {
+    pub(super) fn of_file(title: impl Into<String>) -> Self {
         Self { span: None, ..Self::at(0..0, title, "") }
     }
 

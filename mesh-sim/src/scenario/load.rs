@@ -10,9 +10,10 @@ use std::sync::{Arc, LazyLock};
 use serde::Deserialize as _;
 use sha2::{Digest as _, Sha256};
 
-use super::check::check;
+use super::check::{NamedFile, check};
 use super::diagnostic::{Diagnostics, Problem};
 use super::draft::Draft;
+use super::edit::set_fields;
 use super::engine_limits::{Places, beyond_turmoil, engine_limits};
 use super::shape::{Shape, compile};
 use super::source::{Path as FilePath, Source};
@@ -32,6 +33,7 @@ pub struct Loaded {
     pub scenario: Scenario,
     file: String,
     text: Arc<str>,
+    whole: Arc<str>,
     places: Places,
 }
 
@@ -63,15 +65,23 @@ impl Loaded {
         let text: Arc<str> = text.into();
         let directory = Path::new(file).parent().unwrap_or(Path::new(""));
         match read(&text, directory) {
-            Ok((scenario, places)) => Ok(Self { scenario, file: file.to_owned(), text, places }),
+            Ok((scenario, whole, places)) => {
+                Ok(Self { scenario, file: file.to_owned(), text, whole: whole.into(), places })
+            }
             Err(problems) => Err(Diagnostics::new(file, text, problems)),
         }
     }
 
-    /// The file as data, to be edited.
+    /// The text with the lines of files that it names in their places, which means the same in any
+    /// directory.
+    pub fn whole_text(&self) -> &str {
+        &self.whole
+    }
+
+    /// The whole file as data, to be edited.
     pub fn draft(&self) -> Draft {
         // The text has passed the checks, so it parses.
-        Draft::parse(&self.text).unwrap_or_default()
+        Draft::parse(&self.whole).unwrap_or_default()
     }
 
     /// Whether `engine` can honour every field.
@@ -105,20 +115,32 @@ impl Scenario {
     }
 }
 
-/// The three passes.
-fn read(text: &str, directory: &Path) -> Result<(Scenario, Places), Vec<Problem>> {
+/// The three passes: a scenario, its whole text and where things stand in `text`.
+fn read(text: &str, directory: &Path) -> Result<(Scenario, String, Places), Vec<Problem>> {
     let source = Source::parse(text)?;
     let Findings { problems, durations } = walk(&source, &SHAPE);
     stop_at(problems)?;
     let tree = toml::Spanned::new(0..text.len(), source.tree.clone());
     let raw = raw::Scenario::deserialize(toml::de::Deserializer::from(tree))
         .map_err(|error| vec![Problem::at(error.span().unwrap_or(0..0), error.message(), "")])?;
-    let sha256 = hex(&Sha256::digest(text.as_bytes()));
-    let (scenario, problems) = check(&raw, &source, &durations, sha256, directory);
+    let (mut scenario, files, problems) = check(&raw, &source, &durations, directory);
     stop_at(problems)?;
+    let whole = with_files(text, &files).map_err(|reason| vec![Problem::of_file(reason)])?;
+    scenario.sha256 = hex(&Sha256::digest(whole.as_bytes()));
     let agents = source.span(&FilePath::field("agents"));
     let beyond_turmoil = beyond_turmoil(&raw, &source);
-    Ok((scenario, Places { durations, agents, beyond_turmoil }))
+    Ok((scenario, whole, Places { durations, agents, beyond_turmoil }))
+}
+
+/// The text with the lines of `files` in the place of their names.
+fn with_files(text: &str, files: &[NamedFile]) -> Result<String, String> {
+    if files.is_empty() {
+        return Ok(text.to_owned());
+    }
+    let paths: Vec<String> = files.iter().map(|file| file.path.dotted()).collect();
+    let fields: Vec<(&str, &str)> =
+        paths.iter().map(|path| &**path).zip(files.iter().map(|file| &*file.text)).collect();
+    set_fields(text, &fields)
 }
 
 fn stop_at(problems: Vec<Problem>) -> Result<(), Vec<Problem>> {
@@ -127,4 +149,39 @@ fn stop_at(problems: Vec<Problem>) -> Result<(), Vec<Problem>> {
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BEFORE: &str = "\
+name = 'x'
+description = 'an x'
+duration = '1s'
+agents = [{ name = 'a', count = 2 }]
+policies = ['random']
+workload = { rate = 1, arrivals = 'poisson', demand = { kind = 'constant', value = '1ms' } }
+[network]
+";
+
+    #[test]
+    fn a_file_that_names_another_means_the_same_in_any_directory() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("x.toml");
+        let text =
+            format!("{BEFORE}latency = {{ kind = 'empirical', quantiles = 'a.csv' }} # measured\n");
+        std::fs::write(&file, text).unwrap();
+        let lines = "share,latency\n# by hand\n0, 1ms\r\n1, 2ms";
+        std::fs::write(directory.path().join("a.csv"), lines).unwrap();
+        let loaded = Loaded::load(&file).unwrap();
+        assert!(loaded.whole_text().ends_with("# measured\n"));
+        let elsewhere = Scenario::from_str(loaded.whole_text(), "elsewhere.toml").unwrap();
+        assert_eq!(elsewhere, loaded.scenario);
+        let drafted = loaded.draft().load("elsewhere.toml").unwrap().scenario;
+        assert_eq!(drafted.network, loaded.scenario.network);
+
+        std::fs::write(directory.path().join("a.csv"), "0, 1ms\n1, 3ms").unwrap();
+        assert_ne!(Scenario::load(&file).unwrap().sha256, loaded.scenario.sha256);
+    }
 }

@@ -6,6 +6,7 @@
 mod check;
 mod diagnostic;
 mod draft;
+mod edit;
 mod engine_limits;
 mod hosts;
 mod load;
@@ -25,6 +26,7 @@ use mesh_core::protocol::Name;
 
 pub use self::diagnostic::{Diagnostics, Problem};
 pub use self::draft::{Draft, host_patterns};
+pub(crate) use self::edit::{keys, set_fields};
 pub use self::load::Loaded;
 pub use self::schema::{json_schema, json_schema_text};
 use crate::dist::Distribution;
@@ -41,7 +43,7 @@ pub struct Scenario {
     pub name: String,
     /// One line for the report.
     pub description: String,
-    /// SHA-256 of the file's bytes, in hex.
+    /// SHA-256 of the file, with the lines of files that it names in their places, in hex.
     pub sha256: String,
     /// Which engine runs it unless the command line says otherwise.
     pub engine: EngineKind,

@@ -51,6 +51,15 @@ impl Path {
         key.unwrap_or_default()
     }
 
+    /// As a path of TOML keys, items numbered from 0: `faults.2.groups.0`.
+    pub(super) fn dotted(&self) -> String {
+        let segment = |segment: &Segment| match segment {
+            Segment::Key(key) => key.clone(),
+            Segment::Index(index) => index.to_string(),
+        };
+        self.0.iter().map(segment).collect::<Vec<_>>().join(".")
+    }
+
     /// The value in words: a field, or an item of one.
     pub(super) fn subject(&self) -> String {
         match self.0.last() {

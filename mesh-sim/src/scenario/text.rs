@@ -24,9 +24,11 @@ pub(super) const NAME: &str = "^[A-Za-z0-9._-]{1,64}$";
 pub(super) const HOST_PATTERN: &str = "^([A-Za-z0-9._-]+[*]?|[*])$";
 /// A line of prose.
 pub(super) const LINE: &str = "^[^\\x00-\\x1f\\x7f-\\x9f]+$";
+/// Lines of text.
+pub(super) const LINES: &str = "^[^\\x00-\\x09\\x0b-\\x1f\\x7f-\\x9f]+$";
 
 /// Every rule.
-pub(super) const RULES: [TextRule; 5] = [
+pub(super) const RULES: [TextRule; 6] = [
     TextRule { pattern: units::DURATION_PATTERN, what: DURATION, check: check_duration },
     TextRule {
         pattern: SCENARIO_NAME,
@@ -44,6 +46,7 @@ pub(super) const RULES: [TextRule; 5] = [
         check: check_host_pattern,
     },
     TextRule { pattern: LINE, what: "one line of text", check: check_line },
+    TextRule { pattern: LINES, what: "lines of text", check: check_lines },
 ];
 
 const DURATION: &str = r#"a quoted duration with its unit, like "250us", "5ms", "1.5s" or "2m""#;
@@ -73,6 +76,10 @@ fn check_host_pattern(text: &str) -> Result<(), String> {
 
 fn check_line(text: &str) -> Result<(), String> {
     check_word(text, |c| !c.is_control(), usize::MAX)
+}
+
+fn check_lines(text: &str) -> Result<(), String> {
+    check_word(text, |c| c == '\n' || !c.is_control(), usize::MAX)
 }
 
 fn is_name_char(c: char) -> bool {

@@ -5,10 +5,10 @@ use std::num::NonZero;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::{Shard, Tally, Vary, vary};
+use super::{Shard, Tally, Vary};
 use crate::engine::{EngineError, Run};
 use crate::runner::{Progress, stream};
-use crate::scenario::{Diagnostics, EngineKind, Loaded, Scenario};
+use crate::scenario::{Diagnostics, EngineKind, Loaded, Scenario, set_fields};
 
 /// More runs than this are a slip of the keyboard.
 const MOST_RUNS: usize = 10_000_000;
@@ -221,10 +221,11 @@ impl Cell {
         }
         let text = match fields.is_empty() {
             true => spec.scenario.clone(),
-            false => vary::set(&spec.scenario, &fields).map_err(SweepError::Vary)?,
+            false => set_fields(&spec.scenario, &fields).map_err(SweepError::Vary)?,
         };
         let loaded = Loaded::from_text(&text, &file)?;
         loaded.check_engine(loaded.scenario.engine)?;
+        let text = loaded.whole_text().to_owned();
         let mut scenario = loaded.scenario;
         let known = labels(&scenario);
         for label in &spec.policies {

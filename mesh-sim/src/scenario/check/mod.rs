@@ -22,17 +22,27 @@ use crate::units::{DurationText, format_duration};
 /// The longest duration that a file may state.
 const LONGEST: Duration = Duration::from_secs(24 * 3_600);
 
-/// Turns a well-formed file into a scenario; what comes back is whole only without problems.
+/// A file that a scenario names.
+#[derive(Debug)]
+pub(super) struct NamedFile {
+    /// Where the scenario names it.
+    pub(super) path: FieldPath,
+    /// What is in it.
+    pub(super) text: String,
+}
+
+/// Turns a well-formed file into a scenario, but for its hash, and the files that it names; what comes
+/// back is whole only without problems.
 pub(super) fn check(
     raw: &raw::Scenario,
     source: &Source<'_>,
     durations: &[FoundDuration],
-    sha256: String,
     directory: &Path,
-) -> (Scenario, Vec<Problem>) {
+) -> (Scenario, Vec<NamedFile>, Vec<Problem>) {
     let mut checker = Checker {
         source,
         directory,
+        files: Vec::new(),
         problems: Vec::new(),
         hosts: Directory::new(),
         hosts_complete: true,
@@ -46,7 +56,7 @@ pub(super) fn check(
     let scenario = Scenario {
         name: raw.name.clone(),
         description: raw.description.clone(),
-        sha256,
+        sha256: String::new(),
         engine: match raw.engine {
             raw::Engine::Turmoil => EngineKind::Turmoil,
             raw::Engine::Event => EngineKind::Event,
@@ -64,7 +74,7 @@ pub(super) fn check(
         agents,
         policies,
     };
-    (scenario, checker.problems)
+    (scenario, checker.files, checker.problems)
 }
 
 fn delegation(raw: &raw::Delegation) -> DelegationSpec {
@@ -84,6 +94,7 @@ struct Checker<'a> {
     source: &'a Source<'a>,
     /// Where the files that the scenario names are.
     directory: &'a Path,
+    files: Vec<NamedFile>,
     problems: Vec<Problem>,
     hosts: Directory,
     /// Whether `hosts` holds every agent, so that a missing one is a mistake.

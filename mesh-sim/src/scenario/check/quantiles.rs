@@ -1,44 +1,57 @@
-//! Measured distributions, in files of their own beside the scenario.
+//! Measured distributions, in the scenario or in files of their own beside it.
 
-use super::Checker;
+use super::{Checker, NamedFile};
 use crate::dist::Quantiles;
 use crate::scenario::source::Path;
 use crate::units::parse_duration;
 
 impl Checker<'_> {
-    /// Reads quantiles from a CSV file: a share and a duration per line, both in order, the first
-    /// share 0 and the last 1.
-    pub(super) fn quantiles(&mut self, path: &Path, file: &str) -> Quantiles {
-        match std::fs::read_to_string(self.directory.join(file)) {
-            Ok(text) => parse(&text).unwrap_or_else(|(line, expected)| {
-                let title = format!("line {line} of {file} is not a quantile");
-                self.report(path, title, format!("expected {expected}"));
-                Quantiles::default()
-            }),
+    /// Reads quantiles from lines of CSV, or from the file of that name: a share and a duration
+    /// per line, both in order, the first share 0 and the last 1.
+    pub(super) fn quantiles(&mut self, path: &Path, given: &str) -> Quantiles {
+        if given.contains('\n') {
+            return self.parsed(path, "the quantiles", given);
+        }
+        match std::fs::read_to_string(self.directory.join(given)) {
+            Ok(text) => {
+                let quantiles = self.parsed(path, given, &text);
+                let text = lines(&text).flat_map(|(_, line)| [line, "\n"]).collect();
+                self.files.push(NamedFile { path: path.clone(), text });
+                quantiles
+            }
             Err(error) => {
-                let title = format!("failed to read {file}: {error}");
-                self.report(
-                    path,
-                    title,
-                    "expected a CSV file, named from the scenario's directory",
-                );
+                let title = format!("failed to read {given}: {error}");
+                let label = "expected a CSV file, named from the scenario's directory";
+                self.report(path, title, label);
                 Quantiles::default()
             }
         }
     }
+
+    fn parsed(&mut self, path: &Path, name: &str, text: &str) -> Quantiles {
+        parse(text).unwrap_or_else(|(line, expected)| {
+            let title = format!("line {line} of {name} is not a quantile");
+            self.report(path, title, format!("expected {expected}"));
+            Quantiles::default()
+        })
+    }
+}
+
+/// The lines that hold quantiles, with their numbers: neither a header nor comments.
+fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let numbered = text.lines().enumerate().map(|(index, line)| (index + 1, line.trim()));
+    numbered.filter(|(number, line)| {
+        let is_header = *number == 1 && line.starts_with(|c: char| c.is_ascii_alphabetic());
+        !(line.is_empty() || line.starts_with('#') || is_header)
+    })
 }
 
 /// The quantiles, or the number of the first bad line and what should stand there.
 fn parse(text: &str) -> Result<Quantiles, (usize, &'static str)> {
     let mut quantiles: Vec<(f64, f64)> = Vec::new();
     let mut last = 0;
-    for (number, line) in text.lines().enumerate() {
-        let line = line.trim();
-        let is_header = number == 0 && line.starts_with(|c: char| c.is_ascii_alphabetic());
-        if line.is_empty() || line.starts_with('#') || is_header {
-            continue;
-        }
-        last = number + 1;
+    for (number, line) in lines(text) {
+        last = number;
         let parts = line.split_once(',').and_then(|(share, value)| {
             let share: f64 = share.trim().parse().ok()?;
             Some((share, parse_duration(value.trim()).ok()?.as_secs_f64()))

@@ -126,8 +126,9 @@ pub(crate) enum Distribution {
     },
     /// Measured quantiles, with straight lines between them.
     Empirical {
-        /// A CSV file beside the scenario: lines of a share from 0 to 1 and a duration, in order.
-        #[schemars(extend("pattern" = text::LINE))]
+        /// A CSV file, named from the scenario's directory, or its lines: each a share from 0 to 1
+        /// and a duration, in order.
+        #[schemars(extend("pattern" = text::LINES))]
         quantiles: String,
     },
     /// One of two values.

@@ -1,0 +1,134 @@
+//! The search for failures as a user goes through it: explore, minimize, replay, and a sweep that
+//! meets a failure.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use tempfile::TempDir;
+
+/// Three agents, one of which is down for a while: not all requests can be answered.
+const SCENARIO: &str = r#"
+name = "demanding"
+description = "every request, although an agent is down"
+engine = "event"
+duration = "4s"
+warm_up = "500ms"
+drain = "6s"
+policies = ["random", "round_robin"]
+[registry]
+ttl = "2s"
+heartbeat = "500ms"
+refresh = "500ms"
+[[agents]]
+name = "agent"
+count = 3
+[workload]
+arrivals = "poisson"
+rate = 40
+demand = { kind = "exponential", mean = "10ms" }
+deadline = "500ms"
+[[faults]]
+kind = "slow_down"
+at = "500ms"
+for = "1s"
+agents = "agent-1"
+factor = 0.5
+[[faults]]
+kind = "crash"
+at = "1s"
+for = "1s"
+hosts = "agent-2"
+[expect."*"]
+min_success = 1.0
+"#;
+
+struct Place(TempDir);
+
+impl Place {
+    fn new() -> Self {
+        let place = Self(tempfile::tempdir().unwrap());
+        fs::write(place.0.path().join("demanding.toml"), SCENARIO).unwrap();
+        place
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    /// Runs it; its exit code and all that it says.
+    fn ran(&self, arguments: &str) -> (i32, String) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_mesh-sim"));
+        command.current_dir(self.path()).args(arguments.split_whitespace());
+        let output = command.output().unwrap();
+        let text = [output.stdout, output.stderr].concat();
+        (output.status.code().unwrap(), String::from_utf8(text).unwrap())
+    }
+}
+
+/// The rest of the first line that has `mark`.
+fn printed_line<'a>(text: &'a str, mark: &str) -> &'a str {
+    text.lines().find_map(|line| line.split_once(mark)).expect(mark).1.trim()
+}
+
+#[test]
+fn the_printed_line_replays_a_missed_threshold() {
+    let place = Place::new();
+    let (code, text) = place.ran("demanding.toml --seed 3 --policy random");
+    assert_eq!(code, 4, "{text}");
+    let line = printed_line(&text, "mesh-sim ");
+    assert!(line.starts_with("replay demanding.toml --seed 3 --policy random"), "{text}");
+    let (code, text) = place.ran(&format!("{line} --events 5 --out replayed"));
+    assert_eq!(code, 0, "{text}");
+    assert!(text.contains("missed: min_success"), "{text}");
+    assert_eq!(text.lines().filter(|line| line.starts_with("   {")).count(), 5, "{text}");
+    assert!(place.path().join("replayed/events.jsonl").exists());
+}
+
+#[test]
+fn a_failure_is_shrunk_to_a_file_that_fails_in_the_same_way() {
+    let place = Place::new();
+    let (code, text) = place.ran("minimize demanding.toml --seed 3 --policy random --tries 80");
+    assert_eq!(code, 0, "{text}");
+    assert!(text.contains("2 faults, 3 agents, 4s became 1 faults"), "{text}");
+    let (code, text) = place.ran(printed_line(&text, "replay it: mesh-sim "));
+    assert_eq!(code, 0, "{text}");
+    assert!(text.contains("missed: min_success"), "{text}");
+    let small = fs::read_to_string(place.path().join("demanding.min.toml")).unwrap();
+    assert!(small.contains("crash") && !small.contains("slow_down"), "{small}");
+}
+
+#[test]
+fn what_does_not_fail_is_said_to_be_so() {
+    let place = Place::new();
+    let sound = SCENARIO.replace("min_success = 1.0", "min_success = 0.01");
+    fs::write(place.path().join("sound.toml"), sound).unwrap();
+    for command in ["replay", "minimize"] {
+        let (code, text) = place.ran(&format!("{command} sound.toml --seed 3 --policy random"));
+        assert_eq!(code, 6, "{text}");
+        assert!(text.contains("nothing fail"), "{text}");
+    }
+    let (code, text) = place.ran("replay sound.toml --seed 3");
+    assert_eq!(code, 2, "{text}");
+    assert!(text.contains("say --policy LABEL, one of: random, round_robin"), "{text}");
+}
+
+#[test]
+fn an_exploration_writes_what_fails_and_says_what_it_met() {
+    let place = Place::new();
+    let explore = "explore demanding.toml --runs 12 --seed 4 --thresholds --out found";
+    let (code, text) = place.ran(explore);
+    assert_eq!(code, 3, "{text}");
+    assert!(text.contains("seed 4: 12 runs"), "{text}");
+    assert!(text.contains(" times in ") && text.contains("never met"), "{text}");
+    let file = printed_line(&text, " fails: ");
+    assert!(file.starts_with("found/demanding-"), "{text}");
+    let (code, replayed) = place.ran(&format!("replay {file}"));
+    assert_eq!(code, 0, "{replayed}");
+    let (code, again) = place.ran(explore);
+    assert_eq!((code, again), (3, text), "a function of scenario and seed");
+
+    let (code, text) = place.ran("explore demanding.toml --runs 12 --seed 4 --out none");
+    assert_eq!(code, 0, "no oracle is violated: {text}");
+    assert!(!place.path().join("none").exists());
+}
