@@ -7,6 +7,7 @@
 
 pub mod agent;
 pub mod codec;
+pub mod duration;
 pub mod jsonrpc;
 pub mod load;
 pub mod policy;
@@ -16,3 +17,6 @@ pub mod seed;
 pub mod time;
 
 pub use time::Timestamp;
+
+/// The version of the mesh, as agents tell it.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");

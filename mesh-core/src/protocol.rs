@@ -1,5 +1,6 @@
 //! The mesh's messages as types. [`crate::codec`] puts them on the wire as JSON-RPC.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -38,6 +39,34 @@ pub struct Task {
     pub request: u64,
     /// Which try this is: 0 for the first, one more for each retry.
     pub attempt: u32,
+    /// A call of a method that agents don't have, for the host to make of it what it can; `text`
+    /// is empty then. It never leaves the agent that received it.
+    pub foreign: Option<ForeignCall>,
+}
+
+impl Task {
+    /// A job that consists of somebody else's method.
+    pub fn foreign(call: ForeignCall) -> Self {
+        Self {
+            text: "".into(),
+            timeout: None,
+            demand: None,
+            idempotent: false,
+            depth: 0,
+            request: 0,
+            attempt: 0,
+            foreign: Some(call),
+        }
+    }
+}
+
+/// A call of a method that is none of the agent's own, as it came.
+#[derive(Clone, Debug)]
+pub struct ForeignCall {
+    /// Which method.
+    pub method: Arc<str>,
+    /// An array or an object.
+    pub params: Option<Arc<RawValue>>,
 }
 
 /// An agent's answer.
@@ -58,6 +87,10 @@ pub struct InfoReply {
     pub agent: Name,
     /// Its load now.
     pub load: LoadReport,
+    /// What it runs, if it says.
+    pub version: Option<Cow<'static, str>>,
+    /// Time since it started, if it says.
+    pub uptime: Option<Duration>,
 }
 
 /// The answer to `work`.

@@ -3,15 +3,22 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use mesh_core::agent::JobId;
+use mesh_core::agent::{Failure, JobId};
 use mesh_core::protocol::Task;
 use serde_json::value::RawValue;
 
-/// What comes of a job: its output, or a sentence that says why it failed.
-pub type JobResult = Result<Arc<RawValue>, String>;
+/// What comes of a job: its output, or the reason why there is none. Usually that is
+/// [`Failure::JobFailed`]; a refusal ([`Failure::is_refusal`]) says that it was not begun.
+pub type JobResult = Result<Arc<RawValue>, Failure>;
 
 /// The machine under an agent.
 pub trait Host: Send + Sync + 'static {
+    /// Whether it does jobs that are calls of foreign methods ([`Task::foreign`]). If not, they
+    /// never reach it.
+    fn takes_foreign_calls(&self) -> bool {
+        false
+    }
+
     /// Does a job. Dropping the future kills it.
     fn run(&self, job: JobId, task: Task) -> impl Future<Output = JobResult> + Send + 'static;
 

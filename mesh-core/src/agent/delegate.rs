@@ -9,6 +9,7 @@ use super::failure::{CallError, Failure, Tried};
 use super::roster::ListedLease;
 use super::view::PeerId;
 use super::{Agent, Timer};
+use crate::jsonrpc::Error;
 use crate::load::LoadReport;
 use crate::policy::{Candidate, Signal};
 use crate::protocol::{DelegateReply, Reply, Request, Target, Task, WorkReply};
@@ -257,8 +258,9 @@ impl Agent {
         match result {
             Ok(Reply::Work(reply)) => self.work_done(now, id, peer, target, sent, reply),
             Ok(_) => {
-                let message = "its answer to work is of another kind".to_owned();
-                self.finish(id, Err(Failure::Other { code: -32603, message }));
+                let message = "its answer to work is of another kind";
+                let error = Error::new(Error::INTERNAL_ERROR, message);
+                self.finish(id, Err(Failure::Other(error)));
             }
             Err(CallError::NotSent) => {
                 delegation.rule_out(peer, false);

@@ -162,7 +162,7 @@ pub enum Note {
         request: u64,
         /// The try.
         attempt: u32,
-        /// "done", "cancelled", or a failure's name ("busy": never admitted).
+        /// "done", "cancelled", or a failure's name ("busy": never begun).
         outcome: &'static str,
     },
 }

@@ -1,10 +1,12 @@
 //! Why a request was not answered with a result, and the error codes that say so.
 
 use serde::{Deserialize, Serialize};
-use thiserror::Error;
+use thiserror::Error as ThisError;
+
+use crate::jsonrpc::Error;
 
 /// A request's end without a result. The mesh's own codes are -32010 to -32019.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Debug, PartialEq, Eq, ThisError)]
 pub enum Failure {
     /// The agent's slots and queue are full; the job was not begun.
     #[error("the agent is busy: no free slot and no room in its queue")]
@@ -44,13 +46,8 @@ pub enum Failure {
     #[error("retries used up: {} busy, {} unreachable", .0.busy, .0.unreachable)]
     RetriesExhausted(Tried),
     /// A peer's error that is none of the mesh's own.
-    #[error("the peer answered error {code}: {message}")]
-    Other {
-        /// JSON-RPC error code.
-        code: i64,
-        /// Its message.
-        message: String,
-    },
+    #[error("the peer answered error {}: {}", .0.code, .0.message)]
+    Other(Error),
 }
 
 /// How the peers that a delegation tried had failed.
@@ -76,7 +73,7 @@ impl Failure {
             Self::ShuttingDown => -32017,
             Self::JobFailed(_) => -32018,
             Self::RetriesExhausted(_) => -32019,
-            Self::Other { code, .. } => *code,
+            Self::Other(error) => error.code,
         }
     }
 
@@ -93,7 +90,7 @@ impl Failure {
             Self::ShuttingDown => "shutting_down",
             Self::JobFailed(_) => "job_failed",
             Self::RetriesExhausted(_) => "retries_exhausted",
-            Self::Other { .. } => "other_error",
+            Self::Other(_) => "other_error",
         }
     }
 
@@ -104,7 +101,7 @@ impl Failure {
 }
 
 /// How a call to a peer failed.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Debug, PartialEq, Eq, ThisError)]
 pub enum CallError {
     /// It was never sent (connect failed): the peer knows nothing of it.
     #[error("never sent")]

@@ -113,6 +113,7 @@ mod tests {
             depth: 0,
             request: 0,
             attempt: 0,
+            foreign: None,
         }
     }
 

@@ -37,6 +37,7 @@ use self::delegation::Delegation;
 use self::jobs::{Admitted, Job, Jobs};
 use self::membership::Membership;
 use self::view::View;
+use crate::VERSION;
 use crate::load::LoadReport;
 use crate::policy::Policy;
 use crate::protocol::{InfoReply, Name, Reply, Request, Task, WorkReply};
@@ -47,6 +48,7 @@ use crate::time::Timestamp;
 #[derive(Debug)]
 pub struct Agent {
     config: AgentConfig,
+    started: Timestamp,
     policy: Box<dyn Policy>,
     rng: Rng,
     jobs: Jobs,
@@ -95,6 +97,7 @@ impl Agent {
             memory_percent: 0.0,
             stopping: false,
             effects: VecDeque::new(),
+            started: now,
             config,
         }
     }
@@ -113,7 +116,12 @@ impl Agent {
         }
         match request {
             Request::Info => {
-                let info = InfoReply { agent: self.config.name.clone(), load: self.load() };
+                let info = InfoReply {
+                    agent: self.config.name.clone(),
+                    load: self.load(),
+                    version: Some(VERSION.into()),
+                    uptime: Some(now.since(self.started)),
+                };
                 self.reply(ticket, Ok(Reply::Info(info)));
                 None
             }
@@ -135,16 +143,16 @@ impl Agent {
         }
     }
 
-    /// A job ended by itself: with its output, or with a sentence that says why it failed.
+    /// A job ended by itself: with its output, or with the reason why there is none.
     pub fn handle_job_result(
         &mut self,
         now: Timestamp,
         id: JobId,
-        result: Result<Arc<RawValue>, String>,
+        result: Result<Arc<RawValue>, Failure>,
     ) {
-        let outcome = if result.is_ok() { "done" } else { "job_failed" };
+        let outcome = result.as_ref().map_or_else(Failure::name, |_| "done");
         let Some(job) = self.remove_job(id, outcome) else { return };
-        let answer = result.map_err(Failure::JobFailed).map(|result| {
+        let answer = result.map(|result| {
             let agent = self.config.name.clone();
             Reply::Work(WorkReply { agent, result, latency: now.since(job.received) })
         });

@@ -21,8 +21,8 @@ struct Data {
 
 /// The error object that says so.
 pub fn to_error(failure: &Failure) -> Error {
-    if let Failure::Other { code, message } = failure {
-        return Error { code: *code, message: message.clone().into(), data: None };
+    if let Failure::Other(error) = failure {
+        return error.clone();
     }
     let mut data = Data { reason: failure.name().to_owned(), ..Data::default() };
     match failure {
@@ -57,6 +57,6 @@ pub fn from_error(error: &Error) -> Failure {
         -32017 => Failure::ShuttingDown,
         -32018 => Failure::JobFailed(data.detail.unwrap_or_default()),
         -32019 => Failure::RetriesExhausted(tried),
-        code => Failure::Other { code, message: error.message.clone().into_owned() },
+        _ => Failure::Other(error.clone()),
     }
 }

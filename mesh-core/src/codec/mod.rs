@@ -6,6 +6,7 @@
 mod error;
 mod millis;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -45,6 +46,10 @@ struct InfoResult {
     agent: Name,
     #[serde(flatten)]
     load: LoadReport,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    version: Option<Cow<'static, str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    uptime_s: Option<f64>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -98,7 +103,7 @@ fn task(params: Option<&RawValue>) -> Result<Task, Error> {
         serde_json::from_str(params.get())
             .map_err(|error| Error::invalid_params(&error.to_string()))?;
     let (timeout, demand) = (timeout_ms, demand_ms);
-    Ok(Task { text, timeout, demand, idempotent, depth, request, attempt })
+    Ok(Task { text, timeout, demand, idempotent, depth, request, attempt, foreign: None })
 }
 
 /// The body of a call of `request`.
@@ -129,7 +134,10 @@ pub fn encode_request(
 /// An answer as a JSON-RPC result.
 pub fn encode_reply(reply: Reply) -> Outcome {
     match reply {
-        Reply::Info(InfoReply { agent, load }) => jsonrpc::result(&InfoResult { agent, load }),
+        Reply::Info(InfoReply { agent, load, version, uptime }) => {
+            let uptime_s = uptime.map(|uptime| uptime.as_secs_f64());
+            jsonrpc::result(&InfoResult { agent, load, version, uptime_s })
+        }
         Reply::Work(reply) => jsonrpc::result(&WorkResult::from(reply)),
         Reply::Delegate(DelegateReply { delegated_to, peer_result, latency }) => {
             let Target { agent, url, load, latency: latency_ms } = delegated_to;
@@ -156,8 +164,9 @@ pub fn decode_reply(request: &Request, result: &RawValue) -> Result<Reply, serde
     let json = result.get();
     Ok(match request {
         Request::Info => {
-            let InfoResult { agent, load } = serde_json::from_str(json)?;
-            Reply::Info(InfoReply { agent, load })
+            let InfoResult { agent, load, version, uptime_s } = serde_json::from_str(json)?;
+            let uptime = uptime_s.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+            Reply::Info(InfoReply { agent, load, version, uptime })
         }
         Request::Work(_) => Reply::Work(serde_json::from_str::<WorkResult>(json)?.into()),
         Request::Delegate(_) => {

@@ -89,7 +89,7 @@ fn every_failure_survives_the_wire() {
         Failure::ShuttingDown,
         Failure::JobFailed("no such file".into()),
         Failure::RetriesExhausted(tried),
-        Failure::Other { code: 7, message: "odd".into() },
+        Failure::Other(Error::new(7, "odd").with_data(&json!({ "why": [1, 2] }))),
     ] {
         let response =
             jsonrpc::Response { id: Id::from(1), outcome: Err(to_error(&failure)) }.to_bytes();
@@ -107,6 +107,7 @@ fn task_with(timeout: Option<Duration>, demand: Option<Duration>) -> Task {
         depth: 1,
         request: u64::MAX,
         attempt: 2,
+        foreign: None,
     }
 }
 

@@ -96,7 +96,7 @@ fn a_failed_job_says_why() {
     let mut driver = Driver::with_peers(random(), &[]);
     let ticket = driver.work(job());
     let (id, _) = driver.running.remove(0);
-    driver.agent.handle_job_result(driver.now, id, Err("out of paper".into()));
+    driver.agent.handle_job_result(driver.now, id, Err(Failure::JobFailed("out of paper".into())));
     driver.drain();
     assert_eq!(driver.failure(ticket), &Failure::JobFailed("out of paper".into()));
     driver.assert_idle();

@@ -92,6 +92,7 @@ pub(crate) fn job() -> Task {
         depth: 0,
         request: 7,
         attempt: 0,
+        foreign: None,
     }
 }
 
@@ -207,7 +208,8 @@ impl Driver {
     pub(crate) fn probe_answered(&mut self, peer: &str, load: LoadReport) {
         let call = self.take_call(peer);
         assert!(matches!(call.request, Request::Info), "{:?}", call.request);
-        self.end_call(call.id, Ok(Reply::Info(InfoReply { agent: peer.into(), load })));
+        let info = InfoReply { agent: peer.into(), load, version: None, uptime: None };
+        self.end_call(call.id, Ok(Reply::Info(info)));
     }
 
     /// The job at `peer` comes back, done in no time.

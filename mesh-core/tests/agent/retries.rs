@@ -2,6 +2,7 @@
 
 use mesh_core::agent::config::RetryConfig;
 use mesh_core::agent::{CallError, Failure, ListedLease, Listing, Note, RegistryReply, Tried};
+use mesh_core::jsonrpc::Error;
 use mesh_core::policy::{PolicyConfig, Signal};
 use mesh_core::protocol::{InfoReply, Reply, Task};
 
@@ -165,7 +166,7 @@ fn a_job_stopped_at_the_attempts_limit_may_have_done_a_part() {
 
 #[test]
 fn failed_jobs_and_foreign_errors_pass_through() {
-    let other = Failure::Other { code: -32601, message: "method not found".into() };
+    let other = Failure::Other(Error::method_not_found());
     for failure in [Failure::JobFailed("no".into()), other, Failure::DeadlineExceeded] {
         let mut driver = Driver::with_peers(random(), &["a", "b"]);
         let ticket = driver.delegate(job());
@@ -180,7 +181,7 @@ fn an_answer_of_the_wrong_kind_is_an_error() {
     let mut driver = Driver::with_peers(random(), &["a"]);
     let ticket = driver.delegate(job());
     let call = driver.take_call("a");
-    let info = InfoReply { agent: "a".into(), load: load(0.0, 0) };
+    let info = InfoReply { agent: "a".into(), load: load(0.0, 0), version: None, uptime: None };
     driver.end_call(call.id, Ok(Reply::Info(info)));
     assert_eq!(driver.failure(ticket).code(), -32603);
 }

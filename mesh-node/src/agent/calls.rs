@@ -120,6 +120,6 @@ pub async fn call<N: Net>(
 }
 
 fn malformed(message: &str) -> CallError {
-    let code = jsonrpc::Error::INTERNAL_ERROR;
-    Failure::Other { code, message: message.to_owned() }.into()
+    let (code, message) = (jsonrpc::Error::INTERNAL_ERROR, message.to_owned().into());
+    Failure::Other(jsonrpc::Error { code, message, data: None }).into()
 }

@@ -29,7 +29,7 @@ pub(super) struct Driver<N, H, O> {
     pub(super) json: jsonrpc::Limits,
     /// How long to wait for the registry.
     pub(super) patience: Duration,
-    host: H,
+    pub(super) host: H,
     observer: O,
     state: Mutex<State>,
     /// The time to wake has moved forward.
@@ -213,7 +213,7 @@ struct ReportPanic<N: Net, H: Host, O: Observer> {
 impl<N: Net, H: Host, O: Observer> Drop for ReportPanic<N, H, O> {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            self.driver.job_ended(self.job, Err("it panicked".to_owned()));
+            self.driver.job_ended(self.job, Err(Failure::JobFailed("it panicked".to_owned())));
         }
     }
 }

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use futures_util::future::join_all;
 use mesh_core::codec;
-use mesh_core::jsonrpc::{self, Call, Outcome};
+use mesh_core::jsonrpc::{self, Call, Error, Outcome};
+use mesh_core::protocol::{self, ForeignCall, Reply, Task, WorkReply};
 
 use super::driver::Driver;
 use crate::http::{Request, Response, StatusCode};
@@ -31,7 +32,25 @@ async fn dispatch<N: Net, H: Host, O: Observer>(
     driver: &Arc<Driver<N, H, O>>,
     call: &Call<'_>,
 ) -> Outcome {
-    let request = codec::decode_request(call)?;
-    let answer = driver.submit(request).answer().await;
-    answer.map_err(|failure| codec::to_error(&failure)).and_then(codec::encode_reply)
+    let answer = match codec::decode_request(call) {
+        Ok(request) => driver.submit(request).answer().await.map(codec::encode_reply),
+        Err(error)
+            if error.code == Error::METHOD_NOT_FOUND && driver.host.takes_foreign_calls() =>
+        {
+            let answer = driver.submit(foreign(call)).answer().await;
+            answer.map(|reply| match reply {
+                // The caller knows nothing of the mesh: it gets the bare result.
+                Reply::Work(WorkReply { result, .. }) => jsonrpc::result(&result),
+                other => codec::encode_reply(other),
+            })
+        }
+        Err(error) => return Err(error),
+    };
+    answer.unwrap_or_else(|failure| Err(codec::to_error(&failure)))
+}
+
+/// A method that is none of ours, as a job: so it is admitted, counted, timed and cancelled.
+fn foreign(call: &Call<'_>) -> protocol::Request {
+    let params = call.params.map(|params| params.to_owned().into());
+    protocol::Request::Work(Task::foreign(ForeignCall { method: (*call.method).into(), params }))
 }

@@ -14,7 +14,7 @@ use mesh_core::agent::config::{
     AdmissionConfig, AgentConfig, DelegationConfig, MembershipConfig, RetryConfig,
 };
 use mesh_core::agent::{
-    Agent, CallError, CallId, Effect, JobId, ListedLease, RegistryRequest, Ticket,
+    Agent, CallError, CallId, Effect, Failure, JobId, ListedLease, RegistryRequest, Ticket,
 };
 use mesh_core::protocol::{Name, Reply, Request, Task};
 use mesh_core::seed::Seed;
@@ -255,6 +255,7 @@ impl World {
             depth: 0,
             request: self.requests,
             attempt: 0,
+            foreign: None,
         };
         self.oracles.demanded(&task, self.now + timeout);
         let request = if delegate { Request::Delegate(task) } else { Request::Work(task) };
@@ -298,7 +299,8 @@ impl World {
     fn end_job(&mut self, life: Life, position: usize, done: bool) {
         let Some(alive) = self.alive(life) else { return };
         let (job, task) = alive.running.remove(position);
-        let result = if done { Ok(output()) } else { Err("out of paper".to_owned()) };
+        let result =
+            if done { Ok(output()) } else { Err(Failure::JobFailed("out of paper".to_owned())) };
         if done {
             self.oracles.done(&task);
         }

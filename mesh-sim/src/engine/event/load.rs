@@ -77,6 +77,7 @@ impl Simulation<'_> {
             depth: 0,
             request: arrival.index,
             attempt: 0,
+            foreign: None,
         });
         let (who, entry) = (Caller::Client { arrival, source }, FIRST_AGENT + arrival.entry);
         let exchange = self.call(now, CLIENT_HOST, entry, who, Payload::Request(request));

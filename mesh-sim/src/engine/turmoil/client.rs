@@ -95,6 +95,7 @@ impl Sender {
             depth: 0,
             request: arrival.index,
             attempt: 0,
+            foreign: None,
         });
         let limits = jsonrpc::Limits::default();
         let result = call(&self.client, &agent_url(entry), &request, timeout, &limits).await;

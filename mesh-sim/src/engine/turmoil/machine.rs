@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use mesh_core::Timestamp;
-use mesh_core::agent::JobId;
+use mesh_core::agent::{Failure, JobId};
 use mesh_core::protocol::Task;
 use mesh_node::host::JobResult;
 use mesh_node::{Clock, Host};
@@ -116,7 +116,7 @@ impl Host for ClockedHost {
         async move {
             match (&mut running.ended).await {
                 Ok(()) => Ok(running.host.host.0.output.clone()),
-                Err(_) => Err("the machine crashed".to_owned()),
+                Err(_) => Err(Failure::JobFailed("the machine crashed".to_owned())),
             }
         }
     }

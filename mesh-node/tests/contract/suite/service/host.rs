@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use mesh_core::agent::JobId;
+use mesh_core::agent::{Failure, JobId};
 use mesh_core::protocol::Task;
 use mesh_node::Host;
 use mesh_node::host::JobResult;
@@ -66,11 +66,11 @@ impl Host for TestHost {
             tokio::time::sleep(task.demand.unwrap_or_default()).await;
             begun.is_done = true;
             match &*task.text {
-                "fail" => Err("it was told to".to_owned()),
+                "fail" => Err(Failure::JobFailed("it was told to".to_owned())),
                 "panic" => panic!("on purpose"),
                 text => {
                     let output = RawValue::from_string(format!("\"Processed: {text}\""));
-                    output.map(Arc::from).map_err(|error| error.to_string())
+                    Ok(output.expect("JSON").into())
                 }
             }
         }

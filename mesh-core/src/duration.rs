@@ -1,0 +1,131 @@
+//! Durations as people write them: `"250us"`, `"5ms"`, `"1.5s"`, `"2m"`, `"1h"`.
+//!
+//! A number with its unit means a whole number of nanoseconds, so time never passes through a float.
+
+use std::time::Duration;
+
+/// Most digits before the decimal point.
+const MAX_WHOLE_DIGITS: usize = 12;
+
+/// Unit, its nanoseconds, and how many decimals still make whole nanoseconds (at most 9).
+const UNITS: [(&str, u64, usize); 6] = [
+    ("ns", 1, 0),
+    ("us", 1_000, 3),
+    ("ms", 1_000_000, 6),
+    ("s", 1_000_000_000, 9),
+    ("m", 60 * 1_000_000_000, 9),
+    ("h", 3_600 * 1_000_000_000, 9),
+];
+
+/// Why a text is not a duration.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ParseDurationError {
+    /// A number, but of what?
+    #[error("it needs a unit: ns, us, ms, s, m or h")]
+    NoUnit,
+    /// The unit is not one of ours.
+    #[error("{0:?} is no unit; units are ns, us, ms, s, m and h")]
+    UnknownUnit(String),
+    /// What stands before the unit is not a plain decimal number.
+    #[error("it needs a plain decimal number before its unit")]
+    NotANumber,
+    /// More than twelve digits before the decimal point.
+    #[error("it has more than {MAX_WHOLE_DIGITS} digits before its unit")]
+    TooLong,
+    /// A fraction of a nanosecond.
+    #[error("it is finer than a nanosecond or has more than 9 decimals")]
+    TooFine,
+}
+
+/// Reads a duration: digits, an optional decimal fraction, a unit, no spaces.
+///
+/// # Errors
+/// If the text is anything else, or not a whole number of nanoseconds.
+pub fn parse_duration(text: &str) -> Result<Duration, ParseDurationError> {
+    let digits = text.bytes().take_while(|b| b.is_ascii_digit() || *b == b'.').count();
+    let (number, unit) = text.split_at(digits);
+    let Some(&(_, unit_nanos, max_decimals)) = UNITS.iter().find(|(name, ..)| *name == unit) else {
+        return Err(match (number, unit) {
+            ("", _) => ParseDurationError::NotANumber,
+            (_, "") => ParseDurationError::NoUnit,
+            (_, unit) => ParseDurationError::UnknownUnit(unit.to_owned()),
+        });
+    };
+    let (whole, decimals) = match number.split_once('.') {
+        Some((_, "")) => return Err(ParseDurationError::NotANumber),
+        Some(parts) => parts,
+        None => (number, ""),
+    };
+    if whole.is_empty() || decimals.contains('.') {
+        return Err(ParseDurationError::NotANumber);
+    }
+    if whole.len() > MAX_WHOLE_DIGITS {
+        return Err(ParseDurationError::TooLong);
+    }
+    if decimals.len() > max_decimals {
+        return Err(ParseDurationError::TooFine);
+    }
+    let whole: u64 = whole.parse().map_err(|_| ParseDurationError::NotANumber)?;
+    let billionths: u64 =
+        format!("{decimals:0<9}").parse().map_err(|_| ParseDurationError::NotANumber)?;
+    let nanos = u128::from(whole) * u128::from(unit_nanos)
+        + u128::from(billionths) * u128::from(unit_nanos) / 1_000_000_000;
+    Ok(from_nanos(nanos))
+}
+
+/// A duration of this many nanoseconds; 12 digits of hours are well within `u64` seconds.
+fn from_nanos(nanos: u128) -> Duration {
+    let seconds = u64::try_from(nanos / 1_000_000_000).unwrap_or(u64::MAX);
+    Duration::new(seconds, (nanos % 1_000_000_000) as u32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_every_unit_and_exact_decimals() {
+        let cases = [
+            ("7ns", 7),
+            ("250us", 250_000),
+            ("0.001us", 1),
+            ("5ms", 5_000_000),
+            ("1.5s", 1_500_000_000),
+            ("0.000000001s", 1),
+            ("2m", 120_000_000_000),
+            ("0.000000001h", 3_600),
+            ("1h", 3_600_000_000_000),
+            ("0s", 0),
+            ("007s", 7_000_000_000),
+        ];
+        for (text, nanos) in cases {
+            assert_eq!(parse_duration(text), Ok(Duration::from_nanos(nanos)), "{text}");
+        }
+        let longest = Duration::from_secs(999_999_999_999 * 3_600);
+        assert_eq!(parse_duration("999999999999h"), Ok(longest));
+    }
+
+    #[test]
+    fn says_what_is_wrong() {
+        use ParseDurationError::*;
+        let cases = [
+            ("", NotANumber),
+            ("ms", NotANumber),
+            ("-5ms", NotANumber),
+            (".5s", NotANumber),
+            ("5.s", NotANumber),
+            ("1.2.3s", NotANumber),
+            ("30", NoUnit),
+            ("5 ms", UnknownUnit(" ms".into())),
+            ("5sec", UnknownUnit("sec".into())),
+            ("5µs", UnknownUnit("µs".into())),
+            ("1e3s", UnknownUnit("e3s".into())),
+            ("1234567890123s", TooLong),
+            ("0.5ns", TooFine),
+            ("1.0000000000s", TooFine),
+        ];
+        for (text, error) in cases {
+            assert_eq!(parse_duration(text), Err(error), "{text}");
+        }
+    }
+}
