@@ -8,6 +8,7 @@ pub mod agent;
 pub mod clock;
 pub mod host;
 pub mod http;
+mod metrics;
 pub mod net;
 pub mod observer;
 pub mod registry;

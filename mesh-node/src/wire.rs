@@ -7,8 +7,9 @@ use std::time::Duration;
 use mesh_core::agent::{ListedLease, Listing};
 use mesh_core::load::LoadReport;
 use mesh_core::protocol::Name;
-use mesh_core::registry::{Lease, Registration};
+use mesh_core::registry::{self, Lease, Registration};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// Header that names the registry's life: it changes when a restart has lost the leases.
 pub const EPOCH_HEADER: &str = "mesh-epoch";
@@ -20,7 +21,7 @@ pub const INDEX_HEADER: &str = "mesh-index";
 pub struct RegisterBody {
     /// The agent's name.
     pub name: Name,
-    /// Its address, `host:port`.
+    /// Its address, `host:port`, with or without `http://` before it.
     pub url: Arc<str>,
     /// The number of this life of the name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -47,13 +48,16 @@ impl From<RegisterBody> for Registration {
     }
 }
 
-/// Answer to a granted or renewed registration.
-#[derive(Debug, Serialize, Deserialize)]
+/// Answer to a granted or renewed registration. Nothing in it is needed: the demo's registry has
+/// an answer of its own.
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct RegisteredBody {
     /// "registered" or "renewed".
+    #[serde(default)]
     pub status: String,
     /// How long the lease lasts unless renewed.
-    pub ttl_ms: u64,
+    #[serde(default)]
+    pub ttl_ms: Option<u64>,
 }
 
 /// Answer to what is refused.
@@ -110,13 +114,101 @@ impl ServiceBody {
     }
 }
 
-/// The list as an agent's state machine takes it.
-pub fn listing(epoch: u64, services: ServicesBody) -> Listing {
-    let lease = |(name, service): (Name, ServiceBody)| ListedLease {
-        name,
-        url: service.url,
-        incarnation: service.incarnation.unwrap_or_default(),
-        load: service.load,
+/// Reads an answer to `GET /services`, be it from this registry or from one after the demo's: an
+/// object or an array, of addresses or of objects that have one, perhaps inside of `services` or
+/// `agents`. What is no agent in it is left out.
+///
+/// # Errors
+/// If it is not JSON.
+pub fn read_services(json: &[u8]) -> serde_json::Result<ServicesBody> {
+    if let Ok(services) = serde_json::from_slice(json) {
+        return Ok(services);
+    }
+    let mut value = serde_json::from_slice::<Value>(json)?;
+    let wrapped = ["services", "agents"].into_iter().find(|name| {
+        value.get(name).is_some_and(|inner| inner.is_array() || inner.is_object())
+            && value[name].get("url").is_none()
+    });
+    if let Some(name) = wrapped {
+        value = value[name].take();
+    }
+    Ok(match value {
+        Value::Object(by_name) => {
+            by_name.iter().filter_map(|(name, agent)| service(name, agent)).collect()
+        }
+        Value::Array(agents) => agents.iter().filter_map(named_service).collect(),
+        _ => ServicesBody::new(),
+    })
+}
+
+fn named_service(agent: &Value) -> Option<(Name, ServiceBody)> {
+    let name = agent.get("name").or_else(|| agent.get("agent"))?;
+    service(name.as_str()?, agent)
+}
+
+fn service(name: &str, agent: &Value) -> Option<(Name, ServiceBody)> {
+    let url = agent.as_str().or_else(|| agent.get("url")?.as_str())?;
+    let body = ServiceBody {
+        url: url.into(),
+        incarnation: agent.get("incarnation").and_then(Value::as_u64),
+        load: agent.get("load").and_then(|load| LoadReport::deserialize(load).ok()),
+        last_heartbeat_ms: agent.get("last_heartbeat_ms").and_then(Value::as_u64).unwrap_or(0),
     };
-    Listing { epoch, leases: services.into_iter().map(lease).collect() }
+    Some((name.into(), body))
+}
+
+/// The list as an agent's state machine takes it, without those whose url is none.
+pub fn listing(epoch: u64, services: ServicesBody) -> Listing {
+    let lease = |(name, service): (Name, ServiceBody)| {
+        let url = match registry::address(&service.url) {
+            all if all.len() == service.url.len() => service.url.clone(),
+            part => part.into(),
+        };
+        registry::is_address(&url).then(|| ListedLease {
+            name,
+            url,
+            incarnation: service.incarnation.unwrap_or_default(),
+            load: service.load,
+        })
+    };
+    Listing { epoch, leases: services.into_iter().filter_map(lease).collect() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(json: &str) -> Vec<(String, String)> {
+        let services = read_services(json.as_bytes()).expect("JSON");
+        let leases = listing(0, services).leases;
+        leases.iter().map(|lease| (lease.name.to_string(), lease.url.to_string())).collect()
+    }
+
+    #[test]
+    fn registries_after_the_demos_are_understood() {
+        let expected = [("a".to_owned(), "h:1".to_owned()), ("b".to_owned(), "[::1]:2".to_owned())];
+        for list in [
+            r#"{"a": {"url": "h:1", "last_heartbeat": 17.5}, "b": {"url": "http://[::1]:2/"}}"#,
+            r#"{"a": "h:1", "b": "http://[::1]:2"}"#,
+            r#"[{"name": "a", "url": "h:1"}, {"agent": "b", "url": "[::1]:2"}]"#,
+            r#"{"services": {"a": {"url": "h:1"}, "b": {"url": "[::1]:2"}}}"#,
+            r#"{"agents": [{"name": "a", "url": "h:1"}, {"name": "b", "url": "[::1]:2"}]}"#,
+            r#"{"a": {"url": "h:1", "load": {"cpu": 900}}, "b": {"url": "[::1]:2"}, "c": 7}"#,
+            r#"{"a": {"url": "h:1"}, "b": {"url": "[::1]:2"}, "c": {"url": "https://h:1"}}"#,
+        ] {
+            assert_eq!(read(list), expected, "{list}");
+        }
+        assert_eq!(read(r#"{"services": {"url": "h:1"}}"#)[0].0, "services", "that is its name");
+        assert!(read("{}").is_empty() && read("7").is_empty());
+        assert!(read_services(b"<html>").is_err());
+    }
+
+    #[test]
+    fn what_our_registry_says_is_kept() {
+        let json = r#"{"a": {"url": "h:1", "incarnation": 3,
+            "load": {"cpu": 8.5, "mem": 47, "in_flight": 2, "queued": 1}, "last_heartbeat_ms": 5}}"#;
+        let leases = listing(9, read_services(json.as_bytes()).expect("JSON")).leases;
+        let lease = leases.get(0).expect("a lease");
+        assert_eq!((lease.incarnation, lease.load.map(|load| load.in_flight)), (3, Some(2)));
+    }
 }

@@ -19,9 +19,29 @@ pub(super) fn name(name: &str) -> Result<(), RegisterError> {
 }
 
 pub(super) fn url(url: &str) -> Result<(), RegisterError> {
-    let fits = url.len() <= MAX_URL_BYTES;
-    let is_valid = url.rsplit_once(':').is_some_and(|(host, port)| is_host(host) && is_port(port));
-    if fits && is_valid { Ok(()) } else { Err(RegisterError::Url) }
+    if url.len() <= MAX_URL_BYTES && is_address(address(url)) {
+        return Ok(());
+    }
+    Err(RegisterError::Url)
+}
+
+/// The `host:port` of an agent's url, which may bear the scheme `http://` and end in a slash.
+pub fn address(url: &str) -> &str {
+    match url.strip_prefix("http://") {
+        Some(rest) => rest.strip_suffix('/').unwrap_or(rest),
+        None => url,
+    }
+}
+
+/// Whether this is `host:port`, the host being a name, an IPv4 address or an IPv6 address in
+/// brackets, and the port not 0.
+pub fn is_address(text: &str) -> bool {
+    text.rsplit_once(':').is_some_and(|(host, port)| is_host(host) && is_port(port))
+}
+
+/// Whether an agent may bear this name.
+pub fn is_name(text: &str) -> bool {
+    name(text).is_ok()
 }
 
 fn is_port(port: &str) -> bool {

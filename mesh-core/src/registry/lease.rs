@@ -11,7 +11,7 @@ use crate::time::Timestamp;
 pub struct Registration {
     /// The agent: 1 to 64 of `A-Z a-z 0-9 . _ -`.
     pub name: Name,
-    /// Where to reach it: `host:port`.
+    /// Where to reach it: `host:port`, with or without `http://` before it.
     pub url: Arc<str>,
     /// Which of its lives this is; greater for each. `None`: the agent knows no incarnations.
     pub incarnation: Option<u64>,
@@ -36,7 +36,7 @@ pub struct Registered {
 pub struct Lease {
     /// The agent.
     pub name: Name,
-    /// Where to reach it: `host:port`.
+    /// Where to reach it, as it was registered; see [`super::address`].
     pub url: Arc<str>,
     /// Which of its lives holds the lease, if it says.
     pub incarnation: Option<u64>,
@@ -64,7 +64,7 @@ pub enum RegisterError {
     #[error("the name must be 1 to 64 of A-Z a-z 0-9 . _ -")]
     Name,
     /// The url is malformed.
-    #[error("the url must be host:port, at most 255 bytes")]
+    #[error("the url must be host:port or http://host:port, at most 255 bytes")]
     Url,
     /// The incarnation is dead, or has been replaced. The agent, if it lives, should register with
     /// one greater than `current`.

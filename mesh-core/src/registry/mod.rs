@@ -37,7 +37,7 @@ use std::time::Duration;
 use crate::agent::{ListedLease, Roster};
 use crate::time::{Timestamp, nanos};
 
-pub use checks::{MAX_NAME_BYTES, MAX_URL_BYTES};
+pub use checks::{MAX_NAME_BYTES, MAX_URL_BYTES, address, is_address, is_name};
 pub use lease::{DeregisterError, Lease, Note, NoteKind, RegisterError, Registered, Registration};
 use leases::Leases;
 use tombstones::Tombstones;
@@ -240,7 +240,10 @@ impl Registry {
         }
         self.roster.insert(ListedLease {
             name: lease.name.clone(),
-            url: lease.url.clone(),
+            url: match address(&lease.url) {
+                all if all.len() == lease.url.len() => lease.url.clone(),
+                part => part.into(),
+            },
             incarnation: lease.incarnation.unwrap_or_default(),
             load: lease.load,
         });

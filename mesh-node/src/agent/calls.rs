@@ -1,5 +1,7 @@
 //! The agent's own calls: to peers and to the registry.
 
+use std::error::Error as _;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,7 +15,7 @@ use serde::Serialize;
 use super::driver::Driver;
 use crate::http::{self, Answer, Method, StatusCode};
 use crate::wire::{
-    DeregisterBody, EPOCH_HEADER, RefusedBody, RegisterBody, RegisteredBody, listing,
+    DeregisterBody, EPOCH_HEADER, RefusedBody, RegisterBody, RegisteredBody, listing, read_services,
 };
 use crate::{Host, Net, Observer};
 
@@ -56,7 +58,7 @@ impl<N: Net, H: Host, O: Observer> Driver<N, H, O> {
         if answer.status != StatusCode::OK {
             return None;
         }
-        let services = serde_json::from_slice(&answer.body).ok()?;
+        let services = read_services(&answer.body).ok()?;
         // A registry that names no epoch (the demo's) is taken to live for ever.
         let epoch = answer.header(EPOCH_HEADER).and_then(|value| value.parse().ok());
         Some(RegistryReply::Listed(listing(epoch.unwrap_or_default(), services)))
@@ -64,15 +66,26 @@ impl<N: Net, H: Host, O: Observer> Driver<N, H, O> {
 
     async fn ask(&self, method: Method, path: &str, body: Bytes) -> Option<Answer> {
         let answer = self.client.call(&self.registry, method, path, body, self.patience).await;
-        answer
-            .inspect_err(|error| tracing::warn!(agent = %self.name, path, %error, "registry"))
-            .ok()
+        let was_silent = self.registry_is_silent.swap(answer.is_err(), Ordering::Relaxed);
+        let (agent, registry) = (&self.name, &self.registry);
+        match &answer {
+            Ok(_) if was_silent => tracing::info!(%agent, %registry, "the registry answers again"),
+            // Once is enough: it is asked again and again.
+            Err(error) if !was_silent => {
+                let cause = error.source().map(tracing::field::display);
+                tracing::warn!(%agent, %registry, %error, cause, "the registry does not answer");
+            }
+            _ => {}
+        }
+        answer.ok()
     }
 
     fn registered(&self, answer: &Answer) -> Option<RegistryReply> {
-        if answer.status == StatusCode::OK {
-            let body: RegisteredBody = serde_json::from_slice(&answer.body).ok()?;
-            return Some(RegistryReply::Registered { ttl: Duration::from_millis(body.ttl_ms) });
+        if answer.status.is_success() {
+            // A registry that names no TTL (the demo's) has granted a lease all the same.
+            let body: RegisteredBody = serde_json::from_slice(&answer.body).unwrap_or_default();
+            let ttl = body.ttl_ms.map_or(self.usual_ttl, Duration::from_millis);
+            return Some(RegistryReply::Registered { ttl });
         }
         let body: RefusedBody = serde_json::from_slice(&answer.body).ok()?;
         // A name that no registry takes will never heal: somebody must be told.

@@ -1,6 +1,7 @@
 //! The driver: the only code that touches the agent's state machine.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -13,8 +14,9 @@ use tokio::sync::{Notify, oneshot};
 use tokio::task::AbortHandle;
 
 use super::Parts;
+use super::metrics::{Metrics, Now};
 use crate::host::JobResult;
-use crate::http::Client;
+use crate::http::{Client, Response};
 use crate::{Clock, Host, Net, Observer};
 
 /// An answer, or the reason why there is none.
@@ -29,9 +31,15 @@ pub(super) struct Driver<N, H, O> {
     pub(super) json: jsonrpc::Limits,
     /// How long to wait for the registry.
     pub(super) patience: Duration,
+    /// How long a lease lasts if the registry doesn't say.
+    pub(super) usual_ttl: Duration,
+    /// The registry did not answer the last time.
+    pub(super) registry_is_silent: AtomicBool,
     pub(super) host: H,
     observer: O,
+    started: Timestamp,
     state: Mutex<State>,
+    metrics: Mutex<Metrics>,
     /// The time to wake has moved forward.
     sooner: Notify,
     /// The agent may have become drained.
@@ -52,6 +60,7 @@ impl<N: Net, H: Host, O: Observer> Driver<N, H, O> {
         let Parts { net, clock, host, observer, registry, client, json, server: _ } = parts;
         let name = config.name.clone();
         let patience = config.membership.timeout;
+        let usual_ttl = config.membership.heartbeat.saturating_mul(3);
         let state = State {
             agent: Agent::new(clock.now(), config, seed),
             next_ticket: 0,
@@ -67,9 +76,13 @@ impl<N: Net, H: Host, O: Observer> Driver<N, H, O> {
             client: Client::new(net, client),
             json,
             patience,
+            usual_ttl,
+            registry_is_silent: AtomicBool::new(false),
             host,
             observer,
+            started: clock.now(),
             state: Mutex::new(state),
+            metrics: Mutex::default(),
             sooner: Notify::new(),
             quieter: Notify::new(),
         })
@@ -130,6 +143,25 @@ impl<N: Net, H: Host, O: Observer> Driver<N, H, O> {
         }
     }
 
+    /// The page of `GET /metrics`.
+    pub(super) fn page(&self) -> Response {
+        let now = {
+            let state = self.lock();
+            Now {
+                load: state.agent.load(),
+                peers: state.agent.peers().len(),
+                open: state.agent.open(),
+                connections: self.client.connections(),
+                uptime: self.clock.now().since(self.started),
+            }
+        };
+        self.metrics().page(&now)
+    }
+
+    pub(super) fn metrics(&self) -> MutexGuard<'_, Metrics> {
+        self.metrics.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -151,7 +183,10 @@ impl<N: Net, H: Host, O: Observer> Driver<N, H, O> {
     /// Nothing here waits: what takes time runs in a task of its own.
     fn carry_out(self: &Arc<Self>, state: &mut State, now: Timestamp, effect: Effect) {
         match effect {
-            Effect::Note(note) => self.observer.agent(now, &self.name, &note),
+            Effect::Note(note) => {
+                self.metrics().note(&note);
+                self.observer.agent(now, &self.name, &note);
+            }
             Effect::Reply { ticket, answer } => {
                 if let Some(waiting) = state.waiting.remove(&ticket) {
                     // The caller may have gone in this very moment.

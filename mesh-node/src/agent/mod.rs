@@ -2,6 +2,7 @@
 
 mod calls;
 mod driver;
+mod metrics;
 mod rpc;
 
 use std::sync::Arc;
@@ -41,7 +42,7 @@ pub struct Parts<N, H, O> {
 /// How long a drained agent's last answers may take to be written.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
-/// An agent behind `POST /rpc` and `GET /healthz`.
+/// An agent behind `POST /rpc`, `GET /healthz` and `GET /metrics`.
 pub struct AgentNode<N, H, O> {
     driver: Arc<Driver<N, H, O>>,
     server: ServerLimits,
@@ -98,8 +99,9 @@ async fn answer<N: Net, H: Host, O: Observer>(
     match (request.path(), &request.method) {
         ("/rpc", &Method::POST) => rpc::answer(driver, &request).await,
         ("/healthz", &Method::GET) => health(driver),
+        ("/metrics", &Method::GET) => driver.page(),
         ("/rpc", _) => Response::method_not_allowed("POST"),
-        ("/healthz", _) => Response::method_not_allowed("GET"),
+        ("/healthz" | "/metrics", _) => Response::method_not_allowed("GET"),
         _ => Response::not_found(),
     }
 }

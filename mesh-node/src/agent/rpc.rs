@@ -21,11 +21,22 @@ pub(super) async fn answer<N: Net, H: Host, O: Observer>(
         return *refusal;
     }
     let incoming = jsonrpc::parse(&request.body, &driver.json);
-    let outcomes = join_all(incoming.calls().map(|call| dispatch(driver, call))).await;
+    let outcomes = join_all(incoming.calls().map(|call| counted(driver, call))).await;
     match incoming.answer(outcomes) {
         Some(body) => Response::json(StatusCode::OK, body),
         None => Response::empty(),
     }
+}
+
+async fn counted<N: Net, H: Host, O: Observer>(
+    driver: &Arc<Driver<N, H, O>>,
+    call: &Call<'_>,
+) -> Outcome {
+    let received = driver.clock.now();
+    let outcome = dispatch(driver, call).await;
+    let took = driver.clock.now().since(received);
+    driver.metrics().answered(&call.method, &outcome, took);
+    outcome
 }
 
 async fn dispatch<N: Net, H: Host, O: Observer>(

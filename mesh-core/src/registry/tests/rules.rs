@@ -280,6 +280,8 @@ fn urls_are_host_and_port() {
         "agent_1:65535",
         "a-b.example.com:80",
         "[::1]:8600",
+        "http://host:80",
+        "http://10.0.0.1:8612/",
         &long(255),
     ] {
         assert!(register(url).is_ok(), "{url}");
@@ -293,7 +295,11 @@ fn urls_are_host_and_port() {
         "host:65536",
         "host:+80",
         "host:80/rpc",
-        "http://host:80",
+        "host:80/",
+        "https://host:80",
+        "http://host",
+        "http://host:80//",
+        "http://http://host:80",
         "256.0.0.1:80",
         "1.2.3:80",
         "::1:80",
@@ -308,6 +314,19 @@ fn urls_are_host_and_port() {
     ] {
         assert_eq!(register(url), Err(RegisterError::Url), "{url}");
     }
+    register("http://b:1/").expect("a url");
+    assert_eq!(registry.get(at(0), "a").map(|lease| &*lease.url), Some("http://b:1/"));
+    let listed = registry.handle_list(at(0));
+    assert_eq!(listed.get(0).map(|lease| &*lease.url), Some("b:1"), "agents get the address");
+}
+
+#[test]
+fn labels_of_hosts_are_bounded() {
+    let mut registry = registry();
+    let mut register = |url: &str| {
+        let registration = Registration { url: url.into(), ..registration("a", 1) };
+        registry.handle_register(at(0), registration)
+    };
     let label = "a".repeat(63);
     assert!(register(&format!("{label}:80")).is_ok());
     assert_eq!(register(&format!("{label}a:80")), Err(RegisterError::Url));

@@ -64,6 +64,9 @@ macro_rules! every_case {
             only_what_is_served_is_answered
             the_epoch_and_the_index_are_told
             a_full_registry_says_so
+            a_long_poll_is_answered_on_change
+            a_long_poll_ends_with_its_wait_and_with_the_registry
+            its_metrics_count_what_happened
         }
         $crate::suite::every_case! { @ $run, $net, service::agent:
             info_has_the_demos_fields
@@ -81,6 +84,9 @@ macro_rules! every_case {
             only_what_is_served_is_answered
             nobody_to_delegate_to_is_an_error_of_its_own
             a_strange_sample_is_brought_into_range
+            foreign_methods_are_jobs_of_a_host_that_takes_them
+            its_metrics_count_what_happened
+            a_registry_after_the_demos_is_enough
         }
         $crate::suite::every_case! { @ $run, $net, service::mesh:
             a_delegation_ends_at_the_other_agent

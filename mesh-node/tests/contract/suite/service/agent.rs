@@ -1,5 +1,9 @@
 //! What one agent promises.
 
+use std::future::pending;
+
+use mesh_node::http::{Request, Response, serve};
+
 use super::*;
 
 /// A job that no case waits for.
@@ -205,8 +209,11 @@ pub(crate) async fn a_job_that_panics_frees_its_place<N: Net>(net: N) {
 pub(crate) async fn only_what_is_served_is_answered<N: Net>(net: N) {
     let mesh = Mesh::new(net.clone());
     let agent = alone(&mesh, |_| {}).await.address;
-    for (path, allowed, other) in [("/rpc", "POST", Method::GET), ("/healthz", "GET", Method::POST)]
-    {
+    for (path, allowed, other) in [
+        ("/rpc", "POST", Method::GET),
+        ("/healthz", "GET", Method::POST),
+        ("/metrics", "GET", Method::POST),
+    ] {
         let answer = mesh.ask(&agent, other, path, "").await;
         assert_eq!(answer.status, StatusCode::METHOD_NOT_ALLOWED, "{path}");
         assert_eq!(answer.header("allow"), Some(allowed), "{path}");
@@ -247,4 +254,68 @@ pub(crate) async fn a_strange_sample_is_brought_into_range<N: Net>(net: N) {
     let services = mesh.get(&registry, "/services").await;
     let load = |name: &str, field: &str| services[name]["load"][field].as_f64();
     assert_eq!((load("a", "mem"), load("b", "cpu")), (Some(0.0), Some(0.0)));
+}
+
+pub(crate) async fn foreign_methods_are_jobs_of_a_host_that_takes_them<N: Net>(net: N) {
+    let mesh = Mesh::new(net);
+    let host = TestHost::taking_foreign_calls();
+    let agent = alone(&mesh, |setup| setup.host = host.clone()).await.address;
+    let result = mesh.call(&agent, "summarise", json!(["a", 1.50])).await.expect("a result");
+    assert_eq!(result, json!({ "method": "summarise", "params": ["a", 1.50] }));
+    assert_eq!(host.counts(), (1, 1, 0));
+    assert_eq!(mesh.failure(&agent, "rpc.discover", json!({})).await.0, -32601);
+    let body = r#"{"jsonrpc":"2.0","method":"note"}"#;
+    let answer = mesh.ask(&agent, Method::POST, "/rpc", body).await;
+    assert_eq!((answer.status, host.counts().1), (StatusCode::NO_CONTENT, 2));
+}
+
+pub(crate) async fn its_metrics_count_what_happened<N: Net>(net: N) {
+    let mesh = Mesh::new(net);
+    let agent = alone(&mesh, |_| {}).await.address;
+    mesh.call(&agent, "work", work(0)).await.expect("a result");
+    mesh.failure(&agent, "work", json!({ "text": "fail" })).await;
+    mesh.failure(&agent, "delegate", json!({ "text": "x" })).await;
+    mesh.failure(&agent, "dance", json!({})).await;
+    mesh.has_metrics(
+        &agent,
+        &[
+            "mesh_jobs_in_flight 0",
+            "mesh_peers 0",
+            "mesh_registered 0",
+            "mesh_requests_total{method=\"work\",outcome=\"ok\"} 1",
+            "mesh_requests_total{method=\"work\",outcome=\"job_failed\"} 1",
+            "mesh_requests_total{method=\"delegate\",outcome=\"no_peers\"} 1",
+            "mesh_requests_total{method=\"other\",outcome=\"method_not_found\"} 1",
+            "mesh_request_seconds_count{method=\"work\"} 2",
+            "mesh_jobs_total{outcome=\"done\"} 1",
+            "mesh_delegations_total{outcome=\"no_peers\"} 1",
+        ],
+    )
+    .await;
+}
+
+/// Its answers say nothing of epochs, indices or TTLs, and it lists a url with its scheme.
+pub(crate) async fn a_registry_after_the_demos_is_enough<N: Net>(net: N) {
+    let mesh = Mesh::new(net.clone());
+    let peer = alone(&mesh, |_| {}).await.address;
+    let listener = net.bind("127.0.0.1:0").await.expect("a free port");
+    let registry = address_of::<N>(&listener);
+    let list = json!({ "peer": { "url": format!("http://{peer}"), "last_heartbeat": 17.25 } });
+    let handler = move |request: Request| {
+        let body = match request.path() {
+            "/register" => json!({ "message": "ok" }),
+            _ => list.clone(),
+        };
+        async move { Response::json(StatusCode::OK, body.to_string()) }
+    };
+    let server = serve::<N, _>(listener, handler, ServerLimits::default(), pending());
+    let server = tokio::spawn(server);
+    let agent = mesh.agent("guest", &registry, |_| {}).await;
+    until("it is registered", async || !agent.watch.notes("Registered").is_empty()).await;
+    until("it knows the peer", async || !agent.watch.notes("ViewChanged").is_empty()).await;
+    let params = json!({ "text": "x" });
+    let result = mesh.call(&agent.address, "delegate", params).await.expect("a result");
+    assert_eq!(result["delegated_to"]["url"], peer);
+    assert!(agent.watch.notes("LeaseLost").is_empty());
+    server.abort();
 }

@@ -8,12 +8,14 @@ use mesh_core::agent::{Failure, JobId};
 use mesh_core::protocol::Task;
 use mesh_node::Host;
 use mesh_node::host::JobResult;
-use serde_json::value::RawValue;
+use serde_json::json;
+use serde_json::value::{RawValue, to_raw_value};
 
 /// The machine; copies are the same one.
 #[derive(Clone)]
 pub(crate) struct TestHost {
     load: (f64, f64),
+    takes_foreign_calls: bool,
     counts: Arc<Counts>,
 }
 
@@ -33,7 +35,13 @@ impl Default for TestHost {
 impl TestHost {
     /// A machine whose samples say this.
     pub(crate) fn with_load(cpu_percent: f64, memory_percent: f64) -> Self {
-        Self { load: (cpu_percent, memory_percent), counts: Arc::default() }
+        let load = (cpu_percent, memory_percent);
+        Self { load, takes_foreign_calls: false, counts: Arc::default() }
+    }
+
+    /// A machine that answers a foreign call with what it was asked.
+    pub(crate) fn taking_foreign_calls() -> Self {
+        Self { takes_foreign_calls: true, ..Self::default() }
     }
 
     /// Jobs that were begun, done and killed.
@@ -57,6 +65,10 @@ impl Drop for Begun {
 }
 
 impl Host for TestHost {
+    fn takes_foreign_calls(&self) -> bool {
+        self.takes_foreign_calls
+    }
+
     fn run(&self, _: JobId, task: Task) -> impl Future<Output = JobResult> + Send + 'static {
         self.counts.begun.fetch_add(1, Ordering::SeqCst);
         let begun = Begun { counts: self.counts.clone(), is_done: false };
@@ -65,6 +77,10 @@ impl Host for TestHost {
             let mut begun = begun;
             tokio::time::sleep(task.demand.unwrap_or_default()).await;
             begun.is_done = true;
+            if let Some(call) = task.foreign {
+                let echo = json!({ "method": &*call.method, "params": call.params });
+                return Ok(to_raw_value(&echo).expect("JSON").into());
+            }
             match &*task.text {
                 "fail" => Err(Failure::JobFailed("it was told to".to_owned())),
                 "panic" => panic!("on purpose"),

@@ -144,6 +144,15 @@ impl<N: Net> Mesh<N> {
         }
     }
 
+    /// Demands these lines of a service's metrics.
+    async fn has_metrics(&self, address: &str, lines: &[&str]) {
+        let answer = self.ask(address, Method::GET, "/metrics", "").await;
+        let page = String::from_utf8(answer.body.to_vec()).expect("text");
+        for line in lines {
+            assert!(page.lines().any(|found| found == *line), "{line} in\n{page}");
+        }
+    }
+
     /// One call that must fail: its code, and the facts that came with it.
     async fn failure(&self, address: &str, method: &str, params: Value) -> (i64, Value) {
         let mut error = self.call(address, method, params).await.expect_err("an error");

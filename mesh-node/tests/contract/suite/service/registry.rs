@@ -147,6 +147,7 @@ pub(crate) async fn only_what_is_served_is_answered<N: Net>(net: N) {
         ("/deregister", "POST", Method::PUT),
         ("/services", "GET", Method::POST),
         ("/healthz", "GET", Method::DELETE),
+        ("/metrics", "GET", Method::POST),
     ] {
         let answer = mesh.ask(&registry, other, path, "").await;
         assert_eq!(answer.status, StatusCode::METHOD_NOT_ALLOWED, "{path}");
@@ -185,4 +186,74 @@ pub(crate) async fn a_full_registry_says_so<N: Net>(net: N) {
     let (status, answer) = mesh.post(&registry, "/register", &other).await;
     assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(answer["reason"], "registry_full");
+}
+
+pub(crate) async fn a_long_poll_is_answered_on_change<N: Net>(net: N) {
+    let mesh = Mesh::new(net);
+    let registry = mesh.registry(patient()).await.address;
+    let path = "/services?wait=20s&index=0";
+    let poll = async || mesh.ask(&registry, Method::GET, path, "").await;
+    let register = async {
+        tokio::time::sleep(millis(100)).await;
+        mesh.post(&registry, "/register", &registration(1, false)).await;
+    };
+    let start = mesh.clock.now();
+    let (changed, ()) = tokio::join!(poll(), register);
+    assert_eq!(parsed(&changed)["a"]["url"], "h:1");
+    assert!((millis(100)..millis(10_000)).contains(&since(mesh.clock, start)));
+    // The client is one change behind: it is told at once.
+    let start = mesh.clock.now();
+    assert_eq!(poll().await.body.len(), changed.body.len());
+    assert!(since(mesh.clock, start) < millis(10_000));
+    for bad in ["wait=soon&index=0", "wait=1s&index=x"] {
+        let path = format!("/services?{bad}");
+        let answer = mesh.ask(&registry, Method::GET, &path, "").await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{bad}");
+    }
+}
+
+pub(crate) async fn a_long_poll_ends_with_its_wait_and_with_the_registry<N: Net>(net: N) {
+    let mesh = Mesh::new(net);
+    let registry = mesh.registry(patient()).await;
+    let address = registry.address.clone();
+    let poll = async |wait: &str| {
+        let path = format!("/services?wait={wait}&index=0");
+        mesh.ask(&address, Method::GET, &path, "").await
+    };
+    let start = mesh.clock.now();
+    assert_eq!(parsed(&poll("200ms").await), json!({}));
+    assert!(since(mesh.clock, start) >= millis(200));
+    let stop = async {
+        tokio::time::sleep(millis(100)).await;
+        registry.stop().await
+    };
+    let start = mesh.clock.now();
+    let (answer, served) = tokio::join!(poll("20s"), stop);
+    assert_eq!((answer.status, served.cut_off), (StatusCode::OK, 0));
+    assert!(since(mesh.clock, start) < millis(5_000), "it does not hold the registry up");
+}
+
+pub(crate) async fn its_metrics_count_what_happened<N: Net>(net: N) {
+    let mesh = Mesh::new(net);
+    let registry = mesh.registry(patient()).await.address;
+    mesh.post(&registry, "/register", &registration(2, false)).await;
+    mesh.post(&registry, "/register", &registration(2, true)).await;
+    mesh.post(&registry, "/register", &registration(1, false)).await;
+    mesh.post(&registry, "/register", &json!({ "name": "b", "url": "h:1" })).await;
+    mesh.post(&registry, "/deregister", &json!({ "name": "b" })).await;
+    mesh.ask(&registry, Method::GET, "/strange", "").await;
+    mesh.has_metrics(
+        &registry,
+        &[
+            "mesh_registry_leases 1",
+            "mesh_registry_granted_total 2",
+            "mesh_registry_renewed_total 1",
+            "mesh_registry_refused_total{reason=\"stale_incarnation\"} 1",
+            "mesh_registry_ended_total{kind=\"deregistered\"} 1",
+            "mesh_registry_requests_total{path=\"/register\",status=\"200\"} 3",
+            "mesh_registry_requests_total{path=\"/register\",status=\"409\"} 1",
+            "mesh_registry_requests_total{path=\"other\",status=\"404\"} 1",
+        ],
+    )
+    .await;
 }

@@ -1,5 +1,8 @@
 //! The registry as a service: HTTP around [`mesh_core::registry::Registry`].
 
+mod metrics;
+mod poll;
+
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -7,8 +10,10 @@ use mesh_core::Timestamp;
 use mesh_core::registry::{DeregisterError, RegisterError, Registry, RegistryConfig};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
+use self::metrics::Metrics;
+use self::poll::Poll;
 use crate::http::{Method, Request, Response, Served, ServerLimits, StatusCode, serve};
 use crate::wire::{
     DeregisterBody, EPOCH_HEADER, INDEX_HEADER, RefusedBody, RegisterBody, RegisteredBody,
@@ -16,7 +21,11 @@ use crate::wire::{
 };
 use crate::{Clock, Net, Observer};
 
-/// A registry behind `POST /register`, `GET /services`, `POST /deregister` and `GET /healthz`.
+/// A registry behind `POST /register`, `GET /services`, `POST /deregister`, `GET /healthz` and
+/// `GET /metrics`.
+///
+/// `GET /services?wait=10s&index=7` is answered once the index is another one, or when the wait is
+/// over (60 s at most); at once if it already is.
 pub struct RegistryNode<O> {
     inner: Arc<Inner<O>>,
 }
@@ -28,8 +37,19 @@ struct Inner<O> {
     /// Names this life of the registry.
     epoch: u64,
     registry: Mutex<Registry>,
+    metrics: Mutex<Metrics>,
     /// A lease was granted: the time to wake may have moved.
     granted: Notify,
+    /// The index, for those who wait for another.
+    index: watch::Sender<Index>,
+}
+
+/// What a long poll waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Index {
+    At(u64),
+    /// The registry stops: nobody shall wait any longer.
+    Final,
 }
 
 impl<O> Clone for RegistryNode<O> {
@@ -47,7 +67,9 @@ impl<O: Observer> RegistryNode<O> {
             ttl: config.ttl,
             epoch,
             registry: Mutex::new(Registry::new(config)),
+            metrics: Mutex::default(),
             granted: Notify::new(),
+            index: watch::Sender::new(Index::At(0)),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -63,12 +85,16 @@ impl<O: Observer> RegistryNode<O> {
             let node = self.clone();
             move |request| {
                 let node = node.clone();
-                async move { node.answer(&request) }
+                async move { node.answer(&request).await }
             }
+        };
+        let stopped = async {
+            shutdown.await;
+            self.inner.index.send_replace(Index::Final);
         };
         tokio::select! {
             biased;
-            served = serve::<N, _>(listener, handler, limits, shutdown) => served,
+            served = serve::<N, _>(listener, handler, limits, stopped) => served,
             () = self.expire() => unreachable!("expiry has no end"),
         }
     }
@@ -93,8 +119,17 @@ impl<O: Observer> RegistryNode<O> {
         let now = self.inner.clock.now();
         let result = act(&mut registry, now);
         while let Some(note) = registry.poll_effect() {
+            self.metrics().note(&note);
             self.inner.observer.registry(now, &note);
         }
+        let index = registry.index();
+        self.inner.index.send_if_modified(|seen| match seen {
+            Index::At(known) if *known != index => {
+                *known = index;
+                true
+            }
+            _ => false,
+        });
         result
     }
 
@@ -102,26 +137,52 @@ impl<O: Observer> RegistryNode<O> {
         self.inner.registry.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn answer(&self, request: &Request) -> Response {
+    fn metrics(&self) -> MutexGuard<'_, Metrics> {
+        self.inner.metrics.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn answer(&self, request: &Request) -> Response {
         let answer = match (request.path(), &request.method) {
             ("/register", &Method::POST) => body(request).map(|body| self.register(body)),
             ("/deregister", &Method::POST) => body(request).map(|body| self.deregister(&body)),
-            ("/services", &Method::GET) => Ok(self.services()),
+            ("/services", &Method::GET) => self.poll(request.query()).await,
             ("/healthz", &Method::GET) => Ok(self.health()),
+            ("/metrics", &Method::GET) => Ok(self.page()),
             ("/register" | "/deregister", _) => Ok(Response::method_not_allowed("POST")),
-            ("/services" | "/healthz", _) => Ok(Response::method_not_allowed("GET")),
+            ("/services" | "/healthz" | "/metrics", _) => Ok(Response::method_not_allowed("GET")),
             _ => Ok(Response::not_found()),
         };
-        answer.unwrap_or_else(|refusal| *refusal)
+        let answer = answer.unwrap_or_else(|refusal| *refusal);
+        self.metrics().answered(request.path(), answer.status.as_u16());
+        answer
+    }
+
+    /// The list, once it is another one than the client knows.
+    async fn poll(&self, query: Option<&str>) -> Result<Response, Box<Response>> {
+        if let Some(Poll { index, wait }) = Poll::parse(query).map_err(|error| invalid(&error))? {
+            let mut seen = self.inner.index.subscribe();
+            let until = self.inner.clock.now() + wait;
+            tokio::select! {
+                biased;
+                // It fails only if the sender is gone, which lives as long as `self`.
+                _ = seen.wait_for(|seen| *seen != Index::At(index)) => {}
+                () = self.inner.clock.sleep_until(until) => {}
+            }
+        }
+        Ok(self.services())
     }
 
     fn register(&self, body: RegisterBody) -> Response {
         match self.with(|registry, now| registry.handle_register(now, body.into())) {
             Ok(registered) => {
                 self.inner.granted.notify_one();
+                if registered.renewed {
+                    self.metrics().renewed();
+                }
                 let status = if registered.renewed { "renewed" } else { "registered" };
                 let ttl_ms = self.inner.ttl.as_millis() as u64;
-                json(StatusCode::OK, &RegisteredBody { status: status.to_owned(), ttl_ms })
+                let body = RegisteredBody { status: status.to_owned(), ttl_ms: Some(ttl_ms) };
+                json(StatusCode::OK, &body)
             }
             Err(error) => refused(&error),
         }
@@ -160,28 +221,46 @@ impl<O: Observer> RegistryNode<O> {
         let leases = self.lock().list(now).count();
         json(StatusCode::OK, &serde_json::json!({ "status": "ok", "leases": leases }))
     }
+
+    fn page(&self) -> Response {
+        let now = self.inner.clock.now();
+        let (leases, index) = {
+            let registry = self.lock();
+            (registry.list(now).count(), registry.index())
+        };
+        self.metrics().page(leases, index, self.inner.index.receiver_count())
+    }
 }
 
 fn refused(error: &RegisterError) -> Response {
-    let (status, reason, current) = match error {
-        RegisterError::UnknownLease => (StatusCode::NOT_FOUND, "unknown_lease", None),
-        RegisterError::StaleIncarnation { current } => {
-            (StatusCode::CONFLICT, "stale_incarnation", Some(*current))
-        }
-        RegisterError::RegistryFull { .. } => {
-            (StatusCode::SERVICE_UNAVAILABLE, "registry_full", None)
-        }
-        _ => (StatusCode::BAD_REQUEST, "invalid", None),
+    let (status, current) = match error {
+        RegisterError::UnknownLease => (StatusCode::NOT_FOUND, None),
+        RegisterError::StaleIncarnation { current } => (StatusCode::CONFLICT, Some(*current)),
+        RegisterError::RegistryFull { .. } => (StatusCode::SERVICE_UNAVAILABLE, None),
+        RegisterError::Name | RegisterError::Url => (StatusCode::BAD_REQUEST, None),
     };
-    json(status, &RefusedBody { error: error.to_string(), reason: reason.to_owned(), current })
+    let reason = reason(error).to_owned();
+    json(status, &RefusedBody { error: error.to_string(), reason, current })
+}
+
+/// The refusal's name for programs.
+const fn reason(error: &RegisterError) -> &'static str {
+    match error {
+        RegisterError::UnknownLease => "unknown_lease",
+        RegisterError::StaleIncarnation { .. } => "stale_incarnation",
+        RegisterError::RegistryFull { .. } => "registry_full",
+        RegisterError::Name | RegisterError::Url => "invalid",
+    }
+}
+
+fn invalid(error: &str) -> Box<Response> {
+    let (error, reason) = (error.to_owned(), "invalid".to_owned());
+    json(StatusCode::BAD_REQUEST, &RefusedBody { error, reason, current: None }).into()
 }
 
 fn body<T: DeserializeOwned>(request: &Request) -> Result<T, Box<Response>> {
     request.require_json()?;
-    serde_json::from_slice(&request.body).map_err(|error| {
-        let (error, reason) = (error.to_string(), "invalid".to_owned());
-        json(StatusCode::BAD_REQUEST, &RefusedBody { error, reason, current: None }).into()
-    })
+    serde_json::from_slice(&request.body).map_err(|error| invalid(&error.to_string()))
 }
 
 fn json(status: StatusCode, body: &impl Serialize) -> Response {

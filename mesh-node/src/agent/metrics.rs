@@ -1,0 +1,102 @@
+//! What an agent counts.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use mesh_core::agent::Note;
+use mesh_core::codec;
+use mesh_core::jsonrpc::{Error, Outcome};
+use mesh_core::load::LoadReport;
+
+use crate::http::{Connections, Response};
+use crate::metrics::{Histogram, Page};
+
+/// Counters since the start.
+#[derive(Debug, Default)]
+pub(super) struct Metrics {
+    requests: BTreeMap<(&'static str, &'static str), u64>,
+    seconds: BTreeMap<&'static str, Histogram>,
+    jobs: BTreeMap<&'static str, u64>,
+    delegations: BTreeMap<&'static str, u64>,
+    retries: BTreeMap<&'static str, u64>,
+    leases_lost: u64,
+    is_registered: bool,
+}
+
+/// What is true now, beside the counters.
+pub(super) struct Now {
+    pub(super) load: LoadReport,
+    pub(super) peers: usize,
+    pub(super) open: usize,
+    pub(super) connections: Connections,
+    pub(super) uptime: Duration,
+}
+
+impl Metrics {
+    pub(super) fn note(&mut self, note: &Note) {
+        let count = match note {
+            Note::Registered { .. } => return self.is_registered = true,
+            Note::LeaseLost { .. } => {
+                self.is_registered = false;
+                &mut self.leases_lost
+            }
+            Note::Retrying { reason, .. } => self.retries.entry(reason).or_default(),
+            Note::Delegated { outcome, .. } => self.delegations.entry(outcome).or_default(),
+            Note::JobEnded { outcome, .. } => self.jobs.entry(outcome).or_default(),
+            _ => return,
+        };
+        *count += 1;
+    }
+
+    /// Counts a call. Methods that are none of ours count as one, or a stranger could make the
+    /// page grow.
+    pub(super) fn answered(&mut self, method: &str, outcome: &Outcome, took: Duration) {
+        let method = ["info", "work", "delegate"].into_iter().find(|own| *own == method);
+        let method = method.unwrap_or("other");
+        let outcome = match outcome {
+            Ok(_) => "ok",
+            Err(error) => match error.code {
+                Error::METHOD_NOT_FOUND => "method_not_found",
+                Error::INVALID_PARAMS => "invalid_params",
+                _ => codec::from_error(error).name(),
+            },
+        };
+        *self.requests.entry((method, outcome)).or_default() += 1;
+        self.seconds.entry(method).or_default().record(took);
+    }
+
+    pub(super) fn page(&self, now: &Now) -> Response {
+        let mut page = Page::default();
+        let Now { load, peers, open, connections, uptime } = now;
+        page.gauge("mesh_cpu_percent", "CPU in the last window, 0 to 100.", load.cpu_percent);
+        page.gauge("mesh_memory_percent", "Memory in use, 0 to 100.", load.memory_percent);
+        page.gauge("mesh_jobs_in_flight", "Jobs that run or wait.", load.in_flight);
+        page.gauge("mesh_jobs_queued", "Jobs that wait for a slot.", load.queued);
+        page.gauge("mesh_calls_open", "Calls to peers and delegations under way.", open);
+        page.gauge("mesh_peers", "Peers known.", peers);
+        let is_registered = u8::from(self.is_registered);
+        page.gauge("mesh_registered", "1 while the registry has granted a lease.", is_registered);
+        page.gauge("mesh_client_connections", "Connections to peers.", connections.open);
+        page.gauge("mesh_uptime_seconds", "Time since the start.", uptime.as_secs_f64());
+        page.counter("mesh_leases_lost_total", "Leases that the registry lost.", self.leases_lost);
+        let requests = self.requests.iter().map(|((method, outcome), count)| {
+            (format!("method=\"{method}\",outcome=\"{outcome}\""), *count)
+        });
+        page.counters("mesh_requests_total", "Calls answered, by method and outcome.", requests);
+        let seconds = self.seconds.iter();
+        let seconds = seconds.map(|(method, times)| (format!("method=\"{method}\""), times));
+        page.histograms("mesh_request_seconds", "From a call to its answer.", seconds);
+        for (name, help, label, counts) in [
+            ("mesh_jobs_total", "Jobs that left, by outcome.", "outcome", &self.jobs),
+            ("mesh_delegations_total", "Delegations, by outcome.", "outcome", &self.delegations),
+            ("mesh_retries_total", "Attempts made again, by reason.", "reason", &self.retries),
+        ] {
+            page.counters(
+                name,
+                help,
+                counts.iter().map(|(value, count)| (format!("{label}=\"{value}\""), *count)),
+            );
+        }
+        page.into_response()
+    }
+}
