@@ -12,6 +12,7 @@ mod metrics;
 pub mod net;
 pub mod observer;
 pub mod registry;
+pub mod rpc;
 pub mod wire;
 
 pub use agent::AgentNode;

@@ -14,6 +14,7 @@ use serde::Serialize;
 
 use super::driver::Driver;
 use crate::http::{self, Answer, Method, StatusCode};
+use crate::rpc::{Endpoint, ExchangeError, exchange};
 use crate::wire::{
     DeregisterBody, EPOCH_HEADER, RefusedBody, RegisterBody, RegisteredBody, listing, read_services,
 };
@@ -116,19 +117,17 @@ pub async fn call<N: Net>(
     // One call per exchange: the connection tells the answers apart.
     let id = Id::from(1);
     let Ok(body) = codec::encode_request(request, &id) else { return Err(CallError::NotSent) };
-    let answer =
-        client.call(url, Method::POST, "/rpc", body.into(), timeout).await.map_err(|error| {
-            if error.never_sent() { CallError::NotSent } else { CallError::NoAnswer }
-        })?;
-    match answer.status {
-        StatusCode::OK => {}
+    let endpoint = Endpoint::agent(url);
+    let outcome = exchange(client, endpoint, (&id, body), timeout, limits).await;
+    let outcome = outcome.map_err(|error| match error {
+        ExchangeError::Http(error) if error.never_sent() => CallError::NotSent,
+        ExchangeError::Http(_) => CallError::NoAnswer,
         // The server's own refusal, before any agent saw the call.
-        StatusCode::SERVICE_UNAVAILABLE => return Err(Failure::Busy.into()),
-        status => return Err(malformed(&format!("HTTP status {status}"))),
-    }
-    let outcome = jsonrpc::parse_response(&answer.body, limits, &id)
-        .map_err(|error| malformed(&error.to_string()))?
-        .map_err(|error| codec::from_error(&error))?;
+        ExchangeError::Status(StatusCode::SERVICE_UNAVAILABLE) => Failure::Busy.into(),
+        ExchangeError::Status(status) => malformed(&format!("HTTP status {status}")),
+        ExchangeError::Malformed(error) => malformed(&error.to_string()),
+    })?;
+    let outcome = outcome.map_err(|error| codec::from_error(&error))?;
     codec::decode_reply(request, &outcome).map_err(|error| malformed(&error.to_string()))
 }
 

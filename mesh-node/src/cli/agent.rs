@@ -1,0 +1,185 @@
+//! `mesh agent`.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use mesh_core::agent::AgentConfig;
+use mesh_core::agent::config::{AdmissionConfig, DelegationConfig, MembershipConfig};
+use mesh_core::jsonrpc;
+use mesh_core::seed::Seed;
+use mesh_node::agent::Parts;
+use mesh_node::http::{Bytes, Client, ClientLimits, Method, ServerLimits};
+use mesh_node::wire::read_services;
+use mesh_node::{AgentNode, Clock, Net as _, TokioNet};
+
+use super::args::{AgentArgs, AgentSettings, Work, WorkArgs};
+use super::identity;
+use super::log::Log;
+use super::signals::Stop;
+use crate::system::Sampler;
+use crate::work::exec::Exec;
+use crate::work::synthetic::Synthetic;
+use crate::work::upstream::Upstream;
+use crate::work::{Executor, LiveHost};
+
+/// How long to wait for the list of names in use before one is chosen at random.
+const NAMES_TIMEOUT: Duration = Duration::from_millis(500);
+/// The demand of a job that names none: the seed's.
+const DEMAND: Duration = Duration::from_millis(300);
+/// Most bytes of a command's output.
+const OUTPUT_BYTES: usize = 1 << 20;
+
+/// Who an agent is.
+pub(super) struct Identity {
+    pub(super) name: String,
+    /// Where peers reach it.
+    pub(super) url: String,
+    pub(super) registry: String,
+    pub(super) seed: Seed,
+}
+
+/// Serves until a signal comes and work under way has ended.
+pub(super) async fn run(clock: Clock, args: &AgentArgs) -> anyhow::Result<()> {
+    let stop = Stop::listen()?;
+    let seed = identity::seed();
+    let mut rng = seed.child("identity").rng();
+    let listener = match args.listen {
+        Some(address) => identity::bind(address).await?,
+        None => identity::any_port(&mut rng).await?,
+    };
+    let address = TokioNet::local_addr(&listener)?;
+    let url = advertised(args.advertise.as_deref(), address)?;
+    let registry = args.registry.address.clone();
+    let name = match &args.name {
+        Some(name) => name.clone(),
+        None => identity::name(&names_in_use(&registry).await, &mut rng),
+    };
+    tracing::info!(agent = %name, %address, url, registry, "the agent listens");
+    let node = node(clock, &args.settings, Identity { name: name.clone(), url, registry, seed })?;
+    let served = node.run(listener, stop.requested()).await;
+    match served.cut_off {
+        0 => tracing::info!(agent = %name, "stopped"),
+        cut_off => tracing::warn!(agent = %name, cut_off, "stopped; requests were cut off"),
+    }
+    Ok(())
+}
+
+/// An agent that is not serving yet.
+pub(super) fn node(
+    clock: Clock,
+    settings: &AgentSettings,
+    identity: Identity,
+) -> anyhow::Result<AgentNode<TokioNet, LiveHost, Log>> {
+    let Identity { name, url, registry, seed } = identity;
+    let config = AgentConfig {
+        name: name.into(),
+        url: url.into(),
+        incarnation: identity::incarnation(),
+        admission: AdmissionConfig {
+            concurrency: settings.concurrency.0,
+            queue: settings.queue,
+            default_timeout: settings.timeout,
+        },
+        delegation: DelegationConfig {
+            probe_timeout: settings.probe_timeout,
+            max_attempts: settings.attempts,
+            ..DelegationConfig::default()
+        },
+        membership: MembershipConfig {
+            heartbeat: settings.heartbeat,
+            refresh: settings.refresh,
+            ..MembershipConfig::default()
+        },
+        policy: settings.policy.config()?,
+    };
+    let sampler = Sampler::new(settings.metrics_scope);
+    let parts = Parts {
+        net: TokioNet,
+        clock,
+        host: LiveHost::new(executor(&settings.work)?, sampler, settings.sample),
+        observer: Log,
+        registry: registry.into(),
+        server: ServerLimits { drain: settings.drain, ..ServerLimits::default() },
+        client: ClientLimits::default(),
+        json: jsonrpc::Limits::default(),
+    };
+    Ok(AgentNode::new(config, &seed, parts))
+}
+
+/// What does the work; options of the other ways to do it are refused.
+fn executor(args: &WorkArgs) -> anyhow::Result<Executor> {
+    let work = args.work.unwrap_or(match args {
+        WorkArgs { upstream: Some(_), .. } => Work::Upstream,
+        WorkArgs { command, .. } if !command.is_empty() => Work::Exec,
+        _ => Work::Synthetic,
+    });
+    for (option, of, given) in [
+        ("--demand", Work::Synthetic, args.demand.is_some()),
+        ("--burn", Work::Synthetic, args.burn),
+        ("--upstream", Work::Upstream, args.upstream.is_some()),
+        ("--output-limit", Work::Exec, args.output_limit.is_some()),
+        ("a command", Work::Exec, !args.command.is_empty()),
+    ] {
+        if given && of != work {
+            bail!("{option} means nothing to --work {}", format!("{work:?}").to_lowercase());
+        }
+    }
+    Ok(match work {
+        Work::Synthetic => {
+            let demand = args.demand.unwrap_or(DEMAND);
+            Executor::Synthetic(Synthetic { demand, burns: args.burn })
+        }
+        Work::Exec => {
+            let (program, rest) =
+                args.command.split_first().context("--work exec needs a command after --")?;
+            Executor::Exec(Arc::new(Exec {
+                program: program.clone(),
+                args: rest.to_vec(),
+                output_bytes: args.output_limit.unwrap_or(OUTPUT_BYTES),
+            }))
+        }
+        Work::Upstream => {
+            let url = args.upstream.clone().context("--work upstream needs --upstream URL")?;
+            Executor::Upstream(Arc::new(Upstream::new(url)))
+        }
+    })
+}
+
+/// Where peers reach an agent that listens on `address`.
+fn advertised(wanted: Option<&str>, address: SocketAddr) -> anyhow::Result<String> {
+    match wanted {
+        Some(url) if mesh_core::registry::is_address(url) => Ok(url.to_owned()),
+        Some(host) => Ok(format!("{host}:{}", address.port())),
+        None if address.ip().is_unspecified() => {
+            bail!("peers can't reach {}: say where they can with --advertise HOST", address.ip())
+        }
+        None => Ok(address.to_string()),
+    }
+}
+
+/// The names that a registry lists; none if it is not there (yet).
+async fn names_in_use(registry: &str) -> BTreeSet<String> {
+    let client = Client::new(TokioNet, ClientLimits::default());
+    let list = client.call(registry, Method::GET, "/services", Bytes::new(), NAMES_TIMEOUT).await;
+    let services = list.ok().and_then(|answer| read_services(&answer.body).ok());
+    services.into_iter().flatten().map(|(name, _)| name.to_string()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_url_is_where_the_agent_listens_unless_told() {
+        let url = |wanted, address: &str| advertised(wanted, address.parse().expect("an address"));
+        assert_eq!(url(None, "127.0.0.1:8600").expect("a url"), "127.0.0.1:8600");
+        assert_eq!(url(None, "[::1]:8600").expect("a url"), "[::1]:8600");
+        assert_eq!(url(Some("box"), "0.0.0.0:8600").expect("a url"), "box:8600");
+        assert_eq!(url(Some("box:80"), "0.0.0.0:8600").expect("a url"), "box:80");
+        assert!(url(None, "0.0.0.0:8600").is_err());
+        assert!(url(None, "[::]:8600").is_err());
+    }
+}

@@ -1,0 +1,307 @@
+//! What may be said on the command line. Every option may also come from the environment
+//! (`MESH_` and its name) or a TOML file; see [`super::config`].
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use mesh_core::duration::parse_duration;
+use mesh_core::registry::{address, is_address, is_name};
+
+use super::policy::PolicyArgs;
+use crate::system::Scope;
+use crate::work::upstream::HttpUrl;
+
+const EXAMPLES: &str = "\
+Examples:
+  mesh up --agents 4                          a whole mesh, in one process
+  mesh registry                               the registry, on port 8500
+  mesh agent                                  an agent, on a free port of 8600 to 8700
+  mesh agent --name summariser -- ./summarise.py
+                                              one whose work is a command
+  mesh agent --upstream http://127.0.0.1:9000/rpc
+                                              one in front of a JSON-RPC service
+  mesh orchestrate --text \"parallel workload\"  delegate a job and show who did it
+  mesh orchestrate --watch                    all agents and their load, live
+
+Every option may also be set in the environment (--drain as MESH_DRAIN) or in a TOML file given with
+--config, with a table for each command. Flags come before the environment, and that before the file.";
+
+/// The Agentic Mesh on a real network: registry, agents, orchestrator.
+#[derive(Debug, Parser)]
+#[command(name = "mesh", version, after_help = EXAMPLES, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    /// A TOML file with settings
+    #[arg(long, global = true, env = "MESH_CONFIG", value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Least level of what is logged, on standard error [default: info; orchestrate and up: warn]
+    #[arg(long, global = true, env = "MESH_LOG", value_enum)]
+    pub(crate) log: Option<Level>,
+    /// How it is logged
+    #[arg(long, global = true, env = "MESH_LOG_FORMAT", value_enum, default_value = "text")]
+    pub(crate) log_format: LogFormat,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Level {
+    Off,
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Keep the list of live agents
+    Registry(RegistryArgs),
+    /// Do work and delegate it to peers
+    Agent(Box<AgentArgs>),
+    /// Have a job delegated, or many, and show what comes of it
+    Orchestrate(OrchestrateArgs),
+    /// Start a registry and agents in one process and delegate a first job
+    Up(Box<UpArgs>),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RegistryArgs {
+    /// Where to listen
+    #[arg(long, env = "MESH_LISTEN", value_name = "IP:PORT", default_value = "127.0.0.1:8500")]
+    pub(crate) listen: SocketAddr,
+    #[command(flatten)]
+    pub(crate) leases: LeaseArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LeaseArgs {
+    /// A lease that is not renewed for this long is over
+    #[arg(long, env = "MESH_TTL", value_name = "TIME", default_value = "30s", value_parser = positive)]
+    pub(crate) ttl: Duration,
+    /// Leases that may be live at once
+    #[arg(long, env = "MESH_MAX_LEASES", value_name = "N", default_value = "16384")]
+    pub(crate) max_leases: usize,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AgentArgs {
+    /// Its name: 1 to 64 of A-Z a-z 0-9 . _ - [default: agent-NNN, random]
+    #[arg(long, env = "MESH_NAME", value_parser = name)]
+    pub(crate) name: Option<String>,
+    /// Where to listen; port 0 for any free one [default: a free port of 127.0.0.1:8600-8700]
+    #[arg(long, env = "MESH_LISTEN", value_name = "IP:PORT")]
+    pub(crate) listen: Option<SocketAddr>,
+    /// Where peers reach it, if not where it listens; without a port, the one it listens on
+    #[arg(long, env = "MESH_ADVERTISE", value_name = "HOST[:PORT]", value_parser = advertised)]
+    pub(crate) advertise: Option<String>,
+    #[command(flatten)]
+    pub(crate) registry: RegistryAddress,
+    #[command(flatten)]
+    pub(crate) settings: AgentSettings,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RegistryAddress {
+    /// Where the registry is
+    #[arg(
+        long = "registry",
+        env = "MESH_REGISTRY",
+        value_name = "HOST:PORT",
+        default_value = "127.0.0.1:8500",
+        value_parser = host_port
+    )]
+    pub(crate) address: String,
+}
+
+/// What all agents of a process have in common.
+#[derive(Debug, Args)]
+pub(crate) struct AgentSettings {
+    #[command(flatten)]
+    pub(crate) policy: PolicyArgs,
+    /// Jobs that may run at once, or "unlimited"
+    #[arg(long, env = "MESH_CONCURRENCY", value_name = "N", default_value = "4")]
+    pub(crate) concurrency: Concurrency,
+    /// Jobs that may wait for a slot; more are refused
+    #[arg(long, env = "MESH_QUEUE", value_name = "N", default_value = "64")]
+    pub(crate) queue: u32,
+    /// A request that names no timeout is given up after this long
+    #[arg(long, env = "MESH_TIMEOUT", value_name = "TIME", default_value = "30s", value_parser = positive)]
+    pub(crate) timeout: Duration,
+    /// How long peers may take to tell their load
+    #[arg(long, env = "MESH_PROBE_TIMEOUT", value_name = "TIME", default_value = "200ms", value_parser = positive)]
+    pub(crate) probe_timeout: Duration,
+    /// Attempts per delegation, the first included
+    #[arg(long, env = "MESH_ATTEMPTS", value_name = "N", default_value = "3", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) attempts: u32,
+    /// Time between heartbeats, give or take a tenth
+    #[arg(long, env = "MESH_HEARTBEAT", value_name = "TIME", default_value = "10s", value_parser = positive)]
+    pub(crate) heartbeat: Duration,
+    /// Time between fetches of the list of peers
+    #[arg(long, env = "MESH_REFRESH", value_name = "TIME", default_value = "5s", value_parser = positive)]
+    pub(crate) refresh: Duration,
+    /// What the CPU and memory figures are of
+    #[arg(long, env = "MESH_METRICS_SCOPE", value_enum, default_value = "host")]
+    pub(crate) metrics_scope: Scope,
+    /// Time between samples of CPU and memory; 200 ms at least
+    #[arg(long, env = "MESH_SAMPLE", value_name = "TIME", default_value = "1s", value_parser = sampling)]
+    pub(crate) sample: Duration,
+    /// How long work under way may go on after the signal to stop
+    #[arg(long, env = "MESH_DRAIN", value_name = "TIME", default_value = "10s", value_parser = parse_duration)]
+    pub(crate) drain: Duration,
+    #[command(flatten)]
+    pub(crate) work: WorkArgs,
+}
+
+/// How work is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Work {
+    /// Sleep, or burn CPU, for the demand of the job
+    Synthetic,
+    /// Run COMMAND: JSON on its standard input, JSON from its standard output
+    Exec,
+    /// Call a JSON-RPC service
+    Upstream,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "What `work` does")]
+pub(crate) struct WorkArgs {
+    /// How work is done [default: what --upstream or COMMAND imply, else synthetic]
+    #[arg(long, env = "MESH_WORK", value_enum)]
+    pub(crate) work: Option<Work>,
+    /// synthetic: the demand of a job that names none [default: 300ms]
+    #[arg(long, env = "MESH_DEMAND", value_name = "TIME", value_parser = parse_duration)]
+    pub(crate) demand: Option<Duration>,
+    /// synthetic: burn CPU time instead of sleeping
+    #[arg(long, env = "MESH_BURN")]
+    pub(crate) burn: bool,
+    /// upstream: the JSON-RPC service; it also gets the methods that are not the agent's
+    #[arg(long, env = "MESH_UPSTREAM", value_name = "URL")]
+    pub(crate) upstream: Option<HttpUrl>,
+    /// exec: most bytes of output; a job with more is killed [default: 1048576]
+    #[arg(long, env = "MESH_OUTPUT_LIMIT", value_name = "BYTES")]
+    pub(crate) output_limit: Option<usize>,
+    /// exec: the command to run for each job
+    #[arg(last = true, value_name = "COMMAND")]
+    pub(crate) command: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct OrchestrateArgs {
+    #[command(flatten)]
+    pub(crate) registry: RegistryAddress,
+    /// Ask this agent [default: any live one; with --repeat or --rate, each in turn]
+    #[arg(long, env = "MESH_AGENT", value_name = "NAME", value_parser = name)]
+    pub(crate) agent: Option<String>,
+    #[command(flatten)]
+    pub(crate) job: JobArgs,
+    /// Print JSON
+    #[arg(long, env = "MESH_JSON")]
+    pub(crate) json: bool,
+    /// Show all agents and their load until stopped; once if the output is no terminal
+    #[arg(long, env = "MESH_WATCH", conflicts_with_all = ["repeat", "rate", "json", "agent"])]
+    pub(crate) watch: bool,
+    /// Send so many jobs, one after the other unless --rate says when
+    #[arg(long, env = "MESH_REPEAT", value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) repeat: Option<u64>,
+    /// Send jobs at this rate per second, whether or not earlier ones are answered, until --repeat
+    /// or a signal ends it
+    #[arg(long, env = "MESH_RATE", value_name = "PER_SECOND", value_parser = rate)]
+    pub(crate) rate: Option<f64>,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct JobArgs {
+    /// The job
+    #[arg(long, env = "MESH_TEXT", default_value = "parallel workload")]
+    pub(crate) text: String,
+    /// How long to wait for it
+    #[arg(long, env = "MESH_TIMEOUT", value_name = "TIME", default_value = "30s", value_parser = positive)]
+    pub(crate) timeout: Duration,
+    /// What a synthetic agent shall spend on it [default: the agent's own]
+    #[arg(long, env = "MESH_DEMAND", value_name = "TIME", value_parser = parse_duration)]
+    pub(crate) demand: Option<Duration>,
+    /// Doing the job twice does no harm: it may be done again elsewhere if an agent dies of it
+    #[arg(long, env = "MESH_IDEMPOTENT")]
+    pub(crate) idempotent: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UpArgs {
+    /// How many agents
+    #[arg(long, short = 'n', env = "MESH_AGENTS", value_name = "N", default_value = "4", value_parser = clap::value_parser!(u16).range(2..=100))]
+    pub(crate) agents: u16,
+    /// Where the registry listens [default: 127.0.0.1:8500, or a free port if that is taken]
+    #[arg(long, env = "MESH_LISTEN", value_name = "IP:PORT")]
+    pub(crate) listen: Option<SocketAddr>,
+    /// The first job
+    #[arg(long, env = "MESH_TEXT", default_value = "parallel workload")]
+    pub(crate) text: String,
+    #[command(flatten)]
+    pub(crate) leases: LeaseArgs,
+    #[command(flatten)]
+    pub(crate) settings: AgentSettings,
+}
+
+/// A limit on jobs, or none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Concurrency(pub(crate) Option<u32>);
+
+impl FromStr for Concurrency {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.parse() {
+            _ if text == "unlimited" => Ok(Self(None)),
+            Ok(limit) if limit > 0 => Ok(Self(Some(limit))),
+            _ => Err("expected a number from 1, or \"unlimited\""),
+        }
+    }
+}
+
+fn positive(text: &str) -> Result<Duration, String> {
+    match parse_duration(text) {
+        Ok(Duration::ZERO) => Err("it must be longer than that".to_owned()),
+        other => other.map_err(|error| error.to_string()),
+    }
+}
+
+fn sampling(text: &str) -> Result<Duration, String> {
+    match parse_duration(text) {
+        Ok(duration) if duration < sysinfo::MINIMUM_CPU_UPDATE_INTERVAL => {
+            Err("the operating system counts no finer than 200ms".to_owned())
+        }
+        other => other.map_err(|error| error.to_string()),
+    }
+}
+
+fn rate(text: &str) -> Result<f64, &'static str> {
+    match text.parse::<f64>() {
+        Ok(rate) if rate.is_finite() && rate > 0.0 => Ok(rate),
+        _ => Err("expected a number of jobs per second, above 0"),
+    }
+}
+
+fn name(text: &str) -> Result<String, &'static str> {
+    if is_name(text) { Ok(text.to_owned()) } else { Err("expected 1 to 64 of A-Z a-z 0-9 . _ -") }
+}
+
+fn host_port(text: &str) -> Result<String, &'static str> {
+    let address = address(text);
+    if is_address(address) { Ok(address.to_owned()) } else { Err("expected HOST:PORT") }
+}
+
+fn advertised(text: &str) -> Result<String, &'static str> {
+    let is_valid = is_address(text) || is_address(&format!("{text}:1"));
+    if is_valid { Ok(text.to_owned()) } else { Err("expected HOST or HOST:PORT") }
+}

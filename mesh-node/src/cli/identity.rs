@@ -1,0 +1,95 @@
+//! Names, ports and numbers that nobody chose.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::{Duration, SystemTime};
+
+use anyhow::Context as _;
+use mesh_core::seed::{Rng, Seed};
+use mesh_node::{Net as _, TokioNet};
+use tokio::net::TcpListener;
+
+/// Ports of agents that are told none.
+const PORTS: std::ops::RangeInclusive<u16> = 8600..=8700;
+/// Numbers in the names of agents that are told none.
+const NUMBERS: std::ops::Range<usize> = 100..1000;
+
+/// Time since 1970 on the wall clock: greater for each life of an agent or a registry.
+#[expect(clippy::disallowed_methods, reason = "the number of a life must outlast the process")]
+pub(crate) fn since_epoch() -> Duration {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
+}
+
+/// The number of the life that begins now, in microseconds: other languages' numbers hold it.
+pub(crate) fn incarnation() -> u64 {
+    since_epoch().as_micros() as u64
+}
+
+/// A seed that no other process has.
+pub(crate) fn seed() -> Seed {
+    let now = since_epoch().as_nanos() as u64;
+    Seed::root(now).child(&std::process::id().to_string())
+}
+
+/// A name of the form `agent-NNN` that is not among those taken, which may be all but a few.
+pub(crate) fn name(taken: &BTreeSet<String>, rng: &mut Rng) -> String {
+    let start = rng.index(NUMBERS.len());
+    let numbers = (0..NUMBERS.len()).map(|step| NUMBERS.start + (start + step) % NUMBERS.len());
+    let mut names = numbers.map(|number| format!("agent-{number}"));
+    let free = names.find(|name| !taken.contains(name));
+    free.unwrap_or_else(|| format!("agent-{}", rng.next_u64()))
+}
+
+/// A listener on a free port of [`PORTS`], a random one of them.
+///
+/// # Errors
+/// If none of them is free.
+pub(crate) async fn any_port(rng: &mut Rng) -> anyhow::Result<TcpListener> {
+    let start = rng.index(PORTS.len());
+    for step in 0..PORTS.len() {
+        let port = PORTS.start() + ((start + step) % PORTS.len()) as u16;
+        let address = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
+        match TokioNet.bind(&address.to_string()).await {
+            Ok(listener) => return Ok(listener),
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => {}
+            Err(error) => return Err(error).with_context(|| format!("listen on {address}")),
+        }
+    }
+    anyhow::bail!(
+        "no port of {} to {} is free; choose one with --listen",
+        PORTS.start(),
+        PORTS.end()
+    )
+}
+
+/// A listener on the address that somebody chose.
+///
+/// # Errors
+/// If it is taken or is not this machine's.
+pub(crate) async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    let bound = TokioNet.bind(&address.to_string()).await;
+    bound.map_err(|error| match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            anyhow::anyhow!("port {} of {} is in use", address.port(), address.ip())
+        }
+        _ => anyhow::Error::new(error).context(format!("listen on {address}")),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_new_ones_while_there_are_any() {
+        let mut rng = Seed::root(1).rng();
+        let mut taken = BTreeSet::new();
+        for _ in NUMBERS {
+            let name = name(&taken, &mut rng);
+            assert_eq!(name.len(), "agent-NNN".len(), "{name}");
+            assert!(taken.insert(name));
+        }
+        assert!(taken.insert(name(&taken, &mut rng)), "then they grow longer");
+    }
+}

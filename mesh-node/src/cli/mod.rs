@@ -1,0 +1,64 @@
+//! The command line: what each command starts, and how it ends.
+
+mod agent;
+mod args;
+mod config;
+mod identity;
+mod log;
+mod orchestrate;
+mod policy;
+mod registry;
+mod signals;
+mod up;
+
+use std::process::ExitCode;
+
+use mesh_node::Clock;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use self::args::{Cli, Command};
+
+pub(crate) fn main() -> ExitCode {
+    let cli = match config::parse(std::env::args_os()) {
+        Ok(cli) => cli,
+        Err(config::Error::Usage(error)) => error.exit(),
+        Err(error) => return fail(&error.into()),
+    };
+    log::start(&cli);
+    allow_many_connections();
+    match run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error),
+    }
+}
+
+/// Takes all the file descriptors that the operating system is willing to give: its usual limit
+/// is below the number of connections that a server here accepts.
+fn allow_many_connections() {
+    let limit = getrlimit(Resource::Nofile);
+    let all = Rlimit { current: limit.maximum, ..limit };
+    if let Err(error) = setrlimit(Resource::Nofile, all) {
+        tracing::debug!(%error, "the limit of open files stays");
+    }
+}
+
+fn fail(error: &anyhow::Error) -> ExitCode {
+    eprintln!("error: {error:#}");
+    ExitCode::FAILURE
+}
+
+fn run(cli: Cli) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let result = runtime.block_on(async {
+        let clock = Clock::start();
+        match cli.command {
+            Command::Registry(args) => registry::run(clock, &args).await,
+            Command::Agent(args) => agent::run(clock, &args).await,
+            Command::Orchestrate(args) => orchestrate::run(clock, &args).await,
+            Command::Up(args) => up::run(clock, &args).await,
+        }
+    });
+    // A thread that burns CPU for a job that was cut off must not delay the end.
+    runtime.shutdown_background();
+    result
+}

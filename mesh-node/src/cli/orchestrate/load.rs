@@ -1,0 +1,213 @@
+//! Many jobs, and how long they took.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+use mesh_core::{Timestamp, codec};
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+
+use super::mesh::CallError;
+use super::{Agent, Mesh, params};
+use crate::cli::args::{JobArgs, OrchestrateArgs};
+use crate::cli::signals::Stop;
+
+/// Jobs that may be unanswered at once; each holds a connection.
+const MAX_OPEN: usize = 1000;
+/// Longer ones count as this: no request may take longer than a day.
+const MAX_LATENCY: Duration = Duration::from_secs(24 * 3600);
+/// Latencies are kept to three digits.
+const DIGITS: u8 = 3;
+
+/// Sends the jobs and prints a summary. A latency counts from when the job should have been sent.
+pub(super) async fn run(
+    mesh: &Mesh,
+    agents: &[Agent],
+    args: &OrchestrateArgs,
+) -> anyhow::Result<()> {
+    let stop = Stop::listen()?;
+    let start = mesh.clock.now();
+    let mut summary = Summary::new()?;
+    {
+        let sending = async {
+            match args.rate {
+                Some(rate) => open_loop(mesh, agents, args, rate, &mut summary).await,
+                None => closed_loop(mesh, agents, args, &mut summary).await,
+            }
+        };
+        tokio::select! {
+            () = sending => {}
+            () = stop.requested() => {}
+        }
+    }
+    let took = mesh.clock.now().since(start);
+    if args.json {
+        println!("{:#}", summary.to_json(agents.len(), took));
+    } else {
+        summary.print(agents.len(), took, args.rate);
+    }
+    Ok(())
+}
+
+async fn closed_loop(mesh: &Mesh, agents: &[Agent], args: &OrchestrateArgs, summary: &mut Summary) {
+    let mut entries = agents.iter().cycle();
+    for _ in 0..args.repeat.unwrap_or(u64::MAX) {
+        let Some(agent) = entries.next() else { return };
+        let intended = mesh.clock.now();
+        summary.sent += 1;
+        summary.record(send(mesh, agent, &args.job, intended).await);
+    }
+}
+
+async fn open_loop(
+    mesh: &Mesh,
+    agents: &[Agent],
+    args: &OrchestrateArgs,
+    rate: f64,
+    summary: &mut Summary,
+) {
+    let start = mesh.clock.now();
+    let job = Arc::new(args.job.clone());
+    let mesh = Arc::new(mesh.clone());
+    let mut open = JoinSet::new();
+    let mut entries = agents.iter().cycle();
+    for number in 0..args.repeat.unwrap_or(u64::MAX) {
+        let intended = start + Duration::from_secs_f64(number as f64 / rate);
+        let due = mesh.clock.sleep_until(intended);
+        tokio::pin!(due);
+        loop {
+            tokio::select! {
+                () = &mut due, if open.len() < MAX_OPEN => break,
+                Some(Ok(ended)) = open.join_next() => summary.record(ended),
+            }
+        }
+        let Some(agent) = entries.next().cloned() else { return };
+        let (mesh, job) = (mesh.clone(), job.clone());
+        summary.sent += 1;
+        open.spawn(async move { send(&mesh, &agent, &job, intended).await });
+    }
+    while let Some(ended) = open.join_next().await {
+        if let Ok(ended) = ended {
+            summary.record(ended);
+        }
+    }
+}
+
+/// How a job ended, and how long after it was due.
+struct Ended {
+    failure: Option<&'static str>,
+    latency: Duration,
+}
+
+async fn send(mesh: &Mesh, agent: &Agent, job: &JobArgs, intended: Timestamp) -> Ended {
+    let result = mesh.call(agent, "delegate", &params(job), job.timeout).await;
+    let failure = result.err().map(|error| match error {
+        CallError::Answered(error) => codec::from_error(&error).name(),
+        CallError::Silent(error) if error.never_began() => "not_sent",
+        CallError::Silent(_) => "no_answer",
+    });
+    Ended { failure, latency: mesh.clock.now().since(intended) }
+}
+
+/// All jobs so far.
+struct Summary {
+    sent: u64,
+    answered: u64,
+    failures: BTreeMap<&'static str, u64>,
+    /// Microseconds, of the jobs that were answered with a result.
+    latencies: Histogram<u64>,
+}
+
+/// Quantiles that are shown.
+const QUANTILES: [(&str, f64); 5] =
+    [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99.9", 0.999), ("max", 1.0)];
+
+impl Summary {
+    fn new() -> anyhow::Result<Self> {
+        let latencies = Histogram::new_with_bounds(1, MAX_LATENCY.as_micros() as u64, DIGITS)?;
+        Ok(Self { sent: 0, answered: 0, failures: BTreeMap::new(), latencies })
+    }
+
+    fn record(&mut self, Ended { failure, latency }: Ended) {
+        match failure {
+            Some(reason) => *self.failures.entry(reason).or_default() += 1,
+            None => {
+                self.answered += 1;
+                self.latencies.saturating_record(latency.as_micros() as u64);
+            }
+        }
+    }
+
+    /// Jobs without an end: a signal came first.
+    fn unfinished(&self) -> u64 {
+        self.sent - self.answered - self.failures.values().sum::<u64>()
+    }
+
+    fn quantile_ms(&self, quantile: f64) -> f64 {
+        self.latencies.value_at_quantile(quantile) as f64 / 1e3
+    }
+
+    fn to_json(&self, agents: usize, took: Duration) -> Value {
+        let latency_ms: serde_json::Map<String, Value> = QUANTILES
+            .iter()
+            .map(|(name, quantile)| ((*name).to_owned(), self.quantile_ms(*quantile).into()))
+            .collect();
+        json!({
+            "agents": agents,
+            "sent": self.sent,
+            "answered": self.answered,
+            "failed": self.failures,
+            "unfinished": self.unfinished(),
+            "seconds": took.as_secs_f64(),
+            "latency_ms": if self.answered > 0 { latency_ms.into() } else { Value::Null },
+        })
+    }
+
+    fn print(&self, agents: usize, took: Duration, rate: Option<f64>) {
+        let seconds = took.as_secs_f64();
+        let answered = self.answered as f64 / seconds;
+        let wanted = rate.map(|rate| format!(", {rate:.1}/s intended")).unwrap_or_default();
+        let (sent, ok) = (self.sent, self.answered);
+        println!(
+            "{sent} jobs to {agents} agents in {seconds:.1} s{wanted}, {answered:.1}/s answered"
+        );
+        print!("ok {ok}");
+        for (reason, count) in &self.failures {
+            print!("   {reason} {count}");
+        }
+        match self.unfinished() {
+            0 => println!(),
+            unfinished => println!("   unfinished {unfinished}"),
+        }
+        if ok > 0 {
+            let from = if rate.is_some() { "the intended start" } else { "the start" };
+            print!("latency from {from}");
+            for (name, quantile) in QUANTILES {
+                print!("   {name} {:.1} ms", self.quantile_ms(quantile));
+            }
+            println!();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_summary_accounts_for_every_job() {
+        let mut summary = Summary::new().expect("a histogram");
+        summary.sent = 5;
+        for ms in [10, 20] {
+            summary.record(Ended { failure: None, latency: Duration::from_millis(ms) });
+        }
+        summary.record(Ended { failure: Some("busy"), latency: Duration::from_secs(9) });
+        let json = summary.to_json(2, Duration::from_secs(1));
+        assert_eq!(json["failed"], json!({ "busy": 1 }));
+        assert_eq!((&json["answered"], &json["unfinished"]), (&json!(2), &json!(2)));
+        let max = json["latency_ms"]["max"].as_f64().expect("a figure");
+        assert!((20.0..20.1).contains(&max), "failures are no latencies: {max}");
+    }
+}

@@ -1,0 +1,133 @@
+//! `mesh orchestrate`: discovers agents, has one delegate a job, and shows what came of it.
+
+mod load;
+mod mesh;
+mod watch;
+
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use mesh_node::Clock;
+use serde_json::{Value, json};
+
+pub(super) use self::mesh::{Agent, Mesh};
+use super::args::{JobArgs, OrchestrateArgs};
+use super::identity;
+use super::signals::Stop;
+
+pub(super) async fn run(clock: Clock, args: &OrchestrateArgs) -> anyhow::Result<()> {
+    let mesh = Mesh::new(clock, &args.registry.address);
+    if args.watch {
+        return watch::run(&mesh, Stop::listen()?).await;
+    }
+    let mut agents = mesh.discover().await?;
+    if let Some(name) = &args.agent {
+        agents.retain(|agent| agent.name == *name);
+        if agents.is_empty() {
+            bail!("the registry lists no agent {name}");
+        }
+    }
+    if agents.is_empty() {
+        bail!("the registry at {} lists no agents", args.registry.address);
+    }
+    if args.repeat.is_some() || args.rate.is_some() {
+        return load::run(&mesh, &agents, args).await;
+    }
+    let asked = mesh.any_live(agents.clone()).await?;
+    let delegation = delegate(&mesh, asked, &args.job).await?;
+    if args.json {
+        println!("{:#}", delegation.to_json(&agents));
+    } else {
+        let names: Vec<&str> = agents.iter().map(|agent| &*agent.name).collect();
+        println!("discovered    {}", names.join(", "));
+        delegation.print(&args.job.text);
+    }
+    Ok(())
+}
+
+/// A job that was delegated.
+pub(super) struct Delegation {
+    /// The agent that was asked to.
+    asked: Agent,
+    /// The seed's result: `delegated_to`, `peer_result`, `rpc_latency_ms`.
+    result: Value,
+    /// What the round trip took beyond the agent's own time.
+    network: Duration,
+}
+
+/// Has `asked` delegate a job.
+pub(super) async fn delegate(
+    mesh: &Mesh,
+    asked: Agent,
+    job: &JobArgs,
+) -> anyhow::Result<Delegation> {
+    let sent = mesh.clock.now();
+    let result = mesh.call(&asked, "delegate", &params(job), job.timeout).await;
+    let result = result.with_context(|| format!("{} failed to delegate", asked.name))?;
+    let took = mesh.clock.now().since(sent);
+    let inside = result["rpc_latency_ms"].as_f64().unwrap_or_default().max(0.0);
+    let inside = Duration::try_from_secs_f64(inside / 1e3).unwrap_or_default();
+    Ok(Delegation { asked, result, network: took.saturating_sub(inside) })
+}
+
+/// The params of a job.
+pub(super) fn params(job: &JobArgs) -> Value {
+    let mut params = json!({ "text": job.text, "timeout_ms": ms(job.timeout) });
+    if let Some(demand) = job.demand {
+        params["demand_ms"] = ms(demand).into();
+    }
+    if job.idempotent {
+        params["idempotent"] = true.into();
+    }
+    // What is the same on every hop, for logs.
+    params["request"] = (identity::since_epoch().as_micros() as u64).into();
+    params
+}
+
+fn ms(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1e3
+}
+
+impl Delegation {
+    fn to_json(&self, discovered: &[Agent]) -> Value {
+        let discovered: Vec<&str> = discovered.iter().map(|agent| &*agent.name).collect();
+        json!({
+            "discovered": discovered,
+            "asked": self.asked.name,
+            "result": self.result,
+            "network_latency_ms": ms(self.network),
+        })
+    }
+
+    /// For people, with the fields' units.
+    pub(super) fn print(&self, text: &str) {
+        let target = &self.result["delegated_to"];
+        let peer = &self.result["peer_result"];
+        println!("asked         {} to delegate {text:?}", self.asked.name);
+        println!(
+            "delegated to  {} at {}   cpu {}   memory {}   latency {}",
+            plain(&target["agent"]),
+            plain(&target["url"]),
+            figure(&target["cpu"], "%"),
+            figure(&target["mem"], "%"),
+            figure(&target["latency_ms"], "ms"),
+        );
+        println!("result        {}", peer["result"]);
+        println!(
+            "rpc latency   {} at {}, {} in all",
+            figure(&peer["rpc_latency_ms"], "ms"),
+            plain(&peer["agent"]),
+            figure(&self.result["rpc_latency_ms"], "ms"),
+        );
+        println!("network       {:.1} ms", ms(self.network));
+    }
+}
+
+/// A number with its unit; a dash for what the policy didn't ask.
+fn figure(value: &Value, unit: &str) -> String {
+    value.as_f64().map_or_else(|| "-".to_owned(), |value| format!("{value:.1} {unit}"))
+}
+
+fn plain(value: &Value) -> &str {
+    value.as_str().unwrap_or("?")
+}

@@ -1,0 +1,98 @@
+//! A table of all agents, drawn again and again.
+
+use std::fmt::Write as _;
+use std::io::{IsTerminal as _, Write as _, stdout};
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use serde_json::Value;
+
+use super::{Agent, Mesh, figure, plain};
+use crate::cli::signals::Stop;
+
+/// Time between two drawings.
+const PERIOD: Duration = Duration::from_secs(1);
+/// Another screen, without a cursor; and back.
+const ENTER: &str = "\x1b[?1049h\x1b[?25l";
+const LEAVE: &str = "\x1b[?25h\x1b[?1049l";
+/// To the top; and clear what is below or to the right.
+const HOME: &str = "\x1b[H";
+const CLEAR_BELOW: &str = "\x1b[J";
+const CLEAR_LINE: &str = "\x1b[K";
+
+/// Draws until a signal comes; once if the output is no terminal.
+pub(super) async fn run(mesh: &Mesh, stop: Stop) -> anyhow::Result<()> {
+    if !stdout().is_terminal() {
+        print!("{}", table(&look(mesh).await?));
+        return Ok(());
+    }
+    print!("{ENTER}");
+    let drawing = async {
+        loop {
+            let text = match look(mesh).await {
+                Ok(rows) => table(&rows),
+                Err(error) => format!("{error:#}\n"),
+            };
+            let text = text.replace('\n', &format!("{CLEAR_LINE}\n"));
+            print!("{HOME}{text}{CLEAR_BELOW}");
+            stdout().flush()?;
+            tokio::time::sleep(PERIOD).await;
+        }
+    };
+    let result = tokio::select! {
+        result = drawing => result,
+        () = stop.requested() => Ok(()),
+    };
+    print!("{LEAVE}");
+    stdout().flush()?;
+    result
+}
+
+/// An agent, what it says of itself, and how long that took.
+struct Row {
+    agent: Agent,
+    info: Option<(Value, Duration)>,
+}
+
+async fn look(mesh: &Mesh) -> anyhow::Result<Vec<Row>> {
+    let agents = mesh.discover().await?;
+    let rows = agents.into_iter().map(async |agent| {
+        let sent = mesh.clock.now();
+        let info = mesh.info(&agent).await.ok();
+        let info = info.map(|info| (info, mesh.clock.now().since(sent)));
+        Row { agent, info }
+    });
+    Ok(join_all(rows).await)
+}
+
+fn table(rows: &[Row]) -> String {
+    let mut text = format!(
+        "{:<20} {:<21} {:>8} {:>8} {:>9} {:>6} {:>9} {:>9} {}\n",
+        "agent", "address", "cpu", "memory", "in flight", "queued", "rtt", "uptime", "version"
+    );
+    for Row { agent, info } in rows {
+        let Agent { name, url } = agent;
+        let _ = match info {
+            None => writeln!(text, "{name:<20} {url:<21} no answer"),
+            Some((info, rtt)) => writeln!(
+                text,
+                "{name:<20} {url:<21} {:>8} {:>8} {:>9} {:>6} {:>6.1} ms {:>9} {}",
+                figure(&info["cpu"], "%"),
+                figure(&info["mem"], "%"),
+                count(&info["in_flight"]),
+                count(&info["queued"]),
+                rtt.as_secs_f64() * 1e3,
+                figure(&info["uptime_s"], "s"),
+                plain(&info["version"]),
+            ),
+        };
+    }
+    if rows.is_empty() {
+        text.push_str("no agents\n");
+    }
+    text
+}
+
+fn count(value: &Value) -> String {
+    value.as_u64().map_or_else(|| "-".to_owned(), |count| count.to_string())
+}

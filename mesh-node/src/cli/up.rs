@@ -1,0 +1,138 @@
+//! `mesh up`: a whole mesh in one process.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use mesh_node::http::ServerLimits;
+use mesh_node::{Clock, Net as _, RegistryNode, TokioNet};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use super::args::{JobArgs, UpArgs};
+use super::log::Log;
+use super::orchestrate::{Agent, Mesh, delegate};
+use super::signals::Stop;
+use super::{agent, identity};
+use crate::cli::args::AgentSettings;
+
+/// Where the registry listens unless told.
+const REGISTRY: SocketAddr =
+    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8500);
+/// How long agents of this process may take to register.
+const REGISTRATION: Duration = Duration::from_secs(10);
+
+/// Starts everything, delegates a first job, and serves until a signal comes.
+pub(super) async fn run(clock: Clock, args: &UpArgs) -> anyhow::Result<()> {
+    let stop = Stop::listen()?;
+    let (stopping, stopped) = watch::channel(false);
+    let mut running = Running { clock, stopped, agents: JoinSet::new(), names: BTreeSet::new() };
+    let registry = listen(args.listen).await?;
+    let address = TokioNet::local_addr(&registry)?.to_string();
+    let node = RegistryNode::new(clock, args.leases.config(), identity::incarnation(), Log);
+    // The agents take their leave of the registry, so it outlives them.
+    let (agents_ended, ended) = watch::channel(false);
+    let serving = tokio::spawn(async move {
+        node.run::<TokioNet>(registry, ServerLimits::default(), signalled(ended)).await
+    });
+    println!("registry      http://{address}/services");
+
+    let mesh = Mesh::new(clock, &address);
+    let others = usize::from(args.agents) - 1;
+    for _ in 0..others {
+        running.start(&args.settings, &address).await?;
+    }
+    mesh.await_agents(others, REGISTRATION).await?;
+    // The last one finds all others in its first list of peers.
+    let last = running.start(&args.settings, &address).await?;
+    mesh.await_agents(others + 1, REGISTRATION).await?;
+
+    // By then each has sampled its CPU and memory once.
+    tokio::time::sleep(args.settings.sample).await;
+    let work = async {
+        first_job(&mesh, &last, args).await;
+        println!("\nCtrl-C ends it. Meanwhile:");
+        println!("  mesh orchestrate --registry {address} --watch");
+        println!(
+            "  curl -s http://{}/rpc -H 'content-type: application/json' -d \
+             '{{\"jsonrpc\":\"2.0\",\"method\":\"delegate\",\"params\":{{\"text\":\"hello\"}},\"id\":1}}'",
+            last.url
+        );
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        () = work => {}
+        () = stop.requested() => {}
+    }
+    let _ = stopping.send(true);
+    while running.agents.join_next().await.is_some() {}
+    let _ = agents_ended.send(true);
+    serving.await?;
+    println!("stopped");
+    Ok(())
+}
+
+/// The agents of this process.
+struct Running {
+    clock: Clock,
+    stopped: watch::Receiver<bool>,
+    agents: JoinSet<()>,
+    names: BTreeSet<String>,
+}
+
+impl Running {
+    async fn start(&mut self, settings: &AgentSettings, registry: &str) -> anyhow::Result<Agent> {
+        let seed = identity::seed();
+        let mut rng = seed.child("identity").rng();
+        let listener = identity::any_port(&mut rng).await?;
+        let url = TokioNet::local_addr(&listener)?.to_string();
+        let name = identity::name(&self.names, &mut rng);
+        self.names.insert(name.clone());
+        println!("{name:<13} http://{url}/rpc");
+        let agent = Agent { name: name.clone(), url: url.clone() };
+        let registry = registry.to_owned();
+        let node =
+            agent::node(self.clock, settings, agent::Identity { name, url, registry, seed })?;
+        let stopped = signalled(self.stopped.clone());
+        self.agents.spawn(async move {
+            node.run(listener, stopped).await;
+        });
+        Ok(agent)
+    }
+}
+
+async fn first_job(mesh: &Mesh, asked: &Agent, args: &UpArgs) {
+    let job = JobArgs {
+        text: args.text.clone(),
+        timeout: args.settings.timeout,
+        demand: None,
+        idempotent: false,
+    };
+    println!();
+    match delegate(mesh, asked.clone(), &job).await {
+        Ok(delegation) => delegation.print(&job.text),
+        // The mesh runs all the same: it is the command behind its agents that failed, perhaps.
+        Err(error) => eprintln!("error: {error:#}"),
+    }
+}
+
+/// The address asked for, or the usual one, or a free one if that is taken.
+async fn listen(wanted: Option<SocketAddr>) -> anyhow::Result<TcpListener> {
+    if let Some(address) = wanted {
+        return identity::bind(address).await;
+    }
+    match TokioNet.bind(&REGISTRY.to_string()).await {
+        Ok(listener) => Ok(listener),
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+            identity::bind(SocketAddr::new(REGISTRY.ip(), 0)).await
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Ready once the sender says so, or is gone.
+async fn signalled(mut receiver: watch::Receiver<bool>) {
+    let _ = receiver.wait_for(|is_over| *is_over).await;
+}

@@ -1,0 +1,235 @@
+//! A command per job: JSON on its standard input, JSON from its standard output.
+
+use std::collections::VecDeque;
+use std::process::Stdio;
+use std::sync::Arc;
+
+use mesh_core::agent::Failure;
+use mesh_core::protocol::Task;
+use mesh_node::host::JobResult;
+use rustix::process::{Pid, Signal, kill_process_group};
+use serde_json::json;
+use serde_json::value::RawValue;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::process::{Child, Command};
+
+use super::failed;
+
+/// Bytes of standard error that are kept: the last ones.
+const STDERR_BYTES: usize = 4096;
+/// Lines of it that a failure quotes.
+const STDERR_LINES: usize = 5;
+
+/// The command and its limits.
+#[derive(Clone, Debug)]
+pub(crate) struct Exec {
+    /// The program.
+    pub(crate) program: String,
+    /// Its arguments.
+    pub(crate) args: Vec<String>,
+    /// A job whose output is longer than this many bytes is killed and has failed.
+    pub(crate) output_bytes: usize,
+}
+
+/// The processes of a job, killed with everything they started when it is dropped.
+struct Group(Option<Pid>);
+
+impl Group {
+    fn kill(&mut self) {
+        if let Some(leader) = self.0.take() {
+            // It fails only if all of them have ended.
+            let _ = kill_process_group(leader, Signal::KILL);
+        }
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+impl Exec {
+    /// Runs the command. Its input is `{"text", "request", "attempt", "timeout_ms"}`; its output is
+    /// the result. Whatever is still running when this future ends or is dropped is killed.
+    pub(crate) async fn run(&self, task: Task) -> JobResult {
+        let mut child = Command::new(&self.program)
+            .args(&self.args)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0)
+            .kill_on_drop(true)
+            .spawn()
+            .map_err(|error| failed(format!("start {}: {error}", self.program)))?;
+        let leader = child.id().and_then(|id| Pid::from_raw(id as i32));
+        let mut group = Group(leader);
+        let (stdin, stdout, stderr) =
+            (child.stdin.take(), child.stdout.take(), child.stderr.take());
+        let input = input(&task).to_string();
+        let feed = async {
+            if let Some(mut stdin) = stdin {
+                // A command may leave its input unread.
+                let _ = stdin.write_all(input.as_bytes()).await;
+            }
+        };
+        let ended = async {
+            let ended = self.wait(&mut child).await;
+            // Its children may hold the pipes open.
+            group.kill();
+            ended
+        };
+        let read = async { tokio::try_join!(self.output(stdout), tail(stderr), ended) };
+        let ((), read) = tokio::join!(feed, read);
+        let (output, complaint, status) = read?;
+        if !status.success() {
+            return Err(failed(explain(&status, &complaint)));
+        }
+        let text = String::from_utf8(output).map_err(|_| failed("its output is not UTF-8"))?;
+        let output = RawValue::from_string(text.trim().to_owned());
+        output.map(Arc::from).map_err(|error| failed(format!("its output is not JSON: {error}")))
+    }
+
+    async fn wait(&self, child: &mut Child) -> Result<std::process::ExitStatus, Failure> {
+        child.wait().await.map_err(|error| failed(format!("wait for {}: {error}", self.program)))
+    }
+
+    async fn output(&self, from: Option<impl AsyncRead + Unpin>) -> Result<Vec<u8>, Failure> {
+        let Some(from) = from else { return Ok(Vec::new()) };
+        let mut output = Vec::new();
+        let mut limited = from.take(self.output_bytes as u64 + 1);
+        let read = limited.read_to_end(&mut output).await;
+        read.map_err(|error| failed(format!("read its output: {error}")))?;
+        if output.len() > self.output_bytes {
+            return Err(failed(format!("its output exceeds {} bytes", self.output_bytes)));
+        }
+        Ok(output)
+    }
+}
+
+fn input(task: &Task) -> serde_json::Value {
+    json!({
+        "text": &*task.text,
+        "request": task.request,
+        "attempt": task.attempt,
+        "timeout_ms": task.timeout.map(|timeout| timeout.as_secs_f64() * 1e3),
+    })
+}
+
+/// The last bytes of a stream.
+async fn tail(from: Option<impl AsyncRead + Unpin>) -> Result<String, Failure> {
+    let mut last = VecDeque::with_capacity(STDERR_BYTES);
+    if let Some(mut from) = from {
+        let mut buffer = [0; STDERR_BYTES];
+        while let Ok(length) = from.read(&mut buffer).await
+            && length > 0
+        {
+            last.extend(&buffer[..length]);
+            last.drain(..last.len().saturating_sub(STDERR_BYTES));
+        }
+    }
+    Ok(String::from_utf8_lossy(last.make_contiguous()).into_owned())
+}
+
+fn explain(status: &std::process::ExitStatus, complaint: &str) -> String {
+    let lines: Vec<&str> = complaint.trim_end().lines().collect();
+    let last = lines[lines.len().saturating_sub(STDERR_LINES)..].join("\n");
+    if last.is_empty() { status.to_string() } else { format!("{status}: {last}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn shell(script: &str) -> Exec {
+        let args = vec!["-c".to_owned(), script.to_owned()];
+        Exec { program: "sh".to_owned(), args, output_bytes: 1000 }
+    }
+
+    fn task() -> Task {
+        Task {
+            text: "x".into(),
+            timeout: Some(Duration::from_millis(1500)),
+            demand: None,
+            idempotent: false,
+            depth: 0,
+            request: 7,
+            attempt: 1,
+            foreign: None,
+        }
+    }
+
+    async fn failure(script: &str) -> String {
+        match shell(script).run(task()).await {
+            Err(Failure::JobFailed(reason)) => reason,
+            other => panic!("{script}: {other:?}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn the_task_goes_in_and_any_json_comes_out() {
+        let output = shell("cat").run(task()).await.expect("output");
+        let expected = json!({ "text": "x", "request": 7, "attempt": 1, "timeout_ms": 1500.0 });
+        let value: serde_json::Value = serde_json::from_str(output.get()).expect("JSON");
+        assert_eq!(value, expected);
+        let output = shell("echo ' 1.50 '").run(task()).await.expect("output");
+        assert_eq!(output.get(), "1.50", "its input may stay unread");
+    }
+
+    #[tokio::test]
+    async fn a_failure_says_why() {
+        let reason = failure("seq 1 9 >&2; exit 3").await;
+        assert_eq!(reason, "exit status: 3: 5\n6\n7\n8\n9");
+        assert!(failure("kill -TERM $$").await.contains("signal: 15"));
+        assert!(failure("echo hello").await.starts_with("its output is not JSON"));
+        assert!(failure("true").await.starts_with("its output is not JSON"));
+        assert_eq!(failure("yes").await, "its output exceeds 1000 bytes");
+        let nowhere = Exec { program: "/no/such".to_owned(), ..shell("") };
+        assert!(
+            matches!(nowhere.run(task()).await, Err(Failure::JobFailed(why)) if why.contains("/no/such"))
+        );
+    }
+
+    /// Waits until nothing of the group is left, not even as a zombie.
+    async fn until_gone(leader: Pid) {
+        for _ in 0..400 {
+            if rustix::process::test_kill_process_group(leader).is_err() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("{leader:?} lives");
+    }
+
+    #[tokio::test]
+    async fn a_job_that_is_dropped_is_killed_with_its_children() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let file = directory.path().join("pid");
+        let exec = shell(&format!("echo $$ > {}; sleep 600 & sleep 600", file.display()));
+        let running = exec.run(task());
+        let leader = async {
+            loop {
+                let written = std::fs::read_to_string(&file).unwrap_or_default();
+                if let Ok(id) = written.trim().parse() {
+                    return Pid::from_raw(id).expect("an id");
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let leader = tokio::select! {
+            leader = leader => leader,
+            result = running => panic!("it ended: {result:?}"),
+        };
+        until_gone(leader).await;
+    }
+
+    #[tokio::test]
+    async fn what_a_command_leaves_behind_does_not_hold_its_answer_up() {
+        let clock = mesh_node::Clock::start();
+        let output = shell("sleep 600 & echo 1").run(task()).await.expect("output");
+        assert_eq!(output.get(), "1");
+        assert!(clock.now().elapsed() < Duration::from_secs(60));
+    }
+}

@@ -1,0 +1,114 @@
+//! A JSON-RPC 2.0 service behind the agent: work goes to it, and so do methods that are not the
+//! agent's own.
+
+use std::error::Error as _;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mesh_core::agent::Failure;
+use mesh_core::codec;
+use mesh_core::jsonrpc::{self, Id};
+use mesh_core::protocol::{Request, Task};
+use mesh_core::registry;
+use mesh_node::TokioNet;
+use mesh_node::host::JobResult;
+use mesh_node::http::{Client, ClientLimits};
+use mesh_node::rpc::{Endpoint, ExchangeError, exchange};
+
+use super::failed;
+
+/// The agent's own deadline ends a call earlier; this only has to be longer.
+const NO_TIMEOUT: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// `http://host[:port][/path]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct HttpUrl {
+    address: String,
+    path: String,
+}
+
+impl FromStr for HttpUrl {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let expected = "expected http://HOST[:PORT][/PATH]";
+        let rest = text.strip_prefix("http://").ok_or_else(|| match text {
+            text if text.starts_with("https://") => {
+                "https is not spoken; put a TLS proxy before the service".to_owned()
+            }
+            _ => expected.to_owned(),
+        })?;
+        let split = rest.find(['/', '?']).unwrap_or(rest.len());
+        let (host, path) = rest.split_at(split);
+        let has_port = registry::is_address(host);
+        let address = if has_port { host.to_owned() } else { format!("{host}:80") };
+        if !registry::is_address(&address) {
+            return Err(expected.to_owned());
+        }
+        let slash = if path.starts_with('/') { "" } else { "/" };
+        Ok(Self { address, path: format!("{slash}{path}") })
+    }
+}
+
+/// The service and the connections to it.
+pub(crate) struct Upstream {
+    url: HttpUrl,
+    client: Client<TokioNet>,
+    limits: jsonrpc::Limits,
+}
+
+impl Upstream {
+    /// Opens no connection yet. Answers may be as large as the client's limits allow.
+    pub(crate) fn new(url: HttpUrl) -> Self {
+        let http = ClientLimits::default();
+        let limits = jsonrpc::Limits { max_bytes: http.body_bytes, ..jsonrpc::Limits::default() };
+        Self { url, client: Client::new(TokioNet, http), limits }
+    }
+
+    /// Passes a job on: a foreign call as it came, work as a call of `work`. The service's errors
+    /// come back as they are; if it can't have begun the job, the agent is busy, so that the job is
+    /// done elsewhere.
+    pub(crate) async fn run(&self, task: Task) -> JobResult {
+        let id = Id::from(1);
+        let body = match &task.foreign {
+            Some(call) => jsonrpc::request(&call.method, &call.params, &id),
+            None => codec::encode_request(&Request::Work(task), &id),
+        };
+        let body = body.map_err(|error| failed(error.to_string()))?;
+        let to = Endpoint { address: &self.url.address, path: &self.url.path };
+        match exchange(&self.client, to, (&id, body), NO_TIMEOUT, &self.limits).await {
+            Ok(outcome) => outcome.map(Arc::from).map_err(|error| codec::from_error(&error)),
+            Err(error) => Err(self.unanswered(&error)),
+        }
+    }
+
+    fn unanswered(&self, error: &ExchangeError) -> Failure {
+        let HttpUrl { address, path } = &self.url;
+        let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
+        tracing::warn!(upstream = %format_args!("http://{address}{path}"), "failed to {error}{cause}");
+        if error.never_began() {
+            return Failure::Busy;
+        }
+        failed(format!("the upstream failed to answer: {error}{cause}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_are_plain_http() {
+        let url = |text: &str| text.parse::<HttpUrl>().map(|url| (url.address, url.path));
+        let parts = |address: &str, path: &str| Ok((address.to_owned(), path.to_owned()));
+        assert_eq!(url("http://10.0.0.1:9000/rpc/v1?a=b"), parts("10.0.0.1:9000", "/rpc/v1?a=b"));
+        assert_eq!(url("http://model"), parts("model:80", "/"));
+        assert_eq!(url("http://[::1]:9000"), parts("[::1]:9000", "/"));
+        assert_eq!(url("http://model?a"), parts("model:80", "/?a"));
+        for bad in ["model:80", "https://model", "http://", "http://a:b", "http://a b/", "ftp://a"]
+        {
+            assert!(url(bad).is_err(), "{bad}");
+        }
+    }
+}

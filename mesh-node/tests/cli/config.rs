@@ -1,0 +1,74 @@
+//! Flags, environment, file.
+
+use std::io::Write as _;
+
+use crate::process::{Process, json_at, mesh, output};
+
+fn file(text: &str) -> tempfile::NamedTempFile {
+    let mut file = tempfile::NamedTempFile::new().expect("a file");
+    file.write_all(text.as_bytes()).expect("a file");
+    file
+}
+
+/// The TTL in seconds of a registry with these settings.
+fn ttl(file: &str, environment: &[(&str, &str)], args: &[&str]) -> String {
+    let mut command = mesh(&[&["registry", "--config", file], args].concat());
+    command.envs(environment.iter().copied());
+    let process = Process::start(command);
+    let line = process.line("listens");
+    line.split("ttl=").nth(1).expect("a TTL").to_owned()
+}
+
+#[test]
+fn flags_come_before_the_environment_and_that_before_the_file() {
+    let file = file("log-format = \"text\"\n[registry]\nlisten = \"127.0.0.1:0\"\nttl = \"7s\"\n");
+    let path = file.path().to_str().expect("a path");
+    assert_eq!(ttl(path, &[], &[]), "7s");
+    assert_eq!(ttl(path, &[("MESH_TTL", "8s")], &[]), "8s");
+    assert_eq!(ttl(path, &[("MESH_TTL", "8s")], &["--ttl", "9s"]), "9s");
+}
+
+#[test]
+fn a_file_may_hold_numbers_switches_and_a_command() {
+    let file = file(
+        "[agent]\nname = \"filed\"\nlisten = \"127.0.0.1:0\"\nconcurrency = 2\n\
+         command = [\"sh\", \"-c\", \"echo 7\"]\n[orchestrate]\njson = true\n",
+    );
+    let path = file.path().to_str().expect("a path");
+    let process = Process::start(mesh(&["agent", "--config", path]));
+    let line = process.line("listens");
+    let address = line.split("address=").nth(1).and_then(|rest| rest.split(' ').next());
+    let address = address.expect("an address");
+    assert_eq!(json_at(address, "/healthz")["agent"], "filed");
+    let result = crate::process::call(address, "work", serde_json::json!({ "text": "x" }));
+    assert_eq!(result.expect("a result")["result"], 7);
+}
+
+#[test]
+fn a_mistake_in_the_file_is_named() {
+    for (text, expected) in [
+        ("[agent]\nhearbeat = \"1s\"\n", "[agent]: no setting hearbeat; settings here are name,"),
+        ("[agnet]\n", "no table [agnet]; tables are registry, agent, orchestrate, up"),
+        ("[agent]\nheartbeat = \"1\"\n", "'--heartbeat <TIME>': it needs a unit"),
+        ("[agent]\nname = { a = 1 }\n", "[agent]: name: expected one value"),
+        ("[agent\n", "TOML parse error at line 1"),
+    ] {
+        let file = file(text);
+        let path = file.path().to_str().expect("a path");
+        let (status, _, stderr) = output(&["agent", "--config", path]);
+        assert_eq!(status.code(), Some(1), "{stderr}");
+        assert!(stderr.starts_with(&format!("error: {path}: ")), "{stderr}");
+        assert!(stderr.contains(expected), "{stderr}");
+    }
+    let (_, _, stderr) = output(&["agent", "--config", "/no/such/file"]);
+    assert!(stderr.starts_with("error: read /no/such/file: "), "{stderr}");
+}
+
+#[test]
+fn the_help_has_examples_and_names_the_environment() {
+    let (status, stdout, _) = output(&["--help"]);
+    assert!(status.success());
+    assert!(stdout.contains("mesh up --agents 4"), "{stdout}");
+    let (_, stdout, _) = output(&["agent", "--help"]);
+    assert!(stdout.contains("MESH_POLICY"), "{stdout}");
+}

@@ -1,0 +1,1 @@
+//! What goes wrong on real machines, on real sockets.

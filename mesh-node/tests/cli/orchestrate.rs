@@ -1,0 +1,93 @@
+//! `mesh orchestrate` and `mesh up`.
+
+use serde_json::{Value, json};
+
+use crate::process::{Process, Service, mesh, output};
+
+fn two_agents(registry: &str) -> [Service; 2] {
+    ["a", "b"]
+        .map(|name| Service::agent(name, registry, &["--refresh", "200ms", "--demand", "5ms"]))
+}
+
+#[test]
+fn it_shows_the_seeds_fields() {
+    let registry = Service::registry(&[]);
+    let agents = two_agents(&registry.address);
+    agents.iter().for_each(|agent| agent.await_peers(1));
+    let base = ["orchestrate", "--registry", &registry.address, "--agent", "a", "--text", "x y"];
+    let (status, stdout, stderr) = output(&[&base[..], &["--json"]].concat());
+    assert!(status.success(), "{stderr}");
+    let json: Value = serde_json::from_str(&stdout).expect("JSON");
+    assert_eq!((&json["discovered"], &json["asked"]), (&json!(["a"]), &json!("a")));
+    let target = &json["result"]["delegated_to"];
+    assert_eq!((&target["agent"], &target["url"]), (&json!("b"), &json!(agents[1].address)));
+    assert!(target["cpu"].is_number() && target["mem"].is_number());
+    assert!(target["latency_ms"].as_f64().expect("a figure") > 0.0);
+    assert_eq!(json["result"]["peer_result"]["result"], "Processed: x y");
+    assert!(json["result"]["rpc_latency_ms"].as_f64().expect("a figure") >= 5.0);
+    assert!(json["network_latency_ms"].as_f64().expect("a figure") >= 0.0);
+
+    let (status, stdout, _) = output(&["orchestrate", "--registry", &registry.address]);
+    assert!(status.success());
+    assert!(stdout.starts_with("discovered    a, b\n"), "{stdout}");
+    assert!(stdout.contains("result        \"Processed: parallel workload\"\n"), "{stdout}");
+}
+
+#[test]
+fn load_is_counted_and_summed_up() {
+    let registry = Service::registry(&[]);
+    let agents = two_agents(&registry.address);
+    agents.iter().for_each(|agent| agent.await_peers(1));
+    let base = ["orchestrate", "--registry", &registry.address, "--json", "--repeat", "40"];
+    for args in [&["--rate", "200"][..], &[]] {
+        let (status, stdout, stderr) = output(&[&base[..], args].concat());
+        assert!(status.success(), "{stderr}");
+        let json: Value = serde_json::from_str(&stdout).expect("JSON");
+        let counts = (&json["sent"], &json["answered"], &json["unfinished"]);
+        assert_eq!(counts, (&json!(40), &json!(40), &json!(0)), "{json}");
+        assert!(json["latency_ms"]["p50"].as_f64().expect("a figure") >= 5.0, "{json}");
+        assert!(json["seconds"].as_f64().expect("a figure") >= 0.19, "{json}");
+    }
+}
+
+#[test]
+fn the_table_has_a_line_for_each_agent() {
+    let registry = Service::registry(&[]);
+    let agents = two_agents(&registry.address);
+    let (status, stdout, _) = output(&["orchestrate", "--registry", &registry.address, "--watch"]);
+    assert!(status.success());
+    let lines: Vec<&str> = stdout.lines().collect();
+    assert_eq!(lines.len(), 3, "{stdout}");
+    assert!(lines[0].starts_with("agent ") && lines[0].contains("in flight"), "{stdout}");
+    for (line, agent) in lines[1..].iter().zip(&agents) {
+        assert!(line.contains(&agent.address) && line.contains('%'), "{stdout}");
+    }
+}
+
+#[test]
+fn an_empty_or_absent_mesh_is_an_error() {
+    let registry = Service::registry(&[]);
+    let (status, _, stderr) = output(&["orchestrate", "--registry", &registry.address]);
+    assert_eq!(status.code(), Some(1));
+    assert!(stderr.contains("lists no agents"), "{stderr}");
+    let (status, _, stderr) = output(&["orchestrate", "--registry", "127.0.0.1:1"]);
+    assert_eq!(status.code(), Some(1));
+    assert!(stderr.starts_with("error: the registry at 127.0.0.1:1 failed to answer"), "{stderr}");
+}
+
+#[test]
+fn up_is_a_whole_mesh_until_it_is_interrupted() {
+    let args = ["up", "--agents", "3", "--listen", "127.0.0.1:0", "--demand", "1ms"];
+    let mut up = Process::start(mesh(&args));
+    let registry = up.line("registry ");
+    let address = registry.split("http://").nth(1).and_then(|rest| rest.strip_suffix("/services"));
+    let address = address.expect("an address").to_owned();
+    up.line("Processed: parallel workload");
+    let (status, stdout, stderr) = output(&["orchestrate", "--registry", &address, "--json"]);
+    assert!(status.success(), "{stderr}");
+    let json: Value = serde_json::from_str(&stdout).expect("JSON");
+    assert_eq!(json["discovered"].as_array().map(Vec::len), Some(3));
+    up.signal("INT");
+    assert!(up.end().success());
+    assert_eq!(up.rest().last().map(String::as_str), Some("stopped"));
+}

@@ -1,0 +1,43 @@
+//! `mesh registry`.
+
+use serde_json::json;
+
+use crate::process::{Service, get, http, json_at, output, until};
+
+#[test]
+fn it_serves_the_demos_registry_and_stops_when_told() {
+    let mut registry = Service::registry(&["--ttl", "1s", "--log-format", "text"]);
+    let address = registry.address.clone();
+    let body = json!({ "name": "a", "url": "http://127.0.0.1:8612" }).to_string();
+    let (status, answer) = http(&address, "POST", "/register", &body);
+    assert_eq!((status, &*answer), (200, r#"{"status":"registered","ttl_ms":1000}"#));
+    assert_eq!(json_at(&address, "/services")["a"]["url"], "http://127.0.0.1:8612");
+    assert_eq!(json_at(&address, "/healthz"), json!({ "status": "ok", "leases": 1 }));
+    until("the lease's end", || json_at(&address, "/services") == json!({}));
+    let ended = "mesh_registry_ended_total{kind=\"expired\"} 1";
+    until(ended, || get(&address, "/metrics").1.contains(ended));
+
+    // A long poll must not hold the end up.
+    let poll = std::thread::spawn(move || json_at(&address, "/services?wait=50s&index=2"));
+    let waiting = "mesh_registry_waiting 1";
+    until(waiting, || get(&registry.address, "/metrics").1.contains(waiting));
+    registry.process.signal("TERM");
+    assert_eq!(poll.join().expect("an answer"), json!({}));
+    assert!(registry.process.end().success());
+}
+
+#[test]
+fn a_port_in_use_is_said_so() {
+    let registry = Service::registry(&[]);
+    let port = registry.address.split(':').nth(1).expect("a port");
+    for args in [
+        vec!["registry", "--listen", &registry.address],
+        vec!["agent", "--listen", &registry.address],
+        vec!["up", "--listen", &registry.address],
+    ] {
+        let (status, _, stderr) = output(&args);
+        assert_eq!(status.code(), Some(1));
+        let expected = format!("error: port {port} of 127.0.0.1 is in use\n");
+        assert!(stderr.ends_with(&expected), "{stderr}");
+    }
+}
