@@ -73,10 +73,27 @@ pub(super) fn node(
     settings: &AgentSettings,
     identity: Identity,
 ) -> anyhow::Result<AgentNode<TokioNet, LiveHost, Log>> {
-    let Identity { name, url, registry, seed } = identity;
-    let config = AgentConfig {
-        name: name.into(),
-        url: url.into(),
+    let config = config(settings, &identity)?;
+    let Identity { registry, seed, .. } = identity;
+    let sampler = Sampler::new(settings.metrics_scope);
+    let parts = Parts {
+        net: TokioNet,
+        clock,
+        host: LiveHost::new(executor(&settings.work)?, sampler, settings.sample),
+        observer: Log,
+        registry: registry.into(),
+        server: ServerLimits { drain: settings.drain, ..ServerLimits::default() },
+        client: ClientLimits::default(),
+        json: jsonrpc::Limits::default(),
+    };
+    Ok(AgentNode::new(config, &seed, parts))
+}
+
+/// The settings of the state machine.
+fn config(settings: &AgentSettings, identity: &Identity) -> anyhow::Result<AgentConfig> {
+    Ok(AgentConfig {
+        name: (*identity.name).into(),
+        url: (*identity.url).into(),
         incarnation: identity::incarnation(),
         admission: AdmissionConfig {
             concurrency: settings.concurrency.0,
@@ -94,19 +111,7 @@ pub(super) fn node(
             ..MembershipConfig::default()
         },
         policy: settings.policy.config()?,
-    };
-    let sampler = Sampler::new(settings.metrics_scope);
-    let parts = Parts {
-        net: TokioNet,
-        clock,
-        host: LiveHost::new(executor(&settings.work)?, sampler, settings.sample),
-        observer: Log,
-        registry: registry.into(),
-        server: ServerLimits { drain: settings.drain, ..ServerLimits::default() },
-        client: ClientLimits::default(),
-        json: jsonrpc::Limits::default(),
-    };
-    Ok(AgentNode::new(config, &seed, parts))
+    })
 }
 
 /// What does the work; options of the other ways to do it are refused.
@@ -170,7 +175,33 @@ async fn names_in_use(registry: &str) -> BTreeSet<String> {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser as _;
+    use mesh_core::agent::config::DEFAULT_POLICY;
+
     use super::*;
+    use crate::cli::args::{Cli, Command};
+
+    #[test]
+    fn the_defaults_are_those_of_the_state_machines() {
+        let Command::Agent(args) = Cli::parse_from(["mesh", "agent"]).command else {
+            panic!("an agent")
+        };
+        let identity = Identity {
+            name: "a".to_owned(),
+            url: "h:1".to_owned(),
+            registry: String::new(),
+            seed: Seed::root(1),
+        };
+        let config = config(&args.settings, &identity).expect("a configuration");
+        assert_eq!(config.admission, AdmissionConfig::default());
+        assert_eq!(config.delegation, DelegationConfig::default());
+        assert_eq!(config.membership, MembershipConfig::default());
+        assert_eq!(config.policy, DEFAULT_POLICY);
+        let Command::Registry(args) = Cli::parse_from(["mesh", "registry"]).command else {
+            panic!("a registry")
+        };
+        assert_eq!(args.leases.config(), mesh_core::registry::RegistryConfig::default());
+    }
 
     #[test]
     fn the_url_is_where_the_agent_listens_unless_told() {

@@ -1,0 +1,131 @@
+//! A mesh of agents in Python and agents of ours, with either registry.
+
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use crate::process::{Process, Service, call, free_address, json_at, try_call, try_http, until};
+use crate::runtimes::{python, source};
+
+/// Starts a script that serves on a free port, and waits until it does.
+fn script(mut python: Command, name: &str, args: impl Fn(&str) -> Vec<String>, path: &str) -> Demo {
+    let address = free_address();
+    let port = address.rsplit(':').next().expect("a port");
+    python.arg(source(name)).args(args(port));
+    let process = Process::start(python);
+    until(name, || try_http(&address, "GET", path, "").is_ok());
+    Demo { _process: process, address }
+}
+
+/// A process in Python, and where it serves.
+struct Demo {
+    _process: Process,
+    address: String,
+}
+
+fn demo_registry(python: Command) -> Demo {
+    script(python, "discovery_server.py", |port| vec![port.to_owned()], "/services")
+}
+
+fn demo_agent(python: Command, name: &str, registry: &str) -> Demo {
+    let args = |port: &str| vec![name.to_owned(), port.to_owned(), registry.to_owned()];
+    script(python, "agent_node.py", args, "/")
+}
+
+fn await_listed(registry: &str, names: &[&str]) {
+    until("all agents are listed", || {
+        let list = json_at(registry, "/services");
+        names.iter().all(|name| list[name]["url"].is_string())
+    });
+}
+
+/// Every agent delegates to every other one; its answers have the demo's fields.
+fn all_delegate(agents: &[(&str, &str)]) {
+    for (name, address) in agents {
+        let params = json!({ "text": "Optimize Kafka consumer throughput" });
+        let mut result = Value::Null;
+        until(&format!("{name} delegates"), || {
+            match try_call(address, "delegate", params.clone()) {
+                Ok(Ok(answer)) => {
+                    result = answer;
+                    true
+                }
+                other => {
+                    eprintln!("{name}: {other:?}");
+                    false
+                }
+            }
+        });
+        let (target, peer) = (&result["delegated_to"], &result["peer_result"]);
+        assert_ne!(target["agent"], *name, "{result}");
+        let known = agents.iter().find(|(other, _)| target["agent"] == *other);
+        let (_, url) = known.unwrap_or_else(|| panic!("a stranger: {result}"));
+        assert_eq!(target["url"], *url, "{result}");
+        for field in ["cpu", "mem", "latency_ms"] {
+            assert!(target[field].is_number(), "{field} of {result}");
+        }
+        assert_eq!(peer["agent"], target["agent"]);
+        assert_eq!(peer["result"], "Processed: Optimize Kafka consumer throughput");
+        assert!(peer["rpc_latency_ms"].is_number() && result["rpc_latency_ms"].is_number());
+    }
+}
+
+#[test]
+fn demo_agents_join_our_registry_and_all_delegate_to_each_other() {
+    let (Some(one), Some(two)) = (python(), python()) else { return };
+    let registry = Service::registry(&[]);
+    let ours = Service::agent("ours", &registry.address, &PATIENT);
+    let demos = [
+        demo_agent(one, "demo-1", &registry.address),
+        demo_agent(two, "demo-2", &registry.address),
+    ];
+    await_listed(&registry.address, &["ours", "demo-1", "demo-2"]);
+    ours.await_peers(2);
+    all_delegate(&[
+        ("ours", &ours.address),
+        ("demo-1", &demos[0].address),
+        ("demo-2", &demos[1].address),
+    ]);
+}
+
+#[test]
+fn our_agents_join_the_demos_registry_and_all_delegate_to_each_other() {
+    let (Some(one), Some(two)) = (python(), python()) else { return };
+    let registry = demo_registry(one);
+    let ours = ["ours-1", "ours-2"].map(|name| Service::agent(name, &registry.address, &PATIENT));
+    let demo = demo_agent(two, "demo", &registry.address);
+    await_listed(&registry.address, &["ours-1", "ours-2", "demo"]);
+    ours.iter().for_each(|agent| agent.await_peers(2));
+    all_delegate(&[
+        ("ours-1", &ours[0].address),
+        ("ours-2", &ours[1].address),
+        ("demo", &demo.address),
+    ]);
+    let (status, stdout, stderr) = crate::process::output(&[
+        "orchestrate",
+        "--registry",
+        &registry.address,
+        "--agent",
+        "demo",
+        "--json",
+    ]);
+    assert!(status.success(), "{stderr}");
+    let json: Value = serde_json::from_str(&stdout).expect("JSON");
+    assert!(json["result"]["peer_result"]["result"].is_string(), "{json}");
+}
+
+/// A demo's agent as the service behind one of ours: its own method, its errors.
+#[test]
+fn a_demo_agent_serves_behind_ours() {
+    let Some(python) = python() else { return };
+    let demo = demo_agent(python, "behind", "127.0.0.1:1");
+    let url = format!("http://{}/rpc", demo.address);
+    let front = Service::unregistered("front", "127.0.0.1:1", &["--upstream", &url]);
+    let result = call(&front.address, "work", json!({ "text": "x" })).expect("a result");
+    assert_eq!((&result["agent"], &result["result"]["agent"]), (&json!("front"), &json!("behind")));
+    let error = call(&front.address, "sing", json!({})).expect_err("unknown");
+    assert_eq!(error, json!({ "code": -32601, "message": "Method not found" }));
+}
+
+/// Python takes its time when the machine is busy, and each probe is for all peers.
+const PATIENT: [&str; 4] = ["--probe-timeout", "10s", "--refresh", "500ms"];
