@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpSocket;
 
 /// A stream network.
 ///
@@ -47,12 +48,32 @@ pub trait Net: Clone + Send + Sync + 'static {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct TokioNet;
 
+/// Connections that may wait to be accepted. The usual 128 are used up by a burst of agents that
+/// start together, and each one beyond them waits a second for its next attempt.
+const BACKLOG: u32 = 4096;
+
+fn listen(address: SocketAddr) -> io::Result<tokio::net::TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // As everywhere on Unix: a restarted service need not wait for its old connections.
+    #[cfg(unix)]
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
 impl Net for TokioNet {
     type Stream = tokio::net::TcpStream;
     type Listener = tokio::net::TcpListener;
 
     async fn bind(&self, addr: &str) -> io::Result<Self::Listener> {
-        tokio::net::TcpListener::bind(addr).await
+        let mut failure = io::Error::new(io::ErrorKind::InvalidInput, "no address to listen on");
+        for address in tokio::net::lookup_host(addr).await? {
+            match listen(address) {
+                Ok(listener) => return Ok(listener),
+                Err(error) => failure = error,
+            }
+        }
+        Err(failure)
     }
 
     async fn accept(listener: &Self::Listener) -> io::Result<(Self::Stream, SocketAddr)> {
