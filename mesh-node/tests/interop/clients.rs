@@ -40,7 +40,7 @@ fn succeeds(mut command: Command) {
 fn jsonrpcclient_with_httpx() {
     let Some(mut command) = python() else { return };
     let pair = pair();
-    command.args([source("client.py"), pair.asked.address.clone()]);
+    command.arg(source("client.py")).arg(&pair.asked.address);
     succeeds(command);
 }
 
