@@ -1,6 +1,8 @@
 //! A command per job: JSON on its standard input, JSON from its standard output.
 
 use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::future::pending;
 use std::process::Stdio;
 use std::sync::Arc;
 
@@ -72,6 +74,7 @@ impl Exec {
                 // A command may leave its input unread.
                 let _ = stdin.write_all(input.as_bytes()).await;
             }
+            pending::<Infallible>().await
         };
         let ended = async {
             let ended = self.wait(&mut child).await;
@@ -80,8 +83,10 @@ impl Exec {
             ended
         };
         let read = async { tokio::try_join!(self.output(stdout), tail(stderr), ended) };
-        let ((), read) = tokio::join!(feed, read);
-        let (output, complaint, status) = read?;
+        let (output, complaint, status) = tokio::select! {
+            read = read => read?,
+            never = feed => match never {},
+        };
         if !status.success() {
             return Err(failed(explain(&status, &complaint)));
         }
@@ -186,6 +191,12 @@ mod tests {
         assert!(failure("echo hello").await.starts_with("its output is not JSON"));
         assert!(failure("true").await.starts_with("its output is not JSON"));
         assert_eq!(failure("yes").await, "its output exceeds 1000 bytes");
+        // More than a pipe holds, and nobody reads it.
+        let long = Task { text: "x".repeat(1 << 20).into(), ..task() };
+        let output = shell("echo 1").run(long.clone()).await.expect("output");
+        assert_eq!(output.get(), "1");
+        let failed = shell("exec yes").run(long).await;
+        assert!(matches!(failed, Err(Failure::JobFailed(why)) if why.contains("exceeds")));
         let nowhere = Exec { program: "/no/such".to_owned(), ..shell("") };
         assert!(
             matches!(nowhere.run(task()).await, Err(Failure::JobFailed(why)) if why.contains("/no/such"))

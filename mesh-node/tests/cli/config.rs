@@ -1,8 +1,9 @@
 //! Flags, environment, file.
 
 use std::io::Write as _;
+use std::net::TcpStream;
 
-use crate::process::{Process, json_at, mesh, output};
+use crate::process::{Process, free_address, json_at, mesh, output, until};
 
 fn file(text: &str) -> tempfile::NamedTempFile {
     let mut file = tempfile::NamedTempFile::new().expect("a file");
@@ -71,4 +72,23 @@ fn the_help_has_examples_and_names_the_environment() {
     assert!(stdout.contains("mesh up --agents 4"), "{stdout}");
     let (_, stdout, _) = output(&["agent", "--help"]);
     assert!(stdout.contains("MESH_POLICY"), "{stdout}");
+}
+
+#[test]
+fn logs_are_lines_of_json_if_wanted_and_bear_their_level() {
+    let mut process =
+        Process::start(mesh(&["registry", "--listen", "127.0.0.1:0", "--log-format", "json"]));
+    let line = process.line("listens");
+    let entry: serde_json::Value = serde_json::from_str(&line).expect("JSON");
+    assert_eq!(entry["level"], "INFO");
+    assert!(entry["address"].is_string(), "{line}");
+    process.signal("TERM");
+    assert!(process.end().success());
+
+    let address = free_address();
+    let mut silent = Process::start(mesh(&["registry", "--listen", &address, "--log", "warn"]));
+    until("it listens", || TcpStream::connect(&address).is_ok());
+    silent.signal("TERM");
+    assert!(silent.end().success());
+    assert_eq!(silent.rest(), Vec::<String>::new());
 }

@@ -18,7 +18,7 @@ fn it_shows_the_seeds_fields() {
     let (status, stdout, stderr) = output(&[&base[..], &["--json"]].concat());
     assert!(status.success(), "{stderr}");
     let json: Value = serde_json::from_str(&stdout).expect("JSON");
-    assert_eq!((&json["discovered"], &json["asked"]), (&json!(["a"]), &json!("a")));
+    assert_eq!((&json["discovered"], &json["asked"]), (&json!(["a", "b"]), &json!("a")));
     let target = &json["result"]["delegated_to"];
     assert_eq!((&target["agent"], &target["url"]), (&json!("b"), &json!(agents[1].address)));
     assert!(target["cpu"].is_number() && target["mem"].is_number());
@@ -26,6 +26,9 @@ fn it_shows_the_seeds_fields() {
     assert_eq!(json["result"]["peer_result"]["result"], "Processed: x y");
     assert!(json["result"]["rpc_latency_ms"].as_f64().expect("a figure") >= 5.0);
     assert!(json["network_latency_ms"].as_f64().expect("a figure") >= 0.0);
+
+    let (status, _, stderr) = output(&[&base[..2], &[&registry.address, "--agent", "c"]].concat());
+    assert!(!status.success() && stderr.contains("lists no agent c"), "{stderr}");
 
     let (status, stdout, _) = output(&["orchestrate", "--registry", &registry.address]);
     assert!(status.success());
@@ -90,4 +93,16 @@ fn up_is_a_whole_mesh_until_it_is_interrupted() {
     up.signal("INT");
     assert!(up.end().success());
     assert_eq!(up.rest().last().map(String::as_str), Some("stopped"));
+}
+
+#[test]
+fn up_finds_another_port_if_the_usual_one_is_taken() {
+    // If this fails, somebody else has taken it, which is as good.
+    let _taken = std::net::TcpListener::bind("127.0.0.1:8500");
+    let mut up = Process::start(mesh(&["up", "--agents", "2", "--demand", "0s"]));
+    let registry = up.line("registry ");
+    assert!(registry.contains("http://127.0.0.1:") && !registry.contains(":8500/"), "{registry}");
+    up.line("Processed: parallel workload");
+    up.signal("TERM");
+    assert!(up.end().success());
 }

@@ -20,20 +20,12 @@ pub(super) async fn run(clock: Clock, args: &OrchestrateArgs) -> anyhow::Result<
     if args.watch {
         return watch::run(&mesh, Stop::listen()?).await;
     }
-    let mut agents = mesh.discover().await?;
-    if let Some(name) = &args.agent {
-        agents.retain(|agent| agent.name == *name);
-        if agents.is_empty() {
-            bail!("the registry lists no agent {name}");
-        }
-    }
-    if agents.is_empty() {
-        bail!("the registry at {} lists no agents", args.registry.address);
-    }
+    let agents = mesh.discover().await?;
+    let entries = entries(&agents, args)?;
     if args.repeat.is_some() || args.rate.is_some() {
-        return load::run(&mesh, &agents, args).await;
+        return load::run(&mesh, &entries, args).await;
     }
-    let asked = mesh.any_live(agents.clone()).await?;
+    let asked = mesh.any_live(entries).await?;
     let delegation = delegate(&mesh, asked, &args.job).await?;
     if args.json {
         println!("{:#}", delegation.to_json(&agents));
@@ -43,6 +35,17 @@ pub(super) async fn run(clock: Clock, args: &OrchestrateArgs) -> anyhow::Result<
         delegation.print(&args.job.text);
     }
     Ok(())
+}
+
+/// The agents that may be asked.
+fn entries(agents: &[Agent], args: &OrchestrateArgs) -> anyhow::Result<Vec<Agent>> {
+    if agents.is_empty() {
+        bail!("the registry at {} lists no agents", args.registry.address);
+    }
+    let Some(name) = &args.agent else { return Ok(agents.to_vec()) };
+    let agent = agents.iter().find(|agent| agent.name == *name);
+    let agent = agent.with_context(|| format!("the registry lists no agent {name}"))?;
+    Ok(vec![agent.clone()])
 }
 
 /// A job that was delegated.
