@@ -1,6 +1,5 @@
 //! The agent's side of [`Delegation`]: each step from the choice of a peer to the answer.
 
-use std::cmp::Reverse;
 use std::time::Duration;
 
 use super::delegation::{Delegation, Probe, ProbeState, Stage};
@@ -328,7 +327,8 @@ impl Agent {
     fn enter(&mut self, id: DelegationId, stage: Stage) {
         let delegation = &mut self.delegations[id];
         delegation.stage = stage;
-        self.timers.push(Reverse((delegation.wake_at(), Timer::Delegation(id))));
+        let wake_at = delegation.wake_at();
+        self.arm(wake_at, Timer::Delegation(id));
     }
 
     fn finish(&mut self, id: DelegationId, answer: Result<Reply, Failure>) {

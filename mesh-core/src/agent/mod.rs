@@ -69,6 +69,24 @@ enum Timer {
     Delegation(DelegationId),
 }
 
+/// Timers that nobody needs may be as many as those that are needed, and this many more.
+const SPARE_TIMERS: usize = 8;
+
+/// Whether what a timer is for is still to come.
+fn is_wanted(
+    jobs: &Jobs,
+    delegations: &SlotMap<DelegationId, Delegation>,
+    at: Timestamp,
+    timer: Timer,
+) -> bool {
+    match timer {
+        Timer::Job(id) => jobs.get(id).is_some(),
+        Timer::Delegation(id) => {
+            delegations.get(id).is_some_and(|delegation| delegation.wake_at() == at)
+        }
+    }
+}
+
 impl Agent {
     /// An agent that starts at `now` and draws its random choices from `seed`.
     pub fn new(now: Timestamp, config: AgentConfig, seed: &Seed) -> Self {
@@ -79,7 +97,7 @@ impl Agent {
             config.url.clone(),
             config.incarnation,
             config.membership,
-            seed.child("heartbeat").rng(),
+            seed.child("heartbeat").sparse_rng(),
         );
         Self {
             policy: config.policy.build(&mut rng),
@@ -203,16 +221,16 @@ impl Agent {
         self.effects.pop_front()
     }
 
+    /// Exchanges the memory that effects wait in for another's. A driver of many agents lends one
+    /// buffer to whichever acts, and takes it back when the effects are drained.
+    pub fn swap_effects(&mut self, other: &mut VecDeque<Effect>) {
+        std::mem::swap(&mut self.effects, other);
+    }
+
     /// When to call [`Self::handle_timeout`] unless something else happens before.
     pub fn poll_timeout(&mut self) -> Timestamp {
         while let Some(Reverse((at, timer))) = self.timers.peek().copied() {
-            let wanted = match timer {
-                Timer::Job(id) => self.jobs.get(id).is_some(),
-                Timer::Delegation(id) => {
-                    self.delegations.get(id).is_some_and(|delegation| delegation.wake_at() == at)
-                }
-            };
-            if wanted {
+            if is_wanted(&self.jobs, &self.delegations, at, timer) {
                 return at.min(self.membership.poll_timeout());
             }
             self.timers.pop();
@@ -276,7 +294,17 @@ impl Agent {
 
     fn watch_job(&mut self, id: JobId) {
         if let Some(job) = self.jobs.get(id) {
-            self.timers.push(Reverse((job.deadline, Timer::Job(id))));
+            self.arm(job.deadline, Timer::Job(id));
+        }
+    }
+
+    /// Most timers are overtaken long before they come up: they are few, not as many as a
+    /// deadline's worth of requests.
+    fn arm(&mut self, at: Timestamp, timer: Timer) {
+        self.timers.push(Reverse((at, timer)));
+        let (jobs, delegations) = (&self.jobs, &self.delegations);
+        if self.timers.len() > 2 * (jobs.in_flight() as usize + delegations.len()) + SPARE_TIMERS {
+            self.timers.retain(|Reverse((at, timer))| is_wanted(jobs, delegations, *at, *timer));
         }
     }
 

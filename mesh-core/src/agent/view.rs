@@ -1,6 +1,7 @@
 //! What an agent knows of its peers.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::time::Duration;
 
 use slotmap::{SlotMap, new_key_type};
@@ -101,8 +102,8 @@ impl Peer<'_> {
 pub(super) struct View {
     peers: Peers,
     contacts: SlotMap<PeerId, Contact>,
-    /// Contacts by position in the list.
-    by_position: BTreeMap<usize, PeerId>,
+    /// Contacts by position in the list. Looked up, never iterated.
+    by_position: HashMap<usize, PeerId, BuildHasherDefault<Spread>>,
     outstanding: u32,
     epoch: Option<u64>,
     /// Until then, peers missing from the list are kept.
@@ -170,47 +171,47 @@ impl View {
         if self.peers.roster.is_shared_with(&listing.leases) {
             return false;
         }
-        let keep_missing = now < self.grace_until;
         let roster = std::mem::take(&mut self.peers.roster);
         let mut next = listing.leases;
-        let mut missing = Vec::new();
-        let mut gone = Vec::new();
-        let mut changed = false;
-        roster.compare(&next, |old, new| {
-            let lease = old.and_then(|at| roster.get(at));
-            match (lease, new) {
-                (Some(lease), None) if keep_missing => missing.push(lease.clone()),
-                _ => {
-                    gone.extend(old);
-                    let listed = lease.or(new.and_then(|at| next.get(at)));
-                    changed |= listed.is_some_and(|lease| skip != Some(&lease.name));
-                }
+        if now < self.grace_until {
+            let missing = roster.differences(&next).filter(|difference| difference.1.is_none());
+            let missing: Vec<ListedLease> = missing.filter_map(|(old, _)| old.cloned()).collect();
+            missing.into_iter().for_each(|lease| next.insert(lease));
+        }
+        let (mut moved, mut changed) = (false, false);
+        for lease in roster.differences(&next).filter_map(|(old, new)| old.or(new)) {
+            moved = true;
+            if skip != Some(&lease.name) {
+                changed = true;
+                break;
             }
-        });
-        missing.into_iter().for_each(|lease| next.insert(lease));
-        self.forget(&gone);
-        self.move_contacts(&roster, &next);
+        }
+        if moved {
+            self.follow_contacts(&roster, &next);
+        }
         self.peers = Peers::new(next, skip.map(|name| &**name));
         changed
     }
 
-    fn forget(&mut self, positions: &[usize]) {
-        for position in positions {
-            let id = self.by_position.remove(position);
-            if let Some(contact) = id.and_then(|id| self.contacts.remove(id)) {
-                self.outstanding -= contact.outstanding;
+    /// Finds the contacts of one list in another, and forgets those whose life is over.
+    fn follow_contacts(&mut self, from: &Roster, to: &Roster) {
+        let Self { contacts, by_position, outstanding, .. } = self;
+        by_position.clear();
+        contacts.retain(|id, contact| {
+            let old = from.get(contact.position);
+            let found = old.and_then(|old| {
+                let position = to.position(&old.name)?;
+                to.get(position).is_some_and(|new| old.is_same_life(new)).then_some(position)
+            });
+            match found {
+                Some(position) => {
+                    contact.position = position;
+                    by_position.insert(position, id);
+                }
+                None => *outstanding -= contact.outstanding,
             }
-        }
-    }
-
-    /// Finds the contacts of one list in another, which has them all.
-    fn move_contacts(&mut self, from: &Roster, to: &Roster) {
-        let moved = std::mem::take(&mut self.by_position).into_iter().filter_map(|(at, id)| {
-            let position = to.position(&from.get(at)?.name)?;
-            self.contacts[id].position = position;
-            Some((position, id))
+            found.is_some()
         });
-        self.by_position = moved.collect();
     }
 
     /// Number of peers that are not in `tried`.
@@ -221,8 +222,15 @@ impl View {
     /// The peers that a shortlist over [`Self::eligible`] means.
     pub(super) fn resolve(&mut self, shortlist: &Shortlist, tried: &[PeerId]) -> Vec<PeerId> {
         let known = |id: &PeerId| Some(self.contacts.get(*id)?.position);
-        let mut gone: Vec<usize> = tried.iter().filter_map(known).chain(self.peers.own).collect();
-        gone.sort_unstable();
+        let own = self.peers.own;
+        let mut several = Vec::new();
+        let gone = if tried.is_empty() {
+            own.as_slice()
+        } else {
+            several.extend(tried.iter().filter_map(known).chain(own));
+            several.sort_unstable();
+            &several
+        };
         let shifted =
             |position: usize| gone.iter().fold(position, |at, gap| at + usize::from(at >= *gap));
         match shortlist {
@@ -243,6 +251,24 @@ impl View {
         let contacts = &mut self.contacts;
         let first = || contacts.insert(Contact { position, outstanding: 0, rtt: None });
         *self.by_position.entry(position).or_insert_with(first)
+    }
+}
+
+/// Hashes a position by one multiplication (Fibonacci hashing, Knuth, TAOCP 3, 6.4).
+#[derive(Debug, Default)]
+struct Spread(u64);
+
+impl Hasher for Spread {
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_usize(usize::from(*byte)));
+    }
+
+    fn write_usize(&mut self, position: usize) {
+        self.0 = (self.0 ^ position as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
     }
 }
 
