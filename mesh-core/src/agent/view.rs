@@ -1,12 +1,11 @@
 //! What an agent knows of its peers.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
 use std::time::Duration;
 
 use slotmap::{SlotMap, new_key_type};
 
 use super::roster::{ListedLease, Roster};
+use crate::hash::FastMap;
 use crate::policy::{Candidate, Shortlist};
 use crate::protocol::Name;
 use crate::time::Timestamp;
@@ -102,8 +101,8 @@ impl Peer<'_> {
 pub(super) struct View {
     peers: Peers,
     contacts: SlotMap<PeerId, Contact>,
-    /// Contacts by position in the list. Looked up, never iterated.
-    by_position: HashMap<usize, PeerId, BuildHasherDefault<Spread>>,
+    /// Contacts by position in the list.
+    by_position: FastMap<usize, PeerId>,
     outstanding: u32,
     epoch: Option<u64>,
     /// Until then, peers missing from the list are kept.
@@ -251,24 +250,6 @@ impl View {
         let contacts = &mut self.contacts;
         let first = || contacts.insert(Contact { position, outstanding: 0, rtt: None });
         *self.by_position.entry(position).or_insert_with(first)
-    }
-}
-
-/// Hashes a position by one multiplication (Fibonacci hashing, Knuth, TAOCP 3, 6.4).
-#[derive(Debug, Default)]
-struct Spread(u64);
-
-impl Hasher for Spread {
-    fn write(&mut self, bytes: &[u8]) {
-        bytes.iter().for_each(|byte| self.write_usize(usize::from(*byte)));
-    }
-
-    fn write_usize(&mut self, position: usize) {
-        self.0 = (self.0 ^ position as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
     }
 }
 

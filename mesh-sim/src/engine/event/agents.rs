@@ -61,13 +61,11 @@ impl Simulation<'_> {
         let seed = self.seed.child("agents").child(&spec.name).child(&incarnation.to_string());
         let node = &mut self.nodes[host - FIRST_AGENT];
         let local = node.clock.show(now);
-        let mut agent = Agent::new(local, config, &seed);
-        agent.handle_timeout(local);
-        node.agent = Some(agent);
+        node.agent = Some(Agent::new(local, config, &seed));
         let life = self.hosts[host].life;
         let sample = Event::Sample { host: host as u32, life };
         self.queue.push_in(Lane::Sample, now + spec.machine.cpu_window, sample);
-        self.settle(now, host);
+        self.with_agent(now, host, |agent, local| agent.handle_timeout(local));
     }
 
     /// Mutates an agent, if it is up, and carries out what follows.
@@ -78,10 +76,11 @@ impl Simulation<'_> {
         act: impl FnOnce(&mut Agent, Timestamp),
     ) {
         let node = &mut self.nodes[host - FIRST_AGENT];
-        if let Some(agent) = &mut node.agent {
-            act(agent, node.clock.show(now));
-            self.settle(now, host);
-        }
+        let Some(agent) = &mut node.agent else { return };
+        agent.swap_effects(&mut self.effects);
+        act(agent, node.clock.show(now));
+        self.carry_out_all(now, host);
+        self.see_to_wake_ups(now, host);
     }
 
     pub(super) fn wake_agent(&mut self, now: Timestamp, host: usize) {
@@ -90,13 +89,11 @@ impl Simulation<'_> {
             return;
         }
         node.wake_at = Timestamp::MAX;
-        let local = node.clock.show(now);
-        if let Some(agent) = &mut node.agent
-            && agent.poll_timeout() <= local
-        {
-            agent.handle_timeout(local);
-        }
-        self.settle(now, host);
+        self.with_agent(now, host, |agent, local| {
+            if agent.poll_timeout() <= local {
+                agent.handle_timeout(local);
+            }
+        });
     }
 
     pub(super) fn jobs_end(&mut self, now: Timestamp, host: usize) {
@@ -126,6 +123,12 @@ impl Simulation<'_> {
 
     /// Carries out all that an agent and its machine ask for, and sees to it that both are woken.
     pub(super) fn settle(&mut self, now: Timestamp, host: usize) {
+        self.with_agent(now, host, |_, _| {});
+    }
+
+    /// Carries out all that an agent and its machine ask for; then the agent gives the memory of
+    /// its effects back.
+    fn carry_out_all(&mut self, now: Timestamp, host: usize) {
         loop {
             let node = &mut self.nodes[host - FIRST_AGENT];
             let Some(agent) = &mut node.agent else { return };
@@ -134,9 +137,12 @@ impl Simulation<'_> {
             } else if let Some(job) = node.machine.poll_finished() {
                 agent.handle_job_result(node.clock.show(now), job, Ok(self.output.clone()));
             } else {
-                break;
+                return agent.swap_effects(&mut self.effects);
             }
         }
+    }
+
+    fn see_to_wake_ups(&mut self, now: Timestamp, host: usize) {
         let node = &mut self.nodes[host - FIRST_AGENT];
         let Some(agent) = &mut node.agent else { return };
         // An earlier wake-up that is pending will see to a later one.
