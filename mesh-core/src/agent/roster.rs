@@ -43,7 +43,7 @@ pub struct Roster {
 /// All leaves are equally deep. Only the root may be empty.
 #[derive(Clone, Debug)]
 enum Node {
-    Leaf(Vec<ListedLease>),
+    Leaf(Vec<Arc<ListedLease>>),
     Inner(Vec<Child>),
 }
 
@@ -77,12 +77,12 @@ impl Node {
     }
 
     /// Adds a lease in place of any other of that name; gives back what no longer fits.
-    fn insert(&mut self, lease: ListedLease) -> Option<Self> {
+    fn insert(&mut self, lease: Arc<ListedLease>) -> Option<Self> {
         match self {
             Self::Leaf(leases) => {
                 match leases.binary_search_by(|known| known.name.cmp(&lease.name)) {
                     Ok(place) => leases[place] = lease,
-                    Err(place) => leases.insert(place, lease),
+                    Err(place) => insert(leases, place, lease),
                 }
                 split(leases).map(Self::Leaf)
             }
@@ -95,7 +95,7 @@ impl Node {
                     return None;
                 }
                 if let Some(rest) = rest {
-                    children.insert(place + 1, Child { end: 0, node: Arc::new(rest) });
+                    insert(children, place + 1, Child { end: 0, node: Arc::new(rest) });
                 }
                 count(children);
                 let mut rest = split(children)?;
@@ -135,6 +135,12 @@ fn count(children: &mut [Child]) {
     }
 }
 
+/// Many nodes live beside their copies: none has room that it does not need.
+fn insert<T>(entries: &mut Vec<T>, place: usize, entry: T) {
+    entries.reserve_exact(1);
+    entries.insert(place, entry);
+}
+
 /// Halves a node that is too big.
 fn split<T>(entries: &mut Vec<T>) -> Option<Vec<T>> {
     (entries.len() > NODE).then(|| entries.split_off(NODE / 2))
@@ -156,7 +162,7 @@ impl Roster {
         let mut node = &*self.root;
         loop {
             match node {
-                Node::Leaf(leases) => return leases.get(position),
+                Node::Leaf(leases) => return leases.get(position).map(|lease| &**lease),
                 Node::Inner(children) => {
                     let place = children.partition_point(|child| child.end <= position);
                     position -= place.checked_sub(1).map_or(0, |before| children[before].end);
@@ -201,7 +207,7 @@ impl Roster {
         if known == Some(&lease) {
             return;
         }
-        if let Some(rest) = Arc::make_mut(&mut self.root).insert(lease) {
+        if let Some(rest) = Arc::make_mut(&mut self.root).insert(Arc::new(lease)) {
             let child = |node| Child { end: 0, node };
             let mut children = vec![child(std::mem::take(&mut self.root)), child(Arc::new(rest))];
             count(&mut children);
@@ -283,7 +289,7 @@ impl<'a> Cursor<'a> {
     fn lease(&self) -> Option<&'a ListedLease> {
         match self.path.last() {
             Some((node, place)) => match &***node {
-                Node::Leaf(leases) => leases.get(*place),
+                Node::Leaf(leases) => leases.get(*place).map(|lease| &**lease),
                 Node::Inner(_) => None,
             },
             None => None,
@@ -340,6 +346,7 @@ impl From<Vec<ListedLease>> for Roster {
     fn from(mut leases: Vec<ListedLease>) -> Self {
         leases.sort_by(|a, b| a.name.cmp(&b.name));
         leases.dedup_by(|next, first| next.name == first.name);
+        let leases: Vec<Arc<ListedLease>> = leases.into_iter().map(Arc::new).collect();
         let mut nodes: Vec<Arc<Node>> =
             leases.chunks(NODE / 2).map(|leases| Arc::new(Node::Leaf(leases.to_vec()))).collect();
         while nodes.len() > 1 {

@@ -25,6 +25,8 @@ pub(super) struct Node {
     wake_at: Timestamp,
     /// When the machine will be looked at for ended jobs.
     job_at: Timestamp,
+    /// Jobs may have ended on the machine, or will end at another time.
+    machine_moved: bool,
 }
 
 impl Node {
@@ -36,10 +38,12 @@ impl Node {
             calls: SecondaryMap::new(),
             wake_at: Timestamp::MAX,
             job_at: Timestamp::MAX,
+            machine_moved: false,
         }
     }
 
     pub(super) fn set_machine(&mut self, now: Timestamp, state: MachineState) {
+        self.machine_moved = true;
         self.machine.set_speed_factor(now, state.speed_factor);
         self.machine.set_background_override(now, state.background);
     }
@@ -101,6 +105,7 @@ impl Simulation<'_> {
         if node.job_at == now {
             node.job_at = Timestamp::MAX;
             node.machine.handle_timeout(now);
+            node.machine_moved = true;
             self.settle(now, host);
         }
     }
@@ -111,6 +116,7 @@ impl Simulation<'_> {
             return;
         };
         let cpu_percent = node.machine.sample_cpu(now);
+        node.machine_moved = true;
         let jobs = node.machine.running() as u32;
         agent.handle_sample(cpu_percent, node.machine.memory_percent(jobs));
         self.watchers.load(now, host, &agent.load(), agent.open());
@@ -134,7 +140,9 @@ impl Simulation<'_> {
             let Some(agent) = &mut node.agent else { return };
             if let Some(effect) = agent.poll_effect() {
                 self.carry_out(now, host, effect);
-            } else if let Some(job) = node.machine.poll_finished() {
+            } else if node.machine_moved
+                && let Some(job) = node.machine.poll_finished()
+            {
                 agent.handle_job_result(node.clock.show(now), job, Ok(self.output.clone()));
             } else {
                 return agent.swap_effects(&mut self.effects);
@@ -146,12 +154,15 @@ impl Simulation<'_> {
         let node = &mut self.nodes[host - FIRST_AGENT];
         let Some(agent) = &mut node.agent else { return };
         // An earlier wake-up that is pending will see to a later one.
-        let wake_at = node.clock.when(agent.poll_timeout()).max(now);
-        if wake_at < node.wake_at {
-            node.wake_at = wake_at;
-            self.queue.push(wake_at, Event::Wake(host as u32));
+        if agent.take_rearmed() || node.wake_at == Timestamp::MAX {
+            let wake_at = node.clock.when(agent.poll_timeout()).max(now);
+            if wake_at < node.wake_at {
+                node.wake_at = wake_at;
+                self.queue.push(wake_at, Event::Wake(host as u32));
+            }
         }
-        if let Some(job_at) = node.machine.poll_timeout()
+        if std::mem::take(&mut node.machine_moved)
+            && let Some(job_at) = node.machine.poll_timeout()
             && job_at < node.job_at
         {
             node.job_at = job_at;
@@ -179,9 +190,13 @@ impl Simulation<'_> {
                 }
             }
             Effect::Start { job, task } => {
+                node.machine_moved = true;
                 node.machine.start(now, job, task.demand.unwrap_or_default());
             }
-            Effect::Stop(job) => node.machine.cancel(now, job),
+            Effect::Stop(job) => {
+                node.machine_moved = true;
+                node.machine.cancel(now, job);
+            }
             Effect::Registry { call, request } => {
                 let request = Payload::RegistryRequest(request);
                 self.call(now, host, REGISTRY_HOST, Caller::Registry(call), request);

@@ -58,7 +58,7 @@ pub(super) fn execute(run: &Run<'_>, progress: &dyn Fn(Duration)) -> RunRecord {
             report_at = now + PROGRESS_EVERY;
         }
     }
-    simulation.watchers.finish(end)
+    RunRecord { steps: simulation.queue.taken(), ..simulation.watchers.finish(end) }
 }
 
 /// Something that happens at a time. Hosts are numbered as in the fault schedule.
