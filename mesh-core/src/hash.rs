@@ -25,6 +25,10 @@ impl Hasher for FastHasher {
         }
     }
 
+    fn write_u32(&mut self, number: u32) {
+        self.mix(number.into());
+    }
+
     fn write_u64(&mut self, number: u64) {
         self.mix(number);
     }

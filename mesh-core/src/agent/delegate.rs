@@ -170,10 +170,9 @@ impl Agent {
         let mut candidates: Vec<Candidate> = Vec::with_capacity(probes.len());
         for probe in probes {
             // The registry's list may have changed during the probes: some peers have left.
-            match (probe.state, self.view.get(probe.peer)) {
-                (ProbeState::Answered { load, rtt }, Some(known)) => {
+            match (probe.state, self.view.outstanding_to(probe.peer)) {
+                (ProbeState::Answered { load, rtt }, Some(outstanding)) => {
                     answered.push(probe.peer);
-                    let outstanding = known.outstanding;
                     candidates.push(Candidate { load, outstanding, latency: rtt });
                 }
                 (ProbeState::Answered { .. }, None) => delegation.rule_out(probe.peer, false),

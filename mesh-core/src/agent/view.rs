@@ -8,7 +8,7 @@ use super::roster::{ListedLease, Roster};
 use crate::hash::FastMap;
 use crate::policy::{Candidate, Shortlist};
 use crate::protocol::Name;
-use crate::time::Timestamp;
+use crate::time::{Timestamp, nanos};
 
 new_key_type! {
     /// A peer, for as long as it is in the view.
@@ -67,12 +67,21 @@ impl Peers {
     }
 }
 
-/// What this agent remembers of a peer that it has dealt with.
-#[derive(Clone, Debug)]
+/// What this agent remembers of a peer that it has dealt with; small, for they are many.
+#[derive(Clone, Copy, Debug)]
 struct Contact {
-    position: usize,
+    position: u32,
     outstanding: u32,
-    rtt: Option<Duration>,
+    /// The last network round trip measured, in nanoseconds; [`UNMEASURED`] if none was.
+    rtt_ns: u64,
+}
+
+const UNMEASURED: u64 = u64::MAX;
+
+impl Contact {
+    fn rtt(&self) -> Option<Duration> {
+        (self.rtt_ns != UNMEASURED).then(|| Duration::from_nanos(self.rtt_ns))
+    }
 }
 
 /// One peer.
@@ -102,7 +111,7 @@ pub(super) struct View {
     peers: Peers,
     contacts: SlotMap<PeerId, Contact>,
     /// Contacts by position in the list.
-    by_position: FastMap<usize, PeerId>,
+    by_position: FastMap<u32, PeerId>,
     outstanding: u32,
     epoch: Option<u64>,
     /// Until then, peers missing from the list are kept.
@@ -119,15 +128,20 @@ impl View {
     }
 
     pub(super) fn get(&self, id: PeerId) -> Option<Peer<'_>> {
-        let Contact { position, outstanding, rtt } = *self.contacts.get(id)?;
-        let lease = self.peers.roster.get(position)?;
-        Some(Peer { lease, outstanding, rtt })
+        let contact = self.contacts.get(id)?;
+        let lease = self.peers.roster.get(contact.position as usize)?;
+        Some(Peer { lease, outstanding: contact.outstanding, rtt: contact.rtt() })
+    }
+
+    /// Our own calls to a peer that are not answered; none if it has left.
+    pub(super) fn outstanding_to(&self, id: PeerId) -> Option<u32> {
+        self.contacts.get(id).map(|contact| contact.outstanding)
     }
 
     /// Notes a round trip.
     pub(super) fn measured(&mut self, id: PeerId, rtt: Duration) {
         if let Some(contact) = self.contacts.get_mut(id) {
-            contact.rtt = Some(rtt);
+            contact.rtt_ns = nanos(rtt).min(UNMEASURED - 1);
         }
     }
 
@@ -197,15 +211,15 @@ impl View {
         let Self { contacts, by_position, outstanding, .. } = self;
         by_position.clear();
         contacts.retain(|id, contact| {
-            let old = from.get(contact.position);
+            let old = from.get(contact.position as usize);
             let found = old.and_then(|old| {
                 let position = to.position(&old.name)?;
                 to.get(position).is_some_and(|new| old.is_same_life(new)).then_some(position)
             });
             match found {
                 Some(position) => {
-                    contact.position = position;
-                    by_position.insert(position, id);
+                    contact.position = position as u32;
+                    by_position.insert(contact.position, id);
                 }
                 None => *outstanding -= contact.outstanding,
             }
@@ -220,7 +234,7 @@ impl View {
 
     /// The peers that a shortlist over [`Self::eligible`] means.
     pub(super) fn resolve(&mut self, shortlist: &Shortlist, tried: &[PeerId]) -> Vec<PeerId> {
-        let known = |id: &PeerId| Some(self.contacts.get(*id)?.position);
+        let known = |id: &PeerId| Some(self.contacts.get(*id)?.position as usize);
         let own = self.peers.own;
         let mut several = Vec::new();
         let gone = if tried.is_empty() {
@@ -247,8 +261,9 @@ impl View {
     }
 
     fn contact(&mut self, position: usize) -> PeerId {
-        let contacts = &mut self.contacts;
-        let first = || contacts.insert(Contact { position, outstanding: 0, rtt: None });
+        let (contacts, position) = (&mut self.contacts, position as u32);
+        let contact = Contact { position, outstanding: 0, rtt_ns: UNMEASURED };
+        let first = || contacts.insert(contact);
         *self.by_position.entry(position).or_insert_with(first)
     }
 }
