@@ -8,6 +8,7 @@
 pub mod agent;
 pub mod codec;
 pub mod jsonrpc;
+pub mod hash;
 pub mod load;
 pub mod policy;
 pub mod protocol;

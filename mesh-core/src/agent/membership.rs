@@ -10,7 +10,7 @@ use super::view::Listing;
 use crate::load::LoadReport;
 use crate::protocol::Name;
 use crate::registry::Registration;
-use crate::seed::Rng;
+use crate::seed::SparseRng;
 use crate::time::{Timestamp, nanos};
 
 /// First wait after the registry could not be reached; it doubles up to the heartbeat's period.
@@ -58,7 +58,7 @@ pub(super) struct Membership {
     retry_after: Duration,
     /// The registry's life that the last list was of, and how many lists it has given.
     listed: (Option<u64>, u32),
-    rng: Rng,
+    rng: SparseRng,
     next_register: Timestamp,
     next_list: Timestamp,
     register_call: Option<Pending>,
@@ -80,7 +80,7 @@ impl Membership {
         url: Arc<str>,
         incarnation: u64,
         config: MembershipConfig,
-        rng: Rng,
+        rng: SparseRng,
     ) -> Self {
         Self {
             config,

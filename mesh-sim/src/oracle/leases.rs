@@ -121,7 +121,7 @@ impl Leases {
             return Some(*ended);
         }
         // Views keep the missing from the first list of a new registry on, for one TTL.
-        let is_lost = self.lost.contains(&(peer.clone(), incarnation));
+        let is_lost = !self.lost.is_empty() && self.lost.contains(&(peer.clone(), incarnation));
         is_lost.then(|| self.restarted + self.bounds.fetch)
     }
 }

@@ -2,6 +2,7 @@
 
 mod bounds;
 mod convergence;
+mod history;
 mod leases;
 mod requests;
 
