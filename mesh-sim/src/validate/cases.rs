@@ -46,6 +46,9 @@ const BOARD: (f64, f64) = (5.0, 5.0);
 /// one server at a time, which is then busy for 4,500 service times: a seed sees few such rounds.
 const HERD: (f64, f64) = (40.0, 40.0);
 
+/// Those that look at the board.
+const INFORMED: [&str; 3] = ["d2", "d3", "all"];
+
 /// All cases, in the order in which they are shown.
 pub(super) const CASES: &[CaseSpec] = &[
     case!("mm1", Mmc, USUAL, ALL, NOTHING),
@@ -114,7 +117,7 @@ pub(super) const CASES: &[CaseSpec] = &[
         ALL,
         [("registry.heartbeat", "100us"), ("registry.refresh", "100us"), ("duration", "3s")]
     ),
-    case!("board", Board, BOARD, ALL, NOTHING),
+    case!("board", Board, BOARD, INFORMED, NOTHING),
     case!(
         "board",
         Board,

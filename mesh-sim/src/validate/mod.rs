@@ -257,6 +257,9 @@ impl Case {
             }
         }
         if model == Model::Board {
+            // A random choice doesn't look at the board: each server is M/M/1.
+            let random = 1.0 / (1.0 - system.load);
+            ranking.push(("random".to_owned(), random, random));
             rows.push(order(ranking));
         }
         rows

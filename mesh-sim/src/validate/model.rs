@@ -141,11 +141,11 @@ impl Model {
         match self {
             Self::Mmc => format!("M/M/{cores}, load {load}"),
             Self::Md1 => format!("M/D/1, load {load}"),
-            Self::Mg1Fcfs => format!("M/G/1 in order, c2 {scv}, load {load}"),
-            Self::Mg1Sharing => format!("M/G/1 shared, c2 {scv}, load {load}"),
+            Self::Mg1Fcfs => format!("M/G/1 FCFS, c2 {scv}, load {load}"),
+            Self::Mg1Sharing => format!("M/G/1 PS, c2 {scv}, load {load}"),
             Self::RoundRobin => format!("E{servers}/M/1, load {load}"),
             Self::Mm1k => format!("M/M/1/{places}, load {load}"),
-            Self::Supermarket => format!("{joined}, load {load}{}", signal(policy)),
+            Self::Supermarket => format!("{joined}{}, load {load}", signal(policy)),
             Self::Board => {
                 let period = scenario.registry.heartbeat.as_secs_f64() / system.service;
                 format!("{joined}, board {}", (period * 1e6).round() / 1e6)
@@ -169,7 +169,7 @@ fn signal(policy: &PolicyConfig) -> &'static str {
     use mesh_core::policy::Signal::Probes;
     match policy {
         PolicyConfig::PowerOfTwo { signal: Probes, .. }
-        | PolicyConfig::ShortestQueue { signal: Probes } => ", probed",
+        | PolicyConfig::ShortestQueue { signal: Probes } => " probed",
         _ => "",
     }
 }

@@ -40,6 +40,49 @@ fn a_scenario_that_is_another_queue_is_refused() {
     assert!(System::of(&scenario).is_err());
 }
 
+/// Whether the figures hold of the first case with this model, quickly run after a change.
+fn judge(model: Model, change: impl Fn(&mut Scenario)) -> bool {
+    let mut validation = Validation::new(true).unwrap();
+    validation.cases.retain(|case| case.spec.model == model);
+    validation.cases.truncate(1);
+    change(&mut validation.cases[0].sweep.cells[0].scenario);
+    let outcome = validation.execute(|_| {}).unwrap();
+    assert!(!outcome.rows.is_empty() && outcome.violated.is_empty(), "{outcome:?}");
+    outcome.holds()
+}
+
+#[test]
+fn a_wrong_discipline_is_found_out() {
+    let server = |scenario: &mut Scenario, limit| scenario.agents[0].concurrency = limit;
+    assert!(judge(Model::Mg1Fcfs, |_| ()));
+    assert!(!judge(Model::Mg1Fcfs, |scenario| server(scenario, None)), "shared");
+    assert!(judge(Model::Mg1Sharing, |_| ()));
+    assert!(!judge(Model::Mg1Sharing, |scenario| server(scenario, Some(1))), "in order");
+    assert!(!judge(Model::Mmc, |scenario| scenario.agents[0].queue = 5), "jobs are refused");
+}
+
+#[test]
+fn a_wrong_route_is_found_out() {
+    let random = |scenario: &mut Scenario| {
+        scenario.policies[0].config = mesh_core::policy::PolicyConfig::Random;
+    };
+    // E2/M/1 becomes M/M/1. What is expected was asked for before the change.
+    let mut validation = Validation::new(true).unwrap();
+    validation.cases.retain(|case| case.spec.model == Model::RoundRobin);
+    let [case, _] = &mut validation.cases[..] else { panic!("two cases") };
+    let expected = case
+        .spec
+        .model
+        .expected(&case.system, case.scenario(), &case.scenario().policies[0].config, 10)
+        .unwrap();
+    random(&mut case.sweep.cells[0].scenario);
+    let run = case.sweep.runs()[0];
+    let mut measured = Measured::default();
+    measured.add(&run.execute(EngineKind::Event, &|_| {}).unwrap());
+    let mean = measured.figure(Figure::Mean, case.system.service);
+    assert!(mean > 1.16 * expected[0].1, "{mean} against {expected:?}");
+}
+
 #[test]
 fn a_quick_validation_is_a_sixty_fourth() {
     let jobs = |quick| -> f64 {
