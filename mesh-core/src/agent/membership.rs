@@ -21,6 +21,8 @@ const FIRST_RETRY: Duration = Duration::from_secs(1);
 const FIRST_REFRESH: Duration = Duration::from_millis(500);
 /// So many lists come sooner than the refresh period says.
 const QUICK_LISTS: u32 = 4;
+/// Jitter is a whole number of these parts of a period.
+const JITTER_UNITS: u64 = 1_000_000;
 
 /// The registry's answer, as a driver hands it in.
 #[derive(Clone, Debug)]
@@ -250,11 +252,14 @@ impl Membership {
         Pending { call, until: now + self.config.timeout }
     }
 
-    /// Within a tenth of `period`, so that agents started together do not stay in step.
+    /// `period` with jitter, so that agents started together do not stay in step.
     fn jittered(&mut self, period: Duration) -> Duration {
         let period = nanos(period);
-        let spread = (period / 5) as usize;
+        let share = u128::from((self.config.jitter * JITTER_UNITS as f64).round() as u64);
+        let part =
+            |times: u128| (u128::from(period) * times * share / u128::from(JITTER_UNITS)) as u64;
+        let (earliest, spread) = (period.saturating_sub(part(1)), part(2) as usize);
         let offset = if spread == 0 { 0 } else { self.rng.index(spread) as u64 };
-        Duration::from_nanos((period - period / 10).saturating_add(offset))
+        Duration::from_nanos(earliest.saturating_add(offset))
     }
 }

@@ -21,14 +21,15 @@ pub(super) struct Bounds {
 
 impl Bounds {
     pub(super) fn new(scenario: &Scenario) -> Self {
-        let RegistrySpec { ttl, heartbeat, sweep, refresh, timeout } = scenario.registry;
-        let refresh = jittered(refresh);
+        let RegistrySpec { ttl, heartbeat, sweep, timeout, jitter } = scenario.registry;
+        let slowest = scenario.agents.iter().map(|agent| agent.refresh).max();
+        let refresh = jittered(slowest.unwrap_or_default(), jitter);
         // Until a registry has granted it a lease, an agent takes the TTL to be three heartbeats.
         let ttl = ttl.max(3 * heartbeat);
         Self {
             forget: ttl + sweep + refresh + timeout,
             fetch: 2 * (refresh + timeout),
-            join: 3 * jittered(heartbeat).max(timeout) + timeout,
+            join: 3 * jittered(heartbeat, jitter).max(timeout) + timeout,
         }
     }
 
@@ -39,7 +40,7 @@ impl Bounds {
     }
 }
 
-/// Agents wait up to a tenth longer than `period`, so that they don't stay in step.
-pub(super) fn jittered(period: Duration) -> Duration {
-    period + period / 10
+/// The longest that an agent waits for `period` with this share of jitter.
+pub(super) fn jittered(period: Duration, jitter: f64) -> Duration {
+    period + period.mul_f64(jitter)
 }

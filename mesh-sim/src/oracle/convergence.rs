@@ -156,7 +156,7 @@ impl Convergence {
 /// the lease must outlive the time between two heartbeats that come in on new connections.
 fn patience(scenario: &Scenario, resolution: Duration) -> Duration {
     let registry = &scenario.registry;
-    let between_heartbeats = jittered(registry.heartbeat) + resolution;
+    let between_heartbeats = jittered(registry.heartbeat, registry.jitter) + resolution;
     let call = (registry.timeout.saturating_sub(2 * resolution)) / 4;
     let connect = scenario.delegation.connect_timeout.saturating_sub(resolution) / 2;
     call.min(connect).min(registry.ttl.saturating_sub(between_heartbeats) / 4)
