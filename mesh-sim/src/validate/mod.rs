@@ -11,10 +11,8 @@ mod model;
 mod system;
 mod table;
 
-use std::num::NonZero;
-
 use crate::engine::{EngineError, Run};
-use crate::parallel::{all_cores, in_order};
+use crate::parallel::{cores, in_order};
 use crate::record::{Counts, Latency, RunRecord};
 use crate::runner::{Progress, stream};
 use crate::scenario::{EngineKind, Scenario};
@@ -159,8 +157,7 @@ impl Validation {
             .map(|case| vec![Measured::default(); case.sweep.policies.len()])
             .collect();
         let mut violated = Vec::new();
-        let threads = NonZero::new(all_cores()).unwrap_or(NonZero::<usize>::MIN);
-        stream(&self.runs(), EngineKind::Event, threads, progress, |run, record| {
+        stream(&self.runs(), EngineKind::Event, cores(), progress, |run, record| {
             let (case, number) = groups[run];
             let place = self.cases[case].sweep.place(number);
             measured[case][place.policy].add(&record);
@@ -174,13 +171,11 @@ impl Validation {
     fn rows(&self, measured: &[Vec<Measured>]) -> Vec<Row> {
         let jobs = CHAIN_JOBS / u64::from(self.shortened);
         let mut rows = Vec::new();
-        let threads = all_cores();
-        let more = |number| number < self.cases.len() as u64;
-        let compare = |number: u64| {
-            let number = number as usize;
+        let more = |number| number < self.cases.len();
+        let compare = |number: usize| {
             self.cases[number].rows(&measured[number], jobs, f64::from(self.shortened).sqrt())
         };
-        in_order(threads, more, compare, |_, found| {
+        in_order(cores(), more, compare, |_, found| {
             rows.extend(found);
             std::ops::ControlFlow::Continue(())
         });
