@@ -7,8 +7,8 @@
 
 pub mod agent;
 pub mod codec;
-pub mod jsonrpc;
 pub mod hash;
+pub mod jsonrpc;
 pub mod load;
 pub mod policy;
 pub mod protocol;
