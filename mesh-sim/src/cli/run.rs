@@ -235,6 +235,7 @@ mod tests {
             work_per_agent: Vec::new(),
             event_hash: 0,
             events: 0,
+            steps: 0,
             violations: Vec::new(),
             trace: None,
         }
