@@ -337,8 +337,8 @@ impl<'a> Cursor<'a> {
         };
         let levels = begins(self).min(begins(other));
         let pairs = self.path.iter().rev().zip(other.path.iter().rev()).take(levels);
-        let shared = pairs.enumerate().filter(|(_, (a, b))| Arc::ptr_eq(a.0, b.0));
-        shared.last().map(|(height, _)| height + 1)
+        let mut shared = pairs.enumerate().filter(|(_, (a, b))| Arc::ptr_eq(a.0, b.0));
+        shared.next_back().map(|(height, _)| height + 1)
     }
 }
 

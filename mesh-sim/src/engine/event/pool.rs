@@ -42,6 +42,7 @@ struct Pair {
     latest: Idle,
     caller_life: u32,
     /// The others, oldest first: as a rule there are none.
+    #[expect(clippy::box_collection, reason = "a pair takes half a cache line")]
     others: Option<Box<VecDeque<Idle>>>,
 }
 
