@@ -114,7 +114,7 @@ pub(super) const CASES: &[CaseSpec] = &[
         "board",
         Board,
         BOARD,
-        ALL,
+        INFORMED,
         [("registry.heartbeat", "100us"), ("registry.refresh", "100us"), ("duration", "3s")]
     ),
     case!("board", Board, BOARD, INFORMED, NOTHING),
@@ -122,14 +122,14 @@ pub(super) const CASES: &[CaseSpec] = &[
         "board",
         Board,
         BOARD,
-        ALL,
+        INFORMED,
         [("registry.heartbeat", "10ms"), ("registry.refresh", "10ms"), ("workload.deadline", "2s")]
     ),
     case!(
         "board",
         Board,
         HERD,
-        ALL,
+        INFORMED,
         [
             ("registry.heartbeat", "50ms"),
             ("registry.refresh", "50ms"),

@@ -41,8 +41,8 @@ pub fn render(outcome: &Outcome) -> String {
     let missed = outcome.rows.iter().filter(|row| !row.check.holds()).count();
     text.push_str(" Means and quantiles are in mean service times.\n");
     text.push_str(&match missed {
-        0 => format!(" all {} figures are as they should be\n", figures),
-        _ => format!(" {missed} of {} figures are not as they should be\n", figures),
+        0 => format!(" all {figures} figures are as they should be\n"),
+        _ => format!(" {missed} of {figures} figures are not as they should be\n"),
     });
     for violated in &outcome.violated {
         text.push_str(&format!(" violated: {violated}\n"));
