@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use mesh_core::time::nanos;
+
 use crate::scenario::{RegistrySpec, Scenario};
 
 /// Bounds of one scenario, for agents whose calls to the registry succeed.
@@ -22,11 +24,15 @@ pub(super) struct Bounds {
 impl Bounds {
     pub(super) fn new(scenario: &Scenario) -> Self {
         let RegistrySpec { ttl, heartbeat, sweep, refresh, timeout } = scenario.registry;
+        // What agents time, the slowest clock times; leases and sweeps are the registry's.
+        let slowest = slowest_clock(scenario);
+        let [refresh, heartbeat] = [refresh, heartbeat].map(|time| on_clock(slowest, time));
+        let [timeout, grace] = [timeout, ttl].map(|time| on_clock(slowest, time));
         let refresh = jittered(refresh);
         // Until a registry has granted it a lease, an agent takes the TTL to be three heartbeats.
-        let ttl = ttl.max(3 * heartbeat);
+        let grace = grace.max(3 * heartbeat);
         Self {
-            forget: ttl + sweep + refresh + timeout,
+            forget: grace + sweep + refresh + timeout,
             fetch: 2 * (refresh + timeout),
             join: 3 * jittered(heartbeat).max(timeout) + timeout,
         }
@@ -37,6 +43,19 @@ impl Bounds {
     pub(super) fn converge(&self) -> Duration {
         self.fetch + self.forget.max(self.join)
     }
+}
+
+/// The rate of the slowest clock of any agent, at most the right one.
+pub(super) fn slowest_clock(scenario: &Scenario) -> f64 {
+    scenario.agents.iter().map(|agent| agent.clock_rate).fold(1.0, f64::min)
+}
+
+/// True time that passes while a clock of this rate shows `time`, rounded up.
+pub(super) fn on_clock(rate: f64, time: Duration) -> Duration {
+    const ONE: u64 = 1_000_000_000;
+    let per_second = (rate * ONE as f64).round() as u64;
+    let scaled = (u128::from(nanos(time)) * u128::from(ONE)).div_ceil(per_second.into());
+    Duration::from_nanos(u64::try_from(scaled).unwrap_or(u64::MAX))
 }
 
 /// Agents wait up to a tenth longer than `period`, so that they don't stay in step.
