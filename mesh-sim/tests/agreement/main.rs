@@ -1,4 +1,8 @@
 //! Both engines run the same scenarios and come to the same results.
+//!
+//! Where all times are whole milliseconds (`whole`, most of `load`) turmoil rounds nothing, and every
+//! step of every request is compared: where it went, how it ended and when, to the nanosecond. Where
+//! something is drawn, a bound follows from what is rounded. `docs/engines.md` says what remains.
 
 mod load;
 mod pair;

@@ -110,6 +110,27 @@ impl Pair {
         }
     }
 
+    /// Outcome counts are equal, and each of turmoil's quantiles lies where a second sample's would:
+    /// the share of requests below it has a standard deviation of sqrt(2 q (1 - q) / n) if latencies
+    /// are independent. Four of them leave room for queues, where they are not. On top comes what
+    /// turmoil rounds: the send, the end of the job, and the opening of two connections.
+    pub(crate) fn same_distribution(&self) {
+        let (event, turmoil) = (&self.event.record, &self.turmoil.record);
+        assert_eq!(event.requests, turmoil.requests, "{}", self.policy);
+        let count = event.requests.sent as f64;
+        for q in [0.25_f64, 0.5, 0.75, 0.9, 0.99] {
+            let spread = 4.0 * (2.0 * q * (1.0 - q) / count).sqrt();
+            let ms = |run: &RunRecord, q: f64| run.latency.quantile_ns(q) as f64 / 1e6;
+            let (low, high) = (ms(event, q - spread), ms(event, (q + spread).min(1.0)) + 4.0);
+            let found = ms(turmoil, q);
+            assert!(
+                (low..=high).contains(&found),
+                "{} p{q}: {found} ms, not {low} to {high}",
+                self.policy,
+            );
+        }
+    }
+
     /// Outcomes under the first fault, or outside of faults if there is none.
     pub(crate) fn counts(&self) -> &Counts {
         &self.event.record.by_window[0].requests

@@ -120,7 +120,7 @@ fn partition() {
     let fault = r#"
 [[faults]]
 kind = "partition"
-at = "11s"
+at = "9s"
 for = "7s"
 groups = [["agent-1..2"], ["registry", "client", "agent-3..5"]]
 "#;
@@ -132,7 +132,7 @@ fn partition_of_one_way() {
     let fault = r#"
 [[faults]]
 kind = "partition"
-at = "11s"
+at = "9s"
 for = "7s"
 one_way = true
 groups = [["agent-1..2"], ["registry", "client", "agent-3..5"]]
