@@ -119,6 +119,9 @@ impl Simulation<'_> {
 
     fn arrives_at(&mut self, at: Timestamp, message: Message, id: ExchangeId) {
         if at < Timestamp::MAX {
+            if let (Message::Cancel, Some(exchange)) = (message, self.exchanges.get(id)) {
+                exchange.cancel_at = at;
+            }
             self.queue.push_in(Lane::Message, at, Event::Arrives(message, id));
         }
     }
@@ -184,6 +187,11 @@ impl Simulation<'_> {
             matches!(exchange.payload, Payload::Request(_) | Payload::RegistryRequest(_));
         if exchange.callee_done || !is_request {
             return;
+        }
+        // Let go together by a hold: the server finds the connection closed before it has begun.
+        if exchange.cancel_at <= now {
+            exchange.callee_done = true;
+            return self.exchanges.settle(id);
         }
         let callee = exchange.callee as usize;
         if self.hosts[callee].life != exchange.life {

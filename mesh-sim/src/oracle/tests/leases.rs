@@ -101,3 +101,20 @@ fn a_restarted_registry_knows_of_no_dead() {
     });
     assert_eq!(found, [""; 0], "and the lease is live again");
 }
+
+#[test]
+fn the_slowest_clock_sets_the_bounds() {
+    let bounds = |rate: &str| {
+        let text = SCENARIO.replace("count = 2", &format!("count = 2\nclock_rate = {rate}"));
+        Bounds::new(&Scenario::from_str(&text, "x.toml").unwrap_or_else(|e| panic!("{e}")))
+    };
+    let [right, fast, slow] = ["1.0", "2.0", "0.5"].map(bounds);
+    assert_eq!((fast.forget, fast.fetch), (right.forget, right.fetch));
+    // The registry sweeps once a second, whatever the agents' clocks show.
+    let sweep = Duration::from_secs(1);
+    assert_eq!(slow.forget - sweep, 2 * (right.forget - sweep));
+    assert_eq!(
+        (slow.fetch, slow.converge() - sweep),
+        (2 * right.fetch, 2 * (right.converge() - sweep))
+    );
+}
