@@ -62,6 +62,16 @@ fn an_agent_that_is_cut_from_the_registry_goes_on_with_what_it_knows() {
 }
 
 #[test]
+fn an_agent_whose_calls_may_run_out_at_any_time_is_bound_to_nothing() {
+    let link = |mean: &str| {
+        let latency = format!("latency = {{ kind = 'exponential', mean = '{mean}' }}");
+        format!("[[network.links]]\nfrom = 'a-1'\nto = 'registry'\n{latency}\n")
+    };
+    assert_eq!(stale(&link("300ms"), 100, |bounds| bounds.forget + NS), [""; 0]);
+    assert_eq!(stale(&link("1ms"), 100, |bounds| bounds.forget + NS), [NOT_STALE]);
+}
+
+#[test]
 fn a_restarted_registry_makes_views_keep_the_missing_for_one_more_ttl() {
     let crash = fault("crash", 100, Some(10), r#"hosts = "registry""#);
     let lost = |since: fn(Bounds) -> Duration| {
