@@ -8,6 +8,7 @@
 pub mod agent;
 pub mod codec;
 pub mod duration;
+pub mod hash;
 pub mod jsonrpc;
 pub mod load;
 pub mod policy;

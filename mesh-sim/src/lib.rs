@@ -15,4 +15,5 @@ pub mod scenario;
 pub mod sweep;
 pub mod trace;
 pub mod units;
+pub mod validate;
 pub mod workload;

@@ -104,7 +104,7 @@ mod tests {
         as_they_come(
             threads(3),
             |number| number < 4,
-            |number, send| (0..number).for_each(|item| send(item)),
+            |number, send| (0..number).for_each(send),
             |number, item| {
                 seen.push((number, item));
                 ControlFlow::Continue(())

@@ -148,10 +148,7 @@ fn a_missed_threshold_is_exit_code_4_with_the_command_that_replays_it() {
     assert_eq!(code, 4, "{out}");
     assert!(out.contains(" missed: random: p50 is "), "{out}");
     let replay = out.lines().find(|line| line.starts_with("   mesh-sim ")).unwrap();
-    assert_eq!(replay, "   mesh-sim strict.toml --seed 42 --policy random --trace");
-    let args: Vec<&str> = replay.split_whitespace().skip(1).collect();
-    let (again, out, _) = place.ran(&args);
-    assert_eq!(again, 4, "{out}");
+    assert_eq!(replay, "   mesh-sim replay strict.toml --seed 42 --policy random");
 }
 
 #[test]

@@ -91,15 +91,17 @@ impl Default for RetryConfig {
 }
 
 /// How an agent uses the registry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct MembershipConfig {
-    /// Time between heartbeats, before jitter of up to a tenth either way.
+    /// Time between heartbeats, before jitter.
     pub heartbeat: Duration,
     /// Time between fetches of the list of peers; the first few, and those after a restart of the
     /// registry, come sooner.
     pub refresh: Duration,
     /// How long to wait for the registry's answer.
     pub timeout: Duration,
+    /// Share of each period, 0 to 0.5, that it may be shorter or longer; to the millionth.
+    pub jitter: f64,
 }
 
 impl Default for MembershipConfig {
@@ -108,6 +110,7 @@ impl Default for MembershipConfig {
             heartbeat: Duration::from_secs(10),
             refresh: Duration::from_secs(5),
             timeout: Duration::from_secs(1),
+            jitter: 0.1,
         }
     }
 }

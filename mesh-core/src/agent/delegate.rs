@@ -1,6 +1,5 @@
 //! The agent's side of [`Delegation`]: each step from the choice of a peer to the answer.
 
-use std::cmp::Reverse;
 use std::time::Duration;
 
 use super::delegation::{Delegation, Probe, ProbeState, Stage};
@@ -8,7 +7,7 @@ use super::effect::{CallId, DelegationId, Effect, Note, Ticket};
 use super::failure::{CallError, Failure, Tried};
 use super::roster::ListedLease;
 use super::view::PeerId;
-use super::{Agent, Timer};
+use super::{Agent, Chooser, Timer};
 use crate::jsonrpc::Error;
 use crate::load::LoadReport;
 use crate::policy::{Candidate, Signal};
@@ -57,7 +56,7 @@ impl Agent {
         self.note(Note::Delegating { request: task.request });
         self.budget.deposit();
         let timeout = task.timeout.unwrap_or(self.config.admission.default_timeout);
-        let id = self.delegations.insert(Delegation {
+        let id = self.delegations.insert(Box::new(Delegation {
             ticket,
             task,
             received: now,
@@ -66,7 +65,7 @@ impl Agent {
             tried: Vec::new(),
             counts: Tried::default(),
             stage: Stage::Choosing,
-        });
+        }));
         self.next_round(now, id);
         self.delegations.contains_key(id).then_some(id)
     }
@@ -100,16 +99,20 @@ impl Agent {
             let failure = delegation.nobody_left();
             return self.finish(id, Err(failure));
         }
-        let shortlist = self.policy.shortlist(eligible, &mut self.rng);
+        let Chooser { policy, rng } = &mut **self.chooser.get_or_insert_with(|| {
+            let mut rng = self.seed.rng();
+            Box::new(Chooser { policy: self.config.policy.build(&mut rng), rng })
+        });
+        let shortlist = policy.shortlist(eligible, rng);
         let peers = self.view.resolve(&shortlist, &delegation.tried);
-        if self.policy.signal() == Signal::Probes {
+        if policy.signal() == Signal::Probes {
             return self.send_probes(now, id, peers);
         }
         let candidates: Vec<Candidate> = peers
             .iter()
             .map(|peer| self.view.get(*peer).map_or_else(Candidate::default, |p| p.candidate()))
             .collect();
-        let peer = peers[self.policy.choose(&candidates, &mut self.rng)];
+        let peer = peers[policy.choose(&candidates, rng)];
         let report = self.view.get(peer).and_then(|peer| peer.lease.load);
         self.send_work(now, id, peer, report);
     }
@@ -168,10 +171,9 @@ impl Agent {
         let mut candidates: Vec<Candidate> = Vec::with_capacity(probes.len());
         for probe in probes {
             // The registry's list may have changed during the probes: some peers have left.
-            match (probe.state, self.view.get(probe.peer)) {
-                (ProbeState::Answered { load, rtt }, Some(known)) => {
+            match (probe.state, self.view.outstanding_to(probe.peer)) {
+                (ProbeState::Answered { load, rtt }, Some(outstanding)) => {
                     answered.push(probe.peer);
-                    let outstanding = known.outstanding;
                     candidates.push(Candidate { load, outstanding, latency: rtt });
                 }
                 (ProbeState::Answered { .. }, None) => delegation.rule_out(probe.peer, false),
@@ -186,7 +188,8 @@ impl Agent {
         if answered.is_empty() {
             return self.round_without_answers(now, id);
         }
-        let best = self.policy.choose(&candidates, &mut self.rng);
+        let Some(Chooser { policy, rng }) = self.chooser.as_deref_mut() else { return };
+        let best = policy.choose(&candidates, rng);
         self.send_work(now, id, answered[best], Some(candidates[best].load));
     }
 
@@ -330,7 +333,8 @@ impl Agent {
     fn enter(&mut self, id: DelegationId, stage: Stage) {
         let delegation = &mut self.delegations[id];
         delegation.stage = stage;
-        self.timers.push(Reverse((delegation.wake_at(), Timer::Delegation(id))));
+        let wake_at = delegation.wake_at();
+        self.arm(wake_at, Timer::Delegation(id));
     }
 
     fn finish(&mut self, id: DelegationId, answer: Result<Reply, Failure>) {

@@ -10,7 +10,7 @@ use super::view::Listing;
 use crate::load::LoadReport;
 use crate::protocol::Name;
 use crate::registry::Registration;
-use crate::seed::Rng;
+use crate::seed::SparseRng;
 use crate::time::{Timestamp, nanos};
 
 /// First wait after the registry could not be reached; it doubles up to the heartbeat's period.
@@ -21,6 +21,8 @@ const FIRST_RETRY: Duration = Duration::from_secs(1);
 const FIRST_REFRESH: Duration = Duration::from_millis(500);
 /// So many lists come sooner than the refresh period says.
 const QUICK_LISTS: u32 = 4;
+/// Jitter is a whole number of these parts of a period.
+const JITTER_UNITS: u64 = 1_000_000;
 
 /// The registry's answer, as a driver hands it in.
 #[derive(Clone, Debug)]
@@ -58,7 +60,7 @@ pub(super) struct Membership {
     retry_after: Duration,
     /// The registry's life that the last list was of, and how many lists it has given.
     listed: (Option<u64>, u32),
-    rng: Rng,
+    rng: SparseRng,
     next_register: Timestamp,
     next_list: Timestamp,
     register_call: Option<Pending>,
@@ -80,7 +82,7 @@ impl Membership {
         url: Arc<str>,
         incarnation: u64,
         config: MembershipConfig,
-        rng: Rng,
+        rng: SparseRng,
     ) -> Self {
         Self {
             config,
@@ -250,11 +252,14 @@ impl Membership {
         Pending { call, until: now + self.config.timeout }
     }
 
-    /// Within a tenth of `period`, so that agents started together do not stay in step.
+    /// `period` with jitter, so that agents started together do not stay in step.
     fn jittered(&mut self, period: Duration) -> Duration {
         let period = nanos(period);
-        let spread = (period / 5) as usize;
+        let share = u128::from((self.config.jitter * JITTER_UNITS as f64).round() as u64);
+        let part =
+            |times: u128| (u128::from(period) * times * share / u128::from(JITTER_UNITS)) as u64;
+        let (earliest, spread) = (period.saturating_sub(part(1)), part(2) as usize);
         let offset = if spread == 0 { 0 } else { self.rng.index(spread) as u64 };
-        Duration::from_nanos((period - period / 10).saturating_add(offset))
+        Duration::from_nanos(earliest.saturating_add(offset))
     }
 }

@@ -49,10 +49,12 @@ use crate::time::Timestamp;
 pub struct Agent {
     config: AgentConfig,
     started: Timestamp,
-    policy: Box<dyn Policy>,
-    rng: Rng,
+    /// Of its random choices.
+    seed: Seed,
+    /// None until it delegates for the first time: many agents of a mesh only work.
+    chooser: Option<Box<Chooser>>,
     jobs: Jobs,
-    delegations: SlotMap<DelegationId, Delegation>,
+    delegations: SlotMap<DelegationId, Box<Delegation>>,
     calls: SlotMap<CallId, Waiting>,
     view: View,
     membership: Membership,
@@ -62,7 +64,16 @@ pub struct Agent {
     cpu_percent: f64,
     memory_percent: f64,
     stopping: bool,
+    /// The next timeout may have come nearer since the driver last asked.
+    rearmed: bool,
     effects: VecDeque<Effect>,
+}
+
+/// What chooses the peers.
+#[derive(Debug)]
+struct Chooser {
+    policy: Box<dyn Policy>,
+    rng: Rng,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -71,21 +82,38 @@ enum Timer {
     Delegation(DelegationId),
 }
 
+/// Timers that nobody needs may be as many as those that are needed, and this many more.
+const SPARE_TIMERS: usize = 8;
+
+/// Whether what a timer is for is still to come.
+fn is_wanted(
+    jobs: &Jobs,
+    delegations: &SlotMap<DelegationId, Box<Delegation>>,
+    at: Timestamp,
+    timer: Timer,
+) -> bool {
+    match timer {
+        Timer::Job(id) => jobs.get(id).is_some(),
+        Timer::Delegation(id) => {
+            delegations.get(id).is_some_and(|delegation| delegation.wake_at() == at)
+        }
+    }
+}
+
 impl Agent {
     /// An agent that starts at `now` and draws its random choices from `seed`.
     pub fn new(now: Timestamp, config: AgentConfig, seed: &Seed) -> Self {
-        let mut rng = seed.child("routing").rng();
         let membership = Membership::new(
             now,
             config.name.clone(),
             config.url.clone(),
             config.incarnation,
             config.membership,
-            seed.child("heartbeat").rng(),
+            seed.child("heartbeat").sparse_rng(),
         );
         Self {
-            policy: config.policy.build(&mut rng),
-            rng,
+            seed: seed.child("routing"),
+            chooser: None,
             jobs: Jobs::new(config.admission),
             delegations: SlotMap::with_key(),
             calls: SlotMap::with_key(),
@@ -96,6 +124,7 @@ impl Agent {
             cpu_percent: 0.0,
             memory_percent: 0.0,
             stopping: false,
+            rearmed: true,
             effects: VecDeque::new(),
             started: now,
             config,
@@ -169,6 +198,7 @@ impl Agent {
                 self.note(Note::ViewChanged { peers: self.view.len() });
             }
         }
+        self.rearmed = true;
         // A lost lease asks for its successor at once.
         self.membership.handle_timeout(now, self.load(), &mut self.effects);
     }
@@ -182,7 +212,7 @@ impl Agent {
     /// Stops: ends the lease and refuses new requests; those under way go on.
     pub fn handle_shutdown(&mut self, now: Timestamp) {
         if !self.stopping {
-            self.stopping = true;
+            (self.stopping, self.rearmed) = (true, true);
             self.membership.stop(now, &mut self.effects);
         }
     }
@@ -203,6 +233,7 @@ impl Agent {
                 Timer::Delegation(id) => self.delegation_timed_out(now, id),
             }
         }
+        self.rearmed = true;
         self.membership.handle_timeout(now, self.load(), &mut self.effects);
     }
 
@@ -211,21 +242,27 @@ impl Agent {
         self.effects.pop_front()
     }
 
+    /// Exchanges the memory that effects wait in for another's. A driver of many agents lends one
+    /// buffer to whichever acts, and takes it back when the effects are drained.
+    pub fn swap_effects(&mut self, other: &mut VecDeque<Effect>) {
+        std::mem::swap(&mut self.effects, other);
+    }
+
     /// When to call [`Self::handle_timeout`] unless something else happens before.
     pub fn poll_timeout(&mut self) -> Timestamp {
         while let Some(Reverse((at, timer))) = self.timers.peek().copied() {
-            let wanted = match timer {
-                Timer::Job(id) => self.jobs.get(id).is_some(),
-                Timer::Delegation(id) => {
-                    self.delegations.get(id).is_some_and(|delegation| delegation.wake_at() == at)
-                }
-            };
-            if wanted {
+            if is_wanted(&self.jobs, &self.delegations, at, timer) {
                 return at.min(self.membership.poll_timeout());
             }
             self.timers.pop();
         }
         self.membership.poll_timeout()
+    }
+
+    /// Whether [`Self::poll_timeout`] may give an earlier time than before; asked once per answer.
+    /// A driver that is to wake the agent anyway need not poll if not.
+    pub fn take_rearmed(&mut self) -> bool {
+        std::mem::take(&mut self.rearmed)
     }
 
     /// Its name.
@@ -284,7 +321,18 @@ impl Agent {
 
     fn watch_job(&mut self, id: JobId) {
         if let Some(job) = self.jobs.get(id) {
-            self.timers.push(Reverse((job.deadline, Timer::Job(id))));
+            self.arm(job.deadline, Timer::Job(id));
+        }
+    }
+
+    /// Most timers are overtaken long before they come up: they are few, not as many as a
+    /// deadline's worth of requests.
+    fn arm(&mut self, at: Timestamp, timer: Timer) {
+        self.rearmed = true;
+        self.timers.push(Reverse((at, timer)));
+        let (jobs, delegations) = (&self.jobs, &self.delegations);
+        if self.timers.len() > 2 * (jobs.in_flight() as usize + delegations.len()) + SPARE_TIMERS {
+            self.timers.retain(|Reverse((at, timer))| is_wanted(jobs, delegations, *at, *timer));
         }
     }
 

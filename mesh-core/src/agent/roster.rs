@@ -1,12 +1,13 @@
 //! The registry's list as a value that many agents hold at once.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 use crate::load::LoadReport;
 use crate::protocol::Name;
 
-/// Most leases of one chunk.
-const CHUNK: usize = 64;
+/// Most entries of one node. Small nodes make a changed list cheap to keep beside the old one.
+const NODE: usize = 16;
 
 /// One live lease.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,195 +22,323 @@ pub struct ListedLease {
     pub load: Option<LoadReport>,
 }
 
+impl ListedLease {
+    /// Whether both are of one life at one address, whatever their loads.
+    pub(super) fn is_same_life(&self, other: &Self) -> bool {
+        (&self.name, self.incarnation, &self.url) == (&other.name, other.incarnation, &other.url)
+    }
+}
+
 /// Live leases in order of their names.
 ///
-/// A copy shares everything with the original until one of the two changes, and then all but the
-/// chunk that changed: 10,000 agents that know each other hold one list and not 10,000. Changes
-/// cost O(n / 64 + 64), finding a lease O(log n).
+/// A persistent B-tree that counts: a copy shares everything with the original until one of the
+/// two changes, and then all but the nodes on the way to the change. So 10,000 agents that know
+/// each other hold one list and not 10,000, and lists that differ little share nearly all of their
+/// memory. Finding and changing a lease take O(log n).
 #[derive(Clone, Debug, Default)]
 pub struct Roster {
-    chunks: Arc<Vec<Chunk>>,
+    root: Arc<Node>,
+}
+
+/// All leaves are equally deep. Only the root may be empty.
+#[derive(Clone, Debug)]
+enum Node {
+    Leaf(Vec<Arc<ListedLease>>),
+    Inner(Vec<Child>),
 }
 
 #[derive(Clone, Debug)]
-struct Chunk {
-    /// Position of its first lease in the whole.
-    first: usize,
-    /// At least one.
-    leases: Arc<Vec<ListedLease>>,
+struct Child {
+    /// Leases of this child and of those before it.
+    end: usize,
+    node: Arc<Node>,
 }
 
-impl Chunk {
-    fn end(&self) -> usize {
-        self.first + self.leases.len()
+impl Default for Node {
+    fn default() -> Self {
+        Self::Leaf(Vec::new())
     }
+}
+
+impl Node {
+    fn len(&self) -> usize {
+        match self {
+            Self::Leaf(leases) => leases.len(),
+            Self::Inner(children) => children.last().map_or(0, |child| child.end),
+        }
+    }
+
+    /// The name that it begins with; empty if it is.
+    fn first(&self) -> &str {
+        match self {
+            Self::Leaf(leases) => leases.first().map_or("", |lease| &lease.name),
+            Self::Inner(children) => children.first().map_or("", |child| child.node.first()),
+        }
+    }
+
+    /// Adds a lease in place of any other of that name; gives back what no longer fits.
+    fn insert(&mut self, lease: Arc<ListedLease>) -> Option<Self> {
+        match self {
+            Self::Leaf(leases) => {
+                match leases.binary_search_by(|known| known.name.cmp(&lease.name)) {
+                    Ok(place) => leases[place] = lease,
+                    Err(place) => insert(leases, place, lease),
+                }
+                split(leases).map(Self::Leaf)
+            }
+            Self::Inner(children) => {
+                let place = child_of(children, &lease.name);
+                let node = Arc::make_mut(&mut children[place].node);
+                let before = node.len();
+                let rest = node.insert(lease);
+                if rest.is_none() && node.len() == before {
+                    return None;
+                }
+                if let Some(rest) = rest {
+                    insert(children, place + 1, Child { end: 0, node: Arc::new(rest) });
+                }
+                count(children);
+                let mut rest = split(children)?;
+                count(&mut rest);
+                Some(Self::Inner(rest))
+            }
+        }
+    }
+
+    /// Removes the lease of this name, which is there.
+    fn remove(&mut self, name: &str) {
+        match self {
+            Self::Leaf(leases) => leases.retain(|lease| *lease.name != *name),
+            Self::Inner(children) => {
+                let place = child_of(children, name);
+                let node = Arc::make_mut(&mut children[place].node);
+                node.remove(name);
+                if node.len() == 0 {
+                    children.remove(place);
+                }
+                count(children);
+            }
+        }
+    }
+}
+
+/// The child that has, or would have, this name.
+fn child_of(children: &[Child], name: &str) -> usize {
+    children.partition_point(|child| child.node.first() <= name).saturating_sub(1)
+}
+
+fn count(children: &mut [Child]) {
+    let mut end = 0;
+    for child in children {
+        end += child.node.len();
+        child.end = end;
+    }
+}
+
+/// Many nodes live beside their copies: none has room that it does not need.
+fn insert<T>(entries: &mut Vec<T>, place: usize, entry: T) {
+    entries.reserve_exact(1);
+    entries.insert(place, entry);
+}
+
+/// Halves a node that is too big.
+fn split<T>(entries: &mut Vec<T>) -> Option<Vec<T>> {
+    (entries.len() > NODE).then(|| entries.split_off(NODE / 2))
 }
 
 impl Roster {
     /// Number of leases.
     pub fn len(&self) -> usize {
-        self.chunks.last().map_or(0, Chunk::end)
+        self.root.len()
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.chunks.is_empty()
+        self.len() == 0
     }
 
     /// The lease at a position in the order of names.
-    pub fn get(&self, position: usize) -> Option<&ListedLease> {
-        let chunk = self.chunks.partition_point(|chunk| chunk.first <= position).checked_sub(1)?;
-        let chunk = &self.chunks[chunk];
-        chunk.leases.get(position - chunk.first)
-    }
-
-    /// Where the lease of this name stands.
-    pub fn position(&self, name: &str) -> Option<usize> {
-        let chunk = &self.chunks[self.chunk_of(name)?];
-        let place = chunk.leases.binary_search_by(|lease| (*lease.name).cmp(name)).ok()?;
-        Some(chunk.first + place)
-    }
-
-    /// The leases by name.
-    pub fn iter(&self) -> impl Iterator<Item = &ListedLease> {
-        self.chunks.iter().flat_map(|chunk| chunk.leases.iter())
-    }
-
-    /// Whether both are one and the same list in memory.
-    pub fn is_shared_with(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.chunks, &other.chunks)
-    }
-
-    /// Adds a lease, in place of any other of that name.
-    pub fn insert(&mut self, lease: ListedLease) {
-        let Some(number) = self.chunk_of(&lease.name).or((!self.is_empty()).then_some(0)) else {
-            *self = vec![lease].into();
-            return;
-        };
-        let place =
-            self.chunks[number].leases.binary_search_by(|known| known.name.cmp(&lease.name));
-        if place.is_ok_and(|place| self.chunks[number].leases[place] == lease) {
-            return;
-        }
-        let chunks = Arc::make_mut(&mut self.chunks);
-        let leases = Arc::make_mut(&mut chunks[number].leases);
-        match place {
-            Ok(place) => return leases[place] = lease,
-            Err(place) => leases.insert(place, lease),
-        }
-        if leases.len() > CHUNK {
-            let rest = leases.split_off(CHUNK / 2);
-            chunks.insert(number + 1, Chunk { first: 0, leases: Arc::new(rest) });
-        }
-        renumber(chunks, number);
-    }
-
-    /// Removes the lease of this name, if there is one.
-    pub fn remove(&mut self, name: &str) {
-        let Some(number) = self.chunk_of(name) else { return };
-        let found = self.chunks[number].leases.binary_search_by(|lease| (*lease.name).cmp(name));
-        let Ok(place) = found else { return };
-        let chunks = Arc::make_mut(&mut self.chunks);
-        let leases = Arc::make_mut(&mut chunks[number].leases);
-        leases.remove(place);
-        if leases.is_empty() {
-            chunks.remove(number);
-        }
-        renumber(chunks, number);
-    }
-
-    /// Calls `differs` for each name whose lease is in one of the two alone, or differs in more
-    /// than its load, with the position in `self` and in `other` if it has one there. Shared
-    /// chunks are skipped.
-    pub(super) fn compare(
-        &self,
-        other: &Self,
-        mut differs: impl FnMut(Option<usize>, Option<usize>),
-    ) {
-        let (mut left, mut right) = (Cursor::new(self), Cursor::new(other));
+    pub fn get(&self, mut position: usize) -> Option<&ListedLease> {
+        let mut node = &*self.root;
         loop {
-            if left.skip_shared(&mut right) {
-                continue;
-            }
-            let order = match (left.lease(), right.lease()) {
-                (None, None) => return,
-                (Some(_), None) => std::cmp::Ordering::Less,
-                (None, Some(_)) => std::cmp::Ordering::Greater,
-                (Some(a), Some(b)) => a.name.cmp(&b.name),
-            };
-            match order {
-                std::cmp::Ordering::Less => differs(Some(left.step()), None),
-                std::cmp::Ordering::Greater => differs(None, Some(right.step())),
-                std::cmp::Ordering::Equal => {
-                    let same = left
-                        .lease()
-                        .zip(right.lease())
-                        .is_some_and(|(a, b)| a.incarnation == b.incarnation && a.url == b.url);
-                    let (at, other_at) = (left.step(), right.step());
-                    if !same {
-                        differs(Some(at), Some(other_at));
-                    }
+            match node {
+                Node::Leaf(leases) => return leases.get(position).map(|lease| &**lease),
+                Node::Inner(children) => {
+                    let place = children.partition_point(|child| child.end <= position);
+                    position -= place.checked_sub(1).map_or(0, |before| children[before].end);
+                    node = &children.get(place)?.node;
                 }
             }
         }
     }
 
-    /// The chunk that has, or would have, this name; none if it comes before all.
-    fn chunk_of(&self, name: &str) -> Option<usize> {
-        let begins_by = |chunk: &Chunk| *chunk.leases[0].name <= *name;
-        self.chunks.partition_point(begins_by).checked_sub(1)
+    /// Where the lease of this name stands.
+    pub fn position(&self, name: &str) -> Option<usize> {
+        let (mut node, mut before) = (&*self.root, 0);
+        loop {
+            match node {
+                Node::Leaf(leases) => {
+                    let place = leases.binary_search_by(|lease| (*lease.name).cmp(name)).ok()?;
+                    return Some(before + place);
+                }
+                Node::Inner(children) => {
+                    let place = child_of(children, name);
+                    before += place.checked_sub(1).map_or(0, |before| children[before].end);
+                    node = &children[place].node;
+                }
+            }
+        }
+    }
+
+    /// The leases by name.
+    pub fn iter(&self) -> impl Iterator<Item = &ListedLease> {
+        let mut cursor = Cursor::new(self);
+        std::iter::from_fn(move || cursor.next())
+    }
+
+    /// Whether both are one and the same list in memory.
+    pub fn is_shared_with(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.root, &other.root)
+    }
+
+    /// Adds a lease, in place of any other of that name.
+    pub fn insert(&mut self, lease: ListedLease) {
+        let known = self.position(&lease.name).and_then(|position| self.get(position));
+        if known == Some(&lease) {
+            return;
+        }
+        if let Some(rest) = Arc::make_mut(&mut self.root).insert(Arc::new(lease)) {
+            let child = |node| Child { end: 0, node };
+            let mut children = vec![child(std::mem::take(&mut self.root)), child(Arc::new(rest))];
+            count(&mut children);
+            self.root = Arc::new(Node::Inner(children));
+        }
+    }
+
+    /// Removes the lease of this name, if there is one.
+    pub fn remove(&mut self, name: &str) {
+        if self.position(name).is_none() {
+            return;
+        }
+        Arc::make_mut(&mut self.root).remove(name);
+        while let Node::Inner(children) = &*self.root {
+            let only = match &children[..] {
+                [] => Arc::default(),
+                [child] => child.node.clone(),
+                _ => return,
+            };
+            self.root = only;
+        }
+    }
+
+    /// What is in one of the two alone, or differs in more than its load, by name: the lease here,
+    /// and there. Shared nodes are skipped.
+    pub(super) fn differences<'a>(
+        &'a self,
+        other: &'a Self,
+    ) -> impl Iterator<Item = (Option<&'a ListedLease>, Option<&'a ListedLease>)> {
+        let (mut left, mut right) = (Cursor::new(self), Cursor::new(other));
+        std::iter::from_fn(move || {
+            loop {
+                left.skip_shared(&mut right);
+                let order = match (left.lease(), right.lease()) {
+                    (None, None) => return None,
+                    (Some(_), None) => Ordering::Less,
+                    (None, Some(_)) => Ordering::Greater,
+                    (Some(a), Some(b)) => a.name.cmp(&b.name),
+                };
+                match order {
+                    Ordering::Less => return Some((left.next(), None)),
+                    Ordering::Greater => return Some((None, right.next())),
+                    Ordering::Equal => {
+                        let (old, new) = (left.next(), right.next());
+                        if !old.zip(new).is_some_and(|(old, new)| old.is_same_life(new)) {
+                            return Some((old, new));
+                        }
+                    }
+                }
+            }
+        })
     }
 }
 
-fn renumber(chunks: &mut [Chunk], from: usize) {
-    let mut first = from.checked_sub(1).map_or(0, |before| chunks[before].end());
-    for chunk in chunks.iter_mut().skip(from) {
-        chunk.first = first;
-        first = chunk.end();
-    }
-}
-
-/// A place in a roster.
+/// A place in a roster: the nodes on the way to it, and the place in each; the leaf is the last.
+/// Empty at the end.
 struct Cursor<'a> {
-    chunks: &'a [Chunk],
-    chunk: usize,
-    place: usize,
+    path: Vec<(&'a Arc<Node>, usize)>,
 }
 
 impl<'a> Cursor<'a> {
     fn new(roster: &'a Roster) -> Self {
-        Self { chunks: &roster.chunks, chunk: 0, place: 0 }
+        let mut cursor = Self { path: Vec::new() };
+        if !roster.is_empty() {
+            cursor.enter(&roster.root);
+        }
+        cursor
+    }
+
+    /// Goes to the beginning of a node.
+    fn enter(&mut self, mut node: &'a Arc<Node>) {
+        self.path.push((node, 0));
+        while let Node::Inner(children) = &**node {
+            node = &children[0].node;
+            self.path.push((node, 0));
+        }
     }
 
     fn lease(&self) -> Option<&'a ListedLease> {
-        self.chunks.get(self.chunk).map(|chunk| &chunk.leases[self.place])
+        match self.path.last() {
+            Some((node, place)) => match &***node {
+                Node::Leaf(leases) => leases.get(*place).map(|lease| &**lease),
+                Node::Inner(_) => None,
+            },
+            None => None,
+        }
     }
 
-    /// Moves on; gives back the position that it was at.
-    fn step(&mut self) -> usize {
-        let chunk = &self.chunks[self.chunk];
-        let position = chunk.first + self.place;
-        self.place += 1;
-        if self.place == chunk.leases.len() {
-            (self.chunk, self.place) = (self.chunk + 1, 0);
-        }
-        position
+    /// The lease that it is at; moves on.
+    fn next(&mut self) -> Option<&'a ListedLease> {
+        let lease = self.lease()?;
+        self.advance();
+        Some(lease)
     }
 
-    /// Moves both past a chunk that they share.
-    fn skip_shared(&mut self, other: &mut Self) -> bool {
-        let at_begin = self.place == 0 && other.place == 0;
-        let shared = at_begin
-            && self
-                .chunks
-                .get(self.chunk)
-                .zip(other.chunks.get(other.chunk))
-                .is_some_and(|(a, b)| Arc::ptr_eq(&a.leases, &b.leases));
-        if shared {
-            self.chunk += 1;
-            other.chunk += 1;
+    /// Moves past the entry that it is at in the last node of its path.
+    fn advance(&mut self) {
+        while let Some((node, place)) = self.path.last_mut() {
+            *place += 1;
+            match &***node {
+                Node::Leaf(leases) if *place < leases.len() => return,
+                Node::Inner(children) if *place < children.len() => {
+                    let node = &children[*place].node;
+                    return self.enter(node);
+                }
+                _ => self.path.pop(),
+            };
         }
-        shared
+    }
+
+    /// Moves both past the nodes that begin here and that they share.
+    fn skip_shared(&mut self, other: &mut Self) {
+        while let Some(height) = self.shared(other) {
+            for cursor in [&mut *self, &mut *other] {
+                cursor.path.truncate(cursor.path.len() - height);
+                cursor.advance();
+            }
+        }
+    }
+
+    /// Nodes on the path from the leaf up to the greatest that begins here and is shared.
+    fn shared(&self, other: &Self) -> Option<usize> {
+        let begins = |cursor: &Self| {
+            let leaf = cursor.path.last().is_some_and(|(_, place)| *place == 0);
+            let above = cursor.path.iter().rev().skip(1).take_while(|(_, place)| *place == 0);
+            if leaf { 1 + above.count() } else { 0 }
+        };
+        let levels = begins(self).min(begins(other));
+        let pairs = self.path.iter().rev().zip(other.path.iter().rev()).take(levels);
+        let mut shared = pairs.enumerate().filter(|(_, (a, b))| Arc::ptr_eq(a.0, b.0));
+        shared.next_back().map(|(height, _)| height + 1)
     }
 }
 
@@ -217,12 +346,19 @@ impl From<Vec<ListedLease>> for Roster {
     fn from(mut leases: Vec<ListedLease>) -> Self {
         leases.sort_by(|a, b| a.name.cmp(&b.name));
         leases.dedup_by(|next, first| next.name == first.name);
-        let chunks = leases.chunks(CHUNK / 2).scan(0, |first, leases| {
-            let chunk = Chunk { first: *first, leases: Arc::new(leases.to_vec()) };
-            *first = chunk.end();
-            Some(chunk)
-        });
-        Self { chunks: Arc::new(chunks.collect()) }
+        let leases: Vec<Arc<ListedLease>> = leases.into_iter().map(Arc::new).collect();
+        let mut nodes: Vec<Arc<Node>> =
+            leases.chunks(NODE / 2).map(|leases| Arc::new(Node::Leaf(leases.to_vec()))).collect();
+        while nodes.len() > 1 {
+            let above = nodes.chunks(NODE / 2).map(|nodes| {
+                let child = |node: &Arc<Node>| Child { end: 0, node: node.clone() };
+                let mut children: Vec<Child> = nodes.iter().map(child).collect();
+                count(&mut children);
+                Arc::new(Node::Inner(children))
+            });
+            nodes = above.collect();
+        }
+        Self { root: nodes.pop().unwrap_or_default() }
     }
 }
 
@@ -286,14 +422,8 @@ mod tests {
             }
             prop_assert_eq!(roster.get(roster.len()), None);
 
-            let mut found = Vec::new();
-            before.compare(&roster, |old, new| {
-                let name = |roster: &Roster, at: usize| roster.get(at).expect("there").name.clone();
-                found.push(match (old, new) {
-                    (Some(at), _) => name(&before, at),
-                    (None, at) => name(&roster, at.expect("one of the two")),
-                });
-            });
+            let found = before.differences(&roster).filter_map(|(old, new)| old.or(new));
+            let found: Vec<Name> = found.map(|lease| lease.name.clone()).collect();
             let names = model_before.keys().chain(model.keys()).cloned();
             let names: std::collections::BTreeSet<Name> = names.collect();
             let differ = names.into_iter().filter(|name| model.get(name) != model_before.get(name));

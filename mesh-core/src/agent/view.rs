@@ -1,14 +1,14 @@
 //! What an agent knows of its peers.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use slotmap::{SlotMap, new_key_type};
 
 use super::roster::{ListedLease, Roster};
+use crate::hash::FastMap;
 use crate::policy::{Candidate, Shortlist};
 use crate::protocol::Name;
-use crate::time::Timestamp;
+use crate::time::{Timestamp, nanos};
 
 new_key_type! {
     /// A peer, for as long as it is in the view.
@@ -67,12 +67,21 @@ impl Peers {
     }
 }
 
-/// What this agent remembers of a peer that it has dealt with.
-#[derive(Clone, Debug)]
+/// What this agent remembers of a peer that it has dealt with; small, for they are many.
+#[derive(Clone, Copy, Debug)]
 struct Contact {
-    position: usize,
+    position: u32,
     outstanding: u32,
-    rtt: Option<Duration>,
+    /// The last network round trip measured, in nanoseconds; [`UNMEASURED`] if none was.
+    rtt_ns: u64,
+}
+
+const UNMEASURED: u64 = u64::MAX;
+
+impl Contact {
+    fn rtt(&self) -> Option<Duration> {
+        (self.rtt_ns != UNMEASURED).then(|| Duration::from_nanos(self.rtt_ns))
+    }
 }
 
 /// One peer.
@@ -102,7 +111,7 @@ pub(super) struct View {
     peers: Peers,
     contacts: SlotMap<PeerId, Contact>,
     /// Contacts by position in the list.
-    by_position: BTreeMap<usize, PeerId>,
+    by_position: FastMap<u32, PeerId>,
     outstanding: u32,
     epoch: Option<u64>,
     /// Until then, peers missing from the list are kept.
@@ -119,15 +128,20 @@ impl View {
     }
 
     pub(super) fn get(&self, id: PeerId) -> Option<Peer<'_>> {
-        let Contact { position, outstanding, rtt } = *self.contacts.get(id)?;
-        let lease = self.peers.roster.get(position)?;
-        Some(Peer { lease, outstanding, rtt })
+        let contact = self.contacts.get(id)?;
+        let lease = self.peers.roster.get(contact.position as usize)?;
+        Some(Peer { lease, outstanding: contact.outstanding, rtt: contact.rtt() })
+    }
+
+    /// Our own calls to a peer that are not answered; none if it has left.
+    pub(super) fn outstanding_to(&self, id: PeerId) -> Option<u32> {
+        self.contacts.get(id).map(|contact| contact.outstanding)
     }
 
     /// Notes a round trip.
     pub(super) fn measured(&mut self, id: PeerId, rtt: Duration) {
         if let Some(contact) = self.contacts.get_mut(id) {
-            contact.rtt = Some(rtt);
+            contact.rtt_ns = nanos(rtt).min(UNMEASURED - 1);
         }
     }
 
@@ -170,47 +184,47 @@ impl View {
         if self.peers.roster.is_shared_with(&listing.leases) {
             return false;
         }
-        let keep_missing = now < self.grace_until;
         let roster = std::mem::take(&mut self.peers.roster);
         let mut next = listing.leases;
-        let mut missing = Vec::new();
-        let mut gone = Vec::new();
-        let mut changed = false;
-        roster.compare(&next, |old, new| {
-            let lease = old.and_then(|at| roster.get(at));
-            match (lease, new) {
-                (Some(lease), None) if keep_missing => missing.push(lease.clone()),
-                _ => {
-                    gone.extend(old);
-                    let listed = lease.or(new.and_then(|at| next.get(at)));
-                    changed |= listed.is_some_and(|lease| skip != Some(&lease.name));
-                }
+        if now < self.grace_until {
+            let missing = roster.differences(&next).filter(|difference| difference.1.is_none());
+            let missing: Vec<ListedLease> = missing.filter_map(|(old, _)| old.cloned()).collect();
+            missing.into_iter().for_each(|lease| next.insert(lease));
+        }
+        let (mut moved, mut changed) = (false, false);
+        for lease in roster.differences(&next).filter_map(|(old, new)| old.or(new)) {
+            moved = true;
+            if skip != Some(&lease.name) {
+                changed = true;
+                break;
             }
-        });
-        missing.into_iter().for_each(|lease| next.insert(lease));
-        self.forget(&gone);
-        self.move_contacts(&roster, &next);
+        }
+        if moved {
+            self.follow_contacts(&roster, &next);
+        }
         self.peers = Peers::new(next, skip.map(|name| &**name));
         changed
     }
 
-    fn forget(&mut self, positions: &[usize]) {
-        for position in positions {
-            let id = self.by_position.remove(position);
-            if let Some(contact) = id.and_then(|id| self.contacts.remove(id)) {
-                self.outstanding -= contact.outstanding;
+    /// Finds the contacts of one list in another, and forgets those whose life is over.
+    fn follow_contacts(&mut self, from: &Roster, to: &Roster) {
+        let Self { contacts, by_position, outstanding, .. } = self;
+        by_position.clear();
+        contacts.retain(|id, contact| {
+            let old = from.get(contact.position as usize);
+            let found = old.and_then(|old| {
+                let position = to.position(&old.name)?;
+                to.get(position).is_some_and(|new| old.is_same_life(new)).then_some(position)
+            });
+            match found {
+                Some(position) => {
+                    contact.position = position as u32;
+                    by_position.insert(contact.position, id);
+                }
+                None => *outstanding -= contact.outstanding,
             }
-        }
-    }
-
-    /// Finds the contacts of one list in another, which has them all.
-    fn move_contacts(&mut self, from: &Roster, to: &Roster) {
-        let moved = std::mem::take(&mut self.by_position).into_iter().filter_map(|(at, id)| {
-            let position = to.position(&from.get(at)?.name)?;
-            self.contacts[id].position = position;
-            Some((position, id))
+            found.is_some()
         });
-        self.by_position = moved.collect();
     }
 
     /// Number of peers that are not in `tried`.
@@ -220,9 +234,16 @@ impl View {
 
     /// The peers that a shortlist over [`Self::eligible`] means.
     pub(super) fn resolve(&mut self, shortlist: &Shortlist, tried: &[PeerId]) -> Vec<PeerId> {
-        let known = |id: &PeerId| Some(self.contacts.get(*id)?.position);
-        let mut gone: Vec<usize> = tried.iter().filter_map(known).chain(self.peers.own).collect();
-        gone.sort_unstable();
+        let known = |id: &PeerId| Some(self.contacts.get(*id)?.position as usize);
+        let own = self.peers.own;
+        let mut several = Vec::new();
+        let gone = if tried.is_empty() {
+            own.as_slice()
+        } else {
+            several.extend(tried.iter().filter_map(known).chain(own));
+            several.sort_unstable();
+            &several
+        };
         let shifted =
             |position: usize| gone.iter().fold(position, |at, gap| at + usize::from(at >= *gap));
         match shortlist {
@@ -240,8 +261,9 @@ impl View {
     }
 
     fn contact(&mut self, position: usize) -> PeerId {
-        let contacts = &mut self.contacts;
-        let first = || contacts.insert(Contact { position, outstanding: 0, rtt: None });
+        let (contacts, position) = (&mut self.contacts, position as u32);
+        let contact = Contact { position, outstanding: 0, rtt_ns: UNMEASURED };
+        let first = || contacts.insert(contact);
         *self.by_position.entry(position).or_insert_with(first)
     }
 }

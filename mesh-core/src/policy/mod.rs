@@ -8,6 +8,7 @@ mod least_loaded;
 mod power_of_two;
 mod random;
 mod round_robin;
+mod shortest_queue;
 mod weighted;
 
 use std::fmt;
@@ -88,6 +89,16 @@ pub struct Candidate {
     pub latency: Duration,
 }
 
+impl Candidate {
+    /// Jobs in flight as `signal` counts them: this agent's own calls, or all that the peer holds.
+    fn in_flight(&self, signal: Signal) -> u32 {
+        match signal {
+            Signal::OwnCounters => self.outstanding,
+            _ => self.load.in_flight,
+        }
+    }
+}
+
 /// A routing policy: one per delegating agent.
 pub trait Policy: fmt::Debug + Send {
     /// What it needs to know.
@@ -128,6 +139,11 @@ pub enum PolicyConfig {
         /// [`Signal::Probes`], [`Signal::Reports`] or [`Signal::OwnCounters`].
         signal: Signal,
     },
+    /// Fewest in flight among all peers (join the shortest queue).
+    ShortestQueue {
+        /// [`Signal::Probes`], [`Signal::Reports`] or [`Signal::OwnCounters`].
+        signal: Signal,
+    },
 }
 
 impl PolicyConfig {
@@ -139,6 +155,7 @@ impl PolicyConfig {
             Self::LeastLoaded { .. } => "least_loaded",
             Self::Weighted { .. } => "weighted",
             Self::PowerOfTwo { .. } => "power_of_two",
+            Self::ShortestQueue { .. } => "shortest_queue",
         }
     }
 
@@ -154,6 +171,7 @@ impl PolicyConfig {
             Self::PowerOfTwo { choices, signal } => {
                 Box::new(power_of_two::PowerOfTwo { choices, signal })
             }
+            Self::ShortestQueue { signal } => Box::new(shortest_queue::ShortestQueue { signal }),
         }
     }
 }

@@ -7,15 +7,6 @@ pub(super) struct PowerOfTwo {
     pub(super) signal: Signal,
 }
 
-impl PowerOfTwo {
-    fn in_flight(&self, candidate: &Candidate) -> u32 {
-        match self.signal {
-            Signal::OwnCounters => candidate.outstanding,
-            _ => candidate.load.in_flight,
-        }
-    }
-}
-
 impl Policy for PowerOfTwo {
     fn signal(&self) -> Signal {
         self.signal
@@ -26,6 +17,7 @@ impl Policy for PowerOfTwo {
     }
 
     fn choose(&mut self, candidates: &[Candidate], rng: &mut Rng) -> usize {
-        least_by(candidates, rng, |a, b| self.in_flight(a).cmp(&self.in_flight(b)))
+        let in_flight = |candidate: &Candidate| candidate.in_flight(self.signal);
+        least_by(candidates, rng, |a, b| in_flight(a).cmp(&in_flight(b)))
     }
 }

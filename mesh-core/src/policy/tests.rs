@@ -68,17 +68,27 @@ fn power_of_two_compares_two_different_peers_uniformly() {
 }
 
 #[test]
-fn power_of_two_reads_the_counter_that_its_signal_names() {
+fn jobs_in_flight_are_those_that_the_signal_names() {
     let mut rng = Seed::root(1).rng();
     let mut peers = [candidate(0.0, 0.0, 0, 5), candidate(0.0, 0.0, 0, 3)];
     peers[1].outstanding = 7;
-    let mut choose = |signal| {
-        let mut policy = PolicyConfig::PowerOfTwo { choices: 2, signal }.build(&mut rng);
-        policy.choose(&peers, &mut rng)
-    };
-    assert_eq!(choose(Signal::Probes), 1);
-    assert_eq!(choose(Signal::Reports), 1);
-    assert_eq!(choose(Signal::OwnCounters), 0);
+    let mut choose =
+        |config: PolicyConfig| config.build(&mut rng).choose(&peers, &mut Seed::root(1).rng());
+    for (signal, expected) in [(Signal::Probes, 1), (Signal::Reports, 1), (Signal::OwnCounters, 0)]
+    {
+        assert_eq!(choose(PolicyConfig::PowerOfTwo { choices: 2, signal }), expected);
+        assert_eq!(choose(PolicyConfig::ShortestQueue { signal }), expected);
+    }
+}
+
+#[test]
+fn shortest_queue_looks_at_every_peer() {
+    let mut rng = Seed::root(1).rng();
+    let mut policy = PolicyConfig::ShortestQueue { signal: Signal::Probes }.build(&mut rng);
+    assert_eq!(policy.shortlist(100, &mut rng), Shortlist::All);
+    let mut peers = [candidate(0.0, 0.0, 0, 2); 100];
+    peers[77].load.in_flight = 1;
+    assert_eq!(policy.choose(&peers, &mut rng), 77);
 }
 
 #[test]
@@ -89,6 +99,7 @@ fn one_peer_is_enough_for_every_policy() {
         PolicyConfig::RoundRobin,
         PolicyConfig::LeastLoaded { signal: Signal::Probes },
         PolicyConfig::PowerOfTwo { choices: 2, signal: Signal::Probes },
+        PolicyConfig::ShortestQueue { signal: Signal::Probes },
     ] {
         let mut policy = config.build(&mut rng);
         if let Shortlist::Some(picks) = policy.shortlist(1, &mut rng) {

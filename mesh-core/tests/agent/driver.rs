@@ -77,7 +77,12 @@ pub(crate) fn config(policy: PolicyConfig) -> AgentConfig {
             retry: RetryConfig { ratio: 0.0, floor: 100.0 },
             ..DelegationConfig::default()
         },
-        membership: MembershipConfig { heartbeat: SELDOM, refresh: SELDOM, timeout: ms(1_000) },
+        membership: MembershipConfig {
+            heartbeat: SELDOM,
+            refresh: SELDOM,
+            timeout: ms(1_000),
+            ..MembershipConfig::default()
+        },
         policy,
     }
 }

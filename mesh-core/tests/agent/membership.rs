@@ -13,8 +13,12 @@ use crate::driver::{Driver, SELDOM, at, config, lease, load, ms};
 const REGISTERED: RegistryReply = RegistryReply::Registered { ttl: ms(30_000) };
 
 fn settings() -> AgentConfig {
-    let membership =
-        MembershipConfig { heartbeat: ms(10_000), refresh: SELDOM, timeout: ms(1_000) };
+    let membership = MembershipConfig {
+        heartbeat: ms(10_000),
+        refresh: SELDOM,
+        timeout: ms(1_000),
+        ..MembershipConfig::default()
+    };
     AgentConfig { membership, ..config(PolicyConfig::Random) }
 }
 
@@ -213,6 +217,7 @@ fn periods_without_end_are_no_overflow() {
         heartbeat: Duration::MAX,
         refresh: Duration::MAX,
         timeout: Duration::MAX,
+        ..MembershipConfig::default()
     };
     let mut driver = Driver::new(AgentConfig { membership, ..settings() });
     driver.answer_registry(REGISTERED);

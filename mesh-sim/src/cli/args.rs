@@ -18,13 +18,14 @@ Examples:
   mesh-sim minimize failing.toml                        make a failing scenario small
   mesh-sim schema > scenarios/schema.json               for completion in an editor
   mesh-sim sweep scenarios/partition.toml --seeds 1..30 policies compared over many seeds
+  mesh-sim validate --quick                             the simulator against queueing theory
 
 Exit codes:
   0  everything held
   1  something failed (a file could not be written, say)
   2  the command line or the scenario is wrong
   3  an oracle was violated: a bug in the mesh
-  4  a threshold in [expect] was missed
+  4  a threshold in [expect] was missed, or `validate` found a figure that is out
   5  two runs of one seed differed
   6  nothing failed that could be replayed or minimized";
 
@@ -95,6 +96,18 @@ pub(super) enum Command {
     /// it all and demands that the mesh converges. Every failing run becomes a scenario file. With
     /// --runs, the result depends on the scenario and the seed alone.
     Explore(ExploreArgs),
+    /// Compare the simulator with queueing theory.
+    ///
+    /// Runs the scenarios of scenarios/validation, whose figures are known, and prints what theory
+    /// says, what was found and how far it may be off. Exits with 4 if a figure is further off.
+    Validate(ValidateArgs),
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct ValidateArgs {
+    /// Simulate a 64th of the time and allow for eight times the error.
+    #[arg(long)]
+    pub(super) quick: bool,
 }
 
 #[derive(Debug, ClapArgs)]

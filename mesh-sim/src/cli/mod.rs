@@ -8,6 +8,7 @@ mod progress;
 mod replay;
 mod run;
 mod sweep;
+mod validate;
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
@@ -46,6 +47,7 @@ pub(crate) fn main() -> ExitCode {
         Some(Command::Replay(args)) => replay::replay(&args),
         Some(Command::Minimize(args)) => minimize::minimize(&args),
         Some(Command::Explore(args)) => explore::explore(&args),
+        Some(Command::Validate(args)) => validate::validate(&args),
         None => run::run(&run),
     };
     let exit = result.unwrap_or_else(|error| {

@@ -58,6 +58,11 @@ impl<'a> Bar<'a> {
         ));
     }
 
+    /// Time since it was made.
+    pub(super) fn elapsed(&self) -> Duration {
+        self.bar.elapsed()
+    }
+
     pub(super) fn finish(&self) {
         self.bar.finish_and_clear();
     }

@@ -1,6 +1,7 @@
 //! `mesh-sim SCENARIO`.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use mesh_sim::record::{FaultWindow, RunRecord, first_difference};
@@ -34,9 +35,9 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<Exit> {
         print(&opening(&scenario, engine))?;
     }
     let plan = Plan { scenario: &scenario, engine, trace: args.trace || args.check_determinism };
-    let mut runs = execute(&plan)?;
+    let (mut runs, took) = execute(&plan)?;
     let difference = match args.check_determinism {
-        true => compare(&runs, &execute(&plan)?),
+        true => compare(&runs, &execute(&plan)?.0),
         false => None,
     };
     if !args.trace {
@@ -51,6 +52,7 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<Exit> {
     } else {
         print(&table::render(&report, &file.display().to_string()))?;
         print(&closing(&out, &written))?;
+        print(&speed(&report.runs, took))?;
     }
     if let Some(difference) = difference {
         eprintln!("error: {difference}");
@@ -62,11 +64,13 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<Exit> {
     Ok(exit(&report.verdicts()))
 }
 
-fn execute(plan: &Plan<'_>) -> anyhow::Result<Vec<RunRecord>> {
+/// The runs, and how long they took.
+fn execute(plan: &Plan<'_>) -> anyhow::Result<(Vec<RunRecord>, Duration)> {
     let mut bar = Bar::new(plan.runs());
     let runs = plan.execute(|progress| bar.update(progress));
+    let took = bar.elapsed();
     bar.finish();
-    Ok(runs?)
+    Ok((runs?, took))
 }
 
 /// The scenario with the seeds and policies that the command line asks for.
@@ -140,6 +144,18 @@ fn closing(out: &Path, written: &[PathBuf]) -> String {
     files.sort_by_key(|name| name != "report.html");
     // A path is as long as it is; the names go below it.
     format!(" written to {}:\n   {}\n", out.display(), files.join(" "))
+}
+
+/// How fast the runs were, for an engine that counts its events. Depends on the machine, so it is
+/// in no file.
+fn speed(runs: &[RunRecord], took: Duration) -> String {
+    let steps: u64 = runs.iter().map(|run| run.steps).sum();
+    if steps == 0 {
+        return String::new();
+    }
+    let (millions, seconds) = (steps as f64 / 1e6, took.as_secs_f64().max(1e-6));
+    let rate = millions / seconds;
+    format!(" {millions:.2} million events in {seconds:.2} s: {rate:.2} million/s\n")
 }
 
 /// The first run, in their order, whose repetition differs, and where.
@@ -219,6 +235,7 @@ mod tests {
             work_per_agent: Vec::new(),
             event_hash: 0,
             events: 0,
+            steps: 0,
             violations: Vec::new(),
             trace: None,
         }

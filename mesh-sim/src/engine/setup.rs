@@ -46,12 +46,13 @@ pub(super) fn agent_config(run: &Run<'_>, agent: &AgentSpec) -> AgentConfig {
             retry: RetryConfig { ratio: delegation.retry_ratio, floor: delegation.retry_floor },
             max_depth: delegation.max_depth,
             to_self: delegation.to_self,
-            ..DelegationConfig::default()
+            max_open: delegation.max_open,
         },
         membership: MembershipConfig {
             heartbeat: registry.heartbeat,
-            refresh: registry.refresh,
+            refresh: agent.refresh,
             timeout: registry.timeout,
+            jitter: registry.jitter,
         },
         policy: run.policy.config,
     }

@@ -1,8 +1,11 @@
 //! How long the mesh may take to notice what has changed: arithmetic on a scenario's settings.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::scenario::{RegistrySpec, Scenario};
+use mesh_core::time::nanos;
+
+use crate::scenario::{AgentSpec, RegistrySpec, Scenario};
 
 /// Bounds of one scenario, for agents whose calls to the registry succeed.
 #[derive(Clone, Copy, Debug)]
@@ -21,14 +24,19 @@ pub(super) struct Bounds {
 
 impl Bounds {
     pub(super) fn new(scenario: &Scenario) -> Self {
-        let RegistrySpec { ttl, heartbeat, sweep, refresh, timeout } = scenario.registry;
-        let refresh = jittered(refresh);
+        let RegistrySpec { ttl, heartbeat, sweep, timeout, jitter } = scenario.registry;
+        let refresh = scenario.agents.iter().map(|agent| agent.refresh).max().unwrap_or_default();
+        // What agents time, the slowest clock times; leases and sweeps are the registry's.
+        let slowest = slowest_clock(scenario);
+        let [refresh, heartbeat] = [refresh, heartbeat].map(|time| on_clock(slowest, time));
+        let [timeout, grace] = [timeout, ttl].map(|time| on_clock(slowest, time));
+        let refresh = jittered(refresh, jitter);
         // Until a registry has granted it a lease, an agent takes the TTL to be three heartbeats.
-        let ttl = ttl.max(3 * heartbeat);
+        let grace = grace.max(3 * heartbeat);
         Self {
-            forget: ttl + sweep + refresh + timeout,
+            forget: grace + sweep + refresh + timeout,
             fetch: 2 * (refresh + timeout),
-            join: 3 * jittered(heartbeat).max(timeout) + timeout,
+            join: 3 * jittered(heartbeat, jitter).max(timeout) + timeout,
         }
     }
 
@@ -39,7 +47,40 @@ impl Bounds {
     }
 }
 
-/// Agents wait up to a tenth longer than `period`, so that they don't stay in step.
-pub(super) fn jittered(period: Duration) -> Duration {
-    period + period / 10
+/// By agent, the greatest latency to the registry at which calls and leases don't run out by
+/// themselves.
+pub(super) fn patience(scenario: &Scenario, resolution: Duration) -> Arc<[Duration]> {
+    scenario.agents.iter().map(|agent| patience_of(scenario, agent, resolution)).collect()
+}
+
+/// Opening a connection takes a round trip and so does a call on it; both may take `timeout`, and
+/// the lease must outlive the time between two heartbeats that come in on new connections. None is
+/// short enough for an agent whose clock is so slow that its lease ends before its next heartbeat.
+fn patience_of(scenario: &Scenario, agent: &AgentSpec, resolution: Duration) -> Duration {
+    let registry = &scenario.registry;
+    let heartbeat = jittered(registry.heartbeat, registry.jitter);
+    let between_heartbeats = on_clock(agent.clock_rate, heartbeat) + resolution;
+    // A fast clock gives up early; whatever the agent's clock, the network keeps true time.
+    let timeout = registry.timeout.min(on_clock(agent.clock_rate, registry.timeout));
+    let call = timeout.saturating_sub(2 * resolution) / 4;
+    let connect = scenario.delegation.connect_timeout.saturating_sub(resolution) / 2;
+    call.min(connect).min(registry.ttl.saturating_sub(between_heartbeats) / 4)
+}
+
+/// The rate of the slowest clock of any agent, at most the right one.
+pub(super) fn slowest_clock(scenario: &Scenario) -> f64 {
+    scenario.agents.iter().map(|agent| agent.clock_rate).fold(1.0, f64::min)
+}
+
+/// True time that passes while a clock of this rate shows `time`, rounded up.
+pub(super) fn on_clock(rate: f64, time: Duration) -> Duration {
+    const ONE: u64 = 1_000_000_000;
+    let per_second = (rate * ONE as f64).round() as u64;
+    let scaled = (u128::from(nanos(time)) * u128::from(ONE)).div_ceil(per_second.into());
+    Duration::from_nanos(u64::try_from(scaled).unwrap_or(u64::MAX))
+}
+
+/// The longest that an agent waits for `period` with this share of jitter.
+pub(super) fn jittered(period: Duration, jitter: f64) -> Duration {
+    period + period.mul_f64(jitter)
 }

@@ -10,7 +10,7 @@ use mesh_core::load::LoadReport;
 use mesh_core::protocol::Name;
 
 use super::Found;
-use super::bounds::{Bounds, jittered};
+use super::bounds::{Bounds, on_clock, slowest_clock};
 use super::leases::Leases;
 use crate::engine::faults::{FIRST_AGENT, FaultSchedule, REGISTRY_HOST};
 use crate::scenario::Scenario;
@@ -31,8 +31,9 @@ pub(super) struct Convergence {
     to_self: bool,
     /// Two samples of any agent are at most this far apart.
     sampling: Duration,
-    /// The greatest latency to the registry at which calls and leases don't run out by themselves.
-    patience: Duration,
+    /// By agent, the greatest latency to the registry at which calls and leases don't run out by
+    /// themselves.
+    patience: Arc<[Duration]>,
     /// The last sample by host number.
     samples: Vec<Option<Sample>>,
     views: Vec<Peers>,
@@ -50,6 +51,7 @@ impl Convergence {
         scenario: &Scenario,
         faults: Arc<FaultSchedule>,
         bounds: Bounds,
+        patience: Arc<[Duration]>,
         resolution: Duration,
     ) -> Self {
         let windows = scenario.agents.iter().map(|agent| agent.machine.cpu_window);
@@ -58,13 +60,14 @@ impl Convergence {
         // A job counts its time from receipt, and a held message is received when it is released.
         let last_receipt =
             changed.max(Timestamp::from(scenario.duration)) + faults.slowest_of_all();
-        let idle = last_receipt + scenario.workload.deadline + faults.slowest_of_all() + resolution;
+        let deadline = on_clock(slowest_clock(scenario), scenario.workload.deadline);
+        let idle = last_receipt + deadline + faults.slowest_of_all() + resolution;
         let end = idle.max(changed + bounds.converge()) + 2 * sampling;
         Self {
             end,
             to_self: scenario.delegation.to_self,
             sampling,
-            patience: patience(scenario, resolution),
+            patience,
             samples: vec![None; faults.hosts().len()],
             views: vec![Peers::default(); faults.hosts().len()],
             faults,
@@ -147,19 +150,10 @@ impl Convergence {
         [(host, REGISTRY_HOST), (REGISTRY_HOST, host)].into_iter().all(|(from, to)| {
             let way = self.faults.link(from, to, now);
             let quality = self.faults.quality(from, to);
-            quality.loss == 0.0 && !way.cut && !way.held && way.latency < self.patience
+            let patience = self.patience[host - FIRST_AGENT];
+            quality.loss == 0.0 && !way.cut && !way.held && way.latency < patience
         })
     }
-}
-
-/// Opening a connection takes a round trip and so does a call on it; both may take `timeout`, and
-/// the lease must outlive the time between two heartbeats that come in on new connections.
-fn patience(scenario: &Scenario, resolution: Duration) -> Duration {
-    let registry = &scenario.registry;
-    let between_heartbeats = jittered(registry.heartbeat) + resolution;
-    let call = (registry.timeout.saturating_sub(2 * resolution)) / 4;
-    let connect = scenario.delegation.connect_timeout.saturating_sub(resolution) / 2;
-    call.min(connect).min(registry.ttl.saturating_sub(between_heartbeats) / 4)
 }
 
 fn difference(

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use mesh_core::Timestamp;
 use mesh_core::protocol::Name;
@@ -9,7 +10,7 @@ use mesh_core::registry::{Note, NoteKind};
 
 use super::Found;
 use super::bounds::Bounds;
-use crate::engine::faults::{FaultSchedule, REGISTRY_HOST};
+use crate::engine::faults::{FIRST_AGENT, FaultSchedule, REGISTRY_HOST};
 
 pub(super) const NOT_STALE: &str =
     "nobody is routed to a peer whose lease ended longer ago than the bound";
@@ -21,6 +22,8 @@ pub(super) const STAYS_DEAD: &str = "a dead incarnation never comes back";
 pub(super) struct Leases {
     faults: Arc<FaultSchedule>,
     bounds: Bounds,
+    /// As [`patience`](super::bounds::patience) says.
+    patience: Arc<[Duration]>,
     live: BTreeMap<Name, u64>,
     /// Ended leases of this life of the registry, by name: incarnation and end.
     ended: BTreeMap<Name, BTreeMap<u64, Timestamp>>,
@@ -43,10 +46,15 @@ pub(super) struct Routed<'a> {
 }
 
 impl Leases {
-    pub(super) fn new(faults: Arc<FaultSchedule>, bounds: Bounds) -> Self {
+    pub(super) fn new(
+        faults: Arc<FaultSchedule>,
+        bounds: Bounds,
+        patience: Arc<[Duration]>,
+    ) -> Self {
         Self {
             faults,
             bounds,
+            patience,
             live: BTreeMap::new(),
             ended: BTreeMap::new(),
             lost: BTreeSet::new(),
@@ -97,10 +105,16 @@ impl Leases {
     }
 
     /// Views are brought up to date by lists, so an agent that can't reach the registry goes on
-    /// with what it knows, and gets the time to fetch a list once it can.
+    /// with what it knows, and gets the time to fetch a list once it can. One whose link may be too
+    /// slow for a call at any time is bound to nothing.
     pub(super) fn routed(&self, now: Timestamp, routed: Routed<'_>, found: &mut Found) {
         let Routed { host, agent, request, peer, incarnation } = routed;
         let Some(ended) = self.end_of(peer, incarnation) else { return };
+        let ways = [(host, REGISTRY_HOST), (REGISTRY_HOST, host)];
+        let slowest = ways.map(|(from, to)| self.faults.base_latency(from, to));
+        if slowest.iter().max() >= Some(&self.patience[host - FIRST_AGENT]) {
+            return;
+        }
         let disturbed = self.faults.last_disturbed(host, REGISTRY_HOST, now);
         let informed = disturbed.map(|at| at + self.bounds.fetch).unwrap_or_default();
         if now.since(ended.max(informed)) <= self.bounds.forget {
@@ -121,7 +135,7 @@ impl Leases {
             return Some(*ended);
         }
         // Views keep the missing from the first list of a new registry on, for one TTL.
-        let is_lost = self.lost.contains(&(peer.clone(), incarnation));
+        let is_lost = !self.lost.is_empty() && self.lost.contains(&(peer.clone(), incarnation));
         is_lost.then(|| self.restarted + self.bounds.fetch)
     }
 }

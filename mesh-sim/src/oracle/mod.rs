@@ -2,6 +2,7 @@
 
 mod bounds;
 mod convergence;
+mod history;
 mod leases;
 mod requests;
 
@@ -14,7 +15,7 @@ use mesh_core::load::LoadReport;
 use mesh_core::protocol::Name;
 use mesh_core::registry;
 
-use self::bounds::Bounds;
+use self::bounds::{Bounds, patience};
 use self::convergence::Convergence;
 use self::leases::{Leases, Routed};
 use self::requests::Requests;
@@ -54,10 +55,11 @@ impl Oracles {
     /// The oracles of a scenario. `resolution` is how late the engine's timers may be.
     pub fn new(scenario: &Scenario, faults: Arc<FaultSchedule>, resolution: Duration) -> Self {
         let bounds = Bounds::new(scenario);
+        let patience = patience(scenario, resolution);
         Self {
             requests: Requests::new(scenario, faults.clone(), resolution),
-            leases: Leases::new(faults.clone(), bounds),
-            convergence: Convergence::new(scenario, faults, bounds, resolution),
+            leases: Leases::new(faults.clone(), bounds, patience.clone()),
+            convergence: Convergence::new(scenario, faults, bounds, patience, resolution),
             found: Found::default(),
         }
     }

@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use mesh_core::Timestamp;
 use mesh_core::agent::Note;
+use mesh_core::hash::FastMap;
 use mesh_core::protocol::Name;
 
 use super::Found;
+use super::history::{History, Step};
 use crate::engine::faults::{CLIENT_HOST, FaultSchedule};
 use crate::record::Outcome;
 use crate::scenario::Scenario;
@@ -33,16 +35,19 @@ pub(super) struct Requests {
     /// An agent gives up a call before its deadline without a fault.
     impatient: bool,
     last_due: Timestamp,
-    /// Every request so far; `None`: it has ended.
-    requests: BTreeMap<u64, Option<Open>>,
+    /// Every request so far.
+    history: History,
+    /// Those that have not ended.
+    open: FastMap<u64, Open>,
+    /// No request has a number as great as this.
+    numbers: u64,
     /// By entry agent, the last fault that a lost request brought to light after its end, and when
     /// the first such request ended.
     discovered: BTreeMap<usize, (Timestamp, Timestamp)>,
-    /// Jobs begun, by request and attempt.
-    started: BTreeSet<(u64, u32)>,
+    /// Further attempts begun, by request and attempt.
+    started_again: BTreeSet<(u64, u32)>,
     /// The next attempt that a retry announced, by request.
     announced: BTreeMap<u64, u32>,
-    done: BTreeSet<u64>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -66,11 +71,12 @@ impl Requests {
             idempotent: scenario.workload.idempotent,
             impatient: scenario.delegation.attempt_timeout.is_some(),
             last_due: Timestamp::from(scenario.duration),
-            requests: BTreeMap::new(),
+            history: History::default(),
+            open: FastMap::default(),
+            numbers: 0,
             discovered: BTreeMap::new(),
-            started: BTreeSet::new(),
+            started_again: BTreeSet::new(),
             announced: BTreeMap::new(),
-            done: BTreeSet::new(),
         }
     }
 
@@ -86,7 +92,9 @@ impl Requests {
         entry: usize,
         found: &mut Found,
     ) {
-        if self.requests.insert(request, Some(Open { intended, entry })).is_some() {
+        self.open.insert(request, Open { intended, entry });
+        self.numbers = self.numbers.max(request + 1);
+        if !self.history.note(request, Step::Due) || self.history.has(request, Step::Ended) {
             found.add(ENDS_ONCE, intended, format!("request {request} was sent twice"));
         }
     }
@@ -98,7 +106,8 @@ impl Requests {
         outcome: &Outcome,
         found: &mut Found,
     ) {
-        let Some(open) = self.requests.insert(request, None).flatten() else {
+        self.history.note(request, Step::Ended);
+        let Some(open) = self.open.remove(&request) else {
             found.add(ENDS_ONCE, now, format!("request {request} ended again: {outcome:?}"));
             return;
         };
@@ -108,7 +117,7 @@ impl Requests {
             found.add(IN_TIME, now, detail);
         }
         match *outcome {
-            Outcome::Answered if !self.done.contains(&request) => {
+            Outcome::Answered if !self.history.has(request, Step::Done) => {
                 let detail = format!("request {request} was answered, but no agent had done it");
                 found.add(ANSWER_IS_WORK, now, detail);
             }
@@ -165,19 +174,23 @@ impl Requests {
                 self.announced.insert(request, attempt + 1);
             }
             Note::JobStarted { request, attempt } => {
-                if !self.started.insert((request, attempt)) {
+                let first = match attempt {
+                    0 => self.history.note(request, Step::Started),
+                    _ => self.started_again.insert((request, attempt)),
+                };
+                if !first {
                     let detail =
                         format!("{agent} began attempt {attempt} of request {request} again");
                     found.add(WORKS_ONCE, now, detail);
                 }
-                let announced = self.announced.get(&request).copied().unwrap_or_default();
-                if attempt > announced {
+                let announced = || self.announced.get(&request).copied().unwrap_or_default();
+                if attempt > 0 && attempt > announced() {
                     let detail = format!("{agent} began attempt {attempt} of request {request}");
                     found.add(RETRY_SAID, now, detail);
                 }
             }
             Note::JobEnded { request, outcome: "done", .. }
-                if !self.done.insert(request) && !self.idempotent =>
+                if !self.history.note(request, Step::Done) && !self.idempotent =>
             {
                 let detail = format!("{agent} did request {request}, which had been done before");
                 found.add(DONE_ONCE, now, detail);
@@ -187,8 +200,11 @@ impl Requests {
     }
 
     pub(super) fn finish(&self, now: Timestamp, found: &mut Found) {
-        for (request, open) in &self.requests {
-            let Some(Open { intended, .. }) = open else { continue };
+        if self.open.is_empty() {
+            return;
+        }
+        for request in 0..self.numbers {
+            let Some(Open { intended, .. }) = self.open.get(&request) else { continue };
             let detail = format!("request {request}, due at {intended}, never ended");
             found.add(ENDS_ONCE, now, detail);
         }

@@ -1,5 +1,6 @@
 //! What one run of one policy with one seed left behind.
 
+mod cpu;
 mod event_log;
 mod latency;
 mod recorder;
@@ -10,6 +11,7 @@ use std::collections::BTreeMap;
 use mesh_core::agent::{Failure, Tried};
 use serde::{Deserialize, Serialize};
 
+pub(crate) use cpu::{cpu_columns, groups};
 pub use event_log::{Difference, EventLog, Value, first_difference};
 pub use latency::{Latency, Quantile};
 pub use recorder::{Recorder, RecorderConfig};
@@ -81,6 +83,8 @@ pub struct RunRecord {
     pub event_hash: u64,
     /// Number of events hashed.
     pub events: u64,
+    /// Number of events that the engine took from its queue; 0 if it has none.
+    pub steps: u64,
     /// Broken oracles, in the order they broke.
     pub violations: Vec<Violation>,
     /// One line of JSON per event, if the run was traced.
@@ -160,7 +164,8 @@ pub struct Second {
     pub p99_ns: u64,
     /// Requests open at the end of this second.
     pub in_flight: u64,
-    /// CPU % of each agent at the end of this second, in the scenario's order.
+    /// CPU % of each agent at the end of this second, in the scenario's order; of more than 1,000
+    /// agents, the means of that many groups of neighbours.
     pub cpu_percent: Vec<f64>,
 }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use mesh_core::time::{Timestamp, nanos};
 
+use super::cpu::CpuColumns;
 use super::{Counts, FaultWindow, Latency, Outcome, RunRecord, Second, Violation, WindowCounts};
 use crate::scenario::Scenario;
 
@@ -60,13 +61,15 @@ pub struct Recorder {
     current: Latency,
     current_second: usize,
     last_end: Timestamp,
+    cpu: CpuColumns,
 }
 
 impl Recorder {
     /// A recorder at the beginning of a run.
     pub fn new(config: RecorderConfig) -> Self {
         let span = nanos(config.duration.saturating_add(config.drain));
-        let second = Second { cpu_percent: vec![0.0; config.agents], ..Second::default() };
+        let cpu = CpuColumns::new(config.agents);
+        let second = Second { cpu_percent: vec![0.0; cpu.columns()], ..Second::default() };
         let record = RunRecord {
             policy: config.policy,
             seed: config.seed,
@@ -78,6 +81,7 @@ impl Recorder {
             work_per_agent: vec![0; config.agents],
             event_hash: 0,
             events: 0,
+            steps: 0,
             violations: Vec::new(),
             trace: None,
         };
@@ -89,6 +93,7 @@ impl Recorder {
             current: Latency::default(),
             current_second: 0,
             last_end: Timestamp::ZERO,
+            cpu,
         }
     }
 
@@ -129,15 +134,16 @@ impl Recorder {
     }
 
     /// An agent's CPU is busy to this percentage at `at`. The last value of a second stands for it,
-    /// so the caller says so at least once per second.
+    /// so the caller says so at least once per second. Calls must come in the order of `at`.
     pub fn cpu(&mut self, at: Timestamp, agent: usize, percent: f64) {
         let second = self.second(at);
-        self.record.timeline[second].cpu_percent[agent] = percent;
+        self.cpu.sample(second, agent, percent, &mut self.record.timeline);
     }
 
     /// The run is over.
     pub fn finish(mut self, event_hash: u64, events: u64, violations: Vec<Violation>) -> RunRecord {
         self.close_second();
+        self.cpu.close(&mut self.record.timeline);
         let mut open = 0;
         for second in &mut self.record.timeline {
             open = (open + second.due).saturating_sub(second.ended.sent);

@@ -143,6 +143,7 @@ fn scenario(agents: usize, duration: Duration, policies: &[&str]) -> Scenario {
         machine: machine.clone(),
         concurrency: Some(2),
         queue: 64,
+        refresh: Duration::from_secs(5),
         clock_rate: 1.0,
     };
     let policy = |label: &&str| PolicySpec {
@@ -163,7 +164,7 @@ fn scenario(agents: usize, duration: Duration, policies: &[&str]) -> Scenario {
             ttl: Duration::from_secs(30),
             heartbeat: Duration::from_secs(10),
             sweep: Duration::from_secs(1),
-            refresh: Duration::from_secs(5),
+            jitter: 0.1,
             timeout: Duration::from_secs(1),
         },
         agents: (1..=agents).map(agent).collect(),
@@ -176,6 +177,7 @@ fn scenario(agents: usize, duration: Duration, policies: &[&str]) -> Scenario {
             retry_floor: 1.0,
             max_depth: 1,
             to_self: false,
+            max_open: 10_000,
         },
         network: NetworkSpec {
             quality: LinkQuality::constant(Duration::from_millis(1)).into(),

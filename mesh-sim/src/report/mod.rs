@@ -9,7 +9,7 @@ mod example;
 pub(crate) mod format;
 pub(crate) mod hgrm;
 mod html;
-mod latency_csv;
+pub(crate) mod latency_csv;
 mod merged;
 pub mod summary;
 pub mod table;

@@ -3,6 +3,7 @@
 use std::io;
 
 use super::{Report, format};
+use crate::record::cpu_columns;
 
 const HEADER: [&str; 11] = [
     "policy",
@@ -18,11 +19,16 @@ const HEADER: [&str; 11] = [
     "in_flight",
 ];
 
-/// One line per run and second; the last columns are the CPU % of each agent. A second without
-/// answers has no quantiles, and their fields are empty.
+/// One line per run and second; the last columns are the CPU % of each agent, or the means of
+/// neighbours. A second without answers has no quantiles, and their fields are empty.
 pub(super) fn render(report: &Report) -> io::Result<Vec<u8>> {
     let mut csv = csv::Writer::from_writer(Vec::new());
-    let agents = report.scenario.agents.iter().map(|agent| format!("{}_cpu_percent", agent.name));
+    let agents = &report.scenario.agents;
+    let agents = cpu_columns(agents.len()).into_iter().map(|column| match &agents[column] {
+        [agent] => format!("{}_cpu_percent", agent.name),
+        [first, .., last] => format!("{}..{}_cpu_percent", first.name, last.name),
+        [] => String::new(),
+    });
     csv.write_record(HEADER.into_iter().map(str::to_owned).chain(agents))?;
     for run in &report.runs {
         for (number, second) in run.timeline.iter().enumerate() {

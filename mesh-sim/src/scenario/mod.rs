@@ -105,12 +105,13 @@ impl EngineKind {
 pub struct RegistrySpec {
     /// A lease not renewed for this long is over.
     pub ttl: Duration,
-    /// Agents renew this often, with jitter.
+    /// Agents renew this often, before jitter.
     pub heartbeat: Duration,
     /// Expired leases leave the registry's memory at most this much later.
     pub sweep: Duration,
-    /// Agents fetch the list of peers this often.
-    pub refresh: Duration,
+    /// Share of the periods of heartbeats and of fetched lists, 0 to 0.5, that each may be shorter
+    /// or longer.
+    pub jitter: f64,
     /// How long an agent waits for the registry's answer.
     pub timeout: Duration,
 }
@@ -126,6 +127,8 @@ pub struct AgentSpec {
     pub concurrency: Option<u32>,
     /// Jobs that may wait for a slot.
     pub queue: u32,
+    /// It fetches the list of peers this often, before jitter.
+    pub refresh: Duration,
     /// How fast its clock runs; 1 is right.
     pub clock_rate: f64,
 }
@@ -175,6 +178,8 @@ pub struct DelegationSpec {
     pub max_depth: u32,
     /// Whether an agent may choose itself.
     pub to_self: bool,
+    /// Delegations that an agent may have under way at once.
+    pub max_open: u32,
 }
 
 /// The ways between hosts.

@@ -6,27 +6,7 @@ use super::compare::{Metric, compare};
 use super::results::rounded;
 use super::{Cell, Sweep, Tally};
 use crate::report::Statistic;
-use crate::report::format::ms;
-
-const RUN_COLUMNS: [&str; 17] = [
-    "policy",
-    "seed",
-    "sent",
-    "answered",
-    "refused",
-    "timed_out",
-    "lost",
-    "mean_ms",
-    "min_ms",
-    "p50_ms",
-    "p90_ms",
-    "p95_ms",
-    "p99_ms",
-    "p99_9_ms",
-    "max_ms",
-    "violations",
-    "event_hash",
-];
+use crate::report::latency_csv::{self, COLUMNS};
 
 const COMPARISON_COLUMNS: [&str; 10] = [
     "policy",
@@ -44,19 +24,13 @@ const COMPARISON_COLUMNS: [&str; 10] = [
 /// One line per run. Without requests there is no latency, and its fields are empty.
 pub(super) fn runs(sweep: &Sweep, tally: &Tally) -> io::Result<Vec<u8>> {
     let mut csv = csv::Writer::from_writer(Vec::new());
-    csv.write_record(header(sweep, &RUN_COLUMNS))?;
+    csv.write_record(header(sweep, &[&COLUMNS[..], &["violations", "event_hash"]].concat()))?;
     for (number, run) in &tally.runs {
         let place = sweep.place(*number);
-        let requests = &run.requests;
-        let counts =
-            [requests.sent, requests.answered, requests.refused, requests.timed_out, requests.lost];
-        let latencies = run.latency.all();
-        let latencies = latencies.map(|ns| if requests.sent == 0 { String::new() } else { ms(ns) });
+        let (policy, seed) = (&sweep.policies[place.policy], sweep.seeds[place.seed]);
         let broken: u64 = run.broken.iter().map(|broken| broken.times).sum();
         let line = start(&sweep.cells[place.cell])
-            .chain([sweep.policies[place.policy].clone(), sweep.seeds[place.seed].to_string()])
-            .chain(counts.map(|count| count.to_string()))
-            .chain(latencies)
+            .chain(latency_csv::line(policy, seed, &run.requests, run.latency.all()))
             .chain([broken.to_string(), format!("{:016x}", run.event_hash)]);
         csv.write_record(line)?;
     }

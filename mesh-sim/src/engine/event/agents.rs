@@ -25,6 +25,8 @@ pub(super) struct Node {
     wake_at: Timestamp,
     /// When the machine will be looked at for ended jobs.
     job_at: Timestamp,
+    /// Jobs may have ended on the machine, or will end at another time.
+    machine_moved: bool,
 }
 
 impl Node {
@@ -36,10 +38,12 @@ impl Node {
             calls: SecondaryMap::new(),
             wake_at: Timestamp::MAX,
             job_at: Timestamp::MAX,
+            machine_moved: false,
         }
     }
 
     pub(super) fn set_machine(&mut self, now: Timestamp, state: MachineState) {
+        self.machine_moved = true;
         self.machine.set_speed_factor(now, state.speed_factor);
         self.machine.set_background_override(now, state.background);
     }
@@ -61,13 +65,11 @@ impl Simulation<'_> {
         let seed = self.seed.child("agents").child(&spec.name).child(&incarnation.to_string());
         let node = &mut self.nodes[host - FIRST_AGENT];
         let local = node.clock.show(now);
-        let mut agent = Agent::new(local, config, &seed);
-        agent.handle_timeout(local);
-        node.agent = Some(agent);
+        node.agent = Some(Agent::new(local, config, &seed));
         let life = self.hosts[host].life;
         let sample = Event::Sample { host: host as u32, life };
         self.queue.push_in(Lane::Sample, now + spec.machine.cpu_window, sample);
-        self.settle(now, host);
+        self.with_agent(now, host, |agent, local| agent.handle_timeout(local));
     }
 
     /// Mutates an agent, if it is up, and carries out what follows.
@@ -78,10 +80,11 @@ impl Simulation<'_> {
         act: impl FnOnce(&mut Agent, Timestamp),
     ) {
         let node = &mut self.nodes[host - FIRST_AGENT];
-        if let Some(agent) = &mut node.agent {
-            act(agent, node.clock.show(now));
-            self.settle(now, host);
-        }
+        let Some(agent) = &mut node.agent else { return };
+        agent.swap_effects(&mut self.effects);
+        act(agent, node.clock.show(now));
+        self.carry_out_all(now, host);
+        self.see_to_wake_ups(now, host);
     }
 
     pub(super) fn wake_agent(&mut self, now: Timestamp, host: usize) {
@@ -90,13 +93,11 @@ impl Simulation<'_> {
             return;
         }
         node.wake_at = Timestamp::MAX;
-        let local = node.clock.show(now);
-        if let Some(agent) = &mut node.agent
-            && agent.poll_timeout() <= local
-        {
-            agent.handle_timeout(local);
-        }
-        self.settle(now, host);
+        self.with_agent(now, host, |agent, local| {
+            if agent.poll_timeout() <= local {
+                agent.handle_timeout(local);
+            }
+        });
     }
 
     pub(super) fn jobs_end(&mut self, now: Timestamp, host: usize) {
@@ -104,6 +105,7 @@ impl Simulation<'_> {
         if node.job_at == now {
             node.job_at = Timestamp::MAX;
             node.machine.handle_timeout(now);
+            node.machine_moved = true;
             self.settle(now, host);
         }
     }
@@ -114,6 +116,7 @@ impl Simulation<'_> {
             return;
         };
         let cpu_percent = node.machine.sample_cpu(now);
+        node.machine_moved = true;
         let jobs = node.machine.running() as u32;
         agent.handle_sample(cpu_percent, node.machine.memory_percent(jobs));
         self.watchers.load(now, host, &agent.load(), agent.open());
@@ -126,26 +129,40 @@ impl Simulation<'_> {
 
     /// Carries out all that an agent and its machine ask for, and sees to it that both are woken.
     pub(super) fn settle(&mut self, now: Timestamp, host: usize) {
+        self.with_agent(now, host, |_, _| {});
+    }
+
+    /// Carries out all that an agent and its machine ask for; then the agent gives the memory of
+    /// its effects back.
+    fn carry_out_all(&mut self, now: Timestamp, host: usize) {
         loop {
             let node = &mut self.nodes[host - FIRST_AGENT];
             let Some(agent) = &mut node.agent else { return };
             if let Some(effect) = agent.poll_effect() {
                 self.carry_out(now, host, effect);
-            } else if let Some(job) = node.machine.poll_finished() {
+            } else if node.machine_moved
+                && let Some(job) = node.machine.poll_finished()
+            {
                 agent.handle_job_result(node.clock.show(now), job, Ok(self.output.clone()));
             } else {
-                break;
+                return agent.swap_effects(&mut self.effects);
             }
         }
+    }
+
+    fn see_to_wake_ups(&mut self, now: Timestamp, host: usize) {
         let node = &mut self.nodes[host - FIRST_AGENT];
         let Some(agent) = &mut node.agent else { return };
         // An earlier wake-up that is pending will see to a later one.
-        let wake_at = node.clock.when(agent.poll_timeout()).max(now);
-        if wake_at < node.wake_at {
-            node.wake_at = wake_at;
-            self.queue.push(wake_at, Event::Wake(host as u32));
+        if agent.take_rearmed() || node.wake_at == Timestamp::MAX {
+            let wake_at = node.clock.when(agent.poll_timeout()).max(now);
+            if wake_at < node.wake_at {
+                node.wake_at = wake_at;
+                self.queue.push(wake_at, Event::Wake(host as u32));
+            }
         }
-        if let Some(job_at) = node.machine.poll_timeout()
+        if std::mem::take(&mut node.machine_moved)
+            && let Some(job_at) = node.machine.poll_timeout()
             && job_at < node.job_at
         {
             node.job_at = job_at;
@@ -173,9 +190,13 @@ impl Simulation<'_> {
                 }
             }
             Effect::Start { job, task } => {
+                node.machine_moved = true;
                 node.machine.start(now, job, task.demand.unwrap_or_default());
             }
-            Effect::Stop(job) => node.machine.cancel(now, job),
+            Effect::Stop(job) => {
+                node.machine_moved = true;
+                node.machine.cancel(now, job);
+            }
             Effect::Registry { call, request } => {
                 let request = Payload::RegistryRequest(request);
                 self.call(now, host, REGISTRY_HOST, Caller::Registry(call), request);

@@ -6,6 +6,7 @@ use mesh_node::http::ClientLimits;
 
 use super::exchange::{Caller, Exchange, ExchangeId, Payload};
 use super::network::Fate;
+use super::pool::Ends;
 use super::queue::Lane;
 use super::{Event, Simulation};
 use crate::engine::faults::CLIENT_HOST;
@@ -55,8 +56,7 @@ impl Simulation<'_> {
         request: Payload,
     ) -> ExchangeId {
         let mut exchange = Exchange::new(caller, callee, who, request, now);
-        let idle = ClientLimits::default().idle;
-        let first = match self.hosts[caller].pool.take(callee as u32, now, idle) {
+        let first = match self.pool.take(self.ends(caller, callee as u32), now) {
             Some(life) => {
                 (exchange.connected, exchange.life) = (true, life);
                 Message::Request
@@ -66,6 +66,10 @@ impl Simulation<'_> {
         let id = self.exchanges.insert(exchange);
         self.send(now, id, first);
         id
+    }
+
+    fn ends(&self, caller: usize, callee: u32) -> Ends {
+        Ends { caller: caller as u32, caller_life: self.hosts[caller].life, callee }
     }
 
     /// The callee answers a request, unless nobody waits any more.
@@ -115,6 +119,9 @@ impl Simulation<'_> {
 
     fn arrives_at(&mut self, at: Timestamp, message: Message, id: ExchangeId) {
         if at < Timestamp::MAX {
+            if let (Message::Cancel, Some(exchange)) = (message, self.exchanges.get(id)) {
+                exchange.cancel_at = at;
+            }
             self.queue.push_in(Lane::Message, at, Event::Arrives(message, id));
         }
     }
@@ -181,6 +188,11 @@ impl Simulation<'_> {
         if exchange.callee_done || !is_request {
             return;
         }
+        // Let go together by a hold: the server finds the connection closed before it has begun.
+        if exchange.cancel_at <= now {
+            exchange.callee_done = true;
+            return self.exchanges.settle(id);
+        }
         let callee = exchange.callee as usize;
         if self.hosts[callee].life != exchange.life {
             exchange.callee_done = true;
@@ -228,7 +240,8 @@ impl Simulation<'_> {
             CLIENT_HOST => CLIENT_IDLE,
             _ => ClientLimits::default().idle_per_destination,
         };
-        self.hosts[caller].pool.put(callee, life, now, max);
+        let ends = self.ends(caller, callee);
+        self.pool.put(ends, life, now, max);
         match payload {
             Payload::Reply(answer) => {
                 self.hand_over(now, caller, who, answer.map_err(CallError::Answered));
@@ -254,7 +267,7 @@ impl Simulation<'_> {
         }
         let who = exchange.who;
         let (caller, callee, began) = (exchange.caller as usize, exchange.callee, exchange.began);
-        self.hosts[caller].pool.distrust(callee, began);
+        self.pool.distrust(self.ends(caller, callee), began);
         self.abandon(now, id);
         match who {
             Caller::Client { arrival, source } => {
@@ -275,7 +288,7 @@ impl Simulation<'_> {
             return;
         }
         if error == CallError::NoAnswer {
-            self.hosts[caller].pool.distrust(callee, began);
+            self.pool.distrust(self.ends(caller, callee), began);
         }
         match who {
             Caller::Registry(_) => {

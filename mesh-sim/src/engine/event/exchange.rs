@@ -63,6 +63,8 @@ pub(super) struct Exchange {
     pub(super) handle: Option<Handle>,
     /// When the last message of each kind was sent: by the caller, its cancel, by the callee.
     pub(super) sent: [Timestamp; 3],
+    /// When the caller's goodbye arrives; at the end of time if it has not said one.
+    pub(super) cancel_at: Timestamp,
     /// The caller has its result, or wants none.
     pub(super) caller_done: bool,
     /// The callee has answered, or never will.
@@ -87,6 +89,7 @@ impl Exchange {
             life: 0,
             handle: None,
             sent: [began; 3],
+            cancel_at: Timestamp::MAX,
             caller_done: false,
             callee_done: false,
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use mesh_core::Timestamp;
-use mesh_core::agent::{CallError, Failure};
+use mesh_core::agent::CallError;
 use mesh_core::protocol::{Reply, Request, Task};
 use mesh_core::seed::Seed;
 
@@ -96,8 +96,7 @@ impl Simulation<'_> {
     ) {
         let outcome = match result {
             Ok(_) => Outcome::Answered,
-            Err(CallError::Answered(Failure::DeadlineExceeded)) => Outcome::TimedOut,
-            Err(CallError::Answered(failure)) => Outcome::Refused(failure.name()),
+            Err(CallError::Answered(failure)) => Outcome::of_failure(&failure),
             Err(CallError::NotSent) => Outcome::Lost("connect"),
             Err(CallError::NoAnswer) => Outcome::Lost("reset"),
         };

@@ -15,12 +15,14 @@ mod pool;
 mod queue;
 mod registry;
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use mesh_core::Timestamp;
-use mesh_core::agent::RegistryRequest;
+use mesh_core::agent::{Effect, RegistryRequest};
 use mesh_core::seed::Seed;
+use mesh_node::http::ClientLimits;
 use serde_json::value::RawValue;
 
 use self::agents::Node;
@@ -56,7 +58,7 @@ pub(super) fn execute(run: &Run<'_>, progress: &dyn Fn(Duration)) -> RunRecord {
             report_at = now + PROGRESS_EVERY;
         }
     }
-    simulation.watchers.finish(end)
+    RunRecord { steps: simulation.queue.taken(), ..simulation.watchers.finish(end) }
 }
 
 /// Something that happens at a time. Hosts are numbered as in the fault schedule.
@@ -90,11 +92,14 @@ struct Simulation<'a> {
     queue: Queue<Event>,
     network: Network,
     exchanges: Exchanges,
+    pool: Pool,
     numbers: Numbers,
     hosts: Vec<Host>,
     registry: RegistryHost,
     load: Load,
     nodes: Vec<Node>,
+    /// Where the effects of the agent that acts wait, whichever it is.
+    effects: VecDeque<Effect>,
     /// What every job puts out.
     output: Arc<RawValue>,
 }
@@ -105,7 +110,6 @@ struct Host {
     is_down: bool,
     /// How often it has crashed.
     life: u32,
-    pool: Pool,
 }
 
 impl<'a> Simulation<'a> {
@@ -119,11 +123,13 @@ impl<'a> Simulation<'a> {
             queue: Queue::new(),
             network: Network::new(faults.clone(), seed.child("network")),
             exchanges: Exchanges::default(),
+            pool: Pool::new(ClientLimits::default().idle),
             numbers: Numbers::new(hosts),
             hosts: hosts.iter().map(|_| Host::default()).collect(),
             registry: RegistryHost::new(run),
             load: Load::new(run, &seed),
             nodes: run.scenario.agents.iter().map(Node::new).collect(),
+            effects: VecDeque::new(),
             output: RawValue::from_string(OUTPUT.to_owned()).unwrap_or_default().into(),
             faults,
             seed,
@@ -181,7 +187,6 @@ impl<'a> Simulation<'a> {
 
     fn crash(&mut self, now: Timestamp, host: usize) {
         self.hosts[host].life += 1;
-        self.hosts[host].pool = Pool::default();
         if let Some(agent) = host.checked_sub(FIRST_AGENT) {
             self.nodes[agent].crash(now);
         }

@@ -24,6 +24,8 @@ pub(super) struct Queue<E> {
     heap: BinaryHeap<Entry<E>>,
     /// Events inserted so far.
     inserted: u64,
+    /// Events taken so far.
+    taken: u64,
 }
 
 #[derive(Debug)]
@@ -36,7 +38,7 @@ struct Entry<E> {
 impl<E> Queue<E> {
     pub(super) fn new() -> Self {
         let lanes = std::array::from_fn(|_| VecDeque::new());
-        Self { lanes, heap: BinaryHeap::new(), inserted: 0 }
+        Self { lanes, heap: BinaryHeap::new(), inserted: 0, taken: 0 }
     }
 
     /// Adds an event whose like come in any order.
@@ -72,11 +74,17 @@ impl<E> Queue<E> {
             best = Some((first.at, first.number, None));
         }
         let (at, _, lane) = best.filter(|(at, ..)| *at < end)?;
+        self.taken += 1;
         let entry = match lane {
             Some(lane) => self.lanes[lane].pop_front(),
             None => self.heap.pop(),
         };
         entry.map(|entry| (at, entry.event))
+    }
+
+    /// How many events have been taken.
+    pub(super) fn taken(&self) -> u64 {
+        self.taken
     }
 
     fn entry(&mut self, at: Timestamp, event: E) -> Entry<E> {

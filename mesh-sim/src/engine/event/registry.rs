@@ -31,7 +31,8 @@ impl RegistryHost {
             PolicyConfig::Random | PolicyConfig::RoundRobin => Signal::None,
             PolicyConfig::LeastLoaded { signal }
             | PolicyConfig::Weighted { signal, .. }
-            | PolicyConfig::PowerOfTwo { signal, .. } => signal,
+            | PolicyConfig::PowerOfTwo { signal, .. }
+            | PolicyConfig::ShortestQueue { signal } => signal,
         };
         Self {
             registry: Registry::new(registry_config(run.scenario)),

@@ -135,3 +135,50 @@ workload = { arrivals = "constant", rate = 1, demand = { kind = "constant", valu
     }
     assert!(nanos(last.elapsed()) > 1_000_000);
 }
+
+/// Heartbeats by a clock that runs at this rate, and leases that last `ttl`; how many of them end in
+/// the 20 s before a fault.
+fn with_clock(rate: &str, ttl: &str) -> (RunRecord, usize) {
+    let text = format!(
+        r#"
+name = "clocks"
+description = "clocks of several rates"
+engine = "event"
+duration = "60s"
+policies = ["random"]
+agents = [{{ name = "right", count = 2 }}, {{ name = "other", clock_rate = {rate} }}]
+registry = {{ ttl = "{ttl}", heartbeat = "2s", refresh = "1s", timeout = "500ms" }}
+workload = {{ arrivals = "poisson", rate = 20, demand = {{ kind = "constant", value = "1ms" }} }}
+[[faults]]
+kind = "crash"
+at = "20s"
+for = "10s"
+hosts = ["registry", "other"]
+"#
+    );
+    let scenario = Scenario::from_str(&text, "clocks.toml").unwrap_or_else(|e| panic!("{e}"));
+    let run = Run { scenario: &scenario, policy: &scenario.policies[0], seed: 1, trace: true };
+    let mut record = run.execute(EngineKind::Event, &|_| ()).expect("it runs");
+    let trace = record.trace.take().expect("it was traced");
+    let calm = trace.lines().take_while(|line| !line.contains("crashed"));
+    let expired = calm.filter(|line| line.contains("lease_expired")).count();
+    (record, expired)
+}
+
+#[test]
+fn oracles_wait_for_slow_clocks_and_no_longer() {
+    for rate in ["0.5", "0.8", "1.25", "2.0"] {
+        let (record, expired) = with_clock(rate, "6s");
+        assert_eq!((record.violations, expired), (vec![], 0), "{rate}");
+    }
+}
+
+#[test]
+fn a_lease_ends_before_the_heartbeat_of_a_clock_that_is_too_slow() {
+    // A heartbeat every 3.6 to 4.4 s of true time for a lease of 3 s: the fourth lease begins
+    // after 13.2 s at the latest, the sixth after 18 s at the earliest.
+    let (record, expired) = with_clock("0.5", "3s");
+    assert_eq!(record.violations, []);
+    assert!((4..=5).contains(&expired), "{expired}");
+    assert_eq!(with_clock("1.0", "3s").1, 0);
+}

@@ -78,7 +78,8 @@ fn a_registry_that_never_expires_a_lease() {
 
 #[test]
 fn agents_that_fetch_the_list_only_at_first() {
-    let broken = judge(|mutant| mutant.registry.refresh = Duration::from_secs(3_600));
+    let never = Duration::from_secs(3_600);
+    let broken = judge(|mutant| mutant.agents.iter_mut().for_each(|agent| agent.refresh = never));
     assert!(broken.contains(&"after the last fault every view converges"), "{broken:?}");
 }
 

@@ -62,6 +62,16 @@ fn an_agent_that_is_cut_from_the_registry_goes_on_with_what_it_knows() {
 }
 
 #[test]
+fn an_agent_whose_calls_may_run_out_at_any_time_is_bound_to_nothing() {
+    let link = |mean: &str| {
+        let latency = format!("latency = {{ kind = 'exponential', mean = '{mean}' }}");
+        format!("[[network.links]]\nfrom = 'a-1'\nto = 'registry'\n{latency}\n")
+    };
+    assert_eq!(stale(&link("300ms"), 100, |bounds| bounds.forget + NS), [""; 0]);
+    assert_eq!(stale(&link("1ms"), 100, |bounds| bounds.forget + NS), [NOT_STALE]);
+}
+
+#[test]
 fn a_restarted_registry_makes_views_keep_the_missing_for_one_more_ttl() {
     let crash = fault("crash", 100, Some(10), r#"hosts = "registry""#);
     let lost = |since: fn(Bounds) -> Duration| {
@@ -100,4 +110,21 @@ fn a_restarted_registry_knows_of_no_dead() {
         story.routes(secs(590), LIFE);
     });
     assert_eq!(found, [""; 0], "and the lease is live again");
+}
+
+#[test]
+fn the_slowest_clock_sets_the_bounds() {
+    let bounds = |rate: &str| {
+        let text = SCENARIO.replace("count = 2", &format!("count = 2\nclock_rate = {rate}"));
+        Bounds::new(&Scenario::from_str(&text, "x.toml").unwrap_or_else(|e| panic!("{e}")))
+    };
+    let [right, fast, slow] = ["1.0", "2.0", "0.5"].map(bounds);
+    assert_eq!((fast.forget, fast.fetch), (right.forget, right.fetch));
+    // The registry sweeps once a second, whatever the agents' clocks show.
+    let sweep = Duration::from_secs(1);
+    assert_eq!(slow.forget - sweep, 2 * (right.forget - sweep));
+    assert_eq!(
+        (slow.fetch, slow.converge() - sweep),
+        (2 * right.fetch, 2 * (right.converge() - sweep))
+    );
 }

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::plots::{key, panel};
 use super::svg::{Area, Scale, escape};
-use crate::record::RunRecord;
+use crate::record::{RunRecord, cpu_columns, groups};
 use crate::report::{PolicyResult, format};
 use crate::scenario::Scenario;
 
@@ -16,12 +16,6 @@ const MAX_COLUMNS: usize = 120;
 /// Shades of a heat map.
 const LEVELS: usize = 10;
 const ROW_HEIGHT: f64 = 14.0;
-
-/// `len` things in at most `max` groups of neighbours, sizes as equal as they can be.
-fn groups(len: usize, max: usize) -> Vec<Range<usize>> {
-    let count = len.min(max);
-    (0..count).map(|group| group * len / count..(group + 1) * len / count).collect()
-}
 
 fn label(scenario: &Scenario, group: &Range<usize>) -> String {
     let name = |index: usize| scenario.agents.get(index).map_or("", |agent| &*agent.name);
@@ -63,7 +57,13 @@ pub(super) fn work(scenario: &Scenario, policies: &[PolicyResult<'_>]) -> String
 
 /// Heat maps of the CPU % of each agent over time, one panel per run.
 pub(super) fn cpu(scenario: &Scenario, runs: &[&RunRecord]) -> String {
-    let rows = groups(scenario.agents.len(), MAX_ROWS);
+    let cpu_columns = cpu_columns(scenario.agents.len());
+    let rows = groups(cpu_columns.len(), MAX_ROWS);
+    let names: Vec<&str> = rows
+        .iter()
+        .map(|row| scenario.agents.get(cpu_columns[row.start].start))
+        .map(|agent| agent.map_or("", |agent| &*agent.name))
+        .collect();
     let samples: Vec<String> = (0..=LEVELS / 2)
         .map(|fifth| {
             let cold = "<rect class=\"cold\" width=\"30\" height=\"12\"/>";
@@ -73,10 +73,10 @@ pub(super) fn cpu(scenario: &Scenario, runs: &[&RunRecord]) -> String {
             )
         })
         .collect();
-    let names = ["0 %", "20 %", "40 %", "60 %", "80 %", "100 %"];
-    let mut out = key(samples.into_iter().zip(names)) + "<div class=\"panels\">\n";
+    let percents = ["0 %", "20 %", "40 %", "60 %", "80 %", "100 %"];
+    let mut out = key(samples.into_iter().zip(percents)) + "<div class=\"panels\">\n";
     for run in runs {
-        out.push_str(&panel(&run.policy, &heat_map(scenario, run, &rows)));
+        out.push_str(&panel(&run.policy, &heat_map(&names, run, &rows)));
     }
     out + "</div>\n"
 }
@@ -85,7 +85,7 @@ fn opacity(level: usize) -> String {
     format!("{:.2}", level as f64 / LEVELS as f64)
 }
 
-fn heat_map(scenario: &Scenario, run: &RunRecord, rows: &[Range<usize>]) -> String {
+fn heat_map(names: &[&str], run: &RunRecord, rows: &[Range<usize>]) -> String {
     let area = Area::new(340.0, rows.len() as f64 * ROW_HEIGHT + 30.0, 72.0);
     let seconds = run.timeline.len();
     let x = area.time_scale(seconds);
@@ -103,13 +103,12 @@ fn heat_map(scenario: &Scenario, run: &RunRecord, rows: &[Range<usize>]) -> Stri
         add_row(&mut shades, &x, y, &levels(run, row, &columns));
         // Every name if there are few, else every fourth.
         if rows.len() <= 16 || index % 4 == 0 {
-            let name = scenario.agents.get(row.start).map_or("", |agent| &*agent.name);
             let _ = write!(
                 content,
                 "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>",
                 area.left - 6.0,
                 y + ROW_HEIGHT - 3.5,
-                escape(&format::ellipsis(name, 11))
+                escape(&format::ellipsis(names[index], 11))
             );
         }
     }

@@ -17,7 +17,11 @@ const RESERVED: [&str; 4] = [REGISTRY, CLIENT, "random", "round_robin"];
 
 impl Checker<'_> {
     /// Every agent in file order; they are in the directory afterwards.
-    pub(super) fn agents(&mut self, groups: &[raw::AgentGroup]) -> Vec<AgentSpec> {
+    pub(super) fn agents(
+        &mut self,
+        groups: &[raw::AgentGroup],
+        refresh: Duration,
+    ) -> Vec<AgentSpec> {
         let total: u64 = groups.iter().map(|group| u64::from(group.count)).sum();
         if total > MAX_AGENTS {
             let title = format!("{total} agents are too many");
@@ -41,6 +45,7 @@ impl Checker<'_> {
                 machine: machine.clone(),
                 concurrency,
                 queue: group.queue,
+                refresh: group.refresh.map_or(refresh, |own| own.0),
                 clock_rate: group.clock_rate,
             }));
         }

@@ -51,7 +51,7 @@ pub(super) fn check(
     };
     checker.durations(durations);
     checker.warm_up(raw);
-    let agents = checker.agents(&raw.agents);
+    let agents = checker.agents(&raw.agents, raw.registry.refresh.0);
     let policies = checker.policies(&raw.policies);
     let scenario = Scenario {
         name: raw.name.clone(),
@@ -87,6 +87,7 @@ fn delegation(raw: &raw::Delegation) -> DelegationSpec {
         retry_floor: raw.retry_floor,
         max_depth: raw.max_depth,
         to_self: raw.to_self,
+        max_open: raw.max_open,
     }
 }
 
@@ -155,7 +156,7 @@ impl Checker<'_> {
             ttl: raw.ttl.0,
             heartbeat: raw.heartbeat.0,
             sweep: raw.sweep.0,
-            refresh: raw.refresh.0,
+            jitter: raw.jitter,
             timeout: raw.timeout.0,
         }
     }

@@ -53,12 +53,11 @@ impl Checker<'_> {
             }
             raw::PolicyConfig::PowerOfTwo { choices, signal } => PolicyConfig::PowerOfTwo {
                 choices: usize::from(choices),
-                signal: match signal {
-                    raw::CountSignal::Probes => Signal::Probes,
-                    raw::CountSignal::Reports => Signal::Reports,
-                    raw::CountSignal::Own => Signal::OwnCounters,
-                },
+                signal: count_signal(signal),
             },
+            raw::PolicyConfig::ShortestQueue { signal } => {
+                PolicyConfig::ShortestQueue { signal: count_signal(signal) }
+            }
         }
     }
 
@@ -85,6 +84,14 @@ fn report_signal(raw: raw::ReportSignal) -> Signal {
     match raw {
         raw::ReportSignal::Probes => Signal::Probes,
         raw::ReportSignal::Reports => Signal::Reports,
+    }
+}
+
+fn count_signal(raw: raw::CountSignal) -> Signal {
+    match raw {
+        raw::CountSignal::Probes => Signal::Probes,
+        raw::CountSignal::Reports => Signal::Reports,
+        raw::CountSignal::Own => Signal::OwnCounters,
     }
 }
 

@@ -103,8 +103,12 @@ pub(crate) struct Registry {
     pub(crate) heartbeat: DurationText,
     /// The registry forgets ended leases at most this much later.
     pub(crate) sweep: DurationText,
-    /// Agents fetch the list of peers this often.
+    /// Agents fetch the list of peers this often, with jitter.
     pub(crate) refresh: DurationText,
+    /// Heartbeats and fetches come sooner or later by up to this share of their period, so that
+    /// agents that start together do not stay in step; 0 keeps them in step.
+    #[schemars(range(min = 0.0, max = 0.5))]
+    pub(crate) jitter: f64,
     /// How long an agent waits for the registry's answer.
     pub(crate) timeout: DurationText,
 }
@@ -116,6 +120,7 @@ impl Default for Registry {
             heartbeat: DurationText::from_secs(10),
             sweep: DurationText::from_secs(1),
             refresh: DurationText::from_secs(5),
+            jitter: 0.1,
             timeout: DurationText::from_secs(1),
         }
     }
@@ -146,6 +151,8 @@ pub(crate) struct AgentGroup {
     #[serde(default = "default_queue")]
     #[schemars(range(min = 0, max = 1_000_000))]
     pub(crate) queue: u32,
+    /// They fetch the list of peers this often; as `refresh` of the registry says if left out.
+    pub(crate) refresh: Option<DurationText>,
     /// How fast their clocks run: 1.01 gains a second in 100. Only engine event can do that.
     #[serde(default = "one_f64")]
     #[schemars(range(min = 0.5, max = 2.0))]
@@ -264,6 +271,9 @@ pub(crate) struct Delegation {
     pub(crate) max_depth: u32,
     /// Whether an agent may choose itself.
     pub(crate) to_self: bool,
+    /// Delegations that an agent may have under way at once; it refuses more as busy.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub(crate) max_open: u32,
 }
 
 impl Default for Delegation {
@@ -277,6 +287,7 @@ impl Default for Delegation {
             retry_floor: 1.0,
             max_depth: 4,
             to_self: false,
+            max_open: 10_000,
         }
     }
 }

@@ -24,6 +24,7 @@ pub(crate) enum PolicyName {
     LeastLoaded,
     Weighted,
     PowerOfTwo,
+    ShortestQueue,
 }
 
 /// A policy with parameters.
@@ -70,6 +71,12 @@ pub(crate) enum PolicyConfig {
         #[serde(default = "default_choices")]
         #[schemars(range(min = 1, max = 8))]
         choices: u8,
+        /// Where loads come from.
+        #[serde(default)]
+        signal: CountSignal,
+    },
+    /// The peer with the fewest jobs in flight among all.
+    ShortestQueue {
         /// Where loads come from.
         #[serde(default)]
         signal: CountSignal,
@@ -128,6 +135,7 @@ impl PolicyName {
                 choices: default_choices(),
                 signal: CountSignal::default(),
             },
+            Self::ShortestQueue => PolicyConfig::ShortestQueue { signal: CountSignal::default() },
         }
     }
 }

@@ -197,6 +197,7 @@ impl Setup {
                 heartbeat: Duration::from_millis(200),
                 refresh: Duration::from_millis(100),
                 timeout: Duration::from_secs(2),
+                ..MembershipConfig::default()
             },
             policy: DEFAULT_POLICY,
         };

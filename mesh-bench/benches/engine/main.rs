@@ -1,0 +1,68 @@
+//! How fast the event engine is: `cargo bench -p mesh-bench --bench engine`.
+//!
+//! Each figure is one whole run with full agent logic and all oracles, every agent 70 % busy.
+//! Events are those that the engine takes from its queue.
+
+use std::time::Duration;
+
+use criterion::{BenchmarkId, Criterion, SamplingMode, Throughput};
+use mesh_sim::engine::Run;
+use mesh_sim::record::RunRecord;
+use mesh_sim::scenario::{EngineKind, Loaded, Scenario};
+
+const POLICIES: [&str; 5] = ["random", "round_robin", "least_loaded", "weighted", "power_of_two"];
+const AGENTS: [u32; 4] = [10, 100, 1_000, 10_000];
+/// Requests of one run; the agents share them, so that many agents run for a shorter time.
+const REQUESTS: u32 = 70_000;
+/// Policies that ask every peer send this many probes per run at most: one request of 10,000 agents
+/// is 10,000 of them.
+const PROBES: u32 = 2_000_000;
+
+fn main() {
+    let mut criterion = Criterion::default()
+        .warm_up_time(Duration::from_millis(100))
+        .measurement_time(Duration::from_secs(5))
+        .sample_size(10)
+        .configure_from_args();
+    for policy in POLICIES {
+        let mut group = criterion.benchmark_group(format!("engine/{policy}"));
+        group.sampling_mode(SamplingMode::Flat);
+        for agents in AGENTS {
+            let scenario = scenario(policy, agents);
+            group.throughput(Throughput::Elements(run(&scenario).steps));
+            group.bench_function(BenchmarkId::from_parameter(agents), |bencher| {
+                bencher.iter(|| run(&scenario));
+            });
+        }
+        group.finish();
+    }
+    criterion.final_summary();
+}
+
+fn run(scenario: &Scenario) -> RunRecord {
+    let run = Run { scenario, policy: &scenario.policies[0], seed: 1, trace: false };
+    let record = run.execute(EngineKind::Event, &|_| {}).expect("the engine does not break down");
+    assert!(record.violations.is_empty(), "{:?}", record.violations);
+    record
+}
+
+/// One core per agent, jobs of 10 ms, 70 requests per second and agent. Policies that ask everybody
+/// get fewer requests, for each of them is more work.
+fn scenario(policy: &str, agents: u32) -> Scenario {
+    let asks_all = matches!(policy, "least_loaded" | "weighted");
+    let requests = if asks_all { REQUESTS.min(PROBES / agents) } else { REQUESTS };
+    let rate = agents * 70;
+    let micros = u64::from(requests) * 1_000_000 / u64::from(rate);
+    let text = format!(
+        "name = \"bench\"\ndescription = \"a benchmark\"\nengine = \"event\"\n\
+         duration = \"{micros}us\"\npolicies = [\"{policy}\"]\n\
+         agents = [{{ name = \"agent\", count = {agents} }}]\n\
+         network = {{ latency = \"1ms\" }}\n\
+         [workload]\narrivals = \"poisson\"\nrate = {rate}\n\
+         demand = {{ kind = \"exponential\", mean = \"10ms\" }}\n"
+    );
+    match Loaded::from_text(&text, "bench.toml") {
+        Ok(loaded) => loaded.scenario,
+        Err(diagnostics) => panic!("{diagnostics}"),
+    }
+}

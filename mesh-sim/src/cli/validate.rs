@@ -1,0 +1,23 @@
+//! `mesh-sim validate`.
+
+use mesh_sim::validate::{Validation, render};
+
+use super::args::ValidateArgs;
+use super::progress::Bar;
+use super::{Exit, print};
+
+pub(super) fn validate(args: &ValidateArgs) -> anyhow::Result<Exit> {
+    let validation = Validation::new(args.quick)?;
+    let mut bar = Bar::new(validation.runs());
+    let outcome = validation.execute(|progress| bar.update(progress));
+    bar.finish();
+    let outcome = outcome?;
+    print(&render(&outcome))?;
+    Ok(if !outcome.violated.is_empty() {
+        Exit::Oracle
+    } else if outcome.holds() {
+        Exit::Pass
+    } else {
+        Exit::Threshold
+    })
+}

@@ -1,0 +1,220 @@
+//! Closed forms of queueing theory. Times are in units of the mean service time.
+
+/// Probability that a job finds all of `servers` busy in M/M/c at `load` per server: Erlang's C,
+/// from Erlang's B by its recursion.
+pub(super) fn erlang_c(servers: u32, load: f64) -> f64 {
+    let offered = f64::from(servers) * load;
+    let b = (1..=servers).fold(1.0, |b, n| offered * b / (f64::from(n) + offered * b));
+    b / (1.0 - load * (1.0 - b))
+}
+
+/// Mean response time of M/M/c.
+pub(super) fn mmc_mean(servers: u32, load: f64) -> f64 {
+    1.0 + erlang_c(servers, load) / (f64::from(servers) * (1.0 - load))
+}
+
+/// Share of the jobs of M/M/c whose response takes longer than `t`: the sum of an exponential
+/// service and, with Erlang's probability, an exponential wait.
+pub(super) fn mmc_tail(servers: u32, load: f64, t: f64) -> f64 {
+    let waits = erlang_c(servers, load);
+    // The rate of the wait, less that of the service.
+    let excess = f64::from(servers) * (1.0 - load) - 1.0;
+    let lag = if excess == 0.0 { t } else { -libm::expm1(-excess * t) / excess };
+    libm::exp(-t) * (1.0 + waits * lag)
+}
+
+/// Mean wait of M/G/1, first come first served, with `scv` the squared coefficient of variation of
+/// service (Pollaczek and Khinchine).
+pub(super) fn mg1_wait(load: f64, scv: f64) -> f64 {
+    load * (1.0 + scv) / (2.0 * (1.0 - load))
+}
+
+/// Share of the jobs that M/M/1 with room for `places` (the job in service included) turns away.
+pub(super) fn mm1k_blocking(load: f64, places: u32) -> f64 {
+    let all: f64 = (0..=places).map(|jobs| libm::pow(load, f64::from(jobs))).sum();
+    libm::pow(load, f64::from(places)) / all
+}
+
+/// Round robin over `servers` exponential servers makes E_n/M/1 of each: the response is
+/// exponential with rate 1 - sigma, and this is sigma, the least fixed point.
+pub(super) fn round_robin_sigma(servers: u32, load: f64) -> f64 {
+    let n = f64::from(servers);
+    let step = |sigma: f64| libm::pow(n * load / (n * load + 1.0 - sigma), n);
+    let (mut sigma, mut next) = (0.0, step(0.0));
+    while next > sigma {
+        (sigma, next) = (next, step(next));
+    }
+    sigma
+}
+
+/// Share of the jobs of M/D/1 that wait longer than `t`.
+///
+/// The usual series cancels in floating point. This one (Franx 2001) has positive terms only: with
+/// k the next integer above t, P(W <= t) is a Poisson mixture, of mean load x (k - t), of the
+/// probabilities that at most so many jobs wait.
+pub(super) fn md1_wait_tail(load: f64, t: f64) -> f64 {
+    let k = t.floor() as usize + 1;
+    let jobs = md1_jobs(load, k);
+    // waiting[m]: at most m jobs wait, which is at most m + 1 in the system.
+    let mut sum = jobs[0];
+    let waiting: Vec<f64> = jobs[1..]
+        .iter()
+        .map(|share| {
+            sum += share;
+            sum
+        })
+        .collect();
+    let mean = load * (k as f64 - t);
+    let mut weight = libm::exp(-mean);
+    let mut reached = 0.0;
+    for arrivals in 0..k {
+        reached += weight * waiting[k - 1 - arrivals];
+        weight *= mean / (arrivals + 1) as f64;
+    }
+    1.0 - reached
+}
+
+/// Probabilities of 0 to `most` jobs in M/D/1: the flow up across each level equals the flow down,
+/// which gives a recursion without a subtraction.
+fn md1_jobs(load: f64, most: usize) -> Vec<f64> {
+    // more[m]: more than m arrivals during a service.
+    let mut poisson = libm::exp(-load);
+    let none = poisson;
+    let mut more = Vec::with_capacity(most + 1);
+    for m in 0..=most {
+        let tail = (m + 1..m + 60).scan(poisson, |term, n| {
+            *term *= load / n as f64;
+            Some(*term)
+        });
+        more.push(tail.sum::<f64>());
+        poisson *= load / (m + 1) as f64;
+    }
+    let mut jobs = vec![1.0 - load];
+    for level in 0..most {
+        let up: f64 = (1..=level).map(|from| jobs[from] * more[level + 1 - from]).sum();
+        jobs.push((jobs[0] * more[level] + up) / none);
+    }
+    jobs
+}
+
+/// Mean response when each job joins the shortest of `choices` random queues among infinitely many
+/// (Mitzenmacher 1996).
+pub(super) fn supermarket_mean(choices: u32, load: f64) -> f64 {
+    let d = f64::from(choices);
+    let mut exponent = 0.0;
+    let mut mean = 0.0;
+    loop {
+        let term = libm::pow(load, exponent);
+        if term < 1e-12 {
+            return mean;
+        }
+        mean += term;
+        // (d^(i+1) - d) / (d - 1), which for d = 1 counts up by one.
+        exponent = d * (exponent + 1.0);
+    }
+}
+
+/// The time that a share of `quantile` does not exceed, where `tail` is the share that exceeds a
+/// time and never grows.
+pub(super) fn quantile(tail: impl Fn(f64) -> f64, quantile: f64) -> f64 {
+    let exceeds = |t| tail(t) > 1.0 - quantile;
+    let mut high = 1.0;
+    while exceeds(high) {
+        high *= 2.0;
+    }
+    let mut low = 0.0;
+    // As many halvings as a double has digits.
+    for _ in 0..60 {
+        let middle = (low + high) / 2.0;
+        if exceeds(middle) { low = middle } else { high = middle }
+    }
+    high
+}
+
+#[cfg(test)]
+mod tests {
+    //! Against the tables of the field: Tijms, Mitzenmacher, and the project's own reference.
+
+    use super::*;
+
+    const SHARES: [f64; 4] = [0.5, 0.9, 0.99, 0.999];
+
+    /// Equal to a unit of the last digit of the table.
+    fn assert_table(found: f64, table: f64, digits: i32) {
+        let unit = libm::pow(10.0, f64::from(-digits));
+        assert!((found - table).abs() <= unit, "{found} is not {table}");
+    }
+
+    #[test]
+    fn mmc() {
+        for (servers, load, waits, mean, quantiles) in [
+            (2, 0.9, 0.852_632, 5.263_158, [3.769, 11.832, 23.344, 34.857]),
+            (4, 0.8, 0.596_432, 1.745_541, [1.346, 3.776, 6.893, 9.880]),
+            (8, 0.9, 0.701_533, 1.876_916, [1.489, 3.958, 7.087, 10.078]),
+        ] {
+            assert_table(erlang_c(servers, load), waits, 6);
+            assert_table(mmc_mean(servers, load), mean, 6);
+            for (share, expected) in SHARES.into_iter().zip(quantiles) {
+                assert_table(quantile(|t| mmc_tail(servers, load, t), share), expected, 3);
+            }
+        }
+    }
+
+    #[test]
+    fn mmc_whose_wait_and_service_have_one_rate() {
+        // c (1 - load) = 1: the sum of both is an Erlang distribution.
+        let (waits, t) = (erlang_c(5, 0.8), 2.0);
+        assert!((mmc_tail(5, 0.8, t) - libm::exp(-t) * (1.0 + waits * t)).abs() < 1e-9);
+    }
+
+    #[test]
+    fn mm1_is_exponential() {
+        for (share, expected) in SHARES.into_iter().zip([0.693, 2.303, 4.605, 6.908]) {
+            assert_table(0.3 * quantile(|t| mmc_tail(1, 0.7, t), share), expected, 3);
+        }
+        assert_table(mmc_mean(1, 0.7), 3.333, 3);
+    }
+
+    #[test]
+    fn md1() {
+        for (load, mean, quantiles) in [
+            (0.5, 0.5, [0.0, 1.516, 3.336, 5.168]),
+            (0.8, 2.0, [1.276, 5.012, 10.356, 15.700]),
+            (0.9, 4.5, [3.013, 10.783, 21.898, 33.014]),
+        ] {
+            assert_table(mg1_wait(load, 0.0), mean, 9);
+            for (share, expected) in SHARES.into_iter().zip(quantiles) {
+                assert_table(quantile(|t| md1_wait_tail(load, t), share), expected, 3);
+            }
+        }
+    }
+
+    #[test]
+    fn mm1k() {
+        assert_table(mm1k_blocking(0.9, 10), 0.050_81, 5);
+        assert_table(mm1k_blocking(0.9, 20), 0.013_65, 5);
+        assert_table(mm1k_blocking(1.0, 4), 0.2, 9);
+    }
+
+    #[test]
+    fn round_robin() {
+        assert_table(1.0 / (1.0 - round_robin_sigma(2, 0.9)), 7.588, 3);
+        assert_table(1.0 / (1.0 - round_robin_sigma(10, 0.9)), 5.660, 3);
+        assert_table(1.0 / (1.0 - round_robin_sigma(1, 0.9)), 10.0, 3);
+    }
+
+    #[test]
+    fn supermarket() {
+        for (load, means) in [
+            (0.5, [2.0, 1.2657, 1.1252]),
+            (0.7, [3.3333, 1.6145, 1.3568]),
+            (0.8, [5.0, 1.9474, 1.5809]),
+            (0.9, [10.0, 2.6141, 2.0279]),
+            (0.95, [20.0, 3.3830, 2.5351]),
+        ] {
+            for (choices, expected) in (1..).zip(means) {
+                assert_table(supermarket_mean(choices, load), expected, 4);
+            }
+        }
+    }
+}

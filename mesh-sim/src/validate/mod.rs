@@ -1,0 +1,291 @@
+//! The simulator against queueing theory: `mesh-sim validate`.
+//!
+//! Every case is an ordinary scenario. What is expected of it is computed from the scenario that was
+//! loaded, by closed forms and by one Markov chain that share no code with the mesh.
+
+mod board;
+mod cases;
+mod chain;
+mod forms;
+mod model;
+mod system;
+mod table;
+
+use crate::engine::{EngineError, Run};
+use crate::parallel::{cores, in_order};
+use crate::record::{Counts, Latency, RunRecord};
+use crate::runner::{Progress, stream};
+use crate::scenario::{EngineKind, Scenario};
+use crate::sweep::{Spec, Sweep, SweepError, Vary};
+
+use self::cases::{CASES, CaseSpec};
+use self::model::{Figure, Model};
+use self::system::System;
+
+pub use self::table::render;
+
+/// A quick validation simulates this part of the whole one.
+const QUICK: u32 = 64;
+/// Jobs of a Markov chain, when nothing is shortened.
+const CHAIN_JOBS: u64 = 20_000_000;
+
+/// All cases, ready to run.
+#[derive(Debug)]
+pub struct Validation {
+    cases: Vec<Case>,
+    /// The whole is so many times as long as this.
+    shortened: u32,
+}
+
+#[derive(Debug)]
+struct Case {
+    spec: &'static CaseSpec,
+    sweep: Sweep,
+    system: System,
+}
+
+/// One figure: what theory says and what was simulated.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Row {
+    /// The queue that it is a figure of.
+    pub title: String,
+    /// Its name.
+    pub figure: String,
+    /// What must come out.
+    pub check: Check,
+}
+
+/// A demand and what came out.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Check {
+    /// A number within a tolerance.
+    Number {
+        /// By theory; in mean service times, or a share.
+        theory: f64,
+        /// As simulated.
+        simulated: f64,
+        /// Greatest relative error.
+        tolerance: f64,
+    },
+    /// For comparison: nothing is demanded.
+    Limit {
+        /// By theory, in mean service times.
+        theory: f64,
+    },
+    /// Policies from the shortest mean response to the longest.
+    Order {
+        /// As published.
+        expected: Vec<String>,
+        /// As simulated.
+        simulated: Vec<String>,
+    },
+}
+
+impl Check {
+    /// Whether what came out is what must come out.
+    pub fn holds(&self) -> bool {
+        match self {
+            Self::Number { theory, simulated, tolerance } => {
+                (simulated / theory - 1.0).abs() <= *tolerance
+            }
+            Self::Limit { .. } => true,
+            Self::Order { expected, simulated } => expected == simulated,
+        }
+    }
+}
+
+/// What came out of a validation.
+#[derive(Clone, Debug, Default)]
+pub struct Outcome {
+    /// Every figure.
+    pub rows: Vec<Row>,
+    /// A violated oracle and where, if any was.
+    pub violated: Vec<String>,
+}
+
+impl Outcome {
+    /// Whether all figures are as they must be.
+    pub fn holds(&self) -> bool {
+        self.rows.iter().all(|row| row.check.holds())
+    }
+}
+
+/// What was measured of one policy in one case, over all seeds.
+#[derive(Clone, Debug, Default)]
+struct Measured {
+    latency: Latency,
+    requests: Counts,
+}
+
+impl Validation {
+    /// The whole validation, or a quick one: with the first seed of each scenario, and shorter, so
+    /// that tolerances grow by the root of what is left out.
+    ///
+    /// # Errors
+    /// If a shipped scenario is not what its case says.
+    pub fn new(quick: bool) -> Result<Self, SweepError> {
+        let shortened = if quick { QUICK } else { 1 };
+        let cases =
+            CASES.iter().map(|spec| Case::new(spec, shortened)).collect::<Result<_, _>>()?;
+        Ok(Self { cases, shortened })
+    }
+
+    /// Every run, case by case.
+    pub fn runs(&self) -> Vec<Run<'_>> {
+        self.cases.iter().flat_map(|case| case.sweep.runs()).collect()
+    }
+
+    /// Carries out all runs on all cores. [`Progress::run`] is a number in [`Self::runs`].
+    ///
+    /// # Errors
+    /// If a run breaks down.
+    pub fn execute(&self, progress: impl FnMut(Progress)) -> Result<Outcome, EngineError> {
+        let groups: Vec<(usize, usize)> = self
+            .cases
+            .iter()
+            .enumerate()
+            .flat_map(|(number, case)| case.sweep.runs().into_iter().map(move |_| number))
+            .scan((0, 0), |(case, first), number| {
+                // Runs of a case are numbered from the first one.
+                (*case, *first) = if *case == number { (number, *first + 1) } else { (number, 1) };
+                Some((number, *first - 1))
+            })
+            .collect();
+        let mut measured: Vec<Vec<Measured>> = self
+            .cases
+            .iter()
+            .map(|case| vec![Measured::default(); case.sweep.policies.len()])
+            .collect();
+        let mut violated = Vec::new();
+        stream(&self.runs(), EngineKind::Event, cores(), progress, |run, record| {
+            let (case, number) = groups[run];
+            let place = self.cases[case].sweep.place(number);
+            measured[case][place.policy].add(&record);
+            violated.extend(complaint(self.cases[case].spec, &record));
+        })?;
+        violated.sort();
+        Ok(Outcome { rows: self.rows(&measured), violated })
+    }
+
+    /// Compares what was measured, by case and policy, with theory.
+    fn rows(&self, measured: &[Vec<Measured>]) -> Vec<Row> {
+        let jobs = CHAIN_JOBS / u64::from(self.shortened);
+        let mut rows = Vec::new();
+        let more = |number| number < self.cases.len();
+        let compare = |number: usize| {
+            self.cases[number].rows(&measured[number], jobs, f64::from(self.shortened).sqrt())
+        };
+        in_order(cores(), more, compare, |_, found| {
+            rows.extend(found);
+            std::ops::ControlFlow::Continue(())
+        });
+        rows
+    }
+}
+
+impl Measured {
+    fn add(&mut self, record: &RunRecord) {
+        self.latency.merge(&record.latency);
+        self.requests.merge(&record.requests);
+    }
+
+    fn figure(&self, figure: Figure, service: f64) -> f64 {
+        let in_services = |ns: f64| ns / 1e9 / service;
+        match figure {
+            Figure::Mean => in_services(self.latency.mean_ns() as f64),
+            Figure::Quantile(share) => in_services(self.latency.quantile_ns(share) as f64),
+            Figure::Blocked => self.requests.refused as f64 / self.requests.sent.max(1) as f64,
+        }
+    }
+}
+
+impl Case {
+    fn new(spec: &'static CaseSpec, shortened: u32) -> Result<Self, SweepError> {
+        let vary = |(path, value): &(&str, &str)| Vary {
+            path: (*path).to_owned(),
+            values: vec![(*value).to_owned()],
+        };
+        let sweep = Spec {
+            scenario: spec.text.to_owned(),
+            engine: None,
+            seeds: Vec::new(),
+            policies: spec.policies.iter().map(|label| (*label).to_owned()).collect(),
+            vary: spec.settings.iter().map(vary).collect(),
+            baseline: None,
+        };
+        let mut sweep = Sweep::new(sweep, spec.file)?;
+        if shortened > 1 {
+            let kept = f64::from(shortened) / sweep.seeds.len() as f64;
+            let scenario = &mut sweep.cells[0].scenario;
+            scenario.warm_up = scenario.warm_up.div_f64(kept);
+            scenario.duration = scenario.duration.div_f64(kept);
+            sweep.seeds.truncate(1);
+        }
+        let system = System::of(&sweep.cells[0].scenario)
+            .map_err(|reason| SweepError::Vary(format!("{}: {reason}", spec.file)))?;
+        Ok(Self { spec, sweep, system })
+    }
+
+    fn scenario(&self) -> &Scenario {
+        &self.sweep.cells[0].scenario
+    }
+
+    fn rows(&self, measured: &[Measured], chain_jobs: u64, wider: f64) -> Vec<Row> {
+        let (model, system, scenario) = (self.spec.model, &self.system, self.scenario());
+        let (mean, quantile) = self.spec.tolerance;
+        let mut rows = Vec::new();
+        let mut ranking = Vec::new();
+        for (policy, measured) in scenario.policies.iter().zip(measured) {
+            let title = model.title(system, scenario, &policy.config);
+            let expected = model.expected(system, scenario, &policy.config, chain_jobs);
+            for (figure, theory) in expected.unwrap_or_default() {
+                let simulated = measured.figure(figure, system.service);
+                let percent = if matches!(figure, Figure::Quantile(_)) { quantile } else { mean };
+                let tolerance = wider * percent / 100.0;
+                let check = Check::Number { theory, simulated, tolerance };
+                rows.push(Row { title: title.clone(), figure: figure.name(), check });
+                ranking.push((policy.label.clone(), theory, simulated));
+            }
+            if let Some(theory) = model.limit(system, &policy.config) {
+                let check = Check::Limit { theory };
+                rows.push(Row { title, figure: "n -> oo".to_owned(), check });
+            }
+        }
+        if model == Model::Board {
+            // A random choice doesn't look at the board: each server is M/M/1.
+            let random = 1.0 / (1.0 - system.load);
+            ranking.push(("random".to_owned(), random, random));
+            rows.push(order(ranking));
+        }
+        rows
+    }
+}
+
+/// The policies from best to worst, as published and as simulated.
+fn order(mut figures: Vec<(String, f64, f64)>) -> Row {
+    let labels = |figures: &[(String, f64, f64)]| {
+        figures.iter().map(|(label, ..)| label.clone()).collect::<Vec<_>>()
+    };
+    figures.sort_by(|a, b| a.1.total_cmp(&b.1));
+    let expected = labels(&figures);
+    figures.sort_by(|a, b| a.2.total_cmp(&b.2));
+    let check = Check::Order { expected, simulated: labels(&figures) };
+    Row { title: "from best to worst".to_owned(), figure: "order".to_owned(), check }
+}
+
+/// What a run did that must never happen, and how to see it again.
+fn complaint(spec: &CaseSpec, record: &RunRecord) -> Option<String> {
+    let first = record.violations.first()?;
+    let RunRecord { policy, seed, .. } = record;
+    let settings: Vec<String> =
+        spec.settings.iter().map(|(path, value)| format!("{path}={value}")).collect();
+    let with =
+        if settings.is_empty() { String::new() } else { format!(" with {}", settings.join(", ")) };
+    Some(format!(
+        "{}: {}: {}, policy {policy}, seed {seed}{with}",
+        first.oracle, first.detail, spec.file
+    ))
+}
+
+#[cfg(test)]
+mod tests;

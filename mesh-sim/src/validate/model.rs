@@ -1,0 +1,175 @@
+//! Which queue a case is, and what theory says of it.
+
+use mesh_core::policy::PolicyConfig;
+
+use super::board;
+use super::chain;
+use super::forms;
+use super::system::System;
+use crate::scenario::Scenario;
+
+/// A queue with known figures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Model {
+    /// M/M/c, first come first served.
+    Mmc,
+    /// M/D/1.
+    Md1,
+    /// M/G/1, first come first served.
+    Mg1Fcfs,
+    /// M/G/1, processor sharing.
+    Mg1Sharing,
+    /// Jobs go to M/M/1 servers in turn: E_n/M/1.
+    RoundRobin,
+    /// M/M/1 with room for K jobs.
+    Mm1k,
+    /// Each job joins the shortest of d random queues.
+    Supermarket,
+    /// The same, by queue lengths that are posted at the multiples of a period.
+    Board,
+}
+
+/// A figure of the responses of a case.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Figure {
+    /// Mean response, in mean service times.
+    Mean,
+    /// What this share of the responses does not exceed, in mean service times.
+    Quantile(f64),
+    /// Share of the jobs turned away.
+    Blocked,
+}
+
+impl Figure {
+    /// Its name in tables.
+    pub(super) fn name(self) -> String {
+        match self {
+            Self::Mean => "mean".to_owned(),
+            Self::Quantile(share) => format!("p{}", (share * 1e5).round() / 1e3),
+            Self::Blocked => "blocked".to_owned(),
+        }
+    }
+}
+
+const MEDIAN_TO_TAIL: [f64; 4] = [0.5, 0.9, 0.99, 0.999];
+
+impl Model {
+    /// The figures that theory gives for a policy. Where it has none for so few servers, a Markov
+    /// chain of `chain_jobs` jobs takes its place.
+    ///
+    /// # Errors
+    /// Says why the system is none of this kind.
+    pub(super) fn expected(
+        self,
+        system: &System,
+        scenario: &Scenario,
+        policy: &PolicyConfig,
+        chain_jobs: u64,
+    ) -> Result<Vec<(Figure, f64)>, &'static str> {
+        let System { servers, cores, load, scv, places, .. } = *system;
+        let single = servers == 1 && system.is_fcfs();
+        let fits = match self {
+            Self::Mmc => single && scv == 1.0,
+            Self::Md1 => single && cores == 1 && scv == 0.0,
+            Self::Mg1Fcfs => single && cores == 1,
+            Self::Mg1Sharing => servers == 1 && cores == 1 && system.slots.is_none(),
+            Self::RoundRobin => *policy == PolicyConfig::RoundRobin && scv == 1.0,
+            Self::Mm1k => single && cores == 1 && scv == 1.0,
+            Self::Supermarket | Self::Board => system.is_fcfs() && cores == 1 && scv == 1.0,
+        };
+        if !fits {
+            return Err("the scenario describes another queue");
+        }
+        let with_tail = |mean, quantile: &dyn Fn(f64) -> f64| {
+            let quantiles = MEDIAN_TO_TAIL.map(|share| (Figure::Quantile(share), quantile(share)));
+            [&[(Figure::Mean, mean)], &quantiles[..]].concat()
+        };
+        Ok(match self {
+            Self::Mmc => with_tail(forms::mmc_mean(cores, load), &|share| {
+                forms::quantile(|t| forms::mmc_tail(cores, load, t), share)
+            }),
+            Self::Md1 => with_tail(1.0 + forms::mg1_wait(load, 0.0), &|share| {
+                1.0 + forms::quantile(|t| forms::md1_wait_tail(load, t), share)
+            }),
+            Self::Mg1Fcfs => vec![(Figure::Mean, 1.0 + forms::mg1_wait(load, scv))],
+            Self::Mg1Sharing => vec![(Figure::Mean, 1.0 / (1.0 - load))],
+            Self::RoundRobin => {
+                let rate = 1.0 - forms::round_robin_sigma(servers, load);
+                with_tail(1.0 / rate, &|share| -libm::log(1.0 - share) / rate)
+            }
+            Self::Mm1k => vec![(Figure::Blocked, forms::mm1k_blocking(load, places))],
+            Self::Supermarket => {
+                let choices = choices(policy, servers).ok_or("the policy compares no queues")?;
+                let mean = match choices {
+                    1 => 1.0 / (1.0 - load),
+                    _ => chain::mean_response(servers, load, choices, chain_jobs),
+                };
+                vec![(Figure::Mean, mean)]
+            }
+            Self::Board => {
+                let choices = choices(policy, servers).ok_or("the policy compares no queues")?;
+                let period = scenario.registry.heartbeat.as_secs_f64() / system.service;
+                let mean = board::published(servers, load, period, choices);
+                vec![(Figure::Mean, mean.ok_or("no figure is published for this board")?)]
+            }
+        })
+    }
+
+    /// The mean response with infinitely many servers, if that is of interest.
+    pub(super) fn limit(self, system: &System, policy: &PolicyConfig) -> Option<f64> {
+        let few = choices(policy, system.servers)
+            .filter(|&choices| choices > 1 && choices < system.servers)?;
+        (self == Self::Supermarket).then(|| forms::supermarket_mean(few, system.load))
+    }
+
+    /// What it is called, with its parameters.
+    pub(super) fn title(
+        self,
+        system: &System,
+        scenario: &Scenario,
+        policy: &PolicyConfig,
+    ) -> String {
+        let System { servers, cores, load, scv, places, .. } = *system;
+        let load = (load * 1e6).round() / 1e6;
+        let scv = (scv * 100.0).round() / 100.0;
+        let joined = match choices(policy, servers) {
+            Some(1) => "random".to_owned(),
+            Some(all) if all == servers => "shortest of all".to_owned(),
+            Some(choices) => format!("shortest of {choices}"),
+            None => policy.name().to_owned(),
+        };
+        match self {
+            Self::Mmc => format!("M/M/{cores}, load {load}"),
+            Self::Md1 => format!("M/D/1, load {load}"),
+            Self::Mg1Fcfs => format!("M/G/1 FCFS, c2 {scv}, load {load}"),
+            Self::Mg1Sharing => format!("M/G/1 PS, c2 {scv}, load {load}"),
+            Self::RoundRobin => format!("E{servers}/M/1, load {load}"),
+            Self::Mm1k => format!("M/M/1/{places}, load {load}"),
+            Self::Supermarket => format!("{joined}{}, load {load}", signal(policy)),
+            Self::Board => {
+                let period = scenario.registry.heartbeat.as_secs_f64() / system.service;
+                format!("{joined}, board {}", (period * 1e6).round() / 1e6)
+            }
+        }
+    }
+}
+
+/// How many of the servers' queues a policy compares.
+fn choices(policy: &PolicyConfig, servers: u32) -> Option<u32> {
+    match policy {
+        PolicyConfig::Random => Some(1),
+        PolicyConfig::PowerOfTwo { choices, .. } => Some(*choices as u32),
+        PolicyConfig::ShortestQueue { .. } => Some(servers),
+        _ => None,
+    }
+}
+
+/// Said where queue lengths are asked for, because counting one's own calls is the usual way.
+fn signal(policy: &PolicyConfig) -> &'static str {
+    use mesh_core::policy::Signal::Probes;
+    match policy {
+        PolicyConfig::PowerOfTwo { signal: Probes, .. }
+        | PolicyConfig::ShortestQueue { signal: Probes } => " probed",
+        _ => "",
+    }
+}

@@ -1,0 +1,105 @@
+//! What a scenario amounts to, in the terms of queueing theory.
+
+use crate::dist::Distribution;
+use crate::scenario::{AgentSpec, Arrivals, Entry, Scenario};
+
+/// A dispatcher, like servers behind it, and Poisson arrivals.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct System {
+    /// Machines behind the dispatcher.
+    pub(super) servers: u32,
+    /// Cores of each.
+    pub(super) cores: u32,
+    /// Jobs that may run at once on each; `None`: no limit.
+    pub(super) slots: Option<u32>,
+    /// Jobs that may be on each at once, if there are slots.
+    pub(super) places: u32,
+    /// Mean service time, seconds.
+    pub(super) service: f64,
+    /// Squared coefficient of variation of service.
+    pub(super) scv: f64,
+    /// Load per core, below 1.
+    pub(super) load: f64,
+}
+
+impl System {
+    /// That of a scenario.
+    ///
+    /// # Errors
+    /// Says what in the scenario has no place in such a system.
+    pub(super) fn of(scenario: &Scenario) -> Result<Self, &'static str> {
+        let Entry::Fixed(dispatcher) = scenario.workload.entry else {
+            return Err("requests enter through more than one agent");
+        };
+        let Arrivals::Poisson(rates) = &scenario.workload.arrivals else {
+            return Err("arrivals are not Poisson");
+        };
+        let [rate] = rates[..] else { return Err("the rate changes") };
+        let servers: Vec<&AgentSpec> = scenario
+            .agents
+            .iter()
+            .enumerate()
+            .filter_map(|(index, agent)| (index != dispatcher).then_some(agent))
+            .collect();
+        let [first, others @ ..] = &servers[..] else { return Err("there is no server") };
+        let like = |agent: &&&AgentSpec| {
+            (&agent.machine, agent.concurrency, agent.queue)
+                == (&first.machine, first.concurrency, first.queue)
+        };
+        if !others.iter().all(|agent| like(&agent)) || scenario.delegation.to_self {
+            return Err("the servers differ");
+        }
+        let demand = &scenario.workload.demand;
+        let service = demand.mean().as_secs_f64() / first.machine.speed;
+        let cores = servers.len() as f64 * f64::from(first.machine.cores);
+        let load = rate.value * service / cores;
+        if load >= 1.0 {
+            return Err("the load is more than can be done");
+        }
+        Ok(Self {
+            servers: servers.len() as u32,
+            cores: first.machine.cores,
+            slots: first.concurrency,
+            places: first.concurrency.unwrap_or_default().saturating_add(first.queue),
+            service,
+            scv: scv(demand).ok_or("the variance of the demand is not known")?,
+            load,
+        })
+    }
+
+    /// Whether service is first come first served on cores that no two jobs share.
+    pub(super) fn is_fcfs(&self) -> bool {
+        self.slots == Some(self.cores)
+    }
+}
+
+/// Squared coefficient of variation of a distribution with a simple one.
+fn scv(distribution: &Distribution) -> Option<f64> {
+    match *distribution {
+        Distribution::Constant { .. } => Some(0.0),
+        Distribution::Exponential { .. } => Some(1.0),
+        Distribution::Lognormal { sigma, .. } => Some(libm::expm1(sigma * sigma)),
+        Distribution::Bimodal { low, high, high_ratio } => {
+            let mean = low + (high - low) * high_ratio;
+            let square = low * low + (high * high - low * low) * high_ratio;
+            Some(square / (mean * mean) - 1.0)
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_variance_of_bimodal_service() {
+        // Mean 1, mean square 0.95 x 0.25 + 0.05 x 110.25 = 5.75.
+        let bimodal = Distribution::Bimodal { low: 0.5, high: 10.5, high_ratio: 0.05 };
+        assert!((scv(&bimodal).unwrap() - 4.75).abs() < 1e-12);
+        let doubled = Distribution::Bimodal { low: 1.0, high: 21.0, high_ratio: 0.05 };
+        assert!((scv(&doubled).unwrap() - 4.75).abs() < 1e-12);
+        let lognormal = Distribution::Lognormal { median: 3.0, sigma: 1.0 };
+        assert!((scv(&lognormal).unwrap() - 1.718_281_8).abs() < 1e-6);
+    }
+}

@@ -1,0 +1,86 @@
+//! The table theory / simulated / error, for a terminal.
+
+use super::{Check, Outcome, Row};
+
+/// Lines of at most 80 columns.
+pub fn render(outcome: &Outcome) -> String {
+    let mut text = format!(
+        " {:<30} {:<8}{:>9} {:>9} {:>9} {:>7}\n",
+        "queue", "figure", "theory", "found", "error", "within"
+    );
+    let mut title = "";
+    for Row { title: own, figure, check } in &outcome.rows {
+        let shown = if own == title { "" } else { own };
+        title = own;
+        let verdict = if check.holds() { "" } else { " NO" };
+        text.push_str(&match check {
+            Check::Number { theory, simulated, tolerance } => format!(
+                " {shown:<30} {figure:<8}{:>9} {:>9} {:>7.2} % {:>5.1} %{verdict}\n",
+                number(*theory),
+                number(*simulated),
+                100.0 * (simulated / theory - 1.0),
+                100.0 * tolerance,
+            ),
+            Check::Limit { theory } => {
+                format!(" {shown:<30} {figure:<8}{:>9}\n", number(*theory))
+            }
+            Check::Order { expected, simulated } => {
+                let found = simulated.join(" < ");
+                match check.holds() {
+                    true => format!(" {shown:<30} {figure:<8}{found}\n"),
+                    false => format!(
+                        " {shown:<30} {figure:<8}{found}{verdict}\n   expected {}\n",
+                        expected.join(" < ")
+                    ),
+                }
+            }
+        });
+    }
+    let demanded = |row: &&Row| !matches!(row.check, Check::Limit { .. });
+    let figures = outcome.rows.iter().filter(demanded).count();
+    let missed = outcome.rows.iter().filter(|row| !row.check.holds()).count();
+    text.push_str(" Means and quantiles are in mean service times.\n");
+    text.push_str(&match missed {
+        0 => format!(" all {figures} figures are as they should be\n"),
+        _ => format!(" {missed} of {figures} figures are not as they should be\n"),
+    });
+    for violated in &outcome.violated {
+        text.push_str(&format!(" violated: {violated}\n"));
+    }
+    text
+}
+
+/// Five significant digits or so.
+fn number(value: f64) -> String {
+    let digits = match value {
+        ..0.1 => 5,
+        ..10.0 => 4,
+        ..100.0 => 3,
+        _ => 1,
+    };
+    format!("{value:.digits$}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(figure: &str, check: Check) -> Row {
+        Row { title: "M/M/1, load 0.7".to_owned(), figure: figure.to_owned(), check }
+    }
+
+    #[test]
+    fn what_is_out_is_marked_and_counted() {
+        let number = |simulated| Check::Number { theory: 2.0, simulated, tolerance: 0.01 };
+        let labels = |labels: [&str; 2]| labels.map(str::to_owned).to_vec();
+        let order = Check::Order { expected: labels(["a", "b"]), simulated: labels(["b", "a"]) };
+        let rows = vec![row("mean", number(2.019)), row("p50", number(2.021)), row("order", order)];
+        let text = render(&Outcome { rows, violated: Vec::new() });
+        assert!(text.lines().all(|line| line.len() <= 80), "{text}");
+        let lines: Vec<&str> = text.lines().collect();
+        assert!(lines[1].ends_with("1.0 %") && lines[1].contains("0.95 %"), "{text}");
+        assert!(lines[2].ends_with("1.0 % NO") && !lines[2].contains("M/M/1"), "{text}");
+        assert!(lines[3].ends_with("b < a NO") && lines[4].ends_with("a < b"), "{text}");
+        assert!(text.contains("2 of 3 figures are not"), "{text}");
+    }
+}

@@ -1,0 +1,94 @@
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use super::*;
+
+#[test]
+fn every_case_is_the_queue_that_it_says() {
+    let validation = Validation::new(true).unwrap();
+    for case in &validation.cases {
+        for policy in &case.scenario().policies {
+            let expected =
+                case.spec.model.expected(&case.system, case.scenario(), &policy.config, 10);
+            assert!(expected.is_ok_and(|figures| !figures.is_empty()), "{:?}", case.spec);
+        }
+    }
+}
+
+#[test]
+fn every_shipped_file_is_a_case() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let entries = std::fs::read_dir(root.join("scenarios/validation")).unwrap();
+    let found: BTreeSet<String> = entries
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .map(|name| format!("scenarios/validation/{name}"))
+        .collect();
+    let used: BTreeSet<String> = CASES.iter().map(|spec| spec.file.to_owned()).collect();
+    assert_eq!(found, used);
+}
+
+#[test]
+fn a_scenario_that_is_another_queue_is_refused() {
+    let validation = Validation::new(true).unwrap();
+    let case = &validation.cases[0];
+    let policy = &case.scenario().policies[0].config;
+    for model in [Model::Md1, Model::Mg1Sharing, Model::RoundRobin] {
+        assert!(model.expected(&case.system, case.scenario(), policy, 10).is_err(), "{model:?}");
+    }
+    let mut scenario = case.scenario().clone();
+    scenario.workload.entry = crate::scenario::Entry::Random;
+    assert!(System::of(&scenario).is_err());
+}
+
+/// Whether the figures hold of the first case with this model, quickly run after a change.
+fn judge(model: Model, change: impl Fn(&mut Scenario)) -> bool {
+    let mut validation = Validation::new(true).unwrap();
+    validation.cases.retain(|case| case.spec.model == model);
+    validation.cases.truncate(1);
+    change(&mut validation.cases[0].sweep.cells[0].scenario);
+    let outcome = validation.execute(|_| {}).unwrap();
+    assert!(!outcome.rows.is_empty() && outcome.violated.is_empty(), "{outcome:?}");
+    outcome.holds()
+}
+
+#[test]
+fn a_wrong_discipline_is_found_out() {
+    let server = |scenario: &mut Scenario, limit| scenario.agents[0].concurrency = limit;
+    assert!(judge(Model::Mg1Fcfs, |_| ()));
+    assert!(!judge(Model::Mg1Fcfs, |scenario| server(scenario, None)), "shared");
+    assert!(judge(Model::Mg1Sharing, |_| ()));
+    assert!(!judge(Model::Mg1Sharing, |scenario| server(scenario, Some(1))), "in order");
+    assert!(!judge(Model::Mmc, |scenario| scenario.agents[0].queue = 5), "jobs are refused");
+}
+
+#[test]
+fn a_wrong_route_is_found_out() {
+    let random = |scenario: &mut Scenario| {
+        scenario.policies[0].config = mesh_core::policy::PolicyConfig::Random;
+    };
+    // E2/M/1 becomes M/M/1. What is expected was asked for before the change.
+    let mut validation = Validation::new(true).unwrap();
+    validation.cases.retain(|case| case.spec.model == Model::RoundRobin);
+    let [case, _] = &mut validation.cases[..] else { panic!("two cases") };
+    let expected = case
+        .spec
+        .model
+        .expected(&case.system, case.scenario(), &case.scenario().policies[0].config, 10)
+        .unwrap();
+    random(&mut case.sweep.cells[0].scenario);
+    let run = case.sweep.runs()[0];
+    let mut measured = Measured::default();
+    measured.add(&run.execute(EngineKind::Event, &|_| {}).unwrap());
+    let mean = measured.figure(Figure::Mean, case.system.service);
+    assert!(mean > 1.16 * expected[0].1, "{mean} against {expected:?}");
+}
+
+#[test]
+fn a_quick_validation_is_a_sixty_fourth() {
+    let jobs = |quick| -> f64 {
+        let validation = Validation::new(quick).unwrap();
+        let span = |run: &Run<'_>| run.scenario.duration.as_secs_f64();
+        validation.runs().iter().map(span).sum()
+    };
+    assert!((jobs(false) / jobs(true) / f64::from(QUICK) - 1.0).abs() < 1e-6);
+}

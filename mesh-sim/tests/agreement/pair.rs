@@ -1,0 +1,165 @@
+//! One scenario on both engines, compared request by request.
+
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+
+use mesh_sim::engine::Run;
+use mesh_sim::record::{Counts, RunRecord};
+use mesh_sim::scenario::{EngineKind, Loaded, Scenario};
+use serde_json::Value;
+
+/// What happened to one request at one time.
+#[derive(Clone, Debug)]
+struct Step {
+    at_ns: i64,
+    host: String,
+    what: String,
+}
+
+impl Step {
+    fn is(&self, event: &str) -> bool {
+        self.what.contains(&format!("\"event\":\"{event}\""))
+    }
+}
+
+/// What one engine made of a run.
+struct Told {
+    record: RunRecord,
+    /// By number; the steps of each host in their order.
+    requests: BTreeMap<u64, Vec<Step>>,
+    /// By agent, when its view changed.
+    views: BTreeMap<String, Vec<i64>>,
+}
+
+/// What both engines made of the same run.
+pub(crate) struct Pair {
+    policy: String,
+    event: Told,
+    turmoil: Told,
+    /// The part that is compared begins here.
+    from_ns: i64,
+}
+
+/// Runs every policy of a scenario on both engines; no oracle may break.
+pub(crate) fn run(text: &str) -> Vec<Pair> {
+    let loaded = Loaded::from_text(text, "agreement.toml").unwrap_or_else(|e| panic!("{e}"));
+    loaded.check_engine(EngineKind::Turmoil).unwrap_or_else(|e| panic!("{e}"));
+    let scenario = &loaded.scenario;
+    let pair = |policy: usize| Pair {
+        policy: scenario.policies[policy].label.clone(),
+        event: tell(scenario, policy, EngineKind::Event),
+        turmoil: tell(scenario, policy, EngineKind::Turmoil),
+        from_ns: scenario.warm_up.as_nanos() as i64,
+    };
+    (0..scenario.policies.len()).map(pair).collect()
+}
+
+fn tell(scenario: &Scenario, policy: usize, engine: EngineKind) -> Told {
+    let run = Run { scenario, policy: &scenario.policies[policy], seed: 42, trace: true };
+    let mut record = run.execute(engine, &|_| ()).expect("it runs");
+    assert_eq!(record.violations, [], "{engine:?} {}", run.policy.label);
+    let trace = record.trace.take().expect("it was traced");
+    let (mut requests, mut views) =
+        (BTreeMap::<u64, Vec<Step>>::new(), BTreeMap::<String, Vec<i64>>::new());
+    for line in trace.lines() {
+        let mut event: Value = serde_json::from_str(line).expect("JSON");
+        let fields = event.as_object_mut().expect("an object");
+        let at_ms = fields.remove("at_ms").and_then(|at| at.as_f64()).expect("a time");
+        let at_ns = (at_ms * 1e6).round() as i64;
+        let host = fields.remove("host").and_then(|host| Some(host.as_str()?.to_owned()));
+        let host = host.expect("a host");
+        if fields["event"] == "job_queued" {
+            // When it starts says the same.
+        } else if let Some(number) = fields.remove("request").and_then(|number| number.as_u64()) {
+            // The client's goodbye and the deadline that it gave reach an agent in one instant.
+            let what = event.to_string().replace("cancelled", "deadline_exceeded");
+            requests.entry(number).or_default().push(Step { at_ns, host, what });
+        } else if fields["event"] == "view_changed" {
+            views.entry(host).or_default().push(at_ns);
+        }
+    }
+    requests.values_mut().for_each(|steps| steps.sort_by(|a, b| a.host.cmp(&b.host)));
+    Told { record, requests, views }
+}
+
+impl Pair {
+    /// Every request met the same hosts in the same order, for the same reasons and to the same
+    /// end, and every step of it came later in turmoil by a time within `late_ms`.
+    pub(crate) fn same(&self, late_ms: RangeInclusive<f64>) {
+        self.views_settle();
+        for (number, steps, others) in self.requests() {
+            let words = |steps: &[Step]| -> Vec<(String, String)> {
+                steps.iter().map(|step| (step.host.clone(), step.what.clone())).collect()
+            };
+            let late = |(a, b): (&Step, &Step)| (b.at_ns - a.at_ns) as f64 / 1e6;
+            assert!(
+                words(steps) == words(others)
+                    && steps.iter().zip(others).map(late).all(|late| late_ms.contains(&late)),
+                "{}, request {number}\nevent: {steps:#?}\nturmoil: {others:#?}",
+                self.policy,
+            );
+        }
+        let (event, turmoil) = (&self.event.record, &self.turmoil.record);
+        assert_eq!(event.requests, turmoil.requests, "{}", self.policy);
+        assert_eq!(event.by_window, turmoil.by_window, "{}", self.policy);
+        assert_eq!(event.work_per_agent, turmoil.work_per_agent, "{}", self.policy);
+        for quantile in [0.5, 0.9, 0.99, 0.999] {
+            let ms = |run: &RunRecord| run.latency.quantile_ns(quantile) as f64 / 1e6;
+            let late = ms(turmoil) - ms(event);
+            assert!(late_ms.contains(&late), "{}, p{quantile}: {late} ms", self.policy);
+        }
+    }
+
+    /// Outcome counts are equal, and each of turmoil's quantiles lies where a second sample's would:
+    /// the share of requests below it has a standard deviation of sqrt(2 q (1 - q) / n) if latencies
+    /// are independent. Four of them leave room for queues, where they are not. On top comes what
+    /// turmoil rounds: the send, the end of the job, and the opening of two connections.
+    pub(crate) fn same_distribution(&self) {
+        let (event, turmoil) = (&self.event.record, &self.turmoil.record);
+        assert_eq!(event.requests, turmoil.requests, "{}", self.policy);
+        let count = event.requests.sent as f64;
+        for q in [0.25_f64, 0.5, 0.75, 0.9, 0.99] {
+            let spread = 4.0 * (2.0 * q * (1.0 - q) / count).sqrt();
+            let ms = |run: &RunRecord, q: f64| run.latency.quantile_ns(q) as f64 / 1e6;
+            let (low, high) = (ms(event, q - spread), ms(event, (q + spread).min(1.0)) + 4.0);
+            let found = ms(turmoil, q);
+            assert!(
+                (low..=high).contains(&found),
+                "{} p{q}: {found} ms, not {low} to {high}",
+                self.policy,
+            );
+        }
+    }
+
+    /// Outcomes under the first fault, or outside of faults if there is none.
+    pub(crate) fn counts(&self) -> &Counts {
+        &self.event.record.by_window[0].requests
+    }
+
+    /// Requests due after the warm-up: what either engine tells of each.
+    fn requests(&self) -> impl Iterator<Item = (u64, &[Step], &[Step])> {
+        let (event, turmoil) = (&self.event.requests, &self.turmoil.requests);
+        assert!(event.keys().eq(turmoil.keys()), "{}", self.policy);
+        let both = event.iter().zip(turmoil.values());
+        both.map(|((number, steps), others)| (*number, &steps[..], &others[..])).filter(
+            |(_, steps, _)| steps.iter().any(|step| step.is("due") && step.at_ns >= self.from_ns),
+        )
+    }
+
+    /// Whether the comparison is fair. The time between two refreshes is not whole, and turmoil
+    /// rounds each one up; so an agent's view changes some milliseconds later there. What it routes
+    /// between the two times is another choice from another list, which nobody could compare, and
+    /// so are all that follow from it. The scenario must be one where that does not happen.
+    fn views_settle(&self) {
+        let (event, turmoil) = (&self.event.views, &self.turmoil.views);
+        for (number, steps, _) in self.requests() {
+            let decides = |step: &&Step| ["delegating", "routed"].iter().any(|word| step.is(word));
+            for step in steps.iter().filter(decides) {
+                let views = event[&step.host].iter().zip(&turmoil[&step.host]);
+                let unsure =
+                    views.clone().find(|(a, b)| (*a.min(b)..=*a.max(b)).contains(&&step.at_ns));
+                assert_eq!(unsure, None, "{}: give request {number} another time", self.policy);
+            }
+        }
+    }
+}
