@@ -17,6 +17,8 @@ pub(crate) enum PolicyName {
     Weighted,
     /// Fewest in flight of a few random peers
     PowerOfTwo,
+    /// Fewest in flight of all peers
+    ShortestQueue,
 }
 
 /// What a policy goes by.
@@ -28,7 +30,7 @@ pub(crate) enum SignalName {
     /// What they last told the registry
     Reports,
     /// The agent's own unanswered calls
-    OwnCounters,
+    Own,
 }
 
 #[derive(Debug, Args)]
@@ -37,7 +39,7 @@ pub(crate) struct PolicyArgs {
     /// The policy
     #[arg(long, env = "MESH_POLICY", value_enum, default_value = "least_loaded")]
     pub(crate) policy: PolicyName,
-    /// What least_loaded, weighted and power_of_two go by; own_counters is for power_of_two alone
+    /// What policies that look at peers go by; own is for power_of_two and shortest_queue
     /// [default: probes]
     #[arg(long, env = "MESH_SIGNAL", value_enum)]
     pub(crate) signal: Option<SignalName>,
@@ -67,6 +69,7 @@ impl PolicyArgs {
                 latency_weight: self.latency_weight.unwrap_or(0.3),
                 signal: self.signal(),
             },
+            PolicyName::ShortestQueue => PolicyConfig::ShortestQueue { signal: self.signal() },
             PolicyName::PowerOfTwo => PolicyConfig::PowerOfTwo {
                 choices: self.choices.unwrap_or(2).into(),
                 signal: self.signal(),
@@ -80,7 +83,7 @@ impl PolicyArgs {
         match self.signal.unwrap_or(SignalName::Probes) {
             SignalName::Probes => Signal::Probes,
             SignalName::Reports => Signal::Reports,
-            SignalName::OwnCounters => Signal::OwnCounters,
+            SignalName::Own => Signal::OwnCounters,
         }
     }
 
@@ -98,8 +101,10 @@ impl PolicyArgs {
         if let Some((option, _)) = strangers.into_iter().find(|(_, given)| *given) {
             anyhow::bail!("{option} means nothing to the policy {name}");
         }
-        if self.signal == Some(SignalName::OwnCounters) && !is_power_of_two {
-            anyhow::bail!("the policy {name} does not go by own_counters");
+        let counts_jobs =
+            matches!(policy, PolicyConfig::PowerOfTwo { .. } | PolicyConfig::ShortestQueue { .. });
+        if self.signal == Some(SignalName::Own) && !counts_jobs {
+            anyhow::bail!("the policy {name} does not go by own");
         }
         Ok(())
     }

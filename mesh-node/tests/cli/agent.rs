@@ -99,7 +99,7 @@ fn what_makes_no_sense_is_said_so() {
         (&["--work", "exec"], "--work exec needs a command after --"),
         (&["--burn", "--", "cat"], "--burn means nothing to --work exec"),
         (&["--policy", "random", "--signal", "probes"], "--signal means nothing to the policy"),
-        (&["--signal", "own_counters"], "least_loaded does not go by own_counters"),
+        (&["--signal", "own"], "least_loaded does not go by own"),
     ];
     for (args, expected) in cases {
         let (status, _, stderr) = output(&[&["agent", "--log", "off"], args].concat());
@@ -117,7 +117,8 @@ fn every_policy_delegates() {
         &["--policy", "round_robin"],
         &["--policy", "least_loaded", "--signal", "reports"],
         &["--policy", "weighted", "--cpu-weight", "1", "--latency-weight", "0"],
-        &["--policy", "power_of_two", "--signal", "own_counters", "--choices", "3"],
+        &["--policy", "power_of_two", "--signal", "own", "--choices", "3"],
+        &["--policy", "shortest_queue", "--signal", "own"],
     ] {
         let agent = Service::agent("entry", &registry.address, args);
         agent.await_peers(1);
