@@ -76,6 +76,7 @@ pub fn stream(
 ) -> Result<(), EngineError> {
     let halted = AtomicBool::new(false);
     let mut broken: Option<(usize, EngineError)> = None;
+    let threads = NonZero::new(runs.len()).map_or(threads, |most| threads.min(most));
     as_they_come(
         threads,
         |run| run < runs.len() && !halted.load(Ordering::Relaxed),

@@ -1,6 +1,7 @@
 //! The lines of a trace, read again.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use mesh_core::Timestamp;
 use serde::Deserialize;
@@ -56,14 +57,20 @@ impl<'a> Line<'a> {
 
 /// The last `count` events of a trace that led to a failure, as they stand in it: those of the
 /// request that it names, or else those, not of requests, at the hosts that it names. Of a missed
-/// threshold, those of the request that fared worst.
-pub fn leading_to<'a>(trace: &'a str, failure: &Failure, count: usize) -> Vec<&'a str> {
+/// threshold, those of the request that fared worst, of the ones due after `warm_up`.
+pub fn leading_to<'a>(
+    trace: &'a str,
+    failure: &Failure,
+    warm_up: Duration,
+    count: usize,
+) -> Vec<&'a str> {
     let before = |line: &Line<'_>| failure.at.is_none_or(|at| line.at() <= at);
     let request = match failure.defect {
-        Defect::Threshold { .. } => worst_request(trace),
+        Defect::Threshold { cause, .. } => worst_request(trace, warm_up, cause),
         _ => request_named(&failure.detail),
     };
-    let is_named = |host: &str| failure.detail.contains(host);
+    let named: Vec<&str> = failure.detail.split(is_no_part_of_a_name).collect();
+    let is_named = |host: &str| named.contains(&host);
     let concerns = |line: &Line<'_>| match request {
         Some(request) => line.request == Some(request),
         None => {
@@ -82,6 +89,10 @@ pub fn leading_to<'a>(trace: &'a str, failure: &Failure, count: usize) -> Vec<&'
     lines.split_off(lines.len().saturating_sub(count))
 }
 
+fn is_no_part_of_a_name(c: char) -> bool {
+    !(c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-'))
+}
+
 /// The number after the word "request".
 fn request_named(detail: &str) -> Option<u64> {
     let (_, rest) = detail.split_once("request ")?;
@@ -89,23 +100,28 @@ fn request_named(detail: &str) -> Option<u64> {
     rest[..digits].parse().ok()
 }
 
-/// The request that took longest, an unanswered one if there is any.
-fn worst_request(trace: &str) -> Option<u64> {
+/// The request that took longest, of those that failed for `cause`, or else of those that failed, or
+/// else of all.
+fn worst_request(trace: &str, warm_up: Duration, cause: Option<&str>) -> Option<u64> {
     let mut due = std::collections::BTreeMap::new();
     let mut worst = None;
     for line in trace.lines().filter_map(Line::parse) {
         let Some(request) = line.request else { continue };
         match &*line.event {
+            "due" if line.at().elapsed() < warm_up => {}
             "due" => drop(due.insert(request, line.at())),
             "answered" | "refused" | "timed_out" | "lost" => {
                 let Some(since) = due.remove(&request) else { continue };
-                let fared = (line.event != "answered", line.at().since(since), request);
+                let failed = line.event != "answered";
+                let reason = line.reason.as_deref().unwrap_or(&line.event);
+                let is_typical = failed && cause.is_none_or(|cause| cause == reason);
+                let fared = (is_typical, failed, line.at().since(since), request);
                 worst = worst.max(Some(fared));
             }
             _ => {}
         }
     }
-    worst.map(|(_, _, request)| request)
+    worst.map(|(_, _, _, request)| request)
 }
 
 #[cfg(test)]
@@ -122,7 +138,7 @@ mod tests {
     fn numbers(defect: Defect, detail: &str, at_ms: Option<u64>) -> Vec<u64> {
         let at = at_ms.map(|ms| Timestamp::from_nanos(ms * 1_000_000));
         let failure = Failure { defect, detail: detail.to_owned(), at };
-        let lines = leading_to(TRACE, &failure, 2);
+        let lines = leading_to(TRACE, &failure, Duration::ZERO, 2);
         lines.iter().map(|line| Line::parse(line).unwrap().at().as_nanos()).collect()
     }
 
@@ -138,6 +154,15 @@ mod tests {
     #[test]
     fn shows_the_worst_request_for_a_threshold() {
         let missed = Defect::Threshold { field: "max_p99", cause: None };
-        assert_eq!(numbers(missed, "", None), [2_000_000, 3_000_000]);
+        assert_eq!(numbers(missed.clone(), "", None), [2_000_000, 3_000_000]);
+        let failure = Failure { defect: missed, detail: String::new(), at: None };
+        let counted = leading_to(TRACE, &failure, Duration::from_micros(2_500), 9);
+        assert_eq!(counted.len(), TRACE.lines().count(), "no request was due after the warm-up");
+    }
+
+    #[test]
+    fn a_host_is_not_named_by_a_longer_name() {
+        let oracle = Defect::Oracle("x");
+        assert_eq!(numbers(oracle, "agent-12: missing", Some(2)), [1_000_000, 2_000_000]);
     }
 }

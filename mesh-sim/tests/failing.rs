@@ -118,15 +118,15 @@ fn an_exploration_writes_what_fails_and_says_what_it_met() {
     let place = Place::new();
     let explore = "explore demanding.toml --runs 12 --seed 4 --thresholds --out found";
     let (code, text) = place.ran(explore);
-    assert_eq!(code, 3, "{text}");
+    assert_eq!(code, 4, "{text}");
     assert!(text.contains("seed 4: 12 runs"), "{text}");
     assert!(text.contains(" times in ") && text.contains("never met"), "{text}");
     let file = printed_line(&text, " fails: ");
-    assert!(file.starts_with("found/demanding-"), "{text}");
+    assert!(file.starts_with("found/demanding-4-"), "{text}");
     let (code, replayed) = place.ran(&format!("replay {file}"));
     assert_eq!(code, 0, "{replayed}");
     let (code, again) = place.ran(explore);
-    assert_eq!((code, again), (3, text), "a function of scenario and seed");
+    assert_eq!((code, again), (4, text), "a function of scenario and seed");
 
     let (code, text) = place.ran("explore demanding.toml --runs 12 --seed 4 --out none");
     assert_eq!(code, 0, "no oracle is violated: {text}");

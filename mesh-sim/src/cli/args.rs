@@ -49,6 +49,29 @@ Examples:
 Exit codes are those of `mesh-sim`; parts that are missing, overlap or belong to different sweeps
 are 2.";
 
+const REPLAY_EXAMPLES: &str = "\
+Examples:
+  mesh-sim replay mine.toml --seed 7 --policy random
+  mesh-sim replay mine.min.toml --events 40 --out replayed   with every event in a file
+
+Exit codes: 0 it failed again, 2 wrong usage or scenario, 6 nothing failed.";
+
+const MINIMIZE_EXAMPLES: &str = "\
+Examples:
+  mesh-sim minimize mine.toml --seed 7 --policy random
+  mesh-sim minimize results/explore/mine/mine-1-0.toml --tries 2000 --out small.toml
+
+Exit codes: 0 a smaller file was written, 2 wrong usage or scenario, 6 nothing failed.";
+
+const EXPLORE_EXAMPLES: &str = "\
+Examples:
+  mesh-sim explore mine.toml --minutes 5
+  mesh-sim explore mine.toml --engine event --runs 1000 --seed 2
+  mesh-sim explore mine.toml --runs 200 --thresholds   a missed threshold counts, too
+
+Exit codes: 0 nothing failed, 2 wrong usage or scenario, 3 an oracle was violated, 4 only thresholds
+were missed.";
+
 /// Tells which routing policy is best, before it is deployed.
 ///
 /// Runs a scenario file in a simulated mesh, once per policy and seed, and compares the policies.
@@ -173,6 +196,7 @@ pub(super) struct OneRunArgs {
 }
 
 #[derive(Debug, ClapArgs)]
+#[command(after_help = REPLAY_EXAMPLES)]
 pub(super) struct ReplayArgs {
     #[command(flatten)]
     pub(super) run: OneRunArgs,
@@ -185,6 +209,7 @@ pub(super) struct ReplayArgs {
 }
 
 #[derive(Debug, ClapArgs)]
+#[command(after_help = MINIMIZE_EXAMPLES)]
 pub(super) struct MinimizeArgs {
     #[command(flatten)]
     pub(super) run: OneRunArgs,
@@ -197,6 +222,7 @@ pub(super) struct MinimizeArgs {
 }
 
 #[derive(Debug, ClapArgs)]
+#[command(after_help = EXPLORE_EXAMPLES)]
 pub(super) struct ExploreArgs {
     /// The scenario file to start from; its own faults are replaced.
     #[arg(value_name = "SCENARIO")]
@@ -205,7 +231,7 @@ pub(super) struct ExploreArgs {
     #[arg(long, value_name = "M", required_unless_present = "runs", value_parser = minutes)]
     pub(super) minutes: Option<f64>,
     /// Carry out so many runs.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(super) runs: Option<u64>,
     /// The root of all randomness.
     #[arg(long, value_name = "N", default_value_t = 1)]

@@ -8,8 +8,9 @@ use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use mesh_node::Clock;
 use mesh_sim::explore::{Exploration, Explored, Found};
-use mesh_sim::failure::failing_file;
+use mesh_sim::failure::{Defect, failing_file};
 use mesh_sim::parallel::cores;
+use mesh_sim::report::table::wrapped;
 use mesh_sim::scenario::{EngineKind, Loaded};
 
 use super::args::ExploreArgs;
@@ -22,6 +23,9 @@ pub(super) fn explore(args: &ExploreArgs) -> anyhow::Result<Exit> {
     };
     let engine = args.engine.map_or(base.scenario.engine, EngineKind::from);
     let (seed, thresholds) = (args.seed, args.thresholds);
+    if let Err(diagnostics) = base.check_engine(engine) {
+        return Ok(complain(&diagnostics));
+    }
     let exploration = Exploration { base: &base, engine, seed, thresholds };
     let default_out = || Path::new("results/explore").join(&base.scenario.name);
     let out = args.out.clone().unwrap_or_else(default_out);
@@ -35,13 +39,16 @@ pub(super) fn explore(args: &ExploreArgs) -> anyhow::Result<Exit> {
     if let Ok(style) = ProgressStyle::with_template(" exploring for {elapsed}  {wide_msg}") {
         bar.set_style(style);
     }
-    let mut failed = None;
+    let (mut failed, mut only_thresholds) = (None, true);
     let explored = exploration.execute(cores(), more, |news| {
         let Explored { runs, failed: failures, .. } = news.explored;
         bar.set_position(*runs);
         bar.set_message(format!("{runs} runs, {failures} failed"));
         let Some(found) = news.found else { return ControlFlow::Continue(()) };
-        match write(&out, &base, engine, &found) {
+        let is_threshold =
+            |defect: &Defect| matches!(defect, Defect::Threshold { .. } | Defect::NoRequests);
+        only_thresholds &= found.failures.iter().all(|failure| is_threshold(&failure.defect));
+        match write(&out, &exploration, &found) {
             Ok(text) => {
                 bar.suspend(|| print(&text)).unwrap_or_default();
                 ControlFlow::Continue(())
@@ -61,12 +68,18 @@ pub(super) fn explore(args: &ExploreArgs) -> anyhow::Result<Exit> {
         Err(diagnostics) => return Ok(complain(&diagnostics)),
     };
     print(&closing(&explored, seed))?;
-    Ok(if explored.failed > 0 { Exit::Oracle } else { Exit::Pass })
+    Ok(match explored.failed {
+        0 => Exit::Pass,
+        _ if only_thresholds => Exit::Threshold,
+        _ => Exit::Oracle,
+    })
 }
 
 /// Writes a failure as a scenario file and says so.
-fn write(out: &Path, base: &Loaded, engine: EngineKind, found: &Found) -> anyhow::Result<String> {
-    let file: PathBuf = out.join(format!("{}-{}.toml", base.scenario.name, found.number));
+fn write(out: &Path, exploration: &Exploration<'_>, found: &Found) -> anyhow::Result<String> {
+    let &Exploration { base, engine, seed, .. } = exploration;
+    let name = format!("{}-{seed}-{}.toml", base.scenario.name, found.number);
+    let file: PathBuf = out.join(name);
     let shown = file.display().to_string();
     std::fs::create_dir_all(out)
         .and_then(|()| {
@@ -89,7 +102,10 @@ fn closing(explored: &Explored, seed: u64) -> String {
     );
     let faults: Vec<String> =
         explored.faults.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
-    text.push_str(&format!(" faults: {}\n\n", faults.join(", ")));
+    if !faults.is_empty() {
+        text.push_str(&wrapped(&format!("faults: {}", faults.join(", ")), 1, 3));
+    }
+    text.push('\n');
     for (state, met) in explored.exercised.met() {
         text.push_str(&format!(" {state:<44}{:>9} times in {:>5} runs\n", met.times, met.runs));
     }

@@ -84,7 +84,7 @@ pub(super) fn replay(args: &ReplayArgs) -> anyhow::Result<Exit> {
     for failure in &failures {
         text.push_str(&format!(" {failure}\n"));
         let trace = record.as_ref().and_then(|record| record.trace.as_deref());
-        for line in leading_to(trace.unwrap_or_default(), failure, args.events) {
+        for line in leading_to(trace.unwrap_or_default(), failure, scenario.warm_up, args.events) {
             text.push_str(&format!("   {line}\n"));
         }
         text.push('\n');

@@ -42,7 +42,7 @@ const STATES: [&str; 27] = [
 
 const LEASE_PARTITION: &str = "lease expired during a partition";
 const LEASE_CRASHED: &str = "lease of a crashed agent expired";
-const LEASE_OTHER: &str = "lease expired behind a slow or stalled link";
+const LEASE_OTHER: &str = "lease expired for another reason";
 const LEASE_LOST: &str = "live agent lost its lease";
 const STALE_REFUSED: &str = "stale incarnation refused";
 const RESTARTED_EARLY: &str = "agent back before its old lease expired";
@@ -194,7 +194,9 @@ impl Watcher {
             "timed_out" => self.exercised.add(TIMED_OUT),
             "refused" | "lost" => self.add_if_known(match reason {
                 "outcome_unknown" => Some(UNKNOWN),
-                "retries_exhausted" => Some(EXHAUSTED),
+                "retries_exhausted"
+                | "retries_exhausted_busy"
+                | "retries_exhausted_unreachable" => Some(EXHAUSTED),
                 "no_peers" => Some(NO_PEERS),
                 "no_reachable_peers" => Some(UNREACHABLE),
                 "all_busy" => Some(ALL_BUSY),

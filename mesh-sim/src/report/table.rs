@@ -216,7 +216,7 @@ pub(crate) fn replay(file: &str, seed: u64, policy: &str, engine: Option<&str>) 
 }
 
 /// `text` in lines of at most [`WIDTH`] columns, indented by `first` and then by `rest`.
-pub(crate) fn wrapped(text: &str, first: usize, rest: usize) -> String {
+pub fn wrapped(text: &str, first: usize, rest: usize) -> String {
     let mut out = String::new();
     let mut line = " ".repeat(first);
     let mut is_empty = true;

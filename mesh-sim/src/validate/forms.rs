@@ -29,6 +29,86 @@ pub(super) fn mg1_wait(load: f64, scv: f64) -> f64 {
     load * (1.0 + scv) / (2.0 * (1.0 - load))
 }
 
+/// Service that takes one of two times.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct TwoPoint {
+    /// The usual time.
+    pub(super) low: f64,
+    /// The rare time.
+    pub(super) high: f64,
+    /// Share of the jobs that take it.
+    pub(super) high_ratio: f64,
+}
+
+/// Waits of M/G/1, first come first served, by the Pollaczek-Khinchine formula: a geometric number of
+/// residual services, added up by Panjer's recursion (1981) on a grid.
+#[derive(Clone, Debug)]
+pub(super) struct Mg1Waits {
+    service: TwoPoint,
+    /// Entry n: share of the waits below n + 1/2 steps.
+    below: Vec<f64>,
+}
+
+/// Steps in a mean service time, and how many of these the grid covers.
+const STEPS: f64 = 100.0;
+const SERVICES: usize = 400;
+
+impl Mg1Waits {
+    pub(super) fn new(load: f64, service: TwoPoint) -> Self {
+        let TwoPoint { low, high, high_ratio } = service;
+        // Share of the residual services below t: the integral of how many services are longer.
+        let residual = |t: f64| t.clamp(0.0, low) + high_ratio * (t.clamp(low, high) - low);
+        let edge = |step: usize| residual((step as f64 + 0.5) / STEPS);
+        let parts = (high * STEPS) as usize + 2;
+        let parts: Vec<f64> = (1..parts).map(|step| edge(step) - edge(step - 1)).collect();
+        let scale = 1.0 - load * edge(0);
+        let mut exactly = vec![(1.0 - load) / scale];
+        for _ in 1..SERVICES * STEPS as usize {
+            let sum: f64 =
+                parts.iter().zip(exactly.iter().rev()).map(|(part, before)| part * before).sum();
+            exactly.push(load / scale * sum);
+        }
+        let mut sum = 0.0;
+        let below = exactly.iter().map(|share| {
+            sum += share;
+            sum
+        });
+        Self { service, below: below.collect() }
+    }
+
+    /// Share of the responses that take longer than `t`.
+    pub(super) fn response_tail(&self, t: f64) -> f64 {
+        let TwoPoint { low, high, high_ratio } = self.service;
+        (1.0 - high_ratio) * self.tail(t - low) + high_ratio * self.tail(t - high)
+    }
+
+    fn tail(&self, t: f64) -> f64 {
+        let edges = t * STEPS - 0.5;
+        if t < 0.0 {
+            return 1.0;
+        }
+        let at = |edge: usize| self.below.get(edge).copied().unwrap_or(1.0);
+        let before = edges.max(0.0).floor();
+        let part = edges.max(0.0) - before;
+        1.0 - at(before as usize) * (1.0 - part) - at(before as usize + 1) * part
+    }
+}
+
+/// Share of the jobs of M/M/1 with room for `places` whose response takes longer than `t`. One that
+/// is turned away has none, which counts as longer than any. A job that meets i others takes i + 1
+/// exponential services.
+pub(super) fn mm1k_tail(load: f64, places: u32, t: f64) -> f64 {
+    let all: f64 = (0..=places).map(|jobs| libm::pow(load, f64::from(jobs))).sum();
+    let (mut term, mut longer) = (libm::exp(-t), 0.0);
+    let mut tail = mm1k_blocking(load, places);
+    for others in 0..places {
+        longer += term;
+        term *= t / f64::from(others + 1);
+        tail += libm::pow(load, f64::from(others)) / all * longer;
+    }
+    tail
+}
+
 /// Share of the jobs that M/M/1 with room for `places` (the job in service included) turns away.
 pub(super) fn mm1k_blocking(load: f64, places: u32) -> f64 {
     let all: f64 = (0..=places).map(|jobs| libm::pow(load, f64::from(jobs))).sum();
@@ -165,6 +245,34 @@ mod tests {
         // c (1 - load) = 1: the sum of both is an Erlang distribution.
         let (waits, t) = (erlang_c(5, 0.8), 2.0);
         assert!((mmc_tail(5, 0.8, t) - libm::exp(-t) * (1.0 + waits * t)).abs() < 1e-9);
+    }
+
+    #[test]
+    fn mg1_by_its_residual_services() {
+        let constant = TwoPoint { low: 1.0, high: 1.0, high_ratio: 0.0 };
+        for load in [0.5, 0.8] {
+            let waits = Mg1Waits::new(load, constant);
+            for share in SHARES {
+                let found = quantile(|t| waits.response_tail(t), share);
+                let expected = 1.0 + quantile(|t| md1_wait_tail(load, t), share);
+                assert!((found / expected - 1.0).abs() < 2e-3, "{found} is not {expected}");
+            }
+        }
+        let waits = Mg1Waits::new(0.7, TwoPoint { low: 0.5, high: 10.5, high_ratio: 0.05 });
+        let mean: f64 = (0..30_000).map(|n| waits.response_tail(f64::from(n) / 100.0)).sum();
+        let expected = 1.0 + mg1_wait(0.7, 4.75);
+        assert!((mean / 100.0 / expected - 1.0).abs() < 2e-3, "{mean} is not {expected}");
+    }
+
+    #[test]
+    fn mm1k_with_room_for_all_is_mm1() {
+        for t in [0.1, 1.0, 10.0] {
+            assert!((mm1k_tail(0.5, 60, t) - libm::exp(-0.5 * t)).abs() < 1e-9);
+        }
+        // No room to wait: a service, or nothing.
+        let (load, t) = (0.5, 1.0);
+        let expected = (libm::exp(-t) + load) / (1.0 + load);
+        assert!((mm1k_tail(load, 1, t) - expected).abs() < 1e-12);
     }
 
     #[test]

@@ -4,8 +4,8 @@ use mesh_core::policy::PolicyConfig;
 
 use super::board;
 use super::chain;
-use super::forms;
-use super::system::System;
+use super::forms::{self, Mg1Waits};
+use super::system::{System, two_point};
 use crate::scenario::Scenario;
 
 /// A queue with known figures.
@@ -91,13 +91,25 @@ impl Model {
             Self::Md1 => with_tail(1.0 + forms::mg1_wait(load, 0.0), &|share| {
                 1.0 + forms::quantile(|t| forms::md1_wait_tail(load, t), share)
             }),
-            Self::Mg1Fcfs => vec![(Figure::Mean, 1.0 + forms::mg1_wait(load, scv))],
+            Self::Mg1Fcfs => {
+                let waits = Mg1Waits::new(load, two_point(&scenario.workload.demand)?);
+                with_tail(1.0 + forms::mg1_wait(load, scv), &|share| {
+                    forms::quantile(|t| waits.response_tail(t), share)
+                })
+            }
             Self::Mg1Sharing => vec![(Figure::Mean, 1.0 / (1.0 - load))],
             Self::RoundRobin => {
                 let rate = 1.0 - forms::round_robin_sigma(servers, load);
                 with_tail(1.0 / rate, &|share| -libm::log(1.0 - share) / rate)
             }
-            Self::Mm1k => vec![(Figure::Blocked, forms::mm1k_blocking(load, places))],
+            Self::Mm1k => {
+                let blocked = forms::mm1k_blocking(load, places);
+                let tail = |t| forms::mm1k_tail(load, places, t);
+                // The others include jobs that are turned away.
+                let shares = MEDIAN_TO_TAIL.into_iter().filter(|share| *share < 1.0 - blocked);
+                let quantile = |share| (Figure::Quantile(share), forms::quantile(tail, share));
+                [(Figure::Blocked, blocked)].into_iter().chain(shares.map(quantile)).collect()
+            }
             Self::Supermarket => {
                 let choices = choices(policy, servers).ok_or("the policy compares no queues")?;
                 let mean = match choices {

@@ -1,5 +1,6 @@
 //! What a scenario amounts to, in the terms of queueing theory.
 
+use super::forms::TwoPoint;
 use crate::dist::Distribution;
 use crate::scenario::{AgentSpec, Arrivals, Entry, Scenario};
 
@@ -71,6 +72,18 @@ impl System {
     pub(super) fn is_fcfs(&self) -> bool {
         self.slots == Some(self.cores)
     }
+}
+
+/// A service of two possible times, in units of its mean.
+///
+/// # Errors
+/// If it has others.
+pub(super) fn two_point(demand: &Distribution) -> Result<TwoPoint, &'static str> {
+    let Distribution::Bimodal { low, high, high_ratio } = *demand else {
+        return Err("the demand does not take one of two values");
+    };
+    let mean = low + (high - low) * high_ratio;
+    Ok(TwoPoint { low: low / mean, high: high / mean, high_ratio })
 }
 
 /// Squared coefficient of variation of a distribution with a simple one.

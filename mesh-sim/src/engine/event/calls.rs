@@ -110,18 +110,14 @@ impl Simulation<'_> {
             let request = Box::new(request.clone());
             self.queue.push(again, Event::ArrivesAgain(request));
         }
+        if message == Message::Cancel {
+            exchange.cancel_at = at;
+        }
         let connect_by = began + self.run.scenario.delegation.connect_timeout;
         if message == Message::Connect && at > connect_by {
             self.queue.push(connect_by, Event::ConnectFailed(id));
         }
-        self.arrives_at(at, message, id);
-    }
-
-    fn arrives_at(&mut self, at: Timestamp, message: Message, id: ExchangeId) {
         if at < Timestamp::MAX {
-            if let (Message::Cancel, Some(exchange)) = (message, self.exchanges.get(id)) {
-                exchange.cancel_at = at;
-            }
             self.queue.push_in(Lane::Message, at, Event::Arrives(message, id));
         }
     }
@@ -158,10 +154,8 @@ impl Simulation<'_> {
     pub(super) fn arrives(&mut self, now: Timestamp, message: Message, id: ExchangeId) {
         let Some(exchange) = self.exchanges.get(id) else { return };
         let (from, to) = ends(exchange, message);
-        match self.network.caught(now, from, to, exchange.sent[message.slot()]) {
-            Fate::Lost => return self.lost(now, id, message),
-            Fate::Arrives { at, .. } if at > now => return self.arrives_at(at, message, id),
-            Fate::Arrives { .. } => {}
+        if self.network.was_lost(now, from, to, exchange.sent[message.slot()]) {
+            return self.lost(now, id, message);
         }
         match message {
             Message::Connect => self.connect_arrives(now, id),

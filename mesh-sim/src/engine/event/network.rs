@@ -25,6 +25,8 @@ pub(super) struct Network {
     quiet: bool,
     /// ... and none has been since then.
     quiet_since: Timestamp,
+    /// When the next fault begins or ends.
+    next_change: Timestamp,
 }
 
 /// What becomes of a message.
@@ -42,7 +44,7 @@ impl Network {
             let constant = matches!(quality.latency, Distribution::Constant { .. });
             constant && quality.loss == 0.0 && quality.duplication == 0.0
         });
-        Self {
+        let mut network = Self {
             steady: plain && !faults.slows_links(),
             faults,
             seed,
@@ -50,13 +52,18 @@ impl Network {
             last: BTreeMap::new(),
             quiet: true,
             quiet_since: Timestamp::ZERO,
-        }
+            next_change: Timestamp::ZERO,
+        };
+        network.changed(Timestamp::ZERO);
+        network
     }
 
     /// A fault begins or ends.
     pub(super) fn changed(&mut self, now: Timestamp) {
         self.quiet = !self.faults.meddles_with_links(now);
         self.quiet_since = now;
+        let next = self.faults.boundaries().into_iter().find(|at| *at > now);
+        self.next_change = next.unwrap_or(Timestamp::MAX);
     }
 
     /// Sends a message.
@@ -65,23 +72,16 @@ impl Network {
             return Fate::Arrives { at: now, again: None };
         }
         let quality = self.faults.quality(from, to);
-        if self.steady && self.quiet {
-            let at = now + quality.latency.quantile(0.0);
-            return Fate::Arrives { at, again: None };
-        }
-        let (mut added, mut release) = (Duration::ZERO, now);
+        let mut added = Duration::ZERO;
         if !self.quiet {
             let link = self.faults.link(from, to, now);
             if link.cut {
                 return Fate::Lost;
             }
             added = link.added;
-            if link.held {
-                release = self.faults.released(from, to, now);
-            }
         }
         if self.steady {
-            let at = (now + quality.latency.quantile(0.0)).max(release);
+            let at = self.released(from, to, now + quality.latency.quantile(0.0));
             return Fate::Arrives { at, again: None };
         }
         let way = (from as u32, to as u32);
@@ -90,27 +90,33 @@ impl Network {
         if quality.loss > 0.0 && rng.unit() < quality.loss {
             return Fate::Lost;
         }
-        let last = self.last.entry(way).or_default();
-        let mut next = || {
-            let at = (now + quality.latency.sample(rng) + added).max(release).max(*last);
-            *last = at;
-            (at, rng.unit())
-        };
-        let (at, chance) = next();
-        let again = (chance < quality.duplication).then(|| next().0);
-        Fate::Arrives { at, again }
+        let latency = quality.latency.sample(rng) + added;
+        let again = (rng.unit() < quality.duplication).then(|| quality.latency.sample(rng) + added);
+        let at = self.in_order(from, to, now + latency);
+        Fate::Arrives { at, again: again.map(|latency| self.in_order(from, to, now + latency)) }
     }
 
-    /// Looks at a message that was to arrive now: whether a fault caught it on the way.
-    pub(super) fn caught(&self, now: Timestamp, from: usize, to: usize, sent: Timestamp) -> Fate {
-        if self.quiet && self.quiet_since <= sent {
-            return Fate::Arrives { at: now, again: None };
+    /// When a message arrives that is not to overtake the one before it.
+    fn in_order(&mut self, from: usize, to: usize, at: Timestamp) -> Timestamp {
+        let at = self.released(from, to, at);
+        let last = self.last.entry((from as u32, to as u32)).or_default();
+        *last = at.max(*last);
+        *last
+    }
+
+    /// When a message arrives that would without a hold arrive at `at`. Known when it is sent, so
+    /// that those which a hold lets go together keep the order in which they were sent.
+    fn released(&self, from: usize, to: usize, at: Timestamp) -> Timestamp {
+        let is_held = || self.faults.link(from, to, at).held;
+        if (self.quiet && at < self.next_change) || !is_held() {
+            return at;
         }
-        if self.faults.was_cut(from, to, sent, now) {
-            return Fate::Lost;
-        }
-        let held = !self.quiet && self.faults.link(from, to, now).held;
-        let at = if held { self.faults.released(from, to, now) } else { now };
-        Fate::Arrives { at, again: None }
+        self.faults.released(from, to, at)
+    }
+
+    /// Whether a message that was to arrive now has been lost on the way to a fault.
+    pub(super) fn was_lost(&self, now: Timestamp, from: usize, to: usize, sent: Timestamp) -> bool {
+        let is_undisturbed = self.quiet && self.quiet_since <= sent;
+        !is_undisturbed && self.faults.was_cut(from, to, sent, now)
     }
 }

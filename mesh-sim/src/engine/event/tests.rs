@@ -182,3 +182,66 @@ fn a_lease_ends_before_the_heartbeat_of_a_clock_that_is_too_slow() {
     assert!((4..=5).contains(&expired), "{expired}");
     assert_eq!(with_clock("1.0", "3s").1, 0);
 }
+
+/// Requests to two agents over links of 100 ms; the client's are held from `at` to `until`, in
+/// seconds. The load ends there.
+fn held(at: f64, until: f64) -> RunRecord {
+    let text = format!(
+        r#"
+name = "event"
+description = "a hold between the client and the agents"
+engine = "event"
+duration = "{until}s"
+drain = "6s"
+policies = ["random"]
+agents = [{{ name = "agent", count = 2 }}]
+network = {{ latency = "100ms" }}
+
+[workload]
+arrivals = "constant"
+rate = 100
+demand = {{ kind = "constant", value = "1ms" }}
+deadline = "6s"
+
+[[faults]]
+kind = "hold"
+at = "{at}s"
+for = "{}s"
+between = ["client", "agent-1..2"]
+"#,
+        until - at
+    );
+    let scenario = Scenario::from_str(&text, "event.toml").unwrap_or_else(|e| panic!("{e}"));
+    let policy = &scenario.policies[0];
+    let run = Run { scenario: &scenario, policy, seed: 1, trace: true };
+    run.execute(EngineKind::Event, &|_| ()).expect("it runs")
+}
+
+#[test]
+fn a_connect_that_a_hold_catches_on_its_way_runs_out() {
+    // All that is due in the first 150 ms has to open a connection, and those due after 50 ms are
+    // still on their way when the hold begins; a connect may take a second.
+    let record = held(0.15, 3.15);
+    assert!(record.failures["connect"] >= 10, "{:?}", record.failures);
+}
+
+#[test]
+fn what_a_hold_lets_go_arrives_in_the_order_in_which_it_was_sent() {
+    let record = held(2.0, 2.5);
+    let trace = record.trace.unwrap_or_default();
+    let lines = trace.lines().filter_map(crate::trace::Line::parse);
+    let released = Timestamp::from(Duration::from_millis(2_500));
+    let mut begun: Vec<(String, u64)> = lines
+        .filter(|line| line.event == "delegating" && line.at() == released)
+        .filter_map(|line| Some((line.host.to_string(), line.request?)))
+        .collect();
+    assert!(begun.len() > 20, "{begun:?}");
+    let as_they_began = begun.clone();
+    begun.sort();
+    let of = |host: &str, all: &[(String, u64)]| -> Vec<u64> {
+        all.iter().filter(|(at, _)| at == host).map(|(_, request)| *request).collect()
+    };
+    for host in ["agent-1", "agent-2"] {
+        assert_eq!(of(host, &as_they_began), of(host, &begun), "{host}");
+    }
+}
