@@ -8,40 +8,7 @@ use std::process::Command;
 use tempfile::TempDir;
 
 /// Three agents, one of which is down for a while: not all requests can be answered.
-const SCENARIO: &str = r#"
-name = "demanding"
-description = "every request, although an agent is down"
-engine = "event"
-duration = "4s"
-warm_up = "500ms"
-drain = "6s"
-policies = ["random", "round_robin"]
-[registry]
-ttl = "2s"
-heartbeat = "500ms"
-refresh = "500ms"
-[[agents]]
-name = "agent"
-count = 3
-[workload]
-arrivals = "poisson"
-rate = 40
-demand = { kind = "exponential", mean = "10ms" }
-deadline = "500ms"
-[[faults]]
-kind = "slow_down"
-at = "500ms"
-for = "1s"
-agents = "agent-1"
-factor = 0.5
-[[faults]]
-kind = "crash"
-at = "1s"
-for = "1s"
-hosts = "agent-2"
-[expect."*"]
-min_success = 1.0
-"#;
+const SCENARIO: &str = include_str!("../../docs/demanding.toml");
 
 struct Place(TempDir);
 
@@ -131,4 +98,24 @@ fn an_exploration_writes_what_fails_and_says_what_it_met() {
     let (code, text) = place.ran("explore demanding.toml --runs 12 --seed 4 --out none");
     assert_eq!(code, 0, "no oracle is violated: {text}");
     assert!(!place.path().join("none").exists());
+}
+
+/// The session in `docs/exploring.md`: its commands in order, and every line that it shows of them.
+#[test]
+fn the_documented_session_is_real() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/exploring.md");
+    let docs = fs::read_to_string(path).unwrap();
+    let (_, rest) = docs.split_once("```console\n").unwrap();
+    let (session, _) = rest.split_once("```").unwrap();
+    let place = Place::new();
+    let (mut said, mut commands) = (String::new(), 0);
+    for line in session.lines() {
+        if let Some(arguments) = line.strip_prefix("$ mesh-sim ") {
+            said = place.ran(arguments).1;
+            commands += 1;
+        } else if line != " ..." {
+            assert!(said.lines().any(|found| found == line), "{line:?} is not in:\n{said}");
+        }
+    }
+    assert_eq!(commands, 3);
 }

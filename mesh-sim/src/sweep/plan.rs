@@ -11,7 +11,7 @@ use crate::runner::{Progress, stream};
 use crate::scenario::{Diagnostics, EngineKind, Loaded, Scenario, set_fields};
 
 /// More runs than this are a slip of the keyboard.
-const MOST_RUNS: usize = 10_000_000;
+const MOST_RUNS: usize = 1_000_000;
 /// More cells than this, too: each is a directory.
 const MOST_CELLS: usize = 10_000;
 
