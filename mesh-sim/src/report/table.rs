@@ -215,7 +215,7 @@ pub(crate) fn replay(file: &str, seed: u64, policy: &str, engine: Option<&str>) 
     out + "\n"
 }
 
-/// `text` in lines of at most [`WIDTH`] columns, indented by `first` and then by `rest`.
+/// `text` in lines of at most 80 columns, indented by `first` and then by `rest`.
 pub fn wrapped(text: &str, first: usize, rest: usize) -> String {
     let mut out = String::new();
     let mut line = " ".repeat(first);
