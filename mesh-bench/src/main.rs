@@ -1,0 +1,9 @@
+//! `mesh-bench`: the mesh measured, and its simulation held against the real thing.
+
+mod cli;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::main()
+}
