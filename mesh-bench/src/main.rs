@@ -1,6 +1,7 @@
 //! `mesh-bench`: the mesh measured, and its simulation held against the real thing.
 
 mod cli;
+mod live;
 
 use std::process::ExitCode;
 

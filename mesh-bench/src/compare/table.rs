@@ -36,9 +36,11 @@ fn side(side: &Side) -> String {
     let engine = match side.engine {
         Engine::Turmoil => "engine turmoil",
         Engine::Event => "engine event",
+        Engine::Live => "live",
     };
     let clock = match side.clock {
         Clock::Virtual => "virtual time",
+        Clock::Wall => "wall clock",
     };
     format!("{} ({}, {engine}, {clock}, {seeds})", side.dir, side.scenario)
 }

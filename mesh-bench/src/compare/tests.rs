@@ -1,7 +1,7 @@
 use std::fs;
 use std::path::Path;
 
-use mesh_sim::report::{Report, write_all};
+use mesh_sim::report::{RanBy, Report, write_all};
 use mesh_sim::runner::Plan;
 use mesh_sim::scenario::{EngineKind, Scenario};
 use serde_json::Value;
@@ -36,7 +36,8 @@ fn results(scenario: &Scenario, engine: EngineKind) -> Results {
 fn write(dir: &Path, scenario: &Scenario, engine: EngineKind) {
     let plan = Plan { scenario, engine, trace: false };
     let runs = plan.execute(|_| {}).unwrap();
-    write_all(dir, &Report { scenario: scenario.clone(), engine, runs }).unwrap();
+    write_all(dir, &Report { scenario: scenario.clone(), ran_by: RanBy::Engine(engine), runs })
+        .unwrap();
 }
 
 fn scenario(change: (&str, &str)) -> Scenario {

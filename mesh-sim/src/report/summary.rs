@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::verdict::{Statistic, Threshold, Verdict};
-use super::{Report, format};
+use super::{RanBy, Report, format};
 use crate::record::{Counts, Latency, RunRecord, Violation};
 use crate::scenario::EngineKind;
 
@@ -47,7 +47,7 @@ pub struct ScenarioId {
     pub sha256: String,
 }
 
-/// A simulated engine.
+/// What runs scenarios.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Engine {
@@ -55,6 +55,8 @@ pub enum Engine {
     Turmoil,
     /// The state machines over one queue of events.
     Event,
+    /// Processes on real sockets.
+    Live,
 }
 
 /// A clock.
@@ -63,6 +65,8 @@ pub enum Engine {
 pub enum Clock {
     /// Simulated time: latencies say nothing about the speed of the machine that ran it.
     Virtual,
+    /// Real time: latencies were measured, on the machine that `host.json` describes.
+    Wall,
 }
 
 /// One policy with one seed. Figures are of the requests that were due after the warm-up.
@@ -82,7 +86,8 @@ pub struct Run {
     pub latency_ms: Option<LatencyMs>,
     /// Jobs that each agent finished after the warm-up.
     pub work_per_agent: BTreeMap<String, u64>,
-    /// Hash of every event of the run in order, 16 hex digits: equal for equal runs.
+    /// Hash of every event of the run in order, 16 hex digits: equal for equal runs. Zero for a live
+    /// run, which has no events.
     #[schemars(regex(pattern = "^[0-9a-f]{16}$"))]
     pub event_hash: String,
     /// Number of events hashed.
@@ -253,11 +258,15 @@ impl Summary {
                 name: report.scenario.name.clone(),
                 sha256: report.scenario.sha256.clone(),
             },
-            engine: match report.engine {
-                EngineKind::Turmoil => Engine::Turmoil,
-                EngineKind::Event => Engine::Event,
+            engine: match report.ran_by {
+                RanBy::Engine(EngineKind::Turmoil) => Engine::Turmoil,
+                RanBy::Engine(EngineKind::Event) => Engine::Event,
+                RanBy::Live => Engine::Live,
             },
-            clock: Clock::Virtual,
+            clock: match report.ran_by {
+                RanBy::Engine(_) => Clock::Virtual,
+                RanBy::Live => Clock::Wall,
+            },
             seeds: report.seeds(),
             runs: report.runs.iter().map(|run| Run::of(run, &names)).collect(),
             verdicts: report.verdicts().iter().map(PolicyVerdict::of).collect(),
@@ -390,6 +399,15 @@ mod tests {
         report.runs[0].requests = Counts::default();
         let summary: Value = serde_json::from_str(&render(&report)).unwrap();
         assert_eq!(summary["runs"][0]["latency_ms"], Value::Null);
+    }
+
+    #[test]
+    fn a_live_run_says_so() {
+        let live = Report { ran_by: RanBy::Live, ..report() };
+        let summary = parse(&render(&live)).unwrap();
+        assert_eq!((summary.engine, summary.clock), (Engine::Live, Clock::Wall));
+        let simulated = parse(&render(&report())).unwrap();
+        assert_eq!((simulated.engine, simulated.clock), (Engine::Turmoil, Clock::Virtual));
     }
 
     #[test]
