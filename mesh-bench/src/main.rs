@@ -1,5 +1,6 @@
 //! `mesh-bench`: the mesh measured, and its simulation held against the real thing.
 
+mod calibrate;
 mod cli;
 mod live;
 

@@ -9,6 +9,7 @@ const EXAMPLES: &str = "\
 Examples:
   mesh-bench live scenarios/baseline.toml                 the scenario on real processes
   mesh-bench live s.toml --policy random --out results/runs/live
+  mesh-bench calibrate --out network.toml                 what messages cost here
   mesh-bench compare results/runs/sim results/runs/live   a simulation against what it is of
 
 Exit codes:
@@ -38,6 +39,21 @@ pub(super) enum Command {
     /// simulation sends, and the scenario's faults. Thresholds of [expect] are shown, but don't
     /// change the exit code: they were set for a simulated machine.
     Live(LiveArgs),
+    /// Measure messages and timers of this machine, for a scenario's [network].
+    Calibrate(CalibrateArgs),
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct CalibrateArgs {
+    /// Messages to measure.
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(100..))]
+    pub(super) samples: u64,
+    /// The `mesh` binary [default: the one beside this program].
+    #[arg(long, value_name = "FILE")]
+    pub(super) mesh: Option<PathBuf>,
+    /// Write the part of a scenario file here [default: print it].
+    #[arg(long, value_name = "FILE")]
+    pub(super) out: Option<PathBuf>,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -1,18 +1,16 @@
 //! `mesh-bench live`.
 
-use std::env::consts::EXE_SUFFIX;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use anyhow::{Context as _, ensure};
+use anyhow::Context as _;
 use mesh_sim::record::RunRecord;
 use mesh_sim::report::{RanBy, Report, table, write_all};
 use mesh_sim::scenario::{Loaded, Scenario};
 use serde::Serialize;
-use tokio::signal::unix::{SignalKind, signal};
 
 use super::args::LiveArgs;
-use super::{Exit, print};
+use super::{Exit, binary, print, until_signal};
 use crate::live::{HostFacts, Place, Refusal, notes, refusals, run};
 
 /// Version of `host.json`: one more whenever a field comes, goes or changes its meaning.
@@ -46,17 +44,7 @@ pub(super) fn live(args: &LiveArgs) -> anyhow::Result<Exit> {
         };
     let (facts, notes) = (HostFacts::collect(), notes_of(&scenario, &place));
     print(&opening(&scenario, &facts, &notes))?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let runs = runtime.block_on(async {
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        let mut terminate = signal(SignalKind::terminate())?;
-        // Dropping the runs kills their processes.
-        tokio::select! {
-            runs = all(&scenario, &place) => runs.map(Some),
-            _ = interrupt.recv() => Ok(None),
-            _ = terminate.recv() => Ok(None),
-        }
-    })?;
+    let runs = until_signal(all(&scenario, &place))?;
     let Some(runs) = runs else { return Ok(Exit::Interrupted) };
     let out = args.out.clone();
     let out =
@@ -123,18 +111,7 @@ fn place(scenario: &Scenario, args: &LiveArgs) -> Result<Place, String> {
     if !refused.is_empty() {
         return Err(refused.join("\nerror: "));
     }
-    binary(args).map(Place::Processes).map_err(|error| format!("{error:#}"))
-}
-
-fn binary(args: &LiveArgs) -> anyhow::Result<PathBuf> {
-    let beside = || Ok(std::env::current_exe()?.with_file_name(format!("mesh{EXE_SUFFIX}")));
-    let path: PathBuf = args.mesh.clone().map_or_else(beside, anyhow::Ok)?;
-    let path_name = path.display();
-    ensure!(
-        path.is_file(),
-        "no `mesh` at {path_name}: build it with cargo build -p mesh-node, or name it with --mesh"
-    );
-    Ok(path)
+    binary(args.mesh.as_deref()).map(Place::Processes).map_err(|error| format!("{error:#}"))
 }
 
 fn notes_of(scenario: &Scenario, place: &Place) -> Vec<String> {

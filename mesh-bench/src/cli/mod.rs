@@ -1,13 +1,18 @@
 //! The command line.
 
 mod args;
+mod calibrate;
 mod compare;
 mod live;
 
+use std::env::consts::EXE_SUFFIX;
 use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use anyhow::ensure;
 use clap::Parser as _;
+use tokio::signal::unix::{SignalKind, signal};
 
 use self::args::{Args, Command};
 
@@ -26,6 +31,7 @@ pub(crate) fn main() -> ExitCode {
     let Args { command } = Args::parse();
     let result = match command {
         Command::Compare(args) => compare::compare(&args).map(|()| Exit::Done),
+        Command::Calibrate(args) => calibrate::calibrate(&args),
         Command::Live(args) => live::live(&args),
     };
     match result {
@@ -37,6 +43,35 @@ pub(crate) fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// The `mesh` binary: the one that was named, or the one beside this program.
+fn binary(named: Option<&Path>) -> anyhow::Result<PathBuf> {
+    let path = match named {
+        Some(path) => path.to_owned(),
+        None => std::env::current_exe()?.with_file_name(format!("mesh{EXE_SUFFIX}")),
+    };
+    let path_name = path.display();
+    ensure!(
+        path.is_file(),
+        "no `mesh` at {path_name}: build it with cargo build -p mesh-node, or name it with --mesh"
+    );
+    Ok(path)
+}
+
+/// Runs to the end, or to SIGINT or SIGTERM: then there is nothing, and what was dropped has killed
+/// its processes.
+fn until_signal<T>(run: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<Option<T>> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut terminate = signal(SignalKind::terminate())?;
+        tokio::select! {
+            result = run => result.map(Some),
+            _ = interrupt.recv() => Ok(None),
+            _ = terminate.recv() => Ok(None),
+        }
+    })
 }
 
 /// Writes to the standard output.

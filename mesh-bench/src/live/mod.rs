@@ -20,6 +20,7 @@ pub(crate) use self::host::HostFacts;
 pub(crate) use self::limits::{Refusal, notes, refusals};
 use self::load::Load;
 use self::mesh::Mesh;
+pub(crate) use self::process::Process;
 
 /// How often the agents' CPU use is sampled, and whether they live: the recorder wants one sample
 /// per second at least.

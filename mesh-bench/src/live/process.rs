@@ -20,17 +20,17 @@ const LAST_WORDS: usize = 10;
 
 /// A running process. It is killed when this is dropped.
 #[derive(Debug)]
-pub(super) struct Process {
+pub(crate) struct Process {
     child: Child,
     name: String,
     /// Where it listens, `ip:port`.
-    pub(super) address: String,
+    pub(crate) address: String,
     last_words: Arc<Mutex<VecDeque<String>>>,
 }
 
 impl Process {
     /// Starts `mesh` with these arguments and waits until it says where it listens.
-    pub(super) async fn start(mesh: &Path, name: &str, args: &[String]) -> anyhow::Result<Self> {
+    pub(crate) async fn start(mesh: &Path, name: &str, args: &[String]) -> anyhow::Result<Self> {
         let mut command = Command::new(mesh);
         // What the scenario says must not depend on who runs it.
         for (name, _) in std::env::vars_os() {
@@ -56,12 +56,12 @@ impl Process {
     }
 
     /// Its process id; none once its end has been noticed.
-    pub(super) fn id(&self) -> Option<u32> {
+    pub(crate) fn id(&self) -> Option<u32> {
         self.child.id()
     }
 
     /// Sends it SIGSTOP, or SIGCONT.
-    pub(super) fn stop(&self, stopped: bool) -> anyhow::Result<()> {
+    pub(crate) fn stop(&self, stopped: bool) -> anyhow::Result<()> {
         let signal = if stopped { Signal::STOP } else { Signal::CONT };
         let pid = self.id().and_then(|id| Pid::from_raw(id.try_into().ok()?));
         let pid = pid.with_context(|| format!("{} has ended", self.name))?;
@@ -69,12 +69,12 @@ impl Process {
     }
 
     /// Kills it with SIGKILL and waits for its end.
-    pub(super) async fn kill(mut self) -> anyhow::Result<()> {
+    pub(crate) async fn kill(mut self) -> anyhow::Result<()> {
         self.child.kill().await.with_context(|| format!("failed to kill {}", self.name))
     }
 
     /// Fails if it has ended by itself.
-    pub(super) fn must_live(&mut self) -> anyhow::Result<()> {
+    pub(crate) fn must_live(&mut self) -> anyhow::Result<()> {
         match self.child.try_wait()? {
             None => Ok(()),
             Some(status) => {

@@ -53,6 +53,18 @@ impl Bench {
         self.command(options).output().unwrap()
     }
 
+    /// Measures this machine and writes the part of a scenario.
+    pub(crate) fn calibrate(&self, file: &str) -> Output {
+        binary();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_mesh-bench"));
+        command.args(["calibrate", "--samples", "300", "--out", file]);
+        command.current_dir(self.0.path()).stdin(Stdio::null()).output().unwrap()
+    }
+
+    pub(crate) fn read(&self, file: &str) -> String {
+        fs::read_to_string(self.0.path().join(file)).unwrap()
+    }
+
     /// Starts it.
     pub(crate) fn start(&self) -> Child {
         self.command(&[]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()

@@ -3,6 +3,7 @@
 mod bench;
 
 use std::fs;
+use std::time::Duration;
 
 use mesh_sim::report::summary::{Clock, Engine, Summary};
 use mesh_sim::runner::Plan;
@@ -155,4 +156,18 @@ fn a_mesh_that_runs_is_used_as_it_is() {
     assert!(run.requests.answered > 0, "{run:?}");
     assert_eq!(bench.live(&attach[..2]).status.code(), Some(2), "a policy must be named");
     drop((agents, third));
+}
+
+#[test]
+fn this_machine_is_measured_as_the_network_of_a_scenario() {
+    let bench = Bench::new(SCENARIO);
+    let output = bench.calibrate("network.toml");
+    assert!(output.status.success(), "{output:?}");
+    let text = format!("{SCENARIO}\n{}", bench.read("network.toml"));
+    let scenario = Scenario::from_str(&text, "small.toml").unwrap();
+    let latency = &scenario.network.quality.latency;
+    // Two processes that talk HTTP need some microseconds, and not a second.
+    let (least, median) = (latency.quantile(0.0), latency.quantile(0.5));
+    assert!(least > Duration::from_micros(1) && least <= median, "{text}");
+    assert!(median < Duration::from_secs(1), "{text}");
 }
