@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use mesh_sim::failure::{Judged, judge};
-use mesh_sim::report::{Report, shell_word, write_all};
+use mesh_sim::report::{RanBy, Report, shell_word, write_all};
 use mesh_sim::scenario::{EngineKind, Loaded, PolicySpec, Scenario};
 use mesh_sim::trace::leading_to;
 
@@ -94,7 +94,7 @@ pub(super) fn replay(args: &ReplayArgs) -> anyhow::Result<Exit> {
     }
     print(&text)?;
     if let (Some(out), Some(record)) = (&args.out, record) {
-        let report = Report { scenario, engine: *engine, runs: vec![record] };
+        let report = Report { scenario, ran_by: RanBy::Engine(*engine), runs: vec![record] };
         write_all(out, &report)
             .with_context(|| format!("failed to write the results to {}", out.display()))?;
         print(&format!(" every event is in {}\n", out.join("events.jsonl").display()))?;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use mesh_sim::record::{FaultWindow, RunRecord, first_difference};
-use mesh_sim::report::{Report, Verdict, summary, table, write_all};
+use mesh_sim::report::{RanBy, Report, Verdict, summary, table, write_all};
 use mesh_sim::runner::Plan;
 use mesh_sim::scenario::{Arrivals, EngineKind, Loaded, Scenario, Step};
 use mesh_sim::units::format_duration;
@@ -43,7 +43,7 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<Exit> {
     if !args.trace {
         runs.iter_mut().for_each(|run| run.trace = None);
     }
-    let report = Report { runs, engine, scenario };
+    let report = Report { runs, ran_by: RanBy::Engine(engine), scenario };
     let out = args.out.clone().unwrap_or_else(|| default_out(&report.scenario));
     let written = write_all(&out, &report)
         .with_context(|| format!("failed to write the results to {}", out.display()))?;

@@ -8,7 +8,7 @@ use mesh_core::protocol::Name;
 use mesh_core::seed::Seed;
 use mesh_core::time::Timestamp;
 
-use super::Report;
+use super::{RanBy, Report};
 use crate::dist::Distribution;
 use crate::record::{Outcome, Recorder, RecorderConfig, RunRecord, Violation};
 use crate::scenario::{
@@ -36,7 +36,7 @@ pub(super) fn small() -> Report {
         };
         2
     ];
-    Report { scenario, engine: EngineKind::Turmoil, runs }
+    Report { scenario, ran_by: RanBy::Engine(EngineKind::Turmoil), runs }
 }
 
 /// 16 requests, one every 125 ms; seed 43 loses one of them and has one refused.
@@ -84,7 +84,7 @@ pub(super) fn realistic(policies: &[&str], seeds: &[u64]) -> Report {
             runs.push(realistic_run(&scenario, policy, seed, 1.0 + index as f64 * 0.4));
         }
     }
-    Report { scenario, engine: EngineKind::Turmoil, runs }
+    Report { scenario, ran_by: RanBy::Engine(EngineKind::Turmoil), runs }
 }
 
 fn realistic_run(scenario: &Scenario, policy: &str, seed: u64, skill: f64) -> RunRecord {

@@ -24,7 +24,7 @@ fn micros(ns: u64) -> u64 {
 }
 
 /// A latency to `digits` significant digits in the unit that suits it, for people.
-pub(crate) fn latency(ns: u64, digits: usize) -> String {
+pub fn latency(ns: u64, digits: usize) -> String {
     const UNITS: [(u64, &str); 3] = [(1_000, "µs"), (1_000_000, "ms"), (NANOS_PER_SECOND, "s")];
     // The first unit in which the rounded number has at most three digits before the point.
     for (unit, name) in UNITS {
@@ -105,7 +105,7 @@ fn trimmed(number: &str) -> &str {
 }
 
 /// `text` cut to `width` characters, the last of them an ellipsis.
-pub(crate) fn ellipsis(text: &str, width: usize) -> String {
+pub fn ellipsis(text: &str, width: usize) -> String {
     if text.chars().count() <= width {
         return text.to_owned();
     }

@@ -20,7 +20,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-pub use format::shell_word;
+pub use format::{ellipsis, latency, shell_word};
 pub use merged::PolicyResult;
 pub use verdict::{Miss, Statistic, Threshold, Verdict, Violated};
 
@@ -29,14 +29,35 @@ use crate::scenario::{EngineKind, Scenario};
 
 const SUMMARY: &str = "summary.json";
 const EVENTS: &str = "events.jsonl";
+/// What a live run ran on; `mesh-bench live` writes it.
+const HOST: &str = "host.json";
+
+/// What runs experiments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RanBy {
+    /// An engine, in simulated time.
+    Engine(EngineKind),
+    /// Processes on real sockets, in the time of the wall clock.
+    Live,
+}
+
+impl RanBy {
+    /// Its name in results.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Engine(engine) => engine.name(),
+            Self::Live => "live",
+        }
+    }
+}
 
 /// What a whole experiment left behind.
 #[derive(Clone, Debug)]
 pub struct Report {
     /// What was run.
     pub scenario: Scenario,
-    /// The engine that ran it.
-    pub engine: EngineKind,
+    /// What ran it.
+    pub ran_by: RanBy,
     /// One per policy and seed, the seeds of a policy together.
     pub runs: Vec<RunRecord>,
 }
@@ -136,7 +157,7 @@ fn stale_files(dir: &Path, files: &[(String, Vec<u8>)]) -> io::Result<Vec<PathBu
     for entry in fs::read_dir(dir)? {
         let entry = entry?;
         let name = entry.file_name().to_string_lossy().into_owned();
-        let ours = name.ends_with(".hgrm") || name == EVENTS;
+        let ours = name.ends_with(".hgrm") || name == EVENTS || name == HOST;
         if ours && !files.iter().any(|(new, _)| *new == name) {
             stale.push(entry.path());
         }
@@ -198,6 +219,7 @@ mod tests {
         write_all(dir.path(), &report).unwrap();
         assert!(names(dir.path()).contains(&"notes.hgrm".to_owned()));
 
+        fs::write(dir.path().join("host.json"), "{}").unwrap();
         report.runs.drain(..2);
         write_all(dir.path(), &report).unwrap();
         let expected =

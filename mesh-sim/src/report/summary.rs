@@ -5,10 +5,11 @@
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
 
 use super::verdict::{Statistic, Threshold, Verdict};
-use super::{Report, format};
+use super::{RanBy, Report, format};
 use crate::record::{Counts, Latency, RunRecord, Violation};
 use crate::scenario::EngineKind;
 
@@ -16,146 +17,151 @@ use crate::scenario::EngineKind;
 const SCHEMA_VERSION: u32 = 1;
 
 /// Results of one scenario: one run per policy and seed.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(title = "Agentic Mesh: summary.json")]
 pub struct Summary {
     /// Version of this format.
-    schema_version: u32,
+    pub schema_version: u32,
     /// What was run.
-    scenario: ScenarioId,
+    pub scenario: ScenarioId,
     /// Which engine ran it.
-    engine: Engine,
+    pub engine: Engine,
     /// Whose time the latencies are in.
-    clock: Clock,
+    pub clock: Clock,
     /// The seeds; each policy ran once with each.
-    seeds: Vec<u64>,
+    pub seeds: Vec<u64>,
     /// One per policy and seed, policies in the scenario's order.
-    runs: Vec<Run>,
+    pub runs: Vec<Run>,
     /// One per policy, over all its seeds.
-    verdicts: Vec<PolicyVerdict>,
+    pub verdicts: Vec<PolicyVerdict>,
 }
 
 /// A scenario file.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct ScenarioId {
+pub struct ScenarioId {
     /// Its name.
-    pub(crate) name: String,
+    pub name: String,
     /// SHA-256 of its bytes, in hex.
-    pub(crate) sha256: String,
+    pub sha256: String,
 }
 
-/// A simulated engine.
-#[derive(Debug, Serialize, JsonSchema)]
+/// What runs scenarios.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-enum Engine {
+pub enum Engine {
     /// Byte-level simulation over turmoil's TCP.
     Turmoil,
     /// The state machines over one queue of events.
     Event,
+    /// Processes on real sockets.
+    Live,
 }
 
 /// A clock.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Clock {
+pub enum Clock {
     /// Simulated time: latencies say nothing about the speed of the machine that ran it.
     Virtual,
+    /// Real time: latencies were measured, on the machine that `host.json` describes.
+    Wall,
 }
 
 /// One policy with one seed. Figures are of the requests that were due after the warm-up.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Run {
+pub struct Run {
     /// Label of the policy.
-    policy: String,
+    pub policy: String,
     /// The seed.
-    seed: u64,
+    pub seed: u64,
     /// Requests by outcome.
-    requests: Requests,
+    pub requests: Requests,
     /// Requests that were not answered, by reason.
-    failures: BTreeMap<String, u64>,
+    pub failures: BTreeMap<String, u64>,
     /// Milliseconds from the intended start to the end; a request that was not answered counts
     /// with its whole deadline. Null if there were no requests.
-    latency_ms: Option<LatencyMs>,
+    pub latency_ms: Option<LatencyMs>,
     /// Jobs that each agent finished after the warm-up.
-    work_per_agent: BTreeMap<String, u64>,
-    /// Hash of every event of the run in order, 16 hex digits: equal for equal runs.
+    pub work_per_agent: BTreeMap<String, u64>,
+    /// Hash of every event of the run in order, 16 hex digits: equal for equal runs. Zero for a live
+    /// run, which has no events.
     #[schemars(regex(pattern = "^[0-9a-f]{16}$"))]
-    event_hash: String,
+    pub event_hash: String,
     /// Number of events hashed.
-    events: u64,
+    pub events: u64,
     /// Violated oracles, in the order of time. Empty in a sound run.
-    violations: Vec<ViolationEntry>,
+    pub violations: Vec<ViolationEntry>,
 }
 
 /// Requests by outcome.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Requests {
+pub struct Requests {
     /// All of them.
-    sent: u64,
+    pub sent: u64,
     /// Answered with a result.
-    answered: u64,
+    pub answered: u64,
     /// Answered with an error.
-    refused: u64,
+    pub refused: u64,
     /// Not answered by the deadline.
-    timed_out: u64,
+    pub timed_out: u64,
     /// The connection failed before an answer.
-    lost: u64,
+    pub lost: u64,
 }
 
 /// A distribution of latencies, in milliseconds.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct LatencyMs {
+pub struct LatencyMs {
     /// Mean.
-    pub(crate) mean: f64,
+    pub mean: f64,
     /// Least.
-    pub(crate) min: f64,
+    pub min: f64,
     /// Median.
-    pub(crate) p50: f64,
+    pub p50: f64,
     /// 90th percentile.
-    pub(crate) p90: f64,
+    pub p90: f64,
     /// 95th percentile.
-    pub(crate) p95: f64,
+    pub p95: f64,
     /// 99th percentile.
-    pub(crate) p99: f64,
+    pub p99: f64,
     /// 99.9th percentile.
-    pub(crate) p99_9: f64,
+    pub p99_9: f64,
     /// Greatest.
-    pub(crate) max: f64,
+    pub max: f64,
 }
 
 /// A violated oracle.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct ViolationEntry {
+pub struct ViolationEntry {
     /// The oracle's name.
-    oracle: String,
+    pub oracle: String,
     /// When, in milliseconds of simulated time.
-    at_ms: f64,
+    pub at_ms: f64,
     /// What was seen.
-    detail: String,
+    pub detail: String,
 }
 
 /// How one policy did against the scenario's `[expect]`.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct PolicyVerdict {
+pub struct PolicyVerdict {
     /// Label of the policy.
-    policy: String,
+    pub policy: String,
     /// The worst that happened.
-    verdict: Word,
+    pub verdict: Word,
     /// Thresholds that were missed.
-    missed: Vec<MissEntry>,
+    pub missed: Vec<MissEntry>,
 }
 
 /// A verdict in a word.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Word {
+pub enum Word {
     /// Every threshold and every oracle was kept.
     Pass,
     /// A threshold was missed.
@@ -165,22 +171,22 @@ pub(crate) enum Word {
 }
 
 /// A missed threshold.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct MissEntry {
+pub struct MissEntry {
     /// Which: a share of requests from 0 to 1, or a latency in milliseconds. With `requests`, there
     /// was no request to measure.
-    threshold: ThresholdName,
+    pub threshold: ThresholdName,
     /// What was measured, over all seeds.
-    figure: f64,
+    pub figure: f64,
     /// What was demanded.
-    limit: f64,
+    pub limit: f64,
 }
 
 /// A threshold of `[expect]`.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-enum ThresholdName {
+pub enum ThresholdName {
     /// At least one request.
     Requests,
     /// Least share of requests answered with a result, 0 to 1.
@@ -203,6 +209,36 @@ pub fn render(report: &Report) -> String {
     pretty(&Summary::of(report))
 }
 
+/// Why a text is no summary.
+#[derive(Debug, Error)]
+pub enum ReadError {
+    /// It is of another version of the format.
+    #[error("it has schema_version {found}, and this program reads {SCHEMA_VERSION}")]
+    Version {
+        /// The version that it names.
+        found: u64,
+    },
+    /// It is not JSON, or not of this format.
+    #[error("it is no summary of mesh-sim")]
+    Format(#[from] serde_json::Error),
+}
+
+/// The inverse of [`render`].
+///
+/// # Errors
+/// If the text is no summary, or one of another version.
+pub fn parse(text: &str) -> Result<Summary, ReadError> {
+    #[derive(Deserialize)]
+    struct Versioned {
+        schema_version: u64,
+    }
+    let Versioned { schema_version: found } = serde_json::from_str(text)?;
+    if found != u64::from(SCHEMA_VERSION) {
+        return Err(ReadError::Version { found });
+    }
+    Ok(serde_json::from_str(text)?)
+}
+
 /// The JSON Schema of `summary.json`, pretty-printed.
 pub fn schema() -> String {
     pretty(&schemars::schema_for!(Summary))
@@ -222,11 +258,15 @@ impl Summary {
                 name: report.scenario.name.clone(),
                 sha256: report.scenario.sha256.clone(),
             },
-            engine: match report.engine {
-                EngineKind::Turmoil => Engine::Turmoil,
-                EngineKind::Event => Engine::Event,
+            engine: match report.ran_by {
+                RanBy::Engine(EngineKind::Turmoil) => Engine::Turmoil,
+                RanBy::Engine(EngineKind::Event) => Engine::Event,
+                RanBy::Live => Engine::Live,
             },
-            clock: Clock::Virtual,
+            clock: match report.ran_by {
+                RanBy::Engine(_) => Clock::Virtual,
+                RanBy::Live => Clock::Wall,
+            },
             seeds: report.seeds(),
             runs: report.runs.iter().map(|run| Run::of(run, &names)).collect(),
             verdicts: report.verdicts().iter().map(PolicyVerdict::of).collect(),
@@ -359,6 +399,26 @@ mod tests {
         report.runs[0].requests = Counts::default();
         let summary: Value = serde_json::from_str(&render(&report)).unwrap();
         assert_eq!(summary["runs"][0]["latency_ms"], Value::Null);
+    }
+
+    #[test]
+    fn a_live_run_says_so() {
+        let live = Report { ran_by: RanBy::Live, ..report() };
+        let summary = parse(&render(&live)).unwrap();
+        assert_eq!((summary.engine, summary.clock), (Engine::Live, Clock::Wall));
+        let simulated = parse(&render(&report())).unwrap();
+        assert_eq!((simulated.engine, simulated.clock), (Engine::Turmoil, Clock::Virtual));
+    }
+
+    #[test]
+    fn what_was_written_can_be_read() {
+        let text = render(&report());
+        assert_eq!(pretty(&parse(&text).unwrap()), text);
+        let newer = text.replacen("\"schema_version\": 1", "\"schema_version\": 9", 1);
+        let error = parse(&newer).unwrap_err();
+        assert!(matches!(error, ReadError::Version { found: 9 }), "{error}");
+        let strange = text.replacen("\"seeds\"", "\"sedes\"", 1);
+        assert!(matches!(parse(&strange), Err(ReadError::Format(_))));
     }
 
     #[test]

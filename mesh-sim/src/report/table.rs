@@ -4,7 +4,7 @@
 use super::column::Column;
 use super::format::{self, shell_word};
 use super::verdict::{Statistic, Verdict};
-use super::{PolicyResult, Report};
+use super::{PolicyResult, RanBy, Report};
 use crate::record::{FaultWindow, NO_FAULT};
 
 /// No line is longer, except where a path or a label alone is.
@@ -161,7 +161,14 @@ fn failures(report: &Report, policies: &[PolicyResult<'_>]) -> String {
 /// One line per violated oracle and missed threshold, each followed by the command that replays
 /// it, unless the next line has the same.
 fn problems(report: &Report, verdicts: &[Verdict], file: &str) -> String {
-    let engine = Some(report.engine.name()).filter(|_| report.engine != report.scenario.engine);
+    // Nothing repeats what happened live.
+    let replay = |seed, policy: &str| match report.ran_by {
+        RanBy::Engine(engine) => {
+            let engine = (engine != report.scenario.engine).then(|| engine.name());
+            replay(file, seed, policy, engine)
+        }
+        RanBy::Live => String::new(),
+    };
     let mut lines = Vec::new();
     for Verdict { policy, violated, missed } in verdicts {
         for violated in violated {
@@ -172,14 +179,11 @@ fn problems(report: &Report, verdicts: &[Verdict], file: &str) -> String {
             let (seed, first) = (violated.seed, &violated.first);
             let at = format::exact_latency(first.at_ns);
             let what = format!("{} at {at}{times}: {}", first.oracle, first.detail);
-            lines.push((
-                format!("broken: {policy} seed {seed}: {what}"),
-                replay(file, seed, policy, engine),
-            ));
+            lines.push((format!("broken: {policy} seed {seed}: {what}"), replay(seed, policy)));
         }
         for miss in missed {
             let what = format!("missed: {policy}: {}", miss.threshold);
-            lines.push((what, replay(file, miss.worst_seed, policy, engine)));
+            lines.push((what, replay(miss.worst_seed, policy)));
         }
     }
     let mut out = String::new();

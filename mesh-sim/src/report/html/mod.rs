@@ -8,7 +8,7 @@ mod tables;
 use std::fmt::Write as _;
 
 use self::svg::escape;
-use super::{Report, format};
+use super::{RanBy, Report, format};
 use crate::record::{FaultWindow, RunRecord};
 
 const STYLE: &str = include_str!("style.css");
@@ -92,12 +92,17 @@ fn header(report: &Report) -> String {
     let scenario = &report.scenario;
     let (name, description) = (escape(&scenario.name), escape(&scenario.description));
     let seeds: Vec<String> = report.seeds().iter().map(u64::to_string).collect();
-    let engine = report.engine.name();
+    let clock = match report.ran_by {
+        RanBy::Engine(engine) => {
+            format!("virtual: engine {}; latencies are simulated, not measured", engine.name())
+        }
+        RanBy::Live => "wall: real processes; latencies are this machine's".to_owned(),
+    };
     let windows = FaultWindow::all(scenario);
     let mut facts = vec![
         ("mesh", format!("{} agents and a registry", format::count(scenario.agents.len() as u64))),
         ("time", times(report)),
-        ("clock", format!("virtual: engine {engine}; latencies are simulated, not measured")),
+        ("clock", clock),
         (if seeds.len() == 1 { "seed" } else { "seeds" }, seeds.join(", ")),
     ];
     facts.extend(windows.iter().map(|w| ("fault", format!("{}: {}", w.label, w.detail))));

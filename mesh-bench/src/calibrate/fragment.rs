@@ -1,0 +1,89 @@
+//! A calibration as a part of a scenario file.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use mesh_sim::record::Latency;
+use mesh_sim::report::latency;
+use mesh_sim::units::format_duration;
+
+use super::Calibration;
+use crate::live::HostFacts;
+
+/// Shares of the messages that stay below a latency, in the file; its ends are the extremes.
+const SHARES: [f64; 12] = [0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999];
+/// Significant digits of a figure in a comment.
+const DIGITS: usize = 3;
+
+/// The table `[network.latency]`, with all that was measured in comments.
+pub(crate) fn render(calibration: &Calibration, host: &HostFacts) -> String {
+    let Calibration { round_trip, rpc, timer } = calibration;
+    let unknown = "unknown";
+    let (cpu, kernel) = (host.cpu.as_deref(), host.kernel.as_deref());
+    let mut out = format!(
+        "# Measured by mesh-bench calibrate: {} cores of {}, {} MiB, kernel {}.\n",
+        host.cores,
+        cpu.unwrap_or(unknown),
+        host.memory_mib,
+        kernel.unwrap_or(unknown),
+    );
+    comment(&mut out, "TCP round trip on loopback", round_trip);
+    comment(&mut out, "work call without work", rpc);
+    comment(&mut out, "timers late by", timer);
+    out.push_str(
+        "# A message takes half of a call: HTTP and JSON at both ends are in it. How late timers \
+         are\n# is in no field: it comes on top of every job.\n\
+         [network.latency]\nkind = \"empirical\"\nquantiles = \"\"\"\n",
+    );
+    let ends = [(0.0, rpc.min_ns()), (1.0, rpc.max_ns())];
+    let between = SHARES.map(|share| (share, rpc.quantile_ns(share)));
+    for (share, ns) in [&ends[..1], &between, &ends[1..]].concat() {
+        let one_way = format_duration(Duration::from_nanos(ns / 2));
+        // Writing to a String can't fail.
+        let _ = writeln!(out, "{share}, {one_way}");
+    }
+    out + "\"\"\"\n"
+}
+
+fn comment(out: &mut String, what: &str, of: &Latency) {
+    let quantile = |share| latency(of.quantile_ns(share), DIGITS);
+    let (p50, p90, p99) = (quantile(0.5), quantile(0.9), quantile(0.99));
+    let max = latency(of.max_ns(), DIGITS);
+    let _ = writeln!(out, "# {what}: p50 {p50}, p90 {p90}, p99 {p99}, max {max}");
+}
+
+#[cfg(test)]
+mod tests {
+    use mesh_sim::scenario::Scenario;
+
+    use super::*;
+
+    fn of(micros: &[u64]) -> Latency {
+        let mut latency = Latency::default();
+        micros.iter().for_each(|micros| latency.record(micros * 1000));
+        latency
+    }
+
+    #[test]
+    fn a_scenario_takes_it_as_its_network() {
+        let rpc: Vec<u64> = (100..=300).collect();
+        let calibration =
+            Calibration { round_trip: of(&[20, 30]), rpc: of(&rpc), timer: of(&[600]) };
+        let fragment = render(&calibration, &HostFacts::collect());
+        assert!(fragment.contains("# timers late by: p50 600 µs,"), "{fragment}");
+        let text = format!(
+            "name = \"small\"\ndescription = \"of these tests\"\nduration = \"2s\"\n\
+             agents = [{{ name = \"agent\", count = 2 }}]\npolicies = [\"random\"]\n\
+             [workload]\narrivals = \"poisson\"\nrate = 10\n\
+             demand = {{ kind = \"exponential\", mean = \"20ms\" }}\n{fragment}"
+        );
+        let scenario = Scenario::from_str(&text, "small.toml")
+            .unwrap_or_else(|e| panic!("{}", e.render(false)));
+        let network = &scenario.network.quality.latency;
+        assert_eq!(network.quantile(0.0), Duration::from_micros(50));
+        // The histogram keeps three digits.
+        let median = network.quantile(0.5).as_secs_f64();
+        assert!((median - 100e-6).abs() < 0.2e-6, "{median}");
+        assert!(network.quantile(0.999_999).as_secs_f64() > 149e-6);
+    }
+}

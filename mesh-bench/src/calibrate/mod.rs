@@ -1,0 +1,125 @@
+//! What messages and timers cost on this machine.
+
+mod fragment;
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow};
+use mesh_core::jsonrpc;
+use mesh_core::protocol::{Request, Task};
+use mesh_node::agent::call;
+use mesh_node::http::{Client, ClientLimits};
+use mesh_node::{Clock, Net as _, TokioNet};
+use mesh_sim::record::Latency;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+pub(crate) use self::fragment::render;
+use crate::live::Process;
+
+/// Bytes of a message of the ping-pong: those of a `work` call with its headers, give or take.
+const MESSAGE: usize = 256;
+/// Exchanges that open connections and fill caches, and are not counted.
+const WARM_UP: u64 = 200;
+/// How long a timer runs: short enough to be asked for often, long beside what it may be late.
+const TIMER: Duration = Duration::from_millis(5);
+/// Timers are slow: one is measured for so many messages.
+const MESSAGES_PER_TIMER: u64 = 10;
+/// How long a call may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What was measured, in nanoseconds.
+#[derive(Clone, Debug)]
+pub(crate) struct Calibration {
+    /// There and back again over one TCP connection on loopback.
+    pub(crate) round_trip: Latency,
+    /// A `work` call without work, from one process to another: HTTP, JSON and admission included.
+    pub(crate) rpc: Latency,
+    /// How late the runtime's timers are, by which agents sleep for the demand of a job.
+    pub(crate) timer: Latency,
+}
+
+/// Measures one thing after the other, on `samples` messages each.
+pub(crate) async fn measure(mesh: &Path, samples: u64) -> anyhow::Result<Calibration> {
+    let clock = Clock::start();
+    Ok(Calibration {
+        round_trip: round_trips(clock, samples).await.context("failed to use loopback")?,
+        rpc: calls(clock, mesh, samples).await?,
+        timer: timers(clock, samples.div_ceil(MESSAGES_PER_TIMER)).await,
+    })
+}
+
+async fn round_trips(clock: Clock, samples: u64) -> std::io::Result<Latency> {
+    let listener = TokioNet.bind("127.0.0.1:0").await?;
+    let address = TokioNet::local_addr(&listener)?.to_string();
+    tokio::spawn(async move {
+        let Ok((mut stream, _)) = TokioNet::accept(&listener).await else { return };
+        let mut message = [0; MESSAGE];
+        // The other end hangs up when it has seen enough.
+        while stream.read_exact(&mut message).await.is_ok() {
+            if stream.write_all(&message).await.is_err() {
+                return;
+            }
+        }
+    });
+    let mut stream = TokioNet.connect(&address).await?;
+    let mut message = [0; MESSAGE];
+    let mut latency = Latency::default();
+    for number in 0..WARM_UP + samples {
+        let start = clock.now();
+        stream.write_all(&message).await?;
+        stream.read_exact(&mut message).await?;
+        if number >= WARM_UP {
+            record(&mut latency, clock.now().since(start));
+        }
+    }
+    Ok(latency)
+}
+
+async fn calls(clock: Clock, mesh: &Path, samples: u64) -> anyhow::Result<Latency> {
+    let args = |args: &[&str]| args.iter().map(|arg| (*arg).to_owned()).collect::<Vec<_>>();
+    let listen = ["--listen", "127.0.0.1:0"];
+    let registry =
+        Process::start(mesh, "registry", &args(&[&["registry"], &listen[..]].concat())).await?;
+    let to = ["agent", "--name", "agent-1", "--registry", &registry.address];
+    let agent = Process::start(mesh, "agent-1", &args(&[&to, &listen[..]].concat())).await?;
+    let client = Client::new(TokioNet, ClientLimits::default());
+    let mut latency = Latency::default();
+    for number in 0..WARM_UP + samples {
+        let request = Request::Work(Task {
+            text: "simulated job".into(),
+            timeout: Some(PATIENCE),
+            demand: Some(Duration::ZERO),
+            idempotent: false,
+            depth: 0,
+            request: number,
+            attempt: 0,
+            foreign: None,
+        });
+        let limits = jsonrpc::Limits::default();
+        let start = clock.now();
+        let answer = call(&client, &agent.address, &request, PATIENCE, &limits).await;
+        let took = clock.now().since(start);
+        answer.map_err(|error| anyhow!("failed to call an agent: {error:?}"))?;
+        if number >= WARM_UP {
+            record(&mut latency, took);
+        }
+    }
+    agent.kill().await?;
+    registry.kill().await?;
+    Ok(latency)
+}
+
+async fn timers(clock: Clock, samples: u64) -> Latency {
+    let mut latency = Latency::default();
+    for _ in 0..samples {
+        let end = clock.now() + TIMER;
+        tokio::time::sleep(TIMER).await;
+        record(&mut latency, clock.now().since(end));
+    }
+    latency
+}
+
+fn record(latency: &mut Latency, took: Duration) {
+    latency.record(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX));
+}

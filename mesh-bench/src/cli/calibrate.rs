@@ -1,0 +1,25 @@
+//! `mesh-bench calibrate`.
+
+use std::fs;
+
+use anyhow::Context as _;
+
+use super::args::CalibrateArgs;
+use super::{Exit, binary, print, until_signal};
+use crate::calibrate::{measure, render};
+use crate::live::HostFacts;
+
+pub(super) fn calibrate(args: &CalibrateArgs) -> anyhow::Result<Exit> {
+    let mesh = binary(args.mesh.as_deref())?;
+    let Some(calibration) = until_signal(measure(&mesh, args.samples))? else {
+        return Ok(Exit::Interrupted);
+    };
+    let text = render(&calibration, &HostFacts::collect());
+    match &args.out {
+        Some(path) => {
+            fs::write(path, text).with_context(|| format!("failed to write {}", path.display()))?;
+        }
+        None => print(&text)?,
+    }
+    Ok(Exit::Done)
+}

@@ -1,0 +1,19 @@
+//! `mesh-bench compare`.
+
+use std::fs;
+
+use anyhow::Context as _;
+use mesh_bench::compare::{Comparison, Results, table};
+
+use super::args::CompareArgs;
+use super::print;
+
+pub(super) fn compare(args: &CompareArgs) -> anyhow::Result<()> {
+    let (a, b) = (Results::read(&args.a)?, Results::read(&args.b)?);
+    let comparison = Comparison::of(&a, &b, &args.policy)?;
+    if let Some(path) = &args.json {
+        fs::write(path, comparison.to_json())
+            .with_context(|| format!("failed to write {}", path.display()))?;
+    }
+    print(&table::render(&comparison))
+}

@@ -1,0 +1,148 @@
+//! `mesh-bench live`.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::Context as _;
+use mesh_sim::record::RunRecord;
+use mesh_sim::report::{RanBy, Report, table, write_all};
+use mesh_sim::scenario::{Loaded, Scenario};
+use serde::Serialize;
+
+use super::args::LiveArgs;
+use super::{Exit, binary, print, until_signal};
+use crate::live::{HostFacts, Place, Refusal, notes, refusals, run};
+
+/// Version of `host.json`: one more whenever a field comes, goes or changes its meaning.
+const SCHEMA_VERSION: u32 = 1;
+
+/// `host.json`: what a live run ran on, and how it differs from what the scenario says.
+#[derive(Serialize)]
+struct HostFile<'a> {
+    schema_version: u32,
+    host: &'a HostFacts,
+    /// Whether the agents were another mesh's, given with `--registry`.
+    running_mesh: bool,
+    notes: &'a [String],
+}
+
+pub(super) fn live(args: &LiveArgs) -> anyhow::Result<Exit> {
+    let scenario = match Loaded::load(&args.scenario) {
+        Ok(loaded) => loaded.scenario,
+        Err(diagnostics) => {
+            eprintln!("{}", diagnostics.render(false));
+            return Ok(Exit::Usage);
+        }
+    };
+    let (scenario, place) =
+        match select(scenario, args).and_then(|s| place(&s, args).map(|p| (s, p))) {
+            Ok(selected) => selected,
+            Err(complaint) => {
+                eprintln!("error: {complaint}");
+                return Ok(Exit::Usage);
+            }
+        };
+    let (facts, notes) = (HostFacts::collect(), notes_of(&scenario, &place));
+    print(&opening(&scenario, &facts, &notes))?;
+    let runs = until_signal(all(&scenario, &place))?;
+    let Some(runs) = runs else { return Ok(Exit::Interrupted) };
+    let out = args.out.clone();
+    let out =
+        out.unwrap_or_else(|| Path::new("results/runs").join(format!("{}-live", scenario.name)));
+    let report = Report { scenario, ran_by: RanBy::Live, runs };
+    let host = HostFile {
+        schema_version: SCHEMA_VERSION,
+        host: &facts,
+        running_mesh: matches!(place, Place::Running(_)),
+        notes: &notes,
+    };
+    write(&out, &report, &host)
+        .with_context(|| format!("failed to write the results to {}", out.display()))?;
+    print(&table::render(&report, &args.scenario.display().to_string()))?;
+    print(&format!(" written to {}\n", out.display()))?;
+    Ok(Exit::Done)
+}
+
+async fn all(scenario: &Scenario, place: &Place) -> anyhow::Result<Vec<RunRecord>> {
+    let mut runs = Vec::new();
+    let count = scenario.policies.len() * scenario.seeds.len();
+    for policy in &scenario.policies {
+        for &seed in &scenario.seeds {
+            eprintln!(" run {} of {count}: {}, seed {seed}", runs.len() + 1, policy.label);
+            let record = run(scenario, place, policy, seed).await;
+            runs.push(record.with_context(|| format!("failed to run {}", policy.label))?);
+        }
+    }
+    Ok(runs)
+}
+
+/// The scenario with the seeds and policies that the command line asks for.
+fn select(mut scenario: Scenario, args: &LiveArgs) -> Result<Scenario, String> {
+    if !args.seed.is_empty() {
+        scenario.seeds.clone_from(&args.seed);
+        scenario.seeds.sort_unstable();
+        scenario.seeds.dedup();
+    }
+    if !args.policy.is_empty() {
+        let known: Vec<&str> = scenario.policies.iter().map(|policy| &*policy.label).collect();
+        if let Some(unknown) = args.policy.iter().find(|label| !known.contains(&&***label)) {
+            return Err(format!("no policy `{unknown}` here; there are: {}", known.join(", ")));
+        }
+        scenario.policies.retain(|policy| args.policy.contains(&policy.label));
+    }
+    Ok(scenario)
+}
+
+/// Whose agents get the requests, if they can do all that the scenario asks for.
+fn place(scenario: &Scenario, args: &LiveArgs) -> Result<Place, String> {
+    if let Some(registry) = &args.registry {
+        if scenario.policies.len() != 1 {
+            return Err("agents that run already have one policy: say which with --policy".into());
+        }
+        if !scenario.faults.is_empty() {
+            return Err("a live mesh that runs already can't honour `faults`".to_owned());
+        }
+        return Ok(Place::Running(registry.clone()));
+    }
+    let refused: Vec<String> = refusals(scenario)
+        .into_iter()
+        .map(|Refusal { field, why }| format!("a live mesh can't honour `{field}`: {why}"))
+        .collect();
+    if !refused.is_empty() {
+        return Err(refused.join("\nerror: "));
+    }
+    binary(args.mesh.as_deref()).map(Place::Processes).map_err(|error| format!("{error:#}"))
+}
+
+fn notes_of(scenario: &Scenario, place: &Place) -> Vec<String> {
+    match place {
+        Place::Processes(_) => notes(scenario),
+        Place::Running(registry) => {
+            vec![format!("agents, network and policy are as the mesh of {registry} has them")]
+        }
+    }
+}
+
+fn opening(scenario: &Scenario, facts: &HostFacts, notes: &[String]) -> String {
+    let unknown = "unknown";
+    let mut text = format!(
+        "{}: {} agents, live (wall clock)\n {} cores of {}, {} MiB, kernel {}\n",
+        scenario.name,
+        scenario.agents.len(),
+        facts.cores,
+        facts.cpu.as_deref().unwrap_or(unknown),
+        facts.memory_mib,
+        facts.kernel.as_deref().unwrap_or(unknown),
+    );
+    for note in notes {
+        text.push_str(&format!(" note: {note}\n"));
+    }
+    text + "\n"
+}
+
+fn write(out: &Path, report: &Report, host: &HostFile<'_>) -> anyhow::Result<()> {
+    write_all(out, report)?;
+    let text = serde_json::to_string_pretty(host)? + "\n";
+    fs::write(out.join("host.json"), text)?;
+    Ok(())
+}

@@ -1,0 +1,87 @@
+//! The command line.
+
+mod args;
+mod calibrate;
+mod compare;
+mod live;
+
+use std::env::consts::EXE_SUFFIX;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::ensure;
+use clap::Parser as _;
+use tokio::signal::unix::{SignalKind, signal};
+
+use self::args::{Args, Command};
+
+/// How a call ended. The numbers are the exit codes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Exit {
+    /// All is done.
+    Done = 0,
+    /// The scenario is wrong, or asks for what can't be done.
+    Usage = 2,
+    /// A signal came first: 128 and the number of SIGINT.
+    Interrupted = 130,
+}
+
+pub(crate) fn main() -> ExitCode {
+    let Args { command } = Args::parse();
+    let result = match command {
+        Command::Compare(args) => compare::compare(&args).map(|()| Exit::Done),
+        Command::Calibrate(args) => calibrate::calibrate(&args),
+        Command::Live(args) => live::live(&args),
+    };
+    match result {
+        Ok(exit) => ExitCode::from(exit as u8),
+        // A reader that has seen enough (`| head`) is no failure of ours.
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The `mesh` binary: the one that was named, or the one beside this program.
+fn binary(named: Option<&Path>) -> anyhow::Result<PathBuf> {
+    let path = match named {
+        Some(path) => path.to_owned(),
+        None => std::env::current_exe()?.with_file_name(format!("mesh{EXE_SUFFIX}")),
+    };
+    let path_name = path.display();
+    ensure!(
+        path.is_file(),
+        "no `mesh` at {path_name}: build it with cargo build -p mesh-node, or name it with --mesh"
+    );
+    Ok(path)
+}
+
+/// Runs to the end, or to SIGINT or SIGTERM: then there is nothing, and what was dropped has killed
+/// its processes.
+fn until_signal<T>(run: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<Option<T>> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut terminate = signal(SignalKind::terminate())?;
+        tokio::select! {
+            result = run => result.map(Some),
+            _ = interrupt.recv() => Ok(None),
+            _ = terminate.recv() => Ok(None),
+        }
+    })
+}
+
+/// Writes to the standard output.
+fn print(text: &str) -> anyhow::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.flush()?;
+    Ok(())
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe)
+}

@@ -1,0 +1,243 @@
+//! Two results of one scenario, policy by policy and figure by figure.
+
+mod results;
+pub mod table;
+#[cfg(test)]
+mod tests;
+
+use mesh_sim::report::summary::{Clock, Engine, LatencyMs, Run};
+use serde::Serialize;
+use thiserror::Error;
+
+pub use self::results::{ReadError, Results};
+
+/// Version of the format: one more whenever a field comes, goes or changes its meaning.
+const SCHEMA_VERSION: u32 = 1;
+
+/// Why two results can't be compared.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub enum CompareError {
+    /// A policy that was asked for is not in a result.
+    #[error("no policy `{policy}` in {dir}; there are: {known}")]
+    MissingPolicy {
+        /// The label that was asked for.
+        policy: String,
+        /// The result without it.
+        dir: String,
+        /// The labels that it has.
+        known: String,
+    },
+    /// No policy is in both results.
+    #[error("no policy is in both results: A has {a}; B has {b}")]
+    NothingInCommon {
+        /// The labels of A.
+        a: String,
+        /// The labels of B.
+        b: String,
+    },
+}
+
+/// The figures of A held against those of B.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Comparison {
+    schema_version: u32,
+    /// What is judged.
+    pub a: Side,
+    /// What it is judged by.
+    pub b: Side,
+    /// What makes the two less comparable than they could be.
+    pub warnings: Vec<String>,
+    /// One per policy, in the order of A.
+    pub policies: Vec<Policy>,
+}
+
+/// Where a result is from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Side {
+    /// Its directory.
+    pub dir: String,
+    /// Name of the scenario.
+    pub scenario: String,
+    /// SHA-256 of the scenario's file.
+    pub sha256: String,
+    /// What ran it.
+    pub engine: Engine,
+    /// Whose time its latencies are in.
+    pub clock: Clock,
+    /// The seeds.
+    pub seeds: Vec<u64>,
+}
+
+/// One policy in both results.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Policy {
+    /// Its label.
+    pub policy: String,
+    /// Requests sent, in all seeds.
+    pub sent: Pair<u64>,
+    /// Share of the requests that were answered with a result, 0 to 1; null without requests.
+    pub success: Pair<Option<f64>>,
+    /// The latencies.
+    pub latency: Vec<Figure>,
+}
+
+/// The same of both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Pair<T> {
+    /// Of A.
+    pub a: T,
+    /// Of B.
+    pub b: T,
+}
+
+/// A statistic of the latencies of one policy.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Figure {
+    /// Which: `mean`, `p50` ... `max`.
+    pub statistic: &'static str,
+    /// Milliseconds in A, the mean over its seeds; null without requests.
+    pub a_ms: Option<f64>,
+    /// The same in B.
+    pub b_ms: Option<f64>,
+    /// A / B; null if there is no such number.
+    pub ratio: Option<f64>,
+    /// (A - B) / B in percent.
+    pub error_percent: Option<f64>,
+}
+
+type Statistic = (&'static str, fn(&LatencyMs) -> f64);
+
+/// In the order in which they are shown.
+const STATISTICS: [Statistic; 8] = [
+    ("mean", |latency| latency.mean),
+    ("min", |latency| latency.min),
+    ("p50", |latency| latency.p50),
+    ("p90", |latency| latency.p90),
+    ("p95", |latency| latency.p95),
+    ("p99", |latency| latency.p99),
+    ("p99.9", |latency| latency.p99_9),
+    ("max", |latency| latency.max),
+];
+
+impl Comparison {
+    /// Compares the policies with these labels, or else all that both results have.
+    ///
+    /// # Errors
+    /// If a result lacks a policy that was asked for, or the two have none in common.
+    pub fn of(a: &Results, b: &Results, labels: &[String]) -> Result<Self, CompareError> {
+        for (label, results) in labels.iter().flat_map(|label| [(label, a), (label, b)]) {
+            if !results.policies().contains(&&**label) {
+                return Err(CompareError::MissingPolicy {
+                    policy: label.clone(),
+                    dir: results.dir.clone(),
+                    known: results.policies().join(", "),
+                });
+            }
+        }
+        let is_asked = |label: &str| labels.is_empty() || labels.iter().any(|asked| asked == label);
+        let common: Vec<&str> = a
+            .policies()
+            .into_iter()
+            .filter(|label| is_asked(label) && b.policies().contains(label))
+            .collect();
+        if common.is_empty() {
+            let (a, b) = (a.policies().join(", "), b.policies().join(", "));
+            return Err(CompareError::NothingInCommon { a, b });
+        }
+        Ok(Self {
+            schema_version: SCHEMA_VERSION,
+            a: Side::of(a),
+            b: Side::of(b),
+            warnings: warnings(a, b, labels.is_empty()),
+            policies: common.iter().map(|label| Policy::of(label, a, b)).collect(),
+        })
+    }
+
+    /// As pretty-printed JSON, with a line feed at its end.
+    pub fn to_json(&self) -> String {
+        let text = serde_json::to_string_pretty(self).expect("string keys and finite numbers");
+        text + "\n"
+    }
+}
+
+fn warnings(a: &Results, b: &Results, all_policies: bool) -> Vec<String> {
+    let mut warnings = Vec::new();
+    let (of_a, of_b) = (&a.summary.scenario, &b.summary.scenario);
+    if of_a.name != of_b.name {
+        warnings.push(format!("the scenarios differ: {} and {}", of_a.name, of_b.name));
+    } else if of_a.sha256 != of_b.sha256 {
+        let short = |sha256: &str| sha256.chars().take(12).collect::<String>();
+        let (a, b) = (short(&of_a.sha256), short(&of_b.sha256));
+        warnings.push(format!("the scenario files differ: sha256 {a} and {b}"));
+    }
+    if a.summary.seeds != b.summary.seeds {
+        warnings.push("the seeds differ, so the requests do".to_owned());
+    }
+    for (name, one, other) in [("A", a, b), ("B", b, a)] {
+        let mut only = one.policies();
+        only.retain(|label| !other.policies().contains(label));
+        if all_policies && !only.is_empty() {
+            warnings.push(format!("only {name} has {}", only.join(", ")));
+        }
+    }
+    warnings
+}
+
+impl Side {
+    fn of(results: &Results) -> Self {
+        let summary = &results.summary;
+        Self {
+            dir: results.dir.clone(),
+            scenario: summary.scenario.name.clone(),
+            sha256: summary.scenario.sha256.clone(),
+            engine: summary.engine,
+            clock: summary.clock,
+            seeds: summary.seeds.clone(),
+        }
+    }
+}
+
+impl Policy {
+    fn of(label: &str, a: &Results, b: &Results) -> Self {
+        let (of_a, of_b) = (a.runs(label), b.runs(label));
+        Self {
+            policy: label.to_owned(),
+            sent: Pair { a: sent(&of_a), b: sent(&of_b) },
+            success: Pair { a: success(&of_a), b: success(&of_b) },
+            latency: STATISTICS.iter().map(|which| Figure::of(which, &of_a, &of_b)).collect(),
+        }
+    }
+}
+
+fn sent(runs: &[&Run]) -> u64 {
+    runs.iter().map(|run| run.requests.sent).sum()
+}
+
+fn success(runs: &[&Run]) -> Option<f64> {
+    let answered: u64 = runs.iter().map(|run| run.requests.answered).sum();
+    let sent = sent(runs);
+    (sent > 0).then(|| rounded(answered as f64 / sent as f64))
+}
+
+impl Figure {
+    fn of(&(statistic, of): &Statistic, a: &[&Run], b: &[&Run]) -> Self {
+        let mean = |runs: &[&Run]| {
+            let figures: Vec<f64> =
+                runs.iter().filter_map(|run| run.latency_ms.as_ref()).map(of).collect();
+            let mean = figures.iter().sum::<f64>() / figures.len() as f64;
+            (!figures.is_empty()).then(|| rounded(mean))
+        };
+        let (a_ms, b_ms) = (mean(a), mean(b));
+        let ratio = match (a_ms, b_ms) {
+            (Some(a), Some(b)) if b > 0.0 => Some(a / b),
+            _ => None,
+        };
+        let error_percent = ratio.map(|ratio| rounded((ratio - 1.0) * 100.0));
+        Self { statistic, a_ms, b_ms, ratio: ratio.map(rounded), error_percent }
+    }
+}
+
+/// Six decimals say all that the histograms know.
+fn rounded(number: f64) -> f64 {
+    (number * 1e6).round() / 1e6
+}

@@ -1,0 +1,72 @@
+//! A comparison for a terminal of 80 columns.
+
+use std::fmt::Write as _;
+
+use mesh_sim::report::summary::{Clock, Engine};
+use mesh_sim::report::{ellipsis, latency};
+
+use super::{Comparison, Figure, Policy, Side};
+
+/// Labels are cut to this.
+const LABEL: usize = 24;
+/// Significant digits of a latency.
+const DIGITS: usize = 4;
+/// What stands where there is no figure.
+const NO_FIGURE: &str = "-";
+
+/// The table, after a line about each side and one per warning.
+pub fn render(comparison: &Comparison) -> String {
+    let mut out = format!(" A  {}\n B  {}\n", side(&comparison.a), side(&comparison.b));
+    for warning in &comparison.warnings {
+        out.push_str(&format!(" warning: {warning}\n"));
+    }
+    out.push('\n');
+    row(&mut out, ["policy", "figure", "A", "B", "A / B", "error"]);
+    for policy in &comparison.policies {
+        rows(&mut out, policy);
+    }
+    out
+}
+
+fn side(side: &Side) -> String {
+    let seeds = match &side.seeds[..] {
+        [seed] => format!("seed {seed}"),
+        seeds => format!("{} seeds", seeds.len()),
+    };
+    let engine = match side.engine {
+        Engine::Turmoil => "engine turmoil",
+        Engine::Event => "engine event",
+        Engine::Live => "live",
+    };
+    let clock = match side.clock {
+        Clock::Virtual => "virtual time",
+        Clock::Wall => "wall clock",
+    };
+    format!("{} ({}, {engine}, {clock}, {seeds})", side.dir, side.scenario)
+}
+
+fn rows(out: &mut String, policy: &Policy) {
+    let label = ellipsis(&policy.policy, LABEL);
+    let percent = |share: Option<f64>| share.map(|share| share * 100.0);
+    let (a, b) = (percent(policy.success.a), percent(policy.success.b));
+    let points = a.zip(b).map(|(a, b)| a - b);
+    let share = |percent: Option<f64>| cell(percent, |percent| format!("{percent:.2}"));
+    let points = cell(points, |points| format!("{points:+.2} pp"));
+    row(out, [&label, "ok %", &share(a), &share(b), "", &points]);
+    for Figure { statistic, a_ms, b_ms, ratio, error_percent } in &policy.latency {
+        let ms = |ms: &Option<f64>| cell(*ms, |ms| latency((ms * 1e6).round() as u64, DIGITS));
+        let ratio = cell(*ratio, |ratio| format!("{ratio:.3}"));
+        let error = cell(*error_percent, |error| format!("{error:+.1} %"));
+        row(out, ["", statistic, &ms(a_ms), &ms(b_ms), &ratio, &error]);
+    }
+}
+
+fn cell(figure: Option<f64>, text: impl Fn(f64) -> String) -> String {
+    figure.map_or_else(|| NO_FIGURE.to_owned(), text)
+}
+
+fn row(out: &mut String, cells: [&str; 6]) {
+    let [label, figure, a, b, ratio, error] = cells;
+    // Writing to a String can't fail.
+    let _ = writeln!(out, " {label:<LABEL$} {figure:<6} {a:>11} {b:>11} {ratio:>9} {error:>11}");
+}

@@ -1,0 +1,78 @@
+//! What a live run ran on.
+
+use std::num::NonZero;
+use std::thread::available_parallelism;
+
+use serde::Serialize;
+use sysinfo::{CpuRefreshKind, Pid, ProcessRefreshKind, ProcessesToUpdate, System};
+
+/// This machine. Facts that the operating system keeps to itself are null.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct HostFacts {
+    /// The CPU's model.
+    pub(crate) cpu: Option<String>,
+    /// Cores that this process may use.
+    pub(crate) cores: usize,
+    /// Memory in all, in MiB.
+    pub(crate) memory_mib: u64,
+    /// The kernel and its version.
+    pub(crate) kernel: Option<String>,
+    /// The system and its version.
+    pub(crate) system: Option<String>,
+}
+
+impl HostFacts {
+    /// Asks the operating system.
+    pub(crate) fn collect() -> Self {
+        let mut system = System::new();
+        system.refresh_cpu_list(CpuRefreshKind::nothing());
+        system.refresh_memory();
+        let cpu = system.cpus().first().map(|cpu| cpu.brand().trim().to_owned());
+        Self {
+            cpu: cpu.filter(|brand| !brand.is_empty()),
+            cores: available_parallelism().map_or(1, NonZero::get),
+            memory_mib: system.total_memory() >> 20,
+            kernel: System::kernel_version(),
+            system: System::long_os_version(),
+        }
+    }
+}
+
+/// Samples the CPU use of processes.
+#[derive(Debug)]
+pub(super) struct CpuSampler {
+    system: System,
+    cores: f64,
+}
+
+impl CpuSampler {
+    pub(super) fn new() -> Self {
+        let cores = available_parallelism().map_or(1, NonZero::get) as f64;
+        Self { system: System::new(), cores }
+    }
+
+    /// Percent of all cores that each process has used since the last call; 0 for one that is not
+    /// there or is new.
+    pub(super) fn sample(&mut self, processes: &[Option<u32>]) -> Vec<f64> {
+        let ids: Vec<Pid> = processes.iter().flatten().map(|id| Pid::from_u32(*id)).collect();
+        let what = ProcessRefreshKind::nothing().with_cpu();
+        self.system.refresh_processes_specifics(ProcessesToUpdate::Some(&ids), true, what);
+        let percent = |id: &Option<u32>| {
+            let process = id.and_then(|id| self.system.process(Pid::from_u32(id)));
+            process.map_or(0.0, |process| f64::from(process.cpu_usage()) / self.cores)
+        };
+        processes.iter().map(percent).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_machine_has_cores_memory_and_a_kernel() {
+        let facts = HostFacts::collect();
+        assert!(facts.cores > 0 && facts.memory_mib > 0, "{facts:?}");
+        assert!(facts.kernel.is_some_and(|kernel| !kernel.is_empty()));
+    }
+}

@@ -1,0 +1,189 @@
+//! What processes on this machine can't honour of a scenario.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use mesh_core::agent::config::{DelegationConfig, MembershipConfig};
+use mesh_core::policy::PolicyConfig;
+use mesh_core::protocol::Name;
+use mesh_core::registry::RegistryConfig;
+use mesh_node::http::ClientLimits;
+use mesh_sim::scenario::{CLIENT, FaultKind, Scenario};
+use mesh_sim::units::format_duration;
+
+/// The operating system counts CPU time no finer.
+const LEAST_CPU_WINDOW: Duration = Duration::from_millis(200);
+
+/// A field that a live mesh can't honour, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    /// The field's path, and whose it is if many have it.
+    pub(crate) field: String,
+    /// Why it is refused.
+    pub(crate) why: String,
+}
+
+/// Every field that processes of `mesh` on loopback can't honour.
+pub(crate) fn refusals(scenario: &Scenario) -> Vec<Refusal> {
+    let mut refusals = Vec::new();
+    let mut refuse = |is_refused: bool, field: String, why: String| {
+        if is_refused {
+            refusals.push(Refusal { field, why });
+        }
+    };
+    for (field, is_default) in fixed_settings(scenario) {
+        let why = "`mesh` has no option for it, so it has to be left out".to_owned();
+        refuse(!is_default, field.to_owned(), why);
+    }
+    let network = &scenario.network;
+    let loses = "loopback neither loses nor repeats messages".to_owned();
+    refuse(network.quality.loss > 0.0, "network.loss".to_owned(), loses.clone());
+    refuse(network.quality.duplication > 0.0, "network.duplication".to_owned(), loses);
+    let alike = "all ways of loopback are alike".to_owned();
+    refuse(!network.links.is_empty(), "network.links".to_owned(), alike);
+    for agent in &scenario.agents {
+        let of = |field: &str| format!("agents.{field} of {}", agent.name);
+        let machine = &agent.machine;
+        let why = "jobs sleep for their demand, as on a core of speed 1".to_owned();
+        refuse(machine.speed != 1.0, of("speed"), why);
+        let shares = agent.concurrency.is_none_or(|limit| limit > machine.cores);
+        let why = "jobs that sleep don't share cores: at most as many as `cores` may run";
+        refuse(shares, of("concurrency"), why.to_owned());
+        let is_busy = machine.background.iter().any(|step| step.value > 0.0);
+        let why = "all agents share this machine; a fault `background_load` of all can do it";
+        refuse(is_busy, of("background"), why.to_owned());
+        refuse(agent.clock_rate != 1.0, of("clock_rate"), "clocks are this machine's".to_owned());
+        let why = format!("expected at least {}", format_duration(LEAST_CPU_WINDOW));
+        refuse(machine.cpu_window < LEAST_CPU_WINDOW, of("cpu_window"), why);
+    }
+    for (number, fault) in scenario.faults.iter().enumerate() {
+        if let Some(why) = refused_fault(scenario, &fault.kind) {
+            let at = format_duration(fault.at);
+            let field = format!("faults.{number} ({} at {at})", fault.kind.name());
+            refuse(true, field, why.to_owned());
+        }
+    }
+    refusals
+}
+
+/// Settings that only the state machines know, and whether they are what `mesh` has.
+fn fixed_settings(scenario: &Scenario) -> [(&'static str, bool); 9] {
+    let (registry, delegation) = (&scenario.registry, &scenario.delegation);
+    let (usual, membership) = (DelegationConfig::default(), MembershipConfig::default());
+    let connect = ClientLimits::default().connect;
+    [
+        ("registry.sweep", registry.sweep == RegistryConfig::default().sweep),
+        ("registry.jitter", registry.jitter == membership.jitter),
+        ("registry.timeout", registry.timeout == membership.timeout),
+        ("delegation.connect_timeout", delegation.connect_timeout == connect),
+        ("delegation.attempt_timeout", delegation.attempt_timeout == usual.attempt_timeout),
+        ("delegation.retry_ratio", delegation.retry_ratio == usual.retry.ratio),
+        ("delegation.retry_floor", delegation.retry_floor == usual.retry.floor),
+        ("delegation.to_self", delegation.to_self == usual.to_self),
+        (
+            "delegation.max_depth or max_open",
+            (delegation.max_depth, delegation.max_open) == (usual.max_depth, usual.max_open),
+        ),
+    ]
+}
+
+fn refused_fault(scenario: &Scenario, kind: &FaultKind) -> Option<&'static str> {
+    match kind {
+        FaultKind::Crash { .. } => None,
+        FaultKind::Hold { a, b } => {
+            let all = scenario.agents.len() + 2;
+            let stops = |one: &[Name], others: &[Name]| {
+                let names: BTreeSet<&Name> = one.iter().chain(others).collect();
+                one.len() == 1 && &*one[0] != CLIENT && names.len() == all
+            };
+            let can = stops(a, b) || stops(b, a);
+            (!can).then_some(
+                "only a process as a whole can be stopped (SIGSTOP): \
+                 expected one agent, or the registry, on one side and all other hosts on the other",
+            )
+        }
+        FaultKind::BackgroundLoad { agents, .. } => {
+            let struck: BTreeSet<&Name> = agents.iter().collect();
+            (struck.len() < scenario.agents.len())
+                .then_some("all agents share this machine: expected all of them")
+        }
+        FaultKind::Partition { .. } => Some("loopback can't be cut"),
+        FaultKind::AddLatency { .. } => Some("loopback can't be made slower"),
+        FaultKind::SlowDown { .. } => Some("jobs sleep for their demand, as on a core of speed 1"),
+    }
+}
+
+/// What a live run does in another way than the simulation, though it may be compared: a line each.
+pub(crate) fn notes(scenario: &Scenario) -> Vec<String> {
+    let mut notes = vec![
+        "network.latency is not applied: loopback is as fast as it is".to_owned(),
+        "agents.memory is not applied: agents tell what their processes use".to_owned(),
+    ];
+    let goes_by_cpu = |policy: &PolicyConfig| {
+        matches!(policy, PolicyConfig::LeastLoaded { .. } | PolicyConfig::Weighted { .. })
+    };
+    let misled = scenario.policies.iter().filter(|policy| goes_by_cpu(&policy.config));
+    let labels: Vec<&str> = misled.map(|policy| &*policy.label).collect();
+    if !labels.is_empty() {
+        notes.push(format!("jobs sleep and use no CPU, which {} go by", labels.join(", ")));
+    }
+    notes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scenario(more: &str) -> Scenario {
+        let text = format!(
+            "name = \"live\"\ndescription = \"of these tests\"\nduration = \"2s\"\n\
+             agents = [{{ name = \"agent\", count = 3, cores = 2 }}]\n\
+             policies = [\"random\", \"least_loaded\"]\n\
+             [workload]\narrivals = \"poisson\"\nrate = 10\n\
+             demand = {{ kind = \"exponential\", mean = \"20ms\" }}\n{more}"
+        );
+        Scenario::from_str(&text, "live.toml").unwrap_or_else(|e| panic!("{}", e.render(false)))
+    }
+
+    fn refused(more: &str) -> Vec<String> {
+        refusals(&scenario(more)).into_iter().map(|refusal| refusal.field).collect()
+    }
+
+    fn fault(kind: &str, more: &str) -> String {
+        format!("[[faults]]\nkind = \"{kind}\"\nat = \"1s\"\nfor = \"500ms\"\n{more}\n")
+    }
+
+    #[test]
+    fn what_the_mesh_has_no_means_for_is_named() {
+        assert_eq!(refused(""), [""; 0]);
+        assert_eq!(refused("[network]\nlatency = \"5ms\""), [""; 0]);
+        assert_eq!(refused("[network]\nloss = 0.1"), ["network.loss"]);
+        assert_eq!(refused("[registry]\nsweep = \"3s\""), ["registry.sweep"]);
+        assert_eq!(refused("[delegation]\nto_self = true"), ["delegation.to_self"]);
+        let mut two = scenario("");
+        two.agents[1].machine.speed = 2.0;
+        two.agents[2].concurrency = None;
+        let fields: Vec<String> = refusals(&two).into_iter().map(|r| r.field).collect();
+        assert_eq!(fields, ["agents.speed of agent-2", "agents.concurrency of agent-3"]);
+    }
+
+    #[test]
+    fn faults_are_refused_unless_processes_can_have_them() {
+        let partition = fault("partition", "groups = [\"agent-1\", \"agent-2\"]");
+        assert_eq!(refused(&partition), ["faults.0 (partition at 1s)"]);
+        assert_eq!(refused(&fault("crash", "hosts = [\"agent-2\", \"registry\"]")), [""; 0]);
+        let whole = "between = [\"agent-1\", [\"agent-2..3\", \"registry\", \"client\"]]";
+        assert_eq!(refused(&fault("hold", whole)), [""; 0]);
+        let link = "between = [\"agent-1\", \"agent-2\"]";
+        assert_eq!(refused(&fault("hold", link)), ["faults.0 (hold at 1s)"]);
+        assert_eq!(refused(&fault("background_load", "agents = \"*\"\nload = 0.5")), [""; 0]);
+        let some = fault("background_load", "agents = \"agent-1\"\nload = 0.5");
+        assert_eq!(refused(&some), ["faults.0 (background_load at 1s)"]);
+    }
+
+    #[test]
+    fn policies_that_go_by_cpu_are_named() {
+        let notes = notes(&scenario(""));
+        assert!(notes.iter().any(|note| note.ends_with("which least_loaded go by")), "{notes:?}");
+    }
+}

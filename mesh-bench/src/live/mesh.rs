@@ -1,0 +1,248 @@
+//! The registry and agents of a scenario as processes on this machine, or those of a running mesh.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context as _, bail, ensure};
+use mesh_core::Timestamp;
+use mesh_core::policy::{PolicyConfig, Signal};
+use mesh_node::http::{Bytes, Client, ClientLimits, Method};
+use mesh_node::wire::read_services;
+use mesh_node::{Clock, TokioNet};
+use mesh_sim::engine::faults::{FIRST_AGENT, FaultSchedule, Link};
+use mesh_sim::scenario::{AgentSpec, Fault, FaultKind, PolicySpec, Scenario};
+use mesh_sim::units::format_duration;
+
+use super::burn::Burner;
+use super::process::Process;
+
+/// How long one answer may take while the mesh gets ready.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How often agents are asked whether they know all others.
+const POLL: Duration = Duration::from_millis(50);
+/// Where processes listen: on any free port.
+const ANY_PORT: &str = "127.0.0.1:0";
+
+/// A mesh of processes. They are killed when it is dropped.
+#[derive(Debug)]
+pub(super) struct Mesh {
+    binary: PathBuf,
+    faults: FaultSchedule,
+    /// By host number; the client has none.
+    hosts: Vec<Option<Host>>,
+    burner: Option<Burner>,
+}
+
+/// One host of the scenario.
+#[derive(Debug)]
+struct Host {
+    name: String,
+    address: String,
+    /// The command line that brings it back on the same port.
+    args: Vec<String>,
+    /// None while it is down.
+    process: Option<Process>,
+    is_stopped: bool,
+}
+
+impl Host {
+    async fn start(binary: &Path, name: &str, args: Vec<String>) -> anyhow::Result<Self> {
+        let process = Process::start(binary, name, &args).await?;
+        let address = process.address.clone();
+        let again = |arg: String| if arg == ANY_PORT { address.clone() } else { arg };
+        let args = args.into_iter().map(again).collect();
+        Ok(Self { name: name.to_owned(), address, args, process: Some(process), is_stopped: false })
+    }
+}
+
+impl Mesh {
+    /// Starts fresh processes and waits until every agent knows all others.
+    pub(super) async fn start(
+        binary: &Path,
+        scenario: &Scenario,
+        policy: &PolicySpec,
+    ) -> anyhow::Result<Self> {
+        let registry = Host::start(binary, "registry", registry_args(scenario)).await?;
+        let address = registry.address.clone();
+        let mut hosts = vec![Some(registry), None];
+        for agent in &scenario.agents {
+            let args = agent_args(scenario, agent, &policy.config, &address);
+            hosts.push(Some(Host::start(binary, &agent.name, args).await?));
+        }
+        let burns = |fault: &Fault| matches!(fault.kind, FaultKind::BackgroundLoad { .. });
+        let burner = scenario.faults.iter().any(burns).then(Burner::start);
+        let mesh =
+            Self { binary: binary.to_owned(), faults: FaultSchedule::new(scenario), hosts, burner };
+        mesh.ready(scenario).await?;
+        Ok(mesh)
+    }
+
+    /// Addresses of the agents, in the scenario's order.
+    pub(super) fn agents(&self) -> Vec<String> {
+        self.hosts[FIRST_AGENT..].iter().flatten().map(|host| host.address.clone()).collect()
+    }
+
+    /// Process ids of the agents, in the scenario's order; none for one that is down.
+    pub(super) fn agent_ids(&self) -> Vec<Option<u32>> {
+        let id = |host: &Option<Host>| host.as_ref()?.process.as_ref()?.id();
+        self.hosts[FIRST_AGENT..].iter().map(id).collect()
+    }
+
+    /// When faults begin or end.
+    pub(super) fn boundaries(&self) -> Vec<Timestamp> {
+        self.faults.boundaries()
+    }
+
+    /// Fails if a process has ended that no fault has killed.
+    pub(super) fn must_live(&mut self) -> anyhow::Result<()> {
+        let hosts = self.hosts.iter_mut().flatten();
+        hosts.filter_map(|host| host.process.as_mut()).try_for_each(Process::must_live)
+    }
+
+    /// Brings the processes into the state that the faults prescribe for `now`.
+    pub(super) async fn apply_faults(&mut self, now: Timestamp) -> anyhow::Result<()> {
+        for number in 0..self.hosts.len() {
+            let (is_down, is_stopped) =
+                (self.faults.is_down(number, now), self.is_held(number, now));
+            let Some(host) = &mut self.hosts[number] else { continue };
+            if is_down && let Some(process) = host.process.take() {
+                process.kill().await?;
+                host.is_stopped = false;
+            }
+            if !is_down && host.process.is_none() {
+                let process = Process::start(&self.binary, &host.name, &host.args).await?;
+                host.process = Some(process);
+            }
+            if let Some(process) = &host.process
+                && is_stopped != host.is_stopped
+            {
+                process.stop(is_stopped)?;
+                host.is_stopped = is_stopped;
+            }
+        }
+        if let Some(burner) = &self.burner {
+            // All agents have the same: a load of some is refused.
+            burner.set(self.faults.machine(FIRST_AGENT, now).background.unwrap_or_default());
+        }
+        Ok(())
+    }
+
+    /// Whether all messages to and from the host wait.
+    fn is_held(&self, number: usize, now: Timestamp) -> bool {
+        let others = (0..self.hosts.len()).filter(|other| *other != number);
+        let ways: Vec<Link> = others.map(|other| self.faults.link(number, other, now)).collect();
+        // A way is cut only to a host that is down: partitions are refused.
+        ways.iter().any(|way| way.held) && ways.iter().all(|way| way.held || way.cut)
+    }
+
+    /// Waits until every agent knows all others.
+    async fn ready(&self, scenario: &Scenario) -> anyhow::Result<()> {
+        let client = Client::new(TokioNet, ClientLimits::default());
+        let peers = format!("mesh_peers {}\n", scenario.agents.len() - 1);
+        let slowest = scenario.agents.iter().map(|agent| agent.refresh).max();
+        let clock = Clock::start();
+        // Each may just have missed the last one that came.
+        let end = clock.now() + slowest.unwrap_or_default() * 3 + PATIENCE;
+        for host in self.hosts[FIRST_AGENT..].iter().flatten() {
+            loop {
+                let page = get(&client, &host.address, "/metrics").await;
+                let page = page.with_context(|| format!("{} does not get ready", host.name))?;
+                if String::from_utf8_lossy(&page).contains(&peers) {
+                    break;
+                }
+                ensure!(clock.now() < end, "{} does not get to know all others", host.name);
+                clock.sleep_until(clock.now() + POLL).await;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Addresses of the scenario's agents in a running mesh, in the scenario's order.
+pub(super) async fn listed(registry: &str, scenario: &Scenario) -> anyhow::Result<Vec<String>> {
+    let client = Client::new(TokioNet, ClientLimits::default());
+    let list = get(&client, registry, "/services").await?;
+    let listed: Vec<(String, String)> = read_services(&list)
+        .with_context(|| format!("failed to read the list of {registry}"))?
+        .into_iter()
+        .map(|(name, service)| (name.to_string(), service.url.to_string()))
+        .collect();
+    let is_ours = |name: &str| scenario.agents.iter().any(|agent| *agent.name == *name);
+    if let Some((stranger, _)) = listed.iter().find(|(name, _)| !is_ours(name)) {
+        bail!("the registry at {registry} also lists {stranger}, which is not in the scenario");
+    }
+    let address = |agent: &AgentSpec| {
+        let found = listed.iter().find(|(name, _)| **name == *agent.name);
+        let found = found.with_context(|| format!("{} is not listed by {registry}", agent.name));
+        found.map(|(_, url)| mesh_core::registry::address(url).to_owned())
+    };
+    scenario.agents.iter().map(address).collect()
+}
+
+async fn get(client: &Client<TokioNet>, address: &str, path: &str) -> anyhow::Result<Bytes> {
+    let answer = client.call(address, Method::GET, path, Bytes::new(), PATIENCE).await;
+    let answer = answer.with_context(|| format!("failed to ask http://{address}{path}"))?;
+    let status = answer.status;
+    ensure!(status.is_success(), "http://{address}{path} answers {status}");
+    Ok(answer.body)
+}
+
+fn registry_args(scenario: &Scenario) -> Vec<String> {
+    let ttl = format_duration(scenario.registry.ttl);
+    ["registry", "--listen", ANY_PORT, "--ttl", &ttl].map(str::to_owned).into()
+}
+
+fn agent_args(
+    scenario: &Scenario,
+    agent: &AgentSpec,
+    policy: &PolicyConfig,
+    registry: &str,
+) -> Vec<String> {
+    let Scenario { delegation, workload, .. } = scenario;
+    let concurrency = agent.concurrency.map_or("unlimited".to_owned(), |limit| limit.to_string());
+    let mut args: Vec<String> =
+        ["agent", "--work", "synthetic", "--metrics-scope", "process"].map(str::to_owned).into();
+    for (option, value) in [
+        ("--name", agent.name.to_string()),
+        ("--listen", ANY_PORT.to_owned()),
+        ("--registry", registry.to_owned()),
+        ("--concurrency", concurrency),
+        ("--queue", agent.queue.to_string()),
+        ("--timeout", format_duration(workload.deadline)),
+        ("--probe-timeout", format_duration(delegation.probe_timeout)),
+        ("--attempts", delegation.max_attempts.to_string()),
+        ("--heartbeat", format_duration(scenario.registry.heartbeat)),
+        ("--refresh", format_duration(agent.refresh)),
+        ("--sample", format_duration(agent.machine.cpu_window)),
+    ] {
+        args.extend([option.to_owned(), value]);
+    }
+    args.extend(policy_args(policy));
+    args
+}
+
+fn policy_args(policy: &PolicyConfig) -> Vec<String> {
+    let mut args = vec!["--policy".to_owned(), policy.name().to_owned()];
+    let mut option = |name: &str, value: String| args.extend([name.to_owned(), value]);
+    let signal = match *policy {
+        PolicyConfig::Random | PolicyConfig::RoundRobin => return args,
+        PolicyConfig::LeastLoaded { signal } | PolicyConfig::ShortestQueue { signal } => signal,
+        PolicyConfig::Weighted { cpu_weight, latency_weight, signal } => {
+            option("--cpu-weight", cpu_weight.to_string());
+            option("--latency-weight", latency_weight.to_string());
+            signal
+        }
+        PolicyConfig::PowerOfTwo { choices, signal } => {
+            option("--choices", choices.to_string());
+            signal
+        }
+    };
+    let signal = match signal {
+        Signal::None => return args,
+        Signal::Probes => "probes",
+        Signal::Reports => "reports",
+        Signal::OwnCounters => "own",
+    };
+    option("--signal", signal.to_owned());
+    args
+}

@@ -1,0 +1,11 @@
+//! `mesh-bench`: the mesh measured, and its simulation held against the real thing.
+
+mod calibrate;
+mod cli;
+mod live;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::main()
+}

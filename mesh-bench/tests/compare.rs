@@ -1,0 +1,58 @@
+//! `mesh-bench compare` from end to end, with the committed results.
+
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+fn committed(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../results").join(name)
+}
+
+fn compare(a: &str, b: &str, options: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mesh-bench"));
+    command.arg("compare").args([committed(a), committed(b)]).args(options);
+    command.output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap()
+}
+
+#[test]
+fn prints_a_table_and_writes_a_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("comparison.json");
+    let output = compare("baseline", "overload", &["--json", file.to_str().unwrap()]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let table = text(&output.stdout);
+    assert!(table.contains("warning: the scenarios differ: baseline and overload"), "{table}");
+
+    let json: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    let random = &json["policies"][0];
+    assert_eq!(random["policy"], "random");
+    let p99 = &random["latency"][5];
+    assert_eq!(p99["statistic"], "p99");
+    let (a, b) = (p99["a_ms"].as_f64().unwrap(), p99["b_ms"].as_f64().unwrap());
+    assert!(a < b && (p99["ratio"].as_f64().unwrap() - a / b).abs() < 1e-5, "{p99}");
+}
+
+#[test]
+fn a_result_with_itself_has_no_error() {
+    let output = compare("baseline", "baseline", &["--policy", "p2c_own"]);
+    let table = text(&output.stdout);
+    assert!(!table.contains("warning") && !table.contains("random"), "{table}");
+    let ratios = table.lines().filter(|line| line.contains(" 1.000 ") && line.contains("+0.0 %"));
+    assert_eq!(ratios.count(), 8, "{table}");
+}
+
+#[test]
+fn what_is_missing_is_named() {
+    let output = compare("baseline", "overload", &["--policy", "p2c_stale"]);
+    assert_eq!(output.status.code(), Some(1));
+    let error = text(&output.stderr);
+    assert!(error.contains("no policy `p2c_stale` in") && error.contains("overload"), "{error}");
+    let output = compare("baseline", "nowhere", &[]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("nowhere/summary.json"), "{}", text(&output.stderr));
+}

@@ -1,0 +1,157 @@
+//! Processes: of `mesh-bench live`, and of the mesh.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use mesh_sim::report::summary::{self, Summary};
+use tempfile::TempDir;
+
+/// Longer than anything takes that goes well, on a machine busy with other things.
+const PATIENCE: Duration = Duration::from_secs(60);
+const STEP: Duration = Duration::from_millis(20);
+
+/// The `mesh` binary beside `mesh-bench`, of this very source: cargo knows it only as another
+/// package's.
+fn binary() -> &'static Path {
+    static BINARY: OnceLock<PathBuf> = OnceLock::new();
+    BINARY.get_or_init(|| {
+        let path = Path::new(env!("CARGO_BIN_EXE_mesh-bench")).with_file_name("mesh");
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo.args(["build", "--quiet", "-p", "mesh-node", "--bin", "mesh"]);
+        if !cfg!(debug_assertions) {
+            cargo.arg("--release");
+        }
+        assert!(cargo.status().unwrap().success());
+        path
+    })
+}
+
+/// A scenario in a directory of its own.
+pub(crate) struct Bench(TempDir);
+
+impl Bench {
+    pub(crate) fn new(scenario: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("small.toml"), scenario).unwrap();
+        Self(dir)
+    }
+
+    fn command(&self, options: &[&str]) -> Command {
+        binary();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_mesh-bench"));
+        command.args(["live", "small.toml", "--out", "out"]).args(options);
+        command.current_dir(self.0.path()).stdin(Stdio::null());
+        command
+    }
+
+    /// Runs it to its end.
+    pub(crate) fn live(&self, options: &[&str]) -> Output {
+        self.command(options).output().unwrap()
+    }
+
+    /// Measures this machine and writes the part of a scenario.
+    pub(crate) fn calibrate(&self, file: &str) -> Output {
+        binary();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_mesh-bench"));
+        command.args(["calibrate", "--samples", "300", "--out", file]);
+        command.current_dir(self.0.path()).stdin(Stdio::null()).output().unwrap()
+    }
+
+    pub(crate) fn read(&self, file: &str) -> String {
+        fs::read_to_string(self.0.path().join(file)).unwrap()
+    }
+
+    /// Starts it.
+    pub(crate) fn start(&self) -> Child {
+        self.command(&[]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
+    }
+
+    pub(crate) fn out(&self, name: &str) -> PathBuf {
+        self.0.path().join("out").join(name)
+    }
+
+    pub(crate) fn summary(&self) -> Summary {
+        summary::parse(&fs::read_to_string(self.out("summary.json")).unwrap()).unwrap()
+    }
+}
+
+/// A process of `mesh` that serves, killed when it is dropped.
+pub(crate) struct Service {
+    child: Child,
+    pub(crate) address: String,
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Starts `mesh` and waits until it listens.
+pub(crate) fn mesh(args: &[&str]) -> Service {
+    let mut command = Command::new(binary());
+    command.args(args).args(["--log", "info"]).stdin(Stdio::null()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
+    let line = lines.find(|line| line.contains("listens")).expect("it listens");
+    let address = line.split("address=").nth(1).and_then(|rest| rest.split(' ').next());
+    let address = address.unwrap_or_else(|| panic!("no address in {line}")).to_owned();
+    // Its log must go on being read.
+    std::thread::spawn(move || lines.for_each(drop));
+    Service { child, address }
+}
+
+/// The processes that a process has started, in the order of their ids.
+pub(crate) fn children(parent: u32) -> Vec<u32> {
+    let entries = fs::read_dir("/proc").unwrap();
+    let ids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok());
+    let mut children: Vec<u32> =
+        ids.filter(|id| status(*id).is_some_and(|(_, of)| of == parent)).collect();
+    children.sort_unstable();
+    children
+}
+
+/// Whether a process is there and not only waits to be noticed dead.
+pub(crate) fn is_alive(id: u32) -> bool {
+    status(id).is_some_and(|(state, _)| state != 'Z')
+}
+
+/// State and parent of a process: proc_pid_stat(5).
+fn status(id: u32) -> Option<(char, u32)> {
+    let stat = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
+    let (_, rest) = stat.rsplit_once(") ")?;
+    let mut fields = rest.split(' ');
+    Some((fields.next()?.chars().next()?, fields.next()?.parse().ok()?))
+}
+
+pub(crate) fn signal(name: &str, id: u32) {
+    let status = Command::new("kill").args(["-s", name, &id.to_string()]).status();
+    assert!(status.unwrap().success());
+}
+
+/// Waits for something.
+#[track_caller]
+pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    for _ in 0..PATIENCE.as_millis() / STEP.as_millis() {
+        if is_so() {
+            return;
+        }
+        pause();
+    }
+    panic!("waited in vain for {what}");
+}
+
+/// Gives a run the time to begin.
+pub(crate) fn let_it_begin() {
+    (0..100).for_each(|_| pause());
+}
+
+#[expect(clippy::disallowed_methods, reason = "these tests live in real time")]
+fn pause() {
+    std::thread::sleep(STEP);
+}

@@ -1,0 +1,173 @@
+//! `mesh-bench live` from end to end: real processes, sockets and signals.
+
+mod bench;
+
+use std::fs;
+use std::time::Duration;
+
+use mesh_sim::report::summary::{Clock, Engine, Summary};
+use mesh_sim::runner::Plan;
+use mesh_sim::scenario::{EngineKind, Scenario};
+use serde_json::Value;
+
+use self::bench::{Bench, children, is_alive, let_it_begin, mesh, signal, until};
+
+const SCENARIO: &str = r#"
+name = "small"
+description = "Some seconds of a mesh"
+duration = "3s"
+warm_up = "500ms"
+drain = "1s"
+agents = [{ name = "agent", count = 3, cores = 2 }]
+policies = ["random", { name = "power_of_two", label = "p2c_own", signal = "own" }]
+
+[workload]
+arrivals = "poisson"
+rate = 40
+deadline = "1s"
+demand = { kind = "exponential", mean = "20ms" }
+"#;
+
+fn fault(kind: &str, at: &str, lasts: &str, more: &str) -> String {
+    format!("[[faults]]\nkind = \"{kind}\"\nat = \"{at}\"\nfor = \"{lasts}\"\n{more}\n")
+}
+
+/// What the simulation sends in a run.
+fn simulated_requests(text: &str) -> u64 {
+    let scenario = Scenario::from_str(text, "small.toml").unwrap();
+    let plan = Plan { scenario: &scenario, engine: EngineKind::Event, trace: false };
+    plan.execute(|_| {}).unwrap()[0].requests.sent
+}
+
+#[test]
+fn a_run_has_the_requests_of_the_simulation_and_says_what_it_ran_on() {
+    let bench = Bench::new(SCENARIO);
+    let output = bench.live(&[]);
+    assert!(output.status.success(), "{output:?}");
+    let Summary { engine, clock, runs, .. } = bench.summary();
+    assert_eq!((engine, clock), (Engine::Live, Clock::Wall));
+    let labels: Vec<&str> = runs.iter().map(|run| &*run.policy).collect();
+    assert_eq!(labels, ["random", "p2c_own"]);
+    for run in &runs {
+        assert_eq!(run.requests.sent, simulated_requests(SCENARIO));
+        // Nothing is wrong, and the machine may be busy: all but a few are answered.
+        assert!(run.requests.answered * 10 >= run.requests.sent * 9, "{run:?}");
+        let work: u64 = run.work_per_agent.values().sum();
+        // Those due in the warm-up that were done after it count as work.
+        assert!(work >= run.requests.answered, "{run:?}");
+        assert!(run.latency_ms.as_ref().unwrap().min > 0.0);
+    }
+    let host: Value = serde_json::from_slice(&fs::read(bench.out("host.json")).unwrap()).unwrap();
+    assert!(host["host"]["cores"].as_u64().unwrap() > 0 && host["host"]["kernel"].is_string());
+    assert_eq!(host["running_mesh"], false);
+}
+
+#[test]
+fn faults_strike_and_heal_and_every_request_ends() {
+    let all = "[\"registry\", \"client\", \"agent-1\", \"agent-2\"]";
+    let text = [
+        SCENARIO.to_owned(),
+        fault("crash", "1s", "500ms", "hosts = [\"agent-2\", \"registry\"]"),
+        fault("hold", "2s", "400ms", &format!("between = [\"agent-3\", {all}]")),
+        fault("background_load", "2500ms", "300ms", "agents = \"*\"\nload = 0.2"),
+    ]
+    .join("\n");
+    let bench = Bench::new(&text);
+    let output = bench.live(&["--policy", "random"]);
+    assert!(output.status.success(), "{output:?}");
+    let [run] = &bench.summary().runs[..] else { panic!("one run") };
+    let requests = &run.requests;
+    assert_eq!(requests.sent, simulated_requests(&text));
+    let ended = requests.answered + requests.refused + requests.timed_out + requests.lost;
+    assert_eq!(ended, requests.sent);
+    // A third of the requests enters through the agent that is dead for a sixth of the time.
+    assert!(requests.lost > 0, "{run:?}");
+    assert!(requests.answered * 2 > requests.sent, "{run:?}");
+    // 0.4 s without a word are longer than any job that is not waiting for them.
+    assert!(run.latency_ms.as_ref().unwrap().max > 300.0, "{run:?}");
+    assert!(run.work_per_agent.values().all(|jobs| *jobs > 0), "{run:?}");
+}
+
+#[test]
+fn what_it_cannot_do_is_named() {
+    let partition = fault("partition", "1s", "1s", "groups = [\"agent-1\", \"agent-2\"]");
+    let text = format!("{SCENARIO}\n{partition}\n[network]\nloss = 0.1\n");
+    let bench = Bench::new(&text);
+    let output = bench.live(&[]);
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(error.contains("`network.loss`"), "{error}");
+    assert!(error.contains("`faults.0 (partition at 1s)`"), "{error}");
+    let output = bench.live(&["--policy", "weighted"]);
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    assert!(!bench.out("summary.json").exists());
+}
+
+#[test]
+fn a_signal_ends_every_process() {
+    let bench = Bench::new(&SCENARIO.replace("\"3s\"", "\"60s\""));
+    for name in ["INT", "TERM"] {
+        let mut running = bench.start();
+        until("the mesh", || children(running.id()).len() == 4);
+        let processes = children(running.id());
+        signal(name, running.id());
+        assert_eq!(running.wait().unwrap().code(), Some(130));
+        until("the end of all", || !processes.iter().any(|id| is_alive(*id)));
+        assert!(!bench.out("summary.json").exists());
+    }
+}
+
+#[test]
+fn an_agent_that_dies_by_itself_fails_the_run() {
+    let bench = Bench::new(&SCENARIO.replace("\"3s\"", "\"60s\""));
+    let running = bench.start();
+    until("the mesh", || children(running.id()).len() == 4);
+    let processes = children(running.id());
+    let_it_begin();
+    // Children are in the order of their start: the registry comes first.
+    signal("KILL", processes[2]);
+    let output = running.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(error.contains("agent-2"), "{error}");
+    until("the end of all", || !processes.iter().any(|id| is_alive(*id)));
+}
+
+#[test]
+fn a_mesh_that_runs_is_used_as_it_is() {
+    let registry = mesh(&["registry", "--listen", "127.0.0.1:0"]);
+    let agent = |name| {
+        let address = &registry.address;
+        mesh(&["agent", "--name", name, "--listen", "127.0.0.1:0", "--registry", address])
+    };
+    let agents = ["agent-1", "agent-2"].map(agent);
+    let bench = Bench::new(SCENARIO);
+    let url = format!("http://{}", registry.address);
+    let attach = ["--registry", &url, "--policy", "random"];
+    let output = bench.live(&attach);
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(error.contains("agent-3 is not listed"), "{error}");
+
+    let third = agent("agent-3");
+    until("all agents", || bench.live(&attach).status.success());
+    let host: Value = serde_json::from_slice(&fs::read(bench.out("host.json")).unwrap()).unwrap();
+    assert_eq!(host["running_mesh"], true);
+    let [run] = &bench.summary().runs[..] else { panic!("one run") };
+    assert!(run.requests.answered > 0, "{run:?}");
+    assert_eq!(bench.live(&attach[..2]).status.code(), Some(2), "a policy must be named");
+    drop((agents, third));
+}
+
+#[test]
+fn this_machine_is_measured_as_the_network_of_a_scenario() {
+    let bench = Bench::new(SCENARIO);
+    let output = bench.calibrate("network.toml");
+    assert!(output.status.success(), "{output:?}");
+    let text = format!("{SCENARIO}\n{}", bench.read("network.toml"));
+    let scenario = Scenario::from_str(&text, "small.toml").unwrap();
+    let latency = &scenario.network.quality.latency;
+    // Two processes that talk HTTP need some microseconds, and not a second.
+    let (least, median) = (latency.quantile(0.0), latency.quantile(0.5));
+    assert!(least > Duration::from_micros(1) && least <= median, "{text}");
+    assert!(median < Duration::from_secs(1), "{text}");
+}
