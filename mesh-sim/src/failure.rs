@@ -1,12 +1,14 @@
 //! What a run did wrong, and whether another did the same.
 
 use std::fmt;
+use std::io;
+use std::path::Path;
 
 use mesh_core::Timestamp;
 
 use crate::engine::{EngineError, Run};
 use crate::record::RunRecord;
-use crate::report::{PolicyResult, Statistic, Threshold, Verdict, shell_word};
+use crate::report::{PolicyResult, Statistic, Threshold, Verdict, replace, shell_word};
 use crate::scenario::{Draft, EngineKind, Scenario};
 
 /// A way to fail. Two runs fail in the same way if theirs are equal.
@@ -125,9 +127,30 @@ fn defect_of(threshold: &Threshold, record: &RunRecord) -> Defect {
     Defect::Threshold { field, cause }
 }
 
+/// Writes a scenario file of one run that fails, whole or not at all; missing directories are made.
+///
+/// # Errors
+/// If it can't be written.
+pub fn write_failing(
+    path: &Path,
+    draft: &Draft,
+    failures: &[Failure],
+    engine: EngineKind,
+) -> io::Result<()> {
+    let text = failing_file(draft, failures, engine, &path.display().to_string());
+    let name = path.file_name().ok_or(io::ErrorKind::InvalidFilename)?;
+    let dir = path.parent().unwrap_or(Path::new(""));
+    replace(dir, &[(name.to_string_lossy().into_owned(), text.into_bytes())], &[]).map(drop)
+}
+
 /// The text of a scenario file of one run, headed by what fails in it and how to see that again.
 /// `path` is where the file will be.
-pub fn failing_file(draft: &Draft, failures: &[Failure], engine: EngineKind, path: &str) -> String {
+pub(crate) fn failing_file(
+    draft: &Draft,
+    failures: &[Failure],
+    engine: EngineKind,
+    path: &str,
+) -> String {
     let mut text = String::from("# This scenario fails:\n");
     for failure in failures {
         let line: String =

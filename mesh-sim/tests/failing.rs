@@ -57,7 +57,7 @@ fn a_failure_is_shrunk_to_a_file_that_fails_in_the_same_way() {
     let place = Place::new();
     let (code, text) = place.ran("minimize demanding.toml --seed 3 --policy random --tries 80");
     assert_eq!(code, 0, "{text}");
-    assert!(text.contains("2 faults, 3 agents, 4s became 1 faults"), "{text}");
+    assert!(text.contains("2 faults, 3 agents, 4s became 1 fault,"), "{text}");
     let (code, text) = place.ran(printed_line(&text, "replay it: mesh-sim "));
     assert_eq!(code, 0, "{text}");
     assert!(text.contains("missed: min_success"), "{text}");

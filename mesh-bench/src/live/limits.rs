@@ -109,6 +109,7 @@ fn refused_fault(scenario: &Scenario, kind: &FaultKind) -> Option<&'static str> 
         }
         FaultKind::Partition { .. } => Some("loopback can't be cut"),
         FaultKind::AddLatency { .. } => Some("loopback can't be made slower"),
+        FaultKind::Loss { .. } => Some("loopback loses nothing"),
         FaultKind::SlowDown { .. } => Some("jobs sleep for their demand, as on a core of speed 1"),
     }
 }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use mesh_sim::report::counted;
 use mesh_sim::scenario::Loaded;
 
 use super::{Exit, complain, print};
@@ -16,7 +17,7 @@ pub(super) fn check(files: &[PathBuf]) -> Exit {
             Ok(loaded) => {
                 let runs = loaded.scenario.policies.len() * loaded.scenario.seeds.len();
                 // Nothing is lost if nobody reads it: the exit code tells too.
-                let _ = print(&format!("{}: ok, {runs} runs\n", file.display()));
+                let _ = print(&format!("{}: ok, {}\n", file.display(), counted(runs, "run")));
             }
             Err(diagnostics) => exit = complain(&diagnostics),
         }

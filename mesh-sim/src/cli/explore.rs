@@ -8,8 +8,9 @@ use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use mesh_node::Clock;
 use mesh_sim::explore::{Exploration, Explored, Found};
-use mesh_sim::failure::{Defect, failing_file};
+use mesh_sim::failure::{Defect, write_failing};
 use mesh_sim::parallel::cores;
+use mesh_sim::report::counted;
 use mesh_sim::report::table::wrapped;
 use mesh_sim::scenario::{EngineKind, Loaded};
 
@@ -81,11 +82,7 @@ fn write(out: &Path, exploration: &Exploration<'_>, found: &Found) -> anyhow::Re
     let name = format!("{}-{seed}-{}.toml", base.scenario.name, found.number);
     let file: PathBuf = out.join(name);
     let shown = file.display().to_string();
-    std::fs::create_dir_all(out)
-        .and_then(|()| {
-            let text = failing_file(&found.draft, &found.failures, engine, &shown);
-            std::fs::write(&file, text)
-        })
+    write_failing(&file, &found.draft, &found.failures, engine)
         .with_context(|| format!("failed to write {shown}"))?;
     let mut text = format!(" run {} fails: {shown}\n", found.number);
     for failure in &found.failures {
@@ -98,7 +95,8 @@ fn write(out: &Path, exploration: &Exploration<'_>, found: &Found) -> anyhow::Re
 fn closing(explored: &Explored, seed: u64) -> String {
     let Explored { runs, failed, requests, events, .. } = explored;
     let mut text = format!(
-        " seed {seed}: {runs} runs, {failed} failed; {requests} requests, {events} events\n"
+        " seed {seed}: {}, {failed} failed; {requests} requests, {events} events\n",
+        counted(*runs as usize, "run")
     );
     let faults: Vec<String> =
         explored.faults.iter().map(|(kind, count)| format!("{count} {kind}")).collect();

@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use mesh_sim::failure::failing_file;
+use mesh_sim::failure::write_failing;
 use mesh_sim::minimize::{Effort, Minimal, Step, Target, minimize as shrink};
 use mesh_sim::parallel::cores;
-use mesh_sim::report::shell_word;
+use mesh_sim::report::{counted, shell_word};
 use mesh_sim::scenario::Scenario;
 use mesh_sim::units::format_duration;
 
@@ -44,7 +44,7 @@ pub(super) fn minimize(args: &MinimizeArgs) -> anyhow::Result<Exit> {
     let out = args.out.clone().unwrap_or_else(|| default_out(&args.run.scenario));
     let shown = out.display().to_string();
     let failures = std::slice::from_ref(&minimal.failure);
-    std::fs::write(&out, failing_file(&minimal.draft, failures, *engine, &shown))
+    write_failing(&out, &minimal.draft, failures, *engine)
         .with_context(|| format!("failed to write {shown}"))?;
     print(&closing(&loaded.scenario, &minimal, &shown))?;
     Ok(Exit::Pass)
@@ -59,18 +59,18 @@ fn closing(before: &Scenario, minimal: &Minimal, out: &str) -> String {
     let after = &minimal.scenario;
     let size = |scenario: &Scenario| {
         format!(
-            "{} faults, {} agents, {}",
-            scenario.faults.len(),
-            scenario.agents.len(),
+            "{}, {}, {}",
+            counted(scenario.faults.len(), "fault"),
+            counted(scenario.agents.len(), "agent"),
             format_duration(scenario.duration)
         )
     };
     format!(
-        " {}\n {} became {} in {} runs\n written to {out}\n replay it: mesh-sim replay {}\n",
+        " {}\n {} became {} in {}\n written to {out}\n replay it: mesh-sim replay {}\n",
         minimal.failure,
         size(before),
         size(after),
-        minimal.tries,
+        counted(minimal.tries, "run"),
         shell_word(out)
     )
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use mesh_sim::record::{FaultWindow, RunRecord, first_difference};
-use mesh_sim::report::{RanBy, Report, Verdict, summary, table, write_all};
+use mesh_sim::report::{RanBy, Report, Verdict, counted, summary, table, write_all};
 use mesh_sim::runner::Plan;
 use mesh_sim::scenario::{Arrivals, EngineKind, Loaded, Scenario, Step};
 use mesh_sim::units::format_duration;
@@ -98,12 +98,12 @@ fn default_out(scenario: &Scenario) -> PathBuf {
 pub(super) fn opening(scenario: &Scenario, engine: EngineKind) -> String {
     let seeds = match &scenario.seeds[..] {
         [seed] => format!("seed {seed}"),
-        seeds => format!("{} seeds", seeds.len()),
+        seeds => counted(seeds.len(), "seed"),
     };
     let mut text = format!(
-        "{}: {} agents, {}, {} simulated, {seeds}\n engine {} (virtual time, {} resolution)\n",
+        "{}: {}, {}, {} simulated, {seeds}\n engine {} (virtual time, {} resolution)\n",
         scenario.name,
-        scenario.agents.len(),
+        counted(scenario.agents.len(), "agent"),
         load(&scenario.workload.arrivals),
         format_duration(scenario.duration),
         engine.name(),

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use mesh_sim::parallel::cores;
+use mesh_sim::report::counted;
 use mesh_sim::scenario::{EngineKind, Loaded};
 use mesh_sim::sweep::{self, MergeError, Shard, Spec, Sweep, SweepError, Tally};
 use mesh_sim::units::format_duration;
@@ -42,6 +43,7 @@ pub(super) fn sweep(args: SweepArgs) -> anyhow::Result<Exit> {
     }
     let written = sweep::write_part(&out, &sweep, shard, &tally)
         .with_context(|| format!("failed to write the part to {}", out.display()))?;
+    print(&sweep::part_violations(&sweep, &tally, |cell| out.join(shard.cell_name(cell))))?;
     print(&format!(" written: {}\n", written.display()))?;
     Ok(if tally.is_broken() { Exit::Oracle } else { Exit::Pass })
 }
@@ -78,24 +80,17 @@ fn default_out(sweep: &Sweep) -> PathBuf {
 
 /// What is about to be run, or joined.
 fn opening(sweep: &Sweep, shard: Option<Shard>) -> String {
-    let plural = |count: usize, noun: &str| match count {
-        1 => format!("1 {noun}"),
-        _ => format!("{count} {noun}s"),
-    };
-    let policies = match sweep.policies.len() {
-        1 => "1 policy".to_owned(),
-        count => format!("{count} policies"),
-    };
     let part = shard.map_or(String::new(), |shard| {
         let runs = shard.runs(sweep.run_count()).len();
-        format!(" part {shard}: {}\n", plural(runs, "run"))
+        format!(" part {shard}: {}\n", counted(runs, "run"))
     });
     format!(
-        "{}: {} x {policies} x {} = {} of {}\n engine {} (virtual time, {} resolution)\n{part}\n",
+        "{}: {} x {} x {} = {} of {}\n engine {} (virtual time, {} resolution)\n{part}\n",
         sweep.scenario.name,
-        plural(sweep.cells.len(), "cell"),
-        plural(sweep.seeds.len(), "seed"),
-        plural(sweep.run_count(), "run"),
+        counted(sweep.cells.len(), "cell"),
+        counted(sweep.policies.len(), "policy"),
+        counted(sweep.seeds.len(), "seed"),
+        counted(sweep.run_count(), "run"),
         format_duration(sweep.cells[0].scenario.duration),
         sweep.engine.name(),
         sweep.engine.resolution(),

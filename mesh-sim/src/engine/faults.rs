@@ -17,7 +17,7 @@ pub const CLIENT_HOST: usize = 1;
 pub const FIRST_AGENT: usize = 2;
 
 /// The state of the way from one host to another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Link {
     /// Messages are lost.
     pub cut: bool,
@@ -27,6 +27,8 @@ pub struct Link {
     pub latency: Duration,
     /// What faults add to it.
     pub added: Duration,
+    /// Share of the messages that faults lose.
+    pub loss: f64,
 }
 
 /// The state of the machine under an agent.
@@ -68,6 +70,10 @@ enum What {
     AddLatency {
         sides: [Vec<bool>; 2],
         latency: Duration,
+    },
+    Loss {
+        sides: [Vec<bool>; 2],
+        ratio: f64,
     },
     Crash {
         hit: Vec<bool>,
@@ -146,13 +152,16 @@ impl FaultSchedule {
     /// even goodbye: all its ways are cut.
     pub fn link(&self, from: usize, to: usize, at: Timestamp) -> Link {
         let (latency, added) = (self.base_latency(from, to), Duration::ZERO);
-        let mut link = Link { cut: false, held: false, latency, added };
+        let mut link = Link { cut: false, held: false, latency, added, loss: 0.0 };
         for fault in self.active(at) {
             link.cut |= fault.what.cuts(from, to);
             match &fault.what {
                 What::Hold { sides } => link.held |= between(sides, from, to),
                 What::AddLatency { sides, latency } if between(sides, from, to) => {
                     link.added += *latency;
+                }
+                What::Loss { sides, ratio } if between(sides, from, to) => {
+                    link.loss = 1.0 - (1.0 - link.loss) * (1.0 - ratio);
                 }
                 _ => {}
             }
@@ -221,14 +230,18 @@ impl FaultSchedule {
     /// Whether a fault that can break some connection has begun by `now`.
     pub fn has_broken(&self, now: Timestamp) -> bool {
         let lossy = |what: &What| {
-            matches!(what, What::Partition { .. } | What::Hold { .. } | What::Crash { .. })
+            matches!(
+                what,
+                What::Partition { .. } | What::Hold { .. } | What::Loss { .. } | What::Crash { .. }
+            )
         };
         self.qualities().any(|quality| quality.loss > 0.0) || self.last(now, lossy).is_some()
     }
 
-    /// Whether some fault slows the messages of a link.
-    pub fn slows_links(&self) -> bool {
-        self.faults.iter().any(|fault| matches!(fault.what, What::AddLatency { .. }))
+    /// Whether some fault slows the messages of a link, or loses some of them.
+    pub fn slows_or_thins(&self) -> bool {
+        let does = |what: &What| matches!(what, What::AddLatency { .. } | What::Loss { .. });
+        self.faults.iter().any(|fault| does(&fault.what))
     }
 
     /// Whether a fault of any link is active.
@@ -239,6 +252,7 @@ impl FaultSchedule {
                 What::Partition { .. }
                     | What::Hold { .. }
                     | What::AddLatency { .. }
+                    | What::Loss { .. }
                     | What::Crash { .. }
             )
         })
@@ -309,6 +323,9 @@ impl Planned {
             FaultKind::AddLatency { a, b, latency } => {
                 What::AddLatency { sides: [hit(a), hit(b)], latency: *latency }
             }
+            FaultKind::Loss { a, b, ratio } => {
+                What::Loss { sides: [hit(a), hit(b)], ratio: *ratio }
+            }
             FaultKind::Crash { hosts } => What::Crash { hit: hit(hosts) },
             FaultKind::SlowDown { agents, factor } => {
                 What::SlowDown { hit: hit(agents), factor: *factor }
@@ -341,7 +358,7 @@ impl What {
     fn breaks(&self, a: usize, b: usize) -> bool {
         match self {
             Self::Partition { group, .. } => apart(group, a, b),
-            Self::Hold { sides } => between(sides, a, b),
+            Self::Hold { sides } | Self::Loss { sides, .. } => between(sides, a, b),
             Self::Crash { hit } => hit[a] || hit[b],
             Self::AddLatency { .. } | Self::SlowDown { .. } | Self::BackgroundLoad { .. } => false,
         }

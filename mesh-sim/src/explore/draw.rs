@@ -17,7 +17,7 @@ use crate::scenario::{
 use crate::units::format_duration;
 
 /// Kinds of trouble that a run has or does not have.
-const KINDS: [Kind; 8] = [
+const KINDS: [Kind; 9] = [
     Kind::Partition,
     Kind::OneWayPartition,
     Kind::Hold,
@@ -26,6 +26,7 @@ const KINDS: [Kind; 8] = [
     Kind::SlowDown,
     Kind::AddLatency,
     Kind::BackgroundLoad,
+    Kind::Loss,
 ];
 /// Most faults of a run.
 const MAX_FAULTS: usize = 8;
@@ -37,8 +38,8 @@ const MAX_LATENCY_MS: f64 = 50.0;
 const MAX_LINK_MS: f64 = 400.0;
 /// Most links with a latency of their own.
 const MAX_LINKS: usize = 4;
-/// The greatest share of messages that are lost or arrive twice, in percent.
-const MAX_BAD_PERCENT: usize = 5;
+/// The greatest share of messages that arrive twice, in percent.
+const MAX_DOUBLED_PERCENT: usize = 5;
 /// The load is the base's times something between these.
 const LOAD: (f64, f64) = (0.1, 2.0);
 
@@ -52,6 +53,7 @@ enum Kind {
     SlowDown,
     AddLatency,
     BackgroundLoad,
+    Loss,
 }
 
 /// A drawn scenario: one policy, one seed.
@@ -83,7 +85,7 @@ pub(super) fn draw(base: &Loaded, engine: EngineKind, seed: u64, number: usize) 
     keep_thresholds(&mut draft, &policy);
     latencies(&mut draft, scenario, engine, &mut seed.child("latencies").rng());
     load(&mut draft, scenario, &mut seed.child("load").rng());
-    draft.set_faults(&faults(scenario, &mut seed.child("faults").rng()));
+    draft.set_faults(&faults(scenario, engine, &mut seed.child("faults").rng()));
     Drawn { draft, policy, seed: run_seed }
 }
 
@@ -131,11 +133,9 @@ fn quality(engine: EngineKind, max_ms: f64, rng: &mut Rng) -> Table {
         EngineKind::Turmoil => put("latency", format_duration(typical).into()),
         EngineKind::Event => {
             put("latency", latency(typical, rng));
-            for field in ["loss", "duplication"] {
-                if coin(rng) && coin(rng) {
-                    let percent = 1 + rng.index(MAX_BAD_PERCENT);
-                    put(field, (percent as f64 / 100.0).into());
-                }
+            if coin(rng) && coin(rng) {
+                let percent = 1 + rng.index(MAX_DOUBLED_PERCENT);
+                put("duplication", (percent as f64 / 100.0).into());
             }
         }
     }
@@ -175,8 +175,9 @@ fn load(draft: &mut Draft, scenario: &Scenario, rng: &mut Rng) {
     }
 }
 
-fn faults(scenario: &Scenario, rng: &mut Rng) -> Vec<Fault> {
-    let on: Vec<Kind> = KINDS.into_iter().filter(|_| coin(rng)).collect();
+fn faults(scenario: &Scenario, engine: EngineKind, rng: &mut Rng) -> Vec<Fault> {
+    let can = |kind: &Kind| *kind != Kind::Loss || engine == EngineKind::Event;
+    let on: Vec<Kind> = KINDS.into_iter().filter(|_| coin(rng)).filter(can).collect();
     let healed = scenario.duration * 3 / 4;
     let mut faults: Vec<Fault> = Vec::new();
     if on.is_empty() {
@@ -232,6 +233,10 @@ fn kind(kind: Kind, scenario: &Scenario, rng: &mut Rng) -> FaultKind {
         Kind::AddLatency => {
             let (a, b) = split(rng, hosts(scenario));
             FaultKind::AddLatency { a, b, latency: millis(rng, 1.0, MAX_LINK_MS) }
+        }
+        Kind::Loss => {
+            let (a, b) = split(rng, hosts(scenario));
+            FaultKind::Loss { a, b, ratio: hundredths(rng) }
         }
         Kind::CrashAgents => FaultKind::Crash { hosts: some(rng, agents()) },
         Kind::CrashRegistry => FaultKind::Crash { hosts: vec![REGISTRY.into()] },

@@ -2,9 +2,8 @@
 //!
 //! Run number n of a seed is a pure function of the base scenario, the seed and n: one of the base's
 //! policies meets random faults, latencies and load (the safety phase); after three quarters of the
-//! duration every fault heals, requests go on, and at the end the oracles demand that the mesh has
-//! converged and that nothing is left in flight (liveness). Links that lose messages stay lossy, and
-//! the agents behind them need not converge; runs with such links are counted.
+//! duration everything heals, requests go on, and at the end the oracles demand that the mesh has
+//! converged and that nothing is left in flight (liveness).
 
 mod draw;
 mod exercised;
@@ -128,12 +127,6 @@ impl Exploration<'_> {
             Defect::Breakdown | Defect::Oracle(_) => true,
         });
         let mut explored = Explored { runs: 1, ..Explored::default() };
-        let network = &scenario.network;
-        let mut qualities =
-            network.links.iter().map(|link| &link.quality).chain([&network.quality]);
-        if qualities.any(|quality| quality.loss > 0.0) {
-            explored.faults.insert("loss", 1);
-        }
         for fault in &scenario.faults {
             *explored.faults.entry(fault.kind.name()).or_default() += 1;
         }

@@ -81,7 +81,9 @@ pub(super) fn among(fault: &Fault, kept: &BTreeSet<&str>) -> Option<Fault> {
             groups.retain_mut(keep);
             groups.len() >= 2
         }
-        FaultKind::Hold { a, b } | FaultKind::AddLatency { a, b, .. } => keep(a) && keep(b),
+        FaultKind::Hold { a, b }
+        | FaultKind::AddLatency { a, b, .. }
+        | FaultKind::Loss { a, b, .. } => keep(a) && keep(b),
         FaultKind::Crash { hosts: names }
         | FaultKind::SlowDown { agents: names, .. }
         | FaultKind::BackgroundLoad { agents: names, .. } => keep(names),
@@ -93,7 +95,9 @@ pub(super) fn among(fault: &Fault, kept: &BTreeSet<&str>) -> Option<Fault> {
 pub(super) fn hosts_of(fault: &Fault) -> Vec<Name> {
     let lists: Vec<&Vec<Name>> = match &fault.kind {
         FaultKind::Partition { groups, .. } => groups.iter().collect(),
-        FaultKind::Hold { a, b } | FaultKind::AddLatency { a, b, .. } => vec![a, b],
+        FaultKind::Hold { a, b }
+        | FaultKind::AddLatency { a, b, .. }
+        | FaultKind::Loss { a, b, .. } => vec![a, b],
         FaultKind::Crash { hosts: names }
         | FaultKind::SlowDown { agents: names, .. }
         | FaultKind::BackgroundLoad { agents: names, .. } => vec![names],

@@ -151,7 +151,7 @@ impl Convergence {
             let way = self.faults.link(from, to, now);
             let quality = self.faults.quality(from, to);
             let patience = self.patience[host - FIRST_AGENT];
-            quality.loss == 0.0 && !way.cut && !way.held && way.latency < patience
+            quality.loss + way.loss == 0.0 && !way.cut && !way.held && way.latency < patience
         })
     }
 }

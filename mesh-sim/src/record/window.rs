@@ -75,6 +75,9 @@ fn describe(kind: &FaultKind) -> (&'static str, String) {
         FaultKind::AddLatency { a, b, latency } => {
             ("added latency", format!("{} | {}, {latency:?} each way", names(a), names(b)))
         }
+        FaultKind::Loss { a, b, ratio } => {
+            ("lost messages", format!("{} | {}, {} %", names(a), names(b), ratio * 100.0))
+        }
         FaultKind::BackgroundLoad { agents, load } => {
             ("background load", format!("{} at {} %", names(agents), load * 100.0))
         }

@@ -23,6 +23,15 @@ fn micros(ns: u64) -> u64 {
     ns.saturating_add(NANOS_PER_MICRO / 2) / NANOS_PER_MICRO
 }
 
+/// A number of things: "1 policy", "2 policies", "1,000 runs".
+pub fn counted(count: usize, noun: &str) -> String {
+    match (count, noun.strip_suffix('y')) {
+        (1, _) => format!("1 {noun}"),
+        (_, Some(stem)) => format!("{} {stem}ies", self::count(count as u64)),
+        (_, None) => format!("{} {noun}s", self::count(count as u64)),
+    }
+}
+
 /// A latency to `digits` significant digits in the unit that suits it, for people.
 pub fn latency(ns: u64, digits: usize) -> String {
     const UNITS: [(u64, &str); 3] = [(1_000, "µs"), (1_000_000, "ms"), (NANOS_PER_SECOND, "s")];

@@ -20,7 +20,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-pub use format::{ellipsis, latency, shell_word};
+pub use format::{counted, ellipsis, latency, shell_word};
 pub use merged::PolicyResult;
 pub use verdict::{Miss, Statistic, Threshold, Verdict, Violated};
 

@@ -96,7 +96,7 @@ fn short_verdict(verdict: &Verdict) -> String {
     match (verdict.violated.is_empty(), verdict.missed.is_empty()) {
         (true, true) => "pass",
         (true, false) => "missed",
-        (false, _) => "broken",
+        (false, _) => "violated",
     }
     .to_owned()
 }
@@ -179,7 +179,7 @@ fn problems(report: &Report, verdicts: &[Verdict], file: &str) -> String {
             let (seed, first) = (violated.seed, &violated.first);
             let at = format::exact_latency(first.at_ns);
             let what = format!("{} at {at}{times}: {}", first.oracle, first.detail);
-            lines.push((format!("broken: {policy} seed {seed}: {what}"), replay(seed, policy)));
+            lines.push((format!("violated: {policy} seed {seed}: {what}"), replay(seed, policy)));
         }
         for miss in missed {
             let what = format!("missed: {policy}: {}", miss.threshold);

@@ -153,6 +153,10 @@ fn table_of(fault: &Fault) -> Table {
             put("between", vec![hosts(a), hosts(b)].into());
             put("latency", format_duration(*latency).into());
         }
+        FaultKind::Loss { a, b, ratio } => {
+            put("between", vec![hosts(a), hosts(b)].into());
+            put("ratio", (*ratio).into());
+        }
         FaultKind::Crash { hosts: names } => put("hosts", hosts(names)),
         FaultKind::SlowDown { agents, factor } => {
             put("agents", hosts(agents));
@@ -175,8 +179,11 @@ mod tests {
 
     #[test]
     fn what_is_written_means_the_same() {
-        let original = Scenario::from_str(FULL, "full.toml").unwrap();
-        let mut draft = Draft::parse(FULL).unwrap();
+        let lossy = "[[faults]]\nkind = 'loss'\nat = '1s'\nfor = '1s'\nratio = 0.25\n\
+                     between = ['agent-1', ['odd', 'registry']]\n";
+        let full = format!("{FULL}\n{lossy}");
+        let original = Scenario::from_str(&full, "full.toml").unwrap();
+        let mut draft = Draft::parse(&full).unwrap();
         draft.set_faults(&original.faults);
         let mut written = draft.load("written.toml").unwrap().scenario;
         written.sha256.clone_from(&original.sha256);

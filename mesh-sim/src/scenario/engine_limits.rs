@@ -36,6 +36,11 @@ pub(super) fn beyond_turmoil(
             fields.push(Path::field("agents").index(position).key("clock_rate"));
         }
     }
+    for (position, fault) in raw.faults.iter().enumerate() {
+        if matches!(fault.kind, raw::FaultKind::Loss { .. }) {
+            fields.push(Path::field("faults").index(position).key("ratio"));
+        }
+    }
     let network = Path::field("network");
     let mut check = |at: &Path, latency: Option<&raw::Latency>, ratios: [f64; 2]| {
         let constant = |latency| {

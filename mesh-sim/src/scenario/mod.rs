@@ -328,6 +328,15 @@ pub enum FaultKind {
         /// Added to each one-way latency.
         latency: Duration,
     },
+    /// Some messages between the two sides are lost.
+    Loss {
+        /// One side.
+        a: Vec<Name>,
+        /// The other.
+        b: Vec<Name>,
+        /// Share of the messages, above 0 and at most 1.
+        ratio: f64,
+    },
     /// Others use the agents' machines.
     BackgroundLoad {
         /// Which.
@@ -346,6 +355,7 @@ impl FaultKind {
             Self::Crash { .. } => "crash",
             Self::SlowDown { .. } => "slow_down",
             Self::AddLatency { .. } => "add_latency",
+            Self::Loss { .. } => "loss",
             Self::BackgroundLoad { .. } => "background_load",
         }
     }

@@ -28,7 +28,7 @@ pub use self::plan::{Cell, Place, Spec, Sweep, SweepError};
 pub use self::results::{misses_thresholds, render as results_json, schema as results_schema};
 pub use self::seeds::Seeds;
 pub use self::shard::Shard;
-pub use self::table::render as table;
+pub use self::table::{part_violations, render as table};
 pub use self::tally::Tally;
 pub use self::vary::Vary;
 pub use self::write::write_all;

@@ -126,12 +126,20 @@ impl Part {
     }
 }
 
-/// Writes one part's file into `dir`, whole or not at all, and says where it is.
+/// Writes one part's file into `dir`, and beside it the scenarios of those cells in which an oracle
+/// was violated, so that it can be replayed where the part was run. Each appears whole or not at all.
+/// Says where the part is.
 ///
 /// # Errors
-/// If it can't be written.
+/// If a file can't be written.
 pub fn write_part(dir: &Path, sweep: &Sweep, shard: Shard, tally: &Tally) -> io::Result<PathBuf> {
     let text = Part::of(sweep, shard, tally).render();
-    let mut written = replace(dir, &[(shard.file_name(), text.into_bytes())], &[])?;
+    let mut files = vec![(shard.file_name(), text.into_bytes())];
+    for (index, cell) in sweep.cells.iter().enumerate() {
+        if tally.is_broken_in(sweep, index) {
+            files.push((shard.cell_name(cell), cell.text.clone().into_bytes()));
+        }
+    }
+    let mut written = replace(dir, &files, &[])?;
     Ok(written.remove(0))
 }

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use super::Cell;
+
 /// Part `number` of `of`, from 1: of all runs, numbered from 0, those whose number modulo `of` is
 /// `number` - 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -38,6 +40,11 @@ impl Shard {
     /// The name of its file.
     pub fn file_name(self) -> String {
         format!("shard-{}-of-{}.json", self.number, self.of)
+    }
+
+    /// The name of the file of a cell's scenario, beside it.
+    pub fn cell_name(self, cell: &Cell) -> String {
+        format!("shard-{}-of-{}-cell-{}.toml", self.number, self.of, cell.number)
     }
 
     /// The inverse of [`Self::file_name`].

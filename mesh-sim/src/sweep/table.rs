@@ -1,6 +1,6 @@
 //! What the terminal shows of a sweep: each cell's policies, and what the comparison shows.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::compare::{Comparison, FEWEST_SEEDS, Metric, compare};
 use super::figures::LatencyNs;
@@ -26,7 +26,8 @@ pub fn render(sweep: &Sweep, tally: &Tally, dir: &Path) -> String {
         out.push('\n');
         let file = dir.join(format!("cell-{}/scenario.toml", cell.number)).display().to_string();
         for (label, group) in sweep.policies.iter().zip(&groups) {
-            problems.push_str(&self::problems(label, cell, group, &file));
+            problems.push_str(&violations(label, cell, group, &file));
+            problems.push_str(&misses(label, cell, group, &file));
         }
     }
     out + &notes(sweep) + &problems
@@ -70,7 +71,7 @@ fn rows(sweep: &Sweep, cell: &Cell, groups: &[Group<'_>]) -> Vec<Vec<String>> {
 
 fn verdict(group: &Group<'_>, missed: &[Threshold]) -> &'static str {
     match (group.is_broken(), missed.is_empty()) {
-        (true, _) => "broken",
+        (true, _) => "violated",
         (false, false) => "missed",
         (false, true) => "pass",
     }
@@ -84,7 +85,7 @@ fn comparisons(sweep: &Sweep, comparisons: &[Comparison]) -> String {
         let own: Vec<&Comparison> = comparisons.iter().filter(|c| c.policy == policy).collect();
         let Some(first) = own.first() else { continue };
         let label = format::ellipsis(&sweep.policies[policy], 30);
-        let seeds = if first.pairs == 1 { "1 seed" } else { &format!("{} seeds", first.pairs) };
+        let seeds = format::counted(first.pairs, "seed");
         out.push_str(&format!("\n {label} less {baseline}, {seeds}\n"));
         let header = ["", "baseline", "policy", "difference, 95 % interval", "finding"];
         let mut rows = vec![header.map(str::to_owned).to_vec()];
@@ -168,8 +169,21 @@ fn notes(sweep: &Sweep) -> String {
     out
 }
 
-/// Violated oracles and missed thresholds, each with the command that replays it.
-fn problems(label: &str, cell: &Cell, group: &Group<'_>, file: &str) -> String {
+/// The violated oracles of one part, which is too little to hold against thresholds. `file` says
+/// where a cell's scenario is.
+pub fn part_violations(sweep: &Sweep, tally: &Tally, file: impl Fn(&Cell) -> PathBuf) -> String {
+    let mut out = String::new();
+    for (index, cell) in sweep.cells.iter().enumerate() {
+        let file = file(cell).display().to_string();
+        for (policy, label) in sweep.policies.iter().enumerate() {
+            out.push_str(&violations(label, cell, &tally.group(sweep, index, policy), &file));
+        }
+    }
+    out
+}
+
+/// Violated oracles, each with the command that replays it.
+fn violations(label: &str, cell: &Cell, group: &Group<'_>, file: &str) -> String {
     /// One is to be repaired before the next is looked at.
     const SHOWN: usize = 3;
     let mut out = String::new();
@@ -178,7 +192,7 @@ fn problems(label: &str, cell: &Cell, group: &Group<'_>, file: &str) -> String {
         let at = format::exact_latency(first.at_ns);
         let number = cell.number;
         let text = format!(
-            "broken: cell {number} {label} seed {seed}: {} at {at}: {}",
+            "violated: cell {number} {label} seed {seed}: {} at {at}: {}",
             first.oracle, first.detail
         );
         out.push_str(&wrapped(&text, 1, 3));
@@ -188,6 +202,12 @@ fn problems(label: &str, cell: &Cell, group: &Group<'_>, file: &str) -> String {
     if more > 0 {
         out.push_str(&format!("   and {} more runs like these\n", format::count(more as u64)));
     }
+    out
+}
+
+/// Missed thresholds, each with the command that replays the seed that missed it most.
+fn misses(label: &str, cell: &Cell, group: &Group<'_>, file: &str) -> String {
+    let mut out = String::new();
     for threshold in group.missed(label, cell) {
         let badness = |figures: &super::Figures| {
             threshold.badness(&figures.requests, |statistic| figures.latency.get(statistic))

@@ -46,6 +46,11 @@ impl Tally {
         self.runs.values().any(|run| !run.broken.is_empty())
     }
 
+    /// Whether any run of this cell violated an oracle.
+    pub(super) fn is_broken_in(&self, sweep: &Sweep, cell: usize) -> bool {
+        (0..self.policies).any(|policy| self.group(sweep, cell, policy).is_broken())
+    }
+
     /// One policy in one cell.
     pub(super) fn group(&self, sweep: &Sweep, cell: usize, policy: usize) -> Group<'_> {
         let index = cell * self.policies + policy;

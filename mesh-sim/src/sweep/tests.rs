@@ -238,18 +238,41 @@ fn the_baseline_decides_the_sign_and_few_seeds_say_so() {
     assert!(table(&few, &tally, Path::new("out")).contains("4 seeds are too few"));
 }
 
-#[test]
-fn the_table_fits_and_shows_how_to_replay() {
-    let sweep = sweep(1..=6, &["workload.rate=8,16", "registry.refresh=500ms"]);
-    let mut all = tally(&sweep, Shard::WHOLE);
-    let mut broken = record(&sweep, 23);
+/// All runs, of which the last violated an oracle.
+fn tally_with_a_violation(sweep: &Sweep) -> Tally {
+    let mut all = tally(sweep, Shard::WHOLE);
+    let last = sweep.run_count() - 1;
+    let mut broken = record(sweep, last);
     broken.violations = vec![Violation {
         oracle: "ends_once",
         at_ns: 1_500_000_000,
         detail: "request 7 ended twice".to_owned(),
     }];
-    all.runs.insert(23, Figures::of(&broken));
+    all.runs.insert(last, Figures::of(&broken));
     assert!(all.is_broken());
+    all
+}
+
+#[test]
+fn a_part_shows_how_to_replay_where_it_was_run() {
+    let sweep = sweep(1..=6, &["workload.rate=8,16"]);
+    let all = tally_with_a_violation(&sweep);
+    let dir = tempfile::tempdir().unwrap();
+    write_part(dir.path(), &sweep, Shard::WHOLE, &all).unwrap();
+    let file = |cell: &Cell| dir.path().join(Shard::WHOLE.cell_name(cell));
+    assert!(!file(&sweep.cells[0]).exists());
+    assert_eq!(std::fs::read_to_string(file(&sweep.cells[1])).unwrap(), sweep.cells[1].text);
+    let text = part_violations(&sweep, &all, file);
+    let first =
+        " violated: cell 2 power_of_two seed 6: ends_once at 1.5 s: request 7 ended twice\n";
+    assert!(text.starts_with(first), "{text}");
+    assert!(text.contains("shard-1-of-1-cell-2.toml"), "{text}");
+}
+
+#[test]
+fn the_table_fits_and_shows_how_to_replay() {
+    let sweep = sweep(1..=6, &["workload.rate=8,16", "registry.refresh=500ms"]);
+    let all = tally_with_a_violation(&sweep);
     let text = table(&sweep, &all, Path::new("out"));
     assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
     insta::assert_snapshot!(text);

@@ -45,7 +45,7 @@ impl Network {
             constant && quality.loss == 0.0 && quality.duplication == 0.0
         });
         let mut network = Self {
-            steady: plain && !faults.slows_links(),
+            steady: plain && !faults.slows_or_thins(),
             faults,
             seed,
             streams: BTreeMap::new(),
@@ -72,13 +72,14 @@ impl Network {
             return Fate::Arrives { at: now, again: None };
         }
         let quality = self.faults.quality(from, to);
-        let mut added = Duration::ZERO;
+        let (mut added, mut loss) = (Duration::ZERO, quality.loss);
         if !self.quiet {
             let link = self.faults.link(from, to, now);
             if link.cut {
                 return Fate::Lost;
             }
             added = link.added;
+            loss = 1.0 - (1.0 - loss) * (1.0 - link.loss);
         }
         if self.steady {
             let at = self.released(from, to, now + quality.latency.quantile(0.0));
@@ -87,7 +88,7 @@ impl Network {
         let way = (from as u32, to as u32);
         let stream = || self.seed.child(&format!("{from}-{to}")).rng();
         let rng = self.streams.entry(way).or_insert_with(stream);
-        if quality.loss > 0.0 && rng.unit() < quality.loss {
+        if loss > 0.0 && rng.unit() < loss {
             return Fate::Lost;
         }
         let latency = quality.latency.sample(rng) + added;

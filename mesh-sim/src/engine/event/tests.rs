@@ -245,3 +245,26 @@ fn what_a_hold_lets_go_arrives_in_the_order_in_which_it_was_sent() {
         assert_eq!(of(host, &as_they_began), of(host, &begun), "{host}");
     }
 }
+
+#[test]
+fn a_loss_ends_with_its_fault() {
+    let fault = r#"latency = "1ms"
+[[faults]]
+kind = "loss"
+at = "40s"
+for = "40s"
+between = ["client", "*"]
+ratio = 0.3
+"#;
+    let record = run(fault, "");
+    let failed = |seconds: std::ops::Range<usize>| -> u64 {
+        record.timeline[seconds]
+            .iter()
+            .map(|second| second.ended.timed_out + second.ended.lost)
+            .sum()
+    };
+    assert_eq!(failed(10..40) + failed(82..100), 0);
+    // Of 80 requests a share of 1 - 0.7 x 0.7 loses one of two messages, 41; and some of those that
+    // open a connection lose that. Three standard deviations are 13.
+    assert!((28..60).contains(&failed(40..82)), "{}", failed(40..82));
+}

@@ -213,6 +213,7 @@ fn all_pairs(faults: &FaultSchedule) -> Vec<(usize, usize, [Link; 2])> {
         cut: false,
         held: false,
         added: Duration::ZERO,
+        loss: 0.0,
         // Before time zero no fault is active.
         latency: faults.base_latency(a, b),
     };

@@ -50,7 +50,7 @@ const fn word(verdict: &Verdict) -> (&'static str, &'static str) {
     match (verdict.violated.is_empty(), verdict.missed.is_empty()) {
         (true, true) => ("good", "\u{2713} pass"),
         (true, false) => ("bad", "\u{2717} missed"),
-        (false, _) => ("bad", "\u{2717} broken"),
+        (false, _) => ("bad", "\u{2717} violated"),
     }
 }
 

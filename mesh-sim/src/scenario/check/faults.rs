@@ -68,6 +68,10 @@ impl Checker<'_> {
                 let [a, b] = self.sides(&path.key("between"), between);
                 FaultKind::AddLatency { a, b, latency: latency.0 }
             }
+            raw::FaultKind::Loss { between, ratio } => {
+                let [a, b] = self.sides(&path.key("between"), between);
+                FaultKind::Loss { a, b, ratio: *ratio }
+            }
             raw::FaultKind::BackgroundLoad { agents, load } => FaultKind::BackgroundLoad {
                 agents: self.hosts(&path.key("agents"), agents, Scope::Agents),
                 load: *load,

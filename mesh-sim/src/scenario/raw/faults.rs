@@ -56,6 +56,14 @@ pub(crate) enum FaultKind {
         /// Added to each one-way latency.
         latency: DurationText,
     },
+    /// Some messages between the two sides are lost. Only engine event can do that.
+    Loss {
+        /// The two sides.
+        between: [Hosts; 2],
+        /// Share of the messages.
+        #[schemars(range(max = 1.0), extend("exclusiveMinimum" = 0.0))]
+        ratio: f64,
+    },
     /// Others use the agents' machines.
     BackgroundLoad {
         /// Which agents.
