@@ -63,6 +63,13 @@ pub(super) const CASES: &[CaseSpec] = &[
     case!("md1", Md1, USUAL, ALL, NOTHING),
     case!("mg1-fcfs", Mg1Fcfs, USUAL, ALL, NOTHING),
     case!("mg1-ps", Mg1Sharing, USUAL, ALL, NOTHING),
+    case!(
+        "mg1-ps",
+        Mm1Sharing,
+        USUAL,
+        ALL,
+        [("workload.demand", r#"{ kind = "exponential", mean = "1ms" }"#)]
+    ),
     case!("round-robin", RoundRobin, USUAL, ALL, NOTHING),
     case!(
         "round-robin",

@@ -94,6 +94,55 @@ impl Mg1Waits {
     }
 }
 
+/// Responses of M/M/1 with processor sharing: a job that shares the server with n others stays
+/// until the Markov chain of n ends. Others come at the rate of the load and go at n / (n + 1), the
+/// job itself goes at 1 / (n + 1); it meets a geometric number. All rates sum to 1 + load
+/// always, so the chain jumps at the times of a Poisson process of that rate (uniformization).
+#[derive(Clone, Debug)]
+pub(super) struct Mm1Sharing {
+    rate: f64,
+    /// Entry k: share of the jobs that are still there after k jumps.
+    left: Vec<f64>,
+}
+
+/// Jumps that are looked at, and the most others; what is beyond is lost, which matters from loads of
+/// 0.9 on.
+const JUMPS: usize = 1_000;
+const MOST_OTHERS: usize = 300;
+
+impl Mm1Sharing {
+    pub(super) fn new(load: f64) -> Self {
+        let rate = 1.0 + load;
+        let mut others: Vec<f64> =
+            (0..MOST_OTHERS).map(|n| (1.0 - load) * libm::pow(load, n as f64)).collect();
+        let jump = |others: &[f64]| -> Vec<f64> {
+            let at = |n: usize| others.get(n).copied().unwrap_or(0.0);
+            let after = |n: usize| {
+                let come = if n == 0 { 0.0 } else { load * at(n - 1) };
+                come + at(n + 1) * (n + 1) as f64 / (n + 2) as f64
+            };
+            (0..MOST_OTHERS).map(|n| after(n) / rate).collect()
+        };
+        let left = (0..JUMPS).map(|_| {
+            let left = others.iter().sum();
+            others = jump(&others);
+            left
+        });
+        Self { rate, left: left.collect() }
+    }
+
+    /// Share of the responses that take longer than `t`.
+    pub(super) fn response_tail(&self, t: f64) -> f64 {
+        let mean = self.rate * t;
+        let weight = |jumps: f64| {
+            libm::exp(
+                jumps * libm::log(mean.max(f64::MIN_POSITIVE)) - mean - libm::lgamma(jumps + 1.0),
+            )
+        };
+        self.left.iter().enumerate().map(|(jumps, left)| left * weight(jumps as f64)).sum()
+    }
+}
+
 /// Share of the jobs of M/M/1 with room for `places` whose response takes longer than `t`. One that
 /// is turned away has none, which counts as longer than any. A job that meets i others takes i + 1
 /// exponential services.
@@ -262,6 +311,27 @@ mod tests {
         let mean: f64 = (0..30_000).map(|n| waits.response_tail(f64::from(n) / 100.0)).sum();
         let expected = 1.0 + mg1_wait(0.7, 4.75);
         assert!((mean / 100.0 / expected - 1.0).abs() < 2e-3, "{mean} is not {expected}");
+    }
+
+    #[test]
+    fn sharing_by_its_moments() {
+        // Coffman, Muntz and Trotter (1970): the second moment is 4 / ((2 - load) (1 - load)^2).
+        for load in [0.3, 0.7] {
+            let sharing = Mm1Sharing::new(load);
+            let step = 0.02;
+            let tails = (0..15_000).map(|n| {
+                let t = (f64::from(n) + 0.5) * step;
+                (t, sharing.response_tail(t))
+            });
+            let (mean, second) = tails.fold((0.0, 0.0), |(mean, second), (t, tail)| {
+                (mean + tail * step, second + 2.0 * t * tail * step)
+            });
+            let square = (1.0 - load) * (1.0 - load);
+            assert!((mean * (1.0 - load) - 1.0).abs() < 1e-3, "{mean}");
+            assert!((second * (2.0 - load) * square / 4.0 - 1.0).abs() < 1e-3, "{second}");
+        }
+        // Nobody else is there: a service.
+        assert!((Mm1Sharing::new(0.0).response_tail(2.0) - libm::exp(-2.0)).abs() < 1e-12);
     }
 
     #[test]

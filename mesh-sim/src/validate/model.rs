@@ -4,7 +4,7 @@ use mesh_core::policy::PolicyConfig;
 
 use super::board;
 use super::chain;
-use super::forms::{self, Mg1Waits};
+use super::forms::{self, Mg1Waits, Mm1Sharing};
 use super::system::{System, two_point};
 use crate::scenario::Scenario;
 
@@ -17,8 +17,10 @@ pub(super) enum Model {
     Md1,
     /// M/G/1, first come first served.
     Mg1Fcfs,
-    /// M/G/1, processor sharing.
+    /// M/G/1, processor sharing: the mean is known.
     Mg1Sharing,
+    /// M/M/1, processor sharing.
+    Mm1Sharing,
     /// Jobs go to M/M/1 servers in turn: E_n/M/1.
     RoundRobin,
     /// M/M/1 with room for K jobs.
@@ -68,11 +70,13 @@ impl Model {
     ) -> Result<Vec<(Figure, f64)>, &'static str> {
         let System { servers, cores, load, scv, places, .. } = *system;
         let single = servers == 1 && system.is_fcfs();
+        let shared = servers == 1 && cores == 1 && system.slots.is_none();
         let fits = match self {
             Self::Mmc => single && scv == 1.0,
             Self::Md1 => single && cores == 1 && scv == 0.0,
             Self::Mg1Fcfs => single && cores == 1,
-            Self::Mg1Sharing => servers == 1 && cores == 1 && system.slots.is_none(),
+            Self::Mg1Sharing => shared,
+            Self::Mm1Sharing => shared && scv == 1.0,
             Self::RoundRobin => *policy == PolicyConfig::RoundRobin && scv == 1.0,
             Self::Mm1k => single && cores == 1 && scv == 1.0,
             Self::Supermarket | Self::Board => system.is_fcfs() && cores == 1 && scv == 1.0,
@@ -98,6 +102,12 @@ impl Model {
                 })
             }
             Self::Mg1Sharing => vec![(Figure::Mean, 1.0 / (1.0 - load))],
+            Self::Mm1Sharing => {
+                let sharing = Mm1Sharing::new(load);
+                with_tail(1.0 / (1.0 - load), &|share| {
+                    forms::quantile(|t| sharing.response_tail(t), share)
+                })
+            }
             Self::RoundRobin => {
                 let rate = 1.0 - forms::round_robin_sigma(servers, load);
                 with_tail(1.0 / rate, &|share| -libm::log(1.0 - share) / rate)
@@ -155,6 +165,7 @@ impl Model {
             Self::Md1 => format!("M/D/1, load {load}"),
             Self::Mg1Fcfs => format!("M/G/1 FCFS, c2 {scv}, load {load}"),
             Self::Mg1Sharing => format!("M/G/1 PS, c2 {scv}, load {load}"),
+            Self::Mm1Sharing => format!("M/M/1 PS, load {load}"),
             Self::RoundRobin => format!("E{servers}/M/1, load {load}"),
             Self::Mm1k => format!("M/M/1/{places}, load {load}"),
             Self::Supermarket => format!("{joined}{}, load {load}", signal(policy)),
