@@ -40,8 +40,8 @@ pub struct Task {
     /// Which try this is: 0 for the first, one more for each retry.
     pub attempt: u32,
     /// A call of a method that agents don't have, for the host to make of it what it can; `text`
-    /// is empty then. It never leaves the agent that received it.
-    pub foreign: Option<ForeignCall>,
+    /// is empty then. It never leaves the agent that received it. Boxed, because few tasks have one.
+    pub foreign: Option<Box<ForeignCall>>,
 }
 
 impl Task {
@@ -55,7 +55,7 @@ impl Task {
             depth: 0,
             request: 0,
             attempt: 0,
-            foreign: Some(call),
+            foreign: Some(Box::new(call)),
         }
     }
 }
