@@ -72,7 +72,7 @@ fn check_answer(answer: &Answer<'_>) {
         (400 | 414 | 431, None) => assert!(body.is_empty()),
         (200, Some("text/plain; version=0.0.4; charset=utf-8")) => check_page(body),
         // An answer to HEAD.
-        (404 | 405 | 415, Some("application/json")) if body.is_empty() => {}
+        (400 | 404 | 405 | 408 | 413, Some("application/json")) if body.is_empty() => {}
         (200, Some("application/json")) => check_json(body),
         (400 | 404 | 405 | 408 | 413 | 415, Some("application/json")) => {
             let refusal: Value = serde_json::from_slice(body).expect("JSON");
