@@ -16,9 +16,9 @@ use mesh_node::wire::read_services;
 use mesh_node::{AgentNode, Clock, Net as _, TokioNet};
 
 use super::args::{AgentArgs, AgentSettings, Work, WorkArgs};
-use super::identity;
 use super::log::Log;
 use super::signals::Stop;
+use super::{identity, places};
 use crate::system::Sampler;
 use crate::work::exec::Exec;
 use crate::work::synthetic::Synthetic;
@@ -76,13 +76,15 @@ pub(super) fn node(
     let config = config(settings, &identity)?;
     let Identity { registry, seed, .. } = identity;
     let sampler = Sampler::new(settings.metrics_scope);
+    let limits = places::limits(settings.connections as usize);
+    let server = ServerLimits { drain: settings.drain, ..limits };
     let parts = Parts {
         net: TokioNet,
         clock,
         host: LiveHost::new(executor(&settings.work)?, sampler, settings.sample),
         observer: Log,
         registry: registry.into(),
-        server: ServerLimits { drain: settings.drain, ..ServerLimits::default() },
+        server,
         client: ClientLimits::default(),
         json: jsonrpc::Limits::default(),
     };
@@ -197,6 +199,9 @@ mod tests {
         assert_eq!(config.delegation, DelegationConfig::default());
         assert_eq!(config.membership, MembershipConfig::default());
         assert_eq!(config.policy, DEFAULT_POLICY);
+        let server = ServerLimits::default();
+        let settings = (args.settings.connections as usize, args.settings.drain);
+        assert_eq!(settings, (server.connections, server.drain));
         let Command::Registry(args) = Cli::parse_from(["mesh", "registry"]).command else {
             panic!("a registry")
         };

@@ -134,6 +134,9 @@ pub(crate) struct AgentSettings {
     /// Jobs that may wait for a slot; more are refused
     #[arg(long, env = "MESH_QUEUE", value_name = "N", default_value = "64")]
     pub(crate) queue: u32,
+    /// Connections that may be open at once; callers beyond them are refused
+    #[arg(long, env = "MESH_CONNECTIONS", value_name = "N", default_value = "1024", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) connections: u32,
     /// A request that names no timeout is given up after this long
     #[arg(long, env = "MESH_TIMEOUT", value_name = "TIME", default_value = "30s", value_parser = positive)]
     pub(crate) timeout: Duration,

@@ -6,6 +6,7 @@ mod config;
 mod identity;
 mod log;
 mod orchestrate;
+mod places;
 mod policy;
 mod registry;
 mod signals;
@@ -14,7 +15,6 @@ mod up;
 use std::process::ExitCode;
 
 use mesh_node::Clock;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use self::args::{Cli, Command};
 
@@ -25,20 +25,10 @@ pub(crate) fn main() -> ExitCode {
         Err(error) => return fail(&error.into()),
     };
     log::start(&cli);
-    allow_many_connections();
+    places::allow_many();
     match run(cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error),
-    }
-}
-
-/// Takes all the file descriptors that the operating system is willing to give: its usual limit
-/// is below the number of connections that a server here accepts.
-fn allow_many_connections() {
-    let limit = getrlimit(Resource::Nofile);
-    let all = Rlimit { current: limit.maximum, ..limit };
-    if let Err(error) = setrlimit(Resource::Nofile, all) {
-        tracing::debug!(%error, "the limit of open files stays");
     }
 }
 

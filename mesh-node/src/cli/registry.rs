@@ -5,9 +5,9 @@ use mesh_node::http::ServerLimits;
 use mesh_node::{Clock, Net as _, RegistryNode, TokioNet};
 
 use super::args::{LeaseArgs, RegistryArgs};
-use super::identity;
 use super::log::Log;
 use super::signals::Stop;
+use super::{identity, places};
 
 impl LeaseArgs {
     pub(super) fn config(&self) -> RegistryConfig {
@@ -25,8 +25,7 @@ pub(super) async fn run(clock: Clock, args: &RegistryArgs) -> anyhow::Result<()>
     let node = RegistryNode::new(clock, args.leases.config(), epoch, Log);
     // A heartbeating agent keeps its connection, so each lease may hold one.
     let connections = args.leases.max_leases.max(ServerLimits::default().connections);
-    let limits = ServerLimits { connections, ..ServerLimits::default() };
-    node.run::<TokioNet>(listener, limits, stop.requested()).await;
+    node.run::<TokioNet>(listener, places::limits(connections), stop.requested()).await;
     tracing::info!("stopped");
     Ok(())
 }

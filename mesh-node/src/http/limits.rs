@@ -29,7 +29,8 @@ pub struct ServerLimits {
     /// so that a flood of them costs no more than this many sockets.
     pub refusals: usize,
     /// From a connection's opening to the first byte of its first request, and from any request's
-    /// first byte to the end of its headers.
+    /// first byte to the end of its headers. Where a request begins in the same packet as the one
+    /// before it ends, from the first byte after that packet, or else `keep_alive` holds.
     pub header_read: Duration,
     /// From the end of the headers to the end of the body, however steadily it trickles in.
     pub body_read: Duration,

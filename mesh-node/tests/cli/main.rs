@@ -3,7 +3,11 @@
 mod agent;
 mod config;
 mod faults;
+mod figures;
+mod hostile;
+mod load;
 mod orchestrate;
 mod process;
 mod registry;
+mod soak;
 mod work;

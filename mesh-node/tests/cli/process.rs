@@ -112,7 +112,11 @@ pub(crate) struct Service {
 impl Service {
     /// Starts the binary and waits until it says where it listens.
     pub(crate) fn start(args: &[&str]) -> Self {
-        let process = Process::start(mesh(args));
+        Self::from(Process::start(mesh(args)))
+    }
+
+    /// The service that this process says it is.
+    pub(crate) fn from(process: Process) -> Self {
         let line = process.line("listens");
         let address = line.split("address=").nth(1).and_then(|rest| rest.split(' ').next());
         let address = address.unwrap_or_else(|| panic!("no address in {line}")).to_owned();
@@ -194,6 +198,17 @@ pub(crate) fn try_http(
     let (head, body) = answer.split_once("\r\n\r\n").ok_or(std::io::ErrorKind::UnexpectedEof)?;
     let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
     Ok((status.ok_or(std::io::ErrorKind::InvalidData)?, body.to_owned()))
+}
+
+/// Sends bytes and gives back what comes before the connection closes, or the patience ends.
+pub(crate) fn raw(address: &str, request: &[u8]) -> String {
+    let mut stream = TcpStream::connect(address).expect("a connection");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    // The server may have refused before the last byte.
+    let _ = stream.write_all(request);
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer);
+    String::from_utf8_lossy(&answer).into_owned()
 }
 
 pub(crate) fn get(address: &str, path: &str) -> (u16, String) {

@@ -57,10 +57,13 @@ pub(super) async fn serve<S, H>(
     let mut connection = protocol(limits).serve_connection(io, service);
     let end = drive(&mut connection, &progress, limits, stopping).await;
     tracing::trace!(%peer, ?end, "connection ended");
-    let mut stream = connection.into_parts().io.into_inner();
+    let parts = connection.into_parts();
+    let mut stream = parts.io.into_inner();
+    // The beginning of a request that came along with the one before: nobody has seen it pass.
+    let has_begun = !parts.read_buf.is_empty();
     match end {
         End::Refused => linger(&mut stream, limits.linger).await,
-        End::Expired(Phase::Head) => {
+        End::Expired(phase) if phase == Phase::Head || (phase == Phase::Idle && has_begun) => {
             let answer = Response::error(
                 StatusCode::REQUEST_TIMEOUT,
                 &format!("headers took longer than {:?}", limits.header_read),

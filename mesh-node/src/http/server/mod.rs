@@ -47,6 +47,7 @@ pub async fn serve<N: Net, H: Handler>(
         stopping,
         tasks: JoinSet::new(),
         refusals: JoinSet::new(),
+        is_full: false,
         served: Served::default(),
     };
     let mut shutdown = pin!(shutdown);
@@ -74,6 +75,8 @@ struct Server<H> {
     stopping: watch::Receiver<bool>,
     tasks: JoinSet<()>,
     refusals: JoinSet<()>,
+    /// The latest connection was refused. Said once: a flood shall not fill the log.
+    is_full: bool,
     served: Served,
 }
 
@@ -84,6 +87,7 @@ impl<H: Handler> Server<H> {
     {
         if self.tasks.len() < self.limits.connections {
             self.served.connections += 1;
+            self.is_full = false;
             let (handler, limits) = (self.handler.clone(), self.limits.clone());
             self.tasks.spawn(connection::serve(
                 stream,
@@ -95,7 +99,10 @@ impl<H: Handler> Server<H> {
             return;
         }
         self.served.refused += 1;
-        tracing::warn!(%peer, cap = self.limits.connections, "connection refused: at the cap");
+        if !std::mem::replace(&mut self.is_full, true) {
+            let open = self.limits.connections;
+            tracing::warn!(%peer, open, "further connections are refused");
+        }
         if self.refusals.len() < self.limits.refusals {
             self.refusals.spawn(connection::refuse(stream, self.limits.clone()));
         }

@@ -1,0 +1,47 @@
+//! How many connections the operating system lets a server have.
+
+use mesh_node::http::{ClientLimits, ServerLimits};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+/// Files that a process needs besides its sockets.
+const OTHER_FILES: usize = 100;
+
+/// Takes all the file descriptors that the operating system is willing to give: its usual limit
+/// is below the number of connections that a server here accepts.
+pub(super) fn allow_many() {
+    let limit = getrlimit(Resource::Nofile);
+    let all = Rlimit { current: limit.maximum, ..limit };
+    if let Err(error) = setrlimit(Resource::Nofile, all) {
+        tracing::debug!(%error, "the limit of open files stays");
+    }
+}
+
+/// The limits of a server that would like to take so many connections. It takes fewer if there are
+/// too few file descriptors: to be out of them leaves callers waiting, whom a limit turns away.
+pub(super) fn limits(wanted: usize) -> ServerLimits {
+    let usual = ServerLimits::default();
+    let files = getrlimit(Resource::Nofile).current.map_or(usize::MAX, |files| files as usize);
+    let others = OTHER_FILES + usual.refusals + ClientLimits::default().idle_total;
+    let connections = granted(wanted, files, others);
+    if connections < wanted {
+        tracing::warn!(wanted, connections, files, "the limit of open files is low");
+    }
+    ServerLimits { connections, ..usual }
+}
+
+/// What `files` leave when there are `others`, but never less than half of them.
+fn granted(wanted: usize, files: usize, others: usize) -> usize {
+    wanted.min(files.saturating_sub(others).max(files / 2))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::granted;
+
+    #[test]
+    fn files_bound_connections() {
+        for (files, expected) in [(usize::MAX, 1000), (1200, 1000), (1100, 900), (300, 150)] {
+            assert_eq!(granted(1000, files, 200), expected, "{files} files");
+        }
+    }
+}

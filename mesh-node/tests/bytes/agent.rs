@@ -1,0 +1,205 @@
+//! An agent that serves connections which exist in memory only, in virtual time.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use mesh_core::agent::config::{
+    AdmissionConfig, DEFAULT_POLICY, DelegationConfig, MembershipConfig,
+};
+use mesh_core::agent::{AgentConfig, JobId};
+use mesh_core::protocol::Task;
+use mesh_core::seed::Seed;
+use mesh_node::agent::Parts;
+use mesh_node::host::JobResult;
+use mesh_node::http::{ClientLimits, Served, ServerLimits};
+use mesh_node::{AgentNode, Clock, Host, Net};
+use serde_json::value::to_raw_value;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
+use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+use crate::limits;
+
+/// Bytes under way in each direction of a connection.
+const BUFFER_BYTES: usize = 64 << 10;
+/// Longer than any input keeps an agent busy, so that nothing happens but what the input causes.
+const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);
+/// The longest job.
+const JOB: Duration = Duration::from_millis(20);
+/// The server's patience. tokio's clock gets there in one step below 64 ms, which is quicker.
+const SHORT: Duration = Duration::from_millis(40);
+const LONG: Duration = Duration::from_millis(60);
+
+/// Connections in memory, to one listener. Nobody else answers.
+#[derive(Clone)]
+struct Memory;
+
+impl Net for Memory {
+    type Stream = DuplexStream;
+    type Listener = Mutex<mpsc::Receiver<DuplexStream>>;
+
+    async fn bind(&self, _: &str) -> io::Result<Self::Listener> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    async fn accept(listener: &Self::Listener) -> io::Result<(Self::Stream, SocketAddr)> {
+        match listener.lock().await.recv().await {
+            Some(stream) => Ok((stream, SocketAddr::from(([127, 0, 0, 1], 1)))),
+            None => std::future::pending().await,
+        }
+    }
+
+    fn local_addr(_: &Self::Listener) -> io::Result<SocketAddr> {
+        Ok(SocketAddr::from(([127, 0, 0, 1], 2)))
+    }
+
+    async fn connect(&self, _: &str) -> io::Result<Self::Stream> {
+        std::future::pending().await
+    }
+}
+
+/// Answers a job with what it was given: so that any JSON travels all the way there and back.
+struct Echo;
+
+impl Host for Echo {
+    fn takes_foreign_calls(&self) -> bool {
+        true
+    }
+
+    fn run(&self, _: JobId, task: Task) -> impl Future<Output = JobResult> + Send + 'static {
+        echo(task)
+    }
+
+    fn sample(&self) -> (f64, f64) {
+        (12.5, 40.0)
+    }
+
+    fn window(&self) -> Duration {
+        NEVER
+    }
+}
+
+async fn echo(task: Task) -> JobResult {
+    if let Some(demand) = task.demand {
+        tokio::time::sleep(demand.min(JOB)).await;
+    }
+    let params = task.foreign.and_then(|call| call.params);
+    Ok(params.unwrap_or_else(|| to_raw_value(&task.text).expect("JSON").into()))
+}
+
+/// What a client does after its last byte.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Then {
+    /// It waits until the agent closes the connection.
+    Waits,
+    /// It closes its half of the connection at once.
+    Leaves,
+}
+
+/// An agent that runs.
+pub(crate) struct Agent {
+    connections: mpsc::Sender<DuplexStream>,
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<Served>,
+}
+
+impl Agent {
+    /// An agent that has begun to seek its registry and has nothing else to do.
+    pub(crate) async fn start() -> Self {
+        let (connections, accepted) = mpsc::channel(1);
+        let (stop, stopped) = oneshot::channel::<()>();
+        let parts = Parts {
+            net: Memory,
+            clock: Clock::start(),
+            host: Echo,
+            observer: (),
+            registry: "nobody:1".into(),
+            server: server_limits(),
+            client: ClientLimits { connect: NEVER, ..ClientLimits::default() },
+            json: limits::JSON,
+        };
+        let node = AgentNode::new(config(), &Seed::root(1), parts);
+        let task = tokio::spawn(node.run(Mutex::new(accepted), async {
+            let _ = stopped.await;
+        }));
+        tokio::time::sleep(JOB).await;
+        Self { connections, stop, task }
+    }
+
+    /// Sends the pieces over a new connection, each when the one before has been taken in, and
+    /// gives back what is answered until the agent closes the connection.
+    pub(crate) async fn exchange(
+        &self,
+        pieces: impl Iterator<Item = &[u8]>,
+        then: Then,
+    ) -> Vec<u8> {
+        let (ours, theirs) = tokio::io::duplex(BUFFER_BYTES);
+        self.connections.send(theirs).await.expect("a running agent");
+        let (mut reader, mut writer) = tokio::io::split(ours);
+        let mut output = Vec::new();
+        let write = async {
+            for piece in pieces {
+                // It may have closed the connection, with the answer on its way.
+                if writer.write_all(piece).await.is_err() {
+                    break;
+                }
+                tokio::task::yield_now().await;
+            }
+            if matches!(then, Then::Leaves) {
+                let _ = writer.shutdown().await;
+            }
+        };
+        let (read, ()) = tokio::join!(reader.read_to_end(&mut output), write);
+        read.expect("memory does not fail");
+        output
+    }
+
+    /// Lets it end in good order.
+    pub(crate) async fn stop(self) -> Served {
+        self.stop.send(()).expect("a running agent");
+        self.task.await.expect("no panic in the service")
+    }
+}
+
+fn config() -> AgentConfig {
+    AgentConfig {
+        name: "fuzzed".into(),
+        url: "nobody:2".into(),
+        incarnation: 1,
+        admission: AdmissionConfig { concurrency: Some(2), queue: 2, ..AdmissionConfig::default() },
+        delegation: DelegationConfig::default(),
+        membership: MembershipConfig {
+            heartbeat: NEVER,
+            refresh: NEVER,
+            timeout: NEVER,
+            ..MembershipConfig::default()
+        },
+        policy: DEFAULT_POLICY,
+    }
+}
+
+fn server_limits() -> ServerLimits {
+    ServerLimits {
+        body_bytes: limits::BODY_BYTES,
+        header_count: limits::HEADER_COUNT,
+        // hyper's own least.
+        header_bytes: 8 << 10,
+        header_read: SHORT,
+        body_read: SHORT,
+        keep_alive: LONG,
+        write: LONG,
+        linger: SHORT,
+        ..ServerLimits::default()
+    }
+}
+
+/// Runs something in virtual time on this thread.
+pub(crate) fn in_virtual_time<T>(what: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .expect("a runtime")
+        .block_on(what)
+}
