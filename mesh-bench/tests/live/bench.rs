@@ -5,7 +5,7 @@ use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use mesh_sim::report::summary::{self, Summary};
 use tempfile::TempDir;
@@ -20,6 +20,9 @@ fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
         let path = Path::new(env!("CARGO_BIN_EXE_mesh-bench")).with_file_name("mesh");
+        if is_current(&path) {
+            return path;
+        }
         let mut cargo = Command::new(env!("CARGO"));
         cargo.args(["build", "--quiet", "-p", "mesh-node", "--bin", "mesh"]);
         if !cfg!(debug_assertions) {
@@ -28,6 +31,26 @@ fn binary() -> &'static Path {
         assert!(cargo.status().unwrap().success());
         path
     })
+}
+
+/// Whether it was built after the last change of what it is made of, as it was if all tests are run.
+/// Asking cargo then would compile it once more: with its dependencies' features for it alone.
+fn is_current(binary: &Path) -> bool {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let changed =
+        ["mesh-core/src", "mesh-node/src", "Cargo.lock"].map(|part| newest(&root.join(part)));
+    let built = fs::metadata(binary).and_then(|file| file.modified());
+    built.is_ok_and(|built| changed.iter().all(|changed| *changed < built))
+}
+
+/// When the file, or the last of those in the directory, was changed.
+fn newest(path: &Path) -> SystemTime {
+    let own = fs::metadata(path).and_then(|file| file.modified()).unwrap();
+    if !path.is_dir() {
+        return own;
+    }
+    let entries = fs::read_dir(path).unwrap().map(|entry| newest(&entry.unwrap().path()));
+    entries.fold(own, SystemTime::max)
 }
 
 /// A scenario in a directory of its own.
