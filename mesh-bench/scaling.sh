@@ -29,7 +29,7 @@ rate = $2
 demand = { kind = "exponential", mean = "10ms" }
 SCENARIO
   { time ./target/release/mesh-sim "$directory/scaling.toml" --out "$directory/out" > "$directory/said"; } \
-    2> "$directory/took"
+    2> "$directory/took" || { cat "$directory/said" "$directory/took" >&2; exit 1; }
   millions=$(sed -n 's/^ \([0-9.]*\) million events in .*/\1/p' "$directory/said")
   awk -v agents="$1" -v requests="$requests" -v millions="$millions" '{
     took = $1 + $2

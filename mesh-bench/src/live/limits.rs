@@ -80,10 +80,7 @@ fn fixed_settings(scenario: &Scenario) -> [(&'static str, bool); 9] {
         ("delegation.retry_ratio", delegation.retry_ratio == usual.retry.ratio),
         ("delegation.retry_floor", delegation.retry_floor == usual.retry.floor),
         ("delegation.to_self", delegation.to_self == usual.to_self),
-        (
-            "delegation.max_depth or max_open",
-            (delegation.max_depth, delegation.max_open) == (usual.max_depth, usual.max_open),
-        ),
+        ("delegation.max_open", delegation.max_open == usual.max_open),
     ]
 }
 

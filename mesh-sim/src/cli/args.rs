@@ -3,7 +3,7 @@
 use std::num::NonZero;
 use std::path::PathBuf;
 
-use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use mesh_sim::scenario::EngineKind;
 use mesh_sim::sweep::{Seeds, Shard, Vary};
 
@@ -72,6 +72,20 @@ Examples:
 Exit codes: 0 nothing failed, 2 wrong usage or scenario, 3 an oracle was violated, 4 only thresholds
 were missed.";
 
+const CHECK_EXAMPLES: &str = "\
+Examples:
+  mesh-sim check mine.toml
+  mesh-sim check scenarios/*.toml";
+
+const SCHEMA_EXAMPLES: &str = "\
+Examples:
+  mesh-sim schema > schema.json   name it in a scenario's first line: #:schema schema.json";
+
+const VALIDATE_EXAMPLES: &str = "\
+Examples:
+  mesh-sim validate --quick   some seconds
+  mesh-sim validate           some minutes";
+
 /// Tells which routing policy is best, before it is deployed.
 ///
 /// Runs a scenario file in a simulated mesh, once per policy and seed, and compares the policies.
@@ -79,6 +93,7 @@ were missed.";
 #[derive(Debug, Parser)]
 #[command(
     version,
+    max_term_width = 80,
     after_help = EXAMPLES,
     args_conflicts_with_subcommands = true,
     subcommand_negates_reqs = true
@@ -93,12 +108,14 @@ pub(super) struct Args {
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Look for mistakes in scenario files, without running them.
+    #[command(after_help = CHECK_EXAMPLES)]
     Check {
         /// The files.
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
     },
     /// Print the JSON Schema of scenario files, for editors.
+    #[command(after_help = SCHEMA_EXAMPLES)]
     Schema,
     /// Run many seeds, and varied fields, on all cores, and compare the policies seed by seed.
     Sweep(SweepArgs),
@@ -127,6 +144,7 @@ pub(super) enum Command {
 }
 
 #[derive(Debug, ClapArgs)]
+#[command(after_help = VALIDATE_EXAMPLES)]
 pub(super) struct ValidateArgs {
     /// Simulate a 64th of the time and allow for eight times the error.
     #[arg(long)]
@@ -160,7 +178,7 @@ pub(super) struct SweepArgs {
     #[arg(long, value_name = "K/N")]
     pub(super) shard: Option<Shard>,
     /// Run this many at once [default: one per core].
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub(super) jobs: Option<NonZero<usize>>,
     /// Write the results here [default: results/runs/<scenario name>-sweep].
     #[arg(long, value_name = "DIR")]
@@ -217,18 +235,21 @@ pub(super) struct MinimizeArgs {
     #[arg(long, value_name = "FILE")]
     pub(super) out: Option<PathBuf>,
     /// Stop after so many runs.
-    #[arg(long, value_name = "N", default_value_t = 500)]
-    pub(super) tries: usize,
+    #[arg(long, value_name = "N", default_value = "500", value_parser = at_least_one)]
+    pub(super) tries: NonZero<usize>,
 }
 
 #[derive(Debug, ClapArgs)]
-#[command(after_help = EXPLORE_EXAMPLES)]
+#[command(
+    after_help = EXPLORE_EXAMPLES,
+    group(ArgGroup::new("limit").args(["minutes", "runs"]).required(true).multiple(true))
+)]
 pub(super) struct ExploreArgs {
     /// The scenario file to start from; its own faults are replaced.
     #[arg(value_name = "SCENARIO")]
     pub(super) scenario: PathBuf,
     /// Begin no run after so many minutes.
-    #[arg(long, value_name = "M", required_unless_present = "runs", value_parser = minutes)]
+    #[arg(long, value_name = "M", value_parser = minutes)]
     pub(super) minutes: Option<f64>,
     /// Carry out so many runs.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
@@ -245,6 +266,10 @@ pub(super) struct ExploreArgs {
     /// Let a missed threshold of [expect] count as a failure, too.
     #[arg(long)]
     pub(super) thresholds: bool,
+}
+
+fn at_least_one(text: &str) -> Result<NonZero<usize>, String> {
+    text.parse().map_err(|_| "expected a whole number from 1 on".to_owned())
 }
 
 /// A number of minutes, up to some years.

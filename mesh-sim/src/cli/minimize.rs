@@ -23,7 +23,7 @@ pub(super) fn minimize(args: &MinimizeArgs) -> anyhow::Result<Exit> {
     let OneRun { loaded, engine, policy, seed } = &one;
     let policy = policy.label.clone();
     let target = Target { policy, seed: *seed, engine: *engine, defect: None };
-    let effort = Effort { threads: cores(), max_tries: args.tries };
+    let effort = Effort { threads: cores(), max_tries: args.tries.get() };
     let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
     if let Ok(style) = ProgressStyle::with_template(" {spinner} {wide_msg}") {
         bar.set_style(style);

@@ -48,10 +48,10 @@ impl<'a> Bar<'a> {
         let elapsed = self.bar.elapsed();
         let speed = self.sum.as_secs_f64() / elapsed.as_secs_f64().max(0.001);
         self.bar.set_message(format!(
-            "{} of {} runs, {speed:.0}x real time{}, {} {} at {} s",
+            "{}{}/{} runs, {speed:.0}x real time, {} {} at {} s",
+            left(elapsed, self.total - self.sum, speed),
             self.finished,
             self.runs.len(),
-            left(elapsed, self.total - self.sum, speed),
             run.policy.label,
             run.seed,
             reached.as_secs(),
@@ -79,6 +79,6 @@ fn left(elapsed: Duration, rest: Duration, speed: f64) -> String {
         return String::new();
     }
     Duration::try_from_secs_f64(rest.as_secs_f64() / speed)
-        .map(|left| format!(", {} left", HumanDuration(left)))
+        .map(|left| format!("{} left, ", HumanDuration(left)))
         .unwrap_or_default()
 }

@@ -114,6 +114,12 @@ impl Watchers {
         self.oracles.view(host, peers);
     }
 
+    /// The network has delivered a call of this host to the registry for the second time.
+    pub(super) fn heard_twice(&mut self, now: Timestamp, caller: usize) {
+        let agent = Value::Str(&self.faults.hosts()[caller]);
+        self.log.event(now, REGISTRY, "heard_twice", &[("agent", agent)]);
+    }
+
     /// The registry's note.
     pub(super) fn registry(&mut self, now: Timestamp, note: &registry::Note) {
         if self.down[REGISTRY_HOST] {

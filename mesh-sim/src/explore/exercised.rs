@@ -10,12 +10,13 @@ use crate::scenario::{REGISTRY, Scenario};
 use crate::trace::Line;
 
 /// Every state that is looked for.
-const STATES: [&str; 27] = [
+const STATES: [&str; 28] = [
     LEASE_PARTITION,
     LEASE_CRASHED,
     LEASE_OTHER,
     LEASE_LOST,
     STALE_REFUSED,
+    HEARD_TWICE,
     RESTARTED_EARLY,
     REGISTERED_AGAIN,
     REGISTRY_RESTARTED,
@@ -45,6 +46,7 @@ const LEASE_CRASHED: &str = "lease of a crashed agent expired";
 const LEASE_OTHER: &str = "lease expired for another reason";
 const LEASE_LOST: &str = "live agent lost its lease";
 const STALE_REFUSED: &str = "stale incarnation refused";
+const HEARD_TWICE: &str = "registry heard a call twice";
 const RESTARTED_EARLY: &str = "agent back before its old lease expired";
 const REGISTERED_AGAIN: &str = "agent registered again in one life";
 const REGISTRY_RESTARTED: &str = "registry restarted with agents up";
@@ -171,6 +173,7 @@ impl Watcher {
             }
             "lease_given_up" => self.lease_ended(line),
             "lease_refused" => self.exercised.add(STALE_REFUSED),
+            "heard_twice" => self.exercised.add(HEARD_TWICE),
             "lease_lost" => self.exercised.add(LEASE_LOST),
             "registered" if !self.registered.insert(line.host.to_string()) => {
                 self.exercised.add(REGISTERED_AGAIN);

@@ -175,7 +175,6 @@ fn scenario(agents: usize, duration: Duration, policies: &[&str]) -> Scenario {
             max_attempts: 3,
             retry_ratio: 0.1,
             retry_floor: 1.0,
-            max_depth: 1,
             to_self: false,
             max_open: 10_000,
         },

@@ -101,7 +101,7 @@ fn position(name: &str, key: &str, len: usize) -> Result<usize, String> {
         return Err(format!("`{name}` is a list: say which item, from 0 to {}", len - 1));
     };
     if at >= len {
-        return Err(format!("`{name}` has {len} items, numbered from 0: there is no {at}"));
+        return Err(format!("`{name}` has no item {at}: it has {len}, numbered from 0"));
     }
     Ok(at)
 }
@@ -158,7 +158,7 @@ from = \"a\"
         let reason = |path| set_fields(FILE, &[(path, "1")]).unwrap_err();
         assert_eq!(
             reason("agents.2.count"),
-            "agents.2.count: `agents` has 2 items, numbered from 0: there is no 2"
+            "agents.2.count: `agents` has no item 2: it has 2, numbered from 0"
         );
         assert!(reason("agents.count").ends_with("say which item, from 0 to 1"));
         assert!(reason("policies.0.choices").contains("`0` is \"random\", which has no fields"));

@@ -174,8 +174,6 @@ pub struct DelegationSpec {
     pub retry_ratio: f64,
     /// Retries per second that the budget grants besides.
     pub retry_floor: f64,
-    /// Delegations that may stand behind one request.
-    pub max_depth: u32,
     /// Whether an agent may choose itself.
     pub to_self: bool,
     /// Delegations that an agent may have under way at once.

@@ -154,8 +154,9 @@ fn notes(sweep: &Sweep) -> String {
     let seeds = sweep.seeds.len();
     if sweep.policies.len() > 1 && seeds < FEWEST_SEEDS {
         let few = format!(
-            "{seeds} seeds are too few to compare policies: take {FEWEST_SEEDS} at the very \
+            "{} cannot compare policies: take {FEWEST_SEEDS} at the very \
              least, and 30 or more to trust an interval.",
+            format::counted(seeds, "seed"),
         );
         out.push_str(&wrapped(&few, 1, 1));
     } else if sweep.policies.len() > 1 {

@@ -121,7 +121,7 @@ fn a_bad_value_is_shown_as_in_a_file() {
        |        ^^ expected a number above 0, at most 1000000
     "#);
     assert!(refused("workload.rat=1").contains("did you mean `rate`?"));
-    assert!(refused("agents.7.count=1").contains("numbered from 0: there is no 7"));
+    assert!(refused("agents.7.count=1").contains("has no item 7: it has"));
     assert!(refused("policies.1.label=a,b").contains("cell 2 has the policies random, b"));
 }
 
@@ -235,7 +235,7 @@ fn the_baseline_decides_the_sign_and_few_seeds_say_so() {
     let comparisons = compare(&few, &tally, 0);
     assert!(comparisons.iter().all(|c| c.finding == Finding::TooFewSeeds));
     assert!(comparisons.iter().all(|c| c.interval.is_none()));
-    assert!(table(&few, &tally, Path::new("out")).contains("4 seeds are too few"));
+    assert!(table(&few, &tally, Path::new("out")).contains("4 seeds cannot compare policies"));
 }
 
 /// All runs, of which the last violated an oracle.

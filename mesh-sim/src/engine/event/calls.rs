@@ -8,6 +8,7 @@ use super::exchange::{Caller, Exchange, ExchangeId, Payload};
 use super::network::Fate;
 use super::pool::Ends;
 use super::queue::Lane;
+use super::registry::SecondCopy;
 use super::{Event, Simulation};
 use crate::engine::faults::CLIENT_HOST;
 use crate::record::Outcome;
@@ -101,14 +102,14 @@ impl Simulation<'_> {
         exchange.sent[message.slot()] = now;
         let (from, to) = ends(exchange, message);
         let (began, fate) = (exchange.began, self.network.send(now, from, to));
-        let Fate::Arrives { at, again } = fate else {
+        let Fate::Arrives(at) = fate else {
             return self.lost(now, id, message);
         };
-        if let (Some(again), Message::Request, Payload::RegistryRequest(request)) =
-            (again, message, &exchange.payload)
+        if let (Message::Request, Payload::RegistryRequest(request)) = (message, &exchange.payload)
+            && let Some(again) = self.network.copy(now, (from, to), at)
         {
-            let request = Box::new(request.clone());
-            self.queue.push(again, Event::ArrivesAgain(request));
+            let copy = SecondCopy { from: from as u32, sent: now, request: request.clone() };
+            self.queue.push(again, Event::ArrivesAgain(Box::new(copy)));
         }
         if message == Message::Cancel {
             exchange.cancel_at = at;

@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mesh_core::Timestamp;
-use mesh_core::agent::{Effect, RegistryRequest};
+use mesh_core::agent::Effect;
 use mesh_core::seed::Seed;
 use mesh_node::http::ClientLimits;
 use serde_json::value::RawValue;
@@ -70,8 +70,8 @@ enum Event {
     Due(load::Source),
     /// A message arrives.
     Arrives(Message, ExchangeId),
-    /// The network delivers a message to the registry for the second time.
-    ArrivesAgain(Box<RegistryRequest>),
+    /// The network delivers a call to the registry for the second time.
+    ArrivesAgain(Box<registry::SecondCopy>),
     /// The connection for this exchange could not be opened.
     ConnectFailed(ExchangeId),
     /// The caller waits no longer.
@@ -156,7 +156,7 @@ impl<'a> Simulation<'a> {
             Event::Boundary => self.apply_faults(now),
             Event::Due(source) => self.request_due(now, source),
             Event::Arrives(message, exchange) => self.arrives(now, message, exchange),
-            Event::ArrivesAgain(request) => self.registry_hears_again(now, *request),
+            Event::ArrivesAgain(copy) => self.registry_hears_again(now, *copy),
             Event::ConnectFailed(exchange) => self.connect_failed(now, exchange),
             Event::GiveUp(exchange) => self.give_up(now, exchange),
             Event::Wake(host) if host as usize == REGISTRY_HOST => self.wake_registry(now),

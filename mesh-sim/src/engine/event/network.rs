@@ -32,8 +32,8 @@ pub(super) struct Network {
 /// What becomes of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fate {
-    /// It arrives then, and maybe once more.
-    Arrives { at: Timestamp, again: Option<Timestamp> },
+    /// It arrives then.
+    Arrives(Timestamp),
     /// Never.
     Lost,
 }
@@ -69,7 +69,7 @@ impl Network {
     /// Sends a message.
     pub(super) fn send(&mut self, now: Timestamp, from: usize, to: usize) -> Fate {
         if from == to {
-            return Fate::Arrives { at: now, again: None };
+            return Fate::Arrives(now);
         }
         let quality = self.faults.quality(from, to);
         let (mut added, mut loss) = (Duration::ZERO, quality.loss);
@@ -82,8 +82,7 @@ impl Network {
             loss = 1.0 - (1.0 - loss) * (1.0 - link.loss);
         }
         if self.steady {
-            let at = self.released(from, to, now + quality.latency.quantile(0.0));
-            return Fate::Arrives { at, again: None };
+            return Fate::Arrives(self.released(from, to, now + quality.latency.quantile(0.0)));
         }
         let way = (from as u32, to as u32);
         let stream = || self.seed.child(&format!("{from}-{to}")).rng();
@@ -92,9 +91,28 @@ impl Network {
             return Fate::Lost;
         }
         let latency = quality.latency.sample(rng) + added;
-        let again = (rng.unit() < quality.duplication).then(|| quality.latency.sample(rng) + added);
-        let at = self.in_order(from, to, now + latency);
-        Fate::Arrives { at, again: again.map(|latency| self.in_order(from, to, now + latency)) }
+        Fate::Arrives(self.in_order(from, to, now + latency))
+    }
+
+    /// When a message that was just sent, and will arrive at `first`, arrives for the second time, if
+    /// it does. A copy travels by itself: it may be overtaken by what is sent later.
+    pub(super) fn copy(
+        &mut self,
+        now: Timestamp,
+        (from, to): (usize, usize),
+        first: Timestamp,
+    ) -> Option<Timestamp> {
+        let quality = self.faults.quality(from, to);
+        if quality.duplication == 0.0 {
+            return None;
+        }
+        let rng = self.streams.get_mut(&(from as u32, to as u32))?;
+        if rng.unit() >= quality.duplication {
+            return None;
+        }
+        let added = if self.quiet { Duration::ZERO } else { self.faults.link(from, to, now).added };
+        let at = now + quality.latency.sample(rng) + added;
+        Some(self.released(from, to, at).max(first))
     }
 
     /// When a message arrives that is not to overtake the one before it.

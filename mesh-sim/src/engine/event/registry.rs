@@ -43,6 +43,14 @@ impl RegistryHost {
     }
 }
 
+/// The second copy of a call.
+#[derive(Debug)]
+pub(super) struct SecondCopy {
+    pub(super) from: u32,
+    pub(super) sent: Timestamp,
+    pub(super) request: RegistryRequest,
+}
+
 impl Simulation<'_> {
     pub(super) fn ask_registry(
         &mut self,
@@ -77,9 +85,12 @@ impl Simulation<'_> {
         reply
     }
 
-    /// A second copy of a message: it is heard, but its answer finds nobody who waits.
-    pub(super) fn registry_hears_again(&mut self, now: Timestamp, request: RegistryRequest) {
-        if !self.hosts[REGISTRY_HOST].is_down {
+    /// A second copy of a call: it is heard, but its answer finds nobody who waits.
+    pub(super) fn registry_hears_again(&mut self, now: Timestamp, copy: SecondCopy) {
+        let SecondCopy { from, sent, request } = copy;
+        let was_lost = self.network.was_lost(now, from as usize, REGISTRY_HOST, sent);
+        if !was_lost && !self.hosts[REGISTRY_HOST].is_down {
+            self.watchers.heard_twice(now, from as usize);
             self.ask_registry(now, request);
         }
     }

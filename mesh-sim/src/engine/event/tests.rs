@@ -5,6 +5,7 @@ use mesh_core::time::nanos;
 use super::*;
 use crate::record::RunRecord;
 use crate::scenario::{EngineKind, Scenario};
+use crate::trace::Line;
 
 /// Four agents, 200 jobs of 1 ms each far apart, with this after the network's header.
 fn run(network: &str, agents: &str) -> RunRecord {
@@ -34,7 +35,7 @@ deadline = "1s"
     );
     let scenario = Scenario::from_str(&text, "event.toml").unwrap_or_else(|e| panic!("{e}"));
     let policy = &scenario.policies[0];
-    let run = Run { scenario: &scenario, policy, seed: 1, trace: false };
+    let run = Run { scenario: &scenario, policy, seed: 1, trace: true };
     let record = run.execute(EngineKind::Event, &|_| ()).expect("it runs");
     assert_eq!(record.violations, []);
     record
@@ -98,9 +99,46 @@ loss = 0.1
     assert!((20..70).contains(&failed), "{failed} of 180");
 }
 
+/// How often the registry heard a call twice, and when leases ended, in a trace.
+fn copies_and_ends(record: &RunRecord) -> (usize, Vec<u64>) {
+    let trace = record.trace.as_deref().unwrap_or_default();
+    let lines: Vec<Line<'_>> = trace.lines().filter_map(Line::parse).collect();
+    let of = |event| lines.iter().filter(move |line| line.event == event);
+    let ends = of("lease_expired").map(|line| nanos(line.at().elapsed()) / 1_000_000);
+    (of("heard_twice").count(), ends.collect())
+}
+
 #[test]
 fn a_registry_that_hears_twice_is_not_confused() {
-    assert_eq!(run("duplication = 1.0", "").requests.answered, 180);
+    let record = run("duplication = 1.0", "");
+    assert_eq!(record.requests.answered, 180);
+    // Each of four agents sends a heartbeat and asks for the list every 10 s or sooner.
+    assert!(copies_and_ends(&record).0 >= 80, "{:?}", copies_and_ends(&record));
+}
+
+#[test]
+fn second_copies_neither_delay_others_nor_cross_a_partition() {
+    let latencies = |more: &str| {
+        let latency = r#"latency = { kind = "uniform", min = "1ms", max = "60ms" }"#;
+        run(&format!("{latency}\n{more}"), "").latency
+    };
+    // Only the registry's calls are doubled; the others' draws stay what they were.
+    let (plain, doubled) = (latencies(""), latencies("duplication = 1.0"));
+    assert_eq!(plain.mean_ns(), doubled.mean_ns());
+
+    let cut = |duplication: &str| {
+        let fault = format!(
+            "latency = {{ kind = \"uniform\", min = \"1ms\", max = \"2s\" }}\n{duplication}\n\
+             [[faults]]\nkind = \"partition\"\nat = \"50s\"\nfor = \"50s\"\n\
+             groups = [[\"agent-1\"], [\"registry\", \"client\", \"agent-2\", \"agent-3\", \"agent-4\"]]"
+        );
+        copies_and_ends(&run(&fault, "")).1
+    };
+    // The TTL is 30 s. Whatever was under way when the partition began never arrives.
+    for duplication in ["", "duplication = 1.0"] {
+        let ends = cut(duplication);
+        assert!(ends.len() == 1 && ends[0] < 80_000 + 2_000, "{ends:?}");
+    }
 }
 
 #[test]
@@ -126,8 +164,7 @@ workload = { arrivals = "constant", rate = 1, demand = { kind = "constant", valu
     let mut last = Timestamp::ZERO;
     for number in 0..1000 {
         let now = Timestamp::from_nanos(number * 1000);
-        let network::Fate::Arrives { at, .. } = network.send(now, REGISTRY_HOST, FIRST_AGENT)
-        else {
+        let network::Fate::Arrives(at) = network.send(now, REGISTRY_HOST, FIRST_AGENT) else {
             panic!("nothing is lost");
         };
         assert!(at >= last && at > now, "{at} after {last}");

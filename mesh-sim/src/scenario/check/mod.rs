@@ -85,7 +85,6 @@ fn delegation(raw: &raw::Delegation) -> DelegationSpec {
         max_attempts: raw.max_attempts,
         retry_ratio: raw.retry_ratio,
         retry_floor: raw.retry_floor,
-        max_depth: raw.max_depth,
         to_self: raw.to_self,
         max_open: raw.max_open,
     }

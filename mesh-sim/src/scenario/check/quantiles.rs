@@ -1,9 +1,15 @@
 //! Measured distributions, in the scenario or in files of their own beside it.
 
+use std::io;
+
 use super::{Checker, NamedFile};
 use crate::dist::Quantiles;
+use crate::scenario::load::read_file;
 use crate::scenario::source::Path;
 use crate::units::parse_duration;
+
+/// Some ten thousand quantiles; more would tell nothing more.
+const MOST_BYTES: u64 = 1 << 20;
 
 impl Checker<'_> {
     /// Reads quantiles from lines of CSV, or from the file of that name: a share and a duration
@@ -12,7 +18,9 @@ impl Checker<'_> {
         if given.contains('\n') {
             return self.parsed(path, "the quantiles", given);
         }
-        match std::fs::read_to_string(self.directory.join(given)) {
+        let bytes = read_file(&self.directory.join(given), MOST_BYTES);
+        let text = bytes.and_then(|bytes| String::from_utf8(bytes).map_err(io::Error::other));
+        match text {
             Ok(text) => {
                 let quantiles = self.parsed(path, given, &text);
                 let text = lines(&text).flat_map(|(_, line)| [line, "\n"]).collect();
@@ -30,7 +38,10 @@ impl Checker<'_> {
 
     fn parsed(&mut self, path: &Path, name: &str, text: &str) -> Quantiles {
         parse(text).unwrap_or_else(|(line, expected)| {
-            let title = format!("line {line} of {name} is not a quantile");
+            let title = match line {
+                Some(line) => format!("line {line} of {name} is not a quantile"),
+                None => format!("{name} has no quantiles"),
+            };
             self.report(path, title, format!("expected {expected}"));
             Quantiles::default()
         })
@@ -46,12 +57,13 @@ fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
     })
 }
 
-/// The quantiles, or the number of the first bad line and what should stand there.
-fn parse(text: &str) -> Result<Quantiles, (usize, &'static str)> {
+/// The quantiles, or the number of the first bad line, if there is any line, and what should stand
+/// there.
+fn parse(text: &str) -> Result<Quantiles, (Option<usize>, &'static str)> {
     let mut quantiles: Vec<(f64, f64)> = Vec::new();
-    let mut last = 0;
+    let mut last = None;
     for (number, line) in lines(text) {
-        last = number;
+        last = Some(number);
         let parts = line.split_once(',').and_then(|(share, value)| {
             let share: f64 = share.trim().parse().ok()?;
             Some((share, parse_duration(value.trim()).ok()?.as_secs_f64()))
@@ -60,8 +72,11 @@ fn parse(text: &str) -> Result<Quantiles, (usize, &'static str)> {
             return Err((last, "a share and a duration, like `0.99, 12.5ms`"));
         };
         let (before, least) = quantiles.last().copied().unwrap_or((-1.0, 0.0));
-        if !(share > before && share <= 1.0 && value >= least) {
-            return Err((last, "shares that rise from 0 to 1 and durations that never fall"));
+        if !(share > before && share <= 1.0) {
+            return Err((last, "shares that rise from 0 to 1"));
+        }
+        if value < least {
+            return Err((last, "durations that never fall"));
         }
         if quantiles.is_empty() && share != 0.0 {
             return Err((last, "the share 0 in the first line"));
@@ -70,6 +85,7 @@ fn parse(text: &str) -> Result<Quantiles, (usize, &'static str)> {
     }
     match quantiles.last() {
         Some((1.0, _)) if quantiles.len() > 1 => Ok(quantiles.into()),
+        None => Err((None, "lines of a share and a duration, like `0.99, 12.5ms`")),
         _ => Err((last, "the share 1 in the last line")),
     }
 }
@@ -86,7 +102,7 @@ mod tests {
 
     #[test]
     fn names_the_line_that_is_wrong() {
-        let wrong = |text| parse(text).expect_err("invalid").0;
+        let wrong = |text| parse(text).expect_err("invalid").0.unwrap_or_default();
         assert_eq!(wrong("0,1ms\n0.5,2\n1,3ms"), 2);
         assert_eq!(wrong("0,1ms\n0.5,2ms\n0.4,3ms\n1,9ms"), 3);
         assert_eq!(wrong("0,2ms\n1,1ms"), 2);

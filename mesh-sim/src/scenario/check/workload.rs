@@ -57,16 +57,27 @@ impl Checker<'_> {
         Entry::Fixed(position.unwrap_or_default())
     }
 
+    /// A scale of zero would make the other fields of the distribution mean nothing.
+    fn above_zero(&mut self, path: &Path, field: &str, value: &DurationText) {
+        if value.0.is_zero() {
+            let label = "expected more; no time at all is { kind = \"constant\", value = \"0s\" }";
+            self.report(&path.key(field), format!("`{field}` is 0s"), label);
+        }
+    }
+
     pub(super) fn distribution(&mut self, path: &Path, raw: &raw::Distribution) -> Distribution {
         match raw {
             raw::Distribution::Constant { value } => Distribution::Constant { value: secs(value) },
             raw::Distribution::Exponential { mean } => {
+                self.above_zero(path, "mean", mean);
                 Distribution::Exponential { mean: secs(mean) }
             }
             raw::Distribution::Lognormal { median, sigma } => {
+                self.above_zero(path, "median", median);
                 Distribution::Lognormal { median: secs(median), sigma: *sigma }
             }
             raw::Distribution::Pareto { min, shape, max } => {
+                self.above_zero(path, "min", min);
                 self.in_order(path, ("min", min), ("max", max));
                 Distribution::Pareto { min: secs(min), shape: *shape, max: secs(max) }
             }

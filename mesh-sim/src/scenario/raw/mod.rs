@@ -266,9 +266,6 @@ pub(crate) struct Delegation {
     /// Retries per second that the budget grants besides.
     #[schemars(range(min = 0.0, max = 1_000_000.0))]
     pub(crate) retry_floor: f64,
-    /// Delegations that may stand behind one request.
-    #[schemars(range(min = 1, max = 64))]
-    pub(crate) max_depth: u32,
     /// Whether an agent may choose itself.
     pub(crate) to_self: bool,
     /// Delegations that an agent may have under way at once; it refuses more as busy.
@@ -285,7 +282,6 @@ impl Default for Delegation {
             max_attempts: 3,
             retry_ratio: 0.1,
             retry_floor: 1.0,
-            max_depth: 4,
             to_self: false,
             max_open: 10_000,
         }
