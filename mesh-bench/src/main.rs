@@ -2,7 +2,10 @@
 
 mod calibrate;
 mod cli;
+mod http_load;
+mod idle;
 mod live;
+mod throughput;
 
 use std::process::ExitCode;
 

@@ -19,6 +19,13 @@ pub trait Host: Send + Sync + 'static {
         false
     }
 
+    /// Whether a job takes no time: then it runs where it is asked for, and needs no task. It must
+    /// neither wait nor block.
+    fn ends_at_once(&self, task: &Task) -> bool {
+        let _ = task;
+        false
+    }
+
     /// Does a job. Dropping the future kills it.
     fn run(&self, job: JobId, task: Task) -> impl Future<Output = JobResult> + Send + 'static;
 

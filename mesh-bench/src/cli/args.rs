@@ -1,9 +1,15 @@
 //! What may be typed.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
+use clap::builder::PossibleValuesParser;
 use clap::{Args as ClapArgs, Parser, Subcommand};
+use mesh_core::duration::parse_duration;
 use mesh_core::registry::{address, is_address};
+
+use crate::throughput::names;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -11,6 +17,8 @@ Examples:
   mesh-bench live s.toml --policy random --out results/runs/live
   mesh-bench calibrate --out network.toml                 what messages cost here
   mesh-bench compare results/runs/sim results/runs/live   a simulation against what it is of
+  mesh-bench idle                                         what a mesh at rest costs
+  mesh-bench throughput --only work --seconds 5           an agent against a bare server
 
 Exit codes:
   0  done
@@ -41,6 +49,107 @@ pub(super) enum Command {
     Live(LiveArgs),
     /// Measure messages and timers of this machine, for a scenario's [network].
     Calibrate(CalibrateArgs),
+    /// Measure how many calls a second the mesh answers, beside what people use today.
+    ///
+    /// Contenders of a group take turns; all run as processes of this machine and share its cores
+    /// with the load generator, so ratios count and not absolute figures. Without --rate, each
+    /// connection sends a call as soon as it has its last answer.
+    Throughput(ThroughputArgs),
+    /// Measure what agents at rest cost, and a registry that gets nothing but heartbeats.
+    Idle(IdleArgs),
+    /// The bare HTTP server that `throughput` holds agents against.
+    #[command(hide = true)]
+    Echo(EchoArgs),
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct ThroughputArgs {
+    /// How long a round counts, in seconds; a tenth of it goes before that, uncounted.
+    #[arg(long, value_name = "S", default_value_t = 10.0, value_parser = seconds)]
+    pub(super) seconds: f64,
+    /// Rounds of each contender.
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(super) rounds: u16,
+    /// Kept-alive connections.
+    #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(super) connections: u16,
+    /// Open loop: so many requests are due per second, and latency counts from then.
+    #[arg(long, value_name = "PER_SECOND", value_parser = rate)]
+    pub(super) rate: Option<f64>,
+    /// Measure only this one and its baseline; may be repeated.
+    #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(names()))]
+    pub(super) only: Vec<String>,
+    /// The `mesh` binary [default: the one beside this program].
+    #[arg(long, value_name = "FILE")]
+    pub(super) mesh: Option<PathBuf>,
+    /// A Python with the packages of mesh-node/tests/interop/requirements.txt.
+    #[arg(long, value_name = "FILE", default_value = "python3")]
+    pub(super) python: PathBuf,
+    /// Also write the figures of every round here, as JSON.
+    #[arg(long, value_name = "FILE")]
+    pub(super) out: Option<PathBuf>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct IdleArgs {
+    /// How long to measure, in seconds.
+    #[arg(long, value_name = "S", default_value_t = 60.0, value_parser = seconds)]
+    pub(super) seconds: f64,
+    /// Leases that the registry holds.
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u16).range(1..=16_384))]
+    pub(super) leases: u16,
+    /// Time between two heartbeats of a lease, below the registry's TTL of 30s.
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = heartbeat)]
+    pub(super) heartbeat: Duration,
+    /// Kept-alive connections over which all heartbeats come.
+    #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=16_384))]
+    pub(super) connections: u16,
+    /// The `mesh` binary [default: the one beside this program].
+    #[arg(long, value_name = "FILE")]
+    pub(super) mesh: Option<PathBuf>,
+    /// Also write the figures here, as JSON.
+    #[arg(long, value_name = "FILE")]
+    pub(super) out: Option<PathBuf>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct EchoArgs {
+    #[arg(long, value_name = "IP:PORT")]
+    pub(super) listen: SocketAddr,
+    /// [default: one per core]
+    #[arg(long, value_name = "N", value_parser = threads)]
+    pub(super) threads: Option<usize>,
+}
+
+fn heartbeat(text: &str) -> Result<Duration, String> {
+    let range = Duration::from_millis(100)..Duration::from_secs(30);
+    match parse_duration(text) {
+        Ok(heartbeat) if !range.contains(&heartbeat) => {
+            Err(format!("expected a time in {range:?}"))
+        }
+        other => other.map_err(|error| error.to_string()),
+    }
+}
+
+fn seconds(text: &str) -> Result<f64, &'static str> {
+    match text.parse::<f64>() {
+        Ok(seconds) if (0.1..=3600.0).contains(&seconds) => Ok(seconds),
+        _ => Err("expected seconds, 0.1 to 3600"),
+    }
+}
+
+fn rate(text: &str) -> Result<f64, &'static str> {
+    match text.parse::<f64>() {
+        Ok(rate) if (1.0..=1e6).contains(&rate) => Ok(rate),
+        _ => Err("expected requests per second, 1 to 1000000"),
+    }
+}
+
+fn threads(text: &str) -> Result<usize, &'static str> {
+    match text.parse() {
+        Ok(threads) if (1..=1024).contains(&threads) => Ok(threads),
+        _ => Err("expected a number, 1 to 1024"),
+    }
 }
 
 #[derive(Debug, ClapArgs)]

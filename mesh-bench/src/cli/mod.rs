@@ -3,7 +3,9 @@
 mod args;
 mod calibrate;
 mod compare;
+mod idle;
 mod live;
+mod throughput;
 
 use std::env::consts::EXE_SUFFIX;
 use std::io::{self, Write as _};
@@ -12,9 +14,11 @@ use std::process::ExitCode;
 
 use anyhow::ensure;
 use clap::Parser as _;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 
 use self::args::{Args, Command};
+use crate::throughput::echo;
 
 /// How a call ended. The numbers are the exit codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,10 +33,14 @@ enum Exit {
 
 pub(crate) fn main() -> ExitCode {
     let Args { command } = Args::parse();
+    allow_many_connections();
     let result = match command {
         Command::Compare(args) => compare::compare(&args).map(|()| Exit::Done),
         Command::Calibrate(args) => calibrate::calibrate(&args),
         Command::Live(args) => live::live(&args),
+        Command::Idle(args) => idle::idle(&args),
+        Command::Throughput(args) => throughput::throughput(&args),
+        Command::Echo(args) => echo(args.listen, args.threads).map(|()| Exit::Done),
     };
     match result {
         Ok(exit) => ExitCode::from(exit as u8),
@@ -43,6 +51,14 @@ pub(crate) fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Takes all the file descriptors that the operating system is willing to give: a load may have
+/// more connections than its usual limit.
+fn allow_many_connections() {
+    let limit = getrlimit(Resource::Nofile);
+    // Without them, the load that needs them fails and says so.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
 }
 
 /// The `mesh` binary: the one that was named, or the one beside this program.

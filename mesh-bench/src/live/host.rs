@@ -2,6 +2,7 @@
 
 use std::num::NonZero;
 use std::thread::available_parallelism;
+use std::time::Duration;
 
 use serde::Serialize;
 use sysinfo::{CpuRefreshKind, Pid, ProcessRefreshKind, ProcessesToUpdate, System};
@@ -65,9 +66,46 @@ impl CpuSampler {
     }
 }
 
+/// What processes have used since they began, and hold now.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Usage {
+    /// CPU time, as the operating system counts it: to 10 ms.
+    pub(crate) cpu: Duration,
+    /// Resident memory in bytes. Pages that processes share count for each.
+    pub(crate) resident: u64,
+}
+
+impl Usage {
+    /// Of these processes and their children in sum.
+    pub(crate) fn of(processes: &[u32]) -> Self {
+        let mut system = System::new();
+        let what = ProcessRefreshKind::nothing().with_cpu().with_memory().without_tasks();
+        system.refresh_processes_specifics(ProcessesToUpdate::All, true, what);
+        let is_one = |id: Pid| processes.contains(&id.as_u32());
+        // Sums have no order that a run could depend on.
+        let mut sum = Self::default();
+        for (id, process) in system.processes() {
+            if is_one(*id) || process.parent().is_some_and(is_one) {
+                sum.cpu += Duration::from_millis(process.accumulated_cpu_time());
+                sum.resident += process.memory();
+            }
+        }
+        sum
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_process_uses_memory_and_more_and_more_time() {
+        let own = [std::process::id()];
+        let before = Usage::of(&own);
+        assert!(before.resident > 0, "{before:?}");
+        while Usage::of(&own).cpu <= before.cpu {}
+        assert_eq!(Usage::of(&[]).resident, 0);
+    }
 
     #[test]
     fn a_machine_has_cores_memory_and_a_kernel() {

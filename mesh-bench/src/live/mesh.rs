@@ -3,25 +3,24 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, bail};
 use mesh_core::Timestamp;
 use mesh_core::policy::{PolicyConfig, Signal};
-use mesh_node::http::{Bytes, Client, ClientLimits, Method};
+use mesh_node::TokioNet;
+use mesh_node::http::{Client, ClientLimits};
 use mesh_node::wire::read_services;
-use mesh_node::{Clock, TokioNet};
 use mesh_sim::engine::faults::{FIRST_AGENT, FaultSchedule, Link};
 use mesh_sim::scenario::{AgentSpec, Fault, FaultKind, PolicySpec, Scenario};
 use mesh_sim::units::format_duration;
 
 use super::burn::Burner;
+use super::peers::{await_peers, get};
 use super::process::Process;
 
-/// How long one answer may take while the mesh gets ready.
+/// How long the mesh may take to get ready, besides the agents' own rhythm.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How often agents are asked whether they know all others.
-const POLL: Duration = Duration::from_millis(50);
 /// Where processes listen: on any free port.
-const ANY_PORT: &str = "127.0.0.1:0";
+pub(crate) const ANY_PORT: &str = "127.0.0.1:0";
 
 /// A mesh of processes. They are killed when it is dropped.
 #[derive(Debug)]
@@ -138,21 +137,12 @@ impl Mesh {
     /// Waits until every agent knows all others.
     async fn ready(&self, scenario: &Scenario) -> anyhow::Result<()> {
         let client = Client::new(TokioNet, ClientLimits::default());
-        let peers = format!("mesh_peers {}\n", scenario.agents.len() - 1);
+        let peers = scenario.agents.len() - 1;
         let slowest = scenario.agents.iter().map(|agent| agent.refresh).max();
-        let clock = Clock::start();
         // Each may just have missed the last one that came.
-        let end = clock.now() + slowest.unwrap_or_default() * 3 + PATIENCE;
+        let patience = slowest.unwrap_or_default() * 3 + PATIENCE;
         for host in self.hosts[FIRST_AGENT..].iter().flatten() {
-            loop {
-                let page = get(&client, &host.address, "/metrics").await;
-                let page = page.with_context(|| format!("{} does not get ready", host.name))?;
-                if String::from_utf8_lossy(&page).contains(&peers) {
-                    break;
-                }
-                ensure!(clock.now() < end, "{} does not get to know all others", host.name);
-                clock.sleep_until(clock.now() + POLL).await;
-            }
+            await_peers(&client, (&host.name, &host.address), peers, patience).await?;
         }
         Ok(())
     }
@@ -177,14 +167,6 @@ pub(super) async fn listed(registry: &str, scenario: &Scenario) -> anyhow::Resul
         found.map(|(_, url)| mesh_core::registry::address(url).to_owned())
     };
     scenario.agents.iter().map(address).collect()
-}
-
-async fn get(client: &Client<TokioNet>, address: &str, path: &str) -> anyhow::Result<Bytes> {
-    let answer = client.call(address, Method::GET, path, Bytes::new(), PATIENCE).await;
-    let answer = answer.with_context(|| format!("failed to ask http://{address}{path}"))?;
-    let status = answer.status;
-    ensure!(status.is_success(), "http://{address}{path} answers {status}");
-    Ok(answer.body)
 }
 
 fn registry_args(scenario: &Scenario) -> Vec<String> {

@@ -5,6 +5,7 @@ mod host;
 mod limits;
 mod load;
 mod mesh;
+mod peers;
 mod process;
 
 use std::path::PathBuf;
@@ -16,10 +17,12 @@ use mesh_sim::record::{Recorder, RecorderConfig, RunRecord};
 use mesh_sim::scenario::{PolicySpec, Scenario};
 
 use self::host::CpuSampler;
-pub(crate) use self::host::HostFacts;
+pub(crate) use self::host::{HostFacts, Usage};
 pub(crate) use self::limits::{Refusal, notes, refusals};
 use self::load::Load;
+pub(crate) use self::mesh::ANY_PORT;
 use self::mesh::Mesh;
+pub(crate) use self::peers::await_peers;
 pub(crate) use self::process::Process;
 
 /// How often the agents' CPU use is sampled, and whether they live: the recorder wants one sample

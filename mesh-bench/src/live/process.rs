@@ -1,4 +1,4 @@
-//! A process of the `mesh` binary.
+//! A process that serves.
 
 use std::collections::VecDeque;
 use std::path::Path;
@@ -10,11 +10,16 @@ use anyhow::{Context as _, anyhow, bail};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::net::TcpStream;
 use tokio::process::{Child, ChildStderr, Command};
 use tokio::sync::oneshot;
 
 /// How long a process may take to listen, on a machine busy with other things.
 const START: Duration = Duration::from_secs(20);
+/// How long a process may take to end, before it is killed.
+const END: Duration = Duration::from_secs(2);
+/// How often a process that says nothing is asked whether it listens.
+const STEP: Duration = Duration::from_millis(20);
 /// Lines of its log that are kept for when it dies.
 const LAST_WORDS: usize = 10;
 
@@ -39,12 +44,13 @@ impl Process {
             }
         }
         command.args(args).args(["--log", "info", "--log-format", "json"]);
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
-        let mut child = command
-            .kill_on_drop(true)
-            .spawn()
-            .with_context(|| format!("failed to start {}", mesh.display()))?;
-        let log = child.stderr.take().context("a pipe for its log")?;
+        Self::listening(command, name).await
+    }
+
+    /// Starts a process that says in a line of JSON on its standard error where it listens, as
+    /// `mesh` does, and waits for that.
+    pub(crate) async fn listening(command: Command, name: &str) -> anyhow::Result<Self> {
+        let (child, log) = spawn(command)?;
         let last_words = Arc::new(Mutex::new(VecDeque::new()));
         let (send, listens) = oneshot::channel();
         tokio::spawn(read_log(log, last_words.clone(), send));
@@ -52,6 +58,31 @@ impl Process {
             Ok(Ok(address)) => Ok(Self { child, name: name.to_owned(), address, last_words }),
             Ok(Err(_)) => bail!("{name} did not start:\n{}", joined(&last_words)),
             Err(_) => bail!("{name} does not listen after {START:?}:\n{}", joined(&last_words)),
+        }
+    }
+
+    /// Starts a process that was told to listen on `address`, and waits until it does.
+    pub(crate) async fn serving(
+        command: Command,
+        name: &str,
+        address: &str,
+    ) -> anyhow::Result<Self> {
+        let (child, log) = spawn(command)?;
+        let last_words = Arc::new(Mutex::new(VecDeque::new()));
+        // It says nothing of that kind, so nobody waits for it.
+        tokio::spawn(read_log(log, last_words.clone(), oneshot::channel().0));
+        let address = address.to_owned();
+        let mut process = Self { child, name: name.to_owned(), address, last_words };
+        let accepts = async {
+            while TcpStream::connect(&process.address).await.is_err() {
+                process.must_live()?;
+                tokio::time::sleep(STEP).await;
+            }
+            anyhow::Ok(())
+        };
+        match tokio::time::timeout(START, accepts).await {
+            Ok(accepts) => accepts.map(|()| process),
+            Err(_) => bail!("{name} does not listen after {START:?}"),
         }
     }
 
@@ -73,6 +104,19 @@ impl Process {
         self.child.kill().await.with_context(|| format!("failed to kill {}", self.name))
     }
 
+    /// Asks it with SIGTERM to end, and waits a moment until it has.
+    pub(crate) fn terminate(&mut self) {
+        let Some(pid) = self.id().and_then(|id| Pid::from_raw(id.try_into().ok()?)) else { return };
+        // It may end in this very moment.
+        let _ = kill_process(pid, Signal::TERM);
+        for _ in 0..END.as_millis() / STEP.as_millis() {
+            if !matches!(self.child.try_wait(), Ok(None)) {
+                return;
+            }
+            std::thread::park_timeout(STEP);
+        }
+    }
+
     /// Fails if it has ended by itself.
     pub(crate) fn must_live(&mut self) -> anyhow::Result<()> {
         match self.child.try_wait()? {
@@ -82,6 +126,15 @@ impl Process {
             }
         }
     }
+}
+
+fn spawn(mut command: Command) -> anyhow::Result<(Child, ChildStderr)> {
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
+    let mut child = command.spawn().with_context(|| {
+        format!("failed to start {}", command.as_std().get_program().to_string_lossy())
+    })?;
+    let log = child.stderr.take().context("a pipe for its log")?;
+    Ok((child, log))
 }
 
 async fn read_log(

@@ -76,12 +76,11 @@ impl Bench {
         self.command(options).output().unwrap()
     }
 
-    /// Measures this machine and writes the part of a scenario.
-    pub(crate) fn calibrate(&self, file: &str) -> Output {
+    /// Runs any of its commands.
+    pub(crate) fn run(&self, args: &[&str]) -> Output {
         binary();
         let mut command = Command::new(env!("CARGO_BIN_EXE_mesh-bench"));
-        command.args(["calibrate", "--samples", "300", "--out", file]);
-        command.current_dir(self.0.path()).stdin(Stdio::null()).output().unwrap()
+        command.args(args).current_dir(self.0.path()).stdin(Stdio::null()).output().unwrap()
     }
 
     pub(crate) fn read(&self, file: &str) -> String {

@@ -1,10 +1,13 @@
 //! The driver: the only code that touches the agent's state machine.
 
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use mesh_core::agent::{Agent, AgentConfig, CallId, Effect, Failure, Handle, JobId, Ticket};
 use mesh_core::protocol::{Name, Reply, Request, Task};
 use mesh_core::seed::Seed;
@@ -52,6 +55,8 @@ struct State {
     waiting: BTreeMap<Ticket, oneshot::Sender<Answer>>,
     calls: SecondaryMap<CallId, AbortHandle>,
     jobs: SecondaryMap<JobId, AbortHandle>,
+    /// Jobs that take no time, for when the lock is free.
+    instant: Vec<(JobId, Task)>,
     wake_at: Timestamp,
 }
 
@@ -67,6 +72,7 @@ impl<N: Net, H: Host, O: Observer> Driver<N, H, O> {
             waiting: BTreeMap::new(),
             calls: SecondaryMap::new(),
             jobs: SecondaryMap::new(),
+            instant: Vec::new(),
             wake_at: Timestamp::MAX,
         };
         Arc::new(Self {
@@ -94,6 +100,10 @@ impl<N: Net, H: Host, O: Observer> Driver<N, H, O> {
         let now = self.clock.now();
         let result = act(&mut state.agent, now);
         self.drain(&mut state, now);
+        // Whoever acted waits for none of them: each gets a task, or one would do the jobs of all.
+        for (job, task) in std::mem::take(&mut state.instant) {
+            self.start(&mut state, job, task);
+        }
         result
     }
 
@@ -107,6 +117,11 @@ impl<N: Net, H: Host, O: Observer> Driver<N, H, O> {
         let now = self.clock.now();
         let handle = state.agent.handle_request(now, ticket, request);
         self.drain(&mut state, now);
+        let instant = std::mem::take(&mut state.instant);
+        drop(state);
+        for (job, task) in instant {
+            self.run_at_once(job, task);
+        }
         Pending { driver: self.clone(), ticket, handle, receiver }
     }
 
@@ -207,6 +222,9 @@ impl<N: Net, H: Host, O: Observer> Driver<N, H, O> {
                     task.abort();
                 }
             }
+            Effect::Start { job, task } if self.host.ends_at_once(&task) => {
+                state.instant.push((job, task));
+            }
             Effect::Start { job, task } => self.start(state, job, task),
             Effect::Stop(job) => {
                 if let Some(task) = state.jobs.remove(job) {
@@ -224,13 +242,31 @@ impl<N: Net, H: Host, O: Observer> Driver<N, H, O> {
     }
 
     fn start(self: &Arc<Self>, state: &mut State, job: JobId, task: Task) {
+        let task = tokio::spawn(self.run(job, task));
+        state.jobs.insert(job, task.abort_handle());
+    }
+
+    /// A job from start to end.
+    fn run(self: &Arc<Self>, job: JobId, task: Task) -> BoxFuture<'static, ()> {
         let running = self.host.run(job, task);
         let panics = ReportPanic { driver: self.clone(), job };
-        let task = tokio::spawn(async move {
+        Box::pin(async move {
             let result = running.await;
             panics.driver.job_ended(job, result);
-        });
-        state.jobs.insert(job, task.abort_handle());
+        })
+    }
+
+    /// Does a job that takes no time, without a task of its own.
+    fn run_at_once(self: &Arc<Self>, job: JobId, task: Task) {
+        let mut running = self.run(job, task);
+        let mut nobody = Context::from_waker(Waker::noop());
+        let poll = AssertUnwindSafe(|| running.as_mut().poll(&mut nobody));
+        // What panics has been reported, and is no reason to break its caller's connection.
+        if let Ok(Poll::Pending) = catch_unwind(poll) {
+            // It takes its time after all.
+            let task = tokio::spawn(running);
+            self.lock().jobs.insert(job, task.abort_handle());
+        }
     }
 
     fn job_ended(self: &Arc<Self>, job: JobId, result: JobResult) {

@@ -44,6 +44,10 @@ pub(crate) struct Cli {
     /// How it is logged
     #[arg(long, global = true, env = "MESH_LOG_FORMAT", value_enum, default_value = "text")]
     pub(crate) log_format: LogFormat,
+    /// Threads that serve; one costs least where many processes share a machine [default: one per
+    /// core; registry: 1]
+    #[arg(long, global = true, env = "MESH_THREADS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) threads: Option<u16>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

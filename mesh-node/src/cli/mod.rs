@@ -38,7 +38,16 @@ fn fail(error: &anyhow::Error) -> ExitCode {
 }
 
 fn run(cli: Cli) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    // A registry does everything under one lock: a second thread would only wait and be woken.
+    let threads = cli.threads.or(matches!(cli.command, Command::Registry(_)).then_some(1));
+    let mut runtime = match threads {
+        Some(1) => tokio::runtime::Builder::new_current_thread(),
+        _ => tokio::runtime::Builder::new_multi_thread(),
+    };
+    if let Some(threads) = threads {
+        runtime.worker_threads(threads.into());
+    }
+    let runtime = runtime.enable_all().build()?;
     let result = runtime.block_on(async {
         let clock = Clock::start();
         match cli.command {

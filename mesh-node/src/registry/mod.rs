@@ -3,6 +3,7 @@
 mod metrics;
 mod poll;
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -38,8 +39,10 @@ struct Inner<O> {
     epoch: u64,
     registry: Mutex<Registry>,
     metrics: Mutex<Metrics>,
-    /// A lease was granted: the time to wake may have moved.
-    granted: Notify,
+    /// When expiry wakes next, in nanoseconds; only touched while the registry is locked.
+    wake_at: AtomicU64,
+    /// That time has come nearer.
+    sooner: Notify,
     /// The index, for those who wait for another.
     index: watch::Sender<Index>,
 }
@@ -68,7 +71,8 @@ impl<O: Observer> RegistryNode<O> {
             epoch,
             registry: Mutex::new(Registry::new(config)),
             metrics: Mutex::default(),
-            granted: Notify::new(),
+            wake_at: AtomicU64::new(0),
+            sooner: Notify::new(),
             index: watch::Sender::new(Index::At(0)),
         };
         Self { inner: Arc::new(inner) }
@@ -103,11 +107,13 @@ impl<O: Observer> RegistryNode<O> {
         loop {
             let next = self.with(|registry, now| {
                 registry.handle_timeout(now);
-                registry.poll_timeout().unwrap_or(Timestamp::MAX)
+                let next = registry.poll_timeout().unwrap_or(Timestamp::MAX);
+                self.inner.wake_at.store(next.as_nanos(), Ordering::Relaxed);
+                next
             });
             tokio::select! {
                 biased;
-                () = self.inner.granted.notified() => {}
+                () = self.inner.sooner.notified() => {}
                 () = self.inner.clock.sleep_until(next) => {}
             }
         }
@@ -121,6 +127,11 @@ impl<O: Observer> RegistryNode<O> {
         while let Some(note) = registry.poll_effect() {
             self.metrics().note(&note);
             self.inner.observer.registry(now, &note);
+        }
+        // Heartbeats put the next expiry off: waking for each of them would cost more than they do.
+        let next = registry.poll_timeout().unwrap_or(Timestamp::MAX);
+        if next.as_nanos() < self.inner.wake_at.load(Ordering::Relaxed) {
+            self.inner.sooner.notify_one();
         }
         let index = registry.index();
         self.inner.index.send_if_modified(|seen| match seen {
@@ -175,7 +186,6 @@ impl<O: Observer> RegistryNode<O> {
     fn register(&self, body: RegisterBody) -> Response {
         match self.with(|registry, now| registry.handle_register(now, body.into())) {
             Ok(registered) => {
-                self.inner.granted.notify_one();
                 if registered.renewed {
                     self.metrics().renewed();
                 }

@@ -21,6 +21,11 @@ pub(crate) struct Synthetic {
 }
 
 impl Synthetic {
+    /// Whether there is nothing to spend.
+    pub(crate) fn takes_no_time(self, task: &Task) -> bool {
+        !self.burns && task.demand.unwrap_or(self.demand).is_zero()
+    }
+
     /// Spends the task's demand and answers "Processed: " and its text.
     pub(crate) async fn run(self, task: Task) -> JobResult {
         let demand = task.demand.unwrap_or(self.demand);

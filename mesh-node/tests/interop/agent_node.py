@@ -1,9 +1,12 @@
 """An agent after the demo's README: info, work and delegate at /rpc, a heartbeat to the registry.
 
 Usage: agent_node.py NAME PORT REGISTRY
+
+The environment's WORK_S says how long `work` takes, in seconds.
 """
 
 import asyncio
+import os
 import sys
 import time
 from contextlib import asynccontextmanager
@@ -16,7 +19,7 @@ from fastapi import FastAPI, Request
 NAME, PORT, REGISTRY = sys.argv[1], int(sys.argv[2]), sys.argv[3]
 URL = f"127.0.0.1:{PORT}"
 HEARTBEAT_S = 1.0
-WORK_S = 0.05
+WORK_S = float(os.environ.get("WORK_S", "0.05"))
 
 
 def elapsed_ms(start: float) -> float:

@@ -117,6 +117,17 @@ impl<N: Net> Client<N> {
                 Sent::NotAtAll(unsent, _) => request = *unsent,
             }
         }
+        // Boxed, for it is large and seldom needed, and every call would have to carry it.
+        Box::pin(self.exchange_anew(destination, request, sent)).await
+    }
+
+    /// The exchange over a connection of its own.
+    async fn exchange_anew(
+        &self,
+        destination: &str,
+        request: Request<Full<Bytes>>,
+        sent: &AtomicBool,
+    ) -> Result<Answer, CallError> {
         let connection = self.open(destination).await?;
         match self.send(connection, request, sent).await? {
             Sent::Answered(answer) => Ok(answer),

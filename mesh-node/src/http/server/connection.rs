@@ -174,7 +174,7 @@ async fn receive_body(body: Incoming, limits: &ServerLimits) -> Result<Bytes, Re
         return Err(too_large());
     }
     match timeout(limits.body_read, Limited::new(body, limits.body_bytes).collect()).await {
-        Ok(Ok(whole)) => Ok(whole.to_bytes()),
+        Ok(Ok(whole)) => Ok(detached(whole.to_bytes())),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
         Ok(Err(_)) => Err(Response::error(StatusCode::BAD_REQUEST, "body is cut off or malformed")),
         Err(_) => {
@@ -182,6 +182,13 @@ async fn receive_body(body: Incoming, limits: &ServerLimits) -> Result<Bytes, Re
             Err(Response::error(StatusCode::REQUEST_TIMEOUT, &reason))
         }
     }
+}
+
+/// A small body apart from the buffer that hyper has read it into. As long as a part of that is in
+/// use, hyper allocates another, which costs more than the copy.
+fn detached(body: Bytes) -> Bytes {
+    const SMALL: usize = 1 << 10;
+    if body.len() <= SMALL { Bytes::copy_from_slice(&body) } else { body }
 }
 
 /// Writes an answer past hyper, which is done with this connection, and closes it.

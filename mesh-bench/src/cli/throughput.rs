@@ -1,0 +1,51 @@
+//! `mesh-bench throughput`.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::Context as _;
+use serde::Serialize;
+
+use super::args::ThroughputArgs;
+use super::{Exit, binary, print, until_signal};
+use crate::live::HostFacts;
+use crate::throughput::{Options, Programs, Row, measure, table};
+
+/// Version of the files of this command and `idle`: one more whenever a field comes, goes or changes its meaning.
+pub(super) const SCHEMA_VERSION: u32 = 1;
+
+/// What `--out` writes.
+#[derive(Serialize)]
+struct File<'a> {
+    schema_version: u32,
+    host: HostFacts,
+    options: &'a Options,
+    systems: &'a [Row],
+    left_out: &'a [String],
+}
+
+pub(super) fn throughput(args: &ThroughputArgs) -> anyhow::Result<Exit> {
+    let programs = Programs { mesh: binary(args.mesh.as_deref())?, python: args.python.clone() };
+    let options = Options {
+        seconds: args.seconds,
+        rounds: args.rounds.into(),
+        connections: args.connections.into(),
+        rate: args.rate,
+        only: args.only.clone(),
+    };
+    let Some((rows, left_out)) = until_signal(measure(&programs, &options))? else {
+        return Ok(Exit::Interrupted);
+    };
+    if let Some(path) = &args.out {
+        let (host, systems) = (HostFacts::collect(), &*rows);
+        let (schema_version, options, left_out) = (SCHEMA_VERSION, &options, &*left_out);
+        write(path, &File { schema_version, host, options, systems, left_out })?;
+    }
+    print(&table::render(&rows, &left_out))?;
+    Ok(Exit::Done)
+}
+
+pub(super) fn write(path: &Path, file: &impl Serialize) -> anyhow::Result<()> {
+    let text = serde_json::to_string_pretty(file)? + "\n";
+    fs::write(path, text).with_context(|| format!("failed to write {}", path.display()))
+}

@@ -1,0 +1,156 @@
+//! What a mesh costs that has nothing to do: an agent at rest, and a registry whose agents only
+//! send heartbeats.
+
+mod heartbeats;
+mod sockets;
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use mesh_node::http::{Client, ClientLimits};
+use mesh_node::{Clock, TokioNet};
+use serde::Serialize;
+
+use self::sockets::Sockets;
+use crate::http_load::{Plan, run};
+use crate::live::{ANY_PORT, Process, Usage, await_peers};
+
+/// How long the two agents may take to know each other.
+const GET_READY: Duration = Duration::from_secs(20);
+/// Agents are left alone for so long before they are measured.
+const SETTLE: Duration = Duration::from_secs(2);
+/// The share of the time after which connections are counted.
+const NEARLY_ALL: f64 = 0.9;
+
+/// What is measured, and for how long.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(crate) struct Options {
+    pub(crate) seconds: f64,
+    pub(crate) leases: usize,
+    /// Time between two heartbeats of a lease.
+    pub(crate) heartbeat_s: f64,
+    /// Connections over which all heartbeats come.
+    pub(crate) connections: usize,
+}
+
+/// Figures of one process.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Row {
+    pub(crate) what: String,
+    pub(crate) resident_mib: f64,
+    /// Of one core.
+    pub(crate) cpu_percent: f64,
+    /// Requests that it answered per second, as far as they were counted.
+    pub(crate) requests_per_s: f64,
+    pub(crate) sockets: Sockets,
+    /// Most that the figures may be.
+    pub(crate) limit: Limit,
+}
+
+/// Most memory and CPU that a process may take.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(crate) struct Limit {
+    pub(crate) resident_mib: Option<f64>,
+    pub(crate) cpu_percent: f64,
+}
+
+const AGENT: Limit = Limit { resident_mib: Some(10.0), cpu_percent: 0.2 };
+const REGISTRY: Limit = Limit { resident_mib: None, cpu_percent: 10.0 };
+
+/// Measures a pair of agents at rest and, at the same time, a registry of its own under heartbeats.
+pub(crate) async fn measure(mesh: &Path, options: Options) -> anyhow::Result<Vec<Row>> {
+    let busy = Process::start(mesh, "the registry", &args(&["registry"])).await?;
+    heartbeats::register(&busy.address, options.leases).await?;
+    let quiet = Process::start(mesh, "the other registry", &args(&["registry"])).await?;
+    let mut agents = Vec::new();
+    for name in ["agent-1", "agent-2"] {
+        let agent = args(&["agent", "--name", name, "--registry", &quiet.address]);
+        agents.push(Process::start(mesh, name, &agent).await?);
+    }
+    let client = Client::new(TokioNet, ClientLimits::default());
+    for agent in &agents {
+        await_peers(&client, ("an agent", &agent.address), 1, GET_READY).await?;
+    }
+    drop(client);
+    let clock = Clock::start();
+    let from = clock.now() + SETTLE;
+    let length = Duration::from_secs_f64(options.seconds);
+    let until = from + length;
+    let plan = Plan {
+        address: busy.address.clone(),
+        requests: heartbeats::requests(options.leases),
+        connections: options.connections,
+        rate: Some(options.leases as f64 / options.heartbeat_s),
+        start: clock.now(),
+        from,
+        until,
+    };
+    let mut processes = [busy, quiet, agents.remove(0)];
+    let usage = async {
+        let usage = |process: &Process| Usage::of(&process.id().into_iter().collect::<Vec<_>>());
+        clock.sleep_until(from).await;
+        let before = processes.each_ref().map(usage);
+        // The load's connections close with its end.
+        clock.sleep_until(from + length.mul_f64(NEARLY_ALL)).await;
+        let sockets = processes.each_ref().map(|process| Sockets::of(&process.address));
+        clock.sleep_until(until).await;
+        (before, processes.each_ref().map(usage), sockets)
+    };
+    let (tally, (before, after, sockets)) = tokio::join!(run(plan, clock), usage);
+    processes.iter_mut().try_for_each(Process::must_live)?;
+    let tally = tally.context("failed to send heartbeats")?;
+    if let Some(failure) = tally.first_failure {
+        eprintln!(" warning: {} heartbeats failed, the first: {failure}", tally.failed);
+    }
+    let heartbeats = tally.latency.count() as f64 / options.seconds;
+    let names = [
+        (format!("registry, {} leases", options.leases), heartbeats, REGISTRY),
+        ("registry, 2 agents".to_owned(), 0.0, REGISTRY),
+        ("agent at rest".to_owned(), 0.0, AGENT),
+    ];
+    names
+        .into_iter()
+        .enumerate()
+        .map(|(number, (what, requests_per_s, limit))| {
+            let cpu = after[number].cpu.saturating_sub(before[number].cpu).as_secs_f64();
+            Ok(Row {
+                what,
+                resident_mib: after[number].resident as f64 / f64::from(1 << 20),
+                cpu_percent: 100.0 * cpu / options.seconds,
+                requests_per_s,
+                sockets: sockets[number].context("failed to read the sockets of this machine")?,
+                limit,
+            })
+        })
+        .collect()
+}
+
+fn args(args: &[&str]) -> Vec<String> {
+    [args, &["--listen", ANY_PORT]].concat().into_iter().map(str::to_owned).collect()
+}
+
+/// The figures as a table.
+pub(crate) fn render(rows: &[Row]) -> String {
+    let head = ["process", "RSS MiB", "CPU %", "requests/s", "connections", "limit"];
+    let mut out = line(head);
+    for Row { what, resident_mib, cpu_percent, requests_per_s, sockets, limit } in rows {
+        let memory = limit.resident_mib.map(|most| format!("{most} MiB, "));
+        let fits = limit.resident_mib.is_none_or(|most| *resident_mib < most);
+        let met = if fits && *cpu_percent < limit.cpu_percent { "ok" } else { "MISSED" };
+        out += &line([
+            what,
+            &format!("{resident_mib:.1}"),
+            &format!("{cpu_percent:.2}"),
+            &format!("{requests_per_s:.0}"),
+            &format!("{} + {}", sockets.open, sockets.closed),
+            &format!("< {}{} % {met}", memory.unwrap_or_default(), limit.cpu_percent),
+        ]);
+    }
+    out + " connections: open shortly before the end + closed in the minute before\n"
+}
+
+fn line(cells: [&str; 6]) -> String {
+    let [process, memory, cpu, requests, connections, limit] = cells;
+    format!(" {process:<23} {memory:>7} {cpu:>6} {requests:>10} {connections:>11}  {limit}\n")
+}

@@ -1,0 +1,228 @@
+//! How many calls a second the mesh answers, beside what people use today.
+
+mod contenders;
+mod echo;
+mod nginx;
+mod system;
+pub(crate) mod table;
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use mesh_node::Clock;
+use serde::Serialize;
+
+pub(crate) use self::contenders::{Contender, names};
+use self::contenders::{GROUPS, Limit};
+pub(crate) use self::echo::echo;
+pub(crate) use self::system::Programs;
+use self::system::System;
+use crate::http_load::{Plan, Tally, post, run};
+use crate::live::Usage;
+
+/// Between a load's plan and its first request.
+const LEAD: Duration = Duration::from_millis(100);
+/// Before each round, this share of its time is not counted.
+const WARM_UP: f64 = 0.1;
+
+/// What is measured, and for how long.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Options {
+    /// Of each round.
+    pub(crate) seconds: f64,
+    /// Rounds of each contender; those of a group take turns.
+    pub(crate) rounds: usize,
+    pub(crate) connections: usize,
+    /// Requests due per second; none: closed loop.
+    pub(crate) rate: Option<f64>,
+    /// Only these contenders, and the baselines of their groups; all if there are none.
+    pub(crate) only: Vec<String>,
+}
+
+/// Figures of one contender.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Row {
+    pub(crate) name: &'static str,
+    /// Medians of the rounds.
+    #[serde(flatten)]
+    pub(crate) median: Round,
+    /// Of its throughput to that of the baseline in the same turn, median of the rounds; none for
+    /// baselines and where the baseline is missing.
+    pub(crate) ratio: Option<f64>,
+    /// What it has to reach.
+    pub(crate) limit: String,
+    /// None for a baseline, where the baseline is missing, and in an open loop.
+    pub(crate) limit_met: Option<bool>,
+    pub(crate) rounds: Vec<Round>,
+}
+
+/// Figures of one round.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(crate) struct Round {
+    pub(crate) requests_per_s: f64,
+    pub(crate) p50_ms: f64,
+    pub(crate) p99_ms: f64,
+    /// CPU time of all processes of the contender; the load generator's is not in it.
+    pub(crate) cpu_s_per_1000: f64,
+    /// Of all its processes at the end.
+    pub(crate) resident_mib: f64,
+    pub(crate) failed: u64,
+    /// Connections that the load generator opened.
+    pub(crate) opened: u64,
+}
+
+/// Measures group after group. Without `only`, contenders that this machine lacks the programs for
+/// are left out; the reasons come second.
+pub(crate) async fn measure(
+    programs: &Programs,
+    options: &Options,
+) -> anyhow::Result<(Vec<Row>, Vec<String>)> {
+    let (mut rows, mut skipped) = (Vec::new(), Vec::new());
+    for group in GROUPS {
+        let is_wanted = |contender: &&Contender| {
+            options.only.is_empty() || options.only.iter().any(|name| name == contender.name)
+        };
+        if !group.iter().any(|contender| is_wanted(&contender)) {
+            continue;
+        }
+        let is_baseline = |contender: &Contender| matches!(contender.limit, Limit::Baseline);
+        let wanted = group.iter().filter(|one| is_baseline(one) || is_wanted(one));
+        let mut turns = Vec::new();
+        for contender in wanted {
+            if let Some(missing) = programs.lacks(contender.kind).await {
+                skipped.push(format!("{}: this machine lacks {missing}", contender.name));
+                continue;
+            }
+            eprintln!(" starting {}", contender.name);
+            let system = programs.start(contender.kind).await;
+            let system = system.with_context(|| format!("failed to start {}", contender.name))?;
+            turns.push(Turn { contender, system, rounds: Vec::new() });
+        }
+        take_turns(&mut turns, options).await?;
+        rows.extend(summary(&turns, options));
+    }
+    Ok((rows, skipped))
+}
+
+/// A contender of a group under way.
+struct Turn<'a> {
+    contender: &'a Contender,
+    system: System,
+    rounds: Vec<Round>,
+}
+
+async fn take_turns(turns: &mut [Turn<'_>], options: &Options) -> anyhow::Result<()> {
+    for number in 1..=options.rounds {
+        for turn in &mut *turns {
+            let name = turn.contender.name;
+            eprintln!(" round {number} of {}: {name}", options.rounds);
+            let round = turn.round(options).await;
+            turn.rounds.push(round.with_context(|| format!("failed to measure {name}"))?);
+        }
+    }
+    Ok(())
+}
+
+impl Turn<'_> {
+    async fn round(&mut self, options: &Options) -> anyhow::Result<Round> {
+        let clock = Clock::start();
+        let start = clock.now() + LEAD;
+        let from = start + Duration::from_secs_f64(options.seconds * WARM_UP);
+        let until = from + Duration::from_secs_f64(options.seconds);
+        let plan = Plan {
+            address: self.system.entry.clone(),
+            requests: vec![post("/rpc", &self.contender.kind.body())],
+            connections: options.connections,
+            rate: options.rate,
+            start,
+            from,
+            until,
+        };
+        let ids = self.system.ids();
+        let usage = async {
+            clock.sleep_until(from).await;
+            let before = Usage::of(&ids);
+            clock.sleep_until(until).await;
+            (before, Usage::of(&ids))
+        };
+        let (tally, (before, after)) = tokio::join!(run(plan, clock), usage);
+        self.system.must_live()?;
+        let tally = tally?;
+        if let Some(failure) = &tally.first_failure {
+            let (name, failed) = (self.contender.name, tally.failed);
+            eprintln!(" warning: {name}: {failed} requests failed, the first: {failure}");
+        }
+        Ok(Round::of(&tally, options.seconds, before, after))
+    }
+}
+
+impl Round {
+    fn of(tally: &Tally, seconds: f64, before: Usage, after: Usage) -> Self {
+        let answered = tally.latency.count() as f64;
+        let ms = |quantile| tally.latency.quantile_ns(quantile) as f64 / 1e6;
+        let cpu_s = after.cpu.saturating_sub(before.cpu).as_secs_f64();
+        Self {
+            requests_per_s: answered / seconds,
+            p50_ms: ms(0.5),
+            p99_ms: ms(0.99),
+            cpu_s_per_1000: cpu_s * 1000.0 / answered,
+            resident_mib: after.resident as f64 / f64::from(1 << 20),
+            failed: tally.failed,
+            opened: tally.opened,
+        }
+    }
+}
+
+fn summary(turns: &[Turn<'_>], options: &Options) -> Vec<Row> {
+    let baseline = turns.iter().find(|turn| matches!(turn.contender.limit, Limit::Baseline));
+    let row = |turn: &Turn<'_>| {
+        let Turn { contender: Contender { name, limit, .. }, rounds, .. } = turn;
+        let ratio = baseline.filter(|baseline| baseline.contender.name != *name).map(|baseline| {
+            let pairs = rounds.iter().zip(&baseline.rounds);
+            median(pairs.map(|(own, base)| own.requests_per_s / base.requests_per_s))
+        });
+        let of = |figure: fn(&Round) -> f64| median(rounds.iter().map(figure));
+        let median = Round {
+            requests_per_s: of(|round| round.requests_per_s),
+            p50_ms: of(|round| round.p50_ms),
+            p99_ms: of(|round| round.p99_ms),
+            cpu_s_per_1000: of(|round| round.cpu_s_per_1000),
+            resident_mib: of(|round| round.resident_mib),
+            failed: rounds.iter().map(|round| round.failed).sum(),
+            opened: rounds.iter().map(|round| round.opened).max().unwrap_or_default(),
+        };
+        let is_met = limit.is_met(median.requests_per_s, ratio);
+        Row {
+            name,
+            median,
+            ratio,
+            limit: limit.text(),
+            limit_met: is_met.filter(|_| options.rate.is_none()),
+            rounds: rounds.clone(),
+        }
+    };
+    turns.iter().map(row).collect()
+}
+
+/// Of an even number of figures, the mean of the two in the middle.
+fn median(figures: impl Iterator<Item = f64>) -> f64 {
+    let mut figures: Vec<f64> = figures.collect();
+    figures.sort_by(f64::total_cmp);
+    match figures.len() {
+        0 => f64::NAN,
+        count if count % 2 == 1 => figures[count / 2],
+        count => f64::midpoint(figures[count / 2 - 1], figures[count / 2]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_is_in_the_middle() {
+        assert!(median([].into_iter()).is_nan());
+        assert_eq!(median([3.0, 1.0, 2.0].into_iter()), 2.0);
+        assert_eq!(median([4.0, 1.0, 2.0, 3.0].into_iter()), 2.5);
+    }
+}

@@ -1,0 +1,92 @@
+//! nginx as a load balancer, with a directory, a port and a configuration of its own.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+
+use tempfile::TempDir;
+use tokio::process::Command;
+
+use super::system::free_address;
+use crate::live::Process;
+
+/// Where it may be: distributions put it where only root looks.
+const BINARIES: [&str; 2] = ["nginx", "/usr/sbin/nginx"];
+
+/// A running nginx. It ends, workers included, when this is dropped.
+#[derive(Debug)]
+pub(super) struct Nginx {
+    pub(super) process: Process,
+    _dir: TempDir,
+}
+
+impl Drop for Nginx {
+    /// SIGKILL, which the process gets otherwise, would leave its workers behind.
+    fn drop(&mut self) {
+        self.process.terminate();
+    }
+}
+
+impl Nginx {
+    /// What is missing, if it can't be started.
+    pub(super) async fn lacks() -> Option<String> {
+        binary().await.is_none().then(|| "nginx".to_owned())
+    }
+
+    /// Starts one that spreads requests over these servers by `least_conn`.
+    pub(super) async fn start(servers: &[&str]) -> anyhow::Result<Self> {
+        let (dir, address) = (tempfile::tempdir()?, free_address()?);
+        let config = dir.path().join("nginx.conf");
+        fs::write(&config, configuration(dir.path(), &address, servers))?;
+        let mut command = Command::new(binary().await.unwrap_or(BINARIES[0]));
+        command.arg("-p").arg(dir.path()).arg("-c").arg(&config).args(["-e", "stderr"]);
+        let process = Process::serving(command, "nginx", &address).await?;
+        Ok(Self { process, _dir: dir })
+    }
+}
+
+async fn binary() -> Option<&'static str> {
+    for binary in BINARIES {
+        if Command::new(binary).arg("-v").output().await.is_ok_and(|output| output.status.success())
+        {
+            return Some(binary);
+        }
+    }
+    None
+}
+
+/// A worker per core, kept-alive connections on both sides, nothing logged: as fast as it goes.
+fn configuration(dir: &Path, address: &str, servers: &[&str]) -> String {
+    let dir = dir.display();
+    let mut paths = String::new();
+    for kind in ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"] {
+        // Writing to a String can't fail.
+        let _ = writeln!(paths, "  {kind}_temp_path {dir}/{kind};");
+    }
+    let servers: String = servers.iter().map(|server| format!("    server {server};\n")).collect();
+    format!(
+        "daemon off;
+pid {dir}/nginx.pid;
+worker_processes auto;
+error_log stderr warn;
+events {{ worker_connections 4096; }}
+http {{
+  access_log off;
+{paths}  keepalive_requests 1000000000;
+  upstream servers {{
+    least_conn;
+{servers}    keepalive 64;
+    keepalive_requests 1000000000;
+  }}
+  server {{
+    listen {address};
+    location / {{
+      proxy_pass http://servers;
+      proxy_http_version 1.1;
+      proxy_set_header Connection \"\";
+    }}
+  }}
+}}
+"
+    )
+}

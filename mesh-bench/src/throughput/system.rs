@@ -1,0 +1,160 @@
+//! The processes of a contender.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use mesh_node::TokioNet;
+use mesh_node::http::{Client, ClientLimits};
+use tokio::process::Command;
+
+use super::contenders::{Kind, ONE, Threads};
+use super::nginx::Nginx;
+use crate::live::{ANY_PORT, Process, await_peers};
+
+/// How long agents may take to know each other: some rounds of their default refresh.
+const GET_READY: Duration = Duration::from_secs(20);
+const DEMO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../mesh-node/tests/interop");
+
+/// Programs that contenders are made of.
+#[derive(Clone, Debug)]
+pub(crate) struct Programs {
+    pub(crate) mesh: PathBuf,
+    /// A Python with the packages of the demo's reproduction.
+    pub(crate) python: PathBuf,
+}
+
+/// Processes that answer calls. They end when this is dropped.
+#[derive(Debug)]
+pub(super) struct System {
+    /// Before the servers that it knows.
+    nginx: Option<Nginx>,
+    processes: Vec<Process>,
+    /// Who gets the calls.
+    pub(super) entry: String,
+}
+
+impl Programs {
+    /// What this machine lacks for a contender.
+    pub(super) async fn lacks(&self, kind: Kind) -> Option<String> {
+        match kind {
+            Kind::Echo { .. } | Kind::Work { .. } | Kind::Delegate { .. } => None,
+            Kind::Nginx { .. } => Nginx::lacks().await,
+            Kind::Python { .. } => {
+                let mut python = Command::new(&self.python);
+                python.args(["-c", "import fastapi, httpx, psutil, uvicorn"]);
+                let works = python.output().await.is_ok_and(|output| output.status.success());
+                let python = self.python.display();
+                let demo = format!("{python} with the packages of {DEMO}/requirements.txt");
+                (!works || !Path::new(DEMO).is_dir()).then_some(demo)
+            }
+        }
+    }
+
+    /// Starts a contender and waits until it can take calls.
+    pub(super) async fn start(&self, kind: Kind) -> anyhow::Result<System> {
+        match kind {
+            Kind::Echo { threads } => {
+                let echo = System::echo(threads).await?;
+                Ok(System { entry: echo.address.clone(), nginx: None, processes: vec![echo] })
+            }
+            Kind::Work { threads } => self.mesh(0, &[], threads).await,
+            Kind::Delegate { peers, policy } => self.mesh(peers, policy, ONE).await,
+            Kind::Nginx { servers } => {
+                let mut processes = Vec::new();
+                for _ in 0..servers {
+                    processes.push(System::echo(ONE).await?);
+                }
+                let addresses: Vec<&str> =
+                    processes.iter().map(|process| &*process.address).collect();
+                let nginx = Nginx::start(&addresses).await?;
+                let entry = nginx.process.address.clone();
+                Ok(System { nginx: Some(nginx), processes, entry })
+            }
+            Kind::Python { peers } => self.demo(peers).await,
+        }
+    }
+
+    /// A registry, an agent that gets the calls, and its peers.
+    async fn mesh(
+        &self,
+        peers: usize,
+        policy: &[&str],
+        threads: Threads,
+    ) -> anyhow::Result<System> {
+        let threads: Vec<&str> =
+            threads.iter().flat_map(|threads| ["--threads", *threads]).collect();
+        let args = |args: &[&str]| {
+            args.iter().chain(&threads).map(|arg| (*arg).to_owned()).collect::<Vec<_>>()
+        };
+        let registry = args(&["registry", "--listen", ANY_PORT]);
+        let registry = Process::start(&self.mesh, "registry", &registry).await?;
+        let to = registry.address.clone();
+        let mut processes = vec![registry];
+        for number in 0..=peers {
+            let name = format!("agent-{number}");
+            let agent = ["agent", "--name", &name, "--listen", ANY_PORT, "--registry", &to];
+            let agent = args(&[&agent[..], policy].concat());
+            processes.push(Process::start(&self.mesh, &name, &agent).await?);
+        }
+        let client = Client::new(TokioNet, ClientLimits::default());
+        for (number, agent) in processes[1..].iter().enumerate() {
+            let name = format!("agent-{number}");
+            await_peers(&client, (&name, &agent.address), peers, GET_READY).await?;
+        }
+        let entry = processes[1].address.clone();
+        Ok(System { nginx: None, processes, entry })
+    }
+
+    /// The same in Python. Agents ask for the list with every call, so there is nothing to wait
+    /// for but the list.
+    async fn demo(&self, peers: usize) -> anyhow::Result<System> {
+        let script = |name: &str, args: &[&str]| {
+            let mut command = Command::new(&self.python);
+            command.arg(format!("{DEMO}/{name}")).args(args).env("WORK_S", "0");
+            command
+        };
+        let registry = free_address()?;
+        let command = script("discovery_server.py", &[port(&registry)]);
+        let mut processes = vec![Process::serving(command, "registry", &registry).await?];
+        for number in 0..=peers {
+            let (name, address) = (format!("agent-{number}"), free_address()?);
+            let command = script("agent_node.py", &[&name, port(&address), &registry]);
+            processes.push(Process::serving(command, &name, &address).await?);
+        }
+        let entry = processes[1].address.clone();
+        Ok(System { nginx: None, processes, entry })
+    }
+}
+
+impl System {
+    async fn echo(threads: Threads) -> anyhow::Result<Process> {
+        let mut command = Command::new(std::env::current_exe()?);
+        command.args(["echo", "--listen", ANY_PORT]);
+        if let Some(threads) = threads {
+            command.args(["--threads", threads]);
+        }
+        Process::listening(command, "echo").await
+    }
+
+    /// Ids of its processes; children, which are nginx's workers, not included.
+    pub(super) fn ids(&self) -> Vec<u32> {
+        let nginx = self.nginx.iter().map(|nginx| &nginx.process);
+        nginx.chain(&self.processes).filter_map(Process::id).collect()
+    }
+
+    /// Fails if one of its processes has ended.
+    pub(super) fn must_live(&mut self) -> anyhow::Result<()> {
+        let nginx = self.nginx.iter_mut().map(|nginx| &mut nginx.process);
+        nginx.chain(&mut self.processes).try_for_each(Process::must_live)
+    }
+}
+
+/// An address of this host that nothing listens on now.
+pub(super) fn free_address() -> std::io::Result<String> {
+    let listener = std::net::TcpListener::bind(ANY_PORT)?;
+    Ok(listener.local_addr()?.to_string())
+}
+
+fn port(address: &str) -> &str {
+    address.rsplit(':').next().unwrap_or_default()
+}
