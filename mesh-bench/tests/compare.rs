@@ -49,7 +49,7 @@ fn a_result_with_itself_has_no_error() {
 #[test]
 fn what_is_missing_is_named() {
     let output = compare("baseline", "overload", &["--policy", "p2c_stale"]);
-    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(output.status.code(), Some(2));
     let error = text(&output.stderr);
     assert!(error.contains("no policy `p2c_stale` in") && error.contains("overload"), "{error}");
     let output = compare("baseline", "nowhere", &[]);

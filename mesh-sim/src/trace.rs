@@ -113,7 +113,8 @@ fn worst_request(trace: &str, warm_up: Duration, cause: Option<&str>) -> Option<
             "answered" | "refused" | "timed_out" | "lost" => {
                 let Some(since) = due.remove(&request) else { continue };
                 let failed = line.event != "answered";
-                let reason = line.reason.as_deref().unwrap_or(&line.event);
+                let reason = line.reason.as_deref().filter(|reason| !reason.is_empty());
+                let reason = reason.unwrap_or(&line.event);
                 let is_typical = failed && cause.is_none_or(|cause| cause == reason);
                 let fared = (is_typical, failed, line.at().since(since), request);
                 worst = worst.max(Some(fared));

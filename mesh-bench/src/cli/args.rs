@@ -155,7 +155,7 @@ fn threads(text: &str) -> Result<usize, &'static str> {
 #[derive(Debug, ClapArgs)]
 pub(super) struct CalibrateArgs {
     /// Messages to measure.
-    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(100..))]
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(100..=100_000_000))]
     pub(super) samples: u64,
     /// The `mesh` binary [default: the one beside this program].
     #[arg(long, value_name = "FILE")]

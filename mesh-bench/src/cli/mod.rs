@@ -19,13 +19,14 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use self::args::{Args, Command};
 use crate::throughput::echo;
+use mesh_bench::compare::CompareError;
 
 /// How a call ended. The numbers are the exit codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Exit {
     /// All is done.
     Done = 0,
-    /// The scenario is wrong, or asks for what can't be done.
+    /// The command line or the scenario is wrong, or asks for what can't be done.
     Usage = 2,
     /// A signal came first: 128 and the number of SIGINT.
     Interrupted = 130,
@@ -48,7 +49,10 @@ pub(crate) fn main() -> ExitCode {
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
-            ExitCode::FAILURE
+            match error.downcast_ref::<CompareError>() {
+                Some(_) => ExitCode::from(Exit::Usage as u8),
+                None => ExitCode::FAILURE,
+            }
         }
     }
 }

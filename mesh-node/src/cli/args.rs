@@ -294,8 +294,8 @@ fn sampling(text: &str) -> Result<Duration, String> {
 
 fn rate(text: &str) -> Result<f64, &'static str> {
     match text.parse::<f64>() {
-        Ok(rate) if rate.is_finite() && rate > 0.0 => Ok(rate),
-        _ => Err("expected a number of jobs per second, above 0"),
+        Ok(rate) if (0.001..=1_000_000.0).contains(&rate) => Ok(rate),
+        _ => Err("expected a number of jobs per second, 0.001 to 1000000"),
     }
 }
 

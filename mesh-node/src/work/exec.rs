@@ -102,7 +102,7 @@ impl Exec {
     async fn output(&self, from: Option<impl AsyncRead + Unpin>) -> Result<Vec<u8>, Failure> {
         let Some(from) = from else { return Ok(Vec::new()) };
         let mut output = Vec::new();
-        let mut limited = from.take(self.output_bytes as u64 + 1);
+        let mut limited = from.take((self.output_bytes as u64).saturating_add(1));
         let read = limited.read_to_end(&mut output).await;
         read.map_err(|error| failed(format!("read its output: {error}")))?;
         if output.len() > self.output_bytes {

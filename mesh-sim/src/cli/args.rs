@@ -69,8 +69,8 @@ Examples:
   mesh-sim explore mine.toml --engine event --runs 1000 --seed 2
   mesh-sim explore mine.toml --runs 200 --thresholds   a missed threshold counts, too
 
-Exit codes: 0 nothing failed, 2 wrong usage or scenario, 3 an oracle was violated, 4 only thresholds
-were missed.";
+Exit codes: 0 nothing failed, 2 wrong usage or scenario, 3 an oracle was violated or a run broke
+down, 4 only thresholds were missed.";
 
 const CHECK_EXAMPLES: &str = "\
 Examples:

@@ -11,9 +11,11 @@ use crate::runner::{Progress, stream};
 use crate::scenario::{Diagnostics, EngineKind, Loaded, Scenario, set_fields};
 
 /// More runs than this are a slip of the keyboard.
-const MOST_RUNS: usize = 1_000_000;
+pub(super) const MOST_RUNS: usize = 1_000_000;
 /// More cells than this, too: each is a directory.
 const MOST_CELLS: usize = 10_000;
+/// Each cell and policy has a histogram, of some 180 KB.
+const MOST_GROUPS: usize = 10_000;
 
 /// What was asked for. Equal specifications give equal results, byte for byte.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -127,6 +129,9 @@ impl Sweep {
     /// The first thing that is wrong.
     pub fn new(spec: Spec, file: &str) -> Result<Self, SweepError> {
         let scenario = Loaded::from_text(&spec.scenario, file)?.scenario;
+        for vary in &spec.vary {
+            vary.check().map_err(SweepError::Vary)?;
+        }
         let mut cells = Vec::new();
         for values in combinations(&spec.vary)? {
             cells.push(Cell::new(&spec, cells.len() + 1, values, file)?);
@@ -144,8 +149,13 @@ impl Sweep {
         let seeds = if spec.seeds.is_empty() { &first.seeds } else { &spec.seeds };
         let mut seeds = seeds.clone();
         seeds.sort_unstable();
-        let (engine, runs) = (first.engine, cells.len() * policies.len());
-        if runs.saturating_mul(seeds.len()) > MOST_RUNS {
+        seeds.dedup();
+        let (engine, groups) = (first.engine, cells.len() * policies.len());
+        if groups > MOST_GROUPS {
+            let what = format!("these are more than {MOST_GROUPS} cells times policies");
+            return Err(SweepError::TooMany(what));
+        }
+        if groups.saturating_mul(seeds.len()) > MOST_RUNS {
             return Err(SweepError::TooMany(format!("these are more than {MOST_RUNS} runs")));
         }
         Ok(Self { spec, scenario, engine, seeds, policies, baseline, cells })

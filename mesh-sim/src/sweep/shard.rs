@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::Cell;
+use super::plan::MOST_RUNS;
 
 /// Part `number` of `of`, from 1: of all runs, numbered from 0, those whose number modulo `of` is
 /// `number` - 1.
@@ -17,9 +18,13 @@ impl Shard {
     /// The only part.
     pub const WHOLE: Self = Self { number: 1, of: 1 };
 
-    /// Part `number` of `of`; `None` if there is no such part.
+    /// Part `number` of `of`; `None` if there is no such part, or more than runs can be.
     pub const fn new(number: usize, of: usize) -> Option<Self> {
-        if number >= 1 && number <= of { Some(Self { number, of }) } else { None }
+        if number >= 1 && number <= of && of <= MOST_RUNS {
+            Some(Self { number, of })
+        } else {
+            None
+        }
     }
 
     /// Which part, from 1.

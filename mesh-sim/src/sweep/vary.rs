@@ -32,18 +32,27 @@ impl FromStr for Vary {
             .split_once('=')
             .ok_or("expected a field and its values, like workload.rate=100,200,400")?;
         let path = path.trim();
-        let keys = keys(path)?;
+        let values: Vec<String> = split(values).into_iter().map(str::to_owned).collect();
+        let vary = Self { path: path.to_owned(), values };
+        vary.check().map(|()| vary)
+    }
+}
+
+impl Vary {
+    /// Says what is wrong with it, which may also come from a file.
+    pub(super) fn check(&self) -> Result<(), String> {
+        let keys = keys(&self.path)?;
         if let Some((field, advice)) = RESERVED.iter().find(|(field, _)| keys[0] == *field) {
             return Err(format!("`{field}` can't be varied: {advice}"));
         }
-        let values: Vec<String> = split(values).into_iter().map(str::to_owned).collect();
+        let values = &self.values;
         if let Some(twice) = values.iter().enumerate().find(|(at, v)| values[..*at].contains(v)) {
             return Err(format!("the value {} is there twice", twice.1));
         }
-        if values.iter().any(String::is_empty) {
+        if values.is_empty() || values.iter().any(String::is_empty) {
             return Err("a value is missing".to_owned());
         }
-        Ok(Self { path: path.to_owned(), values })
+        Ok(())
     }
 }
 

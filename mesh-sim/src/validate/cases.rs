@@ -40,7 +40,7 @@ const NOTHING: [(&str, &str); 0] = [];
 const USUAL: (f64, f64) = (1.0, 2.0);
 /// Supermarkets of 100 servers have a mean only.
 const SUPERMARKET: (f64, f64) = (2.0, 2.0);
-/// The published figures of the board have an error of their own: they are of one seed.
+/// The reference figures of the board have an error of their own: they are of one seed.
 const BOARD: (f64, f64) = (5.0, 5.0);
 /// With a board as old as 50 service times, the shortest of all queues sends some 4,500 jobs to
 /// one server at a time, which is then busy for 4,500 service times: a seed sees few such rounds.

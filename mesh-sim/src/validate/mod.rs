@@ -74,7 +74,7 @@ pub enum Check {
     },
     /// Policies from the shortest mean response to the longest.
     Order {
-        /// As published.
+        /// As the reference has it.
         expected: Vec<String>,
         /// As simulated.
         simulated: Vec<String>,
@@ -221,8 +221,13 @@ impl Case {
             scenario.duration = scenario.duration.div_f64(kept);
             sweep.seeds.truncate(1);
         }
-        let system = System::of(&sweep.cells[0].scenario)
-            .map_err(|reason| SweepError::Vary(format!("{}: {reason}", spec.file)))?;
+        let scenario = &sweep.cells[0].scenario;
+        let refused = |reason| SweepError::Vary(format!("{}: {reason}", spec.file));
+        let system = System::of(scenario).map_err(refused)?;
+        for policy in &scenario.policies {
+            // Whether there is a theory; the figures are asked for when all is measured.
+            spec.model.expected(&system, scenario, &policy.config, 1).map_err(refused)?;
+        }
         Ok(Self { spec, sweep, system })
     }
 
@@ -261,7 +266,7 @@ impl Case {
     }
 }
 
-/// The policies from best to worst, as published and as simulated.
+/// The policies from best to worst, as the reference has it and as simulated.
 fn order(mut figures: Vec<(String, f64, f64)>) -> Row {
     let labels = |figures: &[(String, f64, f64)]| {
         figures.iter().map(|(label, ..)| label.clone()).collect::<Vec<_>>()

@@ -131,8 +131,8 @@ impl Model {
             Self::Board => {
                 let choices = choices(policy, servers).ok_or("the policy compares no queues")?;
                 let period = scenario.registry.heartbeat.as_secs_f64() / system.service;
-                let mean = board::published(servers, load, period, choices);
-                vec![(Figure::Mean, mean.ok_or("no figure is published for this board")?)]
+                let mean = board::reference(servers, load, period, choices);
+                vec![(Figure::Mean, mean.ok_or("there is no reference figure for this board")?)]
             }
         })
     }

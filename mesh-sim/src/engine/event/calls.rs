@@ -118,6 +118,10 @@ impl Simulation<'_> {
         if message == Message::Connect && at > connect_by {
             self.queue.push(connect_by, Event::ConnectFailed(id));
         }
+        let give_up = began + self.run.scenario.registry.timeout;
+        if matches!(exchange.who, Caller::Registry(_)) && at > give_up {
+            self.queue.push(give_up.max(now), Event::GiveUp(id));
+        }
         if at < Timestamp::MAX {
             self.queue.push_in(Lane::Message, at, Event::Arrives(message, id));
         }
@@ -143,7 +147,7 @@ impl Simulation<'_> {
     }
 
     /// Agents time their calls to peers themselves and the client has its deadline; calls to the
-    /// registry need a timer only if no answer can come.
+    /// registry need a timer only if no answer can come, or none in time.
     fn wait_in_vain(&mut self, now: Timestamp, id: ExchangeId) {
         let Some(exchange) = self.exchanges.get(id) else { return };
         if matches!(exchange.who, Caller::Registry(_)) {

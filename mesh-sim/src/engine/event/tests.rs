@@ -129,6 +129,7 @@ fn second_copies_neither_delay_others_nor_cross_a_partition() {
     let cut = |duplication: &str| {
         let fault = format!(
             "latency = {{ kind = \"uniform\", min = \"1ms\", max = \"2s\" }}\n{duplication}\n\
+             [registry]\ntimeout = \"10s\"\n\
              [[faults]]\nkind = \"partition\"\nat = \"50s\"\nfor = \"50s\"\n\
              groups = [[\"agent-1\"], [\"registry\", \"client\", \"agent-2\", \"agent-3\", \"agent-4\"]]"
         );

@@ -17,10 +17,14 @@ use super::hosts::Directory;
 use super::source::{Path as FieldPath, Source};
 use super::walk::FoundDuration;
 use super::{DelegationSpec, EngineKind, RegistrySpec, Scenario, Step, raw};
+use crate::record::cpu_columns;
 use crate::units::{DurationText, format_duration};
 
 /// The longest duration that a file may state.
 const LONGEST: Duration = Duration::from_secs(24 * 3_600);
+
+/// The most seconds of a run times columns of its time line: some 120 MB.
+const LONGEST_TIME_LINE: u64 = 10_000_000;
 
 /// A file that a scenario names.
 #[derive(Debug)]
@@ -52,6 +56,7 @@ pub(super) fn check(
     checker.durations(durations);
     checker.warm_up(raw);
     let agents = checker.agents(&raw.agents, raw.registry.refresh.0);
+    checker.time_line(agents.len());
     let policies = checker.policies(&raw.policies);
     let scenario = Scenario {
         name: raw.name.clone(),
@@ -133,6 +138,16 @@ impl Checker<'_> {
                 let problem = Problem::at(found.span.clone(), title, "expected more than 0s");
                 self.problems.push(problem);
             }
+        }
+    }
+
+    /// A run keeps a figure for each of its seconds and columns.
+    fn time_line(&mut self, agents: usize) {
+        let figures = self.end.as_secs().saturating_mul(cpu_columns(agents).len() as u64);
+        if figures > LONGEST_TIME_LINE {
+            let title = format!("a time line of {figures} figures is too long");
+            let label = format!("expected at most {LONGEST_TIME_LINE}: seconds times agents");
+            self.report(&FieldPath::field("duration"), title, label);
         }
     }
 
