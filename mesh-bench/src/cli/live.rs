@@ -34,14 +34,16 @@ pub(super) fn live(args: &LiveArgs) -> anyhow::Result<Exit> {
             return Ok(Exit::Usage);
         }
     };
-    let (scenario, place) =
-        match select(scenario, args).and_then(|s| place(&s, args).map(|p| (s, p))) {
-            Ok(selected) => selected,
-            Err(complaint) => {
-                eprintln!("error: {complaint}");
-                return Ok(Exit::Usage);
-            }
-        };
+    let (scenario, place) = match scenario
+        .select(&args.seed, &args.policy)
+        .and_then(|s| place(&s, args).map(|p| (s, p)))
+    {
+        Ok(selected) => selected,
+        Err(complaint) => {
+            eprintln!("error: {complaint}");
+            return Ok(Exit::Usage);
+        }
+    };
     let (facts, notes) = (HostFacts::collect(), notes_of(&scenario, &place));
     print(&opening(&scenario, &facts, &notes))?;
     let runs = until_signal(all(&scenario, &place))?;
@@ -74,23 +76,6 @@ async fn all(scenario: &Scenario, place: &Place) -> anyhow::Result<Vec<RunRecord
         }
     }
     Ok(runs)
-}
-
-/// The scenario with the seeds and policies that the command line asks for.
-fn select(mut scenario: Scenario, args: &LiveArgs) -> Result<Scenario, String> {
-    if !args.seed.is_empty() {
-        scenario.seeds.clone_from(&args.seed);
-        scenario.seeds.sort_unstable();
-        scenario.seeds.dedup();
-    }
-    if !args.policy.is_empty() {
-        let known: Vec<&str> = scenario.policies.iter().map(|policy| &*policy.label).collect();
-        if let Some(unknown) = args.policy.iter().find(|label| !known.contains(&&***label)) {
-            return Err(format!("no policy `{unknown}` here; there are: {}", known.join(", ")));
-        }
-        scenario.policies.retain(|policy| args.policy.contains(&policy.label));
-    }
-    Ok(scenario)
 }
 
 /// Whose agents get the requests, if they can do all that the scenario asks for.

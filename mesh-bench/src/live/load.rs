@@ -3,16 +3,15 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{park_timeout, spawn};
 
-use mesh_core::agent::CallError;
 use mesh_core::jsonrpc;
-use mesh_core::protocol::{Reply, Request, Task};
+use mesh_core::protocol::{Reply, Request};
 use mesh_core::seed::Seed;
 use mesh_node::agent::call;
 use mesh_node::http::{Client, ClientLimits};
 use mesh_node::{Clock, TokioNet};
 use mesh_sim::record::{Outcome, Recorder};
 use mesh_sim::scenario::{Scenario, WorkloadSpec};
-use mesh_sim::workload::{Arrival, ClosedLoop, Workload};
+use mesh_sim::workload::{Arrival, ClosedLoop, JOB, Workload};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinSet;
 
@@ -119,30 +118,14 @@ impl Load {
         self.record(|recorder| recorder.due(arrival.at));
         let deadline = arrival.at + self.spec.deadline;
         let timeout = deadline.since(self.clock.now());
-        let request = Request::Delegate(Task {
-            text: "simulated job".into(),
-            timeout: Some(timeout),
-            demand: Some(arrival.demand),
-            idempotent: self.spec.idempotent,
-            depth: 0,
-            request: arrival.index,
-            attempt: 0,
-            foreign: None,
-        });
+        let request = Request::Delegate(arrival.task(&self.spec, JOB.into(), timeout));
         let entry = &self.agents[arrival.entry];
         let limits = jsonrpc::Limits::default();
         let result = call(&self.client, entry, &request, timeout, &limits).await;
         self.record(|recorder| {
             // Read under the lock, so that ends are recorded in the order of time.
             let now = self.clock.now();
-            let outcome = match &result {
-                Ok(_) => Outcome::Answered,
-                Err(CallError::Answered(failure)) => Outcome::of_failure(failure),
-                Err(_) if now >= deadline => Outcome::TimedOut,
-                Err(CallError::NotSent) => Outcome::Lost("connect"),
-                Err(CallError::NoAnswer) => Outcome::Lost("reset"),
-            };
-            recorder.ended(arrival.at, now, &outcome);
+            recorder.ended(arrival.at, now, &Outcome::of_call(&result, now >= deadline));
             if let Ok(Reply::Delegate(reply)) = &result {
                 let did = self.names.iter().position(|name| *name == reply.peer_result.agent);
                 if let Some(agent) = did {

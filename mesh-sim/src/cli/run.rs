@@ -24,7 +24,7 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<Exit> {
     if let Err(diagnostics) = loaded.check_engine(engine) {
         return Ok(complain(&diagnostics));
     }
-    let scenario = match select(loaded.scenario, args) {
+    let scenario = match loaded.scenario.select(&args.seed, &args.policy) {
         Ok(scenario) => scenario,
         Err(complaint) => {
             eprintln!("error: {complaint}");
@@ -71,23 +71,6 @@ fn execute(plan: &Plan<'_>) -> anyhow::Result<(Vec<RunRecord>, Duration)> {
     let took = bar.elapsed();
     bar.finish();
     Ok((runs?, took))
-}
-
-/// The scenario with the seeds and policies that the command line asks for.
-fn select(mut scenario: Scenario, args: &RunArgs) -> Result<Scenario, String> {
-    if !args.seed.is_empty() {
-        scenario.seeds.clone_from(&args.seed);
-        scenario.seeds.sort_unstable();
-        scenario.seeds.dedup();
-    }
-    if !args.policy.is_empty() {
-        let known: Vec<&str> = scenario.policies.iter().map(|p| &*p.label).collect();
-        if let Some(unknown) = args.policy.iter().find(|label| !known.contains(&&***label)) {
-            return Err(format!("no policy `{unknown}` here; there are: {}", known.join(", ")));
-        }
-        scenario.policies.retain(|policy| args.policy.contains(&policy.label));
-    }
-    Ok(scenario)
 }
 
 fn default_out(scenario: &Scenario) -> PathBuf {

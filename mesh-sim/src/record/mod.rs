@@ -8,7 +8,8 @@ mod window;
 
 use std::collections::BTreeMap;
 
-use mesh_core::agent::{Failure, Tried};
+use mesh_core::agent::{CallError, Failure, Tried};
+use mesh_core::protocol::Reply;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use cpu::{cpu_columns, groups};
@@ -32,6 +33,17 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// How a request ended by the result of its call, which came in after the deadline or not.
+    pub fn of_call(result: &Result<Reply, CallError>, is_late: bool) -> Self {
+        match result {
+            Ok(_) => Self::Answered,
+            Err(CallError::Answered(failure)) => Self::of_failure(failure),
+            Err(_) if is_late => Self::TimedOut,
+            Err(CallError::NotSent) => Self::Lost("connect"),
+            Err(CallError::NoAnswer) => Self::Lost("reset"),
+        }
+    }
+
     /// How a request ended that was answered with `failure`. Where retries ran out, the reason
     /// tells what they had run into.
     pub const fn of_failure(failure: &Failure) -> Self {

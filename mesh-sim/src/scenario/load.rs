@@ -113,6 +113,26 @@ impl Loaded {
 }
 
 impl Scenario {
+    /// The scenario with these seeds and the policies with these labels; none of them means all.
+    ///
+    /// # Errors
+    /// Names a label that no policy has, and those that there are.
+    pub fn select(mut self, seeds: &[u64], labels: &[String]) -> Result<Self, String> {
+        if !seeds.is_empty() {
+            self.seeds = seeds.to_vec();
+            self.seeds.sort_unstable();
+            self.seeds.dedup();
+        }
+        if !labels.is_empty() {
+            let known: Vec<&str> = self.policies.iter().map(|policy| &*policy.label).collect();
+            if let Some(unknown) = labels.iter().find(|label| !known.contains(&&***label)) {
+                return Err(format!("no policy `{unknown}` here; there are: {}", known.join(", ")));
+            }
+            self.policies.retain(|policy| labels.contains(&policy.label));
+        }
+        Ok(self)
+    }
+
     /// Reads and checks a scenario file. Which engine can run it, [`Loaded::check_engine`] says.
     ///
     /// # Errors

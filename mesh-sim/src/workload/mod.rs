@@ -9,13 +9,18 @@ mod open;
 pub use closed::ClosedLoop;
 pub use open::OpenLoop;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use mesh_core::Timestamp;
+use mesh_core::protocol::Task;
 use mesh_core::seed::{Rng, Seed};
 
 use crate::dist::Distribution;
 use crate::scenario::{Arrivals, Entry, WorkloadSpec};
+
+/// The text of every job.
+pub const JOB: &str = "simulated job";
 
 /// A request before anything has happened to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +33,22 @@ pub struct Arrival {
     pub entry: usize,
     /// CPU time that the job takes on a core of speed 1.
     pub demand: Duration,
+}
+
+impl Arrival {
+    /// What is asked of the mesh, in `timeout`.
+    pub fn task(&self, spec: &WorkloadSpec, text: Arc<str>, timeout: Duration) -> Task {
+        Task {
+            text,
+            timeout: Some(timeout),
+            demand: Some(self.demand),
+            idempotent: spec.idempotent,
+            depth: 0,
+            request: self.index,
+            attempt: 0,
+            foreign: None,
+        }
+    }
 }
 
 /// The source of a run's requests.

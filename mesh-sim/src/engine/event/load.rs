@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use mesh_core::Timestamp;
 use mesh_core::agent::CallError;
-use mesh_core::protocol::{Reply, Request, Task};
+use mesh_core::protocol::{Reply, Request};
 use mesh_core::seed::Seed;
 
 use super::exchange::{Caller, Payload};
@@ -13,7 +13,7 @@ use super::{Event, Simulation};
 use crate::engine::Run;
 use crate::engine::faults::{CLIENT_HOST, FIRST_AGENT};
 use crate::record::Outcome;
-use crate::workload::{Arrival, Workload};
+use crate::workload::{Arrival, JOB, Workload};
 
 /// Which part of the load a request belongs to: the open loop, or this client of a closed one.
 pub(super) type Source = Option<u32>;
@@ -36,7 +36,7 @@ impl Load {
             Workload::Open(_) => 1,
             Workload::Closed(clients) => clients.clients(),
         };
-        Self { workload, next: vec![None; sources], text: "simulated job".into() }
+        Self { workload, next: vec![None; sources], text: JOB.into() }
     }
 }
 
@@ -69,16 +69,8 @@ impl Simulation<'_> {
         };
         let scenario = self.run.scenario;
         self.watchers.due(&arrival, &scenario.agents[arrival.entry].name);
-        let request = Request::Delegate(Task {
-            text: self.load.text.clone(),
-            timeout: Some(scenario.workload.deadline),
-            demand: Some(arrival.demand),
-            idempotent: scenario.workload.idempotent,
-            depth: 0,
-            request: arrival.index,
-            attempt: 0,
-            foreign: None,
-        });
+        let (spec, text) = (&scenario.workload, self.load.text.clone());
+        let request = Request::Delegate(arrival.task(spec, text, spec.deadline));
         let (who, entry) = (Caller::Client { arrival, source }, FIRST_AGENT + arrival.entry);
         let exchange = self.call(now, CLIENT_HOST, entry, who, Payload::Request(request));
         let deadline = arrival.at + scenario.workload.deadline;
@@ -94,13 +86,8 @@ impl Simulation<'_> {
         (arrival, source): (Arrival, Source),
         result: Result<Reply, CallError>,
     ) {
-        let outcome = match result {
-            Ok(_) => Outcome::Answered,
-            Err(CallError::Answered(failure)) => Outcome::of_failure(&failure),
-            Err(CallError::NotSent) => Outcome::Lost("connect"),
-            Err(CallError::NoAnswer) => Outcome::Lost("reset"),
-        };
-        self.request_ended(now, (arrival, source), &outcome);
+        // A timer of its own ends what is late.
+        self.request_ended(now, (arrival, source), &Outcome::of_call(&result, false));
     }
 
     pub(super) fn request_ended(

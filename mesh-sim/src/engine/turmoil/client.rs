@@ -2,9 +2,8 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use mesh_core::agent::CallError;
 use mesh_core::jsonrpc;
-use mesh_core::protocol::{Name, Request, Task};
+use mesh_core::protocol::{Name, Request};
 use mesh_core::seed::Seed;
 use mesh_node::Clock;
 use mesh_node::agent::call;
@@ -19,7 +18,7 @@ use crate::engine::setup::agent_url;
 use crate::engine::world::World;
 use crate::record::Outcome;
 use crate::scenario::{CLIENT, WorkloadSpec};
-use crate::workload::{Arrival, ClosedLoop, Workload};
+use crate::workload::{Arrival, ClosedLoop, JOB, Workload};
 
 pub(super) fn add(sim: &mut Sim<'static>, run: &Run<'_>, world: &World) {
     let scenario = run.scenario;
@@ -87,27 +86,11 @@ impl Sender {
         self.world.due(&arrival, entry);
         let deadline = arrival.at + self.spec.deadline;
         let timeout = deadline.since(self.clock.now());
-        let request = Request::Delegate(Task {
-            text: "simulated job".into(),
-            timeout: Some(timeout),
-            demand: Some(arrival.demand),
-            idempotent: self.spec.idempotent,
-            depth: 0,
-            request: arrival.index,
-            attempt: 0,
-            foreign: None,
-        });
+        let request = Request::Delegate(arrival.task(&self.spec, JOB.into(), timeout));
         let limits = jsonrpc::Limits::default();
         let result = call(&self.client, &agent_url(entry), &request, timeout, &limits).await;
         let now = self.clock.now();
-        let outcome = match result {
-            Ok(_) => Outcome::Answered,
-            Err(CallError::Answered(failure)) => Outcome::of_failure(&failure),
-            Err(_) if now >= deadline => Outcome::TimedOut,
-            Err(CallError::NotSent) => Outcome::Lost("connect"),
-            Err(CallError::NoAnswer) => Outcome::Lost("reset"),
-        };
-        self.world.ended(now, &arrival, &outcome);
+        self.world.ended(now, &arrival, &Outcome::of_call(&result, now >= deadline));
     }
 }
 
