@@ -123,7 +123,7 @@ impl<'a> Simulation<'a> {
             queue: Queue::new(),
             network: Network::new(faults.clone(), seed.child("network")),
             exchanges: Exchanges::default(),
-            pool: Pool::new(ClientLimits::default().idle),
+            pool: Pool::new(hosts.len(), ClientLimits::default().idle),
             numbers: Numbers::new(hosts),
             hosts: hosts.iter().map(|_| Host::default()).collect(),
             registry: RegistryHost::new(run),

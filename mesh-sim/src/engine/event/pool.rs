@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use mesh_core::Timestamp;
 
-/// Places of the first table.
-const FIRST_PLACES: usize = 64;
+/// Places of a caller's first table.
+const FIRST_PLACES: usize = 4;
 
 /// From whom to whom a connection leads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,100 +25,100 @@ struct Idle {
     life: u32,
 }
 
-impl Idle {
-    const NONE: Self = Self { since: Timestamp::MAX, life: 0 };
-
-    fn is_none(self) -> bool {
-        self.since == Timestamp::MAX
-    }
-}
-
-/// The idle connections from one host to another; the most recently used one is taken first.
+/// The idle connections from a caller to one callee; the most recently used one is taken first.
 #[derive(Debug)]
 struct Pair {
-    /// Caller and callee; [`NOBODY`] if the place is free.
-    key: u64,
-    /// The most recently used one, or none.
-    latest: Idle,
-    caller_life: u32,
+    /// [`NOBODY`] if the place is free.
+    callee: u32,
+    /// The life of the callee that the most recently used one leads to.
+    life: u32,
+    /// Since when that one is idle; [`NONE`] if there is none.
+    since: Timestamp,
     /// The others, oldest first: as a rule there are none.
-    #[expect(clippy::box_collection, reason = "a pair takes half a cache line")]
+    #[expect(clippy::box_collection, reason = "pairs are many, and most have no others")]
     others: Option<Box<VecDeque<Idle>>>,
 }
 
-const NOBODY: u64 = u64::MAX;
+const NOBODY: u32 = u32::MAX;
+const NONE: Timestamp = Timestamp::MAX;
 
 impl Pair {
-    const FREE: Self = Self { key: NOBODY, latest: Idle::NONE, caller_life: 0, others: None };
+    const FREE: Self = Self { callee: NOBODY, life: 0, since: NONE, others: None };
+
+    fn latest(&self) -> Option<Idle> {
+        (self.since != NONE).then_some(Idle { since: self.since, life: self.life })
+    }
+
+    fn set_latest(&mut self, latest: Option<Idle>) {
+        let Idle { since, life } = latest.unwrap_or(Idle { since: NONE, life: 0 });
+        (self.since, self.life) = (since, life);
+    }
 
     fn clear(&mut self) {
-        (self.latest, self.others) = (Idle::NONE, None);
+        self.set_latest(None);
+        self.others = None;
     }
 }
 
-/// Idle connections by caller and callee: one hash table with linear probing, so that finding one
-/// costs a single cache miss however many there are. Pairs go when the table is full and nothing
-/// has been idle between them for less than the limit.
+/// Idle connections by caller and callee.
 #[derive(Debug)]
 pub(super) struct Pool {
-    pairs: Vec<Pair>,
-    used: usize,
+    callers: Vec<Table>,
     /// No connection is idle for as long as this.
     limit: Duration,
 }
 
+/// The idle connections of one caller: a hash table with linear probing, so that finding a callee
+/// costs a single cache miss however many there are. Pairs go when the table is full and nothing
+/// has been idle between them for less than the limit.
+#[derive(Debug, Default)]
+struct Table {
+    pairs: Vec<Pair>,
+    used: u32,
+    life: u32,
+}
+
 impl Pool {
-    pub(super) fn new(limit: Duration) -> Self {
-        Self { pairs: table(FIRST_PLACES), used: 0, limit }
+    pub(super) fn new(hosts: usize, limit: Duration) -> Self {
+        Self { callers: (0..hosts).map(|_| Table::default()).collect(), limit }
     }
 
     /// Takes a connection; gives back the life of the callee that it leads to.
     pub(super) fn take(&mut self, ends: Ends, now: Timestamp) -> Option<u32> {
         let limit = self.limit;
         let pair = self.pair(ends)?;
-        let latest = pair.latest;
-        if latest.is_none() {
-            return None;
-        }
+        let latest = pair.latest()?;
         if now.since(latest.since) >= limit {
             // The others have been idle for even longer.
             pair.clear();
             return None;
         }
         let next = pair.others.as_mut().and_then(|others| others.pop_back());
-        pair.latest = next.unwrap_or(Idle::NONE);
+        pair.set_latest(next);
         Some(latest.life)
     }
 
     /// Keeps a connection, but at most `max` of a pair.
     pub(super) fn put(&mut self, ends: Ends, life: u32, now: Timestamp, max: usize) {
-        if self.used >= self.pairs.len() / 4 * 3 {
-            self.sweep(now);
+        let table = &mut self.callers[ends.caller as usize];
+        if table.life != ends.caller_life {
+            *table = Table { life: ends.caller_life, ..Table::default() };
         }
-        let place = self.place(key(ends));
-        let pair = &mut self.pairs[place];
-        if pair.key == NOBODY {
-            pair.key = key(ends);
-            self.used += 1;
-        }
-        if pair.caller_life != ends.caller_life {
-            pair.clear();
-            pair.caller_life = ends.caller_life;
-        }
-        if !pair.latest.is_none() {
+        let pair = table.pair_or_new(ends.callee, now, self.limit);
+        if let Some(latest) = pair.latest() {
             let others = pair.others.get_or_insert_default();
-            others.push_back(pair.latest);
+            others.push_back(latest);
             if others.len() >= max {
                 others.pop_front();
             }
         }
-        pair.latest = Idle { since: now, life };
+        pair.set_latest(Some(Idle { since: now, life }));
     }
 
     /// Drops the connections of a pair that have not been used since `since`.
     pub(super) fn distrust(&mut self, ends: Ends, since: Timestamp) {
         let Some(pair) = self.pair(ends) else { return };
-        if !pair.latest.is_none() && pair.latest.since < since {
+        if pair.latest().is_some_and(|latest| latest.since < since) {
             // The others were used before it.
             pair.clear();
         }
@@ -128,44 +128,56 @@ impl Pool {
     }
 
     fn pair(&mut self, ends: Ends) -> Option<&mut Pair> {
-        let place = self.place(key(ends));
+        let table = &mut self.callers[ends.caller as usize];
+        if table.life != ends.caller_life || table.pairs.is_empty() {
+            return None;
+        }
+        let place = table.place(ends.callee);
+        let pair = &mut table.pairs[place];
+        (pair.callee != NOBODY).then_some(pair)
+    }
+}
+
+impl Table {
+    fn pair_or_new(&mut self, callee: u32, now: Timestamp, limit: Duration) -> &mut Pair {
+        if self.used as usize >= self.pairs.len() / 4 * 3 {
+            self.sweep(now, limit);
+        }
+        let place = self.place(callee);
         let pair = &mut self.pairs[place];
-        (pair.key != NOBODY && pair.caller_life == ends.caller_life).then_some(pair)
+        if pair.callee == NOBODY {
+            pair.callee = callee;
+            self.used += 1;
+        }
+        pair
     }
 
-    /// Where a key is, or would be put. There is always a free place.
-    fn place(&self, key: u64) -> usize {
+    /// Where a callee is, or would be put. There is always a free place.
+    fn place(&self, callee: u32) -> usize {
         let mask = self.pairs.len() - 1;
-        // Fibonacci hashing (Knuth, TAOCP 3, 6.4): the upper half is well mixed.
-        let mut place = (key.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as usize & mask;
-        while self.pairs[place].key != key && self.pairs[place].key != NOBODY {
+        // Fibonacci hashing (Knuth, TAOCP 3, 6.4): the upper bits are well mixed.
+        let mut place = (callee.wrapping_mul(0x9e37_79b9) >> 8) as usize & mask;
+        while self.pairs[place].callee != callee && self.pairs[place].callee != NOBODY {
             place = (place + 1) & mask;
         }
         place
     }
 
     /// Makes room: forgets the pairs between which nothing could be taken any more.
-    fn sweep(&mut self, now: Timestamp) {
-        let limit = self.limit;
+    fn sweep(&mut self, now: Timestamp, limit: Duration) {
         let is_of_use =
-            |pair: &Pair| !pair.latest.is_none() && now.since(pair.latest.since) < limit;
-        self.used = self.pairs.iter().filter(|pair| is_of_use(pair)).count();
-        let places = (2 * self.used).next_power_of_two().max(FIRST_PLACES);
-        for pair in std::mem::replace(&mut self.pairs, table(places)) {
+            |pair: &Pair| pair.latest().is_some_and(|latest| now.since(latest.since) < limit);
+        let used = self.pairs.iter().filter(|pair| is_of_use(pair)).count();
+        let places = (2 * used).next_power_of_two().max(FIRST_PLACES);
+        self.used = used as u32;
+        let free = (0..places).map(|_| Pair::FREE).collect();
+        for pair in std::mem::replace(&mut self.pairs, free) {
             if is_of_use(&pair) {
-                let place = self.place(pair.key);
+                let place = self.place(pair.callee);
                 self.pairs[place] = pair;
             }
         }
     }
-}
-
-fn key(ends: Ends) -> u64 {
-    u64::from(ends.caller) << 32 | u64::from(ends.callee)
-}
-
-fn table(places: usize) -> Vec<Pair> {
-    (0..places).map(|_| Pair::FREE).collect()
 }
 
 #[cfg(test)]
@@ -181,7 +193,7 @@ mod tests {
     }
 
     fn pool() -> Pool {
-        Pool::new(Duration::from_secs(30))
+        Pool::new(8, Duration::from_secs(30))
     }
 
     #[test]
@@ -237,6 +249,6 @@ mod tests {
             let expected = (pair >= 420).then_some(pair);
             assert_eq!(pool.take(ends(pair), at(50)), expected, "pair {pair}");
         }
-        assert!(pool.pairs.len() <= 2048);
+        assert!(pool.callers.iter().all(|table| table.pairs.len() <= 512));
     }
 }
