@@ -306,7 +306,7 @@ impl Agent {
         self.view.measured(peer, now.since(sent).saturating_sub(peer_result.latency));
         let latency = now.since(self.delegations[id].received);
         let reply = DelegateReply { delegated_to: target, peer_result, latency };
-        self.finish(id, Ok(Reply::Delegate(reply)));
+        self.finish(id, Ok(Reply::Delegate(reply.into())));
     }
 
     /// Tries another peer, if there is one and the limits allow it.

@@ -328,7 +328,8 @@ impl Agent {
     /// Most timers are overtaken long before they come up: they are few, not as many as a
     /// deadline's worth of requests.
     fn arm(&mut self, at: Timestamp, timer: Timer) {
-        self.rearmed = true;
+        // Behind another, even one that nobody needs any more, it changes nothing yet.
+        self.rearmed |= self.timers.peek().is_none_or(|Reverse((first, _))| at < *first);
         self.timers.push(Reverse((at, timer)));
         let (jobs, delegations) = (&self.jobs, &self.delegations);
         if self.timers.len() > 2 * (jobs.in_flight() as usize + delegations.len()) + SPARE_TIMERS {

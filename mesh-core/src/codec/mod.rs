@@ -139,7 +139,8 @@ pub fn encode_reply(reply: Reply) -> Outcome {
             jsonrpc::result(&InfoResult { agent, load, version, uptime_s })
         }
         Reply::Work(reply) => jsonrpc::result(&WorkResult::from(reply)),
-        Reply::Delegate(DelegateReply { delegated_to, peer_result, latency }) => {
+        Reply::Delegate(reply) => {
+            let DelegateReply { delegated_to, peer_result, latency } = *reply;
             let Target { agent, url, load, latency: latency_ms } = delegated_to;
             let delegated_to = TargetResult {
                 agent,
@@ -180,7 +181,7 @@ pub fn decode_reply(request: &Request, result: &RawValue) -> Result<Reply, serde
             });
             let delegated_to = Target { agent, url, load, latency: latency_ms };
             let peer_result = peer_result.into();
-            Reply::Delegate(DelegateReply { delegated_to, peer_result, latency })
+            Reply::Delegate(Box::new(DelegateReply { delegated_to, peer_result, latency }))
         }
     })
 }

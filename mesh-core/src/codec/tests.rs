@@ -34,8 +34,8 @@ fn the_demos_fields_are_in_the_answers() {
         latency: Some(Duration::from_micros(7_400)),
     };
     let latency = Duration::from_micros(512_600);
-    let reply = Reply::Delegate(DelegateReply { delegated_to, peer_result: work, latency });
-    let result = encode_reply(reply).expect("JSON");
+    let reply = DelegateReply { delegated_to, peer_result: work, latency };
+    let result = encode_reply(Reply::Delegate(reply.into())).expect("JSON");
     let value: serde_json::Value = serde_json::from_str(result.get()).expect("JSON");
     let expected = json!({
         "delegated_to": {"agent": "agent-992", "cpu": 8.7, "mem": 47.3, "in_flight": 1,

@@ -269,9 +269,7 @@ impl Simulation<'_> {
         self.pool.distrust(self.ends(caller, callee), began);
         self.abandon(now, id);
         match who {
-            Caller::Client { arrival, source } => {
-                self.request_ended(now, (arrival, source), &Outcome::TimedOut);
-            }
+            Caller::Client(request) => self.request_ended(now, request, &Outcome::TimedOut),
             who => self.hand_over_listing(now, caller, who, RegistryReply::Failed),
         }
     }
@@ -311,9 +309,7 @@ impl Simulation<'_> {
                     agent.handle_call_result(local, call, result);
                 });
             }
-            Caller::Client { arrival, source } => {
-                self.request_answered(now, (arrival, source), result);
-            }
+            Caller::Client(request) => self.request_answered(now, request, result),
             Caller::Registry(_) => {}
         }
     }

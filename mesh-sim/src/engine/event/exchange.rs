@@ -4,8 +4,7 @@ use mesh_core::Timestamp;
 use mesh_core::agent::{CallId, Failure, Handle, RegistryReply, RegistryRequest};
 use mesh_core::protocol::{Reply, Request};
 
-use super::load::Source;
-use crate::workload::Arrival;
+use super::load::RequestId;
 
 /// Names an exchange, for ever: a place is used again, but with another generation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,8 +31,8 @@ pub(super) enum Caller {
     Peer(CallId),
     /// An agent that called the registry, by the number of its call.
     Registry(u64),
-    /// The client, for this part of its load.
-    Client { arrival: Arrival, source: Source },
+    /// The client, for a request of its load.
+    Client(RequestId),
 }
 
 /// What is under way, or waits to be.

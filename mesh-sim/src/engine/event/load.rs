@@ -6,6 +6,7 @@ use mesh_core::Timestamp;
 use mesh_core::agent::CallError;
 use mesh_core::protocol::{Reply, Request};
 use mesh_core::seed::Seed;
+use slotmap::{SlotMap, new_key_type};
 
 use super::exchange::{Caller, Payload};
 use super::queue::Lane;
@@ -18,11 +19,17 @@ use crate::workload::{Arrival, JOB, Workload};
 /// Which part of the load a request belongs to: the open loop, or this client of a closed one.
 pub(super) type Source = Option<u32>;
 
-/// The requests to come.
+new_key_type! {
+    /// A request of the load that has not ended.
+    pub(super) struct RequestId;
+}
+
+/// The requests to come, and those that have not ended.
 pub(super) struct Load {
     workload: Workload,
     /// The next one of each source.
     next: Vec<Option<Arrival>>,
+    open: SlotMap<RequestId, (Arrival, Source)>,
     text: Arc<str>,
 }
 
@@ -36,7 +43,12 @@ impl Load {
             Workload::Open(_) => 1,
             Workload::Closed(clients) => clients.clients(),
         };
-        Self { workload, next: vec![None; sources], text: JOB.into() }
+        Self {
+            workload,
+            next: vec![None; sources],
+            open: SlotMap::with_key(),
+            text: JOB.into(),
+        }
     }
 }
 
@@ -71,7 +83,8 @@ impl Simulation<'_> {
         self.watchers.due(&arrival, &scenario.agents[arrival.entry].name);
         let (spec, text) = (&scenario.workload, self.load.text.clone());
         let request = Request::Delegate(arrival.task(spec, text, spec.deadline));
-        let (who, entry) = (Caller::Client { arrival, source }, FIRST_AGENT + arrival.entry);
+        let who = Caller::Client(self.load.open.insert((arrival, source)));
+        let entry = FIRST_AGENT + arrival.entry;
         let exchange = self.call(now, CLIENT_HOST, entry, who, Payload::Request(request));
         let deadline = arrival.at + scenario.workload.deadline;
         self.queue.push_in(Lane::Deadline, deadline, Event::GiveUp(exchange));
@@ -83,19 +96,20 @@ impl Simulation<'_> {
     pub(super) fn request_answered(
         &mut self,
         now: Timestamp,
-        (arrival, source): (Arrival, Source),
+        request: RequestId,
         result: Result<Reply, CallError>,
     ) {
         // A timer of its own ends what is late.
-        self.request_ended(now, (arrival, source), &Outcome::of_call(&result, false));
+        self.request_ended(now, request, &Outcome::of_call(&result, false));
     }
 
     pub(super) fn request_ended(
         &mut self,
         now: Timestamp,
-        (arrival, source): (Arrival, Source),
+        request: RequestId,
         outcome: &Outcome,
     ) {
+        let Some((arrival, source)) = self.load.open.remove(request) else { return };
         self.watchers.ended(now, &arrival, outcome);
         if source.is_some() {
             self.await_next(now, source);
