@@ -43,7 +43,7 @@ impl Agent {
         ticket: Ticket,
         mut task: Task,
     ) -> Option<DelegationId> {
-        let limits = self.config.delegation;
+        let limits = self.limits;
         if task.depth >= limits.max_depth {
             self.reply(ticket, Err(Failure::TooDeep { max: limits.max_depth }));
             return None;
@@ -55,7 +55,7 @@ impl Agent {
         task.depth += 1;
         self.note(Note::Delegating { request: task.request });
         self.budget.deposit();
-        let timeout = task.timeout.unwrap_or(self.config.admission.default_timeout);
+        let timeout = task.timeout.unwrap_or(self.jobs.default_timeout());
         let id = self.delegations.insert(Box::new(Delegation {
             ticket,
             task,
@@ -101,7 +101,7 @@ impl Agent {
         }
         let Chooser { policy, rng } = &mut **self.chooser.get_or_insert_with(|| {
             let mut rng = self.seed.rng();
-            Box::new(Chooser { policy: self.config.policy.build(&mut rng), rng })
+            Box::new(Chooser { policy: self.policy.build(&mut rng), rng })
         });
         let shortlist = policy.shortlist(eligible, rng);
         let peers = self.view.resolve(&shortlist, &delegation.tried);
@@ -118,7 +118,7 @@ impl Agent {
     }
 
     fn send_probes(&mut self, now: Timestamp, id: DelegationId, peers: Vec<PeerId>) {
-        let until = (now + self.config.delegation.probe_timeout).min(self.delegations[id].deadline);
+        let until = (now + self.limits.probe_timeout).min(self.delegations[id].deadline);
         let mut probes = Vec::with_capacity(peers.len());
         for peer in peers {
             let Some(known) = self.view.get(peer) else { continue };
@@ -197,7 +197,7 @@ impl Agent {
     /// nothing of the budget.
     fn round_without_answers(&mut self, now: Timestamp, id: DelegationId) {
         let delegation = &self.delegations[id];
-        if delegation.rounds < self.config.delegation.max_attempts {
+        if delegation.rounds < self.limits.max_attempts {
             return self.next_round(now, id);
         }
         let failure = if self.view.eligible(&delegation.tried) == 0 {
@@ -220,7 +220,7 @@ impl Agent {
             delegation.rule_out(peer, false);
             return self.round_without_answers(now, id);
         };
-        let attempt_timeout = self.config.delegation.attempt_timeout.unwrap_or(Duration::MAX);
+        let attempt_timeout = self.limits.attempt_timeout.unwrap_or(Duration::MAX);
         let until = (now + attempt_timeout).min(delegation.deadline);
         // The peer counts from receipt; what the way takes is not the peer's to spend.
         // But one slow round trip, measured long ago, must not bar the peer for ever.
@@ -319,7 +319,7 @@ impl Agent {
             let failure = delegation.nobody_left();
             return self.finish(id, Err(failure));
         }
-        let attempts_left = delegation.rounds < self.config.delegation.max_attempts;
+        let attempts_left = delegation.rounds < self.limits.max_attempts;
         if !attempts_left || !self.budget.withdraw(now) {
             let counts = delegation.counts;
             return self.finish(id, Err(Failure::RetriesExhausted(counts)));

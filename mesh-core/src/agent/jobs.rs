@@ -1,6 +1,7 @@
 //! Admission: which jobs run, which wait, which are refused.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use slotmap::SlotMap;
 
@@ -48,6 +49,11 @@ impl Jobs {
 
     pub(super) fn queued(&self) -> u32 {
         self.in_flight() - self.running
+    }
+
+    /// How long a caller waits who does not say.
+    pub(super) fn default_timeout(&self) -> Duration {
+        self.config.default_timeout
     }
 
     pub(super) fn get(&self, id: JobId) -> Option<&Job> {
@@ -100,8 +106,6 @@ impl Jobs {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     fn task() -> Task {

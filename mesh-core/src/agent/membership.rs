@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::config::MembershipConfig;
+use super::config::{AgentConfig, MembershipConfig};
 use super::effect::{Effect, Note, RegistryRequest};
 use super::view::Listing;
 use crate::load::LoadReport;
@@ -76,14 +76,8 @@ struct Pending {
 }
 
 impl Membership {
-    pub(super) fn new(
-        now: Timestamp,
-        name: Name,
-        url: Arc<str>,
-        incarnation: u64,
-        config: MembershipConfig,
-        rng: SparseRng,
-    ) -> Self {
+    pub(super) fn new(now: Timestamp, config: AgentConfig, rng: SparseRng) -> Self {
+        let AgentConfig { name, url, incarnation, membership: config, .. } = config;
         Self {
             config,
             name,

@@ -32,6 +32,7 @@ pub use self::roster::{ListedLease, Roster};
 pub use self::view::{Listing, Peers};
 
 use self::budget::RetryBudget;
+use self::config::DelegationConfig;
 use self::delegate::Waiting;
 use self::delegation::Delegation;
 use self::jobs::{Admitted, Job, Jobs};
@@ -39,7 +40,7 @@ use self::membership::Membership;
 use self::view::View;
 use crate::VERSION;
 use crate::load::LoadReport;
-use crate::policy::Policy;
+use crate::policy::{Policy, PolicyConfig};
 use crate::protocol::{InfoReply, Name, Reply, Request, Task, WorkReply};
 use crate::seed::{Rng, Seed};
 use crate::time::Timestamp;
@@ -47,7 +48,9 @@ use crate::time::Timestamp;
 /// One agent of the mesh.
 #[derive(Debug)]
 pub struct Agent {
-    config: AgentConfig,
+    name: Name,
+    limits: DelegationConfig,
+    policy: PolicyConfig,
     started: Timestamp,
     /// Of its random choices.
     seed: Seed,
@@ -57,7 +60,8 @@ pub struct Agent {
     delegations: SlotMap<DelegationId, Box<Delegation>>,
     calls: SlotMap<CallId, Waiting>,
     view: View,
-    membership: Membership,
+    /// Boxed, because it is seldom looked at: what an agent looks at all the time lies close together.
+    membership: Box<Membership>,
     budget: RetryBudget,
     /// Entries whose job or delegation is gone or moved on are skipped when they come up.
     timers: BinaryHeap<Reverse<(Timestamp, Timer)>>,
@@ -103,23 +107,21 @@ fn is_wanted(
 impl Agent {
     /// An agent that starts at `now` and draws its random choices from `seed`.
     pub fn new(now: Timestamp, config: AgentConfig, seed: &Seed) -> Self {
-        let membership = Membership::new(
-            now,
-            config.name.clone(),
-            config.url.clone(),
-            config.incarnation,
-            config.membership,
-            seed.child("heartbeat").sparse_rng(),
-        );
+        let AgentConfig { name, admission, delegation, policy, .. } = config.clone();
+        let rng = seed.child("heartbeat").sparse_rng();
+        let membership = Box::new(Membership::new(now, config, rng));
         Self {
+            name,
+            limits: delegation,
+            policy,
             seed: seed.child("routing"),
             chooser: None,
-            jobs: Jobs::new(config.admission),
+            jobs: Jobs::new(admission),
             delegations: SlotMap::with_key(),
             calls: SlotMap::with_key(),
             view: View::default(),
             membership,
-            budget: RetryBudget::new(now, config.delegation.retry),
+            budget: RetryBudget::new(now, delegation.retry),
             timers: BinaryHeap::new(),
             cpu_percent: 0.0,
             memory_percent: 0.0,
@@ -127,7 +129,6 @@ impl Agent {
             rearmed: true,
             effects: VecDeque::new(),
             started: now,
-            config,
         }
     }
 
@@ -146,7 +147,7 @@ impl Agent {
         match request {
             Request::Info => {
                 let info = InfoReply {
-                    agent: self.config.name.clone(),
+                    agent: self.name.clone(),
                     load: self.load(),
                     version: Some(VERSION.into()),
                     uptime: Some(now.since(self.started)),
@@ -182,7 +183,7 @@ impl Agent {
         let outcome = result.as_ref().map_or_else(Failure::name, |_| "done");
         let Some(job) = self.remove_job(id, outcome) else { return };
         let answer = result.map(|result| {
-            let agent = self.config.name.clone();
+            let agent = self.name.clone();
             Reply::Work(WorkReply { agent, result, latency: now.since(job.received) })
         });
         self.reply(job.ticket, answer);
@@ -193,7 +194,7 @@ impl Agent {
     pub fn handle_registry_reply(&mut self, now: Timestamp, call: u64, reply: RegistryReply) {
         let listing = self.membership.handle_reply(now, call, reply, &mut self.effects);
         if let Some(listing) = listing {
-            let skip = (!self.config.delegation.to_self).then_some(&self.config.name);
+            let skip = (!self.limits.to_self).then_some(&self.name);
             if self.view.update(now, listing, skip, self.membership.ttl()) {
                 self.note(Note::ViewChanged { peers: self.view.len() });
             }
@@ -267,7 +268,7 @@ impl Agent {
 
     /// Its name.
     pub fn name(&self) -> &Name {
-        &self.config.name
+        &self.name
     }
 
     /// Whether it was told to shut down.
