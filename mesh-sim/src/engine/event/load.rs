@@ -43,12 +43,7 @@ impl Load {
             Workload::Open(_) => 1,
             Workload::Closed(clients) => clients.clients(),
         };
-        Self {
-            workload,
-            next: vec![None; sources],
-            open: SlotMap::with_key(),
-            text: JOB.into(),
-        }
+        Self { workload, next: vec![None; sources], open: SlotMap::with_key(), text: JOB.into() }
     }
 }
 
@@ -103,12 +98,7 @@ impl Simulation<'_> {
         self.request_ended(now, request, &Outcome::of_call(&result, false));
     }
 
-    pub(super) fn request_ended(
-        &mut self,
-        now: Timestamp,
-        request: RequestId,
-        outcome: &Outcome,
-    ) {
+    pub(super) fn request_ended(&mut self, now: Timestamp, request: RequestId, outcome: &Outcome) {
         let Some((arrival, source)) = self.load.open.remove(request) else { return };
         self.watchers.ended(now, &arrival, outcome);
         if source.is_some() {
