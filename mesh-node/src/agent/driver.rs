@@ -210,11 +210,12 @@ impl<N: Net, H: Host, O: Observer> Driver<N, H, O> {
             }
             Effect::Call { call, url, request, until, peer: _ } => {
                 let driver = self.clone();
-                let task = tokio::spawn(async move {
+                // Boxed, for it is large, and tokio moves a task's future several times.
+                let task = tokio::spawn(Box::pin(async move {
                     let result = driver.call_peer(&url, &request, until).await;
                     driver.lock().calls.remove(call);
                     driver.with(|agent, now| agent.handle_call_result(now, call, result));
-                });
+                }));
                 state.calls.insert(call, task.abort_handle());
             }
             Effect::Abandon(call) => {

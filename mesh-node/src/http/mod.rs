@@ -4,6 +4,7 @@
 //! kept-alive connections. Neither reads a wall clock nor depends on the order of a hash map, so
 //! both are deterministic on a paused single-threaded runtime.
 
+mod body;
 mod client;
 mod limits;
 mod message;

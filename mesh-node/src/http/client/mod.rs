@@ -1,27 +1,28 @@
 //! The client: one call, one answer, one timeout, over connections that are kept open.
 
+mod connection;
 mod error;
+mod events;
 mod pool;
 #[cfg(test)]
 mod tests;
 
+use std::fmt::Display;
 use std::io;
 use std::pin::pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
-use hyper::body::{Body as _, Incoming};
-use hyper::client::conn::http1::{self, SendRequest};
+use http_body_util::Full;
 use hyper::header::{CONTENT_TYPE, HOST, HeaderValue};
-use hyper::{HeaderMap, Method, Request, Response, StatusCode};
-use hyper_util::rt::TokioIo;
-use tokio::time::{sleep, timeout};
+use hyper::{HeaderMap, Method, Request, StatusCode, Uri};
+use tokio::time::timeout;
 
+use self::connection::{Connection, Sent};
 pub use self::error::CallError;
-use self::pool::{Connection, Place, Pool};
+use self::pool::Pool;
 use super::ClientLimits;
 use crate::Net;
 
@@ -94,7 +95,8 @@ impl<N: Net> Client<N> {
         let request = request(destination, method, path, body)?;
         let began = self.pool.now();
         let sent = AtomicBool::new(false);
-        let exchange = self.exchange(destination, request, &sent);
+        // Pinned here, for it is large, and a timeout around it would be yet another copy.
+        let exchange = pin!(self.exchange(destination, request, &sent));
         let result = match tokio::time::timeout(timeout, exchange).await {
             Ok(result) => result,
             Err(_) => Err(CallError::Timeout { sent: sent.load(Ordering::Relaxed) }),
@@ -108,13 +110,13 @@ impl<N: Net> Client<N> {
     async fn exchange(
         &self,
         destination: &str,
-        mut request: Request<Full<Bytes>>,
+        mut request: Box<Request<Full<Bytes>>>,
         sent: &AtomicBool,
     ) -> Result<Answer, CallError> {
         if let Some(connection) = self.pool.take(destination) {
             match self.send(connection, request, sent).await? {
                 Sent::Answered(answer) => return Ok(answer),
-                Sent::NotAtAll(unsent, _) => request = *unsent,
+                Sent::NotAtAll(unsent, _) => request = unsent,
             }
         }
         // Boxed, for it is large and seldom needed, and every call would have to carry it.
@@ -125,7 +127,7 @@ impl<N: Net> Client<N> {
     async fn exchange_anew(
         &self,
         destination: &str,
-        request: Request<Full<Bytes>>,
+        request: Box<Request<Full<Bytes>>>,
         sent: &AtomicBool,
     ) -> Result<Answer, CallError> {
         let connection = self.open(destination).await?;
@@ -148,121 +150,54 @@ impl<N: Net> Client<N> {
             .await
             .map_err(|_| failed(io::ErrorKind::TimedOut.into()))?
             .map_err(failed)?;
-        let (sender, connection) = http1::Builder::new()
-            .max_header_size(self.pool.limits.header_bytes)
-            .handshake(TokioIo::new(stream))
+        Connection::open(stream, place, &self.pool.limits)
             .await
-            .map_err(|error| failed(io::Error::other(error)))?;
-        let driver = tokio::spawn(drive(connection, Arc::downgrade(&self.pool), &place));
-        Ok(Connection::new(sender, driver.abort_handle(), place))
+            .map_err(|error| failed(io::Error::other(error)))
     }
 
     async fn send(
         &self,
         mut connection: Connection,
-        request: Request<Full<Bytes>>,
+        request: Box<Request<Full<Bytes>>>,
         sent: &AtomicBool,
     ) -> Result<Sent, CallError> {
         sent.store(true, Ordering::Relaxed);
-        match connection.sender.try_send_request(request).await {
-            Ok(response) => {
-                let answer = read(response, self.pool.limits.body_bytes).await?;
-                if is_reusable(&mut connection.sender).await {
-                    self.pool.put(connection);
-                }
-                Ok(Sent::Answered(answer))
-            }
-            Err(mut error) => match error.take_message() {
-                Some(request) => {
-                    sent.store(false, Ordering::Relaxed);
-                    Ok(Sent::NotAtAll(Box::new(request), error.into_error()))
-                }
-                None => Err(CallError::after_sending(error.into_error())),
-            },
+        let result = connection.exchange(request, self.pool.limits.body_bytes).await?;
+        match &result {
+            Sent::Answered(_) if connection.is_reusable() => self.pool.put(connection),
+            Sent::Answered(_) => {}
+            Sent::NotAtAll(..) => sent.store(false, Ordering::Relaxed),
         }
+        Ok(result)
     }
 }
 
-/// What became of a request that was handed to a connection.
-enum Sent {
-    Answered(Answer),
-    NotAtAll(Box<Request<Full<Bytes>>>, hyper::Error),
-}
-
+/// Boxed, for it is large and passes through several futures, which all would have room for it.
 fn request(
     destination: &str,
     method: Method,
     path: &str,
     body: Bytes,
-) -> Result<Request<Full<Bytes>>, CallError> {
-    let invalid =
-        |reason| CallError::Invalid { destination: destination.into(), path: path.into(), reason };
+) -> Result<Box<Request<Full<Bytes>>>, CallError> {
+    let invalid = |reason: &dyn Display| CallError::Invalid {
+        destination: destination.into(),
+        path: path.into(),
+        reason: reason.to_string(),
+    };
     if !path.starts_with('/') {
-        return Err(invalid("a path begins with a slash".into()));
+        return Err(invalid(&"a path begins with a slash"));
     }
-    let mut request = Request::builder().method(method).uri(path).header(HOST, destination);
-    if !body.is_empty() {
-        request = request.header(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    let uri = Uri::try_from(path).map_err(|error| invalid(&error))?;
+    let host = HeaderValue::from_str(destination).map_err(|error| invalid(&error))?;
+    let is_empty = body.is_empty();
+    // A builder would move it once more with each field.
+    let mut request = Box::new(Request::new(Full::new(body)));
+    *request.method_mut() = method;
+    *request.uri_mut() = uri;
+    request.headers_mut().insert(HOST, host);
+    if !is_empty {
+        let json = HeaderValue::from_static("application/json");
+        request.headers_mut().insert(CONTENT_TYPE, json);
     }
-    request.body(Full::new(body)).map_err(|error| invalid(error.to_string()))
-}
-
-async fn read(response: Response<Incoming>, limit: usize) -> Result<Answer, CallError> {
-    let (head, body) = response.into_parts();
-    if body.size_hint().lower() > limit as u64 {
-        return Err(CallError::TooLarge { limit });
-    }
-    match Limited::new(body, limit).collect().await {
-        Ok(whole) => {
-            let (status, headers, body) = (head.status, head.headers, whole.to_bytes());
-            Ok(Answer { status, headers, body })
-        }
-        Err(error) if error.is::<LengthLimitError>() => Err(CallError::TooLarge { limit }),
-        Err(error) => Err(CallError::Broken(error)),
-    }
-}
-
-/// Whether a connection can take another request. On several threads its driver may need a moment
-/// to see the end of an answer that the caller has already read; a connection that is busy for
-/// longer is still sending a request that was answered early, and not worth keeping.
-async fn is_reusable(sender: &mut SendRequest<Full<Bytes>>) -> bool {
-    const MOMENT: Duration = Duration::from_millis(1);
-    if sender.is_ready() || sender.is_closed() {
-        return sender.is_ready();
-    }
-    matches!(timeout(MOMENT, sender.ready()).await, Ok(Ok(())))
-}
-
-/// Moves the bytes of one connection until it closes or has been idle for too long.
-fn drive<S>(
-    connection: http1::Connection<TokioIo<S>, Full<Bytes>>,
-    pool: Weak<Pool>,
-    place: &Place,
-) -> impl Future<Output = ()> + Send + use<S>
-where
-    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
-{
-    let (destination, id) = (place.destination.clone(), place.id);
-    async move {
-        let mut connection = pin!(connection);
-        let mut patience = match pool.upgrade() {
-            Some(pool) => pool.limits.idle,
-            None => return,
-        };
-        loop {
-            tokio::select! {
-                biased;
-                _ = &mut connection => break,
-                () = sleep(patience) => {
-                    match pool.upgrade().and_then(|pool| pool.expire(&destination, id)) {
-                        Some(left) => patience = left,
-                        None => return,
-                    }
-                }
-            }
-        }
-        if let Some(pool) = pool.upgrade() {
-            pool.forget(&destination, id);
-        }
-    }
+    Ok(request)
 }

@@ -7,38 +7,16 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use bytes::Bytes;
-use http_body_util::Full;
-use hyper::client::conn::http1::SendRequest;
 use mesh_core::Timestamp;
-use tokio::task::AbortHandle;
 
 use super::Connections;
+use super::connection::Connection;
 use crate::Clock;
 use crate::http::ClientLimits;
 
-/// An open connection. Dropping it closes the socket.
-pub(super) struct Connection {
-    pub(super) sender: SendRequest<Full<Bytes>>,
-    driver: AbortHandle,
-    place: Place,
-}
-
-impl Connection {
-    pub(super) fn new(sender: SendRequest<Full<Bytes>>, driver: AbortHandle, place: Place) -> Self {
-        Self { sender, driver, place }
-    }
-}
-
-impl Drop for Connection {
-    fn drop(&mut self) {
-        self.driver.abort();
-    }
-}
-
 /// A place among the open connections of a destination, from before the connect until the end.
 pub(super) struct Place {
-    pool: Weak<Pool>,
+    pub(super) pool: Weak<Pool>,
     pub(super) destination: Arc<str>,
     /// Tells this connection from all others of its pool.
     pub(super) id: u64,
@@ -114,20 +92,19 @@ impl Pool {
         Some(Place { pool: Arc::downgrade(self), destination, id })
     }
 
-    /// The most recently used idle connection that is still open, if there is one.
+    /// The most recently used idle connection, if there is one.
     pub(super) fn take(&self, destination: &str) -> Option<Connection> {
-        loop {
-            let connection = self.lock().take_latest(destination)?;
-            if connection.sender.is_ready() {
-                return Some(connection);
-            }
-        }
+        self.lock().take_latest(destination)
     }
 
     /// Keeps a connection whose answer has been read, and drops what is then too many.
     pub(super) fn put(&self, connection: Connection) {
         let since = self.clock.now();
-        let excess = self.lock().put(Idle { connection, since }, &self.limits);
+        let mut state = self.lock();
+        // Under the lock, or its watcher might look for it before it is there.
+        connection.leave_to_watcher();
+        let excess = state.put(Idle { connection, since }, &self.limits);
+        drop(state);
         drop(excess);
     }
 
@@ -138,27 +115,22 @@ impl Pool {
         drop(suspects);
     }
 
-    /// Drops this connection if it is idle: its socket has closed.
-    pub(super) fn forget(&self, destination: &str, id: u64) {
-        let closed = self.lock().remove_where(destination, |idle| idle.connection.place.id == id);
-        drop(closed);
-    }
-
-    /// Drops this connection if it has been idle for too long; else says when to ask again.
-    pub(super) fn expire(&self, destination: &str, id: u64) -> Option<Duration> {
+    /// Drops this connection if it is idle and has closed or been idle for too long; else says when
+    /// to ask again, unless something happens to it before.
+    pub(super) fn inspect(&self, destination: &str, id: u64) -> Option<Duration> {
         let (now, limit) = (self.clock.now(), self.limits.idle);
         let mut state = self.lock();
-        let mut idle = state.destinations.get(destination)?.idle.values();
+        let mut idle = state.destinations.get_mut(destination)?.idle.values_mut();
         let Some(this) = idle.find(|idle| idle.connection.place.id == id) else {
             return Some(limit);
         };
         let left = limit.saturating_sub(now.since(this.since));
-        if left > Duration::ZERO {
+        if left > Duration::ZERO && this.connection.is_open() {
             return Some(left);
         }
-        let expired = state.remove_where(destination, |idle| idle.connection.place.id == id);
+        let done = state.remove_where(destination, |idle| idle.connection.place.id == id);
         drop(state);
-        drop(expired);
+        drop(done);
         None
     }
 }

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::task::Poll;
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 use tokio::sync::mpsc;
 
 use super::*;
@@ -31,6 +31,8 @@ impl Net for Memory {
     async fn connect(&self, _: &str) -> io::Result<Self::Stream> {
         let (ours, theirs) = tokio::io::duplex(1 << 16);
         self.0.send(theirs).map_err(|_| io::ErrorKind::ConnectionRefused)?;
+        // Whoever accepts it may hang up before a byte is sent.
+        tokio::task::yield_now().await;
         Ok(ours)
     }
 }
@@ -115,4 +117,115 @@ async fn an_early_answer_to_a_request_that_is_still_being_sent_ends_the_connecti
     let end = timeout(limit, stream.read_to_end(&mut rest)).await;
     end.expect("the connection is closed").expect("and not reset");
     assert!(rest.len() < 1 << 20, "nobody sends on once the call has ended");
+}
+
+#[tokio::test]
+async fn an_idle_connection_that_the_peer_closes_is_forgotten_without_a_call() {
+    let (connects, mut accepts) = mpsc::unbounded_channel();
+    let client = Client::new(Memory(connects), ClientLimits::default());
+    let serve_two = async {
+        let mut stream = accept(&mut accepts).await;
+        answer(&mut stream).await;
+        answer(&mut stream).await;
+        drop(stream);
+    };
+    let calls = async {
+        call(&client).await.expect("an answer");
+        call(&client).await.expect("another over the same connection");
+        while client.connections() != Connections::default() {
+            tokio::task::yield_now().await;
+        }
+    };
+    let both = async { tokio::join!(calls, serve_two) };
+    timeout(Duration::from_secs(5), both).await.expect("the end is seen");
+}
+
+#[tokio::test]
+async fn a_call_that_is_dropped_half_way_closes_its_connection() {
+    let (connects, mut accepts) = mpsc::unbounded_channel();
+    let client = Client::new(Memory(connects), ClientLimits::default());
+    let serve_one = async {
+        let mut stream = accept(&mut accepts).await;
+        answer(&mut stream).await;
+        stream
+    };
+    let (first, mut stream) = tokio::join!(call(&client), serve_one);
+    first.expect("an answer");
+    let read_all = async {
+        let mut request = Vec::new();
+        let end = timeout(Duration::from_secs(5), stream.read_to_end(&mut request)).await;
+        end.expect("the connection is closed").expect("and not reset");
+        request
+    };
+    let half_a_call = async {
+        let mut second = pin!(call(&client));
+        assert!(
+            std::future::poll_fn(|cx| Poll::Ready(second.as_mut().poll(cx).is_pending())).await
+        );
+        assert_eq!(client.connections(), Connections { open: 1, idle: 0 });
+    };
+    let (request, ()) = tokio::join!(read_all, half_a_call);
+    assert!(request.starts_with(b"POST / HTTP/1.1\r\n"), "it was being made");
+    assert_eq!(client.connections(), Connections::default());
+}
+
+/// Answers every request with its own body, in pieces and as chunks.
+async fn echo_in_pieces(stream: DuplexStream) {
+    let mut stream = tokio::io::BufStream::new(stream);
+    loop {
+        let (mut length, mut line) = (0, String::new());
+        while line != "\r\n" {
+            line.clear();
+            if stream.read_line(&mut line).await.expect("a line") == 0 {
+                return;
+            }
+            if let Some(value) = line.strip_prefix("content-length: ") {
+                length = value.trim().parse().expect("a number");
+            }
+        }
+        let mut body = vec![0; length];
+        stream.read_exact(&mut body).await.expect("a body");
+        let head = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
+        let mut pieces: Vec<Vec<u8>> = head.chunks(20).map(<[u8]>::to_vec).collect();
+        for chunk in body.chunks(length.div_ceil(3)) {
+            pieces.push(format!("{:x}\r\n", chunk.len()).into_bytes());
+            pieces.push([chunk, b"\r\n"].concat());
+        }
+        pieces.push(b"0\r\n\r\n".to_vec());
+        for piece in pieces {
+            stream.write_all(&piece).await.expect("a reader");
+            stream.flush().await.expect("a reader");
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn no_event_is_lost_between_threads() {
+    let (connects, mut accepts) = mpsc::unbounded_channel();
+    let client = Client::new(Memory(connects), ClientLimits::default());
+    let server = tokio::spawn(async move {
+        while let Some(stream) = accepts.recv().await {
+            tokio::spawn(echo_in_pieces(stream));
+        }
+    });
+    let callers = (0..4_u8).map(|caller| {
+        let client = client.clone();
+        tokio::spawn(async move {
+            let limit = Duration::from_secs(20);
+            // From a few bytes to more than the stream has room for, which waits on both sides.
+            for length in (0..100).map(|round| 1 + round % 10 * (1 << 14)) {
+                let body = Bytes::from(vec![b'0' + caller; length]);
+                let answer = client.call("peer:1", Method::POST, "/", body.clone(), limit).await;
+                assert_eq!(answer.expect("an answer").body, body);
+            }
+        })
+    });
+    for caller in callers.collect::<Vec<_>>() {
+        caller.await.expect("all answers");
+    }
+    let connections = client.connections();
+    assert_eq!(connections.idle, connections.open, "no call is left");
+    assert!((1..=4).contains(&connections.open), "they were used again: {connections:?}");
+    server.abort();
 }

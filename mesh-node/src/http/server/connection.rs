@@ -9,7 +9,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use http_body_util::Full;
 use hyper::StatusCode;
 use hyper::body::{Body as _, Incoming};
 use hyper::rt::{Read, Write};
@@ -21,6 +21,7 @@ use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 use super::watched::{Phase, Progress, Watched};
+use crate::http::body::{ReadError, read_whole};
 use crate::http::limits::FREE_HEADER_COUNT;
 use crate::http::{Handler, Request, Response, ServerLimits};
 
@@ -170,13 +171,12 @@ async fn receive_body(body: Incoming, limits: &ServerLimits) -> Result<Bytes, Re
         let reason = format!("body larger than {} bytes", limits.body_bytes);
         Response::error(StatusCode::PAYLOAD_TOO_LARGE, &reason)
     };
-    if body.size_hint().lower() > limits.body_bytes as u64 {
-        return Err(too_large());
-    }
-    match timeout(limits.body_read, Limited::new(body, limits.body_bytes).collect()).await {
-        Ok(Ok(whole)) => Ok(detached(whole.to_bytes())),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
-        Ok(Err(_)) => Err(Response::error(StatusCode::BAD_REQUEST, "body is cut off or malformed")),
+    match timeout(limits.body_read, read_whole(body, limits.body_bytes)).await {
+        Ok(Ok(whole)) => Ok(detached(whole)),
+        Ok(Err(ReadError::TooLarge)) => Err(too_large()),
+        Ok(Err(ReadError::Broken(_))) => {
+            Err(Response::error(StatusCode::BAD_REQUEST, "body is cut off or malformed"))
+        }
         Err(_) => {
             let reason = format!("body took longer than {:?}", limits.body_read);
             Err(Response::error(StatusCode::REQUEST_TIMEOUT, &reason))

@@ -1,0 +1,40 @@
+//! Bodies, read whole.
+
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt as _;
+use hyper::body::{Body as _, Incoming};
+
+/// Why a body could not be read.
+pub(super) enum ReadError {
+    /// It is larger than it may be.
+    TooLarge,
+    /// It was cut off or malformed.
+    Broken(hyper::Error),
+}
+
+/// Reads a body of up to `limit` bytes. One that comes in one piece, which nearly all do, is
+/// neither copied nor put into a list first.
+pub(super) async fn read_whole(mut body: Incoming, limit: usize) -> Result<Bytes, ReadError> {
+    if body.size_hint().lower() > limit as u64 {
+        return Err(ReadError::TooLarge);
+    }
+    let Some(first) = next(&mut body, limit).await? else { return Ok(Bytes::new()) };
+    if body.is_end_stream() {
+        return Ok(first);
+    }
+    let mut whole = BytesMut::from(first);
+    while let Some(piece) = next(&mut body, limit - whole.len()).await? {
+        whole.extend_from_slice(&piece);
+    }
+    Ok(whole.freeze())
+}
+
+/// The next piece, of which up to `limit` bytes are allowed.
+async fn next(body: &mut Incoming, limit: usize) -> Result<Option<Bytes>, ReadError> {
+    while let Some(frame) = body.frame().await {
+        // What is no data is a trailer, which nobody has asked for.
+        let Ok(piece) = frame.map_err(ReadError::Broken)?.into_data() else { continue };
+        return if piece.len() > limit { Err(ReadError::TooLarge) } else { Ok(Some(piece)) };
+    }
+    Ok(None)
+}
