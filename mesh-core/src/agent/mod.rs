@@ -62,6 +62,8 @@ pub struct Agent {
     view: View,
     /// Boxed, because it is seldom looked at: what an agent looks at all the time lies close together.
     membership: Box<Membership>,
+    /// When the membership wants to be woken.
+    membership_at: Timestamp,
     budget: RetryBudget,
     /// Entries whose job or delegation is gone or moved on are skipped when they come up.
     timers: BinaryHeap<Reverse<(Timestamp, Timer)>>,
@@ -120,6 +122,7 @@ impl Agent {
             delegations: SlotMap::with_key(),
             calls: SlotMap::with_key(),
             view: View::default(),
+            membership_at: membership.poll_timeout(),
             membership,
             budget: RetryBudget::new(now, delegation.retry),
             timers: BinaryHeap::new(),
@@ -199,9 +202,8 @@ impl Agent {
                 self.note(Note::ViewChanged { peers: self.view.len() });
             }
         }
-        self.rearmed = true;
         // A lost lease asks for its successor at once.
-        self.membership.handle_timeout(now, self.load(), &mut self.effects);
+        self.see_to_membership(now);
     }
 
     /// The machine's state, sampled in the background: both in percent, 0 to 100.
@@ -213,8 +215,9 @@ impl Agent {
     /// Stops: ends the lease and refuses new requests; those under way go on.
     pub fn handle_shutdown(&mut self, now: Timestamp) {
         if !self.stopping {
-            (self.stopping, self.rearmed) = (true, true);
+            self.stopping = true;
             self.membership.stop(now, &mut self.effects);
+            self.rearm_membership();
         }
     }
 
@@ -234,8 +237,7 @@ impl Agent {
                 Timer::Delegation(id) => self.delegation_timed_out(now, id),
             }
         }
-        self.rearmed = true;
-        self.membership.handle_timeout(now, self.load(), &mut self.effects);
+        self.see_to_membership(now);
     }
 
     /// The next thing for the driver to do.
@@ -253,11 +255,11 @@ impl Agent {
     pub fn poll_timeout(&mut self) -> Timestamp {
         while let Some(Reverse((at, timer))) = self.timers.peek().copied() {
             if is_wanted(&self.jobs, &self.delegations, at, timer) {
-                return at.min(self.membership.poll_timeout());
+                return at.min(self.membership_at);
             }
             self.timers.pop();
         }
-        self.membership.poll_timeout()
+        self.membership_at
     }
 
     /// Whether [`Self::poll_timeout`] may give an earlier time than before; asked once per answer.
@@ -294,6 +296,16 @@ impl Agent {
     /// The peers it knows.
     pub fn peers(&self) -> &Peers {
         self.view.peers()
+    }
+
+    fn see_to_membership(&mut self, now: Timestamp) {
+        self.membership.handle_timeout(now, self.load(), &mut self.effects);
+        self.rearm_membership();
+    }
+
+    fn rearm_membership(&mut self) {
+        self.membership_at = self.membership.poll_timeout();
+        self.rearmed = true;
     }
 
     fn admit(&mut self, now: Timestamp, ticket: Ticket, task: Task) -> Option<JobId> {

@@ -199,10 +199,12 @@ impl View {
                 break;
             }
         }
-        if moved {
+        self.peers = if moved {
             self.follow_contacts(&roster, &next);
-        }
-        self.peers = Peers::new(next, skip.map(|name| &**name));
+            Peers::new(next, skip.map(|name| &**name))
+        } else {
+            Peers { roster: next, own: self.peers.own }
+        };
         changed
     }
 

@@ -6,6 +6,7 @@ use slotmap::SecondaryMap;
 
 use super::clock::LocalClock;
 use super::exchange::{Caller, ExchangeId, Payload};
+use super::pool::Pool;
 use super::queue::Lane;
 use super::{Event, Simulation};
 use crate::engine::faults::{FIRST_AGENT, MachineState, REGISTRY_HOST};
@@ -21,6 +22,8 @@ pub(super) struct Node {
     machine: Machine<JobId>,
     /// Its calls to peers that have no result yet.
     calls: SecondaryMap<CallId, ExchangeId>,
+    /// Its idle connections.
+    pool: Pool,
     /// When the agent will be woken.
     wake_at: Timestamp,
     /// When the machine will be looked at for ended jobs.
@@ -36,6 +39,7 @@ impl Node {
             clock: LocalClock::new(spec.clock_rate),
             machine: Machine::new(&spec.machine),
             calls: SecondaryMap::new(),
+            pool: Pool::default(),
             wake_at: Timestamp::MAX,
             job_at: Timestamp::MAX,
             machine_moved: false,
@@ -48,10 +52,15 @@ impl Node {
         self.machine.set_background_override(now, state.background);
     }
 
+    pub(super) fn pool(&mut self) -> &mut Pool {
+        &mut self.pool
+    }
+
     pub(super) fn crash(&mut self, now: Timestamp) {
         self.agent = None;
         self.machine.crash(now);
         self.calls = SecondaryMap::new();
+        self.pool = Pool::default();
         self.wake_at = Timestamp::MAX;
     }
 }

@@ -6,11 +6,11 @@ use mesh_node::http::ClientLimits;
 
 use super::exchange::{Caller, Exchange, ExchangeId, Payload};
 use super::network::Fate;
-use super::pool::Ends;
+use super::pool::Pool;
 use super::queue::Lane;
 use super::registry::SecondCopy;
 use super::{Event, Simulation};
-use crate::engine::faults::CLIENT_HOST;
+use crate::engine::faults::{CLIENT_HOST, FIRST_AGENT};
 use crate::record::Outcome;
 
 /// Idle connections that the client keeps per agent, as in the turmoil engine.
@@ -57,7 +57,7 @@ impl Simulation<'_> {
         request: Payload,
     ) -> ExchangeId {
         let mut exchange = Exchange::new(caller, callee, who, request, now);
-        let first = match self.pool.take(self.ends(caller, callee as u32), now) {
+        let first = match self.pool_of(caller).and_then(|pool| pool.take(callee as u32, now)) {
             Some(life) => {
                 (exchange.connected, exchange.life) = (true, life);
                 Message::Request
@@ -69,8 +69,18 @@ impl Simulation<'_> {
         id
     }
 
-    fn ends(&self, caller: usize, callee: u32) -> Ends {
-        Ends { caller: caller as u32, caller_life: self.hosts[caller].life, callee }
+    /// The idle connections of a host, if it calls others at all.
+    fn pool_of(&mut self, caller: usize) -> Option<&mut Pool> {
+        match caller {
+            CLIENT_HOST => Some(&mut self.pool),
+            _ => caller.checked_sub(FIRST_AGENT).map(|agent| self.nodes[agent].pool()),
+        }
+    }
+
+    fn distrust(&mut self, caller: usize, callee: u32, since: Timestamp) {
+        if let Some(pool) = self.pool_of(caller) {
+            pool.distrust(callee, since);
+        }
     }
 
     /// The callee answers a request, unless nobody waits any more.
@@ -239,8 +249,9 @@ impl Simulation<'_> {
             CLIENT_HOST => CLIENT_IDLE,
             _ => ClientLimits::default().idle_per_destination,
         };
-        let ends = self.ends(caller, callee);
-        self.pool.put(ends, life, now, max);
+        if let Some(pool) = self.pool_of(caller) {
+            pool.put(callee, life, now, max);
+        }
         match payload {
             Payload::Reply(answer) => {
                 self.hand_over(now, caller, who, answer.map_err(CallError::Answered));
@@ -266,7 +277,7 @@ impl Simulation<'_> {
         }
         let who = exchange.who;
         let (caller, callee, began) = (exchange.caller as usize, exchange.callee, exchange.began);
-        self.pool.distrust(self.ends(caller, callee), began);
+        self.distrust(caller, callee, began);
         self.abandon(now, id);
         match who {
             Caller::Client(request) => self.request_ended(now, request, &Outcome::TimedOut),
@@ -285,7 +296,7 @@ impl Simulation<'_> {
             return;
         }
         if error == CallError::NoAnswer {
-            self.pool.distrust(self.ends(caller, callee), began);
+            self.distrust(caller, callee, began);
         }
         match who {
             Caller::Registry(_) => {

@@ -22,7 +22,6 @@ use std::time::Duration;
 use mesh_core::Timestamp;
 use mesh_core::agent::Effect;
 use mesh_core::seed::Seed;
-use mesh_node::http::ClientLimits;
 use serde_json::value::RawValue;
 
 use self::agents::Node;
@@ -92,6 +91,7 @@ struct Simulation<'a> {
     queue: Queue<Event>,
     network: Network,
     exchanges: Exchanges,
+    /// The client's idle connections.
     pool: Pool,
     numbers: Numbers,
     hosts: Vec<Host>,
@@ -123,7 +123,7 @@ impl<'a> Simulation<'a> {
             queue: Queue::new(),
             network: Network::new(faults.clone(), seed.child("network")),
             exchanges: Exchanges::default(),
-            pool: Pool::new(hosts.len(), ClientLimits::default().idle),
+            pool: Pool::default(),
             numbers: Numbers::new(hosts),
             hosts: hosts.iter().map(|_| Host::default()).collect(),
             registry: RegistryHost::new(run),

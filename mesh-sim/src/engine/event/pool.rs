@@ -1,21 +1,14 @@
-//! The idle connections of all hosts, as far as they matter to when a message is sent.
+//! The idle connections of a host, as far as they matter to when a message is sent.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use mesh_core::Timestamp;
 
-/// Places of a caller's first table.
+/// No connection is idle for as long as this.
+const LIMIT: Duration = Duration::from_secs(30);
+/// Places of the first table.
 const FIRST_PLACES: usize = 4;
-
-/// From whom to whom a connection leads.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Ends {
-    pub(super) caller: u32,
-    /// The life of the caller: a host that crashes loses its connections.
-    pub(super) caller_life: u32,
-    pub(super) callee: u32,
-}
 
 /// An idle connection.
 #[derive(Clone, Copy, Debug)]
@@ -60,35 +53,21 @@ impl Pair {
     }
 }
 
-/// Idle connections by caller and callee.
-#[derive(Debug)]
-pub(super) struct Pool {
-    callers: Vec<Table>,
-    /// No connection is idle for as long as this.
-    limit: Duration,
-}
-
 /// The idle connections of one caller: a hash table with linear probing, so that finding a callee
 /// costs a single cache miss however many there are. Pairs go when the table is full and nothing
-/// has been idle between them for less than the limit.
+/// has been idle between them for less than [`LIMIT`].
 #[derive(Debug, Default)]
-struct Table {
+pub(super) struct Pool {
     pairs: Vec<Pair>,
-    used: u32,
-    life: u32,
+    used: usize,
 }
 
 impl Pool {
-    pub(super) fn new(hosts: usize, limit: Duration) -> Self {
-        Self { callers: (0..hosts).map(|_| Table::default()).collect(), limit }
-    }
-
     /// Takes a connection; gives back the life of the callee that it leads to.
-    pub(super) fn take(&mut self, ends: Ends, now: Timestamp) -> Option<u32> {
-        let limit = self.limit;
-        let pair = self.pair(ends)?;
+    pub(super) fn take(&mut self, callee: u32, now: Timestamp) -> Option<u32> {
+        let pair = self.pair(callee)?;
         let latest = pair.latest()?;
-        if now.since(latest.since) >= limit {
+        if now.since(latest.since) >= LIMIT {
             // The others have been idle for even longer.
             pair.clear();
             return None;
@@ -98,13 +77,9 @@ impl Pool {
         Some(latest.life)
     }
 
-    /// Keeps a connection, but at most `max` of a pair.
-    pub(super) fn put(&mut self, ends: Ends, life: u32, now: Timestamp, max: usize) {
-        let table = &mut self.callers[ends.caller as usize];
-        if table.life != ends.caller_life {
-            *table = Table { life: ends.caller_life, ..Table::default() };
-        }
-        let pair = table.pair_or_new(ends.callee, now, self.limit);
+    /// Keeps a connection to this life of the callee, but at most `max` to one callee.
+    pub(super) fn put(&mut self, callee: u32, life: u32, now: Timestamp, max: usize) {
+        let pair = self.pair_or_new(callee, now);
         if let Some(latest) = pair.latest() {
             let others = pair.others.get_or_insert_default();
             others.push_back(latest);
@@ -115,9 +90,9 @@ impl Pool {
         pair.set_latest(Some(Idle { since: now, life }));
     }
 
-    /// Drops the connections of a pair that have not been used since `since`.
-    pub(super) fn distrust(&mut self, ends: Ends, since: Timestamp) {
-        let Some(pair) = self.pair(ends) else { return };
+    /// Drops the connections to a callee that have not been used since `since`.
+    pub(super) fn distrust(&mut self, callee: u32, since: Timestamp) {
+        let Some(pair) = self.pair(callee) else { return };
         if pair.latest().is_some_and(|latest| latest.since < since) {
             // The others were used before it.
             pair.clear();
@@ -127,21 +102,18 @@ impl Pool {
         }
     }
 
-    fn pair(&mut self, ends: Ends) -> Option<&mut Pair> {
-        let table = &mut self.callers[ends.caller as usize];
-        if table.life != ends.caller_life || table.pairs.is_empty() {
+    fn pair(&mut self, callee: u32) -> Option<&mut Pair> {
+        if self.pairs.is_empty() {
             return None;
         }
-        let place = table.place(ends.callee);
-        let pair = &mut table.pairs[place];
+        let place = self.place(callee);
+        let pair = &mut self.pairs[place];
         (pair.callee != NOBODY).then_some(pair)
     }
-}
 
-impl Table {
-    fn pair_or_new(&mut self, callee: u32, now: Timestamp, limit: Duration) -> &mut Pair {
-        if self.used as usize >= self.pairs.len() / 4 * 3 {
-            self.sweep(now, limit);
+    fn pair_or_new(&mut self, callee: u32, now: Timestamp) -> &mut Pair {
+        if self.used >= self.pairs.len() / 4 * 3 {
+            self.sweep(now);
         }
         let place = self.place(callee);
         let pair = &mut self.pairs[place];
@@ -164,12 +136,11 @@ impl Table {
     }
 
     /// Makes room: forgets the pairs between which nothing could be taken any more.
-    fn sweep(&mut self, now: Timestamp, limit: Duration) {
+    fn sweep(&mut self, now: Timestamp) {
         let is_of_use =
-            |pair: &Pair| pair.latest().is_some_and(|latest| now.since(latest.since) < limit);
-        let used = self.pairs.iter().filter(|pair| is_of_use(pair)).count();
-        let places = (2 * used).next_power_of_two().max(FIRST_PLACES);
-        self.used = used as u32;
+            |pair: &Pair| pair.latest().is_some_and(|latest| now.since(latest.since) < LIMIT);
+        self.used = self.pairs.iter().filter(|pair| is_of_use(pair)).count();
+        let places = (2 * self.used).next_power_of_two().max(FIRST_PLACES);
         let free = (0..places).map(|_| Pair::FREE).collect();
         for pair in std::mem::replace(&mut self.pairs, free) {
             if is_of_use(&pair) {
@@ -188,67 +159,52 @@ mod tests {
         Timestamp::ZERO + Duration::from_secs(secs)
     }
 
-    fn to(callee: u32) -> Ends {
-        Ends { caller: 1, caller_life: 0, callee }
-    }
-
-    fn pool() -> Pool {
-        Pool::new(8, Duration::from_secs(30))
+    #[test]
+    fn the_limit_is_that_of_real_clients() {
+        assert_eq!(LIMIT, mesh_node::http::ClientLimits::default().idle);
     }
 
     #[test]
     fn the_latest_comes_first_and_the_old_not_at_all() {
-        let mut pool = pool();
-        pool.put(to(3), 0, at(0), 32);
-        pool.put(to(3), 1, at(20), 32);
-        assert_eq!(pool.take(to(4), at(21)), None);
-        assert_eq!(pool.take(to(3), at(40)), Some(1));
-        assert_eq!(pool.take(to(3), at(40)), None, "idle for 40 s");
+        let mut pool = Pool::default();
+        pool.put(3, 0, at(0), 32);
+        pool.put(3, 1, at(20), 32);
+        assert_eq!(pool.take(4, at(21)), None);
+        assert_eq!(pool.take(3, at(40)), Some(1));
+        assert_eq!(pool.take(3, at(40)), None, "idle for 40 s");
     }
 
     #[test]
     fn keeps_no_more_than_the_limit() {
-        let mut pool = pool();
-        (0..3).for_each(|life| pool.put(to(3), life, at(0), 2));
-        let lives: Vec<_> = std::iter::from_fn(|| pool.take(to(3), at(1))).collect();
+        let mut pool = Pool::default();
+        (0..3).for_each(|life| pool.put(3, life, at(0), 2));
+        let lives: Vec<_> = std::iter::from_fn(|| pool.take(3, at(1))).collect();
         assert_eq!(lives, [2, 1]);
     }
 
     #[test]
     fn distrust_spares_what_was_used_since() {
-        let mut pool = pool();
-        pool.put(to(3), 0, at(1), 32);
-        pool.put(to(3), 1, at(3), 32);
-        pool.put(to(5), 2, at(1), 32);
-        pool.distrust(to(3), at(2));
-        assert_eq!(pool.take(to(3), at(4)), Some(1));
-        assert_eq!(pool.take(to(3), at(4)), None);
-        assert_eq!(pool.take(to(5), at(4)), Some(2));
-        pool.put(to(5), 2, at(5), 32);
-        pool.distrust(to(5), at(6));
-        assert_eq!(pool.take(to(5), at(6)), None);
-    }
-
-    #[test]
-    fn a_new_life_has_no_connections() {
-        let mut pool = pool();
-        pool.put(to(3), 0, at(1), 32);
-        let reborn = Ends { caller_life: 1, ..to(3) };
-        assert_eq!(pool.take(reborn, at(2)), None);
-        pool.put(reborn, 5, at(2), 32);
-        assert_eq!(pool.take(reborn, at(3)), Some(5));
-        assert_eq!(pool.take(reborn, at(3)), None);
+        let mut pool = Pool::default();
+        pool.put(3, 0, at(1), 32);
+        pool.put(3, 1, at(3), 32);
+        pool.put(5, 2, at(1), 32);
+        pool.distrust(3, at(2));
+        assert_eq!(pool.take(3, at(4)), Some(1));
+        assert_eq!(pool.take(3, at(4)), None);
+        assert_eq!(pool.take(5, at(4)), Some(2));
+        pool.put(5, 2, at(5), 32);
+        pool.distrust(5, at(6));
+        assert_eq!(pool.take(5, at(6)), None);
     }
 
     #[test]
     fn many_pairs_are_found_again_until_they_are_old() {
-        let mut pool = pool();
-        let ends = |pair| Ends { caller: pair % 7, caller_life: 0, callee: pair };
-        (0..1000).for_each(|pair| pool.put(ends(pair), pair, at(u64::from(pair) / 20), 32));
+        let mut pool = Pool::default();
+        (0..1000).for_each(|pair| pool.put(pair, pair, at(u64::from(pair) / 20), 32));
         for pair in 0..1000 {
             let expected = (pair >= 420).then_some(pair);
-            assert_eq!(pool.take(ends(pair), at(50)), expected, "pair {pair}");
+            assert_eq!(pool.take(pair, at(50)), expected, "pair {pair}");
         }
-        assert!(pool.callers.iter().all(|table| table.pairs.len() <= 512));
+        assert!(pool.pairs.len() <= 2048);
     }
 }
