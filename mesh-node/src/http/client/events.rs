@@ -34,24 +34,19 @@ impl Default for Listener {
 impl Events {
     /// Only notes events from now on. To be called before what may cause them.
     pub(super) fn hold(&self) {
-        *self.lock() = Listener::default();
+        self.replace(Listener::default());
     }
 
     /// Wakes `caller` at the next event, or at once if there was one since [`Events::hold`].
     pub(super) fn wake_caller(&self, caller: &Waker) {
-        let mut listener = self.lock();
-        if matches!(*listener, Listener::Nobody { missed: true }) {
-            drop(listener);
+        if let Listener::Nobody { missed: true } = self.replace(Listener::Caller(caller.clone())) {
             caller.wake_by_ref();
-        } else {
-            *listener = Listener::Caller(caller.clone());
         }
     }
 
     /// As [`Events::wake_caller`], for the watcher.
     pub(super) fn wake_watcher(&self) {
-        let before = mem::replace(&mut *self.lock(), Listener::Watcher);
-        if matches!(before, Listener::Nobody { missed: true }) {
+        if let Listener::Nobody { missed: true } = self.replace(Listener::Watcher) {
             self.watcher.notify_one();
         }
     }
@@ -59,6 +54,11 @@ impl Events {
     /// Ready when the watcher has been woken since it last was.
     pub(super) async fn woken(&self) {
         self.watcher.notified().await;
+    }
+
+    /// The one before is dropped by whoever asked, without the lock: dropping a waker may do anything.
+    fn replace(&self, listener: Listener) -> Listener {
+        mem::replace(&mut self.lock(), listener)
     }
 
     fn lock(&self) -> MutexGuard<'_, Listener> {
