@@ -60,7 +60,7 @@ pub struct Agent {
     delegations: SlotMap<DelegationId, Box<Delegation>>,
     calls: SlotMap<CallId, Waiting>,
     view: View,
-    /// Boxed, because it is seldom looked at: what an agent looks at all the time lies close together.
+    /// Boxed, because it is seldom looked at: what is looked at all the time lies close together.
     membership: Box<Membership>,
     /// When the membership wants to be woken.
     membership_at: Timestamp,

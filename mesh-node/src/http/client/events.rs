@@ -56,7 +56,7 @@ impl Events {
         self.watcher.notified().await;
     }
 
-    /// The one before is dropped by whoever asked, without the lock: dropping a waker may do anything.
+    /// The one before is dropped by whoever asks, outside the lock, for dropping a waker may do anything.
     fn replace(&self, listener: Listener) -> Listener {
         mem::replace(&mut self.lock(), listener)
     }

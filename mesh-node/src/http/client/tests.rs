@@ -1,6 +1,8 @@
 //! What needs a network whose every byte is under the test's control.
 
+use std::future::poll_fn;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::task::Poll;
 
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
@@ -53,6 +55,23 @@ async fn answer(stream: &mut DuplexStream) {
     stream.write_all(answer.as_bytes()).await.expect("a reader");
 }
 
+/// Answers the first request of the next connection.
+async fn serve_one(accepts: &mut Accepts) -> DuplexStream {
+    let mut stream = accept(accepts).await;
+    answer(&mut stream).await;
+    stream
+}
+
+fn client() -> (Client<Memory>, Accepts) {
+    let (connects, accepts) = mpsc::unbounded_channel();
+    (Client::new(Memory(connects), ClientLimits::default()), accepts)
+}
+
+/// Polls once.
+async fn is_pending(mut future: Pin<&mut impl Future>) -> bool {
+    poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx).is_pending())).await
+}
+
 async fn call(client: &Client<Memory>) -> Result<(StatusCode, Bytes), CallError> {
     let limit = Duration::from_secs(5);
     let answer = client.call("peer:1", Method::POST, "/", Bytes::from_static(b"{}"), limit).await?;
@@ -61,27 +80,16 @@ async fn call(client: &Client<Memory>) -> Result<(StatusCode, Bytes), CallError>
 
 #[tokio::test]
 async fn a_request_that_a_closed_connection_hands_back_goes_over_a_new_one() {
-    let (connects, mut accepts) = mpsc::unbounded_channel();
-    let client = Client::new(Memory(connects), ClientLimits::default());
-    let serve_one = async {
-        let mut stream = accept(&mut accepts).await;
-        answer(&mut stream).await;
-        stream
-    };
-    let (first, stream) = tokio::join!(call(&client), serve_one);
+    let (client, mut accepts) = client();
+    let (first, stream) = tokio::join!(call(&client), serve_one(&mut accepts));
     let first = first.expect("an answer");
     assert_eq!(client.connections(), Connections { open: 1, idle: 1 });
 
     // No await between these two: the client picks the connection before it can see the end.
     drop(stream);
     let mut second = pin!(call(&client));
-    assert!(std::future::poll_fn(|cx| Poll::Ready(second.as_mut().poll(cx).is_pending())).await);
-    let serve_other = async {
-        let mut stream = accept(&mut accepts).await;
-        answer(&mut stream).await;
-        stream
-    };
-    let (second, stream) = tokio::join!(second, serve_other);
+    assert!(is_pending(second.as_mut()).await);
+    let (second, stream) = tokio::join!(second, serve_one(&mut accepts));
     assert_eq!(second.expect("an answer"), first);
     assert_eq!(client.connections(), Connections { open: 1, idle: 1 });
     drop(stream);
@@ -89,8 +97,7 @@ async fn a_request_that_a_closed_connection_hands_back_goes_over_a_new_one() {
 
 #[tokio::test]
 async fn a_new_connection_that_closes_unused_was_never_sent() {
-    let (connects, mut accepts) = mpsc::unbounded_channel();
-    let client = Client::new(Memory(connects), ClientLimits::default());
+    let (client, mut accepts) = client();
     let close = async { drop(accept(&mut accepts).await) };
     let (result, ()) = tokio::join!(call(&client), close);
     let error = result.expect_err("closed");
@@ -101,16 +108,11 @@ async fn a_new_connection_that_closes_unused_was_never_sent() {
 
 #[tokio::test(start_paused = true)]
 async fn an_early_answer_to_a_request_that_is_still_being_sent_ends_the_connection() {
-    let (connects, mut accepts) = mpsc::unbounded_channel();
-    let client = Client::new(Memory(connects), ClientLimits::default());
+    let (client, mut accepts) = client();
     let body = Bytes::from(vec![b' '; 1 << 20]);
     let limit = Duration::from_secs(5);
-    let (result, mut stream) =
-        tokio::join!(client.call("peer:1", Method::POST, "/", body, limit), async {
-            let mut stream = accept(&mut accepts).await;
-            answer(&mut stream).await;
-            stream
-        });
+    let call = client.call("peer:1", Method::POST, "/", body, limit);
+    let (result, mut stream) = tokio::join!(call, serve_one(&mut accepts));
     assert_eq!(result.expect("an answer").status, StatusCode::OK);
     assert_eq!(client.connections(), Connections::default());
     let mut rest = Vec::new();
@@ -121,13 +123,10 @@ async fn an_early_answer_to_a_request_that_is_still_being_sent_ends_the_connecti
 
 #[tokio::test]
 async fn an_idle_connection_that_the_peer_closes_is_forgotten_without_a_call() {
-    let (connects, mut accepts) = mpsc::unbounded_channel();
-    let client = Client::new(Memory(connects), ClientLimits::default());
+    let (client, mut accepts) = client();
     let serve_two = async {
-        let mut stream = accept(&mut accepts).await;
+        let mut stream = serve_one(&mut accepts).await;
         answer(&mut stream).await;
-        answer(&mut stream).await;
-        drop(stream);
     };
     let calls = async {
         call(&client).await.expect("an answer");
@@ -142,14 +141,8 @@ async fn an_idle_connection_that_the_peer_closes_is_forgotten_without_a_call() {
 
 #[tokio::test]
 async fn a_call_that_is_dropped_half_way_closes_its_connection() {
-    let (connects, mut accepts) = mpsc::unbounded_channel();
-    let client = Client::new(Memory(connects), ClientLimits::default());
-    let serve_one = async {
-        let mut stream = accept(&mut accepts).await;
-        answer(&mut stream).await;
-        stream
-    };
-    let (first, mut stream) = tokio::join!(call(&client), serve_one);
+    let (client, mut accepts) = client();
+    let (first, mut stream) = tokio::join!(call(&client), serve_one(&mut accepts));
     first.expect("an answer");
     let read_all = async {
         let mut request = Vec::new();
@@ -159,9 +152,7 @@ async fn a_call_that_is_dropped_half_way_closes_its_connection() {
     };
     let half_a_call = async {
         let mut second = pin!(call(&client));
-        assert!(
-            std::future::poll_fn(|cx| Poll::Ready(second.as_mut().poll(cx).is_pending())).await
-        );
+        assert!(is_pending(second.as_mut()).await);
         assert_eq!(client.connections(), Connections { open: 1, idle: 0 });
     };
     let (request, ()) = tokio::join!(read_all, half_a_call);
@@ -202,8 +193,7 @@ async fn echo_in_pieces(stream: DuplexStream) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn no_event_is_lost_between_threads() {
-    let (connects, mut accepts) = mpsc::unbounded_channel();
-    let client = Client::new(Memory(connects), ClientLimits::default());
+    let (client, mut accepts) = client();
     let server = tokio::spawn(async move {
         while let Some(stream) = accepts.recv().await {
             tokio::spawn(echo_in_pieces(stream));

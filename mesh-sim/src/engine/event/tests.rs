@@ -8,7 +8,7 @@ use crate::scenario::{EngineKind, Scenario};
 use crate::trace::Line;
 
 /// Four agents, 200 jobs of 1 ms each far apart, with this after the network's header.
-fn run(network: &str, agents: &str) -> RunRecord {
+fn scenario(network: &str, agents: &str) -> Scenario {
     let text = format!(
         r#"
 name = "event"
@@ -33,12 +33,30 @@ deadline = "1s"
 {network}
 "#
     );
-    let scenario = Scenario::from_str(&text, "event.toml").unwrap_or_else(|e| panic!("{e}"));
+    Scenario::from_str(&text, "event.toml").unwrap_or_else(|e| panic!("{e}"))
+}
+
+fn run(network: &str, agents: &str) -> RunRecord {
+    let scenario = scenario(network, agents);
     let policy = &scenario.policies[0];
     let run = Run { scenario: &scenario, policy, seed: 1, trace: true };
     let record = run.execute(EngineKind::Event, &|_| ()).expect("it runs");
     assert_eq!(record.violations, []);
     record
+}
+
+#[test]
+fn a_host_that_crashes_loses_its_connections_and_no_others() {
+    let scenario = scenario("", "");
+    let run = Run { scenario: &scenario, policy: &scenario.policies[0], seed: 1, trace: false };
+    let mut simulation = Simulation::new(&run);
+    let (now, callee, life) = (Timestamp::ZERO, FIRST_AGENT as u32 + 2, 0);
+    for node in &mut simulation.nodes[..2] {
+        node.pool().put(callee, life, now, 32);
+    }
+    simulation.crash(now, FIRST_AGENT);
+    let left = simulation.nodes[..2].iter_mut().map(|node| node.pool().take(callee, now));
+    assert_eq!(left.collect::<Vec<_>>(), [None, Some(life)]);
 }
 
 #[test]
