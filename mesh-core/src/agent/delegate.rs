@@ -2,16 +2,15 @@
 
 use std::time::Duration;
 
-use super::delegation::{Delegation, Probe, ProbeState, Stage};
+use super::delegation::{Choice, Delegation, Probe, ProbeState, Stage};
 use super::effect::{CallId, DelegationId, Effect, Note, Ticket};
 use super::failure::{CallError, Failure, Tried};
-use super::roster::ListedLease;
 use super::view::PeerId;
 use super::{Agent, Chooser, Timer};
 use crate::jsonrpc::Error;
 use crate::load::LoadReport;
 use crate::policy::{Candidate, Signal};
-use crate::protocol::{DelegateReply, Reply, Request, Target, Task, WorkReply};
+use crate::protocol::{DelegateReply, Reply, Request, Task, WorkReply};
 use crate::time::Timestamp;
 
 /// Who waits for the result of a call.
@@ -126,8 +125,7 @@ impl Agent {
             let call = self.calls.insert(waiting);
             self.effects.push_back(Effect::Call {
                 call,
-                peer: known.lease.name.clone(),
-                url: known.lease.url.clone(),
+                peer: known.lease.clone(),
                 request: Request::Info,
                 until,
             });
@@ -241,25 +239,23 @@ impl Agent {
         self.effects.push_back(Effect::Note(note));
         self.effects.push_back(Effect::Call {
             call,
-            peer: known.lease.name.clone(),
-            url: known.lease.url.clone(),
+            peer: known.lease.clone(),
             request: Request::Work(task),
             until,
         });
-        let ListedLease { name, url, .. } = known.lease;
-        let target = Target { agent: name.clone(), url: url.clone(), load, latency: known.rtt };
+        let choice = Choice { peer, lease: known.lease.clone(), load, rtt: known.rtt };
         self.view.called(peer);
-        self.enter(id, Stage::Working { call, peer, target, sent: now, until });
+        self.enter(id, Stage::Working { call, choice, sent: now, until });
     }
 
     fn work_ended(&mut self, now: Timestamp, id: DelegationId, result: Result<Reply, CallError>) {
         let Some(delegation) = self.delegations.get_mut(id) else { return };
         let stage = std::mem::replace(&mut delegation.stage, Stage::Choosing);
-        let Stage::Working { peer, target, sent, until, .. } = stage else { return };
-        let deadline = delegation.deadline;
+        let Stage::Working { choice, sent, until, .. } = stage else { return };
+        let (deadline, peer) = (delegation.deadline, choice.peer);
         self.view.answered(peer);
         match result {
-            Ok(Reply::Work(reply)) => self.work_done(now, id, peer, target, sent, reply),
+            Ok(Reply::Work(reply)) => self.work_done(now, id, choice, sent, reply),
             Ok(_) => {
                 let message = "its answer to work is of another kind";
                 let error = Error::new(Error::INTERNAL_ERROR, message);
@@ -273,10 +269,10 @@ impl Agent {
                 delegation.rule_out(peer, true);
                 self.retry(now, id, refusal.name());
             }
-            Err(CallError::NoAnswer) => self.outcome_unknown(now, id, peer, &target),
+            Err(CallError::NoAnswer) => self.outcome_unknown(now, id, &choice),
             // The attempt's time was over, not the request's: the job was stopped half done.
             Err(CallError::Answered(Failure::DeadlineExceeded)) if until < deadline => {
-                self.outcome_unknown(now, id, peer, &target);
+                self.outcome_unknown(now, id, &choice);
             }
             Err(CallError::Answered(failure)) => self.finish(id, Err(failure)),
         }
@@ -284,13 +280,13 @@ impl Agent {
 
     /// The job may have been done, in part or in whole: only the request can say whether doing it
     /// again does harm.
-    fn outcome_unknown(&mut self, now: Timestamp, id: DelegationId, peer: PeerId, target: &Target) {
+    fn outcome_unknown(&mut self, now: Timestamp, id: DelegationId, choice: &Choice) {
         let delegation = &mut self.delegations[id];
         if delegation.task.idempotent {
-            delegation.rule_out(peer, false);
+            delegation.rule_out(choice.peer, false);
             return self.retry(now, id, "no_answer");
         }
-        let peer = target.agent.to_string();
+        let peer = choice.lease.name.to_string();
         self.finish(id, Err(Failure::OutcomeUnknown { peer }));
     }
 
@@ -298,14 +294,13 @@ impl Agent {
         &mut self,
         now: Timestamp,
         id: DelegationId,
-        peer: PeerId,
-        target: Target,
+        choice: Choice,
         sent: Timestamp,
         peer_result: WorkReply,
     ) {
-        self.view.measured(peer, now.since(sent).saturating_sub(peer_result.latency));
+        self.view.measured(choice.peer, now.since(sent).saturating_sub(peer_result.latency));
         let latency = now.since(self.delegations[id].received);
-        let reply = DelegateReply { delegated_to: target, peer_result, latency };
+        let reply = DelegateReply { delegated_to: choice.into(), peer_result, latency };
         self.finish(id, Ok(Reply::Delegate(reply.into())));
     }
 
@@ -351,8 +346,8 @@ impl Agent {
         outcome: &'static str,
     ) -> Option<Ticket> {
         let delegation = self.delegations.remove(id)?;
-        if let Stage::Working { peer, .. } = delegation.stage {
-            self.view.answered(peer);
+        if let Stage::Working { choice, .. } = &delegation.stage {
+            self.view.answered(choice.peer);
         }
         for call in delegation.open_calls() {
             self.calls.remove(call);

@@ -1,9 +1,11 @@
 //! One delegation: peers, probes, choice, work, answer.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::effect::{CallId, Ticket};
 use super::failure::{Failure, Tried};
+use super::roster::ListedLease;
 use super::view::PeerId;
 use crate::load::LoadReport;
 use crate::protocol::{Target, Task};
@@ -32,7 +34,24 @@ pub(super) enum Stage {
     /// The shortlisted peers are asked for their load.
     Probing { probes: Vec<Probe>, until: Timestamp },
     /// The job is at a peer.
-    Working { call: CallId, peer: PeerId, target: Target, sent: Timestamp, until: Timestamp },
+    Working { call: CallId, choice: Choice, sent: Timestamp, until: Timestamp },
+}
+
+/// The peer that was chosen, and what was known of it then.
+#[derive(Debug)]
+pub(super) struct Choice {
+    pub(super) peer: PeerId,
+    pub(super) lease: Arc<ListedLease>,
+    /// The report that it was chosen on; none if the policy asks for none.
+    pub(super) load: Option<LoadReport>,
+    /// The last round trip measured.
+    pub(super) rtt: Option<Duration>,
+}
+
+impl From<Choice> for Target {
+    fn from(Choice { lease, load, rtt, .. }: Choice) -> Self {
+        Self { agent: lease.name.clone(), url: lease.url.clone(), load, latency: rtt }
+    }
 }
 
 /// One question to one peer.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use slotmap::new_key_type;
 
 use super::failure::Failure;
+use super::roster::ListedLease;
 use crate::protocol::{Name, Reply, Request, Task};
 use crate::registry::Registration;
 use crate::time::Timestamp;
@@ -37,10 +38,8 @@ pub enum Effect {
     Call {
         /// Names the call.
         call: CallId,
-        /// The peer's name.
-        peer: Name,
-        /// The peer's address.
-        url: Arc<str>,
+        /// The peer, as it was listed.
+        peer: Arc<ListedLease>,
         /// [`Request::Info`] or [`Request::Work`].
         request: Request,
         /// The agent abandons the call then.

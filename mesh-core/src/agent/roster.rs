@@ -42,7 +42,15 @@ pub struct Roster {
 
 /// All leaves are equally deep. Only the root may be empty.
 #[derive(Clone, Debug)]
-enum Node {
+struct Node {
+    /// The name that it begins with, kept here because a search compares with little else; empty
+    /// if the node is.
+    first: Name,
+    entries: Entries,
+}
+
+#[derive(Clone, Debug)]
+enum Entries {
     Leaf(Vec<Arc<ListedLease>>),
     Inner(Vec<Child>),
 }
@@ -56,37 +64,43 @@ struct Child {
 
 impl Default for Node {
     fn default() -> Self {
-        Self::Leaf(Vec::new())
+        Self::leaf(Vec::new())
     }
 }
 
 impl Node {
-    fn len(&self) -> usize {
-        match self {
-            Self::Leaf(leases) => leases.len(),
-            Self::Inner(children) => children.last().map_or(0, |child| child.end),
-        }
+    fn leaf(leases: Vec<Arc<ListedLease>>) -> Self {
+        let first = leases.first().map_or_else(Name::default, |lease| lease.name.clone());
+        Self { first, entries: Entries::Leaf(leases) }
     }
 
-    /// The name that it begins with; empty if it is.
-    fn first(&self) -> &str {
-        match self {
-            Self::Leaf(leases) => leases.first().map_or("", |lease| &lease.name),
-            Self::Inner(children) => children.first().map_or("", |child| child.node.first()),
+    fn inner(mut children: Vec<Child>) -> Self {
+        count(&mut children);
+        let first = children.first().map_or_else(Name::default, |child| child.node.first.clone());
+        Self { first, entries: Entries::Inner(children) }
+    }
+
+    fn len(&self) -> usize {
+        match &self.entries {
+            Entries::Leaf(leases) => leases.len(),
+            Entries::Inner(children) => children.last().map_or(0, |child| child.end),
         }
     }
 
     /// Adds a lease in place of any other of that name; gives back what no longer fits.
     fn insert(&mut self, lease: Arc<ListedLease>) -> Option<Self> {
-        match self {
-            Self::Leaf(leases) => {
+        if lease.name < self.first || self.first.is_empty() {
+            self.first = lease.name.clone();
+        }
+        match &mut self.entries {
+            Entries::Leaf(leases) => {
                 match leases.binary_search_by(|known| known.name.cmp(&lease.name)) {
                     Ok(place) => leases[place] = lease,
                     Err(place) => insert(leases, place, lease),
                 }
-                split(leases).map(Self::Leaf)
+                split(leases).map(Self::leaf)
             }
-            Self::Inner(children) => {
+            Entries::Inner(children) => {
                 let place = child_of(children, &lease.name);
                 let node = Arc::make_mut(&mut children[place].node);
                 let before = node.len();
@@ -97,19 +111,21 @@ impl Node {
                 if let Some(rest) = rest {
                     insert(children, place + 1, Child { end: 0, node: Arc::new(rest) });
                 }
+                let rest = split(children).map(Self::inner);
                 count(children);
-                let mut rest = split(children)?;
-                count(&mut rest);
-                Some(Self::Inner(rest))
+                rest
             }
         }
     }
 
     /// Removes the lease of this name, which is there.
     fn remove(&mut self, name: &str) {
-        match self {
-            Self::Leaf(leases) => leases.retain(|lease| *lease.name != *name),
-            Self::Inner(children) => {
+        let first = match &mut self.entries {
+            Entries::Leaf(leases) => {
+                leases.retain(|lease| *lease.name != *name);
+                leases.first().map(|lease| &lease.name)
+            }
+            Entries::Inner(children) => {
                 let place = child_of(children, name);
                 let node = Arc::make_mut(&mut children[place].node);
                 node.remove(name);
@@ -117,14 +133,18 @@ impl Node {
                     children.remove(place);
                 }
                 count(children);
+                children.first().map(|child| &child.node.first)
             }
+        };
+        if *self.first == *name {
+            self.first = first.cloned().unwrap_or_default();
         }
     }
 }
 
 /// The child that has, or would have, this name.
 fn child_of(children: &[Child], name: &str) -> usize {
-    children.partition_point(|child| child.node.first() <= name).saturating_sub(1)
+    children.partition_point(|child| *child.node.first <= *name).saturating_sub(1)
 }
 
 fn count(children: &mut [Child]) {
@@ -158,12 +178,12 @@ impl Roster {
     }
 
     /// The lease at a position in the order of names.
-    pub fn get(&self, mut position: usize) -> Option<&ListedLease> {
+    pub fn get(&self, mut position: usize) -> Option<&Arc<ListedLease>> {
         let mut node = &*self.root;
         loop {
-            match node {
-                Node::Leaf(leases) => return leases.get(position).map(|lease| &**lease),
-                Node::Inner(children) => {
+            match &node.entries {
+                Entries::Leaf(leases) => return leases.get(position),
+                Entries::Inner(children) => {
                     let place = children.partition_point(|child| child.end <= position);
                     position -= place.checked_sub(1).map_or(0, |before| children[before].end);
                     node = &children.get(place)?.node;
@@ -172,22 +192,27 @@ impl Roster {
         }
     }
 
-    /// Where the lease of this name stands.
-    pub fn position(&self, name: &str) -> Option<usize> {
+    /// The lease of this name, and where it stands.
+    pub fn find(&self, name: &str) -> Option<(usize, &ListedLease)> {
         let (mut node, mut before) = (&*self.root, 0);
         loop {
-            match node {
-                Node::Leaf(leases) => {
+            match &node.entries {
+                Entries::Leaf(leases) => {
                     let place = leases.binary_search_by(|lease| (*lease.name).cmp(name)).ok()?;
-                    return Some(before + place);
+                    return Some((before + place, &leases[place]));
                 }
-                Node::Inner(children) => {
+                Entries::Inner(children) => {
                     let place = child_of(children, name);
                     before += place.checked_sub(1).map_or(0, |before| children[before].end);
                     node = &children[place].node;
                 }
             }
         }
+    }
+
+    /// Where the lease of this name stands.
+    pub fn position(&self, name: &str) -> Option<usize> {
+        self.find(name).map(|(position, _)| position)
     }
 
     /// The leases by name.
@@ -203,15 +228,13 @@ impl Roster {
 
     /// Adds a lease, in place of any other of that name.
     pub fn insert(&mut self, lease: ListedLease) {
-        let known = self.position(&lease.name).and_then(|position| self.get(position));
-        if known == Some(&lease) {
+        if self.find(&lease.name).is_some_and(|(_, known)| *known == lease) {
             return;
         }
         if let Some(rest) = Arc::make_mut(&mut self.root).insert(Arc::new(lease)) {
             let child = |node| Child { end: 0, node };
-            let mut children = vec![child(std::mem::take(&mut self.root)), child(Arc::new(rest))];
-            count(&mut children);
-            self.root = Arc::new(Node::Inner(children));
+            let children = vec![child(std::mem::take(&mut self.root)), child(Arc::new(rest))];
+            self.root = Arc::new(Node::inner(children));
         }
     }
 
@@ -221,7 +244,7 @@ impl Roster {
             return;
         }
         Arc::make_mut(&mut self.root).remove(name);
-        while let Node::Inner(children) = &*self.root {
+        while let Entries::Inner(children) = &self.root.entries {
             let only = match &children[..] {
                 [] => Arc::default(),
                 [child] => child.node.clone(),
@@ -280,7 +303,7 @@ impl<'a> Cursor<'a> {
     /// Goes to the beginning of a node.
     fn enter(&mut self, mut node: &'a Arc<Node>) {
         self.path.push((node, 0));
-        while let Node::Inner(children) = &**node {
+        while let Entries::Inner(children) = &node.entries {
             node = &children[0].node;
             self.path.push((node, 0));
         }
@@ -288,9 +311,9 @@ impl<'a> Cursor<'a> {
 
     fn lease(&self) -> Option<&'a ListedLease> {
         match self.path.last() {
-            Some((node, place)) => match &***node {
-                Node::Leaf(leases) => leases.get(*place).map(|lease| &**lease),
-                Node::Inner(_) => None,
+            Some((node, place)) => match &node.entries {
+                Entries::Leaf(leases) => leases.get(*place).map(|lease| &**lease),
+                Entries::Inner(_) => None,
             },
             None => None,
         }
@@ -307,9 +330,9 @@ impl<'a> Cursor<'a> {
     fn advance(&mut self) {
         while let Some((node, place)) = self.path.last_mut() {
             *place += 1;
-            match &***node {
-                Node::Leaf(leases) if *place < leases.len() => return,
-                Node::Inner(children) if *place < children.len() => {
+            match &node.entries {
+                Entries::Leaf(leases) if *place < leases.len() => return,
+                Entries::Inner(children) if *place < children.len() => {
                     let node = &children[*place].node;
                     return self.enter(node);
                 }
@@ -348,13 +371,11 @@ impl From<Vec<ListedLease>> for Roster {
         leases.dedup_by(|next, first| next.name == first.name);
         let leases: Vec<Arc<ListedLease>> = leases.into_iter().map(Arc::new).collect();
         let mut nodes: Vec<Arc<Node>> =
-            leases.chunks(NODE / 2).map(|leases| Arc::new(Node::Leaf(leases.to_vec()))).collect();
+            leases.chunks(NODE / 2).map(|leases| Arc::new(Node::leaf(leases.to_vec()))).collect();
         while nodes.len() > 1 {
             let above = nodes.chunks(NODE / 2).map(|nodes| {
                 let child = |node: &Arc<Node>| Child { end: 0, node: node.clone() };
-                let mut children: Vec<Child> = nodes.iter().map(child).collect();
-                count(&mut children);
-                Arc::new(Node::Inner(children))
+                Arc::new(Node::inner(nodes.iter().map(child).collect()))
             });
             nodes = above.collect();
         }

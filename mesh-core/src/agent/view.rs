@@ -1,5 +1,6 @@
 //! What an agent knows of its peers.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use slotmap::{SlotMap, new_key_type};
@@ -87,7 +88,7 @@ impl Contact {
 /// One peer.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Peer<'a> {
-    pub(super) lease: &'a ListedLease,
+    pub(super) lease: &'a Arc<ListedLease>,
     /// Our own calls to it that are not answered.
     pub(super) outstanding: u32,
     /// Last network round trip measured.
@@ -215,8 +216,8 @@ impl View {
         contacts.retain(|id, contact| {
             let old = from.get(contact.position as usize);
             let found = old.and_then(|old| {
-                let position = to.position(&old.name)?;
-                to.get(position).is_some_and(|new| old.is_same_life(new)).then_some(position)
+                let (position, new) = to.find(&old.name)?;
+                old.is_same_life(new).then_some(position)
             });
             match found {
                 Some(position) => {

@@ -274,8 +274,13 @@ impl Driver {
     pub(crate) fn drain(&mut self) {
         while let Some(effect) = self.agent.poll_effect() {
             match effect {
-                Effect::Call { call, peer, request, until, .. } => {
-                    self.calls.push(OpenCall { id: call, peer: peer.to_string(), request, until });
+                Effect::Call { call, peer, request, until } => {
+                    self.calls.push(OpenCall {
+                        id: call,
+                        peer: peer.name.to_string(),
+                        request,
+                        until,
+                    });
                 }
                 Effect::Abandon(id) => {
                     let position = self.calls.iter().position(|call| call.id == id);

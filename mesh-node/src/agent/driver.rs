@@ -208,11 +208,11 @@ impl<N: Net, H: Host, O: Observer> Driver<N, H, O> {
                     let _ = waiting.send(answer);
                 }
             }
-            Effect::Call { call, url, request, until, peer: _ } => {
+            Effect::Call { call, peer, request, until } => {
                 let driver = self.clone();
                 // Boxed, for it is large, and tokio moves a task's future several times.
                 let task = tokio::spawn(Box::pin(async move {
-                    let result = driver.call_peer(&url, &request, until).await;
+                    let result = driver.call_peer(&peer.url, &request, until).await;
                     driver.lock().calls.remove(call);
                     driver.with(|agent, now| agent.handle_call_result(now, call, result));
                 }));

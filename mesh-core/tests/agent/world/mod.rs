@@ -178,9 +178,9 @@ impl World {
     fn carry_out(&mut self, life: Life, effect: Effect) {
         let now = self.now;
         match effect {
-            Effect::Call { call, peer, request, until, .. } => {
+            Effect::Call { call, peer, request, until } => {
                 assert!(until >= now);
-                self.called(life, call, &peer, request);
+                self.called(life, call, &peer.name, request);
             }
             Effect::Abandon(call) => {
                 let known = self.alive(life).is_some_and(|alive| alive.open.remove(&call));

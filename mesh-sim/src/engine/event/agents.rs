@@ -188,7 +188,7 @@ impl Simulation<'_> {
             }
             Effect::Call { call, peer, request, .. } => {
                 // The registry lists the scenario's agents alone.
-                let Some(callee) = self.numbers.get(&peer) else { return };
+                let Some(callee) = self.numbers.get(&peer.name) else { return };
                 let request = Payload::Request(request);
                 let exchange = self.call(now, host, callee, Caller::Peer(call), request);
                 self.nodes[host - FIRST_AGENT].calls.insert(call, exchange);
