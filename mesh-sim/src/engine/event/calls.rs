@@ -358,7 +358,7 @@ impl Simulation<'_> {
 }
 
 /// From which host to which a message of an exchange goes.
-fn ends(exchange: &Exchange, message: Message) -> (usize, usize) {
+pub(super) fn ends(exchange: &Exchange, message: Message) -> (usize, usize) {
     let (caller, callee) = (exchange.caller as usize, exchange.callee as usize);
     if message.is_from_caller() { (caller, callee) } else { (callee, caller) }
 }

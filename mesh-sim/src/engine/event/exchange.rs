@@ -103,7 +103,7 @@ pub(super) struct Exchanges {
 }
 
 #[derive(Debug)]
-struct Place {
+pub(super) struct Place {
     generation: u32,
     exchange: Option<Exchange>,
 }
@@ -117,6 +117,11 @@ impl Exchanges {
         let slot = &mut self.places[place as usize];
         slot.exchange = Some(exchange);
         ExchangeId { place, generation: slot.generation }
+    }
+
+    /// Where an exchange is kept, or was.
+    pub(super) fn place(&self, id: ExchangeId) -> Option<&Place> {
+        self.places.get(id.place as usize)
     }
 
     pub(super) fn get(&mut self, id: ExchangeId) -> Option<&mut Exchange> {

@@ -5,9 +5,11 @@
 //! they were caused. `docs/engines.md` says how it differs from the turmoil engine.
 
 mod agents;
+mod ahead;
 mod calls;
 mod clock;
 mod exchange;
+mod later;
 mod load;
 mod names;
 mod network;
@@ -51,6 +53,7 @@ pub(super) fn execute(run: &Run<'_>, progress: &dyn Fn(Duration)) -> RunRecord {
     simulation.start();
     let mut report_at = Timestamp::from(PROGRESS_EVERY);
     while let Some((now, event)) = simulation.queue.pop_before(end) {
+        simulation.look_ahead(&event);
         simulation.happen(now, event);
         if now >= report_at {
             progress(now.elapsed());

@@ -1,9 +1,11 @@
 //! The event queue: by time, and among events of one time by order of insertion.
 
 use std::cmp::Ordering;
-use std::collections::{BinaryHeap, VecDeque};
+use std::collections::VecDeque;
 
 use mesh_core::Timestamp;
+
+use super::later::Later;
 
 /// Queues of events that come in nearly in order: a sample follows the last sample, a deadline the
 /// last deadline, a message the last message of equal latency. Each is a list and not a tree, so
@@ -21,7 +23,7 @@ const LANES: usize = 3;
 #[derive(Debug)]
 pub(super) struct Queue<E> {
     lanes: [VecDeque<Entry<E>>; LANES],
-    heap: BinaryHeap<Entry<E>>,
+    others: Later<E>,
     /// Events inserted so far.
     inserted: u64,
     /// Events taken so far.
@@ -29,8 +31,8 @@ pub(super) struct Queue<E> {
 }
 
 #[derive(Debug)]
-struct Entry<E> {
-    at: Timestamp,
+pub(super) struct Entry<E> {
+    pub(super) at: Timestamp,
     number: u64,
     event: E,
 }
@@ -38,13 +40,13 @@ struct Entry<E> {
 impl<E> Queue<E> {
     pub(super) fn new() -> Self {
         let lanes = std::array::from_fn(|_| VecDeque::new());
-        Self { lanes, heap: BinaryHeap::new(), inserted: 0, taken: 0 }
+        Self { lanes, others: Later::new(), inserted: 0, taken: 0 }
     }
 
     /// Adds an event whose like come in any order.
     pub(super) fn push(&mut self, at: Timestamp, event: E) {
         let entry = self.entry(at, event);
-        self.heap.push(entry);
+        self.others.push(entry);
     }
 
     /// Adds an event whose like come in order as a rule; exceptions only cost more.
@@ -54,7 +56,7 @@ impl<E> Queue<E> {
         if lane.back().is_none_or(|last| last.at <= at) {
             lane.push_back(entry);
         } else {
-            self.heap.push(entry);
+            self.others.push(entry);
         }
     }
 
@@ -68,7 +70,7 @@ impl<E> Queue<E> {
                 best = Some((first.at, first.number, Some(number)));
             }
         }
-        if let Some(first) = self.heap.peek()
+        if let Some(first) = self.others.peek()
             && best.is_none_or(|(at, order, _)| (first.at, first.number) < (at, order))
         {
             best = Some((first.at, first.number, None));
@@ -77,9 +79,19 @@ impl<E> Queue<E> {
         self.taken += 1;
         let entry = match lane {
             Some(lane) => self.lanes[lane].pop_front(),
-            None => self.heap.pop(),
+            None => self.others.pop(),
         };
         entry.map(|entry| (at, entry.event))
+    }
+
+    /// What comes out of a lane after so many others.
+    pub(super) fn ahead(&self, lane: Lane, others: usize) -> Option<&E> {
+        self.lanes[lane as usize].get(others).map(|entry| &entry.event)
+    }
+
+    /// The next event that is in no lane, if it is due soon.
+    pub(super) fn next_other(&self) -> Option<&E> {
+        self.others.next_soon().map(|entry| &entry.event)
     }
 
     /// How many events have been taken.
@@ -117,6 +129,8 @@ impl<E> Eq for Entry<E> {}
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -124,29 +138,39 @@ mod tests {
     const KINDS: [Option<Lane>; 4] =
         [None, Some(Lane::Message), Some(Lane::Sample), Some(Lane::Deadline)];
 
+    /// From the next nanosecond to days.
+    fn delays() -> impl Strategy<Value = u64> {
+        (0u32..50).prop_flat_map(|bits| 0..1u64 << bits)
+    }
+
     proptest! {
         #[test]
         fn comes_out_by_time_then_insertion(
-            events in prop::collection::vec((0u64..20, 0usize..4), 0..200),
-            end in 0u64..25,
+            steps in prop::collection::vec((delays(), 0usize..4, 0usize..3), 0..400),
+            span in delays(),
         ) {
             let mut queue = Queue::new();
-            for (number, (at, kind)) in events.iter().enumerate() {
-                let at = Timestamp::from_nanos(*at);
-                match KINDS[*kind] {
-                    Some(lane) => queue.push_in(lane, at, number),
-                    None => queue.push(at, number),
+            let mut expected = BTreeSet::new();
+            let mut now = 0;
+            for (number, (delay, kind, takes)) in steps.into_iter().enumerate() {
+                let at = now + delay;
+                expected.insert((at, number));
+                match KINDS[kind] {
+                    Some(lane) => queue.push_in(lane, Timestamp::from_nanos(at), number),
+                    None => queue.push(Timestamp::from_nanos(at), number),
+                }
+                let end = now + span;
+                for _ in 0..takes {
+                    let found = queue.pop_before(Timestamp::from_nanos(end));
+                    let first = expected.first().copied().filter(|(at, _)| *at < end);
+                    expected.retain(|event| Some(*event) != first);
+                    prop_assert_eq!(found.map(|(at, number)| (at.as_nanos(), number)), first);
+                    now = first.map_or(now, |(at, _)| at);
                 }
             }
-            let mut expected: Vec<(u64, usize)> =
-                events.iter().enumerate().map(|(number, (at, _))| (*at, number)).collect();
-            expected.retain(|(at, _)| *at < end);
-            expected.sort_unstable();
-            let end = Timestamp::from_nanos(end);
-            let found: Vec<(u64, usize)> = std::iter::from_fn(|| queue.pop_before(end))
-                .map(|(at, number)| (at.as_nanos(), number))
-                .collect();
-            prop_assert_eq!(found, expected);
+            let rest = std::iter::from_fn(|| queue.pop_before(Timestamp::MAX));
+            let rest: Vec<_> = rest.map(|(at, number)| (at.as_nanos(), number)).collect();
+            prop_assert_eq!(rest, expected.into_iter().collect::<Vec<_>>());
         }
     }
 }
