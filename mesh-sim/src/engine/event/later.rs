@@ -8,6 +8,8 @@ use super::queue::Entry;
 
 /// A slot is 2^18 ns, a quarter of a millisecond: its events fit into the first-level cache.
 const SLOT_BITS: u32 = 18;
+/// An empty bucket keeps the memory of so many events: more is the remains of a burst.
+const KEPT: usize = 4096;
 const BUCKETS: usize = (u64::BITS - SLOT_BITS) as usize;
 
 /// A heap of what is due in the current slot of time, and buckets for what comes later.
@@ -65,7 +67,7 @@ impl<E> Later<E> {
         let mut bucket = std::mem::take(&mut self.buckets[number]);
         self.slot = bucket.iter().map(|entry| slot(entry.at)).min().unwrap_or_default();
         bucket.drain(..).for_each(|entry| self.push(entry));
-        // Its memory is wanted again soon.
+        bucket.shrink_to(KEPT);
         self.buckets[number] = bucket;
     }
 }
