@@ -43,7 +43,7 @@ pub struct Roster {
 /// All leaves are equally deep. Only the root may be empty.
 #[derive(Clone, Debug)]
 struct Node {
-    /// The name that it begins with, kept here because a search compares with little else; empty
+    /// The name that it begins with, kept here so that a search need not look into the node; empty
     /// if the node is.
     first: Name,
     entries: Entries,
@@ -89,7 +89,7 @@ impl Node {
 
     /// Adds a lease in place of any other of that name; gives back what no longer fits.
     fn insert(&mut self, lease: Arc<ListedLease>) -> Option<Self> {
-        if lease.name < self.first || self.first.is_empty() {
+        if self.len() == 0 || lease.name < self.first {
             self.first = lease.name.clone();
         }
         match &mut self.entries {
@@ -193,7 +193,7 @@ impl Roster {
     }
 
     /// The lease of this name, and where it stands.
-    pub fn find(&self, name: &str) -> Option<(usize, &ListedLease)> {
+    pub(super) fn find(&self, name: &str) -> Option<(usize, &ListedLease)> {
         let (mut node, mut before) = (&*self.root, 0);
         loop {
             match &node.entries {
@@ -438,10 +438,11 @@ mod tests {
             prop_assert!(roster.iter().eq(model.values()));
             prop_assert!(before.iter().eq(model_before.values()), "a copy is not touched");
             for (position, name) in model.keys().enumerate() {
-                prop_assert_eq!(roster.position(name), Some(position));
+                prop_assert_eq!(roster.find(name), Some((position, &model[name])));
                 prop_assert_eq!(&roster.get(position).expect("it is there").name, name);
             }
             prop_assert_eq!(roster.get(roster.len()), None);
+            prop_assert_eq!(roster.find("agent-"), None);
 
             let found = before.differences(&roster).filter_map(|(old, new)| old.or(new));
             let found: Vec<Name> = found.map(|lease| lease.name.clone()).collect();

@@ -2,8 +2,8 @@
 //!
 //! An event touches what belongs to its host, and with thousands of hosts that is in no cache: most
 //! of its time would be waiting, for one line after another. What is pending says which hosts come
-//! next, so their memory is on its way while other events happen. Nothing here is read for its
-//! value: a wrong guess costs time, and the order of events is not looked at, let alone changed.
+//! next, so their memory is on its way while other events happen. Nothing here is changed: a wrong
+//! guess costs time and no more.
 
 use std::sync::Arc;
 
@@ -20,7 +20,8 @@ const HOST_AHEAD: usize = 8;
 const CACHE_LINE: usize = 64;
 
 impl Simulation<'_> {
-    /// To be called before each event: looks as far into its own queue as the memory takes to come.
+    /// To be called before each event: asks for the memory of one that comes out of the same queue
+    /// later.
     pub(super) fn look_ahead(&mut self, event: &Event) {
         match event {
             Event::Arrives(..) => self.look_at_messages(),
@@ -52,7 +53,7 @@ impl Simulation<'_> {
         }
     }
 
-    /// What every event at a host reads first.
+    /// What most events at a host read first.
     fn prefetch_host(&self, host: usize) {
         let Some(node) = host.checked_sub(FIRST_AGENT).and_then(|agent| self.nodes.get(agent))
         else {
@@ -60,14 +61,19 @@ impl Simulation<'_> {
         };
         prefetch(node);
         prefetch(&self.hosts[host]);
-        prefetch_read_data::<_, 0>(Arc::as_ptr(&self.faults.hosts()[host]).cast::<u8>());
+        prefetch_line(Arc::as_ptr(&self.faults.hosts()[host]).cast());
     }
 }
 
-/// Every cache line of a value.
+/// All of a value, but for the end of one that does not begin with a cache line.
 fn prefetch<T>(value: &T) {
     let start = std::ptr::from_ref(value).cast::<u8>();
     for offset in (0..size_of::<T>()).step_by(CACHE_LINE) {
-        prefetch_read_data::<_, 0>(start.wrapping_add(offset));
+        prefetch_line(start.wrapping_add(offset));
     }
+}
+
+/// The cache line of an address, into all caches.
+fn prefetch_line(address: *const u8) {
+    prefetch_read_data::<u8, 0>(address);
 }

@@ -49,7 +49,7 @@ impl<E> Later<E> {
         self.soon.peek()
     }
 
-    /// The first event, if the current slot has one.
+    /// The first event, if it is already dealt out.
     pub(super) fn next_soon(&self) -> Option<&Entry<E>> {
         self.soon.peek()
     }

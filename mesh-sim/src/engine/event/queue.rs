@@ -84,12 +84,12 @@ impl<E> Queue<E> {
         entry.map(|entry| (at, entry.event))
     }
 
-    /// What comes out of a lane after so many others.
+    /// The event of a lane that has so many before it.
     pub(super) fn ahead(&self, lane: Lane, others: usize) -> Option<&E> {
         self.lanes[lane as usize].get(others).map(|entry| &entry.event)
     }
 
-    /// The next event that is in no lane, if it is due soon.
+    /// The next event that is in no lane, if it is known yet.
     pub(super) fn next_other(&self) -> Option<&E> {
         self.others.next_soon().map(|entry| &entry.event)
     }
@@ -106,7 +106,7 @@ impl<E> Queue<E> {
     }
 }
 
-/// The greatest comes first out of the heap.
+/// The greatest comes first out of a [`std::collections::BinaryHeap`].
 impl<E> Ord for Entry<E> {
     fn cmp(&self, other: &Self) -> Ordering {
         (other.at, other.number).cmp(&(self.at, self.number))
@@ -138,9 +138,10 @@ mod tests {
     const KINDS: [Option<Lane>; 4] =
         [None, Some(Lane::Message), Some(Lane::Sample), Some(Lane::Deadline)];
 
-    /// From the next nanosecond to days.
+    /// From none to years, with many that are equal.
     fn delays() -> impl Strategy<Value = u64> {
-        (0u32..50).prop_flat_map(|bits| 0..1u64 << bits)
+        let wide = (0u32..60).prop_flat_map(|bits| 0..1u64 << bits);
+        prop_oneof![0u64..4, (0u64..4).prop_map(|slots| slots << 20), wide]
     }
 
     proptest! {
