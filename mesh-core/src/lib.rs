@@ -12,6 +12,7 @@ pub mod hash;
 pub mod jsonrpc;
 pub mod load;
 pub mod policy;
+pub mod prefetch;
 pub mod protocol;
 pub mod registry;
 pub mod seed;

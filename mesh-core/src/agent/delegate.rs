@@ -1,27 +1,31 @@
 //! The agent's side of [`Delegation`]: each step from the choice of a peer to the answer.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::delegation::{Choice, Delegation, Probe, ProbeState, Stage};
+use super::delegation::{Call, Choice, Delegation, Few, Probe, ProbeState, Stage};
 use super::effect::{CallId, DelegationId, Effect, Note, Ticket};
 use super::failure::{CallError, Failure, Tried};
-use super::view::PeerId;
+use super::roster::ListedLease;
+use super::view::{Peer, PeerId};
 use super::{Agent, Chooser, Timer};
 use crate::jsonrpc::Error;
 use crate::load::LoadReport;
 use crate::policy::{Candidate, Signal};
+use crate::prefetch::prefetch_arc;
 use crate::protocol::{DelegateReply, Reply, Request, Task, WorkReply};
 use crate::time::Timestamp;
 
-/// Who waits for the result of a call.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Waiting {
-    delegation: DelegationId,
-    /// Position among the round's probes; none: it is the job itself.
-    probe: Option<usize>,
-}
-
 impl Agent {
+    /// The driver's own number for a call that it has begun, to be given back if it is abandoned.
+    /// Nothing happens if the call is over.
+    pub fn set_call_ticket(&mut self, call: CallId, ticket: Ticket) {
+        let delegation = self.delegations.get_mut(call.delegation);
+        if let Some(open) = delegation.and_then(|delegation| delegation.open_call(call.number)) {
+            open.ticket = Some(ticket);
+        }
+    }
+
     /// A call to a peer ended. Results of abandoned or unknown calls are ignored.
     pub fn handle_call_result(
         &mut self,
@@ -29,10 +33,15 @@ impl Agent {
         call: CallId,
         result: Result<Reply, CallError>,
     ) {
-        let Some(waiting) = self.calls.remove(call) else { return };
-        match waiting.probe {
-            Some(probe) => self.probe_ended(now, waiting.delegation, probe, result),
-            None => self.work_ended(now, waiting.delegation, result),
+        let CallId { delegation: id, number } = call;
+        let Some(delegation) = self.delegations.get_mut(id) else { return };
+        if delegation.open_call(number).is_none() {
+            return;
+        }
+        self.open_calls -= 1;
+        match &delegation.stage {
+            Stage::Working { .. } => self.work_ended(now, id, result),
+            _ => self.probe_ended(now, call, result),
         }
     }
 
@@ -63,6 +72,7 @@ impl Agent {
             rounds: 0,
             tried: Vec::new(),
             counts: Tried::default(),
+            calls: 0,
             stage: Stage::Choosing,
         }));
         self.next_round(now, id);
@@ -82,8 +92,7 @@ impl Agent {
             Stage::Probing { .. } => self.conclude_probes(now, id),
             Stage::Working { call, .. } => {
                 let call = *call;
-                self.calls.remove(call);
-                self.effects.push_back(Effect::Abandon(call));
+                self.abandon(id, call);
                 self.work_ended(now, id, Err(CallError::NoAnswer));
             }
         }
@@ -105,49 +114,48 @@ impl Agent {
         let shortlist = policy.shortlist(eligible, rng);
         let peers = self.view.resolve(&shortlist, &delegation.tried);
         if policy.signal() == Signal::Probes {
-            return self.send_probes(now, id, peers);
+            return self.send_probes(now, id, &peers);
         }
-        let candidates: Vec<Candidate> = peers
-            .iter()
-            .map(|peer| self.view.get(*peer).map_or_else(Candidate::default, |p| p.candidate()))
-            .collect();
-        let peer = peers[policy.choose(&candidates, rng)];
-        let report = self.view.get(peer).and_then(|peer| peer.lease.load);
-        self.send_work(now, id, peer, report);
+        let known: Few<Peer<'_>> = peers.iter().filter_map(|peer| self.view.get(*peer)).collect();
+        let candidates: Few<Candidate> = known.iter().map(Peer::candidate).collect();
+        let best = policy.choose(&candidates, rng);
+        let lease = known[best].lease.clone();
+        drop(known);
+        let load = lease.load;
+        self.send_work(now, id, peers[best], lease, load);
     }
 
-    fn send_probes(&mut self, now: Timestamp, id: DelegationId, peers: Vec<PeerId>) {
+    fn send_probes(&mut self, now: Timestamp, id: DelegationId, peers: &[PeerId]) {
         let until = (now + self.limits.probe_timeout).min(self.delegations[id].deadline);
-        let mut probes = Vec::with_capacity(peers.len());
-        for peer in peers {
-            let Some(known) = self.view.get(peer) else { continue };
-            let waiting = Waiting { delegation: id, probe: Some(probes.len()) };
-            let call = self.calls.insert(waiting);
+        let delegation = &mut self.delegations[id];
+        let first = delegation.calls;
+        let mut probes = Few::with_capacity(peers.len());
+        let leases = self.view.leases(peers);
+        leases.iter().for_each(|lease| prefetch_arc(&lease.url));
+        for (lease, peer) in leases.into_iter().zip(peers) {
+            let call = delegation.call();
+            self.open_calls += 1;
             self.effects.push_back(Effect::Call {
-                call,
-                peer: known.lease.clone(),
+                call: CallId { delegation: id, number: call.number },
+                peer: lease.clone(),
                 request: Request::Info,
                 until,
             });
-            probes.push(Probe { peer, sent: now, state: ProbeState::Pending(call) });
+            let (peer, lease) = (Some(*peer), lease.clone());
+            probes.push(Probe { peer, lease, state: ProbeState::Pending(call) });
         }
-        self.enter(id, Stage::Probing { probes, until });
+        self.enter(id, Stage::Probing { probes, first, sent: now, until });
     }
 
-    fn probe_ended(
-        &mut self,
-        now: Timestamp,
-        id: DelegationId,
-        position: usize,
-        result: Result<Reply, CallError>,
-    ) {
+    fn probe_ended(&mut self, now: Timestamp, call: CallId, result: Result<Reply, CallError>) {
+        let CallId { delegation: id, number } = call;
         let Some(delegation) = self.delegations.get_mut(id) else { return };
-        let Stage::Probing { probes, .. } = &mut delegation.stage else { return };
-        let Some(probe) = probes.get_mut(position) else { return };
+        let Stage::Probing { sent, .. } = delegation.stage else { return };
+        let Some(probe) = delegation.probe(number) else { return };
         probe.state = match result {
             Ok(Reply::Info(info)) => {
-                let rtt = now.since(probe.sent);
-                self.view.measured(probe.peer, rtt);
+                let rtt = now.since(sent);
+                probe.peer.into_iter().for_each(|peer| self.view.measured(peer, rtt));
                 ProbeState::Answered { load: info.load, rtt }
             }
             Err(CallError::Answered(failure)) => {
@@ -155,32 +163,30 @@ impl Agent {
             }
             _ => ProbeState::Failed { refused: false },
         };
-        if !probes.iter().any(|probe| matches!(probe.state, ProbeState::Pending(_))) {
+        if delegation.open_calls().next().is_none() {
             self.conclude_probes(now, id);
         }
     }
 
     /// Chooses among the peers that answered; the others are out for this delegation.
     fn conclude_probes(&mut self, now: Timestamp, id: DelegationId) {
+        let open: Few<Call> = self.delegations[id].open_calls().collect();
+        open.into_iter().for_each(|call| self.abandon(id, call));
         let delegation = &mut self.delegations[id];
         let stage = std::mem::replace(&mut delegation.stage, Stage::Choosing);
         let Stage::Probing { probes, .. } = stage else { return };
-        let mut answered: Vec<PeerId> = Vec::with_capacity(probes.len());
-        let mut candidates: Vec<Candidate> = Vec::with_capacity(probes.len());
+        let mut answered = Few::with_capacity(probes.len());
+        let mut candidates = Few::with_capacity(probes.len());
         for probe in probes {
             // The registry's list may have changed during the probes: some peers have left.
-            match (probe.state, self.view.outstanding_to(probe.peer)) {
-                (ProbeState::Answered { load, rtt }, Some(outstanding)) => {
-                    answered.push(probe.peer);
-                    candidates.push(Candidate { load, outstanding, latency: rtt });
+            match (probe.state, probe.peer) {
+                (ProbeState::Answered { load, rtt }, Some(peer)) => {
+                    answered.push((peer, probe.lease));
+                    candidates.push(Candidate { load, outstanding: 0, latency: rtt });
                 }
-                (ProbeState::Answered { .. }, None) => delegation.rule_out(probe.peer, false),
-                (ProbeState::Failed { refused }, _) => delegation.rule_out(probe.peer, refused),
-                (ProbeState::Pending(call), _) => {
-                    delegation.rule_out(probe.peer, false);
-                    self.calls.remove(call);
-                    self.effects.push_back(Effect::Abandon(call));
-                }
+                (ProbeState::Answered { .. }, None) => delegation.rule_out(None, false),
+                (ProbeState::Failed { refused }, peer) => delegation.rule_out(peer, refused),
+                (ProbeState::Pending(_), peer) => delegation.rule_out(peer, false),
             }
         }
         if answered.is_empty() {
@@ -188,7 +194,8 @@ impl Agent {
         }
         let Some(Chooser { policy, rng }) = self.chooser.as_deref_mut() else { return };
         let best = policy.choose(&candidates, rng);
-        self.send_work(now, id, answered[best], Some(candidates[best].load));
+        let (peer, lease) = answered.swap_remove(best);
+        self.send_work(now, id, peer, lease, Some(candidates[best].load));
     }
 
     /// Nothing was sent but probes, which are no work: another round of them takes an attempt, but
@@ -211,13 +218,10 @@ impl Agent {
         now: Timestamp,
         id: DelegationId,
         peer: PeerId,
+        lease: Arc<ListedLease>,
         load: Option<LoadReport>,
     ) {
         let delegation = &mut self.delegations[id];
-        let Some(known) = self.view.get(peer) else {
-            delegation.rule_out(peer, false);
-            return self.round_without_answers(now, id);
-        };
         let attempt_timeout = self.limits.attempt_timeout.unwrap_or(Duration::MAX);
         let until = (now + attempt_timeout).min(delegation.deadline);
         // The peer counts from receipt; what the way takes is not the peer's to spend.
@@ -226,24 +230,26 @@ impl Agent {
         if left.is_zero() {
             return self.finish(id, Err(Failure::DeadlineExceeded));
         }
-        let budget = left - known.rtt.unwrap_or_default().min(left / 2);
+        let rtt = self.view.rtt(peer);
+        let budget = left - rtt.unwrap_or_default().min(left / 2);
         let mut task = delegation.task.clone();
         task.timeout = Some(budget);
         let note = Note::Routed {
             request: task.request,
             attempt: task.attempt,
-            peer: known.lease.name.clone(),
-            incarnation: known.lease.incarnation,
+            peer: lease.name.clone(),
+            incarnation: lease.incarnation,
         };
-        let call = self.calls.insert(Waiting { delegation: id, probe: None });
+        let call = delegation.call();
+        self.open_calls += 1;
         self.effects.push_back(Effect::Note(note));
         self.effects.push_back(Effect::Call {
-            call,
-            peer: known.lease.clone(),
+            call: CallId { delegation: id, number: call.number },
+            peer: lease.clone(),
             request: Request::Work(task),
             until,
         });
-        let choice = Choice { peer, lease: known.lease.clone(), load, rtt: known.rtt };
+        let choice = Choice { peer: Some(peer), lease, load, rtt };
         self.view.called(peer);
         self.enter(id, Stage::Working { call, choice, sent: now, until });
     }
@@ -253,7 +259,7 @@ impl Agent {
         let stage = std::mem::replace(&mut delegation.stage, Stage::Choosing);
         let Stage::Working { choice, sent, until, .. } = stage else { return };
         let (deadline, peer) = (delegation.deadline, choice.peer);
-        self.view.answered(peer);
+        peer.into_iter().for_each(|peer| self.view.answered(peer));
         match result {
             Ok(Reply::Work(reply)) => self.work_done(now, id, choice, sent, reply),
             Ok(_) => {
@@ -298,7 +304,8 @@ impl Agent {
         sent: Timestamp,
         peer_result: WorkReply,
     ) {
-        self.view.measured(choice.peer, now.since(sent).saturating_sub(peer_result.latency));
+        let rtt = now.since(sent).saturating_sub(peer_result.latency);
+        choice.peer.into_iter().for_each(|peer| self.view.measured(peer, rtt));
         let latency = now.since(self.delegations[id].received);
         let reply = DelegateReply { delegated_to: choice.into(), peer_result, latency };
         self.finish(id, Ok(Reply::Delegate(reply.into())));
@@ -332,6 +339,11 @@ impl Agent {
         self.arm(wake_at, Timer::Delegation(id));
     }
 
+    fn abandon(&mut self, delegation: DelegationId, Call { number, ticket }: Call) {
+        self.open_calls -= 1;
+        self.effects.push_back(Effect::Abandon { call: CallId { delegation, number }, ticket });
+    }
+
     fn finish(&mut self, id: DelegationId, answer: Result<Reply, Failure>) {
         let outcome = answer.as_ref().map_or_else(Failure::name, |_| "done");
         if let Some(ticket) = self.end_delegation(id, outcome) {
@@ -347,12 +359,9 @@ impl Agent {
     ) -> Option<Ticket> {
         let delegation = self.delegations.remove(id)?;
         if let Stage::Working { choice, .. } = &delegation.stage {
-            self.view.answered(choice.peer);
+            choice.peer.into_iter().for_each(|peer| self.view.answered(peer));
         }
-        for call in delegation.open_calls() {
-            self.calls.remove(call);
-            self.effects.push_back(Effect::Abandon(call));
-        }
+        delegation.open_calls().for_each(|call| self.abandon(id, call));
         self.note(Note::Delegated { request: delegation.task.request, outcome });
         Some(delegation.ticket)
     }

@@ -3,13 +3,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::effect::{CallId, Ticket};
+use smallvec::SmallVec;
+
+use super::effect::Ticket;
 use super::failure::{Failure, Tried};
 use super::roster::ListedLease;
 use super::view::PeerId;
 use crate::load::LoadReport;
 use crate::protocol::{Target, Task};
 use crate::time::Timestamp;
+
+/// A list that keeps as many as most policies ask in place.
+pub(super) type Few<T> = SmallVec<[T; 2]>;
 
 /// A delegation under way.
 #[derive(Debug)]
@@ -20,9 +25,11 @@ pub(super) struct Delegation {
     pub(super) deadline: Timestamp,
     /// Rounds of choosing so far, this one included.
     pub(super) rounds: u32,
-    /// Peers that failed or refused, not to be chosen again.
-    pub(super) tried: Vec<PeerId>,
+    /// Peers that failed or refused, not to be chosen again; none for one that has left since.
+    pub(super) tried: Vec<Option<PeerId>>,
     pub(super) counts: Tried,
+    /// Calls made so far.
+    pub(super) calls: u32,
     pub(super) stage: Stage,
 }
 
@@ -32,15 +39,30 @@ pub(super) enum Stage {
     /// Between rounds.
     Choosing,
     /// The shortlisted peers are asked for their load.
-    Probing { probes: Vec<Probe>, until: Timestamp },
+    Probing {
+        probes: Few<Probe>,
+        /// Number of the call that is the first of them.
+        first: u32,
+        sent: Timestamp,
+        until: Timestamp,
+    },
     /// The job is at a peer.
-    Working { call: CallId, choice: Choice, sent: Timestamp, until: Timestamp },
+    Working { call: Call, choice: Choice, sent: Timestamp, until: Timestamp },
+}
+
+/// A call that has no result yet.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Call {
+    pub(super) number: u32,
+    /// What the driver calls it, once it has said.
+    pub(super) ticket: Option<Ticket>,
 }
 
 /// The peer that was chosen, and what was known of it then.
 #[derive(Debug)]
 pub(super) struct Choice {
-    pub(super) peer: PeerId,
+    /// None if it has left the list since.
+    pub(super) peer: Option<PeerId>,
     pub(super) lease: Arc<ListedLease>,
     /// The report that it was chosen on; none if the policy asks for none.
     pub(super) load: Option<LoadReport>,
@@ -57,15 +79,16 @@ impl From<Choice> for Target {
 /// One question to one peer.
 #[derive(Debug)]
 pub(super) struct Probe {
-    pub(super) peer: PeerId,
-    pub(super) sent: Timestamp,
+    /// None if it has left the list since.
+    pub(super) peer: Option<PeerId>,
+    pub(super) lease: Arc<ListedLease>,
     pub(super) state: ProbeState,
 }
 
 /// What became of a probe.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum ProbeState {
-    Pending(CallId),
+    Pending(Call),
     Answered { load: LoadReport, rtt: Duration },
     Failed { refused: bool },
 }
@@ -81,8 +104,31 @@ impl Delegation {
         }
     }
 
+    /// Begins a call.
+    pub(super) fn call(&mut self) -> Call {
+        let number = self.calls;
+        self.calls += 1;
+        Call { number, ticket: None }
+    }
+
+    /// The probe of this round that a call is.
+    pub(super) fn probe(&mut self, number: u32) -> Option<&mut Probe> {
+        let Stage::Probing { probes, first, .. } = &mut self.stage else { return None };
+        probes.get_mut(number.wrapping_sub(*first) as usize)
+    }
+
+    /// A call of this round that has no result yet.
+    pub(super) fn open_call(&mut self, number: u32) -> Option<&mut Call> {
+        if let Stage::Probing { .. } = self.stage {
+            let ProbeState::Pending(call) = &mut self.probe(number)?.state else { return None };
+            return Some(call);
+        }
+        let Stage::Working { call, .. } = &mut self.stage else { return None };
+        (call.number == number).then_some(call)
+    }
+
     /// Calls that nobody will wait for once this delegation is over.
-    pub(super) fn open_calls(&self) -> impl Iterator<Item = CallId> + '_ {
+    pub(super) fn open_calls(&self) -> impl Iterator<Item = Call> + '_ {
         let (probes, work) = match &self.stage {
             Stage::Choosing => (&[][..], None),
             Stage::Probing { probes, .. } => (&probes[..], None),
@@ -95,8 +141,18 @@ impl Delegation {
         pending.chain(work)
     }
 
+    /// The peers that it knows by their places in the list.
+    pub(super) fn peers(&mut self) -> impl Iterator<Item = &mut Option<PeerId>> {
+        let (probes, work) = match &mut self.stage {
+            Stage::Choosing => (&mut [][..], None),
+            Stage::Probing { probes, .. } => (&mut probes[..], None),
+            Stage::Working { choice, .. } => (&mut [][..], Some(&mut choice.peer)),
+        };
+        self.tried.iter_mut().chain(probes.iter_mut().map(|probe| &mut probe.peer)).chain(work)
+    }
+
     /// Notes that a peer is out of the question for this delegation.
-    pub(super) fn rule_out(&mut self, peer: PeerId, refused: bool) {
+    pub(super) fn rule_out(&mut self, peer: Option<PeerId>, refused: bool) {
         self.tried.push(peer);
         if refused {
             self.counts.busy += 1;

@@ -11,15 +11,23 @@ use crate::registry::Registration;
 use crate::time::Timestamp;
 
 new_key_type! {
-    /// A call to a peer, until its result is handed in or it is abandoned.
-    pub struct CallId;
     /// A job that holds a place in the agent.
     pub struct JobId;
     /// A delegation under way.
     pub struct DelegationId;
 }
 
-/// The driver's own number for a request, given back with its answer.
+/// A call to a peer, until its result is handed in or it is abandoned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CallId {
+    /// What it is made for.
+    pub(super) delegation: DelegationId,
+    /// How many calls were made for that before.
+    pub(super) number: u32,
+}
+
+/// The driver's own number for a request, given back with its answer, or for a call, given back when
+/// it is abandoned.
 pub type Ticket = u64;
 
 /// The handle by which a driver cancels a request that is not answered yet.
@@ -46,7 +54,12 @@ pub enum Effect {
         until: Timestamp,
     },
     /// Nobody waits for this call any more: drop it and its connection.
-    Abandon(CallId),
+    Abandon {
+        /// Which one.
+        call: CallId,
+        /// What the driver calls it, if it has said.
+        ticket: Option<Ticket>,
+    },
     /// Answer a request.
     Reply {
         /// Which one.

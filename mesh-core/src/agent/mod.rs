@@ -4,6 +4,7 @@
 //! to be drained with [`Agent::poll_effect`] before the next call, and may move the time that
 //! [`Agent::poll_timeout`] asks to be woken at.
 
+mod ahead;
 pub mod budget;
 pub mod config;
 mod delegate;
@@ -22,6 +23,7 @@ use std::sync::Arc;
 use serde_json::value::RawValue;
 use slotmap::SlotMap;
 
+pub use self::ahead::{Coming, PREFETCH_STEPS};
 pub use self::config::AgentConfig;
 pub use self::effect::{
     CallId, DelegationId, Effect, Handle, JobId, Note, RegistryRequest, Ticket,
@@ -33,7 +35,6 @@ pub use self::view::{Listing, Peers};
 
 use self::budget::RetryBudget;
 use self::config::DelegationConfig;
-use self::delegate::Waiting;
 use self::delegation::Delegation;
 use self::jobs::{Admitted, Job, Jobs};
 use self::membership::Membership;
@@ -58,7 +59,8 @@ pub struct Agent {
     chooser: Option<Box<Chooser>>,
     jobs: Jobs,
     delegations: SlotMap<DelegationId, Box<Delegation>>,
-    calls: SlotMap<CallId, Waiting>,
+    /// Calls to peers that have no result yet.
+    open_calls: u32,
     view: View,
     /// Boxed, because it is seldom looked at: what is looked at all the time lies close together.
     membership: Box<Membership>,
@@ -120,7 +122,7 @@ impl Agent {
             chooser: None,
             jobs: Jobs::new(admission),
             delegations: SlotMap::with_key(),
-            calls: SlotMap::with_key(),
+            open_calls: 0,
             view: View::default(),
             membership_at: membership.poll_timeout(),
             membership,
@@ -198,7 +200,8 @@ impl Agent {
         let listing = self.membership.handle_reply(now, call, reply, &mut self.effects);
         if let Some(listing) = listing {
             let skip = (!self.limits.to_self).then_some(&self.name);
-            if self.view.update(now, listing, skip, self.membership.ttl()) {
+            let in_use = self.delegations.values_mut().flat_map(|delegation| delegation.peers());
+            if self.view.update(now, listing, skip, self.membership.ttl(), in_use) {
                 self.note(Note::ViewChanged { peers: self.view.len() });
             }
         }
@@ -290,7 +293,7 @@ impl Agent {
 
     /// Calls to peers and delegations under way: zero when nothing is asked of it.
     pub fn open(&self) -> usize {
-        self.delegations.len() + self.calls.len() + self.view.outstanding() as usize
+        self.delegations.len() + self.open_calls as usize + self.view.outstanding() as usize
     }
 
     /// The peers it knows.

@@ -3,18 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use slotmap::{SlotMap, new_key_type};
-
+use super::delegation::Few;
 use super::roster::{ListedLease, Roster};
-use crate::hash::FastMap;
+use crate::hash::{Keyed, Table};
 use crate::policy::{Candidate, Shortlist};
+use crate::prefetch::prefetch;
 use crate::protocol::Name;
 use crate::time::{Timestamp, nanos};
 
-new_key_type! {
-    /// A peer, for as long as it is in the view.
-    pub(super) struct PeerId;
-}
+/// A peer: its position in the list. With a new list [`View::update`] moves it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct PeerId(u32);
 
 /// The registry's list, as an agent receives it.
 #[derive(Clone, Debug, PartialEq)]
@@ -79,9 +78,13 @@ struct Contact {
 
 const UNMEASURED: u64 = u64::MAX;
 
-impl Contact {
-    fn rtt(&self) -> Option<Duration> {
-        (self.rtt_ns != UNMEASURED).then(|| Duration::from_nanos(self.rtt_ns))
+impl Keyed for Contact {
+    fn key(&self) -> u32 {
+        self.position
+    }
+
+    fn new(position: u32) -> Self {
+        Self { position, outstanding: 0, rtt_ns: UNMEASURED }
     }
 }
 
@@ -110,9 +113,7 @@ impl Peer<'_> {
 #[derive(Debug, Default)]
 pub(super) struct View {
     peers: Peers,
-    contacts: SlotMap<PeerId, Contact>,
-    /// Contacts by position in the list.
-    by_position: FastMap<u32, PeerId>,
+    contacts: Table<Contact>,
     outstanding: u32,
     epoch: Option<u64>,
     /// Until then, peers missing from the list are kept.
@@ -128,35 +129,46 @@ impl View {
         &self.peers
     }
 
-    pub(super) fn get(&self, id: PeerId) -> Option<Peer<'_>> {
-        let contact = self.contacts.get(id)?;
-        let lease = self.peers.roster.get(contact.position as usize)?;
-        Some(Peer { lease, outstanding: contact.outstanding, rtt: contact.rtt() })
+    pub(super) fn get(&self, peer: PeerId) -> Option<Peer<'_>> {
+        let lease = self.peers.roster.get(peer.0 as usize)?;
+        Some(Peer { lease, outstanding: self.outstanding_to(peer), rtt: self.rtt(peer) })
     }
 
-    /// Our own calls to a peer that are not answered; none if it has left.
-    pub(super) fn outstanding_to(&self, id: PeerId) -> Option<u32> {
-        self.contacts.get(id).map(|contact| contact.outstanding)
+    /// The leases of several peers at once.
+    pub(super) fn leases(&self, peers: &[PeerId]) -> Few<&Arc<ListedLease>> {
+        self.peers.roster.get_all(peers.iter().map(|peer| peer.0 as usize))
+    }
+
+    /// Asks the processor for what is remembered of a peer.
+    pub(super) fn prefetch(&self, peer: PeerId) {
+        self.contacts.prefetch(peer.0);
+    }
+
+    /// Our own calls to a peer that are not answered.
+    pub(super) fn outstanding_to(&self, peer: PeerId) -> u32 {
+        self.contacts.get(peer.0).map_or(0, |contact| contact.outstanding)
+    }
+
+    /// The last round trip measured.
+    pub(super) fn rtt(&self, peer: PeerId) -> Option<Duration> {
+        let rtt = self.contacts.get(peer.0)?.rtt_ns;
+        (rtt != UNMEASURED).then(|| Duration::from_nanos(rtt))
     }
 
     /// Notes a round trip.
-    pub(super) fn measured(&mut self, id: PeerId, rtt: Duration) {
-        if let Some(contact) = self.contacts.get_mut(id) {
-            contact.rtt_ns = nanos(rtt).min(UNMEASURED - 1);
-        }
+    pub(super) fn measured(&mut self, peer: PeerId, rtt: Duration) {
+        self.contacts.get_or_new(peer.0).rtt_ns = nanos(rtt).min(UNMEASURED - 1);
     }
 
     /// A call to the peer begins.
-    pub(super) fn called(&mut self, id: PeerId) {
-        if let Some(contact) = self.contacts.get_mut(id) {
-            contact.outstanding += 1;
-            self.outstanding += 1;
-        }
+    pub(super) fn called(&mut self, peer: PeerId) {
+        self.contacts.get_or_new(peer.0).outstanding += 1;
+        self.outstanding += 1;
     }
 
     /// A call to the peer ended.
-    pub(super) fn answered(&mut self, id: PeerId) {
-        if let Some(contact) = self.contacts.get_mut(id) {
+    pub(super) fn answered(&mut self, peer: PeerId) {
+        if let Some(contact) = self.contacts.get_mut(peer.0) {
             contact.outstanding -= 1;
             self.outstanding -= 1;
         }
@@ -167,16 +179,18 @@ impl View {
         self.outstanding
     }
 
-    /// Takes over a list; true if names, addresses or lives changed.
+    /// Takes over a list; true if names, addresses or lives changed. Peers `in_use` are found in it
+    /// again; those that have left it are none.
     ///
     /// A registry that restarted lists nobody until the agents' next heartbeats. Taking that at
     /// its word would empty the view, so for one `grace` after a new epoch nobody is removed.
-    pub(super) fn update(
+    pub(super) fn update<'a>(
         &mut self,
         now: Timestamp,
         listing: Listing,
         skip: Option<&Name>,
         grace: Duration,
+        in_use: impl Iterator<Item = &'a mut Option<PeerId>>,
     ) -> bool {
         if self.epoch.is_some_and(|epoch| epoch != listing.epoch) {
             self.grace_until = now + grace;
@@ -201,7 +215,7 @@ impl View {
             }
         }
         self.peers = if moved {
-            self.follow_contacts(&roster, &next);
+            self.follow(&roster, &next, in_use);
             Peers::new(next, skip.map(|name| &**name))
         } else {
             Peers { roster: next, own: self.peers.own }
@@ -209,41 +223,44 @@ impl View {
         changed
     }
 
-    /// Finds the contacts of one list in another, and forgets those whose life is over.
-    fn follow_contacts(&mut self, from: &Roster, to: &Roster) {
-        let Self { contacts, by_position, outstanding, .. } = self;
-        by_position.clear();
-        contacts.retain(|id, contact| {
-            let old = from.get(contact.position as usize);
-            let found = old.and_then(|old| {
-                let (position, new) = to.find(&old.name)?;
-                old.is_same_life(new).then_some(position)
-            });
-            match found {
-                Some(position) => {
-                    contact.position = position as u32;
-                    by_position.insert(contact.position, id);
-                }
-                None => *outstanding -= contact.outstanding,
+    /// Finds the peers of one list in another, and forgets those whose life is over.
+    fn follow<'a>(
+        &mut self,
+        from: &Roster,
+        to: &Roster,
+        in_use: impl Iterator<Item = &'a mut Option<PeerId>>,
+    ) {
+        let find = |old: &Arc<ListedLease>| to.follow(old).map(|position| position as u32);
+        for peer in in_use {
+            let old = peer.and_then(|peer| from.get(peer.0 as usize));
+            *peer = old.and_then(find).map(PeerId);
+        }
+        let old = from.get_all(self.contacts.iter().map(|contact| contact.position as usize));
+        old.iter().for_each(|lease| prefetch(&*lease.name));
+        let mut found = old.into_iter().map(find);
+        self.contacts.retain(|contact| {
+            let position = found.next().flatten();
+            match position {
+                Some(position) => contact.position = position,
+                None => self.outstanding -= contact.outstanding,
             }
-            found.is_some()
+            position.is_some()
         });
     }
 
     /// Number of peers that are not in `tried`.
-    pub(super) fn eligible(&self, tried: &[PeerId]) -> usize {
-        self.len() - tried.iter().filter(|id| self.contacts.contains_key(**id)).count()
+    pub(super) fn eligible(&self, tried: &[Option<PeerId>]) -> usize {
+        self.len() - tried.iter().flatten().count()
     }
 
     /// The peers that a shortlist over [`Self::eligible`] means.
-    pub(super) fn resolve(&mut self, shortlist: &Shortlist, tried: &[PeerId]) -> Vec<PeerId> {
-        let known = |id: &PeerId| Some(self.contacts.get(*id)?.position as usize);
+    pub(super) fn resolve(&self, shortlist: &Shortlist, tried: &[Option<PeerId>]) -> Few<PeerId> {
         let own = self.peers.own;
         let mut several = Vec::new();
         let gone = if tried.is_empty() {
             own.as_slice()
         } else {
-            several.extend(tried.iter().filter_map(known).chain(own));
+            several.extend(tried.iter().flatten().map(|peer| peer.0 as usize).chain(own));
             several.sort_unstable();
             &several
         };
@@ -252,22 +269,12 @@ impl View {
         match shortlist {
             Shortlist::All => (0..self.peers.roster.len())
                 .filter(|position| gone.binary_search(position).is_err())
-                .map(|position| self.contact(position))
+                .map(|position| PeerId(position as u32))
                 .collect(),
-            Shortlist::Some(picks) => picks
-                .as_slice()
-                .iter()
-                .map(|position| shifted(*position))
-                .map(|position| self.contact(position))
-                .collect(),
+            Shortlist::Some(picks) => {
+                picks.as_slice().iter().map(|position| PeerId(shifted(*position) as u32)).collect()
+            }
         }
-    }
-
-    fn contact(&mut self, position: usize) -> PeerId {
-        let (contacts, position) = (&mut self.contacts, position as u32);
-        let contact = Contact { position, outstanding: 0, rtt_ns: UNMEASURED };
-        let first = || contacts.insert(contact);
-        *self.by_position.entry(position).or_insert_with(first)
     }
 }
 
@@ -289,7 +296,7 @@ mod tests {
     }
 
     /// The peer at a position of the list.
-    fn id(view: &mut View, position: usize) -> PeerId {
+    fn id(view: &View, position: usize) -> PeerId {
         view.resolve(&Shortlist::Some(Picks::one(position)), &[])[0]
     }
 
@@ -299,47 +306,60 @@ mod tests {
         Timestamp::ZERO + Duration::from_secs(secs)
     }
 
+    /// Hands in a list, with the peers that somebody holds on to.
+    fn update(view: &mut View, secs: u64, listing: Listing, held: &mut [Option<PeerId>]) -> bool {
+        view.update(at(secs), listing, None, GRACE, held.iter_mut())
+    }
+
     #[test]
     fn update_adds_removes_and_keeps_counters() {
         let mut view = View::default();
-        assert!(view.update(at(0), listing(1, &["a", "c"]), None, GRACE));
-        let a = id(&mut view, 0);
-        (0..3).for_each(|_| view.called(a));
-        assert!(view.update(at(1), listing(1, &["a", "b"]), None, GRACE));
-        assert_eq!(names(&view), ["a", "b"]);
-        assert_eq!(view.get(a).unwrap().outstanding, 3);
-        assert!(!view.update(at(2), listing(1, &["a", "b"]), None, GRACE));
+        assert!(update(&mut view, 0, listing(1, &["b", "d"]), &mut []));
+        let b = id(&view, 0);
+        (0..3).for_each(|_| view.called(b));
+        let mut held = [Some(b), Some(id(&view, 1))];
+        assert!(update(&mut view, 1, listing(1, &["a", "b", "c"]), &mut held));
+        assert_eq!(names(&view), ["a", "b", "c"]);
+        let [Some(moved), None] = held else { panic!("{held:?}") };
+        assert_eq!(view.get(moved).unwrap().lease.name, "b".into());
+        assert_eq!(view.get(moved).unwrap().outstanding, 3);
+        assert!(!update(&mut view, 2, listing(1, &["a", "b", "c"]), &mut held));
+        assert_eq!(held[0], Some(moved));
     }
 
     #[test]
     fn a_new_life_of_a_peer_starts_with_clean_counters() {
         let mut view = View::default();
-        view.update(at(0), listing(1, &["a"]), None, GRACE);
-        let old = id(&mut view, 0);
+        update(&mut view, 0, listing(1, &["a"]), &mut []);
+        let old = id(&view, 0);
         (0..3).for_each(|_| view.called(old));
+        view.measured(old, GRACE);
         let renewed = Listing { epoch: 1, leases: vec![lease("a", 2)].into() };
-        assert!(view.update(at(1), renewed, None, GRACE));
-        assert!(view.get(old).is_none());
+        let mut held = [Some(old)];
+        assert!(update(&mut view, 1, renewed, &mut held));
+        assert_eq!(held, [None]);
         assert_eq!(view.outstanding(), 0);
+        let new = view.get(id(&view, 0)).unwrap();
+        assert_eq!((new.outstanding, new.rtt), (0, None));
     }
 
     #[test]
     fn a_restarted_registry_empties_nobodys_view_during_the_grace() {
         let mut view = View::default();
-        view.update(at(0), listing(1, &["a", "b"]), None, GRACE);
-        view.update(at(10), listing(2, &["b"]), None, GRACE);
+        update(&mut view, 0, listing(1, &["a", "b"]), &mut []);
+        update(&mut view, 10, listing(2, &["b"]), &mut []);
         assert_eq!(names(&view), ["a", "b"]);
-        view.update(at(40), listing(2, &["b"]), None, GRACE);
+        update(&mut view, 40, listing(2, &["b"]), &mut []);
         assert_eq!(names(&view), ["b"]);
     }
 
     #[test]
     fn tried_peers_are_skipped() {
         let mut view = View::default();
-        view.update(at(0), listing(1, &["a", "b", "c", "d", "e"]), None, GRACE);
-        let tried = [id(&mut view, 3), id(&mut view, 0)];
+        update(&mut view, 0, listing(1, &["a", "b", "c", "d", "e"]), &mut []);
+        let tried = [Some(id(&view, 3)), None, Some(id(&view, 0))];
         assert_eq!(view.eligible(&tried), 3);
-        let mut chosen = |position| {
+        let chosen = |position| {
             let ids = view.resolve(&Shortlist::Some(Picks::one(position)), &tried);
             view.get(ids[0]).unwrap().lease.name.to_string()
         };

@@ -282,7 +282,7 @@ impl Driver {
                         until,
                     });
                 }
-                Effect::Abandon(id) => {
+                Effect::Abandon { call: id, .. } => {
                     let position = self.calls.iter().position(|call| call.id == id);
                     self.calls.remove(position.expect("only open calls are abandoned"));
                 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use mesh_core::agent::{Agent, AgentConfig, CallId, Effect, Failure, Handle, JobId, Ticket};
+use mesh_core::hash::FastMap;
 use mesh_core::protocol::{Name, Reply, Request, Task};
 use mesh_core::seed::Seed;
 use mesh_core::{Timestamp, jsonrpc};
@@ -53,7 +54,7 @@ struct State {
     agent: Agent,
     next_ticket: Ticket,
     waiting: BTreeMap<Ticket, oneshot::Sender<Answer>>,
-    calls: SecondaryMap<CallId, AbortHandle>,
+    calls: FastMap<CallId, AbortHandle>,
     jobs: SecondaryMap<JobId, AbortHandle>,
     /// Jobs that take no time, for when the lock is free.
     instant: Vec<(JobId, Task)>,
@@ -70,7 +71,7 @@ impl<N: Net, H: Host, O: Observer> Driver<N, H, O> {
             agent: Agent::new(clock.now(), config, seed),
             next_ticket: 0,
             waiting: BTreeMap::new(),
-            calls: SecondaryMap::new(),
+            calls: FastMap::default(),
             jobs: SecondaryMap::new(),
             instant: Vec::new(),
             wake_at: Timestamp::MAX,
@@ -213,13 +214,13 @@ impl<N: Net, H: Host, O: Observer> Driver<N, H, O> {
                 // Boxed, for it is large, and tokio moves a task's future several times.
                 let task = tokio::spawn(Box::pin(async move {
                     let result = driver.call_peer(&peer.url, &request, until).await;
-                    driver.lock().calls.remove(call);
+                    driver.lock().calls.remove(&call);
                     driver.with(|agent, now| agent.handle_call_result(now, call, result));
                 }));
                 state.calls.insert(call, task.abort_handle());
             }
-            Effect::Abandon(call) => {
-                if let Some(task) = state.calls.remove(call) {
+            Effect::Abandon { call, .. } => {
+                if let Some(task) = state.calls.remove(&call) {
                     task.abort();
                 }
             }

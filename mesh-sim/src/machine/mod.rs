@@ -15,6 +15,7 @@ use std::collections::{BinaryHeap, VecDeque};
 use std::time::Duration;
 
 use mesh_core::Timestamp;
+use mesh_core::prefetch::prefetch;
 use mesh_core::time::nanos;
 
 use crate::scenario::{MachineSpec, Step};
@@ -114,6 +115,18 @@ impl<J: Copy + Eq> Machine<J> {
         self.started += 1;
         self.retire();
         self.reschedule();
+    }
+
+    /// Asks the processor for the running jobs.
+    pub fn prefetch(&self) {
+        if let Some(last) = self.running.as_slice().last() {
+            prefetch(last);
+        }
+    }
+
+    /// The job that ends first.
+    pub fn first_to_end(&self) -> Option<J> {
+        self.running.peek().map(|running| running.job)
     }
 
     /// Stops a job that runs; nothing happens if it doesn't. Linear in the number of running jobs.

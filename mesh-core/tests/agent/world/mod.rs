@@ -182,7 +182,7 @@ impl World {
                 assert!(until >= now);
                 self.called(life, call, &peer.name, request);
             }
-            Effect::Abandon(call) => {
+            Effect::Abandon { call, .. } => {
                 let known = self.alive(life).is_some_and(|alive| alive.open.remove(&call));
                 assert!(known, "abandoned a call that was over");
                 self.messages.push(Message::Hangup { from: life, call });

@@ -1,11 +1,14 @@
 //! The agents as hosts: each a state machine on a machine of its own.
 
 use mesh_core::Timestamp;
-use mesh_core::agent::{Agent, AgentConfig, CallId, Effect, JobId};
-use slotmap::SecondaryMap;
+use mesh_core::agent::{Agent, AgentConfig, Coming, Effect, JobId};
+use mesh_core::prefetch::prefetch;
+use mesh_core::protocol::Request;
 
+use super::address::{address, host_at};
+use super::calls::Message;
 use super::clock::LocalClock;
-use super::exchange::{Caller, ExchangeId, Payload};
+use super::exchange::{Caller, Exchange, ExchangeId, Payload};
 use super::pool::Pool;
 use super::queue::Lane;
 use super::{Event, Simulation};
@@ -20,8 +23,6 @@ pub(super) struct Node {
     agent: Option<Agent>,
     clock: LocalClock,
     machine: Machine<JobId>,
-    /// Its calls to peers that have no result yet.
-    calls: SecondaryMap<CallId, ExchangeId>,
     /// Its idle connections.
     pool: Pool,
     /// When the agent will be woken.
@@ -38,7 +39,6 @@ impl Node {
             agent: None,
             clock: LocalClock::new(spec.clock_rate),
             machine: Machine::new(&spec.machine),
-            calls: SecondaryMap::new(),
             pool: Pool::default(),
             wake_at: Timestamp::MAX,
             job_at: Timestamp::MAX,
@@ -56,10 +56,45 @@ impl Node {
         &mut self.pool
     }
 
+    /// Asks the processor for the host's record.
+    pub(super) fn prefetch(&self, with_machine: bool) {
+        prefetch(&self.agent);
+        prefetch(&self.pool);
+        if with_machine {
+            prefetch(&self.machine);
+        }
+    }
+
+    /// Asks the processor for what a message to the host needs beyond its record.
+    pub(super) fn prefetch_parts(&self, message: Message, exchange: &Exchange, step: usize) {
+        let Some(agent) = &self.agent else { return };
+        match (message, &exchange.payload, exchange.who) {
+            (Message::Request, Payload::Request(request), _) => {
+                agent.prefetch(Coming::Request(request), step);
+                if matches!(request, Request::Work(_)) && step == 0 {
+                    self.machine.prefetch();
+                }
+            }
+            (Message::Answer, _, Caller::Peer(call)) => {
+                agent.prefetch(Coming::Result(call), step);
+                if step == 0 {
+                    self.pool.prefetch(exchange.callee);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Asks the processor for the job that ends first; gives back for which call it is done.
+    pub(super) fn prefetch_job(&self) -> Option<ExchangeId> {
+        let job = self.machine.first_to_end()?;
+        let ticket = self.agent.as_ref()?.prefetch_job(job)?;
+        Some(ExchangeId::of_ticket(ticket))
+    }
+
     pub(super) fn crash(&mut self, now: Timestamp) {
         self.agent = None;
         self.machine.crash(now);
-        self.calls = SecondaryMap::new();
         self.pool = Pool::default();
         self.wake_at = Timestamp::MAX;
     }
@@ -70,7 +105,8 @@ impl Simulation<'_> {
         let spec = &self.run.scenario.agents[host - FIRST_AGENT];
         // A later life has a greater number; zero stands for agents that have none.
         let incarnation = now.as_nanos() + 1;
-        let config = AgentConfig { incarnation, ..agent_config(self.run, spec) };
+        let config =
+            AgentConfig { incarnation, url: address(host), ..agent_config(self.run, spec) };
         let seed = self.seed.child("agents").child(&spec.name).child(&incarnation.to_string());
         let node = &mut self.nodes[host - FIRST_AGENT];
         let local = node.clock.show(now);
@@ -188,14 +224,16 @@ impl Simulation<'_> {
             }
             Effect::Call { call, peer, request, .. } => {
                 // The registry lists the scenario's agents alone.
-                let Some(callee) = self.numbers.get(&peer.name) else { return };
+                let Some(callee) = host_at(&peer.url) else { return };
                 let request = Payload::Request(request);
                 let exchange = self.call(now, host, callee, Caller::Peer(call), request);
-                self.nodes[host - FIRST_AGENT].calls.insert(call, exchange);
+                if let Some(agent) = &mut self.nodes[host - FIRST_AGENT].agent {
+                    agent.set_call_ticket(call, exchange.ticket());
+                }
             }
-            Effect::Abandon(call) => {
-                if let Some(exchange) = node.calls.remove(call) {
-                    self.abandon(now, exchange);
+            Effect::Abandon { ticket, .. } => {
+                if let Some(ticket) = ticket {
+                    self.abandon(now, ExchangeId::of_ticket(ticket));
                 }
             }
             Effect::Start { job, task } => {
@@ -211,10 +249,5 @@ impl Simulation<'_> {
                 self.call(now, host, REGISTRY_HOST, Caller::Registry(call), request);
             }
         }
-    }
-
-    /// A call to a peer is over.
-    pub(super) fn forget_call(&mut self, host: usize, call: CallId) {
-        self.nodes[host - FIRST_AGENT].calls.remove(call);
     }
 }

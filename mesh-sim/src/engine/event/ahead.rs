@@ -2,78 +2,136 @@
 //!
 //! An event touches what belongs to its host, and with thousands of hosts that is in no cache: most
 //! of its time would be waiting, for one line after another. What is pending says which hosts come
-//! next, so their memory is on its way while other events happen. Nothing here is changed: a wrong
-//! guess costs time and no more.
+//! next, so their memory is on its way while other events happen: first the exchange of a message,
+//! which names the host, then the host's record, then step by step what the record points to.
 
-use std::sync::Arc;
+use mesh_core::agent::PREFETCH_STEPS;
+use mesh_core::prefetch::{prefetch, prefetch_arc};
+use mesh_core::protocol::{Reply, Request};
 
-use branches::prefetch_read_data;
-
+use super::calls::{self, Message};
+use super::exchange::{Caller, Exchange, Payload};
 use super::queue::Lane;
-use super::{Event, FIRST_AGENT, Simulation, calls};
+use super::{CLIENT_HOST, Event, FIRST_AGENT, Simulation};
 
+/// Fewer hosts fit into the second-level cache, and looking ahead would only take time.
+const MANY_HOSTS: usize = 500;
 /// Messages between the request for an exchange and its turn.
-const EXCHANGE_AHEAD: usize = 16;
-/// Events between the request for a host and its turn; for messages, the exchange that names the
-/// host has come by then.
-const HOST_AHEAD: usize = 8;
-const CACHE_LINE: usize = 64;
+const EXCHANGE_AHEAD: usize = 24;
+/// Events between the request for a host's record and its turn.
+const HOST_AHEAD: usize = 16;
+/// Messages between each step into what a record points to, and their turn.
+const STEPS_AHEAD: [usize; PREFETCH_STEPS] = [8, 4, 2];
+/// Messages after the request for a host on which a job ends; then its record has come.
+const JOB_AFTER: u32 = 2;
 
 impl Simulation<'_> {
-    /// To be called before each event: asks for the memory of one that comes out of the same queue
-    /// later.
+    /// To be called before each event: asks for the memory of some that come later.
     pub(super) fn look_ahead(&mut self, event: &Event) {
+        if self.nodes.len() >= MANY_HOSTS {
+            self.look_beyond(event);
+        }
+    }
+
+    /// A function of its own: it is large, and small meshes don't need it.
+    #[inline(never)]
+    fn look_beyond(&mut self, event: &Event) {
         match event {
-            Event::Arrives(..) => self.look_at_messages(),
+            Event::Arrives(..) => {
+                self.look_at_messages();
+                self.since_other += 1;
+                if self.since_other == JOB_AFTER {
+                    self.look_at_job();
+                }
+            }
             Event::Sample { .. } => {
                 if let Some(Event::Sample { host, .. }) = self.queue.ahead(Lane::Sample, HOST_AHEAD)
                 {
-                    self.prefetch_host(*host as usize);
+                    self.prefetch_host(*host as usize, true);
                 }
             }
             _ => {
                 if let Some(Event::Wake(host) | Event::JobEnds(host)) = self.queue.next_other() {
-                    self.prefetch_host(*host as usize);
+                    self.prefetch_host(*host as usize, true);
                 }
+                self.since_other = 0;
             }
         }
     }
 
-    fn look_at_messages(&mut self) {
+    fn look_at_messages(&self) {
         if let Some(Event::Arrives(_, id)) = self.queue.ahead(Lane::Message, EXCHANGE_AHEAD)
             && let Some(place) = self.exchanges.place(*id)
         {
             prefetch(place);
         }
-        if let Some(Event::Arrives(message, id)) = self.queue.ahead(Lane::Message, HOST_AHEAD)
-            && let Some(exchange) = self.exchanges.get(*id)
-        {
-            let (_, receiver) = calls::ends(exchange, *message);
-            self.prefetch_host(receiver);
+        match self.coming(HOST_AHEAD) {
+            Some((CLIENT_HOST, _, exchange)) => self.prefetch_ending(exchange),
+            // Opening a connection takes no more than the exchange.
+            None | Some((_, Message::Connect, _)) => {}
+            Some((host, _, exchange)) => {
+                let is_job = matches!(&exchange.payload, Payload::Request(Request::Work(_)));
+                self.prefetch_host(host, is_job);
+            }
+        }
+        for (step, ahead) in STEPS_AHEAD.into_iter().enumerate() {
+            let Some((host, message, exchange)) = self.coming(ahead) else { continue };
+            if step == 0 {
+                prefetch_names(&exchange.payload);
+            }
+            if let Some(agent) = host.checked_sub(FIRST_AGENT) {
+                self.nodes[agent].prefetch_parts(message, exchange, step);
+            }
         }
     }
 
-    /// What most events at a host read first.
-    fn prefetch_host(&self, host: usize) {
-        let Some(node) = host.checked_sub(FIRST_AGENT).and_then(|agent| self.nodes.get(agent))
-        else {
-            return;
+    /// The message that has so many before it, and to whom it goes.
+    fn coming(&self, others: usize) -> Option<(usize, Message, &Exchange)> {
+        let Some(Event::Arrives(message, id)) = self.queue.ahead(Lane::Message, others) else {
+            return None;
         };
-        prefetch(node);
-        prefetch(&self.hosts[host]);
-        prefetch_line(Arc::as_ptr(&self.faults.hosts()[host]).cast());
+        let exchange = self.exchanges.peek(*id)?;
+        Some((calls::ends(exchange, *message).1, *message, exchange))
+    }
+
+    /// What most events at a host read first.
+    fn prefetch_host(&self, host: usize, with_machine: bool) {
+        if let Some(node) = host.checked_sub(FIRST_AGENT).and_then(|agent| self.nodes.get(agent)) {
+            node.prefetch(with_machine);
+            prefetch_arc(&self.faults.hosts()[host]);
+        }
+    }
+
+    /// The client hears how its request ended.
+    fn prefetch_ending(&self, exchange: &Exchange) {
+        self.pool.prefetch(exchange.callee);
+        if let Payload::Reply(Ok(Reply::Delegate(reply))) = &exchange.payload {
+            prefetch(&**reply);
+        }
+        if let Caller::Client(request) = exchange.who {
+            self.load.prefetch(request);
+        }
+    }
+
+    fn look_at_job(&self) {
+        if let Some(Event::JobEnds(host)) = self.queue.next_other()
+            && let Some(id) = self.nodes[*host as usize - FIRST_AGENT].prefetch_job()
+            && let Some(place) = self.exchanges.place(id)
+        {
+            prefetch(place);
+        }
     }
 }
 
-/// All of a value, but for the end of one that does not begin with a cache line.
-fn prefetch<T>(value: &T) {
-    let start = std::ptr::from_ref(value).cast::<u8>();
-    for offset in (0..size_of::<T>()).step_by(CACHE_LINE) {
-        prefetch_line(start.wrapping_add(offset));
+/// The names in an answer, which is dropped in the end.
+fn prefetch_names(payload: &Payload) {
+    match payload {
+        Payload::Reply(Ok(Reply::Info(info))) => prefetch_arc(&info.agent),
+        Payload::Reply(Ok(Reply::Work(work))) => prefetch_arc(&work.agent),
+        Payload::Reply(Ok(Reply::Delegate(reply))) => {
+            prefetch_arc(&reply.delegated_to.agent);
+            prefetch_arc(&reply.delegated_to.url);
+        }
+        _ => {}
     }
-}
-
-/// The cache line of an address, into all caches.
-fn prefetch_line(address: *const u8) {
-    prefetch_read_data::<u8, 0>(address);
 }

@@ -315,7 +315,6 @@ impl Simulation<'_> {
     ) {
         match who {
             Caller::Peer(call) => {
-                self.forget_call(caller, call);
                 self.with_agent(now, caller, |agent, local| {
                     agent.handle_call_result(local, call, result);
                 });

@@ -6,6 +6,9 @@ use mesh_core::protocol::{Reply, Request};
 
 use super::load::RequestId;
 
+/// Places of one block.
+const BLOCK: usize = 64;
+
 /// Names an exchange, for ever: a place is used again, but with another generation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct ExchangeId {
@@ -98,11 +101,14 @@ impl Exchange {
 /// The exchanges that are not over. One that is over, is found no more.
 #[derive(Debug, Default)]
 pub(super) struct Exchanges {
-    places: Vec<Place>,
+    /// In blocks that stay where they are: a table that grows would move all.
+    blocks: Vec<Box<[Place; BLOCK]>>,
     free: Vec<u32>,
 }
 
-#[derive(Debug)]
+/// Takes whole cache lines, three of them.
+#[derive(Debug, Default)]
+#[repr(align(64))]
 pub(super) struct Place {
     generation: u32,
     exchange: Option<Exchange>,
@@ -110,30 +116,46 @@ pub(super) struct Place {
 
 impl Exchanges {
     pub(super) fn insert(&mut self, exchange: Exchange) -> ExchangeId {
-        let place = self.free.pop().unwrap_or_else(|| {
-            self.places.push(Place { generation: 0, exchange: None });
-            (self.places.len() - 1) as u32
-        });
-        let slot = &mut self.places[place as usize];
+        let place = self.free.pop().unwrap_or_else(|| self.add_block());
+        let slot = &mut self.blocks[place as usize / BLOCK][place as usize % BLOCK];
         slot.exchange = Some(exchange);
         ExchangeId { place, generation: slot.generation }
     }
 
+    /// Makes room; gives back the first new place.
+    fn add_block(&mut self) -> u32 {
+        let first = (self.blocks.len() * BLOCK) as u32;
+        self.blocks.push(Box::new(std::array::from_fn(|_| Place::default())));
+        self.free.extend((first + 1..first + BLOCK as u32).rev());
+        first
+    }
+
     /// Where an exchange is kept, or was.
     pub(super) fn place(&self, id: ExchangeId) -> Option<&Place> {
-        self.places.get(id.place as usize)
+        Some(&self.blocks.get(id.place as usize / BLOCK)?[id.place as usize % BLOCK])
     }
 
     pub(super) fn get(&mut self, id: ExchangeId) -> Option<&mut Exchange> {
-        let place = self.places.get_mut(id.place as usize)?;
-        if place.generation == id.generation { place.exchange.as_mut() } else { None }
+        self.current(id)?.exchange.as_mut()
+    }
+
+    /// The same, to look at only.
+    pub(super) fn peek(&self, id: ExchangeId) -> Option<&Exchange> {
+        let place = self.place(id)?;
+        if place.generation == id.generation { place.exchange.as_ref() } else { None }
+    }
+
+    /// The place of an exchange, if no other has taken it over.
+    fn current(&mut self, id: ExchangeId) -> Option<&mut Place> {
+        let place = &mut self.blocks.get_mut(id.place as usize / BLOCK)?[id.place as usize % BLOCK];
+        (place.generation == id.generation).then_some(place)
     }
 
     /// Forgets an exchange that neither side has a use for.
     pub(super) fn settle(&mut self, id: ExchangeId) {
-        if self.get(id).is_some_and(|exchange| exchange.caller_done && exchange.callee_done) {
-            let place = &mut self.places[id.place as usize];
-            place.exchange = None;
+        let Some(place) = self.current(id) else { return };
+        let is_over = |exchange: &mut Exchange| exchange.caller_done && exchange.callee_done;
+        if place.exchange.take_if(is_over).is_some() {
             place.generation = place.generation.wrapping_add(1);
             self.free.push(id.place);
         }
@@ -143,7 +165,7 @@ impl Exchanges {
     pub(super) fn of_host(&self, host: usize) -> Vec<ExchangeId> {
         let takes_part =
             |exchange: &Exchange| exchange.caller == host as u32 || exchange.callee == host as u32;
-        let places = self.places.iter().enumerate();
+        let places = self.blocks.iter().flat_map(|block| block.iter()).enumerate();
         places
             .filter(|(_, place)| place.exchange.as_ref().is_some_and(takes_part))
             .map(|(number, place)| ExchangeId {

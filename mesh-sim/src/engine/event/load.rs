@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use mesh_core::Timestamp;
 use mesh_core::agent::CallError;
+use mesh_core::prefetch::{prefetch, prefetch_arc};
 use mesh_core::protocol::{Reply, Request};
 use mesh_core::seed::Seed;
 use slotmap::{SlotMap, new_key_type};
@@ -45,6 +46,13 @@ impl Load {
         };
         Self { workload, next: vec![None; sources], open: SlotMap::with_key(), text: JOB.into() }
     }
+
+    /// Asks the processor for a request that will end soon.
+    pub(super) fn prefetch(&self, request: RequestId) {
+        if let Some(open) = self.open.get(request) {
+            prefetch(open);
+        }
+    }
 }
 
 impl Simulation<'_> {
@@ -66,6 +74,9 @@ impl Simulation<'_> {
         };
         self.load.next[source.unwrap_or_default() as usize] = arrival;
         if let Some(arrival) = arrival {
+            let entry = FIRST_AGENT + arrival.entry;
+            prefetch_arc(&self.faults.hosts()[entry]);
+            self.pool.prefetch(entry as u32);
             self.queue.push(arrival.at, Event::Due(source));
         }
     }
@@ -75,7 +86,7 @@ impl Simulation<'_> {
             return;
         };
         let scenario = self.run.scenario;
-        self.watchers.due(&arrival, &scenario.agents[arrival.entry].name);
+        self.watchers.due(&arrival, &self.faults.hosts()[FIRST_AGENT + arrival.entry]);
         let (spec, text) = (&scenario.workload, self.load.text.clone());
         let request = Request::Delegate(arrival.task(spec, text, spec.deadline));
         let who = Caller::Client(self.load.open.insert((arrival, source)));

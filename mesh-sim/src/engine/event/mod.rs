@@ -4,6 +4,7 @@
 //! time comes. Time is exact to the nanosecond; events of one time happen in the order in which
 //! they were caused. `docs/engines.md` says how it differs from the turmoil engine.
 
+mod address;
 mod agents;
 mod ahead;
 mod calls;
@@ -11,7 +12,6 @@ mod clock;
 mod exchange;
 mod later;
 mod load;
-mod names;
 mod network;
 mod pool;
 mod queue;
@@ -30,7 +30,6 @@ use self::agents::Node;
 use self::calls::Message;
 use self::exchange::{ExchangeId, Exchanges};
 use self::load::Load;
-use self::names::Numbers;
 use self::network::Network;
 use self::pool::Pool;
 use self::queue::Queue;
@@ -96,11 +95,12 @@ struct Simulation<'a> {
     exchanges: Exchanges,
     /// The client's idle connections.
     pool: Pool,
-    numbers: Numbers,
     hosts: Vec<Host>,
     registry: RegistryHost,
     load: Load,
     nodes: Vec<Node>,
+    /// Messages since the last event that was in no lane.
+    since_other: u32,
     /// Where the effects of the agent that acts wait, whichever it is.
     effects: VecDeque<Effect>,
     /// What every job puts out.
@@ -127,12 +127,12 @@ impl<'a> Simulation<'a> {
             network: Network::new(faults.clone(), seed.child("network")),
             exchanges: Exchanges::default(),
             pool: Pool::default(),
-            numbers: Numbers::new(hosts),
             hosts: hosts.iter().map(|_| Host::default()).collect(),
             registry: RegistryHost::new(run),
             load: Load::new(run, &seed),
             nodes: run.scenario.agents.iter().map(Node::new).collect(),
             effects: VecDeque::new(),
+            since_other: 0,
             output: RawValue::from_string(OUTPUT.to_owned()).unwrap_or_default().into(),
             faults,
             seed,

@@ -4,11 +4,10 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use mesh_core::Timestamp;
+use mesh_core::hash::{Keyed, Table};
 
 /// No connection is idle for as long as this.
 const LIMIT: Duration = Duration::from_secs(30);
-/// Places of the first table.
-const FIRST_PLACES: usize = 4;
 
 /// An idle connection.
 #[derive(Clone, Copy, Debug)]
@@ -21,7 +20,6 @@ struct Idle {
 /// The idle connections from a caller to one callee; the most recently used one is taken first.
 #[derive(Debug)]
 struct Pair {
-    /// [`NOBODY`] if the place is free.
     callee: u32,
     /// The life of the callee that the most recently used one leads to.
     life: u32,
@@ -32,12 +30,19 @@ struct Pair {
     others: Option<Box<VecDeque<Idle>>>,
 }
 
-const NOBODY: u32 = u32::MAX;
 const NONE: Timestamp = Timestamp::MAX;
 
-impl Pair {
-    const FREE: Self = Self { callee: NOBODY, life: 0, since: NONE, others: None };
+impl Keyed for Pair {
+    fn key(&self) -> u32 {
+        self.callee
+    }
 
+    fn new(callee: u32) -> Self {
+        Self { callee, life: 0, since: NONE, others: None }
+    }
+}
+
+impl Pair {
     fn latest(&self) -> Option<Idle> {
         (self.since != NONE).then_some(Idle { since: self.since, life: self.life })
     }
@@ -47,25 +52,32 @@ impl Pair {
         (self.since, self.life) = (since, life);
     }
 
+    fn is_of_use(&self, now: Timestamp) -> bool {
+        self.latest().is_some_and(|latest| now.since(latest.since) < LIMIT)
+    }
+
     fn clear(&mut self) {
         self.set_latest(None);
         self.others = None;
     }
 }
 
-/// The idle connections of one caller: a hash table with linear probing, so that finding a callee
-/// costs a single cache miss however many there are. Pairs go when the table is full and nothing
-/// has been idle between them for less than [`LIMIT`].
+/// The idle connections of one caller. Pairs go when the table is full and nothing has been idle
+/// between them for less than [`LIMIT`].
 #[derive(Debug, Default)]
 pub(super) struct Pool {
-    pairs: Vec<Pair>,
-    used: usize,
+    pairs: Table<Pair>,
 }
 
 impl Pool {
+    /// Asks the processor for the connections to a callee.
+    pub(super) fn prefetch(&self, callee: u32) {
+        self.pairs.prefetch(callee);
+    }
+
     /// Takes a connection; gives back the life of the callee that it leads to.
     pub(super) fn take(&mut self, callee: u32, now: Timestamp) -> Option<u32> {
-        let pair = self.pair(callee)?;
+        let pair = self.pairs.get_mut(callee)?;
         let latest = pair.latest()?;
         if now.since(latest.since) >= LIMIT {
             // The others have been idle for even longer.
@@ -79,7 +91,10 @@ impl Pool {
 
     /// Keeps a connection to this life of the callee, but at most `max` to one callee.
     pub(super) fn put(&mut self, callee: u32, life: u32, now: Timestamp, max: usize) {
-        let pair = self.pair_or_new(callee, now);
+        if self.pairs.is_full() {
+            self.pairs.retain(|pair| pair.is_of_use(now));
+        }
+        let pair = self.pairs.get_or_new(callee);
         if let Some(latest) = pair.latest() {
             let others = pair.others.get_or_insert_default();
             others.push_back(latest);
@@ -92,61 +107,13 @@ impl Pool {
 
     /// Drops the connections to a callee that have not been used since `since`.
     pub(super) fn distrust(&mut self, callee: u32, since: Timestamp) {
-        let Some(pair) = self.pair(callee) else { return };
+        let Some(pair) = self.pairs.get_mut(callee) else { return };
         if pair.latest().is_some_and(|latest| latest.since < since) {
             // The others were used before it.
             pair.clear();
         }
         if let Some(others) = &mut pair.others {
             others.retain(|idle| idle.since >= since);
-        }
-    }
-
-    fn pair(&mut self, callee: u32) -> Option<&mut Pair> {
-        if self.pairs.is_empty() {
-            return None;
-        }
-        let place = self.place(callee);
-        let pair = &mut self.pairs[place];
-        (pair.callee != NOBODY).then_some(pair)
-    }
-
-    fn pair_or_new(&mut self, callee: u32, now: Timestamp) -> &mut Pair {
-        if self.used >= self.pairs.len() / 4 * 3 {
-            self.sweep(now);
-        }
-        let place = self.place(callee);
-        let pair = &mut self.pairs[place];
-        if pair.callee == NOBODY {
-            pair.callee = callee;
-            self.used += 1;
-        }
-        pair
-    }
-
-    /// Where a callee is, or would be put. There is always a free place.
-    fn place(&self, callee: u32) -> usize {
-        let mask = self.pairs.len() - 1;
-        // Fibonacci hashing (Knuth, TAOCP 3, 6.4): the upper bits are well mixed.
-        let mut place = (callee.wrapping_mul(0x9e37_79b9) >> 8) as usize & mask;
-        while self.pairs[place].callee != callee && self.pairs[place].callee != NOBODY {
-            place = (place + 1) & mask;
-        }
-        place
-    }
-
-    /// Makes room: forgets the pairs between which nothing could be taken any more.
-    fn sweep(&mut self, now: Timestamp) {
-        let is_of_use =
-            |pair: &Pair| pair.latest().is_some_and(|latest| now.since(latest.since) < LIMIT);
-        self.used = self.pairs.iter().filter(|pair| is_of_use(pair)).count();
-        let places = (2 * self.used).next_power_of_two().max(FIRST_PLACES);
-        let free = (0..places).map(|_| Pair::FREE).collect();
-        for pair in std::mem::replace(&mut self.pairs, free) {
-            if is_of_use(&pair) {
-                let place = self.place(pair.callee);
-                self.pairs[place] = pair;
-            }
         }
     }
 }
@@ -205,6 +172,6 @@ mod tests {
             let expected = (pair >= 420).then_some(pair);
             assert_eq!(pool.take(pair, at(50)), expected, "pair {pair}");
         }
-        assert!(pool.pairs.len() <= 2048);
+        assert!(pool.pairs.capacity() <= 2048);
     }
 }

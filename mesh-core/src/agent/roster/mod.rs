@@ -1,9 +1,14 @@
 //! The registry's list as a value that many agents hold at once.
 
+mod walk;
+
 use std::cmp::Ordering;
 use std::sync::Arc;
 
+use self::walk::{Cursor, Search};
+use super::delegation::Few;
 use crate::load::LoadReport;
+use crate::prefetch::{prefetch, prefetch_arc};
 use crate::protocol::Name;
 
 /// Most entries of one node. Small nodes make a changed list cheap to keep beside the old one.
@@ -23,6 +28,12 @@ pub struct ListedLease {
 }
 
 impl ListedLease {
+    /// Asks the processor for what it points to.
+    pub(super) fn prefetch(&self) {
+        prefetch_arc(&self.name);
+        prefetch_arc(&self.url);
+    }
+
     /// Whether both are of one life at one address, whatever their loads.
     pub(super) fn is_same_life(&self, other: &Self) -> bool {
         (&self.name, self.incarnation, &self.url) == (&other.name, other.incarnation, &other.url)
@@ -177,30 +188,52 @@ impl Roster {
         self.len() == 0
     }
 
+    /// Asks the processor for what every search begins with.
+    pub(super) fn prefetch(&self) {
+        prefetch(&*self.root);
+    }
+
     /// The lease at a position in the order of names.
-    pub fn get(&self, mut position: usize) -> Option<&Arc<ListedLease>> {
-        let mut node = &*self.root;
-        loop {
-            match &node.entries {
-                Entries::Leaf(leases) => return leases.get(position),
-                Entries::Inner(children) => {
-                    let place = children.partition_point(|child| child.end <= position);
-                    position -= place.checked_sub(1).map_or(0, |before| children[before].end);
-                    node = &children.get(place)?.node;
-                }
-            }
-        }
+    pub fn get(&self, position: usize) -> Option<&Arc<ListedLease>> {
+        let mut search = Search { node: &self.root, position };
+        while search.descend() {}
+        search.lease()
+    }
+
+    /// The leases at several positions that there are. The searches go down the tree side by side, so
+    /// that the processor waits for their memory once and not for each.
+    pub(super) fn get_all(&self, positions: impl Iterator<Item = usize>) -> Few<&Arc<ListedLease>> {
+        let mut searches: Few<Search<'_>> =
+            positions.map(|position| Search { node: &self.root, position }).collect();
+        while searches.iter_mut().fold(false, |any, search| search.descend() | any) {}
+        searches.iter().filter_map(Search::lease).inspect(|lease| prefetch_arc(lease)).collect()
     }
 
     /// The lease of this name, and where it stands.
     pub(super) fn find(&self, name: &str) -> Option<(usize, &ListedLease)> {
+        let (before, leases) = self.leaf_of(name);
+        let place = leases.binary_search_by(|lease| (*lease.name).cmp(name)).ok()?;
+        Some((before + place, &leases[place]))
+    }
+
+    /// Where the lease of another list's agent stands here, if its life goes on.
+    pub(super) fn follow(&self, lease: &Arc<ListedLease>) -> Option<usize> {
+        let (before, leases) = self.leaf_of(&lease.name);
+        // As a rule it is the very same: then no other needs to be looked at.
+        let shared = leases.iter().position(|other| Arc::ptr_eq(other, lease));
+        let place = shared.or_else(|| {
+            let place = leases.binary_search_by(|other| other.name.cmp(&lease.name)).ok()?;
+            lease.is_same_life(&leases[place]).then_some(place)
+        });
+        place.map(|place| before + place)
+    }
+
+    /// The leaf that has, or would have, this name, and how many leases stand before it.
+    fn leaf_of(&self, name: &str) -> (usize, &[Arc<ListedLease>]) {
         let (mut node, mut before) = (&*self.root, 0);
         loop {
             match &node.entries {
-                Entries::Leaf(leases) => {
-                    let place = leases.binary_search_by(|lease| (*lease.name).cmp(name)).ok()?;
-                    return Some((before + place, &leases[place]));
-                }
+                Entries::Leaf(leases) => return (before, leases),
                 Entries::Inner(children) => {
                     let place = child_of(children, name);
                     before += place.checked_sub(1).map_or(0, |before| children[before].end);
@@ -282,86 +315,6 @@ impl Roster {
                 }
             }
         })
-    }
-}
-
-/// A place in a roster: the nodes on the way to it, and the place in each; the leaf is the last.
-/// Empty at the end.
-struct Cursor<'a> {
-    path: Vec<(&'a Arc<Node>, usize)>,
-}
-
-impl<'a> Cursor<'a> {
-    fn new(roster: &'a Roster) -> Self {
-        let mut cursor = Self { path: Vec::new() };
-        if !roster.is_empty() {
-            cursor.enter(&roster.root);
-        }
-        cursor
-    }
-
-    /// Goes to the beginning of a node.
-    fn enter(&mut self, mut node: &'a Arc<Node>) {
-        self.path.push((node, 0));
-        while let Entries::Inner(children) = &node.entries {
-            node = &children[0].node;
-            self.path.push((node, 0));
-        }
-    }
-
-    fn lease(&self) -> Option<&'a ListedLease> {
-        match self.path.last() {
-            Some((node, place)) => match &node.entries {
-                Entries::Leaf(leases) => leases.get(*place).map(|lease| &**lease),
-                Entries::Inner(_) => None,
-            },
-            None => None,
-        }
-    }
-
-    /// The lease that it is at; moves on.
-    fn next(&mut self) -> Option<&'a ListedLease> {
-        let lease = self.lease()?;
-        self.advance();
-        Some(lease)
-    }
-
-    /// Moves past the entry that it is at in the last node of its path.
-    fn advance(&mut self) {
-        while let Some((node, place)) = self.path.last_mut() {
-            *place += 1;
-            match &node.entries {
-                Entries::Leaf(leases) if *place < leases.len() => return,
-                Entries::Inner(children) if *place < children.len() => {
-                    let node = &children[*place].node;
-                    return self.enter(node);
-                }
-                _ => self.path.pop(),
-            };
-        }
-    }
-
-    /// Moves both past the nodes that begin here and that they share.
-    fn skip_shared(&mut self, other: &mut Self) {
-        while let Some(height) = self.shared(other) {
-            for cursor in [&mut *self, &mut *other] {
-                cursor.path.truncate(cursor.path.len() - height);
-                cursor.advance();
-            }
-        }
-    }
-
-    /// Nodes on the path from the leaf up to the greatest that begins here and is shared.
-    fn shared(&self, other: &Self) -> Option<usize> {
-        let begins = |cursor: &Self| {
-            let leaf = cursor.path.last().is_some_and(|(_, place)| *place == 0);
-            let above = cursor.path.iter().rev().skip(1).take_while(|(_, place)| *place == 0);
-            if leaf { 1 + above.count() } else { 0 }
-        };
-        let levels = begins(self).min(begins(other));
-        let pairs = self.path.iter().rev().zip(other.path.iter().rev()).take(levels);
-        let mut shared = pairs.enumerate().filter(|(_, (a, b))| Arc::ptr_eq(a.0, b.0));
-        shared.next_back().map(|(height, _)| height + 1)
     }
 }
 
