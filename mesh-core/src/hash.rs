@@ -1,4 +1,4 @@
-//! Tables for keys that nobody chooses to collide: positions, numbers, names from a scenario.
+//! Tables for keys that nobody chooses to collide: positions and numbers of one's own.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
@@ -33,10 +33,6 @@ impl Hasher for FastHasher {
 
     fn write_u64(&mut self, number: u64) {
         self.mix(number);
-    }
-
-    fn write_usize(&mut self, number: usize) {
-        self.mix(number as u64);
     }
 
     fn finish(&self) -> u64 {
@@ -85,7 +81,8 @@ impl<T: Keyed> Table<T> {
 
     /// What is known of a number, new if nothing is.
     pub fn get_or_new(&mut self, key: u32) -> &mut T {
-        if self.is_full() {
+        debug_assert_ne!(key, FREE);
+        if self.is_full() && self.find(key).is_none() {
             self.retain(|_| true);
         }
         let place = self.place(key);

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::delegation::{Call, Choice, Delegation, Few, Probe, ProbeState, Stage};
+use super::delegation::{Call, Choice, Delegation, Probe, ProbeState, Stage};
 use super::effect::{CallId, DelegationId, Effect, Note, Ticket};
 use super::failure::{CallError, Failure, Tried};
 use super::roster::ListedLease;
-use super::view::{Peer, PeerId};
-use super::{Agent, Chooser, Timer};
+use super::view::PeerId;
+use super::{Agent, Chooser, Few, Timer};
 use crate::jsonrpc::Error;
 use crate::load::LoadReport;
 use crate::policy::{Candidate, Signal};
@@ -18,12 +18,11 @@ use crate::time::Timestamp;
 
 impl Agent {
     /// The driver's own number for a call that it has begun, to be given back if it is abandoned.
-    /// Nothing happens if the call is over.
-    pub fn set_call_ticket(&mut self, call: CallId, ticket: Ticket) {
+    /// False if the call has been abandoned already, and will be without that number.
+    pub fn set_call_ticket(&mut self, call: CallId, ticket: Ticket) -> bool {
         let delegation = self.delegations.get_mut(call.delegation);
-        if let Some(open) = delegation.and_then(|delegation| delegation.open_call(call.number)) {
-            open.ticket = Some(ticket);
-        }
+        let open = delegation.and_then(|delegation| delegation.open_call(call.number));
+        open.map(|open| open.ticket = Some(ticket)).is_some()
     }
 
     /// A call to a peer ended. Results of abandoned or unknown calls are ignored.
@@ -116,13 +115,16 @@ impl Agent {
         if policy.signal() == Signal::Probes {
             return self.send_probes(now, id, &peers);
         }
-        let known: Few<Peer<'_>> = peers.iter().filter_map(|peer| self.view.get(*peer)).collect();
-        let candidates: Few<Candidate> = known.iter().map(Peer::candidate).collect();
-        let best = policy.choose(&candidates, rng);
-        let lease = known[best].lease.clone();
-        drop(known);
+        let candidate = |peer: &PeerId| self.view.get(*peer).map(|known| known.candidate());
+        let candidates: Few<Candidate> =
+            peers.iter().map(|peer| candidate(peer).unwrap_or_default()).collect();
+        let peer = peers[policy.choose(&candidates, rng)];
+        let Some(lease) = self.view.get(peer).map(|known| known.lease.clone()) else {
+            self.delegations[id].rule_out(None, false);
+            return self.round_without_answers(now, id);
+        };
         let load = lease.load;
-        self.send_work(now, id, peers[best], lease, load);
+        self.send_work(now, id, peer, lease, load);
     }
 
     fn send_probes(&mut self, now: Timestamp, id: DelegationId, peers: &[PeerId]) {
@@ -131,8 +133,9 @@ impl Agent {
         let first = delegation.calls;
         let mut probes = Few::with_capacity(peers.len());
         let leases = self.view.leases(peers);
-        leases.iter().for_each(|lease| prefetch_arc(&lease.url));
+        leases.iter().flatten().for_each(|lease| prefetch_arc(&lease.url));
         for (lease, peer) in leases.into_iter().zip(peers) {
+            let Some(lease) = lease else { continue };
             let call = delegation.call();
             self.open_calls += 1;
             self.effects.push_back(Effect::Call {
@@ -182,6 +185,7 @@ impl Agent {
             match (probe.state, probe.peer) {
                 (ProbeState::Answered { load, rtt }, Some(peer)) => {
                     answered.push((peer, probe.lease));
+                    // Of its signals a policy that probes reads the answers alone.
                     candidates.push(Candidate { load, outstanding: 0, latency: rtt });
                 }
                 (ProbeState::Answered { .. }, None) => delegation.rule_out(None, false),

@@ -3,8 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use smallvec::SmallVec;
-
+use super::Few;
 use super::effect::Ticket;
 use super::failure::{Failure, Tried};
 use super::roster::ListedLease;
@@ -12,9 +11,6 @@ use super::view::PeerId;
 use crate::load::LoadReport;
 use crate::protocol::{Target, Task};
 use crate::time::Timestamp;
-
-/// A list that keeps as many as most policies ask in place.
-pub(super) type Few<T> = SmallVec<[T; 2]>;
 
 /// A delegation under way.
 #[derive(Debug)]

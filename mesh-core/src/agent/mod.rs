@@ -22,6 +22,7 @@ use std::sync::Arc;
 
 use serde_json::value::RawValue;
 use slotmap::SlotMap;
+use smallvec::SmallVec;
 
 pub use self::ahead::{Coming, PREFETCH_STEPS};
 pub use self::config::AgentConfig;
@@ -45,6 +46,9 @@ use crate::policy::{Policy, PolicyConfig};
 use crate::protocol::{InfoReply, Name, Reply, Request, Task, WorkReply};
 use crate::seed::{Rng, Seed};
 use crate::time::Timestamp;
+
+/// A list that keeps as many as most policies ask in place.
+type Few<T> = SmallVec<[T; 2]>;
 
 /// One agent of the mesh.
 #[derive(Debug)]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::delegation::Few;
+use super::Few;
 use super::roster::{ListedLease, Roster};
 use crate::hash::{Keyed, Table};
 use crate::policy::{Candidate, Shortlist};
@@ -78,6 +78,12 @@ struct Contact {
 
 const UNMEASURED: u64 = u64::MAX;
 
+impl Contact {
+    fn rtt(&self) -> Option<Duration> {
+        (self.rtt_ns != UNMEASURED).then(|| Duration::from_nanos(self.rtt_ns))
+    }
+}
+
 impl Keyed for Contact {
     fn key(&self) -> u32 {
         self.position
@@ -131,11 +137,12 @@ impl View {
 
     pub(super) fn get(&self, peer: PeerId) -> Option<Peer<'_>> {
         let lease = self.peers.roster.get(peer.0 as usize)?;
-        Some(Peer { lease, outstanding: self.outstanding_to(peer), rtt: self.rtt(peer) })
+        let contact = self.contacts.get(peer.0).copied().unwrap_or(Contact::new(peer.0));
+        Some(Peer { lease, outstanding: contact.outstanding, rtt: contact.rtt() })
     }
 
     /// The leases of several peers at once.
-    pub(super) fn leases(&self, peers: &[PeerId]) -> Few<&Arc<ListedLease>> {
+    pub(super) fn leases(&self, peers: &[PeerId]) -> Few<Option<&Arc<ListedLease>>> {
         self.peers.roster.get_all(peers.iter().map(|peer| peer.0 as usize))
     }
 
@@ -144,15 +151,9 @@ impl View {
         self.contacts.prefetch(peer.0);
     }
 
-    /// Our own calls to a peer that are not answered.
-    pub(super) fn outstanding_to(&self, peer: PeerId) -> u32 {
-        self.contacts.get(peer.0).map_or(0, |contact| contact.outstanding)
-    }
-
     /// The last round trip measured.
     pub(super) fn rtt(&self, peer: PeerId) -> Option<Duration> {
-        let rtt = self.contacts.get(peer.0)?.rtt_ns;
-        (rtt != UNMEASURED).then(|| Duration::from_nanos(rtt))
+        self.contacts.get(peer.0)?.rtt()
     }
 
     /// Notes a round trip.
@@ -236,8 +237,8 @@ impl View {
             *peer = old.and_then(find).map(PeerId);
         }
         let old = from.get_all(self.contacts.iter().map(|contact| contact.position as usize));
-        old.iter().for_each(|lease| prefetch(&*lease.name));
-        let mut found = old.into_iter().map(find);
+        old.iter().flatten().for_each(|lease| prefetch(&*lease.name));
+        let mut found = old.into_iter().map(|old| old.and_then(find));
         self.contacts.retain(|contact| {
             let position = found.next().flatten();
             match position {

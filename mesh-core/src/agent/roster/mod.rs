@@ -6,7 +6,7 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 
 use self::walk::{Cursor, Search};
-use super::delegation::Few;
+use super::Few;
 use crate::load::LoadReport;
 use crate::prefetch::{prefetch, prefetch_arc};
 use crate::protocol::Name;
@@ -200,13 +200,18 @@ impl Roster {
         search.lease()
     }
 
-    /// The leases at several positions that there are. The searches go down the tree side by side, so
-    /// that the processor waits for their memory once and not for each.
-    pub(super) fn get_all(&self, positions: impl Iterator<Item = usize>) -> Few<&Arc<ListedLease>> {
+    /// The leases at several positions. The searches go down the tree side by side, so that the
+    /// processor waits for their memory once and not for each.
+    pub(super) fn get_all(
+        &self,
+        positions: impl Iterator<Item = usize>,
+    ) -> Few<Option<&Arc<ListedLease>>> {
         let mut searches: Few<Search<'_>> =
             positions.map(|position| Search { node: &self.root, position }).collect();
         while searches.iter_mut().fold(false, |any, search| search.descend() | any) {}
-        searches.iter().filter_map(Search::lease).inspect(|lease| prefetch_arc(lease)).collect()
+        let leases: Few<_> = searches.iter().map(Search::lease).collect();
+        leases.iter().flatten().for_each(|lease| prefetch_arc(lease));
+        leases
     }
 
     /// The lease of this name, and where it stands.
@@ -216,7 +221,7 @@ impl Roster {
         Some((before + place, &leases[place]))
     }
 
-    /// Where the lease of another list's agent stands here, if its life goes on.
+    /// Where the agent of a lease in another list stands here, if it is still in the same life.
     pub(super) fn follow(&self, lease: &Arc<ListedLease>) -> Option<usize> {
         let (before, leases) = self.leaf_of(&lease.name);
         // As a rule it is the very same: then no other needs to be looked at.
@@ -395,6 +400,15 @@ mod tests {
                 prop_assert_eq!(&roster.get(position).expect("it is there").name, name);
             }
             prop_assert_eq!(roster.get(roster.len()), None);
+            let all: Vec<_> = roster.get_all(0..roster.len() + 1).into_iter().collect();
+            let each: Vec<_> = (0..roster.len() + 1).map(|position| roster.get(position)).collect();
+            prop_assert_eq!(all, each);
+            for position in 0..before.len() {
+                let old = before.get(position).expect("it is there");
+                let same = model.get(&old.name).filter(|new| old.is_same_life(new));
+                let found = roster.follow(old).and_then(|position| roster.get(position));
+                prop_assert_eq!(found.map(|lease| &**lease), same);
+            }
             prop_assert_eq!(roster.find("agent-"), None);
 
             let found = before.differences(&roster).filter_map(|(old, new)| old.or(new));

@@ -6,7 +6,7 @@ mod faults;
 mod oracles;
 pub(crate) mod plan;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use mesh_core::Timestamp;
@@ -53,8 +53,10 @@ struct Alive {
     agent: Agent,
     born: Timestamp,
     running: Vec<(JobId, Task)>,
-    /// Calls without a result.
-    open: BTreeSet<CallId>,
+    /// Calls without a result, and what the driver calls them, if it was in time to say.
+    open: BTreeMap<CallId, Option<Ticket>>,
+    /// Calls so far.
+    calls: Ticket,
     stopping: bool,
 }
 
@@ -182,9 +184,9 @@ impl World {
                 assert!(until >= now);
                 self.called(life, call, &peer.name, request);
             }
-            Effect::Abandon { call, .. } => {
-                let known = self.alive(life).is_some_and(|alive| alive.open.remove(&call));
-                assert!(known, "abandoned a call that was over");
+            Effect::Abandon { call, ticket } => {
+                let known = self.alive(life).expect("it acts").open.remove(&call);
+                assert_eq!(known, Some(ticket), "abandoned a call that was over, or another");
                 self.messages.push(Message::Hangup { from: life, call });
             }
             Effect::Reply { ticket, answer } => {
@@ -217,7 +219,11 @@ impl World {
             Request::Info => {}
             Request::Delegate(_) => panic!("agents don't delegate to delegate"),
         }
-        self.alive(from).expect("it acts").open.insert(call);
+        let alive = self.alive(from).expect("it acts");
+        let ticket = alive.calls;
+        alive.calls += 1;
+        let said = alive.agent.set_call_ticket(call, ticket);
+        alive.open.insert(call, said.then_some(ticket));
         self.messages.push(Message::Request { from, call, to, request });
     }
 
@@ -287,7 +293,7 @@ impl World {
 
     fn hand_in(&mut self, to: Life, call: CallId, result: Result<Reply, CallError>) {
         let Some(alive) = self.alive(to) else { return };
-        if alive.open.remove(&call) {
+        if alive.open.remove(&call).is_some() {
             self.oracles.call_ended(to, call, &result);
         } else {
             self.oracles.saw("late result");
@@ -318,8 +324,8 @@ impl World {
         let life = self.life(node);
         let seed = Seed::root(self.setup.seed).child(&format!("{life:?}"));
         let agent = Agent::new(self.now, config, &seed);
-        let (running, open) = (Vec::new(), BTreeSet::new());
-        let alive = Alive { agent, born: self.now, running, open, stopping: false };
+        let (running, open) = (Vec::new(), BTreeMap::new());
+        let alive = Alive { agent, born: self.now, running, open, calls: 0, stopping: false };
         self.nodes[node].alive = Some(alive);
         self.touch(life, Agent::handle_timeout);
     }

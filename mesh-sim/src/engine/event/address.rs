@@ -14,3 +14,17 @@ pub(super) fn host_at(address: &str) -> Option<usize> {
     let (number, _) = address.strip_prefix(PREFIX)?.split_once(':')?;
     number.parse().ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_is_found_at_its_address() {
+        for host in [0, 2, 10_001] {
+            assert_eq!(host_at(&address(host)), Some(host));
+            assert!(mesh_core::registry::is_address(&address(host)));
+        }
+        assert_eq!(host_at("agent-1:8600"), None);
+    }
+}

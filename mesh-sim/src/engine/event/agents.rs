@@ -227,8 +227,10 @@ impl Simulation<'_> {
                 let Some(callee) = host_at(&peer.url) else { return };
                 let request = Payload::Request(request);
                 let exchange = self.call(now, host, callee, Caller::Peer(call), request);
-                if let Some(agent) = &mut self.nodes[host - FIRST_AGENT].agent {
-                    agent.set_call_ticket(call, exchange.ticket());
+                if let Some(agent) = &mut self.nodes[host - FIRST_AGENT].agent
+                    && !agent.set_call_ticket(call, exchange.ticket())
+                {
+                    self.abandon(now, exchange);
                 }
             }
             Effect::Abandon { ticket, .. } => {

@@ -14,8 +14,8 @@ use super::exchange::{Caller, Exchange, Payload};
 use super::queue::Lane;
 use super::{CLIENT_HOST, Event, FIRST_AGENT, Simulation};
 
-/// Fewer hosts fit into the second-level cache, and looking ahead would only take time.
-const MANY_HOSTS: usize = 500;
+/// Fewer agents fit into the second-level cache, and looking ahead would only take time.
+const MANY: usize = 500;
 /// Messages between the request for an exchange and its turn.
 const EXCHANGE_AHEAD: usize = 24;
 /// Events between the request for a host's record and its turn.
@@ -28,8 +28,16 @@ const JOB_AFTER: u32 = 2;
 impl Simulation<'_> {
     /// To be called before each event: asks for the memory of some that come later.
     pub(super) fn look_ahead(&mut self, event: &Event) {
-        if self.nodes.len() >= MANY_HOSTS {
+        if self.nodes.len() >= MANY {
             self.look_beyond(event);
+        }
+    }
+
+    /// The next request goes to this host.
+    pub(super) fn look_at_due(&self, entry: usize) {
+        if self.nodes.len() >= MANY {
+            prefetch_arc(&self.faults.hosts()[entry]);
+            self.pool.prefetch(entry as u32);
         }
     }
 

@@ -106,7 +106,7 @@ pub(super) struct Exchanges {
     free: Vec<u32>,
 }
 
-/// Takes whole cache lines, three of them.
+/// Begins with a cache line, so that it takes no more of them than it must.
 #[derive(Debug, Default)]
 #[repr(align(64))]
 pub(super) struct Place {
@@ -173,5 +173,31 @@ impl Exchanges {
                 generation: place.generation,
             })
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_used_again_for_others_from_the_last_left_on() {
+        let exchange = || Exchange::new(2, 3, Caller::Registry(0), Payload::None, Timestamp::ZERO);
+        let mut exchanges = Exchanges::default();
+        let count = 2 * BLOCK + 1;
+        let ids: Vec<ExchangeId> = (0..count).map(|_| exchanges.insert(exchange())).collect();
+        assert!(ids.iter().map(|id| id.place as usize).eq(0..count));
+        assert_eq!(exchanges.of_host(3), ids);
+        for id in [ids[1], ids[BLOCK]] {
+            exchanges.settle(id);
+            assert!(exchanges.get(id).is_some(), "neither side is done");
+            let exchange = exchanges.get(id).unwrap();
+            (exchange.caller_done, exchange.callee_done) = (true, true);
+            exchanges.settle(id);
+            assert!(exchanges.get(id).is_none() && exchanges.peek(id).is_none());
+        }
+        let again = [0, 1, 2].map(|_| exchanges.insert(exchange()));
+        assert_eq!(again.map(|id| id.place as usize), [BLOCK, 1, count]);
+        assert!(exchanges.get(ids[1]).is_none(), "another exchange is at its place");
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use mesh_core::Timestamp;
 use mesh_core::agent::CallError;
-use mesh_core::prefetch::{prefetch, prefetch_arc};
+use mesh_core::prefetch::prefetch;
 use mesh_core::protocol::{Reply, Request};
 use mesh_core::seed::Seed;
 use slotmap::{SlotMap, new_key_type};
@@ -74,9 +74,7 @@ impl Simulation<'_> {
         };
         self.load.next[source.unwrap_or_default() as usize] = arrival;
         if let Some(arrival) = arrival {
-            let entry = FIRST_AGENT + arrival.entry;
-            prefetch_arc(&self.faults.hosts()[entry]);
-            self.pool.prefetch(entry as u32);
+            self.look_at_due(FIRST_AGENT + arrival.entry);
             self.queue.push(arrival.at, Event::Due(source));
         }
     }

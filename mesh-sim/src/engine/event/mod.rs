@@ -99,7 +99,7 @@ struct Simulation<'a> {
     registry: RegistryHost,
     load: Load,
     nodes: Vec<Node>,
-    /// Messages since the last event that was in no lane.
+    /// Messages since the last event of another kind but samples, if there are many hosts.
     since_other: u32,
     /// Where the effects of the agent that acts wait, whichever it is.
     effects: VecDeque<Effect>,
