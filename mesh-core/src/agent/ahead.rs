@@ -18,6 +18,10 @@ pub enum Coming<'a> {
 /// Steps of [`Agent::prefetch`].
 pub const PREFETCH_STEPS: usize = 3;
 
+/// Of so many probes of a delegation more is asked for. Every answer asks anew, so where all peers
+/// are asked, asking for all would take far longer than waiting.
+const PROBES: usize = 4;
+
 impl Agent {
     /// Asks the processor for what the agent, whose own record is at hand, will read when it is
     /// handed this. Step 0 is the first: each finds its addresses in what the one before it has
@@ -44,7 +48,7 @@ impl Agent {
         match (step, &delegation.stage) {
             (0, _) => prefetch(delegation),
             (1, Stage::Probing { probes, .. }) => {
-                for probe in probes {
+                for probe in probes.iter().take(PROBES) {
                     prefetch_arc(&probe.lease);
                     probe.peer.iter().for_each(|peer| self.view.prefetch(*peer));
                 }
@@ -55,7 +59,7 @@ impl Agent {
                 choice.peer.iter().for_each(|peer| self.view.prefetch(*peer));
             }
             (2, Stage::Probing { probes, .. }) => {
-                probes.iter().for_each(|probe| probe.lease.prefetch());
+                probes.iter().take(PROBES).for_each(|probe| probe.lease.prefetch());
                 self.chooser.iter().for_each(|chooser| prefetch(&*chooser.policy));
                 self.prefetch_timers();
             }
