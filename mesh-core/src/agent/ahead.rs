@@ -18,8 +18,8 @@ pub enum Coming<'a> {
 /// Steps of [`Agent::prefetch`].
 pub const PREFETCH_STEPS: usize = 3;
 
-/// Of so many probes of a delegation more is asked for. Every answer asks anew, so where all peers
-/// are asked, asking for all would take far longer than waiting.
+/// The most probes of one delegation that anything is asked for. Every answer asks anew for what all
+/// need: where all peers are probed, that would take far longer than waiting.
 const PROBES: usize = 4;
 
 impl Agent {
@@ -47,8 +47,9 @@ impl Agent {
     fn prefetch_result(&self, delegation: &Delegation, step: usize) {
         match (step, &delegation.stage) {
             (0, _) => prefetch(delegation),
+            (1 | 2, Stage::Probing { probes, .. }) if probes.len() > PROBES => {}
             (1, Stage::Probing { probes, .. }) => {
-                for probe in probes.iter().take(PROBES) {
+                for probe in probes {
                     prefetch_arc(&probe.lease);
                     probe.peer.iter().for_each(|peer| self.view.prefetch(*peer));
                 }
@@ -59,7 +60,7 @@ impl Agent {
                 choice.peer.iter().for_each(|peer| self.view.prefetch(*peer));
             }
             (2, Stage::Probing { probes, .. }) => {
-                probes.iter().take(PROBES).for_each(|probe| probe.lease.prefetch());
+                probes.iter().for_each(|probe| probe.lease.prefetch());
                 self.chooser.iter().for_each(|chooser| prefetch(&*chooser.policy));
                 self.prefetch_timers();
             }
