@@ -51,13 +51,17 @@ impl Agent {
             (1, Stage::Probing { probes, .. }) => {
                 for probe in probes {
                     prefetch_arc(&probe.lease);
-                    probe.peer.iter().for_each(|peer| self.view.prefetch(*peer));
+                    if let Some(peer) = probe.peer {
+                        self.view.prefetch(peer);
+                    }
                 }
                 self.chooser.iter().for_each(|chooser| prefetch(&chooser.policy));
             }
             (1, Stage::Working { choice, .. }) => {
                 prefetch_arc(&choice.lease);
-                choice.peer.iter().for_each(|peer| self.view.prefetch(*peer));
+                if let Some(peer) = choice.peer {
+                    self.view.prefetch(peer);
+                }
             }
             (2, Stage::Probing { probes, .. }) => {
                 probes.iter().for_each(|probe| probe.lease.prefetch());

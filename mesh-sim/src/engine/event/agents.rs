@@ -105,8 +105,7 @@ impl Simulation<'_> {
         let spec = &self.run.scenario.agents[host - FIRST_AGENT];
         // A later life has a greater number; zero stands for agents that have none.
         let incarnation = now.as_nanos() + 1;
-        let config =
-            AgentConfig { incarnation, url: address(host), ..agent_config(self.run, spec) };
+        let config = AgentConfig { incarnation, ..agent_config(self.run, spec, address(host)) };
         let seed = self.seed.child("agents").child(&spec.name).child(&incarnation.to_string());
         let node = &mut self.nodes[host - FIRST_AGENT];
         let local = node.clock.show(now);

@@ -13,7 +13,7 @@ use turmoil::Sim;
 use super::machine::SimHost;
 use super::net::TurmoilNet;
 use crate::engine::Run;
-use crate::engine::setup::{AGENT_PORT, agent_config, registry_config};
+use crate::engine::setup::{AGENT_PORT, agent_config, agent_url, registry_config};
 use crate::engine::world::World;
 use crate::scenario::{AgentSpec, REGISTRY, Scenario};
 
@@ -56,7 +56,7 @@ pub(super) fn add_agent(
     machine: &SimHost,
     world: &World,
 ) {
-    let template = Rc::new(agent_config(run, agent));
+    let template = Rc::new(agent_config(run, agent, agent_url(&agent.name).into()));
     let seed = Seed::root(run.seed).child("agents").child(&agent.name);
     let (machine, world) = (machine.clone(), world.clone());
     let client = client_limits(run.scenario);
