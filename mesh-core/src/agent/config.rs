@@ -6,15 +6,20 @@ use std::time::Duration;
 use crate::policy::{PolicyConfig, Signal};
 use crate::protocol::Name;
 
-/// Everything that an [`super::Agent`] is told when it starts.
+/// Who an [`super::Agent`] is.
 #[derive(Clone, Debug)]
-pub struct AgentConfig {
+pub struct Identity {
     /// Its name in the registry.
     pub name: Name,
     /// Its address for peers, `host:port`.
     pub url: Arc<str>,
     /// Number of this life of the name; a later life has a greater one.
     pub incarnation: u64,
+}
+
+/// How an [`super::Agent`] behaves. Agents that behave alike may share one.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AgentConfig {
     /// What it admits.
     pub admission: AdmissionConfig,
     /// How it delegates.

@@ -50,7 +50,7 @@ impl Agent {
         ticket: Ticket,
         mut task: Task,
     ) -> Option<DelegationId> {
-        let limits = self.limits;
+        let limits = self.config.delegation;
         if task.depth >= limits.max_depth {
             self.reply(ticket, Err(Failure::TooDeep { max: limits.max_depth }));
             return None;
@@ -62,7 +62,7 @@ impl Agent {
         task.depth += 1;
         self.note(Note::Delegating { request: task.request });
         self.budget.deposit();
-        let timeout = task.timeout.unwrap_or(self.jobs.default_timeout());
+        let timeout = task.timeout.unwrap_or(self.config.admission.default_timeout);
         let id = self.delegations.insert(Box::new(Delegation {
             ticket,
             task,
@@ -108,7 +108,7 @@ impl Agent {
         }
         let Chooser { policy, rng } = &mut **self.chooser.get_or_insert_with(|| {
             let mut rng = self.seed.rng();
-            Box::new(Chooser { policy: self.policy.build(&mut rng), rng })
+            Box::new(Chooser { policy: self.config.policy.build(&mut rng), rng })
         });
         let shortlist = policy.shortlist(eligible, rng);
         let peers = self.view.resolve(&shortlist, &delegation.tried);
@@ -128,7 +128,7 @@ impl Agent {
     }
 
     fn send_probes(&mut self, now: Timestamp, id: DelegationId, peers: &[PeerId]) {
-        let until = (now + self.limits.probe_timeout).min(self.delegations[id].deadline);
+        let until = (now + self.config.delegation.probe_timeout).min(self.delegations[id].deadline);
         let delegation = &mut self.delegations[id];
         let first = delegation.calls;
         let mut probes = Few::with_capacity(peers.len());
@@ -147,7 +147,8 @@ impl Agent {
             let (peer, lease) = (Some(*peer), lease.clone());
             probes.push(Probe { peer, lease, state: ProbeState::Pending(call) });
         }
-        self.enter(id, Stage::Probing { probes, first, sent: now, until });
+        let open = probes.len();
+        self.enter(id, Stage::Probing { probes, first, open, sent: now, until });
     }
 
     fn probe_ended(&mut self, now: Timestamp, call: CallId, result: Result<Reply, CallError>) {
@@ -155,7 +156,7 @@ impl Agent {
         let Some(delegation) = self.delegations.get_mut(id) else { return };
         let Stage::Probing { sent, .. } = delegation.stage else { return };
         let Some(probe) = delegation.probe(number) else { return };
-        probe.state = match result {
+        let state = match result {
             Ok(Reply::Info(info)) => {
                 let rtt = now.since(sent);
                 probe.peer.into_iter().for_each(|peer| self.view.measured(peer, rtt));
@@ -166,7 +167,7 @@ impl Agent {
             }
             _ => ProbeState::Failed { refused: false },
         };
-        if delegation.open_calls().next().is_none() {
+        if delegation.probed(number, state) {
             self.conclude_probes(now, id);
         }
     }
@@ -206,7 +207,7 @@ impl Agent {
     /// nothing of the budget.
     fn round_without_answers(&mut self, now: Timestamp, id: DelegationId) {
         let delegation = &self.delegations[id];
-        if delegation.rounds < self.limits.max_attempts {
+        if delegation.rounds < self.config.delegation.max_attempts {
             return self.next_round(now, id);
         }
         let failure = if self.view.eligible(&delegation.tried) == 0 {
@@ -226,7 +227,7 @@ impl Agent {
         load: Option<LoadReport>,
     ) {
         let delegation = &mut self.delegations[id];
-        let attempt_timeout = self.limits.attempt_timeout.unwrap_or(Duration::MAX);
+        let attempt_timeout = self.config.delegation.attempt_timeout.unwrap_or(Duration::MAX);
         let until = (now + attempt_timeout).min(delegation.deadline);
         // The peer counts from receipt; what the way takes is not the peer's to spend.
         // But one slow round trip, measured long ago, must not bar the peer for ever.
@@ -325,7 +326,7 @@ impl Agent {
             let failure = delegation.nobody_left();
             return self.finish(id, Err(failure));
         }
-        let attempts_left = delegation.rounds < self.limits.max_attempts;
+        let attempts_left = delegation.rounds < self.config.delegation.max_attempts;
         if !attempts_left || !self.budget.withdraw(now) {
             let counts = delegation.counts;
             return self.finish(id, Err(Failure::RetriesExhausted(counts)));

@@ -39,6 +39,8 @@ pub(super) enum Stage {
         probes: Few<Probe>,
         /// Number of the call that is the first of them.
         first: u32,
+        /// How many of them have no result yet.
+        open: usize,
         sent: Timestamp,
         until: Timestamp,
     },
@@ -111,6 +113,15 @@ impl Delegation {
     pub(super) fn probe(&mut self, number: u32) -> Option<&mut Probe> {
         let Stage::Probing { probes, first, .. } = &mut self.stage else { return None };
         probes.get_mut(number.wrapping_sub(*first) as usize)
+    }
+
+    /// Notes what became of a probe that had no result; true if none is waited for any more.
+    pub(super) fn probed(&mut self, number: u32, state: ProbeState) -> bool {
+        let Some(probe) = self.probe(number) else { return false };
+        probe.state = state;
+        let Stage::Probing { open, .. } = &mut self.stage else { return false };
+        *open -= 1;
+        *open == 0
     }
 
     /// A call of this round that has no result yet.

@@ -1,7 +1,6 @@
 //! Admission: which jobs run, which wait, which are refused.
 
 use std::collections::VecDeque;
-use std::time::Duration;
 
 use slotmap::SlotMap;
 
@@ -29,9 +28,8 @@ pub(super) enum Admitted {
 }
 
 /// Running jobs up to the concurrency limit, and a bounded first-come-first-served queue.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Jobs {
-    config: AdmissionConfig,
     jobs: SlotMap<JobId, Job>,
     /// In order of arrival; ids of jobs that left meanwhile are skipped.
     queue: VecDeque<JobId>,
@@ -39,10 +37,6 @@ pub(super) struct Jobs {
 }
 
 impl Jobs {
-    pub(super) fn new(config: AdmissionConfig) -> Self {
-        Self { config, jobs: SlotMap::with_key(), queue: VecDeque::new(), running: 0 }
-    }
-
     pub(super) fn in_flight(&self) -> u32 {
         self.jobs.len() as u32
     }
@@ -51,21 +45,22 @@ impl Jobs {
         self.in_flight() - self.running
     }
 
-    /// How long a caller waits who does not say.
-    pub(super) fn default_timeout(&self) -> Duration {
-        self.config.default_timeout
-    }
-
     pub(super) fn get(&self, id: JobId) -> Option<&Job> {
         self.jobs.get(id)
     }
 
-    pub(super) fn admit(&mut self, now: Timestamp, ticket: Ticket, task: Task) -> Admitted {
-        let running = self.config.concurrency.is_none_or(|limit| self.running < limit);
-        if !running && self.queued() >= self.config.queue {
+    pub(super) fn admit(
+        &mut self,
+        limits: &AdmissionConfig,
+        now: Timestamp,
+        ticket: Ticket,
+        task: Task,
+    ) -> Admitted {
+        let running = limits.concurrency.is_none_or(|limit| self.running < limit);
+        if !running && self.queued() >= limits.queue {
             return Admitted::Busy;
         }
-        let deadline = now + task.timeout.unwrap_or(self.config.default_timeout);
+        let deadline = now + task.timeout.unwrap_or(limits.default_timeout);
         let id = self.jobs.insert(Job { ticket, task, received: now, deadline, running });
         if running {
             self.running += 1;
@@ -88,8 +83,8 @@ impl Jobs {
     }
 
     /// The next job to run, if a slot is free; it counts as running from now on.
-    pub(super) fn start_next(&mut self) -> Option<(JobId, &Job)> {
-        if self.config.concurrency.is_some_and(|limit| self.running >= limit) {
+    pub(super) fn start_next(&mut self, limits: &AdmissionConfig) -> Option<(JobId, &Job)> {
+        if limits.concurrency.is_some_and(|limit| self.running >= limit) {
             return None;
         }
         loop {
@@ -106,6 +101,8 @@ impl Jobs {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn task() -> Task {
@@ -121,44 +118,42 @@ mod tests {
         }
     }
 
-    fn jobs(concurrency: u32, queue: u32) -> Jobs {
-        Jobs::new(AdmissionConfig {
-            concurrency: Some(concurrency),
-            queue,
-            ..AdmissionConfig::default()
-        })
+    fn limits(queue: u32) -> AdmissionConfig {
+        AdmissionConfig { concurrency: Some(1), queue, ..AdmissionConfig::default() }
+    }
+
+    fn admit(jobs: &mut Jobs, queue: u32, ticket: Ticket) -> Admitted {
+        jobs.admit(&limits(queue), Timestamp::ZERO, ticket, task())
     }
 
     #[test]
     fn slots_then_queue_then_busy() {
-        let mut jobs = jobs(1, 1);
-        let Admitted::Running(first) = jobs.admit(Timestamp::ZERO, 1, task()) else { panic!() };
-        let Admitted::Queued(second) = jobs.admit(Timestamp::ZERO, 2, task()) else { panic!() };
-        assert_eq!(jobs.admit(Timestamp::ZERO, 3, task()), Admitted::Busy);
+        let mut jobs = Jobs::default();
+        let Admitted::Running(first) = admit(&mut jobs, 1, 1) else { panic!() };
+        let Admitted::Queued(second) = admit(&mut jobs, 1, 2) else { panic!() };
+        assert_eq!(admit(&mut jobs, 1, 3), Admitted::Busy);
         assert_eq!((jobs.in_flight(), jobs.queued()), (2, 1));
-        assert!(jobs.start_next().is_none(), "no slot is free");
+        assert!(jobs.start_next(&limits(1)).is_none(), "no slot is free");
         jobs.remove(first);
-        assert_eq!(jobs.start_next().map(|(id, _)| id), Some(second));
+        assert_eq!(jobs.start_next(&limits(1)).map(|(id, _)| id), Some(second));
         assert_eq!((jobs.in_flight(), jobs.queued()), (1, 0));
     }
 
     #[test]
     fn a_cancelled_waiter_frees_its_place_in_the_queue() {
-        let mut jobs = jobs(1, 1);
-        jobs.admit(Timestamp::ZERO, 1, task());
-        let Admitted::Queued(second) = jobs.admit(Timestamp::ZERO, 2, task()) else { panic!() };
+        let mut jobs = Jobs::default();
+        admit(&mut jobs, 1, 1);
+        let Admitted::Queued(second) = admit(&mut jobs, 1, 2) else { panic!() };
         jobs.remove(second);
-        assert!(matches!(jobs.admit(Timestamp::ZERO, 3, task()), Admitted::Queued(_)));
+        assert!(matches!(admit(&mut jobs, 1, 3), Admitted::Queued(_)));
     }
 
     #[test]
     fn a_queue_of_cancelled_jobs_does_not_grow() {
-        let mut jobs = jobs(1, 10);
-        jobs.admit(Timestamp::ZERO, 0, task());
+        let mut jobs = Jobs::default();
+        admit(&mut jobs, 10, 0);
         for ticket in 1..1_000 {
-            let Admitted::Queued(id) = jobs.admit(Timestamp::ZERO, ticket, task()) else {
-                panic!()
-            };
+            let Admitted::Queued(id) = admit(&mut jobs, 10, ticket) else { panic!() };
             jobs.remove(id);
         }
         assert!(jobs.queue.len() < 32);

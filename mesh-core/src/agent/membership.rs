@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::config::{AgentConfig, MembershipConfig};
+use super::config::{AgentConfig, Identity, MembershipConfig};
 use super::effect::{Effect, Note, RegistryRequest};
 use super::view::Listing;
 use crate::load::LoadReport;
@@ -50,7 +50,7 @@ pub enum RegistryReply {
 /// The agent's side of its lease.
 #[derive(Debug)]
 pub(super) struct Membership {
-    config: MembershipConfig,
+    config: Arc<AgentConfig>,
     name: Name,
     url: Arc<str>,
     incarnation: u64,
@@ -76,16 +76,22 @@ struct Pending {
 }
 
 impl Membership {
-    pub(super) fn new(now: Timestamp, config: AgentConfig, rng: SparseRng) -> Self {
-        let AgentConfig { name, url, incarnation, membership: config, .. } = config;
+    pub(super) fn new(
+        now: Timestamp,
+        identity: Identity,
+        config: Arc<AgentConfig>,
+        rng: SparseRng,
+    ) -> Self {
+        let Identity { name, url, incarnation } = identity;
+        let MembershipConfig { heartbeat, .. } = config.membership;
         Self {
             config,
             name,
             url,
             incarnation,
             registered: false,
-            ttl: config.heartbeat.saturating_mul(3),
-            retry_after: FIRST_RETRY.min(config.heartbeat),
+            ttl: heartbeat.saturating_mul(3),
+            retry_after: FIRST_RETRY.min(heartbeat),
             listed: (None, 0),
             rng,
             next_register: now,
@@ -95,6 +101,10 @@ impl Membership {
             calls: 0,
             stopping: false,
         }
+    }
+
+    fn config(&self) -> &MembershipConfig {
+        &self.config.membership
     }
 
     /// How long a lease lasts; three heartbeats until the registry has said.
@@ -120,7 +130,7 @@ impl Membership {
             self.list_failed(now);
         }
         if self.register_call.is_none() && self.next_register <= now {
-            self.next_register = now + self.jittered(self.config.heartbeat);
+            self.next_register = now + self.jittered(self.config().heartbeat);
             let registration = Registration {
                 name: self.name.clone(),
                 url: self.url.clone(),
@@ -132,7 +142,7 @@ impl Membership {
             self.register_call = Some(self.send(now, request, effects));
         }
         if self.list_call.is_none() && self.next_list <= now {
-            self.next_list = now + self.jittered(self.config.refresh);
+            self.next_list = now + self.jittered(self.config().refresh);
             self.list_call = Some(self.send(now, RegistryRequest::List, effects));
         }
     }
@@ -186,7 +196,7 @@ impl Membership {
         match reply {
             RegistryReply::Registered { ttl } => {
                 self.ttl = ttl;
-                self.retry_after = FIRST_RETRY.min(self.config.heartbeat);
+                self.retry_after = FIRST_RETRY.min(self.config().heartbeat);
                 if !self.registered {
                     self.registered = true;
                     let incarnation = self.incarnation;
@@ -216,7 +226,7 @@ impl Membership {
             return;
         }
         self.next_register = self.next_register.min(now + self.jittered(self.retry_after));
-        self.retry_after = self.retry_after.saturating_mul(2).min(self.config.heartbeat);
+        self.retry_after = self.retry_after.saturating_mul(2).min(self.config().heartbeat);
     }
 
     fn list_answered(&mut self, now: Timestamp, epoch: u64) {
@@ -230,7 +240,7 @@ impl Membership {
     }
 
     fn list_failed(&mut self, now: Timestamp) {
-        let soon = self.config.refresh.min(FIRST_RETRY);
+        let soon = self.config().refresh.min(FIRST_RETRY);
         self.next_list = self.next_list.min(now + self.jittered(soon));
     }
 
@@ -243,13 +253,13 @@ impl Membership {
         self.calls += 1;
         let call = self.calls;
         effects.push_back(Effect::Registry { call, request });
-        Pending { call, until: now + self.config.timeout }
+        Pending { call, until: now + self.config().timeout }
     }
 
     /// `period` with jitter, so that agents started together do not stay in step.
     fn jittered(&mut self, period: Duration) -> Duration {
         let period = nanos(period);
-        let share = u128::from((self.config.jitter * JITTER_UNITS as f64).round() as u64);
+        let share = u128::from((self.config().jitter * JITTER_UNITS as f64).round() as u64);
         let part =
             |times: u128| (u128::from(period) * times * share / u128::from(JITTER_UNITS)) as u64;
         let (earliest, spread) = (period.saturating_sub(part(1)), part(2) as usize);

@@ -25,7 +25,7 @@ use slotmap::SlotMap;
 use smallvec::SmallVec;
 
 pub use self::ahead::{Coming, PREFETCH_STEPS};
-pub use self::config::AgentConfig;
+pub use self::config::{AgentConfig, Identity};
 pub use self::effect::{
     CallId, DelegationId, Effect, Handle, JobId, Note, RegistryRequest, Ticket,
 };
@@ -35,14 +35,13 @@ pub use self::roster::{ListedLease, Roster};
 pub use self::view::{Listing, Peers};
 
 use self::budget::RetryBudget;
-use self::config::DelegationConfig;
 use self::delegation::Delegation;
 use self::jobs::{Admitted, Job, Jobs};
 use self::membership::Membership;
 use self::view::View;
 use crate::VERSION;
 use crate::load::LoadReport;
-use crate::policy::{Policy, PolicyConfig};
+use crate::policy::Policy;
 use crate::protocol::{InfoReply, Name, Reply, Request, Task, WorkReply};
 use crate::seed::{Rng, Seed};
 use crate::time::Timestamp;
@@ -54,8 +53,7 @@ type Few<T> = SmallVec<[T; 2]>;
 #[derive(Debug)]
 pub struct Agent {
     name: Name,
-    limits: DelegationConfig,
-    policy: PolicyConfig,
+    config: Arc<AgentConfig>,
     started: Timestamp,
     /// Of its random choices.
     seed: Seed,
@@ -114,23 +112,27 @@ fn is_wanted(
 
 impl Agent {
     /// An agent that starts at `now` and draws its random choices from `seed`.
-    pub fn new(now: Timestamp, config: AgentConfig, seed: &Seed) -> Self {
-        let AgentConfig { name, admission, delegation, policy, .. } = config.clone();
+    pub fn new(
+        now: Timestamp,
+        identity: Identity,
+        config: impl Into<Arc<AgentConfig>>,
+        seed: &Seed,
+    ) -> Self {
+        let (name, config) = (identity.name.clone(), config.into());
         let rng = seed.child("heartbeat").sparse_rng();
-        let membership = Box::new(Membership::new(now, config, rng));
+        let membership = Box::new(Membership::new(now, identity, config.clone(), rng));
         Self {
             name,
-            limits: delegation,
-            policy,
             seed: seed.child("routing"),
             chooser: None,
-            jobs: Jobs::new(admission),
+            jobs: Jobs::default(),
             delegations: SlotMap::with_key(),
             open_calls: 0,
             view: View::default(),
             membership_at: membership.poll_timeout(),
             membership,
-            budget: RetryBudget::new(now, delegation.retry),
+            budget: RetryBudget::new(now, config.delegation.retry),
+            config,
             timers: BinaryHeap::new(),
             cpu_percent: 0.0,
             memory_percent: 0.0,
@@ -203,7 +205,7 @@ impl Agent {
     pub fn handle_registry_reply(&mut self, now: Timestamp, call: u64, reply: RegistryReply) {
         let listing = self.membership.handle_reply(now, call, reply, &mut self.effects);
         if let Some(listing) = listing {
-            let skip = (!self.limits.to_self).then_some(&self.name);
+            let skip = (!self.config.delegation.to_self).then_some(&self.name);
             let in_use = self.delegations.values_mut().flat_map(|delegation| delegation.peers());
             if self.view.update(now, listing, skip, self.membership.ttl(), in_use) {
                 self.note(Note::ViewChanged { peers: self.view.len() });
@@ -317,7 +319,7 @@ impl Agent {
 
     fn admit(&mut self, now: Timestamp, ticket: Ticket, task: Task) -> Option<JobId> {
         let Task { request, attempt, .. } = task;
-        match self.jobs.admit(now, ticket, task) {
+        match self.jobs.admit(&self.config.admission, now, ticket, task) {
             Admitted::Busy => {
                 self.note(Note::JobEnded { request, attempt, outcome: Failure::Busy.name() });
                 self.reply(ticket, Err(Failure::Busy));
@@ -364,7 +366,7 @@ impl Agent {
     }
 
     fn start_jobs(&mut self, now: Timestamp) {
-        while let Some((id, job)) = self.jobs.start_next() {
+        while let Some((id, job)) = self.jobs.start_next(&self.config.admission) {
             if job.deadline <= now {
                 // It never ran: nothing to stop, and its slot is free for the next of the loop.
                 let failure = Failure::DeadlineExceeded;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use mesh_core::Timestamp;
 use mesh_core::agent::config::{
-    AdmissionConfig, AgentConfig, DelegationConfig, MembershipConfig, RetryConfig,
+    AdmissionConfig, AgentConfig, DelegationConfig, Identity, MembershipConfig, RetryConfig,
 };
 use mesh_core::agent::{
     Agent, CallError, CallId, Effect, Failure, Handle, JobId, ListedLease, Listing, Note,
@@ -69,9 +69,6 @@ pub(crate) fn at(since_start: Duration) -> Timestamp {
 /// Settings with a plentiful retry budget.
 pub(crate) fn config(policy: PolicyConfig) -> AgentConfig {
     AgentConfig {
-        name: ME.into(),
-        url: "me:1".into(),
-        incarnation: 1,
         admission: AdmissionConfig { concurrency: Some(1), queue: 1, default_timeout: ms(5_000) },
         delegation: DelegationConfig {
             retry: RetryConfig { ratio: 0.0, floor: 100.0 },
@@ -118,8 +115,9 @@ impl Driver {
     /// An agent that has woken once and is not registered yet.
     pub(crate) fn new(config: AgentConfig) -> Self {
         let now = Timestamp::ZERO;
+        let identity = Identity { name: ME.into(), url: "me:1".into(), incarnation: 1 };
         let mut driver = Self {
-            agent: Agent::new(now, config, &Seed::root(1)),
+            agent: Agent::new(now, identity, config, &Seed::root(1)),
             now,
             calls: Vec::new(),
             answers: BTreeMap::new(),

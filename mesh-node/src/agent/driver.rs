@@ -8,7 +8,9 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use mesh_core::agent::{Agent, AgentConfig, CallId, Effect, Failure, Handle, JobId, Ticket};
+use mesh_core::agent::{
+    Agent, AgentConfig, CallId, Effect, Failure, Handle, Identity, JobId, Ticket,
+};
 use mesh_core::hash::FastMap;
 use mesh_core::protocol::{Name, Reply, Request, Task};
 use mesh_core::seed::Seed;
@@ -62,13 +64,18 @@ struct State {
 }
 
 impl<N: Net, H: Host, O: Observer> Driver<N, H, O> {
-    pub(super) fn new(config: AgentConfig, seed: &Seed, parts: Parts<N, H, O>) -> Arc<Self> {
+    pub(super) fn new(
+        identity: Identity,
+        config: AgentConfig,
+        seed: &Seed,
+        parts: Parts<N, H, O>,
+    ) -> Arc<Self> {
         let Parts { net, clock, host, observer, registry, client, json, server: _ } = parts;
-        let name = config.name.clone();
+        let name = identity.name.clone();
         let patience = config.membership.timeout;
         let usual_ttl = config.membership.heartbeat.saturating_mul(3);
         let state = State {
-            agent: Agent::new(clock.now(), config, seed),
+            agent: Agent::new(clock.now(), identity, config, seed),
             next_ticket: 0,
             waiting: BTreeMap::new(),
             calls: FastMap::default(),

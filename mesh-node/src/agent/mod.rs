@@ -8,7 +8,7 @@ mod rpc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mesh_core::agent::AgentConfig;
+use mesh_core::agent::{AgentConfig, Identity};
 use mesh_core::jsonrpc;
 use mesh_core::seed::Seed;
 
@@ -51,9 +51,14 @@ pub struct AgentNode<N, H, O> {
 impl<N: Net, H: Host, O: Observer> AgentNode<N, H, O> {
     /// An agent that is not serving yet and has not registered. Its random choices come from
     /// `seed`.
-    pub fn new(config: AgentConfig, seed: &Seed, parts: Parts<N, H, O>) -> Self {
+    pub fn new(
+        identity: Identity,
+        config: AgentConfig,
+        seed: &Seed,
+        parts: Parts<N, H, O>,
+    ) -> Self {
         let server = parts.server.clone();
-        Self { driver: Driver::new(config, seed, parts), server }
+        Self { driver: Driver::new(identity, config, seed, parts), server }
     }
 
     /// Serves on `listener` until `shutdown` is ready; then it ends its lease, refuses new

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use mesh_core::agent::AgentConfig;
 use mesh_core::agent::config::{AdmissionConfig, DelegationConfig, MembershipConfig};
+use mesh_core::agent::{self, AgentConfig};
 use mesh_core::jsonrpc;
 use mesh_core::seed::Seed;
 use mesh_node::agent::Parts;
@@ -73,8 +73,13 @@ pub(super) fn node(
     settings: &AgentSettings,
     identity: Identity,
 ) -> anyhow::Result<AgentNode<TokioNet, LiveHost, Log>> {
-    let config = config(settings, &identity)?;
-    let Identity { registry, seed, .. } = identity;
+    let config = config(settings)?;
+    let Identity { name, url, registry, seed } = identity;
+    let identity = agent::Identity {
+        name: (*name).into(),
+        url: url.into(),
+        incarnation: identity::incarnation(),
+    };
     let sampler = Sampler::new(settings.metrics_scope);
     let limits = places::limits(settings.connections as usize);
     let server = ServerLimits { drain: settings.drain, ..limits };
@@ -88,15 +93,12 @@ pub(super) fn node(
         client: ClientLimits::default(),
         json: jsonrpc::Limits::default(),
     };
-    Ok(AgentNode::new(config, &seed, parts))
+    Ok(AgentNode::new(identity, config, &seed, parts))
 }
 
 /// The settings of the state machine.
-fn config(settings: &AgentSettings, identity: &Identity) -> anyhow::Result<AgentConfig> {
+fn config(settings: &AgentSettings) -> anyhow::Result<AgentConfig> {
     Ok(AgentConfig {
-        name: (*identity.name).into(),
-        url: (*identity.url).into(),
-        incarnation: identity::incarnation(),
         admission: AdmissionConfig {
             concurrency: settings.concurrency.0,
             queue: settings.queue,
@@ -188,13 +190,7 @@ mod tests {
         let Command::Agent(args) = Cli::parse_from(["mesh", "agent"]).command else {
             panic!("an agent")
         };
-        let identity = Identity {
-            name: "a".to_owned(),
-            url: "h:1".to_owned(),
-            registry: String::new(),
-            seed: Seed::root(1),
-        };
-        let config = config(&args.settings, &identity).expect("a configuration");
+        let config = config(&args.settings).expect("a configuration");
         assert_eq!(config.admission, AdmissionConfig::default());
         assert_eq!(config.delegation, DelegationConfig::default());
         assert_eq!(config.membership, MembershipConfig::default());

@@ -7,7 +7,7 @@ use std::time::Duration;
 use mesh_core::agent::config::{
     AdmissionConfig, DEFAULT_POLICY, DelegationConfig, MembershipConfig,
 };
-use mesh_core::agent::{AgentConfig, JobId};
+use mesh_core::agent::{AgentConfig, Identity, JobId};
 use mesh_core::protocol::Task;
 use mesh_core::seed::Seed;
 use mesh_node::agent::Parts;
@@ -119,7 +119,8 @@ impl Agent {
             client: ClientLimits { connect: NEVER, ..ClientLimits::default() },
             json: limits::JSON,
         };
-        let node = AgentNode::new(config(), &Seed::root(1), parts);
+        let identity = Identity { name: "fuzzed".into(), url: "nobody:2".into(), incarnation: 1 };
+        let node = AgentNode::new(identity, config(), &Seed::root(1), parts);
         let task = tokio::spawn(node.run(Mutex::new(accepted), async {
             let _ = stopped.await;
         }));
@@ -164,9 +165,6 @@ impl Agent {
 
 fn config() -> AgentConfig {
     AgentConfig {
-        name: "fuzzed".into(),
-        url: "nobody:2".into(),
-        incarnation: 1,
         admission: AdmissionConfig { concurrency: Some(2), queue: 2, ..AdmissionConfig::default() },
         delegation: DelegationConfig::default(),
         membership: MembershipConfig {

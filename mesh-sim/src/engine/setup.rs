@@ -1,7 +1,5 @@
 //! What the state machines of a run are told, whichever engine drives them.
 
-use std::sync::Arc;
-
 use mesh_core::agent::AgentConfig;
 use mesh_core::agent::config::{AdmissionConfig, DelegationConfig, MembershipConfig, RetryConfig};
 use mesh_core::registry::RegistryConfig;
@@ -29,13 +27,10 @@ pub(super) fn registry_config(scenario: &Scenario) -> RegistryConfig {
     }
 }
 
-/// The settings of an agent at this address, but for its incarnation.
-pub(super) fn agent_config(run: &Run<'_>, agent: &AgentSpec, url: Arc<str>) -> AgentConfig {
+/// How an agent behaves.
+pub(super) fn agent_config(run: &Run<'_>, agent: &AgentSpec) -> AgentConfig {
     let Scenario { registry, delegation, .. } = run.scenario;
     AgentConfig {
-        name: agent.name.clone(),
-        url,
-        incarnation: 0,
         admission: AdmissionConfig {
             concurrency: agent.concurrency,
             queue: agent.queue,

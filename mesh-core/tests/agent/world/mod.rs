@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use mesh_core::Timestamp;
 use mesh_core::agent::config::{
-    AdmissionConfig, AgentConfig, DelegationConfig, MembershipConfig, RetryConfig,
+    AdmissionConfig, AgentConfig, DelegationConfig, Identity, MembershipConfig, RetryConfig,
 };
 use mesh_core::agent::{
     Agent, CallError, CallId, Effect, Failure, JobId, ListedLease, RegistryRequest, Ticket,
@@ -126,12 +126,9 @@ impl World {
         world.oracles.seen
     }
 
-    fn config(&self, node: usize) -> AgentConfig {
+    fn config(&self) -> AgentConfig {
         let Setup { concurrency, queue, attempt_timeout, max_attempts, to_self, .. } = self.setup;
         AgentConfig {
-            name: self.nodes[node].name.clone(),
-            url: "h:1".into(),
-            incarnation: self.nodes[node].life,
             admission: AdmissionConfig {
                 concurrency: Some(concurrency),
                 queue,
@@ -320,10 +317,11 @@ impl World {
             return;
         }
         self.nodes[node].life += 1;
-        let config = self.config(node);
+        let (name, incarnation) = (self.nodes[node].name.clone(), self.nodes[node].life);
+        let identity = Identity { name, url: "h:1".into(), incarnation };
         let life = self.life(node);
         let seed = Seed::root(self.setup.seed).child(&format!("{life:?}"));
-        let agent = Agent::new(self.now, config, &seed);
+        let agent = Agent::new(self.now, identity, self.config(), &seed);
         let (running, open) = (Vec::new(), BTreeMap::new());
         let alive = Alive { agent, born: self.now, running, open, calls: 0, stopping: false };
         self.nodes[node].alive = Some(alive);

@@ -1,7 +1,9 @@
 //! The agents as hosts: each a state machine on a machine of its own.
 
+use std::sync::Arc;
+
 use mesh_core::Timestamp;
-use mesh_core::agent::{Agent, AgentConfig, Coming, Effect, JobId};
+use mesh_core::agent::{Agent, AgentConfig, Coming, Effect, Identity, JobId};
 use mesh_core::prefetch::prefetch;
 use mesh_core::protocol::Request;
 
@@ -105,15 +107,23 @@ impl Simulation<'_> {
         let spec = &self.run.scenario.agents[host - FIRST_AGENT];
         // A later life has a greater number; zero stands for agents that have none.
         let incarnation = now.as_nanos() + 1;
-        let config = AgentConfig { incarnation, ..agent_config(self.run, spec, address(host)) };
+        let identity = Identity { name: spec.name.clone(), url: address(host), incarnation };
+        let config = self.config_of(spec);
         let seed = self.seed.child("agents").child(&spec.name).child(&incarnation.to_string());
         let node = &mut self.nodes[host - FIRST_AGENT];
         let local = node.clock.show(now);
-        node.agent = Some(Agent::new(local, config, &seed));
+        node.agent = Some(Agent::new(local, identity, config, &seed));
         let life = self.hosts[host].life;
         let sample = Event::Sample { host: host as u32, life };
         self.queue.push_in(Lane::Sample, now + spec.machine.cpu_window, sample);
         self.with_agent(now, host, |agent, local| agent.handle_timeout(local));
+    }
+
+    /// How an agent behaves. Most behave as the one before, and share it.
+    fn config_of(&mut self, spec: &AgentSpec) -> Arc<AgentConfig> {
+        let config = agent_config(self.run, spec);
+        let last = self.last_config.take().filter(|last| **last == config);
+        self.last_config.insert(last.unwrap_or_else(|| config.into())).clone()
     }
 
     /// Mutates an agent, if it is up, and carries out what follows.

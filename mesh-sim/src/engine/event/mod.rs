@@ -22,7 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mesh_core::Timestamp;
-use mesh_core::agent::Effect;
+use mesh_core::agent::{AgentConfig, Effect};
 use mesh_core::seed::Seed;
 use serde_json::value::RawValue;
 
@@ -99,6 +99,8 @@ struct Simulation<'a> {
     registry: RegistryHost,
     load: Load,
     nodes: Vec<Node>,
+    /// How the agent that started last behaves.
+    last_config: Option<Arc<AgentConfig>>,
     /// Messages since the last event of another kind but samples, if there are many hosts.
     since_other: u32,
     /// Where the effects of the agent that acts wait, whichever it is.
@@ -131,6 +133,7 @@ impl<'a> Simulation<'a> {
             registry: RegistryHost::new(run),
             load: Load::new(run, &seed),
             nodes: run.scenario.agents.iter().map(Node::new).collect(),
+            last_config: None,
             effects: VecDeque::new(),
             since_other: 0,
             output: RawValue::from_string(OUTPUT.to_owned()).unwrap_or_default().into(),

@@ -1,9 +1,11 @@
 //! The registry and the agents as simulated hosts.
 
 use std::future::pending;
-use std::rc::Rc;
+use std::sync::Arc;
 
+use mesh_core::agent::Identity;
 use mesh_core::jsonrpc;
+use mesh_core::protocol::Name;
 use mesh_core::seed::Seed;
 use mesh_node::agent::Parts;
 use mesh_node::http::{ClientLimits, ServerLimits};
@@ -56,18 +58,21 @@ pub(super) fn add_agent(
     machine: &SimHost,
     world: &World,
 ) {
-    let template = Rc::new(agent_config(run, agent, agent_url(&agent.name).into()));
+    let config = agent_config(run, agent);
+    let (name, url): (Name, Arc<str>) = (agent.name.clone(), agent_url(&agent.name).into());
     let seed = Seed::root(run.seed).child("agents").child(&agent.name);
     let (machine, world) = (machine.clone(), world.clone());
     let client = client_limits(run.scenario);
     sim.host(&*agent.name, move || {
-        let (mut config, seed) = ((*template).clone(), seed.clone());
+        let (name, url) = (name.clone(), url.clone());
+        let (config, seed) = (config.clone(), seed.clone());
         let (machine, world, client) = (machine.clone(), world.clone(), client.clone());
         async move {
             let clock = clock();
             // A later life has a greater number; zero stands for agents that have none.
-            config.incarnation = clock.now().as_nanos() + 1;
-            let seed = seed.child(&config.incarnation.to_string());
+            let incarnation = clock.now().as_nanos() + 1;
+            let seed = seed.child(&incarnation.to_string());
+            let identity = Identity { name, url, incarnation };
             let host = machine.with_clock(clock);
             let parts = Parts {
                 net: TurmoilNet,
@@ -80,7 +85,7 @@ pub(super) fn add_agent(
                 json: jsonrpc::Limits::default(),
             };
             let listener = TurmoilNet.bind(&format!("0.0.0.0:{AGENT_PORT}")).await?;
-            let node = AgentNode::new(config, &seed, parts);
+            let node = AgentNode::new(identity, config, &seed, parts);
             tokio::select! {
                 biased;
                 _ = node.run(listener, pending()) => {}

@@ -175,7 +175,7 @@ pub(crate) async fn a_later_life_replaces_an_earlier_one<N: Net>(net: N) {
     let registry = mesh.registry(patient()).await.address;
     let [a, b, _c] = three(&mesh, &registry).await;
     b.agent.kill().await;
-    let set = |setup: &mut Setup| setup.config.incarnation = 2;
+    let set = |setup: &mut Setup| setup.identity.incarnation = 2;
     let second = mesh.agent("b", &registry, set).await;
     mesh.until_info(&second.address, "cpu", 12.5).await;
     until("it is listed", async || {

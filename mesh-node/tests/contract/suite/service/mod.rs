@@ -9,10 +9,10 @@ pub(crate) mod watch;
 use std::time::Duration;
 
 use mesh_core::Timestamp;
-use mesh_core::agent::AgentConfig;
 use mesh_core::agent::config::{
     AdmissionConfig, DEFAULT_POLICY, DelegationConfig, MembershipConfig,
 };
+use mesh_core::agent::{AgentConfig, Identity};
 use mesh_core::jsonrpc;
 use mesh_core::registry::RegistryConfig;
 use mesh_core::seed::Seed;
@@ -102,7 +102,7 @@ impl<N: Net> Mesh<N> {
             client: ClientLimits::default(),
             json: setup.json,
         };
-        let node = AgentNode::new(setup.config, &Seed::root(1).child(name), parts);
+        let node = AgentNode::new(setup.identity, setup.config, &Seed::root(1).child(name), parts);
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(async move { node.run(listener, ended(stopped)).await });
         Running { address, watch, stop, task }
@@ -176,6 +176,7 @@ impl<N: Net> Mesh<N> {
 
 /// An agent before it starts.
 struct Setup {
+    identity: Identity,
     config: AgentConfig,
     host: TestHost,
     server: ServerLimits,
@@ -184,10 +185,8 @@ struct Setup {
 
 impl Setup {
     fn new(name: &str, address: &str) -> Self {
+        let identity = Identity { name: name.into(), url: address.into(), incarnation: 1 };
         let config = AgentConfig {
-            name: name.into(),
-            url: address.into(),
-            incarnation: 1,
             admission: AdmissionConfig::default(),
             delegation: DelegationConfig {
                 probe_timeout: Duration::from_secs(2),
@@ -202,7 +201,7 @@ impl Setup {
             policy: DEFAULT_POLICY,
         };
         let (server, json) = (ServerLimits::default(), jsonrpc::Limits::default());
-        Self { config, host: TestHost::default(), server, json }
+        Self { identity, config, host: TestHost::default(), server, json }
     }
 }
 
