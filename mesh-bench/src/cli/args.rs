@@ -13,22 +13,23 @@ use crate::throughput::names;
 
 const EXAMPLES: &str = "\
 Examples:
-  mesh-bench live scenarios/baseline.toml                 the scenario on real processes
+  mesh-bench live scenarios/baseline.toml        the scenario on real processes
   mesh-bench live s.toml --policy random --out results/runs/live
-  mesh-bench calibrate --out network.toml                 what messages cost here
-  mesh-bench compare results/runs/sim results/runs/live   a simulation against what it is of
-  mesh-bench idle                                         what a mesh at rest costs
-  mesh-bench throughput --only work --seconds 5           an agent against a bare server
+  mesh-bench calibrate --out network.toml        what messages cost here
+  mesh-bench compare results/runs/sim results/runs/live
+                                                 a simulation against reality
+  mesh-bench idle                                what a mesh at rest costs
+  mesh-bench throughput --only work --seconds 5  an agent against a bare server
 
 Exit codes:
   0  done
   1  something failed
-  2  the command line or the scenario is wrong, or asks for what a live mesh can't do
+  2  the command line or the scenario is wrong, or no live mesh can do it
   130  interrupted";
 
 /// Measures the mesh, and holds its simulation against the real thing.
 #[derive(Debug, Parser)]
-#[command(version, after_help = EXAMPLES)]
+#[command(version, max_term_width = 80, after_help = EXAMPLES)]
 pub(super) struct Args {
     #[command(subcommand)]
     pub(super) command: Command,

@@ -18,20 +18,27 @@ const EXAMPLES: &str = "\
 Examples:
   mesh up --agents 4                          a whole mesh, in one process
   mesh registry                               the registry, on port 8500
-  mesh agent                                  an agent, on a free port of 8600 to 8700
+  mesh agent                                  an agent, on port 8600 to 8700
   mesh agent --name summariser -- ./summarise.py
                                               one whose work is a command
   mesh agent --upstream http://127.0.0.1:9000/rpc
                                               one in front of a JSON-RPC service
-  mesh orchestrate --text \"parallel workload\"  delegate a job and show who did it
+  mesh orchestrate --text \"a workload\"        delegate a job, show who did it
   mesh orchestrate --watch                    all agents and their load, live
 
-Every option may also be set in the environment (--drain as MESH_DRAIN) or in a TOML file given with
---config, with a table for each command. Flags come before the environment, and that before the file.";
+Every option may also be set in the environment (--drain as MESH_DRAIN) or in a TOML file given \
+with --config, with a table for each command. Flags come before the \
+environment, and that before the file.";
 
 /// The Agentic Mesh on a real network: registry, agents, orchestrator.
 #[derive(Debug, Parser)]
-#[command(name = "mesh", version, after_help = EXAMPLES, arg_required_else_help = true)]
+#[command(
+    name = "mesh",
+    version,
+    max_term_width = 80,
+    after_help = EXAMPLES,
+    arg_required_else_help = true
+)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,

@@ -7,59 +7,62 @@ use clap::{ArgGroup, Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use mesh_sim::scenario::EngineKind;
 use mesh_sim::sweep::{Seeds, Shard, Vary};
 
+// Clap wraps what is wider than 80 columns: paragraphs are one line each, examples fit.
 const EXAMPLES: &str = "\
 Examples:
-  mesh-sim scenarios/partition.toml                     run all policies, print the table
-  mesh-sim scenarios/partition.toml --policy weighted   only one of them
-  mesh-sim scenarios/partition.toml --seed 7 --trace    another seed, with every event
-  mesh-sim scenarios/partition.toml --json | jq .runs   the summary, for programs
-  mesh-sim check scenarios/*.toml                       only look for mistakes
-  mesh-sim explore scenarios/partition.toml --minutes 5 look for failures under random faults
-  mesh-sim minimize failing.toml                        make a failing scenario small
-  mesh-sim schema > scenarios/schema.json               for completion in an editor
-  mesh-sim sweep scenarios/partition.toml --seeds 1..30 policies compared over many seeds
-  mesh-sim validate --quick                             the simulator against queueing theory
+  mesh-sim scenarios/partition.toml        run all policies, print the table
+  mesh-sim mine.toml --policy weighted     only one of them
+  mesh-sim mine.toml --seed 7 --trace      another seed, with every event
+  mesh-sim mine.toml --json | jq .runs     the summary, for programs
+  mesh-sim check scenarios/*.toml          only look for mistakes
+  mesh-sim sweep mine.toml --seeds 1..30   policies compared over many seeds
+  mesh-sim explore mine.toml --minutes 5   look for failures under random faults
+  mesh-sim minimize failing.toml           make a failing scenario small
+  mesh-sim schema > scenarios/schema.json  for completion in an editor
+  mesh-sim validate --quick                the simulator against queueing theory
 
 Exit codes:
   0  everything held
   1  something failed (a file could not be written, say)
   2  the command line or the scenario is wrong
   3  an oracle was violated: a bug in the mesh
-  4  a threshold in [expect] was missed, or `validate` found a figure that is out
+  4  a threshold in [expect] was missed, or `validate` found a figure far off
   5  two runs of one seed differed
   6  nothing failed that could be replayed or minimized";
 
 const SWEEP_EXAMPLES: &str = "\
 Examples:
-  mesh-sim sweep s.toml --seeds 1..30                          compare its policies
+  mesh-sim sweep s.toml --seeds 1..30                 compare its policies
   mesh-sim sweep s.toml --seeds 1..30 --vary workload.rate=100,200,400
-  mesh-sim sweep s.toml --vary agents.0.count=8,16 --vary registry.refresh=1s,10s
+  mesh-sim sweep s.toml --vary agents.0.count=8,16 --vary workload.rate=50,90
   mesh-sim sweep s.toml --vary policies.1.choices=2,3 --baseline random
-  mesh-sim sweep s.toml --seeds 1..1000 --shard 3/8 --out parts  one part of eight
-  mesh-sim merge parts                                         the parts, joined
+  mesh-sim sweep s.toml --seeds 1..1000 --shard 3/8 --out parts
+  mesh-sim merge parts                                the eight parts, joined
 
-Exit codes are those of `mesh-sim`, with thresholds held against all seeds of a cell together. A
-part knows only its own runs, so it leaves thresholds (4) to `mesh-sim merge`.";
+Exit codes are those of `mesh-sim`, with thresholds held against all seeds of a cell together. \
+A part knows only its own runs, so it leaves thresholds (4) to `mesh-sim merge`.";
 
 const MERGE_EXAMPLES: &str = "\
 Examples:
   mesh-sim merge parts                    all parts are in one directory
   mesh-sim merge host-*/parts --out whole
 
-Exit codes are those of `mesh-sim`; parts that are missing, overlap or belong to different sweeps
+Exit codes are those of `mesh-sim`; parts that are missing, overlap or belong to different sweeps \
 are 2.";
 
 const REPLAY_EXAMPLES: &str = "\
 Examples:
   mesh-sim replay mine.toml --seed 7 --policy random
-  mesh-sim replay mine.min.toml --events 40 --out replayed   with every event in a file
+  mesh-sim replay mine.min.toml --events 40
+  mesh-sim replay mine.min.toml --out replayed   with every event in a file
 
 Exit codes: 0 it failed again, 2 wrong usage or scenario, 6 nothing failed.";
 
 const MINIMIZE_EXAMPLES: &str = "\
 Examples:
   mesh-sim minimize mine.toml --seed 7 --policy random
-  mesh-sim minimize results/explore/mine/mine-1-0.toml --tries 2000 --out small.toml
+  mesh-sim minimize results/explore/mine/mine-1-0.toml --out small.toml
+  mesh-sim minimize mine.toml --tries 2000
 
 Exit codes: 0 a smaller file was written, 2 wrong usage or scenario, 6 nothing failed.";
 
@@ -67,9 +70,9 @@ const EXPLORE_EXAMPLES: &str = "\
 Examples:
   mesh-sim explore mine.toml --minutes 5
   mesh-sim explore mine.toml --engine event --runs 1000 --seed 2
-  mesh-sim explore mine.toml --runs 200 --thresholds   a missed threshold counts, too
+  mesh-sim explore mine.toml --runs 200 --thresholds   missed thresholds, too
 
-Exit codes: 0 nothing failed, 2 wrong usage or scenario, 3 an oracle was violated or a run broke
+Exit codes: 0 nothing failed, 2 wrong usage or scenario, 3 an oracle was violated or a run broke \
 down, 4 only thresholds were missed.";
 
 const CHECK_EXAMPLES: &str = "\
@@ -79,7 +82,9 @@ Examples:
 
 const SCHEMA_EXAMPLES: &str = "\
 Examples:
-  mesh-sim schema > schema.json   name it in a scenario's first line: #:schema schema.json";
+  mesh-sim schema > schema.json
+
+A scenario's first line names it: #:schema schema.json";
 
 const VALIDATE_EXAMPLES: &str = "\
 Examples:
@@ -321,6 +326,23 @@ impl From<EngineArg> for EngineKind {
         match engine {
             EngineArg::Turmoil => Self::Turmoil,
             EngineArg::Event => Self::Event,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn examples_fit_a_terminal() {
+        for command in Args::command().get_subcommands().chain([&Args::command()]) {
+            let examples = command.get_after_help().expect("examples").to_string();
+            let lines = examples.lines().filter(|line| line.starts_with("  "));
+            let wide: Vec<&str> = lines.filter(|line| line.chars().count() > 80).collect();
+            assert!(wide.is_empty(), "{wide:?}");
         }
     }
 }
