@@ -10,7 +10,8 @@ use mesh_sim::engine::Run;
 use mesh_sim::record::RunRecord;
 use mesh_sim::scenario::{EngineKind, Loaded, Scenario};
 
-const POLICIES: [&str; 5] = ["random", "round_robin", "least_loaded", "weighted", "power_of_two"];
+const POLICIES: [&str; 6] =
+    ["random", "round_robin", "least_loaded", "weighted", "shortest_queue", "power_of_two"];
 const AGENTS: [u32; 4] = [10, 100, 1_000, 10_000];
 /// Requests of one run; the agents share them, so that many agents run for a shorter time.
 const REQUESTS: u32 = 70_000;
@@ -49,7 +50,7 @@ fn run(scenario: &Scenario) -> RunRecord {
 /// One core per agent, jobs of 10 ms, 70 requests per second and agent. Policies that ask everybody
 /// get fewer requests, for each of them is more work.
 fn scenario(policy: &str, agents: u32) -> Scenario {
-    let asks_all = matches!(policy, "least_loaded" | "weighted");
+    let asks_all = matches!(policy, "least_loaded" | "weighted" | "shortest_queue");
     let requests = if asks_all { REQUESTS.min(PROBES / agents) } else { REQUESTS };
     let rate = agents * 70;
     let micros = u64::from(requests) * 1_000_000 / u64::from(rate);

@@ -66,6 +66,7 @@ entry = "agent-5"
 #[test]
 fn refusals() {
     let policies = r#""round_robin", "random", "least_loaded", "weighted",
+        { name = "shortest_queue", signal = "own", label = "own_queue" },
         { name = "power_of_two", signal = "own", label = "own_counters" }"#;
     let counts = check(policies, WORKERS, &bursts(100, "67ms", "229ms"));
     assert!(counts.iter().all(|[refused, _]| *refused > 50), "{counts:?}");
@@ -94,8 +95,8 @@ entry = "agent-5"
 "#;
     assert_eq!(check(r#""random""#, WORKERS, load), [[0, 0]]);
     let policies = r#""round_robin", "random", "power_of_two", "least_loaded", "weighted",
-        { name = "power_of_two", signal = "own", label = "own_counters" }"#;
-    assert_eq!(check(policies, WORKERS, &load.replace("clients = 2", "clients = 1")), [[0, 0]; 6]);
+        "shortest_queue", { name = "power_of_two", signal = "own", label = "own_counters" }"#;
+    assert_eq!(check(policies, WORKERS, &load.replace("clients = 2", "clients = 1")), [[0, 0]; 7]);
 }
 
 /// Requests are due between two ticks and sent at the next. A queue that is served in the order of

@@ -52,6 +52,7 @@ const POLICIES: &str = r#"policies = [
     "power_of_two",
     "least_loaded",
     "weighted",
+    "shortest_queue",
 ]"#;
 
 /// Agrees to the nanosecond under some faults; gives back how many requests failed under the first,
@@ -69,7 +70,7 @@ fn blind_ones_fail(failed: &[u64]) -> bool {
 
 #[test]
 fn without_faults() {
-    assert_eq!(check(""), [0; 6]);
+    assert_eq!(check(""), [0; 7]);
 }
 
 /// The load pauses while the latency falls: messages of a way keep their order here, those of two
@@ -90,7 +91,7 @@ for = "6s"
 between = ["agent-1..2", "agent-3..5"]
 latency = "26ms"
 "#;
-    assert_eq!(check(fault), [0; 6]);
+    assert_eq!(check(fault), [0; 7]);
 }
 
 /// At another speed, what is left of a running job is no whole number of milliseconds; its end
@@ -161,7 +162,7 @@ at = "10s"
 for = "8s"
 hosts = "registry"
 "#;
-    assert_eq!(check(fault), [0; 6]);
+    assert_eq!(check(fault), [0; 7]);
 }
 
 #[test]
@@ -192,6 +193,18 @@ fn partition_of_entries() {
     for pair in everyone("partition", groups) {
         pair.same(0.0..=1.0);
         assert!(pair.counts().lost > 10 && pair.counts().timed_out > 0, "{:?}", pair.counts());
+    }
+}
+
+/// The client hears that it can't connect at the end of its request's time.
+#[test]
+fn connecting_takes_until_the_deadline() {
+    let crash = "[[faults]]\nkind = \"crash\"\nat = \"10s\"\nfor = \"6s\"\nhosts = \"agent-5\"\n";
+    let base = LAST_ENTRY.replace("connect_timeout = \"211ms\"", "connect_timeout = \"997ms\"");
+    for pair in run(&format!("policies = [\"random\"]\n{base}\n{crash}")) {
+        pair.same(0.0..=0.0);
+        assert_eq!(pair.counts().lost, 0, "{:?}", pair.counts());
+        assert!(pair.counts().timed_out > 100, "{:?}", pair.counts());
     }
 }
 

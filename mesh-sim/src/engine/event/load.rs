@@ -103,8 +103,9 @@ impl Simulation<'_> {
         request: RequestId,
         result: Result<Reply, CallError>,
     ) {
-        // A timer of its own ends what is late.
-        self.request_ended(now, request, &Outcome::of_call(&result, false));
+        let Some((arrival, _)) = self.load.open.get(request) else { return };
+        let is_late = now >= arrival.at + self.run.scenario.workload.deadline;
+        self.request_ended(now, request, &Outcome::of_call(&result, is_late));
     }
 
     pub(super) fn request_ended(&mut self, now: Timestamp, request: RequestId, outcome: &Outcome) {
