@@ -138,7 +138,7 @@ fn a_refusal_without_a_reason() {
         assert_eq!(refused("", reason), [FOR_A_REASON], "{reason}");
     }
     assert_eq!(refused("", "busy"), [""; 0]);
-    let impatient = "[delegation]\nattempt_timeout = \"1s\"\n";
+    let impatient = "[delegation]\nattempt_timeout = \"1500ms\"\n";
     assert_eq!(refused(impatient, "outcome_unknown"), [""; 0]);
     let broken_connection = fault("crash", 50, Some(10), r#"hosts = "a-2""#);
     assert_eq!(refused(&broken_connection, "outcome_unknown"), [""; 0]);

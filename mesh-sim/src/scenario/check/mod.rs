@@ -71,7 +71,7 @@ pub(super) fn check(
         warm_up: raw.warm_up.0,
         drain: raw.drain.0,
         registry: checker.registry(&raw.registry),
-        delegation: delegation(&raw.delegation),
+        delegation: checker.delegation(&raw.delegation),
         network: checker.network(&raw.network),
         workload: checker.workload(raw, &agents),
         faults: checker.faults(raw),
@@ -80,19 +80,6 @@ pub(super) fn check(
         policies,
     };
     (scenario, checker.files, checker.problems)
-}
-
-fn delegation(raw: &raw::Delegation) -> DelegationSpec {
-    DelegationSpec {
-        probe_timeout: raw.probe_timeout.0,
-        connect_timeout: raw.connect_timeout.0,
-        attempt_timeout: raw.attempt_timeout.map(|timeout| timeout.0),
-        max_attempts: raw.max_attempts,
-        retry_ratio: raw.retry_ratio,
-        retry_floor: raw.retry_floor,
-        to_self: raw.to_self,
-        max_open: raw.max_open,
-    }
 }
 
 struct Checker<'a> {
@@ -160,6 +147,28 @@ impl Checker<'_> {
             self.problem(&FieldPath::field("warm_up"), "`warm_up` takes the whole run", label);
         let duration = self.source.span(&FieldPath::field("duration"));
         self.problems.push(problem.related(duration, "arrivals end here"));
+    }
+
+    /// An attempt that ends while it still connects would pass for one that was sent.
+    fn delegation(&mut self, raw: &raw::Delegation) -> DelegationSpec {
+        let attempt_timeout = raw.attempt_timeout.map(|timeout| timeout.0);
+        let connect_timeout = raw.connect_timeout.0;
+        if attempt_timeout.is_some_and(|attempt| !attempt.is_zero() && attempt <= connect_timeout) {
+            let connect = format_duration(connect_timeout);
+            let label = format!("expected more than `connect_timeout`, which is {connect}");
+            let path = FieldPath::field("delegation").key("attempt_timeout");
+            self.report(&path, "attempts may end before they are sent", label);
+        }
+        DelegationSpec {
+            probe_timeout: raw.probe_timeout.0,
+            connect_timeout,
+            attempt_timeout,
+            max_attempts: raw.max_attempts,
+            retry_ratio: raw.retry_ratio,
+            retry_floor: raw.retry_floor,
+            to_self: raw.to_self,
+            max_open: raw.max_open,
+        }
     }
 
     fn registry(&mut self, raw: &raw::Registry) -> RegistrySpec {

@@ -254,7 +254,8 @@ pub(crate) struct Delegation {
     pub(crate) probe_timeout: DurationText,
     /// How long opening a connection to a peer may take; a call that fails by it was never sent.
     pub(crate) connect_timeout: DurationText,
-    /// How long one attempt may take; until the request's deadline if left out.
+    /// How long one attempt may take, more than `connect_timeout`; until the request's deadline if
+    /// left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) attempt_timeout: Option<DurationText>,
     /// Attempts of one delegation, the first included.
