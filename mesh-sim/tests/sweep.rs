@@ -44,17 +44,19 @@ fn stderr(output: &Output) -> String {
 #[test]
 fn any_number_of_threads_gives_the_same_bytes() {
     let dir = tiny(SCENARIO);
-    let sweep = |jobs: &str, out: &str| {
+    let sweep = |engine: &str, jobs: &str, out: &str| {
         let vary = "agents.0.count=2,3";
-        let arguments =
-            ["sweep", "tiny.toml", "--seeds", "1..2", "--vary", vary, "--jobs", jobs, "--out", out];
+        let mut arguments = vec!["sweep", "tiny.toml", "--seeds", "1..2", "--vary", vary];
+        arguments.extend(["--engine", engine, "--jobs", jobs, "--out", out]);
         let output = mesh_sim(dir.path(), &arguments);
         assert!(output.status.success(), "{}", stderr(&output));
         assert_eq!(stderr(&output), "", "no bar in a pipe");
         ["sweep.json", "sweep.csv", "comparison.csv", "cell-2/random.hgrm"]
             .map(|name| fs::read(dir.path().join(out).join(name)).expect(name))
     };
-    assert_eq!(sweep("1", "one"), sweep("3", "three"));
+    for engine in ["turmoil", "event"] {
+        assert_eq!(sweep(engine, "1", "one"), sweep(engine, "3", "three"), "{engine}");
+    }
 }
 
 /// The first shell block of `docs/sweeps.md`, word for word.

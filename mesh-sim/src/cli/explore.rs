@@ -27,6 +27,11 @@ pub(super) fn explore(args: &ExploreArgs) -> anyhow::Result<Exit> {
     if let Err(diagnostics) = base.check_engine(engine) {
         return Ok(complain(&diagnostics));
     }
+    if thresholds && base.scenario.expect.is_empty() {
+        let file = args.scenario.display();
+        eprintln!("error: --thresholds needs an [expect] table, and {file} has none");
+        return Ok(Exit::Usage);
+    }
     let exploration = Exploration { base: &base, engine, seed, thresholds };
     let default_out = || Path::new("results/explore").join(&base.scenario.name);
     let out = args.out.clone().unwrap_or_else(default_out);
@@ -68,7 +73,7 @@ pub(super) fn explore(args: &ExploreArgs) -> anyhow::Result<Exit> {
         Ok(explored) => explored,
         Err(diagnostics) => return Ok(complain(&diagnostics)),
     };
-    print(&closing(&explored, seed))?;
+    print(&closing(&explored, engine, seed))?;
     Ok(match explored.failed {
         0 => Exit::Pass,
         _ if only_thresholds => Exit::Threshold,
@@ -92,7 +97,7 @@ fn write(out: &Path, exploration: &Exploration<'_>, found: &Found) -> anyhow::Re
 }
 
 /// What was done, and what was met and what was not.
-fn closing(explored: &Explored, seed: u64) -> String {
+fn closing(explored: &Explored, engine: EngineKind, seed: u64) -> String {
     let Explored { runs, failed, requests, events, .. } = explored;
     let mut text = format!(
         " seed {seed}: {}, {failed} failed; {requests} requests, {events} events\n",
@@ -107,7 +112,7 @@ fn closing(explored: &Explored, seed: u64) -> String {
     for (state, met) in explored.exercised.met() {
         text.push_str(&format!(" {state:<44}{:>9} times in {:>5} runs\n", met.times, met.runs));
     }
-    for state in explored.exercised.never_met() {
+    for state in explored.exercised.never_met(engine) {
         text.push_str(&format!(" {state:<44}    never met\n"));
     }
     text

@@ -7,7 +7,18 @@ const EXPONENTIAL: Distribution = Distribution::Exponential { mean: 0.25 };
 const LOGNORMAL: Distribution = Distribution::Lognormal { median: 0.2, sigma: 0.8 };
 const PARETO: Distribution = Distribution::Pareto { min: 0.1, shape: 1.5, max: 2.0 };
 const BIMODAL: Distribution = Distribution::Bimodal { low: 0.1, high: 1.1, high_ratio: 0.2 };
-const ALL: [Distribution; 5] = [CONSTANT, EXPONENTIAL, LOGNORMAL, PARETO, BIMODAL];
+const UNIFORM: Distribution = Distribution::Uniform { min: 0.1, max: 0.5 };
+/// A fifth of the draws would be below zero.
+const NORMAL: Distribution = Distribution::Normal { mean: 0.2, standard_deviation: 0.25 };
+
+/// Half of the draws between 0.1 s and 0.2 s, the rest up to 1 s.
+fn empirical() -> Distribution {
+    Distribution::Empirical { quantiles: [(0.0, 0.1), (0.5, 0.2), (1.0, 1.0)].into() }
+}
+
+fn all() -> [Distribution; 8] {
+    [CONSTANT, EXPONENTIAL, LOGNORMAL, PARETO, BIMODAL, UNIFORM, NORMAL, empirical()]
+}
 
 #[test]
 fn normal_quantiles_match_known_values() {
@@ -53,6 +64,14 @@ fn quantiles_are_the_textbook_ones() {
         (&PARETO, 0.999, 2.0),
         (&BIMODAL, 0.79, 0.1),
         (&BIMODAL, 0.81, 1.1),
+        (&UNIFORM, 0.25, 0.2),
+        (&NORMAL, 0.2, 0.0),
+        (&NORMAL, 0.5, 0.2),
+        (&NORMAL, 0.975, 0.2 + 0.25 * 1.959_963_984_540_054),
+        (&empirical(), 0.0, 0.1),
+        (&empirical(), 0.25, 0.15),
+        (&empirical(), 0.5, 0.2),
+        (&empirical(), 0.75, 0.6),
     ];
     for (distribution, u, seconds) in cases {
         assert_eq!(distribution.quantile(u), from_seconds(seconds), "{distribution:?} at {u}");
@@ -62,7 +81,7 @@ fn quantiles_are_the_textbook_ones() {
 #[test]
 fn means_of_draws_match() {
     const DRAWS: u32 = 400_000;
-    for distribution in ALL {
+    for distribution in all() {
         let mut rng = Seed::root(11).child("draws").rng();
         let total: Duration = (0..DRAWS).map(|_| distribution.sample(&mut rng)).sum();
         let ratio = (total / DRAWS).as_secs_f64() / distribution.mean().as_secs_f64();
@@ -86,10 +105,19 @@ fn the_cut_pareto_mean_holds_at_and_around_shape_one() {
 }
 
 #[test]
+fn the_clamped_normal_mean_is_the_textbook_one() {
+    // m Phi(m/s) + s phi(m/s) with Phi(0.8) = 0.788144601416603, phi(0.8) = 0.289691552761483.
+    let expected = 0.2 * 0.788_144_601_416_603 + 0.25 * 0.289_691_552_761_483;
+    assert_eq!(NORMAL.mean(), from_seconds(expected));
+    let fixed = Distribution::Normal { mean: 0.2, standard_deviation: 0.0 };
+    assert_eq!(fixed.mean(), from_seconds(0.2));
+}
+
+#[test]
 fn draws_never_fall_as_the_uniform_grows() {
     let swapped = Distribution::Bimodal { low: 1.0, high: 0.5, high_ratio: 0.3 };
     assert_eq!(swapped.mean(), Duration::from_millis(850));
-    for distribution in ALL.iter().chain([&swapped]) {
+    for distribution in all().iter().chain([&swapped]) {
         let mut last = Duration::ZERO;
         for step in 0..=100_000u64 {
             let u = (step as f64 / 100_000.0).min(1.0 - f64::EPSILON / 2.0);
@@ -102,7 +130,7 @@ fn draws_never_fall_as_the_uniform_grows() {
 
 #[test]
 fn each_draw_takes_one_uniform() {
-    for distribution in ALL {
+    for distribution in all() {
         let mut rng = Seed::root(3).rng();
         let mut expected = rng.clone();
         distribution.sample(&mut rng);

@@ -98,6 +98,9 @@ pub enum SweepError {
         /// Those that are.
         known: String,
     },
+    /// The baseline is among the policies that were left out.
+    #[error("the baseline `{0}` is not among the policies chosen: choose it, too")]
+    BaselineLeftOut(String),
     /// The cells have different policies.
     #[error(
         "cell {cell} has the policies {found}, but cell 1 has {expected}; \
@@ -143,7 +146,7 @@ impl Sweep {
             return Err(SweepError::Labels { cell: cell.number, found, expected });
         }
         let baseline = match &spec.baseline {
-            Some(label) => position(&policies, label)?,
+            Some(label) => baseline(&scenario, &policies, label)?,
             None => 0,
         };
         let seeds = if spec.seeds.is_empty() { &first.seeds } else { &spec.seeds };
@@ -257,6 +260,14 @@ fn position(labels: &[String], wanted: &str) -> Result<usize, SweepError> {
         .iter()
         .position(|label| label == wanted)
         .ok_or_else(|| SweepError::NoPolicy { label: wanted.to_owned(), known: labels.join(", ") })
+}
+
+/// Where the baseline stands among the policies that run.
+fn baseline(scenario: &Scenario, running: &[String], wanted: &str) -> Result<usize, SweepError> {
+    position(running, wanted).map_err(|missing| match position(&labels(scenario), wanted) {
+        Ok(_) => SweepError::BaselineLeftOut(wanted.to_owned()),
+        Err(_) => missing,
+    })
 }
 
 /// Every combination of values, those of the last field changing fastest.

@@ -141,6 +141,11 @@ fn what_is_asked_for_must_be_there() {
     assert!(sweep.cells[0].text.contains("engine = \"turmoil\""));
     let error = with(&|spec| spec.baseline = Some("best".to_owned())).unwrap_err();
     assert_eq!(error.to_string(), "no policy `best` here; there are: random, power_of_two");
+    let left_out = with(&|spec| {
+        spec.policies = vec!["power_of_two".to_owned()];
+        spec.baseline = Some("random".to_owned());
+    });
+    assert!(matches!(left_out, Err(SweepError::BaselineLeftOut(label)) if label == "random"));
     let twice = with(&|spec| spec.vary = vec!["workload.rate=1".parse().unwrap(); 2]);
     assert!(matches!(twice, Err(SweepError::VariedTwice(_))));
     let many = with(&|spec| spec.seeds = (0..6_000_000).collect());
