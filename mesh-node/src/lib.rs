@@ -6,6 +6,7 @@
 
 pub mod agent;
 pub mod clock;
+pub mod files;
 pub mod host;
 pub mod http;
 mod metrics;

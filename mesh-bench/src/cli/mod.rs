@@ -12,9 +12,9 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::ensure;
 use clap::Parser as _;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use thiserror::Error;
 use tokio::signal::unix::{SignalKind, signal};
 
 use self::args::{Args, Command};
@@ -49,10 +49,10 @@ pub(crate) fn main() -> ExitCode {
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
-            match error.downcast_ref::<CompareError>() {
-                Some(_) => ExitCode::from(Exit::Usage as u8),
-                None => ExitCode::FAILURE,
+            if error.is::<CompareError>() || error.is::<NoMesh>() {
+                return ExitCode::from(Exit::Usage as u8);
             }
+            ExitCode::FAILURE
         }
     }
 }
@@ -65,18 +65,21 @@ fn allow_many_connections() {
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
 }
 
+/// The `mesh` binary is not where it was looked for.
+#[derive(Debug, Error)]
+#[error(
+    "no `mesh` at {}: build it with cargo build -p mesh-node, or name it with --mesh",
+    .0.display()
+)]
+struct NoMesh(PathBuf);
+
 /// The `mesh` binary: the one that was named, or the one beside this program.
 fn binary(named: Option<&Path>) -> anyhow::Result<PathBuf> {
     let path = match named {
         Some(path) => path.to_owned(),
         None => std::env::current_exe()?.with_file_name(format!("mesh{EXE_SUFFIX}")),
     };
-    let path_name = path.display();
-    ensure!(
-        path.is_file(),
-        "no `mesh` at {path_name}: build it with cargo build -p mesh-node, or name it with --mesh"
-    );
-    Ok(path)
+    if path.is_file() { Ok(path) } else { Err(NoMesh(path).into()) }
 }
 
 /// Runs to the end, or to SIGINT or SIGTERM: then there is nothing, and what was dropped has killed
@@ -87,9 +90,10 @@ fn until_signal<T>(run: impl Future<Output = anyhow::Result<T>>) -> anyhow::Resu
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
         tokio::select! {
-            result = run => result.map(Some),
+            biased;
             _ = interrupt.recv() => Ok(None),
             _ = terminate.recv() => Ok(None),
+            result = run => result.map(Some),
         }
     })
 }

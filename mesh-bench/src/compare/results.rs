@@ -1,11 +1,14 @@
 //! A directory of results, as `mesh-sim` and `mesh-bench live` write them.
 
-use std::fs;
 use std::io;
 use std::path::Path;
 
+use mesh_node::files::read_text;
 use mesh_sim::report::summary::{self, Run, Summary};
 use thiserror::Error;
+
+/// Some kilobytes per policy and seed.
+const MOST_BYTES: u64 = 256 << 20;
 
 /// Why a directory's results can't be read.
 #[derive(Debug, Error)]
@@ -44,7 +47,7 @@ impl Results {
     /// If it holds no summary, or one that this version can't read.
     pub fn read(dir: &Path) -> Result<Self, ReadError> {
         let name = dir.display().to_string();
-        let text = fs::read_to_string(dir.join("summary.json"))
+        let text = read_text(&dir.join("summary.json"), MOST_BYTES)
             .map_err(|source| ReadError::File { dir: name.clone(), source })?;
         let summary = summary::parse(&text)
             .map_err(|source| ReadError::Summary { dir: name.clone(), source })?;

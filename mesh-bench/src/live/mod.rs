@@ -59,6 +59,7 @@ pub(crate) async fn run(
     let requests = load.run(scenario, seed);
     match &mut mesh {
         Some(mesh) => tokio::select! {
+            biased;
             () = requests => {}
             failed = watch(mesh, &load, clock) => failed?,
         },

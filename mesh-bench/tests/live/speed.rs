@@ -62,3 +62,13 @@ fn a_strange_name_is_refused_with_those_that_there_are() {
     let error = String::from_utf8(output.stderr).unwrap();
     assert!(error.contains("p2c_own"), "{error}");
 }
+
+#[test]
+fn a_mesh_that_is_not_there_is_wrong_usage() {
+    for command in ["calibrate", "idle", "throughput"] {
+        let output = Bench::new("").run(&[command, "--mesh", "/no/such/mesh"]);
+        assert_eq!(output.status.code(), Some(2), "{command}");
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert!(error.starts_with("error: no `mesh` at /no/such/mesh: "), "{error}");
+    }
+}

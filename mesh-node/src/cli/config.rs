@@ -7,9 +7,13 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use clap::{CommandFactory as _, FromArgMatches as _};
+use mesh_node::files::read_text;
 use toml::{Table, Value};
 
 use super::args::Cli;
+
+/// Every option of every command fits in a thousandth of it.
+const MOST_BYTES: u64 = 1 << 20;
 
 /// Why there are no settings.
 #[derive(Debug, thiserror::Error)]
@@ -55,8 +59,8 @@ fn read(mut command: clap::Command, args: &[OsString]) -> Result<Cli, clap::Erro
 }
 
 fn load(path: &Path) -> Result<Table, Error> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|source| Error::Read { path: path.into(), source })?;
+    let text =
+        read_text(path, MOST_BYTES).map_err(|source| Error::Read { path: path.into(), source })?;
     text.parse().map_err(|source| Error::Toml { path: path.into(), source: Box::new(source) })
 }
 

@@ -63,8 +63,9 @@ pub(super) async fn run(clock: Clock, args: &UpArgs) -> anyhow::Result<()> {
         std::future::pending::<()>().await;
     };
     tokio::select! {
-        () = work => {}
+        biased;
         () = stop.requested() => {}
+        () = work => {}
     }
     let _ = stopping.send(true);
     while running.agents.join_next().await.is_some() {}

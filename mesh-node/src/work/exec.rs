@@ -84,6 +84,7 @@ impl Exec {
         };
         let read = async { tokio::try_join!(self.output(stdout), tail(stderr), ended) };
         let (output, complaint, status) = tokio::select! {
+            biased;
             read = read => read?,
             never = feed => match never {},
         };
@@ -230,6 +231,7 @@ mod tests {
             }
         };
         let leader = tokio::select! {
+            biased;
             leader = leader => leader,
             result = running => panic!("it ended: {result:?}"),
         };

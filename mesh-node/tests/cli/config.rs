@@ -61,6 +61,13 @@ fn a_mistake_in_the_file_is_named() {
         assert!(stderr.starts_with(&format!("error: {path}: ")), "{stderr}");
         assert!(stderr.contains(expected), "{stderr}");
     }
+    let large = file(&"#".repeat((1 << 20) + 1));
+    let path = large.path().to_str().expect("a path");
+    let (_, _, stderr) = output(&["agent", "--config", path]);
+    assert!(
+        stderr.starts_with(&format!("error: read {path}: it is larger than 1 MiB")),
+        "{stderr}"
+    );
     let (_, _, stderr) = output(&["agent", "--config", "/no/such/file"]);
     assert!(stderr.starts_with("error: read /no/such/file: "), "{stderr}");
 }

@@ -4,11 +4,10 @@
 //! meaning (how fields go together). A pass reports all of its problems; the next one runs only if
 //! there were none, because a half-read file would make it report nonsense.
 
-use std::fs::File;
-use std::io::{self, Read as _};
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
 
+use mesh_node::files::read_bytes;
 use serde::Deserialize as _;
 use sha2::{Digest as _, Sha256};
 
@@ -42,16 +41,6 @@ pub struct Loaded {
 /// Room for the largest mesh, each agent with fields of its own and files in the scenario's text.
 const MOST_BYTES: u64 = 16 << 20;
 
-/// The content of a file of at most so many bytes. What is larger is not read to its end.
-pub(super) fn read_file(path: &Path, most: u64) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    File::open(path)?.take(most + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > most {
-        return Err(io::Error::other(format!("it is larger than {} MiB", most >> 20)));
-    }
-    Ok(bytes)
-}
-
 impl Loaded {
     /// Reads and checks a scenario file.
     ///
@@ -59,7 +48,7 @@ impl Loaded {
     /// Every problem of the first pass (syntax, structure, meaning) that finds any.
     pub fn load(path: &Path) -> Result<Self, Diagnostics> {
         let file = path.display().to_string();
-        let bytes = read_file(path, MOST_BYTES).map_err(|error| {
+        let bytes = read_bytes(path, MOST_BYTES).map_err(|error| {
             Diagnostics::of_file(&file, format!("failed to read the scenario: {error}"))
         })?;
         let text = String::from_utf8(bytes).map_err(|error| {

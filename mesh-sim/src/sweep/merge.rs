@@ -5,10 +5,14 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use mesh_node::files::read_text;
 use thiserror::Error;
 
 use super::part::{Fault, Part};
 use super::{Shard, Spec, Sweep, SweepError, Tally};
+
+/// A part takes some hundred bytes per run, and a histogram per cell and policy.
+const MOST_BYTES: u64 = 1 << 30;
 
 /// Why parts can't be joined.
 #[derive(Debug, Error)]
@@ -146,7 +150,7 @@ fn missing(files: &BTreeMap<Shard, PathBuf>) -> Option<String> {
 }
 
 fn read(path: &Path) -> Result<Part, MergeError> {
-    let text = fs::read_to_string(path)
+    let text = read_text(path, MOST_BYTES)
         .map_err(|source| MergeError::Read { path: path.to_owned(), source })?;
     let part = Part::parse(&text).map_err(|error| MergeError::NotAPart {
         path: path.to_owned(),

@@ -38,8 +38,9 @@ pub(super) async fn run(
             }
         };
         tokio::select! {
-            () = sending => {}
+            biased;
             () = stop.requested() => {}
+            () = sending => {}
         }
     }
     let took = mesh.clock.now().since(start);
@@ -79,6 +80,7 @@ async fn open_loop(
         tokio::pin!(due);
         loop {
             tokio::select! {
+                biased;
                 () = &mut due, if open.len() < MAX_OPEN => break,
                 Some(Ok(ended)) = open.join_next() => summary.record(ended),
             }

@@ -40,8 +40,9 @@ pub(super) async fn run(mesh: &Mesh, stop: Stop) -> anyhow::Result<()> {
         }
     };
     let result = tokio::select! {
-        result = drawing => result,
+        biased;
         () = stop.requested() => Ok(()),
+        result = drawing => result,
     };
     print!("{LEAVE}");
     stdout().flush()?;

@@ -2,9 +2,10 @@
 
 use std::io;
 
+use mesh_node::files::read_bytes;
+
 use super::{Checker, NamedFile};
 use crate::dist::Quantiles;
-use crate::scenario::load::read_file;
 use crate::scenario::source::Path;
 use crate::units::parse_duration;
 
@@ -18,7 +19,7 @@ impl Checker<'_> {
         if given.contains('\n') {
             return self.parsed(path, "the quantiles", given);
         }
-        let bytes = read_file(&self.directory.join(given), MOST_BYTES);
+        let bytes = read_bytes(&self.directory.join(given), MOST_BYTES);
         let text = bytes.and_then(|bytes| String::from_utf8(bytes).map_err(io::Error::other));
         match text {
             Ok(text) => {

@@ -1,0 +1,45 @@
+//! Files that are read whole, up to a limit.
+
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::Path;
+
+/// The content of a file of at most `most` bytes. What is larger is not read to its end.
+///
+/// # Errors
+/// If it can't be read, or is larger.
+pub fn read_bytes(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(most + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > most {
+        return Err(io::Error::other(format!("it is larger than {} MiB", most >> 20)));
+    }
+    Ok(bytes)
+}
+
+/// The text of a file of at most `most` bytes.
+///
+/// # Errors
+/// If it can't be read, is larger, or is not UTF-8.
+pub fn read_text(path: &Path, most: u64) -> io::Result<String> {
+    let text = String::from_utf8(read_bytes(path, most)?);
+    text.map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8 text"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn up_to_the_limit() {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        std::fs::write(file.path(), "four").expect("written");
+        assert_eq!(read_text(file.path(), 4).expect("its text"), "four");
+        let error = read_text(file.path(), 3).expect_err("too large");
+        assert_eq!(error.to_string(), "it is larger than 0 MiB");
+        std::fs::write(file.path(), b"\xff").expect("written");
+        assert!(read_bytes(file.path(), 4).is_ok());
+        let error = read_text(file.path(), 4).expect_err("no text");
+        assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+    }
+}
