@@ -81,6 +81,15 @@ fn a_broken_property_is_found_and_shrunk_whatever_the_threads() {
 }
 
 #[test]
+fn what_an_engine_cannot_bring_about_is_not_missed() {
+    let none = Exercised::default();
+    let real: Vec<&str> = none.never_met(EngineKind::Turmoil).collect();
+    let more: Vec<&str> =
+        none.never_met(EngineKind::Event).filter(|state| !real.contains(state)).collect();
+    assert_eq!(more, ["registry heard a call twice"]);
+}
+
+#[test]
 fn oracles_hold_and_states_are_met_under_random_faults() {
     let (explored, found) = explore(false, 2, 12);
     assert!(found.is_empty(), "{found:?}");
