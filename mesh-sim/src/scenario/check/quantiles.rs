@@ -1,8 +1,6 @@
 //! Measured distributions, in the scenario or in files of their own beside it.
 
-use std::io;
-
-use mesh_node::files::read_bytes;
+use mesh_node::files::read_text;
 
 use super::{Checker, NamedFile};
 use crate::dist::Quantiles;
@@ -19,9 +17,7 @@ impl Checker<'_> {
         if given.contains('\n') {
             return self.parsed(path, "the quantiles", given);
         }
-        let bytes = read_bytes(&self.directory.join(given), MOST_BYTES);
-        let text = bytes.and_then(|bytes| String::from_utf8(bytes).map_err(io::Error::other));
-        match text {
+        match read_text(&self.directory.join(given), MOST_BYTES) {
             Ok(text) => {
                 let quantiles = self.parsed(path, given, &text);
                 let text = lines(&text).flat_map(|(_, line)| [line, "\n"]).collect();
