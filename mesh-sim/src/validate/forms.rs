@@ -143,19 +143,28 @@ impl Mm1Sharing {
     }
 }
 
-/// Share of the jobs of M/M/1 with room for `places` whose response takes longer than `t`. One that
-/// is turned away has none, which counts as longer than any. A job that meets i others takes i + 1
-/// exponential services.
+/// Share of the jobs that M/M/1 with room for `places` lets in whose response takes longer than `t`.
+/// A job that meets i others takes i + 1 exponential services.
 pub(super) fn mm1k_tail(load: f64, places: u32, t: f64) -> f64 {
-    let all: f64 = (0..=places).map(|jobs| libm::pow(load, f64::from(jobs))).sum();
     let (mut term, mut longer) = (libm::exp(-t), 0.0);
-    let mut tail = mm1k_blocking(load, places);
+    let (mut all, mut tail) = (0.0, 0.0);
     for others in 0..places {
         longer += term;
         term *= t / f64::from(others + 1);
-        tail += libm::pow(load, f64::from(others)) / all * longer;
+        let weight = libm::pow(load, f64::from(others));
+        all += weight;
+        tail += weight * longer;
     }
-    tail
+    tail / all
+}
+
+/// Mean response of the jobs that M/M/1 with room for `places` lets in.
+pub(super) fn mm1k_mean(load: f64, places: u32) -> f64 {
+    let (all, sum) = (0..places).fold((0.0, 0.0), |(all, sum), others| {
+        let weight = libm::pow(load, f64::from(others));
+        (all + weight, sum + weight * f64::from(others + 1))
+    });
+    sum / all
 }
 
 /// Share of the jobs that M/M/1 with room for `places` (the job in service included) turns away.
@@ -339,10 +348,10 @@ mod tests {
         for t in [0.1, 1.0, 10.0] {
             assert!((mm1k_tail(0.5, 60, t) - libm::exp(-0.5 * t)).abs() < 1e-9);
         }
-        // No room to wait: a service, or nothing.
-        let (load, t) = (0.5, 1.0);
-        let expected = (libm::exp(-t) + load) / (1.0 + load);
-        assert!((mm1k_tail(load, 1, t) - expected).abs() < 1e-12);
+        assert!((mm1k_mean(0.5, 60) - 2.0).abs() < 1e-9);
+        // No room to wait: a service.
+        assert!((mm1k_tail(0.5, 1, 1.0) - libm::exp(-1.0)).abs() < 1e-12);
+        assert!((mm1k_mean(0.5, 1) - 1.0).abs() < 1e-12);
     }
 
     #[test]
@@ -372,6 +381,17 @@ mod tests {
         assert_table(mm1k_blocking(0.9, 10), 0.050_81, 5);
         assert_table(mm1k_blocking(0.9, 20), 0.013_65, 5);
         assert_table(mm1k_blocking(1.0, 4), 0.2, 9);
+    }
+
+    /// By Little's law, from the textbook's mean number of jobs.
+    #[test]
+    fn mm1k_mean_is_littles() {
+        for (load, places) in [(0.9, 10), (0.9, 20), (0.5, 3)] {
+            let full = libm::pow(load, f64::from(places) + 1.0);
+            let jobs = load / (1.0 - load) - (f64::from(places) + 1.0) * full / (1.0 - full);
+            let expected = jobs / (load * (1.0 - mm1k_blocking(load, places)));
+            assert!((mm1k_mean(load, places) / expected - 1.0).abs() < 1e-12);
+        }
     }
 
     #[test]

@@ -11,6 +11,10 @@ mod model;
 mod system;
 mod table;
 
+use std::time::Duration;
+
+use mesh_core::time::nanos;
+
 use crate::engine::{EngineError, Run};
 use crate::parallel::{cores, in_order};
 use crate::record::{Counts, Latency, RunRecord};
@@ -189,12 +193,23 @@ impl Measured {
         self.requests.merge(&record.requests);
     }
 
-    fn figure(&self, figure: Figure, service: f64) -> f64 {
+    /// A figure of all requests, or of those that were let in: then `refused_after` is the latency
+    /// that every refused one counts with, which is longer than any other.
+    fn figure(&self, figure: Figure, service: f64, refused_after: Option<Duration>) -> f64 {
         let in_services = |ns: f64| ns / 1e9 / service;
+        let sent = self.requests.sent.max(1) as f64;
+        let refused = self.requests.refused as f64;
+        let all_ns = self.latency.sum_ns() as f64;
+        let (kept, kept_ns) = match refused_after {
+            Some(after) => (sent - refused, all_ns - refused * nanos(after) as f64),
+            None => (sent, all_ns),
+        };
         match figure {
-            Figure::Mean => in_services(self.latency.mean_ns() as f64),
-            Figure::Quantile(share) => in_services(self.latency.quantile_ns(share) as f64),
-            Figure::Blocked => self.requests.refused as f64 / self.requests.sent.max(1) as f64,
+            Figure::Mean => in_services(kept_ns / kept),
+            Figure::Quantile(share) => {
+                in_services(self.latency.quantile_ns(share * kept / sent) as f64)
+            }
+            Figure::Blocked => refused / sent,
         }
     }
 }
@@ -238,13 +253,14 @@ impl Case {
     fn rows(&self, measured: &[Measured], chain_jobs: u64, wider: f64) -> Vec<Row> {
         let (model, system, scenario) = (self.spec.model, &self.system, self.scenario());
         let (mean, quantile) = self.spec.tolerance;
+        let refused_after = (model == Model::Mm1k).then_some(scenario.workload.deadline);
         let mut rows = Vec::new();
         let mut ranking = Vec::new();
         for (policy, measured) in scenario.policies.iter().zip(measured) {
             let title = model.title(system, scenario, &policy.config);
             let expected = model.expected(system, scenario, &policy.config, chain_jobs);
             for (figure, theory) in expected.unwrap_or_default() {
-                let simulated = measured.figure(figure, system.service);
+                let simulated = measured.figure(figure, system.service, refused_after);
                 let percent = if matches!(figure, Figure::Quantile(_)) { quantile } else { mean };
                 let tolerance = wider * percent / 100.0;
                 let check = Check::Number { theory, simulated, tolerance };

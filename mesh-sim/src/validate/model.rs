@@ -113,12 +113,11 @@ impl Model {
                 with_tail(1.0 / rate, &|share| -libm::log(1.0 - share) / rate)
             }
             Self::Mm1k => {
-                let blocked = forms::mm1k_blocking(load, places);
-                let tail = |t| forms::mm1k_tail(load, places, t);
-                // The others include jobs that are turned away.
-                let shares = MEDIAN_TO_TAIL.into_iter().filter(|share| *share < 1.0 - blocked);
-                let quantile = |share| (Figure::Quantile(share), forms::quantile(tail, share));
-                [(Figure::Blocked, blocked)].into_iter().chain(shares.map(quantile)).collect()
+                let blocked = (Figure::Blocked, forms::mm1k_blocking(load, places));
+                let responses = with_tail(forms::mm1k_mean(load, places), &|share| {
+                    forms::quantile(|t| forms::mm1k_tail(load, places, t), share)
+                });
+                [vec![blocked], responses].concat()
             }
             Self::Supermarket => {
                 let choices = choices(policy, servers).ok_or("the policy compares no queues")?;

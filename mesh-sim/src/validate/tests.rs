@@ -79,7 +79,7 @@ fn a_wrong_route_is_found_out() {
     let run = case.sweep.runs()[0];
     let mut measured = Measured::default();
     measured.add(&run.execute(EngineKind::Event, &|_| {}).unwrap());
-    let mean = measured.figure(Figure::Mean, case.system.service);
+    let mean = measured.figure(Figure::Mean, case.system.service, None);
     assert!(mean > 1.16 * expected[0].1, "{mean} against {expected:?}");
 }
 
