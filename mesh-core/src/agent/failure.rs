@@ -5,7 +5,7 @@ use thiserror::Error as ThisError;
 
 use crate::jsonrpc::Error;
 
-/// A request's end without a result. The mesh's own codes are -32010 to -32019.
+/// A request's end without a result. The mesh's own codes are -32010 to -32020.
 #[derive(Clone, Debug, PartialEq, Eq, ThisError)]
 pub enum Failure {
     /// The agent's slots and queue are full; the job was not begun.
@@ -45,6 +45,9 @@ pub enum Failure {
     /// Attempts or the retry budget ran out before every peer was tried.
     #[error("retries used up: {} busy, {} unreachable", .0.busy, .0.unreachable)]
     RetriesExhausted(Tried),
+    /// What does the agent's jobs can't be reached or started, or takes none; the job was not begun.
+    #[error("the agent can't begin a job: {0}")]
+    Unavailable(String),
     /// A peer's error that is none of the mesh's own.
     #[error("the peer answered error {}: {}", .0.code, .0.message)]
     Other(Error),
@@ -73,6 +76,7 @@ impl Failure {
             Self::ShuttingDown => -32017,
             Self::JobFailed(_) => -32018,
             Self::RetriesExhausted(_) => -32019,
+            Self::Unavailable(_) => -32020,
             Self::Other(error) => error.code,
         }
     }
@@ -90,13 +94,14 @@ impl Failure {
             Self::ShuttingDown => "shutting_down",
             Self::JobFailed(_) => "job_failed",
             Self::RetriesExhausted(_) => "retries_exhausted",
+            Self::Unavailable(_) => "unavailable",
             Self::Other(_) => "other_error",
         }
     }
 
     /// Whether the agent that said so has certainly not begun the job.
     pub const fn is_refusal(&self) -> bool {
-        matches!(self, Self::Busy | Self::ShuttingDown)
+        matches!(self, Self::Busy | Self::ShuttingDown | Self::Unavailable(_))
     }
 }
 
@@ -112,4 +117,28 @@ pub enum CallError {
     /// The peer answered with an error.
     #[error(transparent)]
     Answered(#[from] Failure),
+}
+
+/// What is certain of a job once a call for it has failed or was answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It was never begun: doing it elsewhere does no harm.
+    NeverBegun,
+    /// It may have been done, in part or in whole: only the request can say whether doing it again
+    /// does harm.
+    Unknown,
+    /// It was answered, and the answer is the caller's.
+    Answered,
+}
+
+impl CallError {
+    /// What has become of the job.
+    pub const fn fate(&self) -> Fate {
+        match self {
+            Self::NotSent => Fate::NeverBegun,
+            Self::NoAnswer => Fate::Unknown,
+            Self::Answered(failure) if failure.is_refusal() => Fate::NeverBegun,
+            Self::Answered(_) => Fate::Answered,
+        }
+    }
 }

@@ -29,7 +29,7 @@ pub use self::config::{AgentConfig, Identity};
 pub use self::effect::{
     CallId, DelegationId, Effect, Handle, JobId, Note, RegistryRequest, Ticket,
 };
-pub use self::failure::{CallError, Failure, Tried};
+pub use self::failure::{CallError, Failure, Fate, Tried};
 pub use self::membership::RegistryReply;
 pub use self::roster::{ListedLease, Roster};
 pub use self::view::{Listing, Peers};

@@ -31,7 +31,9 @@ pub fn to_error(failure: &Failure) -> Error {
         | Failure::RetriesExhausted(tried) => data.tried = Some(*tried),
         Failure::OutcomeUnknown { peer } => data.peer = Some(peer.clone()),
         Failure::TooDeep { max } => data.max = Some(*max),
-        Failure::JobFailed(detail) => data.detail = Some(detail.clone()),
+        Failure::JobFailed(detail) | Failure::Unavailable(detail) => {
+            data.detail = Some(detail.clone());
+        }
         _ => {}
     }
     let message = failure.to_string().into();
@@ -57,6 +59,7 @@ pub fn from_error(error: &Error) -> Failure {
         -32017 => Failure::ShuttingDown,
         -32018 => Failure::JobFailed(data.detail.unwrap_or_default()),
         -32019 => Failure::RetriesExhausted(tried),
+        -32020 => Failure::Unavailable(data.detail.unwrap_or_default()),
         _ => Failure::Other(error.clone()),
     }
 }

@@ -101,6 +101,7 @@ fn every_failure_survives_the_wire() {
         Failure::ShuttingDown,
         Failure::JobFailed("no such file".into()),
         Failure::RetriesExhausted(tried),
+        Failure::Unavailable("connection refused".into()),
         Failure::Other(Error::new(7, "odd").with_data(&json!({ "why": [1, 2] }))),
     ] {
         let response =
