@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::health::HealthConfig;
 use crate::policy::{PolicyConfig, Signal};
 use crate::protocol::Name;
 
@@ -58,6 +59,8 @@ pub struct DelegationConfig {
     pub max_attempts: u32,
     /// Retries.
     pub retry: RetryConfig,
+    /// Peers that fail.
+    pub health: HealthConfig,
     /// Delegations that may stand behind one request.
     pub max_depth: u32,
     /// Whether the agent may choose itself.
@@ -73,6 +76,7 @@ impl Default for DelegationConfig {
             attempt_timeout: None,
             max_attempts: 3,
             retry: RetryConfig::default(),
+            health: HealthConfig::default(),
             max_depth: 4,
             to_self: false,
             max_open: 10_000,

@@ -3,18 +3,28 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::delegation::{Call, Choice, Delegation, Probe, ProbeState, Stage};
+use super::delegation::{Call, Choice, Delegation, Stage};
 use super::effect::{CallId, DelegationId, Effect, Note, Ticket};
-use super::failure::{CallError, Failure, Tried};
+use super::failure::{CallError, Failure, Fate, Tried};
+use super::health::Symptom;
 use super::roster::ListedLease;
 use super::view::PeerId;
 use super::{Agent, Chooser, Few, Timer};
 use crate::jsonrpc::Error;
 use crate::load::LoadReport;
 use crate::policy::{Candidate, Signal};
-use crate::prefetch::prefetch_arc;
 use crate::protocol::{DelegateReply, Reply, Request, Task, WorkReply};
 use crate::time::Timestamp;
+
+/// What another attempt takes of the retry budget.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Cost {
+    /// Nothing: the job was certainly not begun, for a reason that is the peer's alone. So the retry
+    /// does no work twice, and the peer is passed over for the next jobs.
+    Nothing,
+    /// One retry: the mesh is short of room, or the job may be done twice.
+    Retry,
+}
 
 impl Agent {
     /// The driver's own number for a call that it has begun, to be given back if it is abandoned.
@@ -83,10 +93,14 @@ impl Agent {
         if delegation.wake_at() > now {
             return;
         }
-        if delegation.deadline <= now {
-            return self.finish(id, Err(Failure::DeadlineExceeded));
-        }
+        let is_over = delegation.deadline <= now;
         match &delegation.stage {
+            Stage::Working { choice, .. } if is_over => {
+                let peer = choice.peer;
+                self.diagnose(now, peer, Symptom::of_work(&Err(CallError::NoAnswer)));
+                self.finish(id, Err(Failure::DeadlineExceeded));
+            }
+            _ if is_over => self.finish(id, Err(Failure::DeadlineExceeded)),
             Stage::Choosing => {}
             Stage::Probing { .. } => self.conclude_probes(now, id),
             Stage::Working { call, .. } => {
@@ -98,11 +112,11 @@ impl Agent {
     }
 
     /// Chooses among the peers not tried yet, or learns first what the choice needs.
-    fn next_round(&mut self, now: Timestamp, id: DelegationId) {
+    pub(super) fn next_round(&mut self, now: Timestamp, id: DelegationId) {
         let delegation = &mut self.delegations[id];
         delegation.rounds += 1;
-        let eligible = self.view.eligible(&delegation.tried);
-        if eligible == 0 {
+        let eligible = self.view.eligible(now, &delegation.tried);
+        if eligible.len() == 0 {
             let failure = delegation.nobody_left();
             return self.finish(id, Err(failure));
         }
@@ -110,8 +124,7 @@ impl Agent {
             let mut rng = self.seed.rng();
             Box::new(Chooser { policy: self.config.policy.build(&mut rng), rng })
         });
-        let shortlist = policy.shortlist(eligible, rng);
-        let peers = self.view.resolve(&shortlist, &delegation.tried);
+        let peers = eligible.resolve(&policy.shortlist(eligible.len(), rng));
         if policy.signal() == Signal::Probes {
             return self.send_probes(now, id, &peers);
         }
@@ -127,90 +140,14 @@ impl Agent {
         self.send_work(now, id, peer, lease, load);
     }
 
-    fn send_probes(&mut self, now: Timestamp, id: DelegationId, peers: &[PeerId]) {
-        let until = (now + self.config.delegation.probe_timeout).min(self.delegations[id].deadline);
-        let delegation = &mut self.delegations[id];
-        let first = delegation.calls;
-        let mut probes = Few::with_capacity(peers.len());
-        let leases = self.view.leases(peers);
-        leases.iter().flatten().for_each(|lease| prefetch_arc(&lease.url));
-        for (lease, peer) in leases.into_iter().zip(peers) {
-            let Some(lease) = lease else { continue };
-            let call = delegation.call();
-            self.open_calls += 1;
-            self.effects.push_back(Effect::Call {
-                call: CallId { delegation: id, number: call.number },
-                peer: lease.clone(),
-                request: Request::Info,
-                until,
-            });
-            let (peer, lease) = (Some(*peer), lease.clone());
-            probes.push(Probe { peer, lease, state: ProbeState::Pending(call) });
-        }
-        let open = probes.len();
-        self.enter(id, Stage::Probing { probes, first, open, sent: now, until });
-    }
-
-    fn probe_ended(&mut self, now: Timestamp, call: CallId, result: Result<Reply, CallError>) {
-        let CallId { delegation: id, number } = call;
-        let Some(delegation) = self.delegations.get_mut(id) else { return };
-        let Stage::Probing { sent, .. } = delegation.stage else { return };
-        let Some(probe) = delegation.probe(number) else { return };
-        let state = match result {
-            Ok(Reply::Info(info)) => {
-                let rtt = now.since(sent);
-                probe.peer.into_iter().for_each(|peer| self.view.measured(peer, rtt));
-                ProbeState::Answered { load: info.load, rtt }
-            }
-            Err(CallError::Answered(failure)) => {
-                ProbeState::Failed { refused: failure.is_refusal() }
-            }
-            _ => ProbeState::Failed { refused: false },
-        };
-        if delegation.probed(number, state) {
-            self.conclude_probes(now, id);
-        }
-    }
-
-    /// Chooses among the peers that answered; the others are out for this delegation.
-    fn conclude_probes(&mut self, now: Timestamp, id: DelegationId) {
-        let open: Few<Call> = self.delegations[id].open_calls().collect();
-        open.into_iter().for_each(|call| self.abandon(id, call));
-        let delegation = &mut self.delegations[id];
-        let stage = std::mem::replace(&mut delegation.stage, Stage::Choosing);
-        let Stage::Probing { probes, .. } = stage else { return };
-        let mut answered = Few::with_capacity(probes.len());
-        let mut candidates = Few::with_capacity(probes.len());
-        for probe in probes {
-            // The registry's list may have changed during the probes: some peers have left.
-            match (probe.state, probe.peer) {
-                (ProbeState::Answered { load, rtt }, Some(peer)) => {
-                    answered.push((peer, probe.lease));
-                    // Of its signals a policy that probes reads the answers alone.
-                    candidates.push(Candidate { load, outstanding: 0, latency: rtt });
-                }
-                (ProbeState::Answered { .. }, None) => delegation.rule_out(None, false),
-                (ProbeState::Failed { refused }, peer) => delegation.rule_out(peer, refused),
-                (ProbeState::Pending(_), peer) => delegation.rule_out(peer, false),
-            }
-        }
-        if answered.is_empty() {
-            return self.round_without_answers(now, id);
-        }
-        let Some(Chooser { policy, rng }) = self.chooser.as_deref_mut() else { return };
-        let best = policy.choose(&candidates, rng);
-        let (peer, lease) = answered.swap_remove(best);
-        self.send_work(now, id, peer, lease, Some(candidates[best].load));
-    }
-
     /// Nothing was sent but probes, which are no work: another round of them takes an attempt, but
     /// nothing of the budget.
-    fn round_without_answers(&mut self, now: Timestamp, id: DelegationId) {
+    pub(super) fn round_without_answers(&mut self, now: Timestamp, id: DelegationId) {
         let delegation = &self.delegations[id];
         if delegation.rounds < self.config.delegation.max_attempts {
             return self.next_round(now, id);
         }
-        let failure = if self.view.eligible(&delegation.tried) == 0 {
+        let failure = if self.view.untried(&delegation.tried) == 0 {
             delegation.nobody_left()
         } else {
             Failure::RetriesExhausted(delegation.counts)
@@ -218,7 +155,7 @@ impl Agent {
         self.finish(id, Err(failure));
     }
 
-    fn send_work(
+    pub(super) fn send_work(
         &mut self,
         now: Timestamp,
         id: DelegationId,
@@ -255,7 +192,7 @@ impl Agent {
             until,
         });
         let choice = Choice { peer: Some(peer), lease, load, rtt };
-        self.view.called(peer);
+        self.view.called(now, peer, until);
         self.enter(id, Stage::Working { call, choice, sent: now, until });
     }
 
@@ -263,8 +200,9 @@ impl Agent {
         let Some(delegation) = self.delegations.get_mut(id) else { return };
         let stage = std::mem::replace(&mut delegation.stage, Stage::Choosing);
         let Stage::Working { choice, sent, until, .. } = stage else { return };
-        let (deadline, peer) = (delegation.deadline, choice.peer);
+        let peer = choice.peer;
         peer.into_iter().for_each(|peer| self.view.answered(peer));
+        self.diagnose(now, peer, Symptom::of_work(&result));
         match result {
             Ok(Reply::Work(reply)) => self.work_done(now, id, choice, sent, reply),
             Ok(_) => {
@@ -272,33 +210,58 @@ impl Agent {
                 let error = Error::new(Error::INTERNAL_ERROR, message);
                 self.finish(id, Err(Failure::Other(error)));
             }
-            Err(CallError::NotSent) => {
-                delegation.rule_out(peer, false);
-                self.retry(now, id, "not_sent");
+            Err(error) => self.work_failed(now, id, &choice, until, error),
+        }
+    }
+
+    fn work_failed(
+        &mut self,
+        now: Timestamp,
+        id: DelegationId,
+        choice: &Choice,
+        until: Timestamp,
+        error: CallError,
+    ) {
+        let delegation = &mut self.delegations[id];
+        let (fate, reason) = (error.fate(), error.name());
+        match error {
+            CallError::NoAnswer => {
+                let peer = choice.lease.name.to_string();
+                self.outcome_unknown(now, id, choice.peer, Failure::OutcomeUnknown { peer });
             }
-            Err(CallError::Answered(refusal)) if refusal.is_refusal() => {
-                delegation.rule_out(peer, true);
-                self.retry(now, id, refusal.name());
-            }
-            Err(CallError::NoAnswer) => self.outcome_unknown(now, id, &choice),
             // The attempt's time was over, not the request's: the job was stopped half done.
-            Err(CallError::Answered(Failure::DeadlineExceeded)) if until < deadline => {
-                self.outcome_unknown(now, id, &choice);
+            CallError::Answered(Failure::DeadlineExceeded) if until < delegation.deadline => {
+                let peer = choice.lease.name.to_string();
+                self.outcome_unknown(now, id, choice.peer, Failure::OutcomeUnknown { peer });
             }
-            Err(CallError::Answered(failure)) => self.finish(id, Err(failure)),
+            CallError::Answered(failure) if fate == Fate::Unknown => {
+                self.outcome_unknown(now, id, choice.peer, failure);
+            }
+            CallError::Answered(failure) if fate == Fate::Answered => self.finish(id, Err(failure)),
+            CallError::NotSent | CallError::Answered(_) => {
+                let is_full = matches!(error, CallError::Answered(Failure::Busy));
+                delegation.rule_out(choice.peer, error.lacks_room());
+                let cost = if is_full { Cost::Retry } else { Cost::Nothing };
+                self.retry(now, id, reason, cost);
+            }
         }
     }
 
     /// The job may have been done, in part or in whole: only the request can say whether doing it
     /// again does harm.
-    fn outcome_unknown(&mut self, now: Timestamp, id: DelegationId, choice: &Choice) {
+    fn outcome_unknown(
+        &mut self,
+        now: Timestamp,
+        id: DelegationId,
+        peer: Option<PeerId>,
+        failure: Failure,
+    ) {
         let delegation = &mut self.delegations[id];
         if delegation.task.idempotent {
-            delegation.rule_out(choice.peer, false);
-            return self.retry(now, id, "no_answer");
+            delegation.rule_out(peer, false);
+            return self.retry(now, id, "no_answer", Cost::Retry);
         }
-        let peer = choice.lease.name.to_string();
-        self.finish(id, Err(Failure::OutcomeUnknown { peer }));
+        self.finish(id, Err(failure));
     }
 
     fn work_done(
@@ -316,18 +279,44 @@ impl Agent {
         self.finish(id, Ok(Reply::Delegate(reply.into())));
     }
 
+    /// What a call says of its peer's health.
+    pub(super) fn diagnose(&mut self, now: Timestamp, peer: Option<PeerId>, symptom: Symptom) {
+        let Some(peer) = peer else { return };
+        match symptom {
+            Symptom::Well => {
+                if self.view.succeeded(peer)
+                    && let Some(known) = self.view.get(peer)
+                {
+                    let peer = known.lease.name.clone();
+                    self.note(Note::Recovered { peer });
+                }
+            }
+            Symptom::None => self.view.undecided(peer),
+            Symptom::Failed(reason) | Symptom::Down(reason) => {
+                let at_once = matches!(symptom, Symptom::Down(_));
+                let health = &self.config.delegation.health;
+                if let Some(penalty) = self.view.failed(now, peer, at_once, health)
+                    && let Some(known) = self.view.get(peer)
+                {
+                    let peer = known.lease.name.clone();
+                    self.note(Note::PassedOver { peer, reason, penalty });
+                }
+            }
+        }
+    }
+
     /// Tries another peer, if there is one and the limits allow it.
-    fn retry(&mut self, now: Timestamp, id: DelegationId, reason: &'static str) {
+    fn retry(&mut self, now: Timestamp, id: DelegationId, reason: &'static str, cost: Cost) {
         let delegation = &mut self.delegations[id];
         if delegation.deadline <= now {
             return self.finish(id, Err(Failure::DeadlineExceeded));
         }
-        if self.view.eligible(&delegation.tried) == 0 {
+        if self.view.untried(&delegation.tried) == 0 {
             let failure = delegation.nobody_left();
             return self.finish(id, Err(failure));
         }
         let attempts_left = delegation.rounds < self.config.delegation.max_attempts;
-        if !attempts_left || !self.budget.withdraw(now) {
+        if !attempts_left || (cost == Cost::Retry && !self.budget.withdraw(now)) {
             let counts = delegation.counts;
             return self.finish(id, Err(Failure::RetriesExhausted(counts)));
         }
@@ -337,14 +326,14 @@ impl Agent {
         self.next_round(now, id);
     }
 
-    fn enter(&mut self, id: DelegationId, stage: Stage) {
+    pub(super) fn enter(&mut self, id: DelegationId, stage: Stage) {
         let delegation = &mut self.delegations[id];
         delegation.stage = stage;
         let wake_at = delegation.wake_at();
         self.arm(wake_at, Timer::Delegation(id));
     }
 
-    fn abandon(&mut self, delegation: DelegationId, Call { number, ticket }: Call) {
+    pub(super) fn abandon(&mut self, delegation: DelegationId, Call { number, ticket }: Call) {
         self.open_calls -= 1;
         self.effects.push_back(Effect::Abandon { call: CallId { delegation, number }, ticket });
     }
@@ -364,7 +353,13 @@ impl Agent {
     ) -> Option<Ticket> {
         let delegation = self.delegations.remove(id)?;
         if let Stage::Working { choice, .. } = &delegation.stage {
-            choice.peer.into_iter().for_each(|peer| self.view.answered(peer));
+            choice.peer.into_iter().for_each(|peer| {
+                self.view.answered(peer);
+                self.view.undecided(peer);
+            });
+        }
+        if let Stage::Probing { probes, .. } = &delegation.stage {
+            probes.iter().filter_map(|probe| probe.peer).for_each(|peer| self.view.undecided(peer));
         }
         delegation.open_calls().for_each(|call| self.abandon(id, call));
         self.note(Note::Delegated { request: delegation.task.request, outcome });

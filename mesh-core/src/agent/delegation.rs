@@ -158,6 +158,18 @@ impl Delegation {
         self.tried.iter_mut().chain(probes.iter_mut().map(|probe| &mut probe.peer)).chain(work)
     }
 
+    /// The probe of a peer that has no result yet, if others may answer too.
+    pub(super) fn spare_probe(&self, peer: PeerId) -> Option<Call> {
+        let Stage::Probing { probes, .. } = &self.stage else { return None };
+        let (ours, others): (Few<&Probe>, Few<&Probe>) =
+            probes.iter().partition(|probe| probe.peer == Some(peer));
+        let may_answer = |probe: &&Probe| !matches!(probe.state, ProbeState::Failed { .. });
+        match ours.first()?.state {
+            ProbeState::Pending(call) if others.iter().any(may_answer) => Some(call),
+            _ => None,
+        }
+    }
+
     /// Notes that a peer is out of the question for this delegation.
     pub(super) fn rule_out(&mut self, peer: Option<PeerId>, refused: bool) {
         self.tried.push(peer);

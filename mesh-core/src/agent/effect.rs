@@ -1,6 +1,7 @@
 //! What an agent asks of its driver, and what it reports.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use slotmap::new_key_type;
 
@@ -137,6 +138,20 @@ pub enum Note {
         peer: Name,
         /// The life of the peer that the registry listed.
         incarnation: u64,
+    },
+    /// A peer failed, and gets no jobs for a while unless all others have failed too.
+    PassedOver {
+        /// The peer.
+        peer: Name,
+        /// How it failed.
+        reason: &'static str,
+        /// For how long; then it is tried again.
+        penalty: Duration,
+    },
+    /// A peer that was passed over has done a job.
+    Recovered {
+        /// The peer.
+        peer: Name,
     },
     /// An attempt failed and another will be made.
     Retrying {

@@ -132,6 +132,20 @@ pub enum Fate {
 }
 
 impl CallError {
+    /// A short name for reports and traces.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::NotSent => "not_sent",
+            Self::NoAnswer => "no_answer",
+            Self::Answered(failure) => failure.name(),
+        }
+    }
+
+    /// Whether the peer takes no more work for now, but could be reached.
+    pub const fn lacks_room(&self) -> bool {
+        matches!(self, Self::Answered(Failure::Busy | Failure::ShuttingDown))
+    }
+
     /// What has become of the job.
     pub const fn fate(&self) -> Fate {
         match self {

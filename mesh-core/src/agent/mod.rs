@@ -11,8 +11,10 @@ mod delegate;
 mod delegation;
 mod effect;
 mod failure;
+mod health;
 mod jobs;
 mod membership;
+mod probing;
 mod roster;
 mod view;
 
@@ -30,6 +32,7 @@ pub use self::effect::{
     CallId, DelegationId, Effect, Handle, JobId, Note, RegistryRequest, Ticket,
 };
 pub use self::failure::{CallError, Failure, Fate, Tried};
+pub use self::health::HealthConfig;
 pub use self::membership::RegistryReply;
 pub use self::roster::{ListedLease, Roster};
 pub use self::view::{Listing, Peers};

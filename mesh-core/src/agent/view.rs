@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Few;
+use super::health::{Health, HealthConfig};
 use super::roster::{ListedLease, Roster};
 use crate::hash::{Keyed, Table};
 use crate::policy::{Candidate, Shortlist};
@@ -121,6 +122,7 @@ pub(super) struct View {
     peers: Peers,
     contacts: Table<Contact>,
     outstanding: u32,
+    health: Health,
     epoch: Option<u64>,
     /// Until then, peers missing from the list are kept.
     grace_until: Timestamp,
@@ -161,13 +163,40 @@ impl View {
         self.contacts.get_or_new(peer.0).rtt_ns = nanos(rtt).min(UNMEASURED - 1);
     }
 
-    /// A call to the peer begins.
-    pub(super) fn called(&mut self, peer: PeerId) {
+    /// A job is sent to the peer, which will have answered by `until`.
+    pub(super) fn called(&mut self, now: Timestamp, peer: PeerId, until: Timestamp) {
         self.contacts.get_or_new(peer.0).outstanding += 1;
         self.outstanding += 1;
+        self.health.called(now, peer.0, until);
     }
 
-    /// A call to the peer ended.
+    /// The peer is asked for its load, and will have answered by `until`.
+    pub(super) fn probed(&mut self, now: Timestamp, peer: PeerId, until: Timestamp) {
+        self.health.called(now, peer.0, until);
+    }
+
+    /// A call to the peer is over and says nothing of its health.
+    pub(super) fn undecided(&mut self, peer: PeerId) {
+        self.health.undecided(peer.0);
+    }
+
+    /// The peer has done a job; true if it had been passed over before.
+    pub(super) fn succeeded(&mut self, peer: PeerId) -> bool {
+        self.health.succeeded(peer.0)
+    }
+
+    /// A call to the peer has failed. If it is passed over from now on, for how long.
+    pub(super) fn failed(
+        &mut self,
+        now: Timestamp,
+        peer: PeerId,
+        at_once: bool,
+        config: &HealthConfig,
+    ) -> Option<Duration> {
+        self.health.failed(now, peer.0, at_once, config)
+    }
+
+    /// A job that was sent to the peer ended.
     pub(super) fn answered(&mut self, peer: PeerId) {
         if let Some(contact) = self.contacts.get_mut(peer.0) {
             contact.outstanding -= 1;
@@ -236,6 +265,7 @@ impl View {
             let old = peer.and_then(|peer| from.get(peer.0 as usize));
             *peer = old.and_then(find).map(PeerId);
         }
+        self.health.follow(|position| from.get(position as usize).and_then(find));
         let old = from.get_all(self.contacts.iter().map(|contact| contact.position as usize));
         old.iter().flatten().for_each(|lease| prefetch(&*lease.name));
         let mut found = old.into_iter().map(|old| old.and_then(find));
@@ -250,26 +280,54 @@ impl View {
     }
 
     /// Number of peers that are not in `tried`.
-    pub(super) fn eligible(&self, tried: &[Option<PeerId>]) -> usize {
+    pub(super) fn untried(&self, tried: &[Option<PeerId>]) -> usize {
         self.len() - tried.iter().flatten().count()
     }
 
-    /// The peers that a shortlist over [`Self::eligible`] means.
-    pub(super) fn resolve(&self, shortlist: &Shortlist, tried: &[Option<PeerId>]) -> Few<PeerId> {
+    /// The peers that a choice is made among: neither `tried` nor passed over; if all others are
+    /// passed over, they are as good as each other.
+    pub(super) fn eligible(&self, now: Timestamp, tried: &[Option<PeerId>]) -> Eligible {
         let own = self.peers.own;
-        let mut several = Vec::new();
-        let gone = if tried.is_empty() {
-            own.as_slice()
-        } else {
-            several.extend(tried.iter().flatten().map(|peer| peer.0 as usize).chain(own));
-            several.sort_unstable();
-            &several
+        let ruled_out = || tried.iter().flatten().map(|peer| peer.0 as usize).chain(own);
+        let all = self.peers.roster.len();
+        if !self.health.is_clean() {
+            let out = ruled_out().chain(self.health.passed_over(now));
+            let eligible = Eligible::without(out.collect(), all);
+            if eligible.len() > 0 {
+                return eligible;
+            }
+        }
+        Eligible::without(ruled_out().collect(), all)
+    }
+}
+
+/// The peers of a list that a choice is made among.
+#[derive(Debug)]
+pub(super) struct Eligible {
+    /// Positions of the others, in order.
+    out: Few<usize>,
+    all: usize,
+}
+
+impl Eligible {
+    fn without(mut out: Few<usize>, all: usize) -> Self {
+        out.sort_unstable();
+        out.dedup();
+        Self { out, all }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.all - self.out.len()
+    }
+
+    /// The peers that a shortlist over them means.
+    pub(super) fn resolve(&self, shortlist: &Shortlist) -> Few<PeerId> {
+        let shifted = |position: usize| {
+            self.out.iter().fold(position, |at, gap| at + usize::from(at >= *gap))
         };
-        let shifted =
-            |position: usize| gone.iter().fold(position, |at, gap| at + usize::from(at >= *gap));
         match shortlist {
-            Shortlist::All => (0..self.peers.roster.len())
-                .filter(|position| gone.binary_search(position).is_err())
+            Shortlist::All => (0..self.all)
+                .filter(|position| self.out.binary_search(position).is_err())
                 .map(|position| PeerId(position as u32))
                 .collect(),
             Shortlist::Some(picks) => {
@@ -298,7 +356,7 @@ mod tests {
 
     /// The peer at a position of the list.
     fn id(view: &View, position: usize) -> PeerId {
-        view.resolve(&Shortlist::Some(Picks::one(position)), &[])[0]
+        view.eligible(Timestamp::ZERO, &[]).resolve(&Shortlist::Some(Picks::one(position)))[0]
     }
 
     const GRACE: Duration = Duration::from_secs(30);
@@ -317,7 +375,7 @@ mod tests {
         let mut view = View::default();
         assert!(update(&mut view, 0, listing(1, &["b", "d"]), &mut []));
         let b = id(&view, 0);
-        (0..3).for_each(|_| view.called(b));
+        (0..3).for_each(|_| view.called(at(0), b, at(1)));
         let mut held = [Some(b), Some(id(&view, 1))];
         assert!(update(&mut view, 1, listing(1, &["a", "b", "c"]), &mut held));
         assert_eq!(names(&view), ["a", "b", "c"]);
@@ -333,7 +391,7 @@ mod tests {
         let mut view = View::default();
         update(&mut view, 0, listing(1, &["a"]), &mut []);
         let old = id(&view, 0);
-        (0..3).for_each(|_| view.called(old));
+        (0..3).for_each(|_| view.called(at(0), old, at(1)));
         view.measured(old, GRACE);
         let renewed = Listing { epoch: 1, leases: vec![lease("a", 2)].into() };
         let mut held = [Some(old)];
@@ -359,12 +417,49 @@ mod tests {
         let mut view = View::default();
         update(&mut view, 0, listing(1, &["a", "b", "c", "d", "e"]), &mut []);
         let tried = [Some(id(&view, 3)), None, Some(id(&view, 0))];
-        assert_eq!(view.eligible(&tried), 3);
+        let eligible = view.eligible(at(0), &tried);
+        assert_eq!(eligible.len(), 3);
         let chosen = |position| {
-            let ids = view.resolve(&Shortlist::Some(Picks::one(position)), &tried);
+            let ids = eligible.resolve(&Shortlist::Some(Picks::one(position)));
             view.get(ids[0]).unwrap().lease.name.to_string()
         };
         assert_eq!([chosen(0), chosen(1), chosen(2)], ["b", "c", "e"]);
-        assert_eq!(view.resolve(&Shortlist::All, &tried).len(), 3);
+        assert_eq!(eligible.resolve(&Shortlist::All).len(), 3);
+    }
+
+    /// Who may be chosen.
+    fn eligible(view: &View, secs: u64, tried: &[Option<PeerId>]) -> Vec<String> {
+        let peers = view.eligible(at(secs), tried).resolve(&Shortlist::All);
+        peers.iter().map(|peer| view.get(*peer).unwrap().lease.name.to_string()).collect()
+    }
+
+    #[test]
+    fn peers_that_failed_are_skipped_and_followed_through_the_lists() {
+        let config = HealthConfig::default();
+        let mut view = View::default();
+        update(&mut view, 0, listing(1, &["b", "c", "d"]), &mut []);
+        let [b, c, d] = [0, 1, 2].map(|position| id(&view, position));
+        assert_eq!(view.failed(at(0), c, true, &config), Some(config.min_penalty));
+        assert_eq!(eligible(&view, 1, &[]), ["b", "d"]);
+        assert_eq!(eligible(&view, 1, &[Some(b)]), ["d"]);
+        assert_eq!(eligible(&view, 1, &[Some(b), Some(d)]), ["c"], "better than nobody");
+        update(&mut view, 2, listing(1, &["a", "b", "c", "d"]), &mut []);
+        assert_eq!(eligible(&view, 2, &[]), ["a", "b", "d"]);
+        assert_eq!(eligible(&view, 5, &[]), ["a", "b", "c", "d"], "its time is over");
+        update(&mut view, 3, listing(1, &["a"]), &mut []);
+        update(&mut view, 4, listing(1, &["a", "c"]), &mut []);
+        assert_eq!(eligible(&view, 4, &[]), ["a", "c"], "who left is forgotten");
+    }
+
+    #[test]
+    fn if_all_failed_all_are_eligible() {
+        let config = HealthConfig::default();
+        let mut view = View::default();
+        update(&mut view, 0, listing(1, &["a", "b"]), &mut []);
+        let peers = [0, 1].map(|position| id(&view, position));
+        peers.iter().for_each(|peer| {
+            view.failed(at(0), *peer, true, &config);
+        });
+        assert_eq!(eligible(&view, 1, &[]), ["a", "b"]);
     }
 }

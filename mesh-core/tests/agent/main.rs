@@ -3,6 +3,7 @@
 mod cancel;
 mod deadlines;
 mod driver;
+mod health;
 mod membership;
 mod retries;
 mod schedules;

@@ -125,9 +125,24 @@ fn an_empty_budget_is_an_error_of_its_own() {
     settings.delegation.retry = RetryConfig { ratio: 0.0, floor: 0.0 };
     let mut driver = Driver::with_peers(settings, &["a", "b"]);
     let ticket = driver.delegate(job());
-    fail_next(&mut driver, CallError::NotSent);
-    let tried = Tried { busy: 0, unreachable: 1 };
+    fail_next(&mut driver, BUSY);
+    let tried = Tried { busy: 1, unreachable: 0 };
     assert_eq!(driver.failure(ticket), &Failure::RetriesExhausted(tried));
+}
+
+#[test]
+fn what_was_never_begun_for_the_peers_own_reasons_costs_no_budget() {
+    let mut settings = random();
+    settings.delegation.retry = RetryConfig { ratio: 0.0, floor: 0.0 };
+    let unavailable = CallError::Answered(Failure::Unavailable("no such file".into()));
+    for error in [CallError::NotSent, STOPPING, unavailable] {
+        let mut driver = Driver::with_peers(settings.clone(), &["a", "b"]);
+        let ticket = driver.delegate(job());
+        fail_next(&mut driver, error);
+        let second = driver.only_peer();
+        driver.work_answered(&second);
+        assert_eq!(driver.done_by(ticket), second);
+    }
 }
 
 #[test]

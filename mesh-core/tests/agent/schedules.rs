@@ -58,6 +58,8 @@ fn schedules_reach_what_they_are_for() {
         "late result",
         "lost in silence",
         "lease lost",
+        "passed over",
+        "recovered",
         "done twice, idempotent",
         "crash with open calls",
         "crash with jobs",

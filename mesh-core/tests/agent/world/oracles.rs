@@ -122,12 +122,15 @@ impl Oracles {
         match note {
             Note::Delegating { .. } => *delegations += 1,
             Note::Retrying { reason, .. } => {
-                *retries += 1;
+                // What was certainly not begun, for the peer's own reasons, costs nothing.
+                *retries += u32::from(!matches!(*reason, "not_sent" | "shutting_down"));
                 self.saw("retry");
                 self.saw(reason);
             }
             Note::Delegated { outcome, .. } | Note::JobEnded { outcome, .. } => self.saw(outcome),
             Note::LeaseLost { .. } => self.saw("lease lost"),
+            Note::PassedOver { .. } => self.saw("passed over"),
+            Note::Recovered { .. } => self.saw("recovered"),
             _ => {}
         }
     }

@@ -1,0 +1,216 @@
+//! Passive health: what an agent remembers of peers that failed.
+//!
+//! A peer that failed is passed over for a time that doubles with each failure in a row, and is then
+//! tried with one call at a time until a job succeeds. Nothing is sent for this alone: the calls that
+//! are made anyway tell. So nginx does it (`max_fails`), Envoy (consecutive errors of its outlier
+//! detection) and Linkerd (failure accrual), whose names the settings have.
+
+use std::time::Duration;
+
+use super::failure::{CallError, Failure};
+use crate::jsonrpc::Error;
+use crate::protocol::Reply;
+use crate::time::Timestamp;
+
+/// When a peer is passed over, and for how long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HealthConfig {
+    /// Jobs in a row that a peer may end with an error or leave unanswered; then it is passed over.
+    /// A peer that can't be reached, answers no probe or can't begin a job is passed over at once.
+    /// 0: nobody is ever passed over.
+    pub max_failures: u32,
+    /// For how long a peer is passed over first.
+    pub min_penalty: Duration,
+    /// The longest that it grows to.
+    pub max_penalty: Duration,
+}
+
+impl Default for HealthConfig {
+    /// A peer that is silent until its lease ends (30 s, as long as a restarted registry keeps it)
+    /// is tried after 5 and 15 s: with the first failure that makes three.
+    fn default() -> Self {
+        Self {
+            max_failures: 3,
+            min_penalty: Duration::from_secs(5),
+            max_penalty: Duration::from_secs(60),
+        }
+    }
+}
+
+/// What the end of a call says of the peer's health.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Symptom {
+    /// It does its jobs.
+    Well,
+    /// Nothing: it is full, or the request was at fault.
+    None,
+    /// A failure that may be the job's own: several in a row count.
+    Failed(&'static str),
+    /// It can do no job: one counts.
+    Down(&'static str),
+}
+
+impl Symptom {
+    /// Of a call for `work`.
+    pub(super) fn of_work(result: &Result<Reply, CallError>) -> Self {
+        match result {
+            Ok(Reply::Work(_)) => Self::Well,
+            Ok(_) => Self::Failed("other_error"),
+            Err(error @ CallError::NotSent) => Self::Down(error.name()),
+            Err(error @ CallError::NoAnswer) => Self::Failed(error.name()),
+            Err(CallError::Answered(failure)) => Self::of_failure(failure),
+        }
+    }
+
+    /// Of a probe: only silence counts, for an agent that answers `info` may still fail every job.
+    pub(super) fn of_probe(result: &Result<Reply, CallError>) -> Self {
+        match result {
+            Err(
+                error @ (CallError::NotSent
+                | CallError::NoAnswer
+                | CallError::Answered(Failure::ShuttingDown)),
+            ) => Self::Down(error.name()),
+            _ => Self::None,
+        }
+    }
+
+    fn of_failure(failure: &Failure) -> Self {
+        match failure {
+            Failure::ShuttingDown | Failure::Unavailable(_) => Self::Down(failure.name()),
+            Failure::JobFailed(_) | Failure::OutcomeUnknown { .. } => Self::Failed(failure.name()),
+            Failure::Other(error) if is_the_callers_fault(error) => Self::None,
+            Failure::Other(_) => Self::Failed(failure.name()),
+            // Full, out of time, or of the delegations behind it.
+            _ => Self::None,
+        }
+    }
+}
+
+/// Whether the request was wrong, so that any other peer would say so too.
+fn is_the_callers_fault(error: &Error) -> bool {
+    matches!(
+        error.code,
+        Error::PARSE_ERROR
+            | Error::INVALID_REQUEST
+            | Error::METHOD_NOT_FOUND
+            | Error::INVALID_PARAMS
+    )
+}
+
+/// A peer that failed and has done no job since.
+#[derive(Clone, Copy, Debug)]
+struct Record {
+    position: u32,
+    /// In a row.
+    failures: u32,
+    /// How often it was passed over in a row.
+    penalties: u32,
+    /// It is passed over until then.
+    until: Timestamp,
+    /// Its time was over: a call finds out how it is, and others wait for that.
+    on_trial: bool,
+}
+
+/// The peers that failed, by their positions in the list, in order. Usually there are none.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Health {
+    records: Vec<Record>,
+}
+
+impl Health {
+    /// Whether no peer has failed.
+    pub(super) fn is_clean(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    /// Positions of the peers that are passed over, in order.
+    pub(super) fn passed_over(&self, now: Timestamp) -> impl Iterator<Item = usize> + '_ {
+        let over = self.records.iter().filter(move |record| record.until > now);
+        over.map(|record| record.position as usize)
+    }
+
+    /// A peer is called, and will have answered by `until`. If it failed before, nobody else tries it
+    /// meanwhile.
+    pub(super) fn called(&mut self, now: Timestamp, position: u32, until: Timestamp) {
+        if let Some(record) = self.get(position)
+            && record.penalties > 0
+            && record.until <= now
+        {
+            record.on_trial = true;
+            record.until = until;
+        }
+    }
+
+    /// A call is over, and says nothing of the peer.
+    pub(super) fn undecided(&mut self, position: u32) {
+        if let Some(record) = self.get(position)
+            && record.on_trial
+        {
+            record.on_trial = false;
+            record.until = Timestamp::ZERO;
+        }
+    }
+
+    /// A peer has done a job; true if it had been passed over before.
+    pub(super) fn succeeded(&mut self, position: u32) -> bool {
+        let Ok(at) = self.find(position) else { return false };
+        self.records.remove(at).penalties > 0
+    }
+
+    /// A call has failed. If the peer is passed over from now on, for how long.
+    pub(super) fn failed(
+        &mut self,
+        now: Timestamp,
+        position: u32,
+        at_once: bool,
+        config: &HealthConfig,
+    ) -> Option<Duration> {
+        if config.max_failures == 0 {
+            return None;
+        }
+        let record = self.get_or_new(position);
+        record.failures = record.failures.saturating_add(1);
+        if record.until > now && !record.on_trial {
+            // It was under way when another one failed.
+            return None;
+        }
+        if !at_once && record.penalties == 0 && record.failures < config.max_failures {
+            return None;
+        }
+        let doubled = 1u32.checked_shl(record.penalties).unwrap_or(u32::MAX);
+        let penalty = config.min_penalty.saturating_mul(doubled).min(config.max_penalty);
+        record.penalties = record.penalties.saturating_add(1);
+        record.on_trial = false;
+        record.until = now + penalty;
+        Some(penalty)
+    }
+
+    /// Peers have moved in the list: `find` has the new position, none for one that has left.
+    pub(super) fn follow(&mut self, mut find: impl FnMut(u32) -> Option<u32>) {
+        self.records.retain_mut(|record| {
+            let position = find(record.position);
+            record.position = position.unwrap_or_default();
+            position.is_some()
+        });
+        self.records.sort_unstable_by_key(|record| record.position);
+    }
+
+    fn find(&self, position: u32) -> Result<usize, usize> {
+        self.records.binary_search_by_key(&position, |record| record.position)
+    }
+
+    fn get(&mut self, position: u32) -> Option<&mut Record> {
+        let at = self.find(position).ok()?;
+        Some(&mut self.records[at])
+    }
+
+    fn get_or_new(&mut self, position: u32) -> &mut Record {
+        let at = self.find(position).unwrap_or_else(|at| {
+            let until = Timestamp::ZERO;
+            let new = Record { position, failures: 0, penalties: 0, until, on_trial: false };
+            self.records.insert(at, new);
+            at
+        });
+        &mut self.records[at]
+    }
+}
