@@ -19,6 +19,7 @@ pub(super) struct Metrics {
     jobs: BTreeMap<&'static str, u64>,
     delegations: BTreeMap<&'static str, u64>,
     retries: BTreeMap<&'static str, u64>,
+    passed_over: BTreeMap<&'static str, u64>,
     leases_lost: u64,
     is_registered: bool,
 }
@@ -40,6 +41,7 @@ impl Metrics {
                 self.is_registered = false;
                 &mut self.leases_lost
             }
+            Note::PassedOver { reason, .. } => self.passed_over.entry(reason).or_default(),
             Note::Retrying { reason, .. } => self.retries.entry(reason).or_default(),
             Note::Delegated { outcome, .. } => self.delegations.entry(outcome).or_default(),
             Note::JobEnded { outcome, .. } => self.jobs.entry(outcome).or_default(),
@@ -90,6 +92,12 @@ impl Metrics {
             ("mesh_jobs_total", "Jobs that left, by outcome.", "outcome", &self.jobs),
             ("mesh_delegations_total", "Delegations, by outcome.", "outcome", &self.delegations),
             ("mesh_retries_total", "Attempts made again, by reason.", "reason", &self.retries),
+            (
+                "mesh_passed_over_total",
+                "Times that a peer was passed over for a while, by how it failed.",
+                "reason",
+                &self.passed_over,
+            ),
         ] {
             page.counters(
                 name,

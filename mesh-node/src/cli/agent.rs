@@ -107,6 +107,7 @@ fn config(settings: &AgentSettings) -> anyhow::Result<AgentConfig> {
         delegation: DelegationConfig {
             probe_timeout: settings.probe_timeout,
             max_attempts: settings.attempts,
+            health: settings.health.config()?,
             ..DelegationConfig::default()
         },
         membership: MembershipConfig {

@@ -7,6 +7,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use mesh_core::agent::HealthConfig;
 use mesh_core::duration::parse_duration;
 use mesh_core::registry::{address, is_address, is_name};
 
@@ -157,6 +158,8 @@ pub(crate) struct AgentSettings {
     /// Attempts per delegation, the first included
     #[arg(long, env = "MESH_ATTEMPTS", value_name = "N", default_value = "3", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) attempts: u32,
+    #[command(flatten)]
+    pub(crate) health: HealthArgs,
     /// Time between heartbeats, give or take a tenth
     #[arg(long, env = "MESH_HEARTBEAT", value_name = "TIME", default_value = "10s", value_parser = positive)]
     pub(crate) heartbeat: Duration,
@@ -174,6 +177,36 @@ pub(crate) struct AgentSettings {
     pub(crate) drain: Duration,
     #[command(flatten)]
     pub(crate) work: WorkArgs,
+}
+
+/// Peers that fail.
+#[derive(Debug, Args)]
+pub(crate) struct HealthArgs {
+    /// Jobs in a row that a peer may fail until it is passed over for a while; one that can't be
+    /// reached or can't begin a job is at once. 0: no peer ever is
+    #[arg(long, env = "MESH_MAX_FAILURES", value_name = "N", default_value = "3")]
+    pub(crate) max_failures: u32,
+    /// For how long it is passed over first; twice as long each time, until it does a job
+    #[arg(long, env = "MESH_MIN_PENALTY", value_name = "TIME", default_value = "5s", value_parser = positive)]
+    pub(crate) min_penalty: Duration,
+    /// The longest that it is passed over
+    #[arg(long, env = "MESH_MAX_PENALTY", value_name = "TIME", default_value = "60s", value_parser = positive)]
+    pub(crate) max_penalty: Duration,
+}
+
+impl HealthArgs {
+    /// The settings.
+    ///
+    /// # Errors
+    /// If the longest penalty is shorter than the first.
+    pub(crate) fn config(&self) -> anyhow::Result<HealthConfig> {
+        let Self { max_failures, min_penalty, max_penalty } = *self;
+        anyhow::ensure!(
+            min_penalty <= max_penalty,
+            "--min-penalty {min_penalty:?} is longer than --max-penalty {max_penalty:?}",
+        );
+        Ok(HealthConfig { max_failures, min_penalty, max_penalty })
+    }
 }
 
 /// How work is done.

@@ -49,6 +49,10 @@ impl Observer for Log {
             Note::Retrying { request, attempt, reason } => {
                 tracing::info!(%agent, request, attempt, reason, "retrying");
             }
+            Note::PassedOver { peer, reason, penalty } => {
+                tracing::warn!(%agent, %peer, reason, ?penalty, "passed over: the peer fails");
+            }
+            Note::Recovered { peer } => tracing::info!(%agent, %peer, "the peer works again"),
             Note::Routed { request, attempt, peer, .. } => {
                 tracing::debug!(%agent, request, attempt, %peer, "routed");
             }

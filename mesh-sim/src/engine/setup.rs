@@ -41,6 +41,7 @@ pub(super) fn agent_config(run: &Run<'_>, agent: &AgentSpec) -> AgentConfig {
             attempt_timeout: delegation.attempt_timeout,
             max_attempts: delegation.max_attempts,
             retry: RetryConfig { ratio: delegation.retry_ratio, floor: delegation.retry_floor },
+            health: delegation.health,
             to_self: delegation.to_self,
             max_open: delegation.max_open,
             // Nobody here delegates a delegation further.

@@ -8,6 +8,7 @@ use mesh_core::agent::{Note, Peers};
 use mesh_core::load::LoadReport;
 use mesh_core::protocol::Name;
 use mesh_core::registry;
+use mesh_core::time::nanos;
 
 use super::Run;
 use super::faults::{FIRST_AGENT, FaultSchedule, REGISTRY_HOST};
@@ -164,6 +165,12 @@ fn log_agent(log: &mut EventLog, now: Timestamp, agent: &Name, note: &Note) {
         Note::Retrying { request, attempt, reason } => {
             job("retrying", *request, *attempt, &[("reason", Str(reason))]);
         }
+        Note::PassedOver { peer, reason, penalty } => {
+            let penalty = U64(nanos(*penalty));
+            let fields = [("peer", Str(peer)), ("reason", Str(reason)), ("penalty_ns", penalty)];
+            log.event(now, agent, "passed_over", &fields);
+        }
+        Note::Recovered { peer } => log.event(now, agent, "recovered", &[("peer", Str(peer))]),
         Note::JobQueued { request, attempt } => job("job_queued", *request, *attempt, &[]),
         Note::JobStarted { request, attempt } => job("job_started", *request, *attempt, &[]),
         Note::JobEnded { request, attempt, outcome } => {

@@ -10,7 +10,7 @@ use crate::scenario::{EngineKind, REGISTRY, Scenario};
 use crate::trace::Line;
 
 /// Every state that is looked for.
-const STATES: [&str; 28] = [
+const STATES: [&str; 30] = [
     LEASE_PARTITION,
     LEASE_CRASHED,
     LEASE_OTHER,
@@ -28,6 +28,8 @@ const STATES: [&str; 28] = [
     VIEW_EMPTY,
     QUEUED,
     CANCELLED,
+    PASSED_OVER,
+    RECOVERED,
     RETRIED_BUSY,
     RETRIED_UNSENT,
     RETRIED_UNANSWERED,
@@ -58,6 +60,8 @@ const ROUTED_ENDED: &str = "routed to a peer whose lease had ended";
 const VIEW_EMPTY: &str = "agent forgot all its peers";
 const QUEUED: &str = "job waited for a slot";
 const CANCELLED: &str = "job cancelled";
+const PASSED_OVER: &str = "failing peer passed over";
+const RECOVERED: &str = "peer that was passed over did a job";
 const RETRIED_BUSY: &str = "busy retried";
 const RETRIED_UNSENT: &str = "unsent call retried";
 const RETRIED_UNANSWERED: &str = "unanswered call retried";
@@ -197,6 +201,8 @@ impl Watcher {
                 "no_answer" => Some(RETRIED_UNANSWERED),
                 _ => None,
             }),
+            "passed_over" => self.exercised.add(PASSED_OVER),
+            "recovered" => self.exercised.add(RECOVERED),
             "timed_out" => self.exercised.add(TIMED_OUT),
             "refused" | "lost" => self.add_if_known(match reason {
                 "outcome_unknown" => Some(UNKNOWN),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use mesh_core::agent::HealthConfig;
 use mesh_core::policy::{PolicyConfig, Signal};
 use mesh_core::protocol::Name;
 use mesh_core::seed::Seed;
@@ -175,6 +176,7 @@ fn scenario(agents: usize, duration: Duration, policies: &[&str]) -> Scenario {
             max_attempts: 3,
             retry_ratio: 0.1,
             retry_floor: 1.0,
+            health: HealthConfig::default(),
             to_self: false,
             max_open: 10_000,
         },

@@ -21,6 +21,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use mesh_core::agent::HealthConfig;
 use mesh_core::policy::PolicyConfig;
 use mesh_core::protocol::Name;
 
@@ -174,6 +175,8 @@ pub struct DelegationSpec {
     pub retry_ratio: f64,
     /// Retries per second that the budget grants besides.
     pub retry_floor: f64,
+    /// When peers that fail are passed over.
+    pub health: HealthConfig,
     /// Whether an agent may choose itself.
     pub to_self: bool,
     /// Delegations that an agent may have under way at once.

@@ -12,6 +12,8 @@ mod workload;
 use std::path::Path;
 use std::time::Duration;
 
+use mesh_core::agent::HealthConfig;
+
 use super::diagnostic::Problem;
 use super::hosts::Directory;
 use super::source::{Path as FieldPath, Source};
@@ -166,9 +168,21 @@ impl Checker<'_> {
             max_attempts: raw.max_attempts,
             retry_ratio: raw.retry_ratio,
             retry_floor: raw.retry_floor,
+            health: self.health(raw),
             to_self: raw.to_self,
             max_open: raw.max_open,
         }
+    }
+
+    fn health(&mut self, raw: &raw::Delegation) -> HealthConfig {
+        let (min_penalty, max_penalty) = (raw.min_penalty.0, raw.max_penalty.0);
+        if max_penalty < min_penalty {
+            let min = format_duration(min_penalty);
+            let label = format!("expected `min_penalty`, which is {min}, or more");
+            let path = FieldPath::field("delegation").key("max_penalty");
+            self.report(&path, "the longest penalty is shorter than the first", label);
+        }
+        HealthConfig { max_failures: raw.max_failures, min_penalty, max_penalty }
     }
 
     fn registry(&mut self, raw: &raw::Registry) -> RegistrySpec {

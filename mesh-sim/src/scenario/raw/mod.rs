@@ -267,6 +267,15 @@ pub(crate) struct Delegation {
     /// Retries per second that the budget grants besides.
     #[schemars(range(min = 0.0, max = 1_000_000.0))]
     pub(crate) retry_floor: f64,
+    /// Jobs in a row that a peer may end with an error or leave unanswered until it is passed over. A
+    /// peer that can't be reached, answers no probe or can't begin a job is passed over at once. 0:
+    /// nobody is ever passed over.
+    #[schemars(range(min = 0, max = 1_000))]
+    pub(crate) max_failures: u32,
+    /// For how long a peer is passed over first; it doubles each time until the peer does a job.
+    pub(crate) min_penalty: DurationText,
+    /// The longest that a peer is passed over before it is tried again.
+    pub(crate) max_penalty: DurationText,
     /// Whether an agent may choose itself.
     pub(crate) to_self: bool,
     /// Delegations that an agent may have under way at once; it refuses more as busy.
@@ -283,6 +292,9 @@ impl Default for Delegation {
             max_attempts: 3,
             retry_ratio: 0.1,
             retry_floor: 1.0,
+            max_failures: 3,
+            min_penalty: DurationText::from_millis(5_000),
+            max_penalty: DurationText::from_millis(60_000),
             to_self: false,
             max_open: 10_000,
         }
