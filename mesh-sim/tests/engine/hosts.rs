@@ -69,3 +69,35 @@ fn agents_go_on_without_their_registry() {
     assert_eq!((ran.count("lease_granted"), ran.count("lease_expired")), (8, 0));
     assert_eq!(ran.count("lease_lost"), 4);
 }
+
+#[test]
+fn a_silent_peer_is_tried_seldom_and_costs_few_requests() {
+    // Its lease lasts longer than the run.
+    let scenario = SCENARIO.replace("ttl = \"3s\"", "ttl = \"60s\"");
+    let crash = r#"
+        [[faults]]
+        kind = "crash"
+        at = "5s"
+        hosts = "agent-2"
+    "#;
+    let policies = [
+        r#""random""#,
+        r#""least_loaded""#,
+        r#""power_of_two""#,
+        r#"{ name = "shortest_queue", signal = "own" }"#,
+        r#"{ name = "weighted", signal = "reports" }"#,
+    ];
+    for engine in [EngineKind::Event, EngineKind::Turmoil] {
+        for policy in policies {
+            let ran = run_on(engine, policy, &scenario, crash);
+            let over = ran.events.iter().filter(|event| event["event"] == "passed_over");
+            let over = over.map(|event| &event["peer"]).collect::<Vec<_>>();
+            // In 10 s: at once, and after 5 s.
+            assert!((1..=2).contains(&over.len()), "{engine:?} {policy}: {over:?}");
+            assert!(over.iter().all(|peer| **peer == "agent-2"), "{engine:?} {policy}: {over:?}");
+            // Of 400, of which it would get a quarter to a third.
+            let failed = ran.record.requests.failed();
+            assert!(failed <= 8, "{engine:?} {policy}: {failed}");
+        }
+    }
+}

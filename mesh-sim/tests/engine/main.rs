@@ -53,12 +53,17 @@ fn run(policy: &str, rest: &str) -> Ran {
 
 /// The same with a variant of [`SCENARIO`].
 fn run_text(policy: &str, scenario: &str, rest: &str) -> Ran {
+    run_on(EngineKind::Turmoil, policy, scenario, rest)
+}
+
+/// The same on any engine.
+fn run_on(engine: EngineKind, policy: &str, scenario: &str, rest: &str) -> Ran {
     let text = format!("policies = [{policy}]\n{scenario}{rest}");
     let loaded = Loaded::from_text(&text, "engine.toml").unwrap_or_else(|error| panic!("{error}"));
-    loaded.check_engine(EngineKind::Turmoil).unwrap_or_else(|error| panic!("{error}"));
+    loaded.check_engine(engine).unwrap_or_else(|error| panic!("{error}"));
     let scenario = &loaded.scenario;
     let run = Run { scenario, policy: &scenario.policies[0], seed: 42, trace: true };
-    let mut record = run.execute(EngineKind::Turmoil, &|_| ()).expect("it runs");
+    let mut record = run.execute(engine, &|_| ()).expect("it runs");
     assert_eq!(record.violations, []);
     let trace = record.trace.take().expect("it was traced");
     let events = trace.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
