@@ -1,9 +1,11 @@
 //! What goes wrong on real machines, on real sockets.
 
+use std::fs;
 use std::time::Duration;
 
 use serde_json::json;
 
+use crate::figures::counted;
 use crate::load::Load;
 use crate::process::{Service, json_at, pause, until};
 
@@ -30,6 +32,43 @@ fn an_agent_killed_under_load_costs_no_request_its_end() {
     load.await_answers(50);
     assert_eq!(load.failed(), failed_before, "the survivor serves them all");
     load.end([&entry]);
+}
+
+#[test]
+fn peers_that_can_do_no_job_cost_none_whatever_the_policy() {
+    let registry = Service::registry(&[]);
+    let directory = tempfile::tempdir().expect("a directory");
+    let program = directory.path().join("worker");
+    fs::copy("/bin/cat", &program).expect("a program");
+    let program = program.to_str().expect("a path");
+    let mut dead = Service::agent("dead", &registry.address, &[]);
+    let _broken = Service::agent("broken", &registry.address, &["--", program]);
+    let _good = ["good-1", "good-2"]
+        .map(|name| Service::agent(name, &registry.address, &["--demand", "1ms"]));
+    let policies: [&[&str]; 6] = [
+        &["--policy", "random"],
+        &["--policy", "round_robin"],
+        &["--policy", "least_loaded"],
+        &["--policy", "weighted", "--signal", "reports"],
+        &["--policy", "power_of_two", "--signal", "own"],
+        &["--policy", "shortest_queue"],
+    ];
+    let entries = policies.map(|policy| {
+        let name = policy[1].replace('_', "-");
+        Service::agent(&name, &registry.address, &[policy, &["--demand", "1ms"]].concat())
+    });
+    entries.iter().for_each(|entry| entry.await_peers(9));
+    // Its port refuses, and its lease lives on; the other's program is gone.
+    dead.process.signal("KILL");
+    dead.process.end();
+    fs::remove_file(program).expect("it was there");
+
+    let load = Load::start(&entries, 1);
+    load.await_answers(60);
+    assert_eq!(load.failed(), 0, "of {} calls", load.answered());
+    load.end(&entries);
+    let passed_over = entries.iter().map(|entry| counted(entry, "mesh_passed_over_total"));
+    assert!(passed_over.sum::<u64>() > 0);
 }
 
 /// How long the registry is away, and what it and the agents are told: an outage lasts twice as
