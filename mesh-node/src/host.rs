@@ -7,8 +7,9 @@ use mesh_core::agent::{Failure, JobId};
 use mesh_core::protocol::Task;
 use serde_json::value::RawValue;
 
-/// What comes of a job: its output, or the reason why there is none. Usually that is
-/// [`Failure::JobFailed`]; a refusal ([`Failure::is_refusal`]) says that it was not begun.
+/// What comes of a job: its output, or the reason why there is none. [`Failure::JobFailed`]: it ran
+/// and failed. [`Failure::Other`]: what did it answered with this error. A refusal
+/// ([`Failure::is_refusal`]): it was not begun. [`Failure::OutcomeUnknown`]: it may have been done.
 pub type JobResult = Result<Arc<RawValue>, Failure>;
 
 /// The machine under an agent.

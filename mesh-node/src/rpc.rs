@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
+use mesh_core::agent::Seen;
+use mesh_core::codec::Origin;
 use mesh_core::jsonrpc::{Id, Limits, Outcome, ResponseError, parse_response};
 
 use crate::Net;
 use crate::http::{CallError, Client, Method, StatusCode};
+use crate::wire::ERROR_HEADER;
 
 /// Why a call brought neither a result nor an error object.
 #[derive(Debug, thiserror::Error)]
@@ -22,14 +25,23 @@ pub enum ExchangeError {
 }
 
 impl ExchangeError {
-    /// Whether the callee certainly has not begun to do what was asked.
-    pub fn never_began(&self) -> bool {
+    /// What the caller saw, in the terms by which the fate of what was asked is decided.
+    pub fn seen(&self) -> Seen {
         match self {
-            Self::Http(error) => error.never_sent(),
-            Self::Status(status) => *status == StatusCode::SERVICE_UNAVAILABLE,
-            Self::Malformed(_) => false,
+            Self::Http(error) if error.never_sent() => Seen::NotSent,
+            Self::Http(_) | Self::Malformed(_) => Seen::NoAnswer,
+            Self::Status(status) => Seen::Status(status.as_u16()),
         }
     }
+}
+
+/// A JSON-RPC answer.
+#[derive(Debug)]
+pub struct Answered {
+    /// The result or the error.
+    pub outcome: Outcome,
+    /// Whose error it is, if an agent of the mesh says so.
+    pub origin: Option<Origin>,
 }
 
 /// Where a JSON-RPC service is.
@@ -48,8 +60,7 @@ impl<'a> Endpoint<'a> {
     }
 }
 
-/// Posts the call with the id `id` and reads its answer. An error object counts as an answer
-/// whatever the HTTP status.
+/// Posts the call with the id `id` and reads its answer, which counts whatever the HTTP status.
 ///
 /// # Errors
 /// If there is no answer, or none that JSON-RPC knows.
@@ -59,11 +70,14 @@ pub async fn exchange<N: Net>(
     (id, body): (&Id, Vec<u8>),
     timeout: Duration,
     limits: &Limits,
-) -> Result<Outcome, ExchangeError> {
+) -> Result<Answered, ExchangeError> {
     let answer = client.call(to.address, Method::POST, to.path, body.into(), timeout).await?;
     match parse_response(&answer.body, limits, id) {
-        Ok(outcome) if answer.status.is_success() || outcome.is_err() => Ok(outcome),
+        Ok(outcome) => {
+            let origin = answer.header(ERROR_HEADER).and_then(Origin::parse);
+            Ok(Answered { outcome, origin })
+        }
         Err(error) if answer.status.is_success() => Err(error.into()),
-        _ => Err(ExchangeError::Status(answer.status)),
+        Err(_) => Err(ExchangeError::Status(answer.status)),
     }
 }

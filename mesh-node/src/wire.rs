@@ -1,4 +1,4 @@
-//! The registry's HTTP interface, as both of its ends see it.
+//! The registry's HTTP interface, and what agents say beside their answers, as both ends see it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,6 +15,13 @@ use serde_json::Value;
 pub const EPOCH_HEADER: &str = "mesh-epoch";
 /// Header with the number that rises with every change of the membership.
 pub const INDEX_HEADER: &str = "mesh-index";
+
+/// Header of an agent's answer with errors in it: for each response, in their order, whose error it
+/// is as [`mesh_core::codec::Origin`] writes it, or [`NO_ERROR`]. A header, because nothing that did
+/// a job can set it, and because JSON-RPC libraries look at nothing but the body.
+pub const ERROR_HEADER: &str = "mesh-error";
+/// Stands in [`ERROR_HEADER`] for a response without an error.
+pub const NO_ERROR: &str = "none";
 
 /// Body of `POST /register`. `{"name", "url"}` is enough, as for the demo's agents.
 #[derive(Debug, Serialize, Deserialize)]

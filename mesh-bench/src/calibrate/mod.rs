@@ -6,7 +6,6 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
-use mesh_core::jsonrpc;
 use mesh_core::protocol::{Request, Task};
 use mesh_node::agent::call;
 use mesh_node::http::{Client, ClientLimits};
@@ -96,9 +95,8 @@ async fn calls(clock: Clock, mesh: &Path, samples: u64) -> anyhow::Result<Latenc
             attempt: 0,
             foreign: None,
         });
-        let limits = jsonrpc::Limits::default();
         let start = clock.now();
-        let answer = call(&client, &agent.address, &request, PATIENCE, &limits).await;
+        let answer = call(&client, &agent.address, &request, PATIENCE).await;
         let took = clock.now().since(start);
         answer.map_err(|error| anyhow!("failed to call an agent: {error:?}"))?;
         if number >= WARM_UP {

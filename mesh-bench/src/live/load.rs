@@ -3,7 +3,6 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{park_timeout, spawn};
 
-use mesh_core::jsonrpc;
 use mesh_core::protocol::{Reply, Request};
 use mesh_core::seed::Seed;
 use mesh_node::agent::call;
@@ -120,8 +119,7 @@ impl Load {
         let timeout = deadline.since(self.clock.now());
         let request = Request::Delegate(arrival.task(&self.spec, JOB.into(), timeout));
         let entry = &self.agents[arrival.entry];
-        let limits = jsonrpc::Limits::default();
-        let result = call(&self.client, entry, &request, timeout, &limits).await;
+        let result = call(&self.client, entry, &request, timeout).await;
         self.record(|recorder| {
             // Read under the lock, so that ends are recorded in the order of time.
             let now = self.clock.now();

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::delegation::{Call, Choice, Delegation, Stage};
 use super::effect::{CallId, DelegationId, Effect, Note, Ticket};
-use super::failure::{CallError, Failure, Fate, Tried};
+use super::failure::{CallError, Failure, Tried};
+use super::fate::Fate;
 use super::health::Symptom;
 use super::roster::ListedLease;
 use super::view::PeerId;

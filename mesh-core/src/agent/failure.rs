@@ -23,11 +23,13 @@ pub enum Failure {
     /// The request's time ran out; work on it was stopped.
     #[error("the deadline passed")]
     DeadlineExceeded,
-    /// The call to the peer failed after it was sent: the job may have been done. Not retried,
-    /// because the request doesn't say that it is idempotent.
-    #[error("outcome unknown: the call to {peer} failed after it was sent")]
+    /// The job was handed on, and no answer that can be read came back: it may have been done. Not
+    /// retried, because the request doesn't say that it is idempotent.
+    #[error(
+        "outcome unknown: the job was sent to {peer}, and no answer that can be read came back"
+    )]
     OutcomeUnknown {
-        /// The peer that may have done it.
+        /// Who may have done it: a peer, or in words the upstream or command behind an agent.
         peer: String,
     },
     /// Too many delegations stand behind the request.
@@ -48,8 +50,8 @@ pub enum Failure {
     /// What does the agent's jobs can't be reached or started, or takes none; the job was not begun.
     #[error("the agent can't begin a job: {0}")]
     Unavailable(String),
-    /// A peer's error that is none of the mesh's own.
-    #[error("the peer answered error {}: {}", .0.code, .0.message)]
+    /// An error of whatever did the job, passed on as it came; also one with a code of the mesh's.
+    #[error("the job was answered with error {}: {}", .0.code, .0.message)]
     Other(Error),
 }
 
@@ -119,18 +121,6 @@ pub enum CallError {
     Answered(#[from] Failure),
 }
 
-/// What is certain of a job once a call for it has failed or was answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fate {
-    /// It was never begun: doing it elsewhere does no harm.
-    NeverBegun,
-    /// It may have been done, in part or in whole: only the request can say whether doing it again
-    /// does harm.
-    Unknown,
-    /// It was answered, and the answer is the caller's.
-    Answered,
-}
-
 impl CallError {
     /// A short name for reports and traces.
     pub const fn name(&self) -> &'static str {
@@ -144,15 +134,5 @@ impl CallError {
     /// Whether the peer takes no more work for now, but could be reached.
     pub const fn lacks_room(&self) -> bool {
         matches!(self, Self::Answered(Failure::Busy | Failure::ShuttingDown))
-    }
-
-    /// What has become of the job.
-    pub const fn fate(&self) -> Fate {
-        match self {
-            Self::NotSent => Fate::NeverBegun,
-            Self::NoAnswer => Fate::Unknown,
-            Self::Answered(failure) if failure.is_refusal() => Fate::NeverBegun,
-            Self::Answered(_) => Fate::Answered,
-        }
     }
 }

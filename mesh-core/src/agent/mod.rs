@@ -11,6 +11,7 @@ mod delegate;
 mod delegation;
 mod effect;
 mod failure;
+mod fate;
 mod health;
 mod jobs;
 mod membership;
@@ -31,7 +32,8 @@ pub use self::config::{AgentConfig, Identity};
 pub use self::effect::{
     CallId, DelegationId, Effect, Handle, JobId, Note, RegistryRequest, Ticket,
 };
-pub use self::failure::{CallError, Failure, Fate, Tried};
+pub use self::failure::{CallError, Failure, Tried};
+pub use self::fate::{Fate, Seen};
 pub use self::health::HealthConfig;
 pub use self::membership::RegistryReply;
 pub use self::roster::{ListedLease, Roster};

@@ -4,6 +4,7 @@
 //! optional, so that the demo's agents and ours understand each other.
 
 mod error;
+pub mod limits;
 mod millis;
 
 use std::borrow::Cow;
@@ -13,7 +14,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-pub use self::error::{from_error, to_error};
+pub use self::error::{Origin, from_error, to_error};
 
 use crate::jsonrpc::{self, Call, Error, Outcome};
 use crate::load::LoadReport;
@@ -87,12 +88,20 @@ struct TargetResult {
 ///
 /// # Errors
 /// "Method not found" for a method that agents don't have, "invalid params" with the reason for
-/// params that are missing, of a wrong type or out of range.
+/// params that are missing, of a wrong type, out of range or too long to be passed on.
 pub fn decode_request(call: &Call<'_>) -> Result<Request, Error> {
     match &*call.method {
         "info" => Ok(Request::Info),
         "work" => task(call.params).map(Request::Work),
-        "delegate" => task(call.params).map(Request::Delegate),
+        "delegate" => {
+            let bytes = call.params.map_or(0, |params| params.get().len());
+            if bytes > limits::DELEGATE_PARAMS_BYTES {
+                let max = limits::DELEGATE_PARAMS_BYTES;
+                let reason = format!("a job of {bytes} bytes can't be passed on: {max} at most");
+                return Err(Error::invalid_params(&reason));
+            }
+            task(call.params).map(Request::Delegate)
+        }
         _ => Err(Error::method_not_found()),
     }
 }

@@ -87,10 +87,10 @@ fn bad_params_are_refused_with_a_reason() {
     assert_eq!(unknown.code, Error::METHOD_NOT_FOUND);
 }
 
-#[test]
-fn every_failure_survives_the_wire() {
+/// One of each kind.
+fn failures() -> [Failure; 12] {
     let tried = Tried { busy: 2, unreachable: 3 };
-    for failure in [
+    [
         Failure::Busy,
         Failure::NoPeers,
         Failure::NoReachablePeers(tried),
@@ -103,12 +103,69 @@ fn every_failure_survives_the_wire() {
         Failure::RetriesExhausted(tried),
         Failure::Unavailable("connection refused".into()),
         Failure::Other(Error::new(7, "odd").with_data(&json!({ "why": [1, 2] }))),
-    ] {
-        let response =
-            jsonrpc::Response { id: Id::from(1), outcome: Err(to_error(&failure)) }.to_bytes();
-        let outcome = parse_response(&response, &Limits::default(), &Id::from(1)).expect("valid");
-        assert_eq!(from_error(&outcome.expect_err("an error")), failure);
+    ]
+}
+
+/// The error object that a failure becomes, as it is read again.
+fn over_the_wire(failure: &Failure) -> Error {
+    let outcome = Err(to_error(failure));
+    let response = jsonrpc::Response { id: Id::from(1), outcome }.to_bytes();
+    let outcome = parse_response(&response, &Limits::default(), &Id::from(1)).expect("valid");
+    outcome.expect_err("an error")
+}
+
+#[test]
+fn every_failure_survives_the_wire() {
+    for failure in failures() {
+        let error = over_the_wire(&failure);
+        // Agents of earlier versions don't say whose it is.
+        for origin in [Some(Origin::of(&failure)), None] {
+            assert_eq!(from_error(&error, origin), failure);
+        }
     }
+}
+
+#[test]
+fn a_jobs_own_error_is_never_taken_for_the_meshs() {
+    for failure in failures() {
+        // A perfect imitation: what did the job is an agent itself.
+        let imitation = Failure::Other(to_error(&failure));
+        assert_eq!(Origin::of(&imitation), Origin::Job);
+        assert_eq!(from_error(&over_the_wire(&imitation), Some(Origin::Job)), imitation);
+    }
+    // Strangers have codes of their own.
+    for error in [
+        Error::new(-32010, "charged, but declined"),
+        Error::new(-32015, "VM execution error.").with_data("Reverted 0x08c379a0"),
+        Error::new(-32017, "closed").with_data(&json!({ "reason": "busy" })),
+    ] {
+        assert_eq!(from_error(&error, None), Failure::Other(error.clone()));
+    }
+    for origin in [Origin::Agent, Origin::Job] {
+        assert_eq!(Origin::parse(origin.as_str()), Some(origin));
+    }
+    assert_eq!(Origin::parse("none"), None);
+}
+
+#[test]
+fn a_job_that_a_peer_would_refuse_as_too_long_is_not_delegated() {
+    let call = |method: &str, length: usize| {
+        let text = "x".repeat(length);
+        let body = json!({ "jsonrpc": "2.0", "method": method, "params": { "text": text } });
+        decode(&body.to_string())
+    };
+    let most = limits::DELEGATE_PARAMS_BYTES - r#"{"text":""}"#.len();
+    let Ok(Request::Delegate(mut task)) = call("delegate", most) else { panic!("it fits") };
+    // The longest that the mesh makes of it.
+    let day = Some(Duration::from_nanos(86_399_999_999_999));
+    (task.timeout, task.demand, task.idempotent) = (day, day, true);
+    (task.depth, task.request, task.attempt) = (u32::MAX, u64::MAX, u32::MAX);
+    let body = encode_request(&Request::Work(task), &Id::from(1)).expect("JSON");
+    assert!(body.len() <= Limits::default().max_bytes);
+    let error = call("delegate", most + 1).expect_err("too long");
+    let told = format!("{:?}", error.data);
+    assert!(error.code == Error::INVALID_PARAMS && told.contains("1047552 at most"), "{told}");
+    call("work", most + 1).expect("it goes no further");
 }
 
 fn task_with(timeout: Option<Duration>, demand: Option<Duration>) -> Task {

@@ -53,14 +53,17 @@ impl<'a> Incoming<'a> {
     /// The calls and notifications in the order in which they came. The caller may carry them out
     /// in any order, or all at once.
     pub fn calls(&self) -> impl Iterator<Item = &Call<'a>> {
-        let elements = match &self.0 {
-            Body::Single(element) => slice::from_ref(element),
-            Body::Batch(elements) => elements,
-        };
-        elements.iter().filter_map(|element| match element {
+        self.elements().iter().filter_map(|element| match element {
             Element::Call(call) => Some(call),
             Element::Settled(_) => None,
         })
+    }
+
+    fn elements(&self) -> &[Element<'a>] {
+        match &self.0 {
+            Body::Single(element) => slice::from_ref(element),
+            Body::Batch(elements) => elements,
+        }
     }
 
     /// The body of the answer, given one outcome for each of [`Self::calls`] in their order; `None`
@@ -83,7 +86,20 @@ impl<'a> Incoming<'a> {
         }
     }
 
-    /// The same, when outcomes are to be had on the spot.
+    /// For each response of the answer, in their order: the place among [`Self::calls`] of the call
+    /// that it answers; `None` if it was settled here.
+    pub fn answered(&self) -> impl Iterator<Item = Option<usize>> {
+        let mut places = 0..;
+        self.elements().iter().filter_map(move |element| match element {
+            Element::Call(call) => {
+                let place = places.next();
+                call.id.as_ref().map(|_| place)
+            }
+            Element::Settled(response) => response.as_ref().map(|_| None),
+        })
+    }
+
+    /// [`Self::answer`], when outcomes are to be had on the spot.
     pub fn answer_with(self, dispatch: impl FnMut(&Call<'a>) -> Outcome) -> Option<Vec<u8>> {
         let outcomes: Vec<_> = self.calls().map(dispatch).collect();
         self.answer(outcomes)

@@ -88,7 +88,7 @@ impl Limits {
 ///
 /// Exact for valid JSON. In other bytes it may count too little, but never within the prefix that a
 /// parser accepts before it gives up.
-fn is_deeper(body: &[u8], max: usize) -> bool {
+pub fn is_deeper(body: &[u8], max: usize) -> bool {
     let mut depth = 0_usize;
     let mut bytes = body.iter();
     while let Some(byte) = bytes.next() {

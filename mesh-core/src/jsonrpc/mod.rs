@@ -39,7 +39,7 @@ pub use client::{RequestError, ResponseError, notification, parse_response, requ
 pub use error::Error;
 pub use id::Id;
 pub use incoming::{Call, Incoming, parse};
-pub use limits::{BodyError, Limits};
+pub use limits::{BodyError, Limits, is_deeper};
 pub use response::{Outcome, Response, result};
 
 #[cfg(test)]

@@ -6,15 +6,15 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use mesh_core::Timestamp;
-use mesh_core::agent::{CallError, Failure, RegistryReply, RegistryRequest};
-use mesh_core::codec;
-use mesh_core::jsonrpc::{self, Id};
+use mesh_core::agent::{CallError, Fate, RegistryReply, RegistryRequest, Seen};
+use mesh_core::codec::{self, limits};
+use mesh_core::jsonrpc::Id;
 use mesh_core::protocol::{Reply, Request};
 use serde::Serialize;
 
 use super::driver::Driver;
 use crate::http::{self, Answer, Method, StatusCode};
-use crate::rpc::{Endpoint, ExchangeError, exchange};
+use crate::rpc::{Answered, Endpoint, ExchangeError, exchange};
 use crate::wire::{
     DeregisterBody, EPOCH_HEADER, RefusedBody, RegisterBody, RegisteredBody, listing, read_services,
 };
@@ -29,7 +29,7 @@ impl<N: Net, H: Host, O: Observer> Driver<N, H, O> {
         until: Timestamp,
     ) -> Result<Reply, CallError> {
         let timeout = until.since(self.clock.now());
-        call(&self.client, url, request, timeout, &self.json).await
+        call(&self.client, url, request, timeout).await
     }
 
     /// Asks the registry.
@@ -106,32 +106,39 @@ impl<N: Net, H: Host, O: Observer> Driver<N, H, O> {
 ///
 /// # Errors
 /// [`CallError::NotSent`] if the agent can't have seen the call, [`CallError::NoAnswer`] if it may
-/// have, [`CallError::Answered`] if it answered with an error, whatever the layer.
+/// have and no answer that can be read came back, [`CallError::Answered`] if it answered with an
+/// error, be it in HTTP or in JSON-RPC.
 pub async fn call<N: Net>(
     client: &http::Client<N>,
     url: &str,
     request: &Request,
     timeout: Duration,
-    limits: &jsonrpc::Limits,
 ) -> Result<Reply, CallError> {
     // One call per exchange: the connection tells the answers apart.
     let id = Id::from(1);
     let Ok(body) = codec::encode_request(request, &id) else { return Err(CallError::NotSent) };
     let endpoint = Endpoint::agent(url);
-    let outcome = exchange(client, endpoint, (&id, body), timeout, limits).await;
-    let outcome = outcome.map_err(|error| match error {
-        ExchangeError::Http(error) if error.never_sent() => CallError::NotSent,
-        ExchangeError::Http(_) => CallError::NoAnswer,
-        // The server's own refusal, before any agent saw the call.
-        ExchangeError::Status(StatusCode::SERVICE_UNAVAILABLE) => Failure::Busy.into(),
-        ExchangeError::Status(status) => malformed(&format!("HTTP status {status}")),
-        ExchangeError::Malformed(error) => malformed(&error.to_string()),
-    })?;
-    let outcome = outcome.map_err(|error| codec::from_error(&error))?;
-    codec::decode_reply(request, &outcome).map_err(|error| malformed(&error.to_string()))
+    let answered = exchange(client, endpoint, (&id, body), timeout, &limits::ANSWER).await;
+    let Answered { outcome, origin } = answered.map_err(|error| unanswered(url, &error))?;
+    let result = outcome.map_err(|error| codec::from_error(&error, origin))?;
+    codec::decode_reply(request, &result).map_err(|error| {
+        tracing::warn!(peer = url, %error, "its answer can't be read");
+        CallError::NoAnswer
+    })
 }
 
-fn malformed(message: &str) -> CallError {
-    let (code, message) = (jsonrpc::Error::INTERNAL_ERROR, message.to_owned().into());
-    Failure::Other(jsonrpc::Error { code, message, data: None }).into()
+fn unanswered(url: &str, error: &ExchangeError) -> CallError {
+    match (error, error.seen()) {
+        (_, Seen::NotSent) => CallError::NotSent,
+        (ExchangeError::Http(_), _) => CallError::NoAnswer,
+        // Somebody is there, but no agent in good order: that needs looking after.
+        (_, seen) => {
+            let cause = error.source().map(tracing::field::display);
+            tracing::warn!(peer = url, %error, cause, "it does not answer as an agent");
+            match seen.fate() {
+                Fate::Unknown => CallError::NoAnswer,
+                fate => fate.failure(url, format!("failed to {error}")).into(),
+            }
+        }
+    }
 }

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use mesh_core::agent::Note;
 use mesh_core::codec;
-use mesh_core::jsonrpc::{Error, Outcome};
+use mesh_core::jsonrpc::Error;
 use mesh_core::load::LoadReport;
 
 use crate::http::{Connections, Response};
 use crate::metrics::{Histogram, Page};
+use crate::rpc::Answered;
 
 /// Counters since the start.
 #[derive(Debug, Default)]
@@ -52,15 +53,15 @@ impl Metrics {
 
     /// Counts a call. Methods that are none of ours count as one, or a stranger could make the
     /// page grow.
-    pub(super) fn answered(&mut self, method: &str, outcome: &Outcome, took: Duration) {
+    pub(super) fn answered(&mut self, method: &str, answered: &Answered, took: Duration) {
         let method = ["info", "work", "delegate"].into_iter().find(|own| *own == method);
         let method = method.unwrap_or("other");
-        let outcome = match outcome {
+        let outcome = match &answered.outcome {
             Ok(_) => "ok",
             Err(error) => match error.code {
                 Error::METHOD_NOT_FOUND => "method_not_found",
                 Error::INVALID_PARAMS => "invalid_params",
-                _ => codec::from_error(error).name(),
+                _ => codec::from_error(error, answered.origin).name(),
             },
         };
         *self.requests.entry((method, outcome)).or_default() += 1;

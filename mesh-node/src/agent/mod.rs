@@ -35,7 +35,7 @@ pub struct Parts<N, H, O> {
     pub server: ServerLimits,
     /// Limits on its own calls.
     pub client: ClientLimits,
-    /// Limits on the JSON in bodies, both ways.
+    /// Limits on the JSON in callers' bodies.
     pub json: jsonrpc::Limits,
 }
 

@@ -3,12 +3,16 @@
 use std::sync::Arc;
 
 use futures_util::future::join_all;
-use mesh_core::codec;
+use mesh_core::agent::Failure;
+use mesh_core::codec::{self, Origin};
 use mesh_core::jsonrpc::{self, Call, Error, Incoming, Outcome};
 use mesh_core::protocol::{self, ForeignCall, Reply, Task, WorkReply};
 
 use super::driver::Driver;
+use crate::http::header::HeaderValue;
 use crate::http::{Request, Response, StatusCode};
+use crate::rpc::Answered;
+use crate::wire::{ERROR_HEADER, NO_ERROR};
 use crate::{Host, Net, Observer};
 
 /// Answers a body. The calls of a batch run side by side; if the client hangs up, all are
@@ -21,17 +25,35 @@ pub(super) async fn answer<N: Net, H: Host, O: Observer>(
         return *refusal;
     }
     let incoming = jsonrpc::parse(&request.body, &driver.json);
-    let outcomes = outcomes(driver, &incoming).await;
-    match incoming.answer(outcomes) {
-        Some(body) => Response::json(StatusCode::OK, body),
-        None => Response::empty(),
+    let answered = answered(driver, &incoming).await;
+    let origins = origins(&incoming, &answered);
+    let Some(body) = incoming.answer(answered.into_iter().map(|answered| answered.outcome)) else {
+        return Response::empty();
+    };
+    let mut response = Response::json(StatusCode::OK, body);
+    if let Some(origins) = origins.and_then(|origins| HeaderValue::try_from(origins).ok()) {
+        response.headers.insert(ERROR_HEADER, origins);
     }
+    response
 }
 
-async fn outcomes<N: Net, H: Host, O: Observer>(
+/// Whose the errors of the answer are; `None` if there are none, as usual, which costs nothing.
+fn origins(incoming: &Incoming<'_>, answered: &[Answered]) -> Option<String> {
+    let origin = |place: Option<usize>| match place {
+        Some(place) => answered.get(place).and_then(|answered| answered.origin),
+        // What asks for nothing is refused by the agent.
+        None => Some(Origin::Agent),
+    };
+    incoming.answered().any(|place| origin(place).is_some()).then(|| {
+        let word = |place| origin(place).map_or(NO_ERROR, Origin::as_str);
+        incoming.answered().map(word).collect::<Vec<_>>().join(", ")
+    })
+}
+
+async fn answered<N: Net, H: Host, O: Observer>(
     driver: &Arc<Driver<N, H, O>>,
     incoming: &Incoming<'_>,
-) -> Vec<Outcome> {
+) -> Vec<Answered> {
     let mut calls = incoming.calls();
     match (calls.next(), calls.next()) {
         // The usual case, without what it takes to run several side by side.
@@ -43,19 +65,27 @@ async fn outcomes<N: Net, H: Host, O: Observer>(
 async fn counted<N: Net, H: Host, O: Observer>(
     driver: &Arc<Driver<N, H, O>>,
     call: &Call<'_>,
-) -> Outcome {
+) -> Answered {
     let received = driver.clock.now();
-    let outcome = dispatch(driver, call).await;
+    let answered = match dispatch(driver, call).await {
+        Ok(Ok(result)) => Answered { outcome: Ok(result), origin: None },
+        Ok(Err(error)) => Answered { outcome: Err(error), origin: Some(Origin::Agent) },
+        Err(failure) => {
+            let origin = Some(Origin::of(&failure));
+            Answered { outcome: Err(codec::to_error(&failure)), origin }
+        }
+    };
     let took = driver.clock.now().since(received);
-    driver.metrics().answered(&call.method, &outcome, took);
-    outcome
+    driver.metrics().answered(&call.method, &answered, took);
+    answered
 }
 
+/// The agent's own outcome, or the failure of what was asked.
 async fn dispatch<N: Net, H: Host, O: Observer>(
     driver: &Arc<Driver<N, H, O>>,
     call: &Call<'_>,
-) -> Outcome {
-    let answer = match codec::decode_request(call) {
+) -> Result<Outcome, Failure> {
+    match codec::decode_request(call) {
         Ok(request) => driver.submit(request).answer().await.map(codec::encode_reply),
         Err(error)
             if error.code == Error::METHOD_NOT_FOUND && driver.host.takes_foreign_calls() =>
@@ -67,9 +97,8 @@ async fn dispatch<N: Net, H: Host, O: Observer>(
                 other => codec::encode_reply(other),
             })
         }
-        Err(error) => return Err(error),
-    };
-    answer.unwrap_or_else(|failure| Err(codec::to_error(&failure)))
+        Err(error) => Ok(Err(error)),
+    }
 }
 
 /// A method that is none of ours, as a job: so it is admitted, counted, timed and cancelled.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use mesh_core::agent::config::{AdmissionConfig, DelegationConfig, MembershipConfig};
 use mesh_core::agent::{self, AgentConfig};
+use mesh_core::codec::limits::{ENVELOPE_BYTES, OUTPUT_BYTES};
 use mesh_core::jsonrpc;
 use mesh_core::seed::Seed;
 use mesh_node::agent::Parts;
@@ -29,8 +30,8 @@ use crate::work::{Executor, LiveHost};
 const NAMES_TIMEOUT: Duration = Duration::from_millis(500);
 /// The demand of a job that names none: the seed's.
 const DEMAND: Duration = Duration::from_millis(300);
-/// Most bytes of a command's output.
-const OUTPUT_BYTES: usize = 1 << 20;
+/// How long an idle connection to an upstream is kept: less than the 5 s of uvicorn and Node.
+const UPSTREAM_IDLE: Duration = Duration::from_secs(4);
 
 /// Who an agent is.
 pub(super) struct Identity {
@@ -81,12 +82,13 @@ pub(super) fn node(
         incarnation: identity::incarnation(),
     };
     let sampler = Sampler::new(settings.metrics_scope);
+    let executor = executor(&settings.work, &name)?;
     let limits = places::limits(settings.connections as usize);
     let server = ServerLimits { drain: settings.drain, ..limits };
     let parts = Parts {
         net: TokioNet,
         clock,
-        host: LiveHost::new(executor(&settings.work)?, sampler, settings.sample),
+        host: LiveHost::new(executor, sampler, settings.sample),
         observer: Log,
         registry: registry.into(),
         server,
@@ -119,21 +121,22 @@ fn config(settings: &AgentSettings) -> anyhow::Result<AgentConfig> {
     })
 }
 
-/// What does the work; options of the other ways to do it are refused.
-fn executor(args: &WorkArgs) -> anyhow::Result<Executor> {
+/// What does the work of the agent `name`; options of the other ways to do it are refused.
+fn executor(args: &WorkArgs, name: &str) -> anyhow::Result<Executor> {
     let work = args.work.unwrap_or(match args {
         WorkArgs { upstream: Some(_), .. } => Work::Upstream,
         WorkArgs { command, .. } if !command.is_empty() => Work::Exec,
         _ => Work::Synthetic,
     });
     for (option, of, given) in [
-        ("--demand", Work::Synthetic, args.demand.is_some()),
-        ("--burn", Work::Synthetic, args.burn),
-        ("--upstream", Work::Upstream, args.upstream.is_some()),
-        ("--output-limit", Work::Exec, args.output_limit.is_some()),
-        ("a command", Work::Exec, !args.command.is_empty()),
+        ("--demand", &[Work::Synthetic][..], args.demand.is_some()),
+        ("--burn", &[Work::Synthetic], args.burn),
+        ("--upstream", &[Work::Upstream], args.upstream.is_some()),
+        ("--upstream-idle", &[Work::Upstream], args.upstream_idle.is_some()),
+        ("--output-limit", &[Work::Exec, Work::Upstream], args.output_limit.is_some()),
+        ("a command", &[Work::Exec], !args.command.is_empty()),
     ] {
-        if given && of != work {
+        if given && !of.contains(&work) {
             bail!("{option} means nothing to --work {}", format!("{work:?}").to_lowercase());
         }
     }
@@ -149,11 +152,16 @@ fn executor(args: &WorkArgs) -> anyhow::Result<Executor> {
                 program: program.clone(),
                 args: rest.to_vec(),
                 output_bytes: args.output_limit.unwrap_or(OUTPUT_BYTES),
+                whom: format!("the command of {name}"),
             }))
         }
         Work::Upstream => {
             let url = args.upstream.clone().context("--work upstream needs --upstream URL")?;
-            Executor::Upstream(Arc::new(Upstream::new(url)))
+            // An agent behind this one may answer with all that it may have, in its own envelope.
+            let bytes = args.output_limit.unwrap_or(OUTPUT_BYTES + ENVELOPE_BYTES);
+            let idle = args.upstream_idle.unwrap_or(UPSTREAM_IDLE);
+            let whom = format!("the upstream of {name}");
+            Executor::Upstream(Arc::new(Upstream::new(url, whom, bytes, idle)))
         }
     })
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use mesh_core::agent::HealthConfig;
+use mesh_core::codec::limits::MOST_OUTPUT_BYTES;
 use mesh_core::duration::parse_duration;
 use mesh_core::registry::{address, is_address, is_name};
 
@@ -235,8 +236,14 @@ pub(crate) struct WorkArgs {
     /// upstream: the JSON-RPC service; it also gets the methods that are not the agent's
     #[arg(long, env = "MESH_UPSTREAM", value_name = "URL")]
     pub(crate) upstream: Option<HttpUrl>,
-    /// exec: most bytes of output; a job with more is killed [default: 1048576]
-    #[arg(long, env = "MESH_OUTPUT_LIMIT", value_name = "BYTES")]
+    /// upstream: how long a connection that nobody uses is kept; best below what the service keeps
+    /// its own for, or jobs get lost on connections that are just being closed; 0s for none
+    /// [default: 4s]
+    #[arg(long, env = "MESH_UPSTREAM_IDLE", value_name = "TIME", value_parser = parse_duration)]
+    pub(crate) upstream_idle: Option<Duration>,
+    /// exec, upstream: most bytes of a result; a job with more has failed, and its command is killed
+    /// [default: 8388608]
+    #[arg(long, env = "MESH_OUTPUT_LIMIT", value_name = "BYTES", value_parser = output_limit)]
     pub(crate) output_limit: Option<usize>,
     /// exec: the command to run for each job
     #[arg(last = true, value_name = "COMMAND")]
@@ -329,6 +336,13 @@ fn sampling(text: &str) -> Result<Duration, String> {
             Err("the operating system counts no finer than 200ms".to_owned())
         }
         other => other.map_err(|error| error.to_string()),
+    }
+}
+
+fn output_limit(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(bytes) if (1..=MOST_OUTPUT_BYTES).contains(&bytes) => Ok(bytes),
+        _ => Err(format!("expected a number of bytes, 1 to {MOST_OUTPUT_BYTES}")),
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use mesh_core::codec::limits::ANSWER;
+
 /// What a server puts up with, and so what one misbehaving client can cost.
 ///
 /// | exceeded | answer |
@@ -92,7 +94,7 @@ pub struct ClientLimits {
 impl Default for ClientLimits {
     fn default() -> Self {
         Self {
-            body_bytes: 8 << 20,
+            body_bytes: ANSWER.max_bytes,
             header_bytes: 16 << 10,
             idle_per_destination: 32,
             idle_total: 1024,

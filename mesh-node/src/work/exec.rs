@@ -3,10 +3,12 @@
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::future::pending;
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 
-use mesh_core::agent::Failure;
+use mesh_core::agent::{Failure, Seen};
+use mesh_core::codec::limits::OUTPUT_LEVELS;
+use mesh_core::jsonrpc::is_deeper;
 use mesh_core::protocol::Task;
 use mesh_node::host::JobResult;
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -31,6 +33,8 @@ pub(crate) struct Exec {
     pub(crate) args: Vec<String>,
     /// A job whose output is longer than this many bytes is killed and has failed.
     pub(crate) output_bytes: usize,
+    /// What callers are told that it is, with the agent's name: they may be far away.
+    pub(crate) whom: String,
 }
 
 /// The processes of a job, killed with everything they started when it is dropped.
@@ -63,7 +67,7 @@ impl Exec {
             .process_group(0)
             .kill_on_drop(true)
             .spawn()
-            .map_err(|error| failed(format!("start {}: {error}", self.program)))?;
+            .map_err(|error| self.end(Seen::NotSent, format!("start {}: {error}", self.program)))?;
         let leader = child.id().and_then(|id| Pid::from_raw(id as i32));
         let mut group = Group(leader);
         let (stdin, stdout, stderr) =
@@ -89,15 +93,36 @@ impl Exec {
             never = feed => match never {},
         };
         if !status.success() {
-            return Err(failed(explain(&status, &complaint)));
+            return Err(self.failure(status, &complaint));
         }
+        // It has ended well and would print the same elsewhere: an answer, if of no use.
         let text = String::from_utf8(output).map_err(|_| failed("its output is not UTF-8"))?;
+        if is_deeper(text.as_bytes(), OUTPUT_LEVELS) {
+            let reason = format!("its output nests deeper than {OUTPUT_LEVELS} levels");
+            return Err(failed(format!("{reason}, the most there may be")));
+        }
         let output = RawValue::from_string(text.trim().to_owned());
         output.map(Arc::from).map_err(|error| failed(format!("its output is not JSON: {error}")))
     }
 
-    async fn wait(&self, child: &mut Child) -> Result<std::process::ExitStatus, Failure> {
-        child.wait().await.map_err(|error| failed(format!("wait for {}: {error}", self.program)))
+    async fn wait(&self, child: &mut Child) -> Result<ExitStatus, Failure> {
+        let failed =
+            |error| self.end(Seen::NoAnswer, format!("wait for {}: {error}", self.program));
+        child.wait().await.map_err(failed)
+    }
+
+    /// A command that ends by itself has answered, also one that says that it failed. Of one that
+    /// was killed (out of memory, say) nobody knows how far it had come.
+    fn failure(&self, status: ExitStatus, complaint: &str) -> Failure {
+        let seen = if status.code().is_some() { Seen::Answer } else { Seen::NoAnswer };
+        self.end(seen, explain(status, complaint))
+    }
+
+    fn end(&self, seen: Seen, why: String) -> Failure {
+        if seen != Seen::Answer {
+            tracing::warn!(command = self.program, why, "no answer from a command");
+        }
+        seen.fate().failure(&*self.whom, why)
     }
 
     async fn output(&self, from: Option<impl AsyncRead + Unpin>) -> Result<Vec<u8>, Failure> {
@@ -105,9 +130,10 @@ impl Exec {
         let mut output = Vec::new();
         let mut limited = from.take((self.output_bytes as u64).saturating_add(1));
         let read = limited.read_to_end(&mut output).await;
-        read.map_err(|error| failed(format!("read its output: {error}")))?;
+        read.map_err(|error| self.end(Seen::NoAnswer, format!("read its output: {error}")))?;
         if output.len() > self.output_bytes {
-            return Err(failed(format!("its output exceeds {} bytes", self.output_bytes)));
+            let limit = self.output_bytes;
+            return Err(failed(format!("its output exceeds {limit} bytes (--output-limit)")));
         }
         Ok(output)
     }
@@ -137,7 +163,7 @@ async fn tail(from: Option<impl AsyncRead + Unpin>) -> Result<String, Failure> {
     Ok(String::from_utf8_lossy(last.make_contiguous()).into_owned())
 }
 
-fn explain(status: &std::process::ExitStatus, complaint: &str) -> String {
+fn explain(status: ExitStatus, complaint: &str) -> String {
     let lines: Vec<&str> = complaint.trim_end().lines().collect();
     let last = lines[lines.len().saturating_sub(STDERR_LINES)..].join("\n");
     if last.is_empty() { status.to_string() } else { format!("{status}: {last}") }
@@ -151,7 +177,7 @@ mod tests {
 
     fn shell(script: &str) -> Exec {
         let args = vec!["-c".to_owned(), script.to_owned()];
-        Exec { program: "sh".to_owned(), args, output_bytes: 1000 }
+        Exec { program: "sh".to_owned(), args, output_bytes: 1000, whom: "the command".to_owned() }
     }
 
     fn task() -> Task {
@@ -188,20 +214,48 @@ mod tests {
     async fn a_failure_says_why() {
         let reason = failure("seq 1 9 >&2; exit 3").await;
         assert_eq!(reason, "exit status: 3: 5\n6\n7\n8\n9");
-        assert!(failure("kill -TERM $$").await.contains("signal: 15"));
         assert!(failure("echo hello").await.starts_with("its output is not JSON"));
         assert!(failure("true").await.starts_with("its output is not JSON"));
-        assert_eq!(failure("yes").await, "its output exceeds 1000 bytes");
+        assert_eq!(failure("yes").await, "its output exceeds 1000 bytes (--output-limit)");
         // More than a pipe holds, and nobody reads it.
         let long = Task { text: "x".repeat(1 << 20).into(), ..task() };
         let output = shell("echo 1").run(long.clone()).await.expect("output");
         assert_eq!(output.get(), "1");
         let failed = shell("exec yes").run(long).await;
         assert!(matches!(failed, Err(Failure::JobFailed(why)) if why.contains("exceeds")));
-        let nowhere = Exec { program: "/no/such".to_owned(), ..shell("") };
-        assert!(
-            matches!(nowhere.run(task()).await, Err(Failure::JobFailed(why)) if why.contains("/no/such"))
-        );
+    }
+
+    #[tokio::test]
+    async fn an_output_may_nest_so_deep_and_no_deeper() {
+        let nested = |levels: usize| {
+            shell(&format!("printf '[%.0s' $(seq {levels}); printf ']%.0s' $(seq {levels})"))
+        };
+        let output = nested(OUTPUT_LEVELS).run(task()).await.expect("output");
+        assert_eq!(output.get().len(), 2 * OUTPUT_LEVELS);
+        let failed = nested(OUTPUT_LEVELS + 1).run(task()).await;
+        assert!(matches!(failed, Err(Failure::JobFailed(why)) if why.contains("64 levels")));
+    }
+
+    #[tokio::test]
+    async fn what_can_not_be_started_has_not_begun() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let no_program = directory.path().join("text");
+        std::fs::write(&no_program, "no program").expect("a file");
+        for program in ["/no/such", &no_program.to_string_lossy(), "/"] {
+            let exec = Exec { program: program.to_owned(), ..shell("") };
+            let result = exec.run(task()).await;
+            assert!(
+                matches!(&result, Err(Failure::Unavailable(why)) if why.contains(program)),
+                "{result:?}"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn of_a_command_that_is_killed_nobody_knows_how_far_it_came() {
+        let result = shell("kill -KILL $$").run(task()).await;
+        let expected = Failure::OutcomeUnknown { peer: "the command".to_owned() };
+        assert_eq!(result.map(|_| ()), Err(expected));
     }
 
     /// Waits until nothing of the group is left, not even as a zombie.

@@ -3,23 +3,28 @@
 
 use std::error::Error as _;
 use std::str::FromStr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use mesh_core::agent::Failure;
-use mesh_core::codec;
-use mesh_core::jsonrpc::{self, Id};
+use mesh_core::codec::{self, limits};
+use mesh_core::jsonrpc::{self, BodyError, Id, ResponseError};
 use mesh_core::protocol::{Request, Task};
 use mesh_core::registry;
 use mesh_node::TokioNet;
 use mesh_node::host::JobResult;
-use mesh_node::http::{Client, ClientLimits};
+use mesh_node::http::{CallError, Client, ClientLimits};
 use mesh_node::rpc::{Endpoint, ExchangeError, exchange};
 
 use super::failed;
 
 /// The agent's own deadline ends a call earlier; this only has to be longer.
 const NO_TIMEOUT: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// Bytes of a response beside its result: its other members. Errors and error pages are as long as
+/// this, however short results must be.
+const FRAME_BYTES: usize = limits::ENVELOPE_BYTES;
+/// Levels of a response around its result.
+const FRAME_LEVELS: usize = 1;
 
 /// `http://host[:port][/path]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,21 +59,34 @@ impl FromStr for HttpUrl {
 /// The service and the connections to it.
 pub(crate) struct Upstream {
     url: HttpUrl,
+    /// What callers are told that it is, with the agent's name: they may be far away.
+    whom: String,
     client: Client<TokioNet>,
+    output_bytes: usize,
     limits: jsonrpc::Limits,
 }
 
 impl Upstream {
-    /// Opens no connection yet. Answers may be as large as the client's limits allow.
-    pub(crate) fn new(url: HttpUrl) -> Self {
-        let http = ClientLimits::default();
-        let limits = jsonrpc::Limits { max_bytes: http.body_bytes, ..jsonrpc::Limits::default() };
-        Self { url, client: Client::new(TokioNet, http), limits }
+    /// Opens no connection yet. A result may have so many bytes, and a connection that nobody uses
+    /// is kept for `idle`, or not at all if that is zero.
+    pub(crate) fn new(url: HttpUrl, whom: String, output_bytes: usize, idle: Duration) -> Self {
+        let usual = ClientLimits::default();
+        let limits = jsonrpc::Limits {
+            max_bytes: output_bytes + FRAME_BYTES,
+            max_depth: limits::UPSTREAM_LEVELS + FRAME_LEVELS,
+            ..limits::ANSWER
+        };
+        let http = ClientLimits {
+            body_bytes: limits.max_bytes,
+            idle,
+            idle_per_destination: if idle.is_zero() { 0 } else { usual.idle_per_destination },
+            ..usual
+        };
+        Self { url, whom, client: Client::new(TokioNet, http), output_bytes, limits }
     }
 
-    /// Passes a job on: a foreign call as it came, work as a call of `work`. The service's errors
-    /// come back as they are; if it can't have begun the job, the agent is busy, so that the job is
-    /// done elsewhere.
+    /// Passes a job on: a foreign call as it came, work as a call of `work`. What the service
+    /// answers is the job's answer, errors included, whatever their code.
     pub(crate) async fn run(&self, task: Task) -> JobResult {
         let id = Id::from(1);
         let body = match &task.foreign {
@@ -77,9 +95,11 @@ impl Upstream {
         };
         let body = body.map_err(|error| failed(error.to_string()))?;
         let to = Endpoint { address: &self.url.address, path: &self.url.path };
-        match exchange(&self.client, to, (&id, body), NO_TIMEOUT, &self.limits).await {
-            Ok(outcome) => outcome.map(Arc::from).map_err(|error| codec::from_error(&error)),
-            Err(error) => Err(self.unanswered(&error)),
+        let answered = exchange(&self.client, to, (&id, body), NO_TIMEOUT, &self.limits).await;
+        match answered.map_err(|error| self.unanswered(&error))?.outcome {
+            Ok(result) if result.get().len() > self.output_bytes => Err(self.too_long()),
+            Ok(result) => Ok(result.into()),
+            Err(error) => Err(Failure::Other(error)),
         }
     }
 
@@ -87,10 +107,26 @@ impl Upstream {
         let HttpUrl { address, path } = &self.url;
         let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
         tracing::warn!(upstream = %format_args!("http://{address}{path}"), "failed to {error}{cause}");
-        if error.never_began() {
-            return Failure::Busy;
+        match error {
+            ExchangeError::Http(CallError::TooLarge { .. })
+            | ExchangeError::Malformed(ResponseError::Body(BodyError::TooLong { .. })) => {
+                self.too_long()
+            }
+            ExchangeError::Malformed(ResponseError::Body(BodyError::TooDeep { .. })) => {
+                let levels = limits::UPSTREAM_LEVELS;
+                failed(format!(
+                    "its result nests deeper than {levels} levels, the most there may be"
+                ))
+            }
+            _ => {
+                let why = format!("{}: failed to {error}{cause}", self.whom);
+                error.seen().fate().failure(&*self.whom, why)
+            }
         }
-        failed(format!("the upstream failed to answer: {error}{cause}"))
+    }
+
+    fn too_long(&self) -> Failure {
+        failed(format!("its result exceeds {} bytes (--output-limit)", self.output_bytes))
     }
 }
 

@@ -7,7 +7,8 @@ use std::time::Duration;
 use mesh_core::agent::config::{
     AdmissionConfig, DEFAULT_POLICY, DelegationConfig, MembershipConfig,
 };
-use mesh_core::agent::{AgentConfig, Identity, JobId};
+use mesh_core::agent::{AgentConfig, Failure, Identity, JobId};
+use mesh_core::jsonrpc::Error;
 use mesh_core::protocol::Task;
 use mesh_core::seed::Seed;
 use mesh_node::agent::Parts;
@@ -59,7 +60,11 @@ impl Net for Memory {
     }
 }
 
-/// Answers a job with what it was given: so that any JSON travels all the way there and back.
+/// The code of the errors of jobs: one of the mesh's own that nothing here leads to.
+pub(crate) const JOB_ERROR: i64 = -32015;
+
+/// Answers a job with what it was given, as its result or, if the method is `fail`, in its error: so
+/// that any JSON travels all the way there and back.
 struct Echo;
 
 impl Host for Echo {
@@ -84,8 +89,14 @@ async fn echo(task: Task) -> JobResult {
     if let Some(demand) = task.demand {
         tokio::time::sleep(demand.min(JOB)).await;
     }
-    let params = task.foreign.and_then(|call| call.params);
-    Ok(params.unwrap_or_else(|| to_raw_value(&task.text).expect("JSON").into()))
+    let Some(call) = task.foreign else {
+        return Ok(to_raw_value(&task.text).expect("JSON").into());
+    };
+    if &*call.method == "fail" {
+        let error = Error::new(JOB_ERROR, "it was told to");
+        return Err(Failure::Other(call.params.iter().fold(error, Error::with_data)));
+    }
+    Ok(call.params.unwrap_or_else(|| to_raw_value(&task.text).expect("JSON").into()))
 }
 
 /// What a client does after its last byte.

@@ -8,14 +8,16 @@ use std::fmt;
 pub(crate) struct Answer<'a> {
     pub(crate) status: u16,
     pub(crate) content_type: Option<&'a str>,
+    /// Whose its errors are.
+    pub(crate) errors: Option<&'a str>,
     /// Empty for an answer to HEAD.
     pub(crate) body: &'a [u8],
 }
 
 impl fmt::Debug for Answer<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { status, content_type, body } = self;
-        write!(f, "{status} {content_type:?} {}", String::from_utf8_lossy(body))
+        let Self { status, content_type, errors, body } = self;
+        write!(f, "{status} {content_type:?} {errors:?} {}", String::from_utf8_lossy(body))
     }
 }
 
@@ -49,8 +51,9 @@ fn read_one(output: &[u8]) -> (Answer<'_>, &[u8]) {
     let length = fields.get("content-length").map_or(0, |value| value.parse().expect("a length"));
     let has_no_body = length == 0 || rest.is_empty() || rest.starts_with(START);
     let (body, rest) = if has_no_body { rest.split_at(0) } else { rest.split_at(length) };
-    let content_type = fields.get("content-type").copied();
-    (Answer { status, content_type, body }, rest)
+    let field = |name| fields.get(name).copied();
+    let (content_type, errors) = (field("content-type"), field("mesh-error"));
+    (Answer { status, content_type, errors, body }, rest)
 }
 
 fn status(line: &str) -> u16 {

@@ -4,7 +4,7 @@ use std::iter::once;
 
 use serde_json::Value;
 
-use crate::agent::{Agent, Then, in_virtual_time};
+use crate::agent::{Agent, JOB_ERROR, Then, in_virtual_time};
 use crate::answers::{self, Answer};
 use crate::{json, limits};
 
@@ -65,7 +65,7 @@ fn output<'a>(pieces: impl Iterator<Item = &'a [u8]>, then: Then) -> Vec<u8> {
 }
 
 fn check_answer(answer: &Answer<'_>) {
-    let Answer { status, content_type, body } = answer;
+    let Answer { status, content_type, errors, body } = answer;
     match (status, content_type) {
         (100 | 204, None) => assert!(body.is_empty()),
         // hyper's own words for what it can't parse are none.
@@ -73,7 +73,7 @@ fn check_answer(answer: &Answer<'_>) {
         (200, Some("text/plain; version=0.0.4; charset=utf-8")) => check_page(body),
         // An answer to HEAD.
         (400 | 404 | 405 | 408 | 413, Some("application/json")) if body.is_empty() => {}
-        (200, Some("application/json")) => check_json(body),
+        (200, Some("application/json")) => check_json(body, *errors),
         (400 | 404 | 405 | 408 | 413 | 415, Some("application/json")) => {
             let refusal: Value = serde_json::from_slice(body).expect("JSON");
             assert!(refusal["error"].is_string(), "{refusal}");
@@ -91,7 +91,7 @@ fn check_page(body: &[u8]) {
 }
 
 /// The answer of `/rpc` or of `/healthz`.
-fn check_json(body: &[u8]) {
+fn check_json(body: &[u8], errors: Option<&str>) {
     if let Ok(health) = serde_json::from_slice::<Value>(body)
         && health.get("status").is_some()
     {
@@ -100,4 +100,17 @@ fn check_json(body: &[u8]) {
     }
     let responses = json::responses(body);
     assert!(responses.len() <= limits::JSON.max_batch, "{} responses", responses.len());
+    check_errors(&responses, errors);
+}
+
+/// Each error is the agent's or the job's, and said to be so; a result is nobody's.
+fn check_errors(responses: &[json::Response<'_>], errors: Option<&str>) {
+    let whose = |response: &json::Response<'_>| match response.outcome {
+        Ok(_) => "none",
+        Err(JOB_ERROR) => "job",
+        Err(_) => "agent",
+    };
+    let words: Vec<&str> = responses.iter().map(whose).collect();
+    let expected = words.iter().any(|word| *word != "none").then(|| words.join(", "));
+    assert_eq!(errors, expected.as_deref(), "{responses:?}");
 }

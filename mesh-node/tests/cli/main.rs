@@ -1,6 +1,7 @@
 //! The `mesh` binary as its users meet it: started, called, stopped, on the loopback interface.
 
 mod agent;
+mod answers;
 mod config;
 mod faults;
 mod figures;
@@ -10,4 +11,5 @@ mod orchestrate;
 mod process;
 mod registry;
 mod soak;
+mod tiny;
 mod work;

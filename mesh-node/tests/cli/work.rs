@@ -1,10 +1,9 @@
 //! What `work` does.
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
 
-use crate::process::{Service, free_address, http, pause, until};
+use crate::process::{Service, http, until};
+use crate::tiny;
 
 /// Where nobody listens: these agents need no registry.
 const NOWHERE: &str = "127.0.0.1:1";
@@ -94,7 +93,7 @@ fn an_upstreams_answers_pass_through_as_they_are() {
         Some("work") => json!({ "result": [call["params"]["text"], 1] }),
         _ => json!({ "error": { "code": 42, "message": "odd", "data": { "why": [1, null] } } }),
     });
-    let url = format!("http://{upstream}/v1?key=a");
+    let url = format!("http://{}/v1?key=a", upstream.address);
     let agent = Service::unregistered("front", NOWHERE, &["--upstream", &url]);
     let sum = agent.call("sum", json!([1, 2, 3])).expect("a result");
     assert_eq!(sum, json!({ "of": [1, 2, 3], "is": 6 }), "the result is bare");
@@ -111,65 +110,4 @@ fn an_upstreams_answers_pass_through_as_they_are() {
     let answers: Value = serde_json::from_str(&answer).expect("JSON");
     assert_eq!(answers.as_array().map(Vec::len), Some(2));
     assert_eq!((&answers[0]["id"], &answers[1]["result"]["agent"]), (&json!("a"), &json!("front")));
-}
-
-#[test]
-fn an_upstream_that_is_down_makes_the_agent_busy_and_the_job_goes_elsewhere() {
-    let registry = Service::registry(&[]);
-    let url = format!("http://{}", free_address());
-    let broken = Service::agent("broken", &registry.address, &["--upstream", &url]);
-    let error = broken.call("work", json!({ "text": "x" })).expect_err("nobody there");
-    assert_eq!(error["code"], -32010);
-    let _sound = Service::agent("sound", &registry.address, &["--demand", "0s"]);
-    let entry = Service::agent("entry", &registry.address, &["--policy", "round_robin"]);
-    entry.await_peers(2);
-    for _ in 0..2 {
-        // The budget grants one retry per second.
-        pause(Duration::from_millis(1200));
-        let result = entry.call("delegate", json!({ "text": "x" })).expect("a result");
-        assert_eq!(result["delegated_to"]["agent"], "sound");
-    }
-}
-
-/// A JSON-RPC server of a few lines.
-mod tiny {
-    use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-    use std::net::{TcpListener, TcpStream};
-
-    use serde_json::Value;
-
-    pub(super) fn serve(answer: impl Fn(&Value) -> Value + Copy + Send + 'static) -> String {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let address = listener.local_addr().expect("an address").to_string();
-        std::thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                std::thread::spawn(move || while exchange(&stream, answer).is_some() {});
-            }
-        });
-        address
-    }
-
-    fn exchange(mut stream: &TcpStream, answer: impl Fn(&Value) -> Value) -> Option<()> {
-        let mut reader = BufReader::new(stream);
-        let mut length = 0;
-        loop {
-            let mut line = String::new();
-            reader.read_line(&mut line).ok().filter(|read| *read > 0)?;
-            if let Some(value) = line.to_lowercase().strip_prefix("content-length:") {
-                length = value.trim().parse().ok()?;
-            }
-            if line == "\r\n" {
-                break;
-            }
-        }
-        let mut body = vec![0; length];
-        reader.read_exact(&mut body).ok()?;
-        let call: Value = serde_json::from_slice(&body).ok()?;
-        let mut response = answer(&call);
-        response["jsonrpc"] = "2.0".into();
-        response["id"] = call["id"].clone();
-        let text = response.to_string();
-        let length = text.len();
-        write!(stream, "HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n{text}").ok()
-    }
 }

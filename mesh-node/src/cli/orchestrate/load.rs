@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
+use mesh_core::agent::Fate;
 use mesh_core::{Timestamp, codec};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -106,8 +107,8 @@ struct Ended {
 async fn send(mesh: &Mesh, agent: &Agent, job: &JobArgs, intended: Timestamp) -> Ended {
     let result = mesh.call(agent, "delegate", &params(job), job.timeout).await;
     let failure = result.err().map(|error| match error {
-        CallError::Answered(error) => codec::from_error(&error).name(),
-        CallError::Silent(error) if error.never_began() => "not_sent",
+        CallError::Answered(error, origin) => codec::from_error(&error, origin).name(),
+        CallError::Silent(error) if error.seen().fate() == Fate::NeverBegun => "not_sent",
         CallError::Silent(_) => "no_answer",
     });
     Ended { failure, latency: mesh.clock.now().since(intended) }

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
-use mesh_core::jsonrpc::{self, Id, Limits};
+use mesh_core::codec::{Origin, limits};
+use mesh_core::jsonrpc::{self, Id};
 use mesh_node::http::{Bytes, Client, ClientLimits, Method, StatusCode};
-use mesh_node::rpc::{Endpoint, exchange};
+use mesh_node::rpc::{Answered, Endpoint, exchange};
 use mesh_node::wire::{INDEX_HEADER, listing, read_services};
 use mesh_node::{Clock, TokioNet};
 use serde_json::{Value, json};
@@ -34,9 +35,9 @@ pub(crate) struct Mesh {
 /// Why a call has no result.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CallError {
-    /// The agent's answer.
-    #[error(transparent)]
-    Answered(jsonrpc::Error),
+    /// The agent's answer, and whose error it says that is.
+    #[error("{0}")]
+    Answered(jsonrpc::Error, Option<Origin>),
     /// No answer.
     #[error(transparent)]
     Silent(#[from] mesh_node::rpc::ExchangeError),
@@ -116,11 +117,11 @@ impl Mesh {
         let id = Id::from(1);
         // An object of strings and numbers can be written.
         let body = jsonrpc::request(method, params, &id).unwrap_or_default();
-        let limits = Limits { max_bytes: ClientLimits::default().body_bytes, ..Limits::default() };
         let to = Endpoint::agent(&agent.url);
         let timeout = timeout.saturating_add(LAST_WORD);
-        let outcome = exchange(&self.client, to, (&id, body), timeout, &limits).await?;
-        let result = outcome.map_err(CallError::Answered)?;
+        let answered = exchange(&self.client, to, (&id, body), timeout, &limits::ANSWER).await?;
+        let Answered { outcome, origin } = answered;
+        let result = outcome.map_err(|error| CallError::Answered(error, origin))?;
         Ok(serde_json::from_str(result.get()).unwrap_or_default())
     }
 }

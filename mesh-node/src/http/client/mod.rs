@@ -78,7 +78,9 @@ impl<N: Net> Client<N> {
     /// not empty is sent as `application/json`.
     ///
     /// If a kept-alive connection turns out to be closed before the request was sent over it, the
-    /// call goes on with a new one, once. Nothing else is retried. A call that fails late or times
+    /// call goes on with a new one, once. Nothing else is retried, also not a request that went out
+    /// over a connection which the peer was just closing: whether it was read can't be told, and only
+    /// the caller knows whether sending it again does harm. A call that fails late or times
     /// out also closes the destination's idle connections that have not been used since it began.
     ///
     /// # Errors

@@ -88,6 +88,13 @@ macro_rules! every_case {
             its_metrics_count_what_happened
             a_registry_after_the_demos_is_enough
         }
+        $crate::suite::every_case! { @ $run, $net, service::answers:
+            an_answer_says_whose_its_errors_are
+            a_jobs_own_error_is_passed_on_and_nothing_is_done_twice
+            an_error_is_the_meshs_if_its_agent_says_so_or_it_looks_like_it
+            a_status_without_an_answer_says_what_has_become_of_the_job
+            what_a_host_says_of_a_job_decides_where_it_is_done
+        }
         $crate::suite::every_case! { @ $run, $net, service::mesh:
             a_delegation_ends_at_the_other_agent
             the_least_loaded_peer_is_chosen

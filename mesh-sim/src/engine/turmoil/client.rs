@@ -2,7 +2,6 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use mesh_core::jsonrpc;
 use mesh_core::protocol::{Name, Request};
 use mesh_core::seed::Seed;
 use mesh_node::Clock;
@@ -87,8 +86,7 @@ impl Sender {
         let deadline = arrival.at + self.spec.deadline;
         let timeout = deadline.since(self.clock.now());
         let request = Request::Delegate(arrival.task(&self.spec, JOB.into(), timeout));
-        let limits = jsonrpc::Limits::default();
-        let result = call(&self.client, &agent_url(entry), &request, timeout, &limits).await;
+        let result = call(&self.client, &agent_url(entry), &request, timeout).await;
         let now = self.clock.now();
         self.world.ended(now, &arrival, &Outcome::of_call(&result, now >= deadline));
     }

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use mesh_core::agent::{Failure, JobId};
+use mesh_core::codec;
 use mesh_core::protocol::Task;
 use mesh_node::Host;
 use mesh_node::host::JobResult;
@@ -83,6 +84,10 @@ impl Host for TestHost {
             }
             match &*task.text {
                 "fail" => Err(Failure::JobFailed("it was told to".to_owned())),
+                // What a job answers that is a call of a mesh itself.
+                "imitate" => Err(Failure::Other(codec::to_error(&Failure::Busy))),
+                "lose" => Err(Failure::OutcomeUnknown { peer: "the upstream".to_owned() }),
+                "be down" => Err(Failure::Unavailable("no such file".to_owned())),
                 "panic" => panic!("on purpose"),
                 text => {
                     let output = RawValue::from_string(format!("\"Processed: {text}\""));

@@ -1,6 +1,7 @@
 //! What the registry and the agents promise to whoever calls them.
 
 pub(crate) mod agent;
+pub(crate) mod answers;
 pub(crate) mod host;
 pub(crate) mod mesh;
 pub(crate) mod registry;
