@@ -53,6 +53,8 @@ fn schedules_reach_what_they_are_for() {
         "all_busy",
         "retries_exhausted",
         "job_failed",
+        "unavailable",
+        "other_error",
         "cancelled",
         "hung up",
         "late result",

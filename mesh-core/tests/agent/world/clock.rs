@@ -65,7 +65,7 @@ impl World {
             for node in 0..self.nodes.len() {
                 let life = self.life(node);
                 if self.alive(life).is_some_and(|alive| !alive.running.is_empty()) {
-                    self.end_job(life, 0, true);
+                    self.end_job(life, 0, None);
                 }
             }
             self.check();

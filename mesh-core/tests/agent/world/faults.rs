@@ -11,7 +11,7 @@ use mesh_core::registry::Registration;
 
 use super::oracles::{Caller, Life};
 use super::plan::{Action, Loss};
-use super::{Message, World};
+use super::{Message, World, job_failure};
 use crate::driver::{ms, output};
 
 const TTL: Duration = Duration::from_secs(30);
@@ -55,7 +55,7 @@ impl World {
                 let running = self.running();
                 if let Some(position) = choose(pick, running.len()) {
                     let (life, job) = running[position];
-                    self.end_job(life, job, done);
+                    self.end_job(life, job, (!done).then(|| job_failure(pick / running.len())));
                 }
             }
             Action::Crash { node, told } => self.crash(node % nodes, told),

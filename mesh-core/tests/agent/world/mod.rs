@@ -16,6 +16,7 @@ use mesh_core::agent::config::{
 use mesh_core::agent::{
     Agent, CallError, CallId, Effect, Failure, JobId, ListedLease, RegistryRequest, Ticket,
 };
+use mesh_core::codec::{self, Origin};
 use mesh_core::protocol::{Name, Reply, Request, Task};
 use mesh_core::seed::Seed;
 
@@ -24,6 +25,22 @@ use self::plan::{Plan, Setup};
 use crate::driver::output;
 
 const RATIO: f64 = 0.1;
+/// What a peer is told of a failure.
+fn over_the_wire(failure: &Failure) -> Failure {
+    codec::from_error(&codec::to_error(failure), Some(Origin::of(failure)))
+}
+
+/// One of the ways in which a job fails.
+fn job_failure(pick: usize) -> Failure {
+    match pick % 4 {
+        0 => Failure::JobFailed("out of paper".to_owned()),
+        1 => Failure::Unavailable("no such file".to_owned()),
+        2 => Failure::OutcomeUnknown { peer: "the upstream".to_owned() },
+        // What did the job is an agent itself, and busy.
+        _ => Failure::Other(codec::to_error(&Failure::Busy)),
+    }
+}
+
 /// The most that the schedules' requests may take.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -188,7 +205,7 @@ impl World {
             }
             Effect::Reply { ticket, answer } => {
                 if let Caller::Peer(to, call) = self.oracles.answered(now, life, ticket) {
-                    let result = answer.map_err(CallError::Answered);
+                    let result = answer.map_err(|failure| over_the_wire(&failure).into());
                     self.messages.push(Message::Result { to, call, result });
                 }
             }
@@ -299,13 +316,14 @@ impl World {
         self.touch(to, |agent, now| agent.handle_call_result(now, call, result));
     }
 
-    fn end_job(&mut self, life: Life, position: usize, done: bool) {
+    fn end_job(&mut self, life: Life, position: usize, failure: Option<Failure>) {
         let Some(alive) = self.alive(life) else { return };
         let (job, task) = alive.running.remove(position);
-        let result =
-            if done { Ok(output()) } else { Err(Failure::JobFailed("out of paper".to_owned())) };
-        if done {
-            self.oracles.done(&task);
+        let result = failure.map_or_else(|| Ok(output()), Err);
+        match &result {
+            Ok(_) => self.oracles.done(&task),
+            Err(Failure::Unavailable(_)) => self.oracles.not_begun(&task),
+            Err(_) => {}
         }
         self.past_jobs.push((life, job));
         self.touch(life, |agent, now| agent.handle_job_result(now, job, result));

@@ -97,7 +97,7 @@ impl Oracles {
         demand.refused = match result {
             Err(CallError::NotSent) => true,
             Err(CallError::Answered(failure)) => {
-                matches!(failure, Failure::Busy | Failure::ShuttingDown)
+                matches!(failure, Failure::Busy | Failure::ShuttingDown | Failure::Unavailable(_))
             }
             _ => false,
         };
@@ -106,6 +106,11 @@ impl Oracles {
     pub(crate) fn started(&mut self, task: &Task) {
         let Task { request, attempt, .. } = *task;
         assert!(self.started.insert((request, attempt)), "{request}/{attempt} started twice");
+    }
+
+    /// It could not be begun after all.
+    pub(crate) fn not_begun(&mut self, task: &Task) {
+        self.started.remove(&(task.request, task.attempt));
     }
 
     pub(crate) fn done(&mut self, task: &Task) {
@@ -123,7 +128,8 @@ impl Oracles {
             Note::Delegating { .. } => *delegations += 1,
             Note::Retrying { reason, .. } => {
                 // What was certainly not begun, for the peer's own reasons, costs nothing.
-                *retries += u32::from(!matches!(*reason, "not_sent" | "shutting_down"));
+                let is_free = matches!(*reason, "not_sent" | "shutting_down" | "unavailable");
+                *retries += u32::from(!is_free);
                 self.saw("retry");
                 self.saw(reason);
             }
