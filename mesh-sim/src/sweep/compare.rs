@@ -4,13 +4,12 @@
 //! seed by seed, and what the seeds have in common cancels out. Seeds are independent; the requests
 //! of one run are not, so nothing here counts requests as if each were an observation.
 
-use mesh_core::seed::Seed;
-
-use super::bootstrap::{Interval, RESAMPLES, intervals, mean};
+use super::interval::{Interval, interval, mean, reach};
 use super::{Figures, Sweep, Tally};
 use crate::report::Statistic;
 
-/// With fewer pairs of runs than this there is no interval.
+/// With fewer pairs of runs than this there is no interval: figures that are rounded or nearly
+/// always the same often agree in all of three or four pairs, which then look like certainty.
 pub const FEWEST_SEEDS: usize = 5;
 
 /// What policies are compared by.
@@ -32,6 +31,30 @@ impl Metric {
         Self::Latency(Statistic::P99),
         Self::Latency(Statistic::P99_9),
     ];
+
+    /// Its name in every file, with the unit.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::Latency(Statistic::Mean) => "mean_ms",
+            Self::Latency(Statistic::P50) => "p50_ms",
+            Self::Latency(Statistic::P90) => "p90_ms",
+            Self::Latency(Statistic::P99) => "p99_ms",
+            Self::Latency(Statistic::P99_9) => "p99_9_ms",
+        }
+    }
+
+    /// What it is, in words.
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::Success => "Share of the requests that were answered, 0 to 1.",
+            Self::Latency(Statistic::Mean) => "Mean latency, ms.",
+            Self::Latency(Statistic::P50) => "Median latency, ms.",
+            Self::Latency(Statistic::P90) => "90th percentile, ms.",
+            Self::Latency(Statistic::P99) => "99th percentile, ms.",
+            Self::Latency(Statistic::P99_9) => "99.9th percentile, ms.",
+        }
+    }
 
     /// Its value for one run.
     pub fn of(self, run: &Figures) -> f64 {
@@ -56,13 +79,37 @@ pub enum Finding {
 }
 
 impl Finding {
-    /// In words.
-    pub const fn words(self) -> &'static str {
+    /// All.
+    pub const ALL: [Self; 4] = [Self::Better, Self::Worse, Self::NoDifference, Self::TooFewSeeds];
+
+    /// Its name in every file.
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Better => "better",
             Self::Worse => "worse",
+            Self::NoDifference => "no_difference",
+            Self::TooFewSeeds => "too_few_seeds",
+        }
+    }
+
+    /// What people read.
+    pub const fn words(self) -> &'static str {
+        match self {
             Self::NoDifference => "no difference shown",
             Self::TooFewSeeds => "too few seeds",
+            Self::Better | Self::Worse => self.name(),
+        }
+    }
+
+    /// What it says of the policies.
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::Better => "The whole interval is on the better side of zero.",
+            Self::Worse => "The whole interval is on the worse side of zero.",
+            Self::NoDifference => {
+                "Zero is in the interval, which does not mean that the policies are equal."
+            }
+            Self::TooFewSeeds => "There is no interval.",
         }
     }
 }
@@ -107,33 +154,27 @@ fn compare_pairs(policy: usize, pairs: &[(&Figures, &Figures)]) -> Vec<Compariso
     if pairs.is_empty() {
         return Vec::new();
     }
-    let differences =
-        Metric::ALL.map(|metric| pairs.iter().map(|(a, b)| metric.of(b) - metric.of(a)).collect());
-    let enough = pairs.len() >= FEWEST_SEEDS;
-    let intervals = enough.then(|| intervals(&differences, RESAMPLES, &resampling()));
+    let reach = (pairs.len() >= FEWEST_SEEDS).then(|| reach(pairs.len()));
     let mut comparisons = Vec::new();
-    for (index, metric) in Metric::ALL.into_iter().enumerate() {
+    for metric in Metric::ALL {
         let average = |figures: &dyn Fn(&(&Figures, &Figures)) -> f64| {
             mean(&pairs.iter().map(figures).collect::<Vec<_>>())
         };
-        let interval = intervals.as_ref().map(|intervals| intervals[index]);
+        let differences: Vec<f64> =
+            pairs.iter().map(|(a, b)| metric.of(b) - metric.of(a)).collect();
+        let interval = reach.map(|reach| interval(&differences, reach));
         comparisons.push(Comparison {
             policy,
             metric,
             pairs: pairs.len(),
             baseline: average(&|(a, _)| metric.of(a)),
             figure: average(&|(_, b)| metric.of(b)),
-            difference: mean(&differences[index]),
+            difference: mean(&differences),
             interval,
             finding: finding(metric, interval),
         });
     }
     comparisons
-}
-
-/// The same resamples for every comparison, so that no comparison depends on another.
-fn resampling() -> Seed {
-    Seed::root(0).child("bootstrap")
 }
 
 fn finding(metric: Metric, interval: Option<Interval>) -> Finding {

@@ -2,10 +2,9 @@
 
 use std::io;
 
-use super::compare::{Metric, compare};
+use super::compare::compare;
 use super::results::rounded;
 use super::{Cell, Sweep, Tally};
-use crate::report::Statistic;
 use crate::report::latency_csv::{self, COLUMNS};
 
 const COMPARISON_COLUMNS: [&str; 10] = [
@@ -48,14 +47,14 @@ pub(super) fn comparisons(sweep: &Sweep, tally: &Tally) -> io::Result<Vec<u8>> {
             let line = start(cell).chain([
                 sweep.policies[comparison.policy].clone(),
                 sweep.policies[sweep.baseline].clone(),
-                metric(comparison.metric).to_owned(),
+                comparison.metric.name().to_owned(),
                 comparison.pairs.to_string(),
                 number(comparison.baseline),
                 number(comparison.figure),
                 number(comparison.difference),
                 end(comparison.interval.map(|interval| interval.low)),
                 end(comparison.interval.map(|interval| interval.high)),
-                comparison.finding.words().to_owned(),
+                comparison.finding.name().to_owned(),
             ]);
             csv.write_record(line)?;
         }
@@ -70,16 +69,4 @@ fn header<'a>(sweep: &'a Sweep, columns: &'a [&'a str]) -> impl Iterator<Item = 
 
 fn start(cell: &Cell) -> impl Iterator<Item = String> {
     [cell.number.to_string()].into_iter().chain(cell.values.iter().cloned())
-}
-
-/// The name of a metric, with its unit.
-const fn metric(metric: Metric) -> &'static str {
-    match metric {
-        Metric::Success => "success",
-        Metric::Latency(Statistic::Mean) => "mean_ms",
-        Metric::Latency(Statistic::P50) => "p50_ms",
-        Metric::Latency(Statistic::P90) => "p90_ms",
-        Metric::Latency(Statistic::P99) => "p99_ms",
-        Metric::Latency(Statistic::P99_9) => "p99_9_ms",
-    }
 }

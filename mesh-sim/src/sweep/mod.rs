@@ -4,24 +4,25 @@
 //! up in one histogram per cell and policy ([`Tally`]). Both add up in any order to the same
 //! bytes, so threads and parts ([`Shard`]) leave no trace in the results.
 
-mod bootstrap;
 mod compare;
 mod csv;
 mod figures;
+mod interval;
 mod merge;
 mod part;
 mod plan;
 mod results;
 mod seeds;
 mod shard;
+mod student;
 mod table;
 mod tally;
 mod vary;
 mod write;
 
-pub use self::bootstrap::{CONFIDENCE, Interval, RESAMPLES};
 pub use self::compare::{Comparison, FEWEST_SEEDS, Finding, Metric};
 pub use self::figures::{Broken, Figures, LatencyNs};
+pub use self::interval::{CONFIDENCE, Interval};
 pub use self::merge::{MergeError, merge};
 pub use self::part::{Part, write_part};
 pub use self::plan::{Cell, Place, Spec, Sweep, SweepError};

@@ -2,22 +2,23 @@
 //!
 //! These types are the format: `docs/sweep.schema.json` is generated from them.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use schemars::JsonSchema;
-use serde::Serialize;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::{Serialize, Serializer};
 
-use super::bootstrap::{CONFIDENCE, RESAMPLES};
 use super::compare::{Comparison, FEWEST_SEEDS, Finding, Metric, compare};
 use super::figures::{Broken, Figures, LatencyNs};
+use super::interval::CONFIDENCE;
 use super::tally::Group;
 use super::{Cell, Sweep, Tally};
+use crate::report::Threshold;
 use crate::report::format::ms_number;
 use crate::report::summary::{Clock, LatencyMs, MissEntry, Requests, ScenarioId, Word, pretty};
-use crate::report::{Statistic, Threshold};
 
 /// Version of the format: one more whenever a field comes, goes or changes its meaning.
-const SCHEMA_VERSION: u32 = 1;
+const SCHEMA_VERSION: u32 = 2;
 
 /// Results of a sweep: seeds, policies and varied fields of one scenario.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -39,7 +40,7 @@ struct Results {
     /// Label of the policy that the others are compared with.
     baseline: String,
     /// How intervals were made.
-    bootstrap: Bootstrap,
+    intervals: Intervals,
     /// The varied fields; the values of the last change fastest.
     vary: Vec<Varied>,
     /// One per combination of the varied values.
@@ -49,12 +50,10 @@ struct Results {
 /// How confidence intervals were made.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Bootstrap {
-    /// Bias-corrected and accelerated.
+struct Intervals {
+    /// Student's t of the differences, seed by seed: `paired_t`.
     method: &'static str,
-    /// Resamples behind each interval.
-    resamples: usize,
-    /// Share of the intervals that hold the true value, if there are many seeds.
+    /// Share of the intervals that hold the true value, if the differences are normal.
     confidence: f64,
     /// With fewer pairs of runs there is no interval.
     fewest_seeds: usize,
@@ -149,7 +148,7 @@ struct ComparisonEntry {
     /// Label of the policy.
     policy: String,
     /// By what.
-    metric: MetricName,
+    metric: Metric,
     /// Seeds with which both policies had requests.
     pairs: usize,
     /// The baseline's figure.
@@ -161,40 +160,7 @@ struct ComparisonEntry {
     /// Confidence interval of the difference: its two ends. Null if there are too few seeds.
     interval: Option<(f64, f64)>,
     /// What it shows.
-    finding: FindingName,
-}
-
-/// A metric.
-#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-enum MetricName {
-    /// Share of the requests that were answered.
-    Success,
-    /// Mean latency, ms.
-    Mean,
-    /// Median latency, ms.
-    P50,
-    /// 90th percentile, ms.
-    P90,
-    /// 99th percentile, ms.
-    P99,
-    /// 99.9th percentile, ms.
-    #[serde(rename = "p99_9")]
-    P99_9,
-}
-
-/// What a comparison shows.
-#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-enum FindingName {
-    /// The whole interval is on the better side of zero.
-    Better,
-    /// The whole interval is on the worse side of zero.
-    Worse,
-    /// Zero is in the interval, which does not mean that the policies are equal.
-    NoDifference,
-    /// There is no interval.
-    TooFewSeeds,
+    finding: Finding,
 }
 
 /// The results as pretty-printed JSON, with a line feed at its end.
@@ -233,9 +199,8 @@ impl Results {
             seeds: sweep.seeds.clone(),
             policies: sweep.policies.clone(),
             baseline: sweep.policies[sweep.baseline].clone(),
-            bootstrap: Bootstrap {
-                method: "bca",
-                resamples: RESAMPLES,
+            intervals: Intervals {
+                method: "paired_t",
                 confidence: CONFIDENCE,
                 fewest_seeds: FEWEST_SEEDS,
             },
@@ -320,33 +285,55 @@ impl ComparisonEntry {
         let number = |figure| rounded(comparison.metric, figure);
         Self {
             policy: sweep.policies[comparison.policy].clone(),
-            metric: MetricName::of(comparison.metric),
+            metric: comparison.metric,
             pairs: comparison.pairs,
             baseline: number(comparison.baseline),
             figure: number(comparison.figure),
             difference: number(comparison.difference),
             interval: comparison.interval.map(|i| (number(i.low), number(i.high))),
-            finding: match comparison.finding {
-                Finding::Better => FindingName::Better,
-                Finding::Worse => FindingName::Worse,
-                Finding::NoDifference => FindingName::NoDifference,
-                Finding::TooFewSeeds => FindingName::TooFewSeeds,
-            },
+            finding: comparison.finding,
         }
     }
 }
 
-impl MetricName {
-    const fn of(metric: Metric) -> Self {
-        match metric {
-            Metric::Success => Self::Success,
-            Metric::Latency(Statistic::Mean) => Self::Mean,
-            Metric::Latency(Statistic::P50) => Self::P50,
-            Metric::Latency(Statistic::P90) => Self::P90,
-            Metric::Latency(Statistic::P99) => Self::P99,
-            Metric::Latency(Statistic::P99_9) => Self::P99_9,
-        }
+impl Serialize for Metric {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
     }
+}
+
+impl JsonSchema for Metric {
+    fn schema_name() -> Cow<'static, str> {
+        "Metric".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        words("A metric.", &Self::ALL.map(|metric| (metric.name(), metric.meaning())))
+    }
+}
+
+impl Serialize for Finding {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
+impl JsonSchema for Finding {
+    fn schema_name() -> Cow<'static, str> {
+        "Finding".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let all = Self::ALL.map(|finding| (finding.name(), finding.meaning()));
+        words("What a comparison shows.", &all)
+    }
+}
+
+/// One of these words, each with its meaning.
+fn words(description: &str, words: &[(&str, &str)]) -> Schema {
+    let word = |(word, meaning): &(&str, &str)| serde_json::json!({ "description": meaning, "type": "string", "const": word });
+    let words: Vec<_> = words.iter().map(word).collect();
+    schemars::json_schema!({ "description": description, "oneOf": words })
 }
 
 /// A figure as files have it: a share of requests with six decimals, milliseconds with six.
