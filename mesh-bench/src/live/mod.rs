@@ -12,9 +12,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use mesh_core::time::Timestamp;
 use mesh_node::Clock;
 use mesh_sim::record::{Recorder, RecorderConfig, RunRecord};
 use mesh_sim::scenario::{PolicySpec, Scenario};
+use sysinfo::MINIMUM_CPU_UPDATE_INTERVAL;
 
 use self::host::CpuSampler;
 pub(crate) use self::host::{HostFacts, Usage};
@@ -25,8 +27,8 @@ use self::mesh::Mesh;
 pub(crate) use self::peers::await_peers;
 pub(crate) use self::process::Process;
 
-/// How often the agents' CPU use is sampled, and whether they live: the recorder wants one sample
-/// per second at least.
+/// How often the agents' CPU use is sampled, and whether they live. A sample is spread evenly over
+/// the seconds that it reaches into.
 const SAMPLE: Duration = Duration::from_millis(500);
 
 /// Whose agents get the requests.
@@ -58,11 +60,15 @@ pub(crate) async fn run(
     let load = Load::new(scenario, &agents, clock, recorder);
     let requests = load.run(scenario, seed);
     match &mut mesh {
-        Some(mesh) => tokio::select! {
-            biased;
-            () = requests => {}
-            failed = watch(mesh, &load, clock) => failed?,
-        },
+        Some(mesh) => {
+            let mut cpu = CpuWatch { sampler: CpuSampler::new(), since: clock.now() };
+            tokio::select! {
+                biased;
+                () = requests => {}
+                failed = watch(mesh, &load, clock, &mut cpu) => failed?,
+            }
+            cpu.take(mesh, &load, clock.now());
+        }
         None => requests.await,
     }
     let recorder = load.take_recorder().context("the run was over before")?;
@@ -70,25 +76,49 @@ pub(crate) async fn run(
     Ok(recorder.finish(0, 0, Vec::new()))
 }
 
+/// Samples of the agents' CPU use, end to end.
+struct CpuWatch {
+    sampler: CpuSampler,
+    /// When the last one was taken.
+    since: Timestamp,
+}
+
+impl CpuWatch {
+    /// Tells the recorder of the time since the last sample, unless that is too short to measure.
+    fn take(&mut self, mesh: &Mesh, load: &Load, now: Timestamp) {
+        if now < self.since + MINIMUM_CPU_UPDATE_INTERVAL {
+            return;
+        }
+        let percent = self.sampler.sample(&mesh.agent_ids());
+        load.record(|recorder| {
+            for (agent, percent) in percent.iter().enumerate() {
+                recorder.cpu(self.since, now, agent, *percent);
+            }
+        });
+        self.since = now;
+    }
+}
+
 /// Applies faults and takes samples. Ends only if something goes wrong.
-async fn watch(mesh: &mut Mesh, load: &Load, clock: Clock) -> anyhow::Result<()> {
+async fn watch(
+    mesh: &mut Mesh,
+    load: &Load,
+    clock: Clock,
+    cpu: &mut CpuWatch,
+) -> anyhow::Result<()> {
     let mut boundaries = mesh.boundaries().into_iter().peekable();
-    let mut sampler = CpuSampler::new();
-    let mut sample_at = clock.now();
+    // What is used from here on counts.
+    cpu.sampler.sample(&mesh.agent_ids());
     loop {
+        let sample_at = cpu.since + SAMPLE;
         let next = boundaries.peek().map_or(sample_at, |boundary| sample_at.min(*boundary));
         clock.sleep_until(next).await;
         let now = clock.now();
+        mesh.must_live()?;
+        // Before a fault: what it kills has been busy until then.
+        cpu.take(mesh, load, now);
         if boundaries.next_if(|boundary| *boundary <= now).is_some() {
             mesh.apply_faults(now).await?;
-        }
-        if sample_at <= now {
-            mesh.must_live()?;
-            let percent = sampler.sample(&mesh.agent_ids());
-            load.record(|recorder| {
-                percent.iter().enumerate().for_each(|(agent, cpu)| recorder.cpu(now, agent, *cpu));
-            });
-            sample_at = now + SAMPLE;
         }
     }
 }

@@ -105,9 +105,13 @@ impl Watchers {
     /// An agent's load after a sample of its machine.
     pub(super) fn load(&mut self, now: Timestamp, host: usize, load: &LoadReport, open: usize) {
         self.oracles.load(now, host, load, open);
-        if now <= self.recorded_until {
-            self.recorder.cpu(now, host - FIRST_AGENT, load.cpu_percent);
-        }
+    }
+
+    /// How busy an agent's machine was in a second that is over, or at the end of the run in the
+    /// last one: its number, and CPU %.
+    pub(super) fn cpu(&mut self, host: usize, (second, percent): (u64, f64)) {
+        let [from, until] = [second, second + 1].map(Duration::from_secs);
+        self.recorder.cpu(from.into(), until.into(), host - FIRST_AGENT, percent);
     }
 
     /// The peers that an agent knows, after a sample of its machine.

@@ -53,6 +53,11 @@ impl World {
         self.with(|watchers| watchers.host_changed(now, host, up));
     }
 
+    /// How busy an agent's machine was in a second: its number, and CPU %.
+    pub(super) fn cpu(&self, host: usize, busy: (u64, f64)) {
+        self.with(|watchers| watchers.cpu(host, busy));
+    }
+
     /// The run is over: what it left behind. `None` if it was over before.
     pub(super) fn finish(&self, now: Timestamp) -> Option<RunRecord> {
         let watchers = self.lock().take()?;

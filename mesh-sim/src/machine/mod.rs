@@ -9,6 +9,7 @@
 //! steps equals that over one long step exactly.
 
 mod fixed;
+mod usage;
 
 use std::cmp::Ordering;
 use std::collections::{BinaryHeap, VecDeque};
@@ -19,6 +20,8 @@ use mesh_core::prefetch::prefetch;
 use mesh_core::time::nanos;
 
 use crate::scenario::{MachineSpec, Step};
+
+use self::usage::{NANOS_PER_SECOND, Usage};
 
 /// Cores shared by running jobs, each known to the caller as a `J`.
 ///
@@ -58,6 +61,9 @@ pub struct Machine<J> {
     /// Sum of `busy` x nanoseconds since `sampled_at`.
     busy_sum: u128,
     sampled_at: Timestamp,
+    /// Between a crash and the next boot nothing is busy.
+    is_off: bool,
+    usage: Usage,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -102,6 +108,8 @@ impl<J: Copy + Eq> Machine<J> {
             busy: 0,
             busy_sum: 0,
             sampled_at: Timestamp::ZERO,
+            is_off: false,
+            usage: Usage::default(),
         };
         machine.advance(Timestamp::ZERO);
         machine
@@ -136,12 +144,23 @@ impl<J: Copy + Eq> Machine<J> {
         self.reschedule();
     }
 
-    /// Drops every job, the finished ones that were not drained included.
+    /// Drops every job, the finished ones that were not drained included. Nothing is busy until
+    /// the machine [boots](Self::boot).
     pub fn crash(&mut self, now: Timestamp) {
         self.advance(now);
         self.running.clear();
         self.finished.clear();
+        self.is_off = true;
         self.reschedule();
+    }
+
+    /// Starts, for the first time or after a crash: the next sample looks back to here only.
+    pub fn boot(&mut self, now: Timestamp) {
+        self.advance(now);
+        self.is_off = false;
+        self.reschedule();
+        self.busy_sum = 0;
+        self.sampled_at = self.now;
     }
 
     /// Sets the background load to a share of all cores, 0 to 1; `None` returns to the schedule.
@@ -191,14 +210,27 @@ impl<J: Copy + Eq> Machine<J> {
     /// time has passed.
     pub fn sample_cpu(&mut self, now: Timestamp) -> f64 {
         self.advance(now);
-        let window = nanos(self.now.since(self.sampled_at));
-        let (busy, capacity) = match window {
-            0 => (u128::from(self.busy), self.capacity()),
-            _ => (self.busy_sum, self.capacity() * u128::from(window)),
+        let (busy, window) = match nanos(self.now.since(self.sampled_at)) {
+            0 => (u128::from(self.busy), 1),
+            window => (self.busy_sum, u128::from(window)),
         };
         self.busy_sum = 0;
         self.sampled_at = self.now;
-        if capacity == 0 { 100.0 } else { (busy as f64 / capacity as f64 * 100.0).min(100.0) }
+        self.percent(busy, window)
+    }
+
+    /// The next second that is over, counted from 0, and its CPU %: the busy share of all cores
+    /// within it. Seconds in which nothing was busy are left out.
+    pub fn poll_second(&mut self) -> Option<(u64, f64)> {
+        let (second, busy) = self.usage.take_passed()?;
+        Some((second, self.percent(busy, u128::from(NANOS_PER_SECOND))))
+    }
+
+    /// The second that is not over, and CPU % of its part until now; `None` at its very beginning.
+    pub fn present_second(&self) -> Option<(u64, f64)> {
+        let now = self.now.as_nanos();
+        let (second, part) = (now / NANOS_PER_SECOND, now % NANOS_PER_SECOND);
+        (part > 0).then(|| (second, self.percent(self.usage.present(), u128::from(part))))
     }
 
     /// Memory % with `jobs` jobs in flight, at most 100.
@@ -206,9 +238,10 @@ impl<J: Copy + Eq> Machine<J> {
         (self.memory_base_percent + self.memory_per_job_percent * f64::from(jobs)).min(100.0)
     }
 
-    /// All cores, in [`fixed::SHARE_ONE`]ths.
-    fn capacity(&self) -> u128 {
-        u128::from(self.cores) * u128::from(fixed::SHARE_ONE)
+    /// `busy` x nanoseconds as a percentage of what all cores can do in `window` nanoseconds.
+    fn percent(&self, busy: u128, window: u128) -> f64 {
+        let capacity = u128::from(self.cores) * u128::from(fixed::SHARE_ONE) * window;
+        if capacity == 0 { 100.0 } else { (busy as f64 / capacity as f64 * 100.0).min(100.0) }
     }
 
     /// Moves to `to` through every end of a job and every background step until then.
@@ -237,6 +270,7 @@ impl<J: Copy + Eq> Machine<J> {
         if passed > 0 {
             self.attained += u128::from(self.rate) * u128::from(passed);
             self.busy_sum += u128::from(self.busy) * u128::from(passed);
+            self.usage.elapse(self.now, to, self.busy);
             self.now = to;
         }
     }
@@ -253,7 +287,10 @@ impl<J: Copy + Eq> Machine<J> {
 
     /// Recomputes what follows from the jobs, the speed and the background load.
     fn reschedule(&mut self) {
-        let background = self.background_override.unwrap_or(self.scheduled);
+        let background = match self.is_off {
+            true => 0,
+            false => self.background_override.unwrap_or(self.scheduled),
+        };
         let jobs = self.running.len() as u64;
         let free = u64::from(self.cores) * (fixed::SHARE_ONE - background);
         let wanted = jobs.saturating_mul(fixed::SHARE_ONE);

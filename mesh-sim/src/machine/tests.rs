@@ -277,3 +277,36 @@ proptest! {
         prop_assert_eq!(coarse.sample_cpu(now).to_bits(), fine.sample_cpu(now).to_bits());
     }
 }
+
+/// What was busy in each second until `now`, the one that is not over last.
+fn seconds(machine: &mut Machine<u32>, now: Timestamp) -> Vec<(u64, f64)> {
+    machine.handle_timeout(now);
+    let passed: Vec<_> = std::iter::from_fn(|| machine.poll_second()).collect();
+    passed.into_iter().chain(machine.present_second()).collect()
+}
+
+#[test]
+fn a_second_has_the_cpu_share_of_what_happened_within_it() {
+    let mut machine = Machine::new(&spec(2));
+    machine.start(at(2_000), 1, ms(1_000));
+    assert_eq!(seconds(&mut machine, at(4_000)), [(2, 50.0)]);
+    // Across several seconds at once; samples leave no trace.
+    machine.start(at(4_500), 2, ms(3_000));
+    machine.sample_cpu(at(5_250));
+    let expected = [(4, 25.0), (5, 50.0), (6, 50.0), (7, 25.0), (8, 0.0)];
+    assert_eq!(seconds(&mut machine, at(8_500)), expected);
+}
+
+#[test]
+fn a_crash_keeps_the_busy_share_until_then_and_ends_it() {
+    let background = vec![Step { at: ms(0), value: 0.5 }];
+    let mut machine = Machine::new(&MachineSpec { background, ..spec(1) });
+    machine.set_background_override(at(0), Some(0.0));
+    machine.start(at(2_000), 1, ms(1_000));
+    machine.crash(at(2_500));
+    // Nothing runs on a machine that is off.
+    machine.set_background_override(at(3_000), None);
+    machine.boot(at(5_500));
+    assert_eq!(machine.sample_cpu(at(6_000)), 50.0, "what was before the boot is not in it");
+    assert_eq!(seconds(&mut machine, at(6_000)), [(2, 50.0), (5, 25.0)]);
+}

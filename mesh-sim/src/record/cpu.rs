@@ -1,8 +1,13 @@
 //! The CPU columns of the time line: one per agent, or per neighbours if there are many agents.
 
 use std::ops::Range;
+use std::time::Duration;
+
+use mesh_core::time::{Timestamp, nanos};
 
 use super::Second;
+
+const NANOS_PER_SECOND: u64 = 1_000_000_000;
 
 /// More agents than this share columns, so that a time line of 100,000 stays small.
 const MAX_COLUMNS: usize = 1000;
@@ -18,47 +23,50 @@ pub(crate) fn cpu_columns(agents: usize) -> Vec<Range<usize>> {
     groups(agents, MAX_COLUMNS)
 }
 
-/// The samples of one second, until they are written to its columns. An agent without a sample
-/// counts as idle.
+/// Adds each agent's busy time to the seconds and the columns that it belongs to.
 #[derive(Debug)]
 pub(super) struct CpuColumns {
     columns: Vec<Range<usize>>,
-    second: usize,
-    /// By agent.
-    samples: Vec<f64>,
+    /// The column of each agent.
+    column_of: Vec<usize>,
+    /// The time line ends here, perhaps within a second.
+    end: Timestamp,
 }
 
 impl CpuColumns {
-    pub(super) fn new(agents: usize) -> Self {
-        Self { columns: cpu_columns(agents), second: 0, samples: vec![0.0; agents] }
+    pub(super) fn new(agents: usize, end: Timestamp) -> Self {
+        let columns = cpu_columns(agents);
+        let numbered = columns.iter().enumerate();
+        let column_of = numbered.flat_map(|(column, agents)| agents.clone().map(move |_| column));
+        Self { column_of: column_of.collect(), columns, end }
     }
 
     pub(super) fn columns(&self) -> usize {
         self.columns.len()
     }
 
-    pub(super) fn sample(
-        &mut self,
-        second: usize,
+    /// An agent was busy to `percent` from one time to another. Time that nothing is said of is
+    /// idle; what is beyond the time line is left out.
+    pub(super) fn add(
+        &self,
+        (from, until): (Timestamp, Timestamp),
         agent: usize,
         percent: f64,
         timeline: &mut [Second],
     ) {
-        if second != self.second {
-            self.close(timeline);
-            self.second = second;
+        let column = self.column_of[agent];
+        let agents = self.columns[column].len() as f64;
+        let first = (from.as_nanos() / NANOS_PER_SECOND) as usize;
+        for (number, second) in timeline.iter_mut().enumerate().skip(first) {
+            let begins = Timestamp::from_nanos(number as u64 * NANOS_PER_SECOND);
+            if begins >= until {
+                return;
+            }
+            let ends = self.end.min(begins + Duration::from_secs(1));
+            let shared = nanos(until.min(ends).since(from.max(begins)));
+            let share = shared as f64 / nanos(ends.since(begins)).max(1) as f64;
+            second.cpu_percent[column] += percent * share / agents;
         }
-        self.samples[agent] = percent;
-    }
-
-    /// Writes down the second that is over: the mean of each column's agents.
-    pub(super) fn close(&mut self, timeline: &mut [Second]) {
-        let columns = timeline[self.second].cpu_percent.iter_mut().zip(&self.columns);
-        for (column, agents) in columns {
-            let sum: f64 = self.samples[agents.clone()].iter().sum();
-            *column = sum / agents.len() as f64;
-        }
-        self.samples.fill(0.0);
     }
 }
 
@@ -66,18 +74,36 @@ impl CpuColumns {
 mod tests {
     use super::*;
 
+    fn timeline(cpu: &CpuColumns, seconds: usize) -> Vec<Second> {
+        vec![Second { cpu_percent: vec![0.0; cpu.columns()], ..Second::default() }; seconds]
+    }
+
+    fn at_ms(ms: u64) -> Timestamp {
+        Timestamp::from_nanos(ms * 1_000_000)
+    }
+
     #[test]
     fn neighbours_share_a_column_if_there_are_many() {
         assert_eq!(cpu_columns(3), [0..1, 1..2, 2..3]);
-        let mut cpu = CpuColumns::new(2 * MAX_COLUMNS);
-        let second = Second { cpu_percent: vec![0.0; cpu.columns()], ..Second::default() };
-        let mut timeline = vec![second; 2];
-        cpu.sample(0, 0, 90.0, &mut timeline);
-        cpu.sample(0, 0, 50.0, &mut timeline);
-        cpu.sample(0, 1, 10.0, &mut timeline);
-        cpu.sample(1, 3, 80.0, &mut timeline);
-        cpu.close(&mut timeline);
+        let cpu = CpuColumns::new(2 * MAX_COLUMNS, at_ms(2_000));
+        let mut timeline = timeline(&cpu, 2);
+        cpu.add((at_ms(0), at_ms(1_000)), 0, 50.0, &mut timeline);
+        cpu.add((at_ms(0), at_ms(1_000)), 1, 10.0, &mut timeline);
+        cpu.add((at_ms(1_000), at_ms(2_000)), 3, 80.0, &mut timeline);
         assert_eq!(timeline[0].cpu_percent[..2], [30.0, 0.0]);
         assert_eq!(timeline[1].cpu_percent[..2], [0.0, 40.0]);
+    }
+
+    #[test]
+    fn a_second_gets_what_happened_within_it() {
+        let cpu = CpuColumns::new(1, at_ms(3_500));
+        let mut timeline = timeline(&cpu, 4);
+        cpu.add((at_ms(750), at_ms(2_500)), 0, 80.0, &mut timeline);
+        cpu.add((at_ms(2_500), at_ms(2_600)), 0, 100.0, &mut timeline);
+        // The last second is half a one, and what comes after it is not on the time line.
+        cpu.add((at_ms(3_250), at_ms(9_000)), 0, 100.0, &mut timeline);
+        cpu.add((at_ms(9_000), at_ms(9_100)), 0, 100.0, &mut timeline);
+        let percent: Vec<f64> = timeline.iter().map(|second| second.cpu_percent[0]).collect();
+        assert_eq!(percent, [20.0, 80.0, 50.0, 50.0]);
     }
 }

@@ -176,8 +176,8 @@ pub struct Second {
     pub p99_ns: u64,
     /// Requests open at the end of this second.
     pub in_flight: u64,
-    /// CPU % of each agent at the end of this second, in the scenario's order; of more than 1,000
-    /// agents, the means of that many groups of neighbours.
+    /// CPU % of each agent within this second, in the scenario's order; of more than 1,000 agents,
+    /// the means of that many groups of neighbours.
     pub cpu_percent: Vec<f64>,
 }
 

@@ -68,7 +68,7 @@ impl Recorder {
     /// A recorder at the beginning of a run.
     pub fn new(config: RecorderConfig) -> Self {
         let span = nanos(config.duration.saturating_add(config.drain));
-        let cpu = CpuColumns::new(config.agents);
+        let cpu = CpuColumns::new(config.agents, Timestamp::from_nanos(span));
         let second = Second { cpu_percent: vec![0.0; cpu.columns()], ..Second::default() };
         let record = RunRecord {
             policy: config.policy,
@@ -133,17 +133,15 @@ impl Recorder {
         }
     }
 
-    /// An agent's CPU is busy to this percentage at `at`. The last value of a second stands for it,
-    /// so the caller says so at least once per second. Calls must come in the order of `at`.
-    pub fn cpu(&mut self, at: Timestamp, agent: usize, percent: f64) {
-        let second = self.second(at);
-        self.cpu.sample(second, agent, percent, &mut self.record.timeline);
+    /// An agent's CPU was busy to this percentage from one time to another. Each time is told of
+    /// once, in any order; where nothing is told of, the CPU was idle.
+    pub fn cpu(&mut self, from: Timestamp, until: Timestamp, agent: usize, percent: f64) {
+        self.cpu.add((from, until), agent, percent, &mut self.record.timeline);
     }
 
     /// The run is over.
     pub fn finish(mut self, event_hash: u64, events: u64, violations: Vec<Violation>) -> RunRecord {
         self.close_second();
-        self.cpu.close(&mut self.record.timeline);
         let mut open = 0;
         for second in &mut self.record.timeline {
             open = (open + second.due).saturating_sub(second.ended.sent);

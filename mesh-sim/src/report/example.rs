@@ -54,7 +54,11 @@ fn small_run(scenario: &Scenario, policy: &str, seed: u64, latency_ms: u64) -> R
         recorder.due(due);
         recorder.ended(due, at, &outcome);
         recorder.worked(at, number as usize % 2);
-        recorder.cpu(at, number as usize % 2, 12.5 * number as f64 / 4.0);
+    }
+    for number in 0..4u32 {
+        let [from, until] = [number, number + 1].map(|second| Duration::from_secs(second.into()));
+        let (agent, percent) = (number as usize % 2, 12.5 * f64::from(number));
+        recorder.cpu(from.into(), until.into(), agent, percent);
     }
     recorder.finish(0x00ab_cdef_0000_0000 + seed, 160, Vec::new())
 }
@@ -120,11 +124,8 @@ fn realistic_run(scenario: &Scenario, policy: &str, seed: u64, skill: f64) -> Ru
             let busy = if second >= 60 { 0.0 } else { 45.0 + 5.0 * agent as f64 };
             let cut_off = agent < 3 && (20..35).contains(&second);
             let percent = if cut_off { busy * 0.2 } else { busy } + 10.0 * rng.unit();
-            recorder.cpu(
-                Timestamp::from(Duration::from_millis(second * 1000 + 500)),
-                agent,
-                percent,
-            );
+            let [from, until] = [second, second + 1].map(Duration::from_secs);
+            recorder.cpu(from.into(), until.into(), agent, percent);
         }
     }
     recorder.finish(rng.next_u64(), 180_000, Vec::new())

@@ -4,6 +4,7 @@
 //! step of every request is compared: where it went, how it ended and when, to the nanosecond. Where
 //! something is drawn, a bound follows from what is rounded. `docs/engines.md` says what remains.
 
+mod cpu;
 mod load;
 mod pair;
 mod whole;

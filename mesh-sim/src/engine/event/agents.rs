@@ -113,6 +113,7 @@ impl Simulation<'_> {
         let node = &mut self.nodes[host - FIRST_AGENT];
         let local = node.clock.show(now);
         node.agent = Some(Agent::new(local, identity, config, &seed));
+        node.machine.boot(now);
         let life = self.hosts[host].life;
         let sample = Event::Sample { host: host as u32, life };
         self.queue.push_in(Lane::Sample, now + spec.machine.cpu_window, sample);
@@ -175,10 +176,26 @@ impl Simulation<'_> {
         agent.handle_sample(cpu_percent, node.machine.memory_percent(jobs));
         self.watchers.load(now, host, &agent.load(), agent.open());
         self.watchers.view(host, agent.peers());
+        while let Some(busy) = node.machine.poll_second() {
+            self.watchers.cpu(host, busy);
+        }
         let window = self.run.scenario.agents[host - FIRST_AGENT].machine.cpu_window;
         let next = Event::Sample { host: host as u32, life };
         self.queue.push_in(Lane::Sample, now + window, next);
         self.settle(now, host);
+    }
+
+    /// Tells of the busy time since the last samples, at the end of the run.
+    pub(super) fn close_machines(&mut self, end: Timestamp) {
+        for (agent, node) in self.nodes.iter_mut().enumerate() {
+            node.machine.handle_timeout(end);
+            while let Some(busy) = node.machine.poll_second() {
+                self.watchers.cpu(FIRST_AGENT + agent, busy);
+            }
+            if let Some(busy) = node.machine.present_second() {
+                self.watchers.cpu(FIRST_AGENT + agent, busy);
+            }
+        }
     }
 
     /// Carries out all that an agent and its machine ask for, and sees to it that both are woken.

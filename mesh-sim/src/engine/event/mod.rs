@@ -59,6 +59,7 @@ pub(super) fn execute(run: &Run<'_>, progress: &dyn Fn(Duration)) -> RunRecord {
             report_at = now + PROGRESS_EVERY;
         }
     }
+    simulation.close_machines(end);
     RunRecord { steps: simulation.queue.taken(), ..simulation.watchers.finish(end) }
 }
 

@@ -46,8 +46,9 @@ impl SimHost {
         }))
     }
 
-    /// The same machine, seen from the host that runs on it, with that host's clock.
+    /// Boots the machine for the host that runs on it, with that host's clock.
     pub(super) fn with_clock(&self, clock: Clock) -> ClockedHost {
+        self.lock().machine.boot(clock.now());
         ClockedHost { host: self.clone(), clock }
     }
 
@@ -56,6 +57,14 @@ impl SimHost {
         machine.set_speed_factor(now, state.speed_factor);
         machine.set_background_override(now, state.background);
         self.0.changed.notify_one();
+    }
+
+    /// How busy it was until `end`, second by second.
+    pub(super) fn seconds(&self, end: Timestamp) -> Vec<(u64, f64)> {
+        let machine = &mut self.lock().machine;
+        machine.handle_timeout(end);
+        let passed: Vec<_> = std::iter::from_fn(|| machine.poll_second()).collect();
+        passed.into_iter().chain(machine.present_second()).collect()
     }
 
     /// Kills every job.

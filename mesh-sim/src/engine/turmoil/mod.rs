@@ -78,6 +78,11 @@ fn simulate(
             progress(reported);
         }
     }
+    for (agent, machine) in engine.machines.iter().enumerate() {
+        for busy in machine.seconds(end) {
+            world.cpu(FIRST_AGENT + agent, busy);
+        }
+    }
     world.finish(end).ok_or_else(|| EngineError::Simulation {
         policy: run.policy.label.clone(),
         seed: run.seed,
