@@ -3,20 +3,24 @@
 use std::time::Duration;
 
 const NANOS_PER_MICRO: u64 = 1_000;
+const NANOS_PER_MILLI: u64 = 1_000_000;
 const NANOS_PER_SECOND: u64 = 1_000_000_000;
 
 /// What stands where there is no figure.
 pub(crate) const NO_FIGURE: &str = "-";
 
-/// Milliseconds with three decimals, for files.
+/// Milliseconds for files: with three decimals, below a millisecond exact with up to six.
 pub(crate) fn ms(ns: u64) -> String {
+    if ns < NANOS_PER_MILLI && !ns.is_multiple_of(NANOS_PER_MICRO) {
+        return trimmed(&format!("0.{ns:06}")).to_owned();
+    }
     let micros = micros(ns);
     format!("{}.{:03}", micros / 1000, micros % 1000)
 }
 
-/// Milliseconds with three decimals, as a number.
+/// The same as a number.
 pub(crate) fn ms_number(ns: u64) -> f64 {
-    micros(ns) as f64 / 1000.0
+    if ns < NANOS_PER_MILLI { ns as f64 / 1e6 } else { micros(ns) as f64 / 1e3 }
 }
 
 fn micros(ns: u64) -> u64 {
@@ -32,9 +36,14 @@ pub fn counted(count: usize, noun: &str) -> String {
     }
 }
 
-/// A latency to `digits` significant digits in the unit that suits it, for people.
+/// A latency to `digits` significant digits in the unit that suits it, for people. Nanoseconds are
+/// whole: there is nothing finer.
 pub fn latency(ns: u64, digits: usize) -> String {
-    const UNITS: [(u64, &str); 3] = [(1_000, "µs"), (1_000_000, "ms"), (NANOS_PER_SECOND, "s")];
+    const UNITS: [(u64, &str); 3] =
+        [(NANOS_PER_MICRO, "µs"), (NANOS_PER_MILLI, "ms"), (NANOS_PER_SECOND, "s")];
+    if ns < NANOS_PER_MICRO {
+        return format!("{ns} ns");
+    }
     // The first unit in which the rounded number has at most three digits before the point.
     for (unit, name) in UNITS {
         let number = rounded(ns, unit, digits);
@@ -61,13 +70,15 @@ fn rounded(ns: u64, unit: u64, digits: usize) -> String {
     format!("{}.{:0decimals$}", scaled / scale, scaled % scale)
 }
 
-/// A latency in full, rounded up to a microsecond: "1.9 s", "310.378 ms".
+/// A latency in full: "1.9 s", "310.378 ms", "350 ns". From a millisecond on it is rounded up to a
+/// microsecond.
 pub(crate) fn exact_latency(ns: u64) -> String {
     let micros = ns.div_ceil(NANOS_PER_MICRO);
-    let (number, unit) = if micros >= 1_000_000 {
-        (format!("{}.{:06}", micros / 1_000_000, micros % 1_000_000), "s")
-    } else {
-        (format!("{}.{:03}", micros / 1000, micros % 1000), "ms")
+    let (number, unit) = match ns {
+        ..NANOS_PER_MICRO => (ns.to_string(), "ns"),
+        ..NANOS_PER_MILLI => (format!("{}.{:03}", ns / 1000, ns % 1000), "µs"),
+        _ if micros < 1_000_000 => (format!("{}.{:03}", micros / 1000, micros % 1000), "ms"),
+        _ => (format!("{}.{:06}", micros / 1_000_000, micros % 1_000_000), "s"),
     };
     format!("{} {unit}", trimmed(&number))
 }
@@ -152,17 +163,31 @@ mod tests {
     use super::*;
 
     #[test]
-    fn files_have_milliseconds_with_three_decimals() {
-        assert_eq!(ms(0), "0.000");
-        assert_eq!(ms(24_316_500), "24.317");
-        assert_eq!(ms(2_000_000_000), "2000.000");
-        assert_eq!(ms_number(24_316_500), 24.317);
+    fn files_have_milliseconds_with_three_decimals_and_small_ones_with_all() {
+        let cases = [
+            (0, "0.000"),
+            (1, "0.000001"),
+            (350, "0.00035"),
+            (5_000, "0.005"),
+            (350_000, "0.350"),
+            (999_999, "0.999999"),
+            (1_000_499, "1.000"),
+            (24_316_500, "24.317"),
+            (2_000_000_000, "2000.000"),
+        ];
+        for (ns, expected) in cases {
+            assert_eq!(ms(ns), expected);
+            assert_eq!(ms_number(ns), expected.parse::<f64>().unwrap());
+        }
     }
 
     #[test]
     fn people_get_significant_digits_and_a_unit() {
         let cases = [
-            (0, "0.00 µs"),
+            (0, "0 ns"),
+            (7, "7 ns"),
+            (999, "999 ns"),
+            (1_000, "1.00 µs"),
             (1_234, "1.23 µs"),
             (243_000, "243 µs"),
             (999_600, "1.00 ms"),
@@ -178,6 +203,7 @@ mod tests {
             assert_eq!(latency(ns, 3), expected, "{ns} ns");
         }
         assert_eq!(latency(24_516_500, 2), "25 ms");
+        assert_eq!(latency(350, 1), "350 ns");
     }
 
     #[test]
@@ -185,6 +211,9 @@ mod tests {
         assert_eq!(exact_latency(500_000_000), "500 ms");
         assert_eq!(exact_latency(500_000_001), "500.001 ms");
         assert_eq!(exact_latency(1_900_000_000), "1.9 s");
+        assert_eq!(exact_latency(350), "350 ns");
+        assert_eq!(exact_latency(1_001), "1.001 µs");
+        assert_eq!(exact_latency(310_000), "310 µs");
     }
 
     #[test]

@@ -123,7 +123,8 @@ fn signed(metric: Metric, difference: f64, ends: Option<[f64; 2]>) -> String {
         Metric::Success => (0.01, "pp"),
         Metric::Latency(_) if largest >= 1e9 => (1e9, "s"),
         Metric::Latency(_) if largest >= 1e6 || largest == 0.0 => (1e6, "ms"),
-        Metric::Latency(_) => (1e3, "µs"),
+        Metric::Latency(_) if largest >= 1e3 => (1e3, "µs"),
+        Metric::Latency(_) => (1.0, "ns"),
     };
     let decimals = match largest / unit {
         number if number >= 100.0 => 0,

@@ -21,6 +21,12 @@ pub fn render(outcome: &Outcome) -> String {
                 100.0 * (simulated / theory - 1.0),
                 100.0 * tolerance,
             ),
+            Check::OrderOnly { theory, simulated } => format!(
+                " {shown:<30} {figure:<8}{:>9} {:>9} {:>7.2} % order only\n",
+                number(*theory),
+                number(*simulated),
+                100.0 * (simulated / theory - 1.0),
+            ),
             Check::Limit { theory } => {
                 format!(" {shown:<30} {figure:<8}{:>9}\n", number(*theory))
             }
@@ -36,14 +42,18 @@ pub fn render(outcome: &Outcome) -> String {
             }
         });
     }
-    let demanded = |row: &&Row| !matches!(row.check, Check::Limit { .. });
-    let figures = outcome.rows.iter().filter(demanded).count();
+    let figures = outcome.rows.iter().filter(|row| row.check.demands()).count();
     let missed = outcome.rows.iter().filter(|row| !row.check.holds()).count();
+    let order_only = |row: &&Row| matches!(row.check, Check::OrderOnly { .. });
+    let unheld = outcome.rows.iter().filter(order_only).count();
     text.push_str(" Means and quantiles are in mean service times.\n");
     text.push_str(&match missed {
         0 => format!(" all {figures} figures are as they should be\n"),
         _ => format!(" {missed} of {figures} figures are not as they should be\n"),
     });
+    if unheld > 0 {
+        text.push_str(&format!(" of {unheld} more the order is held, not the number\n"));
+    }
     for violated in &outcome.violated {
         text.push_str(&format!(" violated: {violated}\n"));
     }
@@ -74,13 +84,20 @@ mod tests {
         let number = |simulated| Check::Number { theory: 2.0, simulated, tolerance: 0.01 };
         let labels = |labels: [&str; 2]| labels.map(str::to_owned).to_vec();
         let order = Check::Order { expected: labels(["a", "b"]), simulated: labels(["b", "a"]) };
-        let rows = vec![row("mean", number(2.019)), row("p50", number(2.021)), row("order", order)];
+        let rows = vec![
+            row("mean", number(2.019)),
+            row("p50", number(2.021)),
+            row("order", order),
+            row("mean", Check::number(2.0, 3.8, 3.2)),
+        ];
         let text = render(&Outcome { rows, violated: Vec::new() });
         assert!(text.lines().all(|line| line.len() <= 80), "{text}");
         let lines: Vec<&str> = text.lines().collect();
         assert!(lines[1].ends_with("1.0 %") && lines[1].contains("0.95 %"), "{text}");
         assert!(lines[2].ends_with("1.0 % NO") && !lines[2].contains("M/M/1"), "{text}");
         assert!(lines[3].ends_with("b < a NO") && lines[4].ends_with("a < b"), "{text}");
+        assert!(lines[5].contains("90.00 % order only"), "{text}");
         assert!(text.contains("2 of 3 figures are not"), "{text}");
+        assert!(text.contains("of 1 more the order is held"), "{text}");
     }
 }

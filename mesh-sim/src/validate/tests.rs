@@ -92,3 +92,17 @@ fn a_quick_validation_is_a_sixty_fourth() {
     };
     assert!((jobs(false) / jobs(true) / f64::from(QUICK) - 1.0).abs() < 1e-6);
 }
+
+#[test]
+fn a_number_that_is_not_held_has_an_order_that_is() {
+    for quick in [true, false] {
+        let validation = Validation::new(quick).unwrap();
+        let wider = f64::from(validation.shortened).sqrt() / 100.0;
+        for case in &validation.cases {
+            let (mean, quantile) = case.spec.tolerance;
+            if wider * mean.max(quantile) >= NO_TOLERANCE {
+                assert!(quick && case.spec.model == Model::Board, "{:?}", case.spec);
+            }
+        }
+    }
+}

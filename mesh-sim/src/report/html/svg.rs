@@ -254,6 +254,22 @@ mod tests {
         assert_eq!(labels(&ticks), expected);
         assert_eq!(labels(&latency_ticks(1_000, 900_000_000)).len(), 7);
         assert_eq!(labels(&latency_ticks(2_000, 2_000)), ["2 µs", "5 µs"]);
+        let small = ["200 ns", "500 ns", "1 µs", "2 µs", "5 µs"];
+        assert_eq!(labels(&latency_ticks(350, 5_000)), small);
+        assert_eq!(labels(&latency_ticks(1, 1)), ["1 ns", "2 ns"]);
+    }
+
+    #[test]
+    fn every_tick_reads_differently() {
+        for from in (0..17).map(|power| 10u64.pow(power)) {
+            for to in (0..18).map(|power| 10u64.pow(power)).filter(|to| *to > from) {
+                let ticks = latency_ticks(from, to);
+                let mut texts = labels(&ticks);
+                texts.sort_unstable();
+                texts.dedup();
+                assert_eq!(texts.len(), ticks.len(), "{from} to {to} ns");
+            }
+        }
     }
 
     #[test]
