@@ -75,8 +75,8 @@ fn rounded(ns: u64, unit: u64, digits: usize) -> String {
 pub(crate) fn exact_latency(ns: u64) -> String {
     let micros = ns.div_ceil(NANOS_PER_MICRO);
     let (number, unit) = match ns {
-        ..NANOS_PER_MICRO => (ns.to_string(), "ns"),
-        ..NANOS_PER_MILLI => (format!("{}.{:03}", ns / 1000, ns % 1000), "µs"),
+        0..1_000 => (ns.to_string(), "ns"),
+        1_000..1_000_000 => (format!("{}.{:03}", ns / 1000, ns % 1000), "µs"),
         _ if micros < 1_000_000 => (format!("{}.{:03}", micros / 1000, micros % 1000), "ms"),
         _ => (format!("{}.{:06}", micros / 1_000_000, micros % 1_000_000), "s"),
     };

@@ -156,7 +156,7 @@ fn notes(sweep: &Sweep) -> String {
     if sweep.policies.len() > 1 && seeds < FEWEST_SEEDS {
         let few = format!(
             "{} cannot compare policies: take {FEWEST_SEEDS} at the very \
-             least, and 30 or more to trust an interval.",
+             least, and 10 or more to trust an interval.",
             format::counted(seeds, "seed"),
         );
         out.push_str(&wrapped(&few, 1, 1));
