@@ -12,7 +12,7 @@ use thiserror::Error;
 pub use self::results::{ReadError, Results};
 
 /// Version of the format: one more whenever a field comes, goes or changes its meaning.
-const SCHEMA_VERSION: u32 = 1;
+const SCHEMA_VERSION: u32 = 2;
 
 /// Why two results can't be compared.
 #[derive(Debug, Error, PartialEq, Eq)]
@@ -115,7 +115,7 @@ const STATISTICS: [Statistic; 8] = [
     ("p90", |latency| latency.p90),
     ("p95", |latency| latency.p95),
     ("p99", |latency| latency.p99),
-    ("p99.9", |latency| latency.p99_9),
+    ("p99_9", |latency| latency.p99_9),
     ("max", |latency| latency.max),
 ];
 

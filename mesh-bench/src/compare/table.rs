@@ -57,7 +57,7 @@ fn rows(out: &mut String, policy: &Policy) {
         let ms = |ms: &Option<f64>| cell(*ms, |ms| latency((ms * 1e6).round() as u64, DIGITS));
         let ratio = cell(*ratio, |ratio| format!("{ratio:.3}"));
         let error = cell(*error_percent, |error| format!("{error:+.1} %"));
-        row(out, ["", statistic, &ms(a_ms), &ms(b_ms), &ratio, &error]);
+        row(out, ["", &statistic.replace('_', "."), &ms(a_ms), &ms(b_ms), &ratio, &error]);
     }
 }
 
