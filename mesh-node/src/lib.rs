@@ -6,6 +6,7 @@
 
 pub mod agent;
 pub mod clock;
+pub mod console;
 pub mod files;
 pub mod host;
 pub mod http;
@@ -14,6 +15,7 @@ pub mod net;
 pub mod observer;
 pub mod registry;
 pub mod rpc;
+pub mod signal_mask;
 pub mod wire;
 
 pub use agent::AgentNode;

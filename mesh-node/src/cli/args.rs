@@ -250,7 +250,17 @@ pub(crate) struct WorkArgs {
     pub(crate) command: Vec<String>,
 }
 
+const ORCHESTRATE: &str = "\
+With --repeat or --rate, a latency counts from when the job was due, and a job that failed counts \
+with its whole --timeout.
+
+Exit codes:
+  0  done; also if whoever read the output left early
+  1  something failed: the job, or one of many; the output could not be written
+  2  the command line is wrong";
+
 #[derive(Debug, Args)]
+#[command(after_help = ORCHESTRATE)]
 pub(crate) struct OrchestrateArgs {
     #[command(flatten)]
     pub(crate) registry: RegistryAddress,

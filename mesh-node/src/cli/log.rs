@@ -1,6 +1,6 @@
 //! Logs on standard error.
 
-use std::io::{IsTerminal as _, stderr};
+use std::io::{self, IsTerminal as _, stderr};
 
 use mesh_core::Timestamp;
 use mesh_core::agent::Note;
@@ -10,9 +10,13 @@ use mesh_node::Observer;
 use tracing::level_filters::LevelFilter;
 
 use super::args::{Cli, Command, Level, LogFormat};
+use super::log_queue::LogQueue;
 
-/// Begins to log as the command line says.
-pub(crate) fn start(cli: &Cli) {
+/// Begins to log as the command line says. The queue is to be flushed in the end.
+///
+/// # Errors
+/// If the thread that writes the log can't be started.
+pub(crate) fn start(cli: &Cli) -> io::Result<LogQueue> {
     let usual = match cli.command {
         Command::Registry(_) | Command::Agent(_) => Level::Info,
         Command::Orchestrate(_) | Command::Up(_) => Level::Warn,
@@ -25,15 +29,18 @@ pub(crate) fn start(cli: &Cli) {
         Level::Debug => LevelFilter::DEBUG,
         Level::Trace => LevelFilter::TRACE,
     };
+    let queue = LogQueue::start()?;
+    let writer = queue.clone();
     let log = tracing_subscriber::fmt()
         .with_max_level(level)
-        .with_writer(stderr)
+        .with_writer(move || writer.clone())
         .with_target(false)
         .with_ansi(stderr().is_terminal());
     match cli.log_format {
         LogFormat::Text => log.init(),
         LogFormat::Json => log.json().flatten_event(true).init(),
     }
+    Ok(queue)
 }
 
 /// Logs what the state machines note.

@@ -5,6 +5,7 @@ mod args;
 mod config;
 mod identity;
 mod log;
+mod log_queue;
 mod orchestrate;
 mod places;
 mod policy;
@@ -14,27 +15,54 @@ mod up;
 
 use std::process::ExitCode;
 
-use mesh_node::Clock;
+use mesh_node::{Clock, console, signal_mask};
 
 use self::args::{Cli, Command};
 
+/// Exit code of a wrong command line.
+const USAGE: u8 = 2;
+
 pub(crate) fn main() -> ExitCode {
+    signal_mask::survive_file_limit();
     let cli = match config::parse(std::env::args_os()) {
         Ok(cli) => cli,
-        Err(config::Error::Usage(error)) => error.exit(),
+        Err(config::Error::Usage(error)) => return usage(&error),
         Err(error) => return fail(&error.into()),
     };
-    log::start(&cli);
+    let log = match log::start(&cli) {
+        Ok(log) => log,
+        Err(error) => return fail(&anyhow::Error::new(error).context("failed to start the log")),
+    };
     places::allow_many();
-    match run(cli) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(&error),
+    let ended = match run(cli) {
+        Ok(()) => console::exit_code(0),
+        Err(error) => {
+            // Behind the lines of the log, and as patient as they are.
+            log.push(complaint(&error).as_bytes());
+            ExitCode::FAILURE
+        }
+    };
+    log.flush();
+    ended
+}
+
+/// Shows what is wrong with the command line, or the help that it asks for.
+fn usage(error: &clap::Error) -> ExitCode {
+    let shown = error.print();
+    if error.use_stderr() {
+        return ExitCode::from(USAGE);
     }
+    console::note(shown);
+    console::exit_code(0)
 }
 
 fn fail(error: &anyhow::Error) -> ExitCode {
-    eprintln!("error: {error:#}");
+    console::say_bytes(complaint(error).as_bytes());
     ExitCode::FAILURE
+}
+
+fn complaint(error: &anyhow::Error) -> String {
+    format!("error: {error:#}\n")
 }
 
 fn run(cli: Cli) -> anyhow::Result<()> {

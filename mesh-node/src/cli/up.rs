@@ -5,6 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use mesh_node::console::{print, say};
 use mesh_node::http::ServerLimits;
 use mesh_node::{Clock, Net as _, RegistryNode, TokioNet};
 use tokio::net::TcpListener;
@@ -37,7 +38,7 @@ pub(super) async fn run(clock: Clock, args: &UpArgs) -> anyhow::Result<()> {
     let serving = tokio::spawn(async move {
         node.run::<TokioNet>(registry, ServerLimits::default(), signalled(ended)).await
     });
-    println!("registry      http://{address}/services");
+    print(&format!("registry      http://{address}/services\n"));
 
     let mesh = Mesh::new(clock, &address);
     let others = usize::from(args.agents) - 1;
@@ -53,13 +54,12 @@ pub(super) async fn run(clock: Clock, args: &UpArgs) -> anyhow::Result<()> {
     tokio::time::sleep(args.settings.sample).await;
     let work = async {
         first_job(&mesh, &last, args).await;
-        println!("\nCtrl-C ends it. Meanwhile:");
-        println!("  mesh orchestrate --registry {address} --watch");
-        println!(
-            "  curl -s http://{}/rpc -H 'content-type: application/json' -d \
-             '{{\"jsonrpc\":\"2.0\",\"method\":\"delegate\",\"params\":{{\"text\":\"hello\"}},\"id\":1}}'",
+        print(&format!(
+            "\nCtrl-C ends it. Meanwhile:\n  mesh orchestrate --registry {address} --watch\n  \
+             curl -s http://{}/rpc -H 'content-type: application/json' -d \
+             '{{\"jsonrpc\":\"2.0\",\"method\":\"delegate\",\"params\":{{\"text\":\"hello\"}},\"id\":1}}'\n",
             last.url
-        );
+        ));
         std::future::pending::<()>().await;
     };
     tokio::select! {
@@ -71,7 +71,7 @@ pub(super) async fn run(clock: Clock, args: &UpArgs) -> anyhow::Result<()> {
     while running.agents.join_next().await.is_some() {}
     let _ = agents_ended.send(true);
     serving.await?;
-    println!("stopped");
+    print("stopped\n");
     Ok(())
 }
 
@@ -91,7 +91,7 @@ impl Running {
         let url = TokioNet::local_addr(&listener)?.to_string();
         let name = identity::name(&self.names, &mut rng);
         self.names.insert(name.clone());
-        println!("{name:<13} http://{url}/rpc");
+        print(&format!("{name:<13} http://{url}/rpc\n"));
         let agent = Agent { name: name.clone(), url: url.clone() };
         let registry = registry.to_owned();
         let node =
@@ -111,11 +111,10 @@ async fn first_job(mesh: &Mesh, asked: &Agent, args: &UpArgs) {
         demand: None,
         idempotent: false,
     };
-    println!();
     match delegate(mesh, asked.clone(), &job).await {
-        Ok(delegation) => delegation.print(&job.text),
+        Ok(delegation) => print(&format!("\n{}", delegation.render(&job.text))),
         // The mesh runs all the same: it is the command behind its agents that failed, perhaps.
-        Err(error) => eprintln!("error: {error:#}"),
+        Err(error) => say(&format!("\nerror: {error:#}")),
     }
 }
 

@@ -1,5 +1,11 @@
 //! The `mesh` binary as its users meet it: started, called, stopped, on the loopback interface.
 
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "the test harness shows it for failed tests"
+)]
+
 mod agent;
 mod answers;
 mod config;
@@ -9,6 +15,7 @@ mod hostile;
 mod load;
 mod orchestrate;
 mod process;
+mod readers;
 mod registry;
 mod soak;
 mod tiny;

@@ -57,6 +57,11 @@ impl Process {
         Self { child, lines: Mutex::new(lines) }
     }
 
+    /// A process whose output, if any, is somebody else's.
+    pub(crate) fn from(child: Child) -> Self {
+        Self { child, lines: Mutex::new(channel().1) }
+    }
+
     fn lines(&self) -> MutexGuard<'_, Receiver<String>> {
         self.lines.lock().unwrap_or_else(PoisonError::into_inner)
     }

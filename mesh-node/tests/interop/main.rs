@@ -4,6 +4,8 @@
 //! What a runtime is missing for is left out, loudly; with `MESH_REQUIRE_INTEROP=1` that is a
 //! failure.
 
+#![expect(clippy::print_stderr, reason = "the test harness shows it for failed tests")]
+
 mod clients;
 mod demo;
 #[path = "../cli/process.rs"]

@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::bail;
 use hdrhistogram::Histogram;
 use mesh_core::agent::Fate;
 use mesh_core::{Timestamp, codec};
+use mesh_node::console::print;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
@@ -22,7 +24,11 @@ const MAX_LATENCY: Duration = Duration::from_secs(24 * 3600);
 /// Latencies are kept to three digits.
 const DIGITS: u8 = 3;
 
-/// Sends the jobs and prints a summary. A latency counts from when the job should have been sent.
+/// Sends the jobs and prints a summary. A latency counts from when the job should have been sent,
+/// and a job that failed has waited for its whole timeout: failing fast must not look fast.
+///
+/// # Errors
+/// If a job failed.
 pub(super) async fn run(
     mesh: &Mesh,
     agents: &[Agent],
@@ -46,11 +52,14 @@ pub(super) async fn run(
     }
     let took = mesh.clock.now().since(start);
     if args.json {
-        println!("{:#}", summary.to_json(agents.len(), took));
+        print(&format!("{:#}\n", summary.to_json(agents.len(), took)));
     } else {
-        summary.print(agents.len(), took, args.rate);
+        print(&summary.render(agents.len(), took, args));
     }
-    Ok(())
+    match (summary.failed(), summary.sent) {
+        (0, _) => Ok(()),
+        (failed, sent) => bail!("{failed} of {sent} jobs failed"),
+    }
 }
 
 async fn closed_loop(mesh: &Mesh, agents: &[Agent], args: &OrchestrateArgs, summary: &mut Summary) {
@@ -98,20 +107,26 @@ async fn open_loop(
     }
 }
 
-/// How a job ended, and how long after it was due.
+/// How a job ended.
 struct Ended {
     failure: Option<&'static str>,
+    /// From when it was due to its end, or to the end of its timeout if it failed before that.
     latency: Duration,
 }
 
 async fn send(mesh: &Mesh, agent: &Agent, job: &JobArgs, intended: Timestamp) -> Ended {
+    let sent = mesh.clock.now();
     let result = mesh.call(agent, "delegate", &params(job), job.timeout).await;
+    let mut end = mesh.clock.now();
+    if result.is_err() {
+        end = end.max(sent + job.timeout);
+    }
     let failure = result.err().map(|error| match error {
         CallError::Answered(error, origin) => codec::from_error(&error, origin).name(),
         CallError::Silent(error) if error.seen().fate() == Fate::NeverBegun => "not_sent",
         CallError::Silent(_) => "no_answer",
     });
-    Ended { failure, latency: mesh.clock.now().since(intended) }
+    Ended { failure, latency: end.since(intended) }
 }
 
 /// All jobs so far.
@@ -119,7 +134,7 @@ struct Summary {
     sent: u64,
     answered: u64,
     failures: BTreeMap<&'static str, u64>,
-    /// Microseconds, of the jobs that were answered with a result.
+    /// Microseconds, of all jobs that ended.
     latencies: Histogram<u64>,
 }
 
@@ -136,16 +151,18 @@ impl Summary {
     fn record(&mut self, Ended { failure, latency }: Ended) {
         match failure {
             Some(reason) => *self.failures.entry(reason).or_default() += 1,
-            None => {
-                self.answered += 1;
-                self.latencies.saturating_record(latency.as_micros() as u64);
-            }
+            None => self.answered += 1,
         }
+        self.latencies.saturating_record(latency.as_micros() as u64);
     }
 
-    /// Jobs without an end: a signal came first.
+    fn failed(&self) -> u64 {
+        self.failures.values().sum()
+    }
+
+    /// Jobs without an end: a signal came first. How long they would have taken nobody knows.
     fn unfinished(&self) -> u64 {
-        self.sent - self.answered - self.failures.values().sum::<u64>()
+        self.sent - self.answered - self.failed()
     }
 
     fn quantile_ms(&self, quantile: f64) -> f64 {
@@ -164,34 +181,40 @@ impl Summary {
             "failed": self.failures,
             "unfinished": self.unfinished(),
             "seconds": took.as_secs_f64(),
-            "latency_ms": if self.answered > 0 { latency_ms.into() } else { Value::Null },
+            "latency_ms": if !self.latencies.is_empty() { latency_ms.into() } else { Value::Null },
         })
     }
 
-    fn print(&self, agents: usize, took: Duration, rate: Option<f64>) {
+    fn render(&self, agents: usize, took: Duration, args: &OrchestrateArgs) -> String {
         let seconds = took.as_secs_f64();
         let answered = self.answered as f64 / seconds;
-        let wanted = rate.map(|rate| format!(", {rate:.1}/s intended")).unwrap_or_default();
+        let wanted = args.rate.map(|rate| format!(", {rate:.1}/s intended")).unwrap_or_default();
         let (sent, ok) = (self.sent, self.answered);
-        println!(
-            "{sent} jobs to {agents} agents in {seconds:.1} s{wanted}, {answered:.1}/s answered"
+        let mut text = format!(
+            "{sent} jobs to {agents} agents in {seconds:.1} s{wanted}, {answered:.1}/s answered\n\
+             ok {ok}"
         );
-        print!("ok {ok}");
         for (reason, count) in &self.failures {
-            print!("   {reason} {count}");
+            text.push_str(&format!("   {reason} {count}"));
         }
-        match self.unfinished() {
-            0 => println!(),
-            unfinished => println!("   unfinished {unfinished}"),
+        if self.unfinished() > 0 {
+            text.push_str(&format!("   unfinished {}", self.unfinished()));
         }
-        if ok > 0 {
-            let from = if rate.is_some() { "the intended start" } else { "the start" };
-            print!("latency from {from}");
-            for (name, quantile) in QUANTILES {
-                print!("   {name} {:.1} ms", self.quantile_ms(quantile));
-            }
-            println!();
+        text.push('\n');
+        if self.latencies.is_empty() {
+            return text;
         }
+        let from = if args.rate.is_some() { "the intended start" } else { "the start" };
+        text.push_str(&format!("latency from {from}"));
+        for (name, quantile) in QUANTILES {
+            text.push_str(&format!("   {name} {:.1} ms", self.quantile_ms(quantile)));
+        }
+        text.push('\n');
+        if self.failed() > 0 {
+            let timeout = args.job.timeout;
+            text.push_str(&format!("a failed job counts with its whole timeout of {timeout:?}\n"));
+        }
+        text
     }
 }
 
@@ -203,6 +226,7 @@ mod tests {
     fn a_summary_accounts_for_every_job() {
         let mut summary = Summary::new().expect("a histogram");
         summary.sent = 5;
+        assert_eq!(summary.to_json(2, Duration::from_secs(1))["latency_ms"], Value::Null);
         for ms in [10, 20] {
             summary.record(Ended { failure: None, latency: Duration::from_millis(ms) });
         }
@@ -210,7 +234,8 @@ mod tests {
         let json = summary.to_json(2, Duration::from_secs(1));
         assert_eq!(json["failed"], json!({ "busy": 1 }));
         assert_eq!((&json["answered"], &json["unfinished"]), (&json!(2), &json!(2)));
-        let max = json["latency_ms"]["max"].as_f64().expect("a figure");
-        assert!((20.0..20.1).contains(&max), "failures are no latencies: {max}");
+        let ms = |name| json["latency_ms"][name].as_f64().expect("a figure");
+        let (p50, max) = (ms("p50"), ms("max"));
+        assert!((20.0..20.1).contains(&p50) && (9000.0..9010.0).contains(&max), "{p50} {max}");
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use mesh_node::Clock;
+use mesh_node::console::print;
 use serde_json::{Value, json};
 
 pub(super) use self::mesh::{Agent, Mesh};
@@ -28,11 +29,11 @@ pub(super) async fn run(clock: Clock, args: &OrchestrateArgs) -> anyhow::Result<
     let asked = mesh.any_live(entries).await?;
     let delegation = delegate(&mesh, asked, &args.job).await?;
     if args.json {
-        println!("{:#}", delegation.to_json(&agents));
+        print(&format!("{:#}\n", delegation.to_json(&agents)));
     } else {
         let names: Vec<&str> = agents.iter().map(|agent| &*agent.name).collect();
-        println!("discovered    {}", names.join(", "));
-        delegation.print(&args.job.text);
+        let delegation = delegation.render(&args.job.text);
+        print(&format!("discovered    {}\n{delegation}", names.join(", ")));
     }
     Ok(())
 }
@@ -103,26 +104,27 @@ impl Delegation {
     }
 
     /// For people, with the fields' units.
-    pub(super) fn print(&self, text: &str) {
+    pub(super) fn render(&self, text: &str) -> String {
         let target = &self.result["delegated_to"];
         let peer = &self.result["peer_result"];
-        println!("asked         {} to delegate {text:?}", self.asked.name);
-        println!(
-            "delegated to  {} at {}   cpu {}   memory {}   latency {}",
+        format!(
+            "asked         {} to delegate {text:?}\n\
+             delegated to  {} at {}   cpu {}   memory {}   latency {}\n\
+             result        {}\n\
+             rpc latency   {} at {}, {} in all\n\
+             network       {:.1} ms\n",
+            self.asked.name,
             plain(&target["agent"]),
             plain(&target["url"]),
             figure(&target["cpu"], "%"),
             figure(&target["mem"], "%"),
             figure(&target["latency_ms"], "ms"),
-        );
-        println!("result        {}", peer["result"]);
-        println!(
-            "rpc latency   {} at {}, {} in all",
+            peer["result"],
             figure(&peer["rpc_latency_ms"], "ms"),
             plain(&peer["agent"]),
             figure(&self.result["rpc_latency_ms"], "ms"),
-        );
-        println!("network       {:.1} ms", ms(self.network));
+            ms(self.network),
+        )
     }
 }
 

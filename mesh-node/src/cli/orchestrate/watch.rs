@@ -1,10 +1,11 @@
 //! A table of all agents, drawn again and again.
 
 use std::fmt::Write as _;
-use std::io::{IsTerminal as _, Write as _, stdout};
+use std::io::{IsTerminal as _, stdout};
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use mesh_node::console::{is_open, print};
 use serde_json::Value;
 
 use super::{Agent, Mesh, figure, plain};
@@ -20,33 +21,31 @@ const HOME: &str = "\x1b[H";
 const CLEAR_BELOW: &str = "\x1b[J";
 const CLEAR_LINE: &str = "\x1b[K";
 
-/// Draws until a signal comes; once if the output is no terminal.
+/// Draws until a signal comes or nobody looks any more; once if the output is no terminal.
 pub(super) async fn run(mesh: &Mesh, stop: Stop) -> anyhow::Result<()> {
     if !stdout().is_terminal() {
-        print!("{}", table(&look(mesh).await?));
+        print(&table(&look(mesh).await?));
         return Ok(());
     }
-    print!("{ENTER}");
+    print(ENTER);
     let drawing = async {
-        loop {
+        while is_open() {
             let text = match look(mesh).await {
                 Ok(rows) => table(&rows),
                 Err(error) => format!("{error:#}\n"),
             };
             let text = text.replace('\n', &format!("{CLEAR_LINE}\n"));
-            print!("{HOME}{text}{CLEAR_BELOW}");
-            stdout().flush()?;
+            print(&format!("{HOME}{text}{CLEAR_BELOW}"));
             tokio::time::sleep(PERIOD).await;
         }
     };
-    let result = tokio::select! {
+    tokio::select! {
         biased;
-        () = stop.requested() => Ok(()),
-        result = drawing => result,
-    };
-    print!("{LEAVE}");
-    stdout().flush()?;
-    result
+        () = stop.requested() => {}
+        () = drawing => {}
+    }
+    print(LEAVE);
+    Ok(())
 }
 
 /// An agent, what it says of itself, and how long that took.

@@ -1,0 +1,69 @@
+//! Signals that must not end a process in the middle of something.
+
+#[cfg(unix)]
+use nix::sys::signal::{SigSet, Signal};
+
+/// Makes a limit on the size of files (`ulimit -f`, RLIMIT_FSIZE) an error of the write that exceeds
+/// it, as a full disk is, and not a signal that ends the process. Holds for this thread and those
+/// that it starts from now on; child processes start with the usual signals.
+pub fn survive_file_limit() {
+    #[cfg(unix)]
+    let _ = SigSet::from(Signal::SIGXFSZ).thread_block();
+}
+
+/// Holds back, while it lives, the signals that ask this thread's process to end. They end it
+/// afterwards, unless another thread takes them.
+#[derive(Debug)]
+#[must_use = "signals come again when it is dropped"]
+pub struct HeldBack {
+    #[cfg(unix)]
+    before: Option<SigSet>,
+}
+
+impl HeldBack {
+    /// Holds them back from now on.
+    #[cfg(unix)]
+    pub fn new() -> Self {
+        let ends = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT];
+        let ends: SigSet = ends.into_iter().collect();
+        let before = SigSet::thread_get_mask().ok().filter(|_| ends.thread_block().is_ok());
+        Self { before }
+    }
+
+    /// Holds them back from now on.
+    #[cfg(not(unix))]
+    pub fn new() -> Self {
+        Self {}
+    }
+}
+
+impl Default for HeldBack {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Drop for HeldBack {
+    fn drop(&mut self) {
+        #[cfg(unix)]
+        if let Some(before) = &self.before {
+            let _ = before.thread_set_mask();
+        }
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn signals_are_held_back_for_a_while() {
+        let blocks = |signal| SigSet::thread_get_mask().expect("a mask").contains(signal);
+        survive_file_limit();
+        assert!(blocks(Signal::SIGXFSZ) && !blocks(Signal::SIGTERM));
+        let held_back = HeldBack::new();
+        assert!(blocks(Signal::SIGXFSZ) && blocks(Signal::SIGTERM) && blocks(Signal::SIGINT));
+        drop(held_back);
+        assert!(blocks(Signal::SIGXFSZ) && !blocks(Signal::SIGTERM));
+    }
+}
