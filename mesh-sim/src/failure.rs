@@ -7,8 +7,9 @@ use std::path::Path;
 use mesh_core::Timestamp;
 
 use crate::engine::{EngineError, Run};
+use crate::publish::write_file;
 use crate::record::RunRecord;
-use crate::report::{PolicyResult, Statistic, Threshold, Verdict, replace, shell_word};
+use crate::report::{PolicyResult, Statistic, Threshold, Verdict, shell_word};
 use crate::scenario::{Draft, EngineKind, Scenario};
 
 /// A way to fail. Two runs fail in the same way if theirs are equal.
@@ -137,10 +138,7 @@ pub fn write_failing(
     failures: &[Failure],
     engine: EngineKind,
 ) -> io::Result<()> {
-    let text = failing_file(draft, failures, engine, &path.display().to_string());
-    let name = path.file_name().ok_or(io::ErrorKind::InvalidFilename)?;
-    let dir = path.parent().unwrap_or(Path::new(""));
-    replace(dir, &[(name.to_string_lossy().into_owned(), text.into_bytes())], &[]).map(drop)
+    write_file(path, failing_file(draft, failures, engine, &path.display().to_string()))
 }
 
 /// The text of a scenario file of one run, headed by what fails in it and how to see that again.

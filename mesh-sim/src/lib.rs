@@ -8,6 +8,7 @@ pub mod machine;
 pub mod minimize;
 pub mod oracle;
 pub mod parallel;
+pub mod publish;
 pub mod record;
 pub mod report;
 pub mod runner;

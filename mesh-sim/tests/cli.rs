@@ -224,16 +224,110 @@ fn schema_is_the_committed_one() {
     assert!(out == fs::read_to_string(file).unwrap(), "renew it: mesh-sim schema > its path");
 }
 
+/// The scenario on the engine that takes the least time.
+fn on_event() -> String {
+    format!("engine = \"event\"\n{SCENARIO}")
+}
+
+/// A pipe that nobody reads.
+fn left() -> Stdio {
+    std::io::pipe().unwrap().1.into()
+}
+
 #[test]
-fn a_reader_that_has_seen_enough_is_no_failure() {
+fn who_stops_reading_ends_the_printing_only() {
     let place = Place::new();
-    for args in [&["schema"][..], &["small.toml", "--policy", "random"]] {
-        let mut command = place.command(args);
-        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = child.spawn().unwrap();
-        drop(child.stdout.take());
-        let output = child.wait_with_output().unwrap();
-        assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{args:?}");
-        assert_eq!(output.status.code(), Some(0), "{args:?}");
+    let small = on_event();
+    place.write("small.toml", &small);
+    place.write("bad.toml", &small.replace("rate = 30", ""));
+    place.write("strict.toml", &format!("{small}\n[expect.random]\nmax_p50 = \"1ms\"\n"));
+    let lines = [
+        "small.toml --policy random --out OUT",
+        "strict.toml --policy random --out OUT",
+        "strict.toml --policy random --json --out OUT",
+        "check small.toml bad.toml",
+        "check small.toml",
+        "schema",
+        "sweep strict.toml --policy random --seeds 1..2 --out OUT",
+        "sweep strict.toml --policy random --seeds 1..2 --shard 1/1 --out OUT",
+        "replay strict.toml --policy random --out OUT",
+        "replay small.toml --policy random --out OUT",
+        "minimize small.toml --policy random",
+        "minimize strict.toml --policy random --tries 2 --out OUT/min.toml",
+        "explore strict.toml --runs 2 --thresholds --out OUT",
+        "nowhere.toml",
+        "--help",
+        "sweep --help",
+    ];
+    for (number, line) in lines.into_iter().enumerate() {
+        let run = |out: &str, stdout: Option<Stdio>| {
+            let line = line.replace("OUT", out);
+            let mut command = place.command(&line.split(' ').collect::<Vec<_>>());
+            stdout.map(|stdout| command.stdout(stdout));
+            let output = command.output().unwrap();
+            let said = String::from_utf8(output.stderr).unwrap();
+            let files = Some(place.path(out)).filter(|out| out.exists()).map(|out| names(&out));
+            (output.status.code().unwrap(), said, files)
+        };
+        let with = |kind: &str| format!("{number}-{kind}");
+        let read = run(&with("read"), None);
+        assert_eq!(run(&with("left"), Some(left())), read, "{line}");
+        let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let (code, said, files) = run(&with("full"), Some(full.into()));
+        assert_eq!((code, files), (if read.0 == 0 { 1 } else { read.0 }, read.2), "{line}: {said}");
+        let mut stderr =
+            place.command(&line.replace("OUT", "stderr").split(' ').collect::<Vec<_>>());
+        assert_eq!(stderr.stderr(left()).output().unwrap().status.code(), Some(read.0), "{line}");
+    }
+}
+
+#[test]
+fn results_that_do_not_fit_on_the_disk_leave_everything_as_it_was() {
+    let place = Place::new();
+    place.write("small.toml", &on_event());
+    let (code, _, _) = place.ran(&["small.toml", "--out", "kept", "--policy", "random"]);
+    assert_eq!(code, 0);
+    let summary = fs::read(place.path("kept/summary.json")).unwrap();
+    let before = (names(place.0.path()), names(&place.path("kept")));
+    let program = env!("CARGO_BIN_EXE_mesh-sim");
+    for out in ["kept", "fresh/one"] {
+        // Blocks of `ulimit -f` have 512 or 1,024 bytes; some of the files are smaller.
+        let script = format!("ulimit -f 4; exec {program} small.toml --out {out}");
+        let mut shell = Command::new("sh");
+        let output = shell.args(["-c", &script]).current_dir(place.0.path()).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        let expected = format!("error: failed to write the results to {out}: File too large");
+        assert!(said.starts_with(&expected), "{said}");
+        let shown = String::from_utf8(output.stdout).unwrap();
+        assert!(shown.contains("\n power_of_two "), "the table is shown all the same: {shown}");
+    }
+    assert_eq!((names(place.0.path()), names(&place.path("kept"))), before);
+    assert_eq!(fs::read(place.path("kept/summary.json")).unwrap(), summary);
+}
+
+#[test]
+fn runs_at_the_same_time_never_mix_their_results() {
+    let place = Place::new();
+    place.write("small.toml", &on_event());
+    let start = |seed: u64| {
+        let seed = seed.to_string();
+        let mut command = place.command(&["small.toml", "--seed", &seed, "--out", "shared"]);
+        command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
+    };
+    let runs: Vec<_> = (1..=6).map(start).collect();
+    for run in runs {
+        let output = run.wait_with_output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+    let summary = fs::read_to_string(place.path("shared/summary.json")).unwrap();
+    let summary: Value = serde_json::from_str(&summary).unwrap();
+    let seed = summary["seeds"][0].to_string();
+    let alone = place.ran(&["small.toml", "--seed", &seed, "--out", "alone"]);
+    assert_eq!(alone.0, 0);
+    assert_eq!(names(&place.path("shared")), names(&place.path("alone")));
+    for name in names(&place.path("alone")) {
+        let file = |dir: &str| fs::read(place.path(dir).join(&name)).unwrap();
+        assert!(file("shared") == file("alone"), "{name} is another run's");
     }
 }

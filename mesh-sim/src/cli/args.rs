@@ -23,12 +23,13 @@ Examples:
 
 Exit codes:
   0  everything held
-  1  something failed (a file could not be written, say)
+  1  something failed (a file or the output could not be written, say)
   2  the command line or the scenario is wrong
   3  an oracle was violated: a bug in the mesh
   4  a threshold in [expect] was missed, or `validate` found a figure far off
   5  two runs of one seed differed
-  6  nothing failed that could be replayed or minimized";
+  6  nothing failed that could be replayed or minimized
+They are the same if whoever reads the output leaves early (| head).";
 
 const SWEEP_EXAMPLES: &str = "\
 Examples:

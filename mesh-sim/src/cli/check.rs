@@ -16,8 +16,7 @@ pub(super) fn check(files: &[PathBuf]) -> Exit {
         match checked {
             Ok(loaded) => {
                 let runs = loaded.scenario.policies.len() * loaded.scenario.seeds.len();
-                // Nothing is lost if nobody reads it: the exit code tells too.
-                let _ = print(&format!("{}: ok, {}\n", file.display(), counted(runs, "run")));
+                print(&format!("{}: ok, {}\n", file.display(), counted(runs, "run")));
             }
             Err(diagnostics) => exit = complain(&diagnostics),
         }

@@ -15,7 +15,7 @@ use mesh_sim::report::table::wrapped;
 use mesh_sim::scenario::{EngineKind, Loaded};
 
 use super::args::ExploreArgs;
-use super::{Exit, complain, print};
+use super::{Exit, complain, print, say};
 
 pub(super) fn explore(args: &ExploreArgs) -> anyhow::Result<Exit> {
     let base = match Loaded::load(&args.scenario) {
@@ -29,7 +29,7 @@ pub(super) fn explore(args: &ExploreArgs) -> anyhow::Result<Exit> {
     }
     if thresholds && base.scenario.expect.is_empty() {
         let file = args.scenario.display();
-        eprintln!("error: --thresholds needs an [expect] table, and {file} has none");
+        say(&format!("error: --thresholds needs an [expect] table, and {file} has none"));
         return Ok(Exit::Usage);
     }
     let exploration = Exploration { base: &base, engine, seed, thresholds };
@@ -56,7 +56,7 @@ pub(super) fn explore(args: &ExploreArgs) -> anyhow::Result<Exit> {
         only_thresholds &= found.failures.iter().all(|failure| is_threshold(&failure.defect));
         match write(&out, &exploration, &found) {
             Ok(text) => {
-                bar.suspend(|| print(&text)).unwrap_or_default();
+                bar.suspend(|| print(&text));
                 ControlFlow::Continue(())
             }
             Err(error) => {
@@ -73,7 +73,7 @@ pub(super) fn explore(args: &ExploreArgs) -> anyhow::Result<Exit> {
         Ok(explored) => explored,
         Err(diagnostics) => return Ok(complain(&diagnostics)),
     };
-    print(&closing(&explored, engine, seed))?;
+    print(&closing(&explored, engine, seed));
     Ok(match explored.failed {
         0 => Exit::Pass,
         _ if only_thresholds => Exit::Threshold,

@@ -38,7 +38,7 @@ pub(super) fn minimize(args: &MinimizeArgs) -> anyhow::Result<Exit> {
     let found = shrink(loaded, &target, effort, &mut news);
     bar.finish_and_clear();
     let Some(minimal) = found else {
-        print(&format!(" nothing fails in {}\n", one.words(&args.run.scenario)))?;
+        print(&format!(" nothing fails in {}\n", one.words(&args.run.scenario)));
         return Ok(Exit::NoFailure);
     };
     let out = args.out.clone().unwrap_or_else(|| default_out(&args.run.scenario));
@@ -46,7 +46,7 @@ pub(super) fn minimize(args: &MinimizeArgs) -> anyhow::Result<Exit> {
     let failures = std::slice::from_ref(&minimal.failure);
     write_failing(&out, &minimal.draft, failures, *engine)
         .with_context(|| format!("failed to write {shown}"))?;
-    print(&closing(&loaded.scenario, &minimal, &shown))?;
+    print(&closing(&loaded.scenario, &minimal, &shown));
     Ok(Exit::Pass)
 }
 

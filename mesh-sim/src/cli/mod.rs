@@ -10,10 +10,12 @@ mod run;
 mod sweep;
 mod validate;
 
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, IsTerminal as _};
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use mesh_node::console::{self, print, say};
+use mesh_node::signal_mask;
 use mesh_sim::scenario::{Diagnostics, json_schema_text};
 
 use self::args::{Args, Command};
@@ -38,10 +40,17 @@ enum Exit {
 }
 
 pub(crate) fn main() -> ExitCode {
-    let Args { command, run } = Args::parse();
+    signal_mask::survive_file_limit();
+    let Args { command, run } = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => return console::exit_code(usage(&error) as u8),
+    };
     let result = match command {
         Some(Command::Check { files }) => Ok(check::check(&files)),
-        Some(Command::Schema) => print(&json_schema_text()).map(|()| Exit::Pass),
+        Some(Command::Schema) => {
+            print(&json_schema_text());
+            Ok(Exit::Pass)
+        }
         Some(Command::Sweep(args)) => sweep::sweep(args),
         Some(Command::Merge(args)) => sweep::merge(&args),
         Some(Command::Replay(args)) => replay::replay(&args),
@@ -50,31 +59,28 @@ pub(crate) fn main() -> ExitCode {
         Some(Command::Validate(args)) => validate::validate(&args),
         None => run::run(&run),
     };
-    let exit = result.unwrap_or_else(|error| {
-        // A reader that has seen enough (`| head`) is no failure of ours.
-        if is_broken_pipe(&error) {
-            return Exit::Pass;
-        }
-        eprintln!("error: {error:#}");
-        Exit::Failed
-    });
-    ExitCode::from(exit as u8)
+    let exit = result.unwrap_or_else(|error| failed(&error));
+    console::exit_code(exit as u8)
 }
 
-/// Writes to the standard output.
-fn print(text: &str) -> anyhow::Result<()> {
-    let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes())?;
-    out.flush()?;
-    Ok(())
+/// Says what has failed.
+fn failed(error: &anyhow::Error) -> Exit {
+    say(&format!("error: {error:#}"));
+    Exit::Failed
+}
+
+/// Shows what is wrong with the command line, or the help that it asks for.
+fn usage(error: &clap::Error) -> Exit {
+    let shown = error.print();
+    if error.use_stderr() {
+        return Exit::Usage;
+    }
+    console::note(shown);
+    Exit::Pass
 }
 
 /// Shows what is wrong with a scenario.
 fn complain(diagnostics: &Diagnostics) -> Exit {
-    eprintln!("{}", diagnostics.render(io::stderr().is_terminal()));
+    say(&diagnostics.render(io::stderr().is_terminal()));
     Exit::Usage
-}
-
-fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    error.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe)
 }

@@ -9,7 +9,7 @@ use mesh_sim::scenario::{EngineKind, Loaded, PolicySpec, Scenario};
 use mesh_sim::trace::leading_to;
 
 use super::args::{OneRunArgs, ReplayArgs};
-use super::{Exit, complain, print};
+use super::{Exit, complain, print, say};
 
 /// The run that a command line means.
 pub(super) struct OneRun {
@@ -26,7 +26,7 @@ impl OneRun {
         let engine = args.engine.map_or(loaded.scenario.engine, EngineKind::from);
         loaded.check_engine(engine).map_err(|found| complain(&found))?;
         let usage = |complaint: String| {
-            eprintln!("error: {complaint}");
+            say(&format!("error: {complaint}"));
             Exit::Usage
         };
         let seed = the_seed(&loaded.scenario, args.seed).map_err(usage)?;
@@ -77,7 +77,7 @@ pub(super) fn replay(args: &ReplayArgs) -> anyhow::Result<Exit> {
     let mut scenario = loaded.scenario.clone();
     scenario.policies = vec![policy.clone()];
     scenario.seeds = vec![*seed];
-    print(&super::run::opening(&scenario, *engine))?;
+    print(&super::run::opening(&scenario, *engine));
     let run = mesh_sim::engine::Run { scenario: &scenario, policy, seed: *seed, trace: true };
     let Judged { failures, record } = judge(&run, *engine);
     let mut text = String::new();
@@ -92,12 +92,12 @@ pub(super) fn replay(args: &ReplayArgs) -> anyhow::Result<Exit> {
     if failures.is_empty() {
         text.push_str(" nothing failed\n");
     }
-    print(&text)?;
+    print(&text);
     if let (Some(out), Some(record)) = (&args.out, record) {
         let report = Report { scenario, ran_by: RanBy::Engine(*engine), runs: vec![record] };
         write_all(out, &report)
             .with_context(|| format!("failed to write the results to {}", out.display()))?;
-        print(&format!(" every event is in {}\n", out.join("events.jsonl").display()))?;
+        print(&format!(" every event is in {}\n", out.join("events.jsonl").display()));
     }
     Ok(if failures.is_empty() { Exit::NoFailure } else { Exit::Pass })
 }

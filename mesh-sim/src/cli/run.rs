@@ -12,7 +12,7 @@ use mesh_sim::units::format_duration;
 
 use super::args::RunArgs;
 use super::progress::Bar;
-use super::{Exit, complain, print};
+use super::{Exit, complain, failed, print, say};
 
 pub(super) fn run(args: &RunArgs) -> anyhow::Result<Exit> {
     let Some(file) = &args.scenario else { return Ok(Exit::Usage) };
@@ -27,12 +27,12 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<Exit> {
     let scenario = match loaded.scenario.select(&args.seed, &args.policy) {
         Ok(scenario) => scenario,
         Err(complaint) => {
-            eprintln!("error: {complaint}");
+            say(&format!("error: {complaint}"));
             return Ok(Exit::Usage);
         }
     };
     if !args.json {
-        print(&opening(&scenario, engine))?;
+        print(&opening(&scenario, engine));
     }
     let plan = Plan { scenario: &scenario, engine, trace: args.trace || args.check_determinism };
     let (mut runs, took) = execute(&plan)?;
@@ -46,22 +46,26 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<Exit> {
     let report = Report { runs, ran_by: RanBy::Engine(engine), scenario };
     let out = args.out.clone().unwrap_or_else(|| default_out(&report.scenario));
     let written = write_all(&out, &report)
-        .with_context(|| format!("failed to write the results to {}", out.display()))?;
+        .with_context(|| format!("failed to write the results to {}", out.display()));
+    // What was found out is shown even if it can't be written.
     if args.json {
-        print(&summary::render(&report))?;
+        print(&summary::render(&report));
     } else {
-        print(&table::render(&report, &file.display().to_string()))?;
-        print(&closing(&out, &written))?;
-        print(&speed(&report.runs, took))?;
+        print(&table::render(&report, &file.display().to_string()));
+        if let Ok(written) = &written {
+            print(&closing(&out, written));
+        }
+        print(&speed(&report.runs, took));
     }
+    let written = written.map_or_else(|error| failed(&error), |_| Exit::Pass);
     if let Some(difference) = difference {
-        eprintln!("error: {difference}");
+        say(&format!("error: {difference}"));
         return Ok(Exit::Differed);
     }
     if args.check_determinism && !args.json {
-        print(" every run was repeated, and every event was the same\n")?;
+        print(" every run was repeated, and every event was the same\n");
     }
-    Ok(exit(&report.verdicts()))
+    Ok(exit(&report.verdicts()).max(written))
 }
 
 /// The runs, and how long they took.

@@ -11,7 +11,7 @@ use mesh_sim::units::format_duration;
 
 use super::args::{MergeArgs, SweepArgs};
 use super::progress::Bar;
-use super::{Exit, complain, print};
+use super::{Exit, complain, failed, print, say};
 
 pub(super) fn sweep(args: SweepArgs) -> anyhow::Result<Exit> {
     let file = args.scenario.display().to_string();
@@ -32,19 +32,19 @@ pub(super) fn sweep(args: SweepArgs) -> anyhow::Result<Exit> {
         Err(error) => return Ok(refuse(&error)),
     };
     let shard = args.shard.unwrap_or(Shard::WHOLE);
-    print(&opening(&sweep, args.shard))?;
+    print(&opening(&sweep, args.shard));
     let mut bar = Bar::new(sweep.part(shard));
     let tally = sweep.execute(shard, args.jobs.unwrap_or(cores()), |news| bar.update(news));
     bar.finish();
     let tally = tally?;
     let out = args.out.unwrap_or_else(|| default_out(&sweep));
     if args.shard.is_none() {
-        return finish(&sweep, &tally, &out);
+        return Ok(finish(&sweep, &tally, &out));
     }
     let written = sweep::write_part(&out, &sweep, shard, &tally)
         .with_context(|| format!("failed to write the part to {}", out.display()))?;
-    print(&sweep::part_violations(&sweep, &tally, |cell| out.join(shard.cell_name(cell))))?;
-    print(&format!(" written: {}\n", written.display()))?;
+    print(&sweep::part_violations(&sweep, &tally, |cell| out.join(shard.cell_name(cell))));
+    print(&format!(" written: {}\n", written.display()));
     Ok(if tally.is_broken() { Exit::Oracle } else { Exit::Pass })
 }
 
@@ -54,24 +54,32 @@ pub(super) fn merge(args: &MergeArgs) -> anyhow::Result<Exit> {
         Err(MergeError::Sweep(error)) => return Ok(refuse(&error)),
         Err(error) => return Ok(usage(&format!("failed to {error}"))),
     };
-    print(&opening(&sweep, None))?;
+    print(&opening(&sweep, None));
     let out = args.out.clone().unwrap_or_else(|| default_out(&sweep));
-    finish(&sweep, &tally, &out)
+    Ok(finish(&sweep, &tally, &out))
 }
 
 /// Writes and shows the results of a whole sweep.
-fn finish(sweep: &Sweep, tally: &Tally, out: &Path) -> anyhow::Result<Exit> {
-    sweep::write_all(out, sweep, tally)
-        .with_context(|| format!("failed to write the results to {}", out.display()))?;
-    print(&sweep::table(sweep, tally, out))?;
-    print(&format!(" written to {}: sweep.json sweep.csv comparison.csv cell-*\n", out.display()))?;
-    Ok(if tally.is_broken() {
+fn finish(sweep: &Sweep, tally: &Tally, out: &Path) -> Exit {
+    let written = sweep::write_all(out, sweep, tally)
+        .with_context(|| format!("failed to write the results to {}", out.display()));
+    // What was found out is shown even if it can't be written.
+    print(&sweep::table(sweep, tally, out));
+    let written = match written {
+        Ok(_) => {
+            let files = "sweep.json sweep.csv comparison.csv cell-*";
+            print(&format!(" written to {}: {files}\n", out.display()));
+            Exit::Pass
+        }
+        Err(error) => failed(&error),
+    };
+    if tally.is_broken() {
         Exit::Oracle
     } else if sweep::misses_thresholds(sweep, tally) {
         Exit::Threshold
     } else {
-        Exit::Pass
-    })
+        written
+    }
 }
 
 fn default_out(sweep: &Sweep) -> PathBuf {
@@ -105,6 +113,6 @@ fn refuse(error: &SweepError) -> Exit {
 }
 
 fn usage(complaint: &str) -> Exit {
-    eprintln!("error: {complaint}");
+    say(&format!("error: {complaint}"));
     Exit::Usage
 }

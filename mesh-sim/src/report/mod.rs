@@ -24,12 +24,13 @@ pub use format::{counted, ellipsis, latency, shell_word};
 pub use merged::PolicyResult;
 pub use verdict::{Miss, Statistic, Threshold, Verdict, Violated};
 
+use crate::publish::{NamedFile, publish};
 use crate::record::RunRecord;
 use crate::scenario::{EngineKind, Scenario};
 
 const SUMMARY: &str = "summary.json";
 const EVENTS: &str = "events.jsonl";
-/// What a live run ran on; `mesh-bench live` writes it.
+/// What a live run ran on.
 const HOST: &str = "host.json";
 
 /// What runs experiments.
@@ -88,49 +89,34 @@ impl Report {
 
 /// Writes every result file into `dir`, which is made if it does not exist, and says which.
 ///
-/// Each file appears whole or not at all, `summary.json` last. Result files of an earlier run that
-/// this one does not replace (another policy's `.hgrm`, an old `events.jsonl`) are removed.
+/// The set appears whole or not at all. Result files of an earlier run that this one does not
+/// replace (another policy's `.hgrm`, an old `events.jsonl`) are removed.
 ///
 /// # Errors
-/// If a file or directory can't be written. Earlier results are touched only once all new content
-/// is on disk under temporary names.
+/// If a file or directory can't be written; earlier results are then as they were.
 pub fn write_all(dir: &Path, report: &Report) -> io::Result<Vec<PathBuf>> {
-    let files = files(report)?;
-    fs::create_dir_all(dir)?;
-    let stale = stale_files(dir, &files)?;
-    replace(dir, &files, &stale)
+    write_set(dir, &files(report)?)
 }
 
-/// Writes `files`, whose names may lead into directories below `dir`, and removes those of `stale`.
-/// Nothing under its final name changes before all content is on disk.
-pub(crate) fn replace(
-    dir: &Path,
-    files: &[(String, Vec<u8>)],
-    stale: &[PathBuf],
-) -> io::Result<Vec<PathBuf>> {
-    let mut moves = Vec::new();
-    for (name, content) in files {
-        let path = dir.join(name);
-        let (folder, last) = (path.parent().unwrap_or(dir), path.file_name().unwrap_or_default());
-        let temporary = folder.join(format!(".{}.tmp", last.to_string_lossy()));
-        fs::create_dir_all(folder)?;
-        fs::write(&temporary, content)?;
-        moves.push((temporary, path));
-    }
-    for path in stale {
-        fs::remove_file(path)?;
-    }
-    for (temporary, path) in &moves {
-        fs::rename(temporary, path)?;
-    }
-    Ok(moves.into_iter().map(|(_, path)| path).collect())
+/// As [`write_all`], for a live run, with what is known of the machine that it ran on.
+///
+/// # Errors
+/// As of [`write_all`].
+pub fn write_live(dir: &Path, report: &Report, host: String) -> io::Result<Vec<PathBuf>> {
+    let mut files = files(report)?;
+    files.insert(0, (HOST.to_owned(), host.into_bytes()));
+    write_set(dir, &files)
+}
+
+fn write_set(dir: &Path, files: &[NamedFile]) -> io::Result<Vec<PathBuf>> {
+    publish(dir, files, |dir| stale_files(dir, files))
 }
 
 /// Every file's name and content, `summary.json` last.
 ///
 /// # Errors
 /// If a table can't be laid out as CSV.
-pub fn files(report: &Report) -> io::Result<Vec<(String, Vec<u8>)>> {
+pub fn files(report: &Report) -> io::Result<Vec<NamedFile>> {
     let mut files = vec![
         ("latency.csv".to_owned(), latency_csv::render(report)?),
         ("timeline.csv".to_owned(), timeline_csv::render(report)?),
@@ -149,7 +135,7 @@ pub fn files(report: &Report) -> io::Result<Vec<(String, Vec<u8>)>> {
 
 /// Result files in `dir` that are not among `files`. A directory without a summary holds no
 /// results of ours, so nothing in it is stale.
-fn stale_files(dir: &Path, files: &[(String, Vec<u8>)]) -> io::Result<Vec<PathBuf>> {
+fn stale_files(dir: &Path, files: &[NamedFile]) -> io::Result<Vec<PathBuf>> {
     let mut stale = Vec::new();
     if !dir.join(SUMMARY).exists() {
         return Ok(stale);

@@ -1,13 +1,14 @@
 //! `shard-K-of-N.json`: everything that one part of a sweep knows.
 
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::{Figures, Shard, Spec, Sweep, Tally};
+use crate::publish::{NamedFile, publish};
 use crate::record::Latency;
-use crate::report::replace;
 
 /// Version of the format of parts: one more with every change.
 const SCHEMA_VERSION: u32 = 1;
@@ -127,19 +128,36 @@ impl Part {
 }
 
 /// Writes one part's file into `dir`, and beside it the scenarios of those cells in which an oracle
-/// was violated, so that it can be replayed where the part was run. Each appears whole or not at all.
-/// Says where the part is.
+/// was violated, so that it can be replayed where the part was run. They appear whole or not at all,
+/// in place of what an earlier run of this part has left. Says where the part is.
 ///
 /// # Errors
 /// If a file can't be written.
 pub fn write_part(dir: &Path, sweep: &Sweep, shard: Shard, tally: &Tally) -> io::Result<PathBuf> {
-    let text = Part::of(sweep, shard, tally).render();
-    let mut files = vec![(shard.file_name(), text.into_bytes())];
+    let mut files = Vec::new();
     for (index, cell) in sweep.cells.iter().enumerate() {
         if tally.is_broken_in(sweep, index) {
             files.push((shard.cell_name(cell), cell.text.clone().into_bytes()));
         }
     }
-    let mut written = replace(dir, &files, &[])?;
-    Ok(written.remove(0))
+    let text = Part::of(sweep, shard, tally).render();
+    files.push((shard.file_name(), text.into_bytes()));
+    publish(dir, &files, |dir| stale_files(dir, shard, &files))?;
+    Ok(dir.join(shard.file_name()))
+}
+
+/// Scenarios of cells that are beside this part in `dir` and are not among `files`.
+fn stale_files(dir: &Path, shard: Shard, files: &[NamedFile]) -> io::Result<Vec<PathBuf>> {
+    let mut stale = Vec::new();
+    if !dir.join(shard.file_name()).exists() {
+        return Ok(stale);
+    }
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if shard.is_cell_name(&name) && !files.iter().any(|(new, _)| *new == name) {
+            stale.push(entry.path());
+        }
+    }
+    Ok(stale)
 }

@@ -49,7 +49,18 @@ impl Shard {
 
     /// The name of the file of a cell's scenario, beside it.
     pub fn cell_name(self, cell: &Cell) -> String {
-        format!("shard-{}-of-{}-cell-{}.toml", self.number, self.of, cell.number)
+        format!("{}{}.toml", self.cell_prefix(), cell.number)
+    }
+
+    /// Whether it is the name of such a file of this part.
+    pub(super) fn is_cell_name(self, name: &str) -> bool {
+        let number = name.strip_prefix(&self.cell_prefix());
+        let number = number.and_then(|rest| rest.strip_suffix(".toml"));
+        number.is_some_and(|number| number.parse::<usize>().is_ok())
+    }
+
+    fn cell_prefix(self) -> String {
+        format!("shard-{}-of-{}-cell-", self.number, self.of)
     }
 
     /// The inverse of [`Self::file_name`].

@@ -272,6 +272,12 @@ fn a_part_shows_how_to_replay_where_it_was_run() {
         " violated: cell 2 power_of_two seed 6: ends_once at 1.5 s: request 7 ended twice\n";
     assert!(text.starts_with(first), "{text}");
     assert!(text.contains("shard-1-of-1-cell-2.toml"), "{text}");
+
+    let notes = dir.path().join("shard-1-of-1-cell-two.toml");
+    std::fs::write(&notes, "mine").unwrap();
+    write_part(dir.path(), &sweep, Shard::WHOLE, &tally(&sweep, Shard::WHOLE)).unwrap();
+    assert!(!file(&sweep.cells[1]).exists(), "nothing is violated any more");
+    assert!(notes.exists());
 }
 
 #[test]

@@ -5,29 +5,25 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::{Sweep, Tally, csv, results};
-use crate::report::{file_stem, hgrm, replace};
+use crate::publish::{NamedFile, publish};
+use crate::report::{file_stem, hgrm};
 
 const RESULTS: &str = "sweep.json";
 
 /// Writes every file of a sweep into `dir`, which is made if it does not exist, and says which.
 ///
-/// Files of an earlier sweep that this one does not replace are removed; parts are left alone.
+/// The set appears whole or not at all. Files of an earlier sweep that this one does not replace are
+/// removed; parts are left alone.
 ///
 /// # Errors
-/// If a file or directory can't be written.
+/// If a file or directory can't be written; an earlier sweep is then as it was.
 pub fn write_all(dir: &Path, sweep: &Sweep, tally: &Tally) -> io::Result<Vec<PathBuf>> {
     let files = files(sweep, tally)?;
-    let stale = stale_files(dir, &files)?;
-    let written = replace(dir, &files, &stale)?;
-    for path in stale.iter().filter_map(|path| path.parent()) {
-        // It stays if there is something of somebody else's in it.
-        let _ = fs::remove_dir(path);
-    }
-    Ok(written)
+    publish(dir, &files, |dir| stale_files(dir, &files))
 }
 
 /// Every file's name and content, `sweep.json` last.
-fn files(sweep: &Sweep, tally: &Tally) -> io::Result<Vec<(String, Vec<u8>)>> {
+fn files(sweep: &Sweep, tally: &Tally) -> io::Result<Vec<NamedFile>> {
     let mut files = Vec::new();
     for (index, cell) in sweep.cells.iter().enumerate() {
         let dir = format!("cell-{}", cell.number);
@@ -44,7 +40,7 @@ fn files(sweep: &Sweep, tally: &Tally) -> io::Result<Vec<(String, Vec<u8>)>> {
 }
 
 /// Files in the `cell-N` of an earlier sweep that are not among `files`.
-fn stale_files(dir: &Path, files: &[(String, Vec<u8>)]) -> io::Result<Vec<PathBuf>> {
+fn stale_files(dir: &Path, files: &[NamedFile]) -> io::Result<Vec<PathBuf>> {
     let mut stale = Vec::new();
     if !dir.join(RESULTS).exists() {
         return Ok(stale);

@@ -1,0 +1,72 @@
+//! Locks on folders, which end with their process.
+
+#[cfg(not(unix))]
+use std::{io, path::Path};
+
+/// Only one holder at a time has it. Where the file system or the operating system knows no such
+/// locks, nobody holds any.
+#[derive(Debug)]
+pub(super) struct Lock {
+    #[cfg(unix)]
+    _file: nix::fcntl::Flock<std::fs::File>,
+}
+
+#[cfg(unix)]
+mod held {
+    use std::fs::File;
+    use std::io;
+    use std::path::Path;
+    use std::thread::park_timeout;
+    use std::time::Duration;
+
+    use nix::errno::Errno;
+    use nix::fcntl::{Flock, FlockArg};
+
+    use super::Lock;
+
+    /// Between two attempts.
+    const PAUSE: Duration = Duration::from_millis(2);
+    /// Holders only rename files, so this long means that one of them stands still.
+    const PATIENCE: Duration = Duration::from_secs(60);
+
+    impl Lock {
+        /// Waits for the lock of a folder; `None` if it can't be locked.
+        ///
+        /// # Errors
+        /// If there is no such folder, or if it stays locked.
+        pub(in super::super) fn wait(folder: &Path) -> io::Result<Option<Self>> {
+            let mut file = match File::open(folder) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(error),
+                other => other,
+            };
+            for _ in 0..PATIENCE.as_millis() / PAUSE.as_millis() {
+                let Ok(open) = file else { return Ok(None) };
+                match Flock::lock(open, FlockArg::LockExclusiveNonblock) {
+                    Ok(file) => return Ok(Some(Self { _file: file })),
+                    Err((open, Errno::EWOULDBLOCK | Errno::EINTR)) => file = Ok(open),
+                    Err(_) => return Ok(None),
+                }
+                park_timeout(PAUSE);
+            }
+            Err(io::Error::new(io::ErrorKind::TimedOut, "another process is writing there"))
+        }
+
+        /// The lock of a folder, if nobody has it.
+        pub(in super::super) fn try_take(folder: &Path) -> Option<Self> {
+            let file = File::open(folder).ok()?;
+            let file = Flock::lock(file, FlockArg::LockExclusiveNonblock).ok()?;
+            Some(Self { _file: file })
+        }
+    }
+}
+
+#[cfg(not(unix))]
+impl Lock {
+    pub(super) fn wait(_: &Path) -> io::Result<Option<Self>> {
+        Ok(None)
+    }
+
+    pub(super) fn try_take(_: &Path) -> Option<Self> {
+        None
+    }
+}

@@ -1,0 +1,211 @@
+//! Files that appear whole or not at all.
+//!
+//! All files of a set are written into a hidden folder of their own inside of the target, where no
+//! other writer looks. Only then, and by one writer at a time, do they take the places of the older
+//! ones, which are moved aside first and come back if anything fails. Other files in the target are
+//! left alone, and the target stays the folder that it is, so it may be a mount point, a link or
+//! somebody's working directory.
+//!
+//! The last file of a set goes first and comes last: while it is there, the set is complete.
+
+mod lock;
+mod swap;
+#[cfg(test)]
+mod tests;
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use mesh_node::signal_mask::HeldBack;
+
+use self::lock::Lock;
+use self::swap::Swap;
+
+/// A file's name, which may lead into folders below the target, and its content.
+pub type NamedFile = (String, Vec<u8>);
+
+/// How often a target is made anew that another writer, who failed, has taken away again.
+const ATTEMPTS: usize = 100;
+/// The names of hidden folders begin and end like this.
+const HIDDEN: (&str, &str) = (".mesh-", ".tmp");
+
+/// Puts `files` into `dir`, which is made if it does not exist, in place of the older files of these
+/// names and of those that `stale` finds there. Says where they are.
+///
+/// # Errors
+/// If a file or folder can't be written. Then all is as it was, and nothing is left behind. The only
+/// exception is a process that is killed: its hidden folder is removed by the next writer.
+pub fn publish(
+    dir: &Path,
+    files: &[NamedFile],
+    stale: impl Fn(&Path) -> io::Result<Vec<PathBuf>>,
+) -> io::Result<Vec<PathBuf>> {
+    let _held_back = HeldBack::new();
+    let mut made = Vec::new();
+    let result = Stage::open(dir, &mut made).and_then(|stage| {
+        stage.fill(files)?;
+        stage.swap(files, stale)
+    });
+    if result.is_err() {
+        made.iter().rev().for_each(|folder| drop(fs::remove_dir(folder)));
+    }
+    result?;
+    Ok(files.iter().map(|(name, _)| dir.join(name)).collect())
+}
+
+/// Writes one file, whole or not at all. Missing folders are made, a link stays one, and a device or a
+/// pipe is written to.
+///
+/// # Errors
+/// If it can't be written.
+pub fn write_file(path: &Path, content: impl Into<Vec<u8>>) -> io::Result<()> {
+    let content = content.into();
+    let is_link = fs::symlink_metadata(path).is_ok_and(|entry| entry.is_symlink());
+    let path = match fs::metadata(path) {
+        Ok(entry) if entry.is_file() => fs::canonicalize(path)?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound && !is_link => path.to_owned(),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => return write_through(path, &content),
+    };
+    let name = path.file_name().and_then(|name| name.to_str());
+    let name = name.ok_or(io::ErrorKind::InvalidFilename)?.to_owned();
+    let dir = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    publish(dir.unwrap_or(Path::new(".")), &[(name, content)], |_| Ok(Vec::new())).map(drop)
+}
+
+/// The reader of a pipe may leave.
+fn write_through(path: &Path, content: &[u8]) -> io::Result<()> {
+    match fs::write(path, content) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        result => result,
+    }
+}
+
+/// A hidden folder in the target. It goes with whoever made it.
+struct Stage {
+    /// The target.
+    dir: PathBuf,
+    path: PathBuf,
+    /// Tells other writers that it is in use.
+    _lock: Option<Lock>,
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.path);
+    }
+}
+
+impl Stage {
+    /// One in `dir`. The folders that had to be made for it are added to `made`.
+    fn open(dir: &Path, made: &mut Vec<PathBuf>) -> io::Result<Self> {
+        for _ in 1..ATTEMPTS {
+            match Self::open_once(dir, made) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                result => return result,
+            }
+        }
+        Self::open_once(dir, made)
+    }
+
+    fn open_once(dir: &Path, made: &mut Vec<PathBuf>) -> io::Result<Self> {
+        make(dir, made)?;
+        Self::inside(&fs::canonicalize(dir)?)
+    }
+
+    fn inside(dir: &Path) -> io::Result<Self> {
+        let _lock = Lock::wait(dir)?;
+        remove_orphans(dir);
+        let (begin, end) = HIDDEN;
+        let mut names = (0_u64..).map(|n| format!("{begin}{}-{n}{end}", std::process::id()));
+        loop {
+            let path = dir.join(names.next().unwrap_or_default());
+            match fs::create_dir(&path) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                result => {
+                    result?;
+                    let stage = Self { dir: dir.to_owned(), _lock: Lock::try_take(&path), path };
+                    return Ok(stage);
+                }
+            }
+        }
+    }
+
+    /// Where a new file waits.
+    fn waiting(&self, name: &str) -> PathBuf {
+        self.path.join("new").join(name)
+    }
+
+    fn fill(&self, files: &[NamedFile]) -> io::Result<()> {
+        for (name, content) in files {
+            let path = self.waiting(name);
+            fs::create_dir_all(path.parent().unwrap_or(&self.path))?;
+            fs::write(path, content)?;
+        }
+        Ok(())
+    }
+
+    /// Moves the new files to where they belong, and the old ones away.
+    fn swap(
+        &self,
+        files: &[NamedFile],
+        stale: impl Fn(&Path) -> io::Result<Vec<PathBuf>>,
+    ) -> io::Result<()> {
+        let _lock = Lock::wait(&self.dir)?;
+        let stale = stale(&self.dir)?;
+        let old = self.path.join("old");
+        fs::create_dir(&old)?;
+        let mut swap = Swap::default();
+        let replaced = files.iter().rev().map(|(name, _)| self.dir.join(name));
+        for (number, path) in replaced.chain(stale.iter().cloned()).enumerate() {
+            swap.put_aside(&path, &old.join(number.to_string()))?;
+        }
+        for (name, _) in files {
+            let path = self.dir.join(name);
+            swap.make_folder(path.parent().unwrap_or(&self.dir))?;
+            swap.rename(&self.waiting(name), &path)?;
+        }
+        swap.keep();
+        for folder in stale.iter().filter_map(|path| path.parent()) {
+            if folder != self.dir {
+                // It stays if there is something of somebody else's in it.
+                let _ = fs::remove_dir(folder);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Makes a folder, with those above it.
+fn make(dir: &Path, made: &mut Vec<PathBuf>) -> io::Result<()> {
+    let missing: Vec<&Path> = dir.ancestors().take_while(|folder| !is_there(folder)).collect();
+    for folder in missing.into_iter().rev() {
+        match fs::create_dir(folder) {
+            Ok(()) => made.push(folder.to_owned()),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && folder.is_dir() => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// The empty path is the working directory.
+fn is_there(folder: &Path) -> bool {
+    folder.as_os_str().is_empty() || folder.is_dir()
+}
+
+/// Removes the hidden folders of processes that are no more. To be called under the folder's lock.
+fn remove_orphans(dir: &Path) {
+    let Ok(entries) = fs::read_dir(dir) else { return };
+    let (begin, end) = HIDDEN;
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let is_ours =
+            name.to_str().is_some_and(|name| name.starts_with(begin) && name.ends_with(end));
+        let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+        if is_ours && is_folder && Lock::try_take(&entry.path()).is_some() {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}

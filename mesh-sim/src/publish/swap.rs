@@ -1,0 +1,69 @@
+//! Moves that are undone unless all of them succeed.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// What was done so far. Dropped before it is kept, it puts everything back.
+#[derive(Debug, Default)]
+pub(super) struct Swap {
+    steps: Vec<Step>,
+}
+
+#[derive(Debug)]
+enum Step {
+    Moved { from: PathBuf, to: PathBuf },
+    Made(PathBuf),
+}
+
+impl Swap {
+    pub(super) fn rename(&mut self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::rename(from, to)?;
+        self.steps.push(Step::Moved { from: from.to_owned(), to: to.to_owned() });
+        Ok(())
+    }
+
+    /// Moves a file away, if there is one.
+    ///
+    /// # Errors
+    /// If it is a folder: that is somebody else's.
+    pub(super) fn put_aside(&mut self, file: &Path, to: &Path) -> io::Result<()> {
+        match fs::symlink_metadata(file) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Ok(entry) if entry.is_dir() => {
+                let what = format!("{} is a folder: move it away", file.display());
+                Err(io::Error::new(io::ErrorKind::IsADirectory, what))
+            }
+            other => other.and_then(|_| self.rename(file, to)),
+        }
+    }
+
+    /// Makes a folder that is not there, in one that is.
+    pub(super) fn make_folder(&mut self, folder: &Path) -> io::Result<()> {
+        if folder.is_dir() {
+            return Ok(());
+        }
+        if let Some(above) = folder.parent() {
+            self.make_folder(above)?;
+        }
+        fs::create_dir(folder)?;
+        self.steps.push(Step::Made(folder.to_owned()));
+        Ok(())
+    }
+
+    pub(super) fn keep(mut self) {
+        self.steps.clear();
+    }
+}
+
+impl Drop for Swap {
+    fn drop(&mut self) {
+        for step in self.steps.drain(..).rev() {
+            // What can't be put back stays where it is: there is no better place to say so.
+            let _ = match step {
+                Step::Moved { from, to } => fs::rename(to, from),
+                Step::Made(folder) => fs::remove_dir(folder),
+            };
+        }
+    }
+}
