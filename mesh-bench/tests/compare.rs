@@ -1,7 +1,8 @@
 //! `mesh-bench compare` from end to end, with the committed results.
 
+use std::fs::File;
 use std::path::PathBuf;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
@@ -35,6 +36,37 @@ fn prints_a_table_and_writes_a_file() {
     assert_eq!(p99["statistic"], "p99");
     let (a, b) = (p99["a_ms"].as_f64().unwrap(), p99["b_ms"].as_f64().unwrap());
     assert!(a < b && (p99["ratio"].as_f64().unwrap() - a / b).abs() < 1e-5, "{p99}");
+}
+
+#[test]
+fn neither_a_reader_that_left_nor_a_full_disk_ends_the_work() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("comparison.json");
+    let full = || File::options().write(true).open("/dev/full").unwrap();
+    let left = || std::io::pipe().unwrap().1;
+    let run = |stdout: Stdio, stderr: Stdio, args: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_mesh-bench"));
+        let output = command.args(args).stdout(stdout).stderr(stderr).output().unwrap();
+        (output.status.code(), text(&output.stderr).to_owned())
+    };
+    let (a, b) = (committed("baseline"), committed("overload"));
+    let [a, b, json] = [&a, &b, &file].map(|path| path.to_str().unwrap());
+    let args = ["compare", a, b, "--json", json];
+    assert_eq!(run(left().into(), Stdio::piped(), &args), (Some(0), String::new()));
+    std::fs::remove_file(&file).unwrap();
+    let (code, error) = run(full().into(), Stdio::piped(), &args);
+    assert_eq!(code, Some(1));
+    assert!(error.starts_with("error: failed to write to standard output: "), "{error}");
+    assert!(file.exists(), "the work was done");
+    for stdout in [left().into(), full().into()] {
+        assert_eq!(run(stdout, Stdio::piped(), &["compare", a, "nowhere"]).0, Some(1));
+    }
+    assert_eq!(run(left().into(), Stdio::piped(), &["--help"]).0, Some(0));
+    assert_eq!(run(full().into(), Stdio::piped(), &["--help"]).0, Some(1));
+    for stderr in [left().into(), full().into()] {
+        let args = ["compare", a, b, "--policy", "p2c_stale"];
+        assert_eq!(run(Stdio::null(), stderr, &args).0, Some(2));
+    }
 }
 
 #[test]

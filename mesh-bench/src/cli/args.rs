@@ -23,7 +23,7 @@ Examples:
 
 Exit codes:
   0  done
-  1  something failed
+  1  something failed; requests of `throughput` or heartbeats of `idle`, say
   2  the command line or the scenario is wrong, or no live mesh can do it
   130  interrupted";
 

@@ -1,8 +1,7 @@
 //! `mesh-bench calibrate`.
 
-use std::fs;
-
 use anyhow::Context as _;
+use mesh_sim::publish::write_file;
 
 use super::args::CalibrateArgs;
 use super::{Exit, binary, print, until_signal};
@@ -17,9 +16,10 @@ pub(super) fn calibrate(args: &CalibrateArgs) -> anyhow::Result<Exit> {
     let text = render(&calibration, &HostFacts::collect());
     match &args.out {
         Some(path) => {
-            fs::write(path, text).with_context(|| format!("failed to write {}", path.display()))?;
+            write_file(path, text)
+                .with_context(|| format!("failed to write {}", path.display()))?;
         }
-        None => print(&text)?,
+        None => print(&text),
     }
     Ok(Exit::Done)
 }

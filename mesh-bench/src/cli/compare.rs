@@ -1,9 +1,8 @@
 //! `mesh-bench compare`.
 
-use std::fs;
-
 use anyhow::Context as _;
 use mesh_bench::compare::{Comparison, Results, table};
+use mesh_sim::publish::write_file;
 
 use super::args::CompareArgs;
 use super::print;
@@ -12,8 +11,9 @@ pub(super) fn compare(args: &CompareArgs) -> anyhow::Result<()> {
     let (a, b) = (Results::read(&args.a)?, Results::read(&args.b)?);
     let comparison = Comparison::of(&a, &b, &args.policy)?;
     if let Some(path) = &args.json {
-        fs::write(path, comparison.to_json())
+        write_file(path, comparison.to_json())
             .with_context(|| format!("failed to write {}", path.display()))?;
     }
-    print(&table::render(&comparison))
+    print(&table::render(&comparison));
+    Ok(())
 }

@@ -30,6 +30,7 @@ pub(super) fn idle(args: &IdleArgs) -> anyhow::Result<Exit> {
         let (host, processes) = (HostFacts::collect(), &*rows);
         write(path, &File { schema_version: SCHEMA_VERSION, host, options, processes })?;
     }
-    print(&render(&rows))?;
-    Ok(Exit::Done)
+    print(&render(&rows));
+    let failed: u64 = rows.iter().map(|row| row.failed).sum();
+    Ok(if failed == 0 { Exit::Done } else { Exit::Failed })
 }

@@ -1,16 +1,15 @@
 //! `mesh-bench live`.
 
-use std::fs;
 use std::path::Path;
 
 use anyhow::Context as _;
 use mesh_sim::record::RunRecord;
-use mesh_sim::report::{RanBy, Report, table, write_all};
+use mesh_sim::report::{RanBy, Report, table, write_live};
 use mesh_sim::scenario::{Loaded, Scenario};
 use serde::Serialize;
 
 use super::args::LiveArgs;
-use super::{Exit, binary, print, until_signal};
+use super::{Exit, binary, print, say, until_signal};
 use crate::live::{HostFacts, Place, Refusal, notes, refusals, run};
 
 /// Version of `host.json`: one more whenever a field comes, goes or changes its meaning.
@@ -30,7 +29,7 @@ pub(super) fn live(args: &LiveArgs) -> anyhow::Result<Exit> {
     let scenario = match Loaded::load(&args.scenario) {
         Ok(loaded) => loaded.scenario,
         Err(diagnostics) => {
-            eprintln!("{}", diagnostics.render(false));
+            say(&diagnostics.render(false));
             return Ok(Exit::Usage);
         }
     };
@@ -40,12 +39,12 @@ pub(super) fn live(args: &LiveArgs) -> anyhow::Result<Exit> {
     {
         Ok(selected) => selected,
         Err(complaint) => {
-            eprintln!("error: {complaint}");
+            say(&format!("error: {complaint}"));
             return Ok(Exit::Usage);
         }
     };
     let (facts, notes) = (HostFacts::collect(), notes_of(&scenario, &place));
-    print(&opening(&scenario, &facts, &notes))?;
+    print(&opening(&scenario, &facts, &notes));
     let runs = until_signal(all(&scenario, &place))?;
     let Some(runs) = runs else { return Ok(Exit::Interrupted) };
     let out = args.out.clone();
@@ -58,10 +57,12 @@ pub(super) fn live(args: &LiveArgs) -> anyhow::Result<Exit> {
         running_mesh: matches!(place, Place::Running(_)),
         notes: &notes,
     };
-    write(&out, &report, &host)
-        .with_context(|| format!("failed to write the results to {}", out.display()))?;
-    print(&table::render(&report, &args.scenario.display().to_string()))?;
-    print(&format!(" written to {}\n", out.display()))?;
+    let host = serde_json::to_string_pretty(&host)? + "\n";
+    let written = write_live(&out, &report, host);
+    // What was measured is shown even if it can't be written.
+    print(&table::render(&report, &args.scenario.display().to_string()));
+    written.with_context(|| format!("failed to write the results to {}", out.display()))?;
+    print(&format!(" written to {}\n", out.display()));
     Ok(Exit::Done)
 }
 
@@ -70,7 +71,7 @@ async fn all(scenario: &Scenario, place: &Place) -> anyhow::Result<Vec<RunRecord
     let count = scenario.policies.len() * scenario.seeds.len();
     for policy in &scenario.policies {
         for &seed in &scenario.seeds {
-            eprintln!(" run {} of {count}: {}, seed {seed}", runs.len() + 1, policy.label);
+            say(&format!(" run {} of {count}: {}, seed {seed}", runs.len() + 1, policy.label));
             let record = run(scenario, place, policy, seed).await;
             runs.push(record.with_context(|| format!("failed to run {}", policy.label))?);
         }
@@ -123,11 +124,4 @@ fn opening(scenario: &Scenario, facts: &HostFacts, notes: &[String]) -> String {
         text.push_str(&format!(" note: {note}\n"));
     }
     text + "\n"
-}
-
-fn write(out: &Path, report: &Report, host: &HostFile<'_>) -> anyhow::Result<()> {
-    write_all(out, report)?;
-    let text = serde_json::to_string_pretty(host)? + "\n";
-    fs::write(out.join("host.json"), text)?;
-    Ok(())
 }

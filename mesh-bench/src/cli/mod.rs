@@ -8,11 +8,12 @@ mod live;
 mod throughput;
 
 use std::env::consts::EXE_SUFFIX;
-use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use mesh_node::console::{self, print, say};
+use mesh_node::signal_mask;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use thiserror::Error;
 use tokio::signal::unix::{SignalKind, signal};
@@ -26,6 +27,8 @@ use mesh_bench::compare::CompareError;
 enum Exit {
     /// All is done.
     Done = 0,
+    /// Something failed; requests of a load, say.
+    Failed = 1,
     /// The command line or the scenario is wrong, or asks for what can't be done.
     Usage = 2,
     /// A signal came first: 128 and the number of SIGINT.
@@ -33,7 +36,11 @@ enum Exit {
 }
 
 pub(crate) fn main() -> ExitCode {
-    let Args { command } = Args::parse();
+    signal_mask::survive_file_limit();
+    let Args { command } = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => return console::exit_code(usage(&error) as u8),
+    };
     allow_many_connections();
     let result = match command {
         Command::Compare(args) => compare::compare(&args).map(|()| Exit::Done),
@@ -43,18 +50,22 @@ pub(crate) fn main() -> ExitCode {
         Command::Throughput(args) => throughput::throughput(&args),
         Command::Echo(args) => echo(args.listen, args.threads).map(|()| Exit::Done),
     };
-    match result {
-        Ok(exit) => ExitCode::from(exit as u8),
-        // A reader that has seen enough (`| head`) is no failure of ours.
-        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            if error.is::<CompareError>() || error.is::<NoMesh>() {
-                return ExitCode::from(Exit::Usage as u8);
-            }
-            ExitCode::FAILURE
-        }
+    let exit = result.unwrap_or_else(|error| {
+        say(&format!("error: {error:#}"));
+        let is_usage = error.is::<CompareError>() || error.is::<NoMesh>();
+        if is_usage { Exit::Usage } else { Exit::Failed }
+    });
+    console::exit_code(exit as u8)
+}
+
+/// Shows what is wrong with the command line, or the help that it asks for.
+fn usage(error: &clap::Error) -> Exit {
+    let shown = error.print();
+    if error.use_stderr() {
+        return Exit::Usage;
     }
+    console::note(shown);
+    Exit::Done
 }
 
 /// Takes all the file descriptors that the operating system is willing to give: a load may have
@@ -96,16 +107,4 @@ fn until_signal<T>(run: impl Future<Output = anyhow::Result<T>>) -> anyhow::Resu
             result = run => result.map(Some),
         }
     })
-}
-
-/// Writes to the standard output.
-fn print(text: &str) -> anyhow::Result<()> {
-    let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes())?;
-    out.flush()?;
-    Ok(())
-}
-
-fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    error.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe)
 }

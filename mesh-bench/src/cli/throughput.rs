@@ -1,9 +1,9 @@
 //! `mesh-bench throughput`.
 
-use std::fs;
 use std::path::Path;
 
 use anyhow::Context as _;
+use mesh_sim::publish::write_file;
 use serde::Serialize;
 
 use super::args::ThroughputArgs;
@@ -12,7 +12,7 @@ use crate::live::HostFacts;
 use crate::throughput::{Options, Programs, Row, measure, table};
 
 /// Version of the files of this command and `idle`: one more whenever a field comes, goes or changes its meaning.
-pub(super) const SCHEMA_VERSION: u32 = 1;
+pub(super) const SCHEMA_VERSION: u32 = 2;
 
 /// What `--out` writes.
 #[derive(Serialize)]
@@ -41,11 +41,12 @@ pub(super) fn throughput(args: &ThroughputArgs) -> anyhow::Result<Exit> {
         let (schema_version, options, left_out) = (SCHEMA_VERSION, &options, &*left_out);
         write(path, &File { schema_version, host, options, systems, left_out })?;
     }
-    print(&table::render(&rows, &left_out))?;
-    Ok(Exit::Done)
+    print(&table::render(&rows, &left_out));
+    let failed: u64 = rows.iter().map(|row| row.median.failed).sum();
+    Ok(if failed == 0 { Exit::Done } else { Exit::Failed })
 }
 
 pub(super) fn write(path: &Path, file: &impl Serialize) -> anyhow::Result<()> {
     let text = serde_json::to_string_pretty(file)? + "\n";
-    fs::write(path, text).with_context(|| format!("failed to write {}", path.display()))
+    write_file(path, text).with_context(|| format!("failed to write {}", path.display()))
 }

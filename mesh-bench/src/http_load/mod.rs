@@ -17,7 +17,8 @@ use tokio::time::timeout;
 
 use self::connection::{Connection, Failure};
 
-/// How long requests under way at the end may take before they count as failed.
+/// How long requests under way at the end may take. One that fails counts as having taken this long:
+/// failing fast must not look fast.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What is sent where, how and when.
@@ -33,18 +34,20 @@ pub(crate) struct Plan {
     pub(crate) rate: Option<f64>,
     /// The first requests are due then.
     pub(crate) start: Timestamp,
-    /// Requests that end before this are not counted.
+    /// Requests that are due before this are not counted.
     pub(crate) from: Timestamp,
-    /// Nor those that end after this, when no more are sent.
+    /// From then on, no more are due.
     pub(crate) until: Timestamp,
 }
 
 /// What came of a plan.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
-    /// Of requests that were answered with a result while they counted.
+    /// Of all requests that were due while they counted.
     pub(crate) latency: Latency,
-    /// Requests that were not.
+    /// Answers with a result that came in that time.
+    pub(crate) answered: u64,
+    /// Requests without one, the uncounted as well.
     pub(crate) failed: u64,
     /// What the first of them failed of.
     pub(crate) first_failure: Option<String>,
@@ -65,7 +68,8 @@ pub(crate) fn post(path: &str, body: &str) -> Vec<u8> {
 /// Carries out a plan, in a thread of its own.
 ///
 /// # Errors
-/// If a connection can't be opened, or if answers are still missing long after the end.
+/// If a connection can't be opened, or if answers are still missing long after the end: then more was
+/// asked for than the server can answer.
 pub(crate) async fn run(plan: Plan, clock: Clock) -> anyhow::Result<Tally> {
     let (send, tally) = oneshot::channel();
     spawn(move || {
@@ -106,7 +110,9 @@ async fn drive(plan: Plan, clock: Clock) -> anyhow::Result<Tally> {
     };
     match timeout(until.since(clock.now()) + PATIENCE, all).await {
         Ok(ended) => ended?,
-        Err(_) => bail!("answers are missing {PATIENCE:?} after the end"),
+        Err(_) => {
+            bail!("answers are missing {PATIENCE:?} after the end; with --rate, ask for fewer")
+        }
     }
     let tally = std::mem::take(&mut *load.tally());
     Ok(tally)
@@ -154,33 +160,38 @@ impl Load {
         Ok(())
     }
 
-    /// The next request and when it is due; `None` at the end.
+    /// The next request and when it is due; `None` at the end. An open loop that is late still sends
+    /// all that was due.
     async fn next(&self) -> Option<(u64, Timestamp)> {
-        let interval = self.plan.interval();
-        if interval.is_some() {
-            // Closed at the end.
+        let number = self.drawn.fetch_add(1, Ordering::Relaxed);
+        let due = match self.plan.interval() {
+            Some(interval) => self.plan.start + nth(interval, number),
+            None => self.clock.now(),
+        };
+        if due >= self.plan.until {
+            return None;
+        }
+        if self.plan.rate.is_some() {
             self.due.acquire().await.ok()?.forget();
         }
-        let number = self.drawn.fetch_add(1, Ordering::Relaxed);
-        match interval {
-            Some(interval) => Some((number, self.plan.start + nth(interval, number))),
-            None => {
-                let now = self.clock.now();
-                (now < self.plan.until).then_some((number, now))
-            }
-        }
+        Some((number, due))
     }
 
     fn record(&self, due: Timestamp, result: Result<(), Failure>) {
         let now = self.clock.now();
+        let Plan { from, until, .. } = self.plan;
+        let mut took = now.since(due);
         let mut tally = self.tally();
         match result {
-            Ok(()) if now < self.plan.from || now >= self.plan.until => {}
-            Ok(()) => tally.latency.record((now.as_nanos()).saturating_sub(due.as_nanos())),
+            Ok(()) => tally.answered += u64::from(from <= now && now < until),
             Err(failure) => {
+                took = took.max(PATIENCE);
                 tally.failed += 1;
                 tally.first_failure.get_or_insert_with(|| failure.to_string());
             }
+        }
+        if from <= due {
+            tally.latency.record(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX));
         }
     }
 
@@ -195,7 +206,6 @@ impl Load {
             wait_until(due, &self.clock);
             self.due.add_permits(1);
         }
-        self.due.close();
     }
 
     fn tally(&self) -> MutexGuard<'_, Tally> {
@@ -215,4 +225,51 @@ fn wait_until(due: Timestamp, clock: &Clock) {
 
 fn nth(interval: Duration, number: u64) -> Duration {
     Duration::from_nanos((interval.as_nanos() as u64).saturating_mul(number))
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// Takes 10 ms for each request, one after the other, and refuses every other one.
+    async fn serve(listener: TcpListener) -> std::io::Result<()> {
+        let mut number = 0_u64;
+        loop {
+            let (mut stream, _) = listener.accept().await?;
+            let mut request = [0; 1024];
+            while stream.read(&mut request).await? > 0 {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+                number += 1;
+                let status = if number.is_multiple_of(2) { "200 OK" } else { "503 Busy" };
+                let answer = format!("HTTP/1.1 {status}\r\ncontent-length: 2\r\n\r\n{{}}");
+                stream.write_all(answer.as_bytes()).await?;
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_due_is_counted_however_late_it_is_and_whatever_becomes_of_it() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        tokio::spawn(serve(listener));
+        let clock = Clock::start();
+        let start = clock.now() + Duration::from_millis(20);
+        let plan = Plan {
+            address,
+            requests: vec![post("/", "{}")],
+            connections: 1,
+            rate: Some(400.0),
+            start,
+            from: start + Duration::from_millis(24),
+            until: start + Duration::from_millis(99),
+        };
+        let tally = run(plan, clock).await.unwrap();
+        assert_eq!((tally.failed, tally.latency.count()), (20, 30), "40 are due, 10 too early");
+        assert!(tally.answered < 20, "most answers come after the end: {}", tally.answered);
+        let minutes = |quantile| tally.latency.quantile_ns(quantile) / PATIENCE.as_nanos() as u64;
+        assert_eq!((minutes(0.4), minutes(0.6)), (0, 1));
+    }
 }

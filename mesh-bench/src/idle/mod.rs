@@ -8,6 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use mesh_node::console::say;
 use mesh_node::http::{Client, ClientLimits};
 use mesh_node::{Clock, TokioNet};
 use serde::Serialize;
@@ -43,6 +44,8 @@ pub(crate) struct Row {
     pub(crate) cpu_percent: f64,
     /// Requests that it answered per second, as far as they were counted.
     pub(crate) requests_per_s: f64,
+    /// Requests that it did not answer with a result.
+    pub(crate) failed: u64,
     pub(crate) sockets: Sockets,
     /// Most that the figures may be.
     pub(crate) limit: Limit,
@@ -101,24 +104,25 @@ pub(crate) async fn measure(mesh: &Path, options: Options) -> anyhow::Result<Vec
     processes.iter_mut().try_for_each(Process::must_live)?;
     let tally = tally.context("failed to send heartbeats")?;
     if let Some(failure) = tally.first_failure {
-        eprintln!(" warning: {} heartbeats failed, the first: {failure}", tally.failed);
+        say(&format!(" warning: {} heartbeats failed, the first: {failure}", tally.failed));
     }
-    let heartbeats = tally.latency.count() as f64 / options.seconds;
+    let heartbeats = tally.answered as f64 / options.seconds;
     let names = [
-        (format!("registry, {} leases", options.leases), heartbeats, REGISTRY),
-        ("registry, 2 agents".to_owned(), 0.0, REGISTRY),
-        ("agent at rest".to_owned(), 0.0, AGENT),
+        (format!("registry, {} leases", options.leases), heartbeats, tally.failed, REGISTRY),
+        ("registry, 2 agents".to_owned(), 0.0, 0, REGISTRY),
+        ("agent at rest".to_owned(), 0.0, 0, AGENT),
     ];
     names
         .into_iter()
         .enumerate()
-        .map(|(number, (what, requests_per_s, limit))| {
+        .map(|(number, (what, requests_per_s, failed, limit))| {
             let cpu = after[number].cpu.saturating_sub(before[number].cpu).as_secs_f64();
             Ok(Row {
                 what,
                 resident_mib: after[number].resident as f64 / f64::from(1 << 20),
                 cpu_percent: 100.0 * cpu / options.seconds,
                 requests_per_s,
+                failed,
                 sockets: sockets[number].context("failed to read the sockets of this machine")?,
                 limit,
             })
@@ -134,7 +138,7 @@ fn args(args: &[&str]) -> Vec<String> {
 pub(crate) fn render(rows: &[Row]) -> String {
     let head = ["process", "RSS MiB", "CPU %", "requests/s", "connections", "limit"];
     let mut out = line(head);
-    for Row { what, resident_mib, cpu_percent, requests_per_s, sockets, limit } in rows {
+    for Row { what, resident_mib, cpu_percent, requests_per_s, sockets, limit, failed } in rows {
         let memory = limit.resident_mib.map(|most| format!("{most} MiB, "));
         let fits = limit.resident_mib.is_none_or(|most| *resident_mib < most);
         let met = if fits && *cpu_percent < limit.cpu_percent { "ok" } else { "MISSED" };
@@ -146,6 +150,9 @@ pub(crate) fn render(rows: &[Row]) -> String {
             &format!("{} + {}", sockets.open, sockets.closed),
             &format!("< {}{} % {met}", memory.unwrap_or_default(), limit.cpu_percent),
         ]);
+        if *failed > 0 {
+            out += &format!("   {failed} requests failed\n");
+        }
     }
     out + " connections: open shortly before the end + closed in the minute before\n"
 }

@@ -31,7 +31,8 @@ async fn serve(listen: SocketAddr) -> anyhow::Result<()> {
     let listener = listener.with_context(|| format!("failed to listen on {listen}"))?;
     let address = listener.local_addr()?;
     // As `mesh` says it: whoever starts this one waits for that.
-    eprintln!("{}", json!({ "message": "the echo server listens", "address": address }));
+    let line = json!({ "message": "the echo server listens", "address": address });
+    mesh_node::console::say(&line.to_string());
     loop {
         let (stream, _) = listener.accept().await?;
         stream.set_nodelay(true)?;

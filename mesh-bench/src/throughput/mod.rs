@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use mesh_node::Clock;
+use mesh_node::console::say;
 use serde::Serialize;
 
 pub(crate) use self::contenders::{Contender, names};
@@ -59,7 +60,9 @@ pub(crate) struct Row {
 /// Figures of one round.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub(crate) struct Round {
+    /// Answered with a result.
     pub(crate) requests_per_s: f64,
+    /// Of all requests; one that failed counts with a minute.
     pub(crate) p50_ms: f64,
     pub(crate) p99_ms: f64,
     /// CPU time of all processes of the contender; the load generator's is not in it.
@@ -93,7 +96,7 @@ pub(crate) async fn measure(
                 skipped.push(format!("{}: this machine lacks {missing}", contender.name));
                 continue;
             }
-            eprintln!(" starting {}", contender.name);
+            say(&format!(" starting {}", contender.name));
             let system = programs.start(contender.kind).await;
             let system = system.with_context(|| format!("failed to start {}", contender.name))?;
             turns.push(Turn { contender, system, rounds: Vec::new() });
@@ -115,7 +118,7 @@ async fn take_turns(turns: &mut [Turn<'_>], options: &Options) -> anyhow::Result
     for number in 1..=options.rounds {
         for turn in &mut *turns {
             let name = turn.contender.name;
-            eprintln!(" round {number} of {}: {name}", options.rounds);
+            say(&format!(" round {number} of {}: {name}", options.rounds));
             let round = turn.round(options).await;
             turn.rounds.push(round.with_context(|| format!("failed to measure {name}"))?);
         }
@@ -150,7 +153,7 @@ impl Turn<'_> {
         let tally = tally?;
         if let Some(failure) = &tally.first_failure {
             let (name, failed) = (self.contender.name, tally.failed);
-            eprintln!(" warning: {name}: {failed} requests failed, the first: {failure}");
+            say(&format!(" warning: {name}: {failed} requests failed, the first: {failure}"));
         }
         Ok(Round::of(&tally, options.seconds, before, after))
     }
@@ -158,7 +161,7 @@ impl Turn<'_> {
 
 impl Round {
     fn of(tally: &Tally, seconds: f64, before: Usage, after: Usage) -> Self {
-        let answered = tally.latency.count() as f64;
+        let answered = tally.answered as f64;
         let ms = |quantile| tally.latency.quantile_ns(quantile) as f64 / 1e6;
         let cpu_s = after.cpu.saturating_sub(before.cpu).as_secs_f64();
         Self {
