@@ -16,6 +16,7 @@ pub mod prefetch;
 pub mod protocol;
 pub mod registry;
 pub mod seed;
+pub mod text;
 pub mod time;
 
 pub use time::Timestamp;

@@ -4,6 +4,8 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::Path;
 
+use mesh_core::text;
+
 /// The content of a file of at most `most` bytes. What is larger is not read to its end.
 ///
 /// # Errors
@@ -17,13 +19,14 @@ pub fn read_bytes(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// The text of a file of at most `most` bytes.
+/// The text of a file of at most `most` bytes, without a byte order mark.
 ///
 /// # Errors
 /// If it can't be read, is larger, or is not UTF-8.
 pub fn read_text(path: &Path, most: u64) -> io::Result<String> {
-    let text = String::from_utf8(read_bytes(path, most)?);
-    text.map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8 text"))
+    let bytes = read_bytes(path, most)?;
+    let text = text::read(&bytes).map(str::to_owned);
+    text.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
 }
 
 #[cfg(test)]
@@ -41,5 +44,7 @@ mod tests {
         assert!(read_bytes(file.path(), 4).is_ok());
         let error = read_text(file.path(), 4).expect_err("no text");
         assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+        std::fs::write(file.path(), "\u{feff}a").expect("written");
+        assert_eq!(read_text(file.path(), 4).expect("its text"), "a");
     }
 }

@@ -8,6 +8,7 @@ use mesh_core::agent::{ListedLease, Listing};
 use mesh_core::load::LoadReport;
 use mesh_core::protocol::Name;
 use mesh_core::registry::{self, Lease, Registration};
+use mesh_core::text;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -128,6 +129,7 @@ impl ServiceBody {
 /// # Errors
 /// If it is not JSON.
 pub fn read_services(json: &[u8]) -> serde_json::Result<ServicesBody> {
+    let json = text::without_mark(json);
     if let Ok(services) = serde_json::from_slice(json) {
         return Ok(services);
     }
@@ -208,6 +210,7 @@ mod tests {
         assert_eq!(read(r#"{"services": {"url": "h:1"}}"#)[0].0, "services", "that is its name");
         assert!(read("{}").is_empty() && read("7").is_empty());
         assert!(read_services(b"<html>").is_err());
+        assert_eq!(read("\u{feff}{\"a\": \"h:1\"}").len(), 1, "a byte order mark is skipped");
     }
 
     #[test]

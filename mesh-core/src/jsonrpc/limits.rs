@@ -1,10 +1,9 @@
 //! What a body may cost before anything is parsed.
 
-use std::str::Utf8Error;
-
 use serde_json::json;
 
 use super::error::Error;
+use crate::text::{self, TextError};
 
 /// Bounds on a body; checked before it is parsed, so that a hostile one costs a single scan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,7 +51,7 @@ pub enum BodyError {
     },
     /// Not text.
     #[error(transparent)]
-    Utf8(#[from] Utf8Error),
+    Text(#[from] TextError),
 }
 
 impl From<BodyError> for Error {
@@ -63,7 +62,7 @@ impl From<BodyError> for Error {
             BodyError::TooLong { max, .. } => ("max_bytes", max),
             BodyError::TooDeep { max } => ("max_depth", max),
             BodyError::TooMany { max, .. } => ("max_batch", max),
-            BodyError::Utf8(_) => return Self::parse_error(&reason),
+            BodyError::Text(_) => return Self::parse_error(&reason),
         };
         Self::invalid_request(&reason)
             .with_data(&json!({ "reason": reason, "limit": limit, "max": max }))
@@ -71,12 +70,12 @@ impl From<BodyError> for Error {
 }
 
 impl Limits {
-    /// The body as text, if it is short and flat enough to be parsed.
+    /// The body as text without a byte order mark, if it is short and flat enough to be parsed.
     pub(super) fn admit<'a>(&self, body: &'a [u8]) -> Result<&'a str, BodyError> {
         if body.len() > self.max_bytes {
             return Err(BodyError::TooLong { bytes: body.len(), max: self.max_bytes });
         }
-        let text = std::str::from_utf8(body)?;
+        let text = text::read(body)?;
         if is_deeper(body, self.max_depth) {
             return Err(BodyError::TooDeep { max: self.max_depth });
         }

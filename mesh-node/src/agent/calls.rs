@@ -10,6 +10,7 @@ use mesh_core::agent::{CallError, Fate, RegistryReply, RegistryRequest, Seen};
 use mesh_core::codec::{self, limits};
 use mesh_core::jsonrpc::Id;
 use mesh_core::protocol::{Reply, Request};
+use mesh_core::text::without_mark;
 use serde::Serialize;
 
 use super::driver::Driver;
@@ -84,11 +85,12 @@ impl<N: Net, H: Host, O: Observer> Driver<N, H, O> {
     fn registered(&self, answer: &Answer) -> Option<RegistryReply> {
         if answer.status.is_success() {
             // A registry that names no TTL (the demo's) has granted a lease all the same.
-            let body: RegisteredBody = serde_json::from_slice(&answer.body).unwrap_or_default();
+            let body: RegisteredBody =
+                serde_json::from_slice(without_mark(&answer.body)).unwrap_or_default();
             let ttl = body.ttl_ms.map_or(self.usual_ttl, Duration::from_millis);
             return Some(RegistryReply::Registered { ttl });
         }
-        let body: RefusedBody = serde_json::from_slice(&answer.body).ok()?;
+        let body: RefusedBody = serde_json::from_slice(without_mark(&answer.body)).ok()?;
         // A name that no registry takes will never heal: somebody must be told.
         let (status, error) = (answer.status, &body.error);
         tracing::warn!(agent = %self.name, %status, %error, "registration refused");

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use mesh_core::Timestamp;
 use mesh_core::registry::{DeregisterError, RegisterError, Registry, RegistryConfig};
+use mesh_core::text;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::{Notify, watch};
@@ -270,7 +271,8 @@ fn invalid(error: &str) -> Box<Response> {
 
 fn body<T: DeserializeOwned>(request: &Request) -> Result<T, Box<Response>> {
     request.require_json()?;
-    serde_json::from_slice(&request.body).map_err(|error| invalid(&error.to_string()))
+    let text = text::read(&request.body).map_err(|error| invalid(&error.to_string()))?;
+    serde_json::from_str(text).map_err(|error| invalid(&error.to_string()))
 }
 
 fn json(status: StatusCode, body: &impl Serialize) -> Response {

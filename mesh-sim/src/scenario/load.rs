@@ -7,6 +7,7 @@
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
 
+use mesh_core::text::{self, TextError};
 use mesh_node::files::read_bytes;
 use serde::Deserialize as _;
 use sha2::{Digest as _, Sha256};
@@ -51,14 +52,18 @@ impl Loaded {
         let bytes = read_bytes(path, MOST_BYTES).map_err(|error| {
             Diagnostics::of_file(&file, format!("failed to read the scenario: {error}"))
         })?;
-        let text = String::from_utf8(bytes).map_err(|error| {
-            let line = error.as_bytes()[..error.utf8_error().valid_up_to()]
-                .iter()
-                .filter(|&&byte| byte == b'\n')
-                .count();
-            Diagnostics::of_file(&file, format!("line {} is not UTF-8 text", line + 1))
+        let text = text::read(&bytes).map_err(|error| {
+            let problem = match error {
+                TextError::Foreign(_) => format!("failed to read the scenario: {error}"),
+                TextError::Utf8(error) => {
+                    let valid = &text::without_mark(&bytes)[..error.valid_up_to()];
+                    let line = valid.iter().filter(|&&byte| byte == b'\n').count();
+                    format!("line {} is not UTF-8 text", line + 1)
+                }
+            };
+            Diagnostics::of_file(&file, problem)
         })?;
-        Self::from_text(&text, &file)
+        Self::from_text(text, &file)
     }
 
     /// Checks the text of a scenario file; `file` is only its name in messages.

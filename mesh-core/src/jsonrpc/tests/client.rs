@@ -131,7 +131,7 @@ fn what_is_no_object_or_exceeds_a_limit_is_an_error() {
     let outcome = parse_response(&long, &Limits::default(), &id);
     assert!(matches!(outcome, Err(ResponseError::Body(BodyError::TooLong { .. }))));
     let outcome = parse_response(b"\xff", &Limits::default(), &id);
-    assert!(matches!(outcome, Err(ResponseError::Body(BodyError::Utf8(_)))));
+    assert!(matches!(outcome, Err(ResponseError::Body(BodyError::Text(_)))));
 }
 
 #[test]

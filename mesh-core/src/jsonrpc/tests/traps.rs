@@ -93,7 +93,7 @@ fn json_that_is_no_object_is_an_invalid_request() {
 
 #[test]
 fn what_is_not_json_is_a_parse_error() {
-    for body in ["", " ", "{", "[", "nul", "01", "{}{}", "[] []", "1 2", "\u{feff}{}", "[1,]"] {
+    for body in ["", " ", "{", "[", "nul", "01", "{}{}", "[] []", "1 2", "{}\u{feff}", "[1,]"] {
         assert_error(body, Error::PARSE_ERROR, NULL);
     }
     let call = r#"{"jsonrpc":"2.0","method":"echo","id":1}"#;

@@ -1,0 +1,62 @@
+//! Bytes that shall be text: UTF-8, with or without a byte order mark.
+
+use std::str::Utf8Error;
+
+/// What editors and shells of some systems put before UTF-8 text.
+const MARK: &[u8] = b"\xef\xbb\xbf";
+/// The marks of other encodings. The longer ones come first, for one begins as a shorter one does.
+const FOREIGN: [(&[u8], &str); 4] = [
+    (b"\xff\xfe\0\0", "UTF-32"),
+    (b"\0\0\xfe\xff", "UTF-32"),
+    (b"\xff\xfe", "UTF-16"),
+    (b"\xfe\xff", "UTF-16"),
+];
+
+/// Why bytes are no text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TextError {
+    /// They begin with the byte order mark of another encoding.
+    #[error("it is {0}, as its byte order mark says; send it as UTF-8")]
+    Foreign(&'static str),
+    /// They are not UTF-8 throughout.
+    #[error("it is not UTF-8 text: {0}")]
+    Utf8(#[from] Utf8Error),
+}
+
+/// The bytes after the byte order mark of UTF-8, if there is one.
+pub fn without_mark(bytes: &[u8]) -> &[u8] {
+    bytes.strip_prefix(MARK).unwrap_or(bytes)
+}
+
+/// The text without its byte order mark. Whoever reads JSON may skip the mark (RFC 8259, section
+/// 8.1), and what Windows saves as "UTF-8" begins with one.
+///
+/// # Errors
+/// If the bytes are not UTF-8.
+pub fn read(bytes: &[u8]) -> Result<&str, TextError> {
+    if let Some((_, encoding)) = FOREIGN.iter().find(|(mark, _)| bytes.starts_with(mark)) {
+        return Err(TextError::Foreign(encoding));
+    }
+    Ok(std::str::from_utf8(without_mark(bytes))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mark_is_skipped_once_and_others_are_named() {
+        assert_eq!(read(b"\xef\xbb\xbf{}"), Ok("{}"));
+        assert_eq!(read(b"{}"), Ok("{}"));
+        assert_eq!(read(b"\xef\xbb\xbf\xef\xbb\xbf"), Ok("\u{feff}"));
+        for (bytes, encoding) in [
+            (&b"\xff\xfe{\0}\0"[..], "UTF-16"),
+            (b"\xfe\xff\0{\0}", "UTF-16"),
+            (b"\xff\xfe\0\0{\0\0\0", "UTF-32"),
+            (b"\0\0\xfe\xff\0\0\0{", "UTF-32"),
+        ] {
+            assert_eq!(read(bytes), Err(TextError::Foreign(encoding)));
+        }
+        assert!(matches!(read(b"a\xff"), Err(TextError::Utf8(_))));
+    }
+}
