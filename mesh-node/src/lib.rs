@@ -5,6 +5,8 @@
 //! What an agent runs on is a [`Host`], and who watches is an [`Observer`].
 
 pub mod agent;
+#[cfg(feature = "processes")]
+pub mod children;
 pub mod clock;
 pub mod console;
 pub mod files;

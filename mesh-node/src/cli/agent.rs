@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
@@ -14,7 +14,7 @@ use mesh_core::seed::Seed;
 use mesh_node::agent::Parts;
 use mesh_node::http::{Bytes, Client, ClientLimits, Method, ServerLimits};
 use mesh_node::wire::read_services;
-use mesh_node::{AgentNode, Clock, Net as _, TokioNet};
+use mesh_node::{AgentNode, Clock, Net as _, TokioNet, children};
 
 use super::args::{AgentArgs, AgentSettings, Work, WorkArgs};
 use super::log::Log;
@@ -81,6 +81,10 @@ pub(super) fn node(
         url: url.into(),
         incarnation: identity::incarnation(),
     };
+    let executor = executor(&settings.work)?;
+    if matches!(executor, Executor::Exec(_)) {
+        keep_children();
+    }
     let sampler = Sampler::new(settings.metrics_scope);
     let executor = executor(&settings.work, &name)?;
     let limits = places::limits(settings.connections as usize);
@@ -164,6 +168,22 @@ fn executor(args: &WorkArgs, name: &str) -> anyhow::Result<Executor> {
             Executor::Upstream(Arc::new(Upstream::new(url, whom, bytes, idle)))
         }
     })
+}
+
+/// Sees to it that commands end with this process, and that nothing of them stays. Agents of one
+/// process share it.
+fn keep_children() {
+    static KEPT: Once = Once::new();
+    KEPT.call_once(|| {
+        if let Err(error) = children::keep_guard() {
+            tracing::warn!(%error, "no guard: SIGKILL would leave running commands behind");
+        }
+        tokio::spawn(async {
+            if let Err(error) = children::reap_orphans().await {
+                tracing::warn!(%error, "what commands leave behind is not reaped");
+            }
+        });
+    });
 }
 
 /// Where peers reach an agent that listens on `address`.

@@ -15,7 +15,7 @@ mod up;
 
 use std::process::ExitCode;
 
-use mesh_node::{Clock, console, signal_mask};
+use mesh_node::{Clock, children, console, signal_mask};
 
 use self::args::{Cli, Command};
 
@@ -33,8 +33,13 @@ pub(crate) fn main() -> ExitCode {
         Ok(log) => log,
         Err(error) => return fail(&anyhow::Error::new(error).context("failed to start the log")),
     };
-    places::allow_many();
-    let ended = match run(cli) {
+    if let Err(error) = children::allow_many_files() {
+        tracing::debug!(%error, "the limit of open files stays");
+    }
+    let result = run(cli);
+    // What was cut off is dropped in its own time, which this process does not wait for.
+    children::kill_all();
+    let ended = match result {
         Ok(()) => console::exit_code(0),
         Err(error) => {
             // Behind the lines of the log, and as patient as they are.

@@ -1,20 +1,10 @@
 //! How many connections the operating system lets a server have.
 
 use mesh_node::http::{ClientLimits, ServerLimits};
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::process::{Resource, getrlimit};
 
 /// Files that a process needs besides its sockets.
 const OTHER_FILES: usize = 100;
-
-/// Takes all the file descriptors that the operating system is willing to give: its usual limit
-/// is below the number of connections that a server here accepts.
-pub(super) fn allow_many() {
-    let limit = getrlimit(Resource::Nofile);
-    let all = Rlimit { current: limit.maximum, ..limit };
-    if let Err(error) = setrlimit(Resource::Nofile, all) {
-        tracing::debug!(%error, "the limit of open files stays");
-    }
-}
 
 /// The limits of a server that would like to take so many connections. It takes fewer if there are
 /// too few file descriptors: to be out of them leaves callers waiting, whom a limit turns away.

@@ -10,8 +10,9 @@ use mesh_core::agent::{Failure, Seen};
 use mesh_core::codec::limits::OUTPUT_LEVELS;
 use mesh_core::jsonrpc::is_deeper;
 use mesh_core::protocol::Task;
+use mesh_core::text;
+use mesh_node::children;
 use mesh_node::host::JobResult;
-use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::json;
 use serde_json::value::RawValue;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
@@ -37,39 +38,18 @@ pub(crate) struct Exec {
     pub(crate) whom: String,
 }
 
-/// The processes of a job, killed with everything they started when it is dropped.
-struct Group(Option<Pid>);
-
-impl Group {
-    fn kill(&mut self) {
-        if let Some(leader) = self.0.take() {
-            // It fails only if all of them have ended.
-            let _ = kill_process_group(leader, Signal::KILL);
-        }
-    }
-}
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        self.kill();
-    }
-}
-
 impl Exec {
     /// Runs the command. Its input is `{"text", "request", "attempt", "timeout_ms"}`; its output is
     /// the result. Whatever is still running when this future ends or is dropped is killed.
     pub(crate) async fn run(&self, task: Task) -> JobResult {
-        let mut child = Command::new(&self.program)
+        let mut command = Command::new(&self.program);
+        command
             .args(&self.args)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .process_group(0)
-            .kill_on_drop(true)
-            .spawn()
+            .stderr(Stdio::piped());
+        let (mut child, mut group) = children::spawn(&mut command)
             .map_err(|error| self.end(Seen::NotSent, format!("start {}: {error}", self.program)))?;
-        let leader = child.id().and_then(|id| Pid::from_raw(id as i32));
-        let mut group = Group(leader);
         let (stdin, stdout, stderr) =
             (child.stdin.take(), child.stdout.take(), child.stderr.take());
         let input = input(&task).to_string();
@@ -96,7 +76,7 @@ impl Exec {
             return Err(self.failure(status, &complaint));
         }
         // It has ended well and would print the same elsewhere: an answer, if of no use.
-        let text = String::from_utf8(output).map_err(|_| failed("its output is not UTF-8"))?;
+        let text = text::read(&output).map_err(|error| failed(format!("its output: {error}")))?;
         if is_deeper(text.as_bytes(), OUTPUT_LEVELS) {
             let reason = format!("its output nests deeper than {OUTPUT_LEVELS} levels");
             return Err(failed(format!("{reason}, the most there may be")));
@@ -173,6 +153,8 @@ fn explain(status: ExitStatus, complaint: &str) -> String {
 mod tests {
     use std::time::Duration;
 
+    use rustix::process::Pid;
+
     use super::*;
 
     fn shell(script: &str) -> Exec {
@@ -208,6 +190,9 @@ mod tests {
         assert_eq!(value, expected);
         let output = shell("echo ' 1.50 '").run(task()).await.expect("output");
         assert_eq!(output.get(), "1.50", "its input may stay unread");
+        let output = shell(r"printf '\357\273\2771'").run(task()).await.expect("output");
+        assert_eq!(output.get(), "1", "a byte order mark is skipped");
+        assert!(failure(r"printf '\377\3761\0'").await.contains("UTF-16"));
     }
 
     #[tokio::test]

@@ -1,0 +1,138 @@
+//! The processes that this one starts: each in a group of its own, which is killed on every way out.
+//!
+//! | this process | its groups |
+//! |---|---|
+//! | drops a [`Group`], or calls [`kill_all`] | are killed there and then |
+//! | ends in any other way, by SIGKILL too | are killed by a guard: see [`keep_guard`] |
+//!
+//! A process that leaves its group (`setsid`) is not followed. Nor is one whose parent is killed by
+//! SIGKILL in the very moment of its start, before the guard has heard of it.
+
+mod files;
+mod guard;
+mod orphans;
+
+use std::collections::BTreeSet;
+use std::io;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::process::{Child, Command};
+
+pub use self::files::allow_many_files;
+use self::guard::Guard;
+pub use self::guard::{is_guard, run_guard};
+pub use self::orphans::reap_orphans;
+
+/// The groups of this process.
+static GROUPS: Mutex<Groups> =
+    Mutex::new(Groups { live: BTreeSet::new(), guard: None, is_guarded: false, is_over: false });
+
+struct Groups {
+    /// Ids of their leaders.
+    live: BTreeSet<i32>,
+    guard: Option<Guard>,
+    /// There shall be a guard.
+    is_guarded: bool,
+    /// All have been killed, and none shall follow.
+    is_over: bool,
+}
+
+fn groups() -> MutexGuard<'static, Groups> {
+    GROUPS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A child and all that it starts, unless that leaves the group. Dropping it kills them.
+#[derive(Debug)]
+pub struct Group(Option<Pid>);
+
+impl Group {
+    /// Kills what is left of it. The leader is to be waited for before or after.
+    pub fn kill(&mut self) {
+        let Some(leader) = self.0.take() else { return };
+        kill(leader);
+        groups().remove(leader);
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+fn kill(leader: Pid) {
+    // It fails only if all of them have ended.
+    let _ = kill_process_group(leader, Signal::KILL);
+}
+
+/// Starts a command as the leader of a group, with the limit of open files that this process was
+/// started with.
+///
+/// # Errors
+/// As [`Command::spawn`]: what can't be executed is an error here, not a child that fails.
+pub fn spawn(command: &mut Command) -> io::Result<(Child, Group)> {
+    command.process_group(0).kill_on_drop(true);
+    // Under the lock: nobody takes a child that is not listed yet for an orphan.
+    let mut groups = groups();
+    if groups.is_over {
+        return Err(io::Error::other("this process is about to end"));
+    }
+    let child = command.spawn()?;
+    let leader = child.id().and_then(|id| Pid::from_raw(id.try_into().ok()?));
+    if let Some(leader) = leader {
+        groups.add(leader);
+        files::restore_limit(leader);
+    }
+    Ok((child, Group(leader)))
+}
+
+/// Kills all groups. From then on none can be started.
+pub fn kill_all() {
+    let mut groups = groups();
+    groups.is_over = true;
+    groups.live.iter().filter_map(|id| Pid::from_raw(*id)).for_each(kill);
+}
+
+/// Starts a process that kills the groups of this one when this one has ended, in whatever way.
+/// `main` must run [`run_guard`] where [`is_guard`] says so. The guard is replaced when it dies.
+///
+/// # Errors
+/// If it can't be started; it is tried again with each child.
+pub fn keep_guard() -> io::Result<()> {
+    let mut groups = groups();
+    groups.is_guarded = true;
+    groups.replace_guard()
+}
+
+impl Groups {
+    fn add(&mut self, leader: Pid) {
+        self.live.insert(leader.as_raw_nonzero().get());
+        self.tell(|guard| guard.begin(leader));
+    }
+
+    fn remove(&mut self, leader: Pid) {
+        self.live.remove(&leader.as_raw_nonzero().get());
+        self.tell(|guard| guard.end(leader));
+    }
+
+    fn tell(&mut self, what: impl Fn(&mut Guard) -> io::Result<()>) {
+        if !self.is_guarded || self.guard.as_mut().is_some_and(|guard| what(guard).is_ok()) {
+            return;
+        }
+        if let Err(error) = self.replace_guard() {
+            tracing::warn!(%error, "no guard: SIGKILL would leave running commands behind");
+        }
+    }
+
+    fn replace_guard(&mut self) -> io::Result<()> {
+        // The old one goes first: at the end of its pipe it would kill what it knows.
+        self.guard = None;
+        let mut guard = Guard::start()?;
+        for leader in self.live.iter().filter_map(|id| Pid::from_raw(*id)) {
+            guard.begin(leader)?;
+        }
+        self.guard = Some(guard);
+        Ok(())
+    }
+}
