@@ -18,6 +18,8 @@ pub mod observer;
 pub mod registry;
 pub mod rpc;
 pub mod signal_mask;
+#[cfg(feature = "processes")]
+pub mod signals;
 pub mod wire;
 
 pub use agent::AgentNode;

@@ -13,10 +13,9 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use mesh_node::console::{self, print, say};
-use mesh_node::signal_mask;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use mesh_node::signals::Stop;
+use mesh_node::{children, signal_mask};
 use thiserror::Error;
-use tokio::signal::unix::{SignalKind, signal};
 
 use self::args::{Args, Command};
 use crate::throughput::echo;
@@ -41,7 +40,8 @@ pub(crate) fn main() -> ExitCode {
         Ok(args) => args,
         Err(error) => return console::exit_code(usage(&error) as u8),
     };
-    allow_many_connections();
+    // Without them, the load that needs them fails and says so.
+    let _ = children::allow_many_files();
     let result = match command {
         Command::Compare(args) => compare::compare(&args).map(|()| Exit::Done),
         Command::Calibrate(args) => calibrate::calibrate(&args),
@@ -68,14 +68,6 @@ fn usage(error: &clap::Error) -> Exit {
     Exit::Done
 }
 
-/// Takes all the file descriptors that the operating system is willing to give: a load may have
-/// more connections than its usual limit.
-fn allow_many_connections() {
-    let limit = getrlimit(Resource::Nofile);
-    // Without them, the load that needs them fails and says so.
-    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
-}
-
 /// The `mesh` binary is not where it was looked for.
 #[derive(Debug, Error)]
 #[error(
@@ -93,17 +85,16 @@ fn binary(named: Option<&Path>) -> anyhow::Result<PathBuf> {
     if path.is_file() { Ok(path) } else { Err(NoMesh(path).into()) }
 }
 
-/// Runs to the end, or to SIGINT or SIGTERM: then there is nothing, and what was dropped has killed
-/// its processes.
+/// Runs to the end, or to a signal to stop: then there is nothing, and what was dropped has killed
+/// its processes. If this process is killed, a guard kills them.
 fn until_signal<T>(run: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<Option<T>> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        let mut terminate = signal(SignalKind::terminate())?;
+        let stop = Stop::listen()?;
+        children::keep_guard()?;
         tokio::select! {
             biased;
-            _ = interrupt.recv() => Ok(None),
-            _ = terminate.recv() => Ok(None),
+            () = stop.requested() => Ok(None),
             result = run => result.map(Some),
         }
     })

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
+use mesh_node::children::{self, Group};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
@@ -16,17 +17,16 @@ use tokio::sync::oneshot;
 
 /// How long a process may take to listen, on a machine busy with other things.
 const START: Duration = Duration::from_secs(20);
-/// How long a process may take to end, before it is killed.
-const END: Duration = Duration::from_secs(2);
 /// How often a process that says nothing is asked whether it listens.
 const STEP: Duration = Duration::from_millis(20);
 /// Lines of its log that are kept for when it dies.
 const LAST_WORDS: usize = 10;
 
-/// A running process. It is killed when this is dropped.
+/// A running process. It is killed with its children when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Process {
     child: Child,
+    group: Group,
     name: String,
     /// Where it listens, `ip:port`.
     pub(crate) address: String,
@@ -50,12 +50,14 @@ impl Process {
     /// Starts a process that says in a line of JSON on its standard error where it listens, as
     /// `mesh` does, and waits for that.
     pub(crate) async fn listening(command: Command, name: &str) -> anyhow::Result<Self> {
-        let (child, log) = spawn(command)?;
+        let (child, group, log) = spawn(command)?;
         let last_words = Arc::new(Mutex::new(VecDeque::new()));
         let (send, listens) = oneshot::channel();
         tokio::spawn(read_log(log, last_words.clone(), send));
         match tokio::time::timeout(START, listens).await {
-            Ok(Ok(address)) => Ok(Self { child, name: name.to_owned(), address, last_words }),
+            Ok(Ok(address)) => {
+                Ok(Self { child, group, name: name.to_owned(), address, last_words })
+            }
             Ok(Err(_)) => bail!("{name} did not start:\n{}", joined(&last_words)),
             Err(_) => bail!("{name} does not listen after {START:?}:\n{}", joined(&last_words)),
         }
@@ -67,12 +69,12 @@ impl Process {
         name: &str,
         address: &str,
     ) -> anyhow::Result<Self> {
-        let (child, log) = spawn(command)?;
+        let (child, group, log) = spawn(command)?;
         let last_words = Arc::new(Mutex::new(VecDeque::new()));
         // It says nothing of that kind, so nobody waits for it.
         tokio::spawn(read_log(log, last_words.clone(), oneshot::channel().0));
         let address = address.to_owned();
-        let mut process = Self { child, name: name.to_owned(), address, last_words };
+        let mut process = Self { child, group, name: name.to_owned(), address, last_words };
         let accepts = async {
             while TcpStream::connect(&process.address).await.is_err() {
                 process.must_live()?;
@@ -101,20 +103,9 @@ impl Process {
 
     /// Kills it with SIGKILL and waits for its end.
     pub(crate) async fn kill(mut self) -> anyhow::Result<()> {
-        self.child.kill().await.with_context(|| format!("failed to kill {}", self.name))
-    }
-
-    /// Asks it with SIGTERM to end, and waits a moment until it has.
-    pub(crate) fn terminate(&mut self) {
-        let Some(pid) = self.id().and_then(|id| Pid::from_raw(id.try_into().ok()?)) else { return };
-        // It may end in this very moment.
-        let _ = kill_process(pid, Signal::TERM);
-        for _ in 0..END.as_millis() / STEP.as_millis() {
-            if !matches!(self.child.try_wait(), Ok(None)) {
-                return;
-            }
-            std::thread::park_timeout(STEP);
-        }
+        self.group.kill();
+        self.child.wait().await.with_context(|| format!("failed to kill {}", self.name))?;
+        Ok(())
     }
 
     /// Fails if it has ended by itself.
@@ -128,13 +119,13 @@ impl Process {
     }
 }
 
-fn spawn(mut command: Command) -> anyhow::Result<(Child, ChildStderr)> {
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
-    let mut child = command.spawn().with_context(|| {
+fn spawn(mut command: Command) -> anyhow::Result<(Child, Group, ChildStderr)> {
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let (mut child, group) = children::spawn(&mut command).with_context(|| {
         format!("failed to start {}", command.as_std().get_program().to_string_lossy())
     })?;
     let log = child.stderr.take().context("a pipe for its log")?;
-    Ok((child, log))
+    Ok((child, group, log))
 }
 
 async fn read_log(

@@ -20,13 +20,6 @@ pub(super) struct Nginx {
     _dir: TempDir,
 }
 
-impl Drop for Nginx {
-    /// SIGKILL, which the process gets otherwise, would leave its workers behind.
-    fn drop(&mut self) {
-        self.process.terminate();
-    }
-}
-
 impl Nginx {
     /// What is missing, if it can't be started.
     pub(super) async fn lacks() -> Option<String> {

@@ -29,6 +29,9 @@ deadline = "1s"
 demand = { kind = "exponential", mean = "20ms" }
 "#;
 
+/// Of a run of it: the mesh, and the guard that ends it.
+const PROCESSES: usize = 5;
+
 fn fault(kind: &str, at: &str, lasts: &str, more: &str) -> String {
     format!("[[faults]]\nkind = \"{kind}\"\nat = \"{at}\"\nfor = \"{lasts}\"\n{more}\n")
 }
@@ -107,12 +110,12 @@ fn what_it_cannot_do_is_named() {
 #[test]
 fn a_signal_ends_every_process() {
     let bench = Bench::new(&SCENARIO.replace("\"3s\"", "\"60s\""));
-    for name in ["INT", "TERM"] {
+    for (name, code) in [("INT", Some(130)), ("HUP", Some(130)), ("KILL", None)] {
         let mut running = bench.start();
-        until("the mesh", || children(running.id()).len() == 4);
+        until("the mesh", || children(running.id()).len() == PROCESSES);
         let processes = children(running.id());
         signal(name, running.id());
-        assert_eq!(running.wait().unwrap().code(), Some(130));
+        assert_eq!(running.wait().unwrap().code(), code, "{name}");
         until("the end of all", || !processes.iter().any(|id| is_alive(*id)));
         assert!(!bench.out("summary.json").exists());
     }
@@ -122,11 +125,11 @@ fn a_signal_ends_every_process() {
 fn an_agent_that_dies_by_itself_fails_the_run() {
     let bench = Bench::new(&SCENARIO.replace("\"3s\"", "\"60s\""));
     let running = bench.start();
-    until("the mesh", || children(running.id()).len() == 4);
+    until("the mesh", || children(running.id()).len() == PROCESSES);
     let processes = children(running.id());
     let_it_begin();
-    // Children are in the order of their start: the registry comes first.
-    signal("KILL", processes[2]);
+    // Children are in the order of their start: the guard and the registry come first.
+    signal("KILL", processes[3]);
     let output = running.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     let error = String::from_utf8(output.stderr).unwrap();

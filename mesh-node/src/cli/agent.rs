@@ -13,12 +13,12 @@ use mesh_core::jsonrpc;
 use mesh_core::seed::Seed;
 use mesh_node::agent::Parts;
 use mesh_node::http::{Bytes, Client, ClientLimits, Method, ServerLimits};
+use mesh_node::signals::Stop;
 use mesh_node::wire::read_services;
 use mesh_node::{AgentNode, Clock, Net as _, TokioNet, children};
 
 use super::args::{AgentArgs, AgentSettings, Work, WorkArgs};
 use super::log::Log;
-use super::signals::Stop;
 use super::{identity, places};
 use crate::system::Sampler;
 use crate::work::exec::Exec;

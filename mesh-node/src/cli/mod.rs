@@ -10,7 +10,6 @@ mod orchestrate;
 mod places;
 mod policy;
 mod registry;
-mod signals;
 mod up;
 
 use std::process::ExitCode;

@@ -2,11 +2,11 @@
 
 use mesh_core::registry::RegistryConfig;
 use mesh_node::http::ServerLimits;
+use mesh_node::signals::Stop;
 use mesh_node::{Clock, Net as _, RegistryNode, TokioNet};
 
 use super::args::{LeaseArgs, RegistryArgs};
 use super::log::Log;
-use super::signals::Stop;
 use super::{identity, places};
 
 impl LeaseArgs {

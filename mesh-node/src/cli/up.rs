@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use mesh_node::console::{print, say};
 use mesh_node::http::ServerLimits;
+use mesh_node::signals::Stop;
 use mesh_node::{Clock, Net as _, RegistryNode, TokioNet};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -15,7 +16,6 @@ use tokio::task::JoinSet;
 use super::args::{JobArgs, UpArgs};
 use super::log::Log;
 use super::orchestrate::{Agent, Mesh, delegate};
-use super::signals::Stop;
 use super::{agent, identity};
 use crate::cli::args::AgentSettings;
 

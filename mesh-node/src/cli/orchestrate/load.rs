@@ -9,13 +9,13 @@ use hdrhistogram::Histogram;
 use mesh_core::agent::Fate;
 use mesh_core::{Timestamp, codec};
 use mesh_node::console::print;
+use mesh_node::signals::Stop;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use super::mesh::CallError;
 use super::{Agent, Mesh, params};
 use crate::cli::args::{JobArgs, OrchestrateArgs};
-use crate::cli::signals::Stop;
 
 /// Jobs that may be unanswered at once; each holds a connection.
 const MAX_OPEN: usize = 1000;

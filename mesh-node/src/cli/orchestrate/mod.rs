@@ -9,12 +9,12 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use mesh_node::Clock;
 use mesh_node::console::print;
+use mesh_node::signals::Stop;
 use serde_json::{Value, json};
 
 pub(super) use self::mesh::{Agent, Mesh};
 use super::args::{JobArgs, OrchestrateArgs};
 use super::identity;
-use super::signals::Stop;
 
 pub(super) async fn run(clock: Clock, args: &OrchestrateArgs) -> anyhow::Result<()> {
     let mesh = Mesh::new(clock, &args.registry.address);

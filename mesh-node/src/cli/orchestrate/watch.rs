@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use mesh_node::console::{is_open, print};
+use mesh_node::signals::Stop;
 use serde_json::Value;
 
 use super::{Agent, Mesh, figure, plain};
-use crate::cli::signals::Stop;
 
 /// Time between two drawings.
 const PERIOD: Duration = Duration::from_secs(1);

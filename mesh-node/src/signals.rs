@@ -3,11 +3,13 @@
 use std::io;
 use std::process::exit;
 
-use mesh_node::children;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use crate::children;
+
 /// SIGINT, SIGTERM, SIGQUIT and, unless whoever started the process had it ignored, SIGHUP.
-pub(crate) struct Stop {
+#[derive(Debug)]
+pub struct Stop {
     interrupt: Signal,
     terminate: Signal,
     quit: Signal,
@@ -20,7 +22,7 @@ impl Stop {
     ///
     /// # Errors
     /// If the operating system refuses.
-    pub(crate) fn listen() -> io::Result<Self> {
+    pub fn listen() -> io::Result<Self> {
         // Before there is a handler, which would hide it.
         let may_hang_up = !hangup_is_ignored();
         Ok(Self {
@@ -33,7 +35,7 @@ impl Stop {
 
     /// Waits for one of them. After that, the next one that is no hangup ends the process on the
     /// spot, and its commands with it: a terminal that closes may hang up more than once.
-    pub(crate) async fn requested(mut self) {
+    pub async fn requested(mut self) {
         let first = self.next().await;
         tracing::info!(signal = name(first), "stopping");
         tokio::spawn(async move {
