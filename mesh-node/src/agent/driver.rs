@@ -166,6 +166,13 @@ impl<N: Net, H: Host, O: Observer> Driver<N, H, O> {
         }
     }
 
+    /// Ends what nobody waits for and outlasts the service: notifications whose senders have left.
+    pub(super) fn cut_off(&self) {
+        let mut state = self.lock();
+        state.calls.values().for_each(AbortHandle::abort);
+        state.jobs.drain().for_each(|(_, task)| task.abort());
+    }
+
     /// The page of `GET /metrics`.
     pub(super) fn page(&self) -> Response {
         let now = {
@@ -313,6 +320,12 @@ pub(super) struct Pending<N: Net, H: Host, O: Observer> {
 }
 
 impl<N: Net, H: Host, O: Observer> Pending<N, H, O> {
+    /// From now on, dropping it cancels nothing.
+    pub(super) fn keep(mut self) -> Self {
+        self.handle = None;
+        self
+    }
+
     /// Waits for the answer.
     pub(super) async fn answer(mut self) -> Answer {
         let answer = (&mut self.receiver).await;

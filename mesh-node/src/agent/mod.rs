@@ -14,9 +14,7 @@ use mesh_core::seed::Seed;
 
 pub use self::calls::call;
 use self::driver::Driver;
-use crate::http::{
-    ClientLimits, Method, Request, Response, Served, ServerLimits, StatusCode, serve,
-};
+use crate::http::{ClientLimits, Request, Response, Served, ServerLimits, StatusCode, Verb, serve};
 use crate::{Clock, Host, Net, Observer};
 
 /// What an agent service is made of besides its state machine.
@@ -82,12 +80,14 @@ impl<N: Net, H: Host, O: Observer> AgentNode<N, H, O> {
             shutdown.await;
             self.drain(drain).await;
         };
-        tokio::select! {
+        let served = tokio::select! {
             biased;
             served = serve::<N, _>(listener, handler, limits, stopped) => served,
             () = self.driver.keep_time() => unreachable!("timers have no end"),
             () = self.driver.sample() => unreachable!("samples have no end"),
-        }
+        };
+        self.driver.cut_off();
+        served
     }
 
     async fn drain(&self, limit: Duration) {
@@ -101,13 +101,13 @@ async fn answer<N: Net, H: Host, O: Observer>(
     driver: &Arc<Driver<N, H, O>>,
     request: Request,
 ) -> Response {
-    match (request.path(), &request.method) {
-        ("/rpc", &Method::POST) => rpc::answer(driver, &request).await,
-        ("/healthz", &Method::GET) => health(driver),
-        ("/metrics", &Method::GET) => driver.page(),
-        ("/rpc", _) => Response::method_not_allowed("POST"),
-        ("/healthz" | "/metrics", _) => Response::method_not_allowed("GET"),
-        _ => Response::not_found(),
+    match (request.route(), request.verb()) {
+        ("/rpc", Verb::Post) => rpc::answer(driver, &request).await,
+        ("/healthz", Verb::Get) => health(driver),
+        ("/metrics", Verb::Get) => driver.page(),
+        ("/rpc", _) => Response::only_post(&request),
+        ("/healthz" | "/metrics", _) => Response::only_get(&request),
+        _ => Response::not_found(&request, "POST /rpc, GET /healthz, GET /metrics"),
     }
 }
 

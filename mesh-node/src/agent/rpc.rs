@@ -8,7 +8,7 @@ use mesh_core::codec::{self, Origin};
 use mesh_core::jsonrpc::{self, Call, Error, Incoming, Outcome};
 use mesh_core::protocol::{self, ForeignCall, Reply, Task, WorkReply};
 
-use super::driver::Driver;
+use super::driver::{Driver, Pending};
 use crate::http::header::HeaderValue;
 use crate::http::{Request, Response, StatusCode};
 use crate::rpc::Answered;
@@ -16,7 +16,7 @@ use crate::wire::{ERROR_HEADER, NO_ERROR};
 use crate::{Host, Net, Observer};
 
 /// Answers a body. The calls of a batch run side by side; if the client hangs up, all are
-/// cancelled.
+/// cancelled. Notifications are not: nobody waits for one, so its sender may leave at any time.
 pub(super) async fn answer<N: Net, H: Host, O: Observer>(
     driver: &Arc<Driver<N, H, O>>,
     request: &Request,
@@ -86,11 +86,11 @@ async fn dispatch<N: Net, H: Host, O: Observer>(
     call: &Call<'_>,
 ) -> Result<Outcome, Failure> {
     match codec::decode_request(call) {
-        Ok(request) => driver.submit(request).answer().await.map(codec::encode_reply),
+        Ok(request) => submit(driver, call, request).answer().await.map(codec::encode_reply),
         Err(error)
             if error.code == Error::METHOD_NOT_FOUND && driver.host.takes_foreign_calls() =>
         {
-            let answer = driver.submit(foreign(call)).answer().await;
+            let answer = submit(driver, call, foreign(call)).answer().await;
             answer.map(|reply| match reply {
                 // The caller knows nothing of the mesh: it gets the bare result.
                 Reply::Work(WorkReply { result, .. }) => jsonrpc::result(&result),
@@ -99,6 +99,15 @@ async fn dispatch<N: Net, H: Host, O: Observer>(
         }
         Err(error) => Ok(Err(error)),
     }
+}
+
+fn submit<N: Net, H: Host, O: Observer>(
+    driver: &Arc<Driver<N, H, O>>,
+    call: &Call<'_>,
+    request: protocol::Request,
+) -> Pending<N, H, O> {
+    let pending = driver.submit(request);
+    if call.id.is_some() { pending } else { pending.keep() }
 }
 
 /// A method that is none of ours, as a job: so it is admitted, counted, timed and cancelled.

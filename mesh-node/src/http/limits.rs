@@ -45,6 +45,11 @@ pub struct ServerLimits {
     /// After an answer to a request that was not read to its end, how long to go on reading it:
     /// a socket closed with unread bytes is reset, and the reset may overtake the answer.
     pub linger: Duration,
+    /// Whether a client that has closed its sending half may still wait for its answer, as `nc -N`
+    /// does. It looks like one that has left until something is sent to it, so it is sent
+    /// `100 Continue`, now and then, which every client skips and one that has left resets. With
+    /// HTTP/1.0, which has no such answers, it is taken to wait. If false, it has left.
+    pub half_closed: bool,
     /// After the call to shut down, how long requests in flight may take to finish.
     pub drain: Duration,
 }
@@ -65,6 +70,7 @@ impl Default for ServerLimits {
             keep_alive: Duration::from_secs(75),
             write: Duration::from_secs(30),
             linger: Duration::from_secs(1),
+            half_closed: true,
             drain: Duration::from_secs(10),
         }
     }

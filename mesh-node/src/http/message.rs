@@ -4,8 +4,21 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderValue};
+use hyper::header::{ACCEPT_ENCODING, ALLOW, CONNECTION, CONTENT_TYPE, HeaderValue};
 use hyper::{HeaderMap, Method, StatusCode, Uri};
+
+use super::media::{self, JSON};
+
+/// What a request wants of a service, by its method.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verb {
+    /// GET, or HEAD: its answer is the same, and sent without its body.
+    Get,
+    /// POST.
+    Post,
+    /// No service takes it.
+    Other,
+}
 
 /// A request that has arrived in full.
 #[derive(Clone, Debug)]
@@ -28,30 +41,40 @@ impl Request {
         self.uri.path()
     }
 
+    /// The path as services know it: without the slash that some clients put at its end.
+    pub fn route(&self) -> &str {
+        match self.path() {
+            "/" => "/",
+            path => path.strip_suffix('/').unwrap_or(path),
+        }
+    }
+
+    /// What the method wants of a service.
+    pub fn verb(&self) -> Verb {
+        match self.method {
+            Method::GET | Method::HEAD => Verb::Get,
+            Method::POST => Verb::Post,
+            _ => Verb::Other,
+        }
+    }
+
     /// What follows the `?`, undecoded.
     pub fn query(&self) -> Option<&str> {
         self.uri.query()
     }
 
-    /// Demands a body of type `application/json`, with or without parameters.
-    ///
-    /// A missing type is refused too: any web page may make its reader's browser post a body of no
-    /// type, or of a plain one, to an address inside the reader's network, but not one of this.
+    /// Demands a body that is called JSON: see [`media::check_json`].
     ///
     /// # Errors
     /// The 415 to answer with.
     pub fn require_json(&self) -> Result<(), Box<Response>> {
-        let value = self.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        let essence = value.and_then(|value| value.split(';').next()).unwrap_or_default();
-        if essence.trim().eq_ignore_ascii_case(JSON) {
-            return Ok(());
-        }
-        let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
-        Err(Response::error(status, "send the body as content-type: application/json").into())
+        media::check_json(&self.headers).map_err(|reason| {
+            let mut refusal = Response::error(StatusCode::UNSUPPORTED_MEDIA_TYPE, &reason);
+            refusal.headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+            refusal.into()
+        })
     }
 }
-
-const JSON: &str = "application/json";
 
 /// An answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,17 +106,35 @@ impl Response {
         Self::json(status, serde_json::json!({ "error": reason }).to_string())
     }
 
-    /// 404: nothing is served at this path.
-    pub fn not_found() -> Self {
-        Self::error(StatusCode::NOT_FOUND, "no such path")
+    /// The answer to a path that is not served, where these are (`"POST /rpc, GET /healthz"`): 404,
+    /// unless the request asks for the options of the server as a whole.
+    pub fn not_found(request: &Request, served: &str) -> Self {
+        if request.path() == "*" {
+            return Self::other_method(request, "GET, HEAD, POST, OPTIONS");
+        }
+        Self::error(StatusCode::NOT_FOUND, &format!("no such path; served here: {served}"))
     }
 
-    /// 405: this path is served, but only for the methods in `allow` (`"GET, POST"`).
-    pub fn method_not_allowed(allow: &'static str) -> Self {
-        let mut response =
-            Self::error(StatusCode::METHOD_NOT_ALLOWED, &format!("allowed here: {allow}"));
+    /// The answer to a method that a path does not take, where it takes those in `allow`: 405, or
+    /// 204 if it is OPTIONS, which asks for them. No answer of ours has the header fields by which
+    /// a browser lets other sites' pages read it or send more than they may unasked.
+    pub fn other_method(request: &Request, allow: &'static str) -> Self {
+        let mut response = match request.method {
+            Method::OPTIONS => Self::empty(),
+            _ => Self::error(StatusCode::METHOD_NOT_ALLOWED, &format!("allowed here: {allow}")),
+        };
         response.headers.insert(ALLOW, HeaderValue::from_static(allow));
         response
+    }
+
+    /// [`Self::other_method`] of a path to GET.
+    pub fn only_get(request: &Request) -> Self {
+        Self::other_method(request, "GET, HEAD, OPTIONS")
+    }
+
+    /// [`Self::other_method`] of a path to POST to.
+    pub fn only_post(request: &Request) -> Self {
+        Self::other_method(request, "POST, OPTIONS")
     }
 
     /// 204: done, and there is nothing to say.
@@ -139,9 +180,10 @@ impl Response {
 
 /// What answers requests. Any `async` closure from [`Request`] to [`Response`] is one.
 ///
-/// The future is dropped if the client hangs up before the answer (closing only its sending half
-/// counts), so whatever it holds must free itself on drop. Exception: a client that has already
-/// sent bytes of its next request is not seen to hang up until the answer is written.
+/// The future is dropped if the client hangs up before the answer, so whatever it holds must free
+/// itself on drop. A client that only closes its sending half gets its answer: see
+/// [`half_closed`](super::ServerLimits::half_closed). Exception: a client that has already sent bytes
+/// of its next request is not seen to hang up until the answer is written.
 pub trait Handler: Clone + Send + Sync + 'static {
     /// Answers one request.
     fn handle(&self, request: Request) -> impl Future<Output = Response> + Send;
@@ -161,39 +203,31 @@ where
 mod tests {
     use super::*;
 
-    fn posted_as(content_type: Option<&'static str>) -> Request {
-        let mut headers = HeaderMap::new();
-        if let Some(value) = content_type {
-            headers.insert(CONTENT_TYPE, HeaderValue::from_static(value));
-        }
+    fn request(method: Method, uri: &'static str) -> Request {
         let peer = SocketAddr::from(([127, 0, 0, 1], 1));
-        let uri = Uri::from_static("/rpc?a=1");
-        Request { method: Method::POST, uri, headers, body: Bytes::new(), peer }
-    }
-
-    #[test]
-    fn json_is_recognised_whatever_its_spelling() {
-        for good in ["application/json", "Application/JSON", "application/json; charset=utf-8"] {
-            assert_eq!(posted_as(Some(good)).require_json(), Ok(()), "{good}");
-        }
-        for bad in [None, Some("text/plain"), Some("application/jsonp"), Some("")] {
-            let refusal = posted_as(bad).require_json().expect_err("not JSON");
-            assert_eq!(refusal.status, StatusCode::UNSUPPORTED_MEDIA_TYPE);
-        }
+        let uri = Uri::from_static(uri);
+        Request { method, uri, headers: HeaderMap::new(), body: Bytes::new(), peer }
     }
 
     #[test]
     fn a_target_splits_at_its_question_mark() {
-        let request = posted_as(None);
-        assert_eq!((request.path(), request.query()), ("/rpc", Some("a=1")));
+        let posted = request(Method::POST, "http://host/rpc/?a=1");
+        assert_eq!((posted.path(), posted.route(), posted.query()), ("/rpc/", "/rpc", Some("a=1")));
+        assert_eq!(request(Method::POST, "/").route(), "/");
     }
 
     #[test]
-    fn a_405_names_what_is_allowed() {
-        let response = Response::method_not_allowed("GET, POST").into_hyper(false);
+    fn a_405_and_options_name_what_is_allowed() {
+        let answer = |method, uri| Response::only_get(&request(method, uri)).into_hyper(false);
+        let response = answer(Method::DELETE, "/healthz");
         assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED);
-        assert_eq!(response.headers()[ALLOW], "GET, POST");
+        assert_eq!(response.headers()[ALLOW], "GET, HEAD, OPTIONS");
         assert!(!response.headers().contains_key(CONNECTION));
+        let response = answer(Method::OPTIONS, "/healthz");
+        assert_eq!(response.status(), StatusCode::NO_CONTENT);
+        assert_eq!(response.headers()[ALLOW], "GET, HEAD, OPTIONS");
+        let response = Response::not_found(&request(Method::OPTIONS, "*"), "").into_hyper(false);
+        assert_eq!(response.status(), StatusCode::NO_CONTENT);
     }
 
     #[test]

@@ -7,6 +7,7 @@
 mod body;
 mod client;
 mod limits;
+mod media;
 mod message;
 mod server;
 
@@ -14,5 +15,5 @@ pub use bytes::Bytes;
 pub use client::{Answer, CallError, Client, Connections};
 pub use hyper::{HeaderMap, Method, StatusCode, Uri, header};
 pub use limits::{ClientLimits, ServerLimits};
-pub use message::{Handler, Request, Response};
+pub use message::{Handler, Request, Response, Verb};
 pub use server::{Served, serve};

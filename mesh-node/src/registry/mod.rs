@@ -16,12 +16,15 @@ use tokio::sync::{Notify, watch};
 
 use self::metrics::Metrics;
 use self::poll::Poll;
-use crate::http::{Method, Request, Response, Served, ServerLimits, StatusCode, serve};
+use crate::http::{Method, Request, Response, Served, ServerLimits, StatusCode, Verb, serve};
 use crate::wire::{
     DeregisterBody, EPOCH_HEADER, INDEX_HEADER, RefusedBody, RegisterBody, RegisteredBody,
     ServiceBody, ServicesBody,
 };
 use crate::{Clock, Net, Observer};
+
+/// What is served.
+const PATHS: &str = "POST /register, POST /deregister, GET /services, GET /healthz, GET /metrics";
 
 /// A registry behind `POST /register`, `GET /services`, `POST /deregister`, `GET /healthz` and
 /// `GET /metrics`.
@@ -154,18 +157,20 @@ impl<O: Observer> RegistryNode<O> {
     }
 
     async fn answer(&self, request: &Request) -> Response {
-        let answer = match (request.path(), &request.method) {
-            ("/register", &Method::POST) => body(request).map(|body| self.register(body)),
-            ("/deregister", &Method::POST) => body(request).map(|body| self.deregister(&body)),
-            ("/services", &Method::GET) => self.poll(request.query()).await,
-            ("/healthz", &Method::GET) => Ok(self.health()),
-            ("/metrics", &Method::GET) => Ok(self.page()),
-            ("/register" | "/deregister", _) => Ok(Response::method_not_allowed("POST")),
-            ("/services" | "/healthz" | "/metrics", _) => Ok(Response::method_not_allowed("GET")),
-            _ => Ok(Response::not_found()),
+        let answer = match (request.route(), request.verb()) {
+            ("/register", Verb::Post) => body(request).map(|body| self.register(body)),
+            ("/deregister", Verb::Post) => body(request).map(|body| self.deregister(&body)),
+            // Who asks only for the head has no use for news, and waits for none.
+            ("/services", Verb::Get) if request.method == Method::HEAD => Ok(self.services()),
+            ("/services", Verb::Get) => self.poll(request.query()).await,
+            ("/healthz", Verb::Get) => Ok(self.health()),
+            ("/metrics", Verb::Get) => Ok(self.page()),
+            ("/register" | "/deregister", _) => Ok(Response::only_post(request)),
+            ("/services" | "/healthz" | "/metrics", _) => Ok(Response::only_get(request)),
+            _ => Ok(Response::not_found(request, PATHS)),
         };
         let answer = answer.unwrap_or_else(|refusal| *refusal);
-        self.metrics().answered(request.path(), answer.status.as_u16());
+        self.metrics().answered(request.route(), answer.status.as_u16());
         answer
     }
 

@@ -43,7 +43,7 @@ pub(crate) fn check(input: &[u8]) -> Vec<u16> {
 /// pieces only when it is complete, and so finds it late instead of malformed.
 fn before_the_end<'a, 'b>(answers: &'b [Answer<'a>]) -> &'b [Answer<'a>] {
     match answers {
-        [before @ .., Answer { status: 400 | 408 | 431, .. }] => before,
+        [before @ .., Answer { status: 400 | 408 | 431 | 505, .. }] => before,
         all => all,
     }
 }
@@ -72,9 +72,9 @@ fn check_answer(answer: &Answer<'_>) {
         (400 | 414 | 431, None) => assert!(body.is_empty()),
         (200, Some("text/plain; version=0.0.4; charset=utf-8")) => check_page(body),
         // An answer to HEAD.
-        (400 | 404 | 405 | 408 | 413, Some("application/json")) if body.is_empty() => {}
+        (200 | 400 | 404 | 405 | 408 | 413, Some("application/json")) if body.is_empty() => {}
         (200, Some("application/json")) => check_json(body, *errors),
-        (400 | 404 | 405 | 408 | 413 | 415, Some("application/json")) => {
+        (400 | 404 | 405 | 408 | 413 | 415 | 505, Some("application/json")) => {
             let refusal: Value = serde_json::from_slice(body).expect("JSON");
             assert!(refusal["error"].is_string(), "{refusal}");
         }

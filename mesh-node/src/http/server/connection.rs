@@ -5,21 +5,23 @@ use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::StatusCode;
 use hyper::body::{Body as _, Incoming};
 use hyper::rt::{Read, Write};
 use hyper::server::conn::http1;
 use hyper::service::{HttpService, service_fn};
+use hyper::{StatusCode, Version};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
+use super::client::Opening;
 use super::watched::{Phase, Progress, Watched};
 use crate::http::body::{ReadError, read_whole};
 use crate::http::limits::FREE_HEADER_COUNT;
@@ -37,13 +39,15 @@ pub(super) async fn serve<S, H>(
     H: Handler,
 {
     let progress = Progress::default();
-    let io = TokioIo::new(Watched::new(stream, progress.clone()));
+    let io = TokioIo::new(Watched::new(stream, progress.clone(), limits.half_closed));
     let (handler, limits, watched) = (&handler, &*limits, &progress);
     let service = service_fn(move |request| {
-        watched.enter(Phase::Handling);
+        watched.enter(Phase::Receiving);
+        let is_old = request.version() < Version::HTTP_11;
         async move {
             Ok::<_, Infallible>(match receive(request, peer, limits).await {
                 Ok(request) => {
+                    watched.enter(if is_old { Phase::HandlingOld } else { Phase::Handling });
                     let answer = handler.handle(request).await;
                     watched.enter(Phase::Writing);
                     answer.into_hyper(false)
@@ -60,9 +64,16 @@ pub(super) async fn serve<S, H>(
     tracing::trace!(%peer, ?end, "connection ended");
     let parts = connection.into_parts();
     let mut stream = parts.io.into_inner();
+    let opening = stream.opening();
+    note(opening, peer);
     // The beginning of a request that came along with the one before: nobody has seen it pass.
     let has_begun = !parts.read_buf.is_empty();
     match end {
+        End::Refused if opening == Opening::Http2 => {
+            let status = StatusCode::HTTP_VERSION_NOT_SUPPORTED;
+            let answer = Response::error(status, "HTTP/1.1 is spoken here, not HTTP/2");
+            say_last(&mut stream, &answer, limits).await;
+        }
         End::Refused => linger(&mut stream, limits.linger).await,
         End::Expired(phase) if phase == Phase::Head || (phase == Phase::Idle && has_begun) => {
             let answer = Response::error(
@@ -72,6 +83,22 @@ pub(super) async fn serve<S, H>(
             say_last(&mut stream, &answer, limits).await;
         }
         End::Expired(_) | End::Closed => {}
+    }
+}
+
+/// Tells of a client that takes this for another kind of server. At first aloud: after that it is
+/// no news, and a scanner shall not fill the log.
+fn note(opening: Opening, peer: SocketAddr) {
+    static SAID: AtomicBool = AtomicBool::new(false);
+    let what = match opening {
+        Opening::Usual => return,
+        Opening::Tls => "a client speaks TLS to this port, which is plain HTTP: use http://",
+        Opening::Http2 => "a client speaks HTTP/2 to this port, which is HTTP/1.1",
+    };
+    if SAID.swap(true, Ordering::Relaxed) {
+        tracing::debug!(%peer, "{what}");
+    } else {
+        tracing::warn!(%peer, "{what}");
     }
 }
 
@@ -93,7 +120,12 @@ where
 /// so can't tell an idle client from a slow one.
 fn protocol(limits: &ServerLimits) -> http1::Builder {
     let mut builder = http1::Builder::new();
-    builder.auto_date_header(false).header_read_timeout(None).max_header_size(limits.header_bytes);
+    // That a client has left is seen by `Watched`, which also sees when it has not.
+    builder
+        .half_close(true)
+        .auto_date_header(false)
+        .header_read_timeout(None)
+        .max_header_size(limits.header_bytes);
     if limits.header_count != FREE_HEADER_COUNT {
         builder.max_headers(limits.header_count);
     }

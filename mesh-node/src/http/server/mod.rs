@@ -1,5 +1,6 @@
 //! The server: accepts connections up to a cap, serves each in a task, and drains on shutdown.
 
+mod client;
 mod connection;
 mod watched;
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::client::{Client, Opening};
 use crate::http::ServerLimits;
 
 /// What a connection is doing.
@@ -19,8 +20,12 @@ pub(super) enum Phase {
     Fresh,
     /// Reading the headers of a request.
     Head,
-    /// Reading a body or running the handler; the former is timed where it is done.
+    /// Reading a body; timed where it is done.
+    Receiving,
+    /// Running the handler.
     Handling,
+    /// The same for a client of HTTP/1.0.
+    HandlingOld,
     /// Writing an answer.
     Writing,
     /// Writing the answer to a request that was not read to its end; the last phase.
@@ -34,7 +39,7 @@ impl Phase {
     pub(super) fn limit(self, limits: &ServerLimits) -> Option<Duration> {
         match self {
             Self::Fresh | Self::Head => Some(limits.header_read),
-            Self::Handling => None,
+            Self::Receiving | Self::Handling | Self::HandlingOld => None,
             Self::Writing | Self::Refusing => Some(limits.write),
             Self::Idle => Some(limits.keep_alive),
         }
@@ -49,8 +54,16 @@ impl Phase {
 pub(super) struct Progress(Arc<AtomicU64>);
 
 impl Progress {
-    const PHASES: [Phase; 6] =
-        [Phase::Fresh, Phase::Head, Phase::Handling, Phase::Writing, Phase::Refusing, Phase::Idle];
+    const PHASES: [Phase; 8] = [
+        Phase::Fresh,
+        Phase::Head,
+        Phase::Receiving,
+        Phase::Handling,
+        Phase::HandlingOld,
+        Phase::Writing,
+        Phase::Refusing,
+        Phase::Idle,
+    ];
 
     /// The current phase, and a number that no other stay in any phase of this connection has.
     pub(super) fn get(&self) -> (Phase, u64) {
@@ -65,15 +78,23 @@ impl Progress {
     }
 }
 
-/// A stream that notes what passes through it.
+/// A stream that notes what passes through it, and looks after the client while a handler runs.
 pub(super) struct Watched<S> {
     stream: S,
     progress: Progress,
+    client: Client,
+    opening: Opening,
 }
 
 impl<S> Watched<S> {
-    pub(super) fn new(stream: S, progress: Progress) -> Self {
-        Self { stream, progress }
+    /// `half_closed`: see [`ServerLimits::half_closed`].
+    pub(super) fn new(stream: S, progress: Progress, half_closed: bool) -> Self {
+        Self { stream, progress, client: Client::new(half_closed), opening: Opening::default() }
+    }
+
+    /// What the first bytes look like.
+    pub(super) fn opening(&self) -> Opening {
+        self.opening
     }
 }
 
@@ -84,16 +105,23 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
-        ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
-        let waiting = matches!(self.progress.get().0, Phase::Fresh | Phase::Idle);
-        if waiting && buf.filled().len() > before {
+        match self.client.take_ahead() {
+            Some(byte) => buf.put_slice(&[byte]),
+            None => ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?,
+        }
+        let phase = self.progress.get().0;
+        let is_new = buf.filled().len() > before;
+        if phase == Phase::Fresh && is_new {
+            self.opening = Opening::of(&buf.filled()[before..]);
+        }
+        if matches!(phase, Phase::Fresh | Phase::Idle) && is_new {
             self.progress.enter(Phase::Head);
         }
         Poll::Ready(Ok(()))
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -114,11 +142,16 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         self.stream.is_write_vectored()
     }
 
-    /// hyper flushes the stream only once all that it has buffered is written.
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
-        if self.progress.get().0 == Phase::Writing {
-            self.progress.enter(Phase::Idle);
+    /// hyper flushes the stream only once all that it has buffered is written, and whenever it is
+    /// polled.
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        ready!(Pin::new(&mut this.stream).poll_flush(cx))?;
+        match this.progress.get().0 {
+            Phase::Writing => this.progress.enter(Phase::Idle),
+            Phase::Handling => this.client.must_be_there(&mut this.stream, true, cx)?,
+            Phase::HandlingOld => this.client.must_be_there(&mut this.stream, false, cx)?,
+            _ => {}
         }
         Poll::Ready(Ok(()))
     }

@@ -48,6 +48,9 @@ macro_rules! every_case {
             shutdown_finishes_what_is_in_flight
             shutdown_cuts_off_what_outlasts_the_drain
             a_client_that_leaves_cancels_its_handler
+            a_client_that_closes_its_sending_half_is_answered
+            requests_come_in_many_forms
+            other_protocols_are_told_what_is_spoken
             a_call_that_is_dropped_cancels_its_handler
             a_panic_costs_one_connection
         }
@@ -74,6 +77,8 @@ macro_rules! every_case {
             ids_come_back_as_they_came
             a_batch_answers_calls_and_not_notifications
             notifications_alone_are_answered_with_nothing
+            a_notification_outlives_its_sender
+            a_call_may_come_in_many_forms
             errors_are_told_apart
             bodies_beyond_the_limits_are_refused
             a_full_agent_is_busy

@@ -28,7 +28,8 @@ pub(super) fn clock() -> Clock {
 
 /// Limits that no simulated load reaches: what a scenario limits, it says.
 fn server_limits() -> ServerLimits {
-    ServerLimits { connections: usize::MAX, ..ServerLimits::default() }
+    // No host here closes only half of a connection: its end is the end, and known at once.
+    ServerLimits { connections: usize::MAX, half_closed: false, ..ServerLimits::default() }
 }
 
 pub(super) fn client_limits(scenario: &Scenario) -> ClientLimits {

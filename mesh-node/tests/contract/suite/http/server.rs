@@ -246,6 +246,60 @@ pub(crate) async fn a_client_that_leaves_cancels_its_handler<N: Net>(net: N) {
     assert_eq!(server.stop().await.cut_off, 0);
 }
 
+/// As `nc -N` does. Until its answer comes it is asked whether it is there.
+pub(crate) async fn a_client_that_closes_its_sending_half_is_answered<N: Net>(net: N) {
+    let slow = |request: Request| async move {
+        sleep(SHORT).await;
+        echo(request).await
+    };
+    let server = Running::start(&net, limits(), slow).await;
+    for (version, asked) in [("1.1", true), ("1.0", false)] {
+        let request = format!("POST / HTTP/{version}\r\nhost: a\r\ncontent-length: 2\r\n\r\n{{}}");
+        let mut stream = raw(&net, &server.address, request).await;
+        stream.shutdown().await.expect("an open connection");
+        let answers = rest(&mut stream).await;
+        let (before, answer) = answers.split_at(answers.rfind("HTTP/1.").expect("an answer"));
+        assert!(answer.contains(" 200 OK\r\n") && answer.ends_with("{}"), "{version}: {answers:?}");
+        assert_eq!(before.replace("HTTP/1.1 100 Continue\r\n\r\n", ""), "", "{version}");
+        assert_eq!(!before.is_empty(), asked, "{version}: {before:?}");
+    }
+    // Half a request is none.
+    let half = "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\n\r\n{";
+    let mut stream = raw(&net, &server.address, half).await;
+    stream.shutdown().await.expect("an open connection");
+    assert_status(&rest(&mut stream).await, "400");
+    server.stop().await;
+}
+
+pub(crate) async fn requests_come_in_many_forms<N: Net>(net: N) {
+    let server = Running::start(&net, limits(), echo).await;
+    for request in [
+        "\r\n\r\nPOST / HTTP/1.1\r\nconnection: close\r\ncontent-length: 2\r\n\r\n{}",
+        "POST / HTTP/1.0\r\ncontent-length: 2\r\n\r\n{}",
+        "POST http://a/ HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-length: 2\r\n\r\n{}",
+        "POST / HTTP/1.1\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n\
+         1;a=b\r\n{\r\n1\r\n}\r\n0\r\nsum: 1\r\n\r\n",
+        "POST / HTTP/1.1\r\nexpect: 100-continue\r\nconnection: close\r\ncontent-length: 2\r\n\r\n{}",
+        "POST / HTTP/1.1\r\nhost: a\r\nconnection: upgrade, http2-settings, close\r\nupgrade: h2c\r\n\
+         http2-settings: AAMAAABkAAQAAP__\r\ncontent-length: 2\r\n\r\n{}",
+    ] {
+        let mut stream = raw(&net, &server.address, request).await;
+        let answer = rest(&mut stream).await;
+        let answer = answer.strip_prefix("HTTP/1.1 100 Continue\r\n\r\n").unwrap_or(&answer);
+        assert!(
+            answer.contains(" 200 OK\r\n") && answer.ends_with("{}"),
+            "{request:?}: {answer:?}"
+        );
+    }
+    server.stop().await;
+}
+
+pub(crate) async fn other_protocols_are_told_what_is_spoken<N: Net>(net: N) {
+    let http2 = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+    expect_refusal(&net, limits(), http2, "505").await;
+    expect_refusal(&net, limits(), "\x16\x03\x01\x02\0\x01\0\x01\u{7f}\x03\x03", "400").await;
+}
+
 pub(crate) async fn a_call_that_is_dropped_cancels_its_handler<N: Net>(net: N) {
     let handler = Cancellable::default();
     let server = Running::start(&net, limits(), handler.clone()).await;

@@ -86,6 +86,56 @@ pub(crate) async fn notifications_alone_are_answered_with_nothing<N: Net>(net: N
     assert_eq!(host.counts().1, 3);
 }
 
+/// Nobody waits for a notification, so its sender may leave; what is asked for beside it ends.
+pub(crate) async fn a_notification_outlives_its_sender<N: Net>(net: N) {
+    let mesh = Mesh::new(net.clone());
+    let host = TestHost::default();
+    let agent = alone(&mesh, |setup| setup.host = host.clone()).await.address;
+    let batch = json!([
+        { "jsonrpc": "2.0", "method": "work", "params": work(300) },
+        { "jsonrpc": "2.0", "id": 1, "method": "work", "params": work(ENDLESS) },
+    ]);
+    let sender = raw(&net, &agent, post("/rpc", "application/json", &batch.to_string())).await;
+    mesh.until_info(&agent, "in_flight", 2).await;
+    drop(sender);
+    until("one is done, the other killed", async || host.counts() == (2, 1, 1)).await;
+}
+
+/// What clients of other languages send that the specifications allow, and the texts of some editors.
+pub(crate) async fn a_call_may_come_in_many_forms<N: Net>(net: N) {
+    let mesh = Mesh::new(net.clone());
+    let agent = alone(&mesh, |_| {}).await.address;
+    let call = "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"info\"}";
+    let marked = format!("\u{feff}{call}");
+    for (target, content_type, body) in [
+        ("/rpc?key=a", "application/json; charset=utf-8", call),
+        ("/rpc/", "application/json-rpc", call),
+        ("http://agent:80/rpc", "Application/JSON;charset=\"UTF-8\"", &marked),
+    ] {
+        let mut stream = raw(&net, &agent, post(target, content_type, body)).await;
+        let answer = rest(&mut stream).await;
+        assert!(answer.contains("\"result\":{\"agent\":\"alone\""), "{target}: {answer}");
+    }
+    for (content_type, why) in [
+        ("text/plain", "any web page"),
+        ("application/x-www-form-urlencoded", "any web page"),
+        ("application/json; charset=utf-16", "sent as UTF-8"),
+        (
+            "application/json\r\ncontent-encoding: gzip",
+            "content-encoding \\\"gzip\\\" is not taken",
+        ),
+    ] {
+        let mut stream = raw(&net, &agent, post("/rpc", content_type, call)).await;
+        let answer = rest(&mut stream).await;
+        assert!(answer.starts_with("HTTP/1.1 415 ") && answer.contains(why), "{answer}");
+    }
+    let utf_16: Vec<u8> = "\u{feff}{}".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let head = post("/rpc", "application/json", "").replace("length: 0", "length: 6");
+    let mut stream = raw(&net, &agent, [head.as_bytes(), &utf_16].concat()).await;
+    let answer = rest(&mut stream).await;
+    assert!(answer.contains("-32700") && answer.contains("it is UTF-16"), "{answer}");
+}
+
 pub(crate) async fn errors_are_told_apart<N: Net>(net: N) {
     let mesh = Mesh::new(net);
     let agent = alone(&mesh, |_| {}).await.address;
@@ -210,16 +260,20 @@ pub(crate) async fn only_what_is_served_is_answered<N: Net>(net: N) {
     let mesh = Mesh::new(net.clone());
     let agent = alone(&mesh, |_| {}).await.address;
     for (path, allowed, other) in [
-        ("/rpc", "POST", Method::GET),
-        ("/healthz", "GET", Method::POST),
-        ("/metrics", "GET", Method::POST),
+        ("/rpc", "POST, OPTIONS", Method::GET),
+        ("/rpc/", "POST, OPTIONS", Method::HEAD),
+        ("/healthz", "GET, HEAD, OPTIONS", Method::POST),
+        ("/metrics", "GET, HEAD, OPTIONS", Method::POST),
     ] {
-        let answer = mesh.ask(&agent, other, path, "").await;
-        assert_eq!(answer.status, StatusCode::METHOD_NOT_ALLOWED, "{path}");
-        assert_eq!(answer.header("allow"), Some(allowed), "{path}");
+        mesh.is_not_allowed(&agent, path, allowed, other).await;
+    }
+    for path in ["/healthz", "/metrics", "/healthz/?from=a-container"] {
+        mesh.head_is_like_get(&net, &agent, path).await;
     }
     let answer = mesh.ask(&agent, Method::GET, "/services", "").await;
     assert_eq!(answer.status, StatusCode::NOT_FOUND);
+    let reason = parsed(&answer)["error"].to_string();
+    assert!(reason.contains("POST /rpc, GET /healthz"), "{reason}");
     assert_eq!(post_as_text(&net, &agent, "/rpc").await, 415);
     let health = json!({ "status": "ok", "agent": "alone", "in_flight": 0 });
     assert_eq!(mesh.get(&agent, "/healthz").await, health);

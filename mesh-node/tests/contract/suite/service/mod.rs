@@ -125,6 +125,36 @@ impl<N: Net> Mesh<N> {
         parsed(&answer)
     }
 
+    /// A path that takes only the methods `allowed` refuses this one, and names them if it is asked.
+    async fn is_not_allowed(&self, address: &str, path: &str, allowed: &str, other: Method) {
+        for (method, status) in
+            [(other, StatusCode::METHOD_NOT_ALLOWED), (Method::OPTIONS, StatusCode::NO_CONTENT)]
+        {
+            let answer = self.ask(address, method, path, "").await;
+            assert_eq!(answer.status, status, "{path}");
+            assert_eq!(answer.header("allow"), Some(allowed), "{path}");
+            assert_eq!(answer.header("access-control-allow-origin"), None, "{path}");
+        }
+    }
+
+    /// HEAD is answered with the head of what GET is answered with.
+    async fn head_is_like_get(&self, net: &N, address: &str, path: &str) {
+        let ask = async |method: &str| {
+            let request =
+                format!("{method} {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n");
+            let mut stream = raw(net, address, request).await;
+            let answer = rest(&mut stream).await;
+            let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
+            (head.to_owned(), body.len())
+        };
+        let ((get, length), (head, none)) = (ask("GET").await, ask("HEAD").await);
+        assert!(get.starts_with("HTTP/1.1 200 ") && length > 0, "{path}: {get}");
+        // The body is as long, give or take the figures in it.
+        let fields = |head: &str| head.split("content-length").next().map(str::to_owned);
+        assert_eq!((fields(&head), none), (fields(&get), 0), "{path}");
+        assert!(head.contains("content-length: "), "{path}: {head}");
+    }
+
     /// A JSON-RPC body and what it is answered with.
     async fn exchange(&self, address: &str, body: &str) -> Value {
         let answer = self.ask(address, Method::POST, "/rpc", body).await;

@@ -143,16 +143,23 @@ pub(crate) async fn only_what_is_served_is_answered<N: Net>(net: N) {
     let mesh = Mesh::new(net.clone());
     let registry = mesh.registry(patient()).await.address;
     for (path, allowed, other) in [
-        ("/register", "POST", Method::GET),
-        ("/deregister", "POST", Method::PUT),
-        ("/services", "GET", Method::POST),
-        ("/healthz", "GET", Method::DELETE),
-        ("/metrics", "GET", Method::POST),
+        ("/register", "POST, OPTIONS", Method::GET),
+        ("/deregister", "POST, OPTIONS", Method::PUT),
+        ("/services", "GET, HEAD, OPTIONS", Method::POST),
+        ("/healthz", "GET, HEAD, OPTIONS", Method::DELETE),
+        ("/metrics", "GET, HEAD, OPTIONS", Method::POST),
     ] {
-        let answer = mesh.ask(&registry, other, path, "").await;
-        assert_eq!(answer.status, StatusCode::METHOD_NOT_ALLOWED, "{path}");
-        assert_eq!(answer.header("allow"), Some(allowed), "{path}");
+        mesh.is_not_allowed(&registry, path, allowed, other).await;
     }
+    // Who asks only for the head waits for no news.
+    for path in ["/services", "/healthz", "/metrics", "/services?wait=60s&index=0"] {
+        mesh.head_is_like_get(&net, &registry, path.split("?wait").next().expect("a path")).await;
+        let head = mesh.ask(&registry, Method::HEAD, path, "").await;
+        assert_eq!((head.status, &*head.body), (StatusCode::OK, &b""[..]), "{path}");
+    }
+    let marked = format!("\u{feff}{}", json!({ "name": "a", "url": "h:1" }));
+    let answer = mesh.ask(&registry, Method::POST, "/register/", &marked).await;
+    assert_eq!(answer.status, StatusCode::OK, "a byte order mark is skipped");
     let answer = mesh.ask(&registry, Method::GET, "/rpc", "").await;
     assert_eq!(answer.status, StatusCode::NOT_FOUND);
     for path in ["/register", "/deregister"] {
