@@ -2,9 +2,12 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::time::Duration;
 
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpSocket;
+use tokio::net::{TcpSocket, TcpStream};
 
 /// A stream network.
 ///
@@ -52,6 +55,33 @@ pub struct TokioNet;
 /// start together, and each one beyond them waits a second for its next attempt.
 const BACKLOG: u32 = 4096;
 
+/// The head start of an address of a name over the next one. The least that RFC 8305, section 5,
+/// recommends: a connect here has a second in all, and machines are near.
+const HEAD_START: Duration = Duration::from_millis(100);
+
+/// Connects to whichever of these answers first. Each is tried once the one before has failed or has
+/// had its head start, so that a silent one does not use up the time of all.
+async fn connect_to_first(addresses: Vec<SocketAddr>) -> io::Result<TcpStream> {
+    let mut failure = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    let mut waiting = addresses.into_iter();
+    let mut attempts = FuturesUnordered::new();
+    loop {
+        match waiting.next() {
+            Some(address) => attempts.push(TcpStream::connect(address)),
+            None if attempts.is_empty() => return Err(failure),
+            None => {}
+        }
+        tokio::select! {
+            biased;
+            Some(attempt) = attempts.next() => match attempt {
+                Ok(stream) => return Ok(stream),
+                Err(error) => failure = error,
+            },
+            () = tokio::time::sleep(HEAD_START), if waiting.len() > 0 => {}
+        }
+    }
+}
+
 fn listen(address: SocketAddr) -> io::Result<tokio::net::TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
     // As everywhere on Unix: a restarted service need not wait for its old connections.
@@ -62,12 +92,15 @@ fn listen(address: SocketAddr) -> io::Result<tokio::net::TcpListener> {
 }
 
 impl Net for TokioNet {
-    type Stream = tokio::net::TcpStream;
+    type Stream = TcpStream;
     type Listener = tokio::net::TcpListener;
 
     async fn bind(&self, addr: &str) -> io::Result<Self::Listener> {
         let mut failure = io::Error::new(io::ErrorKind::InvalidInput, "no address to listen on");
-        for address in tokio::net::lookup_host(addr).await? {
+        let mut addresses: Vec<SocketAddr> = tokio::net::lookup_host(addr).await?.collect();
+        // `localhost` is both, and most who call it by its number say 127.0.0.1.
+        addresses.sort_by_key(SocketAddr::is_ipv6);
+        for address in addresses {
             match listen(address) {
                 Ok(listener) => return Ok(listener),
                 Err(error) => failure = error,
@@ -87,8 +120,47 @@ impl Net for TokioNet {
     }
 
     async fn connect(&self, host_port: &str) -> io::Result<Self::Stream> {
-        let stream = tokio::net::TcpStream::connect(host_port).await?;
+        let addresses = tokio::net::lookup_host(host_port).await?.collect();
+        let stream = connect_to_first(addresses).await?;
         stream.set_nodelay(true)?;
         Ok(stream)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An address that takes no connection and refuses none, for as long as these sockets live.
+    async fn silent() -> (SocketAddr, Vec<impl Sized>) {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.bind(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a port");
+        let listener = socket.listen(1).expect("a listener");
+        let address = listener.local_addr().expect("an address");
+        let mut open = Vec::new();
+        // Until its backlog is full.
+        while let Ok(Ok(stream)) =
+            tokio::time::timeout(Duration::from_millis(50), TcpStream::connect(address)).await
+        {
+            open.push((stream, None));
+        }
+        let (last, _) = open.pop().expect("room for one");
+        open.push((last, Some(listener)));
+        (address, open)
+    }
+
+    #[tokio::test]
+    async fn a_dead_address_of_a_name_does_not_stand_before_a_live_one() {
+        let live = TokioNet.bind("127.0.0.1:0").await.expect("a port");
+        let live = live.local_addr().map(|address| (live, address)).expect("an address");
+        let gone = TokioNet.bind("127.0.0.1:0").await.expect("a port").local_addr();
+        let gone = gone.expect("an address");
+        let (silent, _open) = silent().await;
+        let stream = connect_to_first(vec![gone, silent, live.1]).await.expect("a connection");
+        assert_eq!(stream.peer_addr().expect("an address"), live.1);
+        let error = connect_to_first(vec![gone]).await.expect_err("nobody there");
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
+        let error = connect_to_first(vec![]).await.expect_err("no address");
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
     }
 }

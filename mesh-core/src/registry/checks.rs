@@ -1,6 +1,6 @@
 //! What names and urls look like.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::lease::RegisterError;
 
@@ -49,15 +49,25 @@ fn is_port(port: &str) -> bool {
     has_only_digits && port.parse::<u16>().is_ok_and(|port| port != 0)
 }
 
-/// A name for DNS or a hosts file, an IPv4 address, or an IPv6 address in brackets.
+/// Whether an address is of no machine in particular (`0.0.0.0`, `[::]`): something to listen on, and
+/// nothing to connect to from another machine.
+pub fn is_unspecified(address: &str) -> bool {
+    let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
+    let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    bare.unwrap_or(host).parse::<IpAddr>().is_ok_and(|ip| ip.is_unspecified())
+}
+
+/// A name for DNS or a hosts file, an IPv4 address, or an IPv6 address in brackets. A name may end
+/// in a dot, which says that it is a whole one.
 fn is_host(host: &str) -> bool {
     if let Some(address) = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
         return address.parse::<Ipv6Addr>().is_ok();
     }
     // As in the URL standard: what ends in a number is an IPv4 address or nothing.
+    let name = host.strip_suffix('.').unwrap_or(host);
     let ends_in_number =
-        host.rsplit('.').next().is_some_and(|last| last.bytes().all(|byte| byte.is_ascii_digit()));
-    if ends_in_number { host.parse::<Ipv4Addr>().is_ok() } else { host.split('.').all(is_label) }
+        name.rsplit('.').next().is_some_and(|last| last.bytes().all(|byte| byte.is_ascii_digit()));
+    if ends_in_number { host.parse::<Ipv4Addr>().is_ok() } else { name.split('.').all(is_label) }
 }
 
 /// RFC 1123, section 2.1, and the underscore that container networks use.

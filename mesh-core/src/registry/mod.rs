@@ -37,7 +37,7 @@ use std::time::Duration;
 use crate::agent::{ListedLease, Roster};
 use crate::time::{Timestamp, nanos};
 
-pub use checks::{MAX_NAME_BYTES, MAX_URL_BYTES, address, is_address, is_name};
+pub use checks::{MAX_NAME_BYTES, MAX_URL_BYTES, address, is_address, is_name, is_unspecified};
 pub use lease::{DeregisterError, Lease, Note, NoteKind, RegisterError, Registered, Registration};
 use leases::Leases;
 use tombstones::Tombstones;

@@ -47,7 +47,7 @@ pub(super) async fn run(clock: Clock, args: &AgentArgs) -> anyhow::Result<()> {
     let stop = Stop::listen()?;
     let seed = identity::seed();
     let mut rng = seed.child("identity").rng();
-    let listener = match args.listen {
+    let listener = match &args.listen {
         Some(address) => identity::bind(address).await?,
         None => identity::any_port(&mut rng).await?,
     };

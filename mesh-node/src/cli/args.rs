@@ -1,17 +1,18 @@
 //! What may be said on the command line. Every option may also come from the environment
 //! (`MESH_` and its name) or a TOML file; see [`super::config`].
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use mesh_core::agent::HealthConfig;
 use mesh_core::codec::limits::MOST_OUTPUT_BYTES;
 use mesh_core::duration::parse_duration;
-use mesh_core::registry::{address, is_address, is_name};
+use mesh_core::registry::is_name;
 
+use super::addresses::{advertised, host_port, listen};
 use super::policy::PolicyArgs;
 use crate::system::Scope;
 use crate::work::upstream::HttpUrl;
@@ -90,8 +91,8 @@ pub(crate) enum Command {
 #[derive(Debug, Args)]
 pub(crate) struct RegistryArgs {
     /// Where to listen
-    #[arg(long, env = "MESH_LISTEN", value_name = "IP:PORT", default_value = "127.0.0.1:8500")]
-    pub(crate) listen: SocketAddr,
+    #[arg(long, env = "MESH_LISTEN", value_name = "HOST:PORT", default_value = "127.0.0.1:8500", value_parser = listen)]
+    pub(crate) listen: String,
     #[command(flatten)]
     pub(crate) leases: LeaseArgs,
 }
@@ -112,8 +113,8 @@ pub(crate) struct AgentArgs {
     #[arg(long, env = "MESH_NAME", value_parser = name)]
     pub(crate) name: Option<String>,
     /// Where to listen; port 0 for any free one [default: a free port of 127.0.0.1:8600-8700]
-    #[arg(long, env = "MESH_LISTEN", value_name = "IP:PORT")]
-    pub(crate) listen: Option<SocketAddr>,
+    #[arg(long, env = "MESH_LISTEN", value_name = "HOST:PORT", value_parser = listen)]
+    pub(crate) listen: Option<String>,
     /// Where peers reach it, if not where it listens; without a port, the one it listens on
     #[arg(long, env = "MESH_ADVERTISE", value_name = "HOST[:PORT]", value_parser = advertised)]
     pub(crate) advertise: Option<String>,
@@ -231,7 +232,7 @@ pub(crate) struct WorkArgs {
     #[arg(long, env = "MESH_DEMAND", value_name = "TIME", value_parser = parse_duration)]
     pub(crate) demand: Option<Duration>,
     /// synthetic: burn CPU time instead of sleeping
-    #[arg(long, env = "MESH_BURN")]
+    #[arg(long, env = "MESH_BURN", value_parser = BoolishValueParser::new())]
     pub(crate) burn: bool,
     /// upstream: the JSON-RPC service; it also gets the methods that are not the agent's
     #[arg(long, env = "MESH_UPSTREAM", value_name = "URL")]
@@ -270,10 +271,10 @@ pub(crate) struct OrchestrateArgs {
     #[command(flatten)]
     pub(crate) job: JobArgs,
     /// Print JSON
-    #[arg(long, env = "MESH_JSON")]
+    #[arg(long, env = "MESH_JSON", value_parser = BoolishValueParser::new())]
     pub(crate) json: bool,
     /// Show all agents and their load until stopped; once if the output is no terminal
-    #[arg(long, env = "MESH_WATCH", conflicts_with_all = ["repeat", "rate", "json", "agent"])]
+    #[arg(long, env = "MESH_WATCH", value_parser = BoolishValueParser::new(), conflicts_with_all = ["repeat", "rate", "json", "agent"])]
     pub(crate) watch: bool,
     /// Send so many jobs, one after the other unless --rate says when
     #[arg(long, env = "MESH_REPEAT", value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
@@ -296,7 +297,7 @@ pub(crate) struct JobArgs {
     #[arg(long, env = "MESH_DEMAND", value_name = "TIME", value_parser = parse_duration)]
     pub(crate) demand: Option<Duration>,
     /// Doing the job twice does no harm: it may be done again elsewhere if an agent dies of it
-    #[arg(long, env = "MESH_IDEMPOTENT")]
+    #[arg(long, env = "MESH_IDEMPOTENT", value_parser = BoolishValueParser::new())]
     pub(crate) idempotent: bool,
 }
 
@@ -306,8 +307,8 @@ pub(crate) struct UpArgs {
     #[arg(long, short = 'n', env = "MESH_AGENTS", value_name = "N", default_value = "4", value_parser = clap::value_parser!(u16).range(2..=100))]
     pub(crate) agents: u16,
     /// Where the registry listens [default: 127.0.0.1:8500, or a free port if that is taken]
-    #[arg(long, env = "MESH_LISTEN", value_name = "IP:PORT")]
-    pub(crate) listen: Option<SocketAddr>,
+    #[arg(long, env = "MESH_LISTEN", value_name = "HOST:PORT", value_parser = listen)]
+    pub(crate) listen: Option<String>,
     /// The first job
     #[arg(long, env = "MESH_TEXT", default_value = "parallel workload")]
     pub(crate) text: String,
@@ -365,14 +366,4 @@ fn rate(text: &str) -> Result<f64, &'static str> {
 
 fn name(text: &str) -> Result<String, &'static str> {
     if is_name(text) { Ok(text.to_owned()) } else { Err("expected 1 to 64 of A-Z a-z 0-9 . _ -") }
-}
-
-fn host_port(text: &str) -> Result<String, &'static str> {
-    let address = address(text);
-    if is_address(address) { Ok(address.to_owned()) } else { Err("expected HOST:PORT") }
-}
-
-fn advertised(text: &str) -> Result<String, &'static str> {
-    let is_valid = is_address(text) || is_address(&format!("{text}:1"));
-    if is_valid { Ok(text.to_owned()) } else { Err("expected HOST or HOST:PORT") }
 }

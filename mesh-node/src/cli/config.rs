@@ -11,6 +11,7 @@ use mesh_node::files::read_text;
 use toml::{Table, Value};
 
 use super::args::Cli;
+use super::environment;
 
 /// Every option of every command fits in a thousandth of it.
 const MOST_BYTES: u64 = 1 << 20;
@@ -53,7 +54,8 @@ fn first_paragraph(error: &clap::Error) -> String {
     reason.trim_start_matches("error: ").to_owned()
 }
 
-fn read(mut command: clap::Command, args: &[OsString]) -> Result<Cli, clap::Error> {
+fn read(command: clap::Command, args: &[OsString]) -> Result<Cli, clap::Error> {
+    let mut command = environment::tidied(command);
     let matches = command.try_get_matches_from_mut(args)?;
     Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
 }

@@ -67,11 +67,11 @@ pub(crate) async fn any_port(rng: &mut Rng) -> anyhow::Result<TcpListener> {
 ///
 /// # Errors
 /// If it is taken or is not this machine's.
-pub(crate) async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
-    let bound = TokioNet.bind(&address.to_string()).await;
-    bound.map_err(|error| match error.kind() {
-        io::ErrorKind::AddrInUse => {
-            anyhow::anyhow!("port {} of {} is in use", address.port(), address.ip())
+pub(crate) async fn bind(address: &str) -> anyhow::Result<TcpListener> {
+    let bound = TokioNet.bind(address).await;
+    bound.map_err(|error| match (error.kind(), address.rsplit_once(':')) {
+        (io::ErrorKind::AddrInUse, Some((host, port))) => {
+            anyhow::anyhow!("port {port} of {host} is in use")
         }
         _ => anyhow::Error::new(error).context(format!("listen on {address}")),
     })

@@ -1,8 +1,10 @@
 //! The command line: what each command starts, and how it ends.
 
+mod addresses;
 mod agent;
 mod args;
 mod config;
+mod environment;
 mod identity;
 mod log;
 mod log_queue;

@@ -18,7 +18,7 @@ impl LeaseArgs {
 /// Serves until a signal comes.
 pub(super) async fn run(clock: Clock, args: &RegistryArgs) -> anyhow::Result<()> {
     let stop = Stop::listen()?;
-    let listener = identity::bind(args.listen).await?;
+    let listener = identity::bind(&args.listen).await?;
     let address = TokioNet::local_addr(&listener)?;
     tracing::info!(%address, ttl = ?args.leases.ttl, "the registry listens");
     let epoch = identity::incarnation();

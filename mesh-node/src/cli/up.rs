@@ -30,7 +30,7 @@ pub(super) async fn run(clock: Clock, args: &UpArgs) -> anyhow::Result<()> {
     let stop = Stop::listen()?;
     let (stopping, stopped) = watch::channel(false);
     let mut running = Running { clock, stopped, agents: JoinSet::new(), names: BTreeSet::new() };
-    let registry = listen(args.listen).await?;
+    let registry = listen(args.listen.as_deref()).await?;
     let address = TokioNet::local_addr(&registry)?.to_string();
     let node = RegistryNode::new(clock, args.leases.config(), identity::incarnation(), Log);
     // The agents take their leave of the registry, so it outlives them.
@@ -119,14 +119,14 @@ async fn first_job(mesh: &Mesh, asked: &Agent, args: &UpArgs) {
 }
 
 /// The address asked for, or the usual one, or a free one if that is taken.
-async fn listen(wanted: Option<SocketAddr>) -> anyhow::Result<TcpListener> {
+async fn listen(wanted: Option<&str>) -> anyhow::Result<TcpListener> {
     if let Some(address) = wanted {
         return identity::bind(address).await;
     }
     match TokioNet.bind(&REGISTRY.to_string()).await {
         Ok(listener) => Ok(listener),
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
-            identity::bind(SocketAddr::new(REGISTRY.ip(), 0)).await
+            identity::bind(&SocketAddr::new(REGISTRY.ip(), 0).to_string()).await
         }
         Err(error) => Err(error.into()),
     }

@@ -8,7 +8,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use mesh_core::Timestamp;
-use mesh_core::registry::{DeregisterError, RegisterError, Registry, RegistryConfig};
+use mesh_core::registry::{
+    DeregisterError, RegisterError, Registry, RegistryConfig, address, is_unspecified,
+};
 use mesh_core::text;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -190,10 +192,14 @@ impl<O: Observer> RegistryNode<O> {
     }
 
     fn register(&self, body: RegisterBody) -> Response {
+        let nowhere = is_unspecified(address(&body.url)).then(|| body.url.clone());
         match self.with(|registry, now| registry.handle_register(now, body.into())) {
             Ok(registered) => {
                 if registered.renewed {
                     self.metrics().renewed();
+                } else if let Some(url) = nowhere {
+                    // It may do where all are on one machine.
+                    tracing::warn!(%url, "agents of other machines don't reach this address");
                 }
                 let status = if registered.renewed { "renewed" } else { "registered" };
                 let ttl_ms = self.inner.ttl.as_millis() as u64;

@@ -92,9 +92,15 @@ fn concurrency_and_queue_are_limits() {
 
 #[test]
 fn what_makes_no_sense_is_said_so() {
-    let cases: [(&[&str], &str); 7] = [
+    let cases: [(&[&str], &str); 10] = [
         (&["--name", "a b"], "expected 1 to 64 of A-Z a-z 0-9 . _ -"),
         (&["--listen", "0.0.0.0:0"], "say where they can with --advertise HOST"),
+        (&["--listen", ":8600"], "all addresses of this machine are 0.0.0.0:8600"),
+        (
+            &["--advertise", "0.0.0.0"],
+            "name the host or the address by which peers know this machine",
+        ),
+        (&["--registry", "https://x:1"], "https is not spoken: write http://"),
         (&["--upstream", "https://x"], "https is not spoken"),
         (&["--work", "exec"], "--work exec needs a command after --"),
         (&["--burn", "--", "cat"], "--burn means nothing to --work exec"),

@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::net::TcpStream;
 
-use crate::process::{Process, free_address, json_at, mesh, output, until};
+use crate::process::{Process, Service, free_address, json_at, mesh, output, until};
 
 fn file(text: &str) -> tempfile::NamedTempFile {
     let mut file = tempfile::NamedTempFile::new().expect("a file");
@@ -27,6 +27,29 @@ fn flags_come_before_the_environment_and_that_before_the_file() {
     assert_eq!(ttl(path, &[], &[]), "7s");
     assert_eq!(ttl(path, &[("MESH_TTL", "8s")], &[]), "8s");
     assert_eq!(ttl(path, &[("MESH_TTL", "8s")], &["--ttl", "9s"]), "9s");
+}
+
+#[test]
+fn variables_are_read_as_env_files_write_them() {
+    let file = file("[registry]\nlisten = \"localhost:0\"\nttl = \"7s\"\n");
+    let path = file.path().to_str().expect("a path");
+    assert_eq!(ttl(path, &[("MESH_TTL", "")], &[]), "7s", "an empty one is not set");
+    assert_eq!(ttl(path, &[("MESH_TTL", "\"8s\" ")], &[]), "8s");
+    assert_eq!(ttl(path, &[("MESH_TTL", "'8s'")], &["--ttl", "9s"]), "9s");
+
+    let registry = Service::registry(&[]);
+    let mut command = mesh(&["agent", "--listen", "127.0.0.1:0"]);
+    command.env("MESH_REGISTRY", format!("\"http://{}/\"", registry.address));
+    command.envs([("MESH_NAME", "agent_1"), ("MESH_BURN", "yes"), ("MESH_DEMAND", "0s")]);
+    command.envs([("MESH_LOG", ""), ("MESH_ADVERTISE", " localhost ")]);
+    let agent = Service::from(Process::start(command));
+    agent.process.line("registered");
+    let url = json_at(&registry.address, "/services")["agent_1"]["url"].to_string();
+    assert!(url.starts_with("\"localhost:"), "{url}");
+    let mut command = mesh(&["agent"]);
+    let output = command.env("MESH_BURN", "maybe").output().expect("the binary");
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(error.contains("'maybe' for '--burn'"), "{error}");
 }
 
 #[test]

@@ -9,6 +9,7 @@
 mod agent;
 mod answers;
 mod config;
+mod ends;
 mod faults;
 mod figures;
 mod hostile;

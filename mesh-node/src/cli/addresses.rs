@@ -1,0 +1,90 @@
+//! Addresses as people and container files write them.
+
+use mesh_core::registry::{address, is_address, is_unspecified};
+
+/// Where a service is: `HOST:PORT`, with or without `http://` before it.
+pub(super) fn host_port(text: &str) -> Result<String, String> {
+    let address = plain(text)?;
+    if is_address(address) { Ok(address.to_owned()) } else { Err(expected(address)) }
+}
+
+/// Where to listen: as [`host_port`], and port 0 is any free one.
+pub(super) fn listen(text: &str) -> Result<String, String> {
+    let address = plain(text)?;
+    if let Some(port) = address.strip_prefix(':').or_else(|| address.strip_prefix("*:")) {
+        return Err(format!(
+            "expected HOST:PORT; all addresses of this machine are 0.0.0.0:{port}"
+        ));
+    }
+    let is_valid = is_address(address)
+        || address.strip_suffix(":0").is_some_and(|host| is_address(&format!("{host}:1")));
+    if is_valid { Ok(address.to_owned()) } else { Err(expected(address)) }
+}
+
+/// Where peers reach an agent: `HOST` or `HOST:PORT`.
+pub(super) fn advertised(text: &str) -> Result<String, String> {
+    let address = plain(text)?;
+    if is_unspecified(address) || is_unspecified(&format!("{address}:1")) {
+        return Err("nobody reaches an agent there: name the host or the address by which peers \
+                    know this machine"
+            .to_owned());
+    }
+    let is_valid = is_address(address) || is_address(&format!("{address}:1"));
+    if is_valid { Ok(address.to_owned()) } else { Err("expected HOST or HOST:PORT".to_owned()) }
+}
+
+/// The text without its scheme.
+fn plain(text: &str) -> Result<&str, String> {
+    if text.starts_with("https://") {
+        return Err("https is not spoken: write http://, or put a TLS proxy between".to_owned());
+    }
+    if text.contains('%') {
+        return Err("an address with a zone means something on one machine only: use one without \
+                    `%`, or a name"
+            .to_owned());
+    }
+    Ok(address(text))
+}
+
+fn expected(address: &str) -> String {
+    if !address.is_empty() && is_address(&format!("{address}:1")) {
+        return format!("expected HOST:PORT, such as {address}:8500");
+    }
+    "expected HOST:PORT".to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_taken_as_they_are_written() {
+        let ok = |address: &str| Ok(address.to_owned());
+        for (text, expected) in [
+            ("localhost:8500", "localhost:8500"),
+            ("http://registry_1:8500/", "registry_1:8500"),
+            ("[::1]:8500", "[::1]:8500"),
+            ("registry.mesh.svc.cluster.local.:8500", "registry.mesh.svc.cluster.local.:8500"),
+        ] {
+            assert_eq!(host_port(text), ok(expected));
+            assert_eq!(listen(text), ok(expected));
+            assert_eq!(advertised(text), ok(expected));
+        }
+        assert_eq!(listen("0.0.0.0:0"), ok("0.0.0.0:0"));
+        assert_eq!(advertised("agent_1"), ok("agent_1"));
+        assert_eq!(advertised("[::1]"), ok("[::1]"));
+    }
+
+    #[test]
+    fn what_is_refused_names_the_fix() {
+        let refusal = |result: Result<String, String>| result.expect_err("refused");
+        assert!(refusal(host_port("registry")).ends_with("such as registry:8500"));
+        assert!(refusal(host_port("https://registry:8500")).contains("http://"));
+        assert!(refusal(host_port("[fe80::1%eth0]:8500")).contains("zone"));
+        assert!(refusal(listen(":8500")).ends_with("0.0.0.0:8500"));
+        assert_eq!(refusal(listen("a b:1")), "expected HOST:PORT");
+        for nowhere in ["0.0.0.0", "0.0.0.0:8600", "[::]", "[::]:8600"] {
+            assert!(refusal(advertised(nowhere)).contains("name the host"), "{nowhere}");
+        }
+    }
+}
