@@ -56,6 +56,8 @@ struct State {
     agent: Agent,
     next_ticket: Ticket,
     waiting: BTreeMap<Ticket, oneshot::Sender<Answer>>,
+    /// Requests under way that go on though nobody may wait for them.
+    kept: BTreeMap<Ticket, Handle>,
     calls: FastMap<CallId, AbortHandle>,
     jobs: SecondaryMap<JobId, AbortHandle>,
     /// Jobs that take no time, for when the lock is free.
@@ -78,6 +80,7 @@ impl<N: Net, H: Host, O: Observer> Driver<N, H, O> {
             agent: Agent::new(clock.now(), identity, config, seed),
             next_ticket: 0,
             waiting: BTreeMap::new(),
+            kept: BTreeMap::new(),
             calls: FastMap::default(),
             jobs: SecondaryMap::new(),
             instant: Vec::new(),
@@ -167,10 +170,11 @@ impl<N: Net, H: Host, O: Observer> Driver<N, H, O> {
     }
 
     /// Ends what nobody waits for and outlasts the service: notifications whose senders have left.
-    pub(super) fn cut_off(&self) {
-        let mut state = self.lock();
-        state.calls.values().for_each(AbortHandle::abort);
-        state.jobs.drain().for_each(|(_, task)| task.abort());
+    pub(super) fn cut_off(self: &Arc<Self>) {
+        let kept = std::mem::take(&mut self.lock().kept);
+        for handle in kept.into_values() {
+            self.with(|agent, now| agent.handle_cancel(now, handle));
+        }
     }
 
     /// The page of `GET /metrics`.
@@ -218,6 +222,7 @@ impl<N: Net, H: Host, O: Observer> Driver<N, H, O> {
                 self.observer.agent(now, &self.name, &note);
             }
             Effect::Reply { ticket, answer } => {
+                state.kept.remove(&ticket);
                 if let Some(waiting) = state.waiting.remove(&ticket) {
                     // The caller may have gone in this very moment.
                     let _ = waiting.send(answer);
@@ -322,7 +327,14 @@ pub(super) struct Pending<N: Net, H: Host, O: Observer> {
 impl<N: Net, H: Host, O: Observer> Pending<N, H, O> {
     /// From now on, dropping it cancels nothing.
     pub(super) fn keep(mut self) -> Self {
-        self.handle = None;
+        let mut state = self.driver.lock();
+        // It may have been answered already.
+        if let Some(handle) = self.handle.take()
+            && state.waiting.contains_key(&self.ticket)
+        {
+            state.kept.insert(self.ticket, handle);
+        }
+        drop(state);
         self
     }
 

@@ -90,7 +90,12 @@ pub(crate) async fn notifications_alone_are_answered_with_nothing<N: Net>(net: N
 pub(crate) async fn a_notification_outlives_its_sender<N: Net>(net: N) {
     let mesh = Mesh::new(net.clone());
     let host = TestHost::default();
-    let agent = alone(&mesh, |setup| setup.host = host.clone()).await.address;
+    let running = alone(&mesh, |setup| {
+        setup.host = host.clone();
+        setup.server.drain = millis(100);
+    });
+    let running = running.await;
+    let agent = running.address.clone();
     let batch = json!([
         { "jsonrpc": "2.0", "method": "work", "params": work(300) },
         { "jsonrpc": "2.0", "id": 1, "method": "work", "params": work(ENDLESS) },
@@ -99,6 +104,14 @@ pub(crate) async fn a_notification_outlives_its_sender<N: Net>(net: N) {
     mesh.until_info(&agent, "in_flight", 2).await;
     drop(sender);
     until("one is done, the other killed", async || host.counts() == (2, 1, 1)).await;
+
+    // It does not outlive the agent.
+    let endless = json!({ "jsonrpc": "2.0", "method": "work", "params": work(ENDLESS) });
+    let sender = raw(&net, &agent, post("/rpc", "application/json", &endless.to_string())).await;
+    mesh.until_info(&agent, "in_flight", 1).await;
+    drop(sender);
+    running.stop().await;
+    until("it is killed", async || host.counts() == (3, 1, 2)).await;
 }
 
 /// What clients of other languages send that the specifications allow, and the texts of some editors.
