@@ -16,7 +16,7 @@ const FOREIGN: [(&[u8], &str); 4] = [
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TextError {
     /// They begin with the byte order mark of another encoding.
-    #[error("it is {0}, as its byte order mark says; send it as UTF-8")]
+    #[error("it is {0}, as its byte order mark says, and must be UTF-8")]
     Foreign(&'static str),
     /// They are not UTF-8 throughout.
     #[error("it is not UTF-8 text: {0}")]

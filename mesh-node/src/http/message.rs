@@ -63,7 +63,10 @@ impl Request {
         self.uri.query()
     }
 
-    /// Demands a body that is called JSON: see [`media::check_json`].
+    /// Demands a body that is called JSON by one of its names, in UTF-8 and not compressed.
+    ///
+    /// A missing type is refused too: any web page may make its reader's browser post a body of no
+    /// type, or of a plain one, to an address inside the reader's network, but not one of JSON's.
     ///
     /// # Errors
     /// The 415 to answer with.
