@@ -81,12 +81,11 @@ pub(super) fn node(
         url: url.into(),
         incarnation: identity::incarnation(),
     };
-    let executor = executor(&settings.work)?;
+    let executor = executor(&settings.work, &name)?;
     if matches!(executor, Executor::Exec(_)) {
         keep_children();
     }
     let sampler = Sampler::new(settings.metrics_scope);
-    let executor = executor(&settings.work, &name)?;
     let limits = places::limits(settings.connections as usize);
     let server = ServerLimits { drain: settings.drain, ..limits };
     let parts = Parts {
