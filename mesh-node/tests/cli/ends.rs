@@ -92,8 +92,8 @@ fn an_agent_whose_guard_was_killed_has_another() {
     let job = Endless::new();
     let script = job.script();
     let mut agent = Service::unregistered("guarded", NOWHERE, &["--", "sh", "-c", &script]);
+    until("the guard", || children(agent.process.id()).len() == 1);
     let guards = children(agent.process.id());
-    assert_eq!(guards.len(), 1, "{guards:?}");
     let kill = Command::new("kill").args(["-s", "KILL", &guards[0].to_string()]).status();
     assert!(kill.expect("kill").success());
     until("its end", || !is_alive(&guards[0]));
@@ -133,8 +133,8 @@ fn what_commands_leave_behind_is_reaped() {
 /// Not its sockets, its limit of open files, nor what it does with signals.
 #[test]
 fn a_command_gets_what_the_agent_was_started_with() {
-    // Reads first: see the limits of what a command may see before.
-    let script = "read -r job; cd /proc/$$; echo \"[\\\"$(ls fd | tr '\\n' ' ')\\\", \
+    // It reads its input first: by then its limit is set. The shell lists the files itself: pipes of other commands would come and go.
+    let script = "read -r job; cd /proc/$$; set -- fd/*; echo \"[\\\"$*\\\", \
                   \\\"$(ulimit -Sn)\\\", \\\"$(grep Sig[BI] status | tr -d '\\t\\n')\\\"]\"";
     let limited = |args: &[&str]| {
         let mut command = Command::new("sh");
