@@ -15,6 +15,8 @@ use mesh_core::codec::limits::ANSWER;
 /// | `body_read` | 408, connection closed |
 /// | `keep_alive`, `write` | connection closed without an answer |
 ///
+/// What is no request of HTTP/1 is answered 400 without a body (hyper's own), and HTTP/2 505.
+///
 /// A connection carries one request at a time; pipelined requests wait unread for their turn.
 #[derive(Clone, Debug)]
 pub struct ServerLimits {
