@@ -5,10 +5,24 @@ use nix::sys::signal::{SigSet, Signal};
 
 /// Makes a limit on the size of files (`ulimit -f`, RLIMIT_FSIZE) an error of the write that exceeds
 /// it, as a full disk is, and not a signal that ends the process. Holds for this thread and those
-/// that it starts from now on; child processes start with the usual signals.
+/// that it starts from now on. Child processes would inherit it: see [`with_file_limit`].
 pub fn survive_file_limit() {
     #[cfg(unix)]
     let _ = SigSet::from(Signal::SIGXFSZ).thread_block();
+}
+
+/// Does something, such as to start a child process, without what [`survive_file_limit`] has set.
+pub fn with_file_limit<T>(act: impl FnOnce() -> T) -> T {
+    #[cfg(unix)]
+    let survives = SigSet::thread_get_mask().is_ok_and(|mask| mask.contains(Signal::SIGXFSZ));
+    #[cfg(unix)]
+    let _ = SigSet::from(Signal::SIGXFSZ).thread_unblock();
+    let done = act();
+    #[cfg(unix)]
+    if survives {
+        survive_file_limit();
+    }
+    done
 }
 
 /// Holds back, while it lives, the signals that ask this thread's process to end. They end it

@@ -23,6 +23,7 @@ pub use self::files::allow_many_files;
 use self::guard::Guard;
 pub use self::guard::{is_guard, run_guard};
 pub use self::orphans::reap_orphans;
+use crate::signal_mask::with_file_limit;
 
 /// The groups of this process.
 static GROUPS: Mutex<Groups> =
@@ -78,7 +79,7 @@ pub fn spawn(command: &mut Command) -> io::Result<(Child, Group)> {
     if groups.is_over {
         return Err(io::Error::other("this process is about to end"));
     }
-    let child = command.spawn()?;
+    let child = with_file_limit(|| command.spawn())?;
     let leader = child.id().and_then(|id| Pid::from_raw(id.try_into().ok()?));
     if let Some(leader) = leader {
         groups.add(leader);
