@@ -1,5 +1,6 @@
 //! Engines: what runs a scenario.
 
+mod address;
 mod event;
 pub mod faults;
 mod setup;

@@ -7,16 +7,8 @@ use mesh_core::registry::RegistryConfig;
 use super::Run;
 use crate::scenario::{AgentSpec, Scenario};
 
-/// Where every agent listens, each on a host of its own.
-pub(super) const AGENT_PORT: u16 = 8600;
-
 /// What every simulated job puts out.
 pub(super) const OUTPUT: &str = "\"Processed: simulated job\"";
-
-/// An agent's address.
-pub(super) fn agent_url(name: &str) -> String {
-    format!("{name}:{AGENT_PORT}")
-}
 
 pub(super) fn registry_config(scenario: &Scenario) -> RegistryConfig {
     RegistryConfig {

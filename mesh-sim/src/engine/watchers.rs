@@ -44,6 +44,18 @@ impl Watchers {
         }
     }
 
+    /// Events may be told that lie before others by as much as a tick; [`Self::settle`] says when a
+    /// time is over.
+    pub(super) fn out_of_order(mut self, run: &Run<'_>) -> Self {
+        self.log = EventLog::sorting(run.trace);
+        self
+    }
+
+    /// Nothing that happened before this time will be told any more.
+    pub(super) fn settle(&mut self, before: Timestamp) {
+        self.log.settle(before);
+    }
+
     /// How long the run must last.
     pub(super) fn end(&self) -> Timestamp {
         self.recorded_until.max(self.oracles.end())
@@ -145,6 +157,7 @@ impl Watchers {
 
     /// The run is over: what it left behind.
     pub(super) fn finish(mut self, now: Timestamp) -> RunRecord {
+        self.log.settle(Timestamp::MAX);
         let violations = self.oracles.finish(now);
         let trace = self.log.take_trace();
         let record = self.recorder.finish(self.log.hash(), self.log.events(), violations);

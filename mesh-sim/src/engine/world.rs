@@ -27,9 +27,10 @@ pub(super) struct World {
 impl World {
     pub(super) fn new(run: &Run<'_>, faults: &Arc<FaultSchedule>, resolution: Duration) -> Self {
         let hosts = faults.hosts().iter().cloned().enumerate();
+        let watchers = Watchers::new(run, faults, resolution).out_of_order(run);
         Self {
             host: Arc::new(hosts.map(|(number, name)| (name, number)).collect()),
-            watchers: Arc::new(Mutex::new(Some(Watchers::new(run, faults, resolution)))),
+            watchers: Arc::new(Mutex::new(Some(watchers))),
         }
     }
 
@@ -56,6 +57,11 @@ impl World {
     /// How busy an agent's machine was in a second: its number, and CPU %.
     pub(super) fn cpu(&self, host: usize, busy: (u64, f64)) {
         self.with(|watchers| watchers.cpu(host, busy));
+    }
+
+    /// Nothing that happened before this time will be told any more.
+    pub(super) fn settle(&self, before: Timestamp) {
+        self.with(|watchers| watchers.settle(before));
     }
 
     /// The run is over: what it left behind. `None` if it was over before.

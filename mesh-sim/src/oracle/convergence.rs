@@ -57,11 +57,12 @@ impl Convergence {
         let windows = scenario.agents.iter().map(|agent| agent.machine.cpu_window);
         let sampling = windows.max().unwrap_or_default() + resolution;
         let changed = faults.last_change();
-        // A job counts its time from receipt, and a held message is received when it is released.
-        let last_receipt =
-            changed.max(Timestamp::from(scenario.duration)) + faults.slowest_of_all();
+        // A call that opens a connection arrives after a round trip and one way more. A job counts
+        // its time from receipt, and a held message is received when it is released.
+        let call = 3 * faults.slowest_of_all();
+        let last_receipt = changed.max(Timestamp::from(scenario.duration)) + call;
         let deadline = on_clock(slowest_clock(scenario), scenario.workload.deadline);
-        let idle = last_receipt + deadline + faults.slowest_of_all() + resolution;
+        let idle = last_receipt + deadline + call + resolution;
         let end = idle.max(changed + bounds.converge()) + 2 * sampling;
         Self {
             end,

@@ -151,7 +151,8 @@ impl Requests {
     fn is_broken(&mut self, now: Timestamp, open: Open, reason: &str) -> bool {
         let Open { intended, entry } = open;
         // A round trip that takes as long as a connect may take breaks by itself.
-        let slow = 2 * self.faults.slowest(CLIENT_HOST, entry) + self.resolution;
+        let there = self.faults.slowest(CLIENT_HOST, entry);
+        let slow = there + self.faults.slowest(entry, CLIENT_HOST) + self.resolution;
         if reason == "connect" && slow >= self.connect_timeout {
             return true;
         }

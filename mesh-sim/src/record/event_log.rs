@@ -27,13 +27,29 @@ pub struct EventLog {
     /// Canonical bytes of events that are not hashed yet: the hash is faster with many at a time.
     bytes: Vec<u8>,
     trace: Option<String>,
+    /// Events that earlier ones may still follow, if that happens at all.
+    unsettled: Option<Vec<Unsettled>>,
+}
+
+/// An event whose place in the log is not known yet.
+#[derive(Clone)]
+struct Unsettled {
+    at: Timestamp,
+    bytes: Vec<u8>,
+    line: String,
 }
 
 impl EventLog {
     /// An empty log; with `trace`, one that keeps lines.
     pub fn new(trace: bool) -> Self {
         let trace = trace.then(String::new);
-        Self { hash: Xxh3::new(), events: 0, bytes: Vec::with_capacity(2 * BATCH), trace }
+        let bytes = Vec::with_capacity(2 * BATCH);
+        Self { hash: Xxh3::new(), events: 0, bytes, trace, unsettled: None }
+    }
+
+    /// An empty log for events that come out of order; [`Self::settle`] puts them in order.
+    pub fn sorting(trace: bool) -> Self {
+        Self { unsettled: Some(Vec::new()), ..Self::new(trace) }
     }
 
     /// Notes that `kind` happened at `host`. Keys of `fields` are plain words, each used once and
@@ -45,30 +61,41 @@ impl EventLog {
         kind: &'static str,
         fields: &[(&'static str, Value<'_>)],
     ) {
-        self.bytes.extend_from_slice(&at.as_nanos().to_le_bytes());
-        put_str(&mut self.bytes, host);
-        put_str(&mut self.bytes, kind);
-        self.bytes.push(fields.len() as u8);
-        for (key, value) in fields {
-            put_str(&mut self.bytes, key);
-            match value {
-                Value::U64(number) => {
-                    self.bytes.push(0);
-                    self.bytes.extend_from_slice(&number.to_le_bytes());
-                }
-                Value::Str(text) => {
-                    self.bytes.push(1);
-                    put_str(&mut self.bytes, text);
-                }
-            }
+        let trace = self.trace.as_mut();
+        if let Some(unsettled) = &mut self.unsettled {
+            let (mut bytes, mut line) = (Vec::new(), String::new());
+            put_event(&mut bytes, at, host, kind, fields);
+            trace.inspect(|_| write_line(&mut line, at, host, kind, fields));
+            return unsettled.push(Unsettled { at, bytes, line });
         }
+        put_event(&mut self.bytes, at, host, kind, fields);
+        if let Some(trace) = trace {
+            write_line(trace, at, host, kind, fields);
+        }
+        self.added();
+    }
+
+    /// No event from before this time will come any more. Those of one time stay in the order in
+    /// which they came.
+    pub fn settle(&mut self, before: Timestamp) {
+        let Some(unsettled) = &mut self.unsettled else { return };
+        unsettled.sort_by_key(|event| event.at);
+        let count = unsettled.partition_point(|event| event.at < before);
+        for event in unsettled.drain(..count).collect::<Vec<_>>() {
+            self.bytes.extend_from_slice(&event.bytes);
+            if let Some(trace) = &mut self.trace {
+                trace.push_str(&event.line);
+            }
+            self.added();
+        }
+    }
+
+    /// The bytes of one more event are there.
+    fn added(&mut self) {
+        self.events += 1;
         if self.bytes.len() >= BATCH {
             self.hash.update(&self.bytes);
             self.bytes.clear();
-        }
-        self.events += 1;
-        if let Some(trace) = &mut self.trace {
-            write_line(trace, at, host, kind, fields);
         }
     }
 
@@ -93,6 +120,33 @@ impl EventLog {
 impl std::fmt::Debug for EventLog {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("EventLog").field("events", &self.events).finish_non_exhaustive()
+    }
+}
+
+/// An event as bytes, canonical.
+fn put_event(
+    bytes: &mut Vec<u8>,
+    at: Timestamp,
+    host: &str,
+    kind: &str,
+    fields: &[(&str, Value<'_>)],
+) {
+    bytes.extend_from_slice(&at.as_nanos().to_le_bytes());
+    put_str(bytes, host);
+    put_str(bytes, kind);
+    bytes.push(fields.len() as u8);
+    for (key, value) in fields {
+        put_str(bytes, key);
+        match value {
+            Value::U64(number) => {
+                bytes.push(0);
+                bytes.extend_from_slice(&number.to_le_bytes());
+            }
+            Value::Str(text) => {
+                bytes.push(1);
+                put_str(bytes, text);
+            }
+        }
     }
 }
 
@@ -182,6 +236,22 @@ mod tests {
             log.hash()
         };
         assert_ne!(of("ab", "c"), of("a", "bc"));
+    }
+
+    #[test]
+    fn events_that_come_out_of_order_are_logged_in_order() {
+        let log = |mut log: EventLog, events: &[(u64, &'static str)]| {
+            for (at, kind) in events {
+                log.event(Timestamp::from_nanos(*at), "host", kind, &[]);
+                log.settle(Timestamp::from_nanos(at.saturating_sub(2)));
+            }
+            log.settle(Timestamp::MAX);
+            (log.hash(), log.events(), log.take_trace())
+        };
+        let came = [(3, "c"), (1, "a"), (3, "d"), (2, "b"), (5, "f"), (4, "e")];
+        let mut right = came;
+        right.sort_unstable();
+        assert_eq!(log(EventLog::sorting(true), &came), log(EventLog::new(true), &right));
     }
 
     #[test]

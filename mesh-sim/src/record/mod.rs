@@ -26,7 +26,8 @@ pub enum Outcome {
     Answered,
     /// With a JSON-RPC error; the reason is the error's short name ("busy", "no_peers" ...).
     Refused(&'static str),
-    /// The client gave up at the deadline.
+    /// There was no answer by the deadline, and then the client gave up. Agents may have told it
+    /// before that there won't be; the request ends at its deadline all the same.
     TimedOut,
     /// The connection failed before an answer; the reason says how ("connect", "reset").
     Lost(&'static str),

@@ -7,6 +7,7 @@ use super::diagnostic::Problem;
 use super::source::{Path, Source};
 use super::walk::FoundDuration;
 use super::{EngineKind, Scenario, raw};
+use crate::engine::turmoil;
 use crate::units::format_duration;
 
 /// Most hosts of a run in turmoil, registry and client included: each of its steps looks at every
@@ -15,6 +16,10 @@ const TURMOIL_HOSTS: usize = 40;
 
 /// Turmoil's tick; shorter ones make its clocks drift apart.
 const TURMOIL_TICK: Duration = Duration::from_millis(1);
+
+/// The longest that a run in turmoil goes on after its load, tick by tick, for the last calls to end
+/// and the oracles to have their say: minutes of computing.
+const TURMOIL_AFTERMATH: Duration = Duration::from_secs(2 * 3_600);
 
 /// Where the fields that an engine may refuse stand in the file.
 #[derive(Clone, Debug)]
@@ -79,12 +84,12 @@ pub(super) fn engine_limits(
     engine: EngineKind,
 ) -> Vec<Problem> {
     match engine {
-        EngineKind::Turmoil => turmoil(scenario, places),
+        EngineKind::Turmoil => turmoil_limits(scenario, places),
         EngineKind::Event => Vec::new(),
     }
 }
 
-fn turmoil(scenario: &Scenario, places: &Places) -> Vec<Problem> {
+fn turmoil_limits(scenario: &Scenario, places: &Places) -> Vec<Problem> {
     let mut problems: Vec<Problem> = places.durations.iter().filter_map(turmoil_time).collect();
     problems.extend(places.beyond_turmoil.iter().map(|(path, span)| {
         let title = format!("engine turmoil can't honour `{path}`");
@@ -96,7 +101,34 @@ fn turmoil(scenario: &Scenario, places: &Places) -> Vec<Problem> {
         let label = format!("expected at most {} agents in all", TURMOIL_HOSTS - 2);
         problems.push(Problem::at(places.agents.clone(), title, label));
     }
+    if problems.is_empty() {
+        problems.extend(too_long(scenario, places));
+    }
     problems
+}
+
+/// What keeps a run going for so long after its load that it would seem to hang.
+fn too_long(scenario: &Scenario, places: &Places) -> Option<Problem> {
+    let aftermath = turmoil::aftermath(scenario);
+    let lasts = |path: &Path| match path.name() {
+        "at" => false,
+        "deadline" => true,
+        _ => ["network", "registry", "agents", "faults"].iter().any(|top| path.starts_with(&[top])),
+    };
+    let durations = places.durations.iter().filter(|found| lasts(&found.path));
+    let longest = durations.max_by_key(|found| found.value)?;
+    if aftermath <= TURMOIL_AFTERMATH {
+        return None;
+    }
+    let (path, value) = (&longest.path, format_duration(longest.value));
+    let title = format!("engine turmoil can't honour `{path}` = {value}");
+    let problem = Problem::at(longest.span.clone(), title, "expected less; engine event can");
+    Some(problem.note(format!(
+        "the run would go on for {} after its load, until the last calls have ended and every \
+         agent must know its peers again; expected at most {}",
+        format_duration(Duration::from_secs(aftermath.as_secs())),
+        format_duration(TURMOIL_AFTERMATH)
+    )))
 }
 
 /// Checks one duration against the tick. Thresholds are compared, not simulated, so they are free;

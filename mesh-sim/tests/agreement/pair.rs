@@ -1,6 +1,6 @@
 //! One scenario on both engines, compared request by request.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 
 use mesh_sim::engine::Run;
@@ -61,11 +61,14 @@ fn tell(scenario: &Scenario, policy: usize, engine: EngineKind) -> Told {
     let trace = record.trace.take().expect("it was traced");
     let (mut requests, mut views) =
         (BTreeMap::<u64, Vec<Step>>::new(), BTreeMap::<String, Vec<i64>>::new());
+    let mut last_ns = 0;
     for line in trace.lines() {
         let mut event: Value = serde_json::from_str(line).expect("JSON");
         let fields = event.as_object_mut().expect("an object");
         let at_ms = fields.remove("at_ms").and_then(|at| at.as_f64()).expect("a time");
         let at_ns = (at_ms * 1e6).round() as i64;
+        assert!(at_ns >= last_ns, "{engine:?}, after {last_ns} ns: {line}");
+        last_ns = at_ns;
         let host = fields.remove("host").and_then(|host| Some(host.as_str()?.to_owned()));
         let host = host.expect("a host");
         if fields["event"] == "job_queued" {
@@ -77,6 +80,13 @@ fn tell(scenario: &Scenario, policy: usize, engine: EngineKind) -> Told {
         } else if fields["event"] == "view_changed" {
             views.entry(host).or_default().push(at_ns);
         }
+    }
+    let deadline_ns = scenario.workload.deadline.as_nanos() as i64;
+    for steps in requests.values() {
+        let at = |event| steps.iter().find(|step| step.is(event)).map(|step| step.at_ns);
+        let (Some(due), Some(end)) = (at("due"), at("timed_out")) else { continue };
+        let rounding = if engine == EngineKind::Turmoil { 999_999 } else { 0 };
+        assert!((0..=rounding).contains(&(end - due - deadline_ns)), "{engine:?} {steps:#?}");
     }
     requests.values_mut().for_each(|steps| steps.sort_by(|a, b| a.host.cmp(&b.host)));
     Told { record, requests, views }
@@ -113,7 +123,7 @@ impl Pair {
     /// Outcome counts are equal, and each of turmoil's quantiles lies where a second sample's would:
     /// the share of requests below it has a standard deviation of sqrt(2 q (1 - q) / n) if latencies
     /// are independent. Four of them leave room for queues, where they are not. On top comes what
-    /// turmoil rounds: the send, the end of the job, and the opening of two connections.
+    /// turmoil rounds: the send and the end of the job.
     pub(crate) fn same_distribution(&self) {
         let (event, turmoil) = (&self.event.record, &self.turmoil.record);
         assert_eq!(event.requests, turmoil.requests, "{}", self.policy);
@@ -121,7 +131,7 @@ impl Pair {
         for q in [0.25_f64, 0.5, 0.75, 0.9, 0.99] {
             let spread = 4.0 * (2.0 * q * (1.0 - q) / count).sqrt();
             let ms = |run: &RunRecord, q: f64| run.latency.quantile_ns(q) as f64 / 1e6;
-            let (low, high) = (ms(event, q - spread), ms(event, (q + spread).min(1.0)) + 4.0);
+            let (low, high) = (ms(event, q - spread), ms(event, (q + spread).min(1.0)) + 2.0);
             let found = ms(turmoil, q);
             assert!(
                 (low..=high).contains(&found),
@@ -134,6 +144,21 @@ impl Pair {
     /// Outcomes under the first fault, or outside of faults if there is none.
     pub(crate) fn counts(&self) -> &Counts {
         &self.event.record.by_window[0].requests
+    }
+
+    /// Every agent that a job was routed to after the warm-up, or that routed one.
+    pub(crate) fn agents(&self) -> BTreeSet<String> {
+        let routed = self.requests().flat_map(|(_, steps, _)| steps).filter(|s| s.is("routed"));
+        let peer = |step: &Step| {
+            let step: Value = serde_json::from_str(&step.what).expect("JSON");
+            step["peer"].as_str().map(str::to_owned)
+        };
+        routed.flat_map(|step| [Some(step.host.clone()), peer(step)]).flatten().collect()
+    }
+
+    /// The least latency.
+    pub(crate) fn fastest_ms(&self) -> f64 {
+        self.event.record.latency.min_ns() as f64 / 1e6
     }
 
     /// Requests due after the warm-up: what either engine tells of each.
@@ -155,7 +180,8 @@ impl Pair {
         for (number, steps, _) in self.requests() {
             let decides = |step: &&Step| ["delegating", "routed"].iter().any(|word| step.is(word));
             for step in steps.iter().filter(decides) {
-                let views = event[&step.host].iter().zip(&turmoil[&step.host]);
+                let [event, turmoil] = [event, turmoil].map(|views| views.get(&step.host));
+                let views = event.into_iter().flatten().zip(turmoil.into_iter().flatten());
                 let unsure =
                     views.clone().find(|(a, b)| (*a.min(b)..=*a.max(b)).contains(&&step.at_ns));
                 assert_eq!(unsure, None, "{}: give request {number} another time", self.policy);

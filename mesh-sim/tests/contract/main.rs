@@ -34,12 +34,14 @@ fn run(case: impl Future<Output = ()> + 'static) {
     sim.run().expect("the case holds");
 }
 
-every_case!(crate::run, mesh_sim::engine::turmoil::TurmoilNet);
+every_case!(crate::run, mesh_sim::engine::turmoil::TurmoilNet::default());
 
 /// One simulated day at work: what was noted, and when.
 fn notes() -> Vec<(Timestamp, String)> {
     let (sender, receiver) = mpsc::channel();
-    run(async move { sender.send(days_work(TurmoilNet).await).expect("somebody listens") });
+    run(
+        async move { sender.send(days_work(TurmoilNet::default()).await).expect("somebody listens") },
+    );
     receiver.recv().expect("the case has ended")
 }
 

@@ -55,15 +55,19 @@ fn a_one_way_partition_lets_the_other_way_through() {
         one_way = true
         "#,
     );
-    // agent-1's jobs reach agent-2 and are done there; the answers are lost.
+    // agent-1's jobs reach agent-2 over connections that are open, and are done there; the answers
+    // are lost. No new one opens: that takes an answer, too.
     let done_by_2 = ran.events.iter().filter(|event| {
         event["event"] == "job_ended"
             && event["host"] == "agent-2"
             && event["outcome"] == "done"
             && (5_100.0..6_900.0).contains(&event["at_ms"].as_f64().unwrap_or_default())
     });
-    assert!(done_by_2.count() > 10);
-    assert!(ran.during().requests.timed_out > 10, "{:?}", ran.during());
+    assert!((1..5).contains(&done_by_2.count()));
+    let during = ran.during();
+    assert!((1..5).contains(&during.requests.timed_out), "{during:?}");
+    let not_sent = |event: &&Value| event["event"] == "retrying" && event["reason"] == "not_sent";
+    assert!(ran.events.iter().filter(not_sent).count() > 0);
     // Those that were on their way when it began.
     assert!(ran.outside().requests.failed() < 5, "{:?}", ran.outside());
 }

@@ -19,3 +19,37 @@ fn turmoil_takes_an_ordinary_scenario() {
     let loaded = Loaded::from_text(&text, "full.toml").expect("it is valid");
     assert_eq!(loaded.check_engine(EngineKind::Turmoil), Ok(()));
 }
+
+/// Two agents for a second, with this in the scenario.
+fn with(extra: &str) -> Loaded {
+    let text = format!(
+        r#"
+name = "long"
+description = "x"
+duration = "1s"
+policies = ["random"]
+agents = [{{ name = "a", count = 2 }}]
+workload = {{ arrivals = "constant", rate = 1, demand = {{ kind = "constant", value = "1ms" }} }}
+{extra}
+"#
+    );
+    Loaded::from_text(&text, "long.toml").unwrap_or_else(|error| panic!("{error}"))
+}
+
+#[test]
+fn turmoil_refuses_what_would_keep_it_going_for_hours() {
+    for (extra, field) in [
+        ("network = { latency = \"24h\" }", "network.latency"),
+        ("[[network.links]]\nfrom = \"*\"\nto = \"a-1\"\nlatency = \"2h\"", "latency"),
+        ("registry = { ttl = \"24h\" }", "registry.ttl"),
+        (
+            "[[faults]]\nkind = \"add_latency\"\nat = \"0s\"\nbetween = [\"*\", \"a-1\"]\nlatency = \"3h\"",
+            "latency",
+        ),
+    ] {
+        let refused = with(extra).check_engine(EngineKind::Turmoil).expect_err(field);
+        let said = refused.render(false);
+        assert!(said.contains(&format!("{field}` = ")) && said.contains("^^^^"), "{said}");
+    }
+    assert_eq!(with("registry = { ttl = \"1h\" }").check_engine(EngineKind::Turmoil), Ok(()));
+}

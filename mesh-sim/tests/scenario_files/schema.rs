@@ -78,3 +78,22 @@ fn one_changed_value_is_judged_alike() {
     }
     assert!(judged > 400, "only {judged} changes were wrong");
 }
+
+#[test]
+fn a_bound_of_zero_is_taken_where_some_jobs_may_take_no_time() {
+    let (_, text) =
+        corpus("valid").into_iter().find(|(name, _)| name == "minimal").expect("minimal");
+    let demand = text.lines().find(|line| line.starts_with("demand")).expect("a demand");
+    let takes = |distribution: &str| {
+        let text = text.replace(demand, &format!("demand = {{ {distribution} }}"));
+        Scenario::from_str(&text, "zero.toml").is_ok()
+    };
+    assert!(takes(r#"kind = "uniform", min = "0s", max = "20ms""#));
+    assert!(takes(r#"kind = "bimodal", low = "0s", high = "20ms", high_ratio = 0.1"#));
+    assert!(takes(r#"kind = "normal", mean = "20ms", standard_deviation = "0s""#));
+    // Nothing at all to do, or a scale that makes the other fields mean nothing.
+    assert!(!takes(r#"kind = "constant", value = "0s""#));
+    assert!(!takes(r#"kind = "uniform", min = "0s", max = "0s""#));
+    assert!(!takes(r#"kind = "pareto", min = "0s", max = "20ms", shape = 2.0"#));
+    assert!(!takes(r#"kind = "exponential", mean = "0s""#));
+}

@@ -7,13 +7,13 @@ use mesh_core::agent::{Agent, AgentConfig, Coming, Effect, Identity, JobId};
 use mesh_core::prefetch::prefetch;
 use mesh_core::protocol::Request;
 
-use super::address::{address, host_at};
 use super::calls::Message;
 use super::clock::LocalClock;
 use super::exchange::{Caller, Exchange, ExchangeId, Payload};
 use super::pool::Pool;
 use super::queue::Lane;
 use super::{Event, Simulation};
+use crate::engine::address::{address, host_at};
 use crate::engine::faults::{FIRST_AGENT, MachineState, REGISTRY_HOST};
 use crate::engine::setup::agent_config;
 use crate::machine::Machine;

@@ -74,9 +74,9 @@ impl Simulation<'_> {
             prefetch(place);
         }
         match self.coming(HOST_AHEAD) {
-            Some((CLIENT_HOST, _, exchange)) => self.prefetch_ending(exchange),
             // Opening a connection takes no more than the exchange.
-            None | Some((_, Message::Connect, _)) => {}
+            None | Some((_, Message::Connect | Message::Accept, _)) => {}
+            Some((CLIENT_HOST, _, exchange)) => self.prefetch_ending(exchange),
             Some((host, _, exchange)) => {
                 let is_job = matches!(&exchange.payload, Payload::Request(Request::Work(_)));
                 self.prefetch_host(host, is_job);

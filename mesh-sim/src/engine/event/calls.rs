@@ -21,9 +21,13 @@ const CLIENT_IDLE: usize = 1024;
 pub(super) enum Message {
     /// The caller opens a connection.
     Connect,
+    /// The callee takes it.
+    Accept,
     /// The caller asks.
     Request,
-    /// The caller closes the connection before it has an answer.
+    /// The caller closes the connection before it has an answer. One that overtakes its request
+    /// makes of it what one does that comes with it: it is not begun. All else that is said over a
+    /// connection waits for the last word, so that messages keep their order by themselves.
     Cancel,
     /// The callee answers.
     Answer,
@@ -41,7 +45,7 @@ impl Message {
         match self {
             Self::Connect | Self::Request => 0,
             Self::Cancel => 1,
-            Self::Answer | Self::Closed => 2,
+            Self::Accept | Self::Answer | Self::Closed => 2,
         }
     }
 }
@@ -125,7 +129,7 @@ impl Simulation<'_> {
             exchange.cancel_at = at;
         }
         let connect_by = began + self.run.scenario.delegation.connect_timeout;
-        if message == Message::Connect && at > connect_by {
+        if matches!(message, Message::Connect | Message::Accept) && at > connect_by {
             self.queue.push(connect_by, Event::ConnectFailed(id));
         }
         let give_up = began + self.run.scenario.registry.timeout;
@@ -142,9 +146,10 @@ impl Simulation<'_> {
         let Some(exchange) = self.exchanges.get(id) else { return };
         let began = exchange.began;
         match message {
-            Message::Connect => {
+            Message::Connect | Message::Accept => {
                 let connect_by = began + self.run.scenario.delegation.connect_timeout;
                 self.queue.push(connect_by.max(now), Event::ConnectFailed(id));
+                self.wait_in_vain(now, id);
             }
             Message::Request => {
                 exchange.callee_done = true;
@@ -174,6 +179,7 @@ impl Simulation<'_> {
         }
         match message {
             Message::Connect => self.connect_arrives(now, id),
+            Message::Accept => self.accept_arrives(now, id),
             Message::Request => self.request_arrives(now, id),
             Message::Cancel => self.cancel_arrives(now, id),
             Message::Answer => self.answer_arrives(now, id),
@@ -184,8 +190,15 @@ impl Simulation<'_> {
     fn connect_arrives(&mut self, now: Timestamp, id: ExchangeId) {
         let Some(exchange) = self.exchanges.get(id) else { return };
         if !exchange.connected && !exchange.caller_done {
-            exchange.connected = true;
             exchange.life = self.hosts[exchange.callee as usize].life;
+            self.send(now, id, Message::Accept);
+        }
+    }
+
+    fn accept_arrives(&mut self, now: Timestamp, id: ExchangeId) {
+        let Some(exchange) = self.exchanges.get(id) else { return };
+        if !exchange.connected && !exchange.caller_done {
+            exchange.connected = true;
             self.send(now, id, Message::Request);
         }
     }

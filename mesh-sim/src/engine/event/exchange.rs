@@ -63,7 +63,7 @@ pub(super) struct Exchange {
     pub(super) life: u32,
     /// Cancels the request at the callee.
     pub(super) handle: Option<Handle>,
-    /// When the last message of each kind was sent: by the caller, its cancel, by the callee.
+    /// When the last message of each kind was sent: by the caller, its goodbye, by the callee.
     pub(super) sent: [Timestamp; 3],
     /// When the caller's goodbye arrives; at the end of time if it has not said one.
     pub(super) cancel_at: Timestamp,

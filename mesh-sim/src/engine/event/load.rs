@@ -104,8 +104,12 @@ impl Simulation<'_> {
         result: Result<Reply, CallError>,
     ) {
         let Some((arrival, _)) = self.load.open.get(request) else { return };
-        let is_late = now >= arrival.at + self.run.scenario.workload.deadline;
-        self.request_ended(now, request, &Outcome::of_call(&result, is_late));
+        let deadline = arrival.at + self.run.scenario.workload.deadline;
+        let outcome = Outcome::of_call(&result, now >= deadline);
+        if outcome == Outcome::TimedOut && now < deadline {
+            return self.queue.push(deadline, Event::TimesOut(request));
+        }
+        self.request_ended(now, request, &outcome);
     }
 
     pub(super) fn request_ended(&mut self, now: Timestamp, request: RequestId, outcome: &Outcome) {

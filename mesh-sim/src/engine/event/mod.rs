@@ -4,7 +4,6 @@
 //! time comes. Time is exact to the nanosecond; events of one time happen in the order in which
 //! they were caused. `docs/engines.md` says how it differs from the turmoil engine.
 
-mod address;
 mod agents;
 mod ahead;
 mod calls;
@@ -38,7 +37,7 @@ use super::Run;
 use super::faults::{CLIENT_HOST, FIRST_AGENT, FaultSchedule, REGISTRY_HOST};
 use super::setup::OUTPUT;
 use super::watchers::Watchers;
-use crate::record::RunRecord;
+use crate::record::{Outcome, RunRecord};
 
 /// Timers are exact; what is due at the end of a span may still happen at its last instant.
 const RESOLUTION: Duration = Duration::from_nanos(1);
@@ -78,6 +77,8 @@ enum Event {
     ConnectFailed(ExchangeId),
     /// The caller waits no longer.
     GiveUp(ExchangeId),
+    /// The time is over for a request of which the client has heard that it won't be done by then.
+    TimesOut(load::RequestId),
     /// A state machine asked to be woken.
     Wake(u32),
     /// Jobs may have ended on a machine.
@@ -166,6 +167,7 @@ impl<'a> Simulation<'a> {
             Event::ArrivesAgain(copy) => self.registry_hears_again(now, *copy),
             Event::ConnectFailed(exchange) => self.connect_failed(now, exchange),
             Event::GiveUp(exchange) => self.give_up(now, exchange),
+            Event::TimesOut(request) => self.request_ended(now, request, &Outcome::TimedOut),
             Event::Wake(host) if host as usize == REGISTRY_HOST => self.wake_registry(now),
             Event::Wake(host) => self.wake_agent(now, host as usize),
             Event::JobEnds(host) => self.jobs_end(now, host as usize),

@@ -17,8 +17,6 @@ pub(super) struct Network {
     /// One stream per way, so that traffic on one never moves another's draws.
     seed: Seed,
     streams: BTreeMap<(u32, u32), Rng>,
-    /// When the last message of a way arrives; kept only where a later one could overtake it.
-    last: BTreeMap<(u32, u32), Timestamp>,
     /// No way ever draws, loses or slows a message: all are as fast as each other.
     steady: bool,
     /// No fault of links is active now ...
@@ -49,7 +47,6 @@ impl Network {
             faults,
             seed,
             streams: BTreeMap::new(),
-            last: BTreeMap::new(),
             quiet: true,
             quiet_since: Timestamp::ZERO,
             next_change: Timestamp::ZERO,
@@ -66,7 +63,7 @@ impl Network {
         self.next_change = next.unwrap_or(Timestamp::MAX);
     }
 
-    /// Sends a message.
+    /// Sends a message. It may overtake those before it: each call has a connection of its own.
     pub(super) fn send(&mut self, now: Timestamp, from: usize, to: usize) -> Fate {
         if from == to {
             return Fate::Arrives(now);
@@ -91,11 +88,11 @@ impl Network {
             return Fate::Lost;
         }
         let latency = quality.latency.sample(rng) + added;
-        Fate::Arrives(self.in_order(from, to, now + latency))
+        Fate::Arrives(self.released(from, to, now + latency))
     }
 
     /// When a message that was just sent, and will arrive at `first`, arrives for the second time, if
-    /// it does. A copy travels by itself: it may be overtaken by what is sent later.
+    /// it does.
     pub(super) fn copy(
         &mut self,
         now: Timestamp,
@@ -113,14 +110,6 @@ impl Network {
         let added = if self.quiet { Duration::ZERO } else { self.faults.link(from, to, now).added };
         let at = now + quality.latency.sample(rng) + added;
         Some(self.released(from, to, at).max(first))
-    }
-
-    /// When a message arrives that is not to overtake the one before it.
-    fn in_order(&mut self, from: usize, to: usize, at: Timestamp) -> Timestamp {
-        let at = self.released(from, to, at);
-        let last = self.last.entry((from as u32, to as u32)).or_default();
-        *last = at.max(*last);
-        *last
     }
 
     /// When a message arrives that would without a hold arrive at `at`. Known when it is sent, so

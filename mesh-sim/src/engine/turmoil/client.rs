@@ -13,23 +13,30 @@ use turmoil::Sim;
 use super::hosts::{client_limits, clock};
 use super::net::TurmoilNet;
 use crate::engine::Run;
-use crate::engine::setup::agent_url;
+use crate::engine::address::{address, host_name};
+use crate::engine::faults::{CLIENT_HOST, FIRST_AGENT, FaultSchedule};
 use crate::engine::world::World;
 use crate::record::Outcome;
-use crate::scenario::{CLIENT, WorkloadSpec};
+use crate::scenario::WorkloadSpec;
 use crate::workload::{Arrival, ClosedLoop, JOB, Workload};
 
-pub(super) fn add(sim: &mut Sim<'static>, run: &Run<'_>, world: &World) {
+pub(super) fn add(
+    sim: &mut Sim<'static>,
+    run: &Run<'_>,
+    faults: &Arc<FaultSchedule>,
+    world: &World,
+) {
     let scenario = run.scenario;
     let seed = Seed::root(run.seed).child("workload");
     let workload =
         Workload::new(&scenario.workload, scenario.agents.len(), scenario.duration, &seed);
     let entries = scenario.agents.iter().map(|agent| agent.name.clone()).collect();
     let (spec, limits, world) = (scenario.workload.clone(), client_limits(scenario), world.clone());
-    sim.client(CLIENT, async move {
+    let net = TurmoilNet::of_host(CLIENT_HOST, faults.clone());
+    sim.client(host_name(CLIENT_HOST), async move {
         let sender = Arc::new(Sender {
             clock: clock(),
-            client: Client::new(TurmoilNet, ClientLimits { idle_per_destination: 1024, ..limits }),
+            client: Client::new(net, ClientLimits { idle_per_destination: 1024, ..limits }),
             entries,
             spec,
             world,
@@ -86,9 +93,13 @@ impl Sender {
         let deadline = arrival.at + self.spec.deadline;
         let timeout = deadline.since(self.clock.now());
         let request = Request::Delegate(arrival.task(&self.spec, JOB.into(), timeout));
-        let result = call(&self.client, &agent_url(entry), &request, timeout).await;
-        let now = self.clock.now();
-        self.world.ended(now, &arrival, &Outcome::of_call(&result, now >= deadline));
+        let url = address(FIRST_AGENT + arrival.entry);
+        let result = call(&self.client, &url, &request, timeout).await;
+        let outcome = Outcome::of_call(&result, self.clock.now() >= deadline);
+        if outcome == Outcome::TimedOut {
+            self.clock.sleep_until(deadline).await;
+        }
+        self.world.ended(self.clock.now(), &arrival, &outcome);
     }
 }
 

@@ -15,12 +15,12 @@ use turmoil::Sim;
 use super::machine::SimHost;
 use super::net::TurmoilNet;
 use crate::engine::Run;
-use crate::engine::setup::{AGENT_PORT, agent_config, agent_url, registry_config};
+use crate::engine::address::{PORT, address, host_name};
+use crate::engine::faults::{FIRST_AGENT, FaultSchedule, REGISTRY_HOST};
+use crate::engine::setup::{agent_config, registry_config};
 use crate::engine::world::World;
-use crate::scenario::{AgentSpec, REGISTRY, Scenario};
+use crate::scenario::Scenario;
 
-/// Where the registry listens.
-const REGISTRY_PORT: u16 = 8500;
 /// The clock of the host that calls: it shows the simulation's time, restarts or not.
 pub(super) fn clock() -> Clock {
     Clock::started_ago(turmoil::sim_elapsed().unwrap_or_default())
@@ -36,14 +36,24 @@ pub(super) fn client_limits(scenario: &Scenario) -> ClientLimits {
     ClientLimits { connect: scenario.delegation.connect_timeout, ..ClientLimits::default() }
 }
 
-pub(super) fn add_registry(sim: &mut Sim<'static>, scenario: &Scenario, world: &World) {
+/// Every address of a host.
+fn anywhere() -> String {
+    format!("0.0.0.0:{PORT}")
+}
+
+pub(super) fn add_registry(
+    sim: &mut Sim<'static>,
+    scenario: &Scenario,
+    faults: &Arc<FaultSchedule>,
+    world: &World,
+) {
     let config = registry_config(scenario);
-    let world = world.clone();
-    sim.host(REGISTRY, move || {
-        let (config, world) = (config.clone(), world.clone());
+    let (faults, world) = (faults.clone(), world.clone());
+    sim.host(host_name(REGISTRY_HOST), move || {
+        let (config, faults, world) = (config.clone(), faults.clone(), world.clone());
         async move {
             let clock = clock();
-            let listener = TurmoilNet.bind(&format!("0.0.0.0:{REGISTRY_PORT}")).await?;
+            let listener = TurmoilNet::of_host(REGISTRY_HOST, faults).bind(&anywhere()).await?;
             let epoch = clock.now().as_nanos();
             let registry = RegistryNode::new(clock, config, epoch, world);
             registry.run::<TurmoilNet>(listener, server_limits(), pending()).await;
@@ -52,40 +62,43 @@ pub(super) fn add_registry(sim: &mut Sim<'static>, scenario: &Scenario, world: &
     });
 }
 
+/// Adds the agent with this index in the scenario.
 pub(super) fn add_agent(
     sim: &mut Sim<'static>,
     run: &Run<'_>,
-    agent: &AgentSpec,
+    index: usize,
     machine: &SimHost,
+    faults: &Arc<FaultSchedule>,
     world: &World,
 ) {
+    let (agent, number) = (&run.scenario.agents[index], FIRST_AGENT + index);
     let config = agent_config(run, agent);
-    let (name, url): (Name, Arc<str>) = (agent.name.clone(), agent_url(&agent.name).into());
+    let name: Name = agent.name.clone();
     let seed = Seed::root(run.seed).child("agents").child(&agent.name);
-    let (machine, world) = (machine.clone(), world.clone());
+    let (machine, faults, world) = (machine.clone(), faults.clone(), world.clone());
     let client = client_limits(run.scenario);
-    sim.host(&*agent.name, move || {
-        let (name, url) = (name.clone(), url.clone());
-        let (config, seed) = (config.clone(), seed.clone());
+    sim.host(host_name(number), move || {
+        let (name, config, seed) = (name.clone(), config.clone(), seed.clone());
         let (machine, world, client) = (machine.clone(), world.clone(), client.clone());
+        let net = TurmoilNet::of_host(number, faults.clone());
         async move {
             let clock = clock();
             // A later life has a greater number; zero stands for agents that have none.
             let incarnation = clock.now().as_nanos() + 1;
             let seed = seed.child(&incarnation.to_string());
-            let identity = Identity { name, url, incarnation };
+            let identity = Identity { name, url: address(number), incarnation };
             let host = machine.with_clock(clock);
+            let listener = net.bind(&anywhere()).await?;
             let parts = Parts {
-                net: TurmoilNet,
+                net,
                 clock,
                 host: host.clone(),
                 observer: world,
-                registry: format!("{REGISTRY}:{REGISTRY_PORT}").into(),
+                registry: address(REGISTRY_HOST),
                 server: server_limits(),
                 client,
                 json: jsonrpc::Limits::default(),
             };
-            let listener = TurmoilNet.bind(&format!("0.0.0.0:{AGENT_PORT}")).await?;
             let node = AgentNode::new(identity, config, &seed, parts);
             tokio::select! {
                 biased;

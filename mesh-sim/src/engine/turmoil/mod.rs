@@ -7,6 +7,7 @@ mod hosts;
 mod machine;
 mod net;
 mod panics;
+mod stream;
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -16,14 +17,18 @@ use mesh_core::Timestamp;
 use mesh_core::seed::Seed;
 use turmoil::{Builder, Sim};
 
-pub use self::net::TurmoilNet;
+pub use self::net::{Listener, TurmoilNet};
+pub use self::stream::Stream;
 
 use self::machine::SimHost;
 use self::panics::Panics;
+use super::address::host_name;
 use super::faults::{CLIENT_HOST, FIRST_AGENT, FaultSchedule, Link};
 use super::world::World;
 use super::{EngineError, Run};
+use crate::oracle::Oracles;
 use crate::record::RunRecord;
+use crate::scenario::Scenario;
 
 /// turmoil breaks with any other.
 const TICK: Duration = Duration::from_millis(1);
@@ -36,6 +41,13 @@ const TCP_CAPACITY: usize = 65_536;
 const PORTS: RangeInclusive<u16> = 10_000..=65_535;
 /// Simulated time between two reports of progress.
 const PROGRESS_EVERY: Duration = Duration::from_millis(250);
+
+/// How long a run of a scenario goes on after its load and drain.
+pub(crate) fn aftermath(scenario: &Scenario) -> Duration {
+    let faults = Arc::new(FaultSchedule::new(scenario));
+    let end = Oracles::new(scenario, faults, RESOLUTION).end();
+    end.since(Timestamp::from(scenario.duration + scenario.drain))
+}
 
 /// Runs one policy with one seed.
 pub(super) fn execute(
@@ -71,8 +83,11 @@ fn simulate(
         })?;
         if let Some(message) = panics.take() {
             let (policy, seed, at) = (run.policy.label.clone(), run.seed, now.elapsed());
+            let message = engine.with_names(message);
             return Err(EngineError::Panic { policy, seed, at, message });
         }
+        // Hosts take turns within a tick, and each request is noted as of when it was due.
+        world.settle(now - RESOLUTION);
         if now.elapsed() >= reported + PROGRESS_EVERY {
             reported = now.elapsed();
             progress(reported);
@@ -114,11 +129,11 @@ impl Engine {
             .build();
         let machines: Vec<SimHost> =
             run.scenario.agents.iter().map(|agent| SimHost::new(&agent.machine)).collect();
-        hosts::add_registry(&mut sim, run.scenario, &world);
-        for (agent, machine) in run.scenario.agents.iter().zip(&machines) {
-            hosts::add_agent(&mut sim, run, agent, machine, &world);
+        hosts::add_registry(&mut sim, run.scenario, &faults, &world);
+        for (index, machine) in machines.iter().enumerate() {
+            hosts::add_agent(&mut sim, run, index, machine, &faults, &world);
         }
-        client::add(&mut sim, run, &world);
+        client::add(&mut sim, run, &faults, &world);
         let count = faults.hosts().len();
         let mut engine = Self {
             sim,
@@ -129,15 +144,19 @@ impl Engine {
             faults,
         };
         for (a, b, [link, _]) in &engine.links {
-            let (a, b) = (engine.name(*a), engine.name(*b));
+            let (a, b) = (host_name(*a), host_name(*b));
             engine.sim.set_link_latency(a, b, link.latency);
         }
         engine.apply_faults(Timestamp::ZERO);
         engine
     }
 
-    fn name(&self, host: usize) -> &str {
-        &self.faults.hosts()[host]
+    /// turmoil's words, with the hosts' names in the scenario.
+    fn with_names(&self, message: String) -> String {
+        let hosts = self.faults.hosts().iter().enumerate();
+        hosts.fold(message, |message, (host, name)| {
+            message.replace(&format!("'{}'", host_name(host)), &format!("'{name}'"))
+        })
     }
 
     /// Brings the simulation into the state that the schedule prescribes for `now`.
@@ -166,7 +185,7 @@ impl Engine {
     /// Each of turmoil's calls overrides what the others did to the same way, and a hold is always
     /// of both ways. So a change takes back what is over, then says again all that is not.
     fn set_link(&self, a: usize, b: usize, was: [Link; 2], is: [Link; 2]) {
-        let (a, b) = (self.name(a), self.name(b));
+        let (a, b) = (&*host_name(a), &*host_name(b));
         if was[0].latency != is[0].latency {
             self.sim.set_link_latency(a, b, is[0].latency);
         }
@@ -195,18 +214,18 @@ impl Engine {
     }
 
     fn crash_or_restart(&mut self, now: Timestamp, host: usize, down: bool) {
-        let name = self.faults.hosts()[host].clone();
+        let name = host_name(host);
         self.world.host_changed(now, host, !down);
         if down {
             // Its tasks are dropped in an order that hangs on what other runs have spawned in this
             // process: tokio numbers tasks across all runtimes. So nothing of it may be seen: the
             // host's links are cut already, and the world does not listen.
-            self.sim.crash(&*name);
+            self.sim.crash(name);
             if let Some(machine) = host.checked_sub(FIRST_AGENT) {
                 self.machines[machine].crash(now);
             }
         } else {
-            self.sim.bounce(&*name);
+            self.sim.bounce(name);
         }
     }
 }

@@ -251,13 +251,16 @@ impl Checker<'_> {
     }
 }
 
-/// Zero is a time to start at, no warm-up, no drain, no delay and no pause; anything else needs to
-/// last.
+/// Zero is a time to start at, no warm-up, no drain, no delay and no pause, and some jobs of many may
+/// take no time; anything else needs to last.
 fn may_be_zero(path: &FieldPath) -> bool {
     match path.name() {
         "warm_up" | "drain" | "at" => true,
         _ if path.starts_with(&["network"]) => true,
-        "value" | "low" | "min" => path.starts_with(&["workload", "think"]),
+        "value" => path.starts_with(&["workload", "think"]),
+        "low" | "min" | "standard_deviation" => {
+            ["think", "demand"].iter().any(|field| path.starts_with(&["workload", field]))
+        }
         _ => false,
     }
 }

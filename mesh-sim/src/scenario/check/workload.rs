@@ -60,7 +60,10 @@ impl Checker<'_> {
     /// A scale of zero would make the other fields of the distribution mean nothing.
     fn above_zero(&mut self, path: &Path, field: &str, value: &DurationText) {
         if value.0.is_zero() {
-            let label = "expected more; no time at all is { kind = \"constant\", value = \"0s\" }";
+            let label = match path.starts_with(&["workload", "demand"]) {
+                true => "expected more than 0s",
+                false => "expected more; no time at all is { kind = \"constant\", value = \"0s\" }",
+            };
             self.report(&path.key(field), format!("`{field}` is 0s"), label);
         }
     }

@@ -334,7 +334,7 @@ impl Default for Network {
 pub(crate) enum Latency {
     /// The same for each message.
     Constant(DurationText),
-    /// Drawn for each message. Messages of one link keep their order.
+    /// Drawn for each message. Messages of one connection keep their order; each call has its own.
     Drawn(Distribution),
 }
 
