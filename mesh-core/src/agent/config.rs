@@ -102,7 +102,8 @@ impl Default for RetryConfig {
 /// How an agent uses the registry.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct MembershipConfig {
-    /// Time between heartbeats, before jitter.
+    /// Time between heartbeats, before jitter. A third of the registry's TTL if that is shorter, but
+    /// then 100 ms at least.
     pub heartbeat: Duration,
     /// Time between fetches of the list of peers; the first few, and those after a restart of the
     /// registry, come sooner.

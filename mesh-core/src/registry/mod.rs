@@ -63,7 +63,9 @@ use crate::agent::{ListedLease, Roster};
 use crate::time::{Timestamp, nanos};
 
 pub use checks::{MAX_NAME_BYTES, MAX_URL_BYTES, address, is_address, is_name};
-pub use lease::{Deafness, DeregisterError, Lease, Note, NoteKind, RegisterError, Registered, Registration};
+pub use lease::{
+    Deafness, DeregisterError, Lease, Note, NoteKind, RegisterError, Registered, Registration,
+};
 use leases::Leases;
 use tombstones::Tombstones;
 
