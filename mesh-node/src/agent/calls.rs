@@ -86,7 +86,7 @@ impl<N: Net, H: Host, O: Observer> Driver<N, H, O> {
             // A registry that names no TTL (the demo's) has granted a lease all the same.
             let body: RegisteredBody = serde_json::from_slice(&answer.body).unwrap_or_default();
             let ttl = body.ttl_ms.map_or(self.usual_ttl, Duration::from_millis);
-            return Some(RegistryReply::Registered { ttl });
+            return Some(RegistryReply::Registered { ttl, rival: body.rival });
         }
         let body: RefusedBody = serde_json::from_slice(&answer.body).ok()?;
         // A name that no registry takes will never heal: somebody must be told.
@@ -95,7 +95,7 @@ impl<N: Net, H: Host, O: Observer> Driver<N, H, O> {
         match (&*body.reason, body.current) {
             ("unknown_lease", _) => Some(RegistryReply::UnknownLease),
             ("stale_incarnation", Some(current)) => {
-                Some(RegistryReply::StaleIncarnation { current })
+                Some(RegistryReply::StaleIncarnation { current, holder: body.holder })
             }
             _ => None,
         }

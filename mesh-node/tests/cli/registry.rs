@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::process::{Service, get, http, json_at, output, until};
+use crate::process::{Service, get, http, json_at, output, raw, until};
 
 #[test]
 fn it_serves_the_demos_registry_and_stops_when_told() {
@@ -18,7 +18,10 @@ fn it_serves_the_demos_registry_and_stops_when_told() {
     until(ended, || get(&address, "/metrics").1.contains(ended));
 
     // A long poll must not hold the end up.
-    let poll = std::thread::spawn(move || json_at(&address, "/services?wait=50s&index=2"));
+    let list = raw(&address, b"GET /services HTTP/1.0\r\n\r\n");
+    let index = list.lines().find_map(|line| line.strip_prefix("mesh-index: "));
+    let path = format!("/services?wait=50s&index={}", index.expect("an index"));
+    let poll = std::thread::spawn(move || json_at(&address, &path));
     let waiting = "mesh_registry_waiting 1";
     until(waiting, || get(&registry.address, "/metrics").1.contains(waiting));
     registry.process.signal("TERM");
