@@ -69,6 +69,8 @@ pub(super) struct Membership {
     incarnation: u64,
     /// The registry has granted this incarnation a lease.
     registered: bool,
+    /// The last heartbeat was not answered.
+    is_unheard: bool,
     /// The registry has granted some life of this process a lease.
     has_held: bool,
     ttl: Duration,
@@ -110,6 +112,7 @@ impl Membership {
             url,
             incarnation,
             registered: false,
+            is_unheard: false,
             has_held: false,
             ttl: heartbeat.saturating_mul(HEARTBEATS_PER_TTL),
             short_ttl: None,
@@ -184,12 +187,13 @@ impl Membership {
         if !is_register {
             self.list_call.take_if(|pending| pending.call == call)?;
         }
-        let is_answer = !matches!(reply, RegistryReply::Failed);
-        let was_silent = is_answer && self.trust.answered(now, self.ttl);
+        if !matches!(reply, RegistryReply::Failed) {
+            self.trust.answered(now, self.ttl);
+        }
         match reply {
             _ if is_register => self.register_answered(now, reply, effects),
             RegistryReply::Listed(listing) => {
-                let worth = self.list_answered(now, was_silent, &listing);
+                let worth = self.list_answered(now, &listing);
                 return Some((listing.leases, worth));
             }
             _ => self.list_failed(now),
@@ -222,6 +226,7 @@ impl Membership {
         if self.stopping {
             return;
         }
+        self.is_unheard = false;
         match reply {
             RegistryReply::Registered { ttl, rival } => {
                 self.adapt_to(now, ttl, effects);
@@ -292,6 +297,7 @@ impl Membership {
     }
 
     fn register_failed(&mut self, now: Timestamp) {
+        self.is_unheard = true;
         self.trust.failed();
         if !self.stopping {
             self.retry_register(now);
@@ -303,14 +309,15 @@ impl Membership {
         self.retry_after = self.retry_after.saturating_mul(2).min(self.period());
     }
 
-    fn list_answered(&mut self, now: Timestamp, was_silent: bool, listing: &Listing) -> Worth {
+    fn list_answered(&mut self, now: Timestamp, listing: &Listing) -> Worth {
         let worth = self.trust.judge(now, self.ttl, listing, &self.name, self.registered);
         if worth != Worth::Believed {
             self.lists = 0;
         }
-        // The registry may have lost this agent too: the sooner it is told, the sooner are lists
-        // whole again.
-        if was_silent || worth != Worth::Believed {
+        // The registry answers, and did not hear the last heartbeat or may have lost this agent: the
+        // sooner it is told, the sooner are lists whole again.
+        if self.is_unheard || worth != Worth::Believed {
+            self.is_unheard = false;
             self.next_register = self.next_register.min(now);
         }
         if self.lists < QUICK_LISTS {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::roster::Roster;
 use super::view::Listing;
 use crate::protocol::Name;
+use crate::registry::longest_pause;
 use crate::time::Timestamp;
 
 /// What an agent remembers of the registry's answers.
@@ -14,7 +15,7 @@ use crate::time::Timestamp;
 /// would empty the view. So the missing are kept for one TTL after a list is in doubt:
 ///
 /// - the first of another life of the registry;
-/// - the first after a silence: calls failed, and for more than half a TTL none was answered;
+/// - the first after a silence: calls failed, and none was answered for two fifths of a TTL;
 /// - one that leaves out this agent, which holds a lease and was listed before, or that leaves it
 ///   no peer at all where the list before had some. The TTL then counts from the list before.
 #[derive(Debug)]
@@ -59,12 +60,10 @@ impl Trust {
         self.has_failed = true;
     }
 
-    /// A call was answered; true if that ends a silence.
-    pub(super) fn answered(&mut self, now: Timestamp, ttl: Duration) -> bool {
-        let was_silent = self.has_failed && now.since(self.answered_at) > ttl / 2;
+    /// A call was answered.
+    pub(super) fn answered(&mut self, now: Timestamp, ttl: Duration) {
+        self.was_silent |= self.has_failed && now.since(self.answered_at) > longest_pause(ttl);
         (self.answered_at, self.has_failed) = (now, false);
-        self.was_silent |= was_silent;
-        was_silent
     }
 
     /// A list came. `is_held`: the registry has granted this agent a lease.
@@ -136,7 +135,7 @@ mod tests {
         let mut trust = listed(&["a", "b", "me"]);
         assert_eq!(worth(&mut trust, 5, 1, &["a", "me"]), Worth::Believed);
         trust.failed();
-        assert_eq!(worth(&mut trust, 20, 1, &["me", "z"]), Worth::Believed, "a short silence");
+        assert_eq!(worth(&mut trust, 17, 1, &["me", "z"]), Worth::Believed, "a short silence");
         assert_eq!(
             worth(&mut trust, 90, 1, &["me", "y"]),
             Worth::Believed,
@@ -158,7 +157,7 @@ mod tests {
     fn a_silence_that_a_heartbeat_ends_is_one_too() {
         let mut trust = listed(&["a", "me"]);
         trust.failed();
-        assert!(trust.answered(at(60), TTL));
+        trust.answered(at(60), TTL);
         assert_eq!(worth(&mut trust, 61, 1, &["me", "b"]), Worth::Doubted(at(91)));
     }
 

@@ -4,6 +4,15 @@ use std::time::Duration;
 
 use crate::time::Timestamp;
 
+/// If nothing is heard for longer, registry and agents don't hear each other: two fifths of a TTL.
+///
+/// Live agents are heard three times per TTL, sooner or later by a tenth. And after a pause that is
+/// just as long as this, the agent that was heard a whole heartbeat before still has a quarter of
+/// its lease to be heard again.
+pub fn longest_pause(ttl: Duration) -> Duration {
+    ttl.saturating_mul(2) / 5
+}
+
 /// When the registry was last awake, and when it last heard an agent.
 ///
 /// A living mesh is heard several times per TTL, and a registry that holds leases asks to be woken
@@ -46,11 +55,10 @@ impl Hearing {
         late
     }
 
-    /// How long it had heard nobody at a time, if that is more than half a TTL. Live agents are
-    /// heard three times per TTL or more.
+    /// How long it had heard nobody at a time, if that is a silence.
     pub(super) fn silence(&self, at: Timestamp) -> Option<Duration> {
         let silence = at.since(self.heard);
-        (silence > self.ttl / 2).then_some(silence)
+        (silence > longest_pause(self.ttl)).then_some(silence)
     }
 
     /// It hears an agent; gives back the silence that this ends.

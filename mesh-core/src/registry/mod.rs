@@ -40,8 +40,8 @@
 //!
 //! - It is called later than it asked for by more than an eighth of a TTL: it was paused or starved,
 //!   and the time slept counts for no lease.
-//! - No agent has registered or renewed for more than half a TTL: it is cut off, or all agents are
-//!   dead. A lease that runs out meanwhile is kept for one more TTL. When an agent is heard again,
+//! - No agent has registered or renewed for more than two fifths of a TTL: it is cut off, or all
+//!   agents are dead. A lease that runs out meanwhile is kept for one more TTL. When an agent is heard again,
 //!   every lease gets a whole TTL from then.
 //!
 //! So a cut-off of less than two TTLs costs no live agent its lease, nor does a pause of any length.
@@ -63,6 +63,7 @@ use crate::agent::{ListedLease, Roster};
 use crate::time::{Timestamp, nanos};
 
 pub use checks::{MAX_NAME_BYTES, MAX_URL_BYTES, address, is_address, is_name};
+pub use hearing::longest_pause;
 pub use lease::{
     Deafness, DeregisterError, Lease, Note, NoteKind, RegisterError, Registered, Registration,
 };

@@ -116,6 +116,19 @@ load = 0.75
     pairs.iter().for_each(|pair| pair.same(0.0..=0.999_999));
 }
 
+/// For longer than two leases last: the registry gives up everybody, and nobody forgets anybody.
+#[test]
+fn a_registry_that_nobody_reaches() {
+    let fault = r#"
+[[faults]]
+kind = "partition"
+at = "8s"
+for = "14s"
+groups = ["registry", "agent-1..5"]
+"#;
+    assert_eq!(check(fault), [0; 7]);
+}
+
 #[test]
 fn partition() {
     let fault = r#"

@@ -12,6 +12,8 @@ use crate::registry::{
 
 const TTL: u64 = 40;
 const SWEEP: u64 = 8;
+/// A longer one is a silence.
+const PAUSE: u64 = TTL * 2 / 5;
 /// It wants to see that it is awake this often, and may be so late.
 const WATCH: u64 = TTL / 8;
 const MAX_LEASES: usize = 3;
@@ -101,7 +103,7 @@ impl Model {
                 return;
             };
             let in_silence = lease.latest - TTL;
-            if lease.expires_at < in_silence && self.heard + TTL / 2 < lease.expires_at {
+            if lease.expires_at < in_silence && self.heard + PAUSE < lease.expires_at {
                 lease.expires_at = in_silence;
             } else {
                 let name = lease.name;
@@ -111,7 +113,7 @@ impl Model {
     }
 
     fn hear(&mut self, now: u64) {
-        if self.heard + TTL / 2 < now {
+        if self.heard + PAUSE < now {
             for lease in &mut self.leases {
                 lease.expires_at = lease.expires_at.max(lease.latest.min(now + TTL));
             }
