@@ -4,7 +4,9 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::config::{AgentConfig, Identity, MembershipConfig};
+use super::config::{
+    AgentConfig, HEARTBEATS_PER_TTL, Identity, MembershipConfig, heartbeat_period,
+};
 use super::effect::{Effect, Note, RegistryRequest};
 use super::roster::Roster;
 use super::trust::{Trust, Worth};
@@ -17,10 +19,6 @@ use crate::time::{Timestamp, nanos};
 
 /// First wait after the registry could not be reached; it doubles up to the heartbeat's period.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
-/// A lease is renewed so often, if the setting does not say more often: two heartbeats may be lost.
-const HEARTBEATS_PER_TTL: u32 = 3;
-/// However short the TTL, heartbeats don't come more often than this because of it.
-const SHORTEST_PERIOD: Duration = Duration::from_millis(100);
 /// An agent whose name another process holds waits for up to so many heartbeats before it asks again.
 const LONGEST_YIELD: u32 = 8;
 /// Wait after the first list of a registry's life; it doubles with each of the next ones. Agents
@@ -136,8 +134,7 @@ impl Membership {
 
     /// Time between heartbeats, before jitter.
     fn period(&self) -> Duration {
-        let longest = (self.ttl / HEARTBEATS_PER_TTL).max(SHORTEST_PERIOD);
-        self.config().heartbeat.min(longest)
+        heartbeat_period(self.config().heartbeat, self.ttl)
     }
 
     pub(super) fn poll_timeout(&self) -> Timestamp {

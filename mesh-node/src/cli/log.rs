@@ -44,6 +44,9 @@ pub(crate) fn start(cli: &Cli) -> io::Result<LogQueue> {
     Ok(queue)
 }
 
+/// A registry that was paused for longer says so.
+const NOTEWORTHY: Duration = Duration::from_millis(500);
+
 /// Logs what the state machines note.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Log;
@@ -116,6 +119,8 @@ impl Observer for Log {
 
     fn deafness(&self, _: Timestamp, deafness: Deafness) {
         match deafness {
+            // Too short for anybody to have noticed.
+            Deafness::Slept(length) if length < NOTEWORTHY => tracing::debug!(?length, "slept"),
             Deafness::Slept(length) => tracing::warn!(
                 ?length,
                 "the registry was paused or starved; that time counts for no lease"

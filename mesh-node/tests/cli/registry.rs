@@ -44,3 +44,10 @@ fn a_port_in_use_is_said_so() {
         assert!(stderr.ends_with(&expected), "{stderr}");
     }
 }
+
+#[test]
+fn a_ttl_that_no_agent_can_keep_is_refused() {
+    let (status, _, stderr) = output(&["registry", "--ttl", "29ms"]);
+    assert_eq!(status.code(), Some(2));
+    assert!(stderr.contains("agents can't keep leases of less than 30ms"), "{stderr}");
+}

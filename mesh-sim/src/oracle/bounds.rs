@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use mesh_core::agent::config::heartbeat_period;
 use mesh_core::registry::longest_pause;
 use mesh_core::time::nanos;
 
@@ -34,7 +35,7 @@ pub(super) struct Bounds {
 impl Bounds {
     pub(super) fn new(scenario: &Scenario) -> Self {
         let RegistrySpec { ttl, heartbeat, sweep, timeout, jitter } = scenario.registry;
-        let period = period(&scenario.registry);
+        let period = heartbeat_period(heartbeat, ttl);
         let refresh = scenario.agents.iter().map(|agent| agent.refresh).max().unwrap_or_default();
         // What agents time, the slowest clock times; leases and sweeps are the registry's.
         let slowest = slowest_clock(scenario);
@@ -75,11 +76,6 @@ impl Bounds {
     }
 }
 
-/// Time between heartbeats, before jitter: agents adapt to a TTL that is short.
-fn period(registry: &RegistrySpec) -> Duration {
-    registry.heartbeat.min((registry.ttl / 3).max(Duration::from_millis(100)))
-}
-
 /// By agent, the greatest latency to the registry at which calls and leases don't run out by
 /// themselves.
 pub(super) fn patience(scenario: &Scenario, resolution: Duration) -> Arc<[Duration]> {
@@ -91,7 +87,7 @@ pub(super) fn patience(scenario: &Scenario, resolution: Duration) -> Arc<[Durati
 /// short enough for an agent whose clock is so slow that its lease ends before its next heartbeat.
 fn patience_of(scenario: &Scenario, agent: &AgentSpec, resolution: Duration) -> Duration {
     let registry = &scenario.registry;
-    let heartbeat = jittered(period(registry), registry.jitter);
+    let heartbeat = jittered(heartbeat_period(registry.heartbeat, registry.ttl), registry.jitter);
     let between_heartbeats = on_clock(agent.clock_rate, heartbeat) + resolution;
     // A fast clock gives up early; whatever the agent's clock, the network keeps true time.
     let timeout = registry.timeout.min(on_clock(agent.clock_rate, registry.timeout));

@@ -92,7 +92,7 @@ fn nothing_is_promised_of_an_agent_that_cannot_reach_the_registry() {
 fn nothing_is_promised_of_leases_that_are_too_short_to_be_kept() {
     let long = "[registry]\nttl = \"10s\"\nheartbeat = \"9.5s\"\n";
     assert_eq!(unlisted(long), [LISTED], "agents heartbeat more often");
-    let short = "[registry]\nttl = \"110ms\"\nheartbeat = \"105ms\"\n";
+    let short = "[registry]\nttl = \"12ms\"\nheartbeat = \"11ms\"\n";
     assert_eq!(unlisted(short), [""; 0]);
 }
 
