@@ -7,8 +7,8 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use mesh_core::agent::config::{HEARTBEATS_PER_TTL, SHORTEST_PERIOD};
 use mesh_core::agent::HealthConfig;
+use mesh_core::agent::config::{HEARTBEATS_PER_TTL, SHORTEST_PERIOD};
 use mesh_core::codec::limits::MOST_OUTPUT_BYTES;
 use mesh_core::duration::parse_duration;
 use mesh_core::registry::{address, is_address, is_name};
