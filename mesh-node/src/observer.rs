@@ -4,7 +4,7 @@ use mesh_core::Timestamp;
 use mesh_core::agent::{Note, Peers};
 use mesh_core::load::LoadReport;
 use mesh_core::protocol::Name;
-use mesh_core::registry;
+use mesh_core::registry::{self, Deafness};
 
 /// Is told what the state machines note, in order and as it happens. Implementations must be
 /// quick: they run while the state machine is locked.
@@ -20,9 +20,14 @@ pub trait Observer: Send + Sync + 'static {
         let _ = (now, agent, load, open);
     }
 
-    /// The peers that an agent knows, after a sample of its machine.
+    /// The peers that an agent knows, when they have changed and after a sample of its machine.
     fn view(&self, now: Timestamp, agent: &Name, peers: &Peers) {
         let _ = (now, agent, peers);
+    }
+
+    /// The registry has found out that it could not hear its agents.
+    fn deafness(&self, now: Timestamp, deafness: Deafness) {
+        let _ = (now, deafness);
     }
 
     /// The registry's note.

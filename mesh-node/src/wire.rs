@@ -14,7 +14,8 @@ use serde_json::Value;
 
 /// Header that names the registry's life: it changes when a restart has lost the leases.
 pub const EPOCH_HEADER: &str = "mesh-epoch";
-/// Header with the number that rises with every change of the membership.
+/// Header with the number that rises with every change of the membership, and from one life of the
+/// registry to the next.
 pub const INDEX_HEADER: &str = "mesh-index";
 
 /// Header of an agent's answer with errors in it: for each response, in their order, whose error it
@@ -66,6 +67,9 @@ pub struct RegisteredBody {
     /// How long the lease lasts unless renewed.
     #[serde(default)]
     pub ttl_ms: Option<u64>,
+    /// The address of another process that has asked for the name since the last renewal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rival: Option<Arc<str>>,
 }
 
 /// Answer to what is refused.
@@ -79,6 +83,16 @@ pub struct RefusedBody {
     /// With "stale_incarnation": the newest that the registry knows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub current: Option<u64>,
+    /// With "stale_incarnation": the address of the lease under this name, if one is live.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub holder: Option<Arc<str>>,
+}
+
+impl RefusedBody {
+    /// A refusal that says what was wrong, for people and for programs.
+    pub fn new(error: impl Into<String>, reason: &str) -> Self {
+        Self { error: error.into(), reason: reason.to_owned(), current: None, holder: None }
+    }
 }
 
 /// Body of `POST /deregister`.

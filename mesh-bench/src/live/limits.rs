@@ -14,6 +14,9 @@ use mesh_sim::units::format_duration;
 /// The operating system counts CPU time no finer.
 const LEAST_CPU_WINDOW: Duration = Duration::from_millis(200);
 
+/// `mesh registry` takes no shorter one.
+const LEAST_TTL: Duration = Duration::from_millis(30);
+
 /// A field that a live mesh can't honour, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Refusal {
@@ -35,6 +38,8 @@ pub(crate) fn refusals(scenario: &Scenario) -> Vec<Refusal> {
         let why = "`mesh` has no option for it, so it has to be left out".to_owned();
         refuse(!is_default, field.to_owned(), why);
     }
+    let why = format!("expected at least {}", format_duration(LEAST_TTL));
+    refuse(scenario.registry.ttl < LEAST_TTL, "registry.ttl".to_owned(), why);
     let network = &scenario.network;
     let loses = "loopback neither loses nor repeats messages".to_owned();
     refuse(network.quality.loss > 0.0, "network.loss".to_owned(), loses.clone());

@@ -102,7 +102,8 @@ impl Default for RetryConfig {
 /// How an agent uses the registry.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct MembershipConfig {
-    /// Time between heartbeats, before jitter.
+    /// Time between heartbeats, before jitter, unless the registry's TTL asks for more of them: see
+    /// [`heartbeat_period`].
     pub heartbeat: Duration,
     /// Time between fetches of the list of peers; the first few, and those after a restart of the
     /// registry, come sooner.
@@ -122,6 +123,16 @@ impl Default for MembershipConfig {
             jitter: 0.1,
         }
     }
+}
+
+/// A lease is renewed so often, if the setting does not say more often: two heartbeats may be lost.
+pub const HEARTBEATS_PER_TTL: u32 = 3;
+/// However short the TTL, heartbeats don't come more often than this because of it.
+pub const SHORTEST_PERIOD: Duration = Duration::from_millis(10);
+
+/// Time between heartbeats, before jitter, where `heartbeat` is set and leases last for `ttl`.
+pub fn heartbeat_period(heartbeat: Duration, ttl: Duration) -> Duration {
+    heartbeat.min((ttl / HEARTBEATS_PER_TTL).max(SHORTEST_PERIOD))
 }
 
 /// The seed's rule: ask every peer, take the least loaded.

@@ -118,6 +118,30 @@ pub enum Note {
         /// Of this life.
         incarnation: u64,
     },
+    /// The registry's TTL is less than three heartbeats, so they come more often than set.
+    HeartbeatShortened {
+        /// How long a lease lasts.
+        ttl: Duration,
+        /// The time between heartbeats that was set.
+        heartbeat: Duration,
+        /// The time between heartbeats from now on.
+        period: Duration,
+    },
+    /// Another process holds this agent's name. This agent is not listed; it asks again, less and
+    /// less often, and gets the name once the other one has gone.
+    NameTaken {
+        /// This agent's address.
+        own: Arc<str>,
+        /// The other one's.
+        holder: Arc<str>,
+    },
+    /// Another process has asked for this agent's name.
+    NameContested {
+        /// This agent's address.
+        own: Arc<str>,
+        /// The other one's.
+        rival: Arc<str>,
+    },
     /// A list of peers came in and changed the view.
     ViewChanged {
         /// Peers known now.

@@ -4,17 +4,23 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::config::{AgentConfig, Identity, MembershipConfig};
+use super::config::{
+    AgentConfig, HEARTBEATS_PER_TTL, Identity, MembershipConfig, heartbeat_period,
+};
 use super::effect::{Effect, Note, RegistryRequest};
+use super::roster::Roster;
+use super::trust::{Trust, Worth};
 use super::view::Listing;
 use crate::load::LoadReport;
 use crate::protocol::Name;
-use crate::registry::Registration;
+use crate::registry::{Registration, address};
 use crate::seed::SparseRng;
 use crate::time::{Timestamp, nanos};
 
 /// First wait after the registry could not be reached; it doubles up to the heartbeat's period.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
+/// An agent whose name another process holds waits for up to so many heartbeats before it asks again.
+const LONGEST_YIELD: u32 = 8;
 /// Wait after the first list of a registry's life; it doubles with each of the next ones. Agents
 /// that start together, or register anew with a registry that restarted, find few peers in its
 /// first list, and must not overload those few for a whole refresh period.
@@ -31,6 +37,8 @@ pub enum RegistryReply {
     Registered {
         /// It lasts this long unless renewed.
         ttl: Duration,
+        /// The address of another process that has asked for the name, if the registry says so.
+        rival: Option<Arc<str>>,
     },
     /// A heartbeat for a lease that the registry does not hold.
     UnknownLease,
@@ -38,6 +46,9 @@ pub enum RegistryReply {
     StaleIncarnation {
         /// The newest that the registry knows.
         current: u64,
+        /// The address of the lease under this name; `None` if nothing is live, or the registry
+        /// does not say.
+        holder: Option<Arc<str>>,
     },
     /// The list of live leases.
     Listed(Listing),
@@ -56,10 +67,19 @@ pub(super) struct Membership {
     incarnation: u64,
     /// The registry has granted this incarnation a lease.
     registered: bool,
+    /// The last heartbeat was not answered.
+    is_unheard: bool,
+    /// The registry has granted some life of this process a lease.
+    has_held: bool,
     ttl: Duration,
+    /// The last TTL that was too short for the heartbeats that were set.
+    short_ttl: Option<Duration>,
     retry_after: Duration,
-    /// The registry's life that the last list was of, and how many lists it has given.
-    listed: (Option<u64>, u32),
+    /// Wait before the name is asked for again when another process holds it.
+    yield_for: Duration,
+    trust: Trust,
+    /// Lists since one was in doubt.
+    lists: u32,
     rng: SparseRng,
     next_register: Timestamp,
     next_list: Timestamp,
@@ -90,9 +110,14 @@ impl Membership {
             url,
             incarnation,
             registered: false,
-            ttl: heartbeat.saturating_mul(3),
+            is_unheard: false,
+            has_held: false,
+            ttl: heartbeat.saturating_mul(HEARTBEATS_PER_TTL),
+            short_ttl: None,
             retry_after: FIRST_RETRY.min(heartbeat),
-            listed: (None, 0),
+            yield_for: heartbeat,
+            trust: Trust::new(now),
+            lists: 0,
             rng,
             next_register: now,
             next_list: now,
@@ -107,9 +132,9 @@ impl Membership {
         &self.config.membership
     }
 
-    /// How long a lease lasts; three heartbeats until the registry has said.
-    pub(super) fn ttl(&self) -> Duration {
-        self.ttl
+    /// Time between heartbeats, before jitter.
+    fn period(&self) -> Duration {
+        heartbeat_period(self.config().heartbeat, self.ttl)
     }
 
     pub(super) fn poll_timeout(&self) -> Timestamp {
@@ -130,7 +155,7 @@ impl Membership {
             self.list_failed(now);
         }
         if self.register_call.is_none() && self.next_register <= now {
-            self.next_register = now + self.jittered(self.config().heartbeat);
+            self.next_register = now + self.jittered(self.period());
             let registration = Registration {
                 name: self.name.clone(),
                 url: self.url.clone(),
@@ -147,25 +172,30 @@ impl Membership {
         }
     }
 
-    /// Takes an answer; a list of peers is handed back for the view.
+    /// Takes an answer; a list of peers is handed back for the view, with what it is worth.
     pub(super) fn handle_reply(
         &mut self,
         now: Timestamp,
         call: u64,
         reply: RegistryReply,
         effects: &mut VecDeque<Effect>,
-    ) -> Option<Listing> {
-        if self.register_call.take_if(|pending| pending.call == call).is_some() {
-            self.register_answered(now, reply, effects);
-            return None;
+    ) -> Option<(Roster, Worth)> {
+        let is_register = self.register_call.take_if(|pending| pending.call == call).is_some();
+        if !is_register {
+            self.list_call.take_if(|pending| pending.call == call)?;
         }
-        self.list_call.take_if(|pending| pending.call == call)?;
-        let RegistryReply::Listed(listing) = reply else {
-            self.list_failed(now);
-            return None;
-        };
-        self.list_answered(now, listing.epoch);
-        Some(listing)
+        if !matches!(reply, RegistryReply::Failed) {
+            self.trust.answered(now, self.ttl);
+        }
+        match reply {
+            _ if is_register => self.register_answered(now, reply, effects),
+            RegistryReply::Listed(listing) => {
+                let worth = self.list_answered(now, &listing);
+                return Some((listing.leases, worth));
+            }
+            _ => self.list_failed(now),
+        }
+        None
     }
 
     /// Ends the lease; no heartbeat follows.
@@ -193,26 +223,68 @@ impl Membership {
         if self.stopping {
             return;
         }
+        self.is_unheard = false;
         match reply {
-            RegistryReply::Registered { ttl } => {
-                self.ttl = ttl;
-                self.retry_after = FIRST_RETRY.min(self.config().heartbeat);
+            RegistryReply::Registered { ttl, rival } => {
+                self.adapt_to(now, ttl, effects);
+                self.retry_after = FIRST_RETRY.min(self.period());
+                self.yield_for = self.period();
+                self.has_held = true;
                 if !self.registered {
                     self.registered = true;
                     let incarnation = self.incarnation;
                     effects.push_back(Effect::Note(Note::Registered { incarnation }));
+                }
+                if let Some(rival) = rival {
+                    let own = self.url.clone();
+                    effects.push_back(Effect::Note(Note::NameContested { own, rival }));
                 }
             }
             RegistryReply::UnknownLease if self.registered => {
                 self.begin_new_life(self.incarnation, effects);
                 self.next_register = now;
             }
-            RegistryReply::StaleIncarnation { current } => {
+            RegistryReply::StaleIncarnation { holder: Some(holder), .. }
+                if self.has_held && address(&holder) != address(&self.url) =>
+            {
+                self.yield_to(now, holder, effects);
+            }
+            RegistryReply::StaleIncarnation { current, .. } => {
                 self.begin_new_life(current, effects);
-                self.register_failed(now);
+                self.retry_register(now);
             }
             _ => self.register_failed(now),
         }
+    }
+
+    /// The registry has said how long leases last.
+    fn adapt_to(&mut self, now: Timestamp, ttl: Duration, effects: &mut VecDeque<Effect>) {
+        if ttl == self.ttl {
+            return;
+        }
+        self.ttl = ttl;
+        let (heartbeat, period) = (self.config().heartbeat, self.period());
+        // The next heartbeat was set by the TTL before.
+        self.next_register = self.next_register.min(now + self.jittered(period));
+        if period < heartbeat && self.short_ttl.replace(ttl) != Some(ttl) {
+            effects.push_back(Effect::Note(Note::HeartbeatShortened { ttl, heartbeat, period }));
+        }
+    }
+
+    /// The name is held by a process that took it from this one. A process that starts takes its
+    /// name from whoever holds it, for that one is dead as a rule; but if it is not, and took the
+    /// name back, the two would go on like that for ever.
+    fn yield_to(&mut self, now: Timestamp, holder: Arc<str>, effects: &mut VecDeque<Effect>) {
+        if self.registered {
+            self.registered = false;
+            let incarnation = self.incarnation;
+            effects.push_back(Effect::Note(Note::LeaseLost { incarnation }));
+        }
+        let own = self.url.clone();
+        effects.push_back(Effect::Note(Note::NameTaken { own, holder }));
+        self.next_register = now + self.jittered(self.yield_for);
+        let longest = self.config().heartbeat.saturating_mul(LONGEST_YIELD);
+        self.yield_for = self.yield_for.saturating_mul(2).min(longest);
     }
 
     fn begin_new_life(&mut self, newest: u64, effects: &mut VecDeque<Effect>) {
@@ -222,24 +294,39 @@ impl Membership {
     }
 
     fn register_failed(&mut self, now: Timestamp) {
-        if self.stopping {
-            return;
+        self.is_unheard = true;
+        self.trust.failed();
+        if !self.stopping {
+            self.retry_register(now);
         }
-        self.next_register = self.next_register.min(now + self.jittered(self.retry_after));
-        self.retry_after = self.retry_after.saturating_mul(2).min(self.config().heartbeat);
     }
 
-    fn list_answered(&mut self, now: Timestamp, epoch: u64) {
-        let (last, lists) = self.listed;
-        let lists = if last == Some(epoch) { lists } else { 0 };
-        if lists < QUICK_LISTS {
-            let soon = FIRST_REFRESH * (1 << lists);
+    fn retry_register(&mut self, now: Timestamp) {
+        self.next_register = self.next_register.min(now + self.jittered(self.retry_after));
+        self.retry_after = self.retry_after.saturating_mul(2).min(self.period());
+    }
+
+    fn list_answered(&mut self, now: Timestamp, listing: &Listing) -> Worth {
+        let worth = self.trust.judge(now, self.ttl, listing, &self.name, self.registered);
+        if worth != Worth::Believed {
+            self.lists = 0;
+        }
+        // The registry answers, and did not hear the last heartbeat or may have lost this agent: the
+        // sooner it is told, the sooner are lists whole again.
+        if self.is_unheard || worth != Worth::Believed {
+            self.is_unheard = false;
+            self.next_register = self.next_register.min(now);
+        }
+        if self.lists < QUICK_LISTS {
+            let soon = FIRST_REFRESH * (1 << self.lists);
             self.next_list = self.next_list.min(now + self.jittered(soon));
         }
-        self.listed = (Some(epoch), lists.saturating_add(1));
+        self.lists = self.lists.saturating_add(1);
+        worth
     }
 
     fn list_failed(&mut self, now: Timestamp) {
+        self.trust.failed();
         let soon = self.config().refresh.min(FIRST_RETRY);
         self.next_list = self.next_list.min(now + self.jittered(soon));
     }

@@ -17,6 +17,7 @@ mod jobs;
 mod membership;
 mod probing;
 mod roster;
+mod trust;
 mod view;
 
 use std::cmp::Reverse;
@@ -212,7 +213,7 @@ impl Agent {
         if let Some(listing) = listing {
             let skip = (!self.config.delegation.to_self).then_some(&self.name);
             let in_use = self.delegations.values_mut().flat_map(|delegation| delegation.peers());
-            if self.view.update(now, listing, skip, self.membership.ttl(), in_use) {
+            if self.view.update(now, listing, skip, in_use) {
                 self.note(Note::ViewChanged { peers: self.view.len() });
             }
         }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::Few;
 use super::health::{Health, HealthConfig};
 use super::roster::{ListedLease, Roster};
+use super::trust::Worth;
 use crate::hash::{Keyed, Table};
 use crate::policy::{Candidate, Shortlist};
 use crate::prefetch::prefetch;
@@ -123,7 +124,6 @@ pub(super) struct View {
     contacts: Table<Contact>,
     outstanding: u32,
     health: Health,
-    epoch: Option<u64>,
     /// Until then, peers missing from the list are kept.
     grace_until: Timestamp,
 }
@@ -212,25 +212,23 @@ impl View {
     /// Takes over a list; true if names, addresses or lives changed. Peers `in_use` are found in it
     /// again; those that have left it are none.
     ///
-    /// A registry that restarted lists nobody until the agents' next heartbeats. Taking that at
-    /// its word would empty the view, so for one `grace` after a new epoch nobody is removed.
+    /// While a list is in doubt, from the first such list until the time that it says, nobody is
+    /// removed.
     pub(super) fn update<'a>(
         &mut self,
         now: Timestamp,
-        listing: Listing,
+        (leases, worth): (Roster, Worth),
         skip: Option<&Name>,
-        grace: Duration,
         in_use: impl Iterator<Item = &'a mut Option<PeerId>>,
     ) -> bool {
-        if self.epoch.is_some_and(|epoch| epoch != listing.epoch) {
-            self.grace_until = now + grace;
+        if let Worth::Doubted(until) = worth {
+            self.grace_until = self.grace_until.max(until);
         }
-        self.epoch = Some(listing.epoch);
-        if self.peers.roster.is_shared_with(&listing.leases) {
+        if self.peers.roster.is_shared_with(&leases) {
             return false;
         }
         let roster = std::mem::take(&mut self.peers.roster);
-        let mut next = listing.leases;
+        let mut next = leases;
         if now < self.grace_until {
             let missing = roster.differences(&next).filter(|difference| difference.1.is_none());
             let missing: Vec<ListedLease> = missing.filter_map(|(old, _)| old.cloned()).collect();
@@ -346,8 +344,8 @@ mod tests {
         ListedLease { name: name.into(), url: "h:1".into(), incarnation, load: None }
     }
 
-    fn listing(epoch: u64, names: &[&str]) -> Listing {
-        Listing { epoch, leases: names.iter().map(|name| lease(name, 1)).collect() }
+    fn listing(names: &[&str]) -> Roster {
+        names.iter().map(|name| lease(name, 1)).collect()
     }
 
     fn names(view: &View) -> Vec<&str> {
@@ -359,41 +357,39 @@ mod tests {
         view.eligible(Timestamp::ZERO, &[]).resolve(&Shortlist::Some(Picks::one(position)))[0]
     }
 
-    const GRACE: Duration = Duration::from_secs(30);
-
     fn at(secs: u64) -> Timestamp {
         Timestamp::ZERO + Duration::from_secs(secs)
     }
 
     /// Hands in a list, with the peers that somebody holds on to.
-    fn update(view: &mut View, secs: u64, listing: Listing, held: &mut [Option<PeerId>]) -> bool {
-        view.update(at(secs), listing, None, GRACE, held.iter_mut())
+    fn update(view: &mut View, secs: u64, leases: Roster, held: &mut [Option<PeerId>]) -> bool {
+        view.update(at(secs), (leases, Worth::Believed), None, held.iter_mut())
     }
 
     #[test]
     fn update_adds_removes_and_keeps_counters() {
         let mut view = View::default();
-        assert!(update(&mut view, 0, listing(1, &["b", "d"]), &mut []));
+        assert!(update(&mut view, 0, listing(&["b", "d"]), &mut []));
         let b = id(&view, 0);
         (0..3).for_each(|_| view.called(at(0), b, at(1)));
         let mut held = [Some(b), Some(id(&view, 1))];
-        assert!(update(&mut view, 1, listing(1, &["a", "b", "c"]), &mut held));
+        assert!(update(&mut view, 1, listing(&["a", "b", "c"]), &mut held));
         assert_eq!(names(&view), ["a", "b", "c"]);
         let [Some(moved), None] = held else { panic!("{held:?}") };
         assert_eq!(view.get(moved).unwrap().lease.name, "b".into());
         assert_eq!(view.get(moved).unwrap().outstanding, 3);
-        assert!(!update(&mut view, 2, listing(1, &["a", "b", "c"]), &mut held));
+        assert!(!update(&mut view, 2, listing(&["a", "b", "c"]), &mut held));
         assert_eq!(held[0], Some(moved));
     }
 
     #[test]
     fn a_new_life_of_a_peer_starts_with_clean_counters() {
         let mut view = View::default();
-        update(&mut view, 0, listing(1, &["a"]), &mut []);
+        update(&mut view, 0, listing(&["a"]), &mut []);
         let old = id(&view, 0);
         (0..3).for_each(|_| view.called(at(0), old, at(1)));
-        view.measured(old, GRACE);
-        let renewed = Listing { epoch: 1, leases: vec![lease("a", 2)].into() };
+        view.measured(old, Duration::from_secs(1));
+        let renewed = vec![lease("a", 2)].into();
         let mut held = [Some(old)];
         assert!(update(&mut view, 1, renewed, &mut held));
         assert_eq!(held, [None]);
@@ -403,19 +399,22 @@ mod tests {
     }
 
     #[test]
-    fn a_restarted_registry_empties_nobodys_view_during_the_grace() {
+    fn a_list_in_doubt_removes_nobody_during_the_grace() {
         let mut view = View::default();
-        update(&mut view, 0, listing(1, &["a", "b"]), &mut []);
-        update(&mut view, 10, listing(2, &["b"]), &mut []);
+        update(&mut view, 0, listing(&["a", "b"]), &mut []);
+        let doubted = (listing(&["b"]), Worth::Doubted(at(40)));
+        assert!(!view.update(at(10), doubted, None, std::iter::empty()));
         assert_eq!(names(&view), ["a", "b"]);
-        update(&mut view, 40, listing(2, &["b"]), &mut []);
+        update(&mut view, 39, listing(&["b"]), &mut []);
+        assert_eq!(names(&view), ["a", "b"]);
+        update(&mut view, 40, listing(&["b"]), &mut []);
         assert_eq!(names(&view), ["b"]);
     }
 
     #[test]
     fn tried_peers_are_skipped() {
         let mut view = View::default();
-        update(&mut view, 0, listing(1, &["a", "b", "c", "d", "e"]), &mut []);
+        update(&mut view, 0, listing(&["a", "b", "c", "d", "e"]), &mut []);
         let tried = [Some(id(&view, 3)), None, Some(id(&view, 0))];
         let eligible = view.eligible(at(0), &tried);
         assert_eq!(eligible.len(), 3);
@@ -437,17 +436,17 @@ mod tests {
     fn peers_that_failed_are_skipped_and_followed_through_the_lists() {
         let config = HealthConfig::default();
         let mut view = View::default();
-        update(&mut view, 0, listing(1, &["b", "c", "d"]), &mut []);
+        update(&mut view, 0, listing(&["b", "c", "d"]), &mut []);
         let [b, c, d] = [0, 1, 2].map(|position| id(&view, position));
         assert_eq!(view.failed(at(0), c, true, &config), Some(config.min_penalty));
         assert_eq!(eligible(&view, 1, &[]), ["b", "d"]);
         assert_eq!(eligible(&view, 1, &[Some(b)]), ["d"]);
         assert_eq!(eligible(&view, 1, &[Some(b), Some(d)]), ["c"], "better than nobody");
-        update(&mut view, 2, listing(1, &["a", "b", "c", "d"]), &mut []);
+        update(&mut view, 2, listing(&["a", "b", "c", "d"]), &mut []);
         assert_eq!(eligible(&view, 2, &[]), ["a", "b", "d"]);
         assert_eq!(eligible(&view, 5, &[]), ["a", "b", "c", "d"], "its time is over");
-        update(&mut view, 3, listing(1, &["a"]), &mut []);
-        update(&mut view, 4, listing(1, &["a", "c"]), &mut []);
+        update(&mut view, 3, listing(&["a"]), &mut []);
+        update(&mut view, 4, listing(&["a", "c"]), &mut []);
         assert_eq!(eligible(&view, 4, &[]), ["a", "c"], "who left is forgotten");
     }
 
@@ -455,7 +454,7 @@ mod tests {
     fn if_all_failed_all_are_eligible() {
         let config = HealthConfig::default();
         let mut view = View::default();
-        update(&mut view, 0, listing(1, &["a", "b"]), &mut []);
+        update(&mut view, 0, listing(&["a", "b"]), &mut []);
         let peers = [0, 1].map(|position| id(&view, position));
         peers.iter().for_each(|peer| {
             view.failed(at(0), *peer, true, &config);

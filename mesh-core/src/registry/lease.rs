@@ -1,6 +1,7 @@
 //! Leases, and what is said about them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::load::LoadReport;
 use crate::protocol::Name;
@@ -23,12 +24,15 @@ pub struct Registration {
 }
 
 /// What a registration obtained.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Registered {
     /// Whether the lease was there before.
     pub renewed: bool,
-    /// The lease is live before this, and no longer at it, unless it is renewed.
+    /// The lease is live before this, and no longer at it, unless it is renewed. It lasts longer if
+    /// the registry can't hear.
     pub expires_at: Timestamp,
+    /// Another process that has asked for the name since the last renewal: its address.
+    pub rival: Option<Arc<str>>,
 }
 
 /// An agent's place in the registry.
@@ -48,13 +52,10 @@ pub struct Lease {
     pub renewed_at: Timestamp,
     /// It is live before this, and no longer at it.
     pub expires_at: Timestamp,
-}
-
-impl Lease {
-    /// Whether it is live.
-    pub fn is_live(&self, now: Timestamp) -> bool {
-        now < self.expires_at
-    }
+    /// Its end is not put off beyond this, unless the registry sleeps.
+    pub(super) latest: Timestamp,
+    /// The address of another process that has asked for the name since `renewed_at`.
+    pub(super) rival: Option<Arc<str>>,
 }
 
 /// Why a registration was refused.
@@ -67,11 +68,14 @@ pub enum RegisterError {
     #[error("the url must be host:port or http://host:port, at most 255 bytes")]
     Url,
     /// The incarnation is dead, or has been replaced. The agent, if it lives, should register with
-    /// one greater than `current`.
-    #[error("the incarnation is stale: {current} has been seen under this name")]
+    /// one greater than `current`; but not if it has held the name before and another process,
+    /// the `holder`, holds it now, or the two take it from each other for ever.
+    #[error("the incarnation is stale: {current} has been seen under this name{}", by(.holder.as_deref()))]
     StaleIncarnation {
         /// The greatest seen under the name.
         current: u64,
+        /// The address of the live lease, if there is one.
+        holder: Option<Arc<str>>,
     },
     /// There is no such lease to renew. The agent should register with a greater incarnation.
     #[error("there is no such lease to renew")]
@@ -82,6 +86,10 @@ pub enum RegisterError {
         /// The limit.
         max: usize,
     },
+}
+
+fn by(holder: Option<&str>) -> String {
+    holder.map_or_else(String::new, |url| format!(", which {url} holds now"))
 }
 
 /// Why a lease was not ended.
@@ -105,6 +113,8 @@ pub struct Note {
     pub name: Name,
     /// Which of its lives, if it says.
     pub incarnation: Option<u64>,
+    /// Its address: of the lease, or of whoever was refused one.
+    pub url: Arc<str>,
     /// What happened.
     pub kind: NoteKind,
 }
@@ -116,6 +126,12 @@ pub enum NoteKind {
     Granted,
     /// A registration was refused; nothing began.
     Refused(RegisterError),
+    /// An agent that knows no incarnations renewed it from another address. If that goes on, two
+    /// processes share the name.
+    Moved {
+        /// Where it was.
+        from: Arc<str>,
+    },
     /// It ended: a later life of the agent took its place.
     Replaced,
     /// It ended: the agent said so.
@@ -125,4 +141,13 @@ pub enum NoteKind {
         /// When, exactly; the note may come up to a sweep later.
         at: Timestamp,
     },
+}
+
+/// A time in which the registry could not hear its agents, so that their leases last longer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deafness {
+    /// It did not run: it was called this much later than it had asked for.
+    Slept(Duration),
+    /// It ran, and heard no agent at all for so long.
+    Silence(Duration),
 }

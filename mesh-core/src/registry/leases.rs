@@ -1,6 +1,7 @@
 //! Leases by name and by expiry.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::lease::Lease;
 use crate::protocol::Name;
@@ -21,6 +22,18 @@ impl Leases {
     /// All, by name.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Lease> {
         self.by_name.values()
+    }
+
+    /// Who else has asked for the name of a lease.
+    pub(super) fn rival_mut(&mut self, name: &str) -> Option<&mut Option<Arc<str>>> {
+        self.by_name.get_mut(name).map(|lease| &mut lease.rival)
+    }
+
+    /// Moves the ends of all leases.
+    pub(super) fn retime(&mut self, mut change: impl FnMut(&mut Lease)) {
+        self.by_name.values_mut().for_each(&mut change);
+        let by_expiry = self.by_name.values().map(|lease| (lease.expires_at, lease.name.clone()));
+        self.by_expiry = by_expiry.collect();
     }
 
     pub(super) fn len(&self) -> usize {

@@ -7,7 +7,8 @@
 //!
 //! | a registration with ...                           | gets                                |
 //! |---------------------------------------------------|-------------------------------------|
-//! | the incarnation of the live lease                 | a renewal                           |
+//! | the incarnation and address of the live lease     | a renewal                           |
+//! | that incarnation, at another address              | [`RegisterError::StaleIncarnation`] |
 //! | a lower one than the live lease's                 | [`RegisterError::StaleIncarnation`] |
 //! | any other, and `renew`                            | [`RegisterError::UnknownLease`]     |
 //! | one not greater than those seen under the name    | [`RegisterError::StaleIncarnation`] |
@@ -25,27 +26,54 @@
 //! bounded in number; the oldest goes first. Once it is gone, a first registration of the dead
 //! incarnation that was delayed until then would be taken for new. Nobody renews that lease, so it
 //! ends after one TTL.
+//!
+//! # Two processes with one name
+//!
+//! The later one gets the lease, as after a restart. The refusal that the earlier one then gets
+//! names the address of the live lease, and the next renewal of the later one names the address of
+//! the earlier one, so that both can say whom they share the name with. An agent that has lost its
+//! name to a live lease at another address does not take it back.
+//!
+//! # When the registry can't hear
+//!
+//! Silence of the registry is not silence of its agents:
+//!
+//! - It is called later than it asked for by more than an eighth of a TTL: it was paused or starved,
+//!   and the time slept counts for no lease.
+//! - No agent has registered or renewed for more than two fifths of a TTL: it is cut off, or all
+//!   agents are dead. A lease that runs out meanwhile is kept for one more TTL. When an agent is heard again,
+//!   every lease gets a whole TTL from then.
+//!
+//! So a cut-off of less than two TTLs costs no live agent its lease, nor does a pause of any length.
+//! A dead agent's lease ends one TTL after its last heartbeat while others are heard, two TTLs after
+//! it if nobody is, and at most three if others are heard again in between; time slept comes on top.
 
 mod checks;
+mod hearing;
 mod lease;
 mod leases;
 mod tombstones;
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
+use self::hearing::Hearing;
 use crate::agent::{ListedLease, Roster};
 use crate::time::{Timestamp, nanos};
 
 pub use checks::{MAX_NAME_BYTES, MAX_URL_BYTES, address, is_address, is_name, is_unspecified};
-pub use lease::{DeregisterError, Lease, Note, NoteKind, RegisterError, Registered, Registration};
+pub use hearing::longest_pause;
+pub use lease::{
+    Deafness, DeregisterError, Lease, Note, NoteKind, RegisterError, Registered, Registration,
+};
 use leases::Leases;
 use tombstones::Tombstones;
 
 /// How a registry treats its leases.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RegistryConfig {
-    /// A lease not renewed for this long is over.
+    /// A lease not renewed for this long is over, if the registry could hear.
     pub ttl: Duration,
     /// An expired lease is removed from memory, and noted, at the next multiple of this at the
     /// latest. It is never listed or renewed in between. Zero: at once.
@@ -76,8 +104,10 @@ impl Default for RegistryConfig {
 pub struct Registry {
     config: RegistryConfig,
     leases: Leases,
+    hearing: Hearing,
     tombstones: Tombstones,
     notes: VecDeque<Note>,
+    deafness: Option<Deafness>,
     index: u64,
     roster: Roster,
 }
@@ -95,7 +125,9 @@ impl Registry {
         Self {
             tombstones: Tombstones::new(config.max_tombstones),
             leases: Leases::default(),
+            hearing: Hearing::new(config.ttl),
             notes: VecDeque::new(),
+            deafness: None,
             index: 0,
             roster: Roster::default(),
             config,
@@ -114,11 +146,13 @@ impl Registry {
         registration: Registration,
     ) -> Result<Registered, RegisterError> {
         self.expire(now);
-        let decision = self.decide(&registration).inspect_err(|error| {
-            let kind = NoteKind::Refused(error.clone());
-            let (name, incarnation) = (registration.name.clone(), registration.incarnation);
-            self.notes.push_back(Note { name, incarnation, kind });
-        })?;
+        let decision = match self.decide(now, &registration) {
+            Ok(decision) => decision,
+            Err(error) => {
+                self.refuse(registration, &error);
+                return Err(error);
+            }
+        };
         let expires_at = now + self.config.ttl;
         let lease = Lease {
             name: registration.name,
@@ -128,9 +162,11 @@ impl Registry {
             registered_at: now,
             renewed_at: now,
             expires_at,
+            latest: now + self.config.ttl.saturating_mul(3),
+            rival: None,
         };
-        self.store(decision, lease);
-        Ok(Registered { renewed: decision == Decision::Renew, expires_at })
+        let rival = self.store(decision, lease);
+        Ok(Registered { renewed: decision == Decision::Renew, expires_at, rival })
     }
 
     /// An agent ends its lease. Without an incarnation, whichever is live under the name.
@@ -159,20 +195,29 @@ impl Registry {
         self.expire(now);
     }
 
-    /// When to call [`Self::handle_timeout`]; `None` while there are no leases.
+    /// When to call [`Self::handle_timeout`]; `None` while there are no leases. It comes several
+    /// times per TTL even if nothing ends: by being called late the registry knows that it slept.
     pub fn poll_timeout(&self) -> Option<Timestamp> {
         let sweep = nanos(self.config.sweep);
         let expiry = self.leases.next_expiry()?;
-        if sweep == 0 {
-            return Some(expiry);
-        }
-        let sweeps = expiry.as_nanos().div_ceil(sweep);
-        Some(Timestamp::from_nanos(sweeps.saturating_mul(sweep)))
+        let swept = match sweep {
+            0 => expiry,
+            _ => {
+                let sweeps = expiry.as_nanos().div_ceil(sweep);
+                Timestamp::from_nanos(sweeps.saturating_mul(sweep))
+            }
+        };
+        Some(swept.min(self.hearing.poll_timeout()))
     }
 
     /// The next note of what happened, in order.
     pub fn poll_effect(&mut self) -> Option<Note> {
         self.notes.pop_front()
+    }
+
+    /// When the registry finds out that it could not hear its agents, what it was, once.
+    pub fn poll_deafness(&mut self) -> Option<Deafness> {
+        self.deafness.take()
     }
 
     /// The live leases as agents take them, at the cost of a pointer. Removes those that have
@@ -182,14 +227,16 @@ impl Registry {
         self.roster.clone()
     }
 
-    /// The live leases by name.
-    pub fn list(&self, now: Timestamp) -> impl Iterator<Item = &Lease> {
-        self.leases.iter().filter(move |lease| lease.is_live(now))
+    /// The live leases by name. Removes those that have expired.
+    pub fn list(&mut self, now: Timestamp) -> impl Iterator<Item = &Lease> {
+        self.expire(now);
+        self.leases.iter()
     }
 
-    /// The live lease under this name.
-    pub fn get(&self, now: Timestamp, name: &str) -> Option<&Lease> {
-        self.leases.get(name).filter(|lease| lease.is_live(now))
+    /// The live lease under this name. Removes those that have expired.
+    pub fn get(&mut self, now: Timestamp, name: &str) -> Option<&Lease> {
+        self.expire(now);
+        self.leases.get(name)
     }
 
     /// A number that rises whenever a name, its url or its incarnation appears, changes or (when
@@ -198,15 +245,25 @@ impl Registry {
         self.index
     }
 
-    fn decide(&self, registration: &Registration) -> Result<Decision, RegisterError> {
+    fn decide(
+        &mut self,
+        now: Timestamp,
+        registration: &Registration,
+    ) -> Result<Decision, RegisterError> {
         checks::name(&registration.name)?;
         checks::url(&registration.url)?;
+        self.hear(now);
         let own = registration.incarnation;
-        let live = self.leases.get(&registration.name).map(|lease| lease.incarnation);
+        let holder = self.leases.get(&registration.name);
+        let live = holder.map(|lease| lease.incarnation);
+        let is_elsewhere =
+            holder.is_some_and(|lease| address(&lease.url) != address(&registration.url));
         match (live, own) {
-            (Some(current), _) if own == current => return Ok(Decision::Renew),
-            (Some(Some(current)), _) if own < Some(current) => {
-                return Err(RegisterError::StaleIncarnation { current });
+            (Some(None), None) => return Ok(Decision::Renew),
+            (Some(current), _) if own == current && !is_elsewhere => return Ok(Decision::Renew),
+            (Some(Some(current)), _) if own <= Some(current) => {
+                let holder = holder.map(|lease| lease.url.clone());
+                return Err(RegisterError::StaleIncarnation { current, holder });
             }
             (_, Some(_)) if registration.renew => return Err(RegisterError::UnknownLease),
             _ => {}
@@ -214,7 +271,7 @@ impl Registry {
         if let (Some(own), Some(current)) = (own, self.tombstones.get(&registration.name))
             && own <= current
         {
-            return Err(RegisterError::StaleIncarnation { current });
+            return Err(RegisterError::StaleIncarnation { current, holder: None });
         }
         if live.is_none() && self.leases.len() >= self.config.max_leases {
             return Err(RegisterError::RegistryFull { max: self.config.max_leases });
@@ -222,11 +279,41 @@ impl Registry {
         Ok(Decision::Grant)
     }
 
-    fn store(&mut self, decision: Decision, mut lease: Lease) {
+    /// An agent is heard. After a silence nobody is known to be dead.
+    fn hear(&mut self, now: Timestamp) {
+        let Some(silence) = self.hearing.hear(now) else { return };
+        // A shorter silence has ended no lease, and is usual with few agents that beat slowly.
+        if self.leases.len() > 0 && silence >= self.config.ttl {
+            self.deafness = Some(Deafness::Silence(silence));
+        }
+        let until = now + self.config.ttl;
+        self.leases.retime(|lease| {
+            lease.expires_at = lease.expires_at.max(until.min(lease.latest));
+        });
+    }
+
+    fn refuse(&mut self, registration: Registration, error: &RegisterError) {
+        let Registration { name, url, incarnation, .. } = registration;
+        if let RegisterError::StaleIncarnation { holder: Some(holder), .. } = error
+            && address(holder) != address(&url)
+            && let Some(rival) = self.leases.rival_mut(&name)
+        {
+            *rival = Some(url.clone());
+        }
+        let kind = NoteKind::Refused(error.clone());
+        self.notes.push_back(Note { name, incarnation, url, kind });
+    }
+
+    /// Gives back who else has asked for the name since the last renewal.
+    fn store(&mut self, decision: Decision, mut lease: Lease) -> Option<Arc<str>> {
+        let mut rival = None;
         match (decision, self.leases.remove(&lease.name)) {
             (Decision::Renew, Some(old)) => {
                 lease.registered_at = old.registered_at;
-                self.index += u64::from(old.url != lease.url);
+                rival = old.rival;
+                if old.url != lease.url {
+                    self.note(&lease, NoteKind::Moved { from: old.url });
+                }
             }
             (_, old) => {
                 if let Some(old) = old {
@@ -248,12 +335,28 @@ impl Registry {
             load: lease.load,
         });
         self.leases.insert(lease);
+        rival
     }
 
-    /// Ends every lease that is over. All calls that change something begin with this, so that
-    /// leases in memory are live ones and the rules need not tell the two apart.
+    /// Ends every lease that is over. All calls begin with this, so that leases in memory are live
+    /// ones and the rules need not tell the two apart; after a pause it does not matter which call
+    /// comes first.
     fn expire(&mut self, now: Timestamp) {
-        while let Some(lease) = self.leases.pop_expired(now) {
+        let slept = self.hearing.wake(now);
+        if !slept.is_zero() && self.leases.len() > 0 {
+            self.deafness = Some(Deafness::Slept(slept));
+            self.leases.retime(|lease| {
+                lease.expires_at += slept;
+                lease.latest += slept;
+            });
+        }
+        while let Some(mut lease) = self.leases.pop_expired(now) {
+            let in_silence = lease.latest - self.config.ttl;
+            if lease.expires_at < in_silence && self.hearing.silence(lease.expires_at).is_some() {
+                lease.expires_at = in_silence;
+                self.leases.insert(lease);
+                continue;
+            }
             self.end(&lease, NoteKind::Expired { at: lease.expires_at });
         }
     }
@@ -268,8 +371,8 @@ impl Registry {
 
     fn note(&mut self, lease: &Lease, kind: NoteKind) {
         self.index += 1;
-        let (name, incarnation) = (lease.name.clone(), lease.incarnation);
-        self.notes.push_back(Note { name, incarnation, kind });
+        let (name, incarnation, url) = (lease.name.clone(), lease.incarnation, lease.url.clone());
+        self.notes.push_back(Note { name, incarnation, url, kind });
     }
 }
 

@@ -135,7 +135,7 @@ impl Driver {
     /// An agent that is registered and knows these peers.
     pub(crate) fn with_leases(config: AgentConfig, leases: Vec<ListedLease>) -> Self {
         let mut driver = Self::new(config);
-        driver.answer_registry(RegistryReply::Registered { ttl: ms(30_000) });
+        driver.answer_registry(RegistryReply::Registered { ttl: 3 * SELDOM, rival: None });
         driver.answer_registry(RegistryReply::Listed(Listing { epoch: 1, leases: leases.into() }));
         driver
     }

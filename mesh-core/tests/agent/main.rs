@@ -6,6 +6,7 @@ mod driver;
 mod health;
 mod membership;
 mod retries;
+mod rivals;
 mod schedules;
 mod signals;
 mod world;

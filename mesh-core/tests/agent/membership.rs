@@ -10,7 +10,7 @@ use mesh_core::registry::Registration;
 
 use crate::driver::{Driver, SELDOM, at, config, lease, load, ms};
 
-const REGISTERED: RegistryReply = RegistryReply::Registered { ttl: ms(30_000) };
+const REGISTERED: RegistryReply = RegistryReply::Registered { ttl: ms(30_000), rival: None };
 
 fn settings() -> AgentConfig {
     let membership = MembershipConfig {
@@ -119,7 +119,7 @@ fn an_unknown_lease_cannot_be_asked_for_in_a_loop() {
 fn a_stale_life_becomes_the_newest() {
     let mut driver = Driver::new(settings());
     let (_, call, _) = registration(&mut driver);
-    answer(&mut driver, call, RegistryReply::StaleIncarnation { current: 41 });
+    answer(&mut driver, call, RegistryReply::StaleIncarnation { current: 41, holder: None });
     let (sent, call, again) = next_registration(&mut driver);
     assert!((ms(900)..=ms(1_100)).contains(&sent.elapsed()), "after a pause: {sent}");
     assert_eq!((again.renew, again.incarnation), (false, Some(42)));
@@ -155,7 +155,7 @@ fn answers_to_superseded_calls_are_ignored() {
     let mut driver = Driver::new(settings());
     let (_, first, _) = registration(&mut driver);
     let (_, second, _) = next_registration(&mut driver);
-    answer(&mut driver, first, RegistryReply::StaleIncarnation { current: 9 });
+    answer(&mut driver, first, RegistryReply::StaleIncarnation { current: 9, holder: None });
     answer(&mut driver, first, REGISTERED);
     assert!(driver.notes.is_empty(), "{:?}", driver.notes);
     answer(&mut driver, second, REGISTERED);
@@ -220,10 +220,117 @@ fn periods_without_end_are_no_overflow() {
         ..MembershipConfig::default()
     };
     let mut driver = Driver::new(AgentConfig { membership, ..settings() });
-    driver.answer_registry(REGISTERED);
+    driver.answer_registry(RegistryReply::Registered { ttl: Duration::MAX, rival: None });
     quick_lists(&mut driver, || {
         RegistryReply::Listed(Listing { epoch: 1, leases: vec![lease("a")].into() })
     });
     assert!(driver.agent.poll_timeout() > at(Duration::from_secs(1 << 33)), "centuries");
     driver.advance(ms(1_000));
+}
+
+/// Heartbeats and the time between them, as long as the registry grants leases of `ttl`.
+fn periods(driver: &mut Driver, ttl: Duration, count: usize) -> Vec<Duration> {
+    let mut sent = Vec::new();
+    for _ in 0..=count {
+        let (at, call, _) = next_registration(driver);
+        sent.push(at);
+        answer(driver, call, RegistryReply::Registered { ttl, rival: None });
+    }
+    sent.windows(2).map(|pair| pair[1].since(pair[0])).collect()
+}
+
+#[test]
+fn heartbeats_come_three_times_per_ttl_if_that_is_more_often_than_set() {
+    let mut driver = Driver::new(settings());
+    // 10 s are set. The shortest TTL can't be kept, but nobody is flooded.
+    for (ttl, period) in [(3_000, 1_000), (15_000, 5_000), (1, 10), (30_000, 10_000)] {
+        // The first may have been set by the TTL before.
+        let periods = periods(&mut driver, ms(ttl), 6);
+        let range = ms(period * 9 / 10)..=ms(period * 11 / 10);
+        assert!(periods[1..].iter().all(|p| range.contains(p)), "{ttl}: {periods:?}");
+        assert!(periods[0] <= *range.end(), "{ttl}: {periods:?}");
+    }
+    let shortened = |ttl, period| Note::HeartbeatShortened {
+        ttl: ms(ttl),
+        heartbeat: ms(10_000),
+        period: ms(period),
+    };
+    let told = driver.notes.iter().filter(|n| matches!(n, Note::HeartbeatShortened { .. }));
+    let expected = [shortened(3_000, 1_000), shortened(15_000, 5_000), shortened(1, 10)];
+    assert!(told.eq(expected.iter()), "once each: {:?}", driver.notes);
+}
+
+#[test]
+fn a_lease_is_kept_though_it_is_shorter_than_the_heartbeats_that_were_set() {
+    let mut driver = Driver::new(settings());
+    let periods = periods(&mut driver, ms(3_000), 50);
+    assert!(periods[0] <= ms(1_100), "the first heartbeat does not wait for its old time");
+    assert!(periods.iter().all(|period| *period < ms(3_000)), "{periods:?}");
+}
+
+fn names(driver: &Driver) -> Vec<&str> {
+    driver.agent.peers().names().map(|name| &**name).collect()
+}
+
+/// An agent that refreshes every 5 s and knows a and b, and whose registry has then not answered
+/// for a time; the list that it asked for last is still open.
+fn silent_for(silence: Duration) -> Driver {
+    let membership = MembershipConfig { refresh: ms(5_000), ..settings().membership };
+    let mut driver = Driver::new(AgentConfig { membership, ..settings() });
+    driver.answer_registry(REGISTERED);
+    quick_lists(&mut driver, || list(&["a", "b", "me"]));
+    driver.advance(silence);
+    driver.registry.clear();
+    driver.advance_to_next_list();
+    driver
+}
+
+fn list(names: &[&str]) -> RegistryReply {
+    let leases: Vec<_> = names.iter().map(|name| lease(name)).collect();
+    RegistryReply::Listed(Listing { epoch: 1, leases: leases.into() })
+}
+
+#[test]
+fn silence_of_the_registry_empties_nobodys_view() {
+    for silence in [ms(40_000), ms(600_000)] {
+        let mut driver = silent_for(silence);
+        driver.registry.retain(|(_, _, request)| matches!(request, RegistryRequest::List));
+        let heard = driver.now;
+        driver.answer_registry(list(&["b"]));
+        assert_eq!(names(&driver), ["a", "b"]);
+        let (sent, call, _) = next_registration(&mut driver);
+        assert!(sent.since(heard) <= ms(1_000), "it registers as soon as no call is under way");
+        answer(&mut driver, call, RegistryReply::UnknownLease);
+        let (again, call, renewed) = registration(&mut driver);
+        assert_eq!((again, renewed.renew), (sent, false));
+        answer(&mut driver, call, REGISTERED);
+        // Those that don't come back within a TTL are gone.
+        while driver.now < heard + ms(29_000) {
+            driver.advance_to_next_list();
+            driver.registry.retain(|(_, _, request)| matches!(request, RegistryRequest::List));
+            driver.answer_registry(list(&["b", "me"]));
+            assert!(driver.now >= heard + ms(30_000) || names(&driver) == ["a", "b"]);
+        }
+        driver.advance_to_next_list();
+        driver.answer_registry(list(&["b", "me"]));
+        driver.advance_to_next_list();
+        driver.answer_registry(list(&["b", "me"]));
+        assert_eq!(names(&driver), ["b"]);
+    }
+}
+
+#[test]
+fn an_agent_that_a_list_forgets_registers_at_once() {
+    let membership = MembershipConfig { refresh: ms(5_000), ..settings().membership };
+    let mut driver = Driver::new(AgentConfig { membership, ..settings() });
+    driver.answer_registry(REGISTERED);
+    quick_lists(&mut driver, || list(&["a", "b", "me"]));
+    driver.advance_to_next_list();
+    driver.registry.retain(|(_, _, request)| matches!(request, RegistryRequest::List));
+    let asked = driver.now;
+    driver.answer_registry(list(&["b"]));
+    assert_eq!(names(&driver), ["a", "b"]);
+    let (sent, _, heartbeat) = next_registration(&mut driver);
+    assert!(heartbeat.renew);
+    assert!(sent.since(asked) <= ms(1_000), "{sent}");
 }

@@ -62,6 +62,7 @@ fn schedules_reach_what_they_are_for() {
         "lease lost",
         "passed over",
         "recovered",
+        "kept in silence",
         "done twice, idempotent",
         "crash with open calls",
         "crash with jobs",

@@ -88,7 +88,7 @@ impl<N: Net, H: Host, O: Observer> Driver<N, H, O> {
             let body: RegisteredBody =
                 serde_json::from_slice(without_mark(&answer.body)).unwrap_or_default();
             let ttl = body.ttl_ms.map_or(self.usual_ttl, Duration::from_millis);
-            return Some(RegistryReply::Registered { ttl });
+            return Some(RegistryReply::Registered { ttl, rival: body.rival });
         }
         let body: RefusedBody = serde_json::from_slice(without_mark(&answer.body)).ok()?;
         // A name that no registry takes will never heal: somebody must be told.
@@ -97,7 +97,7 @@ impl<N: Net, H: Host, O: Observer> Driver<N, H, O> {
         match (&*body.reason, body.current) {
             ("unknown_lease", _) => Some(RegistryReply::UnknownLease),
             ("stale_incarnation", Some(current)) => {
-                Some(RegistryReply::StaleIncarnation { current })
+                Some(RegistryReply::StaleIncarnation { current, holder: body.holder })
             }
             _ => None,
         }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use mesh_core::agent::{
-    Agent, AgentConfig, CallId, Effect, Failure, Handle, Identity, JobId, Ticket,
+    Agent, AgentConfig, CallId, Effect, Failure, Handle, Identity, JobId, Note, Ticket,
 };
 use mesh_core::hash::FastMap;
 use mesh_core::protocol::{Name, Reply, Request, Task};
@@ -220,6 +220,9 @@ impl<N: Net, H: Host, O: Observer> Driver<N, H, O> {
             Effect::Note(note) => {
                 self.metrics().note(&note);
                 self.observer.agent(now, &self.name, &note);
+                if matches!(note, Note::ViewChanged { .. }) {
+                    self.observer.view(now, &self.name, state.agent.peers());
+                }
             }
             Effect::Reply { ticket, answer } => {
                 state.kept.remove(&ticket);

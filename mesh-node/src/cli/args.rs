@@ -8,6 +8,7 @@ use std::time::Duration;
 use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use mesh_core::agent::HealthConfig;
+use mesh_core::agent::config::{HEARTBEATS_PER_TTL, SHORTEST_PERIOD};
 use mesh_core::codec::limits::MOST_OUTPUT_BYTES;
 use mesh_core::duration::parse_duration;
 use mesh_core::registry::is_name;
@@ -100,7 +101,7 @@ pub(crate) struct RegistryArgs {
 #[derive(Debug, Args)]
 pub(crate) struct LeaseArgs {
     /// A lease that is not renewed for this long is over
-    #[arg(long, env = "MESH_TTL", value_name = "TIME", default_value = "30s", value_parser = positive)]
+    #[arg(long, env = "MESH_TTL", value_name = "TIME", default_value = "30s", value_parser = ttl)]
     pub(crate) ttl: Duration,
     /// Leases that may be live at once
     #[arg(long, env = "MESH_MAX_LEASES", value_name = "N", default_value = "16384")]
@@ -337,6 +338,17 @@ impl FromStr for Concurrency {
 fn positive(text: &str) -> Result<Duration, String> {
     match parse_duration(text) {
         Ok(Duration::ZERO) => Err("it must be longer than that".to_owned()),
+        other => other.map_err(|error| error.to_string()),
+    }
+}
+
+fn ttl(text: &str) -> Result<Duration, String> {
+    let least = SHORTEST_PERIOD * HEARTBEATS_PER_TTL;
+    match parse_duration(text) {
+        Ok(ttl) if ttl < least => Err(format!(
+            "agents can't keep leases of less than {least:?}: they heartbeat {HEARTBEATS_PER_TTL} \
+             times per TTL, at most every {SHORTEST_PERIOD:?}"
+        )),
         other => other.map_err(|error| error.to_string()),
     }
 }

@@ -1,11 +1,12 @@
 //! Logs on standard error.
 
 use std::io::{self, IsTerminal as _, stderr};
+use std::time::Duration;
 
 use mesh_core::Timestamp;
 use mesh_core::agent::Note;
 use mesh_core::protocol::Name;
-use mesh_core::registry::{self, NoteKind};
+use mesh_core::registry::{self, Deafness, NoteKind};
 use mesh_node::Observer;
 use tracing::level_filters::LevelFilter;
 
@@ -43,6 +44,9 @@ pub(crate) fn start(cli: &Cli) -> io::Result<LogQueue> {
     Ok(queue)
 }
 
+/// A registry that was paused for longer says so.
+const NOTEWORTHY: Duration = Duration::from_millis(500);
+
 /// Logs what the state machines note.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Log;
@@ -52,6 +56,21 @@ impl Observer for Log {
         match note {
             Note::Registered { incarnation } => tracing::info!(%agent, incarnation, "registered"),
             Note::LeaseLost { incarnation } => tracing::warn!(%agent, incarnation, "lease lost"),
+            Note::HeartbeatShortened { ttl, heartbeat, period } => tracing::warn!(
+                %agent, ?ttl, ?heartbeat, ?period,
+                "the registry's TTL is shorter than three heartbeats, so they come more often than \
+                 set: {}", fix(*ttl, *heartbeat, *period)
+            ),
+            Note::NameTaken { own, holder } => tracing::warn!(
+                %agent, %own, %holder,
+                "another process has this name and is listed instead of this one: \
+                 stop one of them, or start it with another --name"
+            ),
+            Note::NameContested { own, rival } => tracing::warn!(
+                %agent, %own, %rival,
+                "another process asks for this name; it is not listed: \
+                 stop one of them, or start it with another --name"
+            ),
             Note::ViewChanged { peers } => tracing::info!(%agent, peers, "peers changed"),
             Note::Retrying { request, attempt, reason } => {
                 tracing::info!(%agent, request, attempt, reason, "retrying");
@@ -80,15 +99,51 @@ impl Observer for Log {
     }
 
     fn registry(&self, _: Timestamp, note: &registry::Note) {
-        let registry::Note { name, incarnation, kind } = note;
+        let registry::Note { name, incarnation, url, kind } = note;
         match kind {
-            NoteKind::Granted => tracing::info!(agent = %name, incarnation, "registered"),
+            NoteKind::Granted => tracing::info!(agent = %name, incarnation, %url, "registered"),
             NoteKind::Refused(error) => {
-                tracing::warn!(agent = %name, incarnation, %error, "registration refused");
+                tracing::warn!(agent = %name, incarnation, %url, %error, "registration refused");
             }
-            NoteKind::Replaced => tracing::info!(agent = %name, incarnation, "replaced"),
-            NoteKind::Deregistered => tracing::info!(agent = %name, incarnation, "deregistered"),
-            NoteKind::Expired { .. } => tracing::warn!(agent = %name, incarnation, "expired"),
+            NoteKind::Moved { from } => tracing::warn!(
+                agent = %name, %url, %from,
+                "renewed from another address; if it goes on, two processes have this name"
+            ),
+            NoteKind::Replaced => tracing::info!(agent = %name, incarnation, %url, "replaced"),
+            NoteKind::Deregistered => {
+                tracing::info!(agent = %name, incarnation, %url, "deregistered");
+            }
+            NoteKind::Expired { .. } => tracing::warn!(agent = %name, incarnation, %url, "expired"),
         }
     }
+
+    fn deafness(&self, _: Timestamp, deafness: Deafness) {
+        match deafness {
+            // Too short for anybody to have noticed.
+            Deafness::Slept(length) if length < NOTEWORTHY => tracing::debug!(?length, "slept"),
+            Deafness::Slept(length) => tracing::warn!(
+                ?length,
+                "the registry was paused or starved; that time counts for no lease"
+            ),
+            Deafness::Silence(length) => tracing::warn!(
+                ?length,
+                "no agent was heard for so long; now that one is, every lease gets a whole TTL"
+            ),
+        }
+    }
+}
+
+/// What to do about a TTL that is too short.
+fn fix(ttl: Duration, heartbeat: Duration, period: Duration) -> String {
+    let three = |time: Duration| time.saturating_mul(3);
+    if three(period) > ttl {
+        return format!(
+            "leases can't be kept; give the registry a --ttl of {:?} or more",
+            three(period)
+        );
+    }
+    format!(
+        "give the agent a --heartbeat of {period:?} or less, or the registry a --ttl of {:?} or more",
+        three(heartbeat)
+    )
 }

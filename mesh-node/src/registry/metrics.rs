@@ -25,6 +25,7 @@ impl Metrics {
             NoteKind::Refused(error) => {
                 return *self.refused.entry(reason(error)).or_default() += 1;
             }
+            NoteKind::Moved { .. } => return,
             NoteKind::Replaced => "replaced",
             NoteKind::Deregistered => "deregistered",
             NoteKind::Expired { .. } => "expired",

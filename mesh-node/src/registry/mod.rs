@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use mesh_core::Timestamp;
 use mesh_core::registry::{
-    DeregisterError, RegisterError, Registry, RegistryConfig, address, is_unspecified,
+    DeregisterError, Lease, RegisterError, Registry, RegistryConfig, address, is_unspecified,
 };
 use mesh_core::text;
 use serde::Serialize;
@@ -32,7 +32,8 @@ const PATHS: &str = "POST /register, POST /deregister, GET /services, GET /healt
 /// `GET /metrics`.
 ///
 /// `GET /services?wait=10s&index=7` is answered once the index is another one, or when the wait is
-/// over (60 s at most); at once if it already is.
+/// over (60 s at most); at once if it already is. No two lives of a registry share an index, so that
+/// what a client remembers of the one before holds back no news.
 pub struct RegistryNode<O> {
     inner: Arc<Inner<O>>,
 }
@@ -41,7 +42,7 @@ struct Inner<O> {
     clock: Clock,
     observer: O,
     ttl: Duration,
-    /// Names this life of the registry.
+    /// Names this life of the registry. Its indexes begin here.
     epoch: u64,
     registry: Mutex<Registry>,
     metrics: Mutex<Metrics>,
@@ -68,7 +69,8 @@ impl<O> Clone for RegistryNode<O> {
 }
 
 impl<O: Observer> RegistryNode<O> {
-    /// An empty registry. `epoch` must differ from that of every earlier life.
+    /// An empty registry. `epoch` must be greater than that of every earlier life, by more than the
+    /// changes of membership that it saw: the wall clock in microseconds will do.
     pub fn new(clock: Clock, config: RegistryConfig, epoch: u64, observer: O) -> Self {
         let inner = Inner {
             clock,
@@ -79,7 +81,7 @@ impl<O: Observer> RegistryNode<O> {
             metrics: Mutex::default(),
             wake_at: AtomicU64::new(0),
             sooner: Notify::new(),
-            index: watch::Sender::new(Index::At(0)),
+            index: watch::Sender::new(Index::At(epoch)),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -134,12 +136,15 @@ impl<O: Observer> RegistryNode<O> {
             self.metrics().note(&note);
             self.inner.observer.registry(now, &note);
         }
+        if let Some(deafness) = registry.poll_deafness() {
+            self.inner.observer.deafness(now, deafness);
+        }
         // Heartbeats put the next expiry off: waking for each of them would cost more than they do.
         let next = registry.poll_timeout().unwrap_or(Timestamp::MAX);
         if next.as_nanos() < self.inner.wake_at.load(Ordering::Relaxed) {
             self.inner.sooner.notify_one();
         }
-        let index = registry.index();
+        let index = self.index(&registry);
         self.inner.index.send_if_modified(|seen| match seen {
             Index::At(known) if *known != index => {
                 *known = index;
@@ -148,6 +153,10 @@ impl<O: Observer> RegistryNode<O> {
             _ => false,
         });
         result
+    }
+
+    fn index(&self, registry: &Registry) -> u64 {
+        self.inner.epoch.wrapping_add(registry.index())
     }
 
     fn lock(&self) -> MutexGuard<'_, Registry> {
@@ -203,8 +212,8 @@ impl<O: Observer> RegistryNode<O> {
                 }
                 let status = if registered.renewed { "renewed" } else { "registered" };
                 let ttl_ms = self.inner.ttl.as_millis() as u64;
-                let body = RegisteredBody { status: status.to_owned(), ttl_ms: Some(ttl_ms) };
-                json(StatusCode::OK, &body)
+                let (status, rival) = (status.to_owned(), registered.rival);
+                json(StatusCode::OK, &RegisteredBody { status, ttl_ms: Some(ttl_ms), rival })
             }
             Err(error) => refused(&error),
         }
@@ -223,46 +232,45 @@ impl<O: Observer> RegistryNode<O> {
             }
         };
         let error = ended.err().map_or_else(String::new, |error| error.to_string());
-        json(status, &RefusedBody { error, reason: reason.to_owned(), current: None })
+        json(status, &RefusedBody::new(error, reason))
     }
 
     fn services(&self) -> Response {
-        let registry = self.lock();
-        let now = self.inner.clock.now();
-        let services: ServicesBody = registry
-            .list(now)
-            .map(|lease| (lease.name.clone(), ServiceBody::new(lease, now.since(lease.renewed_at))))
-            .collect();
+        let (services, index) = self.with(|registry, now| {
+            let service = |lease: &Lease| ServiceBody::new(lease, now.since(lease.renewed_at));
+            let services: ServicesBody =
+                registry.list(now).map(|lease| (lease.name.clone(), service(lease))).collect();
+            (services, self.index(registry))
+        });
         json(StatusCode::OK, &services)
             .with_header(EPOCH_HEADER, self.inner.epoch)
-            .with_header(INDEX_HEADER, registry.index())
+            .with_header(INDEX_HEADER, index)
     }
 
     fn health(&self) -> Response {
-        let now = self.inner.clock.now();
-        let leases = self.lock().list(now).count();
+        let leases = self.with(|registry, now| registry.list(now).count());
         json(StatusCode::OK, &serde_json::json!({ "status": "ok", "leases": leases }))
     }
 
     fn page(&self) -> Response {
-        let now = self.inner.clock.now();
-        let (leases, index) = {
-            let registry = self.lock();
-            (registry.list(now).count(), registry.index())
-        };
+        let (leases, index) =
+            self.with(|registry, now| (registry.list(now).count(), self.index(registry)));
         self.metrics().page(leases, index, self.inner.index.receiver_count())
     }
 }
 
 fn refused(error: &RegisterError) -> Response {
-    let (status, current) = match error {
-        RegisterError::UnknownLease => (StatusCode::NOT_FOUND, None),
-        RegisterError::StaleIncarnation { current } => (StatusCode::CONFLICT, Some(*current)),
-        RegisterError::RegistryFull { .. } => (StatusCode::SERVICE_UNAVAILABLE, None),
-        RegisterError::Name | RegisterError::Url => (StatusCode::BAD_REQUEST, None),
+    let mut body = RefusedBody::new(error.to_string(), reason(error));
+    let status = match error {
+        RegisterError::UnknownLease => StatusCode::NOT_FOUND,
+        RegisterError::StaleIncarnation { current, holder } => {
+            (body.current, body.holder) = (Some(*current), holder.clone());
+            StatusCode::CONFLICT
+        }
+        RegisterError::RegistryFull { .. } => StatusCode::SERVICE_UNAVAILABLE,
+        RegisterError::Name | RegisterError::Url => StatusCode::BAD_REQUEST,
     };
-    let reason = reason(error).to_owned();
-    json(status, &RefusedBody { error: error.to_string(), reason, current })
+    json(status, &body)
 }
 
 /// The refusal's name for programs.
@@ -276,8 +284,7 @@ const fn reason(error: &RegisterError) -> &'static str {
 }
 
 fn invalid(error: &str) -> Box<Response> {
-    let (error, reason) = (error.to_owned(), "invalid".to_owned());
-    json(StatusCode::BAD_REQUEST, &RefusedBody { error, reason, current: None }).into()
+    json(StatusCode::BAD_REQUEST, &RefusedBody::new(error, "invalid")).into()
 }
 
 fn body<T: DeserializeOwned>(request: &Request) -> Result<T, Box<Response>> {

@@ -133,3 +133,37 @@ fn every_policy_delegates() {
         assert_eq!(result["peer_result"]["result"], "Processed: x");
     }
 }
+
+#[test]
+fn two_processes_with_one_name_name_each_other_and_the_last_one_is_listed() {
+    let registry = Service::registry(&[]);
+    let args = ["--heartbeat", "200ms"];
+    let first = Service::agent("twin", &registry.address, &args);
+    let mut second = Service::agent("twin", &registry.address, &args);
+    let listed = || json_at(&registry.address, "/services")["twin"]["url"].clone();
+    assert_eq!(listed(), second.address);
+    for line in [
+        first.process.line("another process has this name"),
+        second.process.line("another process asks for this name"),
+        registry.process.line("registration refused"),
+    ] {
+        assert!([&first, &second].iter().all(|twin| line.contains(&twin.address)), "{line}");
+        assert_eq!(listed(), second.address, "it is not taken back");
+    }
+    second.process.signal("TERM");
+    assert!(second.process.end().success());
+    until("the name is free", || listed() == first.address);
+}
+
+#[test]
+fn a_ttl_below_the_heartbeat_is_kept_and_complained_of() {
+    let registry = Service::registry(&["--ttl", "3s"]);
+    let agent = Service::unregistered("a", &registry.address, &[]);
+    let line = agent.process.line("shorter than three heartbeats");
+    for part in ["ttl=3s", "heartbeat=10s", "period=1s", "--heartbeat of 1s", "--ttl of 30s"] {
+        assert!(line.contains(part), "{line}");
+    }
+    let renewed = "mesh_registry_renewed_total 4\n";
+    until(renewed, || get(&registry.address, "/metrics").1.contains(renewed));
+    assert!(!get(&registry.address, "/metrics").1.contains("expired"));
+}

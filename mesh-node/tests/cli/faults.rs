@@ -94,6 +94,27 @@ impl Outage {
 }
 
 #[test]
+fn a_paused_registry_forgets_nobody() {
+    let registry = Service::registry(&["--ttl", "2s"]);
+    let args = ["--heartbeat", "667ms", "--refresh", "333ms", "--probe-timeout", "5s"];
+    let agents = ["a", "b", "c"].map(|name| Service::agent(name, &registry.address, &args));
+    agents.iter().for_each(|agent| agent.await_peers(2));
+    let load = Load::start(&agents, 5);
+    load.await_answers(20);
+
+    registry.process.signal("STOP");
+    // More than two TTLs.
+    pause(Duration::from_secs(5));
+    registry.process.signal("CONT");
+    let list = json_at(&registry.address, "/services");
+    assert_eq!(list.as_object().map(|list| list.len()), Some(3), "{list}");
+    registry.process.line("paused or starved");
+    load.await_answers(50);
+    assert_eq!(load.failed(), 0, "of {} calls", load.answered());
+    load.end(&agents);
+}
+
+#[test]
 fn a_mesh_goes_on_without_its_registry_and_heals() {
     let Outage { length, registry: registry_args, agents: agent_args } = Outage::choose();
     let mut registry = Service::registry(registry_args);

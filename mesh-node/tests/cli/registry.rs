@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::process::{Service, get, http, json_at, output, until};
+use crate::process::{Service, get, http, json_at, output, raw, until};
 
 #[test]
 fn it_serves_the_demos_registry_and_stops_when_told() {
@@ -18,7 +18,10 @@ fn it_serves_the_demos_registry_and_stops_when_told() {
     until(ended, || get(&address, "/metrics").1.contains(ended));
 
     // A long poll must not hold the end up.
-    let poll = std::thread::spawn(move || json_at(&address, "/services?wait=50s&index=2"));
+    let list = raw(&address, b"GET /services HTTP/1.0\r\n\r\n");
+    let index = list.lines().find_map(|line| line.strip_prefix("mesh-index: "));
+    let path = format!("/services?wait=50s&index={}", index.expect("an index"));
+    let poll = std::thread::spawn(move || json_at(&address, &path));
     let waiting = "mesh_registry_waiting 1";
     until(waiting, || get(&registry.address, "/metrics").1.contains(waiting));
     registry.process.signal("TERM");
@@ -40,4 +43,11 @@ fn a_port_in_use_is_said_so() {
         let expected = format!("error: port {port} of 127.0.0.1 is in use\n");
         assert!(stderr.ends_with(&expected), "{stderr}");
     }
+}
+
+#[test]
+fn a_ttl_that_no_agent_can_keep_is_refused() {
+    let (status, _, stderr) = output(&["registry", "--ttl", "29ms"]);
+    assert_eq!(status.code(), Some(2));
+    assert!(stderr.contains("agents can't keep leases of less than 30ms"), "{stderr}");
 }

@@ -238,6 +238,52 @@ impl FaultSchedule {
         self.qualities().any(|quality| quality.loss > 0.0) || self.last(now, lossy).is_some()
     }
 
+    /// Whether the registry may at some time hear no agent at all though it lives: every agent is
+    /// down or cut off by some fault, or messages get lost at random.
+    pub fn may_silence_all(&self) -> bool {
+        let agents = FIRST_AGENT..self.hosts.len();
+        let is_silenced = |agent: usize| {
+            let silences = |what: &What| match what {
+                What::Crash { hit } => hit[agent],
+                other => other.breaks(agent, REGISTRY_HOST),
+            };
+            self.is_lossy(agent, REGISTRY_HOST) || self.faults.iter().any(|f| silences(&f.what))
+        };
+        agents.into_iter().all(is_silenced)
+    }
+
+    /// The last time up to `now` at which a host was down; `None` if it never was.
+    pub fn last_down(&self, host: usize, now: Timestamp) -> Option<Timestamp> {
+        self.last(now, |what| matches!(what, What::Crash { hit } if hit[host]))
+    }
+
+    /// The last time up to `now` at which an agent was down, or its way to the registry was worse than
+    /// some other agent's, or lost messages at random or delayed them; `None` if that has not
+    /// happened.
+    pub fn last_singled_out(&self, agent: usize, now: Timestamp) -> Option<Timestamp> {
+        if self.is_lossy(agent, REGISTRY_HOST) {
+            return Some(now);
+        }
+        self.last(now, |what| match what {
+            What::Crash { hit } => hit[agent],
+            What::Loss { sides, .. } | What::AddLatency { sides, .. } => {
+                between(sides, agent, REGISTRY_HOST)
+            }
+            other => other.breaks(agent, REGISTRY_HOST) && !self.silences_all(other),
+        })
+    }
+
+    /// How many faults that kept the registry from hearing any agent were active after `since` and
+    /// up to `now`.
+    pub fn silences(&self, since: Timestamp, now: Timestamp) -> usize {
+        let meets = |fault: &&Planned| fault.from <= now && since < fault.until;
+        self.faults.iter().filter(meets).filter(|fault| self.silences_all(&fault.what)).count()
+    }
+
+    fn silences_all(&self, what: &What) -> bool {
+        (FIRST_AGENT..self.hosts.len()).all(|agent| what.breaks(agent, REGISTRY_HOST))
+    }
+
     /// Whether some fault slows the messages of a link, or loses some of them.
     pub fn slows_or_thins(&self) -> bool {
         let does = |what: &What| matches!(what, What::AddLatency { .. } | What::Loss { .. });

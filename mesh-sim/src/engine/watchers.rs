@@ -7,7 +7,7 @@ use mesh_core::Timestamp;
 use mesh_core::agent::{Note, Peers};
 use mesh_core::load::LoadReport;
 use mesh_core::protocol::Name;
-use mesh_core::registry;
+use mesh_core::registry::{self, Deafness};
 use mesh_core::time::nanos;
 
 use super::Run;
@@ -126,15 +126,26 @@ impl Watchers {
         self.recorder.cpu(from.into(), until.into(), host - FIRST_AGENT, percent);
     }
 
-    /// The peers that an agent knows, after a sample of its machine.
-    pub(super) fn view(&mut self, host: usize, peers: &Peers) {
-        self.oracles.view(host, peers);
+    /// The peers that an agent knows, when they have changed and after a sample of its machine.
+    pub(super) fn view(&mut self, now: Timestamp, host: usize, peers: &Peers) {
+        if !self.down[host] {
+            self.oracles.view(now, host, peers);
+        }
     }
 
     /// The network has delivered a call of this host to the registry for the second time.
     pub(super) fn heard_twice(&mut self, now: Timestamp, caller: usize) {
         let agent = Value::Str(&self.faults.hosts()[caller]);
         self.log.event(now, REGISTRY, "heard_twice", &[("agent", agent)]);
+    }
+
+    /// The registry has found out that it could not hear its agents.
+    pub(super) fn deafness(&mut self, now: Timestamp, deafness: Deafness) {
+        let (kind, length) = match deafness {
+            Deafness::Slept(length) => ("slept", length),
+            Deafness::Silence(length) => ("heard_nobody", length),
+        };
+        self.log.event(now, REGISTRY, kind, &[("for_ns", Value::U64(nanos(length)))]);
     }
 
     /// The registry's note.
@@ -145,6 +156,7 @@ impl Watchers {
         let kind = match note.kind {
             registry::NoteKind::Granted => "lease_granted",
             registry::NoteKind::Refused(_) => "lease_refused",
+            registry::NoteKind::Moved { .. } => "lease_moved",
             registry::NoteKind::Replaced => "lease_replaced",
             registry::NoteKind::Deregistered => "lease_given_up",
             registry::NoteKind::Expired { .. } => "lease_expired",
@@ -205,6 +217,16 @@ fn log_agent(log: &mut EventLog, now: Timestamp, agent: &Name, note: &Note) {
         }
         Note::LeaseLost { incarnation } => {
             log.event(now, agent, "lease_lost", &[("incarnation", U64(*incarnation))]);
+        }
+        Note::HeartbeatShortened { ttl, period, .. } => {
+            let fields = [("ttl_ns", U64(nanos(*ttl))), ("period_ns", U64(nanos(*period)))];
+            log.event(now, agent, "heartbeat_shortened", &fields);
+        }
+        Note::NameTaken { holder, .. } => {
+            log.event(now, agent, "name_taken", &[("holder", Str(holder))]);
+        }
+        Note::NameContested { rival, .. } => {
+            log.event(now, agent, "name_contested", &[("rival", Str(rival))]);
         }
         Note::ViewChanged { peers } => {
             log.event(now, agent, "view_changed", &[("peers", U64(*peers as u64))]);

@@ -8,7 +8,7 @@ use mesh_core::Timestamp;
 use mesh_core::agent::{Note, Peers};
 use mesh_core::load::LoadReport;
 use mesh_core::protocol::Name;
-use mesh_core::registry;
+use mesh_core::registry::{self, Deafness};
 use mesh_node::Observer;
 
 use super::Run;
@@ -96,8 +96,12 @@ impl Observer for World {
         self.with_host(agent, |watchers, host| watchers.load(now, host, load, open));
     }
 
-    fn view(&self, _now: Timestamp, agent: &Name, peers: &Peers) {
-        self.with_host(agent, |watchers, host| watchers.view(host, peers));
+    fn view(&self, now: Timestamp, agent: &Name, peers: &Peers) {
+        self.with_host(agent, |watchers, host| watchers.view(now, host, peers));
+    }
+
+    fn deafness(&self, now: Timestamp, deafness: Deafness) {
+        self.with(|watchers| watchers.deafness(now, deafness));
     }
 
     fn registry(&self, now: Timestamp, note: &registry::Note) {

@@ -3,8 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use mesh_core::agent::config::heartbeat_period;
+use mesh_core::registry::longest_pause;
 use mesh_core::time::nanos;
 
+use crate::engine::faults::FaultSchedule;
 use crate::scenario::{AgentSpec, RegistrySpec, Scenario};
 
 /// Bounds of one scenario, for agents whose calls to the registry succeed.
@@ -20,30 +23,56 @@ pub(super) struct Bounds {
     /// connection that is dead already; the next may learn that the lease is lost, or that its
     /// incarnation is stale, which takes one more.
     join: Duration,
+    /// How much longer the lease of a dead agent lasts if the registry may hear nobody: to the first
+    /// heartbeat after a silence and a TTL from then, or for two TTLs from the last heartbeat. In
+    /// either case it would have lasted one TTL.
+    deaf: Duration,
+    /// Whether every agent that is cut from the registry for a while is back before its lease, or
+    /// others' patience, has run out.
+    patient: bool,
 }
 
 impl Bounds {
     pub(super) fn new(scenario: &Scenario) -> Self {
         let RegistrySpec { ttl, heartbeat, sweep, timeout, jitter } = scenario.registry;
+        let period = heartbeat_period(heartbeat, ttl);
         let refresh = scenario.agents.iter().map(|agent| agent.refresh).max().unwrap_or_default();
         // What agents time, the slowest clock times; leases and sweeps are the registry's.
         let slowest = slowest_clock(scenario);
-        let [refresh, heartbeat] = [refresh, heartbeat].map(|time| on_clock(slowest, time));
+        let retry = on_clock(slowest, jittered(refresh.min(Duration::from_secs(1)), jitter));
+        let [refresh, heartbeat, period] =
+            [refresh, heartbeat, period].map(|time| on_clock(slowest, time));
         let [timeout, grace] = [timeout, ttl].map(|time| on_clock(slowest, time));
         let refresh = jittered(refresh, jitter);
         // Until a registry has granted it a lease, an agent takes the TTL to be three heartbeats.
         let grace = grace.max(3 * heartbeat);
+        let join = 3 * jittered(heartbeat, jitter).max(timeout) + timeout;
+        // From the end of a fault until an agent that was cut from the registry holds a lease again:
+        // it finds out with a list, then registers. Calls may go out on connections that are dead.
+        let rejoin = 3 * (timeout + retry);
+        // The longest time in which a registry that hears a single agent hears nothing.
+        let pause = jittered(period, jitter) + timeout;
+        let may_be_deaf =
+            FaultSchedule::new(scenario).may_silence_all() || pause > longest_pause(ttl);
         Self {
             forget: grace + sweep + refresh + timeout,
             fetch: 2 * (refresh + timeout),
-            join: 3 * jittered(heartbeat, jitter).max(timeout) + timeout,
+            join,
+            deaf: if may_be_deaf { ttl.max(join) } else { Duration::ZERO },
+            patient: jittered(period, jitter) + longest_pause(ttl) + rejoin <= ttl,
         }
     }
 
+    /// Whether agents that the registry can't hear for a while keep their places in all views.
+    pub(super) fn are_kept(&self) -> bool {
+        self.patient
+    }
+
     /// From the last fault until every view is right. A restarted registry makes views keep the
-    /// missing for one more TTL after the first list.
+    /// missing for one more TTL after the first list; before that, one that hears nobody keeps the
+    /// leases of the dead.
     pub(super) fn converge(&self) -> Duration {
-        self.fetch + self.forget.max(self.join)
+        self.fetch + self.deaf + self.forget.max(self.join)
     }
 }
 
@@ -58,7 +87,7 @@ pub(super) fn patience(scenario: &Scenario, resolution: Duration) -> Arc<[Durati
 /// short enough for an agent whose clock is so slow that its lease ends before its next heartbeat.
 fn patience_of(scenario: &Scenario, agent: &AgentSpec, resolution: Duration) -> Duration {
     let registry = &scenario.registry;
-    let heartbeat = jittered(registry.heartbeat, registry.jitter);
+    let heartbeat = jittered(heartbeat_period(registry.heartbeat, registry.ttl), registry.jitter);
     let between_heartbeats = on_clock(agent.clock_rate, heartbeat) + resolution;
     // A fast clock gives up early; whatever the agent's clock, the network keeps true time.
     let timeout = registry.timeout.min(on_clock(agent.clock_rate, registry.timeout));

@@ -95,7 +95,7 @@ impl Leases {
             }
             NoteKind::Expired { at } => self.end(note, incarnation, *at),
             NoteKind::Deregistered | NoteKind::Replaced => self.end(note, incarnation, now),
-            NoteKind::Refused(_) => {}
+            NoteKind::Refused(_) | NoteKind::Moved { .. } => {}
         }
     }
 

@@ -5,6 +5,7 @@ mod convergence;
 mod history;
 mod leases;
 mod requests;
+mod views;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +20,7 @@ use self::bounds::{Bounds, patience};
 use self::convergence::Convergence;
 use self::leases::{Leases, Routed};
 use self::requests::Requests;
+use self::views::Views;
 use crate::engine::faults::FaultSchedule;
 use crate::record::{Outcome, Violation};
 use crate::scenario::Scenario;
@@ -32,6 +34,7 @@ pub struct Oracles {
     requests: Requests,
     leases: Leases,
     convergence: Convergence,
+    views: Views,
     found: Found,
 }
 
@@ -59,6 +62,7 @@ impl Oracles {
         Self {
             requests: Requests::new(scenario, faults.clone(), resolution),
             leases: Leases::new(faults.clone(), bounds, patience.clone()),
+            views: Views::new(scenario, faults.clone(), bounds, patience.clone()),
             convergence: Convergence::new(scenario, faults, bounds, patience, resolution),
             found: Found::default(),
         }
@@ -98,9 +102,10 @@ impl Oracles {
         self.convergence.load(now, host, load, open);
     }
 
-    /// An agent's view was sampled.
-    pub fn view(&mut self, host: usize, peers: &Peers) {
+    /// An agent's view changed, or was sampled.
+    pub fn view(&mut self, now: Timestamp, host: usize, peers: &Peers) {
         self.convergence.view(host, peers);
+        self.views.view(now, host, peers, &mut self.found);
     }
 
     /// The registry starts again, with nothing.

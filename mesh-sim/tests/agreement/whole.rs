@@ -111,13 +111,26 @@ load = 0.75
     pairs.iter().for_each(|pair| pair.same(0.0..=0.999_999));
 }
 
+/// For longer than a lease lasts: the registry gives up nobody.
+#[test]
+fn a_registry_that_nobody_reaches() {
+    let fault = r#"
+[[faults]]
+kind = "partition"
+at = "8s"
+for = "9s"
+groups = ["registry", "agent-1..5"]
+"#;
+    assert_eq!(check(fault), [0; 7]);
+}
+
 #[test]
 fn partition() {
     let fault = r#"
 [[faults]]
 kind = "partition"
 at = "9s"
-for = "7s"
+for = "7700ms"
 groups = [["agent-1..2"], ["registry", "client", "agent-3..5"]]
 "#;
     assert!(blind_ones_fail(&check(fault)));
@@ -129,7 +142,7 @@ fn partition_of_one_way() {
 [[faults]]
 kind = "partition"
 at = "9s"
-for = "7s"
+for = "7700ms"
 one_way = true
 groups = [["agent-1..2"], ["registry", "client", "agent-3..5"]]
 "#;

@@ -70,6 +70,28 @@ fn agents_go_on_without_their_registry() {
     assert_eq!(ran.count("lease_lost"), 4);
 }
 
+/// For longer than a lease lasts, and then so long that the registry gives up everybody.
+#[test]
+fn agents_go_on_while_nobody_reaches_the_registry() {
+    for (lasts, expired) in [("4s", 0), ("7s", 4)] {
+        let cut = format!(
+            r#"
+            [[faults]]
+            kind = "partition"
+            at = "4s"
+            for = "{lasts}"
+            groups = ["registry", "agent-1..4"]
+            "#
+        );
+        for engine in [EngineKind::Event, EngineKind::Turmoil] {
+            let ran = run_on(engine, r#""power_of_two""#, SCENARIO, &cut);
+            assert_eq!(ran.record.requests.failed(), 0, "{engine:?} {lasts}");
+            assert_eq!(ran.count("lease_expired"), expired, "{engine:?} {lasts}");
+            assert_eq!(ran.count("lease_granted"), 4 + expired, "{engine:?} {lasts}");
+        }
+    }
+}
+
 #[test]
 fn a_silent_peer_is_tried_seldom_and_costs_few_requests() {
     // Its lease lasts longer than the run.

@@ -294,7 +294,7 @@ impl Roster {
 
     /// What is in one of the two alone, or differs in more than its load, by name: the lease here,
     /// and there. Shared nodes are skipped.
-    pub(super) fn differences<'a>(
+    pub fn differences<'a>(
         &'a self,
         other: &'a Self,
     ) -> impl Iterator<Item = (Option<&'a ListedLease>, Option<&'a ListedLease>)> {

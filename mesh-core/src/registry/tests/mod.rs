@@ -1,3 +1,4 @@
+mod deaf;
 mod model;
 mod rules;
 
@@ -35,8 +36,25 @@ fn registry() -> Registry {
 }
 
 /// Names of the live leases.
-fn names(registry: &Registry, now: Timestamp) -> Vec<&str> {
+fn names(registry: &mut Registry, now: Timestamp) -> Vec<&str> {
     registry.list(now).map(|lease| &*lease.name).collect()
+}
+
+/// Time passes, and the registry is woken whenever it wants to be.
+fn pass(registry: &mut Registry, until: u64) {
+    while let Some(due) = registry.poll_timeout().filter(|due| *due <= at(until)) {
+        registry.handle_timeout(due);
+    }
+}
+
+/// Time passes from one point to another while the registry hears heartbeats of another agent, z,
+/// every 20 ns.
+fn hearing(registry: &mut Registry, from: u64, until: u64) {
+    for now in (from..=until).filter(|now| now % 20 == 0) {
+        pass(registry, now);
+        registry.handle_register(at(now), registration("z", 1)).unwrap();
+    }
+    pass(registry, until);
 }
 
 fn notes(registry: &mut Registry) -> Vec<(Option<u64>, NoteKind)> {

@@ -1,31 +1,36 @@
 use std::time::Duration;
 
-use super::{at, heartbeat, names, notes, registration, registry};
+use super::{at, hearing, heartbeat, names, notes, pass, registration, registry};
 use crate::load::LoadReport;
 use crate::registry::{
     DeregisterError, NoteKind, RegisterError, Registered, Registration, Registry, RegistryConfig,
 };
+
 const STALE_7: Result<Registered, RegisterError> =
-    Err(RegisterError::StaleIncarnation { current: 7 });
+    Err(RegisterError::StaleIncarnation { current: 7, holder: None });
+
+/// As [`STALE_7`], while that incarnation is live.
+fn held_7() -> Result<Registered, RegisterError> {
+    let holder = Some("127.0.0.1:8600".into());
+    Err(RegisterError::StaleIncarnation { current: 7, holder })
+}
 
 #[test]
 fn a_lease_ends_at_exactly_its_ttl() {
     let mut registry = registry();
     let granted = registry.handle_register(at(5), registration("a", 1)).unwrap();
-    assert_eq!(granted, Registered { renewed: false, expires_at: at(105) });
+    assert_eq!(granted, Registered { renewed: false, expires_at: at(105), rival: None });
+    hearing(&mut registry, 5, 104);
+    assert_eq!(names(&mut registry, at(104)), ["a", "z"]);
+    assert!(registry.get(at(104), "a").is_some());
     assert_eq!(registry.poll_timeout(), Some(at(105)));
 
-    registry.handle_timeout(at(104));
-    assert_eq!(names(&registry, at(104)), ["a"]);
-    assert!(registry.get(at(104), "a").is_some());
-    // Nothing has removed it yet, but it is over.
-    assert!(names(&registry, at(105)).is_empty());
+    // Nothing has woken it yet, but the lease is over.
+    assert_eq!(names(&mut registry, at(105)), ["z"]);
     assert!(registry.get(at(105), "a").is_none());
-
-    registry.handle_timeout(at(105));
     let expired = NoteKind::Expired { at: at(105) };
-    assert_eq!(notes(&mut registry), [(Some(1), NoteKind::Granted), (Some(1), expired)]);
-    assert_eq!(registry.poll_timeout(), None);
+    let granted = (Some(1), NoteKind::Granted);
+    assert_eq!(notes(&mut registry), [granted.clone(), granted, (Some(1), expired)]);
 }
 
 #[test]
@@ -33,15 +38,51 @@ fn a_renewal_moves_the_expiry_and_updates_url_and_load() {
     let mut registry = registry();
     registry.handle_register(at(0), registration("a", 1)).unwrap();
     let load = LoadReport { in_flight: 3, ..LoadReport::default() };
-    let moved = Registration { url: "b:1".into(), load: Some(load), ..heartbeat("a", 1) };
-    let renewed = registry.handle_register(at(99), moved).unwrap();
-    assert_eq!(renewed, Registered { renewed: true, expires_at: at(199) });
-    assert_eq!(registry.poll_timeout(), Some(at(199)));
-
-    let lease = registry.get(at(198), "a").unwrap();
-    assert_eq!((lease.registered_at, lease.renewed_at), (at(0), at(99)));
-    assert_eq!((&*lease.url, lease.load), ("b:1", Some(load)));
+    pass(&mut registry, 40);
+    let loaded = Registration { load: Some(load), ..heartbeat("a", 1) };
+    let renewed = registry.handle_register(at(40), loaded).unwrap();
+    assert_eq!(renewed, Registered { renewed: true, expires_at: at(140), rival: None });
+    let lease = registry.get(at(40), "a").unwrap();
+    assert_eq!((lease.registered_at, lease.renewed_at), (at(0), at(40)));
+    assert_eq!((lease.expires_at, lease.load), (at(140), Some(load)));
     assert_eq!(notes(&mut registry), [(Some(1), NoteKind::Granted)]);
+}
+
+#[test]
+fn an_agent_that_knows_no_incarnations_may_move() {
+    let mut registry = registry();
+    registry.handle_register(at(0), registration("a", None)).unwrap();
+    let moved = Registration { url: "b:1".into(), ..registration("a", None) };
+    assert!(registry.handle_register(at(1), moved).unwrap().renewed);
+    assert_eq!(&*registry.get(at(1), "a").unwrap().url, "b:1");
+    let moved = NoteKind::Moved { from: "127.0.0.1:8600".into() };
+    assert_eq!(notes(&mut registry), [(None, NoteKind::Granted), (None, moved)]);
+}
+
+#[test]
+fn two_processes_with_one_name_are_told_of_each_other() {
+    let mut registry = registry();
+    let rival = |registration: Registration| Registration { url: "b:1".into(), ..registration };
+    let stale = |current, holder: &str| {
+        Err(RegisterError::StaleIncarnation { current, holder: Some(holder.into()) })
+    };
+    registry.handle_register(at(0), registration("a", 7)).unwrap();
+    let taken = registry.handle_register(at(1), rival(registration("a", 8))).unwrap();
+    assert_eq!((taken.renewed, taken.rival), (false, None), "the first one may be dead");
+    assert_eq!(registry.handle_register(at(2), heartbeat("a", 7)), stale(8, "b:1"));
+    let renewed = registry.handle_register(at(3), rival(heartbeat("a", 8))).unwrap();
+    assert_eq!(renewed.rival.as_deref(), Some("127.0.0.1:8600"));
+    let renewed = registry.handle_register(at(4), rival(heartbeat("a", 8))).unwrap();
+    assert_eq!(renewed.rival, None, "once for each time that it asks");
+    assert_eq!(registry.handle_register(at(5), registration("a", 8)), stale(8, "b:1"), "the same");
+    let error = registry.handle_register(at(6), registration("a", None)).unwrap_err();
+    let message = "the incarnation is stale: 8 has been seen under this name, which b:1 holds now";
+    assert_eq!(error.to_string(), message);
+    // Its own former life is no rival.
+    registry.handle_register(at(7), rival(heartbeat("a", 8))).unwrap();
+    let former = Registration { url: "http://b:1/".into(), ..registration("a", 3) };
+    registry.handle_register(at(8), former).unwrap_err();
+    assert_eq!(registry.handle_register(at(9), rival(heartbeat("a", 8))).unwrap().rival, None);
 }
 
 #[test]
@@ -55,9 +96,11 @@ fn registering_again_with_the_same_incarnation_renews() {
 fn a_heartbeat_at_the_ttl_comes_too_late() {
     let mut registry = registry();
     registry.handle_register(at(0), registration("a", 1)).unwrap();
+    hearing(&mut registry, 10, 99);
     let refused = registry.handle_register(at(100), heartbeat("a", 1));
     assert_eq!(refused, Err(RegisterError::UnknownLease));
     let expected = [
+        (Some(1), NoteKind::Granted),
         (Some(1), NoteKind::Granted),
         (Some(1), NoteKind::Expired { at: at(100) }),
         (Some(1), NoteKind::Refused(RegisterError::UnknownLease)),
@@ -76,7 +119,7 @@ fn a_late_heartbeat_never_revives_a_dead_incarnation() {
     );
     assert_eq!(registry.handle_register(at(2), registration("a", 7)), STALE_7);
     assert_eq!(registry.handle_register(at(2), registration("a", 6)), STALE_7);
-    assert!(names(&registry, at(2)).is_empty());
+    assert!(names(&mut registry, at(2)).is_empty());
     assert!(!registry.handle_register(at(3), registration("a", 8)).unwrap().renewed);
 }
 
@@ -86,7 +129,7 @@ fn a_greater_incarnation_replaces_the_lease_and_the_older_one_is_stale() {
     registry.handle_register(at(0), registration("a", 6)).unwrap();
     registry.handle_register(at(10), registration("a", 7)).unwrap();
     for late in [registration("a", 6), heartbeat("a", 6)] {
-        assert_eq!(registry.handle_register(at(11), late), STALE_7);
+        assert_eq!(registry.handle_register(at(11), late), held_7());
     }
     let lease = registry.get(at(11), "a").unwrap();
     assert_eq!((lease.incarnation, lease.registered_at), (Some(7), at(10)));
@@ -110,25 +153,28 @@ fn agents_heal_a_registry_that_forgot_them() {
     let refused = restarted.handle_register(at(0), heartbeat("a", 7));
     assert_eq!(refused, Err(RegisterError::UnknownLease));
     assert!(restarted.handle_register(at(1), registration("a", 8)).is_ok());
-    assert_eq!(names(&restarted, at(1)), ["a"]);
+    assert_eq!(names(&mut restarted, at(1)), ["a"]);
 }
 
 #[test]
 fn name_and_url_are_all_that_an_agent_must_know() {
     let mut registry = registry();
     assert!(!registry.handle_register(at(0), registration("a", None)).unwrap().renewed);
+    hearing(&mut registry, 1, 99);
     assert!(registry.handle_register(at(99), registration("a", None)).unwrap().renewed);
+    hearing(&mut registry, 100, 198);
     assert!(registry.handle_register(at(198), heartbeat("a", None)).unwrap().renewed);
-    registry.handle_timeout(at(298));
+    hearing(&mut registry, 199, 300);
     assert!(!registry.handle_register(at(300), registration("a", None)).unwrap().renewed);
-    assert_eq!(registry.get(at(399), "a").unwrap().incarnation, None);
+    assert_eq!(registry.get(at(300), "a").unwrap().incarnation, None);
 }
 
 #[test]
 fn an_agent_without_incarnation_does_not_oust_one_with() {
     let mut registry = registry();
     registry.handle_register(at(0), registration("a", 7)).unwrap();
-    assert_eq!(registry.handle_register(at(1), registration("a", None)), STALE_7);
+    assert_eq!(registry.handle_register(at(1), registration("a", None)), held_7());
+    hearing(&mut registry, 2, 99);
     // It may have the name once that lease is over, and the dead incarnation stays dead.
     assert!(registry.handle_register(at(100), registration("a", None)).is_ok());
     assert_eq!(registry.handle_register(at(101), registration("a", 7)), STALE_7);
@@ -148,9 +194,9 @@ fn only_its_own_incarnation_ends_a_lease() {
         let refused = registry.handle_deregister(at(1), "a", Some(other));
         assert_eq!(refused, Err(DeregisterError::OtherIncarnation { current: Some(7) }));
     }
-    assert_eq!(names(&registry, at(1)), ["a"]);
+    assert_eq!(names(&mut registry, at(1)), ["a"]);
     registry.handle_deregister(at(2), "a", Some(7)).unwrap();
-    assert!(names(&registry, at(2)).is_empty());
+    assert!(names(&mut registry, at(2)).is_empty());
     let again = registry.handle_deregister(at(3), "a", Some(7));
     assert_eq!(again, Err(DeregisterError::UnknownLease));
     let expected = [(Some(7), NoteKind::Granted), (Some(7), NoteKind::Deregistered)];
@@ -165,6 +211,7 @@ fn an_agent_that_names_no_incarnation_ends_any_lease_of_its_name() {
     registry.handle_register(at(2), registration("b", None)).unwrap();
     let refused = registry.handle_deregister(at(3), "b", Some(1));
     assert_eq!(refused, Err(DeregisterError::OtherIncarnation { current: None }));
+    hearing(&mut registry, 4, 101);
     let too_late = registry.handle_deregister(at(102), "b", None);
     assert_eq!(too_late, Err(DeregisterError::UnknownLease));
 }
@@ -186,24 +233,27 @@ fn tombstones_are_bounded_and_the_oldest_goes_first() {
 }
 
 #[test]
-fn timeouts_are_multiples_of_the_sweep() {
+fn expiries_are_noted_at_multiples_of_the_sweep() {
     let sweeping = |ttl, sweep| {
         let (ttl, sweep) = (Duration::from_nanos(ttl), Duration::from_nanos(sweep));
         Registry::new(RegistryConfig { ttl, sweep, ..RegistryConfig::default() })
     };
-    for (registered, timeout) in [(0, 120), (20, 120), (21, 160)] {
-        let mut registry = sweeping(100, 40);
+    for (registered, timeout) in [(0, 104), (4, 104), (5, 107)] {
+        let mut registry = sweeping(100, 8);
         registry.handle_register(at(registered), registration("a", 1)).unwrap();
+        hearing(&mut registry, registered, 95);
+        registry.handle_timeout(at(95));
+        // At the latest when it wants to see that it is awake, an eighth of a TTL later.
         assert_eq!(registry.poll_timeout(), Some(at(timeout)));
-        assert!(registry.get(at(registered + 100), "a").is_none(), "over before the sweep");
         registry.handle_timeout(at(timeout));
-        assert_eq!(registry.poll_timeout(), None);
         let expired = NoteKind::Expired { at: at(registered + 100) };
-        assert_eq!(notes(&mut registry)[1], (Some(1), expired));
+        assert_eq!(notes(&mut registry).last(), Some(&(Some(1), expired)));
     }
     let mut patient = sweeping(u64::MAX, 40);
     patient.handle_register(at(1), registration("a", 1)).unwrap();
-    assert_eq!(patient.poll_timeout(), Some(at(u64::MAX)));
+    assert_eq!(patient.poll_timeout(), Some(at(1 + u64::MAX / 8)));
+    pass(&mut patient, u64::MAX / 2);
+    assert!(patient.get(at(u64::MAX / 2), "a").is_some());
 }
 
 #[test]
@@ -215,8 +265,10 @@ fn a_full_registry_takes_no_other_name() {
     assert!(registry.handle_register(at(2), heartbeat("a", 1)).is_ok());
     assert!(registry.handle_register(at(3), registration("a", 2)).is_ok());
     // A lease that is over makes room, swept or not.
-    let over = registry.get(at(3), "a").unwrap().expires_at;
-    assert!(registry.handle_register(over, registration("b", 1)).is_ok());
+    let ttl = Duration::from_secs(30);
+    pass(&mut registry, (at(3) + 2 * ttl).as_nanos() - 1);
+    assert!(registry.get(at(3) + 2 * ttl - Duration::from_nanos(1), "a").is_some());
+    assert!(registry.handle_register(at(3) + 2 * ttl, registration("b", 1)).is_ok());
 }
 
 #[test]
@@ -228,7 +280,9 @@ fn the_index_rises_with_every_change_of_the_membership() {
     assert!(rose(&registry), "granted");
     registry.handle_register(at(1), heartbeat("a", 1)).unwrap();
     assert!(!rose(&registry), "renewed");
-    let moved = Registration { url: "b:1".into(), ..heartbeat("a", 1) };
+    registry.handle_register(at(2), registration("b", None)).unwrap();
+    rose(&registry);
+    let moved = Registration { url: "b:1".into(), ..registration("b", None) };
     registry.handle_register(at(2), moved).unwrap();
     assert!(rose(&registry), "moved");
     registry.handle_register(at(3), registration("a", 2)).unwrap();
@@ -239,7 +293,7 @@ fn the_index_rises_with_every_change_of_the_membership() {
     assert!(rose(&registry), "deregistered");
     registry.handle_register(at(6), registration("a", 3)).unwrap();
     rose(&registry);
-    registry.handle_timeout(at(106));
+    pass(&mut registry, 206);
     assert!(rose(&registry), "expired");
 }
 
@@ -249,7 +303,7 @@ fn leases_are_listed_by_name() {
     for name in ["b", "a", "B", "a-1"] {
         registry.handle_register(at(0), registration(name, 1)).unwrap();
     }
-    assert_eq!(names(&registry, at(0)), ["B", "a", "a-1", "b"]);
+    assert_eq!(names(&mut registry, at(0)), ["B", "a", "a-1", "b"]);
 }
 
 #[test]
@@ -270,7 +324,7 @@ fn names_are_short_and_plain() {
 fn urls_are_host_and_port() {
     let mut registry = registry();
     let mut register = |url: &str| {
-        let registration = Registration { url: url.into(), ..registration("a", 1) };
+        let registration = Registration { url: url.into(), ..registration("a", None) };
         registry.handle_register(at(0), registration)
     };
     let long = |len: usize| format!("{}{}:80", "a.".repeat((len - 4) / 2), "b".repeat(1 + len % 2));
@@ -328,7 +382,7 @@ fn urls_are_host_and_port() {
 fn labels_of_hosts_are_bounded() {
     let mut registry = registry();
     let mut register = |url: &str| {
-        let registration = Registration { url: url.into(), ..registration("a", 1) };
+        let registration = Registration { url: url.into(), ..registration("a", None) };
         registry.handle_register(at(0), registration)
     };
     let label = "a".repeat(63);

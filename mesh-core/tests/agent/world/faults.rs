@@ -11,10 +11,12 @@ use mesh_core::registry::Registration;
 
 use super::oracles::{Caller, Life};
 use super::plan::{Action, Loss};
-use super::{Message, World, job_failure};
+use super::{Alive, Message, World, job_failure};
 use crate::driver::{ms, output};
 
 const TTL: Duration = Duration::from_secs(30);
+/// By then every agent has had a list again.
+const HEARD_AGAIN: Duration = Duration::from_secs(10);
 /// After this long the view has outlived a restart of the registry, and every backoff is over.
 const CONVERGED: Duration = Duration::from_secs(60);
 
@@ -70,6 +72,7 @@ impl World {
                 self.leases.clear();
             }
             Action::Outage(outage) => self.outage = outage,
+            Action::Silence { secs } => self.silence(Duration::from_secs(secs)),
             Action::Advance { micros } => {
                 self.advance_to(self.now + Duration::from_micros(micros));
             }
@@ -147,6 +150,25 @@ impl World {
         self.touch(life, Agent::handle_shutdown);
     }
 
+    fn silence(&mut self, length: Duration) {
+        let peers = |alive: &Alive| alive.agent.peers().len();
+        let views: Vec<(Life, usize)> = (0..self.nodes.len())
+            .filter_map(|node| Some((self.life(node), peers(self.nodes[node].alive.as_ref()?))))
+            .collect();
+        self.outage = true;
+        self.advance_to(self.now + length);
+        self.leases.clear();
+        self.outage = false;
+        self.advance_to(self.now + HEARD_AGAIN);
+        for (life, before) in views {
+            let now = self.alive(life).map_or(before, |alive| peers(alive));
+            assert!(now >= before, "{life:?} has forgotten {} peers", before - now);
+            if before > 0 {
+                self.oracles.saw("kept in silence");
+            }
+        }
+    }
+
     pub(super) fn registry_answers(
         &mut self,
         of: Life,
@@ -175,13 +197,15 @@ impl World {
         let incarnation = asked.incarnation.expect("agents say which life it is");
         let current = self.leases.get(&asked.name).map(|held| held.incarnation);
         match current {
-            Some(current) if current > incarnation => RegistryReply::StaleIncarnation { current },
+            Some(current) if current > incarnation => {
+                RegistryReply::StaleIncarnation { current, holder: None }
+            }
             None if asked.renew => RegistryReply::UnknownLease,
             _ => {
                 let Registration { name, url, load, .. } = asked.clone();
                 let lease = ListedLease { name: name.clone(), url, incarnation, load };
                 self.leases.insert(name, lease);
-                RegistryReply::Registered { ttl: TTL }
+                RegistryReply::Registered { ttl: TTL, rival: None }
             }
         }
     }

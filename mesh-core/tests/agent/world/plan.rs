@@ -65,6 +65,10 @@ pub(crate) enum Action {
     NewEpoch,
     /// The registry stops answering, or answers again.
     Outage(bool),
+    /// The registry answers nobody for so long, and gives up everybody for dead.
+    Silence {
+        secs: u64,
+    },
     Advance {
         micros: u64,
     },
@@ -148,6 +152,7 @@ fn action() -> impl Strategy<Value = Action> {
         1 => pick().prop_map(Action::Forget),
         1 => Just(Action::NewEpoch),
         1 => any::<bool>().prop_map(Action::Outage),
+        1 => (20..100u64).prop_map(|secs| Action::Silence { secs }),
         4 => (1..200_000u64).prop_map(|micros| Action::Advance { micros }),
         1 => (1..20_000_000u64).prop_map(|micros| Action::Advance { micros }),
         3 => Just(Action::Wake),

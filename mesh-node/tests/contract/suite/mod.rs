@@ -61,6 +61,8 @@ macro_rules! every_case {
             a_stale_incarnation_is_refused
             a_late_heartbeat_revives_nothing
             a_lease_ends_after_its_ttl
+            a_restarted_registry_holds_no_news_back
+            two_processes_with_one_name_are_told_of_each_other
             a_lease_is_given_up
             what_is_no_registration_is_refused
             a_load_out_of_range_is_refused

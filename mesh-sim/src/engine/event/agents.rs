@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use mesh_core::Timestamp;
-use mesh_core::agent::{Agent, AgentConfig, Coming, Effect, Identity, JobId};
+use mesh_core::agent::{Agent, AgentConfig, Coming, Effect, Identity, JobId, Note};
 use mesh_core::prefetch::prefetch;
 use mesh_core::protocol::Request;
 
@@ -175,7 +175,7 @@ impl Simulation<'_> {
         let jobs = node.machine.running() as u32;
         agent.handle_sample(cpu_percent, node.machine.memory_percent(jobs));
         self.watchers.load(now, host, &agent.load(), agent.open());
-        self.watchers.view(host, agent.peers());
+        self.watchers.view(now, host, agent.peers());
         while let Some(busy) = node.machine.poll_second() {
             self.watchers.cpu(host, busy);
         }
@@ -244,7 +244,12 @@ impl Simulation<'_> {
     fn carry_out(&mut self, now: Timestamp, host: usize, effect: Effect) {
         let node = &mut self.nodes[host - FIRST_AGENT];
         match effect {
-            Effect::Note(note) => self.watchers.agent(now, host, &note),
+            Effect::Note(note) => {
+                self.watchers.agent(now, host, &note);
+                if let (Note::ViewChanged { .. }, Some(agent)) = (note, &node.agent) {
+                    self.watchers.view(now, host, agent.peers());
+                }
+            }
             Effect::Reply { ticket, answer } => {
                 self.answer(now, ExchangeId::of_ticket(ticket), Payload::Reply(answer));
             }

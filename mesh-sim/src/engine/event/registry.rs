@@ -62,10 +62,13 @@ impl Simulation<'_> {
             RegistryRequest::Register(mut registration) => {
                 registration.load = registration.load.filter(|_| *keeps_loads);
                 match registry.handle_register(now, registration) {
-                    Ok(_) => RegistryReply::Registered { ttl: self.run.scenario.registry.ttl },
+                    Ok(registered) => RegistryReply::Registered {
+                        ttl: self.run.scenario.registry.ttl,
+                        rival: registered.rival,
+                    },
                     Err(RegisterError::UnknownLease) => RegistryReply::UnknownLease,
-                    Err(RegisterError::StaleIncarnation { current }) => {
-                        RegistryReply::StaleIncarnation { current }
+                    Err(RegisterError::StaleIncarnation { current, holder }) => {
+                        RegistryReply::StaleIncarnation { current, holder }
                     }
                     Err(_) => RegistryReply::Failed,
                 }
@@ -109,6 +112,9 @@ impl Simulation<'_> {
     fn drain_registry(&mut self, now: Timestamp) {
         while let Some(note) = self.registry.registry.poll_effect() {
             self.watchers.registry(now, &note);
+        }
+        if let Some(deafness) = self.registry.registry.poll_deafness() {
+            self.watchers.deafness(now, deafness);
         }
         if let Some(at) = self.registry.registry.poll_timeout()
             && at < self.registry.wake_at

@@ -1,5 +1,6 @@
 use super::*;
 use crate::oracle::convergence::*;
+use crate::oracle::views::NOT_FORGOTTEN;
 
 #[test]
 fn a_live_agent_that_is_not_listed_after_the_heal() {
@@ -33,7 +34,7 @@ fn a_dead_agent_that_is_still_listed_or_known() {
 
 #[test]
 fn a_view_that_does_not_converge() {
-    assert_eq!(broken("", |story| story.knows(A1, &[])), [KNOWN]);
+    assert_eq!(broken("", |story| story.knows(A1, &[])), [NOT_FORGOTTEN, KNOWN]);
     assert_eq!(broken("", |story| story.knows(A1, &[A1, A2])), [KNOWN], "itself");
     let to_self = broken("[delegation]\nto_self = true\n", |story| {
         story.knows(A1, &[A1, A2]);
@@ -88,9 +89,11 @@ fn nothing_is_promised_of_an_agent_that_cannot_reach_the_registry() {
 }
 
 #[test]
-fn nothing_is_promised_of_leases_that_lapse_between_two_heartbeats() {
-    assert_eq!(unlisted("[registry]\nttl = \"10s\"\nheartbeat = \"9s\"\n"), [LISTED]);
-    assert_eq!(unlisted("[registry]\nttl = \"10s\"\nheartbeat = \"9.5s\"\n"), [""; 0]);
+fn nothing_is_promised_of_leases_that_are_too_short_to_be_kept() {
+    let long = "[registry]\nttl = \"10s\"\nheartbeat = \"9.5s\"\n";
+    assert_eq!(unlisted(long), [LISTED], "agents heartbeat more often");
+    let short = "[registry]\nttl = \"12ms\"\nheartbeat = \"11ms\"\n";
+    assert_eq!(unlisted(short), [""; 0]);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 mod convergence;
 mod leases;
 mod requests;
+mod views;
 
 use mesh_core::agent::ListedLease;
 use mesh_core::registry::NoteKind;
@@ -97,7 +98,8 @@ impl Story {
     }
 
     fn registry(&mut self, now: Timestamp, host: usize, incarnation: u64, kind: NoteKind) {
-        let note = registry::Note { name: name(host), incarnation: Some(incarnation), kind };
+        let (name, url) = (name(host), "h:1".into());
+        let note = registry::Note { name, incarnation: Some(incarnation), url, kind };
         self.oracles.registry(now, &note);
     }
 
@@ -120,6 +122,10 @@ impl Story {
     }
 
     fn knows(&mut self, host: usize, peers: &[usize]) {
+        self.knows_at(self.end, host, peers);
+    }
+
+    fn knows_at(&mut self, now: Timestamp, host: usize, peers: &[usize]) {
         let leases = peers.iter().chain([&host]).map(|peer| ListedLease {
             name: name(*peer),
             url: "h:1".into(),
@@ -128,7 +134,7 @@ impl Story {
         });
         let own = name(host);
         let own = (!peers.contains(&host)).then_some(&*own);
-        self.oracles.view(host, &Peers::new(leases.collect(), own));
+        self.oracles.view(now, host, &Peers::new(leases.collect(), own));
     }
 }
 

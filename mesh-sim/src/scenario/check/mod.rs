@@ -202,7 +202,7 @@ impl Checker<'_> {
     fn heartbeat(&mut self, raw: &raw::Registry) {
         let table = FieldPath::field("registry");
         let (heartbeat, ttl) = (format_duration(raw.heartbeat.0), format_duration(raw.ttl.0));
-        let title = "leases end before they are renewed";
+        let title = "a heartbeat is no shorter than a lease";
         if !self.source.states(&table, "heartbeat") {
             let label = format!("expected more than `heartbeat`, which is {heartbeat} by default");
             return self.report(&table.key("ttl"), title, label);

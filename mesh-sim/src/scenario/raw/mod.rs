@@ -97,9 +97,10 @@ pub(crate) enum Engine {
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Registry {
-    /// A lease that is not renewed for this long is over.
+    /// A lease that is not renewed for this long is over, if the registry could hear.
     pub(crate) ttl: DurationText,
-    /// Agents renew their lease this often, with jitter; less than `ttl`.
+    /// Agents renew their lease this often, with jitter; less than `ttl`. If it is more than a third
+    /// of `ttl`, they do so three times per TTL, but not more than 100 times a second.
     pub(crate) heartbeat: DurationText,
     /// The registry forgets ended leases at most this much later.
     pub(crate) sweep: DurationText,

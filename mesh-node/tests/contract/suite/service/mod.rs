@@ -71,7 +71,7 @@ impl<N: Net> Mesh<N> {
     }
 
     async fn registry(&self, config: RegistryConfig) -> Running {
-        self.registry_at("127.0.0.1:0", 7, config).await
+        self.registry_at("127.0.0.1:0", EPOCH, config).await
     }
 
     async fn registry_at(&self, address: &str, epoch: u64, config: RegistryConfig) -> Running {
@@ -235,6 +235,9 @@ impl Setup {
         Self { identity, config, host: TestHost::default(), server, json }
     }
 }
+
+/// Names the life of a registry that has not been restarted.
+const EPOCH: u64 = 7;
 
 /// A registry whose leases outlast any pause of a busy machine.
 fn patient() -> RegistryConfig {

@@ -198,8 +198,9 @@ pub(crate) async fn a_full_registry_says_so<N: Net>(net: N) {
 pub(crate) async fn a_long_poll_is_answered_on_change<N: Net>(net: N) {
     let mesh = Mesh::new(net);
     let registry = mesh.registry(patient()).await.address;
-    let path = "/services?wait=20s&index=0";
-    let poll = async || mesh.ask(&registry, Method::GET, path, "").await;
+    // The index of a registry that has seen nothing yet.
+    let path = format!("/services?wait=20s&index={EPOCH}");
+    let poll = async || mesh.ask(&registry, Method::GET, &path, "").await;
     let register = async {
         tokio::time::sleep(millis(100)).await;
         mesh.post(&registry, "/register", &registration(1, false)).await;
@@ -219,12 +220,51 @@ pub(crate) async fn a_long_poll_is_answered_on_change<N: Net>(net: N) {
     }
 }
 
+pub(crate) async fn a_restarted_registry_holds_no_news_back<N: Net>(net: N) {
+    let mesh = Mesh::new(net);
+    let index = async |address: &str| {
+        let answer = mesh.ask(address, Method::GET, "/services", "").await;
+        answer.header("mesh-index").expect("an index").parse::<u64>().expect("a number")
+    };
+    let registry = mesh.registry(patient()).await;
+    let address = registry.address.clone();
+    mesh.post(&address, "/register", &registration(1, false)).await;
+    let known = index(&address).await;
+    registry.kill().await;
+    let _registry = mesh.registry_at(&address, EPOCH + 1_000_000, patient()).await;
+    // As many changes as the client knows of, and others.
+    let other = json!({ "name": "b", "url": "h:1" });
+    mesh.post(&address, "/register", &other).await;
+    assert!(index(&address).await > known);
+    let start = mesh.clock.now();
+    let path = format!("/services?wait=20s&index={known}");
+    let list = parsed(&mesh.ask(&address, Method::GET, &path, "").await);
+    assert_eq!(list["b"]["url"], "h:1");
+    assert!(since(mesh.clock, start) < millis(10_000), "at once");
+}
+
+pub(crate) async fn two_processes_with_one_name_are_told_of_each_other<N: Net>(net: N) {
+    let mesh = Mesh::new(net);
+    let registry = mesh.registry(patient()).await.address;
+    let ask = async |url: &str, incarnation: u64| {
+        let body = json!({ "name": "a", "url": url, "incarnation": incarnation });
+        mesh.post(&registry, "/register", &body).await
+    };
+    ask("h:1", 1).await;
+    let (_, taken) = ask("h:2", 2).await;
+    assert_eq!(taken, json!({ "status": "registered", "ttl_ms": 30_000 }));
+    let (status, refused) = ask("h:1", 1).await;
+    assert_eq!(status, StatusCode::CONFLICT);
+    assert_eq!((&refused["current"], &refused["holder"]), (&json!(2), &json!("h:2")));
+    assert_eq!(ask("h:2", 2).await.1["rival"], "h:1");
+}
+
 pub(crate) async fn a_long_poll_ends_with_its_wait_and_with_the_registry<N: Net>(net: N) {
     let mesh = Mesh::new(net);
     let registry = mesh.registry(patient()).await;
     let address = registry.address.clone();
     let poll = async |wait: &str| {
-        let path = format!("/services?wait={wait}&index=0");
+        let path = format!("/services?wait={wait}&index={EPOCH}");
         mesh.ask(&address, Method::GET, &path, "").await
     };
     let start = mesh.clock.now();

@@ -1,0 +1,179 @@
+//! Whether the registry's list may be taken at its word.
+
+use std::time::Duration;
+
+use super::roster::Roster;
+use super::view::Listing;
+use crate::protocol::Name;
+use crate::registry::longest_pause;
+use crate::time::Timestamp;
+
+/// What an agent remembers of the registry's answers.
+///
+/// A peer that a list leaves out is gone, as a rule. But a registry that restarted, or that could
+/// not hear the agents, lists nobody until their next heartbeats, and to take that at its word
+/// would empty the view. So the missing are kept for one TTL after a list is in doubt:
+///
+/// - the first of another life of the registry;
+/// - the first after a silence: calls failed, and none was answered for two fifths of a TTL;
+/// - one that leaves out this agent, which holds a lease and was listed before, or that leaves it
+///   no peer at all where the list before had some. The TTL then counts from the list before.
+#[derive(Debug)]
+pub(super) struct Trust {
+    /// The registry's life that the last list was of.
+    epoch: Option<u64>,
+    /// When it answered last, and whether a call has failed since.
+    answered_at: Timestamp,
+    has_failed: bool,
+    /// It was silent, and no list has come since.
+    was_silent: bool,
+    /// When the last list came, and whether it named this agent, and others.
+    listed_at: Timestamp,
+    named_self: bool,
+    named_others: bool,
+}
+
+/// What a list is worth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Worth {
+    /// Peers that are not in it are gone.
+    Believed,
+    /// They are kept until then.
+    Doubted(Timestamp),
+}
+
+impl Trust {
+    pub(super) const fn new(now: Timestamp) -> Self {
+        Self {
+            epoch: None,
+            answered_at: now,
+            has_failed: false,
+            was_silent: false,
+            listed_at: now,
+            named_self: false,
+            named_others: false,
+        }
+    }
+
+    /// A call to the registry was not answered.
+    pub(super) fn failed(&mut self) {
+        self.has_failed = true;
+    }
+
+    /// A call was answered.
+    pub(super) fn answered(&mut self, now: Timestamp, ttl: Duration) {
+        self.was_silent |= self.has_failed && now.since(self.answered_at) > longest_pause(ttl);
+        (self.answered_at, self.has_failed) = (now, false);
+    }
+
+    /// A list came. `is_held`: the registry has granted this agent a lease.
+    pub(super) fn judge(
+        &mut self,
+        now: Timestamp,
+        ttl: Duration,
+        listing: &Listing,
+        own: &Name,
+        is_held: bool,
+    ) -> Worth {
+        let names_self = listing.leases.position(own).is_some();
+        let names_others = others(&listing.leases, names_self);
+        let is_first = self.epoch.is_none();
+        let is_another = self.epoch.is_some_and(|epoch| epoch != listing.epoch);
+        let forgets_self = is_held && self.named_self && !names_self;
+        let forgets_all = self.named_others && !names_others;
+        let worth = match (self.was_silent || is_another, forgets_self || forgets_all) {
+            _ if is_first => Worth::Believed,
+            (true, _) => Worth::Doubted(now + ttl),
+            (_, true) => Worth::Doubted(self.listed_at + ttl),
+            _ => Worth::Believed,
+        };
+        (self.epoch, self.listed_at, self.was_silent) = (Some(listing.epoch), now, false);
+        (self.named_self, self.named_others) = (names_self, names_others);
+        worth
+    }
+}
+
+fn others(leases: &Roster, names_self: bool) -> bool {
+    leases.len() > usize::from(names_self)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::agent::ListedLease;
+
+    const TTL: Duration = Duration::from_secs(30);
+
+    fn at(secs: u64) -> Timestamp {
+        Timestamp::ZERO + Duration::from_secs(secs)
+    }
+
+    fn listing(epoch: u64, names: &[&str]) -> Listing {
+        let lease = |name: &&str| ListedLease {
+            name: (*name).into(),
+            url: "h:1".into(),
+            incarnation: 1,
+            load: None,
+        };
+        Listing { epoch, leases: names.iter().map(lease).collect() }
+    }
+
+    /// An agent that holds a lease and was given a list at second 0.
+    fn listed(names: &[&str]) -> Trust {
+        let mut trust = Trust::new(at(0));
+        assert_eq!(worth(&mut trust, 0, 1, names), Worth::Believed);
+        trust
+    }
+
+    fn worth(trust: &mut Trust, secs: u64, epoch: u64, names: &[&str]) -> Worth {
+        trust.answered(at(secs), TTL);
+        trust.judge(at(secs), TTL, &listing(epoch, names), &"me".into(), true)
+    }
+
+    #[test]
+    fn a_list_is_believed_as_a_rule() {
+        let mut trust = listed(&["a", "b", "me"]);
+        assert_eq!(worth(&mut trust, 5, 1, &["a", "me"]), Worth::Believed);
+        trust.failed();
+        assert_eq!(worth(&mut trust, 17, 1, &["me", "z"]), Worth::Believed, "a short silence");
+        assert_eq!(
+            worth(&mut trust, 90, 1, &["me", "y"]),
+            Worth::Believed,
+            "lists that come rarely"
+        );
+    }
+
+    #[test]
+    fn the_first_list_after_a_silence_or_of_another_life_is_in_doubt() {
+        let mut trust = listed(&["a", "me"]);
+        trust.failed();
+        assert_eq!(worth(&mut trust, 16, 1, &["me", "b"]), Worth::Doubted(at(46)));
+        assert_eq!(worth(&mut trust, 17, 1, &["me", "b"]), Worth::Believed);
+        assert_eq!(worth(&mut trust, 18, 2, &["me", "b"]), Worth::Doubted(at(48)));
+        assert_eq!(worth(&mut trust, 19, 2, &["me", "b"]), Worth::Believed);
+    }
+
+    #[test]
+    fn a_silence_that_a_heartbeat_ends_is_one_too() {
+        let mut trust = listed(&["a", "me"]);
+        trust.failed();
+        trust.answered(at(60), TTL);
+        assert_eq!(worth(&mut trust, 61, 1, &["me", "b"]), Worth::Doubted(at(91)));
+    }
+
+    #[test]
+    fn a_list_that_forgets_this_agent_or_everybody_else_is_in_doubt() {
+        for forgetful in [&["b"][..], &["me"], &[]] {
+            let mut trust = listed(&["a", "b", "me"]);
+            worth(&mut trust, 5, 1, &["a", "b", "me"]);
+            assert_eq!(
+                worth(&mut trust, 10, 1, forgetful),
+                Worth::Doubted(at(35)),
+                "{forgetful:?}"
+            );
+            assert_eq!(worth(&mut trust, 15, 1, forgetful), Worth::Believed, "but once");
+        }
+        let mut trust = listed(&["a"]);
+        assert_eq!(worth(&mut trust, 5, 1, &["a"]), Worth::Believed, "not listed yet");
+    }
+}

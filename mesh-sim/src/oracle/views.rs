@@ -1,0 +1,89 @@
+//! No live agent is forgotten because the registry could not be heard, or could not hear.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use mesh_core::Timestamp;
+use mesh_core::agent::Peers;
+use mesh_core::protocol::Name;
+
+use super::Found;
+use super::bounds::Bounds;
+use crate::engine::faults::{FIRST_AGENT, FaultSchedule, REGISTRY_HOST};
+use crate::scenario::Scenario;
+
+pub(super) const NOT_FORGOTTEN: &str =
+    "no live agent leaves a view because the registry could not hear";
+
+/// Follows the views, and asks why peers leave them.
+///
+/// A peer may leave a view if it was down, or if the registry heard others and not it: it may be
+/// dead, for all that anybody knows. If nobody was heard, for however long, nobody may be missing
+/// afterwards. Several such faults in a row may keep an agent from being heard in between, and
+/// nothing is said of them; nor of settings with which an agent can't be back in time.
+#[derive(Debug)]
+pub(super) struct Views {
+    faults: Arc<FaultSchedule>,
+    /// Whether the settings allow it to be demanded at all.
+    is_promised: bool,
+    /// For so long after a fault peers may leave a view because of it.
+    aftermath: Duration,
+    /// As [`patience`](super::bounds::patience) says.
+    patience: Arc<[Duration]>,
+    /// The last view of each host and when it was seen.
+    last: Vec<(Timestamp, Peers)>,
+}
+
+impl Views {
+    pub(super) fn new(
+        scenario: &Scenario,
+        faults: Arc<FaultSchedule>,
+        bounds: Bounds,
+        patience: Arc<[Duration]>,
+    ) -> Self {
+        let refresh = scenario.agents.iter().map(|agent| agent.refresh).max().unwrap_or_default();
+        Self {
+            // Whoever asks for lists less often than leases end may miss all that happens.
+            is_promised: bounds.are_kept() && refresh < scenario.registry.ttl,
+            aftermath: bounds.converge(),
+            patience,
+            last: vec![Default::default(); faults.hosts().len()],
+            faults,
+        }
+    }
+
+    pub(super) fn view(&mut self, now: Timestamp, host: usize, peers: &Peers, found: &mut Found) {
+        let seen = (now, peers.clone());
+        let (since, before) = std::mem::replace(&mut self.last[host], seen);
+        // What is left of its last life is no view that it had.
+        let is_new = self.faults.last_down(host, now).is_some_and(|down| down >= since);
+        if !self.is_promised || before.len() <= peers.len() || is_new {
+            return;
+        }
+        let gone = before.roster().differences(peers.roster()).filter(|(_, new)| new.is_none());
+        let gone = gone.filter_map(|(old, _)| old.map(|old| &old.name));
+        let own = &self.faults.hosts()[host];
+        let Some(name) = gone.filter(|name| *name != own).find(|name| !self.may_go(now, name))
+        else {
+            return;
+        };
+        let (left, of) = (peers.len(), before.len());
+        let detail = format!("{own} has forgotten {name}, which lives; it knows {left} of {of}");
+        found.add(NOT_FORGOTTEN, now, detail);
+    }
+
+    /// Whether there is another reason than silence for a peer to leave a view.
+    fn may_go(&self, now: Timestamp, name: &Name) -> bool {
+        let hosts = self.faults.hosts().iter().enumerate().skip(FIRST_AGENT);
+        let Some((peer, _)) = hosts.into_iter().find(|(_, host)| *host == name) else {
+            return true;
+        };
+        let ways = [(peer, REGISTRY_HOST), (REGISTRY_HOST, peer)];
+        let slowest = ways.map(|(from, to)| self.faults.base_latency(from, to));
+        let since = now - self.aftermath;
+        let singled_out = self.faults.last_singled_out(peer, now);
+        slowest.iter().max() >= Some(&self.patience[peer - FIRST_AGENT])
+            || singled_out.is_some_and(|at| at >= since)
+            || self.faults.silences(since, now) > 1
+    }
+}
