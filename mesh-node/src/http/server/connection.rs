@@ -48,6 +48,11 @@ pub(super) async fn serve<S, H>(
             Ok::<_, Infallible>(match receive(request, peer, limits).await {
                 Ok(request) => {
                     watched.enter(if is_old { Phase::HandlingOld } else { Phase::Handling });
+                    if !limits.half_closed {
+                        // The stream is looked at before the handler begins: nothing is begun for
+                        // a client whose goodbye came along with its request.
+                        pass().await;
+                    }
                     let answer = handler.handle(request).await;
                     watched.enter(Phase::Writing);
                     answer.into_hyper(false)
@@ -84,6 +89,19 @@ pub(super) async fn serve<S, H>(
         }
         End::Expired(_) | End::Closed => {}
     }
+}
+
+/// Lets the connection see to its stream, and goes on at once.
+async fn pass() {
+    let mut passed = false;
+    poll_fn(|cx| {
+        if std::mem::replace(&mut passed, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 /// Tells of a client that takes this for another kind of server. At first aloud: after that it is
