@@ -232,6 +232,8 @@ pub(crate) async fn a_restarted_registry_holds_no_news_back<N: Net>(net: N) {
     let known = index(&address).await;
     registry.kill().await;
     let _registry = mesh.registry_at(&address, EPOCH + 1_000_000, patient()).await;
+    // Until the client knows that its connection is gone.
+    tokio::time::sleep(millis(20)).await;
     // As many changes as the client knows of, and others.
     let other = json!({ "name": "b", "url": "h:1" });
     mesh.post(&address, "/register", &other).await;
