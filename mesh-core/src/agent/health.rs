@@ -151,9 +151,18 @@ impl Health {
         }
     }
 
-    /// A peer has done a job; true if it had been passed over before.
-    pub(super) fn succeeded(&mut self, position: u32) -> bool {
+    /// One of `peers` has done a job; true if it had been passed over before.
+    ///
+    /// If all have been, and this is the first to do a job since, what failed was something that
+    /// they share: the way to them, or the jobs. Then the others are tried at once, and their next
+    /// penalties are short again, or this one would get all jobs until their time is over.
+    pub(super) fn succeeded(&mut self, position: u32, peers: usize) -> bool {
         let Ok(at) = self.find(position) else { return false };
+        if self.records.iter().filter(|record| record.penalties > 0).count() == peers {
+            for record in &mut self.records {
+                (record.penalties, record.until, record.on_trial) = (1, Timestamp::ZERO, false);
+            }
+        }
         self.records.remove(at).penalties > 0
     }
 

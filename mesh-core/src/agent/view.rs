@@ -182,7 +182,7 @@ impl View {
 
     /// The peer has done a job; true if it had been passed over before.
     pub(super) fn succeeded(&mut self, peer: PeerId) -> bool {
-        self.health.succeeded(peer.0)
+        self.health.succeeded(peer.0, self.len())
     }
 
     /// A call to the peer has failed. If it is passed over from now on, for how long.

@@ -41,8 +41,8 @@
 //! - It is called later than it asked for by more than an eighth of a TTL: it was paused or starved,
 //!   and the time slept counts for no lease.
 //! - No agent has registered or renewed for more than two fifths of a TTL: it is cut off, or all
-//!   agents are dead. A lease that runs out meanwhile is kept for one more TTL. When an agent is heard again,
-//!   every lease gets a whole TTL from then.
+//!   agents are dead. A lease that runs out meanwhile is kept for one more TTL. When an agent is
+//!   heard again, every lease gets a whole TTL from then.
 //!
 //! So a cut-off of less than two TTLs costs no live agent its lease, nor does a pause of any length.
 //! A dead agent's lease ends one TTL after its last heartbeat while others are heard, two TTLs after

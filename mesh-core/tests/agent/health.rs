@@ -169,6 +169,22 @@ fn a_job_that_fails_everywhere_empties_nobodys_list() {
 }
 
 #[test]
+fn when_all_have_failed_the_first_that_does_a_job_does_not_get_all_of_them() {
+    for policy in POLICIES {
+        let mut driver = Driver::with_peers(config(policy), &["a", "b", "c"]);
+        while passed_over(&driver).len() < 3 {
+            let (_, peer) = send(&mut driver);
+            driver.fail(&peer, CallError::NotSent);
+            while let Some(call) = driver.calls.pop() {
+                driver.end_call(call.id, Err(CallError::NotSent));
+            }
+        }
+        let asked = run(&mut driver, 30, "nobody", &CallError::NotSent);
+        assert_eq!(asked.len(), 3, "{policy:?}: {asked:?}");
+    }
+}
+
+#[test]
 fn failures_that_are_not_the_peers_do_not_count() {
     let not_found = Failure::Other(Error::method_not_found());
     for failure in [Failure::Busy, Failure::DeadlineExceeded, not_found] {

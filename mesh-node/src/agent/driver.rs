@@ -8,6 +8,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use mesh_core::agent::config::HEARTBEATS_PER_TTL;
 use mesh_core::agent::{
     Agent, AgentConfig, CallId, Effect, Failure, Handle, Identity, JobId, Note, Ticket,
 };
@@ -75,7 +76,7 @@ impl<N: Net, H: Host, O: Observer> Driver<N, H, O> {
         let Parts { net, clock, host, observer, registry, client, json, server: _ } = parts;
         let name = identity.name.clone();
         let patience = config.membership.timeout;
-        let usual_ttl = config.membership.heartbeat.saturating_mul(3);
+        let usual_ttl = config.membership.heartbeat.saturating_mul(HEARTBEATS_PER_TTL);
         let state = State {
             agent: Agent::new(clock.now(), identity, config, seed),
             next_ticket: 0,

@@ -77,6 +77,12 @@ impl Guard {
         Ok(Self { process, pipe })
     }
 
+    /// Its process id.
+    #[cfg(target_os = "linux")]
+    pub(super) fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// Tells it of a group that began.
     pub(super) fn begin(&mut self, leader: Pid) -> io::Result<()> {
         self.tell('+', leader)
@@ -95,7 +101,7 @@ impl Guard {
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        // It may have ended, or have been reaped as an orphan is.
+        // It may have ended.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }

@@ -117,6 +117,13 @@ impl Groups {
         self.tell(|guard| guard.end(leader));
     }
 
+    /// Whether this child is reaped by whoever started it.
+    #[cfg(target_os = "linux")]
+    fn waits_for(&self, child: i32) -> bool {
+        let guard = self.guard.as_ref().map(Guard::id);
+        self.live.contains(&child) || guard == u32::try_from(child).ok()
+    }
+
     fn tell(&mut self, what: impl Fn(&mut Guard) -> io::Result<()>) {
         if !self.is_guarded || self.guard.as_mut().is_some_and(|guard| what(guard).is_ok()) {
             return;

@@ -32,9 +32,10 @@ fn reap() {}
 
 #[cfg(target_os = "linux")]
 fn reap() {
-    // Under the lock: a child that somebody waits for is listed, and left to them.
+    // Under the lock: a child that somebody waits for is known, and left to them. Once it is reaped,
+    // its id may be that of a stranger.
     let groups = super::groups();
-    for id in children().filter(|id| !groups.live.contains(id)) {
+    for id in children().filter(|id| !groups.waits_for(*id)) {
         if let Some(id) = Pid::from_raw(id) {
             // It is still running, or has just been reaped by somebody else.
             let _ = waitpid(Some(id), WaitOptions::NOHANG);

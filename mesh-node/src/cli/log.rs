@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use mesh_core::Timestamp;
 use mesh_core::agent::Note;
+use mesh_core::agent::config::HEARTBEATS_PER_TTL;
 use mesh_core::protocol::Name;
 use mesh_core::registry::{self, Deafness, NoteKind};
 use mesh_node::Observer;
@@ -135,15 +136,15 @@ impl Observer for Log {
 
 /// What to do about a TTL that is too short.
 fn fix(ttl: Duration, heartbeat: Duration, period: Duration) -> String {
-    let three = |time: Duration| time.saturating_mul(3);
-    if three(period) > ttl {
+    let least = |period: Duration| period.saturating_mul(HEARTBEATS_PER_TTL);
+    if least(period) > ttl {
         return format!(
             "leases can't be kept; give the registry a --ttl of {:?} or more",
-            three(period)
+            least(period)
         );
     }
     format!(
         "give the agent a --heartbeat of {period:?} or less, or the registry a --ttl of {:?} or more",
-        three(heartbeat)
+        least(heartbeat)
     )
 }

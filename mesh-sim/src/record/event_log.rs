@@ -61,15 +61,16 @@ impl EventLog {
         kind: &'static str,
         fields: &[(&'static str, Value<'_>)],
     ) {
-        let trace = self.trace.as_mut();
+        let begin = self.bytes.len();
+        put_event(&mut self.bytes, at, host, kind, fields);
         if let Some(unsettled) = &mut self.unsettled {
-            let (mut bytes, mut line) = (Vec::new(), String::new());
-            put_event(&mut bytes, at, host, kind, fields);
-            trace.inspect(|_| write_line(&mut line, at, host, kind, fields));
+            let (bytes, mut line) = (self.bytes.split_off(begin), String::new());
+            if self.trace.is_some() {
+                write_line(&mut line, at, host, kind, fields);
+            }
             return unsettled.push(Unsettled { at, bytes, line });
         }
-        put_event(&mut self.bytes, at, host, kind, fields);
-        if let Some(trace) = trace {
+        if let Some(trace) = &mut self.trace {
             write_line(trace, at, host, kind, fields);
         }
         self.added();

@@ -246,7 +246,9 @@ impl Simulation<'_> {
         match effect {
             Effect::Note(note) => {
                 self.watchers.agent(now, host, &note);
-                if let (Note::ViewChanged { .. }, Some(agent)) = (note, &node.agent) {
+                if matches!(note, Note::ViewChanged { .. })
+                    && let Some(agent) = &node.agent
+                {
                     self.watchers.view(now, host, agent.peers());
                 }
             }
