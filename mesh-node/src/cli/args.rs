@@ -103,7 +103,7 @@ pub(crate) struct LeaseArgs {
     /// A lease that is not renewed for this long is over
     #[arg(long, env = "MESH_TTL", value_name = "TIME", default_value = "30s", value_parser = ttl)]
     pub(crate) ttl: Duration,
-    /// Leases that may be live at once
+    /// Leases that may live at once
     #[arg(long, env = "MESH_MAX_LEASES", value_name = "N", default_value = "16384")]
     pub(crate) max_leases: usize,
 }
@@ -277,7 +277,7 @@ pub(crate) struct OrchestrateArgs {
     /// Show all agents and their load until stopped; once if the output is no terminal
     #[arg(long, env = "MESH_WATCH", value_parser = BoolishValueParser::new(), conflicts_with_all = ["repeat", "rate", "json", "agent"])]
     pub(crate) watch: bool,
-    /// Send so many jobs, one after the other unless --rate says when
+    /// Send so many jobs, one by one unless --rate is set
     #[arg(long, env = "MESH_REPEAT", value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) repeat: Option<u64>,
     /// Send jobs at this rate per second, whether or not earlier ones are answered, until --repeat

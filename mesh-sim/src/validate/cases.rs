@@ -138,6 +138,8 @@ pub(super) const CASES: &[CaseSpec] = &[
         HERD,
         INFORMED,
         [
+            // Agents heartbeat three times per TTL at least.
+            ("registry.ttl", "150ms"),
             ("registry.heartbeat", "50ms"),
             ("registry.refresh", "50ms"),
             ("workload.deadline", "20s"),
