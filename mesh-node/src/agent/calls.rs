@@ -1,6 +1,7 @@
 //! The agent's own calls: to peers and to the registry.
 
 use std::error::Error as _;
+use std::fmt;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -58,9 +59,12 @@ impl<N: Net, H: Host, O: Observer> Driver<N, H, O> {
     async fn list(&self) -> Option<RegistryReply> {
         let answer = self.ask(Method::GET, "/services", Bytes::new()).await?;
         if answer.status != StatusCode::OK {
+            self.warn_of_stranger(answer.status, &"it has no list of services");
             return None;
         }
-        let services = read_services(&answer.body).ok()?;
+        let services = read_services(&answer.body)
+            .inspect_err(|error| self.warn_of_stranger(answer.status, error))
+            .ok()?;
         // A registry that names no epoch (the demo's) is taken to live for ever.
         let epoch = answer.header(EPOCH_HEADER).and_then(|value| value.parse().ok());
         Some(RegistryReply::Listed(listing(epoch.unwrap_or_default(), services)))
@@ -90,7 +94,9 @@ impl<N: Net, H: Host, O: Observer> Driver<N, H, O> {
             let ttl = body.ttl_ms.map_or(self.usual_ttl, Duration::from_millis);
             return Some(RegistryReply::Registered { ttl, rival: body.rival });
         }
-        let body: RefusedBody = serde_json::from_slice(without_mark(&answer.body)).ok()?;
+        let body: RefusedBody = serde_json::from_slice(without_mark(&answer.body))
+            .inspect_err(|error| self.warn_of_stranger(answer.status, error))
+            .ok()?;
         // A name that no registry takes will never heal: somebody must be told.
         let (status, error) = (answer.status, &body.error);
         tracing::warn!(agent = %self.name, %status, %error, "registration refused");
@@ -101,6 +107,12 @@ impl<N: Net, H: Host, O: Observer> Driver<N, H, O> {
             }
             _ => None,
         }
+    }
+
+    /// Something else listens where the registry should be, or before it: it will never list us.
+    fn warn_of_stranger(&self, status: StatusCode, error: &dyn fmt::Display) {
+        let (agent, registry) = (&self.name, &self.registry);
+        tracing::warn!(%agent, %registry, %status, %error, "it does not answer as a registry");
     }
 }
 
