@@ -48,7 +48,11 @@ impl<N: Net, H: Host, O: Observer> Driver<N, H, O> {
             }
             RegistryRequest::List => self.list().await,
         };
-        reply.unwrap_or(RegistryReply::Failed)
+        let Some(reply) = reply else { return RegistryReply::Failed };
+        if !matches!(reply, RegistryReply::Deregistered) {
+            self.registry_is_strange.store(false, Ordering::Relaxed);
+        }
+        reply
     }
 
     async fn post(&self, path: &str, body: &impl Serialize) -> Option<Answer> {
@@ -112,7 +116,10 @@ impl<N: Net, H: Host, O: Observer> Driver<N, H, O> {
     /// Something else listens where the registry should be, or before it: it will never list us.
     fn warn_of_stranger(&self, status: StatusCode, error: &dyn fmt::Display) {
         let (agent, registry) = (&self.name, &self.registry);
-        tracing::warn!(%agent, %registry, %status, %error, "it does not answer as a registry");
+        // Once is enough, as with a silent one.
+        if !self.registry_is_strange.swap(true, Ordering::Relaxed) {
+            tracing::warn!(%agent, %registry, %status, %error, "it does not answer as a registry");
+        }
     }
 }
 
