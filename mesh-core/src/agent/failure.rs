@@ -5,7 +5,8 @@ use thiserror::Error as ThisError;
 
 use crate::jsonrpc::Error;
 
-/// A request's end without a result. The mesh's own codes are -32010 to -32020.
+/// A request's end without a result. The mesh's own codes are -32010 to -32019:
+/// those before are in use by A2A, those after by MCP.
 #[derive(Clone, Debug, PartialEq, Eq, ThisError)]
 pub enum Failure {
     /// The agent's slots and queue are full; the job was not begun.
@@ -68,7 +69,8 @@ impl Failure {
     /// The JSON-RPC error code.
     pub const fn code(&self) -> i64 {
         match self {
-            Self::Busy => -32010,
+            // The caller does the same about both, and agents that know but the first do it too.
+            Self::Busy | Self::Unavailable(_) => -32010,
             Self::NoPeers => -32011,
             Self::NoReachablePeers(_) => -32012,
             Self::AllBusy(_) => -32013,
@@ -78,7 +80,6 @@ impl Failure {
             Self::ShuttingDown => -32017,
             Self::JobFailed(_) => -32018,
             Self::RetriesExhausted(_) => -32019,
-            Self::Unavailable(_) => -32020,
             Self::Other(error) => error.code,
         }
     }

@@ -38,6 +38,9 @@ impl Origin {
     }
 }
 
+/// The name of [`Failure::Unavailable`], which shares its code with [`Failure::Busy`].
+const UNAVAILABLE: &str = "unavailable";
+
 /// What an error of the mesh carries in `data`: the failure's name and, where it has them, facts.
 #[derive(Default, Serialize, Deserialize)]
 struct Data {
@@ -94,6 +97,9 @@ pub fn from_error(error: &Error, origin: Option<Origin>) -> Failure {
 fn of_code(code: i64, data: Data) -> Option<Failure> {
     let tried = data.tried.unwrap_or_default();
     Some(match code {
+        -32010 if data.reason == UNAVAILABLE => {
+            Failure::Unavailable(data.detail.unwrap_or_default())
+        }
         -32010 => Failure::Busy,
         -32011 => Failure::NoPeers,
         -32012 => Failure::NoReachablePeers(tried),
@@ -104,7 +110,6 @@ fn of_code(code: i64, data: Data) -> Option<Failure> {
         -32017 => Failure::ShuttingDown,
         -32018 => Failure::JobFailed(data.detail.unwrap_or_default()),
         -32019 => Failure::RetriesExhausted(tried),
-        -32020 => Failure::Unavailable(data.detail.unwrap_or_default()),
         _ => return None,
     })
 }

@@ -91,8 +91,9 @@ fn open(method: &str, params: &(impl Serialize + ?Sized)) -> Result<Vec<u8>, Req
 /// Reads the answer to the call with the id `expected`.
 ///
 /// # Errors
-/// If the body is not exactly what the specification calls a response, or answers another call. An
-/// error whose id is null is taken for ours: the server could not read the id.
+/// If the body is not what the specification calls a response, or answers another call. An error
+/// whose id is null is taken for ours: the server could not read the id. A member that is null beside
+/// the one that tells the outcome is taken for absent.
 pub fn parse_response(
     body: &[u8],
     limits: &Limits,
@@ -103,7 +104,14 @@ pub fn parse_response(
     if version.string().as_deref() != Some("2.0") {
         return Err(ResponseError::Malformed("`jsonrpc` must be \"2.0\""));
     }
+    // Many servers write both members, and null in the one that doesn't count.
     let outcome = match (result, error) {
+        (Member::Once(result), Member::Once(error)) if error.get() == "null" => {
+            Ok(result.to_owned())
+        }
+        (Member::Once(result), Member::Once(error)) if result.get() == "null" => {
+            Err(read_error(error.get())?)
+        }
         (Member::Once(result), Member::Absent) => Ok(result.to_owned()),
         (Member::Absent, Member::Once(error)) => Err(read_error(error.get())?),
         _ => return Err(ResponseError::Malformed("needs one `result` or one `error`")),

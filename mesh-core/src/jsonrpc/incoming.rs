@@ -122,6 +122,9 @@ fn array(responses: impl Iterator<Item = Response>) -> Option<Vec<u8>> {
 
 fn read<'a>(body: &'a [u8], limits: &Limits) -> Result<Body<'a>, Error> {
     let text = limits.admit(body)?;
+    if text.trim_ascii().is_empty() {
+        return Err(Error::parse_error("the body is empty"));
+    }
     if text.trim_ascii_start().starts_with('[') {
         return read_batch(text, limits.max_batch).map(Body::Batch);
     }

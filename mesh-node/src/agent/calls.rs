@@ -1,6 +1,7 @@
 //! The agent's own calls: to peers and to the registry.
 
 use std::error::Error as _;
+use std::fmt;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -47,7 +48,11 @@ impl<N: Net, H: Host, O: Observer> Driver<N, H, O> {
             }
             RegistryRequest::List => self.list().await,
         };
-        reply.unwrap_or(RegistryReply::Failed)
+        let Some(reply) = reply else { return RegistryReply::Failed };
+        if !matches!(reply, RegistryReply::Deregistered) {
+            self.registry_is_strange.store(false, Ordering::Relaxed);
+        }
+        reply
     }
 
     async fn post(&self, path: &str, body: &impl Serialize) -> Option<Answer> {
@@ -58,9 +63,12 @@ impl<N: Net, H: Host, O: Observer> Driver<N, H, O> {
     async fn list(&self) -> Option<RegistryReply> {
         let answer = self.ask(Method::GET, "/services", Bytes::new()).await?;
         if answer.status != StatusCode::OK {
+            self.warn_of_stranger(answer.status, &"it has no list of services");
             return None;
         }
-        let services = read_services(&answer.body).ok()?;
+        let services = read_services(&answer.body)
+            .inspect_err(|error| self.warn_of_stranger(answer.status, error))
+            .ok()?;
         // A registry that names no epoch (the demo's) is taken to live for ever.
         let epoch = answer.header(EPOCH_HEADER).and_then(|value| value.parse().ok());
         Some(RegistryReply::Listed(listing(epoch.unwrap_or_default(), services)))
@@ -90,7 +98,9 @@ impl<N: Net, H: Host, O: Observer> Driver<N, H, O> {
             let ttl = body.ttl_ms.map_or(self.usual_ttl, Duration::from_millis);
             return Some(RegistryReply::Registered { ttl, rival: body.rival });
         }
-        let body: RefusedBody = serde_json::from_slice(without_mark(&answer.body)).ok()?;
+        let body: RefusedBody = serde_json::from_slice(without_mark(&answer.body))
+            .inspect_err(|error| self.warn_of_stranger(answer.status, error))
+            .ok()?;
         // A name that no registry takes will never heal: somebody must be told.
         let (status, error) = (answer.status, &body.error);
         tracing::warn!(agent = %self.name, %status, %error, "registration refused");
@@ -100,6 +110,15 @@ impl<N: Net, H: Host, O: Observer> Driver<N, H, O> {
                 Some(RegistryReply::StaleIncarnation { current, holder: body.holder })
             }
             _ => None,
+        }
+    }
+
+    /// Something else listens where the registry should be, or before it: it will never list us.
+    fn warn_of_stranger(&self, status: StatusCode, error: &dyn fmt::Display) {
+        let (agent, registry) = (&self.name, &self.registry);
+        // Once is enough, as with a silent one.
+        if !self.registry_is_strange.swap(true, Ordering::Relaxed) {
+            tracing::warn!(%agent, %registry, %status, %error, "it does not answer as a registry");
         }
     }
 }

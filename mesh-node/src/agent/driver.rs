@@ -42,6 +42,8 @@ pub(super) struct Driver<N, H, O> {
     pub(super) usual_ttl: Duration,
     /// The registry did not answer the last time.
     pub(super) registry_is_silent: AtomicBool,
+    /// What it answered the last time was no registry's.
+    pub(super) registry_is_strange: AtomicBool,
     pub(super) host: H,
     observer: O,
     started: Timestamp,
@@ -96,6 +98,7 @@ impl<N: Net, H: Host, O: Observer> Driver<N, H, O> {
             patience,
             usual_ttl,
             registry_is_silent: AtomicBool::new(false),
+            registry_is_strange: AtomicBool::new(false),
             host,
             observer,
             started: clock.now(),

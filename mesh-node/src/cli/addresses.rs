@@ -1,6 +1,6 @@
 //! Addresses as people and container files write them.
 
-use mesh_core::registry::{address, is_address, is_unspecified};
+use mesh_core::registry::{is_address, is_unspecified};
 
 /// Where a service is: `HOST:PORT`, with or without `http://` before it.
 pub(super) fn host_port(text: &str) -> Result<String, String> {
@@ -33,9 +33,10 @@ pub(super) fn advertised(text: &str) -> Result<String, String> {
     if is_valid { Ok(address.to_owned()) } else { Err("expected HOST or HOST:PORT".to_owned()) }
 }
 
-/// The text without its scheme.
+/// The text without its scheme, which may be in any case, and a slash at its end.
 fn plain(text: &str) -> Result<&str, String> {
-    if text.starts_with("https://") {
+    let (scheme, rest) = text.split_once("://").unwrap_or(("http", text));
+    if scheme.eq_ignore_ascii_case("https") {
         return Err("https is not spoken: write http://, or put a TLS proxy between".to_owned());
     }
     if text.contains('%') {
@@ -43,7 +44,8 @@ fn plain(text: &str) -> Result<&str, String> {
                     `%`, or a name"
             .to_owned());
     }
-    Ok(address(text))
+    let rest = if scheme.eq_ignore_ascii_case("http") { rest } else { text };
+    Ok(rest.strip_suffix('/').unwrap_or(rest))
 }
 
 fn expected(address: &str) -> String {
@@ -63,6 +65,8 @@ mod tests {
         for (text, expected) in [
             ("localhost:8500", "localhost:8500"),
             ("http://registry_1:8500/", "registry_1:8500"),
+            ("HTTP://Registry:8500", "Registry:8500"),
+            ("registry:8500/", "registry:8500"),
             ("[::1]:8500", "[::1]:8500"),
             ("registry.mesh.svc.cluster.local.:8500", "registry.mesh.svc.cluster.local.:8500"),
         ] {

@@ -50,10 +50,17 @@ pub(crate) struct Cli {
     #[arg(long, global = true, env = "MESH_CONFIG", value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
     /// Least level of what is logged, on standard error [default: info; orchestrate and up: warn]
-    #[arg(long, global = true, env = "MESH_LOG", value_enum)]
+    #[arg(long, global = true, env = "MESH_LOG", value_enum, ignore_case = true)]
     pub(crate) log: Option<Level>,
     /// How it is logged
-    #[arg(long, global = true, env = "MESH_LOG_FORMAT", value_enum, default_value = "text")]
+    #[arg(
+        long,
+        global = true,
+        env = "MESH_LOG_FORMAT",
+        value_enum,
+        ignore_case = true,
+        default_value = "text"
+    )]
     pub(crate) log_format: LogFormat,
     /// Threads that serve; one costs least where many processes share a machine [default: one per
     /// core; registry: 1]
@@ -65,6 +72,7 @@ pub(crate) struct Cli {
 pub(crate) enum Level {
     Off,
     Error,
+    #[value(alias = "warning")]
     Warn,
     Info,
     Debug,

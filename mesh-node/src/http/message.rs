@@ -41,11 +41,16 @@ impl Request {
         self.uri.path()
     }
 
-    /// The path as services know it: without the slash that some clients put at its end.
+    /// The path as services know it: without the slash that some clients put at its end, or before
+    /// it when they join it to a URL that ends in one.
     pub fn route(&self) -> &str {
-        match self.path() {
-            "/" => "/",
-            path => path.strip_suffix('/').unwrap_or(path),
+        let path = self.path();
+        match path.trim_start_matches('/') {
+            "" => "/",
+            name => {
+                let start = (path.len() - name.len()).saturating_sub(1);
+                path[start..].trim_end_matches('/')
+            }
         }
     }
 
@@ -216,7 +221,9 @@ mod tests {
     fn a_target_splits_at_its_question_mark() {
         let posted = request(Method::POST, "http://host/rpc/?a=1");
         assert_eq!((posted.path(), posted.route(), posted.query()), ("/rpc/", "/rpc", Some("a=1")));
-        assert_eq!(request(Method::POST, "/").route(), "/");
+        for (path, route) in [("/", "/"), ("//", "/"), ("//rpc", "/rpc"), ("//a//b//", "/a//b")] {
+            assert_eq!(request(Method::POST, path).route(), route);
+        }
     }
 
     #[test]

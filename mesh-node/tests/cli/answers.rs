@@ -99,7 +99,7 @@ fn an_upstream_that_is_down_makes_its_agent_unavailable_and_the_job_goes_elsewhe
     let url = format!("http://{}", free_address());
     let broken = Service::agent("broken", &registry.address, &["--upstream", &url]);
     let error = broken.call("work", json!({ "text": "x" })).expect_err("nobody there");
-    assert_eq!((&error["code"], &error["data"]["reason"]), (&json!(-32020), &json!("unavailable")));
+    assert_eq!((&error["code"], &error["data"]["reason"]), (&json!(-32010), &json!("unavailable")));
     let detail = error["data"]["detail"].as_str().expect("a detail");
     assert!(detail.starts_with("the upstream of broken: failed to connect to "), "{detail}");
     let _sound = Service::agent("sound", &registry.address, &["--demand", "0s"]);
@@ -191,7 +191,7 @@ fn what_work_may_answer_delegate_can_pass_on() {
 fn a_command_that_can_not_be_started_has_not_begun_and_a_killed_one_may_have() {
     let agent = Service::unregistered("none", NOWHERE, &["--", "/no/such/command"]);
     let error = agent.call("work", json!({ "text": "x" })).expect_err("no command");
-    assert_eq!((&error["code"], &error["data"]["reason"]), (&json!(-32020), &json!("unavailable")));
+    assert_eq!((&error["code"], &error["data"]["reason"]), (&json!(-32010), &json!("unavailable")));
     let agent = Service::unregistered("dies", NOWHERE, &["--", "sh", "-c", "kill -KILL $$"]);
     let error = agent.call("work", json!({ "text": "x" })).expect_err("killed");
     assert_eq!(

@@ -36,6 +36,7 @@ fn variables_are_read_as_env_files_write_them() {
     assert_eq!(ttl(path, &[("MESH_TTL", "")], &[]), "7s", "an empty one is not set");
     assert_eq!(ttl(path, &[("MESH_TTL", "\"8s\" ")], &[]), "8s");
     assert_eq!(ttl(path, &[("MESH_TTL", "'8s'")], &["--ttl", "9s"]), "9s");
+    assert_eq!(ttl(path, &[("MESH_TTL", "8s"), ("MESH_LOG", "INFO")], &[]), "8s");
 
     let registry = Service::registry(&[]);
     let mut command = mesh(&["agent", "--listen", "127.0.0.1:0"]);

@@ -54,6 +54,34 @@ fn load_is_counted_and_summed_up() {
 }
 
 #[test]
+fn a_job_goes_to_another_agent_if_one_is_not_reached() {
+    let registry = Service::registry(&[]);
+    let third = Service::agent("c", &registry.address, &["--refresh", "200ms"]);
+    let [mut dead, second] = two_agents(&registry.address);
+    [&dead, &second, &third].iter().for_each(|agent| agent.await_peers(2));
+    dead.process.signal("KILL");
+    dead.process.end();
+    let base = [
+        "orchestrate",
+        "--registry",
+        &registry.address,
+        "--json",
+        "--repeat",
+        "20",
+        "--demand",
+        "1ms",
+    ];
+    for args in [&["--rate", "200"][..], &[]] {
+        let (status, stdout, stderr) = output(&[&base[..], args].concat());
+        assert!(status.success(), "{stdout}{stderr}");
+    }
+    // Only this one may be asked.
+    let (status, stdout, _) = output(&[&base[..], &["--agent", "a", "--timeout", "1s"]].concat());
+    assert_eq!(status.code(), Some(1));
+    assert!(stdout.contains("\"not_sent\": 20"), "{stdout}");
+}
+
+#[test]
 fn the_table_has_a_line_for_each_agent() {
     let registry = Service::registry(&[]);
     let agents = two_agents(&registry.address);

@@ -1,5 +1,8 @@
 //! `mesh registry`.
 
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpListener;
+
 use serde_json::json;
 
 use crate::process::{Service, get, http, json_at, output, raw, until};
@@ -50,4 +53,23 @@ fn a_ttl_that_no_agent_can_keep_is_refused() {
     let (status, _, stderr) = output(&["registry", "--ttl", "29ms"]);
     assert_eq!(status.code(), Some(2));
     assert!(stderr.contains("agents can't keep leases of less than 30ms"), "{stderr}");
+}
+
+#[test]
+fn an_agent_says_that_what_it_asks_is_no_registry() {
+    // As a file server does that knows no POST.
+    let stranger = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = stranger.local_addr().expect("an address").to_string();
+    std::thread::spawn(move || {
+        for stream in stranger.incoming().map_while(Result::ok) {
+            let mut stream = BufReader::new(stream);
+            while stream.by_ref().lines().map_while(Result::ok).any(|line| line.is_empty()) {
+                let answer = "HTTP/1.1 501 Not Implemented\r\ncontent-length: 6\r\n\r\n<html>";
+                let _ = stream.get_mut().write_all(answer.as_bytes());
+            }
+        }
+    });
+    let agent = Service::unregistered("a", &address, &[]);
+    let line = agent.process.line("it does not answer as a registry");
+    assert!(line.contains(&address) && line.contains("501 Not Implemented"), "{line}");
 }

@@ -64,9 +64,18 @@ fn errors_are_read_whole() {
 #[test]
 fn a_response_has_either_a_result_or_an_error() {
     assert_malformed(r#"{"jsonrpc":"2.0","id":1}"#);
-    assert_malformed(r#"{"jsonrpc":"2.0","result":1,"error":null,"id":1}"#);
     assert_malformed(r#"{"jsonrpc":"2.0","result":1,"result":1,"id":1}"#);
-    assert_malformed(r#"{"jsonrpc":"2.0","result":null,"error":{"code":1,"message":"m"},"id":1}"#);
+    assert_malformed(r#"{"jsonrpc":"2.0","result":1,"error":{"code":1,"message":"m"},"id":1}"#);
+}
+
+#[test]
+fn a_null_beside_the_outcome_is_taken_for_absent() {
+    let body = r#"{"jsonrpc":"2.0","result":1,"error":null,"id":1}"#;
+    assert_eq!(read(body, &Id::from(1)).unwrap().unwrap().get(), "1");
+    let body = r#"{"jsonrpc":"2.0","result":null,"error":{"code":1,"message":"m"},"id":1}"#;
+    assert_eq!(read(body, &Id::from(1)).unwrap().unwrap_err(), Error::new(1, "m"));
+    let body = r#"{"jsonrpc":"2.0","result":null,"error":null,"id":1}"#;
+    assert_eq!(read(body, &Id::from(1)).unwrap().unwrap().get(), "null");
 }
 
 #[test]

@@ -63,12 +63,10 @@ pub(super) async fn run(
 }
 
 async fn closed_loop(mesh: &Mesh, agents: &[Agent], args: &OrchestrateArgs, summary: &mut Summary) {
-    let mut entries = agents.iter().cycle();
-    for _ in 0..args.repeat.unwrap_or(u64::MAX) {
-        let Some(agent) = entries.next() else { return };
+    for number in 0..args.repeat.unwrap_or(u64::MAX) {
         let intended = mesh.clock.now();
         summary.sent += 1;
-        summary.record(send(mesh, agent, &args.job, intended).await);
+        summary.record(send(mesh, in_turn(agents, number), &args.job, intended).await);
     }
 }
 
@@ -83,7 +81,7 @@ async fn open_loop(
     let job = Arc::new(args.job.clone());
     let mesh = Arc::new(mesh.clone());
     let mut open = JoinSet::new();
-    let mut entries = agents.iter().cycle();
+    let agents: Arc<[Agent]> = agents.into();
     for number in 0..args.repeat.unwrap_or(u64::MAX) {
         let intended = start + Duration::from_secs_f64(number as f64 / rate);
         let due = mesh.clock.sleep_until(intended);
@@ -95,10 +93,9 @@ async fn open_loop(
                 Some(Ok(ended)) = open.join_next() => summary.record(ended),
             }
         }
-        let Some(agent) = entries.next().cloned() else { return };
-        let (mesh, job) = (mesh.clone(), job.clone());
+        let (mesh, job, agents) = (mesh.clone(), job.clone(), agents.clone());
         summary.sent += 1;
-        open.spawn(async move { send(&mesh, &agent, &job, intended).await });
+        open.spawn(async move { send(&mesh, in_turn(&agents, number), &job, intended).await });
     }
     while let Some(ended) = open.join_next().await {
         if let Ok(ended) = ended {
@@ -114,19 +111,44 @@ struct Ended {
     latency: Duration,
 }
 
-async fn send(mesh: &Mesh, agent: &Agent, job: &JobArgs, intended: Timestamp) -> Ended {
+/// All agents, from another one on for each job.
+fn in_turn(agents: &[Agent], job: u64) -> impl Iterator<Item = &Agent> {
+    let count = agents.len();
+    agents.iter().cycle().skip(job as usize % count.max(1)).take(count)
+}
+
+/// Sends a job to the first of these agents that can be reached: the others have not begun it.
+async fn send(
+    mesh: &Mesh,
+    agents: impl Iterator<Item = &Agent>,
+    job: &JobArgs,
+    intended: Timestamp,
+) -> Ended {
     let sent = mesh.clock.now();
-    let result = mesh.call(agent, "delegate", &params(job), job.timeout).await;
-    let mut end = mesh.clock.now();
-    if result.is_err() {
-        end = end.max(sent + job.timeout);
+    let (deadline, params) = (sent + job.timeout, params(job));
+    let mut failure = Some(NOT_SENT);
+    for agent in agents {
+        let left = deadline.since(mesh.clock.now());
+        let result = mesh.call(agent, "delegate", &params, left).await;
+        failure = result.err().map(|error| failure_of(&error));
+        if failure != Some(NOT_SENT) || mesh.clock.now() >= deadline {
+            break;
+        }
     }
-    let failure = result.err().map(|error| match error {
-        CallError::Answered(error, origin) => codec::from_error(&error, origin).name(),
-        CallError::Silent(error) if error.seen().fate() == Fate::NeverBegun => "not_sent",
-        CallError::Silent(_) => "no_answer",
-    });
+    let end = mesh.clock.now();
+    let end = if failure.is_some() { end.max(deadline) } else { end };
     Ended { failure, latency: end.since(intended) }
+}
+
+/// The failure of a job that no agent can have begun.
+const NOT_SENT: &str = "not_sent";
+
+fn failure_of(error: &CallError) -> &'static str {
+    match error {
+        CallError::Answered(error, origin) => codec::from_error(error, *origin).name(),
+        CallError::Silent(error) if error.seen().fate() == Fate::NeverBegun => NOT_SENT,
+        CallError::Silent(_) => "no_answer",
+    }
 }
 
 /// All jobs so far.
