@@ -56,7 +56,7 @@ pub(super) async fn run(clock: Clock, args: &AgentArgs) -> anyhow::Result<()> {
     let registry = args.registry.address.clone();
     let name = match &args.name {
         Some(name) => name.clone(),
-        None => identity::name(&names_in_use(&registry).await, &mut rng),
+        None => identity::name(names_in_use(&registry).await.as_ref(), &mut rng),
     };
     tracing::info!(agent = %name, %address, url, registry, "the agent listens");
     let node = node(clock, &args.settings, Identity { name: name.clone(), url, registry, seed })?;
@@ -197,12 +197,12 @@ fn advertised(wanted: Option<&str>, address: SocketAddr) -> anyhow::Result<Strin
     }
 }
 
-/// The names that a registry lists; none if it is not there (yet).
-async fn names_in_use(registry: &str) -> BTreeSet<String> {
+/// The names that a registry lists, if it is there already.
+async fn names_in_use(registry: &str) -> Option<BTreeSet<String>> {
     let client = Client::new(TokioNet, ClientLimits::default());
     let list = client.call(registry, Method::GET, "/services", Bytes::new(), NAMES_TIMEOUT).await;
-    let services = list.ok().and_then(|answer| read_services(&answer.body).ok());
-    services.into_iter().flatten().map(|(name, _)| name.to_string()).collect()
+    let services = list.ok().and_then(|answer| read_services(&answer.body).ok())?;
+    Some(services.into_keys().map(|name| name.to_string()).collect())
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::ops::{Range, RangeInclusive};
 use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
@@ -11,9 +12,12 @@ use mesh_node::{Net as _, TokioNet};
 use tokio::net::TcpListener;
 
 /// Ports of agents that are told none.
-const PORTS: std::ops::RangeInclusive<u16> = 8600..=8700;
+const PORTS: RangeInclusive<u16> = 8600..=8700;
 /// Numbers in the names of agents that are told none.
-const NUMBERS: std::ops::Range<usize> = 100..1000;
+const NUMBERS: Range<usize> = 100..1000;
+/// Those of agents that can't see which are taken, or find none free: forty of them draw the same
+/// one once in a thousand times.
+const LONG_NUMBERS: Range<usize> = 100_000..1_000_000;
 
 /// Time since 1970 on the wall clock: greater for each life of an agent or a registry.
 #[expect(clippy::disallowed_methods, reason = "the number of a life must outlast the process")]
@@ -32,13 +36,18 @@ pub(crate) fn seed() -> Seed {
     Seed::root(now).child(&std::process::id().to_string())
 }
 
-/// A name of the form `agent-NNN` that is not among those taken, which may be all but a few.
-pub(crate) fn name(taken: &BTreeSet<String>, rng: &mut Rng) -> String {
-    let start = rng.index(NUMBERS.len());
-    let numbers = (0..NUMBERS.len()).map(|step| NUMBERS.start + (start + step) % NUMBERS.len());
-    let mut names = numbers.map(|number| format!("agent-{number}"));
-    let free = names.find(|name| !taken.contains(name));
-    free.unwrap_or_else(|| format!("agent-{}", rng.next_u64()))
+/// A name of the form `agent-NNN` that is not among those taken; with a longer number if all are, or
+/// if nobody knows which.
+pub(crate) fn name(taken: Option<&BTreeSet<String>>, rng: &mut Rng) -> String {
+    let short = taken.and_then(|taken| free_name(NUMBERS, taken, rng));
+    let long = |rng| free_name(LONG_NUMBERS, taken.unwrap_or(&BTreeSet::new()), rng);
+    short.or_else(|| long(rng)).unwrap_or_else(|| format!("agent-{}", rng.next_u64()))
+}
+
+fn free_name(numbers: Range<usize>, taken: &BTreeSet<String>, rng: &mut Rng) -> Option<String> {
+    let start = rng.index(numbers.len());
+    let all = (0..numbers.len()).map(|step| numbers.start + (start + step) % numbers.len());
+    all.map(|number| format!("agent-{number}")).find(|name| !taken.contains(name))
 }
 
 /// A listener on a free port of [`PORTS`], a random one of them.
@@ -86,10 +95,12 @@ mod tests {
         let mut rng = Seed::root(1).rng();
         let mut taken = BTreeSet::new();
         for _ in NUMBERS {
-            let name = name(&taken, &mut rng);
+            let name = name(Some(&taken), &mut rng);
             assert_eq!(name.len(), "agent-NNN".len(), "{name}");
             assert!(taken.insert(name));
         }
-        assert!(taken.insert(name(&taken, &mut rng)), "then they grow longer");
+        let long = name(Some(&taken), &mut rng);
+        assert_eq!(long.len(), "agent-NNNNNN".len(), "{long}");
+        assert_eq!(name(None, &mut rng).len(), long.len(), "and where nobody knows");
     }
 }

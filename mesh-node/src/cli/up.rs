@@ -89,7 +89,7 @@ impl Running {
         let mut rng = seed.child("identity").rng();
         let listener = identity::any_port(&mut rng).await?;
         let url = TokioNet::local_addr(&listener)?.to_string();
-        let name = identity::name(&self.names, &mut rng);
+        let name = identity::name(Some(&self.names), &mut rng);
         self.names.insert(name.clone());
         print(&format!("{name:<13} http://{url}/rpc\n"));
         let agent = Agent { name: name.clone(), url: url.clone() };
