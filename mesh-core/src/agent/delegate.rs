@@ -225,13 +225,11 @@ impl Agent {
     ) {
         let delegation = &mut self.delegations[id];
         let (fate, reason) = (error.fate(), error.name());
+        // The attempt's time was over, not the request's: the job was stopped half done.
+        let was_stopped = until < delegation.deadline
+            && matches!(error, CallError::Answered(Failure::DeadlineExceeded));
         match error {
-            CallError::NoAnswer => {
-                let peer = choice.lease.name.to_string();
-                self.outcome_unknown(now, id, choice.peer, Failure::OutcomeUnknown { peer });
-            }
-            // The attempt's time was over, not the request's: the job was stopped half done.
-            CallError::Answered(Failure::DeadlineExceeded) if until < delegation.deadline => {
+            _ if was_stopped || error == CallError::NoAnswer => {
                 let peer = choice.lease.name.to_string();
                 self.outcome_unknown(now, id, choice.peer, Failure::OutcomeUnknown { peer });
             }
@@ -239,7 +237,7 @@ impl Agent {
                 self.outcome_unknown(now, id, choice.peer, failure);
             }
             CallError::Answered(failure) if fate == Fate::Answered => self.finish(id, Err(failure)),
-            CallError::NotSent | CallError::Answered(_) => {
+            _ => {
                 let is_full = matches!(error, CallError::Answered(Failure::Busy));
                 delegation.rule_out(choice.peer, error.lacks_room());
                 let cost = if is_full { Cost::Retry } else { Cost::Nothing };
