@@ -78,6 +78,19 @@ impl JsonSchema for DurationText {
     }
 }
 
+/// A [`Duration`] written as [`DurationText`], for `#[serde(with = "duration_text")]`.
+pub(crate) mod duration_text {
+    use super::{Deserialize, Deserializer, Duration, DurationText, Serialize, Serializer};
+
+    pub(crate) fn serialize<S: Serializer>(value: &Duration, to: S) -> Result<S::Ok, S::Error> {
+        DurationText(*value).serialize(to)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+        DurationText::deserialize(from).map(|text| text.0)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

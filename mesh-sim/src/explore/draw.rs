@@ -7,54 +7,26 @@
 use std::time::Duration;
 
 use mesh_core::protocol::Name;
-use mesh_core::seed::{Rng, Seed};
+use mesh_core::seed::Seed;
 use toml::{Table, Value};
 
-use crate::scenario::{
-    Arrivals, CLIENT, Draft, EngineKind, Fault, FaultKind, Loaded, REGISTRY, Scenario,
-    host_patterns,
-};
+use crate::faults::{self, Draw, Fault};
+use crate::host_names::host_ranges;
+use crate::scenario::{Arrivals, Draft, EngineKind, Loaded, Scenario};
 use crate::units::format_duration;
 
-/// Kinds of trouble that a run has or does not have.
-const KINDS: [Kind; 9] = [
-    Kind::Partition,
-    Kind::OneWayPartition,
-    Kind::Hold,
-    Kind::CrashAgents,
-    Kind::CrashRegistry,
-    Kind::SlowDown,
-    Kind::AddLatency,
-    Kind::BackgroundLoad,
-    Kind::Loss,
-];
 /// Most faults of a run.
 const MAX_FAULTS: usize = 8;
 /// Shortest fault, in milliseconds.
 const SHORTEST_MS: f64 = 50.0;
 /// The greatest one-way latency between hosts, in milliseconds.
 const MAX_LATENCY_MS: f64 = 50.0;
-/// The greatest latency of a link of its own, or added by a fault, in milliseconds.
-const MAX_LINK_MS: f64 = 400.0;
 /// Most links with a latency of their own.
 const MAX_LINKS: usize = 4;
 /// The greatest share of messages that arrive twice, in percent.
 const MAX_DOUBLED_PERCENT: usize = 5;
 /// The load is the base's times something between these.
 const LOAD: (f64, f64) = (0.1, 2.0);
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    Partition,
-    OneWayPartition,
-    Hold,
-    CrashAgents,
-    CrashRegistry,
-    SlowDown,
-    AddLatency,
-    BackgroundLoad,
-    Loss,
-}
 
 /// A drawn scenario: one policy, one seed.
 #[derive(Clone, Debug)]
@@ -83,9 +55,11 @@ pub(super) fn draw(base: &Loaded, engine: EngineKind, seed: u64, number: usize) 
         draft.set(&["policies"], vec![one]);
     }
     keep_thresholds(&mut draft, &policy);
-    latencies(&mut draft, scenario, engine, &mut seed.child("latencies").rng());
-    load(&mut draft, scenario, &mut seed.child("load").rng());
-    draft.set_faults(&faults(scenario, engine, &mut seed.child("faults").rng()));
+    let agents: Vec<Name> = scenario.agents.iter().map(|agent| agent.name.clone()).collect();
+    let stream = |label| Draw::new(seed.child(label).rng(), &agents);
+    latencies(&mut draft, engine, &mut stream("latencies"));
+    load(&mut draft, scenario, &mut stream("load"));
+    draft.set_faults(&faults(scenario, engine, &mut stream("faults")));
     Drawn { draft, policy, seed: run_seed }
 }
 
@@ -99,8 +73,8 @@ fn keep_thresholds(draft: &mut Draft, policy: &str) {
     }
 }
 
-fn latencies(draft: &mut Draft, scenario: &Scenario, engine: EngineKind, rng: &mut Rng) {
-    let quality = quality(engine, MAX_LATENCY_MS, rng);
+fn latencies(draft: &mut Draft, engine: EngineKind, draw: &mut Draw<'_>) {
+    let quality = quality(engine, MAX_LATENCY_MS, draw);
     for field in ["loss", "duplication"] {
         draft.remove(&["network", field]);
     }
@@ -108,14 +82,13 @@ fn latencies(draft: &mut Draft, scenario: &Scenario, engine: EngineKind, rng: &m
         draft.set(&["network", &field], value);
     }
     let mut links = Vec::new();
-    if coin(rng) {
-        let hosts = hosts(scenario);
-        for _ in 0..=rng.index(MAX_LINKS) {
-            let (a, b) = split(rng, hosts.clone());
-            let mut link = self::quality(engine, MAX_LINK_MS, rng);
-            link.insert("from".to_owned(), host_patterns(&a[..1]).into());
-            link.insert("to".to_owned(), host_patterns(&b[..1]).into());
-            if engine == EngineKind::Event && coin(rng) {
+    if draw.coin() {
+        for _ in 0..=draw.below(MAX_LINKS) {
+            let [a, b] = draw.two_sides();
+            let mut link = self::quality(engine, Draw::MAX_LINK_MS, draw);
+            link.insert("from".to_owned(), host_ranges(&a[..1]).into());
+            link.insert("to".to_owned(), host_ranges(&b[..1]).into());
+            if engine == EngineKind::Event && draw.coin() {
                 link.insert("one_way".to_owned(), true.into());
             }
             links.push(link.into());
@@ -125,16 +98,16 @@ fn latencies(draft: &mut Draft, scenario: &Scenario, engine: EngineKind, rng: &m
 }
 
 /// What a link does to messages, in the fields of a scenario, within what the engine can do.
-fn quality(engine: EngineKind, max_ms: f64, rng: &mut Rng) -> Table {
+fn quality(engine: EngineKind, max_ms: f64, draw: &mut Draw<'_>) -> Table {
     let mut fields = Table::new();
     let mut put = |field: &str, value: Value| drop(fields.insert(field.to_owned(), value));
-    let typical = millis(rng, 1.0, max_ms);
+    let typical = draw.millis(1.0, max_ms);
     match engine {
         EngineKind::Turmoil => put("latency", format_duration(typical).into()),
         EngineKind::Event => {
-            put("latency", latency(typical, rng));
-            if coin(rng) && coin(rng) {
-                let percent = 1 + rng.index(MAX_DOUBLED_PERCENT);
+            put("latency", latency(typical, draw));
+            if draw.coin() && draw.coin() {
+                let percent = 1 + draw.below(MAX_DOUBLED_PERCENT);
                 put("duplication", (percent as f64 / 100.0).into());
             }
         }
@@ -143,7 +116,7 @@ fn quality(engine: EngineKind, max_ms: f64, rng: &mut Rng) -> Table {
 }
 
 /// A latency or a distribution of latencies around it.
-fn latency(typical: Duration, rng: &mut Rng) -> Value {
+fn latency(typical: Duration, draw: &mut Draw<'_>) -> Value {
     let table = |kind: &str, parameters: &[(&str, Value)]| {
         let mut table = Table::new();
         table.insert("kind".to_owned(), kind.into());
@@ -151,7 +124,7 @@ fn latency(typical: Duration, rng: &mut Rng) -> Value {
         table.into()
     };
     let duration = |value: Duration| Value::from(format_duration(value));
-    match rng.index(4) {
+    match draw.below(4) {
         0 => duration(typical),
         1 => table("exponential", &[("mean", duration(typical))]),
         2 => table("lognormal", &[("median", duration(typical)), ("sigma", 0.5.into())]),
@@ -159,9 +132,9 @@ fn latency(typical: Duration, rng: &mut Rng) -> Value {
     }
 }
 
-fn load(draft: &mut Draft, scenario: &Scenario, rng: &mut Rng) {
-    let factor = log_uniform(rng, LOAD.0, LOAD.1);
-    draft.set(&["workload", "idempotent"], coin(rng));
+fn load(draft: &mut Draft, scenario: &Scenario, draw: &mut Draw<'_>) {
+    let factor = draw.log_uniform(LOAD.0, LOAD.1);
+    draft.set(&["workload", "idempotent"], draw.coin());
     match &scenario.workload.arrivals {
         Arrivals::Poisson(rates) | Arrivals::Constant(rates) => {
             let greatest = rates.iter().map(|step| step.value).fold(0.0, f64::max);
@@ -175,128 +148,29 @@ fn load(draft: &mut Draft, scenario: &Scenario, rng: &mut Rng) {
     }
 }
 
-fn faults(scenario: &Scenario, engine: EngineKind, rng: &mut Rng) -> Vec<Fault> {
-    let can = |kind: &Kind| *kind != Kind::Loss || engine == EngineKind::Event;
-    let on: Vec<Kind> = KINDS.into_iter().filter(|_| coin(rng)).filter(can).collect();
+fn faults(scenario: &Scenario, engine: EngineKind, draw: &mut Draw<'_>) -> Vec<Fault> {
+    let can = |in_turmoil: bool| in_turmoil || engine != EngineKind::Turmoil;
+    let mut on = faults::draws();
+    // The coin is tossed for each, so that it falls alike whatever the engine can have.
+    on.retain(|(_, in_turmoil)| draw.coin() && can(*in_turmoil));
     let healed = scenario.duration * 3 / 4;
     let mut faults: Vec<Fault> = Vec::new();
     if on.is_empty() {
         return faults;
     }
-    for _ in 0..=rng.index(MAX_FAULTS) {
-        let kind = kind(on[rng.index(on.len())], scenario, rng);
+    for _ in 0..=draw.below(MAX_FAULTS) {
+        let (draw_kind, _) = on[draw.below(on.len())];
+        let kind = draw_kind(draw);
         let longest = (healed.as_secs_f64() * 1000.0).max(SHORTEST_MS + 1.0);
-        let lasts = millis(rng, SHORTEST_MS, longest);
+        let lasts = draw.millis(SHORTEST_MS, longest);
         let room = healed.saturating_sub(lasts).as_millis() as usize;
-        let at = Duration::from_millis(rng.index(room + 1) as u64);
+        let at = Duration::from_millis(draw.below(room + 1) as u64);
         let lasts = Some(lasts.min(healed.saturating_sub(at)).max(Duration::from_millis(1)));
         let fault = Fault { at, lasts, kind };
-        if !faults.iter().any(|other| clash(other, &fault)) {
+        if faults.iter().all(|other| fault.clash(other).is_none()) {
             faults.push(fault);
         }
     }
     faults.sort_by_key(|fault| fault.at);
     faults
-}
-
-/// Whether two faults set the same property of the same host at the same time.
-fn clash(a: &Fault, b: &Fault) -> bool {
-    let overlap = |a: &Fault, b: &Fault| b.lasts.is_none_or(|lasts| a.at < b.at + lasts);
-    let shared = |a: &[Name], b: &[Name]| a.iter().any(|name| b.contains(name));
-    let (FaultKind::Crash { hosts: left }
-    | FaultKind::SlowDown { agents: left, .. }
-    | FaultKind::BackgroundLoad { agents: left, .. }) = &a.kind
-    else {
-        return false;
-    };
-    let (FaultKind::Crash { hosts: right }
-    | FaultKind::SlowDown { agents: right, .. }
-    | FaultKind::BackgroundLoad { agents: right, .. }) = &b.kind
-    else {
-        return false;
-    };
-    a.kind.name() == b.kind.name() && overlap(a, b) && overlap(b, a) && shared(left, right)
-}
-
-fn kind(kind: Kind, scenario: &Scenario, rng: &mut Rng) -> FaultKind {
-    let agents = || scenario.agents.iter().map(|agent| agent.name.clone()).collect::<Vec<Name>>();
-    match kind {
-        Kind::Partition | Kind::OneWayPartition => {
-            let (a, b) = split(rng, hosts(scenario));
-            let one_way = kind == Kind::OneWayPartition;
-            FaultKind::Partition { groups: vec![a, b], one_way }
-        }
-        Kind::Hold => {
-            let (a, b) = split(rng, hosts(scenario));
-            FaultKind::Hold { a, b }
-        }
-        Kind::AddLatency => {
-            let (a, b) = split(rng, hosts(scenario));
-            FaultKind::AddLatency { a, b, latency: millis(rng, 1.0, MAX_LINK_MS) }
-        }
-        Kind::Loss => {
-            let (a, b) = split(rng, hosts(scenario));
-            FaultKind::Loss { a, b, ratio: hundredths(rng) }
-        }
-        Kind::CrashAgents => FaultKind::Crash { hosts: some(rng, agents()) },
-        Kind::CrashRegistry => FaultKind::Crash { hosts: vec![REGISTRY.into()] },
-        Kind::SlowDown => {
-            FaultKind::SlowDown { agents: some(rng, agents()), factor: hundredths(rng) }
-        }
-        Kind::BackgroundLoad => {
-            FaultKind::BackgroundLoad { agents: some(rng, agents()), load: hundredths(rng) }
-        }
-    }
-}
-
-fn hosts(scenario: &Scenario) -> Vec<Name> {
-    let agents = scenario.agents.iter().map(|agent| agent.name.clone());
-    [REGISTRY.into(), CLIENT.into()].into_iter().chain(agents).collect()
-}
-
-/// Two groups, neither of them empty, in random order; some hosts may be in neither.
-fn split(rng: &mut Rng, hosts: Vec<Name>) -> (Vec<Name>, Vec<Name>) {
-    let mut left = shuffled(rng, hosts);
-    if coin(rng) {
-        left.truncate(2 + rng.index(left.len() - 1));
-    }
-    let mut right = left.split_off(1 + rng.index(left.len() - 1));
-    left.sort();
-    right.sort();
-    (left, right)
-}
-
-/// At least one of the names.
-fn some(rng: &mut Rng, names: Vec<Name>) -> Vec<Name> {
-    let mut names = shuffled(rng, names);
-    names.truncate(1 + rng.index(names.len()));
-    names.sort();
-    names
-}
-
-/// Fisher-Yates.
-fn shuffled(rng: &mut Rng, mut names: Vec<Name>) -> Vec<Name> {
-    for last in (1..names.len()).rev() {
-        names.swap(last, rng.index(last + 1));
-    }
-    names
-}
-
-fn coin(rng: &mut Rng) -> bool {
-    rng.index(2) == 1
-}
-
-/// From 0.01 to 0.99.
-fn hundredths(rng: &mut Rng) -> f64 {
-    (1 + rng.index(99)) as f64 / 100.0
-}
-
-/// Every order of magnitude is as likely.
-fn log_uniform(rng: &mut Rng, low: f64, high: f64) -> f64 {
-    low * libm::exp(rng.unit() * libm::log(high / low))
-}
-
-/// Log-uniform, in whole milliseconds.
-fn millis(rng: &mut Rng, low: f64, high: f64) -> Duration {
-    Duration::from_millis(log_uniform(rng, low, high) as u64)
 }

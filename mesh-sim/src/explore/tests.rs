@@ -112,7 +112,7 @@ fn every_drawn_scenario_is_sound_and_some_have_few_kinds_of_faults() {
         beyond_turmoil += usize::from(loaded.check_engine(EngineKind::Turmoil).is_err());
         let mut of: Vec<&str> = loaded.scenario.faults.iter().map(|f| f.kind.name()).collect();
         let healed = loaded.scenario.duration * 3 / 4;
-        let heals = |fault: &crate::scenario::Fault| fault.at + fault.lasts.unwrap() <= healed;
+        let heals = |fault: &crate::faults::Fault| fault.at + fault.lasts.unwrap() <= healed;
         assert!(loaded.scenario.faults.iter().all(heals));
         of.sort_unstable();
         of.dedup();

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use mesh_core::protocol::Name;
 use toml::{Table, Value};
 
-use crate::scenario::{CLIENT, Draft, Fault, FaultKind, REGISTRY};
+use crate::faults::Fault;
+use crate::scenario::{CLIENT, Draft, REGISTRY};
 
 /// An agent, and the group in the file that it comes from.
 #[derive(Clone, Debug)]
@@ -43,7 +44,7 @@ pub(super) fn with_members(draft: &Draft, faults: &[Fault], members: &[Member]) 
     }
     let kept: BTreeSet<&str> =
         members.iter().map(|member| &*member.name).chain([REGISTRY, CLIENT]).collect();
-    let faults: Vec<Fault> = faults.iter().filter_map(|fault| among(fault, &kept)).collect();
+    let faults: Vec<Fault> = faults.iter().filter_map(|fault| fault.among(&kept)).collect();
     let mut draft = draft.clone();
     draft.set_list(&["agents"], tables);
     draft.set_faults(&faults);
@@ -67,43 +68,6 @@ fn group_of(group: &Table, names: &[&Name]) -> Vec<Table> {
         table
     };
     names.iter().map(single).collect()
-}
-
-/// The fault among these hosts; `None` if it strikes none of them.
-pub(super) fn among(fault: &Fault, kept: &BTreeSet<&str>) -> Option<Fault> {
-    let mut fault = fault.clone();
-    let keep = |names: &mut Vec<Name>| {
-        names.retain(|name| kept.contains(&**name));
-        !names.is_empty()
-    };
-    let strikes = match &mut fault.kind {
-        FaultKind::Partition { groups, .. } => {
-            groups.retain_mut(keep);
-            groups.len() >= 2
-        }
-        FaultKind::Hold { a, b }
-        | FaultKind::AddLatency { a, b, .. }
-        | FaultKind::Loss { a, b, .. } => keep(a) && keep(b),
-        FaultKind::Crash { hosts: names }
-        | FaultKind::SlowDown { agents: names, .. }
-        | FaultKind::BackgroundLoad { agents: names, .. } => keep(names),
-    };
-    strikes.then_some(fault)
-}
-
-/// Every host that a fault names, each once, in order.
-pub(super) fn hosts_of(fault: &Fault) -> Vec<Name> {
-    let lists: Vec<&Vec<Name>> = match &fault.kind {
-        FaultKind::Partition { groups, .. } => groups.iter().collect(),
-        FaultKind::Hold { a, b }
-        | FaultKind::AddLatency { a, b, .. }
-        | FaultKind::Loss { a, b, .. } => vec![a, b],
-        FaultKind::Crash { hosts: names }
-        | FaultKind::SlowDown { agents: names, .. }
-        | FaultKind::BackgroundLoad { agents: names, .. } => vec![names],
-    };
-    let mut seen = BTreeSet::new();
-    lists.into_iter().flatten().filter(|name| seen.insert(*name)).cloned().collect()
 }
 
 #[cfg(test)]

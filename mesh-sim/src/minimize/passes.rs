@@ -6,11 +6,12 @@ use std::time::Duration;
 use mesh_core::protocol::Name;
 use toml::{Table, Value};
 
-use super::agents::{among, hosts_of, members, with_members};
+use super::agents::{members, with_members};
 use super::ddmin::ddmin;
 use super::{Candidate, Search, Target};
 use crate::failure::Defect;
-use crate::scenario::{Draft, Expect, Fault, Loaded};
+use crate::faults::Fault;
+use crate::scenario::{Draft, Expect, Loaded};
 use crate::units::format_duration;
 
 /// Shares of a quantity that are tried instead of the whole, in eighths.
@@ -136,11 +137,11 @@ impl Search<'_> {
         for index in 0..self.best.scenario.faults.len() {
             let Some(fault) = self.best.scenario.faults.get(index).cloned() else { return };
             let whole = self.best.scenario.faults.clone();
-            ddmin(hosts_of(&fault), |candidates| {
+            ddmin(fault.hosts(), |candidates| {
                 let candidate = |hosts: &Vec<Name>| {
                     let kept: BTreeSet<&str> = hosts.iter().map(|name| &**name).collect();
                     let mut faults = whole.clone();
-                    match among(&fault, &kept) {
+                    match fault.among(&kept) {
                         Some(fewer) => faults[index] = fewer,
                         None => faults = self.best.scenario.faults.clone(),
                     }

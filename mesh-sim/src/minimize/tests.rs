@@ -1,5 +1,5 @@
 use super::*;
-use crate::scenario::FaultKind;
+use crate::faults::FaultKind;
 
 /// Only the second fault makes requests fail: no agent is left for 2 s.
 const SCENARIO: &str = r#"
@@ -73,7 +73,7 @@ fn what_is_left_is_what_the_failure_needs_whatever_the_threads() {
     let Scenario { faults, agents, policies, seeds, duration, expect, .. } = &minimal.scenario;
     let defect = Defect::Threshold { field: "min_success", cause: Some("timed_out") };
     assert_eq!(minimal.failure.defect, defect);
-    assert!(matches!(&faults[..], [crash] if matches!(crash.kind, FaultKind::Crash { .. })));
+    assert!(matches!(&faults[..], [crash] if matches!(crash.kind, FaultKind::Crash(_))));
     assert!(agents.len() < 3, "{agents:?}");
     assert_eq!((policies.len(), &seeds[..]), (1, &[7][..]));
     assert!(duration.as_secs() < 8);

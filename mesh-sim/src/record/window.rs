@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use mesh_core::protocol::Name;
 use mesh_core::time::Timestamp;
 
-use crate::scenario::{Fault, FaultKind, Scenario};
+use crate::faults::Fault;
+use crate::scenario::Scenario;
 
 /// What reports call the time outside every window.
 pub const NO_FAULT: &str = "no fault";
@@ -42,15 +42,13 @@ impl FaultWindow {
     }
 
     fn of(fault: &Fault) -> Self {
-        let (kind, detail) = describe(&fault.kind);
+        let (kind, detail) = (fault.kind.label(), fault.kind.detail());
         let from = seconds(fault.at);
         let label = match fault.lasts {
             Some(lasts) => format!("{kind} {from}-{} s", seconds(fault.at.saturating_add(lasts))),
             None => format!("{kind} from {from} s"),
         };
-        let at = Timestamp::from(fault.at);
-        let until = fault.lasts.map_or(Timestamp::MAX, |lasts| at + lasts);
-        Self { label, detail, from: at, until }
+        Self { label, detail, from: Timestamp::from(fault.at), until: fault.end() }
     }
 }
 
@@ -60,64 +58,12 @@ pub(crate) fn seconds(duration: Duration) -> String {
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-fn describe(kind: &FaultKind) -> (&'static str, String) {
-    match kind {
-        FaultKind::Partition { groups, one_way } => {
-            let kind = if *one_way { "one-way partition" } else { "partition" };
-            let groups: Vec<_> = groups.iter().map(|hosts| names(hosts)).collect();
-            (kind, groups.join(if *one_way { " \u{2192} " } else { " | " }))
-        }
-        FaultKind::Hold { a, b } => ("stalled link", format!("{} | {}", names(a), names(b))),
-        FaultKind::Crash { hosts } => ("crash", names(hosts)),
-        FaultKind::SlowDown { agents, factor } => {
-            ("slow-down", format!("{} at {factor} of their speed", names(agents)))
-        }
-        FaultKind::AddLatency { a, b, latency } => {
-            ("added latency", format!("{} | {}, {latency:?} each way", names(a), names(b)))
-        }
-        FaultKind::Loss { a, b, ratio } => {
-            ("lost messages", format!("{} | {}, {} %", names(a), names(b), ratio * 100.0))
-        }
-        FaultKind::BackgroundLoad { agents, load } => {
-            ("background load", format!("{} at {} %", names(agents), load * 100.0))
-        }
-    }
-}
-
-/// The names, with runs of numbered ones in the scenario file's short form: "agent-1..3".
-fn names(hosts: &[Name]) -> String {
-    let mut runs: Vec<(&str, u64, u64)> = Vec::new();
-    let mut parts: Vec<String> = Vec::new();
-    for host in hosts {
-        let numbered = host.rsplit_once('-').and_then(|(stem, n)| Some((stem, n.parse().ok()?)));
-        match (numbered, runs.last_mut()) {
-            (Some((stem, n)), Some((last, _, to))) if stem == *last && n == *to + 1 => *to = n,
-            (Some((stem, n)), _) => runs.push((stem, n, n)),
-            (None, _) => {
-                parts.extend(runs.drain(..).map(short));
-                parts.push(host.to_string());
-            }
-        }
-    }
-    parts.extend(runs.into_iter().map(short));
-    parts.join(", ")
-}
-
-fn short((stem, from, to): (&str, u64, u64)) -> String {
-    if from == to { format!("{stem}-{from}") } else { format!("{stem}-{from}..{to}") }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use mesh_core::protocol::Name;
 
-    #[test]
-    fn runs_of_names_are_short() {
-        let hosts = |names: &[&str]| names.iter().map(|&name| Name::from(name)).collect::<Vec<_>>();
-        let mixed = hosts(&["registry", "agent-4", "agent-5", "agent-7", "b-8", "client"]);
-        assert_eq!(names(&mixed), "registry, agent-4..5, agent-7, b-8, client");
-        assert_eq!(names(&[]), "");
-    }
+    use super::*;
+    use crate::faults::{Crash, Partition};
 
     #[test]
     fn a_request_meets_the_last_fault_that_began_while_it_was_open_or_before() {
@@ -144,19 +90,19 @@ mod tests {
     #[test]
     fn labels_name_the_fault_and_its_seconds() {
         let hosts = |names: &[&str]| names.iter().map(|&name| Name::from(name)).collect();
-        let split = FaultKind::Partition {
+        let split = Partition {
             groups: vec![hosts(&["agent-1", "agent-2"]), hosts(&["registry"])],
             one_way: false,
         };
         let (at, lasts) = (Duration::from_secs(20), Some(Duration::from_millis(1500)));
-        let window = FaultWindow::of(&Fault { at, lasts, kind: split });
+        let window = FaultWindow::of(&Fault { at, lasts, kind: split.into() });
         assert_eq!(window.label, "partition 20-21.5 s");
         assert_eq!(window.detail, "agent-1..2 | registry");
         assert!(window.contains(Timestamp::from(at)));
         assert!(!window.contains(Timestamp::from(Duration::from_millis(21_500))));
 
-        let crash = FaultKind::Crash { hosts: hosts(&["agent-1"]) };
-        let window = FaultWindow::of(&Fault { at, lasts: None, kind: crash });
+        let crash = Crash { hosts: hosts(&["agent-1"]) };
+        let window = FaultWindow::of(&Fault { at, lasts: None, kind: crash.into() });
         assert_eq!(window.label, "crash from 20 s");
         assert!(window.contains(Timestamp::from(Duration::from_secs(9999))));
     }

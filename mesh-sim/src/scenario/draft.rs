@@ -5,11 +5,12 @@
 
 use std::time::Duration;
 
-use mesh_core::protocol::Name;
 use toml::{Table, Value};
 
 use super::diagnostic::Diagnostics;
-use super::{Fault, FaultKind, Loaded};
+use super::Loaded;
+use crate::faults::Fault;
+use crate::host_names::host_ranges;
 use crate::units::{format_duration, parse_duration};
 
 /// A scenario file that is being edited; not checked before [`Draft::load`].
@@ -100,73 +101,18 @@ impl Draft {
     }
 }
 
-/// Host names as a file writes them: neighbours in number as a range.
-pub fn host_patterns(names: &[Name]) -> Vec<Value> {
-    let mut patterns = Vec::new();
-    let mut rest = names;
-    while let Some(first) = rest.first() {
-        let run = 1 + rest.windows(2).take_while(|pair| follows(&pair[0], &pair[1])).count();
-        let last = &rest[run - 1];
-        patterns.push(Value::from(match split_number(last) {
-            Some((_, number)) if run > 1 => format!("{first}..{number}"),
-            _ => (**first).to_owned(),
-        }));
-        rest = &rest[run..];
-    }
-    patterns
-}
-
-/// Whether `next` is the name with the number after that of `name`.
-fn follows(name: &str, next: &str) -> bool {
-    match (split_number(name), split_number(next)) {
-        (Some((a, m)), Some((b, n))) => a == b && m.checked_add(1) == Some(n),
-        _ => false,
-    }
-}
-
-/// `agent-7` as its prefix and number; `None` if the number is not in its plain form.
-fn split_number(name: &str) -> Option<(&str, u32)> {
-    let prefix = name.trim_end_matches(|c: char| c.is_ascii_digit());
-    let digits = &name[prefix.len()..];
-    let number = digits.parse().ok()?;
-    (!digits.starts_with('0')).then_some((prefix, number))
-}
-
+/// The fault as a file writes it.
 fn table_of(fault: &Fault) -> Table {
     let mut table = Table::new();
     let mut put = |key: &str, value: Value| drop(table.insert(key.to_owned(), value));
-    let hosts = |names: &[Name]| Value::from(host_patterns(names));
     put("kind", fault.kind.name().into());
     put("at", format_duration(fault.at).into());
     if let Some(lasts) = fault.lasts {
         put("for", format_duration(lasts).into());
     }
-    match &fault.kind {
-        FaultKind::Partition { groups, one_way } => {
-            put("groups", groups.iter().map(|group| hosts(group)).collect::<Vec<_>>().into());
-            if *one_way {
-                put("one_way", true.into());
-            }
-        }
-        FaultKind::Hold { a, b } => put("between", vec![hosts(a), hosts(b)].into()),
-        FaultKind::AddLatency { a, b, latency } => {
-            put("between", vec![hosts(a), hosts(b)].into());
-            put("latency", format_duration(*latency).into());
-        }
-        FaultKind::Loss { a, b, ratio } => {
-            put("between", vec![hosts(a), hosts(b)].into());
-            put("ratio", (*ratio).into());
-        }
-        FaultKind::Crash { hosts: names } => put("hosts", hosts(names)),
-        FaultKind::SlowDown { agents, factor } => {
-            put("agents", hosts(agents));
-            put("factor", (*factor).into());
-        }
-        FaultKind::BackgroundLoad { agents, load } => {
-            put("agents", hosts(agents));
-            put("load", (*load).into());
-        }
-    }
+    let kind = fault.kind.map_hosts(&mut |_, names| host_ranges(names));
+    // Parameters are strings, numbers, switches and lists of strings, which TOML can write.
+    table.extend(Table::try_from(&kind).unwrap_or_default());
     table
 }
 
@@ -188,14 +134,6 @@ mod tests {
         let mut written = draft.load("written.toml").unwrap().scenario;
         written.sha256.clone_from(&original.sha256);
         assert_eq!(written, original);
-    }
-
-    #[test]
-    fn neighbours_are_written_as_a_range() {
-        let names = ["a-1", "a-2", "a-3", "registry", "a-7", "b-8", "b-9", "c-01", "c-02"];
-        let names: Vec<Name> = names.into_iter().map(Name::from).collect();
-        let expected = ["a-1..3", "registry", "a-7", "b-8..9", "c-01", "c-02"];
-        assert_eq!(host_patterns(&names), expected.map(Value::from));
     }
 
     #[test]

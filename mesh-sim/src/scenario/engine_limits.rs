@@ -42,8 +42,8 @@ pub(super) fn beyond_turmoil(
         }
     }
     for (position, fault) in raw.faults.iter().enumerate() {
-        if matches!(fault.kind, raw::FaultKind::Loss { .. }) {
-            fields.push(Path::field("faults").index(position).key("ratio"));
+        if let Some(field) = fault.kind.beyond_turmoil() {
+            fields.push(Path::field("faults").index(position).key(field));
         }
     }
     let network = Path::field("network");

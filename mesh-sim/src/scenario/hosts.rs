@@ -8,40 +8,12 @@ use mesh_core::protocol::Name;
 
 use super::text::did_you_mean;
 use super::{CLIENT, REGISTRY};
+use crate::faults::Scope;
 
 /// Most names that are tried for a suggestion.
 const SUGGESTIONS: usize = 1000;
 /// Most groups of hosts that a message lists.
 const LISTED: usize = 8;
-
-/// Which hosts a field may name. A wildcard means those alone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Scope {
-    /// All.
-    Any,
-    /// Agents.
-    Agents,
-    /// Agents and the registry.
-    Servers,
-}
-
-impl Scope {
-    fn admits(self, host: &str) -> bool {
-        match self {
-            Self::Any => true,
-            Self::Agents => host != REGISTRY && host != CLIENT,
-            Self::Servers => host != CLIENT,
-        }
-    }
-
-    fn describe(self) -> &'static str {
-        match self {
-            Self::Any => "agents, the registry and the client",
-            Self::Agents => "agents",
-            Self::Servers => "agents and the registry",
-        }
-    }
-}
 
 /// Why a pattern names no host.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -18,7 +18,6 @@ mod text;
 mod walk;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use mesh_core::protocol::Name;
@@ -26,16 +25,14 @@ use mesh_core::resilience::HealthConfig;
 use mesh_core::routing::PolicyConfig;
 
 pub use self::diagnostic::{Diagnostics, Problem};
-pub use self::draft::{Draft, host_patterns};
+pub use self::draft::Draft;
 pub(crate) use self::edit::{keys, set_fields};
 pub use self::load::Loaded;
 pub use self::schema::{json_schema, json_schema_text};
 use crate::dist::Distribution;
-
-/// The registry's host name in scenario files, faults and link patterns.
-pub const REGISTRY: &str = "registry";
-/// The load generator's host name in faults and link patterns.
-pub const CLIENT: &str = "client";
+use crate::faults::{Fault, FaultSchedule};
+pub use crate::host_names::{CLIENT, REGISTRY};
+use crate::network::NetworkSpec;
 
 /// One experiment.
 #[derive(Clone, Debug, PartialEq)]
@@ -72,6 +69,14 @@ pub struct Scenario {
     pub faults: Vec<Fault>,
     /// Thresholds by policy label; the key `*` holds those of every policy.
     pub expect: BTreeMap<String, Expect>,
+}
+
+impl Scenario {
+    /// When its faults hold, and on what network.
+    pub fn fault_schedule(&self) -> FaultSchedule {
+        let agents = self.agents.iter().map(|agent| agent.name.clone());
+        FaultSchedule::new(agents, &self.network, &self.faults)
+    }
 }
 
 /// The engines that run a scenario.
@@ -183,52 +188,6 @@ pub struct DelegationSpec {
     pub max_open: u32,
 }
 
-/// The ways between hosts.
-#[derive(Clone, Debug, PartialEq)]
-pub struct NetworkSpec {
-    /// Of every link not named below.
-    pub quality: Arc<LinkQuality>,
-    /// Overrides; the last that names a way holds.
-    pub links: Vec<LinkSpec>,
-}
-
-/// One link that is special.
-#[derive(Clone, Debug, PartialEq)]
-pub struct LinkSpec {
-    /// Messages from this host ...
-    pub from: Name,
-    /// ... to this one, and back unless `one_way`.
-    pub to: Name,
-    /// Only from `from` to `to`.
-    pub one_way: bool,
-    /// What it does to messages.
-    pub quality: Arc<LinkQuality>,
-}
-
-/// What a link does to the messages of one direction.
-#[derive(Clone, Debug, PartialEq)]
-pub struct LinkQuality {
-    /// One-way latency, in seconds.
-    pub latency: Distribution,
-    /// Share of the messages that get lost, 0 to 1.
-    pub loss: f64,
-    /// Share of the messages that arrive twice, 0 to 1.
-    pub duplication: f64,
-}
-
-impl LinkQuality {
-    /// A latency that is always the same, and nothing lost.
-    pub fn constant(latency: Duration) -> Self {
-        let latency = Distribution::Constant { value: latency.as_secs_f64() };
-        Self { latency, loss: 0.0, duplication: 0.0 }
-    }
-
-    /// A latency that all but one message in 10^9 stay below.
-    pub fn slowest(&self) -> Duration {
-        self.latency.quantile(1.0 - 1e-9)
-    }
-}
-
 /// The load.
 #[derive(Clone, Debug, PartialEq)]
 pub struct WorkloadSpec {
@@ -278,88 +237,6 @@ pub struct PolicySpec {
     pub label: String,
     /// The policy and its parameters.
     pub config: PolicyConfig,
-}
-
-/// Something that goes wrong.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Fault {
-    /// When it begins.
-    pub at: Duration,
-    /// How long it lasts; `None`: to the end.
-    pub lasts: Option<Duration>,
-    /// What it is.
-    pub kind: FaultKind,
-}
-
-/// Kinds of faults. Hosts are agents' names, [`REGISTRY`] and [`CLIENT`].
-#[derive(Clone, Debug, PartialEq)]
-pub enum FaultKind {
-    /// Messages between hosts of different groups are lost. Hosts in no group reach everyone.
-    Partition {
-        /// At least two groups.
-        groups: Vec<Vec<Name>>,
-        /// Only messages from an earlier group to a later one are lost.
-        one_way: bool,
-    },
-    /// Messages between the two sides wait until the end.
-    Hold {
-        /// One side.
-        a: Vec<Name>,
-        /// The other.
-        b: Vec<Name>,
-    },
-    /// The hosts die without a word and come back empty at the end.
-    Crash {
-        /// Which.
-        hosts: Vec<Name>,
-    },
-    /// The agents' machines run at `factor` of their speed.
-    SlowDown {
-        /// Which.
-        agents: Vec<Name>,
-        /// 0.1 is ten times slower; above 0.
-        factor: f64,
-    },
-    /// The links between the two sides are slower.
-    AddLatency {
-        /// One side.
-        a: Vec<Name>,
-        /// The other.
-        b: Vec<Name>,
-        /// Added to each one-way latency.
-        latency: Duration,
-    },
-    /// Some messages between the two sides are lost.
-    Loss {
-        /// One side.
-        a: Vec<Name>,
-        /// The other.
-        b: Vec<Name>,
-        /// Share of the messages, above 0 and at most 1.
-        ratio: f64,
-    },
-    /// Others use the agents' machines.
-    BackgroundLoad {
-        /// Which.
-        agents: Vec<Name>,
-        /// Share of all cores, 0 to 1; it replaces the scheduled one.
-        load: f64,
-    },
-}
-
-impl FaultKind {
-    /// Its name in scenario files.
-    pub const fn name(&self) -> &'static str {
-        match self {
-            Self::Partition { .. } => "partition",
-            Self::Hold { .. } => "hold",
-            Self::Crash { .. } => "crash",
-            Self::SlowDown { .. } => "slow_down",
-            Self::AddLatency { .. } => "add_latency",
-            Self::Loss { .. } => "loss",
-            Self::BackgroundLoad { .. } => "background_load",
-        }
-    }
 }
 
 /// Thresholds of one policy. `None`: not demanded.

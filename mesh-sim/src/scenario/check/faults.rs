@@ -1,14 +1,13 @@
 //! What goes wrong, and when.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::collections::BTreeMap;
 
 use mesh_core::protocol::Name;
 
 use super::Checker;
-use crate::scenario::hosts::Scope;
+use crate::faults::{Fault, FaultKind, HostField, HostRule};
+use crate::scenario::raw;
 use crate::scenario::source::Path;
-use crate::scenario::{Fault, FaultKind, raw};
 use crate::units::format_duration;
 
 impl Checker<'_> {
@@ -47,103 +46,81 @@ impl Checker<'_> {
         }
     }
 
-    fn kind(&mut self, path: &Path, raw: &raw::FaultKind) -> FaultKind {
-        match raw {
-            raw::FaultKind::Partition { groups, one_way } => FaultKind::Partition {
-                groups: self.groups(&path.key("groups"), groups),
-                one_way: *one_way,
-            },
-            raw::FaultKind::Hold { between } => {
-                let [a, b] = self.sides(&path.key("between"), between);
-                FaultKind::Hold { a, b }
+    /// The fault with the hosts that its patterns mean.
+    fn kind(&mut self, path: &Path, raw: &FaultKind<raw::Hosts>) -> FaultKind {
+        let mut owners = BTreeMap::new();
+        let kind = raw.map_hosts(&mut |field, hosts| {
+            let path = path_of(path, &field);
+            match field.rule {
+                HostRule::Disjoint => self.disjoint(&mut owners, &path, raw.name(), field, hosts),
+                HostRule::LinkEnds | HostRule::OneFaultAtATime => {
+                    self.hosts(&path, hosts, field.scope)
+                }
             }
-            raw::FaultKind::Crash { hosts } => {
-                FaultKind::Crash { hosts: self.hosts(&path.key("hosts"), hosts, Scope::Servers) }
-            }
-            raw::FaultKind::SlowDown { agents, factor } => FaultKind::SlowDown {
-                agents: self.hosts(&path.key("agents"), agents, Scope::Agents),
-                factor: *factor,
-            },
-            raw::FaultKind::AddLatency { between, latency } => {
-                let [a, b] = self.sides(&path.key("between"), between);
-                FaultKind::AddLatency { a, b, latency: latency.0 }
-            }
-            raw::FaultKind::Loss { between, ratio } => {
-                let [a, b] = self.sides(&path.key("between"), between);
-                FaultKind::Loss { a, b, ratio: *ratio }
-            }
-            raw::FaultKind::BackgroundLoad { agents, load } => FaultKind::BackgroundLoad {
-                agents: self.hosts(&path.key("agents"), agents, Scope::Agents),
-                load: *load,
-            },
+        });
+        let lists = kind.host_lists();
+        if let [(a, one), (b, other)] = &lists[..]
+            && [a.rule, b.rule] == [HostRule::LinkEnds; 2]
+        {
+            self.refuse_loop(&path.key(a.name), one, other);
         }
+        kind
     }
 
-    /// The groups of a partition; no host may be in two.
-    fn groups(&mut self, path: &Path, groups: &[raw::Hosts]) -> Vec<Vec<Name>> {
-        let mut owners: BTreeMap<Name, (usize, Path)> = BTreeMap::new();
-        let mut resolved = vec![Vec::new(); groups.len()];
-        for (number, group) in groups.iter().enumerate() {
-            for (place, names) in self.hosts_by_pattern(&path.index(number), group, Scope::Any) {
-                let mut shared = None;
-                for name in names {
-                    match owners.get(&name) {
-                        None => {
-                            owners.insert(name.clone(), (number, place.clone()));
-                            resolved[number].push(name);
-                        }
-                        Some((owner, first)) if *owner != number && shared.is_none() => {
-                            shared = Some((name, first.clone()));
-                        }
-                        Some(_) => {}
+    /// The hosts of one item of a field, none of which may be in another item. `owners` says which
+    /// item has a host, and where it is named.
+    fn disjoint(
+        &mut self,
+        owners: &mut BTreeMap<Name, (Option<usize>, Path)>,
+        path: &Path,
+        kind: &str,
+        field: HostField,
+        hosts: &raw::Hosts,
+    ) -> Vec<Name> {
+        let mut resolved = Vec::new();
+        for (place, names) in self.hosts_by_pattern(path, hosts, field.scope) {
+            let mut shared = None;
+            for name in names {
+                match owners.get(&name) {
+                    None => {
+                        owners.insert(name.clone(), (field.item, place.clone()));
+                        resolved.push(name);
                     }
+                    Some((owner, first)) if *owner != field.item && shared.is_none() => {
+                        shared = Some((name, first.clone()));
+                    }
+                    Some(_) => {}
                 }
-                if let Some((name, first)) = shared {
-                    let title = format!("{name:?} is in two groups of a partition");
-                    let problem =
-                        self.problem(&place, title, "expected groups without a common host");
-                    let first = self.source.span(&first);
-                    self.problems.push(problem.related(first, "it is in this group already"));
-                }
+            }
+            if let Some((name, first)) = shared {
+                let title = format!("{name:?} is in two groups of a {kind}");
+                let label = "expected groups without a common host";
+                let problem = self.problem(&place, title, label);
+                let first = self.source.span(&first);
+                self.problems.push(problem.related(first, "it is in this group already"));
             }
         }
         resolved
     }
 
-    /// Refuses two faults of one kind that hold the same host at the same time: which of them
-    /// would count, and what would the end of the first one undo?
+    /// Refuses two faults that set the same state of a host at the same time.
     fn overlaps(&mut self, faults: &[Fault]) {
         for (position, fault) in faults.iter().enumerate() {
-            let Some((kind, field, hosts)) = held(&fault.kind) else { continue };
-            let same_kind = |other: &Fault| held(&other.kind).is_some_and(|(of, ..)| of == kind);
-            let at_once = |other: &Fault| fault.at < end(other) && other.at < end(fault);
             let earlier = faults[..position].iter().enumerate();
-            for (first, other) in earlier.filter(|(_, other)| same_kind(other) && at_once(other)) {
-                let others: BTreeSet<&Name> =
-                    held(&other.kind).into_iter().flat_map(|(_, _, hosts)| hosts).collect();
-                let Some(host) = hosts.iter().find(|host| others.contains(host)) else { continue };
-                let title = format!("two {kind} faults of {host:?} overlap");
-                let label = "expected one to end before the next begins";
-                let place = |position| Path::field("faults").index(position).key(field);
-                let problem = self.problem(&place(position), title, label);
-                let first = self.source.span(&place(first));
-                self.problems.push(problem.related(first, "the other one"));
-                break;
-            }
+            let mut clashes = earlier.filter_map(|(at, other)| Some((at, fault.clash(other)?)));
+            let Some((first, (field, host))) = clashes.next() else { continue };
+            let title = format!("two {} faults of {host:?} overlap", fault.kind.name());
+            let label = "expected one to end before the next begins";
+            let place = |position| path_of(&Path::field("faults").index(position), &field);
+            let problem = self.problem(&place(position), title, label);
+            let first = self.source.span(&place(first));
+            self.problems.push(problem.related(first, "the other one"));
         }
     }
 }
 
-/// The kind of a fault that changes hosts themselves, the field that names them, and the hosts.
-fn held(kind: &FaultKind) -> Option<(&'static str, &'static str, &[Name])> {
-    match kind {
-        FaultKind::Crash { hosts } => Some(("crash", "hosts", hosts)),
-        FaultKind::SlowDown { agents, .. } => Some(("slow_down", "agents", agents)),
-        FaultKind::BackgroundLoad { agents, .. } => Some(("background_load", "agents", agents)),
-        _ => None,
-    }
-}
-
-fn end(fault: &Fault) -> Duration {
-    fault.lasts.map_or(Duration::MAX, |lasts| fault.at.saturating_add(lasts))
+/// Where a field of the fault at `path` stands.
+fn path_of(path: &Path, field: &HostField) -> Path {
+    let path = path.key(field.name);
+    field.item.map_or(path.clone(), |item| path.index(item))
 }

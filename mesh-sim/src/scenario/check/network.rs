@@ -7,9 +7,11 @@ use mesh_core::protocol::Name;
 
 use super::Checker;
 use crate::dist::Distribution;
-use crate::scenario::hosts::{Scope, pairs, ways};
+use crate::faults::Scope;
+use crate::network::{LinkQuality, LinkSpec, NetworkSpec};
+use crate::scenario::hosts::{pairs, ways};
+use crate::scenario::raw;
 use crate::scenario::source::Path;
-use crate::scenario::{LinkQuality, LinkSpec, NetworkSpec, raw};
 
 /// Most pairs of hosts that all link overrides together may name.
 const MAX_PAIRS: usize = 1_000_000;
@@ -53,16 +55,8 @@ impl Checker<'_> {
         resolved
     }
 
-    /// Both sides of a fault; at least one host of one must differ from one of the other.
-    pub(super) fn sides(&mut self, path: &Path, sides: &[raw::Hosts; 2]) -> [Vec<Name>; 2] {
-        let a = self.hosts(&path.index(0), &sides[0], Scope::Any);
-        let b = self.hosts(&path.index(1), &sides[1], Scope::Any);
-        self.refuse_loop(path, &a, &b);
-        [a, b]
-    }
-
     /// Refuses a link from a host to itself.
-    fn refuse_loop(&mut self, path: &Path, a: &[Name], b: &[Name]) {
+    pub(super) fn refuse_loop(&mut self, path: &Path, a: &[Name], b: &[Name]) {
         if let ([only], [other]) = (a, b)
             && only == other
         {

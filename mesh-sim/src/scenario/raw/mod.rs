@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::faults::{Expect, Fault, FaultKind};
+pub(crate) use self::faults::{Expect, Fault};
 pub(crate) use self::policies::{CountSignal, Policy, PolicyConfig, ReportSignal};
 pub(crate) use self::workload::{Arrivals, Distribution, RateStep, Workload};
 use super::text;

@@ -1,0 +1,63 @@
+//! Background load: other programs use the machines' cores.
+
+use std::collections::BTreeSet;
+
+use mesh_core::protocol::Name;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::draw::DrawFault;
+use super::effect::{Effect, HostNumbers, Span};
+use super::host_field::{HostField, Scope};
+use super::{FaultKind, Kind, listed};
+use crate::host_names::{CLIENT, REGISTRY};
+
+/// Others use the agents' machines.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BackgroundLoad<H = Vec<Name>> {
+    /// Which agents.
+    pub agents: H,
+    /// Share of all cores; it replaces the scheduled one.
+    #[schemars(range(min = 0.0, max = 0.99))]
+    pub load: f64,
+}
+
+impl<H> BackgroundLoad<H> {
+    pub(super) fn map_hosts<G>(
+        &self,
+        map: &mut dyn FnMut(HostField, &H) -> G,
+    ) -> BackgroundLoad<G> {
+        let agents = map(HostField::hit("agents", Scope::Agents), &self.agents);
+        BackgroundLoad { agents, load: self.load }
+    }
+}
+
+impl Kind for BackgroundLoad {
+    fn draws() -> &'static [DrawFault] {
+        &[|draw| {
+            let agents = draw.some_agents();
+            FaultKind::BackgroundLoad(Self { agents, load: draw.share() })
+        }]
+    }
+
+    fn effects(&self, span: Span, hosts: &HostNumbers<'_>) -> Vec<(Span, Effect)> {
+        vec![(span, Effect::BackgroundLoad(hosts.set(&self.agents), self.load))]
+    }
+
+    fn beyond_processes(&self, all: &BTreeSet<&str>) -> Option<&'static str> {
+        let mut spared: BTreeSet<&str> = all.clone();
+        for name in self.agents.iter().map(|name| &**name).chain([REGISTRY, CLIENT]) {
+            spared.remove(name);
+        }
+        (!spared.is_empty()).then_some("all agents share this machine: expected all of them")
+    }
+
+    fn label(&self) -> &'static str {
+        "background load"
+    }
+
+    fn detail(&self) -> String {
+        format!("{} at {} %", listed(&self.agents), self.load * 100.0)
+    }
+}

@@ -1,0 +1,53 @@
+//! Crash: hosts die without a word.
+
+use std::collections::BTreeSet;
+
+use mesh_core::protocol::Name;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::draw::DrawFault;
+use super::effect::{Effect, HostNumbers, Span};
+use super::host_field::{HostField, Scope};
+use super::{FaultKind, Kind, listed};
+use crate::host_names::REGISTRY;
+
+/// The hosts fall silent as when power fails, and come back empty at the end of the fault.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Crash<H = Vec<Name>> {
+    /// Agents, or the registry.
+    pub hosts: H,
+}
+
+impl<H> Crash<H> {
+    pub(super) fn map_hosts<G>(&self, map: &mut dyn FnMut(HostField, &H) -> G) -> Crash<G> {
+        Crash { hosts: map(HostField::hit("hosts", Scope::Servers), &self.hosts) }
+    }
+}
+
+impl Kind for Crash {
+    fn draws() -> &'static [DrawFault] {
+        // The registry gets a draw of its own, or in a large mesh it would hardly ever crash.
+        &[
+            |draw| FaultKind::Crash(Self { hosts: draw.some_agents() }),
+            |_| FaultKind::Crash(Self { hosts: vec![REGISTRY.into()] }),
+        ]
+    }
+
+    fn effects(&self, span: Span, hosts: &HostNumbers<'_>) -> Vec<(Span, Effect)> {
+        vec![(span, Effect::Down(hosts.set(&self.hosts)))]
+    }
+
+    fn beyond_processes(&self, _: &BTreeSet<&str>) -> Option<&'static str> {
+        None
+    }
+
+    fn label(&self) -> &'static str {
+        "crash"
+    }
+
+    fn detail(&self) -> String {
+        listed(&self.hosts)
+    }
+}

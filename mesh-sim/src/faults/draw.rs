@@ -1,0 +1,90 @@
+//! Random parameters, for faults and for the links that an exploration draws.
+
+use std::time::Duration;
+
+use mesh_core::protocol::Name;
+use mesh_core::seed::Rng;
+
+use super::FaultKind;
+use crate::host_names::{CLIENT, REGISTRY};
+
+/// A way to draw a fault.
+pub(crate) type DrawFault = fn(&mut Draw<'_>) -> FaultKind;
+
+/// Draws random parameters from one stream.
+///
+/// A scenario that was explored is a function of its number, so every method takes the same numbers
+/// from the stream in the same order, whatever becomes of them.
+#[derive(Debug)]
+pub(crate) struct Draw<'a> {
+    rng: Rng,
+    agents: &'a [Name],
+}
+
+impl<'a> Draw<'a> {
+    /// The greatest latency of a link of its own, or added by a fault, in milliseconds.
+    pub(crate) const MAX_LINK_MS: f64 = 400.0;
+
+    /// Draws from `rng` for a mesh of these agents.
+    pub(crate) fn new(rng: Rng, agents: &'a [Name]) -> Self {
+        Self { rng, agents }
+    }
+
+    /// A whole number below `end`.
+    pub(crate) fn below(&mut self, end: usize) -> usize {
+        self.rng.index(end)
+    }
+
+    /// Heads or tails.
+    pub(crate) fn coin(&mut self) -> bool {
+        self.below(2) == 1
+    }
+
+    /// From 0.01 to 0.99, in hundredths.
+    pub(crate) fn share(&mut self) -> f64 {
+        (1 + self.below(99)) as f64 / 100.0
+    }
+
+    /// Every order of magnitude is as likely.
+    pub(crate) fn log_uniform(&mut self, low: f64, high: f64) -> f64 {
+        low * libm::exp(self.rng.unit() * libm::log(high / low))
+    }
+
+    /// Log-uniform, in whole milliseconds.
+    pub(crate) fn millis(&mut self, low: f64, high: f64) -> Duration {
+        Duration::from_millis(self.log_uniform(low, high) as u64)
+    }
+
+    /// Two groups of hosts, neither of them empty; some hosts may be in neither.
+    pub(crate) fn two_sides(&mut self) -> [Vec<Name>; 2] {
+        let fixed = [REGISTRY, CLIENT].map(Name::from);
+        let mut left = self.shuffled(fixed.into_iter().chain(self.agents.iter().cloned()));
+        if self.coin() {
+            let kept = 2 + self.below(left.len() - 1);
+            left.truncate(kept);
+        }
+        let cut = 1 + self.below(left.len() - 1);
+        let mut right = left.split_off(cut);
+        left.sort();
+        right.sort();
+        [left, right]
+    }
+
+    /// At least one of the agents.
+    pub(crate) fn some_agents(&mut self) -> Vec<Name> {
+        let mut names = self.shuffled(self.agents.iter().cloned());
+        let kept = 1 + self.below(names.len());
+        names.truncate(kept);
+        names.sort();
+        names
+    }
+
+    /// Fisher-Yates.
+    fn shuffled(&mut self, names: impl Iterator<Item = Name>) -> Vec<Name> {
+        let mut names: Vec<Name> = names.collect();
+        for last in (1..names.len()).rev() {
+            names.swap(last, self.below(last + 1));
+        }
+        names
+    }
+}

@@ -1,0 +1,59 @@
+//! Hold: links stall, as when a router's queue fills up, and deliver everything in the end.
+
+use std::collections::BTreeSet;
+
+use mesh_core::protocol::Name;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::draw::DrawFault;
+use super::effect::{Effect, HostNumbers, Span};
+use super::host_field::HostField;
+use super::{FaultKind, Kind, listed_sides};
+use crate::host_names::CLIENT;
+
+/// Messages between the two sides wait until the end of the fault.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Hold<H = Vec<Name>> {
+    /// The two sides.
+    pub between: [H; 2],
+}
+
+impl<H> Hold<H> {
+    pub(super) fn map_hosts<G>(&self, map: &mut dyn FnMut(HostField, &H) -> G) -> Hold<G> {
+        Hold { between: HostField::map_link_ends("between", &self.between, map) }
+    }
+}
+
+impl Kind for Hold {
+    fn draws() -> &'static [DrawFault] {
+        &[|draw| FaultKind::Hold(Self { between: draw.two_sides() })]
+    }
+
+    fn effects(&self, span: Span, hosts: &HostNumbers<'_>) -> Vec<(Span, Effect)> {
+        vec![(span, Effect::Hold(hosts.between(&self.between)))]
+    }
+
+    fn beyond_processes(&self, all: &BTreeSet<&str>) -> Option<&'static str> {
+        let [a, b] = &self.between;
+        // What a stopped process is sent and would have sent waits until it goes on.
+        let stops = |one: &[Name], others: &[Name]| {
+            let named: BTreeSet<&str> = one.iter().chain(others).map(|name| &**name).collect();
+            one.len() == 1 && &*one[0] != CLIENT && named == *all
+        };
+        let can = stops(a, b) || stops(b, a);
+        (!can).then_some(
+            "only a process as a whole can be stopped (SIGSTOP): \
+             expected one agent, or the registry, on one side and all other hosts on the other",
+        )
+    }
+
+    fn label(&self) -> &'static str {
+        "stalled link"
+    }
+
+    fn detail(&self) -> String {
+        listed_sides(&self.between)
+    }
+}

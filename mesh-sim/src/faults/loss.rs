@@ -1,0 +1,60 @@
+//! Loss: links lose some messages at random.
+
+use std::collections::BTreeSet;
+
+use mesh_core::protocol::Name;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::draw::DrawFault;
+use super::effect::{Effect, HostNumbers, Span};
+use super::host_field::HostField;
+use super::{FaultKind, Kind, listed_sides};
+
+/// Some messages between the two sides are lost. Only engine event can do that.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Loss<H = Vec<Name>> {
+    /// The two sides.
+    pub between: [H; 2],
+    /// Share of the messages.
+    #[schemars(range(max = 1.0), extend("exclusiveMinimum" = 0.0))]
+    pub ratio: f64,
+}
+
+impl<H> Loss<H> {
+    pub(super) fn map_hosts<G>(&self, map: &mut dyn FnMut(HostField, &H) -> G) -> Loss<G> {
+        let between = HostField::map_link_ends("between", &self.between, map);
+        Loss { between, ratio: self.ratio }
+    }
+}
+
+impl Kind for Loss {
+    fn beyond_turmoil() -> Option<&'static str> {
+        // Its TCP has no retransmission, so one lost segment would break the connection.
+        Some("ratio")
+    }
+
+    fn draws() -> &'static [DrawFault] {
+        &[|draw| {
+            let between = draw.two_sides();
+            FaultKind::Loss(Self { between, ratio: draw.share() })
+        }]
+    }
+
+    fn effects(&self, span: Span, hosts: &HostNumbers<'_>) -> Vec<(Span, Effect)> {
+        vec![(span, Effect::Lose(hosts.between(&self.between), self.ratio))]
+    }
+
+    fn beyond_processes(&self, _: &BTreeSet<&str>) -> Option<&'static str> {
+        Some("loopback loses nothing")
+    }
+
+    fn label(&self) -> &'static str {
+        "lost messages"
+    }
+
+    fn detail(&self) -> String {
+        format!("{}, {} %", listed_sides(&self.between), self.ratio * 100.0)
+    }
+}

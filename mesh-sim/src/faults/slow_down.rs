@@ -1,0 +1,55 @@
+//! Slow-down: machines run slower than they should, as when they get hot.
+
+use std::collections::BTreeSet;
+
+use mesh_core::protocol::Name;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::draw::DrawFault;
+use super::effect::{Effect, HostNumbers, Span};
+use super::host_field::{HostField, Scope};
+use super::{FaultKind, Kind, listed};
+
+/// The agents' machines are slower.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SlowDown<H = Vec<Name>> {
+    /// Which agents.
+    pub agents: H,
+    /// What is left of their speed: 0.1 is ten times slower.
+    #[schemars(range(max = 1.0), extend("exclusiveMinimum" = 0.0))]
+    pub factor: f64,
+}
+
+impl<H> SlowDown<H> {
+    pub(super) fn map_hosts<G>(&self, map: &mut dyn FnMut(HostField, &H) -> G) -> SlowDown<G> {
+        let agents = map(HostField::hit("agents", Scope::Agents), &self.agents);
+        SlowDown { agents, factor: self.factor }
+    }
+}
+
+impl Kind for SlowDown {
+    fn draws() -> &'static [DrawFault] {
+        &[|draw| {
+            let agents = draw.some_agents();
+            FaultKind::SlowDown(Self { agents, factor: draw.share() })
+        }]
+    }
+
+    fn effects(&self, span: Span, hosts: &HostNumbers<'_>) -> Vec<(Span, Effect)> {
+        vec![(span, Effect::SpeedFactor(hosts.set(&self.agents), self.factor))]
+    }
+
+    fn beyond_processes(&self, _: &BTreeSet<&str>) -> Option<&'static str> {
+        Some("jobs sleep for their demand, as on a core of speed 1")
+    }
+
+    fn label(&self) -> &'static str {
+        "slow-down"
+    }
+
+    fn detail(&self) -> String {
+        format!("{} at {} of their speed", listed(&self.agents), self.factor)
+    }
+}

@@ -1,0 +1,54 @@
+//! Names of hosts: those that are the same in every scenario, and lists of them in their short form.
+
+use mesh_core::protocol::Name;
+
+/// The registry's host name in scenario files, faults and link patterns.
+pub const REGISTRY: &str = "registry";
+/// The load generator's host name in faults and link patterns.
+pub const CLIENT: &str = "client";
+
+/// Host names as a scenario file writes them: neighbours in number as a range, "agent-1..3".
+pub(crate) fn host_ranges(names: &[Name]) -> Vec<String> {
+    let mut ranges = Vec::new();
+    let mut rest = names;
+    while let Some(first) = rest.first() {
+        let run = 1 + rest.windows(2).take_while(|pair| follows(&pair[0], &pair[1])).count();
+        let last = &rest[run - 1];
+        ranges.push(match split_number(last) {
+            Some((_, number)) if run > 1 => format!("{first}..{number}"),
+            _ => (**first).to_owned(),
+        });
+        rest = &rest[run..];
+    }
+    ranges
+}
+
+/// Whether `next` is the name with the number after that of `name`.
+fn follows(name: &str, next: &str) -> bool {
+    match (split_number(name), split_number(next)) {
+        (Some((a, m)), Some((b, n))) => a == b && m.checked_add(1) == Some(n),
+        _ => false,
+    }
+}
+
+/// `agent-7` as its prefix and number; `None` if the number is not in its plain form.
+fn split_number(name: &str) -> Option<(&str, u32)> {
+    let prefix = name.trim_end_matches(|c: char| c.is_ascii_digit());
+    let digits = &name[prefix.len()..];
+    let number = digits.parse().ok()?;
+    (!digits.starts_with('0')).then_some((prefix, number))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn neighbours_are_written_as_a_range() {
+        let names = ["a-1", "a-2", "a-3", "registry", "a-7", "b-8", "b-9", "c-01", "c-02"];
+        let names: Vec<Name> = names.into_iter().map(Name::from).collect();
+        let expected = ["a-1..3", "registry", "a-7", "b-8..9", "c-01", "c-02"];
+        assert_eq!(host_ranges(&names), expected);
+        assert_eq!(host_ranges(&[]), [""; 0]);
+    }
+}
