@@ -5,6 +5,7 @@ pub mod engine;
 pub mod explore;
 pub mod failure;
 pub mod faults;
+pub mod host;
 mod host_names;
 pub mod machine;
 pub mod minimize;

@@ -4,11 +4,10 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use mesh_core::agent::config::{DelegationConfig, MembershipConfig};
-use mesh_core::protocol::Name;
 use mesh_core::registry::RegistryConfig;
 use mesh_core::routing::PolicyConfig;
 use mesh_node::http::ClientLimits;
-use mesh_sim::scenario::{CLIENT, FaultKind, Scenario};
+use mesh_sim::scenario::{CLIENT, REGISTRY, Scenario};
 use mesh_sim::units::format_duration;
 
 /// The operating system counts CPU time no finer.
@@ -61,8 +60,10 @@ pub(crate) fn refusals(scenario: &Scenario) -> Vec<Refusal> {
         let why = format!("expected at least {}", format_duration(LEAST_CPU_WINDOW));
         refuse(machine.cpu_window < LEAST_CPU_WINDOW, of("cpu_window"), why);
     }
+    let agents = scenario.agents.iter().map(|agent| &*agent.name);
+    let hosts: BTreeSet<&str> = agents.chain([REGISTRY, CLIENT]).collect();
     for (number, fault) in scenario.faults.iter().enumerate() {
-        if let Some(why) = refused_fault(scenario, &fault.kind) {
+        if let Some(why) = fault.kind.beyond_processes(&hosts) {
             let at = format_duration(fault.at);
             let field = format!("faults.{number} ({} at {at})", fault.kind.name());
             refuse(true, field, why.to_owned());
@@ -87,33 +88,6 @@ fn fixed_settings(scenario: &Scenario) -> [(&'static str, bool); 9] {
         ("delegation.to_self", delegation.to_self == usual.to_self),
         ("delegation.max_open", delegation.max_open == usual.max_open),
     ]
-}
-
-fn refused_fault(scenario: &Scenario, kind: &FaultKind) -> Option<&'static str> {
-    match kind {
-        FaultKind::Crash { .. } => None,
-        FaultKind::Hold { a, b } => {
-            let all = scenario.agents.len() + 2;
-            let stops = |one: &[Name], others: &[Name]| {
-                let names: BTreeSet<&Name> = one.iter().chain(others).collect();
-                one.len() == 1 && &*one[0] != CLIENT && names.len() == all
-            };
-            let can = stops(a, b) || stops(b, a);
-            (!can).then_some(
-                "only a process as a whole can be stopped (SIGSTOP): \
-                 expected one agent, or the registry, on one side and all other hosts on the other",
-            )
-        }
-        FaultKind::BackgroundLoad { agents, .. } => {
-            let struck: BTreeSet<&Name> = agents.iter().collect();
-            (struck.len() < scenario.agents.len())
-                .then_some("all agents share this machine: expected all of them")
-        }
-        FaultKind::Partition { .. } => Some("loopback can't be cut"),
-        FaultKind::AddLatency { .. } => Some("loopback can't be made slower"),
-        FaultKind::Loss { .. } => Some("loopback loses nothing"),
-        FaultKind::SlowDown { .. } => Some("jobs sleep for their demand, as on a core of speed 1"),
-    }
 }
 
 /// What a live run does in another way than the simulation, though it may be compared: a line each.

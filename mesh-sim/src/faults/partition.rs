@@ -29,10 +29,7 @@ fn is_off(switch: &bool) -> bool {
 }
 
 impl<H> Partition<H> {
-    pub(super) fn map_hosts<G>(
-        &self,
-        map: &mut dyn FnMut(HostField, &H) -> G,
-    ) -> Partition<G> {
+    pub(super) fn map_hosts<G>(&self, map: &mut dyn FnMut(HostField, &H) -> G) -> Partition<G> {
         let groups = self.groups.iter().enumerate();
         let groups = groups.map(|(item, hosts)| map(HostField::group("groups", item), hosts));
         Partition { groups: groups.collect(), one_way: self.one_way }

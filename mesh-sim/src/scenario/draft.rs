@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use toml::{Table, Value};
 
-use super::diagnostic::Diagnostics;
 use super::Loaded;
+use super::diagnostic::Diagnostics;
 use crate::faults::Fault;
 use crate::host_names::host_ranges;
 use crate::units::{format_duration, parse_duration};

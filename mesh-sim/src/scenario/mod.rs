@@ -31,6 +31,7 @@ pub use self::load::Loaded;
 pub use self::schema::{json_schema, json_schema_text};
 use crate::dist::Distribution;
 use crate::faults::{Fault, FaultSchedule};
+use crate::host::AgentId;
 pub use crate::host_names::{CLIENT, REGISTRY};
 use crate::network::NetworkSpec;
 
@@ -226,8 +227,8 @@ pub enum Entry {
     Random,
     /// Each in turn.
     RoundRobin,
-    /// Always this one: an index into [`Scenario::agents`].
-    Fixed(usize),
+    /// Always this one.
+    Fixed(AgentId),
 }
 
 /// A policy to compare.

@@ -50,9 +50,9 @@ fn judge(mutate: impl FnOnce(&mut Scenario)) -> Vec<&'static str> {
     let mut mutant = scenario.clone();
     mutate(&mut mutant);
     let run = |scenario| Run { scenario, policy: &mutant.policies[0], seed: 1, trace: false };
-    let promised = Arc::new(FaultSchedule::new(&scenario));
+    let promised = Arc::new(scenario.fault_schedule());
     let world = World::new(&run(&scenario), &promised, RESOLUTION);
-    let faults = Arc::new(FaultSchedule::new(&mutant));
+    let faults = Arc::new(mutant.fault_schedule());
     let record = simulate(&run(&mutant), faults, world, &|_| ()).expect("it runs");
     assert!(record.requests.answered > 100, "{:?}", record.requests);
     let mut broken: Vec<_> = record.violations.iter().map(|violation| violation.oracle).collect();
@@ -102,7 +102,7 @@ fn a_client_that_waits_longer_than_it_says() {
 fn connections_that_break_without_a_fault() {
     let broken = judge(|mutant| {
         let mut crash = mutant.faults[1].clone();
-        crash.kind = crate::scenario::FaultKind::Crash { hosts: vec!["agent-1".into()] };
+        crash.kind = crate::faults::Crash { hosts: vec!["agent-1".into()] }.into();
         (crash.at, crash.lasts) = (Duration::from_secs(6), Some(Duration::from_millis(10)));
         mutant.faults.push(crash);
     });
