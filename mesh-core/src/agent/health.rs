@@ -8,6 +8,7 @@
 use std::time::Duration;
 
 use super::failure::{CallError, Failure};
+use super::note::PassOverReason;
 use crate::jsonrpc::Error;
 use crate::protocol::Reply;
 use crate::time::Timestamp;
@@ -45,9 +46,9 @@ pub(super) enum Symptom {
     /// Nothing: it is full, or the request was at fault.
     None,
     /// A failure that may be the job's own: several in a row count.
-    Failed(&'static str),
+    Failed(PassOverReason),
     /// It can do no job: one counts.
-    Down(&'static str),
+    Down(PassOverReason),
 }
 
 impl Symptom {
@@ -55,9 +56,9 @@ impl Symptom {
     pub(super) fn of_work(result: &Result<Reply, CallError>) -> Self {
         match result {
             Ok(Reply::Work(_)) => Self::Well,
-            Ok(_) => Self::Failed("other_error"),
-            Err(error @ CallError::NotSent) => Self::Down(error.name()),
-            Err(error @ CallError::NoAnswer) => Self::Failed(error.name()),
+            Ok(_) => Self::Failed(PassOverReason::OtherError),
+            Err(CallError::NotSent) => Self::Down(PassOverReason::NotSent),
+            Err(CallError::NoAnswer) => Self::Failed(PassOverReason::NoAnswer),
             Err(CallError::Answered(failure)) => Self::of_failure(failure),
         }
     }
@@ -65,21 +66,23 @@ impl Symptom {
     /// Of a probe: only silence counts, for an agent that answers `info` may still fail every job.
     pub(super) fn of_probe(result: &Result<Reply, CallError>) -> Self {
         match result {
-            Err(
-                error @ (CallError::NotSent
-                | CallError::NoAnswer
-                | CallError::Answered(Failure::ShuttingDown)),
-            ) => Self::Down(error.name()),
+            Err(CallError::NotSent) => Self::Down(PassOverReason::NotSent),
+            Err(CallError::NoAnswer) => Self::Down(PassOverReason::NoAnswer),
+            Err(CallError::Answered(Failure::ShuttingDown)) => {
+                Self::Down(PassOverReason::ShuttingDown)
+            }
             _ => Self::None,
         }
     }
 
     fn of_failure(failure: &Failure) -> Self {
         match failure {
-            Failure::ShuttingDown | Failure::Unavailable(_) => Self::Down(failure.name()),
-            Failure::JobFailed(_) | Failure::OutcomeUnknown { .. } => Self::Failed(failure.name()),
+            Failure::ShuttingDown => Self::Down(PassOverReason::ShuttingDown),
+            Failure::Unavailable(_) => Self::Down(PassOverReason::Unavailable),
+            Failure::JobFailed(_) => Self::Failed(PassOverReason::JobFailed),
+            Failure::OutcomeUnknown { .. } => Self::Failed(PassOverReason::OutcomeUnknown),
             Failure::Other(error) if is_the_callers_fault(error) => Self::None,
-            Failure::Other(_) => Self::Failed(failure.name()),
+            Failure::Other(_) => Self::Failed(PassOverReason::OtherError),
             // Full, out of time, or of the delegations behind it.
             _ => Self::None,
         }
