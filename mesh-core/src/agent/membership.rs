@@ -9,12 +9,11 @@ use super::config::{
 };
 use super::effect::{Effect, RegistryRequest};
 use super::note::Note;
-use super::roster::Roster;
 use super::trust::{Trust, Worth};
-use super::view::Listing;
 use crate::load::LoadReport;
 use crate::protocol::Name;
 use crate::registry::{Registration, address};
+use crate::roster::{Listing, Roster};
 use crate::seed::SparseRng;
 use crate::time::{Timestamp, nanos};
 
