@@ -4,6 +4,8 @@ pub mod dist;
 pub mod engine;
 pub mod explore;
 pub mod failure;
+pub mod format;
+pub mod judge;
 pub mod machine;
 pub mod minimize;
 pub mod oracle;
