@@ -4,6 +4,7 @@ pub mod dist;
 pub mod engine;
 pub mod explore;
 pub mod failure;
+pub mod faults;
 pub mod format;
 pub mod judge;
 pub mod machine;

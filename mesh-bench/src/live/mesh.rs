@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use mesh_core::Timestamp;
-use mesh_core::policy::{PolicyConfig, Signal};
+use mesh_core::routing::{PolicyConfig, Signal};
 use mesh_node::TokioNet;
 use mesh_node::http::{Client, ClientLimits};
 use mesh_node::wire::read_services;
-use mesh_sim::engine::faults::{FIRST_AGENT, FaultSchedule, Link};
+use mesh_sim::faults::{FIRST_AGENT, FaultSchedule, Link};
 use mesh_sim::scenario::{AgentSpec, Fault, FaultKind, PolicySpec, Scenario};
 use mesh_sim::units::format_duration;
 

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::health::HealthConfig;
-use crate::policy::{PolicyConfig, Signal};
 use crate::protocol::Name;
+use crate::resilience::{HealthConfig, RetryConfig};
+use crate::routing::{PolicyConfig, Signal};
 
 /// Who an [`super::Agent`] is.
 #[derive(Clone, Debug)]
@@ -81,21 +81,6 @@ impl Default for DelegationConfig {
             to_self: false,
             max_open: 10_000,
         }
-    }
-}
-
-/// The retry budget: see [`super::budget::RetryBudget`].
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct RetryConfig {
-    /// Retries granted per request, 0 to 1.
-    pub ratio: f64,
-    /// Retries granted per second besides.
-    pub floor: f64,
-}
-
-impl Default for RetryConfig {
-    fn default() -> Self {
-        Self { ratio: 0.1, floor: 1.0 }
     }
 }
 

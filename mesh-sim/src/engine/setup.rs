@@ -1,8 +1,9 @@
 //! What the state machines of a run are told, whichever engine drives them.
 
 use mesh_core::agent::AgentConfig;
-use mesh_core::agent::config::{AdmissionConfig, DelegationConfig, MembershipConfig, RetryConfig};
+use mesh_core::agent::config::{AdmissionConfig, DelegationConfig, MembershipConfig};
 use mesh_core::registry::RegistryConfig;
+use mesh_core::resilience::RetryConfig;
 
 use super::Run;
 use crate::scenario::{AgentSpec, Scenario};

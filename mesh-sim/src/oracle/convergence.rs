@@ -5,14 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mesh_core::Timestamp;
-use mesh_core::agent::{Peers, Roster};
+use mesh_core::agent::Peers;
 use mesh_core::load::LoadReport;
 use mesh_core::protocol::Name;
+use mesh_core::roster::Roster;
 
 use super::Found;
 use super::bounds::{Bounds, on_clock, slowest_clock};
 use super::leases::Leases;
-use crate::engine::faults::{FIRST_AGENT, FaultSchedule, REGISTRY_HOST};
+use crate::faults::{FIRST_AGENT, FaultSchedule, REGISTRY_HOST};
 use crate::scenario::Scenario;
 
 pub(super) const LISTED: &str = "after the last fault every live agent is listed again";

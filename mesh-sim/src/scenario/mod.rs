@@ -21,9 +21,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mesh_core::agent::HealthConfig;
-use mesh_core::policy::PolicyConfig;
 use mesh_core::protocol::Name;
+use mesh_core::resilience::HealthConfig;
+use mesh_core::routing::PolicyConfig;
 
 pub use self::diagnostic::{Diagnostics, Problem};
 pub use self::draft::{Draft, host_patterns};
