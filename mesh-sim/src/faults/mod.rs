@@ -161,3 +161,6 @@ fn listed(hosts: &[Name]) -> String {
 fn listed_sides([a, b]: &[Vec<Name>; 2]) -> String {
     format!("{} | {}", listed(a), listed(b))
 }
+
+#[cfg(test)]
+mod tests;

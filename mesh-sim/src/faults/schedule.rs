@@ -39,7 +39,7 @@ pub struct MachineState {
 ///
 /// It never changes: engines ask it for the state of a way, a host or a machine at a time, and the
 /// oracles for what has happened up to a time. Each question is answered once for all kinds of
-/// faults, from their [`Effect`]s.
+/// faults, from what they do to hosts and ways.
 #[derive(Clone, Debug)]
 pub struct FaultSchedule {
     hosts: HostMap<Name>,
