@@ -126,12 +126,8 @@ impl Story {
     }
 
     fn knows_at(&mut self, now: Timestamp, host: usize, peers: &[usize]) {
-        let leases = peers.iter().chain([&host]).map(|peer| ListedLease {
-            name: name(*peer),
-            url: "h:1".into(),
-            incarnation: 1,
-            load: None,
-        });
+        let leases =
+            peers.iter().chain([&host]).map(|peer| ListedLease::new(name(*peer), "h:1", 1, None));
         let own = name(host);
         let own = (!peers.contains(&host)).then_some(&*own);
         self.oracles.view(now, host, &Peers::new(leases.collect(), own));
