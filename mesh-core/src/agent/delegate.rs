@@ -6,9 +6,10 @@ use std::time::Duration;
 use smallvec::SmallVec;
 
 use super::delegation::{Attempt, Call, Choice, Delegation};
-use super::effect::{CallId, DelegationId, Effect, Note, Ticket};
+use super::effect::{CallId, DelegationId, Effect, Ticket};
 use super::failure::{CallError, Failure, Tried};
 use super::fate::Fate;
+use super::note::{Ending, Note, RetryReason};
 use super::view::candidate;
 use super::{Agent, Chooser, Timer, symptom};
 use crate::Few;
@@ -252,7 +253,7 @@ impl Agent {
     ) {
         let Attempt { number, choice, until, .. } = attempt;
         let delegation = &mut self.delegations[id];
-        let (fate, reason) = (error.fate(), error.name());
+        let (fate, reason) = (error.fate(), RetryReason::of(&error));
         // The attempt's time was over, not the request's: the job was stopped half done.
         let was_stopped = until < delegation.deadline
             && matches!(error, CallError::Answered(Failure::DeadlineExceeded));
@@ -289,7 +290,7 @@ impl Agent {
         let delegation = &mut self.delegations[id];
         if delegation.task.idempotent {
             delegation.rule_out(choice.peer, choice.lease, false);
-            return self.retry(now, id, number, "no_answer", RetryCost::One);
+            return self.retry(now, id, number, RetryReason::NoAnswer, RetryCost::One);
         }
         self.finish(now, id, Err(failure));
     }
@@ -322,22 +323,17 @@ impl Agent {
         if peer.is_some()
             && let Some(change) = self.decorators.on_end(now, &end)
         {
-            self.health_changed(lease.name.clone(), symptom, change);
+            self.health_changed(lease.name.clone(), change);
         }
     }
 
-    pub(super) fn health_changed(&mut self, peer: Name, symptom: Symptom, change: HealthChange) {
-        match (change, symptom) {
-            (HealthChange::Recovered, _) => self.note(Note::Recovered { peer }),
-            (
-                HealthChange::PassedOver(penalty),
-                Symptom::Failed(reason) | Symptom::Down(reason),
-            ) => {
-                self.note(Note::PassedOver { peer, reason, penalty });
+    pub(super) fn health_changed(&mut self, peer: Name, change: HealthChange) {
+        self.note(match change {
+            HealthChange::Recovered => Note::Recovered { peer },
+            HealthChange::PassedOver { penalty, reason } => {
+                Note::PassedOver { peer, reason, penalty }
             }
-            // Only failures lead to a penalty.
-            (HealthChange::PassedOver(_), Symptom::Well | Symptom::None) => {}
-        }
+        });
     }
 
     /// Sends the job to one more peer beside those that have it. The first answer counts. False if
@@ -368,7 +364,7 @@ impl Agent {
         now: Timestamp,
         id: DelegationId,
         number: u32,
-        reason: &'static str,
+        reason: RetryReason,
         cost: RetryCost,
     ) {
         let delegation = &mut self.delegations[id];
@@ -413,8 +409,7 @@ impl Agent {
     }
 
     fn finish(&mut self, now: Timestamp, id: DelegationId, answer: Result<Reply, Failure>) {
-        let outcome = answer.as_ref().map_or_else(Failure::name, |_| "done");
-        if let Some(ticket) = self.end_delegation(now, id, outcome) {
+        if let Some(ticket) = self.end_delegation(now, id, Ending::of(&answer)) {
             self.reply(ticket, answer);
         }
     }
@@ -424,7 +419,7 @@ impl Agent {
         &mut self,
         now: Timestamp,
         id: DelegationId,
-        outcome: &'static str,
+        outcome: Ending,
     ) -> Option<Ticket> {
         let delegation = self.delegations.remove(id)?;
         let peers = self.view.len();

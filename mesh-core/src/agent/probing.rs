@@ -73,7 +73,7 @@ impl Agent {
         };
         let is_last = round.ended(number, state);
         if let Some((change, peer)) = change {
-            self.health_changed(peer, symptom, change);
+            self.health_changed(peer, change);
         }
         if is_last {
             self.conclude_probes(now, id);

@@ -85,8 +85,11 @@ impl Decorator for PassiveHealth {
                 self.undecided(end.lease.id());
                 None
             }
-            Symptom::Failed(_) => self.failed(now, end.lease, false).map(HealthChange::PassedOver),
-            Symptom::Down(_) => self.failed(now, end.lease, true).map(HealthChange::PassedOver),
+            Symptom::Failed(reason) | Symptom::Down(reason) => {
+                let at_once = matches!(end.symptom, Symptom::Down(_));
+                let penalty = self.failed(now, end.lease, at_once)?;
+                Some(HealthChange::PassedOver { penalty, reason })
+            }
         }
     }
 
