@@ -13,7 +13,7 @@ use super::view::PeerId;
 use super::{Agent, Chooser, Few, Timer};
 use crate::jsonrpc::Error;
 use crate::load::LoadReport;
-use crate::policy::{Candidate, Signal};
+use crate::routing::{Candidate, Signal};
 use crate::protocol::{DelegateReply, Reply, Request, Task, WorkReply};
 use crate::time::Timestamp;
 

@@ -47,7 +47,7 @@ use self::membership::Membership;
 use self::view::View;
 use crate::VERSION;
 use crate::load::LoadReport;
-use crate::policy::Policy;
+use crate::routing::Policy;
 use crate::protocol::{InfoReply, Name, Reply, Request, Task, WorkReply};
 use crate::seed::{Rng, Seed};
 use crate::time::Timestamp;

@@ -6,7 +6,7 @@ use super::failure::CallError;
 use super::health::Symptom;
 use super::view::PeerId;
 use super::{Agent, Chooser, Few};
-use crate::policy::Candidate;
+use crate::routing::Candidate;
 use crate::prefetch::prefetch_arc;
 use crate::protocol::{Reply, Request};
 use crate::time::Timestamp;

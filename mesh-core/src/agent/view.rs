@@ -8,7 +8,7 @@ use super::health::{Health, HealthConfig};
 use super::roster::{ListedLease, Roster};
 use super::trust::Worth;
 use crate::hash::{Keyed, Table};
-use crate::policy::{Candidate, Shortlist};
+use crate::routing::{Candidate, Shortlist};
 use crate::prefetch::prefetch;
 use crate::protocol::Name;
 use crate::time::{Timestamp, nanos};
@@ -338,7 +338,7 @@ impl Eligible {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::Picks;
+    use crate::routing::Picks;
 
     fn lease(name: &str, incarnation: u64) -> ListedLease {
         ListedLease { name: name.into(), url: "h:1".into(), incarnation, load: None }

@@ -3,17 +3,16 @@
 use std::time::Duration;
 
 use mesh_core::agent::{AgentConfig, CallError, Failure, Tried};
-use mesh_core::policy::{PolicyConfig, Signal};
 use mesh_core::protocol::{Reply, Task, WorkReply};
 
 use crate::driver::{Driver, at, config, job, load, ms, output};
 
 fn probing() -> AgentConfig {
-    config(PolicyConfig::LeastLoaded { signal: Signal::Probes })
+    config("least_loaded")
 }
 
 fn random() -> AgentConfig {
-    config(PolicyConfig::Random)
+    config("random")
 }
 
 #[test]

@@ -5,7 +5,6 @@ use std::time::Duration;
 use mesh_core::Timestamp;
 use mesh_core::agent::config::MembershipConfig;
 use mesh_core::agent::{AgentConfig, Listing, Note, RegistryReply, RegistryRequest};
-use mesh_core::policy::PolicyConfig;
 use mesh_core::registry::Registration;
 
 use crate::driver::{Driver, SELDOM, at, config, lease, load, ms};
@@ -19,7 +18,7 @@ fn settings() -> AgentConfig {
         timeout: ms(1_000),
         ..MembershipConfig::default()
     };
-    AgentConfig { membership, ..config(PolicyConfig::Random) }
+    AgentConfig { membership, ..config("random") }
 }
 
 /// Takes the oldest unanswered `Register` call.

@@ -5,7 +5,6 @@ use std::time::Duration;
 use mesh_core::Timestamp;
 use mesh_core::agent::config::{Identity, MembershipConfig};
 use mesh_core::agent::{Agent, AgentConfig, Effect, Listing, Note, RegistryReply, RegistryRequest};
-use mesh_core::policy::PolicyConfig;
 use mesh_core::registry::{RegisterError, Registry, RegistryConfig};
 use mesh_core::seed::Seed;
 
@@ -37,7 +36,7 @@ impl Rivals {
         let identity = Identity { name: ME.into(), url: url.into(), incarnation };
         let membership =
             MembershipConfig { heartbeat: ms(10_000), refresh: SELDOM, ..Default::default() };
-        let config = AgentConfig { membership, ..config(PolicyConfig::Random) };
+        let config = AgentConfig { membership, ..config("random") };
         let agent = Agent::new(self.now, identity, config, &Seed::root(incarnation));
         self.processes.push(Process { url, agent, notes: Vec::new() });
     }

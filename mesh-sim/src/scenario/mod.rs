@@ -22,8 +22,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mesh_core::agent::HealthConfig;
-use mesh_core::policy::PolicyConfig;
 use mesh_core::protocol::Name;
+use mesh_core::routing::PolicyFactory;
 
 pub use self::diagnostic::{Diagnostics, Problem};
 pub use self::draft::{Draft, host_patterns};
@@ -271,13 +271,32 @@ pub enum Entry {
     Fixed(usize),
 }
 
-/// A policy to compare.
-#[derive(Clone, Debug, PartialEq)]
+/// A policy to compare. A scenario file names built-in ones; whoever uses this library may add any
+/// other to [`Scenario::policies`].
+#[derive(Clone, Debug)]
 pub struct PolicySpec {
     /// Its row in the report; unique.
     pub label: String,
-    /// The policy and its parameters.
-    pub config: PolicyConfig,
+    /// Builds the policy of each agent.
+    pub factory: Arc<dyn PolicyFactory>,
+}
+
+impl PolicySpec {
+    /// A policy under a label of its own.
+    pub fn new(label: impl Into<String>, factory: impl PolicyFactory + 'static) -> Self {
+        Self { label: label.into(), factory: Arc::new(factory) }
+    }
+}
+
+/// Built-in policies are the same if their parameters are; others, if they share a factory.
+impl PartialEq for PolicySpec {
+    fn eq(&self, other: &Self) -> bool {
+        let is_same = match (self.factory.settings(), other.factory.settings()) {
+            (Some(one), Some(other)) => one == other,
+            _ => Arc::ptr_eq(&self.factory, &other.factory),
+        };
+        is_same && self.label == other.label
+    }
 }
 
 /// Something that goes wrong.
