@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::health::HealthConfig;
 use crate::protocol::Name;
+use crate::resilience::{HealthConfig, RetryConfig};
 use crate::routing::{DEFAULT_POLICY, PolicyFactory};
 
 /// Who an [`super::Agent`] is.
@@ -19,7 +19,7 @@ pub struct Identity {
 }
 
 /// How an [`super::Agent`] behaves. Agents that behave alike may share one.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct AgentConfig {
     /// What it admits.
     pub admission: AdmissionConfig,
@@ -93,21 +93,6 @@ impl Default for DelegationConfig {
             to_self: false,
             max_open: 10_000,
         }
-    }
-}
-
-/// The retry budget: see [`super::budget::RetryBudget`].
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct RetryConfig {
-    /// Retries granted per request, 0 to 1.
-    pub ratio: f64,
-    /// Retries granted per second besides.
-    pub floor: f64,
-}
-
-impl Default for RetryConfig {
-    fn default() -> Self {
-        Self { ratio: 0.1, floor: 1.0 }
     }
 }
 

@@ -59,7 +59,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use self::hearing::Hearing;
-use crate::agent::{ListedLease, Roster};
+use crate::roster::{ListedLease, Roster};
 use crate::time::{Timestamp, nanos};
 
 pub use checks::{MAX_NAME_BYTES, MAX_URL_BYTES, address, is_address, is_name, is_unspecified};

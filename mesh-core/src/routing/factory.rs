@@ -1,6 +1,7 @@
 //! Where agents get their policies from.
 
 use std::fmt;
+use std::ptr;
 
 use super::{Policy, PolicySettings, Signal};
 use crate::seed::Rng;
@@ -26,6 +27,17 @@ pub trait PolicyFactory: fmt::Debug + Send + Sync {
     /// which nobody can start by its name on a command line.
     fn settings(&self) -> Option<&PolicySettings> {
         None
+    }
+}
+
+/// Built-in policies are the same if their parameters are; others, if they are one object. So
+/// configurations can be compared, and agents with equal ones share them.
+impl PartialEq for dyn PolicyFactory {
+    fn eq(&self, other: &Self) -> bool {
+        match (self.settings(), other.settings()) {
+            (Some(one), Some(other)) => one == other,
+            _ => ptr::addr_eq(self, other),
+        }
     }
 }
 

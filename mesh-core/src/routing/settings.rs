@@ -4,8 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::{
-    BUILT_IN, DispatchRule, ParameterConflict, Policy, PolicyDescription, PolicyFactory, PolicyNeeds,
-    built_in,
+    BUILT_IN, DispatchRule, ParameterConflict, Policy, PolicyDescription, PolicyFactory,
+    PolicyNeeds, built_in,
 };
 use crate::parameter::{ParameterError, ParameterValue, ParameterValues};
 use crate::seed::Rng;

@@ -76,8 +76,7 @@ fn jobs_in_flight_are_those_that_the_signal_names() {
     let mut rng = Seed::root(1).rng();
     let mut peers = [candidate(0.0, 0.0, 0, 5), candidate(0.0, 0.0, 0, 3)];
     peers[1].outstanding = 7;
-    let mut choose =
-        |text: &str| build(text, &mut rng).choose(&peers, &mut Seed::root(1).rng());
+    let mut choose = |text: &str| build(text, &mut rng).choose(&peers, &mut Seed::root(1).rng());
     for (signal, expected) in [("probes", 1), ("reports", 1), ("own", 0)] {
         assert_eq!(choose(&format!("power_of_two signal={signal}")), expected);
         assert_eq!(choose(&format!("shortest_queue signal={signal}")), expected);

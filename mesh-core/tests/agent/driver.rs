@@ -6,14 +6,16 @@ use std::time::Duration;
 
 use mesh_core::Timestamp;
 use mesh_core::agent::config::{
-    AdmissionConfig, AgentConfig, DelegationConfig, Identity, MembershipConfig, RetryConfig,
+    AdmissionConfig, AgentConfig, DelegationConfig, Identity, MembershipConfig,
 };
 use mesh_core::agent::{
-    Agent, CallError, CallId, Effect, Failure, Handle, JobId, ListedLease, Listing, Note,
-    RegistryReply, RegistryRequest, Ticket,
+    Agent, CallError, CallId, Effect, Failure, Handle, JobId, Note, RegistryReply, RegistryRequest,
+    Ticket,
 };
 use mesh_core::load::LoadReport;
 use mesh_core::protocol::{InfoReply, Reply, Request, Task, WorkReply};
+use mesh_core::resilience::RetryConfig;
+use mesh_core::roster::{ListedLease, Listing};
 use mesh_core::routing::{PolicyFactory, PolicySettings};
 use mesh_core::seed::Seed;
 use serde_json::value::RawValue;

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use mesh_core::agent::{AgentConfig, CallError, Failure, HealthConfig, Note};
+use mesh_core::agent::{AgentConfig, CallError, Failure, Note};
 use mesh_core::jsonrpc::Error;
 use mesh_core::protocol::{Request, Task};
+use mesh_core::resilience::HealthConfig;
 
 use crate::driver::{Driver, config, done_by, job, load, ms};
 
@@ -210,10 +211,7 @@ fn a_success_in_between_forgets_failed_jobs() {
 /// A silent peer: nothing comes back of any call to it.
 #[test]
 fn a_silent_peer_costs_at_most_three_probe_timeouts_until_its_lease_is_over() {
-    for policy in [
-        "least_loaded",
-        "shortest_queue",
-    ] {
+    for policy in ["least_loaded", "shortest_queue"] {
         let mut driver = Driver::with_peers(config(policy), &["a", "b", "c"]);
         let mut slow = 0;
         for _ in 0..1_500 {

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use mesh_core::Timestamp;
 use mesh_core::agent::config::{Identity, MembershipConfig};
-use mesh_core::agent::{Agent, AgentConfig, Effect, Listing, Note, RegistryReply, RegistryRequest};
+use mesh_core::agent::{Agent, AgentConfig, Effect, Note, RegistryReply, RegistryRequest};
 use mesh_core::registry::{RegisterError, Registry, RegistryConfig};
+use mesh_core::roster::Listing;
 use mesh_core::seed::Seed;
 
 use crate::driver::{ME, SELDOM, at, config, ms};

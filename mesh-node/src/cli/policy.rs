@@ -132,8 +132,9 @@ fn within_sentence(sentence: &str) -> String {
 
 impl Args for PolicyArgs {
     fn augment_args(command: Command) -> Command {
-        let name =
-            |policy: &&PolicyDescription| PossibleValue::new(policy.name).help(as_help(policy.summary));
+        let name = |policy: &&PolicyDescription| {
+            PossibleValue::new(policy.name).help(as_help(policy.summary))
+        };
         let policy = Arg::new("policy")
             .long("policy")
             .env("MESH_POLICY")
@@ -233,7 +234,10 @@ mod tests {
         let both = ["--policy", "power_of_two", "--signal", "own", "--choices", "3"];
         assert_eq!(settings(&both).unwrap().to_string(), "power_of_two choices=3 signal=own");
         let refused = |args: &[&str]| settings(args).unwrap_err().to_string();
-        assert_eq!(refused(&["--choices", "3"]), "--choices means nothing to the policy least_loaded");
+        assert_eq!(
+            refused(&["--choices", "3"]),
+            "--choices means nothing to the policy least_loaded"
+        );
         assert_eq!(
             refused(&["--policy", "weighted", "--signal", "own"]),
             "the policy weighted: signal can't be own: expected one of probes, reports"

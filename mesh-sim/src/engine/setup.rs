@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use mesh_core::agent::AgentConfig;
-use mesh_core::agent::config::{AdmissionConfig, DelegationConfig, MembershipConfig, RetryConfig};
+use mesh_core::agent::config::{AdmissionConfig, DelegationConfig, MembershipConfig};
 use mesh_core::registry::RegistryConfig;
+use mesh_core::resilience::RetryConfig;
 
 use super::Run;
 use crate::scenario::{AgentSpec, Scenario};

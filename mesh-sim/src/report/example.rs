@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use mesh_core::agent::HealthConfig;
 use mesh_core::protocol::Name;
+use mesh_core::resilience::HealthConfig;
 use mesh_core::routing::PolicySettings;
 use mesh_core::seed::Seed;
 use mesh_core::time::Timestamp;

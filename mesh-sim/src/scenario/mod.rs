@@ -21,8 +21,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mesh_core::agent::HealthConfig;
 use mesh_core::protocol::Name;
+use mesh_core::resilience::HealthConfig;
 use mesh_core::routing::PolicyFactory;
 
 pub use self::diagnostic::{Diagnostics, Problem};
@@ -273,7 +273,7 @@ pub enum Entry {
 
 /// A policy to compare. A scenario file names built-in ones; whoever uses this library may add any
 /// other to [`Scenario::policies`].
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct PolicySpec {
     /// Its row in the report; unique.
     pub label: String,
@@ -285,17 +285,6 @@ impl PolicySpec {
     /// A policy under a label of its own.
     pub fn new(label: impl Into<String>, factory: impl PolicyFactory + 'static) -> Self {
         Self { label: label.into(), factory: Arc::new(factory) }
-    }
-}
-
-/// Built-in policies are the same if their parameters are; others, if they share a factory.
-impl PartialEq for PolicySpec {
-    fn eq(&self, other: &Self) -> bool {
-        let is_same = match (self.factory.settings(), other.factory.settings()) {
-            (Some(one), Some(other)) => one == other,
-            _ => Arc::ptr_eq(&self.factory, &other.factory),
-        };
-        is_same && self.label == other.label
     }
 }
 

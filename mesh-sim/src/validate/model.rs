@@ -144,12 +144,7 @@ impl Model {
     }
 
     /// What it is called, with its parameters.
-    pub(super) fn title(
-        self,
-        system: &System,
-        scenario: &Scenario,
-        policy: &PolicySpec,
-    ) -> String {
+    pub(super) fn title(self, system: &System, scenario: &Scenario, policy: &PolicySpec) -> String {
         let System { servers, cores, load, scv, places, .. } = *system;
         let load = (load * 1e6).round() / 1e6;
         let scv = (scv * 100.0).round() / 100.0;

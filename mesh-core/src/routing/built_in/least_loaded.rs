@@ -1,7 +1,9 @@
 //! The seed's rule: the least loaded of all peers.
 
-use crate::routing::{Candidate, Policy, PolicyDescription, PolicyNeeds, Shortlist, Signal, least_by};
 use crate::routing::signal::{LOAD_SIGNAL, signal_of};
+use crate::routing::{
+    Candidate, Policy, PolicyDescription, PolicyNeeds, Shortlist, Signal, least_by,
+};
 use crate::seed::Rng;
 
 /// [`LeastLoaded`] as a built-in policy.

@@ -1,8 +1,11 @@
 //! The shortest queue of a few random peers.
 
 use crate::parameter::{Parameter, ParameterKind, ParameterValues};
-use crate::routing::{Candidate, DispatchRule, Picks, Policy, PolicyDescription, PolicyNeeds, Shortlist, Signal, MAX_CHOICES, least_by};
 use crate::routing::signal::{COUNT_SIGNAL, signal_of};
+use crate::routing::{
+    Candidate, DispatchRule, MAX_CHOICES, Picks, Policy, PolicyDescription, PolicyNeeds, Shortlist,
+    Signal, least_by,
+};
 use crate::seed::Rng;
 
 const CHOICES: Parameter = Parameter {
@@ -19,9 +22,7 @@ pub(super) const DESCRIPTION: PolicyDescription = PolicyDescription {
     needs: |values| PolicyNeeds { signal: signal_of(values), utilisation: false },
     conflict: PolicyDescription::no_conflict,
     dispatch: |values| Some(DispatchRule::ShortestOf(choices(values))),
-    build: |values, _| {
-        Box::new(PowerOfTwo { choices: choices(values), signal: signal_of(values) })
-    },
+    build: |values, _| Box::new(PowerOfTwo { choices: choices(values), signal: signal_of(values) }),
 };
 
 fn choices(values: &ParameterValues) -> usize {

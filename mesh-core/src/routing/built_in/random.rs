@@ -1,6 +1,8 @@
 //! A uniform peer: the baseline that every other policy must beat.
 
-use crate::routing::{Candidate, DispatchRule, Picks, Policy, PolicyDescription, PolicyNeeds, Shortlist, Signal};
+use crate::routing::{
+    Candidate, DispatchRule, Picks, Policy, PolicyDescription, PolicyNeeds, Shortlist, Signal,
+};
 use crate::seed::Rng;
 
 /// [`Random`] as a built-in policy.

@@ -1,6 +1,8 @@
 //! Each peer in turn.
 
-use crate::routing::{Candidate, DispatchRule, Picks, Policy, PolicyDescription, PolicyNeeds, Shortlist, Signal};
+use crate::routing::{
+    Candidate, DispatchRule, Picks, Policy, PolicyDescription, PolicyNeeds, Shortlist, Signal,
+};
 use crate::seed::Rng;
 
 /// [`RoundRobin`] as a built-in policy.

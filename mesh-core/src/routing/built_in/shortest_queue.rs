@@ -1,7 +1,9 @@
 //! The shortest queue of all peers.
 
-use crate::routing::{Candidate, DispatchRule, Policy, PolicyDescription, PolicyNeeds, Shortlist, Signal, least_by};
 use crate::routing::signal::{COUNT_SIGNAL, signal_of};
+use crate::routing::{
+    Candidate, DispatchRule, Policy, PolicyDescription, PolicyNeeds, Shortlist, Signal, least_by,
+};
 use crate::seed::Rng;
 
 /// [`ShortestQueue`] as a built-in policy.

@@ -1,8 +1,11 @@
 //! The least weighted sum of CPU and latency of all peers.
 
 use crate::parameter::{Parameter, ParameterKind};
-use crate::routing::{Candidate, ParameterConflict, Policy, PolicyDescription, PolicyNeeds, Shortlist, Signal, least_by};
 use crate::routing::signal::{LOAD_SIGNAL, signal_of};
+use crate::routing::{
+    Candidate, ParameterConflict, Policy, PolicyDescription, PolicyNeeds, Shortlist, Signal,
+    least_by,
+};
 use crate::seed::Rng;
 
 const CPU_WEIGHT: Parameter = weight("cpu_weight", "Weight of a CPU percent.", 0.7);

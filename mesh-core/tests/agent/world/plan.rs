@@ -87,14 +87,16 @@ pub(crate) enum Loss {
 }
 
 fn policy() -> impl Strategy<Value = &'static str> {
-    proptest::sample::select(&[
-        "random",
-        "round_robin",
-        "least_loaded",
-        "weighted signal=reports",
-        "power_of_two",
-        "power_of_two signal=own",
-    ][..])
+    proptest::sample::select(
+        &[
+            "random",
+            "round_robin",
+            "least_loaded",
+            "weighted signal=reports",
+            "power_of_two",
+            "power_of_two signal=own",
+        ][..],
+    )
 }
 
 fn setup() -> impl Strategy<Value = Setup> {

@@ -1,8 +1,9 @@
 //! The registry as a host.
 
 use mesh_core::Timestamp;
-use mesh_core::agent::{Listing, RegistryReply, RegistryRequest};
+use mesh_core::agent::{RegistryReply, RegistryRequest};
 use mesh_core::registry::{RegisterError, Registry};
+use mesh_core::roster::Listing;
 use mesh_core::routing::Signal;
 
 use super::{Event, Simulation};

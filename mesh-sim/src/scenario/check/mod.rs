@@ -12,7 +12,7 @@ mod workload;
 use std::path::Path;
 use std::time::Duration;
 
-use mesh_core::agent::HealthConfig;
+use mesh_core::resilience::HealthConfig;
 
 use super::diagnostic::Problem;
 use super::hosts::Directory;

@@ -122,9 +122,7 @@ fn parameter_schema(parameter: &Parameter) -> Value {
             "maximum": max,
         }),
         ParameterKind::Word { default, words } => {
-            let word = |word: &mesh_core::parameter::Word| {
-                json!({ "description": word.summary, "type": "string", "const": word.name })
-            };
+            let word = |word: &mesh_core::parameter::Word| json!({ "description": word.summary, "type": "string", "const": word.name });
             let words: Vec<Value> = words.iter().map(word).collect();
             json!({ "description": description, "oneOf": words, "default": default })
         }

@@ -1,6 +1,6 @@
 //! What agents and a registry promise together.
 
-use mesh_core::agent::config::RetryConfig;
+use mesh_core::resilience::RetryConfig;
 
 use super::*;
 

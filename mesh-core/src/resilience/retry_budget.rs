@@ -2,14 +2,27 @@
 
 use crate::time::Timestamp;
 
-use super::config::RetryConfig;
-
 /// Parts of one retry that the balance is counted in.
 const UNITS: u64 = 1_000_000;
 /// The balance holds at most this many seconds' worth of the floor ...
 const WINDOW_SECS: u64 = 10;
 /// ... and at least this many retries, so that a burst after silence is not starved.
 const MIN_CAP: u64 = 10;
+
+/// The settings of a [`RetryBudget`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RetryConfig {
+    /// Retries granted per request, 0 to 1.
+    pub ratio: f64,
+    /// Retries granted per second besides.
+    pub floor: f64,
+}
+
+impl Default for RetryConfig {
+    fn default() -> Self {
+        Self { ratio: 0.1, floor: 1.0 }
+    }
+}
 
 /// A bucket that each request fills by `ratio` and time by `floor` per second; a retry takes one.
 ///
