@@ -11,7 +11,7 @@ use mesh_core::registry::{self, Deafness};
 use mesh_core::time::nanos;
 
 use super::Run;
-use super::faults::{FIRST_AGENT, FaultSchedule, REGISTRY_HOST};
+use crate::faults::{FIRST_AGENT, FaultSchedule, REGISTRY_HOST};
 use crate::oracle::Oracles;
 use crate::record::{EventLog, Outcome, Recorder, RecorderConfig, RunRecord, Value};
 use crate::scenario::{CLIENT, REGISTRY};

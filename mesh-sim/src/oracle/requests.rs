@@ -12,7 +12,7 @@ use mesh_core::protocol::Name;
 
 use super::Found;
 use super::history::{History, Step};
-use crate::engine::faults::{CLIENT_HOST, FaultSchedule};
+use crate::faults::{CLIENT_HOST, FaultSchedule};
 use crate::record::Outcome;
 use crate::scenario::Scenario;
 

@@ -9,7 +9,7 @@ use mesh_core::registry::NoteKind;
 use mesh_core::roster::ListedLease;
 
 use super::*;
-use crate::engine::faults::FIRST_AGENT;
+use crate::faults::FIRST_AGENT;
 
 const RESOLUTION: Duration = Duration::from_millis(3);
 /// Host numbers of the two agents.
