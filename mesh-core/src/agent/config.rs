@@ -19,7 +19,7 @@ pub struct Identity {
 }
 
 /// How an [`super::Agent`] behaves. Agents that behave alike may share one.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct AgentConfig {
     /// What it admits.
     pub admission: AdmissionConfig,
@@ -29,6 +29,17 @@ pub struct AgentConfig {
     pub membership: MembershipConfig,
     /// Builds what chooses among peers: a built-in policy, or one of your own.
     pub policy: Arc<dyn PolicyFactory>,
+}
+
+// Derived, it would move the policy out of its place (rust-lang/rust#78808).
+impl PartialEq for AgentConfig {
+    fn eq(&self, other: &Self) -> bool {
+        let Self { admission, delegation, membership, policy } = self;
+        *admission == other.admission
+            && *delegation == other.delegation
+            && *membership == other.membership
+            && **policy == *other.policy
+    }
 }
 
 /// An agent that is told nothing: it chooses by [`DEFAULT_POLICY`].

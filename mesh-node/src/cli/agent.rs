@@ -208,7 +208,7 @@ async fn names_in_use(registry: &str) -> Option<BTreeSet<String>> {
 #[cfg(test)]
 mod tests {
     use clap::Parser as _;
-    use mesh_core::routing::{DEFAULT_POLICY, PolicyFactory as _};
+    use mesh_core::routing::DEFAULT_POLICY;
 
     use super::*;
     use crate::cli::args::{Cli, Command};

@@ -273,7 +273,7 @@ pub enum Entry {
 
 /// A policy to compare. A scenario file names built-in ones; whoever uses this library may add any
 /// other to [`Scenario::policies`].
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct PolicySpec {
     /// Its row in the report; unique.
     pub label: String,
@@ -285,6 +285,14 @@ impl PolicySpec {
     /// A policy under a label of its own.
     pub fn new(label: impl Into<String>, factory: impl PolicyFactory + 'static) -> Self {
         Self { label: label.into(), factory: Arc::new(factory) }
+    }
+}
+
+// Derived, it would move the factory out of its place (rust-lang/rust#78808).
+impl PartialEq for PolicySpec {
+    fn eq(&self, other: &Self) -> bool {
+        let Self { label, factory } = self;
+        *label == other.label && **factory == *other.factory
     }
 }
 

@@ -4,13 +4,15 @@ use std::path::Path;
 use mesh_core::routing::PolicySettings;
 
 use super::*;
+use crate::scenario::PolicySpec;
 
 #[test]
 fn every_case_is_the_queue_that_it_says() {
     let validation = Validation::new(true).unwrap();
     for case in &validation.cases {
         for policy in &case.scenario().policies {
-            let expected = case.spec.model.expected(&case.system, case.scenario(), policy, 10);
+            let expected =
+                case.spec.model.expected(&case.system, case.scenario(), &policy.config, 10);
             assert!(expected.is_ok_and(|figures| !figures.is_empty()), "{:?}", case.spec);
         }
     }
@@ -64,7 +66,10 @@ fn a_wrong_discipline_is_found_out() {
 
 #[test]
 fn a_wrong_route_is_found_out() {
-    let random = |scenario: &mut Scenario| {};
+    let random = |scenario: &mut Scenario| {
+        let random: PolicySettings = "random".parse().unwrap();
+        scenario.policies[0] = PolicySpec::new("random", random);
+    };
     // E2/M/1 becomes M/M/1. What is expected was asked for before the change.
     let mut validation = Validation::new(true).unwrap();
     validation.cases.retain(|case| case.spec.model == Model::RoundRobin);

@@ -53,7 +53,7 @@ impl Checker<'_> {
             Err(PolicyError::Conflict { source, .. }) => {
                 self.report(&path.key(source.parameter), source.problem, source.expected);
             }
-            Err(error) => self.report(path, &error.to_string(), ""),
+            Err(error) => self.report(path, error.to_string(), ""),
         }
         None
     }
