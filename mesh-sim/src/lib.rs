@@ -5,6 +5,8 @@ pub mod engine;
 pub mod explore;
 pub mod failure;
 pub mod faults;
+pub mod format;
+pub mod judge;
 pub mod machine;
 pub mod minimize;
 pub mod oracle;
