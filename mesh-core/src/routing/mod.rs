@@ -6,6 +6,7 @@
 
 mod built_in;
 mod description;
+mod eligible;
 mod factory;
 mod settings;
 mod signal;
@@ -15,6 +16,7 @@ use std::time::Duration;
 
 pub use self::built_in::{BUILT_IN, DEFAULT_POLICY, built_in};
 pub use self::description::{DispatchRule, ParameterConflict, PolicyDescription};
+pub use self::eligible::Eligible;
 pub use self::factory::{PolicyFactory, PolicyNeeds};
 pub use self::settings::{PolicyError, PolicySettings};
 use crate::load::LoadReport;
