@@ -18,6 +18,7 @@ mod text;
 mod walk;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use mesh_core::protocol::Name;
