@@ -31,6 +31,18 @@ pub struct AgentConfig {
     pub policy: PolicyConfig,
 }
 
+/// The defaults of the parts, and [`DEFAULT_POLICY`].
+impl Default for AgentConfig {
+    fn default() -> Self {
+        Self {
+            admission: AdmissionConfig::default(),
+            delegation: DelegationConfig::default(),
+            membership: MembershipConfig::default(),
+            policy: DEFAULT_POLICY,
+        }
+    }
+}
+
 /// Limits on the jobs of one agent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AdmissionConfig {
