@@ -5,20 +5,21 @@ use std::time::Duration;
 
 use smallvec::SmallVec;
 
+use super::chooser::{Chooser, is_own_probe, job_ended};
 use super::delegation::{Attempt, Call, Choice, Delegation};
 use super::effect::{CallId, DelegationId, Effect, Ticket};
 use super::failure::{CallError, Failure, Tried};
 use super::fate::Fate;
 use super::note::{Ending, Note, RetryReason};
-use super::view::candidate;
-use super::{Agent, Chooser, Timer, symptom};
+use super::timers::Timer;
+use super::{Agent, symptom};
 use crate::Few;
 use crate::jsonrpc::Error;
 use crate::load::LoadReport;
 use crate::protocol::{DelegateReply, Name, Reply, Request, Task, WorkReply};
 use crate::resilience::{CallEnd, Decorator, HealthChange, RetryCost, Symptom};
 use crate::roster::{ListedLease, PeerId};
-use crate::routing::{Candidate, Signal};
+use crate::routing::{Candidate, PolicyEvent, Signal};
 use crate::time::Timestamp;
 
 /// What a round begins with.
@@ -35,13 +36,31 @@ impl Agent {
     /// The driver's own number for a call that it has begun, to be given back if it is abandoned.
     /// False if the call has been abandoned already, and will be without that number.
     pub fn set_call_ticket(&mut self, call: CallId, ticket: Ticket) -> bool {
-        let delegation = self.delegations.get_mut(call.delegation);
-        let open = delegation.and_then(|delegation| delegation.open_call(call.number));
+        let open = if is_own_probe(call) {
+            self.chooser.as_mut().and_then(|chooser| chooser.open_call(call.number))
+        } else {
+            let delegation = self.delegations.get_mut(call.delegation);
+            delegation.and_then(|delegation| delegation.open_call(call.number))
+        };
         open.map(|open| open.ticket = Some(ticket)).is_some()
     }
 
     /// A call to a peer ended. Results of abandoned or unknown calls are ignored.
     pub fn handle_call_result(
+        &mut self,
+        now: Timestamp,
+        call: CallId,
+        result: Result<Reply, CallError>,
+    ) {
+        if is_own_probe(call) {
+            self.own_probe_ended(now, call.number, result);
+        } else {
+            self.delegation_call_ended(now, call, result);
+        }
+        self.see_to_policy(now);
+    }
+
+    fn delegation_call_ended(
         &mut self,
         now: Timestamp,
         call: CallId,
@@ -115,12 +134,11 @@ impl Agent {
     }
 
     fn deadline_passed(&mut self, now: Timestamp, id: DelegationId) {
-        let attempts = self.delegations[id].attempts.iter();
-        let silent: Few<_> =
-            attempts.map(|attempt| (attempt.choice.peer, attempt.choice.lease.clone())).collect();
-        for (peer, lease) in silent {
-            self.diagnose(now, peer, &lease, symptom::of_work(&Err(CallError::NoAnswer)));
+        let attempts = std::mem::take(&mut self.delegations[id].attempts);
+        for attempt in &attempts {
+            self.note_end(now, attempt, &Err(CallError::NoAnswer));
         }
+        attempts.iter().for_each(|attempt| self.abandon(id, attempt.call));
         self.finish(now, id, Err(Failure::DeadlineExceeded));
     }
 
@@ -141,26 +159,26 @@ impl Agent {
     }
 
     fn open_round(&mut self, now: Timestamp, id: DelegationId) -> RoundOpening {
+        self.see_to_chooser(now);
         let delegation = &self.delegations[id];
         let mut passed_over = Few::new();
         self.decorators.passed_over(now, &mut |lease| passed_over.push(lease));
         let open = delegation.attempts.iter().map(|attempt| &attempt.choice.lease);
         let ruled_out = delegation.tried.iter().chain(open);
-        let (eligible, contacts) = self.view.eligible(ruled_out, &passed_over);
+        let (eligible, knowledge) = self.view.eligible(ruled_out, &passed_over);
         if eligible.is_empty() {
             return RoundOpening::Nobody;
         }
-        let Chooser { policy, rng } = &mut **self.chooser.get_or_insert_with(|| {
-            let mut rng = self.seed.rng();
-            Box::new(Chooser { policy: self.config.policy.build(&mut rng), rng })
-        });
-        let peers = eligible.resolve(&policy.shortlist(eligible.len(), rng));
+        let Some(Chooser { policy, rng, .. }) = self.chooser.as_deref_mut() else {
+            return RoundOpening::Nobody;
+        };
+        let shortlist = policy.shortlist(now, &delegation.task, &eligible, rng);
+        let peers = eligible.resolve(&shortlist);
         if policy.signal() == Signal::Probes {
             return RoundOpening::Probe(peers.into_iter().cloned().collect());
         }
-        let candidates: Few<Candidate> =
-            peers.iter().map(|lease| candidate(contacts, lease)).collect();
-        RoundOpening::Send(peers[policy.choose(&candidates, rng)].clone())
+        let candidates: Few<Candidate> = peers.iter().map(|lease| knowledge.of(lease)).collect();
+        RoundOpening::Send(peers[policy.choose(now, &candidates, rng)].clone())
     }
 
     /// Nothing was sent but probes, which are no work: another round of them takes an attempt, but
@@ -195,7 +213,7 @@ impl Agent {
             return self.give_up(now, id, Failure::DeadlineExceeded);
         }
         let peer = lease.id();
-        let rtt = self.view.contacts().rtt(peer).map(|(rtt, _)| rtt);
+        let rtt = self.view.contacts().rtt(peer).map(|rtt| rtt.value);
         let budget = left - rtt.unwrap_or_default().min(left / 2);
         let mut task = delegation.task.clone();
         task.timeout = Some(budget);
@@ -220,6 +238,7 @@ impl Agent {
         let choice = Choice { peer: Some(peer), lease, load, rtt };
         delegation.attempts.push(Attempt { call, number, choice, sent: now, until });
         self.rearm_delegation(id);
+        self.tell_policy(now, PolicyEvent::Sent { peer });
     }
 
     fn attempt_ended(
@@ -230,9 +249,7 @@ impl Agent {
         result: Result<Reply, CallError>,
     ) {
         let attempt = self.delegations[id].attempts.remove(at);
-        let peer = attempt.choice.peer;
-        peer.into_iter().for_each(|peer| self.view.contacts_mut().ended(peer));
-        self.diagnose(now, peer, &attempt.choice.lease, symptom::of_work(&result));
+        self.note_end(now, &attempt, &result);
         match result {
             Ok(Reply::Work(reply)) => self.work_done(now, id, attempt, reply),
             Ok(_) => {
@@ -242,6 +259,14 @@ impl Agent {
             }
             Err(error) => self.work_failed(now, id, attempt, error),
         }
+    }
+
+    /// Tells all who remember peers how an attempt ended, unless the peer has left the list since.
+    fn note_end(&mut self, now: Timestamp, attempt: &Attempt, result: &Result<Reply, CallError>) {
+        let Some(peer) = attempt.choice.peer else { return };
+        self.view.contacts_mut().ended(peer);
+        self.diagnose(now, Some(peer), &attempt.choice.lease, symptom::of_work(result));
+        self.tell_policy(now, job_ended(peer, now.since(attempt.sent), result));
     }
 
     fn work_failed(
@@ -423,8 +448,9 @@ impl Agent {
     ) -> Option<Ticket> {
         let delegation = self.delegations.remove(id)?;
         let peers = self.view.len();
-        for Attempt { call, choice, .. } in &delegation.attempts {
+        for Attempt { call, choice, sent, .. } in &delegation.attempts {
             if let Some(peer) = choice.peer {
+                self.tell_policy(now, PolicyEvent::Cancelled { peer, elapsed: now.since(*sent) });
                 self.view.contacts_mut().ended(peer);
                 let end = CallEnd { lease: &choice.lease, symptom: Symptom::None, peers };
                 self.decorators.on_end(now, &end);
