@@ -31,6 +31,7 @@ pub(crate) use self::edit::{keys, set_fields};
 pub use self::load::Loaded;
 pub use self::schema::{json_schema, json_schema_text};
 use crate::dist::Distribution;
+use crate::host::AgentId;
 
 /// The registry's host name in scenario files, faults and link patterns.
 pub const REGISTRY: &str = "registry";
@@ -267,8 +268,8 @@ pub enum Entry {
     Random,
     /// Each in turn.
     RoundRobin,
-    /// Always this one: an index into [`Scenario::agents`].
-    Fixed(usize),
+    /// Always this one.
+    Fixed(AgentId),
 }
 
 /// A policy to compare. A scenario file names built-in ones; whoever uses this library may add any
