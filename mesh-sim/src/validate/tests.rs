@@ -11,8 +11,7 @@ fn every_case_is_the_queue_that_it_says() {
     let validation = Validation::new(true).unwrap();
     for case in &validation.cases {
         for policy in &case.scenario().policies {
-            let expected =
-                case.spec.model.expected(&case.system, case.scenario(), &policy.config, 10);
+            let expected = case.spec.model.expected(&case.system, case.scenario(), policy, 10);
             assert!(expected.is_ok_and(|figures| !figures.is_empty()), "{:?}", case.spec);
         }
     }
