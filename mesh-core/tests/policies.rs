@@ -45,7 +45,10 @@ fn every_file_of_a_policy_is_listed() {
 /// Where the name of a policy may stand, and why.
 const EXCEPTIONS: [(&str, &str); 4] = [
     ("mesh-core/src/routing/built_in/", "the policy itself"),
-    ("mesh-sim/src/scenario/check/workload.rs", "`entry` has the words random and round_robin, too"),
+    (
+        "mesh-sim/src/scenario/check/workload.rs",
+        "`entry` has the words random and round_robin, too",
+    ),
     ("mesh-sim/src/scenario/check/agents.rs", "no agent may be called as those words are"),
     ("mesh-bench/src/throughput/contenders.rs", "each contender is one configured mesh"),
 ];
@@ -94,7 +97,9 @@ const END: &str = "<!-- end of policies -->\n";
 fn allowed(parameter: &Parameter) -> String {
     let name = parameter.name;
     match parameter.kind {
-        ParameterKind::Count { default, min, max } => format!("`{name}` {default} ({min} to {max})"),
+        ParameterKind::Count { default, min, max } => {
+            format!("`{name}` {default} ({min} to {max})")
+        }
         ParameterKind::Number { default, .. } => format!("`{name}` {default}"),
         ParameterKind::Word { default, words } => {
             let others = words.iter().map(|word| word.name).filter(|word| *word != default);

@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use mesh_core::Timestamp;
-use mesh_core::agent::{AgentConfig, CallError, Failure, Handle, RegistryReply};
-use mesh_core::protocol::{Request, Task};
+use mesh_core::agent::{AgentConfig, CallError, CallId, Failure, Handle, RegistryReply};
+use mesh_core::protocol::{InfoReply, Reply, Request, Task};
 use mesh_core::roster::{ListedLease, Listing, PeerId};
 use mesh_core::routing::{
     Candidate, Eligible, Interests, MAX_OWN_PROBES, Picks, Policy, PolicyEvent, PolicyFactory,
@@ -302,7 +302,12 @@ fn a_probing_policy_sees_its_own_jobs_and_how_old_its_knowledge_is() {
         let now = driver.now;
         driver.delegate(job());
         driver.advance(ms(4));
-        driver.probe_answered("a", load(10.0, 7));
+        // The jobs before are open calls to the same peer.
+        let probe = open_probes(&driver).remove(0);
+        driver.calls.retain(|call| call.id != probe);
+        let info =
+            InfoReply { agent: "a".into(), load: load(10.0, 7), version: None, uptime: None };
+        driver.end_call(probe, Ok(Reply::Info(info)));
         let candidate = policy.script.lock().unwrap().candidates[0];
         assert_eq!(candidate.outstanding, outstanding);
         let (load, latency) = (candidate.load.unwrap(), candidate.latency.unwrap());
@@ -337,24 +342,27 @@ fn probes_of_its_own_come_back_as_events() {
     driver.assert_idle();
 }
 
+fn open_probes(driver: &Driver) -> Vec<CallId> {
+    let probes = driver.calls.iter().filter(|call| matches!(call.request, Request::Info));
+    probes.map(|call| call.id).collect()
+}
+
 #[test]
 fn probes_of_its_own_are_bounded() {
     let policy = Scripted::new(Signal::None, ALL);
     let mut driver = Driver::with_peers(policy.config(), &["a", "b"]);
     policy.script(|script| script.is_greedy = true);
     driver.delegate(job());
-    let probes = |driver: &Driver| -> usize {
-        driver.calls.iter().filter(|call| matches!(call.request, Request::Info)).count()
-    };
+    let probes = |driver: &Driver| open_probes(driver).len();
     assert_eq!(probes(&driver), MAX_OWN_PROBES);
     // An answer makes room for one more, a failure only after the time of its probe.
-    let info: Vec<_> =
-        driver.calls.iter().filter(|call| matches!(call.request, Request::Info)).cloned().collect();
-    driver.end_call(info[0].id, Err(CallError::NotSent));
+    let first = open_probes(&driver);
+    driver.calls.retain(|call| call.id != first[0]);
+    driver.end_call(first[0], Err(CallError::NotSent));
     assert_eq!(probes(&driver), MAX_OWN_PROBES - 1);
     driver.advance(ms(200));
     assert_eq!(probes(&driver), MAX_OWN_PROBES, "all are silent, and all are asked anew");
-    driver.end_call(info[1].id, done_by("a"));
+    driver.end_call(first[1], done_by("a"));
     assert_eq!(probes(&driver), MAX_OWN_PROBES, "a late result is ignored");
 
     driver.agent.handle_shutdown(driver.now);
