@@ -4,6 +4,7 @@
 //! to be drained with [`Agent::poll_effect`] before the next call, and may move the time that
 //! [`Agent::poll_timeout`] asks to be woken at.
 
+mod attempt;
 pub mod bulk;
 mod chooser;
 pub mod config;
