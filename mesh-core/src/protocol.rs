@@ -45,7 +45,7 @@ pub struct Task {
 }
 
 impl Task {
-    /// A job with this text and nothing else: no timeout of its own, not idempotent, a first attempt.
+    /// The first try of a job that nothing else is demanded of.
     pub fn new(text: impl Into<Arc<str>>) -> Self {
         Self {
             text: text.into(),
