@@ -2,10 +2,10 @@
 //!
 //! Every file is a pure function of a [`Report`]: the same runs give the same bytes.
 
-mod column;
 mod events;
 #[cfg(test)]
 pub(crate) mod example;
+pub(crate) mod figure_text;
 pub(crate) mod hgrm;
 mod html;
 pub(crate) mod latency_csv;
@@ -66,7 +66,7 @@ impl Report {
     /// How each policy did against the scenario's `[expect]` and the oracles.
     pub fn verdicts(&self) -> Vec<PolicyVerdict> {
         let expect = &self.scenario.expect;
-        self.policies().iter().map(|result| PolicyVerdict::of(result, expect)).collect()
+        self.policies().iter().map(|result| result.judge(expect)).collect()
     }
 
     /// The seeds that were run, in that order.

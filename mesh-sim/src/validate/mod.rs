@@ -192,8 +192,8 @@ impl Validation {
         let mut violated = Vec::new();
         stream(&self.runs(), EngineKind::Event, cores(), progress, |run, record| {
             let (case, number) = groups[run];
-            let place = self.cases[case].sweep.place(number);
-            measured[case][place.policy].add(&record);
+            let position = self.cases[case].sweep.position(number);
+            measured[case][position.policy].add(&record);
             violated.extend(complaint(self.cases[case].spec, &record));
         })?;
         violated.sort();
