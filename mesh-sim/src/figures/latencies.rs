@@ -53,6 +53,11 @@ impl<T: Copy> Latencies<T> {
         self.iter().find(|(known, _)| *known == figure).map(|(_, value)| value)
     }
 
+    /// The value of the figure with this key, as in `p99_9`; `None` if there is none.
+    pub fn named(&self, key: &str) -> Option<T> {
+        self.iter().find(|(figure, _)| figure.key == key).map(|(_, value)| value)
+    }
+
     /// Every figure with its value, in the order of the table.
     pub fn iter(&self) -> impl Iterator<Item = (&'static Figure, T)> {
         Figure::latencies().zip(self.0)

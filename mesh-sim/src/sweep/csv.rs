@@ -2,9 +2,9 @@
 
 use std::io;
 
-use super::Cell;
 use super::findings::{CellFindings, Findings, PolicyFindings};
 use super::results::rounded;
+use super::{Cell, Sweep};
 use crate::report::latency_csv;
 
 const COMPARISON_COLUMNS: [&str; 10] = [
@@ -24,7 +24,7 @@ const COMPARISON_COLUMNS: [&str; 10] = [
 pub(super) fn runs(findings: &Findings<'_>) -> io::Result<Vec<u8>> {
     let mut csv = csv::Writer::from_writer(Vec::new());
     let columns = latency_csv::columns().chain(["violations", "event_hash"]);
-    csv.write_record(header(findings, columns))?;
+    csv.write_record(header(findings.sweep, columns))?;
     for CellFindings { cell, policies, .. } in &findings.cells {
         for PolicyFindings { runs, .. } in policies {
             for &(seed, run) in &runs.by_seed {
@@ -42,7 +42,7 @@ pub(super) fn runs(findings: &Findings<'_>) -> io::Result<Vec<u8>> {
 /// One line per comparison. Without an interval its ends are empty.
 pub(super) fn comparisons(findings: &Findings<'_>) -> io::Result<Vec<u8>> {
     let mut csv = csv::Writer::from_writer(Vec::new());
-    csv.write_record(header(findings, COMPARISON_COLUMNS.into_iter()))?;
+    csv.write_record(header(findings.sweep, COMPARISON_COLUMNS.into_iter()))?;
     let sweep = findings.sweep;
     for CellFindings { cell, comparisons, .. } in &findings.cells {
         for comparison in comparisons {
@@ -67,11 +67,11 @@ pub(super) fn comparisons(findings: &Findings<'_>) -> io::Result<Vec<u8>> {
 }
 
 fn header<'a>(
-    findings: &'a Findings<'_>,
+    sweep: &'a Sweep,
     columns: impl Iterator<Item = &'static str>,
 ) -> impl Iterator<Item = &'a str> {
-    let paths = findings.sweep.spec.vary.iter().map(|vary| &*vary.path);
-    ["cell"].into_iter().chain(paths).chain(columns)
+    let paths = sweep.spec.vary.iter().map(|vary| &*vary.path);
+    ["cell"].into_iter().chain(paths).chain(columns.map(|column| -> &'a str { column }))
 }
 
 fn start(cell: &Cell) -> impl Iterator<Item = String> {
