@@ -124,10 +124,9 @@ fn compare_pairs(policy: usize, pairs: &[(Measured, Measured)]) -> Vec<Compariso
 
 fn finding(better: Better, interval: Option<Interval>) -> Finding {
     let Some(Interval { low, high }) = interval else { return Finding::TooFewSeeds };
-    match better {
-        _ if low <= 0.0 && high >= 0.0 => Finding::NoDifference,
-        Better::More if low > 0.0 => Finding::Better,
-        Better::Less if high < 0.0 => Finding::Better,
-        Better::More | Better::Less => Finding::Worse,
+    match (better, low > 0.0, high < 0.0) {
+        (_, false, false) => Finding::NoDifference,
+        (Better::More, true, _) | (Better::Less, _, true) => Finding::Better,
+        (Better::More | Better::Less, ..) => Finding::Worse,
     }
 }
