@@ -7,6 +7,7 @@ pub mod failure;
 pub mod faults;
 pub mod figures;
 pub mod format;
+pub mod host;
 pub mod judge;
 pub mod machine;
 pub mod minimize;
