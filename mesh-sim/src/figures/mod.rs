@@ -23,7 +23,7 @@ pub struct Figure {
     pub column: &'static str,
     /// Its heading in tables for people, as in `p99.9`.
     pub heading: &'static str,
-    /// What it is, as in "99.9th percentile of the latency".
+    /// What it is, as in "99.9th percentile of latency".
     pub meaning: &'static str,
     /// What it is in.
     pub unit: Unit,
@@ -119,10 +119,10 @@ pub const FIGURES: &[Figure] = &[
     latency!("mean", "mean", "mean latency", Mean, Page, true),
     latency!("min", "min", "least latency", Least, FilesOnly, false),
     latency!("p50", "p50", "median latency", Quantile(0.5), Terminal, true),
-    latency!("p90", "p90", "90th percentile of the latency", Quantile(0.9), Terminal, true),
-    latency!("p95", "p95", "95th percentile of the latency", Quantile(0.95), FilesOnly, false),
-    latency!("p99", "p99", "99th percentile of the latency", Quantile(0.99), Terminal, true),
-    latency!("p99_9", "p99.9", "99.9th percentile of the latency", Quantile(0.999), Terminal, true),
+    latency!("p90", "p90", "90th percentile of latency", Quantile(0.9), Terminal, true),
+    latency!("p95", "p95", "95th percentile of latency", Quantile(0.95), FilesOnly, false),
+    latency!("p99", "p99", "99th percentile of latency", Quantile(0.99), Terminal, true),
+    latency!("p99_9", "p99.9", "99.9th percentile of latency", Quantile(0.999), Terminal, true),
     latency!("max", "max", "greatest latency", Greatest, Terminal, false),
 ];
 
@@ -235,8 +235,8 @@ mod tests {
     #[test]
     fn words_follow_the_row() {
         let p90 = Figure::with_threshold("max_p90").unwrap();
-        assert_eq!(p90.description(), "90th percentile of the latency, ms.");
-        assert_eq!(p90.demand(), "Greatest 90th percentile of the latency");
+        assert_eq!(p90.description(), "90th percentile of latency, ms.");
+        assert_eq!(p90.demand(), "Greatest 90th percentile of latency");
         let success = Figure::with_threshold("min_success").unwrap();
         assert_eq!(success.description(), "Share of the requests that were answered, 0 to 1.");
         assert!(Figure::with_threshold("max_p95").is_none());
