@@ -1,7 +1,5 @@
 //! When something is wrong, and what: the time spans of a scenario's faults.
 
-use std::time::Duration;
-
 use mesh_core::protocol::Name;
 use mesh_core::time::Timestamp;
 
@@ -106,6 +104,8 @@ fn short((stem, from, to): (&str, u64, u64)) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]

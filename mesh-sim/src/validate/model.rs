@@ -54,6 +54,17 @@ impl TheoryFigure {
     }
 }
 
+/// The mean and every quantile that policies are compared by.
+fn with_tail(mean: f64, quantile: &dyn Fn(f64) -> f64) -> Vec<(TheoryFigure, f64)> {
+    let mut figures = vec![(TheoryFigure::Mean, mean)];
+    for measure in Figure::compared().map(|figure| figure.measure) {
+        if let Measure::Quantile(share) = measure {
+            figures.push((TheoryFigure::Quantile(share), quantile(share)));
+        }
+    }
+    figures
+}
+
 impl Model {
     /// The figures that theory gives for a policy. Where it has none for so few servers, a Markov
     /// chain of `chain_jobs` jobs takes its place.
@@ -83,15 +94,6 @@ impl Model {
         if !fits {
             return Err("the scenario describes another queue");
         }
-        let with_tail = |mean, quantile: &dyn Fn(f64) -> f64| {
-            let mut figures = vec![(TheoryFigure::Mean, mean)];
-            for measure in Figure::compared().map(|figure| figure.measure) {
-                if let Measure::Quantile(share) = measure {
-                    figures.push((TheoryFigure::Quantile(share), quantile(share)));
-                }
-            }
-            figures
-        };
         Ok(match self {
             Self::Mmc => with_tail(forms::mmc_mean(cores, load), &|share| {
                 forms::quantile(|t| forms::mmc_tail(cores, load, t), share)
