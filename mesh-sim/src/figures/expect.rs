@@ -175,7 +175,7 @@ impl JsonSchema for Expect {
             let Some(field) = figure.threshold else { continue };
             let mut schema = match figure.unit {
                 Unit::Share => {
-                    schemars::json_schema!({ "type": "number", "minimum": 0.0, "maximum": 1.0 })
+                    schemars::json_schema!({ "type": "number", "maximum": 1.0, "minimum": 0.0 })
                 }
                 Unit::Latency => generator.subschema_for::<DurationText>(),
             };
