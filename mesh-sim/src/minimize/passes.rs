@@ -11,7 +11,8 @@ use super::ddmin::ddmin;
 use super::{Candidate, Search, Target};
 use crate::failure::Defect;
 use crate::faults::Fault;
-use crate::scenario::{Draft, Expect, Loaded};
+use crate::figures::Expect;
+use crate::scenario::{Draft, Loaded};
 use crate::units::format_duration;
 
 /// Shares of a quantity that are tried instead of the whole, in eighths.
@@ -55,7 +56,7 @@ impl Search<'_> {
             Defect::NoRequests => return,
             Defect::Breakdown | Defect::Oracle(_) => "",
         };
-        if self.best.scenario.expect.values().all(|expect| *expect == Expect::default()) {
+        if self.best.scenario.expect.values().all(Expect::is_empty) {
             return;
         }
         let draft = one_run(loaded, self.target, Some(only));

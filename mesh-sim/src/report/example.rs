@@ -12,12 +12,13 @@ use mesh_core::time::Timestamp;
 use super::{RanBy, Report};
 use crate::dist::Distribution;
 use crate::faults::{Fault, Partition};
+use crate::figures::{Expect, Limit};
 use crate::host::AgentId;
 use crate::network::{LinkQuality, NetworkSpec};
 use crate::record::{Outcome, Recorder, RecorderConfig, RunRecord, Violation};
 use crate::scenario::{
-    AgentSpec, Arrivals, DelegationSpec, EngineKind, Entry, Expect, MachineSpec, PolicySpec,
-    RegistrySpec, Scenario, Step, WorkloadSpec,
+    AgentSpec, Arrivals, DelegationSpec, EngineKind, Entry, MachineSpec, PolicySpec, RegistrySpec,
+    Scenario, Step, WorkloadSpec,
 };
 
 const MS: u64 = 1_000_000;
@@ -80,11 +81,9 @@ pub(crate) fn realistic(policies: &[&str], seeds: &[u64]) -> Report {
         lasts: Some(Duration::from_secs(15)),
         kind: Partition { groups: vec![names(1..=3), rest], one_way: false }.into(),
     }];
-    let limit = Expect {
-        min_success: Some(0.97),
-        max_p99: Some(Duration::from_millis(1500)),
-        ..Expect::default()
-    };
+    let limit = Expect::default()
+        .with("min_success", Limit::Share(0.97))
+        .with("max_p99", Limit::Latency(Duration::from_millis(1500)));
     scenario.expect = BTreeMap::from([("*".to_owned(), limit)]);
     let mut runs = Vec::new();
     for (index, policy) in policies.iter().enumerate() {
