@@ -170,7 +170,7 @@ pub(super) async fn listed(registry: &str, scenario: &Scenario) -> anyhow::Resul
 }
 
 fn registry_args(scenario: &Scenario) -> Vec<String> {
-    let ttl = format_duration(scenario.registry.ttl);
+    let ttl = format_duration(scenario.leases.ttl);
     ["registry", "--listen", ANY_PORT, "--ttl", &ttl].map(str::to_owned).into()
 }
 
@@ -181,7 +181,8 @@ fn agent_args(
     registry: &str,
 ) -> Vec<String> {
     let Scenario { delegation, workload, .. } = scenario;
-    let concurrency = agent.concurrency.map_or("unlimited".to_owned(), |limit| limit.to_string());
+    let concurrency = agent.admission.concurrency.limit();
+    let concurrency = concurrency.map_or("unlimited".to_owned(), |limit| limit.to_string());
     let mut args: Vec<String> =
         ["agent", "--work", "synthetic", "--metrics-scope", "process"].map(str::to_owned).into();
     for (option, value) in [
@@ -189,14 +190,14 @@ fn agent_args(
         ("--listen", ANY_PORT.to_owned()),
         ("--registry", registry.to_owned()),
         ("--concurrency", concurrency),
-        ("--queue", agent.queue.to_string()),
+        ("--queue", agent.admission.queue.to_string()),
         ("--timeout", format_duration(workload.deadline)),
         ("--probe-timeout", format_duration(delegation.probe_timeout)),
         ("--attempts", delegation.max_attempts.to_string()),
         ("--max-failures", delegation.health.max_failures.to_string()),
         ("--min-penalty", format_duration(delegation.health.min_penalty)),
         ("--max-penalty", format_duration(delegation.health.max_penalty)),
-        ("--heartbeat", format_duration(scenario.registry.heartbeat)),
+        ("--heartbeat", format_duration(scenario.membership.heartbeat)),
         ("--refresh", format_duration(agent.refresh)),
         ("--sample", format_duration(agent.machine.cpu_window)),
     ] {

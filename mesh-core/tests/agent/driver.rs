@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use mesh_core::Timestamp;
 use mesh_core::agent::config::{
-    AdmissionConfig, AgentConfig, DelegationConfig, Identity, MembershipConfig, RetryConfig,
+    AdmissionConfig, AgentConfig, Concurrency, DelegationConfig, Identity, MembershipConfig,
+    RetryConfig,
 };
 use mesh_core::agent::{
     Agent, CallError, CallId, Effect, Failure, Handle, JobId, ListedLease, Listing, Note,
@@ -69,7 +70,12 @@ pub(crate) fn at(since_start: Duration) -> Timestamp {
 /// Settings with a plentiful retry budget.
 pub(crate) fn config(policy: PolicyConfig) -> AgentConfig {
     AgentConfig {
-        admission: AdmissionConfig { concurrency: Some(1), queue: 1, default_timeout: ms(5_000) },
+        admission: AdmissionConfig {
+            concurrency: Concurrency::Limit(1),
+            queue: 1,
+            default_timeout: ms(5_000),
+            ..AdmissionConfig::default()
+        },
         delegation: DelegationConfig {
             retry: RetryConfig { ratio: 0.0, floor: 100.0 },
             ..DelegationConfig::default()

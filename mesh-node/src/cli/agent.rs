@@ -6,7 +6,7 @@ use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use mesh_core::agent::config::{AdmissionConfig, DelegationConfig, MembershipConfig};
+use mesh_core::agent::config::{AdmissionConfig, Concurrency, DelegationConfig, MembershipConfig};
 use mesh_core::agent::{self, AgentConfig};
 use mesh_core::codec::limits::{ENVELOPE_BYTES, OUTPUT_BYTES};
 use mesh_core::jsonrpc;
@@ -105,9 +105,10 @@ pub(super) fn node(
 fn config(settings: &AgentSettings) -> anyhow::Result<AgentConfig> {
     Ok(AgentConfig {
         admission: AdmissionConfig {
-            concurrency: settings.concurrency.0,
+            concurrency: settings.concurrency.0.map_or(Concurrency::Unlimited, Concurrency::Limit),
             queue: settings.queue,
             default_timeout: settings.timeout,
+            ..AdmissionConfig::default()
         },
         delegation: DelegationConfig {
             probe_timeout: settings.probe_timeout,

@@ -1,6 +1,6 @@
 //! `mesh registry`.
 
-use mesh_core::registry::RegistryConfig;
+use mesh_core::registry::{LeaseConfig, RegistryConfig};
 use mesh_node::http::ServerLimits;
 use mesh_node::signals::Stop;
 use mesh_node::{Clock, Net as _, RegistryNode, TokioNet};
@@ -11,7 +11,11 @@ use super::{identity, places};
 
 impl LeaseArgs {
     pub(super) fn config(&self) -> RegistryConfig {
-        RegistryConfig { ttl: self.ttl, max_leases: self.max_leases, ..RegistryConfig::default() }
+        RegistryConfig {
+            leases: LeaseConfig { ttl: self.ttl, ..LeaseConfig::default() },
+            max_leases: self.max_leases,
+            ..RegistryConfig::default()
+        }
     }
 }
 

@@ -75,7 +75,7 @@ impl<O: Observer> RegistryNode<O> {
         let inner = Inner {
             clock,
             observer,
-            ttl: config.ttl,
+            ttl: config.leases.ttl,
             epoch,
             registry: Mutex::new(Registry::new(config)),
             metrics: Mutex::default(),

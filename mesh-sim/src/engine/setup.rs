@@ -1,7 +1,7 @@
 //! What the state machines of a run are told, whichever engine drives them.
 
 use mesh_core::agent::AgentConfig;
-use mesh_core::agent::config::{AdmissionConfig, DelegationConfig, MembershipConfig, RetryConfig};
+use mesh_core::agent::config::MembershipConfig;
 use mesh_core::registry::RegistryConfig;
 
 use super::Run;
@@ -12,8 +12,8 @@ pub(super) const OUTPUT: &str = "\"Processed: simulated job\"";
 
 pub(super) fn registry_config(scenario: &Scenario) -> RegistryConfig {
     RegistryConfig {
-        ttl: scenario.registry.ttl,
-        sweep: scenario.registry.sweep,
+        leases: scenario.leases,
+        // Room for all, whatever the default.
         max_leases: scenario.agents.len().max(1) * 2,
         ..RegistryConfig::default()
     }
@@ -21,30 +21,10 @@ pub(super) fn registry_config(scenario: &Scenario) -> RegistryConfig {
 
 /// How an agent behaves.
 pub(super) fn agent_config(run: &Run<'_>, agent: &AgentSpec) -> AgentConfig {
-    let Scenario { registry, delegation, .. } = run.scenario;
     AgentConfig {
-        admission: AdmissionConfig {
-            concurrency: agent.concurrency,
-            queue: agent.queue,
-            ..AdmissionConfig::default()
-        },
-        delegation: DelegationConfig {
-            probe_timeout: delegation.probe_timeout,
-            attempt_timeout: delegation.attempt_timeout,
-            max_attempts: delegation.max_attempts,
-            retry: RetryConfig { ratio: delegation.retry_ratio, floor: delegation.retry_floor },
-            health: delegation.health,
-            to_self: delegation.to_self,
-            max_open: delegation.max_open,
-            // Nobody here delegates a delegation further.
-            ..DelegationConfig::default()
-        },
-        membership: MembershipConfig {
-            heartbeat: registry.heartbeat,
-            refresh: agent.refresh,
-            timeout: registry.timeout,
-            jitter: registry.jitter,
-        },
+        admission: agent.admission,
+        delegation: run.scenario.delegation,
+        membership: MembershipConfig { refresh: agent.refresh, ..run.scenario.membership },
         policy: run.policy.config,
     }
 }

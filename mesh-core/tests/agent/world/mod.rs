@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use mesh_core::Timestamp;
 use mesh_core::agent::config::{
-    AdmissionConfig, AgentConfig, DelegationConfig, Identity, MembershipConfig, RetryConfig,
+    AdmissionConfig, AgentConfig, Concurrency, DelegationConfig, Identity, MembershipConfig,
+    RetryConfig,
 };
 use mesh_core::agent::{
     Agent, CallError, CallId, Effect, Failure, JobId, ListedLease, RegistryRequest, Ticket,
@@ -147,9 +148,10 @@ impl World {
         let Setup { concurrency, queue, attempt_timeout, max_attempts, to_self, .. } = self.setup;
         AgentConfig {
             admission: AdmissionConfig {
-                concurrency: Some(concurrency),
+                concurrency: Concurrency::Limit(concurrency),
                 queue,
                 default_timeout: DEFAULT_TIMEOUT,
+                ..AdmissionConfig::default()
             },
             delegation: DelegationConfig {
                 attempt_timeout,

@@ -63,7 +63,7 @@ impl Simulation<'_> {
                 registration.load = registration.load.filter(|_| *keeps_loads);
                 match registry.handle_register(now, registration) {
                     Ok(registered) => RegistryReply::Registered {
-                        ttl: self.run.scenario.registry.ttl,
+                        ttl: self.run.scenario.leases.ttl,
                         rival: registered.rival,
                     },
                     Err(RegisterError::UnknownLease) => RegistryReply::UnknownLease,
