@@ -11,15 +11,22 @@ pub mod duration;
 pub mod hash;
 pub mod jsonrpc;
 pub mod load;
-pub mod policy;
-pub mod prefetch;
+mod prefetch;
 pub mod protocol;
 pub mod registry;
+pub mod resilience;
+pub mod roster;
+pub mod routing;
 pub mod seed;
 pub mod text;
 pub mod time;
 
+use smallvec::SmallVec;
+
 pub use time::Timestamp;
+
+/// A list that keeps as many entries in place as most policies ask for.
+pub(crate) type Few<T> = SmallVec<[T; 2]>;
 
 /// The version of the mesh, as agents tell it.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

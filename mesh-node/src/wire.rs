@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mesh_core::agent::{ListedLease, Listing};
 use mesh_core::load::LoadReport;
 use mesh_core::protocol::Name;
 use mesh_core::registry::{self, Lease, Registration};
+use mesh_core::roster::{ListedLease, Listing};
 use mesh_core::text;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion};
 use mesh_core::load::LoadReport;
-use mesh_core::policy::{Candidate, Policy, PolicyConfig, Shortlist, Signal};
+use mesh_core::routing::{Candidate, Policy, PolicyConfig, Shortlist, Signal};
 use mesh_core::seed::{Rng, Seed};
 
 const PEERS: [usize; 4] = [10, 100, 1_000, 10_000];

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use mesh_core::agent::config::{DelegationConfig, MembershipConfig};
-use mesh_core::policy::PolicyConfig;
 use mesh_core::protocol::Name;
 use mesh_core::registry::LeaseConfig;
+use mesh_core::routing::PolicyConfig;
 use mesh_node::http::ClientLimits;
 use mesh_sim::scenario::{CLIENT, FaultKind, Scenario};
 use mesh_sim::units::format_duration;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use mesh_core::Timestamp;
-use mesh_core::policy::{PolicyConfig, Signal};
+use mesh_core::routing::{PolicyConfig, Signal};
 use mesh_node::TokioNet;
 use mesh_node::http::{Client, ClientLimits};
 use mesh_node::wire::read_services;

@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::health::HealthConfig;
 use crate::duration::{AsOptionalText, AsText, format_duration};
-use crate::policy::{PolicyConfig, Signal};
 use crate::protocol::Name;
+use crate::resilience::{HealthConfig, RetryConfig};
+use crate::routing::{PolicyConfig, Signal};
 
 /// Who an [`super::Agent`] is.
 #[derive(Clone, Debug)]
@@ -184,27 +184,6 @@ pub struct Conflict {
     pub problem: &'static str,
     /// The values that would do, in words.
     pub expected: String,
-}
-
-/// The retry budget: see [`super::budget::RetryBudget`].
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(default)]
-pub struct RetryConfig {
-    /// Retries per request that the budget grants.
-    #[serde(rename = "retry_ratio")]
-    #[cfg_attr(feature = "schema", schemars(range(min = 0.0, max = 1.0)))]
-    pub ratio: f64,
-    /// Retries per second that the budget grants besides.
-    #[serde(rename = "retry_floor")]
-    #[cfg_attr(feature = "schema", schemars(range(min = 0.0, max = 1_000_000.0)))]
-    pub floor: f64,
-}
-
-impl Default for RetryConfig {
-    fn default() -> Self {
-        Self { ratio: 0.1, floor: 1.0 }
-    }
 }
 
 /// How an agent uses the registry: part of the table `[registry]` of a scenario and of the settings

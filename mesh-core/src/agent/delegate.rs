@@ -7,14 +7,16 @@ use super::delegation::{Call, Choice, Delegation, Stage};
 use super::effect::{CallId, DelegationId, Effect, Note, Ticket};
 use super::failure::{CallError, Failure, Tried};
 use super::fate::Fate;
-use super::health::Symptom;
-use super::roster::ListedLease;
+use super::symptom;
 use super::view::PeerId;
-use super::{Agent, Chooser, Few, Timer};
+use super::{Agent, Chooser, Timer};
+use crate::Few;
 use crate::jsonrpc::Error;
 use crate::load::LoadReport;
-use crate::policy::{Candidate, Signal};
 use crate::protocol::{DelegateReply, Reply, Request, Task, WorkReply};
+use crate::resilience::Symptom;
+use crate::roster::ListedLease;
+use crate::routing::{Candidate, Signal};
 use crate::time::Timestamp;
 
 /// What another attempt takes of the retry budget.
@@ -98,7 +100,7 @@ impl Agent {
         match &delegation.stage {
             Stage::Working { choice, .. } if is_over => {
                 let peer = choice.peer;
-                self.diagnose(now, peer, Symptom::of_work(&Err(CallError::NoAnswer)));
+                self.diagnose(now, peer, symptom::of_work(&Err(CallError::NoAnswer)));
                 self.finish(id, Err(Failure::DeadlineExceeded));
             }
             _ if is_over => self.finish(id, Err(Failure::DeadlineExceeded)),
@@ -203,7 +205,7 @@ impl Agent {
         let Stage::Working { choice, sent, until, .. } = stage else { return };
         let peer = choice.peer;
         peer.into_iter().for_each(|peer| self.view.answered(peer));
-        self.diagnose(now, peer, Symptom::of_work(&result));
+        self.diagnose(now, peer, symptom::of_work(&result));
         match result {
             Ok(Reply::Work(reply)) => self.work_done(now, id, choice, sent, reply),
             Ok(_) => {

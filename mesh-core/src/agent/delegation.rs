@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Few;
 use super::effect::Ticket;
 use super::failure::{Failure, Tried};
-use super::roster::ListedLease;
 use super::view::PeerId;
+use crate::Few;
 use crate::load::LoadReport;
 use crate::protocol::{Target, Task};
+use crate::roster::ListedLease;
 use crate::time::Timestamp;
 
 /// A delegation under way.

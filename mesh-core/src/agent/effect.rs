@@ -6,9 +6,9 @@ use std::time::Duration;
 use slotmap::new_key_type;
 
 use super::failure::Failure;
-use super::roster::ListedLease;
 use crate::protocol::{Name, Reply, Request, Task};
 use crate::registry::Registration;
+use crate::roster::ListedLease;
 use crate::time::Timestamp;
 
 new_key_type! {

@@ -8,12 +8,11 @@ use super::config::{
     AgentConfig, HEARTBEATS_PER_TTL, Identity, MembershipConfig, heartbeat_period,
 };
 use super::effect::{Effect, Note, RegistryRequest};
-use super::roster::Roster;
 use super::trust::{Trust, Worth};
-use super::view::Listing;
 use crate::load::LoadReport;
 use crate::protocol::Name;
 use crate::registry::{Registration, address};
+use crate::roster::{Listing, Roster};
 use crate::seed::SparseRng;
 use crate::time::{Timestamp, nanos};
 

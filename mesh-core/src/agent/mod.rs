@@ -4,19 +4,17 @@
 //! to be drained with [`Agent::poll_effect`] before the next call, and may move the time that
 //! [`Agent::poll_timeout`] asks to be woken at.
 
-mod ahead;
-pub mod budget;
+pub mod bulk;
 pub mod config;
 mod delegate;
 mod delegation;
 mod effect;
 mod failure;
 mod fate;
-mod health;
 mod jobs;
 mod membership;
 mod probing;
-mod roster;
+mod symptom;
 mod trust;
 mod view;
 
@@ -26,34 +24,27 @@ use std::sync::Arc;
 
 use serde_json::value::RawValue;
 use slotmap::SlotMap;
-use smallvec::SmallVec;
 
-pub use self::ahead::{Coming, PREFETCH_STEPS};
 pub use self::config::{AgentConfig, Identity};
 pub use self::effect::{
     CallId, DelegationId, Effect, Handle, JobId, Note, RegistryRequest, Ticket,
 };
 pub use self::failure::{CallError, Failure, Tried};
 pub use self::fate::{Fate, Seen};
-pub use self::health::HealthConfig;
 pub use self::membership::RegistryReply;
-pub use self::roster::{ListedLease, Roster};
-pub use self::view::{Listing, Peers};
+pub use self::view::Peers;
 
-use self::budget::RetryBudget;
 use self::delegation::Delegation;
 use self::jobs::{Admitted, Job, Jobs};
 use self::membership::Membership;
 use self::view::View;
 use crate::VERSION;
 use crate::load::LoadReport;
-use crate::policy::Policy;
 use crate::protocol::{InfoReply, Name, Reply, Request, Task, WorkReply};
+use crate::resilience::RetryBudget;
+use crate::routing::Policy;
 use crate::seed::{Rng, Seed};
 use crate::time::Timestamp;
-
-/// A list that keeps as many as most policies ask in place.
-type Few<T> = SmallVec<[T; 2]>;
 
 /// One agent of the mesh.
 #[derive(Debug)]
@@ -260,12 +251,6 @@ impl Agent {
         self.effects.pop_front()
     }
 
-    /// Exchanges the memory that effects wait in for another's. A driver of many agents lends one
-    /// buffer to whichever acts, and takes it back when the effects are drained.
-    pub fn swap_effects(&mut self, other: &mut VecDeque<Effect>) {
-        std::mem::swap(&mut self.effects, other);
-    }
-
     /// When to call [`Self::handle_timeout`] unless something else happens before.
     pub fn poll_timeout(&mut self) -> Timestamp {
         while let Some(Reverse((at, timer))) = self.timers.peek().copied() {
@@ -275,12 +260,6 @@ impl Agent {
             self.timers.pop();
         }
         self.membership_at
-    }
-
-    /// Whether [`Self::poll_timeout`] may give an earlier time than before; asked once per answer.
-    /// A driver that is to wake the agent anyway need not poll if not.
-    pub fn take_rearmed(&mut self) -> bool {
-        std::mem::take(&mut self.rearmed)
     }
 
     /// Its name.

@@ -3,12 +3,13 @@
 use super::delegation::{Call, Probe, ProbeState, Stage};
 use super::effect::{CallId, DelegationId, Effect};
 use super::failure::CallError;
-use super::health::Symptom;
+use super::symptom;
 use super::view::PeerId;
-use super::{Agent, Chooser, Few};
-use crate::policy::Candidate;
+use super::{Agent, Chooser};
+use crate::Few;
 use crate::prefetch::prefetch_arc;
 use crate::protocol::{Reply, Request};
+use crate::routing::Candidate;
 use crate::time::Timestamp;
 
 impl Agent {
@@ -47,7 +48,7 @@ impl Agent {
         let Some(delegation) = self.delegations.get_mut(id) else { return };
         let Stage::Probing { sent, .. } = delegation.stage else { return };
         let Some(probe) = delegation.probe(number) else { return };
-        let (peer, symptom) = (probe.peer, Symptom::of_probe(&result));
+        let (peer, symptom) = (probe.peer, symptom::of_probe(&result));
         let state = match result {
             Ok(Reply::Info(info)) => {
                 let rtt = now.since(sent);
@@ -91,7 +92,7 @@ impl Agent {
             }
         }
         for peer in silent {
-            self.diagnose(now, Some(peer), Symptom::of_probe(&Err(CallError::NoAnswer)));
+            self.diagnose(now, Some(peer), symptom::of_probe(&Err(CallError::NoAnswer)));
             self.give_up_probes(now, peer);
         }
         if answered.is_empty() {

@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use super::roster::Roster;
-use super::view::Listing;
 use crate::protocol::Name;
 use crate::registry::longest_pause;
+use crate::roster::{Listing, Roster};
 use crate::time::Timestamp;
 
 /// What an agent remembers of the registry's answers.
@@ -100,7 +99,7 @@ fn others(leases: &Roster, names_self: bool) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::agent::ListedLease;
+    use crate::roster::ListedLease;
 
     const TTL: Duration = Duration::from_secs(30);
 

@@ -3,29 +3,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Few;
-use super::health::{Health, HealthConfig};
-use super::roster::{ListedLease, Roster};
 use super::trust::Worth;
+use crate::Few;
 use crate::hash::{Keyed, Table};
-use crate::policy::{Candidate, Shortlist};
 use crate::prefetch::prefetch;
 use crate::protocol::Name;
+use crate::resilience::{HealthConfig, PassiveHealth};
+use crate::roster::{ListedLease, Roster};
+use crate::routing::{Candidate, Shortlist};
 use crate::time::{Timestamp, nanos};
 
 /// A peer: its position in the list. With a new list [`View::update`] moves it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct PeerId(u32);
-
-/// The registry's list, as an agent receives it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Listing {
-    /// Names this life of the registry: it changes when the registry restarts and has lost its
-    /// leases.
-    pub epoch: u64,
-    /// Live leases.
-    pub leases: Roster,
-}
 
 /// The agents that an agent may delegate to: all of a list but itself.
 #[derive(Clone, Debug, Default)]
@@ -123,7 +113,7 @@ pub(super) struct View {
     peers: Peers,
     contacts: Table<Contact>,
     outstanding: u32,
-    health: Health,
+    health: PassiveHealth,
     /// Until then, peers missing from the list are kept.
     grace_until: Timestamp,
 }
@@ -338,7 +328,7 @@ impl Eligible {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::Picks;
+    use crate::routing::Picks;
 
     fn lease(name: &str, incarnation: u64) -> ListedLease {
         ListedLease { name: name.into(), url: "h:1".into(), incarnation, load: None }

@@ -61,8 +61,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use self::hearing::Hearing;
-use crate::agent::{ListedLease, Roster};
 use crate::duration::AsText;
+use crate::roster::{ListedLease, Roster};
 use crate::time::{Timestamp, nanos};
 
 pub use checks::{MAX_NAME_BYTES, MAX_URL_BYTES, address, is_address, is_name, is_unspecified};

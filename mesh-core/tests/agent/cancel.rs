@@ -1,8 +1,8 @@
 //! Cancelling, finishing and shutting down free everything.
 
 use mesh_core::agent::{AgentConfig, Failure, Handle, RegistryReply, RegistryRequest};
-use mesh_core::policy::{PolicyConfig, Signal};
 use mesh_core::protocol::{Reply, Request, Task};
+use mesh_core::routing::{PolicyConfig, Signal};
 
 use crate::driver::{Driver, config, done_by, job, load, ms, output};
 

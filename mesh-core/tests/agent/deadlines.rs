@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use mesh_core::agent::{AgentConfig, CallError, Failure, Tried};
-use mesh_core::policy::{PolicyConfig, Signal};
 use mesh_core::protocol::{Reply, Task, WorkReply};
+use mesh_core::routing::{PolicyConfig, Signal};
 
 use crate::driver::{Driver, at, config, job, load, ms, output};
 

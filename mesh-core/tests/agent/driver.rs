@@ -7,15 +7,16 @@ use std::time::Duration;
 use mesh_core::Timestamp;
 use mesh_core::agent::config::{
     AdmissionConfig, AgentConfig, Concurrency, DelegationConfig, Identity, MembershipConfig,
-    RetryConfig,
 };
 use mesh_core::agent::{
-    Agent, CallError, CallId, Effect, Failure, Handle, JobId, ListedLease, Listing, Note,
-    RegistryReply, RegistryRequest, Ticket,
+    Agent, CallError, CallId, Effect, Failure, Handle, JobId, Note, RegistryReply, RegistryRequest,
+    Ticket,
 };
 use mesh_core::load::LoadReport;
-use mesh_core::policy::PolicyConfig;
 use mesh_core::protocol::{InfoReply, Reply, Request, Task, WorkReply};
+use mesh_core::resilience::RetryConfig;
+use mesh_core::roster::{ListedLease, Listing};
+use mesh_core::routing::PolicyConfig;
 use mesh_core::seed::Seed;
 use serde_json::value::RawValue;
 

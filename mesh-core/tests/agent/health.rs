@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use mesh_core::agent::{AgentConfig, CallError, Failure, HealthConfig, Note};
+use mesh_core::agent::{AgentConfig, CallError, Failure, Note};
 use mesh_core::jsonrpc::Error;
-use mesh_core::policy::{PolicyConfig, Signal};
 use mesh_core::protocol::{Request, Task};
+use mesh_core::resilience::HealthConfig;
+use mesh_core::routing::{PolicyConfig, Signal};
 
 use crate::driver::{Driver, config, done_by, job, load, ms};
 

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use mesh_core::Timestamp;
 use mesh_core::agent::config::MembershipConfig;
-use mesh_core::agent::{AgentConfig, Listing, Note, RegistryReply, RegistryRequest};
-use mesh_core::policy::PolicyConfig;
+use mesh_core::agent::{AgentConfig, Note, RegistryReply, RegistryRequest};
 use mesh_core::registry::Registration;
+use mesh_core::roster::Listing;
+use mesh_core::routing::PolicyConfig;
 
 use crate::driver::{Driver, SELDOM, at, config, lease, load, ms};
 

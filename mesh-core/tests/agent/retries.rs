@@ -1,10 +1,11 @@
 //! What is retried, how often, and the error that is left in the end.
 
-use mesh_core::agent::config::RetryConfig;
-use mesh_core::agent::{CallError, Failure, ListedLease, Listing, Note, RegistryReply, Tried};
+use mesh_core::agent::{CallError, Failure, Note, RegistryReply, Tried};
 use mesh_core::jsonrpc::Error;
-use mesh_core::policy::{PolicyConfig, Signal};
 use mesh_core::protocol::{InfoReply, Reply, Task};
+use mesh_core::resilience::RetryConfig;
+use mesh_core::roster::{ListedLease, Listing};
+use mesh_core::routing::{PolicyConfig, Signal};
 
 use crate::driver::{Driver, SELDOM, config, done_by, job, lease, load, ms};
 

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use mesh_core::Timestamp;
 use mesh_core::agent::config::{Identity, MembershipConfig};
-use mesh_core::agent::{Agent, AgentConfig, Effect, Listing, Note, RegistryReply, RegistryRequest};
-use mesh_core::policy::PolicyConfig;
+use mesh_core::agent::{Agent, AgentConfig, Effect, Note, RegistryReply, RegistryRequest};
 use mesh_core::registry::{LeaseConfig, RegisterError, Registry, RegistryConfig};
+use mesh_core::roster::Listing;
+use mesh_core::routing::PolicyConfig;
 use mesh_core::seed::Seed;
 
 use crate::driver::{ME, SELDOM, at, config, ms};

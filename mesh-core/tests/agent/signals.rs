@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use mesh_core::agent::{CallError, Failure, Tried};
-use mesh_core::policy::{PolicyConfig, Signal};
 use mesh_core::protocol::Request;
+use mesh_core::routing::{PolicyConfig, Signal};
 
 use crate::driver::{Driver, config, job, lease, load, ms};
 

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use mesh_core::agent::HealthConfig;
 use mesh_core::agent::config::{HEARTBEATS_PER_TTL, SHORTEST_PERIOD};
 use mesh_core::codec::limits::MOST_OUTPUT_BYTES;
 use mesh_core::duration::parse_duration;
 use mesh_core::registry::is_name;
+use mesh_core::resilience::HealthConfig;
 
 use super::addresses::{advertised, host_port, listen};
 use super::policy::PolicyArgs;

@@ -1,7 +1,7 @@
 //! A routing policy, as it is named on the command line.
 
 use clap::{Args, ValueEnum};
-use mesh_core::policy::{MAX_CHOICES, PolicyConfig, Signal};
+use mesh_core::routing::{MAX_CHOICES, PolicyConfig, Signal};
 
 /// Names of policies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

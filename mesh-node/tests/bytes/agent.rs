@@ -176,7 +176,11 @@ impl Agent {
 
 fn config() -> AgentConfig {
     AgentConfig {
-        admission: AdmissionConfig { concurrency: Some(2), queue: 2, ..AdmissionConfig::default() },
+        admission: AdmissionConfig {
+            concurrency: Concurrency::Limit(2),
+            queue: 2,
+            ..AdmissionConfig::default()
+        },
         delegation: DelegationConfig::default(),
         membership: MembershipConfig {
             heartbeat: NEVER,

@@ -16,7 +16,7 @@ use std::collections::{BinaryHeap, VecDeque};
 use std::time::Duration;
 
 use mesh_core::Timestamp;
-use mesh_core::prefetch::prefetch;
+use mesh_core::agent::bulk::prefetch;
 use mesh_core::time::nanos;
 
 use crate::scenario::{MachineSpec, Step};

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mesh_core::Timestamp;
-use mesh_core::agent::{Peers, Roster};
+use mesh_core::agent::Peers;
 use mesh_core::load::LoadReport;
 use mesh_core::protocol::Name;
+use mesh_core::roster::Roster;
 
 use super::Found;
 use super::bounds::{Bounds, on_clock, slowest_clock};

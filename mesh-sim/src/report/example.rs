@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use mesh_core::agent::config::{AdmissionConfig, Concurrency, DelegationConfig, MembershipConfig};
-use mesh_core::policy::{PolicyConfig, Signal};
 use mesh_core::protocol::Name;
 use mesh_core::registry::LeaseConfig;
+use mesh_core::routing::{PolicyConfig, Signal};
 use mesh_core::seed::Seed;
 use mesh_core::time::Timestamp;
 

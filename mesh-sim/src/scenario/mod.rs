@@ -22,9 +22,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mesh_core::agent::config::{AdmissionConfig, DelegationConfig, MembershipConfig};
-use mesh_core::policy::PolicyConfig;
 use mesh_core::protocol::Name;
 use mesh_core::registry::LeaseConfig;
+use mesh_core::routing::PolicyConfig;
 
 pub use self::diagnostic::{Diagnostics, Problem};
 pub use self::draft::{Draft, host_patterns};

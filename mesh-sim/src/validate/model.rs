@@ -1,6 +1,6 @@
 //! Which queue a case is, and what theory says of it.
 
-use mesh_core::policy::PolicyConfig;
+use mesh_core::routing::PolicyConfig;
 
 use super::board;
 use super::chain;
@@ -188,7 +188,7 @@ fn choices(policy: &PolicyConfig, servers: u32) -> Option<u32> {
 
 /// Said where queue lengths are asked for, because counting one's own calls is the usual way.
 fn signal(policy: &PolicyConfig) -> &'static str {
-    use mesh_core::policy::Signal::Probes;
+    use mesh_core::routing::Signal::Probes;
     match policy {
         PolicyConfig::PowerOfTwo { signal: Probes, .. }
         | PolicyConfig::ShortestQueue { signal: Probes } => " probed",

@@ -74,7 +74,7 @@ fn a_wrong_discipline_is_found_out() {
 #[test]
 fn a_wrong_route_is_found_out() {
     let random = |scenario: &mut Scenario| {
-        scenario.policies[0].config = mesh_core::policy::PolicyConfig::Random;
+        scenario.policies[0].config = mesh_core::routing::PolicyConfig::Random;
     };
     // E2/M/1 becomes M/M/1. What is expected was asked for before the change.
     let mut validation = Validation::new(true).unwrap();

@@ -3,11 +3,10 @@
 use std::time::Duration;
 
 use mesh_core::Timestamp;
-use mesh_core::agent::{
-    Agent, CallError, CallId, ListedLease, Listing, RegistryReply, RegistryRequest,
-};
+use mesh_core::agent::{Agent, CallError, CallId, RegistryReply, RegistryRequest};
 use mesh_core::protocol::Reply;
 use mesh_core::registry::Registration;
+use mesh_core::roster::{ListedLease, Listing};
 
 use super::oracles::{Caller, Life};
 use super::plan::{Action, Loss};

@@ -12,13 +12,12 @@ use std::time::Duration;
 use mesh_core::Timestamp;
 use mesh_core::agent::config::{
     AdmissionConfig, AgentConfig, Concurrency, DelegationConfig, Identity, MembershipConfig,
-    RetryConfig,
 };
-use mesh_core::agent::{
-    Agent, CallError, CallId, Effect, Failure, JobId, ListedLease, RegistryRequest, Ticket,
-};
+use mesh_core::agent::{Agent, CallError, CallId, Effect, Failure, JobId, RegistryRequest, Ticket};
 use mesh_core::codec::{self, Origin};
 use mesh_core::protocol::{Name, Reply, Request, Task};
+use mesh_core::resilience::RetryConfig;
+use mesh_core::roster::ListedLease;
 use mesh_core::seed::Seed;
 
 use self::oracles::{Asked, Caller, Life, Oracles};

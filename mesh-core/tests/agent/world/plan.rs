@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mesh_core::policy::{PolicyConfig, Signal};
+use mesh_core::routing::{PolicyConfig, Signal};
 use proptest::prelude::*;
 
 use crate::driver::ms;

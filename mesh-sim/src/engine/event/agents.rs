@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use mesh_core::Timestamp;
-use mesh_core::agent::{Agent, AgentConfig, Coming, Effect, Identity, JobId, Note};
-use mesh_core::prefetch::prefetch;
+use mesh_core::agent::bulk::{Bulk, Upcoming, prefetch};
+use mesh_core::agent::{Agent, AgentConfig, Effect, Identity, JobId, Note};
 use mesh_core::protocol::Request;
 
 use super::calls::Message;
@@ -72,13 +72,13 @@ impl Node {
         let Some(agent) = &self.agent else { return };
         match (message, &exchange.payload, exchange.who) {
             (Message::Request, Payload::Request(request), _) => {
-                agent.prefetch(Coming::Request(request), step);
+                agent.prefetch(Upcoming::Request(request), step);
                 if matches!(request, Request::Work(_)) && step == 0 {
                     self.machine.prefetch();
                 }
             }
             (Message::Answer, _, Caller::Peer(call)) => {
-                agent.prefetch(Coming::Result(call), step);
+                agent.prefetch(Upcoming::Result(call), step);
                 if step == 0 {
                     self.pool.prefetch(exchange.callee);
                 }

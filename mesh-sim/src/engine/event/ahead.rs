@@ -5,8 +5,7 @@
 //! next, so their memory is on its way while other events happen: first the exchange of a message,
 //! which names the host, then the host's record, then step by step what the record points to.
 
-use mesh_core::agent::PREFETCH_STEPS;
-use mesh_core::prefetch::{prefetch, prefetch_arc};
+use mesh_core::agent::bulk::{PREFETCH_STEPS, prefetch, prefetch_arc};
 use mesh_core::protocol::{Reply, Request};
 
 use super::calls::{self, Message};

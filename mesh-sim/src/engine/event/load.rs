@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use mesh_core::Timestamp;
 use mesh_core::agent::CallError;
-use mesh_core::prefetch::prefetch;
+use mesh_core::agent::bulk::prefetch;
 use mesh_core::protocol::{Reply, Request};
 use mesh_core::seed::Seed;
 use slotmap::{SlotMap, new_key_type};

@@ -1,9 +1,10 @@
 //! The registry as a host.
 
 use mesh_core::Timestamp;
-use mesh_core::agent::{Listing, RegistryReply, RegistryRequest};
-use mesh_core::policy::{PolicyConfig, Signal};
+use mesh_core::agent::{RegistryReply, RegistryRequest};
 use mesh_core::registry::{RegisterError, Registry};
+use mesh_core::roster::Listing;
+use mesh_core::routing::{PolicyConfig, Signal};
 
 use super::{Event, Simulation};
 use crate::engine::Run;

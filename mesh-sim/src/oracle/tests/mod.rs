@@ -5,8 +5,8 @@ mod leases;
 mod requests;
 mod views;
 
-use mesh_core::agent::ListedLease;
 use mesh_core::registry::NoteKind;
+use mesh_core::roster::ListedLease;
 
 use super::*;
 use crate::engine::faults::FIRST_AGENT;

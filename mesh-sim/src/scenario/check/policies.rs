@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use mesh_core::policy::{PolicyConfig, Signal};
+use mesh_core::routing::{PolicyConfig, Signal};
 
 use super::Checker;
 use crate::scenario::source::Path;

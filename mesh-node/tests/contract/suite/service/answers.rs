@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use mesh_core::agent::Failure;
 use mesh_core::codec;
-use mesh_core::policy::PolicyConfig;
+use mesh_core::routing::PolicyConfig;
 use mesh_node::http::{Request, Response, serve};
 use mesh_node::wire::ERROR_HEADER;
 

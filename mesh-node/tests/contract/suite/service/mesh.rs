@@ -1,7 +1,7 @@
 //! What agents and a registry promise together.
 
-use mesh_core::agent::config::RetryConfig;
-use mesh_core::policy::PolicyConfig;
+use mesh_core::resilience::RetryConfig;
+use mesh_core::routing::PolicyConfig;
 
 use super::*;
 

@@ -1,8 +1,8 @@
 //! The retry budget: retries are a share of the requests, so that they can't become the load.
 
-use crate::time::Timestamp;
+use serde::{Deserialize, Serialize};
 
-use super::config::RetryConfig;
+use crate::time::Timestamp;
 
 /// Parts of one retry that the balance is counted in.
 const UNITS: u64 = 1_000_000;
@@ -10,6 +10,27 @@ const UNITS: u64 = 1_000_000;
 const WINDOW_SECS: u64 = 10;
 /// ... and at least this many retries, so that a burst after silence is not starved.
 const MIN_CAP: u64 = 10;
+
+/// The settings of a [`RetryBudget`].
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(default)]
+pub struct RetryConfig {
+    /// Retries per request that the budget grants.
+    #[serde(rename = "retry_ratio")]
+    #[cfg_attr(feature = "schema", schemars(range(min = 0.0, max = 1.0)))]
+    pub ratio: f64,
+    /// Retries per second that the budget grants besides.
+    #[serde(rename = "retry_floor")]
+    #[cfg_attr(feature = "schema", schemars(range(min = 0.0, max = 1_000_000.0)))]
+    pub floor: f64,
+}
+
+impl Default for RetryConfig {
+    fn default() -> Self {
+        Self { ratio: 0.1, floor: 1.0 }
+    }
+}
 
 /// A bucket that each request fills by `ratio` and time by `floor` per second; a retry takes one.
 ///

@@ -9,10 +9,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::failure::{CallError, Failure};
 use crate::duration::AsText;
-use crate::jsonrpc::Error;
-use crate::protocol::Reply;
 use crate::time::Timestamp;
 
 /// When a peer is passed over, and for how long.
@@ -45,66 +42,6 @@ impl Default for HealthConfig {
     }
 }
 
-/// What the end of a call says of the peer's health.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Symptom {
-    /// It does its jobs.
-    Well,
-    /// Nothing: it is full, or the request was at fault.
-    None,
-    /// A failure that may be the job's own: several in a row count.
-    Failed(&'static str),
-    /// It can do no job: one counts.
-    Down(&'static str),
-}
-
-impl Symptom {
-    /// Of a call for `work`.
-    pub(super) fn of_work(result: &Result<Reply, CallError>) -> Self {
-        match result {
-            Ok(Reply::Work(_)) => Self::Well,
-            Ok(_) => Self::Failed("other_error"),
-            Err(error @ CallError::NotSent) => Self::Down(error.name()),
-            Err(error @ CallError::NoAnswer) => Self::Failed(error.name()),
-            Err(CallError::Answered(failure)) => Self::of_failure(failure),
-        }
-    }
-
-    /// Of a probe: only silence counts, for an agent that answers `info` may still fail every job.
-    pub(super) fn of_probe(result: &Result<Reply, CallError>) -> Self {
-        match result {
-            Err(
-                error @ (CallError::NotSent
-                | CallError::NoAnswer
-                | CallError::Answered(Failure::ShuttingDown)),
-            ) => Self::Down(error.name()),
-            _ => Self::None,
-        }
-    }
-
-    fn of_failure(failure: &Failure) -> Self {
-        match failure {
-            Failure::ShuttingDown | Failure::Unavailable(_) => Self::Down(failure.name()),
-            Failure::JobFailed(_) | Failure::OutcomeUnknown { .. } => Self::Failed(failure.name()),
-            Failure::Other(error) if is_the_callers_fault(error) => Self::None,
-            Failure::Other(_) => Self::Failed(failure.name()),
-            // Full, out of time, or of the delegations behind it.
-            _ => Self::None,
-        }
-    }
-}
-
-/// Whether the request was wrong, so that any other peer would say so too.
-fn is_the_callers_fault(error: &Error) -> bool {
-    matches!(
-        error.code,
-        Error::PARSE_ERROR
-            | Error::INVALID_REQUEST
-            | Error::METHOD_NOT_FOUND
-            | Error::INVALID_PARAMS
-    )
-}
-
 /// A peer that failed and has done no job since.
 #[derive(Clone, Copy, Debug)]
 struct Record {
@@ -121,25 +58,25 @@ struct Record {
 
 /// The peers that failed, by their positions in the list, in order. Usually there are none.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Health {
+pub(crate) struct PassiveHealth {
     records: Vec<Record>,
 }
 
-impl Health {
+impl PassiveHealth {
     /// Whether no peer has failed.
-    pub(super) fn is_clean(&self) -> bool {
+    pub(crate) fn is_clean(&self) -> bool {
         self.records.is_empty()
     }
 
     /// Positions of the peers that are passed over, in order.
-    pub(super) fn passed_over(&self, now: Timestamp) -> impl Iterator<Item = usize> + '_ {
+    pub(crate) fn passed_over(&self, now: Timestamp) -> impl Iterator<Item = usize> + '_ {
         let over = self.records.iter().filter(move |record| record.until > now);
         over.map(|record| record.position as usize)
     }
 
     /// A peer is called, and will have answered by `until`. If it failed before, nobody else tries it
     /// meanwhile.
-    pub(super) fn called(&mut self, now: Timestamp, position: u32, until: Timestamp) {
+    pub(crate) fn called(&mut self, now: Timestamp, position: u32, until: Timestamp) {
         if let Some(record) = self.get(position)
             && record.penalties > 0
             && record.until <= now
@@ -150,7 +87,7 @@ impl Health {
     }
 
     /// A call is over, and says nothing of the peer.
-    pub(super) fn undecided(&mut self, position: u32) {
+    pub(crate) fn undecided(&mut self, position: u32) {
         if let Some(record) = self.get(position)
             && record.on_trial
         {
@@ -164,7 +101,7 @@ impl Health {
     /// If all have been, and this is the first to do a job since, what failed was something that
     /// they share: the way to them, or the jobs. Then the others are tried at once, and their next
     /// penalties are short again, or this one would get all jobs until their time is over.
-    pub(super) fn succeeded(&mut self, position: u32, peers: usize) -> bool {
+    pub(crate) fn succeeded(&mut self, position: u32, peers: usize) -> bool {
         let Ok(at) = self.find(position) else { return false };
         if self.records.iter().filter(|record| record.penalties > 0).count() == peers {
             for record in &mut self.records {
@@ -175,7 +112,7 @@ impl Health {
     }
 
     /// A call has failed. If the peer is passed over from now on, for how long.
-    pub(super) fn failed(
+    pub(crate) fn failed(
         &mut self,
         now: Timestamp,
         position: u32,
@@ -203,7 +140,7 @@ impl Health {
     }
 
     /// Peers have moved in the list: `find` has the new position, none for one that has left.
-    pub(super) fn follow(&mut self, mut find: impl FnMut(u32) -> Option<u32>) {
+    pub(crate) fn follow(&mut self, mut find: impl FnMut(u32) -> Option<u32>) {
         self.records.retain_mut(|record| {
             let position = find(record.position);
             record.position = position.unwrap_or_default();

@@ -1,43 +1,29 @@
 //! The registry's list as a value that many agents hold at once.
 
-mod walk;
+mod cursor;
+mod lease;
 
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-use self::walk::{Cursor, Search};
-use super::Few;
-use crate::load::LoadReport;
+pub use self::lease::ListedLease;
+
+use self::cursor::{Cursor, Search};
+use crate::Few;
 use crate::prefetch::{prefetch, prefetch_arc};
 use crate::protocol::Name;
 
 /// Most entries of one node. Small nodes make a changed list cheap to keep beside the old one.
 const NODE: usize = 16;
 
-/// One live lease.
+/// The registry's list, as an agent receives it.
 #[derive(Clone, Debug, PartialEq)]
-pub struct ListedLease {
-    /// The agent's name.
-    pub name: Name,
-    /// Its address, `host:port`.
-    pub url: Arc<str>,
-    /// Which life of the name; 0 for agents that don't say.
-    pub incarnation: u64,
-    /// The load it reported with its last heartbeat.
-    pub load: Option<LoadReport>,
-}
-
-impl ListedLease {
-    /// Asks the processor for what it points to.
-    pub(super) fn prefetch(&self) {
-        prefetch_arc(&self.name);
-        prefetch_arc(&self.url);
-    }
-
-    /// Whether both are of one life at one address, whatever their loads.
-    pub(super) fn is_same_life(&self, other: &Self) -> bool {
-        (&self.name, self.incarnation, &self.url) == (&other.name, other.incarnation, &other.url)
-    }
+pub struct Listing {
+    /// Names this life of the registry: it changes when the registry restarts and has lost its
+    /// leases.
+    pub epoch: u64,
+    /// Live leases.
+    pub leases: Roster,
 }
 
 /// Live leases in order of their names.
@@ -189,7 +175,7 @@ impl Roster {
     }
 
     /// Asks the processor for what every search begins with.
-    pub(super) fn prefetch(&self) {
+    pub(crate) fn prefetch(&self) {
         prefetch(&*self.root);
     }
 
@@ -202,7 +188,7 @@ impl Roster {
 
     /// The leases at several positions. The searches go down the tree side by side, so that the
     /// processor waits for their memory once and not for each.
-    pub(super) fn get_all(
+    pub(crate) fn get_all(
         &self,
         positions: impl Iterator<Item = usize>,
     ) -> Few<Option<&Arc<ListedLease>>> {
@@ -215,14 +201,14 @@ impl Roster {
     }
 
     /// The lease of this name, and where it stands.
-    pub(super) fn find(&self, name: &str) -> Option<(usize, &ListedLease)> {
+    pub(crate) fn find(&self, name: &str) -> Option<(usize, &ListedLease)> {
         let (before, leases) = self.leaf_of(name);
         let place = leases.binary_search_by(|lease| (*lease.name).cmp(name)).ok()?;
         Some((before + place, &leases[place]))
     }
 
     /// Where the agent of a lease in another list stands here, if it is still in the same life.
-    pub(super) fn follow(&self, lease: &Arc<ListedLease>) -> Option<usize> {
+    pub(crate) fn follow(&self, lease: &Arc<ListedLease>) -> Option<usize> {
         let (before, leases) = self.leaf_of(&lease.name);
         // As a rule it is the very same: then no other needs to be looked at.
         let shared = leases.iter().position(|other| Arc::ptr_eq(other, lease));
