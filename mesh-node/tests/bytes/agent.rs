@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use mesh_core::agent::config::{
-    AdmissionConfig, DEFAULT_POLICY, DelegationConfig, MembershipConfig,
+    AdmissionConfig, Concurrency, DEFAULT_POLICY, DelegationConfig, MembershipConfig,
 };
 use mesh_core::agent::{AgentConfig, Failure, Identity, JobId};
 use mesh_core::jsonrpc::Error;
