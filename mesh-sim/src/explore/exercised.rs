@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use mesh_core::Timestamp;
 use mesh_core::protocol::Name;
 
-use crate::engine::faults::{FIRST_AGENT, FaultSchedule, REGISTRY_HOST};
+use crate::faults::{FIRST_AGENT, FaultSchedule, REGISTRY_HOST};
 use crate::scenario::{EngineKind, REGISTRY, Scenario};
 use crate::trace::Line;
 

@@ -7,7 +7,7 @@ use mesh_core::agent::config::{MembershipConfig, heartbeat_period};
 use mesh_core::registry::{LeaseConfig, longest_pause};
 use mesh_core::time::nanos;
 
-use crate::engine::faults::FaultSchedule;
+use crate::faults::FaultSchedule;
 use crate::scenario::{AgentSpec, Scenario};
 
 /// Bounds of one scenario, for agents whose calls to the registry succeed.

@@ -13,7 +13,7 @@ use mesh_core::roster::Roster;
 use super::Found;
 use super::bounds::{Bounds, on_clock, slowest_clock};
 use super::leases::Leases;
-use crate::engine::faults::{FIRST_AGENT, FaultSchedule, REGISTRY_HOST};
+use crate::faults::{FIRST_AGENT, FaultSchedule, REGISTRY_HOST};
 use crate::scenario::Scenario;
 
 pub(super) const LISTED: &str = "after the last fault every live agent is listed again";

@@ -10,7 +10,7 @@ use mesh_core::registry::{Note, NoteKind};
 
 use super::Found;
 use super::bounds::Bounds;
-use crate::engine::faults::{FIRST_AGENT, FaultSchedule, REGISTRY_HOST};
+use crate::faults::{FIRST_AGENT, FaultSchedule, REGISTRY_HOST};
 
 pub(super) const NOT_STALE: &str =
     "nobody is routed to a peer whose lease ended longer ago than the bound";

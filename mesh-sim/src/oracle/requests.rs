@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mesh_core::Timestamp;
-use mesh_core::agent::Note;
+use mesh_core::agent::{Ending, Note};
 use mesh_core::hash::FastMap;
 use mesh_core::protocol::Name;
 
 use super::Found;
 use super::history::{History, Step};
-use crate::engine::faults::{CLIENT_HOST, FaultSchedule};
+use crate::faults::{CLIENT_HOST, FaultSchedule};
 use crate::record::Outcome;
 use crate::scenario::Scenario;
 
@@ -190,7 +190,7 @@ impl Requests {
                     found.add(RETRY_SAID, now, detail);
                 }
             }
-            Note::JobEnded { request, outcome: "done", .. }
+            Note::JobEnded { request, outcome: Ending::Done, .. }
                 if !self.history.note(request, Step::Done) && !self.idempotent =>
             {
                 let detail = format!("{agent} did request {request}, which had been done before");

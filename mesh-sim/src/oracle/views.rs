@@ -9,7 +9,7 @@ use mesh_core::protocol::Name;
 
 use super::Found;
 use super::bounds::Bounds;
-use crate::engine::faults::{FIRST_AGENT, FaultSchedule, REGISTRY_HOST};
+use crate::faults::{FIRST_AGENT, FaultSchedule, REGISTRY_HOST};
 use crate::scenario::Scenario;
 
 pub(super) const NOT_FORGOTTEN: &str =

@@ -14,8 +14,8 @@ use super::pool::Pool;
 use super::queue::Lane;
 use super::{Event, Simulation};
 use crate::engine::address::{address, host_at};
-use crate::engine::faults::{FIRST_AGENT, MachineState, REGISTRY_HOST};
 use crate::engine::setup::agent_config;
+use crate::faults::{FIRST_AGENT, MachineState, REGISTRY_HOST};
 use crate::machine::Machine;
 use crate::scenario::AgentSpec;
 

@@ -10,7 +10,7 @@ use super::pool::Pool;
 use super::queue::Lane;
 use super::registry::SecondCopy;
 use super::{Event, Simulation};
-use crate::engine::faults::{CLIENT_HOST, FIRST_AGENT};
+use crate::faults::{CLIENT_HOST, FIRST_AGENT};
 use crate::record::Outcome;
 
 /// Idle connections that the client keeps per agent, as in the turmoil engine.

@@ -13,7 +13,7 @@ use super::exchange::{Caller, Payload};
 use super::queue::Lane;
 use super::{Event, Simulation};
 use crate::engine::Run;
-use crate::engine::faults::{CLIENT_HOST, FIRST_AGENT};
+use crate::faults::{CLIENT_HOST, FIRST_AGENT};
 use crate::record::Outcome;
 use crate::workload::{Arrival, JOB, Workload};
 

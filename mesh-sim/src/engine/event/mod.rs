@@ -34,9 +34,9 @@ use self::pool::Pool;
 use self::queue::Queue;
 use self::registry::RegistryHost;
 use super::Run;
-use super::faults::{CLIENT_HOST, FIRST_AGENT, FaultSchedule, REGISTRY_HOST};
 use super::setup::OUTPUT;
 use super::watchers::Watchers;
+use crate::faults::{CLIENT_HOST, FIRST_AGENT, FaultSchedule, REGISTRY_HOST};
 use crate::record::{Outcome, RunRecord};
 
 /// Timers are exact; what is due at the end of a span may still happen at its last instant.

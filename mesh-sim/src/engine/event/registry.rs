@@ -8,8 +8,8 @@ use mesh_core::routing::{PolicyConfig, Signal};
 
 use super::{Event, Simulation};
 use crate::engine::Run;
-use crate::engine::faults::REGISTRY_HOST;
 use crate::engine::setup::registry_config;
+use crate::faults::REGISTRY_HOST;
 
 pub(super) struct RegistryHost {
     registry: Registry,

@@ -16,9 +16,9 @@ use super::machine::SimHost;
 use super::net::TurmoilNet;
 use crate::engine::Run;
 use crate::engine::address::{PORT, address, host_name};
-use crate::engine::faults::{FIRST_AGENT, FaultSchedule, REGISTRY_HOST};
 use crate::engine::setup::{agent_config, registry_config};
 use crate::engine::world::World;
+use crate::faults::{FIRST_AGENT, FaultSchedule, REGISTRY_HOST};
 use crate::scenario::Scenario;
 
 /// The clock of the host that calls: it shows the simulation's time, restarts or not.

@@ -18,7 +18,7 @@ use turmoil::net::{TcpListener, TcpStream};
 
 use super::stream::Stream;
 use crate::engine::address::host_at;
-use crate::engine::faults::FaultSchedule;
+use crate::faults::FaultSchedule;
 
 /// The SYN-ACK: what a listener says first, so that it takes its time on the way.
 const ACCEPTED: [u8; 1] = [b'!'];
@@ -145,7 +145,7 @@ mod tests {
     use turmoil::{Builder, Sim};
 
     use super::*;
-    use crate::engine::faults::CLIENT_HOST;
+    use crate::faults::CLIENT_HOST;
     use crate::scenario::Scenario;
 
     /// How long one way takes.
