@@ -61,7 +61,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use self::hearing::Hearing;
-use crate::duration::AsText;
+use crate::agent::config::{Conflict, HEARTBEATS_PER_TTL, SHORTEST_PERIOD, SHORTEST_TTL};
+use crate::duration::{AsText, format_duration};
 use crate::roster::{ListedLease, Roster};
 use crate::time::{Timestamp, nanos};
 
@@ -93,6 +94,24 @@ impl Default for RegistryConfig {
     /// 16,384 leases and as many tombstones.
     fn default() -> Self {
         Self { leases: LeaseConfig::default(), max_leases: 1 << 14, max_tombstones: 1 << 14 }
+    }
+}
+
+impl RegistryConfig {
+    /// The settings that don't go with others, or with what agents do.
+    pub fn conflicts(&self) -> Vec<Conflict> {
+        if self.leases.ttl >= SHORTEST_TTL {
+            return Vec::new();
+        }
+        let (least, period) = (format_duration(SHORTEST_TTL), format_duration(SHORTEST_PERIOD));
+        vec![Conflict {
+            setting: "ttl",
+            problem: "agents can't keep leases so short",
+            expected: format!(
+                "{least} or more: they heartbeat {HEARTBEATS_PER_TTL} times per TTL, at most every \
+                 {period}"
+            ),
+        }]
     }
 }
 

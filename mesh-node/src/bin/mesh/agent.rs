@@ -6,7 +6,6 @@ use std::sync::Once;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use mesh_core::agent::config::{AdmissionConfig, Concurrency, DelegationConfig, MembershipConfig};
 use mesh_core::agent::{self, AgentConfig};
 use mesh_core::codec::limits::{ENVELOPE_BYTES, OUTPUT_BYTES};
 use mesh_core::jsonrpc;
@@ -73,6 +72,7 @@ pub(super) fn node(
     identity: Identity,
 ) -> anyhow::Result<AgentNode<TokioNet, LiveHost<Builtin>, Log>> {
     let config = config(settings)?;
+    tracing::debug!(?config, "settings");
     let Identity { name, url, registry, seed } = identity;
     let identity = agent::Identity {
         name: (*name).into(),
@@ -102,23 +102,9 @@ pub(super) fn node(
 /// The settings of the state machine.
 fn config(settings: &AgentSettings) -> anyhow::Result<AgentConfig> {
     Ok(AgentConfig {
-        admission: AdmissionConfig {
-            concurrency: settings.concurrency.0.map_or(Concurrency::Unlimited, Concurrency::Limit),
-            queue: settings.queue,
-            default_timeout: settings.timeout,
-            ..AdmissionConfig::default()
-        },
-        delegation: DelegationConfig {
-            probe_timeout: settings.probe_timeout,
-            max_attempts: settings.attempts,
-            health: settings.health.config()?,
-            ..DelegationConfig::default()
-        },
-        membership: MembershipConfig {
-            heartbeat: settings.heartbeat,
-            refresh: settings.refresh,
-            ..MembershipConfig::default()
-        },
+        admission: settings.admission.0,
+        delegation: settings.delegation.0,
+        membership: settings.membership.0,
         policy: settings.policy.config()?,
     })
 }
@@ -228,7 +214,7 @@ mod tests {
         let Command::Registry(args) = Cli::parse_from(["mesh", "registry"]).command else {
             panic!("a registry")
         };
-        assert_eq!(args.leases.config(), mesh_core::registry::RegistryConfig::default());
+        assert_eq!(args.leases.0, mesh_core::registry::RegistryConfig::default());
     }
 
     #[test]
