@@ -12,6 +12,7 @@ mod hosts;
 mod load;
 mod raw;
 mod schema;
+mod settings;
 mod shape;
 mod source;
 mod text;

@@ -8,7 +8,6 @@ use mesh_core::routing::{PolicyConfig, Signal};
 
 use super::{Event, Simulation};
 use crate::engine::Run;
-use crate::engine::setup::registry_config;
 use crate::faults::REGISTRY_HOST;
 
 pub(super) struct RegistryHost {
@@ -36,7 +35,7 @@ impl RegistryHost {
             | PolicyConfig::ShortestQueue { signal } => signal,
         };
         Self {
-            registry: Registry::new(registry_config(run.scenario)),
+            registry: Registry::new(run.scenario.registry_config()),
             epoch: now.as_nanos(),
             wake_at: Timestamp::MAX,
             keeps_loads: signal == Signal::Reports,
