@@ -6,6 +6,7 @@ pub mod explore;
 pub mod failure;
 pub mod faults;
 pub mod format;
+pub mod host;
 pub mod judge;
 pub mod machine;
 pub mod minimize;

@@ -4,6 +4,7 @@ use std::num::NonZero;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
+use mesh_sim::host::AgentMap;
 use serde::Serialize;
 use sysinfo::{CpuRefreshKind, Pid, ProcessRefreshKind, ProcessesToUpdate, System};
 
@@ -54,15 +55,16 @@ impl CpuSampler {
 
     /// Percent of all cores that each process has used since the last call; 0 for one that is not
     /// there or is new.
-    pub(super) fn sample(&mut self, processes: &[Option<u32>]) -> Vec<f64> {
-        let ids: Vec<Pid> = processes.iter().flatten().map(|id| Pid::from_u32(*id)).collect();
+    pub(super) fn sample(&mut self, processes: &AgentMap<Option<u32>>) -> AgentMap<f64> {
+        let ids: Vec<Pid> =
+            processes.values().iter().flatten().map(|id| Pid::from_u32(*id)).collect();
         let what = ProcessRefreshKind::nothing().with_cpu();
         self.system.refresh_processes_specifics(ProcessesToUpdate::Some(&ids), true, what);
         let percent = |id: &Option<u32>| {
             let process = id.and_then(|id| self.system.process(Pid::from_u32(id)));
             process.map_or(0.0, |process| f64::from(process.cpu_usage()) / self.cores)
         };
-        processes.iter().map(percent).collect()
+        processes.values().iter().map(percent).collect()
     }
 }
 

@@ -3,11 +3,12 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{park_timeout, spawn};
 
-use mesh_core::protocol::{Reply, Request};
+use mesh_core::protocol::{Name, Reply, Request};
 use mesh_core::seed::Seed;
 use mesh_node::agent::call;
 use mesh_node::http::{Client, ClientLimits};
 use mesh_node::{Clock, TokioNet};
+use mesh_sim::host::AgentMap;
 use mesh_sim::record::{Outcome, Recorder};
 use mesh_sim::scenario::{Scenario, WorkloadSpec};
 use mesh_sim::workload::{Arrival, ClosedLoop, JOB, Workload};
@@ -22,19 +23,18 @@ const IDLE_CONNECTIONS: usize = 1024;
 pub(super) struct Load {
     clock: Clock,
     client: Client<TokioNet>,
-    /// Addresses of the agents, in the scenario's order.
-    agents: Arc<[String]>,
-    names: Arc<[Arc<str>]>,
+    /// Addresses of the agents.
+    agents: Arc<AgentMap<String>>,
+    names: Arc<AgentMap<Name>>,
     spec: Arc<WorkloadSpec>,
     recorder: Arc<Mutex<Option<Recorder>>>,
 }
 
 impl Load {
-    /// A load on `agents`, whose addresses are in the scenario's order. The run's time is that of
-    /// `clock`.
+    /// A load on `agents`, given by their addresses. The run's time is that of `clock`.
     pub(super) fn new(
         scenario: &Scenario,
-        agents: &[String],
+        agents: AgentMap<String>,
         clock: Clock,
         recorder: Recorder,
     ) -> Self {
@@ -47,8 +47,8 @@ impl Load {
         Self {
             clock,
             client: Client::new(TokioNet, limits),
-            agents: agents.into(),
-            names: scenario.agents.iter().map(|agent| agent.name.clone()).collect(),
+            agents: Arc::new(agents),
+            names: Arc::new(scenario.agents.iter().map(|agent| agent.name.clone()).collect()),
             spec: Arc::new(scenario.workload.clone()),
             recorder: Arc::new(Mutex::new(Some(recorder))),
         }
@@ -124,11 +124,10 @@ impl Load {
             // Read under the lock, so that ends are recorded in the order of time.
             let now = self.clock.now();
             recorder.ended(arrival.at, now, &Outcome::of_call(&result, now >= deadline));
-            if let Ok(Reply::Delegate(reply)) = &result {
-                let did = self.names.iter().position(|name| *name == reply.peer_result.agent);
-                if let Some(agent) = did {
-                    recorder.worked(now, agent);
-                }
+            if let Ok(Reply::Delegate(reply)) = &result
+                && let Some(agent) = self.names.find(|name| *name == reply.peer_result.agent)
+            {
+                recorder.worked(now, agent);
             }
         });
     }

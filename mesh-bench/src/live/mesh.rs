@@ -10,7 +10,8 @@ use mesh_core::routing::{PolicyConfig, Signal};
 use mesh_node::TokioNet;
 use mesh_node::http::{Client, ClientLimits};
 use mesh_node::wire::read_services;
-use mesh_sim::faults::{FIRST_AGENT, FaultSchedule, Link};
+use mesh_sim::faults::{FaultSchedule, Link};
+use mesh_sim::host::{AgentId, AgentMap, HostId, HostMap};
 use mesh_sim::scenario::{AgentSpec, Fault, FaultKind, PolicySpec, Scenario};
 use mesh_sim::units::format_duration;
 use tempfile::NamedTempFile;
@@ -29,8 +30,8 @@ pub(crate) const ANY_PORT: &str = "127.0.0.1:0";
 pub(super) struct Mesh {
     binary: PathBuf,
     faults: FaultSchedule,
-    /// By host number; the client has none.
-    hosts: Vec<Option<Host>>,
+    /// The client has none.
+    hosts: HostMap<Option<Host>>,
     burner: Option<Burner>,
     /// Read by every process that starts, so it is there as long as they are.
     _settings: NamedTempFile,
@@ -80,21 +81,30 @@ impl Mesh {
         }
         let burns = |fault: &Fault| matches!(fault.kind, FaultKind::BackgroundLoad { .. });
         let burner = scenario.faults.iter().any(burns).then(Burner::start);
-        let faults = FaultSchedule::new(scenario);
-        let mesh = Self { binary: binary.to_owned(), faults, hosts, burner, _settings: settings };
+        let mesh = Self {
+            binary: binary.to_owned(),
+            faults: FaultSchedule::new(scenario),
+            hosts: hosts.into(),
+            burner,
+            _settings: settings,
+        };
         mesh.ready(scenario).await?;
         Ok(mesh)
     }
 
-    /// Addresses of the agents, in the scenario's order.
-    pub(super) fn agents(&self) -> Vec<String> {
-        self.hosts[FIRST_AGENT..].iter().flatten().map(|host| host.address.clone()).collect()
+    /// Addresses of the agents.
+    pub(super) fn addresses(&self) -> AgentMap<String> {
+        self.agents().map(|host| host.address.clone()).collect()
     }
 
-    /// Process ids of the agents, in the scenario's order; none for one that is down.
-    pub(super) fn agent_ids(&self) -> Vec<Option<u32>> {
-        let id = |host: &Option<Host>| host.as_ref()?.process.as_ref()?.id();
-        self.hosts[FIRST_AGENT..].iter().map(id).collect()
+    /// Process ids of the agents; none for one that is down.
+    pub(super) fn process_ids(&self) -> AgentMap<Option<u32>> {
+        self.agents().map(|host| host.process.as_ref()?.id()).collect()
+    }
+
+    /// The agents, in the scenario's order.
+    fn agents(&self) -> impl Iterator<Item = &Host> {
+        self.hosts.agents().filter_map(|agent| self.hosts[agent.host()].as_ref())
     }
 
     /// When faults begin or end.
@@ -104,16 +114,17 @@ impl Mesh {
 
     /// Fails if a process has ended that no fault has killed.
     pub(super) fn must_live(&mut self) -> anyhow::Result<()> {
-        let hosts = self.hosts.iter_mut().flatten();
-        hosts.filter_map(|host| host.process.as_mut()).try_for_each(Process::must_live)
+        let hosts = self.hosts.iter_mut();
+        hosts
+            .filter_map(|(_, host)| host.as_mut()?.process.as_mut())
+            .try_for_each(Process::must_live)
     }
 
     /// Brings the processes into the state that the faults prescribe for `now`.
     pub(super) async fn apply_faults(&mut self, now: Timestamp) -> anyhow::Result<()> {
-        for number in 0..self.hosts.len() {
-            let (is_down, is_stopped) =
-                (self.faults.is_down(number, now), self.is_held(number, now));
-            let Some(host) = &mut self.hosts[number] else { continue };
+        for id in self.hosts.ids() {
+            let (is_down, is_stopped) = (self.faults.is_down(id, now), self.is_held(id, now));
+            let Some(host) = &mut self.hosts[id] else { continue };
             if is_down && let Some(process) = host.process.take() {
                 process.kill().await?;
                 host.is_stopped = false;
@@ -131,15 +142,16 @@ impl Mesh {
         }
         if let Some(burner) = &self.burner {
             // All agents have the same: a load of some is refused.
-            burner.set(self.faults.machine(FIRST_AGENT, now).background.unwrap_or_default());
+            let state = self.faults.machine(AgentId::new(0), now);
+            burner.set(state.background.unwrap_or_default());
         }
         Ok(())
     }
 
     /// Whether all messages to and from the host wait.
-    fn is_held(&self, number: usize, now: Timestamp) -> bool {
-        let others = (0..self.hosts.len()).filter(|other| *other != number);
-        let ways: Vec<Link> = others.map(|other| self.faults.link(number, other, now)).collect();
+    fn is_held(&self, host: HostId, now: Timestamp) -> bool {
+        let others = self.hosts.ids().filter(|other| *other != host);
+        let ways: Vec<Link> = others.map(|other| self.faults.link(host, other, now)).collect();
         // A way is cut only to a host that is down: partitions are refused.
         ways.iter().any(|way| way.held) && ways.iter().all(|way| way.held || way.cut)
     }
@@ -151,15 +163,18 @@ impl Mesh {
         let slowest = scenario.agents.iter().map(|agent| agent.refresh).max();
         // Each may just have missed the last one that came.
         let patience = slowest.unwrap_or_default() * 3 + PATIENCE;
-        for host in self.hosts[FIRST_AGENT..].iter().flatten() {
+        for host in self.agents() {
             await_peers(&client, (&host.name, &host.address), peers, patience).await?;
         }
         Ok(())
     }
 }
 
-/// Addresses of the scenario's agents in a running mesh, in the scenario's order.
-pub(super) async fn listed(registry: &str, scenario: &Scenario) -> anyhow::Result<Vec<String>> {
+/// Addresses of the scenario's agents in a running mesh.
+pub(super) async fn listed(
+    registry: &str,
+    scenario: &Scenario,
+) -> anyhow::Result<AgentMap<String>> {
     let client = Client::new(TokioNet, ClientLimits::default());
     let list = get(&client, registry, "/services").await?;
     let listed: Vec<(String, String)> = read_services(&list)

@@ -51,13 +51,13 @@ pub(crate) async fn run(
     let (mut mesh, agents) = match place {
         Place::Processes(binary) => {
             let mesh = Mesh::start(binary, scenario, policy).await?;
-            let agents = mesh.agents();
+            let agents = mesh.addresses();
             (Some(mesh), agents)
         }
         Place::Running(registry) => (None, mesh::listed(registry, scenario).await?),
     };
     let clock = Clock::start();
-    let load = Load::new(scenario, &agents, clock, recorder);
+    let load = Load::new(scenario, agents, clock, recorder);
     let requests = load.run(scenario, seed);
     match &mut mesh {
         Some(mesh) => {
@@ -89,9 +89,9 @@ impl CpuWatch {
         if now < self.since + MINIMUM_CPU_UPDATE_INTERVAL {
             return;
         }
-        let percent = self.sampler.sample(&mesh.agent_ids());
+        let percent = self.sampler.sample(&mesh.process_ids());
         load.record(|recorder| {
-            for (agent, percent) in percent.iter().enumerate() {
+            for (agent, percent) in percent.iter() {
                 recorder.cpu(self.since, now, agent, *percent);
             }
         });
@@ -108,7 +108,7 @@ async fn watch(
 ) -> anyhow::Result<()> {
     let mut boundaries = mesh.boundaries().into_iter().peekable();
     // What is used from here on counts.
-    cpu.sampler.sample(&mesh.agent_ids());
+    cpu.sampler.sample(&mesh.process_ids());
     loop {
         let sample_at = cpu.since + SAMPLE;
         let next = boundaries.peek().map_or(sample_at, |boundary| sample_at.min(*boundary));

@@ -11,18 +11,19 @@ use mesh_core::registry::{self, Deafness};
 use mesh_core::time::nanos;
 
 use super::Run;
-use crate::faults::{FIRST_AGENT, FaultSchedule, REGISTRY_HOST};
+use crate::faults::FaultSchedule;
+use crate::host::{AgentId, HostId, HostMap};
 use crate::oracle::Oracles;
 use crate::record::{EventLog, Outcome, Recorder, RecorderConfig, RunRecord, Value};
 use crate::scenario::{CLIENT, REGISTRY};
 use crate::workload::Arrival;
 
-/// The watchers of one run. Hosts are given by their numbers in the fault schedule.
+/// The watchers of one run. The engine owns them and tells them what happens.
 pub(super) struct Watchers {
     faults: Arc<FaultSchedule>,
     /// Which hosts are down. What a crash tears down still runs its destructors and would note how
     /// jobs end and others start; but the dead do not speak.
-    down: Vec<bool>,
+    down: HostMap<bool>,
     log: EventLog,
     oracles: Oracles,
     recorder: Recorder,
@@ -36,7 +37,7 @@ impl Watchers {
         let scenario = run.scenario;
         Self {
             faults: faults.clone(),
-            down: vec![false; faults.hosts().len()],
+            down: HostMap::filled(false, faults.hosts().len()),
             log: EventLog::new(run.trace),
             oracles: Oracles::new(scenario, faults.clone(), resolution),
             recorder: Recorder::new(RecorderConfig::new(scenario, &run.policy.label, run.seed)),
@@ -73,7 +74,7 @@ impl Watchers {
                 ("demand_ns", Value::U64(arrival.demand.as_nanos() as u64)),
             ],
         );
-        self.oracles.due(arrival.index, arrival.at, FIRST_AGENT + arrival.entry);
+        self.oracles.due(arrival.index, arrival.at, arrival.entry);
         self.recorder.due(arrival.at);
     }
 
@@ -92,49 +93,50 @@ impl Watchers {
     }
 
     /// A host goes down or comes up.
-    pub(super) fn host_changed(&mut self, now: Timestamp, host: usize, up: bool) {
+    pub(super) fn host_changed(&mut self, now: Timestamp, host: HostId, up: bool) {
         self.down[host] = !up;
         let name = &self.faults.hosts()[host];
         self.log.event(now, name, if up { "restarted" } else { "crashed" }, &[]);
-        if host == REGISTRY_HOST && up {
+        if host == HostId::REGISTRY && up {
             self.oracles.registry_restarted(now);
         }
     }
 
     /// An agent's note.
-    pub(super) fn agent(&mut self, now: Timestamp, host: usize, note: &Note) {
+    pub(super) fn agent(&mut self, now: Timestamp, agent: AgentId, note: &Note) {
+        let host = agent.host();
         if self.down[host] {
             return;
         }
         let name = &self.faults.hosts()[host];
         log_agent(&mut self.log, now, name, note);
-        self.oracles.agent(now, host, name, note);
+        self.oracles.agent(now, agent, name, note);
         if matches!(note, Note::JobEnded { outcome: Ending::Done, .. }) {
-            self.recorder.worked(now, host - FIRST_AGENT);
+            self.recorder.worked(now, agent);
         }
     }
 
     /// An agent's load after a sample of its machine.
-    pub(super) fn load(&mut self, now: Timestamp, host: usize, load: &LoadReport, open: usize) {
-        self.oracles.load(now, host, load, open);
+    pub(super) fn load(&mut self, now: Timestamp, agent: AgentId, load: &LoadReport, open: usize) {
+        self.oracles.load(now, agent, load, open);
     }
 
     /// How busy an agent's machine was in a second that is over, or at the end of the run in the
     /// last one: its number, and CPU %.
-    pub(super) fn cpu(&mut self, host: usize, (second, percent): (u64, f64)) {
+    pub(super) fn cpu(&mut self, agent: AgentId, (second, percent): (u64, f64)) {
         let [from, until] = [second, second + 1].map(Duration::from_secs);
-        self.recorder.cpu(from.into(), until.into(), host - FIRST_AGENT, percent);
+        self.recorder.cpu(from.into(), until.into(), agent, percent);
     }
 
     /// The peers that an agent knows, when they have changed and after a sample of its machine.
-    pub(super) fn view(&mut self, now: Timestamp, host: usize, peers: &Peers) {
-        if !self.down[host] {
-            self.oracles.view(now, host, peers);
+    pub(super) fn view(&mut self, now: Timestamp, agent: AgentId, peers: &Peers) {
+        if !self.down[agent.host()] {
+            self.oracles.view(now, agent, peers);
         }
     }
 
     /// The network has delivered a call of this host to the registry for the second time.
-    pub(super) fn heard_twice(&mut self, now: Timestamp, caller: usize) {
+    pub(super) fn heard_twice(&mut self, now: Timestamp, caller: HostId) {
         let agent = Value::Str(&self.faults.hosts()[caller]);
         self.log.event(now, REGISTRY, "heard_twice", &[("agent", agent)]);
     }
@@ -150,7 +152,7 @@ impl Watchers {
 
     /// The registry's note.
     pub(super) fn registry(&mut self, now: Timestamp, note: &registry::Note) {
-        if self.down[REGISTRY_HOST] {
+        if self.down[HostId::REGISTRY] {
             return;
         }
         let kind = match note.kind {

@@ -14,24 +14,23 @@ use mesh_node::Observer;
 use super::Run;
 use super::watchers::Watchers;
 use crate::faults::FaultSchedule;
+use crate::host::{AgentId, HostId};
 use crate::record::{Outcome, RunRecord};
 use crate::workload::Arrival;
 
 /// The watchers of one run. Copies watch the same run; once it is over they see nothing more.
 #[derive(Clone)]
 pub(super) struct World {
-    host: Arc<BTreeMap<Name, usize>>,
+    agents: Arc<BTreeMap<Name, AgentId>>,
     watchers: Arc<Mutex<Option<Watchers>>>,
 }
 
 impl World {
     pub(super) fn new(run: &Run<'_>, faults: &Arc<FaultSchedule>, resolution: Duration) -> Self {
-        let hosts = faults.hosts().iter().cloned().enumerate();
+        let hosts = faults.hosts().iter();
+        let agents = hosts.filter_map(|(host, name)| Some((name.clone(), host.agent()?)));
         let watchers = Watchers::new(run, faults, resolution).out_of_order(run);
-        Self {
-            host: Arc::new(hosts.map(|(number, name)| (name, number)).collect()),
-            watchers: Arc::new(Mutex::new(Some(watchers))),
-        }
+        Self { agents: Arc::new(agents.collect()), watchers: Arc::new(Mutex::new(Some(watchers))) }
     }
 
     /// How long the run must last.
@@ -50,13 +49,13 @@ impl World {
     }
 
     /// A host goes down or comes up.
-    pub(super) fn host_changed(&self, now: Timestamp, host: usize, up: bool) {
+    pub(super) fn host_changed(&self, now: Timestamp, host: HostId, up: bool) {
         self.with(|watchers| watchers.host_changed(now, host, up));
     }
 
-    /// How busy an agent's machine was in a second: its number, and CPU %.
-    pub(super) fn cpu(&self, host: usize, busy: (u64, f64)) {
-        self.with(|watchers| watchers.cpu(host, busy));
+    /// How busy an agent's machine was in a second: which second, and CPU %.
+    pub(super) fn cpu(&self, agent: AgentId, busy: (u64, f64)) {
+        self.with(|watchers| watchers.cpu(agent, busy));
     }
 
     /// Nothing that happened before this time will be told any more.
@@ -76,9 +75,9 @@ impl World {
         }
     }
 
-    fn with_host(&self, name: &Name, act: impl FnOnce(&mut Watchers, usize)) {
-        if let Some(&host) = self.host.get(name) {
-            self.with(|watchers| act(watchers, host));
+    fn with_agent(&self, name: &Name, act: impl FnOnce(&mut Watchers, AgentId)) {
+        if let Some(&agent) = self.agents.get(name) {
+            self.with(|watchers| act(watchers, agent));
         }
     }
 
@@ -89,15 +88,15 @@ impl World {
 
 impl Observer for World {
     fn agent(&self, now: Timestamp, agent: &Name, note: &Note) {
-        self.with_host(agent, |watchers, host| watchers.agent(now, host, note));
+        self.with_agent(agent, |watchers, agent| watchers.agent(now, agent, note));
     }
 
     fn load(&self, now: Timestamp, agent: &Name, load: &LoadReport, open: usize) {
-        self.with_host(agent, |watchers, host| watchers.load(now, host, load, open));
+        self.with_agent(agent, |watchers, agent| watchers.load(now, agent, load, open));
     }
 
     fn view(&self, now: Timestamp, agent: &Name, peers: &Peers) {
-        self.with_host(agent, |watchers, host| watchers.view(now, host, peers));
+        self.with_agent(agent, |watchers, agent| watchers.view(now, agent, peers));
     }
 
     fn deafness(&self, now: Timestamp, deafness: Deafness) {

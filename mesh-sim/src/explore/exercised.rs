@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use mesh_core::Timestamp;
 use mesh_core::protocol::Name;
 
-use crate::faults::{FIRST_AGENT, FaultSchedule, REGISTRY_HOST};
+use crate::faults::FaultSchedule;
+use crate::host::HostId;
 use crate::scenario::{EngineKind, REGISTRY, Scenario};
 use crate::trace::Line;
 
@@ -139,7 +140,7 @@ impl Exercised {
 
 struct Watcher {
     faults: FaultSchedule,
-    number: BTreeMap<Name, usize>,
+    number: BTreeMap<Name, HostId>,
     /// Leases known to have ended, by name and incarnation.
     ended: BTreeSet<(String, u64)>,
     /// Hosts that have registered since they last started.
@@ -154,9 +155,8 @@ struct Watcher {
 impl Watcher {
     fn new(scenario: &Scenario) -> Self {
         let faults = FaultSchedule::new(scenario);
-        let hosts = faults.hosts().iter().cloned().enumerate();
         Self {
-            number: hosts.map(|(number, name)| (name, number)).collect(),
+            number: faults.hosts().iter().map(|(host, name)| (name.clone(), host)).collect(),
             faults,
             ended: BTreeSet::new(),
             registered: BTreeSet::new(),
@@ -226,18 +226,18 @@ impl Watcher {
         }
     }
 
-    fn number(&self, host: Option<&str>) -> Option<usize> {
+    fn number(&self, host: Option<&str>) -> Option<HostId> {
         self.number.get(host?).copied()
     }
 
-    fn cut(&self, a: usize, b: usize, at: Timestamp) -> bool {
+    fn cut(&self, a: HostId, b: HostId, at: Timestamp) -> bool {
         self.faults.link(a, b, at).cut || self.faults.link(b, a, at).cut
     }
 
     fn why_expired(&self, line: &Line<'_>) -> &'static str {
         match self.number(line.agent.as_deref()) {
             Some(agent) if self.faults.is_down(agent, line.at()) => LEASE_CRASHED,
-            Some(agent) if self.cut(agent, REGISTRY_HOST, line.at()) => LEASE_PARTITION,
+            Some(agent) if self.cut(agent, HostId::REGISTRY, line.at()) => LEASE_PARTITION,
             _ => LEASE_OTHER,
         }
     }
@@ -268,12 +268,12 @@ impl Watcher {
     fn restarted(&mut self, line: &Line<'_>) {
         let at = line.at();
         if line.host == REGISTRY {
-            let mut agents = FIRST_AGENT..self.faults.hosts().len();
-            if agents.any(|agent| !self.faults.is_down(agent, at)) {
+            let mut agents = self.faults.hosts().agents();
+            if agents.any(|agent| !self.faults.is_down(agent.host(), at)) {
                 self.exercised.add(REGISTRY_RESTARTED);
             }
         } else if let Some(agent) = self.number(Some(&line.host))
-            && (self.faults.is_down(REGISTRY_HOST, at) || self.cut(agent, REGISTRY_HOST, at))
+            && (self.faults.is_down(HostId::REGISTRY, at) || self.cut(agent, HostId::REGISTRY, at))
         {
             self.exercised.add(RESTARTED_ALONE);
         }

@@ -2,6 +2,4 @@
 
 mod schedule;
 
-pub use self::schedule::{
-    CLIENT_HOST, FIRST_AGENT, FaultSchedule, Link, MachineState, REGISTRY_HOST,
-};
+pub use self::schedule::{FaultSchedule, Link, MachineState};

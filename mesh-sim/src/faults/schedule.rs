@@ -7,14 +7,8 @@ use std::time::Duration;
 use mesh_core::Timestamp;
 use mesh_core::protocol::Name;
 
+use crate::host::{AgentId, HostId, HostMap};
 use crate::scenario::{CLIENT, Fault, FaultKind, LinkQuality, REGISTRY, Scenario};
-
-/// Position of the registry in [`FaultSchedule::hosts`]; agents follow the client in file order.
-pub const REGISTRY_HOST: usize = 0;
-/// Position of the load generator.
-pub const CLIENT_HOST: usize = 1;
-/// Position of the first agent.
-pub const FIRST_AGENT: usize = 2;
 
 /// The state of the way from one host to another.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -43,11 +37,11 @@ pub struct MachineState {
 /// When a scenario's faults hold, by host number.
 #[derive(Clone, Debug)]
 pub struct FaultSchedule {
-    hosts: Vec<Name>,
+    hosts: HostMap<Name>,
     faults: Vec<Planned>,
     quality: Arc<LinkQuality>,
     /// By the numbers of sender and receiver.
-    special: BTreeMap<(usize, usize), Arc<LinkQuality>>,
+    special: BTreeMap<(HostId, HostId), Arc<LinkQuality>>,
 }
 
 #[derive(Clone, Debug)]
@@ -61,29 +55,29 @@ struct Planned {
 enum What {
     /// Group number by host; none: reaches everyone.
     Partition {
-        group: Vec<Option<usize>>,
+        group: HostMap<Option<usize>>,
         one_way: bool,
     },
     Hold {
-        sides: [Vec<bool>; 2],
+        sides: [HostMap<bool>; 2],
     },
     AddLatency {
-        sides: [Vec<bool>; 2],
+        sides: [HostMap<bool>; 2],
         latency: Duration,
     },
     Loss {
-        sides: [Vec<bool>; 2],
+        sides: [HostMap<bool>; 2],
         ratio: f64,
     },
     Crash {
-        hit: Vec<bool>,
+        hit: HostMap<bool>,
     },
     SlowDown {
-        hit: Vec<bool>,
+        hit: HostMap<bool>,
         factor: f64,
     },
     BackgroundLoad {
-        hit: Vec<bool>,
+        hit: HostMap<bool>,
         load: f64,
     },
 }
@@ -92,10 +86,10 @@ impl FaultSchedule {
     /// The schedule of a scenario.
     pub fn new(scenario: &Scenario) -> Self {
         let agents = scenario.agents.iter().map(|agent| agent.name.clone());
-        let hosts: Vec<Name> =
+        let hosts: HostMap<Name> =
             [Name::from(REGISTRY), Name::from(CLIENT)].into_iter().chain(agents).collect();
-        let number: BTreeMap<&str, usize> =
-            hosts.iter().enumerate().map(|(number, name)| (&**name, number)).collect();
+        let number: BTreeMap<&str, HostId> =
+            hosts.iter().map(|(host, name)| (&**name, host)).collect();
         let mut special = BTreeMap::new();
         for link in &scenario.network.links {
             if let (Some(&a), Some(&b)) = (number.get(&*link.from), number.get(&*link.to)) {
@@ -110,7 +104,7 @@ impl FaultSchedule {
     }
 
     /// Every host's name: the registry, the client, the agents.
-    pub fn hosts(&self) -> &[Name] {
+    pub fn hosts(&self) -> &HostMap<Name> {
         &self.hosts
     }
 
@@ -130,7 +124,7 @@ impl FaultSchedule {
     }
 
     /// What the way from one host to another does to messages while nothing is broken.
-    pub fn quality(&self, from: usize, to: usize) -> &LinkQuality {
+    pub fn quality(&self, from: HostId, to: HostId) -> &LinkQuality {
         if self.special.is_empty() {
             return &self.quality;
         }
@@ -144,13 +138,13 @@ impl FaultSchedule {
 
     /// The one-way latency between two hosts while nothing is broken; if it is drawn, one that
     /// hardly any message exceeds.
-    pub fn base_latency(&self, from: usize, to: usize) -> Duration {
+    pub fn base_latency(&self, from: HostId, to: HostId) -> Duration {
         self.quality(from, to).slowest()
     }
 
     /// The way between two hosts at a time. A host that is down takes nothing and says nothing, not
     /// even goodbye: all its ways are cut.
-    pub fn link(&self, from: usize, to: usize, at: Timestamp) -> Link {
+    pub fn link(&self, from: HostId, to: HostId, at: Timestamp) -> Link {
         let (latency, added) = (self.base_latency(from, to), Duration::ZERO);
         let mut link = Link { cut: false, held: false, latency, added, loss: 0.0 };
         for fault in self.active(at) {
@@ -172,7 +166,8 @@ impl FaultSchedule {
     }
 
     /// The machine under a host at a time.
-    pub fn machine(&self, host: usize, at: Timestamp) -> MachineState {
+    pub fn machine(&self, agent: AgentId, at: Timestamp) -> MachineState {
+        let host = agent.host();
         let mut state = MachineState { speed_factor: 1.0, background: None };
         for fault in self.active(at) {
             match &fault.what {
@@ -185,12 +180,12 @@ impl FaultSchedule {
     }
 
     /// Whether a host is down at a time.
-    pub fn is_down(&self, host: usize, at: Timestamp) -> bool {
+    pub fn is_down(&self, host: HostId, at: Timestamp) -> bool {
         self.active(at).any(|fault| matches!(&fault.what, What::Crash { hit } if hit[host]))
     }
 
     /// The greatest one-way latency that the way between two hosts may ever have.
-    pub fn slowest(&self, a: usize, b: usize) -> Duration {
+    pub fn slowest(&self, a: HostId, b: HostId) -> Duration {
         let added = self.faults.iter().filter_map(|fault| match &fault.what {
             What::AddLatency { sides, latency } if between(sides, a, b) => Some(*latency),
             _ => None,
@@ -211,7 +206,7 @@ impl FaultSchedule {
     /// The last time up to `now` at which a fault stopped, slowed or lost messages between two
     /// hosts in either direction, or one of the two was down; `None` if that has not happened.
     /// Ends are included: what is in flight when a fault heals has still met it.
-    pub fn last_disturbed(&self, a: usize, b: usize, now: Timestamp) -> Option<Timestamp> {
+    pub fn last_disturbed(&self, a: HostId, b: HostId, now: Timestamp) -> Option<Timestamp> {
         if self.is_lossy(a, b) {
             return Some(now);
         }
@@ -220,7 +215,7 @@ impl FaultSchedule {
     }
 
     /// As [`Self::last_disturbed`], of the faults that can break a connection.
-    pub fn last_broken(&self, a: usize, b: usize, now: Timestamp) -> Option<Timestamp> {
+    pub fn last_broken(&self, a: HostId, b: HostId, now: Timestamp) -> Option<Timestamp> {
         if self.is_lossy(a, b) {
             return Some(now);
         }
@@ -241,35 +236,36 @@ impl FaultSchedule {
     /// Whether the registry may at some time hear no agent at all though it lives: every agent is
     /// down or cut off by some fault, or messages get lost at random.
     pub fn may_silence_all(&self) -> bool {
-        let agents = FIRST_AGENT..self.hosts.len();
-        let is_silenced = |agent: usize| {
+        let is_silenced = |agent: AgentId| {
+            let agent = agent.host();
             let silences = |what: &What| match what {
                 What::Crash { hit } => hit[agent],
-                other => other.breaks(agent, REGISTRY_HOST),
+                other => other.breaks(agent, HostId::REGISTRY),
             };
-            self.is_lossy(agent, REGISTRY_HOST) || self.faults.iter().any(|f| silences(&f.what))
+            self.is_lossy(agent, HostId::REGISTRY) || self.faults.iter().any(|f| silences(&f.what))
         };
-        agents.into_iter().all(is_silenced)
+        self.hosts.agents().all(is_silenced)
     }
 
     /// The last time up to `now` at which a host was down; `None` if it never was.
-    pub fn last_down(&self, host: usize, now: Timestamp) -> Option<Timestamp> {
+    pub fn last_down(&self, host: HostId, now: Timestamp) -> Option<Timestamp> {
         self.last(now, |what| matches!(what, What::Crash { hit } if hit[host]))
     }
 
     /// The last time up to `now` at which an agent was down, or its way to the registry was worse than
     /// some other agent's, or lost messages at random or delayed them; `None` if that has not
     /// happened.
-    pub fn last_singled_out(&self, agent: usize, now: Timestamp) -> Option<Timestamp> {
-        if self.is_lossy(agent, REGISTRY_HOST) {
+    pub fn last_singled_out(&self, agent: AgentId, now: Timestamp) -> Option<Timestamp> {
+        let agent = agent.host();
+        if self.is_lossy(agent, HostId::REGISTRY) {
             return Some(now);
         }
         self.last(now, |what| match what {
             What::Crash { hit } => hit[agent],
             What::Loss { sides, .. } | What::AddLatency { sides, .. } => {
-                between(sides, agent, REGISTRY_HOST)
+                between(sides, agent, HostId::REGISTRY)
             }
-            other => other.breaks(agent, REGISTRY_HOST) && !self.silences_all(other),
+            other => other.breaks(agent, HostId::REGISTRY) && !self.silences_all(other),
         })
     }
 
@@ -281,7 +277,7 @@ impl FaultSchedule {
     }
 
     fn silences_all(&self, what: &What) -> bool {
-        (FIRST_AGENT..self.hosts.len()).all(|agent| what.breaks(agent, REGISTRY_HOST))
+        self.hosts.agents().all(|agent| what.breaks(agent.host(), HostId::REGISTRY))
     }
 
     /// Whether some fault slows the messages of a link, or loses some of them.
@@ -305,7 +301,7 @@ impl FaultSchedule {
     }
 
     /// When a way that is held at a time lets its messages go; never if the hold has no end.
-    pub fn released(&self, from: usize, to: usize, at: Timestamp) -> Timestamp {
+    pub fn released(&self, from: HostId, to: HostId, at: Timestamp) -> Timestamp {
         let mut until = at;
         // A hold that begins before the last one ends goes on holding.
         loop {
@@ -319,13 +315,13 @@ impl FaultSchedule {
 
     /// Whether a way was cut at some time after `since` and up to `until`: what was sent before
     /// such a time and would arrive after it is lost.
-    pub fn was_cut(&self, from: usize, to: usize, since: Timestamp, until: Timestamp) -> bool {
+    pub fn was_cut(&self, from: HostId, to: HostId, since: Timestamp, until: Timestamp) -> bool {
         let meets = |fault: &&Planned| fault.from <= until && since < fault.until;
         self.faults.iter().filter(meets).any(|fault| fault.what.cuts(from, to))
     }
 
     /// Whether messages between two hosts get lost without any fault.
-    fn is_lossy(&self, a: usize, b: usize) -> bool {
+    fn is_lossy(&self, a: HostId, b: HostId) -> bool {
         self.quality(a, b).loss > 0.0 || self.quality(b, a).loss > 0.0
     }
 
@@ -340,9 +336,9 @@ impl FaultSchedule {
 }
 
 impl Planned {
-    fn new(fault: &Fault, number: &BTreeMap<&str, usize>) -> Self {
+    fn new(fault: &Fault, number: &BTreeMap<&str, HostId>) -> Self {
         let hit = |names: &[Name]| {
-            let mut hit = vec![false; number.len()];
+            let mut hit = HostMap::filled(false, number.len());
             for name in names {
                 if let Some(&host) = number.get(&**name) {
                     hit[host] = true;
@@ -351,7 +347,7 @@ impl Planned {
             hit
         };
         let grouped = |groups: &[Vec<Name>]| {
-            let mut group = vec![None; number.len()];
+            let mut group = HostMap::filled(None, number.len());
             for (position, names) in groups.iter().enumerate() {
                 for name in names {
                     if let Some(&host) = number.get(&**name) {
@@ -388,7 +384,7 @@ impl Planned {
 
 impl What {
     /// Whether it loses the messages from one host to another.
-    fn cuts(&self, from: usize, to: usize) -> bool {
+    fn cuts(&self, from: HostId, to: HostId) -> bool {
         match self {
             Self::Partition { group, one_way } => match (group[from], group[to]) {
                 (Some(a), Some(b)) if *one_way => a < b,
@@ -401,7 +397,7 @@ impl What {
     }
 
     /// Whether it can break connections between two hosts.
-    fn breaks(&self, a: usize, b: usize) -> bool {
+    fn breaks(&self, a: HostId, b: HostId) -> bool {
         match self {
             Self::Partition { group, .. } => apart(group, a, b),
             Self::Hold { sides } | Self::Loss { sides, .. } => between(sides, a, b),
@@ -411,19 +407,19 @@ impl What {
     }
 
     /// Whether it delays messages between two hosts.
-    fn slows(&self, a: usize, b: usize) -> bool {
+    fn slows(&self, a: HostId, b: HostId) -> bool {
         matches!(self, Self::AddLatency { sides, .. } if between(sides, a, b))
     }
 }
 
 /// Whether two hosts are in different groups.
-fn apart(group: &[Option<usize>], a: usize, b: usize) -> bool {
+fn apart(group: &HostMap<Option<usize>>, a: HostId, b: HostId) -> bool {
     matches!((group[a], group[b]), (Some(a), Some(b)) if a != b)
 }
 
 /// Whether two hosts are one of each side. A host may be on both: then its ways to all the others
 /// count.
-fn between([one, other]: &[Vec<bool>; 2], a: usize, b: usize) -> bool {
+fn between([one, other]: &[HostMap<bool>; 2], a: HostId, b: HostId) -> bool {
     a != b && ((one[a] && other[b]) || (one[b] && other[a]))
 }
 

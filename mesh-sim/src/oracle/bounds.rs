@@ -8,6 +8,7 @@ use mesh_core::registry::{LeaseConfig, longest_pause};
 use mesh_core::time::nanos;
 
 use crate::faults::FaultSchedule;
+use crate::host::AgentMap;
 use crate::scenario::{AgentSpec, Scenario};
 
 /// Bounds of one scenario, for agents whose calls to the registry succeed.
@@ -79,8 +80,9 @@ impl Bounds {
 
 /// By agent, the greatest latency to the registry at which calls and leases don't run out by
 /// themselves.
-pub(super) fn patience(scenario: &Scenario, resolution: Duration) -> Arc<[Duration]> {
-    scenario.agents.iter().map(|agent| patience_of(scenario, agent, resolution)).collect()
+pub(super) fn patience(scenario: &Scenario, resolution: Duration) -> Arc<AgentMap<Duration>> {
+    let agents = scenario.agents.iter();
+    Arc::new(agents.map(|agent| patience_of(scenario, agent, resolution)).collect())
 }
 
 /// Opening a connection takes a round trip and so does a call on it; both may take `timeout`, and

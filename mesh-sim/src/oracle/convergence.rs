@@ -13,7 +13,8 @@ use mesh_core::roster::Roster;
 use super::Found;
 use super::bounds::{Bounds, on_clock, slowest_clock};
 use super::leases::Leases;
-use crate::faults::{FIRST_AGENT, FaultSchedule, REGISTRY_HOST};
+use crate::faults::FaultSchedule;
+use crate::host::{AgentId, AgentMap, HostId};
 use crate::scenario::Scenario;
 
 pub(super) const LISTED: &str = "after the last fault every live agent is listed again";
@@ -34,10 +35,10 @@ pub(super) struct Convergence {
     sampling: Duration,
     /// By agent, the greatest latency to the registry at which calls and leases don't run out by
     /// themselves.
-    patience: Arc<[Duration]>,
-    /// The last sample by host number.
-    samples: Vec<Option<Sample>>,
-    views: Vec<Peers>,
+    patience: Arc<AgentMap<Duration>>,
+    /// The last sample of each agent.
+    samples: AgentMap<Option<Sample>>,
+    views: AgentMap<Peers>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -52,7 +53,7 @@ impl Convergence {
         scenario: &Scenario,
         faults: Arc<FaultSchedule>,
         bounds: Bounds,
-        patience: Arc<[Duration]>,
+        patience: Arc<AgentMap<Duration>>,
         resolution: Duration,
     ) -> Self {
         let windows = scenario.agents.iter().map(|agent| agent.machine.cpu_window);
@@ -70,8 +71,8 @@ impl Convergence {
             to_self: scenario.delegation.to_self,
             sampling,
             patience,
-            samples: vec![None; faults.hosts().len()],
-            views: vec![Peers::default(); faults.hosts().len()],
+            samples: AgentMap::filled(None, scenario.agents.len()),
+            views: AgentMap::filled(Peers::default(), scenario.agents.len()),
             faults,
         }
     }
@@ -81,29 +82,29 @@ impl Convergence {
         self.end
     }
 
-    pub(super) fn load(&mut self, now: Timestamp, host: usize, load: &LoadReport, open: usize) {
-        self.samples[host] = Some(Sample { at: now, in_flight: load.in_flight, open });
+    pub(super) fn load(&mut self, now: Timestamp, agent: AgentId, load: &LoadReport, open: usize) {
+        self.samples[agent] = Some(Sample { at: now, in_flight: load.in_flight, open });
     }
 
     /// Costs a pointer: what the list says is looked at in the end.
-    pub(super) fn view(&mut self, host: usize, peers: &Peers) {
-        self.views[host] = peers.clone();
+    pub(super) fn view(&mut self, agent: AgentId, peers: &Peers) {
+        self.views[agent] = peers.clone();
     }
 
     pub(super) fn finish(&self, now: Timestamp, leases: &Leases, found: &mut Found) {
         let names = self.faults.hosts();
-        let live: Vec<usize> =
-            (FIRST_AGENT..names.len()).filter(|host| !self.faults.is_down(*host, now)).collect();
-        for host in &live {
-            self.at_rest(now, *host, found);
+        let is_up = |agent: &AgentId| !self.faults.is_down(agent.host(), now);
+        let live: Vec<AgentId> = names.agents().filter(is_up).collect();
+        for agent in &live {
+            self.at_rest(now, *agent, found);
         }
-        if self.faults.is_down(REGISTRY_HOST, now) {
+        if self.faults.is_down(HostId::REGISTRY, now) {
             return;
         }
-        let (sure, unsure): (Vec<usize>, Vec<usize>) =
-            live.into_iter().partition(|host| self.reaches_registry(*host, now));
-        let named = |hosts: &[usize]| -> BTreeSet<Name> {
-            hosts.iter().map(|host| names[*host].clone()).collect()
+        let (sure, unsure): (Vec<AgentId>, Vec<AgentId>) =
+            live.into_iter().partition(|agent| self.reaches_registry(*agent, now));
+        let named = |agents: &[AgentId]| -> BTreeSet<Name> {
+            agents.iter().map(|agent| names[agent.host()].clone()).collect()
         };
         let (expected, tolerated) = (named(&sure), named(&unsure));
         let listed: BTreeSet<Name> = leases.live().cloned().collect();
@@ -112,9 +113,9 @@ impl Convergence {
         }
         // Agents that share a list need one look at it.
         let mut right: Option<&Roster> = None;
-        for host in sure {
-            let name = &names[host];
-            let peers = &self.views[host];
+        for agent in sure {
+            let name = &names[agent.host()];
+            let peers = &self.views[agent];
             let own = (!self.to_self).then(|| peers.roster().position(name)).flatten();
             let shared = right.is_some_and(|roster| roster.is_shared_with(peers.roster()));
             let equal = || peers.roster().iter().map(|lease| &lease.name).eq(expected.iter());
@@ -133,9 +134,9 @@ impl Convergence {
         }
     }
 
-    fn at_rest(&self, now: Timestamp, host: usize, found: &mut Found) {
-        let name = &self.faults.hosts()[host];
-        match &self.samples[host] {
+    fn at_rest(&self, now: Timestamp, agent: AgentId, found: &mut Found) {
+        let name = &self.faults.hosts()[agent.host()];
+        match &self.samples[agent] {
             Some(sample) if now.since(sample.at) <= 2 * self.sampling => {
                 if sample.in_flight > 0 || sample.open > 0 {
                     let Sample { in_flight, open, .. } = sample;
@@ -148,11 +149,12 @@ impl Convergence {
         }
     }
 
-    fn reaches_registry(&self, host: usize, now: Timestamp) -> bool {
-        [(host, REGISTRY_HOST), (REGISTRY_HOST, host)].into_iter().all(|(from, to)| {
+    fn reaches_registry(&self, agent: AgentId, now: Timestamp) -> bool {
+        let host = agent.host();
+        [(host, HostId::REGISTRY), (HostId::REGISTRY, host)].into_iter().all(|(from, to)| {
             let way = self.faults.link(from, to, now);
             let quality = self.faults.quality(from, to);
-            let patience = self.patience[host - FIRST_AGENT];
+            let patience = self.patience[agent];
             quality.loss + way.loss == 0.0 && !way.cut && !way.held && way.latency < patience
         })
     }

@@ -10,7 +10,8 @@ use mesh_core::registry::{Note, NoteKind};
 
 use super::Found;
 use super::bounds::Bounds;
-use crate::faults::{FIRST_AGENT, FaultSchedule, REGISTRY_HOST};
+use crate::faults::FaultSchedule;
+use crate::host::{AgentId, AgentMap, HostId};
 
 pub(super) const NOT_STALE: &str =
     "nobody is routed to a peer whose lease ended longer ago than the bound";
@@ -23,7 +24,7 @@ pub(super) struct Leases {
     faults: Arc<FaultSchedule>,
     bounds: Bounds,
     /// As [`patience`](super::bounds::patience) says.
-    patience: Arc<[Duration]>,
+    patience: Arc<AgentMap<Duration>>,
     live: BTreeMap<Name, u64>,
     /// Ended leases of this life of the registry, by name: incarnation and end.
     ended: BTreeMap<Name, BTreeMap<u64, Timestamp>>,
@@ -36,9 +37,9 @@ pub(super) struct Leases {
 /// A routing decision.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Routed<'a> {
-    /// Who decided: its number in the fault schedule, and its name.
-    pub(super) host: usize,
-    pub(super) agent: &'a Name,
+    /// Who decided: its number, and its name.
+    pub(super) agent: AgentId,
+    pub(super) name: &'a Name,
     pub(super) request: u64,
     /// For whom, and which of its lives.
     pub(super) peer: &'a Name,
@@ -49,7 +50,7 @@ impl Leases {
     pub(super) fn new(
         faults: Arc<FaultSchedule>,
         bounds: Bounds,
-        patience: Arc<[Duration]>,
+        patience: Arc<AgentMap<Duration>>,
     ) -> Self {
         Self {
             faults,
@@ -108,20 +109,21 @@ impl Leases {
     /// with what it knows, and gets the time to fetch a list once it can. One whose link may be too
     /// slow for a call at any time is bound to nothing.
     pub(super) fn routed(&self, now: Timestamp, routed: Routed<'_>, found: &mut Found) {
-        let Routed { host, agent, request, peer, incarnation } = routed;
+        let Routed { agent, name, request, peer, incarnation } = routed;
         let Some(ended) = self.end_of(peer, incarnation) else { return };
-        let ways = [(host, REGISTRY_HOST), (REGISTRY_HOST, host)];
+        let host = agent.host();
+        let ways = [(host, HostId::REGISTRY), (HostId::REGISTRY, host)];
         let slowest = ways.map(|(from, to)| self.faults.base_latency(from, to));
-        if slowest.iter().max() >= Some(&self.patience[host - FIRST_AGENT]) {
+        if slowest.iter().max() >= Some(&self.patience[agent]) {
             return;
         }
-        let disturbed = self.faults.last_disturbed(host, REGISTRY_HOST, now);
+        let disturbed = self.faults.last_disturbed(host, HostId::REGISTRY, now);
         let informed = disturbed.map(|at| at + self.bounds.fetch).unwrap_or_default();
         if now.since(ended.max(informed)) <= self.bounds.forget {
             return;
         }
         let detail = format!(
-            "{agent} routed request {request} to {peer}, whose lease ended {:?} ago; the bound is \
+            "{name} routed request {request} to {peer}, whose lease ended {:?} ago; the bound is \
              {:?}",
             now.since(ended),
             self.bounds.forget

@@ -22,6 +22,7 @@ use self::leases::{Leases, Routed};
 use self::requests::Requests;
 use self::views::Views;
 use crate::faults::FaultSchedule;
+use crate::host::AgentId;
 use crate::record::{Outcome, Violation};
 use crate::scenario::Scenario;
 
@@ -73,8 +74,8 @@ impl Oracles {
         self.requests.end().max(self.convergence.end())
     }
 
-    /// A client's request is due at the agent `entry`, a number in the fault schedule.
-    pub fn due(&mut self, request: u64, intended: Timestamp, entry: usize) {
+    /// A client's request is due at the agent `entry`.
+    pub fn due(&mut self, request: u64, intended: Timestamp, entry: AgentId) {
         self.requests.due(request, intended, entry, &mut self.found);
     }
 
@@ -83,11 +84,11 @@ impl Oracles {
         self.requests.ended(now, request, outcome, &mut self.found);
     }
 
-    /// An agent noted something. `host` is its number in the fault schedule.
-    pub fn agent(&mut self, now: Timestamp, host: usize, agent: &Name, note: &Note) {
-        self.requests.agent(now, agent, note, &mut self.found);
+    /// An agent noted something.
+    pub fn agent(&mut self, now: Timestamp, agent: AgentId, name: &Name, note: &Note) {
+        self.requests.agent(now, name, note, &mut self.found);
         if let &Note::Routed { request, ref peer, incarnation, .. } = note {
-            let routed = Routed { host, agent, request, peer, incarnation };
+            let routed = Routed { agent, name, request, peer, incarnation };
             self.leases.routed(now, routed, &mut self.found);
         }
     }
@@ -98,14 +99,14 @@ impl Oracles {
     }
 
     /// An agent's load was sampled.
-    pub fn load(&mut self, now: Timestamp, host: usize, load: &LoadReport, open: usize) {
-        self.convergence.load(now, host, load, open);
+    pub fn load(&mut self, now: Timestamp, agent: AgentId, load: &LoadReport, open: usize) {
+        self.convergence.load(now, agent, load, open);
     }
 
     /// An agent's view changed, or was sampled.
-    pub fn view(&mut self, now: Timestamp, host: usize, peers: &Peers) {
-        self.convergence.view(host, peers);
-        self.views.view(now, host, peers, &mut self.found);
+    pub fn view(&mut self, now: Timestamp, agent: AgentId, peers: &Peers) {
+        self.convergence.view(agent, peers);
+        self.views.view(now, agent, peers, &mut self.found);
     }
 
     /// The registry starts again, with nothing.

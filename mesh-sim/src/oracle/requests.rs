@@ -12,7 +12,8 @@ use mesh_core::protocol::Name;
 
 use super::Found;
 use super::history::{History, Step};
-use crate::faults::{CLIENT_HOST, FaultSchedule};
+use crate::faults::FaultSchedule;
+use crate::host::{AgentId, HostId};
 use crate::record::Outcome;
 use crate::scenario::Scenario;
 
@@ -43,7 +44,7 @@ pub(super) struct Requests {
     numbers: u64,
     /// By entry agent, the last fault that a lost request brought to light after its end, and when
     /// the first such request ended.
-    discovered: BTreeMap<usize, (Timestamp, Timestamp)>,
+    discovered: BTreeMap<AgentId, (Timestamp, Timestamp)>,
     /// Further attempts begun, by request and attempt.
     started_again: BTreeSet<(u64, u32)>,
     /// The next attempt that a retry announced, by request.
@@ -53,8 +54,8 @@ pub(super) struct Requests {
 #[derive(Clone, Copy, Debug)]
 struct Open {
     intended: Timestamp,
-    /// Number of the agent that it was sent to, in the fault schedule.
-    entry: usize,
+    /// The agent that it was sent to.
+    entry: AgentId,
 }
 
 impl Requests {
@@ -89,7 +90,7 @@ impl Requests {
         &mut self,
         request: u64,
         intended: Timestamp,
-        entry: usize,
+        entry: AgentId,
         found: &mut Found,
     ) {
         self.open.insert(request, Open { intended, entry });
@@ -150,13 +151,16 @@ impl Requests {
     /// the client drop all that are as old, so those sent later have no such excuse.
     fn is_broken(&mut self, now: Timestamp, open: Open, reason: &str) -> bool {
         let Open { intended, entry } = open;
+        let host = entry.host();
         // A round trip that takes as long as a connect may take breaks by itself.
-        let there = self.faults.slowest(CLIENT_HOST, entry);
-        let slow = there + self.faults.slowest(entry, CLIENT_HOST) + self.resolution;
+        let there = self.faults.slowest(HostId::CLIENT, host);
+        let slow = there + self.faults.slowest(host, HostId::CLIENT) + self.resolution;
         if reason == "connect" && slow >= self.connect_timeout {
             return true;
         }
-        let Some(broken) = self.faults.last_broken(CLIENT_HOST, entry, now) else { return false };
+        let Some(broken) = self.faults.last_broken(HostId::CLIENT, host, now) else {
+            return false;
+        };
         if broken >= intended {
             return true;
         }

@@ -9,7 +9,8 @@ use mesh_core::protocol::Name;
 
 use super::Found;
 use super::bounds::Bounds;
-use crate::faults::{FIRST_AGENT, FaultSchedule, REGISTRY_HOST};
+use crate::faults::FaultSchedule;
+use crate::host::{AgentId, AgentMap, HostId};
 use crate::scenario::Scenario;
 
 pub(super) const NOT_FORGOTTEN: &str =
@@ -29,9 +30,9 @@ pub(super) struct Views {
     /// For so long after a fault peers may leave a view because of it.
     aftermath: Duration,
     /// As [`patience`](super::bounds::patience) says.
-    patience: Arc<[Duration]>,
-    /// The last view of each host and when it was seen.
-    last: Vec<(Timestamp, Peers)>,
+    patience: Arc<AgentMap<Duration>>,
+    /// The last view of each agent and when it was seen.
+    last: AgentMap<(Timestamp, Peers)>,
 }
 
 impl Views {
@@ -39,7 +40,7 @@ impl Views {
         scenario: &Scenario,
         faults: Arc<FaultSchedule>,
         bounds: Bounds,
-        patience: Arc<[Duration]>,
+        patience: Arc<AgentMap<Duration>>,
     ) -> Self {
         let refresh = scenario.agents.iter().map(|agent| agent.refresh).max().unwrap_or_default();
         Self {
@@ -47,22 +48,28 @@ impl Views {
             is_promised: bounds.are_kept() && refresh < scenario.leases.ttl,
             aftermath: bounds.converge(),
             patience,
-            last: vec![Default::default(); faults.hosts().len()],
+            last: AgentMap::filled(Default::default(), scenario.agents.len()),
             faults,
         }
     }
 
-    pub(super) fn view(&mut self, now: Timestamp, host: usize, peers: &Peers, found: &mut Found) {
+    pub(super) fn view(
+        &mut self,
+        now: Timestamp,
+        agent: AgentId,
+        peers: &Peers,
+        found: &mut Found,
+    ) {
         let seen = (now, peers.clone());
-        let (since, before) = std::mem::replace(&mut self.last[host], seen);
+        let (since, before) = std::mem::replace(&mut self.last[agent], seen);
         // What is left of its last life is no view that it had.
-        let is_new = self.faults.last_down(host, now).is_some_and(|down| down >= since);
+        let is_new = self.faults.last_down(agent.host(), now).is_some_and(|down| down >= since);
         if !self.is_promised || before.len() <= peers.len() || is_new {
             return;
         }
         let gone = before.roster().differences(peers.roster()).filter(|(_, new)| new.is_none());
         let gone = gone.filter_map(|(old, _)| old.map(|old| &old.name));
-        let own = &self.faults.hosts()[host];
+        let own = &self.faults.hosts()[agent.host()];
         let Some(name) = gone.filter(|name| *name != own).find(|name| !self.may_go(now, name))
         else {
             return;
@@ -74,15 +81,13 @@ impl Views {
 
     /// Whether there is another reason than silence for a peer to leave a view.
     fn may_go(&self, now: Timestamp, name: &Name) -> bool {
-        let hosts = self.faults.hosts().iter().enumerate().skip(FIRST_AGENT);
-        let Some((peer, _)) = hosts.into_iter().find(|(_, host)| *host == name) else {
-            return true;
-        };
-        let ways = [(peer, REGISTRY_HOST), (REGISTRY_HOST, peer)];
+        let host = self.faults.hosts().find(|host| host == name);
+        let Some(peer) = host.and_then(HostId::agent) else { return true };
+        let ways = [(peer.host(), HostId::REGISTRY), (HostId::REGISTRY, peer.host())];
         let slowest = ways.map(|(from, to)| self.faults.base_latency(from, to));
         let since = now - self.aftermath;
         let singled_out = self.faults.last_singled_out(peer, now);
-        slowest.iter().max() >= Some(&self.patience[peer - FIRST_AGENT])
+        slowest.iter().max() >= Some(&self.patience[peer])
             || singled_out.is_some_and(|at| at >= since)
             || self.faults.silences(since, now) > 1
     }

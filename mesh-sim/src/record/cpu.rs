@@ -6,6 +6,7 @@ use std::time::Duration;
 use mesh_core::time::{Timestamp, nanos};
 
 use super::Second;
+use crate::host::{AgentId, AgentMap};
 
 const NANOS_PER_SECOND: u64 = 1_000_000_000;
 
@@ -28,7 +29,7 @@ pub(crate) fn cpu_columns(agents: usize) -> Vec<Range<usize>> {
 pub(super) struct CpuColumns {
     columns: Vec<Range<usize>>,
     /// The column of each agent.
-    column_of: Vec<usize>,
+    column_of: AgentMap<usize>,
     /// The time line ends here, perhaps within a second.
     end: Timestamp,
 }
@@ -50,7 +51,7 @@ impl CpuColumns {
     pub(super) fn add(
         &self,
         (from, until): (Timestamp, Timestamp),
-        agent: usize,
+        agent: AgentId,
         percent: f64,
         timeline: &mut [Second],
     ) {
@@ -87,9 +88,9 @@ mod tests {
         assert_eq!(cpu_columns(3), [0..1, 1..2, 2..3]);
         let cpu = CpuColumns::new(2 * MAX_COLUMNS, at_ms(2_000));
         let mut timeline = timeline(&cpu, 2);
-        cpu.add((at_ms(0), at_ms(1_000)), 0, 50.0, &mut timeline);
-        cpu.add((at_ms(0), at_ms(1_000)), 1, 10.0, &mut timeline);
-        cpu.add((at_ms(1_000), at_ms(2_000)), 3, 80.0, &mut timeline);
+        cpu.add((at_ms(0), at_ms(1_000)), AgentId::new(0), 50.0, &mut timeline);
+        cpu.add((at_ms(0), at_ms(1_000)), AgentId::new(1), 10.0, &mut timeline);
+        cpu.add((at_ms(1_000), at_ms(2_000)), AgentId::new(3), 80.0, &mut timeline);
         assert_eq!(timeline[0].cpu_percent[..2], [30.0, 0.0]);
         assert_eq!(timeline[1].cpu_percent[..2], [0.0, 40.0]);
     }
@@ -98,11 +99,11 @@ mod tests {
     fn a_second_gets_what_happened_within_it() {
         let cpu = CpuColumns::new(1, at_ms(3_500));
         let mut timeline = timeline(&cpu, 4);
-        cpu.add((at_ms(750), at_ms(2_500)), 0, 80.0, &mut timeline);
-        cpu.add((at_ms(2_500), at_ms(2_600)), 0, 100.0, &mut timeline);
+        cpu.add((at_ms(750), at_ms(2_500)), AgentId::new(0), 80.0, &mut timeline);
+        cpu.add((at_ms(2_500), at_ms(2_600)), AgentId::new(0), 100.0, &mut timeline);
         // The last second is half a one, and what comes after it is not on the time line.
-        cpu.add((at_ms(3_250), at_ms(9_000)), 0, 100.0, &mut timeline);
-        cpu.add((at_ms(9_000), at_ms(9_100)), 0, 100.0, &mut timeline);
+        cpu.add((at_ms(3_250), at_ms(9_000)), AgentId::new(0), 100.0, &mut timeline);
+        cpu.add((at_ms(9_000), at_ms(9_100)), AgentId::new(0), 100.0, &mut timeline);
         let percent: Vec<f64> = timeline.iter().map(|second| second.cpu_percent[0]).collect();
         assert_eq!(percent, [20.0, 80.0, 50.0, 50.0]);
     }

@@ -6,6 +6,7 @@ use mesh_core::time::{Timestamp, nanos};
 
 use super::cpu::CpuColumns;
 use super::{Counts, FaultWindow, Latency, Outcome, RunRecord, Second, Violation, WindowCounts};
+use crate::host::{AgentId, Id as _};
 use crate::scenario::Scenario;
 
 const NANOS_PER_SECOND: u64 = 1_000_000_000;
@@ -126,16 +127,16 @@ impl Recorder {
         }
     }
 
-    /// The agent with this index in the scenario finished a job.
-    pub fn worked(&mut self, at: Timestamp, agent: usize) {
+    /// An agent finished a job.
+    pub fn worked(&mut self, at: Timestamp, agent: AgentId) {
         if at >= self.warm_up {
-            self.record.work_per_agent[agent] += 1;
+            self.record.work_per_agent[agent.index()] += 1;
         }
     }
 
     /// An agent's CPU was busy to this percentage from one time to another. Each time is told of
     /// once, in any order; where nothing is told of, the CPU was idle.
-    pub fn cpu(&mut self, from: Timestamp, until: Timestamp, agent: usize, percent: f64) {
+    pub fn cpu(&mut self, from: Timestamp, until: Timestamp, agent: AgentId, percent: f64) {
         self.cpu.add((from, until), agent, percent, &mut self.record.timeline);
     }
 

@@ -105,11 +105,11 @@ fn in_flight_is_what_was_due_and_has_not_ended() {
 #[test]
 fn work_and_cpu_are_kept_per_agent() {
     let mut recorder = recorder();
-    recorder.worked(at_ms(999), 0);
-    recorder.worked(at_ms(1000), 0);
-    recorder.worked(at_ms(1000), 1);
-    recorder.cpu(at_ms(2000), at_ms(2900), 1, 30.0);
-    recorder.cpu(at_ms(2900), at_ms(3000), 1, 55.0);
+    recorder.worked(at_ms(999), AgentId::new(0));
+    recorder.worked(at_ms(1000), AgentId::new(0));
+    recorder.worked(at_ms(1000), AgentId::new(1));
+    recorder.cpu(at_ms(2000), at_ms(2900), AgentId::new(1), 30.0);
+    recorder.cpu(at_ms(2900), at_ms(3000), AgentId::new(1), 55.0);
     let record = recorder.finish(0, 0, Vec::new());
     assert_eq!(record.work_per_agent, [1, 1]);
     assert_eq!(record.timeline[2].cpu_percent, [0.0, 32.5]);

@@ -12,6 +12,7 @@ use mesh_core::time::Timestamp;
 
 use super::{RanBy, Report};
 use crate::dist::Distribution;
+use crate::host::AgentId;
 use crate::record::{Outcome, Recorder, RecorderConfig, RunRecord, Violation};
 use crate::scenario::{
     AgentSpec, Arrivals, EngineKind, Entry, Expect, Fault, FaultKind, LinkQuality, MachineSpec,
@@ -54,11 +55,11 @@ fn small_run(scenario: &Scenario, policy: &str, seed: u64, latency_ms: u64) -> R
         let at = due + Duration::from_millis(latency_ms + number);
         recorder.due(due);
         recorder.ended(due, at, &outcome);
-        recorder.worked(at, number as usize % 2);
+        recorder.worked(at, AgentId::new(number as u32 % 2));
     }
     for number in 0..4u32 {
         let [from, until] = [number, number + 1].map(|second| Duration::from_secs(second.into()));
-        let (agent, percent) = (number as usize % 2, 12.5 * f64::from(number));
+        let (agent, percent) = (AgentId::new(number % 2), 12.5 * f64::from(number));
         recorder.cpu(from.into(), until.into(), agent, percent);
     }
     recorder.finish(0x00ab_cdef_0000_0000 + seed, 160, Vec::new())
@@ -117,16 +118,16 @@ fn realistic_run(scenario: &Scenario, policy: &str, seed: u64, skill: f64) -> Ru
     ends.sort_by_key(|(at, ..)| *at);
     for (at, due, outcome) in ends {
         recorder.ended(due, at, &outcome);
-        let agent = (rng.index(8) as f64 / (1.0 + rng.unit() / skill)) as usize;
-        recorder.worked(at, agent);
+        let agent = (rng.index(8) as f64 / (1.0 + rng.unit() / skill)) as u32;
+        recorder.worked(at, AgentId::new(agent));
     }
     for second in 0..65u64 {
-        for agent in 0..8 {
-            let busy = if second >= 60 { 0.0 } else { 45.0 + 5.0 * agent as f64 };
+        for agent in 0..8u32 {
+            let busy = if second >= 60 { 0.0 } else { 45.0 + 5.0 * f64::from(agent) };
             let cut_off = agent < 3 && (20..35).contains(&second);
             let percent = if cut_off { busy * 0.2 } else { busy } + 10.0 * rng.unit();
             let [from, until] = [second, second + 1].map(Duration::from_secs);
-            recorder.cpu(from.into(), until.into(), agent, percent);
+            recorder.cpu(from.into(), until.into(), AgentId::new(agent), percent);
         }
     }
     recorder.finish(rng.next_u64(), 180_000, Vec::new())

@@ -20,7 +20,8 @@ use super::engine_limits::{Places, beyond_turmoil, engine_limits};
 use super::shape::{Shape, compile};
 use super::source::{Path as FilePath, Source};
 use super::walk::{Findings, walk};
-use super::{EngineKind, Scenario, json_schema, raw};
+use super::{AgentSpec, EngineKind, Scenario, json_schema, raw};
+use crate::host::{AgentId, Id as _};
 
 /// The schema that every file is checked against.
 static SHAPE: LazyLock<Shape> = LazyLock::new(|| {
@@ -107,6 +108,14 @@ impl Loaded {
 }
 
 impl Scenario {
+    /// An agent of this scenario.
+    ///
+    /// # Panics
+    /// If the scenario has fewer agents.
+    pub fn agent(&self, id: AgentId) -> &AgentSpec {
+        &self.agents[id.index()]
+    }
+
     /// The scenario with these seeds and the policies with these labels; none of them means all.
     ///
     /// # Errors

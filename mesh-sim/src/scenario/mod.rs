@@ -33,6 +33,7 @@ pub(crate) use self::edit::{keys, set_fields};
 pub use self::load::Loaded;
 pub use self::schema::{json_schema, json_schema_text};
 use crate::dist::Distribution;
+use crate::host::AgentId;
 
 /// The registry's host name in scenario files, faults and link patterns.
 pub const REGISTRY: &str = "registry";
@@ -230,8 +231,8 @@ pub enum Entry {
     Random,
     /// Each in turn.
     RoundRobin,
-    /// Always this one: an index into [`Scenario::agents`].
-    Fixed(usize),
+    /// Always this one.
+    Fixed(AgentId),
 }
 
 /// A policy to compare.

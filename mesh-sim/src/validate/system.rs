@@ -2,6 +2,7 @@
 
 use super::forms::TwoPoint;
 use crate::dist::Distribution;
+use crate::host::Id as _;
 use crate::scenario::{AgentSpec, Arrivals, Entry, Scenario};
 
 /// A dispatcher, like servers behind it, and Poisson arrivals.
@@ -40,7 +41,7 @@ impl System {
             .agents
             .iter()
             .enumerate()
-            .filter_map(|(index, agent)| (index != dispatcher).then_some(agent))
+            .filter_map(|(index, agent)| (index != dispatcher.index()).then_some(agent))
             .collect();
         let [first, others @ ..] = &servers[..] else { return Err("there is no server") };
         let like = |agent: &&&AgentSpec| {

@@ -17,6 +17,7 @@ use mesh_core::protocol::Task;
 use mesh_core::seed::{Rng, Seed};
 
 use crate::dist::Distribution;
+use crate::host::{AgentId, Id as _};
 use crate::scenario::{Arrivals, Entry, WorkloadSpec};
 
 /// The text of every job.
@@ -29,8 +30,8 @@ pub struct Arrival {
     pub index: u64,
     /// The intended start, which latency counts from.
     pub at: Timestamp,
-    /// The agent that it is sent to: an index into the scenario's agents.
-    pub entry: usize,
+    /// The agent that it is sent to.
+    pub entry: AgentId,
     /// CPU time that the job takes on a core of speed 1.
     pub demand: Duration,
 }
@@ -112,8 +113,8 @@ impl Jobs {
     /// The next job; `turn` counts round-robin entries.
     fn next(&mut self, index: u64, at: Timestamp, turn: u64) -> Arrival {
         let entry = match self.entry {
-            Entry::Random => self.entry_rng.index(self.agents),
-            Entry::RoundRobin => (turn % self.agents as u64) as usize,
+            Entry::Random => AgentId::from_index(self.entry_rng.index(self.agents)),
+            Entry::RoundRobin => AgentId::from_index((turn % self.agents as u64) as usize),
             Entry::Fixed(agent) => agent,
         };
         Arrival { index, at, entry, demand: self.demand.sample(&mut self.service_rng) }

@@ -135,14 +135,14 @@ fn demand_and_entry_do_not_move_each_other_or_the_times() {
     let base = poisson(&[(0, 100.0)]);
     let pareto = Distribution::Pareto { min: 0.001, shape: 1.2, max: 10.0 };
     let other_demand = WorkloadSpec { demand: pareto, ..base.clone() };
-    let other_entry = WorkloadSpec { entry: Entry::Fixed(3), ..base.clone() };
+    let other_entry = WorkloadSpec { entry: Entry::Fixed(AgentId::new(3)), ..base.clone() };
     let mut demands_differ = false;
     for ((a, b), c) in
         open(&base, 20, 5).zip(open(&other_demand, 20, 5)).zip(open(&other_entry, 20, 5))
     {
         assert_eq!((a.at, a.entry), (b.at, b.entry));
         assert_eq!((a.at, a.demand), (c.at, c.demand));
-        assert_eq!(c.entry, 3);
+        assert_eq!(c.entry, AgentId::new(3));
         demands_differ |= a.demand != b.demand;
     }
     assert!(demands_differ);
@@ -154,14 +154,14 @@ fn entries_are_uniform_or_in_turn() {
     let mut seen = [0; AGENTS];
     let mut total = 0;
     for arrival in open(&base, 40, 9) {
-        seen[arrival.entry] += 1;
+        seen[arrival.entry.index()] += 1;
         total += 1;
     }
     assert!(seen.iter().all(|&n| plausible(n, f64::from(total) / AGENTS as f64)), "{seen:?}");
 
     let in_turn = WorkloadSpec { entry: Entry::RoundRobin, ..base };
     for arrival in open(&in_turn, 1, 9) {
-        assert_eq!(arrival.entry as u64, arrival.index % AGENTS as u64);
+        assert_eq!(arrival.entry.index() as u64, arrival.index % AGENTS as u64);
     }
 }
 

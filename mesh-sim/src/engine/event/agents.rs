@@ -14,7 +14,8 @@ use super::pool::Pool;
 use super::queue::Lane;
 use super::{Event, Simulation};
 use crate::engine::address::{address, host_at};
-use crate::faults::{FIRST_AGENT, MachineState, REGISTRY_HOST};
+use crate::faults::MachineState;
+use crate::host::{AgentId, HostId};
 use crate::machine::Machine;
 use crate::scenario::AgentSpec;
 
@@ -102,21 +103,21 @@ impl Node {
 }
 
 impl Simulation<'_> {
-    pub(super) fn start_agent(&mut self, now: Timestamp, host: usize) {
-        let spec = &self.run.scenario.agents[host - FIRST_AGENT];
+    pub(super) fn start_agent(&mut self, now: Timestamp, id: AgentId) {
+        let spec = self.run.scenario.agent(id);
         // A later life has a greater number; zero stands for agents that have none.
         let incarnation = now.as_nanos() + 1;
-        let identity = Identity { name: spec.name.clone(), url: address(host), incarnation };
+        let identity = Identity { name: spec.name.clone(), url: address(id.host()), incarnation };
         let config = self.config_of(spec);
         let seed = self.seed.child("agents").child(&spec.name).child(&incarnation.to_string());
-        let node = &mut self.nodes[host - FIRST_AGENT];
+        let node = &mut self.nodes[id];
         let local = node.clock.show(now);
         node.agent = Some(Agent::new(local, identity, config, &seed));
         node.machine.boot(now);
-        let life = self.hosts[host].life;
-        let sample = Event::Sample { host: host as u32, life };
+        let life = self.hosts[id.host()].life;
+        let sample = Event::Sample { agent: id, life };
         self.queue.push_in(Lane::Sample, now + spec.machine.cpu_window, sample);
-        self.with_agent(now, host, |agent, local| agent.handle_timeout(local));
+        self.with_agent(now, id, |agent, local| agent.handle_timeout(local));
     }
 
     /// How an agent behaves. Most behave as the one before, and share it.
@@ -130,86 +131,98 @@ impl Simulation<'_> {
     pub(super) fn with_agent(
         &mut self,
         now: Timestamp,
-        host: usize,
+        id: AgentId,
         act: impl FnOnce(&mut Agent, Timestamp),
     ) {
-        let node = &mut self.nodes[host - FIRST_AGENT];
+        let node = &mut self.nodes[id];
         let Some(agent) = &mut node.agent else { return };
         agent.swap_effects(&mut self.effects);
         act(agent, node.clock.show(now));
-        self.carry_out_all(now, host);
-        self.see_to_wake_ups(now, host);
+        self.carry_out_all(now, id);
+        self.see_to_wake_ups(now, id);
     }
 
-    pub(super) fn wake_agent(&mut self, now: Timestamp, host: usize) {
-        let node = &mut self.nodes[host - FIRST_AGENT];
+    /// The same for the agent that a host is.
+    pub(super) fn with_host(
+        &mut self,
+        now: Timestamp,
+        host: HostId,
+        act: impl FnOnce(&mut Agent, Timestamp),
+    ) {
+        if let Some(id) = host.agent() {
+            self.with_agent(now, id, act);
+        }
+    }
+
+    pub(super) fn wake_agent(&mut self, now: Timestamp, id: AgentId) {
+        let node = &mut self.nodes[id];
         if node.wake_at != now {
             return;
         }
         node.wake_at = Timestamp::MAX;
-        self.with_agent(now, host, |agent, local| {
+        self.with_agent(now, id, |agent, local| {
             if agent.poll_timeout() <= local {
                 agent.handle_timeout(local);
             }
         });
     }
 
-    pub(super) fn jobs_end(&mut self, now: Timestamp, host: usize) {
-        let node = &mut self.nodes[host - FIRST_AGENT];
+    pub(super) fn jobs_end(&mut self, now: Timestamp, id: AgentId) {
+        let node = &mut self.nodes[id];
         if node.job_at == now {
             node.job_at = Timestamp::MAX;
             node.machine.handle_timeout(now);
             node.machine_moved = true;
-            self.settle(now, host);
+            self.settle(now, id);
         }
     }
 
-    pub(super) fn sample(&mut self, now: Timestamp, host: usize, life: u32) {
-        let node = &mut self.nodes[host - FIRST_AGENT];
-        let Some(agent) = node.agent.as_mut().filter(|_| self.hosts[host].life == life) else {
+    pub(super) fn sample(&mut self, now: Timestamp, id: AgentId, life: u32) {
+        let node = &mut self.nodes[id];
+        let Some(agent) = node.agent.as_mut().filter(|_| self.hosts[id.host()].life == life) else {
             return;
         };
         let cpu_percent = node.machine.sample_cpu(now);
         node.machine_moved = true;
         let jobs = node.machine.running() as u32;
         agent.handle_sample(cpu_percent, node.machine.memory_percent(jobs));
-        self.watchers.load(now, host, &agent.load(), agent.open());
-        self.watchers.view(now, host, agent.peers());
+        self.watchers.load(now, id, &agent.load(), agent.open());
+        self.watchers.view(now, id, agent.peers());
         while let Some(busy) = node.machine.poll_second() {
-            self.watchers.cpu(host, busy);
+            self.watchers.cpu(id, busy);
         }
-        let window = self.run.scenario.agents[host - FIRST_AGENT].machine.cpu_window;
-        let next = Event::Sample { host: host as u32, life };
+        let window = self.run.scenario.agent(id).machine.cpu_window;
+        let next = Event::Sample { agent: id, life };
         self.queue.push_in(Lane::Sample, now + window, next);
-        self.settle(now, host);
+        self.settle(now, id);
     }
 
     /// Tells of the busy time since the last samples, at the end of the run.
     pub(super) fn close_machines(&mut self, end: Timestamp) {
-        for (agent, node) in self.nodes.iter_mut().enumerate() {
+        for (id, node) in self.nodes.iter_mut() {
             node.machine.handle_timeout(end);
             while let Some(busy) = node.machine.poll_second() {
-                self.watchers.cpu(FIRST_AGENT + agent, busy);
+                self.watchers.cpu(id, busy);
             }
             if let Some(busy) = node.machine.present_second() {
-                self.watchers.cpu(FIRST_AGENT + agent, busy);
+                self.watchers.cpu(id, busy);
             }
         }
     }
 
     /// Carries out all that an agent and its machine ask for, and sees to it that both are woken.
-    pub(super) fn settle(&mut self, now: Timestamp, host: usize) {
-        self.with_agent(now, host, |_, _| {});
+    pub(super) fn settle(&mut self, now: Timestamp, id: AgentId) {
+        self.with_agent(now, id, |_, _| {});
     }
 
     /// Carries out all that an agent and its machine ask for; then the agent gives the memory of
     /// its effects back.
-    fn carry_out_all(&mut self, now: Timestamp, host: usize) {
+    fn carry_out_all(&mut self, now: Timestamp, id: AgentId) {
         loop {
-            let node = &mut self.nodes[host - FIRST_AGENT];
+            let node = &mut self.nodes[id];
             let Some(agent) = &mut node.agent else { return };
             if let Some(effect) = agent.poll_effect() {
-                self.carry_out(now, host, effect);
+                self.carry_out(now, id, effect);
             } else if node.machine_moved
                 && let Some(job) = node.machine.poll_finished()
             {
@@ -220,15 +233,15 @@ impl Simulation<'_> {
         }
     }
 
-    fn see_to_wake_ups(&mut self, now: Timestamp, host: usize) {
-        let node = &mut self.nodes[host - FIRST_AGENT];
+    fn see_to_wake_ups(&mut self, now: Timestamp, id: AgentId) {
+        let node = &mut self.nodes[id];
         let Some(agent) = &mut node.agent else { return };
         // An earlier wake-up that is pending will see to a later one.
         if agent.take_rearmed() || node.wake_at == Timestamp::MAX {
             let wake_at = node.clock.when(agent.poll_timeout()).max(now);
             if wake_at < node.wake_at {
                 node.wake_at = wake_at;
-                self.queue.push(wake_at, Event::Wake(host as u32));
+                self.queue.push(wake_at, Event::Wake(id));
             }
         }
         if std::mem::take(&mut node.machine_moved)
@@ -236,19 +249,19 @@ impl Simulation<'_> {
             && job_at < node.job_at
         {
             node.job_at = job_at;
-            self.queue.push(job_at, Event::JobEnds(host as u32));
+            self.queue.push(job_at, Event::JobEnds(id));
         }
     }
 
-    fn carry_out(&mut self, now: Timestamp, host: usize, effect: Effect) {
-        let node = &mut self.nodes[host - FIRST_AGENT];
+    fn carry_out(&mut self, now: Timestamp, id: AgentId, effect: Effect) {
+        let node = &mut self.nodes[id];
         match effect {
             Effect::Note(note) => {
-                self.watchers.agent(now, host, &note);
+                self.watchers.agent(now, id, &note);
                 if matches!(note, Note::ViewChanged { .. })
                     && let Some(agent) = &node.agent
                 {
-                    self.watchers.view(now, host, agent.peers());
+                    self.watchers.view(now, id, agent.peers());
                 }
             }
             Effect::Reply { ticket, answer } => {
@@ -258,8 +271,8 @@ impl Simulation<'_> {
                 // The registry lists the scenario's agents alone.
                 let Some(callee) = host_at(&peer.url) else { return };
                 let request = Payload::Request(request);
-                let exchange = self.call(now, host, callee, Caller::Peer(call), request);
-                if let Some(agent) = &mut self.nodes[host - FIRST_AGENT].agent
+                let exchange = self.call(now, id.host(), callee, Caller::Peer(call), request);
+                if let Some(agent) = &mut self.nodes[id].agent
                     && !agent.set_call_ticket(call, exchange.ticket())
                 {
                     self.abandon(now, exchange);
@@ -280,7 +293,7 @@ impl Simulation<'_> {
             }
             Effect::Registry { call, request } => {
                 let request = Payload::RegistryRequest(request);
-                self.call(now, host, REGISTRY_HOST, Caller::Registry(call), request);
+                self.call(now, id.host(), HostId::REGISTRY, Caller::Registry(call), request);
             }
         }
     }

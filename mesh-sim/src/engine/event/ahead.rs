@@ -11,7 +11,8 @@ use mesh_core::protocol::{Reply, Request};
 use super::calls::{self, Message};
 use super::exchange::{Caller, Exchange, Payload};
 use super::queue::Lane;
-use super::{CLIENT_HOST, Event, FIRST_AGENT, Simulation};
+use super::{Event, Simulation};
+use crate::host::{AgentId, HostId};
 
 /// Fewer agents fit into the second-level cache, and looking ahead would only take time.
 const MANY: usize = 500;
@@ -32,11 +33,11 @@ impl Simulation<'_> {
         }
     }
 
-    /// The next request goes to this host.
-    pub(super) fn look_at_due(&self, entry: usize) {
+    /// The next request goes to this agent.
+    pub(super) fn look_at_due(&self, entry: AgentId) {
         if self.nodes.len() >= MANY {
-            prefetch_arc(&self.faults.hosts()[entry]);
-            self.pool.prefetch(entry as u32);
+            prefetch_arc(&self.faults.hosts()[entry.host()]);
+            self.pool.prefetch(entry.host());
         }
     }
 
@@ -52,14 +53,15 @@ impl Simulation<'_> {
                 }
             }
             Event::Sample { .. } => {
-                if let Some(Event::Sample { host, .. }) = self.queue.ahead(Lane::Sample, HOST_AHEAD)
+                if let Some(Event::Sample { agent, .. }) =
+                    self.queue.ahead(Lane::Sample, HOST_AHEAD)
                 {
-                    self.prefetch_host(*host as usize, true);
+                    self.prefetch_agent(*agent, true);
                 }
             }
             _ => {
-                if let Some(Event::Wake(host) | Event::JobEnds(host)) = self.queue.next_other() {
-                    self.prefetch_host(*host as usize, true);
+                if let Some(Event::Wake(agent) | Event::JobEnds(agent)) = self.queue.next_other() {
+                    self.prefetch_agent(*agent, true);
                 }
                 self.since_other = 0;
             }
@@ -75,10 +77,12 @@ impl Simulation<'_> {
         match self.coming(HOST_AHEAD) {
             // Opening a connection takes no more than the exchange.
             None | Some((_, Message::Connect | Message::Accept, _)) => {}
-            Some((CLIENT_HOST, _, exchange)) => self.prefetch_ending(exchange),
+            Some((HostId::CLIENT, _, exchange)) => self.prefetch_ending(exchange),
             Some((host, _, exchange)) => {
                 let is_job = matches!(&exchange.payload, Payload::Request(Request::Work(_)));
-                self.prefetch_host(host, is_job);
+                if let Some(agent) = host.agent() {
+                    self.prefetch_agent(agent, is_job);
+                }
             }
         }
         for (step, ahead) in STEPS_AHEAD.into_iter().enumerate() {
@@ -86,14 +90,14 @@ impl Simulation<'_> {
             if step == 0 {
                 prefetch_names(&exchange.payload);
             }
-            if let Some(agent) = host.checked_sub(FIRST_AGENT) {
+            if let Some(agent) = host.agent() {
                 self.nodes[agent].prefetch_parts(message, exchange, step);
             }
         }
     }
 
     /// The message that has so many before it, and to whom it goes.
-    fn coming(&self, others: usize) -> Option<(usize, Message, &Exchange)> {
+    fn coming(&self, others: usize) -> Option<(HostId, Message, &Exchange)> {
         let Some(Event::Arrives(message, id)) = self.queue.ahead(Lane::Message, others) else {
             return None;
         };
@@ -101,12 +105,10 @@ impl Simulation<'_> {
         Some((calls::ends(exchange, *message).1, *message, exchange))
     }
 
-    /// What most events at a host read first.
-    fn prefetch_host(&self, host: usize, with_machine: bool) {
-        if let Some(node) = host.checked_sub(FIRST_AGENT).and_then(|agent| self.nodes.get(agent)) {
-            node.prefetch(with_machine);
-            prefetch_arc(&self.faults.hosts()[host]);
-        }
+    /// What most events at an agent's host read first.
+    fn prefetch_agent(&self, agent: AgentId, with_machine: bool) {
+        self.nodes[agent].prefetch(with_machine);
+        prefetch_arc(&self.faults.hosts()[agent.host()]);
     }
 
     /// The client hears how its request ended.
@@ -121,8 +123,8 @@ impl Simulation<'_> {
     }
 
     fn look_at_job(&self) {
-        if let Some(Event::JobEnds(host)) = self.queue.next_other()
-            && let Some(id) = self.nodes[*host as usize - FIRST_AGENT].prefetch_job()
+        if let Some(Event::JobEnds(agent)) = self.queue.next_other()
+            && let Some(id) = self.nodes[*agent].prefetch_job()
             && let Some(place) = self.exchanges.place(id)
         {
             prefetch(place);

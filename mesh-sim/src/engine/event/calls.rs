@@ -10,7 +10,7 @@ use super::pool::Pool;
 use super::queue::Lane;
 use super::registry::SecondCopy;
 use super::{Event, Simulation};
-use crate::faults::{CLIENT_HOST, FIRST_AGENT};
+use crate::host::HostId;
 use crate::record::Outcome;
 
 /// Idle connections that the client keeps per agent, as in the turmoil engine.
@@ -55,13 +55,13 @@ impl Simulation<'_> {
     pub(super) fn call(
         &mut self,
         now: Timestamp,
-        caller: usize,
-        callee: usize,
+        caller: HostId,
+        callee: HostId,
         who: Caller,
         request: Payload,
     ) -> ExchangeId {
         let mut exchange = Exchange::new(caller, callee, who, request, now);
-        let first = match self.pool_of(caller).and_then(|pool| pool.take(callee as u32, now)) {
+        let first = match self.pool_of(caller).and_then(|pool| pool.take(callee, now)) {
             Some(life) => {
                 (exchange.connected, exchange.life) = (true, life);
                 Message::Request
@@ -74,14 +74,14 @@ impl Simulation<'_> {
     }
 
     /// The idle connections of a host, if it calls others at all.
-    fn pool_of(&mut self, caller: usize) -> Option<&mut Pool> {
+    fn pool_of(&mut self, caller: HostId) -> Option<&mut Pool> {
         match caller {
-            CLIENT_HOST => Some(&mut self.pool),
-            _ => caller.checked_sub(FIRST_AGENT).map(|agent| self.nodes[agent].pool()),
+            HostId::CLIENT => Some(&mut self.pool),
+            _ => caller.agent().map(|agent| self.nodes[agent].pool()),
         }
     }
 
-    fn distrust(&mut self, caller: usize, callee: u32, since: Timestamp) {
+    fn distrust(&mut self, caller: HostId, callee: HostId, since: Timestamp) {
         if let Some(pool) = self.pool_of(caller) {
             pool.distrust(callee, since);
         }
@@ -122,7 +122,7 @@ impl Simulation<'_> {
         if let (Message::Request, Payload::RegistryRequest(request)) = (message, &exchange.payload)
             && let Some(again) = self.network.copy(now, (from, to), at)
         {
-            let copy = SecondCopy { from: from as u32, sent: now, request: request.clone() };
+            let copy = SecondCopy { from, sent: now, request: request.clone() };
             self.queue.push(again, Event::ArrivesAgain(Box::new(copy)));
         }
         if message == Message::Cancel {
@@ -190,7 +190,7 @@ impl Simulation<'_> {
     fn connect_arrives(&mut self, now: Timestamp, id: ExchangeId) {
         let Some(exchange) = self.exchanges.get(id) else { return };
         if !exchange.connected && !exchange.caller_done {
-            exchange.life = self.hosts[exchange.callee as usize].life;
+            exchange.life = self.hosts[exchange.callee].life;
             self.send(now, id, Message::Accept);
         }
     }
@@ -215,7 +215,7 @@ impl Simulation<'_> {
             exchange.callee_done = true;
             return self.exchanges.settle(id);
         }
-        let callee = exchange.callee as usize;
+        let callee = exchange.callee;
         if self.hosts[callee].life != exchange.life {
             exchange.callee_done = true;
             return self.send(now, id, Message::Closed);
@@ -227,7 +227,7 @@ impl Simulation<'_> {
             }
             Payload::Request(request) => {
                 let mut handle = None;
-                self.with_agent(now, callee, |agent, local| {
+                self.with_host(now, callee, |agent, local| {
                     handle = agent.handle_request(local, id.ticket(), request);
                 });
                 if let (Some(exchange), Some(_)) = (self.exchanges.get(id), handle) {
@@ -240,11 +240,11 @@ impl Simulation<'_> {
 
     fn cancel_arrives(&mut self, now: Timestamp, id: ExchangeId) {
         let Some(exchange) = self.exchanges.get(id) else { return };
-        let (callee, handle) = (exchange.callee as usize, exchange.handle.take());
+        let (callee, handle) = (exchange.callee, exchange.handle.take());
         let was_done = std::mem::replace(&mut exchange.callee_done, true);
         self.exchanges.settle(id);
         if let (false, Some(handle)) = (was_done, handle) {
-            self.with_agent(now, callee, |agent, local| agent.handle_cancel(local, handle));
+            self.with_host(now, callee, |agent, local| agent.handle_cancel(local, handle));
         }
     }
 
@@ -254,12 +254,12 @@ impl Simulation<'_> {
             return self.exchanges.settle(id);
         }
         exchange.caller_done = true;
-        let (caller, callee) = (exchange.caller as usize, exchange.callee);
+        let (caller, callee) = (exchange.caller, exchange.callee);
         let (life, who) = (exchange.life, exchange.who);
         let payload = std::mem::replace(&mut exchange.payload, Payload::None);
         self.exchanges.settle(id);
         let max = match caller {
-            CLIENT_HOST => CLIENT_IDLE,
+            HostId::CLIENT => CLIENT_IDLE,
             _ => ClientLimits::default().idle_per_destination,
         };
         if let Some(pool) = self.pool_of(caller) {
@@ -289,7 +289,7 @@ impl Simulation<'_> {
             return;
         }
         let who = exchange.who;
-        let (caller, callee, began) = (exchange.caller as usize, exchange.callee, exchange.began);
+        let (caller, callee, began) = (exchange.caller, exchange.callee, exchange.began);
         self.distrust(caller, callee, began);
         self.abandon(now, id);
         match who {
@@ -302,7 +302,7 @@ impl Simulation<'_> {
     fn fail(&mut self, now: Timestamp, id: ExchangeId, error: CallError) {
         let Some(exchange) = self.exchanges.get(id) else { return };
         let was_done = std::mem::replace(&mut exchange.caller_done, true);
-        let (caller, callee, began) = (exchange.caller as usize, exchange.callee, exchange.began);
+        let (caller, callee, began) = (exchange.caller, exchange.callee, exchange.began);
         let who = exchange.who;
         self.exchanges.settle(id);
         if was_done {
@@ -322,13 +322,13 @@ impl Simulation<'_> {
     fn hand_over(
         &mut self,
         now: Timestamp,
-        caller: usize,
+        caller: HostId,
         who: Caller,
         result: Result<mesh_core::protocol::Reply, CallError>,
     ) {
         match who {
             Caller::Peer(call) => {
-                self.with_agent(now, caller, |agent, local| {
+                self.with_host(now, caller, |agent, local| {
                     agent.handle_call_result(local, call, result);
                 });
             }
@@ -340,26 +340,26 @@ impl Simulation<'_> {
     fn hand_over_listing(
         &mut self,
         now: Timestamp,
-        caller: usize,
+        caller: HostId,
         who: Caller,
         reply: RegistryReply,
     ) {
         if let Caller::Registry(call) = who {
-            self.with_agent(now, caller, |agent, local| {
+            self.with_host(now, caller, |agent, local| {
                 agent.handle_registry_reply(local, call, reply);
             });
         }
     }
 
     /// A host dies without a word to those whom it was connected with.
-    pub(super) fn break_connections(&mut self, now: Timestamp, host: usize) {
+    pub(super) fn break_connections(&mut self, now: Timestamp, host: HostId) {
         for id in self.exchanges.of_host(host) {
             let Some(exchange) = self.exchanges.get(id) else { continue };
-            if exchange.caller as usize == host {
+            if exchange.caller == host {
                 exchange.caller_done = true;
                 exchange.callee_done |= !exchange.connected;
             }
-            if exchange.callee as usize == host && exchange.connected && !exchange.callee_done {
+            if exchange.callee == host && exchange.connected && !exchange.callee_done {
                 exchange.callee_done = true;
                 exchange.handle = None;
                 self.wait_in_vain(now, id);
@@ -370,7 +370,7 @@ impl Simulation<'_> {
 }
 
 /// From which host to which a message of an exchange goes.
-pub(super) fn ends(exchange: &Exchange, message: Message) -> (usize, usize) {
-    let (caller, callee) = (exchange.caller as usize, exchange.callee as usize);
+pub(super) fn ends(exchange: &Exchange, message: Message) -> (HostId, HostId) {
+    let (caller, callee) = (exchange.caller, exchange.callee);
     if message.is_from_caller() { (caller, callee) } else { (callee, caller) }
 }

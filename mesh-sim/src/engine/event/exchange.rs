@@ -5,6 +5,7 @@ use mesh_core::agent::{CallId, Failure, Handle, RegistryReply, RegistryRequest};
 use mesh_core::protocol::{Reply, Request};
 
 use super::load::RequestId;
+use crate::host::HostId;
 
 /// Places of one block.
 const BLOCK: usize = 64;
@@ -52,8 +53,8 @@ pub(super) enum Payload {
 /// One call.
 #[derive(Debug)]
 pub(super) struct Exchange {
-    pub(super) caller: u32,
-    pub(super) callee: u32,
+    pub(super) caller: HostId,
+    pub(super) callee: HostId,
     pub(super) who: Caller,
     pub(super) payload: Payload,
     pub(super) began: Timestamp,
@@ -75,15 +76,15 @@ pub(super) struct Exchange {
 
 impl Exchange {
     pub(super) fn new(
-        caller: usize,
-        callee: usize,
+        caller: HostId,
+        callee: HostId,
         who: Caller,
         payload: Payload,
         began: Timestamp,
     ) -> Self {
         Self {
-            caller: caller as u32,
-            callee: callee as u32,
+            caller,
+            callee,
             who,
             payload,
             began,
@@ -162,9 +163,8 @@ impl Exchanges {
     }
 
     /// Those that a host takes part in.
-    pub(super) fn of_host(&self, host: usize) -> Vec<ExchangeId> {
-        let takes_part =
-            |exchange: &Exchange| exchange.caller == host as u32 || exchange.callee == host as u32;
+    pub(super) fn of_host(&self, host: HostId) -> Vec<ExchangeId> {
+        let takes_part = |exchange: &Exchange| exchange.caller == host || exchange.callee == host;
         let places = self.blocks.iter().flat_map(|block| block.iter()).enumerate();
         places
             .filter(|(_, place)| place.exchange.as_ref().is_some_and(takes_part))
@@ -182,12 +182,20 @@ mod tests {
 
     #[test]
     fn places_are_used_again_for_others_from_the_last_left_on() {
-        let exchange = || Exchange::new(2, 3, Caller::Registry(0), Payload::None, Timestamp::ZERO);
+        let exchange = || {
+            Exchange::new(
+                HostId::new(2),
+                HostId::new(3),
+                Caller::Registry(0),
+                Payload::None,
+                Timestamp::ZERO,
+            )
+        };
         let mut exchanges = Exchanges::default();
         let count = 2 * BLOCK + 1;
         let ids: Vec<ExchangeId> = (0..count).map(|_| exchanges.insert(exchange())).collect();
         assert!(ids.iter().map(|id| id.place as usize).eq(0..count));
-        assert_eq!(exchanges.of_host(3), ids);
+        assert_eq!(exchanges.of_host(HostId::new(3)), ids);
         for id in [ids[1], ids[BLOCK]] {
             exchanges.settle(id);
             assert!(exchanges.get(id).is_some(), "neither side is done");

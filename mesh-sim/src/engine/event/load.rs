@@ -13,7 +13,7 @@ use super::exchange::{Caller, Payload};
 use super::queue::Lane;
 use super::{Event, Simulation};
 use crate::engine::Run;
-use crate::faults::{CLIENT_HOST, FIRST_AGENT};
+use crate::host::HostId;
 use crate::record::Outcome;
 use crate::workload::{Arrival, JOB, Workload};
 
@@ -74,7 +74,7 @@ impl Simulation<'_> {
         };
         self.load.next[source.unwrap_or_default() as usize] = arrival;
         if let Some(arrival) = arrival {
-            self.look_at_due(FIRST_AGENT + arrival.entry);
+            self.look_at_due(arrival.entry);
             self.queue.push(arrival.at, Event::Due(source));
         }
     }
@@ -84,12 +84,12 @@ impl Simulation<'_> {
             return;
         };
         let scenario = self.run.scenario;
-        self.watchers.due(&arrival, &self.faults.hosts()[FIRST_AGENT + arrival.entry]);
+        self.watchers.due(&arrival, &self.faults.hosts()[arrival.entry.host()]);
         let (spec, text) = (&scenario.workload, self.load.text.clone());
         let request = Request::Delegate(arrival.task(spec, text, spec.deadline));
         let who = Caller::Client(self.load.open.insert((arrival, source)));
-        let entry = FIRST_AGENT + arrival.entry;
-        let exchange = self.call(now, CLIENT_HOST, entry, who, Payload::Request(request));
+        let entry = arrival.entry.host();
+        let exchange = self.call(now, HostId::CLIENT, entry, who, Payload::Request(request));
         let deadline = arrival.at + scenario.workload.deadline;
         self.queue.push_in(Lane::Deadline, deadline, Event::GiveUp(exchange));
         if source.is_none() {

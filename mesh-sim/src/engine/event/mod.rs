@@ -36,7 +36,8 @@ use self::registry::RegistryHost;
 use super::OUTPUT;
 use super::Run;
 use super::watchers::Watchers;
-use crate::faults::{CLIENT_HOST, FIRST_AGENT, FaultSchedule, REGISTRY_HOST};
+use crate::faults::FaultSchedule;
+use crate::host::{AgentId, AgentMap, HostId, HostMap};
 use crate::record::{Outcome, RunRecord};
 
 /// Timers are exact; what is due at the end of a span may still happen at its last instant.
@@ -62,7 +63,7 @@ pub(super) fn execute(run: &Run<'_>, progress: &dyn Fn(Duration)) -> RunRecord {
     RunRecord { steps: simulation.queue.taken(), ..simulation.watchers.finish(end) }
 }
 
-/// Something that happens at a time. Hosts are numbered as in the fault schedule.
+/// Something that happens at a time.
 #[derive(Debug)]
 enum Event {
     /// A fault begins or ends.
@@ -79,12 +80,14 @@ enum Event {
     GiveUp(ExchangeId),
     /// The time is over for a request of which the client has heard that it won't be done by then.
     TimesOut(load::RequestId),
-    /// A state machine asked to be woken.
-    Wake(u32),
-    /// Jobs may have ended on a machine.
-    JobEnds(u32),
+    /// The registry asked to be woken.
+    WakeRegistry,
+    /// An agent asked to be woken.
+    Wake(AgentId),
+    /// Jobs may have ended on an agent's machine.
+    JobEnds(AgentId),
     /// The machine under an agent is looked at, if the agent is still in this life.
-    Sample { host: u32, life: u32 },
+    Sample { agent: AgentId, life: u32 },
 }
 
 struct Simulation<'a> {
@@ -97,10 +100,10 @@ struct Simulation<'a> {
     exchanges: Exchanges,
     /// The client's idle connections.
     pool: Pool,
-    hosts: Vec<Host>,
+    hosts: HostMap<Host>,
     registry: RegistryHost,
     load: Load,
-    nodes: Vec<Node>,
+    nodes: AgentMap<Node>,
     /// How the agent that started last behaves.
     last_config: Option<Arc<AgentConfig>>,
     /// Messages since the last event of another kind but samples, if there are many hosts.
@@ -123,7 +126,7 @@ impl<'a> Simulation<'a> {
     fn new(run: &'a Run<'a>) -> Self {
         let seed = Seed::root(run.seed);
         let faults = Arc::new(FaultSchedule::new(run.scenario));
-        let hosts = faults.hosts();
+        let hosts = faults.hosts().ids();
         Self {
             run,
             watchers: Watchers::new(run, &faults, RESOLUTION),
@@ -131,7 +134,7 @@ impl<'a> Simulation<'a> {
             network: Network::new(faults.clone(), seed.child("network")),
             exchanges: Exchanges::default(),
             pool: Pool::default(),
-            hosts: hosts.iter().map(|_| Host::default()).collect(),
+            hosts: hosts.map(|_| Host::default()).collect(),
             registry: RegistryHost::new(run),
             load: Load::new(run, &seed),
             nodes: run.scenario.agents.iter().map(Node::new).collect(),
@@ -151,9 +154,9 @@ impl<'a> Simulation<'a> {
         }
         let now = Timestamp::ZERO;
         self.apply_faults(now);
-        for host in FIRST_AGENT..self.hosts.len() {
-            if !self.hosts[host].is_down {
-                self.start_agent(now, host);
+        for agent in self.nodes.ids() {
+            if !self.hosts[agent.host()].is_down {
+                self.start_agent(now, agent);
             }
         }
         self.start_load(now);
@@ -168,44 +171,44 @@ impl<'a> Simulation<'a> {
             Event::ConnectFailed(exchange) => self.connect_failed(now, exchange),
             Event::GiveUp(exchange) => self.give_up(now, exchange),
             Event::TimesOut(request) => self.request_ended(now, request, &Outcome::TimedOut),
-            Event::Wake(host) if host as usize == REGISTRY_HOST => self.wake_registry(now),
-            Event::Wake(host) => self.wake_agent(now, host as usize),
-            Event::JobEnds(host) => self.jobs_end(now, host as usize),
-            Event::Sample { host, life } => self.sample(now, host as usize, life),
+            Event::WakeRegistry => self.wake_registry(now),
+            Event::Wake(agent) => self.wake_agent(now, agent),
+            Event::JobEnds(agent) => self.jobs_end(now, agent),
+            Event::Sample { agent, life } => self.sample(now, agent, life),
         }
     }
 
     /// Brings everything into the state that the schedule prescribes for `now`.
     fn apply_faults(&mut self, now: Timestamp) {
         self.network.changed(now);
-        for (agent, node) in self.nodes.iter_mut().enumerate() {
-            node.set_machine(now, self.faults.machine(FIRST_AGENT + agent, now));
+        for (agent, node) in self.nodes.iter_mut() {
+            node.set_machine(now, self.faults.machine(agent, now));
         }
-        for host in 0..self.hosts.len() {
+        for host in self.hosts.ids() {
             let is_down = self.faults.is_down(host, now);
-            if host != CLIENT_HOST && is_down != self.hosts[host].is_down {
+            if host != HostId::CLIENT && is_down != self.hosts[host].is_down {
                 self.watchers.host_changed(now, host, !is_down);
                 self.hosts[host].is_down = is_down;
                 if is_down { self.crash(now, host) } else { self.restart(now, host) }
             }
         }
-        for host in FIRST_AGENT..self.hosts.len() {
-            self.settle(now, host);
+        for agent in self.nodes.ids() {
+            self.settle(now, agent);
         }
     }
 
-    fn crash(&mut self, now: Timestamp, host: usize) {
+    fn crash(&mut self, now: Timestamp, host: HostId) {
         self.hosts[host].life += 1;
-        if let Some(agent) = host.checked_sub(FIRST_AGENT) {
+        if let Some(agent) = host.agent() {
             self.nodes[agent].crash(now);
         }
         self.break_connections(now, host);
     }
 
-    fn restart(&mut self, now: Timestamp, host: usize) {
-        match host {
-            REGISTRY_HOST => self.registry = RegistryHost::restarted(self.run, now),
-            _ => self.start_agent(now, host),
+    fn restart(&mut self, now: Timestamp, host: HostId) {
+        match host.agent() {
+            Some(agent) => self.start_agent(now, agent),
+            None => self.registry = RegistryHost::restarted(self.run, now),
         }
     }
 }

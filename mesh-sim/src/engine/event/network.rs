@@ -9,6 +9,7 @@ use mesh_core::seed::{Rng, Seed};
 
 use crate::dist::Distribution;
 use crate::faults::FaultSchedule;
+use crate::host::HostId;
 
 /// The ways between hosts under a fault schedule.
 #[derive(Debug)]
@@ -16,7 +17,7 @@ pub(super) struct Network {
     faults: Arc<FaultSchedule>,
     /// One stream per way, so that traffic on one never moves another's draws.
     seed: Seed,
-    streams: BTreeMap<(u32, u32), Rng>,
+    streams: BTreeMap<(HostId, HostId), Rng>,
     /// No way ever draws, loses or slows a message: all are as fast as each other.
     steady: bool,
     /// No fault of links is active now ...
@@ -64,7 +65,7 @@ impl Network {
     }
 
     /// Sends a message. It may overtake those before it: each call has a connection of its own.
-    pub(super) fn send(&mut self, now: Timestamp, from: usize, to: usize) -> Fate {
+    pub(super) fn send(&mut self, now: Timestamp, from: HostId, to: HostId) -> Fate {
         if from == to {
             return Fate::Arrives(now);
         }
@@ -81,9 +82,8 @@ impl Network {
         if self.steady {
             return Fate::Arrives(self.released(from, to, now + quality.latency.quantile(0.0)));
         }
-        let way = (from as u32, to as u32);
         let stream = || self.seed.child(&format!("{from}-{to}")).rng();
-        let rng = self.streams.entry(way).or_insert_with(stream);
+        let rng = self.streams.entry((from, to)).or_insert_with(stream);
         if loss > 0.0 && rng.unit() < loss {
             return Fate::Lost;
         }
@@ -96,14 +96,14 @@ impl Network {
     pub(super) fn copy(
         &mut self,
         now: Timestamp,
-        (from, to): (usize, usize),
+        (from, to): (HostId, HostId),
         first: Timestamp,
     ) -> Option<Timestamp> {
         let quality = self.faults.quality(from, to);
         if quality.duplication == 0.0 {
             return None;
         }
-        let rng = self.streams.get_mut(&(from as u32, to as u32))?;
+        let rng = self.streams.get_mut(&(from, to))?;
         if rng.unit() >= quality.duplication {
             return None;
         }
@@ -114,7 +114,7 @@ impl Network {
 
     /// When a message arrives that would without a hold arrive at `at`. Known when it is sent, so
     /// that those which a hold lets go together keep the order in which they were sent.
-    fn released(&self, from: usize, to: usize, at: Timestamp) -> Timestamp {
+    fn released(&self, from: HostId, to: HostId, at: Timestamp) -> Timestamp {
         let is_held = || self.faults.link(from, to, at).held;
         if (self.quiet && at < self.next_change) || !is_held() {
             return at;
@@ -123,7 +123,13 @@ impl Network {
     }
 
     /// Whether a message that was to arrive now has been lost on the way to a fault.
-    pub(super) fn was_lost(&self, now: Timestamp, from: usize, to: usize, sent: Timestamp) -> bool {
+    pub(super) fn was_lost(
+        &self,
+        now: Timestamp,
+        from: HostId,
+        to: HostId,
+        sent: Timestamp,
+    ) -> bool {
         let is_undisturbed = self.quiet && self.quiet_since <= sent;
         !is_undisturbed && self.faults.was_cut(from, to, sent, now)
     }

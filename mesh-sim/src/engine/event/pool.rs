@@ -6,6 +6,8 @@ use std::time::Duration;
 use mesh_core::Timestamp;
 use mesh_core::hash::{Keyed, Table};
 
+use crate::host::HostId;
+
 /// No connection is idle for as long as this.
 const LIMIT: Duration = Duration::from_secs(30);
 
@@ -71,13 +73,13 @@ pub(super) struct Pool {
 
 impl Pool {
     /// Asks the processor for the connections to a callee.
-    pub(super) fn prefetch(&self, callee: u32) {
-        self.pairs.prefetch(callee);
+    pub(super) fn prefetch(&self, callee: HostId) {
+        self.pairs.prefetch(callee.number());
     }
 
     /// Takes a connection; gives back the life of the callee that it leads to.
-    pub(super) fn take(&mut self, callee: u32, now: Timestamp) -> Option<u32> {
-        let pair = self.pairs.get_mut(callee)?;
+    pub(super) fn take(&mut self, callee: HostId, now: Timestamp) -> Option<u32> {
+        let pair = self.pairs.get_mut(callee.number())?;
         let latest = pair.latest()?;
         if now.since(latest.since) >= LIMIT {
             // The others have been idle for even longer.
@@ -90,11 +92,11 @@ impl Pool {
     }
 
     /// Keeps a connection to this life of the callee, but at most `max` to one callee.
-    pub(super) fn put(&mut self, callee: u32, life: u32, now: Timestamp, max: usize) {
+    pub(super) fn put(&mut self, callee: HostId, life: u32, now: Timestamp, max: usize) {
         if self.pairs.is_full() {
             self.pairs.retain(|pair| pair.is_of_use(now));
         }
-        let pair = self.pairs.get_or_new(callee);
+        let pair = self.pairs.get_or_new(callee.number());
         if let Some(latest) = pair.latest() {
             let others = pair.others.get_or_insert_default();
             others.push_back(latest);
@@ -106,8 +108,8 @@ impl Pool {
     }
 
     /// Drops the connections to a callee that have not been used since `since`.
-    pub(super) fn distrust(&mut self, callee: u32, since: Timestamp) {
-        let Some(pair) = self.pairs.get_mut(callee) else { return };
+    pub(super) fn distrust(&mut self, callee: HostId, since: Timestamp) {
+        let Some(pair) = self.pairs.get_mut(callee.number()) else { return };
         if pair.latest().is_some_and(|latest| latest.since < since) {
             // The others were used before it.
             pair.clear();
@@ -126,6 +128,10 @@ mod tests {
         Timestamp::ZERO + Duration::from_secs(secs)
     }
 
+    fn to(callee: u32) -> HostId {
+        HostId::new(callee)
+    }
+
     #[test]
     fn the_limit_is_that_of_real_clients() {
         assert_eq!(LIMIT, mesh_node::http::ClientLimits::default().idle);
@@ -134,43 +140,43 @@ mod tests {
     #[test]
     fn the_latest_comes_first_and_the_old_not_at_all() {
         let mut pool = Pool::default();
-        pool.put(3, 0, at(0), 32);
-        pool.put(3, 1, at(20), 32);
-        assert_eq!(pool.take(4, at(21)), None);
-        assert_eq!(pool.take(3, at(40)), Some(1));
-        assert_eq!(pool.take(3, at(40)), None, "idle for 40 s");
+        pool.put(to(3), 0, at(0), 32);
+        pool.put(to(3), 1, at(20), 32);
+        assert_eq!(pool.take(to(4), at(21)), None);
+        assert_eq!(pool.take(to(3), at(40)), Some(1));
+        assert_eq!(pool.take(to(3), at(40)), None, "idle for 40 s");
     }
 
     #[test]
     fn keeps_no_more_than_the_limit() {
         let mut pool = Pool::default();
-        (0..3).for_each(|life| pool.put(3, life, at(0), 2));
-        let lives: Vec<_> = std::iter::from_fn(|| pool.take(3, at(1))).collect();
+        (0..3).for_each(|life| pool.put(to(3), life, at(0), 2));
+        let lives: Vec<_> = std::iter::from_fn(|| pool.take(to(3), at(1))).collect();
         assert_eq!(lives, [2, 1]);
     }
 
     #[test]
     fn distrust_spares_what_was_used_since() {
         let mut pool = Pool::default();
-        pool.put(3, 0, at(1), 32);
-        pool.put(3, 1, at(3), 32);
-        pool.put(5, 2, at(1), 32);
-        pool.distrust(3, at(2));
-        assert_eq!(pool.take(3, at(4)), Some(1));
-        assert_eq!(pool.take(3, at(4)), None);
-        assert_eq!(pool.take(5, at(4)), Some(2));
-        pool.put(5, 2, at(5), 32);
-        pool.distrust(5, at(6));
-        assert_eq!(pool.take(5, at(6)), None);
+        pool.put(to(3), 0, at(1), 32);
+        pool.put(to(3), 1, at(3), 32);
+        pool.put(to(5), 2, at(1), 32);
+        pool.distrust(to(3), at(2));
+        assert_eq!(pool.take(to(3), at(4)), Some(1));
+        assert_eq!(pool.take(to(3), at(4)), None);
+        assert_eq!(pool.take(to(5), at(4)), Some(2));
+        pool.put(to(5), 2, at(5), 32);
+        pool.distrust(to(5), at(6));
+        assert_eq!(pool.take(to(5), at(6)), None);
     }
 
     #[test]
     fn many_pairs_are_found_again_until_they_are_old() {
         let mut pool = Pool::default();
-        (0..1000).for_each(|pair| pool.put(pair, pair, at(u64::from(pair) / 20), 32));
+        (0..1000).for_each(|pair| pool.put(to(pair), pair, at(u64::from(pair) / 20), 32));
         for pair in 0..1000 {
             let expected = (pair >= 420).then_some(pair);
-            assert_eq!(pool.take(pair, at(50)), expected, "pair {pair}");
+            assert_eq!(pool.take(to(pair), at(50)), expected, "pair {pair}");
         }
         assert!(pool.pairs.capacity() <= 2048);
     }

@@ -8,7 +8,7 @@ use mesh_core::routing::{PolicyConfig, Signal};
 
 use super::{Event, Simulation};
 use crate::engine::Run;
-use crate::faults::REGISTRY_HOST;
+use crate::host::HostId;
 
 pub(super) struct RegistryHost {
     registry: Registry,
@@ -46,7 +46,7 @@ impl RegistryHost {
 /// The second copy of a call.
 #[derive(Debug)]
 pub(super) struct SecondCopy {
-    pub(super) from: u32,
+    pub(super) from: HostId,
     pub(super) sent: Timestamp,
     pub(super) request: RegistryRequest,
 }
@@ -91,15 +91,15 @@ impl Simulation<'_> {
     /// A second copy of a call: it is heard, but its answer finds nobody who waits.
     pub(super) fn registry_hears_again(&mut self, now: Timestamp, copy: SecondCopy) {
         let SecondCopy { from, sent, request } = copy;
-        let was_lost = self.network.was_lost(now, from as usize, REGISTRY_HOST, sent);
-        if !was_lost && !self.hosts[REGISTRY_HOST].is_down {
-            self.watchers.heard_twice(now, from as usize);
+        let was_lost = self.network.was_lost(now, from, HostId::REGISTRY, sent);
+        if !was_lost && !self.hosts[HostId::REGISTRY].is_down {
+            self.watchers.heard_twice(now, from);
             self.ask_registry(now, request);
         }
     }
 
     pub(super) fn wake_registry(&mut self, now: Timestamp) {
-        if self.registry.wake_at != now || self.hosts[REGISTRY_HOST].is_down {
+        if self.registry.wake_at != now || self.hosts[HostId::REGISTRY].is_down {
             return;
         }
         self.registry.wake_at = Timestamp::MAX;
@@ -120,7 +120,7 @@ impl Simulation<'_> {
             && at < self.registry.wake_at
         {
             self.registry.wake_at = at;
-            self.queue.push(at, Event::Wake(REGISTRY_HOST as u32));
+            self.queue.push(at, Event::WakeRegistry);
         }
     }
 }

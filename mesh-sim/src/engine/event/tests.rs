@@ -54,12 +54,12 @@ fn a_host_that_crashes_loses_its_connections_and_no_others() {
     let scenario = scenario("", "");
     let run = Run { scenario: &scenario, policy: &scenario.policies[0], seed: 1, trace: false };
     let mut simulation = Simulation::new(&run);
-    let (now, callee, life) = (Timestamp::ZERO, FIRST_AGENT as u32 + 2, 0);
-    for node in &mut simulation.nodes[..2] {
+    let (now, callee, life) = (Timestamp::ZERO, AgentId::new(2).host(), 0);
+    for (_, node) in simulation.nodes.iter_mut().take(2) {
         node.pool().put(callee, life, now, 32);
     }
-    simulation.crash(now, FIRST_AGENT);
-    let left = simulation.nodes[..2].iter_mut().map(|node| node.pool().take(callee, now));
+    simulation.crash(now, AgentId::new(0).host());
+    let left = simulation.nodes.iter_mut().take(2).map(|(_, node)| node.pool().take(callee, now));
     assert_eq!(left.collect::<Vec<_>>(), [None, Some(life)]);
 }
 

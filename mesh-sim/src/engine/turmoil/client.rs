@@ -15,7 +15,8 @@ use super::net::TurmoilNet;
 use crate::engine::Run;
 use crate::engine::address::{address, host_name};
 use crate::engine::world::World;
-use crate::faults::{CLIENT_HOST, FIRST_AGENT, FaultSchedule};
+use crate::faults::FaultSchedule;
+use crate::host::{AgentMap, HostId};
 use crate::record::Outcome;
 use crate::scenario::WorkloadSpec;
 use crate::workload::{Arrival, ClosedLoop, JOB, Workload};
@@ -32,8 +33,8 @@ pub(super) fn add(
         Workload::new(&scenario.workload, scenario.agents.len(), scenario.duration, &seed);
     let entries = scenario.agents.iter().map(|agent| agent.name.clone()).collect();
     let (spec, limits, world) = (scenario.workload.clone(), client_limits(scenario), world.clone());
-    let net = TurmoilNet::of_host(CLIENT_HOST, faults.clone());
-    sim.client(host_name(CLIENT_HOST), async move {
+    let net = TurmoilNet::of_host(HostId::CLIENT, faults.clone());
+    sim.client(host_name(HostId::CLIENT), async move {
         let sender = Arc::new(Sender {
             clock: clock(),
             client: Client::new(net, ClientLimits { idle_per_destination: 1024, ..limits }),
@@ -52,7 +53,7 @@ pub(super) fn add(
 struct Sender {
     clock: Clock,
     client: Client<TurmoilNet>,
-    entries: Vec<Name>,
+    entries: AgentMap<Name>,
     spec: WorkloadSpec,
     world: World,
 }
@@ -93,7 +94,7 @@ impl Sender {
         let deadline = arrival.at + self.spec.deadline;
         let timeout = deadline.since(self.clock.now());
         let request = Request::Delegate(arrival.task(&self.spec, JOB.into(), timeout));
-        let url = address(FIRST_AGENT + arrival.entry);
+        let url = address(arrival.entry.host());
         let result = call(&self.client, &url, &request, timeout).await;
         let outcome = Outcome::of_call(&result, self.clock.now() >= deadline);
         if outcome == Outcome::TimedOut {

@@ -17,7 +17,8 @@ use super::net::TurmoilNet;
 use crate::engine::Run;
 use crate::engine::address::{PORT, address, host_name};
 use crate::engine::world::World;
-use crate::faults::{FIRST_AGENT, FaultSchedule, REGISTRY_HOST};
+use crate::faults::FaultSchedule;
+use crate::host::{AgentId, HostId};
 use crate::scenario::Scenario;
 
 /// The clock of the host that calls: it shows the simulation's time, restarts or not.
@@ -48,11 +49,11 @@ pub(super) fn add_registry(
 ) {
     let config = scenario.registry_config();
     let (faults, world) = (faults.clone(), world.clone());
-    sim.host(host_name(REGISTRY_HOST), move || {
+    sim.host(host_name(HostId::REGISTRY), move || {
         let (config, faults, world) = (config.clone(), faults.clone(), world.clone());
         async move {
             let clock = clock();
-            let listener = TurmoilNet::of_host(REGISTRY_HOST, faults).bind(&anywhere()).await?;
+            let listener = TurmoilNet::of_host(HostId::REGISTRY, faults).bind(&anywhere()).await?;
             let epoch = clock.now().as_nanos();
             let registry = RegistryNode::new(clock, config, epoch, world);
             registry.run::<TurmoilNet>(listener, server_limits(), pending()).await;
@@ -61,31 +62,31 @@ pub(super) fn add_registry(
     });
 }
 
-/// Adds the agent with this index in the scenario.
+/// Adds an agent of the scenario.
 pub(super) fn add_agent(
     sim: &mut Sim<'static>,
     run: &Run<'_>,
-    index: usize,
+    id: AgentId,
     machine: &SimHost,
     faults: &Arc<FaultSchedule>,
     world: &World,
 ) {
-    let (agent, number) = (&run.scenario.agents[index], FIRST_AGENT + index);
+    let (agent, host_id) = (run.scenario.agent(id), id.host());
     let config = run.scenario.agent_config(agent, run.policy);
     let name: Name = agent.name.clone();
     let seed = Seed::root(run.seed).child("agents").child(&agent.name);
     let (machine, faults, world) = (machine.clone(), faults.clone(), world.clone());
     let client = client_limits(run.scenario);
-    sim.host(host_name(number), move || {
+    sim.host(host_name(host_id), move || {
         let (name, config, seed) = (name.clone(), config.clone(), seed.clone());
         let (machine, world, client) = (machine.clone(), world.clone(), client.clone());
-        let net = TurmoilNet::of_host(number, faults.clone());
+        let net = TurmoilNet::of_host(host_id, faults.clone());
         async move {
             let clock = clock();
-            // A later life has a greater number; zero stands for agents that have none.
+            // A later life has a greater host_id; zero stands for agents that have none.
             let incarnation = clock.now().as_nanos() + 1;
             let seed = seed.child(&incarnation.to_string());
-            let identity = Identity { name, url: address(number), incarnation };
+            let identity = Identity { name, url: address(host_id), incarnation };
             let host = machine.with_clock(clock);
             let listener = net.bind(&anywhere()).await?;
             let parts = Parts {
@@ -93,7 +94,7 @@ pub(super) fn add_agent(
                 clock,
                 host: host.clone(),
                 observer: world,
-                registry: address(REGISTRY_HOST),
+                registry: address(HostId::REGISTRY),
                 server: server_limits(),
                 client,
                 json: jsonrpc::Limits::default(),

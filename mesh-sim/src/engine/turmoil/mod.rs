@@ -25,7 +25,8 @@ use self::panics::Panics;
 use super::address::host_name;
 use super::world::World;
 use super::{EngineError, Run};
-use crate::faults::{CLIENT_HOST, FIRST_AGENT, FaultSchedule, Link};
+use crate::faults::{FaultSchedule, Link};
+use crate::host::{AgentMap, HostId, HostMap};
 use crate::oracle::Oracles;
 use crate::record::RunRecord;
 use crate::scenario::Scenario;
@@ -93,9 +94,9 @@ fn simulate(
             progress(reported);
         }
     }
-    for (agent, machine) in engine.machines.iter().enumerate() {
+    for (agent, machine) in engine.machines.iter() {
         for busy in machine.seconds(end) {
-            world.cpu(FIRST_AGENT + agent, busy);
+            world.cpu(agent, busy);
         }
     }
     world.finish(end).ok_or_else(|| EngineError::Simulation {
@@ -109,11 +110,11 @@ struct Engine {
     sim: Sim<'static>,
     world: World,
     faults: Arc<FaultSchedule>,
-    machines: Vec<SimHost>,
+    machines: AgentMap<SimHost>,
     /// The state that each pair of hosts was last set to, both ways.
-    links: Vec<(usize, usize, [Link; 2])>,
+    links: Vec<(HostId, HostId, [Link; 2])>,
     /// Which hosts are down.
-    down: Vec<bool>,
+    down: HostMap<bool>,
 }
 
 impl Engine {
@@ -127,11 +128,11 @@ impl Engine {
             .tcp_capacity(TCP_CAPACITY)
             .ephemeral_ports(PORTS)
             .build();
-        let machines: Vec<SimHost> =
+        let machines: AgentMap<SimHost> =
             run.scenario.agents.iter().map(|agent| SimHost::new(&agent.machine)).collect();
         hosts::add_registry(&mut sim, run.scenario, &faults, &world);
-        for (index, machine) in machines.iter().enumerate() {
-            hosts::add_agent(&mut sim, run, index, machine, &faults, &world);
+        for (agent, machine) in machines.iter() {
+            hosts::add_agent(&mut sim, run, agent, machine, &faults, &world);
         }
         client::add(&mut sim, run, &faults, &world);
         let count = faults.hosts().len();
@@ -140,7 +141,7 @@ impl Engine {
             world,
             machines,
             links: all_pairs(&faults),
-            down: vec![false; count],
+            down: HostMap::filled(false, count),
             faults,
         };
         for (a, b, [link, _]) in &engine.links {
@@ -153,7 +154,7 @@ impl Engine {
 
     /// turmoil's words, with the hosts' names in the scenario.
     fn with_names(&self, message: String) -> String {
-        let hosts = self.faults.hosts().iter().enumerate();
+        let hosts = self.faults.hosts().iter();
         hosts.fold(message, |message, (host, name)| {
             message.replace(&format!("'{}'", host_name(host)), &format!("'{name}'"))
         })
@@ -170,12 +171,12 @@ impl Engine {
             }
         }
         self.links = links;
-        for (agent, machine) in self.machines.iter().enumerate() {
-            machine.set_state(now, self.faults.machine(FIRST_AGENT + agent, now));
+        for (agent, machine) in self.machines.iter() {
+            machine.set_state(now, self.faults.machine(agent, now));
         }
-        for host in 0..self.down.len() {
+        for host in self.down.ids() {
             let down = self.faults.is_down(host, now);
-            if host != CLIENT_HOST && down != self.down[host] {
+            if host != HostId::CLIENT && down != self.down[host] {
                 self.down[host] = down;
                 self.crash_or_restart(now, host, down);
             }
@@ -184,7 +185,7 @@ impl Engine {
 
     /// Each of turmoil's calls overrides what the others did to the same way, and a hold is always
     /// of both ways. So a change takes back what is over, then says again all that is not.
-    fn set_link(&self, a: usize, b: usize, was: [Link; 2], is: [Link; 2]) {
+    fn set_link(&self, a: HostId, b: HostId, was: [Link; 2], is: [Link; 2]) {
         let (a, b) = (&*host_name(a), &*host_name(b));
         if was[0].latency != is[0].latency {
             self.sim.set_link_latency(a, b, is[0].latency);
@@ -213,7 +214,7 @@ impl Engine {
         }
     }
 
-    fn crash_or_restart(&mut self, now: Timestamp, host: usize, down: bool) {
+    fn crash_or_restart(&mut self, now: Timestamp, host: HostId, down: bool) {
         let name = host_name(host);
         self.world.host_changed(now, host, !down);
         if down {
@@ -221,8 +222,8 @@ impl Engine {
             // process: tokio numbers tasks across all runtimes. So nothing of it may be seen: the
             // host's links are cut already, and the world does not listen.
             self.sim.crash(name);
-            if let Some(machine) = host.checked_sub(FIRST_AGENT) {
-                self.machines[machine].crash(now);
+            if let Some(agent) = host.agent() {
+                self.machines[agent].crash(now);
             }
         } else {
             self.sim.bounce(name);
@@ -231,8 +232,8 @@ impl Engine {
 }
 
 /// Every pair of hosts, with a healthy link at its latency.
-fn all_pairs(faults: &FaultSchedule) -> Vec<(usize, usize, [Link; 2])> {
-    let hosts = faults.hosts().len();
+fn all_pairs(faults: &FaultSchedule) -> Vec<(HostId, HostId, [Link; 2])> {
+    let hosts = || faults.hosts().ids();
     let healthy = |a, b| Link {
         cut: false,
         held: false,
@@ -241,8 +242,8 @@ fn all_pairs(faults: &FaultSchedule) -> Vec<(usize, usize, [Link; 2])> {
         // Before time zero no fault is active.
         latency: faults.base_latency(a, b),
     };
-    (0..hosts)
-        .flat_map(|a| (a + 1..hosts).map(move |b| (a, b)))
+    hosts()
+        .flat_map(|a| hosts().filter(move |b| a < *b).map(move |b| (a, b)))
         .map(|(a, b)| (a, b, [healthy(a, b); 2]))
         .collect()
 }

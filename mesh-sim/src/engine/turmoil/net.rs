@@ -19,6 +19,7 @@ use turmoil::net::{TcpListener, TcpStream};
 use super::stream::Stream;
 use crate::engine::address::host_at;
 use crate::faults::FaultSchedule;
+use crate::host::HostId;
 
 /// The SYN-ACK: what a listener says first, so that it takes its time on the way.
 const ACCEPTED: [u8; 1] = [b'!'];
@@ -32,7 +33,7 @@ pub struct TurmoilNet(Option<Arc<Place>>);
 /// A host's place in the simulated network.
 #[derive(Debug)]
 struct Place {
-    host: usize,
+    host: HostId,
     faults: Arc<FaultSchedule>,
     /// Whom to tell of a stream from the host to itself, by the port that is listened on.
     listeners: Mutex<BTreeMap<u16, mpsc::UnboundedSender<DuplexStream>>>,
@@ -46,7 +47,7 @@ pub struct Listener {
 
 impl TurmoilNet {
     /// For one life of a host of a run. By default it is of any host of a network without faults.
-    pub(super) fn of_host(host: usize, faults: Arc<FaultSchedule>) -> Self {
+    pub(super) fn of_host(host: HostId, faults: Arc<FaultSchedule>) -> Self {
         Self(Some(Arc::new(Place { host, faults, listeners: Mutex::default() })))
     }
 
@@ -145,7 +146,6 @@ mod tests {
     use turmoil::{Builder, Sim};
 
     use super::*;
-    use crate::faults::CLIENT_HOST;
     use crate::scenario::Scenario;
 
     /// How long one way takes.
@@ -221,7 +221,7 @@ workload = { arrivals = "constant", rate = 1, demand = { kind = "constant", valu
 faults = [{ kind = "partition", at = "3ms", groups = ["client", "registry"] }]
 "#;
         let scenario = Scenario::from_str(text, "cut.toml").unwrap_or_else(|e| panic!("{e}"));
-        let net = TurmoilNet::of_host(CLIENT_HOST, Arc::new(FaultSchedule::new(&scenario)));
+        let net = TurmoilNet::of_host(HostId::CLIENT, Arc::new(FaultSchedule::new(&scenario)));
         let cut = |sim: &Sim<'_>| {
             if sim.elapsed() >= Duration::from_millis(3) {
                 sim.partition("a", "host-0");

@@ -16,8 +16,14 @@ rate = 1
 demand = { kind = "constant", value = "1ms" }
 "#;
 
-/// Host numbers of a-1 and so on.
-const A: [usize; 5] = [usize::MAX, FIRST_AGENT, FIRST_AGENT + 1, FIRST_AGENT + 2, FIRST_AGENT + 3];
+/// The hosts a-1 and so on, from position 1.
+const A: [HostId; 5] = [
+    HostId::CLIENT,
+    AgentId::new(0).host(),
+    AgentId::new(1).host(),
+    AgentId::new(2).host(),
+    AgentId::new(3).host(),
+];
 
 fn schedule(extra: &str) -> FaultSchedule {
     let text = format!("{CONSTANT}{extra}");
@@ -39,24 +45,24 @@ fn just_before(secs: u64) -> Timestamp {
 }
 
 /// The ordered pairs of hosts whose way is cut.
-fn cuts(faults: &FaultSchedule, now: Timestamp) -> Vec<(usize, usize)> {
+fn cuts(faults: &FaultSchedule, now: Timestamp) -> Vec<(HostId, HostId)> {
     pairs(faults, |a, b| faults.link(a, b, now).cut)
 }
 
-fn pairs(faults: &FaultSchedule, is_in: impl Fn(usize, usize) -> bool) -> Vec<(usize, usize)> {
-    let hosts = faults.hosts().len();
-    let all = (0..hosts).flat_map(|a| (0..hosts).map(move |b| (a, b)));
+fn pairs(faults: &FaultSchedule, is_in: impl Fn(HostId, HostId) -> bool) -> Vec<(HostId, HostId)> {
+    let hosts = || faults.hosts().ids();
+    let all = hosts().flat_map(|a| hosts().map(move |b| (a, b)));
     all.filter(|(a, b)| a != b && is_in(*a, *b)).collect()
 }
 
 #[test]
 fn hosts_are_the_registry_the_client_and_the_agents_in_order() {
     let faults = schedule("");
-    let names: Vec<&str> = faults.hosts().iter().map(|name| &**name).collect();
+    let names: Vec<&str> = faults.hosts().iter().map(|(_, name)| &**name).collect();
     assert_eq!(names, ["registry", "client", "a-1", "a-2", "a-3", "a-4"]);
-    assert_eq!(names[REGISTRY_HOST], "registry");
-    assert_eq!(names[CLIENT_HOST], "client");
-    assert_eq!(names[FIRST_AGENT], "a-1");
+    assert_eq!(&*faults.hosts()[HostId::REGISTRY], "registry");
+    assert_eq!(&*faults.hosts()[HostId::CLIENT], "client");
+    assert_eq!(&*faults.hosts()[A[1]], "a-1");
     assert_eq!((faults.boundaries(), faults.last_change()), (vec![], Timestamp::ZERO));
 }
 
@@ -65,10 +71,10 @@ fn a_partition_cuts_between_groups_and_leaves_everybody_else_alone() {
     let faults =
         schedule(&fault("partition", 10, Some(5), r#"groups = [["a-1", "a-2"], "registry"]"#));
     let expected = [
-        (REGISTRY_HOST, A[1]),
-        (REGISTRY_HOST, A[2]),
-        (A[1], REGISTRY_HOST),
-        (A[2], REGISTRY_HOST),
+        (HostId::REGISTRY, A[1]),
+        (HostId::REGISTRY, A[2]),
+        (A[1], HostId::REGISTRY),
+        (A[2], HostId::REGISTRY),
     ];
     assert_eq!(cuts(&faults, at(10)), expected);
     assert_eq!(cuts(&faults, just_before(15)), expected);
@@ -131,14 +137,14 @@ fn latencies_add_up_on_top_of_the_links_own() {
     let faults = schedule(&format!("{links}{one}{other}"));
     let ms = |a, b, now| faults.link(a, b, now).latency.as_millis();
     assert_eq!(ms(A[1], A[2], at(0)), 2);
-    assert_eq!(ms(A[2], REGISTRY_HOST, at(0)), 20);
-    assert_eq!(ms(A[1], REGISTRY_HOST, at(0)), 7, "the last override holds");
-    assert_eq!(ms(REGISTRY_HOST, A[1], at(10)), 107);
-    assert_eq!(ms(REGISTRY_HOST, A[1], at(15)), 1107);
-    assert_eq!(ms(A[1], REGISTRY_HOST, at(20)), 1007);
+    assert_eq!(ms(A[2], HostId::REGISTRY, at(0)), 20);
+    assert_eq!(ms(A[1], HostId::REGISTRY, at(0)), 7, "the last override holds");
+    assert_eq!(ms(HostId::REGISTRY, A[1], at(10)), 107);
+    assert_eq!(ms(HostId::REGISTRY, A[1], at(15)), 1107);
+    assert_eq!(ms(A[1], HostId::REGISTRY, at(20)), 1007);
     assert_eq!(ms(A[1], A[3], at(15)), 102);
     assert_eq!(ms(A[3], A[2], at(15)), 2);
-    assert_eq!(faults.slowest(A[1], REGISTRY_HOST).as_millis(), 1107);
+    assert_eq!(faults.slowest(A[1], HostId::REGISTRY).as_millis(), 1107);
     assert_eq!(faults.slowest(A[3], A[2]).as_millis(), 2);
 }
 
@@ -146,13 +152,14 @@ fn latencies_add_up_on_top_of_the_links_own() {
 fn a_crash_lasts_from_its_start_until_just_before_its_end() {
     let once = fault("crash", 10, Some(5), r#"hosts = ["a-2", "registry"]"#);
     let faults = schedule(&(once + &fault("crash", 15, None, r#"hosts = "a-2""#)));
-    let down = |now| (0..6).filter(|host| faults.is_down(*host, now)).collect::<Vec<_>>();
-    assert_eq!(down(just_before(10)), [0; 0]);
-    assert_eq!(down(at(10)), [REGISTRY_HOST, A[2]]);
+    let down =
+        |now| faults.hosts().ids().filter(|host| faults.is_down(*host, now)).collect::<Vec<_>>();
+    assert_eq!(down(just_before(10)), []);
+    assert_eq!(down(at(10)), [HostId::REGISTRY, A[2]]);
     assert_eq!(down(at(15)), [A[2]]);
     let is_cut = |from, to, now| faults.link(from, to, now).cut;
     assert!(is_cut(A[2], A[1], at(15)) && is_cut(A[1], A[2], at(15)), "it is silent");
-    assert!(!is_cut(A[2], A[1], just_before(10)) && !is_cut(A[1], REGISTRY_HOST, at(15)));
+    assert!(!is_cut(A[2], A[1], just_before(10)) && !is_cut(A[1], HostId::REGISTRY, at(15)));
     assert_eq!(down(Timestamp::MAX - Duration::from_secs(1)), [A[2]]);
     assert_eq!(faults.boundaries(), [at(10), at(15)], "the last one has no end");
     assert_eq!(faults.last_change(), at(15));
@@ -164,7 +171,7 @@ fn machines_slow_down_and_get_busy() {
     let busy = fault("background_load", 15, Some(10), "agents = \"a-*\"\nload = 0.5");
     let faults = schedule(&(slow + &busy));
     let usual = MachineState { speed_factor: 1.0, background: None };
-    let state = |host: usize, secs| faults.machine(A[host], at(secs));
+    let state = |name: u32, secs| faults.machine(AgentId::new(name - 1), at(secs));
     assert_eq!(state(1, 9), usual);
     assert_eq!(state(1, 10), MachineState { speed_factor: 0.25, background: None });
     assert_eq!(state(2, 10), usual);
@@ -196,7 +203,7 @@ fn a_disturbance_counts_from_its_start_through_its_end() {
 #[test]
 fn a_crash_disturbs_every_way_of_its_host() {
     let faults = schedule(&fault("crash", 10, None, r#"hosts = "a-1""#));
-    assert_eq!(faults.last_broken(A[1], CLIENT_HOST, at(40)), Some(at(40)));
-    assert_eq!(faults.last_broken(REGISTRY_HOST, A[1], at(40)), Some(at(40)));
-    assert_eq!(faults.last_broken(REGISTRY_HOST, A[2], at(40)), None);
+    assert_eq!(faults.last_broken(A[1], HostId::CLIENT, at(40)), Some(at(40)));
+    assert_eq!(faults.last_broken(HostId::REGISTRY, A[1], at(40)), Some(at(40)));
+    assert_eq!(faults.last_broken(HostId::REGISTRY, A[2], at(40)), None);
 }

@@ -10,12 +10,12 @@ use mesh_core::registry::NoteKind;
 use mesh_core::roster::ListedLease;
 
 use super::*;
-use crate::faults::FIRST_AGENT;
+use crate::host::Id as _;
 
 const RESOLUTION: Duration = Duration::from_millis(3);
-/// Host numbers of the two agents.
-const A1: usize = FIRST_AGENT;
-const A2: usize = FIRST_AGENT + 1;
+/// The two agents.
+const A1: AgentId = AgentId::new(0);
+const A2: AgentId = AgentId::new(1);
 /// The incarnation of both.
 const LIFE: u64 = 7;
 
@@ -52,9 +52,9 @@ fn broken(extra: &str, history: impl FnOnce(&mut Story)) -> Vec<&'static str> {
     let oracles = Oracles::new(&scenario, faults, RESOLUTION);
     let end = oracles.end();
     let mut story = Story { oracles, bounds: Bounds::new(&scenario), end };
-    for host in [A1, A2] {
-        story.registry(secs(0), host, LIFE, NoteKind::Granted);
-        story.rests(host);
+    for agent in [A1, A2] {
+        story.registry(secs(0), agent, LIFE, NoteKind::Granted);
+        story.rests(agent);
     }
     story.due(1, 0);
     story.works(1, 0, 0, Ending::Done);
@@ -73,8 +73,8 @@ fn fault(kind: &str, at: u64, lasts: Option<u64>, rest: &str) -> String {
     format!("[[faults]]\nkind = \"{kind}\"\nat = \"{at}s\"\n{lasts}{rest}\n")
 }
 
-fn name(host: usize) -> Name {
-    format!("a-{}", host + 1 - FIRST_AGENT).into()
+fn name(agent: AgentId) -> Name {
+    format!("a-{}", agent.index() + 1).into()
 }
 
 impl Story {
@@ -88,8 +88,8 @@ impl Story {
     }
 
     /// An agent notes something.
-    fn notes(&mut self, now: Timestamp, host: usize, note: Note) {
-        self.oracles.agent(now, host, &name(host), &note);
+    fn notes(&mut self, now: Timestamp, agent: AgentId, note: Note) {
+        self.oracles.agent(now, agent, &name(agent), &note);
     }
 
     /// a-2 begins an attempt and ends it.
@@ -98,8 +98,8 @@ impl Story {
         self.notes(secs(at), A2, Note::JobEnded { request, attempt, outcome });
     }
 
-    fn registry(&mut self, now: Timestamp, host: usize, incarnation: u64, kind: NoteKind) {
-        let (name, url) = (name(host), "h:1".into());
+    fn registry(&mut self, now: Timestamp, agent: AgentId, incarnation: u64, kind: NoteKind) {
+        let (name, url) = (name(agent), "h:1".into());
         let note = registry::Note { name, incarnation: Some(incarnation), url, kind };
         self.oracles.registry(now, &note);
     }
@@ -111,31 +111,31 @@ impl Story {
     }
 
     /// An agent's last sample: nothing under way.
-    fn rests(&mut self, host: usize) {
-        self.samples(self.end, host, 0, 0);
-        let other = if host == A1 { A2 } else { A1 };
-        self.knows(host, &[other]);
+    fn rests(&mut self, agent: AgentId) {
+        self.samples(self.end, agent, 0, 0);
+        let other = if agent == A1 { A2 } else { A1 };
+        self.knows(agent, &[other]);
     }
 
-    fn samples(&mut self, now: Timestamp, host: usize, in_flight: u32, open: usize) {
+    fn samples(&mut self, now: Timestamp, agent: AgentId, in_flight: u32, open: usize) {
         let load = LoadReport { in_flight, ..LoadReport::default() };
-        self.oracles.load(now, host, &load, open);
+        self.oracles.load(now, agent, &load, open);
     }
 
-    fn knows(&mut self, host: usize, peers: &[usize]) {
-        self.knows_at(self.end, host, peers);
+    fn knows(&mut self, agent: AgentId, peers: &[AgentId]) {
+        self.knows_at(self.end, agent, peers);
     }
 
-    fn knows_at(&mut self, now: Timestamp, host: usize, peers: &[usize]) {
-        let leases = peers.iter().chain([&host]).map(|peer| ListedLease {
+    fn knows_at(&mut self, now: Timestamp, agent: AgentId, peers: &[AgentId]) {
+        let leases = peers.iter().chain([&agent]).map(|peer| ListedLease {
             name: name(*peer),
             url: "h:1".into(),
             incarnation: 1,
             load: None,
         });
-        let own = name(host);
-        let own = (!peers.contains(&host)).then_some(&*own);
-        self.oracles.view(now, host, &Peers::new(leases.collect(), own));
+        let own = name(agent);
+        let own = (!peers.contains(&agent)).then_some(&*own);
+        self.oracles.view(now, agent, &Peers::new(leases.collect(), own));
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::Checker;
 use crate::dist::Distribution;
+use crate::host::{AgentId, Id as _};
 use crate::scenario::source::Path;
 use crate::scenario::text::did_you_mean;
 use crate::scenario::{AgentSpec, Arrivals, Entry, Step, WorkloadSpec, raw};
@@ -54,7 +55,7 @@ impl Checker<'_> {
             let problem = self.problem(&path, title, label);
             self.problems.push(problem.note(self.hosts.describe()));
         }
-        Entry::Fixed(position.unwrap_or_default())
+        Entry::Fixed(AgentId::from_index(position.unwrap_or_default()))
     }
 
     /// A scale of zero would make the other fields of the distribution mean nothing.
