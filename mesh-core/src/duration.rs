@@ -186,7 +186,8 @@ mod schema {
         }
 
         fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-            Option::<AsText>::json_schema(generator)
+            // TOML has no null: to be left out, a field must only not be required.
+            generator.subschema_for::<AsText>()
         }
     }
 }

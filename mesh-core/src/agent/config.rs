@@ -70,7 +70,11 @@ impl Default for AdmissionConfig {
 
 /// How many jobs may run at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(transform = with_numbers_first)
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Concurrency {
     /// As many as come: the machine's cores are shared by all.
@@ -78,6 +82,14 @@ pub enum Concurrency {
     /// At most this many.
     #[serde(untagged)]
     Limit(#[cfg_attr(feature = "schema", schemars(range(min = 1, max = 1_000_000)))] u32),
+}
+
+/// Serde wants the number last, people first.
+#[cfg(feature = "schema")]
+fn with_numbers_first(schema: &mut schemars::Schema) {
+    if let Some(serde_json::Value::Array(branches)) = schema.get_mut("anyOf") {
+        branches.reverse();
+    }
 }
 
 impl Concurrency {
@@ -102,7 +114,11 @@ impl Concurrency {
 ///
 /// The state machine opens no connections: its driver sees to `connect_timeout`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "Delegation"))]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(rename = "Delegation", description = "How agents delegate.")
+)]
 #[serde(default)]
 pub struct DelegationConfig {
     /// How long a probe may take.

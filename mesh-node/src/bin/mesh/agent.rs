@@ -193,7 +193,9 @@ async fn names_in_use(registry: &str) -> Option<BTreeSet<String>> {
 #[cfg(test)]
 mod tests {
     use clap::Parser as _;
-    use mesh_core::agent::config::DEFAULT_POLICY;
+    use mesh_core::agent::config::{
+        AdmissionConfig, DEFAULT_POLICY, DelegationConfig, MembershipConfig,
+    };
 
     use super::*;
     use crate::args::{Cli, Command};

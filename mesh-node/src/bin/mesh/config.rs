@@ -85,18 +85,18 @@ fn with_defaults(mut command: clap::Command, file: &Table) -> Result<clap::Comma
     }
     for (name, value) in file {
         let Value::Table(table) = value else {
-            command = with_default(command, name, value)?;
+            command = with_default(command, name, value, &[])?;
             continue;
         };
-        let taken = |key: &str| shared.iter().any(|(of, own, _)| of == name && own == key);
+        let here = shared.iter().filter(|(of, ..)| of == name);
+        let here: Vec<&str> = here.map(|(_, key, _)| &**key).collect();
+        let taken = |key: &str| here.contains(&&*snake_case(key));
         if commands.contains(name) {
-            let own = table.iter().filter(|(key, _)| !taken(&snake_case(key)));
-            command = with_command_defaults(command, name, own)?;
-        } else if shared.iter().any(|(of, ..)| of == name) {
-            if let Some(key) = table.keys().find(|key| !taken(&snake_case(key))) {
-                let known = shared.iter().filter(|(of, ..)| of == name);
-                let known: Vec<&str> = known.map(|(_, key, _)| &**key).collect();
-                return Err(format!("[{name}]: {}", no_setting(key, &known)));
+            let own = table.iter().filter(|(key, _)| !taken(key));
+            command = with_command_defaults(command, name, own, &here)?;
+        } else if !here.is_empty() {
+            if let Some(key) = table.keys().find(|key| !taken(key)) {
+                return Err(format!("[{name}]: {}", no_setting(key, &here)));
             }
         } else {
             return Err(format!(
@@ -133,11 +133,12 @@ fn with_command_defaults<'a>(
     command: clap::Command,
     name: &str,
     settings: impl Iterator<Item = (&'a String, &'a Value)>,
+    shared: &[&str],
 ) -> Result<clap::Command, String> {
     let mut changed = Ok(());
     let command = command.mut_subcommand(name, |mut sub| {
         for (key, value) in settings {
-            match with_default(sub.clone(), key, value) {
+            match with_default(sub.clone(), key, value, shared) {
                 Ok(next) => sub = next,
                 Err(reason) => changed = Err(format!("[{name}]: {reason}")),
             }
@@ -147,13 +148,20 @@ fn with_command_defaults<'a>(
     changed.map(|()| command)
 }
 
-fn with_default(command: clap::Command, key: &str, value: &Value) -> Result<clap::Command, String> {
+/// `shared` are further settings that the table may have.
+fn with_default(
+    command: clap::Command,
+    key: &str,
+    value: &Value,
+    shared: &[&str],
+) -> Result<clap::Command, String> {
     if let ("policy", Value::Table(policy)) = (key, value) {
         return with_policy(command, policy);
     }
     let keys = keys(&command);
     let Some((id, _)) = keys.iter().find(|(_, names)| names.contains(&snake_case(key))) else {
-        let known: Vec<&str> = keys.iter().map(|(_, names)| &*names[0]).collect();
+        let mut known: Vec<&str> = keys.iter().map(|(_, names)| &*names[0]).collect();
+        known.extend(shared.iter().filter(|name| !keys.iter().any(|(_, of)| &*of[0] == **name)));
         return Err(no_setting(key, &known));
     };
     let texts = one_or_many(key, value)?;
@@ -164,7 +172,7 @@ fn with_default(command: clap::Command, key: &str, value: &Value) -> Result<clap
 fn with_policy(command: clap::Command, policy: &Table) -> Result<clap::Command, String> {
     policy.iter().try_fold(command, |command, (key, value)| {
         let key = if key == "name" { "policy" } else { key };
-        with_default(command, key, value)
+        with_default(command, key, value, &[])
     })
 }
 

@@ -8,7 +8,7 @@ use clap::builder::ValueParser;
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 use mesh_core::agent::config::{AdmissionConfig, Conflict, DelegationConfig, MembershipConfig};
-use mesh_core::duration::{DURATION_PATTERN, LONGEST, format_duration, parse_duration};
+use mesh_core::duration::{DURATION_PATTERN, LONGEST, parse_duration};
 use mesh_core::registry::RegistryConfig;
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
@@ -220,17 +220,11 @@ impl Kind {
         Some(kind)
     }
 
-    /// Nothing or something, a number or a word.
+    /// A number or a word.
     fn of_branches(branches: &[Value]) -> Option<Self> {
-        let is_null = |schema: &&Value| schema.get("type").is_some_and(|name| name == "null");
-        let word = branches.iter().find_map(|schema| schema.get("const")?.as_str());
-        let mut kinds = branches.iter().filter(|schema| !is_null(schema)).filter_map(Self::of);
-        let kind = kinds.next()?;
-        match (kind, word) {
-            (Self::Whole { min, max }, Some(word)) => {
-                Some(Self::WholeOr { word: word.to_owned(), min, max })
-            }
-            (kind, None) => Some(kind),
+        let word = branches.iter().find_map(|schema| schema.get("const")?.as_str())?;
+        match branches.iter().find_map(Self::of)? {
+            Self::Whole { min, max } => Some(Self::WholeOr { word: word.to_owned(), min, max }),
             _ => None,
         }
     }
@@ -245,7 +239,7 @@ impl Kind {
             Self::Duration => match parse_duration(text) {
                 Ok(duration) if duration.is_zero() => Err("expected more than 0s".to_owned()),
                 Ok(duration) if duration > LONGEST => {
-                    Err(format!("expected at most {}", format_duration(LONGEST)))
+                    Err(format!("expected at most {}h", LONGEST.as_secs() / 3_600))
                 }
                 Ok(_) => Ok(text.into()),
                 Err(error) => Err(error.to_string()),
@@ -301,4 +295,82 @@ fn as_options<G: Group>(text: &str, is_setting: impl Fn(&str) -> bool) -> String
         }
     }
     written
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use clap::{CommandFactory as _, Parser as _};
+
+    use crate::args::{AgentSettings, Cli, Command};
+
+    fn agent(args: &[&str]) -> Result<AgentSettings, String> {
+        let cli = Cli::try_parse_from([&["mesh", "agent"], args].concat());
+        match cli.map_err(|error| error.to_string())?.command {
+            Command::Agent(args) => Ok(args.settings),
+            other => panic!("an agent, not {other:?}"),
+        }
+    }
+
+    #[test]
+    fn every_kind_of_setting_is_read() {
+        let settings = agent(&[
+            "--concurrency=unlimited",
+            "--attempt-timeout=2s",
+            "--attempts=5",
+            "--retry-ratio=0.25",
+            "--to-self",
+            "--registry-timeout=400ms",
+            "--timeout=9s",
+        ]);
+        let settings = settings.expect("they are right");
+        assert_eq!(settings.admission.0.concurrency.limit(), None);
+        assert_eq!(settings.admission.0.default_timeout, Duration::from_secs(9));
+        let delegation = settings.delegation.0;
+        assert_eq!(delegation.attempt_timeout, Some(Duration::from_secs(2)));
+        assert_eq!((delegation.max_attempts, delegation.retry.ratio), (5, 0.25));
+        assert!(delegation.to_self);
+        assert_eq!(settings.membership.0.timeout, Duration::from_millis(400));
+    }
+
+    #[test]
+    fn a_wrong_value_is_told_what_would_be_right() {
+        for (option, expected) in [
+            ("--concurrency=0", "expected a number from 1 to 1000000, or \"unlimited\""),
+            ("--max-attempts=101", "expected a number from 1 to 100"),
+            ("--retry-ratio=1.5", "expected a number from 0 to 1"),
+            ("--retry-floor=NaN", "expected a number from 0 to 1000000"),
+            ("--probe-timeout=0s", "expected more than 0s"),
+            ("--probe-timeout=25h", "expected at most 24h"),
+            ("--probe-timeout=25", "it needs a unit"),
+        ] {
+            let error = agent(&[option]).expect_err(option);
+            assert!(error.contains(expected), "{option}: {error}");
+        }
+    }
+
+    #[test]
+    fn settings_that_do_not_go_together_are_named_as_options() {
+        let error = agent(&["--attempt-timeout=500ms"]).expect_err("it is less than to connect");
+        let expected = "error: --attempt-timeout: attempts may end before they are sent; expected \
+                        more than --connect-timeout, which is 1s\n";
+        assert!(error.starts_with(expected), "{error}");
+        let error = agent(&["--max-penalty=1s"]).expect_err("it is less than the first");
+        assert!(error.contains("expected --min-penalty, which is 5s, or more"), "{error}");
+    }
+
+    #[test]
+    fn the_help_fits_a_terminal_and_each_group_has_a_heading() {
+        let mut command = Cli::command();
+        let agent = command.find_subcommand_mut("agent").expect("it is there");
+        let help = agent.clone().term_width(80).render_long_help().to_string();
+        assert!(help.lines().all(|line| line.chars().count() <= 80), "{help}");
+        let (_, delegation) = help.split_once("How it delegates:").expect("a heading");
+        let (delegation, registry) =
+            delegation.split_once("How it uses the registry:").expect("a heading");
+        assert!(delegation.contains("--min-penalty <TIME>"), "{delegation}");
+        assert!(delegation.contains("more than --connect-timeout; until"), "{delegation}");
+        assert!(registry.contains("--registry-timeout <TIME>"), "{registry}");
+    }
 }
