@@ -4,9 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use mesh_core::agent::config::{
-    AdmissionConfig, Concurrency, DEFAULT_POLICY, DelegationConfig, MembershipConfig,
-};
+use mesh_core::agent::config::{AdmissionConfig, Concurrency, MembershipConfig};
 use mesh_core::agent::{AgentConfig, Failure, Identity, JobId};
 use mesh_core::jsonrpc::Error;
 use mesh_core::protocol::Task;
@@ -181,14 +179,13 @@ fn config() -> AgentConfig {
             queue: 2,
             ..AdmissionConfig::default()
         },
-        delegation: DelegationConfig::default(),
         membership: MembershipConfig {
             heartbeat: NEVER,
             refresh: NEVER,
             timeout: NEVER,
             ..MembershipConfig::default()
         },
-        policy: DEFAULT_POLICY,
+        ..AgentConfig::default()
     }
 }
 

@@ -1,5 +1,7 @@
 //! What the mesh of a scenario is told: settings of the product, as it takes them itself.
 
+use std::sync::Arc;
+
 use mesh_core::agent::AgentConfig;
 use mesh_core::agent::config::{DelegationConfig, MembershipConfig};
 use mesh_core::registry::RegistryConfig;
@@ -24,7 +26,7 @@ impl Scenario {
             admission: agent.admission,
             delegation: self.delegation,
             membership: MembershipConfig { refresh: agent.refresh, ..self.membership },
-            policy: policy.config,
+            policy: Arc::clone(&policy.factory),
         }
     }
 

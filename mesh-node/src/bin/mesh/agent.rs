@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::Once;
 use std::time::Duration;
 
@@ -105,7 +106,7 @@ fn config(settings: &AgentSettings) -> anyhow::Result<AgentConfig> {
         admission: settings.admission.0,
         delegation: settings.delegation.0,
         membership: settings.membership.0,
-        policy: settings.policy.config()?,
+        policy: Arc::new(settings.policy.settings()?),
     })
 }
 
@@ -193,9 +194,8 @@ async fn names_in_use(registry: &str) -> Option<BTreeSet<String>> {
 #[cfg(test)]
 mod tests {
     use clap::Parser as _;
-    use mesh_core::agent::config::{
-        AdmissionConfig, DEFAULT_POLICY, DelegationConfig, MembershipConfig,
-    };
+    use mesh_core::agent::config::{AdmissionConfig, DelegationConfig, MembershipConfig};
+    use mesh_core::routing::DEFAULT_POLICY;
 
     use super::*;
     use crate::args::{Cli, Command};
@@ -209,7 +209,7 @@ mod tests {
         assert_eq!(config.admission, AdmissionConfig::default());
         assert_eq!(config.delegation, DelegationConfig::default());
         assert_eq!(config.membership, MembershipConfig::default());
-        assert_eq!(config.policy, DEFAULT_POLICY);
+        assert_eq!(config.policy.settings(), Some(&DEFAULT_POLICY.defaults()));
         let server = ServerLimits::default();
         let settings = (args.settings.connections as usize, args.settings.drain);
         assert_eq!(settings, (server.connections, server.drain));
