@@ -16,10 +16,11 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-pub(crate) use self::faults::{Expect, Fault, FaultKind};
+pub(crate) use self::faults::{Fault, FaultKind};
 pub(crate) use self::policies::{Policy, PolicyTable};
 pub(crate) use self::workload::{Arrivals, Distribution, RateStep, Workload};
 use super::text;
+use crate::figures::Expect;
 use crate::units::DurationText;
 
 /// Seeds survive JSON readers that keep numbers as doubles.
