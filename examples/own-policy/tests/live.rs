@@ -99,7 +99,6 @@ async fn delegate(client: &Client<TokioNet>, agent: &str) -> Option<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[expect(clippy::print_stdout, reason = "the documentation says how to see the choices")]
 async fn a_live_agent_avoids_the_peer_that_failed() {
     let clock = Clock::start();
     let registry = registry(clock).await;
