@@ -19,7 +19,7 @@ use super::hosts::Directory;
 use super::source::{Path as FieldPath, Source};
 use super::walk::FoundDuration;
 use super::{DelegationSpec, EngineKind, RegistrySpec, Scenario, Step, raw};
-use crate::record::cpu_columns;
+use crate::grouping::cpu_columns;
 use crate::units::{DurationText, format_duration};
 
 /// The longest duration that a file may state.
