@@ -6,7 +6,7 @@ use std::time::Duration;
 use mesh_core::agent::FailureKind;
 use mesh_core::protocol::Name;
 use mesh_core::resilience::HealthConfig;
-use mesh_core::routing::{PolicyConfig, Signal};
+use mesh_core::routing::PolicySettings;
 use mesh_core::seed::Seed;
 use mesh_core::time::Timestamp;
 
@@ -155,10 +155,8 @@ fn scenario(agents: usize, duration: Duration, policies: &[&str]) -> Scenario {
         refresh: Duration::from_secs(5),
         clock_rate: 1.0,
     };
-    let policy = |label: &&str| PolicySpec {
-        label: (*label).to_owned(),
-        config: PolicyConfig::PowerOfTwo { choices: 2, signal: Signal::Probes },
-    };
+    let settings: PolicySettings = "power_of_two".parse().expect("a policy");
+    let policy = |label: &&str| PolicySpec::new(*label, settings.clone());
     let drain = if agents > 2 { 5 } else { 1 };
     Scenario {
         name: "partition".to_owned(),
