@@ -3,7 +3,6 @@
 mod address;
 mod event;
 mod observers;
-mod setup;
 pub mod turmoil;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,6 +14,9 @@ use self::observers::Guest;
 use crate::journal::{FactObserver, JournalEntry};
 use crate::record::RunRecord;
 use crate::scenario::{EngineKind, PolicySpec, Scenario};
+
+/// What every simulated job puts out.
+const OUTPUT: &str = "\"Processed: simulated job\"";
 
 /// One run: one policy, one seed.
 #[derive(Clone, Copy, Debug)]

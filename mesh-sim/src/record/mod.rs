@@ -13,7 +13,6 @@ use serde::{Deserialize, Serialize};
 
 pub use latency::{Latency, Quantile};
 pub use recorder::{Recorder, RecorderConfig};
-pub(crate) use window::seconds;
 pub use window::{FaultWindow, NO_FAULT};
 
 use crate::journal::RequestOutcome;

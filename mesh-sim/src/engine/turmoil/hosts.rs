@@ -17,7 +17,6 @@ use super::net::TurmoilNet;
 use super::shared_journal::SharedJournal;
 use crate::engine::Run;
 use crate::engine::address::{PORT, address, host_name};
-use crate::engine::setup::{agent_config, registry_config};
 use crate::faults::FaultSchedule;
 use crate::host::{AgentId, HostId};
 use crate::scenario::Scenario;
@@ -48,7 +47,7 @@ pub(super) fn add_registry(
     faults: &Arc<FaultSchedule>,
     journal: &SharedJournal,
 ) {
-    let config = registry_config(scenario);
+    let config = scenario.registry_config();
     let (faults, journal) = (faults.clone(), journal.clone());
     sim.host(host_name(HostId::REGISTRY), move || {
         let (config, faults, journal) = (config.clone(), faults.clone(), journal.clone());
@@ -73,7 +72,7 @@ pub(super) fn add_agent(
     journal: &SharedJournal,
 ) {
     let (agent, host_id) = (run.scenario.agent(id), id.host());
-    let config = agent_config(run, agent);
+    let config = run.scenario.agent_config(agent, run.policy);
     let name: Name = agent.name.clone();
     let seed = Seed::root(run.seed).child("agents").child(&agent.name);
     let (machine, faults, journal) = (machine.clone(), faults.clone(), journal.clone());
