@@ -42,7 +42,7 @@ pub struct MachineState {
 /// faults, from what they do to hosts and ways.
 #[derive(Clone, Debug)]
 pub struct FaultSchedule {
-    hosts: HostMap<Name>,
+    hosts: Arc<HostMap<Name>>,
     effects: Vec<(Span, Effect)>,
     /// When an effect begins or ends, in order.
     changes: Vec<Timestamp>,
@@ -75,11 +75,18 @@ impl FaultSchedule {
         let effects: Vec<(Span, Effect)> =
             faults.iter().flat_map(|fault| fault.effects(&numbers)).collect();
         let (changes, active) = timeline(&effects);
-        Self { effects, changes, active, special, quality: network.quality.clone(), hosts }
+        Self {
+            effects,
+            changes,
+            active,
+            special,
+            quality: network.quality.clone(),
+            hosts: hosts.into(),
+        }
     }
 
     /// Every host's name.
-    pub fn hosts(&self) -> &HostMap<Name> {
+    pub const fn hosts(&self) -> &Arc<HostMap<Name>> {
         &self.hosts
     }
 

@@ -11,6 +11,7 @@ use super::Found;
 use super::bounds::Bounds;
 use crate::faults::FaultSchedule;
 use crate::host::{AgentId, AgentMap, HostId};
+use crate::record::Violation;
 use crate::scenario::Scenario;
 
 pub(super) const NOT_FORGOTTEN: &str =
@@ -53,7 +54,7 @@ impl Views {
         }
     }
 
-    pub(super) fn view(
+    pub(super) fn knows(
         &mut self,
         now: Timestamp,
         agent: AgentId,
@@ -76,7 +77,7 @@ impl Views {
         };
         let (left, of) = (peers.len(), before.len());
         let detail = format!("{own} has forgotten {name}, which lives; it knows {left} of {of}");
-        found.add(NOT_FORGOTTEN, now, detail);
+        found.add(Violation::new(NOT_FORGOTTEN, now, detail).hosts([own, name]));
     }
 
     /// Whether there is another reason than silence for a peer to leave a view.

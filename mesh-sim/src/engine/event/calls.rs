@@ -11,7 +11,7 @@ use super::queue::Lane;
 use super::registry::SecondCopy;
 use super::{Event, Simulation};
 use crate::host::HostId;
-use crate::record::Outcome;
+use crate::journal::RequestOutcome;
 
 /// Idle connections that the client keeps per agent, as in the turmoil engine.
 const CLIENT_IDLE: usize = 1024;
@@ -293,7 +293,7 @@ impl Simulation<'_> {
         self.distrust(caller, callee, began);
         self.abandon(now, id);
         match who {
-            Caller::Client(request) => self.request_ended(now, request, &Outcome::TimedOut),
+            Caller::Client(request) => self.request_ended(now, request, RequestOutcome::TimedOut),
             who => self.hand_over_listing(now, caller, who, RegistryReply::Failed),
         }
     }
