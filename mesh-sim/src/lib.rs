@@ -9,6 +9,7 @@ pub mod machine;
 pub mod minimize;
 pub mod oracle;
 pub mod parallel;
+pub mod presence;
 pub mod publish;
 pub mod record;
 pub mod report;

@@ -148,6 +148,8 @@ fn scenario(agents: usize, duration: Duration, policies: &[&str]) -> Scenario {
         queue: 64,
         refresh: Duration::from_secs(5),
         clock_rate: 1.0,
+        joins: Duration::ZERO,
+        leaves: None,
     };
     let policy = |label: &&str| PolicySpec {
         label: (*label).to_owned(),
