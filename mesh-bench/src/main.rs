@@ -10,8 +10,8 @@ mod throughput;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    if mesh_node::children::is_guard() {
-        return mesh_node::children::run_guard();
+    if mesh_node::process::children::is_guard() {
+        return mesh_node::process::children::run_guard();
     }
     cli::main()
 }

@@ -5,22 +5,18 @@
 //! What an agent runs on is a [`Host`], and who watches is an [`Observer`].
 
 pub mod agent;
-#[cfg(feature = "processes")]
-pub mod children;
 pub mod clock;
-pub mod console;
 pub mod files;
 pub mod host;
 pub mod http;
 mod metrics;
 pub mod net;
 pub mod observer;
+pub mod process;
 pub mod registry;
 pub mod rpc;
-pub mod signal_mask;
-#[cfg(feature = "processes")]
-pub mod signals;
 pub mod wire;
+pub mod work;
 
 pub use agent::AgentNode;
 pub use clock::Clock;

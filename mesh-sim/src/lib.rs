@@ -4,6 +4,7 @@ pub mod dist;
 pub mod engine;
 pub mod explore;
 pub mod failure;
+pub mod faults;
 pub mod host;
 pub mod machine;
 pub mod minimize;

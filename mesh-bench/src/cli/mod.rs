@@ -12,9 +12,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use mesh_node::console::{self, print, say};
-use mesh_node::signals::Stop;
-use mesh_node::{children, signal_mask};
+use mesh_node::process::console::{self, print, say};
+use mesh_node::process::signals::Stop;
+use mesh_node::process::{children, signal_mask};
 use thiserror::Error;
 
 use self::args::{Args, Command};

@@ -8,8 +8,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use mesh_node::console::say;
 use mesh_node::http::{Client, ClientLimits};
+use mesh_node::process::console::say;
 use mesh_node::{Clock, TokioNet};
 use serde::Serialize;
 

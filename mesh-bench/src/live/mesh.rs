@@ -9,7 +9,7 @@ use mesh_core::routing::{PolicyConfig, Signal};
 use mesh_node::TokioNet;
 use mesh_node::http::{Client, ClientLimits};
 use mesh_node::wire::read_services;
-use mesh_sim::engine::faults::{FaultSchedule, Link};
+use mesh_sim::faults::{FaultSchedule, Link};
 use mesh_sim::host::{AgentId, AgentMap, HostId, HostMap};
 use mesh_sim::scenario::{AgentSpec, Fault, FaultKind, PolicySpec, Scenario};
 use mesh_sim::units::format_duration;

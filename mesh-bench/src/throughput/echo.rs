@@ -32,7 +32,7 @@ async fn serve(listen: SocketAddr) -> anyhow::Result<()> {
     let address = listener.local_addr()?;
     // As `mesh` says it: whoever starts this one waits for that.
     let line = json!({ "message": "the echo server listens", "address": address });
-    mesh_node::console::say(&line.to_string());
+    mesh_node::process::console::say(&line.to_string());
     loop {
         let (stream, _) = listener.accept().await?;
         stream.set_nodelay(true)?;

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use mesh_node::Clock;
-use mesh_node::console::say;
+use mesh_node::process::console::say;
 use serde::Serialize;
 
 pub(crate) use self::contenders::{Contender, names};

@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::delegation::{Call, Choice, Delegation, Stage};
-use super::effect::{CallId, DelegationId, Effect, Note, Ticket};
+use super::effect::{CallId, DelegationId, Effect, Ticket};
 use super::failure::{CallError, Failure, Tried};
 use super::fate::Fate;
+use super::note::{Ending, Note, RetryReason};
 use super::symptom;
 use super::view::PeerId;
 use super::{Agent, Chooser, Timer};
@@ -226,7 +227,7 @@ impl Agent {
         error: CallError,
     ) {
         let delegation = &mut self.delegations[id];
-        let (fate, reason) = (error.fate(), error.name());
+        let (fate, reason) = (error.fate(), RetryReason::of(&error));
         // The attempt's time was over, not the request's: the job was stopped half done.
         let was_stopped = until < delegation.deadline
             && matches!(error, CallError::Answered(Failure::DeadlineExceeded));
@@ -260,7 +261,7 @@ impl Agent {
         let delegation = &mut self.delegations[id];
         if delegation.task.idempotent {
             delegation.rule_out(peer, false);
-            return self.retry(now, id, "no_answer", Cost::Retry);
+            return self.retry(now, id, RetryReason::NoAnswer, Cost::Retry);
         }
         self.finish(id, Err(failure));
     }
@@ -307,7 +308,7 @@ impl Agent {
     }
 
     /// Tries another peer, if there is one and the limits allow it.
-    fn retry(&mut self, now: Timestamp, id: DelegationId, reason: &'static str, cost: Cost) {
+    fn retry(&mut self, now: Timestamp, id: DelegationId, reason: RetryReason, cost: Cost) {
         let delegation = &mut self.delegations[id];
         if delegation.deadline <= now {
             return self.finish(id, Err(Failure::DeadlineExceeded));
@@ -340,18 +341,13 @@ impl Agent {
     }
 
     fn finish(&mut self, id: DelegationId, answer: Result<Reply, Failure>) {
-        let outcome = answer.as_ref().map_or_else(Failure::name, |_| "done");
-        if let Some(ticket) = self.end_delegation(id, outcome) {
+        if let Some(ticket) = self.end_delegation(id, Ending::of(&answer)) {
             self.reply(ticket, answer);
         }
     }
 
     /// Removes a delegation and abandons its calls; gives back the ticket to answer.
-    pub(super) fn end_delegation(
-        &mut self,
-        id: DelegationId,
-        outcome: &'static str,
-    ) -> Option<Ticket> {
+    pub(super) fn end_delegation(&mut self, id: DelegationId, outcome: Ending) -> Option<Ticket> {
         let delegation = self.delegations.remove(id)?;
         if let Stage::Working { choice, .. } = &delegation.stage {
             choice.peer.into_iter().for_each(|peer| {

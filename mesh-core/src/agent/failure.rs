@@ -84,27 +84,83 @@ impl Failure {
         }
     }
 
+    /// Which failure it is, without what it says of the case at hand.
+    pub const fn kind(&self) -> FailureKind {
+        match self {
+            Self::Busy => FailureKind::Busy,
+            Self::NoPeers => FailureKind::NoPeers,
+            Self::NoReachablePeers(_) => FailureKind::NoReachablePeers,
+            Self::AllBusy(_) => FailureKind::AllBusy,
+            Self::DeadlineExceeded => FailureKind::DeadlineExceeded,
+            Self::OutcomeUnknown { .. } => FailureKind::OutcomeUnknown,
+            Self::TooDeep { .. } => FailureKind::TooDeep,
+            Self::ShuttingDown => FailureKind::ShuttingDown,
+            Self::JobFailed(_) => FailureKind::JobFailed,
+            Self::RetriesExhausted(_) => FailureKind::RetriesExhausted,
+            Self::Unavailable(_) => FailureKind::Unavailable,
+            Self::Other(_) => FailureKind::Other,
+        }
+    }
+
     /// A short name for reports and traces.
     pub const fn name(&self) -> &'static str {
-        match self {
-            Self::Busy => "busy",
-            Self::NoPeers => "no_peers",
-            Self::NoReachablePeers(_) => "no_reachable_peers",
-            Self::AllBusy(_) => "all_busy",
-            Self::DeadlineExceeded => "deadline_exceeded",
-            Self::OutcomeUnknown { .. } => "outcome_unknown",
-            Self::TooDeep { .. } => "too_deep",
-            Self::ShuttingDown => "shutting_down",
-            Self::JobFailed(_) => "job_failed",
-            Self::RetriesExhausted(_) => "retries_exhausted",
-            Self::Unavailable(_) => "unavailable",
-            Self::Other(_) => "other_error",
-        }
+        self.kind().name()
     }
 
     /// Whether the agent that said so has certainly not begun the job.
     pub const fn is_refusal(&self) -> bool {
         matches!(self, Self::Busy | Self::ShuttingDown | Self::Unavailable(_))
+    }
+}
+
+/// The failures by kind alone: small, and equal if two requests failed in the same way. What counts
+/// failures, or tells them apart, needs no more. Exhaustive on purpose: whoever tells them apart has to
+/// decide about each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum FailureKind {
+    /// [`Failure::Busy`]
+    Busy,
+    /// [`Failure::NoPeers`]
+    NoPeers,
+    /// [`Failure::NoReachablePeers`]
+    NoReachablePeers,
+    /// [`Failure::AllBusy`]
+    AllBusy,
+    /// [`Failure::DeadlineExceeded`]
+    DeadlineExceeded,
+    /// [`Failure::OutcomeUnknown`]
+    OutcomeUnknown,
+    /// [`Failure::TooDeep`]
+    TooDeep,
+    /// [`Failure::ShuttingDown`]
+    ShuttingDown,
+    /// [`Failure::JobFailed`]
+    JobFailed,
+    /// [`Failure::RetriesExhausted`]
+    RetriesExhausted,
+    /// [`Failure::Unavailable`]
+    Unavailable,
+    /// [`Failure::Other`]
+    Other,
+}
+
+impl FailureKind {
+    /// A short name for reports and traces.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Busy => "busy",
+            Self::NoPeers => "no_peers",
+            Self::NoReachablePeers => "no_reachable_peers",
+            Self::AllBusy => "all_busy",
+            Self::DeadlineExceeded => "deadline_exceeded",
+            Self::OutcomeUnknown => "outcome_unknown",
+            Self::TooDeep => "too_deep",
+            Self::ShuttingDown => "shutting_down",
+            Self::JobFailed => "job_failed",
+            Self::RetriesExhausted => "retries_exhausted",
+            Self::Unavailable => "unavailable",
+            Self::Other => "other_error",
+        }
     }
 }
 
@@ -123,15 +179,6 @@ pub enum CallError {
 }
 
 impl CallError {
-    /// A short name for reports and traces.
-    pub const fn name(&self) -> &'static str {
-        match self {
-            Self::NotSent => "not_sent",
-            Self::NoAnswer => "no_answer",
-            Self::Answered(failure) => failure.name(),
-        }
-    }
-
     /// Whether the peer takes no more work for now, but could be reached.
     pub const fn lacks_room(&self) -> bool {
         matches!(self, Self::Answered(Failure::Busy | Failure::ShuttingDown))

@@ -7,7 +7,8 @@ use std::time::Duration;
 use super::config::{
     AgentConfig, HEARTBEATS_PER_TTL, Identity, MembershipConfig, heartbeat_period,
 };
-use super::effect::{Effect, Note, RegistryRequest};
+use super::effect::{Effect, RegistryRequest};
+use super::note::Note;
 use super::trust::{Trust, Worth};
 use crate::load::LoadReport;
 use crate::protocol::Name;

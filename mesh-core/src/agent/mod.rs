@@ -13,6 +13,7 @@ mod failure;
 mod fate;
 mod jobs;
 mod membership;
+mod note;
 mod probing;
 mod symptom;
 mod trust;
@@ -26,12 +27,11 @@ use serde_json::value::RawValue;
 use slotmap::SlotMap;
 
 pub use self::config::{AgentConfig, Identity};
-pub use self::effect::{
-    CallId, DelegationId, Effect, Handle, JobId, Note, RegistryRequest, Ticket,
-};
-pub use self::failure::{CallError, Failure, Tried};
+pub use self::effect::{CallId, DelegationId, Effect, Handle, JobId, RegistryRequest, Ticket};
+pub use self::failure::{CallError, Failure, FailureKind, Tried};
 pub use self::fate::{Fate, Seen};
 pub use self::membership::RegistryReply;
+pub use self::note::{Ending, Note, RetryReason};
 pub use self::view::Peers;
 
 use self::delegation::Delegation;
@@ -172,11 +172,11 @@ impl Agent {
     pub fn handle_cancel(&mut self, now: Timestamp, handle: Handle) {
         match handle {
             Handle::Job(id) => {
-                self.take_job(id, "cancelled");
+                self.take_job(id, Ending::Cancelled);
                 self.start_jobs(now);
             }
             Handle::Delegation(id) => {
-                self.end_delegation(id, "cancelled");
+                self.end_delegation(id, Ending::Cancelled);
             }
         }
     }
@@ -188,8 +188,7 @@ impl Agent {
         id: JobId,
         result: Result<Arc<RawValue>, Failure>,
     ) {
-        let outcome = result.as_ref().map_or_else(Failure::name, |_| "done");
-        let Some(job) = self.remove_job(id, outcome) else { return };
+        let Some(job) = self.remove_job(id, Ending::of(&result)) else { return };
         let answer = result.map(|result| {
             let agent = self.name.clone();
             Reply::Work(WorkReply { agent, result, latency: now.since(job.received) })
@@ -306,7 +305,8 @@ impl Agent {
         let Task { request, attempt, .. } = task;
         match self.jobs.admit(&self.config.admission, now, ticket, task) {
             Admitted::Busy => {
-                self.note(Note::JobEnded { request, attempt, outcome: Failure::Busy.name() });
+                let outcome = Ending::Failed(FailureKind::Busy);
+                self.note(Note::JobEnded { request, attempt, outcome });
                 self.reply(ticket, Err(Failure::Busy));
                 None
             }
@@ -355,7 +355,7 @@ impl Agent {
             if job.deadline <= now {
                 // It never ran: nothing to stop, and its slot is free for the next of the loop.
                 let failure = Failure::DeadlineExceeded;
-                if let Some(job) = self.remove_job(id, failure.name()) {
+                if let Some(job) = self.remove_job(id, Ending::Failed(failure.kind())) {
                     self.reply(job.ticket, Err(failure));
                 }
                 continue;
@@ -367,14 +367,14 @@ impl Agent {
 
     fn job_timed_out(&mut self, now: Timestamp, id: JobId) {
         let failure = Failure::DeadlineExceeded;
-        if let Some(job) = self.take_job(id, failure.name()) {
+        if let Some(job) = self.take_job(id, Ending::Failed(failure.kind())) {
             self.reply(job.ticket, Err(failure));
             self.start_jobs(now);
         }
     }
 
     /// Removes a job that did not end by itself.
-    fn take_job(&mut self, id: JobId, outcome: &'static str) -> Option<Job> {
+    fn take_job(&mut self, id: JobId, outcome: Ending) -> Option<Job> {
         let job = self.remove_job(id, outcome)?;
         if job.running {
             self.effects.push_back(Effect::Stop(id));
@@ -382,7 +382,7 @@ impl Agent {
         Some(job)
     }
 
-    fn remove_job(&mut self, id: JobId, outcome: &'static str) -> Option<Job> {
+    fn remove_job(&mut self, id: JobId, outcome: Ending) -> Option<Job> {
         let job = self.jobs.remove(id)?;
         let Task { request, attempt, .. } = job.task;
         self.note(Note::JobEnded { request, attempt, outcome });

@@ -3,15 +3,15 @@
 use super::failure::{CallError, Failure};
 use crate::jsonrpc::Error;
 use crate::protocol::Reply;
-use crate::resilience::Symptom;
+use crate::resilience::{PassOverReason, Symptom};
 
 /// The symptom in the end of a call for `work`.
 pub(super) fn of_work(result: &Result<Reply, CallError>) -> Symptom {
     match result {
         Ok(Reply::Work(_)) => Symptom::Well,
-        Ok(_) => Symptom::Failed("other_error"),
-        Err(error @ CallError::NotSent) => Symptom::Down(error.name()),
-        Err(error @ CallError::NoAnswer) => Symptom::Failed(error.name()),
+        Ok(_) => Symptom::Failed(PassOverReason::OtherError),
+        Err(CallError::NotSent) => Symptom::Down(PassOverReason::NotSent),
+        Err(CallError::NoAnswer) => Symptom::Failed(PassOverReason::NoAnswer),
         Err(CallError::Answered(failure)) => of_failure(failure),
     }
 }
@@ -20,21 +20,23 @@ pub(super) fn of_work(result: &Result<Reply, CallError>) -> Symptom {
 /// still fail every job.
 pub(super) fn of_probe(result: &Result<Reply, CallError>) -> Symptom {
     match result {
-        Err(
-            error @ (CallError::NotSent
-            | CallError::NoAnswer
-            | CallError::Answered(Failure::ShuttingDown)),
-        ) => Symptom::Down(error.name()),
+        Err(CallError::NotSent) => Symptom::Down(PassOverReason::NotSent),
+        Err(CallError::NoAnswer) => Symptom::Down(PassOverReason::NoAnswer),
+        Err(CallError::Answered(Failure::ShuttingDown)) => {
+            Symptom::Down(PassOverReason::ShuttingDown)
+        }
         _ => Symptom::None,
     }
 }
 
 fn of_failure(failure: &Failure) -> Symptom {
     match failure {
-        Failure::ShuttingDown | Failure::Unavailable(_) => Symptom::Down(failure.name()),
-        Failure::JobFailed(_) | Failure::OutcomeUnknown { .. } => Symptom::Failed(failure.name()),
+        Failure::ShuttingDown => Symptom::Down(PassOverReason::ShuttingDown),
+        Failure::Unavailable(_) => Symptom::Down(PassOverReason::Unavailable),
+        Failure::JobFailed(_) => Symptom::Failed(PassOverReason::JobFailed),
+        Failure::OutcomeUnknown { .. } => Symptom::Failed(PassOverReason::OutcomeUnknown),
         Failure::Other(error) if is_the_callers_fault(error) => Symptom::None,
-        Failure::Other(_) => Symptom::Failed(failure.name()),
+        Failure::Other(_) => Symptom::Failed(PassOverReason::OtherError),
         // The peer is full, the time ran out, or a delegation behind the peer failed: another
         // job may well succeed there.
         _ => Symptom::None,

@@ -93,7 +93,9 @@ fn a_peer_that_fails_its_jobs_draws_few_of_them() {
 
 fn passed_over(driver: &Driver) -> Vec<(&str, &str, u128)> {
     let notes = driver.notes.iter().filter_map(|note| match note {
-        Note::PassedOver { peer, reason, penalty } => Some((&**peer, *reason, penalty.as_millis())),
+        Note::PassedOver { peer, reason, penalty } => {
+            Some((&**peer, reason.name(), penalty.as_millis()))
+        }
         _ => None,
     });
     notes.collect()

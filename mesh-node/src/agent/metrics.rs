@@ -42,10 +42,10 @@ impl Metrics {
                 self.is_registered = false;
                 &mut self.leases_lost
             }
-            Note::PassedOver { reason, .. } => self.passed_over.entry(reason).or_default(),
-            Note::Retrying { reason, .. } => self.retries.entry(reason).or_default(),
-            Note::Delegated { outcome, .. } => self.delegations.entry(outcome).or_default(),
-            Note::JobEnded { outcome, .. } => self.jobs.entry(outcome).or_default(),
+            Note::PassedOver { reason, .. } => self.passed_over.entry(reason.name()).or_default(),
+            Note::Retrying { reason, .. } => self.retries.entry(reason.name()).or_default(),
+            Note::Delegated { outcome, .. } => self.delegations.entry(outcome.name()).or_default(),
+            Note::JobEnded { outcome, .. } => self.jobs.entry(outcome.name()).or_default(),
             _ => return,
         };
         *count += 1;

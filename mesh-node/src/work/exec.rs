@@ -11,37 +11,37 @@ use mesh_core::codec::limits::OUTPUT_LEVELS;
 use mesh_core::jsonrpc::is_deeper;
 use mesh_core::protocol::Task;
 use mesh_core::text;
-use mesh_node::children;
-use mesh_node::host::JobResult;
 use serde_json::json;
 use serde_json::value::RawValue;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, Command};
 
-use super::failed;
+use super::{Executor, failed};
+use crate::host::JobResult;
+use crate::process::children;
 
 /// Bytes of standard error that are kept: the last ones.
 const STDERR_BYTES: usize = 4096;
 /// Lines of it that a failure quotes.
 const STDERR_LINES: usize = 5;
 
-/// The command and its limits.
+/// Runs a command for each job. Its standard input is `{"text", "request", "attempt",
+/// "timeout_ms"}`; the JSON on its standard output is the result. The command and all that it
+/// starts are killed when the job ends, in whatever way.
 #[derive(Clone, Debug)]
-pub(crate) struct Exec {
-    /// The program.
-    pub(crate) program: String,
+pub struct Exec {
+    /// The program, a path or a name to be found on `PATH`.
+    pub program: String,
     /// Its arguments.
-    pub(crate) args: Vec<String>,
+    pub args: Vec<String>,
     /// A job whose output is longer than this many bytes is killed and has failed.
-    pub(crate) output_bytes: usize,
-    /// What callers are told that it is, with the agent's name: they may be far away.
-    pub(crate) whom: String,
+    pub output_bytes: usize,
+    /// How errors name the command to callers, who may be far away: with the agent's name in it.
+    pub whom: String,
 }
 
-impl Exec {
-    /// Runs the command. Its input is `{"text", "request", "attempt", "timeout_ms"}`; its output is
-    /// the result. Whatever is still running when this future ends or is dropped is killed.
-    pub(crate) async fn run(&self, task: Task) -> JobResult {
+impl Executor for Exec {
+    async fn run(&self, task: Task) -> JobResult {
         let mut command = Command::new(&self.program);
         command
             .args(&self.args)
@@ -84,7 +84,9 @@ impl Exec {
         let output = RawValue::from_string(text.trim().to_owned());
         output.map(Arc::from).map_err(|error| failed(format!("its output is not JSON: {error}")))
     }
+}
 
+impl Exec {
     async fn wait(&self, child: &mut Child) -> Result<ExitStatus, Failure> {
         let failed =
             |error| self.end(Seen::NoAnswer, format!("wait for {}: {error}", self.program));
@@ -279,7 +281,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_a_command_leaves_behind_does_not_hold_its_answer_up() {
-        let clock = mesh_node::Clock::start();
+        let clock = crate::Clock::start();
         let output = shell("sleep 600 & echo 1").run(task()).await.expect("output");
         assert_eq!(output.get(), "1");
         assert!(clock.now().elapsed() < Duration::from_secs(60));

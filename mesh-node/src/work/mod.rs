@@ -1,75 +1,114 @@
-//! What an agent does when it is asked to work.
+//! How the jobs of a live agent are done: by code of yours, or in one of three ways that are here.
+//!
+//! | executor | what does a job |
+//! |---|---|
+//! | `Synthetic` (feature `processes`) | nothing: it sleeps, or burns CPU time, for the demand that the job names |
+//! | `Exec` (feature `processes`) | a command per job: JSON on its standard input and output |
+//! | [`Upstream`] | a JSON-RPC service behind the agent |
+//!
+//! An agent runs on a [`Host`](crate::Host); [`LiveHost`](crate::host::LiveHost) makes one of an
+//! executor.
 
-pub(crate) mod exec;
-pub(crate) mod synthetic;
-pub(crate) mod upstream;
+#[cfg(feature = "processes")]
+mod exec;
+#[cfg(feature = "processes")]
+mod synthetic;
+mod upstream;
 
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
 
-use mesh_core::agent::{Failure, JobId};
+use mesh_core::agent::Failure;
 use mesh_core::protocol::Task;
-use mesh_node::Host;
-use mesh_node::host::JobResult;
+use serde::Serialize;
+use serde_json::value::to_raw_value;
 
-use self::exec::Exec;
-use self::synthetic::Synthetic;
-use self::upstream::Upstream;
-use crate::system::Sampler;
+#[cfg(feature = "processes")]
+pub use self::exec::Exec;
+#[cfg(feature = "processes")]
+pub use self::synthetic::Synthetic;
+pub use self::upstream::{HttpUrl, Upstream};
+use crate::host::JobResult;
 
-/// Does jobs. Copies share what they need.
-#[derive(Clone)]
-pub(crate) enum Executor {
-    /// Pretends to.
-    Synthetic(Synthetic),
-    /// Runs a command for each.
-    Exec(Arc<Exec>),
-    /// Hands them to a service behind the agent.
-    Upstream(Arc<Upstream>),
-}
-
-/// The machine under a live agent.
-pub(crate) struct LiveHost {
-    executor: Executor,
-    sampler: Mutex<Sampler>,
-    window: Duration,
-}
-
-impl LiveHost {
-    /// Samples the machine once per `window`.
-    pub(crate) fn new(executor: Executor, sampler: Sampler, window: Duration) -> Self {
-        Self { executor, sampler: Mutex::new(sampler), window }
-    }
-}
-
-impl Host for LiveHost {
+/// Does the jobs of an agent. The agent decides which jobs run, how many at once and until when; the
+/// executor only does them.
+///
+/// ```
+/// use mesh_core::protocol::Task;
+/// use mesh_node::host::JobResult;
+/// use mesh_node::work::{Executor, output};
+///
+/// struct Shout;
+///
+/// impl Executor for Shout {
+///     async fn run(&self, task: Task) -> JobResult {
+///         output(&task.text.to_uppercase())
+///     }
+/// }
+/// ```
+pub trait Executor: Send + Sync + 'static {
+    /// Whether it does calls of methods that are not the agent's own ([`Task::foreign`]). If not,
+    /// the agent answers them with "method not found".
     fn takes_foreign_calls(&self) -> bool {
-        matches!(self.executor, Executor::Upstream(_))
+        false
     }
 
+    /// Whether [`Executor::run`] will neither wait nor block for this task. Then the agent runs it
+    /// where it is asked for, without a task of its own in the runtime.
     fn ends_at_once(&self, task: &Task) -> bool {
-        matches!(&self.executor, Executor::Synthetic(synthetic) if synthetic.takes_no_time(task))
+        let _ = task;
+        false
     }
 
-    fn run(&self, _: JobId, task: Task) -> impl Future<Output = JobResult> + Send + 'static {
-        let executor = self.executor.clone();
-        async move {
-            match executor {
-                Executor::Synthetic(synthetic) => synthetic.run(task).await,
-                // Boxed, for what they need is large, and every job would have to carry it.
-                Executor::Exec(exec) => Box::pin(exec.run(task)).await,
-                Executor::Upstream(upstream) => Box::pin(upstream.run(task)).await,
-            }
+    /// Does a job. The future is dropped when the job's caller has left or its deadline has passed:
+    /// what it holds must free itself on drop.
+    fn run(&self, task: Task) -> impl Future<Output = JobResult> + Send;
+}
+
+/// The executors of this module as one type, for a program that is told at run time which it is.
+#[cfg(feature = "processes")]
+pub enum Builtin {
+    /// See [`Synthetic`].
+    Synthetic(Synthetic),
+    /// See [`Exec`].
+    Exec(Exec),
+    /// See [`Upstream`].
+    Upstream(Upstream),
+}
+
+#[cfg(feature = "processes")]
+impl Executor for Builtin {
+    fn takes_foreign_calls(&self) -> bool {
+        match self {
+            Self::Synthetic(synthetic) => synthetic.takes_foreign_calls(),
+            Self::Exec(exec) => exec.takes_foreign_calls(),
+            Self::Upstream(upstream) => upstream.takes_foreign_calls(),
         }
     }
 
-    fn sample(&self) -> (f64, f64) {
-        self.sampler.lock().unwrap_or_else(PoisonError::into_inner).sample()
+    fn ends_at_once(&self, task: &Task) -> bool {
+        match self {
+            Self::Synthetic(synthetic) => synthetic.ends_at_once(task),
+            Self::Exec(exec) => exec.ends_at_once(task),
+            Self::Upstream(upstream) => upstream.ends_at_once(task),
+        }
     }
 
-    fn window(&self) -> Duration {
-        self.window
+    async fn run(&self, task: Task) -> JobResult {
+        match self {
+            Self::Synthetic(synthetic) => synthetic.run(task).await,
+            // Boxed: these futures are large, and every job would have to carry one.
+            Self::Exec(exec) => Box::pin(exec.run(task)).await,
+            Self::Upstream(upstream) => Box::pin(upstream.run(task)).await,
+        }
     }
+}
+
+/// The result of a job that did its work: `value` as JSON.
+///
+/// # Errors
+/// [`Failure::JobFailed`] if the value has no JSON, such as a map whose keys are no strings.
+pub fn output(value: &(impl Serialize + ?Sized)) -> JobResult {
+    to_raw_value(value).map(Arc::from).map_err(|error| failed(error.to_string()))
 }
 
 /// A job that ran and failed, with the reason.

@@ -1,41 +1,38 @@
-//! Work for show: it takes its time, or its CPU time, and says that it is done.
+//! Work that only takes time: for demonstrations and measurements.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use mesh_core::agent::Failure;
 use mesh_core::protocol::Task;
-use mesh_node::host::JobResult;
 use rustix::time::{ClockId, clock_gettime};
-use serde_json::value::to_raw_value;
 
-use super::failed;
+use super::{Executor, failed, output};
+use crate::host::JobResult;
 
-/// What a job of show costs.
+/// Spends a job's demand, by sleeping or on the CPU, and answers "Processed: " and the job's text.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Synthetic {
+pub struct Synthetic {
     /// The demand of a job that names none.
-    pub(crate) demand: Duration,
-    /// Burn CPU time instead of sleeping.
-    pub(crate) burns: bool,
+    pub demand: Duration,
+    /// Burn CPU time instead of sleeping: jobs that share a core then slow each other down.
+    pub burns: bool,
 }
 
-impl Synthetic {
-    /// Whether there is nothing to spend.
-    pub(crate) fn takes_no_time(self, task: &Task) -> bool {
+impl Executor for Synthetic {
+    fn ends_at_once(&self, task: &Task) -> bool {
         !self.burns && task.demand.unwrap_or(self.demand).is_zero()
     }
 
-    /// Spends the task's demand and answers "Processed: " and its text.
-    pub(crate) async fn run(self, task: Task) -> JobResult {
+    async fn run(&self, task: Task) -> JobResult {
         let demand = task.demand.unwrap_or(self.demand);
         if self.burns {
             burn(demand).await?;
         } else if !demand.is_zero() {
             tokio::time::sleep(demand).await;
         }
-        let output = to_raw_value(&format!("Processed: {}", task.text));
-        output.map(Arc::from).map_err(|error| failed(error.to_string()))
+        output(&format!("Processed: {}", task.text))
     }
 }
 
@@ -49,7 +46,7 @@ impl Drop for StopOnDrop {
 }
 
 /// Keeps one core busy for this much CPU time: when jobs share a core, each takes longer.
-async fn burn(demand: Duration) -> Result<(), mesh_core::agent::Failure> {
+async fn burn(demand: Duration) -> Result<(), Failure> {
     let stop = StopOnDrop(Arc::default());
     let stopped = stop.0.clone();
     let burning = tokio::task::spawn_blocking(move || {
@@ -89,7 +86,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_job_sleeps_for_its_demand_or_the_usual_one() {
         let synthetic = Synthetic { demand: Duration::from_millis(300), burns: false };
-        let clock = mesh_node::Clock::start();
+        let clock = crate::Clock::start();
         let output = synthetic.run(task(None)).await.expect("output");
         assert_eq!(output.get(), r#""Processed: a \"quoted\" text""#);
         assert_eq!(clock.now().elapsed().as_millis(), 300);

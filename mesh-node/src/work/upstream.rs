@@ -10,12 +10,12 @@ use mesh_core::codec::{self, limits};
 use mesh_core::jsonrpc::{self, BodyError, Id, ResponseError};
 use mesh_core::protocol::{Request, Task};
 use mesh_core::registry;
-use mesh_node::TokioNet;
-use mesh_node::host::JobResult;
-use mesh_node::http::{CallError, Client, ClientLimits};
-use mesh_node::rpc::{Endpoint, ExchangeError, exchange};
 
-use super::failed;
+use super::{Executor, failed};
+use crate::TokioNet;
+use crate::host::JobResult;
+use crate::http::{CallError, Client, ClientLimits};
+use crate::rpc::{Endpoint, ExchangeError, exchange};
 
 /// The agent's own deadline ends a call earlier; this only has to be longer.
 const NO_TIMEOUT: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -26,9 +26,9 @@ const FRAME_BYTES: usize = limits::ENVELOPE_BYTES;
 /// Levels of a response around its result.
 const FRAME_LEVELS: usize = 1;
 
-/// `http://host[:port][/path]`.
+/// Where an [`Upstream`] is, parsed from `http://host[:port][/path]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct HttpUrl {
+pub struct HttpUrl {
     address: String,
     path: String,
 }
@@ -56,8 +56,10 @@ impl FromStr for HttpUrl {
     }
 }
 
-/// The service and the connections to it.
-pub(crate) struct Upstream {
+/// Passes jobs on to a JSON-RPC 2.0 service: work as a call of `work`, and a call of a method that is
+/// not the agent's own as it came. What the service answers is the job's answer, errors included,
+/// whatever their code.
+pub struct Upstream {
     url: HttpUrl,
     /// What callers are told that it is, with the agent's name: they may be far away.
     whom: String,
@@ -67,9 +69,10 @@ pub(crate) struct Upstream {
 }
 
 impl Upstream {
-    /// Opens no connection yet. A result may have so many bytes, and a connection that nobody uses
-    /// is kept for `idle`, or not at all if that is zero.
-    pub(crate) fn new(url: HttpUrl, whom: String, output_bytes: usize, idle: Duration) -> Self {
+    /// Opens no connection yet. Errors name the service to callers as `whom`. A result may have
+    /// `output_bytes`. A connection that nobody uses is kept for `idle`, or not at all if that is
+    /// zero.
+    pub fn new(url: HttpUrl, whom: String, output_bytes: usize, idle: Duration) -> Self {
         let usual = ClientLimits::default();
         let limits = jsonrpc::Limits {
             max_bytes: output_bytes + FRAME_BYTES,
@@ -84,10 +87,14 @@ impl Upstream {
         };
         Self { url, whom, client: Client::new(TokioNet, http), output_bytes, limits }
     }
+}
 
-    /// Passes a job on: a foreign call as it came, work as a call of `work`. What the service
-    /// answers is the job's answer, errors included, whatever their code.
-    pub(crate) async fn run(&self, task: Task) -> JobResult {
+impl Executor for Upstream {
+    fn takes_foreign_calls(&self) -> bool {
+        true
+    }
+
+    async fn run(&self, task: Task) -> JobResult {
         let id = Id::from(1);
         let body = match &task.foreign {
             Some(call) => jsonrpc::request(&call.method, &call.params, &id),
@@ -102,7 +109,9 @@ impl Upstream {
             Err(error) => Err(Failure::Other(error)),
         }
     }
+}
 
+impl Upstream {
     fn unanswered(&self, error: &ExchangeError) -> Failure {
         let HttpUrl { address, path } = &self.url;
         let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();

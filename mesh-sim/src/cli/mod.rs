@@ -14,8 +14,8 @@ use std::io::{self, IsTerminal as _};
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use mesh_node::console::{self, print, say};
-use mesh_node::signal_mask;
+use mesh_node::process::console::{self, print, say};
+use mesh_node::process::signal_mask;
 use mesh_sim::scenario::{Diagnostics, json_schema_text};
 
 use self::args::{Args, Command};

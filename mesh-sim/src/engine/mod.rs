@@ -2,7 +2,6 @@
 
 mod address;
 mod event;
-pub mod faults;
 mod setup;
 pub mod turmoil;
 mod watchers;

@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mesh_core::Timestamp;
-use mesh_core::agent::{Note, Peers};
+use mesh_core::agent::{Ending, Note, Peers};
 use mesh_core::load::LoadReport;
 use mesh_core::protocol::Name;
 use mesh_core::registry::{self, Deafness};
 use mesh_core::time::nanos;
 
 use super::Run;
-use super::faults::FaultSchedule;
+use crate::faults::FaultSchedule;
 use crate::host::{AgentId, HostId, HostMap};
 use crate::oracle::Oracles;
 use crate::record::{EventLog, Outcome, Recorder, RecorderConfig, RunRecord, Value};
@@ -111,7 +111,7 @@ impl Watchers {
         let name = &self.faults.hosts()[host];
         log_agent(&mut self.log, now, name, note);
         self.oracles.agent(now, agent, name, note);
-        if matches!(note, Note::JobEnded { outcome: "done", .. }) {
+        if matches!(note, Note::JobEnded { outcome: Ending::Done, .. }) {
             self.recorder.worked(now, agent);
         }
     }
@@ -194,24 +194,25 @@ fn log_agent(log: &mut EventLog, now: Timestamp, agent: &Name, note: &Note) {
             job("routed", *request, *attempt, &extra);
         }
         Note::Retrying { request, attempt, reason } => {
-            job("retrying", *request, *attempt, &[("reason", Str(reason))]);
+            job("retrying", *request, *attempt, &[("reason", Str(reason.name()))]);
         }
         Note::PassedOver { peer, reason, penalty } => {
             let penalty = U64(nanos(*penalty));
-            let fields = [("peer", Str(peer)), ("reason", Str(reason)), ("penalty_ns", penalty)];
+            let fields =
+                [("peer", Str(peer)), ("reason", Str(reason.name())), ("penalty_ns", penalty)];
             log.event(now, agent, "passed_over", &fields);
         }
         Note::Recovered { peer } => log.event(now, agent, "recovered", &[("peer", Str(peer))]),
         Note::JobQueued { request, attempt } => job("job_queued", *request, *attempt, &[]),
         Note::JobStarted { request, attempt } => job("job_started", *request, *attempt, &[]),
         Note::JobEnded { request, attempt, outcome } => {
-            job("job_ended", *request, *attempt, &[("outcome", Str(outcome))]);
+            job("job_ended", *request, *attempt, &[("outcome", Str(outcome.name()))]);
         }
         Note::Delegating { request } => {
             log.event(now, agent, "delegating", &[("request", U64(*request))]);
         }
         Note::Delegated { request, outcome } => {
-            let fields = [("request", U64(*request)), ("outcome", Str(outcome))];
+            let fields = [("request", U64(*request)), ("outcome", Str(outcome.name()))];
             log.event(now, agent, "delegated", &fields);
         }
         Note::Registered { incarnation } => {

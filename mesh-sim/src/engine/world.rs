@@ -12,8 +12,8 @@ use mesh_core::registry::{self, Deafness};
 use mesh_node::Observer;
 
 use super::Run;
-use super::faults::FaultSchedule;
 use super::watchers::Watchers;
+use crate::faults::FaultSchedule;
 use crate::host::{AgentId, HostId};
 use crate::record::{Outcome, RunRecord};
 use crate::workload::Arrival;

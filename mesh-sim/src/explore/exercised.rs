@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use mesh_core::Timestamp;
 use mesh_core::protocol::Name;
 
-use crate::engine::faults::FaultSchedule;
+use crate::faults::FaultSchedule;
 use crate::host::HostId;
 use crate::scenario::{EngineKind, REGISTRY, Scenario};
 use crate::trace::Line;

@@ -7,7 +7,7 @@ use mesh_core::agent::config::heartbeat_period;
 use mesh_core::registry::longest_pause;
 use mesh_core::time::nanos;
 
-use crate::engine::faults::FaultSchedule;
+use crate::faults::FaultSchedule;
 use crate::host::AgentMap;
 use crate::scenario::{AgentSpec, RegistrySpec, Scenario};
 

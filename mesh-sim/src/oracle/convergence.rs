@@ -13,7 +13,7 @@ use mesh_core::roster::Roster;
 use super::Found;
 use super::bounds::{Bounds, on_clock, slowest_clock};
 use super::leases::Leases;
-use crate::engine::faults::FaultSchedule;
+use crate::faults::FaultSchedule;
 use crate::host::{AgentId, AgentMap, HostId};
 use crate::scenario::Scenario;
 

@@ -10,7 +10,7 @@ use mesh_core::registry::{Note, NoteKind};
 
 use super::Found;
 use super::bounds::Bounds;
-use crate::engine::faults::FaultSchedule;
+use crate::faults::FaultSchedule;
 use crate::host::{AgentId, AgentMap, HostId};
 
 pub(super) const NOT_STALE: &str =

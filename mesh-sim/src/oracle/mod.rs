@@ -21,7 +21,7 @@ use self::convergence::Convergence;
 use self::leases::{Leases, Routed};
 use self::requests::Requests;
 use self::views::Views;
-use crate::engine::faults::FaultSchedule;
+use crate::faults::FaultSchedule;
 use crate::host::AgentId;
 use crate::record::{Outcome, Violation};
 use crate::scenario::Scenario;

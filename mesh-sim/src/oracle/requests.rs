@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mesh_core::Timestamp;
-use mesh_core::agent::Note;
+use mesh_core::agent::{Ending, Note};
 use mesh_core::hash::FastMap;
 use mesh_core::protocol::Name;
 
 use super::Found;
 use super::history::{History, Step};
-use crate::engine::faults::FaultSchedule;
+use crate::faults::FaultSchedule;
 use crate::host::{AgentId, HostId};
 use crate::record::Outcome;
 use crate::scenario::Scenario;
@@ -194,7 +194,7 @@ impl Requests {
                     found.add(RETRY_SAID, now, detail);
                 }
             }
-            Note::JobEnded { request, outcome: "done", .. }
+            Note::JobEnded { request, outcome: Ending::Done, .. }
                 if !self.history.note(request, Step::Done) && !self.idempotent =>
             {
                 let detail = format!("{agent} did request {request}, which had been done before");

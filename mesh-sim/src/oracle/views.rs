@@ -9,7 +9,7 @@ use mesh_core::protocol::Name;
 
 use super::Found;
 use super::bounds::Bounds;
-use crate::engine::faults::FaultSchedule;
+use crate::faults::FaultSchedule;
 use crate::host::{AgentId, AgentMap, HostId};
 use crate::scenario::Scenario;
 

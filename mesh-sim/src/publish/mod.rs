@@ -17,7 +17,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use mesh_node::signal_mask::HeldBack;
+use mesh_node::process::signal_mask::HeldBack;
 
 use self::lock::Lock;
 use self::swap::Swap;

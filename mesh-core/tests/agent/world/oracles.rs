@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use mesh_core::Timestamp;
-use mesh_core::agent::{CallError, CallId, Failure, Handle, Note, Ticket};
+use mesh_core::agent::{CallError, CallId, Failure, Handle, Note, RetryReason, Ticket};
 use mesh_core::protocol::{Reply, Task};
 
 /// One life of one node.
@@ -128,12 +128,19 @@ impl Oracles {
             Note::Delegating { .. } => *delegations += 1,
             Note::Retrying { reason, .. } => {
                 // What was certainly not begun, for the peer's own reasons, costs nothing.
-                let is_free = matches!(*reason, "not_sent" | "shutting_down" | "unavailable");
+                let is_free = match reason {
+                    RetryReason::NotSent | RetryReason::ShuttingDown | RetryReason::Unavailable => {
+                        true
+                    }
+                    RetryReason::Busy | RetryReason::NoAnswer => false,
+                };
                 *retries += u32::from(!is_free);
                 self.saw("retry");
-                self.saw(reason);
+                self.saw(reason.name());
             }
-            Note::Delegated { outcome, .. } | Note::JobEnded { outcome, .. } => self.saw(outcome),
+            Note::Delegated { outcome, .. } | Note::JobEnded { outcome, .. } => {
+                self.saw(outcome.name());
+            }
             Note::LeaseLost { .. } => self.saw("lease lost"),
             Note::PassedOver { .. } => self.saw("passed over"),
             Note::Recovered { .. } => self.saw("recovered"),

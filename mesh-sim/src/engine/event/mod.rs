@@ -34,9 +34,9 @@ use self::pool::Pool;
 use self::queue::Queue;
 use self::registry::RegistryHost;
 use super::Run;
-use super::faults::FaultSchedule;
 use super::setup::OUTPUT;
 use super::watchers::Watchers;
+use crate::faults::FaultSchedule;
 use crate::host::{AgentId, AgentMap, HostId, HostMap};
 use crate::record::{Outcome, RunRecord};
 

@@ -8,7 +8,7 @@ use mesh_core::Timestamp;
 use mesh_core::seed::{Rng, Seed};
 
 use crate::dist::Distribution;
-use crate::engine::faults::FaultSchedule;
+use crate::faults::FaultSchedule;
 use crate::host::HostId;
 
 /// The ways between hosts under a fault schedule.

@@ -16,9 +16,9 @@ use super::machine::SimHost;
 use super::net::TurmoilNet;
 use crate::engine::Run;
 use crate::engine::address::{PORT, address, host_name};
-use crate::engine::faults::FaultSchedule;
 use crate::engine::setup::{agent_config, registry_config};
 use crate::engine::world::World;
+use crate::faults::FaultSchedule;
 use crate::host::{AgentId, HostId};
 use crate::scenario::Scenario;
 

@@ -12,8 +12,8 @@ use mesh_node::{Clock, Host};
 use serde_json::value::RawValue;
 use tokio::sync::{Notify, oneshot};
 
-use crate::engine::faults::MachineState;
 use crate::engine::setup::OUTPUT;
+use crate::faults::MachineState;
 use crate::machine::Machine;
 use crate::scenario::MachineSpec;
 

@@ -18,7 +18,7 @@ use turmoil::net::{TcpListener, TcpStream};
 
 use super::stream::Stream;
 use crate::engine::address::host_at;
-use crate::engine::faults::FaultSchedule;
+use crate::faults::FaultSchedule;
 use crate::host::HostId;
 
 /// The SYN-ACK: what a listener says first, so that it takes its time on the way.

@@ -43,7 +43,7 @@ impl Drop for Panics {
         let unread = SEEN.take().flatten();
         // The engine itself panics: its words must not be lost with those of simulated tasks.
         if let (true, Some(message)) = (std::thread::panicking(), unread) {
-            mesh_node::console::say(&message);
+            mesh_node::process::console::say(&message);
         }
     }
 }

@@ -5,6 +5,7 @@ mod leases;
 mod requests;
 mod views;
 
+use mesh_core::agent::Ending;
 use mesh_core::registry::NoteKind;
 use mesh_core::roster::ListedLease;
 
@@ -56,7 +57,7 @@ fn broken(extra: &str, history: impl FnOnce(&mut Story)) -> Vec<&'static str> {
         story.rests(agent);
     }
     story.due(1, 0);
-    story.works(1, 0, 0, "done");
+    story.works(1, 0, 0, Ending::Done);
     story.ended(1, 0, Outcome::Answered);
     history(&mut story);
     let violations = story.oracles.finish(end);
@@ -92,7 +93,7 @@ impl Story {
     }
 
     /// a-2 begins an attempt and ends it.
-    fn works(&mut self, at: u64, request: u64, attempt: u32, outcome: &'static str) {
+    fn works(&mut self, at: u64, request: u64, attempt: u32, outcome: Ending) {
         self.notes(secs(at), A2, Note::JobStarted { request, attempt });
         self.notes(secs(at), A2, Note::JobEnded { request, attempt, outcome });
     }

@@ -1,3 +1,5 @@
+use mesh_core::agent::RetryReason;
+
 use super::*;
 use crate::oracle::requests::*;
 
@@ -42,7 +44,7 @@ fn a_request_that_ends_after_its_deadline() {
 fn an_answer_to_a_request_that_nobody_worked_on() {
     let from_nowhere = broken("", |story| {
         story.due(10, 1);
-        story.works(10, 1, 0, "cancelled");
+        story.works(10, 1, 0, Ending::Cancelled);
         story.ended(11, 1, Outcome::Answered);
     });
     assert_eq!(from_nowhere, [ANSWER_IS_WORK]);
@@ -148,10 +150,10 @@ fn a_refusal_without_a_reason() {
 fn again(extra: &str, announced: bool, attempt: u32) -> Vec<&'static str> {
     broken(extra, |story| {
         if announced {
-            let reason = "no_answer";
+            let reason = RetryReason::NoAnswer;
             story.notes(secs(2), A1, Note::Retrying { request: 0, attempt: 0, reason });
         }
-        story.works(2, 0, attempt, "cancelled");
+        story.works(2, 0, attempt, Ending::Cancelled);
     })
 }
 
@@ -172,9 +174,9 @@ fn an_attempt_that_no_retry_announced() {
 fn a_request_that_is_not_idempotent_and_done_twice() {
     let done_again = |text: &str| {
         broken(text, |story| {
-            let reason = "no_answer";
+            let reason = RetryReason::NoAnswer;
             story.notes(secs(2), A1, Note::Retrying { request: 0, attempt: 0, reason });
-            story.works(2, 0, 1, "done");
+            story.works(2, 0, 1, Ending::Done);
         })
     };
     assert_eq!(done_again(""), [DONE_ONCE]);

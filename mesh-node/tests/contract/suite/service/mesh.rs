@@ -259,14 +259,14 @@ pub(crate) async fn all_notes_of_a_delegation_come_in_order<N: Net>(net: N) {
         [
             "a: Delegating { request: 42 }",
             r#"a: Routed { request: 42, attempt: 0, peer: "b", incarnation: 1 }"#,
-            r#"a: Delegated { request: 42, outcome: "done" }"#,
+            "a: Delegated { request: 42, outcome: Done }",
         ]
     );
     assert_eq!(
         noted(&b),
         [
             "b: JobStarted { request: 42, attempt: 0 }",
-            r#"b: JobEnded { request: 42, attempt: 0, outcome: "done" }"#,
+            "b: JobEnded { request: 42, attempt: 0, outcome: Done }",
         ]
     );
 }

@@ -8,14 +8,14 @@ use anyhow::bail;
 use hdrhistogram::Histogram;
 use mesh_core::agent::Fate;
 use mesh_core::{Timestamp, codec};
-use mesh_node::console::print;
-use mesh_node::signals::Stop;
+use mesh_node::process::console::print;
+use mesh_node::process::signals::Stop;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use super::mesh::CallError;
 use super::{Agent, Mesh, params};
-use crate::cli::args::{JobArgs, OrchestrateArgs};
+use crate::args::{JobArgs, OrchestrateArgs};
 
 /// Jobs that may be unanswered at once; each holds a connection.
 const MAX_OPEN: usize = 1000;

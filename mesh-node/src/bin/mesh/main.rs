@@ -1,4 +1,6 @@
-//! The command line: what each command starts, and how it ends.
+//! `mesh`: the registry, agents and an orchestrator on a real network.
+//!
+//! This file starts the command that the command line names, and ends the process in good order.
 
 mod addresses;
 mod agent;
@@ -8,22 +10,26 @@ mod environment;
 mod identity;
 mod log;
 mod log_queue;
+mod open_files;
 mod orchestrate;
-mod places;
 mod policy;
 mod registry;
 mod up;
 
 use std::process::ExitCode;
 
-use mesh_node::{Clock, children, console, signal_mask};
+use mesh_node::Clock;
+use mesh_node::process::{children, console, signal_mask};
 
 use self::args::{Cli, Command};
 
 /// Exit code of a wrong command line.
 const USAGE: u8 = 2;
 
-pub(crate) fn main() -> ExitCode {
+fn main() -> ExitCode {
+    if children::is_guard() {
+        return children::run_guard();
+    }
     signal_mask::survive_file_limit();
     let cli = match config::parse(std::env::args_os()) {
         Ok(cli) => cli,

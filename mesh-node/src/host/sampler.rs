@@ -1,19 +1,20 @@
-//! How busy this machine is.
+//! CPU and memory of this machine, from the operating system.
 
 use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
 
-/// What the figures are of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum Scope {
-    /// The whole machine, as the demo's agents say it: the same for all agents on it.
+/// What a [`Sampler`]'s figures are of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// The whole machine: the same figures for all agents on it.
     Host,
     /// This process alone, for several agents on one machine.
     Process,
 }
 
-/// Samples CPU and memory.
+/// Samples CPU and memory of the machine or of this process. CPU % is the average since the sample
+/// before, so a sampler belongs to one [`LiveHost`](super::LiveHost).
 #[derive(Debug)]
-pub(crate) struct Sampler {
+pub struct Sampler {
     system: System,
     /// The process, if only that counts.
     process: Option<Pid>,
@@ -22,7 +23,7 @@ pub(crate) struct Sampler {
 
 impl Sampler {
     /// The first sample of a new one has nothing to compare with and says 0 % CPU.
-    pub(crate) fn new(scope: Scope) -> Self {
+    pub fn new(scope: Scope) -> Self {
         let mut system = System::new();
         system.refresh_memory();
         let process = match scope {
@@ -35,7 +36,7 @@ impl Sampler {
     }
 
     /// CPU % since the last sample and memory % now, of all cores and of all memory.
-    pub(crate) fn sample(&mut self) -> (f64, f64) {
+    pub fn sample(&mut self) -> (f64, f64) {
         match self.process {
             None => self.host(),
             Some(pid) => self.process(pid).unwrap_or_default(),

@@ -5,7 +5,7 @@ use std::process::exit;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::children;
+use crate::process::children;
 
 /// SIGINT, SIGTERM, SIGQUIT and, unless whoever started the process had it ignored, SIGHUP.
 #[derive(Debug)]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use std::sync::{Arc, Once};
+use std::sync::Once;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
@@ -12,19 +12,17 @@ use mesh_core::codec::limits::{ENVELOPE_BYTES, OUTPUT_BYTES};
 use mesh_core::jsonrpc;
 use mesh_core::seed::Seed;
 use mesh_node::agent::Parts;
+use mesh_node::host::{LiveHost, Sampler};
 use mesh_node::http::{Bytes, Client, ClientLimits, Method, ServerLimits};
-use mesh_node::signals::Stop;
+use mesh_node::process::children;
+use mesh_node::process::signals::Stop;
 use mesh_node::wire::read_services;
-use mesh_node::{AgentNode, Clock, Net as _, TokioNet, children};
+use mesh_node::work::{Builtin, Exec, Synthetic, Upstream};
+use mesh_node::{AgentNode, Clock, Net as _, TokioNet};
 
 use super::args::{AgentArgs, AgentSettings, Work, WorkArgs};
 use super::log::Log;
-use super::{identity, places};
-use crate::system::Sampler;
-use crate::work::exec::Exec;
-use crate::work::synthetic::Synthetic;
-use crate::work::upstream::Upstream;
-use crate::work::{Executor, LiveHost};
+use super::{identity, open_files};
 
 /// How long to wait for the list of names in use before one is chosen at random.
 const NAMES_TIMEOUT: Duration = Duration::from_millis(500);
@@ -73,7 +71,7 @@ pub(super) fn node(
     clock: Clock,
     settings: &AgentSettings,
     identity: Identity,
-) -> anyhow::Result<AgentNode<TokioNet, LiveHost, Log>> {
+) -> anyhow::Result<AgentNode<TokioNet, LiveHost<Builtin>, Log>> {
     let config = config(settings)?;
     let Identity { name, url, registry, seed } = identity;
     let identity = agent::Identity {
@@ -82,16 +80,16 @@ pub(super) fn node(
         incarnation: identity::incarnation(),
     };
     let executor = executor(&settings.work, &name)?;
-    if matches!(executor, Executor::Exec(_)) {
+    if matches!(executor, Builtin::Exec(_)) {
         keep_children();
     }
-    let sampler = Sampler::new(settings.metrics_scope);
-    let limits = places::limits(settings.connections as usize);
+    let mut sampler = Sampler::new(settings.metrics_scope.into());
+    let limits = open_files::server_limits(settings.connections as usize);
     let server = ServerLimits { drain: settings.drain, ..limits };
     let parts = Parts {
         net: TokioNet,
         clock,
-        host: LiveHost::new(executor, sampler, settings.sample),
+        host: LiveHost::new(executor, settings.sample, move || sampler.sample()),
         observer: Log,
         registry: registry.into(),
         server,
@@ -125,7 +123,7 @@ fn config(settings: &AgentSettings) -> anyhow::Result<AgentConfig> {
 }
 
 /// What does the work of the agent `name`; options of the other ways to do it are refused.
-fn executor(args: &WorkArgs, name: &str) -> anyhow::Result<Executor> {
+fn executor(args: &WorkArgs, name: &str) -> anyhow::Result<Builtin> {
     let work = args.work.unwrap_or(match args {
         WorkArgs { upstream: Some(_), .. } => Work::Upstream,
         WorkArgs { command, .. } if !command.is_empty() => Work::Exec,
@@ -146,17 +144,17 @@ fn executor(args: &WorkArgs, name: &str) -> anyhow::Result<Executor> {
     Ok(match work {
         Work::Synthetic => {
             let demand = args.demand.unwrap_or(DEMAND);
-            Executor::Synthetic(Synthetic { demand, burns: args.burn })
+            Builtin::Synthetic(Synthetic { demand, burns: args.burn })
         }
         Work::Exec => {
             let (program, rest) =
                 args.command.split_first().context("--work exec needs a command after --")?;
-            Executor::Exec(Arc::new(Exec {
+            Builtin::Exec(Exec {
                 program: program.clone(),
                 args: rest.to_vec(),
                 output_bytes: args.output_limit.unwrap_or(OUTPUT_BYTES),
                 whom: format!("the command of {name}"),
-            }))
+            })
         }
         Work::Upstream => {
             let url = args.upstream.clone().context("--work upstream needs --upstream URL")?;
@@ -164,7 +162,7 @@ fn executor(args: &WorkArgs, name: &str) -> anyhow::Result<Executor> {
             let bytes = args.output_limit.unwrap_or(OUTPUT_BYTES + ENVELOPE_BYTES);
             let idle = args.upstream_idle.unwrap_or(UPSTREAM_IDLE);
             let whom = format!("the upstream of {name}");
-            Executor::Upstream(Arc::new(Upstream::new(url, whom, bytes, idle)))
+            Builtin::Upstream(Upstream::new(url, whom, bytes, idle))
         }
     })
 }
@@ -211,7 +209,7 @@ mod tests {
     use mesh_core::agent::config::DEFAULT_POLICY;
 
     use super::*;
-    use crate::cli::args::{Cli, Command};
+    use crate::args::{Cli, Command};
 
     #[test]
     fn the_defaults_are_those_of_the_state_machines() {

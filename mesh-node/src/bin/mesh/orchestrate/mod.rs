@@ -1,6 +1,6 @@
 //! `mesh orchestrate`: discovers agents, has one delegate a job, and shows what came of it.
 
-mod load;
+mod many_jobs;
 mod mesh;
 mod watch;
 
@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use mesh_node::Clock;
-use mesh_node::console::print;
-use mesh_node::signals::Stop;
+use mesh_node::process::console::print;
+use mesh_node::process::signals::Stop;
 use serde_json::{Value, json};
 
 pub(super) use self::mesh::{Agent, Mesh};
@@ -24,7 +24,7 @@ pub(super) async fn run(clock: Clock, args: &OrchestrateArgs) -> anyhow::Result<
     let agents = mesh.discover().await?;
     let entries = entries(&agents, args)?;
     if args.repeat.is_some() || args.rate.is_some() {
-        return load::run(&mesh, &entries, args).await;
+        return many_jobs::run(&mesh, &entries, args).await;
     }
     let asked = mesh.any_live(entries).await?;
     let delegation = delegate(&mesh, asked, &args.job).await?;

@@ -5,8 +5,8 @@ use std::io::{IsTerminal as _, stdout};
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use mesh_node::console::{is_open, print};
-use mesh_node::signals::Stop;
+use mesh_node::process::console::{is_open, print};
+use mesh_node::process::signals::Stop;
 use serde_json::Value;
 
 use super::{Agent, Mesh, figure, plain};

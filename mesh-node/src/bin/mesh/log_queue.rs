@@ -8,7 +8,7 @@ use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use mesh_node::console;
+use mesh_node::process::console;
 
 /// Bytes that may wait to be written. Further lines are lost, and counted.
 const MOST_WAITING: usize = 1 << 20;

@@ -5,9 +5,9 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use mesh_node::console::{print, say};
 use mesh_node::http::ServerLimits;
-use mesh_node::signals::Stop;
+use mesh_node::process::console::{print, say};
+use mesh_node::process::signals::Stop;
 use mesh_node::{Clock, Net as _, RegistryNode, TokioNet};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -17,7 +17,7 @@ use super::args::{JobArgs, UpArgs};
 use super::log::Log;
 use super::orchestrate::{Agent, Mesh, delegate};
 use super::{agent, identity};
-use crate::cli::args::AgentSettings;
+use crate::args::AgentSettings;
 
 /// Where the registry listens unless told.
 const REGISTRY: SocketAddr =

@@ -8,7 +8,7 @@ const OTHER_FILES: usize = 100;
 
 /// The limits of a server that would like to take so many connections. It takes fewer if there are
 /// too few file descriptors: to be out of them leaves callers waiting, whom a limit turns away.
-pub(super) fn limits(wanted: usize) -> ServerLimits {
+pub(super) fn server_limits(wanted: usize) -> ServerLimits {
     let usual = ServerLimits::default();
     let files = getrlimit(Resource::Nofile).current.map_or(usize::MAX, |files| files as usize);
     let others = OTHER_FILES + usual.refusals + ClientLimits::default().idle_total;

@@ -74,20 +74,20 @@ impl Observer for Log {
             ),
             Note::ViewChanged { peers } => tracing::info!(%agent, peers, "peers changed"),
             Note::Retrying { request, attempt, reason } => {
-                tracing::info!(%agent, request, attempt, reason, "retrying");
+                tracing::info!(%agent, request, attempt, reason = reason.name(), "retrying");
             }
             Note::PassedOver { peer, reason, penalty } => {
-                tracing::warn!(%agent, %peer, reason, ?penalty, "passed over: the peer fails");
+                tracing::warn!(%agent, %peer, reason = reason.name(), ?penalty, "passed over: the peer fails");
             }
             Note::Recovered { peer } => tracing::info!(%agent, %peer, "the peer works again"),
             Note::Routed { request, attempt, peer, .. } => {
                 tracing::debug!(%agent, request, attempt, %peer, "routed");
             }
             Note::Delegated { request, outcome } => {
-                tracing::debug!(%agent, request, outcome, "delegated");
+                tracing::debug!(%agent, request, outcome = outcome.name(), "delegated");
             }
             Note::JobEnded { request, attempt, outcome } => {
-                tracing::debug!(%agent, request, attempt, outcome, "job ended");
+                tracing::debug!(%agent, request, attempt, outcome = outcome.name(), "job ended");
             }
             Note::Delegating { request } => tracing::trace!(%agent, request, "delegating"),
             Note::JobQueued { request, attempt } => {

@@ -12,11 +12,11 @@ use mesh_core::codec::limits::MOST_OUTPUT_BYTES;
 use mesh_core::duration::parse_duration;
 use mesh_core::registry::is_name;
 use mesh_core::resilience::HealthConfig;
+use mesh_node::host::Scope;
+use mesh_node::work::HttpUrl;
 
 use super::addresses::{advertised, host_port, listen};
 use super::policy::PolicyArgs;
-use crate::system::Scope;
-use crate::work::upstream::HttpUrl;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -179,7 +179,7 @@ pub(crate) struct AgentSettings {
     pub(crate) refresh: Duration,
     /// What the CPU and memory figures are of
     #[arg(long, env = "MESH_METRICS_SCOPE", value_enum, default_value = "host")]
-    pub(crate) metrics_scope: Scope,
+    pub(crate) metrics_scope: MetricsScope,
     /// Time between samples of CPU and memory; 200 ms at least
     #[arg(long, env = "MESH_SAMPLE", value_name = "TIME", default_value = "1s", value_parser = sampling)]
     pub(crate) sample: Duration,
@@ -188,6 +188,24 @@ pub(crate) struct AgentSettings {
     pub(crate) drain: Duration,
     #[command(flatten)]
     pub(crate) work: WorkArgs,
+}
+
+/// What CPU and memory figures are of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum MetricsScope {
+    /// The whole machine, as the demo's agents say it: the same for all agents on it.
+    Host,
+    /// This process alone, for several agents on one machine.
+    Process,
+}
+
+impl From<MetricsScope> for Scope {
+    fn from(scope: MetricsScope) -> Self {
+        match scope {
+            MetricsScope::Host => Self::Host,
+            MetricsScope::Process => Self::Process,
+        }
+    }
 }
 
 /// Peers that fail.

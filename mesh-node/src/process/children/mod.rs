@@ -8,7 +8,7 @@
 //! A process that leaves its group (`setsid`) is not followed. Nor is one whose parent is killed by
 //! SIGKILL in the very moment of its start, before the guard has heard of it.
 
-mod files;
+mod file_limit;
 mod guard;
 mod orphans;
 
@@ -19,11 +19,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::process::{Child, Command};
 
-pub use self::files::allow_many_files;
+pub use self::file_limit::allow_many_files;
 use self::guard::Guard;
 pub use self::guard::{is_guard, run_guard};
 pub use self::orphans::reap_orphans;
-use crate::signal_mask::with_file_limit;
+use crate::process::signal_mask::with_file_limit;
 
 /// The groups of this process.
 static GROUPS: Mutex<Groups> =
@@ -83,7 +83,7 @@ pub fn spawn(command: &mut Command) -> io::Result<(Child, Group)> {
     let leader = child.id().and_then(|id| Pid::from_raw(id.try_into().ok()?));
     if let Some(leader) = leader {
         groups.add(leader);
-        files::restore_limit(leader);
+        file_limit::restore_limit(leader);
     }
     Ok((child, Group(leader)))
 }

@@ -1,11 +1,19 @@
 //! What an agent runs on: something that does jobs, and a machine with a load.
 
+mod live;
+#[cfg(feature = "sampler")]
+mod sampler;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use mesh_core::agent::{Failure, JobId};
 use mesh_core::protocol::Task;
 use serde_json::value::RawValue;
+
+pub use self::live::LiveHost;
+#[cfg(feature = "sampler")]
+pub use self::sampler::{Sampler, Scope};
 
 /// What comes of a job: its output, or the reason why there is none. [`Failure::JobFailed`]: it ran
 /// and failed. [`Failure::Other`]: what did it answered with this error. A refusal

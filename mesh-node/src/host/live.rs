@@ -1,0 +1,53 @@
+//! The machine that this process runs on.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use mesh_core::agent::JobId;
+use mesh_core::protocol::Task;
+
+use super::{Host, JobResult};
+use crate::work::Executor;
+
+/// The host of a live agent: an [`Executor`] that does its jobs, and something that samples the
+/// machine that they run on.
+pub struct LiveHost<E> {
+    executor: Arc<E>,
+    window: Duration,
+    sample: Mutex<Box<dyn FnMut() -> (f64, f64) + Send>>,
+}
+
+impl<E: Executor> LiveHost<E> {
+    /// A host that calls `sample` once per `window`. It returns the CPU % since the last sample and
+    /// the memory % now, both 0 to 100; policies that go by load compare these figures.
+    pub fn new(
+        executor: E,
+        window: Duration,
+        sample: impl FnMut() -> (f64, f64) + Send + 'static,
+    ) -> Self {
+        Self { executor: Arc::new(executor), window, sample: Mutex::new(Box::new(sample)) }
+    }
+}
+
+impl<E: Executor> Host for LiveHost<E> {
+    fn takes_foreign_calls(&self) -> bool {
+        self.executor.takes_foreign_calls()
+    }
+
+    fn ends_at_once(&self, task: &Task) -> bool {
+        self.executor.ends_at_once(task)
+    }
+
+    fn run(&self, _: JobId, task: Task) -> impl Future<Output = JobResult> + Send + 'static {
+        let executor = self.executor.clone();
+        async move { executor.run(task).await }
+    }
+
+    fn sample(&self) -> (f64, f64) {
+        (self.sample.lock().unwrap_or_else(PoisonError::into_inner))()
+    }
+
+    fn window(&self) -> Duration {
+        self.window
+    }
+}

@@ -1,0 +1,11 @@
+//! What a program needs of its process: standard output and error, signals, child processes.
+//!
+//! The programs of this workspace share it. A library that embeds an agent needs none of it, except
+//! that [`Exec`](crate::work::Exec) runs its commands as [`children`].
+
+#[cfg(feature = "processes")]
+pub mod children;
+pub mod console;
+pub mod signal_mask;
+#[cfg(feature = "processes")]
+pub mod signals;
