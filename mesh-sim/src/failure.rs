@@ -7,9 +7,10 @@ use std::path::Path;
 use mesh_core::Timestamp;
 
 use crate::engine::{EngineError, Run};
+use crate::format::shell_word;
+use crate::judge::{PolicyResult, PolicyVerdict, Statistic, Threshold, Verdict};
 use crate::publish::write_file;
 use crate::record::RunRecord;
-use crate::report::{PolicyResult, Statistic, Threshold, Verdict, shell_word};
 use crate::scenario::{Draft, EngineKind, Scenario};
 
 /// A way to fail. Two runs fail in the same way if theirs are equal.
@@ -28,6 +29,17 @@ pub enum Defect {
     },
     /// There was no request to hold against the thresholds.
     NoRequests,
+}
+
+impl Defect {
+    /// The verdict on a run that fails in this way. A run that breaks down has proven no oracle and
+    /// no threshold, so it counts as badly as a violated oracle.
+    pub const fn verdict(&self) -> Verdict {
+        match self {
+            Self::Breakdown | Self::Oracle(_) => Verdict::Violated,
+            Self::Threshold { .. } | Self::NoRequests => Verdict::Missed,
+        }
+    }
 }
 
 impl fmt::Display for Defect {
@@ -102,7 +114,7 @@ fn failures_of(scenario: &Scenario, record: &RunRecord) -> Vec<Failure> {
         add(Defect::Oracle(violation.oracle), violation.detail.clone(), at);
     }
     for result in PolicyResult::merge(std::slice::from_ref(record)) {
-        for miss in Verdict::of(&result, &scenario.expect).missed {
+        for miss in PolicyVerdict::of(&result, &scenario.expect).missed {
             add(defect_of(&miss.threshold, record), miss.threshold.to_string(), None);
         }
     }

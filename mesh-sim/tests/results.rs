@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use mesh_sim::judge::Verdict;
 use mesh_sim::report::{RanBy, Report, files};
 use mesh_sim::runner::Plan;
 use mesh_sim::scenario::Loaded;
@@ -54,7 +55,8 @@ fn difference(stem: &str) -> Option<String> {
     let plan = Plan { scenario: &scenario, engine, trace: false };
     let runs = plan.execute(|_| {}).unwrap();
     let report = Report { runs, ran_by: RanBy::Engine(engine), scenario };
-    let unexpected: Vec<_> = report.verdicts().into_iter().filter(|v| !v.passed()).collect();
+    let unexpected: Vec<_> =
+        report.verdicts().into_iter().filter(|v| v.verdict() != Verdict::Pass).collect();
     assert!(unexpected.is_empty(), "{stem} misses its own expectations: {unexpected:#?}");
 
     let dir = root().join("results").join(stem);

@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use mesh_sim::format::latency;
 use mesh_sim::record::Latency;
-use mesh_sim::report::latency;
 use mesh_sim::units::format_duration;
 
 use super::Calibration;

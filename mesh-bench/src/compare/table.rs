@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
+use mesh_sim::format::{ellipsis, latency};
 use mesh_sim::report::summary::{Clock, Engine};
-use mesh_sim::report::{ellipsis, latency};
 
 use super::{Comparison, Figure, Policy, Side};
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use mesh_sim::report::counted;
+use mesh_sim::format::counted;
 use mesh_sim::scenario::Loaded;
 
 use super::{Exit, complain, print};

@@ -8,9 +8,10 @@ use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use mesh_node::Clock;
 use mesh_sim::explore::{Exploration, Explored, Found};
-use mesh_sim::failure::{Defect, write_failing};
+use mesh_sim::failure::write_failing;
+use mesh_sim::format::counted;
+use mesh_sim::judge::Verdict;
 use mesh_sim::parallel::cores;
-use mesh_sim::report::counted;
 use mesh_sim::report::table::wrapped;
 use mesh_sim::scenario::{EngineKind, Loaded};
 
@@ -45,15 +46,14 @@ pub(super) fn explore(args: &ExploreArgs) -> anyhow::Result<Exit> {
     if let Ok(style) = ProgressStyle::with_template(" exploring for {elapsed}  {wide_msg}") {
         bar.set_style(style);
     }
-    let (mut failed, mut only_thresholds) = (None, true);
+    let (mut failed, mut verdict) = (None, Verdict::Pass);
     let explored = exploration.execute(cores(), more, |news| {
         let Explored { runs, failed: failures, .. } = news.explored;
         bar.set_position(*runs);
         bar.set_message(format!("{runs} runs, {failures} failed"));
         let Some(found) = news.found else { return ControlFlow::Continue(()) };
-        let is_threshold =
-            |defect: &Defect| matches!(defect, Defect::Threshold { .. } | Defect::NoRequests);
-        only_thresholds &= found.failures.iter().all(|failure| is_threshold(&failure.defect));
+        let worst = found.failures.iter().map(|failure| failure.defect.verdict());
+        verdict = verdict.max(Verdict::worst(worst));
         match write(&out, &exploration, &found) {
             Ok(text) => {
                 bar.suspend(|| print(&text));
@@ -74,11 +74,7 @@ pub(super) fn explore(args: &ExploreArgs) -> anyhow::Result<Exit> {
         Err(diagnostics) => return Ok(complain(&diagnostics)),
     };
     print(&closing(&explored, engine, seed));
-    Ok(match explored.failed {
-        0 => Exit::Pass,
-        _ if only_thresholds => Exit::Threshold,
-        _ => Exit::Oracle,
-    })
+    Ok(verdict.into())
 }
 
 /// Writes a failure as a scenario file and says so.

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use mesh_sim::failure::write_failing;
+use mesh_sim::format::{counted, shell_word};
 use mesh_sim::minimize::{Effort, Minimal, Step, Target, minimize as shrink};
 use mesh_sim::parallel::cores;
-use mesh_sim::report::{counted, shell_word};
 use mesh_sim::scenario::Scenario;
 use mesh_sim::units::format_duration;
 

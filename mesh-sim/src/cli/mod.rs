@@ -16,6 +16,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use mesh_node::process::console::{self, print, say};
 use mesh_node::process::signal_mask;
+use mesh_sim::judge::Verdict;
 use mesh_sim::scenario::{Diagnostics, json_schema_text};
 
 use self::args::{Args, Command};
@@ -24,19 +25,29 @@ use self::args::{Args, Command};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Exit {
     /// Everything that was demanded holds.
-    Pass = 0,
+    Pass = Verdict::Pass.exit_code() as isize,
     /// Something of ours or of the system's failed: a file that can't be written, say.
     Failed = 1,
     /// The command line or the scenario is wrong.
     Usage = 2,
     /// An oracle was violated.
-    Oracle = 3,
+    Oracle = Verdict::Violated.exit_code() as isize,
     /// A threshold of `[expect]` was missed.
-    Threshold = 4,
+    Threshold = Verdict::Missed.exit_code() as isize,
     /// Two runs of one seed differed.
     Differed = 5,
     /// There was no failure to replay or to minimize.
     NoFailure = 6,
+}
+
+impl From<Verdict> for Exit {
+    fn from(verdict: Verdict) -> Self {
+        match verdict {
+            Verdict::Pass => Self::Pass,
+            Verdict::Missed => Self::Threshold,
+            Verdict::Violated => Self::Oracle,
+        }
+    }
 }
 
 pub(crate) fn main() -> ExitCode {

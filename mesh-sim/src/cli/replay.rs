@@ -4,7 +4,8 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use mesh_sim::failure::{Judged, judge};
-use mesh_sim::report::{RanBy, Report, shell_word, write_all};
+use mesh_sim::format::shell_word;
+use mesh_sim::report::{RanBy, Report, write_all};
 use mesh_sim::scenario::{EngineKind, Loaded, PolicySpec, Scenario};
 use mesh_sim::trace::leading_to;
 

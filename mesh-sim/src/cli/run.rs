@@ -4,8 +4,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
+use mesh_sim::format::counted;
+use mesh_sim::judge::{PolicyVerdict, Verdict};
 use mesh_sim::record::{FaultWindow, RunRecord, first_difference};
-use mesh_sim::report::{RanBy, Report, Verdict, counted, summary, table, write_all};
+use mesh_sim::report::{RanBy, Report, summary, table, write_all};
 use mesh_sim::runner::Plan;
 use mesh_sim::scenario::{Arrivals, EngineKind, Loaded, Scenario, Step};
 use mesh_sim::units::format_duration;
@@ -65,7 +67,8 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<Exit> {
     if args.check_determinism && !args.json {
         print(" every run was repeated, and every event was the same\n");
     }
-    Ok(exit(&report.verdicts()).max(written))
+    let verdict = Verdict::worst(report.verdicts().iter().map(PolicyVerdict::verdict));
+    Ok(Exit::from(verdict).max(written))
 }
 
 /// The runs, and how long they took.
@@ -166,36 +169,9 @@ fn compare(runs: &[RunRecord], again: &[RunRecord]) -> Option<String> {
     Some(format!("two runs of {} with seed {} differ at {place}", first.policy, first.seed))
 }
 
-fn exit(verdicts: &[Verdict]) -> Exit {
-    if verdicts.iter().any(|verdict| !verdict.violated.is_empty()) {
-        Exit::Oracle
-    } else if verdicts.iter().any(|verdict| !verdict.missed.is_empty()) {
-        Exit::Threshold
-    } else {
-        Exit::Pass
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use mesh_sim::record::Violation;
-    use mesh_sim::report::{Miss, Threshold, Violated};
-
     use super::*;
-
-    #[test]
-    fn the_worst_verdict_decides_the_exit_code() {
-        let pass = Verdict { policy: "a".to_owned(), missed: Vec::new(), violated: Vec::new() };
-        let miss = Miss { threshold: Threshold::NoRequests, worst_seed: 1 };
-        let missed = Verdict { missed: vec![miss], ..pass.clone() };
-        let first = Violation { oracle: "o", at_ns: 0, detail: String::new() };
-        let broken = Violated { seed: 1, first, times: 1 };
-        let violated = Verdict { violated: vec![broken], ..pass.clone() };
-        assert_eq!(exit(&[]) as u8, 0);
-        assert_eq!(exit(&[pass.clone(), pass.clone()]) as u8, 0);
-        assert_eq!(exit(&[pass.clone(), missed.clone()]) as u8, 4);
-        assert_eq!(exit(&[violated, missed, pass]) as u8, 3);
-    }
 
     #[test]
     fn two_runs_that_differ_are_told_apart_by_their_first_event() {

@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use mesh_sim::format::counted;
+use mesh_sim::judge::Verdict;
 use mesh_sim::parallel::cores;
-use mesh_sim::report::counted;
 use mesh_sim::scenario::{EngineKind, Loaded};
 use mesh_sim::sweep::{self, MergeError, Shard, Spec, Sweep, SweepError, Tally};
 use mesh_sim::units::format_duration;
@@ -45,7 +46,8 @@ pub(super) fn sweep(args: SweepArgs) -> anyhow::Result<Exit> {
         .with_context(|| format!("failed to write the part to {}", out.display()))?;
     print(&sweep::part_violations(&sweep, &tally, |cell| out.join(shard.cell_name(cell))));
     print(&format!(" written: {}\n", written.display()));
-    Ok(if tally.is_broken() { Exit::Oracle } else { Exit::Pass })
+    // Thresholds hold of all seeds together, so a part says nothing about them.
+    Ok(Verdict::new(false, tally.is_broken()).into())
 }
 
 pub(super) fn merge(args: &MergeArgs) -> anyhow::Result<Exit> {
@@ -73,13 +75,7 @@ fn finish(sweep: &Sweep, tally: &Tally, out: &Path) -> Exit {
         }
         Err(error) => failed(&error),
     };
-    if tally.is_broken() {
-        Exit::Oracle
-    } else if sweep::misses_thresholds(sweep, tally) {
-        Exit::Threshold
-    } else {
-        written
-    }
+    Exit::from(sweep::verdict(sweep, tally)).max(written)
 }
 
 fn default_out(sweep: &Sweep) -> PathBuf {

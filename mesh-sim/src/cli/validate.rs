@@ -13,11 +13,5 @@ pub(super) fn validate(args: &ValidateArgs) -> anyhow::Result<Exit> {
     bar.finish();
     let outcome = outcome?;
     print(&render(&outcome));
-    Ok(if !outcome.violated.is_empty() {
-        Exit::Oracle
-    } else if outcome.holds() {
-        Exit::Pass
-    } else {
-        Exit::Threshold
-    })
+    Ok(outcome.verdict().into())
 }

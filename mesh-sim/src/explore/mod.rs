@@ -18,7 +18,8 @@ pub use self::exercised::{Exercised, Met};
 
 use self::draw::{Drawn, draw};
 use crate::engine::Run;
-use crate::failure::{Defect, Failure, Judged, judge};
+use crate::failure::{Failure, Judged, judge};
+use crate::judge::Verdict;
 use crate::parallel::in_order;
 use crate::scenario::{Diagnostics, Draft, EngineKind, Loaded};
 
@@ -122,10 +123,7 @@ impl Exploration<'_> {
         let scenario = &loaded.scenario;
         let run = Run { scenario, policy: &scenario.policies[0], seed, trace: true };
         let Judged { mut failures, record } = judge(&run, self.engine);
-        failures.retain(|failure| match failure.defect {
-            Defect::Threshold { .. } | Defect::NoRequests => self.thresholds,
-            Defect::Breakdown | Defect::Oracle(_) => true,
-        });
+        failures.retain(|failure| self.thresholds || failure.defect.verdict() == Verdict::Violated);
         let mut explored = Explored { runs: 1, ..Explored::default() };
         for fault in &scenario.faults {
             *explored.faults.entry(fault.kind.name()).or_default() += 1;

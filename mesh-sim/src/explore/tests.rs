@@ -1,4 +1,5 @@
 use super::*;
+use crate::failure::Defect;
 use crate::minimize::{Effort, Target, minimize};
 use crate::parallel::cores;
 

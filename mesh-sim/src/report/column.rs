@@ -1,8 +1,7 @@
 //! The columns that compare policies, in the terminal and on the page.
 
-use super::format;
-use super::merged::PolicyResult;
-use super::verdict::Statistic;
+use crate::format;
+use crate::judge::{PolicyResult, Statistic};
 
 /// A figure that policies are compared by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

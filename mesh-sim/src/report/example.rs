@@ -21,7 +21,7 @@ use crate::scenario::{
 const MS: u64 = 1_000_000;
 
 /// Two policies, two seeds, two agents, three seconds: small enough to print whole.
-pub(super) fn small() -> Report {
+pub(crate) fn small() -> Report {
     let mut scenario = scenario(2, Duration::from_secs(2), &["random", "power_of_two"]);
     scenario.seeds = vec![42, 43];
     let mut runs = Vec::new();
@@ -65,7 +65,7 @@ fn small_run(scenario: &Scenario, policy: &str, seed: u64, latency_ms: u64) -> R
 }
 
 /// `policies` on eight agents for 60 s with a split of the mesh, as a first user sees it.
-pub(super) fn realistic(policies: &[&str], seeds: &[u64]) -> Report {
+pub(crate) fn realistic(policies: &[&str], seeds: &[u64]) -> Report {
     let mut scenario = scenario(8, Duration::from_secs(60), policies);
     scenario.seeds = seeds.to_vec();
     let names = |range: std::ops::RangeInclusive<usize>| -> Vec<Name> {

@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 
-use super::format;
+use crate::format;
 use crate::record::Latency;
 
 /// Steps per half-distance to 100 %.

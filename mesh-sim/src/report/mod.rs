@@ -5,25 +5,19 @@
 mod column;
 mod events;
 #[cfg(test)]
-mod example;
-pub(crate) mod format;
+pub(crate) mod example;
 pub(crate) mod hgrm;
 mod html;
 pub(crate) mod latency_csv;
-mod merged;
 pub mod summary;
 pub mod table;
 mod timeline_csv;
-pub(crate) mod verdict;
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-pub use format::{counted, ellipsis, latency, shell_word};
-pub use merged::PolicyResult;
-pub use verdict::{Miss, Statistic, Threshold, Verdict, Violated};
-
+use crate::judge::{PolicyResult, PolicyVerdict};
 use crate::publish::{NamedFile, publish};
 use crate::record::RunRecord;
 use crate::scenario::{EngineKind, Scenario};
@@ -70,9 +64,9 @@ impl Report {
     }
 
     /// How each policy did against the scenario's `[expect]` and the oracles.
-    pub fn verdicts(&self) -> Vec<Verdict> {
+    pub fn verdicts(&self) -> Vec<PolicyVerdict> {
         let expect = &self.scenario.expect;
-        self.policies().iter().map(|result| Verdict::of(result, expect)).collect()
+        self.policies().iter().map(|result| PolicyVerdict::of(result, expect)).collect()
     }
 
     /// The seeds that were run, in that order.

@@ -8,8 +8,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::verdict::{Statistic, Threshold, Verdict};
-use super::{RanBy, Report, format};
+use super::{RanBy, Report};
+use crate::format;
+use crate::judge::{PolicyVerdict, Statistic, Threshold, Verdict};
 use crate::record::{Counts, Latency, RunRecord, Violation};
 use crate::scenario::EngineKind;
 
@@ -34,7 +35,7 @@ pub struct Summary {
     /// One per policy and seed, policies in the scenario's order.
     pub runs: Vec<Run>,
     /// One per policy, over all its seeds.
-    pub verdicts: Vec<PolicyVerdict>,
+    pub verdicts: Vec<VerdictEntry>,
 }
 
 /// A scenario file.
@@ -149,25 +150,13 @@ pub struct ViolationEntry {
 /// How one policy did against the scenario's `[expect]`.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct PolicyVerdict {
+pub struct VerdictEntry {
     /// Label of the policy.
     pub policy: String,
     /// The worst that happened.
-    pub verdict: Word,
+    pub verdict: Verdict,
     /// Thresholds that were missed.
     pub missed: Vec<MissEntry>,
-}
-
-/// A verdict in a word.
-#[derive(Debug, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Word {
-    /// Every threshold and every oracle was kept.
-    Pass,
-    /// A threshold was missed.
-    Missed,
-    /// An oracle was violated; thresholds may have been missed besides.
-    Violated,
 }
 
 /// A missed threshold.
@@ -269,7 +258,7 @@ impl Summary {
             },
             seeds: report.seeds(),
             runs: report.runs.iter().map(|run| Run::of(run, &names)).collect(),
-            verdicts: report.verdicts().iter().map(PolicyVerdict::of).collect(),
+            verdicts: report.verdicts().iter().map(VerdictEntry::of).collect(),
         }
     }
 }
@@ -324,15 +313,10 @@ impl ViolationEntry {
     }
 }
 
-impl PolicyVerdict {
-    fn of(verdict: &Verdict) -> Self {
-        let word = match (verdict.violated.is_empty(), verdict.missed.is_empty()) {
-            (false, _) => Word::Violated,
-            (true, false) => Word::Missed,
-            (true, true) => Word::Pass,
-        };
-        let missed = verdict.missed.iter().map(|miss| MissEntry::of(&miss.threshold)).collect();
-        Self { policy: verdict.policy.clone(), verdict: word, missed }
+impl VerdictEntry {
+    fn of(judged: &PolicyVerdict) -> Self {
+        let missed = judged.missed.iter().map(|miss| MissEntry::of(&miss.threshold)).collect();
+        Self { policy: judged.policy.clone(), verdict: judged.verdict(), missed }
     }
 }
 

@@ -2,9 +2,9 @@
 //! replay what went wrong.
 
 use super::column::Column;
-use super::format::{self, shell_word};
-use super::verdict::{Statistic, Verdict};
-use super::{PolicyResult, RanBy, Report};
+use super::{RanBy, Report};
+use crate::format::{self, shell_word};
+use crate::judge::{PolicyResult, PolicyVerdict, Statistic};
 use crate::record::{FaultWindow, NO_FAULT};
 
 /// No line is longer, except where a path or a label alone is.
@@ -37,7 +37,7 @@ pub fn render(report: &Report, file: &str) -> String {
 /// How much a table tells, from all to the least.
 const DETAIL: [(usize, bool); 4] = [(3, true), (3, false), (2, true), (2, false)];
 
-fn table(policies: &[PolicyResult<'_>], verdicts: &[Verdict]) -> String {
+fn table(policies: &[PolicyResult<'_>], verdicts: &[PolicyVerdict]) -> String {
     let mut label_width = usize::MAX;
     for (digits, full_verdicts) in DETAIL {
         let rows = rows(policies, verdicts, digits, full_verdicts, label_width);
@@ -62,7 +62,7 @@ fn widest(text: &str) -> usize {
 /// a mark.
 fn rows(
     policies: &[PolicyResult<'_>],
-    verdicts: &[Verdict],
+    verdicts: &[PolicyVerdict],
     digits: usize,
     full_verdicts: bool,
     label_width: usize,
@@ -78,27 +78,21 @@ fn rows(
             let text = column.text(result, digits);
             if best.as_ref() == Some(&text) { text + "*" } else { text }
         }));
-        row.push(if full_verdicts { full_verdict(verdict) } else { short_verdict(verdict) });
+        row.push(match full_verdicts {
+            true => full_verdict(verdict),
+            false => verdict.verdict().word().to_owned(),
+        });
         rows.push(row);
     }
     rows
 }
 
-fn full_verdict(verdict: &Verdict) -> String {
+fn full_verdict(verdict: &PolicyVerdict) -> String {
     match (verdict.violated.as_slice(), verdict.missed.as_slice()) {
         ([], [miss]) => miss.threshold.brief(),
         ([], [miss, rest @ ..]) => format!("{} +{}", miss.threshold.brief(), rest.len()),
-        _ => short_verdict(verdict),
+        _ => verdict.verdict().word().to_owned(),
     }
-}
-
-fn short_verdict(verdict: &Verdict) -> String {
-    match (verdict.violated.is_empty(), verdict.missed.is_empty()) {
-        (true, true) => "pass",
-        (true, false) => "missed",
-        (false, _) => "violated",
-    }
-    .to_owned()
 }
 
 /// Aligns the columns: names to the left, numbers to the right, and a place for the marks where a
@@ -160,7 +154,7 @@ fn failures(report: &Report, policies: &[PolicyResult<'_>]) -> String {
 
 /// One line per violated oracle and missed threshold, each followed by the command that replays
 /// it, unless the next line has the same.
-fn problems(report: &Report, verdicts: &[Verdict], file: &str) -> String {
+fn problems(report: &Report, verdicts: &[PolicyVerdict], file: &str) -> String {
     // Nothing repeats what happened live.
     let replay = |seed, policy: &str| match report.ran_by {
         RanBy::Engine(engine) => {
@@ -170,7 +164,7 @@ fn problems(report: &Report, verdicts: &[Verdict], file: &str) -> String {
         RanBy::Live => String::new(),
     };
     let mut lines = Vec::new();
-    for Verdict { policy, violated, missed } in verdicts {
+    for PolicyVerdict { policy, violated, missed } in verdicts {
         for violated in violated {
             let times = match violated.times {
                 1 => String::new(),

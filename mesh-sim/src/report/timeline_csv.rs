@@ -2,7 +2,8 @@
 
 use std::io;
 
-use super::{Report, format};
+use super::Report;
+use crate::format;
 use crate::record::cpu_columns;
 
 const HEADER: [&str; 11] = [

@@ -6,7 +6,7 @@
 
 use super::interval::{Interval, interval, mean, reach};
 use super::{Figures, Sweep, Tally};
-use crate::report::Statistic;
+use crate::judge::Statistic;
 
 /// With fewer pairs of runs than this there is no interval: figures that are rounded or nearly
 /// always the same often agree in all of three or four pairs, which then look like certainty.

@@ -4,11 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::format::ms_number;
+use crate::judge::{Statistic, violated};
 use crate::record::{Counts, Latency, RunRecord};
-use crate::report::Statistic;
-use crate::report::format::ms_number;
 use crate::report::summary::LatencyMs;
-use crate::report::verdict::violated;
 
 /// One run, of one policy with one seed in one cell.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

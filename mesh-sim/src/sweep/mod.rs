@@ -26,7 +26,7 @@ pub use self::interval::{CONFIDENCE, Interval};
 pub use self::merge::{MergeError, merge};
 pub use self::part::{Part, write_part};
 pub use self::plan::{Cell, Place, Spec, Sweep, SweepError};
-pub use self::results::{misses_thresholds, render as results_json, schema as results_schema};
+pub use self::results::{render as results_json, schema as results_schema, verdict};
 pub use self::seeds::Seeds;
 pub use self::shard::Shard;
 pub use self::table::{part_violations, render as table};

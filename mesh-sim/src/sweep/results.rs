@@ -13,9 +13,9 @@ use super::figures::{Broken, Figures, LatencyNs};
 use super::interval::CONFIDENCE;
 use super::tally::Group;
 use super::{Cell, Sweep, Tally};
-use crate::report::Threshold;
-use crate::report::format::ms_number;
-use crate::report::summary::{Clock, LatencyMs, MissEntry, Requests, ScenarioId, Word, pretty};
+use crate::format::ms_number;
+use crate::judge::{Threshold, Verdict};
+use crate::report::summary::{Clock, LatencyMs, MissEntry, Requests, ScenarioId, pretty};
 
 /// Version of the format: one more whenever a field comes, goes or changes its meaning.
 const SCHEMA_VERSION: u32 = 2;
@@ -98,7 +98,7 @@ struct PolicyEntry {
     /// Latencies of all seeds together, in milliseconds. Null if there were no requests.
     latency_ms: Option<LatencyMs>,
     /// The worst that happened.
-    verdict: Word,
+    verdict: Verdict,
     /// Thresholds that were missed.
     missed: Vec<MissEntry>,
     /// One per seed.
@@ -173,14 +173,14 @@ pub fn schema() -> String {
     pretty(&schemars::schema_for!(Results))
 }
 
-/// Whether any policy missed a threshold in any cell.
-pub fn misses_thresholds(sweep: &Sweep, tally: &Tally) -> bool {
-    sweep.cells.iter().enumerate().any(|(index, cell)| {
-        let mut policies = sweep.policies.iter().enumerate();
-        policies.any(|(policy, label)| {
-            !tally.group(sweep, index, policy).missed(label, cell).is_empty()
+/// The verdict on all policies in all cells.
+pub fn verdict(sweep: &Sweep, tally: &Tally) -> Verdict {
+    Verdict::worst(sweep.cells.iter().enumerate().flat_map(|(index, cell)| {
+        sweep.policies.iter().enumerate().map(move |(policy, label)| {
+            let group = tally.group(sweep, index, policy);
+            Verdict::new(!group.missed(label, cell).is_empty(), group.is_broken())
         })
-    })
+    }))
 }
 
 impl Results {
@@ -230,11 +230,7 @@ impl CellEntry {
 impl PolicyEntry {
     fn of(label: &str, group: &Group<'_>, cell: &Cell) -> Self {
         let missed = group.missed(label, cell);
-        let verdict = match (group.is_broken(), missed.is_empty()) {
-            (true, _) => Word::Violated,
-            (false, false) => Word::Missed,
-            (false, true) => Word::Pass,
-        };
+        let verdict = Verdict::new(!missed.is_empty(), group.is_broken());
         let failures = group.failures.iter();
         Self {
             policy: label.to_owned(),

@@ -6,9 +6,9 @@ use super::compare::{Comparison, FEWEST_SEEDS, Metric, compare};
 use super::figures::LatencyNs;
 use super::tally::Group;
 use super::{Cell, Sweep, Tally};
-use crate::report::format;
+use crate::format;
+use crate::judge::{Statistic, Verdict, furthest};
 use crate::report::table::{layout, replay, wrapped};
-use crate::report::{Statistic, Threshold};
 
 /// Labels are cut to this.
 const LABEL: usize = 14;
@@ -63,18 +63,11 @@ fn rows(sweep: &Sweep, cell: &Cell, groups: &[Group<'_>]) -> Vec<Vec<String>> {
             format::percent(requests.answered, requests.sent),
         ];
         row.extend(LATENCIES.map(latency));
-        row.push(verdict(group, &group.missed(label, cell)).to_owned());
+        let verdict = Verdict::new(!group.missed(label, cell).is_empty(), group.is_broken());
+        row.push(verdict.word().to_owned());
         rows.push(row);
     }
     rows
-}
-
-fn verdict(group: &Group<'_>, missed: &[Threshold]) -> &'static str {
-    match (group.is_broken(), missed.is_empty()) {
-        (true, _) => "violated",
-        (false, false) => "missed",
-        (false, true) => "pass",
-    }
 }
 
 /// One block per policy other than the baseline.
@@ -214,12 +207,10 @@ fn misses(label: &str, cell: &Cell, group: &Group<'_>, file: &str) -> String {
         let badness = |figures: &super::Figures| {
             threshold.badness(&figures.requests, |statistic| figures.latency.get(statistic))
         };
-        let worst = group.runs.iter().max_by(|a, b| badness(a.1).total_cmp(&badness(b.1)));
+        let worst = furthest(group.runs.iter().map(|(seed, run)| (*seed, badness(run))));
         let text = format!("missed: cell {} {label}: {threshold}", cell.number);
         out.push_str(&wrapped(&text, 1, 3));
-        if let Some((seed, _)) = worst {
-            out.push_str(&replay(file, *seed, label, None));
-        }
+        out.push_str(&replay(file, worst, label, None));
     }
     out
 }

@@ -7,8 +7,8 @@ use serde_json::Value;
 use super::compare::compare;
 use super::part::Part;
 use super::*;
+use crate::judge::Statistic;
 use crate::record::{Outcome, Recorder, RecorderConfig, RunRecord, Violation};
-use crate::report::Statistic;
 
 const SCENARIO: &str = r#"
 name = "made-up"

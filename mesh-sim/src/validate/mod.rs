@@ -16,6 +16,7 @@ use std::time::Duration;
 use mesh_core::time::nanos;
 
 use crate::engine::{EngineError, Run};
+use crate::judge::Verdict;
 use crate::parallel::{cores, in_order};
 use crate::record::{Counts, Latency, RunRecord};
 use crate::runner::{Progress, stream};
@@ -134,6 +135,11 @@ impl Outcome {
     /// Whether all figures are as they must be.
     pub fn holds(&self) -> bool {
         self.rows.iter().all(|row| row.check.holds())
+    }
+
+    /// The verdict. The figures of theory take the place of thresholds.
+    pub fn verdict(&self) -> Verdict {
+        Verdict::new(!self.holds(), !self.violated.is_empty())
     }
 }
 

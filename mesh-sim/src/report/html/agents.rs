@@ -5,8 +5,9 @@ use std::ops::Range;
 
 use super::plots::{key, panel};
 use super::svg::{Area, Scale, escape};
+use crate::format;
+use crate::judge::PolicyResult;
 use crate::record::{RunRecord, cpu_columns, groups};
-use crate::report::{PolicyResult, format};
 use crate::scenario::Scenario;
 
 /// More agents than this share rows, so that a page about thousands stays small.

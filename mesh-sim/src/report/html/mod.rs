@@ -8,7 +8,8 @@ mod tables;
 use std::fmt::Write as _;
 
 use self::svg::escape;
-use super::{RanBy, Report, format};
+use super::{RanBy, Report};
+use crate::format;
 use crate::record::{FaultWindow, RunRecord};
 
 const STYLE: &str = include_str!("style.css");

@@ -3,8 +3,9 @@
 use std::fmt::Write as _;
 
 use super::svg::{Area, Scale, escape, latency_ticks, line, linear_ticks, steps};
+use crate::judge::PolicyResult;
 use crate::record::{RunRecord, Second};
-use crate::report::{PolicyResult, hgrm};
+use crate::report::hgrm;
 use crate::scenario::Scenario;
 
 /// Colours and dashes of lines before they repeat.

@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
+use crate::format;
 use crate::record::FaultWindow;
-use crate::report::format;
 use crate::scenario::Scenario;
 
 const NANOS_PER_SECOND: f64 = 1e9;

@@ -3,10 +3,11 @@
 use std::fmt::Write as _;
 
 use super::svg::escape;
+use crate::format;
+use crate::judge::{PolicyResult, PolicyVerdict, Statistic, Verdict};
 use crate::record::{FaultWindow, NO_FAULT};
+use crate::report::Report;
 use crate::report::column::Column;
-use crate::report::verdict::{Statistic, Verdict};
-use crate::report::{PolicyResult, Report, format};
 
 const COLUMNS: [Column; 7] = [
     Column::Success,
@@ -21,7 +22,7 @@ const COLUMNS: [Column; 7] = [
 const DIGITS: usize = 3;
 
 /// Every policy with its figures and its verdict.
-pub(super) fn verdicts(policies: &[PolicyResult<'_>], verdicts: &[Verdict]) -> String {
+pub(super) fn verdicts(policies: &[PolicyResult<'_>], verdicts: &[PolicyVerdict]) -> String {
     let mut out = "<div class=\"scroll\"><table><thead><tr><th>policy</th>\
                    <th class=\"left\">verdict</th><th>sent</th>"
         .to_owned();
@@ -32,7 +33,7 @@ pub(super) fn verdicts(policies: &[PolicyResult<'_>], verdicts: &[Verdict]) -> S
     let best = COLUMNS.map(|column| column.best(policies, DIGITS));
     for (result, verdict) in policies.iter().zip(verdicts) {
         let _ = write!(out, "<tr><td>{}</td>", escape(result.policy));
-        let (class, word) = word(verdict);
+        let (class, word) = word(verdict.verdict());
         let _ = write!(out, "<td class=\"left {class}\">{word}</td>");
         let _ = write!(out, "<td>{}</td>", format::count(result.requests.sent));
         for (column, best) in COLUMNS.iter().zip(&best) {
@@ -46,16 +47,16 @@ pub(super) fn verdicts(policies: &[PolicyResult<'_>], verdicts: &[Verdict]) -> S
 }
 
 /// The verdict's class and how it reads, not by colour alone.
-const fn word(verdict: &Verdict) -> (&'static str, &'static str) {
-    match (verdict.violated.is_empty(), verdict.missed.is_empty()) {
-        (true, true) => ("good", "\u{2713} pass"),
-        (true, false) => ("bad", "\u{2717} missed"),
-        (false, _) => ("bad", "\u{2717} violated"),
-    }
+fn word(verdict: Verdict) -> (&'static str, String) {
+    let (class, mark) = match verdict {
+        Verdict::Pass => ("good", '\u{2713}'),
+        Verdict::Missed | Verdict::Violated => ("bad", '\u{2717}'),
+    };
+    (class, format!("{mark} {}", verdict.word()))
 }
 
 /// A list of the violated oracles and missed thresholds; empty if there are none.
-fn problems(verdicts: &[Verdict]) -> String {
+fn problems(verdicts: &[PolicyVerdict]) -> String {
     let mut out = String::new();
     for verdict in verdicts {
         let policy = escape(&verdict.policy);

@@ -1,18 +1,18 @@
-//! Whether each policy kept its thresholds and the oracles.
+//! Which thresholds and oracles a policy kept, over all its seeds.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use mesh_core::time::nanos;
 
-use super::format;
-use super::merged::PolicyResult;
+use super::{PolicyResult, Verdict};
+use crate::format;
 use crate::record::{Counts, Latency, RunRecord, Violation};
 use crate::scenario::Expect;
 
 /// How one policy did, over all its seeds.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Verdict {
+pub struct PolicyVerdict {
     /// Label of the policy.
     pub policy: String,
     /// Thresholds that it missed.
@@ -103,7 +103,7 @@ pub struct Violated {
     pub times: usize,
 }
 
-impl Verdict {
+impl PolicyVerdict {
     /// Judges one policy. Thresholds come from its own entry in `expect` and, where that is
     /// silent, from the entry `*`.
     pub fn of(result: &PolicyResult<'_>, expect: &BTreeMap<String, Expect>) -> Self {
@@ -115,9 +115,9 @@ impl Verdict {
         Self { policy: result.policy.to_owned(), missed, violated }
     }
 
-    /// Whether nothing was missed and nothing violated.
-    pub const fn passed(&self) -> bool {
-        self.missed.is_empty() && self.violated.is_empty()
+    /// The verdict in a word.
+    pub const fn verdict(&self) -> Verdict {
+        Verdict::new(!self.missed.is_empty(), !self.violated.is_empty())
     }
 }
 
@@ -213,17 +213,23 @@ fn missed(limits: &Expect, requests: &Counts, latency: &Latency) -> Vec<Threshol
     missed
 }
 
-/// The seed to replay: the first of those whose run is worst by this threshold's figure.
 fn worst_seed(result: &PolicyResult<'_>, threshold: &Threshold) -> u64 {
-    let badness =
-        |run: &RunRecord| threshold.badness(&run.requests, |figure| figure.of(&run.latency));
-    let mut worst = (f64::NEG_INFINITY, 0);
-    for run in &result.runs {
-        if badness(run) > worst.0 {
-            worst = (badness(run), run.seed);
+    let latency = |run: &RunRecord, figure: Statistic| figure.of(&run.latency);
+    let badness = |run: &RunRecord| threshold.badness(&run.requests, |figure| latency(run, figure));
+    furthest(result.runs.iter().map(|run| (run.seed, badness(run))))
+}
+
+/// The seed to replay: that of the run that is furthest on the wrong side of the threshold. Where
+/// several are equally far, it is the first of them in the order in which they were run, which is
+/// the order of the seeds; 0 if there are no runs.
+pub(crate) fn furthest(runs: impl Iterator<Item = (u64, f64)>) -> u64 {
+    let mut worst = (0, f64::NEG_INFINITY);
+    for (seed, badness) in runs {
+        if badness > worst.1 {
+            worst = (seed, badness);
         }
     }
-    worst.1
+    worst.0
 }
 
 pub(crate) fn violated(run: &RunRecord) -> Vec<Violated> {
@@ -246,17 +252,17 @@ mod tests {
     use super::*;
     use crate::report::example;
 
-    fn judge(expect: &[(&str, Expect)]) -> Vec<Verdict> {
+    fn judge(expect: &[(&str, Expect)]) -> Vec<PolicyVerdict> {
         let report = example::small();
         let expect = expect.iter().map(|(label, e)| ((*label).to_owned(), *e)).collect();
-        PolicyResult::merge(&report.runs).iter().map(|r| Verdict::of(r, &expect)).collect()
+        PolicyResult::merge(&report.runs).iter().map(|r| PolicyVerdict::of(r, &expect)).collect()
     }
 
     #[test]
     fn without_thresholds_only_oracles_count() {
         let [random, power] = judge(&[]).try_into().unwrap();
-        assert!(random.passed());
-        assert!(!power.passed());
+        assert_eq!(random.verdict(), Verdict::Pass);
+        assert_eq!(power.verdict(), Verdict::Violated);
         assert_eq!(power.violated.len(), 1);
         assert_eq!((power.violated[0].seed, power.violated[0].times), (43, 2));
     }
@@ -270,7 +276,7 @@ mod tests {
         };
         let lenient = Expect { min_success: Some(0.5), ..Expect::default() };
         let [random, power] = judge(&[("*", strict), ("random", lenient)]).try_into().unwrap();
-        let brief = |verdict: &Verdict| {
+        let brief = |verdict: &PolicyVerdict| {
             verdict.missed.iter().map(|miss| miss.threshold.brief()).collect::<Vec<_>>()
         };
         assert_eq!(brief(&random), ["p50 > 1 ms"]);
@@ -283,6 +289,11 @@ mod tests {
         let [random, _] = judge(&[("random", limit)]).try_into().unwrap();
         assert_eq!(random.missed[0].threshold.to_string(), "ok is 93.75 %, less than 95 %");
         assert_eq!(random.missed[0].worst_seed, 43);
+    }
+
+    #[test]
+    fn of_equally_bad_seeds_the_first_is_shown() {
+        assert_eq!(furthest([(3, 0.1), (5, 0.2), (7, 0.2)].into_iter()), 5);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! How figures are written: one place, so that every file and the terminal agree.
+//! How figures and words are written: one place, so that every file and the terminal agree.
 
 use std::time::Duration;
 
@@ -133,7 +133,7 @@ pub fn ellipsis(text: &str, width: usize) -> String {
 }
 
 /// Why a request failed, in plain words.
-pub(super) fn reason(name: &str) -> String {
+pub(crate) fn reason(name: &str) -> String {
     let words = match name {
         "all_busy" => "all peers busy",
         "connect" => "entry agent unreachable",
