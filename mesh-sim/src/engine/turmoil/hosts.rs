@@ -10,6 +10,7 @@ use mesh_core::seed::Seed;
 use mesh_node::agent::Parts;
 use mesh_node::http::{ClientLimits, ServerLimits};
 use mesh_node::{AgentNode, Clock, Net, RegistryNode};
+use tokio::sync::watch;
 use turmoil::Sim;
 
 use super::machine::SimHost;
@@ -20,6 +21,7 @@ use crate::engine::setup::{agent_config, registry_config};
 use crate::engine::world::World;
 use crate::faults::FaultSchedule;
 use crate::host::{AgentId, HostId};
+use crate::presence::Presence;
 use crate::scenario::Scenario;
 
 /// The clock of the host that calls: it shows the simulation's time, restarts or not.
@@ -68,6 +70,7 @@ pub(super) fn add_agent(
     sim: &mut Sim<'static>,
     run: &Run<'_>,
     id: AgentId,
+    presence: &watch::Sender<Presence>,
     machine: &SimHost,
     faults: &Arc<FaultSchedule>,
     world: &World,
@@ -77,14 +80,16 @@ pub(super) fn add_agent(
     let name: Name = agent.name.clone();
     let seed = Seed::root(run.seed).child("agents").child(&agent.name);
     let (machine, faults, world) = (machine.clone(), faults.clone(), world.clone());
-    let client = client_limits(run.scenario);
+    let (client, presence) = (client_limits(run.scenario), presence.subscribe());
     sim.host(host_name(host_id), move || {
         let (name, config, seed) = (name.clone(), config.clone(), seed.clone());
         let (machine, world, client) = (machine.clone(), world.clone(), client.clone());
         let net = TurmoilNet::of_host(host_id, faults.clone());
+        let mut presence = presence.clone();
         async move {
+            joined(&mut presence).await;
             let clock = clock();
-            // A later life has a greater host_id; zero stands for agents that have none.
+            // A later life has a greater number; zero stands for agents that have none.
             let incarnation = clock.now().as_nanos() + 1;
             let seed = seed.child(&incarnation.to_string());
             let identity = Identity { name, url: address(host_id), incarnation };
@@ -94,7 +99,7 @@ pub(super) fn add_agent(
                 net,
                 clock,
                 host: host.clone(),
-                observer: world,
+                observer: world.clone(),
                 registry: address(HostId::REGISTRY),
                 server: server_limits(),
                 client,
@@ -103,10 +108,28 @@ pub(super) fn add_agent(
             let node = AgentNode::new(identity, config, &seed, parts);
             tokio::select! {
                 biased;
-                _ = node.run(listener, pending()) => {}
+                _ = node.run(listener, left(presence)) => {}
                 () = host.work() => {}
             }
-            Ok(())
+            machine.switch_off(clock.now());
+            world.record(clock.now(), host_id, Fact::AgentGone);
+            // The host stays, with nothing on it.
+            pending().await
         }
     });
+}
+
+/// Waits until the agent has joined. One that has left does not come back.
+async fn joined(presence: &mut watch::Receiver<Presence>) {
+    let state = presence.wait_for(|state| *state != Presence::NotJoined).await;
+    if !state.is_ok_and(|state| *state == Presence::Member) {
+        pending().await
+    }
+}
+
+/// Waits until the agent is told to shut down.
+async fn left(mut presence: watch::Receiver<Presence>) {
+    if presence.wait_for(|state| *state > Presence::Member).await.is_err() {
+        pending().await
+    }
 }

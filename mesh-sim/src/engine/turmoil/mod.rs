@@ -15,6 +15,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use mesh_core::Timestamp;
 use mesh_core::seed::Seed;
+use tokio::sync::watch;
 use turmoil::{Builder, Sim};
 
 pub use self::net::{Listener, TurmoilNet};
@@ -28,6 +29,7 @@ use super::{EngineError, Run};
 use crate::faults::{FaultSchedule, Link};
 use crate::host::{AgentMap, HostId, HostMap};
 use crate::oracle::Oracles;
+use crate::presence::{Presence, planned_changes};
 use crate::record::RunRecord;
 use crate::scenario::Scenario;
 
@@ -71,11 +73,18 @@ fn simulate(
     let end = world.end();
     let panics = Panics::watch();
     let mut boundaries = engine.faults.boundaries().into_iter().peekable();
+    let mut changes = planned_changes(run.scenario).into_iter().peekable();
     let mut reported = Duration::ZERO;
     while Timestamp::from(engine.sim.elapsed()) < end {
         let now = Timestamp::from(engine.sim.elapsed());
         while boundaries.next_if(|at| *at <= now).is_some() {
             engine.apply_faults(now);
+        }
+        while let Some(change) = changes.next_if(|change| change.at <= now) {
+            match change.joins {
+                true => engine.join(now, change.agent),
+                false => engine.leave(now, change.agent),
+            }
         }
         engine.sim.step().map_err(|error| EngineError::Simulation {
             policy: run.policy.label.clone(),
@@ -111,6 +120,8 @@ struct Engine {
     world: World,
     faults: Arc<FaultSchedule>,
     machines: AgentMap<SimHost>,
+    /// Tells each agent's host what to run.
+    presence: AgentMap<watch::Sender<Presence>>,
     /// The state that each pair of hosts was last set to, both ways.
     links: Vec<(HostId, HostId, [Link; 2])>,
     /// Which hosts are down.
@@ -130,9 +141,11 @@ impl Engine {
             .build();
         let machines: AgentMap<SimHost> =
             run.scenario.agents.iter().map(|agent| SimHost::new(&agent.machine)).collect();
+        let presence: AgentMap<_> =
+            run.scenario.agents.iter().map(|agent| watch::Sender::new(Presence::at_start(agent))).collect();
         hosts::add_registry(&mut sim, run.scenario, &faults, &world);
         for (agent, machine) in machines.iter() {
-            hosts::add_agent(&mut sim, run, agent, machine, &faults, &world);
+            hosts::add_agent(&mut sim, run, agent, &presence[agent], machine, &faults, &world);
         }
         client::add(&mut sim, run, &faults, &world);
         let count = faults.hosts().len();
@@ -140,6 +153,7 @@ impl Engine {
             sim,
             world,
             machines,
+            presence,
             links: all_pairs(&faults),
             down: HostMap::filled(false, count),
             faults,
@@ -183,6 +197,21 @@ impl Engine {
         }
     }
 
+    /// An agent's process starts: now, or as soon as its host is up.
+    fn join(&mut self, now: Timestamp, agent: AgentId) {
+        self.world.record(now, agent.host(), Fact::AgentJoined);
+        self.presence[agent].send_replace(Presence::Member);
+    }
+
+    /// An agent is told to shut down; it is gone at once if its host is down.
+    fn leave(&mut self, now: Timestamp, agent: AgentId) {
+        self.world.record(now, agent.host(), Fact::AgentLeaving);
+        self.presence[agent].send_replace(Presence::Leaving);
+        if self.down[agent.host()] {
+            self.world.record(now, agent.host(), Fact::AgentGone);
+        }
+    }
+
     /// Each of turmoil's calls overrides what the others did to the same way, and a hold is always
     /// of both ways. So a change takes back what is over, then says again all that is not.
     fn set_link(&self, a: HostId, b: HostId, was: [Link; 2], is: [Link; 2]) {
@@ -223,7 +252,7 @@ impl Engine {
             // host's links are cut already, and the world does not listen.
             self.sim.crash(name);
             if let Some(agent) = host.agent() {
-                self.machines[agent].crash(now);
+                self.machines[agent].switch_off(now);
             }
         } else {
             self.sim.bounce(name);
