@@ -5,6 +5,7 @@
 //! What an agent runs on is a [`Host`], and who watches is an [`Observer`].
 
 pub mod agent;
+pub mod client_loop;
 pub mod clock;
 pub mod files;
 pub mod host;

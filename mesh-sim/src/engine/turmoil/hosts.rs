@@ -80,14 +80,14 @@ pub(super) fn add_agent(
     let name: Name = agent.name.clone();
     let seed = Seed::root(run.seed).child("agents").child(&agent.name);
     let (machine, faults, world) = (machine.clone(), faults.clone(), world.clone());
-    let (client, presence) = (client_limits(run.scenario), presence.subscribe());
+    let (client, presence) = (client_limits(run.scenario), presence.clone());
     sim.host(host_name(host_id), move || {
         let (name, config, seed) = (name.clone(), config.clone(), seed.clone());
         let (machine, world, client) = (machine.clone(), world.clone(), client.clone());
         let net = TurmoilNet::of_host(host_id, faults.clone());
-        let mut presence = presence.clone();
+        let presence = presence.clone();
         async move {
-            joined(&mut presence).await;
+            joined(&presence).await;
             let clock = clock();
             // A later life has a greater number; zero stands for agents that have none.
             let incarnation = clock.now().as_nanos() + 1;
@@ -108,9 +108,10 @@ pub(super) fn add_agent(
             let node = AgentNode::new(identity, config, &seed, parts);
             tokio::select! {
                 biased;
-                _ = node.run(listener, left(presence)) => {}
+                _ = node.run(listener, leaves(&presence)) => {}
                 () = host.work() => {}
             }
+            presence.send_replace(Presence::Gone);
             machine.switch_off(clock.now());
             world.record(clock.now(), host_id, Fact::AgentGone);
             // The host stays, with nothing on it.
@@ -120,16 +121,17 @@ pub(super) fn add_agent(
 }
 
 /// Waits until the agent has joined. One that has left does not come back.
-async fn joined(presence: &mut watch::Receiver<Presence>) {
-    let state = presence.wait_for(|state| *state != Presence::NotJoined).await;
-    if !state.is_ok_and(|state| *state == Presence::Member) {
+async fn joined(presence: &watch::Sender<Presence>) {
+    let mut states = presence.subscribe();
+    let state = states.wait_for(|state| *state != Presence::NotJoined).await.map(|state| *state);
+    if !matches!(state, Ok(Presence::Member)) {
         pending().await
     }
 }
 
 /// Waits until the agent is told to shut down.
-async fn left(mut presence: watch::Receiver<Presence>) {
-    if presence.wait_for(|state| *state > Presence::Member).await.is_err() {
-        pending().await
-    }
+async fn leaves(presence: &watch::Sender<Presence>) {
+    let mut states = presence.subscribe();
+    // The sender lives as long as this host.
+    let _ = states.wait_for(|state| *state > Presence::Member).await;
 }

@@ -208,8 +208,13 @@ impl Engine {
         self.world.record(now, agent.host(), Fact::AgentLeaving);
         self.presence[agent].send_replace(Presence::Leaving);
         if self.down[agent.host()] {
-            self.world.record(now, agent.host(), Fact::AgentGone);
+            self.gone(now, agent);
         }
+    }
+
+    fn gone(&self, now: Timestamp, agent: AgentId) {
+        self.presence[agent].send_replace(Presence::Gone);
+        self.world.record(now, agent.host(), Fact::AgentGone);
     }
 
     /// Each of turmoil's calls overrides what the others did to the same way, and a hold is always
@@ -253,6 +258,10 @@ impl Engine {
             self.sim.crash(name);
             if let Some(agent) = host.agent() {
                 self.machines[agent].switch_off(now);
+                // It does not start again.
+                if *self.presence[agent].borrow() == Presence::Leaving {
+                    self.gone(now, agent);
+                }
             }
         } else {
             self.sim.bounce(name);
