@@ -3,7 +3,10 @@
 //! A scenario plans when its agents join and leave. The engines carry the plan out; they can do the
 //! same at any other time, which is what something that scales a mesh needs.
 
+use std::time::Duration;
+
 use mesh_core::Timestamp;
+use mesh_node::http::ServerLimits;
 
 use crate::host::{AgentId, AgentMap, Id as _};
 use crate::scenario::{AgentSpec, Scenario};
@@ -30,6 +33,16 @@ impl Presence {
     /// Where an agent is at the start of the run.
     pub fn at_start(agent: &AgentSpec) -> Self {
         if agent.joins.is_zero() { Self::Member } else { Self::NotJoined }
+    }
+
+    /// What the event log calls it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::NotJoined => "not_joined",
+            Self::Member => "joined",
+            Self::Leaving => "leaving",
+            Self::Gone => "gone",
+        }
     }
 
     /// Whether the agent's process runs or will run again: it is a member, or leaving.
@@ -63,6 +76,11 @@ pub fn planned_changes(scenario: &Scenario) -> Vec<MembershipChange> {
     }
     changes.sort_unstable();
     changes
+}
+
+/// How long an agent that leaves may take to finish what is under way: as live agents by default.
+pub fn drain_limit() -> Duration {
+    ServerLimits::default().drain
 }
 
 /// Every agent's presence at the start of a run.

@@ -1,24 +1,15 @@
 //! What the state machines of a run are told, whichever engine drives them.
 
-use std::time::Duration;
-
 use mesh_core::agent::AgentConfig;
 use mesh_core::agent::config::{AdmissionConfig, DelegationConfig, MembershipConfig};
 use mesh_core::registry::RegistryConfig;
 use mesh_core::resilience::RetryConfig;
-
-use mesh_node::http::ServerLimits;
 
 use super::Run;
 use crate::scenario::{AgentSpec, Scenario};
 
 /// What every simulated job puts out.
 pub(super) const OUTPUT: &str = "\"Processed: simulated job\"";
-
-/// How long an agent that leaves may take to finish what is under way: as live agents by default.
-pub(super) fn drain_limit() -> Duration {
-    ServerLimits::default().drain
-}
 
 pub(super) fn registry_config(scenario: &Scenario) -> RegistryConfig {
     RegistryConfig {

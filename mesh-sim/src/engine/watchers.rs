@@ -14,6 +14,7 @@ use super::Run;
 use crate::faults::FaultSchedule;
 use crate::host::{AgentId, HostId, HostMap};
 use crate::oracle::Oracles;
+use crate::presence::Presence;
 use crate::record::{EventLog, Outcome, Recorder, RecorderConfig, RunRecord, Value};
 use crate::scenario::{CLIENT, REGISTRY};
 use crate::workload::Arrival;
@@ -100,6 +101,12 @@ impl Watchers {
         if host == HostId::REGISTRY && up {
             self.oracles.registry_restarted(now);
         }
+    }
+
+    /// An agent has joined, is leaving, or is gone.
+    pub(super) fn presence_changed(&mut self, now: Timestamp, agent: AgentId, presence: Presence) {
+        self.log.event(now, &self.faults.hosts()[agent.host()], presence.name(), &[]);
+        self.oracles.presence_changed(agent, presence);
     }
 
     /// An agent's note.

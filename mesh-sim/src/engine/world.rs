@@ -15,6 +15,7 @@ use super::Run;
 use super::watchers::Watchers;
 use crate::faults::FaultSchedule;
 use crate::host::{AgentId, HostId};
+use crate::presence::Presence;
 use crate::record::{Outcome, RunRecord};
 use crate::workload::Arrival;
 
@@ -51,6 +52,11 @@ impl World {
     /// A host goes down or comes up.
     pub(super) fn host_changed(&self, now: Timestamp, host: HostId, up: bool) {
         self.with(|watchers| watchers.host_changed(now, host, up));
+    }
+
+    /// An agent has joined, is leaving, or is gone.
+    pub(super) fn presence_changed(&self, now: Timestamp, agent: AgentId, presence: Presence) {
+        self.with(|watchers| watchers.presence_changed(now, agent, presence));
     }
 
     /// How busy an agent's machine was in a second: which second, and CPU %.

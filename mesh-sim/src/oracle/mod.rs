@@ -23,6 +23,7 @@ use self::requests::Requests;
 use self::views::Views;
 use crate::faults::FaultSchedule;
 use crate::host::AgentId;
+use crate::presence::Presence;
 use crate::record::{Outcome, Violation};
 use crate::scenario::Scenario;
 
@@ -107,6 +108,15 @@ impl Oracles {
     pub fn view(&mut self, now: Timestamp, agent: AgentId, peers: &Peers) {
         self.convergence.view(agent, peers);
         self.views.view(now, agent, peers, &mut self.found);
+    }
+
+    /// An agent has joined, is leaving, or is gone.
+    pub fn presence_changed(&mut self, agent: AgentId, presence: Presence) {
+        if presence == Presence::Leaving {
+            self.requests.leaves(agent);
+            self.views.leaves(agent);
+        }
+        self.convergence.presence_changed(agent, presence);
     }
 
     /// The registry starts again, with nothing.

@@ -49,6 +49,8 @@ pub(super) struct Requests {
     started_again: BTreeSet<(u64, u32)>,
     /// The next attempt that a retry announced, by request.
     announced: BTreeMap<u64, u32>,
+    /// Agents that have been told to shut down.
+    leaving: BTreeSet<AgentId>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -78,7 +80,12 @@ impl Requests {
             discovered: BTreeMap::new(),
             started_again: BTreeSet::new(),
             announced: BTreeMap::new(),
+            leaving: BTreeSet::new(),
         }
+    }
+
+    pub(super) fn leaves(&mut self, agent: AgentId) {
+        self.leaving.insert(agent);
     }
 
     /// By then even the last request has ended.
@@ -122,7 +129,7 @@ impl Requests {
                 let detail = format!("request {request} was answered, but no agent had done it");
                 found.add(ANSWER_IS_WORK, now, detail);
             }
-            Outcome::Refused(reason) if !self.is_explained(now, reason) => {
+            Outcome::Refused(reason) if !self.is_explained(now, open.entry, reason) => {
                 let detail = format!("request {request} was refused: {reason}");
                 found.add(FOR_A_REASON, now, detail);
             }
@@ -135,12 +142,16 @@ impl Requests {
         }
     }
 
-    /// Simulated jobs don't fail, nobody shuts down or delegates in circles, and an agent knows the
-    /// outcome of what it sent unless a connection broke or it did not want to wait.
-    fn is_explained(&self, now: Timestamp, reason: &str) -> bool {
+    /// Simulated jobs don't fail, only those who leave shut down, nobody delegates in circles, and an
+    /// agent knows the outcome of what it sent unless a connection broke, the peer left, or it did not
+    /// want to wait.
+    fn is_explained(&self, now: Timestamp, entry: AgentId, reason: &str) -> bool {
         match reason {
-            "outcome_unknown" => self.impatient || self.faults.has_broken(now),
-            "job_failed" | "shutting_down" | "too_deep" | "other_error" => false,
+            "outcome_unknown" => {
+                self.impatient || self.faults.has_broken(now) || !self.leaving.is_empty()
+            }
+            "shutting_down" => self.leaving.contains(&entry),
+            "job_failed" | "too_deep" | "other_error" => false,
             _ => true,
         }
     }
@@ -156,6 +167,10 @@ impl Requests {
         let there = self.faults.slowest(HostId::CLIENT, host);
         let slow = there + self.faults.slowest(host, HostId::CLIENT) + self.resolution;
         if reason == "connect" && slow >= self.connect_timeout {
+            return true;
+        }
+        // Requests are sent to agents that are there; this one left meanwhile.
+        if self.leaving.contains(&entry) {
             return true;
         }
         let Some(broken) = self.faults.last_broken(HostId::CLIENT, host, now) else {

@@ -3,10 +3,13 @@
 //! Times, entry agents and demands come from separate streams of the seed. So every policy sees the
 //! same requests, and a change of one of the three leaves the other two as they were.
 
+mod client;
 mod closed;
 mod entries;
 mod open;
 
+pub(crate) use client::IDLE_CONNECTIONS;
+pub use client::{Pacing, RequestObserver, WorkloadClient};
 pub use closed::ClosedLoop;
 pub use entries::Entries;
 pub use open::OpenLoop;

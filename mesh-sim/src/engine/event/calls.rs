@@ -12,9 +12,7 @@ use super::registry::SecondCopy;
 use super::{Event, Simulation};
 use crate::host::{AgentId, HostId};
 use crate::record::Outcome;
-
-/// Idle connections that the client keeps per agent, as in the turmoil engine.
-const CLIENT_IDLE: usize = 1024;
+use crate::workload::IDLE_CONNECTIONS;
 
 /// What goes over the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -265,7 +263,7 @@ impl Simulation<'_> {
         let payload = std::mem::replace(&mut exchange.payload, Payload::None);
         self.exchanges.settle(id);
         let max = match caller {
-            HostId::CLIENT => CLIENT_IDLE,
+            HostId::CLIENT => IDLE_CONNECTIONS,
             _ => ClientLimits::default().idle_per_destination,
         };
         if let Some(pool) = self.pool_of(caller) {

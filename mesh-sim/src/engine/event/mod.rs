@@ -147,7 +147,7 @@ impl<'a> Simulation<'a> {
             pool: Pool::default(),
             hosts: hosts.map(|_| Host::default()).collect(),
             registry: RegistryHost::new(run),
-            load: Load::new(run, &seed),
+            load: Load::new(run),
             nodes: run.scenario.agents.iter().map(Node::new).collect(),
             last_config: None,
             effects: VecDeque::new(),

@@ -1,25 +1,20 @@
-//! The load generator: an open or closed loop of `delegate` calls.
+//! The client as a simulated host.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use mesh_core::protocol::{Name, Request};
-use mesh_core::seed::Seed;
+use mesh_core::protocol::{Name, Reply};
 use mesh_node::Clock;
-use mesh_node::agent::call;
-use mesh_node::http::{Client, ClientLimits};
-use tokio::task::JoinSet;
 use turmoil::Sim;
 
-use super::hosts::{client_limits, clock};
+use super::hosts::clock;
 use super::net::TurmoilNet;
 use crate::engine::Run;
 use crate::engine::address::{address, host_name};
 use crate::engine::world::World;
 use crate::faults::FaultSchedule;
-use crate::host::{AgentMap, HostId};
+use crate::host::{AgentId, AgentMap, HostId, Id as _};
 use crate::record::Outcome;
-use crate::scenario::WorkloadSpec;
-use crate::workload::{Arrival, ClosedLoop, JOB, Workload};
+use crate::workload::{Arrival, Pacing, RequestObserver, Workload, WorkloadClient};
 
 pub(super) fn add(
     sim: &mut Sim<'static>,
@@ -27,84 +22,35 @@ pub(super) fn add(
     faults: &Arc<FaultSchedule>,
     world: &World,
 ) {
-    let scenario = run.scenario;
-    let seed = Seed::root(run.seed).child("workload");
-    let workload =
-        Workload::new(&scenario.workload, scenario.agents.len(), scenario.duration, &seed);
-    let entries = scenario.agents.iter().map(|agent| agent.name.clone()).collect();
-    let (spec, limits, world) = (scenario.workload.clone(), client_limits(scenario), world.clone());
+    let scenario = run.scenario.clone();
+    let workload = Workload::of(&scenario, run.seed);
+    let names = scenario.agents.iter().map(|agent| agent.name.clone()).collect();
+    let agents = (0..scenario.agents.len()).map(AgentId::from_index);
+    let agents = agents.map(|agent| address(agent.host())).collect();
     let net = TurmoilNet::of_host(HostId::CLIENT, faults.clone());
+    let world = world.clone();
     sim.client(host_name(HostId::CLIENT), async move {
-        let sender = Arc::new(Sender {
-            clock: clock(),
-            client: Client::new(net, ClientLimits { idle_per_destination: 1024, ..limits }),
-            entries,
-            spec,
-            world,
-        });
-        match workload {
-            Workload::Open(arrivals) => sender.open_loop(*arrivals).await,
-            Workload::Closed(source) => sender.closed_loop(source).await,
-        }
+        let clock = clock();
+        let told = Told { clock, names, world };
+        let client = WorkloadClient::new(&scenario, net, clock, agents, told);
+        client.run(workload, Pacing::Timers).await;
         Ok(())
     });
 }
 
-struct Sender {
+/// Tells the run's watchers.
+struct Told {
     clock: Clock,
-    client: Client<TurmoilNet>,
-    entries: AgentMap<Name>,
-    spec: WorkloadSpec,
+    names: AgentMap<Name>,
     world: World,
 }
 
-impl Sender {
-    /// Sends each request when it is due, whatever became of the others.
-    async fn open_loop(self: &Arc<Self>, arrivals: impl Iterator<Item = Arrival>) {
-        let mut open = JoinSet::new();
-        for arrival in arrivals {
-            self.clock.sleep_until(arrival.at).await;
-            let sender = self.clone();
-            open.spawn(async move { sender.send(arrival).await });
-            while open.try_join_next().is_some() {}
-        }
-        open.join_all().await;
+impl RequestObserver for Told {
+    fn due(&self, arrival: &Arrival) {
+        self.world.due(arrival, &self.names[arrival.entry]);
     }
 
-    /// Each client sends, waits for the end, thinks, and sends again.
-    async fn closed_loop(self: &Arc<Self>, source: ClosedLoop) {
-        let clients = source.clients();
-        let source = Arc::new(Mutex::new(source));
-        let mut loops = JoinSet::new();
-        for client in 0..clients {
-            let (sender, source) = (self.clone(), source.clone());
-            loops.spawn(async move {
-                while let Some(arrival) = next(&source, client, &sender.clock) {
-                    sender.clock.sleep_until(arrival.at).await;
-                    sender.send(arrival).await;
-                }
-            });
-        }
-        loops.join_all().await;
+    fn ended(&self, arrival: &Arrival, outcome: &Outcome, _: Option<&Reply>) {
+        self.world.ended(self.clock.now(), arrival, outcome);
     }
-
-    async fn send(&self, arrival: Arrival) {
-        let entry = &self.entries[arrival.entry];
-        self.world.due(&arrival, entry);
-        let deadline = arrival.at + self.spec.deadline;
-        let timeout = deadline.since(self.clock.now());
-        let request = Request::Delegate(arrival.task(&self.spec, JOB.into(), timeout));
-        let url = address(arrival.entry.host());
-        let result = call(&self.client, &url, &request, timeout).await;
-        let outcome = Outcome::of_call(&result, self.clock.now() >= deadline);
-        if outcome == Outcome::TimedOut {
-            self.clock.sleep_until(deadline).await;
-        }
-        self.world.ended(self.clock.now(), &arrival, &outcome);
-    }
-}
-
-fn next(source: &Mutex<ClosedLoop>, client: usize, clock: &Clock) -> Option<Arrival> {
-    let mut source = source.lock().unwrap_or_else(PoisonError::into_inner);
-    source.next(client, clock.now())
 }

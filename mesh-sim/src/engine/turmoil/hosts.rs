@@ -113,7 +113,7 @@ pub(super) fn add_agent(
             }
             presence.send_replace(Presence::Gone);
             machine.switch_off(clock.now());
-            world.record(clock.now(), host_id, Fact::AgentGone);
+            world.presence_changed(clock.now(), id, Presence::Gone);
             // The host stays, with nothing on it.
             pending().await
         }

@@ -199,13 +199,13 @@ impl Engine {
 
     /// An agent's process starts: now, or as soon as its host is up.
     fn join(&mut self, now: Timestamp, agent: AgentId) {
-        self.world.record(now, agent.host(), Fact::AgentJoined);
+        self.world.presence_changed(now, agent, Presence::Member);
         self.presence[agent].send_replace(Presence::Member);
     }
 
     /// An agent is told to shut down; it is gone at once if its host is down.
     fn leave(&mut self, now: Timestamp, agent: AgentId) {
-        self.world.record(now, agent.host(), Fact::AgentLeaving);
+        self.world.presence_changed(now, agent, Presence::Leaving);
         self.presence[agent].send_replace(Presence::Leaving);
         if self.down[agent.host()] {
             self.gone(now, agent);
@@ -214,7 +214,7 @@ impl Engine {
 
     fn gone(&self, now: Timestamp, agent: AgentId) {
         self.presence[agent].send_replace(Presence::Gone);
-        self.world.record(now, agent.host(), Fact::AgentGone);
+        self.world.presence_changed(now, agent, Presence::Gone);
     }
 
     /// Each of turmoil's calls overrides what the others did to the same way, and a hold is always
