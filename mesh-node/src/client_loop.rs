@@ -29,7 +29,6 @@ pub trait Schedule {
 }
 
 /// A [`Schedule`] on the runtime's timers, which are up to 1 ms late.
-#[derive(Debug)]
 pub struct Timed<I: Iterator> {
     clock: Clock,
     requests: Peekable<I>,

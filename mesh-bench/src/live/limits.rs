@@ -171,7 +171,11 @@ mod tests {
         two.agents[2].concurrency = None;
         two.agents[2].leaves = Some(Duration::from_secs(1));
         let fields: Vec<String> = refusals(&two).into_iter().map(|r| r.field).collect();
-        let expected = ["agents.speed of agent-2", "agents.concurrency of agent-3", "agents.leaves of agent-3"];
+        let expected = [
+            "agents.speed of agent-2",
+            "agents.concurrency of agent-3",
+            "agents.leaves of agent-3",
+        ];
         assert_eq!(fields, expected);
     }
 

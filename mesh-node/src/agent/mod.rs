@@ -37,8 +37,9 @@ pub struct Parts<N, H, O> {
     pub json: jsonrpc::Limits,
 }
 
-/// How long a drained agent's last answers may take to be written.
-const LAST_WORDS: Duration = Duration::from_secs(1);
+/// How long a drained agent's last answers may take to be written, after its
+/// [`drain`](ServerLimits::drain) time.
+pub const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// An agent behind `POST /rpc`, `GET /healthz` and `GET /metrics`.
 pub struct AgentNode<N, H, O> {

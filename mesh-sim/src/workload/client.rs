@@ -41,10 +41,8 @@ pub enum Pacing {
 ///
 /// One type for simulated and for real sockets: the turmoil engine runs it over turmoil's TCP, and
 /// `mesh-bench live` over the machine's. Copies are the same client.
-#[derive(Debug)]
 pub struct WorkloadClient<N, O>(Arc<Inner<N, O>>);
 
-#[derive(Debug)]
 struct Inner<N, O> {
     clock: Clock,
     client: Client<N>,

@@ -61,3 +61,47 @@ impl Entries {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::Scenario;
+
+    #[test]
+    fn only_those_who_are_there_are_picked() {
+        let text = r#"
+name = "x"
+description = "x"
+duration = "60s"
+policies = ["random"]
+[[agents]]
+name = "a"
+count = 2
+[[agents]]
+name = "late"
+joins = "20s"
+[[agents]]
+name = "early"
+leaves = "40s"
+[workload]
+arrivals = "constant"
+rate = 1
+demand = { kind = "constant", value = "1ms" }
+"#;
+        let scenario = Scenario::from_str(text, "x.toml").unwrap_or_else(|error| panic!("{error}"));
+        let entries = Entries::of(&scenario.agents);
+        let there = |second: u64| {
+            let at = Timestamp::from(std::time::Duration::from_secs(second));
+            let mut count = 0;
+            entries.pick(at, |agents| {
+                count = agents;
+                0
+            });
+            let picked = (0..count).map(|place| entries.pick(at, |_| place).index());
+            picked.collect::<Vec<usize>>()
+        };
+        assert_eq!([there(0), there(19)], [[0, 1, 3], [0, 1, 3]]);
+        assert_eq!([there(20), there(39)], [[0, 1, 2, 3], [0, 1, 2, 3]]);
+        assert_eq!(there(40), [0, 1, 2]);
+    }
+}

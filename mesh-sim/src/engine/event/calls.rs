@@ -129,7 +129,9 @@ impl Simulation<'_> {
             exchange.cancel_at = at;
         }
         let connect_by = began + self.run.scenario.delegation.connect_timeout;
-        if matches!(message, Message::Connect | Message::Accept | Message::Refuse) && at > connect_by {
+        if matches!(message, Message::Connect | Message::Accept | Message::Refuse)
+            && at > connect_by
+        {
             self.queue.push(connect_by, Event::ConnectFailed(id));
         }
         let give_up = began + self.run.scenario.registry.timeout;
@@ -259,14 +261,14 @@ impl Simulation<'_> {
         }
         exchange.caller_done = true;
         let (caller, callee) = (exchange.caller, exchange.callee);
-        let (life, who) = (exchange.life, exchange.who);
+        let (life, who, stays_open) = (exchange.life, exchange.who, exchange.connected);
         let payload = std::mem::replace(&mut exchange.payload, Payload::None);
         self.exchanges.settle(id);
         let max = match caller {
             HostId::CLIENT => IDLE_CONNECTIONS,
             _ => ClientLimits::default().idle_per_destination,
         };
-        if let Some(pool) = self.pool_of(caller) {
+        if stays_open && let Some(pool) = self.pool_of(caller) {
             pool.put(callee, life, now, max);
         }
         match payload {
@@ -362,7 +364,10 @@ impl Simulation<'_> {
             let Some(exchange) = self.exchanges.get(id) else { continue };
             if exchange.caller == host {
                 self.abandon(now, id);
-            } else if exchange.connected && !exchange.callee_done {
+            } else if exchange.callee_done {
+                // Its answer is on the way, and the connection's end behind it.
+                exchange.connected = false;
+            } else if exchange.connected {
                 exchange.callee_done = true;
                 exchange.handle = None;
                 self.send(now, id, Message::Closed);

@@ -84,7 +84,10 @@ enum Event {
     /// The network delivers a call to the registry for the second time.
     ArrivesAgain(Box<registry::SecondCopy>),
     /// The callee's process has ended, and the caller's idle connections to it are closed.
-    IdleClosed { caller: HostId, callee: HostId },
+    IdleClosed {
+        caller: HostId,
+        callee: HostId,
+    },
     /// The connection for this exchange could not be opened.
     ConnectFailed(ExchangeId),
     /// The caller waits no longer.
@@ -98,7 +101,10 @@ enum Event {
     /// Jobs may have ended on an agent's machine.
     JobEnds(AgentId),
     /// The machine under an agent is looked at, if the agent is still in this life.
-    Sample { agent: AgentId, life: u32 },
+    Sample {
+        agent: AgentId,
+        life: u32,
+    },
 }
 
 struct Simulation<'a> {

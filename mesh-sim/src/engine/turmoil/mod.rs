@@ -27,7 +27,7 @@ use super::address::host_name;
 use super::world::World;
 use super::{EngineError, Run};
 use crate::faults::{FaultSchedule, Link};
-use crate::host::{AgentMap, HostId, HostMap};
+use crate::host::{AgentId, AgentMap, HostId, HostMap};
 use crate::oracle::Oracles;
 use crate::presence::{Presence, planned_changes};
 use crate::record::RunRecord;
@@ -141,8 +141,12 @@ impl Engine {
             .build();
         let machines: AgentMap<SimHost> =
             run.scenario.agents.iter().map(|agent| SimHost::new(&agent.machine)).collect();
-        let presence: AgentMap<_> =
-            run.scenario.agents.iter().map(|agent| watch::Sender::new(Presence::at_start(agent))).collect();
+        let presence: AgentMap<_> = run
+            .scenario
+            .agents
+            .iter()
+            .map(|agent| watch::Sender::new(Presence::at_start(agent)))
+            .collect();
         hosts::add_registry(&mut sim, run.scenario, &faults, &world);
         for (agent, machine) in machines.iter() {
             hosts::add_agent(&mut sim, run, agent, &presence[agent], machine, &faults, &world);

@@ -60,7 +60,7 @@ impl Checker<'_> {
     /// Both happen while requests arrive, and in this order.
     fn joins_and_leaves(&mut self, group: &raw::AgentGroup, path: &Path) {
         let end = format_duration(self.last_arrival);
-        let mut is_late = |field: &str, at: Duration, checker: &mut Self| {
+        let is_late = |field: &str, at: Duration, checker: &mut Self| {
             if at >= checker.last_arrival {
                 let title = format!("`{field}` is after the last request");
                 let label = format!("expected less than `duration`, which is {end}");

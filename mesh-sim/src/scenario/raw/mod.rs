@@ -171,7 +171,7 @@ pub(crate) struct AgentGroup {
     #[serde(default)]
     pub(crate) joins: DurationText,
     /// When they leave the mesh: they end their leases, take no further requests, finish what is
-    /// under way, for at most 10s, and are gone. They stay if left out.
+    /// under way, for at most 11s, and are gone. They stay if left out.
     pub(crate) leaves: Option<DurationText>,
 }
 
