@@ -1,4 +1,5 @@
 use super::*;
+use crate::host::Id as _;
 use crate::scenario::Step;
 
 const AGENTS: usize = 8;
