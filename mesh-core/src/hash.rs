@@ -1,6 +1,7 @@
-//! Tables for keys that nobody chooses to collide: positions and numbers of one's own.
+//! Tables for keys that nobody chooses to collide: numbers of one's own, and peers.
 
 use std::collections::HashMap;
+use std::fmt::Debug;
 use std::hash::{BuildHasherDefault, Hasher};
 
 use crate::prefetch::prefetch;
@@ -40,22 +41,41 @@ impl Hasher for FastHasher {
     }
 }
 
-/// What a [`Table`] keeps, with the number that it is found by in it.
-pub trait Keyed {
-    /// Its number.
-    fn key(&self) -> u32;
+/// A key of a [`Table`].
+pub trait TableKey: Copy + PartialEq + Debug {
+    /// Marks a free place of a table; no entry may have this key.
+    const FREE: Self;
 
-    /// What stands for a number that nothing is known of yet.
-    fn new(key: u32) -> Self;
+    /// A number whose lower bits are well mixed: the table's places are numbered by them.
+    fn spread(self) -> usize;
 }
 
-/// Stands for no key at all.
-const FREE: u32 = u32::MAX;
+impl TableKey for u32 {
+    const FREE: Self = Self::MAX;
+
+    fn spread(self) -> usize {
+        // Fibonacci hashing (Knuth, TAOCP 3, 6.4): the upper bits are well mixed.
+        (self.wrapping_mul(0x9e37_79b9) >> 8) as usize
+    }
+}
+
+/// An entry of a [`Table`], with the key that it is found by.
+pub trait Keyed {
+    /// What it is found by.
+    type Key: TableKey;
+
+    /// Its key.
+    fn key(&self) -> Self::Key;
+
+    /// The entry of a key that nothing is known of yet.
+    fn new(key: Self::Key) -> Self;
+}
+
 /// Places of the first table.
 const FIRST_PLACES: usize = 4;
 
-/// A hash table with linear probing: finding what is small costs a single cache miss, however much
-/// there is. For those who keep many of them. [`u32::MAX`] is no key.
+/// A hash table with linear probing, for small entries and owners that keep many tables: finding an
+/// entry costs a single cache miss, however many there are.
 #[derive(Clone, Debug)]
 pub struct Table<T> {
     places: Vec<T>,
@@ -69,59 +89,87 @@ impl<T> Default for Table<T> {
 }
 
 impl<T: Keyed> Table<T> {
-    /// What is known of a number.
-    pub fn get(&self, key: u32) -> Option<&T> {
+    /// The entry of a key.
+    pub fn get(&self, key: T::Key) -> Option<&T> {
         self.find(key).map(|place| &self.places[place])
     }
 
-    /// The same, to change it, but not its number.
-    pub fn get_mut(&mut self, key: u32) -> Option<&mut T> {
+    /// The entry of a key, to change it, but not its key.
+    pub fn get_mut(&mut self, key: T::Key) -> Option<&mut T> {
         self.find(key).map(|place| &mut self.places[place])
     }
 
-    /// What is known of a number, new if nothing is.
-    pub fn get_or_new(&mut self, key: u32) -> &mut T {
-        debug_assert_ne!(key, FREE);
+    /// The entry of a key, a new one if there is none.
+    pub fn get_or_new(&mut self, key: T::Key) -> &mut T {
+        debug_assert_ne!(key, T::Key::FREE);
         if self.is_full() && self.find(key).is_none() {
             self.retain(|_| true);
         }
         let place = self.place(key);
         let entry = &mut self.places[place];
-        if entry.key() == FREE {
+        if entry.key() == T::Key::FREE {
             *entry = T::new(key);
             self.used += 1;
         }
         entry
     }
 
-    /// Whether another number needs a greater table.
+    /// Removes the entry of a key.
+    pub fn remove(&mut self, key: T::Key) -> Option<T> {
+        let mut gap = self.find(key)?;
+        let mask = self.places.len() - 1;
+        let mut next = gap;
+        loop {
+            next = (next + 1) & mask;
+            let moved = self.places[next].key();
+            if moved == T::Key::FREE {
+                break;
+            }
+            // An entry behind the gap moves into it, unless its search begins only after the gap:
+            // otherwise that search would end at the gap.
+            let from_first = next.wrapping_sub(self.first_place(moved)) & mask;
+            if from_first >= next.wrapping_sub(gap) & mask {
+                self.places.swap(gap, next);
+                gap = next;
+            }
+        }
+        self.used -= 1;
+        Some(std::mem::replace(&mut self.places[gap], T::new(T::Key::FREE)))
+    }
+
+    /// Whether another key needs a greater table.
     pub fn is_full(&self) -> bool {
         self.used >= self.places.len() / 4 * 3
     }
 
-    /// All that is known, in the order in which [`Self::retain`] visits it.
+    /// All entries, in the order in which [`Self::retain`] visits them.
     pub fn iter(&self) -> impl Iterator<Item = &T> {
-        self.places.iter().filter(|entry| entry.key() != FREE)
+        self.places.iter().filter(|entry| entry.key() != T::Key::FREE)
     }
 
-    /// Keeps what `keep` says, which may change anything, numbers too, as long as they differ.
+    /// Keeps the entries for which `keep` is true. It may change them, keys too, as long as they differ.
     pub fn retain(&mut self, mut keep: impl FnMut(&mut T) -> bool) {
         let mut kept = std::mem::take(&mut self.places);
-        kept.retain_mut(|entry| entry.key() != FREE && keep(entry));
+        kept.retain_mut(|entry| entry.key() != T::Key::FREE && keep(entry));
         self.used = kept.len();
         let places = (2 * self.used).next_power_of_two().max(FIRST_PLACES);
-        self.places.resize_with(places, || T::new(FREE));
+        self.places.resize_with(places, || T::new(T::Key::FREE));
         for entry in kept {
             let place = self.place(entry.key());
             self.places[place] = entry;
         }
     }
 
-    /// Asks the processor for the place where a number is looked for first.
-    pub fn prefetch(&self, key: u32) {
+    /// Asks the processor for the place where a key is looked for first.
+    pub fn prefetch(&self, key: T::Key) {
         if let Some(first) = self.places.get(self.first_place(key)) {
             prefetch(first);
         }
+    }
+
+    /// Whether it has no entries.
+    pub fn is_empty(&self) -> bool {
+        self.used == 0
     }
 
     /// Number of places, taken or free.
@@ -129,21 +177,20 @@ impl<T: Keyed> Table<T> {
         self.places.len()
     }
 
-    fn find(&self, key: u32) -> Option<usize> {
+    fn find(&self, key: T::Key) -> Option<usize> {
         let place = (!self.places.is_empty()).then(|| self.place(key))?;
-        (self.places[place].key() != FREE).then_some(place)
+        (self.places[place].key() != T::Key::FREE).then_some(place)
     }
 
-    fn first_place(&self, key: u32) -> usize {
-        // Fibonacci hashing (Knuth, TAOCP 3, 6.4): the upper bits are well mixed.
-        (key.wrapping_mul(0x9e37_79b9) >> 8) as usize & self.places.len().wrapping_sub(1)
+    fn first_place(&self, key: T::Key) -> usize {
+        key.spread() & self.places.len().wrapping_sub(1)
     }
 
-    /// Where a number is, or would be put. There is always a free place.
-    fn place(&self, key: u32) -> usize {
+    /// Where a key is, or would be put. There is always a free place.
+    fn place(&self, key: T::Key) -> usize {
         let mask = self.places.len() - 1;
         let mut place = self.first_place(key);
-        while self.places[place].key() != key && self.places[place].key() != FREE {
+        while self.places[place].key() != key && self.places[place].key() != T::Key::FREE {
             place = (place + 1) & mask;
         }
         place
@@ -165,6 +212,8 @@ mod tests {
     }
 
     impl Keyed for Entry {
+        type Key = u32;
+
         fn key(&self) -> u32 {
             self.key
         }
@@ -178,6 +227,7 @@ mod tests {
         #[test]
         fn a_table_behaves_like_a_map(
             steps in prop::collection::vec((0u32..300, 0u32..20), 0..600),
+            removes in any::<bool>(),
         ) {
             let mut table = Table::default();
             let mut model: BTreeMap<u32, u32> = BTreeMap::new();
@@ -192,6 +242,10 @@ mod tests {
                         let kept = model.into_iter().filter(|(_, value)| value % 2 == 0);
                         model = kept.map(|(key, value)| (key + 1, value)).collect();
                     }
+                    3 | 4 if removes => {
+                        let removed = table.remove(key).map(|entry| (entry.key, entry.value));
+                        prop_assert_eq!(removed, model.remove(&key).map(|value| (key, value)));
+                    }
                     1 => prop_assert_eq!(table.get(key).map(|entry| entry.value), model.get(&key).copied()),
                     2 => {
                         let value = table.get_mut(key).map(|entry| &mut entry.value);
@@ -203,7 +257,7 @@ mod tests {
                     }
                 }
                 prop_assert_eq!(table.iter().count(), model.len());
-                prop_assert!(table.capacity() < 4 * model.len().max(2));
+                prop_assert!(removes || table.capacity() < 4 * model.len().max(2));
             }
             for (key, value) in model {
                 prop_assert_eq!(table.get(key).map(|entry| entry.value), Some(value));

@@ -187,12 +187,9 @@ pub fn listing(epoch: u64, services: ServicesBody) -> Listing {
             all if all.len() == service.url.len() => service.url.clone(),
             part => part.into(),
         };
-        registry::is_address(&url).then(|| ListedLease {
-            name,
-            url,
-            incarnation: service.incarnation.unwrap_or_default(),
-            load: service.load,
-        })
+        let incarnation = service.incarnation.unwrap_or_default();
+        let is_address = registry::is_address(&url);
+        is_address.then(|| ListedLease::new(name, url, incarnation, service.load))
     };
     Listing { epoch, leases: services.into_iter().filter_map(lease).collect() }
 }

@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 
 use super::Agent;
-use super::delegation::{Delegation, Stage};
+use super::delegation::{Attempt, Delegation};
 use super::effect::{CallId, Effect, JobId, Ticket};
 use crate::protocol::Request;
 
@@ -85,30 +85,30 @@ impl Bulk for Agent {
 
 impl Agent {
     fn prefetch_result(&self, delegation: &Delegation, step: usize) {
-        match (step, &delegation.stage) {
+        match (step, &delegation.probing) {
             (0, _) => prefetch(delegation),
-            (1 | 2, Stage::Probing { probes, .. }) if probes.len() > PROBES => {}
-            (1, Stage::Probing { probes, .. }) => {
-                for probe in probes {
+            (1 | 2, Some(round)) if round.probes.len() > PROBES => {}
+            (1, Some(round)) => {
+                for probe in &round.probes {
                     prefetch_arc(&probe.lease);
-                    if let Some(peer) = probe.peer {
-                        self.view.prefetch(peer);
-                    }
+                    probe.peer.iter().for_each(|peer| self.view.contacts().prefetch(*peer));
                 }
                 self.chooser.iter().for_each(|chooser| prefetch(&chooser.policy));
             }
-            (1, Stage::Working { choice, .. }) => {
-                prefetch_arc(&choice.lease);
-                if let Some(peer) = choice.peer {
-                    self.view.prefetch(peer);
+            (1, None) => {
+                for Attempt { choice, .. } in &delegation.attempts {
+                    prefetch_arc(&choice.lease);
+                    choice.peer.iter().for_each(|peer| self.view.contacts().prefetch(*peer));
                 }
             }
-            (2, Stage::Probing { probes, .. }) => {
-                probes.iter().for_each(|probe| probe.lease.prefetch());
+            (2, Some(round)) => {
+                round.probes.iter().for_each(|probe| probe.lease.prefetch());
                 self.chooser.iter().for_each(|chooser| prefetch(&*chooser.policy));
                 self.prefetch_timers();
             }
-            (2, Stage::Working { choice, .. }) => choice.lease.prefetch(),
+            (2, None) => {
+                delegation.attempts.iter().for_each(|attempt| attempt.choice.lease.prefetch());
+            }
             _ => {}
         }
     }

@@ -3,31 +3,32 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::delegation::{Call, Choice, Delegation, Stage};
+use smallvec::SmallVec;
+
+use super::delegation::{Attempt, Call, Choice, Delegation};
 use super::effect::{CallId, DelegationId, Effect, Ticket};
 use super::failure::{CallError, Failure, Tried};
 use super::fate::Fate;
 use super::note::{Ending, Note, RetryReason};
-use super::symptom;
-use super::view::PeerId;
-use super::{Agent, Chooser, Timer};
+use super::view::candidate;
+use super::{Agent, Chooser, Timer, symptom};
 use crate::Few;
 use crate::jsonrpc::Error;
 use crate::load::LoadReport;
-use crate::protocol::{DelegateReply, Reply, Request, Task, WorkReply};
-use crate::resilience::Symptom;
-use crate::roster::ListedLease;
+use crate::protocol::{DelegateReply, Name, Reply, Request, Task, WorkReply};
+use crate::resilience::{CallEnd, Decorator, HealthChange, RetryCost, Symptom};
+use crate::roster::{ListedLease, PeerId};
 use crate::routing::{Candidate, Signal};
 use crate::time::Timestamp;
 
-/// What another attempt takes of the retry budget.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Cost {
-    /// Nothing: the job was certainly not begun, for a reason that is the peer's alone. So the retry
-    /// does no work twice, and the peer is passed over for the next jobs.
-    Nothing,
-    /// One retry: the mesh is short of room, or the job may be done twice.
-    Retry,
+/// What a round begins with.
+enum RoundOpening {
+    /// Nothing: no peer is left.
+    Nobody,
+    /// These peers are asked for their load, and then one of them is chosen.
+    Probe(Few<Arc<ListedLease>>),
+    /// This peer gets the job.
+    Send(Arc<ListedLease>),
 }
 
 impl Agent {
@@ -52,9 +53,9 @@ impl Agent {
             return;
         }
         self.open_calls -= 1;
-        match &delegation.stage {
-            Stage::Working { .. } => self.work_ended(now, id, result),
-            _ => self.probe_ended(now, call, result),
+        match delegation.attempt_of(number) {
+            Some(at) => self.attempt_ended(now, id, at, result),
+            None => self.probe_ended(now, call, result),
         }
     }
 
@@ -75,7 +76,7 @@ impl Agent {
         }
         task.depth += 1;
         self.note(Note::Delegating { request: task.request });
-        self.budget.deposit();
+        self.decorators.on_request(now);
         let timeout = task.timeout.unwrap_or(self.config.admission.default_timeout);
         let id = self.delegations.insert(Box::new(Delegation {
             ticket,
@@ -86,7 +87,8 @@ impl Agent {
             tried: Vec::new(),
             counts: Tried::default(),
             calls: 0,
-            stage: Stage::Choosing,
+            probing: None,
+            attempts: SmallVec::new(),
         }));
         self.next_round(now, id);
         self.delegations.contains_key(id).then_some(id)
@@ -97,32 +99,56 @@ impl Agent {
         if delegation.wake_at() > now {
             return;
         }
-        let is_over = delegation.deadline <= now;
-        match &delegation.stage {
-            Stage::Working { choice, .. } if is_over => {
-                let peer = choice.peer;
-                self.diagnose(now, peer, symptom::of_work(&Err(CallError::NoAnswer)));
-                self.finish(id, Err(Failure::DeadlineExceeded));
-            }
-            _ if is_over => self.finish(id, Err(Failure::DeadlineExceeded)),
-            Stage::Choosing => {}
-            Stage::Probing { .. } => self.conclude_probes(now, id),
-            Stage::Working { call, .. } => {
-                let call = *call;
-                self.abandon(id, call);
-                self.work_ended(now, id, Err(CallError::NoAnswer));
-            }
+        if delegation.deadline <= now {
+            return self.deadline_passed(now, id);
         }
+        if delegation.probing.as_ref().is_some_and(|round| round.until <= now) {
+            self.conclude_probes(now, id);
+        }
+        while let Some(delegation) = self.delegations.get(id)
+            && let Some(at) = delegation.attempts.iter().position(|attempt| attempt.until <= now)
+        {
+            let call = delegation.attempts[at].call;
+            self.abandon(id, call);
+            self.attempt_ended(now, id, at, Err(CallError::NoAnswer));
+        }
+    }
+
+    fn deadline_passed(&mut self, now: Timestamp, id: DelegationId) {
+        let attempts = self.delegations[id].attempts.iter();
+        let silent: Few<_> =
+            attempts.map(|attempt| (attempt.choice.peer, attempt.choice.lease.clone())).collect();
+        for (peer, lease) in silent {
+            self.diagnose(now, peer, &lease, symptom::of_work(&Err(CallError::NoAnswer)));
+        }
+        self.finish(now, id, Err(Failure::DeadlineExceeded));
     }
 
     /// Chooses among the peers not tried yet, or learns first what the choice needs.
     pub(super) fn next_round(&mut self, now: Timestamp, id: DelegationId) {
-        let delegation = &mut self.delegations[id];
-        delegation.rounds += 1;
-        let eligible = self.view.eligible(now, &delegation.tried);
-        if eligible.len() == 0 {
-            let failure = delegation.nobody_left();
-            return self.finish(id, Err(failure));
+        self.delegations[id].rounds += 1;
+        match self.open_round(now, id) {
+            RoundOpening::Nobody => {
+                let failure = self.delegations[id].nobody_left();
+                self.give_up(now, id, failure);
+            }
+            RoundOpening::Probe(leases) => self.send_probes(now, id, leases),
+            RoundOpening::Send(lease) => {
+                let load = lease.load;
+                self.send_work(now, id, lease, load);
+            }
+        }
+    }
+
+    fn open_round(&mut self, now: Timestamp, id: DelegationId) -> RoundOpening {
+        let delegation = &self.delegations[id];
+        let mut passed_over = Few::new();
+        self.decorators.passed_over(now, &mut |lease| passed_over.push(lease));
+        let open = delegation.attempts.iter().map(|attempt| &attempt.choice.lease);
+        let ruled_out = delegation.tried.iter().chain(open);
+        let (eligible, contacts) = self.view.eligible(ruled_out, &passed_over);
+        if eligible.is_empty() {
+            return RoundOpening::Nobody;
         }
         let Chooser { policy, rng } = &mut **self.chooser.get_or_insert_with(|| {
             let mut rng = self.seed.rng();
@@ -130,18 +156,11 @@ impl Agent {
         });
         let peers = eligible.resolve(&policy.shortlist(eligible.len(), rng));
         if policy.signal() == Signal::Probes {
-            return self.send_probes(now, id, &peers);
+            return RoundOpening::Probe(peers.into_iter().cloned().collect());
         }
-        let candidate = |peer: &PeerId| self.view.get(*peer).map(|known| known.candidate());
         let candidates: Few<Candidate> =
-            peers.iter().map(|peer| candidate(peer).unwrap_or_default()).collect();
-        let peer = peers[policy.choose(&candidates, rng)];
-        let Some(lease) = self.view.get(peer).map(|known| known.lease.clone()) else {
-            self.delegations[id].rule_out(None, false);
-            return self.round_without_answers(now, id);
-        };
-        let load = lease.load;
-        self.send_work(now, id, peer, lease, load);
+            peers.iter().map(|lease| candidate(contacts, lease)).collect();
+        RoundOpening::Send(peers[policy.choose(&candidates, rng)].clone())
     }
 
     /// Nothing was sent but probes, which are no work: another round of them takes an attempt, but
@@ -151,19 +170,18 @@ impl Agent {
         if delegation.rounds < self.config.delegation.max_attempts {
             return self.next_round(now, id);
         }
-        let failure = if self.view.untried(&delegation.tried) == 0 {
+        let failure = if self.view.len() <= delegation.tried.len() {
             delegation.nobody_left()
         } else {
             Failure::RetriesExhausted(delegation.counts)
         };
-        self.finish(id, Err(failure));
+        self.give_up(now, id, failure);
     }
 
     pub(super) fn send_work(
         &mut self,
         now: Timestamp,
         id: DelegationId,
-        peer: PeerId,
         lease: Arc<ListedLease>,
         load: Option<LoadReport>,
     ) {
@@ -174,9 +192,10 @@ impl Agent {
         // But one slow round trip, measured long ago, must not bar the peer for ever.
         let left = until.since(now);
         if left.is_zero() {
-            return self.finish(id, Err(Failure::DeadlineExceeded));
+            return self.give_up(now, id, Failure::DeadlineExceeded);
         }
-        let rtt = self.view.rtt(peer);
+        let peer = lease.id();
+        let rtt = self.view.contacts().rtt(peer).map(|(rtt, _)| rtt);
         let budget = left - rtt.unwrap_or_default().min(left / 2);
         let mut task = delegation.task.clone();
         task.timeout = Some(budget);
@@ -195,26 +214,33 @@ impl Agent {
             request: Request::Work(task),
             until,
         });
+        self.view.contacts_mut().sent(peer);
+        self.decorators.on_sent(now, peer, until);
+        let number = delegation.task.attempt;
         let choice = Choice { peer: Some(peer), lease, load, rtt };
-        self.view.called(now, peer, until);
-        self.enter(id, Stage::Working { call, choice, sent: now, until });
+        delegation.attempts.push(Attempt { call, number, choice, sent: now, until });
+        self.rearm_delegation(id);
     }
 
-    fn work_ended(&mut self, now: Timestamp, id: DelegationId, result: Result<Reply, CallError>) {
-        let Some(delegation) = self.delegations.get_mut(id) else { return };
-        let stage = std::mem::replace(&mut delegation.stage, Stage::Choosing);
-        let Stage::Working { choice, sent, until, .. } = stage else { return };
-        let peer = choice.peer;
-        peer.into_iter().for_each(|peer| self.view.answered(peer));
-        self.diagnose(now, peer, symptom::of_work(&result));
+    fn attempt_ended(
+        &mut self,
+        now: Timestamp,
+        id: DelegationId,
+        at: usize,
+        result: Result<Reply, CallError>,
+    ) {
+        let attempt = self.delegations[id].attempts.remove(at);
+        let peer = attempt.choice.peer;
+        peer.into_iter().for_each(|peer| self.view.contacts_mut().ended(peer));
+        self.diagnose(now, peer, &attempt.choice.lease, symptom::of_work(&result));
         match result {
-            Ok(Reply::Work(reply)) => self.work_done(now, id, choice, sent, reply),
+            Ok(Reply::Work(reply)) => self.work_done(now, id, attempt, reply),
             Ok(_) => {
                 let message = "its answer to work is of another kind";
                 let error = Error::new(Error::INTERNAL_ERROR, message);
-                self.finish(id, Err(Failure::Other(error)));
+                self.finish(now, id, Err(Failure::Other(error)));
             }
-            Err(error) => self.work_failed(now, id, &choice, until, error),
+            Err(error) => self.work_failed(now, id, attempt, error),
         }
     }
 
@@ -222,10 +248,10 @@ impl Agent {
         &mut self,
         now: Timestamp,
         id: DelegationId,
-        choice: &Choice,
-        until: Timestamp,
+        attempt: Attempt,
         error: CallError,
     ) {
+        let Attempt { number, choice, until, .. } = attempt;
         let delegation = &mut self.delegations[id];
         let (fate, reason) = (error.fate(), RetryReason::of(&error));
         // The attempt's time was over, not the request's: the job was stopped half done.
@@ -234,17 +260,19 @@ impl Agent {
         match error {
             _ if was_stopped || error == CallError::NoAnswer => {
                 let peer = choice.lease.name.to_string();
-                self.outcome_unknown(now, id, choice.peer, Failure::OutcomeUnknown { peer });
+                self.outcome_unknown(now, id, number, choice, Failure::OutcomeUnknown { peer });
             }
             CallError::Answered(failure) if fate == Fate::Unknown => {
-                self.outcome_unknown(now, id, choice.peer, failure);
+                self.outcome_unknown(now, id, number, choice, failure);
             }
-            CallError::Answered(failure) if fate == Fate::Answered => self.finish(id, Err(failure)),
+            CallError::Answered(failure) if fate == Fate::Answered => {
+                self.finish(now, id, Err(failure));
+            }
             _ => {
                 let is_full = matches!(error, CallError::Answered(Failure::Busy));
-                delegation.rule_out(choice.peer, error.lacks_room());
-                let cost = if is_full { Cost::Retry } else { Cost::Nothing };
-                self.retry(now, id, reason, cost);
+                delegation.rule_out(choice.peer, choice.lease, error.lacks_room());
+                let cost = if is_full { RetryCost::One } else { RetryCost::Nothing };
+                self.retry(now, id, number, reason, cost);
             }
         }
     }
@@ -255,83 +283,123 @@ impl Agent {
         &mut self,
         now: Timestamp,
         id: DelegationId,
-        peer: Option<PeerId>,
+        number: u32,
+        choice: Choice,
         failure: Failure,
     ) {
         let delegation = &mut self.delegations[id];
         if delegation.task.idempotent {
-            delegation.rule_out(peer, false);
-            return self.retry(now, id, RetryReason::NoAnswer, Cost::Retry);
+            delegation.rule_out(choice.peer, choice.lease, false);
+            return self.retry(now, id, number, RetryReason::NoAnswer, RetryCost::One);
         }
-        self.finish(id, Err(failure));
+        self.finish(now, id, Err(failure));
     }
 
     fn work_done(
         &mut self,
         now: Timestamp,
         id: DelegationId,
-        choice: Choice,
-        sent: Timestamp,
+        Attempt { choice, sent, .. }: Attempt,
         peer_result: WorkReply,
     ) {
         let rtt = now.since(sent).saturating_sub(peer_result.latency);
-        choice.peer.into_iter().for_each(|peer| self.view.measured(peer, rtt));
+        if let Some(peer) = choice.peer {
+            self.view.contacts_mut().measured(now, peer, rtt);
+        }
         let latency = now.since(self.delegations[id].received);
         let reply = DelegateReply { delegated_to: choice.into(), peer_result, latency };
-        self.finish(id, Ok(Reply::Delegate(reply.into())));
+        self.finish(now, id, Ok(Reply::Delegate(reply.into())));
     }
 
-    /// What a call says of its peer's health.
-    pub(super) fn diagnose(&mut self, now: Timestamp, peer: Option<PeerId>, symptom: Symptom) {
-        let Some(peer) = peer else { return };
-        match symptom {
-            Symptom::Well => {
-                if self.view.succeeded(peer)
-                    && let Some(known) = self.view.get(peer)
-                {
-                    let peer = known.lease.name.clone();
-                    self.note(Note::Recovered { peer });
-                }
-            }
-            Symptom::None => self.view.undecided(peer),
-            Symptom::Failed(reason) | Symptom::Down(reason) => {
-                let at_once = matches!(symptom, Symptom::Down(_));
-                let health = &self.config.delegation.health;
-                if let Some(penalty) = self.view.failed(now, peer, at_once, health)
-                    && let Some(known) = self.view.get(peer)
-                {
-                    let peer = known.lease.name.clone();
-                    self.note(Note::PassedOver { peer, reason, penalty });
-                }
-            }
+    /// Tells the decorators of the end of a call, unless the peer has left the list since.
+    pub(super) fn diagnose(
+        &mut self,
+        now: Timestamp,
+        peer: Option<PeerId>,
+        lease: &Arc<ListedLease>,
+        symptom: Symptom,
+    ) {
+        let end = CallEnd { lease, symptom, peers: self.view.len() };
+        if peer.is_some()
+            && let Some(change) = self.decorators.on_end(now, &end)
+        {
+            self.health_changed(lease.name.clone(), change);
         }
     }
 
-    /// Tries another peer, if there is one and the limits allow it.
-    fn retry(&mut self, now: Timestamp, id: DelegationId, reason: RetryReason, cost: Cost) {
+    pub(super) fn health_changed(&mut self, peer: Name, change: HealthChange) {
+        self.note(match change {
+            HealthChange::Recovered => Note::Recovered { peer },
+            HealthChange::PassedOver { penalty, reason } => {
+                Note::PassedOver { peer, reason, penalty }
+            }
+        });
+    }
+
+    /// Sends the job to one more peer beside those that have it. The first answer counts. False if
+    /// that can't be: the job must not be done twice, there is nobody else, a peer is being chosen
+    /// already, or the limits for retries don't allow it.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for a decorator that hedges"))]
+    pub(super) fn attempt_beside(&mut self, now: Timestamp, id: DelegationId) -> bool {
+        let Some(delegation) = self.delegations.get_mut(id) else { return false };
+        let asked = delegation.tried.len() + delegation.attempts.len();
+        if !delegation.task.idempotent
+            || delegation.attempts.is_empty()
+            || delegation.probing.is_some()
+            || self.view.len() <= asked
+            || delegation.rounds >= self.config.delegation.max_attempts
+            || !self.decorators.may_retry(now, RetryCost::One)
+        {
+            return false;
+        }
+        delegation.task.attempt = delegation.task.attempt.saturating_add(1);
+        self.next_round(now, id);
+        true
+    }
+
+    /// After attempt `number`: tries another peer, if there is one and the limits allow it, and no
+    /// other attempt is open that may still answer.
+    fn retry(
+        &mut self,
+        now: Timestamp,
+        id: DelegationId,
+        number: u32,
+        reason: RetryReason,
+        cost: RetryCost,
+    ) {
         let delegation = &mut self.delegations[id];
-        if delegation.deadline <= now {
-            return self.finish(id, Err(Failure::DeadlineExceeded));
+        if !delegation.attempts.is_empty() || delegation.probing.is_some() {
+            return self.rearm_delegation(id);
         }
-        if self.view.untried(&delegation.tried) == 0 {
+        if delegation.deadline <= now {
+            return self.finish(now, id, Err(Failure::DeadlineExceeded));
+        }
+        if self.view.len() <= delegation.tried.len() {
             let failure = delegation.nobody_left();
-            return self.finish(id, Err(failure));
+            return self.finish(now, id, Err(failure));
         }
         let attempts_left = delegation.rounds < self.config.delegation.max_attempts;
-        if !attempts_left || (cost == Cost::Retry && !self.budget.withdraw(now)) {
+        if !attempts_left || !self.decorators.may_retry(now, cost) {
             let counts = delegation.counts;
-            return self.finish(id, Err(Failure::RetriesExhausted(counts)));
+            return self.finish(now, id, Err(Failure::RetriesExhausted(counts)));
         }
-        let Task { request, attempt, .. } = delegation.task;
-        delegation.task.attempt = attempt.saturating_add(1);
-        self.note(Note::Retrying { request, attempt, reason });
+        let request = delegation.task.request;
+        delegation.task.attempt = delegation.task.attempt.saturating_add(1);
+        self.note(Note::Retrying { request, attempt: number, reason });
         self.next_round(now, id);
     }
 
-    pub(super) fn enter(&mut self, id: DelegationId, stage: Stage) {
-        let delegation = &mut self.delegations[id];
-        delegation.stage = stage;
-        let wake_at = delegation.wake_at();
+    /// No further attempt can be made. The delegation fails, unless an open attempt may still answer.
+    fn give_up(&mut self, now: Timestamp, id: DelegationId, failure: Failure) {
+        if self.delegations[id].attempts.is_empty() {
+            self.finish(now, id, Err(failure));
+        } else {
+            self.rearm_delegation(id);
+        }
+    }
+
+    pub(super) fn rearm_delegation(&mut self, id: DelegationId) {
+        let wake_at = self.delegations[id].wake_at();
         self.arm(wake_at, Timer::Delegation(id));
     }
 
@@ -340,25 +408,36 @@ impl Agent {
         self.effects.push_back(Effect::Abandon { call: CallId { delegation, number }, ticket });
     }
 
-    fn finish(&mut self, id: DelegationId, answer: Result<Reply, Failure>) {
-        if let Some(ticket) = self.end_delegation(id, Ending::of(&answer)) {
+    fn finish(&mut self, now: Timestamp, id: DelegationId, answer: Result<Reply, Failure>) {
+        if let Some(ticket) = self.end_delegation(now, id, Ending::of(&answer)) {
             self.reply(ticket, answer);
         }
     }
 
     /// Removes a delegation and abandons its calls; gives back the ticket to answer.
-    pub(super) fn end_delegation(&mut self, id: DelegationId, outcome: Ending) -> Option<Ticket> {
+    pub(super) fn end_delegation(
+        &mut self,
+        now: Timestamp,
+        id: DelegationId,
+        outcome: Ending,
+    ) -> Option<Ticket> {
         let delegation = self.delegations.remove(id)?;
-        if let Stage::Working { choice, .. } = &delegation.stage {
-            choice.peer.into_iter().for_each(|peer| {
-                self.view.answered(peer);
-                self.view.undecided(peer);
-            });
+        let peers = self.view.len();
+        for Attempt { call, choice, .. } in &delegation.attempts {
+            if let Some(peer) = choice.peer {
+                self.view.contacts_mut().ended(peer);
+                let end = CallEnd { lease: &choice.lease, symptom: Symptom::None, peers };
+                self.decorators.on_end(now, &end);
+            }
+            self.abandon(id, *call);
         }
-        if let Stage::Probing { probes, .. } = &delegation.stage {
-            probes.iter().filter_map(|probe| probe.peer).for_each(|peer| self.view.undecided(peer));
+        if let Some(round) = &delegation.probing {
+            for probe in round.probes.iter().filter(|probe| probe.peer.is_some()) {
+                let end = CallEnd { lease: &probe.lease, symptom: Symptom::None, peers };
+                self.decorators.on_end(now, &end);
+            }
+            round.open_calls().for_each(|call| self.abandon(id, call));
         }
-        delegation.open_calls().for_each(|call| self.abandon(id, call));
         self.note(Note::Delegated { request: delegation.task.request, outcome });
         Some(delegation.ticket)
     }

@@ -1,51 +1,65 @@
-//! One delegation: peers, probes, choice, work, answer.
+//! One delegation: rounds of probes, attempts, answer.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use smallvec::SmallVec;
+
 use super::effect::Ticket;
 use super::failure::{Failure, Tried};
-use super::view::PeerId;
 use crate::Few;
 use crate::load::LoadReport;
 use crate::protocol::{Target, Task};
-use crate::roster::ListedLease;
+use crate::roster::{ListedLease, PeerId};
 use crate::time::Timestamp;
 
 /// A delegation under way.
+///
+/// It goes in rounds. In each a peer is chosen, as a rule after some have been probed, and an attempt
+/// begins: the job is sent to that peer. Several attempts may be open at once. The first answer ends
+/// the delegation; an attempt that fails while another is open does not.
 #[derive(Debug)]
 pub(super) struct Delegation {
     pub(super) ticket: Ticket,
+    /// The job; `attempt` is the number of the last attempt.
     pub(super) task: Task,
     pub(super) received: Timestamp,
     pub(super) deadline: Timestamp,
-    /// Rounds of choosing so far, this one included.
+    /// Rounds so far, this one included.
     pub(super) rounds: u32,
-    /// Peers that failed or refused, not to be chosen again; none for one that has left since.
-    pub(super) tried: Vec<Option<PeerId>>,
+    /// Peers that failed or refused, not to be chosen again, without those that have left the list.
+    pub(super) tried: Vec<Arc<ListedLease>>,
     pub(super) counts: Tried,
     /// Calls made so far.
     pub(super) calls: u32,
-    pub(super) stage: Stage,
+    /// The probes of this round, until a peer is chosen.
+    pub(super) probing: Option<ProbeRound>,
+    /// Attempts that have no answer yet, the oldest first.
+    pub(super) attempts: SmallVec<[Attempt; 1]>,
 }
 
-/// Where a delegation stands.
+/// Probes of the shortlisted peers, which a choice waits for.
 #[derive(Debug)]
-pub(super) enum Stage {
-    /// Between rounds.
-    Choosing,
-    /// The shortlisted peers are asked for their load.
-    Probing {
-        probes: Few<Probe>,
-        /// Number of the call that is the first of them.
-        first: u32,
-        /// How many of them have no result yet.
-        open: usize,
-        sent: Timestamp,
-        until: Timestamp,
-    },
-    /// The job is at a peer.
-    Working { call: Call, choice: Choice, sent: Timestamp, until: Timestamp },
+pub(super) struct ProbeRound {
+    pub(super) probes: Few<Probe>,
+    /// Number of the call that is the first of them.
+    pub(super) first: u32,
+    /// How many of them have no result yet.
+    pub(super) open: usize,
+    pub(super) sent: Timestamp,
+    pub(super) until: Timestamp,
+}
+
+/// A job that was sent to a peer.
+#[derive(Debug)]
+pub(super) struct Attempt {
+    pub(super) call: Call,
+    /// Its number among the request's attempts, as [`Task::attempt`].
+    pub(super) number: u32,
+    pub(super) choice: Choice,
+    pub(super) sent: Timestamp,
+    /// It is given up then.
+    pub(super) until: Timestamp,
 }
 
 /// A call that has no result yet.
@@ -91,15 +105,35 @@ pub(super) enum ProbeState {
     Failed { refused: bool },
 }
 
+impl ProbeRound {
+    /// The probe that a call is.
+    pub(super) fn probe(&mut self, number: u32) -> Option<&mut Probe> {
+        self.probes.get_mut(number.wrapping_sub(self.first) as usize)
+    }
+
+    /// Notes what became of a probe that had no result; true if none is waited for any more.
+    pub(super) fn ended(&mut self, number: u32, state: ProbeState) -> bool {
+        let Some(probe) = self.probe(number) else { return false };
+        probe.state = state;
+        self.open -= 1;
+        self.open == 0
+    }
+
+    /// Calls that have no result yet.
+    pub(super) fn open_calls(&self) -> impl Iterator<Item = Call> + '_ {
+        self.probes.iter().filter_map(|probe| match probe.state {
+            ProbeState::Pending(call) => Some(call),
+            _ => None,
+        })
+    }
+}
+
 impl Delegation {
     /// When this delegation wants to be woken unless something happens before.
     pub(super) fn wake_at(&self) -> Timestamp {
-        match &self.stage {
-            Stage::Choosing => self.deadline,
-            Stage::Probing { until, .. } | Stage::Working { until, .. } => {
-                (*until).min(self.deadline)
-            }
-        }
+        let attempts = self.attempts.iter().map(|attempt| attempt.until);
+        let probing = self.probing.iter().map(|round| round.until);
+        attempts.chain(probing).fold(self.deadline, Timestamp::min)
     }
 
     /// Begins a call.
@@ -109,60 +143,39 @@ impl Delegation {
         Call { number, ticket: None }
     }
 
-    /// The probe of this round that a call is.
-    pub(super) fn probe(&mut self, number: u32) -> Option<&mut Probe> {
-        let Stage::Probing { probes, first, .. } = &mut self.stage else { return None };
-        probes.get_mut(number.wrapping_sub(*first) as usize)
+    /// The attempt that a call is, by its place.
+    pub(super) fn attempt_of(&self, number: u32) -> Option<usize> {
+        self.attempts.iter().position(|attempt| attempt.call.number == number)
     }
 
-    /// Notes what became of a probe that had no result; true if none is waited for any more.
-    pub(super) fn probed(&mut self, number: u32, state: ProbeState) -> bool {
-        let Some(probe) = self.probe(number) else { return false };
-        probe.state = state;
-        let Stage::Probing { open, .. } = &mut self.stage else { return false };
-        *open -= 1;
-        *open == 0
-    }
-
-    /// A call of this round that has no result yet.
+    /// A call that has no result yet.
     pub(super) fn open_call(&mut self, number: u32) -> Option<&mut Call> {
-        if let Stage::Probing { .. } = self.stage {
-            let ProbeState::Pending(call) = &mut self.probe(number)?.state else { return None };
-            return Some(call);
+        if let Some(at) = self.attempt_of(number) {
+            return Some(&mut self.attempts[at].call);
         }
-        let Stage::Working { call, .. } = &mut self.stage else { return None };
-        (call.number == number).then_some(call)
-    }
-
-    /// Calls that nobody will wait for once this delegation is over.
-    pub(super) fn open_calls(&self) -> impl Iterator<Item = Call> + '_ {
-        let (probes, work) = match &self.stage {
-            Stage::Choosing => (&[][..], None),
-            Stage::Probing { probes, .. } => (&probes[..], None),
-            Stage::Working { call, .. } => (&[][..], Some(*call)),
-        };
-        let pending = probes.iter().filter_map(|probe| match probe.state {
+        match &mut self.probing.as_mut()?.probe(number)?.state {
             ProbeState::Pending(call) => Some(call),
             _ => None,
-        });
-        pending.chain(work)
+        }
     }
 
-    /// The peers that it knows by their places in the list.
-    pub(super) fn peers(&mut self) -> impl Iterator<Item = &mut Option<PeerId>> {
-        let (probes, work) = match &mut self.stage {
-            Stage::Choosing => (&mut [][..], None),
-            Stage::Probing { probes, .. } => (&mut probes[..], None),
-            Stage::Working { choice, .. } => (&mut [][..], Some(&mut choice.peer)),
-        };
-        self.tried.iter_mut().chain(probes.iter_mut().map(|probe| &mut probe.peer)).chain(work)
+    /// Peers have left the list; `left` is in order. Nothing is known of them any more, and they may
+    /// be chosen again if they come back.
+    pub(super) fn forget(&mut self, left: &[PeerId]) {
+        let is_gone = |peer: PeerId| left.binary_search(&peer).is_ok();
+        self.tried.retain(|lease| !is_gone(lease.id()));
+        for probe in self.probing.iter_mut().flat_map(|round| &mut round.probes) {
+            probe.peer = probe.peer.filter(|peer| !is_gone(*peer));
+        }
+        for attempt in &mut self.attempts {
+            attempt.choice.peer = attempt.choice.peer.filter(|peer| !is_gone(*peer));
+        }
     }
 
     /// The probe of a peer that has no result yet, if others may answer too.
     pub(super) fn spare_probe(&self, peer: PeerId) -> Option<Call> {
-        let Stage::Probing { probes, .. } = &self.stage else { return None };
         let (ours, others): (Few<&Probe>, Few<&Probe>) =
-            probes.iter().partition(|probe| probe.peer == Some(peer));
+            self.probing.as_ref()?.probes.iter().partition(|probe| probe.peer == Some(peer));
         let may_answer = |probe: &&Probe| !matches!(probe.state, ProbeState::Failed { .. });
         match ours.first()?.state {
             ProbeState::Pending(call) if others.iter().any(may_answer) => Some(call),
@@ -170,9 +183,16 @@ impl Delegation {
         }
     }
 
-    /// Notes that a peer is out of the question for this delegation.
-    pub(super) fn rule_out(&mut self, peer: Option<PeerId>, refused: bool) {
-        self.tried.push(peer);
+    /// Notes that a peer, if it is still listed, is out of the question for this delegation.
+    pub(super) fn rule_out(
+        &mut self,
+        peer: Option<PeerId>,
+        lease: Arc<ListedLease>,
+        refused: bool,
+    ) {
+        if peer.is_some() {
+            self.tried.push(lease);
+        }
         if refused {
             self.counts.busy += 1;
         } else {
@@ -182,12 +202,10 @@ impl Delegation {
 
     /// The failure to answer with when no peer is left to try.
     pub(super) fn nobody_left(&self) -> Failure {
-        if self.tried.is_empty() {
-            Failure::NoPeers
-        } else if self.counts.busy == 0 {
-            Failure::NoReachablePeers(self.counts)
-        } else {
-            Failure::AllBusy(self.counts)
+        match self.counts {
+            Tried { busy: 0, unreachable: 0 } => Failure::NoPeers,
+            Tried { busy: 0, .. } => Failure::NoReachablePeers(self.counts),
+            _ => Failure::AllBusy(self.counts),
         }
     }
 }

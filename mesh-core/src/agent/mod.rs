@@ -6,6 +6,7 @@
 
 pub mod bulk;
 pub mod config;
+mod contacts;
 mod delegate;
 mod delegation;
 mod effect;
@@ -41,7 +42,8 @@ use self::view::View;
 use crate::VERSION;
 use crate::load::LoadReport;
 use crate::protocol::{InfoReply, Name, Reply, Request, Task, WorkReply};
-use crate::resilience::RetryBudget;
+use crate::resilience::{Decorator, Decorators, decorators};
+use crate::roster::Roster;
 use crate::routing::Policy;
 use crate::seed::{Rng, Seed};
 use crate::time::Timestamp;
@@ -65,7 +67,7 @@ pub struct Agent {
     membership: Box<Membership>,
     /// When the membership wants to be woken.
     membership_at: Timestamp,
-    budget: RetryBudget,
+    decorators: Decorators,
     /// Entries whose job or delegation is gone or moved on are skipped when they come up.
     timers: BinaryHeap<Reverse<(Timestamp, Timer)>>,
     cpu_percent: f64,
@@ -128,7 +130,7 @@ impl Agent {
             view: View::default(),
             membership_at: membership.poll_timeout(),
             membership,
-            budget: RetryBudget::new(now, config.delegation.retry),
+            decorators: decorators(now, config.delegation.retry, &config.delegation.health),
             config,
             timers: BinaryHeap::new(),
             cpu_percent: 0.0,
@@ -176,7 +178,7 @@ impl Agent {
                 self.start_jobs(now);
             }
             Handle::Delegation(id) => {
-                self.end_delegation(id, Ending::Cancelled);
+                self.end_delegation(now, id, Ending::Cancelled);
             }
         }
     }
@@ -202,8 +204,11 @@ impl Agent {
         let listing = self.membership.handle_reply(now, call, reply, &mut self.effects);
         if let Some(listing) = listing {
             let skip = (!self.config.delegation.to_self).then_some(&self.name);
-            let in_use = self.delegations.values_mut().flat_map(|delegation| delegation.peers());
-            if self.view.update(now, listing, skip, in_use) {
+            let change = self.view.update(now, listing, skip);
+            if let Some(before) = change.before {
+                self.forget_who_left(&before);
+            }
+            if change.is_visible {
                 self.note(Note::ViewChanged { peers: self.view.len() });
             }
         }
@@ -283,12 +288,33 @@ impl Agent {
 
     /// Calls to peers and delegations under way: zero when nothing is asked of it.
     pub fn open(&self) -> usize {
-        self.delegations.len() + self.open_calls as usize + self.view.outstanding() as usize
+        self.delegations.len()
+            + self.open_calls as usize
+            + self.view.contacts().all_outstanding() as usize
     }
 
     /// The peers it knows.
     pub fn peers(&self) -> &Peers {
         self.view.peers()
+    }
+
+    /// Forgets the peers of the list before that have left: nothing that is known of them is of use
+    /// any more.
+    fn forget_who_left(&mut self, before: &Roster) {
+        // Nothing was remembered: then there is no need to look at two lists, which may be long.
+        if self.delegations.is_empty()
+            && self.view.contacts().is_empty()
+            && self.decorators.remembers_nobody()
+        {
+            return;
+        }
+        let left = self.view.left(before);
+        if left.is_empty() {
+            return;
+        }
+        left.iter().for_each(|peer| self.view.contacts_mut().forget(*peer));
+        self.decorators.on_left(&left);
+        self.delegations.values_mut().for_each(|delegation| delegation.forget(&left));
     }
 
     fn see_to_membership(&mut self, now: Timestamp) {
@@ -397,3 +423,6 @@ impl Agent {
         self.effects.push_back(Effect::Note(note));
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,27 +1,33 @@
 //! A round of probes: the shortlisted peers are asked for their load before one is chosen.
 
-use super::delegation::{Call, Probe, ProbeState, Stage};
+use std::sync::Arc;
+
+use super::delegation::{Call, Probe, ProbeRound, ProbeState};
 use super::effect::{CallId, DelegationId, Effect};
 use super::failure::CallError;
 use super::symptom;
-use super::view::PeerId;
 use super::{Agent, Chooser};
 use crate::Few;
 use crate::prefetch::prefetch_arc;
 use crate::protocol::{Reply, Request};
+use crate::resilience::{CallEnd, Decorator};
+use crate::roster::{ListedLease, PeerId};
 use crate::routing::Candidate;
 use crate::time::Timestamp;
 
 impl Agent {
-    pub(super) fn send_probes(&mut self, now: Timestamp, id: DelegationId, peers: &[PeerId]) {
+    pub(super) fn send_probes(
+        &mut self,
+        now: Timestamp,
+        id: DelegationId,
+        leases: Few<Arc<ListedLease>>,
+    ) {
         let until = (now + self.config.delegation.probe_timeout).min(self.delegations[id].deadline);
         let delegation = &mut self.delegations[id];
         let first = delegation.calls;
-        let mut probes = Few::with_capacity(peers.len());
-        let leases = self.view.leases(peers);
-        leases.iter().flatten().for_each(|lease| prefetch_arc(&lease.url));
-        for (lease, peer) in leases.into_iter().zip(peers) {
-            let Some(lease) = lease else { continue };
+        let mut probes = Few::with_capacity(leases.len());
+        leases.iter().for_each(|lease| prefetch_arc(&lease.url));
+        for lease in leases {
             let call = delegation.call();
             self.open_calls += 1;
             self.effects.push_back(Effect::Call {
@@ -30,12 +36,13 @@ impl Agent {
                 request: Request::Info,
                 until,
             });
-            let (peer, lease) = (Some(*peer), lease.clone());
+            self.decorators.on_sent(now, lease.id(), until);
+            let peer = Some(lease.id());
             probes.push(Probe { peer, lease, state: ProbeState::Pending(call) });
         }
-        peers.iter().for_each(|peer| self.view.probed(now, *peer, until));
         let open = probes.len();
-        self.enter(id, Stage::Probing { probes, first, open, sent: now, until });
+        delegation.probing = Some(ProbeRound { probes, first, open, sent: now, until });
+        self.rearm_delegation(id);
     }
 
     pub(super) fn probe_ended(
@@ -46,20 +53,28 @@ impl Agent {
     ) {
         let CallId { delegation: id, number } = call;
         let Some(delegation) = self.delegations.get_mut(id) else { return };
-        let Stage::Probing { sent, .. } = delegation.stage else { return };
-        let Some(probe) = delegation.probe(number) else { return };
+        let Some(round) = &mut delegation.probing else { return };
+        let sent = round.sent;
+        let Some(probe) = round.probe(number) else { return };
         let (peer, symptom) = (probe.peer, symptom::of_probe(&result));
+        let end = CallEnd { lease: &probe.lease, symptom, peers: self.view.len() };
+        let change = peer.and_then(|_| self.decorators.on_end(now, &end));
+        let change = change.map(|change| (change, probe.lease.name.clone()));
         let state = match result {
             Ok(Reply::Info(info)) => {
                 let rtt = now.since(sent);
-                peer.into_iter().for_each(|peer| self.view.measured(peer, rtt));
+                if let Some(peer) = peer {
+                    self.view.contacts_mut().measured(now, peer, rtt);
+                }
                 ProbeState::Answered { load: info.load, rtt }
             }
             Err(error) => ProbeState::Failed { refused: error.lacks_room() },
             Ok(_) => ProbeState::Failed { refused: false },
         };
-        let is_last = delegation.probed(number, state);
-        self.diagnose(now, peer, symptom);
+        let is_last = round.ended(number, state);
+        if let Some((change, peer)) = change {
+            self.health_changed(peer, change);
+        }
         if is_last {
             self.conclude_probes(now, id);
         }
@@ -67,32 +82,34 @@ impl Agent {
 
     /// Chooses among the peers that answered; the others are out for this delegation.
     pub(super) fn conclude_probes(&mut self, now: Timestamp, id: DelegationId) {
-        let open: Few<Call> = self.delegations[id].open_calls().collect();
-        open.into_iter().for_each(|call| self.abandon(id, call));
         let delegation = &mut self.delegations[id];
-        let stage = std::mem::replace(&mut delegation.stage, Stage::Choosing);
-        let Stage::Probing { probes, .. } = stage else { return };
-        let mut answered = Few::with_capacity(probes.len());
-        let mut candidates = Few::with_capacity(probes.len());
-        let mut silent: Few<PeerId> = Few::new();
-        for probe in probes {
+        let Some(round) = delegation.probing.take() else { return };
+        let mut answered = Few::with_capacity(round.probes.len());
+        let mut candidates = Few::with_capacity(round.probes.len());
+        let mut open: Few<Call> = Few::new();
+        let mut silent: Few<(PeerId, Arc<ListedLease>)> = Few::new();
+        for probe in round.probes {
+            let Probe { peer, lease, state } = probe;
             // The registry's list may have changed during the probes: some peers have left.
-            match (probe.state, probe.peer) {
+            match (state, peer) {
                 (ProbeState::Answered { load, rtt }, Some(peer)) => {
-                    answered.push((peer, probe.lease));
-                    // Of its signals a policy that probes reads the answers alone.
-                    candidates.push(Candidate { load, outstanding: 0, latency: rtt });
+                    answered.push((peer, lease));
+                    let outstanding = self.view.contacts().outstanding(peer);
+                    candidates.push(Candidate { load, outstanding, latency: rtt });
                 }
-                (ProbeState::Answered { .. }, None) => delegation.rule_out(None, false),
-                (ProbeState::Failed { refused }, peer) => delegation.rule_out(peer, refused),
-                (ProbeState::Pending(_), peer) => {
-                    delegation.rule_out(peer, false);
-                    silent.extend(peer);
+                (ProbeState::Answered { .. }, None) => delegation.rule_out(None, lease, false),
+                (ProbeState::Failed { refused }, peer) => delegation.rule_out(peer, lease, refused),
+                (ProbeState::Pending(call), peer) => {
+                    open.push(call);
+                    silent.extend(peer.map(|peer| (peer, lease.clone())));
+                    delegation.rule_out(peer, lease, false);
                 }
             }
         }
-        for peer in silent {
-            self.diagnose(now, Some(peer), symptom::of_probe(&Err(CallError::NoAnswer)));
+        open.into_iter().for_each(|call| self.abandon(id, call));
+        for (peer, lease) in silent {
+            let symptom = symptom::of_probe(&Err(CallError::NoAnswer));
+            self.diagnose(now, Some(peer), &lease, symptom);
             self.give_up_probes(now, peer);
         }
         if answered.is_empty() {
@@ -100,8 +117,8 @@ impl Agent {
         }
         let Some(Chooser { policy, rng }) = self.chooser.as_deref_mut() else { return };
         let best = policy.choose(&candidates, rng);
-        let (peer, lease) = answered.swap_remove(best);
-        self.send_work(now, id, peer, lease, Some(candidates[best].load));
+        let (_, lease) = answered.swap_remove(best);
+        self.send_work(now, id, lease, Some(candidates[best].load));
     }
 
     /// A peer was silent for as long as a probe may take: nobody else waits for it who has asked
@@ -115,7 +132,8 @@ impl Agent {
         for (id, call) in waiting {
             self.abandon(id, call);
             let delegation = &mut self.delegations[id];
-            if delegation.probed(call.number, ProbeState::Failed { refused: false }) {
+            let failed = ProbeState::Failed { refused: false };
+            if delegation.probing.as_mut().is_some_and(|round| round.ended(call.number, failed)) {
                 self.conclude_probes(now, id);
             }
         }

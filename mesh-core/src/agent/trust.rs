@@ -108,12 +108,7 @@ mod tests {
     }
 
     fn listing(epoch: u64, names: &[&str]) -> Listing {
-        let lease = |name: &&str| ListedLease {
-            name: (*name).into(),
-            url: "h:1".into(),
-            incarnation: 1,
-            load: None,
-        };
+        let lease = |name: &&str| ListedLease::new(*name, "h:1", 1, None);
         Listing { epoch, leases: names.iter().map(lease).collect() }
     }
 

@@ -325,17 +325,25 @@ impl Registry {
                 self.note(&lease, NoteKind::Granted);
             }
         }
-        self.roster.insert(ListedLease {
-            name: lease.name.clone(),
-            url: match address(&lease.url) {
-                all if all.len() == lease.url.len() => lease.url.clone(),
-                part => part.into(),
-            },
-            incarnation: lease.incarnation.unwrap_or_default(),
-            load: lease.load,
-        });
+        self.roster.insert(self.listed(&lease));
         self.leases.insert(lease);
         rival
+    }
+
+    /// The lease as lists carry it.
+    fn listed(&self, lease: &Lease) -> ListedLease {
+        let url = address(&lease.url);
+        let incarnation = lease.incarnation.unwrap_or_default();
+        match self.roster.find(&lease.name) {
+            // Most often it is renewed: then its identity need not be computed again.
+            Some((_, known)) if *known.url == *url && known.incarnation == incarnation => {
+                known.with_load(lease.load)
+            }
+            _ if url.len() == lease.url.len() => {
+                ListedLease::new(lease.name.clone(), lease.url.clone(), incarnation, lease.load)
+            }
+            _ => ListedLease::new(lease.name.clone(), url, incarnation, lease.load),
+        }
     }
 
     /// Ends every lease that is over. All calls begin with this, so that leases in memory are live

@@ -5,8 +5,11 @@
 //! are made anyway tell. So nginx does it (`max_fails`), Envoy (consecutive errors of its outlier
 //! detection) and Linkerd (failure accrual), whose names the settings have.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::{CallEnd, Decorator, HealthChange, Symptom};
+use crate::roster::{ListedLease, PeerId};
 use crate::time::Timestamp;
 
 /// When a peer is passed over, and for how long.
@@ -35,9 +38,9 @@ impl Default for HealthConfig {
 }
 
 /// A peer that failed and has done no job since.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Record {
-    position: u32,
+    lease: Arc<ListedLease>,
     /// In a row.
     failures: u32,
     /// How often it was passed over in a row.
@@ -48,28 +51,23 @@ struct Record {
     on_trial: bool,
 }
 
-/// The peers that failed, by their positions in the list, in order. Usually there are none.
-#[derive(Clone, Debug, Default)]
+/// The peers that failed. Usually there are none.
+#[derive(Clone, Debug)]
 pub(crate) struct PassiveHealth {
+    config: HealthConfig,
+    /// In order of the peers' identities.
     records: Vec<Record>,
 }
 
-impl PassiveHealth {
-    /// Whether no peer has failed.
-    pub(crate) fn is_clean(&self) -> bool {
-        self.records.is_empty()
+impl Decorator for PassiveHealth {
+    fn passed_over<'a>(&'a self, now: Timestamp, pass_over: &mut impl FnMut(&'a Arc<ListedLease>)) {
+        let over = self.records.iter().filter(|record| record.until > now);
+        over.for_each(|record| pass_over(&record.lease));
     }
 
-    /// Positions of the peers that are passed over, in order.
-    pub(crate) fn passed_over(&self, now: Timestamp) -> impl Iterator<Item = usize> + '_ {
-        let over = self.records.iter().filter(move |record| record.until > now);
-        over.map(|record| record.position as usize)
-    }
-
-    /// A peer is called, and will have answered by `until`. If it failed before, nobody else tries it
-    /// meanwhile.
-    pub(crate) fn called(&mut self, now: Timestamp, position: u32, until: Timestamp) {
-        if let Some(record) = self.get(position)
+    /// If the peer failed before, nobody else tries it until this call is over.
+    fn on_sent(&mut self, now: Timestamp, peer: PeerId, until: Timestamp) {
+        if let Some(record) = self.get(peer)
             && record.penalties > 0
             && record.until <= now
         {
@@ -78,9 +76,40 @@ impl PassiveHealth {
         }
     }
 
+    fn on_end(&mut self, now: Timestamp, end: &CallEnd<'_>) -> Option<HealthChange> {
+        match end.symptom {
+            Symptom::Well => {
+                self.succeeded(end.lease.id(), end.peers).then_some(HealthChange::Recovered)
+            }
+            Symptom::None => {
+                self.undecided(end.lease.id());
+                None
+            }
+            Symptom::Failed(reason) | Symptom::Down(reason) => {
+                let at_once = matches!(end.symptom, Symptom::Down(_));
+                let penalty = self.failed(now, end.lease, at_once)?;
+                Some(HealthChange::PassedOver { penalty, reason })
+            }
+        }
+    }
+
+    fn on_left(&mut self, left: &[PeerId]) {
+        self.records.retain(|record| left.binary_search(&record.lease.id()).is_err());
+    }
+
+    fn remembers_nobody(&self) -> bool {
+        self.records.is_empty()
+    }
+}
+
+impl PassiveHealth {
+    pub(super) fn new(config: &HealthConfig) -> Self {
+        Self { config: *config, records: Vec::new() }
+    }
+
     /// A call is over, and says nothing of the peer.
-    pub(crate) fn undecided(&mut self, position: u32) {
-        if let Some(record) = self.get(position)
+    fn undecided(&mut self, peer: PeerId) {
+        if let Some(record) = self.get(peer)
             && record.on_trial
         {
             record.on_trial = false;
@@ -93,8 +122,8 @@ impl PassiveHealth {
     /// If all have been, and this is the first to do a job since, what failed was something that
     /// they share: the way to them, or the jobs. Then the others are tried at once, and their next
     /// penalties are short again, or this one would get all jobs until their time is over.
-    pub(crate) fn succeeded(&mut self, position: u32, peers: usize) -> bool {
-        let Ok(at) = self.find(position) else { return false };
+    fn succeeded(&mut self, peer: PeerId, peers: usize) -> bool {
+        let Ok(at) = self.find(peer) else { return false };
         if self.records.iter().filter(|record| record.penalties > 0).count() == peers {
             for record in &mut self.records {
                 (record.penalties, record.until, record.on_trial) = (1, Timestamp::ZERO, false);
@@ -104,56 +133,46 @@ impl PassiveHealth {
     }
 
     /// A call has failed. If the peer is passed over from now on, for how long.
-    pub(crate) fn failed(
+    fn failed(
         &mut self,
         now: Timestamp,
-        position: u32,
+        lease: &Arc<ListedLease>,
         at_once: bool,
-        config: &HealthConfig,
     ) -> Option<Duration> {
-        if config.max_failures == 0 {
+        let HealthConfig { max_failures, min_penalty, max_penalty } = self.config;
+        if max_failures == 0 {
             return None;
         }
-        let record = self.get_or_new(position);
+        let record = self.get_or_new(lease);
         record.failures = record.failures.saturating_add(1);
         if record.until > now && !record.on_trial {
-            // It was under way when another one failed.
+            // This call was under way when another one failed.
             return None;
         }
-        if !at_once && record.penalties == 0 && record.failures < config.max_failures {
+        if !at_once && record.penalties == 0 && record.failures < max_failures {
             return None;
         }
         let doubled = 1u32.checked_shl(record.penalties).unwrap_or(u32::MAX);
-        let penalty = config.min_penalty.saturating_mul(doubled).min(config.max_penalty);
+        let penalty = min_penalty.saturating_mul(doubled).min(max_penalty);
         record.penalties = record.penalties.saturating_add(1);
         record.on_trial = false;
         record.until = now + penalty;
         Some(penalty)
     }
 
-    /// Peers have moved in the list: `find` has the new position, none for one that has left.
-    pub(crate) fn follow(&mut self, mut find: impl FnMut(u32) -> Option<u32>) {
-        self.records.retain_mut(|record| {
-            let position = find(record.position);
-            record.position = position.unwrap_or_default();
-            position.is_some()
-        });
-        self.records.sort_unstable_by_key(|record| record.position);
+    fn find(&self, peer: PeerId) -> Result<usize, usize> {
+        self.records.binary_search_by_key(&peer, |record| record.lease.id())
     }
 
-    fn find(&self, position: u32) -> Result<usize, usize> {
-        self.records.binary_search_by_key(&position, |record| record.position)
-    }
-
-    fn get(&mut self, position: u32) -> Option<&mut Record> {
-        let at = self.find(position).ok()?;
+    fn get(&mut self, peer: PeerId) -> Option<&mut Record> {
+        let at = self.find(peer).ok()?;
         Some(&mut self.records[at])
     }
 
-    fn get_or_new(&mut self, position: u32) -> &mut Record {
-        let at = self.find(position).unwrap_or_else(|at| {
-            let until = Timestamp::ZERO;
-            let new = Record { position, failures: 0, penalties: 0, until, on_trial: false };
+    fn get_or_new(&mut self, lease: &Arc<ListedLease>) -> &mut Record {
+        let at = self.find(lease.id()).unwrap_or_else(|at| {
+            let (lease, until) = (lease.clone(), Timestamp::ZERO);
+            let new = Record { lease, failures: 0, penalties: 0, until, on_trial: false };
             self.records.insert(at, new);
             at
         });

@@ -1,5 +1,6 @@
 //! The retry budget: retries are a share of the requests, so that they can't become the load.
 
+use super::{Decorator, RetryCost};
 use crate::time::Timestamp;
 
 /// Parts of one retry that the balance is counted in.
@@ -35,6 +36,16 @@ pub struct RetryBudget {
     cap: u64,
     balance: u64,
     filled_at: Timestamp,
+}
+
+impl Decorator for RetryBudget {
+    fn on_request(&mut self, _now: Timestamp) {
+        self.deposit();
+    }
+
+    fn may_retry(&mut self, now: Timestamp, cost: RetryCost) -> bool {
+        cost == RetryCost::Nothing || self.withdraw(now)
+    }
 }
 
 impl RetryBudget {

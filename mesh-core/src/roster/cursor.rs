@@ -53,10 +53,10 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    pub(super) fn lease(&self) -> Option<&'a ListedLease> {
+    pub(super) fn lease(&self) -> Option<&'a Arc<ListedLease>> {
         match self.path.last() {
             Some((node, place)) => match &node.entries {
-                Entries::Leaf(leases) => leases.get(*place).map(|lease| &**lease),
+                Entries::Leaf(leases) => leases.get(*place),
                 Entries::Inner(_) => None,
             },
             None => None,
@@ -64,7 +64,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// The lease that it is at; moves on.
-    pub(super) fn next(&mut self) -> Option<&'a ListedLease> {
+    pub(super) fn next(&mut self) -> Option<&'a Arc<ListedLease>> {
         let lease = self.lease()?;
         self.advance();
         Some(lease)

@@ -6,7 +6,7 @@ mod lease;
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-pub use self::lease::ListedLease;
+pub use self::lease::{ListedLease, PeerId};
 
 use self::cursor::{Cursor, Search};
 use crate::Few;
@@ -241,6 +241,11 @@ impl Roster {
 
     /// The leases by name.
     pub fn iter(&self) -> impl Iterator<Item = &ListedLease> {
+        self.shared_leases().map(|lease| &**lease)
+    }
+
+    /// The leases by name, to be held on to.
+    pub(crate) fn shared_leases(&self) -> impl Iterator<Item = &Arc<ListedLease>> {
         let mut cursor = Cursor::new(self);
         std::iter::from_fn(move || cursor.next())
     }
@@ -255,7 +260,12 @@ impl Roster {
         if self.find(&lease.name).is_some_and(|(_, known)| *known == lease) {
             return;
         }
-        if let Some(rest) = Arc::make_mut(&mut self.root).insert(Arc::new(lease)) {
+        self.insert_shared(Arc::new(lease));
+    }
+
+    /// Adds a lease that another list may hold too, in place of any other of that name.
+    pub(crate) fn insert_shared(&mut self, lease: Arc<ListedLease>) {
+        if let Some(rest) = Arc::make_mut(&mut self.root).insert(lease) {
             let child = |node| Child { end: 0, node };
             let children = vec![child(std::mem::take(&mut self.root)), child(Arc::new(rest))];
             self.root = Arc::new(Node::inner(children));
@@ -283,7 +293,7 @@ impl Roster {
     pub fn differences<'a>(
         &'a self,
         other: &'a Self,
-    ) -> impl Iterator<Item = (Option<&'a ListedLease>, Option<&'a ListedLease>)> {
+    ) -> impl Iterator<Item = (Option<&'a Arc<ListedLease>>, Option<&'a Arc<ListedLease>>)> {
         let (mut left, mut right) = (Cursor::new(self), Cursor::new(other));
         std::iter::from_fn(move || {
             loop {
@@ -348,12 +358,7 @@ mod tests {
     use super::*;
 
     fn lease(name: u32, incarnation: u64) -> ListedLease {
-        ListedLease {
-            name: format!("agent-{name}").into(),
-            url: "h:1".into(),
-            incarnation,
-            load: None,
-        }
+        ListedLease::new(format!("agent-{name}"), "h:1", incarnation, None)
     }
 
     proptest! {

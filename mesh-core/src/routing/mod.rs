@@ -4,6 +4,7 @@
 //! eligible peers to a [`Shortlist`], then the agent learns the load of those alone (by probing
 //! them, from their last reports, or from its own counters), and last the policy chooses one.
 
+mod eligible;
 mod least_loaded;
 mod power_of_two;
 mod random;
@@ -14,6 +15,7 @@ mod weighted;
 use std::fmt;
 use std::time::Duration;
 
+pub use self::eligible::Eligible;
 use crate::load::LoadReport;
 use crate::seed::Rng;
 

@@ -101,8 +101,7 @@ pub(crate) fn job() -> Task {
 }
 
 pub(crate) fn lease(name: &str) -> ListedLease {
-    let url = format!("{name}:1").into();
-    ListedLease { name: name.into(), url, incarnation: 1, load: None }
+    ListedLease::new(name, format!("{name}:1"), 1, None)
 }
 
 pub(crate) fn load(cpu_percent: f64, in_flight: u32) -> LoadReport {

@@ -202,7 +202,7 @@ impl World {
             None if asked.renew => RegistryReply::UnknownLease,
             _ => {
                 let Registration { name, url, load, .. } = asked.clone();
-                let lease = ListedLease { name: name.clone(), url, incarnation, load };
+                let lease = ListedLease::new(name.clone(), url, incarnation, load);
                 self.leases.insert(name, lease);
                 RegistryReply::Registered { ttl: TTL, rival: None }
             }

@@ -122,7 +122,7 @@ impl World {
         };
         for node in 0..world.nodes.len() {
             let name = world.nodes[node].name.clone();
-            let lease = ListedLease { name, url: "h:1".into(), incarnation: 1, load: None };
+            let lease = ListedLease::new(name, "h:1", 1, None);
             world.leases.insert(lease.name.clone(), lease);
         }
         for node in 0..world.nodes.len() {

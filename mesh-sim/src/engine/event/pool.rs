@@ -35,6 +35,8 @@ struct Pair {
 const NONE: Timestamp = Timestamp::MAX;
 
 impl Keyed for Pair {
+    type Key = u32;
+
     fn key(&self) -> u32 {
         self.callee
     }

@@ -127,12 +127,8 @@ impl Story {
     }
 
     fn knows_at(&mut self, now: Timestamp, agent: AgentId, peers: &[AgentId]) {
-        let leases = peers.iter().chain([&agent]).map(|peer| ListedLease {
-            name: name(*peer),
-            url: "h:1".into(),
-            incarnation: 1,
-            load: None,
-        });
+        let leases =
+            peers.iter().chain([&agent]).map(|peer| ListedLease::new(name(*peer), "h:1", 1, None));
         let own = name(agent);
         let own = (!peers.contains(&agent)).then_some(&*own);
         self.oracles.view(now, agent, &Peers::new(leases.collect(), own));

@@ -1,0 +1,181 @@
+//! What an agent remembers of the peers that it has called.
+
+use std::time::Duration;
+
+use crate::hash::{Keyed, Table};
+use crate::roster::PeerId;
+use crate::time::{Timestamp, nanos};
+
+/// The last network round trip measured to a peer, and when that was.
+///
+/// 16 bytes, because these are most of what an agent of a large mesh holds: it may have called every
+/// other agent.
+#[derive(Clone, Copy, Debug)]
+struct RoundTrip {
+    peer: PeerId,
+    /// The round trip in nanoseconds, at most 18 minutes, in the lower 40 bits; above them the time
+    /// at which it was measured in whole seconds, at most 194 days.
+    packed: u64,
+}
+
+const RTT_BITS: u32 = 40;
+const MAX_RTT_NS: u64 = (1 << RTT_BITS) - 1;
+const MAX_SECS: u64 = (1 << (u64::BITS - RTT_BITS)) - 1;
+const SECOND_NS: u64 = 1_000_000_000;
+
+impl RoundTrip {
+    fn set(&mut self, now: Timestamp, rtt: Duration) {
+        let secs = (now.as_nanos() / SECOND_NS).min(MAX_SECS);
+        self.packed = secs << RTT_BITS | nanos(rtt).min(MAX_RTT_NS);
+    }
+
+    fn rtt(&self) -> Duration {
+        Duration::from_nanos(self.packed & MAX_RTT_NS)
+    }
+
+    fn measured_at(&self) -> Timestamp {
+        Timestamp::from_nanos((self.packed >> RTT_BITS) * SECOND_NS)
+    }
+}
+
+impl Keyed for RoundTrip {
+    type Key = PeerId;
+
+    fn key(&self) -> PeerId {
+        self.peer
+    }
+
+    fn new(peer: PeerId) -> Self {
+        Self { peer, packed: 0 }
+    }
+}
+
+/// How many of the agent's own jobs a peer has not answered yet.
+#[derive(Clone, Copy, Debug)]
+struct Outstanding {
+    peer: PeerId,
+    jobs: u32,
+}
+
+impl Keyed for Outstanding {
+    type Key = PeerId;
+
+    fn key(&self) -> PeerId {
+        self.peer
+    }
+
+    fn new(peer: PeerId) -> Self {
+        Self { peer, jobs: 0 }
+    }
+}
+
+/// Round trips and own jobs by peer. What is known of a peer is forgotten when it leaves the list.
+///
+/// Two tables, because round trips are many and seldom read, and outstanding jobs few and read all
+/// the time.
+#[derive(Debug, Default)]
+pub(super) struct Contacts {
+    round_trips: Table<RoundTrip>,
+    outstanding: Table<Outstanding>,
+    /// Sum of all outstanding jobs.
+    total: u32,
+}
+
+impl Contacts {
+    /// The last round trip measured, and when that was, to the second.
+    pub(super) fn rtt(&self, peer: PeerId) -> Option<(Duration, Timestamp)> {
+        self.round_trips.get(peer).map(|last| (last.rtt(), last.measured_at()))
+    }
+
+    /// Notes a round trip.
+    pub(super) fn measured(&mut self, now: Timestamp, peer: PeerId, rtt: Duration) {
+        self.round_trips.get_or_new(peer).set(now, rtt);
+    }
+
+    /// Own jobs that the peer has not answered yet.
+    pub(super) fn outstanding(&self, peer: PeerId) -> u32 {
+        // Most agents have nothing under way most of the time.
+        if self.total == 0 { 0 } else { self.outstanding.get(peer).map_or(0, |open| open.jobs) }
+    }
+
+    /// Own jobs that no peer has answered yet.
+    pub(super) fn all_outstanding(&self) -> u32 {
+        self.total
+    }
+
+    /// A job was sent to the peer.
+    pub(super) fn sent(&mut self, peer: PeerId) {
+        self.outstanding.get_or_new(peer).jobs += 1;
+        self.total += 1;
+    }
+
+    /// A job that was sent to the peer ended.
+    pub(super) fn ended(&mut self, peer: PeerId) {
+        let Some(open) = self.outstanding.get_mut(peer) else { return };
+        open.jobs -= 1;
+        if open.jobs == 0 {
+            self.outstanding.remove(peer);
+        }
+        self.total -= 1;
+    }
+
+    /// The peer has left the list.
+    pub(super) fn forget(&mut self, peer: PeerId) {
+        self.round_trips.remove(peer);
+        if let Some(open) = self.outstanding.remove(peer) {
+            self.total -= open.jobs;
+        }
+    }
+
+    /// Whether nothing is known of any peer.
+    pub(super) fn is_empty(&self) -> bool {
+        self.round_trips.is_empty() && self.total == 0
+    }
+
+    /// Asks the processor for the last round trip of a peer.
+    pub(super) fn prefetch(&self, peer: PeerId) {
+        self.round_trips.prefetch(peer);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn peer(number: u32) -> PeerId {
+        PeerId::new(&format!("agent-{number}"), "h:1", 1)
+    }
+
+    #[test]
+    fn a_round_trip_is_exact_and_its_age_is_known_to_the_second() {
+        let mut contacts = Contacts::default();
+        assert_eq!(contacts.rtt(peer(1)), None, "unknown is not zero");
+        let now = Timestamp::from_nanos(7_900_000_001);
+        contacts.measured(now, peer(1), Duration::from_nanos(1_234_567_891));
+        let at = Timestamp::from_nanos(7_000_000_000);
+        assert_eq!(contacts.rtt(peer(1)), Some((Duration::from_nanos(1_234_567_891), at)));
+        contacts.measured(Timestamp::MAX, peer(1), Duration::MAX);
+        let (rtt, at) = contacts.rtt(peer(1)).unwrap();
+        assert_eq!(rtt.as_secs() / 60, 18);
+        assert_eq!(at.as_nanos() / SECOND_NS / 86_400, 194);
+        contacts.measured(now, peer(1), Duration::ZERO);
+        assert_eq!(contacts.rtt(peer(1)).unwrap().0, Duration::ZERO);
+    }
+
+    #[test]
+    fn jobs_are_counted_until_they_end_or_the_peer_leaves() {
+        let mut contacts = Contacts::default();
+        for number in 0..100 {
+            (0..=number).for_each(|_| contacts.sent(peer(number)));
+        }
+        assert_eq!((contacts.outstanding(peer(9)), contacts.all_outstanding()), (10, 5_050));
+        (0..10).for_each(|_| contacts.ended(peer(9)));
+        contacts.ended(peer(9));
+        assert_eq!((contacts.outstanding(peer(9)), contacts.all_outstanding()), (0, 5_040));
+        contacts.forget(peer(99));
+        contacts.ended(peer(99));
+        assert_eq!((contacts.outstanding(peer(99)), contacts.all_outstanding()), (0, 4_940));
+        (0..99).for_each(|number| contacts.forget(peer(number)));
+        assert!(contacts.is_empty());
+    }
+}

@@ -1,0 +1,233 @@
+//! Several attempts at once: what no setting leads to yet, so that only code inside can ask for it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::*;
+use crate::resilience::RetryConfig;
+use crate::roster::{ListedLease, Listing};
+use crate::routing::PolicyConfig;
+
+/// An agent with peers and one delegation, and what it has asked for.
+struct Mesh {
+    agent: Agent,
+    now: Timestamp,
+    id: DelegationId,
+    /// Open calls by peer, with the number of the attempt.
+    calls: BTreeMap<String, (CallId, u32)>,
+    answers: Vec<Result<Reply, Failure>>,
+}
+
+fn job(idempotent: bool) -> Task {
+    Task {
+        text: "x".into(),
+        timeout: Some(Duration::from_secs(1)),
+        demand: None,
+        idempotent,
+        depth: 0,
+        request: 7,
+        attempt: 0,
+        foreign: None,
+    }
+}
+
+fn done_by(peer: &str) -> Result<Reply, CallError> {
+    let result = RawValue::from_string("1".into()).unwrap().into();
+    Ok(Reply::Work(WorkReply { agent: peer.into(), result, latency: Duration::ZERO }))
+}
+
+impl Mesh {
+    fn new(idempotent: bool, attempt_timeout_ms: u64) -> Self {
+        let now = Timestamp::ZERO;
+        let mut config = AgentConfig {
+            admission: Default::default(),
+            delegation: Default::default(),
+            membership: Default::default(),
+            policy: PolicyConfig::Random,
+        };
+        config.delegation.retry = RetryConfig { ratio: 0.0, floor: 10.0 };
+        config.delegation.attempt_timeout = Some(Duration::from_millis(attempt_timeout_ms));
+        let identity = Identity { name: "me".into(), url: "me:1".into(), incarnation: 1 };
+        let mut agent = Agent::new(now, identity, config, &Seed::root(1));
+        let leases: Roster = ["a", "b", "c"]
+            .map(|name| ListedLease::new(name, "h:1", 1, None))
+            .into_iter()
+            .collect();
+        agent.handle_timeout(now);
+        let call = std::iter::from_fn(|| agent.poll_effect()).find_map(|effect| match effect {
+            Effect::Registry { call, request: RegistryRequest::List } => Some(call),
+            _ => None,
+        });
+        let listed = RegistryReply::Listed(Listing { epoch: 1, leases });
+        agent.handle_registry_reply(now, call.expect("it asks for the list"), listed);
+        let Some(Handle::Delegation(id)) =
+            agent.handle_request(now, 1, Request::Delegate(job(idempotent)))
+        else {
+            panic!("the delegation is open")
+        };
+        let (calls, answers) = (BTreeMap::new(), Vec::new());
+        let mut mesh = Self { agent, now, id, calls, answers };
+        mesh.drain();
+        mesh
+    }
+
+    fn drain(&mut self) {
+        while let Some(effect) = self.agent.poll_effect() {
+            match effect {
+                Effect::Call { call, peer, request: Request::Work(task), .. } => {
+                    let before = self.calls.insert(peer.name.to_string(), (call, task.attempt));
+                    assert_eq!(before, None, "a peer gets a job once");
+                }
+                Effect::Abandon { call, .. } => {
+                    let open = self.calls.len();
+                    self.calls.retain(|_, (id, _)| *id != call);
+                    assert_eq!(self.calls.len(), open - 1, "only open calls are abandoned");
+                }
+                Effect::Reply { answer, .. } => self.answers.push(answer),
+                _ => {}
+            }
+        }
+    }
+
+    fn attempt_beside(&mut self) -> bool {
+        let is_sent = self.agent.attempt_beside(self.now, self.id);
+        self.drain();
+        is_sent
+    }
+
+    /// The peer that has attempt number `attempt`.
+    fn peer_of(&self, attempt: u32) -> String {
+        let mut peers = self.calls.iter().filter(|(_, (_, number))| *number == attempt);
+        peers.next().expect("the attempt is open").0.clone()
+    }
+
+    fn end(&mut self, peer: &str, result: Result<Reply, CallError>) {
+        let (call, _) = self.calls.remove(peer).expect("it has the job");
+        self.agent.handle_call_result(self.now, call, result);
+        self.drain();
+    }
+
+    fn wait(&mut self, millis: u64) {
+        let until = self.now + Duration::from_millis(millis);
+        while self.agent.poll_timeout() <= until {
+            self.now = self.agent.poll_timeout();
+            self.agent.handle_timeout(self.now);
+            self.drain();
+        }
+        self.now = until;
+    }
+
+    fn assert_over(&self) {
+        assert!(self.calls.is_empty(), "not abandoned: {:?}", self.calls);
+        assert_eq!((self.agent.open(), self.answers.len()), (0, 1));
+    }
+}
+
+#[test]
+fn the_first_answer_wins_and_the_other_attempt_is_abandoned() {
+    for winner in [0, 1] {
+        let mut mesh = Mesh::new(true, 500);
+        assert!(mesh.attempt_beside());
+        assert_eq!(mesh.calls.len(), 2, "two different peers");
+        let peer = mesh.peer_of(winner);
+        mesh.end(&peer, done_by(&peer));
+        mesh.assert_over();
+        let Ok(Reply::Delegate(reply)) = &mesh.answers[0] else { panic!("{:?}", mesh.answers) };
+        assert_eq!(*reply.delegated_to.agent, *peer);
+    }
+}
+
+#[test]
+fn an_attempt_that_fails_while_another_is_open_does_not_end_the_delegation() {
+    for error in [CallError::NotSent, CallError::NoAnswer, CallError::Answered(Failure::Busy)] {
+        let mut mesh = Mesh::new(true, 500);
+        mesh.attempt_beside();
+        let (first, second) = (mesh.peer_of(0), mesh.peer_of(1));
+        mesh.end(&first, Err(error));
+        assert!(mesh.answers.is_empty());
+        assert_eq!(mesh.calls.len(), 1, "nor does it lead to a third");
+        mesh.end(&second, done_by(&second));
+        mesh.assert_over();
+    }
+}
+
+#[test]
+fn when_all_attempts_have_failed_another_peer_is_tried() {
+    let mut mesh = Mesh::new(true, 500);
+    mesh.attempt_beside();
+    let (first, second) = (mesh.peer_of(0), mesh.peer_of(1));
+    mesh.end(&second, Err(CallError::NotSent));
+    mesh.end(&first, Err(CallError::NotSent));
+    let third = mesh.peer_of(2);
+    assert!(third != first && third != second);
+    mesh.end(&third, done_by(&third));
+    mesh.assert_over();
+}
+
+#[test]
+fn each_attempt_has_its_own_timeout() {
+    let mut mesh = Mesh::new(true, 300);
+    mesh.wait(200);
+    mesh.attempt_beside();
+    let second = mesh.peer_of(1);
+    mesh.wait(100);
+    assert_eq!(mesh.calls.keys().collect::<Vec<_>>(), [&second], "the first is over");
+    mesh.wait(199);
+    assert_eq!(mesh.calls.keys().collect::<Vec<_>>(), [&second]);
+    mesh.wait(1);
+    assert_eq!(mesh.peer_of(2), *mesh.calls.keys().next().unwrap(), "both are over");
+    mesh.wait(500);
+    mesh.assert_over();
+    assert_eq!(
+        mesh.answers[0].as_ref().unwrap_err(),
+        &Failure::NoReachablePeers(Tried { busy: 0, unreachable: 3 })
+    );
+}
+
+#[test]
+fn an_error_of_the_job_is_an_answer_and_ends_all_attempts() {
+    let mut mesh = Mesh::new(true, 500);
+    mesh.attempt_beside();
+    let failure = Failure::JobFailed("no paper".into());
+    let second = mesh.peer_of(1);
+    mesh.end(&second, Err(failure.clone().into()));
+    mesh.assert_over();
+    assert_eq!(mesh.answers[0].as_ref().unwrap_err(), &failure);
+}
+
+#[test]
+fn attempts_at_once_keep_to_the_limits() {
+    let mut mesh = Mesh::new(false, 500);
+    assert!(!mesh.attempt_beside(), "a job that must not be done twice is at one peer");
+    let mut mesh = Mesh::new(true, 500);
+    assert!(mesh.attempt_beside() && mesh.attempt_beside());
+    assert!(!mesh.attempt_beside(), "nobody is left");
+    mesh.agent.handle_cancel(mesh.now, Handle::Delegation(mesh.id));
+    mesh.drain();
+    assert!(!mesh.attempt_beside(), "it is over");
+    assert!(mesh.calls.is_empty());
+    assert_eq!(mesh.agent.open(), 0);
+}
+
+#[test]
+fn a_peer_that_leaves_and_returns_counts_as_new() {
+    let mut mesh = Mesh::new(true, 500);
+    let first = mesh.peer_of(0);
+    let list = |names: &[&str]| -> Roster {
+        names.iter().map(|name| ListedLease::new(*name, "h:1", 1, None)).collect()
+    };
+    let others: Vec<&str> = ["a", "b", "c"].into_iter().filter(|name| *name != first).collect();
+    for leases in [list(&others), list(&["a", "b", "c"])] {
+        let listing = (leases, super::trust::Worth::Believed);
+        let change = mesh.agent.view.update(mesh.now, listing, None);
+        mesh.agent.forget_who_left(&change.before.expect("another list"));
+    }
+    assert_eq!(mesh.agent.view.contacts().all_outstanding(), 0);
+    let peer = ListedLease::new(&*first, "h:1", 1, None).id();
+    // The call that began in its first stay says nothing about its second.
+    let before = mesh.agent.view.contacts().outstanding(peer);
+    mesh.end(&first, Err(CallError::NotSent));
+    assert_eq!((before, mesh.agent.view.contacts().outstanding(peer)), (0, 0));
+    assert!(mesh.agent.decorators.remembers_nobody());
+    assert!(mesh.agent.delegations[mesh.id].tried.is_empty(), "it may be tried again");
+}
