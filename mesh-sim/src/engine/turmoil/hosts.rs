@@ -125,7 +125,7 @@ async fn joined(presence: &watch::Sender<Presence>) {
     let mut states = presence.subscribe();
     let state = states.wait_for(|state| *state != Presence::NotJoined).await.map(|state| *state);
     if !matches!(state, Ok(Presence::Member)) {
-        pending().await
+        pending::<()>().await;
     }
 }
 
