@@ -11,6 +11,7 @@ pub mod duration;
 pub mod hash;
 pub mod jsonrpc;
 pub mod load;
+pub mod parameter;
 mod prefetch;
 pub mod protocol;
 pub mod registry;

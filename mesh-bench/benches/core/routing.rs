@@ -5,26 +5,21 @@ use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion};
 use mesh_core::load::LoadReport;
-use mesh_core::routing::{Candidate, Policy, PolicyConfig, Shortlist, Signal};
+use mesh_core::routing::{BUILT_IN, Candidate, Policy, PolicyFactory as _, Shortlist};
 use mesh_core::seed::{Rng, Seed};
 
 const PEERS: [usize; 4] = [10, 100, 1_000, 10_000];
 
 pub(crate) fn bench(criterion: &mut Criterion) {
-    let signal = Signal::Reports;
-    let policies = [
-        PolicyConfig::Random,
-        PolicyConfig::RoundRobin,
-        PolicyConfig::LeastLoaded { signal },
-        PolicyConfig::Weighted { cpu_weight: 0.7, latency_weight: 0.3, signal },
-        PolicyConfig::PowerOfTwo { choices: 2, signal },
-    ];
-    for config in policies {
-        let mut group = criterion.benchmark_group(format!("route/{}", config.name()));
+    for description in BUILT_IN {
+        // From memory where the policy can have it so: nobody waits for probes here.
+        let reports = description.defaults().with([("signal", "reports".into())]);
+        let settings = reports.unwrap_or_else(|_| description.defaults());
+        let mut group = criterion.benchmark_group(format!("route/{}", description.name));
         for count in PEERS {
             let mut rng = Seed::root(1).rng();
             let peers = peers(count, &mut rng);
-            let mut policy = config.build(&mut rng);
+            let mut policy = settings.build(&mut rng);
             let mut scratch = Vec::with_capacity(count);
             group.bench_function(BenchmarkId::from_parameter(count), |bencher| {
                 bencher.iter(|| decide(&mut *policy, black_box(&peers), &mut scratch, &mut rng));

@@ -6,12 +6,12 @@
 use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, SamplingMode, Throughput};
+use mesh_core::routing::{BUILT_IN, PolicyDescription, PolicyFactory as _, Shortlist};
+use mesh_core::seed::Seed;
 use mesh_sim::engine::Run;
 use mesh_sim::record::RunRecord;
 use mesh_sim::scenario::{EngineKind, Loaded, Scenario};
 
-const POLICIES: [&str; 6] =
-    ["random", "round_robin", "least_loaded", "weighted", "shortest_queue", "power_of_two"];
 const AGENTS: [u32; 4] = [10, 100, 1_000, 10_000];
 /// Requests of one run; the agents share them, so that many agents run for a shorter time.
 const REQUESTS: u32 = 70_000;
@@ -25,8 +25,8 @@ fn main() {
         .measurement_time(Duration::from_secs(5))
         .sample_size(10)
         .configure_from_args();
-    for policy in POLICIES {
-        let mut group = criterion.benchmark_group(format!("engine/{policy}"));
+    for policy in BUILT_IN {
+        let mut group = criterion.benchmark_group(format!("engine/{}", policy.name));
         group.sampling_mode(SamplingMode::Flat);
         for agents in AGENTS {
             let scenario = scenario(policy, agents);
@@ -49,18 +49,21 @@ fn run(scenario: &Scenario) -> RunRecord {
 
 /// One core per agent, jobs of 10 ms, 70 requests per second and agent. Policies that ask everybody
 /// get fewer requests, for each of them is more work.
-fn scenario(policy: &str, agents: u32) -> Scenario {
-    let asks_all = matches!(policy, "least_loaded" | "weighted" | "shortest_queue");
+fn scenario(policy: &'static PolicyDescription, agents: u32) -> Scenario {
+    let mut rng = Seed::root(1).rng();
+    let shortlist = policy.defaults().build(&mut rng).shortlist(agents as usize, &mut rng);
+    let asks_all = shortlist == Shortlist::All;
     let requests = if asks_all { REQUESTS.min(PROBES / agents) } else { REQUESTS };
     let rate = agents * 70;
     let micros = u64::from(requests) * 1_000_000 / u64::from(rate);
     let text = format!(
         "name = \"bench\"\ndescription = \"a benchmark\"\nengine = \"event\"\n\
-         duration = \"{micros}us\"\npolicies = [\"{policy}\"]\n\
+         duration = \"{micros}us\"\npolicies = [\"{}\"]\n\
          agents = [{{ name = \"agent\", count = {agents} }}]\n\
          network = {{ latency = \"1ms\" }}\n\
          [workload]\narrivals = \"poisson\"\nrate = {rate}\n\
-         demand = {{ kind = \"exponential\", mean = \"10ms\" }}\n"
+         demand = {{ kind = \"exponential\", mean = \"10ms\" }}\n",
+        policy.name
     );
     match Loaded::from_text(&text, "bench.toml") {
         Ok(loaded) => loaded.scenario,

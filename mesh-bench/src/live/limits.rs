@@ -6,9 +6,8 @@ use std::time::Duration;
 use mesh_core::agent::config::{DelegationConfig, MembershipConfig};
 use mesh_core::protocol::Name;
 use mesh_core::registry::RegistryConfig;
-use mesh_core::routing::PolicyConfig;
 use mesh_node::http::ClientLimits;
-use mesh_sim::scenario::{CLIENT, FaultKind, Scenario};
+use mesh_sim::scenario::{CLIENT, FaultKind, PolicySpec, Scenario};
 use mesh_sim::units::format_duration;
 
 /// The operating system counts CPU time no finer.
@@ -63,6 +62,11 @@ pub(crate) fn refusals(scenario: &Scenario) -> Vec<Refusal> {
         refuse(agent.leaves.is_some(), of("leaves"), why);
         let why = format!("expected at least {}", format_duration(LEAST_CPU_WINDOW));
         refuse(machine.cpu_window < LEAST_CPU_WINDOW, of("cpu_window"), why);
+    }
+    for (number, policy) in scenario.policies.iter().enumerate() {
+        let why = "`mesh agent` knows the built-in policies only".to_owned();
+        let field = format!("policies.{number} ({})", policy.label);
+        refuse(policy.factory.settings().is_none(), field, why);
     }
     for (number, fault) in scenario.faults.iter().enumerate() {
         if let Some(why) = refused_fault(scenario, &fault.kind) {
@@ -125,10 +129,8 @@ pub(crate) fn notes(scenario: &Scenario) -> Vec<String> {
         "network.latency is not applied: loopback is as fast as it is".to_owned(),
         "agents.memory is not applied: agents tell what their processes use".to_owned(),
     ];
-    let goes_by_cpu = |policy: &PolicyConfig| {
-        matches!(policy, PolicyConfig::LeastLoaded { .. } | PolicyConfig::Weighted { .. })
-    };
-    let misled = scenario.policies.iter().filter(|policy| goes_by_cpu(&policy.config));
+    let reads_cpu = |policy: &&PolicySpec| policy.factory.needs().utilisation;
+    let misled = scenario.policies.iter().filter(reads_cpu);
     let labels: Vec<&str> = misled.map(|policy| &*policy.label).collect();
     if !labels.is_empty() {
         notes.push(format!("jobs sleep and use no CPU, which {} go by", labels.join(", ")));

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use mesh_core::Timestamp;
-use mesh_core::routing::{PolicyConfig, Signal};
+use mesh_core::routing::{PolicyFactory as _, PolicySettings};
 use mesh_node::TokioNet;
 use mesh_node::http::{Client, ClientLimits};
 use mesh_node::wire::read_services;
@@ -63,11 +63,13 @@ impl Mesh {
         scenario: &Scenario,
         policy: &PolicySpec,
     ) -> anyhow::Result<Self> {
+        let settings = policy.factory.settings();
+        let settings = settings.context("only built-in policies have options of `mesh agent`")?;
         let registry = Host::start(binary, "registry", registry_args(scenario)).await?;
         let address = registry.address.clone();
         let mut hosts = vec![Some(registry), None];
         for agent in &scenario.agents {
-            let args = agent_args(scenario, agent, &policy.config, &address);
+            let args = agent_args(scenario, agent, settings, &address);
             hosts.push(Some(Host::start(binary, &agent.name, args).await?));
         }
         let burns = |fault: &Fault| matches!(fault.kind, FaultKind::BackgroundLoad { .. });
@@ -192,7 +194,7 @@ fn registry_args(scenario: &Scenario) -> Vec<String> {
 fn agent_args(
     scenario: &Scenario,
     agent: &AgentSpec,
-    policy: &PolicyConfig,
+    policy: &PolicySettings,
     registry: &str,
 ) -> Vec<String> {
     let Scenario { delegation, workload, .. } = scenario;
@@ -221,28 +223,11 @@ fn agent_args(
     args
 }
 
-fn policy_args(policy: &PolicyConfig) -> Vec<String> {
+/// The options of `mesh agent` that name a policy.
+fn policy_args(policy: &PolicySettings) -> Vec<String> {
     let mut args = vec!["--policy".to_owned(), policy.name().to_owned()];
-    let mut option = |name: &str, value: String| args.extend([name.to_owned(), value]);
-    let signal = match *policy {
-        PolicyConfig::Random | PolicyConfig::RoundRobin => return args,
-        PolicyConfig::LeastLoaded { signal } | PolicyConfig::ShortestQueue { signal } => signal,
-        PolicyConfig::Weighted { cpu_weight, latency_weight, signal } => {
-            option("--cpu-weight", cpu_weight.to_string());
-            option("--latency-weight", latency_weight.to_string());
-            signal
-        }
-        PolicyConfig::PowerOfTwo { choices, signal } => {
-            option("--choices", choices.to_string());
-            signal
-        }
-    };
-    let signal = match signal {
-        Signal::None => return args,
-        Signal::Probes => "probes",
-        Signal::Reports => "reports",
-        Signal::OwnCounters => "own",
-    };
-    option("--signal", signal.to_owned());
+    for (parameter, value) in policy.values().iter() {
+        args.extend([format!("--{}", parameter.option_name()), value.to_string()]);
+    }
     args
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::protocol::Name;
 use crate::resilience::{HealthConfig, RetryConfig};
-use crate::routing::{PolicyConfig, Signal};
+use crate::routing::{DEFAULT_POLICY, PolicyFactory};
 
 /// Who an [`super::Agent`] is.
 #[derive(Clone, Debug)]
@@ -19,7 +19,7 @@ pub struct Identity {
 }
 
 /// How an [`super::Agent`] behaves. Agents that behave alike may share one.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct AgentConfig {
     /// What it admits.
     pub admission: AdmissionConfig,
@@ -27,8 +27,31 @@ pub struct AgentConfig {
     pub delegation: DelegationConfig,
     /// How it keeps its lease and its view of the peers.
     pub membership: MembershipConfig,
-    /// How it chooses among peers.
-    pub policy: PolicyConfig,
+    /// Builds what chooses among peers: a built-in policy, or one of your own.
+    pub policy: Arc<dyn PolicyFactory>,
+}
+
+// Derived, it would move the policy out of its place (rust-lang/rust#78808).
+impl PartialEq for AgentConfig {
+    fn eq(&self, other: &Self) -> bool {
+        let Self { admission, delegation, membership, policy } = self;
+        *admission == other.admission
+            && *delegation == other.delegation
+            && *membership == other.membership
+            && **policy == *other.policy
+    }
+}
+
+/// An agent that is told nothing: it chooses by [`DEFAULT_POLICY`].
+impl Default for AgentConfig {
+    fn default() -> Self {
+        Self {
+            admission: AdmissionConfig::default(),
+            delegation: DelegationConfig::default(),
+            membership: MembershipConfig::default(),
+            policy: Arc::new(DEFAULT_POLICY.defaults()),
+        }
+    }
 }
 
 /// Limits on the jobs of one agent.
@@ -119,6 +142,3 @@ pub const SHORTEST_PERIOD: Duration = Duration::from_millis(10);
 pub fn heartbeat_period(heartbeat: Duration, ttl: Duration) -> Duration {
     heartbeat.min((ttl / HEARTBEATS_PER_TTL).max(SHORTEST_PERIOD))
 }
-
-/// The seed's rule: ask every peer, take the least loaded.
-pub const DEFAULT_POLICY: PolicyConfig = PolicyConfig::LeastLoaded { signal: Signal::Probes };

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::*;
 use crate::resilience::RetryConfig;
 use crate::roster::{ListedLease, Listing};
-use crate::routing::PolicyConfig;
+use crate::routing::PolicySettings;
 
 /// An agent with peers and one delegation, and what it has asked for.
 struct Mesh {
@@ -43,7 +43,7 @@ impl Mesh {
             admission: Default::default(),
             delegation: Default::default(),
             membership: Default::default(),
-            policy: PolicyConfig::Random,
+            policy: Arc::new("random".parse::<PolicySettings>().unwrap()),
         };
         config.delegation.retry = RetryConfig { ratio: 0.0, floor: 10.0 };
         config.delegation.attempt_timeout = Some(Duration::from_millis(attempt_timeout_ms));

@@ -4,22 +4,25 @@
 //! eligible peers to a [`Shortlist`], then the agent learns the load of those alone (by probing
 //! them, from their last reports, or from its own counters), and last the policy chooses one.
 
+mod built_in;
+mod description;
 mod eligible;
-mod least_loaded;
-mod power_of_two;
-mod random;
-mod round_robin;
-mod shortest_queue;
-mod weighted;
+mod factory;
+mod settings;
+mod signal;
 
 use std::fmt;
 use std::time::Duration;
 
+pub use self::built_in::{BUILT_IN, DEFAULT_POLICY, built_in};
+pub use self::description::{DispatchRule, ParameterConflict, PolicyDescription};
 pub use self::eligible::Eligible;
+pub use self::factory::{PolicyFactory, PolicyNeeds};
+pub use self::settings::{PolicyError, PolicySettings};
 use crate::load::LoadReport;
 use crate::seed::Rng;
 
-/// Greatest number of choices that [`PolicyConfig::PowerOfTwo`] accepts.
+/// The most peers that a [`Shortlist`] may name.
 pub const MAX_CHOICES: usize = 8;
 
 /// What a policy wants to know of the peers on its shortlist.
@@ -111,71 +114,6 @@ pub trait Policy: fmt::Debug + Send {
 
     /// Position of the best of `candidates`, at least one. Equal ones are drawn from `rng`.
     fn choose(&mut self, candidates: &[Candidate], rng: &mut Rng) -> usize;
-}
-
-/// A policy and its parameters.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum PolicyConfig {
-    /// A uniform peer.
-    Random,
-    /// Each in turn, from a random start.
-    RoundRobin,
-    /// Ranks every peer by CPU %, then memory %, then latency (the seed's rule).
-    LeastLoaded {
-        /// [`Signal::Probes`] or [`Signal::Reports`].
-        signal: Signal,
-    },
-    /// Ranks every peer by `cpu_weight` x CPU % + `latency_weight` x latency in ms.
-    Weighted {
-        /// Weight of a CPU percent; the seed's is 0.7.
-        cpu_weight: f64,
-        /// Weight of a millisecond of latency; the seed's is 0.3.
-        latency_weight: f64,
-        /// [`Signal::Probes`] or [`Signal::Reports`].
-        signal: Signal,
-    },
-    /// Fewest in flight among `choices` random peers.
-    PowerOfTwo {
-        /// How many to compare: 1 to [`MAX_CHOICES`], usually 2.
-        choices: usize,
-        /// [`Signal::Probes`], [`Signal::Reports`] or [`Signal::OwnCounters`].
-        signal: Signal,
-    },
-    /// Fewest in flight among all peers (join the shortest queue).
-    ShortestQueue {
-        /// [`Signal::Probes`], [`Signal::Reports`] or [`Signal::OwnCounters`].
-        signal: Signal,
-    },
-}
-
-impl PolicyConfig {
-    /// The policy's name in configuration and reports.
-    pub const fn name(&self) -> &'static str {
-        match self {
-            Self::Random => "random",
-            Self::RoundRobin => "round_robin",
-            Self::LeastLoaded { .. } => "least_loaded",
-            Self::Weighted { .. } => "weighted",
-            Self::PowerOfTwo { .. } => "power_of_two",
-            Self::ShortestQueue { .. } => "shortest_queue",
-        }
-    }
-
-    /// A policy of this kind for one agent.
-    pub fn build(&self, rng: &mut Rng) -> Box<dyn Policy> {
-        match *self {
-            Self::Random => Box::new(random::Random),
-            Self::RoundRobin => Box::new(round_robin::RoundRobin::starting_at(rng.next_u64())),
-            Self::LeastLoaded { signal } => Box::new(least_loaded::LeastLoaded { signal }),
-            Self::Weighted { cpu_weight, latency_weight, signal } => {
-                Box::new(weighted::Weighted { cpu_weight, latency_weight, signal })
-            }
-            Self::PowerOfTwo { choices, signal } => {
-                Box::new(power_of_two::PowerOfTwo { choices, signal })
-            }
-            Self::ShortestQueue { signal } => Box::new(shortest_queue::ShortestQueue { signal }),
-        }
-    }
 }
 
 /// Position of the least item; equal ones are drawn uniformly.

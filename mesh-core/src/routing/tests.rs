@@ -1,5 +1,12 @@
 use super::*;
+use crate::parameter::Parameter;
 use crate::seed::Seed;
+
+/// The policy that the text describes, as one agent has it.
+fn build(text: &str, rng: &mut Rng) -> Box<dyn Policy> {
+    let settings: PolicySettings = text.parse().unwrap_or_else(|error| panic!("{text}: {error}"));
+    settings.build(rng)
+}
 
 fn candidate(cpu: f64, memory: f64, latency_ms: u64, in_flight: u32) -> Candidate {
     Candidate {
@@ -12,7 +19,7 @@ fn candidate(cpu: f64, memory: f64, latency_ms: u64, in_flight: u32) -> Candidat
 #[test]
 fn least_loaded_ranks_by_cpu_then_memory_then_latency() {
     let mut rng = Seed::root(1).rng();
-    let mut policy = PolicyConfig::LeastLoaded { signal: Signal::Probes }.build(&mut rng);
+    let mut policy = build("least_loaded", &mut rng);
     let peers = [candidate(20.0, 10.0, 1, 0), candidate(10.0, 50.0, 9, 9)];
     assert_eq!(policy.choose(&peers, &mut rng), 1, "cpu first");
     let peers = [candidate(10.0, 60.0, 1, 0), candidate(10.0, 50.0, 9, 9)];
@@ -24,9 +31,7 @@ fn least_loaded_ranks_by_cpu_then_memory_then_latency() {
 #[test]
 fn weighted_adds_cpu_percent_and_latency_ms() {
     let mut rng = Seed::root(1).rng();
-    let config =
-        PolicyConfig::Weighted { cpu_weight: 0.7, latency_weight: 0.3, signal: Signal::Probes };
-    let mut policy = config.build(&mut rng);
+    let mut policy = build("weighted", &mut rng);
     // 0.7 x 10 + 0.3 x 100 = 37 against 0.7 x 50 + 0.3 x 5 = 36.5.
     let peers = [candidate(10.0, 0.0, 100, 0), candidate(50.0, 0.0, 5, 0)];
     assert_eq!(policy.choose(&peers, &mut rng), 1);
@@ -38,7 +43,7 @@ fn weighted_adds_cpu_percent_and_latency_ms() {
 #[test]
 fn round_robin_visits_every_peer_in_turn() {
     let mut rng = Seed::root(1).rng();
-    let mut policy = PolicyConfig::RoundRobin.build(&mut rng);
+    let mut policy = build("round_robin", &mut rng);
     let mut seen = [0; 5];
     for _ in 0..15 {
         let Shortlist::Some(picks) = policy.shortlist(5, &mut rng) else { panic!("one peer") };
@@ -50,8 +55,7 @@ fn round_robin_visits_every_peer_in_turn() {
 #[test]
 fn power_of_two_compares_two_different_peers_uniformly() {
     let mut rng = Seed::root(3).rng();
-    let mut policy =
-        PolicyConfig::PowerOfTwo { choices: 2, signal: Signal::Probes }.build(&mut rng);
+    let mut policy = build("power_of_two", &mut rng);
     let mut seen = [0u32; 4];
     const DRAWS: u32 = 40_000;
     for _ in 0..DRAWS {
@@ -72,19 +76,17 @@ fn jobs_in_flight_are_those_that_the_signal_names() {
     let mut rng = Seed::root(1).rng();
     let mut peers = [candidate(0.0, 0.0, 0, 5), candidate(0.0, 0.0, 0, 3)];
     peers[1].outstanding = 7;
-    let mut choose =
-        |config: PolicyConfig| config.build(&mut rng).choose(&peers, &mut Seed::root(1).rng());
-    for (signal, expected) in [(Signal::Probes, 1), (Signal::Reports, 1), (Signal::OwnCounters, 0)]
-    {
-        assert_eq!(choose(PolicyConfig::PowerOfTwo { choices: 2, signal }), expected);
-        assert_eq!(choose(PolicyConfig::ShortestQueue { signal }), expected);
+    let mut choose = |text: &str| build(text, &mut rng).choose(&peers, &mut Seed::root(1).rng());
+    for (signal, expected) in [("probes", 1), ("reports", 1), ("own", 0)] {
+        assert_eq!(choose(&format!("power_of_two signal={signal}")), expected);
+        assert_eq!(choose(&format!("shortest_queue signal={signal}")), expected);
     }
 }
 
 #[test]
 fn shortest_queue_looks_at_every_peer() {
     let mut rng = Seed::root(1).rng();
-    let mut policy = PolicyConfig::ShortestQueue { signal: Signal::Probes }.build(&mut rng);
+    let mut policy = build("shortest_queue", &mut rng);
     assert_eq!(policy.shortlist(100, &mut rng), Shortlist::All);
     let mut peers = [candidate(0.0, 0.0, 0, 2); 100];
     peers[77].load.in_flight = 1;
@@ -94,14 +96,8 @@ fn shortest_queue_looks_at_every_peer() {
 #[test]
 fn one_peer_is_enough_for_every_policy() {
     let mut rng = Seed::root(1).rng();
-    for config in [
-        PolicyConfig::Random,
-        PolicyConfig::RoundRobin,
-        PolicyConfig::LeastLoaded { signal: Signal::Probes },
-        PolicyConfig::PowerOfTwo { choices: 2, signal: Signal::Probes },
-        PolicyConfig::ShortestQueue { signal: Signal::Probes },
-    ] {
-        let mut policy = config.build(&mut rng);
+    for description in BUILT_IN {
+        let mut policy = description.defaults().build(&mut rng);
         if let Shortlist::Some(picks) = policy.shortlist(1, &mut rng) {
             assert_eq!(picks.as_slice(), [0]);
         }
@@ -112,7 +108,7 @@ fn one_peer_is_enough_for_every_policy() {
 #[test]
 fn ties_are_broken_uniformly() {
     let mut rng = Seed::root(5).rng();
-    let mut policy = PolicyConfig::LeastLoaded { signal: Signal::Probes }.build(&mut rng);
+    let mut policy = build("least_loaded", &mut rng);
     let peers = [candidate(1.0, 1.0, 1, 0); 4];
     let mut seen = [0u32; 4];
     const DRAWS: u32 = 40_000;
@@ -123,4 +119,84 @@ fn ties_are_broken_uniformly() {
     for count in seen {
         assert!(count.abs_diff(DRAWS / 4) < 435, "{seen:?}");
     }
+}
+
+#[test]
+fn policies_and_parameters_have_names_of_their_own() {
+    let is_snake_case =
+        |name: &str| name.chars().all(|letter| letter.is_ascii_lowercase() || letter == '_');
+    let is_sentence = |text: &str| text.ends_with('.') && text.starts_with(char::is_uppercase);
+    for (position, description) in BUILT_IN.iter().enumerate() {
+        let name = description.name;
+        assert!(is_snake_case(name) && is_sentence(description.summary), "{name}");
+        assert!(BUILT_IN[..position].iter().all(|other| other.name != name), "{name} twice");
+        assert_eq!(built_in(name).map(|found| found.summary), Some(description.summary));
+        for (position, parameter) in description.parameters.iter().enumerate() {
+            let Parameter { name, summary, .. } = *parameter;
+            assert!(is_snake_case(name) && is_sentence(summary), "{name}");
+            // Taken by the scenario file and by the option that names the policy.
+            assert!(!["name", "label", "policy"].contains(&name));
+            let earlier = &description.parameters[..position];
+            assert!(earlier.iter().all(|other| other.name != name), "{name} twice");
+            assert!(parameter.check(parameter.default_value()).is_ok(), "{name}");
+        }
+    }
+}
+
+#[test]
+fn what_a_policy_needs_is_what_it_asks_for() {
+    for description in BUILT_IN {
+        for signal in ["", "signal=probes", "signal=reports", "signal=own"] {
+            let text = format!("{} {signal}", description.name);
+            let Ok(settings) = text.parse::<PolicySettings>() else { continue };
+            let policy = settings.build(&mut Seed::root(1).rng());
+            assert_eq!(settings.needs().signal, policy.signal(), "{text}");
+        }
+    }
+}
+
+#[test]
+fn settings_are_read_as_they_are_written() {
+    for text in [
+        "random",
+        "round_robin",
+        "least_loaded signal=reports",
+        "weighted cpu_weight=0 latency_weight=2.5 signal=probes",
+        "power_of_two choices=8 signal=own",
+        "shortest_queue signal=own",
+    ] {
+        let settings: PolicySettings = text.parse().unwrap();
+        assert_eq!(settings.to_string(), text);
+        assert_eq!(settings.to_string().parse(), Ok(settings));
+    }
+    let refused = |text: &str| text.parse::<PolicySettings>().unwrap_err().to_string();
+    let names = "random, round_robin, least_loaded, weighted, power_of_two, shortest_queue";
+    assert_eq!(refused("rondom"), format!("no policy rondom; there are: {names}"));
+    assert_eq!(refused(""), format!("no policy ; there are: {names}"));
+    assert_eq!(refused("random choices=2"), "choices means nothing to the policy random");
+    assert_eq!(
+        refused("shortest_queue choices=2"),
+        "choices means nothing to the policy shortest_queue; it has signal"
+    );
+    assert_eq!(
+        refused("power_of_two choices=9"),
+        "the policy power_of_two: choices can't be 9: expected a whole number from 1 to 8"
+    );
+    assert_eq!(
+        refused("weighted cpu_weight=0 latency_weight=0"),
+        "the policy weighted: both weights are zero, so every peer is the same: \
+         expected one above 0"
+    );
+    assert_eq!(
+        refused("random choices"),
+        "expected parameter=value behind the policy's name, not choices"
+    );
+}
+
+#[test]
+fn policies_are_the_same_if_all_parameters_are() {
+    let settings = |text: &str| text.parse::<PolicySettings>().unwrap();
+    assert_eq!(settings("power_of_two"), settings("power_of_two signal=probes choices=2"));
+    assert_ne!(settings("power_of_two"), settings("power_of_two signal=own"));
+    assert_ne!(settings("least_loaded"), settings("shortest_queue"), "alike but for the name");
 }

@@ -2,12 +2,11 @@
 
 use mesh_core::agent::{AgentConfig, Failure, Handle, RegistryReply, RegistryRequest};
 use mesh_core::protocol::{Reply, Request, Task};
-use mesh_core::routing::{PolicyConfig, Signal};
 
 use crate::driver::{Driver, config, done_by, job, load, ms, output};
 
 fn random() -> AgentConfig {
-    config(PolicyConfig::Random)
+    config("random")
 }
 
 fn cancel(driver: &mut Driver, handle: Option<Handle>) {
@@ -17,7 +16,7 @@ fn cancel(driver: &mut Driver, handle: Option<Handle>) {
 
 #[test]
 fn a_delegation_that_probes() {
-    let settings = config(PolicyConfig::LeastLoaded { signal: Signal::Probes });
+    let settings = config("least_loaded");
     let mut driver = Driver::with_peers(settings, &["a", "b"]);
     let (ticket, handle) = driver.request(Request::Delegate(job()));
     driver.probe_answered("a", load(1.0, 0));
@@ -28,7 +27,7 @@ fn a_delegation_that_probes() {
 
 #[test]
 fn a_delegation_whose_job_is_at_a_peer() {
-    let policy = PolicyConfig::PowerOfTwo { choices: 2, signal: Signal::OwnCounters };
+    let policy = "power_of_two signal=own";
     let mut driver = Driver::with_peers(config(policy), &["a", "b"]);
     let (ticket, handle) = driver.request(Request::Delegate(job()));
     let call = driver.calls[0].clone();

@@ -4,16 +4,15 @@ use std::time::Duration;
 
 use mesh_core::agent::{AgentConfig, CallError, Failure, Tried};
 use mesh_core::protocol::{Reply, Task, WorkReply};
-use mesh_core::routing::{PolicyConfig, Signal};
 
 use crate::driver::{Driver, at, config, job, load, ms, output};
 
 fn probing() -> AgentConfig {
-    config(PolicyConfig::LeastLoaded { signal: Signal::Probes })
+    config("least_loaded")
 }
 
 fn random() -> AgentConfig {
-    config(PolicyConfig::Random)
+    config("random")
 }
 
 #[test]

@@ -16,7 +16,7 @@ use mesh_core::load::LoadReport;
 use mesh_core::protocol::{InfoReply, Reply, Request, Task, WorkReply};
 use mesh_core::resilience::RetryConfig;
 use mesh_core::roster::{ListedLease, Listing};
-use mesh_core::routing::PolicyConfig;
+use mesh_core::routing::{PolicyFactory, PolicySettings};
 use mesh_core::seed::Seed;
 use serde_json::value::RawValue;
 
@@ -68,8 +68,14 @@ pub(crate) fn at(since_start: Duration) -> Timestamp {
     Timestamp::ZERO + since_start
 }
 
+/// A built-in policy, as in "power_of_two signal=own".
+pub(crate) fn policy(text: &str) -> Arc<dyn PolicyFactory> {
+    let settings: PolicySettings = text.parse().unwrap_or_else(|error| panic!("{text}: {error}"));
+    Arc::new(settings)
+}
+
 /// Settings with a plentiful retry budget.
-pub(crate) fn config(policy: PolicyConfig) -> AgentConfig {
+pub(crate) fn config(policy_text: &str) -> AgentConfig {
     AgentConfig {
         admission: AdmissionConfig { concurrency: Some(1), queue: 1, default_timeout: ms(5_000) },
         delegation: DelegationConfig {
@@ -82,7 +88,7 @@ pub(crate) fn config(policy: PolicyConfig) -> AgentConfig {
             timeout: ms(1_000),
             ..MembershipConfig::default()
         },
-        policy,
+        policy: policy(policy_text),
     }
 }
 

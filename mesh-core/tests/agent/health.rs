@@ -6,19 +6,18 @@ use mesh_core::agent::{AgentConfig, CallError, Failure, Note};
 use mesh_core::jsonrpc::Error;
 use mesh_core::protocol::{Request, Task};
 use mesh_core::resilience::HealthConfig;
-use mesh_core::routing::{PolicyConfig, Signal};
 
 use crate::driver::{Driver, config, done_by, job, load, ms};
 
-const POLICIES: [PolicyConfig; 8] = [
-    PolicyConfig::Random,
-    PolicyConfig::RoundRobin,
-    PolicyConfig::LeastLoaded { signal: Signal::Probes },
-    PolicyConfig::LeastLoaded { signal: Signal::Reports },
-    PolicyConfig::Weighted { cpu_weight: 0.7, latency_weight: 0.3, signal: Signal::Reports },
-    PolicyConfig::PowerOfTwo { choices: 2, signal: Signal::Probes },
-    PolicyConfig::PowerOfTwo { choices: 2, signal: Signal::OwnCounters },
-    PolicyConfig::ShortestQueue { signal: Signal::OwnCounters },
+const POLICIES: [&str; 8] = [
+    "random",
+    "round_robin",
+    "least_loaded",
+    "least_loaded signal=reports",
+    "weighted signal=reports",
+    "power_of_two",
+    "power_of_two signal=own",
+    "shortest_queue signal=own",
 ];
 
 /// Delegates one job, letting every probe be answered; the call for `work` is left open.
@@ -103,7 +102,7 @@ fn passed_over(driver: &Driver) -> Vec<(&str, &str, u128)> {
 
 #[test]
 fn the_penalty_doubles_up_to_its_limit_and_a_job_done_ends_it() {
-    let mut settings = config(PolicyConfig::ShortestQueue { signal: Signal::OwnCounters });
+    let mut settings = config("shortest_queue signal=own");
     settings.delegation.health =
         HealthConfig { max_failures: 1, min_penalty: ms(1_000), max_penalty: ms(3_000) };
     let mut driver = Driver::with_peers(settings, &["a", "b"]);
@@ -127,7 +126,7 @@ fn the_penalty_doubles_up_to_its_limit_and_a_job_done_ends_it() {
 
 #[test]
 fn while_one_call_tries_a_peer_nobody_else_does() {
-    let settings = config(PolicyConfig::ShortestQueue { signal: Signal::OwnCounters });
+    let settings = config("shortest_queue signal=own");
     let mut driver = Driver::with_peers(settings, &["a", "b"]);
     let (_, first) = send(&mut driver);
     driver.fail(&first, CallError::NotSent);
@@ -140,7 +139,7 @@ fn while_one_call_tries_a_peer_nobody_else_does() {
 
 #[test]
 fn a_cancelled_trial_leaves_the_peer_to_the_next() {
-    let settings = config(PolicyConfig::ShortestQueue { signal: Signal::OwnCounters });
+    let settings = config("shortest_queue signal=own");
     let mut driver = Driver::with_peers(settings, &["a", "b"]);
     let (_, sick) = send(&mut driver);
     driver.fail(&sick, CallError::NotSent);
@@ -161,7 +160,7 @@ fn a_cancelled_trial_leaves_the_peer_to_the_next() {
 #[test]
 fn a_job_that_fails_everywhere_empties_nobodys_list() {
     let failure = CallError::Answered(Failure::JobFailed("no".into()));
-    let mut driver = Driver::with_peers(config(PolicyConfig::RoundRobin), &["a", "b"]);
+    let mut driver = Driver::with_peers(config("round_robin"), &["a", "b"]);
     for _ in 0..20 {
         let ticket = driver.delegate(job());
         let peer = driver.only_peer();
@@ -191,7 +190,7 @@ fn when_all_have_failed_the_first_that_does_a_job_does_not_get_all_of_them() {
 fn failures_that_are_not_the_peers_do_not_count() {
     let not_found = Failure::Other(Error::method_not_found());
     for failure in [Failure::Busy, Failure::DeadlineExceeded, not_found] {
-        let mut driver = Driver::with_peers(config(PolicyConfig::RoundRobin), &["a", "b", "c"]);
+        let mut driver = Driver::with_peers(config("round_robin"), &["a", "b", "c"]);
         run(&mut driver, 60, "b", &CallError::Answered(failure.clone()));
         assert_eq!(passed_over(&driver), [], "{failure:?}");
     }
@@ -199,7 +198,7 @@ fn failures_that_are_not_the_peers_do_not_count() {
 
 #[test]
 fn a_success_in_between_forgets_failed_jobs() {
-    let mut driver = Driver::with_peers(config(PolicyConfig::RoundRobin), &["a", "b"]);
+    let mut driver = Driver::with_peers(config("round_robin"), &["a", "b"]);
     let failure = CallError::Answered(Failure::JobFailed("no".into()));
     for round in 0..30 {
         let (_, peer) = send(&mut driver);
@@ -214,10 +213,7 @@ fn a_success_in_between_forgets_failed_jobs() {
 /// A silent peer: nothing comes back of any call to it.
 #[test]
 fn a_silent_peer_costs_at_most_three_probe_timeouts_until_its_lease_is_over() {
-    for policy in [
-        PolicyConfig::LeastLoaded { signal: Signal::Probes },
-        PolicyConfig::ShortestQueue { signal: Signal::Probes },
-    ] {
+    for policy in ["least_loaded", "shortest_queue"] {
         let mut driver = Driver::with_peers(config(policy), &["a", "b", "c"]);
         let mut slow = 0;
         for _ in 0..1_500 {
@@ -242,7 +238,7 @@ fn a_silent_peer_costs_at_most_three_probe_timeouts_until_its_lease_is_over() {
 
 #[test]
 fn it_can_be_switched_off() {
-    let mut settings: AgentConfig = config(PolicyConfig::RoundRobin);
+    let mut settings: AgentConfig = config("round_robin");
     settings.delegation.health.max_failures = 0;
     let mut driver = Driver::with_peers(settings, &["a", "b"]);
     let asked = run(&mut driver, 40, "b", &CallError::NotSent);
@@ -252,7 +248,7 @@ fn it_can_be_switched_off() {
 
 #[test]
 fn a_deadline_without_an_answer_counts_as_a_failure() {
-    let mut driver = Driver::with_peers(config(PolicyConfig::RoundRobin), &["a", "b"]);
+    let mut driver = Driver::with_peers(config("round_robin"), &["a", "b"]);
     for _ in 0..6 {
         driver.delegate(Task { timeout: Some(ms(100)), ..job() });
         if driver.only_peer() == "a" {

@@ -7,7 +7,6 @@ use mesh_core::agent::config::MembershipConfig;
 use mesh_core::agent::{AgentConfig, Note, RegistryReply, RegistryRequest};
 use mesh_core::registry::Registration;
 use mesh_core::roster::Listing;
-use mesh_core::routing::PolicyConfig;
 
 use crate::driver::{Driver, SELDOM, at, config, lease, load, ms};
 
@@ -20,7 +19,7 @@ fn settings() -> AgentConfig {
         timeout: ms(1_000),
         ..MembershipConfig::default()
     };
-    AgentConfig { membership, ..config(PolicyConfig::Random) }
+    AgentConfig { membership, ..config("random") }
 }
 
 /// Takes the oldest unanswered `Register` call.

@@ -5,7 +5,6 @@ use mesh_core::jsonrpc::Error;
 use mesh_core::protocol::{InfoReply, Reply, Task};
 use mesh_core::resilience::RetryConfig;
 use mesh_core::roster::{ListedLease, Listing};
-use mesh_core::routing::{PolicyConfig, Signal};
 
 use crate::driver::{Driver, SELDOM, config, done_by, job, lease, load, ms};
 
@@ -13,7 +12,7 @@ const BUSY: CallError = CallError::Answered(Failure::Busy);
 const STOPPING: CallError = CallError::Answered(Failure::ShuttingDown);
 
 fn random() -> mesh_core::agent::AgentConfig {
-    config(PolicyConfig::Random)
+    config("random")
 }
 
 /// Fails the open call and gives back who it was.
@@ -221,7 +220,7 @@ fn late_and_second_results_are_ignored() {
 
 #[test]
 fn a_peer_that_left_during_the_probes_costs_no_retry() {
-    let mut settings = config(PolicyConfig::LeastLoaded { signal: Signal::Probes });
+    let mut settings = config("least_loaded");
     settings.delegation.retry = RetryConfig { ratio: 0.0, floor: 0.0 };
     settings.membership.refresh = ms(100);
     let mut driver = Driver::with_peers(settings, &["a", "b"]);

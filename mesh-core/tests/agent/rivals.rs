@@ -7,7 +7,6 @@ use mesh_core::agent::config::{Identity, MembershipConfig};
 use mesh_core::agent::{Agent, AgentConfig, Effect, Note, RegistryReply, RegistryRequest};
 use mesh_core::registry::{RegisterError, Registry, RegistryConfig};
 use mesh_core::roster::Listing;
-use mesh_core::routing::PolicyConfig;
 use mesh_core::seed::Seed;
 
 use crate::driver::{ME, SELDOM, at, config, ms};
@@ -38,7 +37,7 @@ impl Rivals {
         let identity = Identity { name: ME.into(), url: url.into(), incarnation };
         let membership =
             MembershipConfig { heartbeat: ms(10_000), refresh: SELDOM, ..Default::default() };
-        let config = AgentConfig { membership, ..config(PolicyConfig::Random) };
+        let config = AgentConfig { membership, ..config("random") };
         let agent = Agent::new(self.now, identity, config, &Seed::root(incarnation));
         self.processes.push(Process { url, agent, notes: Vec::new() });
     }

@@ -4,15 +4,14 @@ use std::collections::BTreeSet;
 
 use mesh_core::agent::{CallError, Failure, Tried};
 use mesh_core::protocol::Request;
-use mesh_core::routing::{PolicyConfig, Signal};
 
 use crate::driver::{Driver, config, job, lease, load, ms};
 
-const LEAST_LOADED: PolicyConfig = PolicyConfig::LeastLoaded { signal: Signal::Probes };
+const LEAST_LOADED: &str = "least_loaded";
 
 #[test]
 fn no_signal_means_no_probe() {
-    for policy in [PolicyConfig::Random, PolicyConfig::RoundRobin] {
+    for policy in ["random", "round_robin"] {
         let mut driver = Driver::with_peers(config(policy), &["a", "b", "c"]);
         let ticket = driver.delegate(job());
         let peer = driver.only_peer();
@@ -24,7 +23,7 @@ fn no_signal_means_no_probe() {
 
 #[test]
 fn own_counters_send_each_job_to_the_idler_of_two() {
-    let policy = PolicyConfig::PowerOfTwo { choices: 2, signal: Signal::OwnCounters };
+    let policy = "power_of_two signal=own";
     let mut driver = Driver::with_peers(config(policy), &["a", "b"]);
     for _ in 0..6 {
         driver.delegate(job());
@@ -53,7 +52,7 @@ fn probes_of_all_find_the_least_loaded() {
 
 #[test]
 fn power_of_two_probes_two() {
-    let policy = PolicyConfig::PowerOfTwo { choices: 2, signal: Signal::Probes };
+    let policy = "power_of_two";
     let mut driver = Driver::with_peers(config(policy), &["a", "b", "c", "d"]);
     let mut asked = BTreeSet::new();
     for _ in 0..30 {
@@ -71,7 +70,7 @@ fn power_of_two_probes_two() {
 
 #[test]
 fn reports_come_from_the_registry_without_a_call() {
-    let policy = PolicyConfig::LeastLoaded { signal: Signal::Reports };
+    let policy = "least_loaded signal=reports";
     let mut leases = vec![lease("a"), lease("b"), lease("c")];
     for (lease, cpu) in leases.iter_mut().zip([40.0, 10.0, 20.0]) {
         lease.load = Some(load(cpu, 0));
@@ -107,7 +106,7 @@ fn a_failed_probe_does_not_wait_for_the_timeout() {
 
 #[test]
 fn silence_all_round_asks_others_next() {
-    let policy = PolicyConfig::PowerOfTwo { choices: 2, signal: Signal::Probes };
+    let policy = "power_of_two";
     let mut settings = config(policy);
     // Probes cost nothing of the budget, so an empty one does not stop the second round.
     settings.delegation.retry.floor = 0.0;
@@ -134,7 +133,7 @@ fn silence_of_everybody_is_no_reachable_peers() {
 
 #[test]
 fn rounds_of_silence_are_bounded_by_the_attempts() {
-    let policy = PolicyConfig::PowerOfTwo { choices: 1, signal: Signal::Probes };
+    let policy = "power_of_two choices=1";
     let mut settings = config(policy);
     settings.delegation.max_attempts = 2;
     let mut driver = Driver::with_peers(settings, &["a", "b", "c"]);

@@ -4,9 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use mesh_core::agent::config::{
-    AdmissionConfig, DEFAULT_POLICY, DelegationConfig, MembershipConfig,
-};
+use mesh_core::agent::config::{AdmissionConfig, MembershipConfig};
 use mesh_core::agent::{AgentConfig, Failure, Identity, JobId};
 use mesh_core::jsonrpc::Error;
 use mesh_core::protocol::Task;
@@ -177,14 +175,13 @@ impl Agent {
 fn config() -> AgentConfig {
     AgentConfig {
         admission: AdmissionConfig { concurrency: Some(2), queue: 2, ..AdmissionConfig::default() },
-        delegation: DelegationConfig::default(),
         membership: MembershipConfig {
             heartbeat: NEVER,
             refresh: NEVER,
             timeout: NEVER,
             ..MembershipConfig::default()
         },
-        policy: DEFAULT_POLICY,
+        ..AgentConfig::default()
     }
 }
 

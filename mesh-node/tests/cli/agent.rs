@@ -105,7 +105,7 @@ fn what_makes_no_sense_is_said_so() {
         (&["--work", "exec"], "--work exec needs a command after --"),
         (&["--burn", "--", "cat"], "--burn means nothing to --work exec"),
         (&["--policy", "random", "--signal", "probes"], "--signal means nothing to the policy"),
-        (&["--signal", "own"], "least_loaded does not go by own"),
+        (&["--signal", "own"], "signal can't be own: expected one of probes, reports"),
     ];
     for (args, expected) in cases {
         let (status, _, stderr) = output(&[&["agent", "--log", "off"], args].concat());

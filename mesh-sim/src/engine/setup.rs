@@ -1,5 +1,7 @@
 //! What the state machines of a run are told, whichever engine drives them.
 
+use std::sync::Arc;
+
 use mesh_core::agent::AgentConfig;
 use mesh_core::agent::config::{AdmissionConfig, DelegationConfig, MembershipConfig};
 use mesh_core::registry::RegistryConfig;
@@ -46,6 +48,6 @@ pub(super) fn agent_config(run: &Run<'_>, agent: &AgentSpec) -> AgentConfig {
             timeout: registry.timeout,
             jitter: registry.jitter,
         },
-        policy: run.policy.config,
+        policy: Arc::clone(&run.policy.factory),
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use mesh_core::protocol::Name;
 use mesh_core::resilience::HealthConfig;
-use mesh_core::routing::{PolicyConfig, Signal};
+use mesh_core::routing::PolicySettings;
 use mesh_core::seed::Seed;
 use mesh_core::time::Timestamp;
 
@@ -151,10 +151,8 @@ fn scenario(agents: usize, duration: Duration, policies: &[&str]) -> Scenario {
         joins: Duration::ZERO,
         leaves: None,
     };
-    let policy = |label: &&str| PolicySpec {
-        label: (*label).to_owned(),
-        config: PolicyConfig::PowerOfTwo { choices: 2, signal: Signal::Probes },
-    };
+    let settings: PolicySettings = "power_of_two".parse().expect("a policy");
+    let policy = |label: &&str| PolicySpec::new(*label, settings.clone());
     let drain = if agents > 2 { 5 } else { 1 };
     Scenario {
         name: "partition".to_owned(),

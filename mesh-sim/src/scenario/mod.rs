@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use mesh_core::protocol::Name;
 use mesh_core::resilience::HealthConfig;
-use mesh_core::routing::PolicyConfig;
+use mesh_core::routing::PolicyFactory;
 
 pub use self::diagnostic::{Diagnostics, Problem};
 pub use self::draft::{Draft, host_patterns};
@@ -276,13 +276,29 @@ pub enum Entry {
     Fixed(AgentId),
 }
 
-/// A policy to compare.
-#[derive(Clone, Debug, PartialEq)]
+/// A policy to compare. A scenario file names built-in ones; whoever uses this library may add any
+/// other to [`Scenario::policies`].
+#[derive(Clone, Debug)]
 pub struct PolicySpec {
     /// Its row in the report; unique.
     pub label: String,
-    /// The policy and its parameters.
-    pub config: PolicyConfig,
+    /// Builds the policy of each agent.
+    pub factory: Arc<dyn PolicyFactory>,
+}
+
+impl PolicySpec {
+    /// A policy under a label of its own.
+    pub fn new(label: impl Into<String>, factory: impl PolicyFactory + 'static) -> Self {
+        Self { label: label.into(), factory: Arc::new(factory) }
+    }
+}
+
+// Derived, it would move the factory out of its place (rust-lang/rust#78808).
+impl PartialEq for PolicySpec {
+    fn eq(&self, other: &Self) -> bool {
+        let Self { label, factory } = self;
+        *label == other.label && **factory == *other.factory
+    }
 }
 
 /// Something that goes wrong.

@@ -270,7 +270,7 @@ impl Case {
         let system = System::of(scenario).map_err(refused)?;
         for policy in &scenario.policies {
             // Whether there is a theory; the figures are asked for when all is measured.
-            spec.model.expected(&system, scenario, &policy.config, 1).map_err(refused)?;
+            spec.model.expected(&system, scenario, policy, 1).map_err(refused)?;
         }
         Ok(Self { spec, sweep, system })
     }
@@ -286,8 +286,8 @@ impl Case {
         let mut rows = Vec::new();
         let mut ranking = Vec::new();
         for (policy, measured) in scenario.policies.iter().zip(measured) {
-            let title = model.title(system, scenario, &policy.config);
-            let expected = model.expected(system, scenario, &policy.config, chain_jobs);
+            let title = model.title(system, scenario, policy);
+            let expected = model.expected(system, scenario, policy, chain_jobs);
             for (figure, theory) in expected.unwrap_or_default() {
                 let simulated = measured.figure(figure, system.service, refused_after);
                 let percent = if matches!(figure, Figure::Quantile(_)) { quantile } else { mean };
@@ -296,7 +296,7 @@ impl Case {
                 rows.push(Row { title: title.clone(), figure: figure.name(), check });
                 ranking.push((policy.label.clone(), theory, simulated));
             }
-            if let Some(theory) = model.limit(system, &policy.config) {
+            if let Some(theory) = model.limit(system, policy) {
                 let check = Check::Limit { theory };
                 rows.push(Row { title, figure: "n -> oo".to_owned(), check });
             }

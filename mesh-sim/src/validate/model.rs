@@ -1,12 +1,12 @@
 //! Which queue a case is, and what theory says of it.
 
-use mesh_core::routing::PolicyConfig;
+use mesh_core::routing::{DispatchRule, Signal};
 
 use super::board;
 use super::chain;
 use super::forms::{self, Mg1Waits, Mm1Sharing};
 use super::system::{System, two_point};
-use crate::scenario::Scenario;
+use crate::scenario::{PolicySpec, Scenario};
 
 /// A queue with known figures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,7 +65,7 @@ impl Model {
         self,
         system: &System,
         scenario: &Scenario,
-        policy: &PolicyConfig,
+        policy: &PolicySpec,
         chain_jobs: u64,
     ) -> Result<Vec<(Figure, f64)>, &'static str> {
         let System { servers, cores, load, scv, places, .. } = *system;
@@ -77,7 +77,7 @@ impl Model {
             Self::Mg1Fcfs => single && cores == 1,
             Self::Mg1Sharing => shared,
             Self::Mm1Sharing => shared && scv == 1.0,
-            Self::RoundRobin => *policy == PolicyConfig::RoundRobin && scv == 1.0,
+            Self::RoundRobin => dispatch(policy) == Some(DispatchRule::InTurn) && scv == 1.0,
             Self::Mm1k => single && cores == 1 && scv == 1.0,
             Self::Supermarket | Self::Board => system.is_fcfs() && cores == 1 && scv == 1.0,
         };
@@ -137,19 +137,14 @@ impl Model {
     }
 
     /// The mean response with infinitely many servers, if that is of interest.
-    pub(super) fn limit(self, system: &System, policy: &PolicyConfig) -> Option<f64> {
+    pub(super) fn limit(self, system: &System, policy: &PolicySpec) -> Option<f64> {
         let few = choices(policy, system.servers)
             .filter(|&choices| choices > 1 && choices < system.servers)?;
         (self == Self::Supermarket).then(|| forms::supermarket_mean(few, system.load))
     }
 
     /// What it is called, with its parameters.
-    pub(super) fn title(
-        self,
-        system: &System,
-        scenario: &Scenario,
-        policy: &PolicyConfig,
-    ) -> String {
+    pub(super) fn title(self, system: &System, scenario: &Scenario, policy: &PolicySpec) -> String {
         let System { servers, cores, load, scv, places, .. } = *system;
         let load = (load * 1e6).round() / 1e6;
         let scv = (scv * 100.0).round() / 100.0;
@@ -157,7 +152,7 @@ impl Model {
             Some(1) => "random".to_owned(),
             Some(all) if all == servers => "shortest of all".to_owned(),
             Some(choices) => format!("shortest of {choices}"),
-            None => policy.name().to_owned(),
+            None => policy.factory.name().to_owned(),
         };
         match self {
             Self::Mmc => format!("M/M/{cores}, load {load}"),
@@ -176,22 +171,21 @@ impl Model {
     }
 }
 
+/// What theory calls the policy.
+fn dispatch(policy: &PolicySpec) -> Option<DispatchRule> {
+    policy.factory.settings()?.dispatch()
+}
+
 /// How many of the servers' queues a policy compares.
-fn choices(policy: &PolicyConfig, servers: u32) -> Option<u32> {
-    match policy {
-        PolicyConfig::Random => Some(1),
-        PolicyConfig::PowerOfTwo { choices, .. } => Some(*choices as u32),
-        PolicyConfig::ShortestQueue { .. } => Some(servers),
+fn choices(policy: &PolicySpec, servers: u32) -> Option<u32> {
+    match dispatch(policy)? {
+        DispatchRule::ShortestOf(choices) => Some(choices as u32),
+        DispatchRule::ShortestOfAll => Some(servers),
         _ => None,
     }
 }
 
 /// Said where queue lengths are asked for, because counting one's own calls is the usual way.
-fn signal(policy: &PolicyConfig) -> &'static str {
-    use mesh_core::routing::Signal::Probes;
-    match policy {
-        PolicyConfig::PowerOfTwo { signal: Probes, .. }
-        | PolicyConfig::ShortestQueue { signal: Probes } => " probed",
-        _ => "",
-    }
+fn signal(policy: &PolicySpec) -> &'static str {
+    if policy.factory.needs().signal == Signal::Probes { " probed" } else { "" }
 }

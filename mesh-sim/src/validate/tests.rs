@@ -1,15 +1,17 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use mesh_core::routing::PolicySettings;
+
 use super::*;
+use crate::scenario::PolicySpec;
 
 #[test]
 fn every_case_is_the_queue_that_it_says() {
     let validation = Validation::new(true).unwrap();
     for case in &validation.cases {
         for policy in &case.scenario().policies {
-            let expected =
-                case.spec.model.expected(&case.system, case.scenario(), &policy.config, 10);
+            let expected = case.spec.model.expected(&case.system, case.scenario(), policy, 10);
             assert!(expected.is_ok_and(|figures| !figures.is_empty()), "{:?}", case.spec);
         }
     }
@@ -31,7 +33,7 @@ fn every_shipped_file_is_a_case() {
 fn a_scenario_that_is_another_queue_is_refused() {
     let validation = Validation::new(true).unwrap();
     let case = &validation.cases[0];
-    let policy = &case.scenario().policies[0].config;
+    let policy = &case.scenario().policies[0];
     for model in [Model::Md1, Model::Mg1Sharing, Model::RoundRobin] {
         assert!(model.expected(&case.system, case.scenario(), policy, 10).is_err(), "{model:?}");
     }
@@ -64,7 +66,8 @@ fn a_wrong_discipline_is_found_out() {
 #[test]
 fn a_wrong_route_is_found_out() {
     let random = |scenario: &mut Scenario| {
-        scenario.policies[0].config = mesh_core::routing::PolicyConfig::Random;
+        let random: PolicySettings = "random".parse().unwrap();
+        scenario.policies[0] = PolicySpec::new("random", random);
     };
     // E2/M/1 becomes M/M/1. What is expected was asked for before the change.
     let mut validation = Validation::new(true).unwrap();
@@ -73,7 +76,7 @@ fn a_wrong_route_is_found_out() {
     let expected = case
         .spec
         .model
-        .expected(&case.system, case.scenario(), &case.scenario().policies[0].config, 10)
+        .expected(&case.system, case.scenario(), &case.scenario().policies[0], 10)
         .unwrap();
     random(&mut case.sweep.cells[0].scenario);
     let run = case.sweep.runs()[0];

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use insta::{assert_debug_snapshot, assert_snapshot};
+use mesh_core::routing::BUILT_IN;
 use mesh_sim::scenario::Scenario;
 
 use super::{corpus, snapshots};
@@ -39,13 +40,13 @@ fn every_snapshot_has_its_file() {
 #[test]
 fn a_policy_by_name_has_the_defaults_of_its_table() {
     let (_, text) = corpus("valid").into_iter().find(|(name, _)| name == "minimal").unwrap();
-    for policy in ["random", "round_robin", "least_loaded", "weighted", "power_of_two"] {
+    for policy in BUILT_IN.iter().map(|policy| policy.name) {
         let with = |policies: &str| {
             let text = text.replace(r#"["random"]"#, policies);
             Scenario::from_str(&text, "x.toml").expect("it is valid").policies
         };
         let by_name = with(&format!("[{policy:?}]"));
-        assert_eq!(by_name[0].config.name(), policy);
+        assert_eq!(by_name[0].factory.name(), policy);
         assert_eq!(by_name, with(&format!("[{{ name = {policy:?} }}]")));
     }
 }

@@ -22,7 +22,7 @@ use mesh_core::seed::Seed;
 
 use self::oracles::{Asked, Caller, Life, Oracles};
 use self::plan::{Plan, Setup};
-use crate::driver::output;
+use crate::driver::{output, policy};
 
 const RATIO: f64 = 0.1;
 /// What a peer is told of a failure.
@@ -159,7 +159,7 @@ impl World {
                 ..DelegationConfig::default()
             },
             membership: MembershipConfig::default(),
-            policy: self.setup.policy,
+            policy: policy(self.setup.policy),
         }
     }
 

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use mesh_core::routing::{PolicyConfig, Signal};
 use proptest::prelude::*;
 
 use crate::driver::ms;
@@ -17,7 +16,7 @@ pub(crate) struct Plan {
 #[derive(Clone, Debug)]
 pub(crate) struct Setup {
     pub(crate) nodes: usize,
-    pub(crate) policy: PolicyConfig,
+    pub(crate) policy: &'static str,
     pub(crate) concurrency: u32,
     pub(crate) queue: u32,
     pub(crate) attempt_timeout: Option<Duration>,
@@ -87,20 +86,17 @@ pub(crate) enum Loss {
     Silent,
 }
 
-fn policy() -> impl Strategy<Value = PolicyConfig> {
-    let two = |signal| PolicyConfig::PowerOfTwo { choices: 2, signal };
-    prop_oneof![
-        Just(PolicyConfig::Random),
-        Just(PolicyConfig::RoundRobin),
-        Just(PolicyConfig::LeastLoaded { signal: Signal::Probes }),
-        Just(PolicyConfig::Weighted {
-            cpu_weight: 0.7,
-            latency_weight: 0.3,
-            signal: Signal::Reports
-        }),
-        Just(two(Signal::Probes)),
-        Just(two(Signal::OwnCounters)),
-    ]
+fn policy() -> impl Strategy<Value = &'static str> {
+    proptest::sample::select(
+        &[
+            "random",
+            "round_robin",
+            "least_loaded",
+            "weighted signal=reports",
+            "power_of_two",
+            "power_of_two signal=own",
+        ][..],
+    )
 }
 
 fn setup() -> impl Strategy<Value = Setup> {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::Once;
 use std::time::Duration;
 
@@ -118,7 +119,7 @@ fn config(settings: &AgentSettings) -> anyhow::Result<AgentConfig> {
             refresh: settings.refresh,
             ..MembershipConfig::default()
         },
-        policy: settings.policy.config()?,
+        policy: Arc::new(settings.policy.settings()?),
     })
 }
 
@@ -206,7 +207,7 @@ async fn names_in_use(registry: &str) -> Option<BTreeSet<String>> {
 #[cfg(test)]
 mod tests {
     use clap::Parser as _;
-    use mesh_core::agent::config::DEFAULT_POLICY;
+    use mesh_core::routing::DEFAULT_POLICY;
 
     use super::*;
     use crate::args::{Cli, Command};
@@ -220,7 +221,7 @@ mod tests {
         assert_eq!(config.admission, AdmissionConfig::default());
         assert_eq!(config.delegation, DelegationConfig::default());
         assert_eq!(config.membership, MembershipConfig::default());
-        assert_eq!(config.policy, DEFAULT_POLICY);
+        assert_eq!(config.policy.settings(), Some(&DEFAULT_POLICY.defaults()));
         let server = ServerLimits::default();
         let settings = (args.settings.connections as usize, args.settings.drain);
         assert_eq!(settings, (server.connections, server.drain));

@@ -1,118 +1,246 @@
-//! A routing policy, as it is named on the command line.
+//! The options that choose an agent's policy, derived from what the built-in policies say of
+//! themselves: `--policy`, and one option for each name of a parameter.
 
-use clap::{Args, ValueEnum};
-use mesh_core::routing::{MAX_CHOICES, PolicyConfig, Signal};
+use std::sync::LazyLock;
 
-/// Names of policies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-#[value(rename_all = "snake_case")]
-pub(crate) enum PolicyName {
-    /// A uniform peer
-    Random,
-    /// Each in turn
-    RoundRobin,
-    /// Least CPU %, then memory %, then latency, of all peers
-    LeastLoaded,
-    /// Least cpu-weight x CPU % + latency-weight x latency in ms, of all peers
-    Weighted,
-    /// Fewest in flight of a few random peers
-    PowerOfTwo,
-    /// Fewest in flight of all peers
-    ShortestQueue,
-}
+use anyhow::anyhow;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser as _, ValueParser};
+use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
+use mesh_core::parameter::{Parameter, ParameterKind, ParameterValue, Word};
+use mesh_core::routing::{
+    BUILT_IN, DEFAULT_POLICY, PolicyDescription, PolicyError, PolicySettings, built_in,
+};
 
-/// What a policy goes by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-#[value(rename_all = "snake_case")]
-pub(crate) enum SignalName {
-    /// Ask the peers, and wait for their answers
-    Probes,
-    /// What they last told the registry
-    Reports,
-    /// The agent's own unanswered calls
-    Own,
-}
-
-#[derive(Debug, Args)]
-#[command(next_help_heading = "How a peer is chosen")]
+/// An agent's policy, as it is named on the command line.
+#[derive(Debug)]
 pub(crate) struct PolicyArgs {
-    /// The policy
-    #[arg(long, env = "MESH_POLICY", value_enum, default_value = "least_loaded")]
-    pub(crate) policy: PolicyName,
-    /// What policies that look at peers go by; own is for power_of_two and shortest_queue
-    /// [default: probes]
-    #[arg(long, env = "MESH_SIGNAL", value_enum)]
-    pub(crate) signal: Option<SignalName>,
-    /// power_of_two: how many peers to compare, up to 8 [default: 2]
-    #[arg(long, env = "MESH_CHOICES", value_name = "N", value_parser = clap::value_parser!(u8).range(1..=MAX_CHOICES as i64))]
-    pub(crate) choices: Option<u8>,
-    /// weighted: weight of a CPU percent [default: 0.7]
-    #[arg(long, env = "MESH_CPU_WEIGHT", value_name = "X", value_parser = weight)]
-    pub(crate) cpu_weight: Option<f64>,
-    /// weighted: weight of a millisecond [default: 0.3]
-    #[arg(long, env = "MESH_LATENCY_WEIGHT", value_name = "X", value_parser = weight)]
-    pub(crate) latency_weight: Option<f64>,
+    policy: &'static PolicyDescription,
+    /// The parameters that were set, by name.
+    parameters: Vec<(&'static str, ParameterValue)>,
 }
 
-impl PolicyArgs {
-    /// The policy.
-    ///
-    /// # Errors
-    /// If an option is none of this policy's.
-    pub(crate) fn config(&self) -> anyhow::Result<PolicyConfig> {
-        let policy = match self.policy {
-            PolicyName::Random => PolicyConfig::Random,
-            PolicyName::RoundRobin => PolicyConfig::RoundRobin,
-            PolicyName::LeastLoaded => PolicyConfig::LeastLoaded { signal: self.signal() },
-            PolicyName::Weighted => PolicyConfig::Weighted {
-                cpu_weight: self.cpu_weight.unwrap_or(0.7),
-                latency_weight: self.latency_weight.unwrap_or(0.3),
-                signal: self.signal(),
-            },
-            PolicyName::ShortestQueue => PolicyConfig::ShortestQueue { signal: self.signal() },
-            PolicyName::PowerOfTwo => PolicyConfig::PowerOfTwo {
-                choices: self.choices.unwrap_or(2).into(),
-                signal: self.signal(),
-            },
+/// An option for the parameters of one name. Several policies may have one.
+struct ParameterOption {
+    parameter: &'static Parameter,
+    /// Names of the policies that have it.
+    policies: Vec<&'static str>,
+    /// All words that it may be for some policy, and the names of the policies.
+    words: Vec<(&'static Word, Vec<&'static str>)>,
+    /// As it is written on the command line, without dashes before it.
+    long: String,
+    /// Its environment variable.
+    env: String,
+}
+
+/// In the order of the policies.
+static OPTIONS: LazyLock<Vec<ParameterOption>> = LazyLock::new(|| {
+    let mut options: Vec<ParameterOption> = Vec::new();
+    for policy in BUILT_IN {
+        for parameter in policy.parameters {
+            let known = options.iter_mut().find(|option| option.parameter.name == parameter.name);
+            match known {
+                Some(option) => option.add(policy.name, parameter),
+                None => {
+                    let mut option = ParameterOption::new(parameter);
+                    option.add(policy.name, parameter);
+                    options.push(option);
+                }
+            }
+        }
+    }
+    options
+});
+
+impl ParameterOption {
+    fn new(parameter: &'static Parameter) -> Self {
+        Self {
+            parameter,
+            policies: Vec::new(),
+            words: Vec::new(),
+            long: parameter.option_name(),
+            env: format!("MESH_{}", parameter.name.to_uppercase()),
+        }
+    }
+
+    fn add(&mut self, policy: &'static str, parameter: &'static Parameter) {
+        self.policies.push(policy);
+        let ParameterKind::Word { words, .. } = parameter.kind else { return };
+        for word in words {
+            match self.words.iter_mut().find(|(known, _)| known.name == word.name) {
+                Some((_, policies)) => policies.push(policy),
+                None => self.words.push((word, vec![policy])),
+            }
+        }
+    }
+
+    fn arg(&'static self) -> Arg {
+        let value_name = match self.parameter.kind {
+            ParameterKind::Count { .. } => "N",
+            ParameterKind::Number { .. } => "X",
+            ParameterKind::Word { .. } => "WORD",
         };
-        self.refuse_strangers(&policy)?;
-        Ok(policy)
+        Arg::new(self.parameter.name)
+            .long(&*self.long)
+            .env(&*self.env)
+            .value_name(value_name)
+            .value_parser(self.value_parser())
+            .help(self.help())
     }
 
-    fn signal(&self) -> Signal {
-        match self.signal.unwrap_or(SignalName::Probes) {
-            SignalName::Probes => Signal::Probes,
-            SignalName::Reports => Signal::Reports,
-            SignalName::Own => Signal::OwnCounters,
-        }
+    /// Whom it is for, what it means, and what it is where it is left out.
+    fn help(&self) -> String {
+        let bounds = match self.parameter.kind {
+            ParameterKind::Count { min, max, .. } => format!(", {min} to {max}"),
+            ParameterKind::Number { .. } | ParameterKind::Word { .. } => String::new(),
+        };
+        let default = self.parameter.default_value();
+        let meaning = within_sentence(self.parameter.summary);
+        format!("{}: {meaning}{bounds} [default: {default}]", self.policies.join(", "))
     }
 
-    fn refuse_strangers(&self, policy: &PolicyConfig) -> anyhow::Result<()> {
-        let is_weighted = matches!(policy, PolicyConfig::Weighted { .. });
-        let is_power_of_two = matches!(policy, PolicyConfig::PowerOfTwo { .. });
-        let is_blind = matches!(policy, PolicyConfig::Random | PolicyConfig::RoundRobin);
-        let strangers = [
-            ("--signal", self.signal.is_some() && is_blind),
-            ("--choices", self.choices.is_some() && !is_power_of_two),
-            ("--cpu-weight", self.cpu_weight.is_some() && !is_weighted),
-            ("--latency-weight", self.latency_weight.is_some() && !is_weighted),
-        ];
-        let name = policy.name();
-        if let Some((option, _)) = strangers.into_iter().find(|(_, given)| *given) {
-            anyhow::bail!("{option} means nothing to the policy {name}");
+    fn value_parser(&'static self) -> ValueParser {
+        if self.words.is_empty() {
+            let parse = |text: &str| self.parameter.parse(text).map_err(|error| error.expected());
+            return ValueParser::new(parse);
         }
-        let counts_jobs =
-            matches!(policy, PolicyConfig::PowerOfTwo { .. } | PolicyConfig::ShortestQueue { .. });
-        if self.signal == Some(SignalName::Own) && !counts_jobs {
-            anyhow::bail!("the policy {name} does not go by own");
-        }
+        let word = |(word, policies): &(&'static Word, Vec<&str>)| {
+            let mut meaning = as_help(word.summary);
+            if policies.len() < self.policies.len() {
+                meaning = format!("{meaning} ({})", policies.join(", "));
+            }
+            PossibleValue::new(word.name).help(meaning)
+        };
+        let words = PossibleValuesParser::new(self.words.iter().map(word));
+        ValueParser::new(words.map(ParameterValue::Word))
+    }
+}
+
+/// A sentence without its full stop, as help texts are.
+fn as_help(sentence: &str) -> String {
+    sentence.trim_end_matches('.').to_owned()
+}
+
+/// A sentence to stand behind a colon.
+fn within_sentence(sentence: &str) -> String {
+    let mut letters = as_help(sentence).chars().collect::<Vec<char>>();
+    // Abbreviations keep their capitals.
+    if letters.get(1).is_some_and(|second| second.is_lowercase() || *second == ' ') {
+        letters[0] = letters[0].to_ascii_lowercase();
+    }
+    letters.into_iter().collect()
+}
+
+impl Args for PolicyArgs {
+    fn augment_args(command: Command) -> Command {
+        let name = |policy: &&PolicyDescription| {
+            PossibleValue::new(policy.name).help(as_help(policy.summary))
+        };
+        let policy = Arg::new("policy")
+            .long("policy")
+            .env("MESH_POLICY")
+            .value_name("NAME")
+            .value_parser(PossibleValuesParser::new(BUILT_IN.iter().map(name)))
+            .default_value(DEFAULT_POLICY.name)
+            .help("The policy");
+        command
+            .next_help_heading("How a peer is chosen")
+            .arg(policy)
+            .args(OPTIONS.iter().map(ParameterOption::arg))
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for PolicyArgs {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let name = matches.get_one::<String>("policy");
+        let policy = name.and_then(|name| built_in(name)).unwrap_or(DEFAULT_POLICY);
+        let value = |option: &'static ParameterOption| {
+            let name = option.parameter.name;
+            matches.get_one::<ParameterValue>(name).map(|value| (name, value.clone()))
+        };
+        Ok(Self { policy, parameters: OPTIONS.iter().filter_map(value).collect() })
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
         Ok(())
     }
 }
 
-fn weight(text: &str) -> Result<f64, &'static str> {
-    match text.parse::<f64>() {
-        Ok(weight) if weight.is_finite() && weight >= 0.0 => Ok(weight),
-        _ => Err("expected a number, 0 or more"),
+impl PolicyArgs {
+    /// The policy with its parameters.
+    ///
+    /// # Errors
+    /// If an option or its value means nothing to this policy.
+    pub(crate) fn settings(&self) -> anyhow::Result<PolicySettings> {
+        let settings = self.policy.defaults().with(self.parameters.iter().cloned());
+        settings.map_err(|error| match error {
+            PolicyError::UnknownParameter { policy, parameter } => {
+                let option = parameter.replace('_', "-");
+                anyhow!("--{option} means nothing to the policy {policy}")
+            }
+            error => error.into(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::mem::discriminant;
+
+    use super::*;
+
+    #[test]
+    fn parameters_of_one_name_are_one_option() {
+        for policy in BUILT_IN {
+            for parameter in policy.parameters {
+                let option = OPTIONS.iter().find(|option| option.parameter.name == parameter.name);
+                let first = option.expect("every parameter has an option").parameter;
+                let (policy, name) = (policy.name, parameter.name);
+                assert_eq!(first.summary, parameter.summary, "{name} of {policy}");
+                assert_eq!(first.default_value(), parameter.default_value(), "{name} of {policy}");
+                match parameter.kind {
+                    // clap takes the words of all policies, and the policy refuses the others'.
+                    ParameterKind::Word { .. } => {
+                        assert_eq!(discriminant(&first.kind), discriminant(&parameter.kind));
+                    }
+                    kind => assert_eq!(first.kind, kind, "{name} of {policy}"),
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn help_says_whom_an_option_is_for() {
+        let help = |name: &str| {
+            OPTIONS.iter().find(|option| option.parameter.name == name).expect("an option").help()
+        };
+        assert_eq!(help("choices"), "power_of_two: how many peers to compare, 1 to 8 [default: 2]");
+        assert_eq!(help("cpu_weight"), "weighted: weight of a CPU percent [default: 0.7]");
+        assert_eq!(within_sentence("CPU percent."), "CPU percent");
+    }
+
+    #[test]
+    fn options_of_other_policies_are_refused() {
+        let settings = |args: &[&str]| {
+            let command = PolicyArgs::augment_args(Command::new("mesh").no_binary_name(true));
+            let matches = command.try_get_matches_from(args).expect("known options");
+            PolicyArgs::from_arg_matches(&matches).expect("a policy").settings()
+        };
+        assert_eq!(settings(&[]).unwrap(), DEFAULT_POLICY.defaults());
+        let both = ["--policy", "power_of_two", "--signal", "own", "--choices", "3"];
+        assert_eq!(settings(&both).unwrap().to_string(), "power_of_two choices=3 signal=own");
+        let refused = |args: &[&str]| settings(args).unwrap_err().to_string();
+        assert_eq!(
+            refused(&["--choices", "3"]),
+            "--choices means nothing to the policy least_loaded"
+        );
+        assert_eq!(
+            refused(&["--policy", "weighted", "--signal", "own"]),
+            "the policy weighted: signal can't be own: expected one of probes, reports"
+        );
     }
 }

@@ -4,7 +4,7 @@ use mesh_core::Timestamp;
 use mesh_core::agent::{RegistryReply, RegistryRequest};
 use mesh_core::registry::{RegisterError, Registry};
 use mesh_core::roster::Listing;
-use mesh_core::routing::{PolicyConfig, Signal};
+use mesh_core::routing::Signal;
 
 use super::{Event, Simulation};
 use crate::engine::Run;
@@ -28,18 +28,12 @@ impl RegistryHost {
     }
 
     pub(super) fn restarted(run: &Run<'_>, now: Timestamp) -> Self {
-        let signal = match run.policy.config {
-            PolicyConfig::Random | PolicyConfig::RoundRobin => Signal::None,
-            PolicyConfig::LeastLoaded { signal }
-            | PolicyConfig::Weighted { signal, .. }
-            | PolicyConfig::PowerOfTwo { signal, .. }
-            | PolicyConfig::ShortestQueue { signal } => signal,
-        };
+        let needs = run.policy.factory.needs();
         Self {
             registry: Registry::new(registry_config(run.scenario)),
             epoch: now.as_nanos(),
             wake_at: Timestamp::MAX,
-            keeps_loads: signal == Signal::Reports,
+            keeps_loads: needs.signal == Signal::Reports,
         }
     }
 }

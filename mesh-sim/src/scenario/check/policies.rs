@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use mesh_core::routing::{PolicyConfig, Signal};
+use mesh_core::routing::{PolicyError, PolicyFactory as _, PolicySettings, built_in};
 
 use super::Checker;
 use crate::scenario::source::Path;
@@ -17,12 +17,12 @@ impl Checker<'_> {
         let mut specs: Vec<PolicySpec> = Vec::new();
         for (position, policy) in raw.iter().enumerate() {
             let path = Path::field("policies").index(position);
-            let (raw, label) = match policy {
-                raw::Policy::Name(name) => (&name.with_defaults(), None),
-                raw::Policy::Table(table) => (&table.config, table.label.as_deref()),
+            let Some(settings) = self.policy(&path, policy) else { continue };
+            let label = match policy {
+                raw::Policy::Table(raw::PolicyTable { label: Some(label), .. }) => label,
+                _ => settings.name(),
             };
-            let config = self.policy(&path, raw);
-            let label = label.unwrap_or(config.name()).to_owned();
+            let label = label.to_owned();
             if let Some(first) = specs.iter().position(|spec| spec.label == label) {
                 let title = format!("two policies are labelled {label:?}");
                 let advice = "give it a `label` of its own";
@@ -31,34 +31,31 @@ impl Checker<'_> {
                 let first = self.source.span(&Path::field("policies").index(first));
                 self.problems.push(problem.related(first, "the first one"));
             }
-            specs.push(PolicySpec { label, config });
+            specs.push(PolicySpec::new(label, settings));
         }
         specs
     }
 
-    fn policy(&mut self, path: &Path, raw: &raw::PolicyConfig) -> PolicyConfig {
-        match *raw {
-            raw::PolicyConfig::Random {} => PolicyConfig::Random,
-            raw::PolicyConfig::RoundRobin {} => PolicyConfig::RoundRobin,
-            raw::PolicyConfig::LeastLoaded { signal } => {
-                PolicyConfig::LeastLoaded { signal: report_signal(signal) }
+    /// The policy with its parameters. The schema has checked each of them by itself.
+    fn policy(&mut self, path: &Path, raw: &raw::Policy) -> Option<PolicySettings> {
+        let (name, parameters) = match raw {
+            raw::Policy::Name(name) => (name, None),
+            raw::Policy::Table(table) => (&table.name, Some(&table.parameters)),
+        };
+        let unknown = || PolicyError::UnknownPolicy { name: name.0.clone() };
+        let parameters = parameters.into_iter().flatten();
+        let settings = built_in(&name.0).ok_or_else(unknown).and_then(|policy| {
+            let written = parameters.map(|(name, value)| (name, value.into()));
+            policy.defaults().with(written)
+        });
+        match settings {
+            Ok(settings) => return Some(settings),
+            Err(PolicyError::Conflict { source, .. }) => {
+                self.report(&path.key(source.parameter), source.problem, source.expected);
             }
-            raw::PolicyConfig::Weighted { cpu_weight, latency_weight, signal } => {
-                if cpu_weight == 0.0 && latency_weight == 0.0 {
-                    let title = "both weights are zero, so every peer is the same";
-                    self.report(&path.key("cpu_weight"), title, "expected one above 0");
-                }
-                let signal = report_signal(signal);
-                PolicyConfig::Weighted { cpu_weight, latency_weight, signal }
-            }
-            raw::PolicyConfig::PowerOfTwo { choices, signal } => PolicyConfig::PowerOfTwo {
-                choices: usize::from(choices),
-                signal: count_signal(signal),
-            },
-            raw::PolicyConfig::ShortestQueue { signal } => {
-                PolicyConfig::ShortestQueue { signal: count_signal(signal) }
-            }
+            Err(error) => self.report(path, error.to_string(), ""),
         }
+        None
     }
 
     pub(super) fn expect(
@@ -77,21 +74,6 @@ impl Checker<'_> {
             self.problems.push(problem.note(format!("labels here: {}", known.join(", "))));
         }
         raw.iter().map(|(label, expect)| (label.clone(), thresholds(expect))).collect()
-    }
-}
-
-fn report_signal(raw: raw::ReportSignal) -> Signal {
-    match raw {
-        raw::ReportSignal::Probes => Signal::Probes,
-        raw::ReportSignal::Reports => Signal::Reports,
-    }
-}
-
-fn count_signal(raw: raw::CountSignal) -> Signal {
-    match raw {
-        raw::CountSignal::Probes => Signal::Probes,
-        raw::CountSignal::Reports => Signal::Reports,
-        raw::CountSignal::Own => Signal::OwnCounters,
     }
 }
 

@@ -14,7 +14,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::faults::{Expect, Fault, FaultKind};
-pub(crate) use self::policies::{CountSignal, Policy, PolicyConfig, ReportSignal};
+pub(crate) use self::policies::{Policy, PolicyTable};
 pub(crate) use self::workload::{Arrivals, Distribution, RateStep, Workload};
 use super::text;
 use crate::units::DurationText;

@@ -1,7 +1,14 @@
-//! The policies to compare, as they are written.
+//! The policies to compare, as they are written: derived from what the built-in policies say of
+//! themselves.
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use mesh_core::parameter::{Parameter, ParameterKind, ParameterValue};
+use mesh_core::routing::{BUILT_IN, PolicyDescription};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
 
 use crate::scenario::text;
 
@@ -15,127 +22,109 @@ pub(crate) enum Policy {
     Table(PolicyTable),
 }
 
-/// A policy with its default parameters.
-#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum PolicyName {
-    Random,
-    RoundRobin,
-    LeastLoaded,
-    Weighted,
-    PowerOfTwo,
-    ShortestQueue,
-}
+/// A built-in policy, by name.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct PolicyName(pub(crate) String);
 
 /// A policy with parameters.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize)]
 pub(crate) struct PolicyTable {
-    #[serde(flatten)]
-    pub(crate) config: PolicyConfig,
-    /// Its row in the report; its name if left out.
-    #[schemars(extend("pattern" = text::NAME))]
+    pub(crate) name: PolicyName,
     pub(crate) label: Option<String>,
+    /// Those that are written, by name.
+    #[serde(flatten)]
+    pub(crate) parameters: BTreeMap<String, WrittenValue>,
 }
 
-/// The policies and their parameters.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(tag = "name", rename_all = "snake_case", deny_unknown_fields)]
-pub(crate) enum PolicyConfig {
-    /// A uniform peer.
-    Random {},
-    /// Each in turn, from a random start.
-    RoundRobin {},
-    /// The peer with the least CPU %, then memory %, then latency.
-    LeastLoaded {
-        /// Where loads come from.
-        #[serde(default)]
-        signal: ReportSignal,
-    },
-    /// The peer with the least `cpu_weight` x CPU % + `latency_weight` x latency in ms.
-    Weighted {
-        /// Weight of a CPU percent.
-        #[serde(default = "default_cpu_weight")]
-        #[schemars(range(min = 0.0, max = 1_000_000.0))]
-        cpu_weight: f64,
-        /// Weight of a millisecond of latency.
-        #[serde(default = "default_latency_weight")]
-        #[schemars(range(min = 0.0, max = 1_000_000.0))]
-        latency_weight: f64,
-        /// Where loads come from.
-        #[serde(default)]
-        signal: ReportSignal,
-    },
-    /// The peer with the fewest jobs in flight among some random ones.
-    PowerOfTwo {
-        /// How many to compare.
-        #[serde(default = "default_choices")]
-        #[schemars(range(min = 1, max = 8))]
-        choices: u8,
-        /// Where loads come from.
-        #[serde(default)]
-        signal: CountSignal,
-    },
-    /// The peer with the fewest jobs in flight among all.
-    ShortestQueue {
-        /// Where loads come from.
-        #[serde(default)]
-        signal: CountSignal,
-    },
+/// The value of a parameter. Which of these each parameter may be, the schema says.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum WrittenValue {
+    Count(u64),
+    Number(f64),
+    Word(String),
 }
 
-fn default_cpu_weight() -> f64 {
-    0.7
+impl From<&WrittenValue> for ParameterValue {
+    fn from(written: &WrittenValue) -> Self {
+        match written {
+            WrittenValue::Count(count) => Self::Count(*count),
+            WrittenValue::Number(number) => Self::Number(*number),
+            WrittenValue::Word(word) => Self::Word(word.clone()),
+        }
+    }
 }
 
-fn default_latency_weight() -> f64 {
-    0.3
+impl JsonSchema for PolicyName {
+    fn schema_name() -> Cow<'static, str> {
+        "PolicyName".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let names: Vec<&str> = BUILT_IN.iter().map(|policy| policy.name).collect();
+        json_schema!({
+            "description": "A policy with its default parameters.",
+            "type": "string",
+            "enum": names,
+        })
+    }
 }
 
-fn default_choices() -> u8 {
-    2
+impl JsonSchema for PolicyTable {
+    fn schema_name() -> Cow<'static, str> {
+        "PolicyTable".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let tables: Vec<Value> = BUILT_IN.iter().map(|policy| table_schema(policy)).collect();
+        json_schema!({ "description": "A policy with parameters.", "oneOf": tables })
+    }
 }
 
-/// Where a policy learns CPU and memory from.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum ReportSignal {
-    /// A fresh question to each peer, which the request waits for.
-    #[default]
-    Probes,
-    /// The last heartbeat that the registry listed.
-    Reports,
+/// The table of one policy. Its name tells it from the tables of the others.
+fn table_schema(policy: &PolicyDescription) -> Value {
+    let mut fields = Map::new();
+    fields.insert("name".to_owned(), json!({ "type": "string", "const": policy.name }));
+    for parameter in policy.parameters {
+        fields.insert(parameter.name.to_owned(), parameter_schema(parameter));
+    }
+    let label = json!({
+        "description": "Its row in the report; its name if left out.",
+        "type": "string",
+        "pattern": text::NAME,
+    });
+    fields.insert("label".to_owned(), label);
+    json!({
+        "description": policy.summary,
+        "type": "object",
+        "properties": fields,
+        "required": ["name"],
+        "additionalProperties": false,
+    })
 }
 
-/// Where a policy learns the number of jobs in flight from.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum CountSignal {
-    /// A fresh question to each peer, which the request waits for.
-    #[default]
-    Probes,
-    /// The last heartbeat that the registry listed.
-    Reports,
-    /// The agent's own unanswered calls.
-    Own,
-}
-
-impl PolicyName {
-    /// The policy of this name when nothing else is said.
-    pub(crate) fn with_defaults(self) -> PolicyConfig {
-        match self {
-            Self::Random => PolicyConfig::Random {},
-            Self::RoundRobin => PolicyConfig::RoundRobin {},
-            Self::LeastLoaded => PolicyConfig::LeastLoaded { signal: ReportSignal::default() },
-            Self::Weighted => PolicyConfig::Weighted {
-                cpu_weight: default_cpu_weight(),
-                latency_weight: default_latency_weight(),
-                signal: ReportSignal::default(),
-            },
-            Self::PowerOfTwo => PolicyConfig::PowerOfTwo {
-                choices: default_choices(),
-                signal: CountSignal::default(),
-            },
-            Self::ShortestQueue => PolicyConfig::ShortestQueue { signal: CountSignal::default() },
+fn parameter_schema(parameter: &Parameter) -> Value {
+    let description = parameter.summary;
+    match parameter.kind {
+        ParameterKind::Count { default, min, max } => json!({
+            "description": description,
+            "type": "integer",
+            "default": default,
+            "minimum": min,
+            "maximum": max,
+        }),
+        ParameterKind::Number { default, min, max } => json!({
+            "description": description,
+            "type": "number",
+            "default": default,
+            "minimum": min,
+            "maximum": max,
+        }),
+        ParameterKind::Word { default, words } => {
+            let word = |word: &mesh_core::parameter::Word| json!({ "description": word.summary, "type": "string", "const": word.name });
+            let words: Vec<Value> = words.iter().map(word).collect();
+            json!({ "description": description, "oneOf": words, "default": default })
         }
     }
 }

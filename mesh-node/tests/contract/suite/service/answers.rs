@@ -4,7 +4,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use mesh_core::agent::Failure;
 use mesh_core::codec;
-use mesh_core::routing::PolicyConfig;
 use mesh_node::http::{Request, Response, serve};
 use mesh_node::wire::ERROR_HEADER;
 
@@ -13,7 +12,7 @@ use super::*;
 /// An agent that chooses without asking, and passes nobody over.
 async fn entry<N: Net>(mesh: &Mesh<N>, registry: &str, peers: &[&str]) -> Running {
     let entry = mesh.agent("entry", registry, |setup| {
-        setup.config.policy = PolicyConfig::RoundRobin;
+        setup.config.policy = built_in("round_robin");
         setup.config.delegation.health.max_failures = 0;
     });
     let entry = entry.await;

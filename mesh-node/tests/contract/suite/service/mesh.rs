@@ -1,7 +1,6 @@
 //! What agents and a registry promise together.
 
 use mesh_core::resilience::RetryConfig;
-use mesh_core::routing::PolicyConfig;
 
 use super::*;
 
@@ -298,7 +297,7 @@ pub(crate) async fn days_work<N: Net>(net: N) -> Vec<(Timestamp, String)> {
     let mut agents = Vec::new();
     for name in ["a", "b", "c"] {
         let set = |setup: &mut Setup| {
-            setup.config.policy = PolicyConfig::Random;
+            setup.config.policy = built_in("random");
             // Enough for every request to meet the dead first.
             setup.config.delegation.retry = RetryConfig { ratio: 1.0, floor: 10.0 };
         };

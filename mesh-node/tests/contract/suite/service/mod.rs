@@ -7,15 +7,15 @@ pub(crate) mod mesh;
 pub(crate) mod registry;
 pub(crate) mod watch;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use mesh_core::Timestamp;
-use mesh_core::agent::config::{
-    AdmissionConfig, DEFAULT_POLICY, DelegationConfig, MembershipConfig,
-};
+use mesh_core::agent::config::{DelegationConfig, MembershipConfig};
 use mesh_core::agent::{AgentConfig, Identity};
 use mesh_core::jsonrpc;
 use mesh_core::registry::RegistryConfig;
+use mesh_core::routing::{PolicyFactory, PolicySettings};
 use mesh_core::seed::Seed;
 use mesh_node::agent::Parts;
 use mesh_node::http::{
@@ -214,11 +214,15 @@ struct Setup {
     json: jsonrpc::Limits,
 }
 
+/// The built-in policy of this name, with its defaults.
+fn built_in(name: &str) -> Arc<dyn PolicyFactory> {
+    Arc::new(name.parse::<PolicySettings>().expect("a policy"))
+}
+
 impl Setup {
     fn new(name: &str, address: &str) -> Self {
         let identity = Identity { name: name.into(), url: address.into(), incarnation: 1 };
         let config = AgentConfig {
-            admission: AdmissionConfig::default(),
             delegation: DelegationConfig {
                 probe_timeout: Duration::from_secs(2),
                 ..DelegationConfig::default()
@@ -229,7 +233,7 @@ impl Setup {
                 timeout: Duration::from_secs(2),
                 ..MembershipConfig::default()
             },
-            policy: DEFAULT_POLICY,
+            ..AgentConfig::default()
         };
         let (server, json) = (ServerLimits::default(), jsonrpc::Limits::default());
         Self { identity, config, host: TestHost::default(), server, json }

@@ -1,0 +1,44 @@
+//! The seed's rule: the least loaded of all peers.
+
+use crate::routing::signal::{LOAD_SIGNAL, signal_of};
+use crate::routing::{
+    Candidate, Policy, PolicyDescription, PolicyNeeds, Shortlist, Signal, least_by,
+};
+use crate::seed::Rng;
+
+/// [`LeastLoaded`] as a built-in policy.
+pub(super) const DESCRIPTION: PolicyDescription = PolicyDescription {
+    name: "least_loaded",
+    summary: "The peer with the least CPU %, then memory %, then latency.",
+    parameters: &[LOAD_SIGNAL],
+    needs: |values| PolicyNeeds { signal: signal_of(values), utilisation: true },
+    conflict: PolicyDescription::no_conflict,
+    dispatch: PolicyDescription::no_theory,
+    build: |values, _| Box::new(LeastLoaded { signal: signal_of(values) }),
+};
+
+/// Ranks every peer by CPU %, then memory %, then latency, as the Python demo of the mesh did. CPU %
+/// is an average over each agent's sampling window, so jobs that arrive within one window all go to
+/// the same peer.
+#[derive(Debug)]
+struct LeastLoaded {
+    signal: Signal,
+}
+
+impl Policy for LeastLoaded {
+    fn signal(&self) -> Signal {
+        self.signal
+    }
+
+    fn shortlist(&mut self, _eligible: usize, _rng: &mut Rng) -> Shortlist {
+        Shortlist::All
+    }
+
+    fn choose(&mut self, candidates: &[Candidate], rng: &mut Rng) -> usize {
+        least_by(candidates, rng, |a, b| {
+            let cpu = a.load.cpu_percent.total_cmp(&b.load.cpu_percent);
+            let memory = || a.load.memory_percent.total_cmp(&b.load.memory_percent);
+            cpu.then_with(memory).then_with(|| a.latency.cmp(&b.latency))
+        })
+    }
+}

@@ -1,0 +1,30 @@
+//! The policies that come with the mesh, a file each.
+//!
+//! To add one: write its file, with its [`PolicyDescription`], and list it here.
+
+mod least_loaded;
+mod power_of_two;
+mod random;
+mod round_robin;
+mod shortest_queue;
+mod weighted;
+
+use super::PolicyDescription;
+
+/// Every policy that comes with the mesh, in the order in which they are shown.
+pub const BUILT_IN: &[&PolicyDescription] = &[
+    &random::DESCRIPTION,
+    &round_robin::DESCRIPTION,
+    &least_loaded::DESCRIPTION,
+    &weighted::DESCRIPTION,
+    &power_of_two::DESCRIPTION,
+    &shortest_queue::DESCRIPTION,
+];
+
+/// The policy of agents that are told nothing else: the seed's rule.
+pub const DEFAULT_POLICY: &PolicyDescription = &least_loaded::DESCRIPTION;
+
+/// The built-in policy of this name.
+pub fn built_in(name: &str) -> Option<&'static PolicyDescription> {
+    BUILT_IN.iter().copied().find(|description| description.name == name)
+}

@@ -1,0 +1,54 @@
+//! The shortest queue of a few random peers.
+
+use crate::parameter::{Parameter, ParameterKind, ParameterValues};
+use crate::routing::signal::{COUNT_SIGNAL, signal_of};
+use crate::routing::{
+    Candidate, DispatchRule, MAX_CHOICES, Picks, Policy, PolicyDescription, PolicyNeeds, Shortlist,
+    Signal, least_by,
+};
+use crate::seed::Rng;
+
+const CHOICES: Parameter = Parameter {
+    name: "choices",
+    summary: "How many peers to compare.",
+    kind: ParameterKind::Count { default: 2, min: 1, max: MAX_CHOICES as u64 },
+};
+
+/// [`PowerOfTwo`] as a built-in policy.
+pub(super) const DESCRIPTION: PolicyDescription = PolicyDescription {
+    name: "power_of_two",
+    summary: "The peer with the fewest jobs in flight among some random ones.",
+    parameters: &[CHOICES, COUNT_SIGNAL],
+    needs: |values| PolicyNeeds { signal: signal_of(values), utilisation: false },
+    conflict: PolicyDescription::no_conflict,
+    dispatch: |values| Some(DispatchRule::ShortestOf(choices(values))),
+    build: |values, _| Box::new(PowerOfTwo { choices: choices(values), signal: signal_of(values) }),
+};
+
+fn choices(values: &ParameterValues) -> usize {
+    values.count(&CHOICES) as usize
+}
+
+/// Compares a few different random peers by their jobs in flight. Two are enough to avoid long
+/// queues, and unlike the shortest queue of all, agents with old reports do not herd to one peer
+/// (Mitzenmacher, "The power of two choices in randomized load balancing", 2001).
+#[derive(Debug)]
+struct PowerOfTwo {
+    choices: usize,
+    signal: Signal,
+}
+
+impl Policy for PowerOfTwo {
+    fn signal(&self) -> Signal {
+        self.signal
+    }
+
+    fn shortlist(&mut self, eligible: usize, rng: &mut Rng) -> Shortlist {
+        Shortlist::Some(Picks::sample(self.choices.max(1), eligible, rng))
+    }
+
+    fn choose(&mut self, candidates: &[Candidate], rng: &mut Rng) -> usize {
+        let in_flight = |candidate: &Candidate| candidate.in_flight(self.signal);
+        least_by(candidates, rng, |a, b| in_flight(a).cmp(&in_flight(b)))
+    }
+}

@@ -1,0 +1,40 @@
+//! Each peer in turn.
+
+use crate::routing::{
+    Candidate, DispatchRule, Picks, Policy, PolicyDescription, PolicyNeeds, Shortlist, Signal,
+};
+use crate::seed::Rng;
+
+/// [`RoundRobin`] as a built-in policy.
+pub(super) const DESCRIPTION: PolicyDescription = PolicyDescription {
+    name: "round_robin",
+    summary: "Each in turn, from a random start.",
+    parameters: &[],
+    needs: |_| PolicyNeeds { signal: Signal::None, utilisation: false },
+    conflict: PolicyDescription::no_conflict,
+    dispatch: |_| Some(DispatchRule::InTurn),
+    build: |_, rng| Box::new(RoundRobin { cursor: rng.next_u64() }),
+};
+
+/// Counts its choices. Its start is random, so that agents that start together do not all choose
+/// the same peer.
+#[derive(Debug)]
+struct RoundRobin {
+    cursor: u64,
+}
+
+impl Policy for RoundRobin {
+    fn signal(&self) -> Signal {
+        Signal::None
+    }
+
+    fn shortlist(&mut self, eligible: usize, _rng: &mut Rng) -> Shortlist {
+        let position = (self.cursor % eligible as u64) as usize;
+        self.cursor = self.cursor.wrapping_add(1);
+        Shortlist::Some(Picks::one(position))
+    }
+
+    fn choose(&mut self, _candidates: &[Candidate], _rng: &mut Rng) -> usize {
+        0
+    }
+}

@@ -1,0 +1,40 @@
+//! The shortest queue of all peers.
+
+use crate::routing::signal::{COUNT_SIGNAL, signal_of};
+use crate::routing::{
+    Candidate, DispatchRule, Policy, PolicyDescription, PolicyNeeds, Shortlist, Signal, least_by,
+};
+use crate::seed::Rng;
+
+/// [`ShortestQueue`] as a built-in policy.
+pub(super) const DESCRIPTION: PolicyDescription = PolicyDescription {
+    name: "shortest_queue",
+    summary: "The peer with the fewest jobs in flight among all.",
+    parameters: &[COUNT_SIGNAL],
+    needs: |values| PolicyNeeds { signal: signal_of(values), utilisation: false },
+    conflict: PolicyDescription::no_conflict,
+    dispatch: |_| Some(DispatchRule::ShortestOfAll),
+    build: |values, _| Box::new(ShortestQueue { signal: signal_of(values) }),
+};
+
+/// Compares all peers by their jobs in flight: join the shortest queue. With old reports, agents
+/// herd to the peer that was idle last (Mitzenmacher, "How useful is old information?", 2000).
+#[derive(Debug)]
+struct ShortestQueue {
+    signal: Signal,
+}
+
+impl Policy for ShortestQueue {
+    fn signal(&self) -> Signal {
+        self.signal
+    }
+
+    fn shortlist(&mut self, _eligible: usize, _rng: &mut Rng) -> Shortlist {
+        Shortlist::All
+    }
+
+    fn choose(&mut self, candidates: &[Candidate], rng: &mut Rng) -> usize {
+        let in_flight = |candidate: &Candidate| candidate.in_flight(self.signal);
+        least_by(candidates, rng, |a, b| in_flight(a).cmp(&in_flight(b)))
+    }
+}

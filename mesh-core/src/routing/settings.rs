@@ -1,0 +1,194 @@
+//! A built-in policy with its parameters: the factory that configuration makes.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::{
+    BUILT_IN, DispatchRule, ParameterConflict, Policy, PolicyDescription, PolicyFactory,
+    PolicyNeeds, built_in,
+};
+use crate::parameter::{ParameterError, ParameterValue, ParameterValues};
+use crate::seed::Rng;
+
+/// A built-in policy and a checked value for each of its parameters. It is the factory of such
+/// policies, and is written and read as the policy's name and the parameters behind it:
+///
+/// ```
+/// use mesh_core::routing::{PolicyFactory, PolicySettings};
+///
+/// let settings: PolicySettings = "power_of_two signal=own".parse()?;
+/// assert_eq!(settings.name(), "power_of_two");
+/// assert_eq!(settings.to_string(), "power_of_two choices=2 signal=own");
+/// # Ok::<(), mesh_core::routing::PolicyError>(())
+/// ```
+#[derive(Clone)]
+pub struct PolicySettings {
+    description: &'static PolicyDescription,
+    values: ParameterValues,
+}
+
+/// Why there is no such policy.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PolicyError {
+    /// No built-in policy has this name.
+    #[error("no policy {name}; there are: {}", names().join(", "))]
+    UnknownPolicy {
+        /// The name.
+        name: String,
+    },
+    /// The policy has no such parameter.
+    #[error("{parameter} means nothing to the policy {policy}{}", Known(.policy))]
+    UnknownParameter {
+        /// The policy's name.
+        policy: &'static str,
+        /// What was set.
+        parameter: String,
+    },
+    /// A parameter can't have the value that was given.
+    #[error("the policy {policy}: {source}")]
+    Value {
+        /// The policy's name.
+        policy: &'static str,
+        /// Why not.
+        source: ParameterError,
+    },
+    /// The parameters make no sense together.
+    #[error("the policy {policy}: {source}")]
+    Conflict {
+        /// The policy's name.
+        policy: &'static str,
+        /// Why not.
+        source: ParameterConflict,
+    },
+    /// A piece of text is no `parameter=value`.
+    #[error("expected parameter=value behind the policy's name, not {text}")]
+    Syntax {
+        /// The piece.
+        text: String,
+    },
+}
+
+/// The names of all built-in policies.
+fn names() -> Vec<&'static str> {
+    BUILT_IN.iter().map(|description| description.name).collect()
+}
+
+/// The parameters that a policy has instead.
+struct Known<'a>(&'a str);
+
+impl fmt::Display for Known<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let parameters = built_in(self.0).map_or(&[][..], |description| description.parameters);
+        let names: Vec<&str> = parameters.iter().map(|parameter| parameter.name).collect();
+        if names.is_empty() { Ok(()) } else { write!(out, "; it has {}", names.join(", ")) }
+    }
+}
+
+impl PolicySettings {
+    pub(super) fn defaults(description: &'static PolicyDescription) -> Self {
+        Self { description, values: ParameterValues::defaults(description.parameters) }
+    }
+
+    /// The policy with these parameters, by name; those that are not named keep their values.
+    ///
+    /// # Errors
+    /// If the policy has no such parameter, or not with such a value.
+    pub fn with<N: AsRef<str>>(
+        mut self,
+        parameters: impl IntoIterator<Item = (N, ParameterValue)>,
+    ) -> Result<Self, PolicyError> {
+        let policy = self.description.name;
+        for (name, value) in parameters {
+            let name = name.as_ref();
+            let is_known = self
+                .values
+                .set(name, value)
+                .map_err(|source| PolicyError::Value { policy, source })?;
+            if !is_known {
+                return Err(PolicyError::UnknownParameter { policy, parameter: name.to_owned() });
+            }
+        }
+        match (self.description.conflict)(&self.values) {
+            Some(source) => Err(PolicyError::Conflict { policy, source }),
+            None => Ok(self),
+        }
+    }
+
+    /// What the policy says of itself.
+    pub fn description(&self) -> &'static PolicyDescription {
+        self.description
+    }
+
+    /// Its parameters and their values.
+    pub fn values(&self) -> &ParameterValues {
+        &self.values
+    }
+
+    /// What queueing theory calls it, if it has figures of such a rule.
+    pub fn dispatch(&self) -> Option<DispatchRule> {
+        (self.description.dispatch)(&self.values)
+    }
+}
+
+impl PolicyFactory for PolicySettings {
+    fn name(&self) -> &str {
+        self.description.name
+    }
+
+    fn needs(&self) -> PolicyNeeds {
+        (self.description.needs)(&self.values)
+    }
+
+    fn build(&self, rng: &mut Rng) -> Box<dyn Policy> {
+        (self.description.build)(&self.values, rng)
+    }
+
+    fn settings(&self) -> Option<&PolicySettings> {
+        Some(self)
+    }
+}
+
+/// Policies are the same if they have the same name.
+impl PartialEq for PolicySettings {
+    fn eq(&self, other: &Self) -> bool {
+        self.description.name == other.description.name && self.values == other.values
+    }
+}
+
+impl fmt::Display for PolicySettings {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(self.description.name)?;
+        self.values
+            .iter()
+            .try_for_each(|(parameter, value)| write!(out, " {}={value}", parameter.name))
+    }
+}
+
+impl fmt::Debug for PolicySettings {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, out)
+    }
+}
+
+impl FromStr for PolicySettings {
+    type Err = PolicyError;
+
+    fn from_str(text: &str) -> Result<Self, PolicyError> {
+        let mut words = text.split_whitespace();
+        let name = words.next().unwrap_or_default();
+        let unknown = || PolicyError::UnknownPolicy { name: name.to_owned() };
+        let description = built_in(name).ok_or_else(unknown)?;
+        let mut parameters = Vec::new();
+        for word in words {
+            let pair = word.split_once('=');
+            let (name, text) = pair.ok_or_else(|| PolicyError::Syntax { text: word.to_owned() })?;
+            let known = description.parameters.iter().find(|parameter| parameter.name == name);
+            let value = known.map(|parameter| parameter.parse(text)).transpose();
+            let policy = description.name;
+            let value = value.map_err(|source| PolicyError::Value { policy, source })?;
+            // One that is unknown is refused below, whatever its value.
+            parameters.push((name, value.unwrap_or_else(|| text.into())));
+        }
+        description.defaults().with(parameters)
+    }
+}
