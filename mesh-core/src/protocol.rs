@@ -45,18 +45,23 @@ pub struct Task {
 }
 
 impl Task {
-    /// A job that consists of somebody else's method.
-    pub fn foreign(call: ForeignCall) -> Self {
+    /// The first try of a job that nothing else is demanded of.
+    pub fn new(text: impl Into<Arc<str>>) -> Self {
         Self {
-            text: "".into(),
+            text: text.into(),
             timeout: None,
             demand: None,
             idempotent: false,
             depth: 0,
             request: 0,
             attempt: 0,
-            foreign: Some(Box::new(call)),
+            foreign: None,
         }
+    }
+
+    /// A job that consists of somebody else's method.
+    pub fn foreign(call: ForeignCall) -> Self {
+        Self { foreign: Some(Box::new(call)), ..Self::new("") }
     }
 }
 

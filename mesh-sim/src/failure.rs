@@ -8,7 +8,7 @@ use mesh_core::Timestamp;
 
 use crate::engine::{EngineError, Run};
 use crate::format::shell_word;
-use crate::judge::{PolicyResult, PolicyVerdict, Statistic, Threshold, Verdict};
+use crate::judge::{MissedThreshold, PolicyResult, Verdict};
 use crate::publish::write_file;
 use crate::record::RunRecord;
 use crate::scenario::{Draft, EngineKind, Scenario};
@@ -114,30 +114,20 @@ fn failures_of(scenario: &Scenario, record: &RunRecord) -> Vec<Failure> {
         add(Defect::Oracle(violation.oracle), violation.detail.clone(), at);
     }
     for result in PolicyResult::merge(std::slice::from_ref(record)) {
-        for miss in PolicyVerdict::of(&result, &scenario.expect).missed {
+        for miss in result.judge(&scenario.expect).missed {
             add(defect_of(&miss.threshold, record), miss.threshold.to_string(), None);
         }
     }
     failures
 }
 
-fn defect_of(threshold: &Threshold, record: &RunRecord) -> Defect {
-    // An unanswered request counts with its deadline, so a few of them decide a high quantile.
-    let (field, decisive_share) = match threshold {
-        Threshold::NoRequests => return Defect::NoRequests,
-        Threshold::MinSuccess { .. } => ("min_success", 0.0),
-        Threshold::MaxLatency { figure, .. } => match figure {
-            Statistic::Mean => ("max_mean", 0.5),
-            Statistic::P50 => ("max_p50", 0.5),
-            Statistic::P90 => ("max_p90", 0.1),
-            Statistic::P99 => ("max_p99", 0.01),
-            Statistic::P99_9 => ("max_p99_9", 0.001),
-        },
-    };
+fn defect_of(threshold: &MissedThreshold, record: &RunRecord) -> Defect {
+    let MissedThreshold::Figure { figure, .. } = threshold else { return Defect::NoRequests };
     let failed = 1.0 - record.requests.success();
     let most = record.failures.iter().max_by_key(|(_, count)| **count);
-    let cause = most.filter(|_| failed >= decisive_share).map(|(reason, _)| *reason);
-    Defect::Threshold { field, cause }
+    let cause = most.filter(|_| failed >= figure.decisive_share()).map(|(reason, _)| *reason);
+    // Only figures that have a threshold can have missed it.
+    Defect::Threshold { field: figure.threshold.unwrap_or(figure.key), cause }
 }
 
 /// Writes a scenario file of one run that fails, whole or not at all; missing directories are made.

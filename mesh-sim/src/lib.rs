@@ -5,6 +5,7 @@ pub mod engine;
 pub mod explore;
 pub mod failure;
 pub mod faults;
+pub mod figures;
 pub mod format;
 pub mod host;
 pub mod judge;

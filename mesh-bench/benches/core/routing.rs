@@ -4,10 +4,16 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion};
+use mesh_core::Timestamp;
 use mesh_core::load::LoadReport;
-use mesh_core::routing::{BUILT_IN, Candidate, Policy, PolicyFactory as _, Shortlist};
+use mesh_core::protocol::Task;
+use mesh_core::roster::{ListedLease, Roster};
+use mesh_core::routing::{
+    BUILT_IN, Candidate, Eligible, Known, Policy, PolicyFactory as _, Shortlist,
+};
 use mesh_core::seed::{Rng, Seed};
 
+const NOW: Timestamp = Timestamp::ZERO;
 const PEERS: [usize; 4] = [10, 100, 1_000, 10_000];
 
 pub(crate) fn bench(criterion: &mut Criterion) {
@@ -20,9 +26,14 @@ pub(crate) fn bench(criterion: &mut Criterion) {
             let mut rng = Seed::root(1).rng();
             let peers = peers(count, &mut rng);
             let mut policy = settings.build(&mut rng);
+            let roster = roster(count);
+            let (eligible, job) = (Eligible::all(&roster), Task::new("x"));
             let mut scratch = Vec::with_capacity(count);
             group.bench_function(BenchmarkId::from_parameter(count), |bencher| {
-                bencher.iter(|| decide(&mut *policy, black_box(&peers), &mut scratch, &mut rng));
+                bencher.iter(|| {
+                    let shortlist = policy.shortlist(NOW, &job, black_box(&eligible), &mut rng);
+                    decide(&mut *policy, shortlist, black_box(&peers), &mut scratch, &mut rng)
+                });
             });
         }
         group.finish();
@@ -31,33 +42,44 @@ pub(crate) fn bench(criterion: &mut Criterion) {
 
 /// Peers with reports that differ, as those of a mesh under load do.
 fn peers(count: usize, rng: &mut Rng) -> Vec<Candidate> {
-    let peer = |_| Candidate {
-        load: LoadReport {
+    let roster = roster(count);
+    let peer = |lease: &ListedLease| {
+        let load = LoadReport {
             cpu_percent: rng.unit() * 100.0,
             memory_percent: rng.unit() * 100.0,
             in_flight: rng.index(20) as u32,
             queued: rng.index(10) as u32,
-        },
-        outstanding: rng.index(4) as u32,
-        latency: Duration::from_micros(200 + rng.index(20_000) as u64),
+        };
+        let outstanding = rng.index(4) as u32;
+        let latency = Duration::from_micros(200 + rng.index(20_000) as u64);
+        Candidate {
+            peer: lease.id(),
+            load: Some(Known { value: load, at: NOW }),
+            outstanding,
+            latency: Some(Known { value: latency, at: NOW }),
+        }
     };
-    (0..count).map(peer).collect()
+    roster.iter().map(peer).collect()
 }
 
-/// Asks the policy as an agent does: only shortlisted peers become candidates.
+fn roster(count: usize) -> Roster {
+    (0..count).map(|number| ListedLease::new(format!("agent-{number}"), "h:1", 1, None)).collect()
+}
+
+/// Lets the policy choose as an agent does: only shortlisted peers become candidates.
 fn decide(
     policy: &mut dyn Policy,
+    shortlist: Shortlist,
     peers: &[Candidate],
     scratch: &mut Vec<Candidate>,
     rng: &mut Rng,
 ) -> usize {
-    let shortlist = policy.shortlist(peers.len(), rng);
     scratch.clear();
     match &shortlist {
         Shortlist::All => scratch.extend_from_slice(peers),
         Shortlist::Some(picks) => scratch.extend(picks.as_slice().iter().map(|&at| peers[at])),
     }
-    let chosen = policy.choose(scratch, rng);
+    let chosen = policy.choose(NOW, scratch, rng);
     match shortlist {
         Shortlist::All => chosen,
         Shortlist::Some(picks) => picks.as_slice()[chosen],

@@ -6,7 +6,10 @@
 use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, SamplingMode, Throughput};
-use mesh_core::routing::{BUILT_IN, PolicyDescription, PolicyFactory as _, Shortlist};
+use mesh_core::Timestamp;
+use mesh_core::protocol::Task;
+use mesh_core::roster::{ListedLease, Roster};
+use mesh_core::routing::{BUILT_IN, Eligible, PolicyDescription, PolicyFactory as _, Shortlist};
 use mesh_core::seed::Seed;
 use mesh_sim::engine::Run;
 use mesh_sim::record::RunRecord;
@@ -51,7 +54,11 @@ fn run(scenario: &Scenario) -> RunRecord {
 /// get fewer requests, for each of them is more work.
 fn scenario(policy: &'static PolicyDescription, agents: u32) -> Scenario {
     let mut rng = Seed::root(1).rng();
-    let shortlist = policy.defaults().build(&mut rng).shortlist(agents as usize, &mut rng);
+    let lease = |number| ListedLease::new(format!("agent-{number}"), "h:1", 1, None);
+    let roster: Roster = (0..agents).map(lease).collect();
+    let mut one = policy.defaults().build(&mut rng);
+    let shortlist =
+        one.shortlist(Timestamp::ZERO, &Task::new(""), &Eligible::all(&roster), &mut rng);
     let asks_all = shortlist == Shortlist::All;
     let requests = if asks_all { REQUESTS.min(PROBES / agents) } else { REQUESTS };
     let rate = agents * 70;

@@ -78,7 +78,8 @@ pub struct DelegationConfig {
     pub probe_timeout: Duration,
     /// How long one attempt may take; `None`: until the deadline.
     pub attempt_timeout: Option<Duration>,
-    /// Attempts per delegation, the first and those that end with failed probes included.
+    /// Rounds per delegation. A round is a choice among peers: as a rule it ends with an attempt,
+    /// but one whose probes all fail counts as well, and so does an attempt beside another.
     pub max_attempts: u32,
     /// Retries.
     pub retry: RetryConfig,

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::hash::{Keyed, Table};
 use crate::roster::PeerId;
+use crate::routing::Known;
 use crate::time::{Timestamp, nanos};
 
 /// The last network round trip measured to a peer, and when that was.
@@ -83,8 +84,9 @@ pub(super) struct Contacts {
 
 impl Contacts {
     /// The last round trip measured, and when that was, to the second.
-    pub(super) fn rtt(&self, peer: PeerId) -> Option<(Duration, Timestamp)> {
-        self.round_trips.get(peer).map(|last| (last.rtt(), last.measured_at()))
+    pub(super) fn rtt(&self, peer: PeerId) -> Option<Known<Duration>> {
+        let known = |last: &RoundTrip| Known { value: last.rtt(), at: last.measured_at() };
+        self.round_trips.get(peer).map(known)
     }
 
     /// Notes a round trip.
@@ -153,13 +155,14 @@ mod tests {
         let now = Timestamp::from_nanos(7_900_000_001);
         contacts.measured(now, peer(1), Duration::from_nanos(1_234_567_891));
         let at = Timestamp::from_nanos(7_000_000_000);
-        assert_eq!(contacts.rtt(peer(1)), Some((Duration::from_nanos(1_234_567_891), at)));
+        let value = Duration::from_nanos(1_234_567_891);
+        assert_eq!(contacts.rtt(peer(1)), Some(Known { value, at }));
         contacts.measured(Timestamp::MAX, peer(1), Duration::MAX);
-        let (rtt, at) = contacts.rtt(peer(1)).unwrap();
+        let Known { value: rtt, at } = contacts.rtt(peer(1)).unwrap();
         assert_eq!(rtt.as_secs() / 60, 18);
         assert_eq!(at.as_nanos() / SECOND_NS / 86_400, 194);
         contacts.measured(now, peer(1), Duration::ZERO);
-        assert_eq!(contacts.rtt(peer(1)).unwrap().0, Duration::ZERO);
+        assert_eq!(contacts.rtt(peer(1)).unwrap().value, Duration::ZERO);
     }
 
     #[test]

@@ -1,24 +1,21 @@
-//! The agent's side of [`Delegation`]: each step from the choice of a peer to the answer.
+//! The agent's side of a [`Delegation`]: from the request through the choice of peers to the answer.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use smallvec::SmallVec;
 
-use super::delegation::{Attempt, Call, Choice, Delegation};
+use super::Agent;
+use super::chooser::{Chooser, is_own_probe};
+use super::delegation::{Attempt, Call, Delegation};
 use super::effect::{CallId, DelegationId, Effect, Ticket};
 use super::failure::{CallError, Failure, Tried};
-use super::fate::Fate;
-use super::note::{Ending, Note, RetryReason};
-use super::view::candidate;
-use super::{Agent, Chooser, Timer, symptom};
+use super::note::{Ending, Note};
+use super::timers::Timer;
 use crate::Few;
-use crate::jsonrpc::Error;
-use crate::load::LoadReport;
-use crate::protocol::{DelegateReply, Name, Reply, Request, Task, WorkReply};
-use crate::resilience::{CallEnd, Decorator, HealthChange, RetryCost, Symptom};
+use crate::protocol::{Name, Reply, Task};
+use crate::resilience::{CallEnd, Decorator, HealthChange, Symptom};
 use crate::roster::{ListedLease, PeerId};
-use crate::routing::{Candidate, Signal};
+use crate::routing::{Candidate, PolicyEvent, Signal};
 use crate::time::Timestamp;
 
 /// What a round begins with.
@@ -35,13 +32,31 @@ impl Agent {
     /// The driver's own number for a call that it has begun, to be given back if it is abandoned.
     /// False if the call has been abandoned already, and will be without that number.
     pub fn set_call_ticket(&mut self, call: CallId, ticket: Ticket) -> bool {
-        let delegation = self.delegations.get_mut(call.delegation);
-        let open = delegation.and_then(|delegation| delegation.open_call(call.number));
+        let open = if is_own_probe(call) {
+            self.chooser.as_mut().and_then(|chooser| chooser.open_call(call.number))
+        } else {
+            let delegation = self.delegations.get_mut(call.delegation);
+            delegation.and_then(|delegation| delegation.open_call(call.number))
+        };
         open.map(|open| open.ticket = Some(ticket)).is_some()
     }
 
     /// A call to a peer ended. Results of abandoned or unknown calls are ignored.
     pub fn handle_call_result(
+        &mut self,
+        now: Timestamp,
+        call: CallId,
+        result: Result<Reply, CallError>,
+    ) {
+        if is_own_probe(call) {
+            self.own_probe_ended(now, call.number, result);
+        } else {
+            self.delegation_call_ended(now, call, result);
+        }
+        self.see_to_policy(now);
+    }
+
+    fn delegation_call_ended(
         &mut self,
         now: Timestamp,
         call: CallId,
@@ -115,12 +130,11 @@ impl Agent {
     }
 
     fn deadline_passed(&mut self, now: Timestamp, id: DelegationId) {
-        let attempts = self.delegations[id].attempts.iter();
-        let silent: Few<_> =
-            attempts.map(|attempt| (attempt.choice.peer, attempt.choice.lease.clone())).collect();
-        for (peer, lease) in silent {
-            self.diagnose(now, peer, &lease, symptom::of_work(&Err(CallError::NoAnswer)));
+        let attempts = std::mem::take(&mut self.delegations[id].attempts);
+        for attempt in &attempts {
+            self.note_end(now, attempt, &Err(CallError::NoAnswer));
         }
+        attempts.iter().for_each(|attempt| self.abandon(id, attempt.call));
         self.finish(now, id, Err(Failure::DeadlineExceeded));
     }
 
@@ -141,26 +155,26 @@ impl Agent {
     }
 
     fn open_round(&mut self, now: Timestamp, id: DelegationId) -> RoundOpening {
+        self.see_to_chooser(now);
         let delegation = &self.delegations[id];
         let mut passed_over = Few::new();
         self.decorators.passed_over(now, &mut |lease| passed_over.push(lease));
         let open = delegation.attempts.iter().map(|attempt| &attempt.choice.lease);
         let ruled_out = delegation.tried.iter().chain(open);
-        let (eligible, contacts) = self.view.eligible(ruled_out, &passed_over);
+        let (eligible, knowledge) = self.view.eligible(ruled_out, &passed_over);
         if eligible.is_empty() {
             return RoundOpening::Nobody;
         }
-        let Chooser { policy, rng } = &mut **self.chooser.get_or_insert_with(|| {
-            let mut rng = self.seed.rng();
-            Box::new(Chooser { policy: self.config.policy.build(&mut rng), rng })
-        });
-        let peers = eligible.resolve(&policy.shortlist(eligible.len(), rng));
+        let Some(Chooser { policy, rng, .. }) = self.chooser.as_deref_mut() else {
+            return RoundOpening::Nobody;
+        };
+        let shortlist = policy.shortlist(now, &delegation.task, &eligible, rng);
+        let peers = eligible.resolve(&shortlist);
         if policy.signal() == Signal::Probes {
             return RoundOpening::Probe(peers.into_iter().cloned().collect());
         }
-        let candidates: Few<Candidate> =
-            peers.iter().map(|lease| candidate(contacts, lease)).collect();
-        RoundOpening::Send(peers[policy.choose(&candidates, rng)].clone())
+        let candidates: Few<Candidate> = peers.iter().map(|lease| knowledge.of(lease)).collect();
+        RoundOpening::Send(peers[policy.choose(now, &candidates, rng)].clone())
     }
 
     /// Nothing was sent but probes, which are no work: another round of them takes an attempt, but
@@ -176,139 +190,6 @@ impl Agent {
             Failure::RetriesExhausted(delegation.counts)
         };
         self.give_up(now, id, failure);
-    }
-
-    pub(super) fn send_work(
-        &mut self,
-        now: Timestamp,
-        id: DelegationId,
-        lease: Arc<ListedLease>,
-        load: Option<LoadReport>,
-    ) {
-        let delegation = &mut self.delegations[id];
-        let attempt_timeout = self.config.delegation.attempt_timeout.unwrap_or(Duration::MAX);
-        let until = (now + attempt_timeout).min(delegation.deadline);
-        // The peer counts from receipt; what the way takes is not the peer's to spend.
-        // But one slow round trip, measured long ago, must not bar the peer for ever.
-        let left = until.since(now);
-        if left.is_zero() {
-            return self.give_up(now, id, Failure::DeadlineExceeded);
-        }
-        let peer = lease.id();
-        let rtt = self.view.contacts().rtt(peer).map(|(rtt, _)| rtt);
-        let budget = left - rtt.unwrap_or_default().min(left / 2);
-        let mut task = delegation.task.clone();
-        task.timeout = Some(budget);
-        let note = Note::Routed {
-            request: task.request,
-            attempt: task.attempt,
-            peer: lease.name.clone(),
-            incarnation: lease.incarnation,
-        };
-        let call = delegation.call();
-        self.open_calls += 1;
-        self.effects.push_back(Effect::Note(note));
-        self.effects.push_back(Effect::Call {
-            call: CallId { delegation: id, number: call.number },
-            peer: lease.clone(),
-            request: Request::Work(task),
-            until,
-        });
-        self.view.contacts_mut().sent(peer);
-        self.decorators.on_sent(now, peer, until);
-        let number = delegation.task.attempt;
-        let choice = Choice { peer: Some(peer), lease, load, rtt };
-        delegation.attempts.push(Attempt { call, number, choice, sent: now, until });
-        self.rearm_delegation(id);
-    }
-
-    fn attempt_ended(
-        &mut self,
-        now: Timestamp,
-        id: DelegationId,
-        at: usize,
-        result: Result<Reply, CallError>,
-    ) {
-        let attempt = self.delegations[id].attempts.remove(at);
-        let peer = attempt.choice.peer;
-        peer.into_iter().for_each(|peer| self.view.contacts_mut().ended(peer));
-        self.diagnose(now, peer, &attempt.choice.lease, symptom::of_work(&result));
-        match result {
-            Ok(Reply::Work(reply)) => self.work_done(now, id, attempt, reply),
-            Ok(_) => {
-                let message = "its answer to work is of another kind";
-                let error = Error::new(Error::INTERNAL_ERROR, message);
-                self.finish(now, id, Err(Failure::Other(error)));
-            }
-            Err(error) => self.work_failed(now, id, attempt, error),
-        }
-    }
-
-    fn work_failed(
-        &mut self,
-        now: Timestamp,
-        id: DelegationId,
-        attempt: Attempt,
-        error: CallError,
-    ) {
-        let Attempt { number, choice, until, .. } = attempt;
-        let delegation = &mut self.delegations[id];
-        let (fate, reason) = (error.fate(), RetryReason::of(&error));
-        // The attempt's time was over, not the request's: the job was stopped half done.
-        let was_stopped = until < delegation.deadline
-            && matches!(error, CallError::Answered(Failure::DeadlineExceeded));
-        match error {
-            _ if was_stopped || error == CallError::NoAnswer => {
-                let peer = choice.lease.name.to_string();
-                self.outcome_unknown(now, id, number, choice, Failure::OutcomeUnknown { peer });
-            }
-            CallError::Answered(failure) if fate == Fate::Unknown => {
-                self.outcome_unknown(now, id, number, choice, failure);
-            }
-            CallError::Answered(failure) if fate == Fate::Answered => {
-                self.finish(now, id, Err(failure));
-            }
-            _ => {
-                let is_full = matches!(error, CallError::Answered(Failure::Busy));
-                delegation.rule_out(choice.peer, choice.lease, error.lacks_room());
-                let cost = if is_full { RetryCost::One } else { RetryCost::Nothing };
-                self.retry(now, id, number, reason, cost);
-            }
-        }
-    }
-
-    /// The job may have been done, in part or in whole: only the request can say whether doing it
-    /// again does harm.
-    fn outcome_unknown(
-        &mut self,
-        now: Timestamp,
-        id: DelegationId,
-        number: u32,
-        choice: Choice,
-        failure: Failure,
-    ) {
-        let delegation = &mut self.delegations[id];
-        if delegation.task.idempotent {
-            delegation.rule_out(choice.peer, choice.lease, false);
-            return self.retry(now, id, number, RetryReason::NoAnswer, RetryCost::One);
-        }
-        self.finish(now, id, Err(failure));
-    }
-
-    fn work_done(
-        &mut self,
-        now: Timestamp,
-        id: DelegationId,
-        Attempt { choice, sent, .. }: Attempt,
-        peer_result: WorkReply,
-    ) {
-        let rtt = now.since(sent).saturating_sub(peer_result.latency);
-        if let Some(peer) = choice.peer {
-            self.view.contacts_mut().measured(now, peer, rtt);
-        }
-        let latency = now.since(self.delegations[id].received);
-        let reply = DelegateReply { delegated_to: choice.into(), peer_result, latency };
-        self.finish(now, id, Ok(Reply::Delegate(reply.into())));
     }
 
     /// Tells the decorators of the end of a call, unless the peer has left the list since.
@@ -336,61 +217,8 @@ impl Agent {
         });
     }
 
-    /// Sends the job to one more peer beside those that have it. The first answer counts. False if
-    /// that can't be: the job must not be done twice, there is nobody else, a peer is being chosen
-    /// already, or the limits for retries don't allow it.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for a decorator that hedges"))]
-    pub(super) fn attempt_beside(&mut self, now: Timestamp, id: DelegationId) -> bool {
-        let Some(delegation) = self.delegations.get_mut(id) else { return false };
-        let asked = delegation.tried.len() + delegation.attempts.len();
-        if !delegation.task.idempotent
-            || delegation.attempts.is_empty()
-            || delegation.probing.is_some()
-            || self.view.len() <= asked
-            || delegation.rounds >= self.config.delegation.max_attempts
-            || !self.decorators.may_retry(now, RetryCost::One)
-        {
-            return false;
-        }
-        delegation.task.attempt = delegation.task.attempt.saturating_add(1);
-        self.next_round(now, id);
-        true
-    }
-
-    /// After attempt `number`: tries another peer, if there is one and the limits allow it, and no
-    /// other attempt is open that may still answer.
-    fn retry(
-        &mut self,
-        now: Timestamp,
-        id: DelegationId,
-        number: u32,
-        reason: RetryReason,
-        cost: RetryCost,
-    ) {
-        let delegation = &mut self.delegations[id];
-        if !delegation.attempts.is_empty() || delegation.probing.is_some() {
-            return self.rearm_delegation(id);
-        }
-        if delegation.deadline <= now {
-            return self.finish(now, id, Err(Failure::DeadlineExceeded));
-        }
-        if self.view.len() <= delegation.tried.len() {
-            let failure = delegation.nobody_left();
-            return self.finish(now, id, Err(failure));
-        }
-        let attempts_left = delegation.rounds < self.config.delegation.max_attempts;
-        if !attempts_left || !self.decorators.may_retry(now, cost) {
-            let counts = delegation.counts;
-            return self.finish(now, id, Err(Failure::RetriesExhausted(counts)));
-        }
-        let request = delegation.task.request;
-        delegation.task.attempt = delegation.task.attempt.saturating_add(1);
-        self.note(Note::Retrying { request, attempt: number, reason });
-        self.next_round(now, id);
-    }
-
     /// No further attempt can be made. The delegation fails, unless an open attempt may still answer.
-    fn give_up(&mut self, now: Timestamp, id: DelegationId, failure: Failure) {
+    pub(super) fn give_up(&mut self, now: Timestamp, id: DelegationId, failure: Failure) {
         if self.delegations[id].attempts.is_empty() {
             self.finish(now, id, Err(failure));
         } else {
@@ -408,7 +236,12 @@ impl Agent {
         self.effects.push_back(Effect::Abandon { call: CallId { delegation, number }, ticket });
     }
 
-    fn finish(&mut self, now: Timestamp, id: DelegationId, answer: Result<Reply, Failure>) {
+    pub(super) fn finish(
+        &mut self,
+        now: Timestamp,
+        id: DelegationId,
+        answer: Result<Reply, Failure>,
+    ) {
         if let Some(ticket) = self.end_delegation(now, id, Ending::of(&answer)) {
             self.reply(ticket, answer);
         }
@@ -423,8 +256,9 @@ impl Agent {
     ) -> Option<Ticket> {
         let delegation = self.delegations.remove(id)?;
         let peers = self.view.len();
-        for Attempt { call, choice, .. } in &delegation.attempts {
+        for Attempt { call, choice, sent, .. } in &delegation.attempts {
             if let Some(peer) = choice.peer {
+                self.tell_policy(now, PolicyEvent::Cancelled { peer, elapsed: now.since(*sent) });
                 self.view.contacts_mut().ended(peer);
                 let end = CallEnd { lease: &choice.lease, symptom: Symptom::None, peers };
                 self.decorators.on_end(now, &end);

@@ -4,7 +4,9 @@
 //! to be drained with [`Agent::poll_effect`] before the next call, and may move the time that
 //! [`Agent::poll_timeout`] asks to be woken at.
 
+mod attempt;
 pub mod bulk;
+mod chooser;
 pub mod config;
 mod contacts;
 mod delegate;
@@ -17,6 +19,7 @@ mod membership;
 mod note;
 mod probing;
 mod symptom;
+mod timers;
 mod trust;
 mod view;
 
@@ -35,17 +38,19 @@ pub use self::membership::RegistryReply;
 pub use self::note::{Ending, Note, RetryReason};
 pub use self::view::Peers;
 
+use self::chooser::Chooser;
 use self::delegation::Delegation;
 use self::jobs::{Admitted, Job, Jobs};
 use self::membership::Membership;
+use self::timers::Timer;
 use self::view::View;
 use crate::VERSION;
 use crate::load::LoadReport;
 use crate::protocol::{InfoReply, Name, Reply, Request, Task, WorkReply};
 use crate::resilience::{Decorator, Decorators, decorators};
 use crate::roster::Roster;
-use crate::routing::Policy;
-use crate::seed::{Rng, Seed};
+use crate::routing::Interests;
+use crate::seed::Seed;
 use crate::time::Timestamp;
 
 /// One agent of the mesh.
@@ -58,6 +63,9 @@ pub struct Agent {
     seed: Seed,
     /// None until it delegates for the first time: many agents of a mesh only work.
     chooser: Option<Box<Chooser>>,
+    /// What the policy wants to be told; nothing while there is none. Kept here, so that a policy
+    /// without interests is not looked at.
+    interests: Interests,
     jobs: Jobs,
     delegations: SlotMap<DelegationId, Box<Delegation>>,
     /// Calls to peers that have no result yet.
@@ -78,37 +86,6 @@ pub struct Agent {
     effects: VecDeque<Effect>,
 }
 
-/// What chooses the peers.
-#[derive(Debug)]
-struct Chooser {
-    policy: Box<dyn Policy>,
-    rng: Rng,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Timer {
-    Job(JobId),
-    Delegation(DelegationId),
-}
-
-/// Timers that nobody needs may be as many as those that are needed, and this many more.
-const SPARE_TIMERS: usize = 8;
-
-/// Whether what a timer is for is still to come.
-fn is_wanted(
-    jobs: &Jobs,
-    delegations: &SlotMap<DelegationId, Box<Delegation>>,
-    at: Timestamp,
-    timer: Timer,
-) -> bool {
-    match timer {
-        Timer::Job(id) => jobs.get(id).is_some(),
-        Timer::Delegation(id) => {
-            delegations.get(id).is_some_and(|delegation| delegation.wake_at() == at)
-        }
-    }
-}
-
 impl Agent {
     /// An agent that starts at `now` and draws its random choices from `seed`.
     pub fn new(
@@ -124,6 +101,7 @@ impl Agent {
             name,
             seed: seed.child("routing"),
             chooser: None,
+            interests: Interests::NONE,
             jobs: Jobs::default(),
             delegations: SlotMap::with_key(),
             open_calls: 0,
@@ -166,7 +144,11 @@ impl Agent {
                 None
             }
             Request::Work(task) => self.admit(now, ticket, task).map(Handle::Job),
-            Request::Delegate(task) => self.delegate(now, ticket, task).map(Handle::Delegation),
+            Request::Delegate(task) => {
+                let id = self.delegate(now, ticket, task);
+                self.see_to_policy(now);
+                id.map(Handle::Delegation)
+            }
         }
     }
 
@@ -179,6 +161,7 @@ impl Agent {
             }
             Handle::Delegation(id) => {
                 self.end_delegation(now, id, Ending::Cancelled);
+                self.see_to_policy(now);
             }
         }
     }
@@ -206,7 +189,10 @@ impl Agent {
             let skip = (!self.config.delegation.to_self).then_some(&self.name);
             let change = self.view.update(now, listing, skip);
             if let Some(before) = change.before {
-                self.forget_who_left(&before);
+                self.tell_policy_of_list(now, &before);
+                if change.has_changed {
+                    self.forget_who_left(&before);
+                }
             }
             if change.is_visible {
                 self.note(Note::ViewChanged { peers: self.view.len() });
@@ -214,6 +200,7 @@ impl Agent {
         }
         // A lost lease asks for its successor at once.
         self.see_to_membership(now);
+        self.see_to_policy(now);
     }
 
     /// The machine's state, sampled in the background: both in percent, 0 to 100.
@@ -226,6 +213,7 @@ impl Agent {
     pub fn handle_shutdown(&mut self, now: Timestamp) {
         if !self.stopping {
             self.stopping = true;
+            self.abandon_own_probes();
             self.membership.stop(now, &mut self.effects);
             self.rearm_membership();
         }
@@ -238,16 +226,9 @@ impl Agent {
 
     /// Does what is due at `now`.
     pub fn handle_timeout(&mut self, now: Timestamp) {
-        while let Some(Reverse((at, timer))) = self.timers.peek().copied()
-            && at <= now
-        {
-            self.timers.pop();
-            match timer {
-                Timer::Job(id) => self.job_timed_out(now, id),
-                Timer::Delegation(id) => self.delegation_timed_out(now, id),
-            }
-        }
+        self.handle_timers(now);
         self.see_to_membership(now);
+        self.see_to_policy(now);
     }
 
     /// The next thing for the driver to do.
@@ -257,13 +238,7 @@ impl Agent {
 
     /// When to call [`Self::handle_timeout`] unless something else happens before.
     pub fn poll_timeout(&mut self) -> Timestamp {
-        while let Some(Reverse((at, timer))) = self.timers.peek().copied() {
-            if is_wanted(&self.jobs, &self.delegations, at, timer) {
-                return at.min(self.membership_at);
-            }
-            self.timers.pop();
-        }
-        self.membership_at
+        self.next_timer().map_or(self.membership_at, |at| at.min(self.membership_at))
     }
 
     /// Its name.
@@ -314,6 +289,7 @@ impl Agent {
         }
         left.iter().for_each(|peer| self.view.contacts_mut().forget(*peer));
         self.decorators.on_left(&left);
+        self.forget_own_probes(&left);
         self.delegations.values_mut().for_each(|delegation| delegation.forget(&left));
     }
 
@@ -355,18 +331,6 @@ impl Agent {
     fn watch_job(&mut self, id: JobId) {
         if let Some(job) = self.jobs.get(id) {
             self.arm(job.deadline, Timer::Job(id));
-        }
-    }
-
-    /// Most timers are overtaken long before they come up: they are few, not as many as a
-    /// deadline's worth of requests.
-    fn arm(&mut self, at: Timestamp, timer: Timer) {
-        // Behind another, even one that nobody needs any more, it changes nothing yet.
-        self.rearmed |= self.timers.peek().is_none_or(|Reverse((first, _))| at < *first);
-        self.timers.push(Reverse((at, timer)));
-        let (jobs, delegations) = (&self.jobs, &self.delegations);
-        if self.timers.len() > 2 * (jobs.in_flight() as usize + delegations.len()) + SPARE_TIMERS {
-            self.timers.retain(|Reverse((at, timer))| is_wanted(jobs, delegations, *at, *timer));
         }
     }
 

@@ -2,17 +2,18 @@
 
 use std::sync::Arc;
 
+use super::Agent;
+use super::chooser::Chooser;
 use super::delegation::{Call, Probe, ProbeRound, ProbeState};
 use super::effect::{CallId, DelegationId, Effect};
 use super::failure::CallError;
 use super::symptom;
-use super::{Agent, Chooser};
 use crate::Few;
 use crate::prefetch::prefetch_arc;
 use crate::protocol::{Reply, Request};
 use crate::resilience::{CallEnd, Decorator};
 use crate::roster::{ListedLease, PeerId};
-use crate::routing::Candidate;
+use crate::routing::{Candidate, Known, LoadSource, PolicyEvent};
 use crate::time::Timestamp;
 
 impl Agent {
@@ -60,18 +61,30 @@ impl Agent {
         let end = CallEnd { lease: &probe.lease, symptom, peers: self.view.len() };
         let change = peer.and_then(|_| self.decorators.on_end(now, &end));
         let change = change.map(|change| (change, probe.lease.name.clone()));
+        let elapsed = now.since(sent);
         let state = match result {
             Ok(Reply::Info(info)) => {
-                let rtt = now.since(sent);
                 if let Some(peer) = peer {
-                    self.view.contacts_mut().measured(now, peer, rtt);
+                    self.view.contacts_mut().measured(now, peer, elapsed);
                 }
-                ProbeState::Answered { load: info.load, rtt }
+                ProbeState::Answered { load: info.load, rtt: elapsed }
             }
             Err(error) => ProbeState::Failed { refused: error.lacks_room() },
             Ok(_) => ProbeState::Failed { refused: false },
         };
         let is_last = round.ended(number, state);
+        if let Some(peer) = peer {
+            self.tell_policy(
+                now,
+                match state {
+                    ProbeState::Answered { load, rtt } => {
+                        let source = LoadSource::Probe { round_trip: rtt };
+                        PolicyEvent::Load { peer, load, source }
+                    }
+                    _ => PolicyEvent::ProbeFailed { peer, elapsed },
+                },
+            );
+        }
         if let Some((change, peer)) = change {
             self.health_changed(peer, change);
         }
@@ -93,9 +106,15 @@ impl Agent {
             // The registry's list may have changed during the probes: some peers have left.
             match (state, peer) {
                 (ProbeState::Answered { load, rtt }, Some(peer)) => {
-                    answered.push((peer, lease));
+                    answered.push(lease);
                     let outstanding = self.view.contacts().outstanding(peer);
-                    candidates.push(Candidate { load, outstanding, latency: rtt });
+                    let known_load = Known { value: load, at: round.sent + rtt };
+                    candidates.push(Candidate {
+                        peer,
+                        load: Some(known_load),
+                        outstanding,
+                        latency: Some(Known { value: rtt, at: known_load.at }),
+                    });
                 }
                 (ProbeState::Answered { .. }, None) => delegation.rule_out(None, lease, false),
                 (ProbeState::Failed { refused }, peer) => delegation.rule_out(peer, lease, refused),
@@ -110,15 +129,19 @@ impl Agent {
         for (peer, lease) in silent {
             let symptom = symptom::of_probe(&Err(CallError::NoAnswer));
             self.diagnose(now, Some(peer), &lease, symptom);
+            self.tell_policy(
+                now,
+                PolicyEvent::ProbeFailed { peer, elapsed: now.since(round.sent) },
+            );
             self.give_up_probes(now, peer);
         }
         if answered.is_empty() {
             return self.round_without_answers(now, id);
         }
-        let Some(Chooser { policy, rng }) = self.chooser.as_deref_mut() else { return };
-        let best = policy.choose(&candidates, rng);
-        let (_, lease) = answered.swap_remove(best);
-        self.send_work(now, id, lease, Some(candidates[best].load));
+        let Some(Chooser { policy, rng, .. }) = self.chooser.as_deref_mut() else { return };
+        let best = policy.choose(now, &candidates, rng);
+        let lease = answered.swap_remove(best);
+        self.send_work(now, id, lease, candidates[best].load.map(|known| known.value));
     }
 
     /// A peer was silent for as long as a probe may take: nobody else waits for it who has asked

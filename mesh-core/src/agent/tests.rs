@@ -19,16 +19,7 @@ struct Mesh {
 }
 
 fn job(idempotent: bool) -> Task {
-    Task {
-        text: "x".into(),
-        timeout: Some(Duration::from_secs(1)),
-        demand: None,
-        idempotent,
-        depth: 0,
-        request: 7,
-        attempt: 0,
-        foreign: None,
-    }
+    Task { timeout: Some(Duration::from_secs(1)), idempotent, request: 7, ..Task::new("x") }
 }
 
 fn done_by(peer: &str) -> Result<Reply, CallError> {
@@ -39,12 +30,8 @@ fn done_by(peer: &str) -> Result<Reply, CallError> {
 impl Mesh {
     fn new(idempotent: bool, attempt_timeout_ms: u64) -> Self {
         let now = Timestamp::ZERO;
-        let mut config = AgentConfig {
-            admission: Default::default(),
-            delegation: Default::default(),
-            membership: Default::default(),
-            policy: Arc::new("random".parse::<PolicySettings>().unwrap()),
-        };
+        let random: PolicySettings = "random".parse().expect("a built-in policy");
+        let mut config = AgentConfig { policy: Arc::new(random), ..AgentConfig::default() };
         config.delegation.retry = RetryConfig { ratio: 0.0, floor: 10.0 };
         config.delegation.attempt_timeout = Some(Duration::from_millis(attempt_timeout_ms));
         let identity = Identity { name: "me".into(), url: "me:1".into(), incarnation: 1 };

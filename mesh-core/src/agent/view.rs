@@ -7,7 +7,7 @@ use super::trust::Worth;
 use crate::Few;
 use crate::protocol::Name;
 use crate::roster::{ListedLease, PeerId, Roster};
-use crate::routing::{Candidate, Eligible};
+use crate::routing::{Candidate, Eligible, Known};
 use crate::time::Timestamp;
 
 /// The agents that an agent may delegate to: all of a list but itself.
@@ -72,7 +72,9 @@ pub(super) struct View {
 pub(super) struct ViewChange {
     /// Names, addresses or lives of peers have changed.
     pub(super) is_visible: bool,
-    /// The list before, if this one has other leases.
+    /// Names, addresses or lives have changed, be they of this agent itself.
+    pub(super) has_changed: bool,
+    /// The list before, if this one is another: perhaps in the peers' loads alone.
     pub(super) before: Option<Roster>,
 }
 
@@ -126,13 +128,13 @@ impl View {
                 break;
             }
         }
-        if !has_changed {
+        if has_changed {
+            self.places.clear();
+            self.peers = Peers::new(next, skip.map(|name| &**name));
+        } else {
             self.peers.roster = next;
-            return ViewChange::default();
         }
-        self.places.clear();
-        self.peers = Peers::new(next, skip.map(|name| &**name));
-        ViewChange { is_visible, before: Some(before) }
+        ViewChange { is_visible, has_changed, before: Some(before) }
     }
 
     /// The peers that were in the list before this one and have left, in order of their identities.
@@ -149,7 +151,8 @@ impl View {
         &'a mut self,
         tried: impl Iterator<Item = &'b Arc<ListedLease>>,
         passed_over: &[&Arc<ListedLease>],
-    ) -> (Eligible<'a>, &'a Contacts) {
+    ) -> (Eligible<'a>, Knowledge<'a>) {
+        let knowledge = Knowledge { contacts: &self.contacts, listed_at: self.listed_at };
         let roster = &self.peers.roster;
         let mut out: Few<usize> = tried.filter_map(|lease| roster.follow(lease)).collect();
         out.extend(self.peers.own);
@@ -160,19 +163,31 @@ impl View {
             }
             let eligible = Eligible::new(roster, all_out);
             if !eligible.is_empty() {
-                return (eligible, &self.contacts);
+                return (eligible, knowledge);
             }
         }
-        (Eligible::new(roster, out), &self.contacts)
+        (Eligible::new(roster, out), knowledge)
     }
 }
 
-/// What is known of a peer without asking it.
-pub(super) fn candidate(contacts: &Contacts, lease: &ListedLease) -> Candidate {
-    Candidate {
-        load: lease.load.unwrap_or_default(),
-        outstanding: contacts.outstanding(lease.id()),
-        latency: contacts.rtt(lease.id()).map(|(rtt, _)| rtt).unwrap_or_default(),
+/// What an agent knows of its peers without asking them.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Knowledge<'a> {
+    contacts: &'a Contacts,
+    /// When the list came that the reports are from.
+    listed_at: Timestamp,
+}
+
+impl Knowledge<'_> {
+    /// What is known of one peer.
+    pub(super) fn of(&self, lease: &ListedLease) -> Candidate {
+        let peer = lease.id();
+        Candidate {
+            peer,
+            load: lease.load.map(|value| Known { value, at: self.listed_at }),
+            outstanding: self.contacts.outstanding(peer),
+            latency: self.contacts.rtt(peer),
+        }
     }
 }
 
@@ -242,7 +257,7 @@ mod tests {
             ([loaded, lease("b", 1)].into_iter().collect(), Worth::Believed),
             None,
         );
-        assert!(!change.is_visible && change.before.is_none());
+        assert!(!change.is_visible && !change.has_changed);
         assert!(view.peers.roster.get(0).unwrap().load.is_some(), "but it is taken over");
     }
 

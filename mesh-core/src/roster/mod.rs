@@ -290,34 +290,34 @@ impl Roster {
 
     /// What is in one of the two alone, or differs in more than its load, by name: the lease here,
     /// and there. Shared nodes are skipped.
-    pub fn differences<'a>(
-        &'a self,
-        other: &'a Self,
-    ) -> impl Iterator<Item = (Option<&'a Arc<ListedLease>>, Option<&'a Arc<ListedLease>>)> {
+    pub fn differences<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = LeasePair<'a>> {
+        self.updates(other)
+            .filter(|(old, new)| !old.zip(*new).is_some_and(|(old, new)| old.is_same_life(new)))
+    }
+
+    /// What is in one of the two alone, or may differ in its load alone, by name: the lease here,
+    /// and there. Shared nodes are skipped.
+    pub fn updates<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = LeasePair<'a>> {
         let (mut left, mut right) = (Cursor::new(self), Cursor::new(other));
         std::iter::from_fn(move || {
-            loop {
-                left.skip_shared(&mut right);
-                let order = match (left.lease(), right.lease()) {
-                    (None, None) => return None,
-                    (Some(_), None) => Ordering::Less,
-                    (None, Some(_)) => Ordering::Greater,
-                    (Some(a), Some(b)) => a.name.cmp(&b.name),
-                };
-                match order {
-                    Ordering::Less => return Some((left.next(), None)),
-                    Ordering::Greater => return Some((None, right.next())),
-                    Ordering::Equal => {
-                        let (old, new) = (left.next(), right.next());
-                        if !old.zip(new).is_some_and(|(old, new)| old.is_same_life(new)) {
-                            return Some((old, new));
-                        }
-                    }
-                }
-            }
+            left.skip_shared(&mut right);
+            let order = match (left.lease(), right.lease()) {
+                (None, None) => return None,
+                (Some(_), None) => Ordering::Less,
+                (None, Some(_)) => Ordering::Greater,
+                (Some(a), Some(b)) => a.name.cmp(&b.name),
+            };
+            Some(match order {
+                Ordering::Less => (left.next(), None),
+                Ordering::Greater => (None, right.next()),
+                Ordering::Equal => (left.next(), right.next()),
+            })
         })
     }
 }
+
+/// A lease of one name in two lists.
+pub type LeasePair<'a> = (Option<&'a Arc<ListedLease>>, Option<&'a Arc<ListedLease>>);
 
 impl From<Vec<ListedLease>> for Roster {
     fn from(mut leases: Vec<ListedLease>) -> Self {

@@ -20,6 +20,11 @@ pub struct Eligible<'a> {
 }
 
 impl<'a> Eligible<'a> {
+    /// All of `roster`: for tests and benchmarks of a policy.
+    pub fn all(roster: &'a Roster) -> Self {
+        Self { roster, out: Few::new() }
+    }
+
     /// All of `roster` but those at the positions `out`.
     pub(crate) fn new(roster: &'a Roster, mut out: Few<usize>) -> Self {
         out.sort_unstable();

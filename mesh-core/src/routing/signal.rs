@@ -1,7 +1,19 @@
 //! Where policies learn of the peers' load: the parameter that several of them share.
 
-use super::Signal;
 use crate::parameter::{Parameter, ParameterKind, ParameterValues, Word};
+
+/// What a policy wants to know of the peers on its shortlist.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signal {
+    /// Nothing.
+    None,
+    /// How many of this agent's own calls each peer has not answered yet.
+    OwnCounters,
+    /// A fresh `info` answer, whose round trip the request waits for.
+    Probes,
+    /// The last report that the registry listed, as old as the heartbeat and the refresh make it.
+    Reports,
+}
 
 const PROBES: Word =
     Word { name: "probes", summary: "A fresh question to each peer, which the request waits for." };

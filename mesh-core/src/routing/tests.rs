@@ -1,6 +1,12 @@
+use std::time::Duration;
+
 use super::*;
+use crate::load::LoadReport;
 use crate::parameter::Parameter;
+use crate::protocol::Task;
+use crate::roster::{ListedLease, PeerId, Roster};
 use crate::seed::Seed;
+use crate::time::Timestamp;
 
 /// The policy that the text describes, as one agent has it.
 fn build(text: &str, rng: &mut Rng) -> Box<dyn Policy> {
@@ -8,12 +14,29 @@ fn build(text: &str, rng: &mut Rng) -> Box<dyn Policy> {
     settings.build(rng)
 }
 
+fn peer() -> PeerId {
+    PeerId::new("a", "h:1", 1)
+}
+
 fn candidate(cpu: f64, memory: f64, latency_ms: u64, in_flight: u32) -> Candidate {
+    let load = LoadReport { cpu_percent: cpu, memory_percent: memory, in_flight, queued: 0 };
+    let latency = Duration::from_millis(latency_ms);
     Candidate {
-        load: LoadReport { cpu_percent: cpu, memory_percent: memory, in_flight, queued: 0 },
-        outstanding: 0,
-        latency: Duration::from_millis(latency_ms),
+        load: Some(Known { value: load, at: Timestamp::ZERO }),
+        latency: Some(Known { value: latency, at: Timestamp::ZERO }),
+        ..Candidate::unknown(peer())
     }
+}
+
+fn choose(policy: &mut dyn Policy, candidates: &[Candidate], rng: &mut Rng) -> usize {
+    policy.choose(Timestamp::ZERO, candidates, rng)
+}
+
+/// The shortlist of that many peers.
+fn shortlist(policy: &mut dyn Policy, count: usize, rng: &mut Rng) -> Shortlist {
+    let lease = |number| ListedLease::new(format!("agent-{number}"), "h:1", 1, None);
+    let roster: Roster = (0..count).map(lease).collect();
+    policy.shortlist(Timestamp::ZERO, &Task::new(""), &Eligible::all(&roster), rng)
 }
 
 #[test]
@@ -21,11 +44,11 @@ fn least_loaded_ranks_by_cpu_then_memory_then_latency() {
     let mut rng = Seed::root(1).rng();
     let mut policy = build("least_loaded", &mut rng);
     let peers = [candidate(20.0, 10.0, 1, 0), candidate(10.0, 50.0, 9, 9)];
-    assert_eq!(policy.choose(&peers, &mut rng), 1, "cpu first");
+    assert_eq!(choose(&mut *policy, &peers, &mut rng), 1, "cpu first");
     let peers = [candidate(10.0, 60.0, 1, 0), candidate(10.0, 50.0, 9, 9)];
-    assert_eq!(policy.choose(&peers, &mut rng), 1, "then memory");
+    assert_eq!(choose(&mut *policy, &peers, &mut rng), 1, "then memory");
     let peers = [candidate(10.0, 50.0, 9, 0), candidate(10.0, 50.0, 1, 9)];
-    assert_eq!(policy.choose(&peers, &mut rng), 1, "then latency");
+    assert_eq!(choose(&mut *policy, &peers, &mut rng), 1, "then latency");
 }
 
 #[test]
@@ -34,10 +57,10 @@ fn weighted_adds_cpu_percent_and_latency_ms() {
     let mut policy = build("weighted", &mut rng);
     // 0.7 x 10 + 0.3 x 100 = 37 against 0.7 x 50 + 0.3 x 5 = 36.5.
     let peers = [candidate(10.0, 0.0, 100, 0), candidate(50.0, 0.0, 5, 0)];
-    assert_eq!(policy.choose(&peers, &mut rng), 1);
+    assert_eq!(choose(&mut *policy, &peers, &mut rng), 1);
     // 0.7 x 51 + 0.3 x 5 = 37.2.
     let peers = [candidate(10.0, 0.0, 100, 0), candidate(51.0, 0.0, 5, 0)];
-    assert_eq!(policy.choose(&peers, &mut rng), 0);
+    assert_eq!(choose(&mut *policy, &peers, &mut rng), 0);
 }
 
 #[test]
@@ -46,7 +69,9 @@ fn round_robin_visits_every_peer_in_turn() {
     let mut policy = build("round_robin", &mut rng);
     let mut seen = [0; 5];
     for _ in 0..15 {
-        let Shortlist::Some(picks) = policy.shortlist(5, &mut rng) else { panic!("one peer") };
+        let Shortlist::Some(picks) = shortlist(&mut *policy, 5, &mut rng) else {
+            panic!("one peer")
+        };
         seen[picks.as_slice()[0]] += 1;
     }
     assert_eq!(seen, [3; 5]);
@@ -59,7 +84,9 @@ fn power_of_two_compares_two_different_peers_uniformly() {
     let mut seen = [0u32; 4];
     const DRAWS: u32 = 40_000;
     for _ in 0..DRAWS {
-        let Shortlist::Some(picks) = policy.shortlist(4, &mut rng) else { panic!("two peers") };
+        let Shortlist::Some(picks) = shortlist(&mut *policy, 4, &mut rng) else {
+            panic!("two peers")
+        };
         let [a, b] = *picks.as_slice() else { panic!("two peers") };
         assert_ne!(a, b);
         seen[a] += 1;
@@ -76,7 +103,8 @@ fn jobs_in_flight_are_those_that_the_signal_names() {
     let mut rng = Seed::root(1).rng();
     let mut peers = [candidate(0.0, 0.0, 0, 5), candidate(0.0, 0.0, 0, 3)];
     peers[1].outstanding = 7;
-    let mut choose = |text: &str| build(text, &mut rng).choose(&peers, &mut Seed::root(1).rng());
+    let mut choose =
+        |text: &str| choose(&mut *build(text, &mut rng), &peers, &mut Seed::root(1).rng());
     for (signal, expected) in [("probes", 1), ("reports", 1), ("own", 0)] {
         assert_eq!(choose(&format!("power_of_two signal={signal}")), expected);
         assert_eq!(choose(&format!("shortest_queue signal={signal}")), expected);
@@ -87,10 +115,24 @@ fn jobs_in_flight_are_those_that_the_signal_names() {
 fn shortest_queue_looks_at_every_peer() {
     let mut rng = Seed::root(1).rng();
     let mut policy = build("shortest_queue", &mut rng);
-    assert_eq!(policy.shortlist(100, &mut rng), Shortlist::All);
+    assert_eq!(shortlist(&mut *policy, 100, &mut rng), Shortlist::All);
     let mut peers = [candidate(0.0, 0.0, 0, 2); 100];
-    peers[77].load.in_flight = 1;
-    assert_eq!(policy.choose(&peers, &mut rng), 77);
+    peers[77] = candidate(0.0, 0.0, 0, 1);
+    assert_eq!(choose(&mut *policy, &peers, &mut rng), 77);
+}
+
+#[test]
+fn what_is_unknown_is_ranked_as_idle_and_near() {
+    let mut rng = Seed::root(1).rng();
+    let unknown = Candidate::unknown(peer());
+    for text in ["least_loaded", "weighted", "power_of_two", "shortest_queue"] {
+        let mut policy = build(text, &mut rng);
+        let peers = [candidate(1.0, 1.0, 1, 1), unknown];
+        assert_eq!(choose(&mut *policy, &peers, &mut rng), 1, "{text}: so it is tried");
+    }
+    let mut policy = build("least_loaded", &mut rng);
+    let near = Candidate { latency: None, ..candidate(1.0, 1.0, 9, 1) };
+    assert_eq!(choose(&mut *policy, &[candidate(1.0, 1.0, 1, 1), near], &mut rng), 1);
 }
 
 #[test]
@@ -98,10 +140,10 @@ fn one_peer_is_enough_for_every_policy() {
     let mut rng = Seed::root(1).rng();
     for description in BUILT_IN {
         let mut policy = description.defaults().build(&mut rng);
-        if let Shortlist::Some(picks) = policy.shortlist(1, &mut rng) {
+        if let Shortlist::Some(picks) = shortlist(&mut *policy, 1, &mut rng) {
             assert_eq!(picks.as_slice(), [0]);
         }
-        assert_eq!(policy.choose(&[Candidate::default()], &mut rng), 0);
+        assert_eq!(choose(&mut *policy, &[Candidate::unknown(peer())], &mut rng), 0);
     }
 }
 
@@ -113,7 +155,7 @@ fn ties_are_broken_uniformly() {
     let mut seen = [0u32; 4];
     const DRAWS: u32 = 40_000;
     for _ in 0..DRAWS {
-        seen[policy.choose(&peers, &mut rng)] += 1;
+        seen[choose(&mut *policy, &peers, &mut rng)] += 1;
     }
     // Binomial(40000, 1/4) has a standard deviation of 87; 435 is 5 sigma.
     for count in seen {

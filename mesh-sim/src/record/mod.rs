@@ -16,7 +16,6 @@ pub(crate) use cpu::{cpu_columns, groups};
 pub use event_log::{Difference, EventLog, Value, first_difference};
 pub use latency::{Latency, Quantile};
 pub use recorder::{Recorder, RecorderConfig};
-pub(crate) use window::seconds;
 pub use window::{FaultWindow, NO_FAULT};
 
 /// How a request ended, as its client saw it.

@@ -11,10 +11,11 @@ use mesh_core::time::Timestamp;
 
 use super::{RanBy, Report};
 use crate::dist::Distribution;
+use crate::figures::{Expect, Limit};
 use crate::host::AgentId;
 use crate::record::{Outcome, Recorder, RecorderConfig, RunRecord, Violation};
 use crate::scenario::{
-    AgentSpec, Arrivals, DelegationSpec, EngineKind, Entry, Expect, Fault, FaultKind, LinkQuality,
+    AgentSpec, Arrivals, DelegationSpec, EngineKind, Entry, Fault, FaultKind, LinkQuality,
     MachineSpec, NetworkSpec, PolicySpec, RegistrySpec, Scenario, Step, WorkloadSpec,
 };
 
@@ -78,11 +79,9 @@ pub(crate) fn realistic(policies: &[&str], seeds: &[u64]) -> Report {
         lasts: Some(Duration::from_secs(15)),
         kind: FaultKind::Partition { groups: vec![names(1..=3), rest], one_way: false },
     }];
-    let limit = Expect {
-        min_success: Some(0.97),
-        max_p99: Some(Duration::from_millis(1500)),
-        ..Expect::default()
-    };
+    let limit = Expect::default()
+        .with("min_success", Limit::Share(0.97))
+        .with("max_p99", Limit::Latency(Duration::from_millis(1500)));
     scenario.expect = BTreeMap::from([("*".to_owned(), limit)]);
     let mut runs = Vec::new();
     for (index, policy) in policies.iter().enumerate() {

@@ -31,6 +31,7 @@ pub(crate) use self::edit::{keys, set_fields};
 pub use self::load::Loaded;
 pub use self::schema::{json_schema, json_schema_text};
 use crate::dist::Distribution;
+use crate::figures::Expect;
 use crate::host::AgentId;
 
 /// The registry's host name in scenario files, faults and link patterns.
@@ -381,21 +382,4 @@ impl FaultKind {
             Self::BackgroundLoad { .. } => "background_load",
         }
     }
-}
-
-/// Thresholds of one policy. `None`: not demanded.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Expect {
-    /// Least share of sent requests that are answered, 0 to 1.
-    pub min_success: Option<f64>,
-    /// Greatest mean latency.
-    pub max_mean: Option<Duration>,
-    /// Greatest median.
-    pub max_p50: Option<Duration>,
-    /// Greatest 90th percentile.
-    pub max_p90: Option<Duration>,
-    /// Greatest 99th percentile.
-    pub max_p99: Option<Duration>,
-    /// Greatest 99.9th percentile.
-    pub max_p99_9: Option<Duration>,
 }

@@ -80,9 +80,9 @@ fn a_wrong_route_is_found_out() {
         .unwrap();
     random(&mut case.sweep.cells[0].scenario);
     let run = case.sweep.runs()[0];
-    let mut measured = Measured::default();
+    let mut measured = MeasuredResponses::default();
     measured.add(&run.execute(EngineKind::Event, &|_| {}).unwrap());
-    let mean = measured.figure(Figure::Mean, case.system.service, None);
+    let mean = measured.figure(TheoryFigure::Mean, case.system.service, None);
     assert!(mean > 1.16 * expected[0].1, "{mean} against {expected:?}");
 }
 

@@ -1,10 +1,12 @@
 //! The seed's rule: the least loaded of all peers.
 
+use crate::protocol::Task;
 use crate::routing::signal::{LOAD_SIGNAL, signal_of};
 use crate::routing::{
-    Candidate, Policy, PolicyDescription, PolicyNeeds, Shortlist, Signal, least_by,
+    Candidate, Eligible, Policy, PolicyDescription, PolicyNeeds, Shortlist, Signal, least_by,
 };
 use crate::seed::Rng;
+use crate::time::Timestamp;
 
 /// [`LeastLoaded`] as a built-in policy.
 pub(super) const DESCRIPTION: PolicyDescription = PolicyDescription {
@@ -30,15 +32,22 @@ impl Policy for LeastLoaded {
         self.signal
     }
 
-    fn shortlist(&mut self, _eligible: usize, _rng: &mut Rng) -> Shortlist {
+    fn shortlist(
+        &mut self,
+        _now: Timestamp,
+        _job: &Task,
+        _eligible: &Eligible<'_>,
+        _rng: &mut Rng,
+    ) -> Shortlist {
         Shortlist::All
     }
 
-    fn choose(&mut self, candidates: &[Candidate], rng: &mut Rng) -> usize {
+    fn choose(&mut self, _now: Timestamp, candidates: &[Candidate], rng: &mut Rng) -> usize {
         least_by(candidates, rng, |a, b| {
-            let cpu = a.load.cpu_percent.total_cmp(&b.load.cpu_percent);
-            let memory = || a.load.memory_percent.total_cmp(&b.load.memory_percent);
-            cpu.then_with(memory).then_with(|| a.latency.cmp(&b.latency))
+            let (load_a, load_b) = (a.load_or_idle(), b.load_or_idle());
+            let cpu = load_a.cpu_percent.total_cmp(&load_b.cpu_percent);
+            let memory = || load_a.memory_percent.total_cmp(&load_b.memory_percent);
+            cpu.then_with(memory).then_with(|| a.latency_or_zero().cmp(&b.latency_or_zero()))
         })
     }
 }

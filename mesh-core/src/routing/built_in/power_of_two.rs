@@ -1,12 +1,14 @@
 //! The shortest queue of a few random peers.
 
 use crate::parameter::{Parameter, ParameterKind, ParameterValues};
+use crate::protocol::Task;
 use crate::routing::signal::{COUNT_SIGNAL, signal_of};
 use crate::routing::{
-    Candidate, DispatchRule, MAX_CHOICES, Picks, Policy, PolicyDescription, PolicyNeeds, Shortlist,
-    Signal, least_by,
+    Candidate, DispatchRule, Eligible, MAX_CHOICES, Picks, Policy, PolicyDescription, PolicyNeeds,
+    Shortlist, Signal, least_by,
 };
 use crate::seed::Rng;
+use crate::time::Timestamp;
 
 const CHOICES: Parameter = Parameter {
     name: "choices",
@@ -43,11 +45,17 @@ impl Policy for PowerOfTwo {
         self.signal
     }
 
-    fn shortlist(&mut self, eligible: usize, rng: &mut Rng) -> Shortlist {
-        Shortlist::Some(Picks::sample(self.choices.max(1), eligible, rng))
+    fn shortlist(
+        &mut self,
+        _now: Timestamp,
+        _job: &Task,
+        eligible: &Eligible<'_>,
+        rng: &mut Rng,
+    ) -> Shortlist {
+        Shortlist::Some(Picks::sample(self.choices.max(1), eligible.len(), rng))
     }
 
-    fn choose(&mut self, candidates: &[Candidate], rng: &mut Rng) -> usize {
+    fn choose(&mut self, _now: Timestamp, candidates: &[Candidate], rng: &mut Rng) -> usize {
         let in_flight = |candidate: &Candidate| candidate.in_flight(self.signal);
         least_by(candidates, rng, |a, b| in_flight(a).cmp(&in_flight(b)))
     }

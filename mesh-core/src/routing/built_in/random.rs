@@ -1,9 +1,12 @@
 //! A uniform peer: the baseline that every other policy must beat.
 
+use crate::protocol::Task;
 use crate::routing::{
-    Candidate, DispatchRule, Picks, Policy, PolicyDescription, PolicyNeeds, Shortlist, Signal,
+    Candidate, DispatchRule, Eligible, Picks, Policy, PolicyDescription, PolicyNeeds, Shortlist,
+    Signal,
 };
 use crate::seed::Rng;
+use crate::time::Timestamp;
 
 /// [`Random`] as a built-in policy.
 pub(super) const DESCRIPTION: PolicyDescription = PolicyDescription {
@@ -25,11 +28,17 @@ impl Policy for Random {
         Signal::None
     }
 
-    fn shortlist(&mut self, eligible: usize, rng: &mut Rng) -> Shortlist {
-        Shortlist::Some(Picks::one(rng.index(eligible)))
+    fn shortlist(
+        &mut self,
+        _now: Timestamp,
+        _job: &Task,
+        eligible: &Eligible<'_>,
+        rng: &mut Rng,
+    ) -> Shortlist {
+        Shortlist::Some(Picks::one(rng.index(eligible.len())))
     }
 
-    fn choose(&mut self, _candidates: &[Candidate], _rng: &mut Rng) -> usize {
+    fn choose(&mut self, _now: Timestamp, _candidates: &[Candidate], _rng: &mut Rng) -> usize {
         0
     }
 }

@@ -1,9 +1,12 @@
 //! Each peer in turn.
 
+use crate::protocol::Task;
 use crate::routing::{
-    Candidate, DispatchRule, Picks, Policy, PolicyDescription, PolicyNeeds, Shortlist, Signal,
+    Candidate, DispatchRule, Eligible, Picks, Policy, PolicyDescription, PolicyNeeds, Shortlist,
+    Signal,
 };
 use crate::seed::Rng;
+use crate::time::Timestamp;
 
 /// [`RoundRobin`] as a built-in policy.
 pub(super) const DESCRIPTION: PolicyDescription = PolicyDescription {
@@ -28,13 +31,19 @@ impl Policy for RoundRobin {
         Signal::None
     }
 
-    fn shortlist(&mut self, eligible: usize, _rng: &mut Rng) -> Shortlist {
-        let position = (self.cursor % eligible as u64) as usize;
+    fn shortlist(
+        &mut self,
+        _now: Timestamp,
+        _job: &Task,
+        eligible: &Eligible<'_>,
+        _rng: &mut Rng,
+    ) -> Shortlist {
+        let position = (self.cursor % eligible.len() as u64) as usize;
         self.cursor = self.cursor.wrapping_add(1);
         Shortlist::Some(Picks::one(position))
     }
 
-    fn choose(&mut self, _candidates: &[Candidate], _rng: &mut Rng) -> usize {
+    fn choose(&mut self, _now: Timestamp, _candidates: &[Candidate], _rng: &mut Rng) -> usize {
         0
     }
 }

@@ -1,10 +1,13 @@
 //! The shortest queue of all peers.
 
+use crate::protocol::Task;
 use crate::routing::signal::{COUNT_SIGNAL, signal_of};
 use crate::routing::{
-    Candidate, DispatchRule, Policy, PolicyDescription, PolicyNeeds, Shortlist, Signal, least_by,
+    Candidate, DispatchRule, Eligible, Policy, PolicyDescription, PolicyNeeds, Shortlist, Signal,
+    least_by,
 };
 use crate::seed::Rng;
+use crate::time::Timestamp;
 
 /// [`ShortestQueue`] as a built-in policy.
 pub(super) const DESCRIPTION: PolicyDescription = PolicyDescription {
@@ -29,11 +32,17 @@ impl Policy for ShortestQueue {
         self.signal
     }
 
-    fn shortlist(&mut self, _eligible: usize, _rng: &mut Rng) -> Shortlist {
+    fn shortlist(
+        &mut self,
+        _now: Timestamp,
+        _job: &Task,
+        _eligible: &Eligible<'_>,
+        _rng: &mut Rng,
+    ) -> Shortlist {
         Shortlist::All
     }
 
-    fn choose(&mut self, candidates: &[Candidate], rng: &mut Rng) -> usize {
+    fn choose(&mut self, _now: Timestamp, candidates: &[Candidate], rng: &mut Rng) -> usize {
         let in_flight = |candidate: &Candidate| candidate.in_flight(self.signal);
         least_by(candidates, rng, |a, b| in_flight(a).cmp(&in_flight(b)))
     }

@@ -1,12 +1,14 @@
 //! The least weighted sum of CPU and latency of all peers.
 
 use crate::parameter::{Parameter, ParameterKind};
+use crate::protocol::Task;
 use crate::routing::signal::{LOAD_SIGNAL, signal_of};
 use crate::routing::{
-    Candidate, ParameterConflict, Policy, PolicyDescription, PolicyNeeds, Shortlist, Signal,
-    least_by,
+    Candidate, Eligible, ParameterConflict, Policy, PolicyDescription, PolicyNeeds, Shortlist,
+    Signal, least_by,
 };
 use crate::seed::Rng;
+use crate::time::Timestamp;
 
 const CPU_WEIGHT: Parameter = weight("cpu_weight", "Weight of a CPU percent.", 0.7);
 const LATENCY_WEIGHT: Parameter =
@@ -52,8 +54,8 @@ struct Weighted {
 
 impl Weighted {
     fn cost(&self, candidate: &Candidate) -> f64 {
-        self.cpu_weight * candidate.load.cpu_percent
-            + self.latency_weight * candidate.latency.as_secs_f64() * 1_000.0
+        self.cpu_weight * candidate.load_or_idle().cpu_percent
+            + self.latency_weight * candidate.latency_or_zero().as_secs_f64() * 1_000.0
     }
 }
 
@@ -62,11 +64,17 @@ impl Policy for Weighted {
         self.signal
     }
 
-    fn shortlist(&mut self, _eligible: usize, _rng: &mut Rng) -> Shortlist {
+    fn shortlist(
+        &mut self,
+        _now: Timestamp,
+        _job: &Task,
+        _eligible: &Eligible<'_>,
+        _rng: &mut Rng,
+    ) -> Shortlist {
         Shortlist::All
     }
 
-    fn choose(&mut self, candidates: &[Candidate], rng: &mut Rng) -> usize {
+    fn choose(&mut self, _now: Timestamp, candidates: &[Candidate], rng: &mut Rng) -> usize {
         least_by(candidates, rng, |a, b| self.cost(a).total_cmp(&self.cost(b)))
     }
 }

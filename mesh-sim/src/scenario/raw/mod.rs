@@ -13,10 +13,11 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::faults::{Expect, Fault, FaultKind};
+pub(crate) use self::faults::{Fault, FaultKind};
 pub(crate) use self::policies::{Policy, PolicyTable};
 pub(crate) use self::workload::{Arrivals, Distribution, RateStep, Workload};
 use super::text;
+use crate::figures::Expect;
 use crate::units::DurationText;
 
 /// Seeds survive JSON readers that keep numbers as doubles.

@@ -1,0 +1,219 @@
+//! The agent's side of an [`Attempt`]: sends a job, takes its end, and tries again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::chooser::job_ended;
+use super::delegation::{Attempt, Choice};
+use super::effect::{CallId, DelegationId, Effect};
+use super::failure::{CallError, Failure};
+use super::fate::Fate;
+use super::note::{Note, RetryReason};
+use super::{Agent, symptom};
+use crate::jsonrpc::Error;
+use crate::load::LoadReport;
+use crate::protocol::{DelegateReply, Reply, Request, WorkReply};
+use crate::resilience::{Decorator, RetryCost};
+use crate::roster::ListedLease;
+use crate::routing::PolicyEvent;
+use crate::time::Timestamp;
+
+impl Agent {
+    pub(super) fn send_work(
+        &mut self,
+        now: Timestamp,
+        id: DelegationId,
+        lease: Arc<ListedLease>,
+        load: Option<LoadReport>,
+    ) {
+        let delegation = &mut self.delegations[id];
+        let attempt_timeout = self.config.delegation.attempt_timeout.unwrap_or(Duration::MAX);
+        let until = (now + attempt_timeout).min(delegation.deadline);
+        // The peer counts from receipt; what the way takes is not the peer's to spend.
+        // But one slow round trip, measured long ago, must not bar the peer for ever.
+        let left = until.since(now);
+        if left.is_zero() {
+            return self.give_up(now, id, Failure::DeadlineExceeded);
+        }
+        let peer = lease.id();
+        let rtt = self.view.contacts().rtt(peer).map(|rtt| rtt.value);
+        let budget = left - rtt.unwrap_or_default().min(left / 2);
+        let mut task = delegation.task.clone();
+        task.timeout = Some(budget);
+        let note = Note::Routed {
+            request: task.request,
+            attempt: task.attempt,
+            peer: lease.name.clone(),
+            incarnation: lease.incarnation,
+        };
+        let call = delegation.call();
+        self.open_calls += 1;
+        self.effects.push_back(Effect::Note(note));
+        self.effects.push_back(Effect::Call {
+            call: CallId { delegation: id, number: call.number },
+            peer: lease.clone(),
+            request: Request::Work(task),
+            until,
+        });
+        self.view.contacts_mut().sent(peer);
+        self.decorators.on_sent(now, peer, until);
+        let number = delegation.task.attempt;
+        let choice = Choice { peer: Some(peer), lease, load, rtt };
+        delegation.attempts.push(Attempt { call, number, choice, sent: now, until });
+        self.rearm_delegation(id);
+        self.tell_policy(now, PolicyEvent::Sent { peer });
+    }
+
+    pub(super) fn attempt_ended(
+        &mut self,
+        now: Timestamp,
+        id: DelegationId,
+        at: usize,
+        result: Result<Reply, CallError>,
+    ) {
+        let attempt = self.delegations[id].attempts.remove(at);
+        self.note_end(now, &attempt, &result);
+        match result {
+            Ok(Reply::Work(reply)) => self.work_done(now, id, attempt, reply),
+            Ok(_) => {
+                let message = "its answer to work is of another kind";
+                let error = Error::new(Error::INTERNAL_ERROR, message);
+                self.finish(now, id, Err(Failure::Other(error)));
+            }
+            Err(error) => self.work_failed(now, id, attempt, error),
+        }
+    }
+
+    /// Tells all who remember peers how an attempt ended, unless the peer has left the list since.
+    pub(super) fn note_end(
+        &mut self,
+        now: Timestamp,
+        attempt: &Attempt,
+        result: &Result<Reply, CallError>,
+    ) {
+        let Some(peer) = attempt.choice.peer else { return };
+        self.view.contacts_mut().ended(peer);
+        self.diagnose(now, Some(peer), &attempt.choice.lease, symptom::of_work(result));
+        self.tell_policy(now, job_ended(peer, now.since(attempt.sent), result));
+    }
+
+    fn work_failed(
+        &mut self,
+        now: Timestamp,
+        id: DelegationId,
+        attempt: Attempt,
+        error: CallError,
+    ) {
+        let Attempt { number, choice, until, .. } = attempt;
+        let delegation = &mut self.delegations[id];
+        let (fate, reason) = (error.fate(), RetryReason::of(&error));
+        // The attempt's time was over, not the request's: the job was stopped half done.
+        let was_stopped = until < delegation.deadline
+            && matches!(error, CallError::Answered(Failure::DeadlineExceeded));
+        match error {
+            _ if was_stopped || error == CallError::NoAnswer => {
+                let peer = choice.lease.name.to_string();
+                self.outcome_unknown(now, id, number, choice, Failure::OutcomeUnknown { peer });
+            }
+            CallError::Answered(failure) if fate == Fate::Unknown => {
+                self.outcome_unknown(now, id, number, choice, failure);
+            }
+            CallError::Answered(failure) if fate == Fate::Answered => {
+                self.finish(now, id, Err(failure));
+            }
+            _ => {
+                let is_full = matches!(error, CallError::Answered(Failure::Busy));
+                delegation.rule_out(choice.peer, choice.lease, error.lacks_room());
+                let cost = if is_full { RetryCost::One } else { RetryCost::Nothing };
+                self.retry(now, id, number, reason, cost);
+            }
+        }
+    }
+
+    /// The job may have been done, in part or in whole: only the request can say whether doing it
+    /// again does harm.
+    fn outcome_unknown(
+        &mut self,
+        now: Timestamp,
+        id: DelegationId,
+        number: u32,
+        choice: Choice,
+        failure: Failure,
+    ) {
+        let delegation = &mut self.delegations[id];
+        if delegation.task.idempotent {
+            delegation.rule_out(choice.peer, choice.lease, false);
+            return self.retry(now, id, number, RetryReason::NoAnswer, RetryCost::One);
+        }
+        self.finish(now, id, Err(failure));
+    }
+
+    fn work_done(
+        &mut self,
+        now: Timestamp,
+        id: DelegationId,
+        Attempt { choice, sent, .. }: Attempt,
+        peer_result: WorkReply,
+    ) {
+        let rtt = now.since(sent).saturating_sub(peer_result.latency);
+        if let Some(peer) = choice.peer {
+            self.view.contacts_mut().measured(now, peer, rtt);
+        }
+        let latency = now.since(self.delegations[id].received);
+        let reply = DelegateReply { delegated_to: choice.into(), peer_result, latency };
+        self.finish(now, id, Ok(Reply::Delegate(reply.into())));
+    }
+
+    /// Sends the job to one more peer beside those that have it. The first answer counts. False if
+    /// that can't be: the job must not be done twice, there is nobody else, a peer is being chosen
+    /// already, or the limits for retries don't allow it.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for a decorator that hedges"))]
+    pub(super) fn attempt_beside(&mut self, now: Timestamp, id: DelegationId) -> bool {
+        let Some(delegation) = self.delegations.get_mut(id) else { return false };
+        let asked = delegation.tried.len() + delegation.attempts.len();
+        if !delegation.task.idempotent
+            || delegation.attempts.is_empty()
+            || delegation.probing.is_some()
+            || self.view.len() <= asked
+            || delegation.rounds >= self.config.delegation.max_attempts
+            || !self.decorators.may_retry(now, RetryCost::One)
+        {
+            return false;
+        }
+        delegation.task.attempt = delegation.task.attempt.saturating_add(1);
+        self.next_round(now, id);
+        true
+    }
+
+    /// After attempt `number`: tries another peer, if there is one and the limits allow it, and no
+    /// other attempt is open that may still answer.
+    fn retry(
+        &mut self,
+        now: Timestamp,
+        id: DelegationId,
+        number: u32,
+        reason: RetryReason,
+        cost: RetryCost,
+    ) {
+        let delegation = &mut self.delegations[id];
+        if !delegation.attempts.is_empty() || delegation.probing.is_some() {
+            return self.rearm_delegation(id);
+        }
+        if delegation.deadline <= now {
+            return self.finish(now, id, Err(Failure::DeadlineExceeded));
+        }
+        if self.view.len() <= delegation.tried.len() {
+            let failure = delegation.nobody_left();
+            return self.finish(now, id, Err(failure));
+        }
+        let attempts_left = delegation.rounds < self.config.delegation.max_attempts;
+        if !attempts_left || !self.decorators.may_retry(now, cost) {
+            let counts = delegation.counts;
+            return self.finish(now, id, Err(Failure::RetriesExhausted(counts)));
+        }
+        let request = delegation.task.request;
+        delegation.task.attempt = delegation.task.attempt.saturating_add(1);
+        self.note(Note::Retrying { request, attempt: number, reason });
+        self.next_round(now, id);
+    }
+}

@@ -1,0 +1,291 @@
+//! What chooses an agent's peers: its policy, with what the policy is told and asks for.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use slotmap::Key;
+
+use super::delegation::Call;
+use super::effect::{CallId, DelegationId, Effect};
+use super::failure::{CallError, Failure};
+use super::timers::Timer;
+use super::{Agent, symptom};
+use crate::Few;
+use crate::protocol::{Reply, Request};
+use crate::resilience::Decorator;
+use crate::roster::{ListedLease, PeerId, Roster};
+use crate::routing::{
+    FailureReason, Interests, LoadSource, MAX_OWN_PROBES, Policy, PolicyEvent, RefusalReason,
+};
+use crate::seed::Rng;
+use crate::time::Timestamp;
+
+/// A policy that leaves its timeout where it is has it again after this long.
+const SHORTEST_TIMEOUT: Duration = Duration::from_millis(1);
+
+/// An agent's policy. Built when the agent delegates for the first time: many agents of a mesh only
+/// work.
+#[derive(Debug)]
+pub(super) struct Chooser {
+    pub(super) policy: Box<dyn Policy>,
+    pub(super) rng: Rng,
+    /// When the agent wants to be woken for the policy.
+    pub(super) wake_at: Timestamp,
+    /// The policy's timeout is not before this.
+    not_before: Timestamp,
+    /// Probes that no request waits for, the oldest first.
+    probes: Vec<OwnProbe>,
+    /// Own probes so far.
+    calls: u32,
+}
+
+/// A probe that the policy asked for.
+#[derive(Debug)]
+struct OwnProbe {
+    call: Call,
+    lease: Arc<ListedLease>,
+    sent: Timestamp,
+    until: Timestamp,
+    /// It has no result yet. One that failed keeps its place until its time is over.
+    is_open: bool,
+    /// The peer has not left the list since.
+    is_listed: bool,
+}
+
+impl Chooser {
+    fn new(policy: Box<dyn Policy>, rng: Rng) -> Self {
+        Self {
+            policy,
+            rng,
+            wake_at: Timestamp::MAX,
+            not_before: Timestamp::ZERO,
+            probes: Vec::new(),
+            calls: 0,
+        }
+    }
+
+    /// An own probe that has no result yet.
+    pub(super) fn open_call(&mut self, number: u32) -> Option<&mut Call> {
+        let mut open = self.probes.iter_mut().filter(|probe| probe.is_open);
+        open.find(|probe| probe.call.number == number).map(|probe| &mut probe.call)
+    }
+
+    /// When the policy wants to be woken.
+    fn timeout(&self, interests: Interests) -> Timestamp {
+        if interests.timers {
+            self.policy.poll_timeout().max(self.not_before)
+        } else {
+            Timestamp::MAX
+        }
+    }
+}
+
+/// Whether a call is a probe of the policy's own.
+pub(super) fn is_own_probe(call: CallId) -> bool {
+    call.delegation.is_null()
+}
+
+/// What a policy is told of a job's end.
+pub(super) fn job_ended(
+    peer: PeerId,
+    elapsed: Duration,
+    result: &Result<Reply, CallError>,
+) -> PolicyEvent<'static> {
+    let failed = |reason| PolicyEvent::Failed { peer, elapsed, reason };
+    let refused = |reason| PolicyEvent::Refused { peer, elapsed, reason };
+    match result {
+        Ok(Reply::Work(reply)) => PolicyEvent::Answered { peer, elapsed, at_peer: reply.latency },
+        Ok(_) => failed(FailureReason::Error),
+        Err(CallError::NotSent) => failed(FailureReason::NotSent),
+        Err(CallError::NoAnswer) => failed(FailureReason::NoAnswer),
+        Err(CallError::Answered(Failure::Busy)) => refused(RefusalReason::Busy),
+        Err(CallError::Answered(Failure::ShuttingDown)) => refused(RefusalReason::ShuttingDown),
+        Err(CallError::Answered(Failure::Unavailable(_))) => refused(RefusalReason::Unavailable),
+        Err(CallError::Answered(_)) => failed(FailureReason::Error),
+    }
+}
+
+impl Agent {
+    /// Builds the policy if there is none yet, and tells it of the peers.
+    pub(super) fn see_to_chooser(&mut self, now: Timestamp) {
+        if self.chooser.is_some() {
+            return;
+        }
+        let mut rng = self.seed.rng();
+        let policy = self.config.policy.build(&mut rng);
+        self.interests = policy.interests();
+        self.chooser = Some(Box::new(Chooser::new(policy, rng)));
+        self.tell_policy_of_list(now, &Roster::default());
+    }
+
+    /// Tells the policy of an event, if it wants to know.
+    pub(super) fn tell_policy(&mut self, now: Timestamp, event: PolicyEvent<'_>) {
+        if self.interests.include(&event)
+            && let Some(chooser) = &mut self.chooser
+        {
+            chooser.policy.on_event(now, &event);
+        }
+    }
+
+    /// Tells the policy what is new in the list since the list `before`.
+    pub(super) fn tell_policy_of_list(&mut self, now: Timestamp, before: &Roster) {
+        let Interests { members, reports, .. } = self.interests;
+        let Some(chooser) = self.chooser.as_mut().filter(|_| members || reports) else { return };
+        let skip = (!self.config.delegation.to_self).then_some(&self.name);
+        let mut tell = |event: PolicyEvent<'_>| {
+            if self.interests.include(&event) {
+                chooser.policy.on_event(now, &event);
+            }
+        };
+        for (old, new) in before.updates(self.view.peers().roster()) {
+            if old.or(new).is_some_and(|lease| skip == Some(&lease.name)) {
+                continue;
+            }
+            let is_same = old.zip(new).is_some_and(|(old, new)| old.is_same_life(new));
+            if let Some(old) = old.filter(|_| !is_same) {
+                tell(PolicyEvent::Left { peer: old.id(), name: &old.name });
+            }
+            let Some(new) = new else { continue };
+            let peer = new.id();
+            if !is_same {
+                tell(PolicyEvent::Joined { peer, name: &new.name });
+            }
+            let known = old.filter(|_| is_same).and_then(|old| old.load);
+            if let Some(load) = new.load.filter(|load| known != Some(*load)) {
+                tell(PolicyEvent::Load { peer, load, source: LoadSource::Registry });
+            }
+        }
+    }
+
+    /// Peers have left the list; `left` is in order.
+    pub(super) fn forget_own_probes(&mut self, left: &[PeerId]) {
+        for probe in self.chooser.iter_mut().flat_map(|chooser| &mut chooser.probes) {
+            probe.is_listed &= left.binary_search(&probe.lease.id()).is_err();
+        }
+    }
+
+    /// To be called after all that may change the policy's mind: sends the probes that it asks for,
+    /// and sets its timer.
+    pub(super) fn see_to_policy(&mut self, now: Timestamp) {
+        let Interests { own_probes, timers, .. } = self.interests;
+        if !own_probes && !timers {
+            return;
+        }
+        while own_probes && !self.stopping && self.send_own_probe(now) {}
+        let Some(chooser) = &mut self.chooser else { return };
+        let probes = chooser.probes.iter().map(|probe| probe.until);
+        let wake_at = probes.fold(chooser.timeout(self.interests), Timestamp::min);
+        if wake_at != chooser.wake_at {
+            chooser.wake_at = wake_at;
+            self.arm(wake_at, Timer::Policy);
+        }
+    }
+
+    /// Sends a probe that the policy asks for, if it asks for one and may.
+    fn send_own_probe(&mut self, now: Timestamp) -> bool {
+        let Some(chooser) = self.chooser.as_deref_mut() else { return false };
+        if chooser.probes.len() >= MAX_OWN_PROBES {
+            return false;
+        }
+        let mut passed_over = Few::new();
+        self.decorators.passed_over(now, &mut |lease| passed_over.push(lease));
+        let (eligible, _) = self.view.eligible(std::iter::empty(), &passed_over);
+        if eligible.is_empty() {
+            return false;
+        }
+        let number = chooser.policy.poll_probe(now, &eligible, &mut chooser.rng);
+        let Some(lease) = number.and_then(|number| eligible.get(number)).cloned() else {
+            return false;
+        };
+        let until = now + self.config.delegation.probe_timeout;
+        let call = Call { number: chooser.calls, ticket: None };
+        chooser.calls = chooser.calls.wrapping_add(1);
+        self.open_calls += 1;
+        self.effects.push_back(Effect::Call {
+            call: CallId { delegation: DelegationId::null(), number: call.number },
+            peer: lease.clone(),
+            request: Request::Info,
+            until,
+        });
+        drop(passed_over);
+        self.decorators.on_sent(now, lease.id(), until);
+        let probe = OwnProbe { call, lease, sent: now, until, is_open: true, is_listed: true };
+        chooser.probes.push(probe);
+        true
+    }
+
+    /// An own probe ended. Results of abandoned ones are ignored.
+    pub(super) fn own_probe_ended(
+        &mut self,
+        now: Timestamp,
+        number: u32,
+        result: Result<Reply, CallError>,
+    ) {
+        let Some(chooser) = self.chooser.as_deref_mut() else { return };
+        let is_it = |probe: &OwnProbe| probe.is_open && probe.call.number == number;
+        let Some(at) = chooser.probes.iter().position(is_it) else { return };
+        self.open_calls -= 1;
+        if result.is_ok() {
+            let probe = chooser.probes.remove(at);
+            return self.conclude_own_probe(now, &probe.lease, probe.sent, probe.is_listed, result);
+        }
+        let probe = &mut chooser.probes[at];
+        probe.is_open = false;
+        let (lease, sent, is_listed) = (probe.lease.clone(), probe.sent, probe.is_listed);
+        self.conclude_own_probe(now, &lease, sent, is_listed, result);
+    }
+
+    /// Tells all who remember peers how an own probe ended, unless the peer has left the list since.
+    fn conclude_own_probe(
+        &mut self,
+        now: Timestamp,
+        lease: &Arc<ListedLease>,
+        sent: Timestamp,
+        is_listed: bool,
+        result: Result<Reply, CallError>,
+    ) {
+        if !is_listed {
+            return;
+        }
+        let (peer, elapsed) = (lease.id(), now.since(sent));
+        self.diagnose(now, Some(peer), lease, symptom::of_probe(&result));
+        let event = match result {
+            Ok(Reply::Info(info)) => {
+                self.view.contacts_mut().measured(now, peer, elapsed);
+                let source = LoadSource::Probe { round_trip: elapsed };
+                PolicyEvent::Load { peer, load: info.load, source }
+            }
+            _ => PolicyEvent::ProbeFailed { peer, elapsed },
+        };
+        self.tell_policy(now, event);
+    }
+
+    /// The time that [`Chooser::wake_at`] names has come.
+    pub(super) fn policy_timed_out(&mut self, now: Timestamp) {
+        while let Some(chooser) = &mut self.chooser
+            && let Some(at) = chooser.probes.iter().position(|probe| probe.until <= now)
+        {
+            let OwnProbe { call, lease, sent, is_open, is_listed, .. } = chooser.probes.remove(at);
+            if is_open {
+                self.abandon(DelegationId::null(), call);
+                let silence = Err(CallError::NoAnswer);
+                self.conclude_own_probe(now, &lease, sent, is_listed, silence);
+            }
+        }
+        if let Some(Chooser { policy, rng, not_before, .. }) = self.chooser.as_deref_mut()
+            && self.interests.timers
+            && policy.poll_timeout().max(*not_before) <= now
+        {
+            *not_before = now + SHORTEST_TIMEOUT;
+            policy.handle_timeout(now, rng);
+        }
+    }
+
+    /// Nobody is probed any more: the agent shuts down.
+    pub(super) fn abandon_own_probes(&mut self) {
+        let probes = self.chooser.iter_mut().flat_map(|chooser| chooser.probes.drain(..));
+        let open: Few<Call> =
+            probes.filter(|probe| probe.is_open).map(|probe| probe.call).collect();
+        open.into_iter().for_each(|call| self.abandon(DelegationId::null(), call));
+    }
+}
