@@ -1,6 +1,7 @@
 //! What `mesh-bench` does with real processes, from end to end: real processes, sockets and signals.
 
 mod bench;
+mod settings;
 mod speed;
 
 use std::fs;

@@ -35,7 +35,7 @@ pub struct Parts<N, H, O> {
     pub registry: Arc<str>,
     /// Limits on what callers send and how.
     pub server: ServerLimits,
-    /// Limits on its own calls.
+    /// Limits on its own calls; how long opening a connection may take, its settings say.
     pub client: ClientLimits,
     /// Limits on the JSON in callers' bodies.
     pub json: jsonrpc::Limits,
@@ -86,9 +86,10 @@ impl<N: Net, H: Host, O: Observer> AgentNode<N, H, O> {
         identity: Identity,
         config: AgentConfig,
         seed: &Seed,
-        parts: Parts<N, H, O>,
+        mut parts: Parts<N, H, O>,
     ) -> Self {
         let server = parts.server.clone();
+        parts.client.connect = config.delegation.connect_timeout;
         let driver = Driver::new(identity, config, seed, parts);
         Self { driver, server, checks: Checks::default() }
     }

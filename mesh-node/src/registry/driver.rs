@@ -40,7 +40,7 @@ impl<O: Observer> Driver<O> {
         Self {
             clock,
             observer: (RegistryMetrics::default(), observer),
-            ttl: config.ttl,
+            ttl: config.leases.ttl,
             epoch,
             registry: Mutex::new(Registry::new(config)),
             wake_at: AtomicU64::new(0),

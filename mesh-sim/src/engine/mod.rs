@@ -2,7 +2,6 @@
 
 mod address;
 mod event;
-mod setup;
 pub mod turmoil;
 mod watchers;
 mod world;
@@ -13,6 +12,9 @@ use thiserror::Error;
 
 use crate::record::RunRecord;
 use crate::scenario::{EngineKind, PolicySpec, Scenario};
+
+/// What every simulated job puts out.
+const OUTPUT: &str = "\"Processed: simulated job\"";
 
 /// One run: one policy, one seed.
 #[derive(Clone, Copy, Debug)]

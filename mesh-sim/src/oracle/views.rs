@@ -48,7 +48,7 @@ impl Views {
         let refresh = scenario.agents.iter().map(|agent| agent.refresh).max().unwrap_or_default();
         Self {
             // Whoever asks for lists less often than leases end may miss all that happens.
-            is_promised: bounds.are_kept() && refresh < scenario.registry.ttl,
+            is_promised: bounds.are_kept() && refresh < scenario.leases.ttl,
             aftermath: bounds.converge(),
             patience,
             last: AgentMap::filled(Default::default(), scenario.agents.len()),

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use mesh_core::agent::config::{AdmissionConfig, Concurrency, DelegationConfig, MembershipConfig};
 use mesh_core::protocol::Name;
-use mesh_core::resilience::HealthConfig;
+use mesh_core::registry::LeaseConfig;
 use mesh_core::routing::PolicySettings;
 use mesh_core::seed::Seed;
 use mesh_core::time::Timestamp;
@@ -15,8 +16,8 @@ use crate::figures::{Expect, Limit};
 use crate::host::AgentId;
 use crate::record::{Outcome, Recorder, RecorderConfig, RunRecord, Violation};
 use crate::scenario::{
-    AgentSpec, Arrivals, DelegationSpec, EngineKind, Entry, Fault, FaultKind, LinkQuality,
-    MachineSpec, NetworkSpec, PolicySpec, RegistrySpec, Scenario, Step, WorkloadSpec,
+    AgentSpec, Arrivals, EngineKind, Entry, Fault, FaultKind, LinkQuality, MachineSpec,
+    NetworkSpec, PolicySpec, Scenario, Step, WorkloadSpec,
 };
 
 const MS: u64 = 1_000_000;
@@ -143,8 +144,10 @@ fn scenario(agents: usize, duration: Duration, policies: &[&str]) -> Scenario {
     let agent = |number: usize| AgentSpec {
         name: Name::from(format!("agent-{number}")),
         machine: machine.clone(),
-        concurrency: Some(2),
-        queue: 64,
+        admission: AdmissionConfig {
+            concurrency: Concurrency::Limit(2),
+            ..AdmissionConfig::default()
+        },
         refresh: Duration::from_secs(5),
         clock_rate: 1.0,
         joins: Duration::ZERO,
@@ -162,24 +165,12 @@ fn scenario(agents: usize, duration: Duration, policies: &[&str]) -> Scenario {
         duration,
         warm_up: Duration::ZERO,
         drain: Duration::from_secs(drain),
-        registry: RegistrySpec {
-            ttl: Duration::from_secs(30),
-            heartbeat: Duration::from_secs(10),
-            sweep: Duration::from_secs(1),
-            jitter: 0.1,
-            timeout: Duration::from_secs(1),
-        },
+        leases: LeaseConfig::default(),
+        membership: MembershipConfig::default(),
         agents: (1..=agents).map(agent).collect(),
-        delegation: DelegationSpec {
+        delegation: DelegationConfig {
             probe_timeout: Duration::from_millis(100),
-            connect_timeout: Duration::from_secs(1),
-            attempt_timeout: None,
-            max_attempts: 3,
-            retry_ratio: 0.1,
-            retry_floor: 1.0,
-            health: HealthConfig::default(),
-            to_self: false,
-            max_open: 10_000,
+            ..DelegationConfig::default()
         },
         network: NetworkSpec {
             quality: LinkQuality::constant(Duration::from_millis(1)).into(),

@@ -135,7 +135,7 @@ impl Model {
             }
             Self::Board => {
                 let choices = choices(policy, servers).ok_or("the policy compares no queues")?;
-                let period = scenario.registry.heartbeat.as_secs_f64() / system.service;
+                let period = scenario.membership.heartbeat.as_secs_f64() / system.service;
                 let mean = board::reference(servers, load, period, choices);
                 vec![(
                     TheoryFigure::Mean,
@@ -173,7 +173,7 @@ impl Model {
             Self::Mm1k => format!("M/M/1/{places}, load {load}"),
             Self::Supermarket => format!("{joined}{}, load {load}", signal(policy)),
             Self::Board => {
-                let period = scenario.registry.heartbeat.as_secs_f64() / system.service;
+                let period = scenario.membership.heartbeat.as_secs_f64() / system.service;
                 format!("{joined}, board {}", (period * 1e6).round() / 1e6)
             }
         }

@@ -14,7 +14,6 @@ use super::pool::Pool;
 use super::queue::Lane;
 use super::{Event, Simulation};
 use crate::engine::address::{address, host_at};
-use crate::engine::setup::agent_config;
 use crate::faults::MachineState;
 use crate::host::{AgentId, HostId};
 use crate::machine::Machine;
@@ -130,7 +129,7 @@ impl Simulation<'_> {
 
     /// How an agent behaves. Most behave as the one before, and share it.
     fn config_of(&mut self, spec: &AgentSpec) -> Arc<AgentConfig> {
-        let config = agent_config(self.run, spec);
+        let config = self.run.scenario.agent_config(spec, self.run.policy);
         let last = self.last_config.take().filter(|last| **last == config);
         self.last_config.insert(last.unwrap_or_else(|| config.into())).clone()
     }

@@ -134,7 +134,7 @@ impl Simulation<'_> {
         {
             self.queue.push(connect_by, Event::ConnectFailed(id));
         }
-        let give_up = began + self.run.scenario.registry.timeout;
+        let give_up = began + self.run.scenario.membership.timeout;
         if matches!(exchange.who, Caller::Registry(_)) && at > give_up {
             self.queue.push(give_up.max(now), Event::GiveUp(id));
         }
@@ -168,7 +168,7 @@ impl Simulation<'_> {
     fn wait_in_vain(&mut self, now: Timestamp, id: ExchangeId) {
         let Some(exchange) = self.exchanges.get(id) else { return };
         if matches!(exchange.who, Caller::Registry(_)) {
-            let until = exchange.began + self.run.scenario.registry.timeout;
+            let until = exchange.began + self.run.scenario.membership.timeout;
             self.queue.push(until.max(now), Event::GiveUp(id));
         }
     }

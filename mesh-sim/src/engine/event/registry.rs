@@ -8,7 +8,6 @@ use mesh_core::routing::Signal;
 
 use super::{Event, Simulation};
 use crate::engine::Run;
-use crate::engine::setup::registry_config;
 use crate::host::HostId;
 
 pub(super) struct RegistryHost {
@@ -30,7 +29,7 @@ impl RegistryHost {
     pub(super) fn restarted(run: &Run<'_>, now: Timestamp) -> Self {
         let needs = run.policy.factory.needs();
         Self {
-            registry: Registry::new(registry_config(run.scenario)),
+            registry: Registry::new(run.scenario.registry_config()),
             epoch: now.as_nanos(),
             wake_at: Timestamp::MAX,
             keeps_loads: needs.signal == Signal::Reports,
@@ -58,7 +57,7 @@ impl Simulation<'_> {
                 registration.load = registration.load.filter(|_| *keeps_loads);
                 match registry.handle_register(now, registration) {
                     Ok(registered) => RegistryReply::Registered {
-                        ttl: self.run.scenario.registry.ttl,
+                        ttl: self.run.scenario.leases.ttl,
                         rival: registered.rival,
                     },
                     Err(RegisterError::UnknownLease) => RegistryReply::UnknownLease,

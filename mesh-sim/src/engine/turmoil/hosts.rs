@@ -17,7 +17,6 @@ use super::machine::SimHost;
 use super::net::TurmoilNet;
 use crate::engine::Run;
 use crate::engine::address::{PORT, address, host_name};
-use crate::engine::setup::{agent_config, registry_config};
 use crate::engine::world::World;
 use crate::faults::FaultSchedule;
 use crate::host::{AgentId, HostId};
@@ -50,7 +49,7 @@ pub(super) fn add_registry(
     faults: &Arc<FaultSchedule>,
     world: &World,
 ) {
-    let config = registry_config(scenario);
+    let config = scenario.registry_config();
     let (faults, world) = (faults.clone(), world.clone());
     sim.host(host_name(HostId::REGISTRY), move || {
         let (config, faults, world) = (config.clone(), faults.clone(), world.clone());
@@ -76,7 +75,7 @@ pub(super) fn add_agent(
     world: &World,
 ) {
     let (agent, host_id) = (run.scenario.agent(id), id.host());
-    let config = agent_config(run, agent);
+    let config = run.scenario.agent_config(agent, run.policy);
     let name: Name = agent.name.clone();
     let seed = Seed::root(run.seed).child("agents").child(&agent.name);
     let (machine, faults, world) = (machine.clone(), faults.clone(), world.clone());

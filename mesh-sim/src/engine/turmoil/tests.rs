@@ -68,7 +68,7 @@ fn an_honest_mesh_breaks_nothing() {
 
 #[test]
 fn a_registry_that_never_expires_a_lease() {
-    let broken = judge(|mutant| mutant.registry.ttl = Duration::from_secs(3_600));
+    let broken = judge(|mutant| mutant.leases.ttl = Duration::from_secs(3_600));
     let expected = [
         "after the last fault every live agent is listed again",
         "after the last fault every view converges",
