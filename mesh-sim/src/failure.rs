@@ -5,12 +5,14 @@ use std::io;
 use std::path::Path;
 
 use mesh_core::Timestamp;
+use mesh_core::protocol::Name;
 
 use crate::engine::{EngineError, Run};
 use crate::format::shell_word;
+use crate::journal::FactObserver;
 use crate::judge::{MissedThreshold, PolicyResult, Verdict};
 use crate::publish::write_file;
-use crate::record::RunRecord;
+use crate::record::{RunRecord, Violation};
 use crate::scenario::{Draft, EngineKind, Scenario};
 
 /// A way to fail. Two runs fail in the same way if theirs are equal.
@@ -65,6 +67,29 @@ pub struct Failure {
     pub detail: String,
     /// When, for what happens at one time.
     pub at: Option<Timestamp>,
+    /// The request that it is about, if it is about one.
+    pub request: Option<u64>,
+    /// The hosts that it is about; perhaps none.
+    pub hosts: Vec<Name>,
+}
+
+impl Failure {
+    /// A failure that is about the run as a whole.
+    fn of_run(defect: Defect, detail: String, at: Option<Timestamp>) -> Self {
+        Self { defect, detail, at, request: None, hosts: Vec::new() }
+    }
+}
+
+impl From<&Violation> for Failure {
+    fn from(violation: &Violation) -> Self {
+        Self {
+            defect: Defect::Oracle(violation.oracle),
+            detail: violation.detail.clone(),
+            at: Some(Timestamp::from_nanos(violation.at_ns)),
+            request: violation.request,
+            hosts: violation.hosts.clone(),
+        }
+    }
 }
 
 impl fmt::Display for Failure {
@@ -88,10 +113,21 @@ pub struct Judged {
 
 /// Carries a run out and judges it.
 pub fn judge(run: &Run<'_>, engine: EngineKind) -> Judged {
-    match run.execute(engine, &|_| {}) {
+    judge_observed(run, engine, ()).0
+}
+
+/// The same while `observer` learns of everything that happens in the run.
+pub fn judge_observed<O: FactObserver + Send + 'static>(
+    run: &Run<'_>,
+    engine: EngineKind,
+    observer: O,
+) -> (Judged, O) {
+    let (ended, observer) = run.observe(engine, observer, &|_| {});
+    let judged = match ended {
         Ok(record) => Judged { failures: failures_of(run.scenario, &record), record: Some(record) },
         Err(error) => Judged { failures: vec![breakdown(&error)], record: None },
-    }
+    };
+    (judged, observer)
 }
 
 fn breakdown(error: &EngineError) -> Failure {
@@ -99,23 +135,21 @@ fn breakdown(error: &EngineError) -> Failure {
         EngineError::Panic { at, .. } => Some(Timestamp::from(*at)),
         EngineError::Simulation { .. } => None,
     };
-    Failure { defect: Defect::Breakdown, detail: format!("failed to {error}"), at }
+    Failure::of_run(Defect::Breakdown, format!("failed to {error}"), at)
 }
 
 fn failures_of(scenario: &Scenario, record: &RunRecord) -> Vec<Failure> {
     let mut failures: Vec<Failure> = Vec::new();
-    let mut add = |defect: Defect, detail: String, at| {
-        if failures.iter().all(|failure| failure.defect != defect) {
-            failures.push(Failure { defect, detail, at });
+    let mut add = |failure: Failure| {
+        if failures.iter().all(|known| known.defect != failure.defect) {
+            failures.push(failure);
         }
     };
-    for violation in &record.violations {
-        let at = Some(Timestamp::from_nanos(violation.at_ns));
-        add(Defect::Oracle(violation.oracle), violation.detail.clone(), at);
-    }
+    record.violations.iter().for_each(|violation| add(violation.into()));
     for result in PolicyResult::merge(std::slice::from_ref(record)) {
         for miss in result.judge(&scenario.expect).missed {
-            add(defect_of(&miss.threshold, record), miss.threshold.to_string(), None);
+            let defect = defect_of(&miss.threshold, record);
+            add(Failure::of_run(defect, miss.threshold.to_string(), None));
         }
     }
     failures

@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use mesh_core::protocol::{Name, Reply};
 use mesh_node::Clock;
 use mesh_sim::host::AgentMap;
-use mesh_sim::record::{Outcome, Recorder};
+use mesh_sim::journal::RequestOutcome;
+use mesh_sim::record::Recorder;
 use mesh_sim::scenario::Scenario;
 use mesh_sim::workload::{Arrival, RequestObserver};
 
@@ -47,7 +48,7 @@ impl RequestObserver for SharedRecorder {
         self.record(|recorder| recorder.due(arrival.at));
     }
 
-    fn ended(&self, arrival: &Arrival, outcome: &Outcome, reply: Option<&Reply>) {
+    fn ended(&self, arrival: &Arrival, outcome: RequestOutcome, reply: Option<&Reply>) {
         self.record(|recorder| {
             // Read under the lock, so that ends are recorded in the order of time.
             let now = self.clock.now();

@@ -12,6 +12,7 @@ use super::Found;
 use super::bounds::Bounds;
 use crate::faults::FaultSchedule;
 use crate::host::{AgentId, AgentMap, HostId};
+use crate::record::Violation;
 use crate::scenario::Scenario;
 
 pub(super) const NOT_FORGOTTEN: &str =
@@ -61,7 +62,7 @@ impl Views {
         self.leaving.insert(agent);
     }
 
-    pub(super) fn view(
+    pub(super) fn knows(
         &mut self,
         now: Timestamp,
         agent: AgentId,
@@ -84,7 +85,7 @@ impl Views {
         };
         let (left, of) = (peers.len(), before.len());
         let detail = format!("{own} has forgotten {name}, which lives; it knows {left} of {of}");
-        found.add(NOT_FORGOTTEN, now, detail);
+        found.add(Violation::new(NOT_FORGOTTEN, now, detail).hosts([own, name]));
     }
 
     /// Whether there is another reason than silence for a peer to leave a view.

@@ -126,6 +126,12 @@ pub struct ViolationEntry {
     pub at_ms: f64,
     /// What was seen.
     pub detail: String,
+    /// The request that it is about; left out if it is about none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<u64>,
+    /// The names of the hosts that it is about; left out if it is about none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hosts: Vec<String>,
 }
 
 /// How one policy did against the scenario's `[expect]`.
@@ -314,6 +320,8 @@ impl ViolationEntry {
             oracle: violation.oracle.to_owned(),
             at_ms: format::ms_number(violation.at_ns),
             detail: violation.detail.clone(),
+            request: violation.request,
+            hosts: violation.hosts.iter().map(ToString::to_string).collect(),
         }
     }
 }

@@ -1,6 +1,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use mesh_core::Timestamp;
+
 use super::*;
 use crate::figures::{Expect, Limit};
 use crate::record::{Counts, Violation};
@@ -44,11 +46,11 @@ fn no_line_passes_80_columns_whatever_the_labels_and_figures() {
         run.requests.sent *= 1_000;
         run.requests.answered = run.requests.sent;
         run.latency.record(86_400_000_000_000);
-        run.violations.push(Violation {
-            oracle: "routed_to_the_dead",
-            at_ns: 12_345_678_901_234,
-            detail: "agent-1 was sent request 7 long after its lease had ended ".repeat(3),
-        });
+        run.violations.push(Violation::new(
+            "routed_to_the_dead",
+            Timestamp::from_nanos(12_345_678_901_234),
+            "agent-1 was sent request 7 long after its lease had ended ".repeat(3),
+        ));
     }
     let file = "a/rather/long/directory/of/scenarios/with/levels/partition.toml";
     let text = render(&report, file);

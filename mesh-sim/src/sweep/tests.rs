@@ -6,8 +6,9 @@ use serde_json::Value;
 
 use super::part::Part;
 use super::*;
+use crate::journal::{ConnectionFailure, RequestOutcome};
 use crate::judge::RunFigures;
-use crate::record::{Outcome, Recorder, RecorderConfig, RunRecord, Violation};
+use crate::record::{Recorder, RecorderConfig, RunRecord, Violation};
 
 const SCENARIO: &str = r#"
 name = "made-up"
@@ -51,9 +52,13 @@ fn record(sweep: &Sweep, number: usize) -> RunRecord {
         let due = Timestamp::from(Duration::from_millis(request * 100));
         let took = Duration::from_millis(20 + run.seed % 7 + request - faster);
         let lost = request == 3 && run.seed.is_multiple_of(2);
-        let outcome = if lost { Outcome::Lost("reset") } else { Outcome::Answered };
+        let outcome = if lost {
+            RequestOutcome::Lost(ConnectionFailure::Reset)
+        } else {
+            RequestOutcome::Answered
+        };
         recorder.due(due);
-        recorder.ended(due, due + took, &outcome);
+        recorder.ended(due, due + took, outcome);
     }
     recorder.finish(number as u64, 100, Vec::new())
 }
@@ -250,11 +255,11 @@ fn tally_with_a_violation(sweep: &Sweep) -> Tally {
     let mut all = tally(sweep, Shard::WHOLE);
     let last = sweep.run_count() - 1;
     let mut violating = record(sweep, last);
-    violating.violations = vec![Violation {
-        oracle: "ends_once",
-        at_ns: 1_500_000_000,
-        detail: "request 7 ended twice".to_owned(),
-    }];
+    violating.violations = vec![Violation::new(
+        "ends_once",
+        Timestamp::from_nanos(1_500_000_000),
+        "request 7 ended twice".to_owned(),
+    )];
     all.runs.insert(last, RunFigures::of(&violating));
     assert!(all.violates_oracles());
     all

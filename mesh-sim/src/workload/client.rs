@@ -13,7 +13,7 @@ use tokio::sync::mpsc::unbounded_channel;
 
 use super::{Arrival, JOB, Workload};
 use crate::host::AgentMap;
-use crate::record::Outcome;
+use crate::journal::RequestOutcome;
 use crate::scenario::{Scenario, WorkloadSpec};
 
 /// Idle connections to an agent that are kept: as many as its requests that may be open at once.
@@ -25,7 +25,7 @@ pub trait RequestObserver: Send + Sync + 'static {
     fn due(&self, arrival: &Arrival);
 
     /// A request ended now, with an answer if `reply` is there.
-    fn ended(&self, arrival: &Arrival, outcome: &Outcome, reply: Option<&Reply>);
+    fn ended(&self, arrival: &Arrival, outcome: RequestOutcome, reply: Option<&Reply>);
 }
 
 /// What tells that a request of an open loop is due.
@@ -120,10 +120,10 @@ impl<N: Net, O: RequestObserver> WorkloadClient<N, O> {
         let timeout = deadline.since(clock.now());
         let request = Request::Delegate(arrival.task(spec, JOB.into(), timeout));
         let result = call(client, &agents[arrival.entry], &request, timeout).await;
-        let outcome = Outcome::of_call(&result, clock.now() >= deadline);
-        if outcome == Outcome::TimedOut {
+        let outcome = RequestOutcome::of_call(&result, clock.now() >= deadline);
+        if outcome == RequestOutcome::TimedOut {
             clock.sleep_until(deadline).await;
         }
-        observer.ended(&arrival, &outcome, result.as_ref().ok());
+        observer.ended(&arrival, outcome, result.as_ref().ok());
     }
 }

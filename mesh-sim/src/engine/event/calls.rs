@@ -11,7 +11,7 @@ use super::queue::Lane;
 use super::registry::SecondCopy;
 use super::{Event, Simulation};
 use crate::host::{AgentId, HostId};
-use crate::record::Outcome;
+use crate::journal::RequestOutcome;
 use crate::workload::IDLE_CONNECTIONS;
 
 /// What goes over the wire.
@@ -299,7 +299,7 @@ impl Simulation<'_> {
         self.distrust(caller, callee, began);
         self.abandon(now, id);
         match who {
-            Caller::Client(request) => self.request_ended(now, request, &Outcome::TimedOut),
+            Caller::Client(request) => self.request_ended(now, request, RequestOutcome::TimedOut),
             who => self.hand_over_listing(now, caller, who, RegistryReply::Failed),
         }
     }

@@ -4,13 +4,14 @@ use mesh_core::Timestamp;
 
 use super::{Event, Simulation};
 use crate::host::AgentId;
+use crate::journal::Fact;
 use crate::presence::{Presence, drain_limit};
 
 impl Simulation<'_> {
     /// An agent's process starts: now, or as soon as its host is up.
     pub(super) fn join(&mut self, now: Timestamp, agent: AgentId) {
         self.nodes[agent].presence = Presence::Member;
-        self.watchers.presence_changed(now, agent, Presence::Member);
+        self.journal.record(now, agent, Fact::PresenceChanged(Presence::Member));
         if !self.hosts[agent.host()].is_down {
             self.start_agent(now, agent);
         }
@@ -20,7 +21,7 @@ impl Simulation<'_> {
     /// finish is over; at once if its host is down.
     pub(super) fn leave(&mut self, now: Timestamp, agent: AgentId) {
         self.nodes[agent].presence = Presence::Leaving;
-        self.watchers.presence_changed(now, agent, Presence::Leaving);
+        self.journal.record(now, agent, Fact::PresenceChanged(Presence::Leaving));
         if self.hosts[agent.host()].is_down {
             return self.gone(now, agent);
         }
@@ -40,6 +41,6 @@ impl Simulation<'_> {
 
     pub(super) fn gone(&mut self, now: Timestamp, agent: AgentId) {
         self.nodes[agent].presence = Presence::Gone;
-        self.watchers.presence_changed(now, agent, Presence::Gone);
+        self.journal.record(now, agent, Fact::PresenceChanged(Presence::Gone));
     }
 }

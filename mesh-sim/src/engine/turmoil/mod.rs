@@ -7,6 +7,7 @@ mod hosts;
 mod machine;
 mod net;
 mod panics;
+mod shared_journal;
 mod stream;
 
 use std::ops::RangeInclusive;
@@ -23,11 +24,13 @@ pub use self::stream::Stream;
 
 use self::machine::SimHost;
 use self::panics::Panics;
+use self::shared_journal::SharedJournal;
 use super::address::host_name;
-use super::world::World;
+use super::observers::{Guest, RunJournal};
 use super::{EngineError, Run};
 use crate::faults::{FaultSchedule, Link};
 use crate::host::{AgentId, AgentMap, HostId, HostMap};
+use crate::journal::Fact;
 use crate::oracle::Oracles;
 use crate::presence::{Presence, planned_changes};
 use crate::record::RunRecord;
@@ -55,22 +58,23 @@ pub(crate) fn aftermath(scenario: &Scenario) -> Duration {
 /// Runs one policy with one seed.
 pub(super) fn execute(
     run: &Run<'_>,
+    guest: Option<Guest>,
     progress: &dyn Fn(Duration),
 ) -> Result<RunRecord, EngineError> {
     let faults = Arc::new(FaultSchedule::new(run.scenario));
-    let world = World::new(run, &faults, RESOLUTION);
-    simulate(run, faults, world, progress)
+    let journal = SharedJournal::new(&faults, RunJournal::open(run, &faults, RESOLUTION, guest));
+    simulate(run, faults, journal, progress)
 }
 
-/// The same, watched by `world`.
+/// The same, recorded in `journal`.
 fn simulate(
     run: &Run<'_>,
     faults: Arc<FaultSchedule>,
-    world: World,
+    journal: SharedJournal,
     progress: &dyn Fn(Duration),
 ) -> Result<RunRecord, EngineError> {
-    let mut engine = Engine::new(run, faults, world.clone());
-    let end = world.end();
+    let mut engine = Engine::new(run, faults, journal.clone());
+    let end = journal.end();
     let panics = Panics::watch();
     let mut boundaries = engine.faults.boundaries().into_iter().peekable();
     let mut changes = planned_changes(run.scenario).into_iter().peekable();
@@ -97,18 +101,18 @@ fn simulate(
             return Err(EngineError::Panic { policy, seed, at, message });
         }
         // Hosts take turns within a tick, and each request is noted as of when it was due.
-        world.settle(now - RESOLUTION);
+        journal.settle(now - RESOLUTION);
         if now.elapsed() >= reported + PROGRESS_EVERY {
             reported = now.elapsed();
             progress(reported);
         }
     }
     for (agent, machine) in engine.machines.iter() {
-        for busy in machine.seconds(end) {
-            world.cpu(agent, busy);
+        for (second, percent) in machine.seconds(end) {
+            journal.record(end, agent, Fact::MachineBusy { second, percent });
         }
     }
-    world.finish(end).ok_or_else(|| EngineError::Simulation {
+    journal.finish(end).ok_or_else(|| EngineError::Simulation {
         policy: run.policy.label.clone(),
         seed: run.seed,
         reason: "it ended twice".to_owned(),
@@ -117,7 +121,7 @@ fn simulate(
 
 struct Engine {
     sim: Sim<'static>,
-    world: World,
+    journal: SharedJournal,
     faults: Arc<FaultSchedule>,
     machines: AgentMap<SimHost>,
     /// Tells each agent's host what to run.
@@ -129,7 +133,7 @@ struct Engine {
 }
 
 impl Engine {
-    fn new(run: &Run<'_>, faults: Arc<FaultSchedule>, world: World) -> Self {
+    fn new(run: &Run<'_>, faults: Arc<FaultSchedule>, journal: SharedJournal) -> Self {
         let seed = Seed::root(run.seed);
         let mut sim = Builder::new()
             .tick_duration(TICK)
@@ -147,15 +151,15 @@ impl Engine {
             .iter()
             .map(|agent| watch::Sender::new(Presence::at_start(agent)))
             .collect();
-        hosts::add_registry(&mut sim, run.scenario, &faults, &world);
+        hosts::add_registry(&mut sim, run.scenario, &faults, &journal);
         for (agent, machine) in machines.iter() {
-            hosts::add_agent(&mut sim, run, agent, &presence[agent], machine, &faults, &world);
+            hosts::add_agent(&mut sim, run, agent, &presence[agent], machine, &faults, &journal);
         }
-        client::add(&mut sim, run, &faults, &world);
+        client::add(&mut sim, run, &faults, &journal);
         let count = faults.hosts().len();
         let mut engine = Self {
             sim,
-            world,
+            journal,
             machines,
             presence,
             links: all_pairs(&faults),
@@ -203,13 +207,13 @@ impl Engine {
 
     /// An agent's process starts: now, or as soon as its host is up.
     fn join(&mut self, now: Timestamp, agent: AgentId) {
-        self.world.presence_changed(now, agent, Presence::Member);
+        self.journal.record(now, agent, Fact::PresenceChanged(Presence::Member));
         self.presence[agent].send_replace(Presence::Member);
     }
 
     /// An agent is told to shut down; it is gone at once if its host is down.
     fn leave(&mut self, now: Timestamp, agent: AgentId) {
-        self.world.presence_changed(now, agent, Presence::Leaving);
+        self.journal.record(now, agent, Fact::PresenceChanged(Presence::Leaving));
         self.presence[agent].send_replace(Presence::Leaving);
         if self.down[agent.host()] {
             self.gone(now, agent);
@@ -218,7 +222,7 @@ impl Engine {
 
     fn gone(&self, now: Timestamp, agent: AgentId) {
         self.presence[agent].send_replace(Presence::Gone);
-        self.world.presence_changed(now, agent, Presence::Gone);
+        self.journal.record(now, agent, Fact::PresenceChanged(Presence::Gone));
     }
 
     /// Each of turmoil's calls overrides what the others did to the same way, and a hold is always
@@ -254,11 +258,12 @@ impl Engine {
 
     fn crash_or_restart(&mut self, now: Timestamp, host: HostId, down: bool) {
         let name = host_name(host);
-        self.world.host_changed(now, host, !down);
+        let change = if down { Fact::HostCrashed } else { Fact::HostRestarted };
+        self.journal.record(now, host, change);
         if down {
             // Its tasks are dropped in an order that hangs on what other runs have spawned in this
             // process: tokio numbers tasks across all runtimes. So nothing of it may be seen: the
-            // host's links are cut already, and the world does not listen.
+            // host's links are cut already, and the journal does not listen.
             self.sim.crash(name);
             if let Some(agent) = host.agent() {
                 self.machines[agent].switch_off(now);

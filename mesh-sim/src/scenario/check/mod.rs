@@ -20,7 +20,7 @@ use super::hosts::Directory;
 use super::source::{Path as FieldPath, Source};
 use super::walk::FoundDuration;
 use super::{EngineKind, Scenario, Step, raw};
-use crate::record::cpu_columns;
+use crate::grouping::cpu_columns;
 use crate::units::{DurationText, format_duration};
 
 /// The most seconds of a run times columns of its time line: some 120 MB.
