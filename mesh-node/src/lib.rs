@@ -67,6 +67,7 @@
 //! | what a program needs of its process, such as child processes that end with it | [`process`] |
 
 pub mod agent;
+pub mod client_loop;
 pub mod clock;
 pub mod files;
 pub mod host;

@@ -17,6 +17,7 @@ pub mod minimize;
 pub mod network;
 pub mod oracle;
 pub mod parallel;
+pub mod presence;
 pub mod publish;
 pub mod record;
 pub mod replay;

@@ -4,12 +4,13 @@ mod connection;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::{park_timeout, spawn};
+use std::thread::spawn;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use mesh_core::Timestamp;
 use mesh_node::Clock;
+use mesh_node::client_loop::pace;
 use mesh_sim::record::Latency;
 use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinSet;
@@ -195,31 +196,18 @@ impl Load {
         }
     }
 
-    /// Says when requests are due. A thread of its own is some 0.1 ms late, where the runtime's
-    /// timers are up to 1 ms late.
+    /// Says when requests are due, from a thread of its own.
     fn pace(&self, interval: Duration) {
-        for number in 0.. {
-            let due = self.plan.start + nth(interval, number);
-            if due >= self.plan.until {
-                break;
-            }
-            wait_until(due, &self.clock);
+        let times = (0..).map(|number| self.plan.start + nth(interval, number));
+        let times = times.take_while(|due| *due < self.plan.until);
+        pace(self.clock, times.map(|due| (due, ())), |()| {
             self.due.add_permits(1);
-        }
+            true
+        });
     }
 
     fn tally(&self) -> MutexGuard<'_, Tally> {
         self.tally.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn wait_until(due: Timestamp, clock: &Clock) {
-    loop {
-        let left = due.since(clock.now());
-        if left.is_zero() {
-            return;
-        }
-        park_timeout(left);
     }
 }
 

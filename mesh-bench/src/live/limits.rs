@@ -48,6 +48,9 @@ pub(crate) fn refusals(scenario: &Scenario) -> Vec<Refusal> {
         let why = "all agents share this machine; a fault `background_load` of all can do it";
         refuse(is_busy, of("background"), why.to_owned());
         refuse(agent.clock_rate != 1.0, of("clock_rate"), "clocks are this machine's".to_owned());
+        let why = "every agent starts before the first request and stays".to_owned();
+        refuse(!agent.joins.is_zero(), of("joins"), why.clone());
+        refuse(agent.leaves.is_some(), of("leaves"), why);
         let why = format!("expected at least {}", format_duration(LEAST_CPU_WINDOW));
         refuse(machine.cpu_window < LEAST_CPU_WINDOW, of("cpu_window"), why);
     }
@@ -119,8 +122,14 @@ mod tests {
         let mut two = scenario("");
         two.agents[1].machine.speed = 2.0;
         two.agents[2].admission.concurrency = Concurrency::Unlimited;
+        two.agents[2].leaves = Some(Duration::from_secs(1));
         let fields: Vec<String> = refusals(&two).into_iter().map(|r| r.field).collect();
-        assert_eq!(fields, ["agents.speed of agent-2", "agents.concurrency of agent-3"]);
+        let expected = [
+            "agents.speed of agent-2",
+            "agents.concurrency of agent-3",
+            "agents.leaves of agent-3",
+        ];
+        assert_eq!(fields, expected);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
@@ -97,8 +98,8 @@ impl Mesh {
     }
 
     /// Addresses of the agents.
-    pub(super) fn addresses(&self) -> AgentMap<String> {
-        self.agents().map(|host| host.address.clone()).collect()
+    pub(super) fn addresses(&self) -> AgentMap<Arc<str>> {
+        self.agents().map(|host| host.address.as_str().into()).collect()
     }
 
     /// Process ids of the agents; none for one that is down.
@@ -177,7 +178,7 @@ impl Mesh {
 pub(super) async fn listed(
     registry: &str,
     scenario: &Scenario,
-) -> anyhow::Result<AgentMap<String>> {
+) -> anyhow::Result<AgentMap<Arc<str>>> {
     let client = Client::new(TokioNet, ClientLimits::default());
     let list = get(&client, registry, "/services").await?;
     let listed: Vec<(String, String)> = read_services(&list)
@@ -192,7 +193,7 @@ pub(super) async fn listed(
     let address = |agent: &AgentSpec| {
         let found = listed.iter().find(|(name, _)| **name == *agent.name);
         let found = found.with_context(|| format!("{} is not listed by {registry}", agent.name));
-        found.map(|(_, url)| mesh_core::registry::address(url).to_owned())
+        found.map(|(_, url)| mesh_core::registry::address(url).into())
     };
     scenario.agents.iter().map(address).collect()
 }

@@ -3,29 +3,30 @@
 mod burn;
 mod host;
 mod limits;
-mod load;
 mod mesh;
 mod peers;
 mod process;
+mod shared_recorder;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use mesh_core::time::Timestamp;
-use mesh_node::Clock;
+use mesh_node::{Clock, TokioNet};
 use mesh_sim::record::{Recorder, RecorderConfig, RunRecord};
 use mesh_sim::scenario::{PolicySpec, Scenario};
+use mesh_sim::workload::{Pacing, Workload, WorkloadClient};
 use sysinfo::MINIMUM_CPU_UPDATE_INTERVAL;
 
 use self::host::CpuSampler;
 pub(crate) use self::host::{HostFacts, Usage};
 pub(crate) use self::limits::{Refusal, notes, refusals};
-use self::load::Load;
 pub(crate) use self::mesh::ANY_PORT;
 use self::mesh::Mesh;
 pub(crate) use self::peers::await_peers;
 pub(crate) use self::process::Process;
+use self::shared_recorder::SharedRecorder;
 
 /// How often the agents' CPU use is sampled, and whether they live. A sample is spread evenly over
 /// the seconds that it reaches into.
@@ -57,21 +58,23 @@ pub(crate) async fn run(
         Place::Running(registry) => (None, mesh::listed(registry, scenario).await?),
     };
     let clock = Clock::start();
-    let load = Load::new(scenario, agents, clock, recorder);
-    let requests = load.run(scenario, seed);
+    let recorder = SharedRecorder::new(scenario, clock, recorder);
+    let client = WorkloadClient::new(scenario, TokioNet, clock, agents, recorder.clone());
+    // The same requests as the simulation's.
+    let requests = client.run(Workload::of(scenario, seed), Pacing::Thread);
     match &mut mesh {
         Some(mesh) => {
             let mut cpu = CpuWatch { sampler: CpuSampler::new(), since: clock.now() };
             tokio::select! {
                 biased;
                 () = requests => {}
-                failed = watch(mesh, &load, clock, &mut cpu) => failed?,
+                failed = watch(mesh, &recorder, clock, &mut cpu) => failed?,
             }
-            cpu.take(mesh, &load, clock.now());
+            cpu.take(mesh, &recorder, clock.now());
         }
         None => requests.await,
     }
-    let recorder = load.take_recorder().context("the run was over before")?;
+    let recorder = recorder.take().context("the run was over before")?;
     // There is no log of events to hash: nothing could repeat it.
     Ok(recorder.finish(0, 0, Vec::new()))
 }
@@ -85,12 +88,12 @@ struct CpuWatch {
 
 impl CpuWatch {
     /// Tells the recorder of the time since the last sample, unless that is too short to measure.
-    fn take(&mut self, mesh: &Mesh, load: &Load, now: Timestamp) {
+    fn take(&mut self, mesh: &Mesh, recorder: &SharedRecorder, now: Timestamp) {
         if now < self.since + MINIMUM_CPU_UPDATE_INTERVAL {
             return;
         }
         let percent = self.sampler.sample(&mesh.process_ids());
-        load.record(|recorder| {
+        recorder.record(|recorder| {
             for (agent, percent) in percent.iter() {
                 recorder.cpu(self.since, now, agent, *percent);
             }
@@ -102,7 +105,7 @@ impl CpuWatch {
 /// Applies faults and takes samples. Ends only if something goes wrong.
 async fn watch(
     mesh: &mut Mesh,
-    load: &Load,
+    recorder: &SharedRecorder,
     clock: Clock,
     cpu: &mut CpuWatch,
 ) -> anyhow::Result<()> {
@@ -116,7 +119,7 @@ async fn watch(
         let now = clock.now();
         mesh.must_live()?;
         // Before a fault: what it kills has been busy until then.
-        cpu.take(mesh, load, now);
+        cpu.take(mesh, recorder, now);
         if boundaries.next_if(|boundary| *boundary <= now).is_some() {
             mesh.apply_faults(now).await?;
         }

@@ -68,8 +68,9 @@ impl<N: Net, H: Host, O: Observer> Parts<N, H, O> {
     }
 }
 
-/// How long a drained agent's last answers may take to be written.
-const LAST_WORDS: Duration = Duration::from_secs(1);
+/// How long a drained agent's last answers may take to be written, after its
+/// [`drain`](ServerLimits::drain) time.
+pub const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// An agent behind `POST /rpc`, `GET /healthz` and `GET /metrics`.
 pub struct AgentNode<N, H, O> {

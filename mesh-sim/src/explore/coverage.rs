@@ -155,7 +155,8 @@ impl FactObserver for CoverageObserver {
             Fact::AgentNoted(note) => self.agent_noted(at, host, note),
             Fact::RegistryNoted(note) => self.registry_noted(at, note),
             Fact::RegistryHeardTwice { .. } => self.coverage.add(HEARD_TWICE),
-            Fact::RequestDue { .. }
+            Fact::PresenceChanged(_)
+            | Fact::RequestDue { .. }
             | Fact::LoadSampled { .. }
             | Fact::PeersKnown(_)
             | Fact::MachineBusy { .. }

@@ -10,6 +10,7 @@ use mesh_core::time::Timestamp;
 
 use super::RequestOutcome;
 use crate::host::{AgentId, HostId, HostMap};
+use crate::presence::Presence;
 
 /// One thing that happened in a run: what, where and when.
 #[derive(Clone, Debug)]
@@ -48,6 +49,8 @@ pub enum Fact {
     HostCrashed,
     /// The host that had crashed runs again.
     HostRestarted,
+    /// An agent joined in the middle of the run, was told to leave, or is gone.
+    PresenceChanged(Presence),
     /// An agent reports an event of its life.
     AgentNoted(Note),
     /// An agent has sampled its machine.
@@ -104,6 +107,7 @@ impl Fact {
             | Self::RequestEnded { .. }
             | Self::HostCrashed
             | Self::HostRestarted
+            | Self::PresenceChanged(_)
             | Self::MachineBusy { .. }
             | Self::RegistryHeardTwice { .. } => false,
         }

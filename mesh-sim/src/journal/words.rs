@@ -72,6 +72,7 @@ pub(super) fn words<'a>(fact: &'a Fact, names: &'a HostMap<Name>) -> Option<Word
         }
         Fact::HostCrashed => Words::new("crashed", []),
         Fact::HostRestarted => Words::new("restarted", []),
+        Fact::PresenceChanged(presence) => Words::new(presence.name(), []),
         Fact::AgentNoted(note) => of_agent(note),
         Fact::RegistryNoted(note) => of_registry(note),
         Fact::RegistryHeardTwice { caller } => {

@@ -145,8 +145,9 @@ impl<J: Copy + Eq> Machine<J> {
     }
 
     /// Drops every job, the finished ones that were not drained included. Nothing is busy until
-    /// the machine [boots](Self::boot).
-    pub fn crash(&mut self, now: Timestamp) {
+    /// the machine [boots](Self::boot): it has crashed, or the process on it has not started or has
+    /// ended.
+    pub fn switch_off(&mut self, now: Timestamp) {
         self.advance(now);
         self.running.clear();
         self.finished.clear();

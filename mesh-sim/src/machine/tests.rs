@@ -175,7 +175,7 @@ fn crash_drops_running_and_finished_jobs() {
     let mut machine = Machine::new(&spec(1));
     machine.start(at(0), 1, ms(1));
     machine.start(at(0), 2, ms(10));
-    machine.crash(at(5));
+    machine.switch_off(at(5));
     assert_eq!(
         (machine.running(), machine.poll_finished(), machine.poll_timeout()),
         (0, None, None)
@@ -240,7 +240,7 @@ impl Op {
             Self::Cancel(job) => machine.cancel(now, job),
             Self::Background(share) => machine.set_background_override(now, share),
             Self::Speed(factor) => machine.set_speed_factor(now, factor),
-            Self::Crash => machine.crash(now),
+            Self::Crash => machine.switch_off(now),
         }
     }
 }
@@ -303,7 +303,7 @@ fn a_crash_keeps_the_busy_share_until_then_and_ends_it() {
     let mut machine = Machine::new(&MachineSpec { background, ..spec(1) });
     machine.set_background_override(at(0), Some(0.0));
     machine.start(at(2_000), 1, ms(1_000));
-    machine.crash(at(2_500));
+    machine.switch_off(at(2_500));
     // Nothing runs on a machine that is off.
     machine.set_background_override(at(3_000), None);
     machine.boot(at(5_500));

@@ -69,6 +69,7 @@ impl Search<'_> {
         self.network();
         self.times();
         self.agents();
+        self.joins_and_leaves();
         self.fault_hosts();
         self.load();
     }
@@ -131,6 +132,25 @@ impl Search<'_> {
             let candidates: Vec<_> = candidates.iter().map(candidate).collect();
             self.first_failing(&candidates)
         });
+    }
+
+    /// Agents that are there from the start, and stay.
+    fn joins_and_leaves(&mut self) {
+        let groups = self.best.draft.get(&["agents"]).and_then(Value::as_array).cloned();
+        for index in 0..groups.map_or(0, |groups| groups.len()) {
+            for (field, what) in [("joins", "from the start"), ("leaves", "that stay")] {
+                let groups = self.best.draft.get(&["agents"]).and_then(Value::as_array).cloned();
+                let Some(mut groups) = groups else { return };
+                let Some(group) = groups[index].as_table_mut() else { continue };
+                if group.remove(field).is_none() {
+                    continue;
+                }
+                let name = group.get("name").and_then(Value::as_str).unwrap_or_default();
+                let what = format!("agents {name} {what}");
+                let draft = self.edited(|draft| draft.set_list(&["agents"], groups));
+                self.first_failing(&[Candidate { what, draft }]);
+            }
+        }
     }
 
     /// Faults that strike fewer hosts.

@@ -8,6 +8,7 @@ use mesh_core::registry::{LeaseConfig, longest_pause};
 use mesh_core::time::nanos;
 
 use crate::host::AgentMap;
+use crate::presence::planned_changes;
 use crate::scenario::{AgentSpec, Scenario};
 
 /// Bounds of one scenario, for agents whose calls to the registry succeed.
@@ -53,7 +54,10 @@ impl Bounds {
         let rejoin = 3 * (timeout + retry);
         // The longest time in which a registry that hears a single agent hears nothing.
         let pause = jittered(period, jitter) + timeout;
-        let may_be_deaf = scenario.fault_schedule().may_silence_all() || pause > longest_pause(ttl);
+        // A fault of those that are there at the time silences all, whoever else there is.
+        let may_be_few = !planned_changes(scenario).is_empty() && !scenario.faults.is_empty();
+        let may_be_deaf =
+            may_be_few || scenario.fault_schedule().may_silence_all() || pause > longest_pause(ttl);
         Self {
             forget: grace + sweep + refresh + timeout,
             fetch: 2 * (refresh + timeout),

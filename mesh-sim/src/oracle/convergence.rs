@@ -16,6 +16,9 @@ use super::bounds::{Bounds, on_clock, slowest_clock};
 use super::leases::Leases;
 use crate::faults::FaultSchedule;
 use crate::host::{AgentId, AgentMap, HostId};
+use crate::presence::{
+    MembershipChange, Presence, drain_limit, planned_changes, presence_at_start,
+};
 use crate::record::Violation;
 use crate::scenario::Scenario;
 
@@ -41,6 +44,8 @@ pub(super) struct Convergence {
     /// The last sample of each agent.
     samples: AgentMap<Option<Sample>>,
     views: AgentMap<Peers>,
+    /// Those who have left need not be known any more, and those who never joined not yet.
+    presence: AgentMap<Presence>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -60,7 +65,7 @@ impl Convergence {
     ) -> Self {
         let windows = scenario.agents.iter().map(|agent| agent.machine.cpu_window);
         let sampling = windows.max().unwrap_or_default() + resolution;
-        let changed = faults.last_change();
+        let changed = faults.last_change().max(last_departure(scenario));
         // A call that opens a connection arrives after a round trip and one way more. A job counts
         // its time from receipt, and a held message is received when it is released.
         let call = 3 * faults.slowest_of_all();
@@ -75,8 +80,13 @@ impl Convergence {
             patience,
             samples: AgentMap::filled(None, scenario.agents.len()),
             views: AgentMap::filled(Peers::default(), scenario.agents.len()),
+            presence: presence_at_start(scenario),
             faults,
         }
+    }
+
+    pub(super) fn presence_changed(&mut self, agent: AgentId, presence: Presence) {
+        self.presence[agent] = presence;
     }
 
     /// By then the mesh has converged and a sample has shown it.
@@ -101,7 +111,9 @@ impl Convergence {
 
     pub(super) fn finish(&self, now: Timestamp, leases: &Leases, found: &mut Found) {
         let names = self.faults.hosts();
-        let is_up = |agent: &AgentId| !self.faults.is_down(agent.host(), now);
+        let is_up = |agent: &AgentId| {
+            self.presence[*agent] == Presence::Member && !self.faults.is_down(agent.host(), now)
+        };
         let live: Vec<AgentId> = names.agents().filter(is_up).collect();
         for agent in &live {
             self.at_rest(now, *agent, found);
@@ -172,6 +184,14 @@ impl Convergence {
             quality.loss + way.loss == 0.0 && !way.cut && !way.held && latency < patience
         })
     }
+}
+
+/// When the last agent has joined, or is gone.
+fn last_departure(scenario: &Scenario) -> Timestamp {
+    let changes = planned_changes(scenario).into_iter();
+    let settled =
+        |change: MembershipChange| if change.joins { change.at } else { change.at + drain_limit() };
+    changes.map(settled).max().unwrap_or_default()
 }
 
 /// How a list of agents differs from what it should be.

@@ -21,6 +21,7 @@ use self::views::Views;
 use crate::faults::FaultSchedule;
 use crate::host::HostId;
 use crate::journal::{Fact, FactObserver, JournalEntry};
+use crate::presence::Presence;
 use crate::record::Violation;
 use crate::scenario::Scenario;
 
@@ -109,12 +110,25 @@ impl FactObserver for Oracles {
                 self.convergence.knows(agent, peers);
                 self.views.knows(at, agent, peers, found);
             }
+            (&Fact::PresenceChanged(presence), Some(agent)) => {
+                if presence == Presence::Leaving {
+                    self.requests.leaves(agent);
+                    self.views.leaves(agent);
+                }
+                self.convergence.presence_changed(agent, presence);
+            }
             (Fact::RegistryNoted(note), _) => self.leases.noted(at, note, found),
             (Fact::HostRestarted, _) if host == HostId::REGISTRY => {
                 self.leases.registry_restarted(at);
             }
             // What only agents do is said of agents alone.
-            (Fact::AgentNoted(_) | Fact::LoadSampled { .. } | Fact::PeersKnown(_), None)
+            (
+                Fact::AgentNoted(_)
+                | Fact::LoadSampled { .. }
+                | Fact::PeersKnown(_)
+                | Fact::PresenceChanged(_),
+                None,
+            )
             | (
                 Fact::HostCrashed
                 | Fact::HostRestarted

@@ -53,6 +53,8 @@ pub(super) struct Requests {
     started_again: BTreeSet<(u64, u32)>,
     /// How many further attempts were announced, by request. They are numbered from 1.
     announced: BTreeMap<u64, u32>,
+    /// Agents that have been told to shut down.
+    leaving: BTreeSet<AgentId>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -83,7 +85,12 @@ impl Requests {
             sent_again: BTreeSet::new(),
             started_again: BTreeSet::new(),
             announced: BTreeMap::new(),
+            leaving: BTreeSet::new(),
         }
+    }
+
+    pub(super) fn leaves(&mut self, agent: AgentId) {
+        self.leaving.insert(agent);
     }
 
     /// By then even the last request has ended.
@@ -129,7 +136,7 @@ impl Requests {
                 let detail = format!("request {request} was answered, but no agent had done it");
                 add(ANSWER_IS_WORK, detail);
             }
-            RequestOutcome::Refused(refusal) if !self.is_explained(now, refusal) => {
+            RequestOutcome::Refused(refusal) if !self.is_explained(now, open.entry, refusal) => {
                 let detail = format!("request {request} was refused: {}", refusal.name());
                 add(FOR_A_REASON, detail);
             }
@@ -145,8 +152,8 @@ impl Requests {
         }
     }
 
-    /// Whether a request may be refused for this reason.
-    fn is_explained(&self, now: Timestamp, refusal: Refusal) -> bool {
+    /// Whether a request that was sent to this agent may be refused for this reason.
+    fn is_explained(&self, now: Timestamp, entry: AgentId, refusal: Refusal) -> bool {
         let Refusal::Failed(kind) = refusal else { return true };
         match kind {
             // The mesh may be full, or out of reach, in any scenario. Whether it was is for the
@@ -156,14 +163,16 @@ impl Requests {
             | FailureKind::NoReachablePeers
             | FailureKind::AllBusy
             | FailureKind::RetriesExhausted => true,
-            // An agent knows the outcome of what it sent unless a connection broke, or it did not
-            // want to wait.
-            FailureKind::OutcomeUnknown => self.impatient || self.faults.has_broken(now),
+            // An agent knows the outcome of what it sent unless a connection broke, the peer left, or
+            // it did not want to wait.
+            FailureKind::OutcomeUnknown => {
+                self.impatient || self.faults.has_broken(now) || !self.leaving.is_empty()
+            }
+            FailureKind::ShuttingDown => self.leaving.contains(&entry),
             // Such a request has timed out.
             FailureKind::DeadlineExceeded
-            // Nobody here delegates in circles, shuts down, or fails to begin or to do a job.
+            // Nobody here delegates in circles, or fails to begin or to do a job.
             | FailureKind::TooDeep
-            | FailureKind::ShuttingDown
             | FailureKind::JobFailed
             | FailureKind::Unavailable
             | FailureKind::Other => false,
@@ -181,6 +190,10 @@ impl Requests {
         let there = self.faults.slowest(HostId::CLIENT, host);
         let slow = there + self.faults.slowest(host, HostId::CLIENT) + self.resolution;
         if how == ConnectionFailure::Connect && slow >= self.connect_timeout {
+            return true;
+        }
+        // Requests are sent to agents that are there; this one left meanwhile.
+        if self.leaving.contains(&entry) {
             return true;
         }
         let Some(broken) = self.faults.last_broken(HostId::CLIENT, host, now) else {

@@ -1,5 +1,6 @@
 //! No live agent is forgotten because the registry could not be heard, or could not hear.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,7 +20,7 @@ pub(super) const NOT_FORGOTTEN: &str =
 
 /// Follows the views, and asks why peers leave them.
 ///
-/// A peer may leave a view if it was down, or if the registry heard others and not it: it may be
+/// A peer may leave a view if it leaves the mesh, if it was down, or if the registry heard others and not it: it may be
 /// dead, for all that anybody knows. If nobody was heard, for however long, nobody may be missing
 /// afterwards. Several such faults in a row may keep an agent from being heard in between, and
 /// nothing is said of them; nor of settings with which an agent can't be back in time.
@@ -34,6 +35,8 @@ pub(super) struct Views {
     patience: Arc<AgentMap<Duration>>,
     /// The last view of each agent and when it was seen.
     last: AgentMap<(Timestamp, Peers)>,
+    /// Agents that have been told to shut down.
+    leaving: BTreeSet<AgentId>,
 }
 
 impl Views {
@@ -50,8 +53,13 @@ impl Views {
             aftermath: bounds.converge(),
             patience,
             last: AgentMap::filled(Default::default(), scenario.agents.len()),
+            leaving: BTreeSet::new(),
             faults,
         }
+    }
+
+    pub(super) fn leaves(&mut self, agent: AgentId) {
+        self.leaving.insert(agent);
     }
 
     pub(super) fn knows(
@@ -84,6 +92,9 @@ impl Views {
     fn may_go(&self, now: Timestamp, name: &Name) -> bool {
         let host = self.faults.hosts().find(|host| host == name);
         let Some(peer) = host.and_then(HostId::agent) else { return true };
+        if self.leaving.contains(&peer) {
+            return true;
+        }
         let ways = [(peer.host(), HostId::REGISTRY), (HostId::REGISTRY, peer.host())];
         let slowest = ways.map(|(from, to)| self.faults.base_latency(from, to));
         let since = now - self.aftermath;

@@ -157,6 +157,8 @@ fn scenario(agents: usize, duration: Duration, policies: &[&str]) -> Scenario {
         },
         refresh: Duration::from_secs(5),
         clock_rate: 1.0,
+        joins: Duration::ZERO,
+        leaves: None,
     };
     let settings: PolicySettings = "power_of_two".parse().expect("a policy");
     let policy = |label: &&str| PolicySpec::new(*label, settings.clone());

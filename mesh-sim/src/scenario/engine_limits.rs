@@ -111,7 +111,7 @@ fn turmoil_limits(scenario: &Scenario, places: &Places) -> Vec<Problem> {
 fn too_long(scenario: &Scenario, places: &Places) -> Option<Problem> {
     let aftermath = turmoil::aftermath(scenario);
     let lasts = |path: &Path| match path.name() {
-        "at" => false,
+        "at" | "joins" | "leaves" => false,
         "deadline" => true,
         _ => ["network", "registry", "agents", "faults"].iter().any(|top| path.starts_with(&[top])),
     };

@@ -126,6 +126,10 @@ pub struct AgentSpec {
     pub refresh: Duration,
     /// How fast its clock runs; 1 is right.
     pub clock_rate: f64,
+    /// When it starts and joins the mesh; zero: it is there from the start.
+    pub joins: Duration,
+    /// When it is told to shut down; `None`: it stays to the end of the run.
+    pub leaves: Option<Duration>,
 }
 
 /// A machine: cores shared by the running jobs.

@@ -37,6 +37,10 @@ impl System {
             return Err("arrivals are not Poisson");
         };
         let [rate] = rates[..] else { return Err("the rate changes") };
+        let stays = |agent: &AgentSpec| agent.joins.is_zero() && agent.leaves.is_none();
+        if !scenario.agents.iter().all(stays) {
+            return Err("agents join or leave");
+        }
         let servers: Vec<&AgentSpec> = scenario
             .agents
             .iter()

@@ -3,10 +3,15 @@
 //! Times, entry agents and demands come from separate streams of the seed. So every policy sees the
 //! same requests, and a change of one of the three leaves the other two as they were.
 
+mod client;
 mod closed;
+mod entries;
 mod open;
 
+pub(crate) use client::IDLE_CONNECTIONS;
+pub use client::{Pacing, RequestObserver, WorkloadClient};
 pub use closed::ClosedLoop;
+pub use entries::Entries;
 pub use open::OpenLoop;
 
 use std::sync::Arc;
@@ -17,8 +22,8 @@ use mesh_core::protocol::Task;
 use mesh_core::seed::{Rng, Seed};
 
 use crate::dist::Distribution;
-use crate::host::{AgentId, Id as _};
-use crate::scenario::{Arrivals, Entry, WorkloadSpec};
+use crate::host::AgentId;
+use crate::scenario::{Arrivals, Entry, Scenario, WorkloadSpec};
 
 /// The text of every job.
 pub const JOB: &str = "simulated job";
@@ -62,15 +67,17 @@ pub enum Workload {
 }
 
 impl Workload {
-    /// The requests due in `0..duration` for `agents` agents.
-    ///
-    /// # Panics
-    /// If `agents` is zero.
-    pub fn new(spec: &WorkloadSpec, agents: usize, duration: Duration, seed: &Seed) -> Self {
-        assert!(agents > 0, "no agent to send requests to");
+    /// The requests of a scenario's run with this seed.
+    pub fn of(scenario: &Scenario, seed: u64) -> Self {
+        let seed = Seed::root(seed).child("workload");
+        Self::new(&scenario.workload, &Entries::of(&scenario.agents), scenario.duration, &seed)
+    }
+
+    /// The requests due in `0..duration` that enter through `entries`.
+    pub fn new(spec: &WorkloadSpec, entries: &Entries, duration: Duration, seed: &Seed) -> Self {
         let end = Timestamp::from(duration);
         let open = |gaps, rates| {
-            Self::Open(Box::new(OpenLoop::new(gaps, rates, Jobs::new(spec, agents, seed), end)))
+            Self::Open(Box::new(OpenLoop::new(gaps, rates, Jobs::new(spec, entries, seed), end)))
         };
         match &spec.arrivals {
             Arrivals::Poisson(rates) => {
@@ -80,7 +87,7 @@ impl Workload {
             Arrivals::Closed { clients, think } => {
                 let client = |number| {
                     let seed = seed.child(&format!("client-{number}"));
-                    let jobs = Jobs::new(spec, agents, &seed);
+                    let jobs = Jobs::new(spec, entries, &seed);
                     closed::Client::new(seed.child("think").rng(), jobs)
                 };
                 Self::Closed(ClosedLoop::new(think, (0..*clients).map(client).collect(), end))
@@ -93,17 +100,17 @@ impl Workload {
 #[derive(Clone, Debug)]
 struct Jobs {
     entry: Entry,
-    agents: usize,
+    entries: Entries,
     demand: Distribution,
     entry_rng: Rng,
     service_rng: Rng,
 }
 
 impl Jobs {
-    fn new(spec: &WorkloadSpec, agents: usize, seed: &Seed) -> Self {
+    fn new(spec: &WorkloadSpec, entries: &Entries, seed: &Seed) -> Self {
         Self {
             entry: spec.entry.clone(),
-            agents,
+            entries: entries.clone(),
             demand: spec.demand.clone(),
             entry_rng: seed.child("entry").rng(),
             service_rng: seed.child("service").rng(),
@@ -113,8 +120,8 @@ impl Jobs {
     /// The next job; `turn` counts round-robin entries.
     fn next(&mut self, index: u64, at: Timestamp, turn: u64) -> Arrival {
         let entry = match self.entry {
-            Entry::Random => AgentId::from_index(self.entry_rng.index(self.agents)),
-            Entry::RoundRobin => AgentId::from_index((turn % self.agents as u64) as usize),
+            Entry::Random => self.entries.pick(at, |count| self.entry_rng.index(count)),
+            Entry::RoundRobin => self.entries.pick(at, |count| (turn % count as u64) as usize),
             Entry::Fixed(agent) => agent,
         };
         Arrival { index, at, entry, demand: self.demand.sample(&mut self.service_rng) }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::host::Id as _;
 use crate::scenario::Step;
 
 const AGENTS: usize = 8;
@@ -26,14 +27,24 @@ fn constant(rates: &[(u64, f64)]) -> WorkloadSpec {
 }
 
 fn open(spec: &WorkloadSpec, seconds: u64, seed: u64) -> OpenLoop {
-    match Workload::new(spec, AGENTS, Duration::from_secs(seconds), &Seed::root(seed)) {
+    match Workload::new(
+        spec,
+        &Entries::all(AGENTS),
+        Duration::from_secs(seconds),
+        &Seed::root(seed),
+    ) {
         Workload::Open(open) => *open,
         Workload::Closed(_) => panic!("an open loop was asked for"),
     }
 }
 
 fn closed(spec: &WorkloadSpec, seconds: u64, seed: u64) -> ClosedLoop {
-    match Workload::new(spec, AGENTS, Duration::from_secs(seconds), &Seed::root(seed)) {
+    match Workload::new(
+        spec,
+        &Entries::all(AGENTS),
+        Duration::from_secs(seconds),
+        &Seed::root(seed),
+    ) {
         Workload::Closed(closed) => closed,
         Workload::Open(_) => panic!("a closed loop was asked for"),
     }

@@ -282,3 +282,24 @@ fn everyone(kind: &str, lasts: &str, what: &str) -> Vec<Pair> {
     let base = LAST_ENTRY.replace("entry = \"agent-5\"", "entry = \"random\"");
     run(&format!("policies = [\"round_robin\", \"random\"]\n{base}\n{fault}"))
 }
+
+/// One joins and leaves again while requests are under way.
+#[test]
+fn agents_that_join_and_leave() {
+    let late = r#"
+[[agents]]
+name = "late"
+cores = 4
+concurrency = 4
+queue = 16
+cpu_window = "1009ms"
+joins = "8s"
+leaves = "15s"
+"#;
+    let pairs = run(&format!("policies = [\"round_robin\"]\n{LAST_ENTRY}\n{late}"));
+    for pair in &pairs {
+        // turmoil needs two ticks more to refuse a connection.
+        pair.same(0.0..=2.0);
+        assert!(pair.agents().contains("late"));
+    }
+}

@@ -4,6 +4,7 @@
 mod hosts;
 mod links;
 mod machines;
+mod membership;
 
 use std::time::Duration;
 

@@ -18,12 +18,14 @@ use crate::faults::MachineState;
 use crate::host::{AgentId, HostId};
 use crate::journal::Fact;
 use crate::machine::Machine;
+use crate::presence::Presence;
 use crate::scenario::AgentSpec;
 
 /// An agent's host.
 pub(super) struct Node {
-    /// None while it is down.
+    /// None while it is down or not there.
     agent: Option<Agent>,
+    pub(super) presence: Presence,
     clock: LocalClock,
     machine: Machine<JobId>,
     /// Its idle connections.
@@ -38,10 +40,14 @@ pub(super) struct Node {
 
 impl Node {
     pub(super) fn new(spec: &AgentSpec) -> Self {
+        let mut machine = Machine::new(&spec.machine);
+        // Until the agent starts on it.
+        machine.switch_off(Timestamp::ZERO);
         Self {
             agent: None,
+            presence: Presence::at_start(spec),
             clock: LocalClock::new(spec.clock_rate),
-            machine: Machine::new(&spec.machine),
+            machine,
             pool: Pool::default(),
             wake_at: Timestamp::MAX,
             job_at: Timestamp::MAX,
@@ -95,9 +101,10 @@ impl Node {
         Some(ExchangeId::of_ticket(ticket))
     }
 
-    pub(super) fn crash(&mut self, now: Timestamp) {
+    /// The process ends, be it in good order or not.
+    pub(super) fn stop(&mut self, now: Timestamp) {
         self.agent = None;
-        self.machine.crash(now);
+        self.machine.switch_off(now);
         self.pool = Pool::default();
         self.wake_at = Timestamp::MAX;
     }
@@ -240,6 +247,9 @@ impl Simulation<'_> {
     fn see_to_wake_ups(&mut self, now: Timestamp, id: AgentId) {
         let node = &mut self.nodes[id];
         let Some(agent) = &mut node.agent else { return };
+        if node.presence == Presence::Leaving && agent.is_drained() {
+            self.queue.push(now, Event::Drained(id));
+        }
         // An earlier wake-up that is pending will see to a later one.
         if agent.take_rearmed() || node.wake_at == Timestamp::MAX {
             let wake_at = node.clock.when(agent.poll_timeout()).max(now);

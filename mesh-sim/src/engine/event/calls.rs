@@ -10,11 +10,9 @@ use super::pool::Pool;
 use super::queue::Lane;
 use super::registry::SecondCopy;
 use super::{Event, Simulation};
-use crate::host::HostId;
+use crate::host::{AgentId, HostId};
 use crate::journal::RequestOutcome;
-
-/// Idle connections that the client keeps per agent, as in the turmoil engine.
-const CLIENT_IDLE: usize = 1024;
+use crate::workload::IDLE_CONNECTIONS;
 
 /// What goes over the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +21,8 @@ pub(super) enum Message {
     Connect,
     /// The callee takes it.
     Accept,
+    /// Nothing listens at the callee.
+    Refuse,
     /// The caller asks.
     Request,
     /// The caller closes the connection before it has an answer. One that overtakes its request
@@ -45,7 +45,7 @@ impl Message {
         match self {
             Self::Connect | Self::Request => 0,
             Self::Cancel => 1,
-            Self::Accept | Self::Answer | Self::Closed => 2,
+            Self::Accept | Self::Refuse | Self::Answer | Self::Closed => 2,
         }
     }
 }
@@ -129,7 +129,9 @@ impl Simulation<'_> {
             exchange.cancel_at = at;
         }
         let connect_by = began + self.run.scenario.delegation.connect_timeout;
-        if matches!(message, Message::Connect | Message::Accept) && at > connect_by {
+        if matches!(message, Message::Connect | Message::Accept | Message::Refuse)
+            && at > connect_by
+        {
             self.queue.push(connect_by, Event::ConnectFailed(id));
         }
         let give_up = began + self.run.scenario.membership.timeout;
@@ -146,7 +148,7 @@ impl Simulation<'_> {
         let Some(exchange) = self.exchanges.get(id) else { return };
         let began = exchange.began;
         match message {
-            Message::Connect | Message::Accept => {
+            Message::Connect | Message::Accept | Message::Refuse => {
                 let connect_by = began + self.run.scenario.delegation.connect_timeout;
                 self.queue.push(connect_by.max(now), Event::ConnectFailed(id));
                 self.wait_in_vain(now, id);
@@ -180,6 +182,7 @@ impl Simulation<'_> {
         match message {
             Message::Connect => self.connect_arrives(now, id),
             Message::Accept => self.accept_arrives(now, id),
+            Message::Refuse => self.connect_failed(now, id),
             Message::Request => self.request_arrives(now, id),
             Message::Cancel => self.cancel_arrives(now, id),
             Message::Answer => self.answer_arrives(now, id),
@@ -190,8 +193,11 @@ impl Simulation<'_> {
     fn connect_arrives(&mut self, now: Timestamp, id: ExchangeId) {
         let Some(exchange) = self.exchanges.get(id) else { return };
         if !exchange.connected && !exchange.caller_done {
-            exchange.life = self.hosts[exchange.callee].life;
-            self.send(now, id, Message::Accept);
+            let callee = exchange.callee;
+            exchange.life = self.hosts[callee].life;
+            let listens = |agent: AgentId| self.nodes[agent].presence.has_process();
+            let is_taken = callee.agent().is_none_or(listens);
+            self.send(now, id, if is_taken { Message::Accept } else { Message::Refuse });
         }
     }
 
@@ -255,14 +261,14 @@ impl Simulation<'_> {
         }
         exchange.caller_done = true;
         let (caller, callee) = (exchange.caller, exchange.callee);
-        let (life, who) = (exchange.life, exchange.who);
+        let (life, who, stays_open) = (exchange.life, exchange.who, exchange.connected);
         let payload = std::mem::replace(&mut exchange.payload, Payload::None);
         self.exchanges.settle(id);
         let max = match caller {
-            HostId::CLIENT => CLIENT_IDLE,
+            HostId::CLIENT => IDLE_CONNECTIONS,
             _ => ClientLimits::default().idle_per_destination,
         };
-        if let Some(pool) = self.pool_of(caller) {
+        if stays_open && let Some(pool) = self.pool_of(caller) {
             pool.put(callee, life, now, max);
         }
         match payload {
@@ -348,6 +354,39 @@ impl Simulation<'_> {
             self.with_host(now, caller, |agent, local| {
                 agent.handle_registry_reply(local, call, reply);
             });
+        }
+    }
+
+    /// A host's process ends in good order: those whom it was connected with hear that their
+    /// connections are closed.
+    pub(super) fn close_connections(&mut self, now: Timestamp, host: HostId) {
+        for id in self.exchanges.of_host(host) {
+            let Some(exchange) = self.exchanges.get(id) else { continue };
+            if exchange.caller == host {
+                self.abandon(now, id);
+            } else if exchange.callee_done {
+                // Its answer is on the way, and the connection's end behind it.
+                exchange.connected = false;
+            } else if exchange.connected {
+                exchange.callee_done = true;
+                exchange.handle = None;
+                self.send(now, id, Message::Closed);
+            }
+        }
+        let agents = self.nodes.ids().map(AgentId::host);
+        let callers: Vec<HostId> = agents.chain([HostId::CLIENT]).collect();
+        for caller in callers {
+            let has_idle = self.pool_of(caller).is_some_and(|pool| pool.knows(host));
+            if has_idle && let Fate::Arrives(at) = self.network.send(now, host, caller) {
+                self.queue.push(at, Event::IdleClosed { caller, callee: host });
+            }
+        }
+    }
+
+    /// A caller hears that its idle connections to a callee are closed.
+    pub(super) fn idle_closed(&mut self, caller: HostId, callee: HostId) {
+        if let Some(pool) = self.pool_of(caller) {
+            pool.forget(callee);
         }
     }
 

@@ -6,7 +6,6 @@ use mesh_core::Timestamp;
 use mesh_core::agent::CallError;
 use mesh_core::agent::bulk::prefetch;
 use mesh_core::protocol::{Reply, Request};
-use mesh_core::seed::Seed;
 use slotmap::{SlotMap, new_key_type};
 
 use super::exchange::{Caller, Payload};
@@ -35,11 +34,8 @@ pub(super) struct Load {
 }
 
 impl Load {
-    pub(super) fn new(run: &Run<'_>, seed: &Seed) -> Self {
-        let scenario = run.scenario;
-        let seed = seed.child("workload");
-        let workload =
-            Workload::new(&scenario.workload, scenario.agents.len(), scenario.duration, &seed);
+    pub(super) fn new(run: &Run<'_>) -> Self {
+        let workload = Workload::of(run.scenario, run.seed);
         let sources = match &workload {
             Workload::Open(_) => 1,
             Workload::Closed(clients) => clients.clients(),

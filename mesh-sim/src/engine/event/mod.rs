@@ -11,6 +11,7 @@ mod clock;
 mod exchange;
 mod later;
 mod load;
+mod membership;
 mod network;
 mod pool;
 mod queue;
@@ -39,6 +40,7 @@ use super::observers::{Guest, RunJournal};
 use crate::faults::FaultSchedule;
 use crate::host::{AgentId, AgentMap, HostId, HostMap};
 use crate::journal::{Fact, RequestOutcome};
+use crate::presence::{MembershipChange, Presence, planned_changes};
 use crate::record::RunRecord;
 
 /// Timers are exact; what is due at the end of a span may still happen at its last instant.
@@ -73,12 +75,24 @@ pub(super) fn execute(
 enum Event {
     /// A fault begins or ends.
     Boundary,
+    /// An agent joins the mesh, or leaves it, as the scenario plans.
+    Joins(AgentId),
+    Leaves(AgentId),
+    /// A leaving agent has nothing under way any more.
+    Drained(AgentId),
+    /// The time is over in which a leaving agent may finish what is under way.
+    DrainEnds(AgentId),
     /// A request of the load is due.
     Due(load::Source),
     /// A message arrives.
     Arrives(Message, ExchangeId),
     /// The network delivers a call to the registry for the second time.
     ArrivesAgain(Box<registry::SecondCopy>),
+    /// The callee's process has ended, and the caller's idle connections to it are closed.
+    IdleClosed {
+        caller: HostId,
+        callee: HostId,
+    },
     /// The connection for this exchange could not be opened.
     ConnectFailed(ExchangeId),
     /// The caller waits no longer.
@@ -92,7 +106,10 @@ enum Event {
     /// Jobs may have ended on an agent's machine.
     JobEnds(AgentId),
     /// The machine under an agent is looked at, if the agent is still in this life.
-    Sample { agent: AgentId, life: u32 },
+    Sample {
+        agent: AgentId,
+        life: u32,
+    },
 }
 
 struct Simulation<'a> {
@@ -141,7 +158,7 @@ impl<'a> Simulation<'a> {
             pool: Pool::default(),
             hosts: hosts.map(|_| Host::default()).collect(),
             registry: RegistryHost::new(run),
-            load: Load::new(run, &seed),
+            load: Load::new(run),
             nodes: run.scenario.agents.iter().map(Node::new).collect(),
             last_config: None,
             effects: VecDeque::new(),
@@ -157,10 +174,14 @@ impl<'a> Simulation<'a> {
             // Inserted first, so a fault comes before all else of its instant.
             self.queue.push(at, Event::Boundary);
         }
+        for MembershipChange { at, agent, joins } in planned_changes(self.run.scenario) {
+            self.queue.push(at, if joins { Event::Joins(agent) } else { Event::Leaves(agent) });
+        }
         let now = Timestamp::ZERO;
         self.apply_faults(now);
         for agent in self.nodes.ids() {
-            if !self.hosts[agent.host()].is_down {
+            let is_member = self.nodes[agent].presence == Presence::Member;
+            if is_member && !self.hosts[agent.host()].is_down {
                 self.start_agent(now, agent);
             }
         }
@@ -170,9 +191,13 @@ impl<'a> Simulation<'a> {
     fn happen(&mut self, now: Timestamp, event: Event) {
         match event {
             Event::Boundary => self.apply_faults(now),
+            Event::Joins(agent) => self.join(now, agent),
+            Event::Leaves(agent) => self.leave(now, agent),
+            Event::Drained(agent) | Event::DrainEnds(agent) => self.process_ends(now, agent),
             Event::Due(source) => self.request_due(now, source),
             Event::Arrives(message, exchange) => self.arrives(now, message, exchange),
             Event::ArrivesAgain(copy) => self.registry_hears_again(now, *copy),
+            Event::IdleClosed { caller, callee } => self.idle_closed(caller, callee),
             Event::ConnectFailed(exchange) => self.connect_failed(now, exchange),
             Event::GiveUp(exchange) => self.give_up(now, exchange),
             Event::TimesOut(request) => self.request_ended(now, request, RequestOutcome::TimedOut),
@@ -206,14 +231,23 @@ impl<'a> Simulation<'a> {
     fn crash(&mut self, now: Timestamp, host: HostId) {
         self.hosts[host].life += 1;
         if let Some(agent) = host.agent() {
-            self.nodes[agent].crash(now);
+            self.nodes[agent].stop(now);
         }
         self.break_connections(now, host);
+        // It does not start again.
+        if let Some(agent) = host.agent()
+            && self.nodes[agent].presence == Presence::Leaving
+        {
+            self.gone(now, agent);
+        }
     }
 
     fn restart(&mut self, now: Timestamp, host: HostId) {
         match host.agent() {
-            Some(agent) => self.start_agent(now, agent),
+            Some(agent) if self.nodes[agent].presence == Presence::Member => {
+                self.start_agent(now, agent);
+            }
+            Some(_) => {}
             None => self.registry = RegistryHost::restarted(self.run, now),
         }
     }

@@ -109,6 +109,18 @@ impl Pool {
         pair.set_latest(Some(Idle { since: now, life }));
     }
 
+    /// Whether there may be a connection to a callee.
+    pub(super) fn knows(&self, callee: HostId) -> bool {
+        self.pairs.get(callee.number()).is_some_and(|pair| pair.latest().is_some())
+    }
+
+    /// Drops the connections to a callee.
+    pub(super) fn forget(&mut self, callee: HostId) {
+        if let Some(pair) = self.pairs.get_mut(callee.number()) {
+            pair.clear();
+        }
+    }
+
     /// Drops the connections to a callee that have not been used since `since`.
     pub(super) fn distrust(&mut self, callee: HostId, since: Timestamp) {
         let Some(pair) = self.pairs.get_mut(callee.number()) else { return };

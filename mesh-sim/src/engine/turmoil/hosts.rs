@@ -10,6 +10,7 @@ use mesh_core::seed::Seed;
 use mesh_node::agent::Parts;
 use mesh_node::http::{ClientLimits, ServerLimits};
 use mesh_node::{AgentNode, Clock, Net, RegistryNode};
+use tokio::sync::watch;
 use turmoil::Sim;
 
 use super::machine::SimHost;
@@ -19,6 +20,8 @@ use crate::engine::Run;
 use crate::engine::address::{PORT, address, host_name};
 use crate::faults::FaultSchedule;
 use crate::host::{AgentId, HostId};
+use crate::journal::Fact;
+use crate::presence::Presence;
 use crate::scenario::Scenario;
 
 /// The clock of the host that calls: it shows the simulation's time, restarts or not.
@@ -67,6 +70,7 @@ pub(super) fn add_agent(
     sim: &mut Sim<'static>,
     run: &Run<'_>,
     id: AgentId,
+    presence: &watch::Sender<Presence>,
     machine: &SimHost,
     faults: &Arc<FaultSchedule>,
     journal: &SharedJournal,
@@ -76,14 +80,16 @@ pub(super) fn add_agent(
     let name: Name = agent.name.clone();
     let seed = Seed::root(run.seed).child("agents").child(&agent.name);
     let (machine, faults, journal) = (machine.clone(), faults.clone(), journal.clone());
-    let client = client_limits(run.scenario);
+    let (client, presence) = (client_limits(run.scenario), presence.clone());
     sim.host(host_name(host_id), move || {
         let (name, config, seed) = (name.clone(), config.clone(), seed.clone());
         let (machine, journal, client) = (machine.clone(), journal.clone(), client.clone());
         let net = TurmoilNet::of_host(host_id, faults.clone());
+        let presence = presence.clone();
         async move {
+            joined(&presence).await;
             let clock = clock();
-            // A later life has a greater host_id; zero stands for agents that have none.
+            // A later life has a greater number; zero stands for agents that have none.
             let incarnation = clock.now().as_nanos() + 1;
             let seed = seed.child(&incarnation.to_string());
             let identity = Identity { name, url: address(host_id), incarnation };
@@ -93,7 +99,7 @@ pub(super) fn add_agent(
                 net,
                 clock,
                 host: host.clone(),
-                observer: journal,
+                observer: journal.clone(),
                 registry: address(HostId::REGISTRY),
                 server: server_limits(),
                 client,
@@ -102,10 +108,30 @@ pub(super) fn add_agent(
             let node = AgentNode::new(identity, config, &seed, parts);
             tokio::select! {
                 biased;
-                _ = node.run(listener, pending()) => {}
+                _ = node.run(listener, leaves(&presence)) => {}
                 () = host.work() => {}
             }
-            Ok(())
+            presence.send_replace(Presence::Gone);
+            machine.switch_off(clock.now());
+            journal.record(clock.now(), id, Fact::PresenceChanged(Presence::Gone));
+            // The host stays, with nothing on it.
+            pending().await
         }
     });
+}
+
+/// Waits until the agent has joined. One that has left does not come back.
+async fn joined(presence: &watch::Sender<Presence>) {
+    let mut states = presence.subscribe();
+    let state = states.wait_for(|state| *state != Presence::NotJoined).await.map(|state| *state);
+    if !matches!(state, Ok(Presence::Member)) {
+        pending::<()>().await;
+    }
+}
+
+/// Waits until the agent is told to shut down.
+async fn leaves(presence: &watch::Sender<Presence>) {
+    let mut states = presence.subscribe();
+    // The sender lives as long as this host.
+    let _ = states.wait_for(|state| *state > Presence::Member).await;
 }

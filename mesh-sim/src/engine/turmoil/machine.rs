@@ -17,7 +17,7 @@ use crate::faults::MachineState;
 use crate::machine::Machine;
 use crate::scenario::MachineSpec;
 
-/// A machine that outlives the crashes of the agent on it. Copies are the same machine.
+/// A machine that outlives the process on it. Copies are the same machine.
 #[derive(Clone)]
 pub(super) struct SimHost(Arc<Inner>);
 
@@ -35,9 +35,12 @@ struct State {
 }
 
 impl SimHost {
+    /// A machine that is off until a process [starts](Self::with_clock) on it.
     pub(super) fn new(spec: &MachineSpec) -> Self {
+        let mut machine = Machine::new(spec);
+        machine.switch_off(Timestamp::ZERO);
         let output = RawValue::from_string(OUTPUT.to_owned()).unwrap_or_default();
-        let state = State { machine: Machine::new(spec), waiting: BTreeMap::new() };
+        let state = State { machine, waiting: BTreeMap::new() };
         Self(Arc::new(Inner {
             window: spec.cpu_window,
             output: output.into(),
@@ -67,10 +70,10 @@ impl SimHost {
         passed.into_iter().chain(machine.present_second()).collect()
     }
 
-    /// Kills every job.
-    pub(super) fn crash(&self, now: Timestamp) {
+    /// The process on it ends: kills every job.
+    pub(super) fn switch_off(&self, now: Timestamp) {
         let mut state = self.lock();
-        state.machine.crash(now);
+        state.machine.switch_off(now);
         state.waiting.clear();
     }
 

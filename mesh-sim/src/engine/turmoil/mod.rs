@@ -16,6 +16,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use mesh_core::Timestamp;
 use mesh_core::seed::Seed;
+use tokio::sync::watch;
 use turmoil::{Builder, Sim};
 
 pub use self::net::{Listener, TurmoilNet};
@@ -28,9 +29,10 @@ use super::address::host_name;
 use super::observers::{Guest, RunJournal};
 use super::{EngineError, Run};
 use crate::faults::{FaultSchedule, Link};
-use crate::host::{AgentMap, HostId, HostMap};
+use crate::host::{AgentId, AgentMap, HostId, HostMap};
 use crate::journal::Fact;
 use crate::oracle::Oracles;
+use crate::presence::{Presence, planned_changes};
 use crate::record::RunRecord;
 use crate::scenario::Scenario;
 
@@ -75,11 +77,18 @@ fn simulate(
     let end = journal.end();
     let panics = Panics::watch();
     let mut boundaries = faults.boundaries().iter().peekable();
+    let mut changes = planned_changes(run.scenario).into_iter().peekable();
     let mut reported = Duration::ZERO;
     while Timestamp::from(engine.sim.elapsed()) < end {
         let now = Timestamp::from(engine.sim.elapsed());
         while boundaries.next_if(|at| **at <= now).is_some() {
             engine.apply_faults(now);
+        }
+        while let Some(change) = changes.next_if(|change| change.at <= now) {
+            match change.joins {
+                true => engine.join(now, change.agent),
+                false => engine.leave(now, change.agent),
+            }
         }
         engine.sim.step().map_err(|error| EngineError::Simulation {
             policy: run.policy.label.clone(),
@@ -115,6 +124,8 @@ struct Engine {
     journal: SharedJournal,
     faults: Arc<FaultSchedule>,
     machines: AgentMap<SimHost>,
+    /// Tells each agent's host what to run.
+    presence: AgentMap<watch::Sender<Presence>>,
     /// The state that each pair of hosts was last set to, both ways.
     links: Vec<(HostId, HostId, [Link; 2])>,
     /// Which hosts are down.
@@ -134,9 +145,15 @@ impl Engine {
             .build();
         let machines: AgentMap<SimHost> =
             run.scenario.agents.iter().map(|agent| SimHost::new(&agent.machine)).collect();
+        let presence: AgentMap<_> = run
+            .scenario
+            .agents
+            .iter()
+            .map(|agent| watch::Sender::new(Presence::at_start(agent)))
+            .collect();
         hosts::add_registry(&mut sim, run.scenario, &faults, &journal);
         for (agent, machine) in machines.iter() {
-            hosts::add_agent(&mut sim, run, agent, machine, &faults, &journal);
+            hosts::add_agent(&mut sim, run, agent, &presence[agent], machine, &faults, &journal);
         }
         client::add(&mut sim, run, &faults, &journal);
         let count = faults.hosts().len();
@@ -144,6 +161,7 @@ impl Engine {
             sim,
             journal,
             machines,
+            presence,
             links: all_pairs(&faults),
             down: HostMap::filled(false, count),
             faults,
@@ -185,6 +203,26 @@ impl Engine {
                 self.crash_or_restart(now, host, down);
             }
         }
+    }
+
+    /// An agent's process starts: now, or as soon as its host is up.
+    fn join(&mut self, now: Timestamp, agent: AgentId) {
+        self.journal.record(now, agent, Fact::PresenceChanged(Presence::Member));
+        self.presence[agent].send_replace(Presence::Member);
+    }
+
+    /// An agent is told to shut down; it is gone at once if its host is down.
+    fn leave(&mut self, now: Timestamp, agent: AgentId) {
+        self.journal.record(now, agent, Fact::PresenceChanged(Presence::Leaving));
+        self.presence[agent].send_replace(Presence::Leaving);
+        if self.down[agent.host()] {
+            self.gone(now, agent);
+        }
+    }
+
+    fn gone(&self, now: Timestamp, agent: AgentId) {
+        self.presence[agent].send_replace(Presence::Gone);
+        self.journal.record(now, agent, Fact::PresenceChanged(Presence::Gone));
     }
 
     /// Each of turmoil's calls overrides what the others did to the same way, and a hold is always
@@ -229,7 +267,11 @@ impl Engine {
             // host's links are cut already, and the journal does not listen.
             self.sim.crash(name);
             if let Some(agent) = host.agent() {
-                self.machines[agent].crash(now);
+                self.machines[agent].switch_off(now);
+                // It does not start again.
+                if *self.presence[agent].borrow() == Presence::Leaving {
+                    self.gone(now, agent);
+                }
             }
         } else {
             self.sim.bounce(name);

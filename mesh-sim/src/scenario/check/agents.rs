@@ -8,6 +8,7 @@ use mesh_core::protocol::Name;
 use super::Checker;
 use crate::scenario::source::Path;
 use crate::scenario::{AgentSpec, CLIENT, MachineSpec, REGISTRY, raw};
+use crate::units::format_duration;
 
 /// Most agents of a scenario.
 const MAX_AGENTS: u64 = 100_000;
@@ -36,6 +37,7 @@ impl Checker<'_> {
             let path = Path::field("agents").index(position);
             let names = self.names(group, &path);
             let machine = self.machine(group, &path);
+            self.joins_and_leaves(group, &path);
             let admission = AdmissionConfig {
                 concurrency: group.concurrency.unwrap_or(Concurrency::Limit(group.cores)),
                 queue: group.queue,
@@ -47,9 +49,51 @@ impl Checker<'_> {
                 admission,
                 refresh: group.refresh.map_or(refresh, |own| own.0),
                 clock_rate: group.clock_rate,
+                joins: group.joins.0,
+                leaves: group.leaves.map(|leaves| leaves.0),
             }));
         }
+        self.somebody_is_there(groups);
         agents
+    }
+
+    /// Both happen while requests arrive, and in this order.
+    fn joins_and_leaves(&mut self, group: &raw::AgentGroup, path: &Path) {
+        let end = format_duration(self.last_arrival);
+        let is_late = |field: &str, at: Duration, checker: &mut Self| {
+            if at >= checker.last_arrival {
+                let title = format!("`{field}` is after the last request");
+                let label = format!("expected less than `duration`, which is {end}");
+                checker.report(&path.key(field), title, label);
+            }
+        };
+        is_late("joins", group.joins.0, self);
+        let Some(leaves) = group.leaves else { return };
+        is_late("leaves", leaves.0, self);
+        if leaves <= group.joins && !leaves.0.is_zero() {
+            let joins = format_duration(group.joins.0);
+            let label = format!("expected later than `joins`, which is {joins}");
+            self.report(&path.key("leaves"), "agents leave before they join", label);
+        }
+    }
+
+    /// Requests need an agent to enter through, and agents the registry's others.
+    fn somebody_is_there(&mut self, groups: &[raw::AgentGroup]) {
+        let is_there = |group: &raw::AgentGroup, at: Duration| {
+            group.joins.0 <= at && group.leaves.is_none_or(|leaves| at < leaves.0)
+        };
+        let leaves = groups.iter().filter_map(|group| Some(group.leaves?.0));
+        for at in std::iter::once(Duration::ZERO).chain(leaves) {
+            if at >= self.last_arrival || groups.iter().any(|group| is_there(group, at)) {
+                continue;
+            }
+            let left = groups.iter().position(|group| group.leaves.is_some_and(|l| l.0 == at));
+            let (position, field) = left.map_or((0, "joins"), |position| (position, "leaves"));
+            let path = Path::field("agents").index(position).key(field);
+            let title = format!("no agent is there at {}", format_duration(at));
+            self.report(&path, title, "requests need an agent to enter through at any time");
+            return;
+        }
     }
 
     fn names(&mut self, group: &raw::AgentGroup, path: &Path) -> Vec<Name> {

@@ -216,11 +216,11 @@ impl Checker<'_> {
     }
 }
 
-/// Zero is a time to start at, no warm-up, no drain, no delay and no pause, and some jobs of many may
+/// Zero is a time to start or to join at, no warm-up, no drain, no delay and no pause, and some jobs of many may
 /// take no time; anything else needs to last.
 fn may_be_zero(path: &FieldPath) -> bool {
     match path.name() {
-        "warm_up" | "drain" | "at" => true,
+        "warm_up" | "drain" | "at" | "joins" => true,
         _ if path.starts_with(&["network"]) => true,
         "value" => path.starts_with(&["workload", "think"]),
         "low" | "min" | "standard_deviation" => {

@@ -55,7 +55,15 @@ impl Checker<'_> {
             let problem = self.problem(&path, title, label);
             self.problems.push(problem.note(self.hosts.describe()));
         }
-        Entry::Fixed(AgentId::from_index(position.unwrap_or_default()))
+        let agent = AgentId::from_index(position.unwrap_or_default());
+        if let Some(spec) = agents.get(agent.index())
+            && !(spec.joins.is_zero() && spec.leaves.is_none())
+        {
+            let title = format!("requests can't enter through {entry} all the time");
+            let label = "expected an agent that neither joins nor leaves in the middle of the run";
+            self.report(&Path::field("workload").key("entry"), title, label);
+        }
+        Entry::Fixed(agent)
     }
 
     /// A scale of zero would make the other fields of the distribution mean nothing.

@@ -146,6 +146,12 @@ pub(crate) struct AgentGroup {
     /// CPU % is the busy share over this window.
     #[serde(default = "default_cpu_window")]
     pub(crate) cpu_window: DurationText,
+    /// When they join the mesh; before that nothing listens at their addresses. 0s: from the start.
+    #[serde(default)]
+    pub(crate) joins: DurationText,
+    /// When they leave the mesh: they end their leases, take no further requests, finish what is
+    /// under way, for at most 11s, and are gone. They stay if left out.
+    pub(crate) leaves: Option<DurationText>,
 }
 
 fn one() -> u32 {

@@ -1,5 +1,6 @@
 //! Many jobs, and how long they took.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,10 +9,10 @@ use anyhow::bail;
 use hdrhistogram::Histogram;
 use mesh_core::agent::Fate;
 use mesh_core::{Timestamp, codec};
+use mesh_node::client_loop::{self, Timed};
 use mesh_node::process::console::print;
 use mesh_node::process::signals::Stop;
 use serde_json::{Value, json};
-use tokio::task::JoinSet;
 
 use super::mesh::CallError;
 use super::{Agent, Mesh, params};
@@ -77,31 +78,22 @@ async fn open_loop(
     rate: f64,
     summary: &mut Summary,
 ) {
-    let start = mesh.clock.now();
-    let job = Arc::new(args.job.clone());
+    let (clock, start) = (mesh.clock, mesh.clock.now());
+    let intended = (0..args.repeat.unwrap_or(u64::MAX)).map(|number| {
+        let at = start + Duration::from_secs_f64(number as f64 / rate);
+        (at, (at, number))
+    });
     let mesh = Arc::new(mesh.clone());
-    let mut open = JoinSet::new();
-    let agents: Arc<[Agent]> = agents.into();
-    for number in 0..args.repeat.unwrap_or(u64::MAX) {
-        let intended = start + Duration::from_secs_f64(number as f64 / rate);
-        let due = mesh.clock.sleep_until(intended);
-        tokio::pin!(due);
-        loop {
-            tokio::select! {
-                biased;
-                () = &mut due, if open.len() < MAX_OPEN => break,
-                Some(Ok(ended)) = open.join_next() => summary.record(ended),
-            }
-        }
+    let (job, agents) = (Arc::new(args.job.clone()), Arc::<[Agent]>::from(agents));
+    let summary = RefCell::new(summary);
+    let send = |(intended, number)| {
+        summary.borrow_mut().sent += 1;
         let (mesh, job, agents) = (mesh.clone(), job.clone(), agents.clone());
-        summary.sent += 1;
-        open.spawn(async move { send(&mesh, in_turn(&agents, number), &job, intended).await });
-    }
-    while let Some(ended) = open.join_next().await {
-        if let Ok(ended) = ended {
-            summary.record(ended);
-        }
-    }
+        async move { send(&mesh, in_turn(&agents, number), &job, intended).await }
+    };
+    let due = Timed::new(clock, intended);
+    let record = |ended| summary.borrow_mut().record(ended);
+    client_loop::open_loop(due, MAX_OPEN, send, record).await;
 }
 
 /// How a job ended.

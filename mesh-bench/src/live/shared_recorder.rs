@@ -1,0 +1,63 @@
+//! The recorder of a run, shared by the client and by what samples the processes.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use mesh_core::protocol::{Name, Reply};
+use mesh_node::Clock;
+use mesh_sim::host::AgentMap;
+use mesh_sim::journal::RequestOutcome;
+use mesh_sim::record::Recorder;
+use mesh_sim::scenario::Scenario;
+use mesh_sim::workload::{Arrival, RequestObserver};
+
+/// A handle on the recorder of one run. Copies are of the same recorder; once it is
+/// [taken](Self::take), what they are told is ignored.
+#[derive(Clone)]
+pub(super) struct SharedRecorder {
+    clock: Clock,
+    names: Arc<AgentMap<Name>>,
+    recorder: Arc<Mutex<Option<Recorder>>>,
+}
+
+impl SharedRecorder {
+    /// Shares the recorder of a run whose time is that of `clock`.
+    pub(super) fn new(scenario: &Scenario, clock: Clock, recorder: Recorder) -> Self {
+        let names = scenario.agents.iter().map(|agent| agent.name.clone()).collect();
+        Self { clock, names: Arc::new(names), recorder: Arc::new(Mutex::new(Some(recorder))) }
+    }
+
+    /// What acts on the recorder while the run goes on.
+    pub(super) fn record(&self, act: impl FnOnce(&mut Recorder)) {
+        if let Some(recorder) = &mut *self.lock() {
+            act(recorder);
+        }
+    }
+
+    /// The recorder, when the run is over.
+    pub(super) fn take(&self) -> Option<Recorder> {
+        self.lock().take()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Recorder>> {
+        self.recorder.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl RequestObserver for SharedRecorder {
+    fn due(&self, arrival: &Arrival) {
+        self.record(|recorder| recorder.due(arrival.at));
+    }
+
+    fn ended(&self, arrival: &Arrival, outcome: RequestOutcome, reply: Option<&Reply>) {
+        self.record(|recorder| {
+            // Read under the lock, so that ends are recorded in the order of time.
+            let now = self.clock.now();
+            recorder.ended(arrival.at, now, outcome);
+            if let Some(Reply::Delegate(reply)) = reply
+                && let Some(agent) = self.names.find(|name| *name == reply.peer_result.agent)
+            {
+                recorder.worked(now, agent);
+            }
+        });
+    }
+}
