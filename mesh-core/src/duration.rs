@@ -4,6 +4,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer};
+
 /// Most digits before the decimal point.
 const MAX_WHOLE_DIGITS: usize = 12;
 
@@ -16,6 +18,13 @@ const UNITS: [(&str, u64, usize); 6] = [
     ("m", 60 * 1_000_000_000, 9),
     ("h", 3_600 * 1_000_000_000, 9),
 ];
+
+/// The longest duration that a scenario or a setting may have.
+pub const LONGEST: Duration = Duration::from_secs(24 * 3_600);
+
+/// Regular expression (ECMA 262) of what [`parse_duration`] accepts.
+pub const DURATION_PATTERN: &str = "^([0-9]{1,12}ns|[0-9]{1,12}(\\.[0-9]{1,3})?us\
+    |[0-9]{1,12}(\\.[0-9]{1,6})?ms|[0-9]{1,12}(\\.[0-9]{1,9})?[smh])$";
 
 /// Why a text is not a duration.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -79,6 +88,110 @@ fn from_nanos(nanos: u128) -> Duration {
     Duration::new(seconds, (nanos % 1_000_000_000) as u32)
 }
 
+/// Writes a duration so that [`parse_duration`] reads it back: from a second on in seconds, with
+/// decimals if need be, below in the largest of ms, us and ns that it is a whole number of.
+pub fn format_duration(duration: Duration) -> String {
+    let nanos = duration.subsec_nanos();
+    match duration.as_secs() {
+        seconds if nanos == 0 => format!("{seconds}s"),
+        0 if nanos.is_multiple_of(1_000_000) => format!("{}ms", nanos / 1_000_000),
+        0 if nanos.is_multiple_of(1_000) => format!("{}us", nanos / 1_000),
+        0 => format!("{nanos}ns"),
+        seconds => format!("{}s", format!("{seconds}.{nanos:09}").trim_end_matches('0')),
+    }
+}
+
+/// Reads and writes a [`Duration`] as text: `#[serde(with = "AsText")]`. Its JSON Schema is called
+/// `Duration`.
+#[derive(Clone, Copy, Debug)]
+pub struct AsText;
+
+impl AsText {
+    /// Writes the duration as [`format_duration`] does.
+    ///
+    /// # Errors
+    /// Those of the serialiser.
+    pub fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&format_duration(*duration))
+    }
+
+    /// Reads the duration as [`parse_duration`] does.
+    ///
+    /// # Errors
+    /// If it is no duration, and those of the deserialiser.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        parse_duration(&text).map_err(serde::de::Error::custom)
+    }
+}
+
+/// [`AsText`] for a duration that may be left out. Combine it with `skip_serializing_if`, because
+/// TOML has no word for nothing.
+#[derive(Clone, Copy, Debug)]
+pub struct AsOptionalText;
+
+impl AsOptionalText {
+    /// Writes the duration, if there is one.
+    ///
+    /// # Errors
+    /// Those of the serialiser.
+    pub fn serialize<S: Serializer>(
+        duration: &Option<Duration>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        duration.map(format_duration).serialize(serializer)
+    }
+
+    /// Reads the duration.
+    ///
+    /// # Errors
+    /// As [`AsText::deserialize`].
+    pub fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Duration>, D::Error> {
+        AsText::deserialize(deserializer).map(Some)
+    }
+}
+
+#[cfg(feature = "schema")]
+mod schema {
+    use std::borrow::Cow;
+
+    use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+
+    use super::*;
+
+    impl JsonSchema for AsText {
+        fn schema_name() -> Cow<'static, str> {
+            "Duration".into()
+        }
+
+        fn json_schema(_: &mut SchemaGenerator) -> Schema {
+            json_schema!({
+                "description": "A duration with its unit: ns, us, ms, s, m or h. At most 24h.",
+                "type": "string",
+                "pattern": DURATION_PATTERN,
+                "examples": ["250us", "5ms", "1.5s", "2m", "1h"],
+            })
+        }
+    }
+
+    impl JsonSchema for AsOptionalText {
+        fn inline_schema() -> bool {
+            true
+        }
+
+        fn schema_name() -> Cow<'static, str> {
+            "OptionalDuration".into()
+        }
+
+        fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+            // TOML has no null: to be left out, a field must only not be required.
+            generator.subschema_for::<AsText>()
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -103,6 +216,15 @@ mod tests {
         }
         let longest = Duration::from_secs(999_999_999_999 * 3_600);
         assert_eq!(parse_duration("999999999999h"), Ok(longest));
+    }
+
+    #[test]
+    fn writes_the_shortest_form() {
+        let cases = [(0, "0s"), (90_000_000_000, "90s"), (1_500_000_000, "1.5s")];
+        let small = [(15_000_000, "15ms"), (1_500_000, "1500us"), (1_001, "1001ns")];
+        for (nanos, text) in cases.into_iter().chain(small) {
+            assert_eq!(format_duration(Duration::from_nanos(nanos)), text);
+        }
     }
 
     #[test]

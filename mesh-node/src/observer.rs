@@ -1,4 +1,7 @@
-//! Who watches: metrics and traces on a live node, oracles and recorders in a simulation.
+//! Who watches: a log, metrics and traces on a live node, oracles and recorders in a simulation.
+
+use std::sync::Arc;
+use std::time::Duration;
 
 use mesh_core::Timestamp;
 use mesh_core::agent::{Note, Peers};
@@ -6,8 +9,67 @@ use mesh_core::load::LoadReport;
 use mesh_core::protocol::Name;
 use mesh_core::registry::{self, Deafness};
 
-/// Is told what the state machines note, in order and as it happens. Implementations must be
-/// quick: they run while the state machine is locked.
+use crate::http::StatusCode;
+
+/// A call of a method of an agent, answered.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct CallEnd<'a> {
+    /// The method as the caller wrote it: anything.
+    pub method: &'a str,
+    /// "ok", or the name of the failure.
+    pub outcome: &'static str,
+    /// From the call's arrival to its answer.
+    pub took: Duration,
+}
+
+impl<'a> CallEnd<'a> {
+    pub(crate) const fn new(method: &'a str, outcome: &'static str, took: Duration) -> Self {
+        Self { method, outcome, took }
+    }
+}
+
+/// An HTTP request to a service, answered.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct RequestEnd {
+    /// The path in the service's table; `None` if it is not served.
+    pub path: Option<&'static str>,
+    /// The answer's status.
+    pub status: StatusCode,
+}
+
+/// Is told what happens to an agent or a registry, in order and as it happens. Every method does
+/// nothing unless it is implemented, so an observer names only what it wants to see.
+///
+/// Observers compose: a pair of them is one, and so is an `Arc` of one, `dyn` included. The log, the
+/// metrics and whatever an embedder adds watch the same events side by side.
+///
+/// Implementations must be quick: most methods run while the state machine is locked.
+///
+/// ```
+/// use std::sync::Arc;
+/// use std::sync::atomic::{AtomicU64, Ordering};
+///
+/// use mesh_core::Timestamp;
+/// use mesh_core::agent::Note;
+/// use mesh_core::protocol::Name;
+/// use mesh_node::Observer;
+///
+/// #[derive(Default)]
+/// struct CountNotes(AtomicU64);
+///
+/// impl Observer for CountNotes {
+///     fn agent(&self, _: Timestamp, _: &Name, _: &Note) {
+///         self.0.fetch_add(1, Ordering::Relaxed);
+///     }
+/// }
+///
+/// let (first, second) = (Arc::new(CountNotes::default()), Arc::new(CountNotes::default()));
+/// let both = (first.clone(), second.clone());
+/// both.agent(Timestamp::ZERO, &"a".into(), &Note::Registered { incarnation: 1 });
+/// assert_eq!(first.0.load(Ordering::Relaxed) + second.0.load(Ordering::Relaxed), 2);
+/// ```
 pub trait Observer: Send + Sync + 'static {
     /// An agent's note.
     fn agent(&self, now: Timestamp, agent: &Name, note: &Note) {
@@ -25,16 +87,87 @@ pub trait Observer: Send + Sync + 'static {
         let _ = (now, agent, peers);
     }
 
-    /// The registry has found out that it could not hear its agents.
-    fn deafness(&self, now: Timestamp, deafness: Deafness) {
-        let _ = (now, deafness);
+    /// An agent has answered a call of one of its methods.
+    fn call(&self, now: Timestamp, agent: &Name, end: &CallEnd<'_>) {
+        let _ = (now, agent, end);
     }
 
     /// The registry's note.
     fn registry(&self, now: Timestamp, note: &registry::Note) {
         let _ = (now, note);
     }
+
+    /// The registry has renewed the lease of an agent: what happens most there, and is no note.
+    fn renewed(&self, now: Timestamp, agent: &Name) {
+        let _ = (now, agent);
+    }
+
+    /// The registry has found out that it could not hear its agents.
+    fn deafness(&self, now: Timestamp, deafness: Deafness) {
+        let _ = (now, deafness);
+    }
+
+    /// An agent or a registry has answered an HTTP request, or refused it before its body was read.
+    /// A request that could not be read in full is not told.
+    fn request(&self, now: Timestamp, end: &RequestEnd) {
+        let _ = (now, end);
+    }
 }
 
 /// Watches nothing.
 impl Observer for () {}
+
+/// The methods of an [`Observer`] that tells others all that it is told.
+macro_rules! pass_on {
+    ($this:ident => $($observer:expr),+) => {
+        fn agent(&self, now: Timestamp, agent: &Name, note: &Note) {
+            let $this = self;
+            $($observer.agent(now, agent, note);)+
+        }
+
+        fn load(&self, now: Timestamp, agent: &Name, load: &LoadReport, open: usize) {
+            let $this = self;
+            $($observer.load(now, agent, load, open);)+
+        }
+
+        fn view(&self, now: Timestamp, agent: &Name, peers: &Peers) {
+            let $this = self;
+            $($observer.view(now, agent, peers);)+
+        }
+
+        fn call(&self, now: Timestamp, agent: &Name, end: &CallEnd<'_>) {
+            let $this = self;
+            $($observer.call(now, agent, end);)+
+        }
+
+        fn registry(&self, now: Timestamp, note: &registry::Note) {
+            let $this = self;
+            $($observer.registry(now, note);)+
+        }
+
+        fn renewed(&self, now: Timestamp, agent: &Name) {
+            let $this = self;
+            $($observer.renewed(now, agent);)+
+        }
+
+        fn deafness(&self, now: Timestamp, deafness: Deafness) {
+            let $this = self;
+            $($observer.deafness(now, deafness);)+
+        }
+
+        fn request(&self, now: Timestamp, end: &RequestEnd) {
+            let $this = self;
+            $($observer.request(now, end);)+
+        }
+    };
+}
+
+/// Both watch, the first one first.
+impl<A: Observer, B: Observer> Observer for (A, B) {
+    pass_on!(this => this.0, this.1);
+}
+
+/// One that is shared.
+impl<O: Observer + ?Sized> Observer for Arc<O> {
+    pass_on!(this => (**this));
+}

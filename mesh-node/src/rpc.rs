@@ -1,4 +1,4 @@
-//! One JSON-RPC call over HTTP, whoever answers it.
+//! One JSON-RPC call over HTTP, to an agent or to any other service.
 
 use std::time::Duration;
 
@@ -12,20 +12,21 @@ use crate::wire::ERROR_HEADER;
 
 /// Why a call brought neither a result nor an error object.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ExchangeError {
     /// HTTP failed.
     #[error(transparent)]
     Http(#[from] CallError),
-    /// The server answered, but for itself: no JSON-RPC came of it.
+    /// The server answered with an HTTP status that is no success, and with no JSON-RPC.
     #[error("get a JSON-RPC answer: HTTP status {0}")]
     Status(StatusCode),
-    /// What came is no JSON-RPC answer to this call.
+    /// The body is not a JSON-RPC answer to this call.
     #[error("get a JSON-RPC answer")]
     Malformed(#[from] ResponseError),
 }
 
 impl ExchangeError {
-    /// What the caller saw, in the terms by which the fate of what was asked is decided.
+    /// What the caller saw of its call: from it follows whether the job may have been begun.
     pub fn seen(&self) -> Seen {
         match self {
             Self::Http(error) if error.never_sent() => Seen::NotSent,
@@ -63,7 +64,7 @@ impl<'a> Endpoint<'a> {
 /// Posts the call with the id `id` and reads its answer, which counts whatever the HTTP status.
 ///
 /// # Errors
-/// If there is no answer, or none that JSON-RPC knows.
+/// If no answer came, or one that is not JSON-RPC.
 pub async fn exchange<N: Net>(
     client: &Client<N>,
     to: Endpoint<'_>,

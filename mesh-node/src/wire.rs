@@ -72,7 +72,7 @@ pub struct RegisteredBody {
     pub rival: Option<Arc<str>>,
 }
 
-/// Answer to what is refused.
+/// Answer to a registration or a deregistration that is refused.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct RefusedBody {
     /// What was wrong, for people.
@@ -138,7 +138,7 @@ impl ServiceBody {
 
 /// Reads an answer to `GET /services`, be it from this registry or from one after the demo's: an
 /// object or an array, of addresses or of objects that have one, perhaps inside of `services` or
-/// `agents`. What is no agent in it is left out.
+/// `agents`. Entries that are not agents are left out.
 ///
 /// # Errors
 /// If it is not JSON.
@@ -180,7 +180,7 @@ fn service(name: &str, agent: &Value) -> Option<(Name, ServiceBody)> {
     Some((name.into(), body))
 }
 
-/// The list as an agent's state machine takes it, without those whose url is none.
+/// The list as an agent's state machine takes it, without entries whose url is not an address.
 pub fn listing(epoch: u64, services: ServicesBody) -> Listing {
     let lease = |(name, service): (Name, ServiceBody)| {
         let url = match registry::address(&service.url) {

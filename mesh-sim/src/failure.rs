@@ -5,12 +5,14 @@ use std::io;
 use std::path::Path;
 
 use mesh_core::Timestamp;
+use mesh_core::protocol::Name;
 
 use crate::engine::{EngineError, Run};
 use crate::format::shell_word;
-use crate::judge::{PolicyResult, PolicyVerdict, Statistic, Threshold, Verdict};
+use crate::journal::FactObserver;
+use crate::judge::{MissedThreshold, PolicyResult, Verdict};
 use crate::publish::write_file;
-use crate::record::RunRecord;
+use crate::record::{RunRecord, Violation};
 use crate::scenario::{Draft, EngineKind, Scenario};
 
 /// A way to fail. Two runs fail in the same way if theirs are equal.
@@ -65,6 +67,29 @@ pub struct Failure {
     pub detail: String,
     /// When, for what happens at one time.
     pub at: Option<Timestamp>,
+    /// The request that it is about, if it is about one.
+    pub request: Option<u64>,
+    /// The hosts that it is about; perhaps none.
+    pub hosts: Vec<Name>,
+}
+
+impl Failure {
+    /// A failure that is about the run as a whole.
+    fn of_run(defect: Defect, detail: String, at: Option<Timestamp>) -> Self {
+        Self { defect, detail, at, request: None, hosts: Vec::new() }
+    }
+}
+
+impl From<&Violation> for Failure {
+    fn from(violation: &Violation) -> Self {
+        Self {
+            defect: Defect::Oracle(violation.oracle),
+            detail: violation.detail.clone(),
+            at: Some(Timestamp::from_nanos(violation.at_ns)),
+            request: violation.request,
+            hosts: violation.hosts.clone(),
+        }
+    }
 }
 
 impl fmt::Display for Failure {
@@ -88,10 +113,21 @@ pub struct Judged {
 
 /// Carries a run out and judges it.
 pub fn judge(run: &Run<'_>, engine: EngineKind) -> Judged {
-    match run.execute(engine, &|_| {}) {
+    judge_observed(run, engine, ()).0
+}
+
+/// The same while `observer` learns of everything that happens in the run.
+pub fn judge_observed<O: FactObserver + Send + 'static>(
+    run: &Run<'_>,
+    engine: EngineKind,
+    observer: O,
+) -> (Judged, O) {
+    let (ended, observer) = run.observe(engine, observer, &|_| {});
+    let judged = match ended {
         Ok(record) => Judged { failures: failures_of(run.scenario, &record), record: Some(record) },
         Err(error) => Judged { failures: vec![breakdown(&error)], record: None },
-    }
+    };
+    (judged, observer)
 }
 
 fn breakdown(error: &EngineError) -> Failure {
@@ -99,45 +135,33 @@ fn breakdown(error: &EngineError) -> Failure {
         EngineError::Panic { at, .. } => Some(Timestamp::from(*at)),
         EngineError::Simulation { .. } => None,
     };
-    Failure { defect: Defect::Breakdown, detail: format!("failed to {error}"), at }
+    Failure::of_run(Defect::Breakdown, format!("failed to {error}"), at)
 }
 
 fn failures_of(scenario: &Scenario, record: &RunRecord) -> Vec<Failure> {
     let mut failures: Vec<Failure> = Vec::new();
-    let mut add = |defect: Defect, detail: String, at| {
-        if failures.iter().all(|failure| failure.defect != defect) {
-            failures.push(Failure { defect, detail, at });
+    let mut add = |failure: Failure| {
+        if failures.iter().all(|known| known.defect != failure.defect) {
+            failures.push(failure);
         }
     };
-    for violation in &record.violations {
-        let at = Some(Timestamp::from_nanos(violation.at_ns));
-        add(Defect::Oracle(violation.oracle), violation.detail.clone(), at);
-    }
+    record.violations.iter().for_each(|violation| add(violation.into()));
     for result in PolicyResult::merge(std::slice::from_ref(record)) {
-        for miss in PolicyVerdict::of(&result, &scenario.expect).missed {
-            add(defect_of(&miss.threshold, record), miss.threshold.to_string(), None);
+        for miss in result.judge(&scenario.expect).missed {
+            let defect = defect_of(&miss.threshold, record);
+            add(Failure::of_run(defect, miss.threshold.to_string(), None));
         }
     }
     failures
 }
 
-fn defect_of(threshold: &Threshold, record: &RunRecord) -> Defect {
-    // An unanswered request counts with its deadline, so a few of them decide a high quantile.
-    let (field, decisive_share) = match threshold {
-        Threshold::NoRequests => return Defect::NoRequests,
-        Threshold::MinSuccess { .. } => ("min_success", 0.0),
-        Threshold::MaxLatency { figure, .. } => match figure {
-            Statistic::Mean => ("max_mean", 0.5),
-            Statistic::P50 => ("max_p50", 0.5),
-            Statistic::P90 => ("max_p90", 0.1),
-            Statistic::P99 => ("max_p99", 0.01),
-            Statistic::P99_9 => ("max_p99_9", 0.001),
-        },
-    };
+fn defect_of(threshold: &MissedThreshold, record: &RunRecord) -> Defect {
+    let MissedThreshold::Figure { figure, .. } = threshold else { return Defect::NoRequests };
     let failed = 1.0 - record.requests.success();
     let most = record.failures.iter().max_by_key(|(_, count)| **count);
-    let cause = most.filter(|_| failed >= decisive_share).map(|(reason, _)| *reason);
-    Defect::Threshold { field, cause }
+    let cause = most.filter(|_| failed >= figure.decisive_share()).map(|(reason, _)| *reason);
+    // Only figures that have a threshold can have missed it.
+    Defect::Threshold { field: figure.threshold.unwrap_or(figure.key), cause }
 }
 
 /// Writes a scenario file of one run that fails, whole or not at all; missing directories are made.

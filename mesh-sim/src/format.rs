@@ -85,7 +85,12 @@ pub(crate) fn exact_latency(ns: u64) -> String {
 
 /// A duration in seconds, in as few digits as are exact.
 pub(crate) fn seconds(duration: Duration) -> String {
-    format!("{} s", crate::record::seconds(duration))
+    format!("{} s", exact_seconds(duration))
+}
+
+/// Seconds in as few digits as are exact, without the unit.
+pub(crate) fn exact_seconds(duration: Duration) -> String {
+    trimmed(&format!("{}.{:09}", duration.as_secs(), duration.subsec_nanos())).to_owned()
 }
 
 /// `part` of `whole` as a percentage with two decimals, rounded down: 100.00 means all of them.

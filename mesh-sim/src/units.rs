@@ -7,26 +7,12 @@ use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
-pub use mesh_core::duration::{ParseDurationError, parse_duration};
+use mesh_core::duration::AsText;
+pub use mesh_core::duration::{
+    DURATION_PATTERN, ParseDurationError, format_duration, parse_duration,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-/// Regular expression (ECMA 262) of what [`parse_duration`] accepts.
-pub const DURATION_PATTERN: &str = "^([0-9]{1,12}ns|[0-9]{1,12}(\\.[0-9]{1,3})?us\
-    |[0-9]{1,12}(\\.[0-9]{1,6})?ms|[0-9]{1,12}(\\.[0-9]{1,9})?[smh])$";
-
-/// Writes a duration so that [`parse_duration`] reads it back: from a second on in seconds, with
-/// decimals if need be, below in the largest of ms, us and ns that it is a whole number of.
-pub fn format_duration(duration: Duration) -> String {
-    let nanos = duration.subsec_nanos();
-    match duration.as_secs() {
-        seconds if nanos == 0 => format!("{seconds}s"),
-        0 if nanos.is_multiple_of(1_000_000) => format!("{}ms", nanos / 1_000_000),
-        0 if nanos.is_multiple_of(1_000) => format!("{}us", nanos / 1_000),
-        0 => format!("{nanos}ns"),
-        seconds => format!("{}s", format!("{seconds}.{nanos:09}").trim_end_matches('0')),
-    }
-}
 
 /// A duration in a file, quoted.
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -52,29 +38,27 @@ impl fmt::Debug for DurationText {
 
 impl<'de> Deserialize<'de> for DurationText {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        parse_duration(&text).map(Self).map_err(serde::de::Error::custom)
+        AsText::deserialize(deserializer).map(Self)
     }
 }
 
 impl Serialize for DurationText {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&format_duration(self.0))
+        AsText::serialize(&self.0, serializer)
     }
 }
 
 impl JsonSchema for DurationText {
     fn schema_name() -> Cow<'static, str> {
-        "Duration".into()
+        AsText::schema_name()
     }
 
-    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!({
-            "description": "A duration with its unit: ns, us, ms, s, m or h. At most 24h.",
-            "type": "string",
-            "pattern": DURATION_PATTERN,
-            "examples": ["250us", "5ms", "1.5s", "2m", "1h"],
-        })
+    fn schema_id() -> Cow<'static, str> {
+        AsText::schema_id()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        AsText::json_schema(generator)
     }
 }
 
@@ -83,15 +67,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-
-    #[test]
-    fn writes_the_shortest_form() {
-        let cases = [(0, "0s"), (90_000_000_000, "90s"), (1_500_000_000, "1.5s")];
-        let small = [(15_000_000, "15ms"), (1_500_000, "1500us"), (1_001, "1001ns")];
-        for (nanos, text) in cases.into_iter().chain(small) {
-            assert_eq!(format_duration(Duration::from_nanos(nanos)), text);
-        }
-    }
 
     proptest! {
         #[test]

@@ -5,7 +5,8 @@ pub mod table;
 #[cfg(test)]
 mod tests;
 
-use mesh_sim::report::summary::{Clock, Engine, LatencyMs, Run};
+use mesh_sim::figures::Figure;
+use mesh_sim::report::summary::{Clock, Engine, Run};
 use serde::Serialize;
 use thiserror::Error;
 
@@ -78,7 +79,7 @@ pub struct Policy {
     /// Share of the requests that were answered with a result, 0 to 1; null without requests.
     pub success: Pair<Option<f64>>,
     /// The latencies.
-    pub latency: Vec<Figure>,
+    pub latency: Vec<LatencyPair>,
 }
 
 /// The same of both.
@@ -90,11 +91,14 @@ pub struct Pair<T> {
     pub b: T,
 }
 
-/// A statistic of the latencies of one policy.
+/// One figure of the latencies of one policy, in both results.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Figure {
-    /// Which: `mean`, `p50` ... `max`.
+pub struct LatencyPair {
+    /// Its key: `mean`, `p50` ... `max`.
     pub statistic: &'static str,
+    /// Its heading in tables.
+    #[serde(skip)]
+    pub heading: &'static str,
     /// Milliseconds in A, the mean over its seeds; null without requests.
     pub a_ms: Option<f64>,
     /// The same in B.
@@ -104,20 +108,6 @@ pub struct Figure {
     /// (A - B) / B in percent.
     pub error_percent: Option<f64>,
 }
-
-type Statistic = (&'static str, fn(&LatencyMs) -> f64);
-
-/// In the order in which they are shown.
-const STATISTICS: [Statistic; 8] = [
-    ("mean", |latency| latency.mean),
-    ("min", |latency| latency.min),
-    ("p50", |latency| latency.p50),
-    ("p90", |latency| latency.p90),
-    ("p95", |latency| latency.p95),
-    ("p99", |latency| latency.p99),
-    ("p99_9", |latency| latency.p99_9),
-    ("max", |latency| latency.max),
-];
 
 impl Comparison {
     /// Compares the policies with these labels, or else all that both results have.
@@ -204,7 +194,9 @@ impl Policy {
             policy: label.to_owned(),
             sent: Pair { a: sent(&of_a), b: sent(&of_b) },
             success: Pair { a: success(&of_a), b: success(&of_b) },
-            latency: STATISTICS.iter().map(|which| Figure::of(which, &of_a, &of_b)).collect(),
+            latency: Figure::latencies()
+                .map(|figure| LatencyPair::of(figure, &of_a, &of_b))
+                .collect(),
         }
     }
 }
@@ -219,11 +211,11 @@ fn success(runs: &[&Run]) -> Option<f64> {
     (sent > 0).then(|| rounded(answered as f64 / sent as f64))
 }
 
-impl Figure {
-    fn of(&(statistic, of): &Statistic, a: &[&Run], b: &[&Run]) -> Self {
+impl LatencyPair {
+    fn of(figure: &'static Figure, a: &[&Run], b: &[&Run]) -> Self {
         let mean = |runs: &[&Run]| {
-            let figures: Vec<f64> =
-                runs.iter().filter_map(|run| run.latency_ms.as_ref()).map(of).collect();
+            let of = |run: &&Run| run.latency_ms.and_then(|latency| latency.get(figure));
+            let figures: Vec<f64> = runs.iter().filter_map(of).collect();
             let mean = figures.iter().sum::<f64>() / figures.len() as f64;
             (!figures.is_empty()).then(|| rounded(mean))
         };
@@ -233,7 +225,8 @@ impl Figure {
             _ => None,
         };
         let error_percent = ratio.map(|ratio| rounded((ratio - 1.0) * 100.0));
-        Self { statistic, a_ms, b_ms, ratio: ratio.map(rounded), error_percent }
+        let (statistic, heading) = (figure.key, figure.heading);
+        Self { statistic, heading, a_ms, b_ms, ratio: ratio.map(rounded), error_percent }
     }
 }
 

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use mesh_sim::format::{ellipsis, latency};
 use mesh_sim::report::summary::{Clock, Engine};
 
-use super::{Comparison, Figure, Policy, Side};
+use super::{Comparison, LatencyPair, Policy, Side};
 
 /// Labels are cut to this.
 const LABEL: usize = 24;
@@ -53,11 +53,11 @@ fn rows(out: &mut String, policy: &Policy) {
     let share = |percent: Option<f64>| cell(percent, |percent| format!("{percent:.2}"));
     let points = cell(points, |points| format!("{points:+.2} pp"));
     row(out, [&label, "ok %", &share(a), &share(b), "", &points]);
-    for Figure { statistic, a_ms, b_ms, ratio, error_percent } in &policy.latency {
+    for LatencyPair { heading, a_ms, b_ms, ratio, error_percent, .. } in &policy.latency {
         let ms = |ms: &Option<f64>| cell(*ms, |ms| latency((ms * 1e6).round() as u64, DIGITS));
         let ratio = cell(*ratio, |ratio| format!("{ratio:.3}"));
         let error = cell(*error_percent, |error| format!("{error:+.1} %"));
-        row(out, ["", &statistic.replace('_', "."), &ms(a_ms), &ms(b_ms), &ratio, &error]);
+        row(out, ["", heading, &ms(a_ms), &ms(b_ms), &ratio, &error]);
     }
 }
 

@@ -3,18 +3,12 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use mesh_core::agent::config::{DelegationConfig, MembershipConfig};
 use mesh_core::protocol::Name;
-use mesh_core::registry::RegistryConfig;
-use mesh_node::http::ClientLimits;
 use mesh_sim::scenario::{CLIENT, FaultKind, PolicySpec, Scenario};
 use mesh_sim::units::format_duration;
 
 /// The operating system counts CPU time no finer.
 const LEAST_CPU_WINDOW: Duration = Duration::from_millis(200);
-
-/// `mesh registry` takes no shorter one.
-const LEAST_TTL: Duration = Duration::from_millis(30);
 
 /// A field that a live mesh can't honour, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,12 +27,10 @@ pub(crate) fn refusals(scenario: &Scenario) -> Vec<Refusal> {
             refusals.push(Refusal { field, why });
         }
     };
-    for (field, is_default) in fixed_settings(scenario) {
-        let why = "`mesh` has no option for it, so it has to be left out".to_owned();
-        refuse(!is_default, field.to_owned(), why);
+    for conflict in scenario.registry_config().conflicts() {
+        let field = format!("registry.{}", conflict.setting);
+        refuse(true, field, format!("{}: expected {}", conflict.problem, conflict.expected));
     }
-    let why = format!("expected at least {}", format_duration(LEAST_TTL));
-    refuse(scenario.registry.ttl < LEAST_TTL, "registry.ttl".to_owned(), why);
     let network = &scenario.network;
     let loses = "loopback neither loses nor repeats messages".to_owned();
     refuse(network.quality.loss > 0.0, "network.loss".to_owned(), loses.clone());
@@ -50,7 +42,7 @@ pub(crate) fn refusals(scenario: &Scenario) -> Vec<Refusal> {
         let machine = &agent.machine;
         let why = "jobs sleep for their demand, as on a core of speed 1".to_owned();
         refuse(machine.speed != 1.0, of("speed"), why);
-        let shares = agent.concurrency.is_none_or(|limit| limit > machine.cores);
+        let shares = agent.admission.concurrency.limit().is_none_or(|limit| limit > machine.cores);
         let why = "jobs that sleep don't share cores: at most as many as `cores` may run";
         refuse(shares, of("concurrency"), why.to_owned());
         let is_busy = machine.background.iter().any(|step| step.value > 0.0);
@@ -73,24 +65,6 @@ pub(crate) fn refusals(scenario: &Scenario) -> Vec<Refusal> {
         }
     }
     refusals
-}
-
-/// Settings that only the state machines know, and whether they are what `mesh` has.
-fn fixed_settings(scenario: &Scenario) -> [(&'static str, bool); 9] {
-    let (registry, delegation) = (&scenario.registry, &scenario.delegation);
-    let (usual, membership) = (DelegationConfig::default(), MembershipConfig::default());
-    let connect = ClientLimits::default().connect;
-    [
-        ("registry.sweep", registry.sweep == RegistryConfig::default().sweep),
-        ("registry.jitter", registry.jitter == membership.jitter),
-        ("registry.timeout", registry.timeout == membership.timeout),
-        ("delegation.connect_timeout", delegation.connect_timeout == connect),
-        ("delegation.attempt_timeout", delegation.attempt_timeout == usual.attempt_timeout),
-        ("delegation.retry_ratio", delegation.retry_ratio == usual.retry.ratio),
-        ("delegation.retry_floor", delegation.retry_floor == usual.retry.floor),
-        ("delegation.to_self", delegation.to_self == usual.to_self),
-        ("delegation.max_open", delegation.max_open == usual.max_open),
-    ]
 }
 
 fn refused_fault(scenario: &Scenario, kind: &FaultKind) -> Option<&'static str> {
@@ -137,6 +111,8 @@ pub(crate) fn notes(scenario: &Scenario) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use mesh_core::agent::config::Concurrency;
+
     use super::*;
 
     fn scenario(more: &str) -> Scenario {
@@ -163,11 +139,12 @@ mod tests {
         assert_eq!(refused(""), [""; 0]);
         assert_eq!(refused("[network]\nlatency = \"5ms\""), [""; 0]);
         assert_eq!(refused("[network]\nloss = 0.1"), ["network.loss"]);
-        assert_eq!(refused("[registry]\nsweep = \"3s\""), ["registry.sweep"]);
-        assert_eq!(refused("[delegation]\nto_self = true"), ["delegation.to_self"]);
+        assert_eq!(refused("[registry]\nsweep = \"3s\""), [""; 0]);
+        assert_eq!(refused("[delegation]\nto_self = true"), [""; 0]);
+        assert_eq!(refused("[registry]\nttl = \"20ms\"\nheartbeat = \"5ms\""), ["registry.ttl"]);
         let mut two = scenario("");
         two.agents[1].machine.speed = 2.0;
-        two.agents[2].concurrency = None;
+        two.agents[2].admission.concurrency = Concurrency::Unlimited;
         let fields: Vec<String> = refusals(&two).into_iter().map(|r| r.field).collect();
         assert_eq!(fields, ["agents.speed of agent-2", "agents.concurrency of agent-3"]);
     }

@@ -9,7 +9,8 @@ use mesh_node::agent::call;
 use mesh_node::http::{Client, ClientLimits};
 use mesh_node::{Clock, TokioNet};
 use mesh_sim::host::AgentMap;
-use mesh_sim::record::{Outcome, Recorder};
+use mesh_sim::journal::RequestOutcome;
+use mesh_sim::record::Recorder;
 use mesh_sim::scenario::{Scenario, WorkloadSpec};
 use mesh_sim::workload::{Arrival, ClosedLoop, JOB, Workload};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -123,7 +124,7 @@ impl Load {
         self.record(|recorder| {
             // Read under the lock, so that ends are recorded in the order of time.
             let now = self.clock.now();
-            recorder.ended(arrival.at, now, &Outcome::of_call(&result, now >= deadline));
+            recorder.ended(arrival.at, now, RequestOutcome::of_call(&result, now >= deadline));
             if let Ok(Reply::Delegate(reply)) = &result
                 && let Some(agent) = self.names.find(|name| *name == reply.peer_result.agent)
             {

@@ -1,5 +1,6 @@
 //! The registry and agents of a scenario as processes on this machine, or those of a running mesh.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use mesh_sim::faults::{FaultSchedule, Link};
 use mesh_sim::host::{AgentId, AgentMap, HostId, HostMap};
 use mesh_sim::scenario::{AgentSpec, Fault, FaultKind, PolicySpec, Scenario};
 use mesh_sim::units::format_duration;
+use tempfile::NamedTempFile;
 
 use super::burn::Burner;
 use super::peers::{await_peers, get};
@@ -31,6 +33,8 @@ pub(super) struct Mesh {
     /// The client has none.
     hosts: HostMap<Option<Host>>,
     burner: Option<Burner>,
+    /// Read by every process that starts, so it is there as long as they are.
+    _settings: NamedTempFile,
 }
 
 /// One host of the scenario.
@@ -62,14 +66,20 @@ impl Mesh {
         scenario: &Scenario,
         policy: &PolicySpec,
     ) -> anyhow::Result<Self> {
-        let settings = policy.factory.settings();
-        let settings = settings.context("only built-in policies have options of `mesh agent`")?;
-        let registry = Host::start(binary, "registry", registry_args(scenario)).await?;
+        let own = policy.factory.settings();
+        let own = own.context("only built-in policies have options of `mesh agent`")?;
+        let settings = settings_file(scenario)?;
+        let path = settings.path().to_str().context("the path of the settings is no text")?;
+        let with_settings = |mut args: Vec<String>| {
+            args.extend(["--config".to_owned(), path.to_owned()]);
+            args
+        };
+        let registry = Host::start(binary, "registry", with_settings(registry_args())).await?;
         let address = registry.address.clone();
         let mut hosts = vec![Some(registry), None];
         for agent in &scenario.agents {
-            let args = agent_args(scenario, agent, settings, &address);
-            hosts.push(Some(Host::start(binary, &agent.name, args).await?));
+            let args = agent_args(scenario, agent, own, &address);
+            hosts.push(Some(Host::start(binary, &agent.name, with_settings(args)).await?));
         }
         let burns = |fault: &Fault| matches!(fault.kind, FaultKind::BackgroundLoad { .. });
         let burner = scenario.faults.iter().any(burns).then(Burner::start);
@@ -78,6 +88,7 @@ impl Mesh {
             faults: FaultSchedule::new(scenario),
             hosts: hosts.into(),
             burner,
+            _settings: settings,
         };
         mesh.ready(scenario).await?;
         Ok(mesh)
@@ -185,9 +196,15 @@ pub(super) async fn listed(
     scenario.agents.iter().map(address).collect()
 }
 
-fn registry_args(scenario: &Scenario) -> Vec<String> {
-    let ttl = format_duration(scenario.registry.ttl);
-    ["registry", "--listen", ANY_PORT, "--ttl", &ttl].map(str::to_owned).into()
+/// What all processes are told alike, as a file of settings.
+fn settings_file(scenario: &Scenario) -> anyhow::Result<NamedTempFile> {
+    let mut file = NamedTempFile::new().context("failed to make a file of settings")?;
+    file.write_all(scenario.shared_settings().as_bytes())?;
+    Ok(file)
+}
+
+fn registry_args() -> Vec<String> {
+    ["registry", "--listen", ANY_PORT].map(str::to_owned).into()
 }
 
 fn agent_args(
@@ -196,8 +213,8 @@ fn agent_args(
     policy: &PolicySettings,
     registry: &str,
 ) -> Vec<String> {
-    let Scenario { delegation, workload, .. } = scenario;
-    let concurrency = agent.concurrency.map_or("unlimited".to_owned(), |limit| limit.to_string());
+    let concurrency = agent.admission.concurrency.limit();
+    let concurrency = concurrency.map_or("unlimited".to_owned(), |limit| limit.to_string());
     let mut args: Vec<String> =
         ["agent", "--work", "synthetic", "--metrics-scope", "process"].map(str::to_owned).into();
     for (option, value) in [
@@ -205,14 +222,8 @@ fn agent_args(
         ("--listen", ANY_PORT.to_owned()),
         ("--registry", registry.to_owned()),
         ("--concurrency", concurrency),
-        ("--queue", agent.queue.to_string()),
-        ("--timeout", format_duration(workload.deadline)),
-        ("--probe-timeout", format_duration(delegation.probe_timeout)),
-        ("--attempts", delegation.max_attempts.to_string()),
-        ("--max-failures", delegation.health.max_failures.to_string()),
-        ("--min-penalty", format_duration(delegation.health.min_penalty)),
-        ("--max-penalty", format_duration(delegation.health.max_penalty)),
-        ("--heartbeat", format_duration(scenario.registry.heartbeat)),
+        ("--queue", agent.admission.queue.to_string()),
+        ("--timeout", format_duration(scenario.workload.deadline)),
         ("--refresh", format_duration(agent.refresh)),
         ("--sample", format_duration(agent.machine.cpu_window)),
     ] {

@@ -16,7 +16,7 @@ const STEP: Duration = Duration::from_millis(20);
 
 /// The `mesh` binary beside `mesh-bench`, of this very source: cargo knows it only as another
 /// package's.
-fn binary() -> &'static Path {
+pub(crate) fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
         let path = Path::new(env!("CARGO_BIN_EXE_mesh-bench")).with_file_name("mesh");

@@ -1,8 +1,16 @@
 //! An agent's settings.
+//!
+//! A setting is said here once: its name, default and bounds, and a sentence. Scenario files, the
+//! options of `mesh` and its settings file follow from the types: serde reads and writes them, and
+//! with the feature `schema` their JSON Schema says the rest. Durations are texts with a unit, more
+//! than nothing and at most [`LONGEST`](crate::duration::LONGEST).
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
+use crate::duration::{AsOptionalText, AsText, format_duration};
 use crate::protocol::Name;
 use crate::resilience::{HealthConfig, RetryConfig};
 use crate::routing::{DEFAULT_POLICY, PolicyFactory};
@@ -54,42 +62,113 @@ impl Default for AgentConfig {
     }
 }
 
-/// Limits on the jobs of one agent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Which requests an agent takes, and how long it keeps them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(default)]
 pub struct AdmissionConfig {
-    /// Jobs that may run at once; `None`: no limit.
-    pub concurrency: Option<u32>,
+    /// Jobs that may run at once, or "unlimited".
+    pub concurrency: Concurrency,
     /// Jobs that may wait for a slot.
+    #[cfg_attr(feature = "schema", schemars(range(min = 0, max = 1_000_000)))]
     pub queue: u32,
-    /// A job whose caller names no timeout is given up after this long.
+    /// A request that names no timeout is given up after this long.
+    #[serde(rename = "timeout", with = "AsText")]
     pub default_timeout: Duration,
+    /// Delegations that may stand behind one request; it is refused as too deep if there are more.
+    #[cfg_attr(feature = "schema", schemars(range(min = 0, max = 1_000)))]
+    pub max_depth: u32,
 }
 
 impl Default for AdmissionConfig {
     fn default() -> Self {
-        Self { concurrency: Some(4), queue: 64, default_timeout: Duration::from_secs(30) }
+        Self {
+            concurrency: Concurrency::Limit(4),
+            queue: 64,
+            default_timeout: Duration::from_secs(30),
+            max_depth: 4,
+        }
     }
 }
 
-/// Limits on delegations.
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// How many jobs may run at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(transform = with_numbers_first)
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Concurrency {
+    /// As many as come: the machine's cores are shared by all.
+    Unlimited,
+    /// At most this many.
+    #[serde(untagged)]
+    Limit(#[cfg_attr(feature = "schema", schemars(range(min = 1, max = 1_000_000)))] u32),
+}
+
+/// Serde wants the number last, people first.
+#[cfg(feature = "schema")]
+fn with_numbers_first(schema: &mut schemars::Schema) {
+    if let Some(serde_json::Value::Array(branches)) = schema.get_mut("anyOf") {
+        branches.reverse();
+    }
+}
+
+impl Concurrency {
+    /// The most that may run; `None`: no limit.
+    pub const fn limit(self) -> Option<u32> {
+        match self {
+            Self::Limit(limit) => Some(limit),
+            Self::Unlimited => None,
+        }
+    }
+
+    /// Whether one more may run besides `running`.
+    pub const fn allows_more_than(self, running: u32) -> bool {
+        match self {
+            Self::Limit(limit) => running < limit,
+            Self::Unlimited => true,
+        }
+    }
+}
+
+/// How agents delegate: the table `[delegation]` of a scenario and of the settings of `mesh`.
+///
+/// The state machine opens no connections: its driver sees to `connect_timeout`.
+/// `max_attempts` bounds rounds, each of which is a choice among peers: as a rule it ends with an
+/// attempt, but one whose probes all fail counts as well, and so does an attempt beside another.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(rename = "Delegation", description = "How agents delegate.")
+)]
+#[serde(default)]
 pub struct DelegationConfig {
-    /// How long a round of probes may take.
+    /// How long a probe may take.
+    #[serde(with = "AsText")]
     pub probe_timeout: Duration,
-    /// How long one attempt may take; `None`: until the deadline.
+    /// How long opening a connection to a peer may take; a call that fails by it was never sent.
+    #[serde(with = "AsText")]
+    pub connect_timeout: Duration,
+    /// How long one attempt may take, more than `connect_timeout`; until the request's deadline if
+    /// left out.
+    #[serde(with = "AsOptionalText", skip_serializing_if = "Option::is_none")]
     pub attempt_timeout: Option<Duration>,
-    /// Rounds per delegation. A round is a choice among peers: as a rule it ends with an attempt,
-    /// but one whose probes all fail counts as well, and so does an attempt beside another.
+    /// Attempts of one delegation, the first included.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 100)))]
     pub max_attempts: u32,
-    /// Retries.
+    /// When a further attempt is made.
+    #[serde(flatten)]
     pub retry: RetryConfig,
-    /// Peers that fail.
+    /// Which peers are passed over.
+    #[serde(flatten)]
     pub health: HealthConfig,
-    /// Delegations that may stand behind one request.
-    pub max_depth: u32,
-    /// Whether the agent may choose itself.
+    /// Whether an agent may choose itself.
     pub to_self: bool,
-    /// Delegations that may be under way at once.
+    /// Delegations that an agent may have under way at once; it refuses more as busy.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 1_000_000)))]
     pub max_open: u32,
 }
 
@@ -97,30 +176,80 @@ impl Default for DelegationConfig {
     fn default() -> Self {
         Self {
             probe_timeout: Duration::from_millis(200),
+            connect_timeout: Duration::from_secs(1),
             attempt_timeout: None,
             max_attempts: 3,
             retry: RetryConfig::default(),
             health: HealthConfig::default(),
-            max_depth: 4,
             to_self: false,
             max_open: 10_000,
         }
     }
 }
 
-/// How an agent uses the registry.
-#[derive(Clone, Copy, Debug, PartialEq)]
+impl DelegationConfig {
+    /// The settings that don't go with others of the group.
+    pub fn conflicts(&self) -> Vec<Conflict> {
+        let mut conflicts = Vec::new();
+        let connect = self.connect_timeout;
+        if self.attempt_timeout.is_some_and(|attempt| !attempt.is_zero() && attempt <= connect) {
+            // An attempt that ends while it still connects would pass for one that was sent.
+            let connect = format_duration(connect);
+            conflicts.push(Conflict {
+                setting: "attempt_timeout",
+                problem: "attempts may end before they are sent",
+                expected: format!("more than `connect_timeout`, which is {connect}"),
+            });
+        }
+        let HealthConfig { min_penalty, max_penalty, .. } = self.health;
+        if max_penalty < min_penalty {
+            let min = format_duration(min_penalty);
+            conflicts.push(Conflict {
+                setting: "max_penalty",
+                problem: "the longest penalty is shorter than the first",
+                expected: format!("`min_penalty`, which is {min}, or more"),
+            });
+        }
+        conflicts
+    }
+}
+
+/// A setting that does not go with another one. Settings have the names that they have in files, in
+/// backticks.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{setting}`: {problem}; expected {expected}")]
+pub struct Conflict {
+    /// Name of the setting to change.
+    pub setting: &'static str,
+    /// What would go wrong.
+    pub problem: &'static str,
+    /// The values that would do, in words.
+    pub expected: String,
+}
+
+/// How an agent uses the registry: part of the table `[registry]` of a scenario and of the settings
+/// of `mesh`.
+///
+/// The first few lists, and those after a restart of the registry, are fetched sooner than `refresh`
+/// says.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(default)]
 pub struct MembershipConfig {
-    /// Time between heartbeats, before jitter, unless the registry's TTL asks for more of them: see
-    /// [`heartbeat_period`].
+    /// Agents renew their lease this often, with jitter; less than `ttl`. If it is more than a third
+    /// of `ttl`, they do so three times per TTL, but not more than 100 times a second.
+    #[serde(with = "AsText")]
     pub heartbeat: Duration,
-    /// Time between fetches of the list of peers; the first few, and those after a restart of the
-    /// registry, come sooner.
+    /// Agents fetch the list of peers this often, with jitter.
+    #[serde(with = "AsText")]
     pub refresh: Duration,
-    /// How long to wait for the registry's answer.
-    pub timeout: Duration,
-    /// Share of each period, 0 to 0.5, that it may be shorter or longer; to the millionth.
+    /// Heartbeats and fetches come sooner or later by up to this share of their period, so that
+    /// agents that start together do not stay in step; 0 keeps them in step.
+    #[cfg_attr(feature = "schema", schemars(range(min = 0.0, max = 0.5)))]
     pub jitter: f64,
+    /// How long an agent waits for the registry's answer.
+    #[serde(with = "AsText")]
+    pub timeout: Duration,
 }
 
 impl Default for MembershipConfig {
@@ -128,8 +257,8 @@ impl Default for MembershipConfig {
         Self {
             heartbeat: Duration::from_secs(10),
             refresh: Duration::from_secs(5),
-            timeout: Duration::from_secs(1),
             jitter: 0.1,
+            timeout: Duration::from_secs(1),
         }
     }
 }
@@ -138,6 +267,10 @@ impl Default for MembershipConfig {
 pub const HEARTBEATS_PER_TTL: u32 = 3;
 /// However short the TTL, heartbeats don't come more often than this because of it.
 pub const SHORTEST_PERIOD: Duration = Duration::from_millis(10);
+
+/// The shortest TTL that agents can keep leases with, whatever their own settings.
+pub const SHORTEST_TTL: Duration =
+    Duration::from_nanos(SHORTEST_PERIOD.as_nanos() as u64 * HEARTBEATS_PER_TTL as u64);
 
 /// Time between heartbeats, before jitter, where `heartbeat` is set and leases last for `ttl`.
 pub fn heartbeat_period(heartbeat: Duration, ttl: Duration) -> Duration {

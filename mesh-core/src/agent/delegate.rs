@@ -80,19 +80,19 @@ impl Agent {
         ticket: Ticket,
         mut task: Task,
     ) -> Option<DelegationId> {
-        let limits = self.config.delegation;
+        let limits = self.config.admission;
         if task.depth >= limits.max_depth {
             self.reply(ticket, Err(Failure::TooDeep { max: limits.max_depth }));
             return None;
         }
-        if self.delegations.len() >= limits.max_open as usize {
+        if self.delegations.len() >= self.config.delegation.max_open as usize {
             self.reply(ticket, Err(Failure::Busy));
             return None;
         }
         task.depth += 1;
         self.note(Note::Delegating { request: task.request });
         self.decorators.on_request(now);
-        let timeout = task.timeout.unwrap_or(self.config.admission.default_timeout);
+        let timeout = task.timeout.unwrap_or(limits.default_timeout);
         let id = self.delegations.insert(Box::new(Delegation {
             ticket,
             task,

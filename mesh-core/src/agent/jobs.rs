@@ -56,7 +56,7 @@ impl Jobs {
         ticket: Ticket,
         task: Task,
     ) -> Admitted {
-        let running = limits.concurrency.is_none_or(|limit| self.running < limit);
+        let running = limits.concurrency.allows_more_than(self.running);
         if !running && self.queued() >= limits.queue {
             return Admitted::Busy;
         }
@@ -84,7 +84,7 @@ impl Jobs {
 
     /// The next job to run, if a slot is free; it counts as running from now on.
     pub(super) fn start_next(&mut self, limits: &AdmissionConfig) -> Option<(JobId, &Job)> {
-        if limits.concurrency.is_some_and(|limit| self.running >= limit) {
+        if !limits.concurrency.allows_more_than(self.running) {
             return None;
         }
         loop {
@@ -104,6 +104,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::agent::config::Concurrency;
 
     fn task() -> Task {
         Task {
@@ -119,7 +120,7 @@ mod tests {
     }
 
     fn limits(queue: u32) -> AdmissionConfig {
-        AdmissionConfig { concurrency: Some(1), queue, ..AdmissionConfig::default() }
+        AdmissionConfig { concurrency: Concurrency::Limit(1), queue, ..AdmissionConfig::default() }
     }
 
     fn admit(jobs: &mut Jobs, queue: u32, ticket: Ticket) -> Admitted {

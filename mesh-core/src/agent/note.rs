@@ -192,3 +192,26 @@ pub enum Note {
         outcome: Ending,
     },
 }
+
+impl Note {
+    /// The request that it is about, if it is about one.
+    pub const fn request(&self) -> Option<u64> {
+        match self {
+            Self::Delegating { request }
+            | Self::Routed { request, .. }
+            | Self::Retrying { request, .. }
+            | Self::Delegated { request, .. }
+            | Self::JobQueued { request, .. }
+            | Self::JobStarted { request, .. }
+            | Self::JobEnded { request, .. } => Some(*request),
+            Self::Registered { .. }
+            | Self::LeaseLost { .. }
+            | Self::HeartbeatShortened { .. }
+            | Self::NameTaken { .. }
+            | Self::NameContested { .. }
+            | Self::ViewChanged { .. }
+            | Self::PassedOver { .. }
+            | Self::Recovered { .. } => None,
+        }
+    }
+}

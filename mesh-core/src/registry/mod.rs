@@ -58,7 +58,11 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use self::hearing::Hearing;
+use crate::agent::config::{Conflict, HEARTBEATS_PER_TTL, SHORTEST_PERIOD, SHORTEST_TTL};
+use crate::duration::{AsText, format_duration};
 use crate::roster::{ListedLease, Roster};
 use crate::time::{Timestamp, nanos};
 
@@ -70,29 +74,67 @@ pub use lease::{
 use leases::Leases;
 use tombstones::Tombstones;
 
-/// How a registry treats its leases.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// How a registry behaves.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(default)]
 pub struct RegistryConfig {
-    /// A lease not renewed for this long is over, if the registry could hear.
-    pub ttl: Duration,
-    /// An expired lease is removed from memory, and noted, at the next multiple of this at the
-    /// latest. It is never listed or renewed in between. Zero: at once.
-    pub sweep: Duration,
-    /// Leases that may be live at once.
+    /// How long leases last.
+    #[serde(flatten)]
+    pub leases: LeaseConfig,
+    /// Leases that may live at once.
+    #[cfg_attr(feature = "schema", schemars(range(min = 0, max = 1_000_000_000)))]
     pub max_leases: usize,
-    /// Ended incarnations that are remembered.
+    /// Ended lives of agents that are remembered, so that late heartbeats don't revive them.
+    #[cfg_attr(feature = "schema", schemars(range(min = 0, max = 1_000_000_000)))]
     pub max_tombstones: usize,
 }
 
 impl Default for RegistryConfig {
-    /// TTL 30 s, sweep 1 s, 16,384 leases and as many tombstones.
+    /// 16,384 leases and as many tombstones.
     fn default() -> Self {
-        Self {
-            ttl: Duration::from_secs(30),
-            sweep: Duration::from_secs(1),
-            max_leases: 1 << 14,
-            max_tombstones: 1 << 14,
+        Self { leases: LeaseConfig::default(), max_leases: 1 << 14, max_tombstones: 1 << 14 }
+    }
+}
+
+impl RegistryConfig {
+    /// The settings that don't go with others, or with what agents do.
+    pub fn conflicts(&self) -> Vec<Conflict> {
+        if self.leases.ttl >= SHORTEST_TTL {
+            return Vec::new();
         }
+        let (least, period) = (format_duration(SHORTEST_TTL), format_duration(SHORTEST_PERIOD));
+        vec![Conflict {
+            setting: "ttl",
+            problem: "agents can't keep leases so short",
+            expected: format!(
+                "{least} or more: they heartbeat {HEARTBEATS_PER_TTL} times per TTL, at most every \
+                 {period}"
+            ),
+        }]
+    }
+}
+
+/// How long leases last: what scenarios and `mesh` say of it in their table `[registry]`, besides
+/// [`MembershipConfig`](crate::agent::config::MembershipConfig).
+///
+/// A lease that is over is never listed or renewed. Its end is noted when it is swept, at the next
+/// multiple of `sweep` at the latest; at once if that is zero, which only code can set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(default)]
+pub struct LeaseConfig {
+    /// A lease that is not renewed for this long is over, if the registry could hear.
+    #[serde(with = "AsText")]
+    pub ttl: Duration,
+    /// The registry forgets ended leases at most this much later.
+    #[serde(with = "AsText")]
+    pub sweep: Duration,
+}
+
+impl Default for LeaseConfig {
+    fn default() -> Self {
+        Self { ttl: Duration::from_secs(30), sweep: Duration::from_secs(1) }
     }
 }
 
@@ -125,7 +167,7 @@ impl Registry {
         Self {
             tombstones: Tombstones::new(config.max_tombstones),
             leases: Leases::default(),
-            hearing: Hearing::new(config.ttl),
+            hearing: Hearing::new(config.leases.ttl),
             notes: VecDeque::new(),
             deafness: None,
             index: 0,
@@ -153,7 +195,7 @@ impl Registry {
                 return Err(error);
             }
         };
-        let expires_at = now + self.config.ttl;
+        let expires_at = now + self.config.leases.ttl;
         let lease = Lease {
             name: registration.name,
             url: registration.url,
@@ -162,7 +204,7 @@ impl Registry {
             registered_at: now,
             renewed_at: now,
             expires_at,
-            latest: now + self.config.ttl.saturating_mul(3),
+            latest: now + self.config.leases.ttl.saturating_mul(3),
             rival: None,
         };
         let rival = self.store(decision, lease);
@@ -198,7 +240,7 @@ impl Registry {
     /// When to call [`Self::handle_timeout`]; `None` while there are no leases. It comes several
     /// times per TTL even if nothing ends: by being called late the registry knows that it slept.
     pub fn poll_timeout(&self) -> Option<Timestamp> {
-        let sweep = nanos(self.config.sweep);
+        let sweep = nanos(self.config.leases.sweep);
         let expiry = self.leases.next_expiry()?;
         let swept = match sweep {
             0 => expiry,
@@ -283,10 +325,10 @@ impl Registry {
     fn hear(&mut self, now: Timestamp) {
         let Some(silence) = self.hearing.hear(now) else { return };
         // A shorter silence has ended no lease, and is usual with few agents that beat slowly.
-        if self.leases.len() > 0 && silence >= self.config.ttl {
+        if self.leases.len() > 0 && silence >= self.config.leases.ttl {
             self.deafness = Some(Deafness::Silence(silence));
         }
-        let until = now + self.config.ttl;
+        let until = now + self.config.leases.ttl;
         self.leases.retime(|lease| {
             lease.expires_at = lease.expires_at.max(until.min(lease.latest));
         });
@@ -359,7 +401,7 @@ impl Registry {
             });
         }
         while let Some(mut lease) = self.leases.pop_expired(now) {
-            let in_silence = lease.latest - self.config.ttl;
+            let in_silence = lease.latest - self.config.leases.ttl;
             if lease.expires_at < in_silence && self.hearing.silence(lease.expires_at).is_some() {
                 lease.expires_at = in_silence;
                 self.leases.insert(lease);

@@ -8,20 +8,28 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::{CallEnd, Decorator, HealthChange, Symptom};
+use crate::duration::AsText;
 use crate::roster::{ListedLease, PeerId};
 use crate::time::Timestamp;
 
 /// When a peer is passed over, and for how long.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(default)]
 pub struct HealthConfig {
-    /// Jobs in a row that a peer may end with an error or leave unanswered; then it is passed over.
-    /// A peer that can't be reached, answers no probe or can't begin a job is passed over at once.
-    /// 0: nobody is ever passed over.
+    /// Jobs in a row that a peer may end with an error or leave unanswered until it is passed over. A
+    /// peer that can't be reached, answers no probe or can't begin a job is passed over at once. 0:
+    /// nobody is ever passed over.
+    #[cfg_attr(feature = "schema", schemars(range(min = 0, max = 1_000)))]
     pub max_failures: u32,
-    /// For how long a peer is passed over first.
+    /// For how long a peer is passed over first; it doubles each time until the peer does a job.
+    #[serde(with = "AsText")]
     pub min_penalty: Duration,
-    /// The longest that it grows to.
+    /// The longest that a peer is passed over before it is tried again.
+    #[serde(with = "AsText")]
     pub max_penalty: Duration,
 }
 

@@ -1,5 +1,7 @@
 //! The retry budget: retries are a share of the requests, so that they can't become the load.
 
+use serde::{Deserialize, Serialize};
+
 use super::{Decorator, RetryCost};
 use crate::time::Timestamp;
 
@@ -11,11 +13,17 @@ const WINDOW_SECS: u64 = 10;
 const MIN_CAP: u64 = 10;
 
 /// The settings of a [`RetryBudget`].
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(default)]
 pub struct RetryConfig {
-    /// Retries granted per request, 0 to 1.
+    /// Retries per request that the budget grants.
+    #[serde(rename = "retry_ratio")]
+    #[cfg_attr(feature = "schema", schemars(range(min = 0.0, max = 1.0)))]
     pub ratio: f64,
-    /// Retries granted per second besides.
+    /// Retries per second that the budget grants besides.
+    #[serde(rename = "retry_floor")]
+    #[cfg_attr(feature = "schema", schemars(range(min = 0.0, max = 1_000_000.0)))]
     pub floor: f64,
 }
 

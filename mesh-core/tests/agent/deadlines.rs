@@ -179,7 +179,7 @@ fn all_the_time_in_the_world() {
 #[test]
 fn depth_is_bounded() {
     let mut settings = random();
-    settings.delegation.max_depth = 2;
+    settings.admission.max_depth = 2;
     let mut driver = Driver::with_peers(settings, &["a"]);
     let ticket = driver.delegate(Task { depth: 2, ..job() });
     assert_eq!(driver.failure(ticket), &Failure::TooDeep { max: 2 });

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use mesh_core::Timestamp;
 use mesh_core::agent::config::{
-    AdmissionConfig, AgentConfig, DelegationConfig, Identity, MembershipConfig,
+    AdmissionConfig, AgentConfig, Concurrency, DelegationConfig, Identity, MembershipConfig,
 };
 use mesh_core::agent::{
     Agent, CallError, CallId, Effect, Failure, Handle, JobId, Note, RegistryReply, RegistryRequest,
@@ -77,7 +77,12 @@ pub(crate) fn policy(text: &str) -> Arc<dyn PolicyFactory> {
 /// Settings with a plentiful retry budget.
 pub(crate) fn config(policy_text: &str) -> AgentConfig {
     AgentConfig {
-        admission: AdmissionConfig { concurrency: Some(1), queue: 1, default_timeout: ms(5_000) },
+        admission: AdmissionConfig {
+            concurrency: Concurrency::Limit(1),
+            queue: 1,
+            default_timeout: ms(5_000),
+            ..AdmissionConfig::default()
+        },
         delegation: DelegationConfig {
             retry: RetryConfig { ratio: 0.0, floor: 100.0 },
             ..DelegationConfig::default()

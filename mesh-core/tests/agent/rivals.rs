@@ -5,7 +5,7 @@ use std::time::Duration;
 use mesh_core::Timestamp;
 use mesh_core::agent::config::{Identity, MembershipConfig};
 use mesh_core::agent::{Agent, AgentConfig, Effect, Note, RegistryReply, RegistryRequest};
-use mesh_core::registry::{RegisterError, Registry, RegistryConfig};
+use mesh_core::registry::{LeaseConfig, RegisterError, Registry, RegistryConfig};
 use mesh_core::roster::Listing;
 use mesh_core::seed::Seed;
 
@@ -29,7 +29,8 @@ struct Rivals {
 
 impl Rivals {
     fn new() -> Self {
-        let registry = Registry::new(RegistryConfig { ttl: TTL, ..RegistryConfig::default() });
+        let leases = LeaseConfig { ttl: TTL, ..LeaseConfig::default() };
+        let registry = Registry::new(RegistryConfig { leases, ..RegistryConfig::default() });
         Self { now: Timestamp::ZERO, registry, processes: Vec::new(), holders: Vec::new() }
     }
 

@@ -21,7 +21,7 @@ use tokio::sync::{Notify, oneshot};
 use tokio::task::AbortHandle;
 
 use super::Parts;
-use super::metrics::{Metrics, Now};
+use super::metrics::{AgentMetrics, Gauges};
 use crate::host::JobResult;
 use crate::http::{Client, Response};
 use crate::{Clock, Host, Net, Observer};
@@ -45,10 +45,9 @@ pub(super) struct Driver<N, H, O> {
     /// What it answered the last time was no registry's.
     pub(super) registry_is_strange: AtomicBool,
     pub(super) host: H,
-    observer: O,
+    pub(super) observer: (AgentMetrics, O),
     started: Timestamp,
     state: Mutex<State>,
-    metrics: Mutex<Metrics>,
     /// The time to wake has moved forward.
     sooner: Notify,
     /// The agent may have become drained.
@@ -59,7 +58,7 @@ struct State {
     agent: Agent,
     next_ticket: Ticket,
     waiting: BTreeMap<Ticket, oneshot::Sender<Answer>>,
-    /// Requests under way that go on though nobody may wait for them.
+    /// Notifications under way: they go on when their senders leave.
     kept: BTreeMap<Ticket, Handle>,
     calls: FastMap<CallId, AbortHandle>,
     jobs: SecondaryMap<JobId, AbortHandle>,
@@ -100,10 +99,9 @@ impl<N: Net, H: Host, O: Observer> Driver<N, H, O> {
             registry_is_silent: AtomicBool::new(false),
             registry_is_strange: AtomicBool::new(false),
             host,
-            observer,
+            observer: (AgentMetrics::default(), observer),
             started: clock.now(),
             state: Mutex::new(state),
-            metrics: Mutex::default(),
             sooner: Notify::new(),
             quieter: Notify::new(),
         })
@@ -115,7 +113,7 @@ impl<N: Net, H: Host, O: Observer> Driver<N, H, O> {
         let now = self.clock.now();
         let result = act(&mut state.agent, now);
         self.drain(&mut state, now);
-        // Whoever acted waits for none of them: each gets a task, or one would do the jobs of all.
+        // Each job gets a task of its own: here no caller waits for any of them.
         for (job, task) in std::mem::take(&mut state.instant) {
             self.start(&mut state, job, task);
         }
@@ -173,7 +171,7 @@ impl<N: Net, H: Host, O: Observer> Driver<N, H, O> {
         }
     }
 
-    /// Ends what nobody waits for and outlasts the service: notifications whose senders have left.
+    /// Cancels the notifications that are still under way when the service ends.
     pub(super) fn cut_off(self: &Arc<Self>) {
         let kept = std::mem::take(&mut self.lock().kept);
         for handle in kept.into_values() {
@@ -183,9 +181,9 @@ impl<N: Net, H: Host, O: Observer> Driver<N, H, O> {
 
     /// The page of `GET /metrics`.
     pub(super) fn page(&self) -> Response {
-        let now = {
+        let gauges = {
             let state = self.lock();
-            Now {
+            Gauges {
                 load: state.agent.load(),
                 peers: state.agent.peers().len(),
                 open: state.agent.open(),
@@ -193,11 +191,7 @@ impl<N: Net, H: Host, O: Observer> Driver<N, H, O> {
                 uptime: self.clock.now().since(self.started),
             }
         };
-        self.metrics().page(&now)
-    }
-
-    pub(super) fn metrics(&self) -> MutexGuard<'_, Metrics> {
-        self.metrics.lock().unwrap_or_else(PoisonError::into_inner)
+        self.observer.0.page(&gauges)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -222,7 +216,6 @@ impl<N: Net, H: Host, O: Observer> Driver<N, H, O> {
     fn carry_out(self: &Arc<Self>, state: &mut State, now: Timestamp, effect: Effect) {
         match effect {
             Effect::Note(note) => {
-                self.metrics().note(&note);
                 self.observer.agent(now, &self.name, &note);
                 if matches!(note, Note::ViewChanged { .. }) {
                     self.observer.view(now, &self.name, state.agent.peers());

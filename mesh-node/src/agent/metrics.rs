@@ -1,20 +1,26 @@
 //! What an agent counts.
 
 use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use mesh_core::Timestamp;
 use mesh_core::agent::Note;
-use mesh_core::codec;
-use mesh_core::jsonrpc::Error;
 use mesh_core::load::LoadReport;
+use mesh_core::protocol::Name;
 
+use crate::Observer;
 use crate::http::{Connections, Response};
 use crate::metrics::{Histogram, Page};
-use crate::rpc::Answered;
+use crate::observer::CallEnd;
+
+/// Counts what an agent's `GET /metrics` tells.
+#[derive(Debug, Default)]
+pub(super) struct AgentMetrics(Mutex<Counters>);
 
 /// Counters since the start.
 #[derive(Debug, Default)]
-pub(super) struct Metrics {
+struct Counters {
     requests: BTreeMap<(&'static str, &'static str), u64>,
     seconds: BTreeMap<&'static str, Histogram>,
     jobs: BTreeMap<&'static str, u64>,
@@ -25,8 +31,8 @@ pub(super) struct Metrics {
     is_registered: bool,
 }
 
-/// What is true now, beside the counters.
-pub(super) struct Now {
+/// What is measured when the page is asked for, beside the counters.
+pub(super) struct Gauges {
     pub(super) load: LoadReport,
     pub(super) peers: usize,
     pub(super) open: usize,
@@ -34,8 +40,29 @@ pub(super) struct Now {
     pub(super) uptime: Duration,
 }
 
-impl Metrics {
-    pub(super) fn note(&mut self, note: &Note) {
+impl AgentMetrics {
+    /// The page of `GET /metrics`.
+    pub(super) fn page(&self, gauges: &Gauges) -> Response {
+        self.lock().page(gauges)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Counters> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Observer for AgentMetrics {
+    fn agent(&self, _: Timestamp, _: &Name, note: &Note) {
+        self.lock().note(note);
+    }
+
+    fn call(&self, _: Timestamp, _: &Name, end: &CallEnd<'_>) {
+        self.lock().call(end);
+    }
+}
+
+impl Counters {
+    fn note(&mut self, note: &Note) {
         let count = match note {
             Note::Registered { .. } => return self.is_registered = true,
             Note::LeaseLost { .. } => {
@@ -51,26 +78,18 @@ impl Metrics {
         *count += 1;
     }
 
-    /// Counts a call. Methods that are none of ours count as one, or a stranger could make the
-    /// page grow.
-    pub(super) fn answered(&mut self, method: &str, answered: &Answered, took: Duration) {
-        let method = ["info", "work", "delegate"].into_iter().find(|own| *own == method);
+    /// Counts a call. All methods that are not the agent's own count as one: else callers could
+    /// make the page grow without limit.
+    fn call(&mut self, end: &CallEnd<'_>) {
+        let method = ["info", "work", "delegate"].into_iter().find(|own| *own == end.method);
         let method = method.unwrap_or("other");
-        let outcome = match &answered.outcome {
-            Ok(_) => "ok",
-            Err(error) => match error.code {
-                Error::METHOD_NOT_FOUND => "method_not_found",
-                Error::INVALID_PARAMS => "invalid_params",
-                _ => codec::from_error(error, answered.origin).name(),
-            },
-        };
-        *self.requests.entry((method, outcome)).or_default() += 1;
-        self.seconds.entry(method).or_default().record(took);
+        *self.requests.entry((method, end.outcome)).or_default() += 1;
+        self.seconds.entry(method).or_default().record(end.took);
     }
 
-    pub(super) fn page(&self, now: &Now) -> Response {
+    fn page(&self, gauges: &Gauges) -> Response {
         let mut page = Page::default();
-        let Now { load, peers, open, connections, uptime } = now;
+        let Gauges { load, peers, open, connections, uptime } = gauges;
         page.gauge("mesh_cpu_percent", "CPU in the last window, 0 to 100.", load.cpu_percent);
         page.gauge("mesh_memory_percent", "Memory in use, 0 to 100.", load.memory_percent);
         page.gauge("mesh_jobs_in_flight", "Jobs that run or wait.", load.in_flight);

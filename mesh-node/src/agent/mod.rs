@@ -14,10 +14,14 @@ use mesh_core::seed::Seed;
 
 pub use self::calls::call;
 use self::driver::Driver;
-use crate::http::{ClientLimits, Request, Response, Served, ServerLimits, StatusCode, Verb, serve};
-use crate::{Clock, Host, Net, Observer};
+use crate::http::{
+    Checks, ClientLimits, Request, Response, Route, Routed, Served, ServerLimits, Service,
+    StatusCode, serve,
+};
+use crate::observer::RequestEnd;
+use crate::{Clock, Host, Net, Observer, TokioNet};
 
-/// What an agent service is made of besides its state machine.
+/// What an agent service is made of besides its state machine. [`Parts::new`] has the usual ones.
 pub struct Parts<N, H, O> {
     /// Its sockets.
     pub net: N,
@@ -25,16 +29,43 @@ pub struct Parts<N, H, O> {
     pub clock: Clock,
     /// What does its jobs.
     pub host: H,
-    /// Who watches.
+    /// What watches it.
     pub observer: O,
     /// Where its registry is, `host:port`.
     pub registry: Arc<str>,
     /// Limits on what callers send and how.
     pub server: ServerLimits,
-    /// Limits on its own calls.
+    /// Limits on its own calls; how long opening a connection may take, its settings say.
     pub client: ClientLimits,
     /// Limits on the JSON in callers' bodies.
     pub json: jsonrpc::Limits,
+}
+
+impl<H: Host> Parts<TokioNet, H, ()> {
+    /// An agent on the operating system's network, with a clock that starts now, the default limits
+    /// and no observer.
+    pub fn new(host: H, registry: &str) -> Self {
+        Self {
+            net: TokioNet,
+            clock: Clock::start(),
+            host,
+            observer: (),
+            registry: registry.into(),
+            server: ServerLimits::default(),
+            client: ClientLimits::default(),
+            json: jsonrpc::Limits::default(),
+        }
+    }
+}
+
+impl<N: Net, H: Host, O: Observer> Parts<N, H, O> {
+    /// The same with one more observer.
+    #[must_use]
+    pub fn observed_by<P: Observer>(self, observer: P) -> Parts<N, H, (O, P)> {
+        let Self { net, clock, host, observer: first, registry, server, client, json } = self;
+        let observer = (first, observer);
+        Parts { net, clock, host, observer, registry, server, client, json }
+    }
 }
 
 /// How long a drained agent's last answers may take to be written.
@@ -44,6 +75,7 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 pub struct AgentNode<N, H, O> {
     driver: Arc<Driver<N, H, O>>,
     server: ServerLimits,
+    checks: Checks,
 }
 
 impl<N: Net, H: Host, O: Observer> AgentNode<N, H, O> {
@@ -53,10 +85,18 @@ impl<N: Net, H: Host, O: Observer> AgentNode<N, H, O> {
         identity: Identity,
         config: AgentConfig,
         seed: &Seed,
-        parts: Parts<N, H, O>,
+        mut parts: Parts<N, H, O>,
     ) -> Self {
         let server = parts.server.clone();
-        Self { driver: Driver::new(identity, config, seed, parts), server }
+        parts.client.connect = config.delegation.connect_timeout;
+        let driver = Driver::new(identity, config, seed, parts);
+        Self { driver, server, checks: Checks::default() }
+    }
+
+    /// The same agent, whose requests must pass these checks before their bodies are read.
+    #[must_use]
+    pub fn with_checks(self, checks: Checks) -> Self {
+        Self { checks, ..self }
     }
 
     /// Serves on `listener` until `shutdown` is ready; then it ends its lease, refuses new
@@ -67,13 +107,7 @@ impl<N: Net, H: Host, O: Observer> AgentNode<N, H, O> {
         listener: N::Listener,
         shutdown: impl Future<Output = ()> + Send,
     ) -> Served {
-        let handler = {
-            let driver = self.driver.clone();
-            move |request| {
-                let driver = driver.clone();
-                async move { answer(&driver, request).await }
-            }
-        };
+        let handler = Routed::new(self.driver.clone(), self.checks.clone());
         let drain = self.server.drain;
         let limits = ServerLimits { drain: drain.min(LAST_WORDS), ..self.server.clone() };
         let stopped = async {
@@ -97,17 +131,31 @@ impl<N: Net, H: Host, O: Observer> AgentNode<N, H, O> {
     }
 }
 
-async fn answer<N: Net, H: Host, O: Observer>(
-    driver: &Arc<Driver<N, H, O>>,
-    request: Request,
-) -> Response {
-    match (request.route(), request.verb()) {
-        ("/rpc", Verb::Post) => rpc::answer(driver, &request).await,
-        ("/healthz", Verb::Get) => health(driver),
-        ("/metrics", Verb::Get) => driver.page(),
-        ("/rpc", _) => Response::only_post(&request),
-        ("/healthz" | "/metrics", _) => Response::only_get(&request),
-        _ => Response::not_found(&request, "POST /rpc, GET /healthz, GET /metrics"),
+#[derive(Clone, Copy)]
+enum Endpoint {
+    Rpc,
+    Health,
+    Metrics,
+}
+
+impl<N: Net, H: Host, O: Observer> Service for Arc<Driver<N, H, O>> {
+    type Endpoint = Endpoint;
+    const ROUTES: &'static [Route<Endpoint>] = &[
+        Route::post_json("/rpc", Endpoint::Rpc),
+        Route::get("/healthz", Endpoint::Health),
+        Route::get("/metrics", Endpoint::Metrics),
+    ];
+
+    async fn answer(&self, endpoint: Endpoint, request: Request) -> Response {
+        match endpoint {
+            Endpoint::Rpc => rpc::answer(self, &request).await,
+            Endpoint::Health => health(self),
+            Endpoint::Metrics => self.page(),
+        }
+    }
+
+    fn answered(&self, path: Option<&'static str>, status: StatusCode) {
+        self.observer.request(self.clock.now(), &RequestEnd { path, status });
     }
 }
 

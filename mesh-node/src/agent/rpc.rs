@@ -11,6 +11,7 @@ use mesh_core::protocol::{self, ForeignCall, Reply, Task, WorkReply};
 use super::driver::{Driver, Pending};
 use crate::http::header::HeaderValue;
 use crate::http::{Request, Response, StatusCode};
+use crate::observer::CallEnd;
 use crate::rpc::Answered;
 use crate::wire::{ERROR_HEADER, NO_ERROR};
 use crate::{Host, Net, Observer};
@@ -21,9 +22,6 @@ pub(super) async fn answer<N: Net, H: Host, O: Observer>(
     driver: &Arc<Driver<N, H, O>>,
     request: &Request,
 ) -> Response {
-    if let Err(refusal) = request.require_json() {
-        return *refusal;
-    }
     let incoming = jsonrpc::parse(&request.body, &driver.json);
     let answered = answered(driver, &incoming).await;
     let origins = origins(&incoming, &answered);
@@ -37,11 +35,12 @@ pub(super) async fn answer<N: Net, H: Host, O: Observer>(
     response
 }
 
-/// Whose the errors of the answer are; `None` if there are none, as usual, which costs nothing.
+/// The value of the header that says whose each error is; `None` if the answer has no errors, which
+/// is usual and allocates nothing.
 fn origins(incoming: &Incoming<'_>, answered: &[Answered]) -> Option<String> {
     let origin = |place: Option<usize>| match place {
         Some(place) => answered.get(place).and_then(|answered| answered.origin),
-        // What asks for nothing is refused by the agent.
+        // An entry that is no call was refused by the agent.
         None => Some(Origin::Agent),
     };
     incoming.answered().any(|place| origin(place).is_some()).then(|| {
@@ -75,9 +74,22 @@ async fn counted<N: Net, H: Host, O: Observer>(
             Answered { outcome: Err(codec::to_error(&failure)), origin }
         }
     };
-    let took = driver.clock.now().since(received);
-    driver.metrics().answered(&call.method, &answered, took);
+    let now = driver.clock.now();
+    let end = CallEnd::new(&call.method, outcome(&answered), now.since(received));
+    driver.observer.call(now, &driver.name, &end);
     answered
+}
+
+/// How a call ended, as observers are told.
+fn outcome(answered: &Answered) -> &'static str {
+    match &answered.outcome {
+        Ok(_) => "ok",
+        Err(error) => match error.code {
+            Error::METHOD_NOT_FOUND => "method_not_found",
+            Error::INVALID_PARAMS => "invalid_params",
+            _ => codec::from_error(error, answered.origin).name(),
+        },
+    }
 }
 
 /// The agent's own outcome, or the failure of what was asked.
@@ -110,7 +122,8 @@ fn submit<N: Net, H: Host, O: Observer>(
     if call.id.is_some() { pending } else { pending.keep() }
 }
 
-/// A method that is none of ours, as a job: so it is admitted, counted, timed and cancelled.
+/// A call of a method that is not the agent's own, as a job: it is admitted, counted, timed and
+/// cancelled like any other.
 fn foreign(call: &Call<'_>) -> protocol::Request {
     let params = call.params.map(|params| params.to_owned().into());
     protocol::Request::Work(Task::foreign(ForeignCall { method: (*call.method).into(), params }))

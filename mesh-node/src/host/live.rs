@@ -27,6 +27,13 @@ impl<E: Executor> LiveHost<E> {
     ) -> Self {
         Self { executor: Arc::new(executor), window, sample: Mutex::new(Box::new(sample)) }
     }
+
+    /// A host whose figures are those of the operating system, once per second.
+    #[cfg(feature = "sampler")]
+    pub fn sampled(executor: E, scope: super::Scope) -> Self {
+        let mut sampler = super::Sampler::new(scope);
+        Self::new(executor, Duration::from_secs(1), move || sampler.sample())
+    }
 }
 
 impl<E: Executor> Host for LiveHost<E> {

@@ -1,4 +1,4 @@
-//! What an agent runs on: something that does jobs, and a machine with a load.
+//! What an agent runs on: something that does its jobs, and a machine whose load it reports.
 
 mod live;
 #[cfg(feature = "sampler")]
@@ -15,12 +15,18 @@ pub use self::live::LiveHost;
 #[cfg(feature = "sampler")]
 pub use self::sampler::{Sampler, Scope};
 
-/// What comes of a job: its output, or the reason why there is none. [`Failure::JobFailed`]: it ran
-/// and failed. [`Failure::Other`]: what did it answered with this error. A refusal
-/// ([`Failure::is_refusal`]): it was not begun. [`Failure::OutcomeUnknown`]: it may have been done.
+/// The output of a job, any JSON value, or the reason why it has none.
+///
+/// | failure | says of the job |
+/// |---|---|
+/// | [`Failure::JobFailed`] | it ran and failed; no other agent is asked |
+/// | [`Failure::Other`] | it ran, and this error is its answer, passed on as it is |
+/// | a refusal ([`Failure::is_refusal`]) | it was not begun, and another agent may do it |
+/// | [`Failure::OutcomeUnknown`] | it may have been done: only idempotent jobs are repeated |
 pub type JobResult = Result<Arc<RawValue>, Failure>;
 
-/// The machine under an agent.
+/// What an agent runs on. It does the jobs that the agent has admitted, and tells how busy its machine
+/// is. [`LiveHost`] is the one of a real agent; simulations bring a model of a machine.
 pub trait Host: Send + Sync + 'static {
     /// Whether it does jobs that are calls of foreign methods ([`Task::foreign`]). If not, they
     /// never reach it.

@@ -42,7 +42,9 @@ pub struct ServerLimits {
     /// client's [`ClientLimits`], or calls get lost on connections that are just being closed.
     pub keep_alive: Duration,
     /// From a handler's answer to its last byte's acceptance by the network. It bounds the whole
-    /// answer and not one write, or a reader that takes a byte at a time would hold it for ever.
+    /// answer and not one write, or a reader that takes a byte at a time would hold it for ever. Of
+    /// a streamed answer it bounds how long the client may take nothing while something is there to
+    /// be sent; the time between two pieces has no limit.
     pub write: Duration,
     /// After an answer to a request that was not read to its end, how long to go on reading it:
     /// a socket closed with unread bytes is reset, and the reset may overtake the answer.
@@ -50,7 +52,8 @@ pub struct ServerLimits {
     /// Whether a client that has closed its sending half may still wait for its answer, as `nc -N`
     /// does. It looks like one that has left until something is sent to it, so it is sent
     /// `100 Continue`, now and then, which every client skips and one that has left resets. With
-    /// HTTP/1.0, which has no such answers, it is taken to wait. If false, it has left.
+    /// HTTP/1.0, which has no such answers, it is taken to wait. If false, it has left. In the middle
+    /// of a streamed answer nothing can be asked, and such a client is always taken to have left.
     pub half_closed: bool,
     /// After the call to shut down, how long requests in flight may take to finish.
     pub drain: Duration,

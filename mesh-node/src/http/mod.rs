@@ -1,19 +1,29 @@
-//! HTTP/1.1 over any [`Net`](crate::Net): small JSON messages, whole bodies, strict limits.
+//! HTTP/1.1 over any [`Net`](crate::Net): small JSON messages, strict limits.
 //!
-//! [`serve`] answers requests with a [`Handler`]; a [`Client`] calls peers over a pool of
-//! kept-alive connections. Neither reads a wall clock nor depends on the order of a hash map, so
-//! both are deterministic on a paused single-threaded runtime.
+//! [`serve`] answers requests with a [`Handler`]: an `async` closure, or a [`Service`] with a table
+//! of routes behind its [`Checks`]. A [`Client`] calls peers over a pool of kept-alive connections.
+//! Requests are read whole; answers are whole or streams. Neither side reads a wall
+//! clock nor depends on the order of a hash map, so both are deterministic on a paused
+//! single-threaded runtime.
 
-mod body;
+mod checks;
 mod client;
+mod handler;
 mod limits;
 mod media;
-mod message;
+mod read_body;
+mod request;
+mod response;
+mod routes;
 mod server;
 
 pub use bytes::Bytes;
-pub use client::{Answer, CallError, Client, Connections};
+pub use checks::{Check, Checks};
+pub use client::{Answer, CallError, Client, Connections, StreamedAnswer};
+pub use handler::Handler;
 pub use hyper::{HeaderMap, Method, StatusCode, Uri, header};
 pub use limits::{ClientLimits, ServerLimits};
-pub use message::{Handler, Request, Response, Verb};
+pub use request::{Head, Request};
+pub use response::{Body, BodyStream, Response};
+pub use routes::{Route, Routed, Service};
 pub use server::{Served, serve};

@@ -71,7 +71,8 @@ fn output() -> MutexGuard<'static, Output> {
     OUTPUT.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Whether standard output was a terminal when it was first used: one that is gone is none any more.
+/// Whether standard output was a terminal when it was first used. Asked once, because a terminal that
+/// is gone no longer says that it is one.
 fn was_terminal() -> bool {
     static TERMINAL: OnceLock<bool> = OnceLock::new();
     *TERMINAL.get_or_init(|| stdout().is_terminal())
@@ -93,7 +94,7 @@ impl Output {
     }
 }
 
-/// Whether nobody is there any more to read what was written.
+/// Whether the error means that the reader of the output has left.
 fn has_left(error: &io::Error) -> bool {
     match error.kind() {
         ErrorKind::BrokenPipe | ErrorKind::ConnectionReset => true,

@@ -1,4 +1,4 @@
-//! How a process is told to stop.
+//! The signals that ask a process to stop.
 
 use std::io;
 use std::process::exit;
@@ -7,7 +7,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::process::children;
 
-/// SIGINT, SIGTERM, SIGQUIT and, unless whoever started the process had it ignored, SIGHUP.
+/// Waits for SIGINT, SIGTERM, SIGQUIT or SIGHUP. SIGHUP is left alone if it was ignored when the
+/// process started, as `nohup` has it.
 #[derive(Debug)]
 pub struct Stop {
     interrupt: Signal,

@@ -1,16 +1,25 @@
 //! What a registry counts.
 
 use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use mesh_core::Timestamp;
+use mesh_core::protocol::Name;
 use mesh_core::registry::{Note, NoteKind};
 
-use super::reason;
+use super::http::reason;
+use crate::Observer;
 use crate::http::Response;
 use crate::metrics::Page;
+use crate::observer::RequestEnd;
+
+/// Counts what a registry's `GET /metrics` tells.
+#[derive(Debug, Default)]
+pub(super) struct RegistryMetrics(Mutex<Counters>);
 
 /// Counters since the start.
 #[derive(Debug, Default)]
-pub(super) struct Metrics {
+struct Counters {
     granted: u64,
     renewed: u64,
     refused: BTreeMap<&'static str, u64>,
@@ -18,8 +27,35 @@ pub(super) struct Metrics {
     requests: BTreeMap<(&'static str, u16), u64>,
 }
 
-impl Metrics {
-    pub(super) fn note(&mut self, note: &Note) {
+impl RegistryMetrics {
+    /// The page of `GET /metrics`, with what is true at this moment.
+    pub(super) fn page(&self, leases: usize, index: u64, waiting: usize) -> Response {
+        self.lock().page(leases, index, waiting)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Counters> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Observer for RegistryMetrics {
+    fn registry(&self, _: Timestamp, note: &Note) {
+        self.lock().note(note);
+    }
+
+    fn renewed(&self, _: Timestamp, _: &Name) {
+        self.lock().renewed += 1;
+    }
+
+    fn request(&self, _: Timestamp, end: &RequestEnd) {
+        // Paths that are not served count as one, or a stranger could make the page grow.
+        let path = end.path.unwrap_or("other");
+        *self.lock().requests.entry((path, end.status.as_u16())).or_default() += 1;
+    }
+}
+
+impl Counters {
+    fn note(&mut self, note: &Note) {
         let ended = match &note.kind {
             NoteKind::Granted => return self.granted += 1,
             NoteKind::Refused(error) => {
@@ -33,18 +69,7 @@ impl Metrics {
         *self.ended.entry(ended).or_default() += 1;
     }
 
-    pub(super) fn renewed(&mut self) {
-        self.renewed += 1;
-    }
-
-    /// Paths that are not served count as one, or a stranger could make the page grow.
-    pub(super) fn answered(&mut self, path: &str, status: u16) {
-        const SERVED: [&str; 5] = ["/register", "/deregister", "/services", "/healthz", "/metrics"];
-        let path = SERVED.into_iter().find(|served| *served == path).unwrap_or("other");
-        *self.requests.entry((path, status)).or_default() += 1;
-    }
-
-    pub(super) fn page(&self, leases: usize, index: u64, waiting: usize) -> Response {
+    fn page(&self, leases: usize, index: u64, waiting: usize) -> Response {
         let mut page = Page::default();
         page.gauge("mesh_registry_leases", "Live leases.", leases);
         page.gauge("mesh_registry_index", "Rises with every change of the membership.", index);

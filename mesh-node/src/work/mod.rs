@@ -66,6 +66,7 @@ pub trait Executor: Send + Sync + 'static {
 
 /// The executors of this module as one type, for a program that is told at run time which it is.
 #[cfg(feature = "processes")]
+#[non_exhaustive]
 pub enum Builtin {
     /// See [`Synthetic`].
     Synthetic(Synthetic),

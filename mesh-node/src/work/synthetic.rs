@@ -71,16 +71,7 @@ mod tests {
     use super::*;
 
     fn task(demand: Option<Duration>) -> Task {
-        Task {
-            text: "a \"quoted\" text".into(),
-            timeout: None,
-            demand,
-            idempotent: false,
-            depth: 0,
-            request: 0,
-            attempt: 0,
-            foreign: None,
-        }
+        Task { demand, ..Task::new("a \"quoted\" text") }
     }
 
     #[tokio::test(start_paused = true)]

@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use mesh_core::agent::config::{AdmissionConfig, MembershipConfig};
+use mesh_core::agent::config::{AdmissionConfig, Concurrency, MembershipConfig};
 use mesh_core::agent::{AgentConfig, Failure, Identity, JobId};
 use mesh_core::jsonrpc::Error;
 use mesh_core::protocol::Task;
@@ -174,7 +174,11 @@ impl Agent {
 
 fn config() -> AgentConfig {
     AgentConfig {
-        admission: AdmissionConfig { concurrency: Some(2), queue: 2, ..AdmissionConfig::default() },
+        admission: AdmissionConfig {
+            concurrency: Concurrency::Limit(2),
+            queue: 2,
+            ..AdmissionConfig::default()
+        },
         membership: MembershipConfig {
             heartbeat: NEVER,
             refresh: NEVER,

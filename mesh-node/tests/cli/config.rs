@@ -69,6 +69,31 @@ fn a_file_may_hold_numbers_switches_and_a_command() {
     assert_eq!(result.expect("a result")["result"], 7);
 }
 
+/// The settings that an agent says that it has.
+fn told(file: &str, environment: &[(&str, &str)], args: &[&str]) -> String {
+    let mut command = mesh(
+        &[&["agent", "--listen", "127.0.0.1:0", "--log", "debug", "--config", file], args].concat(),
+    );
+    command.envs(environment.iter().copied());
+    Process::start(command).line("settings config=")
+}
+
+#[test]
+fn a_former_name_of_an_option_is_one_in_the_environment_and_in_the_file_too() {
+    let file = file("[delegation]\nmax_attempts = 4\n[agent]\nattempts = 5\n");
+    let path = file.path().to_str().expect("a path");
+    let attempts = |environment: &[(&str, &str)], args: &[&str]| {
+        let told = told(path, environment, args);
+        let attempts = told.split("max_attempts: ").nth(1).and_then(|rest| rest.split(',').next());
+        attempts.expect("a number").to_owned()
+    };
+    assert_eq!(attempts(&[], &[]), "5", "the command's table comes first");
+    assert_eq!(attempts(&[("MESH_ATTEMPTS", "\"6\"")], &[]), "6");
+    let both = [("MESH_ATTEMPTS", "6"), ("MESH_MAX_ATTEMPTS", "7")];
+    assert_eq!(attempts(&both, &[]), "7");
+    assert_eq!(attempts(&both, &["--attempts", "8"]), "8");
+}
+
 #[test]
 fn a_mistake_in_the_file_is_named() {
     for (text, expected) in [
@@ -77,6 +102,17 @@ fn a_mistake_in_the_file_is_named() {
         ("[agent]\nheartbeat = \"1\"\n", "'--heartbeat <TIME>': it needs a unit"),
         ("[agent]\nname = { a = 1 }\n", "[agent]: name: expected one value"),
         ("[agent\n", "TOML parse error at line 1"),
+        (
+            "[delegation]\nmax_atempts = 3\n",
+            "[delegation]: no setting max_atempts; settings here are",
+        ),
+        (
+            "[delegation]\nmax_attempts = 0\n",
+            "'--max-attempts <N>': expected a number from 1 to 100",
+        ),
+        ("[delegation]\nattempt_timeout = '1s'\n", "more than --connect-timeout, which is 1s"),
+        ("[registry]\nheartbeet = '1s'\n", "[registry]: no setting heartbeet; settings here are"),
+        ("[agent]\npolicy = { name = 'random', seed = 1 }\n", "[agent]: no setting seed; settings"),
     ] {
         let file = file(text);
         let path = file.path().to_str().expect("a path");

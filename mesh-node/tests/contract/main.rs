@@ -2,6 +2,9 @@
 
 mod suite;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use mesh_node::TokioNet;
@@ -42,6 +45,44 @@ fn a_reader_that_trickles_is_cut_off() {
         }
         total += rest(&mut stream).await.len();
         assert!((1..SIZE).contains(&total), "read {total} bytes");
+        server.stop().await;
+    });
+}
+
+/// A stream whose reader takes nothing waits for it, and not for ever. Not part of the common suite
+/// for the same reason.
+#[test]
+fn a_stream_waits_for_its_reader_and_then_cuts_it_off() {
+    const PIECE: usize = 64 << 10;
+    let pulled = Arc::new(AtomicUsize::new(0));
+    let held = Arc::new(());
+    let (counter, holder) = (pulled.clone(), Arc::downgrade(&held));
+    let handler = move |_: Request| {
+        let (counter, held) = (counter.clone(), holder.upgrade());
+        let next = move |_: &mut Context<'_>| {
+            assert!(held.is_some(), "the test goes on");
+            counter.fetch_add(1, Ordering::SeqCst);
+            Poll::Ready(Some(Ok(Bytes::from(vec![b' '; PIECE]))))
+        };
+        async move { Response::stream("text/plain", u64::MAX, next) }
+    };
+    let limits = ServerLimits { write: Duration::from_millis(400), ..ServerLimits::default() };
+    run(async {
+        let server = Running::start(&TokioNet, limits, handler).await;
+        let mut stream = raw(&TokioNet, &server.address, "GET / HTTP/1.1\r\n\r\n").await;
+        // As long as it takes some from time to time, it may take as long as it likes.
+        let mut some = vec![0; 1 << 20];
+        for _ in 0..8 {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            stream.read_exact(&mut some).await.expect("more of it");
+        }
+        while Arc::strong_count(&held) > 1 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        let produced = pulled.load(Ordering::SeqCst) * PIECE;
+        // The buffers of two sockets are all that it ran ahead by.
+        assert!(produced < 64 << 20, "{produced} bytes");
+        assert!(!rest(&mut stream).await.ends_with("0\r\n\r\n"));
         server.stop().await;
     });
 }

@@ -105,10 +105,10 @@ fn closing(explored: &Explored, engine: EngineKind, seed: u64) -> String {
         text.push_str(&wrapped(&format!("faults: {}", faults.join(", ")), 1, 3));
     }
     text.push('\n');
-    for (state, met) in explored.exercised.met() {
+    for (state, met) in explored.coverage.met() {
         text.push_str(&format!(" {state:<44}{:>9} times in {:>5} runs\n", met.times, met.runs));
     }
-    for state in explored.exercised.never_met(engine) {
+    for state in explored.coverage.never_met(engine) {
         text.push_str(&format!(" {state:<44}    never met\n"));
     }
     text

@@ -3,11 +3,11 @@
 use std::path::Path;
 
 use anyhow::Context as _;
-use mesh_sim::failure::{Judged, judge};
+use mesh_sim::failure::{Judged, judge_observed};
 use mesh_sim::format::shell_word;
+use mesh_sim::replay::LoggedFacts;
 use mesh_sim::report::{RanBy, Report, write_all};
 use mesh_sim::scenario::{EngineKind, Loaded, PolicySpec, Scenario};
-use mesh_sim::trace::leading_to;
 
 use super::args::{OneRunArgs, ReplayArgs};
 use super::{Exit, complain, print, say};
@@ -79,13 +79,15 @@ pub(super) fn replay(args: &ReplayArgs) -> anyhow::Result<Exit> {
     scenario.policies = vec![policy.clone()];
     scenario.seeds = vec![*seed];
     print(&super::run::opening(&scenario, *engine));
-    let run = mesh_sim::engine::Run { scenario: &scenario, policy, seed: *seed, trace: true };
-    let Judged { failures, record } = judge(&run, *engine);
+    // Lines are for the files alone; what is shown here is found among the facts.
+    let trace = args.out.is_some();
+    let run = mesh_sim::engine::Run { scenario: &scenario, policy, seed: *seed, trace };
+    let (judged, facts) = judge_observed(&run, *engine, LoggedFacts::new(&scenario));
+    let Judged { failures, record } = judged;
     let mut text = String::new();
     for failure in &failures {
         text.push_str(&format!(" {failure}\n"));
-        let trace = record.as_ref().and_then(|record| record.trace.as_deref());
-        for line in leading_to(trace.unwrap_or_default(), failure, scenario.warm_up, args.events) {
+        for line in facts.leading_to(failure, args.events) {
             text.push_str(&format!("   {line}\n"));
         }
         text.push('\n');

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use mesh_sim::format::counted;
+use mesh_sim::journal::first_difference;
 use mesh_sim::judge::{PolicyVerdict, Verdict};
-use mesh_sim::record::{FaultWindow, RunRecord, first_difference};
+use mesh_sim::record::{FaultWindow, RunRecord};
 use mesh_sim::report::{RanBy, Report, summary, table, write_all};
 use mesh_sim::runner::Plan;
 use mesh_sim::scenario::{Arrivals, EngineKind, Loaded, Scenario, Step};

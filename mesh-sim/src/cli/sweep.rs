@@ -7,7 +7,7 @@ use mesh_sim::format::counted;
 use mesh_sim::judge::Verdict;
 use mesh_sim::parallel::cores;
 use mesh_sim::scenario::{EngineKind, Loaded};
-use mesh_sim::sweep::{self, MergeError, Shard, Spec, Sweep, SweepError, Tally};
+use mesh_sim::sweep::{self, Findings, MergeError, Shard, Spec, Sweep, SweepError, Tally};
 use mesh_sim::units::format_duration;
 
 use super::args::{MergeArgs, SweepArgs};
@@ -47,7 +47,7 @@ pub(super) fn sweep(args: SweepArgs) -> anyhow::Result<Exit> {
     print(&sweep::part_violations(&sweep, &tally, |cell| out.join(shard.cell_name(cell))));
     print(&format!(" written: {}\n", written.display()));
     // Thresholds hold of all seeds together, so a part says nothing about them.
-    Ok(Verdict::new(false, tally.is_broken()).into())
+    Ok(Verdict::new(false, tally.violates_oracles()).into())
 }
 
 pub(super) fn merge(args: &MergeArgs) -> anyhow::Result<Exit> {
@@ -63,10 +63,11 @@ pub(super) fn merge(args: &MergeArgs) -> anyhow::Result<Exit> {
 
 /// Writes and shows the results of a whole sweep.
 fn finish(sweep: &Sweep, tally: &Tally, out: &Path) -> Exit {
-    let written = sweep::write_all(out, sweep, tally)
+    let findings = Findings::of(sweep, tally);
+    let written = sweep::write_all(out, &findings)
         .with_context(|| format!("failed to write the results to {}", out.display()));
     // What was found out is shown even if it can't be written.
-    print(&sweep::table(sweep, tally, out));
+    print(&sweep::table(&findings, out));
     let written = match written {
         Ok(_) => {
             let files = "sweep.json sweep.csv comparison.csv cell-*";
@@ -75,7 +76,7 @@ fn finish(sweep: &Sweep, tally: &Tally, out: &Path) -> Exit {
         }
         Err(error) => failed(&error),
     };
-    Exit::from(sweep::verdict(sweep, tally)).max(written)
+    Exit::from(findings.verdict()).max(written)
 }
 
 fn default_out(sweep: &Sweep) -> PathBuf {

@@ -2,17 +2,21 @@
 
 mod address;
 mod event;
-mod setup;
+mod observers;
 pub mod turmoil;
-mod watchers;
-mod world;
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use thiserror::Error;
 
+use self::observers::Guest;
+use crate::journal::{FactObserver, JournalEntry};
 use crate::record::RunRecord;
 use crate::scenario::{EngineKind, PolicySpec, Scenario};
+
+/// What every simulated job puts out.
+const OUTPUT: &str = "\"Processed: simulated job\"";
 
 /// One run: one policy, one seed.
 #[derive(Clone, Copy, Debug)]
@@ -64,9 +68,42 @@ impl Run<'_> {
         engine: EngineKind,
         progress: &dyn Fn(Duration),
     ) -> Result<RunRecord, EngineError> {
+        self.execute_with(engine, None, progress)
+    }
+
+    /// Carries it out as [`Self::execute`] does while `observer` learns of everything that happens,
+    /// in the order of simulated time. Gives the observer back, even from a run that breaks down.
+    pub fn observe<O: FactObserver + Send + 'static>(
+        &self,
+        engine: EngineKind,
+        observer: O,
+        progress: &dyn Fn(Duration),
+    ) -> (Result<RunRecord, EngineError>, O) {
+        let lent = Arc::new(Mutex::new(Some(observer)));
+        let result = self.execute_with(engine, Some(Box::new(Lent(lent.clone()))), progress);
+        let observer = lent.lock().unwrap_or_else(PoisonError::into_inner).take();
+        (result, observer.expect("only this function takes it"))
+    }
+
+    fn execute_with(
+        &self,
+        engine: EngineKind,
+        guest: Option<Guest>,
+        progress: &dyn Fn(Duration),
+    ) -> Result<RunRecord, EngineError> {
         match engine {
-            EngineKind::Event => Ok(event::execute(self, progress)),
-            EngineKind::Turmoil => turmoil::execute(self, progress),
+            EngineKind::Event => Ok(event::execute(self, guest, progress)),
+            EngineKind::Turmoil => turmoil::execute(self, guest, progress),
         }
+    }
+}
+
+/// An observer that is lent to a run. The tasks of a run that broke down may hold on to it for
+/// longer than its owner waits for it.
+struct Lent<O>(Arc<Mutex<Option<O>>>);
+
+impl<O: FactObserver> FactObserver for Lent<O> {
+    fn observe(&mut self, entry: &JournalEntry) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).observe(entry);
     }
 }

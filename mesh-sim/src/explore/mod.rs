@@ -5,8 +5,8 @@
 //! duration everything heals, requests go on, and at the end the oracles demand that the mesh has
 //! converged and that nothing is left in flight (liveness).
 
+mod coverage;
 mod draw;
-mod exercised;
 #[cfg(test)]
 mod tests;
 
@@ -14,11 +14,12 @@ use std::collections::BTreeMap;
 use std::num::NonZero;
 use std::ops::ControlFlow;
 
-pub use self::exercised::{Exercised, Met};
+pub use self::coverage::{Coverage, Met};
 
+use self::coverage::CoverageObserver;
 use self::draw::{Drawn, draw};
 use crate::engine::Run;
-use crate::failure::{Failure, Judged, judge};
+use crate::failure::{Failure, Judged, judge_observed};
 use crate::judge::Verdict;
 use crate::parallel::in_order;
 use crate::scenario::{Diagnostics, Draft, EngineKind, Loaded};
@@ -51,7 +52,7 @@ pub struct Explored {
     /// Faults drawn, by kind.
     pub faults: BTreeMap<&'static str, u64>,
     /// The states met.
-    pub exercised: Exercised,
+    pub coverage: Coverage,
 }
 
 /// A run that failed.
@@ -121,8 +122,10 @@ impl Exploration<'_> {
         let loaded = draft.load(&format!("run {number}"))?;
         loaded.check_engine(self.engine)?;
         let scenario = &loaded.scenario;
-        let run = Run { scenario, policy: &scenario.policies[0], seed, trace: true };
-        let Judged { mut failures, record } = judge(&run, self.engine);
+        let run = Run { scenario, policy: &scenario.policies[0], seed, trace: false };
+        let observer = CoverageObserver::new(scenario);
+        let (judged, observer) = judge_observed(&run, self.engine, observer);
+        let Judged { mut failures, record } = judged;
         failures.retain(|failure| self.thresholds || failure.defect.verdict() == Verdict::Violated);
         let mut explored = Explored { runs: 1, ..Explored::default() };
         for fault in &scenario.faults {
@@ -131,8 +134,7 @@ impl Exploration<'_> {
         if let Some(record) = record {
             explored.requests = record.timeline.iter().map(|second| second.due).sum();
             explored.events = record.events;
-            let trace = record.trace.as_deref().unwrap_or_default();
-            explored.exercised = Exercised::of(scenario, trace);
+            explored.coverage = observer.finish();
         }
         explored.failed = u64::from(!failures.is_empty());
         let found =
@@ -150,6 +152,6 @@ impl Explored {
         for (kind, count) in &other.faults {
             *self.faults.entry(kind).or_default() += count;
         }
-        self.exercised.merge(&other.exercised);
+        self.coverage.merge(&other.coverage);
     }
 }

@@ -83,7 +83,7 @@ fn a_broken_property_is_found_and_shrunk_whatever_the_threads() {
 
 #[test]
 fn what_an_engine_cannot_bring_about_is_not_missed() {
-    let none = Exercised::default();
+    let none = Coverage::default();
     let real: Vec<&str> = none.never_met(EngineKind::Turmoil).collect();
     let more: Vec<&str> =
         none.never_met(EngineKind::Event).filter(|state| !real.contains(state)).collect();
@@ -95,9 +95,9 @@ fn oracles_hold_and_states_are_met_under_random_faults() {
     let (explored, found) = explore(false, 2, 12);
     assert!(found.is_empty(), "{found:?}");
     assert!(explored.requests > 100 && explored.events > explored.requests);
-    let met: Vec<&str> = explored.exercised.met().map(|(state, _)| state).collect();
+    let met: Vec<&str> = explored.coverage.met().map(|(state, _)| state).collect();
     assert!(met.contains(&"lease of a crashed agent expired"), "{met:?}");
-    assert!(met.len() + explored.exercised.never_met(EngineKind::Event).count() == 30);
+    assert!(met.len() + explored.coverage.never_met(EngineKind::Event).count() == 30);
 }
 
 #[test]

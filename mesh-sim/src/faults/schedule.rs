@@ -37,7 +37,7 @@ pub struct MachineState {
 /// When a scenario's faults hold, by host number.
 #[derive(Clone, Debug)]
 pub struct FaultSchedule {
-    hosts: HostMap<Name>,
+    hosts: Arc<HostMap<Name>>,
     faults: Vec<Planned>,
     quality: Arc<LinkQuality>,
     /// By the numbers of sender and receiver.
@@ -100,11 +100,11 @@ impl FaultSchedule {
             }
         }
         let faults = scenario.faults.iter().map(|fault| Planned::new(fault, &number)).collect();
-        Self { faults, special, quality: scenario.network.quality.clone(), hosts }
+        Self { faults, special, quality: scenario.network.quality.clone(), hosts: hosts.into() }
     }
 
     /// Every host's name: the registry, the client, the agents.
-    pub fn hosts(&self) -> &HostMap<Name> {
+    pub const fn hosts(&self) -> &Arc<HostMap<Name>> {
         &self.hosts
     }
 

@@ -5,15 +5,16 @@
 //! seeds together against the thresholds of `[expect]`, and every single run against the oracles.
 //! The outcome is a [`Verdict`]; a [`PolicyVerdict`] says why.
 
+mod measured;
 mod policy_result;
 mod policy_verdict;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use self::measured::{FigureValue, Measured, RunFigures, ViolatedOracle};
 pub use self::policy_result::PolicyResult;
-pub use self::policy_verdict::{Miss, PolicyVerdict, Statistic, Threshold, Violated};
-pub(crate) use self::policy_verdict::{furthest, violated};
+pub use self::policy_verdict::{Miss, MissedThreshold, PolicyVerdict, Violated};
 
 /// The verdict on a policy, a run or a whole experiment, from the best to the worst. The verdict on
 /// several things is the greatest of theirs.

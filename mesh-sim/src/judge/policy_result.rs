@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use super::{Measured, PolicyVerdict, RunFigures};
+use crate::figures::Expect;
 use crate::record::{Counts, Latency, RunRecord, WindowCounts};
 
 /// One policy over all its seeds.
@@ -36,6 +38,19 @@ impl<'a> PolicyResult<'a> {
             merged[index].add(run);
         }
         merged
+    }
+
+    /// The figures of all seeds together.
+    pub fn measured(&self) -> Measured {
+        Measured::new(&self.requests, &self.latency)
+    }
+
+    /// Judges the policy by the thresholds in `expect` and by the oracles.
+    pub fn judge(&self, expect: &BTreeMap<String, Expect>) -> PolicyVerdict {
+        let figures: Vec<RunFigures> = self.runs.iter().map(|run| RunFigures::of(run)).collect();
+        let seeds = self.runs.iter().map(|run| run.seed);
+        let runs: Vec<(u64, &RunFigures)> = seeds.zip(&figures).collect();
+        PolicyVerdict::of(self.policy, expect, &self.measured(), &runs)
     }
 
     fn empty(run: &'a RunRecord) -> Self {

@@ -5,19 +5,19 @@ use std::fmt;
 
 use mesh_core::time::nanos;
 
-use super::{PolicyResult, Verdict};
+use super::{FigureValue, Measured, RunFigures, Verdict, ViolatedOracle};
+use crate::figures::{Better, Expect, Figure, Limit};
 use crate::format;
-use crate::record::{Counts, Latency, RunRecord, Violation};
-use crate::scenario::Expect;
 
-/// How one policy did, over all its seeds.
+/// How one policy did over all its seeds: what it missed, what it violated, and which seeds show
+/// it. Made once per policy and cell, after the last run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PolicyVerdict {
     /// Label of the policy.
     pub policy: String,
-    /// Thresholds that it missed.
+    /// Thresholds that it missed, with all seeds added up.
     pub missed: Vec<Miss>,
-    /// Oracles that its runs violated.
+    /// Oracles that its runs violated, run by run.
     pub violated: Vec<Violated>,
 }
 
@@ -25,71 +25,26 @@ pub struct PolicyVerdict {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Miss {
     /// Which, and by how much.
-    pub threshold: Threshold,
-    /// The seed whose own run is furthest from it.
+    pub threshold: MissedThreshold,
+    /// The seed to replay. Its own run is the furthest on the wrong side of the threshold; where
+    /// several are equally far, it is the first of them in the order of the runs.
     pub worst_seed: u64,
 }
 
 /// A threshold with the figure that missed it.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Threshold {
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum MissedThreshold {
     /// There is a threshold, but no request to hold against it.
     NoRequests,
-    /// Too few requests were answered.
-    MinSuccess {
-        /// By outcome.
-        requests: Counts,
-        /// Least share to be answered, 0 to 1.
-        limit: f64,
-    },
-    /// Too slow.
-    MaxLatency {
+    /// A figure is on the wrong side of its limit.
+    Figure {
         /// Which figure.
-        figure: Statistic,
-        /// What it is, in nanoseconds.
-        latency_ns: u64,
-        /// What it may be, in nanoseconds.
-        limit_ns: u64,
+        figure: &'static Figure,
+        /// What it is, over all seeds.
+        value: FigureValue,
+        /// What it may be.
+        limit: Limit,
     },
-}
-
-/// A figure of a latency distribution that a threshold can be on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Statistic {
-    /// Mean.
-    Mean,
-    /// Median.
-    P50,
-    /// 90th percentile.
-    P90,
-    /// 99th percentile.
-    P99,
-    /// 99.9th percentile.
-    P99_9,
-}
-
-impl Statistic {
-    /// Its name in tables.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Mean => "mean",
-            Self::P50 => "p50",
-            Self::P90 => "p90",
-            Self::P99 => "p99",
-            Self::P99_9 => "p99.9",
-        }
-    }
-
-    /// Its value, in nanoseconds.
-    pub fn of(self, latency: &Latency) -> u64 {
-        match self {
-            Self::Mean => latency.mean_ns(),
-            Self::P50 => latency.quantile_ns(0.5),
-            Self::P90 => latency.quantile_ns(0.9),
-            Self::P99 => latency.quantile_ns(0.99),
-            Self::P99_9 => latency.quantile_ns(0.999),
-        }
-    }
 }
 
 /// An oracle that one run violated.
@@ -97,22 +52,31 @@ impl Statistic {
 pub struct Violated {
     /// The run's seed.
     pub seed: u64,
-    /// The first violation.
-    pub first: Violation,
-    /// How often in all.
-    pub times: usize,
+    /// Which oracle, when and how often.
+    pub oracle: ViolatedOracle,
 }
 
 impl PolicyVerdict {
-    /// Judges one policy. Thresholds come from its own entry in `expect` and, where that is
-    /// silent, from the entry `*`.
-    pub fn of(result: &PolicyResult<'_>, expect: &BTreeMap<String, Expect>) -> Self {
-        let missed = Threshold::missed(result.policy, expect, &result.requests, &result.latency)
-            .into_iter()
-            .map(|threshold| Miss { worst_seed: worst_seed(result, &threshold), threshold })
-            .collect();
-        let violated = result.runs.iter().flat_map(|run| violated(run)).collect();
-        Self { policy: result.policy.to_owned(), missed, violated }
+    /// Judges one policy by its figures over all seeds and by its runs, each with its seed.
+    /// Thresholds come from the policy's own entry in `expect` and, where that is silent, from the
+    /// entry `*`.
+    pub fn of(
+        policy: &str,
+        expect: &BTreeMap<String, Expect>,
+        whole: &Measured,
+        runs: &[(u64, &RunFigures)],
+    ) -> Self {
+        let every = expect.get("*").copied().unwrap_or_default();
+        let own = expect.get(policy).copied().unwrap_or_default();
+        let missed = missed(&own.or(&every), whole).into_iter().map(|threshold| Miss {
+            worst_seed: threshold
+                .worst_seed(runs.iter().map(|(seed, run)| (*seed, run.measured()))),
+            threshold,
+        });
+        let violated = runs.iter().flat_map(|&(seed, run)| {
+            run.violations.iter().map(move |oracle| Violated { seed, oracle: oracle.clone() })
+        });
+        Self { policy: policy.to_owned(), missed: missed.collect(), violated: violated.collect() }
     }
 
     /// The verdict in a word.
@@ -121,128 +85,76 @@ impl PolicyVerdict {
     }
 }
 
-impl Threshold {
-    /// Those that a policy with these figures missed.
-    pub(crate) fn missed(
-        policy: &str,
-        expect: &BTreeMap<String, Expect>,
-        requests: &Counts,
-        latency: &Latency,
-    ) -> Vec<Self> {
-        missed(&limits(policy, expect), requests, latency)
-    }
-
-    /// How far on the wrong side a run is by this threshold's figure; only the order counts.
-    pub(crate) fn badness(&self, requests: &Counts, latency: impl Fn(Statistic) -> u64) -> f64 {
-        match self {
+impl MissedThreshold {
+    /// The seed of the run that is the furthest on the wrong side; the first of several that are
+    /// equally far, and 0 if there are no runs.
+    fn worst_seed(&self, runs: impl Iterator<Item = (u64, Measured)>) -> u64 {
+        let badness = |run: &Measured| match self {
             Self::NoRequests => 0.0,
-            Self::MinSuccess { .. } => 1.0 - requests.success(),
-            Self::MaxLatency { figure, .. } => latency(*figure) as f64,
+            Self::Figure { figure, .. } => run.badness(figure),
+        };
+        let mut worst = (0, f64::NEG_INFINITY);
+        for (seed, run) in runs {
+            if badness(&run) > worst.1 {
+                worst = (seed, badness(&run));
+            }
         }
+        worst.0
     }
 
     /// The threshold alone, as in "p99 > 500 ms".
     pub fn brief(&self) -> String {
         match self {
             Self::NoRequests => "no requests".to_owned(),
-            Self::MinSuccess { limit, .. } => format!("ok % < {}", format::share(*limit)),
-            Self::MaxLatency { figure, limit_ns, .. } => {
-                format!("{} > {}", figure.name(), format::exact_latency(*limit_ns))
+            Self::Figure { figure, limit, .. } => {
+                let sign = match figure.better {
+                    Better::More => '<',
+                    Better::Less => '>',
+                };
+                format!("{} {sign} {}", figure.heading, number(*limit))
             }
         }
+    }
+}
+
+/// A limit as a table has it, below a heading that names the unit of a share.
+fn number(limit: Limit) -> String {
+    match limit {
+        Limit::Share(share) => format::share(share),
+        Limit::Latency(latency) => format::exact_latency(nanos(latency)),
     }
 }
 
 /// The threshold with its figure, as in "p99 is 612.4 ms, more than 500 ms".
-impl fmt::Display for Threshold {
+impl fmt::Display for MissedThreshold {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NoRequests => f.write_str("no request was due after the warm-up"),
-            Self::MinSuccess { requests, limit } => {
-                let figure = format::percent(requests.answered, requests.sent);
-                write!(f, "ok is {figure} %, less than {} %", format::share(*limit))
-            }
-            Self::MaxLatency { figure, latency_ns, limit_ns } => {
-                let (is, limit) =
-                    (format::exact_latency(*latency_ns), format::exact_latency(*limit_ns));
-                write!(f, "{} is {is}, more than {limit}", figure.name())
-            }
-        }
+        let Self::Figure { figure, value, limit } = self else {
+            return f.write_str("no request was due after the warm-up");
+        };
+        let (name, unit) = match limit {
+            Limit::Share(_) => (figure.heading.trim_end_matches(" %"), " %"),
+            Limit::Latency(_) => (figure.heading, ""),
+        };
+        let side = match figure.better {
+            Better::More => "less",
+            Better::Less => "more",
+        };
+        write!(f, "{name} is {}, {side} than {}{unit}", value.exact(), number(*limit))
     }
 }
 
-fn limits(policy: &str, expect: &BTreeMap<String, Expect>) -> Expect {
-    let every = expect.get("*").copied().unwrap_or_default();
-    let own = expect.get(policy).copied().unwrap_or_default();
-    Expect {
-        min_success: own.min_success.or(every.min_success),
-        max_mean: own.max_mean.or(every.max_mean),
-        max_p50: own.max_p50.or(every.max_p50),
-        max_p90: own.max_p90.or(every.max_p90),
-        max_p99: own.max_p99.or(every.max_p99),
-        max_p99_9: own.max_p99_9.or(every.max_p99_9),
-    }
-}
-
-fn missed(limits: &Expect, requests: &Counts, latency: &Latency) -> Vec<Threshold> {
-    if requests.sent == 0 {
+fn missed(expect: &Expect, whole: &Measured) -> Vec<MissedThreshold> {
+    if whole.requests.sent == 0 {
         // Figures of nothing would meet any limit on latency.
-        let demanded = *limits != Expect::default();
-        return if demanded { vec![Threshold::NoRequests] } else { Vec::new() };
+        return if expect.is_empty() { Vec::new() } else { vec![MissedThreshold::NoRequests] };
     }
-    let mut missed = Vec::new();
-    if let Some(limit) = limits.min_success
-        && requests.success() < limit
-    {
-        missed.push(Threshold::MinSuccess { requests: *requests, limit });
-    }
-    let limits = [
-        (Statistic::Mean, limits.max_mean),
-        (Statistic::P50, limits.max_p50),
-        (Statistic::P90, limits.max_p90),
-        (Statistic::P99, limits.max_p99),
-        (Statistic::P99_9, limits.max_p99_9),
-    ];
-    for (figure, limit) in limits {
-        let Some(limit_ns) = limit.map(nanos) else { continue };
-        let latency_ns = figure.of(latency);
-        if latency_ns > limit_ns {
-            missed.push(Threshold::MaxLatency { figure, latency_ns, limit_ns });
-        }
-    }
-    missed
-}
-
-fn worst_seed(result: &PolicyResult<'_>, threshold: &Threshold) -> u64 {
-    let latency = |run: &RunRecord, figure: Statistic| figure.of(&run.latency);
-    let badness = |run: &RunRecord| threshold.badness(&run.requests, |figure| latency(run, figure));
-    furthest(result.runs.iter().map(|run| (run.seed, badness(run))))
-}
-
-/// The seed to replay: that of the run that is furthest on the wrong side of the threshold. Where
-/// several are equally far, it is the first of them in the order in which they were run, which is
-/// the order of the seeds; 0 if there are no runs.
-pub(crate) fn furthest(runs: impl Iterator<Item = (u64, f64)>) -> u64 {
-    let mut worst = (0, f64::NEG_INFINITY);
-    for (seed, badness) in runs {
-        if badness > worst.1 {
-            worst = (seed, badness);
-        }
-    }
-    worst.0
-}
-
-pub(crate) fn violated(run: &RunRecord) -> Vec<Violated> {
-    let mut violated: Vec<Violated> = Vec::new();
-    for violation in &run.violations {
-        match violated.iter_mut().find(|known| known.first.oracle == violation.oracle) {
-            Some(known) => known.times += 1,
-            None => {
-                violated.push(Violated { seed: run.seed, first: violation.clone(), times: 1 });
-            }
-        }
-    }
-    violated
+    let missed = expect.iter().filter(|(figure, limit)| whole.misses(figure, *limit));
+    let missed = missed.map(|(figure, limit)| MissedThreshold::Figure {
+        figure,
+        value: whole.get(figure),
+        limit,
+    });
+    missed.collect()
 }
 
 #[cfg(test)]
@@ -250,12 +162,18 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::record::{Counts, Latency};
     use crate::report::example;
 
     fn judge(expect: &[(&str, Expect)]) -> Vec<PolicyVerdict> {
-        let report = example::small();
-        let expect = expect.iter().map(|(label, e)| ((*label).to_owned(), *e)).collect();
-        PolicyResult::merge(&report.runs).iter().map(|r| PolicyVerdict::of(r, &expect)).collect()
+        let mut report = example::small();
+        let expect = expect.iter().map(|(label, e)| ((*label).to_owned(), *e));
+        report.scenario.expect = expect.collect();
+        report.verdicts()
+    }
+
+    fn milliseconds(number: u64) -> Limit {
+        Limit::Latency(Duration::from_millis(number))
     }
 
     #[test]
@@ -264,17 +182,15 @@ mod tests {
         assert_eq!(random.verdict(), Verdict::Pass);
         assert_eq!(power.verdict(), Verdict::Violated);
         assert_eq!(power.violated.len(), 1);
-        assert_eq!((power.violated[0].seed, power.violated[0].times), (43, 2));
+        assert_eq!((power.violated[0].seed, power.violated[0].oracle.times), (43, 2));
     }
 
     #[test]
     fn own_thresholds_replace_those_of_every_policy_one_by_one() {
-        let strict = Expect {
-            min_success: Some(0.999),
-            max_p50: Some(Duration::from_millis(1)),
-            ..Expect::default()
-        };
-        let lenient = Expect { min_success: Some(0.5), ..Expect::default() };
+        let strict = Expect::default()
+            .with("min_success", Limit::Share(0.999))
+            .with("max_p50", milliseconds(1));
+        let lenient = Expect::default().with("min_success", Limit::Share(0.5));
         let [random, power] = judge(&[("*", strict), ("random", lenient)]).try_into().unwrap();
         let brief = |verdict: &PolicyVerdict| {
             verdict.missed.iter().map(|miss| miss.threshold.brief()).collect::<Vec<_>>()
@@ -285,7 +201,7 @@ mod tests {
 
     #[test]
     fn a_miss_names_its_figure_its_limit_and_the_worst_seed() {
-        let limit = Expect { min_success: Some(0.95), ..Expect::default() };
+        let limit = Expect::default().with("min_success", Limit::Share(0.95));
         let [random, _] = judge(&[("random", limit)]).try_into().unwrap();
         assert_eq!(random.missed[0].threshold.to_string(), "ok is 93.75 %, less than 95 %");
         assert_eq!(random.missed[0].worst_seed, 43);
@@ -293,14 +209,21 @@ mod tests {
 
     #[test]
     fn of_equally_bad_seeds_the_first_is_shown() {
-        assert_eq!(furthest([(3, 0.1), (5, 0.2), (7, 0.2)].into_iter()), 5);
+        let report = example::small();
+        let [good, bad] = [0, 1].map(|run| RunFigures::of(&report.runs[run]).measured());
+        let figure = Figure::with_threshold("min_success").unwrap();
+        let (value, limit) = (bad.get(figure), Limit::Share(1.0));
+        let missed = MissedThreshold::Figure { figure, value, limit };
+        let runs = [(3, good), (5, bad), (7, bad), (9, good)];
+        assert_eq!(missed.worst_seed(runs.into_iter()), 5);
+        assert_eq!(MissedThreshold::NoRequests.worst_seed(runs.into_iter()), 3);
     }
 
     #[test]
     fn a_threshold_is_not_met_by_no_requests_at_all() {
-        let limits = Expect { max_p99: Some(Duration::from_secs(9)), ..Expect::default() };
-        let none = (Counts::default(), Latency::default());
-        assert_eq!(missed(&limits, &none.0, &none.1), [Threshold::NoRequests]);
-        assert_eq!(missed(&Expect::default(), &none.0, &none.1), []);
+        let none = Measured::new(&Counts::default(), &Latency::default());
+        let limit = Expect::default().with("max_p99", milliseconds(9_000));
+        assert_eq!(missed(&limit, &none), [MissedThreshold::NoRequests]);
+        assert_eq!(missed(&Expect::default(), &none), []);
     }
 }

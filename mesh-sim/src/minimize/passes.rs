@@ -10,7 +10,8 @@ use super::agents::{among, hosts_of, members, with_members};
 use super::ddmin::ddmin;
 use super::{Candidate, Search, Target};
 use crate::failure::Defect;
-use crate::scenario::{Draft, Expect, Fault, Loaded};
+use crate::figures::Expect;
+use crate::scenario::{Draft, Fault, Loaded};
 use crate::units::format_duration;
 
 /// Shares of a quantity that are tried instead of the whole, in eighths.
@@ -54,7 +55,7 @@ impl Search<'_> {
             Defect::NoRequests => return,
             Defect::Breakdown | Defect::Oracle(_) => "",
         };
-        if self.best.scenario.expect.values().all(|expect| *expect == Expect::default()) {
+        if self.best.scenario.expect.values().all(Expect::is_empty) {
             return;
         }
         let draft = one_run(loaded, self.target, Some(only));

@@ -77,7 +77,7 @@ fn what_is_left_is_what_the_failure_needs_whatever_the_threads() {
     assert!(agents.len() < 3, "{agents:?}");
     assert_eq!((policies.len(), &seeds[..]), (1, &[7][..]));
     assert!(duration.as_secs() < 8);
-    assert_eq!(expect["round_robin"].max_p99, None);
+    assert_eq!(expect["round_robin"].get("max_p99"), None);
     let file = crate::failure::failing_file(
         &minimal.draft,
         std::slice::from_ref(&minimal.failure),

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use mesh_core::agent::config::heartbeat_period;
-use mesh_core::registry::longest_pause;
+use mesh_core::agent::config::{MembershipConfig, heartbeat_period};
+use mesh_core::registry::{LeaseConfig, longest_pause};
 use mesh_core::time::nanos;
 
 use crate::faults::FaultSchedule;
 use crate::host::AgentMap;
-use crate::scenario::{AgentSpec, RegistrySpec, Scenario};
+use crate::scenario::{AgentSpec, Scenario};
 
 /// Bounds of one scenario, for agents whose calls to the registry succeed.
 #[derive(Clone, Copy, Debug)]
@@ -35,7 +35,8 @@ pub(super) struct Bounds {
 
 impl Bounds {
     pub(super) fn new(scenario: &Scenario) -> Self {
-        let RegistrySpec { ttl, heartbeat, sweep, timeout, jitter } = scenario.registry;
+        let LeaseConfig { ttl, sweep } = scenario.leases;
+        let MembershipConfig { heartbeat, timeout, jitter, .. } = scenario.membership;
         let period = heartbeat_period(heartbeat, ttl);
         let refresh = scenario.agents.iter().map(|agent| agent.refresh).max().unwrap_or_default();
         // What agents time, the slowest clock times; leases and sweeps are the registry's.
@@ -88,14 +89,15 @@ pub(super) fn patience(scenario: &Scenario, resolution: Duration) -> Arc<AgentMa
 /// the lease must outlive the time between two heartbeats that come in on new connections. None is
 /// short enough for an agent whose clock is so slow that its lease ends before its next heartbeat.
 fn patience_of(scenario: &Scenario, agent: &AgentSpec, resolution: Duration) -> Duration {
-    let registry = &scenario.registry;
-    let heartbeat = jittered(heartbeat_period(registry.heartbeat, registry.ttl), registry.jitter);
+    let ttl = scenario.leases.ttl;
+    let MembershipConfig { heartbeat, timeout, jitter, .. } = scenario.membership;
+    let heartbeat = jittered(heartbeat_period(heartbeat, ttl), jitter);
     let between_heartbeats = on_clock(agent.clock_rate, heartbeat) + resolution;
     // A fast clock gives up early; whatever the agent's clock, the network keeps true time.
-    let timeout = registry.timeout.min(on_clock(agent.clock_rate, registry.timeout));
+    let timeout = timeout.min(on_clock(agent.clock_rate, timeout));
     let call = timeout.saturating_sub(2 * resolution) / 4;
     let connect = scenario.delegation.connect_timeout.saturating_sub(resolution) / 2;
-    call.min(connect).min(registry.ttl.saturating_sub(between_heartbeats) / 4)
+    call.min(connect).min(ttl.saturating_sub(between_heartbeats) / 4)
 }
 
 /// The rate of the slowest clock of any agent, at most the right one.

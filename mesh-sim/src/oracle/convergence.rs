@@ -1,6 +1,7 @@
 //! After the last fault heals, everybody is listed and known again, and nothing is left in flight.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use super::bounds::{Bounds, on_clock, slowest_clock};
 use super::leases::Leases;
 use crate::faults::FaultSchedule;
 use crate::host::{AgentId, AgentMap, HostId};
+use crate::record::Violation;
 use crate::scenario::Scenario;
 
 pub(super) const LISTED: &str = "after the last fault every live agent is listed again";
@@ -82,12 +84,18 @@ impl Convergence {
         self.end
     }
 
-    pub(super) fn load(&mut self, now: Timestamp, agent: AgentId, load: &LoadReport, open: usize) {
+    pub(super) fn sampled(
+        &mut self,
+        now: Timestamp,
+        agent: AgentId,
+        load: &LoadReport,
+        open: usize,
+    ) {
         self.samples[agent] = Some(Sample { at: now, in_flight: load.in_flight, open });
     }
 
     /// Costs a pointer: what the list says is looked at in the end.
-    pub(super) fn view(&mut self, agent: AgentId, peers: &Peers) {
+    pub(super) fn knows(&mut self, agent: AgentId, peers: &Peers) {
         self.views[agent] = peers.clone();
     }
 
@@ -108,8 +116,9 @@ impl Convergence {
         };
         let (expected, tolerated) = (named(&sure), named(&unsure));
         let listed: BTreeSet<Name> = leases.live().cloned().collect();
-        if let Some(difference) = difference(&expected, &tolerated, &listed) {
-            found.add(LISTED, now, difference);
+        if let Some(difference) = Difference::between(&expected, &tolerated, &listed) {
+            let violation = Violation::new(LISTED, now, difference.to_string());
+            found.add(violation.hosts(difference.hosts()));
         }
         // Agents that share a list need one look at it.
         let mut right: Option<&Roster> = None;
@@ -128,8 +137,9 @@ impl Convergence {
                 expected.remove(name);
             }
             let known = peers.names().cloned().collect();
-            if let Some(difference) = difference(&expected, &tolerated, &known) {
-                found.add(KNOWN, now, format!("{name}: {difference}"));
+            if let Some(difference) = Difference::between(&expected, &tolerated, &known) {
+                let violation = Violation::new(KNOWN, now, format!("{name}: {difference}"));
+                found.add(violation.hosts([name]).hosts(difference.hosts()));
             }
         }
     }
@@ -141,11 +151,14 @@ impl Convergence {
                 if sample.in_flight > 0 || sample.open > 0 {
                     let Sample { in_flight, open, .. } = sample;
                     let detail = format!("{name} still counts {in_flight} jobs and {open} calls");
-                    found.add(NO_LEAK, now, detail);
+                    found.add(Violation::new(NO_LEAK, now, detail).hosts([name]));
                 }
             }
             // Its counters are unknown, and an agent that is stuck has hardly come to rest.
-            _ => found.add(NO_LEAK, now, format!("{name} no longer samples its machine")),
+            _ => {
+                let detail = format!("{name} no longer samples its machine");
+                found.add(Violation::new(NO_LEAK, now, detail).hosts([name]));
+            }
         }
     }
 
@@ -160,14 +173,34 @@ impl Convergence {
     }
 }
 
-fn difference(
-    expected: &BTreeSet<Name>,
-    tolerated: &BTreeSet<Name>,
-    seen: &BTreeSet<Name>,
-) -> Option<String> {
-    let missing: Vec<&str> = expected.difference(seen).map(|name| &**name).collect();
-    let extra = seen.difference(expected).filter(|name| !tolerated.contains(*name));
-    let extra: Vec<&str> = extra.map(|name| &**name).collect();
-    let same = missing.is_empty() && extra.is_empty();
-    (!same).then(|| format!("missing {missing:?}, not expected {extra:?}"))
+/// How a list of agents differs from what it should be.
+struct Difference<'a> {
+    missing: Vec<&'a Name>,
+    extra: Vec<&'a Name>,
+}
+
+impl<'a> Difference<'a> {
+    /// `None` if everybody expected is seen, and nobody else but the tolerated.
+    fn between(
+        expected: &'a BTreeSet<Name>,
+        tolerated: &BTreeSet<Name>,
+        seen: &'a BTreeSet<Name>,
+    ) -> Option<Self> {
+        let missing: Vec<&Name> = expected.difference(seen).collect();
+        let extra = seen.difference(expected).filter(|name| !tolerated.contains(*name));
+        let extra: Vec<&Name> = extra.collect();
+        (!missing.is_empty() || !extra.is_empty()).then_some(Self { missing, extra })
+    }
+
+    /// Everybody that is missing or not expected.
+    fn hosts(&self) -> impl Iterator<Item = &'a Name> {
+        self.missing.iter().chain(&self.extra).copied()
+    }
+}
+
+impl fmt::Display for Difference<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { missing, extra } = self;
+        write!(f, "missing {missing:?}, not expected {extra:?}")
+    }
 }

@@ -11,10 +11,12 @@ pub(super) enum Step {
     /// Its first attempt began.
     Started = 4,
     Done = 8,
+    /// Its first attempt was sent to a peer.
+    Sent = 16,
 }
 
 /// A request of which nothing is left to happen.
-const COMPLETE: u8 = 15;
+const COMPLETE: u8 = 31;
 
 /// The steps of each request, which are numbered from 0 without great gaps: one byte per request,
 /// and none for a page on which all are complete.
@@ -72,7 +74,7 @@ mod tests {
 
     use super::*;
 
-    const STEPS: [Step; 4] = [Step::Due, Step::Ended, Step::Started, Step::Done];
+    const STEPS: [Step; 5] = [Step::Due, Step::Ended, Step::Sent, Step::Started, Step::Done];
 
     #[test]
     fn a_complete_page_takes_no_memory_and_knows_all() {
@@ -89,7 +91,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn behaves_like_a_set(notes in prop::collection::vec((0u64..9000, 0usize..4), 0..500)) {
+        fn behaves_like_a_set(notes in prop::collection::vec((0u64..9000, 0usize..5), 0..500)) {
             let mut history = History::default();
             let mut model = std::collections::BTreeSet::new();
             for (request, step) in notes {

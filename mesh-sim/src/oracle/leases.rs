@@ -12,6 +12,7 @@ use super::Found;
 use super::bounds::Bounds;
 use crate::faults::FaultSchedule;
 use crate::host::{AgentId, AgentMap, HostId};
+use crate::record::Violation;
 
 pub(super) const NOT_STALE: &str =
     "nobody is routed to a peer whose lease ended longer ago than the bound";
@@ -37,9 +38,8 @@ pub(super) struct Leases {
 /// A routing decision.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Routed<'a> {
-    /// Who decided: its number, and its name.
+    /// Who decided.
     pub(super) agent: AgentId,
-    pub(super) name: &'a Name,
     pub(super) request: u64,
     /// For whom, and which of its lives.
     pub(super) peer: &'a Name,
@@ -68,7 +68,7 @@ impl Leases {
         self.live.keys()
     }
 
-    pub(super) fn restarted(&mut self, now: Timestamp) {
+    pub(super) fn registry_restarted(&mut self, now: Timestamp) {
         self.lost.extend(std::mem::take(&mut self.live));
         for (name, ended) in std::mem::take(&mut self.ended) {
             self.lost.extend(ended.into_keys().map(|incarnation| (name.clone(), incarnation)));
@@ -76,7 +76,7 @@ impl Leases {
         self.restarted = now;
     }
 
-    pub(super) fn registry(&mut self, now: Timestamp, note: &Note, found: &mut Found) {
+    pub(super) fn noted(&mut self, now: Timestamp, note: &Note, found: &mut Found) {
         let incarnation = note.incarnation.unwrap_or_default();
         match &note.kind {
             NoteKind::Granted => {
@@ -88,7 +88,7 @@ impl Leases {
                         "{} got a lease for incarnation {incarnation}; {newest} ended at {at}",
                         note.name
                     );
-                    found.add(STAYS_DEAD, now, detail);
+                    found.add(Violation::new(STAYS_DEAD, now, detail).hosts([&note.name]));
                 }
                 // An agent that never heard of its lease goes on asking for the same life.
                 self.lost.remove(&(note.name.clone(), incarnation));
@@ -109,7 +109,7 @@ impl Leases {
     /// with what it knows, and gets the time to fetch a list once it can. One whose link may be too
     /// slow for a call at any time is bound to nothing.
     pub(super) fn routed(&self, now: Timestamp, routed: Routed<'_>, found: &mut Found) {
-        let Routed { agent, name, request, peer, incarnation } = routed;
+        let Routed { agent, request, peer, incarnation } = routed;
         let Some(ended) = self.end_of(peer, incarnation) else { return };
         let host = agent.host();
         let ways = [(host, HostId::REGISTRY), (HostId::REGISTRY, host)];
@@ -122,13 +122,15 @@ impl Leases {
         if now.since(ended.max(informed)) <= self.bounds.forget {
             return;
         }
+        let name = &self.faults.hosts()[host];
         let detail = format!(
             "{name} routed request {request} to {peer}, whose lease ended {:?} ago; the bound is \
              {:?}",
             now.since(ended),
             self.bounds.forget
         );
-        found.add(NOT_STALE, now, detail);
+        let stale = Violation::new(NOT_STALE, now, detail);
+        found.add(stale.request(request).hosts([name, peer]));
     }
 
     /// When this life of an agent was over; `None` if it isn't, or was never heard of.

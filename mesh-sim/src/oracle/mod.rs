@@ -11,10 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mesh_core::Timestamp;
-use mesh_core::agent::{Note, Peers};
-use mesh_core::load::LoadReport;
-use mesh_core::protocol::Name;
-use mesh_core::registry;
+use mesh_core::agent::Note;
 
 use self::bounds::{Bounds, patience};
 use self::convergence::Convergence;
@@ -22,8 +19,9 @@ use self::leases::{Leases, Routed};
 use self::requests::Requests;
 use self::views::Views;
 use crate::faults::FaultSchedule;
-use crate::host::AgentId;
-use crate::record::{Outcome, Violation};
+use crate::host::HostId;
+use crate::journal::{Fact, FactObserver, JournalEntry};
+use crate::record::Violation;
 use crate::scenario::Scenario;
 
 /// Violations kept of one run; one bug tends to break an oracle many times.
@@ -47,10 +45,10 @@ struct Found {
 }
 
 impl Found {
-    fn add(&mut self, oracle: &'static str, at: Timestamp, detail: String) {
+    fn add(&mut self, violation: Violation) {
         self.total += 1;
         if self.violations.len() < MAX_VIOLATIONS {
-            self.violations.push(Violation { oracle, at_ns: at.as_nanos(), detail });
+            self.violations.push(violation);
         }
     }
 }
@@ -74,46 +72,6 @@ impl Oracles {
         self.requests.end().max(self.convergence.end())
     }
 
-    /// A client's request is due at the agent `entry`.
-    pub fn due(&mut self, request: u64, intended: Timestamp, entry: AgentId) {
-        self.requests.due(request, intended, entry, &mut self.found);
-    }
-
-    /// A client's request ended.
-    pub fn ended(&mut self, now: Timestamp, request: u64, outcome: &Outcome) {
-        self.requests.ended(now, request, outcome, &mut self.found);
-    }
-
-    /// An agent noted something.
-    pub fn agent(&mut self, now: Timestamp, agent: AgentId, name: &Name, note: &Note) {
-        self.requests.agent(now, name, note, &mut self.found);
-        if let &Note::Routed { request, ref peer, incarnation, .. } = note {
-            let routed = Routed { agent, name, request, peer, incarnation };
-            self.leases.routed(now, routed, &mut self.found);
-        }
-    }
-
-    /// The registry noted something.
-    pub fn registry(&mut self, now: Timestamp, note: &registry::Note) {
-        self.leases.registry(now, note, &mut self.found);
-    }
-
-    /// An agent's load was sampled.
-    pub fn load(&mut self, now: Timestamp, agent: AgentId, load: &LoadReport, open: usize) {
-        self.convergence.load(now, agent, load, open);
-    }
-
-    /// An agent's view changed, or was sampled.
-    pub fn view(&mut self, now: Timestamp, agent: AgentId, peers: &Peers) {
-        self.convergence.view(agent, peers);
-        self.views.view(now, agent, peers, &mut self.found);
-    }
-
-    /// The registry starts again, with nothing.
-    pub fn registry_restarted(&mut self, now: Timestamp) {
-        self.leases.restarted(now);
-    }
-
     /// The run is over: the last checks.
     pub fn finish(mut self, now: Timestamp) -> Vec<Violation> {
         self.requests.finish(now, &mut self.found);
@@ -124,6 +82,48 @@ impl Oracles {
             last.detail.push_str(&format!(" (and {more} more violations)"));
         }
         self.found.violations
+    }
+}
+
+impl FactObserver for Oracles {
+    fn observe(&mut self, &JournalEntry { at, host, ref fact }: &JournalEntry) {
+        let found = &mut self.found;
+        match (fact, host.agent()) {
+            (&Fact::RequestDue { request, entry, .. }, _) => {
+                self.requests.due(request, at, entry, found);
+            }
+            (&Fact::RequestEnded { request, outcome, .. }, _) => {
+                self.requests.ended(at, request, outcome, found);
+            }
+            (Fact::AgentNoted(note), Some(agent)) => {
+                self.requests.noted(at, agent, note, found);
+                if let &Note::Routed { request, ref peer, incarnation, .. } = note {
+                    let routed = Routed { agent, request, peer, incarnation };
+                    self.leases.routed(at, routed, found);
+                }
+            }
+            (Fact::LoadSampled { load, open }, Some(agent)) => {
+                self.convergence.sampled(at, agent, load, *open);
+            }
+            (Fact::PeersKnown(peers), Some(agent)) => {
+                self.convergence.knows(agent, peers);
+                self.views.knows(at, agent, peers, found);
+            }
+            (Fact::RegistryNoted(note), _) => self.leases.noted(at, note, found),
+            (Fact::HostRestarted, _) if host == HostId::REGISTRY => {
+                self.leases.registry_restarted(at);
+            }
+            // What only agents do is said of agents alone.
+            (Fact::AgentNoted(_) | Fact::LoadSampled { .. } | Fact::PeersKnown(_), None)
+            | (
+                Fact::HostCrashed
+                | Fact::HostRestarted
+                | Fact::MachineBusy { .. }
+                | Fact::RegistryHeardTwice { .. }
+                | Fact::RegistryWasDeaf(_),
+                _,
+            ) => {}
+        }
     }
 }
 

@@ -2,19 +2,20 @@
 //! retry said so.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use mesh_core::Timestamp;
-use mesh_core::agent::{Ending, Note};
+use mesh_core::agent::{Ending, FailureKind, Note};
 use mesh_core::hash::FastMap;
-use mesh_core::protocol::Name;
 
 use super::Found;
 use super::history::{History, Step};
 use crate::faults::FaultSchedule;
 use crate::host::{AgentId, HostId};
-use crate::record::Outcome;
+use crate::journal::{ConnectionFailure, Refusal, RequestOutcome};
+use crate::record::Violation;
 use crate::scenario::Scenario;
 
 pub(super) const ENDS_ONCE: &str = "every request ends exactly once";
@@ -24,6 +25,8 @@ pub(super) const FOR_A_REASON: &str = "a request is refused only for a reason";
 pub(super) const ANSWER_IS_WORK: &str = "an answered request has been worked on";
 pub(super) const WORKS_ONCE: &str = "no attempt is worked on twice";
 pub(super) const RETRY_SAID: &str = "a further attempt is one that a retry announced";
+pub(super) const SENT_ONCE: &str = "no attempt is sent to two peers";
+pub(super) const SENT_FIRST: &str = "an agent begins only attempts that were sent";
 pub(super) const DONE_ONCE: &str = "a request that is not idempotent is done at most once";
 
 #[derive(Debug)]
@@ -45,9 +48,10 @@ pub(super) struct Requests {
     /// By entry agent, the last fault that a lost request brought to light after its end, and when
     /// the first such request ended.
     discovered: BTreeMap<AgentId, (Timestamp, Timestamp)>,
-    /// Further attempts begun, by request and attempt.
+    /// Further attempts sent, and those begun, by request and attempt.
+    sent_again: BTreeSet<(u64, u32)>,
     started_again: BTreeSet<(u64, u32)>,
-    /// The next attempt that a retry announced, by request.
+    /// How many further attempts were announced, by request. They are numbered from 1.
     announced: BTreeMap<u64, u32>,
 }
 
@@ -76,6 +80,7 @@ impl Requests {
             open: FastMap::default(),
             numbers: 0,
             discovered: BTreeMap::new(),
+            sent_again: BTreeSet::new(),
             started_again: BTreeSet::new(),
             announced: BTreeMap::new(),
         }
@@ -96,7 +101,8 @@ impl Requests {
         self.open.insert(request, Open { intended, entry });
         self.numbers = self.numbers.max(request + 1);
         if !self.history.note(request, Step::Due) || self.history.has(request, Step::Ended) {
-            found.add(ENDS_ONCE, intended, format!("request {request} was sent twice"));
+            let detail = format!("request {request} was sent twice");
+            found.add(Violation::new(ENDS_ONCE, intended, detail).request(request));
         }
     }
 
@@ -104,44 +110,63 @@ impl Requests {
         &mut self,
         now: Timestamp,
         request: u64,
-        outcome: &Outcome,
+        outcome: RequestOutcome,
         found: &mut Found,
     ) {
+        let mut add = |oracle, detail| {
+            found.add(Violation::new(oracle, now, detail).request(request));
+        };
         self.history.note(request, Step::Ended);
         let Some(open) = self.open.remove(&request) else {
-            found.add(ENDS_ONCE, now, format!("request {request} ended again: {outcome:?}"));
-            return;
+            return add(ENDS_ONCE, format!("request {request} ended again: {outcome:?}"));
         };
         let took = now.since(open.intended);
         if took > self.deadline + self.resolution {
-            let detail = format!("request {request} took {took:?} of {:?}", self.deadline);
-            found.add(IN_TIME, now, detail);
+            add(IN_TIME, format!("request {request} took {took:?} of {:?}", self.deadline));
         }
-        match *outcome {
-            Outcome::Answered if !self.history.has(request, Step::Done) => {
+        match outcome {
+            RequestOutcome::Answered if !self.history.has(request, Step::Done) => {
                 let detail = format!("request {request} was answered, but no agent had done it");
-                found.add(ANSWER_IS_WORK, now, detail);
+                add(ANSWER_IS_WORK, detail);
             }
-            Outcome::Refused(reason) if !self.is_explained(now, reason) => {
-                let detail = format!("request {request} was refused: {reason}");
-                found.add(FOR_A_REASON, now, detail);
+            RequestOutcome::Refused(refusal) if !self.is_explained(now, refusal) => {
+                let detail = format!("request {request} was refused: {}", refusal.name());
+                add(FOR_A_REASON, detail);
             }
-            Outcome::Lost(reason) if !self.is_broken(now, open, reason) => {
-                let detail =
-                    format!("request {request} was lost ({reason}) while nothing was broken");
-                found.add(LOST_TO_A_FAULT, now, detail);
+            RequestOutcome::Lost(how) if !self.is_broken(now, open, how) => {
+                let how = how.name();
+                let detail = format!("request {request} was lost ({how}) while nothing was broken");
+                add(LOST_TO_A_FAULT, detail);
             }
-            _ => {}
+            RequestOutcome::Answered
+            | RequestOutcome::Refused(_)
+            | RequestOutcome::TimedOut
+            | RequestOutcome::Lost(_) => {}
         }
     }
 
-    /// Simulated jobs don't fail, nobody shuts down or delegates in circles, and an agent knows the
-    /// outcome of what it sent unless a connection broke or it did not want to wait.
-    fn is_explained(&self, now: Timestamp, reason: &str) -> bool {
-        match reason {
-            "outcome_unknown" => self.impatient || self.faults.has_broken(now),
-            "job_failed" | "shutting_down" | "too_deep" | "other_error" => false,
-            _ => true,
+    /// Whether a request may be refused for this reason.
+    fn is_explained(&self, now: Timestamp, refusal: Refusal) -> bool {
+        let Refusal::Failed(kind) = refusal else { return true };
+        match kind {
+            // The mesh may be full, or out of reach, in any scenario. Whether it was is for the
+            // thresholds to judge.
+            FailureKind::Busy
+            | FailureKind::NoPeers
+            | FailureKind::NoReachablePeers
+            | FailureKind::AllBusy
+            | FailureKind::RetriesExhausted => true,
+            // An agent knows the outcome of what it sent unless a connection broke, or it did not
+            // want to wait.
+            FailureKind::OutcomeUnknown => self.impatient || self.faults.has_broken(now),
+            // Such a request has timed out.
+            FailureKind::DeadlineExceeded
+            // Nobody here delegates in circles, shuts down, or fails to begin or to do a job.
+            | FailureKind::TooDeep
+            | FailureKind::ShuttingDown
+            | FailureKind::JobFailed
+            | FailureKind::Unavailable
+            | FailureKind::Other => false,
         }
     }
 
@@ -149,13 +174,13 @@ impl Requests {
     /// agent that was called, during the request or before. A connection that was idle when the
     /// fault broke it is found out by the next request to use it, however late; that request makes
     /// the client drop all that are as old, so those sent later have no such excuse.
-    fn is_broken(&mut self, now: Timestamp, open: Open, reason: &str) -> bool {
+    fn is_broken(&mut self, now: Timestamp, open: Open, how: ConnectionFailure) -> bool {
         let Open { intended, entry } = open;
         let host = entry.host();
         // A round trip that takes as long as a connect may take breaks by itself.
         let there = self.faults.slowest(HostId::CLIENT, host);
         let slow = there + self.faults.slowest(host, HostId::CLIENT) + self.resolution;
-        if reason == "connect" && slow >= self.connect_timeout {
+        if how == ConnectionFailure::Connect && slow >= self.connect_timeout {
             return true;
         }
         let Some(broken) = self.faults.last_broken(HostId::CLIENT, host, now) else {
@@ -173,34 +198,79 @@ impl Requests {
         }
     }
 
-    pub(super) fn agent(&mut self, now: Timestamp, agent: &Name, note: &Note, found: &mut Found) {
+    /// Every attempt is sent to one peer, which begins it at most once. Several attempts of one
+    /// request may be open at a time; that they are all permitted, the notes tell.
+    pub(super) fn noted(&mut self, now: Timestamp, agent: AgentId, note: &Note, found: &mut Found) {
         match *note {
-            Note::Retrying { request, attempt, .. } => {
-                self.announced.insert(request, attempt + 1);
+            Note::Retrying { request, .. } => *self.announced.entry(request).or_default() += 1,
+            Note::Routed { request, attempt, .. } => {
+                if attempt > 0 && attempt > self.announced(request) {
+                    let what = format_args!("sent attempt {attempt} of request {request}");
+                    found.add(self.violation(RETRY_SAID, now, agent, request, what));
+                }
+                if !self.sent(request, attempt) {
+                    let what = format_args!("sent attempt {attempt} of request {request} again");
+                    found.add(self.violation(SENT_ONCE, now, agent, request, what));
+                }
             }
             Note::JobStarted { request, attempt } => {
-                let first = match attempt {
-                    0 => self.history.note(request, Step::Started),
-                    _ => self.started_again.insert((request, attempt)),
-                };
-                if !first {
-                    let detail =
-                        format!("{agent} began attempt {attempt} of request {request} again");
-                    found.add(WORKS_ONCE, now, detail);
+                if !self.was_sent(request, attempt) {
+                    let what = format_args!("began attempt {attempt} of request {request}");
+                    found.add(self.violation(SENT_FIRST, now, agent, request, what));
                 }
-                let announced = || self.announced.get(&request).copied().unwrap_or_default();
-                if attempt > 0 && attempt > announced() {
-                    let detail = format!("{agent} began attempt {attempt} of request {request}");
-                    found.add(RETRY_SAID, now, detail);
+                if !self.started(request, attempt) {
+                    let what = format_args!("began attempt {attempt} of request {request} again");
+                    found.add(self.violation(WORKS_ONCE, now, agent, request, what));
                 }
             }
             Note::JobEnded { request, outcome: Ending::Done, .. }
                 if !self.history.note(request, Step::Done) && !self.idempotent =>
             {
-                let detail = format!("{agent} did request {request}, which had been done before");
-                found.add(DONE_ONCE, now, detail);
+                let what = format_args!("did request {request}, which had been done before");
+                found.add(self.violation(DONE_ONCE, now, agent, request, what));
             }
             _ => {}
+        }
+    }
+
+    /// How many further attempts of a request may be made.
+    fn announced(&self, request: u64) -> u32 {
+        self.announced.get(&request).copied().unwrap_or_default()
+    }
+
+    /// What an agent did wrong with a request.
+    fn violation(
+        &self,
+        oracle: &'static str,
+        now: Timestamp,
+        agent: AgentId,
+        request: u64,
+        what: fmt::Arguments<'_>,
+    ) -> Violation {
+        let agent = &self.faults.hosts()[agent.host()];
+        Violation::new(oracle, now, format!("{agent} {what}")).request(request).hosts([agent])
+    }
+
+    /// Notes that an attempt was sent; false if it had been before.
+    fn sent(&mut self, request: u64, attempt: u32) -> bool {
+        match attempt {
+            0 => self.history.note(request, Step::Sent),
+            _ => self.sent_again.insert((request, attempt)),
+        }
+    }
+
+    fn was_sent(&self, request: u64, attempt: u32) -> bool {
+        match attempt {
+            0 => self.history.has(request, Step::Sent),
+            _ => self.sent_again.contains(&(request, attempt)),
+        }
+    }
+
+    /// Notes that an attempt was begun; false if it had been before.
+    fn started(&mut self, request: u64, attempt: u32) -> bool {
+        match attempt {
+            0 => self.history.note(request, Step::Started),
+            _ => self.started_again.insert((request, attempt)),
         }
     }
 
@@ -211,7 +281,7 @@ impl Requests {
         for request in 0..self.numbers {
             let Some(Open { intended, .. }) = self.open.get(&request) else { continue };
             let detail = format!("request {request}, due at {intended}, never ended");
-            found.add(ENDS_ONCE, now, detail);
+            found.add(Violation::new(ENDS_ONCE, now, detail).request(request));
         }
     }
 }

@@ -11,6 +11,7 @@ use super::Found;
 use super::bounds::Bounds;
 use crate::faults::FaultSchedule;
 use crate::host::{AgentId, AgentMap, HostId};
+use crate::record::Violation;
 use crate::scenario::Scenario;
 
 pub(super) const NOT_FORGOTTEN: &str =
@@ -45,7 +46,7 @@ impl Views {
         let refresh = scenario.agents.iter().map(|agent| agent.refresh).max().unwrap_or_default();
         Self {
             // Whoever asks for lists less often than leases end may miss all that happens.
-            is_promised: bounds.are_kept() && refresh < scenario.registry.ttl,
+            is_promised: bounds.are_kept() && refresh < scenario.leases.ttl,
             aftermath: bounds.converge(),
             patience,
             last: AgentMap::filled(Default::default(), scenario.agents.len()),
@@ -53,7 +54,7 @@ impl Views {
         }
     }
 
-    pub(super) fn view(
+    pub(super) fn knows(
         &mut self,
         now: Timestamp,
         agent: AgentId,
@@ -76,7 +77,7 @@ impl Views {
         };
         let (left, of) = (peers.len(), before.len());
         let detail = format!("{own} has forgotten {name}, which lives; it knows {left} of {of}");
-        found.add(NOT_FORGOTTEN, now, detail);
+        found.add(Violation::new(NOT_FORGOTTEN, now, detail).hosts([own, name]));
     }
 
     /// Whether there is another reason than silence for a peer to leave a view.

@@ -6,23 +6,10 @@ use std::time::Duration;
 use mesh_core::time::{Timestamp, nanos};
 
 use super::Second;
+use crate::grouping::cpu_columns;
 use crate::host::{AgentId, AgentMap};
 
 const NANOS_PER_SECOND: u64 = 1_000_000_000;
-
-/// More agents than this share columns, so that a time line of 100,000 stays small.
-const MAX_COLUMNS: usize = 1000;
-
-/// `len` things in at most `max` groups of neighbours, sizes as equal as they can be.
-pub(crate) fn groups(len: usize, max: usize) -> Vec<Range<usize>> {
-    let count = len.min(max);
-    (0..count).map(|group| group * len / count..(group + 1) * len / count).collect()
-}
-
-/// The agents of each CPU column, by their index in the scenario.
-pub(crate) fn cpu_columns(agents: usize) -> Vec<Range<usize>> {
-    groups(agents, MAX_COLUMNS)
-}
 
 /// Adds each agent's busy time to the seconds and the columns that it belongs to.
 #[derive(Debug)]
@@ -85,8 +72,8 @@ mod tests {
 
     #[test]
     fn neighbours_share_a_column_if_there_are_many() {
-        assert_eq!(cpu_columns(3), [0..1, 1..2, 2..3]);
-        let cpu = CpuColumns::new(2 * MAX_COLUMNS, at_ms(2_000));
+        let cpu = CpuColumns::new(2_000, at_ms(2_000));
+        assert_eq!(cpu.columns(), 1_000);
         let mut timeline = timeline(&cpu, 2);
         cpu.add((at_ms(0), at_ms(1_000)), AgentId::new(0), 50.0, &mut timeline);
         cpu.add((at_ms(0), at_ms(1_000)), AgentId::new(1), 10.0, &mut timeline);

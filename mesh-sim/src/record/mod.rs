@@ -1,74 +1,21 @@
 //! What one run of one policy with one seed left behind.
 
 mod cpu;
-mod event_log;
 mod latency;
 mod recorder;
 mod window;
 
 use std::collections::BTreeMap;
 
-use mesh_core::agent::{CallError, Failure, Tried};
-use mesh_core::protocol::Reply;
+use mesh_core::Timestamp;
+use mesh_core::protocol::Name;
 use serde::{Deserialize, Serialize};
 
-pub(crate) use cpu::{cpu_columns, groups};
-pub use event_log::{Difference, EventLog, Value, first_difference};
 pub use latency::{Latency, Quantile};
 pub use recorder::{Recorder, RecorderConfig};
-pub(crate) use window::seconds;
 pub use window::{FaultWindow, NO_FAULT};
 
-/// How a request ended, as its client saw it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// With a result.
-    Answered,
-    /// With a JSON-RPC error; the reason is the error's short name ("busy", "no_peers" ...).
-    Refused(&'static str),
-    /// There was no answer by the deadline, and then the client gave up. Agents may have told it
-    /// before that there won't be; the request ends at its deadline all the same.
-    TimedOut,
-    /// The connection failed before an answer; the reason says how ("connect", "reset").
-    Lost(&'static str),
-}
-
-impl Outcome {
-    /// How a request ended by the result of its call, which came in after the deadline or not.
-    pub fn of_call(result: &Result<Reply, CallError>, is_late: bool) -> Self {
-        match result {
-            Ok(_) => Self::Answered,
-            Err(CallError::Answered(failure)) => Self::of_failure(failure),
-            Err(_) if is_late => Self::TimedOut,
-            Err(CallError::NotSent) => Self::Lost("connect"),
-            Err(CallError::NoAnswer) => Self::Lost("reset"),
-        }
-    }
-
-    /// How a request ended that was answered with `failure`. Where retries ran out, the reason
-    /// tells what they had run into.
-    pub const fn of_failure(failure: &Failure) -> Self {
-        match failure {
-            Failure::DeadlineExceeded => Self::TimedOut,
-            Failure::RetriesExhausted(Tried { unreachable: 0, .. }) => {
-                Self::Refused("retries_exhausted_busy")
-            }
-            Failure::RetriesExhausted(Tried { busy: 0, .. }) => {
-                Self::Refused("retries_exhausted_unreachable")
-            }
-            other => Self::Refused(other.name()),
-        }
-    }
-
-    /// Why there is no answer; `None` if there is one.
-    pub const fn failure(&self) -> Option<&'static str> {
-        match self {
-            Self::Answered => None,
-            Self::Refused(reason) | Self::Lost(reason) => Some(reason),
-            Self::TimedOut => Some(TIMED_OUT),
-        }
-    }
-}
+use crate::journal::RequestOutcome;
 
 /// Everything that the reports need of one run.
 #[derive(Clone, Debug)]
@@ -83,7 +30,7 @@ pub struct RunRecord {
     /// that was not answered counts as its whole deadline, so that failing fast never looks fast.
     pub latency: Latency,
     /// Requests due after the warm-up that were not answered, by reason. A request that timed out
-    /// has the reason [`TIMED_OUT`].
+    /// has the reason [`TIMED_OUT`](crate::journal::TIMED_OUT).
     pub failures: BTreeMap<&'static str, u64>,
     /// The same requests by the fault that they met: one entry per [`FaultWindow`], in the
     /// scenario's order, and a last one for those that met none.
@@ -103,9 +50,6 @@ pub struct RunRecord {
     /// One line of JSON per event, if the run was traced.
     pub trace: Option<String>,
 }
-
-/// The reason under which requests that timed out are counted.
-pub const TIMED_OUT: &str = "timed_out";
 
 /// Requests that met one fault, or none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -134,13 +78,13 @@ pub struct Counts {
 
 impl Counts {
     /// Counts one request.
-    pub fn count(&mut self, outcome: &Outcome) {
+    pub fn count(&mut self, outcome: RequestOutcome) {
         self.sent += 1;
         match outcome {
-            Outcome::Answered => self.answered += 1,
-            Outcome::Refused(_) => self.refused += 1,
-            Outcome::TimedOut => self.timed_out += 1,
-            Outcome::Lost(_) => self.lost += 1,
+            RequestOutcome::Answered => self.answered += 1,
+            RequestOutcome::Refused(_) => self.refused += 1,
+            RequestOutcome::TimedOut => self.timed_out += 1,
+            RequestOutcome::Lost(_) => self.lost += 1,
         }
     }
 
@@ -182,7 +126,8 @@ pub struct Second {
     pub cpu_percent: Vec<f64>,
 }
 
-/// A broken oracle.
+/// A broken oracle: what was seen, and what it is about, so that the facts which led to it can be
+/// found among all that happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {
     /// The oracle's name.
@@ -191,4 +136,28 @@ pub struct Violation {
     pub at_ns: u64,
     /// What was seen, in a sentence.
     pub detail: String,
+    /// The request that it is about, if it is about one.
+    pub request: Option<u64>,
+    /// The hosts that it is about, the one that did wrong first; perhaps none.
+    pub hosts: Vec<Name>,
+}
+
+impl Violation {
+    /// Of an oracle, at a time; about nothing in particular.
+    pub const fn new(oracle: &'static str, at: Timestamp, detail: String) -> Self {
+        Self { oracle, at_ns: at.as_nanos(), detail, request: None, hosts: Vec::new() }
+    }
+
+    /// The same, about a request.
+    #[must_use]
+    pub fn request(self, request: u64) -> Self {
+        Self { request: Some(request), ..self }
+    }
+
+    /// The same, about these hosts too.
+    #[must_use]
+    pub fn hosts<'a>(mut self, hosts: impl IntoIterator<Item = &'a Name>) -> Self {
+        self.hosts.extend(hosts.into_iter().cloned());
+        self
+    }
 }

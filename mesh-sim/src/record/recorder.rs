@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use mesh_core::agent::{Ending, Note};
 use mesh_core::time::{Timestamp, nanos};
 
 use super::cpu::CpuColumns;
-use super::{Counts, FaultWindow, Latency, Outcome, RunRecord, Second, Violation, WindowCounts};
+use super::{Counts, FaultWindow, Latency, RunRecord, Second, Violation, WindowCounts};
 use crate::host::{AgentId, Id as _};
+use crate::journal::{Fact, FactObserver, JournalEntry, RequestOutcome};
 use crate::scenario::Scenario;
 
 const NANOS_PER_SECOND: u64 = 1_000_000_000;
@@ -105,11 +107,11 @@ impl Recorder {
     }
 
     /// The request that was due at `intended` ended. Calls must come in the order of `at`.
-    pub fn ended(&mut self, intended: Timestamp, at: Timestamp, outcome: &Outcome) {
+    pub fn ended(&mut self, intended: Timestamp, at: Timestamp, outcome: RequestOutcome) {
         debug_assert!(at >= self.last_end, "an outcome at {at} after one at {}", self.last_end);
         self.last_end = at;
         let latency_ns = match outcome {
-            Outcome::Answered => nanos(at.since(intended)),
+            RequestOutcome::Answered => nanos(at.since(intended)),
             _ => self.deadline_ns,
         };
         self.end_on_timeline(at, latency_ns, outcome);
@@ -151,13 +153,13 @@ impl Recorder {
         RunRecord { event_hash, events, violations, ..self.record }
     }
 
-    fn end_on_timeline(&mut self, at: Timestamp, latency_ns: u64, outcome: &Outcome) {
+    fn end_on_timeline(&mut self, at: Timestamp, latency_ns: u64, outcome: RequestOutcome) {
         let second = self.second(at);
         if second != self.current_second {
             self.close_second();
             self.current_second = second;
         }
-        if *outcome == Outcome::Answered {
+        if outcome == RequestOutcome::Answered {
             self.current.record(latency_ns);
         }
         self.record.timeline[second].ended.count(outcome);
@@ -174,6 +176,24 @@ impl Recorder {
     fn second(&self, at: Timestamp) -> usize {
         let second = (at.as_nanos() / NANOS_PER_SECOND) as usize;
         second.min(self.record.timeline.len() - 1)
+    }
+}
+
+impl FactObserver for Recorder {
+    fn observe(&mut self, entry: &JournalEntry) {
+        let JournalEntry { at, host, fact } = entry;
+        match *fact {
+            Fact::RequestDue { .. } => self.due(*at),
+            Fact::RequestEnded { due, outcome, .. } => self.ended(due, *at, outcome),
+            Fact::AgentNoted(Note::JobEnded { outcome: Ending::Done, .. }) => {
+                host.agent().into_iter().for_each(|agent| self.worked(*at, agent));
+            }
+            Fact::MachineBusy { second, percent } => {
+                let [from, until] = [second, second + 1].map(|at| Duration::from_secs(at).into());
+                host.agent().into_iter().for_each(|agent| self.cpu(from, until, agent, percent));
+            }
+            _ => {}
+        }
     }
 }
 

@@ -1,5 +1,7 @@
+use mesh_core::agent::FailureKind;
+
 use super::*;
-use crate::record::TIMED_OUT;
+use crate::journal::{ConnectionFailure, Refusal, TIMED_OUT};
 
 const MS: u64 = 1_000_000;
 
@@ -26,18 +28,19 @@ fn recorder() -> Recorder {
     })
 }
 
-fn run(requests: &[(u64, u64, Outcome)]) -> RunRecord {
+fn run(requests: &[(u64, u64, RequestOutcome)]) -> RunRecord {
     let mut recorder = recorder();
-    for (intended, at, outcome) in requests {
-        recorder.due(at_ms(*intended));
-        recorder.ended(at_ms(*intended), at_ms(*at), outcome);
+    for &(intended, at, outcome) in requests {
+        recorder.due(at_ms(intended));
+        recorder.ended(at_ms(intended), at_ms(at), outcome);
     }
     recorder.finish(7, 8, Vec::new())
 }
 
 #[test]
 fn the_warm_up_is_on_the_time_line_only() {
-    let record = run(&[(999, 1005, Outcome::Answered), (1000, 1010, Outcome::Answered)]);
+    let record =
+        run(&[(999, 1005, RequestOutcome::Answered), (1000, 1010, RequestOutcome::Answered)]);
     assert_eq!(record.requests.sent, 1);
     assert_eq!(record.latency.max_ns(), 10 * MS);
     assert_eq!(record.timeline.iter().map(|second| second.due).sum::<u64>(), 2);
@@ -48,10 +51,10 @@ fn the_warm_up_is_on_the_time_line_only() {
 #[test]
 fn a_request_without_an_answer_counts_with_its_whole_deadline() {
     let record = run(&[
-        (1000, 1001, Outcome::Refused("busy")),
-        (1000, 1002, Outcome::Lost("reset")),
-        (1000, 1003, Outcome::Answered),
-        (1000, 3000, Outcome::TimedOut),
+        (1000, 1001, RequestOutcome::Refused(Refusal::Failed(FailureKind::Busy))),
+        (1000, 1002, RequestOutcome::Lost(ConnectionFailure::Reset)),
+        (1000, 1003, RequestOutcome::Answered),
+        (1000, 3000, RequestOutcome::TimedOut),
     ]);
     assert_eq!(record.latency.count(), 4);
     assert_eq!(record.latency.min_ns(), 3 * MS);
@@ -66,10 +69,10 @@ fn a_request_without_an_answer_counts_with_its_whole_deadline() {
 #[test]
 fn failures_are_counted_by_the_fault_that_the_request_met() {
     let record = run(&[
-        (1500, 1999, Outcome::Refused("busy")),
-        (2000, 2001, Outcome::Answered),
-        (2999, 3500, Outcome::Lost("reset")),
-        (3000, 3600, Outcome::Refused("busy")),
+        (1500, 1999, RequestOutcome::Refused(Refusal::Failed(FailureKind::Busy))),
+        (2000, 2001, RequestOutcome::Answered),
+        (2999, 3500, RequestOutcome::Lost(ConnectionFailure::Reset)),
+        (3000, 3600, RequestOutcome::Refused(Refusal::Failed(FailureKind::Busy))),
     ]);
     let [inside, outside] = record.by_window.as_slice() else { panic!("one window and the rest") };
     assert_eq!((inside.requests.sent, inside.requests.lost), (2, 1));
@@ -80,9 +83,9 @@ fn failures_are_counted_by_the_fault_that_the_request_met() {
 #[test]
 fn each_second_has_quantiles_of_its_own_answers() {
     let record = run(&[
-        (1000, 1100, Outcome::Answered),
-        (1000, 1200, Outcome::Refused("busy")),
-        (3000, 3020, Outcome::Answered),
+        (1000, 1100, RequestOutcome::Answered),
+        (1000, 1200, RequestOutcome::Refused(Refusal::Failed(FailureKind::Busy))),
+        (3000, 3020, RequestOutcome::Answered),
     ]);
     let p50s: Vec<_> = record.timeline.iter().map(|second| second.p50_ns / MS).collect();
     assert_eq!(p50s, [0, 100, 0, 20, 0]);
@@ -94,9 +97,9 @@ fn in_flight_is_what_was_due_and_has_not_ended() {
     let mut recorder = recorder();
     recorder.due(at_ms(100));
     recorder.due(at_ms(1100));
-    recorder.ended(at_ms(100), at_ms(2000), &Outcome::Answered);
+    recorder.ended(at_ms(100), at_ms(2000), RequestOutcome::Answered);
     // The very end of the run belongs to its last second.
-    recorder.ended(at_ms(1100), at_ms(5000), &Outcome::TimedOut);
+    recorder.ended(at_ms(1100), at_ms(5000), RequestOutcome::TimedOut);
     let record = recorder.finish(0, 0, Vec::new());
     let in_flight: Vec<_> = record.timeline.iter().map(|second| second.in_flight).collect();
     assert_eq!(in_flight, [1, 2, 1, 1, 0]);
@@ -119,5 +122,5 @@ fn work_and_cpu_are_kept_per_agent() {
 #[should_panic(expected = "an outcome at")]
 #[cfg(debug_assertions)]
 fn outcomes_out_of_order_are_a_bug_of_the_engine() {
-    run(&[(1000, 1100, Outcome::Answered), (1000, 1099, Outcome::Answered)]);
+    run(&[(1000, 1100, RequestOutcome::Answered), (1000, 1099, RequestOutcome::Answered)]);
 }

@@ -1,10 +1,9 @@
 //! When something is wrong, and what: the time spans of a scenario's faults.
 
-use std::time::Duration;
-
 use mesh_core::protocol::Name;
 use mesh_core::time::Timestamp;
 
+use crate::format::exact_seconds;
 use crate::scenario::{Fault, FaultKind, Scenario};
 
 /// What reports call the time outside every window.
@@ -43,21 +42,17 @@ impl FaultWindow {
 
     fn of(fault: &Fault) -> Self {
         let (kind, detail) = describe(&fault.kind);
-        let from = seconds(fault.at);
+        let from = exact_seconds(fault.at);
         let label = match fault.lasts {
-            Some(lasts) => format!("{kind} {from}-{} s", seconds(fault.at.saturating_add(lasts))),
+            Some(lasts) => {
+                format!("{kind} {from}-{} s", exact_seconds(fault.at.saturating_add(lasts)))
+            }
             None => format!("{kind} from {from} s"),
         };
         let at = Timestamp::from(fault.at);
         let until = fault.lasts.map_or(Timestamp::MAX, |lasts| at + lasts);
         Self { label, detail, from: at, until }
     }
-}
-
-/// Seconds in as few digits as are exact, without the unit.
-pub(crate) fn seconds(duration: Duration) -> String {
-    let text = format!("{}.{:09}", duration.as_secs(), duration.subsec_nanos());
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 fn describe(kind: &FaultKind) -> (&'static str, String) {
@@ -109,6 +104,8 @@ fn short((stem, from, to): (&str, u64, u64)) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]

@@ -24,21 +24,16 @@ fn lines(run: &RunRecord) -> String {
 
 #[cfg(test)]
 mod tests {
-    use mesh_core::time::Timestamp;
-
-    use crate::record::{EventLog, Value};
     use crate::report::example;
 
     #[test]
     fn each_line_says_whose_it_is() {
         let mut report = example::small();
         assert_eq!(super::render(&report), None);
-        let mut log = EventLog::new(true);
-        let at = Timestamp::from_nanos(2_000_001);
-        log.event(at, "agent-1", "routed", &[("peer", Value::Str("agent-2"))]);
-        report.runs[1].trace = log.take_trace();
+        let line = r#"{"at_ms":2.000001,"host":"agent-1","event":"recovered","peer":"agent-2"}"#;
+        report.runs[1].trace = Some(format!("{line}\n"));
         let expected = "{\"policy\":\"random\",\"seed\":43,\"at_ms\":2.000001,\
-                        \"host\":\"agent-1\",\"event\":\"routed\",\"peer\":\"agent-2\"}\n";
+                        \"host\":\"agent-1\",\"event\":\"recovered\",\"peer\":\"agent-2\"}\n";
         assert_eq!(super::render(&report).as_deref(), Some(expected));
     }
 }

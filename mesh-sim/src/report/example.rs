@@ -3,19 +3,23 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use mesh_core::agent::FailureKind;
+use mesh_core::agent::config::{AdmissionConfig, Concurrency, DelegationConfig, MembershipConfig};
 use mesh_core::protocol::Name;
-use mesh_core::resilience::HealthConfig;
+use mesh_core::registry::LeaseConfig;
 use mesh_core::routing::PolicySettings;
 use mesh_core::seed::Seed;
 use mesh_core::time::Timestamp;
 
 use super::{RanBy, Report};
 use crate::dist::Distribution;
+use crate::figures::{Expect, Limit};
 use crate::host::AgentId;
-use crate::record::{Outcome, Recorder, RecorderConfig, RunRecord, Violation};
+use crate::journal::{ConnectionFailure, Refusal, RequestOutcome};
+use crate::record::{Recorder, RecorderConfig, RunRecord, Violation};
 use crate::scenario::{
-    AgentSpec, Arrivals, DelegationSpec, EngineKind, Entry, Expect, Fault, FaultKind, LinkQuality,
-    MachineSpec, NetworkSpec, PolicySpec, RegistrySpec, Scenario, Step, WorkloadSpec,
+    AgentSpec, Arrivals, EngineKind, Entry, Fault, FaultKind, LinkQuality, MachineSpec,
+    NetworkSpec, PolicySpec, Scenario, Step, WorkloadSpec,
 };
 
 const MS: u64 = 1_000_000;
@@ -31,11 +35,12 @@ pub(crate) fn small() -> Report {
         }
     }
     runs[3].violations = vec![
-        Violation {
-            oracle: "ends_once",
-            at_ns: 1_500 * MS,
-            detail: "request 7 ended twice".to_owned(),
-        };
+        Violation::new(
+            "ends_once",
+            Timestamp::from_nanos(1_500 * MS),
+            "request 7 ended twice".to_owned(),
+        )
+        .request(7);
         2
     ];
     Report { scenario, ran_by: RanBy::Engine(EngineKind::Turmoil), runs }
@@ -47,13 +52,13 @@ fn small_run(scenario: &Scenario, policy: &str, seed: u64, latency_ms: u64) -> R
     for number in 0..16 {
         let due = Timestamp::from_nanos(number * 125 * MS);
         let outcome = match (seed, number) {
-            (43, 9) => Outcome::Refused("busy"),
-            (43, 10) => Outcome::Lost("reset"),
-            _ => Outcome::Answered,
+            (43, 9) => RequestOutcome::Refused(Refusal::Failed(FailureKind::Busy)),
+            (43, 10) => RequestOutcome::Lost(ConnectionFailure::Reset),
+            _ => RequestOutcome::Answered,
         };
         let at = due + Duration::from_millis(latency_ms + number);
         recorder.due(due);
-        recorder.ended(due, at, &outcome);
+        recorder.ended(due, at, outcome);
         recorder.worked(at, AgentId::new(number as u32 % 2));
     }
     for number in 0..4u32 {
@@ -78,11 +83,9 @@ pub(crate) fn realistic(policies: &[&str], seeds: &[u64]) -> Report {
         lasts: Some(Duration::from_secs(15)),
         kind: FaultKind::Partition { groups: vec![names(1..=3), rest], one_way: false },
     }];
-    let limit = Expect {
-        min_success: Some(0.97),
-        max_p99: Some(Duration::from_millis(1500)),
-        ..Expect::default()
-    };
+    let limit = Expect::default()
+        .with("min_success", Limit::Share(0.97))
+        .with("max_p99", Limit::Latency(Duration::from_millis(1500)));
     scenario.expect = BTreeMap::from([("*".to_owned(), limit)]);
     let mut runs = Vec::new();
     for (index, policy) in policies.iter().enumerate() {
@@ -102,21 +105,24 @@ fn realistic_run(scenario: &Scenario, policy: &str, seed: u64, skill: f64) -> Ru
         let split = (20..35).contains(&due.elapsed().as_secs());
         let unlucky = rng.unit() < if split { 0.16 } else { 0.004 } / (skill * skill);
         let outcome = match (unlucky, rng.index(10)) {
-            (false, _) => Outcome::Answered,
-            (true, 0) => Outcome::Refused("busy"),
-            (true, 1 | 2) => Outcome::Refused("no_reachable_peers"),
-            (true, 3) => Outcome::Lost("connect"),
-            (true, _) => Outcome::TimedOut,
+            (false, _) => RequestOutcome::Answered,
+            (true, 0) => RequestOutcome::Refused(Refusal::Failed(FailureKind::Busy)),
+            (true, 1 | 2) => {
+                RequestOutcome::Refused(Refusal::Failed(FailureKind::NoReachablePeers))
+            }
+            (true, 3) => RequestOutcome::Lost(ConnectionFailure::Connect),
+            (true, _) => RequestOutcome::TimedOut,
         };
         let slow = if split { 2.5 } else { 1.0 };
         let service_ms = 8.0 - 30.0 * slow / skill * libm::log(1.0 - rng.unit());
-        let took_ms = if outcome == Outcome::TimedOut { 2000.0 } else { service_ms.min(1999.0) };
+        let took_ms =
+            if outcome == RequestOutcome::TimedOut { 2000.0 } else { service_ms.min(1999.0) };
         ends.push((due + Duration::from_nanos((took_ms * 1e6) as u64), due, outcome));
         recorder.due(due);
     }
     ends.sort_by_key(|(at, ..)| *at);
     for (at, due, outcome) in ends {
-        recorder.ended(due, at, &outcome);
+        recorder.ended(due, at, outcome);
         let agent = (rng.index(8) as f64 / (1.0 + rng.unit() / skill)) as u32;
         recorder.worked(at, AgentId::new(agent));
     }
@@ -144,8 +150,10 @@ fn scenario(agents: usize, duration: Duration, policies: &[&str]) -> Scenario {
     let agent = |number: usize| AgentSpec {
         name: Name::from(format!("agent-{number}")),
         machine: machine.clone(),
-        concurrency: Some(2),
-        queue: 64,
+        admission: AdmissionConfig {
+            concurrency: Concurrency::Limit(2),
+            ..AdmissionConfig::default()
+        },
         refresh: Duration::from_secs(5),
         clock_rate: 1.0,
     };
@@ -161,24 +169,12 @@ fn scenario(agents: usize, duration: Duration, policies: &[&str]) -> Scenario {
         duration,
         warm_up: Duration::ZERO,
         drain: Duration::from_secs(drain),
-        registry: RegistrySpec {
-            ttl: Duration::from_secs(30),
-            heartbeat: Duration::from_secs(10),
-            sweep: Duration::from_secs(1),
-            jitter: 0.1,
-            timeout: Duration::from_secs(1),
-        },
+        leases: LeaseConfig::default(),
+        membership: MembershipConfig::default(),
         agents: (1..=agents).map(agent).collect(),
-        delegation: DelegationSpec {
+        delegation: DelegationConfig {
             probe_timeout: Duration::from_millis(100),
-            connect_timeout: Duration::from_secs(1),
-            attempt_timeout: None,
-            max_attempts: 3,
-            retry_ratio: 0.1,
-            retry_floor: 1.0,
-            health: HealthConfig::default(),
-            to_self: false,
-            max_open: 10_000,
+            ..DelegationConfig::default()
         },
         network: NetworkSpec {
             quality: LinkQuality::constant(Duration::from_millis(1)).into(),

@@ -3,57 +3,44 @@
 use std::io;
 
 use super::Report;
+use crate::figures::Figure;
 use crate::format;
+use crate::judge::Measured;
 use crate::record::Counts;
 
+/// The columns before those of the latencies.
+const COUNTS: [&str; 7] = ["policy", "seed", "sent", "answered", "refused", "timed_out", "lost"];
+
 /// The columns of a run.
-pub(crate) const COLUMNS: [&str; 15] = [
-    "policy",
-    "seed",
-    "sent",
-    "answered",
-    "refused",
-    "timed_out",
-    "lost",
-    "mean_ms",
-    "min_ms",
-    "p50_ms",
-    "p90_ms",
-    "p95_ms",
-    "p99_ms",
-    "p99_9_ms",
-    "max_ms",
-];
+pub(crate) fn columns() -> impl Iterator<Item = &'static str> {
+    COUNTS.into_iter().chain(Figure::latencies().map(|figure| figure.column))
+}
 
 /// One line per run. Without requests there is no latency, and its fields are empty.
 pub(super) fn render(report: &Report) -> io::Result<Vec<u8>> {
     let mut csv = csv::Writer::from_writer(Vec::new());
-    csv.write_record(COLUMNS)?;
+    csv.write_record(columns())?;
     for run in &report.runs {
-        let latency = &run.latency;
-        let [p50, p90, p95, p99, p99_9] =
-            [0.5, 0.9, 0.95, 0.99, 0.999].map(|quantile| latency.quantile_ns(quantile));
-        let (mean, min, max) = (latency.mean_ns(), latency.min_ns(), latency.max_ns());
-        let latencies = [mean, min, p50, p90, p95, p99, p99_9, max];
-        csv.write_record(line(&run.policy, run.seed, &run.requests, latencies))?;
+        let measured = Measured::new(&run.requests, &run.latency);
+        csv.write_record(line(&run.policy, run.seed, &measured))?;
     }
     csv.into_inner().map_err(|error| error.into_error())
 }
 
-/// A run in [`COLUMNS`], latencies in nanoseconds.
+/// A run in [`columns`].
 pub(crate) fn line(
     policy: &str,
     seed: u64,
-    requests: &Counts,
-    latencies: [u64; 8],
-) -> impl Iterator<Item = String> {
-    let Counts { sent, answered, refused, timed_out, lost, .. } = *requests;
+    measured: &Measured,
+) -> impl Iterator<Item = String> + use<> {
+    let Counts { sent, answered, refused, timed_out, lost } = measured.requests;
     let counts = [sent, answered, refused, timed_out, lost];
-    let latencies = latencies.map(|ns| if sent == 0 { String::new() } else { format::ms(ns) });
+    let latency = measured.latency_ns;
+    let latency = latency.map(|ns| if sent == 0 { String::new() } else { format::ms(ns) });
     [policy.to_owned(), seed.to_string()]
         .into_iter()
         .chain(counts.map(|count| count.to_string()))
-        .chain(latencies)
+        .chain(latency.into_values())
 }
 
 #[cfg(test)]

@@ -2,10 +2,10 @@
 //!
 //! Every file is a pure function of a [`Report`]: the same runs give the same bytes.
 
-mod column;
 mod events;
 #[cfg(test)]
 pub(crate) mod example;
+pub(crate) mod figure_text;
 pub(crate) mod hgrm;
 mod html;
 pub(crate) mod latency_csv;
@@ -66,7 +66,7 @@ impl Report {
     /// How each policy did against the scenario's `[expect]` and the oracles.
     pub fn verdicts(&self) -> Vec<PolicyVerdict> {
         let expect = &self.scenario.expect;
-        self.policies().iter().map(|result| PolicyVerdict::of(result, expect)).collect()
+        self.policies().iter().map(|result| result.judge(expect)).collect()
     }
 
     /// The seeds that were run, in that order.
@@ -162,6 +162,7 @@ pub(crate) fn file_stem(label: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::figures::{FIGURES, Shown, Unit};
 
     fn names(dir: &Path) -> Vec<String> {
         let mut names: Vec<_> = fs::read_dir(dir)
@@ -205,6 +206,41 @@ mod tests {
         let expected =
             ["latency.csv", "power_of_two.hgrm", "report.html", "summary.json", "timeline.csv"];
         assert_eq!(names(dir.path()), expected);
+    }
+
+    /// One row of the table of figures must be enough.
+    #[test]
+    fn every_file_table_and_threshold_follows_the_table_of_figures() {
+        let report = example::small();
+        let files = files(&report).unwrap();
+        let text = |name: &str| {
+            let (_, bytes) = files.iter().find(|(file, _)| file == name).unwrap();
+            String::from_utf8(bytes.clone()).unwrap()
+        };
+        let scenario_schema = crate::scenario::json_schema();
+        let thresholds = &scenario_schema["$defs"]["Expect"]["properties"];
+        let terminal = table::render(&report, "small.toml");
+        for figure in FIGURES {
+            if figure.unit == Unit::Latency {
+                let header = text("latency.csv").lines().next().unwrap().to_owned();
+                assert!(header.split(',').any(|column| column == figure.column), "{figure:?}");
+                assert!(text(SUMMARY).contains(&format!("\"{}\": ", figure.key)), "{figure:?}");
+            }
+            let heading = format!("<th>{}</th>", figure.heading);
+            assert_eq!(text("report.html").contains(&heading), figure.shown >= Shown::Page);
+            if figure.shown == Shown::Terminal {
+                assert!(terminal.contains(figure.heading), "{figure:?}");
+            }
+            if let Some(threshold) = figure.threshold {
+                assert!(thresholds[threshold].is_object(), "{figure:?}");
+                let word = |word: &str| format!("\"const\": \"{word}\"");
+                assert!(summary::schema().contains(&word(threshold)), "{figure:?}");
+                let sweep = crate::sweep::results_schema();
+                assert!(sweep.contains(&word(figure.column)), "{figure:?}");
+            }
+        }
+        let all = thresholds.as_object().unwrap().len();
+        assert_eq!(all, FIGURES.iter().filter(|figure| figure.threshold.is_some()).count());
     }
 
     #[test]

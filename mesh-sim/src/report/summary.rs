@@ -2,16 +2,19 @@
 //!
 //! These types are the format: `docs/summary.schema.json` is generated from them.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use thiserror::Error;
 
 use super::{RanBy, Report};
+use crate::figures::{Figure, Latencies};
 use crate::format;
-use crate::judge::{PolicyVerdict, Statistic, Threshold, Verdict};
-use crate::record::{Counts, Latency, RunRecord, Violation};
+use crate::judge::{Measured, MissedThreshold, PolicyVerdict, Verdict};
+use crate::record::{Counts, RunRecord, Violation};
 use crate::scenario::EngineKind;
 
 /// Version of the format: one more whenever a field comes, goes or changes its meaning.
@@ -84,7 +87,7 @@ pub struct Run {
     pub failures: BTreeMap<String, u64>,
     /// Milliseconds from the intended start to the end; a request that was not answered counts
     /// with its whole deadline. Null if there were no requests.
-    pub latency_ms: Option<LatencyMs>,
+    pub latency_ms: Option<Latencies<f64>>,
     /// Jobs that each agent finished after the warm-up.
     pub work_per_agent: BTreeMap<String, u64>,
     /// Hash of every event of the run in order, 16 hex digits: equal for equal runs. Zero for a live
@@ -113,28 +116,6 @@ pub struct Requests {
     pub lost: u64,
 }
 
-/// A distribution of latencies, in milliseconds.
-#[derive(Debug, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct LatencyMs {
-    /// Mean.
-    pub mean: f64,
-    /// Least.
-    pub min: f64,
-    /// Median.
-    pub p50: f64,
-    /// 90th percentile.
-    pub p90: f64,
-    /// 95th percentile.
-    pub p95: f64,
-    /// 99th percentile.
-    pub p99: f64,
-    /// 99.9th percentile.
-    pub p99_9: f64,
-    /// Greatest.
-    pub max: f64,
-}
-
 /// A violated oracle.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -145,6 +126,12 @@ pub struct ViolationEntry {
     pub at_ms: f64,
     /// What was seen.
     pub detail: String,
+    /// The request that it is about; left out if it is about none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<u64>,
+    /// The names of the hosts that it is about; left out if it is about none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hosts: Vec<String>,
 }
 
 /// How one policy did against the scenario's `[expect]`.
@@ -172,25 +159,65 @@ pub struct MissEntry {
     pub limit: f64,
 }
 
-/// A threshold of `[expect]`.
-#[derive(Debug, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
+/// The name of a missed threshold in files: its field in `[expect]`, or `requests`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ThresholdName {
-    /// At least one request.
+    /// There was no request to hold against any threshold.
     Requests,
-    /// Least share of requests answered with a result, 0 to 1.
-    MinSuccess,
-    /// Greatest mean latency, ms.
-    MaxMean,
-    /// Greatest median latency, ms.
-    MaxP50,
-    /// Greatest 90th percentile, ms.
-    MaxP90,
-    /// Greatest 99th percentile, ms.
-    MaxP99,
-    /// Greatest 99.9th percentile, ms.
-    #[serde(rename = "max_p99_9")]
-    MaxP99_9,
+    /// The threshold on this figure.
+    On(&'static Figure),
+}
+
+impl ThresholdName {
+    const REQUESTS: &str = "requests";
+
+    /// The name.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Requests => Self::REQUESTS,
+            // Only figures that have a threshold can have missed it.
+            Self::On(figure) => figure.threshold.unwrap_or(figure.key),
+        }
+    }
+}
+
+impl Serialize for ThresholdName {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for ThresholdName {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        if name == Self::REQUESTS {
+            return Ok(Self::Requests);
+        }
+        let figure = Figure::with_threshold(&name).map(Self::On);
+        figure.ok_or_else(|| D::Error::custom(format!("no threshold is called `{name}`")))
+    }
+}
+
+impl JsonSchema for ThresholdName {
+    fn schema_name() -> Cow<'static, str> {
+        "ThresholdName".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let requests = (Self::REQUESTS, "At least one request.".to_owned());
+        let limit = |figure: &'static Figure| {
+            (Self::On(figure).as_str(), format!("{}, {}.", figure.demand(), figure.unit.in_files()))
+        };
+        let all: Vec<_> = [requests].into_iter().chain(Figure::compared().map(limit)).collect();
+        words("A threshold of `[expect]`.", &all)
+    }
+}
+
+/// The schema of a string that is one of these words, each with its meaning.
+pub(crate) fn words(description: &str, words: &[(&str, String)]) -> Schema {
+    let word = |(word, meaning): &(&str, String)| serde_json::json!({ "description": meaning, "type": "string", "const": word });
+    let words: Vec<_> = words.iter().map(word).collect();
+    schemars::json_schema!({ "description": description, "oneOf": words })
 }
 
 /// The summary as pretty-printed JSON, with a line feed at its end.
@@ -271,7 +298,7 @@ impl Run {
             seed: run.seed,
             requests: Requests::of(&run.requests),
             failures: run.failures.iter().map(|(why, n)| ((*why).to_owned(), *n)).collect(),
-            latency_ms: (run.requests.sent > 0).then(|| LatencyMs::of(&run.latency)),
+            latency_ms: Measured::new(&run.requests, &run.latency).latency_ms(),
             work_per_agent: work.map(|(name, jobs)| ((*name).to_owned(), *jobs)).collect(),
             event_hash: format!("{:016x}", run.event_hash),
             events: run.events,
@@ -287,28 +314,14 @@ impl Requests {
     }
 }
 
-impl LatencyMs {
-    pub(crate) fn of(latency: &Latency) -> Self {
-        let quantile = |quantile| format::ms_number(latency.quantile_ns(quantile));
-        Self {
-            mean: format::ms_number(latency.mean_ns()),
-            min: format::ms_number(latency.min_ns()),
-            p50: quantile(0.5),
-            p90: quantile(0.9),
-            p95: quantile(0.95),
-            p99: quantile(0.99),
-            p99_9: quantile(0.999),
-            max: format::ms_number(latency.max_ns()),
-        }
-    }
-}
-
 impl ViolationEntry {
     fn of(violation: &Violation) -> Self {
         Self {
             oracle: violation.oracle.to_owned(),
             at_ms: format::ms_number(violation.at_ns),
             detail: violation.detail.clone(),
+            request: violation.request,
+            hosts: violation.hosts.iter().map(ToString::to_string).collect(),
         }
     }
 }
@@ -321,21 +334,11 @@ impl VerdictEntry {
 }
 
 impl MissEntry {
-    pub(crate) fn of(threshold: &Threshold) -> Self {
+    pub(crate) fn of(threshold: &MissedThreshold) -> Self {
         let (threshold, figure, limit) = match threshold {
-            Threshold::NoRequests => (ThresholdName::Requests, 0.0, 1.0),
-            Threshold::MinSuccess { requests, limit } => {
-                (ThresholdName::MinSuccess, requests.success(), *limit)
-            }
-            Threshold::MaxLatency { figure, latency_ns, limit_ns } => {
-                let name = match figure {
-                    Statistic::Mean => ThresholdName::MaxMean,
-                    Statistic::P50 => ThresholdName::MaxP50,
-                    Statistic::P90 => ThresholdName::MaxP90,
-                    Statistic::P99 => ThresholdName::MaxP99,
-                    Statistic::P99_9 => ThresholdName::MaxP99_9,
-                };
-                (name, format::ms_number(*latency_ns), format::ms_number(*limit_ns))
+            MissedThreshold::NoRequests => (ThresholdName::Requests, 0.0, 1.0),
+            MissedThreshold::Figure { figure, value, limit } => {
+                (ThresholdName::On(figure), value.in_files(), limit.in_files())
             }
         };
         Self { threshold, figure, limit }
@@ -350,16 +353,14 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
+    use crate::figures::{Expect, Limit};
     use crate::report::example;
-    use crate::scenario::Expect;
 
     fn report() -> Report {
         let mut report = example::small();
-        let limit = Expect {
-            min_success: Some(0.95),
-            max_p50: Some(Duration::from_millis(25)),
-            ..Expect::default()
-        };
+        let limit = Expect::default()
+            .with("min_success", Limit::Share(0.95))
+            .with("max_p50", Limit::Latency(Duration::from_millis(25)));
         report.scenario.expect = BTreeMap::from([("*".to_owned(), limit)]);
         report
     }

@@ -1,24 +1,16 @@
 //! What the terminal shows at the end: a table of the policies, why requests failed, and how to
 //! replay what went wrong.
 
-use super::column::Column;
-use super::{RanBy, Report};
+use super::{RanBy, Report, figure_text};
+use crate::figures::{Figure, Shown};
 use crate::format::{self, shell_word};
-use crate::judge::{PolicyResult, PolicyVerdict, Statistic};
+use crate::judge::{Measured, PolicyResult, PolicyVerdict};
 use crate::record::{FaultWindow, NO_FAULT};
 
 /// No line is longer, except where a path or a label alone is.
 const WIDTH: usize = 80;
 /// Labels are cut to make room, but not below this.
 const MIN_LABEL: usize = 8;
-const COLUMNS: [Column; 6] = [
-    Column::Success,
-    Column::Latency(Statistic::P50),
-    Column::Latency(Statistic::P90),
-    Column::Latency(Statistic::P99),
-    Column::Latency(Statistic::P99_9),
-    Column::Max,
-];
 
 /// The report for a terminal of 80 columns. `file` is the scenario file as the user named it.
 pub fn render(report: &Report, file: &str) -> String {
@@ -67,15 +59,18 @@ fn rows(
     full_verdicts: bool,
     label_width: usize,
 ) -> Vec<Vec<String>> {
-    let names = COLUMNS.iter().map(|column| column.name());
-    let header = ["policy", "sent"].into_iter().chain(names).chain(["verdict"]);
+    let measured: Vec<Measured> = policies.iter().map(PolicyResult::measured).collect();
+    let figures: Vec<&Figure> = Figure::shown_in(Shown::Terminal).collect();
+    let headings = figures.iter().map(|figure| figure.heading);
+    let header = ["policy", "sent"].into_iter().chain(headings).chain(["verdict"]);
     let mut rows = vec![header.map(str::to_owned).collect::<Vec<_>>()];
-    let best = COLUMNS.map(|column| column.best(policies, digits));
-    for (result, verdict) in policies.iter().zip(verdicts) {
+    let best: Vec<Option<String>> =
+        figures.iter().map(|figure| figure_text::best(figure, &measured, digits)).collect();
+    for ((result, measured), verdict) in policies.iter().zip(&measured).zip(verdicts) {
         let mut row =
             vec![format::ellipsis(result.policy, label_width), format::count(result.requests.sent)];
-        row.extend(COLUMNS.iter().zip(&best).map(|(column, best)| {
-            let text = column.text(result, digits);
+        row.extend(figures.iter().zip(&best).map(|(figure, best)| {
+            let text = figure_text::text(figure, measured, digits);
             if best.as_ref() == Some(&text) { text + "*" } else { text }
         }));
         row.push(match full_verdicts {
@@ -166,13 +161,13 @@ fn problems(report: &Report, verdicts: &[PolicyVerdict], file: &str) -> String {
     let mut lines = Vec::new();
     for PolicyVerdict { policy, violated, missed } in verdicts {
         for violated in violated {
-            let times = match violated.times {
+            let (seed, oracle) = (violated.seed, &violated.oracle);
+            let times = match oracle.times {
                 1 => String::new(),
-                times => format!(" ({} times)", format::count(times as u64)),
+                times => format!(" ({} times)", format::count(times)),
             };
-            let (seed, first) = (violated.seed, &violated.first);
-            let at = format::exact_latency(first.at_ns);
-            let what = format!("{} at {at}{times}: {}", first.oracle, first.detail);
+            let at = format::exact_latency(oracle.at_ns);
+            let what = format!("{} at {at}{times}: {}", oracle.oracle, oracle.detail);
             lines.push((format!("violated: {policy} seed {seed}: {what}"), replay(seed, policy)));
         }
         for miss in missed {

@@ -1,10 +1,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use mesh_core::Timestamp;
+
 use super::*;
+use crate::figures::{Expect, Limit};
 use crate::record::{Counts, Violation};
 use crate::report::example;
-use crate::scenario::Expect;
 
 const POLICIES: [&str; 5] = ["random", "round_robin", "least_loaded", "weighted", "power_of_two"];
 
@@ -34,23 +36,21 @@ fn no_line_passes_80_columns_whatever_the_labels_and_figures() {
     let labels =
         ["a_policy_with_a_name_that_no_one_would_type_twice", "x", "power_of_two/probes=3"];
     let mut report = example::realistic(&labels, &[42, 43]);
-    let strict = Expect {
-        min_success: Some(0.999_99),
-        max_mean: Some(Duration::from_nanos(1)),
-        max_p50: Some(Duration::from_micros(1)),
-        max_p99_9: Some(Duration::from_micros(1_234_567)),
-        ..Expect::default()
-    };
+    let strict = Expect::default()
+        .with("min_success", Limit::Share(0.999_99))
+        .with("max_mean", Limit::Latency(Duration::from_nanos(1)))
+        .with("max_p50", Limit::Latency(Duration::from_micros(1)))
+        .with("max_p99_9", Limit::Latency(Duration::from_micros(1_234_567)));
     report.scenario.expect = BTreeMap::from([("*".to_owned(), strict)]);
     for run in &mut report.runs {
         run.requests.sent *= 1_000;
         run.requests.answered = run.requests.sent;
         run.latency.record(86_400_000_000_000);
-        run.violations.push(Violation {
-            oracle: "routed_to_the_dead",
-            at_ns: 12_345_678_901_234,
-            detail: "agent-1 was sent request 7 long after its lease had ended ".repeat(3),
-        });
+        run.violations.push(Violation::new(
+            "routed_to_the_dead",
+            Timestamp::from_nanos(12_345_678_901_234),
+            "agent-1 was sent request 7 long after its lease had ended ".repeat(3),
+        ));
     }
     let file = "a/rather/long/directory/of/scenarios/with/levels/partition.toml";
     let text = render(&report, file);

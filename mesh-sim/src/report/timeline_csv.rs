@@ -4,7 +4,7 @@ use std::io;
 
 use super::Report;
 use crate::format;
-use crate::record::cpu_columns;
+use crate::grouping::cpu_columns;
 
 const HEADER: [&str; 11] = [
     "policy",

@@ -12,6 +12,7 @@ mod hosts;
 mod load;
 mod raw;
 mod schema;
+mod settings;
 mod shape;
 mod source;
 mod text;
@@ -21,8 +22,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use mesh_core::agent::config::{AdmissionConfig, DelegationConfig, MembershipConfig};
 use mesh_core::protocol::Name;
-use mesh_core::resilience::HealthConfig;
+use mesh_core::registry::LeaseConfig;
 use mesh_core::routing::PolicyFactory;
 
 pub use self::diagnostic::{Diagnostics, Problem};
@@ -31,6 +33,7 @@ pub(crate) use self::edit::{keys, set_fields};
 pub use self::load::Loaded;
 pub use self::schema::{json_schema, json_schema_text};
 use crate::dist::Distribution;
+use crate::figures::Expect;
 use crate::host::AgentId;
 
 /// The registry's host name in scenario files, faults and link patterns.
@@ -57,12 +60,14 @@ pub struct Scenario {
     pub warm_up: Duration,
     /// Extra time after `duration` for the last requests to end and the mesh to converge.
     pub drain: Duration,
-    /// The registry and how agents use it.
-    pub registry: RegistrySpec,
+    /// How long leases last.
+    pub leases: LeaseConfig,
+    /// How agents use the registry, but that each has a `refresh` of its own.
+    pub membership: MembershipConfig,
     /// Every agent, groups expanded, in file order.
     pub agents: Vec<AgentSpec>,
     /// How agents delegate.
-    pub delegation: DelegationSpec,
+    pub delegation: DelegationConfig,
     /// One-way latencies.
     pub network: NetworkSpec,
     /// What load arrives.
@@ -102,22 +107,6 @@ impl EngineKind {
     }
 }
 
-/// The registry and the agents' leases.
-#[derive(Clone, Debug, PartialEq)]
-pub struct RegistrySpec {
-    /// A lease not renewed for this long is over.
-    pub ttl: Duration,
-    /// Agents renew this often, before jitter.
-    pub heartbeat: Duration,
-    /// Expired leases leave the registry's memory at most this much later.
-    pub sweep: Duration,
-    /// Share of the periods of heartbeats and of fetched lists, 0 to 0.5, that each may be shorter
-    /// or longer.
-    pub jitter: f64,
-    /// How long an agent waits for the registry's answer.
-    pub timeout: Duration,
-}
-
 /// One agent and the machine under it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AgentSpec {
@@ -125,10 +114,8 @@ pub struct AgentSpec {
     pub name: Name,
     /// Its machine.
     pub machine: MachineSpec,
-    /// Jobs that may run at once; `None`: no limit.
-    pub concurrency: Option<u32>,
-    /// Jobs that may wait for a slot.
-    pub queue: u32,
+    /// Which jobs it takes.
+    pub admission: AdmissionConfig,
     /// It fetches the list of peers this often, before jitter.
     pub refresh: Duration,
     /// How fast its clock runs; 1 is right.
@@ -159,29 +146,6 @@ pub struct Step {
     pub at: Duration,
     /// ... this value.
     pub value: f64,
-}
-
-/// The agents' delegation settings.
-#[derive(Clone, Debug, PartialEq)]
-pub struct DelegationSpec {
-    /// How long a probe may take.
-    pub probe_timeout: Duration,
-    /// How long opening a connection to a peer may take.
-    pub connect_timeout: Duration,
-    /// How long one attempt may take; `None`: until the deadline.
-    pub attempt_timeout: Option<Duration>,
-    /// Attempts of one delegation, the first included.
-    pub max_attempts: u32,
-    /// Retries per request that the budget grants, 0 to 1.
-    pub retry_ratio: f64,
-    /// Retries per second that the budget grants besides.
-    pub retry_floor: f64,
-    /// When peers that fail are passed over.
-    pub health: HealthConfig,
-    /// Whether an agent may choose itself.
-    pub to_self: bool,
-    /// Delegations that an agent may have under way at once.
-    pub max_open: u32,
 }
 
 /// The ways between hosts.
@@ -377,21 +341,4 @@ impl FaultKind {
             Self::BackgroundLoad { .. } => "background_load",
         }
     }
-}
-
-/// Thresholds of one policy. `None`: not demanded.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Expect {
-    /// Least share of sent requests that are answered, 0 to 1.
-    pub min_success: Option<f64>,
-    /// Greatest mean latency.
-    pub max_mean: Option<Duration>,
-    /// Greatest median.
-    pub max_p50: Option<Duration>,
-    /// Greatest 90th percentile.
-    pub max_p90: Option<Duration>,
-    /// Greatest 99th percentile.
-    pub max_p99: Option<Duration>,
-    /// Greatest 99.9th percentile.
-    pub max_p99_9: Option<Duration>,
 }

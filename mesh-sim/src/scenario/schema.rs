@@ -23,6 +23,7 @@ pub fn json_schema_text() -> String {
 fn generator() -> SchemaGenerator {
     SchemaSettings::draft2020_12()
         .with_transform(FlattenTagged)
+        .with_transform(ClosedTables)
         .with_transform(ForToml)
         .into_generator()
 }
@@ -56,6 +57,21 @@ fn extend(target: &mut Value, more: &Value) {
         (Value::Object(target), Value::Object(more)) => target.extend(more.clone()),
         (Value::Array(target), Value::Array(more)) => target.extend(more.iter().cloned()),
         _ => {}
+    }
+}
+
+/// Closes the tables of settings, which are flattened together and so can't say that they have no
+/// other fields.
+#[derive(Clone)]
+struct ClosedTables;
+
+impl Transform for ClosedTables {
+    fn transform(&mut self, schema: &mut Schema) {
+        transform_subschemas(self, schema);
+        let Some(object) = schema.as_object_mut() else { return };
+        if object.contains_key("properties") {
+            object.entry("additionalProperties").or_insert(Value::Bool(false));
+        }
     }
 }
 

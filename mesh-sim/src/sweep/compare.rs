@@ -4,66 +4,14 @@
 //! seed by seed, and what the seeds have in common cancels out. Seeds are independent; the requests
 //! of one run are not, so nothing here counts requests as if each were an observation.
 
+use super::findings::PolicyRuns;
 use super::interval::{Interval, interval, mean, reach};
-use super::{Figures, Sweep, Tally};
-use crate::judge::Statistic;
+use crate::figures::{Better, Figure};
+use crate::judge::Measured;
 
 /// With fewer pairs of runs than this there is no interval: figures that are rounded or nearly
 /// always the same often agree in all of three or four pairs, which then look like certainty.
 pub const FEWEST_SEEDS: usize = 5;
-
-/// What policies are compared by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Metric {
-    /// Share of the requests that were answered, 0 to 1. More is better.
-    Success,
-    /// A figure of the latencies, in nanoseconds. Less is better.
-    Latency(Statistic),
-}
-
-impl Metric {
-    /// All, in the order of tables.
-    pub const ALL: [Self; 6] = [
-        Self::Success,
-        Self::Latency(Statistic::Mean),
-        Self::Latency(Statistic::P50),
-        Self::Latency(Statistic::P90),
-        Self::Latency(Statistic::P99),
-        Self::Latency(Statistic::P99_9),
-    ];
-
-    /// Its name in every file, with the unit.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Success => "success",
-            Self::Latency(Statistic::Mean) => "mean_ms",
-            Self::Latency(Statistic::P50) => "p50_ms",
-            Self::Latency(Statistic::P90) => "p90_ms",
-            Self::Latency(Statistic::P99) => "p99_ms",
-            Self::Latency(Statistic::P99_9) => "p99_9_ms",
-        }
-    }
-
-    /// What it is, in words.
-    pub const fn meaning(self) -> &'static str {
-        match self {
-            Self::Success => "Share of the requests that were answered, 0 to 1.",
-            Self::Latency(Statistic::Mean) => "Mean latency, ms.",
-            Self::Latency(Statistic::P50) => "Median latency, ms.",
-            Self::Latency(Statistic::P90) => "90th percentile, ms.",
-            Self::Latency(Statistic::P99) => "99th percentile, ms.",
-            Self::Latency(Statistic::P99_9) => "99.9th percentile, ms.",
-        }
-    }
-
-    /// Its value for one run.
-    pub fn of(self, run: &Figures) -> f64 {
-        match self {
-            Self::Success => run.requests.success(),
-            Self::Latency(statistic) => run.latency.get(statistic) as f64,
-        }
-    }
-}
 
 /// What a comparison shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,13 +62,13 @@ impl Finding {
     }
 }
 
-/// One policy against the baseline, in one cell and by one metric.
+/// One policy against the baseline, in one cell and by one figure.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Comparison {
     /// Index of the policy.
     pub policy: usize,
-    /// By what.
-    pub metric: Metric,
+    /// What they are compared by. Values are shares from 0 to 1, or nanoseconds.
+    pub metric: &'static Figure,
     /// Seeds with which both had requests.
     pub pairs: usize,
     /// The baseline's figure, averaged over these seeds.
@@ -135,56 +83,50 @@ pub struct Comparison {
     pub finding: Finding,
 }
 
-/// Every policy but the baseline, by every metric, in one cell. Without any pair of runs there is
-/// nothing to compare.
-pub(super) fn compare(sweep: &Sweep, tally: &Tally, cell: usize) -> Vec<Comparison> {
-    let baseline = tally.group(sweep, cell, sweep.baseline).runs;
-    let others = (0..sweep.policies.len()).filter(|policy| *policy != sweep.baseline);
+/// Every policy of one cell but the baseline, by every figure that policies are compared by. A
+/// policy that has no run in common with the baseline is left out.
+pub(super) fn compare(policies: &[PolicyRuns<'_>], baseline: usize) -> Vec<Comparison> {
+    let others = (0..policies.len()).filter(|policy| *policy != baseline);
     others
         .flat_map(|policy| {
-            let own = tally.group(sweep, cell, policy).runs;
-            let pairs = baseline.iter().zip(&own).map(|((_, a), (_, b))| (*a, *b));
-            let met = |(a, b): &(&Figures, &Figures)| a.requests.sent > 0 && b.requests.sent > 0;
+            let pairs = policies[baseline].by_seed.iter().zip(&policies[policy].by_seed);
+            let pairs = pairs.map(|((_, a), (_, b))| (a.measured(), b.measured()));
+            let met = |(a, b): &(Measured, Measured)| a.requests.sent > 0 && b.requests.sent > 0;
             compare_pairs(policy, &pairs.filter(met).collect::<Vec<_>>())
         })
         .collect()
 }
 
-fn compare_pairs(policy: usize, pairs: &[(&Figures, &Figures)]) -> Vec<Comparison> {
+fn compare_pairs(policy: usize, pairs: &[(Measured, Measured)]) -> Vec<Comparison> {
     if pairs.is_empty() {
         return Vec::new();
     }
     let reach = (pairs.len() >= FEWEST_SEEDS).then(|| reach(pairs.len()));
-    let mut comparisons = Vec::new();
-    for metric in Metric::ALL {
-        let average = |figures: &dyn Fn(&(&Figures, &Figures)) -> f64| {
-            mean(&pairs.iter().map(figures).collect::<Vec<_>>())
-        };
-        let differences: Vec<f64> =
-            pairs.iter().map(|(a, b)| metric.of(b) - metric.of(a)).collect();
+    let comparison = |metric: &'static Figure| {
+        let numbers = |of: &dyn Fn(&(Measured, Measured)) -> f64| pairs.iter().map(of).collect();
+        let baseline: Vec<f64> = numbers(&|(a, _)| a.get(metric).number());
+        let own: Vec<f64> = numbers(&|(_, b)| b.get(metric).number());
+        let differences: Vec<f64> = own.iter().zip(&baseline).map(|(b, a)| b - a).collect();
         let interval = reach.map(|reach| interval(&differences, reach));
-        comparisons.push(Comparison {
+        Comparison {
             policy,
             metric,
             pairs: pairs.len(),
-            baseline: average(&|(a, _)| metric.of(a)),
-            figure: average(&|(_, b)| metric.of(b)),
+            baseline: mean(&baseline),
+            figure: mean(&own),
             difference: mean(&differences),
             interval,
-            finding: finding(metric, interval),
-        });
-    }
-    comparisons
+            finding: finding(metric.better, interval),
+        }
+    };
+    Figure::compared().map(comparison).collect()
 }
 
-fn finding(metric: Metric, interval: Option<Interval>) -> Finding {
+fn finding(better: Better, interval: Option<Interval>) -> Finding {
     let Some(Interval { low, high }) = interval else { return Finding::TooFewSeeds };
-    let more_is_better = metric == Metric::Success;
-    if low > 0.0 {
-        if more_is_better { Finding::Better } else { Finding::Worse }
-    } else if high < 0.0 {
-        if more_is_better { Finding::Worse } else { Finding::Better }
-    } else {
-        Finding::NoDifference
+    match (better, low > 0.0, high < 0.0) {
+        (_, false, false) => Finding::NoDifference,
+        (Better::More, true, _) | (Better::Less, _, true) => Finding::Better,
+        (Better::More | Better::Less, ..) => Finding::Worse,
     }
 }

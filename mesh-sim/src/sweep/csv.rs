@@ -2,10 +2,10 @@
 
 use std::io;
 
-use super::compare::compare;
+use super::findings::{CellFindings, Findings, PolicyFindings};
 use super::results::rounded;
-use super::{Cell, Sweep, Tally};
-use crate::report::latency_csv::{self, COLUMNS};
+use super::{Cell, Sweep};
+use crate::report::latency_csv;
 
 const COMPARISON_COLUMNS: [&str; 10] = [
     "policy",
@@ -21,33 +21,37 @@ const COMPARISON_COLUMNS: [&str; 10] = [
 ];
 
 /// One line per run. Without requests there is no latency, and its fields are empty.
-pub(super) fn runs(sweep: &Sweep, tally: &Tally) -> io::Result<Vec<u8>> {
+pub(super) fn runs(findings: &Findings<'_>) -> io::Result<Vec<u8>> {
     let mut csv = csv::Writer::from_writer(Vec::new());
-    csv.write_record(header(sweep, &[&COLUMNS[..], &["violations", "event_hash"]].concat()))?;
-    for (number, run) in &tally.runs {
-        let place = sweep.place(*number);
-        let (policy, seed) = (&sweep.policies[place.policy], sweep.seeds[place.seed]);
-        let broken: u64 = run.broken.iter().map(|broken| broken.times).sum();
-        let line = start(&sweep.cells[place.cell])
-            .chain(latency_csv::line(policy, seed, &run.requests, run.latency.all()))
-            .chain([broken.to_string(), format!("{:016x}", run.event_hash)]);
-        csv.write_record(line)?;
+    let columns = latency_csv::columns().chain(["violations", "event_hash"]);
+    csv.write_record(header(findings.sweep, columns))?;
+    for CellFindings { cell, policies, .. } in &findings.cells {
+        for PolicyFindings { runs, .. } in policies {
+            for &(seed, run) in &runs.by_seed {
+                let violations: u64 = run.violations.iter().map(|oracle| oracle.times).sum();
+                let line = start(cell)
+                    .chain(latency_csv::line(runs.label, seed, &run.measured()))
+                    .chain([violations.to_string(), format!("{:016x}", run.event_hash)]);
+                csv.write_record(line)?;
+            }
+        }
     }
     csv.into_inner().map_err(|error| error.into_error())
 }
 
 /// One line per comparison. Without an interval its ends are empty.
-pub(super) fn comparisons(sweep: &Sweep, tally: &Tally) -> io::Result<Vec<u8>> {
+pub(super) fn comparisons(findings: &Findings<'_>) -> io::Result<Vec<u8>> {
     let mut csv = csv::Writer::from_writer(Vec::new());
-    csv.write_record(header(sweep, &COMPARISON_COLUMNS))?;
-    for (index, cell) in sweep.cells.iter().enumerate() {
-        for comparison in compare(sweep, tally, index) {
+    csv.write_record(header(findings.sweep, COMPARISON_COLUMNS.into_iter()))?;
+    let sweep = findings.sweep;
+    for CellFindings { cell, comparisons, .. } in &findings.cells {
+        for comparison in comparisons {
             let number = |figure| rounded(comparison.metric, figure).to_string();
             let end = |end: Option<f64>| end.map(number).unwrap_or_default();
             let line = start(cell).chain([
                 sweep.policies[comparison.policy].clone(),
                 sweep.policies[sweep.baseline].clone(),
-                comparison.metric.name().to_owned(),
+                comparison.metric.column.to_owned(),
                 comparison.pairs.to_string(),
                 number(comparison.baseline),
                 number(comparison.figure),
@@ -62,9 +66,12 @@ pub(super) fn comparisons(sweep: &Sweep, tally: &Tally) -> io::Result<Vec<u8>> {
     csv.into_inner().map_err(|error| error.into_error())
 }
 
-fn header<'a>(sweep: &'a Sweep, columns: &'a [&'a str]) -> impl Iterator<Item = &'a str> {
+fn header<'a>(
+    sweep: &'a Sweep,
+    columns: impl Iterator<Item = &'static str>,
+) -> impl Iterator<Item = &'a str> {
     let paths = sweep.spec.vary.iter().map(|vary| &*vary.path);
-    ["cell"].into_iter().chain(paths).chain(columns.iter().copied())
+    ["cell"].into_iter().chain(paths).chain(columns.map(|column| -> &'a str { column }))
 }
 
 fn start(cell: &Cell) -> impl Iterator<Item = String> {

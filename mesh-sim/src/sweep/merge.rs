@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use mesh_node::files::read_text;
 use thiserror::Error;
 
-use super::part::{Fault, Part};
+use super::part::{Part, PartError};
 use super::{Shard, Spec, Sweep, SweepError, Tally};
 
 /// A part takes some hundred bytes per run, and a histogram per cell and policy.
@@ -159,18 +159,18 @@ fn read(path: &Path) -> Result<Part, MergeError> {
     part.check_version().map_err(|fault| not_a_part(path, fault))?;
     let named = path.file_name().and_then(|name| Shard::from_file_name(name.to_str()?));
     if part.shard() != named {
-        return Err(not_a_part(path, Fault::Content("it is another part than its name says")));
+        return Err(not_a_part(path, PartError::Content("it is another part than its name says")));
     }
     Ok(part)
 }
 
-fn not_a_part(path: &Path, fault: Fault) -> MergeError {
+fn not_a_part(path: &Path, fault: PartError) -> MergeError {
     let reason = match fault {
-        Fault::Version(version) => format!(
+        PartError::Version(version) => format!(
             "version {version} of the program wrote it, and this is version {}",
             env!("CARGO_PKG_VERSION")
         ),
-        Fault::Content(reason) => reason.to_owned(),
+        PartError::Content(reason) => reason.to_owned(),
     };
     MergeError::NotAPart { path: path.to_owned(), reason }
 }

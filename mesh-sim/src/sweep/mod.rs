@@ -1,12 +1,15 @@
 //! Sweeps: one scenario with many seeds, policies and varied fields, on many cores or machines.
 //!
-//! A sweep is a list of runs. What stays of a run is small ([`Figures`]), and latencies are added
+//! A sweep is a list of runs. What stays of a run is small ([`RunFigures`]), and latencies are added
 //! up in one histogram per cell and policy ([`Tally`]). Both add up in any order to the same
-//! bytes, so threads and parts ([`Shard`]) leave no trace in the results.
+//! bytes, so threads and parts ([`Shard`]) leave no trace in the results. After the last run the
+//! [`Findings`] are made, once, and everything that is shown or written is a view of them.
+//!
+//! [`RunFigures`]: crate::judge::RunFigures
 
 mod compare;
 mod csv;
-mod figures;
+mod findings;
 mod interval;
 mod merge;
 mod part;
@@ -20,13 +23,13 @@ mod tally;
 mod vary;
 mod write;
 
-pub use self::compare::{Comparison, FEWEST_SEEDS, Finding, Metric};
-pub use self::figures::{Broken, Figures, LatencyNs};
+pub use self::compare::{Comparison, FEWEST_SEEDS, Finding};
+pub use self::findings::Findings;
 pub use self::interval::{CONFIDENCE, Interval};
 pub use self::merge::{MergeError, merge};
 pub use self::part::{Part, write_part};
-pub use self::plan::{Cell, Place, Spec, Sweep, SweepError};
-pub use self::results::{render as results_json, schema as results_schema, verdict};
+pub use self::plan::{Cell, RunPosition, Spec, Sweep, SweepError};
+pub use self::results::{render as results_json, schema as results_schema};
 pub use self::seeds::Seeds;
 pub use self::shard::Shard;
 pub use self::table::{part_violations, render as table};

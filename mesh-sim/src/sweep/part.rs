@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Figures, Shard, Spec, Sweep, Tally};
+use super::{RunPosition, Shard, Spec, Sweep, Tally};
+use crate::judge::RunFigures;
 use crate::publish::{NamedFile, publish};
 use crate::record::Latency;
 
 /// Version of the format of parts: one more with every change.
-const SCHEMA_VERSION: u32 = 1;
+const SCHEMA_VERSION: u32 = 2;
 /// Equal bytes are promised of one version of the program only.
 const PROGRAM_VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -27,7 +28,7 @@ pub struct Part {
     of: usize,
     pub(super) spec: Spec,
     /// In the order of their numbers.
-    runs: Vec<Figures>,
+    runs: Vec<RunFigures>,
     /// Cell by cell, policy by policy.
     latencies: Vec<Distribution>,
 }
@@ -46,7 +47,7 @@ struct Distribution {
 
 /// What makes a file no part of this sweep, or no part at all.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Fault {
+pub(super) enum PartError {
     /// Written by another version: that of the program.
     Version(String),
     /// What it says does not fit together.
@@ -99,29 +100,29 @@ impl Part {
     }
 
     /// Whether this program wrote it.
-    pub(super) fn check_version(&self) -> Result<(), Fault> {
+    pub(super) fn check_version(&self) -> Result<(), PartError> {
         if self.schema_version == SCHEMA_VERSION && self.program_version == PROGRAM_VERSION {
             return Ok(());
         }
-        Err(Fault::Version(self.program_version.clone()))
+        Err(PartError::Version(self.program_version.clone()))
     }
 
     /// Adds its runs to those of other parts.
-    pub(super) fn add_to(&self, sweep: &Sweep, tally: &mut Tally) -> Result<(), Fault> {
-        let shard = self.shard().ok_or(Fault::Content("there is no such part"))?;
+    pub(super) fn add_to(&self, sweep: &Sweep, tally: &mut Tally) -> Result<(), PartError> {
+        let shard = self.shard().ok_or(PartError::Content("there is no such part"))?;
         let numbers = shard.runs(sweep.run_count());
         if numbers.len() != self.runs.len() || self.latencies.len() != tally.latencies.len() {
-            return Err(Fault::Content("it does not hold the runs of its part"));
+            return Err(PartError::Content("it does not hold the runs of its part"));
         }
         let mut sent = vec![0; tally.latencies.len()];
         for (number, figures) in numbers.zip(&self.runs) {
-            let place = sweep.place(number);
-            sent[place.cell * sweep.policies.len() + place.policy] += figures.requests.sent;
+            let RunPosition { cell, policy, .. } = sweep.position(number);
+            sent[cell * sweep.policies.len() + policy] += figures.requests.sent;
             tally.runs.insert(number, figures.clone());
         }
         for ((sum, part), sent) in tally.latencies.iter_mut().zip(&self.latencies).zip(sent) {
             let latency = part.latency().filter(|latency| latency.count() == sent);
-            sum.merge(&latency.ok_or(Fault::Content("its latencies and counts disagree"))?);
+            sum.merge(&latency.ok_or(PartError::Content("its latencies and counts disagree"))?);
         }
         Ok(())
     }
@@ -136,7 +137,7 @@ impl Part {
 pub fn write_part(dir: &Path, sweep: &Sweep, shard: Shard, tally: &Tally) -> io::Result<PathBuf> {
     let mut files = Vec::new();
     for (index, cell) in sweep.cells.iter().enumerate() {
-        if tally.is_broken_in(sweep, index) {
+        if tally.violates_oracles_in(sweep, index) {
             files.push((shard.cell_name(cell), cell.text.clone().into_bytes()));
         }
     }

@@ -67,9 +67,9 @@ pub struct Cell {
     pub scenario: Scenario,
 }
 
-/// Where a run belongs, as indices.
+/// Which run of a sweep one is, as three indices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct RunPosition {
     /// Of [`Sweep::cells`].
     pub cell: usize,
     /// Of [`Sweep::policies`].
@@ -182,10 +182,10 @@ impl Sweep {
         self.cells.len() * self.policies.len() * self.seeds.len()
     }
 
-    /// Where the run with this number belongs.
-    pub fn place(&self, run: usize) -> Place {
+    /// The cell, the policy and the seed of the run with this number.
+    pub fn position(&self, run: usize) -> RunPosition {
         let (group, seed) = (run / self.seeds.len(), run % self.seeds.len());
-        Place { cell: group / self.policies.len(), policy: group % self.policies.len(), seed }
+        RunPosition { cell: group / self.policies.len(), policy: group % self.policies.len(), seed }
     }
 
     /// Carries out one part on `threads` threads. [`Progress::run`] is the number of a run within

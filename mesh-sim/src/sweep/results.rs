@@ -8,14 +8,14 @@ use std::collections::BTreeMap;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Serialize, Serializer};
 
-use super::compare::{Comparison, FEWEST_SEEDS, Finding, Metric, compare};
-use super::figures::{Broken, Figures, LatencyNs};
+use super::compare::{Comparison, FEWEST_SEEDS, Finding};
+use super::findings::{CellFindings, Findings, PolicyFindings};
 use super::interval::CONFIDENCE;
-use super::tally::Group;
-use super::{Cell, Sweep, Tally};
+use super::{Sweep, Vary};
+use crate::figures::{Figure, Latencies, Unit};
 use crate::format::ms_number;
-use crate::judge::{Threshold, Verdict};
-use crate::report::summary::{Clock, LatencyMs, MissEntry, Requests, ScenarioId, pretty};
+use crate::judge::{RunFigures, Verdict, ViolatedOracle};
+use crate::report::summary::{Clock, MissEntry, Requests, ScenarioId, pretty, words};
 
 /// Version of the format: one more whenever a field comes, goes or changes its meaning.
 const SCHEMA_VERSION: u32 = 2;
@@ -96,7 +96,7 @@ struct PolicyEntry {
     /// Requests that were not answered, by reason.
     failures: BTreeMap<String, u64>,
     /// Latencies of all seeds together, in milliseconds. Null if there were no requests.
-    latency_ms: Option<LatencyMs>,
+    latency_ms: Option<Latencies<f64>>,
     /// The worst that happened.
     verdict: Verdict,
     /// Thresholds that were missed.
@@ -116,20 +116,20 @@ struct RunEntry {
     /// Requests that were not answered, by reason.
     failures: BTreeMap<String, u64>,
     /// Null if there were no requests.
-    latency_ms: Option<LatencyMs>,
+    latency_ms: Option<Latencies<f64>>,
     /// Hash of every event of the run in order, 16 hex digits: equal for equal runs.
     #[schemars(regex(pattern = "^[0-9a-f]{16}$"))]
     event_hash: String,
     /// Number of events hashed.
     events: u64,
     /// Violated oracles. Empty in a sound run.
-    violations: Vec<BrokenEntry>,
+    violations: Vec<ViolatedOracleEntry>,
 }
 
 /// A violated oracle.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct BrokenEntry {
+struct ViolatedOracleEntry {
     /// The oracle's name.
     oracle: String,
     /// When first, in milliseconds of simulated time.
@@ -163,9 +163,13 @@ struct ComparisonEntry {
     finding: Finding,
 }
 
+/// A figure that policies are compared by, under the name of its column.
+#[derive(Debug)]
+struct Metric(&'static Figure);
+
 /// The results as pretty-printed JSON, with a line feed at its end.
-pub fn render(sweep: &Sweep, tally: &Tally) -> String {
-    pretty(&Results::of(sweep, tally))
+pub fn render(findings: &Findings<'_>) -> String {
+    pretty(&Results::of(findings))
 }
 
 /// The JSON Schema of `sweep.json`, pretty-printed.
@@ -173,21 +177,10 @@ pub fn schema() -> String {
     pretty(&schemars::schema_for!(Results))
 }
 
-/// The verdict on all policies in all cells.
-pub fn verdict(sweep: &Sweep, tally: &Tally) -> Verdict {
-    Verdict::worst(sweep.cells.iter().enumerate().flat_map(|(index, cell)| {
-        sweep.policies.iter().enumerate().map(move |(policy, label)| {
-            let group = tally.group(sweep, index, policy);
-            Verdict::new(!group.missed(label, cell).is_empty(), group.is_broken())
-        })
-    }))
-}
-
 impl Results {
-    fn of(sweep: &Sweep, tally: &Tally) -> Self {
-        let varied =
-            |vary: &super::Vary| Varied { path: vary.path.clone(), values: vary.values.clone() };
-        let cells = sweep.cells.iter().enumerate();
+    fn of(findings: &Findings<'_>) -> Self {
+        let sweep = findings.sweep;
+        let varied = |vary: &Vary| Varied { path: vary.path.clone(), values: vary.values.clone() };
         Self {
             schema_version: SCHEMA_VERSION,
             scenario: ScenarioId {
@@ -205,73 +198,58 @@ impl Results {
                 fewest_seeds: FEWEST_SEEDS,
             },
             vary: sweep.spec.vary.iter().map(varied).collect(),
-            cells: cells.map(|(index, cell)| CellEntry::of(sweep, tally, index, cell)).collect(),
+            cells: findings.cells.iter().map(|cell| CellEntry::of(sweep, cell)).collect(),
         }
     }
 }
 
 impl CellEntry {
-    fn of(sweep: &Sweep, tally: &Tally, index: usize, cell: &Cell) -> Self {
+    fn of(sweep: &Sweep, findings: &CellFindings<'_>) -> Self {
+        let CellFindings { cell, policies, comparisons } = findings;
         let paths = sweep.spec.vary.iter().map(|vary| vary.path.clone());
-        let policy = |(policy, label): (usize, &String)| {
-            PolicyEntry::of(label, &tally.group(sweep, index, policy), cell)
-        };
-        let comparisons = compare(sweep, tally, index);
         Self {
             cell: cell.number,
             values: paths.zip(cell.values.iter().cloned()).collect(),
             sha256: cell.scenario.sha256.clone(),
-            policies: sweep.policies.iter().enumerate().map(policy).collect(),
+            policies: policies.iter().map(PolicyEntry::of).collect(),
             comparisons: comparisons.iter().map(|c| ComparisonEntry::of(sweep, c)).collect(),
         }
     }
 }
 
 impl PolicyEntry {
-    fn of(label: &str, group: &Group<'_>, cell: &Cell) -> Self {
-        let missed = group.missed(label, cell);
-        let verdict = Verdict::new(!missed.is_empty(), group.is_broken());
-        let failures = group.failures.iter();
+    fn of(findings: &PolicyFindings<'_>) -> Self {
+        let PolicyFindings { runs, measured, verdict } = findings;
+        let missed = verdict.missed.iter().map(|miss| MissEntry::of(&miss.threshold));
+        let failures = runs.failures.iter();
         Self {
-            policy: label.to_owned(),
-            requests: Requests::of(&group.requests),
+            policy: runs.label.to_owned(),
+            requests: Requests::of(&measured.requests),
             failures: failures.map(|(why, n)| ((*why).to_owned(), *n)).collect(),
-            latency_ms: (group.requests.sent > 0).then(|| LatencyNs::of(group.latency).in_ms()),
-            verdict,
-            missed: missed.iter().map(MissEntry::of).collect(),
-            runs: group.runs.iter().map(|(seed, run)| RunEntry::of(*seed, run)).collect(),
+            latency_ms: measured.latency_ms(),
+            verdict: verdict.verdict(),
+            missed: missed.collect(),
+            runs: runs.by_seed.iter().map(|(seed, run)| RunEntry::of(*seed, run)).collect(),
         }
     }
 }
 
-impl Group<'_> {
-    /// The thresholds of the cell's scenario that were missed, over all seeds.
-    pub(super) fn missed(&self, label: &str, cell: &Cell) -> Vec<Threshold> {
-        Threshold::missed(label, &cell.scenario.expect, &self.requests, self.latency)
-    }
-
-    /// Whether any run violated an oracle.
-    pub(super) fn is_broken(&self) -> bool {
-        self.runs.iter().any(|(_, run)| !run.broken.is_empty())
-    }
-}
-
 impl RunEntry {
-    fn of(seed: u64, run: &Figures) -> Self {
-        let broken = |broken: &Broken| BrokenEntry {
-            oracle: broken.oracle.clone(),
-            at_ms: ms_number(broken.at_ns),
-            detail: broken.detail.clone(),
-            times: broken.times,
+    fn of(seed: u64, run: &RunFigures) -> Self {
+        let violated = |violated: &ViolatedOracle| ViolatedOracleEntry {
+            oracle: violated.oracle.clone(),
+            at_ms: ms_number(violated.at_ns),
+            detail: violated.detail.clone(),
+            times: violated.times,
         };
         Self {
             seed,
             requests: Requests::of(&run.requests),
             failures: run.failures.clone(),
-            latency_ms: (run.requests.sent > 0).then(|| run.latency.in_ms()),
+            latency_ms: run.measured().latency_ms(),
             event_hash: format!("{:016x}", run.event_hash),
             events: run.events,
-            violations: run.broken.iter().map(broken).collect(),
+            violations: run.violations.iter().map(violated).collect(),
         }
     }
 }
@@ -281,7 +259,7 @@ impl ComparisonEntry {
         let number = |figure| rounded(comparison.metric, figure);
         Self {
             policy: sweep.policies[comparison.policy].clone(),
-            metric: comparison.metric,
+            metric: Metric(comparison.metric),
             pairs: comparison.pairs,
             baseline: number(comparison.baseline),
             figure: number(comparison.figure),
@@ -294,7 +272,7 @@ impl ComparisonEntry {
 
 impl Serialize for Metric {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.name())
+        serializer.serialize_str(self.0.column)
     }
 }
 
@@ -304,7 +282,9 @@ impl JsonSchema for Metric {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        words("A metric.", &Self::ALL.map(|metric| (metric.name(), metric.meaning())))
+        let all: Vec<_> =
+            Figure::compared().map(|figure| (figure.column, figure.description())).collect();
+        words("A metric.", &all)
     }
 }
 
@@ -320,24 +300,17 @@ impl JsonSchema for Finding {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        let all = Self::ALL.map(|finding| (finding.name(), finding.meaning()));
+        let all = Self::ALL.map(|finding| (finding.name(), finding.meaning().to_owned()));
         words("What a comparison shows.", &all)
     }
 }
 
-/// One of these words, each with its meaning.
-fn words(description: &str, words: &[(&str, &str)]) -> Schema {
-    let word = |(word, meaning): &(&str, &str)| serde_json::json!({ "description": meaning, "type": "string", "const": word });
-    let words: Vec<_> = words.iter().map(word).collect();
-    schemars::json_schema!({ "description": description, "oneOf": words })
-}
-
 /// A figure as files have it: a share of requests with six decimals, milliseconds with six.
-pub(super) fn rounded(metric: Metric, figure: f64) -> f64 {
+pub(super) fn rounded(metric: &Figure, figure: f64) -> f64 {
     const NANOS_PER_MILLI: f64 = 1e6;
-    let unit = match metric {
-        Metric::Success => 1.0,
-        Metric::Latency(_) => NANOS_PER_MILLI,
+    let unit = match metric.unit {
+        Unit::Share => 1.0,
+        Unit::Latency => NANOS_PER_MILLI,
     };
     // Adding zero turns -0 into 0.
     (figure / unit * 1e6).round() / 1e6 + 0.0

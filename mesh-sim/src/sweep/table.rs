@@ -2,32 +2,32 @@
 
 use std::path::{Path, PathBuf};
 
-use super::compare::{Comparison, FEWEST_SEEDS, Metric, compare};
-use super::figures::LatencyNs;
-use super::tally::Group;
+use super::compare::{Comparison, FEWEST_SEEDS};
+use super::findings::{CellFindings, Findings, PolicyFindings};
 use super::{Cell, Sweep, Tally};
+use crate::figures::{Figure, Shown, Unit};
 use crate::format;
-use crate::judge::{Statistic, Verdict, furthest};
+use crate::judge::{PolicyVerdict, RunFigures};
+use crate::report::figure_text;
 use crate::report::table::{layout, replay, wrapped};
 
 /// Labels are cut to this.
 const LABEL: usize = 14;
 
 /// The whole sweep for a terminal of 80 columns. `dir` is where its files are.
-pub fn render(sweep: &Sweep, tally: &Tally, dir: &Path) -> String {
+pub fn render(findings: &Findings<'_>, dir: &Path) -> String {
+    let sweep = findings.sweep;
     let mut out = String::new();
     let mut problems = String::new();
-    for (index, cell) in sweep.cells.iter().enumerate() {
-        let groups: Vec<Group<'_>> =
-            (0..sweep.policies.len()).map(|policy| tally.group(sweep, index, policy)).collect();
+    for CellFindings { cell, policies, comparisons } in &findings.cells {
         out.push_str(&heading(sweep, cell));
-        out.push_str(&layout(&rows(sweep, cell, &groups)));
-        out.push_str(&comparisons(sweep, &compare(sweep, tally, index)));
+        out.push_str(&layout(&rows(policies)));
+        out.push_str(&comparison_blocks(sweep, comparisons));
         out.push('\n');
         let file = dir.join(format!("cell-{}/scenario.toml", cell.number)).display().to_string();
-        for (label, group) in sweep.policies.iter().zip(&groups) {
-            problems.push_str(&violations(label, cell, group, &file));
-            problems.push_str(&misses(label, cell, group, &file));
+        for PolicyFindings { runs, verdict, .. } in policies {
+            problems.push_str(&violations(runs.label, cell, &runs.by_seed, &file));
+            problems.push_str(&misses(cell, verdict, &file));
         }
     }
     out + &notes(sweep) + &problems
@@ -43,35 +43,26 @@ fn heading(sweep: &Sweep, cell: &Cell) -> String {
     }
 }
 
-/// The cells of the table of policies, headings first.
-fn rows(sweep: &Sweep, cell: &Cell, groups: &[Group<'_>]) -> Vec<Vec<String>> {
-    const LATENCIES: [Statistic; 4] =
-        [Statistic::P50, Statistic::P90, Statistic::P99, Statistic::P99_9];
-    let names = LATENCIES.map(Statistic::name);
-    let header = ["policy", "sent", "ok %"].into_iter().chain(names).chain(["verdict"]);
+/// The cells of the table of policies, headings first. Its figures are those that policies are
+/// compared by.
+fn rows(policies: &[PolicyFindings<'_>]) -> Vec<Vec<String>> {
+    let figures: Vec<&Figure> =
+        Figure::compared().filter(|figure| figure.shown >= Shown::Terminal).collect();
+    let headings = figures.iter().map(|figure| figure.heading);
+    let header = ["policy", "sent"].into_iter().chain(headings).chain(["verdict"]);
     let mut rows = vec![header.map(str::to_owned).collect::<Vec<_>>()];
-    for (label, group) in sweep.policies.iter().zip(groups) {
-        let figures = LatencyNs::of(group.latency);
-        let requests = &group.requests;
-        let latency = |statistic| match requests.sent {
-            0 => format::NO_FIGURE.to_owned(),
-            _ => format::latency(figures.get(statistic), 3),
-        };
-        let mut row = vec![
-            format::ellipsis(label, LABEL),
-            format::count(requests.sent),
-            format::percent(requests.answered, requests.sent),
-        ];
-        row.extend(LATENCIES.map(latency));
-        let verdict = Verdict::new(!group.missed(label, cell).is_empty(), group.is_broken());
-        row.push(verdict.word().to_owned());
+    for PolicyFindings { runs, measured, verdict } in policies {
+        let mut row =
+            vec![format::ellipsis(runs.label, LABEL), format::count(measured.requests.sent)];
+        row.extend(figures.iter().map(|figure| figure_text::text(figure, measured, 3)));
+        row.push(verdict.verdict().word().to_owned());
         rows.push(row);
     }
     rows
 }
 
 /// One block per policy other than the baseline.
-fn comparisons(sweep: &Sweep, comparisons: &[Comparison]) -> String {
+fn comparison_blocks(sweep: &Sweep, comparisons: &[Comparison]) -> String {
     let baseline = format::ellipsis(&sweep.policies[sweep.baseline], 30);
     let mut out = String::new();
     for policy in 0..sweep.policies.len() {
@@ -90,34 +81,30 @@ fn comparisons(sweep: &Sweep, comparisons: &[Comparison]) -> String {
 
 fn comparison_row(comparison: &Comparison) -> Vec<String> {
     let Comparison { metric, baseline, figure, difference, interval, .. } = *comparison;
-    let value = |figure: f64| match metric {
-        Metric::Success => format!("{:.2}", figure * 100.0),
-        Metric::Latency(_) => format::latency(figure as u64, 3),
+    let value = |figure: f64| match metric.unit {
+        Unit::Share => format!("{:.2}", figure * 100.0),
+        Unit::Latency => format::latency(figure as u64, 3),
     };
     let ends = interval.map(|interval| [interval.low, interval.high]);
-    let name = match metric {
-        Metric::Success => "ok %",
-        Metric::Latency(statistic) => statistic.name(),
-    };
     vec![
-        name.to_owned(),
+        metric.heading.to_owned(),
         value(baseline),
         value(figure),
-        signed(metric, difference, ends),
+        signed(metric.unit, difference, ends),
         comparison.finding.words().to_owned(),
     ]
 }
 
 /// A difference and its interval in one unit, with the digits that the largest of them deserves.
-fn signed(metric: Metric, difference: f64, ends: Option<[f64; 2]>) -> String {
+fn signed(unit: Unit, difference: f64, ends: Option<[f64; 2]>) -> String {
     let all = [difference].into_iter().chain(ends.into_iter().flatten());
     let largest = all.map(f64::abs).fold(0.0, f64::max);
-    let (unit, name) = match metric {
-        Metric::Success => (0.01, "pp"),
-        Metric::Latency(_) if largest >= 1e9 => (1e9, "s"),
-        Metric::Latency(_) if largest >= 1e6 || largest == 0.0 => (1e6, "ms"),
-        Metric::Latency(_) if largest >= 1e3 => (1e3, "µs"),
-        Metric::Latency(_) => (1.0, "ns"),
+    let (unit, name) = match unit {
+        Unit::Share => (0.01, "pp"),
+        Unit::Latency if largest >= 1e9 => (1e9, "s"),
+        Unit::Latency if largest >= 1e6 || largest == 0.0 => (1e6, "ms"),
+        Unit::Latency if largest >= 1e3 => (1e3, "µs"),
+        Unit::Latency => (1.0, "ns"),
     };
     let decimals = match largest / unit {
         number if number >= 100.0 => 0,
@@ -154,7 +141,7 @@ fn notes(sweep: &Sweep) -> String {
         );
         out.push_str(&wrapped(&few, 1, 1));
     } else if sweep.policies.len() > 1 {
-        let intervals = (sweep.policies.len() - 1) * Metric::ALL.len() * sweep.cells.len();
+        let intervals = (sweep.policies.len() - 1) * Figure::compared().count() * sweep.cells.len();
         let chance = format!(
             "Of {intervals} intervals at 95 % some {} miss the truth by chance.",
             intervals.div_ceil(20)
@@ -171,19 +158,20 @@ pub fn part_violations(sweep: &Sweep, tally: &Tally, file: impl Fn(&Cell) -> Pat
     for (index, cell) in sweep.cells.iter().enumerate() {
         let file = file(cell).display().to_string();
         for (policy, label) in sweep.policies.iter().enumerate() {
-            out.push_str(&violations(label, cell, &tally.group(sweep, index, policy), &file));
+            let runs = tally.runs_of(sweep, index, policy);
+            out.push_str(&violations(label, cell, &runs.by_seed, &file));
         }
     }
     out
 }
 
 /// Violated oracles, each with the command that replays it.
-fn violations(label: &str, cell: &Cell, group: &Group<'_>, file: &str) -> String {
+fn violations(label: &str, cell: &Cell, runs: &[(u64, &RunFigures)], file: &str) -> String {
     /// One is to be repaired before the next is looked at.
     const SHOWN: usize = 3;
     let mut out = String::new();
-    let broken = group.runs.iter().filter_map(|(seed, run)| Some((seed, run.broken.first()?)));
-    for (seed, first) in broken.clone().take(SHOWN) {
+    let violated = runs.iter().filter_map(|(seed, run)| Some((seed, run.violations.first()?)));
+    for (seed, first) in violated.clone().take(SHOWN) {
         let at = format::exact_latency(first.at_ns);
         let number = cell.number;
         let text = format!(
@@ -193,7 +181,7 @@ fn violations(label: &str, cell: &Cell, group: &Group<'_>, file: &str) -> String
         out.push_str(&wrapped(&text, 1, 3));
         out.push_str(&replay(file, *seed, label, None));
     }
-    let more = broken.count().saturating_sub(SHOWN);
+    let more = violated.count().saturating_sub(SHOWN);
     if more > 0 {
         out.push_str(&format!("   and {} more runs like these\n", format::count(more as u64)));
     }
@@ -201,16 +189,13 @@ fn violations(label: &str, cell: &Cell, group: &Group<'_>, file: &str) -> String
 }
 
 /// Missed thresholds, each with the command that replays the seed that missed it most.
-fn misses(label: &str, cell: &Cell, group: &Group<'_>, file: &str) -> String {
+fn misses(cell: &Cell, verdict: &PolicyVerdict, file: &str) -> String {
     let mut out = String::new();
-    for threshold in group.missed(label, cell) {
-        let badness = |figures: &super::Figures| {
-            threshold.badness(&figures.requests, |statistic| figures.latency.get(statistic))
-        };
-        let worst = furthest(group.runs.iter().map(|(seed, run)| (*seed, badness(run))));
-        let text = format!("missed: cell {} {label}: {threshold}", cell.number);
+    let label = &verdict.policy;
+    for miss in &verdict.missed {
+        let text = format!("missed: cell {} {label}: {}", cell.number, miss.threshold);
         out.push_str(&wrapped(&text, 1, 3));
-        out.push_str(&replay(file, worst, label, None));
+        out.push_str(&replay(file, miss.worst_seed, label, None));
     }
     out
 }

@@ -1,8 +1,10 @@
-//! What a sweep has found so far.
+//! The results of a sweep's runs, as far as they have ended.
 
 use std::collections::BTreeMap;
 
-use super::{Figures, Place, Sweep};
+use super::findings::PolicyRuns;
+use super::{RunPosition, Sweep};
+use crate::judge::RunFigures;
 use crate::record::{Counts, Latency, RunRecord};
 
 /// Figures of every run that is over, and the latencies of each cell and policy added up. It does
@@ -11,19 +13,9 @@ use crate::record::{Counts, Latency, RunRecord};
 pub struct Tally {
     policies: usize,
     /// By the runs' numbers.
-    pub(super) runs: BTreeMap<usize, Figures>,
+    pub(super) runs: BTreeMap<usize, RunFigures>,
     /// Cell by cell, policy by policy.
     pub(super) latencies: Vec<Latency>,
-}
-
-/// One policy in one cell, over all seeds.
-#[derive(Clone, Debug)]
-pub(super) struct Group<'a> {
-    /// With their seeds.
-    pub(super) runs: Vec<(u64, &'a Figures)>,
-    pub(super) requests: Counts,
-    pub(super) failures: BTreeMap<&'a str, u64>,
-    pub(super) latency: &'a Latency,
 }
 
 impl Tally {
@@ -36,39 +28,46 @@ impl Tally {
 
     /// Adds the run with this number.
     pub fn add(&mut self, sweep: &Sweep, number: usize, record: &RunRecord) {
-        let place = sweep.place(number);
-        self.latencies[place.cell * self.policies + place.policy].merge(&record.latency);
-        self.runs.insert(number, Figures::of(record));
+        let RunPosition { cell, policy, .. } = sweep.position(number);
+        self.latencies[cell * self.policies + policy].merge(&record.latency);
+        self.runs.insert(number, RunFigures::of(record));
     }
 
     /// Whether any run violated an oracle.
-    pub fn is_broken(&self) -> bool {
-        self.runs.values().any(|run| !run.broken.is_empty())
+    pub fn violates_oracles(&self) -> bool {
+        self.runs.values().any(|run| !run.violations.is_empty())
     }
 
     /// Whether any run of this cell violated an oracle.
-    pub(super) fn is_broken_in(&self, sweep: &Sweep, cell: usize) -> bool {
-        (0..self.policies).any(|policy| self.group(sweep, cell, policy).is_broken())
+    pub(super) fn violates_oracles_in(&self, sweep: &Sweep, cell: usize) -> bool {
+        let runs = self.policies * sweep.seeds.len();
+        let mut runs = self.runs.range(cell * runs..(cell + 1) * runs);
+        runs.any(|(_, run)| !run.violations.is_empty())
     }
 
-    /// One policy in one cell.
-    pub(super) fn group(&self, sweep: &Sweep, cell: usize, policy: usize) -> Group<'_> {
+    /// The runs of one policy in one cell.
+    pub(super) fn runs_of<'a>(
+        &'a self,
+        sweep: &'a Sweep,
+        cell: usize,
+        policy: usize,
+    ) -> PolicyRuns<'a> {
         let index = cell * self.policies + policy;
         let first = index * sweep.seeds.len();
-        let mut group = Group {
-            runs: Vec::new(),
+        let mut runs = PolicyRuns {
+            label: &sweep.policies[policy],
+            by_seed: Vec::new(),
             requests: Counts::default(),
             failures: BTreeMap::new(),
             latency: &self.latencies[index],
         };
         for (number, figures) in self.runs.range(first..first + sweep.seeds.len()) {
-            let Place { seed, .. } = sweep.place(*number);
-            group.runs.push((sweep.seeds[seed], figures));
-            group.requests.merge(&figures.requests);
+            runs.by_seed.push((sweep.seeds[sweep.position(*number).seed], figures));
+            runs.requests.merge(&figures.requests);
             for (reason, count) in &figures.failures {
-                *group.failures.entry(reason).or_default() += count;
+                *runs.failures.entry(reason).or_default() += count;
             }
         }
-        group
+        runs
     }
 }

@@ -4,11 +4,11 @@ use std::time::Duration;
 use mesh_core::time::Timestamp;
 use serde_json::Value;
 
-use super::compare::compare;
 use super::part::Part;
 use super::*;
-use crate::judge::Statistic;
-use crate::record::{Outcome, Recorder, RecorderConfig, RunRecord, Violation};
+use crate::journal::{ConnectionFailure, RequestOutcome};
+use crate::judge::RunFigures;
+use crate::record::{Recorder, RecorderConfig, RunRecord, Violation};
 
 const SCENARIO: &str = r#"
 name = "made-up"
@@ -52,9 +52,13 @@ fn record(sweep: &Sweep, number: usize) -> RunRecord {
         let due = Timestamp::from(Duration::from_millis(request * 100));
         let took = Duration::from_millis(20 + run.seed % 7 + request - faster);
         let lost = request == 3 && run.seed.is_multiple_of(2);
-        let outcome = if lost { Outcome::Lost("reset") } else { Outcome::Answered };
+        let outcome = if lost {
+            RequestOutcome::Lost(ConnectionFailure::Reset)
+        } else {
+            RequestOutcome::Answered
+        };
         recorder.due(due);
-        recorder.ended(due, due + took, &outcome);
+        recorder.ended(due, due + took, outcome);
     }
     recorder.finish(number as u64, 100, Vec::new())
 }
@@ -103,7 +107,7 @@ fn cells_are_all_combinations_and_runs_have_their_places() {
     let runs = sweep.runs();
     assert_eq!(runs.len(), sweep.run_count());
     for (number, run) in runs.iter().enumerate() {
-        let Place { cell, policy, seed } = sweep.place(number);
+        let RunPosition { cell, policy, seed } = sweep.position(number);
         assert_eq!(run.scenario, &sweep.cells[cell].scenario);
         assert_eq!(run.policy.label, sweep.policies[policy]);
         assert_eq!(run.seed, sweep.seeds[seed]);
@@ -156,13 +160,13 @@ fn what_is_asked_for_must_be_there() {
 fn parts_join_to_the_bytes_of_the_whole() {
     let sweep = sweep(1..=5, &["workload.rate=8,16"]);
     let whole = tempfile::tempdir().unwrap();
-    write_all(whole.path(), &sweep, &tally(&sweep, Shard::WHOLE)).unwrap();
+    write_all(whole.path(), &Findings::of(&sweep, &tally(&sweep, Shard::WHOLE))).unwrap();
     // 20 runs: even and uneven parts, and more parts than runs.
     for of in [1, 2, 3, 23] {
         let parts = tempfile::tempdir().unwrap();
         write_parts(parts.path(), &sweep, of);
         let (joined, tally) = merge(&[parts.path().to_owned()]).unwrap();
-        write_all(parts.path(), &joined, &tally).unwrap();
+        write_all(parts.path(), &Findings::of(&joined, &tally)).unwrap();
         assert_eq!(files(parts.path()), files(whole.path()), "{of} parts");
     }
     assert_eq!(files(whole.path()).len(), 2 * 3 + 3);
@@ -215,11 +219,12 @@ fn a_part_that_was_changed_is_refused() {
 #[test]
 fn a_difference_that_all_seeds_show_is_found_and_none_is_not() {
     let sweep = sweep(1..=12, &[]);
-    let comparisons = compare(&sweep, &tally(&sweep, Shard::WHOLE), 0);
-    let by = |metric| comparisons.iter().find(|c| c.metric == metric).unwrap();
-    let success = by(Metric::Success);
+    let tally = tally(&sweep, Shard::WHOLE);
+    let comparisons = &Findings::of(&sweep, &tally).cells[0].comparisons;
+    let by = |key| comparisons.iter().find(|c| c.metric.key == key).unwrap();
+    let success = by("success");
     assert_eq!((success.pairs, success.finding), (12, Finding::NoDifference));
-    let p50 = by(Metric::Latency(Statistic::P50));
+    let p50 = by("p50");
     // 5, 6 and 7 ms less with four seeds each: the histogram keeps three digits.
     assert!((p50.difference + 6e6).abs() < 5e4, "{p50:?}");
     assert_eq!(p50.finding, Finding::Better);
@@ -232,29 +237,31 @@ fn the_baseline_decides_the_sign_and_few_seeds_say_so() {
     let mut other = spec(1..=12, &[]);
     other.baseline = Some("power_of_two".to_owned());
     let other = Sweep::new(other, "s.toml").unwrap();
-    let comparisons = compare(&other, &tally(&other, Shard::WHOLE), 0);
+    let all = tally(&other, Shard::WHOLE);
+    let comparisons = &Findings::of(&other, &all).cells[0].comparisons;
     assert_eq!(comparisons[2].finding, Finding::Worse);
 
     let few = sweep(1..=4, &[]);
     let tally = tally(&few, Shard::WHOLE);
-    let comparisons = compare(&few, &tally, 0);
+    let findings = Findings::of(&few, &tally);
+    let comparisons = &findings.cells[0].comparisons;
     assert!(comparisons.iter().all(|c| c.finding == Finding::TooFewSeeds));
     assert!(comparisons.iter().all(|c| c.interval.is_none()));
-    assert!(table(&few, &tally, Path::new("out")).contains("4 seeds cannot compare policies"));
+    assert!(table(&findings, Path::new("out")).contains("4 seeds cannot compare policies"));
 }
 
 /// All runs, of which the last violated an oracle.
 fn tally_with_a_violation(sweep: &Sweep) -> Tally {
     let mut all = tally(sweep, Shard::WHOLE);
     let last = sweep.run_count() - 1;
-    let mut broken = record(sweep, last);
-    broken.violations = vec![Violation {
-        oracle: "ends_once",
-        at_ns: 1_500_000_000,
-        detail: "request 7 ended twice".to_owned(),
-    }];
-    all.runs.insert(last, Figures::of(&broken));
-    assert!(all.is_broken());
+    let mut violating = record(sweep, last);
+    violating.violations = vec![Violation::new(
+        "ends_once",
+        Timestamp::from_nanos(1_500_000_000),
+        "request 7 ended twice".to_owned(),
+    )];
+    all.runs.insert(last, RunFigures::of(&violating));
+    assert!(all.violates_oracles());
     all
 }
 
@@ -284,7 +291,7 @@ fn a_part_shows_how_to_replay_where_it_was_run() {
 fn the_table_fits_and_shows_how_to_replay() {
     let sweep = sweep(1..=6, &["workload.rate=8,16", "registry.refresh=500ms"]);
     let all = tally_with_a_violation(&sweep);
-    let text = table(&sweep, &all, Path::new("out"));
+    let text = table(&Findings::of(&sweep, &all), Path::new("out"));
     assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
     insta::assert_snapshot!(text);
 }
@@ -304,7 +311,7 @@ fn real_output_is_valid_under_the_committed_schema() {
     let validator = jsonschema::validator_for(&schema).unwrap();
     for seeds in [1..=2, 1..=6] {
         let sweep = sweep(seeds, &["workload.rate=8,16"]);
-        let text = results_json(&sweep, &tally(&sweep, Shard::WHOLE));
+        let text = results_json(&Findings::of(&sweep, &tally(&sweep, Shard::WHOLE)));
         let mut results: Value = serde_json::from_str(&text).unwrap();
         validator.validate(&results).unwrap();
         // The schema must be able to say no.
@@ -317,7 +324,7 @@ fn real_output_is_valid_under_the_committed_schema() {
 fn tables_for_programs_have_the_same_figures() {
     let dir = tempfile::tempdir().unwrap();
     let sweep = sweep(1..=5, &["workload.rate=8"]);
-    write_all(dir.path(), &sweep, &tally(&sweep, Shard::WHOLE)).unwrap();
+    write_all(dir.path(), &Findings::of(&sweep, &tally(&sweep, Shard::WHOLE))).unwrap();
     let read = |name: &str| std::fs::read_to_string(dir.path().join(name)).unwrap();
     insta::assert_snapshot!(read("comparison.csv"));
     assert_eq!(read("sweep.csv").lines().count(), 1 + 10);
@@ -329,7 +336,7 @@ fn results_of_an_earlier_sweep_do_not_stay() {
     let dir = tempfile::tempdir().unwrap();
     let write = |vary: &[&str]| {
         let sweep = sweep(1..=2, vary);
-        write_all(dir.path(), &sweep, &tally(&sweep, Shard::WHOLE)).unwrap();
+        write_all(dir.path(), &Findings::of(&sweep, &tally(&sweep, Shard::WHOLE))).unwrap();
     };
     write(&["workload.rate=8,16,32"]);
     std::fs::write(dir.path().join("cell-3/notes.txt"), "mine").unwrap();

@@ -4,7 +4,8 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{Sweep, Tally, csv, results};
+use super::findings::{CellFindings, Findings, PolicyFindings};
+use super::{csv, results};
 use crate::publish::{NamedFile, publish};
 use crate::report::{file_stem, hgrm};
 
@@ -17,25 +18,25 @@ const RESULTS: &str = "sweep.json";
 ///
 /// # Errors
 /// If a file or directory can't be written; an earlier sweep is then as it was.
-pub fn write_all(dir: &Path, sweep: &Sweep, tally: &Tally) -> io::Result<Vec<PathBuf>> {
-    let files = files(sweep, tally)?;
+pub fn write_all(dir: &Path, findings: &Findings<'_>) -> io::Result<Vec<PathBuf>> {
+    let files = files(findings)?;
     publish(dir, &files, |dir| stale_files(dir, &files))
 }
 
 /// Every file's name and content, `sweep.json` last.
-fn files(sweep: &Sweep, tally: &Tally) -> io::Result<Vec<NamedFile>> {
+fn files(findings: &Findings<'_>) -> io::Result<Vec<NamedFile>> {
     let mut files = Vec::new();
-    for (index, cell) in sweep.cells.iter().enumerate() {
+    for CellFindings { cell, policies, .. } in &findings.cells {
         let dir = format!("cell-{}", cell.number);
         files.push((format!("{dir}/scenario.toml"), cell.text.clone().into_bytes()));
-        for (policy, label) in sweep.policies.iter().enumerate() {
-            let text = hgrm::render(tally.group(sweep, index, policy).latency);
-            files.push((format!("{dir}/{}.hgrm", file_stem(label)), text.into_bytes()));
+        for PolicyFindings { runs, .. } in policies {
+            let text = hgrm::render(runs.latency);
+            files.push((format!("{dir}/{}.hgrm", file_stem(runs.label)), text.into_bytes()));
         }
     }
-    files.push(("sweep.csv".to_owned(), csv::runs(sweep, tally)?));
-    files.push(("comparison.csv".to_owned(), csv::comparisons(sweep, tally)?));
-    files.push((RESULTS.to_owned(), results::render(sweep, tally).into_bytes()));
+    files.push(("sweep.csv".to_owned(), csv::runs(findings)?));
+    files.push(("comparison.csv".to_owned(), csv::comparisons(findings)?));
+    files.push((RESULTS.to_owned(), results::render(findings).into_bytes()));
     Ok(files)
 }
 

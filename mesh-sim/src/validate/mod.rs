@@ -24,7 +24,7 @@ use crate::scenario::{EngineKind, Scenario};
 use crate::sweep::{Spec, Sweep, SweepError, Vary};
 
 use self::cases::{CASES, CaseSpec};
-use self::model::{Figure, Model};
+use self::model::{Model, TheoryFigure};
 use self::system::System;
 
 pub use self::table::render;
@@ -53,7 +53,7 @@ struct Case {
 
 /// One figure: what theory says and what was simulated.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Row {
+pub struct CheckedFigure {
     /// The queue that it is a figure of.
     pub title: String,
     /// Its name.
@@ -124,14 +124,14 @@ impl Check {
 
 /// What came out of a validation.
 #[derive(Clone, Debug, Default)]
-pub struct Outcome {
+pub struct ValidationResult {
     /// Every figure.
-    pub rows: Vec<Row>,
+    pub rows: Vec<CheckedFigure>,
     /// A violated oracle and where, if any was.
     pub violated: Vec<String>,
 }
 
-impl Outcome {
+impl ValidationResult {
     /// Whether all figures are as they must be.
     pub fn holds(&self) -> bool {
         self.rows.iter().all(|row| row.check.holds())
@@ -145,7 +145,7 @@ impl Outcome {
 
 /// What was measured of one policy in one case, over all seeds.
 #[derive(Clone, Debug, Default)]
-struct Measured {
+struct MeasuredResponses {
     latency: Latency,
     requests: Counts,
 }
@@ -172,7 +172,7 @@ impl Validation {
     ///
     /// # Errors
     /// If a run breaks down.
-    pub fn execute(&self, progress: impl FnMut(Progress)) -> Result<Outcome, EngineError> {
+    pub fn execute(&self, progress: impl FnMut(Progress)) -> Result<ValidationResult, EngineError> {
         let groups: Vec<(usize, usize)> = self
             .cases
             .iter()
@@ -184,24 +184,24 @@ impl Validation {
                 Some((number, *first - 1))
             })
             .collect();
-        let mut measured: Vec<Vec<Measured>> = self
+        let mut measured: Vec<Vec<MeasuredResponses>> = self
             .cases
             .iter()
-            .map(|case| vec![Measured::default(); case.sweep.policies.len()])
+            .map(|case| vec![MeasuredResponses::default(); case.sweep.policies.len()])
             .collect();
         let mut violated = Vec::new();
         stream(&self.runs(), EngineKind::Event, cores(), progress, |run, record| {
             let (case, number) = groups[run];
-            let place = self.cases[case].sweep.place(number);
-            measured[case][place.policy].add(&record);
+            let position = self.cases[case].sweep.position(number);
+            measured[case][position.policy].add(&record);
             violated.extend(complaint(self.cases[case].spec, &record));
         })?;
         violated.sort();
-        Ok(Outcome { rows: self.rows(&measured), violated })
+        Ok(ValidationResult { rows: self.rows(&measured), violated })
     }
 
     /// Compares what was measured, by case and policy, with theory.
-    fn rows(&self, measured: &[Vec<Measured>]) -> Vec<Row> {
+    fn rows(&self, measured: &[Vec<MeasuredResponses>]) -> Vec<CheckedFigure> {
         let jobs = CHAIN_JOBS / u64::from(self.shortened);
         let mut rows = Vec::new();
         let more = |number| number < self.cases.len();
@@ -216,7 +216,7 @@ impl Validation {
     }
 }
 
-impl Measured {
+impl MeasuredResponses {
     fn add(&mut self, record: &RunRecord) {
         self.latency.merge(&record.latency);
         self.requests.merge(&record.requests);
@@ -224,7 +224,7 @@ impl Measured {
 
     /// A figure of all requests, or of those that were let in: then `refused_after` is the latency
     /// that every refused one counts with, which is longer than any other.
-    fn figure(&self, figure: Figure, service: f64, refused_after: Option<Duration>) -> f64 {
+    fn figure(&self, figure: TheoryFigure, service: f64, refused_after: Option<Duration>) -> f64 {
         let in_services = |ns: f64| ns / 1e9 / service;
         let sent = self.requests.sent.max(1) as f64;
         let refused = self.requests.refused as f64;
@@ -234,11 +234,11 @@ impl Measured {
             None => (sent, all_ns),
         };
         match figure {
-            Figure::Mean => in_services(kept_ns / kept),
-            Figure::Quantile(share) => {
+            TheoryFigure::Mean => in_services(kept_ns / kept),
+            TheoryFigure::Quantile(share) => {
                 in_services(self.latency.quantile_ns(share * kept / sent) as f64)
             }
-            Figure::Blocked => refused / sent,
+            TheoryFigure::Blocked => refused / sent,
         }
     }
 }
@@ -279,7 +279,12 @@ impl Case {
         &self.sweep.cells[0].scenario
     }
 
-    fn rows(&self, measured: &[Measured], chain_jobs: u64, wider: f64) -> Vec<Row> {
+    fn rows(
+        &self,
+        measured: &[MeasuredResponses],
+        chain_jobs: u64,
+        wider: f64,
+    ) -> Vec<CheckedFigure> {
         let (model, system, scenario) = (self.spec.model, &self.system, self.scenario());
         let (mean, quantile) = self.spec.tolerance;
         let refused_after = (model == Model::Mm1k).then_some(scenario.workload.deadline);
@@ -290,15 +295,16 @@ impl Case {
             let expected = model.expected(system, scenario, policy, chain_jobs);
             for (figure, theory) in expected.unwrap_or_default() {
                 let simulated = measured.figure(figure, system.service, refused_after);
-                let percent = if matches!(figure, Figure::Quantile(_)) { quantile } else { mean };
+                let percent =
+                    if matches!(figure, TheoryFigure::Quantile(_)) { quantile } else { mean };
                 let tolerance = wider * percent / 100.0;
                 let check = Check::number(theory, simulated, tolerance);
-                rows.push(Row { title: title.clone(), figure: figure.name(), check });
+                rows.push(CheckedFigure { title: title.clone(), figure: figure.name(), check });
                 ranking.push((policy.label.clone(), theory, simulated));
             }
             if let Some(theory) = model.limit(system, policy) {
                 let check = Check::Limit { theory };
-                rows.push(Row { title, figure: "n -> oo".to_owned(), check });
+                rows.push(CheckedFigure { title, figure: "n -> oo".to_owned(), check });
             }
         }
         if model == Model::Board {
@@ -312,7 +318,7 @@ impl Case {
 }
 
 /// The policies from best to worst, as the reference has it and as simulated.
-fn order(mut figures: Vec<(String, f64, f64)>) -> Row {
+fn order(mut figures: Vec<(String, f64, f64)>) -> CheckedFigure {
     let labels = |figures: &[(String, f64, f64)]| {
         figures.iter().map(|(label, ..)| label.clone()).collect::<Vec<_>>()
     };
@@ -320,7 +326,7 @@ fn order(mut figures: Vec<(String, f64, f64)>) -> Row {
     let expected = labels(&figures);
     figures.sort_by(|a, b| a.2.total_cmp(&b.2));
     let check = Check::Order { expected, simulated: labels(&figures) };
-    Row { title: "from best to worst".to_owned(), figure: "order".to_owned(), check }
+    CheckedFigure { title: "from best to worst".to_owned(), figure: "order".to_owned(), check }
 }
 
 /// What a run did that must never happen, and how to see it again.

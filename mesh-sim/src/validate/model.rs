@@ -6,6 +6,7 @@ use super::board;
 use super::chain;
 use super::forms::{self, Mg1Waits, Mm1Sharing};
 use super::system::{System, two_point};
+use crate::figures::{Figure, Measure};
 use crate::scenario::{PolicySpec, Scenario};
 
 /// A queue with known figures.
@@ -33,7 +34,7 @@ pub(super) enum Model {
 
 /// A figure of the responses of a case.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Figure {
+pub(super) enum TheoryFigure {
     /// Mean response, in mean service times.
     Mean,
     /// What this share of the responses does not exceed, in mean service times.
@@ -42,7 +43,7 @@ pub(super) enum Figure {
     Blocked,
 }
 
-impl Figure {
+impl TheoryFigure {
     /// Its name in tables.
     pub(super) fn name(self) -> String {
         match self {
@@ -53,7 +54,16 @@ impl Figure {
     }
 }
 
-const MEDIAN_TO_TAIL: [f64; 4] = [0.5, 0.9, 0.99, 0.999];
+/// The mean and every quantile that policies are compared by.
+fn with_tail(mean: f64, quantile: &dyn Fn(f64) -> f64) -> Vec<(TheoryFigure, f64)> {
+    let mut figures = vec![(TheoryFigure::Mean, mean)];
+    for measure in Figure::compared().map(|figure| figure.measure) {
+        if let Measure::Quantile(share) = measure {
+            figures.push((TheoryFigure::Quantile(share), quantile(share)));
+        }
+    }
+    figures
+}
 
 impl Model {
     /// The figures that theory gives for a policy. Where it has none for so few servers, a Markov
@@ -67,7 +77,7 @@ impl Model {
         scenario: &Scenario,
         policy: &PolicySpec,
         chain_jobs: u64,
-    ) -> Result<Vec<(Figure, f64)>, &'static str> {
+    ) -> Result<Vec<(TheoryFigure, f64)>, &'static str> {
         let System { servers, cores, load, scv, places, .. } = *system;
         let single = servers == 1 && system.is_fcfs();
         let shared = servers == 1 && cores == 1 && system.slots.is_none();
@@ -84,10 +94,6 @@ impl Model {
         if !fits {
             return Err("the scenario describes another queue");
         }
-        let with_tail = |mean, quantile: &dyn Fn(f64) -> f64| {
-            let quantiles = MEDIAN_TO_TAIL.map(|share| (Figure::Quantile(share), quantile(share)));
-            [&[(Figure::Mean, mean)], &quantiles[..]].concat()
-        };
         Ok(match self {
             Self::Mmc => with_tail(forms::mmc_mean(cores, load), &|share| {
                 forms::quantile(|t| forms::mmc_tail(cores, load, t), share)
@@ -101,7 +107,7 @@ impl Model {
                     forms::quantile(|t| waits.response_tail(t), share)
                 })
             }
-            Self::Mg1Sharing => vec![(Figure::Mean, 1.0 / (1.0 - load))],
+            Self::Mg1Sharing => vec![(TheoryFigure::Mean, 1.0 / (1.0 - load))],
             Self::Mm1Sharing => {
                 let sharing = Mm1Sharing::new(load);
                 with_tail(1.0 / (1.0 - load), &|share| {
@@ -113,7 +119,7 @@ impl Model {
                 with_tail(1.0 / rate, &|share| -libm::log(1.0 - share) / rate)
             }
             Self::Mm1k => {
-                let blocked = (Figure::Blocked, forms::mm1k_blocking(load, places));
+                let blocked = (TheoryFigure::Blocked, forms::mm1k_blocking(load, places));
                 let responses = with_tail(forms::mm1k_mean(load, places), &|share| {
                     forms::quantile(|t| forms::mm1k_tail(load, places, t), share)
                 });
@@ -125,13 +131,16 @@ impl Model {
                     1 => 1.0 / (1.0 - load),
                     _ => chain::mean_response(servers, load, choices, chain_jobs),
                 };
-                vec![(Figure::Mean, mean)]
+                vec![(TheoryFigure::Mean, mean)]
             }
             Self::Board => {
                 let choices = choices(policy, servers).ok_or("the policy compares no queues")?;
-                let period = scenario.registry.heartbeat.as_secs_f64() / system.service;
+                let period = scenario.membership.heartbeat.as_secs_f64() / system.service;
                 let mean = board::reference(servers, load, period, choices);
-                vec![(Figure::Mean, mean.ok_or("there is no reference figure for this board")?)]
+                vec![(
+                    TheoryFigure::Mean,
+                    mean.ok_or("there is no reference figure for this board")?,
+                )]
             }
         })
     }
@@ -164,7 +173,7 @@ impl Model {
             Self::Mm1k => format!("M/M/1/{places}, load {load}"),
             Self::Supermarket => format!("{joined}{}, load {load}", signal(policy)),
             Self::Board => {
-                let period = scenario.registry.heartbeat.as_secs_f64() / system.service;
+                let period = scenario.membership.heartbeat.as_secs_f64() / system.service;
                 format!("{joined}, board {}", (period * 1e6).round() / 1e6)
             }
         }

@@ -45,8 +45,7 @@ impl System {
             .collect();
         let [first, others @ ..] = &servers[..] else { return Err("there is no server") };
         let like = |agent: &&&AgentSpec| {
-            (&agent.machine, agent.concurrency, agent.queue)
-                == (&first.machine, first.concurrency, first.queue)
+            (&agent.machine, agent.admission) == (&first.machine, first.admission)
         };
         if !others.iter().all(|agent| like(&agent)) || scenario.delegation.to_self {
             return Err("the servers differ");
@@ -58,11 +57,12 @@ impl System {
         if load >= 1.0 {
             return Err("the load is more than can be done");
         }
+        let slots = first.admission.concurrency.limit();
         Ok(Self {
             servers: servers.len() as u32,
             cores: first.machine.cores,
-            slots: first.concurrency,
-            places: first.concurrency.unwrap_or_default().saturating_add(first.queue),
+            slots,
+            places: slots.unwrap_or_default().saturating_add(first.admission.queue),
             service,
             scv: scv(demand).ok_or("the variance of the demand is not known")?,
             load,

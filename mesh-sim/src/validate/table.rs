@@ -1,15 +1,15 @@
 //! The table theory / simulated / error, for a terminal.
 
-use super::{Check, Outcome, Row};
+use super::{Check, CheckedFigure, ValidationResult};
 
 /// Lines of at most 80 columns.
-pub fn render(outcome: &Outcome) -> String {
+pub fn render(outcome: &ValidationResult) -> String {
     let mut text = format!(
         " {:<30} {:<8}{:>9} {:>9} {:>9} {:>7}\n",
         "queue", "figure", "theory", "found", "error", "within"
     );
     let mut title = "";
-    for Row { title: own, figure, check } in &outcome.rows {
+    for CheckedFigure { title: own, figure, check } in &outcome.rows {
         let shown = if own == title { "" } else { own };
         title = own;
         let verdict = if check.holds() { "" } else { " NO" };
@@ -44,7 +44,7 @@ pub fn render(outcome: &Outcome) -> String {
     }
     let figures = outcome.rows.iter().filter(|row| row.check.demands()).count();
     let missed = outcome.rows.iter().filter(|row| !row.check.holds()).count();
-    let order_only = |row: &&Row| matches!(row.check, Check::OrderOnly { .. });
+    let order_only = |row: &&CheckedFigure| matches!(row.check, Check::OrderOnly { .. });
     let unheld = outcome.rows.iter().filter(order_only).count();
     text.push_str(" Means and quantiles are in mean service times.\n");
     text.push_str(&match missed {
@@ -75,8 +75,8 @@ fn number(value: f64) -> String {
 mod tests {
     use super::*;
 
-    fn row(figure: &str, check: Check) -> Row {
-        Row { title: "M/M/1, load 0.7".to_owned(), figure: figure.to_owned(), check }
+    fn row(figure: &str, check: Check) -> CheckedFigure {
+        CheckedFigure { title: "M/M/1, load 0.7".to_owned(), figure: figure.to_owned(), check }
     }
 
     #[test]
@@ -90,7 +90,7 @@ mod tests {
             row("order", order),
             row("mean", Check::number(2.0, 3.8, 3.2)),
         ];
-        let text = render(&Outcome { rows, violated: Vec::new() });
+        let text = render(&ValidationResult { rows, violated: Vec::new() });
         assert!(text.lines().all(|line| line.len() <= 80), "{text}");
         let lines: Vec<&str> = text.lines().collect();
         assert!(lines[1].ends_with("1.0 %") && lines[1].contains("0.95 %"), "{text}");

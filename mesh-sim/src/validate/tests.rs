@@ -1,6 +1,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use mesh_core::agent::config::Concurrency;
 use mesh_core::routing::PolicySettings;
 
 use super::*;
@@ -55,12 +56,20 @@ fn judge(model: Model, change: impl Fn(&mut Scenario)) -> bool {
 
 #[test]
 fn a_wrong_discipline_is_found_out() {
-    let server = |scenario: &mut Scenario, limit| scenario.agents[0].concurrency = limit;
+    let server = |scenario: &mut Scenario, limit| {
+        scenario.agents[0].admission.concurrency = limit;
+    };
     assert!(judge(Model::Mg1Fcfs, |_| ()));
-    assert!(!judge(Model::Mg1Fcfs, |scenario| server(scenario, None)), "shared");
+    assert!(!judge(Model::Mg1Fcfs, |scenario| server(scenario, Concurrency::Unlimited)), "shared");
     assert!(judge(Model::Mg1Sharing, |_| ()));
-    assert!(!judge(Model::Mg1Sharing, |scenario| server(scenario, Some(1))), "in order");
-    assert!(!judge(Model::Mmc, |scenario| scenario.agents[0].queue = 5), "jobs are refused");
+    assert!(
+        !judge(Model::Mg1Sharing, |scenario| server(scenario, Concurrency::Limit(1))),
+        "in order"
+    );
+    assert!(
+        !judge(Model::Mmc, |scenario| scenario.agents[0].admission.queue = 5),
+        "jobs are refused"
+    );
 }
 
 #[test]
@@ -80,9 +89,9 @@ fn a_wrong_route_is_found_out() {
         .unwrap();
     random(&mut case.sweep.cells[0].scenario);
     let run = case.sweep.runs()[0];
-    let mut measured = Measured::default();
+    let mut measured = MeasuredResponses::default();
     measured.add(&run.execute(EngineKind::Event, &|_| {}).unwrap());
-    let mean = measured.figure(Figure::Mean, case.system.service, None);
+    let mean = measured.figure(TheoryFigure::Mean, case.system.service, None);
     assert!(mean > 1.16 * expected[0].1, "{mean} against {expected:?}");
 }
 

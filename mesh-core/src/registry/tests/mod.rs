@@ -4,7 +4,7 @@ mod rules;
 
 use std::time::Duration;
 
-use super::{Note, NoteKind, Registration, Registry, RegistryConfig};
+use super::{LeaseConfig, Note, NoteKind, Registration, Registry, RegistryConfig};
 use crate::time::Timestamp;
 
 /// A point in time, in nanoseconds.
@@ -28,11 +28,8 @@ fn heartbeat(name: &str, incarnation: impl Into<Option<u64>>) -> Registration {
 
 /// A registry with a TTL of 100 ns that sweeps at once.
 fn registry() -> Registry {
-    Registry::new(RegistryConfig {
-        ttl: Duration::from_nanos(100),
-        sweep: Duration::ZERO,
-        ..RegistryConfig::default()
-    })
+    let leases = LeaseConfig { ttl: Duration::from_nanos(100), sweep: Duration::ZERO };
+    Registry::new(RegistryConfig { leases, ..RegistryConfig::default() })
 }
 
 /// Names of the live leases.

@@ -7,7 +7,8 @@ use proptest::prelude::*;
 use super::{at, drain, heartbeat, registration};
 use crate::protocol::Name;
 use crate::registry::{
-    DeregisterError, Lease, NoteKind, RegisterError, Registration, Registry, RegistryConfig,
+    DeregisterError, Lease, LeaseConfig, NoteKind, RegisterError, Registration, Registry,
+    RegistryConfig,
 };
 
 const TTL: u64 = 40;
@@ -204,8 +205,10 @@ struct Pair {
 impl Pair {
     fn new() -> Self {
         let config = RegistryConfig {
-            ttl: Duration::from_nanos(TTL),
-            sweep: Duration::from_nanos(SWEEP),
+            leases: LeaseConfig {
+                ttl: Duration::from_nanos(TTL),
+                sweep: Duration::from_nanos(SWEEP),
+            },
             max_leases: MAX_LEASES,
             max_tombstones: MAX_TOMBSTONES,
         };

@@ -3,7 +3,8 @@ use std::time::Duration;
 use super::{at, hearing, heartbeat, names, notes, pass, registration, registry};
 use crate::load::LoadReport;
 use crate::registry::{
-    DeregisterError, NoteKind, RegisterError, Registered, Registration, Registry, RegistryConfig,
+    DeregisterError, LeaseConfig, NoteKind, RegisterError, Registered, Registration, Registry,
+    RegistryConfig,
 };
 
 const STALE_7: Result<Registered, RegisterError> =
@@ -236,7 +237,10 @@ fn tombstones_are_bounded_and_the_oldest_goes_first() {
 fn expiries_are_noted_at_multiples_of_the_sweep() {
     let sweeping = |ttl, sweep| {
         let (ttl, sweep) = (Duration::from_nanos(ttl), Duration::from_nanos(sweep));
-        Registry::new(RegistryConfig { ttl, sweep, ..RegistryConfig::default() })
+        Registry::new(RegistryConfig {
+            leases: LeaseConfig { ttl, sweep },
+            ..RegistryConfig::default()
+        })
     };
     for (registered, timeout) in [(0, 104), (4, 104), (5, 107)] {
         let mut registry = sweeping(100, 8);

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use mesh_core::Timestamp;
 use mesh_core::agent::config::{
-    AdmissionConfig, AgentConfig, DelegationConfig, Identity, MembershipConfig,
+    AdmissionConfig, AgentConfig, Concurrency, DelegationConfig, Identity, MembershipConfig,
 };
 use mesh_core::agent::{Agent, CallError, CallId, Effect, Failure, JobId, RegistryRequest, Ticket};
 use mesh_core::codec::{self, Origin};
@@ -147,9 +147,10 @@ impl World {
         let Setup { concurrency, queue, attempt_timeout, max_attempts, to_self, .. } = self.setup;
         AgentConfig {
             admission: AdmissionConfig {
-                concurrency: Some(concurrency),
+                concurrency: Concurrency::Limit(concurrency),
                 queue,
                 default_timeout: DEFAULT_TIMEOUT,
+                ..AdmissionConfig::default()
             },
             delegation: DelegationConfig {
                 attempt_timeout,

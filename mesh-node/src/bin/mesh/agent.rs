@@ -7,7 +7,6 @@ use std::sync::Once;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use mesh_core::agent::config::{AdmissionConfig, DelegationConfig, MembershipConfig};
 use mesh_core::agent::{self, AgentConfig};
 use mesh_core::codec::limits::{ENVELOPE_BYTES, OUTPUT_BYTES};
 use mesh_core::jsonrpc;
@@ -74,6 +73,7 @@ pub(super) fn node(
     identity: Identity,
 ) -> anyhow::Result<AgentNode<TokioNet, LiveHost<Builtin>, Log>> {
     let config = config(settings)?;
+    tracing::debug!(?config, "settings");
     let Identity { name, url, registry, seed } = identity;
     let identity = agent::Identity {
         name: (*name).into(),
@@ -103,22 +103,9 @@ pub(super) fn node(
 /// The settings of the state machine.
 fn config(settings: &AgentSettings) -> anyhow::Result<AgentConfig> {
     Ok(AgentConfig {
-        admission: AdmissionConfig {
-            concurrency: settings.concurrency.0,
-            queue: settings.queue,
-            default_timeout: settings.timeout,
-        },
-        delegation: DelegationConfig {
-            probe_timeout: settings.probe_timeout,
-            max_attempts: settings.attempts,
-            health: settings.health.config()?,
-            ..DelegationConfig::default()
-        },
-        membership: MembershipConfig {
-            heartbeat: settings.heartbeat,
-            refresh: settings.refresh,
-            ..MembershipConfig::default()
-        },
+        admission: settings.admission.0,
+        delegation: settings.delegation.0,
+        membership: settings.membership.0,
         policy: Arc::new(settings.policy.settings()?),
     })
 }
@@ -207,6 +194,7 @@ async fn names_in_use(registry: &str) -> Option<BTreeSet<String>> {
 #[cfg(test)]
 mod tests {
     use clap::Parser as _;
+    use mesh_core::agent::config::{AdmissionConfig, DelegationConfig, MembershipConfig};
     use mesh_core::routing::DEFAULT_POLICY;
 
     use super::*;
@@ -228,7 +216,7 @@ mod tests {
         let Command::Registry(args) = Cli::parse_from(["mesh", "registry"]).command else {
             panic!("a registry")
         };
-        assert_eq!(args.leases.config(), mesh_core::registry::RegistryConfig::default());
+        assert_eq!(args.leases.0, mesh_core::registry::RegistryConfig::default());
     }
 
     #[test]

@@ -2,21 +2,20 @@
 //! (`MESH_` and its name) or a TOML file; see [`super::config`].
 
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::time::Duration;
 
 use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use mesh_core::agent::config::{HEARTBEATS_PER_TTL, SHORTEST_PERIOD};
+use mesh_core::agent::config::{AdmissionConfig, DelegationConfig, MembershipConfig};
 use mesh_core::codec::limits::MOST_OUTPUT_BYTES;
 use mesh_core::duration::parse_duration;
-use mesh_core::registry::is_name;
-use mesh_core::resilience::HealthConfig;
+use mesh_core::registry::{RegistryConfig, is_name};
 use mesh_node::host::Scope;
 use mesh_node::work::HttpUrl;
 
 use super::addresses::{advertised, host_port, listen};
 use super::policy::PolicyArgs;
+use super::settings::Settings;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -103,17 +102,7 @@ pub(crate) struct RegistryArgs {
     #[arg(long, env = "MESH_LISTEN", value_name = "HOST:PORT", default_value = "127.0.0.1:8500", value_parser = listen)]
     pub(crate) listen: String,
     #[command(flatten)]
-    pub(crate) leases: LeaseArgs,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct LeaseArgs {
-    /// A lease that is not renewed for this long is over
-    #[arg(long, env = "MESH_TTL", value_name = "TIME", default_value = "30s", value_parser = ttl)]
-    pub(crate) ttl: Duration,
-    /// Leases that may live at once
-    #[arg(long, env = "MESH_MAX_LEASES", value_name = "N", default_value = "16384")]
-    pub(crate) max_leases: usize,
+    pub(crate) leases: Settings<RegistryConfig>,
 }
 
 #[derive(Debug, Args)]
@@ -149,34 +138,9 @@ pub(crate) struct RegistryAddress {
 /// What all agents of a process have in common.
 #[derive(Debug, Args)]
 pub(crate) struct AgentSettings {
-    #[command(flatten)]
-    pub(crate) policy: PolicyArgs,
-    /// Jobs that may run at once, or "unlimited"
-    #[arg(long, env = "MESH_CONCURRENCY", value_name = "N", default_value = "4")]
-    pub(crate) concurrency: Concurrency,
-    /// Jobs that may wait for a slot; more are refused
-    #[arg(long, env = "MESH_QUEUE", value_name = "N", default_value = "64")]
-    pub(crate) queue: u32,
     /// Connections that may be open at once; callers beyond them are refused
     #[arg(long, env = "MESH_CONNECTIONS", value_name = "N", default_value = "1024", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) connections: u32,
-    /// A request that names no timeout is given up after this long
-    #[arg(long, env = "MESH_TIMEOUT", value_name = "TIME", default_value = "30s", value_parser = positive)]
-    pub(crate) timeout: Duration,
-    /// How long peers may take to tell their load
-    #[arg(long, env = "MESH_PROBE_TIMEOUT", value_name = "TIME", default_value = "200ms", value_parser = positive)]
-    pub(crate) probe_timeout: Duration,
-    /// Attempts per delegation, the first included
-    #[arg(long, env = "MESH_ATTEMPTS", value_name = "N", default_value = "3", value_parser = clap::value_parser!(u32).range(1..))]
-    pub(crate) attempts: u32,
-    #[command(flatten)]
-    pub(crate) health: HealthArgs,
-    /// Time between heartbeats, give or take a tenth
-    #[arg(long, env = "MESH_HEARTBEAT", value_name = "TIME", default_value = "10s", value_parser = positive)]
-    pub(crate) heartbeat: Duration,
-    /// Time between fetches of the list of peers
-    #[arg(long, env = "MESH_REFRESH", value_name = "TIME", default_value = "5s", value_parser = positive)]
-    pub(crate) refresh: Duration,
     /// What the CPU and memory figures are of
     #[arg(long, env = "MESH_METRICS_SCOPE", value_enum, default_value = "host")]
     pub(crate) metrics_scope: MetricsScope,
@@ -186,6 +150,15 @@ pub(crate) struct AgentSettings {
     /// How long work under way may go on after the signal to stop
     #[arg(long, env = "MESH_DRAIN", value_name = "TIME", default_value = "10s", value_parser = parse_duration)]
     pub(crate) drain: Duration,
+    // Groups with headings of their own: what comes after one stands under its heading.
+    #[command(flatten)]
+    pub(crate) admission: Settings<AdmissionConfig>,
+    #[command(flatten)]
+    pub(crate) policy: PolicyArgs,
+    #[command(flatten)]
+    pub(crate) delegation: Settings<DelegationConfig>,
+    #[command(flatten)]
+    pub(crate) membership: Settings<MembershipConfig>,
     #[command(flatten)]
     pub(crate) work: WorkArgs,
 }
@@ -205,36 +178,6 @@ impl From<MetricsScope> for Scope {
             MetricsScope::Host => Self::Host,
             MetricsScope::Process => Self::Process,
         }
-    }
-}
-
-/// Peers that fail.
-#[derive(Debug, Args)]
-pub(crate) struct HealthArgs {
-    /// Jobs in a row that a peer may fail until it is passed over for a while; one that can't be
-    /// reached or can't begin a job is at once. 0: no peer ever is
-    #[arg(long, env = "MESH_MAX_FAILURES", value_name = "N", default_value = "3")]
-    pub(crate) max_failures: u32,
-    /// For how long it is passed over first; twice as long each time, until it does a job
-    #[arg(long, env = "MESH_MIN_PENALTY", value_name = "TIME", default_value = "5s", value_parser = positive)]
-    pub(crate) min_penalty: Duration,
-    /// The longest that it is passed over
-    #[arg(long, env = "MESH_MAX_PENALTY", value_name = "TIME", default_value = "60s", value_parser = positive)]
-    pub(crate) max_penalty: Duration,
-}
-
-impl HealthArgs {
-    /// The settings.
-    ///
-    /// # Errors
-    /// If the longest penalty is shorter than the first.
-    pub(crate) fn config(&self) -> anyhow::Result<HealthConfig> {
-        let Self { max_failures, min_penalty, max_penalty } = *self;
-        anyhow::ensure!(
-            min_penalty <= max_penalty,
-            "--min-penalty {min_penalty:?} is longer than --max-penalty {max_penalty:?}",
-        );
-        Ok(HealthConfig { max_failures, min_penalty, max_penalty })
     }
 }
 
@@ -340,41 +283,14 @@ pub(crate) struct UpArgs {
     #[arg(long, env = "MESH_TEXT", default_value = "parallel workload")]
     pub(crate) text: String,
     #[command(flatten)]
-    pub(crate) leases: LeaseArgs,
+    pub(crate) leases: Settings<RegistryConfig>,
     #[command(flatten)]
     pub(crate) settings: AgentSettings,
-}
-
-/// A limit on jobs, or none.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Concurrency(pub(crate) Option<u32>);
-
-impl FromStr for Concurrency {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text.parse() {
-            _ if text == "unlimited" => Ok(Self(None)),
-            Ok(limit) if limit > 0 => Ok(Self(Some(limit))),
-            _ => Err("expected a number from 1, or \"unlimited\""),
-        }
-    }
 }
 
 fn positive(text: &str) -> Result<Duration, String> {
     match parse_duration(text) {
         Ok(Duration::ZERO) => Err("it must be longer than that".to_owned()),
-        other => other.map_err(|error| error.to_string()),
-    }
-}
-
-fn ttl(text: &str) -> Result<Duration, String> {
-    let least = SHORTEST_PERIOD * HEARTBEATS_PER_TTL;
-    match parse_duration(text) {
-        Ok(ttl) if ttl < least => Err(format!(
-            "agents can't keep leases of less than {least:?}: they heartbeat {HEARTBEATS_PER_TTL} \
-             times per TTL, at most every {SHORTEST_PERIOD:?}"
-        )),
         other => other.map_err(|error| error.to_string()),
     }
 }

@@ -12,6 +12,7 @@ use toml::{Table, Value};
 
 use super::args::Cli;
 use super::environment;
+use super::settings::shared_keys;
 
 /// Every option of every command fits in a thousandth of it.
 const MOST_BYTES: u64 = 1 << 20;
@@ -66,55 +67,141 @@ fn load(path: &Path) -> Result<Table, Error> {
     text.parse().map_err(|source| Error::Toml { path: path.into(), source: Box::new(source) })
 }
 
-/// Settings outside of any table are those of all commands; each command has a table.
+/// Settings outside of any table are those of all commands, each command has a table, and some tables
+/// are those of scenarios: what they say holds for every command that has the setting, unless its own
+/// table says otherwise.
 fn with_defaults(mut command: clap::Command, file: &Table) -> Result<clap::Command, String> {
     let commands: Vec<String> =
         command.get_subcommands().map(|sub| sub.get_name().to_owned()).collect();
-    for (key, value) in file {
-        command = match value {
-            Value::Table(table) if commands.contains(key) => {
-                let mut changed = Ok(());
-                let command = command.mut_subcommand(key, |mut sub| {
-                    for (key, value) in table {
-                        match with_default(sub.clone(), key, value) {
-                            Ok(next) => sub = next,
-                            Err(reason) => changed = Err(format!("[{}]: {reason}", sub.get_name())),
-                        }
-                    }
-                    sub
-                });
-                changed.map(|()| command)?
+    let shared = shared_keys();
+    for (name, value) in file {
+        if let Value::Table(table) = value {
+            for (option, value) in shared_values(name, table, &shared) {
+                let texts = one_or_many(option, value).map_err(|e| format!("[{name}]: {e}"))?;
+                let set = |sub| with_shared_default(sub, option, &texts);
+                command = commands.iter().fold(command, |all, name| all.mut_subcommand(name, set));
             }
-            Value::Table(_) => {
-                return Err(format!("no table [{key}]; tables are {}", commands.join(", ")));
-            }
-            value => with_default(command, key, value)?,
+        }
+    }
+    for (name, value) in file {
+        let Value::Table(table) = value else {
+            command = with_default(command, name, value, &[])?;
+            continue;
         };
+        let here = shared.iter().filter(|(of, ..)| of == name);
+        let here: Vec<&str> = here.map(|(_, key, _)| &**key).collect();
+        let taken = |key: &str| here.contains(&&*snake_case(key));
+        if commands.contains(name) {
+            let own = table.iter().filter(|(key, _)| !taken(key));
+            command = with_command_defaults(command, name, own, &here)?;
+        } else if !here.is_empty() {
+            if let Some(key) = table.keys().find(|key| !taken(key)) {
+                return Err(format!("[{name}]: {}", no_setting(key, &here)));
+            }
+        } else {
+            return Err(format!(
+                "no table [{name}]; tables are {}, delegation",
+                commands.join(", ")
+            ));
+        }
     }
     Ok(command)
 }
 
-fn with_default(command: clap::Command, key: &str, value: &Value) -> Result<clap::Command, String> {
-    let keys = keys(&command);
-    let Some((id, _)) = keys.iter().find(|(_, known)| known == key) else {
-        let known: Vec<&str> = keys.iter().map(|(_, key)| &**key).collect();
-        return Err(format!("no setting {key}; settings here are {}", known.join(", ")));
+/// The settings in a table of the file that scenarios have as well, with their options.
+fn shared_values<'a>(
+    name: &str,
+    table: &'a Table,
+    shared: &'a [(&'static str, String, String)],
+) -> Vec<(&'a str, &'a Value)> {
+    let option = |key: &str| {
+        let found = shared.iter().find(|(of, own, _)| *of == name && *own == snake_case(key));
+        found.map(|(_, _, option)| &**option)
     };
-    let values = texts(value).ok_or_else(|| format!("{key}: expected one value"))?;
-    Ok(command.mut_arg(id, |arg| arg.default_values(values)))
+    table.iter().filter_map(|(key, value)| Some((option(key)?, value))).collect()
+}
+
+/// Commands that don't have the option stay as they are.
+fn with_shared_default(sub: clap::Command, option: &str, texts: &[String]) -> clap::Command {
+    if sub.get_arguments().any(|arg| arg.get_id() == option) {
+        return sub.mut_arg(option, |arg| arg.default_values(texts.to_vec()));
+    }
+    sub
+}
+
+fn with_command_defaults<'a>(
+    command: clap::Command,
+    name: &str,
+    settings: impl Iterator<Item = (&'a String, &'a Value)>,
+    shared: &[&str],
+) -> Result<clap::Command, String> {
+    let mut changed = Ok(());
+    let command = command.mut_subcommand(name, |mut sub| {
+        for (key, value) in settings {
+            match with_default(sub.clone(), key, value, shared) {
+                Ok(next) => sub = next,
+                Err(reason) => changed = Err(format!("[{name}]: {reason}")),
+            }
+        }
+        sub
+    });
+    changed.map(|()| command)
+}
+
+/// `shared` are further settings that the table may have.
+fn with_default(
+    command: clap::Command,
+    key: &str,
+    value: &Value,
+    shared: &[&str],
+) -> Result<clap::Command, String> {
+    if let ("policy", Value::Table(policy)) = (key, value) {
+        return with_policy(command, policy);
+    }
+    let keys = keys(&command);
+    let Some((id, _)) = keys.iter().find(|(_, names)| names.contains(&snake_case(key))) else {
+        let mut known: Vec<&str> = keys.iter().map(|(_, names)| &*names[0]).collect();
+        known.extend(shared.iter().filter(|name| !keys.iter().any(|(_, of)| &*of[0] == **name)));
+        return Err(no_setting(key, &known));
+    };
+    let texts = one_or_many(key, value)?;
+    Ok(command.mut_arg(id, |arg| arg.default_values(texts)))
+}
+
+/// A policy as scenarios have it, a table with its name and parameters.
+fn with_policy(command: clap::Command, policy: &Table) -> Result<clap::Command, String> {
+    policy.iter().try_fold(command, |command, (key, value)| {
+        let key = if key == "name" { "policy" } else { key };
+        with_default(command, key, value, &[])
+    })
+}
+
+fn no_setting(key: &str, known: &[&str]) -> String {
+    format!("no setting {key}; settings here are {}", known.join(", "))
 }
 
 /// The options that a file may set: their ids and their names in the file.
-fn keys(command: &clap::Command) -> Vec<(clap::Id, String)> {
+fn keys(command: &clap::Command) -> Vec<(clap::Id, Vec<String>)> {
     let settable = command
         .get_arguments()
         .filter(|arg| !["help", "version", "config"].contains(&arg.get_id().as_str()));
     settable
         .map(|arg| {
             let name = arg.get_long().unwrap_or(arg.get_id().as_str());
-            (arg.get_id().clone(), name.to_owned())
+            let aliases = arg.get_all_aliases().unwrap_or_default();
+            let names = std::iter::once(name).chain(aliases).map(snake_case).collect();
+            (arg.get_id().clone(), names)
         })
         .collect()
+}
+
+/// Names in the file may have dashes, as options do.
+fn snake_case(key: &str) -> String {
+    key.replace('-', "_")
+}
+
+fn one_or_many(key: &str, value: &Value) -> Result<Vec<String>, String> {
+    texts(value).ok_or_else(|| format!("{key}: expected one value"))
 }
 
 fn texts(value: &Value) -> Option<Vec<String>> {

@@ -19,13 +19,25 @@ pub(super) fn tidied(command: Command) -> Command {
 }
 
 fn tidied_arg(arg: Arg) -> Arg {
-    let Some(raw) = arg.get_env().and_then(std::env::var_os) else { return arg };
+    let Some(raw) = arg.get_env().and_then(std::env::var_os) else { return with_alias(arg) };
     match reading(&raw, arg.get_id() == FREE_TEXT) {
         Reading::Plain => arg,
         Reading::Unset => arg.env(Resettable::<clap::builder::OsStr>::Reset),
         Reading::Instead(value) => {
             arg.env(Resettable::<clap::builder::OsStr>::Reset).default_value(value)
         }
+    }
+}
+
+/// An option that has another name may have its value under that in the environment.
+fn with_alias(arg: Arg) -> Arg {
+    let aliases = arg.get_all_aliases().unwrap_or_default();
+    let variable = |alias: &&str| format!("MESH_{}", alias.replace('-', "_").to_uppercase());
+    let value = aliases.iter().filter_map(|alias| std::env::var_os(variable(alias))).next();
+    match value.as_ref().map(|raw| (raw, reading(raw, false))) {
+        None | Some((_, Reading::Unset)) => arg,
+        Some((raw, Reading::Plain)) => arg.default_value(raw.clone()),
+        Some((_, Reading::Instead(value))) => arg.default_value(value),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Names, ports and numbers that nobody chose.
+//! Names, ports and incarnations of agents and registries that were not given any.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -11,12 +11,12 @@ use mesh_core::seed::{Rng, Seed};
 use mesh_node::{Net as _, TokioNet};
 use tokio::net::TcpListener;
 
-/// Ports of agents that are told none.
+/// Ports for agents without `--listen`.
 const PORTS: RangeInclusive<u16> = 8600..=8700;
-/// Numbers in the names of agents that are told none.
+/// Numbers in the names of agents without `--name`.
 const NUMBERS: Range<usize> = 100..1000;
-/// Those of agents that can't see which are taken, or find none free: forty of them draw the same
-/// one once in a thousand times.
+/// Numbers in the names of agents that can't see which names are taken, or find none of [`NUMBERS`]
+/// free. Among forty such agents, two draw the same number once in a thousand times.
 const LONG_NUMBERS: Range<usize> = 100_000..1_000_000;
 
 /// Time since 1970 on the wall clock: greater for each life of an agent or a registry.

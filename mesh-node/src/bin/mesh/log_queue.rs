@@ -1,4 +1,4 @@
-//! The way of the log to standard error: who logs never waits, and never fails.
+//! The queue between the log and standard error, so that logging never waits and never fails.
 //!
 //! A registry logs while it holds the lock that everybody waits for. If the reader of its log stands
 //! still, leaves, or has a full disk, lines are lost, and nothing else is.

@@ -14,6 +14,7 @@ mod open_files;
 mod orchestrate;
 mod policy;
 mod registry;
+mod settings;
 mod up;
 
 use std::process::ExitCode;

@@ -32,7 +32,7 @@ pub(super) async fn run(clock: Clock, args: &UpArgs) -> anyhow::Result<()> {
     let mut running = Running { clock, stopped, agents: JoinSet::new(), names: BTreeSet::new() };
     let registry = listen(args.listen.as_deref()).await?;
     let address = TokioNet::local_addr(&registry)?.to_string();
-    let node = RegistryNode::new(clock, args.leases.config(), identity::incarnation(), Log);
+    let node = RegistryNode::new(clock, args.leases.0.clone(), identity::incarnation(), Log);
     // The agents take their leave of the registry, so it outlives them.
     let (agents_ended, ended) = watch::channel(false);
     let serving = tokio::spawn(async move {
@@ -107,7 +107,7 @@ impl Running {
 async fn first_job(mesh: &Mesh, asked: &Agent, args: &UpArgs) {
     let job = JobArgs {
         text: args.text.clone(),
-        timeout: args.settings.timeout,
+        timeout: args.settings.admission.0.default_timeout,
         demand: None,
         idempotent: false,
     };

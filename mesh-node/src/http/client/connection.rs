@@ -10,18 +10,19 @@ use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::Request;
+use hyper::body::Incoming;
 use hyper::client::conn::http1::{Builder, SendRequest};
+use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
 use super::events::Events;
-use super::pool::{Place, Pool};
+use super::pool::{Pool, Slot};
 use super::{Answer, CallError};
 use crate::http::ClientLimits;
-use crate::http::body::{ReadError, read_whole};
+use crate::http::read_body::{ReadError, next_piece, read_whole};
 
 /// An open connection. Dropping it closes the socket.
 pub(super) struct Connection {
@@ -29,25 +30,21 @@ pub(super) struct Connection {
     /// hyper's side of it, which moves the bytes; `None` once it has ended.
     protocol: Option<Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>>>,
     events: Arc<Events>,
-    /// Of `events`.
+    /// Wakes whoever `events` says.
     waker: Waker,
     watcher: AbortHandle,
-    pub(super) place: Place,
+    pub(super) slot: Slot,
 }
 
 /// What became of a request that was handed to a connection.
-pub(super) enum Sent {
-    Answered(Answer),
+pub(super) enum Sent<T> {
+    Answered(T),
     NotAtAll(Box<Request<Full<Bytes>>>, hyper::Error),
 }
 
 impl Connection {
     /// A connection over `stream`, and its watcher.
-    pub(super) async fn open<S>(
-        stream: S,
-        place: Place,
-        limits: &ClientLimits,
-    ) -> hyper::Result<Self>
+    pub(super) async fn open<S>(stream: S, slot: Slot, limits: &ClientLimits) -> hyper::Result<Self>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
@@ -56,9 +53,9 @@ impl Connection {
             .handshake(TokioIo::new(stream))
             .await?;
         let events = Arc::new(Events::default());
-        let watcher = tokio::spawn(watch(&place, events.clone())).abort_handle();
+        let watcher = tokio::spawn(watch(&slot, events.clone())).abort_handle();
         let (protocol, waker) = (Some(Box::pin(protocol) as _), events.clone().into());
-        Ok(Self { sender, protocol, events, waker, watcher, place })
+        Ok(Self { sender, protocol, events, waker, watcher, slot })
     }
 
     /// Sends a request and reads the answer, whose body may have so many bytes. Unless this brings
@@ -67,18 +64,10 @@ impl Connection {
         &mut self,
         request: Box<Request<Full<Bytes>>>,
         body_limit: usize,
-    ) -> Result<Sent, CallError> {
-        // Handing it over is an event, and no concern of the watcher's.
-        self.events.hold();
-        let mut response = pin!(self.sender.try_send_request(*request));
-        let response = match poll_fn(|cx| self.drive(cx, response.as_mut())).await {
-            Ok(response) => response,
-            Err(mut error) => {
-                return match error.take_message() {
-                    Some(unsent) => Ok(Sent::NotAtAll(Box::new(unsent), error.into_error())),
-                    None => Err(CallError::after_sending(error.into_error())),
-                };
-            }
+    ) -> Result<Sent<Answer>, CallError> {
+        let response = match self.send(request).await? {
+            Sent::Answered(response) => response,
+            Sent::NotAtAll(request, error) => return Ok(Sent::NotAtAll(request, error)),
         };
         let (head, body) = response.into_parts();
         let mut body = pin!(read_whole(body, body_limit));
@@ -87,9 +76,35 @@ impl Connection {
                 let (status, headers) = (head.status, head.headers);
                 Ok(Sent::Answered(Answer { status, headers, body }))
             }
-            Err(ReadError::TooLarge) => Err(CallError::TooLarge { limit: body_limit }),
-            Err(ReadError::Broken(error)) => Err(CallError::Broken(error.into())),
+            Err(error) => Err(CallError::of_body(error, body_limit)),
         }
+    }
+
+    /// Sends a request and reads the head of the answer.
+    pub(super) async fn send(
+        &mut self,
+        request: Box<Request<Full<Bytes>>>,
+    ) -> Result<Sent<Response<Incoming>>, CallError> {
+        // Handing it over is an event, and no concern of the watcher's.
+        self.events.hold();
+        let mut response = pin!(self.sender.try_send_request(*request));
+        match poll_fn(|cx| self.drive(cx, response.as_mut())).await {
+            Ok(response) => Ok(Sent::Answered(response)),
+            Err(mut error) => match error.take_message() {
+                Some(unsent) => Ok(Sent::NotAtAll(Box::new(unsent), error.into_error())),
+                None => Err(CallError::after_sending(error.into_error())),
+            },
+        }
+    }
+
+    /// The next piece of a body that came over this connection, of which so many bytes are allowed.
+    pub(super) async fn next_piece(
+        &mut self,
+        body: &mut Incoming,
+        limit: usize,
+    ) -> Result<Option<Bytes>, ReadError> {
+        let mut piece = pin!(next_piece(body, limit));
+        poll_fn(|cx| self.drive(cx, piece.as_mut())).await
     }
 
     /// Polls what waits for something to come over this connection.
@@ -151,8 +166,8 @@ impl Drop for Connection {
 
 /// Has the pool look at a connection when something happens to it while it is idle, and when it
 /// may have been idle for too long.
-fn watch(place: &Place, events: Arc<Events>) -> impl Future<Output = ()> + use<> {
-    let (pool, destination, id) = (place.pool.clone(), place.destination.clone(), place.id);
+fn watch(slot: &Slot, events: Arc<Events>) -> impl Future<Output = ()> + use<> {
+    let (pool, destination, id) = (slot.pool.clone(), slot.destination.clone(), slot.id);
     let look = move || pool.upgrade().and_then(|pool: Arc<Pool>| pool.inspect(&destination, id));
     async move {
         while let Some(patience) = look() {

@@ -3,11 +3,14 @@
 use std::error::Error;
 use std::io;
 
+use crate::http::read_body::ReadError;
+
 /// Why a call failed.
 ///
 /// The question that matters is whether the peer may have done the work: see
 /// [`CallError::never_sent`].
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum CallError {
     /// The destination, path or method does not make a request.
     #[error("make a request of {path:?} to {destination:?}: {reason}")]
@@ -69,6 +72,14 @@ impl CallError {
 
     pub(super) fn connect(destination: &str, source: io::Error) -> Self {
         Self::Connect { destination: destination.into(), source }
+    }
+
+    /// What it means that a body of so many bytes at most could not be read.
+    pub(super) fn of_body(error: ReadError, limit: usize) -> Self {
+        match error {
+            ReadError::TooLarge => Self::TooLarge { limit },
+            ReadError::Broken(error) => Self::Broken(error.into()),
+        }
     }
 
     /// What hyper's error means for a request that was sent.

@@ -1,4 +1,4 @@
-//! Whom the events of a connection wake.
+//! Which task the events of a connection wake.
 
 use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -56,7 +56,8 @@ impl Events {
         self.watcher.notified().await;
     }
 
-    /// The one before is dropped by whoever asks, outside the lock, for dropping a waker may do anything.
+    /// Returns the listener before, for the caller to drop it outside the lock: dropping a waker may
+    /// run any code.
     fn replace(&self, listener: Listener) -> Listener {
         mem::replace(&mut self.lock(), listener)
     }

@@ -4,6 +4,7 @@ mod connection;
 mod error;
 mod events;
 mod pool;
+mod streamed;
 #[cfg(test)]
 mod tests;
 
@@ -23,6 +24,7 @@ use tokio::time::timeout;
 use self::connection::{Connection, Sent};
 pub use self::error::CallError;
 use self::pool::Pool;
+pub use self::streamed::StreamedAnswer;
 use super::ClientLimits;
 use crate::Net;
 
@@ -142,7 +144,7 @@ impl<N: Net> Client<N> {
     }
 
     async fn open(&self, destination: &str) -> Result<Connection, CallError> {
-        let Some(place) = self.pool.reserve(destination) else {
+        let Some(slot) = self.pool.reserve(destination) else {
             let limit = self.pool.limits.open_per_destination.unwrap_or_default();
             return Err(CallError::TooManyOpen { destination: destination.into(), limit });
         };
@@ -152,7 +154,7 @@ impl<N: Net> Client<N> {
             .await
             .map_err(|_| failed(io::ErrorKind::TimedOut.into()))?
             .map_err(failed)?;
-        Connection::open(stream, place, &self.pool.limits)
+        Connection::open(stream, slot, &self.pool.limits)
             .await
             .map_err(|error| failed(io::Error::other(error)))
     }
@@ -162,7 +164,7 @@ impl<N: Net> Client<N> {
         mut connection: Connection,
         request: Box<Request<Full<Bytes>>>,
         sent: &AtomicBool,
-    ) -> Result<Sent, CallError> {
+    ) -> Result<Sent<Answer>, CallError> {
         sent.store(true, Ordering::Relaxed);
         let result = connection.exchange(request, self.pool.limits.body_bytes).await?;
         match &result {

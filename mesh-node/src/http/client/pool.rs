@@ -14,15 +14,16 @@ use super::connection::Connection;
 use crate::Clock;
 use crate::http::ClientLimits;
 
-/// A place among the open connections of a destination, from before the connect until the end.
-pub(super) struct Place {
+/// One of the open connections that a destination may have. A connection takes its slot before it
+/// connects, and frees it when it is dropped.
+pub(super) struct Slot {
     pub(super) pool: Weak<Pool>,
     pub(super) destination: Arc<str>,
     /// Tells this connection from all others of its pool.
     pub(super) id: u64,
 }
 
-impl Drop for Place {
+impl Drop for Slot {
     fn drop(&mut self) {
         if let Some(pool) = self.pool.upgrade() {
             pool.lock().vacate(&self.destination);
@@ -78,8 +79,8 @@ impl Pool {
         Connections { open: state.open, idle: state.order.len() }
     }
 
-    /// A place for one more connection; `None` if the destination has no more.
-    pub(super) fn reserve(self: &Arc<Self>, destination: &str) -> Option<Place> {
+    /// A slot for one more connection; `None` if all slots of the destination are taken.
+    pub(super) fn reserve(self: &Arc<Self>, destination: &str) -> Option<Slot> {
         let mut state = self.lock();
         let open = state.destinations.get(destination).map_or(0, |known| known.open);
         if self.limits.open_per_destination.is_some_and(|limit| open >= limit) {
@@ -89,7 +90,7 @@ impl Pool {
         state.destinations.entry(destination.clone()).or_default().open += 1;
         state.open += 1;
         let id = state.draw();
-        Some(Place { pool: Arc::downgrade(self), destination, id })
+        Some(Slot { pool: Arc::downgrade(self), destination, id })
     }
 
     /// The most recently used idle connection, if there is one.
@@ -97,7 +98,7 @@ impl Pool {
         self.lock().take_latest(destination)
     }
 
-    /// Keeps a connection whose answer has been read, and drops what is then too many.
+    /// Keeps a connection whose answer has been read. Idle connections beyond the caps are dropped.
     pub(super) fn put(&self, connection: Connection) {
         let since = self.clock.now();
         let mut state = self.lock();
@@ -121,14 +122,14 @@ impl Pool {
         let (now, limit) = (self.clock.now(), self.limits.idle);
         let mut state = self.lock();
         let mut idle = state.destinations.get_mut(destination)?.idle.values_mut();
-        let Some(this) = idle.find(|idle| idle.connection.place.id == id) else {
+        let Some(this) = idle.find(|idle| idle.connection.slot.id == id) else {
             return Some(limit);
         };
         let left = limit.saturating_sub(now.since(this.since));
         if left > Duration::ZERO && this.connection.is_open() {
             return Some(left);
         }
-        let done = state.remove_where(destination, |idle| idle.connection.place.id == id);
+        let done = state.remove_where(destination, |idle| idle.connection.slot.id == id);
         drop(state);
         drop(done);
         None
@@ -159,7 +160,7 @@ impl State {
     /// Adds an idle connection and removes those past the caps: at most one per cap.
     fn put(&mut self, idle: Idle, limits: &ClientLimits) -> [Option<Idle>; 2] {
         let turn = self.draw();
-        let name = idle.connection.place.destination.clone();
+        let name = idle.connection.slot.destination.clone();
         let known = self.destinations.entry(name.clone()).or_default();
         known.idle.insert(turn, idle);
         let crowded = known.idle.len() > limits.idle_per_destination;

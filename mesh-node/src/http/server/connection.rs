@@ -10,22 +10,22 @@ use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::Full;
 use hyper::body::{Body as _, Incoming};
 use hyper::rt::{Read, Write};
 use hyper::server::conn::http1;
 use hyper::service::{HttpService, service_fn};
-use hyper::{StatusCode, Version};
+use hyper::{Method, StatusCode, Version};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
-use super::client::Opening;
+use super::presence::Opening;
+use super::sent_body::SentBody;
 use super::watched::{Phase, Progress, Watched};
-use crate::http::body::{ReadError, read_whole};
 use crate::http::limits::FREE_HEADER_COUNT;
-use crate::http::{Handler, Request, Response, ServerLimits};
+use crate::http::read_body::{ReadError, read_whole};
+use crate::http::{Body, Handler, Head, Request, Response, ServerLimits};
 
 /// Serves one connection to its end.
 pub(super) async fn serve<S, H>(
@@ -43,26 +43,7 @@ pub(super) async fn serve<S, H>(
     let (handler, limits, watched) = (&handler, &*limits, &progress);
     let service = service_fn(move |request| {
         watched.enter(Phase::Receiving);
-        let is_old = request.version() < Version::HTTP_11;
-        async move {
-            Ok::<_, Infallible>(match receive(request, peer, limits).await {
-                Ok(request) => {
-                    watched.enter(if is_old { Phase::HandlingOld } else { Phase::Handling });
-                    if !limits.half_closed {
-                        // The stream is looked at before the handler begins: nothing is begun for
-                        // a client whose goodbye came along with its request.
-                        pass().await;
-                    }
-                    let answer = handler.handle(request).await;
-                    watched.enter(Phase::Writing);
-                    answer.into_hyper(false)
-                }
-                Err(refusal) => {
-                    watched.enter(Phase::Refusing);
-                    refusal.into_hyper(true)
-                }
-            })
-        }
+        async move { Ok::<_, Infallible>(respond(handler, request, peer, limits, watched).await) }
     });
     let mut connection = protocol(limits).serve_connection(io, service);
     let end = drive(&mut connection, &progress, limits, stopping).await;
@@ -77,7 +58,7 @@ pub(super) async fn serve<S, H>(
         End::Refused if opening == Opening::Http2 => {
             let status = StatusCode::HTTP_VERSION_NOT_SUPPORTED;
             let answer = Response::error(status, "HTTP/1.1 is spoken here, not HTTP/2");
-            say_last(&mut stream, &answer, limits).await;
+            say_last(&mut stream, answer.to_last_bytes(), limits).await;
         }
         End::Refused => linger(&mut stream, limits.linger).await,
         End::Expired(phase) if phase == Phase::Head || (phase == Phase::Idle && has_begun) => {
@@ -85,10 +66,46 @@ pub(super) async fn serve<S, H>(
                 StatusCode::REQUEST_TIMEOUT,
                 &format!("headers took longer than {:?}", limits.header_read),
             );
-            say_last(&mut stream, &answer, limits).await;
+            say_last(&mut stream, answer.to_last_bytes(), limits).await;
         }
         End::Expired(_) | End::Closed => {}
     }
+}
+
+/// One request from its head to its answer.
+async fn respond<H: Handler>(
+    handler: &H,
+    request: hyper::Request<Incoming>,
+    peer: SocketAddr,
+    limits: &ServerLimits,
+    progress: &Progress,
+) -> hyper::Response<SentBody> {
+    let is_old = request.version() < Version::HTTP_11;
+    let is_head = request.method() == Method::HEAD;
+    let answer = match receive(handler, request, peer, limits).await {
+        Ok(request) => {
+            progress.enter(if is_old { Phase::HandlingOld } else { Phase::Handling });
+            if !limits.half_closed {
+                // The stream is looked at before the handler begins: nothing is begun for a client
+                // whose goodbye came along with its request.
+                pass().await;
+            }
+            handler.handle(request).await
+        }
+        Err(Refusal { answer, body_is_unread: false }) => *answer,
+        Err(Refusal { answer, body_is_unread: true }) => {
+            return sent(*answer, Phase::Refusing, progress);
+        }
+    };
+    let is_stream = matches!(answer.body, Body::Stream(_)) && !is_head;
+    sent(answer, if is_stream { Phase::Streaming } else { Phase::Writing }, progress)
+}
+
+/// An answer on its way, which the connection writes in this phase.
+fn sent(answer: Response, phase: Phase, progress: &Progress) -> hyper::Response<SentBody> {
+    progress.enter(phase);
+    let (head, body) = answer.into_parts(phase == Phase::Refusing);
+    head.map(|()| SentBody::new(body, progress))
 }
 
 /// Lets the connection see to its stream, and goes on at once.
@@ -130,7 +147,7 @@ where
     if matches!(timeout(limits.linger, stream.read(&mut first)).await, Ok(Ok(1))) {
         let answer =
             Response::error(StatusCode::SERVICE_UNAVAILABLE, "too many connections are open");
-        say_last(&mut stream, &answer, &limits).await;
+        say_last(&mut stream, answer.to_last_bytes(), &limits).await;
     }
 }
 
@@ -170,7 +187,7 @@ async fn drive<I, S>(
 ) -> End
 where
     I: Read + Write + Unpin,
-    S: HttpService<Incoming, ResBody = Full<Bytes>, Error = Infallible>,
+    S: HttpService<Incoming, ResBody = SentBody, Error = Infallible>,
 {
     let mut watchdog = pin!(sleep(Duration::ZERO));
     let mut stay = None;
@@ -205,33 +222,51 @@ fn end_of(result: &hyper::Result<()>, progress: &Progress) -> End {
     if unparsed || progress.get().0 == Phase::Refusing { End::Refused } else { End::Closed }
 }
 
-/// Reads the whole request, or says why not.
-async fn receive(
+/// The answer to a request that the handler does not get.
+struct Refusal {
+    answer: Box<Response>,
+    /// Some of the request may be on its way: no other can follow it on this connection.
+    body_is_unread: bool,
+}
+
+/// Reads the whole request, if the handler admits it.
+async fn receive<H: Handler>(
+    handler: &H,
     request: hyper::Request<Incoming>,
     peer: SocketAddr,
     limits: &ServerLimits,
-) -> Result<Request, Response> {
-    let (head, body) = request.into_parts();
-    let body = if body.is_end_stream() { Bytes::new() } else { receive_body(body, limits).await? };
-    Ok(Request { method: head.method, uri: head.uri, headers: head.headers, body, peer })
+) -> Result<Request, Refusal> {
+    let (parts, body) = request.into_parts();
+    let head = Head { method: parts.method, uri: parts.uri, headers: parts.headers, peer };
+    let is_empty = body.is_end_stream();
+    let refusal = |answer| Refusal { answer, body_is_unread: !is_empty };
+    let body_bytes = handler.admit(&head).map_err(refusal)?.unwrap_or(limits.body_bytes);
+    let body = match is_empty {
+        true => Bytes::new(),
+        false => receive_body(body, body_bytes, limits).await.map_err(refusal)?,
+    };
+    Ok(Request { head, body })
 }
 
-async fn receive_body(body: Incoming, limits: &ServerLimits) -> Result<Bytes, Response> {
-    let too_large = || {
-        let reason = format!("body larger than {} bytes", limits.body_bytes);
-        Response::error(StatusCode::PAYLOAD_TOO_LARGE, &reason)
-    };
-    match timeout(limits.body_read, read_whole(body, limits.body_bytes)).await {
-        Ok(Ok(whole)) => Ok(detached(whole)),
-        Ok(Err(ReadError::TooLarge)) => Err(too_large()),
+async fn receive_body(
+    body: Incoming,
+    most_bytes: usize,
+    limits: &ServerLimits,
+) -> Result<Bytes, Box<Response>> {
+    let (status, reason) = match timeout(limits.body_read, read_whole(body, most_bytes)).await {
+        Ok(Ok(whole)) => return Ok(detached(whole)),
+        Ok(Err(ReadError::TooLarge)) => {
+            (StatusCode::PAYLOAD_TOO_LARGE, format!("body larger than {most_bytes} bytes"))
+        }
         Ok(Err(ReadError::Broken(_))) => {
-            Err(Response::error(StatusCode::BAD_REQUEST, "body is cut off or malformed"))
+            (StatusCode::BAD_REQUEST, "body is cut off or malformed".to_owned())
         }
         Err(_) => {
             let reason = format!("body took longer than {:?}", limits.body_read);
-            Err(Response::error(StatusCode::REQUEST_TIMEOUT, &reason))
+            (StatusCode::REQUEST_TIMEOUT, reason)
         }
-    }
+    };
+    Err(Box::new(Response::error(status, &reason)))
 }
 
 /// A small body apart from the buffer that hyper has read it into. As long as a part of that is in
@@ -242,12 +277,11 @@ fn detached(body: Bytes) -> Bytes {
 }
 
 /// Writes an answer past hyper, which is done with this connection, and closes it.
-async fn say_last<S>(stream: &mut S, answer: &Response, limits: &ServerLimits)
+async fn say_last<S>(stream: &mut S, answer: Vec<u8>, limits: &ServerLimits)
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let bytes = answer.to_last_bytes();
-    if matches!(timeout(limits.write, stream.write_all(&bytes)).await, Ok(Ok(()))) {
+    if matches!(timeout(limits.write, stream.write_all(&answer)).await, Ok(Ok(()))) {
         linger(stream, limits.linger).await;
     }
 }

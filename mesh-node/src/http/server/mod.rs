@@ -1,7 +1,8 @@
 //! The server: accepts connections up to a cap, serves each in a task, and drains on shutdown.
 
-mod client;
 mod connection;
+mod presence;
+mod sent_body;
 mod watched;
 
 use std::net::SocketAddr;

@@ -1,4 +1,4 @@
-//! What a connection is doing, seen from its socket, so that each doing has its own time limit.
+//! The phases of a connection, each with a time limit of its own, as its socket shows them.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::client::{Client, Opening};
+use super::presence::{HalfClosed, Opening, Presence};
 use crate::http::ServerLimits;
 
 /// What a connection is doing.
@@ -26,8 +26,14 @@ pub(super) enum Phase {
     Handling,
     /// The same for a client of HTTP/1.0.
     HandlingOld,
-    /// Writing an answer.
+    /// Writing an answer, or what follows the last piece of a streamed one.
     Writing,
+    /// In the middle of a streamed answer, with something to be written.
+    Streaming,
+    /// In the middle of a streamed answer, waiting for its next piece.
+    StreamIdle,
+    /// Writing what there is of a streamed answer that goes no further.
+    Cutting,
     /// Writing the answer to a request that was not read to its end; the last phase.
     Refusing,
     /// Between two requests.
@@ -39,8 +45,8 @@ impl Phase {
     pub(super) fn limit(self, limits: &ServerLimits) -> Option<Duration> {
         match self {
             Self::Fresh | Self::Head => Some(limits.header_read),
-            Self::Receiving | Self::Handling | Self::HandlingOld => None,
-            Self::Writing | Self::Refusing => Some(limits.write),
+            Self::Receiving | Self::Handling | Self::HandlingOld | Self::StreamIdle => None,
+            Self::Writing | Self::Streaming | Self::Cutting | Self::Refusing => Some(limits.write),
             Self::Idle => Some(limits.keep_alive),
         }
     }
@@ -54,13 +60,18 @@ impl Phase {
 pub(super) struct Progress(Arc<AtomicU64>);
 
 impl Progress {
-    const PHASES: [Phase; 8] = [
+    /// Bits of the value that are the phase.
+    const PHASE_BITS: u32 = 4;
+    const PHASES: [Phase; 11] = [
         Phase::Fresh,
         Phase::Head,
         Phase::Receiving,
         Phase::Handling,
         Phase::HandlingOld,
         Phase::Writing,
+        Phase::Streaming,
+        Phase::StreamIdle,
+        Phase::Cutting,
         Phase::Refusing,
         Phase::Idle,
     ];
@@ -68,28 +79,36 @@ impl Progress {
     /// The current phase, and a number that no other stay in any phase of this connection has.
     pub(super) fn get(&self) -> (Phase, u64) {
         let value = self.0.load(Ordering::Relaxed);
-        (Self::PHASES[(value & 7) as usize], value)
+        let phase = value & ((1 << Self::PHASE_BITS) - 1);
+        (Self::PHASES[phase as usize], value)
+    }
+
+    /// The network has accepted bytes: of a streamed answer, that is progress.
+    fn note_written(&self) {
+        if self.get().0 == Phase::Streaming {
+            self.enter(Phase::Streaming);
+        }
     }
 
     /// Enters a phase.
     pub(super) fn enter(&self, phase: Phase) {
-        let changes = (self.0.load(Ordering::Relaxed) >> 3) + 1;
-        self.0.store(changes << 3 | phase as u64, Ordering::Relaxed);
+        let changes = (self.0.load(Ordering::Relaxed) >> Self::PHASE_BITS) + 1;
+        self.0.store(changes << Self::PHASE_BITS | phase as u64, Ordering::Relaxed);
     }
 }
 
-/// A stream that notes what passes through it, and looks after the client while a handler runs.
+/// A socket that notes what passes through it, and looks after the client while a handler runs.
 pub(super) struct Watched<S> {
     stream: S,
     progress: Progress,
-    client: Client,
+    client: Presence,
     opening: Opening,
 }
 
 impl<S> Watched<S> {
     /// `half_closed`: see [`ServerLimits::half_closed`].
     pub(super) fn new(stream: S, progress: Progress, half_closed: bool) -> Self {
-        Self { stream, progress, client: Client::new(half_closed), opening: Opening::default() }
+        Self { stream, progress, client: Presence::new(half_closed), opening: Opening::default() }
     }
 
     /// What the first bytes look like.
@@ -127,7 +146,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
+        let written = ready!(Pin::new(&mut self.stream).poll_write(cx, buf));
+        self.progress.note_written();
+        Poll::Ready(written)
     }
 
     fn poll_write_vectored(
@@ -135,7 +156,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+        let written = ready!(Pin::new(&mut self.stream).poll_write_vectored(cx, bufs));
+        self.progress.note_written();
+        Poll::Ready(written)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -147,13 +170,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         ready!(Pin::new(&mut this.stream).poll_flush(cx))?;
-        match this.progress.get().0 {
+        let phase = this.progress.get().0;
+        match phase {
             Phase::Writing => this.progress.enter(Phase::Idle),
-            Phase::Handling => this.client.must_be_there(&mut this.stream, true, cx)?,
-            Phase::HandlingOld => this.client.must_be_there(&mut this.stream, false, cx)?,
+            Phase::Streaming => this.progress.enter(Phase::StreamIdle),
+            Phase::Cutting => return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into())),
             _ => {}
         }
-        Poll::Ready(Ok(()))
+        let half_closed = match phase {
+            Phase::Handling => HalfClosed::Ask,
+            // It has no answer that could be sent to ask.
+            Phase::HandlingOld => HalfClosed::Waits,
+            // A question would be taken for a part of the answer.
+            Phase::Streaming | Phase::StreamIdle => HalfClosed::HasLeft,
+            _ => return Poll::Ready(Ok(())),
+        };
+        Poll::Ready(this.client.must_be_there(&mut this.stream, half_closed, cx))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

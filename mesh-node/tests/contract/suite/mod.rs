@@ -54,6 +54,18 @@ macro_rules! every_case {
             a_call_that_is_dropped_cancels_its_handler
             a_panic_costs_one_connection
         }
+        $crate::suite::every_case! { @ $run, $net, http::checks:
+            a_refused_request_does_not_send_its_body
+            a_refusal_without_a_body_keeps_the_connection
+            a_table_decides_what_is_read_and_who_answers
+        }
+        $crate::suite::every_case! { @ $run, $net, http::stream:
+            a_stream_comes_piece_by_piece
+            a_stream_ends_when_its_client_leaves
+            a_stream_that_goes_no_further_is_not_taken_for_complete
+            a_client_refuses_a_stream_that_is_too_long
+            the_head_of_a_stream_is_an_answer_to_head
+        }
         $crate::suite::every_case! { @ $run, $net, service::registry:
             a_name_and_a_url_are_enough
             a_heartbeat_renews_its_lease

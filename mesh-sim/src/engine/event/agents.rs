@@ -14,9 +14,9 @@ use super::pool::Pool;
 use super::queue::Lane;
 use super::{Event, Simulation};
 use crate::engine::address::{address, host_at};
-use crate::engine::setup::agent_config;
 use crate::faults::MachineState;
 use crate::host::{AgentId, HostId};
+use crate::journal::Fact;
 use crate::machine::Machine;
 use crate::scenario::AgentSpec;
 
@@ -123,7 +123,7 @@ impl Simulation<'_> {
 
     /// How an agent behaves. Most behave as the one before, and share it.
     fn config_of(&mut self, spec: &AgentSpec) -> Arc<AgentConfig> {
-        let config = agent_config(self.run, spec);
+        let config = self.run.scenario.agent_config(spec, self.run.policy);
         let last = self.last_config.take().filter(|last| **last == config);
         self.last_config.insert(last.unwrap_or_else(|| config.into())).clone()
     }
@@ -187,10 +187,11 @@ impl Simulation<'_> {
         node.machine_moved = true;
         let jobs = node.machine.running() as u32;
         agent.handle_sample(cpu_percent, node.machine.memory_percent(jobs));
-        self.watchers.load(now, id, &agent.load(), agent.open());
-        self.watchers.view(now, id, agent.peers());
-        while let Some(busy) = node.machine.poll_second() {
-            self.watchers.cpu(id, busy);
+        let (load, open) = (agent.load(), agent.open());
+        self.journal.record(now, id, Fact::LoadSampled { load, open });
+        self.journal.record(now, id, Fact::PeersKnown(agent.peers().clone()));
+        while let Some((second, percent)) = node.machine.poll_second() {
+            self.journal.record(now, id, Fact::MachineBusy { second, percent });
         }
         let window = self.run.scenario.agent(id).machine.cpu_window;
         let next = Event::Sample { agent: id, life };
@@ -202,12 +203,14 @@ impl Simulation<'_> {
     pub(super) fn close_machines(&mut self, end: Timestamp) {
         for (id, node) in self.nodes.iter_mut() {
             node.machine.handle_timeout(end);
+            let mut record = |(second, percent)| {
+                let busy = Fact::MachineBusy { second, percent };
+                self.journal.record(end, id, busy);
+            };
             while let Some(busy) = node.machine.poll_second() {
-                self.watchers.cpu(id, busy);
+                record(busy);
             }
-            if let Some(busy) = node.machine.present_second() {
-                self.watchers.cpu(id, busy);
-            }
+            node.machine.present_second().into_iter().for_each(record);
         }
     }
 
@@ -258,11 +261,10 @@ impl Simulation<'_> {
         let node = &mut self.nodes[id];
         match effect {
             Effect::Note(note) => {
-                self.watchers.agent(now, id, &note);
-                if matches!(note, Note::ViewChanged { .. })
-                    && let Some(agent) = &node.agent
-                {
-                    self.watchers.view(now, id, agent.peers());
+                let peers_changed = matches!(note, Note::ViewChanged { .. });
+                self.journal.record(now, id, Fact::AgentNoted(note));
+                if peers_changed && let Some(agent) = &node.agent {
+                    self.journal.record(now, id, Fact::PeersKnown(agent.peers().clone()));
                 }
             }
             Effect::Reply { ticket, answer } => {

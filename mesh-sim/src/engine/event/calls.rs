@@ -11,7 +11,7 @@ use super::queue::Lane;
 use super::registry::SecondCopy;
 use super::{Event, Simulation};
 use crate::host::HostId;
-use crate::record::Outcome;
+use crate::journal::RequestOutcome;
 
 /// Idle connections that the client keeps per agent, as in the turmoil engine.
 const CLIENT_IDLE: usize = 1024;
@@ -132,7 +132,7 @@ impl Simulation<'_> {
         if matches!(message, Message::Connect | Message::Accept) && at > connect_by {
             self.queue.push(connect_by, Event::ConnectFailed(id));
         }
-        let give_up = began + self.run.scenario.registry.timeout;
+        let give_up = began + self.run.scenario.membership.timeout;
         if matches!(exchange.who, Caller::Registry(_)) && at > give_up {
             self.queue.push(give_up.max(now), Event::GiveUp(id));
         }
@@ -166,7 +166,7 @@ impl Simulation<'_> {
     fn wait_in_vain(&mut self, now: Timestamp, id: ExchangeId) {
         let Some(exchange) = self.exchanges.get(id) else { return };
         if matches!(exchange.who, Caller::Registry(_)) {
-            let until = exchange.began + self.run.scenario.registry.timeout;
+            let until = exchange.began + self.run.scenario.membership.timeout;
             self.queue.push(until.max(now), Event::GiveUp(id));
         }
     }
@@ -293,7 +293,7 @@ impl Simulation<'_> {
         self.distrust(caller, callee, began);
         self.abandon(now, id);
         match who {
-            Caller::Client(request) => self.request_ended(now, request, &Outcome::TimedOut),
+            Caller::Client(request) => self.request_ended(now, request, RequestOutcome::TimedOut),
             who => self.hand_over_listing(now, caller, who, RegistryReply::Failed),
         }
     }

@@ -14,7 +14,7 @@ use super::queue::Lane;
 use super::{Event, Simulation};
 use crate::engine::Run;
 use crate::host::HostId;
-use crate::record::Outcome;
+use crate::journal::{Fact, RequestOutcome};
 use crate::workload::{Arrival, JOB, Workload};
 
 /// Which part of the load a request belongs to: the open loop, or this client of a closed one.
@@ -84,12 +84,13 @@ impl Simulation<'_> {
             return;
         };
         let scenario = self.run.scenario;
-        self.watchers.due(&arrival, &self.faults.hosts()[arrival.entry.host()]);
+        let Arrival { index: request, at, entry, demand } = arrival;
+        self.journal.record(at, HostId::CLIENT, Fact::RequestDue { request, entry, demand });
         let (spec, text) = (&scenario.workload, self.load.text.clone());
         let request = Request::Delegate(arrival.task(spec, text, spec.deadline));
         let who = Caller::Client(self.load.open.insert((arrival, source)));
-        let entry = arrival.entry.host();
-        let exchange = self.call(now, HostId::CLIENT, entry, who, Payload::Request(request));
+        let request = Payload::Request(request);
+        let exchange = self.call(now, HostId::CLIENT, entry.host(), who, request);
         let deadline = arrival.at + scenario.workload.deadline;
         self.queue.push_in(Lane::Deadline, deadline, Event::GiveUp(exchange));
         if source.is_none() {
@@ -105,16 +106,22 @@ impl Simulation<'_> {
     ) {
         let Some((arrival, _)) = self.load.open.get(request) else { return };
         let deadline = arrival.at + self.run.scenario.workload.deadline;
-        let outcome = Outcome::of_call(&result, now >= deadline);
-        if outcome == Outcome::TimedOut && now < deadline {
+        let outcome = RequestOutcome::of_call(&result, now >= deadline);
+        if outcome == RequestOutcome::TimedOut && now < deadline {
             return self.queue.push(deadline, Event::TimesOut(request));
         }
-        self.request_ended(now, request, &outcome);
+        self.request_ended(now, request, outcome);
     }
 
-    pub(super) fn request_ended(&mut self, now: Timestamp, request: RequestId, outcome: &Outcome) {
+    pub(super) fn request_ended(
+        &mut self,
+        now: Timestamp,
+        request: RequestId,
+        outcome: RequestOutcome,
+    ) {
         let Some((arrival, source)) = self.load.open.remove(request) else { return };
-        self.watchers.ended(now, &arrival, outcome);
+        let (request, due) = (arrival.index, arrival.at);
+        self.journal.record(now, HostId::CLIENT, Fact::RequestEnded { request, due, outcome });
         if source.is_some() {
             self.await_next(now, source);
         }

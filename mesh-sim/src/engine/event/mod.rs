@@ -33,12 +33,13 @@ use self::network::Network;
 use self::pool::Pool;
 use self::queue::Queue;
 use self::registry::RegistryHost;
+use super::OUTPUT;
 use super::Run;
-use super::setup::OUTPUT;
-use super::watchers::Watchers;
+use super::observers::{Guest, RunJournal};
 use crate::faults::FaultSchedule;
 use crate::host::{AgentId, AgentMap, HostId, HostMap};
-use crate::record::{Outcome, RunRecord};
+use crate::journal::{Fact, RequestOutcome};
+use crate::record::RunRecord;
 
 /// Timers are exact; what is due at the end of a span may still happen at its last instant.
 const RESOLUTION: Duration = Duration::from_nanos(1);
@@ -46,9 +47,13 @@ const RESOLUTION: Duration = Duration::from_nanos(1);
 const PROGRESS_EVERY: Duration = Duration::from_millis(250);
 
 /// Runs one policy with one seed.
-pub(super) fn execute(run: &Run<'_>, progress: &dyn Fn(Duration)) -> RunRecord {
-    let mut simulation = Simulation::new(run);
-    let end = simulation.watchers.end();
+pub(super) fn execute(
+    run: &Run<'_>,
+    guest: Option<Guest>,
+    progress: &dyn Fn(Duration),
+) -> RunRecord {
+    let mut simulation = Simulation::new(run, guest);
+    let end = simulation.journal.end();
     simulation.start();
     let mut report_at = Timestamp::from(PROGRESS_EVERY);
     while let Some((now, event)) = simulation.queue.pop_before(end) {
@@ -60,7 +65,7 @@ pub(super) fn execute(run: &Run<'_>, progress: &dyn Fn(Duration)) -> RunRecord {
         }
     }
     simulation.close_machines(end);
-    RunRecord { steps: simulation.queue.taken(), ..simulation.watchers.finish(end) }
+    RunRecord { steps: simulation.queue.taken(), ..simulation.journal.finish(end) }
 }
 
 /// Something that happens at a time.
@@ -94,7 +99,7 @@ struct Simulation<'a> {
     run: &'a Run<'a>,
     seed: Seed,
     faults: Arc<FaultSchedule>,
-    watchers: Watchers,
+    journal: RunJournal,
     queue: Queue<Event>,
     network: Network,
     exchanges: Exchanges,
@@ -123,13 +128,13 @@ struct Host {
 }
 
 impl<'a> Simulation<'a> {
-    fn new(run: &'a Run<'a>) -> Self {
+    fn new(run: &'a Run<'a>, guest: Option<Guest>) -> Self {
         let seed = Seed::root(run.seed);
         let faults = Arc::new(FaultSchedule::new(run.scenario));
         let hosts = faults.hosts().ids();
         Self {
             run,
-            watchers: Watchers::new(run, &faults, RESOLUTION),
+            journal: RunJournal::open(run, &faults, RESOLUTION, guest),
             queue: Queue::new(),
             network: Network::new(faults.clone(), seed.child("network")),
             exchanges: Exchanges::default(),
@@ -170,7 +175,7 @@ impl<'a> Simulation<'a> {
             Event::ArrivesAgain(copy) => self.registry_hears_again(now, *copy),
             Event::ConnectFailed(exchange) => self.connect_failed(now, exchange),
             Event::GiveUp(exchange) => self.give_up(now, exchange),
-            Event::TimesOut(request) => self.request_ended(now, request, &Outcome::TimedOut),
+            Event::TimesOut(request) => self.request_ended(now, request, RequestOutcome::TimedOut),
             Event::WakeRegistry => self.wake_registry(now),
             Event::Wake(agent) => self.wake_agent(now, agent),
             Event::JobEnds(agent) => self.jobs_end(now, agent),
@@ -187,7 +192,8 @@ impl<'a> Simulation<'a> {
         for host in self.hosts.ids() {
             let is_down = self.faults.is_down(host, now);
             if host != HostId::CLIENT && is_down != self.hosts[host].is_down {
-                self.watchers.host_changed(now, host, !is_down);
+                let change = if is_down { Fact::HostCrashed } else { Fact::HostRestarted };
+                self.journal.record(now, host, change);
                 self.hosts[host].is_down = is_down;
                 if is_down { self.crash(now, host) } else { self.restart(now, host) }
             }

@@ -8,8 +8,8 @@ use mesh_core::routing::Signal;
 
 use super::{Event, Simulation};
 use crate::engine::Run;
-use crate::engine::setup::registry_config;
 use crate::host::HostId;
+use crate::journal::Fact;
 
 pub(super) struct RegistryHost {
     registry: Registry,
@@ -30,7 +30,7 @@ impl RegistryHost {
     pub(super) fn restarted(run: &Run<'_>, now: Timestamp) -> Self {
         let needs = run.policy.factory.needs();
         Self {
-            registry: Registry::new(registry_config(run.scenario)),
+            registry: Registry::new(run.scenario.registry_config()),
             epoch: now.as_nanos(),
             wake_at: Timestamp::MAX,
             keeps_loads: needs.signal == Signal::Reports,
@@ -58,7 +58,7 @@ impl Simulation<'_> {
                 registration.load = registration.load.filter(|_| *keeps_loads);
                 match registry.handle_register(now, registration) {
                     Ok(registered) => RegistryReply::Registered {
-                        ttl: self.run.scenario.registry.ttl,
+                        ttl: self.run.scenario.leases.ttl,
                         rival: registered.rival,
                     },
                     Err(RegisterError::UnknownLease) => RegistryReply::UnknownLease,
@@ -88,7 +88,8 @@ impl Simulation<'_> {
         let SecondCopy { from, sent, request } = copy;
         let was_lost = self.network.was_lost(now, from, HostId::REGISTRY, sent);
         if !was_lost && !self.hosts[HostId::REGISTRY].is_down {
-            self.watchers.heard_twice(now, from);
+            let heard = Fact::RegistryHeardTwice { caller: from };
+            self.journal.record(now, HostId::REGISTRY, heard);
             self.ask_registry(now, request);
         }
     }
@@ -106,10 +107,10 @@ impl Simulation<'_> {
 
     fn drain_registry(&mut self, now: Timestamp) {
         while let Some(note) = self.registry.registry.poll_effect() {
-            self.watchers.registry(now, &note);
+            self.journal.record(now, HostId::REGISTRY, Fact::RegistryNoted(note));
         }
         if let Some(deafness) = self.registry.registry.poll_deafness() {
-            self.watchers.deafness(now, deafness);
+            self.journal.record(now, HostId::REGISTRY, Fact::RegistryWasDeaf(deafness));
         }
         if let Some(at) = self.registry.registry.poll_timeout()
             && at < self.registry.wake_at

@@ -1,11 +1,15 @@
 //! What the event engine alone can do.
 
+use std::collections::BTreeMap;
+
+use mesh_core::agent::Note;
+use mesh_core::registry::NoteKind;
 use mesh_core::time::nanos;
 
 use super::*;
+use crate::journal::JournalEntry;
 use crate::record::RunRecord;
 use crate::scenario::{EngineKind, Scenario};
-use crate::trace::Line;
 
 /// Four agents, 200 jobs of 1 ms each far apart, with this after the network's header.
 fn scenario_text(network: &str, agents: &str) -> String {
@@ -41,19 +45,23 @@ fn scenario(network: &str, agents: &str) -> Scenario {
 }
 
 fn run(network: &str, agents: &str) -> RunRecord {
-    let scenario = scenario(network, agents);
-    let policy = &scenario.policies[0];
-    let run = Run { scenario: &scenario, policy, seed: 1, trace: true };
-    let record = run.execute(EngineKind::Event, &|_| ()).expect("it runs");
+    observed(&scenario(network, agents)).0
+}
+
+/// Runs a scenario; what it left behind, and all that happened.
+fn observed(scenario: &Scenario) -> (RunRecord, Vec<JournalEntry>) {
+    let run = Run { scenario, policy: &scenario.policies[0], seed: 1, trace: false };
+    let (record, facts) = run.observe(EngineKind::Event, Vec::new(), &|_| ());
+    let record = record.expect("it runs");
     assert_eq!(record.violations, []);
-    record
+    (record, facts)
 }
 
 #[test]
 fn a_host_that_crashes_loses_its_connections_and_no_others() {
     let scenario = scenario("", "");
     let run = Run { scenario: &scenario, policy: &scenario.policies[0], seed: 1, trace: false };
-    let mut simulation = Simulation::new(&run);
+    let mut simulation = Simulation::new(&run, None);
     let (now, callee, life) = (Timestamp::ZERO, AgentId::new(2).host(), 0);
     for (_, node) in simulation.nodes.iter_mut().take(2) {
         node.pool().put(callee, life, now, 32);
@@ -121,21 +129,24 @@ loss = 0.1
     assert!((20..70).contains(&failed), "{failed} of 180");
 }
 
-/// How often the registry heard a call twice, and when leases ended, in a trace.
-fn copies_and_ends(record: &RunRecord) -> (usize, Vec<u64>) {
-    let trace = record.trace.as_deref().unwrap_or_default();
-    let lines: Vec<Line<'_>> = trace.lines().filter_map(Line::parse).collect();
-    let of = |event| lines.iter().filter(move |line| line.event == event);
-    let ends = of("lease_expired").map(|line| nanos(line.at().elapsed()) / 1_000_000);
-    (of("heard_twice").count(), ends.collect())
+/// How often the registry heard a call twice, and in which milliseconds leases ended.
+fn copies_and_ends(facts: &[JournalEntry]) -> (usize, Vec<u64>) {
+    let is_copy = |entry: &&JournalEntry| matches!(entry.fact, Fact::RegistryHeardTwice { .. });
+    let ends = facts.iter().filter(|entry| is_expiry(entry));
+    let ends = ends.map(|entry| nanos(entry.at.elapsed()) / 1_000_000);
+    (facts.iter().filter(is_copy).count(), ends.collect())
+}
+
+fn is_expiry(entry: &JournalEntry) -> bool {
+    matches!(&entry.fact, Fact::RegistryNoted(note) if matches!(note.kind, NoteKind::Expired { .. }))
 }
 
 #[test]
 fn a_registry_that_hears_twice_is_not_confused() {
-    let record = run("duplication = 1.0", "");
+    let (record, facts) = observed(&scenario("duplication = 1.0", ""));
     assert_eq!(record.requests.answered, 180);
     // Each of four agents sends a heartbeat and asks for the list every 10 s or sooner.
-    assert!(copies_and_ends(&record).0 >= 80, "{:?}", copies_and_ends(&record));
+    assert!(copies_and_ends(&facts).0 >= 80, "{:?}", copies_and_ends(&facts));
 }
 
 #[test]
@@ -155,7 +166,7 @@ fn second_copies_neither_delay_others_nor_cross_a_partition() {
              [[faults]]\nkind = \"partition\"\nat = \"50s\"\nfor = \"50s\"\n\
              groups = [[\"agent-1\"], [\"registry\", \"client\", \"agent-2\", \"agent-3\", \"agent-4\"]]"
         );
-        copies_and_ends(&run(&fault, "")).1
+        copies_and_ends(&observed(&scenario(&fault, "")).1).1
     };
     // The TTL is 30 s. Whatever was under way when the partition began never arrives.
     for duplication in ["", "duplication = 1.0"] {
@@ -241,16 +252,15 @@ fn what_times_out_ends_at_its_deadline() {
     let text = scenario_text(r#"latency = { kind = "uniform", min = "1ms", max = "100ms" }"#, "");
     let text = text.replace("value = \"1ms\"", "value = \"700ms\"").replace("rate = 2", "rate = 4");
     let scenario = Scenario::from_str(&text, "event.toml").unwrap_or_else(|e| panic!("{e}"));
-    let run = Run { scenario: &scenario, policy: &scenario.policies[0], seed: 1, trace: true };
-    let record = run.execute(EngineKind::Event, &|_| ()).expect("it runs");
-    assert_eq!(record.violations, []);
-    let trace = record.trace.unwrap_or_default();
-    let lines: Vec<Line<'_>> = trace.lines().filter_map(Line::parse).collect();
-    let when = |event: &str| -> std::collections::BTreeMap<u64, Timestamp> {
-        let of = lines.iter().filter(|line| line.event == event);
-        of.filter_map(|line| Some((line.request?, line.at()))).collect()
+    let (_, facts) = observed(&scenario);
+    let when = |is_meant: fn(&Fact) -> bool| -> BTreeMap<u64, Timestamp> {
+        let meant = facts.iter().filter(|entry| is_meant(&entry.fact));
+        meant.filter_map(|entry| Some((entry.fact.request()?, entry.at))).collect()
     };
-    let (due, ended, told) = (when("due"), when("timed_out"), when("delegated"));
+    let due = when(|fact| matches!(fact, Fact::RequestDue { .. }));
+    let ended =
+        when(|fact| matches!(fact, Fact::RequestEnded { outcome: RequestOutcome::TimedOut, .. }));
+    let told = when(|fact| matches!(fact, Fact::AgentNoted(Note::Delegated { .. })));
     let deadline = Duration::from_secs(1);
     assert!(ended.len() > 20, "{}", ended.len());
     assert!(ended.iter().all(|(request, at)| *at == due[request] + deadline));
@@ -280,12 +290,9 @@ hosts = ["registry", "other"]
 "#
     );
     let scenario = Scenario::from_str(&text, "clocks.toml").unwrap_or_else(|e| panic!("{e}"));
-    let run = Run { scenario: &scenario, policy: &scenario.policies[0], seed: 1, trace: true };
-    let mut record = run.execute(EngineKind::Event, &|_| ()).expect("it runs");
-    let trace = record.trace.take().expect("it was traced");
-    let calm = trace.lines().take_while(|line| !line.contains("crashed"));
-    let expired = calm.filter(|line| line.contains("lease_expired")).count();
-    (record, expired)
+    let (record, facts) = observed(&scenario);
+    let calm = facts.iter().take_while(|entry| !matches!(entry.fact, Fact::HostCrashed));
+    (record, calm.filter(|entry| is_expiry(entry)).count())
 }
 
 #[test]
@@ -306,7 +313,7 @@ fn a_slow_clock_keeps_a_lease_that_is_shorter_than_the_heartbeats_that_were_set(
 
 /// Requests to two agents over links of 100 ms; the client's are held from `at` to `until`, in
 /// seconds. The load ends there.
-fn held(at: f64, until: f64) -> RunRecord {
+fn held(at: f64, until: f64) -> (RunRecord, Vec<JournalEntry>) {
     let text = format!(
         r#"
 name = "event"
@@ -333,36 +340,36 @@ between = ["client", "agent-1..2"]
         until - at
     );
     let scenario = Scenario::from_str(&text, "event.toml").unwrap_or_else(|e| panic!("{e}"));
-    let policy = &scenario.policies[0];
-    let run = Run { scenario: &scenario, policy, seed: 1, trace: true };
-    run.execute(EngineKind::Event, &|_| ()).expect("it runs")
+    observed(&scenario)
 }
 
 #[test]
 fn a_connect_that_a_hold_catches_on_its_way_runs_out() {
     // All that is due in the first 150 ms has to open a connection, which takes 200 ms; the hold
     // stops the first half of the handshake or the second. A connect may take a second.
-    let record = held(0.15, 3.15);
+    let (record, _) = held(0.15, 3.15);
     assert!(record.failures["connect"] >= 10, "{:?}", record.failures);
 }
 
 #[test]
 fn what_a_hold_lets_go_arrives_in_the_order_in_which_it_was_sent() {
-    let record = held(2.0, 2.5);
-    let trace = record.trace.unwrap_or_default();
-    let lines = trace.lines().filter_map(crate::trace::Line::parse);
+    let (_, facts) = held(2.0, 2.5);
     let released = Timestamp::from(Duration::from_millis(2_500));
-    let mut begun: Vec<(String, u64)> = lines
-        .filter(|line| line.event == "delegating" && line.at() == released)
-        .filter_map(|line| Some((line.host.to_string(), line.request?)))
+    let mut begun: Vec<(HostId, u64)> = facts
+        .iter()
+        .filter(|entry| entry.at == released)
+        .filter_map(|entry| match entry.fact {
+            Fact::AgentNoted(Note::Delegating { request }) => Some((entry.host, request)),
+            _ => None,
+        })
         .collect();
     assert!(begun.len() > 20, "{begun:?}");
     let as_they_began = begun.clone();
     begun.sort();
-    let of = |host: &str, all: &[(String, u64)]| -> Vec<u64> {
-        all.iter().filter(|(at, _)| at == host).map(|(_, request)| *request).collect()
+    let of = |host: HostId, all: &[(HostId, u64)]| -> Vec<u64> {
+        all.iter().filter(|(at, _)| *at == host).map(|(_, request)| *request).collect()
     };
-    for host in ["agent-1", "agent-2"] {
+    for host in [AgentId::new(0), AgentId::new(1)].map(AgentId::host) {
         assert_eq!(of(host, &as_they_began), of(host, &begun), "{host}");
     }
 }

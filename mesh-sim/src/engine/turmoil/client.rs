@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use mesh_core::protocol::{Name, Request};
+use mesh_core::protocol::Request;
 use mesh_core::seed::Seed;
 use mesh_node::Clock;
 use mesh_node::agent::call;
@@ -12,12 +12,12 @@ use turmoil::Sim;
 
 use super::hosts::{client_limits, clock};
 use super::net::TurmoilNet;
+use super::shared_journal::SharedJournal;
 use crate::engine::Run;
 use crate::engine::address::{address, host_name};
-use crate::engine::world::World;
 use crate::faults::FaultSchedule;
-use crate::host::{AgentMap, HostId};
-use crate::record::Outcome;
+use crate::host::HostId;
+use crate::journal::{Fact, RequestOutcome};
 use crate::scenario::WorkloadSpec;
 use crate::workload::{Arrival, ClosedLoop, JOB, Workload};
 
@@ -25,22 +25,21 @@ pub(super) fn add(
     sim: &mut Sim<'static>,
     run: &Run<'_>,
     faults: &Arc<FaultSchedule>,
-    world: &World,
+    journal: &SharedJournal,
 ) {
     let scenario = run.scenario;
     let seed = Seed::root(run.seed).child("workload");
     let workload =
         Workload::new(&scenario.workload, scenario.agents.len(), scenario.duration, &seed);
-    let entries = scenario.agents.iter().map(|agent| agent.name.clone()).collect();
-    let (spec, limits, world) = (scenario.workload.clone(), client_limits(scenario), world.clone());
+    let (spec, limits, journal) =
+        (scenario.workload.clone(), client_limits(scenario), journal.clone());
     let net = TurmoilNet::of_host(HostId::CLIENT, faults.clone());
     sim.client(host_name(HostId::CLIENT), async move {
         let sender = Arc::new(Sender {
             clock: clock(),
             client: Client::new(net, ClientLimits { idle_per_destination: 1024, ..limits }),
-            entries,
             spec,
-            world,
+            journal,
         });
         match workload {
             Workload::Open(arrivals) => sender.open_loop(*arrivals).await,
@@ -53,9 +52,8 @@ pub(super) fn add(
 struct Sender {
     clock: Clock,
     client: Client<TurmoilNet>,
-    entries: AgentMap<Name>,
     spec: WorkloadSpec,
-    world: World,
+    journal: SharedJournal,
 }
 
 impl Sender {
@@ -89,18 +87,18 @@ impl Sender {
     }
 
     async fn send(&self, arrival: Arrival) {
-        let entry = &self.entries[arrival.entry];
-        self.world.due(&arrival, entry);
-        let deadline = arrival.at + self.spec.deadline;
+        let Arrival { index: request, at: due, entry, demand } = arrival;
+        self.journal.record(due, HostId::CLIENT, Fact::RequestDue { request, entry, demand });
+        let deadline = due + self.spec.deadline;
         let timeout = deadline.since(self.clock.now());
-        let request = Request::Delegate(arrival.task(&self.spec, JOB.into(), timeout));
-        let url = address(arrival.entry.host());
-        let result = call(&self.client, &url, &request, timeout).await;
-        let outcome = Outcome::of_call(&result, self.clock.now() >= deadline);
-        if outcome == Outcome::TimedOut {
+        let asked = Request::Delegate(arrival.task(&self.spec, JOB.into(), timeout));
+        let result = call(&self.client, &address(entry.host()), &asked, timeout).await;
+        let outcome = RequestOutcome::of_call(&result, self.clock.now() >= deadline);
+        if outcome == RequestOutcome::TimedOut {
             self.clock.sleep_until(deadline).await;
         }
-        self.world.ended(self.clock.now(), &arrival, &outcome);
+        let ended = Fact::RequestEnded { request, due, outcome };
+        self.journal.record(self.clock.now(), HostId::CLIENT, ended);
     }
 }
 

@@ -14,10 +14,9 @@ use turmoil::Sim;
 
 use super::machine::SimHost;
 use super::net::TurmoilNet;
+use super::shared_journal::SharedJournal;
 use crate::engine::Run;
 use crate::engine::address::{PORT, address, host_name};
-use crate::engine::setup::{agent_config, registry_config};
-use crate::engine::world::World;
 use crate::faults::FaultSchedule;
 use crate::host::{AgentId, HostId};
 use crate::scenario::Scenario;
@@ -46,17 +45,17 @@ pub(super) fn add_registry(
     sim: &mut Sim<'static>,
     scenario: &Scenario,
     faults: &Arc<FaultSchedule>,
-    world: &World,
+    journal: &SharedJournal,
 ) {
-    let config = registry_config(scenario);
-    let (faults, world) = (faults.clone(), world.clone());
+    let config = scenario.registry_config();
+    let (faults, journal) = (faults.clone(), journal.clone());
     sim.host(host_name(HostId::REGISTRY), move || {
-        let (config, faults, world) = (config.clone(), faults.clone(), world.clone());
+        let (config, faults, journal) = (config.clone(), faults.clone(), journal.clone());
         async move {
             let clock = clock();
             let listener = TurmoilNet::of_host(HostId::REGISTRY, faults).bind(&anywhere()).await?;
             let epoch = clock.now().as_nanos();
-            let registry = RegistryNode::new(clock, config, epoch, world);
+            let registry = RegistryNode::new(clock, config, epoch, journal);
             registry.run::<TurmoilNet>(listener, server_limits(), pending()).await;
             Ok(())
         }
@@ -70,17 +69,17 @@ pub(super) fn add_agent(
     id: AgentId,
     machine: &SimHost,
     faults: &Arc<FaultSchedule>,
-    world: &World,
+    journal: &SharedJournal,
 ) {
     let (agent, host_id) = (run.scenario.agent(id), id.host());
-    let config = agent_config(run, agent);
+    let config = run.scenario.agent_config(agent, run.policy);
     let name: Name = agent.name.clone();
     let seed = Seed::root(run.seed).child("agents").child(&agent.name);
-    let (machine, faults, world) = (machine.clone(), faults.clone(), world.clone());
+    let (machine, faults, journal) = (machine.clone(), faults.clone(), journal.clone());
     let client = client_limits(run.scenario);
     sim.host(host_name(host_id), move || {
         let (name, config, seed) = (name.clone(), config.clone(), seed.clone());
-        let (machine, world, client) = (machine.clone(), world.clone(), client.clone());
+        let (machine, journal, client) = (machine.clone(), journal.clone(), client.clone());
         let net = TurmoilNet::of_host(host_id, faults.clone());
         async move {
             let clock = clock();
@@ -94,7 +93,7 @@ pub(super) fn add_agent(
                 net,
                 clock,
                 host: host.clone(),
-                observer: world,
+                observer: journal,
                 registry: address(HostId::REGISTRY),
                 server: server_limits(),
                 client,

@@ -12,7 +12,7 @@ use mesh_node::{Clock, Host};
 use serde_json::value::RawValue;
 use tokio::sync::{Notify, oneshot};
 
-use crate::engine::setup::OUTPUT;
+use crate::engine::OUTPUT;
 use crate::faults::MachineState;
 use crate::machine::Machine;
 use crate::scenario::MachineSpec;

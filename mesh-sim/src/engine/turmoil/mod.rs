@@ -7,6 +7,7 @@ mod hosts;
 mod machine;
 mod net;
 mod panics;
+mod shared_journal;
 mod stream;
 
 use std::ops::RangeInclusive;
@@ -22,11 +23,13 @@ pub use self::stream::Stream;
 
 use self::machine::SimHost;
 use self::panics::Panics;
+use self::shared_journal::SharedJournal;
 use super::address::host_name;
-use super::world::World;
+use super::observers::{Guest, RunJournal};
 use super::{EngineError, Run};
 use crate::faults::{FaultSchedule, Link};
 use crate::host::{AgentMap, HostId, HostMap};
+use crate::journal::Fact;
 use crate::oracle::Oracles;
 use crate::record::RunRecord;
 use crate::scenario::Scenario;
@@ -53,22 +56,23 @@ pub(crate) fn aftermath(scenario: &Scenario) -> Duration {
 /// Runs one policy with one seed.
 pub(super) fn execute(
     run: &Run<'_>,
+    guest: Option<Guest>,
     progress: &dyn Fn(Duration),
 ) -> Result<RunRecord, EngineError> {
     let faults = Arc::new(FaultSchedule::new(run.scenario));
-    let world = World::new(run, &faults, RESOLUTION);
-    simulate(run, faults, world, progress)
+    let journal = SharedJournal::new(&faults, RunJournal::open(run, &faults, RESOLUTION, guest));
+    simulate(run, faults, journal, progress)
 }
 
-/// The same, watched by `world`.
+/// The same, recorded in `journal`.
 fn simulate(
     run: &Run<'_>,
     faults: Arc<FaultSchedule>,
-    world: World,
+    journal: SharedJournal,
     progress: &dyn Fn(Duration),
 ) -> Result<RunRecord, EngineError> {
-    let mut engine = Engine::new(run, faults, world.clone());
-    let end = world.end();
+    let mut engine = Engine::new(run, faults, journal.clone());
+    let end = journal.end();
     let panics = Panics::watch();
     let mut boundaries = engine.faults.boundaries().into_iter().peekable();
     let mut reported = Duration::ZERO;
@@ -88,18 +92,18 @@ fn simulate(
             return Err(EngineError::Panic { policy, seed, at, message });
         }
         // Hosts take turns within a tick, and each request is noted as of when it was due.
-        world.settle(now - RESOLUTION);
+        journal.settle(now - RESOLUTION);
         if now.elapsed() >= reported + PROGRESS_EVERY {
             reported = now.elapsed();
             progress(reported);
         }
     }
     for (agent, machine) in engine.machines.iter() {
-        for busy in machine.seconds(end) {
-            world.cpu(agent, busy);
+        for (second, percent) in machine.seconds(end) {
+            journal.record(end, agent, Fact::MachineBusy { second, percent });
         }
     }
-    world.finish(end).ok_or_else(|| EngineError::Simulation {
+    journal.finish(end).ok_or_else(|| EngineError::Simulation {
         policy: run.policy.label.clone(),
         seed: run.seed,
         reason: "it ended twice".to_owned(),
@@ -108,7 +112,7 @@ fn simulate(
 
 struct Engine {
     sim: Sim<'static>,
-    world: World,
+    journal: SharedJournal,
     faults: Arc<FaultSchedule>,
     machines: AgentMap<SimHost>,
     /// The state that each pair of hosts was last set to, both ways.
@@ -118,7 +122,7 @@ struct Engine {
 }
 
 impl Engine {
-    fn new(run: &Run<'_>, faults: Arc<FaultSchedule>, world: World) -> Self {
+    fn new(run: &Run<'_>, faults: Arc<FaultSchedule>, journal: SharedJournal) -> Self {
         let seed = Seed::root(run.seed);
         let mut sim = Builder::new()
             .tick_duration(TICK)
@@ -130,15 +134,15 @@ impl Engine {
             .build();
         let machines: AgentMap<SimHost> =
             run.scenario.agents.iter().map(|agent| SimHost::new(&agent.machine)).collect();
-        hosts::add_registry(&mut sim, run.scenario, &faults, &world);
+        hosts::add_registry(&mut sim, run.scenario, &faults, &journal);
         for (agent, machine) in machines.iter() {
-            hosts::add_agent(&mut sim, run, agent, machine, &faults, &world);
+            hosts::add_agent(&mut sim, run, agent, machine, &faults, &journal);
         }
-        client::add(&mut sim, run, &faults, &world);
+        client::add(&mut sim, run, &faults, &journal);
         let count = faults.hosts().len();
         let mut engine = Self {
             sim,
-            world,
+            journal,
             machines,
             links: all_pairs(&faults),
             down: HostMap::filled(false, count),
@@ -216,11 +220,12 @@ impl Engine {
 
     fn crash_or_restart(&mut self, now: Timestamp, host: HostId, down: bool) {
         let name = host_name(host);
-        self.world.host_changed(now, host, !down);
+        let change = if down { Fact::HostCrashed } else { Fact::HostRestarted };
+        self.journal.record(now, host, change);
         if down {
             // Its tasks are dropped in an order that hangs on what other runs have spawned in this
             // process: tokio numbers tasks across all runtimes. So nothing of it may be seen: the
-            // host's links are cut already, and the world does not listen.
+            // host's links are cut already, and the journal does not listen.
             self.sim.crash(name);
             if let Some(agent) = host.agent() {
                 self.machines[agent].crash(now);

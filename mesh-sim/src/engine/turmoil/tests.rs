@@ -51,9 +51,10 @@ fn judge(mutate: impl FnOnce(&mut Scenario)) -> Vec<&'static str> {
     mutate(&mut mutant);
     let run = |scenario| Run { scenario, policy: &mutant.policies[0], seed: 1, trace: false };
     let promised = Arc::new(FaultSchedule::new(&scenario));
-    let world = World::new(&run(&scenario), &promised, RESOLUTION);
+    let journal = RunJournal::open(&run(&scenario), &promised, RESOLUTION, None);
+    let journal = SharedJournal::new(&promised, journal);
     let faults = Arc::new(FaultSchedule::new(&mutant));
-    let record = simulate(&run(&mutant), faults, world, &|_| ()).expect("it runs");
+    let record = simulate(&run(&mutant), faults, journal, &|_| ()).expect("it runs");
     assert!(record.requests.answered > 100, "{:?}", record.requests);
     let mut broken: Vec<_> = record.violations.iter().map(|violation| violation.oracle).collect();
     broken.sort_unstable();
@@ -68,7 +69,7 @@ fn an_honest_mesh_breaks_nothing() {
 
 #[test]
 fn a_registry_that_never_expires_a_lease() {
-    let broken = judge(|mutant| mutant.registry.ttl = Duration::from_secs(3_600));
+    let broken = judge(|mutant| mutant.leases.ttl = Duration::from_secs(3_600));
     let expected = [
         "after the last fault every live agent is listed again",
         "after the last fault every view converges",

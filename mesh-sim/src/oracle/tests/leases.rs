@@ -76,7 +76,7 @@ fn a_restarted_registry_makes_views_keep_the_missing_for_one_more_ttl() {
     let crash = fault("crash", 100, Some(10), r#"hosts = "registry""#);
     let lost = |since: fn(Bounds) -> Duration| {
         broken(&crash, |story| {
-            story.oracles.registry_restarted(secs(110));
+            story.registry_restarts(110);
             story.registry(secs(111), A1, LIFE, NoteKind::Granted);
             story.registry(secs(111), A2, LIFE + 1, NoteKind::Granted);
             story.routes(secs(110) + since(story.bounds), LIFE);
@@ -104,7 +104,7 @@ fn a_restarted_registry_knows_of_no_dead() {
     let crash = fault("crash", 110, Some(10), r#"hosts = "registry""#);
     let found = broken(&crash, |story| {
         story.registry(secs(101), A2, LIFE, NoteKind::Expired { at: secs(100) });
-        story.oracles.registry_restarted(secs(120));
+        story.registry_restarts(120);
         story.registry(secs(121), A1, LIFE, NoteKind::Granted);
         story.registry(secs(121), A2, LIFE, NoteKind::Granted);
         story.routes(secs(590), LIFE);

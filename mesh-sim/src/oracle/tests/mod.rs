@@ -5,12 +5,17 @@ mod leases;
 mod requests;
 mod views;
 
-use mesh_core::agent::Ending;
-use mesh_core::registry::NoteKind;
+use std::collections::BTreeMap;
+
+use mesh_core::agent::{Ending, Peers};
+use mesh_core::load::LoadReport;
+use mesh_core::protocol::Name;
+use mesh_core::registry::{self, NoteKind};
 use mesh_core::roster::ListedLease;
 
 use super::*;
-use crate::host::Id as _;
+use crate::host::{AgentId, Id as _};
+use crate::journal::RequestOutcome;
 
 const RESOLUTION: Duration = Duration::from_millis(3);
 /// The two agents.
@@ -40,6 +45,10 @@ struct Story {
     oracles: Oracles,
     bounds: Bounds,
     end: Timestamp,
+    /// By request, when it was due.
+    due: BTreeMap<u64, Timestamp>,
+    /// Requests that were routed but not due.
+    routed: u64,
 }
 
 /// The oracles that a history breaks, in order. Before it, both agents have got a lease, request 0
@@ -51,14 +60,15 @@ fn broken(extra: &str, history: impl FnOnce(&mut Story)) -> Vec<&'static str> {
     let faults = Arc::new(FaultSchedule::new(&scenario));
     let oracles = Oracles::new(&scenario, faults, RESOLUTION);
     let end = oracles.end();
-    let mut story = Story { oracles, bounds: Bounds::new(&scenario), end };
+    let bounds = Bounds::new(&scenario);
+    let mut story = Story { oracles, bounds, end, due: BTreeMap::new(), routed: 0 };
     for agent in [A1, A2] {
         story.registry(secs(0), agent, LIFE, NoteKind::Granted);
         story.rests(agent);
     }
     story.due(1, 0);
     story.works(1, 0, 0, Ending::Done);
-    story.ended(1, 0, Outcome::Answered);
+    story.ended(secs(1), 0, RequestOutcome::Answered);
     history(&mut story);
     let violations = story.oracles.finish(end);
     violations.into_iter().map(|violation| violation.oracle).collect()
@@ -80,20 +90,38 @@ fn name(agent: AgentId) -> Name {
 impl Story {
     /// A request enters through a-1.
     fn due(&mut self, at: u64, request: u64) {
-        self.oracles.due(request, secs(at), A1);
+        self.due.insert(request, secs(at));
+        let demand = Duration::from_millis(1);
+        self.happens(secs(at), HostId::CLIENT, Fact::RequestDue { request, entry: A1, demand });
     }
 
-    fn ended(&mut self, at: u64, request: u64, outcome: Outcome) {
-        self.oracles.ended(secs(at), request, &outcome);
+    fn ended(&mut self, at: Timestamp, request: u64, outcome: RequestOutcome) {
+        let due = self.due.get(&request).copied().unwrap_or_default();
+        self.happens(at, HostId::CLIENT, Fact::RequestEnded { request, due, outcome });
+    }
+
+    fn registry_restarts(&mut self, at: u64) {
+        self.happens(secs(at), HostId::REGISTRY, Fact::HostRestarted);
+    }
+
+    fn happens(&mut self, at: Timestamp, host: HostId, fact: Fact) {
+        self.oracles.observe(&JournalEntry { at, host, fact });
     }
 
     /// An agent notes something.
     fn notes(&mut self, now: Timestamp, agent: AgentId, note: Note) {
-        self.oracles.agent(now, agent, &name(agent), &note);
+        self.happens(now, agent.host(), Fact::AgentNoted(note));
+    }
+
+    /// a-1 sends an attempt to a-2, which begins and ends it.
+    fn works(&mut self, at: u64, request: u64, attempt: u32, outcome: Ending) {
+        let (peer, incarnation) = (name(A2), LIFE);
+        self.notes(secs(at), A1, Note::Routed { request, attempt, peer, incarnation });
+        self.begins(at, request, attempt, outcome);
     }
 
     /// a-2 begins an attempt and ends it.
-    fn works(&mut self, at: u64, request: u64, attempt: u32, outcome: Ending) {
+    fn begins(&mut self, at: u64, request: u64, attempt: u32, outcome: Ending) {
         self.notes(secs(at), A2, Note::JobStarted { request, attempt });
         self.notes(secs(at), A2, Note::JobEnded { request, attempt, outcome });
     }
@@ -101,13 +129,14 @@ impl Story {
     fn registry(&mut self, now: Timestamp, agent: AgentId, incarnation: u64, kind: NoteKind) {
         let (name, url) = (name(agent), "h:1".into());
         let note = registry::Note { name, incarnation: Some(incarnation), url, kind };
-        self.oracles.registry(now, &note);
+        self.happens(now, HostId::REGISTRY, Fact::RegistryNoted(note));
     }
 
     /// a-1 routes to a life of a-2.
     fn routes(&mut self, now: Timestamp, incarnation: u64) {
-        let peer = name(A2);
-        self.notes(now, A1, Note::Routed { request: 0, attempt: 0, peer, incarnation });
+        self.routed += 1;
+        let (request, peer) = (1_000 + self.routed, name(A2));
+        self.notes(now, A1, Note::Routed { request, attempt: 0, peer, incarnation });
     }
 
     /// An agent's last sample: nothing under way.
@@ -119,7 +148,7 @@ impl Story {
 
     fn samples(&mut self, now: Timestamp, agent: AgentId, in_flight: u32, open: usize) {
         let load = LoadReport { in_flight, ..LoadReport::default() };
-        self.oracles.load(now, agent, &load, open);
+        self.happens(now, agent.host(), Fact::LoadSampled { load, open });
     }
 
     fn knows(&mut self, agent: AgentId, peers: &[AgentId]) {
@@ -131,7 +160,8 @@ impl Story {
             peers.iter().chain([&agent]).map(|peer| ListedLease::new(name(*peer), "h:1", 1, None));
         let own = name(agent);
         let own = (!peers.contains(&agent)).then_some(&*own);
-        self.oracles.view(now, agent, &Peers::new(leases.collect(), own));
+        let peers = Peers::new(leases.collect(), own);
+        self.happens(now, agent.host(), Fact::PeersKnown(peers));
     }
 }
 
@@ -144,7 +174,7 @@ fn a_healthy_history_breaks_nothing() {
 fn a_bug_that_shows_often_is_reported_in_few_lines() {
     let many = broken("", |story| {
         for request in 1..=100 {
-            story.ended(1, request, Outcome::TimedOut);
+            story.ended(secs(1), request, RequestOutcome::TimedOut);
         }
     });
     assert_eq!(many.len(), MAX_VIOLATIONS);

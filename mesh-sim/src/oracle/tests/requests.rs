@@ -1,23 +1,24 @@
-use mesh_core::agent::RetryReason;
+use mesh_core::agent::{FailureKind, RetryReason};
 
 use super::*;
+use crate::journal::{ConnectionFailure, Refusal};
 use crate::oracle::requests::*;
 
 #[test]
 fn a_request_that_ends_twice() {
-    assert_eq!(broken("", |story| story.ended(2, 0, Outcome::Answered)), [ENDS_ONCE]);
+    assert_eq!(broken("", |story| story.ended(secs(2), 0, RequestOutcome::Answered)), [ENDS_ONCE]);
 }
 
 #[test]
 fn a_request_that_was_never_sent() {
-    assert_eq!(broken("", |story| story.ended(2, 9, Outcome::TimedOut)), [ENDS_ONCE]);
+    assert_eq!(broken("", |story| story.ended(secs(2), 9, RequestOutcome::TimedOut)), [ENDS_ONCE]);
 }
 
 #[test]
 fn a_request_that_is_sent_twice() {
     let twice = broken("", |story| {
         story.due(5, 0);
-        story.ended(5, 0, Outcome::TimedOut);
+        story.ended(secs(5), 0, RequestOutcome::TimedOut);
     });
     assert_eq!(twice, [ENDS_ONCE]);
 }
@@ -32,7 +33,7 @@ fn a_request_that_ends_after_its_deadline() {
     let ends_after = |took: Duration| {
         broken("", |story| {
             story.due(10, 1);
-            story.oracles.ended(secs(10) + took, 1, &Outcome::TimedOut);
+            story.ended(secs(10) + took, 1, RequestOutcome::TimedOut);
         })
     };
     let latest = Duration::from_secs(5) + RESOLUTION;
@@ -45,7 +46,7 @@ fn an_answer_to_a_request_that_nobody_worked_on() {
     let from_nowhere = broken("", |story| {
         story.due(10, 1);
         story.works(10, 1, 0, Ending::Cancelled);
-        story.ended(11, 1, Outcome::Answered);
+        story.ended(secs(11), 1, RequestOutcome::Answered);
     });
     assert_eq!(from_nowhere, [ANSWER_IS_WORK]);
 }
@@ -53,7 +54,7 @@ fn an_answer_to_a_request_that_nobody_worked_on() {
 /// A request through a-1, due at a time, is lost.
 fn lost(story: &mut Story, request: u64, due: u64) {
     story.due(due, request);
-    story.ended(due + 1, request, Outcome::Lost("reset"));
+    story.ended(secs(due + 1), request, RequestOutcome::Lost(ConnectionFailure::Reset));
 }
 
 #[test]
@@ -86,7 +87,7 @@ fn only_a_fault_between_client_and_entry_explains_a_loss() {
 /// Whatever happened to the registry, both agents hold leases again afterwards.
 fn restart_registry(story: &mut Story, history: impl FnOnce(&mut Story)) {
     history(story);
-    story.oracles.registry_restarted(secs(150));
+    story.registry_restarts(150);
     for host in [A1, A2] {
         story.registry(secs(160), host, LIFE + 1, NoteKind::Granted);
     }
@@ -104,8 +105,8 @@ fn a_broken_connection_is_discovered_once() {
     let together = broken(&crash, |story| {
         story.due(100, 1);
         story.due(101, 2);
-        story.ended(101, 1, Outcome::Lost("reset"));
-        story.ended(102, 2, Outcome::Lost("reset"));
+        story.ended(secs(101), 1, RequestOutcome::Lost(ConnectionFailure::Reset));
+        story.ended(secs(102), 2, RequestOutcome::Lost(ConnectionFailure::Reset));
     });
     assert_eq!(together, [""; 0], "both were sent before the first was lost");
     let again = broken(&crash, |story| {
@@ -121,7 +122,7 @@ fn a_way_as_slow_as_a_connect_may_take_breaks_by_itself() {
         let network = format!("[network]\nlatency = {latency:?}\n");
         broken(&network, |story| {
             story.due(100, 1);
-            story.ended(101, 1, Outcome::Lost("connect"));
+            story.ended(secs(101), 1, RequestOutcome::Lost(ConnectionFailure::Connect));
         })
     };
     assert_eq!(connect("490ms"), [LOST_TO_A_FAULT]);
@@ -133,41 +134,93 @@ fn a_refusal_without_a_reason() {
     let refused = |extra: &str, reason| {
         broken(extra, |story| {
             story.due(100, 1);
-            story.ended(100, 1, Outcome::Refused(reason));
+            story.ended(secs(100), 1, RequestOutcome::Refused(reason));
         })
     };
-    for reason in ["job_failed", "shutting_down", "too_deep", "other_error", "outcome_unknown"] {
-        assert_eq!(refused("", reason), [FOR_A_REASON], "{reason}");
+    for kind in [
+        FailureKind::DeadlineExceeded,
+        FailureKind::OutcomeUnknown,
+        FailureKind::TooDeep,
+        FailureKind::ShuttingDown,
+        FailureKind::JobFailed,
+        FailureKind::Unavailable,
+        FailureKind::Other,
+    ] {
+        assert_eq!(refused("", Refusal::Failed(kind)), [FOR_A_REASON], "{kind:?}");
     }
-    assert_eq!(refused("", "busy"), [""; 0]);
+    for refusal in [
+        Refusal::Failed(FailureKind::Busy),
+        Refusal::Failed(FailureKind::NoPeers),
+        Refusal::Failed(FailureKind::NoReachablePeers),
+        Refusal::Failed(FailureKind::AllBusy),
+        Refusal::Failed(FailureKind::RetriesExhausted),
+        Refusal::RetriesExhaustedBusy,
+        Refusal::RetriesExhaustedUnreachable,
+    ] {
+        assert_eq!(refused("", refusal), [""; 0], "{refusal:?}");
+    }
+    let outcome_unknown = Refusal::Failed(FailureKind::OutcomeUnknown);
     let impatient = "[delegation]\nattempt_timeout = \"1500ms\"\n";
-    assert_eq!(refused(impatient, "outcome_unknown"), [""; 0]);
+    assert_eq!(refused(impatient, outcome_unknown), [""; 0]);
     let broken_connection = fault("crash", 50, Some(10), r#"hosts = "a-2""#);
-    assert_eq!(refused(&broken_connection, "outcome_unknown"), [""; 0]);
+    assert_eq!(refused(&broken_connection, outcome_unknown), [""; 0]);
 }
 
-/// The answered request 0, which was attempt 0, is worked on again.
-fn again(extra: &str, announced: bool, attempt: u32) -> Vec<&'static str> {
-    broken(extra, |story| {
-        if announced {
+/// a-1 announces so many retries of the answered request 0, which was attempt 0; then `history`.
+fn retried(retries: u32, history: impl FnOnce(&mut Story)) -> Vec<&'static str> {
+    broken("", |story| {
+        for attempt in 0..retries {
             let reason = RetryReason::NoAnswer;
-            story.notes(secs(2), A1, Note::Retrying { request: 0, attempt: 0, reason });
+            story.notes(secs(2), A1, Note::Retrying { request: 0, attempt, reason });
         }
-        story.works(2, 0, attempt, Ending::Cancelled);
+        history(story);
     })
 }
 
 #[test]
 fn an_attempt_that_is_worked_on_twice() {
-    assert_eq!(again("", false, 0), [WORKS_ONCE]);
-    assert_eq!(again("", true, 0), [WORKS_ONCE], "a retry is another attempt");
+    let again = |story: &mut Story| story.begins(2, 0, 0, Ending::Cancelled);
+    assert_eq!(retried(0, again), [WORKS_ONCE]);
+    assert_eq!(retried(1, again), [WORKS_ONCE], "a retry is another attempt");
 }
 
 #[test]
 fn an_attempt_that_no_retry_announced() {
-    assert_eq!(again("", false, 1), [RETRY_SAID]);
-    assert_eq!(again("", true, 2), [RETRY_SAID]);
-    assert_eq!(again("", true, 1), [""; 0]);
+    let works = |attempt| move |story: &mut Story| story.works(2, 0, attempt, Ending::Cancelled);
+    assert_eq!(retried(0, works(1)), [RETRY_SAID]);
+    assert_eq!(retried(1, works(2)), [RETRY_SAID]);
+    assert_eq!(retried(1, works(1)), [""; 0]);
+}
+
+#[test]
+fn an_attempt_that_was_not_sent_or_was_sent_twice() {
+    let begins = |story: &mut Story| story.begins(2, 0, 1, Ending::Cancelled);
+    assert_eq!(retried(1, begins), [SENT_FIRST]);
+    assert_eq!(broken("", |story| story.begins(2, 9, 0, Ending::Cancelled)), [SENT_FIRST]);
+    let twice = |attempt| {
+        move |story: &mut Story| {
+            for _ in 0..2 {
+                let (peer, incarnation) = (name(A2), LIFE);
+                let sent = Note::Routed { request: 0, attempt, peer, incarnation };
+                story.notes(secs(2), A1, sent);
+            }
+        }
+    };
+    assert_eq!(retried(1, twice(1)), [SENT_ONCE]);
+    assert_eq!(retried(1, twice(0)), [SENT_ONCE, SENT_ONCE], "it had been sent before");
+}
+
+#[test]
+fn attempts_may_be_open_side_by_side() {
+    let side_by_side = |story: &mut Story| {
+        for attempt in [1, 2] {
+            let (peer, incarnation) = (name(A2), LIFE);
+            story.notes(secs(2), A1, Note::Routed { request: 0, attempt, peer, incarnation });
+        }
+        story.begins(2, 0, 2, Ending::Cancelled);
+        story.begins(2, 0, 1, Ending::Cancelled);
+    };
+    assert_eq!(retried(2, side_by_side), [""; 0]);
 }
 
 #[test]

@@ -6,8 +6,9 @@ use std::ops::Range;
 use super::plots::{key, panel};
 use super::svg::{Area, Scale, escape};
 use crate::format;
+use crate::grouping::{cpu_columns, groups};
 use crate::judge::PolicyResult;
-use crate::record::{RunRecord, cpu_columns, groups};
+use crate::record::RunRecord;
 use crate::scenario::Scenario;
 
 /// More agents than this share rows, so that a page about thousands stays small.

@@ -3,21 +3,12 @@
 use std::fmt::Write as _;
 
 use super::svg::escape;
+use crate::figures::{Figure, Shown};
 use crate::format;
-use crate::judge::{PolicyResult, PolicyVerdict, Statistic, Verdict};
+use crate::judge::{Measured, PolicyResult, PolicyVerdict, Verdict};
 use crate::record::{FaultWindow, NO_FAULT};
-use crate::report::Report;
-use crate::report::column::Column;
+use crate::report::{Report, figure_text};
 
-const COLUMNS: [Column; 7] = [
-    Column::Success,
-    Column::Latency(Statistic::Mean),
-    Column::Latency(Statistic::P50),
-    Column::Latency(Statistic::P90),
-    Column::Latency(Statistic::P99),
-    Column::Latency(Statistic::P99_9),
-    Column::Max,
-];
 /// Significant digits of latencies.
 const DIGITS: usize = 3;
 
@@ -26,18 +17,21 @@ pub(super) fn verdicts(policies: &[PolicyResult<'_>], verdicts: &[PolicyVerdict]
     let mut out = "<div class=\"scroll\"><table><thead><tr><th>policy</th>\
                    <th class=\"left\">verdict</th><th>sent</th>"
         .to_owned();
-    for column in COLUMNS {
-        let _ = write!(out, "<th>{}</th>", column.name());
+    let figures: Vec<&Figure> = Figure::shown_in(Shown::Page).collect();
+    for figure in &figures {
+        let _ = write!(out, "<th>{}</th>", figure.heading);
     }
     out.push_str("</tr></thead>\n<tbody>");
-    let best = COLUMNS.map(|column| column.best(policies, DIGITS));
-    for (result, verdict) in policies.iter().zip(verdicts) {
+    let measured: Vec<Measured> = policies.iter().map(PolicyResult::measured).collect();
+    let best: Vec<Option<String>> =
+        figures.iter().map(|figure| figure_text::best(figure, &measured, DIGITS)).collect();
+    for ((result, measured), verdict) in policies.iter().zip(&measured).zip(verdicts) {
         let _ = write!(out, "<tr><td>{}</td>", escape(result.policy));
         let (class, word) = word(verdict.verdict());
         let _ = write!(out, "<td class=\"left {class}\">{word}</td>");
         let _ = write!(out, "<td>{}</td>", format::count(result.requests.sent));
-        for (column, best) in COLUMNS.iter().zip(&best) {
-            let text = column.text(result, DIGITS);
+        for (figure, best) in figures.iter().zip(&best) {
+            let text = figure_text::text(figure, measured, DIGITS);
             let class = if best.as_ref() == Some(&text) { " class=\"best\"" } else { "" };
             let _ = write!(out, "<td{class}>{text}</td>");
         }
@@ -61,10 +55,9 @@ fn problems(verdicts: &[PolicyVerdict]) -> String {
     for verdict in verdicts {
         let policy = escape(&verdict.policy);
         for violated in &verdict.violated {
-            let first = &violated.first;
-            let at = format::exact_latency(first.at_ns);
-            let text =
-                format!("seed {}: {} at {at}: {}", violated.seed, first.oracle, first.detail);
+            let (seed, oracle) = (violated.seed, &violated.oracle);
+            let at = format::exact_latency(oracle.at_ns);
+            let text = format!("seed {seed}: {} at {at}: {}", oracle.oracle, oracle.detail);
             let _ = writeln!(out, "<li><b>{policy}</b> broke an oracle: {}</li>", escape(&text));
         }
         for miss in &verdict.missed {

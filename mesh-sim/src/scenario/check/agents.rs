@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use mesh_core::agent::config::{AdmissionConfig, Concurrency};
 use mesh_core::protocol::Name;
 
 use super::Checker;
@@ -35,16 +36,15 @@ impl Checker<'_> {
             let path = Path::field("agents").index(position);
             let names = self.names(group, &path);
             let machine = self.machine(group, &path);
-            let concurrency = match group.concurrency {
-                None => Some(group.cores),
-                Some(raw::Concurrency::Limit(limit)) => Some(limit),
-                Some(raw::Concurrency::Word(raw::Unlimited::Unlimited)) => None,
+            let admission = AdmissionConfig {
+                concurrency: group.concurrency.unwrap_or(Concurrency::Limit(group.cores)),
+                queue: group.queue,
+                ..AdmissionConfig::default()
             };
             agents.extend(names.into_iter().map(|name| AgentSpec {
                 name,
                 machine: machine.clone(),
-                concurrency,
-                queue: group.queue,
+                admission,
                 refresh: group.refresh.map_or(refresh, |own| own.0),
                 clock_rate: group.clock_rate,
             }));

@@ -12,18 +12,16 @@ mod workload;
 use std::path::Path;
 use std::time::Duration;
 
-use mesh_core::resilience::HealthConfig;
+use mesh_core::agent::config::DelegationConfig;
+use mesh_core::duration::LONGEST;
 
 use super::diagnostic::Problem;
 use super::hosts::Directory;
 use super::source::{Path as FieldPath, Source};
 use super::walk::FoundDuration;
-use super::{DelegationSpec, EngineKind, RegistrySpec, Scenario, Step, raw};
-use crate::record::cpu_columns;
+use super::{EngineKind, Scenario, Step, raw};
+use crate::grouping::cpu_columns;
 use crate::units::{DurationText, format_duration};
-
-/// The longest duration that a file may state.
-const LONGEST: Duration = Duration::from_secs(24 * 3_600);
 
 /// The most seconds of a run times columns of its time line: some 120 MB.
 const LONGEST_TIME_LINE: u64 = 10_000_000;
@@ -57,7 +55,8 @@ pub(super) fn check(
     };
     checker.durations(durations);
     checker.warm_up(raw);
-    let agents = checker.agents(&raw.agents, raw.registry.refresh.0);
+    checker.heartbeat(&raw.registry);
+    let agents = checker.agents(&raw.agents, raw.registry.membership.refresh);
     checker.time_line(agents.len());
     let policies = checker.policies(&raw.policies);
     let scenario = Scenario {
@@ -72,8 +71,9 @@ pub(super) fn check(
         duration: raw.duration.0,
         warm_up: raw.warm_up.0,
         drain: raw.drain.0,
-        registry: checker.registry(&raw.registry),
-        delegation: checker.delegation(&raw.delegation),
+        leases: raw.registry.leases,
+        membership: raw.registry.membership,
+        delegation: checker.delegation(raw.delegation),
         network: checker.network(&raw.network),
         workload: checker.workload(raw, &agents),
         faults: checker.faults(raw),
@@ -151,57 +151,22 @@ impl Checker<'_> {
         self.problems.push(problem.related(duration, "arrivals end here"));
     }
 
-    /// An attempt that ends while it still connects would pass for one that was sent.
-    fn delegation(&mut self, raw: &raw::Delegation) -> DelegationSpec {
-        let attempt_timeout = raw.attempt_timeout.map(|timeout| timeout.0);
-        let connect_timeout = raw.connect_timeout.0;
-        if attempt_timeout.is_some_and(|attempt| !attempt.is_zero() && attempt <= connect_timeout) {
-            let connect = format_duration(connect_timeout);
-            let label = format!("expected more than `connect_timeout`, which is {connect}");
-            let path = FieldPath::field("delegation").key("attempt_timeout");
-            self.report(&path, "attempts may end before they are sent", label);
+    fn delegation(&mut self, delegation: DelegationConfig) -> DelegationConfig {
+        for conflict in delegation.conflicts() {
+            let path = FieldPath::field("delegation").key(conflict.setting);
+            self.report(&path, conflict.problem, format!("expected {}", conflict.expected));
         }
-        DelegationSpec {
-            probe_timeout: raw.probe_timeout.0,
-            connect_timeout,
-            attempt_timeout,
-            max_attempts: raw.max_attempts,
-            retry_ratio: raw.retry_ratio,
-            retry_floor: raw.retry_floor,
-            health: self.health(raw),
-            to_self: raw.to_self,
-            max_open: raw.max_open,
-        }
-    }
-
-    fn health(&mut self, raw: &raw::Delegation) -> HealthConfig {
-        let (min_penalty, max_penalty) = (raw.min_penalty.0, raw.max_penalty.0);
-        if max_penalty < min_penalty {
-            let min = format_duration(min_penalty);
-            let label = format!("expected `min_penalty`, which is {min}, or more");
-            let path = FieldPath::field("delegation").key("max_penalty");
-            self.report(&path, "the longest penalty is shorter than the first", label);
-        }
-        HealthConfig { max_failures: raw.max_failures, min_penalty, max_penalty }
-    }
-
-    fn registry(&mut self, raw: &raw::Registry) -> RegistrySpec {
-        if raw.heartbeat >= raw.ttl {
-            self.heartbeat(raw);
-        }
-        RegistrySpec {
-            ttl: raw.ttl.0,
-            heartbeat: raw.heartbeat.0,
-            sweep: raw.sweep.0,
-            jitter: raw.jitter,
-            timeout: raw.timeout.0,
-        }
+        delegation
     }
 
     /// Points at the fields that the file states; the other one has its default.
     fn heartbeat(&mut self, raw: &raw::Registry) {
+        let (heartbeat, ttl) = (raw.membership.heartbeat, raw.leases.ttl);
+        if heartbeat < ttl {
+            return;
+        }
         let table = FieldPath::field("registry");
-        let (heartbeat, ttl) = (format_duration(raw.heartbeat.0), format_duration(raw.ttl.0));
+        let (heartbeat, ttl) = (format_duration(heartbeat), format_duration(ttl));
         let title = "a heartbeat is no shorter than a lease";
         if !self.source.states(&table, "heartbeat") {
             let label = format!("expected more than `heartbeat`, which is {heartbeat} by default");

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use mesh_core::routing::{PolicyError, PolicyFactory as _, PolicySettings, built_in};
 
 use super::Checker;
+use crate::figures::Expect;
 use crate::scenario::source::Path;
 use crate::scenario::text::did_you_mean;
-use crate::scenario::{Expect, PolicySpec, raw};
+use crate::scenario::{PolicySpec, raw};
 
 /// The key in `[expect]` that means every policy.
 const EVERY_POLICY: &str = "*";
@@ -60,7 +61,7 @@ impl Checker<'_> {
 
     pub(super) fn expect(
         &mut self,
-        raw: &BTreeMap<String, raw::Expect>,
+        raw: &BTreeMap<String, Expect>,
         policies: &[PolicySpec],
     ) -> BTreeMap<String, Expect> {
         let mut known: Vec<&str> = policies.iter().map(|policy| policy.label.as_str()).collect();
@@ -73,17 +74,6 @@ impl Checker<'_> {
             let problem = self.problem(&Path::field("expect").key(label), title, advice);
             self.problems.push(problem.note(format!("labels here: {}", known.join(", "))));
         }
-        raw.iter().map(|(label, expect)| (label.clone(), thresholds(expect))).collect()
-    }
-}
-
-fn thresholds(raw: &raw::Expect) -> Expect {
-    Expect {
-        min_success: raw.min_success,
-        max_mean: raw.max_mean.map(|duration| duration.0),
-        max_p50: raw.max_p50.map(|duration| duration.0),
-        max_p90: raw.max_p90.map(|duration| duration.0),
-        max_p99: raw.max_p99.map(|duration| duration.0),
-        max_p99_9: raw.max_p99_9.map(|duration| duration.0),
+        raw.clone()
     }
 }

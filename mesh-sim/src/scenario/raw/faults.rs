@@ -1,4 +1,4 @@
-//! What goes wrong and what is demanded, as they are written.
+//! What goes wrong, as it is written.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -72,23 +72,4 @@ pub(crate) enum FaultKind {
         #[schemars(range(min = 0.0, max = 0.99))]
         load: f64,
     },
-}
-
-/// Thresholds of one policy; what is left out is not demanded.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Expect {
-    /// Least share of sent requests that are answered.
-    #[schemars(range(min = 0.0, max = 1.0))]
-    pub(crate) min_success: Option<f64>,
-    /// Greatest mean latency.
-    pub(crate) max_mean: Option<DurationText>,
-    /// Greatest median latency.
-    pub(crate) max_p50: Option<DurationText>,
-    /// Greatest 90th percentile of latency.
-    pub(crate) max_p90: Option<DurationText>,
-    /// Greatest 99th percentile of latency.
-    pub(crate) max_p99: Option<DurationText>,
-    /// Greatest 99.9th percentile of latency.
-    pub(crate) max_p99_9: Option<DurationText>,
 }

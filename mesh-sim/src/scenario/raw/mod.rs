@@ -10,13 +10,17 @@ mod workload;
 
 use std::collections::BTreeMap;
 
-use schemars::JsonSchema;
+use mesh_core::agent::config::{AdmissionConfig, Concurrency, DelegationConfig, MembershipConfig};
+use mesh_core::registry::LeaseConfig;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-pub(crate) use self::faults::{Expect, Fault, FaultKind};
+pub(crate) use self::faults::{Fault, FaultKind};
 pub(crate) use self::policies::{Policy, PolicyTable};
 pub(crate) use self::workload::{Arrivals, Distribution, RateStep, Workload};
 use super::text;
+use crate::figures::Expect;
 use crate::units::DurationText;
 
 /// Seeds survive JSON readers that keep numbers as doubles.
@@ -56,7 +60,7 @@ pub(crate) struct Scenario {
     pub(crate) agents: Vec<AgentGroup>,
     /// How agents delegate.
     #[serde(default)]
-    pub(crate) delegation: Delegation,
+    pub(crate) delegation: DelegationConfig,
     /// One-way latencies.
     #[serde(default)]
     pub(crate) network: Network,
@@ -94,37 +98,13 @@ pub(crate) enum Engine {
 }
 
 /// The registry and how agents use it.
-#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(default)]
 pub(crate) struct Registry {
-    /// A lease that is not renewed for this long is over, if the registry could hear.
-    pub(crate) ttl: DurationText,
-    /// Agents renew their lease this often, with jitter; less than `ttl`. If it is more than a third
-    /// of `ttl`, they do so three times per TTL, but not more than 100 times a second.
-    pub(crate) heartbeat: DurationText,
-    /// The registry forgets ended leases at most this much later.
-    pub(crate) sweep: DurationText,
-    /// Agents fetch the list of peers this often, with jitter.
-    pub(crate) refresh: DurationText,
-    /// Heartbeats and fetches come sooner or later by up to this share of their period, so that
-    /// agents that start together do not stay in step; 0 keeps them in step.
-    #[schemars(range(min = 0.0, max = 0.5))]
-    pub(crate) jitter: f64,
-    /// How long an agent waits for the registry's answer.
-    pub(crate) timeout: DurationText,
-}
-
-impl Default for Registry {
-    fn default() -> Self {
-        Self {
-            ttl: DurationText::from_secs(30),
-            heartbeat: DurationText::from_secs(10),
-            sweep: DurationText::from_secs(1),
-            refresh: DurationText::from_secs(5),
-            jitter: 0.1,
-            timeout: DurationText::from_secs(1),
-        }
-    }
+    #[serde(flatten)]
+    pub(crate) leases: LeaseConfig,
+    #[serde(flatten)]
+    pub(crate) membership: MembershipConfig,
 }
 
 /// A group of like agents, each on a machine of its own.
@@ -148,9 +128,8 @@ pub(crate) struct AgentGroup {
     pub(crate) speed: f64,
     /// Jobs that may run at once; as many as there are cores if left out.
     pub(crate) concurrency: Option<Concurrency>,
-    /// Jobs that may wait for a slot.
     #[serde(default = "default_queue")]
-    #[schemars(range(min = 0, max = 1_000_000))]
+    #[schemars(schema_with = "queue")]
     pub(crate) queue: u32,
     /// They fetch the list of peers this often; as `refresh` of the registry says if left out.
     pub(crate) refresh: Option<DurationText>,
@@ -178,28 +157,18 @@ fn one_f64() -> f64 {
 }
 
 fn default_queue() -> u32 {
-    64
+    AdmissionConfig::default().queue
+}
+
+/// The queue of the agents' own settings.
+fn queue(_: &mut SchemaGenerator) -> Schema {
+    let admission = schemars::schema_for!(AdmissionConfig);
+    let queue = admission.pointer("/properties/queue").and_then(Value::as_object).cloned();
+    queue.unwrap_or_default().into()
 }
 
 fn default_cpu_window() -> DurationText {
     DurationText::from_secs(1)
-}
-
-/// Jobs that may run at once.
-#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
-#[serde(untagged)]
-pub(crate) enum Concurrency {
-    /// At most this many.
-    Limit(#[schemars(range(min = 1, max = 1_000_000))] u32),
-    /// As many as come: the machine's cores are shared by all.
-    Word(Unlimited),
-}
-
-/// No limit.
-#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Unlimited {
-    Unlimited,
 }
 
 /// Share of all cores that others take.
@@ -244,61 +213,6 @@ pub(crate) struct Memory {
 impl Default for Memory {
     fn default() -> Self {
         Self { base: 0.2, per_job: 0.01 }
-    }
-}
-
-/// How agents delegate.
-#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct Delegation {
-    /// How long a probe may take.
-    pub(crate) probe_timeout: DurationText,
-    /// How long opening a connection to a peer may take; a call that fails by it was never sent.
-    pub(crate) connect_timeout: DurationText,
-    /// How long one attempt may take, more than `connect_timeout`; until the request's deadline if
-    /// left out.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) attempt_timeout: Option<DurationText>,
-    /// Attempts of one delegation, the first included.
-    #[schemars(range(min = 1, max = 100))]
-    pub(crate) max_attempts: u32,
-    /// Retries per request that the budget grants.
-    #[schemars(range(min = 0.0, max = 1.0))]
-    pub(crate) retry_ratio: f64,
-    /// Retries per second that the budget grants besides.
-    #[schemars(range(min = 0.0, max = 1_000_000.0))]
-    pub(crate) retry_floor: f64,
-    /// Jobs in a row that a peer may end with an error or leave unanswered until it is passed over. A
-    /// peer that can't be reached, answers no probe or can't begin a job is passed over at once. 0:
-    /// nobody is ever passed over.
-    #[schemars(range(min = 0, max = 1_000))]
-    pub(crate) max_failures: u32,
-    /// For how long a peer is passed over first; it doubles each time until the peer does a job.
-    pub(crate) min_penalty: DurationText,
-    /// The longest that a peer is passed over before it is tried again.
-    pub(crate) max_penalty: DurationText,
-    /// Whether an agent may choose itself.
-    pub(crate) to_self: bool,
-    /// Delegations that an agent may have under way at once; it refuses more as busy.
-    #[schemars(range(min = 1, max = 1_000_000))]
-    pub(crate) max_open: u32,
-}
-
-impl Default for Delegation {
-    fn default() -> Self {
-        Self {
-            probe_timeout: DurationText::from_millis(200),
-            connect_timeout: DurationText::from_millis(1_000),
-            attempt_timeout: None,
-            max_attempts: 3,
-            retry_ratio: 0.1,
-            retry_floor: 1.0,
-            max_failures: 3,
-            min_penalty: DurationText::from_millis(5_000),
-            max_penalty: DurationText::from_millis(60_000),
-            to_self: false,
-            max_open: 10_000,
-        }
     }
 }
 

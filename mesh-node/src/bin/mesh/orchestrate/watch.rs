@@ -21,7 +21,7 @@ const HOME: &str = "\x1b[H";
 const CLEAR_BELOW: &str = "\x1b[J";
 const CLEAR_LINE: &str = "\x1b[K";
 
-/// Draws until a signal comes or nobody looks any more; once if the output is no terminal.
+/// Draws until a signal comes or the output is closed; once if the output is not a terminal.
 pub(super) async fn run(mesh: &Mesh, stop: Stop) -> anyhow::Result<()> {
     if !stdout().is_terminal() {
         print(&table(&look(mesh).await?));
@@ -48,29 +48,29 @@ pub(super) async fn run(mesh: &Mesh, stop: Stop) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// An agent, what it says of itself, and how long that took.
-struct Row {
+/// An agent, its answer to `info`, and the round trip of that call.
+struct AgentStatus {
     agent: Agent,
     info: Option<(Value, Duration)>,
 }
 
-async fn look(mesh: &Mesh) -> anyhow::Result<Vec<Row>> {
+async fn look(mesh: &Mesh) -> anyhow::Result<Vec<AgentStatus>> {
     let agents = mesh.discover().await?;
     let rows = agents.into_iter().map(async |agent| {
         let sent = mesh.clock.now();
         let info = mesh.info(&agent).await.ok();
         let info = info.map(|info| (info, mesh.clock.now().since(sent)));
-        Row { agent, info }
+        AgentStatus { agent, info }
     });
     Ok(join_all(rows).await)
 }
 
-fn table(rows: &[Row]) -> String {
+fn table(rows: &[AgentStatus]) -> String {
     let mut text = format!(
         "{:<20} {:<21} {:>8} {:>8} {:>9} {:>6} {:>9} {:>9} {}\n",
         "agent", "address", "cpu", "memory", "in flight", "queued", "rtt", "uptime", "version"
     );
-    for Row { agent, info } in rows {
+    for AgentStatus { agent, info } in rows {
         let Agent { name, url } = agent;
         let _ = match info {
             None => writeln!(text, "{name:<20} {url:<21} no answer"),

@@ -3,8 +3,6 @@
 use std::io;
 use std::net::SocketAddr;
 
-use mesh_node::http::Connections;
-
 use super::*;
 
 fn limits() -> ClientLimits {

@@ -1,7 +1,9 @@
 //! What the HTTP layer promises.
 
+pub(crate) mod checks;
 pub(crate) mod client;
 pub(crate) mod server;
+pub(crate) mod stream;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,8 +11,8 @@ use std::time::Duration;
 
 use mesh_node::Net;
 use mesh_node::http::{
-    Bytes, CallError, Client, ClientLimits, Handler, Method, Request, Response, Served,
-    ServerLimits, StatusCode, serve,
+    Bytes, CallError, Client, ClientLimits, Connections, Handler, Method, Request, Response,
+    Served, ServerLimits, StatusCode, serve,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::{Barrier, oneshot};
@@ -24,6 +26,10 @@ const LONG: Duration = Duration::from_secs(10);
 const SHORT: Duration = Duration::from_millis(100);
 /// Long enough for a limit of [`SHORT`] to have taken effect.
 const AFTER_SHORT: Duration = Duration::from_millis(400);
+
+fn limits() -> ServerLimits {
+    ServerLimits::default()
+}
 
 /// A server that runs, and its address.
 pub(crate) struct Running {

@@ -2,10 +2,6 @@
 
 use super::*;
 
-fn limits() -> ServerLimits {
-    ServerLimits::default()
-}
-
 const GET: &str = "GET / HTTP/1.1\r\nhost: a\r\n\r\n";
 
 #[track_caller]

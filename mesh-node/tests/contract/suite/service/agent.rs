@@ -2,6 +2,7 @@
 
 use std::future::pending;
 
+use mesh_core::agent::config::Concurrency;
 use mesh_node::http::{Request, Response, serve};
 
 use super::*;
@@ -199,7 +200,7 @@ pub(crate) async fn bodies_beyond_the_limits_are_refused<N: Net>(net: N) {
 pub(crate) async fn a_full_agent_is_busy<N: Net>(net: N) {
     let mesh = Mesh::new(net.clone());
     let agent = alone(&mesh, |setup| {
-        setup.config.admission.concurrency = Some(1);
+        setup.config.admission.concurrency = Concurrency::Limit(1);
         setup.config.admission.queue = 1;
     });
     let agent = agent.await.address;
@@ -222,7 +223,7 @@ pub(crate) async fn a_client_that_leaves_frees_its_places<N: Net>(net: N) {
     let mesh = Mesh::new(net.clone());
     let host = TestHost::default();
     let agent = alone(&mesh, |setup| {
-        setup.config.admission.concurrency = Some(1);
+        setup.config.admission.concurrency = Concurrency::Limit(1);
         setup.host = host.clone();
     });
     let agent = agent.await.address;
@@ -261,7 +262,9 @@ pub(crate) async fn a_job_that_fails_says_why<N: Net>(net: N) {
 
 pub(crate) async fn a_job_that_panics_frees_its_place<N: Net>(net: N) {
     let mesh = Mesh::new(net);
-    let agent = alone(&mesh, |setup| setup.config.admission.concurrency = Some(1)).await.address;
+    let agent = alone(&mesh, |setup| setup.config.admission.concurrency = Concurrency::Limit(1))
+        .await
+        .address;
     for _ in 0..2 {
         let (code, data) = mesh.failure(&agent, "work", json!({ "text": "panic" })).await;
         assert_eq!((code, &data["reason"]), (-32018, &json!("job_failed")));

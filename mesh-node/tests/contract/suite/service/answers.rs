@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use mesh_core::agent::Failure;
 use mesh_core::codec;
-use mesh_node::http::{Request, Response, serve};
+use mesh_node::http::{Body, Request, Response, serve};
 use mesh_node::wire::ERROR_HEADER;
 
 use super::*;
@@ -33,7 +33,7 @@ impl Stranger {
         let handler = move |_: Request| {
             let (response, calls) = &mut *served.0.lock().unwrap_or_else(PoisonError::into_inner);
             *calls += 1;
-            std::future::ready(response.clone())
+            std::future::ready(copy(response))
         };
         let limits = ServerLimits::default();
         tokio::spawn(serve::<N, _>(listener, handler, limits, std::future::pending()));
@@ -51,6 +51,14 @@ impl Stranger {
     fn calls(&self) -> usize {
         std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner).1)
     }
+}
+
+/// An answer whose body is whole, once more.
+fn copy(response: &Response) -> Response {
+    let Body::Whole(body) = &response.body else { panic!("a stream can't be sent twice") };
+    let (status, content_type) = (response.status, response.content_type);
+    let headers = response.headers.clone();
+    Response { status, content_type, body: body.clone().into(), headers }
 }
 
 fn with_error(error: &Value, origin: Option<&'static str>) -> Response {

@@ -293,7 +293,7 @@ const DAYS_REQUESTS: u64 = 12;
 /// live on and by the registry, host by host, with the times.
 pub(crate) async fn days_work<N: Net>(net: N) -> Vec<(Timestamp, String)> {
     let mesh = Mesh::new(net);
-    let registry = mesh.registry(RegistryConfig { ttl: millis(2000), ..patient() }).await;
+    let registry = mesh.registry(lasting(millis(2000))).await;
     let mut agents = Vec::new();
     for name in ["a", "b", "c"] {
         let set = |setup: &mut Setup| {

@@ -14,7 +14,7 @@ use mesh_core::Timestamp;
 use mesh_core::agent::config::{DelegationConfig, MembershipConfig};
 use mesh_core::agent::{AgentConfig, Identity};
 use mesh_core::jsonrpc;
-use mesh_core::registry::RegistryConfig;
+use mesh_core::registry::{LeaseConfig, RegistryConfig};
 use mesh_core::routing::{PolicyFactory, PolicySettings};
 use mesh_core::seed::Seed;
 use mesh_node::agent::Parts;
@@ -246,6 +246,11 @@ const EPOCH: u64 = 7;
 /// A registry whose leases outlast any pause of a busy machine.
 fn patient() -> RegistryConfig {
     RegistryConfig::default()
+}
+
+/// A registry whose leases last this long.
+fn lasting(ttl: Duration) -> RegistryConfig {
+    RegistryConfig { leases: LeaseConfig { ttl, ..LeaseConfig::default() }, ..patient() }
 }
 
 fn address_of<N: Net>(listener: &N::Listener) -> String {

@@ -76,8 +76,8 @@ pub(crate) async fn a_late_heartbeat_revives_nothing<N: Net>(net: N) {
 pub(crate) async fn a_lease_ends_after_its_ttl<N: Net>(net: N) {
     let mesh = Mesh::new(net);
     let ttl = millis(1000);
-    let config = RegistryConfig { ttl, sweep: Duration::ZERO, ..patient() };
-    let registry = mesh.registry(config).await;
+    let leases = LeaseConfig { ttl, sweep: Duration::ZERO };
+    let registry = mesh.registry(RegistryConfig { leases, ..patient() }).await;
     let start = mesh.clock.now();
     mesh.post(&registry.address, "/register", &registration(1, false)).await;
     until("the list is empty", async || mesh.names(&registry.address).await.is_empty()).await;

@@ -1,4 +1,5 @@
-//! What a server sees of its client besides requests: how it begins, and whether it is still there.
+//! What a server sees of its client besides requests: which protocol it speaks, and whether it is
+//! still connected.
 
 use std::io;
 use std::pin::Pin;
@@ -39,13 +40,25 @@ const FIRST_PAUSE: Duration = Duration::from_millis(10);
 /// Pauses between questions double up to this.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
-/// The client of a connection while its request is handled.
-pub(super) struct Client {
+/// Watches whether a client is still connected while its request is handled.
+pub(super) struct Presence {
     may_half_close: bool,
-    /// A byte of its next request, read to see whether it is there. Then nobody looks any more.
+    /// The first byte of its next request, if looking has read one. From then on nothing more is
+    /// read, so a client that leaves is not noticed until its answer is written.
     ahead: Option<u8>,
     /// Its sending half is closed.
     asking: Option<Asking>,
+}
+
+/// What is made of a client that has closed its sending half, where that is allowed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum HalfClosed {
+    /// It is asked whether it is there.
+    Ask,
+    /// It waits for its answer.
+    Waits,
+    /// It has left.
+    HasLeft,
 }
 
 struct Asking {
@@ -53,25 +66,25 @@ struct Asking {
     pause: Duration,
 }
 
-impl Client {
+impl Presence {
     pub(super) fn new(may_half_close: bool) -> Self {
         Self { may_half_close, ahead: None, asking: None }
     }
 
-    /// A byte that was read too early, for whoever reads next.
+    /// The byte that was read by looking: the first one of the next read.
     pub(super) fn take_ahead(&mut self) -> Option<u8> {
         self.ahead.take()
     }
 
     /// Looks whether the client has left, and wakes the task when it is time to look again. To be
-    /// called when nothing is left to write; `may_ask` if the client speaks HTTP/1.1.
+    /// called when nothing is left to write.
     ///
     /// # Errors
     /// If it has left.
     pub(super) fn must_be_there<S>(
         &mut self,
         stream: &mut S,
-        may_ask: bool,
+        half_closed: HalfClosed,
         cx: &mut Context<'_>,
     ) -> io::Result<()>
     where
@@ -92,11 +105,12 @@ impl Client {
                 }
             }
         }
-        match &mut self.asking {
-            Some(asking) if may_ask => match asking.poll(stream, cx) {
+        match (&mut self.asking, half_closed) {
+            (Some(asking), HalfClosed::Ask) => match asking.poll(stream, cx) {
                 Poll::Ready(Err(error)) => Err(error),
                 _ => Ok(()),
             },
+            (Some(_), HalfClosed::HasLeft) => Err(io::ErrorKind::ConnectionAborted.into()),
             _ => Ok(()),
         }
     }

@@ -1,4 +1,4 @@
-//! Bodies, read whole.
+//! Bodies that are received: whole, or piece by piece.
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt as _;
@@ -18,21 +18,24 @@ pub(super) async fn read_whole(mut body: Incoming, limit: usize) -> Result<Bytes
     if body.size_hint().lower() > limit as u64 {
         return Err(ReadError::TooLarge);
     }
-    let Some(first) = next(&mut body, limit).await? else { return Ok(Bytes::new()) };
+    let Some(first) = next_piece(&mut body, limit).await? else { return Ok(Bytes::new()) };
     if body.is_end_stream() {
         return Ok(first);
     }
     let mut whole = BytesMut::from(first);
-    while let Some(piece) = next(&mut body, limit - whole.len()).await? {
+    while let Some(piece) = next_piece(&mut body, limit - whole.len()).await? {
         whole.extend_from_slice(&piece);
     }
     Ok(whole.freeze())
 }
 
 /// The next piece, of which up to `limit` bytes are allowed.
-async fn next(body: &mut Incoming, limit: usize) -> Result<Option<Bytes>, ReadError> {
+pub(super) async fn next_piece(
+    body: &mut Incoming,
+    limit: usize,
+) -> Result<Option<Bytes>, ReadError> {
     while let Some(frame) = body.frame().await {
-        // What is no data is a trailer, which nobody has asked for.
+        // A frame without data is a trailer, and no trailer means anything here.
         let Ok(piece) = frame.map_err(ReadError::Broken)?.into_data() else { continue };
         return if piece.len() > limit { Err(ReadError::TooLarge) } else { Ok(Some(piece)) };
     }

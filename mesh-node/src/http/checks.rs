@@ -1,0 +1,53 @@
+//! Checks of a request's head, before its body is read.
+
+use std::sync::Arc;
+
+use super::{Head, Response};
+
+/// Looks at the head of a request and may refuse it. Any closure with the signature of
+/// [`Check::check`] is one.
+///
+/// A check sees every request to its service, before anything else does and whether or not the path
+/// is served, so it is the place to ask for a key (401, 403), or for a `Host` or an `Origin` that is
+/// known (421, 403). It is run on the connection's task, and must be quick.
+pub trait Check: Send + Sync + 'static {
+    /// # Errors
+    /// The answer to a request that is refused. Its body is not read.
+    fn check(&self, head: &Head) -> Result<(), Box<Response>>;
+}
+
+impl<F> Check for F
+where
+    F: Fn(&Head) -> Result<(), Box<Response>> + Send + Sync + 'static,
+{
+    fn check(&self, head: &Head) -> Result<(), Box<Response>> {
+        self(head)
+    }
+}
+
+/// The checks of a service, in order: the first that refuses a request decides its answer. There are
+/// none by default. Copies share the checks.
+///
+/// ```
+/// use mesh_node::http::{Checks, Head, Response, StatusCode};
+///
+/// let only_local = |head: &Head| match head.peer.ip().is_loopback() {
+///     true => Ok(()),
+///     false => Err(Box::new(Response::error(StatusCode::FORBIDDEN, "only from this machine"))),
+/// };
+/// let checks = Checks::default().and(only_local);
+/// ```
+#[derive(Clone, Default)]
+pub struct Checks(Arc<[Arc<dyn Check>]>);
+
+impl Checks {
+    /// These, and one more after them.
+    #[must_use]
+    pub fn and(&self, check: impl Check) -> Self {
+        Self(self.0.iter().cloned().chain([Arc::new(check) as _]).collect())
+    }
+
+    pub(super) fn run(&self, head: &Head) -> Result<(), Box<Response>> {
+        self.0.iter().try_for_each(|check| check.check(head))
+    }
+}

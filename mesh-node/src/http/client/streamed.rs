@@ -1,0 +1,108 @@
+//! Answers that are read piece by piece.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use hyper::body::Incoming;
+use hyper::{HeaderMap, Method, Response, StatusCode};
+use tokio::time::timeout;
+
+use super::connection::{Connection, Sent};
+use super::pool::Pool;
+use super::{CallError, Client, request};
+use crate::Net;
+
+/// An answer whose body is read piece by piece. Dropping it before its end closes the connection.
+pub struct StreamedAnswer {
+    /// Its status.
+    pub status: StatusCode,
+    /// Its header fields.
+    pub headers: HeaderMap,
+    body: Incoming,
+    most_bytes: usize,
+    read: usize,
+    /// Until the end.
+    connection: Option<Connection>,
+    pool: Arc<Pool>,
+}
+
+impl<N: Net> Client<N> {
+    /// Sends one request to `destination` (`host:port`) over a connection of its own and reads the
+    /// head of the answer; the body may have `most_bytes`.
+    ///
+    /// # Errors
+    /// As [`Client::call`]; `timeout` covers all until the head is read.
+    pub async fn stream(
+        &self,
+        destination: &str,
+        (method, path): (Method, &str),
+        most_bytes: usize,
+        timeout: Duration,
+    ) -> Result<StreamedAnswer, CallError> {
+        let request = request(destination, method, path, Bytes::new())?;
+        let sent = AtomicBool::new(false);
+        let answer = async {
+            let mut connection = self.open(destination).await?;
+            sent.store(true, Ordering::Relaxed);
+            match connection.send(request).await? {
+                Sent::Answered(response) => Ok((connection, response)),
+                Sent::NotAtAll(_, error) => {
+                    Err(CallError::connect(destination, std::io::Error::other(error)))
+                }
+            }
+        };
+        match tokio::time::timeout(timeout, answer).await {
+            Ok(answer) => {
+                let (connection, response) = answer?;
+                Ok(StreamedAnswer::new(connection, response, most_bytes, self.pool.clone()))
+            }
+            Err(_) => Err(CallError::Timeout { sent: sent.load(Ordering::Relaxed) }),
+        }
+    }
+}
+
+impl StreamedAnswer {
+    fn new(
+        connection: Connection,
+        response: Response<Incoming>,
+        most_bytes: usize,
+        pool: Arc<Pool>,
+    ) -> Self {
+        let (head, body) = response.into_parts();
+        let (status, headers) = (head.status, head.headers);
+        let connection = Some(connection);
+        Self { status, headers, body, most_bytes, read: 0, connection, pool }
+    }
+
+    /// The next piece of the body; `None` at its end. Nothing is lost if this future is dropped.
+    ///
+    /// # Errors
+    /// [`CallError::Timeout`] if no piece comes within `patience`, after which it may be asked for
+    /// again. Any other error is the end: [`CallError::TooLarge`] beyond the limit,
+    /// [`CallError::Broken`] if the server cut the body off.
+    pub async fn next(&mut self, patience: Duration) -> Result<Option<Bytes>, CallError> {
+        let Some(connection) = &mut self.connection else { return Ok(None) };
+        let limit = self.most_bytes - self.read;
+        let piece = timeout(patience, connection.next_piece(&mut self.body, limit)).await;
+        match piece.map_err(|_| CallError::Timeout { sent: true })? {
+            Ok(Some(piece)) => {
+                self.read += piece.len();
+                Ok(Some(piece))
+            }
+            Ok(None) => {
+                let mut connection = self.connection.take();
+                if let Some(connection) = connection.take_if(|connection| connection.is_reusable())
+                {
+                    self.pool.put(connection);
+                }
+                Ok(None)
+            }
+            Err(error) => {
+                self.connection = None;
+                Err(CallError::of_body(error, self.most_bytes))
+            }
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! The driver: the only code that touches the registry's state machine.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use mesh_core::Timestamp;
+use mesh_core::registry::{Registry, RegistryConfig};
+use tokio::sync::{Notify, watch};
+
+use super::metrics::RegistryMetrics;
+use crate::{Clock, Observer};
+
+/// A state machine and what carries out its effects.
+pub(super) struct Driver<O> {
+    pub(super) clock: Clock,
+    pub(super) observer: (RegistryMetrics, O),
+    pub(super) ttl: Duration,
+    /// Names this life of the registry. Its indexes begin here.
+    pub(super) epoch: u64,
+    registry: Mutex<Registry>,
+    /// When expiry wakes next, in nanoseconds; only touched while the registry is locked.
+    wake_at: AtomicU64,
+    /// That time has come nearer.
+    sooner: Notify,
+    /// The index, for long polls to wait for another.
+    index: watch::Sender<Index>,
+}
+
+/// What a long poll waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Index {
+    At(u64),
+    /// The registry stops: all long polls end.
+    Final,
+}
+
+impl<O: Observer> Driver<O> {
+    pub(super) fn new(clock: Clock, config: RegistryConfig, epoch: u64, observer: O) -> Self {
+        Self {
+            clock,
+            observer: (RegistryMetrics::default(), observer),
+            ttl: config.leases.ttl,
+            epoch,
+            registry: Mutex::new(Registry::new(config)),
+            wake_at: AtomicU64::new(0),
+            sooner: Notify::new(),
+            index: watch::Sender::new(Index::At(epoch)),
+        }
+    }
+
+    /// Ends leases when they are due, for ever.
+    pub(super) async fn expire(&self) {
+        loop {
+            let next = self.with(|registry, now| {
+                registry.handle_timeout(now);
+                let next = registry.poll_timeout().unwrap_or(Timestamp::MAX);
+                self.wake_at.store(next.as_nanos(), Ordering::Relaxed);
+                next
+            });
+            tokio::select! {
+                biased;
+                () = self.sooner.notified() => {}
+                () = self.clock.sleep_until(next) => {}
+            }
+        }
+    }
+
+    /// One mutation, then drain.
+    pub(super) fn with<R>(&self, act: impl FnOnce(&mut Registry, Timestamp) -> R) -> R {
+        let mut registry = self.lock();
+        let now = self.clock.now();
+        let result = act(&mut registry, now);
+        while let Some(note) = registry.poll_effect() {
+            self.observer.registry(now, &note);
+        }
+        if let Some(deafness) = registry.poll_deafness() {
+            self.observer.deafness(now, deafness);
+        }
+        // Heartbeats put the next expiry off: waking for each of them would cost more than they do.
+        let next = registry.poll_timeout().unwrap_or(Timestamp::MAX);
+        if next.as_nanos() < self.wake_at.load(Ordering::Relaxed) {
+            self.sooner.notify_one();
+        }
+        let index = self.index_of(&registry);
+        self.index.send_if_modified(|seen| match seen {
+            Index::At(known) if *known != index => {
+                *known = index;
+                true
+            }
+            _ => false,
+        });
+        result
+    }
+
+    /// The number that rises with every change of the membership.
+    pub(super) fn index_of(&self, registry: &Registry) -> u64 {
+        self.epoch.wrapping_add(registry.index())
+    }
+
+    /// Waits until the index is another one than `known`, for `limit` at most.
+    pub(super) async fn other_index(&self, known: u64, limit: Duration) {
+        let mut seen = self.index.subscribe();
+        let until = self.clock.now() + limit;
+        tokio::select! {
+            biased;
+            // It fails only if the sender is gone, which lives as long as `self`.
+            _ = seen.wait_for(|seen| *seen != Index::At(known)) => {}
+            () = self.clock.sleep_until(until) => {}
+        }
+    }
+
+    /// How many long polls wait for another index.
+    pub(super) fn waiting(&self) -> usize {
+        self.index.receiver_count()
+    }
+
+    /// Ends all long polls, also those that come later.
+    pub(super) fn end_polls(&self) {
+        self.index.send_replace(Index::Final);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Registry> {
+        self.registry.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,164 @@
+//! The endpoints of a registry.
+
+use std::sync::Arc;
+
+use mesh_core::registry::{DeregisterError, Lease, RegisterError, address, is_unspecified};
+use mesh_core::text;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::driver::Driver;
+use super::poll::Poll;
+use crate::Observer;
+use crate::http::{Method, Request, Response, Route, Service, StatusCode};
+use crate::observer::RequestEnd;
+use crate::wire::{
+    DeregisterBody, EPOCH_HEADER, INDEX_HEADER, RefusedBody, RegisterBody, RegisteredBody,
+    ServiceBody, ServicesBody,
+};
+
+#[derive(Clone, Copy)]
+pub(super) enum Endpoint {
+    Register,
+    Deregister,
+    Services,
+    Health,
+    Metrics,
+}
+
+impl<O: Observer> Service for Arc<Driver<O>> {
+    type Endpoint = Endpoint;
+    const ROUTES: &'static [Route<Endpoint>] = &[
+        Route::post_json("/register", Endpoint::Register),
+        Route::post_json("/deregister", Endpoint::Deregister),
+        Route::get("/services", Endpoint::Services),
+        Route::get("/healthz", Endpoint::Health),
+        Route::get("/metrics", Endpoint::Metrics),
+    ];
+
+    async fn answer(&self, endpoint: Endpoint, request: Request) -> Response {
+        let answer = match endpoint {
+            Endpoint::Register => body(&request).map(|body| self.register(body)),
+            Endpoint::Deregister => body(&request).map(|body| self.deregister(&body)),
+            // Who asks only for the head has no use for news, and waits for none.
+            Endpoint::Services if request.head.method == Method::HEAD => Ok(self.services()),
+            Endpoint::Services => self.poll(request.head.query()).await,
+            Endpoint::Health => Ok(self.health()),
+            Endpoint::Metrics => Ok(self.page()),
+        };
+        answer.unwrap_or_else(|refusal| *refusal)
+    }
+
+    fn answered(&self, path: Option<&'static str>, status: StatusCode) {
+        self.observer.request(self.clock.now(), &RequestEnd { path, status });
+    }
+}
+
+impl<O: Observer> Driver<O> {
+    /// The list, once it is another one than the client knows.
+    async fn poll(&self, query: Option<&str>) -> Result<Response, Box<Response>> {
+        if let Some(Poll { index, wait }) = Poll::parse(query).map_err(|error| invalid(&error))? {
+            self.other_index(index, wait).await;
+        }
+        Ok(self.services())
+    }
+
+    fn register(&self, body: RegisterBody) -> Response {
+        let nowhere = is_unspecified(address(&body.url)).then(|| body.url.clone());
+        let name = body.name.clone();
+        match self.with(|registry, now| registry.handle_register(now, body.into())) {
+            Ok(registered) => {
+                if registered.renewed {
+                    self.observer.renewed(self.clock.now(), &name);
+                } else if let Some(url) = nowhere {
+                    // It may do where all are on one machine.
+                    tracing::warn!(%url, "agents of other machines don't reach this address");
+                }
+                let status = if registered.renewed { "renewed" } else { "registered" };
+                let ttl_ms = self.ttl.as_millis() as u64;
+                let (status, rival) = (status.to_owned(), registered.rival);
+                json(StatusCode::OK, &RegisteredBody { status, ttl_ms: Some(ttl_ms), rival })
+            }
+            Err(error) => refused(&error),
+        }
+    }
+
+    fn deregister(&self, body: &DeregisterBody) -> Response {
+        let ended = self
+            .with(|registry, now| registry.handle_deregister(now, &body.name, body.incarnation));
+        let (status, reason) = match &ended {
+            Ok(()) => {
+                return json(StatusCode::OK, &serde_json::json!({ "status": "deregistered" }));
+            }
+            Err(DeregisterError::UnknownLease) => (StatusCode::NOT_FOUND, "unknown_lease"),
+            Err(DeregisterError::OtherIncarnation { .. }) => {
+                (StatusCode::CONFLICT, "stale_incarnation")
+            }
+        };
+        let error = ended.err().map_or_else(String::new, |error| error.to_string());
+        json(status, &RefusedBody::new(error, reason))
+    }
+
+    fn services(&self) -> Response {
+        let (services, index) = self.with(|registry, now| {
+            let service = |lease: &Lease| ServiceBody::new(lease, now.since(lease.renewed_at));
+            let services: ServicesBody =
+                registry.list(now).map(|lease| (lease.name.clone(), service(lease))).collect();
+            (services, self.index_of(registry))
+        });
+        json(StatusCode::OK, &services)
+            .with_header(EPOCH_HEADER, self.epoch)
+            .with_header(INDEX_HEADER, index)
+    }
+
+    fn health(&self) -> Response {
+        let leases = self.with(|registry, now| registry.list(now).count());
+        json(StatusCode::OK, &serde_json::json!({ "status": "ok", "leases": leases }))
+    }
+
+    fn page(&self) -> Response {
+        let (leases, index) =
+            self.with(|registry, now| (registry.list(now).count(), self.index_of(registry)));
+        self.observer.0.page(leases, index, self.waiting())
+    }
+}
+
+fn refused(error: &RegisterError) -> Response {
+    let mut body = RefusedBody::new(error.to_string(), reason(error));
+    let status = match error {
+        RegisterError::UnknownLease => StatusCode::NOT_FOUND,
+        RegisterError::StaleIncarnation { current, holder } => {
+            (body.current, body.holder) = (Some(*current), holder.clone());
+            StatusCode::CONFLICT
+        }
+        RegisterError::RegistryFull { .. } => StatusCode::SERVICE_UNAVAILABLE,
+        RegisterError::Name | RegisterError::Url => StatusCode::BAD_REQUEST,
+    };
+    json(status, &body)
+}
+
+/// The refusal's name for programs.
+pub(super) const fn reason(error: &RegisterError) -> &'static str {
+    match error {
+        RegisterError::UnknownLease => "unknown_lease",
+        RegisterError::StaleIncarnation { .. } => "stale_incarnation",
+        RegisterError::RegistryFull { .. } => "registry_full",
+        RegisterError::Name | RegisterError::Url => "invalid",
+    }
+}
+
+fn invalid(error: &str) -> Box<Response> {
+    json(StatusCode::BAD_REQUEST, &RefusedBody::new(error, "invalid")).into()
+}
+
+fn body<T: DeserializeOwned>(request: &Request) -> Result<T, Box<Response>> {
+    let text = text::read(&request.body).map_err(|error| invalid(&error.to_string()))?;
+    serde_json::from_str(text).map_err(|error| invalid(&error.to_string()))
+}
+
+fn json(status: StatusCode, body: &impl Serialize) -> Response {
+    match serde_json::to_vec(body) {
+        Ok(bytes) => Response::json(status, bytes),
+        Err(error) => Response::error(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
+    }
+}

@@ -1,0 +1,391 @@
+//! Which interesting states runs met.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use mesh_core::Timestamp;
+use mesh_core::agent::{Ending, FailureKind, Note, RetryReason};
+use mesh_core::protocol::Name;
+use mesh_core::registry::{self, NoteKind, RegisterError};
+
+use crate::faults::FaultSchedule;
+use crate::host::HostId;
+use crate::journal::{
+    ConnectionFailure, Fact, FactObserver, JournalEntry, Refusal, RequestOutcome,
+};
+use crate::scenario::{EngineKind, Scenario};
+
+/// Every state that is looked for.
+const STATES: [&str; 30] = [
+    LEASE_PARTITION,
+    LEASE_CRASHED,
+    LEASE_OTHER,
+    LEASE_LOST,
+    STALE_REFUSED,
+    HEARD_TWICE,
+    RESTARTED_EARLY,
+    REGISTERED_AGAIN,
+    REGISTRY_RESTARTED,
+    RESTARTED_ALONE,
+    CRASHED_WORKING,
+    ROUTED_DOWN,
+    ROUTED_CUT,
+    ROUTED_ENDED,
+    VIEW_EMPTY,
+    QUEUED,
+    CANCELLED,
+    PASSED_OVER,
+    RECOVERED,
+    RETRIED_BUSY,
+    RETRIED_UNSENT,
+    RETRIED_UNANSWERED,
+    UNKNOWN,
+    EXHAUSTED,
+    NO_PEERS,
+    UNREACHABLE,
+    ALL_BUSY,
+    TIMED_OUT,
+    LOST_CONNECT,
+    LOST_RESET,
+];
+
+const LEASE_PARTITION: &str = "lease expired during a partition";
+const LEASE_CRASHED: &str = "lease of a crashed agent expired";
+const LEASE_OTHER: &str = "lease expired for another reason";
+const LEASE_LOST: &str = "live agent lost its lease";
+const STALE_REFUSED: &str = "stale incarnation refused";
+const HEARD_TWICE: &str = "registry heard a call twice";
+const RESTARTED_EARLY: &str = "agent back before its old lease expired";
+const REGISTERED_AGAIN: &str = "agent registered again in one life";
+const REGISTRY_RESTARTED: &str = "registry restarted with agents up";
+const RESTARTED_ALONE: &str = "agent restarted out of the registry's reach";
+const CRASHED_WORKING: &str = "agent crashed with jobs running";
+const ROUTED_DOWN: &str = "routed to a peer that was down";
+const ROUTED_CUT: &str = "routed across a partition";
+const ROUTED_ENDED: &str = "routed to a peer whose lease had ended";
+const VIEW_EMPTY: &str = "agent forgot all its peers";
+const QUEUED: &str = "job waited for a slot";
+const CANCELLED: &str = "job cancelled";
+const PASSED_OVER: &str = "failing peer passed over";
+const RECOVERED: &str = "peer that was passed over did a job";
+const RETRIED_BUSY: &str = "busy retried";
+const RETRIED_UNSENT: &str = "unsent call retried";
+const RETRIED_UNANSWERED: &str = "unanswered call retried";
+const UNKNOWN: &str = "outcome unknown";
+const EXHAUSTED: &str = "retries exhausted";
+const NO_PEERS: &str = "no peers";
+const UNREACHABLE: &str = "no reachable peers";
+const ALL_BUSY: &str = "all peers busy";
+const TIMED_OUT: &str = "request timed out";
+const LOST_CONNECT: &str = "client could not connect";
+const LOST_RESET: &str = "client's connection broke";
+
+/// How often a state was met.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Met {
+    /// Times in all runs.
+    pub times: u64,
+    /// Runs that met it.
+    pub runs: u64,
+}
+
+/// The states that runs met, by name. A test that never met a state says nothing about it, so an
+/// exploration ends with this list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Coverage(BTreeMap<&'static str, Met>);
+
+impl Default for Coverage {
+    fn default() -> Self {
+        Self(STATES.iter().map(|state| (*state, Met::default())).collect())
+    }
+}
+
+impl Coverage {
+    /// Adds what other runs met.
+    pub(super) fn merge(&mut self, other: &Self) {
+        for (state, met) in &other.0 {
+            let sum = self.0.entry(state).or_default();
+            sum.times += met.times;
+            sum.runs += met.runs;
+        }
+    }
+
+    /// The states that were met, in a fixed order.
+    pub fn met(&self) -> impl Iterator<Item = (&'static str, Met)> {
+        self.all().filter(|(_, met)| met.times > 0)
+    }
+
+    /// The states that were never met, but for those that the engine can't bring about.
+    pub fn never_met(&self, engine: EngineKind) -> impl Iterator<Item = &'static str> {
+        // TCP delivers once.
+        let is_possible = move |state| engine == EngineKind::Event || state != HEARD_TWICE;
+        let never = self.all().filter(move |(state, met)| met.times == 0 && is_possible(*state));
+        never.map(|(state, _)| state)
+    }
+
+    fn all(&self) -> impl Iterator<Item = (&'static str, Met)> {
+        STATES.iter().map(|state| (*state, self.0.get(state).copied().unwrap_or_default()))
+    }
+
+    fn add(&mut self, state: &'static str) {
+        self.0.entry(state).or_default().times += 1;
+    }
+}
+
+/// Watches one run for the states that it meets.
+pub(super) struct CoverageObserver {
+    faults: FaultSchedule,
+    hosts: BTreeMap<Name, HostId>,
+    /// Leases known to have ended, by name and incarnation.
+    ended: BTreeSet<(Name, u64)>,
+    /// Hosts that have registered since they last started.
+    registered: BTreeSet<HostId>,
+    /// Requests whose jobs run, by host.
+    running: BTreeMap<HostId, BTreeSet<u64>>,
+    /// Hosts that know of peers.
+    seeing: BTreeSet<HostId>,
+    coverage: Coverage,
+}
+
+impl FactObserver for CoverageObserver {
+    fn observe(&mut self, &JournalEntry { at, host, ref fact }: &JournalEntry) {
+        match fact {
+            Fact::RequestEnded { outcome, .. } => self.meet(state_of_request(*outcome)),
+            Fact::HostCrashed => self.crashed(host),
+            Fact::HostRestarted => self.restarted(at, host),
+            Fact::AgentNoted(note) => self.agent_noted(at, host, note),
+            Fact::RegistryNoted(note) => self.registry_noted(at, note),
+            Fact::RegistryHeardTwice { .. } => self.coverage.add(HEARD_TWICE),
+            Fact::RequestDue { .. }
+            | Fact::LoadSampled { .. }
+            | Fact::PeersKnown(_)
+            | Fact::MachineBusy { .. }
+            | Fact::RegistryWasDeaf(_) => {}
+        }
+    }
+}
+
+impl CoverageObserver {
+    pub(super) fn new(scenario: &Scenario) -> Self {
+        let faults = FaultSchedule::new(scenario);
+        Self {
+            hosts: faults.hosts().iter().map(|(host, name)| (name.clone(), host)).collect(),
+            faults,
+            ended: BTreeSet::new(),
+            registered: BTreeSet::new(),
+            running: BTreeMap::new(),
+            seeing: BTreeSet::new(),
+            coverage: Coverage::default(),
+        }
+    }
+
+    /// What the run met, which is over.
+    pub(super) fn finish(mut self) -> Coverage {
+        for met in self.coverage.0.values_mut() {
+            met.runs = u64::from(met.times > 0);
+        }
+        self.coverage
+    }
+
+    fn meet(&mut self, state: Option<&'static str>) {
+        if let Some(state) = state {
+            self.coverage.add(state);
+        }
+    }
+
+    fn agent_noted(&mut self, at: Timestamp, host: HostId, note: &Note) {
+        match note {
+            Note::Registered { .. } if !self.registered.insert(host) => {
+                self.coverage.add(REGISTERED_AGAIN);
+            }
+            Note::LeaseLost { .. } => self.coverage.add(LEASE_LOST),
+            Note::ViewChanged { peers: 0 } if self.seeing.remove(&host) => {
+                self.coverage.add(VIEW_EMPTY);
+            }
+            Note::ViewChanged { peers } if *peers > 0 => {
+                self.seeing.insert(host);
+            }
+            Note::Routed { peer, incarnation, .. } => self.routed(at, host, peer, *incarnation),
+            Note::PassedOver { .. } => self.coverage.add(PASSED_OVER),
+            Note::Recovered { .. } => self.coverage.add(RECOVERED),
+            Note::Retrying { reason, .. } => self.meet(state_of_retry(*reason)),
+            Note::JobQueued { .. } => self.coverage.add(QUEUED),
+            Note::JobStarted { request, .. } => {
+                self.running.entry(host).or_default().insert(*request);
+            }
+            Note::JobEnded { request, outcome, .. } => {
+                if let Some(jobs) = self.running.get_mut(&host) {
+                    jobs.remove(request);
+                }
+                self.meet((*outcome == Ending::Cancelled).then_some(CANCELLED));
+            }
+            Note::Registered { .. }
+            | Note::ViewChanged { .. }
+            | Note::HeartbeatShortened { .. }
+            | Note::NameTaken { .. }
+            | Note::NameContested { .. }
+            | Note::Delegating { .. }
+            | Note::Delegated { .. } => {}
+        }
+    }
+
+    fn registry_noted(&mut self, at: Timestamp, note: &registry::Note) {
+        match &note.kind {
+            NoteKind::Refused(RegisterError::StaleIncarnation { .. }) => {
+                self.coverage.add(STALE_REFUSED);
+            }
+            NoteKind::Replaced => {
+                self.coverage.add(RESTARTED_EARLY);
+                self.lease_ended(note);
+            }
+            NoteKind::Expired { .. } => {
+                self.coverage.add(self.why_expired(at, &note.name));
+                self.lease_ended(note);
+            }
+            NoteKind::Deregistered => self.lease_ended(note),
+            NoteKind::Granted | NoteKind::Refused(_) | NoteKind::Moved { .. } => {}
+        }
+    }
+
+    fn why_expired(&self, at: Timestamp, agent: &Name) -> &'static str {
+        match self.hosts.get(agent) {
+            Some(&agent) if self.faults.is_down(agent, at) => LEASE_CRASHED,
+            Some(&agent) if self.cut(agent, HostId::REGISTRY, at) => LEASE_PARTITION,
+            _ => LEASE_OTHER,
+        }
+    }
+
+    fn lease_ended(&mut self, note: &registry::Note) {
+        self.ended.insert((note.name.clone(), note.incarnation.unwrap_or_default()));
+    }
+
+    fn cut(&self, a: HostId, b: HostId, at: Timestamp) -> bool {
+        self.faults.link(a, b, at).cut || self.faults.link(b, a, at).cut
+    }
+
+    fn crashed(&mut self, host: HostId) {
+        let jobs = self.running.remove(&host).unwrap_or_default();
+        if !jobs.is_empty() {
+            self.coverage.add(CRASHED_WORKING);
+        }
+        self.registered.remove(&host);
+        self.seeing.remove(&host);
+    }
+
+    fn restarted(&mut self, at: Timestamp, host: HostId) {
+        if host == HostId::REGISTRY {
+            let mut agents = self.faults.hosts().agents();
+            if agents.any(|agent| !self.faults.is_down(agent.host(), at)) {
+                self.coverage.add(REGISTRY_RESTARTED);
+            }
+        } else if self.faults.is_down(HostId::REGISTRY, at) || self.cut(host, HostId::REGISTRY, at)
+        {
+            self.coverage.add(RESTARTED_ALONE);
+        }
+    }
+
+    fn routed(&mut self, at: Timestamp, host: HostId, peer: &Name, incarnation: u64) {
+        let Some(&number) = self.hosts.get(peer) else { return };
+        if self.faults.is_down(number, at) {
+            self.coverage.add(ROUTED_DOWN);
+        }
+        if self.cut(host, number, at) {
+            self.coverage.add(ROUTED_CUT);
+        }
+        if self.ended.contains(&(peer.clone(), incarnation)) {
+            self.coverage.add(ROUTED_ENDED);
+        }
+    }
+}
+
+fn state_of_request(outcome: RequestOutcome) -> Option<&'static str> {
+    match outcome {
+        RequestOutcome::Answered => None,
+        RequestOutcome::TimedOut => Some(TIMED_OUT),
+        RequestOutcome::Lost(ConnectionFailure::Connect) => Some(LOST_CONNECT),
+        RequestOutcome::Lost(ConnectionFailure::Reset) => Some(LOST_RESET),
+        RequestOutcome::Refused(
+            Refusal::RetriesExhaustedBusy | Refusal::RetriesExhaustedUnreachable,
+        ) => Some(EXHAUSTED),
+        RequestOutcome::Refused(Refusal::Failed(kind)) => match kind {
+            FailureKind::RetriesExhausted => Some(EXHAUSTED),
+            FailureKind::OutcomeUnknown => Some(UNKNOWN),
+            FailureKind::NoPeers => Some(NO_PEERS),
+            FailureKind::NoReachablePeers => Some(UNREACHABLE),
+            FailureKind::AllBusy => Some(ALL_BUSY),
+            FailureKind::Busy
+            | FailureKind::DeadlineExceeded
+            | FailureKind::TooDeep
+            | FailureKind::ShuttingDown
+            | FailureKind::JobFailed
+            | FailureKind::Unavailable
+            | FailureKind::Other => None,
+        },
+    }
+}
+
+const fn state_of_retry(reason: RetryReason) -> Option<&'static str> {
+    match reason {
+        RetryReason::Busy => Some(RETRIED_BUSY),
+        RetryReason::NotSent => Some(RETRIED_UNSENT),
+        RetryReason::NoAnswer => Some(RETRIED_UNANSWERED),
+        RetryReason::ShuttingDown | RetryReason::Unavailable => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::AgentId;
+
+    const AGENT: HostId = AgentId::new(0).host();
+
+    const SCENARIO: &str = r#"
+name = "x"
+description = "x"
+duration = "60s"
+policies = ["random"]
+agents = [{ name = "a", count = 2 }]
+workload = { arrivals = "constant", rate = 1, demand = { kind = "constant", value = "1ms" } }
+"#;
+
+    /// The states that facts at one host meet, and how often.
+    fn met(host: HostId, facts: Vec<Fact>) -> Vec<(&'static str, u64)> {
+        let scenario = Scenario::from_str(SCENARIO, "x.toml").unwrap_or_else(|e| panic!("{e}"));
+        let mut observer = CoverageObserver::new(&scenario);
+        for fact in facts {
+            observer.observe(&JournalEntry { at: Timestamp::ZERO, host, fact });
+        }
+        observer.finish().met().map(|(state, met)| (state, met.times)).collect()
+    }
+
+    fn registry_noted(kind: NoteKind) -> Fact {
+        let (name, url) = ("a-1".into(), "h:1".into());
+        Fact::RegistryNoted(registry::Note { name, incarnation: Some(1), url, kind })
+    }
+
+    #[test]
+    fn only_a_stale_incarnation_counts_as_one_that_is_refused() {
+        let refused = |error| met(HostId::REGISTRY, vec![registry_noted(NoteKind::Refused(error))]);
+        assert_eq!(refused(RegisterError::UnknownLease), []);
+        assert_eq!(refused(RegisterError::RegistryFull { max: 1 }), []);
+        let stale = RegisterError::StaleIncarnation { current: 2, holder: None };
+        assert_eq!(refused(stale), [(STALE_REFUSED, 1)]);
+    }
+
+    #[test]
+    fn what_was_known_of_a_host_ends_with_its_life() {
+        let registered = || Fact::AgentNoted(Note::Registered { incarnation: 1 });
+        let started = Fact::AgentNoted(Note::JobStarted { request: 0, attempt: 0 });
+        let facts = vec![
+            registered(),
+            started,
+            Fact::HostCrashed,
+            Fact::HostRestarted,
+            registered(),
+            Fact::HostCrashed,
+        ];
+        assert_eq!(met(AGENT, facts), [(CRASHED_WORKING, 1)]);
+        let twice = vec![registered(), registered()];
+        assert_eq!(met(AGENT, twice), [(REGISTERED_AGAIN, 1)]);
+    }
+}

@@ -1,0 +1,125 @@
+//! What can happen in a run.
+
+use std::time::Duration;
+
+use mesh_core::agent::{Note, Peers};
+use mesh_core::load::LoadReport;
+use mesh_core::protocol::Name;
+use mesh_core::registry::{self, Deafness};
+use mesh_core::time::Timestamp;
+
+use super::RequestOutcome;
+use crate::host::{AgentId, HostId, HostMap};
+
+/// One thing that happened in a run: what, where and when.
+#[derive(Clone, Debug)]
+pub struct JournalEntry {
+    /// When it happened, in simulated time.
+    pub at: Timestamp,
+    /// The host that it happened at.
+    pub host: HostId,
+    /// What happened.
+    pub fact: Fact,
+}
+
+/// What can happen in a run. An engine makes each fact once, and everything that watches the run
+/// learns of it in this form: the event log, the oracles, the recorder, coverage and replay.
+#[derive(Clone, Debug)]
+pub enum Fact {
+    /// The client sends a request of the workload.
+    RequestDue {
+        /// Its number, unique in the run.
+        request: u64,
+        /// The agent that it is sent to.
+        entry: AgentId,
+        /// The CPU time that the job takes on a core of speed 1.
+        demand: Duration,
+    },
+    /// A request of the workload ended, as its client sees it.
+    RequestEnded {
+        /// Its number.
+        request: u64,
+        /// Its intended start, from which latency counts.
+        due: Timestamp,
+        /// How it ended.
+        outcome: RequestOutcome,
+    },
+    /// The host stopped, and lost its connections and all that it had in memory.
+    HostCrashed,
+    /// The host that had crashed runs again.
+    HostRestarted,
+    /// An agent reports an event of its life.
+    AgentNoted(Note),
+    /// An agent has sampled its machine.
+    LoadSampled {
+        /// Its load then.
+        load: LoadReport,
+        /// Its delegations and calls to peers that are under way.
+        open: usize,
+    },
+    /// The peers that an agent knows: told when they have changed, and with each sample.
+    PeersKnown(Peers),
+    /// A second of an agent's machine is over, or the part of it until the end of the run.
+    MachineBusy {
+        /// Which second of the run, from 0.
+        second: u64,
+        /// The CPU's busy share of that second, 0 to 100 %.
+        percent: f64,
+    },
+    /// The registry reports what happened to a lease.
+    RegistryNoted(registry::Note),
+    /// The network delivered a call to the registry for the second time.
+    RegistryHeardTwice {
+        /// The host that made the call.
+        caller: HostId,
+    },
+    /// The registry found out that it had not been able to hear its agents.
+    RegistryWasDeaf(Deafness),
+}
+
+impl Fact {
+    /// The request of the workload that it is about, if it is about one.
+    pub const fn request(&self) -> Option<u64> {
+        match self {
+            Self::RequestDue { request, .. } | Self::RequestEnded { request, .. } => Some(*request),
+            Self::AgentNoted(note) => note.request(),
+            _ => None,
+        }
+    }
+
+    /// Whether it stands in the event log. Samples don't: what matters of them is on the time line.
+    pub const fn is_logged(&self) -> bool {
+        !matches!(self, Self::LoadSampled { .. } | Self::PeersKnown(_) | Self::MachineBusy { .. })
+    }
+
+    /// Whether the host itself says so, which only a host that is up can.
+    pub(super) const fn is_a_report(&self) -> bool {
+        match self {
+            Self::AgentNoted(_)
+            | Self::LoadSampled { .. }
+            | Self::PeersKnown(_)
+            | Self::RegistryNoted(_)
+            | Self::RegistryWasDeaf(_) => true,
+            Self::RequestDue { .. }
+            | Self::RequestEnded { .. }
+            | Self::HostCrashed
+            | Self::HostRestarted
+            | Self::MachineBusy { .. }
+            | Self::RegistryHeardTwice { .. } => false,
+        }
+    }
+}
+
+impl JournalEntry {
+    /// Whether it happened at this host, or is what the registry says of it. `names` are those of
+    /// all hosts.
+    pub fn concerns(&self, host: HostId, names: &HostMap<Name>) -> bool {
+        let subject_is = |name: &Name| names[host] == *name;
+        self.host == host
+            || match &self.fact {
+                Fact::RegistryNoted(note) => subject_is(&note.name),
+                Fact::RegistryHeardTwice { caller } => *caller == host,
+                _ => false,
+            }
+    }
+}

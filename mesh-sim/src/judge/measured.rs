@@ -1,0 +1,208 @@
+//! The values of the figures: of one run, or of several added up.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::figures::{Better, Figure, Latencies, Limit, Measure};
+use crate::format;
+use crate::record::{Counts, Latency, RunRecord};
+
+/// Every figure of one run, or of all runs of a policy added up. Whoever judges or shows figures
+/// reads them here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Measured {
+    /// Requests by outcome.
+    pub requests: Counts,
+    /// The figures of the latencies, in nanoseconds; all zero if there were no requests.
+    pub latency_ns: Latencies<u64>,
+}
+
+/// The value of one figure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FigureValue {
+    /// A share of the requests.
+    Share {
+        /// Requests that belong to it.
+        part: u64,
+        /// All requests.
+        whole: u64,
+    },
+    /// A latency, in nanoseconds.
+    Latency(u64),
+}
+
+/// What stays of a run once it has ended: small enough to be kept of a million runs, and enough for
+/// the files, for the judge and for paired comparisons. The histogram of its latencies is not kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunFigures {
+    /// Requests by outcome.
+    pub requests: Counts,
+    /// Requests that were not answered, by reason.
+    pub failures: BTreeMap<String, u64>,
+    /// The figures of the latencies, in nanoseconds; all zero if there were no requests.
+    pub latency: Latencies<u64>,
+    /// Hash of every event of the run.
+    pub event_hash: u64,
+    /// Number of events hashed.
+    pub events: u64,
+    /// The oracles that the run violated, each once, in the order of their first violations.
+    pub violations: Vec<ViolatedOracle>,
+}
+
+/// An oracle that a run violated: the first violation, and how many there were.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ViolatedOracle {
+    /// The oracle's name.
+    pub oracle: String,
+    /// When it was first violated, in nanoseconds of simulated time.
+    pub at_ns: u64,
+    /// What was seen then, in a sentence.
+    pub detail: String,
+    /// How often it was violated in all.
+    pub times: u64,
+}
+
+impl Measured {
+    /// The figures of these requests and their latencies.
+    pub fn new(requests: &Counts, latency: &Latency) -> Self {
+        Self { requests: *requests, latency_ns: latencies_ns(latency) }
+    }
+
+    /// The value of a figure.
+    pub fn get(&self, figure: &Figure) -> FigureValue {
+        match self.latency_ns.get(figure) {
+            Some(latency_ns) => FigureValue::Latency(latency_ns),
+            None => FigureValue::Share { part: self.requests.answered, whole: self.requests.sent },
+        }
+    }
+
+    /// The figures of the latencies in milliseconds, as files have them; `None` if there were no
+    /// requests.
+    pub fn latency_ms(&self) -> Option<Latencies<f64>> {
+        (self.requests.sent > 0).then(|| self.latency_ns.map(format::ms_number))
+    }
+
+    /// How bad a figure is: the greater, the worse. Only the order counts.
+    pub(crate) fn badness(&self, figure: &Figure) -> f64 {
+        let number = self.get(figure).number();
+        match figure.better {
+            Better::More => -number,
+            Better::Less => number,
+        }
+    }
+
+    /// Whether a figure is on the wrong side of a limit.
+    pub(super) fn misses(&self, figure: &Figure, limit: Limit) -> bool {
+        let (number, limit) = (self.get(figure).number(), limit.number());
+        match figure.better {
+            Better::More => number < limit,
+            Better::Less => number > limit,
+        }
+    }
+}
+
+impl FigureValue {
+    /// As a number: a share from 0 to 1 (0 of no requests), or nanoseconds.
+    pub fn number(self) -> f64 {
+        match self {
+            Self::Share { whole: 0, .. } => 0.0,
+            Self::Share { part, whole } => part as f64 / whole as f64,
+            Self::Latency(latency_ns) => latency_ns as f64,
+        }
+    }
+
+    /// As files have it: a share from 0 to 1, or milliseconds.
+    pub(crate) fn in_files(self) -> f64 {
+        match self {
+            Self::Share { .. } => self.number(),
+            Self::Latency(latency_ns) => format::ms_number(latency_ns),
+        }
+    }
+
+    /// In full, with its unit.
+    pub(super) fn exact(self) -> String {
+        match self {
+            Self::Share { part, whole } => format!("{} %", format::percent(part, whole)),
+            Self::Latency(latency_ns) => format::exact_latency(latency_ns),
+        }
+    }
+}
+
+impl RunFigures {
+    /// What stays of this run.
+    pub fn of(run: &RunRecord) -> Self {
+        Self {
+            requests: run.requests,
+            failures: run.failures.iter().map(|(why, n)| ((*why).to_owned(), *n)).collect(),
+            latency: latencies_ns(&run.latency),
+            event_hash: run.event_hash,
+            events: run.events,
+            violations: violated_oracles(run),
+        }
+    }
+
+    /// The figures alone.
+    pub const fn measured(&self) -> Measured {
+        Measured { requests: self.requests, latency_ns: self.latency }
+    }
+}
+
+/// The figures of a distribution, in nanoseconds.
+fn latencies_ns(latency: &Latency) -> Latencies<u64> {
+    Latencies::from_fn(|figure| match figure.measure {
+        Measure::Mean => latency.mean_ns(),
+        Measure::Least => latency.min_ns(),
+        Measure::Quantile(quantile) => latency.quantile_ns(quantile),
+        Measure::Greatest => latency.max_ns(),
+        Measure::Answered => unreachable!("a share is no figure of the latencies"),
+    })
+}
+
+fn violated_oracles(run: &RunRecord) -> Vec<ViolatedOracle> {
+    let mut oracles: Vec<ViolatedOracle> = Vec::new();
+    for violation in &run.violations {
+        match oracles.iter_mut().find(|known| known.oracle == violation.oracle) {
+            Some(known) => known.times += 1,
+            None => oracles.push(ViolatedOracle {
+                oracle: violation.oracle.to_owned(),
+                at_ns: violation.at_ns,
+                detail: violation.detail.clone(),
+                times: 1,
+            }),
+        }
+    }
+    oracles
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::figures::FIGURES;
+    use crate::report::example;
+
+    #[test]
+    fn a_run_and_what_stays_of_it_have_the_same_figures() {
+        let report = example::small();
+        for run in &report.runs {
+            let whole = Measured::new(&run.requests, &run.latency);
+            assert_eq!(RunFigures::of(run).measured(), whole);
+            let max = FIGURES.iter().find(|figure| figure.key == "max").unwrap();
+            assert_eq!(whole.get(max), FigureValue::Latency(run.latency.max_ns()));
+        }
+    }
+
+    #[test]
+    fn the_fewer_answers_and_the_slower_the_worse() {
+        let report = example::small();
+        let [good, bad] =
+            [0, 1].map(|run| Measured::new(&report.runs[run].requests, &report.runs[run].latency));
+        let success = Figure::with_threshold("min_success").unwrap();
+        assert!(bad.badness(success) > good.badness(success));
+        assert!(bad.misses(success, Limit::Share(0.9)) && !good.misses(success, Limit::Share(1.0)));
+        let mean = Figure::with_threshold("max_mean").unwrap();
+        assert!(bad.badness(mean) > good.badness(mean));
+    }
+}

@@ -1,0 +1,22 @@
+//! How figures read in tables for people.
+
+use crate::figures::Figure;
+use crate::format;
+use crate::judge::{FigureValue, Measured};
+
+/// How a figure reads; latencies to `digits` significant digits.
+pub(crate) fn text(figure: &Figure, measured: &Measured, digits: usize) -> String {
+    match measured.get(figure) {
+        FigureValue::Share { part, whole } => format::percent(part, whole),
+        FigureValue::Latency(_) if measured.requests.sent == 0 => format::NO_FIGURE.to_owned(),
+        FigureValue::Latency(latency_ns) => format::latency(latency_ns, digits),
+    }
+}
+
+/// How the best of several reads; `None` if all read the same.
+pub(super) fn best(figure: &Figure, all: &[Measured], digits: usize) -> Option<String> {
+    let with_requests = all.iter().filter(|measured| measured.requests.sent > 0);
+    let best = with_requests.min_by(|a, b| a.badness(figure).total_cmp(&b.badness(figure)))?;
+    let best = text(figure, best, digits);
+    all.iter().any(|measured| text(figure, measured, digits) != best).then_some(best)
+}

@@ -1,0 +1,45 @@
+//! What the mesh of a scenario is told: settings of the product, as it takes them itself.
+
+use std::sync::Arc;
+
+use mesh_core::agent::AgentConfig;
+use mesh_core::agent::config::{DelegationConfig, MembershipConfig};
+use mesh_core::registry::RegistryConfig;
+use serde::Serialize;
+
+use super::{AgentSpec, PolicySpec, Scenario, raw};
+
+impl Scenario {
+    /// How the registry behaves.
+    pub fn registry_config(&self) -> RegistryConfig {
+        RegistryConfig {
+            leases: self.leases,
+            // Room for all, whatever the default.
+            max_leases: self.agents.len().max(1) * 2,
+            ..RegistryConfig::default()
+        }
+    }
+
+    /// How an agent behaves in a run with this policy.
+    pub fn agent_config(&self, agent: &AgentSpec, policy: &PolicySpec) -> AgentConfig {
+        AgentConfig {
+            admission: agent.admission,
+            delegation: self.delegation,
+            membership: MembershipConfig { refresh: agent.refresh, ..self.membership },
+            policy: Arc::clone(&policy.factory),
+        }
+    }
+
+    /// The tables `[registry]` and `[delegation]` with all of their settings, for a settings file of
+    /// `mesh`.
+    pub fn shared_settings(&self) -> String {
+        #[derive(Serialize)]
+        struct Tables {
+            registry: raw::Registry,
+            delegation: DelegationConfig,
+        }
+        let registry = raw::Registry { leases: self.leases, membership: self.membership };
+        let tables = Tables { registry, delegation: self.delegation };
+        toml::to_string(&tables).expect("settings are numbers, words and durations")
+    }
+}
