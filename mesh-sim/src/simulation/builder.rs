@@ -1,0 +1,109 @@
+//! A scenario that a program writes instead of a person.
+
+use std::time::Duration;
+
+use toml::{Table, Value};
+
+use super::Simulation;
+use crate::scenario::{Diagnostics, Draft};
+use crate::units::format_duration;
+
+/// Builds a scenario field by field. [`ScenarioBuilder::finish`] checks it exactly as a file is
+/// checked, so that no mistake gets past because a program made it.
+///
+/// It starts with a mesh that runs: one request per second of 100 ms for 60 s on the event engine,
+/// 1 ms of network latency, `random` as the only policy. Only agents are missing.
+///
+/// What has no method of its own is set by its place in a scenario file, with [`ScenarioBuilder::set`].
+#[derive(Clone, Debug)]
+pub struct ScenarioBuilder {
+    draft: Draft,
+    agents: Vec<Value>,
+    policies: Vec<Value>,
+    faults: Vec<Value>,
+}
+
+impl ScenarioBuilder {
+    pub(super) fn new(name: &str) -> Self {
+        let mut draft = Draft::default();
+        draft.set(&["name"], name);
+        draft.set(&["description"], name);
+        draft.set(&["engine"], "event");
+        draft.set(&["duration"], "60s");
+        draft.set(&["network", "latency"], "1ms");
+        draft.set(&["workload", "arrivals"], "poisson");
+        draft.set(&["workload", "rate"], 1);
+        let builder = Self { draft, agents: Vec::new(), policies: Vec::new(), faults: Vec::new() };
+        builder.demand(Duration::from_millis(100))
+    }
+
+    /// Adds `count` like agents, each on a machine with `cores` cores. A single one is called
+    /// `group`, several `group-1`, `group-2` and so on.
+    pub fn agents(self, group: &str, count: u32, cores: u32) -> Self {
+        let mut table = Table::new();
+        table.insert("name".to_owned(), group.into());
+        table.insert("count".to_owned(), i64::from(count).into());
+        table.insert("cores".to_owned(), i64::from(cores).into());
+        self.agent_group(table)
+    }
+
+    /// Adds a group of like agents with any of the fields that `[[agents]]` has.
+    pub fn agent_group(mut self, fields: Table) -> Self {
+        self.agents.push(fields.into());
+        self
+    }
+
+    /// Requests per second, with exponential gaps.
+    pub fn rate(mut self, per_second: f64) -> Self {
+        self.draft.set_number(&["workload", "rate"], per_second);
+        self
+    }
+
+    /// Mean CPU time of a job on a core of speed 1; the times are exponentially distributed.
+    pub fn demand(mut self, mean: Duration) -> Self {
+        let mut table = Table::new();
+        table.insert("kind".to_owned(), "exponential".into());
+        table.insert("mean".to_owned(), format_duration(mean).into());
+        self.draft.set(&["workload", "demand"], table);
+        self
+    }
+
+    /// How long requests arrive, in simulated time.
+    pub fn duration(mut self, duration: Duration) -> Self {
+        self.draft.set_duration(&["duration"], duration);
+        self
+    }
+
+    /// Adds a built-in policy by its name, with its default parameters. The first call replaces
+    /// `random`. [`Simulation::policy`] adds policies of one's own.
+    pub fn built_in(mut self, policy: &str) -> Self {
+        self.policies.push(policy.into());
+        self
+    }
+
+    /// Adds a fault with the fields that `[[faults]]` has.
+    pub fn fault(mut self, fields: Table) -> Self {
+        self.faults.push(fields.into());
+        self
+    }
+
+    /// Sets any other field by its place in a scenario file: `&["delegation", "max_attempts"]`.
+    pub fn set(mut self, field: &[&str], value: impl Into<Value>) -> Self {
+        self.draft.set(field, value);
+        self
+    }
+
+    /// The scenario, checked.
+    ///
+    /// # Errors
+    /// Every problem that it has, with the text of the file that it would be.
+    pub fn finish(mut self) -> Result<Simulation, Diagnostics> {
+        if self.policies.is_empty() {
+            self.policies.push("random".into());
+        }
+        self.draft.set_list(&["agents"], self.agents);
+        self.draft.set_list(&["policies"], self.policies);
+        self.draft.set_list(&["faults"], self.faults);
+        self.draft.load("built.toml").map(Simulation::of)
+    }
+}
