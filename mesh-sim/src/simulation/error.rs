@@ -47,12 +47,9 @@ impl fmt::Display for FailedCheck {
                 write!(f, "\n  {label}: {}; see seed {}", miss.threshold, miss.worst_seed)?;
             }
             for violated in &policy.violated {
-                let (first, seed) = (&violated.first, violated.seed);
-                write!(
-                    f,
-                    "\n  {label}: violated {}: {}; see seed {seed}",
-                    first.oracle, first.detail
-                )?;
+                let (first, seed) = (&violated.oracle, violated.seed);
+                let (oracle, detail) = (&first.oracle, &first.detail);
+                write!(f, "\n  {label}: violated {oracle}: {detail}; see seed {seed}")?;
             }
         }
         Ok(())
