@@ -61,7 +61,7 @@ impl Checker<'_> {
     fn joins_and_leaves(&mut self, group: &raw::AgentGroup, path: &Path) {
         let end = format_duration(self.last_arrival);
         let is_late = |field: &str, at: Duration, checker: &mut Self| {
-            if at >= checker.last_arrival {
+            if !at.is_zero() && at >= checker.last_arrival {
                 let title = format!("`{field}` is after the last request");
                 let label = format!("expected less than `duration`, which is {end}");
                 checker.report(&path.key(field), title, label);
