@@ -36,7 +36,7 @@ impl Agent {
             return self.give_up(now, id, Failure::DeadlineExceeded);
         }
         let peer = lease.id();
-        let rtt = self.view.contacts().rtt(peer).map(|rtt| rtt.value);
+        let rtt = self.view.contacts().rtt(now, peer).map(|rtt| rtt.value);
         let budget = left - rtt.unwrap_or_default().min(left / 2);
         let mut task = delegation.task.clone();
         task.timeout = Some(budget);
