@@ -12,7 +12,7 @@ use super::note::{Note, RetryReason};
 use super::{Agent, symptom};
 use crate::jsonrpc::Error;
 use crate::load::LoadReport;
-use crate::protocol::{DelegateReply, Reply, Request, WorkReply};
+use crate::protocol::{DelegateReply, Reply, Request, Task, WorkReply};
 use crate::resilience::{Decorator, RetryCost};
 use crate::roster::ListedLease;
 use crate::routing::PolicyEvent;
@@ -180,7 +180,9 @@ impl Agent {
         {
             return false;
         }
-        delegation.task.attempt = delegation.task.attempt.saturating_add(1);
+        let Task { request, attempt, .. } = delegation.task;
+        delegation.task.attempt = attempt.saturating_add(1);
+        self.note(Note::Retrying { request, attempt, reason: RetryReason::Beside });
         self.next_round(now, id);
         true
     }
