@@ -26,7 +26,7 @@ const SECOND_NS: u64 = 1_000_000_000;
 
 impl RoundTrip {
     fn set(&mut self, now: Timestamp, rtt: Duration) {
-        let secs = now.as_nanos() / SECOND_NS & SECS_MASK;
+        let secs = (now.as_nanos() / SECOND_NS) & SECS_MASK;
         self.packed = secs << RTT_BITS | nanos(rtt).min(MAX_RTT_NS);
     }
 
