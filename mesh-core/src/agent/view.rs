@@ -180,13 +180,13 @@ pub(super) struct Knowledge<'a> {
 
 impl Knowledge<'_> {
     /// What is known of one peer.
-    pub(super) fn of(&self, lease: &ListedLease) -> Candidate {
+    pub(super) fn of(&self, now: Timestamp, lease: &ListedLease) -> Candidate {
         let peer = lease.id();
         Candidate {
             peer,
             load: lease.load.map(|value| Known { value, at: self.listed_at }),
             outstanding: self.contacts.outstanding(peer),
-            latency: self.contacts.rtt(peer),
+            latency: self.contacts.rtt(now, peer),
         }
     }
 }
