@@ -4,7 +4,6 @@ mod builder;
 mod error;
 
 use std::path::Path;
-use std::sync::Arc;
 
 use mesh_core::routing::PolicyFactory;
 
@@ -56,7 +55,7 @@ impl Simulation {
 
     /// Adds a policy to those that are compared. It takes the place of one that has this label.
     pub fn policy(mut self, label: &str, factory: impl PolicyFactory + 'static) -> Self {
-        let new = PolicySpec { label: label.to_owned(), factory: Arc::new(factory) };
+        let new = PolicySpec::new(label, factory);
         let policies = &mut self.loaded.scenario.policies;
         match policies.iter_mut().find(|policy| policy.label == label) {
             Some(old) => *old = new,
