@@ -10,7 +10,7 @@ const NANOS_PER_SECOND: u64 = 1_000_000_000;
 pub(crate) const NO_FIGURE: &str = "-";
 
 /// Milliseconds for files: with three decimals, below a millisecond exact with up to six.
-pub(crate) fn ms(ns: u64) -> String {
+pub fn ms(ns: u64) -> String {
     if ns < NANOS_PER_MILLI && !ns.is_multiple_of(NANOS_PER_MICRO) {
         return trimmed(&format!("0.{ns:06}")).to_owned();
     }
@@ -84,7 +84,7 @@ pub(crate) fn exact_latency(ns: u64) -> String {
 }
 
 /// A duration in seconds, in as few digits as are exact.
-pub(crate) fn seconds(duration: Duration) -> String {
+pub fn seconds(duration: Duration) -> String {
     format!("{} s", exact_seconds(duration))
 }
 
@@ -138,7 +138,7 @@ pub fn ellipsis(text: &str, width: usize) -> String {
 }
 
 /// Why a request failed, in plain words.
-pub(crate) fn reason(name: &str) -> String {
+pub fn reason(name: &str) -> String {
     let words = match name {
         "all_busy" => "all peers busy",
         "connect" => "entry agent unreachable",

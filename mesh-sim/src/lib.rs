@@ -38,9 +38,19 @@
 //! ```
 //!
 //! A check that fails returns an error that names the policy, the figure and the seed to look at.
+//!
+//! # Features
+//!
+//! Tests like these need none of the default features: `mesh-sim = { ..., default-features = false }`.
+//!
+//! | feature | brings |
+//! |---|---|
+//! | `reports` | tables and result files (`report`), and what is made of them: `sweep`, `validate` |
+//! | `cli` (default) | the program, and `reports` |
 
 pub mod dist;
 pub mod engine;
+pub mod experiment;
 pub mod explore;
 pub mod failure;
 pub mod faults;
@@ -60,12 +70,15 @@ pub mod presence;
 pub mod publish;
 pub mod record;
 pub mod replay;
+#[cfg(feature = "reports")]
 pub mod report;
 pub mod runner;
 pub mod scenario;
 pub mod simulation;
+#[cfg(feature = "reports")]
 pub mod sweep;
 pub mod units;
+#[cfg(feature = "reports")]
 pub mod validate;
 pub mod workload;
 

@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use mesh_sim::experiment::{RanBy, Report};
 use mesh_sim::judge::Verdict;
-use mesh_sim::report::{RanBy, Report, files};
+use mesh_sim::report::files;
 use mesh_sim::runner::Plan;
 use mesh_sim::scenario::Loaded;
 

@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use anyhow::Context as _;
+use mesh_sim::experiment::{RanBy, Report};
 use mesh_sim::record::RunRecord;
-use mesh_sim::report::{RanBy, Report, table, write_live};
+use mesh_sim::report::{table, write_live};
 use mesh_sim::scenario::{Loaded, Scenario};
 use serde::Serialize;
 

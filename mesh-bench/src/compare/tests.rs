@@ -1,7 +1,8 @@
 use std::fs;
 use std::path::Path;
 
-use mesh_sim::report::{RanBy, Report, write_all};
+use mesh_sim::experiment::{RanBy, Report};
+use mesh_sim::report::write_all;
 use mesh_sim::runner::Plan;
 use mesh_sim::scenario::{EngineKind, Scenario};
 use serde_json::Value;

@@ -92,7 +92,7 @@ impl Limit {
     }
 
     /// As files have it: a share from 0 to 1, or milliseconds.
-    pub(crate) fn in_files(self) -> f64 {
+    pub fn in_files(self) -> f64 {
         match self {
             Self::Share(share) => share,
             Self::Latency(latency) => format::ms_number(nanos(latency)),

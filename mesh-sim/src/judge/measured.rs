@@ -115,7 +115,7 @@ impl FigureValue {
     }
 
     /// As files have it: a share from 0 to 1, or milliseconds.
-    pub(crate) fn in_files(self) -> f64 {
+    pub fn in_files(self) -> f64 {
         match self {
             Self::Share { .. } => self.number(),
             Self::Latency(latency_ns) => format::ms_number(latency_ns),
@@ -180,8 +180,8 @@ fn violated_oracles(run: &RunRecord) -> Vec<ViolatedOracle> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::experiment::example;
     use crate::figures::FIGURES;
-    use crate::report::example;
 
     #[test]
     fn a_run_and_what_stays_of_it_have_the_same_figures() {

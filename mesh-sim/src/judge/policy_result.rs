@@ -89,7 +89,7 @@ fn add_failures(sum: &mut BTreeMap<&'static str, u64>, other: &BTreeMap<&'static
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::example;
+    use crate::experiment::example;
 
     #[test]
     fn policies_keep_their_order_and_add_up_their_seeds() {

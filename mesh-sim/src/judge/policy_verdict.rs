@@ -162,8 +162,8 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::experiment::example;
     use crate::record::{Counts, Latency};
-    use crate::report::example;
 
     fn judge(expect: &[(&str, Expect)]) -> Vec<PolicyVerdict> {
         let mut report = example::small();

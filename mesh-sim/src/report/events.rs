@@ -1,6 +1,6 @@
 //! `events.jsonl`: every event of every traced run, one JSON object per line.
 
-use super::Report;
+use crate::experiment::Report;
 use crate::record::RunRecord;
 
 /// The lines of all runs, each with its policy and seed in front; `None` if no run was traced.
@@ -24,7 +24,7 @@ fn lines(run: &RunRecord) -> String {
 
 #[cfg(test)]
 mod tests {
-    use crate::report::example;
+    use crate::experiment::example;
 
     #[test]
     fn each_line_says_whose_it_is() {

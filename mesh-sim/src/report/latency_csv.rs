@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::Report;
+use crate::experiment::Report;
 use crate::figures::Figure;
 use crate::format;
 use crate::judge::Measured;
@@ -45,7 +45,7 @@ pub(crate) fn line(
 
 #[cfg(test)]
 mod tests {
-    use crate::report::example;
+    use crate::experiment::example;
 
     #[test]
     fn one_line_per_run() {

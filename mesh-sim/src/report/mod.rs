@@ -3,8 +3,6 @@
 //! Every file is a pure function of a [`Report`]: the same runs give the same bytes.
 
 mod events;
-#[cfg(test)]
-pub(crate) mod example;
 pub(crate) mod figure_text;
 pub(crate) mod hgrm;
 mod html;
@@ -17,69 +15,13 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::judge::{PolicyResult, PolicyVerdict};
+use crate::experiment::Report;
 use crate::publish::{NamedFile, publish};
-use crate::record::RunRecord;
-use crate::scenario::{EngineKind, Scenario};
 
 const SUMMARY: &str = "summary.json";
 const EVENTS: &str = "events.jsonl";
 /// What a live run ran on.
 const HOST: &str = "host.json";
-
-/// What runs experiments.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RanBy {
-    /// An engine, in simulated time.
-    Engine(EngineKind),
-    /// Processes on real sockets, in the time of the wall clock.
-    Live,
-}
-
-impl RanBy {
-    /// Its name in results.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Engine(engine) => engine.name(),
-            Self::Live => "live",
-        }
-    }
-}
-
-/// What a whole experiment left behind.
-#[derive(Clone, Debug)]
-pub struct Report {
-    /// What was run.
-    pub scenario: Scenario,
-    /// What ran it.
-    pub ran_by: RanBy,
-    /// One per policy and seed, the seeds of a policy together.
-    pub runs: Vec<RunRecord>,
-}
-
-impl Report {
-    /// The runs of each policy, added up over its seeds.
-    pub fn policies(&self) -> Vec<PolicyResult<'_>> {
-        PolicyResult::merge(&self.runs)
-    }
-
-    /// How each policy did against the scenario's `[expect]` and the oracles.
-    pub fn verdicts(&self) -> Vec<PolicyVerdict> {
-        let expect = &self.scenario.expect;
-        self.policies().iter().map(|result| result.judge(expect)).collect()
-    }
-
-    /// The seeds that were run, in that order.
-    pub fn seeds(&self) -> Vec<u64> {
-        let mut seeds = Vec::new();
-        for run in &self.runs {
-            if !seeds.contains(&run.seed) {
-                seeds.push(run.seed);
-            }
-        }
-        seeds
-    }
-}
 
 /// Writes every result file into `dir`, which is made if it does not exist, and says which.
 ///
@@ -162,6 +104,7 @@ pub(crate) fn file_stem(label: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::experiment::example;
     use crate::figures::{FIGURES, Shown, Unit};
 
     fn names(dir: &Path) -> Vec<String> {

@@ -10,7 +10,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use thiserror::Error;
 
-use super::{RanBy, Report};
+use crate::experiment::{RanBy, Report};
 use crate::figures::{Figure, Latencies};
 use crate::format;
 use crate::judge::{Measured, MissedThreshold, PolicyVerdict, Verdict};
@@ -353,8 +353,8 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
+    use crate::experiment::example;
     use crate::figures::{Expect, Limit};
-    use crate::report::example;
 
     fn report() -> Report {
         let mut report = example::small();

@@ -1,7 +1,8 @@
 //! What the terminal shows at the end: a table of the policies, why requests failed, and how to
 //! replay what went wrong.
 
-use super::{RanBy, Report, figure_text};
+use super::figure_text;
+use crate::experiment::{RanBy, Report};
 use crate::figures::{Figure, Shown};
 use crate::format::{self, shell_word};
 use crate::judge::{Measured, PolicyResult, PolicyVerdict};

@@ -4,9 +4,9 @@ use std::time::Duration;
 use mesh_core::Timestamp;
 
 use super::*;
+use crate::experiment::example;
 use crate::figures::{Expect, Limit};
 use crate::record::{Counts, Violation};
-use crate::report::example;
 
 const POLICIES: [&str; 5] = ["random", "round_robin", "least_loaded", "weighted", "power_of_two"];
 

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::Report;
+use crate::experiment::Report;
 use crate::format;
 use crate::grouping::cpu_columns;
 
@@ -50,7 +50,7 @@ pub(super) fn render(report: &Report) -> io::Result<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
-    use crate::report::example;
+    use crate::experiment::example;
 
     #[test]
     fn one_line_per_run_and_second() {

@@ -29,6 +29,7 @@ use mesh_core::routing::PolicyFactory;
 
 pub use self::diagnostic::{Diagnostics, Problem};
 pub use self::draft::Draft;
+#[cfg(feature = "reports")]
 pub(crate) use self::edit::{keys, set_fields};
 pub use self::load::Loaded;
 pub use self::schema::{json_schema, json_schema_text};

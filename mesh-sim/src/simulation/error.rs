@@ -5,8 +5,8 @@ use std::fmt;
 use thiserror::Error;
 
 use crate::engine::EngineError;
+use crate::experiment::Report;
 use crate::judge::PolicyVerdict;
-use crate::report::Report;
 use crate::scenario::Diagnostics;
 
 /// The reason why a [`Simulation`](super::Simulation) has no results, or not the expected ones.

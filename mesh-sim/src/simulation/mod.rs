@@ -11,8 +11,8 @@ use mesh_core::routing::PolicyFactory;
 pub use self::builder::ScenarioBuilder;
 pub use self::error::{FailedCheck, SimulationError};
 use crate::engine::EngineError;
+use crate::experiment::{RanBy, Report};
 use crate::judge::Verdict;
-use crate::report::{RanBy, Report};
 use crate::runner::Plan;
 use crate::scenario::{Diagnostics, EngineKind, Loaded, PolicySpec};
 

@@ -8,7 +8,7 @@ mod tables;
 use std::fmt::Write as _;
 
 use self::svg::escape;
-use super::{RanBy, Report};
+use crate::experiment::{RanBy, Report};
 use crate::format;
 use crate::record::{FaultWindow, RunRecord};
 
@@ -134,7 +134,7 @@ fn times(report: &Report) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::example;
+    use crate::experiment::example;
 
     #[test]
     fn the_page_stands_alone_and_names_everything() {

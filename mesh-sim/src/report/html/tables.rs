@@ -3,11 +3,12 @@
 use std::fmt::Write as _;
 
 use super::svg::escape;
+use crate::experiment::Report;
 use crate::figures::{Figure, Shown};
 use crate::format;
 use crate::judge::{Measured, PolicyResult, PolicyVerdict, Verdict};
 use crate::record::{FaultWindow, NO_FAULT};
-use crate::report::{Report, figure_text};
+use crate::report::figure_text;
 
 /// Significant digits of latencies.
 const DIGITS: usize = 3;

@@ -1,4 +1,6 @@
-//! The command line.
+//! `mesh-sim`: which routing policy is best, before it is deployed.
+//!
+//! This file runs the command that the command line names, and says how it ended.
 
 mod args;
 mod check;
@@ -50,7 +52,7 @@ impl From<Verdict> for Exit {
     }
 }
 
-pub(crate) fn main() -> ExitCode {
+fn main() -> ExitCode {
     signal_mask::survive_file_limit();
     let Args { command, run } = match Args::try_parse() {
         Ok(args) => args,

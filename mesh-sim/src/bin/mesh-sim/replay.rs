@@ -3,10 +3,11 @@
 use std::path::Path;
 
 use anyhow::Context as _;
+use mesh_sim::experiment::{RanBy, Report};
 use mesh_sim::failure::{Judged, judge_observed};
 use mesh_sim::format::shell_word;
 use mesh_sim::replay::LoggedFacts;
-use mesh_sim::report::{RanBy, Report, write_all};
+use mesh_sim::report::write_all;
 use mesh_sim::scenario::{EngineKind, Loaded, PolicySpec, Scenario};
 
 use super::args::{OneRunArgs, ReplayArgs};

@@ -71,6 +71,7 @@ fn small_run(scenario: &Scenario, policy: &str, seed: u64, latency_ms: u64) -> R
 }
 
 /// `policies` on eight agents for 60 s with a split of the mesh, as a first user sees it.
+#[cfg(feature = "reports")]
 pub(crate) fn realistic(policies: &[&str], seeds: &[u64]) -> Report {
     let mut scenario = scenario(8, Duration::from_secs(60), policies);
     scenario.seeds = seeds.to_vec();
@@ -97,6 +98,7 @@ pub(crate) fn realistic(policies: &[&str], seeds: &[u64]) -> Report {
     Report { scenario, ran_by: RanBy::Engine(EngineKind::Turmoil), runs }
 }
 
+#[cfg(feature = "reports")]
 fn realistic_run(scenario: &Scenario, policy: &str, seed: u64, skill: f64) -> RunRecord {
     let mut rng = Seed::root(seed).child(policy).rng();
     let mut recorder = Recorder::new(RecorderConfig::new(scenario, policy, seed));

@@ -4,11 +4,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
+use mesh_sim::experiment::{RanBy, Report};
 use mesh_sim::format::counted;
 use mesh_sim::journal::first_difference;
 use mesh_sim::judge::{PolicyVerdict, Verdict};
 use mesh_sim::record::{FaultWindow, RunRecord};
-use mesh_sim::report::{RanBy, Report, summary, table, write_all};
+use mesh_sim::report::{summary, table, write_all};
 use mesh_sim::runner::Plan;
 use mesh_sim::scenario::{Arrivals, EngineKind, Loaded, Scenario, Step};
 use mesh_sim::units::format_duration;

@@ -1,9 +1,0 @@
-//! `mesh-sim`: which routing policy is best, before it is deployed.
-
-mod cli;
-
-use std::process::ExitCode;
-
-fn main() -> ExitCode {
-    cli::main()
-}
