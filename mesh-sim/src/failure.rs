@@ -17,6 +17,7 @@ use crate::scenario::{Draft, EngineKind, Scenario};
 
 /// A way to fail. Two runs fail in the same way if theirs are equal.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum Defect {
     /// The simulation broke down: a simulated task panicked, say.
     Breakdown,

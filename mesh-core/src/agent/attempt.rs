@@ -12,7 +12,7 @@ use super::note::{Note, RetryReason};
 use super::{Agent, symptom};
 use crate::jsonrpc::Error;
 use crate::load::LoadReport;
-use crate::protocol::{DelegateReply, Reply, Request, WorkReply};
+use crate::protocol::{DelegateReply, Reply, Request, Task, WorkReply};
 use crate::resilience::{Decorator, RetryCost};
 use crate::roster::ListedLease;
 use crate::routing::PolicyEvent;
@@ -36,7 +36,7 @@ impl Agent {
             return self.give_up(now, id, Failure::DeadlineExceeded);
         }
         let peer = lease.id();
-        let rtt = self.view.contacts().rtt(peer).map(|rtt| rtt.value);
+        let rtt = self.view.contacts().rtt(now, peer).map(|rtt| rtt.value);
         let budget = left - rtt.unwrap_or_default().min(left / 2);
         let mut task = delegation.task.clone();
         task.timeout = Some(budget);
@@ -180,7 +180,9 @@ impl Agent {
         {
             return false;
         }
-        delegation.task.attempt = delegation.task.attempt.saturating_add(1);
+        let Task { request, attempt, .. } = delegation.task;
+        delegation.task.attempt = attempt.saturating_add(1);
+        self.note(Note::Retrying { request, attempt, reason: RetryReason::Beside });
         self.next_round(now, id);
         true
     }

@@ -12,7 +12,7 @@ use super::timers::Timer;
 use super::{Agent, symptom};
 use crate::Few;
 use crate::protocol::{Reply, Request};
-use crate::resilience::Decorator;
+use crate::resilience::{Decorator, Symptom};
 use crate::roster::{ListedLease, PeerId, Roster};
 use crate::routing::{
     FailureReason, Interests, LoadSource, MAX_OWN_PROBES, Policy, PolicyEvent, RefusalReason,
@@ -68,6 +68,16 @@ impl Chooser {
     pub(super) fn open_call(&mut self, number: u32) -> Option<&mut Call> {
         let mut open = self.probes.iter_mut().filter(|probe| probe.is_open);
         open.find(|probe| probe.call.number == number).map(|probe| &mut probe.call)
+    }
+
+    /// How many own probes have no result yet.
+    pub(super) fn open_probes(&self) -> usize {
+        self.probes.iter().filter(|probe| probe.is_open).count()
+    }
+
+    /// Whether no own probe has a place, with or without a result.
+    pub(super) fn has_no_probes(&self) -> bool {
+        self.probes.is_empty()
     }
 
     /// When the policy wants to be woken.
@@ -197,7 +207,8 @@ impl Agent {
         let Some(lease) = number.and_then(|number| eligible.get(number)).cloned() else {
             return false;
         };
-        let until = now + self.config.delegation.probe_timeout;
+        // A policy that always wants one more would get it in the same instant for ever.
+        let until = now + self.config.delegation.probe_timeout.max(SHORTEST_TIMEOUT);
         let call = Call { number: chooser.calls, ticket: None };
         chooser.calls = chooser.calls.wrapping_add(1);
         self.open_calls += 1;
@@ -225,7 +236,7 @@ impl Agent {
         let is_it = |probe: &OwnProbe| probe.is_open && probe.call.number == number;
         let Some(at) = chooser.probes.iter().position(is_it) else { return };
         self.open_calls -= 1;
-        if result.is_ok() {
+        if matches!(result, Ok(Reply::Info(_))) {
             let probe = chooser.probes.remove(at);
             return self.conclude_own_probe(now, &probe.lease, probe.sent, probe.is_listed, result);
         }
@@ -282,10 +293,14 @@ impl Agent {
     }
 
     /// Nobody is probed any more: the agent shuts down.
-    pub(super) fn abandon_own_probes(&mut self) {
-        let probes = self.chooser.iter_mut().flat_map(|chooser| chooser.probes.drain(..));
-        let open: Few<Call> =
-            probes.filter(|probe| probe.is_open).map(|probe| probe.call).collect();
-        open.into_iter().for_each(|call| self.abandon(DelegationId::null(), call));
+    pub(super) fn abandon_own_probes(&mut self, now: Timestamp) {
+        let probes = self.chooser.as_mut().map(|chooser| std::mem::take(&mut chooser.probes));
+        for probe in probes.into_iter().flatten().filter(|probe| probe.is_open) {
+            if probe.is_listed {
+                // Delegations go on: nobody waits any more for this call to say how the peer is.
+                self.diagnose(now, Some(probe.lease.id()), &probe.lease, Symptom::None);
+            }
+            self.abandon(DelegationId::null(), probe.call);
+        }
     }
 }

@@ -15,18 +15,18 @@ use crate::time::{Timestamp, nanos};
 struct RoundTrip {
     peer: PeerId,
     /// The round trip in nanoseconds, at most 18 minutes, in the lower 40 bits; above them the time
-    /// at which it was measured in whole seconds, at most 194 days.
+    /// at which it was measured in whole seconds, of which the lower 24 bits are kept: 194 days.
     packed: u64,
 }
 
 const RTT_BITS: u32 = 40;
 const MAX_RTT_NS: u64 = (1 << RTT_BITS) - 1;
-const MAX_SECS: u64 = (1 << (u64::BITS - RTT_BITS)) - 1;
+const SECS_MASK: u64 = (1 << (u64::BITS - RTT_BITS)) - 1;
 const SECOND_NS: u64 = 1_000_000_000;
 
 impl RoundTrip {
     fn set(&mut self, now: Timestamp, rtt: Duration) {
-        let secs = (now.as_nanos() / SECOND_NS).min(MAX_SECS);
+        let secs = (now.as_nanos() / SECOND_NS) & SECS_MASK;
         self.packed = secs << RTT_BITS | nanos(rtt).min(MAX_RTT_NS);
     }
 
@@ -34,8 +34,11 @@ impl RoundTrip {
         Duration::from_nanos(self.packed & MAX_RTT_NS)
     }
 
-    fn measured_at(&self) -> Timestamp {
-        Timestamp::from_nanos((self.packed >> RTT_BITS) * SECOND_NS)
+    /// Right if that was less than 194 days before `now`, however long the agent has run.
+    fn measured_at(&self, now: Timestamp) -> Timestamp {
+        let secs = now.as_nanos() / SECOND_NS;
+        let age_secs = secs.wrapping_sub(self.packed >> RTT_BITS) & SECS_MASK;
+        Timestamp::from_nanos(secs.saturating_sub(age_secs) * SECOND_NS)
     }
 }
 
@@ -84,8 +87,8 @@ pub(super) struct Contacts {
 
 impl Contacts {
     /// The last round trip measured, and when that was, to the second.
-    pub(super) fn rtt(&self, peer: PeerId) -> Option<Known<Duration>> {
-        let known = |last: &RoundTrip| Known { value: last.rtt(), at: last.measured_at() };
+    pub(super) fn rtt(&self, now: Timestamp, peer: PeerId) -> Option<Known<Duration>> {
+        let known = |last: &RoundTrip| Known { value: last.rtt(), at: last.measured_at(now) };
         self.round_trips.get(peer).map(known)
     }
 
@@ -151,18 +154,23 @@ mod tests {
     #[test]
     fn a_round_trip_is_exact_and_its_age_is_known_to_the_second() {
         let mut contacts = Contacts::default();
-        assert_eq!(contacts.rtt(peer(1)), None, "unknown is not zero");
         let now = Timestamp::from_nanos(7_900_000_001);
+        assert_eq!(contacts.rtt(now, peer(1)), None, "unknown is not zero");
         contacts.measured(now, peer(1), Duration::from_nanos(1_234_567_891));
         let at = Timestamp::from_nanos(7_000_000_000);
         let value = Duration::from_nanos(1_234_567_891);
-        assert_eq!(contacts.rtt(peer(1)), Some(Known { value, at }));
-        contacts.measured(Timestamp::MAX, peer(1), Duration::MAX);
-        let Known { value: rtt, at } = contacts.rtt(peer(1)).unwrap();
-        assert_eq!(rtt.as_secs() / 60, 18);
-        assert_eq!(at.as_nanos() / SECOND_NS / 86_400, 194);
+        let later = now + Duration::from_secs(86_400 * 190);
+        for now in [now, later] {
+            assert_eq!(contacts.rtt(now, peer(1)), Some(Known { value, at }));
+        }
+        contacts.measured(now, peer(1), Duration::MAX);
+        assert_eq!(contacts.rtt(now, peer(1)).unwrap().value.as_secs() / 60, 18);
+        // After a year, too.
+        let now = now + Duration::from_secs(86_400 * 365);
         contacts.measured(now, peer(1), Duration::ZERO);
-        assert_eq!(contacts.rtt(peer(1)).unwrap().value, Duration::ZERO);
+        let later = now + Duration::from_secs(5);
+        let Known { value, at } = contacts.rtt(later, peer(1)).unwrap();
+        assert_eq!((value, later.since(at).as_secs()), (Duration::ZERO, 5));
     }
 
     #[test]

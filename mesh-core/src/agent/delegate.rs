@@ -173,7 +173,8 @@ impl Agent {
         if policy.signal() == Signal::Probes {
             return RoundOpening::Probe(peers.into_iter().cloned().collect());
         }
-        let candidates: Few<Candidate> = peers.iter().map(|lease| knowledge.of(lease)).collect();
+        let candidates: Few<Candidate> =
+            peers.iter().map(|lease| knowledge.of(now, lease)).collect();
         RoundOpening::Send(peers[policy.choose(now, &candidates, rng)].clone())
     }
 

@@ -213,7 +213,7 @@ impl Agent {
     pub fn handle_shutdown(&mut self, now: Timestamp) {
         if !self.stopping {
             self.stopping = true;
-            self.abandon_own_probes();
+            self.abandon_own_probes(now);
             self.membership.stop(now, &mut self.effects);
             self.rearm_membership();
         }
@@ -261,10 +261,12 @@ impl Agent {
         }
     }
 
-    /// Calls to peers and delegations under way: zero when nothing is asked of it.
+    /// Calls to peers and delegations under way: zero when nothing is asked of it. Probes of the
+    /// policy's own are not counted, because they may go on while no request comes.
     pub fn open(&self) -> usize {
+        let own_probes = self.chooser.as_ref().map_or(0, |chooser| chooser.open_probes());
         self.delegations.len()
-            + self.open_calls as usize
+            + (self.open_calls as usize - own_probes)
             + self.view.contacts().all_outstanding() as usize
     }
 
@@ -280,6 +282,7 @@ impl Agent {
         if self.delegations.is_empty()
             && self.view.contacts().is_empty()
             && self.decorators.remembers_nobody()
+            && self.chooser.as_ref().is_none_or(|chooser| chooser.has_no_probes())
         {
             return;
         }

@@ -52,6 +52,9 @@ pub enum RetryReason {
     /// The job was sent and may have been done, but no answer says so. Only the jobs that may be
     /// done twice are tried again for this reason.
     NoAnswer,
+    /// The attempt has not failed: another one runs beside it, and the first answer counts. Only the
+    /// jobs that may be done twice are sent to several peers at once.
+    Beside,
 }
 
 impl RetryReason {
@@ -75,6 +78,7 @@ impl RetryReason {
             Self::ShuttingDown => "shutting_down",
             Self::Unavailable => "unavailable",
             Self::NoAnswer => "no_answer",
+            Self::Beside => "beside",
         }
     }
 }
@@ -152,11 +156,11 @@ pub enum Note {
         /// The peer.
         peer: Name,
     },
-    /// An attempt failed and another will be made.
+    /// An attempt failed, or has no answer yet, and another will be made.
     Retrying {
         /// Its number.
         request: u64,
-        /// The try that failed.
+        /// The try that failed; of several at once, the last one.
         attempt: u32,
         /// Why.
         reason: RetryReason,

@@ -16,6 +16,8 @@ struct Mesh {
     /// Open calls by peer, with the number of the attempt.
     calls: BTreeMap<String, (CallId, u32)>,
     answers: Vec<Result<Reply, Failure>>,
+    /// The attempts that were announced: each one before it was sent.
+    announced: u32,
 }
 
 fn job(idempotent: bool) -> Task {
@@ -53,7 +55,7 @@ impl Mesh {
             panic!("the delegation is open")
         };
         let (calls, answers) = (BTreeMap::new(), Vec::new());
-        let mut mesh = Self { agent, now, id, calls, answers };
+        let mut mesh = Self { agent, now, id, calls, answers, announced: 0 };
         mesh.drain();
         mesh
     }
@@ -62,6 +64,7 @@ impl Mesh {
         while let Some(effect) = self.agent.poll_effect() {
             match effect {
                 Effect::Call { call, peer, request: Request::Work(task), .. } => {
+                    assert_eq!(task.attempt, self.announced, "oracles know it");
                     let before = self.calls.insert(peer.name.to_string(), (call, task.attempt));
                     assert_eq!(before, None, "a peer gets a job once");
                 }
@@ -70,6 +73,7 @@ impl Mesh {
                     self.calls.retain(|_, (id, _)| *id != call);
                     assert_eq!(self.calls.len(), open - 1, "only open calls are abandoned");
                 }
+                Effect::Note(Note::Retrying { .. }) => self.announced += 1,
                 Effect::Reply { answer, .. } => self.answers.push(answer),
                 _ => {}
             }

@@ -180,11 +180,11 @@ pub(super) struct Knowledge<'a> {
 
 impl Knowledge<'_> {
     /// What is known of one peer.
-    pub(super) fn of(&self, lease: &ListedLease) -> Candidate {
+    pub(super) fn of(&self, now: Timestamp, lease: &ListedLease) -> Candidate {
         let peer = lease.id();
         Candidate::unknown(peer)
             .with_load(lease.load.map(|value| Known { value, at: self.listed_at }))
-            .with_latency(self.contacts.rtt(peer))
+            .with_latency(self.contacts.rtt(now, peer))
             .with_outstanding(self.contacts.outstanding(peer))
     }
 }

@@ -36,9 +36,9 @@ const NEVER: Timestamp = Timestamp::MAX;
 pub struct Known<T> {
     /// What it has learnt.
     pub value: T,
-    /// When: an answer came, or the registry's list. The report in a list is older than that, by up
-    /// to one heartbeat of the peer. Round trips of earlier choices are dated to the second, rounded
-    /// down.
+    /// When: an answer came, or the registry's list. The report in a list is older than that: by up
+    /// to one heartbeat of a peer that the registry hears, and by up to the length of a lease of one
+    /// that it hears no more. Round trips of earlier choices are dated to the second, rounded down.
     pub at: Timestamp,
 }
 

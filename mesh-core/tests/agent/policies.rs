@@ -324,7 +324,7 @@ fn probes_of_its_own_come_back_as_events() {
     let ticket = driver.delegate(job());
     policy.told();
     assert_eq!(driver.called(), ["a", "b", "c"]);
-    assert_eq!(driver.agent.open(), 5, "the delegation, its job twice, and two probes");
+    assert_eq!(driver.agent.open(), 3, "the delegation and its job twice, but not the probes");
     driver.work_answered("a");
     assert_eq!(driver.done_by(ticket), "a");
     driver.advance(ms(8));
@@ -370,6 +370,62 @@ fn probes_of_its_own_are_bounded() {
     assert_eq!(probes(&driver), 0, "nothing is asked while it stops");
     driver.advance(ms(2_000));
     driver.assert_idle();
+}
+
+#[test]
+fn a_greedy_policy_does_not_stop_time() {
+    let policy = Scripted::new(Signal::None, ALL);
+    let mut settings = policy.config();
+    settings.delegation.probe_timeout = Duration::ZERO;
+    let mut driver = Driver::with_peers(settings, &["a"]);
+    policy.script(|script| script.is_greedy = true);
+    driver.delegate(job());
+    driver.work_answered("a");
+    driver.advance(ms(3));
+    // A peer that answers a probe with something else has failed, too: it is not asked at once.
+    let first = open_probes(&driver)[0];
+    driver.calls.retain(|call| call.id != first);
+    driver.end_call(first, done_by("a"));
+    assert_eq!(open_probes(&driver).len(), MAX_OWN_PROBES - 1);
+}
+
+#[test]
+fn a_probe_says_nothing_of_a_peer_that_has_left() {
+    let interests = Interests { members: true, probes: true, own_probes: true, ..Interests::NONE };
+    let policy = Scripted::new(Signal::None, interests);
+    let mut settings = policy.config();
+    settings.membership.refresh = ms(100);
+    settings.delegation.probe_timeout = ms(900_000);
+    let mut driver = Driver::with_peers(settings, &[]);
+    driver.delegate(job());
+    policy.script(|script| script.wants = vec!["a"]);
+    // Nothing but the probe is under way, and of no peer is anything known.
+    next_list(&mut driver, vec![life("a", 1), life("b", 1)]);
+    assert_eq!(driver.only_peer(), "a");
+    next_list(&mut driver, vec![life("b", 1)]);
+    policy.told();
+    driver.probe_answered("a", load(0.0, 1));
+    assert!(policy.told().is_empty(), "`Left` is the last that is told of a peer");
+}
+
+#[test]
+fn a_peer_is_free_again_when_its_probe_is_abandoned() {
+    let interests = Interests { own_probes: true, ..Interests::NONE };
+    let policy = Scripted::new(Signal::None, interests);
+    let mut driver = Driver::with_peers(policy.config(), &["a", "b", "c"]);
+    policy.script(|script| script.wants = vec!["b"]);
+    driver.delegate(job());
+    driver.fail("b", CallError::NotSent);
+    driver.work_answered("a");
+    driver.advance(ms(6_000));
+    // Its penalty is over: all others wait for what a probe says of it.
+    policy.script(|script| script.wants = vec!["b"]);
+    driver.delegate(job());
+    assert_eq!(driver.called(), ["a", "b"]);
+    driver.agent.handle_shutdown(driver.now);
+    driver.drain();
+    driver.fail("a", CallError::NotSent);
+    assert_eq!(driver.only_peer(), "b");
 }
 
 #[test]

@@ -12,6 +12,7 @@ pub type Quantiles = Arc<[(f64, f64)]>;
 
 /// A distribution of non-negative times, all parameters in seconds.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum Distribution {
     /// Always the same.
     Constant {

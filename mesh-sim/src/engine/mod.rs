@@ -13,7 +13,7 @@ use thiserror::Error;
 use self::observers::Guest;
 use crate::journal::{FactObserver, JournalEntry};
 use crate::record::RunRecord;
-use crate::scenario::{EngineKind, PolicySpec, Scenario};
+use crate::scenario::{Diagnostics, EngineKind, Loaded, PolicySpec, Scenario};
 
 /// What every simulated job puts out.
 const OUTPUT: &str = "\"Processed: simulated job\"";
@@ -33,6 +33,7 @@ pub struct Run<'a> {
 
 /// A run that could not be carried out: a bug of ours or of a library's, never of the scenario.
 #[derive(Debug, Error)]
+#[non_exhaustive]
 pub enum EngineError {
     /// The simulation library gave up.
     #[error("simulate {policy} with seed {seed}: {reason}")]
@@ -95,6 +96,21 @@ impl Run<'_> {
             EngineKind::Event => Ok(event::execute(self, guest, progress)),
             EngineKind::Turmoil => turmoil::execute(self, guest, progress),
         }
+    }
+}
+
+impl Loaded {
+    /// Whether `engine` can honour every field.
+    ///
+    /// # Errors
+    /// Names each field that it can't.
+    pub fn check_engine(&self, engine: EngineKind) -> Result<(), Diagnostics> {
+        let problems = match engine {
+            EngineKind::Turmoil => turmoil::limits::problems(&self.scenario, self.limited_fields()),
+            // It can honour all that a scenario file may say.
+            EngineKind::Event => Vec::new(),
+        };
+        if problems.is_empty() { Ok(()) } else { Err(self.diagnostics(problems)) }
     }
 }
 

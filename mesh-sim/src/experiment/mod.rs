@@ -9,6 +9,7 @@ pub(crate) mod example;
 
 /// What ran an experiment, which decides whose time its latencies are in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum RanBy {
     /// An engine, in simulated time.
     Engine(EngineKind),

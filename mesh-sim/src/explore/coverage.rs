@@ -329,7 +329,7 @@ const fn state_of_retry(reason: RetryReason) -> Option<&'static str> {
         RetryReason::Busy => Some(RETRIED_BUSY),
         RetryReason::NotSent => Some(RETRIED_UNSENT),
         RetryReason::NoAnswer => Some(RETRIED_UNANSWERED),
-        RetryReason::ShuttingDown | RetryReason::Unavailable => None,
+        RetryReason::ShuttingDown | RetryReason::Unavailable | RetryReason::Beside => None,
     }
 }
 

@@ -36,6 +36,7 @@ pub struct Expect {
 /// The value that a threshold demands of a figure: the least one if more is better, else the
 /// greatest one. It is itself allowed.
 #[derive(Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub enum Limit {
     /// A share of the requests, from 0 to 1.
     Share(f64),

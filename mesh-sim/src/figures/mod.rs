@@ -40,6 +40,7 @@ pub struct Figure {
 
 /// What a figure is in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Unit {
     /// A share of the requests, from 0 to 1.
     Share,
@@ -59,6 +60,7 @@ pub enum Better {
 /// How a figure follows from the requests of a run. A request that was not answered counts with
 /// its whole deadline as its latency.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum Measure {
     /// The share of the requests that were answered with a result.
     Answered,

@@ -26,6 +26,7 @@ pub struct JournalEntry {
 /// What can happen in a run. An engine makes each fact once, and everything that watches the run
 /// learns of it in this form: the event log, the oracles, the recorder, coverage and replay.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub enum Fact {
     /// The client sends a request of the workload.
     RequestDue {

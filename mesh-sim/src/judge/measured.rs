@@ -20,6 +20,7 @@ pub struct Measured {
 
 /// The value of one figure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum FigureValue {
     /// A share of the requests.
     Share {

@@ -33,6 +33,7 @@ pub struct Miss {
 
 /// A threshold with the figure that missed it.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum MissedThreshold {
     /// There is a threshold, but no request to hold against it.
     NoRequests,

@@ -3,6 +3,8 @@
 //! Every file is a pure function of a [`Report`]: the same runs give the same bytes.
 
 mod events;
+#[cfg(test)]
+mod example;
 pub(crate) mod figure_text;
 pub(crate) mod hgrm;
 mod html;

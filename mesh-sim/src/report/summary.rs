@@ -227,6 +227,7 @@ pub fn render(report: &Report) -> String {
 
 /// Why a text is no summary.
 #[derive(Debug, Error)]
+#[non_exhaustive]
 pub enum ReadError {
     /// It is of another version of the format.
     #[error("it has schema_version {found}, and this program reads {SCHEMA_VERSION}")]

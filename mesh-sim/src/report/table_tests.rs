@@ -7,6 +7,7 @@ use super::*;
 use crate::experiment::example;
 use crate::figures::{Expect, Limit};
 use crate::record::{Counts, Violation};
+use crate::report::example::realistic;
 
 const POLICIES: [&str; 5] = ["random", "round_robin", "least_loaded", "weighted", "power_of_two"];
 
@@ -19,7 +20,7 @@ fn assert_fits(text: &str) {
 
 #[test]
 fn a_first_users_table() {
-    let text = render(&example::realistic(&POLICIES, &[42]), "scenarios/partition.toml");
+    let text = render(&realistic(&POLICIES, &[42]), "scenarios/partition.toml");
     assert_fits(&text);
     insta::assert_snapshot!(text);
 }
@@ -35,7 +36,7 @@ fn seeds_violations_and_several_reasons() {
 fn no_line_passes_80_columns_whatever_the_labels_and_figures() {
     let labels =
         ["a_policy_with_a_name_that_no_one_would_type_twice", "x", "power_of_two/probes=3"];
-    let mut report = example::realistic(&labels, &[42, 43]);
+    let mut report = realistic(&labels, &[42, 43]);
     let strict = Expect::default()
         .with("min_success", Limit::Share(0.999_99))
         .with("max_mean", Limit::Latency(Duration::from_nanos(1)))

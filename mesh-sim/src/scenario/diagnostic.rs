@@ -29,7 +29,7 @@ pub struct Problem {
 
 impl Problem {
     /// A problem at `span`.
-    pub(super) fn at(
+    pub(crate) fn at(
         span: Range<usize>,
         title: impl Into<String>,
         label: impl Into<String>,
@@ -50,7 +50,7 @@ impl Problem {
 
     /// Adds a line below the snippet.
     #[must_use]
-    pub(super) fn note(mut self, note: impl Into<String>) -> Self {
+    pub(crate) fn note(mut self, note: impl Into<String>) -> Self {
         self.notes.push(note.into());
         self
     }

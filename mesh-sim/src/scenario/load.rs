@@ -16,11 +16,11 @@ use super::check::{NamedFile, check};
 use super::diagnostic::{Diagnostics, Problem};
 use super::draft::Draft;
 use super::edit::set_fields;
-use super::engine_limits::{Places, beyond_turmoil, engine_limits};
+use super::limited_fields::LimitedFields;
 use super::shape::{Shape, compile};
-use super::source::{Path as FilePath, Source};
+use super::source::Source;
 use super::walk::{Findings, walk};
-use super::{AgentSpec, EngineKind, Scenario, json_schema, raw};
+use super::{AgentSpec, Scenario, json_schema, raw};
 use crate::host::{AgentId, Id as _};
 
 /// The schema that every file is checked against.
@@ -37,7 +37,7 @@ pub struct Loaded {
     file: String,
     text: Arc<str>,
     whole: Arc<str>,
-    places: Places,
+    limited: LimitedFields,
 }
 
 /// Room for the largest mesh, each agent with fields of its own and files in the scenario's text.
@@ -75,8 +75,8 @@ impl Loaded {
         let text: Arc<str> = text.into();
         let directory = Path::new(file).parent().unwrap_or(Path::new(""));
         match read(&text, directory) {
-            Ok((scenario, whole, places)) => {
-                Ok(Self { scenario, file: file.to_owned(), text, whole: whole.into(), places })
+            Ok((scenario, whole, limited)) => {
+                Ok(Self { scenario, file: file.to_owned(), text, whole: whole.into(), limited })
             }
             Err(problems) => Err(Diagnostics::new(file, text, problems)),
         }
@@ -94,16 +94,14 @@ impl Loaded {
         Draft::parse(&self.whole).unwrap_or_default()
     }
 
-    /// Whether `engine` can honour every field.
-    ///
-    /// # Errors
-    /// Names each field that it can't.
-    pub fn check_engine(&self, engine: EngineKind) -> Result<(), Diagnostics> {
-        let problems = engine_limits(&self.scenario, &self.places, engine);
-        if problems.is_empty() {
-            return Ok(());
-        }
-        Err(Diagnostics::new(&self.file, Arc::clone(&self.text), problems))
+    /// The fields that an engine may be unable to honour.
+    pub(crate) const fn limited_fields(&self) -> &LimitedFields {
+        &self.limited
+    }
+
+    /// Shows `problems` in the lines of the file.
+    pub(crate) fn diagnostics(&self, problems: Vec<Problem>) -> Diagnostics {
+        Diagnostics::new(&self.file, Arc::clone(&self.text), problems)
     }
 }
 
@@ -154,7 +152,7 @@ impl Scenario {
 }
 
 /// The three passes: a scenario, its whole text and where things stand in `text`.
-fn read(text: &str, directory: &Path) -> Result<(Scenario, String, Places), Vec<Problem>> {
+fn read(text: &str, directory: &Path) -> Result<(Scenario, String, LimitedFields), Vec<Problem>> {
     let source = Source::parse(text)?;
     let Findings { problems, durations } = walk(&source, &SHAPE);
     stop_at(problems)?;
@@ -165,9 +163,7 @@ fn read(text: &str, directory: &Path) -> Result<(Scenario, String, Places), Vec<
     stop_at(problems)?;
     let whole = with_files(text, &files).map_err(|reason| vec![Problem::of_file(reason)])?;
     scenario.sha256 = hex(&Sha256::digest(whole.as_bytes()));
-    let agents = source.span(&FilePath::field("agents"));
-    let beyond_turmoil = beyond_turmoil(&raw, &source);
-    Ok((scenario, whole, Places { durations, agents, beyond_turmoil }))
+    Ok((scenario, whole, LimitedFields::find(&raw, &source, durations)))
 }
 
 /// The text with the lines of `files` in the place of their names.

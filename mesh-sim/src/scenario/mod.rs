@@ -7,8 +7,8 @@ mod check;
 mod diagnostic;
 mod draft;
 mod edit;
-mod engine_limits;
 mod hosts;
+mod limited_fields;
 mod load;
 mod raw;
 mod schema;
@@ -31,8 +31,11 @@ pub use self::diagnostic::{Diagnostics, Problem};
 pub use self::draft::Draft;
 #[cfg(feature = "reports")]
 pub(crate) use self::edit::{keys, set_fields};
+pub(crate) use self::limited_fields::LimitedFields;
 pub use self::load::Loaded;
 pub use self::schema::{json_schema, json_schema_text};
+pub(crate) use self::source::Path as FieldPath;
+pub(crate) use self::walk::FoundDuration;
 use crate::dist::Distribution;
 use crate::faults::{Fault, FaultSchedule};
 use crate::figures::Expect;
@@ -89,6 +92,7 @@ impl Scenario {
 
 /// The engines that run a scenario.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum EngineKind {
     /// Byte-level simulation over turmoil's TCP.
     Turmoil,
@@ -176,6 +180,7 @@ pub struct WorkloadSpec {
 
 /// When requests are due.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum Arrivals {
     /// Open loop, exponential gaps.
     Poisson(Vec<Step>),
@@ -190,8 +195,30 @@ pub enum Arrivals {
     },
 }
 
+impl Arrivals {
+    /// The rates of an open loop, in requests per second; none for a closed loop.
+    pub fn rates(&self) -> &[Step] {
+        match self {
+            Self::Poisson(rates) | Self::Constant(rates) => rates,
+            Self::Closed { .. } => &[],
+        }
+    }
+
+    /// The load that a run begins with, in words: `200 requests/s`.
+    pub fn opening_load(&self) -> String {
+        match self {
+            Self::Poisson(rates) | Self::Constant(rates) => {
+                let first = rates.first().map_or(0.0, |step| step.value);
+                format!("{first} requests/s")
+            }
+            Self::Closed { clients, .. } => format!("{clients} clients in a closed loop"),
+        }
+    }
+}
+
 /// Which agent a request enters the mesh through.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum Entry {
     /// A random one.
     Random,

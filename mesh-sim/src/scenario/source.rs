@@ -10,7 +10,7 @@ use super::diagnostic::Problem;
 
 /// The way from the top of a file to a value in it: `faults[2].groups[0]`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Path(Vec<Segment>);
+pub(crate) struct Path(Vec<Segment>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Segment {
@@ -43,7 +43,7 @@ impl Path {
     }
 
     /// The field's own name, or that of the array it is an item of.
-    pub(super) fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         let key = self.0.iter().rev().find_map(|segment| match segment {
             Segment::Key(key) => Some(key.as_str()),
             Segment::Index(_) => None,
@@ -69,7 +69,7 @@ impl Path {
     }
 
     /// Whether the way leads through these fields first.
-    pub(super) fn starts_with(&self, keys: &[&str]) -> bool {
+    pub(crate) fn starts_with(&self, keys: &[&str]) -> bool {
         keys.len() <= self.0.len()
             && keys
                 .iter()

@@ -18,10 +18,10 @@ const EXCERPT: usize = 40;
 
 /// A duration in the file.
 #[derive(Clone, Debug)]
-pub(super) struct FoundDuration {
-    pub(super) path: Path,
-    pub(super) span: Range<usize>,
-    pub(super) value: Duration,
+pub(crate) struct FoundDuration {
+    pub(crate) path: Path,
+    pub(crate) span: Range<usize>,
+    pub(crate) value: Duration,
 }
 
 /// What a walk over a file found.

@@ -16,6 +16,7 @@ const MOST_BYTES: u64 = 1 << 30;
 
 /// Why parts can't be joined.
 #[derive(Debug, Error)]
+#[non_exhaustive]
 pub enum MergeError {
     /// A directory or a file can't be read.
     #[error("read {}: {source}", path.display())]

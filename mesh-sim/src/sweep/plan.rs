@@ -80,6 +80,7 @@ pub struct RunPosition {
 
 /// Why there is no such sweep.
 #[derive(Debug, Error)]
+#[non_exhaustive]
 pub enum SweepError {
     /// The scenario is wrong, as it stands or with varied values.
     #[error("{0}")]

@@ -64,6 +64,7 @@ pub struct CheckedFigure {
 
 /// A demand and what came out.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum Check {
     /// A number within a tolerance.
     Number {

@@ -132,7 +132,7 @@ impl Oracles {
                     RetryReason::NotSent | RetryReason::ShuttingDown | RetryReason::Unavailable => {
                         true
                     }
-                    RetryReason::Busy | RetryReason::NoAnswer => false,
+                    RetryReason::Busy | RetryReason::NoAnswer | RetryReason::Beside => false,
                 };
                 *retries += u32::from(!is_free);
                 self.saw("retry");

@@ -11,7 +11,7 @@ use mesh_sim::judge::{PolicyVerdict, Verdict};
 use mesh_sim::record::{FaultWindow, RunRecord};
 use mesh_sim::report::{summary, table, write_all};
 use mesh_sim::runner::Plan;
-use mesh_sim::scenario::{Arrivals, EngineKind, Loaded, Scenario, Step};
+use mesh_sim::scenario::{EngineKind, Loaded, Scenario, Step};
 use mesh_sim::units::format_duration;
 
 use super::args::RunArgs;
@@ -96,32 +96,19 @@ pub(super) fn opening(scenario: &Scenario, engine: EngineKind) -> String {
         "{}: {}, {}, {} simulated, {seeds}\n engine {} (virtual time, {} resolution)\n",
         scenario.name,
         counted(scenario.agents.len(), "agent"),
-        load(&scenario.workload.arrivals),
+        scenario.workload.arrivals.opening_load(),
         format_duration(scenario.duration),
         engine.name(),
         engine.resolution(),
     );
-    if let Arrivals::Poisson(rates) | Arrivals::Constant(rates) = &scenario.workload.arrivals {
-        for Step { at, value } in rates.iter().skip(1) {
-            text.push_str(&format!(" from {}: {value} requests/s\n", format_duration(*at)));
-        }
+    for Step { at, value } in scenario.workload.arrivals.rates().iter().skip(1) {
+        text.push_str(&format!(" from {}: {value} requests/s\n", format_duration(*at)));
     }
     for FaultWindow { label, detail, .. } in FaultWindow::all(scenario) {
         text.push_str(&format!(" {label}: {detail}\n"));
     }
     text.push('\n');
     text
-}
-
-/// The load that the run begins with.
-fn load(arrivals: &Arrivals) -> String {
-    match arrivals {
-        Arrivals::Poisson(rates) | Arrivals::Constant(rates) => {
-            let first = rates.first().map_or(0.0, |step| step.value);
-            format!("{first} requests/s")
-        }
-        Arrivals::Closed { clients, .. } => format!("{clients} clients in a closed loop"),
-    }
 }
 
 /// Where everything is.

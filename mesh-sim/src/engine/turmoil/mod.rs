@@ -4,6 +4,7 @@
 
 mod client;
 mod hosts;
+pub(super) mod limits;
 mod machine;
 mod net;
 mod panics;
@@ -31,10 +32,8 @@ use super::{EngineError, Run};
 use crate::faults::{FaultSchedule, Link};
 use crate::host::{AgentId, AgentMap, HostId, HostMap};
 use crate::journal::Fact;
-use crate::oracle::Oracles;
 use crate::presence::{Presence, planned_changes};
 use crate::record::RunRecord;
-use crate::scenario::Scenario;
 
 /// turmoil breaks with any other.
 const TICK: Duration = Duration::from_millis(1);
@@ -47,13 +46,6 @@ const TCP_CAPACITY: usize = 65_536;
 const PORTS: RangeInclusive<u16> = 10_000..=65_535;
 /// Simulated time between two reports of progress.
 const PROGRESS_EVERY: Duration = Duration::from_millis(250);
-
-/// How long a run of a scenario goes on after its load and drain.
-pub(crate) fn aftermath(scenario: &Scenario) -> Duration {
-    let faults = Arc::new(scenario.fault_schedule());
-    let end = Oracles::new(scenario, faults, RESOLUTION).end();
-    end.since(Timestamp::from(scenario.duration + scenario.drain))
-}
 
 /// Runs one policy with one seed.
 pub(super) fn execute(

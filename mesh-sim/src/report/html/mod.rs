@@ -135,10 +135,11 @@ fn times(report: &Report) -> String {
 mod tests {
     use super::*;
     use crate::experiment::example;
+    use crate::report::example::realistic;
 
     #[test]
     fn the_page_stands_alone_and_names_everything() {
-        let mut report = example::realistic(&["random", "<i>&\"weighted"], &[42, 7]);
+        let mut report = realistic(&["random", "<i>&\"weighted"], &[42, 7]);
         report.scenario.description = "A <script> & more".to_owned();
         let page = render(&report);
         for foreign in ["http://", "https://", "<script", "url(", "@import", "<i>"] {
@@ -176,6 +177,6 @@ mod tests {
     fn write_an_example_page() {
         let file = std::env::var_os("MESH_EXAMPLE_PAGE").expect("MESH_EXAMPLE_PAGE names a file");
         let policies = ["random", "round_robin", "least_loaded", "weighted", "power_of_two"];
-        std::fs::write(file, render(&example::realistic(&policies, &[42]))).unwrap();
+        std::fs::write(file, render(&realistic(&policies, &[42]))).unwrap();
     }
 }

@@ -1,0 +1,92 @@
+//! What this engine can't honour, field by field.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use mesh_core::Timestamp;
+
+use super::{RESOLUTION, TICK};
+use crate::oracle::Oracles;
+use crate::scenario::{FieldPath, FoundDuration, LimitedFields, Problem, Scenario};
+use crate::units::format_duration;
+
+/// Most hosts of a run in turmoil, registry and client included: each of its steps looks at every
+/// link, so 50 hosts cost half a second of CPU per simulated second and 100 cost more than three.
+const MOST_HOSTS: usize = 40;
+
+/// The longest that a run in turmoil goes on after its load, tick by tick, for the last calls to end
+/// and the oracles to have their say: minutes of computing.
+const LONGEST_AFTERMATH: Duration = Duration::from_secs(2 * 3_600);
+
+/// The problems of a scenario that turmoil can't run as it is written; none if it can.
+pub(in crate::engine) fn problems(scenario: &Scenario, fields: &LimitedFields) -> Vec<Problem> {
+    let mut problems: Vec<Problem> = fields.durations.iter().filter_map(off_the_tick).collect();
+    problems.extend(fields.beyond_turmoil.iter().map(|(path, span)| {
+        let title = format!("engine turmoil can't honour `{path}`");
+        Problem::at(span.clone(), title, "engine event can")
+    }));
+    let hosts = scenario.agents.len() + 2;
+    if hosts > MOST_HOSTS {
+        let title = format!("engine turmoil can't run {} agents", scenario.agents.len());
+        let label = format!("expected at most {} agents in all", MOST_HOSTS - 2);
+        problems.push(Problem::at(fields.agents.clone(), title, label));
+    }
+    if problems.is_empty() {
+        problems.extend(too_long(scenario, fields));
+    }
+    problems
+}
+
+/// How long a run of a scenario goes on after its load and drain.
+fn aftermath(scenario: &Scenario) -> Duration {
+    let faults = Arc::new(scenario.fault_schedule());
+    let end = Oracles::new(scenario, faults, RESOLUTION).end();
+    end.since(Timestamp::from(scenario.duration + scenario.drain))
+}
+
+/// What keeps a run going for so long after its load that it would seem to hang.
+fn too_long(scenario: &Scenario, fields: &LimitedFields) -> Option<Problem> {
+    let aftermath = aftermath(scenario);
+    let lasts = |path: &FieldPath| match path.name() {
+        "at" | "joins" | "leaves" => false,
+        "deadline" => true,
+        _ => ["network", "registry", "agents", "faults"].iter().any(|top| path.starts_with(&[top])),
+    };
+    let durations = fields.durations.iter().filter(|found| lasts(&found.path));
+    let longest = durations.max_by_key(|found| found.value)?;
+    if aftermath <= LONGEST_AFTERMATH {
+        return None;
+    }
+    let (path, value) = (&longest.path, format_duration(longest.value));
+    let title = format!("engine turmoil can't honour `{path}` = {value}");
+    let problem = Problem::at(longest.span.clone(), title, "expected less; engine event can");
+    Some(problem.note(format!(
+        "the run would go on for {} after its load, until the last calls have ended and every \
+         agent must know its peers again; expected at most {}",
+        format_duration(Duration::from_secs(aftermath.as_secs())),
+        format_duration(LONGEST_AFTERMATH)
+    )))
+}
+
+/// Checks one duration against the tick. Thresholds are compared, not simulated, so they are free;
+/// a service or think time is drawn from a continuum, so only its scale counts.
+fn off_the_tick(found: &FoundDuration) -> Option<Problem> {
+    let (path, value) = (&found.path, found.value);
+    if path.starts_with(&["expect"]) {
+        return None;
+    }
+    let is_drawn =
+        path.starts_with(&["workload", "demand"]) || path.starts_with(&["workload", "think"]);
+    let label = if is_drawn {
+        let too_small = !value.is_zero() && value < TICK;
+        too_small.then_some("expected at least 1ms")?
+    } else if path.starts_with(&["network"]) && path.name() == "latency" && value < TICK {
+        "expected at least 1ms, in whole milliseconds"
+    } else {
+        let is_whole = value.as_nanos().is_multiple_of(TICK.as_nanos());
+        (!is_whole).then_some("expected whole milliseconds")?
+    };
+    let title = format!("engine turmoil can't honour `{path}` = {}", format_duration(value));
+    let problem = Problem::at(found.span.clone(), title, label);
+    Some(problem.note("the engine's clock ticks once per millisecond"))
+}

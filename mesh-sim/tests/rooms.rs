@@ -1,0 +1,104 @@
+//! The rooms of this crate import each other one way.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The rooms, lowest first: each may import only rooms that stand before it. A circle can't be
+/// written down in this way, and a room that is missing here fails the test.
+const ROOMS: [&str; 30] = [
+    // What knows nothing of scenarios.
+    "dist",
+    "format",
+    "grouping",
+    "host",
+    "host_names",
+    "network",
+    "parallel",
+    "publish",
+    "units",
+    "faults",
+    "figures",
+    // The experiment, and what takes part in it.
+    "scenario",
+    "machine",
+    "presence",
+    "journal",
+    "workload",
+    // Who watches a run, and what runs it.
+    "record",
+    "oracle",
+    "engine",
+    "runner",
+    // What is made of runs.
+    "judge",
+    "experiment",
+    "failure",
+    "replay",
+    "minimize",
+    "explore",
+    "simulation",
+    // Tables and files, and what can't do without them.
+    "report",
+    "sweep",
+    "validate",
+];
+
+/// Above all rooms: the front page and the program.
+const TOP: [&str; 2] = ["lib", "bin"];
+
+fn sources(path: &Path) -> Vec<PathBuf> {
+    if path.is_file() {
+        return vec![path.to_owned()];
+    }
+    let entries = fs::read_dir(path).expect("a directory");
+    entries.flat_map(|entry| sources(&entry.expect("an entry").path())).collect()
+}
+
+/// Tests may look at what is made of their subject.
+fn is_test(file: &Path) -> bool {
+    let mut parts = file.components().map(|part| part.as_os_str().to_string_lossy());
+    parts.any(|part| part.trim_end_matches(".rs").ends_with("tests"))
+}
+
+/// The lines of a source that are compiled without its tests, which stand at its end.
+fn code(source: &str) -> impl Iterator<Item = &str> {
+    source
+        .lines()
+        .take_while(|line| !line.starts_with("mod tests {"))
+        .filter(|line| !line.trim_start().starts_with("//"))
+}
+
+/// The room that `line` names, as often as it names one.
+fn imported(line: &str) -> impl Iterator<Item = &str> {
+    line.split("crate::").skip(1).map(|rest| {
+        let end = rest.find(|c: char| c != '_' && !c.is_ascii_alphanumeric());
+        &rest[..end.unwrap_or(rest.len())]
+    })
+}
+
+fn rank(room: &str) -> Option<usize> {
+    ROOMS.iter().position(|known| *known == room)
+}
+
+#[test]
+fn rooms_import_only_those_below() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut found = 0;
+    for entry in fs::read_dir(&root).expect("the sources") {
+        let path = entry.expect("an entry").path();
+        let room = path.file_stem().expect("a name").to_string_lossy().into_owned();
+        if TOP.contains(&&*room) {
+            continue;
+        }
+        let own = rank(&room).unwrap_or_else(|| panic!("{room} is not in the list of rooms"));
+        found += 1;
+        for file in sources(&path).into_iter().filter(|file| !is_test(file)) {
+            let source = fs::read_to_string(&file).expect("a source");
+            for other in code(&source).flat_map(imported).filter(|other| *other != room) {
+                let below = rank(other).is_some_and(|rank| rank < own);
+                assert!(below, "{} imports {other}, which is not below {room}", file.display());
+            }
+        }
+    }
+    assert_eq!(found, ROOMS.len(), "a room of the list is gone");
+}
