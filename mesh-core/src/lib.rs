@@ -126,6 +126,7 @@
 
 pub mod agent;
 pub mod codec;
+pub mod conflict;
 pub mod duration;
 pub mod hash;
 pub mod jsonrpc;

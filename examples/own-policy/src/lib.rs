@@ -95,10 +95,10 @@ impl Policy for CautiousPolicy {
 
     fn choose(&mut self, now: Timestamp, candidates: &[Candidate], rng: &mut Rng) -> usize {
         let rank = |candidate: &Candidate| {
-            let until = self.avoided_until(candidate.peer);
+            let until = self.avoided_until(candidate.peer());
             // First those that may have jobs. If there are none, the one whose time ends first.
             let wait = if until > now { until } else { Timestamp::ZERO };
-            (wait, candidate.outstanding)
+            (wait, candidate.outstanding())
         };
         let least = candidates.iter().map(rank).min();
         let best: Vec<usize> = (0..candidates.len())
@@ -140,7 +140,7 @@ mod tests {
         let mut rng = Seed::root(1).rng();
         let mut policy = Cautious::default().build(&mut rng);
         let [a, b] = ["a", "b"].map(|name| PeerId::new(name, "h:1", 1));
-        let busy = Candidate { outstanding: 5, ..Candidate::unknown(b) };
+        let busy = Candidate::unknown(b).with_outstanding(5);
         let peers = [Candidate::unknown(a), busy];
         let mut choose = |policy: &mut dyn Policy, secs| policy.choose(at(secs), &peers, &mut rng);
         assert_eq!(choose(&mut *policy, 0), 0, "it has fewer jobs");

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::conflict::Conflict;
 use crate::duration::{AsOptionalText, AsText, format_duration};
 use crate::protocol::Name;
 use crate::resilience::{HealthConfig, RetryConfig};
@@ -214,19 +215,6 @@ impl DelegationConfig {
     }
 }
 
-/// A setting that does not go with another one. Settings have the names that they have in files, in
-/// backticks.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{setting}`: {problem}; expected {expected}")]
-pub struct Conflict {
-    /// Name of the setting to change.
-    pub setting: &'static str,
-    /// What would go wrong.
-    pub problem: &'static str,
-    /// The values that would do, in words.
-    pub expected: String,
-}
-
 /// How an agent uses the registry: part of the table `[registry]` of a scenario and of the settings
 /// of `mesh`.
 ///
@@ -261,18 +249,4 @@ impl Default for MembershipConfig {
             timeout: Duration::from_secs(1),
         }
     }
-}
-
-/// A lease is renewed so often, if the setting does not say more often: two heartbeats may be lost.
-pub const HEARTBEATS_PER_TTL: u32 = 3;
-/// However short the TTL, heartbeats don't come more often than this because of it.
-pub const SHORTEST_PERIOD: Duration = Duration::from_millis(10);
-
-/// The shortest TTL that agents can keep leases with, whatever their own settings.
-pub const SHORTEST_TTL: Duration =
-    Duration::from_nanos(SHORTEST_PERIOD.as_nanos() as u64 * HEARTBEATS_PER_TTL as u64);
-
-/// Time between heartbeats, before jitter, where `heartbeat` is set and leases last for `ttl`.
-pub fn heartbeat_period(heartbeat: Duration, ttl: Duration) -> Duration {
-    heartbeat.min((ttl / HEARTBEATS_PER_TTL).max(SHORTEST_PERIOD))
 }

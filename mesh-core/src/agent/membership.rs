@@ -4,15 +4,13 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::config::{
-    AgentConfig, HEARTBEATS_PER_TTL, Identity, MembershipConfig, heartbeat_period,
-};
+use super::config::{AgentConfig, Identity, MembershipConfig};
 use super::effect::{Effect, RegistryRequest};
 use super::note::Note;
 use super::trust::{Trust, Worth};
 use crate::load::LoadReport;
 use crate::protocol::Name;
-use crate::registry::{Registration, address};
+use crate::registry::{HEARTBEATS_PER_TTL, Registration, address, heartbeat_period};
 use crate::roster::{Listing, Roster};
 use crate::seed::SparseRng;
 use crate::time::{Timestamp, nanos};

@@ -109,12 +109,11 @@ impl Agent {
                     answered.push(lease);
                     let outstanding = self.view.contacts().outstanding(peer);
                     let known_load = Known { value: load, at: round.sent + rtt };
-                    candidates.push(Candidate {
-                        peer,
-                        load: Some(known_load),
-                        outstanding,
-                        latency: Some(Known { value: rtt, at: known_load.at }),
-                    });
+                    let candidate = Candidate::unknown(peer)
+                        .with_load(Some(known_load))
+                        .with_latency(Some(Known { value: rtt, at: known_load.at }))
+                        .with_outstanding(outstanding);
+                    candidates.push(candidate);
                 }
                 (ProbeState::Answered { .. }, None) => delegation.rule_out(None, lease, false),
                 (ProbeState::Failed { refused }, peer) => delegation.rule_out(peer, lease, refused),
@@ -141,7 +140,7 @@ impl Agent {
         let Some(Chooser { policy, rng, .. }) = self.chooser.as_deref_mut() else { return };
         let best = policy.choose(now, &candidates, rng);
         let lease = answered.swap_remove(best);
-        self.send_work(now, id, lease, candidates[best].load.map(|known| known.value));
+        self.send_work(now, id, lease, candidates[best].load().map(|known| known.value));
     }
 
     /// A peer was silent for as long as a probe may take: nobody else waits for it who has asked

@@ -182,12 +182,10 @@ impl Knowledge<'_> {
     /// What is known of one peer.
     pub(super) fn of(&self, now: Timestamp, lease: &ListedLease) -> Candidate {
         let peer = lease.id();
-        Candidate {
-            peer,
-            load: lease.load.map(|value| Known { value, at: self.listed_at }),
-            outstanding: self.contacts.outstanding(peer),
-            latency: self.contacts.rtt(now, peer),
-        }
+        Candidate::unknown(peer)
+            .with_load(lease.load.map(|value| Known { value, at: self.listed_at }))
+            .with_latency(self.contacts.rtt(now, peer))
+            .with_outstanding(self.contacts.outstanding(peer))
     }
 }
 

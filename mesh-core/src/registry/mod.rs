@@ -50,6 +50,7 @@
 
 mod checks;
 mod hearing;
+mod heartbeat;
 mod lease;
 mod leases;
 mod tombstones;
@@ -61,13 +62,14 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use self::hearing::Hearing;
-use crate::agent::config::{Conflict, HEARTBEATS_PER_TTL, SHORTEST_PERIOD, SHORTEST_TTL};
+use crate::conflict::Conflict;
 use crate::duration::{AsText, format_duration};
 use crate::roster::{ListedLease, Roster};
 use crate::time::{Timestamp, nanos};
 
 pub use checks::{MAX_NAME_BYTES, MAX_URL_BYTES, address, is_address, is_name, is_unspecified};
 pub use hearing::longest_pause;
+pub use heartbeat::{HEARTBEATS_PER_TTL, SHORTEST_PERIOD, SHORTEST_TTL, heartbeat_period};
 pub use lease::{
     Deafness, DeregisterError, Lease, Note, NoteKind, RegisterError, Registered, Registration,
 };

@@ -12,18 +12,24 @@ use crate::time::Timestamp;
 /// The agent makes candidates anew for each choice. The policy's [`Signal`] says where the load comes
 /// from: with [`Signal::Probes`] from the probe that this choice waited for, else from the last
 /// report that the registry listed.
+///
+/// A policy that ranks all peers reads every candidate, so a candidate fills one cache line: what is
+/// unknown is marked in its time instead of in an `Option`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Candidate {
-    /// Who it is.
-    pub peer: PeerId,
-    /// The peer's report; `None` if it has not told the registry its load.
-    pub load: Option<Known<LoadReport>>,
-    /// This agent's own jobs that the peer has not answered yet.
-    pub outstanding: u32,
-    /// The last network round trip measured to the peer, by a probe or by a job less the time that it
-    /// was at the peer; `None` if this agent has never called it.
-    pub latency: Option<Known<Duration>>,
+    peer: PeerId,
+    /// That of an idle peer if it is unknown.
+    load: LoadReport,
+    load_at: Timestamp,
+    /// Whole seconds of the latency, and nanoseconds beyond; 0 if it is unknown. As a [`Duration`]
+    /// it would take twice the room.
+    latency: (u32, u32),
+    latency_at: Timestamp,
+    outstanding: u32,
 }
+
+/// The time of what is unknown.
+const NEVER: Timestamp = Timestamp::MAX;
 
 /// Something that the agent has learnt of a peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,21 +52,70 @@ impl<T> Known<T> {
 impl Candidate {
     /// A peer that nothing is known of.
     pub const fn unknown(peer: PeerId) -> Self {
-        Self { peer, load: None, outstanding: 0, latency: None }
+        let load = LoadReport { cpu_percent: 0.0, memory_percent: 0.0, in_flight: 0, queued: 0 };
+        Self { peer, load, load_at: NEVER, latency: (0, 0), latency_at: NEVER, outstanding: 0 }
+    }
+
+    /// With this load, if it is known.
+    pub fn with_load(mut self, load: Option<Known<LoadReport>>) -> Self {
+        if let Some(Known { value, at }) = load {
+            (self.load, self.load_at) = (value, at);
+        }
+        self
+    }
+
+    /// With this round trip, if it is known.
+    pub fn with_latency(mut self, latency: Option<Known<Duration>>) -> Self {
+        if let Some(Known { value, at }) = latency {
+            let secs = u32::try_from(value.as_secs()).unwrap_or(u32::MAX);
+            (self.latency, self.latency_at) = ((secs, value.subsec_nanos()), at);
+        }
+        self
+    }
+
+    /// With so many jobs of this agent's own that the peer has not answered yet.
+    pub const fn with_outstanding(mut self, outstanding: u32) -> Self {
+        self.outstanding = outstanding;
+        self
+    }
+
+    /// Who it is.
+    pub const fn peer(&self) -> PeerId {
+        self.peer
+    }
+
+    /// The peer's report; `None` if it has not told the registry its load.
+    pub fn load(&self) -> Option<Known<LoadReport>> {
+        (self.load_at != NEVER).then_some(Known { value: self.load, at: self.load_at })
+    }
+
+    /// The last network round trip measured to the peer, by a probe or by a job less the time that
+    /// it was at the peer; `None` if this agent has never called it.
+    pub fn latency(&self) -> Option<Known<Duration>> {
+        let value = self.latency_or_zero();
+        (self.latency_at != NEVER).then_some(Known { value, at: self.latency_at })
+    }
+
+    /// This agent's own jobs that the peer has not answered yet.
+    pub const fn outstanding(&self) -> u32 {
+        self.outstanding
     }
 
     /// The load as the built-in policies rank it: a peer without a report counts as idle.
-    pub(super) fn load_or_idle(&self) -> LoadReport {
-        // Optimistic, so that a peer that says nothing is tried. Its jobs then show in the agent's
-        // own counters and in its answers.
-        self.load.map(|known| known.value).unwrap_or_default()
+    ///
+    /// This is optimistic, so that a peer that says nothing is tried. Its jobs then show in the
+    /// agent's own counters and in its answers.
+    pub(super) const fn load_or_idle(&self) -> &LoadReport {
+        &self.load
     }
 
     /// The latency as the built-in policies rank it: a peer that was never called counts as near.
-    pub(super) fn latency_or_zero(&self) -> Duration {
-        // Optimistic, so that every peer is called once. The other way round, a policy that ranks by
-        // latency would never find out that a new peer is nearer.
-        self.latency.map(|known| known.value).unwrap_or_default()
+    ///
+    /// This is optimistic, so that every peer is called once. The other way round, a policy that
+    /// ranks by latency would never find out that a new peer is nearer.
+    pub(super) const fn latency_or_zero(&self) -> Duration {
+        let (secs, nanos) = self.latency;
+        Duration::new(secs as u64, nanos)
     }
 
     /// Jobs in flight as `signal` counts them: this agent's own jobs, or all that the peer holds.

@@ -52,7 +52,7 @@ use crate::time::Timestamp;
 ///     }
 ///
 ///     fn choose(&mut self, _: Timestamp, candidates: &[Candidate], rng: &mut Rng) -> usize {
-///         let last = candidates.iter().position(|peer| Some(peer.peer) == self.last);
+///         let last = candidates.iter().position(|peer| Some(peer.peer()) == self.last);
 ///         last.unwrap_or_else(|| rng.index(candidates.len()))
 ///     }
 ///

@@ -21,11 +21,9 @@ fn peer() -> PeerId {
 fn candidate(cpu: f64, memory: f64, latency_ms: u64, in_flight: u32) -> Candidate {
     let load = LoadReport { cpu_percent: cpu, memory_percent: memory, in_flight, queued: 0 };
     let latency = Duration::from_millis(latency_ms);
-    Candidate {
-        load: Some(Known { value: load, at: Timestamp::ZERO }),
-        latency: Some(Known { value: latency, at: Timestamp::ZERO }),
-        ..Candidate::unknown(peer())
-    }
+    Candidate::unknown(peer())
+        .with_load(Some(Known { value: load, at: Timestamp::ZERO }))
+        .with_latency(Some(Known { value: latency, at: Timestamp::ZERO }))
 }
 
 fn choose(policy: &mut dyn Policy, candidates: &[Candidate], rng: &mut Rng) -> usize {
@@ -102,7 +100,7 @@ fn power_of_two_compares_two_different_peers_uniformly() {
 fn jobs_in_flight_are_those_that_the_signal_names() {
     let mut rng = Seed::root(1).rng();
     let mut peers = [candidate(0.0, 0.0, 0, 5), candidate(0.0, 0.0, 0, 3)];
-    peers[1].outstanding = 7;
+    peers[1] = peers[1].with_outstanding(7);
     let mut choose =
         |text: &str| choose(&mut *build(text, &mut rng), &peers, &mut Seed::root(1).rng());
     for (signal, expected) in [("probes", 1), ("reports", 1), ("own", 0)] {
@@ -131,7 +129,7 @@ fn what_is_unknown_is_ranked_as_idle_and_near() {
         assert_eq!(choose(&mut *policy, &peers, &mut rng), 1, "{text}: so it is tried");
     }
     let mut policy = build("least_loaded", &mut rng);
-    let near = Candidate { latency: None, ..candidate(1.0, 1.0, 9, 1) };
+    let near = Candidate::unknown(peer()).with_load(candidate(1.0, 1.0, 9, 1).load());
     assert_eq!(choose(&mut *policy, &[candidate(1.0, 1.0, 1, 1), near], &mut rng), 1);
 }
 

@@ -284,13 +284,13 @@ fn what_is_unknown_is_not_zero() {
     let unknown = Candidate::unknown(lease("a").id());
     assert_eq!(candidate(&policy), unknown);
     driver.delegate(job());
-    assert_eq!(candidate(&policy), Candidate { outstanding: 1, ..unknown });
+    assert_eq!(candidate(&policy), unknown.with_outstanding(1));
     driver.advance(ms(20));
     driver.work_answered("a");
     driver.delegate(job());
     let known = candidate(&policy);
-    assert_eq!((known.load, known.outstanding), (None, 1));
-    assert_eq!(known.latency.map(|latency| latency.value), Some(ms(20)));
+    assert_eq!((known.load(), known.outstanding()), (None, 1));
+    assert_eq!(known.latency().map(|latency| latency.value), Some(ms(20)));
     assert!(policy.told().is_empty(), "who wants to know nothing is told nothing");
 }
 
@@ -309,8 +309,8 @@ fn a_probing_policy_sees_its_own_jobs_and_how_old_its_knowledge_is() {
             InfoReply { agent: "a".into(), load: load(10.0, 7), version: None, uptime: None };
         driver.end_call(probe, Ok(Reply::Info(info)));
         let candidate = policy.script.lock().unwrap().candidates[0];
-        assert_eq!(candidate.outstanding, outstanding);
-        let (load, latency) = (candidate.load.unwrap(), candidate.latency.unwrap());
+        assert_eq!(candidate.outstanding(), outstanding);
+        let (load, latency) = (candidate.load().unwrap(), candidate.latency().unwrap());
         assert_eq!((load.value.in_flight, load.at), (7, now + ms(4)));
         assert_eq!((latency.value, latency.age(driver.now + ms(6))), (ms(4), ms(6)));
     }

@@ -8,12 +8,12 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use mesh_core::agent::config::HEARTBEATS_PER_TTL;
 use mesh_core::agent::{
     Agent, AgentConfig, CallId, Effect, Failure, Handle, Identity, JobId, Note, Ticket,
 };
 use mesh_core::hash::FastMap;
 use mesh_core::protocol::{Name, Reply, Request, Task};
+use mesh_core::registry::HEARTBEATS_PER_TTL;
 use mesh_core::seed::Seed;
 use mesh_core::{Timestamp, jsonrpc};
 use slotmap::SecondaryMap;

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use mesh_core::agent::config::{MembershipConfig, heartbeat_period};
-use mesh_core::registry::{LeaseConfig, longest_pause};
+use mesh_core::agent::config::MembershipConfig;
+use mesh_core::registry::{LeaseConfig, heartbeat_period, longest_pause};
 use mesh_core::time::nanos;
 
 use crate::host::AgentMap;

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use mesh_core::Timestamp;
 use mesh_core::agent::Note;
-use mesh_core::agent::config::HEARTBEATS_PER_TTL;
 use mesh_core::protocol::Name;
+use mesh_core::registry::HEARTBEATS_PER_TTL;
 use mesh_core::registry::{self, Deafness, NoteKind};
 use mesh_node::Observer;
 use tracing::level_filters::LevelFilter;

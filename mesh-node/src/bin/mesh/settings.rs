@@ -7,7 +7,8 @@
 use clap::builder::ValueParser;
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
-use mesh_core::agent::config::{AdmissionConfig, Conflict, DelegationConfig, MembershipConfig};
+use mesh_core::agent::config::{AdmissionConfig, DelegationConfig, MembershipConfig};
+use mesh_core::conflict::Conflict;
 use mesh_core::duration::{DURATION_PATTERN, LONGEST, parse_duration};
 use mesh_core::registry::RegistryConfig;
 use schemars::JsonSchema;
