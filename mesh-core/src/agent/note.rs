@@ -84,7 +84,7 @@ impl RetryReason {
 }
 
 /// Events of an agent's life, for traces, metrics and oracles. `request` and `attempt` are those
-/// of [`Task`].
+/// of `Task`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Note {
     /// The registry granted a lease.

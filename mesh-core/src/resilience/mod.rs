@@ -1,6 +1,6 @@
 //! What protects delegations whatever their policy is.
 //!
-//! Each file has one [`Decorator`]. The agent asks the decorators before each choice who is not to
+//! Each file has one `Decorator`. The agent asks the decorators before each choice who is not to
 //! be chosen, before each retry whether it may be made, and tells them of each call's beginning and
 //! end. No policy knows of them: it chooses among the peers that they leave.
 
