@@ -73,8 +73,9 @@ impl Response {
     /// it. It is dropped when it is ready with `None`, which ends the body; when the client leaves;
     /// when the body exceeds its bytes; or when the client takes nothing for as long as
     /// [`write`](super::ServerLimits::write) allows. Unless it came to its end, and without an
-    /// error, the connection is closed in the middle of the body, so that no client takes that for
-    /// complete. A server that shuts down waits for it as for any answer.
+    /// error, the connection is closed in the middle of the body, so that no HTTP/1.1 client takes
+    /// that for complete. An HTTP/1.0 client can't tell: there, a closed connection ends every body.
+    /// A server that shuts down waits for it as for any answer.
     ///
     /// ```
     /// use mesh_node::http::{Bytes, Response};
