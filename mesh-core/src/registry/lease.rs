@@ -108,7 +108,7 @@ pub enum DeregisterError {
 
 /// Something that happened to a lease.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Note {
+pub struct LeaseNote {
     /// The agent.
     pub name: Name,
     /// Which of its lives, if it says.
@@ -116,12 +116,12 @@ pub struct Note {
     /// Its address: of the lease, or of whoever was refused one.
     pub url: Arc<str>,
     /// What happened.
-    pub kind: NoteKind,
+    pub kind: LeaseNoteKind,
 }
 
 /// What can happen to a lease.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum NoteKind {
+pub enum LeaseNoteKind {
     /// It began.
     Granted,
     /// A registration was refused; nothing began.

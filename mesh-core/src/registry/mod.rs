@@ -52,7 +52,7 @@ mod checks;
 mod hearing;
 mod heartbeat;
 mod lease;
-mod leases;
+mod lease_table;
 mod tombstones;
 
 use std::collections::VecDeque;
@@ -71,9 +71,9 @@ pub use checks::{MAX_NAME_BYTES, MAX_URL_BYTES, address, is_address, is_name, is
 pub use hearing::longest_pause;
 pub use heartbeat::{HEARTBEATS_PER_TTL, SHORTEST_PERIOD, SHORTEST_TTL, heartbeat_period};
 pub use lease::{
-    Deafness, DeregisterError, Lease, Note, NoteKind, RegisterError, Registered, Registration,
+    Deafness, DeregisterError, Lease, LeaseNote, LeaseNoteKind, RegisterError, Registered, Registration,
 };
-use leases::Leases;
+use lease_table::LeaseTable;
 use tombstones::Tombstones;
 
 /// How a registry behaves.
@@ -147,10 +147,10 @@ impl Default for LeaseConfig {
 #[derive(Debug)]
 pub struct Registry {
     config: RegistryConfig,
-    leases: Leases,
+    leases: LeaseTable,
     hearing: Hearing,
     tombstones: Tombstones,
-    notes: VecDeque<Note>,
+    notes: VecDeque<LeaseNote>,
     deafness: Option<Deafness>,
     index: u64,
     roster: Roster,
@@ -168,7 +168,7 @@ impl Registry {
     pub fn new(config: RegistryConfig) -> Self {
         Self {
             tombstones: Tombstones::new(config.max_tombstones),
-            leases: Leases::default(),
+            leases: LeaseTable::default(),
             hearing: Hearing::new(config.leases.ttl),
             notes: VecDeque::new(),
             deafness: None,
@@ -229,7 +229,7 @@ impl Registry {
             return Err(DeregisterError::OtherIncarnation { current: live.incarnation });
         }
         if let Some(lease) = self.leases.remove(name) {
-            self.end(&lease, NoteKind::Deregistered);
+            self.end(&lease, LeaseNoteKind::Deregistered);
         }
         Ok(())
     }
@@ -255,7 +255,7 @@ impl Registry {
     }
 
     /// The next note of what happened, in order.
-    pub fn poll_effect(&mut self) -> Option<Note> {
+    pub fn poll_effect(&mut self) -> Option<LeaseNote> {
         self.notes.pop_front()
     }
 
@@ -344,8 +344,8 @@ impl Registry {
         {
             *rival = Some(url.clone());
         }
-        let kind = NoteKind::Refused(error.clone());
-        self.notes.push_back(Note { name, incarnation, url, kind });
+        let kind = LeaseNoteKind::Refused(error.clone());
+        self.notes.push_back(LeaseNote { name, incarnation, url, kind });
     }
 
     /// Gives back who else has asked for the name since the last renewal.
@@ -356,17 +356,17 @@ impl Registry {
                 lease.registered_at = old.registered_at;
                 rival = old.rival;
                 if old.url != lease.url {
-                    self.note(&lease, NoteKind::Moved { from: old.url });
+                    self.note(&lease, LeaseNoteKind::Moved { from: old.url });
                 }
             }
             (_, old) => {
                 if let Some(old) = old {
-                    self.end(&old, NoteKind::Replaced);
+                    self.end(&old, LeaseNoteKind::Replaced);
                 }
                 if lease.incarnation.is_some() {
                     self.tombstones.remove(&lease.name);
                 }
-                self.note(&lease, NoteKind::Granted);
+                self.note(&lease, LeaseNoteKind::Granted);
             }
         }
         self.roster.insert(self.listed(&lease));
@@ -409,11 +409,11 @@ impl Registry {
                 self.leases.insert(lease);
                 continue;
             }
-            self.end(&lease, NoteKind::Expired { at: lease.expires_at });
+            self.end(&lease, LeaseNoteKind::Expired { at: lease.expires_at });
         }
     }
 
-    fn end(&mut self, lease: &Lease, how: NoteKind) {
+    fn end(&mut self, lease: &Lease, how: LeaseNoteKind) {
         self.roster.remove(&lease.name);
         if let Some(incarnation) = lease.incarnation {
             self.tombstones.add(lease.name.clone(), incarnation);
@@ -421,10 +421,10 @@ impl Registry {
         self.note(lease, how);
     }
 
-    fn note(&mut self, lease: &Lease, kind: NoteKind) {
+    fn note(&mut self, lease: &Lease, kind: LeaseNoteKind) {
         self.index += 1;
         let (name, incarnation, url) = (lease.name.clone(), lease.incarnation, lease.url.clone());
-        self.notes.push_back(Note { name, incarnation, url, kind });
+        self.notes.push_back(LeaseNote { name, incarnation, url, kind });
     }
 }
 

@@ -20,10 +20,10 @@ fn three() -> Registry {
 }
 
 /// Does something at a time.
-type Deed = fn(&mut Registry, u64);
+type RegistryAct = fn(&mut Registry, u64);
 
 /// What may be the first thing that a registry does after a pause.
-const FIRST: [(&str, Deed); 4] = [
+const FIRST: [(&str, RegistryAct); 4] = [
     ("its timer", |registry, now| registry.handle_timeout(at(now))),
     ("a list", |registry, now| assert_eq!(registry.handle_list(at(now)).len(), 3)),
     ("a look", |registry, now| assert_eq!(names(registry, at(now)).len(), 3)),

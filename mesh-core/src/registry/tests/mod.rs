@@ -4,7 +4,7 @@ mod rules;
 
 use std::time::Duration;
 
-use super::{LeaseConfig, Note, NoteKind, Registration, Registry, RegistryConfig};
+use super::{LeaseConfig, LeaseNote, LeaseNoteKind, Registration, Registry, RegistryConfig};
 use crate::time::Timestamp;
 
 /// A point in time, in nanoseconds.
@@ -54,10 +54,10 @@ fn hearing(registry: &mut Registry, from: u64, until: u64) {
     pass(registry, until);
 }
 
-fn notes(registry: &mut Registry) -> Vec<(Option<u64>, NoteKind)> {
+fn notes(registry: &mut Registry) -> Vec<(Option<u64>, LeaseNoteKind)> {
     drain(registry).into_iter().map(|note| (note.incarnation, note.kind)).collect()
 }
 
-fn drain(registry: &mut Registry) -> Vec<Note> {
+fn drain(registry: &mut Registry) -> Vec<LeaseNote> {
     std::iter::from_fn(|| registry.poll_effect()).collect()
 }

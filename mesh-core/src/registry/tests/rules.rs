@@ -3,7 +3,7 @@ use std::time::Duration;
 use super::{at, hearing, heartbeat, names, notes, pass, registration, registry};
 use crate::load::LoadReport;
 use crate::registry::{
-    DeregisterError, LeaseConfig, NoteKind, RegisterError, Registered, Registration, Registry,
+    DeregisterError, LeaseConfig, LeaseNoteKind, RegisterError, Registered, Registration, Registry,
     RegistryConfig,
 };
 
@@ -29,8 +29,8 @@ fn a_lease_ends_at_exactly_its_ttl() {
     // Nothing has woken it yet, but the lease is over.
     assert_eq!(names(&mut registry, at(105)), ["z"]);
     assert!(registry.get(at(105), "a").is_none());
-    let expired = NoteKind::Expired { at: at(105) };
-    let granted = (Some(1), NoteKind::Granted);
+    let expired = LeaseNoteKind::Expired { at: at(105) };
+    let granted = (Some(1), LeaseNoteKind::Granted);
     assert_eq!(notes(&mut registry), [granted.clone(), granted, (Some(1), expired)]);
 }
 
@@ -46,7 +46,7 @@ fn a_renewal_moves_the_expiry_and_updates_url_and_load() {
     let lease = registry.get(at(40), "a").unwrap();
     assert_eq!((lease.registered_at, lease.renewed_at), (at(0), at(40)));
     assert_eq!((lease.expires_at, lease.load), (at(140), Some(load)));
-    assert_eq!(notes(&mut registry), [(Some(1), NoteKind::Granted)]);
+    assert_eq!(notes(&mut registry), [(Some(1), LeaseNoteKind::Granted)]);
 }
 
 #[test]
@@ -56,8 +56,8 @@ fn an_agent_that_knows_no_incarnations_may_move() {
     let moved = Registration { url: "b:1".into(), ..registration("a", None) };
     assert!(registry.handle_register(at(1), moved).unwrap().renewed);
     assert_eq!(&*registry.get(at(1), "a").unwrap().url, "b:1");
-    let moved = NoteKind::Moved { from: "127.0.0.1:8600".into() };
-    assert_eq!(notes(&mut registry), [(None, NoteKind::Granted), (None, moved)]);
+    let moved = LeaseNoteKind::Moved { from: "127.0.0.1:8600".into() };
+    assert_eq!(notes(&mut registry), [(None, LeaseNoteKind::Granted), (None, moved)]);
 }
 
 #[test]
@@ -101,10 +101,10 @@ fn a_heartbeat_at_the_ttl_comes_too_late() {
     let refused = registry.handle_register(at(100), heartbeat("a", 1));
     assert_eq!(refused, Err(RegisterError::UnknownLease));
     let expected = [
-        (Some(1), NoteKind::Granted),
-        (Some(1), NoteKind::Granted),
-        (Some(1), NoteKind::Expired { at: at(100) }),
-        (Some(1), NoteKind::Refused(RegisterError::UnknownLease)),
+        (Some(1), LeaseNoteKind::Granted),
+        (Some(1), LeaseNoteKind::Granted),
+        (Some(1), LeaseNoteKind::Expired { at: at(100) }),
+        (Some(1), LeaseNoteKind::Refused(RegisterError::UnknownLease)),
     ];
     assert_eq!(notes(&mut registry), expected);
 }
@@ -135,7 +135,7 @@ fn a_greater_incarnation_replaces_the_lease_and_the_older_one_is_stale() {
     let lease = registry.get(at(11), "a").unwrap();
     assert_eq!((lease.incarnation, lease.registered_at), (Some(7), at(10)));
     let expected =
-        [(Some(6), NoteKind::Granted), (Some(6), NoteKind::Replaced), (Some(7), NoteKind::Granted)];
+        [(Some(6), LeaseNoteKind::Granted), (Some(6), LeaseNoteKind::Replaced), (Some(7), LeaseNoteKind::Granted)];
     assert_eq!(notes(&mut registry)[..3], expected);
 }
 
@@ -200,7 +200,7 @@ fn only_its_own_incarnation_ends_a_lease() {
     assert!(names(&mut registry, at(2)).is_empty());
     let again = registry.handle_deregister(at(3), "a", Some(7));
     assert_eq!(again, Err(DeregisterError::UnknownLease));
-    let expected = [(Some(7), NoteKind::Granted), (Some(7), NoteKind::Deregistered)];
+    let expected = [(Some(7), LeaseNoteKind::Granted), (Some(7), LeaseNoteKind::Deregistered)];
     assert_eq!(notes(&mut registry), expected);
 }
 
@@ -250,7 +250,7 @@ fn expiries_are_noted_at_multiples_of_the_sweep() {
         // At the latest when it wants to see that it is awake, an eighth of a TTL later.
         assert_eq!(registry.poll_timeout(), Some(at(timeout)));
         registry.handle_timeout(at(timeout));
-        let expired = NoteKind::Expired { at: at(registered + 100) };
+        let expired = LeaseNoteKind::Expired { at: at(registered + 100) };
         assert_eq!(notes(&mut registry).last(), Some(&(Some(1), expired)));
     }
     let mut patient = sweeping(u64::MAX, 40);

@@ -9,12 +9,12 @@ use crate::time::Timestamp;
 
 /// Two ordered maps of the same leases: one to find them, one to end them in time.
 #[derive(Debug, Default)]
-pub(super) struct Leases {
+pub(super) struct LeaseTable {
     by_name: BTreeMap<Name, Lease>,
     by_expiry: BTreeSet<(Timestamp, Name)>,
 }
 
-impl Leases {
+impl LeaseTable {
     pub(super) fn get(&self, name: &str) -> Option<&Lease> {
         self.by_name.get(name)
     }
