@@ -60,7 +60,7 @@ impl TableKey for u32 {
 }
 
 /// An entry of a [`Table`], with the key that it is found by.
-pub trait Keyed {
+pub trait TableEntry {
     /// What it is found by.
     type Key: TableKey;
 
@@ -77,18 +77,18 @@ const FIRST_PLACES: usize = 4;
 /// A hash table with linear probing, for small entries and owners that keep many tables: finding an
 /// entry costs a single cache miss, however many there are.
 #[derive(Clone, Debug)]
-pub struct Table<T> {
+pub struct HashTable<T> {
     places: Vec<T>,
     used: usize,
 }
 
-impl<T> Default for Table<T> {
+impl<T> Default for HashTable<T> {
     fn default() -> Self {
         Self { places: Vec::new(), used: 0 }
     }
 }
 
-impl<T: Keyed> Table<T> {
+impl<T: TableEntry> HashTable<T> {
     /// The entry of a key.
     pub fn get(&self, key: T::Key) -> Option<&T> {
         self.find(key).map(|place| &self.places[place])
@@ -206,12 +206,12 @@ mod tests {
     use super::*;
 
     #[derive(Debug)]
-    struct Entry {
+    struct NumberEntry {
         key: u32,
         value: u32,
     }
 
-    impl Keyed for Entry {
+    impl TableEntry for NumberEntry {
         type Key = u32;
 
         fn key(&self) -> u32 {
@@ -229,13 +229,13 @@ mod tests {
             steps in prop::collection::vec((0u32..300, 0u32..20), 0..600),
             removes in any::<bool>(),
         ) {
-            let mut table = Table::default();
+            let mut table = HashTable::default();
             let mut model: BTreeMap<u32, u32> = BTreeMap::new();
             for (key, number) in steps {
                 match number {
                     // All that is odd goes, and the rest moves on.
                     0 => {
-                        table.retain(|entry: &mut Entry| {
+                        table.retain(|entry: &mut NumberEntry| {
                             entry.key += 1;
                             entry.value.is_multiple_of(2)
                         });

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::hash::{Keyed, Table};
+use crate::hash::{TableEntry, HashTable};
 use crate::roster::PeerId;
 use crate::routing::Known;
 use crate::time::{Timestamp, nanos};
@@ -42,7 +42,7 @@ impl RoundTrip {
     }
 }
 
-impl Keyed for RoundTrip {
+impl TableEntry for RoundTrip {
     type Key = PeerId;
 
     fn key(&self) -> PeerId {
@@ -56,12 +56,12 @@ impl Keyed for RoundTrip {
 
 /// How many of the agent's own jobs a peer has not answered yet.
 #[derive(Clone, Copy, Debug)]
-struct Outstanding {
+struct OutstandingJobs {
     peer: PeerId,
     jobs: u32,
 }
 
-impl Keyed for Outstanding {
+impl TableEntry for OutstandingJobs {
     type Key = PeerId;
 
     fn key(&self) -> PeerId {
@@ -79,8 +79,8 @@ impl Keyed for Outstanding {
 /// the time.
 #[derive(Debug, Default)]
 pub(super) struct Contacts {
-    round_trips: Table<RoundTrip>,
-    outstanding: Table<Outstanding>,
+    round_trips: HashTable<RoundTrip>,
+    outstanding: HashTable<OutstandingJobs>,
     /// Sum of all outstanding jobs.
     total: u32,
 }
