@@ -113,7 +113,7 @@ pub struct WorkReply {
 #[derive(Clone, Debug)]
 pub struct DelegateReply {
     /// The peer that did the job.
-    pub delegated_to: Target,
+    pub delegated_to: ChosenPeer,
     /// Its answer.
     pub peer_result: WorkReply,
     /// From receipt to answer at the delegating agent.
@@ -122,7 +122,7 @@ pub struct DelegateReply {
 
 /// The peer that a delegation chose, and what was known of it.
 #[derive(Clone, Debug)]
-pub struct Target {
+pub struct ChosenPeer {
     /// The peer's name.
     pub agent: Name,
     /// Its address, `host:port`.

@@ -9,7 +9,7 @@ use super::effect::Ticket;
 use super::failure::{Failure, Tried};
 use crate::Few;
 use crate::load::LoadReport;
-use crate::protocol::{Target, Task};
+use crate::protocol::{ChosenPeer, Task};
 use crate::roster::{ListedLease, PeerId};
 use crate::time::Timestamp;
 
@@ -82,7 +82,7 @@ pub(super) struct Choice {
     pub(super) rtt: Option<Duration>,
 }
 
-impl From<Choice> for Target {
+impl From<Choice> for ChosenPeer {
     fn from(Choice { lease, load, rtt, .. }: Choice) -> Self {
         Self { agent: lease.name.clone(), url: lease.url.clone(), load, latency: rtt }
     }

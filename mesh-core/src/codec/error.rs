@@ -43,7 +43,7 @@ const UNAVAILABLE: &str = "unavailable";
 
 /// What an error of the mesh carries in `data`: the failure's name and, where it has them, facts.
 #[derive(Default, Serialize, Deserialize)]
-struct Data {
+struct ErrorData {
     reason: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     tried: Option<Tried>,
@@ -60,7 +60,7 @@ pub fn to_error(failure: &Failure) -> Error {
     if let Failure::Other(error) = failure {
         return error.clone();
     }
-    let mut data = Data { reason: failure.name().to_owned(), ..Data::default() };
+    let mut data = ErrorData { reason: failure.name().to_owned(), ..ErrorData::default() };
     match failure {
         Failure::NoReachablePeers(tried)
         | Failure::AllBusy(tried)
@@ -85,7 +85,7 @@ pub fn from_error(error: &Error, origin: Option<Origin>) -> Failure {
     if origin == Some(Origin::Job) {
         return other();
     }
-    let data = error.data.as_ref().and_then(|data| serde_json::from_str::<Data>(data.get()).ok());
+    let data = error.data.as_ref().and_then(|data| serde_json::from_str::<ErrorData>(data.get()).ok());
     let reason = data.as_ref().map(|data| data.reason.clone());
     match of_code(error.code, data.unwrap_or_default()) {
         Some(failure) if origin.is_some() || reason.as_deref() == Some(failure.name()) => failure,
@@ -94,7 +94,7 @@ pub fn from_error(error: &Error, origin: Option<Origin>) -> Failure {
 }
 
 /// The failure that has this code.
-fn of_code(code: i64, data: Data) -> Option<Failure> {
+fn of_code(code: i64, data: ErrorData) -> Option<Failure> {
     let tried = data.tried.unwrap_or_default();
     Some(match code {
         -32010 if data.reason == UNAVAILABLE => {

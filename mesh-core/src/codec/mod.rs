@@ -18,7 +18,7 @@ pub use self::error::{Origin, from_error, to_error};
 
 use crate::jsonrpc::{self, Call, Error, Outcome};
 use crate::load::LoadReport;
-use crate::protocol::{DelegateReply, InfoReply, Name, Reply, Request, Target, Task, WorkReply};
+use crate::protocol::{DelegateReply, InfoReply, Name, Reply, Request, ChosenPeer, Task, WorkReply};
 
 /// Params of `work` and `delegate`.
 #[derive(Serialize, Deserialize)]
@@ -63,7 +63,7 @@ struct WorkResult {
 
 #[derive(Serialize, Deserialize)]
 struct DelegateResult {
-    delegated_to: TargetResult,
+    delegated_to: ChosenPeerResult,
     peer_result: WorkResult,
     #[serde(rename = "rpc_latency_ms", with = "millis")]
     latency: Duration,
@@ -71,7 +71,7 @@ struct DelegateResult {
 
 /// `cpu`, `mem` and `latency_ms` are null where the policy did not ask.
 #[derive(Serialize, Deserialize)]
-struct TargetResult {
+struct ChosenPeerResult {
     agent: Name,
     cpu: Option<f64>,
     mem: Option<f64>,
@@ -150,8 +150,8 @@ pub fn encode_reply(reply: Reply) -> Outcome {
         Reply::Work(reply) => jsonrpc::result(&WorkResult::from(reply)),
         Reply::Delegate(reply) => {
             let DelegateReply { delegated_to, peer_result, latency } = *reply;
-            let Target { agent, url, load, latency: latency_ms } = delegated_to;
-            let delegated_to = TargetResult {
+            let ChosenPeer { agent, url, load, latency: latency_ms } = delegated_to;
+            let delegated_to = ChosenPeerResult {
                 agent,
                 cpu: load.map(|load| load.cpu_percent),
                 mem: load.map(|load| load.memory_percent),
@@ -181,14 +181,14 @@ pub fn decode_reply(request: &Request, result: &RawValue) -> Result<Reply, serde
         Request::Work(_) => Reply::Work(serde_json::from_str::<WorkResult>(json)?.into()),
         Request::Delegate(_) => {
             let DelegateResult { delegated_to, peer_result, latency } = serde_json::from_str(json)?;
-            let TargetResult { agent, cpu, mem, in_flight, queued, latency_ms, url } = delegated_to;
+            let ChosenPeerResult { agent, cpu, mem, in_flight, queued, latency_ms, url } = delegated_to;
             let load = cpu.zip(mem).map(|(cpu_percent, memory_percent)| LoadReport {
                 cpu_percent,
                 memory_percent,
                 in_flight: in_flight.unwrap_or_default(),
                 queued: queued.unwrap_or_default(),
             });
-            let delegated_to = Target { agent, url, load, latency: latency_ms };
+            let delegated_to = ChosenPeer { agent, url, load, latency: latency_ms };
             let peer_result = peer_result.into();
             Reply::Delegate(Box::new(DelegateReply { delegated_to, peer_result, latency }))
         }

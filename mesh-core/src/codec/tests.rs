@@ -27,7 +27,7 @@ fn the_demos_fields_are_in_the_answers() {
         latency: Duration::from_micros(309_800),
     };
     let load = LoadReport { cpu_percent: 8.7, memory_percent: 47.3, in_flight: 1, queued: 0 };
-    let delegated_to = Target {
+    let delegated_to = ChosenPeer {
         agent: "agent-992".into(),
         url: "127.0.0.1:8612".into(),
         load: Some(load),

@@ -26,16 +26,16 @@ pub struct Call<'a> {
 /// What a body asks for. Nothing in it is left out: an element is a call or notification, still to
 /// be carried out, or invalid and thereby settled.
 #[derive(Clone, Debug)]
-pub struct Incoming<'a>(Body<'a>);
+pub struct Incoming<'a>(IncomingBody<'a>);
 
 #[derive(Clone, Debug)]
-enum Body<'a> {
-    Single(Element<'a>),
-    Batch(Vec<Element<'a>>),
+enum IncomingBody<'a> {
+    Single(BodyElement<'a>),
+    Batch(Vec<BodyElement<'a>>),
 }
 
 #[derive(Clone, Debug)]
-enum Element<'a> {
+enum BodyElement<'a> {
     Call(Call<'a>),
     /// Needs nobody: already answered, or (`None`) not to be answered.
     Settled(Option<Response>),
@@ -45,7 +45,7 @@ enum Element<'a> {
 pub fn parse<'a>(body: &'a [u8], limits: &Limits) -> Incoming<'a> {
     Incoming(match read(body, limits) {
         Ok(body) => body,
-        Err(error) => Body::Single(refused(Id::NULL, error)),
+        Err(error) => IncomingBody::Single(refused(Id::NULL, error)),
     })
 }
 
@@ -54,15 +54,15 @@ impl<'a> Incoming<'a> {
     /// in any order, or all at once.
     pub fn calls(&self) -> impl Iterator<Item = &Call<'a>> {
         self.elements().iter().filter_map(|element| match element {
-            Element::Call(call) => Some(call),
-            Element::Settled(_) => None,
+            BodyElement::Call(call) => Some(call),
+            BodyElement::Settled(_) => None,
         })
     }
 
-    fn elements(&self) -> &[Element<'a>] {
+    fn elements(&self) -> &[BodyElement<'a>] {
         match &self.0 {
-            Body::Single(element) => slice::from_ref(element),
-            Body::Batch(elements) => elements,
+            IncomingBody::Single(element) => slice::from_ref(element),
+            IncomingBody::Batch(elements) => elements,
         }
     }
 
@@ -74,15 +74,15 @@ impl<'a> Incoming<'a> {
     pub fn answer(self, outcomes: impl IntoIterator<Item = Outcome>) -> Option<Vec<u8>> {
         let mut outcomes = outcomes.into_iter();
         let mut respond = |element| match element {
-            Element::Settled(response) => response,
-            Element::Call(call) => {
+            BodyElement::Settled(response) => response,
+            BodyElement::Call(call) => {
                 let outcome = outcomes.next().unwrap_or(Err(Error::internal_error()));
                 call.id.map(|id| Response { id, outcome })
             }
         };
         match self.0 {
-            Body::Single(element) => respond(element).map(|response| response.to_bytes()),
-            Body::Batch(elements) => array(elements.into_iter().filter_map(respond)),
+            IncomingBody::Single(element) => respond(element).map(|response| response.to_bytes()),
+            IncomingBody::Batch(elements) => array(elements.into_iter().filter_map(respond)),
         }
     }
 
@@ -91,11 +91,11 @@ impl<'a> Incoming<'a> {
     pub fn answered(&self) -> impl Iterator<Item = Option<usize>> {
         let mut places = 0..;
         self.elements().iter().filter_map(move |element| match element {
-            Element::Call(call) => {
+            BodyElement::Call(call) => {
                 let place = places.next();
                 call.id.as_ref().map(|_| place)
             }
-            Element::Settled(response) => response.as_ref().map(|_| None),
+            BodyElement::Settled(response) => response.as_ref().map(|_| None),
         })
     }
 
@@ -120,18 +120,18 @@ fn array(responses: impl Iterator<Item = Response>) -> Option<Vec<u8>> {
     Some(out)
 }
 
-fn read<'a>(body: &'a [u8], limits: &Limits) -> Result<Body<'a>, Error> {
+fn read<'a>(body: &'a [u8], limits: &Limits) -> Result<IncomingBody<'a>, Error> {
     let text = limits.admit(body)?;
     if text.trim_ascii().is_empty() {
         return Err(Error::parse_error("the body is empty"));
     }
     if text.trim_ascii_start().starts_with('[') {
-        return read_batch(text, limits.max_batch).map(Body::Batch);
+        return read_batch(text, limits.max_batch).map(IncomingBody::Batch);
     }
-    read_element(text).map(Body::Single)
+    read_element(text).map(IncomingBody::Single)
 }
 
-fn read_batch(text: &str, max: usize) -> Result<Vec<Element<'_>>, Error> {
+fn read_batch(text: &str, max: usize) -> Result<Vec<BodyElement<'_>>, Error> {
     let (elements, len) =
         elements(text, max).map_err(|error| Error::parse_error(&error.to_string()))?;
     if len == 0 {
@@ -146,7 +146,7 @@ fn read_batch(text: &str, max: usize) -> Result<Vec<Element<'_>>, Error> {
         .collect())
 }
 
-fn read_element(text: &str) -> Result<Element<'_>, Error> {
+fn read_element(text: &str) -> Result<BodyElement<'_>, Error> {
     let request = members(text, ["jsonrpc", "method", "params", "id"]);
     let [version, method, params, id] = request.map_err(|error| {
         // Text that is JSON but no object is an invalid request rather than a parse error.
@@ -162,10 +162,10 @@ fn read_element(text: &str) -> Result<Element<'_>, Error> {
     }
     Ok(match check(version, method, params) {
         Err(reason) => refused(known_id.unwrap_or(Id::NULL), Error::invalid_request(reason)),
-        Ok((method, _)) if method.starts_with("rpc.") => Element::Settled(
+        Ok((method, _)) if method.starts_with("rpc.") => BodyElement::Settled(
             known_id.map(|id| Response { id, outcome: Err(Error::method_not_found()) }),
         ),
-        Ok((method, params)) => Element::Call(Call { method, params, id: known_id }),
+        Ok((method, params)) => BodyElement::Call(Call { method, params, id: known_id }),
     })
 }
 
@@ -186,6 +186,6 @@ fn check<'a>(
     }
 }
 
-fn refused<'a>(id: Id, error: Error) -> Element<'a> {
-    Element::Settled(Some(Response { id, outcome: Err(error) }))
+fn refused<'a>(id: Id, error: Error) -> BodyElement<'a> {
+    BodyElement::Settled(Some(Response { id, outcome: Err(error) }))
 }

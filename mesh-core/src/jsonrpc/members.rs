@@ -58,14 +58,14 @@ pub(super) fn members<'a, const N: usize>(
     names: [&'static str; N],
 ) -> serde_json::Result<[Member<'a>; N]> {
     let mut reader = serde_json::Deserializer::from_str(json);
-    let members = reader.deserialize_map(Object(names))?;
+    let members = reader.deserialize_map(ObjectVisitor(names))?;
     reader.end()?;
     Ok(members)
 }
 
-struct Object<const N: usize>([&'static str; N]);
+struct ObjectVisitor<const N: usize>([&'static str; N]);
 
-impl<'de, const N: usize> Visitor<'de> for Object<N> {
+impl<'de, const N: usize> Visitor<'de> for ObjectVisitor<N> {
     type Value = [Member<'de>; N];
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -74,7 +74,7 @@ impl<'de, const N: usize> Visitor<'de> for Object<N> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut members = [Member::Absent; N];
-        while let Some(position) = map.next_key_seed(Position(&self.0))? {
+        while let Some(position) = map.next_key_seed(NamePosition(&self.0))? {
             let Some(position) = position else {
                 map.next_value::<IgnoredAny>()?;
                 continue;
@@ -90,9 +90,9 @@ impl<'de, const N: usize> Visitor<'de> for Object<N> {
 }
 
 /// Which of the names a key is.
-struct Position<'n>(&'n [&'static str]);
+struct NamePosition<'n>(&'n [&'static str]);
 
-impl<'de> DeserializeSeed<'de> for Position<'_> {
+impl<'de> DeserializeSeed<'de> for NamePosition<'_> {
     type Value = Option<usize>;
 
     fn deserialize<D: Deserializer<'de>>(self, reader: D) -> Result<Self::Value, D::Error> {
@@ -100,7 +100,7 @@ impl<'de> DeserializeSeed<'de> for Position<'_> {
     }
 }
 
-impl Visitor<'_> for Position<'_> {
+impl Visitor<'_> for NamePosition<'_> {
     type Value = Option<usize>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -118,16 +118,16 @@ impl Visitor<'_> for Position<'_> {
 /// If `json` is not a single array.
 pub(super) fn elements(json: &str, max: usize) -> serde_json::Result<(Vec<&RawValue>, usize)> {
     let mut reader = serde_json::Deserializer::from_str(json);
-    let elements = reader.deserialize_seq(Array { max })?;
+    let elements = reader.deserialize_seq(ArrayVisitor { max })?;
     reader.end()?;
     Ok(elements)
 }
 
-struct Array {
+struct ArrayVisitor {
     max: usize,
 }
 
-impl<'de> Visitor<'de> for Array {
+impl<'de> Visitor<'de> for ArrayVisitor {
     type Value = (Vec<&'de RawValue>, usize);
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
