@@ -54,12 +54,12 @@ struct CautiousPolicy {
     settings: Cautious,
     /// Peers whose last job failed. An identity outlives lists and retries, but not the peer's
     /// process: one that starts anew has a clean record.
-    failures: BTreeMap<PeerId, Failures>,
+    failures: BTreeMap<PeerId, FailureStreak>,
 }
 
 /// Failures in a row of one peer.
 #[derive(Debug)]
-struct Failures {
+struct FailureStreak {
     count: u32,
     avoided_until: Timestamp,
 }
@@ -72,7 +72,7 @@ impl CautiousPolicy {
 
     fn failed(&mut self, now: Timestamp, peer: PeerId) {
         let Cautious { penalty, longest } = self.settings;
-        let fresh = Failures { count: 0, avoided_until: now };
+        let fresh = FailureStreak { count: 0, avoided_until: now };
         let failures = self.failures.entry(peer).or_insert(fresh);
         let doubled = penalty.saturating_mul(2_u32.saturating_pow(failures.count));
         failures.count += 1;

@@ -33,7 +33,7 @@ pub type Ticket = u64;
 
 /// The handle by which a driver cancels a request that is not answered yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Handle {
+pub enum RequestHandle {
     /// A `work` request.
     Job(JobId),
     /// A `delegate` request.

@@ -5,7 +5,7 @@ use super::failure::{CallError, Failure};
 /// What a caller saw of a job that it handed on: to a peer or to the service behind an agent, both
 /// over HTTP, or to a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Seen {
+pub enum ObservedEnd {
     /// It never left: no connection, or one that closed before the request went out over it; a
     /// command that could not be started.
     NotSent,
@@ -53,7 +53,7 @@ pub enum Fate {
     Answered,
 }
 
-impl Seen {
+impl ObservedEnd {
     /// What has become of the job.
     pub const fn fate(self) -> Fate {
         match self {
@@ -94,11 +94,11 @@ impl CallError {
     /// What has become of the job. A peer's word that it does not know counts as not knowing.
     pub const fn fate(&self) -> Fate {
         match self {
-            Self::NotSent => Seen::NotSent.fate(),
-            Self::NoAnswer => Seen::NoAnswer.fate(),
+            Self::NotSent => ObservedEnd::NotSent.fate(),
+            Self::NoAnswer => ObservedEnd::NoAnswer.fate(),
             Self::Answered(failure) if failure.is_refusal() => Fate::NeverBegun,
             Self::Answered(Failure::OutcomeUnknown { .. }) => Fate::Unknown,
-            Self::Answered(_) => Seen::Answer.fate(),
+            Self::Answered(_) => ObservedEnd::Answer.fate(),
         }
     }
 }
@@ -120,7 +120,7 @@ mod tests {
             _ => None,
         };
         for status in 100..600 {
-            let fate = Seen::Status(status).fate();
+            let fate = ObservedEnd::Status(status).fate();
             assert!(expected(status).is_none_or(|expected| expected == fate), "{status}: {fate:?}");
             assert!(fate != Fate::Answered || status == 413, "{status}");
         }
@@ -128,12 +128,12 @@ mod tests {
 
     #[test]
     fn each_fate_is_told_in_its_own_way() {
-        let told = |seen: Seen| seen.fate().failure("its command", "no such file");
-        assert_eq!(told(Seen::NotSent), Failure::Unavailable("no such file".into()));
-        assert_eq!(told(Seen::NoAnswer), Failure::OutcomeUnknown { peer: "its command".into() });
-        assert_eq!(told(Seen::Answer), Failure::JobFailed("no such file".into()));
+        let told = |seen: ObservedEnd| seen.fate().failure("its command", "no such file");
+        assert_eq!(told(ObservedEnd::NotSent), Failure::Unavailable("no such file".into()));
+        assert_eq!(told(ObservedEnd::NoAnswer), Failure::OutcomeUnknown { peer: "its command".into() });
+        assert_eq!(told(ObservedEnd::Answer), Failure::JobFailed("no such file".into()));
         // The agent that is told so comes to the same conclusion.
-        for seen in [Seen::NotSent, Seen::NoAnswer, Seen::Answer] {
+        for seen in [ObservedEnd::NotSent, ObservedEnd::NoAnswer, ObservedEnd::Answer] {
             assert_eq!(CallError::Answered(told(seen)).fate(), seen.fate());
         }
     }

@@ -21,7 +21,7 @@ pub(super) struct Job {
 
 /// What became of a job that asked to be admitted.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Admitted {
+pub(super) enum Admission {
     Running(JobId),
     Queued(JobId),
     Busy,
@@ -29,14 +29,14 @@ pub(super) enum Admitted {
 
 /// Running jobs up to the concurrency limit, and a bounded first-come-first-served queue.
 #[derive(Debug, Default)]
-pub(super) struct Jobs {
+pub(super) struct AdmittedJobs {
     jobs: SlotMap<JobId, Job>,
     /// In order of arrival; ids of jobs that left meanwhile are skipped.
     queue: VecDeque<JobId>,
     running: u32,
 }
 
-impl Jobs {
+impl AdmittedJobs {
     pub(super) fn in_flight(&self) -> u32 {
         self.jobs.len() as u32
     }
@@ -55,19 +55,19 @@ impl Jobs {
         now: Timestamp,
         ticket: Ticket,
         task: Task,
-    ) -> Admitted {
+    ) -> Admission {
         let running = limits.concurrency.allows_more_than(self.running);
         if !running && self.queued() >= limits.queue {
-            return Admitted::Busy;
+            return Admission::Busy;
         }
         let deadline = now + task.timeout.unwrap_or(limits.default_timeout);
         let id = self.jobs.insert(Job { ticket, task, received: now, deadline, running });
         if running {
             self.running += 1;
-            Admitted::Running(id)
+            Admission::Running(id)
         } else {
             self.queue.push_back(id);
-            Admitted::Queued(id)
+            Admission::Queued(id)
         }
     }
 
@@ -123,16 +123,16 @@ mod tests {
         AdmissionConfig { concurrency: Concurrency::Limit(1), queue, ..AdmissionConfig::default() }
     }
 
-    fn admit(jobs: &mut Jobs, queue: u32, ticket: Ticket) -> Admitted {
+    fn admit(jobs: &mut AdmittedJobs, queue: u32, ticket: Ticket) -> Admission {
         jobs.admit(&limits(queue), Timestamp::ZERO, ticket, task())
     }
 
     #[test]
     fn slots_then_queue_then_busy() {
-        let mut jobs = Jobs::default();
-        let Admitted::Running(first) = admit(&mut jobs, 1, 1) else { panic!() };
-        let Admitted::Queued(second) = admit(&mut jobs, 1, 2) else { panic!() };
-        assert_eq!(admit(&mut jobs, 1, 3), Admitted::Busy);
+        let mut jobs = AdmittedJobs::default();
+        let Admission::Running(first) = admit(&mut jobs, 1, 1) else { panic!() };
+        let Admission::Queued(second) = admit(&mut jobs, 1, 2) else { panic!() };
+        assert_eq!(admit(&mut jobs, 1, 3), Admission::Busy);
         assert_eq!((jobs.in_flight(), jobs.queued()), (2, 1));
         assert!(jobs.start_next(&limits(1)).is_none(), "no slot is free");
         jobs.remove(first);
@@ -142,19 +142,19 @@ mod tests {
 
     #[test]
     fn a_cancelled_waiter_frees_its_place_in_the_queue() {
-        let mut jobs = Jobs::default();
+        let mut jobs = AdmittedJobs::default();
         admit(&mut jobs, 1, 1);
-        let Admitted::Queued(second) = admit(&mut jobs, 1, 2) else { panic!() };
+        let Admission::Queued(second) = admit(&mut jobs, 1, 2) else { panic!() };
         jobs.remove(second);
-        assert!(matches!(admit(&mut jobs, 1, 3), Admitted::Queued(_)));
+        assert!(matches!(admit(&mut jobs, 1, 3), Admission::Queued(_)));
     }
 
     #[test]
     fn a_queue_of_cancelled_jobs_does_not_grow() {
-        let mut jobs = Jobs::default();
+        let mut jobs = AdmittedJobs::default();
         admit(&mut jobs, 10, 0);
         for ticket in 1..1_000 {
-            let Admitted::Queued(id) = admit(&mut jobs, 10, ticket) else { panic!() };
+            let Admission::Queued(id) = admit(&mut jobs, 10, ticket) else { panic!() };
             jobs.remove(id);
         }
         assert!(jobs.queue.len() < 32);

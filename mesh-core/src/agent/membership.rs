@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::config::{AgentConfig, Identity, MembershipConfig};
 use super::effect::{Effect, RegistryRequest};
 use super::note::Note;
-use super::trust::{Trust, Worth};
+use super::trust::{RegistryTrust, ListTrust};
 use crate::load::LoadReport;
 use crate::protocol::Name;
 use crate::registry::{HEARTBEATS_PER_TTL, Registration, address, heartbeat_period};
@@ -75,20 +75,20 @@ pub(super) struct Membership {
     retry_after: Duration,
     /// Wait before the name is asked for again when another process holds it.
     yield_for: Duration,
-    trust: Trust,
+    trust: RegistryTrust,
     /// Lists since one was in doubt.
     lists: u32,
     rng: SparseRng,
     next_register: Timestamp,
     next_list: Timestamp,
-    register_call: Option<Pending>,
-    list_call: Option<Pending>,
+    register_call: Option<RegistryCall>,
+    list_call: Option<RegistryCall>,
     calls: u64,
     stopping: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Pending {
+struct RegistryCall {
     call: u64,
     until: Timestamp,
 }
@@ -114,7 +114,7 @@ impl Membership {
             short_ttl: None,
             retry_after: FIRST_RETRY.min(heartbeat),
             yield_for: heartbeat,
-            trust: Trust::new(now),
+            trust: RegistryTrust::new(now),
             lists: 0,
             rng,
             next_register: now,
@@ -136,7 +136,7 @@ impl Membership {
     }
 
     pub(super) fn poll_timeout(&self) -> Timestamp {
-        let due = |next: Timestamp, pending: Option<Pending>| pending.map_or(next, |p| p.until);
+        let due = |next: Timestamp, pending: Option<RegistryCall>| pending.map_or(next, |p| p.until);
         due(self.next_register, self.register_call).min(due(self.next_list, self.list_call))
     }
 
@@ -177,7 +177,7 @@ impl Membership {
         call: u64,
         reply: RegistryReply,
         effects: &mut VecDeque<Effect>,
-    ) -> Option<(Roster, Worth)> {
+    ) -> Option<(Roster, ListTrust)> {
         let is_register = self.register_call.take_if(|pending| pending.call == call).is_some();
         if !is_register {
             self.list_call.take_if(|pending| pending.call == call)?;
@@ -188,8 +188,8 @@ impl Membership {
         match reply {
             _ if is_register => self.register_answered(now, reply, effects),
             RegistryReply::Listed(listing) => {
-                let worth = self.list_answered(now, &listing);
-                return Some((listing.leases, worth));
+                let list_trust = self.list_answered(now, &listing);
+                return Some((listing.leases, list_trust));
             }
             _ => self.list_failed(now),
         }
@@ -304,14 +304,14 @@ impl Membership {
         self.retry_after = self.retry_after.saturating_mul(2).min(self.period());
     }
 
-    fn list_answered(&mut self, now: Timestamp, listing: &Listing) -> Worth {
-        let worth = self.trust.judge(now, self.ttl, listing, &self.name, self.registered);
-        if worth != Worth::Believed {
+    fn list_answered(&mut self, now: Timestamp, listing: &Listing) -> ListTrust {
+        let list_trust = self.trust.judge(now, self.ttl, listing, &self.name, self.registered);
+        if list_trust != ListTrust::Believed {
             self.lists = 0;
         }
         // The registry answers, and did not hear the last heartbeat or may have lost this agent: the
         // sooner it is told, the sooner are lists whole again.
-        if self.is_unheard || worth != Worth::Believed {
+        if self.is_unheard || list_trust != ListTrust::Believed {
             self.is_unheard = false;
             self.next_register = self.next_register.min(now);
         }
@@ -320,7 +320,7 @@ impl Membership {
             self.next_list = self.next_list.min(now + self.jittered(soon));
         }
         self.lists = self.lists.saturating_add(1);
-        worth
+        list_trust
     }
 
     fn list_failed(&mut self, now: Timestamp) {
@@ -334,11 +334,11 @@ impl Membership {
         now: Timestamp,
         request: RegistryRequest,
         effects: &mut VecDeque<Effect>,
-    ) -> Pending {
+    ) -> RegistryCall {
         self.calls += 1;
         let call = self.calls;
         effects.push_back(Effect::Registry { call, request });
-        Pending { call, until: now + self.config().timeout }
+        RegistryCall { call, until: now + self.config().timeout }
     }
 
     /// `period` with jitter, so that agents started together do not stay in step.

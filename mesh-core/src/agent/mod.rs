@@ -31,16 +31,16 @@ use serde_json::value::RawValue;
 use slotmap::SlotMap;
 
 pub use self::config::{AgentConfig, Identity};
-pub use self::effect::{CallId, DelegationId, Effect, Handle, JobId, RegistryRequest, Ticket};
+pub use self::effect::{CallId, DelegationId, Effect, RequestHandle, JobId, RegistryRequest, Ticket};
 pub use self::failure::{CallError, Failure, FailureKind, Tried};
-pub use self::fate::{Fate, Seen};
+pub use self::fate::{Fate, ObservedEnd};
 pub use self::membership::RegistryReply;
 pub use self::note::{Ending, Note, RetryReason};
 pub use self::view::Peers;
 
 use self::chooser::Chooser;
 use self::delegation::Delegation;
-use self::jobs::{Admitted, Job, Jobs};
+use self::jobs::{Admission, Job, AdmittedJobs};
 use self::membership::Membership;
 use self::timers::Timer;
 use self::view::View;
@@ -66,7 +66,7 @@ pub struct Agent {
     /// What the policy wants to be told; nothing while there is none. Kept here, so that a policy
     /// without interests is not looked at.
     interests: Interests,
-    jobs: Jobs,
+    jobs: AdmittedJobs,
     delegations: SlotMap<DelegationId, Box<Delegation>>,
     /// Calls to peers that have no result yet.
     open_calls: u32,
@@ -102,7 +102,7 @@ impl Agent {
             seed: seed.child("routing"),
             chooser: None,
             interests: Interests::NONE,
-            jobs: Jobs::default(),
+            jobs: AdmittedJobs::default(),
             delegations: SlotMap::with_key(),
             open_calls: 0,
             view: View::default(),
@@ -127,7 +127,7 @@ impl Agent {
         now: Timestamp,
         ticket: Ticket,
         request: Request,
-    ) -> Option<Handle> {
+    ) -> Option<RequestHandle> {
         if self.stopping {
             self.reply(ticket, Err(Failure::ShuttingDown));
             return None;
@@ -143,23 +143,23 @@ impl Agent {
                 self.reply(ticket, Ok(Reply::Info(info)));
                 None
             }
-            Request::Work(task) => self.admit(now, ticket, task).map(Handle::Job),
+            Request::Work(task) => self.admit(now, ticket, task).map(RequestHandle::Job),
             Request::Delegate(task) => {
                 let id = self.delegate(now, ticket, task);
                 self.see_to_policy(now);
-                id.map(Handle::Delegation)
+                id.map(RequestHandle::Delegation)
             }
         }
     }
 
     /// The caller of a request went away: frees what it holds, answers nobody.
-    pub fn handle_cancel(&mut self, now: Timestamp, handle: Handle) {
+    pub fn handle_cancel(&mut self, now: Timestamp, handle: RequestHandle) {
         match handle {
-            Handle::Job(id) => {
+            RequestHandle::Job(id) => {
                 self.take_job(id, Ending::Cancelled);
                 self.start_jobs(now);
             }
-            Handle::Delegation(id) => {
+            RequestHandle::Delegation(id) => {
                 self.end_delegation(now, id, Ending::Cancelled);
                 self.see_to_policy(now);
             }
@@ -309,18 +309,18 @@ impl Agent {
     fn admit(&mut self, now: Timestamp, ticket: Ticket, task: Task) -> Option<JobId> {
         let Task { request, attempt, .. } = task;
         match self.jobs.admit(&self.config.admission, now, ticket, task) {
-            Admitted::Busy => {
+            Admission::Busy => {
                 let outcome = Ending::Failed(FailureKind::Busy);
                 self.note(Note::JobEnded { request, attempt, outcome });
                 self.reply(ticket, Err(Failure::Busy));
                 None
             }
-            Admitted::Queued(id) => {
+            Admission::Queued(id) => {
                 self.note(Note::JobQueued { request, attempt });
                 self.watch_job(id);
                 Some(id)
             }
-            Admitted::Running(id) => {
+            Admission::Running(id) => {
                 let task = self.jobs.get(id).map(|job| job.task.clone());
                 self.watch_job(id);
                 if let Some(task) = task {

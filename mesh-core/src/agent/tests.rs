@@ -49,7 +49,7 @@ impl Mesh {
         });
         let listed = RegistryReply::Listed(Listing { epoch: 1, leases });
         agent.handle_registry_reply(now, call.expect("it asks for the list"), listed);
-        let Some(Handle::Delegation(id)) =
+        let Some(RequestHandle::Delegation(id)) =
             agent.handle_request(now, 1, Request::Delegate(job(idempotent)))
         else {
             panic!("the delegation is open")
@@ -193,7 +193,7 @@ fn attempts_at_once_keep_to_the_limits() {
     let mut mesh = Mesh::new(true, 500);
     assert!(mesh.attempt_beside() && mesh.attempt_beside());
     assert!(!mesh.attempt_beside(), "nobody is left");
-    mesh.agent.handle_cancel(mesh.now, Handle::Delegation(mesh.id));
+    mesh.agent.handle_cancel(mesh.now, RequestHandle::Delegation(mesh.id));
     mesh.drain();
     assert!(!mesh.attempt_beside(), "it is over");
     assert!(mesh.calls.is_empty());
@@ -209,7 +209,7 @@ fn a_peer_that_leaves_and_returns_counts_as_new() {
     };
     let others: Vec<&str> = ["a", "b", "c"].into_iter().filter(|name| *name != first).collect();
     for leases in [list(&others), list(&["a", "b", "c"])] {
-        let listing = (leases, super::trust::Worth::Believed);
+        let listing = (leases, super::trust::ListTrust::Believed);
         let change = mesh.agent.view.update(mesh.now, listing, None);
         mesh.agent.forget_who_left(&change.before.expect("another list"));
     }

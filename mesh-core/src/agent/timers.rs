@@ -8,7 +8,7 @@ use super::Agent;
 use super::chooser::Chooser;
 use super::delegation::Delegation;
 use super::effect::{DelegationId, JobId};
-use super::jobs::Jobs;
+use super::jobs::AdmittedJobs;
 use crate::time::Timestamp;
 
 /// What a timer is for. One whose job or delegation is gone or moved on is skipped when it comes up.
@@ -24,7 +24,7 @@ const SPARE_TIMERS: usize = 8;
 
 /// Whether what a timer is for is still to come.
 fn is_wanted(
-    jobs: &Jobs,
+    jobs: &AdmittedJobs,
     delegations: &SlotMap<DelegationId, Box<Delegation>>,
     chooser: Option<&Chooser>,
     at: Timestamp,

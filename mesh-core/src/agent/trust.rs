@@ -18,7 +18,7 @@ use crate::time::Timestamp;
 /// - one that leaves out this agent, which holds a lease and was listed before, or that leaves it
 ///   no peer at all where the list before had some. The TTL then counts from the list before.
 #[derive(Debug)]
-pub(super) struct Trust {
+pub(super) struct RegistryTrust {
     /// The registry's life that the last list was of.
     epoch: Option<u64>,
     /// When it answered last, and whether a call has failed since.
@@ -32,16 +32,16 @@ pub(super) struct Trust {
     named_others: bool,
 }
 
-/// What a list is worth.
+/// What a list is list_trust.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Worth {
+pub(super) enum ListTrust {
     /// Peers that are not in it are gone.
     Believed,
     /// They are kept until then.
     Doubted(Timestamp),
 }
 
-impl Trust {
+impl RegistryTrust {
     pub(super) const fn new(now: Timestamp) -> Self {
         Self {
             epoch: None,
@@ -73,22 +73,22 @@ impl Trust {
         listing: &Listing,
         own: &Name,
         is_held: bool,
-    ) -> Worth {
+    ) -> ListTrust {
         let names_self = listing.leases.position(own).is_some();
         let names_others = others(&listing.leases, names_self);
         let is_first = self.epoch.is_none();
         let is_another = self.epoch.is_some_and(|epoch| epoch != listing.epoch);
         let forgets_self = is_held && self.named_self && !names_self;
         let forgets_all = self.named_others && !names_others;
-        let worth = match (self.was_silent || is_another, forgets_self || forgets_all) {
-            _ if is_first => Worth::Believed,
-            (true, _) => Worth::Doubted(now + ttl),
-            (_, true) => Worth::Doubted(self.listed_at + ttl),
-            _ => Worth::Believed,
+        let list_trust = match (self.was_silent || is_another, forgets_self || forgets_all) {
+            _ if is_first => ListTrust::Believed,
+            (true, _) => ListTrust::Doubted(now + ttl),
+            (_, true) => ListTrust::Doubted(self.listed_at + ttl),
+            _ => ListTrust::Believed,
         };
         (self.epoch, self.listed_at, self.was_silent) = (Some(listing.epoch), now, false);
         (self.named_self, self.named_others) = (names_self, names_others);
-        worth
+        list_trust
     }
 }
 
@@ -113,13 +113,13 @@ mod tests {
     }
 
     /// An agent that holds a lease and was given a list at second 0.
-    fn listed(names: &[&str]) -> Trust {
-        let mut trust = Trust::new(at(0));
-        assert_eq!(worth(&mut trust, 0, 1, names), Worth::Believed);
+    fn listed(names: &[&str]) -> RegistryTrust {
+        let mut trust = RegistryTrust::new(at(0));
+        assert_eq!(judged(&mut trust, 0, 1, names), ListTrust::Believed);
         trust
     }
 
-    fn worth(trust: &mut Trust, secs: u64, epoch: u64, names: &[&str]) -> Worth {
+    fn judged(trust: &mut RegistryTrust, secs: u64, epoch: u64, names: &[&str]) -> ListTrust {
         trust.answered(at(secs), TTL);
         trust.judge(at(secs), TTL, &listing(epoch, names), &"me".into(), true)
     }
@@ -127,12 +127,12 @@ mod tests {
     #[test]
     fn a_list_is_believed_as_a_rule() {
         let mut trust = listed(&["a", "b", "me"]);
-        assert_eq!(worth(&mut trust, 5, 1, &["a", "me"]), Worth::Believed);
+        assert_eq!(judged(&mut trust, 5, 1, &["a", "me"]), ListTrust::Believed);
         trust.failed();
-        assert_eq!(worth(&mut trust, 17, 1, &["me", "z"]), Worth::Believed, "a short silence");
+        assert_eq!(judged(&mut trust, 17, 1, &["me", "z"]), ListTrust::Believed, "a short silence");
         assert_eq!(
-            worth(&mut trust, 90, 1, &["me", "y"]),
-            Worth::Believed,
+            judged(&mut trust, 90, 1, &["me", "y"]),
+            ListTrust::Believed,
             "lists that come rarely"
         );
     }
@@ -141,10 +141,10 @@ mod tests {
     fn the_first_list_after_a_silence_or_of_another_life_is_in_doubt() {
         let mut trust = listed(&["a", "me"]);
         trust.failed();
-        assert_eq!(worth(&mut trust, 16, 1, &["me", "b"]), Worth::Doubted(at(46)));
-        assert_eq!(worth(&mut trust, 17, 1, &["me", "b"]), Worth::Believed);
-        assert_eq!(worth(&mut trust, 18, 2, &["me", "b"]), Worth::Doubted(at(48)));
-        assert_eq!(worth(&mut trust, 19, 2, &["me", "b"]), Worth::Believed);
+        assert_eq!(judged(&mut trust, 16, 1, &["me", "b"]), ListTrust::Doubted(at(46)));
+        assert_eq!(judged(&mut trust, 17, 1, &["me", "b"]), ListTrust::Believed);
+        assert_eq!(judged(&mut trust, 18, 2, &["me", "b"]), ListTrust::Doubted(at(48)));
+        assert_eq!(judged(&mut trust, 19, 2, &["me", "b"]), ListTrust::Believed);
     }
 
     #[test]
@@ -152,22 +152,22 @@ mod tests {
         let mut trust = listed(&["a", "me"]);
         trust.failed();
         trust.answered(at(60), TTL);
-        assert_eq!(worth(&mut trust, 61, 1, &["me", "b"]), Worth::Doubted(at(91)));
+        assert_eq!(judged(&mut trust, 61, 1, &["me", "b"]), ListTrust::Doubted(at(91)));
     }
 
     #[test]
     fn a_list_that_forgets_this_agent_or_everybody_else_is_in_doubt() {
         for forgetful in [&["b"][..], &["me"], &[]] {
             let mut trust = listed(&["a", "b", "me"]);
-            worth(&mut trust, 5, 1, &["a", "b", "me"]);
+            judged(&mut trust, 5, 1, &["a", "b", "me"]);
             assert_eq!(
-                worth(&mut trust, 10, 1, forgetful),
-                Worth::Doubted(at(35)),
+                judged(&mut trust, 10, 1, forgetful),
+                ListTrust::Doubted(at(35)),
                 "{forgetful:?}"
             );
-            assert_eq!(worth(&mut trust, 15, 1, forgetful), Worth::Believed, "but once");
+            assert_eq!(judged(&mut trust, 15, 1, forgetful), ListTrust::Believed, "but once");
         }
         let mut trust = listed(&["a"]);
-        assert_eq!(worth(&mut trust, 5, 1, &["a"]), Worth::Believed, "not listed yet");
+        assert_eq!(judged(&mut trust, 5, 1, &["a"]), ListTrust::Believed, "not listed yet");
     }
 }

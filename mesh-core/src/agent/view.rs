@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::contacts::Contacts;
-use super::trust::Worth;
+use super::trust::ListTrust;
 use crate::Few;
 use crate::protocol::Name;
 use crate::roster::{ListedLease, PeerId, Roster};
@@ -102,10 +102,10 @@ impl View {
     pub(super) fn update(
         &mut self,
         now: Timestamp,
-        (leases, worth): (Roster, Worth),
+        (leases, list_trust): (Roster, ListTrust),
         skip: Option<&Name>,
     ) -> ViewChange {
-        if let Worth::Doubted(until) = worth {
+        if let ListTrust::Doubted(until) = list_trust {
             self.grace_until = self.grace_until.max(until);
         }
         self.listed_at = now;
@@ -230,7 +230,7 @@ mod tests {
 
     /// Hands in a list; gives back who has left.
     fn update(view: &mut View, secs: u64, leases: Roster) -> Vec<PeerId> {
-        let change = view.update(at(secs), (leases, Worth::Believed), None);
+        let change = view.update(at(secs), (leases, ListTrust::Believed), None);
         change.before.map_or_else(Vec::new, |before| view.left(&before))
     }
 
@@ -252,7 +252,7 @@ mod tests {
         let loaded = lease("a", 1).with_load(Some(Default::default()));
         let change = view.update(
             at(1),
-            ([loaded, lease("b", 1)].into_iter().collect(), Worth::Believed),
+            ([loaded, lease("b", 1)].into_iter().collect(), ListTrust::Believed),
             None,
         );
         assert!(!change.is_visible && !change.has_changed);
@@ -263,7 +263,7 @@ mod tests {
     fn a_list_in_doubt_removes_nobody_during_the_grace() {
         let mut view = View::default();
         update(&mut view, 0, listing(&["a", "b"]));
-        let doubted = (listing(&["b"]), Worth::Doubted(at(40)));
+        let doubted = (listing(&["b"]), ListTrust::Doubted(at(40)));
         assert!(!view.update(at(10), doubted, None).is_visible);
         assert_eq!(names(&view), ["a", "b"]);
         update(&mut view, 39, listing(&["b"]));

@@ -47,7 +47,7 @@ impl Default for HealthConfig {
 
 /// A peer that failed and has done no job since.
 #[derive(Clone, Debug)]
-struct Record {
+struct FailureRecord {
     lease: Arc<ListedLease>,
     /// In a row.
     failures: u32,
@@ -64,7 +64,7 @@ struct Record {
 pub(crate) struct PassiveHealth {
     config: HealthConfig,
     /// In order of the peers' identities.
-    records: Vec<Record>,
+    records: Vec<FailureRecord>,
 }
 
 impl Decorator for PassiveHealth {
@@ -172,15 +172,15 @@ impl PassiveHealth {
         self.records.binary_search_by_key(&peer, |record| record.lease.id())
     }
 
-    fn get(&mut self, peer: PeerId) -> Option<&mut Record> {
+    fn get(&mut self, peer: PeerId) -> Option<&mut FailureRecord> {
         let at = self.find(peer).ok()?;
         Some(&mut self.records[at])
     }
 
-    fn get_or_new(&mut self, lease: &Arc<ListedLease>) -> &mut Record {
+    fn get_or_new(&mut self, lease: &Arc<ListedLease>) -> &mut FailureRecord {
         let at = self.find(lease.id()).unwrap_or_else(|at| {
             let (lease, until) = (lease.clone(), Timestamp::ZERO);
-            let new = Record { lease, failures: 0, penalties: 0, until, on_trial: false };
+            let new = FailureRecord { lease, failures: 0, penalties: 0, until, on_trial: false };
             self.records.insert(at, new);
             at
         });

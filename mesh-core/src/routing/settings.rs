@@ -37,7 +37,7 @@ pub enum PolicyError {
         name: String,
     },
     /// The policy has no such parameter.
-    #[error("{parameter} means nothing to the policy {policy}{}", Known(.policy))]
+    #[error("{parameter} means nothing to the policy {policy}{}", ParameterHint(.policy))]
     UnknownParameter {
         /// The policy's name.
         policy: &'static str,
@@ -74,9 +74,9 @@ fn names() -> Vec<&'static str> {
 }
 
 /// The parameters that a policy has instead.
-struct Known<'a>(&'a str);
+struct ParameterHint<'a>(&'a str);
 
-impl fmt::Display for Known<'_> {
+impl fmt::Display for ParameterHint<'_> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let parameters = built_in(self.0).map_or(&[][..], |description| description.parameters);
         let names: Vec<&str> = parameters.iter().map(|parameter| parameter.name).collect();

@@ -9,7 +9,7 @@ use mesh_core::agent::config::{
     AdmissionConfig, AgentConfig, Concurrency, DelegationConfig, Identity, MembershipConfig,
 };
 use mesh_core::agent::{
-    Agent, CallError, CallId, Effect, Failure, Handle, JobId, Note, RegistryReply, RegistryRequest,
+    Agent, CallError, CallId, Effect, Failure, RequestHandle, JobId, Note, RegistryReply, RegistryRequest,
     Ticket,
 };
 use mesh_core::load::LoadReport;
@@ -24,7 +24,7 @@ use serde_json::value::RawValue;
 pub(crate) const ME: &str = "me";
 
 /// Heartbeats and refreshes come this seldom, so that they don't mix with what a test looks at.
-pub(crate) const SELDOM: Duration = Duration::from_secs(1_000);
+pub(crate) const RARELY: Duration = Duration::from_secs(1_000);
 
 /// A call to a peer that has no result yet.
 #[derive(Clone, Debug)]
@@ -88,8 +88,8 @@ pub(crate) fn config(policy_text: &str) -> AgentConfig {
             ..DelegationConfig::default()
         },
         membership: MembershipConfig {
-            heartbeat: SELDOM,
-            refresh: SELDOM,
+            heartbeat: RARELY,
+            refresh: RARELY,
             timeout: ms(1_000),
             ..MembershipConfig::default()
         },
@@ -147,7 +147,7 @@ impl Driver {
     /// An agent that is registered and knows these peers.
     pub(crate) fn with_leases(config: AgentConfig, leases: Vec<ListedLease>) -> Self {
         let mut driver = Self::new(config);
-        driver.answer_registry(RegistryReply::Registered { ttl: 3 * SELDOM, rival: None });
+        driver.answer_registry(RegistryReply::Registered { ttl: 3 * RARELY, rival: None });
         driver.answer_registry(RegistryReply::Listed(Listing { epoch: 1, leases: leases.into() }));
         driver
     }
@@ -167,7 +167,7 @@ impl Driver {
         self.drain();
     }
 
-    pub(crate) fn request(&mut self, request: Request) -> (Ticket, Option<Handle>) {
+    pub(crate) fn request(&mut self, request: Request) -> (Ticket, Option<RequestHandle>) {
         self.tickets += 1;
         let handle = self.agent.handle_request(self.now, self.tickets, request);
         self.drain();

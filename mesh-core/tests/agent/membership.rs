@@ -8,14 +8,14 @@ use mesh_core::agent::{AgentConfig, Note, RegistryReply, RegistryRequest};
 use mesh_core::registry::Registration;
 use mesh_core::roster::Listing;
 
-use crate::driver::{Driver, SELDOM, at, config, lease, load, ms};
+use crate::driver::{Driver, RARELY, at, config, lease, load, ms};
 
 const REGISTERED: RegistryReply = RegistryReply::Registered { ttl: ms(30_000), rival: None };
 
 fn settings() -> AgentConfig {
     let membership = MembershipConfig {
         heartbeat: ms(10_000),
-        refresh: SELDOM,
+        refresh: RARELY,
         timeout: ms(1_000),
         ..MembershipConfig::default()
     };

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use mesh_core::Timestamp;
-use mesh_core::agent::{AgentConfig, CallError, CallId, Failure, Handle, RegistryReply};
+use mesh_core::agent::{AgentConfig, CallError, CallId, Failure, RequestHandle, RegistryReply};
 use mesh_core::protocol::{InfoReply, Reply, Request, Task};
 use mesh_core::roster::{ListedLease, Listing, PeerId};
 use mesh_core::routing::{
@@ -201,7 +201,7 @@ fn a_policy_is_told_what_became_of_its_choices() {
 
     let (_, handle) = driver.request(Request::Delegate(job()));
     driver.advance(ms(7));
-    let handle @ Handle::Delegation(_) = handle.unwrap() else { panic!("{handle:?}") };
+    let handle @ RequestHandle::Delegation(_) = handle.unwrap() else { panic!("{handle:?}") };
     driver.agent.handle_cancel(driver.now, handle);
     driver.drain();
     driver.delegate(job());

@@ -6,7 +6,7 @@ use mesh_core::protocol::{InfoReply, Reply, Task};
 use mesh_core::resilience::RetryConfig;
 use mesh_core::roster::{ListedLease, Listing};
 
-use crate::driver::{Driver, SELDOM, config, done_by, job, lease, load, ms};
+use crate::driver::{Driver, RARELY, config, done_by, job, lease, load, ms};
 
 const BUSY: CallError = CallError::Answered(Failure::Busy);
 const STOPPING: CallError = CallError::Answered(Failure::ShuttingDown);
@@ -253,7 +253,7 @@ fn a_peer_that_left_while_it_works_may_still_answer() {
 #[test]
 fn the_callers_own_numbers_cannot_make_it_panic() {
     let mut driver = Driver::with_peers(random(), &["a", "b"]);
-    let ticket = driver.delegate(Task { attempt: u32::MAX, timeout: Some(SELDOM), ..job() });
+    let ticket = driver.delegate(Task { attempt: u32::MAX, timeout: Some(RARELY), ..job() });
     fail_next(&mut driver, BUSY);
     fail_next(&mut driver, BUSY);
     assert_eq!(driver.failure(ticket).name(), "all_busy");

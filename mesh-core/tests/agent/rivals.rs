@@ -9,7 +9,7 @@ use mesh_core::registry::{LeaseConfig, RegisterError, Registry, RegistryConfig};
 use mesh_core::roster::Listing;
 use mesh_core::seed::Seed;
 
-use crate::driver::{ME, SELDOM, at, config, ms};
+use crate::driver::{ME, RARELY, at, config, ms};
 
 const TTL: Duration = Duration::from_secs(30);
 
@@ -37,7 +37,7 @@ impl Rivals {
     fn start(&mut self, url: &'static str, incarnation: u64) {
         let identity = Identity { name: ME.into(), url: url.into(), incarnation };
         let membership =
-            MembershipConfig { heartbeat: ms(10_000), refresh: SELDOM, ..Default::default() };
+            MembershipConfig { heartbeat: ms(10_000), refresh: RARELY, ..Default::default() };
         let config = AgentConfig { membership, ..config("random") };
         let agent = Agent::new(self.now, identity, config, &Seed::root(incarnation));
         self.processes.push(Process { url, agent, notes: Vec::new() });

@@ -20,7 +20,7 @@ use mesh_core::resilience::RetryConfig;
 use mesh_core::roster::ListedLease;
 use mesh_core::seed::Seed;
 
-use self::oracles::{Asked, Caller, Life, Oracles};
+use self::oracles::{HeldRequest, Caller, Life, Oracles};
 use self::plan::{Plan, Setup};
 use crate::driver::{output, policy};
 
@@ -77,7 +77,7 @@ struct Alive {
     stopping: bool,
 }
 
-struct Node {
+struct MeshNode {
     name: Name,
     life: u64,
     alive: Option<Alive>,
@@ -86,7 +86,7 @@ struct Node {
 pub(crate) struct World {
     setup: Setup,
     now: Timestamp,
-    nodes: Vec<Node>,
+    nodes: Vec<MeshNode>,
     messages: Vec<Message>,
     /// Results of calls that were handed in.
     past_results: Vec<(Life, CallId, Result<Reply, CallError>)>,
@@ -104,7 +104,7 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn new(setup: Setup) -> Self {
         let name = |node| Name::from(format!("agent-{node}"));
-        let nodes = (0..setup.nodes).map(|node| Node { name: name(node), life: 0, alive: None });
+        let nodes = (0..setup.nodes).map(|node| MeshNode { name: name(node), life: 0, alive: None });
         let mut world = Self {
             now: Timestamp::ZERO,
             nodes: nodes.collect(),
@@ -251,7 +251,7 @@ impl World {
         self.tickets += 1;
         let ticket = self.tickets;
         let deadline = self.now + timeout;
-        let asked = Asked { of, caller, deadline, handle: None, open: true };
+        let asked = HeldRequest { of, caller, deadline, handle: None, open: true };
         self.oracles.tickets.insert(ticket, asked);
         let handle = self.touch(of, |agent, now| agent.handle_request(now, ticket, request));
         let asked = self.oracles.tickets.get_mut(&ticket).expect("just put in");
@@ -278,7 +278,7 @@ impl World {
             attempt: 0,
             foreign: None,
         };
-        self.oracles.demanded(&task, self.now + timeout);
+        self.oracles.requested(&task, self.now + timeout);
         let request = if delegate { Request::Delegate(task) } else { Request::Work(task) };
         let life = self.life(node);
         if self.alive(life).is_some() {

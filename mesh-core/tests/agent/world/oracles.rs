@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use mesh_core::Timestamp;
-use mesh_core::agent::{CallError, CallId, Failure, Handle, Note, RetryReason, Ticket};
+use mesh_core::agent::{CallError, CallId, Failure, RequestHandle, Note, RetryReason, Ticket};
 use mesh_core::protocol::{Reply, Task};
 
 /// One life of one node.
@@ -19,17 +19,17 @@ pub(crate) enum Caller {
 
 /// A request that an agent holds.
 #[derive(Clone, Debug)]
-pub(crate) struct Asked {
+pub(crate) struct HeldRequest {
     pub(crate) of: Life,
     pub(crate) caller: Caller,
     pub(crate) deadline: Timestamp,
-    pub(crate) handle: Option<Handle>,
+    pub(crate) handle: Option<RequestHandle>,
     pub(crate) open: bool,
 }
 
 /// A request of a client.
 #[derive(Clone, Copy, Debug)]
-struct Demand {
+struct ClientRequest {
     idempotent: bool,
     deadline: Timestamp,
     /// The job was sent to peers so often.
@@ -41,8 +41,8 @@ struct Demand {
 
 #[derive(Default)]
 pub(crate) struct Oracles {
-    pub(crate) tickets: BTreeMap<Ticket, Asked>,
-    demands: BTreeMap<u64, Demand>,
+    pub(crate) tickets: BTreeMap<Ticket, HeldRequest>,
+    requests: BTreeMap<u64, ClientRequest>,
     started: BTreeSet<(u64, u32)>,
     /// Which request a call for work belongs to.
     calls: BTreeMap<(Life, CallId), u64>,
@@ -58,10 +58,10 @@ impl Oracles {
     }
 
     /// A client makes a request of its own.
-    pub(crate) fn demanded(&mut self, task: &Task, deadline: Timestamp) {
+    pub(crate) fn requested(&mut self, task: &Task, deadline: Timestamp) {
         let Task { request, idempotent, .. } = *task;
-        let demand = Demand { idempotent, deadline, sent: 0, done: 0, refused: true };
-        assert!(self.demands.insert(request, demand).is_none());
+        let known = ClientRequest { idempotent, deadline, sent: 0, done: 0, refused: true };
+        assert!(self.requests.insert(request, known).is_none());
     }
 
     pub(crate) fn answered(&mut self, now: Timestamp, of: Life, ticket: Ticket) -> Caller {
@@ -75,26 +75,26 @@ impl Oracles {
 
     /// The job goes to a peer.
     pub(crate) fn sent(&mut self, now: Timestamp, of: Life, call: CallId, task: &Task, max: u32) {
-        let demand = self.demands.get_mut(&task.request).expect("a job of nobody");
+        let known = self.requests.get_mut(&task.request).expect("a job of nobody");
         let timeout = task.timeout.expect("a deadline");
         assert!(timeout > Duration::ZERO);
-        assert!(now + timeout <= demand.deadline, "the deadline grew");
+        assert!(now + timeout <= known.deadline, "the deadline grew");
         assert_eq!(task.depth, 1);
-        assert_eq!(task.attempt, demand.sent, "attempts are numbered as they are sent");
-        assert!(demand.idempotent || demand.refused, "{} may have been done", task.request);
+        assert_eq!(task.attempt, known.sent, "attempts are numbered as they are sent");
+        assert!(known.idempotent || known.refused, "{} may have been done", task.request);
         let begun = self.started.range((task.request, 0)..=(task.request, u32::MAX)).next();
-        assert!(demand.idempotent || begun.is_none(), "{} was begun", task.request);
-        demand.sent += 1;
-        assert!(demand.sent <= max, "too many attempts");
-        demand.refused = false;
+        assert!(known.idempotent || begun.is_none(), "{} was begun", task.request);
+        known.sent += 1;
+        assert!(known.sent <= max, "too many attempts");
+        known.refused = false;
         self.calls.insert((of, call), task.request);
     }
 
     /// The delegator learns how its call ended.
     pub(crate) fn call_ended(&mut self, of: Life, call: CallId, result: &Result<Reply, CallError>) {
         let Some(request) = self.calls.remove(&(of, call)) else { return };
-        let demand = self.demands.get_mut(&request).expect("a job of nobody");
-        demand.refused = match result {
+        let known = self.requests.get_mut(&request).expect("a job of nobody");
+        known.refused = match result {
             Err(CallError::NotSent) => true,
             Err(CallError::Answered(failure)) => {
                 matches!(failure, Failure::Busy | Failure::ShuttingDown | Failure::Unavailable(_))
@@ -114,10 +114,10 @@ impl Oracles {
     }
 
     pub(crate) fn done(&mut self, task: &Task) {
-        let demand = self.demands.get_mut(&task.request).expect("a job of nobody");
-        demand.done += 1;
-        assert!(demand.idempotent || demand.done == 1, "{} done twice", task.request);
-        if demand.done > 1 {
+        let known = self.requests.get_mut(&task.request).expect("a job of nobody");
+        known.done += 1;
+        assert!(known.idempotent || known.done == 1, "{} done twice", task.request);
+        if known.done > 1 {
             self.saw("done twice, idempotent");
         }
     }
@@ -173,7 +173,7 @@ impl Oracles {
 
     /// Unanswered requests of this caller, or of every client.
     pub(crate) fn open(&self, caller: Caller) -> Vec<Ticket> {
-        let fits = |asked: &Asked| asked.open && asked.caller == caller;
+        let fits = |asked: &HeldRequest| asked.open && asked.caller == caller;
         self.tickets.iter().filter(|(_, a)| fits(a)).map(|(ticket, _)| *ticket).collect()
     }
 }
