@@ -1,4 +1,4 @@
-//! Several attempts at once: what no setting leads to yet, so that only code inside can ask for it.
+//! Several attempts at once. No setting leads to them yet, so only code inside the module can.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,15 +8,15 @@ use crate::resilience::RetryConfig;
 use crate::roster::{ListedLease, Listing};
 use crate::routing::PolicySettings;
 
-/// An agent with peers and one delegation, and what it has asked for.
+/// An agent with three peers and one delegation, and what the agent has asked its driver for.
 struct Mesh {
     agent: Agent,
     now: Timestamp,
     id: DelegationId,
-    /// Open calls by peer, with the number of the attempt.
+    /// Open calls by the peer's name, each with the number of its attempt.
     calls: BTreeMap<String, (CallId, u32)>,
     answers: Vec<Result<Reply, Failure>>,
-    /// The attempts that were announced: each one before it was sent.
+    /// How many further attempts were announced by a note; each must come before the attempt.
     announced: u32,
 }
 

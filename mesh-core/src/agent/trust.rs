@@ -1,4 +1,4 @@
-//! Whether the registry's list may be taken at its word.
+//! Whether an agent believes the registry's list when peers are missing from it.
 
 use std::time::Duration;
 
@@ -7,37 +7,41 @@ use crate::registry::longest_pause;
 use crate::roster::{Listing, Roster};
 use crate::time::Timestamp;
 
-/// What an agent remembers of the registry's answers.
+/// What an agent remembers of the registry's answers, to judge the next list by it.
 ///
-/// A peer that a list leaves out is gone, as a rule. But a registry that restarted, or that could
-/// not hear the agents, lists nobody until their next heartbeats, and to take that at its word
-/// would empty the view. So the missing are kept for one TTL after a list is in doubt:
+/// As a rule, a peer that is missing from a list is gone. But a registry that has restarted, or
+/// that could not hear the agents, lists nobody until their next heartbeats, and a view that
+/// followed such a list would be empty. So an agent keeps missing peers for one TTL when a list is
+/// in doubt:
 ///
-/// - the first of another life of the registry;
-/// - the first after a silence: calls failed, and none was answered for two fifths of a TTL;
-/// - one that leaves out this agent, which holds a lease and was listed before, or that leaves it
-///   no peer at all where the list before had some. The TTL then counts from the list before.
+/// - the first list of a restarted registry (another epoch);
+/// - the first list after a silence: calls failed, and none was answered for two fifths of a TTL;
+/// - a list without this agent, although it holds a lease and was in the last list, or without any
+///   peer, although the last list had some. The TTL then counts from that last list.
 #[derive(Debug)]
 pub(super) struct RegistryTrust {
-    /// The registry's life that the last list was of.
+    /// The epoch of the last list; `None` before the first.
     epoch: Option<u64>,
-    /// When it answered last, and whether a call has failed since.
+    /// When the registry answered last.
     answered_at: Timestamp,
+    /// Whether a call has failed since.
     has_failed: bool,
-    /// It was silent, and no list has come since.
+    /// Whether the registry was silent, and no list has come since.
     was_silent: bool,
-    /// When the last list came, and whether it named this agent, and others.
+    /// When the last list came.
     listed_at: Timestamp,
+    /// Whether this agent was in it.
     named_self: bool,
+    /// Whether other agents were in it.
     named_others: bool,
 }
 
-/// What a list is list_trust.
+/// Whether a list is to be believed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ListTrust {
-    /// Peers that are not in it are gone.
+    /// Peers that are missing from it are gone.
     Believed,
-    /// They are kept until then.
+    /// Peers that are missing from it are kept until this time.
     Doubted(Timestamp),
 }
 
@@ -59,13 +63,13 @@ impl RegistryTrust {
         self.has_failed = true;
     }
 
-    /// A call was answered.
+    /// A call to the registry was answered.
     pub(super) fn answered(&mut self, now: Timestamp, ttl: Duration) {
         self.was_silent |= self.has_failed && now.since(self.answered_at) > longest_pause(ttl);
         (self.answered_at, self.has_failed) = (now, false);
     }
 
-    /// A list came. `is_held`: the registry has granted this agent a lease.
+    /// Judges a list that has come. `is_held`: the registry has granted this agent a lease.
     pub(super) fn judge(
         &mut self,
         now: Timestamp,
@@ -81,6 +85,7 @@ impl RegistryTrust {
         let forgets_self = is_held && self.named_self && !names_self;
         let forgets_all = self.named_others && !names_others;
         let list_trust = match (self.was_silent || is_another, forgets_self || forgets_all) {
+            // There is no view yet that it could empty.
             _ if is_first => ListTrust::Believed,
             (true, _) => ListTrust::Doubted(now + ttl),
             (_, true) => ListTrust::Doubted(self.listed_at + ttl),
@@ -92,6 +97,7 @@ impl RegistryTrust {
     }
 }
 
+/// Whether a list names other agents than this one.
 fn others(leases: &Roster, names_self: bool) -> bool {
     leases.len() > usize::from(names_self)
 }
