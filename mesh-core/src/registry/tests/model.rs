@@ -1,4 +1,5 @@
-//! Random schedules against a model that is slow and plain: lists, searched from end to end.
+//! Random schedules, in which the registry must agree with a simple and slow model of it: the model
+//! keeps lists, and searches them from end to end.
 
 use std::time::Duration;
 
@@ -13,19 +14,21 @@ use crate::registry::{
 
 const TTL: u64 = 40;
 const SWEEP: u64 = 8;
-/// A longer one is a silence.
+/// A longer time without any heartbeat is a silence.
 const PAUSE: u64 = TTL * 2 / 5;
-/// It wants to see that it is awake this often, and may be so late.
+/// The registry wants to be woken this often, and may be woken this late.
 const WATCH: u64 = TTL / 8;
 const MAX_LEASES: usize = 3;
 const MAX_TOMBSTONES: usize = 2;
 const NAMES: [&str; 4] = ["a", "b", "c", "d"];
 const URLS: [&str; 2] = ["x:1", "y:2"];
 
+/// One step of a schedule.
 #[derive(Clone, Debug)]
 enum ScheduleStep {
+    /// Lets this many nanoseconds pass.
     Wait(u64),
-    /// Does what `poll_timeout` asks for.
+    /// Lets time pass until the registry wants to be woken, and wakes it.
     Wake,
     Register {
         name: usize,
@@ -53,6 +56,7 @@ fn step() -> impl Strategy<Value = ScheduleStep> {
     ]
 }
 
+/// A lease of the model; its times are in nanoseconds.
 #[derive(Clone, Debug, PartialEq)]
 struct ModelLease {
     name: usize,
@@ -62,13 +66,15 @@ struct ModelLease {
     latest: u64,
 }
 
+/// The model of a registry.
 #[derive(Debug, Default)]
 struct ModelRegistry {
     leases: Vec<ModelLease>,
-    /// When it was last called, and when it last heard an agent.
+    /// When it was last called.
     awake: u64,
+    /// When it last heard an agent.
     heard: u64,
-    /// Name and incarnation, oldest first.
+    /// Tombstones: name and incarnation, oldest first.
     dead: Vec<(usize, u64)>,
 }
 
@@ -127,7 +133,8 @@ impl ModelRegistry {
         Some(first.next_multiple_of(SWEEP).min(self.awake + WATCH))
     }
 
-    /// Whether a registration renews, or why it is refused: the table of the module, row by row.
+    /// Whether a registration renews a lease, or why it is refused: the table in the documentation
+    /// of the registry, row by row.
     fn register(&mut self, now: u64, new: ModelLease, renew: bool) -> Result<bool, RegisterError> {
         self.expire(now);
         self.hear(now);
@@ -185,7 +192,7 @@ impl ModelRegistry {
         Ok(())
     }
 
-    /// The live leases by name.
+    /// The live leases in order of their names.
     fn list(&mut self, now: u64) -> Vec<ModelLease> {
         self.expire(now);
         let live = (0..NAMES.len()).filter_map(|name| self.live(name, now));
@@ -193,12 +200,12 @@ impl ModelRegistry {
     }
 }
 
-/// A registry and its model, side by side.
+/// A registry and its model, which take the same steps.
 struct SideBySide {
     now: u64,
     registry: Registry,
     model: ModelRegistry,
-    /// Leases granted and not ended yet, as the notes tell.
+    /// Leases that were granted and have not ended, according to the notes.
     open: Vec<(Name, Option<u64>)>,
 }
 
@@ -215,7 +222,7 @@ impl SideBySide {
         Self { now: 0, registry: Registry::new(config), model: ModelRegistry::default(), open: Vec::new() }
     }
 
-    /// Takes the step on both sides and compares what comes of it.
+    /// Takes a step on both sides and compares the results.
     fn take(&mut self, step: ScheduleStep) {
         let Self { registry, model, now, .. } = self;
         match step {
@@ -257,7 +264,8 @@ impl SideBySide {
         self.registry.list(at(self.now)).map(entry).collect()
     }
 
-    /// Checks that each lease is granted once and ends once; returns whether any was or did.
+    /// Checks that each lease is granted once and ends once. Returns whether any note of a change
+    /// was among the notes.
     fn follow_notes(&mut self) -> bool {
         let mut changed = false;
         for note in drain(&mut self.registry) {

@@ -79,7 +79,7 @@ fn two_processes_with_one_name_are_told_of_each_other() {
     let error = registry.handle_register(at(6), registration("a", None)).unwrap_err();
     let message = "the incarnation is stale: 8 has been seen under this name, which b:1 holds now";
     assert_eq!(error.to_string(), message);
-    // Its own former life is no rival.
+    // A former process at the same address is no rival.
     registry.handle_register(at(7), rival(heartbeat("a", 8))).unwrap();
     let former = Registration { url: "http://b:1/".into(), ..registration("a", 3) };
     registry.handle_register(at(8), former).unwrap_err();
@@ -176,7 +176,7 @@ fn an_agent_without_incarnation_does_not_oust_one_with() {
     registry.handle_register(at(0), registration("a", 7)).unwrap();
     assert_eq!(registry.handle_register(at(1), registration("a", None)), held_7());
     hearing(&mut registry, 2, 99);
-    // It may have the name once that lease is over, and the dead incarnation stays dead.
+    // It gets the name once that lease is over, and the dead incarnation stays dead.
     assert!(registry.handle_register(at(100), registration("a", None)).is_ok());
     assert_eq!(registry.handle_register(at(101), registration("a", 7)), STALE_7);
     assert_eq!(
@@ -247,7 +247,7 @@ fn expiries_are_noted_at_multiples_of_the_sweep() {
         registry.handle_register(at(registered), registration("a", 1)).unwrap();
         hearing(&mut registry, registered, 95);
         registry.handle_timeout(at(95));
-        // At the latest when it wants to see that it is awake, an eighth of a TTL later.
+        // It wants to be woken an eighth of a TTL later at the latest, to know that it is awake.
         assert_eq!(registry.poll_timeout(), Some(at(timeout)));
         registry.handle_timeout(at(timeout));
         let expired = LeaseNoteKind::Expired { at: at(registered + 100) };
