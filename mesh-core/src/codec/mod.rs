@@ -1,7 +1,8 @@
-//! The mesh's messages as JSON-RPC: methods, params, results and errors.
+//! The codec: the messages of [`protocol`](crate::protocol) as JSON-RPC methods, params, results
+//! and errors.
 //!
-//! The fields are those of the Python demo that the mesh grew out of; what the mesh adds is
-//! optional, so that the demo's agents and ours understand each other.
+//! The fields are those of the Python demo that the mesh grew out of. Fields that the mesh has
+//! added are optional, so that agents of the demo and of this mesh understand each other.
 
 mod error;
 pub mod limits;
@@ -69,7 +70,7 @@ struct DelegateResult {
     latency: Duration,
 }
 
-/// `cpu`, `mem` and `latency_ms` are null where the policy did not ask.
+/// The chosen peer. `cpu`, `mem` and `latency_ms` are null if the choice did not know them.
 #[derive(Serialize, Deserialize)]
 struct ChosenPeerResult {
     agent: Name,
@@ -84,11 +85,11 @@ struct ChosenPeerResult {
     url: Arc<str>,
 }
 
-/// Reads a call as one of the agent's methods.
+/// Reads a JSON-RPC call as a request to an agent.
 ///
 /// # Errors
-/// "Method not found" for a method that agents don't have, "invalid params" with the reason for
-/// params that are missing, of a wrong type, out of range or too long to be passed on.
+/// "Method not found" for a method that agents don't have; "Invalid params" with the reason if the
+/// params are missing, of a wrong type, out of range or too long to be passed on.
 pub fn decode_request(call: &Call<'_>) -> Result<Request, Error> {
     match &*call.method {
         "info" => Ok(Request::Info),
@@ -115,10 +116,10 @@ fn task(params: Option<&RawValue>) -> Result<Task, Error> {
     Ok(Task { text, timeout, demand, idempotent, depth, request, attempt, foreign: None })
 }
 
-/// The body of a call of `request`.
+/// The body of a JSON-RPC call that makes a request.
 ///
 /// # Errors
-/// None for the types above; the JSON writer's, if it ever had one.
+/// Those of the JSON writer. Requests don't lead to any.
 pub fn encode_request(
     request: &Request,
     id: &jsonrpc::Id,
@@ -140,7 +141,7 @@ pub fn encode_request(
     jsonrpc::request(method, &params, id)
 }
 
-/// An answer as a JSON-RPC result.
+/// An agent's answer as the result of a JSON-RPC call.
 pub fn encode_reply(reply: Reply) -> Outcome {
     match reply {
         Reply::Info(InfoReply { agent, load, version, uptime }) => {
@@ -166,10 +167,10 @@ pub fn encode_reply(reply: Reply) -> Outcome {
     }
 }
 
-/// Reads the result of a call of `request`.
+/// Reads the result of a JSON-RPC call that made `request`.
 ///
 /// # Errors
-/// If it is not a result of that method.
+/// If it is not a result of that request's method.
 pub fn decode_reply(request: &Request, result: &RawValue) -> Result<Reply, serde_json::Error> {
     let json = result.get();
     Ok(match request {

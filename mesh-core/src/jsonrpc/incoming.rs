@@ -1,4 +1,4 @@
-//! The server's side: what a body asks for, and the body that answers it.
+//! The server's side: the calls in a body, and the body of the answer.
 
 use std::borrow::Cow;
 use std::slice;
@@ -11,20 +11,23 @@ use super::limits::{BodyError, Limits};
 use super::members::{Member, elements, members};
 use super::response::{Outcome, Response};
 
-/// A call, or a notification.
+/// A call, or a notification: a call without an id, which gets no answer.
 #[derive(Clone, Debug)]
 pub struct Call<'a> {
-    /// Which method; never one that begins with `rpc.`.
+    /// The method's name; it never begins with `rpc.`.
     pub method: Cow<'a, str>,
-    /// An array or an object.
+    /// An array or an object; `None` if the call has no params.
     pub params: Option<&'a RawValue>,
-    /// What the answer must bear; `None`: a notification, which gets no answer. An id of null is
-    /// one, and is answered.
+    /// The id that the answer must repeat; `None` for a notification. Null is an id too, so a call
+    /// with the id null is answered.
     pub id: Option<Id>,
 }
 
-/// What a body asks for. Nothing in it is left out: an element is a call or notification, still to
-/// be carried out, or invalid and thereby settled.
+/// A body as a server has read it: a single call, or a batch of them.
+///
+/// Every element of the body is in it: calls and notifications, which the server still has to carry
+/// out, and invalid elements, whose answer is settled already. [`parse`] makes it, and
+/// [`Self::answer`] turns it into the body of the answer.
 #[derive(Clone, Debug)]
 pub struct Incoming<'a>(IncomingBody<'a>);
 
@@ -36,12 +39,13 @@ enum IncomingBody<'a> {
 
 #[derive(Clone, Debug)]
 enum BodyElement<'a> {
+    /// The server has to carry it out.
     Call(Call<'a>),
-    /// Needs nobody: already answered, or (`None`) not to be answered.
+    /// There is nothing to carry out, and this is the answer; `None`: it gets no answer.
     Settled(Option<Response>),
 }
 
-/// Reads a body. One that can't be read has no calls and an error for its answer.
+/// Reads a body. If it can't be read, the result has no calls, and its answer is an error.
 pub fn parse<'a>(body: &'a [u8], limits: &Limits) -> Incoming<'a> {
     Incoming(match read(body, limits) {
         Ok(body) => body,
@@ -50,8 +54,8 @@ pub fn parse<'a>(body: &'a [u8], limits: &Limits) -> Incoming<'a> {
 }
 
 impl<'a> Incoming<'a> {
-    /// The calls and notifications in the order in which they came. The caller may carry them out
-    /// in any order, or all at once.
+    /// The calls and notifications in their order in the body. The server may carry them out in any
+    /// order, or all at once.
     pub fn calls(&self) -> impl Iterator<Item = &Call<'a>> {
         self.elements().iter().filter_map(|element| match element {
             BodyElement::Call(call) => Some(call),
@@ -69,8 +73,8 @@ impl<'a> Incoming<'a> {
     /// The body of the answer, given one outcome for each of [`Self::calls`] in their order; `None`
     /// if there is nothing to answer (HTTP 204).
     ///
-    /// A notification's outcome is dropped, so anything will do for one that is not waited for. A
-    /// call without an outcome is answered with an internal error.
+    /// The outcome of a notification is dropped, so it may be anything, and need not be waited for.
+    /// A call without an outcome is answered with an internal error.
     pub fn answer(self, outcomes: impl IntoIterator<Item = Outcome>) -> Option<Vec<u8>> {
         let mut outcomes = outcomes.into_iter();
         let mut respond = |element| match element {
@@ -86,8 +90,8 @@ impl<'a> Incoming<'a> {
         }
     }
 
-    /// For each response of the answer, in their order: the place among [`Self::calls`] of the call
-    /// that it answers; `None` if it was settled here.
+    /// For each response in the answer, in their order: the position among [`Self::calls`] of the
+    /// call that it answers; `None` if it answers an element that was settled here.
     pub fn answered(&self) -> impl Iterator<Item = Option<usize>> {
         let mut places = 0..;
         self.elements().iter().filter_map(move |element| match element {
@@ -99,14 +103,14 @@ impl<'a> Incoming<'a> {
         })
     }
 
-    /// [`Self::answer`], when outcomes are to be had on the spot.
+    /// As [`Self::answer`], for a server that has each outcome at once.
     pub fn answer_with(self, dispatch: impl FnMut(&Call<'a>) -> Outcome) -> Option<Vec<u8>> {
         let outcomes: Vec<_> = self.calls().map(dispatch).collect();
         self.answer(outcomes)
     }
 }
 
-/// The array of these responses; `None` if there are none.
+/// A batch's answer: the array of its responses; `None` if there are none.
 fn array(responses: impl Iterator<Item = Response>) -> Option<Vec<u8>> {
     let mut out = Vec::new();
     for response in responses {
@@ -149,7 +153,7 @@ fn read_batch(text: &str, max: usize) -> Result<Vec<BodyElement<'_>>, Error> {
 fn read_element(text: &str) -> Result<BodyElement<'_>, Error> {
     let request = members(text, ["jsonrpc", "method", "params", "id"]);
     let [version, method, params, id] = request.map_err(|error| {
-        // Text that is JSON but no object is an invalid request rather than a parse error.
+        // JSON that is not an object is an invalid request, and everything else a parse error.
         match serde_json::from_str::<&RawValue>(text) {
             Ok(_) => Error::invalid_request(&error.to_string()),
             Err(error) => Error::parse_error(&error.to_string()),
@@ -162,6 +166,7 @@ fn read_element(text: &str) -> Result<BodyElement<'_>, Error> {
     }
     Ok(match check(version, method, params) {
         Err(reason) => refused(known_id.unwrap_or(Id::NULL), Error::invalid_request(reason)),
+        // Reserved by the specification; answered here, unless it is a notification.
         Ok((method, _)) if method.starts_with("rpc.") => BodyElement::Settled(
             known_id.map(|id| Response { id, outcome: Err(Error::method_not_found()) }),
         ),
@@ -169,7 +174,7 @@ fn read_element(text: &str) -> Result<BodyElement<'_>, Error> {
     })
 }
 
-/// The method and the params, if these members make a request.
+/// The method and the params, or the reason why these members don't make a request.
 fn check<'a>(
     version: Member<'a>,
     method: Member<'a>,

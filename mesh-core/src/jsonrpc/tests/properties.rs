@@ -4,14 +4,14 @@ use serde_json::value::RawValue;
 
 use crate::jsonrpc::{Id, Limits, parse, parse_response, result};
 
-/// Small enough for random bodies to exceed them at times.
+/// So small that random bodies exceed them now and then.
 const LIMITS: Limits = Limits { max_bytes: 600, max_depth: 5, max_batch: 12 };
 
-/// One element of a batch.
+/// One element of a random batch, and what must come of it.
 #[derive(Clone, Debug)]
 struct RandomElement {
     json: String,
-    /// The id, as JSON, that its one answer must bear; `None`: no answer.
+    /// The id, as JSON, that its answer must have; `None`: no answer.
     id: Option<String>,
     is_valid: bool,
 }
@@ -83,7 +83,7 @@ fn batch(elements: &[RandomElement]) -> String {
     format!("[{}]", all.join(" ,\n"))
 }
 
-/// Whatever `body` is: no panic, and an answer that is JSON.
+/// Asserts that no `body` leads to a panic, and that its answer is JSON.
 fn survives(body: &[u8]) {
     let id = Id::from(7);
     let incoming = parse(body, &LIMITS);
