@@ -1,4 +1,4 @@
-//! Cancelling, finishing and shutting down free everything.
+//! After cancelling, finishing or shutting down, an agent holds nothing any more.
 
 use mesh_core::agent::{AgentConfig, Failure, RequestHandle, RegistryReply, RegistryRequest};
 use mesh_core::protocol::{Reply, Request, Task};

@@ -1,5 +1,5 @@
-//! A mesh of a few agents without a network: messages wait in a pool until the schedule delivers,
-//! loses or repeats them, and time moves when the schedule says so.
+//! A mesh of a few agents without a network. Messages wait in a pool until the schedule delivers,
+//! loses or repeats them, and time passes when the schedule says so.
 
 mod clock;
 mod faults;
@@ -24,8 +24,10 @@ use self::oracles::{HeldRequest, Caller, Life, Oracles};
 use self::plan::{Plan, Setup};
 use crate::driver::{output, policy};
 
+/// The retry budget's share of the requests.
 const RATIO: f64 = 0.1;
-/// What a peer is told of a failure.
+
+/// A failure as the caller reads it, after it was written as a JSON-RPC error.
 fn over_the_wire(failure: &Failure) -> Failure {
     codec::from_error(&codec::to_error(failure), Some(Origin::of(failure)))
 }
@@ -36,15 +38,15 @@ fn job_failure(pick: usize) -> Failure {
         0 => Failure::JobFailed("out of paper".to_owned()),
         1 => Failure::Unavailable("no such file".to_owned()),
         2 => Failure::OutcomeUnknown { peer: "the upstream".to_owned() },
-        // What did the job is an agent itself, and busy.
+        // The service that did the job is an agent itself, and busy.
         _ => Failure::Other(codec::to_error(&Failure::Busy)),
     }
 }
 
-/// The most that the schedules' requests may take.
+/// The timeout of requests that name none. All requests of the schedules are shorter.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A message under way.
+/// A message on its way.
 #[derive(Clone, Debug)]
 enum Message {
     Request {
@@ -70,19 +72,22 @@ struct Alive {
     agent: Agent,
     born: Timestamp,
     running: Vec<(JobId, Task)>,
-    /// Calls without a result, and what the driver calls them, if it was in time to say.
+    /// Calls without a result, each with the driver's ticket if the agent took it in time.
     open: BTreeMap<CallId, Option<Ticket>>,
-    /// Calls so far.
+    /// Calls so far; the next one's ticket.
     calls: Ticket,
     stopping: bool,
 }
 
+/// One name of the mesh, and the agent that runs under it, if one does.
 struct MeshNode {
     name: Name,
+    /// How many agents have run under this name; the last one's incarnation.
     life: u64,
     alive: Option<Alive>,
 }
 
+/// The whole mesh: agents, messages, a simple registry, and the oracles that watch it.
 pub(crate) struct World {
     setup: Setup,
     now: Timestamp,
@@ -94,7 +99,7 @@ pub(crate) struct World {
     leases: BTreeMap<Name, ListedLease>,
     epoch: u64,
     outage: bool,
-    /// Registry calls that came up while effects were drained.
+    /// Calls to the registry that came up while effects were drained. They are answered after that.
     inbox: Vec<(Life, u64, RegistryRequest)>,
     tickets: Ticket,
     requests: u64,
@@ -131,7 +136,7 @@ impl World {
         world
     }
 
-    /// Runs a plan, heals the mesh and gives back how often each interesting thing happened.
+    /// Runs a plan, heals the mesh, and gives back how often each interesting thing has happened.
     pub(crate) fn run(plan: &Plan) -> BTreeMap<&'static str, u32> {
         let mut world = Self::new(plan.setup.clone());
         for action in &plan.actions {
@@ -330,7 +335,7 @@ impl World {
         self.touch(life, |agent, now| agent.handle_job_result(now, job, result));
     }
 
-    /// Starts a new life of a node that is down.
+    /// Starts a new agent under a name whose agent has crashed.
     fn restart(&mut self, node: usize) {
         if self.nodes[node].alive.is_some() {
             return;
