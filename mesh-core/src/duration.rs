@@ -63,6 +63,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, ParseDurationError> {
         });
     };
     let (whole, decimals) = match number.split_once('.') {
+        // "5.s"
         Some((_, "")) => return Err(ParseDurationError::NotANumber),
         Some(parts) => parts,
         None => (number, ""),
@@ -77,6 +78,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, ParseDurationError> {
         return Err(ParseDurationError::TooFine);
     }
     let whole: u64 = whole.parse().map_err(|_| ParseDurationError::NotANumber)?;
+    // Padded to nine digits, the decimals are billionths of the unit.
     let billionths: u64 =
         format!("{decimals:0<9}").parse().map_err(|_| ParseDurationError::NotANumber)?;
     let nanos = u128::from(whole) * u128::from(unit_nanos)

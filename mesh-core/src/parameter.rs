@@ -143,6 +143,7 @@ impl Parameter {
             (ParameterKind::Word { words, .. }, ParameterValue::Word(found)) => {
                 words.iter().any(|word| word.name == found)
             }
+            // A value of another type.
             _ => false,
         };
         if fits {

@@ -36,6 +36,7 @@ impl Agent {
         // it counts for at most half of what is left.
         let left = until.since(now);
         if left.is_zero() {
+            // The deadline has come while the peers were probed.
             return self.give_up(now, id, Failure::DeadlineExceeded);
         }
         let peer = lease.id();
@@ -79,6 +80,7 @@ impl Agent {
         self.note_end(now, &attempt, &result);
         match result {
             Ok(Reply::Work(reply)) => self.work_done(now, id, attempt, reply),
+            // The peer does not speak the protocol, and nobody knows what it has done.
             Ok(_) => {
                 let message = "its answer to work is of another kind";
                 let error = Error::new(Error::INTERNAL_ERROR, message);
@@ -131,6 +133,8 @@ impl Agent {
             }
             // The job was never begun, so another peer may have it.
             _ => {
+                // Only a full peer is a sign that the mesh may be full. The other reasons are the
+                // peer's own, and a retry for them takes nothing from the budget.
                 let is_full = matches!(error, CallError::Answered(Failure::Busy));
                 delegation.rule_out(choice.peer, choice.lease, error.lacks_room());
                 let cost = if is_full { RetryCost::One } else { RetryCost::Nothing };
@@ -167,6 +171,7 @@ impl Agent {
     ) {
         // What the peer spent on the job is no part of the network's round trip.
         let rtt = now.since(sent).saturating_sub(peer_result.latency);
+        // Nothing is remembered of a peer that has left the list.
         if let Some(peer) = choice.peer {
             self.view.contacts_mut().measured(now, peer, rtt);
         }
@@ -216,6 +221,7 @@ impl Agent {
         if delegation.deadline <= now {
             return self.finish(now, id, Err(Failure::DeadlineExceeded));
         }
+        // Checked before the limits, because it is the better answer when both apply.
         if self.view.len() <= delegation.tried.len() {
             let failure = delegation.nobody_left();
             return self.finish(now, id, Err(failure));

@@ -164,6 +164,7 @@ impl Agent {
             if !is_same {
                 tell(PolicyEvent::Joined { peer, name: &new.name });
             }
+            // The report of the same process in the list before: only a new one is told.
             let known = old.filter(|_| is_same).and_then(|old| old.load);
             if let Some(load) = new.load.filter(|load| known != Some(*load)) {
                 tell(PolicyEvent::Load { peer, load, source: LoadSource::Registry });
@@ -185,6 +186,7 @@ impl Agent {
         if !own_probes && !timers {
             return;
         }
+        // Ends at the latest with `MAX_OWN_PROBES` under way.
         while own_probes && !self.stopping && self.send_own_probe(now) {}
         let Some(chooser) = &mut self.chooser else { return };
         let probes = chooser.probes.iter().map(|probe| probe.until);
@@ -294,6 +296,7 @@ impl Agent {
             && self.interests.timers
             && policy.poll_timeout().max(*not_before) <= now
         {
+            // A policy that does not move its timeout is called again after this at the earliest.
             *not_before = now + SHORTEST_TIMEOUT;
             policy.handle_timeout(now, rng);
         }

@@ -88,6 +88,7 @@ impl Agent {
         mut task: Task,
     ) -> Option<DelegationId> {
         let limits = self.config.admission;
+        // Agents that delegate to each other in a circle stop here.
         if task.depth >= limits.max_depth {
             self.reply(ticket, Err(Failure::TooDeep { max: limits.max_depth }));
             return None;
@@ -113,6 +114,7 @@ impl Agent {
             attempts: SmallVec::new(),
         }));
         self.next_round(now, id);
+        // The first round may have ended it at once: there is no peer, or no time.
         self.delegations.contains_key(id).then_some(id)
     }
 
@@ -199,6 +201,7 @@ impl Agent {
         if delegation.rounds < self.config.delegation.max_attempts {
             return self.next_round(now, id);
         }
+        // As many tried as there are peers: nobody is left, whatever the limit on rounds says.
         let failure = if self.view.len() <= delegation.tried.len() {
             delegation.nobody_left()
         } else {
@@ -240,6 +243,7 @@ impl Agent {
         if self.delegations[id].attempts.is_empty() {
             self.finish(now, id, Err(failure));
         } else {
+            // The round of probes is over, so the next timeout is another one.
             self.rearm_delegation(id);
         }
     }

@@ -99,6 +99,7 @@ impl CallError {
             Self::NotSent => ObservedEnd::NotSent.fate(),
             Self::NoAnswer => ObservedEnd::NoAnswer.fate(),
             Self::Answered(failure) if failure.is_refusal() => Fate::NeverBegun,
+            // The peer has handed the job on itself, and got no answer.
             Self::Answered(Failure::OutcomeUnknown { .. }) => Fate::Unknown,
             Self::Answered(_) => ObservedEnd::Answer.fate(),
         }

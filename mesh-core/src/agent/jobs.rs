@@ -102,6 +102,7 @@ impl AdmittedJobs {
         if !limits.concurrency.allows_more_than(self.running) {
             return None;
         }
+        // Skips the ids of queued jobs that were cancelled or timed out.
         loop {
             let id = self.queue.pop_front()?;
             if self.jobs.contains_key(id) {

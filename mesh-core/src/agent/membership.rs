@@ -175,11 +175,14 @@ impl Membership {
             self.list_failed(now);
         }
         if self.register_call.is_none() && self.next_register <= now {
+            // Periods count from one heartbeat to the next, and not from the answer. An answer may
+            // bring the next one forward.
             self.next_register = now + self.jittered(self.period());
             let registration = Registration {
                 name: self.name.clone(),
                 url: self.url.clone(),
                 incarnation: Some(self.incarnation),
+                // A heartbeat says so: then a registry that has lost the lease refuses it.
                 renew: self.registered,
                 load: Some(load),
             };
@@ -205,6 +208,7 @@ impl Membership {
         if !is_register {
             self.list_call.take_if(|pending| pending.call == call)?;
         }
+        // A refusal is an answer as well: it shows that the registry can be reached.
         if !matches!(reply, RegistryReply::Failed) {
             self.trust.answered(now, self.ttl);
         }
@@ -214,6 +218,7 @@ impl Membership {
                 let list_trust = self.list_answered(now, &listing);
                 return Some((listing.leases, list_trust));
             }
+            // Anything but a list makes no sense as an answer here.
             _ => self.list_failed(now),
         }
         None
@@ -224,6 +229,7 @@ impl Membership {
         self.stopping = true;
         self.next_register = Timestamp::MAX;
         self.next_list = Timestamp::MAX;
+        // A registration that is under way is forgotten as well; its answer will be ignored.
         self.list_call = None;
         let request =
             RegistryRequest::Deregister { name: self.name.clone(), incarnation: self.incarnation };
@@ -286,6 +292,7 @@ impl Membership {
     /// Follows the TTL that the registry tells: heartbeats come at least three times as often.
     fn adapt_to(&mut self, now: Timestamp, ttl: Duration, effects: &mut VecDeque<Effect>) {
         if ttl == self.ttl {
+            // The usual case.
             return;
         }
         self.ttl = ttl;
@@ -304,6 +311,7 @@ impl Membership {
     /// dead as a rule. If it is alive and took the name back, the two would take it from each other
     /// for ever.
     fn yield_to(&mut self, now: Timestamp, holder: Arc<str>, effects: &mut VecDeque<Effect>) {
+        // The lease is lost once, however often the agent asks for it in vain.
         if self.registered {
             self.registered = false;
             let incarnation = self.incarnation;
@@ -352,6 +360,7 @@ impl Membership {
             self.is_unheard = false;
             self.next_register = self.next_register.min(now);
         }
+        // 0.5, 1, 2 and 4 s after each other.
         if self.lists < QUICK_LISTS {
             let soon = FIRST_REFRESH * (1 << self.lists);
             self.next_list = self.next_list.min(now + self.jittered(soon));

@@ -146,6 +146,7 @@ impl Agent {
         request: Request,
     ) -> Option<RequestHandle> {
         if self.stopping {
+            // `info` too: so callers that probe this agent learn that it takes no jobs.
             self.reply(ticket, Err(Failure::ShuttingDown));
             return None;
         }
@@ -208,6 +209,7 @@ impl Agent {
             let skip = (!self.config.delegation.to_self).then_some(&self.name);
             let change = self.view.update(now, listing, skip);
             if let Some(before) = change.before {
+                // First the policy: `Left` must be the last event about a peer.
                 self.tell_policy_of_list(now, &before);
                 if change.has_changed {
                     self.forget_who_left(&before);
@@ -232,6 +234,7 @@ impl Agent {
     /// Begins to stop: ends the lease and refuses new requests. Jobs and delegations that
     /// are under way go on; [`Self::is_drained`] says when the last one has ended.
     pub fn handle_shutdown(&mut self, now: Timestamp) {
+        // Being told twice changes nothing: the lease is given back once.
         if !self.stopping {
             self.stopping = true;
             self.abandon_own_probes(now);
@@ -333,6 +336,7 @@ impl Agent {
     fn admit(&mut self, now: Timestamp, ticket: Ticket, task: Task) -> Option<JobId> {
         let Task { request, attempt, .. } = task;
         match self.jobs.admit(&self.config.admission, now, ticket, task) {
+            // A refused job is noted as ended, so that metrics and oracles count it.
             Admission::Busy => {
                 let outcome = Ending::Failed(FailureKind::Busy);
                 self.note(Note::JobEnded { request, attempt, outcome });
@@ -394,6 +398,7 @@ impl Agent {
     /// Removes a job that has not ended by itself, and has the driver stop it if it runs.
     fn take_job(&mut self, id: JobId, outcome: Ending) -> Option<Job> {
         let job = self.remove_job(id, outcome)?;
+        // The driver knows nothing of a queued job.
         if job.running {
             self.effects.push_back(Effect::Stop(id));
         }

@@ -29,6 +29,7 @@ impl Agent {
         let delegation = &mut self.delegations[id];
         let first = delegation.calls;
         let mut probes = Few::with_capacity(leases.len());
+        // The driver will read the addresses.
         leases.iter().for_each(|lease| prefetch_arc(&lease.url));
         for lease in leases {
             let call = delegation.call();
@@ -143,6 +144,7 @@ impl Agent {
             );
             self.give_up_probes(now, peer);
         }
+        // Without candidates there is nothing to choose from.
         if answered.is_empty() {
             return self.round_without_answers(now, id);
         }

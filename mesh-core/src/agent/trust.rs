@@ -82,6 +82,8 @@ impl RegistryTrust {
         let names_others = others(&listing.leases, names_self);
         let is_first = self.epoch.is_none();
         let is_another = self.epoch.is_some_and(|epoch| epoch != listing.epoch);
+        // A registry that knows its agents makes no such list, as a rule: this agent lives, and all
+        // peers rarely die at once.
         let forgets_self = is_held && self.named_self && !names_self;
         let forgets_all = self.named_others && !names_others;
         let list_trust = match (self.was_silent || is_another, forgets_self || forgets_all) {

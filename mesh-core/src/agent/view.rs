@@ -163,6 +163,7 @@ impl View {
         let roster = &self.peers.roster;
         let mut out: Few<usize> = tried.filter_map(|lease| roster.follow(lease)).collect();
         out.extend(self.peers.own);
+        // Usually no peer is passed over.
         if !passed_over.is_empty() {
             let mut all_out = out.clone();
             for lease in passed_over {

@@ -62,6 +62,7 @@ pub fn to_error(failure: &Failure) -> Error {
     if let Failure::Other(error) = failure {
         return error.clone();
     }
+    // The details go into `data`, so that `from_error` can restore the failure.
     let mut data = ErrorData { reason: failure.name().to_owned(), ..ErrorData::default() };
     match failure {
         Failure::NoReachablePeers(tried)
@@ -89,6 +90,7 @@ pub fn from_error(error: &Error, origin: Option<Origin>) -> Failure {
     }
     let data = error.data.as_ref().and_then(|data| serde_json::from_str::<ErrorData>(data.get()).ok());
     let reason = data.as_ref().map(|data| data.reason.clone());
+    // An agent's own error is always the mesh's; without an origin, code and name must agree.
     match of_code(error.code, data.unwrap_or_default()) {
         Some(failure) if origin.is_some() || reason.as_deref() == Some(failure.name()) => failure,
         _ => other(),

@@ -95,6 +95,7 @@ pub fn decode_request(call: &Call<'_>) -> Result<Request, Error> {
         "info" => Ok(Request::Info),
         "work" => task(call.params).map(Request::Work),
         "delegate" => {
+            // Refused here, before a peer refuses it: the peer's limit is on the whole body.
             let bytes = call.params.map_or(0, |params| params.get().len());
             if bytes > limits::DELEGATE_PARAMS_BYTES {
                 let max = limits::DELEGATE_PARAMS_BYTES;
@@ -176,6 +177,7 @@ pub fn decode_reply(request: &Request, result: &RawValue) -> Result<Reply, serde
     Ok(match request {
         Request::Info => {
             let InfoResult { agent, load, version, uptime_s } = serde_json::from_str(json)?;
+            // A peer's odd number, such as -1, counts as none.
             let uptime = uptime_s.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
             Reply::Info(InfoReply { agent, load, version, uptime })
         }
@@ -183,6 +185,7 @@ pub fn decode_reply(request: &Request, result: &RawValue) -> Result<Reply, serde
         Request::Delegate(_) => {
             let DelegateResult { delegated_to, peer_result, latency } = serde_json::from_str(json)?;
             let ChosenPeerResult { agent, cpu, mem, in_flight, queued, latency_ms, url } = delegated_to;
+            // Null unless the choice was made on a load report.
             let load = cpu.zip(mem).map(|(cpu_percent, memory_percent)| LoadReport {
                 cpu_percent,
                 memory_percent,

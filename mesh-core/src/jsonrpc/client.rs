@@ -81,6 +81,7 @@ fn open(method: &str, params: &(impl Serialize + ?Sized)) -> Result<Vec<u8>, Req
     let start = out.len();
     serde_json::to_writer(&mut out, params)?;
     match &out[start..] {
+        // No params: takes the member's name out again.
         b"null" => out.truncate(end_of_method),
         [b'[' | b'{', ..] => {}
         _ => return Err(RequestError::Params),
@@ -120,6 +121,7 @@ pub fn parse_response(
         .json()
         .and_then(Id::from_json)
         .ok_or(ResponseError::Malformed("`id` must be one string, number or null"))?;
+    // An error with the id null comes from a server that could not read the id.
     if expected.is_echoed_by(&got) || (outcome.is_err() && got.is_null()) {
         return Ok(outcome);
     }

@@ -144,6 +144,7 @@ fn read_batch(text: &str, max: usize) -> Result<Vec<BodyElement<'_>>, Error> {
     if len > max {
         return Err(BodyError::TooMany { len, max }.into());
     }
+    // An invalid element spoils only its own answer.
     Ok(elements
         .into_iter()
         .map(|raw| read_element(raw.get()).unwrap_or_else(|error| refused(Id::NULL, error)))
@@ -160,6 +161,7 @@ fn read_element(text: &str) -> Result<BodyElement<'_>, Error> {
         }
     })?;
     let known_id = id.json().and_then(Id::from_json);
+    // Without an `id` member it is a notification; with an unusable one it is invalid.
     if id.is_present() && known_id.is_none() {
         let reason = "`id` must be one string, number or null";
         return Err(Error::invalid_request(reason));

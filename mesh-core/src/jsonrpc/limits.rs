@@ -94,6 +94,7 @@ pub fn is_deeper(body: &[u8], max: usize) -> bool {
     let mut bytes = body.iter();
     while let Some(byte) = bytes.next() {
         match byte {
+            // Brackets in a string nest nothing.
             b'"' => skip_string(&mut bytes),
             b'[' | b'{' if depth == max => return true,
             b'[' | b'{' => depth += 1,
@@ -109,6 +110,7 @@ fn skip_string(bytes: &mut std::slice::Iter<'_, u8>) {
     while let Some(byte) = bytes.next() {
         match byte {
             b'"' => return,
+            // The escaped byte may be a quote, which then closes nothing.
             b'\\' => drop(bytes.next()),
             _ => {}
         }

@@ -249,6 +249,7 @@ impl Registry {
     ) -> Result<(), DeregisterError> {
         self.expire(now);
         let live = self.leases.get(name).ok_or(DeregisterError::UnknownLease)?;
+        // A late goodbye of a former process must not end its successor's lease.
         if incarnation.is_some() && incarnation != live.incarnation {
             return Err(DeregisterError::OtherIncarnation { current: live.incarnation });
         }
@@ -271,6 +272,8 @@ impl Registry {
         let expiry = self.leases.next_expiry()?;
         let swept = match sweep {
             0 => expiry,
+            // Rounded up to the next multiple, so that leases that end close together are swept
+            // out at once.
             _ => {
                 let sweeps = expiry.as_nanos().div_ceil(sweep);
                 Timestamp::from_nanos(sweeps.saturating_mul(sweep))
@@ -342,11 +345,13 @@ impl Registry {
             (_, Some(_)) if registration.renew => return Err(RegisterError::UnknownLease),
             _ => {}
         }
+        // An ended incarnation must not come back, even if nothing is live under its name.
         if let (Some(own), Some(current)) = (own, self.tombstones.get(&registration.name))
             && own <= current
         {
             return Err(RegisterError::StaleIncarnation { current, holder: None });
         }
+        // A lease that takes the place of another one needs no room.
         if live.is_none() && self.leases.len() >= self.config.max_leases {
             return Err(RegisterError::RegistryFull { max: self.config.max_leases });
         }
@@ -386,6 +391,7 @@ impl Registry {
     fn store(&mut self, decision: Decision, mut lease: Lease) -> Option<Arc<str>> {
         let mut rival = None;
         match (decision, self.leases.remove(&lease.name)) {
+            // A renewal keeps the lease's beginning, and reports the rival once.
             (Decision::Renew, Some(old)) => {
                 lease.registered_at = old.registered_at;
                 rival = old.rival;
@@ -431,6 +437,8 @@ impl Registry {
     /// matter which call comes first.
     fn expire(&mut self, now: Timestamp) {
         let slept = self.hearing.wake(now);
+        // The agents' heartbeats may have been lost meanwhile, so the time slept counts for no
+        // lease.
         if !slept.is_zero() && self.leases.len() > 0 {
             self.deafness = Some(Deafness::Slept(slept));
             self.leases.retime(|lease| {

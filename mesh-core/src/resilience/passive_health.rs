@@ -80,6 +80,7 @@ impl Decorator for PassiveHealth {
     /// until this one is over.
     fn on_sent(&mut self, now: Timestamp, peer: PeerId, until: Timestamp) {
         if let Some(record) = self.get(peer)
+            // A peer with a few failed jobs, and no penalty yet, needs no trial.
             && record.penalties > 0
             && record.until <= now
         {
@@ -126,6 +127,7 @@ impl PassiveHealth {
             && record.on_trial
         {
             record.on_trial = false;
+            // Its penalty stays over, so the next call is a trial again.
             record.until = Timestamp::ZERO;
         }
     }
@@ -165,9 +167,11 @@ impl PassiveHealth {
             // The peer is passed over already: this call was sent before another one failed.
             return None;
         }
+        // Once it has had a penalty, every further failure leads to the next one.
         if !at_once && record.penalties == 0 && record.failures < max_failures {
             return None;
         }
+        // The first penalty is `min_penalty`, then twice that, four times that, and so on.
         let doubled = 1u32.checked_shl(record.penalties).unwrap_or(u32::MAX);
         let penalty = min_penalty.saturating_mul(doubled).min(max_penalty);
         record.penalties = record.penalties.saturating_add(1);
