@@ -29,7 +29,7 @@ impl Default for Limits {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BodyError {
     /// The body is longer than [`Limits::max_bytes`].
-    #[error("the body has {bytes} bytes; at most {max} are taken")]
+    #[error("the body has {bytes} bytes; at most {max} are accepted")]
     TooLong {
         /// The length of the body.
         bytes: usize,
@@ -43,7 +43,7 @@ pub enum BodyError {
         max: usize,
     },
     /// The batch has more elements than [`Limits::max_batch`].
-    #[error("the batch has {len} elements; at most {max} are taken")]
+    #[error("the batch has {len} elements; at most {max} are accepted")]
     TooMany {
         /// The number of elements.
         len: usize,

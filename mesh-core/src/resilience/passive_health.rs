@@ -21,12 +21,12 @@ use crate::time::Timestamp;
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct HealthConfig {
-    /// A peer is passed over when this many of its jobs in a row have ended with an error or
-    /// without an answer. A peer that can't be reached, answers no probe or can't begin a job is
-    /// passed over at once. 0: no peer is ever passed over.
+    /// A peer is passed over after it ended this many jobs in a row with an error, or left them
+    /// unanswered. It is passed over at once if it can't be reached, does not answer a probe or
+    /// can't begin a job. 0: no peer is ever passed over.
     #[cfg_attr(feature = "schema", schemars(range(min = 0, max = 1_000)))]
     pub max_failures: u32,
-    /// How long a peer is passed over the first time; the time doubles with each further failure
+    /// For how long a peer is passed over at first. The time doubles with each further failure,
     /// until the peer does a job.
     #[serde(with = "AsText")]
     pub min_penalty: Duration,
