@@ -28,7 +28,7 @@ pub enum Request {
 /// A job and what its caller demands of it: the params of `work` and `delegate`.
 ///
 /// A client makes one. The delegating agent passes a copy on to the peer that it chooses, with what
-/// is left of the timeout, one more delegation behind it, and the number of the attempt.
+/// is left of the timeout, a `depth` one greater, and the number of the attempt.
 ///
 /// ```
 /// use std::time::Duration;
