@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::hash::{TableEntry, HashTable};
+use crate::hash::{HashTable, TableEntry};
 use crate::roster::PeerId;
 use crate::routing::Known;
 use crate::time::{Timestamp, nanos};

@@ -133,7 +133,10 @@ mod tests {
     fn each_fate_is_told_in_its_own_way() {
         let told = |seen: ObservedEnd| seen.fate().failure("its command", "no such file");
         assert_eq!(told(ObservedEnd::NotSent), Failure::Unavailable("no such file".into()));
-        assert_eq!(told(ObservedEnd::NoAnswer), Failure::OutcomeUnknown { peer: "its command".into() });
+        assert_eq!(
+            told(ObservedEnd::NoAnswer),
+            Failure::OutcomeUnknown { peer: "its command".into() }
+        );
         assert_eq!(told(ObservedEnd::Answer), Failure::JobFailed("no such file".into()));
         // The agent that is told so comes to the same conclusion.
         for seen in [ObservedEnd::NotSent, ObservedEnd::NoAnswer, ObservedEnd::Answer] {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::config::{AgentConfig, Identity, MembershipConfig};
 use super::effect::{Effect, RegistryRequest};
 use super::note::Note;
-use super::trust::{RegistryTrust, ListTrust};
+use super::trust::{ListTrust, RegistryTrust};
 use crate::load::LoadReport;
 use crate::protocol::Name;
 use crate::registry::{HEARTBEATS_PER_TTL, Registration, address, heartbeat_period};
@@ -156,7 +156,8 @@ impl Membership {
 
     /// When it wants to be woken: for its next call, or when an open call counts as failed.
     pub(super) fn poll_timeout(&self) -> Timestamp {
-        let due = |next: Timestamp, pending: Option<RegistryCall>| pending.map_or(next, |p| p.until);
+        let due =
+            |next: Timestamp, pending: Option<RegistryCall>| pending.map_or(next, |p| p.until);
         due(self.next_register, self.register_call).min(due(self.next_list, self.list_call))
     }
 

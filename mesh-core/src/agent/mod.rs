@@ -40,7 +40,9 @@ use serde_json::value::RawValue;
 use slotmap::SlotMap;
 
 pub use self::config::{AgentConfig, Identity};
-pub use self::effect::{CallId, DelegationId, Effect, RequestHandle, JobId, RegistryRequest, Ticket};
+pub use self::effect::{
+    CallId, DelegationId, Effect, JobId, RegistryRequest, RequestHandle, Ticket,
+};
 pub use self::failure::{CallError, Failure, FailureKind, Tried};
 pub use self::fate::{Fate, ObservedEnd};
 pub use self::membership::RegistryReply;
@@ -49,7 +51,7 @@ pub use self::view::Peers;
 
 use self::chooser::Chooser;
 use self::delegation::Delegation;
-use self::jobs::{Admission, Job, AdmittedJobs};
+use self::jobs::{Admission, AdmittedJobs, Job};
 use self::membership::Membership;
 use self::timers::Timer;
 use self::view::View;

@@ -88,7 +88,8 @@ pub fn from_error(error: &Error, origin: Option<Origin>) -> Failure {
     if origin == Some(Origin::Job) {
         return other();
     }
-    let data = error.data.as_ref().and_then(|data| serde_json::from_str::<ErrorData>(data.get()).ok());
+    let data =
+        error.data.as_ref().and_then(|data| serde_json::from_str::<ErrorData>(data.get()).ok());
     let reason = data.as_ref().map(|data| data.reason.clone());
     // An agent's own error is always the mesh's; without an origin, code and name must agree.
     match of_code(error.code, data.unwrap_or_default()) {

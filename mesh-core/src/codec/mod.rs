@@ -19,7 +19,9 @@ pub use self::error::{Origin, from_error, to_error};
 
 use crate::jsonrpc::{self, Call, Error, Outcome};
 use crate::load::LoadReport;
-use crate::protocol::{DelegateReply, InfoReply, Name, Reply, Request, ChosenPeer, Task, WorkReply};
+use crate::protocol::{
+    ChosenPeer, DelegateReply, InfoReply, Name, Reply, Request, Task, WorkReply,
+};
 
 /// Params of `work` and `delegate`.
 #[derive(Serialize, Deserialize)]
@@ -184,7 +186,8 @@ pub fn decode_reply(request: &Request, result: &RawValue) -> Result<Reply, serde
         Request::Work(_) => Reply::Work(serde_json::from_str::<WorkResult>(json)?.into()),
         Request::Delegate(_) => {
             let DelegateResult { delegated_to, peer_result, latency } = serde_json::from_str(json)?;
-            let ChosenPeerResult { agent, cpu, mem, in_flight, queued, latency_ms, url } = delegated_to;
+            let ChosenPeerResult { agent, cpu, mem, in_flight, queued, latency_ms, url } =
+                delegated_to;
             // Null unless the choice was made on a load report.
             let load = cpu.zip(mem).map(|(cpu_percent, memory_percent)| LoadReport {
                 cpu_percent,

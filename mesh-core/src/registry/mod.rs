@@ -72,7 +72,8 @@ pub use checks::{MAX_NAME_BYTES, MAX_URL_BYTES, address, is_address, is_name, is
 pub use hearing::longest_pause;
 pub use heartbeat::{HEARTBEATS_PER_TTL, SHORTEST_PERIOD, SHORTEST_TTL, heartbeat_period};
 pub use lease::{
-    Deafness, DeregisterError, Lease, LeaseNote, LeaseNoteKind, RegisterError, Registered, Registration,
+    Deafness, DeregisterError, Lease, LeaseNote, LeaseNoteKind, RegisterError, Registered,
+    Registration,
 };
 use lease_table::LeaseTable;
 use tombstones::Tombstones;

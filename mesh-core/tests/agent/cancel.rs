@@ -1,6 +1,6 @@
 //! After cancelling, finishing or shutting down, an agent holds nothing any more.
 
-use mesh_core::agent::{AgentConfig, Failure, RequestHandle, RegistryReply, RegistryRequest};
+use mesh_core::agent::{AgentConfig, Failure, RegistryReply, RegistryRequest, RequestHandle};
 use mesh_core::protocol::{Reply, Request, Task};
 
 use crate::driver::{Driver, config, done_by, job, load, ms, output};

@@ -10,8 +10,8 @@ use mesh_core::agent::config::{
     AdmissionConfig, AgentConfig, Concurrency, DelegationConfig, Identity, MembershipConfig,
 };
 use mesh_core::agent::{
-    Agent, CallError, CallId, Effect, Failure, RequestHandle, JobId, Note, RegistryReply, RegistryRequest,
-    Ticket,
+    Agent, CallError, CallId, Effect, Failure, JobId, Note, RegistryReply, RegistryRequest,
+    RequestHandle, Ticket,
 };
 use mesh_core::load::LoadReport;
 use mesh_core::protocol::{InfoReply, Reply, Request, Task, WorkReply};

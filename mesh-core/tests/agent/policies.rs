@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use mesh_core::Timestamp;
-use mesh_core::agent::{AgentConfig, CallError, CallId, Failure, RequestHandle, RegistryReply};
+use mesh_core::agent::{AgentConfig, CallError, CallId, Failure, RegistryReply, RequestHandle};
 use mesh_core::protocol::{InfoReply, Reply, Request, Task};
 use mesh_core::roster::{ListedLease, Listing, PeerId};
 use mesh_core::routing::{

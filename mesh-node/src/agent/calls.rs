@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use mesh_core::Timestamp;
-use mesh_core::agent::{CallError, Fate, RegistryReply, RegistryRequest, ObservedEnd};
+use mesh_core::agent::{CallError, Fate, ObservedEnd, RegistryReply, RegistryRequest};
 use mesh_core::codec::{self, limits};
 use mesh_core::jsonrpc::Id;
 use mesh_core::protocol::{Reply, Request};

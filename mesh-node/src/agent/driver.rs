@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use mesh_core::agent::{
-    Agent, AgentConfig, CallId, Effect, Failure, RequestHandle, Identity, JobId, Note, Ticket,
+    Agent, AgentConfig, CallId, Effect, Failure, Identity, JobId, Note, RequestHandle, Ticket,
 };
 use mesh_core::hash::FastMap;
 use mesh_core::protocol::{Name, Reply, Request, Task};

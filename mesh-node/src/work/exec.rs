@@ -48,8 +48,9 @@ impl Executor for Exec {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
-        let (mut child, mut group) = children::spawn(&mut command)
-            .map_err(|error| self.end(ObservedEnd::NotSent, format!("start {}: {error}", self.program)))?;
+        let (mut child, mut group) = children::spawn(&mut command).map_err(|error| {
+            self.end(ObservedEnd::NotSent, format!("start {}: {error}", self.program))
+        })?;
         let (stdin, stdout, stderr) =
             (child.stdin.take(), child.stdout.take(), child.stderr.take());
         let input = input(&task).to_string();
@@ -96,7 +97,8 @@ impl Exec {
     /// A command that ends by itself has answered, also one that says that it failed. Of one that
     /// was killed (out of memory, say) nobody knows how far it had come.
     fn failure(&self, status: ExitStatus, complaint: &str) -> Failure {
-        let seen = if status.code().is_some() { ObservedEnd::Answer } else { ObservedEnd::NoAnswer };
+        let seen =
+            if status.code().is_some() { ObservedEnd::Answer } else { ObservedEnd::NoAnswer };
         self.end(seen, explain(status, complaint))
     }
 

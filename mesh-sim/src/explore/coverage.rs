@@ -366,7 +366,8 @@ workload = { arrivals = "constant", rate = 1, demand = { kind = "constant", valu
 
     #[test]
     fn only_a_stale_incarnation_counts_as_one_that_is_refused() {
-        let refused = |error| met(HostId::REGISTRY, vec![registry_noted(LeaseNoteKind::Refused(error))]);
+        let refused =
+            |error| met(HostId::REGISTRY, vec![registry_noted(LeaseNoteKind::Refused(error))]);
         assert_eq!(refused(RegisterError::UnknownLease), []);
         assert_eq!(refused(RegisterError::RegistryFull { max: 1 }), []);
         let stale = RegisterError::StaleIncarnation { current: 2, holder: None };

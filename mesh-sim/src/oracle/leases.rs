@@ -95,7 +95,9 @@ impl Leases {
                 self.live.insert(note.name.clone(), incarnation);
             }
             LeaseNoteKind::Expired { at } => self.end(note, incarnation, *at),
-            LeaseNoteKind::Deregistered | LeaseNoteKind::Replaced => self.end(note, incarnation, now),
+            LeaseNoteKind::Deregistered | LeaseNoteKind::Replaced => {
+                self.end(note, incarnation, now)
+            }
             LeaseNoteKind::Refused(_) | LeaseNoteKind::Moved { .. } => {}
         }
     }

@@ -67,11 +67,8 @@ fn garbage() -> impl Strategy<Value = RandomElement> {
         Just(r#"{"jsonrpc":"2.0","method":"m","id":{}}"#),
         Just(r#"{"jsonrpc":"2.0","method":"m","id":1,"id":2}"#),
     ];
-    prop_oneof![with_id, (without.prop_map(str::to_owned), null())].prop_map(|(json, id)| RandomElement {
-        json,
-        id: Some(id),
-        is_valid: false,
-    })
+    prop_oneof![with_id, (without.prop_map(str::to_owned), null())]
+        .prop_map(|(json, id)| RandomElement { json, id: Some(id), is_valid: false })
 }
 
 fn element() -> impl Strategy<Value = RandomElement> {

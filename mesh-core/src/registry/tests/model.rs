@@ -219,7 +219,12 @@ impl SideBySide {
             max_leases: MAX_LEASES,
             max_tombstones: MAX_TOMBSTONES,
         };
-        Self { now: 0, registry: Registry::new(config), model: ModelRegistry::default(), open: Vec::new() }
+        Self {
+            now: 0,
+            registry: Registry::new(config),
+            model: ModelRegistry::default(),
+            open: Vec::new(),
+        }
     }
 
     /// Takes a step on both sides and compares the results.
@@ -277,7 +282,9 @@ impl SideBySide {
                     assert!(self.open.iter().all(|(name, _)| *name != lease.0), "{lease:?}");
                     self.open.push(lease);
                 }
-                LeaseNoteKind::Replaced | LeaseNoteKind::Deregistered | LeaseNoteKind::Expired { .. } => {
+                LeaseNoteKind::Replaced
+                | LeaseNoteKind::Deregistered
+                | LeaseNoteKind::Expired { .. } => {
                     let position = self.open.iter().position(|open| *open == lease);
                     self.open.remove(position.expect("an end has a beginning"));
                 }

@@ -134,8 +134,11 @@ fn a_greater_incarnation_replaces_the_lease_and_the_older_one_is_stale() {
     }
     let lease = registry.get(at(11), "a").unwrap();
     assert_eq!((lease.incarnation, lease.registered_at), (Some(7), at(10)));
-    let expected =
-        [(Some(6), LeaseNoteKind::Granted), (Some(6), LeaseNoteKind::Replaced), (Some(7), LeaseNoteKind::Granted)];
+    let expected = [
+        (Some(6), LeaseNoteKind::Granted),
+        (Some(6), LeaseNoteKind::Replaced),
+        (Some(7), LeaseNoteKind::Granted),
+    ];
     assert_eq!(notes(&mut registry)[..3], expected);
 }
 

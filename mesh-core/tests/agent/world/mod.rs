@@ -20,7 +20,7 @@ use mesh_core::resilience::RetryConfig;
 use mesh_core::roster::ListedLease;
 use mesh_core::seed::Seed;
 
-use self::oracles::{HeldRequest, Caller, Life, Oracles};
+use self::oracles::{Caller, HeldRequest, Life, Oracles};
 use self::plan::{Plan, Setup};
 use crate::driver::{output, policy};
 
@@ -109,7 +109,8 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn new(setup: Setup) -> Self {
         let name = |node| Name::from(format!("agent-{node}"));
-        let nodes = (0..setup.nodes).map(|node| MeshNode { name: name(node), life: 0, alive: None });
+        let nodes =
+            (0..setup.nodes).map(|node| MeshNode { name: name(node), life: 0, alive: None });
         let mut world = Self {
             now: Timestamp::ZERO,
             nodes: nodes.collect(),

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use mesh_core::Timestamp;
-use mesh_core::agent::{CallError, CallId, Failure, RequestHandle, Note, RetryReason, Ticket};
+use mesh_core::agent::{CallError, CallId, Failure, Note, RequestHandle, RetryReason, Ticket};
 use mesh_core::protocol::{Reply, Task};
 
 /// One agent: the number of its node, and its incarnation.

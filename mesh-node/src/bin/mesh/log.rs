@@ -102,7 +102,9 @@ impl Observer for Log {
     fn registry(&self, _: Timestamp, note: &registry::LeaseNote) {
         let registry::LeaseNote { name, incarnation, url, kind } = note;
         match kind {
-            LeaseNoteKind::Granted => tracing::info!(agent = %name, incarnation, %url, "registered"),
+            LeaseNoteKind::Granted => {
+                tracing::info!(agent = %name, incarnation, %url, "registered")
+            }
             LeaseNoteKind::Refused(error) => {
                 tracing::warn!(agent = %name, incarnation, %url, %error, "registration refused");
             }
@@ -114,7 +116,9 @@ impl Observer for Log {
             LeaseNoteKind::Deregistered => {
                 tracing::info!(agent = %name, incarnation, %url, "deregistered");
             }
-            LeaseNoteKind::Expired { .. } => tracing::warn!(agent = %name, incarnation, %url, "expired"),
+            LeaseNoteKind::Expired { .. } => {
+                tracing::warn!(agent = %name, incarnation, %url, "expired")
+            }
         }
     }
 

@@ -1,7 +1,7 @@
 //! One call from host to host, from its first message to the last.
 
 use mesh_core::Timestamp;
-use mesh_core::agent::{CallId, Failure, RequestHandle, RegistryReply, RegistryRequest};
+use mesh_core::agent::{CallId, Failure, RegistryReply, RegistryRequest, RequestHandle};
 use mesh_core::protocol::{Reply, Request};
 
 use super::load::RequestId;

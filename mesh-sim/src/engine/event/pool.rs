@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use mesh_core::Timestamp;
-use mesh_core::hash::{TableEntry, HashTable};
+use mesh_core::hash::{HashTable, TableEntry};
 
 use crate::host::HostId;
 
