@@ -96,7 +96,7 @@ impl Leases {
             }
             LeaseNoteKind::Expired { at } => self.end(note, incarnation, *at),
             LeaseNoteKind::Deregistered | LeaseNoteKind::Replaced => {
-                self.end(note, incarnation, now)
+                self.end(note, incarnation, now);
             }
             LeaseNoteKind::Refused(_) | LeaseNoteKind::Moved { .. } => {}
         }

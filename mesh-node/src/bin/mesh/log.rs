@@ -103,7 +103,7 @@ impl Observer for Log {
         let registry::LeaseNote { name, incarnation, url, kind } = note;
         match kind {
             LeaseNoteKind::Granted => {
-                tracing::info!(agent = %name, incarnation, %url, "registered")
+                tracing::info!(agent = %name, incarnation, %url, "registered");
             }
             LeaseNoteKind::Refused(error) => {
                 tracing::warn!(agent = %name, incarnation, %url, %error, "registration refused");
@@ -117,7 +117,7 @@ impl Observer for Log {
                 tracing::info!(agent = %name, incarnation, %url, "deregistered");
             }
             LeaseNoteKind::Expired { .. } => {
-                tracing::warn!(agent = %name, incarnation, %url, "expired")
+                tracing::warn!(agent = %name, incarnation, %url, "expired");
             }
         }
     }
