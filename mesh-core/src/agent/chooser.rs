@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use slotmap::Key;
 
-use super::delegation::Call;
+use super::delegation::PeerCall;
 use super::effect::{CallId, DelegationId, Effect};
 use super::failure::{CallError, Failure};
 use super::timers::Timer;
