@@ -68,15 +68,16 @@ impl Default for AgentConfig {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct AdmissionConfig {
-    /// Jobs that may run at once, or "unlimited".
+    /// How many jobs may run at once, or "unlimited".
     pub concurrency: Concurrency,
-    /// Jobs that may wait for a slot.
+    /// How many jobs may wait for a free slot; further jobs are refused as busy.
     #[cfg_attr(feature = "schema", schemars(range(min = 0, max = 1_000_000)))]
     pub queue: u32,
-    /// A request that names no timeout is given up after this long.
+    /// How long a request may take if it names no timeout of its own.
     #[serde(rename = "timeout", with = "AsText")]
     pub default_timeout: Duration,
-    /// Delegations that may stand behind one request; it is refused as too deep if there are more.
+    /// How often a request may have been delegated already; one that was delegated more often is
+    /// refused as too deep.
     #[cfg_attr(feature = "schema", schemars(range(min = 0, max = 1_000)))]
     pub max_depth: u32,
 }
@@ -147,17 +148,19 @@ impl Concurrency {
 )]
 #[serde(default)]
 pub struct DelegationConfig {
-    /// How long a probe may take.
+    /// How long the agent waits for the answer to a probe.
     #[serde(with = "AsText")]
     pub probe_timeout: Duration,
-    /// How long opening a connection to a peer may take; a call that fails by it was never sent.
+    /// How long it may take to open a connection to a peer; a call that exceeds this was never
+    /// sent.
     #[serde(with = "AsText")]
     pub connect_timeout: Duration,
-    /// How long one attempt may take, more than `connect_timeout`; until the request's deadline if
-    /// left out.
+    /// How long one attempt may take; more than `connect_timeout`. If left out: until the deadline
+    /// of the request.
     #[serde(with = "AsOptionalText", skip_serializing_if = "Option::is_none")]
     pub attempt_timeout: Option<Duration>,
-    /// Attempts of one delegation, the first included.
+    /// How many rounds a delegation may have, the first included. In a round, the agent chooses a
+    /// peer and sends it the job; a round whose probes all fail counts, too.
     #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 100)))]
     pub max_attempts: u32,
     /// When a further attempt is made.
@@ -166,9 +169,9 @@ pub struct DelegationConfig {
     /// Which peers are passed over.
     #[serde(flatten)]
     pub health: HealthConfig,
-    /// Whether an agent may choose itself.
+    /// Whether an agent may delegate to itself.
     pub to_self: bool,
-    /// Delegations that an agent may have under way at once; it refuses more as busy.
+    /// How many delegations an agent may have under way at once; it refuses further ones as busy.
     #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 1_000_000)))]
     pub max_open: u32,
 }
@@ -224,18 +227,18 @@ impl DelegationConfig {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct MembershipConfig {
-    /// Agents renew their lease this often, with jitter; less than `ttl`. If it is more than a third
-    /// of `ttl`, they do so three times per TTL, but not more than 100 times a second.
+    /// How often agents renew their lease, with jitter; less than `ttl`. If it is more than a third
+    /// of `ttl`, they renew it three times per TTL, but at most 100 times a second.
     #[serde(with = "AsText")]
     pub heartbeat: Duration,
-    /// Agents fetch the list of peers this often, with jitter.
+    /// How often agents fetch the list of peers, with jitter.
     #[serde(with = "AsText")]
     pub refresh: Duration,
-    /// Heartbeats and fetches come sooner or later by up to this share of their period, so that
-    /// agents that start together do not stay in step; 0 keeps them in step.
+    /// Heartbeats and fetches come earlier or later by up to this share of their period, so that
+    /// agents that start together do not stay in step. 0: they stay in step.
     #[cfg_attr(feature = "schema", schemars(range(min = 0.0, max = 0.5)))]
     pub jitter: f64,
-    /// How long an agent waits for the registry's answer.
+    /// How long an agent waits for an answer of the registry.
     #[serde(with = "AsText")]
     pub timeout: Duration,
 }

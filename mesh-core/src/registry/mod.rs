@@ -84,10 +84,11 @@ pub struct RegistryConfig {
     /// How long leases last.
     #[serde(flatten)]
     pub leases: LeaseConfig,
-    /// Leases that may live at once.
+    /// How many leases the registry may hold at once; it refuses further agents.
     #[cfg_attr(feature = "schema", schemars(range(min = 0, max = 1_000_000_000)))]
     pub max_leases: usize,
-    /// Ended lives of agents that are remembered, so that late heartbeats don't revive them.
+    /// How many ended lives of agents the registry remembers, so that late heartbeats don't revive
+    /// them.
     #[cfg_attr(feature = "schema", schemars(range(min = 0, max = 1_000_000_000)))]
     pub max_tombstones: usize,
 }
@@ -126,10 +127,11 @@ impl RegistryConfig {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct LeaseConfig {
-    /// A lease that is not renewed for this long is over, if the registry could hear.
+    /// A lease ends if it is not renewed for this long. It lasts longer if the registry could not
+    /// hear its agents.
     #[serde(with = "AsText")]
     pub ttl: Duration,
-    /// The registry forgets ended leases at most this much later.
+    /// How long after its end the registry removes a lease, at most.
     #[serde(with = "AsText")]
     pub sweep: Duration,
 }

@@ -20,15 +20,16 @@ use crate::time::Timestamp;
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct HealthConfig {
-    /// Jobs in a row that a peer may end with an error or leave unanswered until it is passed over. A
-    /// peer that can't be reached, answers no probe or can't begin a job is passed over at once. 0:
-    /// nobody is ever passed over.
+    /// A peer is passed over after it ended this many jobs in a row with an error, or left them
+    /// unanswered. It is passed over at once if it can't be reached, does not answer a probe or
+    /// can't begin a job. 0: no peer is ever passed over.
     #[cfg_attr(feature = "schema", schemars(range(min = 0, max = 1_000)))]
     pub max_failures: u32,
-    /// For how long a peer is passed over first; it doubles each time until the peer does a job.
+    /// For how long a peer is passed over at first. The time doubles with each further failure,
+    /// until the peer does a job.
     #[serde(with = "AsText")]
     pub min_penalty: Duration,
-    /// The longest that a peer is passed over before it is tried again.
+    /// The longest time for which a peer is passed over before it is tried again.
     #[serde(with = "AsText")]
     pub max_penalty: Duration,
 }

@@ -17,11 +17,11 @@ const MIN_CAP: u64 = 10;
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct RetryConfig {
-    /// Retries per request that the budget grants.
+    /// How many retries the budget grants per request.
     #[serde(rename = "retry_ratio")]
     #[cfg_attr(feature = "schema", schemars(range(min = 0.0, max = 1.0)))]
     pub ratio: f64,
-    /// Retries per second that the budget grants besides.
+    /// How many retries the budget grants per second in addition.
     #[serde(rename = "retry_floor")]
     #[cfg_attr(feature = "schema", schemars(range(min = 0.0, max = 1_000_000.0)))]
     pub floor: f64,

@@ -16,10 +16,10 @@ pub enum Signal {
 }
 
 const PROBES: Word =
-    Word { name: "probes", summary: "A fresh question to each peer, which the request waits for." };
+    Word { name: "probes", summary: "Fresh answers of the peers, for which the request waits." };
 const REPORTS: Word =
-    Word { name: "reports", summary: "The last heartbeat that the registry listed." };
-const OWN: Word = Word { name: "own", summary: "The agent's own unanswered calls." };
+    Word { name: "reports", summary: "The last heartbeat of each peer, as the registry lists it." };
+const OWN: Word = Word { name: "own", summary: "The agent's own calls that are not answered yet." };
 
 /// The parameter of policies that read CPU and memory.
 pub(super) const LOAD_SIGNAL: Parameter = signal(&[PROBES, REPORTS]);
@@ -30,7 +30,7 @@ pub(super) const COUNT_SIGNAL: Parameter = signal(&[PROBES, REPORTS, OWN]);
 const fn signal(words: &'static [Word]) -> Parameter {
     Parameter {
         name: "signal",
-        summary: "Where loads come from.",
+        summary: "How the agent learns the loads of its peers.",
         kind: ParameterKind::Word { default: PROBES.name, words },
     }
 }

@@ -19,7 +19,7 @@ const CHOICES: Parameter = Parameter {
 /// [`PowerOfTwo`] as a built-in policy.
 pub(super) const DESCRIPTION: PolicyDescription = PolicyDescription {
     name: "power_of_two",
-    summary: "The peer with the fewest jobs in flight among some random ones.",
+    summary: "The peer with the fewest jobs in flight among a few random ones.",
     parameters: &[CHOICES, COUNT_SIGNAL],
     needs: |values| PolicyNeeds { signal: signal_of(values), utilisation: false },
     conflict: PolicyDescription::no_conflict,

@@ -11,7 +11,7 @@ use crate::time::Timestamp;
 /// [`RoundRobin`] as a built-in policy.
 pub(super) const DESCRIPTION: PolicyDescription = PolicyDescription {
     name: "round_robin",
-    summary: "Each in turn, from a random start.",
+    summary: "The peers in turn, from a random start.",
     parameters: &[],
     needs: |_| PolicyNeeds { signal: Signal::None, utilisation: false },
     conflict: PolicyDescription::no_conflict,
