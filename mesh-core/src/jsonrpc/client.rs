@@ -33,7 +33,7 @@ pub enum ResponseError {
     #[error("the response is malformed: {0}")]
     Malformed(&'static str),
     /// It answers another call.
-    #[error("the response bears the id {got} instead of {expected}")]
+    #[error("the response has the id {got} instead of {expected}")]
     Id {
         /// The id sent.
         expected: Id,

@@ -61,7 +61,7 @@ pub enum PolicyError {
         source: ParameterConflict,
     },
     /// A piece of text is no `parameter=value`.
-    #[error("expected parameter=value behind the policy's name, not {text}")]
+    #[error("expected parameter=value after the policy's name, not {text}")]
     Syntax {
         /// The piece.
         text: String,

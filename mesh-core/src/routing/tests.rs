@@ -229,7 +229,7 @@ fn settings_are_read_as_they_are_written() {
     );
     assert_eq!(
         refused("random choices"),
-        "expected parameter=value behind the policy's name, not choices"
+        "expected parameter=value after the policy's name, not choices"
     );
 }
 

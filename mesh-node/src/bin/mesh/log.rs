@@ -108,7 +108,7 @@ impl Observer for Log {
             }
             NoteKind::Moved { from } => tracing::warn!(
                 agent = %name, %url, %from,
-                "renewed from another address; if it goes on, two processes have this name"
+                "renewed from another address; if this goes on, two processes have this name"
             ),
             NoteKind::Replaced => tracing::info!(agent = %name, incarnation, %url, "replaced"),
             NoteKind::Deregistered => {
@@ -128,7 +128,7 @@ impl Observer for Log {
             ),
             Deafness::Silence(length) => tracing::warn!(
                 ?length,
-                "no agent was heard for so long; now that one is, every lease gets a whole TTL"
+                "no agent was heard for this long; now one is heard, and every lease gets a whole TTL"
             ),
         }
     }
