@@ -28,7 +28,7 @@ impl Default for Limits {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BodyError {
     /// Longer than [`Limits::max_bytes`].
-    #[error("the body has {bytes} bytes; at most {max} are taken")]
+    #[error("the body has {bytes} bytes; at most {max} are accepted")]
     TooLong {
         /// Its length.
         bytes: usize,
@@ -42,7 +42,7 @@ pub enum BodyError {
         max: usize,
     },
     /// More elements than [`Limits::max_batch`].
-    #[error("the batch has {len} elements; at most {max} are taken")]
+    #[error("the batch has {len} elements; at most {max} are accepted")]
     TooMany {
         /// Its length.
         len: usize,
