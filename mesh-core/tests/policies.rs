@@ -118,7 +118,8 @@ fn allowed(parameter: &Parameter) -> String {
 
 #[test]
 fn the_documentation_has_every_policy() {
-    let mut table = "| name | chooses | parameters and their defaults |\n|---|---|---|\n".to_owned();
+    let mut table =
+        "| name | chooses | parameters and their defaults |\n|---|---|---|\n".to_owned();
     for policy in BUILT_IN {
         let parameters: Vec<String> = policy.parameters.iter().map(allowed).collect();
         let (name, summary) = (policy.name, policy.summary);

@@ -51,7 +51,9 @@ impl OneRun {
 fn the_seed(scenario: &Scenario, asked: Option<u64>) -> Result<u64, String> {
     match (asked, &scenario.seeds[..]) {
         (Some(seed), _) | (None, &[seed]) => Ok(seed),
-        (None, seeds) => Err(format!("the scenario has {} seeds; choose one with --seed N", seeds.len())),
+        (None, seeds) => {
+            Err(format!("the scenario has {} seeds; choose one with --seed N", seeds.len()))
+        }
     }
 }
 
