@@ -1,9 +1,10 @@
 //! An agent's settings.
 //!
-//! A setting is said here once: its name, default and bounds, and a sentence. Scenario files, the
-//! options of `mesh` and its settings file follow from the types: serde reads and writes them, and
-//! with the feature `schema` their JSON Schema says the rest. Durations are texts with a unit, more
-//! than nothing and at most [`LONGEST`](crate::duration::LONGEST).
+//! This is the only place that states a setting's name, default, bounds and meaning. Scenario
+//! files, the options of `mesh` and its settings file follow from these types: serde reads and
+//! writes them, and with the feature `schema` their JSON Schema gives the rest. So the comments on
+//! the fields are what users read in `mesh agent --help` and in an editor. Durations are texts with
+//! a unit, more than 0 and at most [`LONGEST`](crate::duration::LONGEST).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,24 +24,26 @@ pub struct Identity {
     pub name: Name,
     /// Its address for peers, `host:port`.
     pub url: Arc<str>,
-    /// Number of this life of the name; a later life has a greater one.
+    /// Number of this life of the name. Each start of the process must choose a greater one.
     pub incarnation: u64,
 }
 
-/// How an [`super::Agent`] behaves. Agents that behave alike may share one.
+/// How an [`super::Agent`] behaves. It never changes while the agent runs, and agents that behave
+/// alike may share one in an [`Arc`].
 #[derive(Clone, Debug)]
 pub struct AgentConfig {
-    /// What it admits.
+    /// Which requests it takes.
     pub admission: AdmissionConfig,
     /// How it delegates.
     pub delegation: DelegationConfig,
     /// How it keeps its lease and its view of the peers.
     pub membership: MembershipConfig,
-    /// Builds what chooses among peers: a built-in policy, or one of your own.
+    /// Builds the agent's routing policy: a built-in one, or one of your own.
     pub policy: Arc<dyn PolicyFactory>,
 }
 
-// Derived, it would move the policy out of its place (rust-lang/rust#78808).
+// Written out, because `derive` doesn't compile for a field of type `Arc<dyn PolicyFactory>`
+// (rust-lang/rust#78808).
 impl PartialEq for AgentConfig {
     fn eq(&self, other: &Self) -> bool {
         let Self { admission, delegation, membership, policy } = self;
@@ -51,7 +54,7 @@ impl PartialEq for AgentConfig {
     }
 }
 
-/// An agent that is told nothing: it chooses by [`DEFAULT_POLICY`].
+/// All settings at their defaults, and the policy [`DEFAULT_POLICY`].
 impl Default for AgentConfig {
     fn default() -> Self {
         Self {
@@ -102,14 +105,15 @@ impl Default for AdmissionConfig {
 )]
 #[serde(rename_all = "snake_case")]
 pub enum Concurrency {
-    /// As many as come: the machine's cores are shared by all.
+    /// All jobs run at once and share the machine's cores.
     Unlimited,
     /// At most this many.
     #[serde(untagged)]
     Limit(#[cfg_attr(feature = "schema", schemars(range(min = 1, max = 1_000_000)))] u32),
 }
 
-/// Serde wants the number last, people first.
+/// Puts the number before the word in the schema. Serde needs the untagged variant last, but people
+/// should read the usual form first.
 #[cfg(feature = "schema")]
 fn with_numbers_first(schema: &mut schemars::Schema) {
     if let Some(serde_json::Value::Array(branches)) = schema.get_mut("anyOf") {
@@ -118,7 +122,7 @@ fn with_numbers_first(schema: &mut schemars::Schema) {
 }
 
 impl Concurrency {
-    /// The most that may run; `None`: no limit.
+    /// The most jobs that may run at once; `None`: no limit.
     pub const fn limit(self) -> Option<u32> {
         match self {
             Self::Limit(limit) => Some(limit),
@@ -126,7 +130,7 @@ impl Concurrency {
         }
     }
 
-    /// Whether one more may run besides `running`.
+    /// Whether one more job may run besides the `running` ones.
     pub const fn allows_more_than(self, running: u32) -> bool {
         match self {
             Self::Limit(limit) => running < limit,
@@ -137,9 +141,12 @@ impl Concurrency {
 
 /// How agents delegate: the table `[delegation]` of a scenario and of the settings of `mesh`.
 ///
-/// The state machine opens no connections: its driver sees to `connect_timeout`.
-/// `max_attempts` bounds rounds, each of which is a choice among peers: as a rule it ends with an
-/// attempt, but one whose probes all fail counts as well, and so does an attempt beside another.
+/// The driver enforces `connect_timeout`, because the state machine opens no connections; the agent
+/// itself enforces all other limits.
+///
+/// `max_attempts` bounds rounds. A round chooses one peer and sends it the job, so as a rule a
+/// round is an attempt. A round whose probes all fail counts too, although no job is sent in it,
+/// and so does an attempt that runs beside another one.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(
     feature = "schema",
@@ -163,10 +170,10 @@ pub struct DelegationConfig {
     /// peer and sends it the job; a round whose probes all fail counts, too.
     #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 100)))]
     pub max_attempts: u32,
-    /// When a further attempt is made.
+    /// The budget for further attempts.
     #[serde(flatten)]
     pub retry: RetryConfig,
-    /// Which peers are passed over.
+    /// Which peers are passed over, and for how long.
     #[serde(flatten)]
     pub health: HealthConfig,
     /// Whether an agent may delegate to itself.
@@ -192,12 +199,13 @@ impl Default for DelegationConfig {
 }
 
 impl DelegationConfig {
-    /// The settings that don't go with others of the group.
+    /// The settings that contradict others of this group.
     pub fn conflicts(&self) -> Vec<Conflict> {
         let mut conflicts = Vec::new();
         let connect = self.connect_timeout;
         if self.attempt_timeout.is_some_and(|attempt| !attempt.is_zero() && attempt <= connect) {
-            // An attempt that ends while it still connects would pass for one that was sent.
+            // An attempt that times out while it still connects would count as sent, and then a job
+            // that is not idempotent could not be tried elsewhere.
             let connect = format_duration(connect);
             conflicts.push(Conflict {
                 setting: "attempt_timeout",
@@ -221,8 +229,8 @@ impl DelegationConfig {
 /// How an agent uses the registry: part of the table `[registry]` of a scenario and of the settings
 /// of `mesh`.
 ///
-/// The first few lists, and those after a restart of the registry, are fetched sooner than `refresh`
-/// says.
+/// An agent fetches the first few lists, and those after a restart of the registry, sooner than
+/// `refresh` says.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]

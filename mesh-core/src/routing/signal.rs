@@ -1,17 +1,20 @@
-//! Where policies learn of the peers' load: the parameter that several of them share.
+//! Signals: where a policy learns of the peers' load. And the parameter `signal`, which several
+//! policies share.
 
 use crate::parameter::{Parameter, ParameterKind, ParameterValues, Word};
 
-/// What a policy wants to know of the peers on its shortlist.
+/// What a policy wants to know of the peers on its shortlist before it chooses. The agent provides
+/// it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signal {
-    /// Nothing.
+    /// Nothing: it chooses by the shortlist alone.
     None,
-    /// How many of this agent's own calls each peer has not answered yet.
+    /// How many of this agent's own jobs each peer has not answered yet.
     OwnCounters,
-    /// A fresh `info` answer, whose round trip the request waits for.
+    /// A fresh load report of each peer. The agent probes them, and the request waits for that.
     Probes,
-    /// The last report that the registry listed, as old as the heartbeat and the refresh make it.
+    /// The last load report that the registry listed: up to a heartbeat and a refresh of the list
+    /// old.
     Reports,
 }
 
@@ -37,7 +40,7 @@ const fn signal(words: &'static [Word]) -> Parameter {
 
 /// What a policy's signal is set to.
 pub(super) fn signal_of(values: &ParameterValues) -> Signal {
-    // Both parameters have the same name.
+    // Both parameters have the same name, and a parameter is looked up by its name.
     match values.word(&COUNT_SIGNAL) {
         word if word == OWN.name => Signal::OwnCounters,
         word if word == REPORTS.name => Signal::Reports,

@@ -32,8 +32,9 @@ fn choices(values: &ParameterValues) -> usize {
 }
 
 /// Compares a few different random peers by their jobs in flight. Two are enough to avoid long
-/// queues, and unlike the shortest queue of all, agents with old reports do not herd to one peer
-/// (Mitzenmacher, "The power of two choices in randomized load balancing", 2001).
+/// queues. And if reports are old, agents do not all send to the peer that was idle last, as they
+/// do when they compare all peers (Mitzenmacher, "The power of two choices in randomized load
+/// balancing", 2001).
 #[derive(Debug)]
 struct PowerOfTwo {
     choices: usize,

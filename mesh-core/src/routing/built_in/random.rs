@@ -19,7 +19,7 @@ pub(super) const DESCRIPTION: PolicyDescription = PolicyDescription {
     build: |_, _| Box::new(Random),
 };
 
-/// Draws each peer anew.
+/// Draws a peer for each job, and remembers nothing.
 #[derive(Debug)]
 struct Random;
 
