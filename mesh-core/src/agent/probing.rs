@@ -46,6 +46,7 @@ impl Agent {
         self.rearm_delegation(id);
     }
 
+    /// A probe has a result, unless the call is none that waits for one.
     pub(super) fn probe_ended(
         &mut self,
         now: Timestamp,
@@ -57,6 +58,10 @@ impl Agent {
         let Some(round) = &mut delegation.probing else { return };
         let sent = round.sent;
         let Some(probe) = round.probe(number) else { return };
+        if !matches!(probe.state, ProbeState::Pending(_)) {
+            return;
+        }
+        self.open_calls -= 1;
         let (peer, symptom) = (probe.peer, symptom::of_probe(&result));
         let end = CallEnd { lease: &probe.lease, symptom, peers: self.view.len() };
         let change = peer.and_then(|_| self.decorators.on_end(now, &end));
@@ -108,10 +113,10 @@ impl Agent {
                 (ProbeState::Answered { load, rtt }, Some(peer)) => {
                     answered.push(lease);
                     let outstanding = self.view.contacts().outstanding(peer);
-                    let known_load = Known { value: load, at: round.sent + rtt };
+                    let age = now.since(round.sent + rtt);
                     let candidate = Candidate::unknown(peer)
-                        .with_load(Some(known_load))
-                        .with_latency(Some(Known { value: rtt, at: known_load.at }))
+                        .with_load(Some(Known { value: load, age }))
+                        .with_latency(Some(Known { value: rtt, age }))
                         .with_outstanding(outstanding);
                     candidates.push(candidate);
                 }

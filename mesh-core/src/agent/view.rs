@@ -1,6 +1,7 @@
 //! What an agent knows of its peers.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::contacts::Contacts;
 use super::trust::Worth;
@@ -149,10 +150,12 @@ impl View {
     /// passed over, they are as good as each other.
     pub(super) fn eligible<'a, 'b>(
         &'a mut self,
+        now: Timestamp,
         tried: impl Iterator<Item = &'b Arc<ListedLease>>,
         passed_over: &[&Arc<ListedLease>],
     ) -> (Eligible<'a>, Knowledge<'a>) {
-        let knowledge = Knowledge { contacts: &self.contacts, listed_at: self.listed_at };
+        let age = now.since(self.listed_at);
+        let knowledge = Knowledge { contacts: &self.contacts, now, age };
         let roster = &self.peers.roster;
         let mut out: Few<usize> = tried.filter_map(|lease| roster.follow(lease)).collect();
         out.extend(self.peers.own);
@@ -174,17 +177,18 @@ impl View {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Knowledge<'a> {
     contacts: &'a Contacts,
-    /// When the list came that the reports are from.
-    listed_at: Timestamp,
+    now: Timestamp,
+    /// Of the list that the reports are from.
+    age: Duration,
 }
 
 impl Knowledge<'_> {
     /// What is known of one peer.
-    pub(super) fn of(&self, now: Timestamp, lease: &ListedLease) -> Candidate {
+    pub(super) fn of(&self, lease: &ListedLease) -> Candidate {
         let peer = lease.id();
         Candidate::unknown(peer)
-            .with_load(lease.load.map(|value| Known { value, at: self.listed_at }))
-            .with_latency(self.contacts.rtt(now, peer))
+            .with_load(lease.load.map(|value| Known { value, age: self.age }))
+            .with_latency(self.contacts.rtt(self.now, peer))
             .with_outstanding(self.contacts.outstanding(peer))
     }
 }
@@ -278,7 +282,7 @@ mod tests {
         let tried: Vec<_> = tried.iter().map(find).collect();
         let passed_over: Vec<_> = passed_over.iter().map(find).collect();
         let passed_over: Vec<_> = passed_over.iter().collect();
-        let (eligible, _) = view.eligible(tried.iter(), &passed_over);
+        let (eligible, _) = view.eligible(Timestamp::ZERO, tried.iter(), &passed_over);
         let peers = eligible.resolve(&Shortlist::All);
         peers.iter().map(|lease| lease.name.to_string()).collect()
     }

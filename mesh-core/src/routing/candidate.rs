@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::Signal;
 use crate::load::LoadReport;
 use crate::roster::PeerId;
-use crate::time::Timestamp;
+use crate::time::nanos;
 
 /// One peer on the shortlist, with what is known of it. What is not known is `None`, never zero.
 ///
@@ -13,62 +13,67 @@ use crate::time::Timestamp;
 /// from: with [`Signal::Probes`] from the probe that this choice waited for, else from the last
 /// report that the registry listed.
 ///
-/// A policy that ranks all peers reads every candidate, so a candidate fills one cache line: what is
-/// unknown is marked in its time instead of in an `Option`.
+/// A policy that ranks all peers reads every candidate, and there may be thousands, so a candidate
+/// takes 48 bytes: ages are kept in coarse units, and what is unknown has an age of its own instead
+/// of an `Option`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Candidate {
     peer: PeerId,
     /// That of an idle peer if it is unknown.
     load: LoadReport,
-    load_at: Timestamp,
-    /// Whole seconds of the latency, and nanoseconds beyond; 0 if it is unknown. As a [`Duration`]
-    /// it would take twice the room.
-    latency: (u32, u32),
-    latency_at: Timestamp,
+    /// The latency in nanoseconds in the lower [`LATENCY_BITS`], 0 if it is unknown; above them its
+    /// age in seconds.
+    latency: u64,
+    /// In units of 1,024 ns.
+    load_age: u32,
     outstanding: u32,
 }
 
-/// The time of what is unknown.
-const NEVER: Timestamp = Timestamp::MAX;
+/// Bits for a latency in nanoseconds: latencies over 18 minutes count as 18 minutes.
+pub(crate) const LATENCY_BITS: u32 = 40;
+/// The longest latency, in nanoseconds.
+pub(crate) const MAX_LATENCY_NS: u64 = (1 << LATENCY_BITS) - 1;
+const UNKNOWN_LATENCY_AGE: u64 = (1 << (u64::BITS - LATENCY_BITS)) - 1;
+const UNKNOWN_LOAD_AGE: u32 = u32::MAX;
+/// A load's age is kept in units of 2^10 ns.
+const LOAD_AGE_SHIFT: u32 = 10;
 
 /// Something that the agent has learnt of a peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Known<T> {
     /// What it has learnt.
     pub value: T,
-    /// When: an answer came, or the registry's list. The report in a list is older than that: by up
-    /// to one heartbeat of a peer that the registry hears, and by up to the length of a lease of one
-    /// that it hears no more. Round trips of earlier choices are dated to the second, rounded down.
-    pub at: Timestamp,
-}
-
-impl<T> Known<T> {
-    /// How long ago that was.
-    pub fn age(&self, now: Timestamp) -> Duration {
-        now.since(self.at)
-    }
+    /// How long ago: since an answer came, or the registry's list. The report in a list is older than
+    /// that: by up to one heartbeat of a peer that the registry hears, and by up to the length of a
+    /// lease of one that it hears no more.
+    ///
+    /// A candidate keeps the age of a load to the microsecond, up to 73 minutes, and that of a
+    /// latency to the second, up to 194 days. Both are rounded down, and longer ages shortened.
+    pub age: Duration,
 }
 
 impl Candidate {
     /// A peer that nothing is known of.
     pub const fn unknown(peer: PeerId) -> Self {
         let load = LoadReport { cpu_percent: 0.0, memory_percent: 0.0, in_flight: 0, queued: 0 };
-        Self { peer, load, load_at: NEVER, latency: (0, 0), latency_at: NEVER, outstanding: 0 }
+        let latency = UNKNOWN_LATENCY_AGE << LATENCY_BITS;
+        Self { peer, load, latency, load_age: UNKNOWN_LOAD_AGE, outstanding: 0 }
     }
 
     /// With this load, if it is known.
     pub fn with_load(mut self, load: Option<Known<LoadReport>>) -> Self {
-        if let Some(Known { value, at }) = load {
-            (self.load, self.load_at) = (value, at);
+        if let Some(Known { value, age }) = load {
+            let units = (nanos(age) >> LOAD_AGE_SHIFT).min(u64::from(UNKNOWN_LOAD_AGE - 1));
+            (self.load, self.load_age) = (value, units as u32);
         }
         self
     }
 
     /// With this round trip, if it is known.
     pub fn with_latency(mut self, latency: Option<Known<Duration>>) -> Self {
-        if let Some(Known { value, at }) = latency {
-            let secs = u32::try_from(value.as_secs()).unwrap_or(u32::MAX);
-            (self.latency, self.latency_at) = ((secs, value.subsec_nanos()), at);
+        if let Some(Known { value, age }) = latency {
+            let secs = age.as_secs().min(UNKNOWN_LATENCY_AGE - 1);
+            self.latency = secs << LATENCY_BITS | nanos(value).min(MAX_LATENCY_NS);
         }
         self
     }
@@ -86,14 +91,17 @@ impl Candidate {
 
     /// The peer's report; `None` if it has not told the registry its load.
     pub fn load(&self) -> Option<Known<LoadReport>> {
-        (self.load_at != NEVER).then_some(Known { value: self.load, at: self.load_at })
+        let age = Duration::from_nanos(u64::from(self.load_age) << LOAD_AGE_SHIFT);
+        (self.load_age != UNKNOWN_LOAD_AGE).then_some(Known { value: self.load, age })
     }
 
     /// The last network round trip measured to the peer, by a probe or by a job less the time that
     /// it was at the peer; `None` if this agent has never called it.
     pub fn latency(&self) -> Option<Known<Duration>> {
-        let value = self.latency_or_zero();
-        (self.latency_at != NEVER).then_some(Known { value, at: self.latency_at })
+        let secs = self.latency >> LATENCY_BITS;
+        let value = Duration::from_nanos(self.latency_or_zero_ns());
+        let known = Known { value, age: Duration::from_secs(secs) };
+        (secs != UNKNOWN_LATENCY_AGE).then_some(known)
     }
 
     /// This agent's own jobs that the peer has not answered yet.
@@ -113,9 +121,8 @@ impl Candidate {
     ///
     /// This is optimistic, so that every peer is called once. The other way round, a policy that
     /// ranks by latency would never find out that a new peer is nearer.
-    pub(super) const fn latency_or_zero(&self) -> Duration {
-        let (secs, nanos) = self.latency;
-        Duration::new(secs as u64, nanos)
+    pub(super) const fn latency_or_zero_ns(&self) -> u64 {
+        self.latency & MAX_LATENCY_NS
     }
 
     /// Jobs in flight as `signal` counts them: this agent's own jobs, or all that the peer holds.
@@ -124,5 +131,38 @@ impl Candidate {
             Signal::OwnCounters => self.outstanding,
             _ => self.load_or_idle().in_flight,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ages_are_rounded_down_and_what_is_unknown_stays_unknown() {
+        let (load, forever) = (LoadReport { in_flight: 3, ..LoadReport::default() }, Duration::MAX);
+        let unknown =
+            Candidate::unknown(PeerId::new("a", "h:1", 1)).with_load(None).with_latency(None);
+        assert_eq!((unknown.load(), unknown.latency()), (None, None));
+        assert_eq!(unknown.latency_or_zero_ns(), 0);
+
+        let rtt = Duration::from_nanos(1_234_567_891);
+        let age = Duration::from_nanos(2_000_000_001);
+        let known = unknown.with_load(Some(Known { value: load, age }));
+        let known = known.with_latency(Some(Known { value: rtt, age }));
+        let (seen, latency) = (known.load().unwrap(), known.latency().unwrap());
+        assert_eq!((seen.value, latency.value, latency.age.as_secs()), (load, rtt, 2));
+        assert!(seen.age <= age && age - seen.age < Duration::from_nanos(1_024), "{:?}", seen.age);
+
+        let old = unknown.with_load(Some(Known { value: load, age: forever }));
+        let old = old.with_latency(Some(Known { value: forever, age: forever }));
+        assert_eq!(old.load().unwrap().age.as_secs() / 60, 73);
+        assert_eq!(old.latency().unwrap().age.as_secs() / 86_400, 194);
+        assert_eq!(old.latency().unwrap().value.as_secs() / 60, 18);
+    }
+
+    #[test]
+    fn a_candidate_is_small() {
+        assert_eq!(size_of::<Candidate>(), 48);
     }
 }

@@ -85,7 +85,8 @@ pub trait Policy: fmt::Debug + Send {
     ) -> Shortlist;
 
     /// Position of the best of `candidates`, at least one: the shortlisted peers in their order,
-    /// without those whose probes failed.
+    /// without those whose probes failed. Not asked of a shortlist that names one peer, unless that
+    /// one is probed.
     fn choose(&mut self, now: Timestamp, candidates: &[Candidate], rng: &mut Rng) -> usize;
 
     /// Something happened that [`Self::interests`] asks for.
