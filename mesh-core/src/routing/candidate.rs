@@ -1,4 +1,4 @@
-//! What a choice is made on.
+//! Candidates: what a policy knows of a peer when it chooses.
 
 use std::time::Duration;
 
@@ -9,17 +9,28 @@ use crate::time::nanos;
 
 /// One peer on the shortlist, with what is known of it. What is not known is `None`, never zero.
 ///
-/// The agent makes candidates anew for each choice. The policy's [`Signal`] says where the load comes
-/// from: with [`Signal::Probes`] from the probe that this choice waited for, else from the last
-/// report that the registry listed.
+/// The agent makes candidates anew for each choice. The policy's [`Signal`] says where the load
+/// comes from: with [`Signal::Probes`] from the probe that this choice waited for, else from the
+/// last report that the registry listed.
 ///
-/// A policy that ranks all peers reads every candidate, and there may be thousands, so a candidate
-/// takes 48 bytes: ages are kept in coarse units, and what is unknown has an age of its own instead
-/// of an `Option`.
+/// ```
+/// use std::time::Duration;
+/// use mesh_core::roster::PeerId;
+/// use mesh_core::routing::{Candidate, Known};
+///
+/// let peer = PeerId::new("agent-7", "10.0.0.7:8600", 1);
+/// let latency = Known { value: Duration::from_millis(3), age: Duration::from_secs(8) };
+/// let candidate = Candidate::unknown(peer).with_latency(Some(latency)).with_outstanding(2);
+/// assert_eq!(candidate.latency(), Some(latency));
+/// assert_eq!((candidate.load(), candidate.outstanding()), (None, 2));
+/// ```
+// A policy that ranks all peers reads every candidate, and there may be thousands, so a candidate
+// takes 48 bytes: ages are kept in coarse units, and an unknown value is marked by its age instead
+// of by an `Option`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Candidate {
     peer: PeerId,
-    /// That of an idle peer if it is unknown.
+    /// The load of an idle peer if it is unknown.
     load: LoadReport,
     /// The latency in nanoseconds in the lower [`LATENCY_BITS`], 0 if it is unknown; above them its
     /// age in seconds.
@@ -38,17 +49,18 @@ const UNKNOWN_LOAD_AGE: u32 = u32::MAX;
 /// A load's age is kept in units of 2^10 ns.
 const LOAD_AGE_SHIFT: u32 = 10;
 
-/// Something that the agent has learnt of a peer.
+/// Something that the agent has learnt of a peer, and when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Known<T> {
-    /// What it has learnt.
+    /// What the agent has learnt.
     pub value: T,
-    /// How long ago: since an answer came, or the registry's list. The report in a list is older than
-    /// that: by up to one heartbeat of a peer that the registry hears, and by up to the length of a
-    /// lease of one that it hears no more.
+    /// How long ago the agent learnt it: since an answer came, or a list from the registry. A report
+    /// in a list is older: by up to one heartbeat if the registry hears the peer, and by up to the
+    /// length of a lease if it does not.
     ///
-    /// A candidate keeps the age of a load to the microsecond, up to 73 minutes, and that of a
-    /// latency to the second, up to 194 days. Both are rounded down, and longer ages shortened.
+    /// A candidate keeps the age of a load to the microsecond, up to 73 minutes, and the age of a
+    /// latency to the second, up to 194 days. Both are rounded down; a longer age counts as the
+    /// longest.
     pub age: Duration,
 }
 
@@ -60,7 +72,7 @@ impl Candidate {
         Self { peer, load, latency, load_age: UNKNOWN_LOAD_AGE, outstanding: 0 }
     }
 
-    /// With this load, if it is known.
+    /// The same candidate with this load; unchanged if there is none.
     pub fn with_load(mut self, load: Option<Known<LoadReport>>) -> Self {
         if let Some(Known { value, age }) = load {
             let units = (nanos(age) >> LOAD_AGE_SHIFT).min(u64::from(UNKNOWN_LOAD_AGE - 1));
@@ -69,7 +81,7 @@ impl Candidate {
         self
     }
 
-    /// With this round trip, if it is known.
+    /// The same candidate with this round trip; unchanged if there is none.
     pub fn with_latency(mut self, latency: Option<Known<Duration>>) -> Self {
         if let Some(Known { value, age }) = latency {
             let secs = age.as_secs().min(UNKNOWN_LATENCY_AGE - 1);
@@ -78,18 +90,19 @@ impl Candidate {
         self
     }
 
-    /// With so many jobs of this agent's own that the peer has not answered yet.
+    /// The same candidate with this many jobs that this agent has sent it and that it has not
+    /// answered yet.
     pub const fn with_outstanding(mut self, outstanding: u32) -> Self {
         self.outstanding = outstanding;
         self
     }
 
-    /// Who it is.
+    /// The peer's identity, under which a policy may remember it.
     pub const fn peer(&self) -> PeerId {
         self.peer
     }
 
-    /// The peer's report; `None` if it has not told the registry its load.
+    /// The peer's load report; `None` if the peer has not told the registry its load.
     pub fn load(&self) -> Option<Known<LoadReport>> {
         let age = Duration::from_nanos(u64::from(self.load_age) << LOAD_AGE_SHIFT);
         (self.load_age != UNKNOWN_LOAD_AGE).then_some(Known { value: self.load, age })
@@ -111,15 +124,15 @@ impl Candidate {
 
     /// The load as the built-in policies rank it: a peer without a report counts as idle.
     ///
-    /// This is optimistic, so that a peer that says nothing is tried. Its jobs then show in the
-    /// agent's own counters and in its answers.
+    /// This is optimistic, so that a peer that reports nothing gets jobs. How it copes with them
+    /// then shows in the agent's own counters and in the peer's answers.
     pub(super) const fn load_or_idle(&self) -> &LoadReport {
         &self.load
     }
 
     /// The latency as the built-in policies rank it: a peer that was never called counts as near.
     ///
-    /// This is optimistic, so that every peer is called once. The other way round, a policy that
+    /// This is optimistic, so that every peer is called once. If it counted as far, a policy that
     /// ranks by latency would never find out that a new peer is nearer.
     pub(super) const fn latency_or_zero_ns(&self) -> u64 {
         self.latency & MAX_LATENCY_NS
