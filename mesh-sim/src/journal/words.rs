@@ -99,7 +99,7 @@ fn describe_agent_note(note: &Note, scribe: impl Scribe) {
         Note::Recovered { peer } => scribe.event("recovered", [("peer", Str(peer))]),
         Note::JobQueued { request, attempt } => scribe.event("job_queued", job(*request, *attempt)),
         Note::JobStarted { request, attempt } => {
-            scribe.event("job_started", job(*request, *attempt))
+            scribe.event("job_started", job(*request, *attempt));
         }
         Note::JobEnded { request, attempt, outcome } => {
             let [request, attempt] = job(*request, *attempt);
@@ -122,10 +122,10 @@ fn describe_agent_note(note: &Note, scribe: impl Scribe) {
         }
         Note::NameTaken { holder, .. } => scribe.event("name_taken", [("holder", Str(holder))]),
         Note::NameContested { rival, .. } => {
-            scribe.event("name_contested", [("rival", Str(rival))])
+            scribe.event("name_contested", [("rival", Str(rival))]);
         }
         Note::ViewChanged { peers } => {
-            scribe.event("view_changed", [("peers", U64(*peers as u64))])
+            scribe.event("view_changed", [("peers", U64(*peers as u64))]);
         }
     }
 }
