@@ -63,6 +63,7 @@ impl Agent {
         let sent = round.sent;
         let Some(probe) = round.probe(number) else { return };
         if !matches!(probe.state, ProbeState::Pending(_)) {
+            // A repeated result.
             return;
         }
         self.open_calls -= 1;
