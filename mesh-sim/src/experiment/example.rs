@@ -13,7 +13,7 @@ use mesh_core::time::Timestamp;
 use super::{RanBy, Report};
 use crate::dist::Distribution;
 use crate::host::AgentId;
-use crate::journal::{ConnectionFailure, Refusal, RequestOutcome};
+use crate::journal::{ConnectionFailure, RequestOutcome, RequestRefusal};
 use crate::network::{LinkQuality, NetworkSpec};
 use crate::record::{Recorder, RecorderConfig, RunRecord, Violation};
 use crate::scenario::{
@@ -50,7 +50,7 @@ fn small_run(scenario: &Scenario, policy: &str, seed: u64, latency_ms: u64) -> R
     for number in 0..16 {
         let due = Timestamp::from_nanos(number * 125 * MS);
         let outcome = match (seed, number) {
-            (43, 9) => RequestOutcome::Refused(Refusal::Failed(FailureKind::Busy)),
+            (43, 9) => RequestOutcome::Refused(RequestRefusal::Failed(FailureKind::Busy)),
             (43, 10) => RequestOutcome::Lost(ConnectionFailure::Reset),
             _ => RequestOutcome::Answered,
         };

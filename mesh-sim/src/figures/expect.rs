@@ -19,25 +19,25 @@ use crate::units::DurationText;
 ///
 /// ```
 /// use std::time::Duration;
-/// use mesh_sim::figures::{Expect, Limit};
+/// use mesh_sim::figures::{Expect, FigureLimit};
 ///
 /// let expect = Expect::default()
-///     .with("min_success", Limit::Share(0.99))
-///     .with("max_p99", Limit::Latency(Duration::from_millis(500)));
-/// assert_eq!(expect.get("min_success"), Some(Limit::Share(0.99)));
+///     .with("min_success", FigureLimit::Share(0.99))
+///     .with("max_p99", FigureLimit::Latency(Duration::from_millis(500)));
+/// assert_eq!(expect.get("min_success"), Some(FigureLimit::Share(0.99)));
 /// assert_eq!(expect.get("max_mean"), None);
 /// ```
 #[derive(Clone, Copy, Default, PartialEq)]
 pub struct Expect {
     /// One for each row of the table of figures.
-    limits: [Option<Limit>; FIGURES.len()],
+    limits: [Option<FigureLimit>; FIGURES.len()],
 }
 
 /// The value that a threshold demands of a figure: the least one if more is better, else the
 /// greatest one. It is itself allowed.
 #[derive(Clone, Copy, PartialEq)]
 #[non_exhaustive]
-pub enum Limit {
+pub enum FigureLimit {
     /// A share of the requests, from 0 to 1.
     Share(f64),
     /// A latency.
@@ -50,7 +50,7 @@ impl Expect {
     /// # Panics
     /// If no figure has such a threshold, or its limit is in another unit.
     #[must_use]
-    pub fn with(mut self, field: &str, limit: Limit) -> Self {
+    pub fn with(mut self, field: &str, limit: FigureLimit) -> Self {
         let row = row(field).unwrap_or_else(|| panic!("{field} is no threshold"));
         assert_eq!(FIGURES[row].unit, limit.unit(), "the unit of {field}");
         self.limits[row] = Some(limit);
@@ -58,12 +58,12 @@ impl Expect {
     }
 
     /// The limit of a threshold, by its field in `[expect]`.
-    pub fn get(&self, field: &str) -> Option<Limit> {
+    pub fn get(&self, field: &str) -> Option<FigureLimit> {
         row(field).and_then(|row| self.limits[row])
     }
 
     /// Every threshold that is demanded, in the order of the table of figures.
-    pub fn iter(&self) -> impl Iterator<Item = (&'static Figure, Limit)> {
+    pub fn iter(&self) -> impl Iterator<Item = (&'static Figure, FigureLimit)> {
         let limits = FIGURES.iter().zip(self.limits);
         limits.filter_map(|(figure, limit)| limit.map(|limit| (figure, limit)))
     }
@@ -83,7 +83,7 @@ impl Expect {
     }
 }
 
-impl Limit {
+impl FigureLimit {
     /// The unit of the figures that it can limit.
     const fn unit(self) -> Unit {
         match self {
@@ -122,7 +122,7 @@ impl fmt::Debug for Expect {
     }
 }
 
-impl fmt::Debug for Limit {
+impl fmt::Debug for FigureLimit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Share(share) => share.fmt(f),
@@ -153,8 +153,8 @@ impl<'de> Deserialize<'de> for Expect {
                     let figure = figure
                         .ok_or_else(|| A::Error::custom(format!("unknown field `{field}`")))?;
                     let limit = match figure.unit {
-                        Unit::Share => Limit::Share(map.next_value()?),
-                        Unit::Latency => Limit::Latency(map.next_value::<DurationText>()?.0),
+                        Unit::Share => FigureLimit::Share(map.next_value()?),
+                        Unit::Latency => FigureLimit::Latency(map.next_value::<DurationText>()?.0),
                     };
                     expect = expect.with(&field, limit);
                 }
@@ -201,8 +201,8 @@ mod tests {
         let read = |text: &str| toml::from_str::<Expect>(text);
         let expect = read("max_p99_9 = '1.5s'\nmin_success = 1").unwrap();
         let limits: Vec<_> = expect.iter().map(|(figure, limit)| (figure.key, limit)).collect();
-        let second = Limit::Latency(Duration::from_millis(1500));
-        assert_eq!(limits, [("success", Limit::Share(1.0)), ("p99_9", second)]);
+        let second = FigureLimit::Latency(Duration::from_millis(1500));
+        assert_eq!(limits, [("success", FigureLimit::Share(1.0)), ("p99_9", second)]);
         assert!(read("max_p95 = '1s'").unwrap_err().to_string().contains("unknown field"));
         assert!(read("max_p99 = 1").is_err());
         assert!(read("").unwrap().is_empty());
@@ -210,12 +210,12 @@ mod tests {
 
     #[test]
     fn own_thresholds_come_first() {
-        let own = Expect::default().with("min_success", Limit::Share(0.5));
+        let own = Expect::default().with("min_success", FigureLimit::Share(0.5));
         let every = own
-            .with("min_success", Limit::Share(0.9))
-            .with("max_mean", Limit::Latency(Duration::ZERO));
+            .with("min_success", FigureLimit::Share(0.9))
+            .with("max_mean", FigureLimit::Latency(Duration::ZERO));
         let both = own.or(&every);
-        assert_eq!(both.get("min_success"), Some(Limit::Share(0.5)));
-        assert_eq!(both.get("max_mean"), Some(Limit::Latency(Duration::ZERO)));
+        assert_eq!(both.get("min_success"), Some(FigureLimit::Share(0.5)));
+        assert_eq!(both.get("max_mean"), Some(FigureLimit::Latency(Duration::ZERO)));
     }
 }

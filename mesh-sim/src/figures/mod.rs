@@ -5,12 +5,12 @@
 //! of `[expect]` and `mesh-bench compare`. One more quantile is one more row. The generated schemas
 //! in `docs/` and `scenarios/` and the results in `results/` must be renewed with it.
 //!
-//! The table knows nothing of runs. [`crate::judge::Measured`] has the values.
+//! The table knows nothing of runs. [`crate::judge::MeasuredFigures`] has the values.
 
 mod expect;
 mod latencies;
 
-pub use self::expect::{Expect, Limit};
+pub use self::expect::{Expect, FigureLimit};
 pub use self::latencies::Latencies;
 
 /// A figure of a run: a row of [`FIGURES`]. Two figures are the same if their keys are.

@@ -6,16 +6,16 @@
 //! whatever a caller of [`Run::observe`](crate::engine::Run::observe) brings. Nothing keeps facts
 //! but an observer that wants to.
 
-mod difference;
 mod event_log;
 mod fact;
 mod outcome;
+mod trace_difference;
 mod words;
 
-pub use difference::{Difference, first_difference};
 pub use event_log::EventLog;
 pub use fact::{Fact, JournalEntry};
-pub use outcome::{ConnectionFailure, Refusal, RequestOutcome, TIMED_OUT};
+pub use outcome::{ConnectionFailure, RequestOutcome, RequestRefusal, TIMED_OUT};
+pub use trace_difference::{TraceDifference, first_difference};
 pub use words::line;
 
 use mesh_core::time::Timestamp;

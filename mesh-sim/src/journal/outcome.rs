@@ -10,7 +10,7 @@ pub enum RequestOutcome {
     /// With a result.
     Answered,
     /// With a JSON-RPC error.
-    Refused(Refusal),
+    Refused(RequestRefusal),
     /// There was no answer by the deadline, and then the client gave up. Agents may have told it
     /// before that there won't be; the request ends at its deadline all the same.
     TimedOut,
@@ -20,7 +20,7 @@ pub enum RequestOutcome {
 
 /// The error that a request was answered with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refusal {
+pub enum RequestRefusal {
     /// A failure of this kind.
     Failed(FailureKind),
     /// [`Failure::RetriesExhausted`], where every peer that was tried was busy.
@@ -59,12 +59,12 @@ impl RequestOutcome {
         match failure {
             Failure::DeadlineExceeded => Self::TimedOut,
             Failure::RetriesExhausted(Tried { unreachable: 0, .. }) => {
-                Self::Refused(Refusal::RetriesExhaustedBusy)
+                Self::Refused(RequestRefusal::RetriesExhaustedBusy)
             }
             Failure::RetriesExhausted(Tried { busy: 0, .. }) => {
-                Self::Refused(Refusal::RetriesExhaustedUnreachable)
+                Self::Refused(RequestRefusal::RetriesExhaustedUnreachable)
             }
-            other => Self::Refused(Refusal::Failed(other.kind())),
+            other => Self::Refused(RequestRefusal::Failed(other.kind())),
         }
     }
 
@@ -79,7 +79,7 @@ impl RequestOutcome {
     }
 }
 
-impl Refusal {
+impl RequestRefusal {
     /// A short name for reports and traces.
     pub const fn name(self) -> &'static str {
         match self {

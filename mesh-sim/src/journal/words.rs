@@ -15,7 +15,7 @@ use crate::host::HostMap;
 
 /// A detail of an event. No floats: an event is compared bit by bit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Value<'a> {
+pub(super) enum FieldValue<'a> {
     U64(u64),
     Str(&'a str),
 }
@@ -28,7 +28,7 @@ const MAX_FIELDS: usize = 4;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Words<'a> {
     pub(super) kind: &'static str,
-    fields: [(&'static str, Value<'a>); MAX_FIELDS],
+    fields: [(&'static str, FieldValue<'a>); MAX_FIELDS],
     count: usize,
 }
 
@@ -36,14 +36,14 @@ impl<'a> Words<'a> {
     #[inline]
     pub(super) fn new<const N: usize>(
         kind: &'static str,
-        details: [(&'static str, Value<'a>); N],
+        details: [(&'static str, FieldValue<'a>); N],
     ) -> Self {
-        let mut fields = [("", Value::U64(0)); MAX_FIELDS];
+        let mut fields = [("", FieldValue::U64(0)); MAX_FIELDS];
         fields[..N].copy_from_slice(&details);
         Self { kind, fields, count: N }
     }
 
-    pub(super) fn fields(&self) -> &[(&'static str, Value<'a>)] {
+    pub(super) fn fields(&self) -> &[(&'static str, FieldValue<'a>)] {
         &self.fields[..self.count]
     }
 }
@@ -51,7 +51,7 @@ impl<'a> Words<'a> {
 /// What the event log says of a fact; `None` of one that does not stand in it. `names` are those of
 /// all hosts.
 pub(super) fn words<'a>(fact: &'a Fact, names: &'a HostMap<Name>) -> Option<Words<'a>> {
-    use Value::{Str, U64};
+    use FieldValue::{Str, U64};
     Some(match fact {
         Fact::RequestDue { request, entry, demand } => Words::new(
             "due",
@@ -90,7 +90,7 @@ pub(super) fn words<'a>(fact: &'a Fact, names: &'a HostMap<Name>) -> Option<Word
 }
 
 fn of_agent(note: &Note) -> Words<'_> {
-    use Value::{Str, U64};
+    use FieldValue::{Str, U64};
     let job =
         |request: u64, attempt: u32| [("request", U64(request)), ("attempt", U64(attempt.into()))];
     match note {
@@ -148,8 +148,8 @@ fn of_registry(note: &registry::Note) -> Words<'_> {
         NoteKind::Deregistered => "lease_given_up",
         NoteKind::Expired { .. } => "lease_expired",
     };
-    let incarnation = Value::U64(note.incarnation.unwrap_or_default());
-    Words::new(kind, [("agent", Value::Str(&note.name)), ("incarnation", incarnation)])
+    let incarnation = FieldValue::U64(note.incarnation.unwrap_or_default());
+    Words::new(kind, [("agent", FieldValue::Str(&note.name)), ("incarnation", incarnation)])
 }
 
 /// The line of a trace that stands for an entry of the journal, without its end; `None` for one
@@ -168,8 +168,8 @@ pub(super) fn put_line(text: &mut String, at: Timestamp, host: &str, words: &Wor
     let _ = write!(text, "\"event\":{}", quoted(words.kind));
     for (key, value) in words.fields() {
         let _ = match value {
-            Value::U64(number) => write!(text, ",\"{key}\":{number}"),
-            Value::Str(value) => write!(text, ",\"{key}\":{}", quoted(value)),
+            FieldValue::U64(number) => write!(text, ",\"{key}\":{number}"),
+            FieldValue::Str(value) => write!(text, ",\"{key}\":{}", quoted(value)),
         };
     }
     text.push('}');
@@ -188,11 +188,11 @@ pub(super) fn put_bytes(bytes: &mut Vec<u8>, at: Timestamp, host: &str, words: &
     for (key, value) in words.fields() {
         put_str(bytes, key);
         match value {
-            Value::U64(number) => {
+            FieldValue::U64(number) => {
                 bytes.push(0);
                 bytes.extend_from_slice(&number.to_le_bytes());
             }
-            Value::Str(text) => {
+            FieldValue::Str(text) => {
                 bytes.push(1);
                 put_str(bytes, text);
             }
@@ -224,7 +224,7 @@ mod tests {
     #[test]
     fn a_line_is_json_with_exact_time() {
         let at = Timestamp::from_nanos(1_500_007);
-        let fields = [("request", Value::U64(7)), ("peer", Value::Str("a \"b\""))];
+        let fields = [("request", FieldValue::U64(7)), ("peer", FieldValue::Str("a \"b\""))];
         let mut line = String::new();
         put_line(&mut line, at, "agent-1", &Words::new("routed", fields));
         let expected =

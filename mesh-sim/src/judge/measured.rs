@@ -4,16 +4,16 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::figures::{Better, Figure, Latencies, Limit, Measure};
+use crate::figures::{Better, Figure, FigureLimit, Latencies, Measure};
 use crate::format;
-use crate::record::{Counts, Latency, RunRecord};
+use crate::record::{LatencyHistogram, OutcomeCounts, RunRecord};
 
 /// Every figure of one run, or of all runs of a policy added up. Whoever judges or shows figures
 /// reads them here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Measured {
+pub struct MeasuredFigures {
     /// Requests by outcome.
-    pub requests: Counts,
+    pub requests: OutcomeCounts,
     /// The figures of the latencies, in nanoseconds; all zero if there were no requests.
     pub latency_ns: Latencies<u64>,
 }
@@ -39,7 +39,7 @@ pub enum FigureValue {
 #[serde(deny_unknown_fields)]
 pub struct RunFigures {
     /// Requests by outcome.
-    pub requests: Counts,
+    pub requests: OutcomeCounts,
     /// Requests that were not answered, by reason.
     pub failures: BTreeMap<String, u64>,
     /// The figures of the latencies, in nanoseconds; all zero if there were no requests.
@@ -66,9 +66,9 @@ pub struct ViolatedOracle {
     pub times: u64,
 }
 
-impl Measured {
+impl MeasuredFigures {
     /// The figures of these requests and their latencies.
-    pub fn new(requests: &Counts, latency: &Latency) -> Self {
+    pub fn new(requests: &OutcomeCounts, latency: &LatencyHistogram) -> Self {
         Self { requests: *requests, latency_ns: latencies_ns(latency) }
     }
 
@@ -96,7 +96,7 @@ impl Measured {
     }
 
     /// Whether a figure is on the wrong side of a limit.
-    pub(super) fn misses(&self, figure: &Figure, limit: Limit) -> bool {
+    pub(super) fn misses(&self, figure: &Figure, limit: FigureLimit) -> bool {
         let (number, limit) = (self.get(figure).number(), limit.number());
         match figure.better {
             Better::More => number < limit,
@@ -146,13 +146,13 @@ impl RunFigures {
     }
 
     /// The figures alone.
-    pub const fn measured(&self) -> Measured {
-        Measured { requests: self.requests, latency_ns: self.latency }
+    pub const fn measured(&self) -> MeasuredFigures {
+        MeasuredFigures { requests: self.requests, latency_ns: self.latency }
     }
 }
 
 /// The figures of a distribution, in nanoseconds.
-fn latencies_ns(latency: &Latency) -> Latencies<u64> {
+fn latencies_ns(latency: &LatencyHistogram) -> Latencies<u64> {
     Latencies::from_fn(|figure| match figure.measure {
         Measure::Mean => latency.mean_ns(),
         Measure::Least => latency.min_ns(),
@@ -188,7 +188,7 @@ mod tests {
     fn a_run_and_what_stays_of_it_have_the_same_figures() {
         let report = example::small();
         for run in &report.runs {
-            let whole = Measured::new(&run.requests, &run.latency);
+            let whole = MeasuredFigures::new(&run.requests, &run.latency);
             assert_eq!(RunFigures::of(run).measured(), whole);
             let max = FIGURES.iter().find(|figure| figure.key == "max").unwrap();
             assert_eq!(whole.get(max), FigureValue::Latency(run.latency.max_ns()));
@@ -198,11 +198,14 @@ mod tests {
     #[test]
     fn the_fewer_answers_and_the_slower_the_worse() {
         let report = example::small();
-        let [good, bad] =
-            [0, 1].map(|run| Measured::new(&report.runs[run].requests, &report.runs[run].latency));
+        let [good, bad] = [0, 1]
+            .map(|run| MeasuredFigures::new(&report.runs[run].requests, &report.runs[run].latency));
         let success = Figure::with_threshold("min_success").unwrap();
         assert!(bad.badness(success) > good.badness(success));
-        assert!(bad.misses(success, Limit::Share(0.9)) && !good.misses(success, Limit::Share(1.0)));
+        assert!(
+            bad.misses(success, FigureLimit::Share(0.9))
+                && !good.misses(success, FigureLimit::Share(1.0))
+        );
         let mean = Figure::with_threshold("max_mean").unwrap();
         assert!(bad.badness(mean) > good.badness(mean));
     }

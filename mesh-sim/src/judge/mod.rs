@@ -12,9 +12,9 @@ mod policy_verdict;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use self::measured::{FigureValue, Measured, RunFigures, ViolatedOracle};
+pub use self::measured::{FigureValue, MeasuredFigures, RunFigures, ViolatedOracle};
 pub use self::policy_result::PolicyResult;
-pub use self::policy_verdict::{Miss, MissedThreshold, PolicyVerdict, Violated};
+pub use self::policy_verdict::{Miss, MissedThreshold, PolicyVerdict, RunViolation};
 
 /// The verdict on a policy, a run or a whole experiment, from the best to the worst. The verdict on
 /// several things is the greatest of theirs.

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{Measured, PolicyVerdict, RunFigures};
+use super::{MeasuredFigures, PolicyVerdict, RunFigures};
 use crate::figures::Expect;
-use crate::record::{Counts, Latency, RunRecord, WindowCounts};
+use crate::record::{LatencyHistogram, OutcomeCounts, RunRecord, WindowCounts};
 
 /// One policy over all its seeds.
 #[derive(Clone, Debug)]
@@ -14,9 +14,9 @@ pub struct PolicyResult<'a> {
     /// Its runs, one per seed, in the order in which they were run.
     pub runs: Vec<&'a RunRecord>,
     /// As in a run.
-    pub requests: Counts,
+    pub requests: OutcomeCounts,
     /// As in a run.
-    pub latency: Latency,
+    pub latency: LatencyHistogram,
     /// As in a run.
     pub failures: BTreeMap<&'static str, u64>,
     /// As in a run.
@@ -41,8 +41,8 @@ impl<'a> PolicyResult<'a> {
     }
 
     /// The figures of all seeds together.
-    pub fn measured(&self) -> Measured {
-        Measured::new(&self.requests, &self.latency)
+    pub fn measured(&self) -> MeasuredFigures {
+        MeasuredFigures::new(&self.requests, &self.latency)
     }
 
     /// Judges the policy by the thresholds in `expect` and by the oracles.
@@ -57,8 +57,8 @@ impl<'a> PolicyResult<'a> {
         Self {
             policy: &run.policy,
             runs: Vec::new(),
-            requests: Counts::default(),
-            latency: Latency::default(),
+            requests: OutcomeCounts::default(),
+            latency: LatencyHistogram::default(),
             failures: BTreeMap::new(),
             by_window: vec![WindowCounts::default(); run.by_window.len()],
             work_per_agent: vec![0; run.work_per_agent.len()],

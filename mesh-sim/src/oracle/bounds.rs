@@ -13,7 +13,7 @@ use crate::scenario::{AgentSpec, Scenario};
 
 /// Bounds of one scenario, for agents whose calls to the registry succeed.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Bounds {
+pub(super) struct NoticeBounds {
     /// From the end of a lease until nobody's view has it: the TTL, a sweep and a refresh (the
     /// staleness bound of the design), the refresh with its jitter and the call that it makes.
     pub(super) forget: Duration,
@@ -33,7 +33,7 @@ pub(super) struct Bounds {
     patient: bool,
 }
 
-impl Bounds {
+impl NoticeBounds {
     pub(super) fn new(scenario: &Scenario) -> Self {
         let LeaseConfig { ttl, sweep } = scenario.leases;
         let MembershipConfig { heartbeat, timeout, jitter, .. } = scenario.membership;

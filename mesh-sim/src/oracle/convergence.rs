@@ -11,9 +11,9 @@ use mesh_core::load::LoadReport;
 use mesh_core::protocol::Name;
 use mesh_core::roster::Roster;
 
-use super::Found;
-use super::bounds::{Bounds, on_clock, slowest_clock};
-use super::leases::Leases;
+use super::FoundViolations;
+use super::bounds::{NoticeBounds, on_clock, slowest_clock};
+use super::leases::LeaseOracle;
 use crate::faults::FaultSchedule;
 use crate::host::{AgentId, AgentMap, HostId};
 use crate::presence::{
@@ -32,7 +32,7 @@ pub(super) const NO_LEAK: &str = "in-flight counters return to zero";
 /// the registry must be listed and know each other; of the others nothing is said, because whether
 /// their last heartbeat got through is a matter of chance.
 #[derive(Debug)]
-pub(super) struct Convergence {
+pub(super) struct ConvergenceOracle {
     faults: Arc<FaultSchedule>,
     end: Timestamp,
     to_self: bool,
@@ -42,24 +42,24 @@ pub(super) struct Convergence {
     /// themselves.
     patience: Arc<AgentMap<Duration>>,
     /// The last sample of each agent.
-    samples: AgentMap<Option<Sample>>,
+    samples: AgentMap<Option<LastSample>>,
     views: AgentMap<Peers>,
     /// Those who have left need not be known any more, and those who never joined not yet.
     presence: AgentMap<Presence>,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Sample {
+struct LastSample {
     at: Timestamp,
     in_flight: u32,
     open: usize,
 }
 
-impl Convergence {
+impl ConvergenceOracle {
     pub(super) fn new(
         scenario: &Scenario,
         faults: Arc<FaultSchedule>,
-        bounds: Bounds,
+        bounds: NoticeBounds,
         patience: Arc<AgentMap<Duration>>,
         resolution: Duration,
     ) -> Self {
@@ -101,7 +101,7 @@ impl Convergence {
         load: &LoadReport,
         open: usize,
     ) {
-        self.samples[agent] = Some(Sample { at: now, in_flight: load.in_flight, open });
+        self.samples[agent] = Some(LastSample { at: now, in_flight: load.in_flight, open });
     }
 
     /// Costs a pointer: what the list says is looked at in the end.
@@ -109,7 +109,7 @@ impl Convergence {
         self.views[agent] = peers.clone();
     }
 
-    pub(super) fn finish(&self, now: Timestamp, leases: &Leases, found: &mut Found) {
+    pub(super) fn finish(&self, now: Timestamp, leases: &LeaseOracle, found: &mut FoundViolations) {
         let names = self.faults.hosts();
         let is_up = |agent: &AgentId| {
             self.presence[*agent] == Presence::Member && !self.faults.is_down(agent.host(), now)
@@ -128,7 +128,7 @@ impl Convergence {
         };
         let (expected, tolerated) = (named(&sure), named(&unsure));
         let listed: BTreeSet<Name> = leases.live().cloned().collect();
-        if let Some(difference) = Difference::between(&expected, &tolerated, &listed) {
+        if let Some(difference) = ListDifference::between(&expected, &tolerated, &listed) {
             let violation = Violation::new(LISTED, now, difference.to_string());
             found.add(violation.hosts(difference.hosts()));
         }
@@ -149,19 +149,19 @@ impl Convergence {
                 expected.remove(name);
             }
             let known = peers.names().cloned().collect();
-            if let Some(difference) = Difference::between(&expected, &tolerated, &known) {
+            if let Some(difference) = ListDifference::between(&expected, &tolerated, &known) {
                 let violation = Violation::new(KNOWN, now, format!("{name}: {difference}"));
                 found.add(violation.hosts([name]).hosts(difference.hosts()));
             }
         }
     }
 
-    fn at_rest(&self, now: Timestamp, agent: AgentId, found: &mut Found) {
+    fn at_rest(&self, now: Timestamp, agent: AgentId, found: &mut FoundViolations) {
         let name = &self.faults.hosts()[agent.host()];
         match &self.samples[agent] {
             Some(sample) if now.since(sample.at) <= 2 * self.sampling => {
                 if sample.in_flight > 0 || sample.open > 0 {
-                    let Sample { in_flight, open, .. } = sample;
+                    let LastSample { in_flight, open, .. } = sample;
                     let detail = format!("{name} still counts {in_flight} jobs and {open} calls");
                     found.add(Violation::new(NO_LEAK, now, detail).hosts([name]));
                 }
@@ -195,12 +195,12 @@ fn last_departure(scenario: &Scenario) -> Timestamp {
 }
 
 /// How a list of agents differs from what it should be.
-struct Difference<'a> {
+struct ListDifference<'a> {
     missing: Vec<&'a Name>,
     extra: Vec<&'a Name>,
 }
 
-impl<'a> Difference<'a> {
+impl<'a> ListDifference<'a> {
     /// `None` if everybody expected is seen, and nobody else but the tolerated.
     fn between(
         expected: &'a BTreeSet<Name>,
@@ -219,7 +219,7 @@ impl<'a> Difference<'a> {
     }
 }
 
-impl fmt::Display for Difference<'_> {
+impl fmt::Display for ListDifference<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { missing, extra } = self;
         write!(f, "missing {missing:?}, not expected {extra:?}")

@@ -8,8 +8,8 @@ use mesh_core::Timestamp;
 use mesh_core::protocol::Name;
 use mesh_core::registry::{Note, NoteKind};
 
-use super::Found;
-use super::bounds::Bounds;
+use super::FoundViolations;
+use super::bounds::NoticeBounds;
 use crate::faults::FaultSchedule;
 use crate::host::{AgentId, AgentMap, HostId};
 use crate::record::Violation;
@@ -21,9 +21,9 @@ pub(super) const STAYS_DEAD: &str = "a dead incarnation never comes back";
 /// Follows the registry's notes. A registry that restarts has lost its leases, and its tombstones
 /// with them: what it then grants is new, and what it had granted counts as over.
 #[derive(Debug)]
-pub(super) struct Leases {
+pub(super) struct LeaseOracle {
     faults: Arc<FaultSchedule>,
-    bounds: Bounds,
+    bounds: NoticeBounds,
     /// As [`patience`](super::bounds::patience) says.
     patience: Arc<AgentMap<Duration>>,
     live: BTreeMap<Name, u64>,
@@ -37,7 +37,7 @@ pub(super) struct Leases {
 
 /// A routing decision.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Routed<'a> {
+pub(super) struct RoutingDecision<'a> {
     /// Who decided.
     pub(super) agent: AgentId,
     pub(super) request: u64,
@@ -46,10 +46,10 @@ pub(super) struct Routed<'a> {
     pub(super) incarnation: u64,
 }
 
-impl Leases {
+impl LeaseOracle {
     pub(super) fn new(
         faults: Arc<FaultSchedule>,
-        bounds: Bounds,
+        bounds: NoticeBounds,
         patience: Arc<AgentMap<Duration>>,
     ) -> Self {
         Self {
@@ -76,7 +76,7 @@ impl Leases {
         self.restarted = now;
     }
 
-    pub(super) fn noted(&mut self, now: Timestamp, note: &Note, found: &mut Found) {
+    pub(super) fn noted(&mut self, now: Timestamp, note: &Note, found: &mut FoundViolations) {
         let incarnation = note.incarnation.unwrap_or_default();
         match &note.kind {
             NoteKind::Granted => {
@@ -108,8 +108,13 @@ impl Leases {
     /// Views are brought up to date by lists, so an agent that can't reach the registry goes on
     /// with what it knows, and gets the time to fetch a list once it can. One whose link may be too
     /// slow for a call at any time is bound to nothing.
-    pub(super) fn routed(&self, now: Timestamp, routed: Routed<'_>, found: &mut Found) {
-        let Routed { agent, request, peer, incarnation } = routed;
+    pub(super) fn routed(
+        &self,
+        now: Timestamp,
+        routed: RoutingDecision<'_>,
+        found: &mut FoundViolations,
+    ) {
+        let RoutingDecision { agent, request, peer, incarnation } = routed;
         let Some(ended) = self.end_of(peer, incarnation) else { return };
         let host = agent.host();
         let ways = [(host, HostId::REGISTRY), (HostId::REGISTRY, host)];

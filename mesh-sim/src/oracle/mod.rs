@@ -2,8 +2,8 @@
 
 mod bounds;
 mod convergence;
-mod history;
 mod leases;
+mod request_history;
 mod requests;
 mod views;
 
@@ -13,11 +13,11 @@ use std::time::Duration;
 use mesh_core::Timestamp;
 use mesh_core::agent::Note;
 
-use self::bounds::{Bounds, patience};
-use self::convergence::Convergence;
-use self::leases::{Leases, Routed};
-use self::requests::Requests;
-use self::views::Views;
+use self::bounds::{NoticeBounds, patience};
+use self::convergence::ConvergenceOracle;
+use self::leases::{LeaseOracle, RoutingDecision};
+use self::requests::RequestOracle;
+use self::views::ViewOracle;
 use crate::faults::FaultSchedule;
 use crate::host::HostId;
 use crate::journal::{Fact, FactObserver, JournalEntry};
@@ -31,21 +31,21 @@ const MAX_VIOLATIONS: usize = 20;
 /// All oracles of one run.
 #[derive(Debug)]
 pub struct Oracles {
-    requests: Requests,
-    leases: Leases,
-    convergence: Convergence,
-    views: Views,
-    found: Found,
+    requests: RequestOracle,
+    leases: LeaseOracle,
+    convergence: ConvergenceOracle,
+    views: ViewOracle,
+    found: FoundViolations,
 }
 
 /// Violations found so far.
 #[derive(Debug, Default)]
-struct Found {
+struct FoundViolations {
     violations: Vec<Violation>,
     total: u64,
 }
 
-impl Found {
+impl FoundViolations {
     fn add(&mut self, violation: Violation) {
         self.total += 1;
         if self.violations.len() < MAX_VIOLATIONS {
@@ -57,14 +57,14 @@ impl Found {
 impl Oracles {
     /// The oracles of a scenario. `resolution` is how late the engine's timers may be.
     pub fn new(scenario: &Scenario, faults: Arc<FaultSchedule>, resolution: Duration) -> Self {
-        let bounds = Bounds::new(scenario);
+        let bounds = NoticeBounds::new(scenario);
         let patience = patience(scenario, resolution);
         Self {
-            requests: Requests::new(scenario, faults.clone(), resolution),
-            leases: Leases::new(faults.clone(), bounds, patience.clone()),
-            views: Views::new(scenario, faults.clone(), bounds, patience.clone()),
-            convergence: Convergence::new(scenario, faults, bounds, patience, resolution),
-            found: Found::default(),
+            requests: RequestOracle::new(scenario, faults.clone(), resolution),
+            leases: LeaseOracle::new(faults.clone(), bounds, patience.clone()),
+            views: ViewOracle::new(scenario, faults.clone(), bounds, patience.clone()),
+            convergence: ConvergenceOracle::new(scenario, faults, bounds, patience, resolution),
+            found: FoundViolations::default(),
         }
     }
 
@@ -99,7 +99,7 @@ impl FactObserver for Oracles {
             (Fact::AgentNoted(note), Some(agent)) => {
                 self.requests.noted(at, agent, note, found);
                 if let &Note::Routed { request, ref peer, incarnation, .. } = note {
-                    let routed = Routed { agent, request, peer, incarnation };
+                    let routed = RoutingDecision { agent, request, peer, incarnation };
                     self.leases.routed(at, routed, found);
                 }
             }

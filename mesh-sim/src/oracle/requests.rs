@@ -10,11 +10,11 @@ use mesh_core::Timestamp;
 use mesh_core::agent::{Ending, FailureKind, Note};
 use mesh_core::hash::FastMap;
 
-use super::Found;
-use super::history::{History, Step};
+use super::FoundViolations;
+use super::request_history::{History, RequestStep};
 use crate::faults::FaultSchedule;
 use crate::host::{AgentId, HostId};
-use crate::journal::{ConnectionFailure, Refusal, RequestOutcome};
+use crate::journal::{ConnectionFailure, RequestOutcome, RequestRefusal};
 use crate::record::Violation;
 use crate::scenario::Scenario;
 
@@ -30,7 +30,7 @@ pub(super) const SENT_FIRST: &str = "an agent begins only attempts that were sen
 pub(super) const DONE_ONCE: &str = "a request that is not idempotent is done at most once";
 
 #[derive(Debug)]
-pub(super) struct Requests {
+pub(super) struct RequestOracle {
     faults: Arc<FaultSchedule>,
     deadline: Duration,
     connect_timeout: Duration,
@@ -42,7 +42,7 @@ pub(super) struct Requests {
     /// Every request so far.
     history: History,
     /// Those that have not ended.
-    open: FastMap<u64, Open>,
+    open: FastMap<u64, OpenRequest>,
     /// No request has a number as great as this.
     numbers: u64,
     /// By entry agent, the last fault that a lost request brought to light after its end, and when
@@ -58,13 +58,13 @@ pub(super) struct Requests {
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Open {
+struct OpenRequest {
     intended: Timestamp,
     /// The agent that it was sent to.
     entry: AgentId,
 }
 
-impl Requests {
+impl RequestOracle {
     pub(super) fn new(
         scenario: &Scenario,
         faults: Arc<FaultSchedule>,
@@ -103,11 +103,13 @@ impl Requests {
         request: u64,
         intended: Timestamp,
         entry: AgentId,
-        found: &mut Found,
+        found: &mut FoundViolations,
     ) {
-        self.open.insert(request, Open { intended, entry });
+        self.open.insert(request, OpenRequest { intended, entry });
         self.numbers = self.numbers.max(request + 1);
-        if !self.history.note(request, Step::Due) || self.history.has(request, Step::Ended) {
+        if !self.history.note(request, RequestStep::Due)
+            || self.history.has(request, RequestStep::Ended)
+        {
             let detail = format!("request {request} was sent twice");
             found.add(Violation::new(ENDS_ONCE, intended, detail).request(request));
         }
@@ -118,12 +120,12 @@ impl Requests {
         now: Timestamp,
         request: u64,
         outcome: RequestOutcome,
-        found: &mut Found,
+        found: &mut FoundViolations,
     ) {
         let mut add = |oracle, detail| {
             found.add(Violation::new(oracle, now, detail).request(request));
         };
-        self.history.note(request, Step::Ended);
+        self.history.note(request, RequestStep::Ended);
         let Some(open) = self.open.remove(&request) else {
             return add(ENDS_ONCE, format!("request {request} ended again: {outcome:?}"));
         };
@@ -132,7 +134,7 @@ impl Requests {
             add(IN_TIME, format!("request {request} took {took:?} of {:?}", self.deadline));
         }
         match outcome {
-            RequestOutcome::Answered if !self.history.has(request, Step::Done) => {
+            RequestOutcome::Answered if !self.history.has(request, RequestStep::Done) => {
                 let detail = format!("request {request} was answered, but no agent had done it");
                 add(ANSWER_IS_WORK, detail);
             }
@@ -153,8 +155,8 @@ impl Requests {
     }
 
     /// Whether a request that was sent to this agent may be refused for this reason.
-    fn is_explained(&self, now: Timestamp, entry: AgentId, refusal: Refusal) -> bool {
-        let Refusal::Failed(kind) = refusal else { return true };
+    fn is_explained(&self, now: Timestamp, entry: AgentId, refusal: RequestRefusal) -> bool {
+        let RequestRefusal::Failed(kind) = refusal else { return true };
         match kind {
             // The mesh may be full, or out of reach, in any scenario. Whether it was is for the
             // thresholds to judge.
@@ -183,8 +185,8 @@ impl Requests {
     /// agent that was called, during the request or before. A connection that was idle when the
     /// fault broke it is found out by the next request to use it, however late; that request makes
     /// the client drop all that are as old, so those sent later have no such excuse.
-    fn is_broken(&mut self, now: Timestamp, open: Open, how: ConnectionFailure) -> bool {
-        let Open { intended, entry } = open;
+    fn is_broken(&mut self, now: Timestamp, open: OpenRequest, how: ConnectionFailure) -> bool {
+        let OpenRequest { intended, entry } = open;
         let host = entry.host();
         // A round trip that takes as long as a connect may take breaks by itself.
         let there = self.faults.slowest(HostId::CLIENT, host);
@@ -213,7 +215,13 @@ impl Requests {
 
     /// Every attempt is sent to one peer, which begins it at most once. Several attempts of one
     /// request may be open at a time; that they are all permitted, the notes tell.
-    pub(super) fn noted(&mut self, now: Timestamp, agent: AgentId, note: &Note, found: &mut Found) {
+    pub(super) fn noted(
+        &mut self,
+        now: Timestamp,
+        agent: AgentId,
+        note: &Note,
+        found: &mut FoundViolations,
+    ) {
         match *note {
             Note::Retrying { request, .. } => *self.announced.entry(request).or_default() += 1,
             Note::Routed { request, attempt, .. } => {
@@ -237,7 +245,7 @@ impl Requests {
                 }
             }
             Note::JobEnded { request, outcome: Ending::Done, .. }
-                if !self.history.note(request, Step::Done) && !self.idempotent =>
+                if !self.history.note(request, RequestStep::Done) && !self.idempotent =>
             {
                 let what = format_args!("did request {request}, which had been done before");
                 found.add(self.violation(DONE_ONCE, now, agent, request, what));
@@ -267,14 +275,14 @@ impl Requests {
     /// Notes that an attempt was sent; false if it had been before.
     fn sent(&mut self, request: u64, attempt: u32) -> bool {
         match attempt {
-            0 => self.history.note(request, Step::Sent),
+            0 => self.history.note(request, RequestStep::Sent),
             _ => self.sent_again.insert((request, attempt)),
         }
     }
 
     fn was_sent(&self, request: u64, attempt: u32) -> bool {
         match attempt {
-            0 => self.history.has(request, Step::Sent),
+            0 => self.history.has(request, RequestStep::Sent),
             _ => self.sent_again.contains(&(request, attempt)),
         }
     }
@@ -282,17 +290,17 @@ impl Requests {
     /// Notes that an attempt was begun; false if it had been before.
     fn started(&mut self, request: u64, attempt: u32) -> bool {
         match attempt {
-            0 => self.history.note(request, Step::Started),
+            0 => self.history.note(request, RequestStep::Started),
             _ => self.started_again.insert((request, attempt)),
         }
     }
 
-    pub(super) fn finish(&self, now: Timestamp, found: &mut Found) {
+    pub(super) fn finish(&self, now: Timestamp, found: &mut FoundViolations) {
         if self.open.is_empty() {
             return;
         }
         for request in 0..self.numbers {
-            let Some(Open { intended, .. }) = self.open.get(&request) else { continue };
+            let Some(OpenRequest { intended, .. }) = self.open.get(&request) else { continue };
             let detail = format!("request {request}, due at {intended}, never ended");
             found.add(Violation::new(ENDS_ONCE, now, detail).request(request));
         }

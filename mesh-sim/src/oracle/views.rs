@@ -8,8 +8,8 @@ use mesh_core::Timestamp;
 use mesh_core::agent::Peers;
 use mesh_core::protocol::Name;
 
-use super::Found;
-use super::bounds::Bounds;
+use super::FoundViolations;
+use super::bounds::NoticeBounds;
 use crate::faults::FaultSchedule;
 use crate::host::{AgentId, AgentMap, HostId};
 use crate::record::Violation;
@@ -25,7 +25,7 @@ pub(super) const NOT_FORGOTTEN: &str =
 /// afterwards. Several such faults in a row may keep an agent from being heard in between, and
 /// nothing is said of them; nor of settings with which an agent can't be back in time.
 #[derive(Debug)]
-pub(super) struct Views {
+pub(super) struct ViewOracle {
     faults: Arc<FaultSchedule>,
     /// Whether the settings allow it to be demanded at all.
     is_promised: bool,
@@ -39,11 +39,11 @@ pub(super) struct Views {
     leaving: BTreeSet<AgentId>,
 }
 
-impl Views {
+impl ViewOracle {
     pub(super) fn new(
         scenario: &Scenario,
         faults: Arc<FaultSchedule>,
-        bounds: Bounds,
+        bounds: NoticeBounds,
         patience: Arc<AgentMap<Duration>>,
     ) -> Self {
         let refresh = scenario.agents.iter().map(|agent| agent.refresh).max().unwrap_or_default();
@@ -67,7 +67,7 @@ impl Views {
         now: Timestamp,
         agent: AgentId,
         peers: &Peers,
-        found: &mut Found,
+        found: &mut FoundViolations,
     ) {
         let seen = (now, peers.clone());
         let (since, before) = std::mem::replace(&mut self.last[agent], seen);

@@ -6,7 +6,7 @@ use std::{io, path::Path};
 /// Only one holder at a time has it. Where the file system or the operating system knows no such
 /// locks, nobody holds any.
 #[derive(Debug)]
-pub(super) struct Lock {
+pub(super) struct FolderLock {
     #[cfg(unix)]
     _file: nix::fcntl::Flock<std::fs::File>,
 }
@@ -22,14 +22,14 @@ mod held {
     use nix::errno::Errno;
     use nix::fcntl::{Flock, FlockArg};
 
-    use super::Lock;
+    use super::FolderLock;
 
     /// Between two attempts.
     const PAUSE: Duration = Duration::from_millis(2);
     /// Holders only rename files, so this long means that one of them stands still.
     const PATIENCE: Duration = Duration::from_secs(60);
 
-    impl Lock {
+    impl FolderLock {
         /// Waits for the lock of a folder; `None` if it can't be locked.
         ///
         /// # Errors
@@ -61,7 +61,7 @@ mod held {
 }
 
 #[cfg(not(unix))]
-impl Lock {
+impl FolderLock {
     pub(super) fn wait(_: &Path) -> io::Result<Option<Self>> {
         Ok(None)
     }

@@ -19,11 +19,11 @@ use std::path::{Path, PathBuf};
 
 use mesh_node::process::signal_mask::HeldBack;
 
-use self::lock::Lock;
+use self::lock::FolderLock;
 use self::swap::Swap;
 
 /// A file's name, which may lead into folders below the target, and its content.
-pub type NamedFile = (String, Vec<u8>);
+pub type OutputFile = (String, Vec<u8>);
 
 /// How often a target is made anew that another writer, who failed, has taken away again.
 const ATTEMPTS: usize = 100;
@@ -38,7 +38,7 @@ const HIDDEN: (&str, &str) = (".mesh-", ".tmp");
 /// exception is a process that is killed: its hidden folder is removed by the next writer.
 pub fn publish(
     dir: &Path,
-    files: &[NamedFile],
+    files: &[OutputFile],
     stale: impl Fn(&Path) -> io::Result<Vec<PathBuf>>,
 ) -> io::Result<Vec<PathBuf>> {
     let _held_back = HeldBack::new();
@@ -88,7 +88,7 @@ struct Stage {
     dir: PathBuf,
     path: PathBuf,
     /// Tells other writers that it is in use.
-    _lock: Option<Lock>,
+    _lock: Option<FolderLock>,
 }
 
 impl Drop for Stage {
@@ -115,7 +115,7 @@ impl Stage {
     }
 
     fn inside(dir: &Path) -> io::Result<Self> {
-        let _lock = Lock::wait(dir)?;
+        let _lock = FolderLock::wait(dir)?;
         remove_orphans(dir);
         let (begin, end) = HIDDEN;
         let mut names = (0_u64..).map(|n| format!("{begin}{}-{n}{end}", std::process::id()));
@@ -125,7 +125,8 @@ impl Stage {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 result => {
                     result?;
-                    let stage = Self { dir: dir.to_owned(), _lock: Lock::try_take(&path), path };
+                    let stage =
+                        Self { dir: dir.to_owned(), _lock: FolderLock::try_take(&path), path };
                     return Ok(stage);
                 }
             }
@@ -137,7 +138,7 @@ impl Stage {
         self.path.join("new").join(name)
     }
 
-    fn fill(&self, files: &[NamedFile]) -> io::Result<()> {
+    fn fill(&self, files: &[OutputFile]) -> io::Result<()> {
         for (name, content) in files {
             let path = self.waiting(name);
             fs::create_dir_all(path.parent().unwrap_or(&self.path))?;
@@ -149,10 +150,10 @@ impl Stage {
     /// Moves the new files to where they belong, and the old ones away.
     fn swap(
         &self,
-        files: &[NamedFile],
+        files: &[OutputFile],
         stale: impl Fn(&Path) -> io::Result<Vec<PathBuf>>,
     ) -> io::Result<()> {
-        let _lock = Lock::wait(&self.dir)?;
+        let _lock = FolderLock::wait(&self.dir)?;
         let stale = stale(&self.dir)?;
         let old = self.path.join("old");
         fs::create_dir(&old)?;
@@ -204,7 +205,7 @@ fn remove_orphans(dir: &Path) {
         let is_ours =
             name.to_str().is_some_and(|name| name.starts_with(begin) && name.ends_with(end));
         let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
-        if is_ours && is_folder && Lock::try_take(&entry.path()).is_some() {
+        if is_ours && is_folder && FolderLock::try_take(&entry.path()).is_some() {
             let _ = fs::remove_dir_all(entry.path());
         }
     }

@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 /// What was done so far. Dropped before it is kept, it puts everything back.
 #[derive(Debug, Default)]
 pub(super) struct Swap {
-    steps: Vec<Step>,
+    steps: Vec<SwapStep>,
 }
 
 #[derive(Debug)]
-enum Step {
+enum SwapStep {
     Moved { from: PathBuf, to: PathBuf },
     Made(PathBuf),
 }
@@ -19,7 +19,7 @@ enum Step {
 impl Swap {
     pub(super) fn rename(&mut self, from: &Path, to: &Path) -> io::Result<()> {
         fs::rename(from, to)?;
-        self.steps.push(Step::Moved { from: from.to_owned(), to: to.to_owned() });
+        self.steps.push(SwapStep::Moved { from: from.to_owned(), to: to.to_owned() });
         Ok(())
     }
 
@@ -47,7 +47,7 @@ impl Swap {
             self.make_folder(above)?;
         }
         fs::create_dir(folder)?;
-        self.steps.push(Step::Made(folder.to_owned()));
+        self.steps.push(SwapStep::Made(folder.to_owned()));
         Ok(())
     }
 
@@ -61,8 +61,8 @@ impl Drop for Swap {
         for step in self.steps.drain(..).rev() {
             // What can't be put back stays where it is: there is no better place to say so.
             let _ = match step {
-                Step::Moved { from, to } => fs::rename(to, from),
-                Step::Made(folder) => fs::remove_dir(folder),
+                SwapStep::Moved { from, to } => fs::rename(to, from),
+                SwapStep::Made(folder) => fs::remove_dir(folder),
             };
         }
     }

@@ -19,7 +19,7 @@ fn content(dir: &Path) -> BTreeMap<PathBuf, String> {
     found
 }
 
-fn files(names: &[&str], text: &str) -> Vec<NamedFile> {
+fn files(names: &[&str], text: &str) -> Vec<OutputFile> {
     names.iter().map(|name| ((*name).to_owned(), text.to_owned().into_bytes())).collect()
 }
 

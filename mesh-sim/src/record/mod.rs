@@ -1,9 +1,9 @@
 //! What one run of one policy with one seed left behind.
 
 mod cpu;
-mod latency;
+mod fault_window;
+mod latency_histogram;
 mod recorder;
-mod window;
 
 use std::collections::BTreeMap;
 
@@ -11,9 +11,9 @@ use mesh_core::Timestamp;
 use mesh_core::protocol::Name;
 use serde::{Deserialize, Serialize};
 
-pub use latency::{Latency, Quantile};
+pub use fault_window::{FaultWindow, NO_FAULT};
+pub use latency_histogram::{LatencyHistogram, QuantileRow};
 pub use recorder::{Recorder, RecorderConfig};
-pub use window::{FaultWindow, NO_FAULT};
 
 use crate::journal::RequestOutcome;
 
@@ -25,10 +25,10 @@ pub struct RunRecord {
     /// The seed.
     pub seed: u64,
     /// Requests due after the warm-up, by outcome.
-    pub requests: Counts,
+    pub requests: OutcomeCounts,
     /// Nanoseconds from the intended start to the end, of every request due after the warm-up. One
     /// that was not answered counts as its whole deadline, so that failing fast never looks fast.
-    pub latency: Latency,
+    pub latency: LatencyHistogram,
     /// Requests due after the warm-up that were not answered, by reason. A request that timed out
     /// has the reason [`TIMED_OUT`](crate::journal::TIMED_OUT).
     pub failures: BTreeMap<&'static str, u64>,
@@ -55,7 +55,7 @@ pub struct RunRecord {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WindowCounts {
     /// By outcome.
-    pub requests: Counts,
+    pub requests: OutcomeCounts,
     /// Those not answered, by reason.
     pub failures: BTreeMap<&'static str, u64>,
 }
@@ -63,7 +63,7 @@ pub struct WindowCounts {
 /// Requests by outcome; `sent` is the sum of the others.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Counts {
+pub struct OutcomeCounts {
     /// All.
     pub sent: u64,
     /// Answered with a result.
@@ -76,7 +76,7 @@ pub struct Counts {
     pub lost: u64,
 }
 
-impl Counts {
+impl OutcomeCounts {
     /// Counts one request.
     pub fn count(&mut self, outcome: RequestOutcome) {
         self.sent += 1;
@@ -114,7 +114,7 @@ pub struct Second {
     /// Requests due in this second.
     pub due: u64,
     /// Requests that ended in this second, by outcome; `sent` is their sum.
-    pub ended: Counts,
+    pub ended: OutcomeCounts,
     /// Median latency of the requests answered in this second, nanoseconds.
     pub p50_ns: u64,
     /// 99th percentile of the same.

@@ -6,7 +6,9 @@ use mesh_core::agent::{Ending, Note};
 use mesh_core::time::{Timestamp, nanos};
 
 use super::cpu::CpuColumns;
-use super::{Counts, FaultWindow, Latency, RunRecord, Second, Violation, WindowCounts};
+use super::{
+    FaultWindow, LatencyHistogram, OutcomeCounts, RunRecord, Second, Violation, WindowCounts,
+};
 use crate::host::{AgentId, Id as _};
 use crate::journal::{Fact, FactObserver, JournalEntry, RequestOutcome};
 use crate::scenario::Scenario;
@@ -61,7 +63,7 @@ pub struct Recorder {
     windows: Vec<FaultWindow>,
     record: RunRecord,
     /// Answers of the second that [`Self::current_second`] says.
-    current: Latency,
+    current: LatencyHistogram,
     current_second: usize,
     last_end: Timestamp,
     cpu: CpuColumns,
@@ -76,8 +78,8 @@ impl Recorder {
         let record = RunRecord {
             policy: config.policy,
             seed: config.seed,
-            requests: Counts::default(),
-            latency: Latency::default(),
+            requests: OutcomeCounts::default(),
+            latency: LatencyHistogram::default(),
             failures: Default::default(),
             by_window: vec![WindowCounts::default(); config.windows.len() + 1],
             timeline: vec![second; span.div_ceil(NANOS_PER_SECOND).max(1) as usize],
@@ -93,7 +95,7 @@ impl Recorder {
             deadline_ns: nanos(config.deadline),
             windows: config.windows,
             record,
-            current: Latency::default(),
+            current: LatencyHistogram::default(),
             current_second: 0,
             last_end: Timestamp::ZERO,
             cpu,

@@ -6,13 +6,13 @@
 use std::fmt::Write as _;
 
 use crate::format;
-use crate::record::Latency;
+use crate::record::LatencyHistogram;
 
 /// Steps per half-distance to 100 %.
 pub(super) const TICKS: u32 = 8;
 
 /// The distribution of one policy over all seeds.
-pub(crate) fn render(latency: &Latency) -> String {
+pub(crate) fn render(latency: &LatencyHistogram) -> String {
     let mut out = format!(
         "{:>12} {:>14} {:>10} {:>14}\n\n",
         "Value", "Percentile", "TotalCount", "1/(1-Percentile)"
@@ -42,14 +42,14 @@ mod tests {
 
     #[test]
     fn prints_as_the_java_tool_does() {
-        let mut latency = Latency::default();
+        let mut latency = LatencyHistogram::default();
         [1, 2, 3, 2000].iter().for_each(|ms| latency.record(ms * 1_000_000));
         insta::assert_snapshot!(render(&latency));
     }
 
     #[test]
     fn parses_back_to_the_same_distribution() {
-        let mut latency = Latency::default();
+        let mut latency = LatencyHistogram::default();
         (1..=10_000u64).for_each(|n| latency.record(n * 137_000));
         let text = render(&latency);
         let rows: Vec<Vec<f64>> = text

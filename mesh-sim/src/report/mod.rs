@@ -18,7 +18,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::experiment::Report;
-use crate::publish::{NamedFile, publish};
+use crate::publish::{OutputFile, publish};
 
 const SUMMARY: &str = "summary.json";
 const EVENTS: &str = "events.jsonl";
@@ -46,7 +46,7 @@ pub fn write_live(dir: &Path, report: &Report, host: String) -> io::Result<Vec<P
     write_set(dir, &files)
 }
 
-fn write_set(dir: &Path, files: &[NamedFile]) -> io::Result<Vec<PathBuf>> {
+fn write_set(dir: &Path, files: &[OutputFile]) -> io::Result<Vec<PathBuf>> {
     publish(dir, files, |dir| stale_files(dir, files))
 }
 
@@ -54,7 +54,7 @@ fn write_set(dir: &Path, files: &[NamedFile]) -> io::Result<Vec<PathBuf>> {
 ///
 /// # Errors
 /// If a table can't be laid out as CSV.
-pub fn files(report: &Report) -> io::Result<Vec<NamedFile>> {
+pub fn files(report: &Report) -> io::Result<Vec<OutputFile>> {
     let mut files = vec![
         ("latency.csv".to_owned(), latency_csv::render(report)?),
         ("timeline.csv".to_owned(), timeline_csv::render(report)?),
@@ -73,7 +73,7 @@ pub fn files(report: &Report) -> io::Result<Vec<NamedFile>> {
 
 /// Result files in `dir` that are not among `files`. A directory without a summary holds no
 /// results of ours, so nothing in it is stale.
-fn stale_files(dir: &Path, files: &[NamedFile]) -> io::Result<Vec<PathBuf>> {
+fn stale_files(dir: &Path, files: &[OutputFile]) -> io::Result<Vec<PathBuf>> {
     let mut stale = Vec::new();
     if !dir.join(SUMMARY).exists() {
         return Ok(stale);

@@ -13,8 +13,8 @@ use thiserror::Error;
 use crate::experiment::{RanBy, Report};
 use crate::figures::{Figure, Latencies};
 use crate::format;
-use crate::judge::{Measured, MissedThreshold, PolicyVerdict, Verdict};
-use crate::record::{Counts, RunRecord, Violation};
+use crate::judge::{MeasuredFigures, MissedThreshold, PolicyVerdict, Verdict};
+use crate::record::{OutcomeCounts, RunRecord, Violation};
 use crate::scenario::EngineKind;
 
 /// Version of the format: one more whenever a field comes, goes or changes its meaning.
@@ -24,19 +24,19 @@ const SCHEMA_VERSION: u32 = 1;
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(title = "Agentic Mesh: summary.json")]
-pub struct Summary {
+pub struct ExperimentSummary {
     /// Version of this format.
     pub schema_version: u32,
     /// What was run.
     pub scenario: ScenarioId,
     /// Which engine ran it.
-    pub engine: Engine,
+    pub engine: EngineName,
     /// Whose time the latencies are in.
-    pub clock: Clock,
+    pub clock: ClockKind,
     /// The seeds; each policy ran once with each.
     pub seeds: Vec<u64>,
     /// One per policy and seed, policies in the scenario's order.
-    pub runs: Vec<Run>,
+    pub runs: Vec<RunSummary>,
     /// One per policy, over all its seeds.
     pub verdicts: Vec<VerdictEntry>,
 }
@@ -54,7 +54,8 @@ pub struct ScenarioId {
 /// What runs scenarios.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Engine {
+#[schemars(rename = "Engine")]
+pub enum EngineName {
     /// Byte-level simulation over turmoil's TCP.
     Turmoil,
     /// The state machines over one queue of events.
@@ -66,7 +67,8 @@ pub enum Engine {
 /// A clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Clock {
+#[schemars(rename = "Clock")]
+pub enum ClockKind {
     /// Simulated time: latencies say nothing about the speed of the machine that ran it.
     Virtual,
     /// Real time: latencies were measured, on the machine that `host.json` describes.
@@ -76,13 +78,14 @@ pub enum Clock {
 /// One policy with one seed. Figures are of the requests that were due after the warm-up.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Run {
+#[schemars(rename = "Run")]
+pub struct RunSummary {
     /// Label of the policy.
     pub policy: String,
     /// The seed.
     pub seed: u64,
     /// Requests by outcome.
-    pub requests: Requests,
+    pub requests: RequestsEntry,
     /// Requests that were not answered, by reason.
     pub failures: BTreeMap<String, u64>,
     /// Milliseconds from the intended start to the end; a request that was not answered counts
@@ -103,7 +106,8 @@ pub struct Run {
 /// Requests by outcome.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Requests {
+#[schemars(rename = "Requests")]
+pub struct RequestsEntry {
     /// All of them.
     pub sent: u64,
     /// Answered with a result.
@@ -222,13 +226,13 @@ pub(crate) fn words(description: &str, words: &[(&str, String)]) -> Schema {
 
 /// The summary as pretty-printed JSON, with a line feed at its end.
 pub fn render(report: &Report) -> String {
-    pretty(&Summary::of(report))
+    pretty(&ExperimentSummary::of(report))
 }
 
 /// Why a text is no summary.
 #[derive(Debug, Error)]
 #[non_exhaustive]
-pub enum ReadError {
+pub enum SummaryError {
     /// It is of another version of the format.
     #[error("it has schema_version {found}, and this program reads {SCHEMA_VERSION}")]
     Version {
@@ -244,21 +248,21 @@ pub enum ReadError {
 ///
 /// # Errors
 /// If the text is no summary, or one of another version.
-pub fn parse(text: &str) -> Result<Summary, ReadError> {
+pub fn parse(text: &str) -> Result<ExperimentSummary, SummaryError> {
     #[derive(Deserialize)]
     struct Versioned {
         schema_version: u64,
     }
     let Versioned { schema_version: found } = serde_json::from_str(text)?;
     if found != u64::from(SCHEMA_VERSION) {
-        return Err(ReadError::Version { found });
+        return Err(SummaryError::Version { found });
     }
     Ok(serde_json::from_str(text)?)
 }
 
 /// The JSON Schema of `summary.json`, pretty-printed.
 pub fn schema() -> String {
-    pretty(&schemars::schema_for!(Summary))
+    pretty(&schemars::schema_for!(ExperimentSummary))
 }
 
 pub(crate) fn pretty(value: &impl Serialize) -> String {
@@ -266,7 +270,7 @@ pub(crate) fn pretty(value: &impl Serialize) -> String {
     text + "\n"
 }
 
-impl Summary {
+impl ExperimentSummary {
     fn of(report: &Report) -> Self {
         let names: Vec<_> = report.scenario.agents.iter().map(|agent| &*agent.name).collect();
         Self {
@@ -276,30 +280,30 @@ impl Summary {
                 sha256: report.scenario.sha256.clone(),
             },
             engine: match report.ran_by {
-                RanBy::Engine(EngineKind::Turmoil) => Engine::Turmoil,
-                RanBy::Engine(EngineKind::Event) => Engine::Event,
-                RanBy::Live => Engine::Live,
+                RanBy::Engine(EngineKind::Turmoil) => EngineName::Turmoil,
+                RanBy::Engine(EngineKind::Event) => EngineName::Event,
+                RanBy::Live => EngineName::Live,
             },
             clock: match report.ran_by {
-                RanBy::Engine(_) => Clock::Virtual,
-                RanBy::Live => Clock::Wall,
+                RanBy::Engine(_) => ClockKind::Virtual,
+                RanBy::Live => ClockKind::Wall,
             },
             seeds: report.seeds(),
-            runs: report.runs.iter().map(|run| Run::of(run, &names)).collect(),
+            runs: report.runs.iter().map(|run| RunSummary::of(run, &names)).collect(),
             verdicts: report.verdicts().iter().map(VerdictEntry::of).collect(),
         }
     }
 }
 
-impl Run {
+impl RunSummary {
     fn of(run: &RunRecord, names: &[&str]) -> Self {
         let work = names.iter().zip(&run.work_per_agent);
         Self {
             policy: run.policy.clone(),
             seed: run.seed,
-            requests: Requests::of(&run.requests),
+            requests: RequestsEntry::of(&run.requests),
             failures: run.failures.iter().map(|(why, n)| ((*why).to_owned(), *n)).collect(),
-            latency_ms: Measured::new(&run.requests, &run.latency).latency_ms(),
+            latency_ms: MeasuredFigures::new(&run.requests, &run.latency).latency_ms(),
             work_per_agent: work.map(|(name, jobs)| ((*name).to_owned(), *jobs)).collect(),
             event_hash: format!("{:016x}", run.event_hash),
             events: run.events,
@@ -308,9 +312,9 @@ impl Run {
     }
 }
 
-impl Requests {
-    pub(crate) fn of(counts: &Counts) -> Self {
-        let Counts { sent, answered, refused, timed_out, lost } = *counts;
+impl RequestsEntry {
+    pub(crate) fn of(counts: &OutcomeCounts) -> Self {
+        let OutcomeCounts { sent, answered, refused, timed_out, lost } = *counts;
         Self { sent, answered, refused, timed_out, lost }
     }
 }
@@ -355,13 +359,13 @@ mod tests {
 
     use super::*;
     use crate::experiment::example;
-    use crate::figures::{Expect, Limit};
+    use crate::figures::{Expect, FigureLimit};
 
     fn report() -> Report {
         let mut report = example::small();
         let limit = Expect::default()
-            .with("min_success", Limit::Share(0.95))
-            .with("max_p50", Limit::Latency(Duration::from_millis(25)));
+            .with("min_success", FigureLimit::Share(0.95))
+            .with("max_p50", FigureLimit::Latency(Duration::from_millis(25)));
         report.scenario.expect = BTreeMap::from([("*".to_owned(), limit)]);
         report
     }
@@ -382,7 +386,7 @@ mod tests {
     #[test]
     fn a_run_without_requests_has_no_latency() {
         let mut report = report();
-        report.runs[0].requests = Counts::default();
+        report.runs[0].requests = OutcomeCounts::default();
         let summary: Value = serde_json::from_str(&render(&report)).unwrap();
         assert_eq!(summary["runs"][0]["latency_ms"], Value::Null);
     }
@@ -391,9 +395,9 @@ mod tests {
     fn a_live_run_says_so() {
         let live = Report { ran_by: RanBy::Live, ..report() };
         let summary = parse(&render(&live)).unwrap();
-        assert_eq!((summary.engine, summary.clock), (Engine::Live, Clock::Wall));
+        assert_eq!((summary.engine, summary.clock), (EngineName::Live, ClockKind::Wall));
         let simulated = parse(&render(&report())).unwrap();
-        assert_eq!((simulated.engine, simulated.clock), (Engine::Turmoil, Clock::Virtual));
+        assert_eq!((simulated.engine, simulated.clock), (EngineName::Turmoil, ClockKind::Virtual));
     }
 
     #[test]
@@ -402,9 +406,9 @@ mod tests {
         assert_eq!(pretty(&parse(&text).unwrap()), text);
         let newer = text.replacen("\"schema_version\": 1", "\"schema_version\": 9", 1);
         let error = parse(&newer).unwrap_err();
-        assert!(matches!(error, ReadError::Version { found: 9 }), "{error}");
+        assert!(matches!(error, SummaryError::Version { found: 9 }), "{error}");
         let strange = text.replacen("\"seeds\"", "\"sedes\"", 1);
-        assert!(matches!(parse(&strange), Err(ReadError::Format(_))));
+        assert!(matches!(parse(&strange), Err(SummaryError::Format(_))));
     }
 
     #[test]

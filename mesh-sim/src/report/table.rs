@@ -5,7 +5,7 @@ use super::figure_text;
 use crate::experiment::{RanBy, Report};
 use crate::figures::{Figure, Shown};
 use crate::format::{self, shell_word};
-use crate::judge::{Measured, PolicyResult, PolicyVerdict};
+use crate::judge::{MeasuredFigures, PolicyResult, PolicyVerdict};
 use crate::record::{FaultWindow, NO_FAULT};
 
 /// No line is longer, except where a path or a label alone is.
@@ -60,7 +60,7 @@ fn rows(
     full_verdicts: bool,
     label_width: usize,
 ) -> Vec<Vec<String>> {
-    let measured: Vec<Measured> = policies.iter().map(PolicyResult::measured).collect();
+    let measured: Vec<MeasuredFigures> = policies.iter().map(PolicyResult::measured).collect();
     let figures: Vec<&Figure> = Figure::shown_in(Shown::Terminal).collect();
     let headings = figures.iter().map(|figure| figure.heading);
     let header = ["policy", "sent"].into_iter().chain(headings).chain(["verdict"]);

@@ -7,7 +7,7 @@
 use super::findings::PolicyRuns;
 use super::interval::{Interval, interval, mean, reach};
 use crate::figures::{Better, Figure};
-use crate::judge::Measured;
+use crate::judge::MeasuredFigures;
 
 /// With fewer pairs of runs than this there is no interval: figures that are rounded or nearly
 /// always the same often agree in all of three or four pairs, which then look like certainty.
@@ -64,7 +64,7 @@ impl Finding {
 
 /// One policy against the baseline, in one cell and by one figure.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Comparison {
+pub struct BaselineComparison {
     /// Index of the policy.
     pub policy: usize,
     /// What they are compared by. Values are shares from 0 to 1, or nanoseconds.
@@ -85,30 +85,37 @@ pub struct Comparison {
 
 /// Every policy of one cell but the baseline, by every figure that policies are compared by. A
 /// policy that has no run in common with the baseline is left out.
-pub(super) fn compare(policies: &[PolicyRuns<'_>], baseline: usize) -> Vec<Comparison> {
+pub(super) fn compare(policies: &[PolicyRuns<'_>], baseline: usize) -> Vec<BaselineComparison> {
     let others = (0..policies.len()).filter(|policy| *policy != baseline);
     others
         .flat_map(|policy| {
             let pairs = policies[baseline].by_seed.iter().zip(&policies[policy].by_seed);
             let pairs = pairs.map(|((_, a), (_, b))| (a.measured(), b.measured()));
-            let met = |(a, b): &(Measured, Measured)| a.requests.sent > 0 && b.requests.sent > 0;
+            let met = |(a, b): &(MeasuredFigures, MeasuredFigures)| {
+                a.requests.sent > 0 && b.requests.sent > 0
+            };
             compare_pairs(policy, &pairs.filter(met).collect::<Vec<_>>())
         })
         .collect()
 }
 
-fn compare_pairs(policy: usize, pairs: &[(Measured, Measured)]) -> Vec<Comparison> {
+fn compare_pairs(
+    policy: usize,
+    pairs: &[(MeasuredFigures, MeasuredFigures)],
+) -> Vec<BaselineComparison> {
     if pairs.is_empty() {
         return Vec::new();
     }
     let reach = (pairs.len() >= FEWEST_SEEDS).then(|| reach(pairs.len()));
     let comparison = |metric: &'static Figure| {
-        let numbers = |of: &dyn Fn(&(Measured, Measured)) -> f64| pairs.iter().map(of).collect();
+        let numbers = |of: &dyn Fn(&(MeasuredFigures, MeasuredFigures)) -> f64| {
+            pairs.iter().map(of).collect()
+        };
         let baseline: Vec<f64> = numbers(&|(a, _)| a.get(metric).number());
         let own: Vec<f64> = numbers(&|(_, b)| b.get(metric).number());
         let differences: Vec<f64> = own.iter().zip(&baseline).map(|(b, a)| b - a).collect();
         let interval = reach.map(|reach| interval(&differences, reach));
-        Comparison {
+        BaselineComparison {
             policy,
             metric,
             pairs: pairs.len(),

@@ -3,15 +3,15 @@
 
 use std::collections::BTreeMap;
 
-use super::compare::{Comparison, compare};
-use super::{Cell, Sweep, Tally};
-use crate::judge::{Measured, PolicyVerdict, RunFigures, Verdict};
-use crate::record::{Counts, Latency};
+use super::compare::{BaselineComparison, compare};
+use super::{Sweep, SweepCell, SweepTally};
+use crate::judge::{MeasuredFigures, PolicyVerdict, RunFigures, Verdict};
+use crate::record::{LatencyHistogram, OutcomeCounts};
 
 /// Everything that a whole sweep shows. It is computed once, after the last run; the table in the
 /// terminal, the CSV files and `sweep.json` are different views of it.
 #[derive(Clone, Debug)]
-pub struct Findings<'a> {
+pub struct SweepFindings<'a> {
     pub(super) sweep: &'a Sweep,
     /// One per cell, in the order of the cells.
     pub(super) cells: Vec<CellFindings<'a>>,
@@ -20,12 +20,12 @@ pub struct Findings<'a> {
 /// What one cell of a sweep shows.
 #[derive(Clone, Debug)]
 pub(super) struct CellFindings<'a> {
-    pub(super) cell: &'a Cell,
+    pub(super) cell: &'a SweepCell,
     /// One per policy, in the order of [`Sweep::policies`].
     pub(super) policies: Vec<PolicyFindings<'a>>,
     /// Every policy but the baseline, by every figure that policies are compared by; empty if there
     /// were no requests.
-    pub(super) comparisons: Vec<Comparison>,
+    pub(super) comparisons: Vec<BaselineComparison>,
 }
 
 /// What one policy did in one cell.
@@ -33,7 +33,7 @@ pub(super) struct CellFindings<'a> {
 pub(super) struct PolicyFindings<'a> {
     pub(super) runs: PolicyRuns<'a>,
     /// The figures of all seeds together.
-    pub(super) measured: Measured,
+    pub(super) measured: MeasuredFigures,
     pub(super) verdict: PolicyVerdict,
 }
 
@@ -44,15 +44,15 @@ pub(super) struct PolicyRuns<'a> {
     pub(super) label: &'a str,
     /// Each with its seed, in ascending order.
     pub(super) by_seed: Vec<(u64, &'a RunFigures)>,
-    pub(super) requests: Counts,
+    pub(super) requests: OutcomeCounts,
     /// Requests that were not answered, by reason.
     pub(super) failures: BTreeMap<&'a str, u64>,
-    pub(super) latency: &'a Latency,
+    pub(super) latency: &'a LatencyHistogram,
 }
 
-impl<'a> Findings<'a> {
+impl<'a> SweepFindings<'a> {
     /// Judges and compares all that `tally` holds of a sweep.
-    pub fn of(sweep: &'a Sweep, tally: &'a Tally) -> Self {
+    pub fn of(sweep: &'a Sweep, tally: &'a SweepTally) -> Self {
         let cells = sweep.cells.iter().enumerate();
         let cells = cells.map(|(index, cell)| CellFindings::of(sweep, tally, index, cell));
         Self { sweep, cells: cells.collect() }
@@ -66,7 +66,7 @@ impl<'a> Findings<'a> {
 }
 
 impl<'a> CellFindings<'a> {
-    fn of(sweep: &'a Sweep, tally: &'a Tally, index: usize, cell: &'a Cell) -> Self {
+    fn of(sweep: &'a Sweep, tally: &'a SweepTally, index: usize, cell: &'a SweepCell) -> Self {
         let all = (0..sweep.policies.len()).map(|policy| tally.runs_of(sweep, index, policy));
         let all: Vec<PolicyRuns<'a>> = all.collect();
         let comparisons = compare(&all, sweep.baseline);
@@ -76,8 +76,8 @@ impl<'a> CellFindings<'a> {
 }
 
 impl<'a> PolicyFindings<'a> {
-    fn of(runs: PolicyRuns<'a>, cell: &Cell) -> Self {
-        let measured = Measured::new(&runs.requests, runs.latency);
+    fn of(runs: PolicyRuns<'a>, cell: &SweepCell) -> Self {
+        let measured = MeasuredFigures::new(&runs.requests, runs.latency);
         let expect = &cell.scenario.expect;
         let verdict = PolicyVerdict::of(runs.label, expect, &measured, &runs.by_seed);
         Self { runs, measured, verdict }

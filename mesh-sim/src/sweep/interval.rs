@@ -1,6 +1,6 @@
 //! Confidence intervals of a mean difference, by Student's t.
 
-use super::student;
+use super::student_t;
 
 /// The share of intervals that hold the true mean, if the differences are normal.
 pub const CONFIDENCE: f64 = 0.95;
@@ -17,7 +17,7 @@ pub struct Interval {
 /// The distance of an interval's ends from the mean, in standard errors, for `pairs` differences.
 /// At least two.
 pub(super) fn reach(pairs: usize) -> f64 {
-    student::two_sided(CONFIDENCE, pairs - 1)
+    student_t::two_sided(CONFIDENCE, pairs - 1)
 }
 
 /// The paired t interval of the mean of `differences`: mean -+ `reach` x s / sqrt(n), where s is

@@ -26,7 +26,7 @@ fn equal_differences_leave_no_doubt_and_two_leave_much() {
 }
 
 /// Differences of a kind, and their true mean.
-struct Kind {
+struct DifferenceKind {
     name: &'static str,
     mean: f64,
     draw: fn(&mut Rng) -> f64,
@@ -37,20 +37,20 @@ struct Kind {
 
 const SIZES: [usize; 4] = [3, 5, 10, 30];
 
-const KINDS: [Kind; 9] = [
-    Kind {
+const KINDS: [DifferenceKind; 9] = [
+    DifferenceKind {
         name: "normal",
         mean: 0.0,
         draw: |rng| gauss(rng),
         documented: [95.0, 95.0, 95.0, 95.0],
     },
-    Kind {
+    DifferenceKind {
         name: "two-sided exponential",
         mean: 0.0,
         draw: |rng| exponential(rng) - exponential(rng),
         documented: [96.5, 96.5, 96.0, 95.5],
     },
-    Kind {
+    DifferenceKind {
         name: "Student's t, 3 degrees",
         mean: 0.0,
         draw: |rng| {
@@ -59,37 +59,37 @@ const KINDS: [Kind; 9] = [
         },
         documented: [96.5, 96.5, 96.0, 95.5],
     },
-    Kind {
+    DifferenceKind {
         name: "two lognormals, sigma 1",
         mean: 0.0,
         draw: |rng| libm::exp(gauss(rng)) - libm::exp(gauss(rng)),
         documented: [97.0, 97.0, 97.0, 96.0],
     },
-    Kind {
+    DifferenceKind {
         name: "exponential",
         mean: 1.0,
         draw: |rng| exponential(rng),
         documented: [88.5, 88.5, 90.0, 92.5],
     },
-    Kind {
+    DifferenceKind {
         name: "lognormal, sigma 1",
         mean: 1.648_721_270_700_128,
         draw: |rng| libm::exp(gauss(rng)),
         documented: [83.5, 83.0, 84.0, 89.0],
     },
-    Kind {
+    DifferenceKind {
         name: "rounded to sigma / 0.7",
         mean: 0.3,
         draw: |rng| (0.3 + 0.7 * gauss(rng)).round(),
         documented: [85.0, 94.5, 95.5, 95.5],
     },
-    Kind {
+    DifferenceKind {
         name: "Poisson, mean 1",
         mean: 1.0,
         draw: |rng| poisson(rng, 1.0),
         documented: [94.0, 95.0, 94.0, 94.5],
     },
-    Kind {
+    DifferenceKind {
         name: "Poisson, mean 0.3",
         mean: 0.3,
         draw: |rng| poisson(rng, 0.3),
@@ -122,7 +122,7 @@ fn holds(interval: Interval, mean: f64) -> bool {
 
 /// Percent of `samples` samples of `size` whose interval holds the mean.
 fn coverage(
-    kind: &Kind,
+    kind: &DifferenceKind,
     size: usize,
     samples: u64,
     interval: &mut dyn FnMut(&[f64], &mut Rng) -> Interval,

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use mesh_node::files::read_text;
 use thiserror::Error;
 
-use super::part::{Part, PartError};
-use super::{Shard, Spec, Sweep, SweepError, Tally};
+use super::part::{PartError, SweepPart};
+use super::{Shard, Sweep, SweepError, SweepSpec, SweepTally};
 
 /// A part takes some hundred bytes per run, and a histogram per cell and policy.
 const MOST_BYTES: u64 = 1 << 30;
@@ -69,17 +69,17 @@ pub enum MergeError {
 ///
 /// # Errors
 /// If a part can't be read, is missing, is there twice or belongs to another sweep.
-pub fn merge(dirs: &[PathBuf]) -> Result<(Sweep, Tally), MergeError> {
+pub fn merge(dirs: &[PathBuf]) -> Result<(Sweep, SweepTally), MergeError> {
     let files = find(dirs)?;
     let missing = missing(&files);
-    let mut joined: Option<(PathBuf, Sweep, Tally)> = None;
+    let mut joined: Option<(PathBuf, Sweep, SweepTally)> = None;
     for path in files.into_values() {
         let part = read(&path)?;
         let (first, sweep, tally) = match &mut joined {
             Some(joined) => joined,
             None => {
                 let sweep = Sweep::new(part.spec.clone(), &path.display().to_string())?;
-                let tally = Tally::new(&sweep);
+                let tally = SweepTally::new(&sweep);
                 joined.insert((path.clone(), sweep, tally))
             }
         };
@@ -150,10 +150,10 @@ fn missing(files: &BTreeMap<Shard, PathBuf>) -> Option<String> {
     }
 }
 
-fn read(path: &Path) -> Result<Part, MergeError> {
+fn read(path: &Path) -> Result<SweepPart, MergeError> {
     let text = read_text(path, MOST_BYTES)
         .map_err(|source| MergeError::Read { path: path.to_owned(), source })?;
-    let part = Part::parse(&text).map_err(|error| MergeError::NotAPart {
+    let part = SweepPart::parse(&text).map_err(|error| MergeError::NotAPart {
         path: path.to_owned(),
         reason: error.to_string(),
     })?;
@@ -177,7 +177,7 @@ fn not_a_part(path: &Path, fault: PartError) -> MergeError {
 }
 
 /// What differs between two sweeps.
-fn difference(a: &Spec, b: &Spec) -> Option<&'static str> {
+fn difference(a: &SweepSpec, b: &SweepSpec) -> Option<&'static str> {
     let differences = [
         (a.scenario != b.scenario, "the scenario files differ"),
         (a.engine != b.engine, "the engines differ"),

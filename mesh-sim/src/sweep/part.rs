@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{RunPosition, Shard, Spec, Sweep, Tally};
+use super::{RunPosition, Shard, Sweep, SweepSpec, SweepTally};
 use crate::judge::RunFigures;
-use crate::publish::{NamedFile, publish};
-use crate::record::Latency;
+use crate::publish::{OutputFile, publish};
+use crate::record::LatencyHistogram;
 
 /// Version of the format of parts: one more with every change.
 const SCHEMA_VERSION: u32 = 2;
@@ -19,24 +19,24 @@ const PROGRAM_VERSION: &str = env!("CARGO_PKG_VERSION");
 /// The content of a part's file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Part {
+pub struct SweepPart {
     schema_version: u32,
     program_version: String,
     /// Which part, from 1.
     part: usize,
     /// Of how many.
     of: usize,
-    pub(super) spec: Spec,
+    pub(super) spec: SweepSpec,
     /// In the order of their numbers.
     runs: Vec<RunFigures>,
     /// Cell by cell, policy by policy.
-    latencies: Vec<Distribution>,
+    latencies: Vec<HistogramEntry>,
 }
 
-/// A [`Latency`], without loss.
+/// A [`LatencyHistogram`], without loss.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Distribution {
+struct HistogramEntry {
     /// Decimal digits: readers of JSON seldom keep 128 bits.
     sum_ns: String,
     min_ns: u64,
@@ -54,8 +54,8 @@ pub(super) enum PartError {
     Content(&'static str),
 }
 
-impl Distribution {
-    fn of(latency: &Latency) -> Self {
+impl HistogramEntry {
+    fn of(latency: &LatencyHistogram) -> Self {
         Self {
             sum_ns: latency.sum_ns().to_string(),
             min_ns: latency.min_ns(),
@@ -64,15 +64,15 @@ impl Distribution {
         }
     }
 
-    fn latency(&self) -> Option<Latency> {
+    fn latency(&self) -> Option<LatencyHistogram> {
         let ends = (self.min_ns, self.max_ns);
-        Latency::from_buckets(&self.buckets, self.sum_ns.parse().ok()?, ends)
+        LatencyHistogram::from_buckets(&self.buckets, self.sum_ns.parse().ok()?, ends)
     }
 }
 
-impl Part {
+impl SweepPart {
     /// What `tally` holds of one part.
-    pub fn of(sweep: &Sweep, shard: Shard, tally: &Tally) -> Self {
+    pub fn of(sweep: &Sweep, shard: Shard, tally: &SweepTally) -> Self {
         Self {
             schema_version: SCHEMA_VERSION,
             program_version: PROGRAM_VERSION.to_owned(),
@@ -80,7 +80,7 @@ impl Part {
             of: shard.of(),
             spec: sweep.spec.clone(),
             runs: tally.runs.values().cloned().collect(),
-            latencies: tally.latencies.iter().map(Distribution::of).collect(),
+            latencies: tally.latencies.iter().map(HistogramEntry::of).collect(),
         }
     }
 
@@ -108,7 +108,7 @@ impl Part {
     }
 
     /// Adds its runs to those of other parts.
-    pub(super) fn add_to(&self, sweep: &Sweep, tally: &mut Tally) -> Result<(), PartError> {
+    pub(super) fn add_to(&self, sweep: &Sweep, tally: &mut SweepTally) -> Result<(), PartError> {
         let shard = self.shard().ok_or(PartError::Content("there is no such part"))?;
         let numbers = shard.runs(sweep.run_count());
         if numbers.len() != self.runs.len() || self.latencies.len() != tally.latencies.len() {
@@ -134,21 +134,26 @@ impl Part {
 ///
 /// # Errors
 /// If a file can't be written.
-pub fn write_part(dir: &Path, sweep: &Sweep, shard: Shard, tally: &Tally) -> io::Result<PathBuf> {
+pub fn write_part(
+    dir: &Path,
+    sweep: &Sweep,
+    shard: Shard,
+    tally: &SweepTally,
+) -> io::Result<PathBuf> {
     let mut files = Vec::new();
     for (index, cell) in sweep.cells.iter().enumerate() {
         if tally.violates_oracles_in(sweep, index) {
             files.push((shard.cell_name(cell), cell.text.clone().into_bytes()));
         }
     }
-    let text = Part::of(sweep, shard, tally).render();
+    let text = SweepPart::of(sweep, shard, tally).render();
     files.push((shard.file_name(), text.into_bytes()));
     publish(dir, &files, |dir| stale_files(dir, shard, &files))?;
     Ok(dir.join(shard.file_name()))
 }
 
 /// Scenarios of cells that are beside this part in `dir` and are not among `files`.
-fn stale_files(dir: &Path, shard: Shard, files: &[NamedFile]) -> io::Result<Vec<PathBuf>> {
+fn stale_files(dir: &Path, shard: Shard, files: &[OutputFile]) -> io::Result<Vec<PathBuf>> {
     let mut stale = Vec::new();
     if !dir.join(shard.file_name()).exists() {
         return Ok(stale);

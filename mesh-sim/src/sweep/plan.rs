@@ -5,7 +5,7 @@ use std::num::NonZero;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::{Shard, Tally, Vary};
+use super::{Shard, SweepTally, Vary};
 use crate::engine::{EngineError, Run};
 use crate::runner::{Progress, stream};
 use crate::scenario::{Diagnostics, EngineKind, Loaded, Scenario, set_fields};
@@ -20,7 +20,7 @@ const MOST_GROUPS: usize = 10_000;
 /// What was asked for. Equal specifications give equal results, byte for byte.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Spec {
+pub struct SweepSpec {
     /// Text of the scenario file.
     pub scenario: String,
     /// The engine's name; that of the file if left out.
@@ -39,7 +39,7 @@ pub struct Spec {
 #[derive(Clone, Debug)]
 pub struct Sweep {
     /// What was asked for.
-    pub spec: Spec,
+    pub spec: SweepSpec,
     /// The scenario as its file has it.
     pub scenario: Scenario,
     /// What runs it.
@@ -51,12 +51,12 @@ pub struct Sweep {
     /// Index of the policy that the others are compared with.
     pub baseline: usize,
     /// At least one.
-    pub cells: Vec<Cell>,
+    pub cells: Vec<SweepCell>,
 }
 
 /// One combination of the varied values.
 #[derive(Clone, Debug)]
-pub struct Cell {
+pub struct SweepCell {
     /// From 1.
     pub number: usize,
     /// One per varied field.
@@ -131,14 +131,14 @@ impl Sweep {
     ///
     /// # Errors
     /// The first thing that is wrong.
-    pub fn new(spec: Spec, file: &str) -> Result<Self, SweepError> {
+    pub fn new(spec: SweepSpec, file: &str) -> Result<Self, SweepError> {
         let scenario = Loaded::from_text(&spec.scenario, file)?.scenario;
         for vary in &spec.vary {
             vary.check().map_err(SweepError::Vary)?;
         }
         let mut cells = Vec::new();
         for values in combinations(&spec.vary)? {
-            cells.push(Cell::new(&spec, cells.len() + 1, values, file)?);
+            cells.push(SweepCell::new(&spec, cells.len() + 1, values, file)?);
         }
         let first = &cells[0].scenario;
         let policies = labels(first);
@@ -199,10 +199,10 @@ impl Sweep {
         shard: Shard,
         threads: NonZero<usize>,
         progress: impl FnMut(Progress),
-    ) -> Result<Tally, EngineError> {
+    ) -> Result<SweepTally, EngineError> {
         let runs = self.part(shard);
         let numbers: Vec<usize> = shard.runs(self.run_count()).collect();
-        let mut tally = Tally::new(self);
+        let mut tally = SweepTally::new(self);
         stream(&runs, self.engine, threads, progress, |run, record| {
             tally.add(self, numbers[run], &record);
         })?;
@@ -216,9 +216,9 @@ impl Sweep {
     }
 }
 
-impl Cell {
+impl SweepCell {
     fn new(
-        spec: &Spec,
+        spec: &SweepSpec,
         number: usize,
         values: Vec<String>,
         file: &str,

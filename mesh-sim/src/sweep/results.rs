@@ -8,14 +8,14 @@ use std::collections::BTreeMap;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Serialize, Serializer};
 
-use super::compare::{Comparison, FEWEST_SEEDS, Finding};
-use super::findings::{CellFindings, Findings, PolicyFindings};
+use super::compare::{BaselineComparison, FEWEST_SEEDS, Finding};
+use super::findings::{CellFindings, PolicyFindings, SweepFindings};
 use super::interval::CONFIDENCE;
 use super::{Sweep, Vary};
 use crate::figures::{Figure, Latencies, Unit};
 use crate::format::ms_number;
 use crate::judge::{RunFigures, Verdict, ViolatedOracle};
-use crate::report::summary::{Clock, MissEntry, Requests, ScenarioId, pretty, words};
+use crate::report::summary::{ClockKind, MissEntry, RequestsEntry, ScenarioId, pretty, words};
 
 /// Version of the format: one more whenever a field comes, goes or changes its meaning.
 const SCHEMA_VERSION: u32 = 2;
@@ -24,7 +24,7 @@ const SCHEMA_VERSION: u32 = 2;
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(title = "Agentic Mesh: sweep.json")]
-struct Results {
+struct SweepResults {
     /// Version of this format.
     schema_version: u32,
     /// The file, as it is before any field is varied.
@@ -32,7 +32,7 @@ struct Results {
     /// The name of the engine that ran it.
     engine: String,
     /// Whose time the latencies are in.
-    clock: Clock,
+    clock: ClockKind,
     /// The seeds; each policy ran once with each in every cell.
     seeds: Vec<u64>,
     /// Labels of the policies.
@@ -92,7 +92,7 @@ struct PolicyEntry {
     /// Its label.
     policy: String,
     /// Requests by outcome, added up over the seeds.
-    requests: Requests,
+    requests: RequestsEntry,
     /// Requests that were not answered, by reason.
     failures: BTreeMap<String, u64>,
     /// Latencies of all seeds together, in milliseconds. Null if there were no requests.
@@ -112,7 +112,7 @@ struct RunEntry {
     /// The seed.
     seed: u64,
     /// Requests by outcome.
-    requests: Requests,
+    requests: RequestsEntry,
     /// Requests that were not answered, by reason.
     failures: BTreeMap<String, u64>,
     /// Null if there were no requests.
@@ -168,17 +168,17 @@ struct ComparisonEntry {
 struct Metric(&'static Figure);
 
 /// The results as pretty-printed JSON, with a line feed at its end.
-pub fn render(findings: &Findings<'_>) -> String {
-    pretty(&Results::of(findings))
+pub fn render(findings: &SweepFindings<'_>) -> String {
+    pretty(&SweepResults::of(findings))
 }
 
 /// The JSON Schema of `sweep.json`, pretty-printed.
 pub fn schema() -> String {
-    pretty(&schemars::schema_for!(Results))
+    pretty(&schemars::schema_for!(SweepResults))
 }
 
-impl Results {
-    fn of(findings: &Findings<'_>) -> Self {
+impl SweepResults {
+    fn of(findings: &SweepFindings<'_>) -> Self {
         let sweep = findings.sweep;
         let varied = |vary: &Vary| Varied { path: vary.path.clone(), values: vary.values.clone() };
         Self {
@@ -188,7 +188,7 @@ impl Results {
                 sha256: sweep.scenario.sha256.clone(),
             },
             engine: sweep.engine.name().to_owned(),
-            clock: Clock::Virtual,
+            clock: ClockKind::Virtual,
             seeds: sweep.seeds.clone(),
             policies: sweep.policies.clone(),
             baseline: sweep.policies[sweep.baseline].clone(),
@@ -224,7 +224,7 @@ impl PolicyEntry {
         let failures = runs.failures.iter();
         Self {
             policy: runs.label.to_owned(),
-            requests: Requests::of(&measured.requests),
+            requests: RequestsEntry::of(&measured.requests),
             failures: failures.map(|(why, n)| ((*why).to_owned(), *n)).collect(),
             latency_ms: measured.latency_ms(),
             verdict: verdict.verdict(),
@@ -244,7 +244,7 @@ impl RunEntry {
         };
         Self {
             seed,
-            requests: Requests::of(&run.requests),
+            requests: RequestsEntry::of(&run.requests),
             failures: run.failures.clone(),
             latency_ms: run.measured().latency_ms(),
             event_hash: format!("{:016x}", run.event_hash),
@@ -255,7 +255,7 @@ impl RunEntry {
 }
 
 impl ComparisonEntry {
-    fn of(sweep: &Sweep, comparison: &Comparison) -> Self {
+    fn of(sweep: &Sweep, comparison: &BaselineComparison) -> Self {
         let number = |figure| rounded(comparison.metric, figure);
         Self {
             policy: sweep.policies[comparison.policy].clone(),

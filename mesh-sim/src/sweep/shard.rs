@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::Cell;
+use super::SweepCell;
 use super::plan::MOST_RUNS;
 
 /// Part `number` of `of`, from 1: of all runs, numbered from 0, those whose number modulo `of` is
@@ -48,7 +48,7 @@ impl Shard {
     }
 
     /// The name of the file of a cell's scenario, beside it.
-    pub fn cell_name(self, cell: &Cell) -> String {
+    pub fn cell_name(self, cell: &SweepCell) -> String {
         format!("{}{}.toml", self.cell_prefix(), cell.number)
     }
 

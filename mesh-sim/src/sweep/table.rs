@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use super::compare::{Comparison, FEWEST_SEEDS};
-use super::findings::{CellFindings, Findings, PolicyFindings};
-use super::{Cell, Sweep, Tally};
+use super::compare::{BaselineComparison, FEWEST_SEEDS};
+use super::findings::{CellFindings, PolicyFindings, SweepFindings};
+use super::{Sweep, SweepCell, SweepTally};
 use crate::figures::{Figure, Shown, Unit};
 use crate::format;
 use crate::judge::{PolicyVerdict, RunFigures};
@@ -15,7 +15,7 @@ use crate::report::table::{layout, replay, wrapped};
 const LABEL: usize = 14;
 
 /// The whole sweep for a terminal of 80 columns. `dir` is where its files are.
-pub fn render(findings: &Findings<'_>, dir: &Path) -> String {
+pub fn render(findings: &SweepFindings<'_>, dir: &Path) -> String {
     let sweep = findings.sweep;
     let mut out = String::new();
     let mut problems = String::new();
@@ -33,7 +33,7 @@ pub fn render(findings: &Findings<'_>, dir: &Path) -> String {
     out + &notes(sweep) + &problems
 }
 
-fn heading(sweep: &Sweep, cell: &Cell) -> String {
+fn heading(sweep: &Sweep, cell: &SweepCell) -> String {
     let values = sweep.spec.vary.iter().zip(&cell.values);
     let values: Vec<String> =
         values.map(|(vary, value)| format!("{} = {value}", vary.path)).collect();
@@ -62,11 +62,12 @@ fn rows(policies: &[PolicyFindings<'_>]) -> Vec<Vec<String>> {
 }
 
 /// One block per policy other than the baseline.
-fn comparison_blocks(sweep: &Sweep, comparisons: &[Comparison]) -> String {
+fn comparison_blocks(sweep: &Sweep, comparisons: &[BaselineComparison]) -> String {
     let baseline = format::ellipsis(&sweep.policies[sweep.baseline], 30);
     let mut out = String::new();
     for policy in 0..sweep.policies.len() {
-        let own: Vec<&Comparison> = comparisons.iter().filter(|c| c.policy == policy).collect();
+        let own: Vec<&BaselineComparison> =
+            comparisons.iter().filter(|c| c.policy == policy).collect();
         let Some(first) = own.first() else { continue };
         let label = format::ellipsis(&sweep.policies[policy], 30);
         let seeds = format::counted(first.pairs, "seed");
@@ -79,8 +80,8 @@ fn comparison_blocks(sweep: &Sweep, comparisons: &[Comparison]) -> String {
     out
 }
 
-fn comparison_row(comparison: &Comparison) -> Vec<String> {
-    let Comparison { metric, baseline, figure, difference, interval, .. } = *comparison;
+fn comparison_row(comparison: &BaselineComparison) -> Vec<String> {
+    let BaselineComparison { metric, baseline, figure, difference, interval, .. } = *comparison;
     let value = |figure: f64| match metric.unit {
         Unit::Share => format!("{:.2}", figure * 100.0),
         Unit::Latency => format::latency(figure as u64, 3),
@@ -153,7 +154,11 @@ fn notes(sweep: &Sweep) -> String {
 
 /// The violated oracles of one part, which is too little to hold against thresholds. `file` says
 /// where a cell's scenario is.
-pub fn part_violations(sweep: &Sweep, tally: &Tally, file: impl Fn(&Cell) -> PathBuf) -> String {
+pub fn part_violations(
+    sweep: &Sweep,
+    tally: &SweepTally,
+    file: impl Fn(&SweepCell) -> PathBuf,
+) -> String {
     let mut out = String::new();
     for (index, cell) in sweep.cells.iter().enumerate() {
         let file = file(cell).display().to_string();
@@ -166,7 +171,7 @@ pub fn part_violations(sweep: &Sweep, tally: &Tally, file: impl Fn(&Cell) -> Pat
 }
 
 /// Violated oracles, each with the command that replays it.
-fn violations(label: &str, cell: &Cell, runs: &[(u64, &RunFigures)], file: &str) -> String {
+fn violations(label: &str, cell: &SweepCell, runs: &[(u64, &RunFigures)], file: &str) -> String {
     /// One is to be repaired before the next is looked at.
     const SHOWN: usize = 3;
     let mut out = String::new();
@@ -189,7 +194,7 @@ fn violations(label: &str, cell: &Cell, runs: &[(u64, &RunFigures)], file: &str)
 }
 
 /// Missed thresholds, each with the command that replays the seed that missed it most.
-fn misses(cell: &Cell, verdict: &PolicyVerdict, file: &str) -> String {
+fn misses(cell: &SweepCell, verdict: &PolicyVerdict, file: &str) -> String {
     let mut out = String::new();
     let label = &verdict.policy;
     for miss in &verdict.missed {

@@ -5,24 +5,24 @@ use std::collections::BTreeMap;
 use super::findings::PolicyRuns;
 use super::{RunPosition, Sweep};
 use crate::judge::RunFigures;
-use crate::record::{Counts, Latency, RunRecord};
+use crate::record::{LatencyHistogram, OutcomeCounts, RunRecord};
 
 /// Figures of every run that is over, and the latencies of each cell and policy added up. It does
 /// not depend on the order in which runs were added.
 #[derive(Clone, Debug)]
-pub struct Tally {
+pub struct SweepTally {
     policies: usize,
     /// By the runs' numbers.
     pub(super) runs: BTreeMap<usize, RunFigures>,
     /// Cell by cell, policy by policy.
-    pub(super) latencies: Vec<Latency>,
+    pub(super) latencies: Vec<LatencyHistogram>,
 }
 
-impl Tally {
+impl SweepTally {
     /// Without any run.
     pub fn new(sweep: &Sweep) -> Self {
         let policies = sweep.policies.len();
-        let latencies = vec![Latency::default(); sweep.cells.len() * policies];
+        let latencies = vec![LatencyHistogram::default(); sweep.cells.len() * policies];
         Self { policies, runs: BTreeMap::new(), latencies }
     }
 
@@ -57,7 +57,7 @@ impl Tally {
         let mut runs = PolicyRuns {
             label: &sweep.policies[policy],
             by_seed: Vec::new(),
-            requests: Counts::default(),
+            requests: OutcomeCounts::default(),
             failures: BTreeMap::new(),
             latency: &self.latencies[index],
         };

@@ -4,9 +4,9 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::findings::{CellFindings, Findings, PolicyFindings};
+use super::findings::{CellFindings, PolicyFindings, SweepFindings};
 use super::{csv, results};
-use crate::publish::{NamedFile, publish};
+use crate::publish::{OutputFile, publish};
 use crate::report::{file_stem, hgrm};
 
 const RESULTS: &str = "sweep.json";
@@ -18,13 +18,13 @@ const RESULTS: &str = "sweep.json";
 ///
 /// # Errors
 /// If a file or directory can't be written; an earlier sweep is then as it was.
-pub fn write_all(dir: &Path, findings: &Findings<'_>) -> io::Result<Vec<PathBuf>> {
+pub fn write_all(dir: &Path, findings: &SweepFindings<'_>) -> io::Result<Vec<PathBuf>> {
     let files = files(findings)?;
     publish(dir, &files, |dir| stale_files(dir, &files))
 }
 
 /// Every file's name and content, `sweep.json` last.
-fn files(findings: &Findings<'_>) -> io::Result<Vec<NamedFile>> {
+fn files(findings: &SweepFindings<'_>) -> io::Result<Vec<OutputFile>> {
     let mut files = Vec::new();
     for CellFindings { cell, policies, .. } in &findings.cells {
         let dir = format!("cell-{}", cell.number);
@@ -41,7 +41,7 @@ fn files(findings: &Findings<'_>) -> io::Result<Vec<NamedFile>> {
 }
 
 /// Files in the `cell-N` of an earlier sweep that are not among `files`.
-fn stale_files(dir: &Path, files: &[NamedFile]) -> io::Result<Vec<PathBuf>> {
+fn stale_files(dir: &Path, files: &[OutputFile]) -> io::Result<Vec<PathBuf>> {
     let mut stale = Vec::new();
     if !dir.join(RESULTS).exists() {
         return Ok(stale);

@@ -1,6 +1,6 @@
 //! What is validated: each case is a file of `scenarios/validation` with some fields set.
 
-use super::model::Model;
+use super::queue_model::QueueModel;
 
 /// One queue, or several policies in front of the same servers.
 #[derive(Clone, Copy, Debug)]
@@ -14,7 +14,7 @@ pub(super) struct CaseSpec {
     /// Labels of the policies that are run; all of the file if empty.
     pub(super) policies: &'static [&'static str],
     /// What it is.
-    pub(super) model: Model,
+    pub(super) model: QueueModel,
     /// How far a mean or a share, and how far a quantile may be off, in percent, when the whole
     /// scenario is run.
     pub(super) tolerance: (f64, f64),
@@ -27,7 +27,7 @@ macro_rules! case {
             text: include_str!(concat!("../../../scenarios/validation/", $file, ".toml")),
             settings: &$settings,
             policies: &$policies,
-            model: Model::$model,
+            model: QueueModel::$model,
             tolerance: $tolerance,
         }
     };

@@ -3,12 +3,12 @@
 //! Every case is an ordinary scenario. What is expected of it is computed from the scenario that was
 //! loaded, by closed forms and by one Markov chain that share no code with the mesh.
 
-mod board;
+mod bulletin_board;
 mod cases;
-mod chain;
-mod forms;
-mod model;
-mod system;
+mod closed_forms;
+mod markov_chain;
+mod queue_model;
+mod queueing_system;
 mod table;
 
 use std::time::Duration;
@@ -18,14 +18,14 @@ use mesh_core::time::nanos;
 use crate::engine::{EngineError, Run};
 use crate::judge::Verdict;
 use crate::parallel::{cores, in_order};
-use crate::record::{Counts, Latency, RunRecord};
+use crate::record::{LatencyHistogram, OutcomeCounts, RunRecord};
 use crate::runner::{Progress, stream};
 use crate::scenario::{EngineKind, Scenario};
-use crate::sweep::{Spec, Sweep, SweepError, Vary};
+use crate::sweep::{Sweep, SweepError, SweepSpec, Vary};
 
 use self::cases::{CASES, CaseSpec};
-use self::model::{Model, TheoryFigure};
-use self::system::System;
+use self::queue_model::{QueueModel, TheoryFigure};
+use self::queueing_system::QueueingSystem;
 
 pub use self::table::render;
 
@@ -48,7 +48,7 @@ pub struct Validation {
 struct Case {
     spec: &'static CaseSpec,
     sweep: Sweep,
-    system: System,
+    system: QueueingSystem,
 }
 
 /// One figure: what theory says and what was simulated.
@@ -59,13 +59,13 @@ pub struct CheckedFigure {
     /// Its name.
     pub figure: String,
     /// What must come out.
-    pub check: Check,
+    pub check: FigureCheck,
 }
 
 /// A demand and what came out.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
-pub enum Check {
+pub enum FigureCheck {
     /// A number within a tolerance.
     Number {
         /// By theory; in mean service times, or a share.
@@ -97,7 +97,7 @@ pub enum Check {
     },
 }
 
-impl Check {
+impl FigureCheck {
     /// A number within a tolerance, unless that is so wide that it would say nothing.
     fn number(theory: f64, simulated: f64, tolerance: f64) -> Self {
         match tolerance < NO_TOLERANCE {
@@ -147,8 +147,8 @@ impl ValidationResult {
 /// What was measured of one policy in one case, over all seeds.
 #[derive(Clone, Debug, Default)]
 struct MeasuredResponses {
-    latency: Latency,
-    requests: Counts,
+    latency: LatencyHistogram,
+    requests: OutcomeCounts,
 }
 
 impl Validation {
@@ -250,7 +250,7 @@ impl Case {
             path: (*path).to_owned(),
             values: vec![(*value).to_owned()],
         };
-        let sweep = Spec {
+        let sweep = SweepSpec {
             scenario: spec.text.to_owned(),
             engine: None,
             seeds: Vec::new(),
@@ -268,7 +268,7 @@ impl Case {
         }
         let scenario = &sweep.cells[0].scenario;
         let refused = |reason| SweepError::Vary(format!("{}: {reason}", spec.file));
-        let system = System::of(scenario).map_err(refused)?;
+        let system = QueueingSystem::of(scenario).map_err(refused)?;
         for policy in &scenario.policies {
             // Whether there is a theory; the figures are asked for when all is measured.
             spec.model.expected(&system, scenario, policy, 1).map_err(refused)?;
@@ -288,7 +288,7 @@ impl Case {
     ) -> Vec<CheckedFigure> {
         let (model, system, scenario) = (self.spec.model, &self.system, self.scenario());
         let (mean, quantile) = self.spec.tolerance;
-        let refused_after = (model == Model::Mm1k).then_some(scenario.workload.deadline);
+        let refused_after = (model == QueueModel::Mm1k).then_some(scenario.workload.deadline);
         let mut rows = Vec::new();
         let mut ranking = Vec::new();
         for (policy, measured) in scenario.policies.iter().zip(measured) {
@@ -299,16 +299,16 @@ impl Case {
                 let percent =
                     if matches!(figure, TheoryFigure::Quantile(_)) { quantile } else { mean };
                 let tolerance = wider * percent / 100.0;
-                let check = Check::number(theory, simulated, tolerance);
+                let check = FigureCheck::number(theory, simulated, tolerance);
                 rows.push(CheckedFigure { title: title.clone(), figure: figure.name(), check });
                 ranking.push((policy.label.clone(), theory, simulated));
             }
             if let Some(theory) = model.limit(system, policy) {
-                let check = Check::Limit { theory };
+                let check = FigureCheck::Limit { theory };
                 rows.push(CheckedFigure { title, figure: "n -> oo".to_owned(), check });
             }
         }
-        if model == Model::Board {
+        if model == QueueModel::Board {
             // A random choice doesn't look at the board: each server is M/M/1.
             let random = 1.0 / (1.0 - system.load);
             ranking.push(("random".to_owned(), random, random));
@@ -326,7 +326,7 @@ fn order(mut figures: Vec<(String, f64, f64)>) -> CheckedFigure {
     figures.sort_by(|a, b| a.1.total_cmp(&b.1));
     let expected = labels(&figures);
     figures.sort_by(|a, b| a.2.total_cmp(&b.2));
-    let check = Check::Order { expected, simulated: labels(&figures) };
+    let check = FigureCheck::Order { expected, simulated: labels(&figures) };
     CheckedFigure { title: "from best to worst".to_owned(), figure: "order".to_owned(), check }
 }
 

@@ -4,48 +4,48 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 
 use mesh_sim::engine::Run;
-use mesh_sim::record::{Counts, RunRecord};
+use mesh_sim::record::{OutcomeCounts, RunRecord};
 use mesh_sim::scenario::{EngineKind, Loaded, Scenario};
 use serde_json::Value;
 
 /// What happened to one request at one time.
 #[derive(Clone, Debug)]
-struct Step {
+struct TracedStep {
     at_ns: i64,
     host: String,
     what: String,
 }
 
-impl Step {
+impl TracedStep {
     fn is(&self, event: &str) -> bool {
         self.what.contains(&format!("\"event\":\"{event}\""))
     }
 }
 
 /// What one engine made of a run.
-struct Told {
+struct TracedRun {
     record: RunRecord,
     /// By number; the steps of each host in their order.
-    requests: BTreeMap<u64, Vec<Step>>,
+    requests: BTreeMap<u64, Vec<TracedStep>>,
     /// By agent, when its view changed.
     views: BTreeMap<String, Vec<i64>>,
 }
 
 /// What both engines made of the same run.
-pub(crate) struct Pair {
+pub(crate) struct EnginePair {
     policy: String,
-    event: Told,
-    turmoil: Told,
+    event: TracedRun,
+    turmoil: TracedRun,
     /// The part that is compared begins here.
     from_ns: i64,
 }
 
 /// Runs every policy of a scenario on both engines; no oracle may break.
-pub(crate) fn run(text: &str) -> Vec<Pair> {
+pub(crate) fn run(text: &str) -> Vec<EnginePair> {
     let loaded = Loaded::from_text(text, "agreement.toml").unwrap_or_else(|e| panic!("{e}"));
     loaded.check_engine(EngineKind::Turmoil).unwrap_or_else(|e| panic!("{e}"));
     let scenario = &loaded.scenario;
-    let pair = |policy: usize| Pair {
+    let pair = |policy: usize| EnginePair {
         policy: scenario.policies[policy].label.clone(),
         event: tell(scenario, policy, EngineKind::Event),
         turmoil: tell(scenario, policy, EngineKind::Turmoil),
@@ -54,13 +54,13 @@ pub(crate) fn run(text: &str) -> Vec<Pair> {
     (0..scenario.policies.len()).map(pair).collect()
 }
 
-fn tell(scenario: &Scenario, policy: usize, engine: EngineKind) -> Told {
+fn tell(scenario: &Scenario, policy: usize, engine: EngineKind) -> TracedRun {
     let run = Run { scenario, policy: &scenario.policies[policy], seed: 42, trace: true };
     let mut record = run.execute(engine, &|_| ()).expect("it runs");
     assert_eq!(record.violations, [], "{engine:?} {}", run.policy.label);
     let trace = record.trace.take().expect("it was traced");
     let (mut requests, mut views) =
-        (BTreeMap::<u64, Vec<Step>>::new(), BTreeMap::<String, Vec<i64>>::new());
+        (BTreeMap::<u64, Vec<TracedStep>>::new(), BTreeMap::<String, Vec<i64>>::new());
     let mut last_ns = 0;
     for line in trace.lines() {
         let mut event: Value = serde_json::from_str(line).expect("JSON");
@@ -76,7 +76,7 @@ fn tell(scenario: &Scenario, policy: usize, engine: EngineKind) -> Told {
         } else if let Some(number) = fields.remove("request").and_then(|number| number.as_u64()) {
             // The client's goodbye and the deadline that it gave reach an agent in one instant.
             let what = event.to_string().replace("cancelled", "deadline_exceeded");
-            requests.entry(number).or_default().push(Step { at_ns, host, what });
+            requests.entry(number).or_default().push(TracedStep { at_ns, host, what });
         } else if fields["event"] == "view_changed" {
             views.entry(host).or_default().push(at_ns);
         }
@@ -89,19 +89,19 @@ fn tell(scenario: &Scenario, policy: usize, engine: EngineKind) -> Told {
         assert!((0..=rounding).contains(&(end - due - deadline_ns)), "{engine:?} {steps:#?}");
     }
     requests.values_mut().for_each(|steps| steps.sort_by(|a, b| a.host.cmp(&b.host)));
-    Told { record, requests, views }
+    TracedRun { record, requests, views }
 }
 
-impl Pair {
+impl EnginePair {
     /// Every request met the same hosts in the same order, for the same reasons and to the same
     /// end, and every step of it came later in turmoil by a time within `late_ms`.
     pub(crate) fn same(&self, late_ms: RangeInclusive<f64>) {
         self.views_settle();
         for (number, steps, others) in self.requests() {
-            let words = |steps: &[Step]| -> Vec<(String, String)> {
+            let words = |steps: &[TracedStep]| -> Vec<(String, String)> {
                 steps.iter().map(|step| (step.host.clone(), step.what.clone())).collect()
             };
-            let late = |(a, b): (&Step, &Step)| (b.at_ns - a.at_ns) as f64 / 1e6;
+            let late = |(a, b): (&TracedStep, &TracedStep)| (b.at_ns - a.at_ns) as f64 / 1e6;
             assert!(
                 words(steps) == words(others)
                     && steps.iter().zip(others).map(late).all(|late| late_ms.contains(&late)),
@@ -142,14 +142,14 @@ impl Pair {
     }
 
     /// Outcomes under the first fault, or outside of faults if there is none.
-    pub(crate) fn counts(&self) -> &Counts {
+    pub(crate) fn counts(&self) -> &OutcomeCounts {
         &self.event.record.by_window[0].requests
     }
 
     /// Every agent that a job was routed to after the warm-up, or that routed one.
     pub(crate) fn agents(&self) -> BTreeSet<String> {
         let routed = self.requests().flat_map(|(_, steps, _)| steps).filter(|s| s.is("routed"));
-        let peer = |step: &Step| {
+        let peer = |step: &TracedStep| {
             let step: Value = serde_json::from_str(&step.what).expect("JSON");
             step["peer"].as_str().map(str::to_owned)
         };
@@ -162,7 +162,7 @@ impl Pair {
     }
 
     /// Requests due after the warm-up: what either engine tells of each.
-    fn requests(&self) -> impl Iterator<Item = (u64, &[Step], &[Step])> {
+    fn requests(&self) -> impl Iterator<Item = (u64, &[TracedStep], &[TracedStep])> {
         let (event, turmoil) = (&self.event.requests, &self.turmoil.requests);
         assert!(event.keys().eq(turmoil.keys()), "{}", self.policy);
         let both = event.iter().zip(turmoil.values());
@@ -178,7 +178,8 @@ impl Pair {
     fn views_settle(&self) {
         let (event, turmoil) = (&self.event.views, &self.turmoil.views);
         for (number, steps, _) in self.requests() {
-            let decides = |step: &&Step| ["delegating", "routed"].iter().any(|word| step.is(word));
+            let decides =
+                |step: &&TracedStep| ["delegating", "routed"].iter().any(|word| step.is(word));
             for step in steps.iter().filter(decides) {
                 let [event, turmoil] = [event, turmoil].map(|views| views.get(&step.host));
                 let views = event.into_iter().flatten().zip(turmoil.into_iter().flatten());

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::pair::{Pair, run};
+use crate::pair::{EnginePair, run};
 
 /// All requests enter through the last agent.
 const LAST_ENTRY: &str = r#"
@@ -277,7 +277,7 @@ fn jobs_that_take_no_time() {
     }
 }
 
-fn everyone(kind: &str, lasts: &str, what: &str) -> Vec<Pair> {
+fn everyone(kind: &str, lasts: &str, what: &str) -> Vec<EnginePair> {
     let fault = format!("[[faults]]\nkind = \"{kind}\"\nat = \"10s\"\nfor = \"{lasts}\"\n{what}\n");
     let base = LAST_ENTRY.replace("entry = \"agent-5\"", "entry = \"random\"");
     run(&format!("policies = [\"round_robin\", \"random\"]\n{base}\n{fault}"))

@@ -1,7 +1,7 @@
 //! Small experiments on the turmoil engine: each kind of fault does what the scenario format says,
 //! and no oracle is broken.
 
-mod hosts;
+mod crashes;
 mod links;
 mod machines;
 mod membership;
@@ -9,7 +9,7 @@ mod membership;
 use std::time::Duration;
 
 use mesh_sim::engine::Run;
-use mesh_sim::record::{Counts, RunRecord, WindowCounts};
+use mesh_sim::record::{OutcomeCounts, RunRecord, WindowCounts};
 use mesh_sim::scenario::{EngineKind, Loaded};
 use serde_json::Value;
 
@@ -80,7 +80,7 @@ impl Ran {
         assert_eq!(all.sent, all.answered + all.refused + all.timed_out + all.lost);
         assert_eq!(all.sent, self.record.latency.count());
         assert_eq!(all.failed(), self.record.failures.values().sum::<u64>());
-        let mut windows = Counts::default();
+        let mut windows = OutcomeCounts::default();
         for window in &self.record.by_window {
             windows.merge(&window.requests);
         }

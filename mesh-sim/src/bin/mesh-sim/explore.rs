@@ -16,9 +16,9 @@ use mesh_sim::report::table::wrapped;
 use mesh_sim::scenario::{EngineKind, Loaded};
 
 use super::args::ExploreArgs;
-use super::{Exit, complain, print, say};
+use super::{SimExit, complain, print, say};
 
-pub(super) fn explore(args: &ExploreArgs) -> anyhow::Result<Exit> {
+pub(super) fn explore(args: &ExploreArgs) -> anyhow::Result<SimExit> {
     let base = match Loaded::load(&args.scenario) {
         Ok(base) => base,
         Err(diagnostics) => return Ok(complain(&diagnostics)),
@@ -31,7 +31,7 @@ pub(super) fn explore(args: &ExploreArgs) -> anyhow::Result<Exit> {
     if thresholds && base.scenario.expect.is_empty() {
         let file = args.scenario.display();
         say(&format!("error: --thresholds needs an [expect] table, and {file} has none"));
-        return Ok(Exit::Usage);
+        return Ok(SimExit::Usage);
     }
     let exploration = Exploration { base: &base, engine, seed, thresholds };
     let default_out = || Path::new("results/explore").join(&base.scenario.name);

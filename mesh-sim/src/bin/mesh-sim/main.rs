@@ -25,7 +25,7 @@ use self::args::{Args, Command};
 
 /// How a call ended. The numbers are the exit codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Exit {
+enum SimExit {
     /// Everything that was demanded holds.
     Pass = Verdict::Pass.exit_code() as isize,
     /// Something of ours or of the system's failed: a file that can't be written, say.
@@ -42,7 +42,7 @@ enum Exit {
     NoFailure = 6,
 }
 
-impl From<Verdict> for Exit {
+impl From<Verdict> for SimExit {
     fn from(verdict: Verdict) -> Self {
         match verdict {
             Verdict::Pass => Self::Pass,
@@ -62,7 +62,7 @@ fn main() -> ExitCode {
         Some(Command::Check { files }) => Ok(check::check(&files)),
         Some(Command::Schema) => {
             print(&json_schema_text());
-            Ok(Exit::Pass)
+            Ok(SimExit::Pass)
         }
         Some(Command::Sweep(args)) => sweep::sweep(args),
         Some(Command::Merge(args)) => sweep::merge(&args),
@@ -77,23 +77,23 @@ fn main() -> ExitCode {
 }
 
 /// Says what has failed.
-fn failed(error: &anyhow::Error) -> Exit {
+fn failed(error: &anyhow::Error) -> SimExit {
     say(&format!("error: {error:#}"));
-    Exit::Failed
+    SimExit::Failed
 }
 
 /// Shows what is wrong with the command line, or the help that it asks for.
-fn usage(error: &clap::Error) -> Exit {
+fn usage(error: &clap::Error) -> SimExit {
     let shown = error.print();
     if error.use_stderr() {
-        return Exit::Usage;
+        return SimExit::Usage;
     }
     console::note(shown);
-    Exit::Pass
+    SimExit::Pass
 }
 
 /// Shows what is wrong with a scenario.
-fn complain(diagnostics: &Diagnostics) -> Exit {
+fn complain(diagnostics: &Diagnostics) -> SimExit {
     say(&diagnostics.render(io::stderr().is_terminal()));
-    Exit::Usage
+    SimExit::Usage
 }

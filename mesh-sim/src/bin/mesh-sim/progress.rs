@@ -11,7 +11,7 @@ const SETTLED: Duration = Duration::from_secs(3);
 
 /// Shows how far a list of runs is: simulated time, how much faster than real time, and when it
 /// will be over.
-pub(super) struct Bar<'a> {
+pub(super) struct RunsBar<'a> {
     bar: ProgressBar,
     runs: Vec<Run<'a>>,
     simulated: Vec<Duration>,
@@ -22,7 +22,7 @@ pub(super) struct Bar<'a> {
     finished: usize,
 }
 
-impl<'a> Bar<'a> {
+impl<'a> RunsBar<'a> {
     /// Draws on the standard error if that is a terminal, and nowhere otherwise.
     pub(super) fn new(runs: Vec<Run<'a>>) -> Self {
         let total: Duration = runs.iter().map(length).sum();

@@ -11,7 +11,7 @@ use mesh_sim::report::write_all;
 use mesh_sim::scenario::{EngineKind, Loaded, PolicySpec, Scenario};
 
 use super::args::{OneRunArgs, ReplayArgs};
-use super::{Exit, complain, print, say};
+use super::{SimExit, complain, print, say};
 
 /// The run that a command line means.
 pub(super) struct OneRun {
@@ -23,13 +23,13 @@ pub(super) struct OneRun {
 
 impl OneRun {
     /// Loads the scenario; what is wrong has been shown if it fails.
-    pub(super) fn load(args: &OneRunArgs) -> Result<Self, Exit> {
+    pub(super) fn load(args: &OneRunArgs) -> Result<Self, SimExit> {
         let loaded = Loaded::load(&args.scenario).map_err(|found| complain(&found))?;
         let engine = args.engine.map_or(loaded.scenario.engine, EngineKind::from);
         loaded.check_engine(engine).map_err(|found| complain(&found))?;
         let usage = |complaint: String| {
             say(&format!("error: {complaint}"));
-            Exit::Usage
+            SimExit::Usage
         };
         let seed = the_seed(&loaded.scenario, args.seed).map_err(usage)?;
         let policy = the_policy(&loaded.scenario, args.policy.as_deref()).map_err(usage)?.clone();
@@ -70,7 +70,7 @@ fn the_policy<'a>(scenario: &'a Scenario, asked: Option<&str>) -> Result<&'a Pol
     }
 }
 
-pub(super) fn replay(args: &ReplayArgs) -> anyhow::Result<Exit> {
+pub(super) fn replay(args: &ReplayArgs) -> anyhow::Result<SimExit> {
     let one = match OneRun::load(&args.run) {
         Ok(one) => one,
         Err(exit) => return Ok(exit),
@@ -103,5 +103,5 @@ pub(super) fn replay(args: &ReplayArgs) -> anyhow::Result<Exit> {
             .with_context(|| format!("failed to write the results to {}", out.display()))?;
         print(&format!(" every event is in {}\n", out.join("events.jsonl").display()));
     }
-    Ok(if failures.is_empty() { Exit::NoFailure } else { Exit::Pass })
+    Ok(if failures.is_empty() { SimExit::NoFailure } else { SimExit::Pass })
 }

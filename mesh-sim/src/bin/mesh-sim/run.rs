@@ -15,11 +15,11 @@ use mesh_sim::scenario::{EngineKind, Loaded, Scenario, Step};
 use mesh_sim::units::format_duration;
 
 use super::args::RunArgs;
-use super::progress::Bar;
-use super::{Exit, complain, failed, print, say};
+use super::progress::RunsBar;
+use super::{SimExit, complain, failed, print, say};
 
-pub(super) fn run(args: &RunArgs) -> anyhow::Result<Exit> {
-    let Some(file) = &args.scenario else { return Ok(Exit::Usage) };
+pub(super) fn run(args: &RunArgs) -> anyhow::Result<SimExit> {
+    let Some(file) = &args.scenario else { return Ok(SimExit::Usage) };
     let loaded = match Loaded::load(file) {
         Ok(loaded) => loaded,
         Err(diagnostics) => return Ok(complain(&diagnostics)),
@@ -32,7 +32,7 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<Exit> {
         Ok(scenario) => scenario,
         Err(complaint) => {
             say(&format!("error: {complaint}"));
-            return Ok(Exit::Usage);
+            return Ok(SimExit::Usage);
         }
     };
     if !args.json {
@@ -61,21 +61,21 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<Exit> {
         }
         print(&speed(&report.runs, took));
     }
-    let written = written.map_or_else(|error| failed(&error), |_| Exit::Pass);
+    let written = written.map_or_else(|error| failed(&error), |_| SimExit::Pass);
     if let Some(difference) = difference {
         say(&format!("error: {difference}"));
-        return Ok(Exit::Differed);
+        return Ok(SimExit::Differed);
     }
     if args.check_determinism && !args.json {
         print(" every run was repeated, and every event was the same\n");
     }
     let verdict = Verdict::worst(report.verdicts().iter().map(PolicyVerdict::verdict));
-    Ok(Exit::from(verdict).max(written))
+    Ok(SimExit::from(verdict).max(written))
 }
 
 /// The runs, and how long they took.
 fn execute(plan: &Plan<'_>) -> anyhow::Result<(Vec<RunRecord>, Duration)> {
-    let mut bar = Bar::new(plan.runs());
+    let mut bar = RunsBar::new(plan.runs());
     let runs = plan.execute(|progress| bar.update(progress));
     let took = bar.elapsed();
     bar.finish();

@@ -43,7 +43,7 @@ demand = { kind = "constant", value = "1ms" }
 /// A history in the making.
 struct Story {
     oracles: Oracles,
-    bounds: Bounds,
+    bounds: NoticeBounds,
     end: Timestamp,
     /// By request, when it was due.
     due: BTreeMap<u64, Timestamp>,
@@ -60,7 +60,7 @@ fn broken(extra: &str, history: impl FnOnce(&mut Story)) -> Vec<&'static str> {
     let faults = Arc::new(scenario.fault_schedule());
     let oracles = Oracles::new(&scenario, faults, RESOLUTION);
     let end = oracles.end();
-    let bounds = Bounds::new(&scenario);
+    let bounds = NoticeBounds::new(&scenario);
     let mut story = Story { oracles, bounds, end, due: BTreeMap::new(), routed: 0 };
     for agent in [A1, A2] {
         story.registry(secs(0), agent, LIFE, NoteKind::Granted);

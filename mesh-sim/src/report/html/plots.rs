@@ -13,7 +13,7 @@ const STYLES: usize = 7;
 const PANEL: Area = Area::new(340.0, 170.0, 46.0);
 
 /// A figure of a second.
-type Figure = fn(&Second) -> u64;
+type SecondFigure = fn(&Second) -> u64;
 
 /// Latency by percentile, one line per policy, as the public HdrHistogram plotters draw it.
 pub(super) fn percentiles(policies: &[PolicyResult<'_>]) -> String {
@@ -71,7 +71,7 @@ fn linear_scale(area: &Area, ticks: &[(f64, String)]) -> Scale {
 
 /// Requests per second by outcome, one panel per run.
 pub(super) fn outcomes(scenario: &Scenario, runs: &[&RunRecord]) -> String {
-    let series: [(&str, &str, Figure); 4] = [
+    let series: [(&str, &str, SecondFigure); 4] = [
         ("timed-out", "timed out", |second| second.ended.timed_out),
         ("refused", "refused", |second| second.ended.refused),
         ("lost", "lost", |second| second.ended.lost),
@@ -116,7 +116,7 @@ pub(super) fn latencies(scenario: &Scenario, runs: &[&RunRecord]) -> String {
     let min_ns = answered().map(|second| second.p50_ns).min().unwrap_or(1);
     let ticks = latency_ticks(min_ns.max(1), greatest(runs, |second| second.p99_ns));
     let y = log_scale(&PANEL, &ticks);
-    let series: [(&str, Figure); 2] =
+    let series: [(&str, SecondFigure); 2] =
         [("p50", |second| second.p50_ns), ("p99", |second| second.p99_ns)];
     let draw = |run: &RunRecord, edges: &[f64]| {
         let mut content = String::new();

@@ -6,7 +6,7 @@ use super::svg::escape;
 use crate::experiment::Report;
 use crate::figures::{Figure, Shown};
 use crate::format;
-use crate::judge::{Measured, PolicyResult, PolicyVerdict, Verdict};
+use crate::judge::{MeasuredFigures, PolicyResult, PolicyVerdict, Verdict};
 use crate::record::{FaultWindow, NO_FAULT};
 use crate::report::figure_text;
 
@@ -23,7 +23,7 @@ pub(super) fn verdicts(policies: &[PolicyResult<'_>], verdicts: &[PolicyVerdict]
         let _ = write!(out, "<th>{}</th>", figure.heading);
     }
     out.push_str("</tr></thead>\n<tbody>");
-    let measured: Vec<Measured> = policies.iter().map(PolicyResult::measured).collect();
+    let measured: Vec<MeasuredFigures> = policies.iter().map(PolicyResult::measured).collect();
     let best: Vec<Option<String>> =
         figures.iter().map(|figure| figure_text::best(figure, &measured, DIGITS)).collect();
     for ((result, measured), verdict) in policies.iter().zip(&measured).zip(verdicts) {

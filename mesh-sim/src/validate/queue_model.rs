@@ -2,16 +2,16 @@
 
 use mesh_core::routing::{DispatchRule, Signal};
 
-use super::board;
-use super::chain;
-use super::forms::{self, Mg1Waits, Mm1Sharing};
-use super::system::{System, two_point};
+use super::bulletin_board;
+use super::closed_forms::{self, Mg1Waits, Mm1Sharing};
+use super::markov_chain;
+use super::queueing_system::{QueueingSystem, two_point};
 use crate::figures::{Figure, Measure};
 use crate::scenario::{PolicySpec, Scenario};
 
 /// A queue with known figures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Model {
+pub(super) enum QueueModel {
     /// M/M/c, first come first served.
     Mmc,
     /// M/D/1.
@@ -65,7 +65,7 @@ fn with_tail(mean: f64, quantile: &dyn Fn(f64) -> f64) -> Vec<(TheoryFigure, f64
     figures
 }
 
-impl Model {
+impl QueueModel {
     /// The figures that theory gives for a policy. Where it has none for so few servers, a Markov
     /// chain of `chain_jobs` jobs takes its place.
     ///
@@ -73,12 +73,12 @@ impl Model {
     /// Says why the system is none of this kind.
     pub(super) fn expected(
         self,
-        system: &System,
+        system: &QueueingSystem,
         scenario: &Scenario,
         policy: &PolicySpec,
         chain_jobs: u64,
     ) -> Result<Vec<(TheoryFigure, f64)>, &'static str> {
-        let System { servers, cores, load, scv, places, .. } = *system;
+        let QueueingSystem { servers, cores, load, scv, places, .. } = *system;
         let single = servers == 1 && system.is_fcfs();
         let shared = servers == 1 && cores == 1 && system.slots.is_none();
         let fits = match self {
@@ -95,33 +95,33 @@ impl Model {
             return Err("the scenario describes another queue");
         }
         Ok(match self {
-            Self::Mmc => with_tail(forms::mmc_mean(cores, load), &|share| {
-                forms::quantile(|t| forms::mmc_tail(cores, load, t), share)
+            Self::Mmc => with_tail(closed_forms::mmc_mean(cores, load), &|share| {
+                closed_forms::quantile(|t| closed_forms::mmc_tail(cores, load, t), share)
             }),
-            Self::Md1 => with_tail(1.0 + forms::mg1_wait(load, 0.0), &|share| {
-                1.0 + forms::quantile(|t| forms::md1_wait_tail(load, t), share)
+            Self::Md1 => with_tail(1.0 + closed_forms::mg1_wait(load, 0.0), &|share| {
+                1.0 + closed_forms::quantile(|t| closed_forms::md1_wait_tail(load, t), share)
             }),
             Self::Mg1Fcfs => {
                 let waits = Mg1Waits::new(load, two_point(&scenario.workload.demand)?);
-                with_tail(1.0 + forms::mg1_wait(load, scv), &|share| {
-                    forms::quantile(|t| waits.response_tail(t), share)
+                with_tail(1.0 + closed_forms::mg1_wait(load, scv), &|share| {
+                    closed_forms::quantile(|t| waits.response_tail(t), share)
                 })
             }
             Self::Mg1Sharing => vec![(TheoryFigure::Mean, 1.0 / (1.0 - load))],
             Self::Mm1Sharing => {
                 let sharing = Mm1Sharing::new(load);
                 with_tail(1.0 / (1.0 - load), &|share| {
-                    forms::quantile(|t| sharing.response_tail(t), share)
+                    closed_forms::quantile(|t| sharing.response_tail(t), share)
                 })
             }
             Self::RoundRobin => {
-                let rate = 1.0 - forms::round_robin_sigma(servers, load);
+                let rate = 1.0 - closed_forms::round_robin_sigma(servers, load);
                 with_tail(1.0 / rate, &|share| -libm::log(1.0 - share) / rate)
             }
             Self::Mm1k => {
-                let blocked = (TheoryFigure::Blocked, forms::mm1k_blocking(load, places));
-                let responses = with_tail(forms::mm1k_mean(load, places), &|share| {
-                    forms::quantile(|t| forms::mm1k_tail(load, places, t), share)
+                let blocked = (TheoryFigure::Blocked, closed_forms::mm1k_blocking(load, places));
+                let responses = with_tail(closed_forms::mm1k_mean(load, places), &|share| {
+                    closed_forms::quantile(|t| closed_forms::mm1k_tail(load, places, t), share)
                 });
                 [vec![blocked], responses].concat()
             }
@@ -129,14 +129,14 @@ impl Model {
                 let choices = choices(policy, servers).ok_or("the policy compares no queues")?;
                 let mean = match choices {
                     1 => 1.0 / (1.0 - load),
-                    _ => chain::mean_response(servers, load, choices, chain_jobs),
+                    _ => markov_chain::mean_response(servers, load, choices, chain_jobs),
                 };
                 vec![(TheoryFigure::Mean, mean)]
             }
             Self::Board => {
                 let choices = choices(policy, servers).ok_or("the policy compares no queues")?;
                 let period = scenario.membership.heartbeat.as_secs_f64() / system.service;
-                let mean = board::reference(servers, load, period, choices);
+                let mean = bulletin_board::reference(servers, load, period, choices);
                 vec![(
                     TheoryFigure::Mean,
                     mean.ok_or("there is no reference figure for this board")?,
@@ -146,15 +146,20 @@ impl Model {
     }
 
     /// The mean response with infinitely many servers, if that is of interest.
-    pub(super) fn limit(self, system: &System, policy: &PolicySpec) -> Option<f64> {
+    pub(super) fn limit(self, system: &QueueingSystem, policy: &PolicySpec) -> Option<f64> {
         let few = choices(policy, system.servers)
             .filter(|&choices| choices > 1 && choices < system.servers)?;
-        (self == Self::Supermarket).then(|| forms::supermarket_mean(few, system.load))
+        (self == Self::Supermarket).then(|| closed_forms::supermarket_mean(few, system.load))
     }
 
     /// What it is called, with its parameters.
-    pub(super) fn title(self, system: &System, scenario: &Scenario, policy: &PolicySpec) -> String {
-        let System { servers, cores, load, scv, places, .. } = *system;
+    pub(super) fn title(
+        self,
+        system: &QueueingSystem,
+        scenario: &Scenario,
+        policy: &PolicySpec,
+    ) -> String {
+        let QueueingSystem { servers, cores, load, scv, places, .. } = *system;
         let load = (load * 1e6).round() / 1e6;
         let scv = (scv * 100.0).round() / 100.0;
         let joined = match choices(policy, servers) {

@@ -8,7 +8,7 @@ const SIGNIFICANT_DIGITS: u8 = 3;
 /// Latencies in nanoseconds, from 1 ns up, to three significant digits (HdrHistogram). The least,
 /// the greatest and the mean are exact.
 #[derive(Clone, Debug)]
-pub struct Latency {
+pub struct LatencyHistogram {
     histogram: Histogram<u64>,
     sum_ns: u128,
     min_ns: u64,
@@ -17,7 +17,7 @@ pub struct Latency {
 
 /// One row of a distribution.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Quantile {
+pub struct QuantileRow {
     /// The share of the requests that this row is about, 0 to 1.
     pub quantile: f64,
     /// At least that share took at most this long.
@@ -26,14 +26,14 @@ pub struct Quantile {
     pub count: u64,
 }
 
-impl Default for Latency {
+impl Default for LatencyHistogram {
     fn default() -> Self {
         let histogram = Histogram::new(SIGNIFICANT_DIGITS).expect("3 is a valid precision");
         Self { histogram, sum_ns: 0, min_ns: u64::MAX, max_ns: 0 }
     }
 }
 
-impl Latency {
+impl LatencyHistogram {
     /// Adds one request.
     pub fn record(&mut self, latency_ns: u64) {
         // It resizes itself: 3 digits of any u64 fit in 440 KiB.
@@ -90,11 +90,11 @@ impl Latency {
 
     /// The distribution in `ticks` steps per half-distance to 100 %, as HdrHistogram's tools print
     /// it. A power of two for `ticks` keeps every step exact in binary.
-    pub fn distribution(&self, ticks: u32) -> impl Iterator<Item = Quantile> {
+    pub fn distribution(&self, ticks: u32) -> impl Iterator<Item = QuantileRow> {
         let mut count = 0;
         self.histogram.iter_quantiles(ticks).map(move |step| {
             count += step.count_since_last_iteration();
-            Quantile {
+            QuantileRow {
                 quantile: step.quantile_iterated_to(),
                 latency_ns: step.value_iterated_to().min(self.max_ns),
                 count,
@@ -147,15 +147,15 @@ impl Latency {
 mod tests {
     use super::*;
 
-    fn of(values: &[u64]) -> Latency {
-        let mut latency = Latency::default();
+    fn of(values: &[u64]) -> LatencyHistogram {
+        let mut latency = LatencyHistogram::default();
         values.iter().for_each(|&value| latency.record(value));
         latency
     }
 
     #[test]
     fn no_requests_have_no_latency() {
-        let none = Latency::default();
+        let none = LatencyHistogram::default();
         assert_eq!((none.count(), none.min_ns(), none.max_ns()), (0, 0, 0));
         assert_eq!((none.mean_ns(), none.quantile_ns(0.99)), (0, 0));
         assert_eq!(none.distribution(8).count(), 0);
@@ -182,7 +182,7 @@ mod tests {
         merged.merge(&of(&[3, 9_000_000_000]));
         let whole = of(&[3, 7, 5_000_000, 9_000_000_000]);
         assert_eq!(merged.mean_ns(), whole.mean_ns());
-        let rows = |latency: &Latency| latency.distribution(8).collect::<Vec<_>>();
+        let rows = |latency: &LatencyHistogram| latency.distribution(8).collect::<Vec<_>>();
         assert_eq!(rows(&merged), rows(&whole));
         assert_eq!(rows(&merged).last().map(|row| row.count), Some(4));
     }
@@ -190,19 +190,19 @@ mod tests {
     #[test]
     fn buckets_restore_the_whole() {
         let whole = of(&[0, 3, 7, 5_000_000, 5_000_001, 9_000_000_000, u64::MAX]);
-        let restore = |latency: &Latency| {
+        let restore = |latency: &LatencyHistogram| {
             let buckets: Vec<_> = latency.buckets().collect();
             let ends = (latency.min_ns(), latency.max_ns());
-            Latency::from_buckets(&buckets, latency.sum_ns(), ends).unwrap()
+            LatencyHistogram::from_buckets(&buckets, latency.sum_ns(), ends).unwrap()
         };
         let again = restore(&whole);
-        let rows = |latency: &Latency| latency.distribution(64).collect::<Vec<_>>();
+        let rows = |latency: &LatencyHistogram| latency.distribution(64).collect::<Vec<_>>();
         assert_eq!(rows(&again), rows(&whole));
         assert_eq!((again.sum_ns(), again.layout()), (whole.sum_ns(), whole.layout()));
-        assert_eq!(restore(&Latency::default()).count(), 0);
-        assert!(Latency::from_buckets(&[(5, 2)], 11, (5, 5)).is_none());
-        assert!(Latency::from_buckets(&[], 1, (0, 0)).is_none());
-        assert!(Latency::from_buckets(&[(5, u64::MAX), (6, 1)], 1, (5, 6)).is_none());
+        assert_eq!(restore(&LatencyHistogram::default()).count(), 0);
+        assert!(LatencyHistogram::from_buckets(&[(5, 2)], 11, (5, 5)).is_none());
+        assert!(LatencyHistogram::from_buckets(&[], 1, (0, 0)).is_none());
+        assert!(LatencyHistogram::from_buckets(&[(5, u64::MAX), (6, 1)], 1, (5, 6)).is_none());
     }
 
     #[test]

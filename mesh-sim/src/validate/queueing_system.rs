@@ -1,13 +1,13 @@
 //! What a scenario amounts to, in the terms of queueing theory.
 
-use super::forms::TwoPoint;
+use super::closed_forms::TwoPoint;
 use crate::dist::Distribution;
 use crate::host::Id as _;
 use crate::scenario::{AgentSpec, Arrivals, Entry, Scenario};
 
 /// A dispatcher, like servers behind it, and Poisson arrivals.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct System {
+pub(super) struct QueueingSystem {
     /// Machines behind the dispatcher.
     pub(super) servers: u32,
     /// Cores of each.
@@ -24,7 +24,7 @@ pub(super) struct System {
     pub(super) load: f64,
 }
 
-impl System {
+impl QueueingSystem {
     /// That of a scenario.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 
 /// Where two traces part.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Difference {
+pub struct TraceDifference {
     /// Number of the event, from 0.
     pub index: usize,
     /// What the first trace has there; `None` if it has ended.
@@ -12,7 +12,7 @@ pub struct Difference {
 }
 
 /// The first event that differs between two traces; `None` if they are equal.
-pub fn first_difference(first: &str, second: &str) -> Option<Difference> {
+pub fn first_difference(first: &str, second: &str) -> Option<TraceDifference> {
     let (mut one, mut two) = (first.lines(), second.lines());
     for index in 0.. {
         match (one.next(), two.next()) {
@@ -20,7 +20,7 @@ pub fn first_difference(first: &str, second: &str) -> Option<Difference> {
             (a, b) if a == b => {}
             (a, b) => {
                 let (first, second) = (a.map(str::to_owned), b.map(str::to_owned));
-                return Some(Difference { index, first, second });
+                return Some(TraceDifference { index, first, second });
             }
         }
     }

@@ -57,7 +57,7 @@ fn all_of(full: u32, servers: u32, choices: u32) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::validate::forms;
+    use crate::validate::closed_forms;
 
     fn assert_close(found: f64, expected: f64, tolerance: f64) {
         assert!((found / expected - 1.0).abs() < tolerance, "{found} is not {expected}");
@@ -75,7 +75,7 @@ mod tests {
     fn one_choice_is_mm1_and_many_servers_are_the_limit() {
         // Standard errors 0.3 % and 0.1 %.
         assert_close(mean_response(100, 0.5, 1, 1_000_000), 2.0, 0.01);
-        let limit = forms::supermarket_mean(2, 0.8);
+        let limit = closed_forms::supermarket_mean(2, 0.8);
         assert_close(mean_response(10_000, 0.8, 2, 1_000_000), limit, 0.01);
     }
 }

@@ -5,7 +5,7 @@ const PAGE: usize = 4096;
 
 /// What happens to a request.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Step {
+pub(super) enum RequestStep {
     Due = 1,
     Ended = 2,
     /// Its first attempt began.
@@ -22,11 +22,11 @@ const COMPLETE: u8 = 31;
 /// and none for a page on which all are complete.
 #[derive(Debug, Default)]
 pub(super) struct History {
-    pages: Vec<Page>,
+    pages: Vec<HistoryPage>,
 }
 
 #[derive(Debug)]
-enum Page {
+enum HistoryPage {
     /// Every request of it has gone through every step.
     Complete,
     Open(Box<OpenPage>),
@@ -40,12 +40,13 @@ struct OpenPage {
 
 impl History {
     /// Notes a step; false if it had been noted before.
-    pub(super) fn note(&mut self, request: u64, step: Step) -> bool {
+    pub(super) fn note(&mut self, request: u64, step: RequestStep) -> bool {
         let (number, place) = (request as usize / PAGE, request as usize % PAGE);
         while self.pages.len() <= number {
-            self.pages.push(Page::Open(Box::new(OpenPage { steps: [0; PAGE], complete: 0 })));
+            self.pages
+                .push(HistoryPage::Open(Box::new(OpenPage { steps: [0; PAGE], complete: 0 })));
         }
-        let Page::Open(page) = &mut self.pages[number] else { return false };
+        let HistoryPage::Open(page) = &mut self.pages[number] else { return false };
         let steps = &mut page.steps[place];
         if *steps & step as u8 != 0 {
             return false;
@@ -53,17 +54,17 @@ impl History {
         *steps |= step as u8;
         page.complete += usize::from(*steps == COMPLETE);
         if page.complete == PAGE {
-            self.pages[number] = Page::Complete;
+            self.pages[number] = HistoryPage::Complete;
         }
         true
     }
 
     /// Whether a step has been noted.
-    pub(super) fn has(&self, request: u64, step: Step) -> bool {
+    pub(super) fn has(&self, request: u64, step: RequestStep) -> bool {
         match self.pages.get(request as usize / PAGE) {
             None => false,
-            Some(Page::Complete) => true,
-            Some(Page::Open(page)) => page.steps[request as usize % PAGE] & step as u8 != 0,
+            Some(HistoryPage::Complete) => true,
+            Some(HistoryPage::Open(page)) => page.steps[request as usize % PAGE] & step as u8 != 0,
         }
     }
 }
@@ -74,19 +75,25 @@ mod tests {
 
     use super::*;
 
-    const STEPS: [Step; 5] = [Step::Due, Step::Ended, Step::Sent, Step::Started, Step::Done];
+    const STEPS: [RequestStep; 5] = [
+        RequestStep::Due,
+        RequestStep::Ended,
+        RequestStep::Sent,
+        RequestStep::Started,
+        RequestStep::Done,
+    ];
 
     #[test]
     fn a_complete_page_takes_no_memory_and_knows_all() {
         let mut history = History::default();
         for request in 0..PAGE as u64 {
             for step in STEPS {
-                assert!(matches!(history.pages.first(), None | Some(Page::Open(_))));
+                assert!(matches!(history.pages.first(), None | Some(HistoryPage::Open(_))));
                 assert!(history.note(request, step));
             }
         }
-        assert!(matches!(history.pages[..], [Page::Complete]));
-        assert!(history.has(17, Step::Done) && !history.note(17, Step::Done));
+        assert!(matches!(history.pages[..], [HistoryPage::Complete]));
+        assert!(history.has(17, RequestStep::Done) && !history.note(17, RequestStep::Done));
     }
 
     proptest! {
