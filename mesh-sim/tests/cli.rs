@@ -1,4 +1,4 @@
-//! The command line from end to end: what it prints, writes and exits with.
+//! The program from end to end: what it prints and writes, and its exit codes.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -29,6 +29,7 @@ for = "500ms"
 hosts = "agent-2"
 "#;
 
+/// A temporary working directory with `small.toml` in it.
 struct TestDir(TempDir);
 
 impl TestDir {
@@ -56,7 +57,7 @@ impl TestDir {
         self.command(args).output().unwrap()
     }
 
-    /// Runs it; its exit code, standard output and standard error.
+    /// Runs the program with these arguments; its exit code, standard output and standard error.
     fn ran(&self, args: &[&str]) -> (i32, String, String) {
         let output = self.run(args);
         let text = |bytes| String::from_utf8(bytes).unwrap();
@@ -224,12 +225,12 @@ fn schema_is_the_committed_one() {
     assert!(out == fs::read_to_string(file).unwrap(), "renew it: mesh-sim schema > its path");
 }
 
-/// The scenario on the engine that takes the least time.
+/// The scenario on the event engine, which takes the least time.
 fn on_event() -> String {
     format!("engine = \"event\"\n{SCENARIO}")
 }
 
-/// A pipe that nobody reads.
+/// A pipe whose reader has left.
 fn left() -> Stdio {
     std::io::pipe().unwrap().1.into()
 }

@@ -1,5 +1,4 @@
-//! The search for failures as a user goes through it: explore, minimize, replay, and a sweep that
-//! meets a failure.
+//! The search for failures as a user carries it out: explore, minimize and replay.
 
 use std::fs;
 use std::path::Path;
@@ -10,6 +9,7 @@ use tempfile::TempDir;
 /// Three agents, one of which is down for a while: not all requests can be answered.
 const SCENARIO: &str = include_str!("../../docs/demanding.toml");
 
+/// A temporary working directory with `demanding.toml` in it.
 struct TestDir(TempDir);
 
 impl TestDir {
@@ -23,7 +23,7 @@ impl TestDir {
         self.0.path()
     }
 
-    /// Runs it; its exit code and all that it says.
+    /// Runs the program with these arguments; its exit code and everything that it prints.
     fn ran(&self, arguments: &str) -> (i32, String) {
         let mut command = Command::new(env!("CARGO_BIN_EXE_mesh-sim"));
         command.current_dir(self.path()).args(arguments.split_whitespace());
@@ -33,7 +33,7 @@ impl TestDir {
     }
 }
 
-/// The rest of the first line that has `mark`.
+/// What follows `mark` in the first line that has it.
 fn printed_line<'a>(text: &'a str, mark: &str) -> &'a str {
     text.lines().find_map(|line| line.split_once(mark)).expect(mark).1.trim()
 }
@@ -100,7 +100,8 @@ fn an_exploration_writes_what_fails_and_says_what_it_met() {
     assert!(!test_dir.path().join("none").exists());
 }
 
-/// The session in `docs/exploring.md`: its commands in order, and every line that it shows of them.
+/// Runs the commands of the session in `docs/exploring.md`. They must print every line that it
+/// shows.
 #[test]
 fn the_documented_session_is_real() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/exploring.md");

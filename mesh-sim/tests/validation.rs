@@ -1,4 +1,4 @@
-//! The simulator gives the figures of queueing theory.
+//! The simulator agrees with queueing theory.
 
 use mesh_sim::validate::{FigureCheck, Validation, render};
 
@@ -12,7 +12,7 @@ fn the_simulator_agrees_with_queueing_theory() {
     assert!(outcome.holds() && outcome.violated.is_empty(), "\n{table}");
     assert!(table.lines().all(|line| line.chars().count() <= 80), "\n{table}");
 
-    // Where the shortest of all queues and the random choice change places.
+    // With an older board, the shortest of all queues falls from the best policy to the worst.
     let order = |period: usize| {
         let orders = outcome.rows.iter().filter_map(|row| match &row.check {
             FigureCheck::Order { simulated, .. } => Some(simulated.join(" ")),

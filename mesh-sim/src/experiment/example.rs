@@ -1,4 +1,4 @@
-//! Reports made up for tests: what a mesh could have done, with no mesh in sight.
+//! Made-up reports for tests, which no engine has run.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -22,7 +22,7 @@ use crate::scenario::{
 
 const MS: u64 = 1_000_000;
 
-/// Two policies, two seeds, two agents, three seconds: small enough to print whole.
+/// A report of two policies, two seeds, two agents and three seconds: small enough to be printed.
 pub(crate) fn small() -> Report {
     let mut scenario = scenario(2, Duration::from_secs(2), &["random", "power_of_two"]);
     scenario.seeds = vec![42, 43];
@@ -67,7 +67,7 @@ fn small_run(scenario: &Scenario, policy: &str, seed: u64, latency_ms: u64) -> R
     recorder.finish(0x00ab_cdef_0000_0000 + seed, 160, Vec::new())
 }
 
-/// A scenario without faults and thresholds, for runs that are made up.
+/// A scenario without faults and thresholds, for made-up runs.
 pub(crate) fn scenario(agents: usize, duration: Duration, policies: &[&str]) -> Scenario {
     let machine = MachineSpec {
         cores: 2,

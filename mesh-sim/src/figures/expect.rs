@@ -14,8 +14,8 @@ use super::{FIGURES, Figure, Unit};
 use crate::format;
 use crate::units::DurationText;
 
-/// Thresholds of one policy. Every figure of the table that can have a threshold may have one; what
-/// is left out is not demanded.
+/// The thresholds of one policy: an entry of `[expect]`. Every figure of the table that can have a
+/// threshold may have one here; nothing is demanded of the other figures.
 ///
 /// ```
 /// use std::time::Duration;
@@ -29,12 +29,12 @@ use crate::units::DurationText;
 /// ```
 #[derive(Clone, Copy, Default, PartialEq)]
 pub struct Expect {
-    /// One for each row of the table of figures.
+    /// One for each row of [`FIGURES`], in the same order.
     limits: [Option<FigureLimit>; FIGURES.len()],
 }
 
-/// The value that a threshold demands of a figure: the least one if more is better, else the
-/// greatest one. It is itself allowed.
+/// The limit that a threshold sets for a figure: the least value that is allowed if more is better,
+/// else the greatest one. The limit itself is allowed.
 #[derive(Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub enum FigureLimit {
@@ -45,10 +45,10 @@ pub enum FigureLimit {
 }
 
 impl Expect {
-    /// These thresholds and one more, or another in its place; `field` is as in `[expect]`.
+    /// Sets the threshold that is called `field` in `[expect]`, in place of an earlier one.
     ///
     /// # Panics
-    /// If no figure has such a threshold, or its limit is in another unit.
+    /// If no figure has a threshold of this name, or `limit` is in another unit than the figure.
     #[must_use]
     pub fn with(mut self, field: &str, limit: FigureLimit) -> Self {
         let row = row(field).unwrap_or_else(|| panic!("{field} is no threshold"));
@@ -57,18 +57,18 @@ impl Expect {
         self
     }
 
-    /// The limit of a threshold, by its field in `[expect]`.
+    /// The limit of the threshold that is called `field` in `[expect]`; `None` if it is not set.
     pub fn get(&self, field: &str) -> Option<FigureLimit> {
         row(field).and_then(|row| self.limits[row])
     }
 
-    /// Every threshold that is demanded, in the order of the table of figures.
+    /// Every threshold that is set, in the order of the table of figures.
     pub fn iter(&self) -> impl Iterator<Item = (&'static Figure, FigureLimit)> {
         let limits = FIGURES.iter().zip(self.limits);
         limits.filter_map(|(figure, limit)| limit.map(|limit| (figure, limit)))
     }
 
-    /// These thresholds, and those of `other` where there is none.
+    /// These thresholds and, for each that is not set, the one of `other`.
     #[must_use]
     pub fn or(mut self, other: &Self) -> Self {
         for (limit, other) in self.limits.iter_mut().zip(other.limits) {
@@ -77,7 +77,7 @@ impl Expect {
         self
     }
 
-    /// Whether nothing is demanded.
+    /// Whether no threshold is set.
     pub fn is_empty(&self) -> bool {
         self.limits.iter().all(Option::is_none)
     }
@@ -109,7 +109,7 @@ impl FigureLimit {
     }
 }
 
-/// As if every threshold were a field of its own.
+/// Shows every threshold as if it were a field of the struct.
 impl fmt::Debug for Expect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut fields = f.debug_struct("Expect");
@@ -131,13 +131,14 @@ impl fmt::Debug for FigureLimit {
     }
 }
 
-/// The row of the figure whose threshold has this field.
+/// The row of [`FIGURES`] whose threshold has this field.
 fn row(field: &str) -> Option<usize> {
     FIGURES.iter().position(|figure| figure.threshold == Some(field))
 }
 
 impl<'de> Deserialize<'de> for Expect {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // The fields come from the table of figures, which a derived `Deserialize` can't read.
         struct Thresholds;
         impl<'de> Visitor<'de> for Thresholds {
             type Value = Expect;

@@ -1,4 +1,4 @@
-//! The course of a run as one number, and as lines to read.
+//! The event log: a hash over all events of a run and, if asked for, a line of JSON for each.
 
 use std::sync::Arc;
 
@@ -9,26 +9,28 @@ use super::words::{put_bytes, put_line, words};
 use super::{FactObserver, JournalEntry};
 use crate::host::HostMap;
 
-/// As many bytes are hashed at a time.
+/// Events are hashed in batches of this many bytes, because XXH3 is slow with a few bytes at a
+/// time.
 const BATCH: usize = 8 * 1024;
 
-/// Hashes every event of a run in order and, if asked, keeps a line of JSON for each.
+/// Hashes every event of a run in order and, if asked to, keeps a line of JSON for each.
 ///
-/// Two runs are alike if their hashes are. Without lines, an event costs a hash over some hundred
-/// bytes and no allocation.
+/// Two runs are equal if their hashes are equal. Without lines, an event costs a hash over some
+/// hundred bytes and no allocation.
 #[derive(Clone)]
 pub struct EventLog {
     /// The names of all hosts.
     names: Arc<HostMap<Name>>,
     hash: Xxh3,
     events: u64,
-    /// Canonical bytes of events that are not hashed yet: the hash is faster with many at a time.
+    /// The bytes of the events that are not hashed yet.
     bytes: Vec<u8>,
+    /// The lines so far; `None` if no lines are kept.
     trace: Option<String>,
 }
 
 impl EventLog {
-    /// An empty log of hosts with these names; with `trace`, one that keeps lines.
+    /// An empty log for hosts with these names. With `trace` it keeps a line for each event.
     pub fn new(names: Arc<HostMap<Name>>, trace: bool) -> Self {
         let bytes = Vec::with_capacity(2 * BATCH);
         let trace = trace.then(String::new);
@@ -37,6 +39,7 @@ impl EventLog {
 
     /// XXH3-64 over the events so far.
     pub fn hash(&self) -> u64 {
+        // The log may go on, so the bytes that are left are hashed with a copy.
         let mut hash = self.hash.clone();
         hash.update(&self.bytes);
         hash.digest()
@@ -47,7 +50,7 @@ impl EventLog {
         self.events
     }
 
-    /// Hands over the lines kept so far, and keeps no more; `None` without a trace.
+    /// Returns the lines kept so far and keeps no more lines; `None` if none were kept.
     pub fn take_trace(&mut self) -> Option<String> {
         self.trace.take()
     }

@@ -1,13 +1,13 @@
-//! Where two runs that should be alike part.
+//! Where the traces of two runs that should be equal begin to differ.
 
-/// Where two traces part.
+/// The first event that differs between two traces.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TraceDifference {
-    /// Number of the event, from 0.
+    /// Number of the event in both traces, from 0.
     pub index: usize,
-    /// What the first trace has there; `None` if it has ended.
+    /// The line of the first trace; `None` if it has ended before.
     pub first: Option<String>,
-    /// What the second trace has there; `None` if it has ended.
+    /// The line of the second trace; `None` if it has ended before.
     pub second: Option<String>,
 }
 

@@ -1,7 +1,7 @@
 //! The words of the event log: the only place where a fact becomes text or bytes.
 //!
-//! The hash of a run and the lines of its trace both follow from what [`words`] says, so whatever
-//! it says differently changes every hash.
+//! The hash of a run and the lines of its trace both follow from [`words`], so a change of a word
+//! or of a detail changes the hash of every run.
 
 use std::fmt::Write as _;
 
@@ -13,7 +13,8 @@ use mesh_core::time::{Timestamp, nanos};
 use super::{Fact, JournalEntry, RequestOutcome};
 use crate::host::HostMap;
 
-/// A detail of an event. No floats: an event is compared bit by bit.
+/// The value of one detail of an event. There are no floats, because events are compared bit by
+/// bit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum FieldValue<'a> {
     U64(u64),
@@ -23,8 +24,10 @@ pub(super) enum FieldValue<'a> {
 /// The most details that an event has.
 const MAX_FIELDS: usize = 4;
 
-/// What the event log says of a fact: a word for its kind, and its details. Keys are plain words,
-/// each used once and none of them `at_ms`, `host` or `event`, so they stand in JSON as they are.
+/// What the event log says about a fact: a word for its kind, and its details. The keys of details
+/// are plain words, each used once and none of them `at_ms`, `host` or `event`, so that they can be
+/// written into JSON as they are. The details have a fixed size, so that an event costs no
+/// allocation.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Words<'a> {
     pub(super) kind: &'static str,
@@ -48,8 +51,8 @@ impl<'a> Words<'a> {
     }
 }
 
-/// What the event log says of a fact; `None` of one that does not stand in it. `names` are those of
-/// all hosts.
+/// What the event log says about a fact; `None` if the event log has no event for it. `names` has
+/// the names of all hosts.
 pub(super) fn words<'a>(fact: &'a Fact, names: &'a HostMap<Name>) -> Option<Words<'a>> {
     use FieldValue::{Str, U64};
     Some(match fact {
@@ -152,15 +155,15 @@ fn of_registry(note: &registry::Note) -> Words<'_> {
     Words::new(kind, [("agent", FieldValue::Str(&note.name)), ("incarnation", incarnation)])
 }
 
-/// The line of a trace that stands for an entry of the journal, without its end; `None` for one
-/// that does not stand in a trace. `names` are those of all hosts.
+/// The line of a trace for an entry of the journal, without a line feed; `None` if a trace has no
+/// line for it. `names` has the names of all hosts.
 pub fn line(entry: &JournalEntry, names: &HostMap<Name>) -> Option<String> {
     let mut text = String::new();
     put_line(&mut text, entry.at, &names[entry.host], &words(&entry.fact, names)?);
     Some(text)
 }
 
-/// Adds the JSON object of an event.
+/// Appends the JSON object of an event.
 pub(super) fn put_line(text: &mut String, at: Timestamp, host: &str, words: &Words<'_>) {
     let (ms, rest) = (at.as_nanos() / 1_000_000, at.as_nanos() % 1_000_000);
     // Writing to a String can't fail.
@@ -179,7 +182,8 @@ fn quoted(text: &str) -> serde_json::Value {
     serde_json::Value::from(text)
 }
 
-/// Adds the bytes of an event that are hashed: each event has its own, on every machine.
+/// Appends the bytes of an event that are hashed. Different events have different bytes, and an
+/// event has the same bytes on every machine.
 pub(super) fn put_bytes(bytes: &mut Vec<u8>, at: Timestamp, host: &str, words: &Words<'_>) {
     bytes.extend_from_slice(&at.as_nanos().to_le_bytes());
     put_str(bytes, host);
@@ -187,6 +191,7 @@ pub(super) fn put_bytes(bytes: &mut Vec<u8>, at: Timestamp, host: &str, words: &
     bytes.push(words.count as u8);
     for (key, value) in words.fields() {
         put_str(bytes, key);
+        // A byte for the kind of value keeps a number and a string with the same bytes apart.
         match value {
             FieldValue::U64(number) => {
                 bytes.push(0);
@@ -200,7 +205,7 @@ pub(super) fn put_bytes(bytes: &mut Vec<u8>, at: Timestamp, host: &str, words: &
     }
 }
 
-/// The length before the bytes keeps ("ab", "c") apart from ("a", "bc").
+/// Appends a string with its length in front, so that ("ab", "c") and ("a", "bc") differ.
 fn put_str(bytes: &mut Vec<u8>, text: &str) {
     bytes.extend_from_slice(&(text.len() as u32).to_le_bytes());
     bytes.extend_from_slice(text.as_bytes());

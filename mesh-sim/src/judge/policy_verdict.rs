@@ -9,25 +9,25 @@ use super::{FigureValue, MeasuredFigures, RunFigures, Verdict, ViolatedOracle};
 use crate::figures::{Better, Expect, Figure, FigureLimit};
 use crate::format;
 
-/// How one policy did over all its seeds: what it missed, what it violated, and which seeds show
-/// it. Made once per policy and cell, after the last run.
+/// What one policy missed and violated over all its seeds, and which seeds show it. It is made once
+/// per policy (in a sweep, once per policy and cell) after the last run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PolicyVerdict {
     /// Label of the policy.
     pub policy: String,
-    /// Thresholds that it missed, with all seeds added up.
+    /// The thresholds that the figures of all seeds together missed.
     pub missed: Vec<Miss>,
-    /// Oracles that its runs violated, run by run.
+    /// The oracles that the policy's runs violated, run by run.
     pub violated: Vec<RunViolation>,
 }
 
-/// A missed threshold.
+/// A missed threshold, and the seed that shows it best.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Miss {
-    /// Which, and by how much.
+    /// Which threshold, and the value of its figure.
     pub threshold: MissedThreshold,
-    /// The seed to replay. Its own run is the furthest on the wrong side of the threshold; where
-    /// several are equally far, it is the first of them in the order of the runs.
+    /// The seed to replay: the figure of its run is the furthest on the wrong side of the
+    /// threshold. If several are equally far, it is the first of them in the order of the runs.
     pub worst_seed: u64,
 }
 
@@ -35,15 +35,15 @@ pub struct Miss {
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum MissedThreshold {
-    /// There is a threshold, but no request to hold against it.
+    /// There is a threshold, but there were no requests that could meet it.
     NoRequests,
     /// A figure is on the wrong side of its limit.
     Figure {
         /// Which figure.
         figure: &'static Figure,
-        /// What it is, over all seeds.
+        /// Its value over all seeds.
         value: FigureValue,
-        /// What it may be.
+        /// The worst value that is allowed.
         limit: FigureLimit,
     },
 }
@@ -53,14 +53,14 @@ pub enum MissedThreshold {
 pub struct RunViolation {
     /// The run's seed.
     pub seed: u64,
-    /// Which oracle, when and how often.
+    /// Which oracle, when it was first violated, and how often.
     pub oracle: ViolatedOracle,
 }
 
 impl PolicyVerdict {
-    /// Judges one policy by its figures over all seeds and by its runs, each with its seed.
-    /// Thresholds come from the policy's own entry in `expect` and, where that is silent, from the
-    /// entry `*`.
+    /// Judges one policy by its figures over all seeds (`whole`) and by its runs, each with its
+    /// seed. A threshold comes from the policy's own entry in `expect`; if that entry does not have
+    /// it, from the entry `*`.
     pub fn of(
         policy: &str,
         expect: &BTreeMap<String, Expect>,
@@ -87,15 +87,17 @@ impl PolicyVerdict {
 }
 
 impl MissedThreshold {
-    /// The seed of the run that is the furthest on the wrong side; the first of several that are
+    /// The seed of the run that is the furthest on the wrong side: the first of several that are
     /// equally far, and 0 if there are no runs.
     fn worst_seed(&self, runs: impl Iterator<Item = (u64, MeasuredFigures)>) -> u64 {
         let badness = |run: &MeasuredFigures| match self {
+            // All runs are equally bad, so the first one is named.
             Self::NoRequests => 0.0,
             Self::Figure { figure, .. } => run.badness(figure),
         };
         let mut worst = (0, f64::NEG_INFINITY);
         for (seed, run) in runs {
+            // Strictly greater, so that the first of equally bad runs stays.
             if badness(&run) > worst.1 {
                 worst = (seed, badness(&run));
             }
@@ -118,7 +120,7 @@ impl MissedThreshold {
     }
 }
 
-/// A limit as a table has it, below a heading that names the unit of a share.
+/// A limit as tables show it. A share has no unit here, because the column's heading names it.
 fn number(limit: FigureLimit) -> String {
     match limit {
         FigureLimit::Share(share) => format::share(share),
@@ -146,7 +148,7 @@ impl fmt::Display for MissedThreshold {
 
 fn missed(expect: &Expect, whole: &MeasuredFigures) -> Vec<MissedThreshold> {
     if whole.requests.sent == 0 {
-        // Figures of nothing would meet any limit on latency.
+        // Without requests all latencies are zero and would meet any threshold.
         return if expect.is_empty() { Vec::new() } else { vec![MissedThreshold::NoRequests] };
     }
     let missed = expect.iter().filter(|(figure, limit)| whole.misses(figure, *limit));

@@ -1,4 +1,9 @@
-//! Oracles: properties that hold in every run, whatever the scenario. A violation is a bug.
+//! Oracles: properties that hold in every run, whatever the scenario. A violation is a bug of the
+//! mesh or of the simulator.
+//!
+//! `requests` looks at how requests end and at the jobs done for them, `leases` at what the
+//! registry grants and at where agents route, `views` at the peers that agents know, and
+//! `convergence` at the mesh after the last fault.
 
 mod bounds;
 mod convergence;
@@ -25,10 +30,11 @@ use crate::presence::Presence;
 use crate::record::Violation;
 use crate::scenario::Scenario;
 
-/// Violations kept of one run; one bug tends to break an oracle many times.
+/// The most violations that are kept of one run: one bug often violates an oracle many times.
 const MAX_VIOLATIONS: usize = 20;
 
-/// All oracles of one run.
+/// All oracles of one run. They watch the run as an observer of its journal; [`Oracles::end`] says
+/// how long the run must last, and [`Oracles::finish`] makes the checks that are due at its end.
 #[derive(Debug)]
 pub struct Oracles {
     requests: RequestOracle,
@@ -38,10 +44,12 @@ pub struct Oracles {
     found: FoundViolations,
 }
 
-/// Violations found so far.
+/// The violations of a run so far.
 #[derive(Debug, Default)]
 struct FoundViolations {
+    /// The first [`MAX_VIOLATIONS`].
     violations: Vec<Violation>,
+    /// How many there were, with those that are not kept.
     total: u64,
 }
 
@@ -55,7 +63,8 @@ impl FoundViolations {
 }
 
 impl Oracles {
-    /// The oracles of a scenario. `resolution` is how late the engine's timers may be.
+    /// The oracles for a scenario. `resolution` is the most by which the engine's timers may be
+    /// late.
     pub fn new(scenario: &Scenario, faults: Arc<FaultSchedule>, resolution: Duration) -> Self {
         let bounds = NoticeBounds::new(scenario);
         let patience = patience(scenario, resolution);
@@ -68,12 +77,13 @@ impl Oracles {
         }
     }
 
-    /// How long a run must last for every oracle to have its say.
+    /// Until when a run must last so that every oracle can be checked.
     pub fn end(&self) -> Timestamp {
         self.requests.end().max(self.convergence.end())
     }
 
-    /// The run is over: the last checks.
+    /// Makes the checks that are due at the end of the run, and returns all violations. If there
+    /// were more than are kept, the last one says how many.
     pub fn finish(mut self, now: Timestamp) -> Vec<Violation> {
         self.requests.finish(now, &mut self.found);
         self.convergence.finish(now, &self.leases, &mut self.found);
@@ -121,7 +131,7 @@ impl FactObserver for Oracles {
             (Fact::HostRestarted, _) if host == HostId::REGISTRY => {
                 self.leases.registry_restarted(at);
             }
-            // What only agents do is said of agents alone.
+            // These facts happen only at agents, and the host here is none.
             (
                 Fact::AgentNoted(_)
                 | Fact::LoadSampled { .. }

@@ -1,25 +1,26 @@
-//! What has happened to each request of a run, however many there are.
+//! Which steps each request of a run has gone through, in little memory for any number of requests.
 
-/// Requests of one page.
+/// How many requests a page has.
 const PAGE: usize = 4096;
 
-/// What happens to a request.
+/// A step of a request. Each is one bit, so that a byte holds the steps of a request.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum RequestStep {
     Due = 1,
     Ended = 2,
-    /// Its first attempt began.
+    /// A peer began the first attempt.
     Started = 4,
+    /// An agent did the job.
     Done = 8,
-    /// Its first attempt was sent to a peer.
+    /// The first attempt was sent to a peer.
     Sent = 16,
 }
 
-/// A request of which nothing is left to happen.
+/// All steps: nothing is left to happen to such a request.
 const COMPLETE: u8 = 31;
 
-/// The steps of each request, which are numbered from 0 without great gaps: one byte per request,
-/// and none for a page on which all are complete.
+/// The steps of all requests of a run. Requests are numbered from 0 without great gaps. A page
+/// takes one byte per request, and no memory once all of its requests have gone through all steps.
 #[derive(Debug, Default)]
 pub(super) struct History {
     pages: Vec<HistoryPage>,
@@ -27,19 +28,21 @@ pub(super) struct History {
 
 #[derive(Debug)]
 enum HistoryPage {
-    /// Every request of it has gone through every step.
+    /// Every request of the page has gone through every step.
     Complete,
     Open(Box<OpenPage>),
 }
 
 #[derive(Debug)]
 struct OpenPage {
+    /// The steps of each request, as the sum of its [`RequestStep`]s.
     steps: [u8; PAGE],
+    /// How many of the requests are complete.
     complete: usize,
 }
 
 impl History {
-    /// Notes a step; false if it had been noted before.
+    /// Notes a step of a request. Returns false if it was noted before.
     pub(super) fn note(&mut self, request: u64, step: RequestStep) -> bool {
         let (number, place) = (request as usize / PAGE, request as usize % PAGE);
         while self.pages.len() <= number {
@@ -59,7 +62,7 @@ impl History {
         true
     }
 
-    /// Whether a step has been noted.
+    /// Whether this step of a request has been noted.
     pub(super) fn has(&self, request: u64, step: RequestStep) -> bool {
         match self.pages.get(request as usize / PAGE) {
             None => false,

@@ -1,4 +1,5 @@
-//! A made-up report that is as rich as a real one: a page and a table of it are looked at by people.
+//! A made-up report with as much in it as a real one, so that people can look at its page and
+//! table.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -19,7 +20,8 @@ use crate::scenario::{EngineKind, Scenario};
 
 const MS: u64 = 1_000_000;
 
-/// `policies` on eight agents for 60 s with a split of the mesh, as a first user sees it.
+/// `policies` on eight agents for 60 s, with a partition from 20 s to 35 s. Each policy is better
+/// than the one before.
 pub(super) fn realistic(policies: &[&str], seeds: &[u64]) -> Report {
     let mut scenario = scenario(8, Duration::from_secs(60), policies);
     scenario.seeds = seeds.to_vec();

@@ -1,10 +1,10 @@
-//! How figures read in tables for people.
+//! The text of figures in tables for people.
 
 use crate::figures::Figure;
 use crate::format;
 use crate::judge::{FigureValue, MeasuredFigures};
 
-/// How a figure reads; latencies to `digits` significant digits.
+/// The text of a figure's value; latencies have `digits` significant digits.
 pub(crate) fn text(figure: &Figure, measured: &MeasuredFigures, digits: usize) -> String {
     match measured.get(figure) {
         FigureValue::Share { part, whole } => format::percent(part, whole),
@@ -13,7 +13,7 @@ pub(crate) fn text(figure: &Figure, measured: &MeasuredFigures, digits: usize) -
     }
 }
 
-/// How the best of several reads; `None` if all read the same.
+/// The text of the best of several values; `None` if all have the same text.
 pub(super) fn best(figure: &Figure, all: &[MeasuredFigures], digits: usize) -> Option<String> {
     let with_requests = all.iter().filter(|measured| measured.requests.sent > 0);
     let best = with_requests.min_by(|a, b| a.badness(figure).total_cmp(&b.badness(figure)))?;

@@ -1,14 +1,14 @@
-//! `<policy>.hgrm`: the percentile distribution as HdrHistogram's own tools print it.
+//! `<policy>.hgrm`: the distribution of the latencies as HdrHistogram's own tools print it.
 //!
-//! Format of `AbstractHistogram.outputPercentileDistribution` (HdrHistogram for Java), which the
-//! public plotters read. Values are in milliseconds.
+//! The format is that of `AbstractHistogram.outputPercentileDistribution` in HdrHistogram for Java,
+//! which the public plotters read. Latencies are in milliseconds.
 
 use std::fmt::Write as _;
 
 use crate::format;
 use crate::record::LatencyHistogram;
 
-/// Steps per half-distance to 100 %.
+/// Rows from 0 to 50 %, from there to 75 %, and so on for each half of the rest.
 pub(super) const TICKS: u32 = 8;
 
 /// The distribution of one policy over all seeds.

@@ -11,12 +11,12 @@ use crate::record::OutcomeCounts;
 /// The columns before those of the latencies.
 const COUNTS: [&str; 7] = ["policy", "seed", "sent", "answered", "refused", "timed_out", "lost"];
 
-/// The columns of a run.
+/// The headings of all columns.
 pub(crate) fn columns() -> impl Iterator<Item = &'static str> {
     COUNTS.into_iter().chain(Figure::latencies().map(|figure| figure.column))
 }
 
-/// One line per run. Without requests there is no latency, and its fields are empty.
+/// The content of the file: one line per run. The latencies of a run without requests are empty.
 pub(super) fn render(report: &Report) -> io::Result<Vec<u8>> {
     let mut csv = csv::Writer::from_writer(Vec::new());
     csv.write_record(columns())?;
@@ -27,7 +27,7 @@ pub(super) fn render(report: &Report) -> io::Result<Vec<u8>> {
     csv.into_inner().map_err(|error| error.into_error())
 }
 
-/// A run in [`columns`].
+/// The line of a run: a value for each of [`columns`].
 pub(crate) fn line(
     policy: &str,
     seed: u64,

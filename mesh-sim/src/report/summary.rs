@@ -1,6 +1,7 @@
 //! `summary.json`: the figures of every run, and the verdicts.
 //!
-//! These types are the format: `docs/summary.schema.json` is generated from them.
+//! These types are the format: `docs/summary.schema.json` is generated from them, with their
+//! comments. `rename` keeps the names in the schema where a type of this crate has another one.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -27,11 +28,11 @@ const SCHEMA_VERSION: u32 = 1;
 pub struct ExperimentSummary {
     /// Version of this format.
     pub schema_version: u32,
-    /// What was run.
+    /// The scenario file that was run.
     pub scenario: ScenarioId,
-    /// Which engine ran it.
+    /// What ran the scenario.
     pub engine: EngineName,
-    /// Whose time the latencies are in.
+    /// The clock by which latencies were measured.
     pub clock: ClockKind,
     /// The seeds; each policy ran once with each.
     pub seeds: Vec<u64>,
@@ -45,13 +46,13 @@ pub struct ExperimentSummary {
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ScenarioId {
-    /// Its name.
+    /// The scenario's name.
     pub name: String,
-    /// SHA-256 of its bytes, in hex.
+    /// SHA-256 of the file's bytes, in hex.
     pub sha256: String,
 }
 
-/// What runs scenarios.
+/// What ran a scenario.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(rename = "Engine")]
@@ -64,12 +65,13 @@ pub enum EngineName {
     Live,
 }
 
-/// A clock.
+/// The clock by which latencies were measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(rename = "Clock")]
 pub enum ClockKind {
-    /// Simulated time: latencies say nothing about the speed of the machine that ran it.
+    /// Simulated time: latencies say nothing about the speed of the machine that ran the
+    /// simulation.
     Virtual,
     /// Real time: latencies were measured, on the machine that `host.json` describes.
     Wall,
@@ -93,8 +95,8 @@ pub struct RunSummary {
     pub latency_ms: Option<Latencies<f64>>,
     /// Jobs that each agent finished after the warm-up.
     pub work_per_agent: BTreeMap<String, u64>,
-    /// Hash of every event of the run in order, 16 hex digits: equal for equal runs. Zero for a live
-    /// run, which has no events.
+    /// Hash of every event of the run in order, 16 hex digits: equal for equal runs. Zero for a
+    /// live run, which has no events.
     #[schemars(regex(pattern = "^[0-9a-f]{16}$"))]
     pub event_hash: String,
     /// Number of events hashed.
@@ -108,7 +110,7 @@ pub struct RunSummary {
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Requests")]
 pub struct RequestsEntry {
-    /// All of them.
+    /// All requests: the sum of the others.
     pub sent: u64,
     /// Answered with a result.
     pub answered: u64,
@@ -120,20 +122,20 @@ pub struct RequestsEntry {
     pub lost: u64,
 }
 
-/// A violated oracle.
+/// A violation of an oracle.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ViolationEntry {
     /// The oracle's name.
     pub oracle: String,
-    /// When, in milliseconds of simulated time.
+    /// When the oracle was violated, in milliseconds of simulated time.
     pub at_ms: f64,
-    /// What was seen.
+    /// What was seen, in a sentence.
     pub detail: String,
-    /// The request that it is about; left out if it is about none.
+    /// The number of the request that the violation is about; left out if it is about none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request: Option<u64>,
-    /// The names of the hosts that it is about; left out if it is about none.
+    /// The names of the hosts that the violation is about; left out if it is about none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub hosts: Vec<String>,
 }
@@ -144,9 +146,9 @@ pub struct ViolationEntry {
 pub struct VerdictEntry {
     /// Label of the policy.
     pub policy: String,
-    /// The worst that happened.
+    /// The verdict over all seeds.
     pub verdict: Verdict,
-    /// Thresholds that were missed.
+    /// The thresholds that were missed.
     pub missed: Vec<MissEntry>,
 }
 
@@ -154,12 +156,12 @@ pub struct VerdictEntry {
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MissEntry {
-    /// Which: a share of requests from 0 to 1, or a latency in milliseconds. With `requests`, there
-    /// was no request to measure.
+    /// The threshold: on a share of requests from 0 to 1, or on a latency in milliseconds. With
+    /// `requests`, there was no request to measure.
     pub threshold: ThresholdName,
-    /// What was measured, over all seeds.
+    /// The value that was measured, over all seeds.
     pub figure: f64,
-    /// What was demanded.
+    /// The value that was demanded.
     pub limit: f64,
 }
 
@@ -175,7 +177,7 @@ pub enum ThresholdName {
 impl ThresholdName {
     const REQUESTS: &str = "requests";
 
-    /// The name.
+    /// The name as files have it.
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::Requests => Self::REQUESTS,
@@ -217,7 +219,7 @@ impl JsonSchema for ThresholdName {
     }
 }
 
-/// The schema of a string that is one of these words, each with its meaning.
+/// The JSON Schema of a string that is one of these words, each with its meaning.
 pub(crate) fn words(description: &str, words: &[(&str, String)]) -> Schema {
     let word = |(word, meaning): &(&str, String)| serde_json::json!({ "description": meaning, "type": "string", "const": word });
     let words: Vec<_> = words.iter().map(word).collect();
@@ -229,26 +231,27 @@ pub fn render(report: &Report) -> String {
     pretty(&ExperimentSummary::of(report))
 }
 
-/// Why a text is no summary.
+/// Why a text can't be read as a summary.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum SummaryError {
-    /// It is of another version of the format.
+    /// The text has another version of the format.
     #[error("it has schema_version {found}, and this program reads {SCHEMA_VERSION}")]
     Version {
-        /// The version that it names.
+        /// The version that the text names.
         found: u64,
     },
-    /// It is not JSON, or not of this format.
+    /// The text is not JSON, or not of this format.
     #[error("it is no summary of mesh-sim")]
     Format(#[from] serde_json::Error),
 }
 
-/// The inverse of [`render`].
+/// Reads a summary: the inverse of [`render`].
 ///
 /// # Errors
-/// If the text is no summary, or one of another version.
+/// If the text is not a summary, or has another version of the format.
 pub fn parse(text: &str) -> Result<ExperimentSummary, SummaryError> {
+    // The version is read first, because another version may have other fields.
     #[derive(Deserialize)]
     struct Versioned {
         schema_version: u64,

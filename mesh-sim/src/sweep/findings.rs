@@ -1,5 +1,5 @@
-//! What a sweep shows: the figures and the verdict of each policy in each cell, and how the
-//! policies compare.
+//! The findings of a sweep: the figures and the verdict of each policy in each cell, and the
+//! comparisons of the policies.
 
 use std::collections::BTreeMap;
 
@@ -8,27 +8,27 @@ use super::{Sweep, SweepCell, SweepTally};
 use crate::judge::{MeasuredFigures, PolicyVerdict, RunFigures, Verdict};
 use crate::record::{LatencyHistogram, OutcomeCounts};
 
-/// Everything that a whole sweep shows. It is computed once, after the last run; the table in the
-/// terminal, the CSV files and `sweep.json` are different views of it.
+/// The findings of a whole sweep. They are computed once, after the last run. The table in the
+/// terminal, the CSV files and `sweep.json` are different views of them.
 #[derive(Clone, Debug)]
 pub struct SweepFindings<'a> {
     pub(super) sweep: &'a Sweep,
-    /// One per cell, in the order of the cells.
+    /// One per cell, in the order of [`Sweep::cells`].
     pub(super) cells: Vec<CellFindings<'a>>,
 }
 
-/// What one cell of a sweep shows.
+/// The findings of one cell of a sweep.
 #[derive(Clone, Debug)]
 pub(super) struct CellFindings<'a> {
     pub(super) cell: &'a SweepCell,
     /// One per policy, in the order of [`Sweep::policies`].
     pub(super) policies: Vec<PolicyFindings<'a>>,
-    /// Every policy but the baseline, by every figure that policies are compared by; empty if there
-    /// were no requests.
+    /// One per policy other than the baseline and per figure that policies are compared by. Empty
+    /// if there were no requests.
     pub(super) comparisons: Vec<BaselineComparison>,
 }
 
-/// What one policy did in one cell.
+/// The findings about one policy in one cell.
 #[derive(Clone, Debug)]
 pub(super) struct PolicyFindings<'a> {
     pub(super) runs: PolicyRuns<'a>,
@@ -37,21 +37,23 @@ pub(super) struct PolicyFindings<'a> {
     pub(super) verdict: PolicyVerdict,
 }
 
-/// The runs of one policy in one cell, added up.
+/// The runs of one policy in one cell, and what these add up to.
 #[derive(Clone, Debug)]
 pub(super) struct PolicyRuns<'a> {
-    /// Label of the policy.
+    /// The label of the policy.
     pub(super) label: &'a str,
-    /// Each with its seed, in ascending order.
+    /// The figures of each run with its seed; seeds ascend.
     pub(super) by_seed: Vec<(u64, &'a RunFigures)>,
+    /// The requests of all runs, by outcome.
     pub(super) requests: OutcomeCounts,
-    /// Requests that were not answered, by reason.
+    /// The requests of all runs that were not answered with a result, by reason.
     pub(super) failures: BTreeMap<&'a str, u64>,
+    /// The latencies of all runs.
     pub(super) latency: &'a LatencyHistogram,
 }
 
 impl<'a> SweepFindings<'a> {
-    /// Judges and compares all that `tally` holds of a sweep.
+    /// Judges and compares the policies of a sweep by the runs in `tally`.
     pub fn of(sweep: &'a Sweep, tally: &'a SweepTally) -> Self {
         let cells = sweep.cells.iter().enumerate();
         let cells = cells.map(|(index, cell)| CellFindings::of(sweep, tally, index, cell));

@@ -25,13 +25,13 @@ fn equal_differences_leave_no_doubt_and_two_leave_much() {
     assert!((low + 4.853).abs() < 0.001 && (high - 7.853).abs() < 0.001, "{low} {high}");
 }
 
-/// Differences of a kind, and their true mean.
+/// A kind of differences that intervals are made of, and the true mean of these differences.
 struct DifferenceKind {
     name: &'static str,
     mean: f64,
     draw: fn(&mut Rng) -> f64,
-    /// How often, in percent, intervals of 3, 5, 10 and 30 of them hold the true mean: the table
-    /// of `docs/sweeps.md`.
+    /// How often, in percent, intervals of 3, 5, 10 and 30 differences contain the true mean, by
+    /// the table in `docs/sweeps.md`.
     documented: [f64; 4],
 }
 
@@ -115,12 +115,13 @@ fn poisson(rng: &mut Rng, mean: f64) -> f64 {
     count
 }
 
-/// Whether an interval holds the mean, give or take the last bits.
+/// Whether an interval contains the mean, but for rounding errors.
 fn holds(interval: Interval, mean: f64) -> bool {
     interval.low <= mean + 1e-12 && mean <= interval.high + 1e-12
 }
 
-/// Percent of `samples` samples of `size` whose interval holds the mean.
+/// How many percent of `samples` samples of `size` differences have an interval that contains the
+/// mean.
 fn coverage(
     kind: &DifferenceKind,
     size: usize,
@@ -148,10 +149,11 @@ fn intervals_hold_the_truth_as_often_as_the_documentation_says() {
     }
 }
 
-/// The intervals that were not taken. BCa (bias-corrected and accelerated: B. Efron, "Better
-/// Bootstrap Confidence Intervals", JASA 82(397), 1987, doi:10.1080/01621459.1987.10478410) holds
-/// the truth less often. The bootstrap-t holds it less often where tails are heavy, more often where
-/// values are skewed; but of rounded figures so many resamples are all the same that it has no end.
+/// Why sweeps don't have other kinds of intervals. BCa (bias-corrected and accelerated: B. Efron,
+/// "Better Bootstrap Confidence Intervals", JASA 82(397), 1987, doi:10.1080/01621459.1987.10478410)
+/// contains the true mean less often. The bootstrap-t contains it less often where tails are heavy
+/// and more often where values are skewed. But of rounded figures so many resamples consist of
+/// equal values that its interval is often infinite.
 #[test]
 fn other_intervals_hold_it_less_often_or_have_no_end() {
     const SAMPLES: u64 = 300;
@@ -178,7 +180,8 @@ fn other_intervals_hold_it_less_often_or_have_no_end() {
     }
 }
 
-/// Means of resamples, and their distances from the sample's mean in standard errors; both sorted.
+/// The means of resamples, and the distances of these means from the sample's mean in standard
+/// errors. Both are sorted.
 struct Bootstrap {
     means: Vec<f64>,
     distances: Vec<f64>,
@@ -238,7 +241,7 @@ impl Bootstrap {
     }
 }
 
-/// Quantile of sorted values, without a step between neighbours.
+/// A quantile of sorted values, interpolated between neighbours.
 fn sorted_quantile(sorted: &[f64], share: f64) -> f64 {
     let (position, last) = (share.clamp(0.0, 1.0), (sorted.len() - 1) as f64);
     let (below, part) = ((position * last).floor(), (position * last).fract());

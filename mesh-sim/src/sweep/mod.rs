@@ -1,9 +1,10 @@
 //! Sweeps: one scenario with many seeds, policies and varied fields, on many cores or machines.
 //!
-//! A sweep is a list of runs. What stays of a run is small ([`RunFigures`]), and latencies are added
-//! up in one histogram per cell and policy ([`SweepTally`]). Both add up in any order to the same
-//! bytes, so threads and parts ([`Shard`]) leave no trace in the results. After the last run the
-//! [`SweepFindings`] are made, once, and everything that is shown or written is a view of them.
+//! A sweep is a list of runs. Of each run only its [`RunFigures`] are kept, and the latencies of
+//! all seeds are added up in one histogram per cell and policy ([`SweepTally`]). The results are
+//! the same bytes in whatever order runs end, so the number of threads and of parts ([`Shard`])
+//! makes no difference. After the last run the [`SweepFindings`] are made, once, and everything
+//! that is shown or written is a view of them.
 //!
 //! [`RunFigures`]: crate::judge::RunFigures
 

@@ -41,8 +41,8 @@ fn sweep(seeds: std::ops::RangeInclusive<u64>, vary: &[&str]) -> Sweep {
     Sweep::new(spec(seeds, vary), "made-up.toml").unwrap()
 }
 
-/// A run that no engine made: `power_of_two` takes 5 ms less, give or take a millisecond by seed,
-/// and answers as many requests.
+/// A made-up run: `power_of_two` takes 5 to 7 ms less, which depends on the seed, and answers as
+/// many requests.
 fn record(sweep: &Sweep, number: usize) -> RunRecord {
     let run = sweep.runs()[number];
     let mut recorder =
@@ -72,7 +72,7 @@ fn tally(sweep: &Sweep, shard: Shard) -> SweepTally {
     tally
 }
 
-/// Every file below `dir` with its content, parts left out.
+/// Every file below `dir` with its content, but no files of parts.
 fn files(dir: &Path) -> Vec<(String, Vec<u8>)> {
     let mut found = Vec::new();
     let mut open = vec![dir.to_owned()];

@@ -1,12 +1,13 @@
-//! Reference figures of the periodic bulletin board.
+//! Reference figures of the periodic bulletin board: servers post their queue lengths at the
+//! multiples of a period, and every job is routed by the last posted lengths.
 
-/// Servers and load that the figures are of.
+/// The number of servers and the load for which there are figures.
 const SERVERS: u32 = 100;
 const LOAD: f64 = 0.9;
 
-/// Mean response, in mean service times, when queue lengths are posted once per period and each
-/// job joins the shortest of 2, of 3 or of all queues by what is posted. 100 servers at load 0.9,
-/// simulated elsewhere with one seed (setting of Mitzenmacher 2000, "How useful is old information?").
+/// For each period (in mean service times), the mean response (also in mean service times) if each
+/// job joins the shortest of 2, of 3 or of all queues by the posted lengths. Simulated elsewhere
+/// with one seed, in the setting of Mitzenmacher 2000, "How useful is old information?".
 const MEANS: [(f64, [f64; 3]); 4] = [
     (0.1, [2.68, 2.12, 1.55]),
     (1.0, [2.97, 2.59, 4.01]),
@@ -14,7 +15,9 @@ const MEANS: [(f64, [f64; 3]); 4] = [
     (50.0, [12.6, 21.0, 346.0]),
 ];
 
-/// The reference mean; that of a random choice, which no board changes, is 1 / (1 - load).
+/// The mean response if each job joins the shortest of `choices` queues; `None` if there is no
+/// reference figure. A random choice (`choices` = 1) doesn't look at the board, so its mean
+/// response is that of M/M/1, 1 / (1 - load).
 pub(super) fn reference(servers: u32, load: f64, period: f64, choices: u32) -> Option<f64> {
     let same = |a: f64, b: f64| (a / b - 1.0).abs() < 1e-6;
     if servers != SERVERS || !same(load, LOAD) {

@@ -1,7 +1,8 @@
-//! The simulator against queueing theory: `mesh-sim validate`.
+//! Compares the simulator with queueing theory: `mesh-sim validate`.
 //!
-//! Every case is an ordinary scenario. What is expected of it is computed from the scenario that was
-//! loaded, by closed forms and by one Markov chain that share no code with the mesh.
+//! Every case is an ordinary scenario that is a queue with known figures. The expected figures are
+//! computed from the checked scenario, with closed forms and one Markov chain that share no code
+//! with the mesh.
 
 mod bulletin_board;
 mod cases;
@@ -29,21 +30,22 @@ use self::queueing_system::QueueingSystem;
 
 pub use self::table::render;
 
-/// A quick validation simulates this part of the whole one.
+/// A quick validation simulates one part in this many of the whole one.
 const QUICK: u32 = 64;
-/// A figure that may be off by this share or more is not held against theory.
+/// A figure with a relative tolerance of this much or more is not compared with theory.
 const NO_TOLERANCE: f64 = 0.5;
-/// Jobs of a Markov chain, when nothing is shortened.
+/// How many jobs a Markov chain simulates in a whole validation.
 const CHAIN_JOBS: u64 = 20_000_000;
 
-/// All cases, ready to run.
+/// All cases, checked and ready to run.
 #[derive(Debug)]
 pub struct Validation {
     cases: Vec<Case>,
-    /// The whole is so many times as long as this.
+    /// How many times as long the whole validation is.
     shortened: u32,
 }
 
+/// A case with the sweep that runs it, which has a single cell.
 #[derive(Debug)]
 struct Case {
     spec: &'static CaseSpec,
@@ -51,54 +53,54 @@ struct Case {
     system: QueueingSystem,
 }
 
-/// One figure: what theory says and what was simulated.
+/// One figure of one case: what theory says, and what was simulated.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CheckedFigure {
-    /// The queue that it is a figure of.
+    /// The queue that it is a figure of: "M/M/1, load 0.7", say.
     pub title: String,
-    /// Its name.
+    /// The name of the figure: "p99", say.
     pub figure: String,
-    /// What must come out.
+    /// The values, and what is demanded of them.
     pub check: FigureCheck,
 }
 
-/// A demand and what came out.
+/// What is demanded of a figure, and what came out. Times are in units of the mean service time.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum FigureCheck {
-    /// A number within a tolerance.
+    /// The simulated number must be within a tolerance.
     Number {
-        /// By theory; in mean service times, or a share.
+        /// By theory: a time, or a share of the jobs.
         theory: f64,
         /// As simulated.
         simulated: f64,
-        /// Greatest relative error.
+        /// The greatest relative error that is allowed.
         tolerance: f64,
     },
-    /// For comparison: nothing is demanded.
+    /// A limit of theory, which is shown for comparison; nothing is demanded.
     Limit {
-        /// By theory, in mean service times.
+        /// By theory, a time.
         theory: f64,
     },
-    /// A number that so short a run tells too little of: only the order of the policies is held,
-    /// which a row of its own does.
+    /// A number about which so short a run says too little. Nothing is demanded of it; another row
+    /// checks the order of the policies.
     OrderOnly {
-        /// By theory, in mean service times.
+        /// By theory, a time.
         theory: f64,
         /// As simulated.
         simulated: f64,
     },
-    /// Policies from the shortest mean response to the longest.
+    /// The order of the policies, from the shortest mean response to the longest, must be this.
     Order {
-        /// As the reference has it.
+        /// The order by the reference figures.
         expected: Vec<String>,
-        /// As simulated.
+        /// The order as simulated.
         simulated: Vec<String>,
     },
 }
 
 impl FigureCheck {
-    /// A number within a tolerance, unless that is so wide that it would say nothing.
+    /// Demands a number within a tolerance, unless the tolerance is so wide that it means nothing.
     fn number(theory: f64, simulated: f64, tolerance: f64) -> Self {
         match tolerance < NO_TOLERANCE {
             true => Self::Number { theory, simulated, tolerance },
@@ -106,12 +108,12 @@ impl FigureCheck {
         }
     }
 
-    /// Whether it demands anything.
+    /// Whether anything is demanded.
     fn demands(&self) -> bool {
         !matches!(self, Self::Limit { .. } | Self::OrderOnly { .. })
     }
 
-    /// Whether what came out is what must come out.
+    /// Whether what came out is as demanded.
     pub fn holds(&self) -> bool {
         match self {
             Self::Number { theory, simulated, tolerance } => {
@@ -123,22 +125,22 @@ impl FigureCheck {
     }
 }
 
-/// What came out of a validation.
+/// The results of a validation.
 #[derive(Clone, Debug, Default)]
 pub struct ValidationResult {
-    /// Every figure.
+    /// Every figure, in the order of the cases.
     pub rows: Vec<CheckedFigure>,
-    /// A violated oracle and where, if any was.
+    /// One sentence per run that violated an oracle.
     pub violated: Vec<String>,
 }
 
 impl ValidationResult {
-    /// Whether all figures are as they must be.
+    /// Whether all figures are as demanded.
     pub fn holds(&self) -> bool {
         self.rows.iter().all(|row| row.check.holds())
     }
 
-    /// The verdict. The figures of theory take the place of thresholds.
+    /// The verdict. The figures of theory count as thresholds.
     pub fn verdict(&self) -> Verdict {
         Verdict::new(!self.holds(), !self.violated.is_empty())
     }
@@ -152,11 +154,11 @@ struct MeasuredResponses {
 }
 
 impl Validation {
-    /// The whole validation, or a quick one: with the first seed of each scenario, and shorter, so
-    /// that tolerances grow by the root of what is left out.
+    /// The whole validation, or a quick one. A quick one runs only the first seed of each scenario,
+    /// for a shorter time. Tolerances then grow by the square root of the factor.
     ///
     /// # Errors
-    /// If a shipped scenario is not what its case says.
+    /// If a shipped scenario is not the queue that its case says.
     pub fn new(quick: bool) -> Result<Self, SweepError> {
         let shortened = if quick { QUICK } else { 1 };
         let cases =
@@ -180,7 +182,7 @@ impl Validation {
             .enumerate()
             .flat_map(|(number, case)| case.sweep.runs().into_iter().map(move |_| number))
             .scan((0, 0), |(case, first), number| {
-                // Runs of a case are numbered from the first one.
+                // The number of a run in its own case: it begins with 0 again in the next case.
                 (*case, *first) = if *case == number { (number, *first + 1) } else { (number, 1) };
                 Some((number, *first - 1))
             })
@@ -201,7 +203,7 @@ impl Validation {
         Ok(ValidationResult { rows: self.rows(&measured), violated })
     }
 
-    /// Compares what was measured, by case and policy, with theory.
+    /// Compares what was measured (by case and policy) with theory.
     fn rows(&self, measured: &[Vec<MeasuredResponses>]) -> Vec<CheckedFigure> {
         let jobs = CHAIN_JOBS / u64::from(self.shortened);
         let mut rows = Vec::new();
@@ -223,8 +225,9 @@ impl MeasuredResponses {
         self.requests.merge(&record.requests);
     }
 
-    /// A figure of all requests, or of those that were let in: then `refused_after` is the latency
-    /// that every refused one counts with, which is longer than any other.
+    /// A figure of all requests, with latencies in units of the mean service time (`service`, in
+    /// seconds). With `refused_after` it is a figure of the requests that were not refused: this is
+    /// the latency with which every refused request counts, and no other is as long.
     fn figure(&self, figure: TheoryFigure, service: f64, refused_after: Option<Duration>) -> f64 {
         let in_services = |ns: f64| ns / 1e9 / service;
         let sent = self.requests.sent.max(1) as f64;
@@ -270,7 +273,8 @@ impl Case {
         let refused = |reason| SweepError::Vary(format!("{}: {reason}", spec.file));
         let system = QueueingSystem::of(scenario).map_err(refused)?;
         for policy in &scenario.policies {
-            // Whether there is a theory; the figures are asked for when all is measured.
+            // Only checks that theory has figures for this policy. They are computed after the
+            // runs.
             spec.model.expected(&system, scenario, policy, 1).map_err(refused)?;
         }
         Ok(Self { spec, sweep, system })
@@ -309,7 +313,7 @@ impl Case {
             }
         }
         if model == QueueModel::Board {
-            // A random choice doesn't look at the board: each server is M/M/1.
+            // A random choice doesn't look at the board, so each server is M/M/1 and needs no run.
             let random = 1.0 / (1.0 - system.load);
             ranking.push(("random".to_owned(), random, random));
             rows.push(order(ranking));
@@ -318,7 +322,8 @@ impl Case {
     }
 }
 
-/// The policies from best to worst, as the reference has it and as simulated.
+/// Checks the order of the policies from best to worst. `figures` has a label, the reference figure
+/// and the simulated one for each.
 fn order(mut figures: Vec<(String, f64, f64)>) -> CheckedFigure {
     let labels = |figures: &[(String, f64, f64)]| {
         figures.iter().map(|(label, ..)| label.clone()).collect::<Vec<_>>()
@@ -330,7 +335,7 @@ fn order(mut figures: Vec<(String, f64, f64)>) -> CheckedFigure {
     CheckedFigure { title: "from best to worst".to_owned(), figure: "order".to_owned(), check }
 }
 
-/// What a run did that must never happen, and how to see it again.
+/// The first violation of a run, and how to repeat the run; `None` if there is no violation.
 fn complaint(spec: &CaseSpec, record: &RunRecord) -> Option<String> {
     let first = record.violations.first()?;
     let RunRecord { policy, seed, .. } = record;

@@ -1,4 +1,4 @@
-//! Which queue a case is, and what theory says of it.
+//! The queues with known figures, and what theory says about each.
 
 use mesh_core::routing::{DispatchRule, Signal};
 
@@ -9,7 +9,7 @@ use super::queueing_system::{QueueingSystem, two_point};
 use crate::figures::{Figure, Measure};
 use crate::scenario::{PolicySpec, Scenario};
 
-/// A queue with known figures.
+/// A queue with known figures, in the notation of Kendall. Every case of the validation is one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum QueueModel {
     /// M/M/c, first come first served.
@@ -18,7 +18,7 @@ pub(super) enum QueueModel {
     Md1,
     /// M/G/1, first come first served.
     Mg1Fcfs,
-    /// M/G/1, processor sharing: the mean is known.
+    /// M/G/1, processor sharing. Only the mean is known.
     Mg1Sharing,
     /// M/M/1, processor sharing.
     Mm1Sharing,
@@ -28,23 +28,23 @@ pub(super) enum QueueModel {
     Mm1k,
     /// Each job joins the shortest of d random queues.
     Supermarket,
-    /// The same, by queue lengths that are posted at the multiples of a period.
+    /// The same, but by queue lengths that are posted at the multiples of a period.
     Board,
 }
 
-/// A figure of the responses of a case.
+/// A figure about which theory says something.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum TheoryFigure {
-    /// Mean response, in mean service times.
+    /// The mean response, in mean service times.
     Mean,
-    /// What this share of the responses does not exceed, in mean service times.
+    /// The time that this share of the responses does not exceed, in mean service times.
     Quantile(f64),
-    /// Share of the jobs turned away.
+    /// The share of the jobs that are turned away.
     Blocked,
 }
 
 impl TheoryFigure {
-    /// Its name in tables.
+    /// The name of the figure in tables.
     pub(super) fn name(self) -> String {
         match self {
             Self::Mean => "mean".to_owned(),
@@ -54,7 +54,8 @@ impl TheoryFigure {
     }
 }
 
-/// The mean and every quantile that policies are compared by.
+/// The figures of a queue whose mean is `mean` and whose quantiles `quantile` gives: the mean, and
+/// every quantile by which policies are compared.
 fn with_tail(mean: f64, quantile: &dyn Fn(f64) -> f64) -> Vec<(TheoryFigure, f64)> {
     let mut figures = vec![(TheoryFigure::Mean, mean)];
     for measure in Figure::compared().map(|figure| figure.measure) {
@@ -66,11 +67,11 @@ fn with_tail(mean: f64, quantile: &dyn Fn(f64) -> f64) -> Vec<(TheoryFigure, f64
 }
 
 impl QueueModel {
-    /// The figures that theory gives for a policy. Where it has none for so few servers, a Markov
-    /// chain of `chain_jobs` jobs takes its place.
+    /// The figures that theory gives for a policy. Where it has figures only for infinitely many
+    /// servers, a Markov chain of `chain_jobs` jobs gives the mean.
     ///
     /// # Errors
-    /// Says why the system is none of this kind.
+    /// Why the scenario is not this queue.
     pub(super) fn expected(
         self,
         system: &QueueingSystem,
@@ -145,14 +146,14 @@ impl QueueModel {
         })
     }
 
-    /// The mean response with infinitely many servers, if that is of interest.
+    /// The mean response with infinitely many servers; `None` if the policy has no such limit.
     pub(super) fn limit(self, system: &QueueingSystem, policy: &PolicySpec) -> Option<f64> {
         let few = choices(policy, system.servers)
             .filter(|&choices| choices > 1 && choices < system.servers)?;
         (self == Self::Supermarket).then(|| closed_forms::supermarket_mean(few, system.load))
     }
 
-    /// What it is called, with its parameters.
+    /// The name of the queue with its parameters, for tables.
     pub(super) fn title(
         self,
         system: &QueueingSystem,
@@ -185,12 +186,12 @@ impl QueueModel {
     }
 }
 
-/// What theory calls the policy.
+/// The rule of theory that the policy follows, if it follows one.
 fn dispatch(policy: &PolicySpec) -> Option<DispatchRule> {
     policy.factory.settings()?.dispatch()
 }
 
-/// How many of the servers' queues a policy compares.
+/// How many of the servers' queues the policy compares; `None` if it doesn't compare queues.
 fn choices(policy: &PolicySpec, servers: u32) -> Option<u32> {
     match dispatch(policy)? {
         DispatchRule::ShortestOf(choices) => Some(choices as u32),
@@ -199,7 +200,8 @@ fn choices(policy: &PolicySpec, servers: u32) -> Option<u32> {
     }
 }
 
-/// Said where queue lengths are asked for, because counting one's own calls is the usual way.
+/// The addition to a title if the policy sends probes for queue lengths. Usually it counts the
+/// calls of its own agent.
 fn signal(policy: &PolicySpec) -> &'static str {
     if policy.factory.needs().signal == Signal::Probes { " probed" } else { "" }
 }

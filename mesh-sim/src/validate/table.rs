@@ -1,8 +1,9 @@
-//! The table theory / simulated / error, for a terminal.
+//! The table of a validation, for a terminal.
 
 use super::{CheckedFigure, FigureCheck, ValidationResult};
 
-/// Lines of at most 80 columns.
+/// The table of all figures (theory, simulated, error, tolerance) in lines of at most 80 columns,
+/// and a summary.
 pub fn render(outcome: &ValidationResult) -> String {
     let mut text = format!(
         " {:<30} {:<8}{:>9} {:>9} {:>9} {:>7}\n",
@@ -52,7 +53,7 @@ pub fn render(outcome: &ValidationResult) -> String {
         _ => format!(" {missed} of {figures} figures are not as they should be\n"),
     });
     if unheld > 0 {
-        text.push_str(&format!(" of {unheld} more the order is held, not the number\n"));
+        text.push_str(&format!(" of {unheld} more only the order is checked\n"));
     }
     for violated in &outcome.violated {
         text.push_str(&format!(" violated: {violated}\n"));
@@ -60,7 +61,7 @@ pub fn render(outcome: &ValidationResult) -> String {
     text
 }
 
-/// Five significant digits or so.
+/// A number with about five significant digits.
 fn number(value: f64) -> String {
     let digits = match value {
         ..0.1 => 5,
@@ -99,6 +100,6 @@ mod tests {
         assert!(lines[3].ends_with("b < a NO") && lines[4].ends_with("a < b"), "{text}");
         assert!(lines[5].contains("90.00 % order only"), "{text}");
         assert!(text.contains("2 of 3 figures are not"), "{text}");
-        assert!(text.contains("of 1 more the order is held"), "{text}");
+        assert!(text.contains("of 1 more only the order is checked"), "{text}");
     }
 }

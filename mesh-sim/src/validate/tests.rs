@@ -43,7 +43,8 @@ fn a_scenario_that_is_another_queue_is_refused() {
     assert!(QueueingSystem::of(&scenario).is_err());
 }
 
-/// Whether the figures hold of the first case with this model, quickly run after a change.
+/// Runs the first case of this model quickly, after a change, and says whether its figures are as
+/// demanded.
 fn judge(model: QueueModel, change: impl Fn(&mut Scenario)) -> bool {
     let mut validation = Validation::new(true).unwrap();
     validation.cases.retain(|case| case.spec.model == model);

@@ -7,7 +7,7 @@ use mesh_sim::scenario::Loaded;
 
 use super::{SimExit, complain, print};
 
-/// Checks every file, whatever is wrong with the others.
+/// Checks every file, also after one with mistakes.
 pub(super) fn check(files: &[PathBuf]) -> SimExit {
     let mut exit = SimExit::Pass;
     for file in files {

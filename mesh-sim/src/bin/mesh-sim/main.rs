@@ -1,6 +1,6 @@
-//! `mesh-sim`: which routing policy is best, before it is deployed.
+//! The program `mesh-sim`, which tells which routing policy is best before it is deployed.
 //!
-//! This file runs the command that the command line names, and says how it ended.
+//! This file runs the command that the command line names, and returns its exit code.
 
 mod args;
 mod check;
@@ -23,20 +23,21 @@ use mesh_sim::scenario::{Diagnostics, json_schema_text};
 
 use self::args::{Args, Command};
 
-/// How a call ended. The numbers are the exit codes.
+/// How the program ends. The numbers are its exit codes, which `mesh-sim --help` lists. Where
+/// several apply, the greatest counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum SimExit {
     /// Everything that was demanded holds.
     Pass = Verdict::Pass.exit_code() as isize,
-    /// Something of ours or of the system's failed: a file that can't be written, say.
+    /// The program or the system failed: a file can't be written, say.
     Failed = 1,
-    /// The command line or the scenario is wrong.
+    /// The command line or the scenario has a mistake.
     Usage = 2,
     /// An oracle was violated.
     Oracle = Verdict::Violated.exit_code() as isize,
     /// A threshold of `[expect]` was missed.
     Threshold = Verdict::Missed.exit_code() as isize,
-    /// Two runs of one seed differed.
+    /// Two runs with the same seed differed.
     Differed = 5,
     /// There was no failure to replay or to minimize.
     NoFailure = 6,
@@ -76,23 +77,24 @@ fn main() -> ExitCode {
     console::exit_code(exit as u8)
 }
 
-/// Says what has failed.
+/// Prints an error of the program or the system.
 fn failed(error: &anyhow::Error) -> SimExit {
     say(&format!("error: {error:#}"));
     SimExit::Failed
 }
 
-/// Shows what is wrong with the command line, or the help that it asks for.
+/// Prints the mistake of the command line, or the help that it asks for.
 fn usage(error: &clap::Error) -> SimExit {
     let shown = error.print();
     if error.use_stderr() {
         return SimExit::Usage;
     }
+    // clap has printed help to the standard output; the exit code depends on whether that failed.
     console::note(shown);
     SimExit::Pass
 }
 
-/// Shows what is wrong with a scenario.
+/// Prints the mistakes of a scenario.
 fn complain(diagnostics: &Diagnostics) -> SimExit {
     say(&diagnostics.render(io::stderr().is_terminal()));
     SimExit::Usage

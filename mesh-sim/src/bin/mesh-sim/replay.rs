@@ -13,7 +13,7 @@ use mesh_sim::scenario::{EngineKind, Loaded, PolicySpec, Scenario};
 use super::args::{OneRunArgs, ReplayArgs};
 use super::{SimExit, complain, print, say};
 
-/// The run that a command line means.
+/// The single run that a command line names.
 pub(super) struct OneRun {
     pub(super) loaded: Loaded,
     pub(super) engine: EngineKind,
@@ -22,7 +22,7 @@ pub(super) struct OneRun {
 }
 
 impl OneRun {
-    /// Loads the scenario; what is wrong has been shown if it fails.
+    /// Reads the scenario and finds the run. If that fails, the reason has been printed.
     pub(super) fn load(args: &OneRunArgs) -> Result<Self, SimExit> {
         let loaded = Loaded::load(&args.scenario).map_err(|found| complain(&found))?;
         let engine = args.engine.map_or(loaded.scenario.engine, EngineKind::from);
@@ -36,7 +36,7 @@ impl OneRun {
         Ok(Self { loaded, engine, policy, seed })
     }
 
-    /// The words of the command line that mean it.
+    /// The words of a command line that name this run.
     pub(super) fn words(&self, file: &Path) -> String {
         let (file, policy) = (file.display().to_string(), &self.policy.label);
         let engine = match self.engine == self.loaded.scenario.engine {
@@ -80,7 +80,8 @@ pub(super) fn replay(args: &ReplayArgs) -> anyhow::Result<SimExit> {
     scenario.policies = vec![policy.clone()];
     scenario.seeds = vec![*seed];
     print(&super::run::opening(&scenario, *engine));
-    // Lines are for the files alone; what is shown here is found among the facts.
+    // Only the files need the lines of a trace. The lines that are printed here are made from
+    // facts.
     let trace = args.out.is_some();
     let run = mesh_sim::engine::Run { scenario: &scenario, policy, seed: *seed, trace };
     let (judged, facts) = judge_observed(&run, *engine, LoggedFacts::new(&scenario));

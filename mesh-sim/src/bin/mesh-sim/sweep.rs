@@ -48,7 +48,7 @@ pub(super) fn sweep(args: SweepArgs) -> anyhow::Result<SimExit> {
         .with_context(|| format!("failed to write the part to {}", out.display()))?;
     print(&sweep::part_violations(&sweep, &tally, |cell| out.join(shard.cell_name(cell))));
     print(&format!(" written: {}\n", written.display()));
-    // Thresholds hold of all seeds together, so a part says nothing about them.
+    // Thresholds are for all seeds together, so a part can't judge them.
     Ok(Verdict::new(false, tally.violates_oracles()).into())
 }
 
@@ -63,12 +63,12 @@ pub(super) fn merge(args: &MergeArgs) -> anyhow::Result<SimExit> {
     Ok(finish(&sweep, &tally, &out))
 }
 
-/// Writes and shows the results of a whole sweep.
+/// Writes and prints the results of a whole sweep.
 fn finish(sweep: &Sweep, tally: &SweepTally, out: &Path) -> SimExit {
     let findings = SweepFindings::of(sweep, tally);
     let written = sweep::write_all(out, &findings)
         .with_context(|| format!("failed to write the results to {}", out.display()));
-    // What was found out is shown even if it can't be written.
+    // The results are printed even if they can't be written.
     print(&sweep::table(&findings, out));
     let written = match written {
         Ok(_) => {
@@ -85,7 +85,7 @@ fn default_out(sweep: &Sweep) -> PathBuf {
     Path::new("results/runs").join(format!("{}-sweep", sweep.scenario.name))
 }
 
-/// What is about to be run, or joined.
+/// The text about the sweep that is printed before it is carried out or joined.
 fn opening(sweep: &Sweep, shard: Option<Shard>) -> String {
     let part = shard.map_or(String::new(), |shard| {
         let runs = shard.runs(sweep.run_count()).len();

@@ -84,7 +84,7 @@ fn only_a_fault_between_client_and_entry_explains_a_loss() {
     }
 }
 
-/// Whatever happened to the registry, both agents hold leases again afterwards.
+/// After `history` the registry restarts and both agents get leases, whatever happened to them.
 fn restart_registry(story: &mut Story, history: impl FnOnce(&mut Story)) {
     history(story);
     story.registry_restarts(150);
@@ -166,7 +166,8 @@ fn a_refusal_without_a_reason() {
     assert_eq!(refused(&broken_connection, outcome_unknown), [""; 0]);
 }
 
-/// a-1 announces so many retries of the answered request 0, which was attempt 0; then `history`.
+/// a-1 announces this many retries of request 0, whose attempt 0 was answered; then `history` goes
+/// on.
 fn retried(retries: u32, history: impl FnOnce(&mut Story)) -> Vec<&'static str> {
     broken("", |story| {
         for attempt in 0..retries {
