@@ -242,7 +242,7 @@ pub enum SummaryError {
         found: u64,
     },
     /// The text is not JSON, or not of this format.
-    #[error("it is no summary of mesh-sim")]
+    #[error("it is not a summary of mesh-sim")]
     Format(#[from] serde_json::Error),
 }
 
