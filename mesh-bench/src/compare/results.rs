@@ -23,7 +23,7 @@ pub enum ReadError {
     },
     /// The summary can't be understood.
     #[error("failed to read {dir}/summary.json")]
-    ExperimentSummary {
+    Summary {
         /// The directory.
         dir: String,
         /// What is wrong.
