@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use mesh_core::protocol::Name;
+use mesh_core::time::Timestamp;
 use xxhash_rust::xxh3::Xxh3;
 
-use super::words::{put_bytes, put_line, words};
+use super::words::{Field, Scribe, describe, put_bytes, put_line};
 use super::{FactObserver, JournalEntry};
 use crate::host::HostMap;
 
@@ -21,6 +22,12 @@ const BATCH: usize = 8 * 1024;
 pub struct EventLog {
     /// The names of all hosts.
     names: Arc<HostMap<Name>>,
+    written: LoggedEvents,
+}
+
+/// The events so far: their hash and, if asked for, their lines.
+#[derive(Clone)]
+struct LoggedEvents {
     hash: Xxh3,
     events: u64,
     /// The bytes of the events that are not hashed yet.
@@ -34,37 +41,58 @@ impl EventLog {
     pub fn new(names: Arc<HostMap<Name>>, trace: bool) -> Self {
         let bytes = Vec::with_capacity(2 * BATCH);
         let trace = trace.then(String::new);
-        Self { names, hash: Xxh3::new(), events: 0, bytes, trace }
+        Self { names, written: LoggedEvents { hash: Xxh3::new(), events: 0, bytes, trace } }
     }
 
     /// XXH3-64 over the events so far.
     pub fn hash(&self) -> u64 {
         // The log may go on, so the bytes that are left are hashed with a copy.
-        let mut hash = self.hash.clone();
-        hash.update(&self.bytes);
+        let mut hash = self.written.hash.clone();
+        hash.update(&self.written.bytes);
         hash.digest()
     }
 
     /// Number of events so far.
     pub const fn events(&self) -> u64 {
-        self.events
+        self.written.events
     }
 
     /// Returns the lines kept so far and keeps no more lines; `None` if none were kept.
     pub fn take_trace(&mut self) -> Option<String> {
-        self.trace.take()
+        self.written.trace.take()
     }
 }
 
 impl FactObserver for EventLog {
     fn observe(&mut self, entry: &JournalEntry) {
-        let Some(words) = words(&entry.fact, &self.names) else { return };
         let host = &self.names[entry.host];
-        put_bytes(&mut self.bytes, entry.at, host, &words);
-        if let Some(trace) = &mut self.trace {
-            put_line(trace, entry.at, host, &words);
+        let scribe = LogScribe { written: &mut self.written, at: entry.at, host };
+        describe(&entry.fact, &self.names, scribe);
+    }
+}
+
+/// Adds an event to the log.
+struct LogScribe<'a> {
+    written: &'a mut LoggedEvents,
+    at: Timestamp,
+    host: &'a str,
+}
+
+impl Scribe for LogScribe<'_> {
+    #[inline(always)]
+    fn event<const N: usize>(self, kind: &'static str, fields: [Field<'_>; N]) {
+        put_bytes(&mut self.written.bytes, self.at, self.host, kind, &fields);
+        if let Some(trace) = &mut self.written.trace {
+            put_line(trace, self.at, self.host, kind, &fields);
             trace.push('\n');
         }
+        self.written.count();
+    }
+}
+
+impl LoggedEvents {
+    /// Counts the event whose bytes were just appended, and hashes a full batch.
+    fn count(&mut self) {
         self.events += 1;
         if self.bytes.len() >= BATCH {
             self.hash.update(&self.bytes);
@@ -75,6 +103,6 @@ impl FactObserver for EventLog {
 
 impl std::fmt::Debug for EventLog {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("EventLog").field("events", &self.events).finish_non_exhaustive()
+        f.debug_struct("EventLog").field("events", &self.written.events).finish_non_exhaustive()
     }
 }
