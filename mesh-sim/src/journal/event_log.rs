@@ -1,4 +1,4 @@
-//! The course of a run as one number, and as lines to read.
+//! The event log: a hash over all events of a run and, if asked for, a line of JSON for each.
 
 use std::sync::Arc;
 
@@ -10,40 +10,43 @@ use super::words::{Field, Scribe, describe, put_bytes, put_line};
 use super::{FactObserver, JournalEntry};
 use crate::host::HostMap;
 
-/// As many bytes are hashed at a time.
+/// Events are hashed in batches of this many bytes, because XXH3 is slow with a few bytes at a
+/// time.
 const BATCH: usize = 8 * 1024;
 
-/// Hashes every event of a run in order and, if asked, keeps a line of JSON for each.
+/// Hashes every event of a run in order and, if asked to, keeps a line of JSON for each.
 ///
-/// Two runs are alike if their hashes are. Without lines, an event costs a hash over some hundred
-/// bytes and no allocation.
+/// Two runs are equal if their hashes are equal. Without lines, an event costs a hash over some
+/// hundred bytes and no allocation.
 #[derive(Clone)]
 pub struct EventLog {
     /// The names of all hosts.
     names: Arc<HostMap<Name>>,
-    written: Written,
+    written: LoggedEvents,
 }
 
-/// The events so far, hashed and as lines.
+/// The events so far: their hash and, if asked for, their lines.
 #[derive(Clone)]
-struct Written {
+struct LoggedEvents {
     hash: Xxh3,
     events: u64,
-    /// Canonical bytes of events that are not hashed yet: the hash is faster with many at a time.
+    /// The bytes of the events that are not hashed yet.
     bytes: Vec<u8>,
+    /// The lines so far; `None` if no lines are kept.
     trace: Option<String>,
 }
 
 impl EventLog {
-    /// An empty log of hosts with these names; with `trace`, one that keeps lines.
+    /// An empty log for hosts with these names. With `trace` it keeps a line for each event.
     pub fn new(names: Arc<HostMap<Name>>, trace: bool) -> Self {
         let bytes = Vec::with_capacity(2 * BATCH);
         let trace = trace.then(String::new);
-        Self { names, written: Written { hash: Xxh3::new(), events: 0, bytes, trace } }
+        Self { names, written: LoggedEvents { hash: Xxh3::new(), events: 0, bytes, trace } }
     }
 
     /// XXH3-64 over the events so far.
     pub fn hash(&self) -> u64 {
+        // The log may go on, so the bytes that are left are hashed with a copy.
         let mut hash = self.written.hash.clone();
         hash.update(&self.written.bytes);
         hash.digest()
@@ -54,7 +57,7 @@ impl EventLog {
         self.written.events
     }
 
-    /// Hands over the lines kept so far, and keeps no more; `None` without a trace.
+    /// Returns the lines kept so far and keeps no more lines; `None` if none were kept.
     pub fn take_trace(&mut self) -> Option<String> {
         self.written.trace.take()
     }
@@ -68,9 +71,9 @@ impl FactObserver for EventLog {
     }
 }
 
-/// Adds an event to those that are written.
+/// Adds an event to the log.
 struct LogScribe<'a> {
-    written: &'a mut Written,
+    written: &'a mut LoggedEvents,
     at: Timestamp,
     host: &'a str,
 }
@@ -83,13 +86,13 @@ impl Scribe for LogScribe<'_> {
             put_line(trace, self.at, self.host, kind, &fields);
             trace.push('\n');
         }
-        self.written.added();
+        self.written.count();
     }
 }
 
-impl Written {
-    /// The bytes of one more event are there.
-    fn added(&mut self) {
+impl LoggedEvents {
+    /// Counts the event whose bytes were just appended, and hashes a full batch.
+    fn count(&mut self) {
         self.events += 1;
         if self.bytes.len() >= BATCH {
             self.hash.update(&self.bytes);

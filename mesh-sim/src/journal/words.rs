@@ -1,7 +1,7 @@
 //! The words of the event log: the only place where a fact becomes text or bytes.
 //!
-//! The hash of a run and the lines of its trace both follow from what [`describe`] says, so whatever
-//! it says differently changes every hash.
+//! The hash of a run and the lines of its trace both follow from [`describe`], so a change of a word
+//! or of a detail changes the hash of every run.
 
 use std::fmt::Write as _;
 
@@ -13,30 +13,31 @@ use mesh_core::time::{Timestamp, nanos};
 use super::{Fact, JournalEntry, RequestOutcome};
 use crate::host::HostMap;
 
-/// A detail of an event. No floats: an event is compared bit by bit.
+/// The value of one detail of an event. There are no floats, because events are compared bit by
+/// bit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Value<'a> {
+pub(super) enum FieldValue<'a> {
     U64(u64),
     Str(&'a str),
 }
 
-/// A detail with its key. Keys are plain words, each used once in an event and none of them `at_ms`,
-/// `host` or `event`, so they stand in JSON as they are.
-pub(super) type Field<'a> = (&'static str, Value<'a>);
+/// A detail of an event: its key and its value. Keys are plain words, each used once in an event and
+/// none of them `at_ms`, `host` or `event`, so that they can be written into JSON as they are.
+pub(super) type Field<'a> = (&'static str, FieldValue<'a>);
 
-/// Takes down one event.
+/// Writes down one event.
 pub(super) trait Scribe {
-    /// The event is of this kind, a word, and has these details.
+    /// Writes an event with this word for its kind and these details.
     fn event<const N: usize>(self, kind: &'static str, fields: [Field<'_>; N]);
 }
 
-/// Tells a scribe what the event log says of a fact; nothing of one that does not stand in the log.
-/// `names` are those of all hosts.
+/// Passes what the event log says about a fact to a scribe; nothing if the log has no event for it.
+/// `names` has the names of all hosts.
 ///
-/// A scribe is told instead of handed a list, because every event of a run passes here: the compiler
-/// can make code for each kind of event that knows its keys.
+/// The scribe is called with the details, and gets no list of them, because every event of a run
+/// passes here: this way the compiler makes code for each kind of event, with its keys in it.
 pub(super) fn describe(fact: &Fact, names: &HostMap<Name>, scribe: impl Scribe) {
-    use Value::{Str, U64};
+    use FieldValue::{Str, U64};
     match fact {
         Fact::RequestDue { request, entry, demand } => scribe.event(
             "due",
@@ -75,7 +76,7 @@ pub(super) fn describe(fact: &Fact, names: &HostMap<Name>, scribe: impl Scribe) 
 }
 
 fn describe_agent_note(note: &Note, scribe: impl Scribe) {
-    use Value::{Str, U64};
+    use FieldValue::{Str, U64};
     let job =
         |request: u64, attempt: u32| [("request", U64(request)), ("attempt", U64(attempt.into()))];
     match note {
@@ -139,12 +140,12 @@ fn describe_registry_note(note: &registry::LeaseNote, scribe: impl Scribe) {
         LeaseNoteKind::Deregistered => "lease_given_up",
         LeaseNoteKind::Expired { .. } => "lease_expired",
     };
-    let incarnation = Value::U64(note.incarnation.unwrap_or_default());
-    scribe.event(kind, [("agent", Value::Str(&note.name)), ("incarnation", incarnation)]);
+    let incarnation = FieldValue::U64(note.incarnation.unwrap_or_default());
+    scribe.event(kind, [("agent", FieldValue::Str(&note.name)), ("incarnation", incarnation)]);
 }
 
-/// The line of a trace that stands for an entry of the journal, without its end; `None` for one
-/// that does not stand in a trace. `names` are those of all hosts.
+/// The line of a trace for an entry of the journal, without a line feed; `None` if a trace has no
+/// line for it. `names` has the names of all hosts.
 pub fn line(entry: &JournalEntry, names: &HostMap<Name>) -> Option<String> {
     let mut text = String::new();
     let scribe = LineScribe { text: &mut text, at: entry.at, host: &names[entry.host] };
@@ -165,7 +166,7 @@ impl Scribe for LineScribe<'_> {
     }
 }
 
-/// Adds the JSON object of an event.
+/// Appends the JSON object of an event.
 pub(super) fn put_line(
     text: &mut String,
     at: Timestamp,
@@ -179,8 +180,8 @@ pub(super) fn put_line(
     let _ = write!(text, "\"event\":{}", quoted(kind));
     for (key, value) in fields {
         let _ = match value {
-            Value::U64(number) => write!(text, ",\"{key}\":{number}"),
-            Value::Str(value) => write!(text, ",\"{key}\":{}", quoted(value)),
+            FieldValue::U64(number) => write!(text, ",\"{key}\":{number}"),
+            FieldValue::Str(value) => write!(text, ",\"{key}\":{}", quoted(value)),
         };
     }
     text.push('}');
@@ -190,8 +191,9 @@ fn quoted(text: &str) -> serde_json::Value {
     serde_json::Value::from(text)
 }
 
-/// Adds the bytes of an event that are hashed: each event has its own, on every machine.
-// Where kind and keys are known, this is a handful of stores; else a call for each of them.
+/// Appends the bytes of an event that are hashed. Different events have different bytes, and an event
+/// has the same bytes on every machine.
+// Inlined: with the kind and the keys known, this is a handful of stores instead of a call for each.
 #[inline(always)]
 pub(super) fn put_bytes(
     bytes: &mut Vec<u8>,
@@ -206,12 +208,13 @@ pub(super) fn put_bytes(
     bytes.push(fields.len() as u8);
     for (key, value) in fields {
         put_str(bytes, key);
+        // A byte for the kind of value keeps a number and a string with the same bytes apart.
         match value {
-            Value::U64(number) => {
+            FieldValue::U64(number) => {
                 bytes.push(0);
                 bytes.extend_from_slice(&number.to_le_bytes());
             }
-            Value::Str(text) => {
+            FieldValue::Str(text) => {
                 bytes.push(1);
                 put_str(bytes, text);
             }
@@ -219,7 +222,7 @@ pub(super) fn put_bytes(
     }
 }
 
-/// The length before the bytes keeps ("ab", "c") apart from ("a", "bc").
+/// Appends a string with its length in front, so that ("ab", "c") and ("a", "bc") differ.
 #[inline(always)]
 fn put_str(bytes: &mut Vec<u8>, text: &str) {
     bytes.extend_from_slice(&(text.len() as u32).to_le_bytes());
@@ -244,7 +247,7 @@ mod tests {
     #[test]
     fn a_line_is_json_with_exact_time() {
         let at = Timestamp::from_nanos(1_500_007);
-        let fields = [("request", Value::U64(7)), ("peer", Value::Str("a \"b\""))];
+        let fields = [("request", FieldValue::U64(7)), ("peer", FieldValue::Str("a \"b\""))];
         let mut line = String::new();
         put_line(&mut line, at, "agent-1", "routed", &fields);
         let expected =
