@@ -1,4 +1,4 @@
-//! What the event engine alone can do.
+//! What only the event engine can do: exact times, drawn latencies, losses and duplicates.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,8 @@ use crate::journal::JournalEntry;
 use crate::record::RunRecord;
 use crate::scenario::{EngineKind, Scenario};
 
-/// Four agents, 200 jobs of 1 ms each far apart, with this after the network's header.
+/// A scenario of four agents and 200 jobs of 1 ms each, far apart. `agents` and `network` are further
+/// fields of these tables.
 fn scenario_text(network: &str, agents: &str) -> String {
     format!(
         r#"
@@ -48,7 +49,7 @@ fn run(network: &str, agents: &str) -> RunRecord {
     observed(&scenario(network, agents)).0
 }
 
-/// Runs a scenario; what it left behind, and all that happened.
+/// Runs a scenario. Returns its record and every fact.
 fn observed(scenario: &Scenario) -> (RunRecord, Vec<JournalEntry>) {
     let run = Run { scenario, policy: &scenario.policies[0], seed: 1, trace: false };
     let (record, facts) = run.observe(EngineKind::Event, Vec::new(), &|_| ());
@@ -61,13 +62,13 @@ fn observed(scenario: &Scenario) -> (RunRecord, Vec<JournalEntry>) {
 fn a_host_that_crashes_loses_its_connections_and_no_others() {
     let scenario = scenario("", "");
     let run = Run { scenario: &scenario, policy: &scenario.policies[0], seed: 1, trace: false };
-    let mut simulation = Simulation::new(&run, None);
+    let mut simulation = EventSimulation::new(&run, None);
     let (now, callee, life) = (Timestamp::ZERO, AgentId::new(2).host(), 0);
-    for (_, node) in simulation.nodes.iter_mut().take(2) {
-        node.pool().put(callee, life, now, 32);
+    for (_, agent_host) in simulation.agent_hosts.iter_mut().take(2) {
+        agent_host.pool().put(callee, life, now, 32);
     }
     simulation.crash(now, AgentId::new(0).host());
-    let left = simulation.nodes.iter_mut().take(2).map(|(_, node)| node.pool().take(callee, now));
+    let left = simulation.agent_hosts.iter_mut().take(2).map(|(_, agent_host)| agent_host.pool().take(callee, now));
     assert_eq!(left.collect::<Vec<_>>(), [None, Some(life)]);
 }
 
