@@ -62,7 +62,7 @@ pub(crate) fn refusals(scenario: &Scenario) -> Vec<Refusal> {
     let agents = scenario.agents.iter().map(|agent| &*agent.name);
     let hosts: BTreeSet<&str> = agents.chain([REGISTRY, CLIENT]).collect();
     for (number, fault) in scenario.faults.iter().enumerate() {
-        if let Some(why) = fault.kind.beyond_processes(&hosts) {
+        if let Some(why) = fault.kind.why_not_live(&hosts) {
             let at = format_duration(fault.at);
             let field = format!("faults.{number} ({} at {at})", fault.kind.name());
             refuse(true, field, why.to_owned());

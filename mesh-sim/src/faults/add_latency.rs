@@ -8,9 +8,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::draw::{Draw, DrawFault};
-use super::effect::{Effect, HostNumbers, Span};
+use super::effect::{FaultEffect, HostNumbers, Span};
 use super::host_field::HostField;
-use super::{FaultKind, Kind, listed_sides};
+use super::{FaultKind, FaultBehaviour, listed_sides};
 use crate::units::{DurationText, duration_text};
 
 /// Messages between the two sides take longer.
@@ -32,7 +32,7 @@ impl<H> AddLatency<H> {
     }
 }
 
-impl Kind for AddLatency {
+impl FaultBehaviour for AddLatency {
     fn draws() -> &'static [DrawFault] {
         &[|draw| {
             let between = draw.two_sides();
@@ -41,11 +41,11 @@ impl Kind for AddLatency {
         }]
     }
 
-    fn effects(&self, span: Span, hosts: &HostNumbers<'_>) -> Vec<(Span, Effect)> {
-        vec![(span, Effect::Delay(hosts.between(&self.between), self.latency))]
+    fn effects(&self, span: Span, hosts: &HostNumbers<'_>) -> Vec<(Span, FaultEffect)> {
+        vec![(span, FaultEffect::Delay(hosts.between(&self.between), self.latency))]
     }
 
-    fn beyond_processes(&self, _: &BTreeSet<&str>) -> Option<&'static str> {
+    fn why_not_live(&self, _: &BTreeSet<&str>) -> Option<&'static str> {
         Some("loopback can't be made slower")
     }
 

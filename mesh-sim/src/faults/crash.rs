@@ -7,9 +7,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::draw::DrawFault;
-use super::effect::{Effect, HostNumbers, Span};
-use super::host_field::{HostField, Scope};
-use super::{FaultKind, Kind, listed};
+use super::effect::{FaultEffect, HostNumbers, Span};
+use super::host_field::{HostField, HostScope};
+use super::{FaultKind, FaultBehaviour, listed};
 use crate::host_names::REGISTRY;
 
 /// The hosts fall silent as when power fails, and come back empty at the end of the fault.
@@ -22,24 +22,24 @@ pub struct Crash<H = Vec<Name>> {
 
 impl<H> Crash<H> {
     pub(super) fn map_hosts<G>(&self, map: &mut dyn FnMut(HostField, &H) -> G) -> Crash<G> {
-        Crash { hosts: map(HostField::hit("hosts", Scope::Servers), &self.hosts) }
+        Crash { hosts: map(HostField::hit("hosts", HostScope::Servers), &self.hosts) }
     }
 }
 
-impl Kind for Crash {
+impl FaultBehaviour for Crash {
     fn draws() -> &'static [DrawFault] {
-        // The registry gets a draw of its own, or in a large mesh it would hardly ever crash.
+        // The registry has a draw of its own. As one host among many it would hardly ever crash.
         &[
             |draw| FaultKind::Crash(Self { hosts: draw.some_agents() }),
             |_| FaultKind::Crash(Self { hosts: vec![REGISTRY.into()] }),
         ]
     }
 
-    fn effects(&self, span: Span, hosts: &HostNumbers<'_>) -> Vec<(Span, Effect)> {
-        vec![(span, Effect::Down(hosts.set(&self.hosts)))]
+    fn effects(&self, span: Span, hosts: &HostNumbers<'_>) -> Vec<(Span, FaultEffect)> {
+        vec![(span, FaultEffect::Down(hosts.set(&self.hosts)))]
     }
 
-    fn beyond_processes(&self, _: &BTreeSet<&str>) -> Option<&'static str> {
+    fn why_not_live(&self, _: &BTreeSet<&str>) -> Option<&'static str> {
         None
     }
 

@@ -7,9 +7,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::draw::DrawFault;
-use super::effect::{Effect, HostNumbers, Span};
+use super::effect::{FaultEffect, HostNumbers, Span};
 use super::host_field::HostField;
-use super::{FaultKind, Kind, listed_sides};
+use super::{FaultKind, FaultBehaviour, listed_sides};
 
 /// Some messages between the two sides are lost. Only engine event can do that.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
@@ -29,9 +29,9 @@ impl<H> Loss<H> {
     }
 }
 
-impl Kind for Loss {
-    fn beyond_turmoil() -> Option<&'static str> {
-        // Its TCP has no retransmission, so one lost segment would break the connection.
+impl FaultBehaviour for Loss {
+    fn field_beyond_turmoil() -> Option<&'static str> {
+        // turmoil's TCP has no retransmission, so one lost segment would break the connection.
         Some("ratio")
     }
 
@@ -42,11 +42,11 @@ impl Kind for Loss {
         }]
     }
 
-    fn effects(&self, span: Span, hosts: &HostNumbers<'_>) -> Vec<(Span, Effect)> {
-        vec![(span, Effect::Lose(hosts.between(&self.between), self.ratio))]
+    fn effects(&self, span: Span, hosts: &HostNumbers<'_>) -> Vec<(Span, FaultEffect)> {
+        vec![(span, FaultEffect::Lose(hosts.between(&self.between), self.ratio))]
     }
 
-    fn beyond_processes(&self, _: &BTreeSet<&str>) -> Option<&'static str> {
+    fn why_not_live(&self, _: &BTreeSet<&str>) -> Option<&'static str> {
         Some("loopback loses nothing")
     }
 

@@ -21,7 +21,7 @@ fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }
 
-/// Follows the machine's own timeouts until nothing is left; every end with its time.
+/// Calls the machine at its own timeouts until no job is left. Returns each job with the time of its end.
 fn run(machine: &mut Machine<u32>) -> Vec<(u32, Timestamp)> {
     let mut ends = Vec::new();
     let mut now = Timestamp::ZERO;
@@ -278,7 +278,7 @@ proptest! {
     }
 }
 
-/// What was busy in each second until `now`, the one that is not over last.
+/// CPU % of each second until `now`, the second that is not over last.
 fn seconds(machine: &mut Machine<u32>, now: Timestamp) -> Vec<(u64, f64)> {
     machine.handle_timeout(now);
     let passed: Vec<_> = std::iter::from_fn(|| machine.poll_second()).collect();

@@ -8,7 +8,7 @@ use mesh_core::protocol::Name;
 
 use super::text::did_you_mean;
 use super::{CLIENT, REGISTRY};
-use crate::faults::Scope;
+use crate::faults::HostScope;
 
 /// Most names that are tried for a suggestion.
 const SUGGESTIONS: usize = 1000;
@@ -63,7 +63,7 @@ impl Directory {
     }
 
     /// The hosts of a pattern, in order.
-    pub(super) fn resolve(&self, pattern: &str, scope: Scope) -> Result<Vec<Name>, NoSuchHost> {
+    pub(super) fn resolve(&self, pattern: &str, scope: HostScope) -> Result<Vec<Name>, NoSuchHost> {
         if let Some(prefix) = pattern.strip_suffix('*') {
             return self.wildcard(pattern, prefix, scope);
         }
@@ -73,7 +73,7 @@ impl Directory {
         }
     }
 
-    fn wildcard(&self, pattern: &str, prefix: &str, scope: Scope) -> Result<Vec<Name>, NoSuchHost> {
+    fn wildcard(&self, pattern: &str, prefix: &str, scope: HostScope) -> Result<Vec<Name>, NoSuchHost> {
         let from = self.hosts.range::<str, _>((Bound::Included(prefix), Bound::Unbounded));
         let found = from.take_while(|name| name.starts_with(prefix));
         let found: Vec<Name> = found.filter(|name| scope.admits(name)).cloned().collect();
@@ -85,7 +85,7 @@ impl Directory {
         pattern: &str,
         prefix: &str,
         (first, last): (u32, u32),
-        scope: Scope,
+        scope: HostScope,
     ) -> Result<Vec<Name>, NoSuchHost> {
         if first > last {
             return Err(NoSuchHost {
@@ -108,7 +108,7 @@ impl Directory {
             .collect()
     }
 
-    fn exact(&self, name: &str, scope: Scope) -> Result<Name, NoSuchHost> {
+    fn exact(&self, name: &str, scope: HostScope) -> Result<Name, NoSuchHost> {
         let host = self.hosts.get(name).ok_or_else(|| self.none(name))?;
         if !scope.admits(host) {
             return Err(NoSuchHost {
@@ -171,7 +171,7 @@ mod tests {
         directory
     }
 
-    fn resolve(pattern: &str, scope: Scope) -> Result<Vec<String>, String> {
+    fn resolve(pattern: &str, scope: HostScope) -> Result<Vec<String>, String> {
         let found = directory().resolve(pattern, scope);
         found
             .map(|names| names.iter().map(|name| name.to_string()).collect())
@@ -184,35 +184,35 @@ mod tests {
 
     #[test]
     fn names_ranges_and_wildcards() {
-        assert_eq!(resolve("agent-3", Scope::Any), some(&["agent-3"]));
-        assert_eq!(resolve("agent-9..11", Scope::Any), some(&["agent-9", "agent-10", "agent-11"]));
-        assert_eq!(resolve("agent-1*", Scope::Any).unwrap().len(), 4);
-        assert_eq!(resolve("*", Scope::Any).unwrap().len(), 15);
-        assert_eq!(resolve("*", Scope::Agents).unwrap().len(), 13);
-        assert_eq!(resolve("*", Scope::Servers).unwrap().len(), 14);
-        assert_eq!(resolve("registry", Scope::Servers), some(&["registry"]));
+        assert_eq!(resolve("agent-3", HostScope::Any), some(&["agent-3"]));
+        assert_eq!(resolve("agent-9..11", HostScope::Any), some(&["agent-9", "agent-10", "agent-11"]));
+        assert_eq!(resolve("agent-1*", HostScope::Any).unwrap().len(), 4);
+        assert_eq!(resolve("*", HostScope::Any).unwrap().len(), 15);
+        assert_eq!(resolve("*", HostScope::Agents).unwrap().len(), 13);
+        assert_eq!(resolve("*", HostScope::Servers).unwrap().len(), 14);
+        assert_eq!(resolve("registry", HostScope::Servers), some(&["registry"]));
     }
 
     #[test]
     fn says_why_nothing_matches() {
         let said = |pattern, scope| resolve(pattern, scope).unwrap_err();
         assert_eq!(
-            said("agnet-3", Scope::Any),
+            said("agnet-3", HostScope::Any),
             r#"no host is called "agnet-3": did you mean "agent-3"?"#
         );
         assert_eq!(
-            said("agent-11..99", Scope::Any),
+            said("agent-11..99", HostScope::Any),
             r#"range "agent-11..99" names hosts that don't exist: there is no agent-13"#
         );
         assert_eq!(
-            said("agent-3..1", Scope::Any),
+            said("agent-3..1", HostScope::Any),
             r#"range "agent-3..1" is empty: 3 is greater than 1"#
         );
         assert_eq!(
-            said("registry", Scope::Agents),
+            said("registry", HostScope::Agents),
             r#""registry" can't stand here: this fault is for agents"#
         );
-        assert_eq!(said("nothing*", Scope::Any), r#"no host is called "nothing*": "#);
+        assert_eq!(said("nothing*", HostScope::Any), r#"no host is called "nothing*": "#);
     }
 
     #[test]

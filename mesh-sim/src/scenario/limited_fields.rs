@@ -30,7 +30,7 @@ impl LimitedFields {
     }
 }
 
-fn beyond_turmoil(raw: &raw::Scenario, source: &Source<'_>) -> Vec<(Path, Range<usize>)> {
+fn field_beyond_turmoil(raw: &raw::Scenario, source: &Source<'_>) -> Vec<(Path, Range<usize>)> {
     let mut fields = Vec::new();
     for (position, group) in raw.agents.iter().enumerate() {
         if group.clock_rate != 1.0 {
@@ -38,7 +38,7 @@ fn beyond_turmoil(raw: &raw::Scenario, source: &Source<'_>) -> Vec<(Path, Range<
         }
     }
     for (position, fault) in raw.faults.iter().enumerate() {
-        if let Some(field) = fault.kind.beyond_turmoil() {
+        if let Some(field) = fault.kind.field_beyond_turmoil() {
             fields.push(Path::field("faults").index(position).key(field));
         }
     }

@@ -41,7 +41,7 @@ use super::observers::{GuestObserver, RunJournal};
 use crate::faults::FaultSchedule;
 use crate::host::{AgentId, AgentMap, HostId, HostMap};
 use crate::journal::{Fact, RequestOutcome};
-use crate::presence::{MembershipChange, Presence, planned_changes};
+use crate::presence::{PlannedChange, Presence, planned_changes};
 use crate::record::RunRecord;
 
 /// How late a timer may be. Timers are exact here, but what is due at the end of a span may still
@@ -185,7 +185,7 @@ impl<'a> EventSimulation<'a> {
             // Pushed first, so that faults come before all other events of the same time.
             self.queue.push(at, Event::FaultBoundary);
         }
-        for MembershipChange { at, agent, joins } in planned_changes(self.run.scenario) {
+        for PlannedChange { at, agent, joins } in planned_changes(self.run.scenario) {
             self.queue.push(at, if joins { Event::Joins(agent) } else { Event::Leaves(agent) });
         }
         let now = Timestamp::ZERO;

@@ -49,7 +49,7 @@ impl MessageNetwork {
             constant && quality.loss == 0.0 && quality.duplication == 0.0
         });
         let mut network = Self {
-            steady: plain && !faults.slows_or_thins(),
+            steady: plain && !faults.delays_or_loses_messages(),
             faults,
             seed,
             streams: BTreeMap::new(),
@@ -63,7 +63,7 @@ impl MessageNetwork {
 
     /// Takes note that a fault begins or ends.
     pub(super) fn changed(&mut self, now: Timestamp) {
-        self.quiet = !self.faults.meddles_with_links(now);
+        self.quiet = !self.faults.affects_links(now);
         self.quiet_since = now;
         let next = self.faults.boundaries().iter().find(|at| **at > now);
         self.next_change = next.copied().unwrap_or(Timestamp::MAX);

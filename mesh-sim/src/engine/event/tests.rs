@@ -182,8 +182,8 @@ fn clocks_that_run_slow_or_fast_break_nothing() {
     assert_eq!([answered("0.5"), answered("1.5")], [180, 180]);
 }
 
-/// The latency of 1,000 requests per second from one client to one agent, for 60 s. Of their ways
-/// only that from client to entry agent takes any time, nor does the job.
+/// The record of 1,000 requests per second from one client to one agent, for 60 s. Only the link from
+/// the client to the entry agent takes any time; other links and the job take none.
 fn crowded(latency: &str) -> RunRecord {
     let text = format!(
         r#"
@@ -246,8 +246,8 @@ fn a_crowd_of_messages_takes_the_times_that_are_drawn() {
     }
 }
 
-/// Peers are given less time than is left, for what the way has taken. Where that was long, they
-/// give up early; the client's request ends at its deadline all the same.
+/// An agent gives a peer less time than is left, because the answer needs time for its way back. Where
+/// latencies are long, agents give up early; the client's request ends at its deadline all the same.
 #[test]
 fn what_times_out_ends_at_its_deadline() {
     let text = scenario_text(r#"latency = { kind = "uniform", min = "1ms", max = "100ms" }"#, "");

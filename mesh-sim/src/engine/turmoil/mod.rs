@@ -29,7 +29,7 @@ use self::shared_journal::SharedJournal;
 use super::address::host_name;
 use super::observers::{GuestObserver, RunJournal};
 use super::{EngineError, Run};
-use crate::faults::{FaultSchedule, Link};
+use crate::faults::{FaultSchedule, LinkState};
 use crate::host::{AgentId, AgentMap, HostId, HostMap};
 use crate::journal::Fact;
 use crate::presence::{Presence, planned_changes};
@@ -125,7 +125,7 @@ struct TurmoilSimulation {
     /// Tells each agent's host whether to run the agent's process.
     presence: AgentMap<watch::Sender<Presence>>,
     /// What the link between each pair of hosts was last set to, in both directions.
-    links: Vec<(HostId, HostId, [Link; 2])>,
+    links: Vec<(HostId, HostId, [LinkState; 2])>,
     /// Which hosts are down.
     down: HostMap<bool>,
 }
@@ -227,31 +227,31 @@ impl TurmoilSimulation {
     ///
     /// Each of turmoil's calls overrides what the others did to the same direction, and a hold always
     /// holds both directions. So this first undoes what is over, then does again what is not.
-    fn set_link(&self, a: HostId, b: HostId, was: [Link; 2], is: [Link; 2]) {
+    fn set_link(&self, a: HostId, b: HostId, was: [LinkState; 2], is: [LinkState; 2]) {
         let latency = self.faults.base_latency(a, b) + is[0].added;
         let (a, b) = (&*host_name(a), &*host_name(b));
         if was[0].added != is[0].added {
             self.sim.set_link_latency(a, b, latency);
         }
-        let stopped = |ways: [Link; 2]| ways.map(|way| (way.cut, way.held));
+        let stopped = |directions: [LinkState; 2]| directions.map(|direction| (direction.cut, direction.held));
         if stopped(was) == stopped(is) {
             return;
         }
-        let held = |ways: [Link; 2]| ways.iter().any(|way| way.held);
+        let held = |directions: [LinkState; 2]| directions.iter().any(|direction| direction.held);
         if held(was) && !held(is) {
             self.sim.release(a, b);
         }
-        let ways = [(a, b), (b, a)];
-        for (way, (from, to)) in ways.into_iter().enumerate() {
-            if was[way].cut && !is[way].cut {
+        let directions = [(a, b), (b, a)];
+        for (direction, (from, to)) in directions.into_iter().enumerate() {
+            if was[direction].cut && !is[direction].cut {
                 self.sim.repair_oneway(from, to);
             }
         }
         if held(is) {
             self.sim.hold(a, b);
         }
-        for (way, (from, to)) in ways.into_iter().enumerate() {
-            if is[way].cut {
+        for (direction, (from, to)) in directions.into_iter().enumerate() {
+            if is[direction].cut {
                 self.sim.partition_oneway(from, to);
             }
         }
@@ -281,11 +281,11 @@ impl TurmoilSimulation {
 }
 
 /// Every pair of hosts, with a link in the state that it has without faults.
-fn all_pairs(faults: &FaultSchedule) -> Vec<(HostId, HostId, [Link; 2])> {
+fn all_pairs(faults: &FaultSchedule) -> Vec<(HostId, HostId, [LinkState; 2])> {
     let hosts = || faults.hosts().ids();
     hosts()
         .flat_map(|a| hosts().filter(move |b| a < *b).map(move |b| (a, b)))
-        .map(|(a, b)| (a, b, [Link::default(); 2]))
+        .map(|(a, b)| (a, b, [LinkState::default(); 2]))
         .collect()
 }
 

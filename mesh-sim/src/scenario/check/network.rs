@@ -7,7 +7,7 @@ use mesh_core::protocol::Name;
 
 use super::Checker;
 use crate::dist::Distribution;
-use crate::faults::Scope;
+use crate::faults::HostScope;
 use crate::network::{LinkQuality, LinkSpec, NetworkSpec};
 use crate::scenario::hosts::{pairs, ways};
 use crate::scenario::raw;
@@ -18,7 +18,7 @@ const MAX_PAIRS: usize = 1_000_000;
 
 impl Checker<'_> {
     /// The hosts that `hosts` names, each once, in the order named.
-    pub(super) fn hosts(&mut self, path: &Path, hosts: &raw::Hosts, scope: Scope) -> Vec<Name> {
+    pub(super) fn hosts(&mut self, path: &Path, hosts: &raw::Hosts, scope: HostScope) -> Vec<Name> {
         let mut resolved = self.hosts_by_pattern(path, hosts, scope);
         if resolved.len() == 1 {
             return resolved.remove(0).1;
@@ -33,7 +33,7 @@ impl Checker<'_> {
         &mut self,
         path: &Path,
         hosts: &raw::Hosts,
-        scope: Scope,
+        scope: HostScope,
     ) -> Vec<(Path, Vec<Name>)> {
         let mut resolved = Vec::new();
         if !self.hosts_complete {
@@ -72,8 +72,8 @@ impl Checker<'_> {
         let mut left = MAX_PAIRS;
         for (position, link) in raw.links.iter().enumerate() {
             let path = Path::field("network").key("links").index(position);
-            let from = self.hosts(&path.key("from"), &link.from, Scope::Any);
-            let to = self.hosts(&path.key("to"), &link.to, Scope::Any);
+            let from = self.hosts(&path.key("from"), &link.from, HostScope::Any);
+            let to = self.hosts(&path.key("to"), &link.to, HostScope::Any);
             self.refuse_loop(&path.key("to"), &from, &to);
             let Some(rest) = left.checked_sub(from.len().saturating_mul(to.len())) else {
                 let title = format!("links name more than {MAX_PAIRS} pairs of hosts");
