@@ -52,7 +52,7 @@ pub mod dist;
 pub mod engine;
 pub mod experiment;
 pub mod explore;
-pub mod failure;
+pub mod run_failure;
 pub mod faults;
 pub mod figures;
 pub mod format;

@@ -10,7 +10,7 @@ use mesh_core::Timestamp;
 use mesh_node::agent::LAST_WORDS;
 use mesh_node::http::ServerLimits;
 
-use crate::host::{AgentId, AgentMap, Id as _};
+use crate::host::{AgentId, AgentMap, IndexedId as _};
 use crate::scenario::{AgentSpec, Scenario};
 
 /// Whether an agent takes part in the mesh: not yet, now, or not any more.

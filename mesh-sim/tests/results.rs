@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use mesh_sim::experiment::{RanBy, Report};
 use mesh_sim::judge::Verdict;
 use mesh_sim::report::files;
-use mesh_sim::runner::Plan;
-use mesh_sim::scenario::Loaded;
+use mesh_sim::runner::RunPlan;
+use mesh_sim::scenario::ScenarioFile;
 
 /// A page for people, derived from the rest and too large to keep.
 const NOT_COMMITTED: &str = "report.html";
@@ -49,11 +49,11 @@ fn every_scenario_gives_its_committed_results() {
 /// Runs a scenario; what is first different from its committed results, and how to renew them.
 fn difference(stem: &str) -> Option<String> {
     let file = root().join("scenarios").join(format!("{stem}.toml"));
-    let Loaded { scenario, .. } =
-        Loaded::load(&file).unwrap_or_else(|problems| panic!("{}", problems.render(false)));
+    let ScenarioFile { scenario, .. } =
+        ScenarioFile::read(&file).unwrap_or_else(|problems| panic!("{}", problems.render(false)));
     assert_eq!(scenario.name, stem, "the file is named as its scenario");
     let engine = scenario.engine;
-    let plan = Plan { scenario: &scenario, engine, trace: false };
+    let plan = RunPlan { scenario: &scenario, engine, trace: false };
     let runs = plan.execute(|_| {}).unwrap();
     let report = Report { runs, ran_by: RanBy::Engine(engine), scenario };
     let unexpected: Vec<_> =

@@ -100,7 +100,7 @@ mod tests {
              [workload]\narrivals = \"poisson\"\nrate = 10\n\
              demand = {{ kind = \"exponential\", mean = \"20ms\" }}\n{more}"
         );
-        Scenario::from_str(&text, "live.toml").unwrap_or_else(|e| panic!("{}", e.render(false)))
+        Scenario::parse(&text, "live.toml").unwrap_or_else(|e| panic!("{}", e.render(false)))
     }
 
     fn refused(more: &str) -> Vec<String> {

@@ -17,7 +17,7 @@ use thiserror::Error;
 use self::observers::GuestObserver;
 use crate::journal::{FactObserver, JournalEntry};
 use crate::record::RunRecord;
-use crate::scenario::{Diagnostics, EngineKind, Loaded, PolicySpec, Scenario};
+use crate::scenario::{Diagnostics, EngineKind, ScenarioFile, PolicySpec, Scenario};
 
 /// The output of every simulated job.
 const OUTPUT: &str = "\"Processed: simulated job\"";
@@ -106,7 +106,7 @@ impl Run<'_> {
     }
 }
 
-impl Loaded {
+impl ScenarioFile {
     /// Whether `engine` can honour every field.
     ///
     /// # Errors

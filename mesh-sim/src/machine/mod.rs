@@ -21,7 +21,7 @@ use mesh_core::Timestamp;
 use mesh_core::agent::bulk::prefetch;
 use mesh_core::time::nanos;
 
-use crate::scenario::{MachineSpec, Step};
+use crate::scenario::{MachineSpec, ScheduleStep};
 
 use self::busy_seconds::{NANOS_PER_SECOND, BusySeconds};
 
@@ -90,7 +90,7 @@ struct RunningJob<J> {
 impl<J: Copy + Eq> Machine<J> {
     /// An idle machine at time zero, switched on.
     pub fn new(spec: &MachineSpec) -> Self {
-        let step = |step: &Step| BackgroundStep {
+        let step = |step: &ScheduleStep| BackgroundStep {
             at: Timestamp::from(step.at),
             share: fixed::share(step.value),
         };

@@ -7,7 +7,7 @@ use mesh_core::time::{Timestamp, nanos};
 
 use super::cpu::CpuColumns;
 use super::{Counts, FaultWindow, Latency, RunRecord, Second, Violation, WindowCounts};
-use crate::host::{AgentId, Id as _};
+use crate::host::{AgentId, IndexedId as _};
 use crate::journal::{Fact, FactObserver, JournalEntry, RequestOutcome};
 use crate::scenario::Scenario;
 

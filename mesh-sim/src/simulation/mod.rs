@@ -12,8 +12,8 @@ pub use self::error::{FailedCheck, SimulationError};
 use crate::engine::EngineError;
 use crate::experiment::{RanBy, Report};
 use crate::judge::Verdict;
-use crate::runner::Plan;
-use crate::scenario::{Diagnostics, EngineKind, Loaded, PolicySpec};
+use crate::runner::RunPlan;
+use crate::scenario::{Diagnostics, EngineKind, ScenarioFile, PolicySpec};
 
 /// An experiment that is about to be run: a checked scenario, and what the caller changed in it.
 ///
@@ -22,7 +22,7 @@ use crate::scenario::{Diagnostics, EngineKind, Loaded, PolicySpec};
 /// simulation gives the same results, byte for byte.
 #[derive(Clone, Debug)]
 pub struct Simulation {
-    loaded: Loaded,
+    loaded: ScenarioFile,
     engine: EngineKind,
 }
 
@@ -32,7 +32,7 @@ impl Simulation {
     /// # Errors
     /// Every problem that the file has.
     pub fn scenario(file: impl AsRef<Path>) -> Result<Self, Diagnostics> {
-        Loaded::load(file.as_ref()).map(Self::of)
+        ScenarioFile::read(file.as_ref()).map(Self::of)
     }
 
     /// An experiment from the text of a scenario file. Files that it names are looked for in the
@@ -41,7 +41,7 @@ impl Simulation {
     /// # Errors
     /// Every problem that the text has.
     pub fn from_toml(text: &str) -> Result<Self, Diagnostics> {
-        Loaded::from_text(text, "scenario.toml").map(Self::of)
+        ScenarioFile::parse(text, "scenario.toml").map(Self::of)
     }
 
     /// An experiment without a file; its name is `name`.
@@ -49,7 +49,7 @@ impl Simulation {
         ScenarioBuilder::new(name)
     }
 
-    fn of(loaded: Loaded) -> Self {
+    fn of(loaded: ScenarioFile) -> Self {
         Self { engine: loaded.scenario.engine, loaded }
     }
 
@@ -103,7 +103,7 @@ impl Simulation {
     pub fn run(&self) -> Result<Report, SimulationError> {
         self.loaded.check_engine(self.engine)?;
         let scenario = &self.loaded.scenario;
-        let plan = Plan { scenario, engine: self.engine, trace: false };
+        let plan = RunPlan { scenario, engine: self.engine, trace: false };
         let runs = plan.execute(|_| {})?;
         Ok(Report { scenario: scenario.clone(), ran_by: RanBy::Engine(self.engine), runs })
     }

@@ -7,8 +7,8 @@ use thiserror::Error;
 
 use super::{Shard, Tally, Vary};
 use crate::engine::{EngineError, Run};
-use crate::runner::{Progress, stream};
-use crate::scenario::{Diagnostics, EngineKind, Loaded, Scenario, set_fields};
+use crate::runner::{RunProgress, run_each};
+use crate::scenario::{Diagnostics, EngineKind, ScenarioFile, Scenario, set_fields};
 
 /// More runs than this are a slip of the keyboard.
 pub(super) const MOST_RUNS: usize = 1_000_000;
@@ -132,7 +132,7 @@ impl Sweep {
     /// # Errors
     /// The first thing that is wrong.
     pub fn new(spec: Spec, file: &str) -> Result<Self, SweepError> {
-        let scenario = Loaded::from_text(&spec.scenario, file)?.scenario;
+        let scenario = ScenarioFile::parse(&spec.scenario, file)?.scenario;
         for vary in &spec.vary {
             vary.check().map_err(SweepError::Vary)?;
         }
@@ -189,7 +189,7 @@ impl Sweep {
         RunPosition { cell: group / self.policies.len(), policy: group % self.policies.len(), seed }
     }
 
-    /// Carries out one part on `threads` threads. [`Progress::run`] is the number of a run within
+    /// Carries out one part on `threads` threads. [`RunProgress::run`] is the number of a run within
     /// the part.
     ///
     /// # Errors
@@ -198,12 +198,12 @@ impl Sweep {
         &self,
         shard: Shard,
         threads: NonZero<usize>,
-        progress: impl FnMut(Progress),
+        progress: impl FnMut(RunProgress),
     ) -> Result<Tally, EngineError> {
         let runs = self.part(shard);
         let numbers: Vec<usize> = shard.runs(self.run_count()).collect();
         let mut tally = Tally::new(self);
-        stream(&runs, self.engine, threads, progress, |run, record| {
+        run_each(&runs, self.engine, threads, progress, |run, record| {
             tally.add(self, numbers[run], &record);
         })?;
         Ok(tally)
@@ -237,7 +237,7 @@ impl Cell {
             true => spec.scenario.clone(),
             false => set_fields(&spec.scenario, &fields).map_err(SweepError::Vary)?,
         };
-        let loaded = Loaded::from_text(&text, &file)?;
+        let loaded = ScenarioFile::parse(&text, &file)?;
         loaded.check_engine(loaded.scenario.engine)?;
         let text = loaded.whole_text().to_owned();
         let mut scenario = loaded.scenario;

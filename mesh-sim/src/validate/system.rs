@@ -2,8 +2,8 @@
 
 use super::forms::TwoPoint;
 use crate::dist::Distribution;
-use crate::host::Id as _;
-use crate::scenario::{AgentSpec, Arrivals, Entry, Scenario};
+use crate::host::IndexedId as _;
+use crate::scenario::{AgentSpec, Arrivals, EntryChoice, Scenario};
 
 /// A dispatcher, like servers behind it, and Poisson arrivals.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -30,7 +30,7 @@ impl System {
     /// # Errors
     /// Says what in the scenario has no place in such a system.
     pub(super) fn of(scenario: &Scenario) -> Result<Self, &'static str> {
-        let Entry::Fixed(dispatcher) = scenario.workload.entry else {
+        let EntryChoice::Fixed(dispatcher) = scenario.workload.entry else {
             return Err("requests enter through more than one agent");
         };
         let Arrivals::Poisson(rates) = &scenario.workload.arrivals else {

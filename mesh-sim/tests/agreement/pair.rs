@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 
 use mesh_sim::engine::Run;
 use mesh_sim::record::{Counts, RunRecord};
-use mesh_sim::scenario::{EngineKind, Loaded, Scenario};
+use mesh_sim::scenario::{EngineKind, ScenarioFile, Scenario};
 use serde_json::Value;
 
 /// What happened to one request at one time.
@@ -42,9 +42,9 @@ pub(crate) struct Pair {
 
 /// Runs every policy of a scenario on both engines; no oracle may break.
 pub(crate) fn run(text: &str) -> Vec<Pair> {
-    let loaded = Loaded::from_text(text, "agreement.toml").unwrap_or_else(|e| panic!("{e}"));
-    loaded.check_engine(EngineKind::Turmoil).unwrap_or_else(|e| panic!("{e}"));
-    let scenario = &loaded.scenario;
+    let file = ScenarioFile::parse(text, "agreement.toml").unwrap_or_else(|e| panic!("{e}"));
+    file.check_engine(EngineKind::Turmoil).unwrap_or_else(|e| panic!("{e}"));
+    let scenario = &file.scenario;
     let pair = |policy: usize| Pair {
         policy: scenario.policies[policy].label.clone(),
         event: tell(scenario, policy, EngineKind::Event),

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use mesh_sim::engine::Run;
 use mesh_sim::record::{Counts, RunRecord, WindowCounts};
-use mesh_sim::scenario::{EngineKind, Loaded};
+use mesh_sim::scenario::{EngineKind, ScenarioFile};
 use serde_json::Value;
 
 /// Four agents of one core for 15 seconds, of which the first two are for them to find each other.
@@ -60,9 +60,9 @@ fn run_text(policy: &str, scenario: &str, rest: &str) -> Ran {
 /// The same on any engine.
 fn run_on(engine: EngineKind, policy: &str, scenario: &str, rest: &str) -> Ran {
     let text = format!("policies = [{policy}]\n{scenario}{rest}");
-    let loaded = Loaded::from_text(&text, "engine.toml").unwrap_or_else(|error| panic!("{error}"));
-    loaded.check_engine(engine).unwrap_or_else(|error| panic!("{error}"));
-    let scenario = &loaded.scenario;
+    let file = ScenarioFile::parse(&text, "engine.toml").unwrap_or_else(|error| panic!("{error}"));
+    file.check_engine(engine).unwrap_or_else(|error| panic!("{error}"));
+    let scenario = &file.scenario;
     let run = Run { scenario, policy: &scenario.policies[0], seed: 42, trace: true };
     let mut record = run.execute(engine, &|_| ()).expect("it runs");
     assert_eq!(record.violations, []);

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use mesh_sim::format::counted;
-use mesh_sim::scenario::Loaded;
+use mesh_sim::scenario::ScenarioFile;
 
 use super::{Exit, complain, print};
 
@@ -11,7 +11,7 @@ use super::{Exit, complain, print};
 pub(super) fn check(files: &[PathBuf]) -> Exit {
     let mut exit = Exit::Pass;
     for file in files {
-        let checked = Loaded::load(file)
+        let checked = ScenarioFile::read(file)
             .and_then(|loaded| loaded.check_engine(loaded.scenario.engine).map(|()| loaded));
         match checked {
             Ok(loaded) => {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use mesh_sim::engine::Run;
-use mesh_sim::runner::Progress;
+use mesh_sim::runner::RunProgress;
 
 /// Before this much time has passed, nobody can say how long the rest takes.
 const SETTLED: Duration = Duration::from_secs(3);
@@ -37,7 +37,7 @@ impl<'a> Bar<'a> {
         Self { bar, runs, simulated, sum: Duration::ZERO, total, finished: 0 }
     }
 
-    pub(super) fn update(&mut self, progress: Progress) {
+    pub(super) fn update(&mut self, progress: RunProgress) {
         let run = &self.runs[progress.run];
         self.finished += usize::from(progress.finished);
         let reached = if progress.finished { length(run) } else { progress.simulated };

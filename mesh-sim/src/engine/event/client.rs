@@ -14,7 +14,7 @@ use super::{Event, EventSimulation};
 use crate::engine::Run;
 use crate::host::HostId;
 use crate::journal::{Fact, RequestOutcome};
-use crate::workload::{Arrival, JOB, Workload};
+use crate::workload::{Arrival, JOB_TEXT, Workload};
 
 /// What a request comes from: `None` for the open loop, or the number of a client of a closed loop.
 pub(super) type RequestSource = Option<u32>;
@@ -46,7 +46,7 @@ impl ClientHost {
             Workload::Open(_) => 1,
             Workload::Closed(clients) => clients.clients(),
         };
-        Self { workload, next: vec![None; sources], open: SlotMap::with_key(), text: JOB.into() }
+        Self { workload, next: vec![None; sources], open: SlotMap::with_key(), text: JOB_TEXT.into() }
     }
 
     /// Prefetches a request that will end soon.

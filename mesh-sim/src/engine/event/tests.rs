@@ -42,7 +42,7 @@ deadline = "1s"
 
 fn scenario(network: &str, agents: &str) -> Scenario {
     let text = scenario_text(network, agents);
-    Scenario::from_str(&text, "event.toml").unwrap_or_else(|e| panic!("{e}"))
+    Scenario::parse(&text, "event.toml").unwrap_or_else(|e| panic!("{e}"))
 }
 
 fn run(network: &str, agents: &str) -> RunRecord {
@@ -211,7 +211,7 @@ demand = {{ kind = "constant", value = "1ns" }}
 entry = "agent-1"
 "#
     );
-    let scenario = Scenario::from_str(&text, "crowd.toml").unwrap_or_else(|e| panic!("{e}"));
+    let scenario = Scenario::parse(&text, "crowd.toml").unwrap_or_else(|e| panic!("{e}"));
     let run = Run { scenario: &scenario, policy: &scenario.policies[0], seed: 1, trace: false };
     let record = run.execute(EngineKind::Event, &|_| ()).expect("it runs");
     assert_eq!((record.violations.len(), record.requests.failed()), (0, 0));
@@ -252,7 +252,7 @@ fn a_crowd_of_messages_takes_the_times_that_are_drawn() {
 fn what_times_out_ends_at_its_deadline() {
     let text = scenario_text(r#"latency = { kind = "uniform", min = "1ms", max = "100ms" }"#, "");
     let text = text.replace("value = \"1ms\"", "value = \"700ms\"").replace("rate = 2", "rate = 4");
-    let scenario = Scenario::from_str(&text, "event.toml").unwrap_or_else(|e| panic!("{e}"));
+    let scenario = Scenario::parse(&text, "event.toml").unwrap_or_else(|e| panic!("{e}"));
     let (_, facts) = observed(&scenario);
     let when = |is_meant: fn(&Fact) -> bool| -> BTreeMap<u64, Timestamp> {
         let meant = facts.iter().filter(|entry| is_meant(&entry.fact));
@@ -290,7 +290,7 @@ for = "10s"
 hosts = ["registry", "other"]
 "#
     );
-    let scenario = Scenario::from_str(&text, "clocks.toml").unwrap_or_else(|e| panic!("{e}"));
+    let scenario = Scenario::parse(&text, "clocks.toml").unwrap_or_else(|e| panic!("{e}"));
     let (record, facts) = observed(&scenario);
     let calm = facts.iter().take_while(|entry| !matches!(entry.fact, Fact::HostCrashed));
     (record, calm.filter(|entry| is_expiry(entry)).count())
@@ -340,7 +340,7 @@ between = ["client", "agent-1..2"]
 "#,
         until - at
     );
-    let scenario = Scenario::from_str(&text, "event.toml").unwrap_or_else(|e| panic!("{e}"));
+    let scenario = Scenario::parse(&text, "event.toml").unwrap_or_else(|e| panic!("{e}"));
     observed(&scenario)
 }
 

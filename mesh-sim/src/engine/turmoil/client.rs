@@ -12,7 +12,7 @@ use super::shared_journal::SharedJournal;
 use crate::engine::Run;
 use crate::engine::address::{address, host_name};
 use crate::faults::FaultSchedule;
-use crate::host::{AgentId, HostId, Id as _};
+use crate::host::{AgentId, HostId, IndexedId as _};
 use crate::journal::{Fact, RequestOutcome};
 use crate::workload::{Arrival, Pacing, RequestObserver, Workload, WorkloadClient};
 

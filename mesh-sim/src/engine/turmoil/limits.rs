@@ -7,7 +7,7 @@ use mesh_core::Timestamp;
 
 use super::{RESOLUTION, TICK};
 use crate::oracle::Oracles;
-use crate::scenario::{FieldPath, FoundDuration, LimitedFields, Problem, Scenario};
+use crate::scenario::{FieldPath, DurationField, LimitedFields, Problem, Scenario};
 use crate::units::format_duration;
 
 /// The most hosts of a run in turmoil, registry and client included. Each of turmoil's steps looks at
@@ -72,7 +72,7 @@ fn too_long(scenario: &Scenario, fields: &LimitedFields) -> Option<Problem> {
 /// A problem if the tick is too coarse for a duration of the file. Thresholds may have any value, because
 /// they are compared and not simulated. A service or think time is drawn from a continuum, so only
 /// its scale counts.
-fn off_the_tick(found: &FoundDuration) -> Option<Problem> {
+fn off_the_tick(found: &DurationField) -> Option<Problem> {
     let (path, value) = (&found.path, found.value);
     if path.starts_with(&["expect"]) {
         return None;

@@ -225,7 +225,7 @@ agents = [{ name = "a", count = 2 }]
 workload = { arrivals = "constant", rate = 1, demand = { kind = "constant", value = "1ms" } }
 faults = [{ kind = "partition", at = "3ms", groups = ["client", "registry"] }]
 "#;
-        let scenario = Scenario::from_str(text, "cut.toml").unwrap_or_else(|e| panic!("{e}"));
+        let scenario = Scenario::parse(text, "cut.toml").unwrap_or_else(|e| panic!("{e}"));
         let net = TurmoilNet::of_host(HostId::CLIENT, Arc::new(scenario.fault_schedule()));
         let cut = |sim: &Sim<'_>| {
             if sim.elapsed() >= Duration::from_millis(3) {

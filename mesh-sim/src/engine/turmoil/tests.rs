@@ -47,7 +47,7 @@ hosts = "agent-2"
 /// Runs the scenario after `mutate`, while the oracles judge by the original. Returns the names of the
 /// oracles that were violated.
 fn judge(mutate: impl FnOnce(&mut Scenario)) -> Vec<&'static str> {
-    let scenario = Scenario::from_str(SCENARIO, "mutant.toml").expect("it is valid");
+    let scenario = Scenario::parse(SCENARIO, "mutant.toml").expect("it is valid");
     let mut mutant = scenario.clone();
     mutate(&mut mutant);
     let run = |scenario| Run { scenario, policy: &mutant.policies[0], seed: 1, trace: false };

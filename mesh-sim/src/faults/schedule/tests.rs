@@ -28,7 +28,7 @@ const A: [HostId; 5] = [
 
 fn schedule(extra: &str) -> FaultSchedule {
     let text = format!("{CONSTANT}{extra}");
-    let scenario = Scenario::from_str(&text, "x.toml").unwrap_or_else(|error| panic!("{error}"));
+    let scenario = Scenario::parse(&text, "x.toml").unwrap_or_else(|error| panic!("{error}"));
     scenario.fault_schedule()
 }
 

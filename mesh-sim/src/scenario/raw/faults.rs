@@ -1,4 +1,4 @@
-//! What goes wrong, as it is written.
+//! A fault, as a scenario file has it.
 
 use schemars::JsonSchema;
 use serde::Deserialize;

@@ -1,8 +1,8 @@
-//! A scenario file as it is written. The JSON Schema is generated from these types, so their
-//! documentation is what an editor shows and their bounds are what the loader enforces.
+//! A scenario file as it is written.
 //!
-//! Types that flatten another cannot deny unknown fields by themselves; the walker over the schema
-//! (see [`super::schema`]) does so for all alike.
+//! The JSON Schema is generated from these types: an editor shows their documentation, and files are
+//! checked against their bounds. A type that flattens another one can't refuse unknown fields itself;
+//! the check against the schema (see [`super::schema`]) does that for all types.
 
 mod faults;
 mod policies;
@@ -23,7 +23,7 @@ use super::text;
 use crate::figures::Expect;
 use crate::units::DurationText;
 
-/// Seeds survive JSON readers that keep numbers as doubles.
+/// The greatest seed. JSON readers that keep numbers as doubles still read it exactly.
 const MAX_SEED: u64 = (1 << 53) - 1;
 
 /// One experiment: agents, a network, a load, what goes wrong, and the policies to compare.
@@ -166,7 +166,7 @@ fn default_queue() -> u32 {
     AdmissionConfig::default().queue
 }
 
-/// The queue of the agents' own settings.
+/// The schema of the field `queue` in the agents' own settings, which scenario files repeat.
 fn queue(_: &mut SchemaGenerator) -> Schema {
     let admission = schemars::schema_for!(AdmissionConfig);
     let queue = admission.pointer("/properties/queue").and_then(Value::as_object).cloned();

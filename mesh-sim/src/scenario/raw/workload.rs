@@ -1,4 +1,4 @@
-//! The load, as it is written.
+//! The workload, as a scenario file has it.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
