@@ -17,9 +17,9 @@ use crate::units::{DurationText, duration_text};
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AddLatency<H = Vec<Name>> {
-    /// The two sides.
+    /// The hosts on the two sides.
     pub between: [H; 2],
-    /// Added to each one-way latency.
+    /// What is added to each one-way latency.
     #[serde(with = "duration_text")]
     #[schemars(with = "DurationText")]
     pub latency: Duration,

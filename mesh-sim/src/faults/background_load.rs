@@ -12,13 +12,13 @@ use super::host_field::{HostField, HostScope};
 use super::{FaultKind, FaultBehaviour, listed};
 use crate::host_names::{CLIENT, REGISTRY};
 
-/// Others use the agents' machines.
+/// Other programs use the agents' machines.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BackgroundLoad<H = Vec<Name>> {
-    /// Which agents.
+    /// The agents whose machines they use.
     pub agents: H,
-    /// Share of all cores; it replaces the scheduled one.
+    /// Share of all cores that they use, instead of the scheduled one.
     #[schemars(range(min = 0.0, max = 0.99))]
     pub load: f64,
 }

@@ -16,7 +16,7 @@ use crate::host_names::CLIENT;
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Hold<H = Vec<Name>> {
-    /// The two sides.
+    /// The hosts on the two sides.
     pub between: [H; 2],
 }
 

@@ -11,13 +11,13 @@ use super::effect::{FaultEffect, HostNumbers, Span};
 use super::host_field::HostField;
 use super::{FaultKind, FaultBehaviour, listed_sides};
 
-/// Some messages between the two sides are lost. Only engine event can do that.
+/// Some messages between the two sides are lost. Only engine event can honour this fault.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Loss<H = Vec<Name>> {
-    /// The two sides.
+    /// The hosts on the two sides.
     pub between: [H; 2],
-    /// Share of the messages.
+    /// Share of the messages that are lost.
     #[schemars(range(max = 1.0), extend("exclusiveMinimum" = 0.0))]
     pub ratio: f64,
 }

@@ -15,7 +15,7 @@ use super::{FaultKind, FaultBehaviour, listed};
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SlowDown<H = Vec<Name>> {
-    /// Which agents.
+    /// The agents whose machines are slower.
     pub agents: H,
     /// What is left of their speed: 0.1 is ten times slower.
     #[schemars(range(max = 1.0), extend("exclusiveMinimum" = 0.0))]

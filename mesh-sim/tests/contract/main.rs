@@ -1,7 +1,7 @@
-//! The contract of mesh-node, which its own tests hold against real sockets, over turmoil.
+//! The contract tests of mesh-node, which mesh-node itself runs over real sockets, here over turmoil.
 //!
-//! No case is left out. All sockets of a case are on one simulated host, and so on turmoil's
-//! loopback device; links between hosts are what the engine's own tests are for.
+//! Every case is run. All sockets of a case are on one simulated host, so they use turmoil's loopback
+//! device; links between hosts have tests of their own with the engine.
 
 #[path = "../../../mesh-node/tests/contract/suite/mod.rs"]
 mod suite;

@@ -1,11 +1,11 @@
-//! Faults of the machines under the agents, and load from clients that wait.
+//! Faults of the machines under the agents, and a closed loop of clients.
 
 use super::*;
 
-/// A job of 20 ms takes this much longer under the fault, at least and at most.
+/// How long a job of 20 ms takes under the fault: the least and the greatest 99th percentile of a second.
 fn slower(fault: &str) -> (Duration, Duration) {
     let rest = |fault: &str| format!("[[faults]]\nkind = {fault}\nat = \"5s\"\nfor = \"5s\"\n");
-    // One request at a time, so that nothing queues.
+    // So few requests that only one is open at a time, and none queues.
     let light = "rate = 4";
     let text = SCENARIO.replace("rate = 40", light);
     assert_ne!(text, SCENARIO);

@@ -1,10 +1,10 @@
-//! Small experiments on the turmoil engine: each kind of fault does what the scenario format says,
-//! and no oracle is broken.
+//! Small experiments, most of them on the turmoil engine: each kind of fault does what the scenario
+//! format says, and no oracle is violated.
 
 mod hosts;
 mod links;
 mod machines;
-mod membership;
+mod joins_and_leaves;
 
 use std::time::Duration;
 
@@ -13,8 +13,8 @@ use mesh_sim::record::{Counts, RunRecord, WindowCounts};
 use mesh_sim::scenario::{EngineKind, ScenarioFile};
 use serde_json::Value;
 
-/// Four agents of one core for 15 seconds, of which the first two are for them to find each other.
-/// All requests enter through the first agent, which has the others do them.
+/// Four agents with one core each, for 15 seconds. The first two seconds are for the agents to find each
+/// other. All requests enter through the first agent, which delegates them to the others.
 const SCENARIO: &str = r#"
 name = "engine"
 description = "x"
@@ -41,24 +41,25 @@ entry = "agent-1"
 deadline = "2s"
 "#;
 
-/// What is left of a run.
-struct Ran {
+/// The record of a run, and the events of its log as JSON.
+struct TestRun {
     record: RunRecord,
     events: Vec<Value>,
 }
 
-/// Runs [`SCENARIO`] with `rest` and one policy; fails on a broken oracle or on sums that differ.
-fn run(policy: &str, rest: &str) -> Ran {
+/// Runs [`SCENARIO`] with `rest` added and one policy. Fails if an oracle is violated, or if sums that must
+/// be equal differ.
+fn run(policy: &str, rest: &str) -> TestRun {
     run_text(policy, SCENARIO, rest)
 }
 
-/// The same with a variant of [`SCENARIO`].
-fn run_text(policy: &str, scenario: &str, rest: &str) -> Ran {
+/// As [`run`], with a variant of [`SCENARIO`].
+fn run_text(policy: &str, scenario: &str, rest: &str) -> TestRun {
     run_on(EngineKind::Turmoil, policy, scenario, rest)
 }
 
-/// The same on any engine.
-fn run_on(engine: EngineKind, policy: &str, scenario: &str, rest: &str) -> Ran {
+/// As [`run_text`], on any engine.
+fn run_on(engine: EngineKind, policy: &str, scenario: &str, rest: &str) -> TestRun {
     let text = format!("policies = [{policy}]\n{scenario}{rest}");
     let file = ScenarioFile::parse(&text, "engine.toml").unwrap_or_else(|error| panic!("{error}"));
     file.check_engine(engine).unwrap_or_else(|error| panic!("{error}"));
@@ -68,13 +69,13 @@ fn run_on(engine: EngineKind, policy: &str, scenario: &str, rest: &str) -> Ran {
     assert_eq!(record.violations, []);
     let trace = record.trace.take().expect("it was traced");
     let events = trace.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
-    let ran = Ran { record, events };
+    let ran = TestRun { record, events };
     ran.adds_up();
     ran
 }
 
-impl Ran {
-    /// Every request is counted once, whichever way one counts.
+impl TestRun {
+    /// Checks that every way to count the requests gives the same sum.
     fn adds_up(&self) {
         let all = self.record.requests;
         assert_eq!(all.sent, all.answered + all.refused + all.timed_out + all.lost);
@@ -87,7 +88,7 @@ impl Ran {
         assert_eq!(all, windows);
         let seconds = &self.record.timeline;
         assert_eq!(all.sent, seconds[2..].iter().map(|second| second.due).sum::<u64>());
-        // The time line has the warm-up too.
+        // The time line contains the warm-up, as the event log does.
         assert_eq!(self.count("due"), seconds.iter().map(|second| second.due).sum::<u64>());
         assert_eq!(self.count("due"), seconds.iter().map(|second| second.ended.sent).sum::<u64>());
     }
@@ -96,17 +97,17 @@ impl Ran {
         self.events.iter().filter(|event| event["event"] == kind).count() as u64
     }
 
-    /// The window of the first fault.
+    /// The figures of the window of the first fault.
     fn during(&self) -> &WindowCounts {
         &self.record.by_window[0]
     }
 
-    /// The time outside of faults.
+    /// The figures of the time outside of faults.
     fn outside(&self) -> &WindowCounts {
         self.record.by_window.last().expect("there always is one")
     }
 
-    /// 99th percentile of the answers of each second.
+    /// The 99th percentile of the latencies of the answers in a second.
     fn p99(&self, second: usize) -> Duration {
         Duration::from_nanos(self.record.timeline[second].p99_ns)
     }

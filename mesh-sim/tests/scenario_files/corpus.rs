@@ -1,4 +1,4 @@
-//! What the loader makes of each file of the corpus, as committed snapshots.
+//! What reading each file of the corpus gives, compared with committed snapshots.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! What an engine refuses, it refuses by field.
+//! An engine that can't run a scenario names the fields that it can't honour.
 
 use insta::assert_snapshot;
 use mesh_sim::scenario::{EngineKind, ScenarioFile};
@@ -20,7 +20,7 @@ fn turmoil_takes_an_ordinary_scenario() {
     assert_eq!(file.check_engine(EngineKind::Turmoil), Ok(()));
 }
 
-/// Two agents for a second, with this in the scenario.
+/// A scenario of two agents for one second, with `extra` added.
 fn with(extra: &str) -> ScenarioFile {
     let text = format!(
         r#"

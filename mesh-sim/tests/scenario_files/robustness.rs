@@ -1,12 +1,12 @@
-//! Whatever the file, an answer: never a panic.
+//! Whatever is in a scenario file, it is read or refused with an error, and never causes a panic.
 
 use mesh_sim::scenario::{EngineKind, ScenarioFile, Scenario};
 use proptest::prelude::*;
 
 use super::corpus;
 
-/// Loads the text and renders what comes out.
-fn load(text: &str) {
+/// Parses the text and renders the problems.
+fn check(text: &str) {
     match ScenarioFile::parse(text, "any.toml") {
         Ok(file) => drop(file.check_engine(EngineKind::Turmoil)),
         Err(diagnostics) => {
@@ -14,7 +14,7 @@ fn load(text: &str) {
             assert!(!diagnostics.render(true).is_empty());
             let message = diagnostics.render(false);
             assert!(message.contains("any.toml"));
-            // A file can't play tricks on the terminal.
+            // A file must not be able to send control characters to the terminal.
             let control = message.chars().find(|c| c.is_control() && *c != '\n');
             assert_eq!(control, None, "{message:?}");
         }
@@ -28,7 +28,7 @@ fn files() -> Vec<String> {
 proptest! {
     #[test]
     fn any_text(text in "\\PC{0,200}|(.|\n|\r){0,200}") {
-        load(&text);
+        check(&text);
     }
 
     #[test]
@@ -38,7 +38,7 @@ proptest! {
             0..12,
         ),
     ) {
-        load(&lines.join("\n"));
+        check(&lines.join("\n"));
     }
 
     #[test]
@@ -52,7 +52,7 @@ proptest! {
         let start = at.index(chars.len() + 1);
         let end = (start + len).min(chars.len());
         chars.splice(start..end, piece.chars());
-        load(&chars.into_iter().collect::<String>());
+        check(&chars.into_iter().collect::<String>());
     }
 }
 

@@ -1,4 +1,4 @@
-//! The JSON Schema: committed, current, and in agreement with the loader.
+//! The JSON Schema: the committed file is current, and it accepts the same files as the checks.
 
 use std::path::Path;
 
@@ -23,7 +23,7 @@ fn the_committed_schema_is_current() {
 }
 
 #[test]
-fn editors_accept_what_the_loader_accepts() {
+fn editors_accept_what_the_checks_accept() {
     let schema = jsonschema::validator_for(&json_schema()).expect("the schema is valid");
     for (name, text) in corpus("valid") {
         let errors: Vec<String> = schema
@@ -35,7 +35,7 @@ fn editors_accept_what_the_loader_accepts() {
 }
 
 #[test]
-fn editors_and_the_loader_refuse_the_same_structure() {
+fn editors_and_the_checks_refuse_the_same_structure() {
     let schema = jsonschema::validator_for(&json_schema()).expect("the schema is valid");
     for (name, text) in corpus("invalid") {
         let json = as_json(&text);
@@ -44,7 +44,7 @@ fn editors_and_the_loader_refuse_the_same_structure() {
             Some("structure") => {
                 assert!(!schema.is_valid(&json.expect("it is TOML")), "{name} passes in editors");
             }
-            // How fields go together is beyond the schema.
+            // The schema can't express how fields go together.
             Some("meaning") => {
                 assert!(schema.is_valid(&json.expect("it is TOML")), "{name} fails in editors");
             }
@@ -53,7 +53,8 @@ fn editors_and_the_loader_refuse_the_same_structure() {
     }
 }
 
-/// One wrong value at a time, in every place of a valid file: both validators refuse it, or none.
+/// Puts one wrong value at a time in every place of a valid file. A value that the schema refuses must be
+/// refused by the checks too.
 #[test]
 fn one_changed_value_is_judged_alike() {
     let schema = jsonschema::validator_for(&json_schema()).expect("the schema is valid");
@@ -91,7 +92,7 @@ fn a_bound_of_zero_is_taken_where_some_jobs_may_take_no_time() {
     assert!(takes(r#"kind = "uniform", min = "0s", max = "20ms""#));
     assert!(takes(r#"kind = "bimodal", low = "0s", high = "20ms", high_ratio = 0.1"#));
     assert!(takes(r#"kind = "normal", mean = "20ms", standard_deviation = "0s""#));
-    // Nothing at all to do, or a scale that makes the other fields mean nothing.
+    // Refused: no job would take any time, or the scale is zero and the other fields have no effect.
     assert!(!takes(r#"kind = "constant", value = "0s""#));
     assert!(!takes(r#"kind = "uniform", min = "0s", max = "0s""#));
     assert!(!takes(r#"kind = "pareto", min = "0s", max = "20ms", shape = 2.0"#));

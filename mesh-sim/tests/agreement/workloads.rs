@@ -1,8 +1,9 @@
-//! Agents with more to do than they can, clients that wait, and loads that are drawn.
+//! Workloads: more jobs than the agents can do, closed loops of clients, and times that are drawn.
 
-use crate::pair::run;
+use crate::both_engines::run;
 
-/// Four workers of one core behind one entry that has its turn last (see `whole`).
+/// Four agents with one core do the jobs; all requests enter through a fifth. It is the last host, because
+/// turmoil's hosts take turns within a millisecond (see `whole`).
 const WORKERS: &str = r#"
 name = "agreement"
 description = "queues"
@@ -32,17 +33,20 @@ probe_timeout = "157ms"
 latency = "3ms"
 "#;
 
-/// Agrees to the nanosecond; gives back refusals and timeouts by policy.
+/// Checks that the engines agree to the nanosecond. Returns the numbers of refused and timed-out requests
+/// of each policy.
 fn check(policies: &str, workers: &str, load: &str) -> Vec<[u64; 2]> {
     let pairs = run(&format!("policies = [{policies}]\n{workers}\n{load}"));
     pairs.iter().for_each(|pair| pair.same(0.0..=0.0));
     pairs.iter().map(|pair| [pair.counts().refused, pair.counts().timed_out]).collect()
 }
 
-/// Every two seconds a burst of requests, so far apart that no number of round trips is as long, or two
-/// would meet at their entry. Between the bursts the queues run empty: sums of ever more
-/// whole numbers would meet in the end, and who is first when a job ends and another comes in the
-/// same millisecond decides which of two requests is refused.
+/// A workload of one burst of requests every two seconds.
+///
+/// Requests of a burst are so far apart that no number of round trips fills the gap; otherwise two of
+/// them would meet at the entry agent in one millisecond. Between bursts the queues run empty. If they
+/// did not, a job would sooner or later end in the millisecond in which another one arrives; and
+/// which of the two comes first decides which request is refused.
 fn bursts(rate: u32, demand: &str, deadline: &str) -> String {
     let mut load = format!(
         r#"
@@ -62,8 +66,8 @@ entry = "agent-5"
     load
 }
 
-/// Bursts of one and a half times what the workers can do: they refuse, and the entry asks others
-/// until its budget is used up.
+/// Bursts of one and a half times as many jobs as the agents can do. They refuse some, and the entry agent
+/// tries other peers until its retry budget is used up.
 #[test]
 fn refusals() {
     let policies = r#""round_robin", "random", "least_loaded", "weighted",
@@ -73,7 +77,8 @@ fn refusals() {
     assert!(counts.iter().all(|[refused, _]| *refused > 50), "{counts:?}");
 }
 
-/// Twice what they can do: besides, the last of each queue come too late.
+/// Bursts of twice as many jobs as the agents can do. Besides refusals, the last jobs of each queue end too
+/// late.
 #[test]
 fn timeouts() {
     let workers = WORKERS.replace("queue = 2", "queue = 3");
@@ -81,8 +86,9 @@ fn timeouts() {
     assert!(counts.iter().all(|[refused, late]| *refused > 50 && *late > 30), "{counts:?}");
 }
 
-/// When a request ends decides when its client asks again; jobs and pauses are of two kinds. With
-/// one client no two requests can ever meet; with two they do under most policies.
+/// In a closed loop the end of a request decides when its client sends the next one. Demands and think
+/// times have two values each. With one client no two requests can be open at once; with two clients
+/// requests meet in a millisecond under most policies.
 #[test]
 fn closed_loops() {
     let load = r#"
@@ -100,10 +106,10 @@ entry = "agent-5"
     assert_eq!(check(policies, WORKERS, &load.replace("clients = 2", "clients = 1")), [[0, 0]; 7]);
 }
 
-/// Requests are due between two ticks and sent at the next. A queue that is served in the order of
-/// arrival delays nobody by more than the latest of those before him is late, however long it is. So
-/// all that is left is that tick, and a round trip for either call that finds an idle connection in
-/// one engine, where the other has to open one.
+/// In turmoil, requests are due between two ticks and sent at the next. A queue that is served in the order
+/// of arrival delays a job by no more than the latest job before it is late, however long the queue is.
+/// So the difference is at most that tick, and a round trip for each of two calls that finds an idle
+/// connection in one engine and has to open one in the other.
 #[test]
 fn poisson_arrivals() {
     let load = r#"
@@ -124,8 +130,9 @@ entry = "agent-5"
     }
 }
 
-/// What the registry lists is as old as its last heartbeat and refresh, and both come later in
-/// turmoil, by a millisecond more with each. So they are few, and so are the jobs that they report.
+/// The loads in the registry's list are as old as the last heartbeat and the last refresh. Both come later
+/// in turmoil, by one more millisecond each time. So the scenario has few of them, and few jobs that
+/// change a load.
 #[test]
 fn reported_loads() {
     let policies = r#"
@@ -144,9 +151,10 @@ entry = "agent-5"
     assert_eq!(check(policies, &workers, load), [[0, 0]; 3]);
 }
 
-/// Everything drawn, requests enter everywhere and wait for each other: a millisecond decides which
-/// peer looks better, and from there on the two runs are two draws of the same thing. (Policies that
-/// ask everybody send all to one for a second at a time; of such seconds a run has too few to compare.)
+/// All times are drawn, requests enter through every agent and queue behind each other. A millisecond
+/// decides which peer looks better, and from then on the two runs are two samples of the same
+/// distribution. (Policies that probe every peer send all jobs to one peer for a second at a time; a run
+/// has too few of these seconds to compare them.)
 #[test]
 fn drawn_loads() {
     let policies = r#""round_robin", "random", "power_of_two""#;

@@ -8,59 +8,59 @@ use mesh_sim::record::{Counts, RunRecord};
 use mesh_sim::scenario::{EngineKind, ScenarioFile, Scenario};
 use serde_json::Value;
 
-/// What happened to one request at one time.
+/// An event of one request.
 #[derive(Clone, Debug)]
-struct Step {
+struct RequestStep {
     at_ns: i64,
     host: String,
     what: String,
 }
 
-impl Step {
+impl RequestStep {
     fn is(&self, event: &str) -> bool {
         self.what.contains(&format!("\"event\":\"{event}\""))
     }
 }
 
-/// What one engine made of a run.
-struct Told {
+/// A run on one engine: its record and its events.
+struct EngineRun {
     record: RunRecord,
-    /// By number; the steps of each host in their order.
-    requests: BTreeMap<u64, Vec<Step>>,
-    /// By agent, when its view changed.
+    /// The events of each request, by its number: sorted by host, those of one host in their order.
+    requests: BTreeMap<u64, Vec<RequestStep>>,
+    /// When the view of each agent changed, in nanoseconds.
     views: BTreeMap<String, Vec<i64>>,
 }
 
-/// What both engines made of the same run.
-pub(crate) struct Pair {
+/// The same run on both engines.
+pub(crate) struct BothRuns {
     policy: String,
-    event: Told,
-    turmoil: Told,
-    /// The part that is compared begins here.
+    event: EngineRun,
+    turmoil: EngineRun,
+    /// Requests that were due before this, in the warm-up, are not compared.
     from_ns: i64,
 }
 
-/// Runs every policy of a scenario on both engines; no oracle may break.
-pub(crate) fn run(text: &str) -> Vec<Pair> {
+/// Runs every policy of a scenario on both engines. Fails if an oracle is violated.
+pub(crate) fn run(text: &str) -> Vec<BothRuns> {
     let file = ScenarioFile::parse(text, "agreement.toml").unwrap_or_else(|e| panic!("{e}"));
     file.check_engine(EngineKind::Turmoil).unwrap_or_else(|e| panic!("{e}"));
     let scenario = &file.scenario;
-    let pair = |policy: usize| Pair {
+    let pair = |policy: usize| BothRuns {
         policy: scenario.policies[policy].label.clone(),
-        event: tell(scenario, policy, EngineKind::Event),
-        turmoil: tell(scenario, policy, EngineKind::Turmoil),
+        event: run_engine(scenario, policy, EngineKind::Event),
+        turmoil: run_engine(scenario, policy, EngineKind::Turmoil),
         from_ns: scenario.warm_up.as_nanos() as i64,
     };
     (0..scenario.policies.len()).map(pair).collect()
 }
 
-fn tell(scenario: &Scenario, policy: usize, engine: EngineKind) -> Told {
+fn run_engine(scenario: &Scenario, policy: usize, engine: EngineKind) -> EngineRun {
     let run = Run { scenario, policy: &scenario.policies[policy], seed: 42, trace: true };
     let mut record = run.execute(engine, &|_| ()).expect("it runs");
     assert_eq!(record.violations, [], "{engine:?} {}", run.policy.label);
     let trace = record.trace.take().expect("it was traced");
     let (mut requests, mut views) =
-        (BTreeMap::<u64, Vec<Step>>::new(), BTreeMap::<String, Vec<i64>>::new());
+        (BTreeMap::<u64, Vec<RequestStep>>::new(), BTreeMap::<String, Vec<i64>>::new());
     let mut last_ns = 0;
     for line in trace.lines() {
         let mut event: Value = serde_json::from_str(line).expect("JSON");
@@ -72,11 +72,12 @@ fn tell(scenario: &Scenario, policy: usize, engine: EngineKind) -> Told {
         let host = fields.remove("host").and_then(|host| Some(host.as_str()?.to_owned()));
         let host = host.expect("a host");
         if fields["event"] == "job_queued" {
-            // When it starts says the same.
+            // Not compared: the time at which the job starts says as much.
         } else if let Some(number) = fields.remove("request").and_then(|number| number.as_u64()) {
-            // The client's goodbye and the deadline that it gave reach an agent in one instant.
+            // When a client gives up, its cancel and its deadline reach the agent at the same time, so a
+            // job may end for either reason.
             let what = event.to_string().replace("cancelled", "deadline_exceeded");
-            requests.entry(number).or_default().push(Step { at_ns, host, what });
+            requests.entry(number).or_default().push(RequestStep { at_ns, host, what });
         } else if fields["event"] == "view_changed" {
             views.entry(host).or_default().push(at_ns);
         }
@@ -89,19 +90,19 @@ fn tell(scenario: &Scenario, policy: usize, engine: EngineKind) -> Told {
         assert!((0..=rounding).contains(&(end - due - deadline_ns)), "{engine:?} {steps:#?}");
     }
     requests.values_mut().for_each(|steps| steps.sort_by(|a, b| a.host.cmp(&b.host)));
-    Told { record, requests, views }
+    EngineRun { record, requests, views }
 }
 
-impl Pair {
-    /// Every request met the same hosts in the same order, for the same reasons and to the same
-    /// end, and every step of it came later in turmoil by a time within `late_ms`.
+impl BothRuns {
+    /// Checks that every request has the same events at the same hosts in both engines, and that each event
+    /// comes later in turmoil by a time within `late_ms`.
     pub(crate) fn same(&self, late_ms: RangeInclusive<f64>) {
         self.views_settle();
         for (number, steps, others) in self.requests() {
-            let words = |steps: &[Step]| -> Vec<(String, String)> {
+            let words = |steps: &[RequestStep]| -> Vec<(String, String)> {
                 steps.iter().map(|step| (step.host.clone(), step.what.clone())).collect()
             };
-            let late = |(a, b): (&Step, &Step)| (b.at_ns - a.at_ns) as f64 / 1e6;
+            let late = |(a, b): (&RequestStep, &RequestStep)| (b.at_ns - a.at_ns) as f64 / 1e6;
             assert!(
                 words(steps) == words(others)
                     && steps.iter().zip(others).map(late).all(|late| late_ms.contains(&late)),
@@ -120,10 +121,11 @@ impl Pair {
         }
     }
 
-    /// Outcome counts are equal, and each of turmoil's quantiles lies where a second sample's would:
-    /// the share of requests below it has a standard deviation of sqrt(2 q (1 - q) / n) if latencies
-    /// are independent. Four of them leave room for queues, where they are not. On top comes what
-    /// turmoil rounds: the send and the end of the job.
+    /// Checks that the numbers of outcomes are equal, and that each of turmoil's quantiles lies where that of
+    /// a second sample of the same distribution would lie. If latencies are independent, the share of
+    /// requests below a quantile has a standard deviation of sqrt(2 q (1 - q) / n). Four of these leave
+    /// room for queues, in which latencies are not independent. 2 ms more are for what turmoil rounds:
+    /// the time of sending and the end of the job.
     pub(crate) fn same_distribution(&self) {
         let (event, turmoil) = (&self.event.record, &self.turmoil.record);
         assert_eq!(event.requests, turmoil.requests, "{}", self.policy);
@@ -141,28 +143,28 @@ impl Pair {
         }
     }
 
-    /// Outcomes under the first fault, or outside of faults if there is none.
+    /// The numbers of outcomes under the first fault; if there is no fault, of the whole run.
     pub(crate) fn counts(&self) -> &Counts {
         &self.event.record.by_window[0].requests
     }
 
-    /// Every agent that a job was routed to after the warm-up, or that routed one.
+    /// Every agent that sent a job after the warm-up, or to which one was sent.
     pub(crate) fn agents(&self) -> BTreeSet<String> {
         let routed = self.requests().flat_map(|(_, steps, _)| steps).filter(|s| s.is("routed"));
-        let peer = |step: &Step| {
+        let peer = |step: &RequestStep| {
             let step: Value = serde_json::from_str(&step.what).expect("JSON");
             step["peer"].as_str().map(str::to_owned)
         };
         routed.flat_map(|step| [Some(step.host.clone()), peer(step)]).flatten().collect()
     }
 
-    /// The least latency.
+    /// The least latency, in milliseconds.
     pub(crate) fn fastest_ms(&self) -> f64 {
         self.event.record.latency.min_ns() as f64 / 1e6
     }
 
-    /// Requests due after the warm-up: what either engine tells of each.
-    fn requests(&self) -> impl Iterator<Item = (u64, &[Step], &[Step])> {
+    /// The requests that were due after the warm-up, with their events in engine event and in turmoil.
+    fn requests(&self) -> impl Iterator<Item = (u64, &[RequestStep], &[RequestStep])> {
         let (event, turmoil) = (&self.event.requests, &self.turmoil.requests);
         assert!(event.keys().eq(turmoil.keys()), "{}", self.policy);
         let both = event.iter().zip(turmoil.values());
@@ -171,14 +173,14 @@ impl Pair {
         )
     }
 
-    /// Whether the comparison is fair. The time between two refreshes is not whole, and turmoil
-    /// rounds each one up; so an agent's view changes some milliseconds later there. What it routes
-    /// between the two times is another choice from another list, which nobody could compare, and
-    /// so are all that follow from it. The scenario must be one where that does not happen.
+    /// Checks that the scenario can be compared. The time between two refreshes is no whole number of
+    /// milliseconds, and turmoil rounds each one up; so an agent's view changes some milliseconds later
+    /// there. A choice between the two times would be made from different lists in the two engines, and
+    /// could not be compared, nor could any choice that follows from it. So no agent may choose then.
     fn views_settle(&self) {
         let (event, turmoil) = (&self.event.views, &self.turmoil.views);
         for (number, steps, _) in self.requests() {
-            let decides = |step: &&Step| ["delegating", "routed"].iter().any(|word| step.is(word));
+            let decides = |step: &&RequestStep| ["delegating", "routed"].iter().any(|word| step.is(word));
             for step in steps.iter().filter(decides) {
                 let [event, turmoil] = [event, turmoil].map(|views| views.get(&step.host));
                 let views = event.into_iter().flatten().zip(turmoil.into_iter().flatten());
