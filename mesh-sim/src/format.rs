@@ -9,8 +9,8 @@ const NANOS_PER_SECOND: u64 = 1_000_000_000;
 /// Stands where there is no figure.
 pub(crate) const NO_FIGURE: &str = "-";
 
-/// Nanoseconds as milliseconds, for files: with three decimals, or exact with up to six decimals for
-/// what is shorter than a millisecond.
+/// Nanoseconds as milliseconds, for files: with three decimals, or exact with up to six decimals
+/// for what is shorter than a millisecond.
 pub fn ms(ns: u64) -> String {
     if ns < NANOS_PER_MILLI && !ns.is_multiple_of(NANOS_PER_MICRO) {
         return trimmed(&format!("0.{ns:06}")).to_owned();
@@ -38,8 +38,8 @@ pub fn counted(count: usize, noun: &str) -> String {
     }
 }
 
-/// A latency for people: `digits` significant digits, in the unit in which at most three of them are
-/// before the point. Nanoseconds are always whole.
+/// A latency for people: `digits` significant digits, in the unit in which at most three of them
+/// are before the point. Nanoseconds are always whole.
 pub fn latency(ns: u64, digits: usize) -> String {
     const UNITS: [(u64, &str); 3] =
         [(NANOS_PER_MICRO, "µs"), (NANOS_PER_MILLI, "ms"), (NANOS_PER_SECOND, "s")];
@@ -72,8 +72,8 @@ fn rounded(ns: u64, unit: u64, digits: usize) -> String {
     format!("{}.{:0decimals$}", scaled / scale, scaled % scale)
 }
 
-/// A latency with all of its digits: "1.9 s", "310.378 ms", "350 ns". From a millisecond on it is rounded
-/// up to a whole microsecond, so that a figure above a limit never looks equal to it.
+/// A latency with all of its digits: "1.9 s", "310.378 ms", "350 ns". From a millisecond on it is
+/// rounded up to a whole microsecond, so that a figure above a limit never looks equal to it.
 pub(crate) fn exact_latency(ns: u64) -> String {
     let micros = ns.div_ceil(NANOS_PER_MICRO);
     let (number, unit) = match ns {
@@ -95,7 +95,8 @@ pub(crate) fn exact_seconds(duration: Duration) -> String {
     trimmed(&format!("{}.{:09}", duration.as_secs(), duration.subsec_nanos())).to_owned()
 }
 
-/// `part` of `whole` as a percentage with two decimals. Rounded down, so that 100.00 means all of them.
+/// `part` of `whole` as a percentage with two decimals. Rounded down, so that 100.00 means all of
+/// them.
 pub(crate) fn percent(part: u64, whole: u64) -> String {
     if whole == 0 {
         return NO_FIGURE.to_owned();

@@ -1,12 +1,14 @@
-//! Groups of neighbouring agents that share a row or a column, where there are too many for one each.
+//! Groups of neighbouring agents that share a row or a column, where there are too many for one
+//! each.
 
 use std::ops::Range;
 
-/// The most CPU columns of a time line. More agents than this share columns, so that the time line of
-/// 100,000 agents stays small.
+/// The most CPU columns of a time line. More agents than this share columns, so that the time line
+/// of 100,000 agents stays small.
 const MAX_COLUMNS: usize = 1000;
 
-/// The positions 0 to `len` - 1 in at most `max` groups of neighbours, of sizes as equal as possible.
+/// The positions 0 to `len` - 1 in at most `max` groups of neighbours, of sizes as equal as
+/// possible.
 pub(crate) fn groups(len: usize, max: usize) -> Vec<Range<usize>> {
     let count = len.min(max);
     (0..count).map(|group| group * len / count..(group + 1) * len / count).collect()

@@ -1,9 +1,10 @@
 //! The numbers of a run's hosts and agents, and tables that are indexed by these numbers.
 //!
-//! The hosts of a run are the registry, the client (which sends the workload) and the agents. Faults,
-//! links and connections concern hosts, so they use [`HostId`]; machines, policies and figures belong
-//! to agents, so they use [`AgentId`]. Only this module converts between the two, and only it knows
-//! the order of hosts: first the registry, then the client, then the agents as in the scenario.
+//! The hosts of a run are the registry, the client (which sends the workload) and the agents.
+//! Faults, links and connections concern hosts, so they use [`HostId`]; machines, policies and
+//! figures belong to agents, so they use [`AgentId`]. Only this module converts between the two,
+//! and only it knows the order of hosts: first the registry, then the client, then the agents as in
+//! the scenario.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -115,8 +116,8 @@ pub type HostMap<T> = IdMap<HostId, T>;
 /// One value for each agent of a run.
 pub type AgentMap<T> = IdMap<AgentId, T>;
 
-/// A table with one value per id, indexed by the id. A table by host can't be indexed by an [`AgentId`],
-/// nor the other way round.
+/// A table with one value per id, indexed by the id. A table by host can't be indexed by an
+/// [`AgentId`], nor the other way round.
 ///
 /// ```
 /// use mesh_sim::host::{AgentId, AgentMap};

@@ -1,4 +1,5 @@
-//! Names of hosts: the two that are the same in every scenario, and the short form of a list of hosts.
+//! Names of hosts: the two that are the same in every scenario, and the short form of a list of
+//! hosts.
 
 use mesh_core::protocol::Name;
 
@@ -32,7 +33,8 @@ fn follows(name: &str, next: &str) -> bool {
     }
 }
 
-/// Splits `agent-7` into its prefix and number; `None` without a number or if it begins with a zero.
+/// Splits `agent-7` into its prefix and number; `None` without a number or if it begins with a
+/// zero.
 fn split_number(name: &str) -> Option<(&str, u32)> {
     let prefix = name.trim_end_matches(|c: char| c.is_ascii_digit());
     let digits = &name[prefix.len()..];

@@ -1,8 +1,8 @@
 //! The harness: one scenario file, one seed, one answer to "which policy is best?".
 //!
 //! The program `mesh-sim` is one user of this library; a test of yours can be another. A
-//! [`Simulation`] is made from a scenario file or without one, takes policies of your own beside the
-//! built-in ones, and says whether all of them kept the scenario's thresholds and the oracles:
+//! [`Simulation`] is made from a scenario file or without one, takes policies of your own beside
+//! the built-in ones, and says whether all of them kept the scenario's thresholds and the oracles:
 //!
 //! ```
 //! use std::time::Duration;
@@ -41,7 +41,8 @@
 //!
 //! # Features
 //!
-//! Tests like these need none of the default features: `mesh-sim = { ..., default-features = false }`.
+//! Tests like these need none of the default features: `mesh-sim = { ..., default-features = false
+//! }`.
 //!
 //! | feature | brings |
 //! |---|---|

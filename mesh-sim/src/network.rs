@@ -23,7 +23,8 @@ pub struct LinkSpec {
     pub from: Name,
     /// The host at the other end.
     pub to: Name,
-    /// Whether only messages from `from` to `to` are affected. If false, those back are affected too.
+    /// Whether only messages from `from` to `to` are affected. If false, those back are affected
+    /// too.
     pub one_way: bool,
     /// What the link does to messages.
     pub quality: Arc<LinkQuality>,
@@ -48,8 +49,8 @@ impl LinkQuality {
         Self { latency, loss: 0.0, duplication: 0.0 }
     }
 
-    /// A latency that only one message in 10^9 exceeds. Where an upper bound on latencies is needed,
-    /// this one is used, because drawn latencies may have none.
+    /// A latency that only one message in 10^9 exceeds. Where an upper bound on latencies is
+    /// needed, this one is used, because drawn latencies may have none.
     pub fn slowest(&self) -> Duration {
         self.latency.quantile(1.0 - 1e-9)
     }

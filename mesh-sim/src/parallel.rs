@@ -11,11 +11,11 @@ pub fn cores() -> NonZero<usize> {
     thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN)
 }
 
-/// Calls `work` with the numbers 0, 1, 2 and so on, on `threads` threads, as long as `more` is true of
-/// the next number.
+/// Calls `work` with the numbers 0, 1, 2 and so on, on `threads` threads, as long as `more` is true
+/// of the next number.
 ///
-/// Each call may send any number of messages with the function that it is given. Every message goes to
-/// `each` with the number of its call, on the calling thread, until `each` breaks; the order of
+/// Each call may send any number of messages with the function that it is given. Every message goes
+/// to `each` with the number of its call, on the calling thread, until `each` breaks; the order of
 /// messages from different calls is not certain. No more than one message per thread waits for
 /// `each`; a call that sends another one blocks, so that messages don't pile up.
 pub fn as_they_come<T: Send>(
@@ -24,8 +24,8 @@ pub fn as_they_come<T: Send>(
     work: impl Fn(usize, &dyn Fn(T)) + Sync,
     mut each: impl FnMut(usize, T) -> ControlFlow<()>,
 ) {
-    // `more` is asked and the number taken under one lock, so the numbers that are worked on are all
-    // those below some number.
+    // `more` is asked and the number taken under one lock, so the numbers that are worked on are
+    // all those below some number.
     let next = Mutex::new((0, true));
     let take = || {
         let mut guard = next.lock().unwrap_or_else(PoisonError::into_inner);
@@ -55,8 +55,8 @@ pub fn as_they_come<T: Send>(
     });
 }
 
-/// As [`as_they_come`], for work with one result per number: `each` gets the results in the order of the
-/// numbers. So what it gets before it breaks does not depend on the number of threads.
+/// As [`as_they_come`], for work with one result per number: `each` gets the results in the order
+/// of the numbers. So what it gets before it breaks does not depend on the number of threads.
 pub fn in_order<T: Send>(
     threads: NonZero<usize>,
     more: impl Fn(usize) -> bool + Sync,

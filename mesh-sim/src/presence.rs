@@ -1,8 +1,8 @@
 //! Agents that join and leave in the middle of a run.
 //!
-//! A scenario plans when its agents join and leave, and the engines carry the plan out. The engines'
-//! methods for it work at any time, so they can also serve a decision to scale that is made during a
-//! run.
+//! A scenario plans when its agents join and leave, and the engines carry the plan out. The
+//! engines' methods for it work at any time, so they can also serve a decision to scale that is
+//! made during a run.
 
 use std::time::Duration;
 
@@ -16,7 +16,8 @@ use crate::scenario::{AgentSpec, Scenario};
 /// Whether an agent takes part in the mesh: not yet, now, or not any more.
 ///
 /// The engine keeps it for every agent and moves it from one state to the next, never back. A crash
-/// does not change it: an agent that is down is still a member, and starts again once its host is up.
+/// does not change it: an agent that is down is still a member, and starts again once its host is
+/// up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Presence {
     /// The agent's process has not started; its host refuses connections.
@@ -24,8 +25,8 @@ pub enum Presence {
     NotJoined,
     /// The agent's process runs, unless its host is down.
     Member,
-    /// The agent has been told to shut down: it ends its lease, takes no new requests, and finishes the
-    /// jobs and requests that it has.
+    /// The agent has been told to shut down: it ends its lease, takes no new requests, and finishes
+    /// the jobs and requests that it has.
     Leaving,
     /// The agent's process has ended; its host refuses connections again.
     Gone,
@@ -64,8 +65,8 @@ pub struct PlannedChange {
     pub joins: bool,
 }
 
-/// The joins and leaves that a scenario plans, in the order of time. An agent that is there from the
-/// start does not join.
+/// The joins and leaves that a scenario plans, in the order of time. An agent that is there from
+/// the start does not join.
 pub fn planned_changes(scenario: &Scenario) -> Vec<PlannedChange> {
     let mut changes = Vec::new();
     for (index, spec) in scenario.agents.iter().enumerate() {
@@ -81,8 +82,8 @@ pub fn planned_changes(scenario: &Scenario) -> Vec<PlannedChange> {
     changes
 }
 
-/// How long an agent that leaves may take to finish its jobs and requests. It is the default of live
-/// agents, with the time that they have for their last answers.
+/// How long an agent that leaves may take to finish its jobs and requests. It is the default of
+/// live agents, with the time that they have for their last answers.
 pub fn drain_limit() -> Duration {
     ServerLimits::default().drain + LAST_WORDS
 }

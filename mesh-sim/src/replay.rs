@@ -39,8 +39,8 @@ impl LoggedFacts {
     /// The last `count` events that led to a failure, as lines of JSON.
     ///
     /// If the failure concerns a request, these are the events of that request. If it is a missed
-    /// threshold, they are those of the worst request that was due after the warm-up. Otherwise they
-    /// are the events at the hosts that the failure concerns, without those of requests.
+    /// threshold, they are those of the worst request that was due after the warm-up. Otherwise
+    /// they are the events at the hosts that the failure concerns, without those of requests.
     pub fn leading_to(&self, failure: &RunFailure, count: usize) -> Vec<String> {
         let request = match failure.defect {
             Defect::Threshold { cause, .. } => self.worst_request(cause),
@@ -63,8 +63,8 @@ impl LoggedFacts {
         found.iter().rev().filter_map(|entry| line(entry, &self.names)).collect()
     }
 
-    /// The request that took longest of those that failed for the reason `cause`. If there is none, the
-    /// longest of all that failed; if none failed, the longest of all.
+    /// The request that took longest of those that failed for the reason `cause`. If there is none,
+    /// the longest of all that failed; if none failed, the longest of all.
     fn worst_request(&self, cause: Option<&str>) -> Option<u64> {
         let mut due = BTreeMap::new();
         let mut worst = None;

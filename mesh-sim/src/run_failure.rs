@@ -15,8 +15,8 @@ use crate::publish::write_file;
 use crate::record::{RunRecord, Violation};
 use crate::scenario::{Draft, EngineKind, Scenario};
 
-/// A way in which a run can fail. Two runs fail in the same way if they have an equal defect, whatever
-/// the details: so a smaller scenario can be said to fail like a larger one.
+/// A way in which a run can fail. Two runs fail in the same way if they have an equal defect,
+/// whatever the details: so a smaller scenario can be said to fail like a larger one.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Defect {
@@ -28,8 +28,8 @@ pub enum Defect {
     Threshold {
         /// The threshold's field in `[expect]`.
         field: &'static str,
-        /// The reason for which most of the failed requests failed, if there were enough of them to miss
-        /// the threshold; else `None`.
+        /// The reason for which most of the failed requests failed, if there were enough of them to
+        /// miss the threshold; else `None`.
         cause: Option<&'static str>,
     },
     /// There are thresholds, but no request was measured.
@@ -37,8 +37,8 @@ pub enum Defect {
 }
 
 impl Defect {
-    /// The verdict on a run with this defect. A run that breaks down has shown nothing about oracles and
-    /// thresholds, so it counts as a violated oracle, the worse of the two.
+    /// The verdict on a run with this defect. A run that breaks down has shown nothing about
+    /// oracles and thresholds, so it counts as a violated oracle, the worse of the two.
     pub const fn verdict(&self) -> Verdict {
         match self {
             Self::Breakdown | Self::Oracle(_) => Verdict::Violated,
@@ -167,8 +167,8 @@ fn defect_of(threshold: &MissedThreshold, record: &RunRecord) -> Defect {
     Defect::Threshold { field: figure.threshold.unwrap_or(figure.key), cause }
 }
 
-/// Writes the scenario file of one failing run. Missing directories are made. If writing fails, an older
-/// file at `path` is left as it was.
+/// Writes the scenario file of one failing run. Missing directories are made. If writing fails, an
+/// older file at `path` is left as it was.
 ///
 /// # Errors
 /// If the file can't be written.

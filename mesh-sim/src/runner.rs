@@ -49,8 +49,8 @@ impl<'a> RunPlan<'a> {
             .collect()
     }
 
-    /// Carries out all runs, on as many threads as there are cores. Records are returned in the order of
-    /// [`Self::runs`].
+    /// Carries out all runs, on as many threads as there are cores. Records are returned in the
+    /// order of [`Self::runs`].
     ///
     /// # Errors
     /// The error of the first run, in this order, that broke down.
@@ -63,8 +63,9 @@ impl<'a> RunPlan<'a> {
     }
 }
 
-/// Carries out `runs` on `threads` threads and hands each record to `keep` as soon as its run is over,
-/// with the run's position. The order is not certain. At most two records per thread exist at a time.
+/// Carries out `runs` on `threads` threads and hands each record to `keep` as soon as its run is
+/// over, with the run's position. The order is not certain. At most two records per thread exist at
+/// a time.
 ///
 /// # Errors
 /// The error of the first of `runs` that broke down. Runs after it may not have been carried out.

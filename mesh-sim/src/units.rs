@@ -1,7 +1,7 @@
 //! Durations as people write them in files: `"250us"`, `"5ms"`, `"1.5s"`, `"2m"`, `"1h"`.
 //!
-//! A quoted duration is a number with its unit, and means a whole number of nanoseconds. So a time is
-//! never a float on its way from the file to the engines.
+//! A quoted duration is a number with its unit, and means a whole number of nanoseconds. So a time
+//! is never a float on its way from the file to the engines.
 
 use std::borrow::Cow;
 use std::fmt;

@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use mesh_core::seed::Rng;
 
-/// The points of a measured distribution: pairs of a share from 0 to 1 and the value in seconds that
-/// this share of the draws stays below. Shares rise and values never fall.
+/// The points of a measured distribution: pairs of a share from 0 to 1 and the value in seconds
+/// that this share of the draws stays below. Shares rise and values never fall.
 pub type Quantiles = Arc<[(f64, f64)]>;
 
-/// A distribution of non-negative times, for demands, think times and latencies. All times among the
-/// parameters are in seconds.
+/// A distribution of non-negative times, for demands, think times and latencies. All times among
+/// the parameters are in seconds.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Distribution {
@@ -81,8 +81,8 @@ impl Distribution {
         self.quantile(rng.unit())
     }
 
-    /// The time that a share `u` of the draws stays below, for `u` in [0, 1). It never falls as `u` grows.
-    /// It is rounded to a whole nanosecond, and is at most `u64::MAX` nanoseconds.
+    /// The time that a share `u` of the draws stays below, for `u` in [0, 1). It never falls as `u`
+    /// grows. It is rounded to a whole nanosecond, and is at most `u64::MAX` nanoseconds.
     pub fn quantile(&self, u: f64) -> Duration {
         from_seconds(match *self {
             Self::Constant { value } => value,
@@ -96,8 +96,8 @@ impl Distribution {
             }
             Self::Empirical { ref quantiles } => interpolate(quantiles, u),
             Self::Pareto { min, shape, max } => (min / libm::pow(1.0 - u, 1.0 / shape)).min(max),
-            // The rare value is usually the greater one. Where it is the smaller one, it belongs to small
-            // `u`, so that the quantile never falls.
+            // The rare value is usually the greater one. Where it is the smaller one, it belongs to
+            // small `u`, so that the quantile never falls.
             Self::Bimodal { low, high, high_ratio } if low <= high => {
                 if u < 1.0 - high_ratio {
                     low
@@ -136,12 +136,12 @@ impl Distribution {
     }
 }
 
-/// Stands for a uniform draw of zero where the quantile of zero is infinite. It is half of the smallest
-/// step of the random generator.
+/// Stands for a uniform draw of zero where the quantile of zero is infinite. It is half of the
+/// smallest step of the random generator.
 const SMALLEST: f64 = 1.0 / (1u64 << 54) as f64;
 
-/// The value at share `u` on straight lines between the points. Outside of them it is that of the nearest
-/// point.
+/// The value at share `u` on straight lines between the points. Outside of them it is that of the
+/// nearest point.
 fn interpolate(quantiles: &[(f64, f64)], u: f64) -> f64 {
     let after = quantiles.partition_point(|(share, _)| *share <= u);
     match (after.checked_sub(1).map(|at| quantiles[at]), quantiles.get(after)) {
@@ -170,7 +170,8 @@ fn cut_pareto_mean(min: f64, shape: f64, max: f64) -> f64 {
     min * (1.0 + tail)
 }
 
-/// Rounds to whole nanoseconds. The cast with `as` saturates, and makes NaN and negative values zero.
+/// Rounds to whole nanoseconds. The cast with `as` saturates, and makes NaN and negative values
+/// zero.
 fn from_seconds(seconds: f64) -> Duration {
     Duration::from_nanos((seconds * 1e9).round() as u64)
 }

@@ -1,5 +1,5 @@
-//! The addresses of simulated hosts. They are made of the hosts' numbers and not of their names in the
-//! scenario, because an agent may have a name that no address can contain.
+//! The addresses of simulated hosts. They are made of the hosts' numbers and not of their names in
+//! the scenario, because an agent may have a name that no address can contain.
 
 use std::sync::Arc;
 

@@ -1,8 +1,9 @@
 //! Engines: what runs a scenario in simulated time.
 //!
 //! There are two, chosen by [`EngineKind`]. Engine event moves values between the state machines of
-//! mesh-core; engine turmoil runs the code of mesh-node over a simulated TCP network. Both record what
-//! happens as facts in a journal, and both apply the same fault schedule, machine model and workload.
+//! mesh-core; engine turmoil runs the code of mesh-node over a simulated TCP network. Both record
+//! what happens as facts in a journal, and both apply the same fault schedule, machine model and
+//! workload.
 
 mod address;
 mod event;
@@ -24,8 +25,8 @@ const OUTPUT: &str = "\"Processed: simulated job\"";
 
 /// One run of a scenario: one policy with one seed.
 ///
-/// It is a plain description. [`execute`](Self::execute) carries it out; the record that comes back is
-/// a function of the run and the engine alone.
+/// It is a plain description. [`execute`](Self::execute) carries it out; the record that comes back
+/// is a function of the run and the engine alone.
 #[derive(Clone, Copy, Debug)]
 pub struct Run<'a> {
     /// The experiment.
@@ -38,7 +39,8 @@ pub struct Run<'a> {
     pub trace: bool,
 }
 
-/// Why a run could not be carried out. The cause is a bug of ours or of a library, never the scenario.
+/// Why a run could not be carried out. The cause is a bug of ours or of a library, never the
+/// scenario.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum EngineError {
@@ -121,8 +123,8 @@ impl ScenarioFile {
     }
 }
 
-/// An observer that is lent to a run. Tasks of a run that broke down may keep their handle on it after
-/// the run has returned, so the owner takes the observer back through the lock.
+/// An observer that is lent to a run. Tasks of a run that broke down may keep their handle on it
+/// after the run has returned, so the owner takes the observer back through the lock.
 struct LentObserver<O>(Arc<Mutex<Option<O>>>);
 
 impl<O: FactObserver> FactObserver for LentObserver<O> {

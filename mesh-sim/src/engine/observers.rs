@@ -1,5 +1,5 @@
-//! What observes every run, whichever engine drives it: the oracles, the recorder, the event log and
-//! an observer that the caller of the run may bring.
+//! What observes every run, whichever engine drives it: the oracles, the recorder, the event log
+//! and an observer that the caller of the run may bring.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,9 +18,9 @@ pub(super) type GuestObserver = Box<dyn FactObserver + Send>;
 /// The journal of a run, with the observers that every run has.
 pub(super) type RunJournal = Journal<PromptObservers, OrderedObservers>;
 
-/// The observers that learn of each fact when it is recorded. They don't depend on the order of facts
-/// within one step of the engine, and the engine must know before the end of the run how long they
-/// want it to last.
+/// The observers that learn of each fact when it is recorded. They don't depend on the order of
+/// facts within one step of the engine, and the engine must know before the end of the run how long
+/// they want it to last.
 pub(super) struct PromptObservers {
     oracles: Oracles,
     recorder: Recorder,
@@ -49,7 +49,8 @@ impl FactObserver for OrderedObservers {
 }
 
 impl RunJournal {
-    /// Opens the journal at the beginning of a run. `resolution` is how late the engine's timers may be.
+    /// Opens the journal at the beginning of a run. `resolution` is how late the engine's timers
+    /// may be.
     pub(super) fn open(
         run: &Run<'_>,
         faults: &Arc<FaultSchedule>,

@@ -90,7 +90,8 @@ pub struct StateCount {
 
 /// How often runs reached each state, by the state's name.
 ///
-/// An exploration says nothing about a state that it never reached, so its report ends with this list.
+/// An exploration says nothing about a state that it never reached, so its report ends with this
+/// list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Coverage(BTreeMap<&'static str, StateCount>);
 

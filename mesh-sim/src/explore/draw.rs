@@ -1,8 +1,8 @@
 //! Random scenarios, made from a base scenario that a person wrote.
 //!
-//! This is swarm testing (A. Groce, C. Zhang, E. Eide, Y. Chen and J. Regehr, "Swarm Testing", ISSTA
-//! 2012): each run leaves some kinds of faults out altogether. A run with a little of everything
-//! rarely reaches the states for which one kind must happen often.
+//! This is swarm testing (A. Groce, C. Zhang, E. Eide, Y. Chen and J. Regehr, "Swarm Testing",
+//! ISSTA 2012): each run leaves some kinds of faults out altogether. A run with a little of
+//! everything rarely reaches the states for which one kind must happen often.
 
 use std::time::Duration;
 
@@ -36,9 +36,9 @@ pub(super) struct DrawnScenario {
     pub(super) seed: u64,
 }
 
-/// Draws the scenario of the run with this number: the base with other faults, latencies and workload,
-/// one of its policies and another seed. Every fault ends in the first three quarters of the
-/// duration, so that the mesh can heal in the rest.
+/// Draws the scenario of the run with this number: the base with other faults, latencies and
+/// workload, one of its policies and another seed. Every fault ends in the first three quarters of
+/// the duration, so that the mesh can heal in the rest.
 pub(super) fn draw_scenario(base: &ScenarioFile, engine: EngineKind, seed: u64, number: usize) -> DrawnScenario {
     let seed = Seed::root(seed).child("explore").child(&number.to_string());
     let scenario = &base.scenario;
@@ -152,8 +152,8 @@ fn workload(draft: &mut Draft, scenario: &Scenario, draw: &mut Draw<'_>) {
 fn faults(scenario: &Scenario, engine: EngineKind, draw: &mut Draw<'_>) -> Vec<Fault> {
     let can = |in_turmoil: bool| in_turmoil || engine != EngineKind::Turmoil;
     let mut on = faults::draws();
-    // A coin is tossed for each, also for those that the engine can't have, so that both engines draw
-    // the same random numbers.
+    // A coin is tossed for each, also for those that the engine can't have, so that both engines
+    // draw the same random numbers.
     on.retain(|(_, in_turmoil)| draw.coin() && can(*in_turmoil));
     let healed = scenario.duration * 3 / 4;
     let mut faults: Vec<Fault> = Vec::new();

@@ -1,9 +1,10 @@
 //! Exploration: runs with random faults, in search of one that fails.
 //!
-//! Run number n of a seed is a pure function of the base scenario, the seed and n. In the first three
-//! quarters of its duration one of the base's policies meets random faults, latencies and a random
-//! workload (the safety phase). Then all faults end and requests go on; at the end the oracles demand
-//! that the mesh has converged and that nothing is left in flight (the liveness phase).
+//! Run number n of a seed is a pure function of the base scenario, the seed and n. In the first
+//! three quarters of its duration one of the base's policies meets random faults, latencies and a
+//! random workload (the safety phase). Then all faults end and requests go on; at the end the
+//! oracles demand that the mesh has converged and that nothing is left in flight (the liveness
+//! phase).
 
 mod coverage;
 mod draw;
@@ -24,11 +25,12 @@ use crate::judge::Verdict;
 use crate::parallel::in_order;
 use crate::scenario::{Diagnostics, Draft, EngineKind, ScenarioFile};
 
-/// What to explore: a base scenario in one engine. The seed decides which random scenarios are made of it.
+/// What to explore: a base scenario in one engine. The seed decides which random scenarios are made
+/// of it.
 #[derive(Clone, Copy, Debug)]
 pub struct Exploration<'a> {
-    /// The base scenario. Every run has its agents, registry, policies and service times; its faults,
-    /// links and rate steps are replaced by random ones.
+    /// The base scenario. Every run has its agents, registry, policies and service times; its
+    /// faults, links and rate steps are replaced by random ones.
     pub base: &'a ScenarioFile,
     /// The engine of every run.
     pub engine: EngineKind,
@@ -86,8 +88,9 @@ struct ExploredRun {
 }
 
 impl Exploration<'_> {
-    /// Carries out the runs 0, 1, 2 and so on, on `threads` threads, as long as `more` is true of the next
-    /// number. After each run `progress` is called, in the order of the runs, until it breaks.
+    /// Carries out the runs 0, 1, 2 and so on, on `threads` threads, as long as `more` is true of
+    /// the next number. After each run `progress` is called, in the order of the runs, until it
+    /// breaks.
     ///
     /// # Errors
     /// If the engine can't honour a scenario that was drawn.

@@ -45,8 +45,8 @@ impl<'a> Draw<'a> {
         (1 + self.below(99)) as f64 / 100.0
     }
 
-    /// A number between `low` and `high` whose logarithm is uniform: every order of magnitude is equally
-    /// likely.
+    /// A number between `low` and `high` whose logarithm is uniform: every order of magnitude is
+    /// equally likely.
     pub(crate) fn log_uniform(&mut self, low: f64, high: f64) -> f64 {
         low * libm::exp(self.rng.unit() * libm::log(high / low))
     }

@@ -18,8 +18,8 @@ pub(super) struct Span {
 
 /// Something that a fault does while it is active, with hosts given by number.
 ///
-/// The schedule answers the engines' questions from these, without knowing the kinds of faults. A kind
-/// that does what no other does brings a variant of its own, and a method of
+/// The schedule answers the engines' questions from these, without knowing the kinds of faults. A
+/// kind that does what no other does brings a variant of its own, and a method of
 /// [`FaultSchedule`](super::FaultSchedule) that the engines call.
 #[derive(Clone, Debug)]
 pub(super) enum FaultEffect {
@@ -31,8 +31,8 @@ pub(super) enum FaultEffect {
     Delay(DirectedLinks, Duration),
     /// This share of the messages on these links is lost, 0 to 1.
     Lose(DirectedLinks, f64),
-    /// The hosts are down. A host that is down neither receives nor sends anything, so all of its links
-    /// are cut, and the ends of its connections are not announced.
+    /// The hosts are down. A host that is down neither receives nor sends anything, so all of its
+    /// links are cut, and the ends of its connections are not announced.
     Down(HostMap<bool>),
     /// The machines of these hosts run at this share of their speed.
     SpeedFactor(HostMap<bool>, f64),
@@ -43,10 +43,11 @@ pub(super) enum FaultEffect {
 /// The links that an effect is about, each from one host to another.
 #[derive(Clone, Debug)]
 pub(super) enum DirectedLinks {
-    /// The links from hosts of one side to hosts of the other, and back. A host may be on both sides:
-    /// then its links with all hosts of both sides are included.
+    /// The links from hosts of one side to hosts of the other, and back. A host may be on both
+    /// sides: then its links with all hosts of both sides are included.
     Between([HostMap<bool>; 2]),
-    /// The links between hosts of different groups. Links of hosts without a group are not included.
+    /// The links between hosts of different groups. Links of hosts without a group are not
+    /// included.
     Apart {
         group: HostMap<Option<u32>>,
         /// Only the links from an earlier group to a later one.

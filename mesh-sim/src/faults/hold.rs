@@ -37,9 +37,9 @@ impl FaultBehaviour for Hold {
 
     fn why_not_live(&self, all: &BTreeSet<&str>) -> Option<&'static str> {
         let [a, b] = &self.between;
-        // Stopping a process has the same effect as a hold on all of its links: what it is sent, and what
-        // it would send, waits until the process goes on. So a hold is possible if it is between one
-        // process and all other hosts.
+        // Stopping a process has the same effect as a hold on all of its links: what it is sent,
+        // and what it would send, waits until the process goes on. So a hold is possible if it is
+        // between one process and all other hosts.
         let stops = |one: &[Name], others: &[Name]| {
             let named: BTreeSet<&str> = one.iter().chain(others).map(|name| &**name).collect();
             one.len() == 1 && &*one[0] != CLIENT && named == *all

@@ -2,8 +2,8 @@
 
 use crate::host_names::{CLIENT, REGISTRY};
 
-/// A field of a fault that names hosts. If the field is a list of lists of hosts, this is one of its
-/// items.
+/// A field of a fault that names hosts. If the field is a list of lists of hosts, this is one of
+/// its items.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct HostField {
     /// The field's name in scenario files.
@@ -16,17 +16,17 @@ pub(crate) struct HostField {
     pub(crate) rule: HostRule,
 }
 
-/// A rule about the hosts that a field names. The checks of scenarios enforce it, and faults that are
-/// drawn at random obey it.
+/// A rule about the hosts that a field names. The checks of scenarios enforce it, and faults that
+/// are drawn at random obey it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum HostRule {
-    /// The field has two items, the two ends of links. No link leads from a host to itself, so the items
-    /// can't both be the same single host.
+    /// The field has two items, the two ends of links. No link leads from a host to itself, so the
+    /// items can't both be the same single host.
     LinkEnds,
     /// No host may be in two items of the field.
     Disjoint,
-    /// No host may be hit by two faults of the same kind at the same time, because it would be unclear
-    /// which of the two counts and what the end of the first one undoes.
+    /// No host may be hit by two faults of the same kind at the same time, because it would be
+    /// unclear which of the two counts and what the end of the first one undoes.
     OneFaultAtATime,
 }
 

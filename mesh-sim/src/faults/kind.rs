@@ -5,13 +5,13 @@ use std::collections::BTreeSet;
 use super::draw::DrawFault;
 use super::effect::{FaultEffect, HostNumbers, Span};
 
-/// What every kind of fault can do. It is implemented by the kind's parameters, as a checked scenario
-/// has them.
+/// What every kind of fault can do. It is implemented by the kind's parameters, as a checked
+/// scenario has them.
 ///
-/// The type of the parameters is generic over how hosts are named: `Crash<H>` names them by an `H`. So
-/// one declaration serves a scenario file (patterns like "agent-*"), a checked scenario (names) and a
-/// file that is written again. Besides this trait every kind has a method `map_hosts`, which replaces
-/// each list of hosts by what a function makes of it and keeps the other parameters.
+/// The type of the parameters is generic over how hosts are named: `Crash<H>` names them by an `H`.
+/// So one declaration serves a scenario file (patterns like "agent-*"), a checked scenario (names)
+/// and a file that is written again. Besides this trait every kind has a method `map_hosts`, which
+/// replaces each list of hosts by what a function makes of it and keeps the other parameters.
 pub(super) trait FaultBehaviour {
     /// The field that engine turmoil can't honour; `None` if turmoil can have this kind of fault.
     fn field_beyond_turmoil() -> Option<&'static str>
@@ -21,8 +21,8 @@ pub(super) trait FaultBehaviour {
         None
     }
 
-    /// The functions with which an exploration draws a fault of this kind. Each explored run either uses
-    /// a function or goes without it.
+    /// The functions with which an exploration draws a fault of this kind. Each explored run either
+    /// uses a function or goes without it.
     fn draws() -> &'static [DrawFault]
     where
         Self: Sized;
@@ -30,14 +30,14 @@ pub(super) trait FaultBehaviour {
     /// What the fault does, and when. Most kinds have one effect for the whole `span` of the fault.
     fn effects(&self, span: Span, hosts: &HostNumbers<'_>) -> Vec<(Span, FaultEffect)>;
 
-    /// Whether the fault still does anything after hosts have been left out. `all_name_somebody` says
-    /// whether each of its lists of hosts still names a host.
+    /// Whether the fault still does anything after hosts have been left out. `all_name_somebody`
+    /// says whether each of its lists of hosts still names a host.
     fn still_hits(&mut self, all_name_somebody: bool) -> bool {
         all_name_somebody
     }
 
-    /// Why a live mesh of processes on one machine, whose hosts are `all`, can't have this fault; `None`
-    /// if it can.
+    /// Why a live mesh of processes on one machine, whose hosts are `all`, can't have this fault;
+    /// `None` if it can.
     fn why_not_live(&self, all: &BTreeSet<&str>) -> Option<&'static str>;
 
     /// The name of the kind in reports: "one-way partition".
@@ -47,8 +47,8 @@ pub(super) trait FaultBehaviour {
     fn detail(&self) -> String;
 }
 
-/// Makes the enum [`FaultKind`](super::FaultKind) from a list of kinds. Each kind is given as its file
-/// and its type; the name of the file is also the name of the kind in scenario files.
+/// Makes the enum [`FaultKind`](super::FaultKind) from a list of kinds. Each kind is given as its
+/// file and its type; the name of the file is also the name of the kind in scenario files.
 macro_rules! kinds {
     ($($file:ident::$Kind:ident,)*) => {
         $(pub use self::$file::$Kind;)*

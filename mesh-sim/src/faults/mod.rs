@@ -1,10 +1,11 @@
 //! Faults: what goes wrong in a run, when, and what it does to hosts and to the links between them.
 //!
-//! A kind of fault is one file of this directory, and a line in each of the two lists below (`mod` and
-//! `kinds!`). The file says what may stand in a scenario, which hosts the fault hits, what it does to
-//! links and machines, how an exploration draws it, what is left of it when hosts are left out, how
-//! reports describe it, and whether engine turmoil and a live mesh of processes can have it.
-//! [`FaultSchedule`] answers, for all kinds alike, which faults are active at a time and what they do.
+//! A kind of fault is one file of this directory, and a line in each of the two lists below (`mod`
+//! and `kinds!`). The file says what may stand in a scenario, which hosts the fault hits, what it
+//! does to links and machines, how an exploration draws it, what is left of it when hosts are left
+//! out, how reports describe it, and whether engine turmoil and a live mesh of processes can have
+//! it. [`FaultSchedule`] answers, for all kinds alike, which faults are active at a time and what
+//! they do.
 //!
 //! A link leads from one host to another, in one direction. Two hosts are connected by two links.
 
@@ -47,7 +48,8 @@ kinds! {
     background_load::BackgroundLoad,
 }
 
-/// Something that goes wrong in a run: a kind of fault with its parameters, its start and its length.
+/// Something that goes wrong in a run: a kind of fault with its parameters, its start and its
+/// length.
 ///
 /// ```
 /// use std::time::Duration;
@@ -77,7 +79,8 @@ impl Fault {
         self.lasts.map_or(Timestamp::MAX, |lasts| Timestamp::from(self.at) + lasts)
     }
 
-    /// The fault in a mesh that has only the hosts of these names; `None` if it would do nothing there.
+    /// The fault in a mesh that has only the hosts of these names; `None` if it would do nothing
+    /// there.
     pub(crate) fn among(&self, kept: &BTreeSet<&str>) -> Option<Self> {
         let mut all_name_somebody = true;
         let mut kind = self.kind.map_hosts(&mut |_, names| {
@@ -126,8 +129,8 @@ impl FaultKind {
         self.as_kind().detail()
     }
 
-    /// Why a live mesh of processes on one machine, whose hosts are `all`, can't have this fault; `None`
-    /// if it can.
+    /// Why a live mesh of processes on one machine, whose hosts are `all`, can't have this fault;
+    /// `None` if it can.
     pub fn why_not_live(&self, all: &BTreeSet<&str>) -> Option<&'static str> {
         self.as_kind().why_not_live(all)
     }
@@ -148,7 +151,8 @@ impl FaultKind {
 }
 
 /// Every way to draw a fault for an exploration, and whether engine turmoil can have what is drawn.
-/// Those that turmoil can't have come last, so that the others have the same numbers in both engines.
+/// Those that turmoil can't have come last, so that the others have the same numbers in both
+/// engines.
 pub(crate) fn draws() -> Vec<(DrawFault, bool)> {
     let all = draws_by_kind().flat_map(|(draws, ok)| draws.iter().map(move |draw| (*draw, ok)));
     let (both, event): (Vec<_>, Vec<_>) = all.partition(|(_, in_turmoil)| *in_turmoil);

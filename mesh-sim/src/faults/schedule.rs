@@ -31,15 +31,16 @@ pub struct LinkState {
 pub struct MachineState {
     /// Factor on the machine's speed; 1 without faults.
     pub speed_factor: f64,
-    /// Background load instead of the scheduled one, as a share of all cores; `None`: the scheduled one.
+    /// Background load instead of the scheduled one, as a share of all cores; `None`: the scheduled
+    /// one.
     pub background: Option<f64>,
 }
 
 /// When the faults of a run are active, and what the network is like without them, by host number.
 ///
-/// It is made from the scenario before a run and never changes. The engines ask it for the state of a
-/// link, a host or a machine at a time; the oracles ask it what has happened up to a time. It knows
-/// only the effects of faults on hosts and links, so each answer covers every kind of fault.
+/// It is made from the scenario before a run and never changes. The engines ask it for the state of
+/// a link, a host or a machine at a time; the oracles ask it what has happened up to a time. It
+/// knows only the effects of faults on hosts and links, so each answer covers every kind of fault.
 #[derive(Clone, Debug)]
 pub struct FaultSchedule {
     hosts: Arc<HostMap<Name>>,
@@ -115,14 +116,14 @@ impl FaultSchedule {
         self.overrides.values().chain([&self.quality]).map(|quality| &**quality)
     }
 
-    /// The latency of the link from one host to another without faults. If latencies are drawn at random,
-    /// this is one that hardly any message exceeds ([`LinkQuality::slowest`]).
+    /// The latency of the link from one host to another without faults. If latencies are drawn at
+    /// random, this is one that hardly any message exceeds ([`LinkQuality::slowest`]).
     pub fn base_latency(&self, from: HostId, to: HostId) -> Duration {
         self.quality(from, to).slowest()
     }
 
-    /// The latency of the link from one host to another at a time: [`Self::base_latency`] and what faults
-    /// add to it.
+    /// The latency of the link from one host to another at a time: [`Self::base_latency`] and what
+    /// faults add to it.
     pub fn latency(&self, from: HostId, to: HostId, at: Timestamp) -> Duration {
         self.base_latency(from, to) + self.link(from, to, at).added
     }
@@ -178,9 +179,10 @@ impl FaultSchedule {
         base + self.delays(|_| true)
     }
 
-    /// The last time up to `now` at which a fault stopped, delayed or lost messages between two hosts in
-    /// either direction, or one of the two was down; `None` if that has not happened. The end of a
-    /// fault counts, because a message that is in flight when the fault ends may have met it.
+    /// The last time up to `now` at which a fault stopped, delayed or lost messages between two
+    /// hosts in either direction, or one of the two was down; `None` if that has not happened. The
+    /// end of a fault counts, because a message that is in flight when the fault ends may have met
+    /// it.
     pub fn last_disturbed(&self, a: HostId, b: HostId, now: Timestamp) -> Option<Timestamp> {
         if self.is_lossy(a, b) {
             return Some(now);
@@ -202,8 +204,9 @@ impl FaultSchedule {
             || self.last(now, FaultEffect::can_break_connections).is_some()
     }
 
-    /// Whether the registry, while it is up, may at some time hear no agent at all: every agent is down or
-    /// cut off by some fault, not necessarily the same one, or its messages get lost at random.
+    /// Whether the registry, while it is up, may at some time hear no agent at all: every agent is
+    /// down or cut off by some fault, not necessarily the same one, or its messages get lost at
+    /// random.
     pub fn may_silence_all(&self) -> bool {
         let is_silenced = |agent: AgentId| {
             let agent = agent.host();
@@ -223,9 +226,9 @@ impl FaultSchedule {
         self.last(now, |effect| effect.takes_down(host))
     }
 
-    /// The last time up to `now` at which an agent may have been worse off than the others: it was down,
-    /// or a fault disturbed its link with the registry but not the links of all agents, or the link
-    /// lost or delayed messages; `None` if that has not happened.
+    /// The last time up to `now` at which an agent may have been worse off than the others: it was
+    /// down, or a fault disturbed its link with the registry but not the links of all agents, or
+    /// the link lost or delayed messages; `None` if that has not happened.
     pub fn last_singled_out(&self, agent: AgentId, now: Timestamp) -> Option<Timestamp> {
         let agent = agent.host();
         if self.is_lossy(agent, HostId::REGISTRY) {
@@ -233,14 +236,15 @@ impl FaultSchedule {
         }
         self.last(now, |effect| match effect {
             FaultEffect::Down(hosts) => hosts[agent],
-            // Chance may hit one agent and spare the others, even if the fault is on all of their links.
+            // Chance may hit one agent and spare the others, even if the fault is on all of their
+            // links.
             FaultEffect::Lose(links, _) | FaultEffect::Delay(links, _) => links.touch(agent, HostId::REGISTRY),
             other => other.breaks(agent, HostId::REGISTRY) && !self.silences_all(other),
         })
     }
 
-    /// The number of faults that kept the registry from hearing any agent and were active after `since`
-    /// and up to `now`.
+    /// The number of faults that kept the registry from hearing any agent and were active after
+    /// `since` and up to `now`.
     pub fn silences(&self, since: Timestamp, now: Timestamp) -> usize {
         self.between(since, now).filter(|effect| self.silences_all(effect)).count()
     }
@@ -256,14 +260,15 @@ impl FaultSchedule {
         self.active(at).any(|(_, effect)| effect.affects_links())
     }
 
-    /// When a message arrives that would arrive at `at` if there were no holds: at `at`, or when the hold
-    /// on its link ends. [`Timestamp::MAX`] if that hold has no end.
+    /// When a message arrives that would arrive at `at` if there were no holds: at `at`, or when
+    /// the hold on its link ends. [`Timestamp::MAX`] if that hold has no end.
     pub fn released(&self, from: HostId, to: HostId, at: Timestamp) -> Timestamp {
         if !self.link(from, to, at).held {
             return at;
         }
         let mut until = at;
-        // Another hold may have begun before this one ends; then the message waits for that one too.
+        // Another hold may have begun before this one ends; then the message waits for that one
+        // too.
         while until < Timestamp::MAX {
             let holds = self.active(until).filter(|(_, effect)| effect.holds(from, to));
             let Some(next) = holds.map(|(span, _)| span.until).max() else { break };
@@ -272,8 +277,8 @@ impl FaultSchedule {
         until
     }
 
-    /// Whether the link from one host to another was cut at some time after `since` and up to `until`. If
-    /// so, a message that was sent at `since` and would arrive at `until` is lost.
+    /// Whether the link from one host to another was cut at some time after `since` and up to
+    /// `until`. If so, a message that was sent at `since` and would arrive at `until` is lost.
     pub fn was_cut(&self, from: HostId, to: HostId, since: Timestamp, until: Timestamp) -> bool {
         self.between(since, until).any(|effect| effect.cuts(from, to))
     }
@@ -317,7 +322,8 @@ impl FaultSchedule {
     }
 }
 
-/// The times at which effects begin or end, and which of them are active from each of these times on.
+/// The times at which effects begin or end, and which of them are active from each of these times
+/// on.
 fn timeline(effects: &[(Span, FaultEffect)]) -> (Vec<Timestamp>, Vec<Vec<usize>>) {
     let mut turns: BTreeMap<Timestamp, Vec<usize>> = BTreeMap::new();
     for (index, (span, _)) in effects.iter().enumerate() {

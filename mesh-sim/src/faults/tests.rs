@@ -1,5 +1,5 @@
-//! Tests that hold for every kind of fault: it is drawn, written, read and described by code that does
-//! not know the kind.
+//! Tests that hold for every kind of fault: it is drawn, written, read and described by code that
+//! does not know the kind.
 
 use std::path::{Path, PathBuf};
 

@@ -12,8 +12,8 @@ pub(super) const NANOS_PER_SECOND: u64 = 1_000_000_000;
 pub(super) struct BusySeconds {
     /// The sum of the second that is not over.
     present: u128,
-    /// Ranges of seconds that are over, with the sum of each second in the range. Idle seconds are left
-    /// out.
+    /// Ranges of seconds that are over, with the sum of each second in the range. Idle seconds are
+    /// left out.
     passed: VecDeque<(Range<u64>, u128)>,
 }
 

@@ -1,8 +1,9 @@
-//! Fixed-point numbers of the machine model. Only these conversions take floats; all else is integers.
+//! Fixed-point numbers of the machine model. Only these conversions take floats; all else is
+//! integers.
 //!
 //! The widths are chosen so that no sum or product of the model can overflow 128 bits. Speed has 44
-//! fractional bits. The rate of each of n jobs is then off by at most n / 2^44, which is a nanosecond
-//! in about 5 hours / n.
+//! fractional bits. The rate of each of n jobs is then off by at most n / 2^44, which is a
+//! nanosecond in about 5 hours / n.
 
 /// Fractional bits of speed and of attained service.
 const SPEED_BITS: u32 = 44;

@@ -25,11 +25,12 @@ use crate::scenario::{MachineSpec, ScheduleStep};
 
 use self::busy_seconds::{NANOS_PER_SECOND, BusySeconds};
 
-/// The model of one machine: cores that its running jobs share equally. The caller names jobs by a `J`.
+/// The model of one machine: cores that its running jobs share equally. The caller names jobs by a
+/// `J`.
 ///
-/// Engines keep one per agent for the whole run; the agent's process may crash and start again on it.
-/// Every call is given the time, which never goes back; a call also does what was due before it.
-/// After a call, drain [`poll_finished`](Self::poll_finished), then ask
+/// Engines keep one per agent for the whole run; the agent's process may crash and start again on
+/// it. Every call is given the time, which never goes back; a call also does what was due before
+/// it. After a call, drain [`poll_finished`](Self::poll_finished), then ask
 /// [`poll_timeout`](Self::poll_timeout) when to call [`handle_timeout`](Self::handle_timeout).
 /// Starting and finishing a job take O(log n) for n running jobs.
 #[derive(Clone, Debug)]
@@ -150,9 +151,9 @@ impl<J: Copy + Eq> Machine<J> {
         self.reschedule();
     }
 
-    /// Switches the machine off: drops every job, also the finished ones that were not drained. Nothing
-    /// is busy until the machine [boots](Self::boot). This is for a crash, and for a machine whose
-    /// process has not started yet or has ended.
+    /// Switches the machine off: drops every job, also the finished ones that were not drained.
+    /// Nothing is busy until the machine [boots](Self::boot). This is for a crash, and for a
+    /// machine whose process has not started yet or has ended.
     pub fn switch_off(&mut self, now: Timestamp) {
         self.advance(now);
         self.running.clear();
@@ -161,8 +162,8 @@ impl<J: Copy + Eq> Machine<J> {
         self.reschedule();
     }
 
-    /// Switches the machine on, for the first time or after a crash. The next sample of the CPU looks
-    /// back to this time and not further.
+    /// Switches the machine on, for the first time or after a crash. The next sample of the CPU
+    /// looks back to this time and not further.
     pub fn boot(&mut self, now: Timestamp) {
         self.advance(now);
         self.is_off = false;
@@ -171,7 +172,8 @@ impl<J: Copy + Eq> Machine<J> {
         self.sampled_at = self.now;
     }
 
-    /// Sets the background load to a share of all cores, 0 to 1; `None` returns to the scheduled load.
+    /// Sets the background load to a share of all cores, 0 to 1; `None` returns to the scheduled
+    /// load.
     pub fn set_background_override(&mut self, now: Timestamp, share: Option<f64>) {
         self.advance(now);
         self.background_override = share.map(fixed::share);
@@ -195,8 +197,9 @@ impl<J: Copy + Eq> Machine<J> {
         self.finished.pop_front()
     }
 
-    /// When to call [`handle_timeout`](Self::handle_timeout) at the latest if no other call comes first:
-    /// at the next end of a job, or at a step of the background load that may change when that is.
+    /// When to call [`handle_timeout`](Self::handle_timeout) at the latest if no other call comes
+    /// first: at the next end of a job, or at a step of the background load that may change when
+    /// that is.
     pub fn poll_timeout(&self) -> Option<Timestamp> {
         if self.running.is_empty() {
             return None;
@@ -213,9 +216,9 @@ impl<J: Copy + Eq> Machine<J> {
         self.running.len()
     }
 
-    /// CPU % as an operating system reports it: the busy share of all cores since the last sample or
-    /// boot, background load included, 0 to 100. If no time has passed since then, the share that is
-    /// busy now.
+    /// CPU % as an operating system reports it: the busy share of all cores since the last sample
+    /// or boot, background load included, 0 to 100. If no time has passed since then, the share
+    /// that is busy now.
     pub fn sample_cpu(&mut self, now: Timestamp) -> f64 {
         self.advance(now);
         let (busy, window) = match nanos(self.now.since(self.sampled_at)) {
@@ -227,14 +230,15 @@ impl<J: Copy + Eq> Machine<J> {
         self.percent(busy, window)
     }
 
-    /// The next second that is over, counted from 0, with its CPU %: the busy share of all cores within
-    /// that second. Seconds in which nothing was busy are left out.
+    /// The next second that is over, counted from 0, with its CPU %: the busy share of all cores
+    /// within that second. Seconds in which nothing was busy are left out.
     pub fn poll_second(&mut self) -> Option<(u64, f64)> {
         let (second, busy) = self.busy_seconds.take_passed()?;
         Some((second, self.percent(busy, u128::from(NANOS_PER_SECOND))))
     }
 
-    /// The second that is not over, with the CPU % of its part until now; `None` at its very beginning.
+    /// The second that is not over, with the CPU % of its part until now; `None` at its very
+    /// beginning.
     pub fn present_second(&self) -> Option<(u64, f64)> {
         let now = self.now.as_nanos();
         let (second, part) = (now / NANOS_PER_SECOND, now % NANOS_PER_SECOND);
@@ -246,13 +250,15 @@ impl<J: Copy + Eq> Machine<J> {
         (self.memory_base_percent + self.memory_per_job_percent * f64::from(jobs)).min(100.0)
     }
 
-    /// A sum of busy cores x nanoseconds, as a percentage of what all cores can do in `window` nanoseconds.
+    /// A sum of busy cores x nanoseconds, as a percentage of what all cores can do in `window`
+    /// nanoseconds.
     fn percent(&self, busy: u128, window: u128) -> f64 {
         let capacity = u128::from(self.cores) * u128::from(fixed::WHOLE_SHARE) * window;
         if capacity == 0 { 100.0 } else { (busy as f64 / capacity as f64 * 100.0).min(100.0) }
     }
 
-    /// Moves the time to `to`, and stops on the way at every end of a job and every background step.
+    /// Moves the time to `to`, and stops on the way at every end of a job and every background
+    /// step.
     fn advance(&mut self, to: Timestamp) {
         loop {
             let step = self.schedule.get(self.next_step).copied().filter(|step| step.at <= to);
@@ -293,8 +299,8 @@ impl<J: Copy + Eq> Machine<J> {
         }
     }
 
-    /// Recomputes what follows from the running jobs, the speed and the background load: how many cores
-    /// are busy, the rate of the jobs and the next end.
+    /// Recomputes what follows from the running jobs, the speed and the background load: how many
+    /// cores are busy, the rate of the jobs and the next end.
     fn reschedule(&mut self) {
         let background = match self.is_off {
             true => 0,

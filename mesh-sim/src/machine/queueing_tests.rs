@@ -1,7 +1,7 @@
 //! The machine against the closed forms of queueing theory.
 //!
-//! The seeds are fixed, so each figure is always the same number. Each tolerance is about four standard
-//! errors of a mean over that many correlated jobs.
+//! The seeds are fixed, so each figure is always the same number. Each tolerance is about four
+//! standard errors of a mean over that many correlated jobs.
 
 use mesh_core::seed::Seed;
 
@@ -18,8 +18,8 @@ struct QueueFigures {
     cpu_percent: f64,
 }
 
-/// Poisson arrivals at the offered load `rho` (0 to 1 of all cores) to a first-come-first-served queue
-/// in front of a machine that runs at most `limit` jobs at once.
+/// Poisson arrivals at the offered load `rho` (0 to 1 of all cores) to a first-come-first-served
+/// queue in front of a machine that runs at most `limit` jobs at once.
 fn measure(cores: u32, limit: usize, service: &Distribution, rho: f64, jobs: usize) -> QueueFigures {
     let seed = Seed::root(2);
     let (mut gaps, mut demands) = (seed.child("gaps").rng(), seed.child("demands").rng());

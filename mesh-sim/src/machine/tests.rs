@@ -21,7 +21,8 @@ fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }
 
-/// Calls the machine at its own timeouts until no job is left. Returns each job with the time of its end.
+/// Calls the machine at its own timeouts until no job is left. Returns each job with the time of
+/// its end.
 fn run(machine: &mut Machine<u32>) -> Vec<(u32, Timestamp)> {
     let mut ends = Vec::new();
     let mut now = Timestamp::ZERO;

@@ -33,8 +33,8 @@ pub(super) fn grouped_agents(draft: &Draft) -> Vec<GroupedAgent> {
     agents
 }
 
-/// The draft with only these agents. Faults are reduced to them too; a fault that then does nothing is
-/// dropped.
+/// The draft with only these agents. Faults are reduced to them too; a fault that then does nothing
+/// is dropped.
 pub(super) fn with_agents(draft: &Draft, faults: &[Fault], agents: &[GroupedAgent]) -> Draft {
     let groups = draft.get(&["agents"]).and_then(Value::as_array).cloned().unwrap_or_default();
     let mut tables = Vec::new();
@@ -53,8 +53,8 @@ pub(super) fn with_agents(draft: &Draft, faults: &[Fault], agents: &[GroupedAgen
     draft
 }
 
-/// The tables of a scenario file that make these agents of a group. One table is enough if they are the
-/// first ones of the group; otherwise each gets a table of its own.
+/// The tables of a scenario file that make these agents of a group. One table is enough if they are
+/// the first ones of the group; otherwise each gets a table of its own.
 fn group_of(group: &Table, names: &[&Name]) -> Vec<Table> {
     let base = group.get("name").and_then(Value::as_str).unwrap_or_default();
     let are_the_first =

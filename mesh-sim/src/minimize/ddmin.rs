@@ -1,12 +1,12 @@
 //! Delta debugging: which of many items a failure needs.
 
-/// Finds a part of `items` that still fails and from which no single item can be left out. `items` as a
-/// whole must fail.
+/// Finds a part of `items` that still fails and from which no single item can be left out. `items`
+/// as a whole must fail.
 ///
-/// The algorithm is ddmin (A. Zeller and R. Hildebrandt, "Simplifying and Isolating Failure-Inducing
-/// Input", IEEE TSE 28(2), 2002). `first_failing` gets candidates, those that would save most first,
-/// and returns the position of the first one that fails. A candidate that can't be run counts as one
-/// that does not fail.
+/// The algorithm is ddmin (A. Zeller and R. Hildebrandt, "Simplifying and Isolating
+/// Failure-Inducing Input", IEEE TSE 28(2), 2002). `first_failing` gets candidates, those that
+/// would save most first, and returns the position of the first one that fails. A candidate that
+/// can't be run counts as one that does not fail.
 pub(super) fn ddmin<T: Clone>(
     mut items: Vec<T>,
     mut first_failing: impl FnMut(&[Vec<T>]) -> Option<usize>,

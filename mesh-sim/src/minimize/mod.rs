@@ -1,10 +1,10 @@
-//! Minimization: a failing scenario is made smaller as long as it fails in the same way. It gets fewer
-//! faults, agents, links and requests, and a shorter duration.
+//! Minimization: a failing scenario is made smaller as long as it fails in the same way. It gets
+//! fewer faults, agents, links and requests, and a shorter duration.
 //!
-//! Each pass proposes smaller scenarios. One that passes the checks and fails with the same [`Defect`]
-//! takes the place of the smallest so far. Passes repeat until none finds a smaller scenario, so no
-//! single proposal could make the result smaller. The result is a function of the scenario, the
-//! defect and the limit on tries; it does not depend on the number of threads.
+//! Each pass proposes smaller scenarios. One that passes the checks and fails with the same
+//! [`Defect`] takes the place of the smallest so far. Passes repeat until none finds a smaller
+//! scenario, so no single proposal could make the result smaller. The result is a function of the
+//! scenario, the defect and the limit on tries; it does not depend on the number of threads.
 
 mod agents;
 mod ddmin;
@@ -30,7 +30,8 @@ pub struct MinimizeTarget {
     pub seed: u64,
     /// The engine that carries it out.
     pub engine: EngineKind,
-    /// The way in which smaller scenarios must fail too; `None`: in the way of the run's first failure.
+    /// The way in which smaller scenarios must fail too; `None`: in the way of the run's first
+    /// failure.
     pub defect: Option<Defect>,
 }
 
@@ -67,8 +68,8 @@ pub struct MinimalScenario {
     pub tries: usize,
 }
 
-/// Makes the failing run `target` of a scenario smaller. `progress` is called for each scenario that was
-/// run. Returns `None` if `target` does not fail.
+/// Makes the failing run `target` of a scenario smaller. `progress` is called for each scenario
+/// that was run. Returns `None` if `target` does not fail.
 pub fn minimize(
     file: &ScenarioFile,
     target: &MinimizeTarget,
@@ -120,8 +121,8 @@ impl Minimizer<'_> {
         self.best.tries >= self.effort.max_tries
     }
 
-    /// Runs candidates until one fails in the same way. That one becomes the best so far; its position is
-    /// returned.
+    /// Runs candidates until one fails in the same way. That one becomes the best so far; its
+    /// position is returned.
     fn first_failing(&mut self, candidates: &[SmallerScenario]) -> Option<usize> {
         let fresh: Vec<(usize, &SmallerScenario)> = candidates
             .iter()
@@ -164,8 +165,8 @@ fn is_sound(draft: &Draft, engine: EngineKind) -> bool {
     draft.check("").is_ok_and(|file| file.check_engine(engine).is_ok())
 }
 
-/// Runs a draft. Returns its scenario and the first failure with this defect, or with any if `defect` is
-/// `None`.
+/// Runs a draft. Returns its scenario and the first failure with this defect, or with any if
+/// `defect` is `None`.
 fn fails(draft: &Draft, target: &MinimizeTarget, defect: Option<&Defect>) -> Option<(Scenario, RunFailure)> {
     let scenario = draft.check("").ok()?.scenario;
     let policy = scenario.policies.iter().find(|policy| policy.label == target.policy)?;

@@ -88,8 +88,8 @@ impl Minimizer<'_> {
         });
     }
 
-    /// Fewer links with a quality of their own, no loss and duplication, and a constant latency instead of
-    /// a distribution.
+    /// Fewer links with a quality of their own, no loss and duplication, and a constant latency
+    /// instead of a distribution.
     fn network(&mut self) {
         self.list(&["network", "links"], "link");
         for field in ["loss", "duplication"] {
@@ -109,7 +109,8 @@ impl Minimizer<'_> {
         }
     }
 
-    /// Fewer items of the list at a path of the file. `name` is what one of them is called in reports.
+    /// Fewer items of the list at a path of the file. `name` is what one of them is called in
+    /// reports.
     fn list(&mut self, path: &[&str], name: &str) {
         let items = self.best.draft.get(path).and_then(Value::as_array).cloned();
         ddmin(items.unwrap_or_default(), |candidates| {
@@ -265,8 +266,8 @@ impl Minimizer<'_> {
     }
 }
 
-/// Shorter durations than `whole`, the shortest first. They are round numbers, as a person would write
-/// them.
+/// Shorter durations than `whole`, the shortest first. They are round numbers, as a person would
+/// write them.
 fn shorter(whole: Duration) -> impl Iterator<Item = Duration> {
     let grain = match whole.as_millis() {
         20_000.. => 1_000,

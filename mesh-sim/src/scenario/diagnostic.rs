@@ -96,8 +96,8 @@ impl Diagnostics {
         (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
     }
 
-    /// The problems as a compiler shows them, with the lines of the file, ending in a newline. After the
-    /// first 100 problems it says how many more there are.
+    /// The problems as a compiler shows them, with the lines of the file, ending in a newline.
+    /// After the first 100 problems it says how many more there are.
     pub fn render(&self, colour: bool) -> String {
         let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
         let renderer = renderer.term_width(WIDTH);

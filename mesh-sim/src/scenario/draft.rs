@@ -14,8 +14,8 @@ use crate::units::{format_duration, parse_duration};
 
 /// A scenario file that is being edited: a TOML table, changed by paths of keys.
 ///
-/// Nothing is checked until [`Draft::check`] is called. A draft loses the comments of its file; where
-/// these matter, the text is edited in place instead.
+/// Nothing is checked until [`Draft::check`] is called. A draft loses the comments of its file;
+/// where these matter, the text is edited in place instead.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Draft(Table);
 
@@ -95,7 +95,8 @@ impl Draft {
         ScenarioFile::parse(&self.text(), file)
     }
 
-    /// The table at a path of keys, made if it is missing; `None` if a value on the path is no table.
+    /// The table at a path of keys, made if it is missing; `None` if a value on the path is no
+    /// table.
     fn table(&mut self, path: &[&str]) -> Option<&mut Table> {
         path.iter().try_fold(&mut self.0, |table, key| {
             table.entry(*key).or_insert_with(|| Table::new().into()).as_table_mut()

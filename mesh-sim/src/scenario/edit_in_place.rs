@@ -1,7 +1,7 @@
 //! Changing fields of a scenario file in its text.
 //!
-//! The rest of the text stays as its author wrote it, with its comments, so that problems are shown in
-//! lines that the author knows. [`Draft`](super::Draft) is for files that a program writes.
+//! The rest of the text stays as its author wrote it, with its comments, so that problems are shown
+//! in lines that the author knows. [`Draft`](super::Draft) is for files that a program writes.
 
 use toml_edit::{ArrayOfTables, DocumentMut, Item, Key, Table, TableLike, Value, value};
 

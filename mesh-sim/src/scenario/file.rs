@@ -1,8 +1,9 @@
-//! Reading scenario files: from a file's bytes to a checked scenario, or to all problems of the file.
+//! Reading scenario files: from a file's bytes to a checked scenario, or to all problems of the
+//! file.
 //!
 //! There are three passes: syntax (TOML), structure (the JSON Schema) and meaning (how fields go
-//! together). A pass reports all of its problems. The next pass runs only if there were none, because
-//! on a file that is only partly understood it would report problems that are none.
+//! together). A pass reports all of its problems. The next pass runs only if there were none,
+//! because on a file that is only partly understood it would report problems that are none.
 
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
@@ -57,8 +58,8 @@ pub struct ScenarioFile {
     limited: LimitedFields,
 }
 
-/// The largest scenario file. It has room for the largest mesh, each agent with fields of its own, and for
-/// the lines of other files.
+/// The largest scenario file. It has room for the largest mesh, each agent with fields of its own,
+/// and for the lines of other files.
 const MOST_BYTES: u64 = 16 << 20;
 
 impl ScenarioFile {
@@ -85,8 +86,8 @@ impl ScenarioFile {
         Self::parse(text, &file)
     }
 
-    /// Parses and checks the text of a scenario file. `file` is the file's name in messages; files that
-    /// the scenario names are looked for in its directory.
+    /// Parses and checks the text of a scenario file. `file` is the file's name in messages; files
+    /// that the scenario names are looked for in its directory.
     ///
     /// # Errors
     /// As [`ScenarioFile::read`].
@@ -101,8 +102,8 @@ impl ScenarioFile {
         }
     }
 
-    /// The text in which the names of other files are replaced by their lines. It means the same in any
-    /// directory.
+    /// The text in which the names of other files are replaced by their lines. It means the same in
+    /// any directory.
     pub fn whole_text(&self) -> &str {
         &self.whole
     }
@@ -133,8 +134,8 @@ impl Scenario {
         &self.agents[id.index()]
     }
 
-    /// The scenario with only these seeds, and only the policies with these labels. An empty list leaves
-    /// them as they are.
+    /// The scenario with only these seeds, and only the policies with these labels. An empty list
+    /// leaves them as they are.
     ///
     /// # Errors
     /// If no policy has one of the labels: names it, and the labels that there are.
@@ -154,7 +155,8 @@ impl Scenario {
         Ok(self)
     }
 
-    /// Reads and checks a scenario file. [`ScenarioFile::check_engine`] says whether an engine can run it.
+    /// Reads and checks a scenario file. [`ScenarioFile::check_engine`] says whether an engine can
+    /// run it.
     ///
     /// # Errors
     /// As [`ScenarioFile::read`].
@@ -171,8 +173,8 @@ impl Scenario {
     }
 }
 
-/// The three passes. Returns the scenario, the text with the lines of the files that it names, and the
-/// places of the fields that not every engine can honour.
+/// The three passes. Returns the scenario, the text with the lines of the files that it names, and
+/// the places of the fields that not every engine can honour.
 fn check_text(text: &str, directory: &Path) -> Result<(Scenario, String, LimitedFields), Vec<Problem>> {
     let source = ParsedToml::parse(text)?;
     let StructureFindings { problems, durations } = check_structure(&source, &SHAPE);

@@ -154,7 +154,8 @@ pub(super) fn pairs(a: &[Name], b: &[Name]) -> BTreeSet<(Name, Name)> {
     pairs
 }
 
-/// Every ordered pair of different hosts, the first from one side and the second from the other, once.
+/// Every ordered pair of different hosts, the first from one side and the second from the other,
+/// once.
 pub(super) fn ordered_pairs(from: &[Name], to: &[Name]) -> BTreeSet<(Name, Name)> {
     let all = from.iter().flat_map(|from| to.iter().map(move |to| (from, to)));
     all.filter(|(from, to)| from != to).map(|(a, b)| (Arc::clone(a), Arc::clone(b))).collect()

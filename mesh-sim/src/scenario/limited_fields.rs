@@ -9,7 +9,8 @@ use super::structure::DurationField;
 /// The fields of a scenario file that not every engine can honour, with their places in the file.
 ///
 /// They are collected while the file is read, when it is not yet known which engine will run it. An
-/// engine that is asked to run the scenario looks through them, and reports those that it can't honour.
+/// engine that is asked to run the scenario looks through them, and reports those that it can't
+/// honour.
 #[derive(Clone, Debug)]
 pub(crate) struct LimitedFields {
     /// Every duration in the file. The clock of an engine may be too coarse for it.

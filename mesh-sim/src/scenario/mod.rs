@@ -1,8 +1,8 @@
 //! A scenario: one experiment, checked and complete.
 //!
 //! The types in this file are what the engines work from. They are made only from files that passed
-//! every check: [`Scenario::read`] reads a file and returns either a complete scenario or all problems
-//! of the file. The types in `raw` are the file as it is written.
+//! every check: [`Scenario::read`] reads a file and returns either a complete scenario or all
+//! problems of the file. The types in `raw` are the file as it is written.
 
 mod check;
 mod diagnostic;
@@ -47,9 +47,9 @@ use crate::network::NetworkSpec;
 /// One experiment: agents and their machines, a network, a workload, faults, and the policies to
 /// compare.
 ///
-/// A scenario is read from a file, or built in code with [`Simulation::build`](crate::Simulation::build).
-/// A [`Run`](crate::engine::Run) of it takes one of its policies and one of its seeds. It does not
-/// change during a run.
+/// A scenario is read from a file, or built in code with
+/// [`Simulation::build`](crate::Simulation::build). A [`Run`](crate::engine::Run) of it takes one
+/// of its policies and one of its seeds. It does not change during a run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Scenario {
     /// The scenario's name. Its results are written to a directory of this name.
@@ -150,7 +150,8 @@ pub struct MachineSpec {
     pub cores: u32,
     /// The work done per second and core; 1 is the reference machine.
     pub speed: f64,
-    /// The share of all cores that other programs take, 0 to 1: the schedule of its values, by time.
+    /// The share of all cores that other programs take, 0 to 1: the schedule of its values, by
+    /// time.
     pub background: Vec<ScheduleStep>,
     /// The memory in use while no job runs, in percent.
     pub memory_base_percent: f64,
@@ -234,8 +235,8 @@ pub enum EntryChoice {
     Fixed(AgentId),
 }
 
-/// A policy to compare. A scenario file names built-in policies; code that uses this library can add any
-/// other to [`Scenario::policies`].
+/// A policy to compare. A scenario file names built-in policies; code that uses this library can
+/// add any other to [`Scenario::policies`].
 #[derive(Clone, Debug)]
 pub struct PolicySpec {
     /// The policy's name in reports and results, unique in the scenario.

@@ -148,8 +148,8 @@ impl<'t> ParsedToml<'t> {
         Err(spans.into_iter().map(|(span, error)| syntax_problem(error, span)).collect())
     }
 
-    /// The span of the value at `path`. If it is left out, the span of the innermost value on the path that
-    /// is there.
+    /// The span of the value at `path`. If it is left out, the span of the innermost value on the
+    /// path that is there.
     pub(super) fn span(&self, path: &FieldPath) -> Range<usize> {
         let Some((first, rest)) = path.0.split_first() else { return 0..0 };
         let Some(mut value) = first.as_key().and_then(|key| self.tree.get(key)) else {
@@ -178,7 +178,8 @@ fn syntax_problem(error: &toml::de::Error, span: Range<usize>) -> Problem {
     if message.is_empty() {
         return Problem::at(span, "not valid TOML", "here");
     }
-    // In a message of the parser, what it found comes before the first comma, what it expected after it.
+    // In a message of the parser, what it found comes before the first comma, what it expected
+    // after it.
     match message.split_once(", ") {
         Some((title, "expected nothing")) => {
             Problem::at(span, format!("not valid TOML: {title}"), "")

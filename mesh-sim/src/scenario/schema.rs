@@ -7,8 +7,8 @@ use serde_json::{Map, Value, json};
 
 use super::raw;
 
-/// The JSON Schema (draft 2020-12) of scenario files, for editors. Files are checked against this very
-/// schema, so editor and checks always agree about fields, types, bounds and defaults.
+/// The JSON Schema (draft 2020-12) of scenario files, for editors. Files are checked against this
+/// very schema, so editor and checks always agree about fields, types, bounds and defaults.
 pub fn json_schema() -> Value {
     let schema = generator().into_root_schema_for::<raw::Scenario>();
     // Serialising puts the keywords in a readable order; `Schema::to_value` does not.
@@ -28,8 +28,8 @@ fn generator() -> SchemaGenerator {
         .into_generator()
 }
 
-/// Moves the fields beside a flattened enum into each of the enum's variants, and closes the variants.
-/// Editors then offer exactly the fields that go with each variant.
+/// Moves the fields beside a flattened enum into each of the enum's variants, and closes the
+/// variants. Editors then offer exactly the fields that go with each variant.
 #[derive(Clone)]
 struct FlattenTagged;
 
@@ -75,8 +75,8 @@ impl Transform for ClosedTables {
     }
 }
 
-/// Removes what makes no sense for TOML: null, which TOML doesn't have, and `format`, which repeats what
-/// the bounds say.
+/// Removes what makes no sense for TOML: null, which TOML doesn't have, and `format`, which repeats
+/// what the bounds say.
 #[derive(Clone)]
 struct ForToml;
 

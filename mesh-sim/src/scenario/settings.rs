@@ -30,8 +30,8 @@ impl Scenario {
         }
     }
 
-    /// The tables `[registry]` and `[delegation]` with all of their settings, as a settings file of `mesh`
-    /// has them.
+    /// The tables `[registry]` and `[delegation]` with all of their settings, as a settings file of
+    /// `mesh` has them.
     pub fn shared_settings(&self) -> String {
         #[derive(Serialize)]
         struct Tables {

@@ -28,8 +28,8 @@ pub(super) enum Shape {
     Number { min: LowerBound, max: f64 },
     /// `true` or `false`.
     Boolean,
-    /// A value of one of these shapes. No two of them have the same TOML type, so the type of the value
-    /// says which one it must be.
+    /// A value of one of these shapes. No two of them have the same TOML type, so the type of the
+    /// value says which one it must be.
     Either(Vec<Shape>),
 }
 
@@ -159,7 +159,8 @@ impl Compiler<'_> {
         })
     }
 
-    /// The shape of `oneOf` or `anyOf`: the variants of a tagged table, words, or values of different types.
+    /// The shape of `oneOf` or `anyOf`: the variants of a tagged table, words, or values of
+    /// different types.
     fn branches(&self, branches: &[Value], schema: &Value) -> Result<Shape, CompileError> {
         if let Some(tag) = branches.first().and_then(tag_of) {
             return self.tagged(tag, branches);

@@ -28,7 +28,8 @@ pub(crate) struct DurationField {
 #[derive(Debug, Default)]
 pub(super) struct StructureFindings {
     pub(super) problems: Vec<Problem>,
-    /// Every well-formed duration, so that a limit on durations needs no list of the fields that hold one.
+    /// Every well-formed duration, so that a limit on durations needs no list of the fields that
+    /// hold one.
     pub(super) durations: Vec<DurationField>,
 }
 
@@ -265,8 +266,8 @@ impl StructureChecker<'_> {
     }
 }
 
-/// A problem with advice: a hint and a list, both under the line of the file if they are short; otherwise
-/// the list becomes a note.
+/// A problem with advice: a hint and a list, both under the line of the file if they are short;
+/// otherwise the list becomes a note.
 fn labelled(span: Range<usize>, title: String, hint: &str, list: &str) -> Problem {
     if hint.len() + list.len() <= LABEL {
         return Problem::at(span, title, format!("{hint}{list}"));
@@ -283,7 +284,8 @@ fn takes(shape: &Shape, found: &DeValue<'_>) -> bool {
     shape.toml_type() == found
 }
 
-/// The number that an integer of the file stands for, whatever its radix; `None` if it is too large.
+/// The number that an integer of the file stands for, whatever its radix; `None` if it is too
+/// large.
 fn whole(integer: &DeInteger<'_>) -> Option<i128> {
     i128::from_str_radix(integer.as_str(), integer.radix()).ok()
 }

@@ -1,8 +1,8 @@
 //! Rules for the strings of a scenario file, and suggestions for mistyped ones.
 //!
-//! Each rule exists twice: as a regular expression in the JSON Schema, for editors, and as a function,
-//! which checks a file and says what is wrong. A property test makes sure that both accept the same
-//! strings.
+//! Each rule exists twice: as a regular expression in the JSON Schema, for editors, and as a
+//! function, which checks a file and says what is wrong. A property test makes sure that both
+//! accept the same strings.
 
 use crate::units;
 
@@ -100,8 +100,8 @@ fn check_word(text: &str, allowed: impl Fn(char) -> bool, max: usize) -> Result<
     Ok(())
 }
 
-/// The candidate that was probably meant by `text`: the one with the fewest different letters, if they are
-/// at most a third of the text.
+/// The candidate that was probably meant by `text`: the one with the fewest different letters, if
+/// they are at most a third of the text.
 pub(super) fn closest<'a>(
     text: &str,
     candidates: impl IntoIterator<Item = &'a str>,

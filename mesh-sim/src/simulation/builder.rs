@@ -14,7 +14,8 @@ use crate::units::format_duration;
 /// It starts with a mesh that runs: one request per second of 100 ms for 60 s on the event engine,
 /// 1 ms of network latency, `random` as the only policy. Only agents are missing.
 ///
-/// What has no method of its own is set by its place in a scenario file, with [`ScenarioBuilder::set`].
+/// What has no method of its own is set by its place in a scenario file, with
+/// [`ScenarioBuilder::set`].
 #[derive(Clone, Debug)]
 pub struct ScenarioBuilder {
     draft: Draft,

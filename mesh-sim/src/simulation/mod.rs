@@ -18,8 +18,8 @@ use crate::scenario::{Diagnostics, EngineKind, ScenarioFile, PolicySpec};
 /// An experiment that is about to be run: a checked scenario, and what the caller changed in it.
 ///
 /// Every method takes and returns the simulation, so that a test reads as one expression. Nothing
-/// runs before [`Simulation::run`] or [`Simulation::check`], and these may be called again: the same
-/// simulation gives the same results, byte for byte.
+/// runs before [`Simulation::run`] or [`Simulation::check`], and these may be called again: the
+/// same simulation gives the same results, byte for byte.
 #[derive(Clone, Debug)]
 pub struct Simulation {
     loaded: ScenarioFile,

@@ -189,8 +189,8 @@ impl Sweep {
         RunPosition { cell: group / self.policies.len(), policy: group % self.policies.len(), seed }
     }
 
-    /// Carries out one part on `threads` threads. [`RunProgress::run`] is the number of a run within
-    /// the part.
+    /// Carries out one part on `threads` threads. [`RunProgress::run`] is the number of a run
+    /// within the part.
     ///
     /// # Errors
     /// That of the first run that broke down.

@@ -1,7 +1,7 @@
 //! The simulator against queueing theory: `mesh-sim validate`.
 //!
-//! Every case is an ordinary scenario. What is expected of it is computed from the scenario that was
-//! loaded, by closed forms and by one Markov chain that share no code with the mesh.
+//! Every case is an ordinary scenario. What is expected of it is computed from the scenario that
+//! was loaded, by closed forms and by one Markov chain that share no code with the mesh.
 
 mod board;
 mod cases;

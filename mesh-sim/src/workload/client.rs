@@ -1,4 +1,5 @@
-//! The client of a run on tokio: it sends the requests of a workload to agents, as JSON-RPC over HTTP.
+//! The client of a run on tokio: it sends the requests of a workload to agents, as JSON-RPC over
+//! HTTP.
 
 use std::sync::Arc;
 use std::thread::spawn;
@@ -16,8 +17,8 @@ use crate::host::AgentMap;
 use crate::journal::RequestOutcome;
 use crate::scenario::{Scenario, WorkloadSpec};
 
-/// How many idle connections to an agent the client keeps: as many as requests to it that may be open
-/// at once.
+/// How many idle connections to an agent the client keeps: as many as requests to it that may be
+/// open at once.
 pub(crate) const IDLE_CONNECTIONS: usize = 1024;
 
 /// Learns of each request that a [`WorkloadClient`] sends, and how it ends.
@@ -38,10 +39,11 @@ pub enum Pacing {
     Thread,
 }
 
-/// Sends the requests of a workload, in an open or a closed loop, and tells an observer how they end.
+/// Sends the requests of a workload, in an open or a closed loop, and tells an observer how they
+/// end.
 ///
-/// The same type serves simulated and real sockets: the turmoil engine runs it over turmoil's TCP, and
-/// `mesh-bench live` over the machine's. Clones are handles on the same client.
+/// The same type serves simulated and real sockets: the turmoil engine runs it over turmoil's TCP,
+/// and `mesh-bench live` over the machine's. Clones are handles on the same client.
 pub struct WorkloadClient<N, O>(Arc<ClientParts<N, O>>);
 
 struct ClientParts<N, O> {
@@ -60,8 +62,8 @@ impl<N, O> Clone for WorkloadClient<N, O> {
 }
 
 impl<N: Net, O: RequestObserver> WorkloadClient<N, O> {
-    /// A client that sends the requests of a scenario to `agents`, which are given by their addresses.
-    /// `clock` shows the time since the run began.
+    /// A client that sends the requests of a scenario to `agents`, which are given by their
+    /// addresses. `clock` shows the time since the run began.
     pub fn new(
         scenario: &Scenario,
         net: N,
@@ -112,8 +114,8 @@ impl<N: Net, O: RequestObserver> WorkloadClient<N, O> {
         open_loop(due, usize::MAX, |arrival| self.clone().send(arrival), |()| ()).await;
     }
 
-    /// Sends a request and waits until it ends. A request that will not be answered in time ends at its
-    /// deadline, even if an agent says so before.
+    /// Sends a request and waits until it ends. A request that will not be answered in time ends at
+    /// its deadline, even if an agent says so before.
     async fn send(self, arrival: Arrival) {
         let ClientParts { clock, client, agents, spec, observer } = &*self.0;
         observer.due(&arrival);

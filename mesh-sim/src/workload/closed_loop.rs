@@ -8,9 +8,9 @@ use crate::dist::Distribution;
 
 /// The clients of a closed loop, numbered from 0.
 ///
-/// A client thinks, sends a request, waits until it has ended, and thinks again. Each client draws from
-/// random streams of its own. So its i-th request is the same job under every policy, in whatever
-/// order the clients' requests end.
+/// A client thinks, sends a request, waits until it has ended, and thinks again. Each client draws
+/// from random streams of its own. So its i-th request is the same job under every policy, in
+/// whatever order the clients' requests end.
 #[derive(Clone, Debug)]
 pub struct ClosedLoop {
     think: Distribution,
@@ -42,9 +42,9 @@ impl ClosedLoop {
         self.clients.len()
     }
 
-    /// The next request of `client`. To be called at the start of the run and when the client's last
-    /// request has ended; thinking begins at `now`. `None` if the request would be due at the end of
-    /// the arrivals or later; then the client is done.
+    /// The next request of `client`. To be called at the start of the run and when the client's
+    /// last request has ended; thinking begins at `now`. `None` if the request would be due at the
+    /// end of the arrivals or later; then the client is done.
     ///
     /// # Panics
     /// If there is no such client.
@@ -57,7 +57,8 @@ impl ClosedLoop {
         }
         let (number, sent) = (client as u64, state.sent);
         state.sent += 1;
-        // In turn from the client's own number on, so that not all clients begin with the same agent.
+        // In turn from the client's own number on, so that not all clients begin with the same
+        // agent.
         Some(state.jobs.next(sent * count + number, at, sent + number))
     }
 }

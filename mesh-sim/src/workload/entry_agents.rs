@@ -7,13 +7,13 @@ use mesh_core::Timestamp;
 use crate::host::{AgentId, IndexedId as _};
 use crate::scenario::AgentSpec;
 
-/// The agents to which clients may send requests, as a function of time: those that are planned to have
-/// joined and not to have left. This depends on the scenario alone, so requests enter through the
-/// same agents under every policy.
+/// The agents to which clients may send requests, as a function of time: those that are planned to
+/// have joined and not to have left. This depends on the scenario alone, so requests enter through
+/// the same agents under every policy.
 #[derive(Clone, Debug)]
 pub struct EntryAgents {
-    /// The spans of time between joins and leaves, in order: when each begins, and which agents are there.
-    /// Most scenarios have one span, with all agents.
+    /// The spans of time between joins and leaves, in order: when each begins, and which agents are
+    /// there. Most scenarios have one span, with all agents.
     spans: Arc<[(Timestamp, PresentAgents)]>,
 }
 
@@ -54,8 +54,8 @@ impl EntryAgents {
         Self { spans: times.into_iter().map(|at| (at, members(at))).collect() }
     }
 
-    /// Picks one of the agents that are there at `at`. `choose` is given how many there are and returns
-    /// the position of one.
+    /// Picks one of the agents that are there at `at`. `choose` is given how many there are and
+    /// returns the position of one.
     pub(super) fn pick(&self, at: Timestamp, choose: impl FnOnce(usize) -> usize) -> AgentId {
         let span = self.spans.partition_point(|(begins, _)| *begins <= at) - 1;
         match &self.spans[span].1 {

@@ -1,9 +1,9 @@
 //! The workload: when requests are due, through which agents they enter the mesh, and how much work
 //! they are.
 //!
-//! Times, entry agents and demands are drawn from separate random streams of the seed. So every policy
-//! sees the same requests, and a change of the settings of one of the three leaves the other two as
-//! they are.
+//! Times, entry agents and demands are drawn from separate random streams of the seed. So every
+//! policy sees the same requests, and a change of the settings of one of the three leaves the other
+//! two as they are.
 
 mod client;
 mod closed_loop;
@@ -61,8 +61,8 @@ impl Arrival {
 
 /// The requests of a run.
 ///
-/// It is drawn from a scenario's `[workload]` and a seed alone, so every policy gets the same requests.
-/// The engines and live benches take requests out of it one by one.
+/// It is drawn from a scenario's `[workload]` and a seed alone, so every policy gets the same
+/// requests. The engines and live benches take requests out of it one by one.
 #[derive(Clone, Debug)]
 pub enum Workload {
     /// Open loop: requests are due at times that do not depend on what happens in the run.

@@ -1,12 +1,12 @@
 //! Open-loop arrivals: gaps at a rate of 1, mapped to time through the integrated rate.
 //!
-//! Let L(t) be the integral of the rate from 0 to t. If arrivals of a process with rate 1 happen at the
-//! values L(t), then the times t are the arrivals of a process with the given rate (time rescaling).
-//! L is piecewise linear, so its inverse is exact, and no random number is thrown away.
+//! Let L(t) be the integral of the rate from 0 to t. If arrivals of a process with rate 1 happen at
+//! the values L(t), then the times t are the arrivals of a process with the given rate (time
+//! rescaling). L is piecewise linear, so its inverse is exact, and no random number is thrown away.
 //!
-//! All numbers are integers. A rate is a multiple of 2^-32 per second, and L counts arrivals in units
-//! of 2^-32 x 10^-9, so the product of a rate and nanoseconds needs no rounding. Sums of integers are
-//! exact, so the millionth arrival is as precise as the first.
+//! All numbers are integers. A rate is a multiple of 2^-32 per second, and L counts arrivals in
+//! units of 2^-32 x 10^-9, so the product of a rate and nanoseconds needs no rounding. Sums of
+//! integers are exact, so the millionth arrival is as precise as the first.
 
 use mesh_core::Timestamp;
 use mesh_core::seed::Rng;
@@ -55,8 +55,8 @@ struct RateChange {
 pub(super) enum Gaps {
     /// Exponential gaps, which make a Poisson process.
     Exponential(Box<Rng>),
-    /// Equal gaps. The first arrival comes after half a gap, so that a rate r gives r x t arrivals in a
-    /// time t, whether or not the ends of the interval are included.
+    /// Equal gaps. The first arrival comes after half a gap, so that a rate r gives r x t arrivals
+    /// in a time t, whether or not the ends of the interval are included.
     Equal,
 }
 
@@ -97,7 +97,8 @@ impl OpenLoop {
         }
     }
 
-    /// The first nanosecond at which the integrated rate reaches `due`, if the current rate never changed.
+    /// The first nanosecond at which the integrated rate reaches `due`, if the current rate never
+    /// changed.
     fn invert_at_current_rate(&self) -> Option<Timestamp> {
         if self.rate == 0 {
             return None;

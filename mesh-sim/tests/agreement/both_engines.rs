@@ -74,8 +74,8 @@ fn run_engine(scenario: &Scenario, policy: usize, engine: EngineKind) -> EngineR
         if fields["event"] == "job_queued" {
             // Not compared: the time at which the job starts says as much.
         } else if let Some(number) = fields.remove("request").and_then(|number| number.as_u64()) {
-            // When a client gives up, its cancel and its deadline reach the agent at the same time, so a
-            // job may end for either reason.
+            // When a client gives up, its cancel and its deadline reach the agent at the same time,
+            // so a job may end for either reason.
             let what = event.to_string().replace("cancelled", "deadline_exceeded");
             requests.entry(number).or_default().push(RequestStep { at_ns, host, what });
         } else if fields["event"] == "view_changed" {
@@ -94,8 +94,8 @@ fn run_engine(scenario: &Scenario, policy: usize, engine: EngineKind) -> EngineR
 }
 
 impl BothRuns {
-    /// Checks that every request has the same events at the same hosts in both engines, and that each event
-    /// comes later in turmoil by a time within `late_ms`.
+    /// Checks that every request has the same events at the same hosts in both engines, and that
+    /// each event comes later in turmoil by a time within `late_ms`.
     pub(crate) fn same(&self, late_ms: RangeInclusive<f64>) {
         self.views_settle();
         for (number, steps, others) in self.requests() {
@@ -121,11 +121,11 @@ impl BothRuns {
         }
     }
 
-    /// Checks that the numbers of outcomes are equal, and that each of turmoil's quantiles lies where that of
-    /// a second sample of the same distribution would lie. If latencies are independent, the share of
-    /// requests below a quantile has a standard deviation of sqrt(2 q (1 - q) / n). Four of these leave
-    /// room for queues, in which latencies are not independent. 2 ms more are for what turmoil rounds:
-    /// the time of sending and the end of the job.
+    /// Checks that the numbers of outcomes are equal, and that each of turmoil's quantiles lies
+    /// where that of a second sample of the same distribution would lie. If latencies are
+    /// independent, the share of requests below a quantile has a standard deviation of sqrt(2 q (1
+    /// - q) / n). Four of these leave room for queues, in which latencies are not independent. 2 ms
+    /// more are for what turmoil rounds: the time of sending and the end of the job.
     pub(crate) fn same_distribution(&self) {
         let (event, turmoil) = (&self.event.record, &self.turmoil.record);
         assert_eq!(event.requests, turmoil.requests, "{}", self.policy);
@@ -163,7 +163,8 @@ impl BothRuns {
         self.event.record.latency.min_ns() as f64 / 1e6
     }
 
-    /// The requests that were due after the warm-up, with their events in engine event and in turmoil.
+    /// The requests that were due after the warm-up, with their events in engine event and in
+    /// turmoil.
     fn requests(&self) -> impl Iterator<Item = (u64, &[RequestStep], &[RequestStep])> {
         let (event, turmoil) = (&self.event.requests, &self.turmoil.requests);
         assert!(event.keys().eq(turmoil.keys()), "{}", self.policy);
@@ -173,10 +174,11 @@ impl BothRuns {
         )
     }
 
-    /// Checks that the scenario can be compared. The time between two refreshes is no whole number of
-    /// milliseconds, and turmoil rounds each one up; so an agent's view changes some milliseconds later
-    /// there. A choice between the two times would be made from different lists in the two engines, and
-    /// could not be compared, nor could any choice that follows from it. So no agent may choose then.
+    /// Checks that the scenario can be compared. The time between two refreshes is no whole number
+    /// of milliseconds, and turmoil rounds each one up; so an agent's view changes some
+    /// milliseconds later there. A choice between the two times would be made from different lists
+    /// in the two engines, and could not be compared, nor could any choice that follows from it. So
+    /// no agent may choose then.
     fn views_settle(&self) {
         let (event, turmoil) = (&self.event.views, &self.turmoil.views);
         for (number, steps, _) in self.requests() {

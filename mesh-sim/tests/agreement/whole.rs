@@ -1,9 +1,9 @@
 //! Scenarios in which all times are whole milliseconds, so that turmoil has nothing to round. Each
 //! request is the same in both engines in every detail.
 //!
-//! The times are chosen so that no two events that affect each other happen at one agent in the same
-//! millisecond. Which of the two comes first would depend on the order of pushing in one engine and on
-//! the order of hosts in the other.
+//! The times are chosen so that no two events that affect each other happen at one agent in the
+//! same millisecond. Which of the two comes first would depend on the order of pushing in one
+//! engine and on the order of hosts in the other.
 
 use std::collections::BTreeSet;
 
@@ -56,8 +56,8 @@ const POLICIES: &str = r#"policies = [
     "shortest_queue",
 ]"#;
 
-/// Checks that the engines agree to the nanosecond under these faults. Returns how many requests failed
-/// under the first fault, by policy.
+/// Checks that the engines agree to the nanosecond under these faults. Returns how many requests
+/// failed under the first fault, by policy.
 fn check(faults: &str) -> Vec<u64> {
     let pairs = run(&format!("{POLICIES}\n{LAST_ENTRY}\n{faults}"));
     pairs.iter().for_each(|pair| pair.same(0.0..=0.0));
@@ -74,8 +74,8 @@ fn without_faults() {
     assert_eq!(check(""), [0; 7]);
 }
 
-/// When the latency falls, messages of one connection keep their order, while messages of two connections
-/// overtake each other.
+/// When the latency falls, messages of one connection keep their order, while messages of two
+/// connections overtake each other.
 #[test]
 fn slower_links() {
     let fault = r#"
@@ -89,8 +89,8 @@ latency = "26ms"
     assert_eq!(check(fault), [0; 7]);
 }
 
-/// When the speed changes, the rest of a running job takes no whole number of milliseconds any more, and
-/// turmoil rounds its end up.
+/// When the speed changes, the rest of a running job takes no whole number of milliseconds any
+/// more, and turmoil rounds its end up.
 #[test]
 fn slower_machines() {
     let faults = r#"

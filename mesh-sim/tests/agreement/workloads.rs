@@ -2,8 +2,8 @@
 
 use crate::both_engines::run;
 
-/// Four agents with one core do the jobs; all requests enter through a fifth. It is the last host, because
-/// turmoil's hosts take turns within a millisecond (see `whole`).
+/// Four agents with one core do the jobs; all requests enter through a fifth. It is the last host,
+/// because turmoil's hosts take turns within a millisecond (see `whole`).
 const WORKERS: &str = r#"
 name = "agreement"
 description = "queues"
@@ -33,8 +33,8 @@ probe_timeout = "157ms"
 latency = "3ms"
 "#;
 
-/// Checks that the engines agree to the nanosecond. Returns the numbers of refused and timed-out requests
-/// of each policy.
+/// Checks that the engines agree to the nanosecond. Returns the numbers of refused and timed-out
+/// requests of each policy.
 fn check(policies: &str, workers: &str, load: &str) -> Vec<[u64; 2]> {
     let pairs = run(&format!("policies = [{policies}]\n{workers}\n{load}"));
     pairs.iter().for_each(|pair| pair.same(0.0..=0.0));
@@ -43,10 +43,10 @@ fn check(policies: &str, workers: &str, load: &str) -> Vec<[u64; 2]> {
 
 /// A workload of one burst of requests every two seconds.
 ///
-/// Requests of a burst are so far apart that no number of round trips fills the gap; otherwise two of
-/// them would meet at the entry agent in one millisecond. Between bursts the queues run empty. If they
-/// did not, a job would sooner or later end in the millisecond in which another one arrives; and
-/// which of the two comes first decides which request is refused.
+/// Requests of a burst are so far apart that no number of round trips fills the gap; otherwise two
+/// of them would meet at the entry agent in one millisecond. Between bursts the queues run empty.
+/// If they did not, a job would sooner or later end in the millisecond in which another one
+/// arrives; and which of the two comes first decides which request is refused.
 fn bursts(rate: u32, demand: &str, deadline: &str) -> String {
     let mut load = format!(
         r#"
@@ -66,8 +66,8 @@ entry = "agent-5"
     load
 }
 
-/// Bursts of one and a half times as many jobs as the agents can do. They refuse some, and the entry agent
-/// tries other peers until its retry budget is used up.
+/// Bursts of one and a half times as many jobs as the agents can do. They refuse some, and the
+/// entry agent tries other peers until its retry budget is used up.
 #[test]
 fn refusals() {
     let policies = r#""round_robin", "random", "least_loaded", "weighted",
@@ -77,8 +77,8 @@ fn refusals() {
     assert!(counts.iter().all(|[refused, _]| *refused > 50), "{counts:?}");
 }
 
-/// Bursts of twice as many jobs as the agents can do. Besides refusals, the last jobs of each queue end too
-/// late.
+/// Bursts of twice as many jobs as the agents can do. Besides refusals, the last jobs of each queue
+/// end too late.
 #[test]
 fn timeouts() {
     let workers = WORKERS.replace("queue = 2", "queue = 3");
@@ -86,9 +86,9 @@ fn timeouts() {
     assert!(counts.iter().all(|[refused, late]| *refused > 50 && *late > 30), "{counts:?}");
 }
 
-/// In a closed loop the end of a request decides when its client sends the next one. Demands and think
-/// times have two values each. With one client no two requests can be open at once; with two clients
-/// requests meet in a millisecond under most policies.
+/// In a closed loop the end of a request decides when its client sends the next one. Demands and
+/// think times have two values each. With one client no two requests can be open at once; with two
+/// clients requests meet in a millisecond under most policies.
 #[test]
 fn closed_loops() {
     let load = r#"
@@ -106,10 +106,10 @@ entry = "agent-5"
     assert_eq!(check(policies, WORKERS, &load.replace("clients = 2", "clients = 1")), [[0, 0]; 7]);
 }
 
-/// In turmoil, requests are due between two ticks and sent at the next. A queue that is served in the order
-/// of arrival delays a job by no more than the latest job before it is late, however long the queue is.
-/// So the difference is at most that tick, and a round trip for each of two calls that finds an idle
-/// connection in one engine and has to open one in the other.
+/// In turmoil, requests are due between two ticks and sent at the next. A queue that is served in
+/// the order of arrival delays a job by no more than the latest job before it is late, however long
+/// the queue is. So the difference is at most that tick, and a round trip for each of two calls
+/// that finds an idle connection in one engine and has to open one in the other.
 #[test]
 fn poisson_arrivals() {
     let load = r#"
@@ -130,9 +130,9 @@ entry = "agent-5"
     }
 }
 
-/// The loads in the registry's list are as old as the last heartbeat and the last refresh. Both come later
-/// in turmoil, by one more millisecond each time. So the scenario has few of them, and few jobs that
-/// change a load.
+/// The loads in the registry's list are as old as the last heartbeat and the last refresh. Both
+/// come later in turmoil, by one more millisecond each time. So the scenario has few of them, and
+/// few jobs that change a load.
 #[test]
 fn reported_loads() {
     let policies = r#"
@@ -151,10 +151,10 @@ entry = "agent-5"
     assert_eq!(check(policies, &workers, load), [[0, 0]; 3]);
 }
 
-/// All times are drawn, requests enter through every agent and queue behind each other. A millisecond
-/// decides which peer looks better, and from then on the two runs are two samples of the same
-/// distribution. (Policies that probe every peer send all jobs to one peer for a second at a time; a run
-/// has too few of these seconds to compare them.)
+/// All times are drawn, requests enter through every agent and queue behind each other. A
+/// millisecond decides which peer looks better, and from then on the two runs are two samples of
+/// the same distribution. (Policies that probe every peer send all jobs to one peer for a second at
+/// a time; a run has too few of these seconds to compare them.)
 #[test]
 fn drawn_loads() {
     let policies = r#""round_robin", "random", "power_of_two""#;

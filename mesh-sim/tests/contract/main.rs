@@ -1,7 +1,8 @@
-//! The contract tests of mesh-node, which mesh-node itself runs over real sockets, here over turmoil.
+//! The contract tests of mesh-node, which mesh-node itself runs over real sockets, here over
+//! turmoil.
 //!
-//! Every case is run. All sockets of a case are on one simulated host, so they use turmoil's loopback
-//! device; links between hosts have tests of their own with the engine.
+//! Every case is run. All sockets of a case are on one simulated host, so they use turmoil's
+//! loopback device; links between hosts have tests of their own with the engine.
 
 #[path = "../../../mesh-node/tests/contract/suite/mod.rs"]
 mod suite;

@@ -65,13 +65,14 @@ fn agents_go_on_without_their_registry() {
         "#,
     );
     assert_eq!(ran.during().requests.failed(), 0, "{:?}", ran.during());
-    // The four agents had leases, and get new ones after the crash. None expires, because the registry has
-    // forgotten the first four.
+    // The four agents had leases, and get new ones after the crash. None expires, because the
+    // registry has forgotten the first four.
     assert_eq!((ran.count("lease_granted"), ran.count("lease_expired")), (8, 0));
     assert_eq!(ran.count("lease_lost"), 4);
 }
 
-/// The registry hears nobody, first for longer than a lease lasts, then for so long that it ends all leases.
+/// The registry hears nobody, first for longer than a lease lasts, then for so long that it ends
+/// all leases.
 #[test]
 fn agents_go_on_while_nobody_reaches_the_registry() {
     for (lasts, expired) in [("4s", 0), ("7s", 4)] {

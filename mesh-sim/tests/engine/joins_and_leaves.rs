@@ -9,7 +9,8 @@ fn guest(fields: &str) -> String {
     format!("[[agents]]\nname = \"guest\"\n{fields}\n")
 }
 
-/// When events of a kind happened at the guest, or at the registry about the guest, in milliseconds.
+/// When events of a kind happened at the guest, or at the registry about the guest, in
+/// milliseconds.
 fn at_guest(ran: &TestRun, kind: &str) -> Vec<f64> {
     let of_guest = ran.events.iter().filter(|event| {
         let subject = if event["host"] == "registry" { "agent" } else { "host" };

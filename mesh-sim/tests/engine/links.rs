@@ -19,8 +19,8 @@ fn a_partition_fails_only_work_across_it() {
         groups = [["client", "registry", "agent-1..2"], "agent-3..4"]
         "#,
     );
-    // No lease ends in 2 s, so the agents beyond the cut stay known. The jobs that they had are lost;
-    // afterwards these agents are passed over, because they can't be reached.
+    // No lease ends in 2 s, so the agents beyond the cut stay known. The jobs that they had are
+    // lost; afterwards these agents are passed over, because they can't be reached.
     let during = ran.during();
     assert!((1..10).contains(&during.requests.failed()), "{during:?}");
     let over = |peer: &str| {
@@ -55,8 +55,8 @@ fn a_one_way_partition_lets_the_other_way_through() {
         one_way = true
         "#,
     );
-    // agent-1's jobs reach agent-2 over connections that are open, and are done there; the answers are
-    // lost. No new connection can be opened, because that takes an answer too.
+    // agent-1's jobs reach agent-2 over connections that are open, and are done there; the answers
+    // are lost. No new connection can be opened, because that takes an answer too.
     let done_by_2 = ran.events.iter().filter(|event| {
         event["event"] == "job_ended"
             && event["host"] == "agent-2"

@@ -2,7 +2,8 @@
 
 use super::*;
 
-/// How long a job of 20 ms takes under the fault: the least and the greatest 99th percentile of a second.
+/// How long a job of 20 ms takes under the fault: the least and the greatest 99th percentile of a
+/// second.
 fn slower(fault: &str) -> (Duration, Duration) {
     let rest = |fault: &str| format!("[[faults]]\nkind = {fault}\nat = \"5s\"\nfor = \"5s\"\n");
     // So few requests that only one is open at a time, and none queues.

@@ -13,8 +13,8 @@ use mesh_sim::record::{Counts, RunRecord, WindowCounts};
 use mesh_sim::scenario::{EngineKind, ScenarioFile};
 use serde_json::Value;
 
-/// Four agents with one core each, for 15 seconds. The first two seconds are for the agents to find each
-/// other. All requests enter through the first agent, which delegates them to the others.
+/// Four agents with one core each, for 15 seconds. The first two seconds are for the agents to find
+/// each other. All requests enter through the first agent, which delegates them to the others.
 const SCENARIO: &str = r#"
 name = "engine"
 description = "x"
@@ -47,8 +47,8 @@ struct TestRun {
     events: Vec<Value>,
 }
 
-/// Runs [`SCENARIO`] with `rest` added and one policy. Fails if an oracle is violated, or if sums that must
-/// be equal differ.
+/// Runs [`SCENARIO`] with `rest` added and one policy. Fails if an oracle is violated, or if sums
+/// that must be equal differ.
 fn run(policy: &str, rest: &str) -> TestRun {
     run_text(policy, SCENARIO, rest)
 }

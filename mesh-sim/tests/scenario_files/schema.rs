@@ -53,8 +53,8 @@ fn editors_and_the_checks_refuse_the_same_structure() {
     }
 }
 
-/// Puts one wrong value at a time in every place of a valid file. A value that the schema refuses must be
-/// refused by the checks too.
+/// Puts one wrong value at a time in every place of a valid file. A value that the schema refuses
+/// must be refused by the checks too.
 #[test]
 fn one_changed_value_is_judged_alike() {
     let schema = jsonschema::validator_for(&json_schema()).expect("the schema is valid");
@@ -92,7 +92,8 @@ fn a_bound_of_zero_is_taken_where_some_jobs_may_take_no_time() {
     assert!(takes(r#"kind = "uniform", min = "0s", max = "20ms""#));
     assert!(takes(r#"kind = "bimodal", low = "0s", high = "20ms", high_ratio = 0.1"#));
     assert!(takes(r#"kind = "normal", mean = "20ms", standard_deviation = "0s""#));
-    // Refused: no job would take any time, or the scale is zero and the other fields have no effect.
+    // Refused: no job would take any time, or the scale is zero and the other fields have no
+    // effect.
     assert!(!takes(r#"kind = "constant", value = "0s""#));
     assert!(!takes(r#"kind = "uniform", min = "0s", max = "0s""#));
     assert!(!takes(r#"kind = "pareto", min = "0s", max = "20ms", shape = 2.0"#));

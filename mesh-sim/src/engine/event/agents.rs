@@ -25,9 +25,9 @@ use crate::scenario::AgentSpec;
 /// The host of one agent: the agent's state machine, the machine under it, its clock and its idle
 /// connections.
 ///
-/// The simulation has one for every agent of the scenario from the start of the run. The agent inside
-/// of it comes and goes: it starts when the agent joins or its host restarts, and is dropped when the
-/// host crashes or the agent has left.
+/// The simulation has one for every agent of the scenario from the start of the run. The agent
+/// inside of it comes and goes: it starts when the agent joins or its host restarts, and is dropped
+/// when the host crashes or the agent has left.
 pub(super) struct AgentHost {
     /// `None` while the host is down, and before the agent joins or after it has left.
     agent: Option<Agent>,
@@ -136,8 +136,8 @@ impl EventSimulation<'_> {
         self.with_agent(now, id, |agent, local| agent.handle_timeout(local));
     }
 
-    /// The agent's settings. Most agents have the settings of the one that started before, and share
-    /// them with it: 100,000 copies would be large.
+    /// The agent's settings. Most agents have the settings of the one that started before, and
+    /// share them with it: 100,000 copies would be large.
     fn config_of(&mut self, spec: &AgentSpec) -> Arc<AgentConfig> {
         let config = self.run.scenario.agent_config(spec, self.run.policy);
         let last = self.last_config.take().filter(|last| **last == config);

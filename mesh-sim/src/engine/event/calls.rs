@@ -1,8 +1,8 @@
 //! Calls from host to host: connect, request, answer, and what can go wrong between them.
 //!
-//! A call is an [`Exchange`]. The methods here send its messages, handle those that arrive, and tell
-//! caller and callee how it ended. Bytes and TCP are not simulated; what they would do to a call
-//! (a refused connection, a reset, a message that a partition swallows) is.
+//! A call is an [`Exchange`]. The methods here send its messages, handle those that arrive, and
+//! tell caller and callee how it ended. Bytes and TCP are not simulated; what they would do to a
+//! call (a refused connection, a reset, a message that a partition swallows) is.
 
 use mesh_core::Timestamp;
 use mesh_core::agent::{CallError, RegistryReply};
@@ -31,9 +31,9 @@ pub(super) enum Message {
     Request,
     /// The caller closes the connection before it has an answer.
     ///
-    /// This is the only message that may overtake another of the same sender: every other one is sent
-    /// only after the message before it has arrived. If a cancel overtakes its request, or arrives
-    /// together with it, the request is not begun.
+    /// This is the only message that may overtake another of the same sender: every other one is
+    /// sent only after the message before it has arrived. If a cancel overtakes its request, or
+    /// arrives together with it, the request is not begun.
     Cancel,
     /// The callee sends its answer.
     Answer,
@@ -135,8 +135,8 @@ impl EventSimulation<'_> {
         if message == Message::Cancel {
             exchange.cancel_at = at;
         }
-        // A timer is pushed only if the message comes too late for it: most calls are in time, and a
-        // timer for each would fill the queue.
+        // A timer is pushed only if the message comes too late for it: most calls are in time, and
+        // a timer for each would fill the queue.
         let connect_by = began + self.run.scenario.delegation.connect_timeout;
         if matches!(message, Message::Connect | Message::Accept | Message::Refuse)
             && at > connect_by
@@ -226,8 +226,8 @@ impl EventSimulation<'_> {
         if exchange.callee_done || !is_request {
             return;
         }
-        // The cancel overtook the request, or a hold released both at the same time: the server finds
-        // the connection closed before it begins.
+        // The cancel overtook the request, or a hold released both at the same time: the server
+        // finds the connection closed before it begins.
         if exchange.cancel_at <= now {
             exchange.callee_done = true;
             return self.exchanges.remove_if_over(id);
@@ -300,8 +300,8 @@ impl EventSimulation<'_> {
         }
     }
 
-    /// The caller gives up: the client because its deadline has passed, an agent because its call to
-    /// the registry has timed out.
+    /// The caller gives up: the client because its deadline has passed, an agent because its call
+    /// to the registry has timed out.
     pub(super) fn give_up(&mut self, now: Timestamp, id: ExchangeId) {
         let Some(exchange) = self.exchanges.get(id) else { return };
         if exchange.caller_done {
@@ -372,8 +372,8 @@ impl EventSimulation<'_> {
         }
     }
 
-    /// Closes the connections of a host whose process ends after a shutdown. The hosts at their other
-    /// ends are told.
+    /// Closes the connections of a host whose process ends after a shutdown. The hosts at their
+    /// other ends are told.
     pub(super) fn close_connections(&mut self, now: Timestamp, host: HostId) {
         for id in self.exchanges.of_host(host) {
             let Some(exchange) = self.exchanges.get(id) else { continue };
@@ -405,8 +405,8 @@ impl EventSimulation<'_> {
         }
     }
 
-    /// Breaks the connections of a host that crashes. The hosts at their other ends are not told: they
-    /// wait until they time out.
+    /// Breaks the connections of a host that crashes. The hosts at their other ends are not told:
+    /// they wait until they time out.
     pub(super) fn break_connections(&mut self, now: Timestamp, host: HostId) {
         for id in self.exchanges.of_host(host) {
             let Some(exchange) = self.exchanges.get(id) else { continue };

@@ -27,8 +27,8 @@ new_key_type! {
 /// The client's host: the requests to come, and those that have been sent and not ended.
 ///
 /// The workload decides when requests are due and which agent each enters through. An open loop has
-/// one source of requests; a closed loop has one per client, which sends again when its last request
-/// has ended.
+/// one source of requests; a closed loop has one per client, which sends again when its last
+/// request has ended.
 pub(super) struct ClientHost {
     workload: Workload,
     /// The next request of each source; `None` if a request of it is open or no more will come.
@@ -109,8 +109,8 @@ impl EventSimulation<'_> {
         let Some((arrival, _)) = self.client.open.get(request) else { return };
         let deadline = arrival.at + self.run.scenario.workload.deadline;
         let outcome = RequestOutcome::of_call(&result, now >= deadline);
-        // An agent may report early that it can't answer in time. To the client the request has timed
-        // out only at its deadline, so its latency is the whole deadline.
+        // An agent may report early that it can't answer in time. To the client the request has
+        // timed out only at its deadline, so its latency is the whole deadline.
         if outcome == RequestOutcome::TimedOut && now < deadline {
             return self.queue.push(deadline, Event::RequestTimesOut(request));
         }

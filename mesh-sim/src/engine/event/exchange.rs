@@ -51,10 +51,11 @@ pub(super) enum Payload {
     RegistryReply(RegistryReply),
 }
 
-/// One call from one host to another, or one request of the client, with the connection that it uses.
+/// One call from one host to another, or one request of the client, with the connection that it
+/// uses.
 ///
-/// It exists until both sides are done with it: the caller has its result or gave up, and the callee
-/// has answered or never will.
+/// It exists until both sides are done with it: the caller has its result or gave up, and the
+/// callee has answered or never will.
 #[derive(Debug)]
 pub(super) struct Exchange {
     pub(super) caller: HostId,
@@ -69,7 +70,8 @@ pub(super) struct Exchange {
     pub(super) life: u32,
     /// Cancels the request at the callee; `None` if the callee has nothing to cancel.
     pub(super) handle: Option<Handle>,
-    /// When the last message of each kind was sent: the caller's, the caller's cancel, the callee's.
+    /// When the last message of each kind was sent: the caller's, the caller's cancel, the
+    /// callee's.
     pub(super) sent: [Timestamp; 3],
     /// When the caller's cancel arrives; [`Timestamp::MAX`] if none was sent.
     pub(super) cancel_at: Timestamp,
@@ -107,10 +109,11 @@ impl Exchange {
 /// The exchanges that are not over, by id. The id of an exchange that is over finds nothing.
 #[derive(Debug, Default)]
 pub(super) struct Exchanges {
-    /// Blocks of slots. A block stays where it is in memory; a single vector would move every exchange
-    /// when it grows.
+    /// Blocks of slots. A block stays where it is in memory; a single vector would move every
+    /// exchange when it grows.
     blocks: Vec<Box<[ExchangeSlot; BLOCK]>>,
-    /// Slots without an exchange. The one that was left last is used first, while it is in the cache.
+    /// Slots without an exchange. The one that was left last is used first, while it is in the
+    /// cache.
     free: Vec<u32>,
 }
 
@@ -130,7 +133,8 @@ impl Exchanges {
         ExchangeId { slot: number, generation: slot.generation }
     }
 
-    /// Adds a block of slots. Returns the number of the first, which is not in the list of free ones.
+    /// Adds a block of slots. Returns the number of the first, which is not in the list of free
+    /// ones.
     fn add_block(&mut self) -> u32 {
         let first = (self.blocks.len() * BLOCK) as u32;
         self.blocks.push(Box::new(std::array::from_fn(|_| ExchangeSlot::default())));

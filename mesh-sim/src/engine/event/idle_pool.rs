@@ -69,8 +69,8 @@ impl CalleePool {
 
 /// The idle connections of one caller, by callee.
 ///
-/// A callee is forgotten when the table is full and the caller has no connection to it that has been
-/// idle for less than [`IDLE_LIMIT`].
+/// A callee is forgotten when the table is full and the caller has no connection to it that has
+/// been idle for less than [`IDLE_LIMIT`].
 #[derive(Debug, Default)]
 pub(super) struct IdlePool {
     callees: Table<CalleePool>,
@@ -96,8 +96,8 @@ impl IdlePool {
         Some(latest.life)
     }
 
-    /// Keeps a connection to this life of the callee. With more than `max` to one callee the oldest is
-    /// dropped.
+    /// Keeps a connection to this life of the callee. With more than `max` to one callee the oldest
+    /// is dropped.
     pub(super) fn put(&mut self, callee: HostId, life: u32, now: Timestamp, max: usize) {
         if self.callees.is_full() {
             self.callees.retain(|entry| entry.is_usable(now));
@@ -125,8 +125,8 @@ impl IdlePool {
         }
     }
 
-    /// Drops the connections to a callee that have not been used since `since`, when a call to it got no
-    /// answer: they may be broken too. HTTP clients of mesh-node do the same.
+    /// Drops the connections to a callee that have not been used since `since`, when a call to it
+    /// got no answer: they may be broken too. HTTP clients of mesh-node do the same.
     pub(super) fn drop_unused_since(&mut self, callee: HostId, since: Timestamp) {
         let Some(entry) = self.callees.get_mut(callee.number()) else { return };
         if entry.latest().is_some_and(|latest| latest.since < since) {

@@ -1,9 +1,9 @@
 //! The fast engine: one queue of events over the state machines of mesh-core.
 //!
-//! There is no async runtime, there are no bytes and no threads: a message is a value that moves from
-//! host to host when its time comes. Time is exact to the nanosecond; events of the same time are
-//! handled in the order in which they were pushed. `docs/engines.md` says how this engine differs
-//! from the turmoil engine.
+//! There is no async runtime, there are no bytes and no threads: a message is a value that moves
+//! from host to host when its time comes. Time is exact to the nanosecond; events of the same time
+//! are handled in the order in which they were pushed. `docs/engines.md` says how this engine
+//! differs from the turmoil engine.
 
 mod agents;
 mod calls;
@@ -116,8 +116,8 @@ enum Event {
     },
 }
 
-/// One run of the event engine: the state of every host, the messages between them, and the queue of
-/// what happens next.
+/// One run of the event engine: the state of every host, the messages between them, and the queue
+/// of what happens next.
 ///
 /// [`execute`] takes one event after the other from the queue and hands it to
 /// [`Self::handle_event`], which changes the hosts that the event is about and pushes what follows.
@@ -135,7 +135,8 @@ struct EventSimulation<'a> {
     registry: RegistryHost,
     client: ClientHost,
     agent_hosts: AgentMap<AgentHost>,
-    /// The settings of the agent that started last, to be shared with the next one if they are equal.
+    /// The settings of the agent that started last, to be shared with the next one if they are
+    /// equal.
     last_config: Option<Arc<AgentConfig>>,
     /// Messages since the last event that was neither a message nor a sample. Counted only if there
     /// are so many agents that prefetching pays.
@@ -150,8 +151,8 @@ struct EventSimulation<'a> {
 #[derive(Debug, Default)]
 struct HostState {
     is_down: bool,
-    /// How often the host's process has ended, in a crash or after a shutdown. A connection leads to
-    /// one life of its callee.
+    /// How often the host's process has ended, in a crash or after a shutdown. A connection leads
+    /// to one life of its callee.
     life: u32,
 }
 

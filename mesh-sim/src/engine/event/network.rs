@@ -11,10 +11,12 @@ use crate::dist::Distribution;
 use crate::faults::FaultSchedule;
 use crate::host::HostId;
 
-/// The links between hosts, with the latencies and losses of the scenario and what faults do to them.
+/// The links between hosts, with the latencies and losses of the scenario and what faults do to
+/// them.
 ///
 /// It answers for each message when it will arrive. That is known when the message is sent, except
-/// that a partition may still swallow it on its way; so [`Self::was_lost`] is asked when it arrives.
+/// that a partition may still swallow it on its way; so [`Self::was_lost`] is asked when it
+/// arrives.
 #[derive(Debug)]
 pub(super) struct MessageNetwork {
     faults: Arc<FaultSchedule>,
@@ -22,8 +24,8 @@ pub(super) struct MessageNetwork {
     /// One random stream per sender and receiver, so that messages on one link never change what
     /// another one draws.
     streams: BTreeMap<(HostId, HostId), Rng>,
-    /// No link ever draws a latency, loses, duplicates or slows a message, so nothing needs a random
-    /// number.
+    /// No link ever draws a latency, loses, duplicates or slows a message, so nothing needs a
+    /// random number.
     steady: bool,
     /// No fault of links is active now.
     quiet: bool,
@@ -69,7 +71,8 @@ impl MessageNetwork {
         self.next_change = next.copied().unwrap_or(Timestamp::MAX);
     }
 
-    /// Sends a message. It may overtake an earlier one, because each call has a connection of its own.
+    /// Sends a message. It may overtake an earlier one, because each call has a connection of its
+    /// own.
     pub(super) fn send(&mut self, now: Timestamp, from: HostId, to: HostId) -> Delivery {
         // What a host sends to itself takes no time and meets no fault.
         if from == to {
@@ -118,9 +121,9 @@ impl MessageNetwork {
         Some(self.released(from, to, at).max(first))
     }
 
-    /// When a message arrives that would arrive at `at` if there were no holds. This is computed when
-    /// the message is sent, so that messages which a hold releases together keep the order in which
-    /// they were sent.
+    /// When a message arrives that would arrive at `at` if there were no holds. This is computed
+    /// when the message is sent, so that messages which a hold releases together keep the order in
+    /// which they were sent.
     fn released(&self, from: HostId, to: HostId, at: Timestamp) -> Timestamp {
         if self.quiet && at < self.next_change {
             return at;

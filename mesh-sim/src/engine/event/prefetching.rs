@@ -25,8 +25,8 @@ const EXCHANGE_AHEAD: usize = 24;
 const HOST_AHEAD: usize = 16;
 /// For each step along the pointers of a record: how many messages before its own.
 const STEPS_AHEAD: [usize; PREFETCH_STEPS] = [8, 4, 2];
-/// After a host on which a job ends was prefetched, its record has arrived within this many messages;
-/// then the job itself can be prefetched.
+/// After a host on which a job ends was prefetched, its record has arrived within this many
+/// messages; then the job itself can be prefetched.
 const MESSAGES_BEFORE_JOB: u32 = 2;
 
 impl EventSimulation<'_> {

@@ -17,8 +17,8 @@ impl EventSimulation<'_> {
         }
     }
 
-    /// An agent is told to shut down. It is gone once all of its jobs and requests have ended, or when
-    /// its time for that is over; at once if its host is down.
+    /// An agent is told to shut down. It is gone once all of its jobs and requests have ended, or
+    /// when its time for that is over; at once if its host is down.
     pub(super) fn leave(&mut self, now: Timestamp, agent: AgentId) {
         self.agent_hosts[agent].presence = Presence::Leaving;
         self.journal.record(now, agent, Fact::PresenceChanged(Presence::Leaving));
@@ -29,7 +29,8 @@ impl EventSimulation<'_> {
         self.with_agent(now, agent, |agent, local| agent.handle_shutdown(local));
     }
 
-    /// The process of a leaving agent ends: its jobs and requests have ended, or their time is over.
+    /// The process of a leaving agent ends: its jobs and requests have ended, or their time is
+    /// over.
     pub(super) fn process_ends(&mut self, now: Timestamp, agent: AgentId) {
         if self.agent_hosts[agent].presence == Presence::Leaving {
             self.hosts[agent.host()].life += 1;

@@ -7,10 +7,10 @@ use mesh_core::Timestamp;
 
 use super::radix_heap::RadixHeap;
 
-/// The kinds of events that are pushed nearly in the order of their times: a sample is due after the
-/// last sample, a deadline after the last deadline, a message after the last message of the same
-/// latency. Each kind has a first-in-first-out list of its own, so such an event costs the same
-/// however many are pending.
+/// The kinds of events that are pushed nearly in the order of their times: a sample is due after
+/// the last sample, a deadline after the last deadline, a message after the last message of the
+/// same latency. Each kind has a first-in-first-out list of its own, so such an event costs the
+/// same however many are pending.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Lane {
     Message,
@@ -54,8 +54,8 @@ impl<E> EventQueue<E> {
         self.others.push(entry);
     }
 
-    /// Adds an event of a kind that is pushed in order as a rule. One that is out of order goes to the
-    /// heap, which costs more.
+    /// Adds an event of a kind that is pushed in order as a rule. One that is out of order goes to
+    /// the heap, which costs more.
     pub(super) fn push_in(&mut self, lane: Lane, at: Timestamp, event: E) {
         let entry = self.numbered(at, event);
         let lane = &mut self.lanes[lane as usize];

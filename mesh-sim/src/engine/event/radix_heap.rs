@@ -6,7 +6,8 @@ use mesh_core::Timestamp;
 
 use super::queue::QueueEntry;
 
-/// A slot of time lasts 2^18 ns, a quarter of a millisecond: its events fit into the first-level cache.
+/// A slot of time lasts 2^18 ns, a quarter of a millisecond: its events fit into the first-level
+/// cache.
 const SLOT_BITS: u32 = 18;
 /// An empty bucket keeps memory for this many events. What a burst of events took beyond that is
 /// given back.
@@ -17,10 +18,10 @@ const BUCKETS: usize = (u64::BITS - SLOT_BITS) as usize;
 ///
 /// This is a radix heap (Ahuja, Mehlhorn, Orlin, Tarjan: Faster algorithms for the shortest path
 /// problem, JACM 37, 1990) over slots. An event waits in the bucket whose number is the highest bit
-/// in which its slot and the current slot differ. When the current slot is used up, the events of the
-/// first bucket that is not empty are dealt out to the buckets below it; none of them ever comes
-/// back to that bucket. So an event is moved a few times, among neighbours in memory, instead of once
-/// through a heap of everything that is pending.
+/// in which its slot and the current slot differ. When the current slot is used up, the events of
+/// the first bucket that is not empty are dealt out to the buckets below it; none of them ever
+/// comes back to that bucket. So an event is moved a few times, among neighbours in memory, instead
+/// of once through a heap of everything that is pending.
 #[derive(Debug)]
 pub(super) struct RadixHeap<E> {
     /// Events of the current slot, or of a slot before it.

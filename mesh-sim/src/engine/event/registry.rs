@@ -16,11 +16,12 @@ pub(super) struct RegistryHost {
     registry: Registry,
     /// Tells this life of the registry from others in the lists that it sends.
     epoch: u64,
-    /// The time of the earliest pending [`Event::WakeRegistry`]; [`Timestamp::MAX`] if there is none.
+    /// The time of the earliest pending [`Event::WakeRegistry`]; [`Timestamp::MAX`] if there is
+    /// none.
     wake_at: Timestamp,
-    /// Whether the policy looks at the loads that agents report to the registry. If not, the loads are
-    /// dropped from the heartbeats, so that the list does not change while no agent comes or goes,
-    /// and all agents share one copy of it.
+    /// Whether the policy looks at the loads that agents report to the registry. If not, the loads
+    /// are dropped from the heartbeats, so that the list does not change while no agent comes or
+    /// goes, and all agents share one copy of it.
     keeps_loads: bool,
 }
 

@@ -11,8 +11,8 @@ use crate::journal::JournalEntry;
 use crate::record::RunRecord;
 use crate::scenario::{EngineKind, Scenario};
 
-/// A scenario of four agents and 200 jobs of 1 ms each, far apart. `agents` and `network` are further
-/// fields of these tables.
+/// A scenario of four agents and 200 jobs of 1 ms each, far apart. `agents` and `network` are
+/// further fields of these tables.
 fn scenario_text(network: &str, agents: &str) -> String {
     format!(
         r#"
@@ -182,8 +182,8 @@ fn clocks_that_run_slow_or_fast_break_nothing() {
     assert_eq!([answered("0.5"), answered("1.5")], [180, 180]);
 }
 
-/// The record of 1,000 requests per second from one client to one agent, for 60 s. Only the link from
-/// the client to the entry agent takes any time; other links and the job take none.
+/// The record of 1,000 requests per second from one client to one agent, for 60 s. Only the link
+/// from the client to the entry agent takes any time; other links and the job take none.
 fn crowded(latency: &str) -> RunRecord {
     let text = format!(
         r#"
@@ -246,8 +246,9 @@ fn a_crowd_of_messages_takes_the_times_that_are_drawn() {
     }
 }
 
-/// An agent gives a peer less time than is left, because the answer needs time for its way back. Where
-/// latencies are long, agents give up early; the client's request ends at its deadline all the same.
+/// An agent gives a peer less time than is left, because the answer needs time for its way back.
+/// Where latencies are long, agents give up early; the client's request ends at its deadline all
+/// the same.
 #[test]
 fn what_times_out_ends_at_its_deadline() {
     let text = scenario_text(r#"latency = { kind = "uniform", min = "1ms", max = "100ms" }"#, "");
@@ -270,8 +271,8 @@ fn what_times_out_ends_at_its_deadline() {
     assert!(ended.keys().filter(|request| is_early(request)).count() > 5);
 }
 
-/// Heartbeats by a clock that runs at this rate, and leases that last `ttl`; how many of them end in
-/// the 20 s before a fault.
+/// Heartbeats by a clock that runs at this rate, and leases that last `ttl`; how many of them end
+/// in the 20 s before a fault.
 fn with_clock(rate: &str, ttl: &str) -> (RunRecord, usize) {
     let text = format!(
         r#"

@@ -10,12 +10,13 @@ use crate::oracle::Oracles;
 use crate::scenario::{FieldPath, DurationField, LimitedFields, Problem, Scenario};
 use crate::units::format_duration;
 
-/// The most hosts of a run in turmoil, registry and client included. Each of turmoil's steps looks at
-/// every link, so 50 hosts cost half a second of CPU per simulated second, and 100 more than three.
+/// The most hosts of a run in turmoil, registry and client included. Each of turmoil's steps looks
+/// at every link, so 50 hosts cost half a second of CPU per simulated second, and 100 more than
+/// three.
 const MOST_HOSTS: usize = 40;
 
-/// The longest that a run in turmoil may go on after duration and drain, until the last calls have ended
-/// and the oracles can judge it. At one step per tick this takes minutes to compute.
+/// The longest that a run in turmoil may go on after duration and drain, until the last calls have
+/// ended and the oracles can judge it. At one step per tick this takes minutes to compute.
 const LONGEST_AFTERMATH: Duration = Duration::from_secs(2 * 3_600);
 
 /// Every reason why turmoil can't run a scenario as it is written; none if it can.
@@ -44,8 +45,8 @@ fn aftermath(scenario: &Scenario) -> Duration {
     end.since(Timestamp::from(scenario.duration + scenario.drain))
 }
 
-/// A problem if a run would go on for so long after its drain that it would seem to hang. It names the
-/// longest duration of the file that can be the cause.
+/// A problem if a run would go on for so long after its drain that it would seem to hang. It names
+/// the longest duration of the file that can be the cause.
 fn too_long(scenario: &Scenario, fields: &LimitedFields) -> Option<Problem> {
     let aftermath = aftermath(scenario);
     let lasts = |path: &FieldPath| match path.name() {
@@ -69,9 +70,9 @@ fn too_long(scenario: &Scenario, fields: &LimitedFields) -> Option<Problem> {
     )))
 }
 
-/// A problem if the tick is too coarse for a duration of the file. Thresholds may have any value, because
-/// they are compared and not simulated. A service or think time is drawn from a continuum, so only
-/// its scale counts.
+/// A problem if the tick is too coarse for a duration of the file. Thresholds may have any value,
+/// because they are compared and not simulated. A service or think time is drawn from a continuum,
+/// so only its scale counts.
 fn off_the_tick(found: &DurationField) -> Option<Problem> {
     let (path, value) = (&found.path, found.value);
     if path.starts_with(&["expect"]) {

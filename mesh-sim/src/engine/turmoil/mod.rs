@@ -41,8 +41,8 @@ const TICK: Duration = Duration::from_millis(1);
 const RESOLUTION: Duration = Duration::from_millis(3);
 /// Connections that a simulated socket may have. With turmoil's default of 64 busy hosts panic.
 const TCP_CAPACITY: usize = 65_536;
-/// Ports for outgoing connections. turmoil never frees the port of a connect that failed or was given
-/// up, so a long partition needs more than the default of 16,384.
+/// Ports for outgoing connections. turmoil never frees the port of a connect that failed or was
+/// given up, so a long partition needs more than the default of 16,384.
 const PORTS: RangeInclusive<u16> = 10_000..=65_535;
 /// Simulated time between two reports of progress.
 const PROGRESS_EVERY: Duration = Duration::from_millis(250);
@@ -92,8 +92,8 @@ fn simulate(
             let message = simulation.with_names(message);
             return Err(EngineError::Panic { policy, seed, at, message });
         }
-        // Facts may be recorded late: hosts take turns within a tick, and a request is recorded with
-        // the time at which it was due.
+        // Facts may be recorded late: hosts take turns within a tick, and a request is recorded
+        // with the time at which it was due.
         journal.settle(now - RESOLUTION);
         if now.elapsed() >= reported + PROGRESS_EVERY {
             reported = now.elapsed();
@@ -112,11 +112,11 @@ fn simulate(
     })
 }
 
-/// One run of the turmoil engine: turmoil's simulation of the network, in which mesh-node's registry,
-/// agents and client run, and the machines under the agents.
+/// One run of the turmoil engine: turmoil's simulation of the network, in which mesh-node's
+/// registry, agents and client run, and the machines under the agents.
 ///
-/// [`simulate`] advances it tick by tick, and applies the scenario's faults, joins and leaves between
-/// ticks.
+/// [`simulate`] advances it tick by tick, and applies the scenario's faults, joins and leaves
+/// between ticks.
 struct TurmoilSimulation {
     sim: Sim<'static>,
     journal: SharedJournal,
@@ -225,8 +225,9 @@ impl TurmoilSimulation {
 
     /// Changes a link from one state to another, each for both directions.
     ///
-    /// Each of turmoil's calls overrides what the others did to the same direction, and a hold always
-    /// holds both directions. So this first undoes what is over, then does again what is not.
+    /// Each of turmoil's calls overrides what the others did to the same direction, and a hold
+    /// always holds both directions. So this first undoes what is over, then does again what is
+    /// not.
     fn set_link(&self, a: HostId, b: HostId, was: [LinkState; 2], is: [LinkState; 2]) {
         let latency = self.faults.base_latency(a, b) + is[0].added;
         let (a, b) = (&*host_name(a), &*host_name(b));
@@ -263,8 +264,8 @@ impl TurmoilSimulation {
         self.journal.record(now, host, change);
         if down {
             // The host's tasks are dropped in an order that depends on what other runs have spawned
-            // in this process, because tokio numbers tasks across all runtimes. So nothing that they
-            // do while they are dropped may be seen: the host's links are cut already, and the
+            // in this process, because tokio numbers tasks across all runtimes. So nothing that
+            // they do while they are dropped may be seen: the host's links are cut already, and the
             // journal ignores hosts that are down.
             self.sim.crash(name);
             if let Some(agent) = host.agent() {

@@ -21,8 +21,8 @@ use crate::engine::address::host_at;
 use crate::faults::FaultSchedule;
 use crate::host::HostId;
 
-/// Stands for TCP's SYN-ACK: the first byte from every listener, so that the acceptance of a connection
-/// takes the latency of the link.
+/// Stands for TCP's SYN-ACK: the first byte from every listener, so that the acceptance of a
+/// connection takes the latency of the link.
 const SYN_ACK: [u8; 1] = [b'!'];
 /// The most bytes that a host has sent to itself and not read yet.
 const LOOPBACK_BUFFER: usize = 64 * 1024;
@@ -156,8 +156,8 @@ mod tests {
     const WAY: Duration = Duration::from_millis(7);
 
     /// Connects host a to host b while `meanwhile` is called before each step of the simulation.
-    /// Returns the error, if any, and the time in milliseconds; `None` if the connect takes more than
-    /// a second.
+    /// Returns the error, if any, and the time in milliseconds; `None` if the connect takes more
+    /// than a second.
     fn connect(listens: bool, meanwhile: impl Fn(&Sim<'_>)) -> Option<(Option<ErrorKind>, u128)> {
         connect_by(TurmoilNet::default(), "b", listens, meanwhile)
     }

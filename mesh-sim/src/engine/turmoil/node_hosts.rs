@@ -29,10 +29,11 @@ pub(super) fn clock() -> Clock {
     Clock::started_ago(turmoil::sim_elapsed().unwrap_or_default())
 }
 
-/// Limits that no simulated workload reaches, so that only the scenario's own settings limit a server.
+/// Limits that no simulated workload reaches, so that only the scenario's own settings limit a
+/// server.
 fn server_limits() -> ServerLimits {
-    // Clients here never close only half of a connection, so a server may take the end of what it reads
-    // for the end of the connection, and learns of it at once.
+    // Clients here never close only half of a connection, so a server may take the end of what it
+    // reads for the end of the connection, and learns of it at once.
     ServerLimits { connections: usize::MAX, half_closed: false, ..ServerLimits::default() }
 }
 

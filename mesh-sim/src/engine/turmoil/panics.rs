@@ -5,8 +5,8 @@ use std::panic;
 use std::sync::Once;
 
 thread_local! {
-    /// The message of the first panic on this thread that has not been taken yet. The outer `None` means
-    /// that nobody watches this thread.
+    /// The message of the first panic on this thread that has not been taken yet. The outer `None`
+    /// means that nobody watches this thread.
     static SEEN: RefCell<Option<Option<String>>> = const { RefCell::new(None) };
 }
 
@@ -42,8 +42,8 @@ impl PanicWatch {
 impl Drop for PanicWatch {
     fn drop(&mut self) {
         let unread = SEEN.take().flatten();
-        // The engine itself panics. Its message was caught like that of a simulated task, and must not
-        // be lost.
+        // The engine itself panics. Its message was caught like that of a simulated task, and must
+        // not be lost.
         if let (true, Some(message)) = (std::thread::panicking(), unread) {
             mesh_node::process::console::say(&message);
         }

@@ -16,8 +16,8 @@ use crate::host::{AgentId, HostId};
 use crate::journal::Fact;
 use crate::record::RunRecord;
 
-/// A handle on the journal of one run. Clones write into the same journal. Once the run is over, what
-/// they write is ignored.
+/// A handle on the journal of one run. Clones write into the same journal. Once the run is over,
+/// what they write is ignored.
 ///
 /// The registry and the agents of mesh-node report to it as their [`Observer`]. They know agents by
 /// name; the journal knows them by number, so this finds the number of each name.

@@ -17,8 +17,8 @@ use crate::faults::MachineState;
 use crate::machine::Machine;
 use crate::scenario::MachineSpec;
 
-/// The model of a machine, behind a lock. It outlives the processes that run on it one after the other.
-/// Clones are handles on the same machine.
+/// The model of a machine, behind a lock. It outlives the processes that run on it one after the
+/// other. Clones are handles on the same machine.
 #[derive(Clone)]
 pub(super) struct SharedMachine(Arc<MachineParts>);
 
@@ -67,8 +67,8 @@ impl SharedMachine {
         self.0.changed.notify_one();
     }
 
-    /// How busy the machine was until `end`: CPU % of each second since the last call, by the number of
-    /// the second. Idle seconds are left out.
+    /// How busy the machine was until `end`: CPU % of each second since the last call, by the
+    /// number of the second. Idle seconds are left out.
     pub(super) fn seconds(&self, end: Timestamp) -> Vec<(u64, f64)> {
         let machine = &mut self.lock().machine;
         machine.handle_timeout(end);
@@ -88,7 +88,8 @@ impl SharedMachine {
     }
 }
 
-/// A [`SharedMachine`] with the clock of the process on it: the [`Host`] that does the agent's jobs.
+/// A [`SharedMachine`] with the clock of the process on it: the [`Host`] that does the agent's
+/// jobs.
 #[derive(Clone)]
 pub(super) struct MachineHost {
     host: SharedMachine,

@@ -1,5 +1,5 @@
-//! The oracles must catch a mesh that does not do what it promises. Each mutant here is a whole mesh
-//! that runs another scenario than the one that the oracles judge it by.
+//! The oracles must catch a mesh that does not do what it promises. Each mutant here is a whole
+//! mesh that runs another scenario than the one that the oracles judge it by.
 
 use super::*;
 use crate::scenario::Scenario;
@@ -44,8 +44,8 @@ at = "8s"
 hosts = "agent-2"
 "#;
 
-/// Runs the scenario after `mutate`, while the oracles judge by the original. Returns the names of the
-/// oracles that were violated.
+/// Runs the scenario after `mutate`, while the oracles judge by the original. Returns the names of
+/// the oracles that were violated.
 fn judge(mutate: impl FnOnce(&mut Scenario)) -> Vec<&'static str> {
     let scenario = Scenario::parse(SCENARIO, "mutant.toml").expect("it is valid");
     let mut mutant = scenario.clone();

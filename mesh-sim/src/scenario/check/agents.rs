@@ -57,7 +57,8 @@ impl Checker<'_> {
         agents
     }
 
-    /// Checks that agents join and leave while requests arrive, and that they join before they leave.
+    /// Checks that agents join and leave while requests arrive, and that they join before they
+    /// leave.
     fn joins_and_leaves(&mut self, group: &raw::AgentGroup, path: &FieldPath) {
         let end = format_duration(self.last_arrival);
         let is_late = |field: &str, at: Duration, checker: &mut Self| {

@@ -68,8 +68,8 @@ impl Checker<'_> {
         kind
     }
 
-    /// The hosts of one item of a field. Checks that none of them is in another item. `owners` holds, for
-    /// each host seen so far, the item that it is in and the path where it is named.
+    /// The hosts of one item of a field. Checks that none of them is in another item. `owners`
+    /// holds, for each host seen so far, the item that it is in and the path where it is named.
     fn disjoint(
         &mut self,
         owners: &mut BTreeMap<Name, (Option<usize>, FieldPath)>,

@@ -36,8 +36,9 @@ pub(super) struct IncludedFile {
     pub(super) text: String,
 }
 
-/// Turns a file with a valid structure into a scenario. Returns it without its hash, with the files that
-/// it includes and all problems that were found. The scenario is complete only if there are none.
+/// Turns a file with a valid structure into a scenario. Returns it without its hash, with the files
+/// that it includes and all problems that were found. The scenario is complete only if there are
+/// none.
 pub(super) fn check(
     raw: &raw::Scenario,
     source: &ParsedToml<'_>,
@@ -85,7 +86,8 @@ pub(super) fn check(
     (scenario, checker.files, checker.problems)
 }
 
-/// The state of the checks of one file. The files of this directory add methods for parts of a scenario.
+/// The state of the checks of one file. The files of this directory add methods for parts of a
+/// scenario.
 struct Checker<'a> {
     source: &'a ParsedToml<'a>,
     /// The directory in which the files that the scenario names are looked for.
@@ -133,7 +135,8 @@ impl Checker<'_> {
         }
     }
 
-    /// Checks that the time line of a run, with a figure for each second and column, is not too large.
+    /// Checks that the time line of a run, with a figure for each second and column, is not too
+    /// large.
     fn time_line(&mut self, agents: usize) {
         let figures = self.end.as_secs().saturating_mul(cpu_columns(agents).len() as u64);
         if figures > LONGEST_TIME_LINE {
@@ -164,8 +167,8 @@ impl Checker<'_> {
         delegation
     }
 
-    /// Checks that heartbeats come more often than leases end. The problem is shown at the field that the
-    /// file has, because the other one may have its default.
+    /// Checks that heartbeats come more often than leases end. The problem is shown at the field
+    /// that the file has, because the other one may have its default.
     fn heartbeat(&mut self, raw: &raw::Registry) {
         let (heartbeat, ttl) = (raw.membership.heartbeat, raw.leases.ttl);
         if heartbeat < ttl {
@@ -187,8 +190,8 @@ impl Checker<'_> {
         self.problems.push(problem);
     }
 
-    /// Makes a schedule that begins with the value `initial`. Checks that each step is later than the one
-    /// before it, and before `end`.
+    /// Makes a schedule that begins with the value `initial`. Checks that each step is later than
+    /// the one before it, and before `end`.
     fn schedule(
         &mut self,
         path: &FieldPath,
@@ -223,8 +226,8 @@ impl Checker<'_> {
     }
 }
 
-/// Whether the duration at a path may be zero. It may be for times at which something begins, for phases
-/// and delays that can be left out, and for the smallest of several demands or think times.
+/// Whether the duration at a path may be zero. It may be for times at which something begins, for
+/// phases and delays that can be left out, and for the smallest of several demands or think times.
 /// Anything else needs to last.
 fn may_be_zero(path: &FieldPath) -> bool {
     match path.name() {

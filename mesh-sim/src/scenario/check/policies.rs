@@ -38,8 +38,8 @@ impl Checker<'_> {
         specs
     }
 
-    /// A policy with its parameters. The schema has checked each parameter by itself, so what is checked
-    /// here is how they go together.
+    /// A policy with its parameters. The schema has checked each parameter by itself, so what is
+    /// checked here is how they go together.
     fn policy(&mut self, path: &FieldPath, raw: &raw::Policy) -> Option<PolicySettings> {
         let (name, parameters) = match raw {
             raw::Policy::Name(name) => (name, None),

@@ -12,8 +12,8 @@ use crate::units::parse_duration;
 const MOST_BYTES: u64 = 1 << 20;
 
 impl Checker<'_> {
-    /// Reads quantiles from lines of CSV, or from the file of that name. Each line has a share and a
-    /// duration. Shares rise from 0 to 1, and durations never fall.
+    /// Reads quantiles from lines of CSV, or from the file of that name. Each line has a share and
+    /// a duration. Shares rise from 0 to 1, and durations never fall.
     pub(super) fn quantiles(&mut self, path: &FieldPath, given: &str) -> Quantiles {
         if given.contains('\n') {
             return self.parsed(path, "the quantiles", given);
@@ -46,7 +46,8 @@ impl Checker<'_> {
     }
 }
 
-/// The lines that hold quantiles, with their numbers. Empty lines, comments and a header are skipped.
+/// The lines that hold quantiles, with their numbers. Empty lines, comments and a header are
+/// skipped.
 fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let numbered = text.lines().enumerate().map(|(index, line)| (index + 1, line.trim()));
     numbered.filter(|(number, line)| {
@@ -55,8 +56,8 @@ fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
     })
 }
 
-/// Parses quantiles. The error is the number of the first wrong line and what is expected there; without
-/// a number if there are no lines at all.
+/// Parses quantiles. The error is the number of the first wrong line and what is expected there;
+/// without a number if there are no lines at all.
 fn parse(text: &str) -> Result<Quantiles, (Option<usize>, &'static str)> {
     let mut quantiles: Vec<(f64, f64)> = Vec::new();
     let mut last = None;

@@ -68,8 +68,8 @@ impl Checker<'_> {
         EntryChoice::Fixed(agent)
     }
 
-    /// Checks that the scale of a distribution is not zero. With a scale of zero the other fields would have
-    /// no effect.
+    /// Checks that the scale of a distribution is not zero. With a scale of zero the other fields
+    /// would have no effect.
     fn above_zero(&mut self, path: &FieldPath, field: &str, value: &DurationText) {
         if value.0.is_zero() {
             let label = match path.starts_with(&["workload", "demand"]) {

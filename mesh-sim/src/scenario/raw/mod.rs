@@ -1,8 +1,8 @@
 //! A scenario file as it is written.
 //!
-//! The JSON Schema is generated from these types: an editor shows their documentation, and files are
-//! checked against their bounds. A type that flattens another one can't refuse unknown fields itself;
-//! the check against the schema (see [`super::schema`]) does that for all types.
+//! The JSON Schema is generated from these types: an editor shows their documentation, and files
+//! are checked against their bounds. A type that flattens another one can't refuse unknown fields
+//! itself; the check against the schema (see [`super::schema`]) does that for all types.
 
 mod faults;
 mod policies;
@@ -133,8 +133,8 @@ pub(crate) struct AgentGroup {
     pub(crate) queue: u32,
     /// How often the agents fetch the list of peers; the registry's `refresh` if left out.
     pub(crate) refresh: Option<DurationText>,
-    /// How fast the agents' clocks run: 1.01 gains a second in 100. Only engine event can honour values
-    /// other than 1.
+    /// How fast the agents' clocks run: 1.01 gains a second in 100. Only engine event can honour
+    /// values other than 1.
     #[serde(default = "one_f64")]
     #[schemars(range(min = 0.5, max = 2.0))]
     pub(crate) clock_rate: f64,
@@ -147,12 +147,12 @@ pub(crate) struct AgentGroup {
     /// CPU % is the busy share of all cores over this window.
     #[serde(default = "default_cpu_window")]
     pub(crate) cpu_window: DurationText,
-    /// When the agents join the mesh; before that nothing listens at their addresses. 0s: they are there
-    /// from the start.
+    /// When the agents join the mesh; before that nothing listens at their addresses. 0s: they are
+    /// there from the start.
     #[serde(default)]
     pub(crate) joins: DurationText,
-    /// When the agents leave the mesh: they end their leases, take no further requests, and get at most
-    /// 11s to finish what they have begun. They stay if left out.
+    /// When the agents leave the mesh: they end their leases, take no further requests, and get at
+    /// most 11s to finish what they have begun. They stay if left out.
     pub(crate) leaves: Option<DurationText>,
 }
 
@@ -239,7 +239,8 @@ pub(crate) struct Network {
     #[serde(default)]
     #[schemars(range(min = 0.0, max = 1.0))]
     pub(crate) duplication: f64,
-    /// Links with values of their own. If several entries name a pair of hosts, the last one counts.
+    /// Links with values of their own. If several entries name a pair of hosts, the last one
+    /// counts.
     #[serde(default)]
     #[schemars(length(max = 10_000))]
     pub(crate) links: Vec<Link>,
@@ -257,8 +258,8 @@ impl Default for Network {
 pub(crate) enum Latency {
     /// The same latency for each message.
     Constant(DurationText),
-    /// A latency drawn for each message. Messages of one connection keep their order; each call has a
-    /// connection of its own.
+    /// A latency drawn for each message. Messages of one connection keep their order; each call has
+    /// a connection of its own.
     Drawn(Distribution),
 }
 

@@ -1,5 +1,5 @@
-//! The policies to compare, as a scenario file has them. The schema of their names and parameters is
-//! derived from the descriptions of the built-in policies.
+//! The policies to compare, as a scenario file has them. The schema of their names and parameters
+//! is derived from the descriptions of the built-in policies.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
