@@ -169,6 +169,7 @@ fn faults(scenario: &Scenario, engine: EngineKind, draw: &mut Draw<'_>) -> Vec<F
         let at = Duration::from_millis(draw.below(room + 1) as u64);
         let lasts = Some(lasts.min(healed.saturating_sub(at)).max(Duration::from_millis(1)));
         let fault = Fault { at, lasts, kind };
+        // The checks would refuse a scenario in which two faults clash.
         if faults.iter().all(|other| fault.clash(other).is_none()) {
             faults.push(fault);
         }

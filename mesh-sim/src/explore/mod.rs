@@ -129,11 +129,13 @@ impl Exploration<'_> {
         let observer = CoverageObserver::new(scenario);
         let (judged, observer) = judge_observed(&run, self.engine, observer);
         let JudgedRun { mut failures, record } = judged;
+        // Under random faults a missed threshold is no bug, so it counts only if it is asked for.
         failures.retain(|failure| self.thresholds || failure.defect.verdict() == Verdict::Violated);
         let mut totals = ExplorationTotals { runs: 1, ..ExplorationTotals::default() };
         for fault in &scenario.faults {
             *totals.faults.entry(fault.kind.name()).or_default() += 1;
         }
+        // A run that broke down has no record, and its coverage is not complete.
         if let Some(record) = record {
             totals.requests = record.timeline.iter().map(|second| second.due).sum();
             totals.events = record.events;

@@ -1,4 +1,4 @@
-//! Crash: hosts die without a word.
+//! Crash: hosts stop at once, and no other host is told.
 
 use std::collections::BTreeSet;
 

@@ -105,6 +105,7 @@ impl FaultSchedule {
 
     /// What the link from one host to another does to messages without faults.
     pub fn quality(&self, from: HostId, to: HostId) -> &LinkQuality {
+        // Spares the look-up for each message in the usual case.
         if self.overrides.is_empty() {
             return &self.quality;
         }

@@ -201,6 +201,7 @@ impl<J: Copy + Eq> Machine<J> {
     /// first: at the next end of a job, or at a step of the background load that may change when
     /// that is.
     pub fn poll_timeout(&self) -> Option<Timestamp> {
+        // Without jobs a step of the background load changes no end, so nobody needs to be woken for it.
         if self.running.is_empty() {
             return None;
         }

@@ -167,6 +167,7 @@ impl Minimizer<'_> {
                     let mut faults = whole.clone();
                     match fault.among(&kept) {
                         Some(fewer) => faults[index] = fewer,
+                        // A fault that hits nobody is left to the pass over faults.
                         None => faults = self.best.scenario.faults.clone(),
                     }
                     SmallerScenario {

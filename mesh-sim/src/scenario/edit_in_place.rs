@@ -18,8 +18,8 @@ pub(crate) fn keys(path: &str) -> Result<Vec<String>, String> {
 /// The text of a scenario file with each of `fields` (path and value) set.
 ///
 /// # Errors
-/// If the file has nothing at a path: says which part of it is missing. Whether the fields and values
-/// are right is not checked here but when the new text is parsed.
+/// If the file has nothing at a path: says which part of it is missing. Whether the fields and
+/// values are right is not checked here but when the new text is parsed.
 pub(crate) fn set_fields(text: &str, fields: &[(&str, &str)]) -> Result<String, String> {
     let mut document: DocumentMut = text.parse().map_err(|_| "not valid TOML".to_owned())?;
     for (path, new) in fields {

@@ -122,6 +122,7 @@ impl<N: Net, O: RequestObserver> WorkloadClient<N, O> {
         let deadline: Timestamp = arrival.at + spec.deadline;
         let timeout = deadline.since(clock.now());
         let request = Request::Delegate(arrival.task(spec, JOB_TEXT.into(), timeout));
+        // The timeout counts from when the request was due, so a request that is sent late has less.
         let result = call(client, &agents[arrival.entry], &request, timeout).await;
         let outcome = RequestOutcome::of_call(&result, clock.now() >= deadline);
         if outcome == RequestOutcome::TimedOut {

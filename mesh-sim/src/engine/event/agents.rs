@@ -198,6 +198,7 @@ impl EventSimulation<'_> {
 
     pub(super) fn sample(&mut self, now: Timestamp, id: AgentId, life: u32) {
         let agent_host = &mut self.agent_hosts[id];
+        // Each life of the agent schedules its own samples; this one may be left over from another.
         let Some(agent) = agent_host.agent.as_mut().filter(|_| self.hosts[id.host()].life == life) else {
             return;
         };
@@ -282,6 +283,7 @@ impl EventSimulation<'_> {
         let agent_host = &mut self.agent_hosts[id];
         match effect {
             Effect::Note(note) => {
+                // Oracles need the list itself, which the note doesn't have.
                 let peers_changed = matches!(note, Note::ViewChanged { .. });
                 self.journal.record(now, id, Fact::AgentNoted(note));
                 if peers_changed && let Some(agent) = &agent_host.agent {

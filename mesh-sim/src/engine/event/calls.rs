@@ -98,6 +98,7 @@ impl EventSimulation<'_> {
         let Some(exchange) = self.exchanges.get(id) else { return };
         exchange.callee_done = true;
         exchange.handle = None;
+        // The caller has given up meanwhile, so no answer is sent.
         if exchange.caller_done {
             return self.exchanges.remove_if_over(id);
         }
@@ -186,6 +187,7 @@ impl EventSimulation<'_> {
     pub(super) fn arrives(&mut self, now: Timestamp, message: Message, id: ExchangeId) {
         let Some(exchange) = self.exchanges.get(id) else { return };
         let (from, to) = sender_and_receiver(exchange, message);
+        // A partition or crash may have begun while the message was on its way.
         if self.network.was_lost(now, from, to, exchange.sent[message.sent_index()]) {
             return self.lost(now, id, message);
         }
@@ -202,6 +204,7 @@ impl EventSimulation<'_> {
 
     fn connect_arrives(&mut self, now: Timestamp, id: ExchangeId) {
         let Some(exchange) = self.exchanges.get(id) else { return };
+        // Otherwise the caller has given up before the connect arrived.
         if !exchange.connected && !exchange.caller_done {
             let callee = exchange.callee;
             exchange.life = self.hosts[callee].life;
@@ -327,6 +330,7 @@ impl EventSimulation<'_> {
         if was_done {
             return;
         }
+        // The callee may have restarted, so its other connections may be broken too.
         if error == CallError::NoAnswer {
             self.drop_unused_since(caller, callee, began);
         }
@@ -412,6 +416,7 @@ impl EventSimulation<'_> {
             let Some(exchange) = self.exchanges.get(id) else { continue };
             if exchange.caller == host {
                 exchange.caller_done = true;
+                // A request that was never sent needs no answer.
                 exchange.callee_done |= !exchange.connected;
             }
             if exchange.callee == host && exchange.connected && !exchange.callee_done {

@@ -95,6 +95,7 @@ impl EventSimulation<'_> {
         let exchange = self.call(now, HostId::CLIENT, entry.host(), reply_to, request);
         let deadline = arrival.at + scenario.workload.deadline;
         self.queue.push_in(Lane::Deadline, deadline, Event::GiveUp(exchange));
+        // An open loop goes on at once; a client of a closed loop waits until its request has ended.
         if source.is_none() {
             self.schedule_next_request(now, None);
         }

@@ -235,6 +235,7 @@ impl<'a> EventSimulation<'a> {
                 if is_down { self.crash(now, host) } else { self.restart(now, host) }
             }
         }
+        // The machines' speeds may have changed, and with them the times at which jobs end.
         for agent in self.agent_hosts.ids() {
             self.settle(now, agent);
         }

@@ -88,6 +88,7 @@ impl MessageNetwork {
             added = link.added;
             loss = 1.0 - (1.0 - loss) * (1.0 - link.loss);
         }
+        // No random number is needed, so no stream is looked up: this is the usual case.
         if self.steady {
             return Delivery::Arrives(self.released(from, to, now + quality.latency.quantile(0.0)));
         }
@@ -112,6 +113,7 @@ impl MessageNetwork {
         if quality.duplication == 0.0 {
             return None;
         }
+        // The stream exists: the message itself has drawn from it.
         let rng = self.streams.get_mut(&(from, to))?;
         if rng.unit() >= quality.duplication {
             return None;

@@ -29,6 +29,7 @@ impl Checker<'_> {
             let title = format!("{total} agents are too many");
             let label = format!("expected at most {MAX_AGENTS} in all groups together");
             self.report(&FieldPath::field("agents").index(groups.len() - 1), title, label);
+            // Host patterns are not checked then, because their agents are not in the directory.
             self.hosts_complete = false;
             return Vec::new();
         }

@@ -76,6 +76,7 @@ impl Checker<'_> {
             let from = self.hosts(&path.key("from"), &link.from, HostScope::Any);
             let to = self.hosts(&path.key("to"), &link.to, HostScope::Any);
             self.refuse_loop(&path.key("to"), &from, &to);
+            // Patterns can name so many pairs that a table of them would not fit into memory.
             let Some(rest) = left.checked_sub(from.len().saturating_mul(to.len())) else {
                 let title = format!("links name more than {MAX_PAIRS} pairs of hosts");
                 self.report(
