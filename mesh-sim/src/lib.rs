@@ -53,7 +53,6 @@ pub mod dist;
 pub mod engine;
 pub mod experiment;
 pub mod explore;
-pub mod run_failure;
 pub mod faults;
 pub mod figures;
 pub mod format;
@@ -73,6 +72,7 @@ pub mod record;
 pub mod replay;
 #[cfg(feature = "reports")]
 pub mod report;
+pub mod run_failure;
 pub mod runner;
 pub mod scenario;
 pub mod simulation;

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use mesh_core::protocol::Name;
 
-use crate::run_failure::{Defect, RunFailure};
 use crate::host::{HostId, HostMap};
 use crate::journal::{Fact, FactObserver, JournalEntry, line};
+use crate::run_failure::{Defect, RunFailure};
 use crate::scenario::Scenario;
 
 /// Keeps the facts of a run that its event log shows, to find those that led to a failure.

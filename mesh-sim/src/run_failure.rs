@@ -127,7 +127,9 @@ pub fn judge_observed<O: FactObserver + Send + 'static>(
 ) -> (JudgedRun, O) {
     let (ended, observer) = run.observe(engine, observer, &|_| {});
     let judged = match ended {
-        Ok(record) => JudgedRun { failures: failures_of(run.scenario, &record), record: Some(record) },
+        Ok(record) => {
+            JudgedRun { failures: failures_of(run.scenario, &record), record: Some(record) }
+        }
         Err(error) => JudgedRun { failures: vec![breakdown(&error)], record: None },
     };
     (judged, observer)

@@ -54,7 +54,10 @@ impl<'a> RunPlan<'a> {
     ///
     /// # Errors
     /// The error of the first run, in this order, that broke down.
-    pub fn execute(&self, progress: impl FnMut(RunProgress)) -> Result<Vec<RunRecord>, EngineError> {
+    pub fn execute(
+        &self,
+        progress: impl FnMut(RunProgress),
+    ) -> Result<Vec<RunRecord>, EngineError> {
         let runs = self.runs();
         let mut records: Vec<Option<RunRecord>> = Vec::new();
         records.resize_with(runs.len(), || None);
@@ -83,7 +86,8 @@ pub fn run_each(
         threads,
         |run| run < runs.len() && !halted.load(Ordering::Relaxed),
         |run, send| {
-            let ended = runs[run].execute(engine, &|simulated| send(RunMessage::Progress(simulated)));
+            let ended =
+                runs[run].execute(engine, &|simulated| send(RunMessage::Progress(simulated)));
             send(RunMessage::Ended(Box::new(ended)));
         },
         |run, news| {

@@ -13,7 +13,7 @@ use mesh_core::routing::{BUILT_IN, Eligible, PolicyDescription, PolicyFactory as
 use mesh_core::seed::Seed;
 use mesh_sim::engine::Run;
 use mesh_sim::record::RunRecord;
-use mesh_sim::scenario::{EngineKind, ScenarioFile, Scenario};
+use mesh_sim::scenario::{EngineKind, Scenario, ScenarioFile};
 
 const AGENTS: [u32; 4] = [10, 100, 1_000, 10_000];
 /// Requests of one run; the agents share them, so that many agents run for a shorter time.

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use mesh_sim::experiment::{RanBy, Report};
 use mesh_sim::record::RunRecord;
 use mesh_sim::report::{table, write_live};
-use mesh_sim::scenario::{ScenarioFile, Scenario};
+use mesh_sim::scenario::{Scenario, ScenarioFile};
 use serde::Serialize;
 
 use super::args::LiveArgs;

@@ -18,7 +18,7 @@ use thiserror::Error;
 use self::observers::GuestObserver;
 use crate::journal::{FactObserver, JournalEntry};
 use crate::record::RunRecord;
-use crate::scenario::{Diagnostics, EngineKind, ScenarioFile, PolicySpec, Scenario};
+use crate::scenario::{Diagnostics, EngineKind, PolicySpec, Scenario, ScenarioFile};
 
 /// The output of every simulated job.
 const OUTPUT: &str = "\"Processed: simulated job\"";
@@ -90,7 +90,8 @@ impl Run<'_> {
         progress: &dyn Fn(Duration),
     ) -> (Result<RunRecord, EngineError>, O) {
         let lent = Arc::new(Mutex::new(Some(observer)));
-        let result = self.execute_with(engine, Some(Box::new(LentObserver(lent.clone()))), progress);
+        let result =
+            self.execute_with(engine, Some(Box::new(LentObserver(lent.clone()))), progress);
         let observer = lent.lock().unwrap_or_else(PoisonError::into_inner).take();
         (result, observer.expect("only this function takes it"))
     }

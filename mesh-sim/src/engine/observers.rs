@@ -63,7 +63,8 @@ impl RunJournal {
             recorder: Recorder::new(RecorderConfig::new(scenario, &run.policy.label, run.seed)),
             recorded_until: Timestamp::from(scenario.duration + scenario.drain),
         };
-        let ordered = OrderedObservers { log: EventLog::new(faults.hosts().clone(), run.trace), guest };
+        let ordered =
+            OrderedObservers { log: EventLog::new(faults.hosts().clone(), run.trace), guest };
         Self::new(faults.hosts().len(), prompt, ordered)
     }
 
@@ -75,7 +76,8 @@ impl RunJournal {
 
     /// Ends the run and returns its record.
     pub(super) fn finish(self, now: Timestamp) -> RunRecord {
-        let (PromptObservers { oracles, recorder, .. }, OrderedObservers { mut log, .. }) = self.close();
+        let (PromptObservers { oracles, recorder, .. }, OrderedObservers { mut log, .. }) =
+            self.close();
         let trace = log.take_trace();
         let record = recorder.finish(log.hash(), log.events(), oracles.finish(now));
         RunRecord { trace, ..record }

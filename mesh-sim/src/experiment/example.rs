@@ -17,7 +17,8 @@ use crate::journal::{ConnectionFailure, Refusal, RequestOutcome};
 use crate::network::{LinkQuality, NetworkSpec};
 use crate::record::{Recorder, RecorderConfig, RunRecord, Violation};
 use crate::scenario::{
-    AgentSpec, Arrivals, EngineKind, EntryChoice, MachineSpec, PolicySpec, Scenario, ScheduleStep, WorkloadSpec,
+    AgentSpec, Arrivals, EngineKind, EntryChoice, MachineSpec, PolicySpec, Scenario, ScheduleStep,
+    WorkloadSpec,
 };
 
 const MS: u64 = 1_000_000;

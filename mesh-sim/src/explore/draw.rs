@@ -12,7 +12,7 @@ use toml::{Table, Value};
 
 use crate::faults::{self, Draw, Fault};
 use crate::host_names::host_ranges;
-use crate::scenario::{Arrivals, Draft, EngineKind, ScenarioFile, Scenario};
+use crate::scenario::{Arrivals, Draft, EngineKind, Scenario, ScenarioFile};
 use crate::units::format_duration;
 
 /// The most faults of a run.
@@ -39,7 +39,12 @@ pub(super) struct DrawnScenario {
 /// Draws the scenario of the run with this number: the base with other faults, latencies and
 /// workload, one of its policies and another seed. Every fault ends in the first three quarters of
 /// the duration, so that the mesh can heal in the rest.
-pub(super) fn draw_scenario(base: &ScenarioFile, engine: EngineKind, seed: u64, number: usize) -> DrawnScenario {
+pub(super) fn draw_scenario(
+    base: &ScenarioFile,
+    engine: EngineKind,
+    seed: u64,
+    number: usize,
+) -> DrawnScenario {
     let seed = Seed::root(seed).child("explore").child(&number.to_string());
     let scenario = &base.scenario;
     let mut draft = base.draft();

@@ -20,9 +20,9 @@ pub use self::coverage::{Coverage, StateCount};
 use self::coverage::CoverageObserver;
 use self::draw::{DrawnScenario, draw_scenario};
 use crate::engine::Run;
-use crate::run_failure::{RunFailure, JudgedRun, judge_observed};
 use crate::judge::Verdict;
 use crate::parallel::in_order;
+use crate::run_failure::{JudgedRun, RunFailure, judge_observed};
 use crate::scenario::{Diagnostics, Draft, EngineKind, ScenarioFile};
 
 /// What to explore: a base scenario in one engine. The seed decides which random scenarios are made
@@ -121,7 +121,8 @@ impl Exploration<'_> {
     }
 
     fn run(&self, number: usize) -> Result<ExploredRun, Diagnostics> {
-        let DrawnScenario { draft, policy, seed } = draw_scenario(self.base, self.engine, self.seed, number);
+        let DrawnScenario { draft, policy, seed } =
+            draw_scenario(self.base, self.engine, self.seed, number);
         let file = draft.check(&format!("run {number}"))?;
         file.check_engine(self.engine)?;
         let scenario = &file.scenario;

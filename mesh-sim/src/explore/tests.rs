@@ -1,7 +1,7 @@
 use super::*;
-use crate::run_failure::Defect;
 use crate::minimize::{Effort, MinimizeTarget, minimize};
 use crate::parallel::cores;
+use crate::run_failure::Defect;
 
 /// A small mesh. Under faults it misses the threshold that 99.9 % of the requests are answered.
 const SCENARIO: &str = r#"

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::draw::{Draw, DrawFault};
 use super::effect::{FaultEffect, HostNumbers, Span};
 use super::host_field::HostField;
-use super::{FaultKind, FaultBehaviour, listed_sides};
+use super::{FaultBehaviour, FaultKind, listed_sides};
 use crate::units::{DurationText, duration_text};
 
 /// Messages between the two sides take longer.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::draw::DrawFault;
 use super::effect::{FaultEffect, HostNumbers, Span};
 use super::host_field::HostField;
-use super::{FaultKind, FaultBehaviour, listed_sides};
+use super::{FaultBehaviour, FaultKind, listed_sides};
 use crate::host_names::CLIENT;
 
 /// Messages between the two sides wait until the end of the fault.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::draw::DrawFault;
 use super::effect::{FaultEffect, HostNumbers, Span};
 use super::host_field::HostField;
-use super::{FaultKind, FaultBehaviour, listed_sides};
+use super::{FaultBehaviour, FaultKind, listed_sides};
 
 /// Some messages between the two sides are lost. Only engine event can honour this fault.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::draw::{Draw, DrawFault};
 use super::effect::{FaultEffect, HostNumbers, Span};
 use super::host_field::HostField;
-use super::{FaultKind, FaultBehaviour, listed};
+use super::{FaultBehaviour, FaultKind, listed};
 
 /// Messages between different groups are lost; hosts in no group reach everyone.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]

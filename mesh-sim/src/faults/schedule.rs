@@ -8,7 +8,7 @@ use mesh_core::Timestamp;
 use mesh_core::protocol::Name;
 
 use super::Fault;
-use super::effect::{FaultEffect, HostNumbers, Span, DirectedLinks};
+use super::effect::{DirectedLinks, FaultEffect, HostNumbers, Span};
 use crate::host::{AgentId, HostId, HostMap};
 use crate::host_names::{CLIENT, REGISTRY};
 use crate::network::{LinkQuality, NetworkSpec};
@@ -136,7 +136,9 @@ impl FaultSchedule {
             link.cut |= effect.cuts(from, to);
             match effect {
                 FaultEffect::Hold(links) => link.held |= links.include(from, to),
-                FaultEffect::Delay(links, latency) if links.include(from, to) => link.added += *latency,
+                FaultEffect::Delay(links, latency) if links.include(from, to) => {
+                    link.added += *latency
+                }
                 // Each fault loses its share of the messages that the others have let through.
                 FaultEffect::Lose(links, ratio) if links.include(from, to) => {
                     link.loss = 1.0 - (1.0 - link.loss) * (1.0 - ratio);
@@ -154,7 +156,9 @@ impl FaultSchedule {
         let mut state = MachineState { speed_factor: 1.0, background: None };
         for (_, effect) in self.active(at) {
             match effect {
-                FaultEffect::SpeedFactor(hosts, factor) if hosts[host] => state.speed_factor *= factor,
+                FaultEffect::SpeedFactor(hosts, factor) if hosts[host] => {
+                    state.speed_factor *= factor
+                }
                 FaultEffect::BackgroundLoad(hosts, load) if hosts[host] => {
                     state.background = Some(*load);
                 }
@@ -239,7 +243,9 @@ impl FaultSchedule {
             FaultEffect::Down(hosts) => hosts[agent],
             // Chance may hit one agent and spare the others, even if the fault is on all of their
             // links.
-            FaultEffect::Lose(links, _) | FaultEffect::Delay(links, _) => links.touch(agent, HostId::REGISTRY),
+            FaultEffect::Lose(links, _) | FaultEffect::Delay(links, _) => {
+                links.touch(agent, HostId::REGISTRY)
+            }
             other => other.breaks(agent, HostId::REGISTRY) && !self.silences_all(other),
         })
     }
@@ -252,7 +258,8 @@ impl FaultSchedule {
 
     /// Whether any fault of the run delays messages, or loses some of them at random.
     pub fn delays_or_loses_messages(&self) -> bool {
-        let does = |effect: &FaultEffect| matches!(effect, FaultEffect::Delay(..) | FaultEffect::Lose(..));
+        let does =
+            |effect: &FaultEffect| matches!(effect, FaultEffect::Delay(..) | FaultEffect::Lose(..));
         self.effects.iter().any(|(_, effect)| does(effect))
     }
 

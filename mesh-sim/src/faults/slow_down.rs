@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::draw::DrawFault;
 use super::effect::{FaultEffect, HostNumbers, Span};
 use super::host_field::{HostField, HostScope};
-use super::{FaultKind, FaultBehaviour, listed};
+use super::{FaultBehaviour, FaultKind, listed};
 
 /// The agents' machines are slower.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]

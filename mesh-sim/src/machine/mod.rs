@@ -10,8 +10,8 @@
 //! steps equals the sum over one long step exactly, and it does not matter how often the machine is
 //! called.
 
-mod fixed;
 mod busy_seconds;
+mod fixed;
 
 use std::cmp::Ordering;
 use std::collections::{BinaryHeap, VecDeque};
@@ -23,7 +23,7 @@ use mesh_core::time::nanos;
 
 use crate::scenario::{MachineSpec, ScheduleStep};
 
-use self::busy_seconds::{NANOS_PER_SECOND, BusySeconds};
+use self::busy_seconds::{BusySeconds, NANOS_PER_SECOND};
 
 /// The model of one machine: cores that its running jobs share equally. The caller names jobs by a
 /// `J`.

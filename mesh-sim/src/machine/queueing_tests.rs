@@ -20,7 +20,13 @@ struct QueueFigures {
 
 /// Poisson arrivals at the offered load `rho` (0 to 1 of all cores) to a first-come-first-served
 /// queue in front of a machine that runs at most `limit` jobs at once.
-fn measure(cores: u32, limit: usize, service: &Distribution, rho: f64, jobs: usize) -> QueueFigures {
+fn measure(
+    cores: u32,
+    limit: usize,
+    service: &Distribution,
+    rho: f64,
+    jobs: usize,
+) -> QueueFigures {
     let seed = Seed::root(2);
     let (mut gaps, mut demands) = (seed.child("gaps").rng(), seed.child("demands").rng());
     let gap = Distribution::Exponential { mean: 1.0 / (rho * f64::from(cores)) };

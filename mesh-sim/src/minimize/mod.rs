@@ -17,9 +17,9 @@ use std::num::NonZero;
 use std::ops::ControlFlow;
 
 use crate::engine::Run;
-use crate::run_failure::{Defect, RunFailure, judge};
 use crate::parallel::in_order;
-use crate::scenario::{Draft, EngineKind, ScenarioFile, Scenario};
+use crate::run_failure::{Defect, RunFailure, judge};
+use crate::scenario::{Draft, EngineKind, Scenario, ScenarioFile};
 
 /// Which failing run of a scenario to minimize.
 #[derive(Clone, Debug)]
@@ -167,7 +167,11 @@ fn is_sound(draft: &Draft, engine: EngineKind) -> bool {
 
 /// Runs a draft. Returns its scenario and the first failure with this defect, or with any if
 /// `defect` is `None`.
-fn fails(draft: &Draft, target: &MinimizeTarget, defect: Option<&Defect>) -> Option<(Scenario, RunFailure)> {
+fn fails(
+    draft: &Draft,
+    target: &MinimizeTarget,
+    defect: Option<&Defect>,
+) -> Option<(Scenario, RunFailure)> {
     let scenario = draft.check("").ok()?.scenario;
     let policy = scenario.policies.iter().find(|policy| policy.label == target.policy)?;
     let run = Run { scenario: &scenario, policy, seed: target.seed, trace: false };

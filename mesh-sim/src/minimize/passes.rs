@@ -8,11 +8,11 @@ use toml::{Table, Value};
 
 use super::agents::{grouped_agents, with_agents};
 use super::ddmin::ddmin;
-use super::{SmallerScenario, Minimizer, MinimizeTarget};
-use crate::run_failure::Defect;
+use super::{MinimizeTarget, Minimizer, SmallerScenario};
 use crate::faults::Fault;
 use crate::figures::Expect;
 use crate::format::counted;
+use crate::run_failure::Defect;
 use crate::scenario::{Draft, ScenarioFile};
 use crate::units::format_duration;
 

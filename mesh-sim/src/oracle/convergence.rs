@@ -16,9 +16,7 @@ use super::bounds::{Bounds, on_clock, slowest_clock};
 use super::leases::Leases;
 use crate::faults::FaultSchedule;
 use crate::host::{AgentId, AgentMap, HostId};
-use crate::presence::{
-    PlannedChange, Presence, drain_limit, planned_changes, presence_at_start,
-};
+use crate::presence::{PlannedChange, Presence, drain_limit, planned_changes, presence_at_start};
 use crate::record::Violation;
 use crate::scenario::Scenario;
 

@@ -18,8 +18,8 @@ use super::diagnostic::{Diagnostics, Problem};
 use super::draft::Draft;
 use super::edit_in_place::set_fields;
 use super::limited_fields::LimitedFields;
-use super::shape::{Shape, compile};
 use super::parsed_toml::ParsedToml;
+use super::shape::{Shape, compile};
 use super::structure::{StructureFindings, check_structure};
 use super::{AgentSpec, Scenario, json_schema, raw};
 use crate::host::{AgentId, IndexedId as _};
@@ -175,7 +175,10 @@ impl Scenario {
 
 /// The three passes. Returns the scenario, the text with the lines of the files that it names, and
 /// the places of the fields that not every engine can honour.
-fn check_text(text: &str, directory: &Path) -> Result<(Scenario, String, LimitedFields), Vec<Problem>> {
+fn check_text(
+    text: &str,
+    directory: &Path,
+) -> Result<(Scenario, String, LimitedFields), Vec<Problem>> {
     let source = ParsedToml::parse(text)?;
     let StructureFindings { problems, durations } = check_structure(&source, &SHAPE);
     stop_at(problems)?;

@@ -74,7 +74,12 @@ impl HostDirectory {
         }
     }
 
-    fn wildcard(&self, pattern: &str, prefix: &str, scope: HostScope) -> Result<Vec<Name>, NoSuchHost> {
+    fn wildcard(
+        &self,
+        pattern: &str,
+        prefix: &str,
+        scope: HostScope,
+    ) -> Result<Vec<Name>, NoSuchHost> {
         let from = self.hosts.range::<str, _>((Bound::Included(prefix), Bound::Unbounded));
         let found = from.take_while(|name| name.starts_with(prefix));
         let found: Vec<Name> = found.filter(|name| scope.admits(name)).cloned().collect();
@@ -187,7 +192,10 @@ mod tests {
     #[test]
     fn names_ranges_and_wildcards() {
         assert_eq!(resolve("agent-3", HostScope::Any), some(&["agent-3"]));
-        assert_eq!(resolve("agent-9..11", HostScope::Any), some(&["agent-9", "agent-10", "agent-11"]));
+        assert_eq!(
+            resolve("agent-9..11", HostScope::Any),
+            some(&["agent-9", "agent-10", "agent-11"])
+        );
         assert_eq!(resolve("agent-1*", HostScope::Any).unwrap().len(), 4);
         assert_eq!(resolve("*", HostScope::Any).unwrap().len(), 15);
         assert_eq!(resolve("*", HostScope::Agents).unwrap().len(), 13);

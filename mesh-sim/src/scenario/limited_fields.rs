@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use super::raw;
 use super::parsed_toml::{FieldPath, ParsedToml};
+use super::raw;
 use super::structure::DurationField;
 
 /// The fields of a scenario file that not every engine can honour, with their places in the file.
@@ -34,7 +34,10 @@ impl LimitedFields {
 }
 
 /// The fields with values that engine turmoil can't produce, in any scenario.
-fn fields_beyond_turmoil(raw: &raw::Scenario, source: &ParsedToml<'_>) -> Vec<(FieldPath, Range<usize>)> {
+fn fields_beyond_turmoil(
+    raw: &raw::Scenario,
+    source: &ParsedToml<'_>,
+) -> Vec<(FieldPath, Range<usize>)> {
     let mut fields = Vec::new();
     for (position, group) in raw.agents.iter().enumerate() {
         if group.clock_rate != 1.0 {

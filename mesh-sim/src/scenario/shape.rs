@@ -229,7 +229,9 @@ impl Shape {
                 words => format!("one of {}", quoted(words)),
             },
             Self::Integer { min, max } => format!("a whole number from {min} to {max}"),
-            Self::Number { min: LowerBound::From(min), max } => format!("a number from {min} to {max}"),
+            Self::Number { min: LowerBound::From(min), max } => {
+                format!("a number from {min} to {max}")
+            }
             Self::Number { min: LowerBound::Above(min), max } => {
                 format!("a number above {min}, at most {max}")
             }

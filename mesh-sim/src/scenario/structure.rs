@@ -6,8 +6,8 @@ use std::time::Duration;
 use toml::de::{DeFloat, DeInteger, DeTable, DeValue};
 
 use super::diagnostic::Problem;
-use super::shape::{LowerBound, FieldShape, Shape, TableShape, quoted};
-use super::parsed_toml::{SpannedKey, FieldPath, ParsedToml, SpannedValue};
+use super::parsed_toml::{FieldPath, ParsedToml, SpannedKey, SpannedValue};
+use super::shape::{FieldShape, LowerBound, Shape, TableShape, quoted};
 use super::text::{TextRule, did_you_mean};
 use crate::units;
 
@@ -35,9 +35,12 @@ pub(super) struct StructureFindings {
 
 /// Checks the structure of a whole file.
 pub(super) fn check_structure(source: &ParsedToml<'_>, shape: &Shape) -> StructureFindings {
-    let mut checker = StructureChecker { text: source.text, findings: StructureFindings::default() };
+    let mut checker =
+        StructureChecker { text: source.text, findings: StructureFindings::default() };
     match shape {
-        Shape::Table(table) => checker.table(&source.tree, &(0..0), &FieldPath::default(), table, None),
+        Shape::Table(table) => {
+            checker.table(&source.tree, &(0..0), &FieldPath::default(), table, None)
+        }
         _ => checker.push(Problem::at(0..0, "a scenario is a table", "")),
     }
     checker.findings
@@ -139,7 +142,8 @@ impl StructureChecker<'_> {
                 None => self.unknown_field(key, path, &fields.names(), variant),
             }
         }
-        let missing = |field: &&FieldShape| field.required && !table.contains_key(field.name.as_str());
+        let missing =
+            |field: &&FieldShape| field.required && !table.contains_key(field.name.as_str());
         let with = variant.map(Variant::with).unwrap_or_default();
         for field in fields.fields.iter().filter(missing) {
             let name = &field.name;

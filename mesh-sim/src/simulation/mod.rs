@@ -13,7 +13,7 @@ use crate::engine::EngineError;
 use crate::experiment::{RanBy, Report};
 use crate::judge::Verdict;
 use crate::runner::RunPlan;
-use crate::scenario::{Diagnostics, EngineKind, ScenarioFile, PolicySpec};
+use crate::scenario::{Diagnostics, EngineKind, PolicySpec, ScenarioFile};
 
 /// An experiment that is about to be run: a checked scenario, and what the caller changed in it.
 ///

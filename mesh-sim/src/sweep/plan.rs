@@ -8,7 +8,7 @@ use thiserror::Error;
 use super::{Shard, Tally, Vary};
 use crate::engine::{EngineError, Run};
 use crate::runner::{RunProgress, run_each};
-use crate::scenario::{Diagnostics, EngineKind, ScenarioFile, Scenario, set_fields};
+use crate::scenario::{Diagnostics, EngineKind, Scenario, ScenarioFile, set_fields};
 
 /// More runs than this are a slip of the keyboard.
 pub(super) const MOST_RUNS: usize = 1_000_000;

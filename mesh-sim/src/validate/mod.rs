@@ -173,7 +173,10 @@ impl Validation {
     ///
     /// # Errors
     /// If a run breaks down.
-    pub fn execute(&self, progress: impl FnMut(RunProgress)) -> Result<ValidationResult, EngineError> {
+    pub fn execute(
+        &self,
+        progress: impl FnMut(RunProgress),
+    ) -> Result<ValidationResult, EngineError> {
         let groups: Vec<(usize, usize)> = self
             .cases
             .iter()

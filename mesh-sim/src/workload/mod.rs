@@ -79,10 +79,20 @@ impl Workload {
     }
 
     /// The requests that are due in `0..duration` and enter through `entries`.
-    pub fn new(spec: &WorkloadSpec, entries: &EntryAgents, duration: Duration, seed: &Seed) -> Self {
+    pub fn new(
+        spec: &WorkloadSpec,
+        entries: &EntryAgents,
+        duration: Duration,
+        seed: &Seed,
+    ) -> Self {
         let end = Timestamp::from(duration);
         let open = |gaps, rates| {
-            Self::Open(Box::new(OpenLoop::new(gaps, rates, JobDraws::new(spec, entries, seed), end)))
+            Self::Open(Box::new(OpenLoop::new(
+                gaps,
+                rates,
+                JobDraws::new(spec, entries, seed),
+                end,
+            )))
         };
         match &spec.arrivals {
             Arrivals::Poisson(rates) => {
@@ -126,7 +136,9 @@ impl JobDraws {
     fn next(&mut self, index: u64, at: Timestamp, turn: u64) -> Arrival {
         let entry = match self.entry {
             EntryChoice::Random => self.entries.pick(at, |count| self.entry_rng.index(count)),
-            EntryChoice::RoundRobin => self.entries.pick(at, |count| (turn % count as u64) as usize),
+            EntryChoice::RoundRobin => {
+                self.entries.pick(at, |count| (turn % count as u64) as usize)
+            }
             EntryChoice::Fixed(agent) => agent,
         };
         Arrival { index, at, entry, demand: self.demand.sample(&mut self.service_rng) }

@@ -61,12 +61,20 @@ pub(super) enum Gaps {
 }
 
 impl OpenLoop {
-    pub(super) fn new(mut gaps: Gaps, rates: &[ScheduleStep], jobs: JobDraws, end: Timestamp) -> Self {
+    pub(super) fn new(
+        mut gaps: Gaps,
+        rates: &[ScheduleStep],
+        jobs: JobDraws,
+        end: Timestamp,
+    ) -> Self {
         let due = match &mut gaps {
             Gaps::Exponential(_) => gaps.next(),
             Gaps::Equal => u128::from(ONE_ARRIVAL / 2),
         };
-        let step = |step: &ScheduleStep| RateChange { at: Timestamp::from(step.at), rate: fixed(step.value) };
+        let step = |step: &ScheduleStep| RateChange {
+            at: Timestamp::from(step.at),
+            rate: fixed(step.value),
+        };
         Self {
             gaps,
             jobs,

@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 
 use mesh_sim::engine::Run;
 use mesh_sim::record::{Counts, RunRecord};
-use mesh_sim::scenario::{EngineKind, ScenarioFile, Scenario};
+use mesh_sim::scenario::{EngineKind, Scenario, ScenarioFile};
 use serde_json::Value;
 
 /// An event of one request.
@@ -182,7 +182,8 @@ impl BothRuns {
     fn views_settle(&self) {
         let (event, turmoil) = (&self.event.views, &self.turmoil.views);
         for (number, steps, _) in self.requests() {
-            let decides = |step: &&RequestStep| ["delegating", "routed"].iter().any(|word| step.is(word));
+            let decides =
+                |step: &&RequestStep| ["delegating", "routed"].iter().any(|word| step.is(word));
             for step in steps.iter().filter(decides) {
                 let [event, turmoil] = [event, turmoil].map(|views| views.get(&step.host));
                 let views = event.into_iter().flatten().zip(turmoil.into_iter().flatten());

@@ -5,7 +5,7 @@
 //! nanosecond. Where times are drawn, turmoil rounds them; there the tests have a bound on the
 //! difference. `docs/engines.md` says which differences remain.
 
-mod cpu;
-mod workloads;
 mod both_engines;
+mod cpu;
 mod whole;
+mod workloads;

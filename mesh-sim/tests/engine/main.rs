@@ -2,9 +2,9 @@
 //! format says, and no oracle is violated.
 
 mod hosts;
+mod joins_and_leaves;
 mod links;
 mod machines;
-mod joins_and_leaves;
 
 use std::time::Duration;
 

@@ -1,6 +1,6 @@
 //! Whatever is in a scenario file, it is read or refused with an error, and never causes a panic.
 
-use mesh_sim::scenario::{EngineKind, ScenarioFile, Scenario};
+use mesh_sim::scenario::{EngineKind, Scenario, ScenarioFile};
 use proptest::prelude::*;
 
 use super::corpus;

@@ -8,11 +8,11 @@ use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use mesh_node::Clock;
 use mesh_sim::explore::{Exploration, ExplorationTotals, FailedRun};
-use mesh_sim::run_failure::write_failing;
 use mesh_sim::format::counted;
 use mesh_sim::judge::Verdict;
 use mesh_sim::parallel::cores;
 use mesh_sim::report::table::wrapped;
+use mesh_sim::run_failure::write_failing;
 use mesh_sim::scenario::{EngineKind, ScenarioFile};
 
 use super::args::ExploreArgs;
@@ -78,7 +78,11 @@ pub(super) fn explore(args: &ExploreArgs) -> anyhow::Result<Exit> {
 }
 
 /// Writes a failure as a scenario file and says so.
-fn write(out: &Path, exploration: &Exploration<'_>, failed_run: &FailedRun) -> anyhow::Result<String> {
+fn write(
+    out: &Path,
+    exploration: &Exploration<'_>,
+    failed_run: &FailedRun,
+) -> anyhow::Result<String> {
     let &Exploration { base, engine, seed, .. } = exploration;
     let name = format!("{}-{seed}-{}.toml", base.scenario.name, failed_run.number);
     let file: PathBuf = out.join(name);

@@ -4,10 +4,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use mesh_sim::run_failure::write_failing;
 use mesh_sim::format::{counted, shell_word};
-use mesh_sim::minimize::{Effort, MinimalScenario, TriedScenario, MinimizeTarget, minimize as shrink};
+use mesh_sim::minimize::{
+    Effort, MinimalScenario, MinimizeTarget, TriedScenario, minimize as shrink,
+};
 use mesh_sim::parallel::cores;
+use mesh_sim::run_failure::write_failing;
 use mesh_sim::scenario::Scenario;
 use mesh_sim::units::format_duration;
 

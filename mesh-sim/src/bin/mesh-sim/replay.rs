@@ -4,11 +4,11 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use mesh_sim::experiment::{RanBy, Report};
-use mesh_sim::run_failure::{JudgedRun, judge_observed};
 use mesh_sim::format::shell_word;
 use mesh_sim::replay::LoggedFacts;
 use mesh_sim::report::write_all;
-use mesh_sim::scenario::{EngineKind, ScenarioFile, PolicySpec, Scenario};
+use mesh_sim::run_failure::{JudgedRun, judge_observed};
+use mesh_sim::scenario::{EngineKind, PolicySpec, Scenario, ScenarioFile};
 
 use super::args::{OneRunArgs, ReplayArgs};
 use super::{Exit, complain, print, say};

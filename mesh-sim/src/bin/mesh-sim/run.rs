@@ -11,7 +11,7 @@ use mesh_sim::judge::{PolicyVerdict, Verdict};
 use mesh_sim::record::{FaultWindow, RunRecord};
 use mesh_sim::report::{summary, table, write_all};
 use mesh_sim::runner::RunPlan;
-use mesh_sim::scenario::{EngineKind, ScenarioFile, Scenario, ScheduleStep};
+use mesh_sim::scenario::{EngineKind, Scenario, ScenarioFile, ScheduleStep};
 use mesh_sim::units::format_duration;
 
 use super::args::RunArgs;

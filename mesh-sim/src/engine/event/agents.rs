@@ -10,7 +10,7 @@ use mesh_core::protocol::Request;
 
 use super::calls::Message;
 use super::clock::LocalClock;
-use super::exchange::{ReplyTo, Exchange, ExchangeId, Payload};
+use super::exchange::{Exchange, ExchangeId, Payload, ReplyTo};
 use super::idle_pool::IdlePool;
 use super::queue::Lane;
 use super::{Event, EventSimulation};
@@ -199,7 +199,8 @@ impl EventSimulation<'_> {
     pub(super) fn sample(&mut self, now: Timestamp, id: AgentId, life: u32) {
         let agent_host = &mut self.agent_hosts[id];
         // Each life of the agent schedules its own samples; this one may be left over from another.
-        let Some(agent) = agent_host.agent.as_mut().filter(|_| self.hosts[id.host()].life == life) else {
+        let Some(agent) = agent_host.agent.as_mut().filter(|_| self.hosts[id.host()].life == life)
+        else {
             return;
         };
         let cpu_percent = agent_host.machine.sample_cpu(now);

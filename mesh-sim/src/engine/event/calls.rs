@@ -8,9 +8,9 @@ use mesh_core::Timestamp;
 use mesh_core::agent::{CallError, RegistryReply};
 use mesh_node::http::ClientLimits;
 
-use super::exchange::{ReplyTo, Exchange, ExchangeId, Payload};
-use super::network::Delivery;
+use super::exchange::{Exchange, ExchangeId, Payload, ReplyTo};
 use super::idle_pool::IdlePool;
+use super::network::Delivery;
 use super::queue::Lane;
 use super::registry::SecondCopy;
 use super::{Event, EventSimulation};
@@ -290,7 +290,9 @@ impl EventSimulation<'_> {
             Payload::Reply(answer) => {
                 self.hand_over_result(now, caller, reply_to, answer.map_err(CallError::Answered));
             }
-            Payload::RegistryReply(reply) => self.hand_over_registry_reply(now, caller, reply_to, reply),
+            Payload::RegistryReply(reply) => {
+                self.hand_over_registry_reply(now, caller, reply_to, reply)
+            }
             _ => {}
         }
     }

@@ -8,7 +8,7 @@ use mesh_core::agent::bulk::prefetch;
 use mesh_core::protocol::{Reply, Request};
 use slotmap::{SlotMap, new_key_type};
 
-use super::exchange::{ReplyTo, Payload};
+use super::exchange::{Payload, ReplyTo};
 use super::queue::Lane;
 use super::{Event, EventSimulation};
 use crate::engine::Run;
@@ -46,7 +46,12 @@ impl ClientHost {
             Workload::Open(_) => 1,
             Workload::Closed(clients) => clients.clients(),
         };
-        Self { workload, next: vec![None; sources], open: SlotMap::with_key(), text: JOB_TEXT.into() }
+        Self {
+            workload,
+            next: vec![None; sources],
+            open: SlotMap::with_key(),
+            text: JOB_TEXT.into(),
+        }
     }
 
     /// Prefetches a request that will end soon.
@@ -62,7 +67,8 @@ impl EventSimulation<'_> {
         match &self.client.workload {
             Workload::Open(_) => self.schedule_next_request(now, None),
             Workload::Closed(clients) => {
-                (0..clients.clients()).for_each(|client| self.schedule_next_request(now, Some(client as u32)));
+                (0..clients.clients())
+                    .for_each(|client| self.schedule_next_request(now, Some(client as u32)));
             }
         }
     }

@@ -49,11 +49,13 @@ impl Keyed for CalleePool {
 
 impl CalleePool {
     fn latest(&self) -> Option<IdleConnection> {
-        (self.since != NO_CONNECTION).then_some(IdleConnection { since: self.since, life: self.life })
+        (self.since != NO_CONNECTION)
+            .then_some(IdleConnection { since: self.since, life: self.life })
     }
 
     fn set_latest(&mut self, latest: Option<IdleConnection>) {
-        let IdleConnection { since, life } = latest.unwrap_or(IdleConnection { since: NO_CONNECTION, life: 0 });
+        let IdleConnection { since, life } =
+            latest.unwrap_or(IdleConnection { since: NO_CONNECTION, life: 0 });
         (self.since, self.life) = (since, life);
     }
 

@@ -29,10 +29,10 @@ use serde_json::value::RawValue;
 
 use self::agents::AgentHost;
 use self::calls::Message;
-use self::exchange::{ExchangeId, Exchanges};
 use self::client::ClientHost;
-use self::network::MessageNetwork;
+use self::exchange::{ExchangeId, Exchanges};
 use self::idle_pool::IdlePool;
+use self::network::MessageNetwork;
 use self::queue::EventQueue;
 use self::registry::RegistryHost;
 use super::OUTPUT;
@@ -92,10 +92,7 @@ enum Event {
     /// The second copy of a call to the registry arrives, which the network has duplicated.
     ArrivesAgain(Box<registry::SecondCopy>),
     /// A caller learns that its idle connections to a callee are closed, whose process has ended.
-    IdleClosed {
-        caller: HostId,
-        callee: HostId,
-    },
+    IdleClosed { caller: HostId, callee: HostId },
     /// The connection for this exchange could not be opened.
     ConnectFailed(ExchangeId),
     /// The caller of an exchange gives up: its deadline has passed, or its call has timed out.
@@ -110,10 +107,7 @@ enum Event {
     /// Jobs may have ended on an agent's machine.
     JobEnds(AgentId),
     /// An agent samples the load of its machine, if it is still the same life of the agent.
-    SampleLoad {
-        agent: AgentId,
-        life: u32,
-    },
+    SampleLoad { agent: AgentId, life: u32 },
 }
 
 /// One run of the event engine: the state of every host, the messages between them, and the queue
@@ -212,7 +206,9 @@ impl<'a> EventSimulation<'a> {
             Event::IdleClosed { caller, callee } => self.idle_closed(caller, callee),
             Event::ConnectFailed(exchange) => self.connect_failed(now, exchange),
             Event::GiveUp(exchange) => self.give_up(now, exchange),
-            Event::RequestTimesOut(request) => self.request_ended(now, request, RequestOutcome::TimedOut),
+            Event::RequestTimesOut(request) => {
+                self.request_ended(now, request, RequestOutcome::TimedOut)
+            }
             Event::WakeRegistry => self.wake_registry(now),
             Event::WakeAgent(agent) => self.wake_agent(now, agent),
             Event::JobEnds(agent) => self.jobs_end(now, agent),

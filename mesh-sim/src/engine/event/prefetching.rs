@@ -11,7 +11,7 @@ use mesh_core::agent::bulk::{PREFETCH_STEPS, prefetch, prefetch_arc};
 use mesh_core::protocol::{Reply, Request};
 
 use super::calls::{self, Message};
-use super::exchange::{ReplyTo, Exchange, Payload};
+use super::exchange::{Exchange, Payload, ReplyTo};
 use super::queue::Lane;
 use super::{Event, EventSimulation};
 use crate::host::{AgentId, HostId};
@@ -65,7 +65,9 @@ impl EventSimulation<'_> {
                 }
             }
             _ => {
-                if let Some(Event::WakeAgent(agent) | Event::JobEnds(agent)) = self.queue.next_other() {
+                if let Some(Event::WakeAgent(agent) | Event::JobEnds(agent)) =
+                    self.queue.next_other()
+                {
                     self.prefetch_agent(*agent, true);
                 }
                 self.messages_since_other = 0;

@@ -68,7 +68,11 @@ fn a_host_that_crashes_loses_its_connections_and_no_others() {
         agent_host.pool().put(callee, life, now, 32);
     }
     simulation.crash(now, AgentId::new(0).host());
-    let left = simulation.agent_hosts.iter_mut().take(2).map(|(_, agent_host)| agent_host.pool().take(callee, now));
+    let left = simulation
+        .agent_hosts
+        .iter_mut()
+        .take(2)
+        .map(|(_, agent_host)| agent_host.pool().take(callee, now));
     assert_eq!(left.collect::<Vec<_>>(), [None, Some(life)]);
 }
 

@@ -6,8 +6,8 @@ use mesh_core::protocol::Reply;
 use mesh_node::Clock;
 use turmoil::Sim;
 
-use super::node_hosts::clock;
 use super::net::TurmoilNet;
+use super::node_hosts::clock;
 use super::shared_journal::SharedJournal;
 use crate::engine::Run;
 use crate::engine::address::{address, host_name};

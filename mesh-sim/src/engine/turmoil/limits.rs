@@ -7,7 +7,7 @@ use mesh_core::Timestamp;
 
 use super::{RESOLUTION, TICK};
 use crate::oracle::Oracles;
-use crate::scenario::{FieldPath, DurationField, LimitedFields, Problem, Scenario};
+use crate::scenario::{DurationField, FieldPath, LimitedFields, Problem, Scenario};
 use crate::units::format_duration;
 
 /// The most hosts of a run in turmoil, registry and client included. Each of turmoil's steps looks

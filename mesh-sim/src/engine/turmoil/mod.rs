@@ -3,12 +3,12 @@
 //! Resolution 1 ms: turmoil advances in ticks of that length and tokio's timers round up to it.
 
 mod client;
-mod node_hosts;
 pub(super) mod limits;
-mod shared_machine;
 mod net;
+mod node_hosts;
 mod panics;
 mod shared_journal;
+mod shared_machine;
 mod stream;
 
 use std::ops::RangeInclusive;
@@ -23,9 +23,9 @@ use turmoil::{Builder, Sim};
 pub use self::net::{TurmoilListener, TurmoilNet};
 pub use self::stream::TurmoilStream;
 
-use self::shared_machine::SharedMachine;
 use self::panics::PanicWatch;
 use self::shared_journal::SharedJournal;
+use self::shared_machine::SharedMachine;
 use super::address::host_name;
 use super::observers::{GuestObserver, RunJournal};
 use super::{EngineError, Run};
@@ -151,7 +151,15 @@ impl TurmoilSimulation {
             .collect();
         node_hosts::add_registry(&mut sim, run.scenario, &faults, &journal);
         for (agent, machine) in machines.iter() {
-            node_hosts::add_agent(&mut sim, run, agent, &presence[agent], machine, &faults, &journal);
+            node_hosts::add_agent(
+                &mut sim,
+                run,
+                agent,
+                &presence[agent],
+                machine,
+                &faults,
+                &journal,
+            );
         }
         client::add(&mut sim, run, &faults, &journal);
         let count = faults.hosts().len();
@@ -234,7 +242,9 @@ impl TurmoilSimulation {
         if was[0].added != is[0].added {
             self.sim.set_link_latency(a, b, latency);
         }
-        let stopped = |directions: [LinkState; 2]| directions.map(|direction| (direction.cut, direction.held));
+        let stopped = |directions: [LinkState; 2]| {
+            directions.map(|direction| (direction.cut, direction.held))
+        };
         if stopped(was) == stopped(is) {
             return;
         }

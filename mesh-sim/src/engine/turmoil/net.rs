@@ -57,7 +57,12 @@ impl TurmoilNet {
     /// Handles a connect that turmoil refused. If a fault cut the link, the request to connect was
     /// lost: turmoil refuses it at once, but a real network would not answer at all, so this waits
     /// for ever. If nothing listens at the other host, the refusal takes the way back.
-    async fn refused(&self, to: &str, began: Timestamp, error: io::Error) -> io::Result<TurmoilStream> {
+    async fn refused(
+        &self,
+        to: &str,
+        began: Timestamp,
+        error: io::Error,
+    ) -> io::Result<TurmoilStream> {
         let now = now();
         let was_cut = || {
             let (host_network, callee) = (self.0.as_ref()?, host_at(to)?);
@@ -93,7 +98,8 @@ impl Net for TurmoilNet {
         let tcp = TcpListener::bind(addr).await?;
         let (sender, loopback) = mpsc::unbounded_channel();
         if let Some(host_network) = &self.0 {
-            let mut listeners = host_network.listeners.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut listeners =
+                host_network.listeners.lock().unwrap_or_else(PoisonError::into_inner);
             listeners.insert(tcp.local_addr()?.port(), sender);
         }
         Ok(TurmoilListener { tcp, loopback: loopback.into() })

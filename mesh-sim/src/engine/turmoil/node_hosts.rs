@@ -13,9 +13,9 @@ use mesh_node::{AgentNode, Clock, Net, RegistryNode};
 use tokio::sync::watch;
 use turmoil::Sim;
 
-use super::shared_machine::SharedMachine;
 use super::net::TurmoilNet;
 use super::shared_journal::SharedJournal;
+use super::shared_machine::SharedMachine;
 use crate::engine::Run;
 use crate::engine::address::{PORT, address, host_name};
 use crate::faults::FaultSchedule;
@@ -58,7 +58,8 @@ pub(super) fn add_registry(
         let (config, faults, journal) = (config.clone(), faults.clone(), journal.clone());
         async move {
             let clock = clock();
-            let listener = TurmoilNet::of_host(HostId::REGISTRY, faults).bind(&any_address()).await?;
+            let listener =
+                TurmoilNet::of_host(HostId::REGISTRY, faults).bind(&any_address()).await?;
             let epoch = clock.now().as_nanos();
             let registry = RegistryNode::new(clock, config, epoch, journal);
             registry.run::<TurmoilNet>(listener, server_limits(), pending()).await;

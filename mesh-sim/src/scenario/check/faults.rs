@@ -6,8 +6,8 @@ use mesh_core::protocol::Name;
 
 use super::Checker;
 use crate::faults::{Fault, FaultKind, HostField, HostRule};
-use crate::scenario::raw;
 use crate::scenario::parsed_toml::FieldPath;
+use crate::scenario::raw;
 use crate::units::format_duration;
 
 impl Checker<'_> {

@@ -10,15 +10,20 @@ use crate::dist::Distribution;
 use crate::faults::HostScope;
 use crate::network::{LinkQuality, LinkSpec, NetworkSpec};
 use crate::scenario::host_directory::{ordered_pairs, pairs};
-use crate::scenario::raw;
 use crate::scenario::parsed_toml::FieldPath;
+use crate::scenario::raw;
 
 /// The most pairs of hosts that all `[[network.links]]` together may name.
 const MAX_PAIRS: usize = 1_000_000;
 
 impl Checker<'_> {
     /// The hosts that a field names, each once, in the order of the field.
-    pub(super) fn hosts(&mut self, path: &FieldPath, hosts: &raw::Hosts, scope: HostScope) -> Vec<Name> {
+    pub(super) fn hosts(
+        &mut self,
+        path: &FieldPath,
+        hosts: &raw::Hosts,
+        scope: HostScope,
+    ) -> Vec<Name> {
         let mut resolved = self.hosts_by_pattern(path, hosts, scope);
         if resolved.len() == 1 {
             return resolved.remove(0).1;

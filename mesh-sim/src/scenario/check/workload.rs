@@ -80,7 +80,11 @@ impl Checker<'_> {
         }
     }
 
-    pub(super) fn distribution(&mut self, path: &FieldPath, raw: &raw::Distribution) -> Distribution {
+    pub(super) fn distribution(
+        &mut self,
+        path: &FieldPath,
+        raw: &raw::Distribution,
+    ) -> Distribution {
         match raw {
             raw::Distribution::Constant { value } => Distribution::Constant { value: secs(value) },
             raw::Distribution::Exponential { mean } => {
