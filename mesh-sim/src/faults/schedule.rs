@@ -137,7 +137,7 @@ impl FaultSchedule {
             match effect {
                 FaultEffect::Hold(links) => link.held |= links.include(from, to),
                 FaultEffect::Delay(links, latency) if links.include(from, to) => {
-                    link.added += *latency
+                    link.added += *latency;
                 }
                 // Each fault loses its share of the messages that the others have let through.
                 FaultEffect::Lose(links, ratio) if links.include(from, to) => {
@@ -157,7 +157,7 @@ impl FaultSchedule {
         for (_, effect) in self.active(at) {
             match effect {
                 FaultEffect::SpeedFactor(hosts, factor) if hosts[host] => {
-                    state.speed_factor *= factor
+                    state.speed_factor *= factor;
                 }
                 FaultEffect::BackgroundLoad(hosts, load) if hosts[host] => {
                     state.background = Some(*load);

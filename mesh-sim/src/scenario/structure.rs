@@ -39,7 +39,7 @@ pub(super) fn check_structure(source: &ParsedToml<'_>, shape: &Shape) -> Structu
         StructureChecker { text: source.text, findings: StructureFindings::default() };
     match shape {
         Shape::Table(table) => {
-            checker.table(&source.tree, &(0..0), &FieldPath::default(), table, None)
+            checker.table(&source.tree, &(0..0), &FieldPath::default(), table, None);
         }
         _ => checker.push(Problem::at(0..0, "a scenario is a table", "")),
     }

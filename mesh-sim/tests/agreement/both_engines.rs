@@ -121,11 +121,13 @@ impl BothRuns {
         }
     }
 
-    /// Checks that the numbers of outcomes are equal, and that each of turmoil's quantiles lies
-    /// where that of a second sample of the same distribution would lie. If latencies are
-    /// independent, the share of requests below a quantile has a standard deviation of sqrt(2 q (1
-    /// - q) / n). Four of these leave room for queues, in which latencies are not independent. 2 ms
-    /// more are for what turmoil rounds: the time of sending and the end of the job.
+    /// Checks that the numbers of outcomes are equal, and that each of turmoil's quantiles lies where
+    /// that of a second sample of the same distribution would lie.
+    ///
+    /// If latencies are independent, the share of requests below a quantile has a standard deviation
+    /// of sqrt(2 q (1 - q) / n). Four of these leave room for queues, in which latencies are not
+    /// independent. Another 2 ms are for what turmoil rounds: the times of sending and of the end of
+    /// the job.
     pub(crate) fn same_distribution(&self) {
         let (event, turmoil) = (&self.event.record, &self.turmoil.record);
         assert_eq!(event.requests, turmoil.requests, "{}", self.policy);

@@ -64,11 +64,11 @@ fn deep_nesting_is_refused() {
 
 #[test]
 fn escapes_are_shown_and_not_sent_to_the_terminal() {
-    load(r#"name = "\u001b[2J""#);
-    load("\"\\u001b[2J\" = 1");
-    load("expect = { \"\\u001b[2J\" = 1, '\u{7f}' = { max = 1 } }");
-    load("x = \u{1b}[2J");
-    load("\u{9b}2J = 1");
+    check(r#"name = "\u001b[2J""#);
+    check("\"\\u001b[2J\" = 1");
+    check("expect = { \"\\u001b[2J\" = 1, '\u{7f}' = { max = 1 } }");
+    check("x = \u{1b}[2J");
+    check("\u{9b}2J = 1");
 }
 
 #[test]

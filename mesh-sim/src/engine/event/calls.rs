@@ -291,7 +291,7 @@ impl EventSimulation<'_> {
                 self.hand_over_result(now, caller, reply_to, answer.map_err(CallError::Answered));
             }
             Payload::RegistryReply(reply) => {
-                self.hand_over_registry_reply(now, caller, reply_to, reply)
+                self.hand_over_registry_reply(now, caller, reply_to, reply);
             }
             _ => {}
         }

@@ -207,7 +207,7 @@ impl<'a> EventSimulation<'a> {
             Event::ConnectFailed(exchange) => self.connect_failed(now, exchange),
             Event::GiveUp(exchange) => self.give_up(now, exchange),
             Event::RequestTimesOut(request) => {
-                self.request_ended(now, request, RequestOutcome::TimedOut)
+                self.request_ended(now, request, RequestOutcome::TimedOut);
             }
             Event::WakeRegistry => self.wake_registry(now),
             Event::WakeAgent(agent) => self.wake_agent(now, agent),
