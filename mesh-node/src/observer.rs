@@ -93,7 +93,7 @@ pub trait Observer: Send + Sync + 'static {
     }
 
     /// The registry's note.
-    fn registry(&self, now: Timestamp, note: &registry::Note) {
+    fn registry(&self, now: Timestamp, note: &registry::LeaseNote) {
         let _ = (now, note);
     }
 
@@ -140,7 +140,7 @@ macro_rules! pass_on {
             $($observer.call(now, agent, end);)+
         }
 
-        fn registry(&self, now: Timestamp, note: &registry::Note) {
+        fn registry(&self, now: Timestamp, note: &registry::LeaseNote) {
             let $this = self;
             $($observer.registry(now, note);)+
         }

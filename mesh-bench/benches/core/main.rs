@@ -1,4 +1,4 @@
-//! What the hot paths of mesh-core cost: `cargo bench -p mesh-bench`.
+//! How long the hot paths of mesh-core take: `cargo bench -p mesh-bench`.
 
 mod jsonrpc;
 mod registry;
@@ -9,7 +9,7 @@ use std::time::Duration;
 use criterion::Criterion;
 
 fn main() {
-    // The figures are tens of nanoseconds to a few milliseconds, so a second holds plenty.
+    // One iteration takes tens of nanoseconds to a few milliseconds, so a second is enough for many.
     let mut criterion = Criterion::default()
         .warm_up_time(Duration::from_millis(300))
         .measurement_time(Duration::from_secs(1))

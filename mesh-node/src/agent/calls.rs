@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use mesh_core::Timestamp;
-use mesh_core::agent::{CallError, Fate, RegistryReply, RegistryRequest, Seen};
+use mesh_core::agent::{CallError, Fate, ObservedEnd, RegistryReply, RegistryRequest};
 use mesh_core::codec::{self, limits};
 use mesh_core::jsonrpc::Id;
 use mesh_core::protocol::{Reply, Request};
@@ -150,7 +150,7 @@ pub async fn call<N: Net>(
 
 fn unanswered(url: &str, error: &ExchangeError) -> CallError {
     match (error, error.seen()) {
-        (_, Seen::NotSent) => CallError::NotSent,
+        (_, ObservedEnd::NotSent) => CallError::NotSent,
         (ExchangeError::Http(_), _) => CallError::NoAnswer,
         // Somebody is there, but no agent in good order: that needs looking after.
         (_, seen) => {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use mesh_core::agent::{
-    Agent, AgentConfig, CallId, Effect, Failure, Handle, Identity, JobId, Note, Ticket,
+    Agent, AgentConfig, CallId, Effect, Failure, Identity, JobId, Note, RequestHandle, Ticket,
 };
 use mesh_core::hash::FastMap;
 use mesh_core::protocol::{Name, Reply, Request, Task};
@@ -59,7 +59,7 @@ struct State {
     next_ticket: Ticket,
     waiting: BTreeMap<Ticket, oneshot::Sender<Answer>>,
     /// Notifications under way: they go on when their senders leave.
-    kept: BTreeMap<Ticket, Handle>,
+    kept: BTreeMap<Ticket, RequestHandle>,
     calls: FastMap<CallId, AbortHandle>,
     jobs: SecondaryMap<JobId, AbortHandle>,
     /// Jobs that take no time, for when the lock is free.
@@ -320,7 +320,7 @@ fn in_range(percent: f64) -> f64 {
 pub(super) struct Pending<N: Net, H: Host, O: Observer> {
     driver: Arc<Driver<N, H, O>>,
     ticket: Ticket,
-    handle: Option<Handle>,
+    handle: Option<RequestHandle>,
     receiver: oneshot::Receiver<Answer>,
 }
 

@@ -6,7 +6,7 @@ use std::future::pending;
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 
-use mesh_core::agent::{Failure, Seen};
+use mesh_core::agent::{Failure, ObservedEnd};
 use mesh_core::codec::limits::OUTPUT_LEVELS;
 use mesh_core::jsonrpc::is_deeper;
 use mesh_core::protocol::Task;
@@ -48,8 +48,9 @@ impl Executor for Exec {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
-        let (mut child, mut group) = children::spawn(&mut command)
-            .map_err(|error| self.end(Seen::NotSent, format!("start {}: {error}", self.program)))?;
+        let (mut child, mut group) = children::spawn(&mut command).map_err(|error| {
+            self.end(ObservedEnd::NotSent, format!("start {}: {error}", self.program))
+        })?;
         let (stdin, stdout, stderr) =
             (child.stdin.take(), child.stdout.take(), child.stderr.take());
         let input = input(&task).to_string();
@@ -89,19 +90,20 @@ impl Executor for Exec {
 impl Exec {
     async fn wait(&self, child: &mut Child) -> Result<ExitStatus, Failure> {
         let failed =
-            |error| self.end(Seen::NoAnswer, format!("wait for {}: {error}", self.program));
+            |error| self.end(ObservedEnd::NoAnswer, format!("wait for {}: {error}", self.program));
         child.wait().await.map_err(failed)
     }
 
     /// A command that ends by itself has answered, also one that says that it failed. Of one that
     /// was killed (out of memory, say) nobody knows how far it had come.
     fn failure(&self, status: ExitStatus, complaint: &str) -> Failure {
-        let seen = if status.code().is_some() { Seen::Answer } else { Seen::NoAnswer };
+        let seen =
+            if status.code().is_some() { ObservedEnd::Answer } else { ObservedEnd::NoAnswer };
         self.end(seen, explain(status, complaint))
     }
 
-    fn end(&self, seen: Seen, why: String) -> Failure {
-        if seen != Seen::Answer {
+    fn end(&self, seen: ObservedEnd, why: String) -> Failure {
+        if seen != ObservedEnd::Answer {
             tracing::warn!(command = self.program, why, "no answer from a command");
         }
         seen.fate().failure(&*self.whom, why)
@@ -112,7 +114,7 @@ impl Exec {
         let mut output = Vec::new();
         let mut limited = from.take((self.output_bytes as u64).saturating_add(1));
         let read = limited.read_to_end(&mut output).await;
-        read.map_err(|error| self.end(Seen::NoAnswer, format!("read its output: {error}")))?;
+        read.map_err(|error| self.end(ObservedEnd::NoAnswer, format!("read its output: {error}")))?;
         if output.len() > self.output_bytes {
             let limit = self.output_bytes;
             return Err(failed(format!("its output exceeds {limit} bytes (--output-limit)")));

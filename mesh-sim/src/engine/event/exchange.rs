@@ -1,7 +1,7 @@
 //! Exchanges: the calls that are under way, each from its first message to its last.
 
 use mesh_core::Timestamp;
-use mesh_core::agent::{CallId, Failure, Handle, RegistryReply, RegistryRequest};
+use mesh_core::agent::{CallId, Failure, RegistryReply, RegistryRequest, RequestHandle};
 use mesh_core::protocol::{Reply, Request};
 
 use super::client::RequestId;
@@ -69,7 +69,7 @@ pub(super) struct Exchange {
     /// [`HostState::life`](super::HostState::life).
     pub(super) life: u32,
     /// Cancels the request at the callee; `None` if the callee has nothing to cancel.
-    pub(super) handle: Option<Handle>,
+    pub(super) handle: Option<RequestHandle>,
     /// When the last message of each kind was sent: the caller's, the caller's cancel, the
     /// callee's.
     pub(super) sent: [Timestamp; 3],

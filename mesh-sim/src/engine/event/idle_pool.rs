@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use mesh_core::Timestamp;
-use mesh_core::hash::{Keyed, Table};
+use mesh_core::hash::{HashTable, TableEntry};
 
 use crate::host::HostId;
 
@@ -35,7 +35,7 @@ struct CalleePool {
 /// Marks a callee to which there is no idle connection.
 const NO_CONNECTION: Timestamp = Timestamp::MAX;
 
-impl Keyed for CalleePool {
+impl TableEntry for CalleePool {
     type Key = u32;
 
     fn key(&self) -> u32 {
@@ -75,7 +75,7 @@ impl CalleePool {
 /// been idle for less than [`IDLE_LIMIT`].
 #[derive(Debug, Default)]
 pub(super) struct IdlePool {
-    callees: Table<CalleePool>,
+    callees: HashTable<CalleePool>,
 }
 
 impl IdlePool {

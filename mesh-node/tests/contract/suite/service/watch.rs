@@ -64,7 +64,7 @@ impl Observer for Watch {
         self.book(|book| book.views.push(peers));
     }
 
-    fn registry(&self, now: Timestamp, note: &registry::Note) {
+    fn registry(&self, now: Timestamp, note: &registry::LeaseNote) {
         self.write(now, format!("registry: {note:?}"));
     }
 }
