@@ -84,10 +84,10 @@ async fn all(scenario: &Scenario, place: &Place) -> anyhow::Result<Vec<RunRecord
 fn place(scenario: &Scenario, args: &LiveArgs) -> Result<Place, String> {
     if let Some(registry) = &args.registry {
         if scenario.policies.len() != 1 {
-            return Err("agents that run already have one policy: say which with --policy".into());
+            return Err("running agents have one policy: name it with --policy".into());
         }
         if !scenario.faults.is_empty() {
-            return Err("a live mesh that runs already can't honour `faults`".to_owned());
+            return Err("a mesh that is already running can't honour `faults`".to_owned());
         }
         return Ok(Place::Running(registry.clone()));
     }
@@ -105,7 +105,7 @@ fn notes_of(scenario: &Scenario, place: &Place) -> Vec<String> {
     match place {
         Place::Processes(_) => notes(scenario),
         Place::Running(registry) => {
-            vec![format!("agents, network and policy are as the mesh of {registry} has them")]
+            vec![format!("agents, network and policy are those of the mesh of {registry}")]
         }
     }
 }

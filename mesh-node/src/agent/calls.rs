@@ -118,7 +118,7 @@ impl<N: Net, H: Host, O: Observer> Driver<N, H, O> {
         let (agent, registry) = (&self.name, &self.registry);
         // Once is enough, as with a silent one.
         if !self.registry_is_strange.swap(true, Ordering::Relaxed) {
-            tracing::warn!(%agent, %registry, %status, %error, "it does not answer as a registry");
+            tracing::warn!(%agent, %registry, %status, %error, "the answer is not that of a registry");
         }
     }
 }
@@ -143,7 +143,7 @@ pub async fn call<N: Net>(
     let Answered { outcome, origin } = answered.map_err(|error| unanswered(url, &error))?;
     let result = outcome.map_err(|error| codec::from_error(&error, origin))?;
     codec::decode_reply(request, &result).map_err(|error| {
-        tracing::warn!(peer = url, %error, "its answer can't be read");
+        tracing::warn!(peer = url, %error, "the answer of the peer can't be read");
         CallError::NoAnswer
     })
 }
@@ -155,7 +155,7 @@ fn unanswered(url: &str, error: &ExchangeError) -> CallError {
         // Somebody is there, but no agent in good order: that needs looking after.
         (_, seen) => {
             let cause = error.source().map(tracing::field::display);
-            tracing::warn!(peer = url, %error, cause, "it does not answer as an agent");
+            tracing::warn!(peer = url, %error, cause, "the answer is not that of an agent");
             match seen.fate() {
                 Fate::Unknown => CallError::NoAnswer,
                 fate => fate.failure(url, format!("failed to {error}")).into(),

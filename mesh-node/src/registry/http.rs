@@ -72,7 +72,7 @@ impl<O: Observer> Driver<O> {
                     self.observer.renewed(self.clock.now(), &name);
                 } else if let Some(url) = nowhere {
                     // It may do where all are on one machine.
-                    tracing::warn!(%url, "agents of other machines don't reach this address");
+                    tracing::warn!(%url, "agents on other machines can't reach this address");
                 }
                 let status = if registered.renewed { "renewed" } else { "registered" };
                 let ttl_ms = self.ttl.as_millis() as u64;

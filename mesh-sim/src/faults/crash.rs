@@ -12,8 +12,7 @@ use super::host_field::{HostField, HostScope};
 use super::{FaultBehaviour, FaultKind, listed};
 use crate::host_names::REGISTRY;
 
-/// The hosts fall silent as in a power failure. At the end of the fault they start again, without
-/// what they had in memory.
+/// The hosts stop at once, as in a power failure, and restart empty when the fault ends.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Crash<H = Vec<Name>> {

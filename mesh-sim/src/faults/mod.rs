@@ -170,4 +170,6 @@ fn listed_sides([a, b]: &[Vec<Name>; 2]) -> String {
 }
 
 #[cfg(test)]
+mod documentation_tests;
+#[cfg(test)]
 mod tests;

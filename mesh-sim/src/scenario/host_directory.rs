@@ -118,7 +118,7 @@ impl HostDirectory {
         let host = self.hosts.get(name).ok_or_else(|| self.none(name))?;
         if !scope.admits(host) {
             return Err(NoSuchHost {
-                title: format!("{name:?} can't stand here"),
+                title: format!("{name:?} can't be used here"),
                 label: format!("this fault is for {}", scope.describe()),
             });
         }
@@ -220,7 +220,7 @@ mod tests {
         );
         assert_eq!(
             said("registry", HostScope::Agents),
-            r#""registry" can't stand here: this fault is for agents"#
+            r#""registry" can't be used here: this fault is for agents"#
         );
         assert_eq!(said("nothing*", HostScope::Any), r#"no host is called "nothing*": "#);
     }

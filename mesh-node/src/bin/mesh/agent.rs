@@ -165,7 +165,7 @@ fn keep_children() {
         }
         tokio::spawn(async {
             if let Err(error) = children::reap_orphans().await {
-                tracing::warn!(%error, "what commands leave behind is not reaped");
+                tracing::warn!(%error, "processes that commands leave behind are not reaped");
             }
         });
     });
@@ -177,7 +177,10 @@ fn advertised(wanted: Option<&str>, address: SocketAddr) -> anyhow::Result<Strin
         Some(url) if mesh_core::registry::is_address(url) => Ok(url.to_owned()),
         Some(host) => Ok(format!("{host}:{}", address.port())),
         None if address.ip().is_unspecified() => {
-            bail!("peers can't reach {}: say where they can with --advertise HOST", address.ip())
+            bail!(
+                "peers can't reach {}: name an address that they can reach with --advertise HOST",
+                address.ip()
+            )
         }
         None => Ok(address.to_string()),
     }

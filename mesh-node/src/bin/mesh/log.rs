@@ -110,7 +110,7 @@ impl Observer for Log {
             }
             LeaseNoteKind::Moved { from } => tracing::warn!(
                 agent = %name, %url, %from,
-                "renewed from another address; if it goes on, two processes have this name"
+                "renewed from another address; if this goes on, two processes have this name"
             ),
             LeaseNoteKind::Replaced => tracing::info!(agent = %name, incarnation, %url, "replaced"),
             LeaseNoteKind::Deregistered => {
@@ -132,7 +132,7 @@ impl Observer for Log {
             ),
             Deafness::Silence(length) => tracing::warn!(
                 ?length,
-                "no agent was heard for so long; now that one is, every lease gets a whole TTL"
+                "no agent was heard for this long; now one is heard, and every lease gets a whole TTL"
             ),
         }
     }

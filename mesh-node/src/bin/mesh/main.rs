@@ -42,7 +42,7 @@ fn main() -> ExitCode {
         Err(error) => return fail(&anyhow::Error::new(error).context("failed to start the log")),
     };
     if let Err(error) = children::allow_many_files() {
-        tracing::debug!(%error, "the limit of open files stays");
+        tracing::debug!(%error, "failed to raise the limit of open files");
     }
     let result = run(cli);
     // What was cut off is dropped in its own time, which this process does not wait for.

@@ -57,7 +57,7 @@ pub(super) async fn serve<S, H>(
     match end {
         End::Refused if opening == Opening::Http2 => {
             let status = StatusCode::HTTP_VERSION_NOT_SUPPORTED;
-            let answer = Response::error(status, "HTTP/1.1 is spoken here, not HTTP/2");
+            let answer = Response::error(status, "this server speaks HTTP/1.1, not HTTP/2");
             say_last(&mut stream, answer.to_last_bytes(), limits).await;
         }
         End::Refused => linger(&mut stream, limits.linger).await,
