@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 
 use mesh_node::files::read_text;
-use mesh_sim::report::summary::{self, Run, Summary};
+use mesh_sim::report::summary::{self, ExperimentSummary, RunSummary};
 use thiserror::Error;
 
 /// Some kilobytes per policy and seed.
@@ -27,7 +27,7 @@ pub enum ReadError {
         /// The directory.
         dir: String,
         /// What is wrong.
-        source: summary::ReadError,
+        source: summary::SummaryError,
     },
 }
 
@@ -37,7 +37,7 @@ pub struct Results {
     /// The directory, as it was named.
     pub dir: String,
     /// Its `summary.json`.
-    pub summary: Summary,
+    pub summary: ExperimentSummary,
 }
 
 impl Results {
@@ -66,7 +66,7 @@ impl Results {
     }
 
     /// The runs of a policy, one per seed.
-    pub fn runs(&self, policy: &str) -> Vec<&Run> {
+    pub fn runs(&self, policy: &str) -> Vec<&RunSummary> {
         self.summary.runs.iter().filter(|run| run.policy == policy).collect()
     }
 }

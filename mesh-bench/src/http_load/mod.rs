@@ -11,7 +11,7 @@ use anyhow::{Context as _, bail};
 use mesh_core::Timestamp;
 use mesh_node::Clock;
 use mesh_node::client_loop::pace;
-use mesh_sim::record::Latency;
+use mesh_sim::record::LatencyHistogram;
 use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -45,7 +45,7 @@ pub(crate) struct Plan {
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
     /// Of all requests that were due while they counted.
-    pub(crate) latency: Latency,
+    pub(crate) latency: LatencyHistogram,
     /// Answers with a result that came in that time.
     pub(crate) answered: u64,
     /// Requests without one, the uncounted as well.

@@ -4,63 +4,63 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 
 use mesh_sim::engine::Run;
-use mesh_sim::record::{Counts, RunRecord};
+use mesh_sim::record::{OutcomeCounts, RunRecord};
 use mesh_sim::scenario::{EngineKind, Scenario, ScenarioFile};
 use serde_json::Value;
 
-/// An event of one request.
+/// One step of a request: what happened to it at one time.
 #[derive(Clone, Debug)]
-struct RequestStep {
+struct TracedStep {
     at_ns: i64,
     host: String,
     what: String,
 }
 
-impl RequestStep {
+impl TracedStep {
     fn is(&self, event: &str) -> bool {
         self.what.contains(&format!("\"event\":\"{event}\""))
     }
 }
 
-/// A run on one engine: its record and its events.
-struct EngineRun {
+/// A run on one engine.
+struct TracedRun {
     record: RunRecord,
-    /// The events of each request, by its number: sorted by host, those of one host in their order.
-    requests: BTreeMap<u64, Vec<RequestStep>>,
-    /// When the view of each agent changed, in nanoseconds.
+    /// The steps of each request, by its number. The steps at one host are in their order.
+    requests: BTreeMap<u64, Vec<TracedStep>>,
+    /// When the view of each agent changed, by its name.
     views: BTreeMap<String, Vec<i64>>,
 }
 
 /// The same run on both engines.
-pub(crate) struct BothRuns {
+pub(crate) struct EnginePair {
     policy: String,
-    event: EngineRun,
-    turmoil: EngineRun,
-    /// Requests that were due before this, in the warm-up, are not compared.
+    event: TracedRun,
+    turmoil: TracedRun,
+    /// Requests that were due before are not compared.
     from_ns: i64,
 }
 
-/// Runs every policy of a scenario on both engines. Fails if an oracle is violated.
-pub(crate) fn run(text: &str) -> Vec<BothRuns> {
-    let file = ScenarioFile::parse(text, "agreement.toml").unwrap_or_else(|e| panic!("{e}"));
-    file.check_engine(EngineKind::Turmoil).unwrap_or_else(|e| panic!("{e}"));
-    let scenario = &file.scenario;
-    let pair = |policy: usize| BothRuns {
+/// Runs every policy of a scenario on both engines; no run may violate an oracle.
+pub(crate) fn run(text: &str) -> Vec<EnginePair> {
+    let loaded = ScenarioFile::parse(text, "agreement.toml").unwrap_or_else(|e| panic!("{e}"));
+    loaded.check_engine(EngineKind::Turmoil).unwrap_or_else(|e| panic!("{e}"));
+    let scenario = &loaded.scenario;
+    let pair = |policy: usize| EnginePair {
         policy: scenario.policies[policy].label.clone(),
-        event: run_engine(scenario, policy, EngineKind::Event),
-        turmoil: run_engine(scenario, policy, EngineKind::Turmoil),
+        event: tell(scenario, policy, EngineKind::Event),
+        turmoil: tell(scenario, policy, EngineKind::Turmoil),
         from_ns: scenario.warm_up.as_nanos() as i64,
     };
     (0..scenario.policies.len()).map(pair).collect()
 }
 
-fn run_engine(scenario: &Scenario, policy: usize, engine: EngineKind) -> EngineRun {
+fn tell(scenario: &Scenario, policy: usize, engine: EngineKind) -> TracedRun {
     let run = Run { scenario, policy: &scenario.policies[policy], seed: 42, trace: true };
     let mut record = run.execute(engine, &|_| ()).expect("it runs");
     assert_eq!(record.violations, [], "{engine:?} {}", run.policy.label);
     let trace = record.trace.take().expect("it was traced");
     let (mut requests, mut views) =
-        (BTreeMap::<u64, Vec<RequestStep>>::new(), BTreeMap::<String, Vec<i64>>::new());
+        (BTreeMap::<u64, Vec<TracedStep>>::new(), BTreeMap::<String, Vec<i64>>::new());
     let mut last_ns = 0;
     for line in trace.lines() {
         let mut event: Value = serde_json::from_str(line).expect("JSON");
@@ -72,12 +72,12 @@ fn run_engine(scenario: &Scenario, policy: usize, engine: EngineKind) -> EngineR
         let host = fields.remove("host").and_then(|host| Some(host.as_str()?.to_owned()));
         let host = host.expect("a host");
         if fields["event"] == "job_queued" {
-            // Not compared: the time at which the job starts says as much.
+            // The start of the job says the same.
         } else if let Some(number) = fields.remove("request").and_then(|number| number.as_u64()) {
-            // When a client gives up, its cancel and its deadline reach the agent at the same time,
-            // so a job may end for either reason.
+            // The end of the client's connection and the deadline that it gave reach an agent at
+            // the same time, and the order of the two differs.
             let what = event.to_string().replace("cancelled", "deadline_exceeded");
-            requests.entry(number).or_default().push(RequestStep { at_ns, host, what });
+            requests.entry(number).or_default().push(TracedStep { at_ns, host, what });
         } else if fields["event"] == "view_changed" {
             views.entry(host).or_default().push(at_ns);
         }
@@ -90,19 +90,20 @@ fn run_engine(scenario: &Scenario, policy: usize, engine: EngineKind) -> EngineR
         assert!((0..=rounding).contains(&(end - due - deadline_ns)), "{engine:?} {steps:#?}");
     }
     requests.values_mut().for_each(|steps| steps.sort_by(|a, b| a.host.cmp(&b.host)));
-    EngineRun { record, requests, views }
+    TracedRun { record, requests, views }
 }
 
-impl BothRuns {
-    /// Checks that every request has the same events at the same hosts in both engines, and that
-    /// each event comes later in turmoil by a time within `late_ms`.
+impl EnginePair {
+    /// Checks that every request met the same hosts in the same order, for the same reasons and
+    /// with the same outcome, and that every step of it came later in turmoil by a time within
+    /// `late_ms`.
     pub(crate) fn same(&self, late_ms: RangeInclusive<f64>) {
         self.views_settle();
         for (number, steps, others) in self.requests() {
-            let words = |steps: &[RequestStep]| -> Vec<(String, String)> {
+            let words = |steps: &[TracedStep]| -> Vec<(String, String)> {
                 steps.iter().map(|step| (step.host.clone(), step.what.clone())).collect()
             };
-            let late = |(a, b): (&RequestStep, &RequestStep)| (b.at_ns - a.at_ns) as f64 / 1e6;
+            let late = |(a, b): (&TracedStep, &TracedStep)| (b.at_ns - a.at_ns) as f64 / 1e6;
             assert!(
                 words(steps) == words(others)
                     && steps.iter().zip(others).map(late).all(|late| late_ms.contains(&late)),
@@ -121,13 +122,11 @@ impl BothRuns {
         }
     }
 
-    /// Checks that the numbers of outcomes are equal, and that each of turmoil's quantiles lies where
-    /// that of a second sample of the same distribution would lie.
-    ///
-    /// If latencies are independent, the share of requests below a quantile has a standard deviation
-    /// of sqrt(2 q (1 - q) / n). Four of these leave room for queues, in which latencies are not
-    /// independent. Another 2 ms are for what turmoil rounds: the times of sending and of the end of
-    /// the job.
+    /// Checks that the counts of outcomes are equal, and that each of turmoil's quantiles lies
+    /// where that of a second sample would: the share of requests below it has a standard deviation
+    /// of sqrt(2 q (1 - q) / n) if latencies are independent. Four of them leave room for queues,
+    /// in which latencies depend on each other. What turmoil rounds comes on top: the send and the
+    /// end of the job.
     pub(crate) fn same_distribution(&self) {
         let (event, turmoil) = (&self.event.record, &self.turmoil.record);
         assert_eq!(event.requests, turmoil.requests, "{}", self.policy);
@@ -145,29 +144,28 @@ impl BothRuns {
         }
     }
 
-    /// The numbers of outcomes under the first fault; if there is no fault, of the whole run.
-    pub(crate) fn counts(&self) -> &Counts {
+    /// Outcomes under the first fault, or outside of faults if there is none.
+    pub(crate) fn counts(&self) -> &OutcomeCounts {
         &self.event.record.by_window[0].requests
     }
 
-    /// Every agent that sent a job after the warm-up, or to which one was sent.
+    /// Every agent that sent an attempt after the warm-up, or got one.
     pub(crate) fn agents(&self) -> BTreeSet<String> {
         let routed = self.requests().flat_map(|(_, steps, _)| steps).filter(|s| s.is("routed"));
-        let peer = |step: &RequestStep| {
+        let peer = |step: &TracedStep| {
             let step: Value = serde_json::from_str(&step.what).expect("JSON");
             step["peer"].as_str().map(str::to_owned)
         };
         routed.flat_map(|step| [Some(step.host.clone()), peer(step)]).flatten().collect()
     }
 
-    /// The least latency, in milliseconds.
+    /// The least latency.
     pub(crate) fn fastest_ms(&self) -> f64 {
         self.event.record.latency.min_ns() as f64 / 1e6
     }
 
-    /// The requests that were due after the warm-up, with their events in engine event and in
-    /// turmoil.
-    fn requests(&self) -> impl Iterator<Item = (u64, &[RequestStep], &[RequestStep])> {
+    /// The requests that were due after the warm-up: the steps of each on either engine.
+    fn requests(&self) -> impl Iterator<Item = (u64, &[TracedStep], &[TracedStep])> {
         let (event, turmoil) = (&self.event.requests, &self.turmoil.requests);
         assert!(event.keys().eq(turmoil.keys()), "{}", self.policy);
         let both = event.iter().zip(turmoil.values());
@@ -176,16 +174,16 @@ impl BothRuns {
         )
     }
 
-    /// Checks that the scenario can be compared. The time between two refreshes is no whole number
-    /// of milliseconds, and turmoil rounds each one up; so an agent's view changes some
-    /// milliseconds later there. A choice between the two times would be made from different lists
-    /// in the two engines, and could not be compared, nor could any choice that follows from it. So
-    /// no agent may choose then.
+    /// Checks that the comparison is fair. The time between two refreshes is not whole, and turmoil
+    /// rounds each one up, so an agent's view changes some milliseconds later there. A choice that
+    /// an agent makes between the two times is made from another list on each engine and can't be
+    /// compared, nor can the choices that follow from it. The scenario must be one in which that
+    /// does not happen.
     fn views_settle(&self) {
         let (event, turmoil) = (&self.event.views, &self.turmoil.views);
         for (number, steps, _) in self.requests() {
             let decides =
-                |step: &&RequestStep| ["delegating", "routed"].iter().any(|word| step.is(word));
+                |step: &&TracedStep| ["delegating", "routed"].iter().any(|word| step.is(word));
             for step in steps.iter().filter(decides) {
                 let [event, turmoil] = [event, turmoil].map(|views| views.get(&step.host));
                 let views = event.into_iter().flatten().zip(turmoil.into_iter().flatten());

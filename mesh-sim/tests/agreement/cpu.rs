@@ -1,10 +1,10 @@
-//! CPU % in the time line: each second has the share that was busy within it, however often agents
-//! sample their machines.
+//! The CPU % of the time line: each second has the busy time within it, however often agents sample
+//! their machines.
 
 use mesh_sim::engine::Run;
 use mesh_sim::scenario::{EngineKind, ScenarioFile};
 
-/// One job of 900 ms. Its request is due at 2 s at agent-1, which delegates it to agent-2.
+/// One job of 900 ms, due at 2 s, which agent-1 delegates to agent-2.
 const SCENARIO: &str = r#"
 name = "cpu"
 description = "one job"
@@ -35,11 +35,11 @@ name = "agent"
 count = 2
 "#;
 
-/// CPU % of both agents for each second of the run.
+/// CPU % of both agents, second by second.
 fn cpu(engine: EngineKind, window: &str, faults: &str) -> Vec<[f64; 2]> {
     let text = format!("{SCENARIO}cpu_window = \"{window}\"\n{faults}");
-    let file = ScenarioFile::parse(&text, "cpu.toml").unwrap_or_else(|e| panic!("{e}"));
-    let scenario = &file.scenario;
+    let loaded = ScenarioFile::parse(&text, "cpu.toml").unwrap_or_else(|e| panic!("{e}"));
+    let scenario = &loaded.scenario;
     let run = Run { scenario, policy: &scenario.policies[0], seed: 42, trace: false };
     let record = run.execute(engine, &|_| ()).expect("it runs");
     assert_eq!((record.requests.sent, record.violations), (1, Vec::new()));
@@ -75,7 +75,7 @@ fn a_crash_keeps_what_was_busy_until_then() {
         hosts = "agent-2"
         "#;
     for (engine, window) in both_engines() {
-        // The job began some milliseconds after 2 s, when it had come over the network.
+        // The job began when it had arrived over the network, some milliseconds after 2 s.
         let found = cpu(engine, window, crash);
         let [_, until_crash] = found[2];
         assert!((48.0..50.0).contains(&until_crash), "{engine:?} {window}: {found:?}");

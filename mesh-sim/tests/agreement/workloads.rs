@@ -1,9 +1,9 @@
-//! Workloads: more jobs than the agents can do, closed loops of clients, and times that are drawn.
+//! Overloaded agents, clients that wait for each answer, and random workloads.
 
 use crate::both_engines::run;
 
-/// Four agents with one core do the jobs; all requests enter through a fifth. It is the last host,
-/// because turmoil's hosts take turns within a millisecond (see `whole`).
+/// Four workers of one core behind the entry agent, which is the last to have its turn (see
+/// `whole`).
 const WORKERS: &str = r#"
 name = "agreement"
 description = "queues"
@@ -33,20 +33,18 @@ probe_timeout = "157ms"
 latency = "3ms"
 "#;
 
-/// Checks that the engines agree to the nanosecond. Returns the numbers of refused and timed-out
-/// requests of each policy.
+/// Checks that both engines agree to the nanosecond; returns refusals and timeouts by policy.
 fn check(policies: &str, workers: &str, load: &str) -> Vec<[u64; 2]> {
     let pairs = run(&format!("policies = [{policies}]\n{workers}\n{load}"));
     pairs.iter().for_each(|pair| pair.same(0.0..=0.0));
     pairs.iter().map(|pair| [pair.counts().refused, pair.counts().timed_out]).collect()
 }
 
-/// A workload of one burst of requests every two seconds.
-///
-/// Requests of a burst are so far apart that no number of round trips fills the gap; otherwise two
-/// of them would meet at the entry agent in one millisecond. Between bursts the queues run empty.
-/// If they did not, a job would sooner or later end in the millisecond in which another one
-/// arrives; and which of the two comes first decides which request is refused.
+/// A workload with a burst of requests every two seconds. Requests are so far apart that no number
+/// of round trips takes as long, so no two of them meet at their entry agent. The queues run empty
+/// between the bursts: in a longer burst the end of a job and the arrival of another would sooner
+/// or later fall into the same millisecond, and their order would decide which of two requests is
+/// refused.
 fn bursts(rate: u32, demand: &str, deadline: &str) -> String {
     let mut load = format!(
         r#"
@@ -66,8 +64,8 @@ entry = "agent-5"
     load
 }
 
-/// Bursts of one and a half times as many jobs as the agents can do. They refuse some, and the
-/// entry agent tries other peers until its retry budget is used up.
+/// Bursts of one and a half times what the workers can do. The workers refuse jobs, and the entry
+/// agent tries others until its retry budget is used up.
 #[test]
 fn refusals() {
     let policies = r#""round_robin", "random", "least_loaded", "weighted",
@@ -77,8 +75,7 @@ fn refusals() {
     assert!(counts.iter().all(|[refused, _]| *refused > 50), "{counts:?}");
 }
 
-/// Bursts of twice as many jobs as the agents can do. Besides refusals, the last jobs of each queue
-/// end too late.
+/// Bursts of twice what the workers can do: the last requests of each queue also time out.
 #[test]
 fn timeouts() {
     let workers = WORKERS.replace("queue = 2", "queue = 3");
@@ -86,9 +83,9 @@ fn timeouts() {
     assert!(counts.iter().all(|[refused, late]| *refused > 50 && *late > 30), "{counts:?}");
 }
 
-/// In a closed loop the end of a request decides when its client sends the next one. Demands and
-/// think times have two values each. With one client no two requests can be open at once; with two
-/// clients requests meet in a millisecond under most policies.
+/// The end of a request decides when its client sends the next one. Jobs and pauses take one of two
+/// times. With one client no two requests can ever meet; with two clients they do under most
+/// policies.
 #[test]
 fn closed_loops() {
     let load = r#"
@@ -106,10 +103,10 @@ entry = "agent-5"
     assert_eq!(check(policies, WORKERS, &load.replace("clients = 2", "clients = 1")), [[0, 0]; 7]);
 }
 
-/// In turmoil, requests are due between two ticks and sent at the next. A queue that is served in
-/// the order of arrival delays a job by no more than the latest job before it is late, however long
-/// the queue is. So the difference is at most that tick, and a round trip for each of two calls
-/// that finds an idle connection in one engine and has to open one in the other.
+/// Requests are due between two ticks and are sent at the next tick. In a queue in order of arrival
+/// a request is later by no more than the latest request before it, however long the queue is. So
+/// the difference is at most that tick, and one round trip for each call that finds an idle
+/// connection on one engine and has to open one on the other.
 #[test]
 fn poisson_arrivals() {
     let load = r#"
@@ -130,9 +127,8 @@ entry = "agent-5"
     }
 }
 
-/// The loads in the registry's list are as old as the last heartbeat and the last refresh. Both
-/// come later in turmoil, by one more millisecond each time. So the scenario has few of them, and
-/// few jobs that change a load.
+/// A reported load is as old as the last heartbeat and the last refresh, and each of these is a
+/// millisecond later in turmoil than the one before. So there are few of them here, and few jobs.
 #[test]
 fn reported_loads() {
     let policies = r#"
@@ -151,10 +147,10 @@ entry = "agent-5"
     assert_eq!(check(policies, &workers, load), [[0, 0]; 3]);
 }
 
-/// All times are drawn, requests enter through every agent and queue behind each other. A
-/// millisecond decides which peer looks better, and from then on the two runs are two samples of
-/// the same distribution. (Policies that probe every peer send all jobs to one peer for a second at
-/// a time; a run has too few of these seconds to compare them.)
+/// Arrivals, demands and entry agents are random, and jobs wait for each other. A millisecond
+/// decides which peer looks better, and from then on the two runs are two samples of the same
+/// distribution. (Policies that probe every peer send all jobs to one peer for a second at a time,
+/// and a run has too few such seconds to compare.)
 #[test]
 fn drawn_loads() {
     let policies = r#""round_robin", "random", "power_of_two""#;

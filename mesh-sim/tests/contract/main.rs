@@ -1,8 +1,8 @@
-//! The contract tests of mesh-node, which mesh-node itself runs over real sockets, here over
-//! turmoil.
+//! The contract of mesh-node over turmoil's simulated sockets; its own tests check it over real
+//! ones.
 //!
-//! Every case is run. All sockets of a case are on one simulated host, so they use turmoil's
-//! loopback device; links between hosts have tests of their own with the engine.
+//! No case is left out. All sockets of a case are on one simulated host, so they use turmoil's
+//! loopback device. The engine's own tests check links between hosts.
 
 #[path = "../../../mesh-node/tests/contract/suite/mod.rs"]
 mod suite;

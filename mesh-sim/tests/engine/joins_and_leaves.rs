@@ -4,14 +4,14 @@ use super::*;
 
 const BOTH: [EngineKind; 2] = [EngineKind::Event, EngineKind::Turmoil];
 
-/// The table of a fifth agent, with these fields.
+/// A fifth agent, with these fields.
 fn guest(fields: &str) -> String {
     format!("[[agents]]\nname = \"guest\"\n{fields}\n")
 }
 
-/// When events of a kind happened at the guest, or at the registry about the guest, in
+/// When something happened at the guest or the registry reported it about the guest, in
 /// milliseconds.
-fn at_guest(ran: &TestRun, kind: &str) -> Vec<f64> {
+fn at_guest(ran: &Ran, kind: &str) -> Vec<f64> {
     let of_guest = ran.events.iter().filter(|event| {
         let subject = if event["host"] == "registry" { "agent" } else { "host" };
         event["event"] == kind && event[subject] == "guest"
@@ -27,7 +27,7 @@ fn an_agent_that_joins_gets_work_once_it_is_listed() {
         let granted = at_guest(&ran, "lease_granted");
         assert!(granted.len() == 1 && (6_000.0..6_020.0).contains(&granted[0]), "{granted:?}");
         let first = at_guest(&ran, "job_started").into_iter().next().expect("it works");
-        // The other agents fetch the list every second, more or less by a tenth.
+        // The others fetch the list every second, give or take a tenth.
         assert!((granted[0]..granted[0] + 1_200.0).contains(&first), "{engine:?}: {first}");
         assert_eq!(ran.record.failures.len(), 0, "{engine:?}: {:?}", ran.record.failures);
         let busy = |second: usize| ran.record.timeline[second].cpu_percent[4];
@@ -46,7 +46,7 @@ fn an_agent_that_leaves_finishes_its_work_and_nobody_misses_it() {
         assert!(at_guest(&ran, "job_started").iter().all(|at| *at < 8_000.0), "{engine:?}");
         let gone = at_guest(&ran, "gone");
         assert!(gone.len() == 1 && (8_000.0..8_200.0).contains(&gone[0]), "{engine:?}: {gone:?}");
-        // Jobs that are sent to the guest after it left are not begun, and go to other agents.
+        // What is sent to it afterwards was never begun, and goes to others.
         assert!(ran.count("retrying") > 0, "{engine:?}");
         assert_eq!(ran.record.failures.len(), 0, "{engine:?}: {:?}", ran.record.failures);
     }
@@ -63,14 +63,14 @@ fn work_that_takes_too_long_is_cut_off() {
         let leaves = guest("cores = 32\nleaves = \"5s\"");
         let ran = run_on(engine, r#""round_robin""#, &long, &leaves);
         let gone = at_guest(&ran, "gone");
-        // A leaving agent gets ten seconds for its jobs, and one for the last answers.
+        // Ten seconds, and one for the last answers.
         assert!(gone.len() == 1 && (15_999.0..16_010.0).contains(&gone[0]), "{engine:?}: {gone:?}");
         assert!(ran.record.failures.contains_key("outcome_unknown"), "{:?}", ran.record.failures);
     }
 }
 
 #[test]
-fn a_crash_does_not_strike_who_is_not_there() {
+fn a_crash_does_not_strike_an_agent_that_is_not_there() {
     let crash = |at: &str, lasts: &str| {
         format!(
             "[[faults]]\nkind = \"crash\"\nat = \"{at}\"\nfor = \"{lasts}\"\nhosts = \"guest\"\n"
@@ -81,12 +81,12 @@ fn a_crash_does_not_strike_who_is_not_there() {
         let ran = run_on(engine, r#""random""#, SCENARIO, &before);
         assert_eq!(at_guest(&ran, "joined"), [6_000.0], "{engine:?}");
         assert_eq!(at_guest(&ran, "registered").len(), 1, "{engine:?}");
-        // An agent that joins while its host is down starts once the host is up.
+        // It starts once its host is up.
         let meanwhile = guest(r#"joins = "6s""#) + &crash("5s", "3s");
         let ran = run_on(engine, r#""random""#, SCENARIO, &meanwhile);
         let registered = at_guest(&ran, "registered");
         assert!(registered.len() == 1 && registered[0] >= 8_000.0, "{engine:?}: {registered:?}");
-        // An agent that leaves while its host is down does not start again.
+        // It does not come back.
         let leaves = guest(r#"leaves = "6s""#) + &crash("5s", "3s");
         let ran = run_on(engine, r#""random""#, SCENARIO, &leaves);
         assert_eq!(at_guest(&ran, "gone"), [6_000.0], "{engine:?}");

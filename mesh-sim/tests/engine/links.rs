@@ -2,8 +2,8 @@
 
 use super::*;
 
-/// Whether an event is one of a request to a peer.
-fn routed_to<'a>(ran: &'a TestRun, peer: &'a str) -> impl Iterator<Item = &'a Value> {
+/// The events of attempts that were sent to a peer.
+fn routed_to<'a>(ran: &'a Ran, peer: &'a str) -> impl Iterator<Item = &'a Value> {
     ran.events.iter().filter(move |event| event["event"] == "routed" && event["peer"] == peer)
 }
 
@@ -19,8 +19,8 @@ fn a_partition_fails_only_work_across_it() {
         groups = [["client", "registry", "agent-1..2"], "agent-3..4"]
         "#,
     );
-    // No lease ends in 2 s, so the agents beyond the cut stay known. The jobs that they had are
-    // lost; afterwards these agents are passed over, because they can't be reached.
+    // No lease ends in 2 s, so the agents beyond the cut stay known. The attempts that they had are
+    // lost, and peers that can't be reached are passed over.
     let during = ran.during();
     assert!((1..10).contains(&during.requests.failed()), "{during:?}");
     let over = |peer: &str| {
@@ -56,7 +56,7 @@ fn a_one_way_partition_lets_the_other_way_through() {
         "#,
     );
     // agent-1's jobs reach agent-2 over connections that are open, and are done there; the answers
-    // are lost. No new connection can be opened, because that takes an answer too.
+    // are lost. No new one opens: that takes an answer, too.
     let done_by_2 = ran.events.iter().filter(|event| {
         event["event"] == "job_ended"
             && event["host"] == "agent-2"
@@ -68,7 +68,7 @@ fn a_one_way_partition_lets_the_other_way_through() {
     assert!((1..5).contains(&during.requests.timed_out), "{during:?}");
     let not_sent = |event: &&Value| event["event"] == "retrying" && event["reason"] == "not_sent";
     assert!(ran.events.iter().filter(not_sent).count() > 0);
-    // Only requests that were on their way when the partition began fail outside of it.
+    // These were on their way when the fault began.
     assert!(ran.outside().requests.failed() < 5, "{:?}", ran.outside());
 }
 
@@ -85,7 +85,7 @@ fn a_hold_delays_and_loses_nothing() {
         "#,
     );
     assert_eq!(ran.record.requests.failed(), 0, "{:?}", ran.record.failures);
-    // The requests that were due first waited longest.
+    // What was due first waited longest.
     assert!(ran.p99(6) > Duration::from_millis(800), "{:?}", ran.p99(6));
     assert!(ran.p99(6) < Duration::from_millis(1_500), "{:?}", ran.p99(6));
     let answered = |second: usize| ran.record.timeline[second].ended.answered;
@@ -142,7 +142,7 @@ fn added_latency_counts_both_ways_and_ends() {
         "#,
     );
     assert_eq!(ran.record.requests.failed(), 0, "{:?}", ran.record.failures);
-    // Twice the latency of the client's link, twice that of the peer's, and 20 ms of work.
+    // There and back by the client's link and the peer's, and 20 ms of work.
     let least = Duration::from_nanos(ran.record.latency.min_ns());
     assert!(least >= Duration::from_millis(34), "{least:?}");
     assert!(least < Duration::from_millis(45), "{least:?}");

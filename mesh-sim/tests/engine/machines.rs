@@ -1,12 +1,11 @@
-//! Faults of the machines under the agents, and a closed loop of clients.
+//! Faults of the machines under the agents, and the workload of clients that wait for each answer.
 
 use super::*;
 
-/// How long a job of 20 ms takes under the fault: the least and the greatest 99th percentile of a
-/// second.
+/// How long a job of 20 ms takes under the fault, at least and at most.
 fn slower(fault: &str) -> (Duration, Duration) {
     let rest = |fault: &str| format!("[[faults]]\nkind = {fault}\nat = \"5s\"\nfor = \"5s\"\n");
-    // So few requests that only one is open at a time, and none queues.
+    // One request at a time, so that nothing queues.
     let light = "rate = 4";
     let text = SCENARIO.replace("rate = 40", light);
     assert_ne!(text, SCENARIO);

@@ -1,7 +1,7 @@
-//! Small experiments, most of them on the turmoil engine: each kind of fault does what the scenario
-//! format says, and no oracle is violated.
+//! Small experiments on the turmoil engine: each kind of fault does what the scenario format says,
+//! and no oracle is broken.
 
-mod hosts;
+mod crashes;
 mod joins_and_leaves;
 mod links;
 mod machines;
@@ -9,12 +9,12 @@ mod machines;
 use std::time::Duration;
 
 use mesh_sim::engine::Run;
-use mesh_sim::record::{Counts, RunRecord, WindowCounts};
+use mesh_sim::record::{OutcomeCounts, RunRecord, WindowCounts};
 use mesh_sim::scenario::{EngineKind, ScenarioFile};
 use serde_json::Value;
 
-/// Four agents with one core each, for 15 seconds. The first two seconds are for the agents to find
-/// each other. All requests enter through the first agent, which delegates them to the others.
+/// Four agents of one core for 15 seconds. In the first two seconds the agents find each other. All
+/// requests enter through the first agent, which delegates them to the others.
 const SCENARIO: &str = r#"
 name = "engine"
 description = "x"
@@ -41,54 +41,55 @@ entry = "agent-1"
 deadline = "2s"
 "#;
 
-/// The record of a run, and the events of its log as JSON.
-struct TestRun {
+/// The results of a run.
+struct Ran {
     record: RunRecord,
     events: Vec<Value>,
 }
 
-/// Runs [`SCENARIO`] with `rest` added and one policy. Fails if an oracle is violated, or if sums
-/// that must be equal differ.
-fn run(policy: &str, rest: &str) -> TestRun {
+/// Runs [`SCENARIO`] with `rest` and one policy. Fails if an oracle is violated or if counts
+/// differ.
+fn run(policy: &str, rest: &str) -> Ran {
     run_text(policy, SCENARIO, rest)
 }
 
-/// As [`run`], with a variant of [`SCENARIO`].
-fn run_text(policy: &str, scenario: &str, rest: &str) -> TestRun {
+/// Runs a variant of [`SCENARIO`] in the same way.
+fn run_text(policy: &str, scenario: &str, rest: &str) -> Ran {
     run_on(EngineKind::Turmoil, policy, scenario, rest)
 }
 
-/// As [`run_text`], on any engine.
-fn run_on(engine: EngineKind, policy: &str, scenario: &str, rest: &str) -> TestRun {
+/// Runs a variant of [`SCENARIO`] on this engine.
+fn run_on(engine: EngineKind, policy: &str, scenario: &str, rest: &str) -> Ran {
     let text = format!("policies = [{policy}]\n{scenario}{rest}");
-    let file = ScenarioFile::parse(&text, "engine.toml").unwrap_or_else(|error| panic!("{error}"));
-    file.check_engine(engine).unwrap_or_else(|error| panic!("{error}"));
-    let scenario = &file.scenario;
+    let loaded =
+        ScenarioFile::parse(&text, "engine.toml").unwrap_or_else(|error| panic!("{error}"));
+    loaded.check_engine(engine).unwrap_or_else(|error| panic!("{error}"));
+    let scenario = &loaded.scenario;
     let run = Run { scenario, policy: &scenario.policies[0], seed: 42, trace: true };
     let mut record = run.execute(engine, &|_| ()).expect("it runs");
     assert_eq!(record.violations, []);
     let trace = record.trace.take().expect("it was traced");
     let events = trace.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
-    let ran = TestRun { record, events };
+    let ran = Ran { record, events };
     ran.adds_up();
     ran
 }
 
-impl TestRun {
-    /// Checks that every way to count the requests gives the same sum.
+impl Ran {
+    /// Checks that every request is counted once in each of the counts.
     fn adds_up(&self) {
         let all = self.record.requests;
         assert_eq!(all.sent, all.answered + all.refused + all.timed_out + all.lost);
         assert_eq!(all.sent, self.record.latency.count());
         assert_eq!(all.failed(), self.record.failures.values().sum::<u64>());
-        let mut windows = Counts::default();
+        let mut windows = OutcomeCounts::default();
         for window in &self.record.by_window {
             windows.merge(&window.requests);
         }
         assert_eq!(all, windows);
         let seconds = &self.record.timeline;
         assert_eq!(all.sent, seconds[2..].iter().map(|second| second.due).sum::<u64>());
-        // The time line contains the warm-up, as the event log does.
+        // The time line has the warm-up too.
         assert_eq!(self.count("due"), seconds.iter().map(|second| second.due).sum::<u64>());
         assert_eq!(self.count("due"), seconds.iter().map(|second| second.ended.sent).sum::<u64>());
     }
@@ -97,17 +98,17 @@ impl TestRun {
         self.events.iter().filter(|event| event["event"] == kind).count() as u64
     }
 
-    /// The figures of the window of the first fault.
+    /// The counts of the first fault's window.
     fn during(&self) -> &WindowCounts {
         &self.record.by_window[0]
     }
 
-    /// The figures of the time outside of faults.
+    /// The counts of the time outside of faults.
     fn outside(&self) -> &WindowCounts {
         self.record.by_window.last().expect("there always is one")
     }
 
-    /// The 99th percentile of the latencies of the answers in a second.
+    /// The 99th percentile of the latencies of a second's answers.
     fn p99(&self, second: usize) -> Duration {
         Duration::from_nanos(self.record.timeline[second].p99_ns)
     }

@@ -1,4 +1,4 @@
-//! What reading each file of the corpus gives, compared with committed snapshots.
+//! Every file of the corpus becomes the scenario, or the messages, of its committed snapshot.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! An engine that can't run a scenario names the fields that it can't honour.
+//! An engine names every field of a scenario that it can't honour.
 
 use insta::assert_snapshot;
 use mesh_sim::scenario::{EngineKind, ScenarioFile};
@@ -8,19 +8,19 @@ use super::{corpus, snapshots};
 #[test]
 fn turmoil_names_each_field_that_it_cannot_honour() {
     let (name, text) = corpus("engine").remove(0);
-    let file = ScenarioFile::parse(&text, "turmoil.toml").expect("it is valid");
-    let refused = file.check_engine(EngineKind::Turmoil).expect_err("it is beyond turmoil");
+    let loaded = ScenarioFile::parse(&text, "turmoil.toml").expect("it is valid");
+    let refused = loaded.check_engine(EngineKind::Turmoil).expect_err("it is beyond turmoil");
     snapshots().bind(|| assert_snapshot!(format!("engine-{name}"), refused.render(false)));
 }
 
 #[test]
 fn turmoil_takes_an_ordinary_scenario() {
     let (_, text) = corpus("valid").into_iter().find(|(name, _)| name == "full").expect("full");
-    let file = ScenarioFile::parse(&text, "full.toml").expect("it is valid");
-    assert_eq!(file.check_engine(EngineKind::Turmoil), Ok(()));
+    let loaded = ScenarioFile::parse(&text, "full.toml").expect("it is valid");
+    assert_eq!(loaded.check_engine(EngineKind::Turmoil), Ok(()));
 }
 
-/// A scenario of two agents for one second, with `extra` added.
+/// A scenario of two agents for a second, with `extra` added.
 fn with(extra: &str) -> ScenarioFile {
     let text = format!(
         r#"

@@ -1,20 +1,20 @@
-//! Whatever is in a scenario file, it is read or refused with an error, and never causes a panic.
+//! Any text is read as a scenario or refused with messages, and never causes a panic.
 
 use mesh_sim::scenario::{EngineKind, Scenario, ScenarioFile};
 use proptest::prelude::*;
 
 use super::corpus;
 
-/// Parses the text and renders the problems.
-fn check(text: &str) {
+/// Reads the text and renders what comes out.
+fn read(text: &str) {
     match ScenarioFile::parse(text, "any.toml") {
-        Ok(file) => drop(file.check_engine(EngineKind::Turmoil)),
+        Ok(loaded) => drop(loaded.check_engine(EngineKind::Turmoil)),
         Err(diagnostics) => {
             assert!(!diagnostics.problems().is_empty());
             assert!(!diagnostics.render(true).is_empty());
             let message = diagnostics.render(false);
             assert!(message.contains("any.toml"));
-            // A file must not be able to send control characters to the terminal.
+            // A file can't play tricks on the terminal.
             let control = message.chars().find(|c| c.is_control() && *c != '\n');
             assert_eq!(control, None, "{message:?}");
         }
@@ -28,7 +28,7 @@ fn files() -> Vec<String> {
 proptest! {
     #[test]
     fn any_text(text in "\\PC{0,200}|(.|\n|\r){0,200}") {
-        check(&text);
+        read(&text);
     }
 
     #[test]
@@ -38,7 +38,7 @@ proptest! {
             0..12,
         ),
     ) {
-        check(&lines.join("\n"));
+        read(&lines.join("\n"));
     }
 
     #[test]
@@ -52,7 +52,7 @@ proptest! {
         let start = at.index(chars.len() + 1);
         let end = (start + len).min(chars.len());
         chars.splice(start..end, piece.chars());
-        check(&chars.into_iter().collect::<String>());
+        read(&chars.into_iter().collect::<String>());
     }
 }
 
@@ -64,11 +64,11 @@ fn deep_nesting_is_refused() {
 
 #[test]
 fn escapes_are_shown_and_not_sent_to_the_terminal() {
-    check(r#"name = "\u001b[2J""#);
-    check("\"\\u001b[2J\" = 1");
-    check("expect = { \"\\u001b[2J\" = 1, '\u{7f}' = { max = 1 } }");
-    check("x = \u{1b}[2J");
-    check("\u{9b}2J = 1");
+    read(r#"name = "\u001b[2J""#);
+    read("\"\\u001b[2J\" = 1");
+    read("expect = { \"\\u001b[2J\" = 1, '\u{7f}' = { max = 1 } }");
+    read("x = \u{1b}[2J");
+    read("\u{9b}2J = 1");
 }
 
 #[test]

@@ -73,6 +73,7 @@ impl MessageNetwork {
 
     /// Sends a message. It may overtake an earlier one, because each call has a connection of its
     /// own.
+    #[inline]
     pub(super) fn send(&mut self, now: Timestamp, from: HostId, to: HostId) -> Delivery {
         // What a host sends to itself takes no time and meets no fault.
         if from == to {
@@ -126,6 +127,7 @@ impl MessageNetwork {
     /// When a message arrives that would arrive at `at` if there were no holds. This is computed
     /// when the message is sent, so that messages which a hold releases together keep the order in
     /// which they were sent.
+    #[inline]
     fn released(&self, from: HostId, to: HostId, at: Timestamp) -> Timestamp {
         if self.quiet && at < self.next_change {
             return at;
@@ -135,6 +137,7 @@ impl MessageNetwork {
 
     /// Whether a message that was sent at `sent` and would arrive now has been lost to a fault that
     /// began while it was on its way.
+    #[inline]
     pub(super) fn was_lost(
         &self,
         now: Timestamp,

@@ -14,7 +14,7 @@ fn a_crashed_agent_loses_its_work_and_comes_back_as_another() {
         hosts = "agent-2"
         "#,
     );
-    // Nobody is told of the crash, so those who wait for an answer wait until they time out.
+    // It crashes without a word, so those who wait for its answers wait until their deadlines.
     assert!(ran.during().requests.timed_out > 0, "{:?}", ran.during());
     let at_2 = |kind| {
         let of_2 = ran.events.iter().filter(move |event| {
@@ -65,14 +65,13 @@ fn agents_go_on_without_their_registry() {
         "#,
     );
     assert_eq!(ran.during().requests.failed(), 0, "{:?}", ran.during());
-    // The four agents had leases, and get new ones after the crash. None expires, because the
-    // registry has forgotten the first four.
+    // They had four leases and get four again. Nothing ends: the registry has forgotten the first.
     assert_eq!((ran.count("lease_granted"), ran.count("lease_expired")), (8, 0));
     assert_eq!(ran.count("lease_lost"), 4);
 }
 
-/// The registry hears nobody, first for longer than a lease lasts, then for so long that it ends
-/// all leases.
+/// The first partition lasts longer than a lease; the second so long that the registry ends all
+/// leases.
 #[test]
 fn agents_go_on_while_nobody_reaches_the_registry() {
     for (lasts, expired) in [("4s", 0), ("7s", 4)] {
@@ -116,10 +115,10 @@ fn a_silent_peer_is_tried_seldom_and_costs_few_requests() {
             let ran = run_on(engine, policy, &scenario, crash);
             let over = ran.events.iter().filter(|event| event["event"] == "passed_over");
             let over = over.map(|event| &event["peer"]).collect::<Vec<_>>();
-            // The peer is passed over at once, and perhaps again when it is tried after 5 s.
+            // In 10 s: at once, and after 5 s.
             assert!((1..=2).contains(&over.len()), "{engine:?} {policy}: {over:?}");
             assert!(over.iter().all(|peer| **peer == "agent-2"), "{engine:?} {policy}: {over:?}");
-            // Few of the 400 requests fail, though the peer would get a quarter to a third of them.
+            // Of 400, of which it would get a quarter to a third.
             let failed = ran.record.requests.failed();
             assert!(failed <= 8, "{engine:?} {policy}: {failed}");
         }
