@@ -9,11 +9,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use mesh_core::Timestamp;
-use mesh_core::protocol::Task;
 use mesh_core::roster::PeerId;
 use mesh_core::routing::{
-    Candidate, Eligible, Interests, Policy, PolicyEvent, PolicyFactory, PolicyNeeds, Shortlist,
-    Signal,
+    Candidate, Interests, Policy, PolicyEvent, PolicyFactory, PolicyNeeds, Signal,
 };
 use mesh_core::seed::Rng;
 
@@ -87,10 +85,6 @@ impl Policy for CautiousPolicy {
 
     fn interests(&self) -> Interests {
         Interests { jobs: true, members: true, ..Interests::NONE }
-    }
-
-    fn shortlist(&mut self, _: Timestamp, _: &Task, _: &Eligible<'_>, _: &mut Rng) -> Shortlist {
-        Shortlist::All
     }
 
     fn choose(&mut self, now: Timestamp, candidates: &[Candidate], rng: &mut Rng) -> usize {

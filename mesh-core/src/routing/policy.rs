@@ -25,11 +25,8 @@ use crate::time::Timestamp;
 ///
 /// ```
 /// use mesh_core::Timestamp;
-/// use mesh_core::protocol::Task;
-/// use mesh_core::routing::{
-///     Candidate, Eligible, Interests, Picks, Policy, PolicyEvent, Shortlist, Signal,
-/// };
 /// use mesh_core::roster::PeerId;
+/// use mesh_core::routing::{Candidate, Interests, Policy, PolicyEvent, Signal};
 /// use mesh_core::seed::Rng;
 ///
 /// /// Stays with the peer that did the last job; any peer if that one is gone or failed.
@@ -45,10 +42,6 @@ use crate::time::Timestamp;
 ///
 ///     fn interests(&self) -> Interests {
 ///         Interests { jobs: true, ..Interests::NONE }
-///     }
-///
-///     fn shortlist(&mut self, _: Timestamp, _: &Task, _: &Eligible<'_>, _: &mut Rng) -> Shortlist {
-///         Shortlist::All
 ///     }
 ///
 ///     fn choose(&mut self, _: Timestamp, candidates: &[Candidate], rng: &mut Rng) -> usize {
@@ -76,14 +69,16 @@ pub trait Policy: fmt::Debug + Send {
     }
 
     /// Narrows the eligible peers to those that are worth learning more of. There is at least one
-    /// eligible peer. `job` is what the peer is to do.
+    /// eligible peer. `job` is what the peer is to do. A policy that does not narrow them ranks all.
     fn shortlist(
         &mut self,
-        now: Timestamp,
-        job: &Task,
-        eligible: &Eligible<'_>,
-        rng: &mut Rng,
-    ) -> Shortlist;
+        _now: Timestamp,
+        _job: &Task,
+        _eligible: &Eligible<'_>,
+        _rng: &mut Rng,
+    ) -> Shortlist {
+        Shortlist::All
+    }
 
     /// Chooses one of `candidates` by its position. They are the peers of the shortlist in its
     /// order, without those whose probes failed; there is at least one. Not asked if the shortlist

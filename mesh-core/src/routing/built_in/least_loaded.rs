@@ -1,11 +1,9 @@
 //! The least loaded of all peers, by CPU first.
 
 use crate::load::LoadReport;
-use crate::protocol::Task;
 use crate::routing::signal::{LOAD_SIGNAL, signal_of};
 use crate::routing::{
-    Candidate, Eligible, Policy, PolicyDescription, PolicyNeeds, Shortlist, Signal, least_by_key,
-    total_order,
+    Candidate, Policy, PolicyDescription, PolicyNeeds, Signal, least_by_key, total_order,
 };
 use crate::seed::Rng;
 use crate::time::Timestamp;
@@ -33,16 +31,6 @@ struct LeastLoaded {
 impl Policy for LeastLoaded {
     fn signal(&self) -> Signal {
         self.signal
-    }
-
-    fn shortlist(
-        &mut self,
-        _now: Timestamp,
-        _job: &Task,
-        _eligible: &Eligible<'_>,
-        _rng: &mut Rng,
-    ) -> Shortlist {
-        Shortlist::All
     }
 
     fn choose(&mut self, _now: Timestamp, candidates: &[Candidate], rng: &mut Rng) -> usize {

@@ -1,10 +1,8 @@
 //! The shortest queue of all peers.
 
-use crate::protocol::Task;
 use crate::routing::signal::{COUNT_SIGNAL, signal_of};
 use crate::routing::{
-    Candidate, DispatchRule, Eligible, Policy, PolicyDescription, PolicyNeeds, Shortlist, Signal,
-    least_by_key,
+    Candidate, DispatchRule, Policy, PolicyDescription, PolicyNeeds, Signal, least_by_key,
 };
 use crate::seed::Rng;
 use crate::time::Timestamp;
@@ -31,16 +29,6 @@ struct ShortestQueue {
 impl Policy for ShortestQueue {
     fn signal(&self) -> Signal {
         self.signal
-    }
-
-    fn shortlist(
-        &mut self,
-        _now: Timestamp,
-        _job: &Task,
-        _eligible: &Eligible<'_>,
-        _rng: &mut Rng,
-    ) -> Shortlist {
-        Shortlist::All
     }
 
     fn choose(&mut self, _now: Timestamp, candidates: &[Candidate], rng: &mut Rng) -> usize {

@@ -3,11 +3,10 @@
 use std::time::Duration;
 
 use crate::parameter::{Parameter, ParameterKind};
-use crate::protocol::Task;
 use crate::routing::signal::{LOAD_SIGNAL, signal_of};
 use crate::routing::{
-    Candidate, Eligible, ParameterConflict, Policy, PolicyDescription, PolicyNeeds, Shortlist,
-    Signal, least_by_key, total_order,
+    Candidate, ParameterConflict, Policy, PolicyDescription, PolicyNeeds, Signal, least_by_key,
+    total_order,
 };
 use crate::seed::Rng;
 use crate::time::Timestamp;
@@ -65,16 +64,6 @@ impl Weighted {
 impl Policy for Weighted {
     fn signal(&self) -> Signal {
         self.signal
-    }
-
-    fn shortlist(
-        &mut self,
-        _now: Timestamp,
-        _job: &Task,
-        _eligible: &Eligible<'_>,
-        _rng: &mut Rng,
-    ) -> Shortlist {
-        Shortlist::All
     }
 
     fn choose(&mut self, _now: Timestamp, candidates: &[Candidate], rng: &mut Rng) -> usize {

@@ -1,5 +1,6 @@
 //! The contract of mesh-node over turmoil's simulated sockets; its own tests check it over real
-//! ones.
+//! ones. It stands here and not in mesh-sim, which is optimised in debug builds: the compiler would
+//! spend minutes on the services of this suite.
 //!
 //! No case is left out. All sockets of a case are on one simulated host, so they use turmoil's
 //! loopback device. The engine's own tests check links between hosts.
