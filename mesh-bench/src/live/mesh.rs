@@ -11,7 +11,7 @@ use mesh_core::routing::{PolicyFactory as _, PolicySettings};
 use mesh_node::TokioNet;
 use mesh_node::http::{Client, ClientLimits};
 use mesh_node::wire::read_services;
-use mesh_sim::faults::{FaultSchedule, Link};
+use mesh_sim::faults::{FaultSchedule, LinkState};
 use mesh_sim::host::{AgentId, AgentMap, HostId, HostMap};
 use mesh_sim::scenario::{AgentSpec, PolicySpec, Scenario};
 use mesh_sim::units::format_duration;
@@ -155,9 +155,10 @@ impl Mesh {
     /// Whether all messages to and from the host wait.
     fn is_held(&self, host: HostId, now: Timestamp) -> bool {
         let others = self.hosts.ids().filter(|other| *other != host);
-        let ways: Vec<Link> = others.map(|other| self.faults.link(host, other, now)).collect();
-        // A way is cut only to a host that is down: partitions are refused.
-        ways.iter().any(|way| way.held) && ways.iter().all(|way| way.held || way.cut)
+        let links: Vec<LinkState> =
+            others.map(|other| self.faults.link(host, other, now)).collect();
+        // A link is cut only if its other host is down, because partitions are refused.
+        links.iter().any(|link| link.held) && links.iter().all(|link| link.held || link.cut)
     }
 
     /// Waits until every agent knows all others.
