@@ -16,7 +16,7 @@
 //! use mesh_core::agent::{AgentConfig, Identity};
 //! use mesh_core::protocol::{Reply, Request, Task};
 //! use mesh_core::seed::Seed;
-//! use mesh_node::agent::{Parts, call};
+//! use mesh_node::agent::{AgentParts, call};
 //! use mesh_node::host::{JobResult, LiveHost};
 //! use mesh_node::http::{Client, ClientLimits};
 //! use mesh_node::work::{Executor, output};
@@ -39,7 +39,7 @@
 //! let identity = Identity { name: "shouter".into(), url: url.as_str().into(), incarnation: 1 };
 //! // What it says of its machine: CPU and memory in percent. `LiveHost::sampled` measures them.
 //! let host = LiveHost::new(Shout, Duration::from_secs(1), || (12.5, 40.0));
-//! let parts = Parts::new(host, "127.0.0.1:8500");
+//! let parts = AgentParts::new(host, "127.0.0.1:8500");
 //! let agent = AgentNode::new(identity, AgentConfig::default(), &Seed::root(1), parts);
 //! let (stop, stopped) = oneshot::channel::<()>();
 //! let running = tokio::spawn(agent.run(listener, async { drop(stopped.await) }));

@@ -30,9 +30,9 @@ impl Histogram {
 
 /// A page of metrics under construction. Label values must need no escapes.
 #[derive(Debug, Default)]
-pub(crate) struct Page(String);
+pub(crate) struct MetricsPage(String);
 
-impl Page {
+impl MetricsPage {
     /// A number that goes up and down.
     pub(crate) fn gauge(&mut self, name: &str, help: &str, value: impl Display) {
         self.head(name, help, "gauge");
@@ -111,7 +111,7 @@ mod tests {
         for ms in [1, 2, 40_000] {
             histogram.record(Duration::from_millis(ms));
         }
-        let mut page = Page::default();
+        let mut page = MetricsPage::default();
         page.gauge("leases", "Live leases.", 2);
         page.counters("ends_total", "Ends.", [("kind=\"expired\"".to_owned(), 3)]);
         page.histograms("seconds", "Times.", [("method=\"info\"".to_owned(), &histogram)]);

@@ -14,7 +14,7 @@ use crate::http::StatusCode;
 /// A call of a method of an agent, answered.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
-pub struct CallEnd<'a> {
+pub struct AnsweredCall<'a> {
     /// The method as the caller wrote it: anything.
     pub method: &'a str,
     /// "ok", or the name of the failure.
@@ -23,7 +23,7 @@ pub struct CallEnd<'a> {
     pub took: Duration,
 }
 
-impl<'a> CallEnd<'a> {
+impl<'a> AnsweredCall<'a> {
     pub(crate) const fn new(method: &'a str, outcome: &'static str, took: Duration) -> Self {
         Self { method, outcome, took }
     }
@@ -32,7 +32,7 @@ impl<'a> CallEnd<'a> {
 /// An HTTP request to a service, answered.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
-pub struct RequestEnd {
+pub struct AnsweredRequest {
     /// The path in the service's table; `None` if it is not served.
     pub path: Option<&'static str>,
     /// The answer's status.
@@ -88,7 +88,7 @@ pub trait Observer: Send + Sync + 'static {
     }
 
     /// An agent has answered a call of one of its methods.
-    fn call(&self, now: Timestamp, agent: &Name, end: &CallEnd<'_>) {
+    fn call(&self, now: Timestamp, agent: &Name, end: &AnsweredCall<'_>) {
         let _ = (now, agent, end);
     }
 
@@ -109,7 +109,7 @@ pub trait Observer: Send + Sync + 'static {
 
     /// An agent or a registry has answered an HTTP request, or refused it before its body was read.
     /// A request that could not be read in full is not told.
-    fn request(&self, now: Timestamp, end: &RequestEnd) {
+    fn request(&self, now: Timestamp, end: &AnsweredRequest) {
         let _ = (now, end);
     }
 }
@@ -135,7 +135,7 @@ macro_rules! pass_on {
             $($observer.view(now, agent, peers);)+
         }
 
-        fn call(&self, now: Timestamp, agent: &Name, end: &CallEnd<'_>) {
+        fn call(&self, now: Timestamp, agent: &Name, end: &AnsweredCall<'_>) {
             let $this = self;
             $($observer.call(now, agent, end);)+
         }
@@ -155,7 +155,7 @@ macro_rules! pass_on {
             $($observer.deafness(now, deafness);)+
         }
 
-        fn request(&self, now: Timestamp, end: &RequestEnd) {
+        fn request(&self, now: Timestamp, end: &AnsweredRequest) {
             let $this = self;
             $($observer.request(now, end);)+
         }

@@ -7,7 +7,7 @@ use mesh_core::codec::Origin;
 use mesh_core::jsonrpc::{Id, Limits, Outcome, ResponseError, parse_response};
 
 use crate::Net;
-use crate::http::{CallError, Client, Method, StatusCode};
+use crate::http::{Client, HttpError, Method, StatusCode};
 use crate::wire::ERROR_HEADER;
 
 /// Why a call brought neither a result nor an error object.
@@ -16,7 +16,7 @@ use crate::wire::ERROR_HEADER;
 pub enum ExchangeError {
     /// HTTP failed.
     #[error(transparent)]
-    Http(#[from] CallError),
+    Http(#[from] HttpError),
     /// The server answered with an HTTP status that is no success, and with no JSON-RPC.
     #[error("get a JSON-RPC answer: HTTP status {0}")]
     Status(StatusCode),
@@ -38,7 +38,7 @@ impl ExchangeError {
 
 /// A JSON-RPC answer.
 #[derive(Debug)]
-pub struct Answered {
+pub struct RpcAnswer {
     /// The result or the error.
     pub outcome: Outcome,
     /// Whose error it is, if an agent of the mesh says so.
@@ -47,14 +47,14 @@ pub struct Answered {
 
 /// Where a JSON-RPC service is.
 #[derive(Clone, Copy, Debug)]
-pub struct Endpoint<'a> {
+pub struct ServiceAddress<'a> {
     /// `host:port`.
     pub address: &'a str,
     /// Path and query, beginning with a slash.
     pub path: &'a str,
 }
 
-impl<'a> Endpoint<'a> {
+impl<'a> ServiceAddress<'a> {
     /// Where an agent of the mesh takes calls.
     pub const fn agent(address: &'a str) -> Self {
         Self { address, path: "/rpc" }
@@ -67,16 +67,16 @@ impl<'a> Endpoint<'a> {
 /// If no answer came, or one that is not JSON-RPC.
 pub async fn exchange<N: Net>(
     client: &Client<N>,
-    to: Endpoint<'_>,
+    to: ServiceAddress<'_>,
     (id, body): (&Id, Vec<u8>),
     timeout: Duration,
     limits: &Limits,
-) -> Result<Answered, ExchangeError> {
-    let answer = client.call(to.address, Method::POST, to.path, body.into(), timeout).await?;
+) -> Result<RpcAnswer, ExchangeError> {
+    let answer = client.request(to.address, Method::POST, to.path, body.into(), timeout).await?;
     match parse_response(&answer.body, limits, id) {
         Ok(outcome) => {
             let origin = answer.header(ERROR_HEADER).and_then(Origin::parse);
-            Ok(Answered { outcome, origin })
+            Ok(RpcAnswer { outcome, origin })
         }
         Err(error) if answer.status.is_success() => Err(error.into()),
         Err(_) => Err(ExchangeError::Status(answer.status)),

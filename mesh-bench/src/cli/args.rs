@@ -21,7 +21,7 @@ Examples:
   mesh-bench idle                                what a mesh at rest costs
   mesh-bench throughput --only work --seconds 5  an agent against a bare server
 
-Exit codes:
+ExitReason codes:
   0  done
   1  something failed; requests of `throughput` or heartbeats of `idle`, say
   2  the command line or the scenario is wrong, or no live mesh can do it

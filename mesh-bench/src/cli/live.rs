@@ -10,8 +10,8 @@ use mesh_sim::scenario::{Loaded, Scenario};
 use serde::Serialize;
 
 use super::args::LiveArgs;
-use super::{Exit, binary, print, say, until_signal};
-use crate::live::{HostFacts, Place, Refusal, notes, refusals, run};
+use super::{ExitReason, binary, print, say, until_signal};
+use crate::live::{HostFacts, MeshUnderTest, UnsupportedField, notes, refusals, run};
 
 /// Version of `host.json`: one more whenever a field comes, goes or changes its meaning.
 const SCHEMA_VERSION: u32 = 1;
@@ -26,12 +26,12 @@ struct HostFile<'a> {
     notes: &'a [String],
 }
 
-pub(super) fn live(args: &LiveArgs) -> anyhow::Result<Exit> {
+pub(super) fn live(args: &LiveArgs) -> anyhow::Result<ExitReason> {
     let scenario = match Loaded::load(&args.scenario) {
         Ok(loaded) => loaded.scenario,
         Err(diagnostics) => {
             say(&diagnostics.render(false));
-            return Ok(Exit::Usage);
+            return Ok(ExitReason::Usage);
         }
     };
     let (scenario, place) = match scenario
@@ -41,13 +41,13 @@ pub(super) fn live(args: &LiveArgs) -> anyhow::Result<Exit> {
         Ok(selected) => selected,
         Err(complaint) => {
             say(&format!("error: {complaint}"));
-            return Ok(Exit::Usage);
+            return Ok(ExitReason::Usage);
         }
     };
     let (facts, notes) = (HostFacts::collect(), notes_of(&scenario, &place));
     print(&opening(&scenario, &facts, &notes));
     let runs = until_signal(all(&scenario, &place))?;
-    let Some(runs) = runs else { return Ok(Exit::Interrupted) };
+    let Some(runs) = runs else { return Ok(ExitReason::Interrupted) };
     let out = args.out.clone();
     let out =
         out.unwrap_or_else(|| Path::new("results/runs").join(format!("{}-live", scenario.name)));
@@ -55,7 +55,7 @@ pub(super) fn live(args: &LiveArgs) -> anyhow::Result<Exit> {
     let host = HostFile {
         schema_version: SCHEMA_VERSION,
         host: &facts,
-        running_mesh: matches!(place, Place::Running(_)),
+        running_mesh: matches!(place, MeshUnderTest::AlreadyRunning(_)),
         notes: &notes,
     };
     let host = serde_json::to_string_pretty(&host)? + "\n";
@@ -64,10 +64,10 @@ pub(super) fn live(args: &LiveArgs) -> anyhow::Result<Exit> {
     print(&table::render(&report, &args.scenario.display().to_string()));
     written.with_context(|| format!("failed to write the results to {}", out.display()))?;
     print(&format!(" written to {}\n", out.display()));
-    Ok(Exit::Done)
+    Ok(ExitReason::Done)
 }
 
-async fn all(scenario: &Scenario, place: &Place) -> anyhow::Result<Vec<RunRecord>> {
+async fn all(scenario: &Scenario, place: &MeshUnderTest) -> anyhow::Result<Vec<RunRecord>> {
     let mut runs = Vec::new();
     let count = scenario.policies.len() * scenario.seeds.len();
     for policy in &scenario.policies {
@@ -81,7 +81,7 @@ async fn all(scenario: &Scenario, place: &Place) -> anyhow::Result<Vec<RunRecord
 }
 
 /// Whose agents get the requests, if they can do all that the scenario asks for.
-fn place(scenario: &Scenario, args: &LiveArgs) -> Result<Place, String> {
+fn place(scenario: &Scenario, args: &LiveArgs) -> Result<MeshUnderTest, String> {
     if let Some(registry) = &args.registry {
         if scenario.policies.len() != 1 {
             return Err("agents that run already have one policy: say which with --policy".into());
@@ -89,22 +89,24 @@ fn place(scenario: &Scenario, args: &LiveArgs) -> Result<Place, String> {
         if !scenario.faults.is_empty() {
             return Err("a live mesh that runs already can't honour `faults`".to_owned());
         }
-        return Ok(Place::Running(registry.clone()));
+        return Ok(MeshUnderTest::AlreadyRunning(registry.clone()));
     }
     let refused: Vec<String> = refusals(scenario)
         .into_iter()
-        .map(|Refusal { field, why }| format!("a live mesh can't honour `{field}`: {why}"))
+        .map(|UnsupportedField { field, why }| format!("a live mesh can't honour `{field}`: {why}"))
         .collect();
     if !refused.is_empty() {
         return Err(refused.join("\nerror: "));
     }
-    binary(args.mesh.as_deref()).map(Place::Processes).map_err(|error| format!("{error:#}"))
+    binary(args.mesh.as_deref())
+        .map(MeshUnderTest::NewProcesses)
+        .map_err(|error| format!("{error:#}"))
 }
 
-fn notes_of(scenario: &Scenario, place: &Place) -> Vec<String> {
+fn notes_of(scenario: &Scenario, place: &MeshUnderTest) -> Vec<String> {
     match place {
-        Place::Processes(_) => notes(scenario),
-        Place::Running(registry) => {
+        MeshUnderTest::NewProcesses(_) => notes(scenario),
+        MeshUnderTest::AlreadyRunning(registry) => {
             vec![format!("agents, network and policy are as the mesh of {registry} has them")]
         }
     }

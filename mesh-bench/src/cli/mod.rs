@@ -23,7 +23,7 @@ use mesh_bench::compare::CompareError;
 
 /// How a call ended. The numbers are the exit codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Exit {
+enum ExitReason {
     /// All is done.
     Done = 0,
     /// Something failed; requests of a load, say.
@@ -43,29 +43,29 @@ pub(crate) fn main() -> ExitCode {
     // Without them, the load that needs them fails and says so.
     let _ = children::allow_many_files();
     let result = match command {
-        Command::Compare(args) => compare::compare(&args).map(|()| Exit::Done),
+        Command::Compare(args) => compare::compare(&args).map(|()| ExitReason::Done),
         Command::Calibrate(args) => calibrate::calibrate(&args),
         Command::Live(args) => live::live(&args),
         Command::Idle(args) => idle::idle(&args),
         Command::Throughput(args) => throughput::throughput(&args),
-        Command::Echo(args) => echo(args.listen, args.threads).map(|()| Exit::Done),
+        Command::Echo(args) => echo(args.listen, args.threads).map(|()| ExitReason::Done),
     };
     let exit = result.unwrap_or_else(|error| {
         say(&format!("error: {error:#}"));
         let is_usage = error.is::<CompareError>() || error.is::<NoMesh>();
-        if is_usage { Exit::Usage } else { Exit::Failed }
+        if is_usage { ExitReason::Usage } else { ExitReason::Failed }
     });
     console::exit_code(exit as u8)
 }
 
 /// Shows what is wrong with the command line, or the help that it asks for.
-fn usage(error: &clap::Error) -> Exit {
+fn usage(error: &clap::Error) -> ExitReason {
     let shown = error.print();
     if error.use_stderr() {
-        return Exit::Usage;
+        return ExitReason::Usage;
     }
     console::note(shown);
-    Exit::Done
+    ExitReason::Done
 }
 
 /// The `mesh` binary is not where it was looked for.

@@ -10,7 +10,7 @@ use mesh_sim::report::summary::{Clock, Engine, Run};
 use serde::Serialize;
 use thiserror::Error;
 
-pub use self::results::{ReadError, Results};
+pub use self::results::{ResultDirectory, ResultsError};
 
 /// Version of the format: one more whenever a field comes, goes or changes its meaning.
 const SCHEMA_VERSION: u32 = 2;
@@ -40,7 +40,7 @@ pub enum CompareError {
 
 /// The figures of A held against those of B.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Comparison {
+pub struct ResultComparison {
     schema_version: u32,
     /// What is judged.
     pub a: Side,
@@ -49,7 +49,7 @@ pub struct Comparison {
     /// What makes the two less comparable than they could be.
     pub warnings: Vec<String>,
     /// One per policy, in the order of A.
-    pub policies: Vec<Policy>,
+    pub policies: Vec<PolicyComparison>,
 }
 
 /// Where a result is from.
@@ -71,20 +71,20 @@ pub struct Side {
 
 /// One policy in both results.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Policy {
+pub struct PolicyComparison {
     /// Its label.
     pub policy: String,
     /// Requests sent, in all seeds.
-    pub sent: Pair<u64>,
+    pub sent: BothSides<u64>,
     /// Share of the requests that were answered with a result, 0 to 1; null without requests.
-    pub success: Pair<Option<f64>>,
+    pub success: BothSides<Option<f64>>,
     /// The latencies.
     pub latency: Vec<LatencyPair>,
 }
 
 /// The same of both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct Pair<T> {
+pub struct BothSides<T> {
     /// Of A.
     pub a: T,
     /// Of B.
@@ -109,12 +109,16 @@ pub struct LatencyPair {
     pub error_percent: Option<f64>,
 }
 
-impl Comparison {
+impl ResultComparison {
     /// Compares the policies with these labels, or else all that both results have.
     ///
     /// # Errors
     /// If a result lacks a policy that was asked for, or the two have none in common.
-    pub fn of(a: &Results, b: &Results, labels: &[String]) -> Result<Self, CompareError> {
+    pub fn of(
+        a: &ResultDirectory,
+        b: &ResultDirectory,
+        labels: &[String],
+    ) -> Result<Self, CompareError> {
         for (label, results) in labels.iter().flat_map(|label| [(label, a), (label, b)]) {
             if !results.policies().contains(&&**label) {
                 return Err(CompareError::MissingPolicy {
@@ -139,7 +143,7 @@ impl Comparison {
             a: Side::of(a),
             b: Side::of(b),
             warnings: warnings(a, b, labels.is_empty()),
-            policies: common.iter().map(|label| Policy::of(label, a, b)).collect(),
+            policies: common.iter().map(|label| PolicyComparison::of(label, a, b)).collect(),
         })
     }
 
@@ -150,7 +154,7 @@ impl Comparison {
     }
 }
 
-fn warnings(a: &Results, b: &Results, all_policies: bool) -> Vec<String> {
+fn warnings(a: &ResultDirectory, b: &ResultDirectory, all_policies: bool) -> Vec<String> {
     let mut warnings = Vec::new();
     let (of_a, of_b) = (&a.summary.scenario, &b.summary.scenario);
     if of_a.name != of_b.name {
@@ -174,7 +178,7 @@ fn warnings(a: &Results, b: &Results, all_policies: bool) -> Vec<String> {
 }
 
 impl Side {
-    fn of(results: &Results) -> Self {
+    fn of(results: &ResultDirectory) -> Self {
         let summary = &results.summary;
         Self {
             dir: results.dir.clone(),
@@ -187,13 +191,13 @@ impl Side {
     }
 }
 
-impl Policy {
-    fn of(label: &str, a: &Results, b: &Results) -> Self {
+impl PolicyComparison {
+    fn of(label: &str, a: &ResultDirectory, b: &ResultDirectory) -> Self {
         let (of_a, of_b) = (a.runs(label), b.runs(label));
         Self {
             policy: label.to_owned(),
-            sent: Pair { a: sent(&of_a), b: sent(&of_b) },
-            success: Pair { a: success(&of_a), b: success(&of_b) },
+            sent: BothSides { a: sent(&of_a), b: sent(&of_b) },
+            success: BothSides { a: success(&of_a), b: success(&of_b) },
             latency: Figure::latencies()
                 .map(|figure| LatencyPair::of(figure, &of_a, &of_b))
                 .collect(),

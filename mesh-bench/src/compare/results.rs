@@ -12,7 +12,7 @@ const MOST_BYTES: u64 = 256 << 20;
 
 /// Why a directory's results can't be read.
 #[derive(Debug, Error)]
-pub enum ReadError {
+pub enum ResultsError {
     /// There is no summary, or it can't be opened.
     #[error("failed to read {dir}/summary.json")]
     File {
@@ -33,24 +33,24 @@ pub enum ReadError {
 
 /// What one experiment left behind.
 #[derive(Debug)]
-pub struct Results {
+pub struct ResultDirectory {
     /// The directory, as it was named.
     pub dir: String,
     /// Its `summary.json`.
     pub summary: Summary,
 }
 
-impl Results {
+impl ResultDirectory {
     /// Reads a directory.
     ///
     /// # Errors
     /// If it holds no summary, or one that this version can't read.
-    pub fn read(dir: &Path) -> Result<Self, ReadError> {
+    pub fn read(dir: &Path) -> Result<Self, ResultsError> {
         let name = dir.display().to_string();
         let text = read_text(&dir.join("summary.json"), MOST_BYTES)
-            .map_err(|source| ReadError::File { dir: name.clone(), source })?;
+            .map_err(|source| ResultsError::File { dir: name.clone(), source })?;
         let summary = summary::parse(&text)
-            .map_err(|source| ReadError::Summary { dir: name.clone(), source })?;
+            .map_err(|source| ResultsError::Summary { dir: name.clone(), source })?;
         Ok(Self { dir: name, summary })
     }
 

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use mesh_sim::format::{ellipsis, latency};
 use mesh_sim::report::summary::{Clock, Engine};
 
-use super::{Comparison, LatencyPair, Policy, Side};
+use super::{LatencyPair, PolicyComparison, ResultComparison, Side};
 
 /// Labels are cut to this.
 const LABEL: usize = 24;
@@ -15,7 +15,7 @@ const DIGITS: usize = 4;
 const NO_FIGURE: &str = "-";
 
 /// The table, after a line about each side and one per warning.
-pub fn render(comparison: &Comparison) -> String {
+pub fn render(comparison: &ResultComparison) -> String {
     let mut out = format!(" A  {}\n B  {}\n", side(&comparison.a), side(&comparison.b));
     for warning in &comparison.warnings {
         out.push_str(&format!(" warning: {warning}\n"));
@@ -45,7 +45,7 @@ fn side(side: &Side) -> String {
     format!("{} ({}, {engine}, {clock}, {seeds})", side.dir, side.scenario)
 }
 
-fn rows(out: &mut String, policy: &Policy) {
+fn rows(out: &mut String, policy: &PolicyComparison) {
     let label = ellipsis(&policy.policy, LABEL);
     let percent = |share: Option<f64>| share.map(|share| share * 100.0);
     let (a, b) = (percent(policy.success.a), percent(policy.success.b));

@@ -16,7 +16,7 @@ use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use self::connection::{Connection, Failure};
+use self::connection::{GeneratorConnection, RequestFailure};
 
 /// How long requests under way at the end may take. One that fails counts as having taken this long:
 /// failing fast must not look fast.
@@ -24,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What is sent where, how and when.
 #[derive(Clone, Debug)]
-pub(crate) struct Plan {
+pub(crate) struct RequestPlan {
     /// `ip:port`.
     pub(crate) address: String,
     /// Whole HTTP requests, sent in turn. Each must be answered 200 without a JSON-RPC error.
@@ -43,7 +43,7 @@ pub(crate) struct Plan {
 
 /// What came of a plan.
 #[derive(Debug, Default)]
-pub(crate) struct Tally {
+pub(crate) struct RequestTally {
     /// Of all requests that were due while they counted.
     pub(crate) latency: Latency,
     /// Answers with a result that came in that time.
@@ -71,7 +71,7 @@ pub(crate) fn post(path: &str, body: &str) -> Vec<u8> {
 /// # Errors
 /// If a connection can't be opened, or if answers are still missing long after the end: then more was
 /// asked for than the server can answer.
-pub(crate) async fn run(plan: Plan, clock: Clock) -> anyhow::Result<Tally> {
+pub(crate) async fn run(plan: RequestPlan, clock: Clock) -> anyhow::Result<RequestTally> {
     let (send, tally) = oneshot::channel();
     spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -84,9 +84,9 @@ pub(crate) async fn run(plan: Plan, clock: Clock) -> anyhow::Result<Tally> {
     tally.await.context("the load generator has died")?
 }
 
-async fn drive(plan: Plan, clock: Clock) -> anyhow::Result<Tally> {
+async fn drive(plan: RequestPlan, clock: Clock) -> anyhow::Result<RequestTally> {
     let (connections, until) = (plan.connections, plan.until);
-    let load = Arc::new(Load {
+    let load = Arc::new(Generator {
         plan,
         clock,
         due: Semaphore::new(0),
@@ -119,24 +119,24 @@ async fn drive(plan: Plan, clock: Clock) -> anyhow::Result<Tally> {
     Ok(tally)
 }
 
-impl Plan {
+impl RequestPlan {
     /// Time between two requests of an open loop.
     fn interval(&self) -> Option<Duration> {
         self.rate.map(|rate| Duration::from_secs_f64(1.0 / rate))
     }
 }
 
-struct Load {
-    plan: Plan,
+struct Generator {
+    plan: RequestPlan,
     clock: Clock,
     /// Open loop: requests that are due and not sent yet.
     due: Semaphore,
     /// Requests sent or about to be.
     drawn: AtomicU64,
-    tally: Mutex<Tally>,
+    tally: Mutex<RequestTally>,
 }
 
-impl Load {
+impl Generator {
     async fn use_connection(&self) -> anyhow::Result<()> {
         let address = &self.plan.address;
         let mut open = None;
@@ -145,7 +145,7 @@ impl Load {
             let connection = match &mut open {
                 Some(connection) => connection,
                 None => {
-                    let fresh = Connection::open(address).await;
+                    let fresh = GeneratorConnection::open(address).await;
                     let fresh = fresh.with_context(|| format!("failed to connect to {address}"))?;
                     self.tally().opened += 1;
                     open.insert(fresh)
@@ -178,9 +178,9 @@ impl Load {
         Some((number, due))
     }
 
-    fn record(&self, due: Timestamp, result: Result<(), Failure>) {
+    fn record(&self, due: Timestamp, result: Result<(), RequestFailure>) {
         let now = self.clock.now();
-        let Plan { from, until, .. } = self.plan;
+        let RequestPlan { from, until, .. } = self.plan;
         let mut took = now.since(due);
         let mut tally = self.tally();
         match result {
@@ -206,7 +206,7 @@ impl Load {
         });
     }
 
-    fn tally(&self) -> MutexGuard<'_, Tally> {
+    fn tally(&self) -> MutexGuard<'_, RequestTally> {
         self.tally.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -245,7 +245,7 @@ mod tests {
         tokio::spawn(serve(listener));
         let clock = Clock::start();
         let start = clock.now() + Duration::from_millis(20);
-        let plan = Plan {
+        let plan = RequestPlan {
             address,
             requests: vec![post("/", "{}")],
             connections: 1,

@@ -20,7 +20,8 @@ pub(super) async fn register(registry: &str, leases: usize) -> anyhow::Result<()
     let client = Client::new(TokioNet, ClientLimits::default());
     for number in 0..leases {
         let body = body(number, false);
-        let answer = client.call(registry, Method::POST, "/register", body.into(), PATIENCE).await;
+        let answer =
+            client.request(registry, Method::POST, "/register", body.into(), PATIENCE).await;
         let answer = answer.context("failed to register")?;
         let status = answer.status;
         ensure!(status.is_success(), "failed to register: the registry answers {status}");

@@ -14,8 +14,8 @@ use mesh_node::{Clock, TokioNet};
 use serde::Serialize;
 
 use self::sockets::Sockets;
-use crate::http_load::{Plan, run};
-use crate::live::{ANY_PORT, Process, Usage, await_peers};
+use crate::http_load::{RequestPlan, run};
+use crate::live::{ANY_PORT, Process, ProcessUsage, await_peers};
 
 /// How long the two agents may take to know each other.
 const GET_READY: Duration = Duration::from_secs(20);
@@ -26,7 +26,7 @@ const NEARLY_ALL: f64 = 0.9;
 
 /// What is measured, and for how long.
 #[derive(Clone, Copy, Debug, Serialize)]
-pub(crate) struct Options {
+pub(crate) struct IdleOptions {
     pub(crate) seconds: f64,
     pub(crate) leases: usize,
     /// Time between two heartbeats of a lease.
@@ -37,7 +37,7 @@ pub(crate) struct Options {
 
 /// Figures of one process.
 #[derive(Clone, Debug, Serialize)]
-pub(crate) struct Row {
+pub(crate) struct ProcessFigures {
     pub(crate) what: String,
     pub(crate) resident_mib: f64,
     /// Of one core.
@@ -48,21 +48,24 @@ pub(crate) struct Row {
     pub(crate) failed: u64,
     pub(crate) sockets: Sockets,
     /// Most that the figures may be.
-    pub(crate) limit: Limit,
+    pub(crate) limit: ProcessLimit,
 }
 
 /// Most memory and CPU that a process may take.
 #[derive(Clone, Copy, Debug, Serialize)]
-pub(crate) struct Limit {
+pub(crate) struct ProcessLimit {
     pub(crate) resident_mib: Option<f64>,
     pub(crate) cpu_percent: f64,
 }
 
-const AGENT: Limit = Limit { resident_mib: Some(10.0), cpu_percent: 0.2 };
-const REGISTRY: Limit = Limit { resident_mib: None, cpu_percent: 10.0 };
+const AGENT: ProcessLimit = ProcessLimit { resident_mib: Some(10.0), cpu_percent: 0.2 };
+const REGISTRY: ProcessLimit = ProcessLimit { resident_mib: None, cpu_percent: 10.0 };
 
 /// Measures a pair of agents at rest and, at the same time, a registry of its own under heartbeats.
-pub(crate) async fn measure(mesh: &Path, options: Options) -> anyhow::Result<Vec<Row>> {
+pub(crate) async fn measure(
+    mesh: &Path,
+    options: IdleOptions,
+) -> anyhow::Result<Vec<ProcessFigures>> {
     let busy = Process::start(mesh, "the registry", &args(&["registry"])).await?;
     heartbeats::register(&busy.address, options.leases).await?;
     let quiet = Process::start(mesh, "the other registry", &args(&["registry"])).await?;
@@ -80,7 +83,7 @@ pub(crate) async fn measure(mesh: &Path, options: Options) -> anyhow::Result<Vec
     let from = clock.now() + SETTLE;
     let length = Duration::from_secs_f64(options.seconds);
     let until = from + length;
-    let plan = Plan {
+    let plan = RequestPlan {
         address: busy.address.clone(),
         requests: heartbeats::requests(options.leases),
         connections: options.connections,
@@ -91,7 +94,8 @@ pub(crate) async fn measure(mesh: &Path, options: Options) -> anyhow::Result<Vec
     };
     let mut processes = [busy, quiet, agents.remove(0)];
     let usage = async {
-        let usage = |process: &Process| Usage::of(&process.id().into_iter().collect::<Vec<_>>());
+        let usage =
+            |process: &Process| ProcessUsage::of(&process.id().into_iter().collect::<Vec<_>>());
         clock.sleep_until(from).await;
         let before = processes.each_ref().map(usage);
         // The load's connections close with its end.
@@ -117,7 +121,7 @@ pub(crate) async fn measure(mesh: &Path, options: Options) -> anyhow::Result<Vec
         .enumerate()
         .map(|(number, (what, requests_per_s, failed, limit))| {
             let cpu = after[number].cpu.saturating_sub(before[number].cpu).as_secs_f64();
-            Ok(Row {
+            Ok(ProcessFigures {
                 what,
                 resident_mib: after[number].resident as f64 / f64::from(1 << 20),
                 cpu_percent: 100.0 * cpu / options.seconds,
@@ -135,10 +139,19 @@ fn args(args: &[&str]) -> Vec<String> {
 }
 
 /// The figures as a table.
-pub(crate) fn render(rows: &[Row]) -> String {
+pub(crate) fn render(rows: &[ProcessFigures]) -> String {
     let head = ["process", "RSS MiB", "CPU %", "requests/s", "connections", "limit"];
     let mut out = line(head);
-    for Row { what, resident_mib, cpu_percent, requests_per_s, sockets, limit, failed } in rows {
+    for ProcessFigures {
+        what,
+        resident_mib,
+        cpu_percent,
+        requests_per_s,
+        sockets,
+        limit,
+        failed,
+    } in rows
+    {
         let memory = limit.resident_mib.map(|most| format!("{most} MiB, "));
         let fits = limit.resident_mib.is_none_or(|most| *resident_mib < most);
         let met = if fits && *cpu_percent < limit.cpu_percent { "ok" } else { "MISSED" };

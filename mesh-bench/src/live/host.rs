@@ -70,14 +70,14 @@ impl CpuSampler {
 
 /// What processes have used since they began, and hold now.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Usage {
+pub(crate) struct ProcessUsage {
     /// CPU time, as the operating system counts it: to 10 ms.
     pub(crate) cpu: Duration,
     /// Resident memory in bytes. Pages that processes share count for each.
     pub(crate) resident: u64,
 }
 
-impl Usage {
+impl ProcessUsage {
     /// Of these processes and their children in sum.
     pub(crate) fn of(processes: &[u32]) -> Self {
         let mut system = System::new();
@@ -103,10 +103,10 @@ mod tests {
     #[test]
     fn a_process_uses_memory_and_more_and_more_time() {
         let own = [std::process::id()];
-        let before = Usage::of(&own);
+        let before = ProcessUsage::of(&own);
         assert!(before.resident > 0, "{before:?}");
-        while Usage::of(&own).cpu <= before.cpu {}
-        assert_eq!(Usage::of(&[]).resident, 0);
+        while ProcessUsage::of(&own).cpu <= before.cpu {}
+        assert_eq!(ProcessUsage::of(&[]).resident, 0);
     }
 
     #[test]

@@ -11,7 +11,7 @@ const LEAST_CPU_WINDOW: Duration = Duration::from_millis(200);
 
 /// A field that a live mesh can't honour, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Refusal {
+pub(crate) struct UnsupportedField {
     /// The field's path, and whose it is if many have it.
     pub(crate) field: String,
     /// Why it is refused.
@@ -19,11 +19,11 @@ pub(crate) struct Refusal {
 }
 
 /// Every field that processes of `mesh` on loopback can't honour.
-pub(crate) fn refusals(scenario: &Scenario) -> Vec<Refusal> {
+pub(crate) fn refusals(scenario: &Scenario) -> Vec<UnsupportedField> {
     let mut refusals = Vec::new();
     let mut refuse = |is_refused: bool, field: String, why: String| {
         if is_refused {
-            refusals.push(Refusal { field, why });
+            refusals.push(UnsupportedField { field, why });
         }
     };
     for conflict in scenario.registry_config().conflicts() {

@@ -28,11 +28,11 @@ pub(crate) const ANY_PORT: &str = "127.0.0.1:0";
 
 /// A mesh of processes. They are killed when it is dropped.
 #[derive(Debug)]
-pub(super) struct Mesh {
+pub(super) struct ProcessMesh {
     binary: PathBuf,
     faults: FaultSchedule,
     /// The client has none.
-    hosts: HostMap<Option<Host>>,
+    hosts: HostMap<Option<HostProcess>>,
     burner: Option<Burner>,
     /// Read by every process that starts, so it is there as long as they are.
     _settings: NamedTempFile,
@@ -40,7 +40,7 @@ pub(super) struct Mesh {
 
 /// One host of the scenario.
 #[derive(Debug)]
-struct Host {
+struct HostProcess {
     name: String,
     address: String,
     /// The command line that brings it back on the same port.
@@ -50,7 +50,7 @@ struct Host {
     is_stopped: bool,
 }
 
-impl Host {
+impl HostProcess {
     async fn start(binary: &Path, name: &str, args: Vec<String>) -> anyhow::Result<Self> {
         let process = Process::start(binary, name, &args).await?;
         let address = process.address.clone();
@@ -60,7 +60,7 @@ impl Host {
     }
 }
 
-impl Mesh {
+impl ProcessMesh {
     /// Starts fresh processes and waits until every agent knows all others.
     pub(super) async fn start(
         binary: &Path,
@@ -75,12 +75,13 @@ impl Mesh {
             args.extend(["--config".to_owned(), path.to_owned()]);
             args
         };
-        let registry = Host::start(binary, "registry", with_settings(registry_args())).await?;
+        let registry =
+            HostProcess::start(binary, "registry", with_settings(registry_args())).await?;
         let address = registry.address.clone();
         let mut hosts = vec![Some(registry), None];
         for agent in &scenario.agents {
             let args = agent_args(scenario, agent, own, &address);
-            hosts.push(Some(Host::start(binary, &agent.name, with_settings(args)).await?));
+            hosts.push(Some(HostProcess::start(binary, &agent.name, with_settings(args)).await?));
         }
         let faults = scenario.fault_schedule();
         // All agents have the same load: a load of some is refused.
@@ -108,7 +109,7 @@ impl Mesh {
     }
 
     /// The agents, in the scenario's order.
-    fn agents(&self) -> impl Iterator<Item = &Host> {
+    fn agents(&self) -> impl Iterator<Item = &HostProcess> {
         self.hosts.agents().filter_map(|agent| self.hosts[agent.host()].as_ref())
     }
 

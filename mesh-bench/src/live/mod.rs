@@ -20,10 +20,10 @@ use mesh_sim::workload::{Pacing, Workload, WorkloadClient};
 use sysinfo::MINIMUM_CPU_UPDATE_INTERVAL;
 
 use self::host::CpuSampler;
-pub(crate) use self::host::{HostFacts, Usage};
-pub(crate) use self::limits::{Refusal, notes, refusals};
+pub(crate) use self::host::{HostFacts, ProcessUsage};
+pub(crate) use self::limits::{UnsupportedField, notes, refusals};
 pub(crate) use self::mesh::ANY_PORT;
-use self::mesh::Mesh;
+use self::mesh::ProcessMesh;
 pub(crate) use self::peers::await_peers;
 pub(crate) use self::process::Process;
 use self::shared_recorder::SharedRecorder;
@@ -34,28 +34,28 @@ const SAMPLE: Duration = Duration::from_millis(500);
 
 /// Whose agents get the requests.
 #[derive(Clone, Debug)]
-pub(crate) enum Place {
+pub(crate) enum MeshUnderTest {
     /// Fresh processes of this binary.
-    Processes(PathBuf),
+    NewProcesses(PathBuf),
     /// Those that the registry at this address lists.
-    Running(String),
+    AlreadyRunning(String),
 }
 
 /// One policy with one seed, from the first arrival to the end of the last request.
 pub(crate) async fn run(
     scenario: &Scenario,
-    place: &Place,
+    place: &MeshUnderTest,
     policy: &PolicySpec,
     seed: u64,
 ) -> anyhow::Result<RunRecord> {
     let recorder = Recorder::new(RecorderConfig::new(scenario, &policy.label, seed));
     let (mut mesh, agents) = match place {
-        Place::Processes(binary) => {
-            let mesh = Mesh::start(binary, scenario, policy).await?;
+        MeshUnderTest::NewProcesses(binary) => {
+            let mesh = ProcessMesh::start(binary, scenario, policy).await?;
             let agents = mesh.addresses();
             (Some(mesh), agents)
         }
-        Place::Running(registry) => (None, mesh::listed(registry, scenario).await?),
+        MeshUnderTest::AlreadyRunning(registry) => (None, mesh::listed(registry, scenario).await?),
     };
     let clock = Clock::start();
     let recorder = SharedRecorder::new(scenario, clock, recorder);
@@ -88,7 +88,7 @@ struct CpuWatch {
 
 impl CpuWatch {
     /// Tells the recorder of the time since the last sample, unless that is too short to measure.
-    fn take(&mut self, mesh: &Mesh, recorder: &SharedRecorder, now: Timestamp) {
+    fn take(&mut self, mesh: &ProcessMesh, recorder: &SharedRecorder, now: Timestamp) {
         if now < self.since + MINIMUM_CPU_UPDATE_INTERVAL {
             return;
         }
@@ -104,7 +104,7 @@ impl CpuWatch {
 
 /// Applies faults and takes samples. Ends only if something goes wrong.
 async fn watch(
-    mesh: &mut Mesh,
+    mesh: &mut ProcessMesh,
     recorder: &SharedRecorder,
     clock: Clock,
     cpu: &mut CpuWatch,

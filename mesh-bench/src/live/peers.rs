@@ -38,7 +38,7 @@ pub(crate) async fn get(
     address: &str,
     path: &str,
 ) -> anyhow::Result<Bytes> {
-    let answer = client.call(address, Method::GET, path, Bytes::new(), PATIENCE).await;
+    let answer = client.request(address, Method::GET, path, Bytes::new(), PATIENCE).await;
     let answer = answer.with_context(|| format!("failed to ask http://{address}{path}"))?;
     let status = answer.status;
     ensure!(status.is_success(), "http://{address}{path} answers {status}");

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
-use mesh_node::process::children::{self, Group};
+use mesh_node::process::children::{self, ProcessGroup};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
@@ -26,7 +26,7 @@ const LAST_WORDS: usize = 10;
 #[derive(Debug)]
 pub(crate) struct Process {
     child: Child,
-    group: Group,
+    group: ProcessGroup,
     name: String,
     /// Where it listens, `ip:port`.
     pub(crate) address: String,
@@ -119,7 +119,7 @@ impl Process {
     }
 }
 
-fn spawn(mut command: Command) -> anyhow::Result<(Child, Group, ChildStderr)> {
+fn spawn(mut command: Command) -> anyhow::Result<(Child, ProcessGroup, ChildStderr)> {
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
     let (mut child, group) = children::spawn(&mut command).with_context(|| {
         format!("failed to start {}", command.as_std().get_program().to_string_lossy())

@@ -5,13 +5,13 @@
 pub(crate) struct Contender {
     /// For `--only` and the table.
     pub(crate) name: &'static str,
-    pub(super) kind: Kind,
-    pub(super) limit: Limit,
+    pub(super) kind: ContenderKind,
+    pub(super) limit: RequiredSpeed,
 }
 
 /// What is started, and which method is called.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Kind {
+pub(super) enum ContenderKind {
     /// A bare hyper server that answers what `work` answers.
     Echo { threads: Threads },
     /// One agent, `work` without a demand.
@@ -32,7 +32,7 @@ pub(super) const ONE: Threads = Some("1");
 
 /// How fast it has to be.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Limit {
+pub(super) enum RequiredSpeed {
     /// It is what the others of its group are held against.
     Baseline,
     /// Share of the baseline's throughput, at least.
@@ -46,55 +46,71 @@ pub(super) const GROUPS: [&[Contender]; 4] = [
     &[
         Contender {
             name: "bare_hyper",
-            kind: Kind::Echo { threads: None },
-            limit: Limit::Baseline,
+            kind: ContenderKind::Echo { threads: None },
+            limit: RequiredSpeed::Baseline,
         },
-        Contender { name: "work", kind: Kind::Work { threads: None }, limit: Limit::Ratio(0.8) },
+        Contender {
+            name: "work",
+            kind: ContenderKind::Work { threads: None },
+            limit: RequiredSpeed::Ratio(0.8),
+        },
     ],
     &[
         Contender {
             name: "bare_hyper_1",
-            kind: Kind::Echo { threads: ONE },
-            limit: Limit::Baseline,
+            kind: ContenderKind::Echo { threads: ONE },
+            limit: RequiredSpeed::Baseline,
         },
-        Contender { name: "work_1", kind: Kind::Work { threads: ONE }, limit: Limit::Ratio(0.8) },
+        Contender {
+            name: "work_1",
+            kind: ContenderKind::Work { threads: ONE },
+            limit: RequiredSpeed::Ratio(0.8),
+        },
     ],
     &[
-        Contender { name: "nginx", kind: Kind::Nginx { servers: 4 }, limit: Limit::Baseline },
+        Contender {
+            name: "nginx",
+            kind: ContenderKind::Nginx { servers: 4 },
+            limit: RequiredSpeed::Baseline,
+        },
         Contender {
             name: "p2c_own",
-            kind: Kind::Delegate {
+            kind: ContenderKind::Delegate {
                 peers: 4,
                 policy: &["--policy", "power_of_two", "--signal", "own"],
             },
-            limit: Limit::Ratio(0.7),
+            limit: RequiredSpeed::Ratio(0.7),
         },
         Contender {
             name: "p2c_reports",
-            kind: Kind::Delegate {
+            kind: ContenderKind::Delegate {
                 peers: 4,
                 policy: &["--policy", "power_of_two", "--signal", "reports"],
             },
-            limit: Limit::Ratio(0.7),
+            limit: RequiredSpeed::Ratio(0.7),
         },
         Contender {
             name: "p2c_probes",
-            kind: Kind::Delegate {
+            kind: ContenderKind::Delegate {
                 peers: 4,
                 policy: &["--policy", "power_of_two", "--signal", "probes"],
             },
-            limit: Limit::Rate(5000.0),
+            limit: RequiredSpeed::Rate(5000.0),
         },
     ],
     &[
-        Contender { name: "python_demo", kind: Kind::Python { peers: 8 }, limit: Limit::Baseline },
+        Contender {
+            name: "python_demo",
+            kind: ContenderKind::Python { peers: 8 },
+            limit: RequiredSpeed::Baseline,
+        },
         Contender {
             name: "least_loaded",
-            kind: Kind::Delegate {
+            kind: ContenderKind::Delegate {
                 peers: 8,
                 policy: &["--policy", "least_loaded", "--signal", "probes"],
             },
-            limit: Limit::Ratio(100.0),
+            limit: RequiredSpeed::Ratio(100.0),
         },
     ],
 ];
@@ -104,7 +120,7 @@ pub(crate) fn names() -> impl Iterator<Item = &'static str> {
     GROUPS.iter().flat_map(|group| group.iter()).map(|contender| contender.name)
 }
 
-impl Limit {
+impl RequiredSpeed {
     /// As it stands in the table.
     pub(super) fn text(self) -> String {
         match self {
@@ -124,7 +140,7 @@ impl Limit {
     }
 }
 
-impl Kind {
+impl ContenderKind {
     /// The body of a call.
     pub(super) fn body(self) -> String {
         let method = match self {

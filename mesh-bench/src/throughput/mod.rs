@@ -14,12 +14,12 @@ use mesh_node::process::console::say;
 use serde::Serialize;
 
 pub(crate) use self::contenders::{Contender, names};
-use self::contenders::{GROUPS, Limit};
+use self::contenders::{GROUPS, RequiredSpeed};
 pub(crate) use self::echo::echo;
+use self::system::ContenderProcesses;
 pub(crate) use self::system::Programs;
-use self::system::System;
-use crate::http_load::{Plan, Tally, post, run};
-use crate::live::Usage;
+use crate::http_load::{RequestPlan, RequestTally, post, run};
+use crate::live::ProcessUsage;
 
 /// Between a load's plan and its first request.
 const LEAD: Duration = Duration::from_millis(100);
@@ -28,7 +28,7 @@ const WARM_UP: f64 = 0.1;
 
 /// What is measured, and for how long.
 #[derive(Clone, Debug, Serialize)]
-pub(crate) struct Options {
+pub(crate) struct ThroughputOptions {
     /// Of each round.
     pub(crate) seconds: f64,
     /// Rounds of each contender; those of a group take turns.
@@ -42,11 +42,11 @@ pub(crate) struct Options {
 
 /// Figures of one contender.
 #[derive(Clone, Debug, Serialize)]
-pub(crate) struct Row {
+pub(crate) struct ContenderFigures {
     pub(crate) name: &'static str,
     /// Medians of the rounds.
     #[serde(flatten)]
-    pub(crate) median: Round,
+    pub(crate) median: RoundFigures,
     /// Of its throughput to that of the baseline in the same turn, median of the rounds; none for
     /// baselines and where the baseline is missing.
     pub(crate) ratio: Option<f64>,
@@ -54,12 +54,12 @@ pub(crate) struct Row {
     pub(crate) limit: String,
     /// None for a baseline, where the baseline is missing, and in an open loop.
     pub(crate) limit_met: Option<bool>,
-    pub(crate) rounds: Vec<Round>,
+    pub(crate) rounds: Vec<RoundFigures>,
 }
 
 /// Figures of one round.
 #[derive(Clone, Copy, Debug, Serialize)]
-pub(crate) struct Round {
+pub(crate) struct RoundFigures {
     /// Answered with a result.
     pub(crate) requests_per_s: f64,
     /// Of all requests; one that failed counts with a minute.
@@ -78,8 +78,8 @@ pub(crate) struct Round {
 /// are left out; the reasons come second.
 pub(crate) async fn measure(
     programs: &Programs,
-    options: &Options,
-) -> anyhow::Result<(Vec<Row>, Vec<String>)> {
+    options: &ThroughputOptions,
+) -> anyhow::Result<(Vec<ContenderFigures>, Vec<String>)> {
     let (mut rows, mut skipped) = (Vec::new(), Vec::new());
     for group in GROUPS {
         let is_wanted = |contender: &&Contender| {
@@ -88,7 +88,8 @@ pub(crate) async fn measure(
         if !group.iter().any(|contender| is_wanted(&contender)) {
             continue;
         }
-        let is_baseline = |contender: &Contender| matches!(contender.limit, Limit::Baseline);
+        let is_baseline =
+            |contender: &Contender| matches!(contender.limit, RequiredSpeed::Baseline);
         let wanted = group.iter().filter(|one| is_baseline(one) || is_wanted(one));
         let mut turns = Vec::new();
         for contender in wanted {
@@ -99,7 +100,7 @@ pub(crate) async fn measure(
             say(&format!(" starting {}", contender.name));
             let system = programs.start(contender.kind).await;
             let system = system.with_context(|| format!("failed to start {}", contender.name))?;
-            turns.push(Turn { contender, system, rounds: Vec::new() });
+            turns.push(RunningContender { contender, system, rounds: Vec::new() });
         }
         take_turns(&mut turns, options).await?;
         rows.extend(summary(&turns, options));
@@ -108,13 +109,16 @@ pub(crate) async fn measure(
 }
 
 /// A contender of a group under way.
-struct Turn<'a> {
+struct RunningContender<'a> {
     contender: &'a Contender,
-    system: System,
-    rounds: Vec<Round>,
+    system: ContenderProcesses,
+    rounds: Vec<RoundFigures>,
 }
 
-async fn take_turns(turns: &mut [Turn<'_>], options: &Options) -> anyhow::Result<()> {
+async fn take_turns(
+    turns: &mut [RunningContender<'_>],
+    options: &ThroughputOptions,
+) -> anyhow::Result<()> {
     for number in 1..=options.rounds {
         for turn in &mut *turns {
             let name = turn.contender.name;
@@ -126,13 +130,13 @@ async fn take_turns(turns: &mut [Turn<'_>], options: &Options) -> anyhow::Result
     Ok(())
 }
 
-impl Turn<'_> {
-    async fn round(&mut self, options: &Options) -> anyhow::Result<Round> {
+impl RunningContender<'_> {
+    async fn round(&mut self, options: &ThroughputOptions) -> anyhow::Result<RoundFigures> {
         let clock = Clock::start();
         let start = clock.now() + LEAD;
         let from = start + Duration::from_secs_f64(options.seconds * WARM_UP);
         let until = from + Duration::from_secs_f64(options.seconds);
-        let plan = Plan {
+        let plan = RequestPlan {
             address: self.system.entry.clone(),
             requests: vec![post("/rpc", &self.contender.kind.body())],
             connections: options.connections,
@@ -144,9 +148,9 @@ impl Turn<'_> {
         let ids = self.system.ids();
         let usage = async {
             clock.sleep_until(from).await;
-            let before = Usage::of(&ids);
+            let before = ProcessUsage::of(&ids);
             clock.sleep_until(until).await;
-            (before, Usage::of(&ids))
+            (before, ProcessUsage::of(&ids))
         };
         let (tally, (before, after)) = tokio::join!(run(plan, clock), usage);
         self.system.must_live()?;
@@ -155,12 +159,12 @@ impl Turn<'_> {
             let (name, failed) = (self.contender.name, tally.failed);
             say(&format!(" warning: {name}: {failed} requests failed, the first: {failure}"));
         }
-        Ok(Round::of(&tally, options.seconds, before, after))
+        Ok(RoundFigures::of(&tally, options.seconds, before, after))
     }
 }
 
-impl Round {
-    fn of(tally: &Tally, seconds: f64, before: Usage, after: Usage) -> Self {
+impl RoundFigures {
+    fn of(tally: &RequestTally, seconds: f64, before: ProcessUsage, after: ProcessUsage) -> Self {
         let answered = tally.answered as f64;
         let ms = |quantile| tally.latency.quantile_ns(quantile) as f64 / 1e6;
         let cpu_s = after.cpu.saturating_sub(before.cpu).as_secs_f64();
@@ -176,16 +180,17 @@ impl Round {
     }
 }
 
-fn summary(turns: &[Turn<'_>], options: &Options) -> Vec<Row> {
-    let baseline = turns.iter().find(|turn| matches!(turn.contender.limit, Limit::Baseline));
-    let row = |turn: &Turn<'_>| {
-        let Turn { contender: Contender { name, limit, .. }, rounds, .. } = turn;
+fn summary(turns: &[RunningContender<'_>], options: &ThroughputOptions) -> Vec<ContenderFigures> {
+    let baseline =
+        turns.iter().find(|turn| matches!(turn.contender.limit, RequiredSpeed::Baseline));
+    let row = |turn: &RunningContender<'_>| {
+        let RunningContender { contender: Contender { name, limit, .. }, rounds, .. } = turn;
         let ratio = baseline.filter(|baseline| baseline.contender.name != *name).map(|baseline| {
             let pairs = rounds.iter().zip(&baseline.rounds);
             median(pairs.map(|(own, base)| own.requests_per_s / base.requests_per_s))
         });
-        let of = |figure: fn(&Round) -> f64| median(rounds.iter().map(figure));
-        let median = Round {
+        let of = |figure: fn(&RoundFigures) -> f64| median(rounds.iter().map(figure));
+        let median = RoundFigures {
             requests_per_s: of(|round| round.requests_per_s),
             p50_ms: of(|round| round.p50_ms),
             p99_ms: of(|round| round.p99_ms),
@@ -195,7 +200,7 @@ fn summary(turns: &[Turn<'_>], options: &Options) -> Vec<Row> {
             opened: rounds.iter().map(|round| round.opened).max().unwrap_or_default(),
         };
         let is_met = limit.is_met(median.requests_per_s, ratio);
-        Row {
+        ContenderFigures {
             name,
             median,
             ratio,

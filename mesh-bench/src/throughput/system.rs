@@ -7,7 +7,7 @@ use mesh_node::TokioNet;
 use mesh_node::http::{Client, ClientLimits};
 use tokio::process::Command;
 
-use super::contenders::{Kind, ONE, Threads};
+use super::contenders::{ContenderKind, ONE, Threads};
 use super::nginx::Nginx;
 use crate::live::{ANY_PORT, Process, await_peers};
 
@@ -25,7 +25,7 @@ pub(crate) struct Programs {
 
 /// Processes that answer calls. They end when this is dropped.
 #[derive(Debug)]
-pub(super) struct System {
+pub(super) struct ContenderProcesses {
     /// Before the servers that it knows.
     nginx: Option<Nginx>,
     processes: Vec<Process>,
@@ -35,11 +35,13 @@ pub(super) struct System {
 
 impl Programs {
     /// What this machine lacks for a contender.
-    pub(super) async fn lacks(&self, kind: Kind) -> Option<String> {
+    pub(super) async fn lacks(&self, kind: ContenderKind) -> Option<String> {
         match kind {
-            Kind::Echo { .. } | Kind::Work { .. } | Kind::Delegate { .. } => None,
-            Kind::Nginx { .. } => Nginx::lacks().await,
-            Kind::Python { .. } => {
+            ContenderKind::Echo { .. }
+            | ContenderKind::Work { .. }
+            | ContenderKind::Delegate { .. } => None,
+            ContenderKind::Nginx { .. } => Nginx::lacks().await,
+            ContenderKind::Python { .. } => {
                 let mut python = Command::new(&self.python);
                 python.args(["-c", "import fastapi, httpx, psutil, uvicorn"]);
                 let works = python.output().await.is_ok_and(|output| output.status.success());
@@ -51,26 +53,30 @@ impl Programs {
     }
 
     /// Starts a contender and waits until it can take calls.
-    pub(super) async fn start(&self, kind: Kind) -> anyhow::Result<System> {
+    pub(super) async fn start(&self, kind: ContenderKind) -> anyhow::Result<ContenderProcesses> {
         match kind {
-            Kind::Echo { threads } => {
-                let echo = System::echo(threads).await?;
-                Ok(System { entry: echo.address.clone(), nginx: None, processes: vec![echo] })
+            ContenderKind::Echo { threads } => {
+                let echo = ContenderProcesses::echo(threads).await?;
+                Ok(ContenderProcesses {
+                    entry: echo.address.clone(),
+                    nginx: None,
+                    processes: vec![echo],
+                })
             }
-            Kind::Work { threads } => self.mesh(0, &[], threads).await,
-            Kind::Delegate { peers, policy } => self.mesh(peers, policy, ONE).await,
-            Kind::Nginx { servers } => {
+            ContenderKind::Work { threads } => self.mesh(0, &[], threads).await,
+            ContenderKind::Delegate { peers, policy } => self.mesh(peers, policy, ONE).await,
+            ContenderKind::Nginx { servers } => {
                 let mut processes = Vec::new();
                 for _ in 0..servers {
-                    processes.push(System::echo(ONE).await?);
+                    processes.push(ContenderProcesses::echo(ONE).await?);
                 }
                 let addresses: Vec<&str> =
                     processes.iter().map(|process| &*process.address).collect();
                 let nginx = Nginx::start(&addresses).await?;
                 let entry = nginx.process.address.clone();
-                Ok(System { nginx: Some(nginx), processes, entry })
+                Ok(ContenderProcesses { nginx: Some(nginx), processes, entry })
             }
-            Kind::Python { peers } => self.demo(peers).await,
+            ContenderKind::Python { peers } => self.demo(peers).await,
         }
     }
 
@@ -80,7 +86,7 @@ impl Programs {
         peers: usize,
         policy: &[&str],
         threads: Threads,
-    ) -> anyhow::Result<System> {
+    ) -> anyhow::Result<ContenderProcesses> {
         let threads: Vec<&str> =
             threads.iter().flat_map(|threads| ["--threads", *threads]).collect();
         let args = |args: &[&str]| {
@@ -102,12 +108,12 @@ impl Programs {
             await_peers(&client, (&name, &agent.address), peers, GET_READY).await?;
         }
         let entry = processes[1].address.clone();
-        Ok(System { nginx: None, processes, entry })
+        Ok(ContenderProcesses { nginx: None, processes, entry })
     }
 
     /// The same in Python. Agents ask for the list with every call, so there is nothing to wait
     /// for but the list.
-    async fn demo(&self, peers: usize) -> anyhow::Result<System> {
+    async fn demo(&self, peers: usize) -> anyhow::Result<ContenderProcesses> {
         let script = |name: &str, args: &[&str]| {
             let mut command = Command::new(&self.python);
             command.arg(format!("{DEMO}/{name}")).args(args).env("WORK_S", "0");
@@ -122,11 +128,11 @@ impl Programs {
             processes.push(Process::serving(command, &name, &address).await?);
         }
         let entry = processes[1].address.clone();
-        Ok(System { nginx: None, processes, entry })
+        Ok(ContenderProcesses { nginx: None, processes, entry })
     }
 }
 
-impl System {
+impl ContenderProcesses {
     async fn echo(threads: Threads) -> anyhow::Result<Process> {
         let mut command = Command::new(std::env::current_exe()?);
         command.args(["echo", "--listen", ANY_PORT]);

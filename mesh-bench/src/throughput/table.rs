@@ -2,18 +2,25 @@
 
 use std::fmt::Write as _;
 
-use super::{Round, Row};
+use super::{ContenderFigures, RoundFigures};
 
 const NONE: &str = "-";
 
 /// The table, and a line per contender that was left out.
-pub(crate) fn render(rows: &[Row], skipped: &[String]) -> String {
+pub(crate) fn render(rows: &[ContenderFigures], skipped: &[String]) -> String {
     let head =
         ["system", "requests/s", "p50 ms", "p99 ms", "CPU s/1k", "RSS MiB", "ratio", "limit"];
     let mut out = line(head);
     for row in rows {
-        let Round { requests_per_s, p50_ms, p99_ms, cpu_s_per_1000, resident_mib, failed, .. } =
-            row.median;
+        let RoundFigures {
+            requests_per_s,
+            p50_ms,
+            p99_ms,
+            cpu_s_per_1000,
+            resident_mib,
+            failed,
+            ..
+        } = row.median;
         let met = match row.limit_met {
             None => "",
             Some(true) => " ok",

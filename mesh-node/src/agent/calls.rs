@@ -14,15 +14,15 @@ use mesh_core::protocol::{Reply, Request};
 use mesh_core::text::without_mark;
 use serde::Serialize;
 
-use super::driver::Driver;
+use super::driver::AgentDriver;
 use crate::http::{self, Answer, Method, StatusCode};
-use crate::rpc::{Answered, Endpoint, ExchangeError, exchange};
+use crate::rpc::{ExchangeError, RpcAnswer, ServiceAddress, exchange};
 use crate::wire::{
     DeregisterBody, EPOCH_HEADER, RefusedBody, RegisterBody, RegisteredBody, listing, read_services,
 };
 use crate::{Host, Net, Observer};
 
-impl<N: Net, H: Host, O: Observer> Driver<N, H, O> {
+impl<N: Net, H: Host, O: Observer> AgentDriver<N, H, O> {
     /// Calls a method of a peer.
     pub(super) async fn call_peer(
         &self,
@@ -75,7 +75,7 @@ impl<N: Net, H: Host, O: Observer> Driver<N, H, O> {
     }
 
     async fn ask(&self, method: Method, path: &str, body: Bytes) -> Option<Answer> {
-        let answer = self.client.call(&self.registry, method, path, body, self.patience).await;
+        let answer = self.client.request(&self.registry, method, path, body, self.patience).await;
         let was_silent = self.registry_is_silent.swap(answer.is_err(), Ordering::Relaxed);
         let (agent, registry) = (&self.name, &self.registry);
         match &answer {
@@ -138,9 +138,9 @@ pub async fn call<N: Net>(
     // One call per exchange: the connection tells the answers apart.
     let id = Id::from(1);
     let Ok(body) = codec::encode_request(request, &id) else { return Err(CallError::NotSent) };
-    let endpoint = Endpoint::agent(url);
+    let endpoint = ServiceAddress::agent(url);
     let answered = exchange(client, endpoint, (&id, body), timeout, &limits::ANSWER).await;
-    let Answered { outcome, origin } = answered.map_err(|error| unanswered(url, &error))?;
+    let RpcAnswer { outcome, origin } = answered.map_err(|error| unanswered(url, &error))?;
     let result = outcome.map_err(|error| codec::from_error(&error, origin))?;
     codec::decode_reply(request, &result).map_err(|error| {
         tracing::warn!(peer = url, %error, "its answer can't be read");

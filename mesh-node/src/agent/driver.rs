@@ -20,17 +20,17 @@ use slotmap::SecondaryMap;
 use tokio::sync::{Notify, oneshot};
 use tokio::task::AbortHandle;
 
-use super::Parts;
+use super::AgentParts;
 use super::metrics::{AgentMetrics, Gauges};
 use crate::host::JobResult;
 use crate::http::{Client, Response};
 use crate::{Clock, Host, Net, Observer};
 
 /// An answer, or the reason why there is none.
-pub(super) type Answer = Result<Reply, Failure>;
+pub(super) type RequestResult = Result<Reply, Failure>;
 
 /// A state machine and what carries out its effects.
-pub(super) struct Driver<N, H, O> {
+pub(super) struct AgentDriver<N, H, O> {
     pub(super) name: Name,
     pub(super) registry: Arc<str>,
     pub(super) clock: Clock,
@@ -47,17 +47,17 @@ pub(super) struct Driver<N, H, O> {
     pub(super) host: H,
     pub(super) observer: (AgentMetrics, O),
     started: Timestamp,
-    state: Mutex<State>,
+    state: Mutex<DriverState>,
     /// The time to wake has moved forward.
     sooner: Notify,
     /// The agent may have become drained.
     quieter: Notify,
 }
 
-struct State {
+struct DriverState {
     agent: Agent,
     next_ticket: Ticket,
-    waiting: BTreeMap<Ticket, oneshot::Sender<Answer>>,
+    waiting: BTreeMap<Ticket, oneshot::Sender<RequestResult>>,
     /// Notifications under way: they go on when their senders leave.
     kept: BTreeMap<Ticket, Handle>,
     calls: FastMap<CallId, AbortHandle>,
@@ -67,18 +67,18 @@ struct State {
     wake_at: Timestamp,
 }
 
-impl<N: Net, H: Host, O: Observer> Driver<N, H, O> {
+impl<N: Net, H: Host, O: Observer> AgentDriver<N, H, O> {
     pub(super) fn new(
         identity: Identity,
         config: AgentConfig,
         seed: &Seed,
-        parts: Parts<N, H, O>,
+        parts: AgentParts<N, H, O>,
     ) -> Arc<Self> {
-        let Parts { net, clock, host, observer, registry, client, json, server: _ } = parts;
+        let AgentParts { net, clock, host, observer, registry, client, json, server: _ } = parts;
         let name = identity.name.clone();
         let patience = config.membership.timeout;
         let usual_ttl = config.membership.heartbeat.saturating_mul(HEARTBEATS_PER_TTL);
-        let state = State {
+        let state = DriverState {
             agent: Agent::new(clock.now(), identity, config, seed),
             next_ticket: 0,
             waiting: BTreeMap::new(),
@@ -120,8 +120,8 @@ impl<N: Net, H: Host, O: Observer> Driver<N, H, O> {
         result
     }
 
-    /// Hands in a request; the answer comes through the [`Pending`].
-    pub(super) fn submit(self: &Arc<Self>, request: Request) -> Pending<N, H, O> {
+    /// Hands in a request; the answer comes through the [`PendingRequest`].
+    pub(super) fn submit(self: &Arc<Self>, request: Request) -> PendingRequest<N, H, O> {
         let (sender, receiver) = oneshot::channel();
         let mut state = self.lock();
         let ticket = state.next_ticket;
@@ -135,7 +135,7 @@ impl<N: Net, H: Host, O: Observer> Driver<N, H, O> {
         for (job, task) in instant {
             self.run_at_once(job, task);
         }
-        Pending { driver: self.clone(), ticket, handle, receiver }
+        PendingRequest { driver: self.clone(), ticket, handle, receiver }
     }
 
     /// Wakes the state machine whenever it asks for it.
@@ -194,11 +194,11 @@ impl<N: Net, H: Host, O: Observer> Driver<N, H, O> {
         self.observer.0.page(&gauges)
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, DriverState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn drain(self: &Arc<Self>, state: &mut State, now: Timestamp) {
+    fn drain(self: &Arc<Self>, state: &mut DriverState, now: Timestamp) {
         while let Some(effect) = state.agent.poll_effect() {
             self.carry_out(state, now, effect);
         }
@@ -213,7 +213,7 @@ impl<N: Net, H: Host, O: Observer> Driver<N, H, O> {
     }
 
     /// Nothing here waits: what takes time runs in a task of its own.
-    fn carry_out(self: &Arc<Self>, state: &mut State, now: Timestamp, effect: Effect) {
+    fn carry_out(self: &Arc<Self>, state: &mut DriverState, now: Timestamp, effect: Effect) {
         match effect {
             Effect::Note(note) => {
                 self.observer.agent(now, &self.name, &note);
@@ -262,7 +262,7 @@ impl<N: Net, H: Host, O: Observer> Driver<N, H, O> {
         }
     }
 
-    fn start(self: &Arc<Self>, state: &mut State, job: JobId, task: Task) {
+    fn start(self: &Arc<Self>, state: &mut DriverState, job: JobId, task: Task) {
         let task = tokio::spawn(self.run(job, task));
         state.jobs.insert(job, task.abort_handle());
     }
@@ -298,7 +298,7 @@ impl<N: Net, H: Host, O: Observer> Driver<N, H, O> {
 
 /// Ends a job whose host panics, which would else hold its place until its deadline.
 struct ReportPanic<N: Net, H: Host, O: Observer> {
-    driver: Arc<Driver<N, H, O>>,
+    driver: Arc<AgentDriver<N, H, O>>,
     job: JobId,
 }
 
@@ -317,14 +317,14 @@ fn in_range(percent: f64) -> f64 {
 }
 
 /// A request that is not answered yet. Dropping it cancels the request.
-pub(super) struct Pending<N: Net, H: Host, O: Observer> {
-    driver: Arc<Driver<N, H, O>>,
+pub(super) struct PendingRequest<N: Net, H: Host, O: Observer> {
+    driver: Arc<AgentDriver<N, H, O>>,
     ticket: Ticket,
     handle: Option<Handle>,
-    receiver: oneshot::Receiver<Answer>,
+    receiver: oneshot::Receiver<RequestResult>,
 }
 
-impl<N: Net, H: Host, O: Observer> Pending<N, H, O> {
+impl<N: Net, H: Host, O: Observer> PendingRequest<N, H, O> {
     /// From now on, dropping it cancels nothing.
     pub(super) fn keep(mut self) -> Self {
         let mut state = self.driver.lock();
@@ -339,7 +339,7 @@ impl<N: Net, H: Host, O: Observer> Pending<N, H, O> {
     }
 
     /// Waits for the answer.
-    pub(super) async fn answer(mut self) -> Answer {
+    pub(super) async fn answer(mut self) -> RequestResult {
         let answer = (&mut self.receiver).await;
         self.handle = None;
         // The sender lives until it is used, unless the whole driver is being dropped.
@@ -347,7 +347,7 @@ impl<N: Net, H: Host, O: Observer> Pending<N, H, O> {
     }
 }
 
-impl<N: Net, H: Host, O: Observer> Drop for Pending<N, H, O> {
+impl<N: Net, H: Host, O: Observer> Drop for PendingRequest<N, H, O> {
     fn drop(&mut self) {
         let Some(handle) = self.handle else { return };
         self.driver.lock().waiting.remove(&self.ticket);

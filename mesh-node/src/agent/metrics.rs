@@ -10,17 +10,17 @@ use mesh_core::load::LoadReport;
 use mesh_core::protocol::Name;
 
 use crate::Observer;
-use crate::http::{Connections, Response};
-use crate::metrics::{Histogram, Page};
-use crate::observer::CallEnd;
+use crate::http::{ConnectionCounts, Response};
+use crate::metrics::{Histogram, MetricsPage};
+use crate::observer::AnsweredCall;
 
 /// Counts what an agent's `GET /metrics` tells.
 #[derive(Debug, Default)]
-pub(super) struct AgentMetrics(Mutex<Counters>);
+pub(super) struct AgentMetrics(Mutex<AgentCounters>);
 
 /// Counters since the start.
 #[derive(Debug, Default)]
-struct Counters {
+struct AgentCounters {
     requests: BTreeMap<(&'static str, &'static str), u64>,
     seconds: BTreeMap<&'static str, Histogram>,
     jobs: BTreeMap<&'static str, u64>,
@@ -36,7 +36,7 @@ pub(super) struct Gauges {
     pub(super) load: LoadReport,
     pub(super) peers: usize,
     pub(super) open: usize,
-    pub(super) connections: Connections,
+    pub(super) connections: ConnectionCounts,
     pub(super) uptime: Duration,
 }
 
@@ -46,7 +46,7 @@ impl AgentMetrics {
         self.lock().page(gauges)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Counters> {
+    fn lock(&self) -> MutexGuard<'_, AgentCounters> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -56,12 +56,12 @@ impl Observer for AgentMetrics {
         self.lock().note(note);
     }
 
-    fn call(&self, _: Timestamp, _: &Name, end: &CallEnd<'_>) {
+    fn call(&self, _: Timestamp, _: &Name, end: &AnsweredCall<'_>) {
         self.lock().call(end);
     }
 }
 
-impl Counters {
+impl AgentCounters {
     fn note(&mut self, note: &Note) {
         let count = match note {
             Note::Registered { .. } => return self.is_registered = true,
@@ -80,7 +80,7 @@ impl Counters {
 
     /// Counts a call. All methods that are not the agent's own count as one: else callers could
     /// make the page grow without limit.
-    fn call(&mut self, end: &CallEnd<'_>) {
+    fn call(&mut self, end: &AnsweredCall<'_>) {
         let method = ["info", "work", "delegate"].into_iter().find(|own| *own == end.method);
         let method = method.unwrap_or("other");
         *self.requests.entry((method, end.outcome)).or_default() += 1;
@@ -88,7 +88,7 @@ impl Counters {
     }
 
     fn page(&self, gauges: &Gauges) -> Response {
-        let mut page = Page::default();
+        let mut page = MetricsPage::default();
         let Gauges { load, peers, open, connections, uptime } = gauges;
         page.gauge("mesh_cpu_percent", "CPU in the last window, 0 to 100.", load.cpu_percent);
         page.gauge("mesh_memory_percent", "Memory in use, 0 to 100.", load.memory_percent);

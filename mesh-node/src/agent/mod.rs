@@ -13,16 +13,16 @@ use mesh_core::jsonrpc;
 use mesh_core::seed::Seed;
 
 pub use self::calls::call;
-use self::driver::Driver;
+use self::driver::AgentDriver;
 use crate::http::{
-    Checks, ClientLimits, Request, Response, Route, Routed, Served, ServerLimits, Service,
-    StatusCode, serve,
+    ClientLimits, Request, RequestChecks, Response, Route, RoutedService, Served, ServerLimits,
+    Service, StatusCode, serve,
 };
-use crate::observer::RequestEnd;
+use crate::observer::AnsweredRequest;
 use crate::{Clock, Host, Net, Observer, TokioNet};
 
-/// What an agent service is made of besides its state machine. [`Parts::new`] has the usual ones.
-pub struct Parts<N, H, O> {
+/// What an agent service is made of besides its state machine. [`AgentParts::new`] has the usual ones.
+pub struct AgentParts<N, H, O> {
     /// Its sockets.
     pub net: N,
     /// Its clock.
@@ -41,7 +41,7 @@ pub struct Parts<N, H, O> {
     pub json: jsonrpc::Limits,
 }
 
-impl<H: Host> Parts<TokioNet, H, ()> {
+impl<H: Host> AgentParts<TokioNet, H, ()> {
     /// An agent on the operating system's network, with a clock that starts now, the default limits
     /// and no observer.
     pub fn new(host: H, registry: &str) -> Self {
@@ -58,13 +58,13 @@ impl<H: Host> Parts<TokioNet, H, ()> {
     }
 }
 
-impl<N: Net, H: Host, O: Observer> Parts<N, H, O> {
+impl<N: Net, H: Host, O: Observer> AgentParts<N, H, O> {
     /// The same with one more observer.
     #[must_use]
-    pub fn observed_by<P: Observer>(self, observer: P) -> Parts<N, H, (O, P)> {
+    pub fn observed_by<P: Observer>(self, observer: P) -> AgentParts<N, H, (O, P)> {
         let Self { net, clock, host, observer: first, registry, server, client, json } = self;
         let observer = (first, observer);
-        Parts { net, clock, host, observer, registry, server, client, json }
+        AgentParts { net, clock, host, observer, registry, server, client, json }
     }
 }
 
@@ -74,9 +74,9 @@ pub const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// An agent behind `POST /rpc`, `GET /healthz` and `GET /metrics`.
 pub struct AgentNode<N, H, O> {
-    driver: Arc<Driver<N, H, O>>,
+    driver: Arc<AgentDriver<N, H, O>>,
     server: ServerLimits,
-    checks: Checks,
+    checks: RequestChecks,
 }
 
 impl<N: Net, H: Host, O: Observer> AgentNode<N, H, O> {
@@ -86,17 +86,17 @@ impl<N: Net, H: Host, O: Observer> AgentNode<N, H, O> {
         identity: Identity,
         config: AgentConfig,
         seed: &Seed,
-        mut parts: Parts<N, H, O>,
+        mut parts: AgentParts<N, H, O>,
     ) -> Self {
         let server = parts.server.clone();
         parts.client.connect = config.delegation.connect_timeout;
-        let driver = Driver::new(identity, config, seed, parts);
-        Self { driver, server, checks: Checks::default() }
+        let driver = AgentDriver::new(identity, config, seed, parts);
+        Self { driver, server, checks: RequestChecks::default() }
     }
 
     /// The same agent, whose requests must pass these checks before their bodies are read.
     #[must_use]
-    pub fn with_checks(self, checks: Checks) -> Self {
+    pub fn with_checks(self, checks: RequestChecks) -> Self {
         Self { checks, ..self }
     }
 
@@ -108,7 +108,7 @@ impl<N: Net, H: Host, O: Observer> AgentNode<N, H, O> {
         listener: N::Listener,
         shutdown: impl Future<Output = ()> + Send,
     ) -> Served {
-        let handler = Routed::new(self.driver.clone(), self.checks.clone());
+        let handler = RoutedService::new(self.driver.clone(), self.checks.clone());
         let drain = self.server.drain;
         let limits = ServerLimits { drain: drain.min(LAST_WORDS), ..self.server.clone() };
         let stopped = async {
@@ -133,34 +133,34 @@ impl<N: Net, H: Host, O: Observer> AgentNode<N, H, O> {
 }
 
 #[derive(Clone, Copy)]
-enum Endpoint {
+enum AgentEndpoint {
     Rpc,
     Health,
     Metrics,
 }
 
-impl<N: Net, H: Host, O: Observer> Service for Arc<Driver<N, H, O>> {
-    type Endpoint = Endpoint;
-    const ROUTES: &'static [Route<Endpoint>] = &[
-        Route::post_json("/rpc", Endpoint::Rpc),
-        Route::get("/healthz", Endpoint::Health),
-        Route::get("/metrics", Endpoint::Metrics),
+impl<N: Net, H: Host, O: Observer> Service for Arc<AgentDriver<N, H, O>> {
+    type Endpoint = AgentEndpoint;
+    const ROUTES: &'static [Route<AgentEndpoint>] = &[
+        Route::post_json("/rpc", AgentEndpoint::Rpc),
+        Route::get("/healthz", AgentEndpoint::Health),
+        Route::get("/metrics", AgentEndpoint::Metrics),
     ];
 
-    async fn answer(&self, endpoint: Endpoint, request: Request) -> Response {
+    async fn answer(&self, endpoint: AgentEndpoint, request: Request) -> Response {
         match endpoint {
-            Endpoint::Rpc => rpc::answer(self, &request).await,
-            Endpoint::Health => health(self),
-            Endpoint::Metrics => self.page(),
+            AgentEndpoint::Rpc => rpc::answer(self, &request).await,
+            AgentEndpoint::Health => health(self),
+            AgentEndpoint::Metrics => self.page(),
         }
     }
 
     fn answered(&self, path: Option<&'static str>, status: StatusCode) {
-        self.observer.request(self.clock.now(), &RequestEnd { path, status });
+        self.observer.request(self.clock.now(), &AnsweredRequest { path, status });
     }
 }
 
-fn health<N: Net, H: Host, O: Observer>(driver: &Arc<Driver<N, H, O>>) -> Response {
+fn health<N: Net, H: Host, O: Observer>(driver: &Arc<AgentDriver<N, H, O>>) -> Response {
     let (name, load, stopping) =
         driver.with(|agent, _| (agent.name().clone(), agent.load(), agent.is_stopping()));
     let (code, status) = match stopping {

@@ -8,18 +8,18 @@ use mesh_core::codec::{self, Origin};
 use mesh_core::jsonrpc::{self, Call, Error, Incoming, Outcome};
 use mesh_core::protocol::{self, ForeignCall, Reply, Task, WorkReply};
 
-use super::driver::{Driver, Pending};
+use super::driver::{AgentDriver, PendingRequest};
 use crate::http::header::HeaderValue;
 use crate::http::{Request, Response, StatusCode};
-use crate::observer::CallEnd;
-use crate::rpc::Answered;
+use crate::observer::AnsweredCall;
+use crate::rpc::RpcAnswer;
 use crate::wire::{ERROR_HEADER, NO_ERROR};
 use crate::{Host, Net, Observer};
 
 /// Answers a body. The calls of a batch run side by side; if the client hangs up, all are
 /// cancelled. Notifications are not: nobody waits for one, so its sender may leave at any time.
 pub(super) async fn answer<N: Net, H: Host, O: Observer>(
-    driver: &Arc<Driver<N, H, O>>,
+    driver: &Arc<AgentDriver<N, H, O>>,
     request: &Request,
 ) -> Response {
     let incoming = jsonrpc::parse(&request.body, &driver.json);
@@ -37,7 +37,7 @@ pub(super) async fn answer<N: Net, H: Host, O: Observer>(
 
 /// The value of the header that says whose each error is; `None` if the answer has no errors, which
 /// is usual and allocates nothing.
-fn origins(incoming: &Incoming<'_>, answered: &[Answered]) -> Option<String> {
+fn origins(incoming: &Incoming<'_>, answered: &[RpcAnswer]) -> Option<String> {
     let origin = |place: Option<usize>| match place {
         Some(place) => answered.get(place).and_then(|answered| answered.origin),
         // An entry that is no call was refused by the agent.
@@ -50,9 +50,9 @@ fn origins(incoming: &Incoming<'_>, answered: &[Answered]) -> Option<String> {
 }
 
 async fn answered<N: Net, H: Host, O: Observer>(
-    driver: &Arc<Driver<N, H, O>>,
+    driver: &Arc<AgentDriver<N, H, O>>,
     incoming: &Incoming<'_>,
-) -> Vec<Answered> {
+) -> Vec<RpcAnswer> {
     let mut calls = incoming.calls();
     match (calls.next(), calls.next()) {
         // The usual case, without what it takes to run several side by side.
@@ -62,26 +62,26 @@ async fn answered<N: Net, H: Host, O: Observer>(
 }
 
 async fn counted<N: Net, H: Host, O: Observer>(
-    driver: &Arc<Driver<N, H, O>>,
+    driver: &Arc<AgentDriver<N, H, O>>,
     call: &Call<'_>,
-) -> Answered {
+) -> RpcAnswer {
     let received = driver.clock.now();
     let answered = match dispatch(driver, call).await {
-        Ok(Ok(result)) => Answered { outcome: Ok(result), origin: None },
-        Ok(Err(error)) => Answered { outcome: Err(error), origin: Some(Origin::Agent) },
+        Ok(Ok(result)) => RpcAnswer { outcome: Ok(result), origin: None },
+        Ok(Err(error)) => RpcAnswer { outcome: Err(error), origin: Some(Origin::Agent) },
         Err(failure) => {
             let origin = Some(Origin::of(&failure));
-            Answered { outcome: Err(codec::to_error(&failure)), origin }
+            RpcAnswer { outcome: Err(codec::to_error(&failure)), origin }
         }
     };
     let now = driver.clock.now();
-    let end = CallEnd::new(&call.method, outcome(&answered), now.since(received));
+    let end = AnsweredCall::new(&call.method, outcome(&answered), now.since(received));
     driver.observer.call(now, &driver.name, &end);
     answered
 }
 
 /// How a call ended, as observers are told.
-fn outcome(answered: &Answered) -> &'static str {
+fn outcome(answered: &RpcAnswer) -> &'static str {
     match &answered.outcome {
         Ok(_) => "ok",
         Err(error) => match error.code {
@@ -94,7 +94,7 @@ fn outcome(answered: &Answered) -> &'static str {
 
 /// The agent's own outcome, or the failure of what was asked.
 async fn dispatch<N: Net, H: Host, O: Observer>(
-    driver: &Arc<Driver<N, H, O>>,
+    driver: &Arc<AgentDriver<N, H, O>>,
     call: &Call<'_>,
 ) -> Result<Outcome, Failure> {
     match codec::decode_request(call) {
@@ -114,10 +114,10 @@ async fn dispatch<N: Net, H: Host, O: Observer>(
 }
 
 fn submit<N: Net, H: Host, O: Observer>(
-    driver: &Arc<Driver<N, H, O>>,
+    driver: &Arc<AgentDriver<N, H, O>>,
     call: &Call<'_>,
     request: protocol::Request,
-) -> Pending<N, H, O> {
+) -> PendingRequest<N, H, O> {
     let pending = driver.submit(request);
     if call.id.is_some() { pending } else { pending.keep() }
 }

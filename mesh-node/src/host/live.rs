@@ -30,7 +30,7 @@ impl<E: Executor> LiveHost<E> {
 
     /// A host whose figures are those of the operating system, once per second.
     #[cfg(feature = "sampler")]
-    pub fn sampled(executor: E, scope: super::Scope) -> Self {
+    pub fn sampled(executor: E, scope: super::SampleScope) -> Self {
         let mut sampler = super::Sampler::new(scope);
         Self::new(executor, Duration::from_secs(1), move || sampler.sample())
     }

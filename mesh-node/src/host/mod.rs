@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 
 pub use self::live::LiveHost;
 #[cfg(feature = "sampler")]
-pub use self::sampler::{Sampler, Scope};
+pub use self::sampler::{SampleScope, Sampler};
 
 /// The output of a job, any JSON value, or the reason why it has none.
 ///

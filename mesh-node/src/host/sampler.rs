@@ -5,7 +5,7 @@ use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
 /// What a [`Sampler`]'s figures are of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Scope {
+pub enum SampleScope {
     /// The whole machine: the same figures for all agents on it.
     Host,
     /// This process alone, for several agents on one machine.
@@ -24,13 +24,13 @@ pub struct Sampler {
 
 impl Sampler {
     /// The first sample of a new one has nothing to compare with and says 0 % CPU.
-    pub fn new(scope: Scope) -> Self {
+    pub fn new(scope: SampleScope) -> Self {
         let mut system = System::new();
         system.refresh_memory();
         let process = match scope {
-            Scope::Host => None,
+            SampleScope::Host => None,
             // Without a process id (no platform that we know of) there is only the whole host.
-            Scope::Process => sysinfo::get_current_pid().ok(),
+            SampleScope::Process => sysinfo::get_current_pid().ok(),
         };
         let cores = std::thread::available_parallelism().map_or(1.0, |cores| cores.get() as f64);
         Self { system, process, cores }
@@ -74,7 +74,7 @@ mod tests {
 
     #[test]
     fn samples_are_percentages_and_memory_is_never_none() {
-        for scope in [Scope::Host, Scope::Process] {
+        for scope in [SampleScope::Host, SampleScope::Process] {
             let mut sampler = Sampler::new(scope);
             for _ in 0..2 {
                 let (cpu, memory) = sampler.sample();

@@ -3,7 +3,7 @@
 use super::{Head, Request, Response};
 
 /// What answers requests. Any `async` closure from [`Request`] to [`Response`] is one; a service
-/// with several paths has a table of them: see [`Routed`](super::Routed).
+/// with several paths has a table of them: see [`RoutedService`](super::RoutedService).
 ///
 /// The future is dropped if the client hangs up before the answer, so whatever it holds must free
 /// itself on drop. A client that only closes its sending half gets its answer: see

@@ -1,7 +1,7 @@
 //! HTTP/1.1 over any [`Net`](crate::Net): small JSON messages, strict limits.
 //!
 //! [`serve`] answers requests with a [`Handler`]: an `async` closure, or a [`Service`] with a table
-//! of routes behind its [`Checks`]. A [`Client`] calls peers over a pool of kept-alive connections.
+//! of routes behind its [`RequestChecks`]. A [`Client`] calls peers over a pool of kept-alive connections.
 //! Requests are read whole; answers are whole or streams. Neither side reads a wall
 //! clock nor depends on the order of a hash map, so both are deterministic on a paused
 //! single-threaded runtime.
@@ -18,12 +18,12 @@ mod routes;
 mod server;
 
 pub use bytes::Bytes;
-pub use checks::{Check, Checks};
-pub use client::{Answer, CallError, Client, Connections, StreamedAnswer};
+pub use checks::{RequestCheck, RequestChecks};
+pub use client::{Answer, Client, ConnectionCounts, HttpError, StreamedAnswer};
 pub use handler::Handler;
 pub use hyper::{HeaderMap, Method, StatusCode, Uri, header};
 pub use limits::{ClientLimits, ServerLimits};
 pub use request::{Head, Request};
-pub use response::{Body, BodyStream, Response};
-pub use routes::{Route, Routed, Service};
+pub use response::{BodyStream, Response, ResponseBody};
+pub use routes::{Route, RoutedService, Service};
 pub use server::{Served, serve};

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use bytes::Bytes;
 use hyper::{HeaderMap, Method, Uri};
 
-/// A request before its body has been read: all that [`Checks`](super::Checks) and
+/// A request before its body has been read: all that [`RequestChecks`](super::RequestChecks) and
 /// [`Routes`](super::Route) go by.
 #[derive(Clone, Debug)]
 pub struct Head {

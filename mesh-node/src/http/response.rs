@@ -18,13 +18,13 @@ pub struct Response {
     /// The body's media type.
     pub content_type: &'static str,
     /// The body.
-    pub body: Body,
+    pub body: ResponseBody,
     /// Further header fields.
     pub headers: HeaderMap,
 }
 
 /// The body of an answer.
-pub enum Body {
+pub enum ResponseBody {
     /// All of it, whose length is told before it.
     Whole(Bytes),
     /// Piece by piece, as they come: see [`Response::stream`].
@@ -40,13 +40,13 @@ pub struct BodyStream {
     pub(super) most_bytes: u64,
 }
 
-impl<T: Into<Bytes>> From<T> for Body {
+impl<T: Into<Bytes>> From<T> for ResponseBody {
     fn from(whole: T) -> Self {
         Self::Whole(whole.into())
     }
 }
 
-impl fmt::Debug for Body {
+impl fmt::Debug for ResponseBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Whole(bytes) => f.debug_tuple("Whole").field(bytes).finish(),
@@ -57,12 +57,12 @@ impl fmt::Debug for Body {
 
 impl Response {
     /// A JSON document.
-    pub fn json(status: StatusCode, body: impl Into<Body>) -> Self {
+    pub fn json(status: StatusCode, body: impl Into<ResponseBody>) -> Self {
         Self { status, content_type: JSON, body: body.into(), headers: HeaderMap::new() }
     }
 
     /// Plain text.
-    pub fn text(status: StatusCode, body: impl Into<Body>) -> Self {
+    pub fn text(status: StatusCode, body: impl Into<ResponseBody>) -> Self {
         let content_type = "text/plain; charset=utf-8";
         Self { status, content_type, body: body.into(), headers: HeaderMap::new() }
     }
@@ -94,7 +94,7 @@ impl Response {
         most_bytes: u64,
         next: impl FnMut(&mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> + Send + 'static,
     ) -> Self {
-        let body = Body::Stream(BodyStream { next: Box::new(next), most_bytes });
+        let body = ResponseBody::Stream(BodyStream { next: Box::new(next), most_bytes });
         Self { status: StatusCode::OK, content_type, body, headers: HeaderMap::new() }
     }
 
@@ -116,7 +116,7 @@ impl Response {
     }
 
     /// The head that hyper sends, and the body; `close` ends the connection after it.
-    pub(super) fn into_parts(self, close: bool) -> (hyper::Response<()>, Body) {
+    pub(super) fn into_parts(self, close: bool) -> (hyper::Response<()>, ResponseBody) {
         let mut head = hyper::Response::new(());
         *head.status_mut() = self.status;
         *head.headers_mut() = self.headers;
@@ -134,8 +134,8 @@ impl Response {
     /// refusals are written so, and their bodies are whole.
     pub(super) fn to_last_bytes(&self) -> Vec<u8> {
         let body = match &self.body {
-            Body::Whole(body) => &body[..],
-            Body::Stream(_) => &[],
+            ResponseBody::Whole(body) => &body[..],
+            ResponseBody::Stream(_) => &[],
         };
         let mut bytes = format!(
             "HTTP/1.1 {}\r\ncontent-type: {}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",

@@ -4,7 +4,7 @@ use hyper::header::{ACCEPT_ENCODING, ALLOW, HeaderValue};
 use hyper::{Method, StatusCode};
 
 use super::media;
-use super::{Checks, Handler, Head, Request, Response};
+use super::{Handler, Head, Request, RequestChecks, Response};
 
 /// A method that services take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,21 +133,21 @@ pub trait Service: Clone + Send + Sync + 'static {
     }
 }
 
-/// A [`Service`] behind its [`Checks`], as the [`Handler`] of a server.
+/// A [`Service`] behind its [`RequestChecks`], as the [`Handler`] of a server.
 #[derive(Clone)]
-pub struct Routed<S> {
+pub struct RoutedService<S> {
     service: S,
-    checks: Checks,
+    checks: RequestChecks,
 }
 
-impl<S: Service> Routed<S> {
+impl<S: Service> RoutedService<S> {
     /// A service whose requests must pass these checks.
-    pub fn new(service: S, checks: Checks) -> Self {
+    pub fn new(service: S, checks: RequestChecks) -> Self {
         Self { service, checks }
     }
 }
 
-impl<S: Service> Handler for Routed<S> {
+impl<S: Service> Handler for RoutedService<S> {
     fn admit(&self, head: &Head) -> Result<Option<usize>, Box<Response>> {
         if let Err(refusal) = self.checks.run(head) {
             let path = at(S::ROUTES, head.route()).next().map(|route| route.path);

@@ -13,13 +13,13 @@ use std::thread::park_timeout;
 use std::time::Duration;
 
 /// What became of the standard output of this process.
-static OUTPUT: Mutex<Output> = Mutex::new(Output::Open);
+static OUTPUT: Mutex<StdoutState> = Mutex::new(StdoutState::Open);
 
 /// Time between two attempts to write to what takes nothing just now and can't be waited for.
 const PAUSE: Duration = Duration::from_millis(5);
 
 #[derive(Debug)]
-enum Output {
+enum StdoutState {
     /// All that was printed has arrived.
     Open,
     /// The reader has left.
@@ -32,7 +32,7 @@ enum Output {
 pub fn print(text: &str) {
     was_terminal();
     let mut output = output();
-    if matches!(*output, Output::Open) {
+    if matches!(*output, StdoutState::Open) {
         output.note(write_whole(&mut stdout().lock(), text.as_bytes()));
     }
 }
@@ -54,20 +54,20 @@ pub fn note(result: io::Result<()>) {
 
 /// Whether standard output still takes what is printed.
 pub fn is_open() -> bool {
-    matches!(*output(), Output::Open)
+    matches!(*output(), StdoutState::Open)
 }
 
 /// The exit code of a process that otherwise ends with `code`: if that is 0 and standard output
 /// failed, it is 1. Says why standard output failed.
 pub fn exit_code(code: u8) -> ExitCode {
     let output = output();
-    if let Output::Failed(error) = &*output {
+    if let StdoutState::Failed(error) = &*output {
         say(&format!("error: failed to write to standard output: {error}"));
     }
     ExitCode::from(output.exit_code(code))
 }
 
-fn output() -> MutexGuard<'static, Output> {
+fn output() -> MutexGuard<'static, StdoutState> {
     OUTPUT.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -78,7 +78,7 @@ fn was_terminal() -> bool {
     *TERMINAL.get_or_init(|| stdout().is_terminal())
 }
 
-impl Output {
+impl StdoutState {
     /// What was printed first decides: later failures follow from it.
     fn note(&mut self, result: io::Result<()>) {
         if let (Self::Open, Err(error)) = (&self, result) {
@@ -133,17 +133,17 @@ mod tests {
 
     #[test]
     fn a_reader_that_left_is_no_failure_and_a_full_disk_is_one() {
-        let mut output = Output::Open;
+        let mut output = StdoutState::Open;
         output.note(Ok(()));
-        assert!(matches!(output, Output::Open));
+        assert!(matches!(output, StdoutState::Open));
         output.note(Err(ErrorKind::BrokenPipe.into()));
         output.note(Err(ErrorKind::StorageFull.into()));
-        assert!(matches!(output, Output::Left), "{output:?}");
+        assert!(matches!(output, StdoutState::Left), "{output:?}");
         assert_eq!((output.exit_code(0), output.exit_code(4)), (0, 4));
 
-        let mut output = Output::Open;
+        let mut output = StdoutState::Open;
         output.note(Err(ErrorKind::StorageFull.into()));
-        assert!(matches!(output, Output::Failed(_)), "{output:?}");
+        assert!(matches!(output, StdoutState::Failed(_)), "{output:?}");
         assert_eq!((output.exit_code(0), output.exit_code(1), output.exit_code(4)), (1, 1, 4));
     }
 

@@ -12,7 +12,7 @@ use super::metrics::RegistryMetrics;
 use crate::{Clock, Observer};
 
 /// A state machine and what carries out its effects.
-pub(super) struct Driver<O> {
+pub(super) struct RegistryDriver<O> {
     pub(super) clock: Clock,
     pub(super) observer: (RegistryMetrics, O),
     pub(super) ttl: Duration,
@@ -35,7 +35,7 @@ enum Index {
     Final,
 }
 
-impl<O: Observer> Driver<O> {
+impl<O: Observer> RegistryDriver<O> {
     pub(super) fn new(clock: Clock, config: RegistryConfig, epoch: u64, observer: O) -> Self {
         Self {
             clock,

@@ -7,18 +7,18 @@ use mesh_core::text;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::driver::Driver;
+use super::driver::RegistryDriver;
 use super::poll::Poll;
 use crate::Observer;
 use crate::http::{Method, Request, Response, Route, Service, StatusCode};
-use crate::observer::RequestEnd;
+use crate::observer::AnsweredRequest;
 use crate::wire::{
     DeregisterBody, EPOCH_HEADER, INDEX_HEADER, RefusedBody, RegisterBody, RegisteredBody,
     ServiceBody, ServicesBody,
 };
 
 #[derive(Clone, Copy)]
-pub(super) enum Endpoint {
+pub(super) enum RegistryEndpoint {
     Register,
     Deregister,
     Services,
@@ -26,35 +26,37 @@ pub(super) enum Endpoint {
     Metrics,
 }
 
-impl<O: Observer> Service for Arc<Driver<O>> {
-    type Endpoint = Endpoint;
-    const ROUTES: &'static [Route<Endpoint>] = &[
-        Route::post_json("/register", Endpoint::Register),
-        Route::post_json("/deregister", Endpoint::Deregister),
-        Route::get("/services", Endpoint::Services),
-        Route::get("/healthz", Endpoint::Health),
-        Route::get("/metrics", Endpoint::Metrics),
+impl<O: Observer> Service for Arc<RegistryDriver<O>> {
+    type Endpoint = RegistryEndpoint;
+    const ROUTES: &'static [Route<RegistryEndpoint>] = &[
+        Route::post_json("/register", RegistryEndpoint::Register),
+        Route::post_json("/deregister", RegistryEndpoint::Deregister),
+        Route::get("/services", RegistryEndpoint::Services),
+        Route::get("/healthz", RegistryEndpoint::Health),
+        Route::get("/metrics", RegistryEndpoint::Metrics),
     ];
 
-    async fn answer(&self, endpoint: Endpoint, request: Request) -> Response {
+    async fn answer(&self, endpoint: RegistryEndpoint, request: Request) -> Response {
         let answer = match endpoint {
-            Endpoint::Register => body(&request).map(|body| self.register(body)),
-            Endpoint::Deregister => body(&request).map(|body| self.deregister(&body)),
+            RegistryEndpoint::Register => body(&request).map(|body| self.register(body)),
+            RegistryEndpoint::Deregister => body(&request).map(|body| self.deregister(&body)),
             // Who asks only for the head has no use for news, and waits for none.
-            Endpoint::Services if request.head.method == Method::HEAD => Ok(self.services()),
-            Endpoint::Services => self.poll(request.head.query()).await,
-            Endpoint::Health => Ok(self.health()),
-            Endpoint::Metrics => Ok(self.page()),
+            RegistryEndpoint::Services if request.head.method == Method::HEAD => {
+                Ok(self.services())
+            }
+            RegistryEndpoint::Services => self.poll(request.head.query()).await,
+            RegistryEndpoint::Health => Ok(self.health()),
+            RegistryEndpoint::Metrics => Ok(self.page()),
         };
         answer.unwrap_or_else(|refusal| *refusal)
     }
 
     fn answered(&self, path: Option<&'static str>, status: StatusCode) {
-        self.observer.request(self.clock.now(), &RequestEnd { path, status });
+        self.observer.request(self.clock.now(), &AnsweredRequest { path, status });
     }
 }
 
-impl<O: Observer> Driver<O> {
+impl<O: Observer> RegistryDriver<O> {
     /// The list, once it is another one than the client knows.
     async fn poll(&self, query: Option<&str>) -> Result<Response, Box<Response>> {
         if let Some(Poll { index, wait }) = Poll::parse(query).map_err(|error| invalid(&error))? {

@@ -10,16 +10,16 @@ use mesh_core::registry::{Note, NoteKind};
 use super::http::reason;
 use crate::Observer;
 use crate::http::Response;
-use crate::metrics::Page;
-use crate::observer::RequestEnd;
+use crate::metrics::MetricsPage;
+use crate::observer::AnsweredRequest;
 
 /// Counts what a registry's `GET /metrics` tells.
 #[derive(Debug, Default)]
-pub(super) struct RegistryMetrics(Mutex<Counters>);
+pub(super) struct RegistryMetrics(Mutex<RegistryCounters>);
 
 /// Counters since the start.
 #[derive(Debug, Default)]
-struct Counters {
+struct RegistryCounters {
     granted: u64,
     renewed: u64,
     refused: BTreeMap<&'static str, u64>,
@@ -33,7 +33,7 @@ impl RegistryMetrics {
         self.lock().page(leases, index, waiting)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Counters> {
+    fn lock(&self) -> MutexGuard<'_, RegistryCounters> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -47,14 +47,14 @@ impl Observer for RegistryMetrics {
         self.lock().renewed += 1;
     }
 
-    fn request(&self, _: Timestamp, end: &RequestEnd) {
+    fn request(&self, _: Timestamp, end: &AnsweredRequest) {
         // Paths that are not served count as one, or a stranger could make the page grow.
         let path = end.path.unwrap_or("other");
         *self.lock().requests.entry((path, end.status.as_u16())).or_default() += 1;
     }
 }
 
-impl Counters {
+impl RegistryCounters {
     fn note(&mut self, note: &Note) {
         let ended = match &note.kind {
             NoteKind::Granted => return self.granted += 1,
@@ -70,7 +70,7 @@ impl Counters {
     }
 
     fn page(&self, leases: usize, index: u64, waiting: usize) -> Response {
-        let mut page = Page::default();
+        let mut page = MetricsPage::default();
         page.gauge("mesh_registry_leases", "Live leases.", leases);
         page.gauge("mesh_registry_index", "Rises with every change of the membership.", index);
         page.gauge("mesh_registry_waiting", "Long polls that wait for a change.", waiting);

@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use mesh_core::registry::RegistryConfig;
 
-use self::driver::Driver;
-use crate::http::{Checks, Routed, Served, ServerLimits, serve};
+use self::driver::RegistryDriver;
+use crate::http::{RequestChecks, RoutedService, Served, ServerLimits, serve};
 use crate::{Clock, Net, Observer};
 
 /// A registry behind `POST /register`, `GET /services`, `POST /deregister`, `GET /healthz` and
@@ -36,8 +36,8 @@ use crate::{Clock, Net, Observer};
 /// # }
 /// ```
 pub struct RegistryNode<O> {
-    driver: Arc<Driver<O>>,
-    checks: Checks,
+    driver: Arc<RegistryDriver<O>>,
+    checks: RequestChecks,
 }
 
 impl<O> Clone for RegistryNode<O> {
@@ -50,13 +50,13 @@ impl<O: Observer> RegistryNode<O> {
     /// An empty registry. `epoch` must be greater than that of every earlier life, by more than the
     /// changes of membership that it saw: the wall clock in microseconds will do.
     pub fn new(clock: Clock, config: RegistryConfig, epoch: u64, observer: O) -> Self {
-        let driver = Arc::new(Driver::new(clock, config, epoch, observer));
-        Self { driver, checks: Checks::default() }
+        let driver = Arc::new(RegistryDriver::new(clock, config, epoch, observer));
+        Self { driver, checks: RequestChecks::default() }
     }
 
     /// The same registry, whose requests must pass these checks before their bodies are read.
     #[must_use]
-    pub fn with_checks(self, checks: Checks) -> Self {
+    pub fn with_checks(self, checks: RequestChecks) -> Self {
         Self { checks, ..self }
     }
 
@@ -67,7 +67,7 @@ impl<O: Observer> RegistryNode<O> {
         limits: ServerLimits,
         shutdown: impl Future<Output = ()> + Send,
     ) -> Served {
-        let handler = Routed::new(self.driver.clone(), self.checks);
+        let handler = RoutedService::new(self.driver.clone(), self.checks);
         let stopped = async {
             shutdown.await;
             self.driver.end_polls();

@@ -14,8 +14,8 @@ use mesh_core::registry;
 use super::{Executor, failed};
 use crate::TokioNet;
 use crate::host::JobResult;
-use crate::http::{CallError, Client, ClientLimits};
-use crate::rpc::{Endpoint, ExchangeError, exchange};
+use crate::http::{Client, ClientLimits, HttpError};
+use crate::rpc::{ExchangeError, ServiceAddress, exchange};
 
 /// The agent's own deadline ends a call earlier; this only has to be longer.
 const NO_TIMEOUT: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -101,7 +101,7 @@ impl Executor for Upstream {
             None => codec::encode_request(&Request::Work(task), &id),
         };
         let body = body.map_err(|error| failed(error.to_string()))?;
-        let to = Endpoint { address: &self.url.address, path: &self.url.path };
+        let to = ServiceAddress { address: &self.url.address, path: &self.url.path };
         let answered = exchange(&self.client, to, (&id, body), NO_TIMEOUT, &self.limits).await;
         match answered.map_err(|error| self.unanswered(&error))?.outcome {
             Ok(result) if result.get().len() > self.output_bytes => Err(self.too_long()),
@@ -117,7 +117,7 @@ impl Upstream {
         let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
         tracing::warn!(upstream = %format_args!("http://{address}{path}"), "failed to {error}{cause}");
         match error {
-            ExchangeError::Http(CallError::TooLarge { .. })
+            ExchangeError::Http(HttpError::TooLarge { .. })
             | ExchangeError::Malformed(ResponseError::Body(BodyError::TooLong { .. })) => {
                 self.too_long()
             }

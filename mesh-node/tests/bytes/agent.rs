@@ -9,7 +9,7 @@ use mesh_core::agent::{AgentConfig, Failure, Identity, JobId};
 use mesh_core::jsonrpc::Error;
 use mesh_core::protocol::Task;
 use mesh_core::seed::Seed;
-use mesh_node::agent::Parts;
+use mesh_node::agent::AgentParts;
 use mesh_node::host::JobResult;
 use mesh_node::http::{ClientLimits, Served, ServerLimits};
 use mesh_node::{AgentNode, Clock, Host, Net};
@@ -32,9 +32,9 @@ const LONG: Duration = Duration::from_millis(60);
 
 /// Connections in memory, to one listener. Nobody else answers.
 #[derive(Clone)]
-struct Memory;
+struct MemoryNet;
 
-impl Net for Memory {
+impl Net for MemoryNet {
     type Stream = DuplexStream;
     type Listener = Mutex<mpsc::Receiver<DuplexStream>>;
 
@@ -118,8 +118,8 @@ impl Agent {
     pub(crate) async fn start() -> Self {
         let (connections, accepted) = mpsc::channel(1);
         let (stop, stopped) = oneshot::channel::<()>();
-        let parts = Parts {
-            net: Memory,
+        let parts = AgentParts {
+            net: MemoryNet,
             clock: Clock::start(),
             host: Echo,
             observer: (),

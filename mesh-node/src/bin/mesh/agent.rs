@@ -11,7 +11,7 @@ use mesh_core::agent::{self, AgentConfig};
 use mesh_core::codec::limits::{ENVELOPE_BYTES, OUTPUT_BYTES};
 use mesh_core::jsonrpc;
 use mesh_core::seed::Seed;
-use mesh_node::agent::Parts;
+use mesh_node::agent::AgentParts;
 use mesh_node::host::{LiveHost, Sampler};
 use mesh_node::http::{Bytes, Client, ClientLimits, Method, ServerLimits};
 use mesh_node::process::children;
@@ -32,7 +32,7 @@ const DEMAND: Duration = Duration::from_millis(300);
 const UPSTREAM_IDLE: Duration = Duration::from_secs(4);
 
 /// Who an agent is.
-pub(super) struct Identity {
+pub(super) struct NewAgent {
     pub(super) name: String,
     /// Where peers reach it.
     pub(super) url: String,
@@ -57,7 +57,7 @@ pub(super) async fn run(clock: Clock, args: &AgentArgs) -> anyhow::Result<()> {
         None => identity::name(names_in_use(&registry).await.as_ref(), &mut rng),
     };
     tracing::info!(agent = %name, %address, url, registry, "the agent listens");
-    let node = node(clock, &args.settings, Identity { name: name.clone(), url, registry, seed })?;
+    let node = node(clock, &args.settings, NewAgent { name: name.clone(), url, registry, seed })?;
     let served = node.run(listener, stop.requested()).await;
     match served.cut_off {
         0 => tracing::info!(agent = %name, "stopped"),
@@ -70,11 +70,11 @@ pub(super) async fn run(clock: Clock, args: &AgentArgs) -> anyhow::Result<()> {
 pub(super) fn node(
     clock: Clock,
     settings: &AgentSettings,
-    identity: Identity,
+    identity: NewAgent,
 ) -> anyhow::Result<AgentNode<TokioNet, LiveHost<Builtin>, Log>> {
     let config = config(settings)?;
     tracing::debug!(?config, "settings");
-    let Identity { name, url, registry, seed } = identity;
+    let NewAgent { name, url, registry, seed } = identity;
     let identity = agent::Identity {
         name: (*name).into(),
         url: url.into(),
@@ -87,7 +87,7 @@ pub(super) fn node(
     let mut sampler = Sampler::new(settings.metrics_scope.into());
     let limits = open_files::server_limits(settings.connections as usize);
     let server = ServerLimits { drain: settings.drain, ..limits };
-    let parts = Parts {
+    let parts = AgentParts {
         net: TokioNet,
         clock,
         host: LiveHost::new(executor, settings.sample, move || sampler.sample()),
@@ -186,7 +186,8 @@ fn advertised(wanted: Option<&str>, address: SocketAddr) -> anyhow::Result<Strin
 /// The names that a registry lists, if it is there already.
 async fn names_in_use(registry: &str) -> Option<BTreeSet<String>> {
     let client = Client::new(TokioNet, ClientLimits::default());
-    let list = client.call(registry, Method::GET, "/services", Bytes::new(), NAMES_TIMEOUT).await;
+    let list =
+        client.request(registry, Method::GET, "/services", Bytes::new(), NAMES_TIMEOUT).await;
     let services = list.ok().and_then(|answer| read_services(&answer.body).ok())?;
     Some(services.into_keys().map(|name| name.to_string()).collect())
 }

@@ -10,7 +10,7 @@ use mesh_core::agent::config::{AdmissionConfig, DelegationConfig, MembershipConf
 use mesh_core::codec::limits::MOST_OUTPUT_BYTES;
 use mesh_core::duration::parse_duration;
 use mesh_core::registry::{RegistryConfig, is_name};
-use mesh_node::host::Scope;
+use mesh_node::host::SampleScope;
 use mesh_node::work::HttpUrl;
 
 use super::addresses::{advertised, host_port, listen};
@@ -172,7 +172,7 @@ pub(crate) enum MetricsScope {
     Process,
 }
 
-impl From<MetricsScope> for Scope {
+impl From<MetricsScope> for SampleScope {
     fn from(scope: MetricsScope) -> Self {
         match scope {
             MetricsScope::Host => Self::Host,

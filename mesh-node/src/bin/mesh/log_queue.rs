@@ -21,12 +21,12 @@ pub(crate) struct LogQueue(Arc<Shared>);
 
 #[derive(Debug, Default)]
 struct Shared {
-    state: Mutex<State>,
+    state: Mutex<QueueState>,
     changed: Condvar,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct QueueState {
     waiting: VecDeque<Vec<u8>>,
     /// Sum of their lengths.
     bytes: usize,
@@ -55,12 +55,12 @@ impl LogQueue {
 
     /// Waits, not for long, until all that was logged is written.
     pub(crate) fn flush(&self) {
-        let is_busy = |state: &mut State| state.is_writing || !state.waiting.is_empty();
+        let is_busy = |state: &mut QueueState| state.is_writing || !state.waiting.is_empty();
         // Both results say the same: whoever has ended has waited long enough.
         let _ = self.0.changed.wait_timeout_while(self.lock(), LAST_WORDS, is_busy);
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, QueueState> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -78,7 +78,7 @@ impl LogQueue {
 
     /// Waits for a line and hands it over. Once there is room again, says what was lost.
     fn write_next(&self, write: impl FnOnce(&[u8])) {
-        let is_idle = |state: &mut State| state.waiting.is_empty();
+        let is_idle = |state: &mut QueueState| state.waiting.is_empty();
         let state = self.0.changed.wait_while(self.lock(), is_idle);
         let mut state = state.unwrap_or_else(PoisonError::into_inner);
         let line = state.waiting.pop_front().unwrap_or_default();

@@ -17,7 +17,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 /// A group of settings that belong together.
-pub(crate) trait Group: JsonSchema + DeserializeOwned {
+pub(crate) trait SettingsGroup: JsonSchema + DeserializeOwned {
     /// The table of a scenario that holds the group, and of the settings file as well.
     const TABLE: Option<&'static str> = None;
     /// Where the options stand in the help; among the others if there is none.
@@ -39,11 +39,11 @@ pub(crate) trait Group: JsonSchema + DeserializeOwned {
     }
 }
 
-impl Group for AdmissionConfig {
+impl SettingsGroup for AdmissionConfig {
     const HEADING: Option<&'static str> = Some("Which requests it takes");
 }
 
-impl Group for DelegationConfig {
+impl SettingsGroup for DelegationConfig {
     const TABLE: Option<&'static str> = Some("delegation");
     const HEADING: Option<&'static str> = Some("How it delegates");
 
@@ -56,7 +56,7 @@ impl Group for DelegationConfig {
     }
 }
 
-impl Group for MembershipConfig {
+impl SettingsGroup for MembershipConfig {
     const TABLE: Option<&'static str> = Some("registry");
     const HEADING: Option<&'static str> = Some("How it uses the registry");
 
@@ -66,7 +66,7 @@ impl Group for MembershipConfig {
     }
 }
 
-impl Group for RegistryConfig {
+impl SettingsGroup for RegistryConfig {
     const TABLE: Option<&'static str> = Some("registry");
 
     fn conflicts(&self) -> Vec<Conflict> {
@@ -82,7 +82,7 @@ pub(crate) fn shared_keys() -> Vec<(&'static str, String, String)> {
     keys
 }
 
-fn keys_of<G: Group>() -> Vec<(&'static str, String, String)> {
+fn keys_of<G: SettingsGroup>() -> Vec<(&'static str, String, String)> {
     let Some(table) = G::TABLE else { return Vec::new() };
     let settings = settings::<G>().into_iter();
     settings.map(|setting| (table, setting.name.clone(), G::option(&setting.name))).collect()
@@ -92,7 +92,7 @@ fn keys_of<G: Group>() -> Vec<(&'static str, String, String)> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Settings<G>(pub(crate) G);
 
-impl<G: Group> Args for Settings<G> {
+impl<G: SettingsGroup> Args for Settings<G> {
     fn augment_args(command: Command) -> Command {
         let settings = settings::<G>();
         let own: Vec<String> = settings.iter().map(|setting| setting.name.clone()).collect();
@@ -108,13 +108,13 @@ impl<G: Group> Args for Settings<G> {
     }
 }
 
-impl<G: Group> FromArgMatches for Settings<G> {
+impl<G: SettingsGroup> FromArgMatches for Settings<G> {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
         let mut values = Map::new();
         for setting in settings::<G>() {
             let option = G::option(&setting.name);
             let value = match setting.kind {
-                Kind::Switch => Some(matches.get_flag(&option).into()),
+                SettingKind::Switch => Some(matches.get_flag(&option).into()),
                 _ => matches.get_one::<Value>(&option).cloned(),
             };
             values.extend(value.map(|value| (setting.name, value)));
@@ -141,13 +141,13 @@ impl<G: Group> FromArgMatches for Settings<G> {
 struct Setting {
     name: String,
     sentence: String,
-    kind: Kind,
+    kind: SettingKind,
     default: Option<String>,
 }
 
 impl Setting {
     /// Its option; `own` are the names of its group.
-    fn arg<G: Group>(self, own: &[String]) -> Arg {
+    fn arg<G: SettingsGroup>(self, own: &[String]) -> Arg {
         let option = G::option(&self.name);
         let help = as_options::<G>(&self.sentence, |name| own.iter().any(|own| own == name));
         let arg = Arg::new(option.clone())
@@ -159,13 +159,13 @@ impl Setting {
             None => arg,
         };
         let value_name = match self.kind {
-            Kind::Switch => {
+            SettingKind::Switch => {
                 let parser = clap::builder::BoolishValueParser::new();
                 return arg.action(ArgAction::SetTrue).value_parser(parser);
             }
-            Kind::Duration => "TIME",
-            Kind::Whole { .. } | Kind::WholeOr { .. } => "N",
-            Kind::Number { .. } => "X",
+            SettingKind::Duration => "TIME",
+            SettingKind::Whole { .. } | SettingKind::WholeOr { .. } => "N",
+            SettingKind::Number { .. } => "X",
         };
         let kind = self.kind;
         let parser = ValueParser::new(move |text: &str| kind.read(text));
@@ -179,7 +179,7 @@ impl Setting {
 
 /// What a setting may be. Bounds are included.
 #[derive(Clone, Debug, PartialEq)]
-enum Kind {
+enum SettingKind {
     /// More than nothing, and at most [`LONGEST`].
     Duration,
     Whole {
@@ -200,7 +200,7 @@ enum Kind {
     Switch,
 }
 
-impl Kind {
+impl SettingKind {
     /// The kind that a schema describes; none if it is one that no option has.
     fn of(schema: &Value) -> Option<Self> {
         if let Some(branches) = schema.get("anyOf").or(schema.get("oneOf")) {
@@ -265,13 +265,14 @@ impl Kind {
 ///
 /// # Panics
 /// If a setting is of a kind that no option has: a mistake in its type, which any start shows.
-fn settings<G: Group>() -> Vec<Setting> {
+fn settings<G: SettingsGroup>() -> Vec<Setting> {
     let generator =
         SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
     let schema = generator.into_generator().into_root_schema_for::<G>();
     let properties = schema.get("properties").and_then(Value::as_object);
     let setting = |(name, schema): (&String, &Value)| {
-        let kind = Kind::of(schema).unwrap_or_else(|| panic!("no option for {name}: {schema}"));
+        let kind =
+            SettingKind::of(schema).unwrap_or_else(|| panic!("no option for {name}: {schema}"));
         let sentence = schema.get("description").and_then(Value::as_str).unwrap_or_default();
         let default = match schema.get("default") {
             None | Some(Value::Null) => None,
@@ -285,7 +286,7 @@ fn settings<G: Group>() -> Vec<Setting> {
 
 /// The text with settings, which have backticks in it, as they are named on the command line. What
 /// is no setting of this command just loses its backticks.
-fn as_options<G: Group>(text: &str, is_setting: impl Fn(&str) -> bool) -> String {
+fn as_options<G: SettingsGroup>(text: &str, is_setting: impl Fn(&str) -> bool) -> String {
     let mut written = String::new();
     for (number, part) in text.split('`').enumerate() {
         if number % 2 == 1 && is_setting(part) {

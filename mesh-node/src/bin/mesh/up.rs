@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 
 use super::args::{JobArgs, UpArgs};
 use super::log::Log;
-use super::orchestrate::{Agent, Mesh, delegate};
+use super::orchestrate::{ListedAgent, MeshClient, delegate};
 use super::{agent, identity};
 use crate::args::AgentSettings;
 
@@ -29,7 +29,8 @@ const REGISTRATION: Duration = Duration::from_secs(10);
 pub(super) async fn run(clock: Clock, args: &UpArgs) -> anyhow::Result<()> {
     let stop = Stop::listen()?;
     let (stopping, stopped) = watch::channel(false);
-    let mut running = Running { clock, stopped, agents: JoinSet::new(), names: BTreeSet::new() };
+    let mut running =
+        LocalAgents { clock, stopped, agents: JoinSet::new(), names: BTreeSet::new() };
     let registry = listen(args.listen.as_deref()).await?;
     let address = TokioNet::local_addr(&registry)?.to_string();
     let node = RegistryNode::new(clock, args.leases.0.clone(), identity::incarnation(), Log);
@@ -40,7 +41,7 @@ pub(super) async fn run(clock: Clock, args: &UpArgs) -> anyhow::Result<()> {
     });
     print(&format!("registry      http://{address}/services\n"));
 
-    let mesh = Mesh::new(clock, &address);
+    let mesh = MeshClient::new(clock, &address);
     let others = usize::from(args.agents) - 1;
     for _ in 0..others {
         running.start(&args.settings, &address).await?;
@@ -76,15 +77,19 @@ pub(super) async fn run(clock: Clock, args: &UpArgs) -> anyhow::Result<()> {
 }
 
 /// The agents of this process.
-struct Running {
+struct LocalAgents {
     clock: Clock,
     stopped: watch::Receiver<bool>,
     agents: JoinSet<()>,
     names: BTreeSet<String>,
 }
 
-impl Running {
-    async fn start(&mut self, settings: &AgentSettings, registry: &str) -> anyhow::Result<Agent> {
+impl LocalAgents {
+    async fn start(
+        &mut self,
+        settings: &AgentSettings,
+        registry: &str,
+    ) -> anyhow::Result<ListedAgent> {
         let seed = identity::seed();
         let mut rng = seed.child("identity").rng();
         let listener = identity::any_port(&mut rng).await?;
@@ -92,10 +97,10 @@ impl Running {
         let name = identity::name(Some(&self.names), &mut rng);
         self.names.insert(name.clone());
         print(&format!("{name:<13} http://{url}/rpc\n"));
-        let agent = Agent { name: name.clone(), url: url.clone() };
+        let agent = ListedAgent { name: name.clone(), url: url.clone() };
         let registry = registry.to_owned();
         let node =
-            agent::node(self.clock, settings, agent::Identity { name, url, registry, seed })?;
+            agent::node(self.clock, settings, agent::NewAgent { name, url, registry, seed })?;
         let stopped = signalled(self.stopped.clone());
         self.agents.spawn(async move {
             node.run(listener, stopped).await;
@@ -104,7 +109,7 @@ impl Running {
     }
 }
 
-async fn first_job(mesh: &Mesh, asked: &Agent, args: &UpArgs) {
+async fn first_job(mesh: &MeshClient, asked: &ListedAgent, args: &UpArgs) {
     let job = JobArgs {
         text: args.text.clone(),
         timeout: args.settings.admission.0.default_timeout,

@@ -19,10 +19,10 @@ use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
 use super::events::Events;
-use super::pool::{Pool, Slot};
-use super::{Answer, CallError};
+use super::pool::{ConnectionPool, ConnectionSlot};
+use super::{Answer, HttpError};
 use crate::http::ClientLimits;
-use crate::http::read_body::{ReadError, next_piece, read_whole};
+use crate::http::read_body::{BodyReadError, next_piece, read_whole};
 
 /// An open connection. Dropping it closes the socket.
 pub(super) struct Connection {
@@ -33,7 +33,7 @@ pub(super) struct Connection {
     /// Wakes whoever `events` says.
     waker: Waker,
     watcher: AbortHandle,
-    pub(super) slot: Slot,
+    pub(super) slot: ConnectionSlot,
 }
 
 /// What became of a request that was handed to a connection.
@@ -44,7 +44,11 @@ pub(super) enum Sent<T> {
 
 impl Connection {
     /// A connection over `stream`, and its watcher.
-    pub(super) async fn open<S>(stream: S, slot: Slot, limits: &ClientLimits) -> hyper::Result<Self>
+    pub(super) async fn open<S>(
+        stream: S,
+        slot: ConnectionSlot,
+        limits: &ClientLimits,
+    ) -> hyper::Result<Self>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
@@ -64,7 +68,7 @@ impl Connection {
         &mut self,
         request: Box<Request<Full<Bytes>>>,
         body_limit: usize,
-    ) -> Result<Sent<Answer>, CallError> {
+    ) -> Result<Sent<Answer>, HttpError> {
         let response = match self.send(request).await? {
             Sent::Answered(response) => response,
             Sent::NotAtAll(request, error) => return Ok(Sent::NotAtAll(request, error)),
@@ -76,7 +80,7 @@ impl Connection {
                 let (status, headers) = (head.status, head.headers);
                 Ok(Sent::Answered(Answer { status, headers, body }))
             }
-            Err(error) => Err(CallError::of_body(error, body_limit)),
+            Err(error) => Err(HttpError::of_body(error, body_limit)),
         }
     }
 
@@ -84,7 +88,7 @@ impl Connection {
     pub(super) async fn send(
         &mut self,
         request: Box<Request<Full<Bytes>>>,
-    ) -> Result<Sent<Response<Incoming>>, CallError> {
+    ) -> Result<Sent<Response<Incoming>>, HttpError> {
         // Handing it over is an event, and no concern of the watcher's.
         self.events.hold();
         let mut response = pin!(self.sender.try_send_request(*request));
@@ -92,7 +96,7 @@ impl Connection {
             Ok(response) => Ok(Sent::Answered(response)),
             Err(mut error) => match error.take_message() {
                 Some(unsent) => Ok(Sent::NotAtAll(Box::new(unsent), error.into_error())),
-                None => Err(CallError::after_sending(error.into_error())),
+                None => Err(HttpError::after_sending(error.into_error())),
             },
         }
     }
@@ -102,7 +106,7 @@ impl Connection {
         &mut self,
         body: &mut Incoming,
         limit: usize,
-    ) -> Result<Option<Bytes>, ReadError> {
+    ) -> Result<Option<Bytes>, BodyReadError> {
         let mut piece = pin!(next_piece(body, limit));
         poll_fn(|cx| self.drive(cx, piece.as_mut())).await
     }
@@ -166,9 +170,10 @@ impl Drop for Connection {
 
 /// Has the pool look at a connection when something happens to it while it is idle, and when it
 /// may have been idle for too long.
-fn watch(slot: &Slot, events: Arc<Events>) -> impl Future<Output = ()> + use<> {
+fn watch(slot: &ConnectionSlot, events: Arc<Events>) -> impl Future<Output = ()> + use<> {
     let (pool, destination, id) = (slot.pool.clone(), slot.destination.clone(), slot.id);
-    let look = move || pool.upgrade().and_then(|pool: Arc<Pool>| pool.inspect(&destination, id));
+    let look =
+        move || pool.upgrade().and_then(|pool: Arc<ConnectionPool>| pool.inspect(&destination, id));
     async move {
         while let Some(patience) = look() {
             // Either way it is time to look.

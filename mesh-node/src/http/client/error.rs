@@ -3,15 +3,15 @@
 use std::error::Error;
 use std::io;
 
-use crate::http::read_body::ReadError;
+use crate::http::read_body::BodyReadError;
 
 /// Why a call failed.
 ///
 /// The question that matters is whether the peer may have done the work: see
-/// [`CallError::never_sent`].
+/// [`HttpError::never_sent`].
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum CallError {
+pub enum HttpError {
     /// The destination, path or method does not make a request.
     #[error("make a request of {path:?} to {destination:?}: {reason}")]
     Invalid {
@@ -59,7 +59,7 @@ pub enum CallError {
     BadResponse(#[source] hyper::Error),
 }
 
-impl CallError {
+impl HttpError {
     /// Whether the peer certainly has not seen the request, so that trying elsewhere can't repeat
     /// work.
     pub fn never_sent(&self) -> bool {
@@ -75,10 +75,10 @@ impl CallError {
     }
 
     /// What it means that a body of so many bytes at most could not be read.
-    pub(super) fn of_body(error: ReadError, limit: usize) -> Self {
+    pub(super) fn of_body(error: BodyReadError, limit: usize) -> Self {
         match error {
-            ReadError::TooLarge => Self::TooLarge { limit },
-            ReadError::Broken(error) => Self::Broken(error.into()),
+            BodyReadError::TooLarge => Self::TooLarge { limit },
+            BodyReadError::Broken(error) => Self::Broken(error.into()),
         }
     }
 

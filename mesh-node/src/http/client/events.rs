@@ -12,11 +12,11 @@ use tokio::sync::Notify;
 /// this one, a connection changes hands without being polled by the new one first.
 #[derive(Default)]
 pub(super) struct Events {
-    listener: Mutex<Listener>,
+    listener: Mutex<WakeTarget>,
     watcher: Notify,
 }
 
-enum Listener {
+enum WakeTarget {
     Watcher,
     Caller(Waker),
     /// Somebody polls the connection now, and does so again if it missed an event.
@@ -25,7 +25,7 @@ enum Listener {
     },
 }
 
-impl Default for Listener {
+impl Default for WakeTarget {
     fn default() -> Self {
         Self::Nobody { missed: false }
     }
@@ -34,19 +34,21 @@ impl Default for Listener {
 impl Events {
     /// Only notes events from now on. To be called before what may cause them.
     pub(super) fn hold(&self) {
-        self.replace(Listener::default());
+        self.replace(WakeTarget::default());
     }
 
     /// Wakes `caller` at the next event, or at once if there was one since [`Events::hold`].
     pub(super) fn wake_caller(&self, caller: &Waker) {
-        if let Listener::Nobody { missed: true } = self.replace(Listener::Caller(caller.clone())) {
+        if let WakeTarget::Nobody { missed: true } =
+            self.replace(WakeTarget::Caller(caller.clone()))
+        {
             caller.wake_by_ref();
         }
     }
 
     /// As [`Events::wake_caller`], for the watcher.
     pub(super) fn wake_watcher(&self) {
-        if let Listener::Nobody { missed: true } = self.replace(Listener::Watcher) {
+        if let WakeTarget::Nobody { missed: true } = self.replace(WakeTarget::Watcher) {
             self.watcher.notify_one();
         }
     }
@@ -58,11 +60,11 @@ impl Events {
 
     /// Returns the listener before, for the caller to drop it outside the lock: dropping a waker may
     /// run any code.
-    fn replace(&self, listener: Listener) -> Listener {
+    fn replace(&self, listener: WakeTarget) -> WakeTarget {
         mem::replace(&mut self.lock(), listener)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Listener> {
+    fn lock(&self) -> MutexGuard<'_, WakeTarget> {
         self.listener.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -74,13 +76,13 @@ impl Wake for Events {
 
     fn wake_by_ref(self: &Arc<Self>) {
         let mut listener = self.lock();
-        if matches!(*listener, Listener::Watcher) {
+        if matches!(*listener, WakeTarget::Watcher) {
             drop(listener);
             return self.watcher.notify_one();
         }
-        let before = mem::replace(&mut *listener, Listener::Nobody { missed: true });
+        let before = mem::replace(&mut *listener, WakeTarget::Nobody { missed: true });
         drop(listener);
-        if let Listener::Caller(caller) = before {
+        if let WakeTarget::Caller(caller) = before {
             caller.wake();
         }
     }

@@ -22,15 +22,15 @@ use hyper::{HeaderMap, Method, Request, StatusCode, Uri};
 use tokio::time::timeout;
 
 use self::connection::{Connection, Sent};
-pub use self::error::CallError;
-use self::pool::Pool;
+pub use self::error::HttpError;
+use self::pool::ConnectionPool;
 pub use self::streamed::StreamedAnswer;
 use super::ClientLimits;
 use crate::Net;
 
 /// How many connections a client has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Connections {
+pub struct ConnectionCounts {
     /// All of them, including those being opened.
     pub open: usize,
     /// Those that wait for a call.
@@ -62,17 +62,17 @@ impl Answer {
 #[derive(Clone)]
 pub struct Client<N> {
     net: N,
-    pool: Arc<Pool>,
+    pool: Arc<ConnectionPool>,
 }
 
 impl<N: Net> Client<N> {
     /// A client without connections. Create it within the runtime whose clock it shall obey.
     pub fn new(net: N, limits: ClientLimits) -> Self {
-        Self { net, pool: Arc::new(Pool::new(limits)) }
+        Self { net, pool: Arc::new(ConnectionPool::new(limits)) }
     }
 
     /// How many connections it has now.
-    pub fn connections(&self) -> Connections {
+    pub fn connections(&self) -> ConnectionCounts {
         self.pool.count()
     }
 
@@ -86,16 +86,16 @@ impl<N: Net> Client<N> {
     /// out also closes the destination's idle connections that have not been used since it began.
     ///
     /// # Errors
-    /// See [`CallError`]; [`CallError::Timeout`] after `timeout`, which covers everything. A status
+    /// See [`HttpError`]; [`HttpError::Timeout`] after `timeout`, which covers everything. A status
     /// such as 404 or 503 is an answer, not an error.
-    pub async fn call(
+    pub async fn request(
         &self,
         destination: &str,
         method: Method,
         path: &str,
         body: Bytes,
         timeout: Duration,
-    ) -> Result<Answer, CallError> {
+    ) -> Result<Answer, HttpError> {
         let request = request(destination, method, path, body)?;
         let began = self.pool.now();
         let sent = AtomicBool::new(false);
@@ -103,9 +103,9 @@ impl<N: Net> Client<N> {
         let exchange = pin!(self.exchange(destination, request, &sent));
         let result = match tokio::time::timeout(timeout, exchange).await {
             Ok(result) => result,
-            Err(_) => Err(CallError::Timeout { sent: sent.load(Ordering::Relaxed) }),
+            Err(_) => Err(HttpError::Timeout { sent: sent.load(Ordering::Relaxed) }),
         };
-        if matches!(result, Err(CallError::Timeout { .. } | CallError::Broken(_))) {
+        if matches!(result, Err(HttpError::Timeout { .. } | HttpError::Broken(_))) {
             self.pool.distrust(destination, began);
         }
         result
@@ -116,7 +116,7 @@ impl<N: Net> Client<N> {
         destination: &str,
         mut request: Box<Request<Full<Bytes>>>,
         sent: &AtomicBool,
-    ) -> Result<Answer, CallError> {
+    ) -> Result<Answer, HttpError> {
         if let Some(connection) = self.pool.take(destination) {
             match self.send(connection, request, sent).await? {
                 Sent::Answered(answer) => return Ok(answer),
@@ -133,22 +133,22 @@ impl<N: Net> Client<N> {
         destination: &str,
         request: Box<Request<Full<Bytes>>>,
         sent: &AtomicBool,
-    ) -> Result<Answer, CallError> {
+    ) -> Result<Answer, HttpError> {
         let connection = self.open(destination).await?;
         match self.send(connection, request, sent).await? {
             Sent::Answered(answer) => Ok(answer),
             Sent::NotAtAll(_, error) => {
-                Err(CallError::connect(destination, io::Error::other(error)))
+                Err(HttpError::connect(destination, io::Error::other(error)))
             }
         }
     }
 
-    async fn open(&self, destination: &str) -> Result<Connection, CallError> {
+    async fn open(&self, destination: &str) -> Result<Connection, HttpError> {
         let Some(slot) = self.pool.reserve(destination) else {
             let limit = self.pool.limits.open_per_destination.unwrap_or_default();
-            return Err(CallError::TooManyOpen { destination: destination.into(), limit });
+            return Err(HttpError::TooManyOpen { destination: destination.into(), limit });
         };
-        let failed = |error| CallError::connect(destination, error);
+        let failed = |error| HttpError::connect(destination, error);
         let limit = self.pool.limits.connect;
         let stream = timeout(limit, self.net.connect(destination))
             .await
@@ -164,7 +164,7 @@ impl<N: Net> Client<N> {
         mut connection: Connection,
         request: Box<Request<Full<Bytes>>>,
         sent: &AtomicBool,
-    ) -> Result<Sent<Answer>, CallError> {
+    ) -> Result<Sent<Answer>, HttpError> {
         sent.store(true, Ordering::Relaxed);
         let result = connection.exchange(request, self.pool.limits.body_bytes).await?;
         match &result {
@@ -182,8 +182,8 @@ fn request(
     method: Method,
     path: &str,
     body: Bytes,
-) -> Result<Box<Request<Full<Bytes>>>, CallError> {
-    let invalid = |reason: &dyn Display| CallError::Invalid {
+) -> Result<Box<Request<Full<Bytes>>>, HttpError> {
+    let invalid = |reason: &dyn Display| HttpError::Invalid {
         destination: destination.into(),
         path: path.into(),
         reason: reason.to_string(),

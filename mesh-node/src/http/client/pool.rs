@@ -9,21 +9,21 @@ use std::time::Duration;
 
 use mesh_core::Timestamp;
 
-use super::Connections;
+use super::ConnectionCounts;
 use super::connection::Connection;
 use crate::Clock;
 use crate::http::ClientLimits;
 
 /// One of the open connections that a destination may have. A connection takes its slot before it
 /// connects, and frees it when it is dropped.
-pub(super) struct Slot {
-    pub(super) pool: Weak<Pool>,
+pub(super) struct ConnectionSlot {
+    pub(super) pool: Weak<ConnectionPool>,
     pub(super) destination: Arc<str>,
     /// Tells this connection from all others of its pool.
     pub(super) id: u64,
 }
 
-impl Drop for Slot {
+impl Drop for ConnectionSlot {
     fn drop(&mut self) {
         if let Some(pool) = self.pool.upgrade() {
             pool.lock().vacate(&self.destination);
@@ -32,14 +32,14 @@ impl Drop for Slot {
 }
 
 /// The connections of one client.
-pub(super) struct Pool {
+pub(super) struct ConnectionPool {
     pub(super) limits: ClientLimits,
     clock: Clock,
-    state: Mutex<State>,
+    state: Mutex<PoolState>,
 }
 
 #[derive(Default)]
-struct State {
+struct PoolState {
     destinations: BTreeMap<Arc<str>, Destination>,
     /// Idle connections of all destinations, least recently used first.
     order: BTreeMap<u64, Arc<str>>,
@@ -51,17 +51,17 @@ struct State {
 #[derive(Default)]
 struct Destination {
     /// By turn: the first is the least recently used.
-    idle: BTreeMap<u64, Idle>,
+    idle: BTreeMap<u64, IdleConnection>,
     /// Connections, busy and being opened ones included.
     open: usize,
 }
 
-struct Idle {
+struct IdleConnection {
     connection: Connection,
     since: Timestamp,
 }
 
-impl Pool {
+impl ConnectionPool {
     pub(super) fn new(limits: ClientLimits) -> Self {
         Self { limits, clock: Clock::start(), state: Mutex::default() }
     }
@@ -70,17 +70,17 @@ impl Pool {
         self.clock.now()
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, PoolState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn count(&self) -> Connections {
+    pub(super) fn count(&self) -> ConnectionCounts {
         let state = self.lock();
-        Connections { open: state.open, idle: state.order.len() }
+        ConnectionCounts { open: state.open, idle: state.order.len() }
     }
 
     /// A slot for one more connection; `None` if all slots of the destination are taken.
-    pub(super) fn reserve(self: &Arc<Self>, destination: &str) -> Option<Slot> {
+    pub(super) fn reserve(self: &Arc<Self>, destination: &str) -> Option<ConnectionSlot> {
         let mut state = self.lock();
         let open = state.destinations.get(destination).map_or(0, |known| known.open);
         if self.limits.open_per_destination.is_some_and(|limit| open >= limit) {
@@ -90,7 +90,7 @@ impl Pool {
         state.destinations.entry(destination.clone()).or_default().open += 1;
         state.open += 1;
         let id = state.draw();
-        Some(Slot { pool: Arc::downgrade(self), destination, id })
+        Some(ConnectionSlot { pool: Arc::downgrade(self), destination, id })
     }
 
     /// The most recently used idle connection, if there is one.
@@ -104,7 +104,7 @@ impl Pool {
         let mut state = self.lock();
         // Under the lock, or its watcher might look for it before it is there.
         connection.leave_to_watcher();
-        let excess = state.put(Idle { connection, since }, &self.limits);
+        let excess = state.put(IdleConnection { connection, since }, &self.limits);
         drop(state);
         drop(excess);
     }
@@ -136,7 +136,7 @@ impl Pool {
     }
 }
 
-impl State {
+impl PoolState {
     fn draw(&mut self) -> u64 {
         self.last += 1;
         self.last
@@ -158,7 +158,7 @@ impl State {
     }
 
     /// Adds an idle connection and removes those past the caps: at most one per cap.
-    fn put(&mut self, idle: Idle, limits: &ClientLimits) -> [Option<Idle>; 2] {
+    fn put(&mut self, idle: IdleConnection, limits: &ClientLimits) -> [Option<IdleConnection>; 2] {
         let turn = self.draw();
         let name = idle.connection.slot.destination.clone();
         let known = self.destinations.entry(name.clone()).or_default();
@@ -174,12 +174,16 @@ impl State {
         [first, second]
     }
 
-    fn pop_oldest(&mut self) -> Option<Idle> {
+    fn pop_oldest(&mut self) -> Option<IdleConnection> {
         let (turn, name) = self.order.pop_first()?;
         self.destinations.get_mut(&name)?.idle.remove(&turn)
     }
 
-    fn remove_where(&mut self, destination: &str, is_out: impl Fn(&Idle) -> bool) -> Vec<Idle> {
+    fn remove_where(
+        &mut self,
+        destination: &str,
+        is_out: impl Fn(&IdleConnection) -> bool,
+    ) -> Vec<IdleConnection> {
         let Some(known) = self.destinations.get_mut(destination) else { return Vec::new() };
         let turns: Vec<u64> =
             known.idle.iter().filter(|(_, idle)| is_out(idle)).map(|(turn, _)| *turn).collect();

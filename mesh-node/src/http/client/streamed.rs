@@ -10,8 +10,8 @@ use hyper::{HeaderMap, Method, Response, StatusCode};
 use tokio::time::timeout;
 
 use super::connection::{Connection, Sent};
-use super::pool::Pool;
-use super::{CallError, Client, request};
+use super::pool::ConnectionPool;
+use super::{Client, HttpError, request};
 use crate::Net;
 
 /// An answer whose body is read piece by piece. Dropping it before its end closes the connection.
@@ -25,7 +25,7 @@ pub struct StreamedAnswer {
     read: usize,
     /// Until the end.
     connection: Option<Connection>,
-    pool: Arc<Pool>,
+    pool: Arc<ConnectionPool>,
 }
 
 impl<N: Net> Client<N> {
@@ -33,14 +33,14 @@ impl<N: Net> Client<N> {
     /// head of the answer; the body may have `most_bytes`.
     ///
     /// # Errors
-    /// As [`Client::call`]; `timeout` covers all until the head is read.
+    /// As [`Client::request`]; `timeout` covers all until the head is read.
     pub async fn stream(
         &self,
         destination: &str,
         (method, path): (Method, &str),
         most_bytes: usize,
         timeout: Duration,
-    ) -> Result<StreamedAnswer, CallError> {
+    ) -> Result<StreamedAnswer, HttpError> {
         let request = request(destination, method, path, Bytes::new())?;
         let sent = AtomicBool::new(false);
         let answer = async {
@@ -49,7 +49,7 @@ impl<N: Net> Client<N> {
             match connection.send(request).await? {
                 Sent::Answered(response) => Ok((connection, response)),
                 Sent::NotAtAll(_, error) => {
-                    Err(CallError::connect(destination, std::io::Error::other(error)))
+                    Err(HttpError::connect(destination, std::io::Error::other(error)))
                 }
             }
         };
@@ -58,7 +58,7 @@ impl<N: Net> Client<N> {
                 let (connection, response) = answer?;
                 Ok(StreamedAnswer::new(connection, response, most_bytes, self.pool.clone()))
             }
-            Err(_) => Err(CallError::Timeout { sent: sent.load(Ordering::Relaxed) }),
+            Err(_) => Err(HttpError::Timeout { sent: sent.load(Ordering::Relaxed) }),
         }
     }
 }
@@ -68,7 +68,7 @@ impl StreamedAnswer {
         connection: Connection,
         response: Response<Incoming>,
         most_bytes: usize,
-        pool: Arc<Pool>,
+        pool: Arc<ConnectionPool>,
     ) -> Self {
         let (head, body) = response.into_parts();
         let (status, headers) = (head.status, head.headers);
@@ -79,14 +79,14 @@ impl StreamedAnswer {
     /// The next piece of the body; `None` at its end. Nothing is lost if this future is dropped.
     ///
     /// # Errors
-    /// [`CallError::Timeout`] if no piece comes within `patience`, after which it may be asked for
-    /// again. Any other error is the end: [`CallError::TooLarge`] beyond the limit,
-    /// [`CallError::Broken`] if the server cut the body off.
-    pub async fn next(&mut self, patience: Duration) -> Result<Option<Bytes>, CallError> {
+    /// [`HttpError::Timeout`] if no piece comes within `patience`, after which it may be asked for
+    /// again. Any other error is the end: [`HttpError::TooLarge`] beyond the limit,
+    /// [`HttpError::Broken`] if the server cut the body off.
+    pub async fn next(&mut self, patience: Duration) -> Result<Option<Bytes>, HttpError> {
         let Some(connection) = &mut self.connection else { return Ok(None) };
         let limit = self.most_bytes - self.read;
         let piece = timeout(patience, connection.next_piece(&mut self.body, limit)).await;
-        match piece.map_err(|_| CallError::Timeout { sent: true })? {
+        match piece.map_err(|_| HttpError::Timeout { sent: true })? {
             Ok(Some(piece)) => {
                 self.read += piece.len();
                 Ok(Some(piece))
@@ -101,7 +101,7 @@ impl StreamedAnswer {
             }
             Err(error) => {
                 self.connection = None;
-                Err(CallError::of_body(error, self.most_bytes))
+                Err(HttpError::of_body(error, self.most_bytes))
             }
         }
     }

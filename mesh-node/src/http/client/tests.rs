@@ -12,9 +12,9 @@ use super::*;
 
 /// Connects to whoever holds the receiver, in memory: bytes and closing are seen at once.
 #[derive(Clone)]
-struct Memory(mpsc::UnboundedSender<DuplexStream>);
+struct MemoryNet(mpsc::UnboundedSender<DuplexStream>);
 
-impl Net for Memory {
+impl Net for MemoryNet {
     type Stream = DuplexStream;
     type Listener = ();
 
@@ -62,9 +62,9 @@ async fn serve_one(accepts: &mut Accepts) -> DuplexStream {
     stream
 }
 
-fn client() -> (Client<Memory>, Accepts) {
+fn client() -> (Client<MemoryNet>, Accepts) {
     let (connects, accepts) = mpsc::unbounded_channel();
-    (Client::new(Memory(connects), ClientLimits::default()), accepts)
+    (Client::new(MemoryNet(connects), ClientLimits::default()), accepts)
 }
 
 /// Polls once.
@@ -72,9 +72,10 @@ async fn is_pending(mut future: Pin<&mut impl Future>) -> bool {
     poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx).is_pending())).await
 }
 
-async fn call(client: &Client<Memory>) -> Result<(StatusCode, Bytes), CallError> {
+async fn call(client: &Client<MemoryNet>) -> Result<(StatusCode, Bytes), HttpError> {
     let limit = Duration::from_secs(5);
-    let answer = client.call("peer:1", Method::POST, "/", Bytes::from_static(b"{}"), limit).await?;
+    let answer =
+        client.request("peer:1", Method::POST, "/", Bytes::from_static(b"{}"), limit).await?;
     Ok((answer.status, answer.body))
 }
 
@@ -83,7 +84,7 @@ async fn a_request_that_a_closed_connection_hands_back_goes_over_a_new_one() {
     let (client, mut accepts) = client();
     let (first, stream) = tokio::join!(call(&client), serve_one(&mut accepts));
     let first = first.expect("an answer");
-    assert_eq!(client.connections(), Connections { open: 1, idle: 1 });
+    assert_eq!(client.connections(), ConnectionCounts { open: 1, idle: 1 });
 
     // No await between these two: the client picks the connection before it can see the end.
     drop(stream);
@@ -91,7 +92,7 @@ async fn a_request_that_a_closed_connection_hands_back_goes_over_a_new_one() {
     assert!(is_pending(second.as_mut()).await);
     let (second, stream) = tokio::join!(second, serve_one(&mut accepts));
     assert_eq!(second.expect("an answer"), first);
-    assert_eq!(client.connections(), Connections { open: 1, idle: 1 });
+    assert_eq!(client.connections(), ConnectionCounts { open: 1, idle: 1 });
     drop(stream);
 }
 
@@ -101,9 +102,9 @@ async fn a_new_connection_that_closes_unused_was_never_sent() {
     let close = async { drop(accept(&mut accepts).await) };
     let (result, ()) = tokio::join!(call(&client), close);
     let error = result.expect_err("closed");
-    assert!(matches!(error, CallError::Connect { .. }), "{error:?}");
+    assert!(matches!(error, HttpError::Connect { .. }), "{error:?}");
     assert!(error.never_sent());
-    assert_eq!(client.connections(), Connections::default());
+    assert_eq!(client.connections(), ConnectionCounts::default());
 }
 
 #[tokio::test(start_paused = true)]
@@ -111,10 +112,10 @@ async fn an_early_answer_to_a_request_that_is_still_being_sent_ends_the_connecti
     let (client, mut accepts) = client();
     let body = Bytes::from(vec![b' '; 1 << 20]);
     let limit = Duration::from_secs(5);
-    let call = client.call("peer:1", Method::POST, "/", body, limit);
+    let call = client.request("peer:1", Method::POST, "/", body, limit);
     let (result, mut stream) = tokio::join!(call, serve_one(&mut accepts));
     assert_eq!(result.expect("an answer").status, StatusCode::OK);
-    assert_eq!(client.connections(), Connections::default());
+    assert_eq!(client.connections(), ConnectionCounts::default());
     let mut rest = Vec::new();
     let end = timeout(limit, stream.read_to_end(&mut rest)).await;
     end.expect("the connection is closed").expect("and not reset");
@@ -131,7 +132,7 @@ async fn an_idle_connection_that_the_peer_closes_is_forgotten_without_a_call() {
     let calls = async {
         call(&client).await.expect("an answer");
         call(&client).await.expect("another over the same connection");
-        while client.connections() != Connections::default() {
+        while client.connections() != ConnectionCounts::default() {
             tokio::task::yield_now().await;
         }
     };
@@ -153,11 +154,11 @@ async fn a_call_that_is_dropped_half_way_closes_its_connection() {
     let half_a_call = async {
         let mut second = pin!(call(&client));
         assert!(is_pending(second.as_mut()).await);
-        assert_eq!(client.connections(), Connections { open: 1, idle: 0 });
+        assert_eq!(client.connections(), ConnectionCounts { open: 1, idle: 0 });
     };
     let (request, ()) = tokio::join!(read_all, half_a_call);
     assert!(request.starts_with(b"POST / HTTP/1.1\r\n"), "it was being made");
-    assert_eq!(client.connections(), Connections::default());
+    assert_eq!(client.connections(), ConnectionCounts::default());
 }
 
 /// Answers every request with its own body, in pieces and as chunks.
@@ -206,7 +207,7 @@ async fn no_event_is_lost_between_threads() {
             // From a few bytes to more than the stream has room for, which waits on both sides.
             for length in (0..100).map(|round| 1 + round % 10 * (1 << 14)) {
                 let body = Bytes::from(vec![b'0' + caller; length]);
-                let answer = client.call("peer:1", Method::POST, "/", body.clone(), limit).await;
+                let answer = client.request("peer:1", Method::POST, "/", body.clone(), limit).await;
                 assert_eq!(answer.expect("an answer").body, body);
             }
         })

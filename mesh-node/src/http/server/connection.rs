@@ -20,12 +20,12 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
-use super::presence::Opening;
+use super::presence::FirstBytes;
 use super::sent_body::SentBody;
-use super::watched::{Phase, Progress, Watched};
+use super::watched::{Phase, PhaseTracker, WatchedStream};
 use crate::http::limits::FREE_HEADER_COUNT;
-use crate::http::read_body::{ReadError, read_whole};
-use crate::http::{Body, Handler, Head, Request, Response, ServerLimits};
+use crate::http::read_body::{BodyReadError, read_whole};
+use crate::http::{Handler, Head, Request, Response, ResponseBody, ServerLimits};
 
 /// Serves one connection to its end.
 pub(super) async fn serve<S, H>(
@@ -38,8 +38,8 @@ pub(super) async fn serve<S, H>(
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     H: Handler,
 {
-    let progress = Progress::default();
-    let io = TokioIo::new(Watched::new(stream, progress.clone(), limits.half_closed));
+    let progress = PhaseTracker::default();
+    let io = TokioIo::new(WatchedStream::new(stream, progress.clone(), limits.half_closed));
     let (handler, limits, watched) = (&handler, &*limits, &progress);
     let service = service_fn(move |request| {
         watched.enter(Phase::Receiving);
@@ -55,7 +55,7 @@ pub(super) async fn serve<S, H>(
     // The beginning of a request that came along with the one before: nobody has seen it pass.
     let has_begun = !parts.read_buf.is_empty();
     match end {
-        End::Refused if opening == Opening::Http2 => {
+        End::Refused if opening == FirstBytes::Http2 => {
             let status = StatusCode::HTTP_VERSION_NOT_SUPPORTED;
             let answer = Response::error(status, "HTTP/1.1 is spoken here, not HTTP/2");
             say_last(&mut stream, answer.to_last_bytes(), limits).await;
@@ -78,7 +78,7 @@ async fn respond<H: Handler>(
     request: hyper::Request<Incoming>,
     peer: SocketAddr,
     limits: &ServerLimits,
-    progress: &Progress,
+    progress: &PhaseTracker,
 ) -> hyper::Response<SentBody> {
     let is_old = request.version() < Version::HTTP_11;
     let is_head = request.method() == Method::HEAD;
@@ -92,17 +92,17 @@ async fn respond<H: Handler>(
             }
             handler.handle(request).await
         }
-        Err(Refusal { answer, body_is_unread: false }) => *answer,
-        Err(Refusal { answer, body_is_unread: true }) => {
+        Err(RefusedRequest { answer, body_is_unread: false }) => *answer,
+        Err(RefusedRequest { answer, body_is_unread: true }) => {
             return sent(*answer, Phase::Refusing, progress);
         }
     };
-    let is_stream = matches!(answer.body, Body::Stream(_)) && !is_head;
+    let is_stream = matches!(answer.body, ResponseBody::Stream(_)) && !is_head;
     sent(answer, if is_stream { Phase::Streaming } else { Phase::Writing }, progress)
 }
 
 /// An answer on its way, which the connection writes in this phase.
-fn sent(answer: Response, phase: Phase, progress: &Progress) -> hyper::Response<SentBody> {
+fn sent(answer: Response, phase: Phase, progress: &PhaseTracker) -> hyper::Response<SentBody> {
     progress.enter(phase);
     let (head, body) = answer.into_parts(phase == Phase::Refusing);
     head.map(|()| SentBody::new(body, progress))
@@ -123,12 +123,12 @@ async fn pass() {
 
 /// Tells of a client that takes this for another kind of server. At first aloud: after that it is
 /// no news, and a scanner shall not fill the log.
-fn note(opening: Opening, peer: SocketAddr) {
+fn note(opening: FirstBytes, peer: SocketAddr) {
     static SAID: AtomicBool = AtomicBool::new(false);
     let what = match opening {
-        Opening::Usual => return,
-        Opening::Tls => "a client speaks TLS to this port, which is plain HTTP: use http://",
-        Opening::Http2 => "a client speaks HTTP/2 to this port, which is HTTP/1.1",
+        FirstBytes::Usual => return,
+        FirstBytes::Tls => "a client speaks TLS to this port, which is plain HTTP: use http://",
+        FirstBytes::Http2 => "a client speaks HTTP/2 to this port, which is HTTP/1.1",
     };
     if SAID.swap(true, Ordering::Relaxed) {
         tracing::debug!(%peer, "{what}");
@@ -155,7 +155,7 @@ where
 /// so can't tell an idle client from a slow one.
 fn protocol(limits: &ServerLimits) -> http1::Builder {
     let mut builder = http1::Builder::new();
-    // That a client has left is seen by `Watched`, which also sees when it has not.
+    // That a client has left is seen by `WatchedStream`, which also sees when it has not.
     builder
         .half_close(true)
         .auto_date_header(false)
@@ -181,7 +181,7 @@ enum End {
 /// Polls the connection and, after each poll, its watchdog; passes on the call to stop.
 async fn drive<I, S>(
     connection: &mut http1::Connection<I, S>,
-    progress: &Progress,
+    progress: &PhaseTracker,
     limits: &ServerLimits,
     mut stopping: watch::Receiver<bool>,
 ) -> End
@@ -216,14 +216,14 @@ where
     }
 }
 
-fn end_of(result: &hyper::Result<()>, progress: &Progress) -> End {
+fn end_of(result: &hyper::Result<()>, progress: &PhaseTracker) -> End {
     // hyper has answered what it could not parse: 400 or 431.
     let unparsed = result.as_ref().is_err_and(hyper::Error::is_parse);
     if unparsed || progress.get().0 == Phase::Refusing { End::Refused } else { End::Closed }
 }
 
 /// The answer to a request that the handler does not get.
-struct Refusal {
+struct RefusedRequest {
     answer: Box<Response>,
     /// Some of the request may be on its way: no other can follow it on this connection.
     body_is_unread: bool,
@@ -235,11 +235,11 @@ async fn receive<H: Handler>(
     request: hyper::Request<Incoming>,
     peer: SocketAddr,
     limits: &ServerLimits,
-) -> Result<Request, Refusal> {
+) -> Result<Request, RefusedRequest> {
     let (parts, body) = request.into_parts();
     let head = Head { method: parts.method, uri: parts.uri, headers: parts.headers, peer };
     let is_empty = body.is_end_stream();
-    let refusal = |answer| Refusal { answer, body_is_unread: !is_empty };
+    let refusal = |answer| RefusedRequest { answer, body_is_unread: !is_empty };
     let body_bytes = handler.admit(&head).map_err(refusal)?.unwrap_or(limits.body_bytes);
     let body = match is_empty {
         true => Bytes::new(),
@@ -255,10 +255,10 @@ async fn receive_body(
 ) -> Result<Bytes, Box<Response>> {
     let (status, reason) = match timeout(limits.body_read, read_whole(body, most_bytes)).await {
         Ok(Ok(whole)) => return Ok(detached(whole)),
-        Ok(Err(ReadError::TooLarge)) => {
+        Ok(Err(BodyReadError::TooLarge)) => {
             (StatusCode::PAYLOAD_TOO_LARGE, format!("body larger than {most_bytes} bytes"))
         }
-        Ok(Err(ReadError::Broken(_))) => {
+        Ok(Err(BodyReadError::Broken(_))) => {
             (StatusCode::BAD_REQUEST, "body is cut off or malformed".to_owned())
         }
         Err(_) => {

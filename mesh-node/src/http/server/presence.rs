@@ -11,7 +11,7 @@ use tokio::time::{Sleep, sleep};
 
 /// What the first bytes of a connection look like.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Opening {
+pub(super) enum FirstBytes {
     /// Nothing that would have to be said.
     #[default]
     Usual,
@@ -21,7 +21,7 @@ pub(super) enum Opening {
     Http2,
 }
 
-impl Opening {
+impl FirstBytes {
     /// Judges by the first bytes that come together.
     pub(super) fn of(bytes: &[u8]) -> Self {
         match bytes {
@@ -41,7 +41,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// Watches whether a client is still connected while its request is handled.
-pub(super) struct Presence {
+pub(super) struct ClientPresence {
     may_half_close: bool,
     /// The first byte of its next request, if looking has read one. From then on nothing more is
     /// read, so a client that leaves is not noticed until its answer is written.
@@ -66,7 +66,7 @@ struct Asking {
     pause: Duration,
 }
 
-impl Presence {
+impl ClientPresence {
     pub(super) fn new(may_half_close: bool) -> Self {
         Self { may_half_close, ahead: None, asking: None }
     }
@@ -141,10 +141,10 @@ mod tests {
 
     #[test]
     fn strangers_are_known_by_their_first_bytes() {
-        assert_eq!(Opening::of(b"\x16\x03\x01\x02\0\x01"), Opening::Tls);
-        assert_eq!(Opening::of(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), Opening::Http2);
+        assert_eq!(FirstBytes::of(b"\x16\x03\x01\x02\0\x01"), FirstBytes::Tls);
+        assert_eq!(FirstBytes::of(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), FirstBytes::Http2);
         for usual in [&b""[..], b"GET / HTTP/1.1", b"PRINT / HTTP/1.1", b"\x16", b"{}"] {
-            assert_eq!(Opening::of(usual), Opening::Usual);
+            assert_eq!(FirstBytes::of(usual), FirstBytes::Usual);
         }
     }
 }

@@ -8,21 +8,23 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 
-use super::watched::{Phase, Progress};
+use super::watched::{Phase, PhaseTracker};
 use crate::http::response::{self, BodyStream};
 
 /// What hyper sends. A streamed body tells the connection's watchdog when there is something to be
 /// sent, and when the rest of the answer is like that of any other.
 pub(super) enum SentBody {
     Whole(Option<Bytes>),
-    Stream { stream: BodyStream, sent: u64, progress: Progress },
+    Stream { stream: BodyStream, sent: u64, progress: PhaseTracker },
 }
 
 impl SentBody {
-    pub(super) fn new(body: response::Body, progress: &Progress) -> Self {
+    pub(super) fn new(body: response::ResponseBody, progress: &PhaseTracker) -> Self {
         match body {
-            response::Body::Whole(bytes) => Self::Whole((!bytes.is_empty()).then_some(bytes)),
-            response::Body::Stream(stream) => {
+            response::ResponseBody::Whole(bytes) => {
+                Self::Whole((!bytes.is_empty()).then_some(bytes))
+            }
+            response::ResponseBody::Stream(stream) => {
                 Self::Stream { stream, sent: 0, progress: progress.clone() }
             }
         }
@@ -79,7 +81,7 @@ impl Body for SentBody {
 
 /// Ends a body before its end. An error would have hyper drop what it has not written yet, the head
 /// perhaps; so the body is pending until all of that is written, and the socket fails then.
-fn cut<T>(progress: &Progress, reason: &dyn Display) -> Poll<T> {
+fn cut<T>(progress: &PhaseTracker, reason: &dyn Display) -> Poll<T> {
     tracing::debug!(%reason, "a streamed answer is cut off");
     progress.enter(Phase::Cutting);
     Poll::Pending

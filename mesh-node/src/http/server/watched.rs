@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::presence::{HalfClosed, Opening, Presence};
+use super::presence::{ClientPresence, FirstBytes, HalfClosed};
 use crate::http::ServerLimits;
 
 /// What a connection is doing.
@@ -57,9 +57,9 @@ impl Phase {
 /// The task that drives the connection reads it after each poll. All writers run inside that poll,
 /// so no memory ordering is needed.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Progress(Arc<AtomicU64>);
+pub(super) struct PhaseTracker(Arc<AtomicU64>);
 
-impl Progress {
+impl PhaseTracker {
     /// Bits of the value that are the phase.
     const PHASE_BITS: u32 = 4;
     const PHASES: [Phase; 11] = [
@@ -98,26 +98,31 @@ impl Progress {
 }
 
 /// A socket that notes what passes through it, and looks after the client while a handler runs.
-pub(super) struct Watched<S> {
+pub(super) struct WatchedStream<S> {
     stream: S,
-    progress: Progress,
-    client: Presence,
-    opening: Opening,
+    progress: PhaseTracker,
+    client: ClientPresence,
+    opening: FirstBytes,
 }
 
-impl<S> Watched<S> {
+impl<S> WatchedStream<S> {
     /// `half_closed`: see [`ServerLimits::half_closed`].
-    pub(super) fn new(stream: S, progress: Progress, half_closed: bool) -> Self {
-        Self { stream, progress, client: Presence::new(half_closed), opening: Opening::default() }
+    pub(super) fn new(stream: S, progress: PhaseTracker, half_closed: bool) -> Self {
+        Self {
+            stream,
+            progress,
+            client: ClientPresence::new(half_closed),
+            opening: FirstBytes::default(),
+        }
     }
 
     /// What the first bytes look like.
-    pub(super) fn opening(&self) -> Opening {
+    pub(super) fn opening(&self) -> FirstBytes {
         self.opening
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for WatchedStream<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -131,7 +136,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
         let phase = self.progress.get().0;
         let is_new = buf.filled().len() > before;
         if phase == Phase::Fresh && is_new {
-            self.opening = Opening::of(&buf.filled()[before..]);
+            self.opening = FirstBytes::of(&buf.filled()[before..]);
         }
         if matches!(phase, Phase::Fresh | Phase::Idle) && is_new {
             self.progress.enter(Phase::Head);
@@ -140,7 +145,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for WatchedStream<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -199,10 +204,10 @@ mod tests {
 
     #[test]
     fn coming_back_to_a_phase_is_a_new_stay() {
-        let progress = Progress::default();
+        let progress = PhaseTracker::default();
         assert_eq!(progress.get().0, Phase::Fresh);
         let mut stays = vec![progress.get().1];
-        for phase in Progress::PHASES.iter().chain(&Progress::PHASES) {
+        for phase in PhaseTracker::PHASES.iter().chain(&PhaseTracker::PHASES) {
             progress.enter(*phase);
             assert_eq!(progress.get().0, *phase);
             assert!(!stays.contains(&progress.get().1));

@@ -2,7 +2,7 @@
 //!
 //! | this process | its groups |
 //! |---|---|
-//! | drops a [`Group`], or calls [`kill_all`] | are killed there and then |
+//! | drops a [`ProcessGroup`], or calls [`kill_all`] | are killed there and then |
 //! | ends in any other way, by SIGKILL too | are killed by a guard: see [`keep_guard`] |
 //!
 //! A process that leaves its group (`setsid`) is not followed. Nor is one whose parent is killed by
@@ -26,10 +26,14 @@ pub use self::orphans::reap_orphans;
 use crate::process::signal_mask::with_file_limit;
 
 /// The groups of this process.
-static GROUPS: Mutex<Groups> =
-    Mutex::new(Groups { live: BTreeSet::new(), guard: None, is_guarded: false, is_over: false });
+static GROUPS: Mutex<ProcessGroups> = Mutex::new(ProcessGroups {
+    live: BTreeSet::new(),
+    guard: None,
+    is_guarded: false,
+    is_over: false,
+});
 
-struct Groups {
+struct ProcessGroups {
     /// Ids of their leaders.
     live: BTreeSet<i32>,
     guard: Option<Guard>,
@@ -39,15 +43,15 @@ struct Groups {
     is_over: bool,
 }
 
-fn groups() -> MutexGuard<'static, Groups> {
+fn groups() -> MutexGuard<'static, ProcessGroups> {
     GROUPS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A child and all that it starts, unless that leaves the group. Dropping it kills them.
 #[derive(Debug)]
-pub struct Group(Option<Pid>);
+pub struct ProcessGroup(Option<Pid>);
 
-impl Group {
+impl ProcessGroup {
     /// Kills what is left of it. The leader is to be waited for before or after.
     pub fn kill(&mut self) {
         let Some(leader) = self.0.take() else { return };
@@ -56,7 +60,7 @@ impl Group {
     }
 }
 
-impl Drop for Group {
+impl Drop for ProcessGroup {
     fn drop(&mut self) {
         self.kill();
     }
@@ -72,7 +76,7 @@ fn kill(leader: Pid) {
 ///
 /// # Errors
 /// As [`Command::spawn`]: what can't be executed is an error here, not a child that fails.
-pub fn spawn(command: &mut Command) -> io::Result<(Child, Group)> {
+pub fn spawn(command: &mut Command) -> io::Result<(Child, ProcessGroup)> {
     command.process_group(0).kill_on_drop(true);
     // Under the lock: nobody takes a child that is not listed yet for an orphan.
     let mut groups = groups();
@@ -85,7 +89,7 @@ pub fn spawn(command: &mut Command) -> io::Result<(Child, Group)> {
         groups.add(leader);
         file_limit::restore_limit(leader);
     }
-    Ok((child, Group(leader)))
+    Ok((child, ProcessGroup(leader)))
 }
 
 /// Kills all groups. From then on none can be started.
@@ -106,7 +110,7 @@ pub fn keep_guard() -> io::Result<()> {
     groups.replace_guard()
 }
 
-impl Groups {
+impl ProcessGroups {
     fn add(&mut self, leader: Pid) {
         self.live.insert(leader.as_raw_nonzero().get());
         self.tell(|guard| guard.begin(leader));

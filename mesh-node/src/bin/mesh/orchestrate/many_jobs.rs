@@ -14,8 +14,8 @@ use mesh_node::process::console::print;
 use mesh_node::process::signals::Stop;
 use serde_json::{Value, json};
 
-use super::mesh::CallError;
-use super::{Agent, Mesh, params};
+use super::mesh::AgentCallError;
+use super::{ListedAgent, MeshClient, params};
 use crate::args::{JobArgs, OrchestrateArgs};
 
 /// Jobs that may be unanswered at once; each holds a connection.
@@ -31,13 +31,13 @@ const DIGITS: u8 = 3;
 /// # Errors
 /// If a job failed.
 pub(super) async fn run(
-    mesh: &Mesh,
-    agents: &[Agent],
+    mesh: &MeshClient,
+    agents: &[ListedAgent],
     args: &OrchestrateArgs,
 ) -> anyhow::Result<()> {
     let stop = Stop::listen()?;
     let start = mesh.clock.now();
-    let mut summary = Summary::new()?;
+    let mut summary = JobsSummary::new()?;
     {
         let sending = async {
             match args.rate {
@@ -63,7 +63,12 @@ pub(super) async fn run(
     }
 }
 
-async fn closed_loop(mesh: &Mesh, agents: &[Agent], args: &OrchestrateArgs, summary: &mut Summary) {
+async fn closed_loop(
+    mesh: &MeshClient,
+    agents: &[ListedAgent],
+    args: &OrchestrateArgs,
+    summary: &mut JobsSummary,
+) {
     for number in 0..args.repeat.unwrap_or(u64::MAX) {
         let intended = mesh.clock.now();
         summary.sent += 1;
@@ -72,11 +77,11 @@ async fn closed_loop(mesh: &Mesh, agents: &[Agent], args: &OrchestrateArgs, summ
 }
 
 async fn open_loop(
-    mesh: &Mesh,
-    agents: &[Agent],
+    mesh: &MeshClient,
+    agents: &[ListedAgent],
     args: &OrchestrateArgs,
     rate: f64,
-    summary: &mut Summary,
+    summary: &mut JobsSummary,
 ) {
     let (clock, start) = (mesh.clock, mesh.clock.now());
     let intended = (0..args.repeat.unwrap_or(u64::MAX)).map(|number| {
@@ -84,7 +89,7 @@ async fn open_loop(
         (at, (at, number))
     });
     let mesh = Arc::new(mesh.clone());
-    let (job, agents) = (Arc::new(args.job.clone()), Arc::<[Agent]>::from(agents));
+    let (job, agents) = (Arc::new(args.job.clone()), Arc::<[ListedAgent]>::from(agents));
     let summary = RefCell::new(summary);
     let send = |(intended, number)| {
         summary.borrow_mut().sent += 1;
@@ -104,15 +109,15 @@ struct Ended {
 }
 
 /// All agents, from another one on for each job.
-fn in_turn(agents: &[Agent], job: u64) -> impl Iterator<Item = &Agent> {
+fn in_turn(agents: &[ListedAgent], job: u64) -> impl Iterator<Item = &ListedAgent> {
     let count = agents.len();
     agents.iter().cycle().skip(job as usize % count.max(1)).take(count)
 }
 
 /// Sends a job to the first of these agents that can be reached: the others have not begun it.
 async fn send(
-    mesh: &Mesh,
-    agents: impl Iterator<Item = &Agent>,
+    mesh: &MeshClient,
+    agents: impl Iterator<Item = &ListedAgent>,
     job: &JobArgs,
     intended: Timestamp,
 ) -> Ended {
@@ -135,16 +140,16 @@ async fn send(
 /// The failure of a job that no agent can have begun.
 const NOT_SENT: &str = "not_sent";
 
-fn failure_of(error: &CallError) -> &'static str {
+fn failure_of(error: &AgentCallError) -> &'static str {
     match error {
-        CallError::Answered(error, origin) => codec::from_error(error, *origin).name(),
-        CallError::Silent(error) if error.seen().fate() == Fate::NeverBegun => NOT_SENT,
-        CallError::Silent(_) => "no_answer",
+        AgentCallError::Answered(error, origin) => codec::from_error(error, *origin).name(),
+        AgentCallError::Silent(error) if error.seen().fate() == Fate::NeverBegun => NOT_SENT,
+        AgentCallError::Silent(_) => "no_answer",
     }
 }
 
 /// All jobs so far.
-struct Summary {
+struct JobsSummary {
     sent: u64,
     answered: u64,
     failures: BTreeMap<&'static str, u64>,
@@ -156,7 +161,7 @@ struct Summary {
 const QUANTILES: [(&str, f64); 5] =
     [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99.9", 0.999), ("max", 1.0)];
 
-impl Summary {
+impl JobsSummary {
     fn new() -> anyhow::Result<Self> {
         let latencies = Histogram::new_with_bounds(1, MAX_LATENCY.as_micros() as u64, DIGITS)?;
         Ok(Self { sent: 0, answered: 0, failures: BTreeMap::new(), latencies })
@@ -238,7 +243,7 @@ mod tests {
 
     #[test]
     fn a_summary_accounts_for_every_job() {
-        let mut summary = Summary::new().expect("a histogram");
+        let mut summary = JobsSummary::new().expect("a histogram");
         summary.sent = 5;
         assert_eq!(summary.to_json(2, Duration::from_secs(1))["latency_ms"], Value::Null);
         for ms in [10, 20] {

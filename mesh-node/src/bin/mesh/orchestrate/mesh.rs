@@ -6,7 +6,7 @@ use anyhow::{Context as _, anyhow, bail};
 use mesh_core::codec::{Origin, limits};
 use mesh_core::jsonrpc::{self, Id};
 use mesh_node::http::{Bytes, Client, ClientLimits, Method, StatusCode};
-use mesh_node::rpc::{Answered, Endpoint, exchange};
+use mesh_node::rpc::{RpcAnswer, ServiceAddress, exchange};
 use mesh_node::wire::{INDEX_HEADER, listing, read_services};
 use mesh_node::{Clock, TokioNet};
 use serde_json::{Value, json};
@@ -18,7 +18,7 @@ const LAST_WORD: Duration = Duration::from_secs(1);
 
 /// A listed agent.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Agent {
+pub(crate) struct ListedAgent {
     pub(crate) name: String,
     /// `host:port`.
     pub(crate) url: String,
@@ -26,7 +26,7 @@ pub(crate) struct Agent {
 
 /// The agents of one registry; copies share the connections.
 #[derive(Clone)]
-pub(crate) struct Mesh {
+pub(crate) struct MeshClient {
     pub(crate) clock: Clock,
     registry: String,
     client: Client<TokioNet>,
@@ -34,7 +34,7 @@ pub(crate) struct Mesh {
 
 /// Why a call has no result.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum CallError {
+pub(crate) enum AgentCallError {
     /// The agent's answer, and whose error it says that is.
     #[error("{0}")]
     Answered(jsonrpc::Error, Option<Origin>),
@@ -43,14 +43,14 @@ pub(crate) enum CallError {
     Silent(#[from] mesh_node::rpc::ExchangeError),
 }
 
-impl Mesh {
+impl MeshClient {
     pub(crate) fn new(clock: Clock, registry: &str) -> Self {
         let client = Client::new(TokioNet, ClientLimits::default());
         Self { clock, registry: registry.to_owned(), client }
     }
 
     /// The agents that the registry lists, by name.
-    pub(crate) async fn discover(&self) -> anyhow::Result<Vec<Agent>> {
+    pub(crate) async fn discover(&self) -> anyhow::Result<Vec<ListedAgent>> {
         self.list("/services", PATIENCE).await.map(|(agents, _)| agents)
     }
 
@@ -69,9 +69,9 @@ impl Mesh {
         Ok(())
     }
 
-    async fn list(&self, path: &str, timeout: Duration) -> anyhow::Result<(Vec<Agent>, u64)> {
+    async fn list(&self, path: &str, timeout: Duration) -> anyhow::Result<(Vec<ListedAgent>, u64)> {
         let registry = &self.registry;
-        let answer = self.client.call(registry, Method::GET, path, Bytes::new(), timeout).await;
+        let answer = self.client.request(registry, Method::GET, path, Bytes::new(), timeout).await;
         let answer =
             answer.with_context(|| format!("the registry at {registry} failed to answer"))?;
         if answer.status != StatusCode::OK {
@@ -82,13 +82,16 @@ impl Mesh {
         let index = answer.header(INDEX_HEADER).and_then(|index| index.parse().ok());
         let leases = listing(0, services).leases;
         let agent =
-            |(name, url): (&str, &str)| Agent { name: name.to_owned(), url: url.to_owned() };
+            |(name, url): (&str, &str)| ListedAgent { name: name.to_owned(), url: url.to_owned() };
         let agents = leases.iter().map(|lease| agent((&lease.name, &lease.url))).collect();
         Ok((agents, index.unwrap_or_default()))
     }
 
     /// One of these agents that answers: leases outlive the agents that are killed.
-    pub(crate) async fn any_live(&self, mut agents: Vec<Agent>) -> anyhow::Result<Agent> {
+    pub(crate) async fn any_live(
+        &self,
+        mut agents: Vec<ListedAgent>,
+    ) -> anyhow::Result<ListedAgent> {
         let mut rng = super::identity::seed().child("entry").rng();
         let count = agents.len();
         while !agents.is_empty() {
@@ -102,26 +105,26 @@ impl Mesh {
     }
 
     /// What an agent says of itself.
-    pub(crate) async fn info(&self, agent: &Agent) -> Result<Value, CallError> {
+    pub(crate) async fn info(&self, agent: &ListedAgent) -> Result<Value, AgentCallError> {
         self.call(agent, "info", &json!({}), PATIENCE).await
     }
 
     /// Calls a method of an agent.
     pub(crate) async fn call(
         &self,
-        agent: &Agent,
+        agent: &ListedAgent,
         method: &str,
         params: &Value,
         timeout: Duration,
-    ) -> Result<Value, CallError> {
+    ) -> Result<Value, AgentCallError> {
         let id = Id::from(1);
         // An object of strings and numbers can be written.
         let body = jsonrpc::request(method, params, &id).unwrap_or_default();
-        let to = Endpoint::agent(&agent.url);
+        let to = ServiceAddress::agent(&agent.url);
         let timeout = timeout.saturating_add(LAST_WORD);
         let answered = exchange(&self.client, to, (&id, body), timeout, &limits::ANSWER).await?;
-        let Answered { outcome, origin } = answered;
-        let result = outcome.map_err(|error| CallError::Answered(error, origin))?;
+        let RpcAnswer { outcome, origin } = answered;
+        let result = outcome.map_err(|error| AgentCallError::Answered(error, origin))?;
         Ok(serde_json::from_str(result.get()).unwrap_or_default())
     }
 }

@@ -12,12 +12,12 @@ use mesh_node::process::console::print;
 use mesh_node::process::signals::Stop;
 use serde_json::{Value, json};
 
-pub(super) use self::mesh::{Agent, Mesh};
+pub(super) use self::mesh::{ListedAgent, MeshClient};
 use super::args::{JobArgs, OrchestrateArgs};
 use super::identity;
 
 pub(super) async fn run(clock: Clock, args: &OrchestrateArgs) -> anyhow::Result<()> {
-    let mesh = Mesh::new(clock, &args.registry.address);
+    let mesh = MeshClient::new(clock, &args.registry.address);
     if args.watch {
         return watch::run(&mesh, Stop::listen()?).await;
     }
@@ -39,7 +39,7 @@ pub(super) async fn run(clock: Clock, args: &OrchestrateArgs) -> anyhow::Result<
 }
 
 /// The agents that may be asked.
-fn entries(agents: &[Agent], args: &OrchestrateArgs) -> anyhow::Result<Vec<Agent>> {
+fn entries(agents: &[ListedAgent], args: &OrchestrateArgs) -> anyhow::Result<Vec<ListedAgent>> {
     if agents.is_empty() {
         bail!("the registry at {} lists no agents", args.registry.address);
     }
@@ -50,9 +50,9 @@ fn entries(agents: &[Agent], args: &OrchestrateArgs) -> anyhow::Result<Vec<Agent
 }
 
 /// A job that was delegated.
-pub(super) struct Delegation {
+pub(super) struct DelegatedJob {
     /// The agent that was asked to.
-    asked: Agent,
+    asked: ListedAgent,
     /// The seed's result: `delegated_to`, `peer_result`, `rpc_latency_ms`.
     result: Value,
     /// What the round trip took beyond the agent's own time.
@@ -61,17 +61,17 @@ pub(super) struct Delegation {
 
 /// Has `asked` delegate a job.
 pub(super) async fn delegate(
-    mesh: &Mesh,
-    asked: Agent,
+    mesh: &MeshClient,
+    asked: ListedAgent,
     job: &JobArgs,
-) -> anyhow::Result<Delegation> {
+) -> anyhow::Result<DelegatedJob> {
     let sent = mesh.clock.now();
     let result = mesh.call(&asked, "delegate", &params(job), job.timeout).await;
     let result = result.with_context(|| format!("{} failed to delegate", asked.name))?;
     let took = mesh.clock.now().since(sent);
     let inside = result["rpc_latency_ms"].as_f64().unwrap_or_default().max(0.0);
     let inside = Duration::try_from_secs_f64(inside / 1e3).unwrap_or_default();
-    Ok(Delegation { asked, result, network: took.saturating_sub(inside) })
+    Ok(DelegatedJob { asked, result, network: took.saturating_sub(inside) })
 }
 
 /// The params of a job.
@@ -92,8 +92,8 @@ fn ms(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1e3
 }
 
-impl Delegation {
-    fn to_json(&self, discovered: &[Agent]) -> Value {
+impl DelegatedJob {
+    fn to_json(&self, discovered: &[ListedAgent]) -> Value {
         let discovered: Vec<&str> = discovered.iter().map(|agent| &*agent.name).collect();
         json!({
             "discovered": discovered,

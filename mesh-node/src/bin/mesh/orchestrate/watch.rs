@@ -9,7 +9,7 @@ use mesh_node::process::console::{is_open, print};
 use mesh_node::process::signals::Stop;
 use serde_json::Value;
 
-use super::{Agent, Mesh, figure, plain};
+use super::{ListedAgent, MeshClient, figure, plain};
 
 /// Time between two drawings.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -22,7 +22,7 @@ const CLEAR_BELOW: &str = "\x1b[J";
 const CLEAR_LINE: &str = "\x1b[K";
 
 /// Draws until a signal comes or the output is closed; once if the output is not a terminal.
-pub(super) async fn run(mesh: &Mesh, stop: Stop) -> anyhow::Result<()> {
+pub(super) async fn run(mesh: &MeshClient, stop: Stop) -> anyhow::Result<()> {
     if !stdout().is_terminal() {
         print(&table(&look(mesh).await?));
         return Ok(());
@@ -50,11 +50,11 @@ pub(super) async fn run(mesh: &Mesh, stop: Stop) -> anyhow::Result<()> {
 
 /// An agent, its answer to `info`, and the round trip of that call.
 struct AgentStatus {
-    agent: Agent,
+    agent: ListedAgent,
     info: Option<(Value, Duration)>,
 }
 
-async fn look(mesh: &Mesh) -> anyhow::Result<Vec<AgentStatus>> {
+async fn look(mesh: &MeshClient) -> anyhow::Result<Vec<AgentStatus>> {
     let agents = mesh.discover().await?;
     let rows = agents.into_iter().map(async |agent| {
         let sent = mesh.clock.now();
@@ -71,7 +71,7 @@ fn table(rows: &[AgentStatus]) -> String {
         "agent", "address", "cpu", "memory", "in flight", "queued", "rtt", "uptime", "version"
     );
     for AgentStatus { agent, info } in rows {
-        let Agent { name, url } = agent;
+        let ListedAgent { name, url } = agent;
         let _ = match info {
             None => writeln!(text, "{name:<20} {url:<21} no answer"),
             Some((info, rtt)) => writeln!(

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use mesh_node::Net;
 use mesh_node::http::{
-    Bytes, CallError, Client, ClientLimits, Connections, Handler, Method, Request, Response,
+    Bytes, Client, ClientLimits, ConnectionCounts, Handler, HttpError, Method, Request, Response,
     Served, ServerLimits, StatusCode, serve,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -116,11 +116,11 @@ async fn until(what: &str, count: &AtomicUsize, wanted: usize) {
     panic!("{what} stayed at {} instead of {wanted}", count.load(Ordering::SeqCst));
 }
 
-type Answered = Result<(StatusCode, Bytes), CallError>;
+type Answered = Result<(StatusCode, Bytes), HttpError>;
 
 async fn post<N: Net>(client: &Client<N>, address: &str, body: &'static str) -> Answered {
     let body = Bytes::from_static(body.as_bytes());
-    let answer = client.call(address, Method::POST, "/", body, LONG).await?;
+    let answer = client.request(address, Method::POST, "/", body, LONG).await?;
     Ok((answer.status, answer.body))
 }
 
@@ -131,7 +131,7 @@ async fn post_within<N: Net>(
     limit: Duration,
 ) -> Answered {
     let body = Bytes::from_static(b"{}");
-    let answer = client.call(address, Method::POST, path, body, limit).await?;
+    let answer = client.request(address, Method::POST, path, body, limit).await?;
     Ok((answer.status, answer.body))
 }
 

@@ -53,7 +53,11 @@ pub(crate) async fn a_large_body_is_refused<N: Net>(net: N) {
     let client = Client::new(net, ClientLimits::default());
     let send = async |bytes| {
         let body = Bytes::from(vec![b' '; bytes]);
-        client.call(&server.address, Method::POST, "/", body, LONG).await.expect("an answer").status
+        client
+            .request(&server.address, Method::POST, "/", body, LONG)
+            .await
+            .expect("an answer")
+            .status
     };
     assert_eq!(send(1 << 16).await, StatusCode::OK);
     // Much of it is still on its way when the answer comes.
@@ -207,7 +211,7 @@ pub(crate) async fn shutdown_finishes_what_is_in_flight<N: Net>(net: N) {
         assert_eq!(rest(&mut fresh).await, "");
         assert!(!stop.is_finished(), "idle connections do not wait for busy ones");
         let error = post(&late, &address, "1").await.expect_err("no longer listening");
-        assert!(matches!(error, CallError::Connect { .. }), "{error:?}");
+        assert!(matches!(error, HttpError::Connect { .. }), "{error:?}");
         stop.await.expect("no panic")
     };
     let (answer, served) = tokio::join!(in_flight, stopping);
@@ -226,7 +230,7 @@ pub(crate) async fn shutdown_cuts_off_what_outlasts_the_drain<N: Net>(net: N) {
         server.stop().await
     };
     let (answer, served) = tokio::join!(post(&client, &address, "1"), stop);
-    assert!(matches!(answer, Err(CallError::Broken(_))), "{answer:?}");
+    assert!(matches!(answer, Err(HttpError::Broken(_))), "{answer:?}");
     assert_eq!(served, Served { connections: 1, cut_off: 1, ..Served::default() });
     until("handlers cancelled", &handler.cancelled, 1).await;
 }
@@ -319,7 +323,7 @@ pub(crate) async fn a_panic_costs_one_connection<N: Net>(net: N) {
     let server = Running::start(&net, limits(), handler).await;
     let client = Client::new(net, ClientLimits::default());
     let answer = post_within(&client, &server.address, "/panic", LONG).await;
-    assert!(matches!(answer, Err(CallError::Broken(_))), "{answer:?}");
+    assert!(matches!(answer, Err(HttpError::Broken(_))), "{answer:?}");
     assert_answered(post(&client, &server.address, "1").await, "1");
     assert_eq!(server.stop().await, Served { connections: 2, panicked: 1, ..Served::default() });
 }

@@ -59,11 +59,11 @@ pub(crate) async fn a_stream_comes_piece_by_piece<N: Net>(net: N) {
         assert_eq!(answer.next(LONG).await.expect("a piece"), Some(Bytes::from(text)));
     }
     let none = answer.next(SHORT).await.expect_err("nothing was sent");
-    assert!(matches!(none, CallError::Timeout { sent: true }), "{none:?}");
-    assert_eq!(client.connections(), Connections { open: 1, idle: 0 });
+    assert!(matches!(none, HttpError::Timeout { sent: true }), "{none:?}");
+    assert_eq!(client.connections(), ConnectionCounts { open: 1, idle: 0 });
     drop(pieces);
     assert_eq!(answer.next(LONG).await.expect("the end"), None);
-    assert_eq!(client.connections(), Connections { open: 1, idle: 1 });
+    assert_eq!(client.connections(), ConnectionCounts { open: 1, idle: 1 });
     assert_answered(post(&client, &server.address, "1").await, "1");
     assert_eq!(server.stop().await.connections, 1, "the connection is as good as new");
 }
@@ -96,7 +96,7 @@ pub(crate) async fn a_stream_that_goes_no_further_is_not_taken_for_complete<N: N
         pieces.send(last).await.expect("the client is there");
         assert_eq!(answer.next(LONG).await.expect("a piece"), Some(Bytes::from("12345")));
         let error = answer.next(LONG).await.expect_err("cut off");
-        assert!(matches!(error, CallError::Broken(_)), "{error:?}");
+        assert!(matches!(error, HttpError::Broken(_)), "{error:?}");
         assert_eq!(answer.next(LONG).await.expect("nothing more"), None);
         timeout(LONG, pieces.closed()).await.expect("nobody waits for more");
     }
@@ -123,7 +123,7 @@ pub(crate) async fn a_client_refuses_a_stream_that_is_too_long<N: Net>(net: N) {
             Err(error) => break error,
         }
     };
-    assert!(matches!(error, CallError::TooLarge { limit: 100 }), "{error:?}");
+    assert!(matches!(error, HttpError::TooLarge { limit: 100 }), "{error:?}");
     assert_eq!(client.connections().open, 0);
     server.stop().await;
 }

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use mesh_core::agent::Failure;
 use mesh_core::codec;
-use mesh_node::http::{Body, Request, Response, serve};
+use mesh_node::http::{Request, Response, ResponseBody, serve};
 use mesh_node::wire::ERROR_HEADER;
 
 use super::*;
@@ -55,7 +55,7 @@ impl Stranger {
 
 /// An answer whose body is whole, once more.
 fn copy(response: &Response) -> Response {
-    let Body::Whole(body) = &response.body else { panic!("a stream can't be sent twice") };
+    let ResponseBody::Whole(body) = &response.body else { panic!("a stream can't be sent twice") };
     let (status, content_type) = (response.status, response.content_type);
     let headers = response.headers.clone();
     Response { status, content_type, body: body.clone().into(), headers }

@@ -17,7 +17,7 @@ use mesh_core::jsonrpc;
 use mesh_core::registry::{LeaseConfig, RegistryConfig};
 use mesh_core::routing::{PolicyFactory, PolicySettings};
 use mesh_core::seed::Seed;
-use mesh_node::agent::Parts;
+use mesh_node::agent::AgentParts;
 use mesh_node::http::{
     Answer, Bytes, Client, ClientLimits, Method, Served, ServerLimits, StatusCode,
 };
@@ -93,7 +93,7 @@ impl<N: Net> Mesh<N> {
         let mut setup = Setup::new(name, &address);
         set(&mut setup);
         let watch = Watch::default();
-        let parts = Parts {
+        let parts = AgentParts {
             net: self.net.clone(),
             clock: self.clock,
             host: setup.host,
@@ -111,7 +111,7 @@ impl<N: Net> Mesh<N> {
 
     async fn ask(&self, address: &str, method: Method, path: &str, body: &str) -> Answer {
         let body = Bytes::from(body.to_owned());
-        self.client.call(address, method, path, body, LONG).await.expect("an answer")
+        self.client.request(address, method, path, body, LONG).await.expect("an answer")
     }
 
     async fn post(&self, address: &str, path: &str, body: &Value) -> (StatusCode, Value) {
