@@ -1,4 +1,4 @@
-//! A `work` call on the wire: reading the request and writing its answer.
+//! A `work` call as bytes: reading the request and writing its answer.
 
 use std::hint::black_box;
 use std::time::Duration;

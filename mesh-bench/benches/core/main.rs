@@ -1,4 +1,4 @@
-//! What the hot paths of mesh-core cost: `cargo bench -p mesh-bench`.
+//! Measures the hot paths of mesh-core: `cargo bench -p mesh-bench`.
 
 mod jsonrpc;
 mod registry;
@@ -9,7 +9,8 @@ use std::time::Duration;
 use criterion::Criterion;
 
 fn main() {
-    // The figures are tens of nanoseconds to a few milliseconds, so a second holds plenty.
+    // The measured functions take tens of nanoseconds to a few milliseconds, so one second holds
+    // plenty of calls.
     let mut criterion = Criterion::default()
         .warm_up_time(Duration::from_millis(300))
         .measurement_time(Duration::from_secs(1))

@@ -1,4 +1,4 @@
-//! One routing decision, from the number of eligible peers to the chosen one.
+//! One routing decision: from the eligible peers to the chosen one.
 
 use std::hint::black_box;
 use std::time::Duration;
@@ -18,7 +18,7 @@ const PEERS: [usize; 4] = [10, 100, 1_000, 10_000];
 
 pub(crate) fn bench(criterion: &mut Criterion) {
     for description in BUILT_IN {
-        // From memory where the policy can have it so: nobody waits for probes here.
+        // By reports where the policy can use them, because nothing here answers probes.
         let reports = description.defaults().with([("signal", "reports".into())]);
         let settings = reports.unwrap_or_else(|_| description.defaults());
         let mut group = criterion.benchmark_group(format!("route/{}", description.name));
@@ -40,7 +40,7 @@ pub(crate) fn bench(criterion: &mut Criterion) {
     }
 }
 
-/// Peers with reports that differ, as those of a mesh under load do.
+/// Candidates whose reports differ, like those of a mesh at work.
 fn peers(count: usize, rng: &mut Rng) -> Vec<Candidate> {
     let roster = roster(count);
     let peer = |lease: &ListedLease| {

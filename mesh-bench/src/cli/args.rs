@@ -1,4 +1,4 @@
-//! What may be typed.
+//! The command line of `mesh-bench`.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -39,7 +39,7 @@ pub(super) struct Args {
 pub(super) enum Command {
     /// Compare two results, policy by policy and quantile by quantile.
     ///
-    /// The figures of A are held against those of B: with a simulation as A and a live run as B,
+    /// The figures of A are compared with those of B: with a simulation as A and a live run as B,
     /// the error is the simulation's. Figures of several seeds are their means.
     Compare(CompareArgs),
     /// Run a scenario on real processes and sockets of this machine.
@@ -52,20 +52,20 @@ pub(super) enum Command {
     Calibrate(CalibrateArgs),
     /// Measure how many calls a second the mesh answers, beside what people use today.
     ///
-    /// Contenders of a group take turns; all run as processes of this machine and share its cores
-    /// with the load generator, so ratios count and not absolute figures. Without --rate, each
+    /// Contenders of a group take turns. All run as processes of this machine and share its cores
+    /// with the request generator, so ratios count and not absolute figures. Without --rate, each
     /// connection sends a call as soon as it has its last answer.
     Throughput(ThroughputArgs),
     /// Measure what agents at rest cost, and a registry that gets nothing but heartbeats.
     Idle(IdleArgs),
-    /// The bare HTTP server that `throughput` holds agents against.
+    /// The bare HTTP server that `throughput` compares agents with.
     #[command(hide = true)]
     Echo(EchoArgs),
 }
 
 #[derive(Debug, ClapArgs)]
 pub(super) struct ThroughputArgs {
-    /// How long a round counts, in seconds; a tenth of it goes before that, uncounted.
+    /// How long a round is measured, in seconds; a tenth of it goes before that, uncounted.
     #[arg(long, value_name = "S", default_value_t = 10.0, value_parser = seconds)]
     pub(super) seconds: f64,
     /// Rounds of each contender.
@@ -74,10 +74,10 @@ pub(super) struct ThroughputArgs {
     /// Kept-alive connections.
     #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..))]
     pub(super) connections: u16,
-    /// Open loop: so many requests are due per second, and latency counts from then.
+    /// Open loop: this many requests are due per second, and latency counts from then.
     #[arg(long, value_name = "PER_SECOND", value_parser = rate)]
     pub(super) rate: Option<f64>,
-    /// Measure only this one and its baseline; may be repeated.
+    /// Measure only this contender and its baseline; may be repeated.
     #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(names()))]
     pub(super) only: Vec<String>,
     /// The `mesh` binary [default: the one beside this program].

@@ -8,7 +8,7 @@ use super::{ExitReason, binary, print, until_signal};
 use crate::idle::{IdleOptions, ProcessFigures, measure, render};
 use crate::live::HostFacts;
 
-/// What `--out` writes.
+/// The file that `--out` writes.
 #[derive(Serialize)]
 struct IdleFile<'a> {
     schema_version: u32,

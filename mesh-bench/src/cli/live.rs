@@ -11,17 +11,17 @@ use serde::Serialize;
 
 use super::args::LiveArgs;
 use super::{ExitReason, binary, print, say, until_signal};
-use crate::live::{HostFacts, MeshUnderTest, UnsupportedField, notes, refusals, run};
+use crate::live::{HostFacts, MeshUnderTest, UnsupportedField, notes, run, unsupported_fields};
 
-/// Version of `host.json`: one more whenever a field comes, goes or changes its meaning.
+/// The version of `host.json`. It rises whenever a field comes, goes or changes its meaning.
 const SCHEMA_VERSION: u32 = 1;
 
-/// `host.json`: what a live run ran on, and how it differs from what the scenario says.
+/// The file `host.json`: what a live run ran on, and how it differs from what the scenario says.
 #[derive(Serialize)]
 struct HostFile<'a> {
     schema_version: u32,
     host: &'a HostFacts,
-    /// Whether the agents were another mesh's, given with `--registry`.
+    /// Whether the agents were those of another mesh, named with `--registry`.
     running_mesh: bool,
     notes: &'a [String],
 }
@@ -34,9 +34,9 @@ pub(super) fn live(args: &LiveArgs) -> anyhow::Result<ExitReason> {
             return Ok(ExitReason::Usage);
         }
     };
-    let (scenario, place) = match scenario
+    let (scenario, mesh) = match scenario
         .select(&args.seed, &args.policy)
-        .and_then(|s| place(&s, args).map(|p| (s, p)))
+        .and_then(|s| mesh_under_test(&s, args).map(|mesh| (s, mesh)))
     {
         Ok(selected) => selected,
         Err(complaint) => {
@@ -44,9 +44,9 @@ pub(super) fn live(args: &LiveArgs) -> anyhow::Result<ExitReason> {
             return Ok(ExitReason::Usage);
         }
     };
-    let (facts, notes) = (HostFacts::collect(), notes_of(&scenario, &place));
+    let (facts, notes) = (HostFacts::collect(), notes_of(&scenario, &mesh));
     print(&opening(&scenario, &facts, &notes));
-    let runs = until_signal(all(&scenario, &place))?;
+    let runs = until_signal(all(&scenario, &mesh))?;
     let Some(runs) = runs else { return Ok(ExitReason::Interrupted) };
     let out = args.out.clone();
     let out =
@@ -55,33 +55,34 @@ pub(super) fn live(args: &LiveArgs) -> anyhow::Result<ExitReason> {
     let host = HostFile {
         schema_version: SCHEMA_VERSION,
         host: &facts,
-        running_mesh: matches!(place, MeshUnderTest::AlreadyRunning(_)),
+        running_mesh: matches!(mesh, MeshUnderTest::AlreadyRunning(_)),
         notes: &notes,
     };
     let host = serde_json::to_string_pretty(&host)? + "\n";
     let written = write_live(&out, &report, host);
-    // What was measured is shown even if it can't be written.
+    // Shown before the error, if there is one: what was measured must not be lost.
     print(&table::render(&report, &args.scenario.display().to_string()));
     written.with_context(|| format!("failed to write the results to {}", out.display()))?;
     print(&format!(" written to {}\n", out.display()));
     Ok(ExitReason::Done)
 }
 
-async fn all(scenario: &Scenario, place: &MeshUnderTest) -> anyhow::Result<Vec<RunRecord>> {
+/// All runs: each policy with each seed.
+async fn all(scenario: &Scenario, mesh: &MeshUnderTest) -> anyhow::Result<Vec<RunRecord>> {
     let mut runs = Vec::new();
     let count = scenario.policies.len() * scenario.seeds.len();
     for policy in &scenario.policies {
         for &seed in &scenario.seeds {
             say(&format!(" run {} of {count}: {}, seed {seed}", runs.len() + 1, policy.label));
-            let record = run(scenario, place, policy, seed).await;
+            let record = run(scenario, mesh, policy, seed).await;
             runs.push(record.with_context(|| format!("failed to run {}", policy.label))?);
         }
     }
     Ok(runs)
 }
 
-/// Whose agents get the requests, if they can do all that the scenario asks for.
-fn place(scenario: &Scenario, args: &LiveArgs) -> Result<MeshUnderTest, String> {
+/// Which mesh gets the requests, if it can do everything that the scenario asks for.
+fn mesh_under_test(scenario: &Scenario, args: &LiveArgs) -> Result<MeshUnderTest, String> {
     if let Some(registry) = &args.registry {
         if scenario.policies.len() != 1 {
             return Err("agents that run already have one policy: say which with --policy".into());
@@ -91,7 +92,7 @@ fn place(scenario: &Scenario, args: &LiveArgs) -> Result<MeshUnderTest, String> 
         }
         return Ok(MeshUnderTest::AlreadyRunning(registry.clone()));
     }
-    let refused: Vec<String> = refusals(scenario)
+    let refused: Vec<String> = unsupported_fields(scenario)
         .into_iter()
         .map(|UnsupportedField { field, why }| format!("a live mesh can't honour `{field}`: {why}"))
         .collect();
@@ -103,8 +104,9 @@ fn place(scenario: &Scenario, args: &LiveArgs) -> Result<MeshUnderTest, String> 
         .map_err(|error| format!("{error:#}"))
 }
 
-fn notes_of(scenario: &Scenario, place: &MeshUnderTest) -> Vec<String> {
-    match place {
+/// How the run differs from what the scenario says.
+fn notes_of(scenario: &Scenario, mesh: &MeshUnderTest) -> Vec<String> {
+    match mesh {
         MeshUnderTest::NewProcesses(_) => notes(scenario),
         MeshUnderTest::AlreadyRunning(registry) => {
             vec![format!("agents, network and policy are as the mesh of {registry} has them")]
@@ -112,6 +114,7 @@ fn notes_of(scenario: &Scenario, place: &MeshUnderTest) -> Vec<String> {
     }
 }
 
+/// What is printed before the runs: the scenario, the machine and the notes.
 fn opening(scenario: &Scenario, facts: &HostFacts, notes: &[String]) -> String {
     let unknown = "unknown";
     let mut text = format!(

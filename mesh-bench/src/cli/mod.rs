@@ -1,4 +1,4 @@
-//! The command line.
+//! The commands of `mesh-bench`, one file each.
 
 mod args;
 mod calibrate;
@@ -21,12 +21,12 @@ use self::args::{Args, Command};
 use crate::throughput::echo;
 use mesh_bench::compare::CompareError;
 
-/// How a call ended. The numbers are the exit codes.
+/// How the program ended. The numbers are the exit codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum ExitReason {
-    /// All is done.
+    /// Everything went well.
     Done = 0,
-    /// Something failed; requests of a load, say.
+    /// Something failed, for example some of the requests.
     Failed = 1,
     /// The command line or the scenario is wrong, or asks for what can't be done.
     Usage = 2,
@@ -40,7 +40,7 @@ pub(crate) fn main() -> ExitCode {
         Ok(args) => args,
         Err(error) => return console::exit_code(usage(&error) as u8),
     };
-    // Without them, the load that needs them fails and says so.
+    // An error is ignored: if files run out, the request generator fails and says so.
     let _ = children::allow_many_files();
     let result = match command {
         Command::Compare(args) => compare::compare(&args).map(|()| ExitReason::Done),
@@ -85,8 +85,8 @@ fn binary(named: Option<&Path>) -> anyhow::Result<PathBuf> {
     if path.is_file() { Ok(path) } else { Err(NoMesh(path).into()) }
 }
 
-/// Runs to the end, or to a signal to stop: then there is nothing, and what was dropped has killed
-/// its processes. If this process is killed, a guard kills them.
+/// Runs to the end, or until a signal asks to stop; then the result is `None`, and dropping the run
+/// has killed its processes. If this process is killed itself, a guard kills them.
 fn until_signal<T>(run: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<Option<T>> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {

@@ -11,10 +11,11 @@ use super::{ExitReason, binary, print, until_signal};
 use crate::live::HostFacts;
 use crate::throughput::{ContenderFigures, Programs, ThroughputOptions, measure, table};
 
-/// Version of the files of this command and `idle`: one more whenever a field comes, goes or changes its meaning.
+/// The version of the files of this command and of `idle`. It rises whenever a field comes, goes or
+/// changes its meaning.
 pub(super) const SCHEMA_VERSION: u32 = 2;
 
-/// What `--out` writes.
+/// The file that `--out` writes.
 #[derive(Serialize)]
 struct ThroughputFile<'a> {
     schema_version: u32,
@@ -46,6 +47,7 @@ pub(super) fn throughput(args: &ThroughputArgs) -> anyhow::Result<ExitReason> {
     Ok(if failed == 0 { ExitReason::Done } else { ExitReason::Failed })
 }
 
+/// Writes a file as pretty-printed JSON.
 pub(super) fn write(path: &Path, file: &impl Serialize) -> anyhow::Result<()> {
     let text = serde_json::to_string_pretty(file)? + "\n";
     write_file(path, text).with_context(|| format!("failed to write {}", path.display()))

@@ -1,31 +1,32 @@
-//! One kept-alive connection: a request out, a whole answer in.
+//! One kept-alive connection, which sends a request and reads the whole answer.
 
 use std::io;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-/// Longest answer, head and body, that is read.
+/// The longest answer that is read, head and body together.
 const ANSWER_BYTES: usize = 1 << 20;
 const HEAD_END: &[u8] = b"\r\n\r\n";
-/// What only the body of a failed call contains.
+/// What no body but that of a failed JSON-RPC call contains.
 const ERROR_MEMBER: &[u8] = b"\"error\":";
 
-/// Why a request has no good answer.
+/// Why a request has no result.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum RequestFailure {
     /// The connection broke or was closed.
     #[error("failed to get an answer: {0}")]
     Io(#[from] io::Error),
-    /// The answer is none that this client reads.
+    /// The answer is not one that this client can read.
     #[error("failed to read an answer: {0}")]
     Unreadable(&'static str),
-    /// The server answered, but not with a result.
+    /// The server answered without a result.
     #[error("answered {0}")]
     Refused(String),
 }
 
-/// Does no more per request than it must, since it shares the cores with what it measures.
+/// A connection to the server. It does as little per request as possible, because it shares the
+/// cores with what it measures.
 pub(super) struct GeneratorConnection {
     stream: TcpStream,
     buffer: Vec<u8>,
@@ -38,7 +39,7 @@ impl GeneratorConnection {
         Ok(Self { stream, buffer: Vec::with_capacity(1024) })
     }
 
-    /// Sends a request and reads its answer, which must be a 200 with a result. After a failure the
+    /// Sends a request and reads its answer, which must be 200 with a result. After a failure, the
     /// connection can't be used again.
     pub(super) async fn exchange(&mut self, request: &[u8]) -> Result<(), RequestFailure> {
         self.stream.write_all(request).await?;
@@ -57,7 +58,7 @@ impl GeneratorConnection {
     }
 }
 
-/// An answer that has arrived in full.
+/// An answer that has arrived as a whole.
 #[derive(Debug, PartialEq, Eq)]
 struct HttpAnswer<'a> {
     status: &'a [u8],
@@ -65,7 +66,7 @@ struct HttpAnswer<'a> {
 }
 
 impl<'a> HttpAnswer<'a> {
-    /// `None` if there is more to come.
+    /// Parses an answer. `None` if some of it has not arrived.
     fn parse(bytes: &'a [u8]) -> Result<Option<Self>, RequestFailure> {
         let Some(end) = find(bytes, HEAD_END) else { return Ok(None) };
         let (head, body) = (&bytes[..end], &bytes[end + HEAD_END.len()..]);
@@ -83,6 +84,7 @@ impl<'a> HttpAnswer<'a> {
         }
     }
 
+    /// Fails unless the answer is 200 with a JSON-RPC result.
     fn check(&self) -> Result<(), RequestFailure> {
         if self.status == b"200" && find(self.body, ERROR_MEMBER).is_none() {
             return Ok(());

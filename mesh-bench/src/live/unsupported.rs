@@ -1,4 +1,4 @@
-//! What processes on this machine can't honour of a scenario.
+//! Finds what processes on this machine can't do of a scenario.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -6,24 +6,24 @@ use std::time::Duration;
 use mesh_sim::scenario::{CLIENT, PolicySpec, REGISTRY, Scenario};
 use mesh_sim::units::format_duration;
 
-/// The operating system counts CPU time no finer.
+/// The shortest window over which the operating system counts CPU time.
 const LEAST_CPU_WINDOW: Duration = Duration::from_millis(200);
 
-/// A field that a live mesh can't honour, and why.
+/// A field of a scenario that a live mesh can't honour.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct UnsupportedField {
-    /// The field's path, and whose it is if many have it.
+    /// The path of the field, and the name of its owner if many have it.
     pub(crate) field: String,
-    /// Why it is refused.
+    /// Why a live mesh can't honour it.
     pub(crate) why: String,
 }
 
-/// Every field that processes of `mesh` on loopback can't honour.
-pub(crate) fn refusals(scenario: &Scenario) -> Vec<UnsupportedField> {
-    let mut refusals = Vec::new();
+/// Every field of a scenario that processes of `mesh` on loopback can't honour.
+pub(crate) fn unsupported_fields(scenario: &Scenario) -> Vec<UnsupportedField> {
+    let mut fields = Vec::new();
     let mut refuse = |is_refused: bool, field: String, why: String| {
         if is_refused {
-            refusals.push(UnsupportedField { field, why });
+            fields.push(UnsupportedField { field, why });
         }
     };
     for conflict in scenario.registry_config().conflicts() {
@@ -68,10 +68,11 @@ pub(crate) fn refusals(scenario: &Scenario) -> Vec<UnsupportedField> {
             refuse(true, field, why.to_owned());
         }
     }
-    refusals
+    fields
 }
 
-/// What a live run does in another way than the simulation, though it may be compared: a line each.
+/// What a live run does differently from the simulation although the results may be compared: one
+/// sentence each.
 pub(crate) fn notes(scenario: &Scenario) -> Vec<String> {
     let mut notes = vec![
         "network.latency is not applied: loopback is as fast as it is".to_owned(),
@@ -81,7 +82,10 @@ pub(crate) fn notes(scenario: &Scenario) -> Vec<String> {
     let misled = scenario.policies.iter().filter(reads_cpu);
     let labels: Vec<&str> = misled.map(|policy| &*policy.label).collect();
     if !labels.is_empty() {
-        notes.push(format!("jobs sleep and use no CPU, which {} go by", labels.join(", ")));
+        notes.push(format!(
+            "jobs sleep and use no CPU, but these policies choose by CPU: {}",
+            labels.join(", ")
+        ));
     }
     notes
 }
@@ -104,7 +108,7 @@ mod tests {
     }
 
     fn refused(more: &str) -> Vec<String> {
-        refusals(&scenario(more)).into_iter().map(|refusal| refusal.field).collect()
+        unsupported_fields(&scenario(more)).into_iter().map(|refusal| refusal.field).collect()
     }
 
     fn fault(kind: &str, more: &str) -> String {
@@ -123,7 +127,7 @@ mod tests {
         two.agents[1].machine.speed = 2.0;
         two.agents[2].admission.concurrency = Concurrency::Unlimited;
         two.agents[2].leaves = Some(Duration::from_secs(1));
-        let fields: Vec<String> = refusals(&two).into_iter().map(|r| r.field).collect();
+        let fields: Vec<String> = unsupported_fields(&two).into_iter().map(|r| r.field).collect();
         let expected = [
             "agents.speed of agent-2",
             "agents.concurrency of agent-3",
@@ -149,6 +153,9 @@ mod tests {
     #[test]
     fn policies_that_go_by_cpu_are_named() {
         let notes = notes(&scenario(""));
-        assert!(notes.iter().any(|note| note.ends_with("which least_loaded go by")), "{notes:?}");
+        assert!(
+            notes.iter().any(|note| note.ends_with("choose by CPU: least_loaded")),
+            "{notes:?}"
+        );
     }
 }
