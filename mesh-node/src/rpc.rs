@@ -1,4 +1,4 @@
-//! One JSON-RPC call over HTTP, to an agent or to any other service.
+//! One JSON-RPC call over HTTP, of an agent or of any other service.
 
 use std::time::Duration;
 
@@ -10,23 +10,23 @@ use crate::Net;
 use crate::http::{Client, HttpError, Method, StatusCode};
 use crate::wire::ERROR_HEADER;
 
-/// Why a call brought neither a result nor an error object.
+/// Why a call has neither a result nor an error object. The messages fit after "failed to".
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ExchangeError {
-    /// HTTP failed.
+    /// There is no HTTP answer.
     #[error(transparent)]
     Http(#[from] HttpError),
-    /// The server answered with an HTTP status that is no success, and with no JSON-RPC.
+    /// The server answered with an HTTP status that is no success, and without a JSON-RPC response.
     #[error("get a JSON-RPC answer: HTTP status {0}")]
     Status(StatusCode),
-    /// The body is not a JSON-RPC answer to this call.
+    /// The body is not a JSON-RPC response to this call.
     #[error("get a JSON-RPC answer")]
     Malformed(#[from] ResponseError),
 }
 
 impl ExchangeError {
-    /// What the caller saw of its call: from it follows whether the job may have been begun.
+    /// What the caller saw of its call. From that follows whether the job may have been begun.
     pub fn seen(&self) -> Seen {
         match self {
             Self::Http(error) if error.never_sent() => Seen::NotSent,
@@ -36,35 +36,37 @@ impl ExchangeError {
     }
 }
 
-/// A JSON-RPC answer.
+/// The answer to a JSON-RPC call.
 #[derive(Debug)]
 pub struct RpcAnswer {
-    /// The result or the error.
+    /// The result or the error object.
     pub outcome: Outcome,
-    /// Whose error it is, if an agent of the mesh says so.
+    /// Whose error it is; `None` for a result, and if the server does not say, as only agents of
+    /// the mesh do.
     pub origin: Option<Origin>,
 }
 
-/// Where a JSON-RPC service is.
+/// Where a JSON-RPC service takes calls.
 #[derive(Clone, Copy, Debug)]
 pub struct ServiceAddress<'a> {
-    /// `host:port`.
+    /// Host and port, `host:port`.
     pub address: &'a str,
-    /// Path and query, beginning with a slash.
+    /// The path, beginning with a slash, and the query if there is one.
     pub path: &'a str,
 }
 
 impl<'a> ServiceAddress<'a> {
-    /// Where an agent of the mesh takes calls.
+    /// Where the agent at `address` takes calls.
     pub const fn agent(address: &'a str) -> Self {
         Self { address, path: "/rpc" }
     }
 }
 
-/// Posts the call with the id `id` and reads its answer, which counts whatever the HTTP status.
+/// Posts `body`, which is a call with the id `id`, and reads the answer. A JSON-RPC response to the
+/// call counts whatever the HTTP status is.
 ///
 /// # Errors
-/// If no answer came, or one that is not JSON-RPC.
+/// If no HTTP answer came, or one without a JSON-RPC response to the call.
 pub async fn exchange<N: Net>(
     client: &Client<N>,
     to: ServiceAddress<'_>,

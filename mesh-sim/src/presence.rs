@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use mesh_core::Timestamp;
-use mesh_node::agent::LAST_WORDS;
+use mesh_node::agent::LAST_ANSWERS_TIME;
 use mesh_node::http::ServerLimits;
 
 use crate::host::{AgentId, AgentMap, Id as _};
@@ -82,7 +82,7 @@ pub fn planned_changes(scenario: &Scenario) -> Vec<MembershipChange> {
 /// How long an agent that leaves may take to finish what is under way: as live agents by default,
 /// with the time for their last answers.
 pub fn drain_limit() -> Duration {
-    ServerLimits::default().drain + LAST_WORDS
+    ServerLimits::default().drain + LAST_ANSWERS_TIME
 }
 
 /// Every agent's presence at the start of a run.

@@ -1,4 +1,4 @@
-//! What an agent counts.
+//! What an agent counts, and the page of its `GET /metrics`.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -14,34 +14,38 @@ use crate::http::{ConnectionCounts, Response};
 use crate::metrics::{Histogram, MetricsPage};
 use crate::observer::AnsweredCall;
 
-/// Counts what an agent's `GET /metrics` tells.
+/// The observer that counts what an agent's `GET /metrics` tells.
 #[derive(Debug, Default)]
 pub(super) struct AgentMetrics(Mutex<AgentCounters>);
 
-/// Counters since the start.
+/// Counters since the agent's start. The keys are the values of the labels: outcomes, methods and
+/// reasons.
 #[derive(Debug, Default)]
 struct AgentCounters {
+    /// Calls that were answered, by method and outcome.
     requests: BTreeMap<(&'static str, &'static str), u64>,
+    /// From a call's arrival to its answer, by method.
     seconds: BTreeMap<&'static str, Histogram>,
     jobs: BTreeMap<&'static str, u64>,
     delegations: BTreeMap<&'static str, u64>,
     retries: BTreeMap<&'static str, u64>,
+    /// How often a peer was passed over for a while, by how it had failed.
     passed_over: BTreeMap<&'static str, u64>,
     leases_lost: u64,
     is_registered: bool,
 }
 
-/// What is measured when the page is asked for, beside the counters.
+/// Figures that are read when the page is asked for; the counters are kept all the time.
 pub(super) struct Gauges {
     pub(super) load: LoadReport,
     pub(super) peers: usize,
+    /// Calls to peers and delegations under way.
     pub(super) open: usize,
     pub(super) connections: ConnectionCounts,
     pub(super) uptime: Duration,
 }
 
 impl AgentMetrics {
-    /// The page of `GET /metrics`.
     pub(super) fn page(&self, gauges: &Gauges) -> Response {
         self.lock().page(gauges)
     }
@@ -56,8 +60,8 @@ impl Observer for AgentMetrics {
         self.lock().note(note);
     }
 
-    fn call(&self, _: Timestamp, _: &Name, end: &AnsweredCall<'_>) {
-        self.lock().call(end);
+    fn call(&self, _: Timestamp, _: &Name, answered: &AnsweredCall<'_>) {
+        self.lock().call(answered);
     }
 }
 
@@ -73,18 +77,19 @@ impl AgentCounters {
             Note::Retrying { reason, .. } => self.retries.entry(reason.name()).or_default(),
             Note::Delegated { outcome, .. } => self.delegations.entry(outcome.name()).or_default(),
             Note::JobEnded { outcome, .. } => self.jobs.entry(outcome.name()).or_default(),
+            // The other notes are for logs and oracles.
             _ => return,
         };
         *count += 1;
     }
 
-    /// Counts a call. All methods that are not the agent's own count as one: else callers could
-    /// make the page grow without limit.
-    fn call(&mut self, end: &AnsweredCall<'_>) {
-        let method = ["info", "work", "delegate"].into_iter().find(|own| *own == end.method);
+    /// Counts a call. All methods that are not the agent's own count as `other`, because clients
+    /// could make the page grow without limit by inventing names.
+    fn call(&mut self, answered: &AnsweredCall<'_>) {
+        let method = ["info", "work", "delegate"].into_iter().find(|own| *own == answered.method);
         let method = method.unwrap_or("other");
-        *self.requests.entry((method, end.outcome)).or_default() += 1;
-        self.seconds.entry(method).or_default().record(end.took);
+        *self.requests.entry((method, answered.outcome)).or_default() += 1;
+        self.seconds.entry(method).or_default().record(answered.took);
     }
 
     fn page(&self, gauges: &Gauges) -> Response {

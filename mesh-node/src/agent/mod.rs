@@ -1,4 +1,5 @@
-//! The agent as a service: HTTP, timers and jobs around [`mesh_core::agent::Agent`].
+//! The agent as a service: HTTP, timers and jobs around the state machine
+//! [`mesh_core::agent::Agent`].
 
 mod calls;
 mod driver;
@@ -21,28 +22,30 @@ use crate::http::{
 use crate::observer::AnsweredRequest;
 use crate::{Clock, Host, Net, Observer, TokioNet};
 
-/// What an agent service is made of besides its state machine. [`AgentParts::new`] has the usual ones.
+/// What an [`AgentNode`] is made of besides its settings. [`AgentParts::new`] fills in the usual
+/// parts; a program that needs other limits or another network sets the fields.
 pub struct AgentParts<N, H, O> {
-    /// Its sockets.
+    /// Where the agent's sockets come from.
     pub net: N,
-    /// Its clock.
+    /// The clock that the state machine's timestamps are read from.
     pub clock: Clock,
-    /// What does its jobs.
+    /// Does the jobs and samples the load.
     pub host: H,
-    /// What watches it.
+    /// Is told of everything that the agent does.
     pub observer: O,
-    /// Where its registry is, `host:port`.
+    /// The registry's address, `host:port`.
     pub registry: Arc<str>,
-    /// Limits on what callers send and how.
+    /// Limits on the requests and connections of the agent's clients.
     pub server: ServerLimits,
-    /// Limits on its own calls; how long opening a connection may take, its settings say.
+    /// Limits on the agent's own HTTP requests. [`AgentNode::new`] replaces `connect` by the
+    /// setting `connect_timeout`.
     pub client: ClientLimits,
-    /// Limits on the JSON in callers' bodies.
+    /// Limits on the JSON in clients' bodies.
     pub json: jsonrpc::Limits,
 }
 
 impl<H: Host> AgentParts<TokioNet, H, ()> {
-    /// An agent on the operating system's network, with a clock that starts now, the default limits
+    /// Parts on the operating system's network, with a clock that starts now, the default limits
     /// and no observer.
     pub fn new(host: H, registry: &str) -> Self {
         Self {
@@ -59,7 +62,7 @@ impl<H: Host> AgentParts<TokioNet, H, ()> {
 }
 
 impl<N: Net, H: Host, O: Observer> AgentParts<N, H, O> {
-    /// The same with one more observer.
+    /// The same parts with one more observer, which is told after those before it.
     #[must_use]
     pub fn observed_by<P: Observer>(self, observer: P) -> AgentParts<N, H, (O, P)> {
         let Self { net, clock, host, observer: first, registry, server, client, json } = self;
@@ -68,11 +71,15 @@ impl<N: Net, H: Host, O: Observer> AgentParts<N, H, O> {
     }
 }
 
-/// How long a drained agent's last answers may take to be written, after its
-/// [`drain`](ServerLimits::drain) time.
-pub const LAST_WORDS: Duration = Duration::from_secs(1);
+/// How long an agent that has drained keeps its connections open to write its last answers. Comes
+/// after its [`drain`](ServerLimits::drain) time.
+pub const LAST_ANSWERS_TIME: Duration = Duration::from_secs(1);
 
-/// An agent behind `POST /rpc`, `GET /healthz` and `GET /metrics`.
+/// An agent of the mesh that serves `POST /rpc`, `GET /healthz` and `GET /metrics`.
+///
+/// It owns the state machine and carries out its effects. [`AgentNode::run`] serves, sends
+/// heartbeats and samples the load until it is told to stop; dropping that future stops everything
+/// at once, as a crash does.
 pub struct AgentNode<N, H, O> {
     driver: Arc<AgentDriver<N, H, O>>,
     server: ServerLimits,
@@ -80,8 +87,8 @@ pub struct AgentNode<N, H, O> {
 }
 
 impl<N: Net, H: Host, O: Observer> AgentNode<N, H, O> {
-    /// An agent that is not serving yet and has not registered. Its random choices come from
-    /// `seed`.
+    /// An agent that neither serves nor has registered yet. `seed` is the source of its random
+    /// choices.
     pub fn new(
         identity: Identity,
         config: AgentConfig,
@@ -94,15 +101,18 @@ impl<N: Net, H: Host, O: Observer> AgentNode<N, H, O> {
         Self { driver, server, checks: RequestChecks::default() }
     }
 
-    /// The same agent, whose requests must pass these checks before their bodies are read.
+    /// The same agent, which answers only requests that pass these checks. They are run before a
+    /// body is read.
     #[must_use]
     pub fn with_checks(self, checks: RequestChecks) -> Self {
         Self { checks, ..self }
     }
 
-    /// Serves on `listener` until `shutdown` is ready; then it ends its lease, refuses new
-    /// requests, waits for those under way for as long as the server's limits allow, cuts off the
-    /// rest, and returns. Answers that are ready then get another second to be written.
+    /// Serves on `listener` until `shutdown` is ready.
+    ///
+    /// Then the agent gives up its lease and refuses new requests. Those under way may go on for as
+    /// long as the server's limits allow; what is left is cut off. Answers that are ready by then
+    /// get another second to be written.
     pub async fn run(
         self,
         listener: N::Listener,
@@ -110,7 +120,7 @@ impl<N: Net, H: Host, O: Observer> AgentNode<N, H, O> {
     ) -> Served {
         let handler = RoutedService::new(self.driver.clone(), self.checks.clone());
         let drain = self.server.drain;
-        let limits = ServerLimits { drain: drain.min(LAST_WORDS), ..self.server.clone() };
+        let limits = ServerLimits { drain: drain.min(LAST_ANSWERS_TIME), ..self.server.clone() };
         let stopped = async {
             shutdown.await;
             self.drain(drain).await;
@@ -118,16 +128,16 @@ impl<N: Net, H: Host, O: Observer> AgentNode<N, H, O> {
         let served = tokio::select! {
             biased;
             served = serve::<N, _>(listener, handler, limits, stopped) => served,
-            () = self.driver.keep_time() => unreachable!("timers have no end"),
-            () = self.driver.sample() => unreachable!("samples have no end"),
+            () = self.driver.drive_timers() => unreachable!("timers have no end"),
+            () = self.driver.sample_load() => unreachable!("samples have no end"),
         };
-        self.driver.cut_off();
+        self.driver.cancel_notifications();
         served
     }
 
     async fn drain(&self, limit: Duration) {
         self.driver.with(|agent, now| agent.handle_shutdown(now));
-        // What is still open after the limit is cut off by the server.
+        // A timeout is no error: the server cuts off what is still under way.
         let _ = tokio::time::timeout(limit, self.driver.drained()).await;
     }
 }
@@ -151,7 +161,7 @@ impl<N: Net, H: Host, O: Observer> Service for Arc<AgentDriver<N, H, O>> {
         match endpoint {
             AgentEndpoint::Rpc => rpc::answer(self, &request).await,
             AgentEndpoint::Health => health(self),
-            AgentEndpoint::Metrics => self.page(),
+            AgentEndpoint::Metrics => self.metrics_page(),
         }
     }
 
@@ -160,6 +170,8 @@ impl<N: Net, H: Host, O: Observer> Service for Arc<AgentDriver<N, H, O>> {
     }
 }
 
+/// The answer to `GET /healthz`: 503 once the agent has been told to stop, so that load balancers
+/// send nothing more to it.
 fn health<N: Net, H: Host, O: Observer>(driver: &Arc<AgentDriver<N, H, O>>) -> Response {
     let (name, load, stopping) =
         driver.with(|agent, _| (agent.name().clone(), agent.load(), agent.is_stopping()));

@@ -1,4 +1,4 @@
-//! What a registry counts.
+//! What a registry counts, and the page of its `GET /metrics`.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -13,11 +13,12 @@ use crate::http::Response;
 use crate::metrics::MetricsPage;
 use crate::observer::AnsweredRequest;
 
-/// Counts what a registry's `GET /metrics` tells.
+/// The observer that counts what a registry's `GET /metrics` tells.
 #[derive(Debug, Default)]
 pub(super) struct RegistryMetrics(Mutex<RegistryCounters>);
 
-/// Counters since the start.
+/// Counters since the registry's start. The keys are the values of the labels: reasons, kinds of
+/// end, and paths with statuses.
 #[derive(Debug, Default)]
 struct RegistryCounters {
     granted: u64,
@@ -28,7 +29,8 @@ struct RegistryCounters {
 }
 
 impl RegistryMetrics {
-    /// The page of `GET /metrics`, with what is true at this moment.
+    /// The page of `GET /metrics`. The arguments are read when the page is asked for: leases that
+    /// are live, the index, and long polls that wait.
     pub(super) fn page(&self, leases: usize, index: u64, waiting: usize) -> Response {
         self.lock().page(leases, index, waiting)
     }
@@ -47,10 +49,11 @@ impl Observer for RegistryMetrics {
         self.lock().renewed += 1;
     }
 
-    fn request(&self, _: Timestamp, end: &AnsweredRequest) {
-        // Paths that are not served count as one, or a stranger could make the page grow.
-        let path = end.path.unwrap_or("other");
-        *self.lock().requests.entry((path, end.status.as_u16())).or_default() += 1;
+    fn request(&self, _: Timestamp, answered: &AnsweredRequest) {
+        // Paths that are not served count as one, because clients could make the page grow without
+        // limit by inventing paths.
+        let path = answered.path.unwrap_or("other");
+        *self.lock().requests.entry((path, answered.status.as_u16())).or_default() += 1;
     }
 }
 
@@ -88,6 +91,7 @@ impl RegistryCounters {
     }
 }
 
+/// Counts with their labels, as [`MetricsPage::counters`] takes them.
 fn by_label(
     label: &str,
     counts: &BTreeMap<&'static str, u64>,

@@ -1,5 +1,5 @@
-//! What may be said on the command line. Every option may also come from the environment
-//! (`MESH_` and its name) or a TOML file; see [`super::config`].
+//! The command line. Every option may also come from the environment (`MESH_` and its name) or from
+//! a TOML file; see [`super::config`].
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -48,10 +48,11 @@ pub(crate) struct Cli {
     /// A TOML file with settings
     #[arg(long, global = true, env = "MESH_CONFIG", value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
-    /// Least level of what is logged, on standard error [default: info; orchestrate and up: warn]
+    /// The least severe level that is logged, on standard error [default: info; orchestrate and up:
+    /// warn]
     #[arg(long, global = true, env = "MESH_LOG", value_enum, ignore_case = true)]
     pub(crate) log: Option<Level>,
-    /// How it is logged
+    /// The format of the log
     #[arg(
         long,
         global = true,
@@ -107,13 +108,13 @@ pub(crate) struct RegistryArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct AgentArgs {
-    /// Its name: 1 to 64 of A-Z a-z 0-9 . _ - [default: agent-NNN, random]
+    /// The agent's name: 1 to 64 of A-Z a-z 0-9 . _ - [default: agent-NNN, random]
     #[arg(long, env = "MESH_NAME", value_parser = name)]
     pub(crate) name: Option<String>,
     /// Where to listen; port 0 for any free one [default: a free port of 127.0.0.1:8600-8700]
     #[arg(long, env = "MESH_LISTEN", value_name = "HOST:PORT", value_parser = listen)]
     pub(crate) listen: Option<String>,
-    /// Where peers reach it, if not where it listens; without a port, the one it listens on
+    /// Where peers reach the agent, if not where it listens; without a port, the one it listens on
     #[arg(long, env = "MESH_ADVERTISE", value_name = "HOST[:PORT]", value_parser = advertised)]
     pub(crate) advertise: Option<String>,
     #[command(flatten)]
@@ -135,13 +136,13 @@ pub(crate) struct RegistryAddress {
     pub(crate) address: String,
 }
 
-/// What all agents of a process have in common.
+/// The settings that all agents of a process have in common.
 #[derive(Debug, Args)]
 pub(crate) struct AgentSettings {
-    /// Connections that may be open at once; callers beyond them are refused
+    /// Connections that may be open at once; clients beyond them are refused
     #[arg(long, env = "MESH_CONNECTIONS", value_name = "N", default_value = "1024", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) connections: u32,
-    /// What the CPU and memory figures are of
+    /// Whose CPU and memory are measured
     #[arg(long, env = "MESH_METRICS_SCOPE", value_enum, default_value = "host")]
     pub(crate) metrics_scope: MetricsScope,
     /// Time between samples of CPU and memory; 200 ms at least
@@ -150,7 +151,8 @@ pub(crate) struct AgentSettings {
     /// How long work under way may go on after the signal to stop
     #[arg(long, env = "MESH_DRAIN", value_name = "TIME", default_value = "10s", value_parser = parse_duration)]
     pub(crate) drain: Duration,
-    // Groups with headings of their own: what comes after one stands under its heading.
+    // The groups below have headings of their own. An option after one of them would stand under
+    // its heading.
     #[command(flatten)]
     pub(crate) admission: Settings<AdmissionConfig>,
     #[command(flatten)]
@@ -163,7 +165,7 @@ pub(crate) struct AgentSettings {
     pub(crate) work: WorkArgs,
 }
 
-/// What CPU and memory figures are of.
+/// Whose CPU and memory an agent reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum MetricsScope {
     /// The whole machine, as the demo's agents say it: the same for all agents on it.
@@ -181,7 +183,7 @@ impl From<MetricsScope> for SampleScope {
     }
 }
 
-/// How work is done.
+/// The ways of doing a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Work {
     /// Sleep, or burn CPU, for the demand of the job
@@ -204,7 +206,7 @@ pub(crate) struct WorkArgs {
     /// synthetic: burn CPU time instead of sleeping
     #[arg(long, env = "MESH_BURN", value_parser = BoolishValueParser::new())]
     pub(crate) burn: bool,
-    /// upstream: the JSON-RPC service; it also gets the methods that are not the agent's
+    /// upstream: the JSON-RPC service; it also gets the calls of methods that are not the agent's
     #[arg(long, env = "MESH_UPSTREAM", value_name = "URL")]
     pub(crate) upstream: Option<HttpUrl>,
     /// upstream: how long a connection that nobody uses is kept; best below what the service keeps
@@ -246,7 +248,7 @@ pub(crate) struct OrchestrateArgs {
     /// Show all agents and their load until stopped; once if the output is no terminal
     #[arg(long, env = "MESH_WATCH", value_parser = BoolishValueParser::new(), conflicts_with_all = ["repeat", "rate", "json", "agent"])]
     pub(crate) watch: bool,
-    /// Send so many jobs, one by one unless --rate is set
+    /// Send this many jobs, one after the other unless --rate is set
     #[arg(long, env = "MESH_REPEAT", value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) repeat: Option<u64>,
     /// Send jobs at this rate per second, whether or not earlier ones are answered, until --repeat
@@ -290,7 +292,7 @@ pub(crate) struct UpArgs {
 
 fn positive(text: &str) -> Result<Duration, String> {
     match parse_duration(text) {
-        Ok(Duration::ZERO) => Err("it must be longer than that".to_owned()),
+        Ok(Duration::ZERO) => Err("expected more than 0s".to_owned()),
         other => other.map_err(|error| error.to_string()),
     }
 }

@@ -1,8 +1,8 @@
-//! Settings of the state machines as options.
+//! Makes options of the state machines' settings.
 //!
 //! A setting's name, sentence, bounds and default stand at its field in mesh-core and nowhere else.
-//! The JSON Schema of the type tells them, and here an option, an environment variable and a key of
-//! the settings file follow from it.
+//! The JSON Schema of the type tells them, and from it follow an option, an environment variable
+//! and a key of the settings file.
 
 use clap::builder::ValueParser;
 use clap::error::ErrorKind;
@@ -16,24 +16,26 @@ use schemars::generate::SchemaSettings;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-/// A group of settings that belong together.
+/// A group of settings that belong together: a settings type of mesh-core, with what its schema
+/// does not say about its options.
 pub(crate) trait SettingsGroup: JsonSchema + DeserializeOwned {
-    /// The table of a scenario that holds the group, and of the settings file as well.
+    /// The table of scenarios that holds the group; settings files have it as well.
     const TABLE: Option<&'static str> = None;
-    /// Where the options stand in the help; among the others if there is none.
+    /// The heading above the options in the help; without one they stand among the command's
+    /// others.
     const HEADING: Option<&'static str> = None;
 
-    /// The option of the setting `name`, with underscores.
+    /// The name of the option for the setting `name`, with underscores.
     fn option(name: &str) -> String {
         name.to_owned()
     }
 
-    /// Another name of the option, which it had before.
+    /// The former name of the option, which is still taken.
     fn alias(_name: &str) -> Option<&'static str> {
         None
     }
 
-    /// The settings that don't go with others of the group.
+    /// The settings of the group that contradict each other.
     fn conflicts(&self) -> Vec<Conflict> {
         Vec::new()
     }
@@ -61,7 +63,7 @@ impl SettingsGroup for MembershipConfig {
     const HEADING: Option<&'static str> = Some("How it uses the registry");
 
     fn option(name: &str) -> String {
-        // An agent has a `timeout` for requests, too.
+        // `timeout` is taken by the timeout of an agent's requests.
         if name == "timeout" { "registry_timeout".to_owned() } else { name.to_owned() }
     }
 }
@@ -74,7 +76,8 @@ impl SettingsGroup for RegistryConfig {
     }
 }
 
-/// The keys of the tables that a settings file shares with scenarios: table, key, option.
+/// The keys of the tables that a settings file shares with scenarios: table, key and option of
+/// each.
 pub(crate) fn shared_keys() -> Vec<(&'static str, String, String)> {
     let mut keys = keys_of::<DelegationConfig>();
     keys.extend(keys_of::<RegistryConfig>());
@@ -88,7 +91,7 @@ fn keys_of<G: SettingsGroup>() -> Vec<(&'static str, String, String)> {
     settings.map(|setting| (table, setting.name.clone(), G::option(&setting.name))).collect()
 }
 
-/// A group, flattened into the options of a command.
+/// A group of settings as options of a command, to be flattened into clap's arguments.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Settings<G>(pub(crate) G);
 
@@ -136,7 +139,7 @@ impl<G: SettingsGroup> FromArgMatches for Settings<G> {
     }
 }
 
-/// What a group's schema says of one setting.
+/// What the schema of a group says of one setting.
 #[derive(Debug)]
 struct Setting {
     name: String,
@@ -146,7 +149,7 @@ struct Setting {
 }
 
 impl Setting {
-    /// Its option; `own` are the names of its group.
+    /// The setting's option. `own` are the names of all settings of the group.
     fn arg<G: SettingsGroup>(self, own: &[String]) -> Arg {
         let option = G::option(&self.name);
         let help = as_options::<G>(&self.sentence, |name| own.iter().any(|own| own == name));
@@ -177,31 +180,23 @@ impl Setting {
     }
 }
 
-/// What a setting may be. Bounds are included.
+/// The values that a setting may have. Bounds are included.
 #[derive(Clone, Debug, PartialEq)]
 enum SettingKind {
-    /// More than nothing, and at most [`LONGEST`].
+    /// A duration: more than nothing, and at most [`LONGEST`].
     Duration,
-    Whole {
-        min: u64,
-        max: u64,
-    },
-    /// A whole number, or the word.
-    WholeOr {
-        word: String,
-        min: u64,
-        max: u64,
-    },
-    Number {
-        min: f64,
-        max: f64,
-    },
-    /// Off unless set.
+    /// A whole number.
+    Whole { min: u64, max: u64 },
+    /// A whole number or one word.
+    WholeOr { word: String, min: u64, max: u64 },
+    /// A number.
+    Number { min: f64, max: f64 },
+    /// A switch, which is off unless it is set.
     Switch,
 }
 
 impl SettingKind {
-    /// The kind that a schema describes; none if it is one that no option has.
+    /// The kind that a schema describes; `None` if no option can have it.
     fn of(schema: &Value) -> Option<Self> {
         if let Some(branches) = schema.get("anyOf").or(schema.get("oneOf")) {
             return Self::of_branches(branches.as_array()?);
@@ -221,7 +216,7 @@ impl SettingKind {
         Some(kind)
     }
 
-    /// A number or a word.
+    /// The kind of a schema with several branches: a number or a word.
     fn of_branches(branches: &[Value]) -> Option<Self> {
         let word = branches.iter().find_map(|schema| schema.get("const")?.as_str())?;
         match branches.iter().find_map(Self::of)? {
@@ -230,7 +225,7 @@ impl SettingKind {
         }
     }
 
-    /// The value that the text stands for, as the group reads it.
+    /// Parses a value and gives it in the form that serde reads for the group.
     fn read(&self, text: &str) -> Result<Value, String> {
         let whole = |min: u64, max: u64| {
             let number = text.parse().ok().filter(|number| (min..=max).contains(number));
@@ -264,7 +259,8 @@ impl SettingKind {
 /// The settings of a group, in the order of its fields.
 ///
 /// # Panics
-/// If a setting is of a kind that no option has: a mistake in its type, which any start shows.
+/// If a setting is of a kind that no option can have. That is a mistake in its type, which every
+/// start would show.
 fn settings<G: SettingsGroup>() -> Vec<Setting> {
     let generator =
         SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
@@ -284,8 +280,8 @@ fn settings<G: SettingsGroup>() -> Vec<Setting> {
     properties.into_iter().flatten().map(setting).collect()
 }
 
-/// The text with settings, which have backticks in it, as they are named on the command line. What
-/// is no setting of this command just loses its backticks.
+/// Replaces the names of settings in a text, which stand in backticks, by their options. Backticks
+/// around anything else are dropped.
 fn as_options<G: SettingsGroup>(text: &str, is_setting: impl Fn(&str) -> bool) -> String {
     let mut written = String::new();
     for (number, part) in text.split('`').enumerate() {

@@ -1,4 +1,4 @@
-//! A mesh as its users see it: a list of agents, each with a few methods.
+//! A client of a mesh: finds its agents and calls their methods.
 
 use std::time::Duration;
 
@@ -11,20 +11,21 @@ use mesh_node::wire::{INDEX_HEADER, listing, read_services};
 use mesh_node::{Clock, TokioNet};
 use serde_json::{Value, json};
 
-/// How long the registry, or an agent that is asked for its load, may take.
-const PATIENCE: Duration = Duration::from_secs(2);
-/// What an agent may take beyond the time that its caller gives it, to say that the time is over.
-const LAST_WORD: Duration = Duration::from_secs(1);
+/// How long the registry may take to answer, or an agent to answer `info`.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
+/// How much longer than its timeout a call may take. An agent whose job has run out of time needs a
+/// moment to say so.
+const TIMEOUT_MARGIN: Duration = Duration::from_secs(1);
 
-/// A listed agent.
+/// An agent in the registry's list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ListedAgent {
     pub(crate) name: String,
-    /// `host:port`.
+    /// The agent's address, `host:port`.
     pub(crate) url: String,
 }
 
-/// The agents of one registry; copies share the connections.
+/// A client of the mesh that one registry lists. Copies share the connections.
 #[derive(Clone)]
 pub(crate) struct MeshClient {
     pub(crate) clock: Clock,
@@ -32,15 +33,15 @@ pub(crate) struct MeshClient {
     client: Client<TokioNet>,
 }
 
-/// Why a call has no result.
+/// Why a call of an agent has no result.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AgentCallError {
-    /// The agent's answer, and whose error it says that is.
+    /// The agent answered with this error. The origin is whose error it says that this is.
     #[error("{0}")]
     Answered(jsonrpc::Error, Option<Origin>),
-    /// No answer.
+    /// There is no JSON-RPC answer.
     #[error(transparent)]
-    Silent(#[from] mesh_node::rpc::ExchangeError),
+    NoAnswer(#[from] mesh_node::rpc::ExchangeError),
 }
 
 impl MeshClient {
@@ -51,24 +52,25 @@ impl MeshClient {
 
     /// The agents that the registry lists, by name.
     pub(crate) async fn discover(&self) -> anyhow::Result<Vec<ListedAgent>> {
-        self.list("/services", PATIENCE).await.map(|(agents, _)| agents)
+        self.list("/services", ANSWER_TIMEOUT).await.map(|(agents, _)| agents)
     }
 
-    /// Waits until so many agents are listed.
+    /// Waits until `count` agents are listed.
     pub(crate) async fn await_agents(&self, count: usize, limit: Duration) -> anyhow::Result<()> {
         let until = self.clock.now() + limit;
-        let (mut agents, mut index) = self.list("/services", PATIENCE).await?;
+        let (mut agents, mut index) = self.list("/services", ANSWER_TIMEOUT).await?;
         while agents.len() < count {
             let left = until.since(self.clock.now());
             if left.is_zero() {
                 bail!("{} of {count} agents have registered within {limit:?}", agents.len());
             }
             let path = format!("/services?wait={}ms&index={index}", left.as_millis());
-            (agents, index) = self.list(&path, left + PATIENCE).await?;
+            (agents, index) = self.list(&path, left + ANSWER_TIMEOUT).await?;
         }
         Ok(())
     }
 
+    /// The listed agents and the index of the list.
     async fn list(&self, path: &str, timeout: Duration) -> anyhow::Result<(Vec<ListedAgent>, u64)> {
         let registry = &self.registry;
         let answer = self.client.request(registry, Method::GET, path, Bytes::new(), timeout).await;
@@ -77,8 +79,9 @@ impl MeshClient {
         if answer.status != StatusCode::OK {
             bail!("the registry at {registry} answers with HTTP status {}", answer.status);
         }
-        let services = read_services(&answer.body)
-            .with_context(|| format!("the registry at {registry} answers with something else"))?;
+        let services = read_services(&answer.body).with_context(|| {
+            format!("the registry at {registry} does not answer with a list of agents")
+        })?;
         let index = answer.header(INDEX_HEADER).and_then(|index| index.parse().ok());
         let leases = listing(0, services).leases;
         let agent =
@@ -87,7 +90,8 @@ impl MeshClient {
         Ok((agents, index.unwrap_or_default()))
     }
 
-    /// One of these agents that answers: leases outlive the agents that are killed.
+    /// A random one of these agents that answers. The registry also lists agents that were killed,
+    /// until their leases end.
     pub(crate) async fn any_live(
         &self,
         mut agents: Vec<ListedAgent>,
@@ -104,9 +108,9 @@ impl MeshClient {
         Err(anyhow!("none of the {count} listed agents answers"))
     }
 
-    /// What an agent says of itself.
+    /// An agent's answer to `info`.
     pub(crate) async fn info(&self, agent: &ListedAgent) -> Result<Value, AgentCallError> {
-        self.call(agent, "info", &json!({}), PATIENCE).await
+        self.call(agent, "info", &json!({}), ANSWER_TIMEOUT).await
     }
 
     /// Calls a method of an agent.
@@ -118,10 +122,10 @@ impl MeshClient {
         timeout: Duration,
     ) -> Result<Value, AgentCallError> {
         let id = Id::from(1);
-        // An object of strings and numbers can be written.
+        // Params that are objects of strings and numbers can always be written.
         let body = jsonrpc::request(method, params, &id).unwrap_or_default();
         let to = ServiceAddress::agent(&agent.url);
-        let timeout = timeout.saturating_add(LAST_WORD);
+        let timeout = timeout.saturating_add(TIMEOUT_MARGIN);
         let answered = exchange(&self.client, to, (&id, body), timeout, &limits::ANSWER).await?;
         let RpcAnswer { outcome, origin } = answered;
         let result = outcome.map_err(|error| AgentCallError::Answered(error, origin))?;

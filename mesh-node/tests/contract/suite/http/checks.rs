@@ -1,4 +1,4 @@
-//! What is decided before a body is read.
+//! What is decided about a request before its body is read.
 
 use mesh_node::http::{Head, RequestCheck, RequestChecks, Route, RoutedService, Service};
 
@@ -43,7 +43,7 @@ fn refuse(status: StatusCode, reason: &str) -> Result<(), Box<Response>> {
     Err(Response::error(status, reason).into())
 }
 
-/// Wants a key.
+/// A check that wants a key.
 fn has_key(head: &Head) -> Result<(), Box<Response>> {
     match head.header("x-key") {
         Some("open sesame") => Ok(()),
@@ -52,12 +52,12 @@ fn has_key(head: &Head) -> Result<(), Box<Response>> {
     }
 }
 
-/// Wants to be called by its name.
+/// A check that wants the right host name.
 struct Named(&'static str);
 
 impl RequestCheck for Named {
     fn check(&self, head: &Head) -> Result<(), Box<Response>> {
-        let is_known = head.header("host") == Some(self.0) && head.peer.ip().is_loopback();
+        let is_known = head.header("host") == Some(self.0) && head.client.ip().is_loopback();
         if is_known { Ok(()) } else { refuse(StatusCode::MISDIRECTED_REQUEST, "not its name") }
     }
 }

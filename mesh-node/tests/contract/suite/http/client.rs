@@ -1,4 +1,4 @@
-//! What a client promises.
+//! What the HTTP client promises.
 
 use std::io;
 use std::net::SocketAddr;
@@ -23,23 +23,23 @@ pub(crate) async fn many_calls_reuse_one_connection<N: Net>(net: N) {
     assert_eq!(server.stop().await.connections, 1);
 }
 
-/// Leaves `count` idle connections, if so many are kept.
-async fn call_at_once<N: Net>(client: &Client<N>, address: &str, count: usize) {
-    let calls: Vec<_> = (0..count)
+/// Sends `count` requests at once, which leaves as many idle connections if the client keeps them.
+async fn request_at_once<N: Net>(client: &Client<N>, address: &str, count: usize) {
+    let requests: Vec<_> = (0..count)
         .map(|_| {
             let (client, address) = (client.clone(), address.to_owned());
             tokio::spawn(async move { post(&client, &address, "1").await })
         })
         .collect();
-    for call in calls {
-        assert_answered(call.await.expect("no panic"), "1");
+    for request in requests {
+        assert_answered(request.await.expect("no panic"), "1");
     }
 }
 
 pub(crate) async fn idle_connections_per_destination_are_capped<N: Net>(net: N) {
     let server = Running::start(&net, ServerLimits::default(), rendezvous(4)).await;
     let client = Client::new(net, ClientLimits { idle_per_destination: 2, ..limits() });
-    call_at_once(&client, &server.address, 4).await;
+    request_at_once(&client, &server.address, 4).await;
     assert_eq!(client.connections(), ConnectionCounts { open: 2, idle: 2 });
     assert_eq!(server.stop().await.connections, 4);
 }
@@ -51,7 +51,7 @@ pub(crate) async fn idle_connections_in_all_are_capped<N: Net>(net: N) {
         assert_answered(post(&client, &server.address, "1").await, "1");
     }
     assert_eq!(client.connections(), ConnectionCounts { open: 2, idle: 2 });
-    // The call to c pushed out b, the least recently used one.
+    // The request to c pushed out b, the least recently used one.
     let opened = [a.stop().await, b.stop().await, c.stop().await].map(|served| served.connections);
     assert_eq!(opened, [1, 2, 1]);
 }
@@ -95,7 +95,7 @@ pub(crate) async fn a_timeout_discards_older_idle_connections<N: Net>(net: N) {
     };
     let server = Running::start(&net, ServerLimits::default(), handler).await;
     let client = Client::new(net, limits());
-    call_at_once(&client, &server.address, 3).await;
+    request_at_once(&client, &server.address, 3).await;
     assert_eq!(client.connections(), ConnectionCounts { open: 3, idle: 3 });
     sleep(SHORT).await;
     let never = post_within(&client, &server.address, "/never", SHORT * 3);
@@ -106,12 +106,12 @@ pub(crate) async fn a_timeout_discards_older_idle_connections<N: Net>(net: N) {
     let (never, now) = tokio::join!(never, now);
     assert!(matches!(never, Err(HttpError::Timeout { sent: true })), "{never:?}");
     assert_answered(now, "{}");
-    // Of the two that were idle, the one that has been used since is trusted.
+    // Of the two idle connections, the one that was used after the request began is kept.
     assert_eq!(client.connections(), ConnectionCounts { open: 1, idle: 1 });
     assert_eq!(server.stop().await.connections, 3);
 }
 
-pub(crate) async fn a_call_over_a_connection_that_the_server_closed_is_repeated<N: Net>(net: N) {
+pub(crate) async fn a_request_over_a_connection_that_the_server_closed_is_repeated<N: Net>(net: N) {
     let limits_of_server = ServerLimits { keep_alive: SHORT, ..ServerLimits::default() };
     let server = Running::start(&net, limits_of_server, echo).await;
     let client = Client::new(net, limits());
@@ -148,7 +148,7 @@ pub(crate) async fn open_connections_per_destination_can_be_capped<N: Net>(net: 
     server.stop().await;
 }
 
-/// A network on which no connect ever ends.
+/// A network on which opening a connection never ends.
 #[derive(Clone)]
 struct BlackHole<N>(N);
 

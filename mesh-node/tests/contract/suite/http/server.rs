@@ -1,4 +1,4 @@
-//! What a server promises.
+//! What the HTTP server promises.
 
 use super::*;
 
@@ -10,13 +10,13 @@ fn assert_status(answer: &str, status: &str) {
     assert!(answer.contains("connection: close"), "{answer:?}");
 }
 
-/// Sends these bytes, and expects this status and then the end of the connection.
+/// Sends these bytes, and expects an answer with this status and then the end of the connection.
 async fn expect_refusal<N: Net>(net: &N, limits: ServerLimits, bytes: &str, status: &str) {
     let server = Running::start(net, limits, echo).await;
     let mut stream = raw(net, &server.address, bytes).await;
     assert_status(&rest(&mut stream).await, status);
     drop(stream);
-    // The server is none the worse for it.
+    // The server still serves others.
     let client = Client::new(net.clone(), ClientLimits::default());
     assert_answered(post(&client, &server.address, "1").await, "1");
     server.stop().await;
@@ -109,7 +109,7 @@ pub(crate) async fn slow_headers_are_cut_off<N: Net>(net: N) {
     let server = Running::start(&net, ServerLimits { header_read: AFTER_SHORT, ..limits() }, echo);
     let server = server.await;
     let mut stream = raw(&net, &server.address, "GET / HTTP/1.1\r\n").await;
-    // Each byte comes soon after the last; it is the whole that takes too long.
+    // Each byte comes soon after the one before; the head as a whole takes too long.
     let trickle = async {
         let (mut reader, mut writer) = tokio::io::split(&mut stream);
         let write = async {
@@ -181,7 +181,7 @@ pub(crate) async fn a_flood_beyond_the_cap_is_just_closed<N: Net>(net: N) {
     let limits = ServerLimits { connections: 1, refusals: 1, linger: SECOND, ..limits() };
     let server = Running::start(&net, limits, echo).await;
     let _only = raw(&net, &server.address, "GET").await;
-    // Holds the one place of those who are told so.
+    // Takes the only place among the connections that are answered 503.
     let _second = raw(&net, &server.address, "").await;
     sleep(SHORT).await;
     let mut third = net.connect(&server.address).await.expect("a connection");
@@ -246,7 +246,7 @@ pub(crate) async fn a_client_that_leaves_cancels_its_handler<N: Net>(net: N) {
     assert_eq!(server.stop().await.cut_off, 0);
 }
 
-/// As `nc -N` does. Until its answer comes it is asked whether it is there.
+/// `nc -N` is such a client. Until its answer comes, it is asked whether it is there.
 pub(crate) async fn a_client_that_closes_its_sending_half_is_answered<N: Net>(net: N) {
     let slow = |request: Request| async move {
         sleep(SHORT).await;
@@ -263,7 +263,7 @@ pub(crate) async fn a_client_that_closes_its_sending_half_is_answered<N: Net>(ne
         assert_eq!(before.replace("HTTP/1.1 100 Continue\r\n\r\n", ""), "", "{version}");
         assert_eq!(!before.is_empty(), asked, "{version}: {before:?}");
     }
-    // Half a request is none.
+    // A client that closes its half in the middle of a request gets 400.
     let half = "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\n\r\n{";
     let mut stream = raw(&net, &server.address, half).await;
     stream.shutdown().await.expect("an open connection");
@@ -300,7 +300,7 @@ pub(crate) async fn other_protocols_are_told_what_is_spoken<N: Net>(net: N) {
     expect_refusal(&net, limits(), "\x16\x03\x01\x02\0\x01\0\x01\u{7f}\x03\x03", "400").await;
 }
 
-pub(crate) async fn a_call_that_is_dropped_cancels_its_handler<N: Net>(net: N) {
+pub(crate) async fn a_request_that_is_dropped_cancels_its_handler<N: Net>(net: N) {
     let handler = Cancellable::default();
     let server = Running::start(&net, limits(), handler.clone()).await;
     let client = Client::new(net, ClientLimits::default());

@@ -1,4 +1,4 @@
-//! Answers that are streams.
+//! What streamed answers promise.
 
 use std::io;
 
@@ -9,8 +9,8 @@ use super::*;
 
 type Pieces = mpsc::Sender<io::Result<Bytes>>;
 
-/// Answers `/events` with a stream of so many bytes at most, whose sending end it hands out, and
-/// every other path with its body.
+/// A handler that answers `/events` with a stream of at most `most_bytes`, whose sending end it
+/// hands out, and every other path with the request's body.
 fn events(most_bytes: u64) -> (impl Handler, mpsc::Receiver<Pieces>) {
     let (streams, begun) = mpsc::channel(8);
     let handler = move |request: Request| {
@@ -31,7 +31,7 @@ async fn say(pieces: &Pieces, text: &'static str) {
     pieces.send(Ok(Bytes::from_static(text.as_bytes()))).await.expect("the client is there");
 }
 
-/// A client that has asked for the events, and the end that sends them.
+/// Asks for the events: the answer, and the end that sends them.
 async fn listen<N: Net>(
     client: &Client<N>,
     address: &str,
@@ -48,7 +48,7 @@ async fn listen<N: Net>(
 
 pub(crate) async fn a_stream_comes_piece_by_piece<N: Net>(net: N) {
     let (handler, mut begun) = events(100);
-    // Silence is no lack of progress: nothing is there to be sent.
+    // Time without a piece does not count as slowness of the client.
     let limits = ServerLimits { write: SHORT, keep_alive: SHORT, ..limits() };
     let server = Running::start(&net, limits, handler).await;
     let client = Client::new(net, ClientLimits::default());

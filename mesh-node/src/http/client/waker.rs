@@ -1,4 +1,4 @@
-//! Which task the events of a connection wake.
+//! Decides which task the events of a connection wake.
 
 use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -6,20 +6,23 @@ use std::task::{Wake, Waker};
 
 use tokio::sync::Notify;
 
-/// The one waker of a connection. During a call it wakes the caller, between calls the watcher.
+/// The waker of a connection. During an exchange it wakes the task that sends the request, between
+/// exchanges it wakes the watcher.
 ///
-/// hyper's channels and the socket keep the waker that they were polled with last. As it is always
-/// this one, a connection changes hands without being polled by the new one first.
+/// hyper's channels and the socket keep the waker that they were polled with last. Because that is
+/// always this one, a connection can pass from one task to another without being polled by the new
+/// one first.
 #[derive(Default)]
-pub(super) struct Events {
-    listener: Mutex<WakeTarget>,
+pub(super) struct ConnectionWaker {
+    target: Mutex<WakeTarget>,
     watcher: Notify,
 }
 
+/// Whom the next event wakes.
 enum WakeTarget {
     Watcher,
-    Caller(Waker),
-    /// Somebody polls the connection now, and does so again if it missed an event.
+    Sender(Waker),
+    /// Nobody, because a task polls the connection right now. It looks at `missed` when it is done.
     Nobody {
         missed: bool,
     },
@@ -31,59 +34,60 @@ impl Default for WakeTarget {
     }
 }
 
-impl Events {
-    /// Only notes events from now on. To be called before what may cause them.
+impl ConnectionWaker {
+    /// From now on, events are only noted. Call this before anything that may cause events.
     pub(super) fn hold(&self) {
         self.replace(WakeTarget::default());
     }
 
-    /// Wakes `caller` at the next event, or at once if there was one since [`Events::hold`].
-    pub(super) fn wake_caller(&self, caller: &Waker) {
+    /// Wakes `sender` at the next event, or at once if there was one since
+    /// [`ConnectionWaker::hold`].
+    pub(super) fn wake_sender(&self, sender: &Waker) {
         if let WakeTarget::Nobody { missed: true } =
-            self.replace(WakeTarget::Caller(caller.clone()))
+            self.replace(WakeTarget::Sender(sender.clone()))
         {
-            caller.wake_by_ref();
+            sender.wake_by_ref();
         }
     }
 
-    /// As [`Events::wake_caller`], for the watcher.
+    /// As [`ConnectionWaker::wake_sender`], but wakes the watcher.
     pub(super) fn wake_watcher(&self) {
         if let WakeTarget::Nobody { missed: true } = self.replace(WakeTarget::Watcher) {
             self.watcher.notify_one();
         }
     }
 
-    /// Ready when the watcher has been woken since it last was.
+    /// For the watcher: ready once it has been woken since this was last ready.
     pub(super) async fn woken(&self) {
         self.watcher.notified().await;
     }
 
-    /// Returns the listener before, for the caller to drop it outside the lock: dropping a waker may
-    /// run any code.
-    fn replace(&self, listener: WakeTarget) -> WakeTarget {
-        mem::replace(&mut self.lock(), listener)
+    /// Returns the target before this one. The caller drops it outside of the lock, because
+    /// dropping a waker may run any code.
+    fn replace(&self, target: WakeTarget) -> WakeTarget {
+        mem::replace(&mut self.lock(), target)
     }
 
     fn lock(&self) -> MutexGuard<'_, WakeTarget> {
-        self.listener.lock().unwrap_or_else(PoisonError::into_inner)
+        self.target.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Wake for Events {
+impl Wake for ConnectionWaker {
     fn wake(self: Arc<Self>) {
         self.wake_by_ref();
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        let mut listener = self.lock();
-        if matches!(*listener, WakeTarget::Watcher) {
-            drop(listener);
+        let mut target = self.lock();
+        if matches!(*target, WakeTarget::Watcher) {
+            drop(target);
             return self.watcher.notify_one();
         }
-        let before = mem::replace(&mut *listener, WakeTarget::Nobody { missed: true });
-        drop(listener);
-        if let WakeTarget::Caller(caller) = before {
-            caller.wake();
+        let before = mem::replace(&mut *target, WakeTarget::Nobody { missed: true });
+        drop(target);
+        if let WakeTarget::Sender(sender) = before {
+            sender.wake();
         }
     }
 }
@@ -107,9 +111,9 @@ mod tests {
 
     #[test]
     fn whoever_listens_is_woken_even_by_what_came_just_before() {
-        let (events, caller) = (Arc::new(Events::default()), Arc::new(Count::default()));
-        let (event, waker) = (Waker::from(events.clone()), Waker::from(caller.clone()));
-        let wakes = || caller.0.load(Ordering::Relaxed);
+        let (events, sender) = (Arc::new(ConnectionWaker::default()), Arc::new(Count::default()));
+        let (event, waker) = (Waker::from(events.clone()), Waker::from(sender.clone()));
+        let wakes = || sender.0.load(Ordering::Relaxed);
         let is_watcher_woken = || {
             let mut woken = pin!(events.woken());
             woken.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready()
@@ -117,11 +121,11 @@ mod tests {
 
         events.hold();
         event.wake_by_ref();
-        assert_eq!(wakes(), 0, "the caller is busy");
-        events.wake_caller(&waker);
+        assert_eq!(wakes(), 0, "the sender is busy");
+        events.wake_sender(&waker);
         assert_eq!(wakes(), 1);
         events.hold();
-        events.wake_caller(&waker);
+        events.wake_sender(&waker);
         assert_eq!(wakes(), 1, "that event has passed");
         event.wake_by_ref();
         event.wake_by_ref();
@@ -135,7 +139,7 @@ mod tests {
         assert!(is_watcher_woken());
         events.hold();
         event.wake_by_ref();
-        assert!(!is_watcher_woken(), "that is for the next caller");
+        assert!(!is_watcher_woken(), "that is for the next exchange");
         assert_eq!(wakes(), 2);
     }
 }

@@ -1,4 +1,4 @@
-//! Answers that are read piece by piece.
+//! Answers whose bodies are read piece by piece.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,29 +11,31 @@ use tokio::time::timeout;
 
 use super::connection::{Connection, Sent};
 use super::pool::ConnectionPool;
-use super::{Client, HttpError, request};
+use super::{Client, HttpError, build_request};
 use crate::Net;
 
-/// An answer whose body is read piece by piece. Dropping it before its end closes the connection.
+/// An answer whose body is read piece by piece, as it arrives. It owns its connection: dropping it
+/// before the end of the body closes the connection, reading to the end gives the connection back.
 pub struct StreamedAnswer {
-    /// Its status.
+    /// The HTTP status.
     pub status: StatusCode,
-    /// Its header fields.
+    /// The header fields.
     pub headers: HeaderMap,
     body: Incoming,
     most_bytes: usize,
+    /// Bytes that have been read so far.
     read: usize,
-    /// Until the end.
+    /// The connection that the body comes over; `None` after the end or an error.
     connection: Option<Connection>,
     pool: Arc<ConnectionPool>,
 }
 
 impl<N: Net> Client<N> {
-    /// Sends one request to `destination` (`host:port`) over a connection of its own and reads the
-    /// head of the answer; the body may have `most_bytes`.
+    /// Sends a request without a body to `destination` (`host:port`) over a new connection, and
+    /// reads the head of the answer. The answer's body may have `most_bytes`.
     ///
     /// # Errors
-    /// As [`Client::request`]; `timeout` covers all until the head is read.
+    /// As [`Client::request`]. `timeout` covers everything until the head is read.
     pub async fn stream(
         &self,
         destination: &str,
@@ -41,14 +43,14 @@ impl<N: Net> Client<N> {
         most_bytes: usize,
         timeout: Duration,
     ) -> Result<StreamedAnswer, HttpError> {
-        let request = request(destination, method, path, Bytes::new())?;
+        let request = build_request(destination, method, path, Bytes::new())?;
         let sent = AtomicBool::new(false);
         let answer = async {
             let mut connection = self.open(destination).await?;
             sent.store(true, Ordering::Relaxed);
             match connection.send(request).await? {
                 Sent::Answered(response) => Ok((connection, response)),
-                Sent::NotAtAll(_, error) => {
+                Sent::NotSent(_, error) => {
                     Err(HttpError::connect(destination, std::io::Error::other(error)))
                 }
             }
@@ -76,12 +78,12 @@ impl StreamedAnswer {
         Self { status, headers, body, most_bytes, read: 0, connection, pool }
     }
 
-    /// The next piece of the body; `None` at its end. Nothing is lost if this future is dropped.
+    /// The next piece of the body; `None` at its end. Dropping this future loses no bytes.
     ///
     /// # Errors
-    /// [`HttpError::Timeout`] if no piece comes within `patience`, after which it may be asked for
-    /// again. Any other error is the end: [`HttpError::TooLarge`] beyond the limit,
-    /// [`HttpError::Broken`] if the server cut the body off.
+    /// [`HttpError::Timeout`] if no piece comes within `patience`; after that the next piece may
+    /// be asked for again. Every other error ends the answer: [`HttpError::TooLarge`] if the
+    /// body exceeds its limit, [`HttpError::Broken`] if the server cut it off.
     pub async fn next(&mut self, patience: Duration) -> Result<Option<Bytes>, HttpError> {
         let Some(connection) = &mut self.connection else { return Ok(None) };
         let limit = self.most_bytes - self.read;
