@@ -1,7 +1,7 @@
 //! Settings that contradict each other.
 
-/// A setting that does not go with another one. Settings have the names that they have in files, in
-/// backticks.
+/// A setting whose value does not fit that of another setting. The texts name settings as files do,
+/// in backticks.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{setting}`: {problem}; expected {expected}")]
 pub struct Conflict {

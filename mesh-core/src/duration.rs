@@ -1,6 +1,7 @@
 //! Durations as people write them: `"250us"`, `"5ms"`, `"1.5s"`, `"2m"`, `"1h"`.
 //!
-//! A number with its unit means a whole number of nanoseconds, so time never passes through a float.
+//! A number with its unit means a whole number of nanoseconds, so time never passes through a
+//! float.
 
 use std::time::Duration;
 
@@ -9,7 +10,8 @@ use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer};
 /// Most digits before the decimal point.
 const MAX_WHOLE_DIGITS: usize = 12;
 
-/// Unit, its nanoseconds, and how many decimals still make whole nanoseconds (at most 9).
+/// Each unit, its length in nanoseconds, and how many decimals a number of it may have so that the
+/// result is whole nanoseconds (at most 9).
 const UNITS: [(&str, u64, usize); 6] = [
     ("ns", 1, 0),
     ("us", 1_000, 3),
@@ -26,14 +28,14 @@ pub const LONGEST: Duration = Duration::from_secs(24 * 3_600);
 pub const DURATION_PATTERN: &str = "^([0-9]{1,12}ns|[0-9]{1,12}(\\.[0-9]{1,3})?us\
     |[0-9]{1,12}(\\.[0-9]{1,6})?ms|[0-9]{1,12}(\\.[0-9]{1,9})?[smh])$";
 
-/// Why a text is not a duration.
+/// Why a text can't be read as a duration.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ParseDurationError {
-    /// A number, but of what?
+    /// A number without a unit.
     #[error("it needs a unit: ns, us, ms, s, m or h")]
     NoUnit,
-    /// The unit is not one of ours.
-    #[error("{0:?} is no unit; units are ns, us, ms, s, m and h")]
+    /// A unit other than those six.
+    #[error("{0:?} is not a unit; units are ns, us, ms, s, m and h")]
     UnknownUnit(String),
     /// What stands before the unit is not a plain decimal number.
     #[error("it needs a plain decimal number before its unit")]
@@ -61,6 +63,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, ParseDurationError> {
         });
     };
     let (whole, decimals) = match number.split_once('.') {
+        // "5.s"
         Some((_, "")) => return Err(ParseDurationError::NotANumber),
         Some(parts) => parts,
         None => (number, ""),
@@ -75,6 +78,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, ParseDurationError> {
         return Err(ParseDurationError::TooFine);
     }
     let whole: u64 = whole.parse().map_err(|_| ParseDurationError::NotANumber)?;
+    // Padded to nine digits, the decimals are billionths of the unit.
     let billionths: u64 =
         format!("{decimals:0<9}").parse().map_err(|_| ParseDurationError::NotANumber)?;
     let nanos = u128::from(whole) * u128::from(unit_nanos)
@@ -82,14 +86,16 @@ pub fn parse_duration(text: &str) -> Result<Duration, ParseDurationError> {
     Ok(from_nanos(nanos))
 }
 
-/// A duration of this many nanoseconds; 12 digits of hours are well within `u64` seconds.
+/// A duration of this many nanoseconds. The longest text, 12 digits of hours, is well within `u64`
+/// seconds.
 fn from_nanos(nanos: u128) -> Duration {
     let seconds = u64::try_from(nanos / 1_000_000_000).unwrap_or(u64::MAX);
     Duration::new(seconds, (nanos % 1_000_000_000) as u32)
 }
 
-/// Writes a duration so that [`parse_duration`] reads it back: from a second on in seconds, with
-/// decimals if need be, below in the largest of ms, us and ns that it is a whole number of.
+/// Writes a duration so that [`parse_duration`] reads it back. A second or more is written in
+/// seconds, with decimals where needed; less, in the largest of ms, us and ns that gives a whole
+/// number.
 pub fn format_duration(duration: Duration) -> String {
     let nanos = duration.subsec_nanos();
     match duration.as_secs() {
@@ -118,7 +124,7 @@ impl AsText {
     /// Reads the duration as [`parse_duration`] does.
     ///
     /// # Errors
-    /// If it is no duration, and those of the deserialiser.
+    /// If the text is not a duration, and those of the deserialiser.
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
         let text = String::deserialize(deserializer)?;
         parse_duration(&text).map_err(serde::de::Error::custom)
@@ -126,7 +132,7 @@ impl AsText {
 }
 
 /// [`AsText`] for a duration that may be left out. Combine it with `skip_serializing_if`, because
-/// TOML has no word for nothing.
+/// TOML can't write a missing value.
 #[derive(Clone, Copy, Debug)]
 pub struct AsOptionalText;
 
@@ -186,7 +192,8 @@ mod schema {
         }
 
         fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-            // TOML has no null: to be left out, a field must only not be required.
+            // TOML has no null, so the schema must not allow one: it is enough that the field is
+            // not required.
             generator.subschema_for::<AsText>()
         }
     }

@@ -1,4 +1,7 @@
-//! Tables for keys that nobody chooses to collide: numbers of one's own, and peers.
+//! Hash tables that are faster than the standard library's, because their hash is not keyed.
+//!
+//! They are fit only for keys that nobody chooses so that they collide: numbers that the program
+//! gave out itself, and [`PeerId`](crate::roster::PeerId)s, which come out of SHA-256.
 
 use std::collections::HashMap;
 use std::fmt::Debug;
@@ -6,10 +9,11 @@ use std::hash::{BuildHasherDefault, Hasher};
 
 use crate::prefetch::prefetch;
 
-/// A map to look things up in, never to be iterated.
+/// A standard hash map with a fast hash. Look keys up in it, and never iterate it: its order is
+/// arbitrary, and a run must not depend on it.
 pub type FastMap<K, V> = HashMap<K, V, BuildHasherDefault<FastHasher>>;
 
-/// FxHash, from Firefox: one multiplication per eight bytes.
+/// FxHash, the hash function of Firefox: one multiplication per eight bytes.
 #[derive(Debug, Default)]
 pub struct FastHasher(u64);
 
@@ -41,12 +45,12 @@ impl Hasher for FastHasher {
     }
 }
 
-/// A key of a [`Table`].
+/// A key of a [`HashTable`].
 pub trait TableKey: Copy + PartialEq + Debug {
-    /// Marks a free place of a table; no entry may have this key.
+    /// The key that marks a free place of a table; no entry may have it.
     const FREE: Self;
 
-    /// A number whose lower bits are well mixed: the table's places are numbered by them.
+    /// A number whose lower bits are well mixed: they say at which place the table looks first.
     fn spread(self) -> usize;
 }
 
@@ -54,47 +58,53 @@ impl TableKey for u32 {
     const FREE: Self = Self::MAX;
 
     fn spread(self) -> usize {
-        // Fibonacci hashing (Knuth, TAOCP 3, 6.4): the upper bits are well mixed.
+        // Fibonacci hashing (Knuth, TAOCP 3, 6.4) mixes the upper bits well: move them down.
         (self.wrapping_mul(0x9e37_79b9) >> 8) as usize
     }
 }
 
-/// An entry of a [`Table`], with the key that it is found by.
-pub trait Keyed {
-    /// What it is found by.
+/// An entry of a [`HashTable`]: a value that holds its own key.
+pub trait TableEntry {
+    /// The type of the key.
     type Key: TableKey;
 
-    /// Its key.
+    /// The key that this entry is found by.
     fn key(&self) -> Self::Key;
 
-    /// The entry of a key that nothing is known of yet.
+    /// The first entry of a key, before anything is known. A table also fills its free places with
+    /// entries of [`TableKey::FREE`].
     fn new(key: Self::Key) -> Self;
 }
 
-/// Places of the first table.
+/// Places of a table once it has an entry. A power of two, as all numbers of places are.
 const FIRST_PLACES: usize = 4;
 
-/// A hash table with linear probing, for small entries and owners that keep many tables: finding an
-/// entry costs a single cache miss, however many there are.
+/// A hash table with linear probing, for small entries and owners that keep many tables.
+///
+/// All entries lie in one vector, and a key is looked for at one place and the places behind it. So
+/// finding an entry costs a single cache miss as a rule, however many entries there are. A table
+/// that never had an entry takes no heap memory. At most three quarters of the places are taken.
 #[derive(Clone, Debug)]
-pub struct Table<T> {
+pub struct HashTable<T> {
+    /// Entries and free places.
     places: Vec<T>,
+    /// Number of entries.
     used: usize,
 }
 
-impl<T> Default for Table<T> {
+impl<T> Default for HashTable<T> {
     fn default() -> Self {
         Self { places: Vec::new(), used: 0 }
     }
 }
 
-impl<T: Keyed> Table<T> {
+impl<T: TableEntry> HashTable<T> {
     /// The entry of a key.
     pub fn get(&self, key: T::Key) -> Option<&T> {
         self.find(key).map(|place| &self.places[place])
     }
 
-    /// The entry of a key, to change it, but not its key.
+    /// The entry of a key, to be changed. Its key must stay the same.
     pub fn get_mut(&mut self, key: T::Key) -> Option<&mut T> {
         self.find(key).map(|place| &mut self.places[place])
     }
@@ -103,6 +113,7 @@ impl<T: Keyed> Table<T> {
     pub fn get_or_new(&mut self, key: T::Key) -> &mut T {
         debug_assert_ne!(key, T::Key::FREE);
         if self.is_full() && self.find(key).is_none() {
+            // Keeping every entry moves them into a table of the right size.
             self.retain(|_| true);
         }
         let place = self.place(key);
@@ -114,7 +125,7 @@ impl<T: Keyed> Table<T> {
         entry
     }
 
-    /// Removes the entry of a key.
+    /// Removes the entry of a key and gives it back.
     pub fn remove(&mut self, key: T::Key) -> Option<T> {
         let mut gap = self.find(key)?;
         let mask = self.places.len() - 1;
@@ -137,7 +148,7 @@ impl<T: Keyed> Table<T> {
         Some(std::mem::replace(&mut self.places[gap], T::new(T::Key::FREE)))
     }
 
-    /// Whether another key needs a greater table.
+    /// Whether one more key needs a larger table.
     pub fn is_full(&self) -> bool {
         self.used >= self.places.len() / 4 * 3
     }
@@ -147,7 +158,8 @@ impl<T: Keyed> Table<T> {
         self.places.iter().filter(|entry| entry.key() != T::Key::FREE)
     }
 
-    /// Keeps the entries for which `keep` is true. It may change them, keys too, as long as they differ.
+    /// Keeps the entries for which `keep` is true. It may change them and even their keys, as long
+    /// as no two keys become equal.
     pub fn retain(&mut self, mut keep: impl FnMut(&mut T) -> bool) {
         let mut kept = std::mem::take(&mut self.places);
         kept.retain_mut(|entry| entry.key() != T::Key::FREE && keep(entry));
@@ -160,7 +172,7 @@ impl<T: Keyed> Table<T> {
         }
     }
 
-    /// Asks the processor for the place where a key is looked for first.
+    /// Asks the processor for the memory where a key is looked for first.
     pub fn prefetch(&self, key: T::Key) {
         if let Some(first) = self.places.get(self.first_place(key)) {
             prefetch(first);
@@ -186,7 +198,7 @@ impl<T: Keyed> Table<T> {
         key.spread() & self.places.len().wrapping_sub(1)
     }
 
-    /// Where a key is, or would be put. There is always a free place.
+    /// The place where a key is, or would be put. The search ends, because some place is free.
     fn place(&self, key: T::Key) -> usize {
         let mask = self.places.len() - 1;
         let mut place = self.first_place(key);
@@ -206,12 +218,12 @@ mod tests {
     use super::*;
 
     #[derive(Debug)]
-    struct Entry {
+    struct NumberEntry {
         key: u32,
         value: u32,
     }
 
-    impl Keyed for Entry {
+    impl TableEntry for NumberEntry {
         type Key = u32;
 
         fn key(&self) -> u32 {
@@ -229,13 +241,13 @@ mod tests {
             steps in prop::collection::vec((0u32..300, 0u32..20), 0..600),
             removes in any::<bool>(),
         ) {
-            let mut table = Table::default();
+            let mut table = HashTable::default();
             let mut model: BTreeMap<u32, u32> = BTreeMap::new();
             for (key, number) in steps {
                 match number {
-                    // All that is odd goes, and the rest moves on.
+                    // Entries with an odd value go, and the keys of the others rise by one.
                     0 => {
-                        table.retain(|entry: &mut Entry| {
+                        table.retain(|entry: &mut NumberEntry| {
                             entry.key += 1;
                             entry.value.is_multiple_of(2)
                         });

@@ -5,10 +5,15 @@
 //! `handle_timeout`. Effects are data; a driver (a tokio task, a simulated host, an event queue)
 //! carries them out.
 //!
+//! There are two state machines. [`agent::Agent`] admits jobs, delegates jobs to peers and keeps a
+//! lease; [`registry::Registry`] grants the leases and lists who is there. [`protocol`] has the
+//! messages between them, and [`codec`] and [`jsonrpc`] put those on the wire. [`routing`] has the
+//! policies that choose a peer, [`resilience`] what protects delegations under every policy.
+//!
 //! # A driver
 //!
 //! Here is a whole mesh in one process: a registry, two agents, and a driver that hands each effect
-//! to whom it concerns. Time passes when the driver says so.
+//! to the agent or the registry that it is for. Time passes when the driver says so.
 //!
 //! ```
 //! use std::collections::BTreeMap;
@@ -27,7 +32,8 @@
 //!     now: Timestamp,
 //!     registry: Registry,
 //!     agents: Vec<Agent>,
-//!     /// Which agent made which call, by the ticket that its request has at the other agent.
+//!     /// Calls between agents, by their ticket at the agent that answers: the position of the
+//!     /// agent that called, and its number for the call.
 //!     calls: BTreeMap<Ticket, (usize, CallId)>,
 //!     tickets: Ticket,
 //!     answer: Option<Result<Reply, Failure>>,
@@ -146,8 +152,8 @@ use smallvec::SmallVec;
 
 pub use time::Timestamp;
 
-/// A list that keeps as many entries in place as most policies ask for.
+/// A list that holds two entries without an allocation: most policies look at no more peers.
 pub(crate) type Few<T> = SmallVec<[T; 2]>;
 
-/// The version of the mesh, as agents tell it.
+/// The version of this crate, which agents report in their answers to `info`.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -1,11 +1,12 @@
-//! What an agent says of its own load.
+//! Load reports: what an agent says of its own load.
 
 use serde::{Deserialize, Deserializer, Serialize, de};
 
-/// A snapshot of an agent's load, as carried by `info` answers and by heartbeats.
+/// A snapshot of an agent's load.
 ///
-/// A report with a percentage out of range does not deserialize: an agent that says -1 would
-/// attract every job.
+/// Answers to `info` carry one, and so do heartbeats, from which the registry lists it. A report
+/// with a percentage out of range does not deserialize: an agent that says -1 would attract every
+/// job.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct LoadReport {
     /// Busy share of the CPU over the last sampling window, in percent: 0 to 100.
@@ -14,12 +15,13 @@ pub struct LoadReport {
     /// Share of the memory in use, in percent: 0 to 100.
     #[serde(rename = "mem", deserialize_with = "percent")]
     pub memory_percent: f64,
-    /// Jobs that hold a place in the agent: running and queued ones.
+    /// Jobs that the agent holds: running and queued ones.
     ///
-    /// Counted from receipt to answer and freed on cancel (Prequal's "requests in flight").
+    /// A job counts from its receipt until it is answered or cancelled (Prequal's "requests in
+    /// flight").
     #[serde(default)]
     pub in_flight: u32,
-    /// Of those, the jobs that wait for a free slot.
+    /// Those of `in_flight` that wait for a free slot.
     #[serde(default)]
     pub queued: u32,
 }
@@ -29,7 +31,7 @@ fn percent<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
     if (0.0..=100.0).contains(&value) {
         return Ok(value);
     }
-    Err(de::Error::custom(format!("{value} is no percentage from 0 to 100")))
+    Err(de::Error::custom(format!("{value} is not a percentage from 0 to 100")))
 }
 
 #[cfg(test)]

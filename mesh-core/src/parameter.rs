@@ -1,15 +1,29 @@
-//! Settings that describe themselves: name, meaning, default, and what they may be.
+//! Parameters of policies: settings that are described by data, with name, meaning,
+//! default and bounds.
 //!
-//! Whoever reads a setting from somewhere (a scenario file and its schema, the command line, the
-//! documentation) derives all that it says and checks from its [`Parameter`].
+//! Scenario files and their schema, the options of the command line and the tables in the
+//! documentation all derive what they say and check from the [`Parameter`].
 
 use std::fmt;
 
-/// One setting and what it may be. It never changes: each is a constant beside the code that it is
-/// a setting of.
+/// The description of one setting: its name, its meaning and the values that it may have. Each is a
+/// constant beside the code that uses the setting.
+///
+/// ```
+/// use mesh_core::parameter::{Parameter, ParameterKind, ParameterValue};
+///
+/// const CHOICES: Parameter = Parameter {
+///     name: "choices",
+///     summary: "How many peers to compare.",
+///     kind: ParameterKind::Count { default: 2, min: 1, max: 8 },
+/// };
+/// assert_eq!(CHOICES.parse("3"), Ok(ParameterValue::Count(3)));
+/// let error = CHOICES.parse("9").expect_err("out of bounds");
+/// assert_eq!(error.to_string(), "choices can't be 9: expected a whole number from 1 to 8");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Parameter {
-    /// Its name in files, in snake case. On a command line it has dashes for underscores.
+    /// Its name in files, in snake case. On a command line, dashes take the place of underscores.
     pub name: &'static str,
     /// What it means, in one sentence with its unit.
     pub summary: &'static str,
@@ -17,40 +31,41 @@ pub struct Parameter {
     pub kind: ParameterKind,
 }
 
-/// What a [`Parameter`] may be. Bounds are included.
+/// The type of a [`Parameter`], with its default and its bounds, which are allowed values
+/// themselves.
 ///
-/// Everybody who derives something from parameters matches all kinds, so that the compiler names
-/// the places that do not know a new one yet.
+/// Code that derives something from parameters matches all kinds, so that the compiler shows the
+/// places that don't know a new kind yet.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum ParameterKind {
     /// A whole number.
     Count {
-        /// Where nothing is said.
+        /// The value of a parameter that is not set.
         default: u64,
-        /// The least that is allowed.
+        /// The least value that is allowed.
         min: u64,
-        /// The greatest that is allowed.
+        /// The greatest value that is allowed.
         max: u64,
     },
     /// A finite number.
     Number {
-        /// Where nothing is said.
+        /// The value of a parameter that is not set.
         default: f64,
-        /// The least that is allowed.
+        /// The least value that is allowed.
         min: f64,
-        /// The greatest that is allowed.
+        /// The greatest value that is allowed.
         max: f64,
     },
-    /// One of some words.
+    /// One of a few words.
     Word {
-        /// Where nothing is said: the name of one of `words`.
+        /// The value of a parameter that is not set: the name of one of `words`.
         default: &'static str,
-        /// All that are allowed.
+        /// All words that are allowed.
         words: &'static [Word],
     },
 }
 
-/// A word that a parameter may be.
+/// A word that a parameter may have as its value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Word {
     /// The word itself, in snake case.
@@ -59,9 +74,9 @@ pub struct Word {
     pub summary: &'static str,
 }
 
-/// What a parameter is set to.
+/// The value of a parameter.
 ///
-/// Converts from Rust's numbers and texts, so that values can be listed as `("signal", "own".into())`.
+/// Rust's numbers and texts convert into it, so that code can list `("signal", "own".into())`.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ParameterValue {
     /// A whole number.
@@ -72,7 +87,7 @@ pub enum ParameterValue {
     Word(String),
 }
 
-/// Why a value is none that a parameter may have.
+/// A value that a parameter can't have.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{name} can't be {value}: {}", self.expected())]
 pub struct ParameterError {
@@ -97,7 +112,7 @@ impl Parameter {
         self.name.replace('_', "-")
     }
 
-    /// The value where nothing is said.
+    /// The value of a parameter that is not set.
     pub fn default_value(&self) -> ParameterValue {
         match self.kind {
             ParameterKind::Count { default, .. } => default.into(),
@@ -106,7 +121,8 @@ impl Parameter {
         }
     }
 
-    /// The value as the parameter keeps it: a whole number will do where any number may stand.
+    /// Checks a value, and gives it back in the parameter's own type: a whole number is accepted
+    /// for a number and becomes one.
     ///
     /// # Errors
     /// If the parameter can't have this value.
@@ -127,6 +143,7 @@ impl Parameter {
             (ParameterKind::Word { words, .. }, ParameterValue::Word(found)) => {
                 words.iter().any(|word| word.name == found)
             }
+            // A value of another type.
             _ => false,
         };
         if fits {
@@ -136,16 +153,18 @@ impl Parameter {
         Err(ParameterError { name: self.name, value, expected })
     }
 
-    /// Reads the value from text, as a command line has it.
+    /// Reads a value from text, as a command line has it.
     ///
     /// # Errors
-    /// If it is none that the parameter can have.
+    /// If the parameter can't have this value.
     pub fn parse(&self, text: &str) -> Result<ParameterValue, ParameterError> {
         let value = match self.kind {
             ParameterKind::Count { .. } => text.parse().ok().map(ParameterValue::Count),
             ParameterKind::Number { .. } => text.parse().ok().map(ParameterValue::Number),
             ParameterKind::Word { .. } => None,
         };
+        // Text that is not a number stays a word, which `check` then refuses with the right
+        // message.
         self.check(value.unwrap_or_else(|| text.into()))
     }
 }
@@ -164,7 +183,7 @@ impl fmt::Display for ParameterKind {
     }
 }
 
-/// As it is written on a command line.
+/// The value as a command line has it.
 impl fmt::Display for ParameterValue {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -193,11 +212,11 @@ impl From<&str> for ParameterValue {
     }
 }
 
-/// A value for each of some parameters, all of them checked.
+/// The values of a list of parameters, all of them checked.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ParameterValues {
     parameters: &'static [Parameter],
-    /// One for each, in their order.
+    /// One value for each parameter, in the same order.
     values: Vec<ParameterValue>,
 }
 
@@ -208,7 +227,7 @@ impl ParameterValues {
         Self { parameters, values }
     }
 
-    /// Sets the parameter of this name; false if there is none.
+    /// Sets the parameter of this name; false if there is no such parameter.
     ///
     /// # Errors
     /// If the parameter can't have this value.
@@ -225,36 +244,36 @@ impl ParameterValues {
         self.parameters.iter().zip(&self.values)
     }
 
-    /// The value of a whole number.
+    /// The value of a parameter that is a whole number.
     ///
     /// # Panics
-    /// If `parameter` is none of these or of another kind: a bug of whoever described it.
+    /// If `parameter` is not in the list or of another kind: a bug in the code that described it.
     pub fn count(&self, parameter: &Parameter) -> u64 {
         match self.get(parameter) {
             ParameterValue::Count(count) => *count,
-            other => panic!("{} is no count but {other}", parameter.name),
+            other => panic!("{} is not a count but {other}", parameter.name),
         }
     }
 
-    /// The value of a number.
+    /// The value of a parameter that is a number.
     ///
     /// # Panics
     /// As [`Self::count`].
     pub fn number(&self, parameter: &Parameter) -> f64 {
         match self.get(parameter) {
             ParameterValue::Number(number) => *number,
-            other => panic!("{} is no number but {other}", parameter.name),
+            other => panic!("{} is not a number but {other}", parameter.name),
         }
     }
 
-    /// The value of a word.
+    /// The value of a parameter that is a word.
     ///
     /// # Panics
     /// As [`Self::count`].
     pub fn word(&self, parameter: &Parameter) -> &str {
         match self.get(parameter) {
             ParameterValue::Word(word) => word,
-            other => panic!("{} is no word but {other}", parameter.name),
+            other => panic!("{} is not a word but {other}", parameter.name),
         }
     }
 

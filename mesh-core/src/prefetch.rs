@@ -1,8 +1,8 @@
 //! Asks the processor for memory that will be needed soon.
 //!
-//! A driver of thousands of agents knows which of them acts next, and what is in no cache takes as
-//! long to come as a few hundred instructions. Nothing here changes anything: a wrong guess costs
-//! time and no more.
+//! A driver of thousands of agents knows which of them acts next. Memory that is in no cache takes
+//! as long to arrive as a few hundred instructions take to run, so it pays to ask for it early. A
+//! prefetch has no effect on results: a wrong guess only costs time.
 
 use std::sync::Arc;
 
@@ -10,13 +10,13 @@ use branches::prefetch_read_data;
 
 const CACHE_LINE: usize = 64;
 
-/// Asks for all of a value.
+/// Asks for all cache lines of a value.
 #[inline(always)]
 pub fn prefetch<T: ?Sized>(value: &T) {
     prefetch_bytes(std::ptr::from_ref(value).cast(), size_of_val(value));
 }
 
-/// Asks for a shared value and the count of those who share it.
+/// Asks for a shared value and for its reference counts, which stand before it in memory.
 #[inline(always)]
 pub fn prefetch_arc<T: ?Sized>(shared: &Arc<T>) {
     const COUNTS: usize = 2 * size_of::<usize>();
@@ -29,6 +29,6 @@ fn prefetch_bytes(start: *const u8, len: usize) {
     for offset in (0..len).step_by(CACHE_LINE) {
         prefetch_read_data::<u8, 0>(start.wrapping_add(offset));
     }
-    // What does not begin with a cache line ends in one more.
+    // A value that does not begin at the start of a cache line may reach into one more.
     prefetch_read_data::<u8, 0>(start.wrapping_add(len.saturating_sub(1)));
 }

@@ -11,7 +11,10 @@ use crate::load::LoadReport;
 /// An agent's name. Cheap to clone.
 pub type Name = Arc<str>;
 
-/// What a caller may ask of an agent.
+/// What a caller may ask of an agent: one variant per JSON-RPC method.
+///
+/// Clients send `work` and `delegate`; agents send `info` and `work` to their peers, and `info` is
+/// then a probe.
 #[derive(Clone, Debug)]
 pub enum Request {
     /// `info`: how loaded are you?
@@ -23,29 +26,45 @@ pub enum Request {
 }
 
 /// A job and what its caller demands of it: the params of `work` and `delegate`.
+///
+/// A client makes one. The delegating agent passes a copy on to the peer that it chooses, with what
+/// is left of the timeout, a `depth` one greater, and the number of the attempt.
+///
+/// ```
+/// use std::time::Duration;
+/// use mesh_core::protocol::Task;
+///
+/// let timeout = Some(Duration::from_secs(2));
+/// let task = Task { timeout, idempotent: true, ..Task::new("translate this") };
+/// assert_eq!((task.depth, task.attempt), (0, 0), "it comes from a client, and is new");
+/// ```
 #[derive(Clone, Debug)]
 pub struct Task {
     /// The job itself.
     pub text: Arc<str>,
-    /// How long the caller will wait, counted from receipt; shortened hop by hop.
+    /// How long the caller will wait, counted from receipt. `None`: the agent's default. An agent
+    /// that passes the job on names only what is left.
     pub timeout: Option<Duration>,
-    /// CPU time that a synthetic executor should spend.
+    /// CPU time that the job should take. Only executors that simulate work look at it.
     pub demand: Option<Duration>,
-    /// Whether doing the job twice does no harm.
+    /// Whether doing the job twice does no harm. Only such a job is tried again at another peer
+    /// when nobody knows whether it was done.
     pub idempotent: bool,
-    /// Delegations behind this request.
+    /// How many agents have delegated this job before: 0 when it comes from a client. Bounded by
+    /// the agent's `max_depth`, so that a job can't go in circles.
     pub depth: u32,
     /// The caller's number for this request, the same on every hop and attempt.
     pub request: u64,
-    /// Which try this is: 0 for the first, one more for each retry.
+    /// Which attempt this is: 0 for the first, one more for each retry.
     pub attempt: u32,
-    /// A call of a method that agents don't have, for the host to make of it what it can; `text`
-    /// is empty then. It never leaves the agent that received it. Boxed, because few tasks have one.
+    /// A call of a method that agents don't have. The agent's executor decides what to do with it;
+    /// `text` is empty then. It never leaves the agent that received it. Boxed, because few tasks
+    /// have one.
     pub foreign: Option<Box<ForeignCall>>,
 }
 
 impl Task {
-    /// The first try of a job that nothing else is demanded of.
+    /// The first attempt of a job without any demands: no timeout of its own, not idempotent.
     pub fn new(text: impl Into<Arc<str>>) -> Self {
         Self {
             text: text.into(),
@@ -59,29 +78,30 @@ impl Task {
         }
     }
 
-    /// A job that consists of somebody else's method.
+    /// A job that is a call of a method that agents don't have.
     pub fn foreign(call: ForeignCall) -> Self {
         Self { foreign: Some(Box::new(call)), ..Self::new("") }
     }
 }
 
-/// A call of a method that is none of the agent's own, as it came.
+/// A call of a method that agents don't have, as it was received.
 #[derive(Clone, Debug)]
 pub struct ForeignCall {
-    /// Which method.
+    /// The method's name.
     pub method: Arc<str>,
-    /// An array or an object.
+    /// An array or an object; `None` if the call has no params.
     pub params: Option<Arc<RawValue>>,
 }
 
-/// An agent's answer.
+/// An agent's answer to a [`Request`] that succeeded; one variant per method.
 #[derive(Clone, Debug)]
 pub enum Reply {
     /// To `info`.
     Info(InfoReply),
     /// To `work`.
     Work(WorkReply),
-    /// To `delegate`. Boxed, because it is twice as large as the others, which are many more.
+    /// To `delegate`. Boxed, because it is twice as large as the other answers, and these are far
+    /// more frequent.
     Delegate(Box<DelegateReply>),
 }
 
@@ -90,9 +110,9 @@ pub enum Reply {
 pub struct InfoReply {
     /// Who answers.
     pub agent: Name,
-    /// Its load now.
+    /// Its load when it answered.
     pub load: LoadReport,
-    /// What it runs, if it says.
+    /// The version of the mesh that it runs, if it says.
     pub version: Option<Cow<'static, str>>,
     /// Time since it started, if it says.
     pub uptime: Option<Duration>,
@@ -103,9 +123,9 @@ pub struct InfoReply {
 pub struct WorkReply {
     /// Who did the job.
     pub agent: Name,
-    /// What came out: any JSON value.
+    /// What the job produced: any JSON value.
     pub result: Arc<RawValue>,
-    /// From receipt to answer at that agent, its queue included.
+    /// From receipt to answer at that agent, its wait in the queue included.
     pub latency: Duration,
 }
 
@@ -113,22 +133,22 @@ pub struct WorkReply {
 #[derive(Clone, Debug)]
 pub struct DelegateReply {
     /// The peer that did the job.
-    pub delegated_to: Target,
-    /// Its answer.
+    pub delegated_to: ChosenPeer,
+    /// The peer's answer.
     pub peer_result: WorkReply,
     /// From receipt to answer at the delegating agent.
     pub latency: Duration,
 }
 
-/// The peer that a delegation chose, and what was known of it.
+/// The peer that a delegation chose, and what the choice knew of it.
 #[derive(Clone, Debug)]
-pub struct Target {
+pub struct ChosenPeer {
     /// The peer's name.
     pub agent: Name,
     /// Its address, `host:port`.
     pub url: Arc<str>,
-    /// The report that the choice was made on; none if the policy asks for none.
+    /// The load report that the choice was made on; `None` if the policy uses none.
     pub load: Option<LoadReport>,
-    /// The last round trip measured to it; none if never measured.
+    /// The last round trip measured to it; `None` if there was none yet.
     pub latency: Option<Duration>,
 }

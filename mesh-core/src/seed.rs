@@ -8,12 +8,24 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng as _, SeedableRng};
 use sha2::{Digest, Sha256};
 
-/// A node of the seed tree.
+/// A node of the seed tree: 256 bits, from which a generator or further nodes are made.
+///
+/// A run has one root. Each part of it (an agent, the workload, a fault) takes a child of its own
+/// by label, so that one more draw in one part leaves all others as they were.
+///
+/// ```
+/// use mesh_core::seed::Seed;
+///
+/// let root = Seed::root(42);
+/// let mut routing = root.child("agent-7").child("routing").rng();
+/// let peer = routing.index(10);
+/// assert_eq!(peer, root.child("agent-7").child("routing").rng().index(10), "it is repeatable");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Seed([u8; 32]);
 
 impl Seed {
-    /// The root of the tree for a number that a person typed.
+    /// The root of the tree for a seed that a person gave as a number.
     pub fn root(seed: u64) -> Self {
         Self(Sha256::digest(seed.to_le_bytes()).into())
     }
@@ -27,23 +39,25 @@ impl Seed {
         Self(hash.finalize().into())
     }
 
-    /// A generator for this node.
+    /// A generator that draws from this node, from its beginning.
     pub fn rng(&self) -> Rng {
         Rng(ChaCha8Rng::from_seed(self.0))
     }
 
-    /// The same draws as those of [`Self::rng`], for who draws seldom and is many.
+    /// A generator with the same draws as [`Self::rng`], for agents that rarely draw: small,
+    /// because there may be 100,000 of them.
     pub fn sparse_rng(&self) -> SparseRng {
         SparseRng { seed: self.clone(), drawn: 0 }
     }
 
-    /// A number for a library that takes its seed as one (turmoil, proptest).
+    /// A number for a library that takes its seed as a `u64` (turmoil, proptest).
     pub fn number(&self) -> u64 {
         self.rng().next_u64()
     }
 }
 
-/// A generator in 40 bytes in place of 330, which computes a whole block for each draw.
+/// A generator of 40 bytes, where [`Rng`] has 330. It pays with time: each draw computes a whole
+/// ChaCha block anew, where [`Rng`] keeps the rest of the block for the next draws.
 #[derive(Clone, Debug)]
 pub struct SparseRng {
     seed: Seed,
@@ -79,7 +93,7 @@ impl Rng {
     /// # Panics
     /// If `len` is zero.
     pub fn index(&mut self, len: usize) -> usize {
-        assert!(len > 0, "no index below zero");
+        assert!(len > 0, "the length is 0: there is no index below it");
         ((u128::from(self.next_u64()) * len as u128) >> 64) as usize
     }
 

@@ -1,10 +1,11 @@
-//! Bytes that shall be text: UTF-8, with or without a byte order mark.
+//! Reading bytes as UTF-8 text, with or without a byte order mark.
 
 use std::str::Utf8Error;
 
-/// What editors and shells of some systems put before UTF-8 text.
+/// The byte order mark of UTF-8, which editors and shells of some systems put before the text.
 const MARK: &[u8] = b"\xef\xbb\xbf";
-/// The marks of other encodings. The longer ones come first, for one begins as a shorter one does.
+/// The byte order marks of other encodings. The longer ones come first: that of UTF-32 (little
+/// endian) begins with that of UTF-16.
 const FOREIGN: [(&[u8], &str); 4] = [
     (b"\xff\xfe\0\0", "UTF-32"),
     (b"\0\0\xfe\xff", "UTF-32"),
@@ -12,7 +13,7 @@ const FOREIGN: [(&[u8], &str); 4] = [
     (b"\xfe\xff", "UTF-16"),
 ];
 
-/// Why bytes are no text.
+/// Why bytes can't be read as text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TextError {
     /// They begin with the byte order mark of another encoding.
@@ -28,11 +29,11 @@ pub fn without_mark(bytes: &[u8]) -> &[u8] {
     bytes.strip_prefix(MARK).unwrap_or(bytes)
 }
 
-/// The text without its byte order mark. Whoever reads JSON may skip the mark (RFC 8259, section
-/// 8.1), and what Windows saves as "UTF-8" begins with one.
+/// The bytes as text, without a byte order mark. A reader of JSON may skip the mark (RFC 8259,
+/// section 8.1), and files that Windows saves as "UTF-8" begin with one.
 ///
 /// # Errors
-/// If the bytes are not UTF-8.
+/// If the bytes are not UTF-8, or begin with the byte order mark of another encoding.
 pub fn read(bytes: &[u8]) -> Result<&str, TextError> {
     if let Some((_, encoding)) = FOREIGN.iter().find(|(mark, _)| bytes.starts_with(mark)) {
         return Err(TextError::Foreign(encoding));

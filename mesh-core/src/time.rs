@@ -1,13 +1,23 @@
-//! Time as an argument: nanoseconds since the run (or the process) began.
+//! Time as an argument: nanoseconds since the run began, or live, since the process began.
 
 use core::fmt;
 use core::ops::{Add, AddAssign, Sub};
 use core::time::Duration;
 
-/// A point in time: whole nanoseconds since the run began.
+/// A point in time: whole nanoseconds since the run began, or live, since the process began.
 ///
 /// State machines never read a clock; they are given a `Timestamp`. The range is 584 years, and
 /// arithmetic saturates at its ends, so that "never" can be [`Timestamp::MAX`].
+///
+/// ```
+/// use std::time::Duration;
+/// use mesh_core::Timestamp;
+///
+/// let deadline = Timestamp::ZERO + Duration::from_millis(1_500);
+/// assert_eq!(deadline.to_string(), "1.500000000s");
+/// assert_eq!(deadline.since(Timestamp::ZERO), Duration::from_millis(1_500));
+/// assert_eq!(Timestamp::MAX + Duration::from_secs(1), Timestamp::MAX);
+/// ```
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(u64);
 

@@ -1,4 +1,5 @@
-//! A built-in policy is one file and one line: everything else that names policies is derived.
+//! A built-in policy is one file and one line in a list. Everything else that names policies is
+//! derived from that list, and these tests look for code that is not.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -6,7 +7,7 @@ use std::path::{Path, PathBuf};
 use mesh_core::parameter::{Parameter, ParameterKind};
 use mesh_core::routing::BUILT_IN;
 
-/// The repository.
+/// The root of the repository.
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
@@ -42,16 +43,16 @@ fn every_file_of_a_policy_is_listed() {
     assert_eq!(files, names, "a file is named as its policy");
 }
 
-/// Where the name of a policy may stand, and why.
+/// The sources that may name a policy, and why.
 const EXCEPTIONS: [(&str, &str); 2] = [
     ("mesh-core/src/routing/built_in/", "the policy itself"),
     ("mesh-bench/src/throughput/contenders.rs", "each contender is one configured mesh"),
 ];
 
-/// Names that are words of `workload.entry` as well, and labels of theory's figures.
+/// Names of policies that are also words of `workload.entry` and labels of theory's figures.
 const COMMON_WORDS: [&str; 2] = ["random", "round_robin"];
 
-/// Names that mean a policy wherever they stand.
+/// Names that mean a policy wherever they occur.
 fn telling_names() -> Vec<&'static str> {
     let names = BUILT_IN.iter().map(|policy| policy.name);
     names.filter(|name| !COMMON_WORDS.contains(name)).collect()
@@ -70,7 +71,7 @@ fn no_other_source_names_a_policy() {
                 continue;
             }
             let source = read(&path);
-            // Tests and documentation may name any policy.
+            // Tests and comments may name any policy.
             let code = source.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
             let lines = code.lines().filter(|line| !line.trim_start().starts_with("//"));
             for line in lines {
@@ -100,7 +101,7 @@ fn exceptions_are_needed() {
 const BEGIN: &str = "<!-- policies: derived from their descriptions -->\n";
 const END: &str = "<!-- end of policies -->\n";
 
-/// What a parameter may be, the default first.
+/// The values that a parameter may have, the default first, as the README shows them.
 fn allowed(parameter: &Parameter) -> String {
     let name = parameter.name;
     match parameter.kind {
@@ -118,7 +119,8 @@ fn allowed(parameter: &Parameter) -> String {
 
 #[test]
 fn the_documentation_has_every_policy() {
-    let mut table = "| name | takes | parameters and their defaults |\n|---|---|---|\n".to_owned();
+    let mut table =
+        "| name | chooses | parameters and their defaults |\n|---|---|---|\n".to_owned();
     for policy in BUILT_IN {
         let parameters: Vec<String> = policy.parameters.iter().map(allowed).collect();
         let (name, summary) = (policy.name, policy.summary);

@@ -1,9 +1,9 @@
-//! The rooms of this crate import each other one way.
+//! The modules of this crate import each other in one direction only.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// A room, and the rooms that it must know nothing of.
+/// A module, and the modules that it must not import.
 const WALLS: [(&str, &[&str]); 4] = [
     ("roster", &["agent", "registry", "resilience", "routing"]),
     ("registry", &["agent", "resilience", "routing"]),

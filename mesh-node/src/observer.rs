@@ -94,7 +94,7 @@ pub trait Observer: Send + Sync + 'static {
     }
 
     /// The registry has noted something, such as a lease that began or ended.
-    fn registry(&self, now: Timestamp, note: &registry::Note) {
+    fn registry(&self, now: Timestamp, note: &registry::LeaseNote) {
         let _ = (now, note);
     }
 
@@ -142,7 +142,7 @@ macro_rules! pass_on {
             $($observer.call(now, agent, answered);)+
         }
 
-        fn registry(&self, now: Timestamp, note: &registry::Note) {
+        fn registry(&self, now: Timestamp, note: &registry::LeaseNote) {
             let $this = self;
             $($observer.registry(now, note);)+
         }

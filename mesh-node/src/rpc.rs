@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mesh_core::agent::Seen;
+use mesh_core::agent::ObservedEnd;
 use mesh_core::codec::Origin;
 use mesh_core::jsonrpc::{Id, Limits, Outcome, ResponseError, parse_response};
 
@@ -27,11 +27,11 @@ pub enum ExchangeError {
 
 impl ExchangeError {
     /// What the caller saw of its call. From that follows whether the job may have been begun.
-    pub fn seen(&self) -> Seen {
+    pub fn seen(&self) -> ObservedEnd {
         match self {
-            Self::Http(error) if error.never_sent() => Seen::NotSent,
-            Self::Http(_) | Self::Malformed(_) => Seen::NoAnswer,
-            Self::Status(status) => Seen::Status(status.as_u16()),
+            Self::Http(error) if error.never_sent() => ObservedEnd::NotSent,
+            Self::Http(_) | Self::Malformed(_) => ObservedEnd::NoAnswer,
+            Self::Status(status) => ObservedEnd::Status(status.as_u16()),
         }
     }
 }

@@ -91,7 +91,7 @@ impl LoggedFacts {
 mod tests {
     use mesh_core::Timestamp;
     use mesh_core::agent::FailureKind;
-    use mesh_core::registry::{self, NoteKind};
+    use mesh_core::registry::{self, LeaseNoteKind};
 
     use super::*;
     use crate::host::AgentId;
@@ -116,8 +116,8 @@ mod tests {
             happens(1_000 * request, HostId::CLIENT, due);
         }
         let (name, url) = ("agent-1".into(), "h:1".into());
-        let kind = NoteKind::Expired { at: at(2_500) };
-        let note = registry::Note { name, incarnation: Some(4), url, kind };
+        let kind = LeaseNoteKind::Expired { at: at(2_500) };
+        let note = registry::LeaseNote { name, incarnation: Some(4), url, kind };
         happens(2_501, HostId::REGISTRY, Fact::RegistryNoted(note));
         let refused = RequestOutcome::Refused(Refusal::Failed(FailureKind::Busy));
         for (micros, request, outcome) in

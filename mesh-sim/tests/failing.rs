@@ -77,7 +77,7 @@ fn what_does_not_fail_is_said_to_be_so() {
     }
     let (code, text) = place.ran("replay sound.toml --seed 3");
     assert_eq!(code, 2, "{text}");
-    assert!(text.contains("say --policy LABEL, one of: random, round_robin"), "{text}");
+    assert!(text.contains("choose a policy with --policy LABEL: random, round_robin"), "{text}");
 }
 
 #[test]

@@ -1,9 +1,9 @@
-//! A routing policy of one's own: [`Cautious`] sends each job to the peer that has the fewest of this
-//! agent's jobs, and stays away for a while from peers that failed.
+//! A routing policy of your own, as an example: [`Cautious`] sends each job to the peer that has
+//! the fewest of this agent's jobs, and avoids peers that failed for a while.
 //!
-//! It is an example of a policy with a memory, and it is all that such a policy takes: a factory, and
-//! the [`Policy`] that the factory builds for each agent. The tests run it in both simulated engines
-//! beside built-in policies, and in live agents. `docs/own-policy.md` walks through it.
+//! The example has a memory. Such a policy takes no more than this: a factory, and the [`Policy`]
+//! that the factory builds for each agent. The tests run it in both simulated engines beside
+//! built-in policies, and in live agents. `docs/own-policy.md` walks through it.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -17,13 +17,13 @@ use mesh_core::routing::{
 };
 use mesh_core::seed::Rng;
 
-/// Builds cautious policies: what an agent's configuration holds.
+/// The factory of cautious policies, with their settings. An agent's configuration holds it.
 #[derive(Clone, Debug)]
 pub struct Cautious {
-    /// A peer that failed gets no job for this long, and twice as long with each further failure in
-    /// a row.
+    /// How long a peer that failed gets no job. The time doubles with each further failure in a
+    /// row.
     pub penalty: Duration,
-    /// The longest time without a job.
+    /// The longest time for which a peer gets no job.
     pub longest: Duration,
 }
 
@@ -39,7 +39,7 @@ impl PolicyFactory for Cautious {
     }
 
     fn needs(&self) -> PolicyNeeds {
-        // Nobody is asked: the agent's own counters are at hand.
+        // No peer is probed: the agent's own counters are enough.
         PolicyNeeds { signal: Signal::OwnCounters, utilisation: false }
     }
 
@@ -48,31 +48,31 @@ impl PolicyFactory for Cautious {
     }
 }
 
-/// The policy of one agent: which peers have failed it.
+/// The policy of one agent, with its memory of peers that failed.
 #[derive(Debug)]
 struct CautiousPolicy {
     settings: Cautious,
-    /// Peers whose last job failed. An identity outlives lists and retries, but not the peer's
-    /// process: one that starts anew has a clean record.
-    failures: BTreeMap<PeerId, Failures>,
+    /// Peers whose last job failed. A peer keeps its identity from list to list for as long as its
+    /// process runs; a process that starts anew begins without failures.
+    failures: BTreeMap<PeerId, FailureStreak>,
 }
 
-/// Failures in a row of one peer.
+/// The failures in a row of one peer.
 #[derive(Debug)]
-struct Failures {
+struct FailureStreak {
     count: u32,
     avoided_until: Timestamp,
 }
 
 impl CautiousPolicy {
-    /// When the peer may have jobs again; those without a failure always may.
+    /// When the peer may get jobs again; the beginning of time for a peer without failures.
     fn avoided_until(&self, peer: PeerId) -> Timestamp {
         self.failures.get(&peer).map_or(Timestamp::ZERO, |failures| failures.avoided_until)
     }
 
     fn failed(&mut self, now: Timestamp, peer: PeerId) {
         let Cautious { penalty, longest } = self.settings;
-        let fresh = Failures { count: 0, avoided_until: now };
+        let fresh = FailureStreak { count: 0, avoided_until: now };
         let failures = self.failures.entry(peer).or_insert(fresh);
         let doubled = penalty.saturating_mul(2_u32.saturating_pow(failures.count));
         failures.count += 1;
@@ -96,7 +96,8 @@ impl Policy for CautiousPolicy {
     fn choose(&mut self, now: Timestamp, candidates: &[Candidate], rng: &mut Rng) -> usize {
         let rank = |candidate: &Candidate| {
             let until = self.avoided_until(candidate.peer());
-            // First those that may have jobs. If there are none, the one whose time ends first.
+            // Peers that may get jobs come first. If there are none, the peer whose time ends
+            // first.
             let wait = if until > now { until } else { Timestamp::ZERO };
             (wait, candidate.outstanding())
         };
@@ -113,7 +114,8 @@ impl Policy for CautiousPolicy {
                 self.failures.remove(peer);
             }
             PolicyEvent::Failed { peer, .. } => self.failed(now, *peer),
-            // A full queue is no failure; the other events say nothing of how reliable a peer is.
+            // A refusal because of a full queue is no failure; the other events say nothing about
+            // how reliable a peer is.
             _ => {}
         }
     }

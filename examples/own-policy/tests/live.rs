@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Does each job at once, or fails it.
+/// A host that does each job at once, or fails each job.
 struct Worker {
     is_broken: bool,
 }
@@ -62,7 +62,8 @@ async fn agent(clock: Clock, name: &str, registry: &str, is_broken: bool) -> Str
     let identity = Identity { name: name.into(), url: (*address).into(), incarnation: 1 };
     let config = AgentConfig {
         policy: Arc::new(Cautious { penalty: PATIENCE, ..Cautious::default() }),
-        // The mesh's own memory of failures is off: what is seen is the policy's.
+        // The mesh's own memory of failures is off, so that the policy alone avoids the broken
+        // peer.
         delegation: DelegationConfig {
             health: HealthConfig { max_failures: 0, ..HealthConfig::default() },
             ..DelegationConfig::default()
@@ -88,7 +89,7 @@ async fn agent(clock: Clock, name: &str, registry: &str, is_broken: bool) -> Str
     address
 }
 
-/// Asks an agent to delegate a job: the peer that did it; `None` if it failed.
+/// Asks an agent to delegate a job. Gives back the peer that did it; `None` if the job failed.
 async fn delegate(client: &Client<TokioNet>, agent: &str) -> Option<String> {
     let call =
         json!({ "jsonrpc": "2.0", "id": 1, "method": "delegate", "params": { "text": "x" } });
@@ -116,7 +117,7 @@ async fn a_live_agent_avoids_the_peer_that_failed() {
     while listed().await < 3 {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    // It starts last, so its first list has all peers.
+    // The entry agent starts last, so its first list has all peers.
     let entry = agent(clock, "entry", &registry, false).await;
     while listed().await < 4 {
         tokio::time::sleep(Duration::from_millis(20)).await;
@@ -130,7 +131,8 @@ async fn a_live_agent_avoids_the_peer_that_failed() {
         }
     }
     println!("jobs done by peer: {done:?}; failed: {failed}");
-    // With three like peers to draw from, the broken one is drawn sooner or later, and then avoided.
+    // The first job goes to one of three equal peers, drawn at random. Sooner or later the broken
+    // one is drawn, and from then on avoided.
     assert!(failed <= 1, "{failed} jobs went to the broken peer");
     assert!(done.values().all(|jobs| *jobs > 5) && done.len() == 2, "{done:?}");
 }

@@ -4,9 +4,9 @@ use mesh_sim::Simulation;
 use mesh_sim::scenario::EngineKind;
 use own_policy::Cautious;
 
-/// Two of six agents are cut off for 10 s. The mesh's own memory of failures is off
-/// (`max_failures = 0`), so that only the policy can learn who does not answer, and each job gets one
-/// try, so that each wrong choice shows.
+/// Two of six agents are cut off for 10 s. The mesh's own memory of failures is off (`max_failures
+/// = 0`), so that only the policy can learn which peers don't answer. Each job gets one attempt, so
+/// that each wrong choice shows.
 const SPLIT: &str = r#"
 name = "own-policy"
 description = "2 of 6 agents are cut off from the rest for 10 s"
@@ -45,7 +45,7 @@ for = "10s"
 groups = [["agent-1..2"], ["registry", "client", "agent-3..6"]]
 "#;
 
-/// Share of the requests that each policy answers. Every run must have kept the oracles.
+/// The share of requests that succeed under each policy. No run may violate an oracle.
 fn success(engine: EngineKind) -> Vec<(String, f64)> {
     let report = Simulation::from_toml(SPLIT)
         .expect("a scenario")

@@ -1,4 +1,4 @@
-//! A `work` call as bytes: reading the request and writing its answer.
+//! How long it takes to read a `work` call and to write its answer.
 
 use std::hint::black_box;
 use std::time::Duration;

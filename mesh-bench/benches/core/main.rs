@@ -1,4 +1,4 @@
-//! Measures the hot paths of mesh-core: `cargo bench -p mesh-bench`.
+//! How long the hot paths of mesh-core take: `cargo bench -p mesh-bench`.
 
 mod jsonrpc;
 mod registry;
@@ -9,8 +9,7 @@ use std::time::Duration;
 use criterion::Criterion;
 
 fn main() {
-    // The measured functions take tens of nanoseconds to a few milliseconds, so one second holds
-    // plenty of calls.
+    // One iteration takes tens of nanoseconds to a few milliseconds, so a second is enough for many.
     let mut criterion = Criterion::default()
         .warm_up_time(Duration::from_millis(300))
         .measurement_time(Duration::from_secs(1))

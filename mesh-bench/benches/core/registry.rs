@@ -1,4 +1,4 @@
-//! A registry with 10,000 leases.
+//! How long the calls of a registry with 10,000 leases take.
 
 use std::hint::black_box;
 use std::time::Duration;
@@ -13,8 +13,7 @@ const LEASES: usize = 10_000;
 pub(crate) fn bench(criterion: &mut Criterion) {
     one_renewal(criterion);
 
-    // The other benchmarks handle all leases at once; criterion's throughput line has the figure
-    // for one.
+    // The other benches handle all leases in one iteration; criterion's throughput is per lease.
     let mut group = criterion.benchmark_group(format!("registry/{LEASES}"));
     group.throughput(Throughput::Elements(LEASES as u64));
     let agents = agents();
@@ -44,7 +43,7 @@ pub(crate) fn bench(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// A heartbeat, which is most of a registry's traffic.
+/// Measures one heartbeat; most of a registry's traffic is heartbeats.
 fn one_renewal(criterion: &mut Criterion) {
     let agents = agents();
     let mut registry = full(&agents);
@@ -52,7 +51,7 @@ fn one_renewal(criterion: &mut Criterion) {
     let mut turn = 0;
     criterion.bench_function(&format!("registry/{LEASES}/renew_one"), |bencher| {
         bencher.iter(|| {
-            // One heartbeat per millisecond renews each of the 10,000 leases every 10 s.
+            // One heartbeat per millisecond renews every lease in 10 s.
             now += Duration::from_millis(1);
             turn = (turn + 1) % LEASES;
             let renewal = Registration { renew: true, ..agents[turn].clone() };

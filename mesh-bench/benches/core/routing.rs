@@ -1,4 +1,4 @@
-//! One routing decision: from the eligible peers to the chosen one.
+//! How long one routing decision takes: the policy's shortlist, and its choice.
 
 use std::hint::black_box;
 use std::time::Duration;
@@ -18,7 +18,7 @@ const PEERS: [usize; 4] = [10, 100, 1_000, 10_000];
 
 pub(crate) fn bench(criterion: &mut Criterion) {
     for description in BUILT_IN {
-        // By reports where the policy can use them, because nothing here answers probes.
+        // With listed reports where the policy can use them, because there are no probes here.
         let reports = description.defaults().with([("signal", "reports".into())]);
         let settings = reports.unwrap_or_else(|_| description.defaults());
         let mut group = criterion.benchmark_group(format!("route/{}", description.name));
@@ -40,7 +40,7 @@ pub(crate) fn bench(criterion: &mut Criterion) {
     }
 }
 
-/// Candidates whose reports differ, like those of a mesh at work.
+/// Peers with random reports, round trips and jobs.
 fn peers(count: usize, rng: &mut Rng) -> Vec<Candidate> {
     let roster = roster(count);
     let peer = |lease: &ListedLease| {
@@ -64,7 +64,7 @@ fn roster(count: usize) -> Roster {
     (0..count).map(|number| ListedLease::new(format!("agent-{number}"), "h:1", 1, None)).collect()
 }
 
-/// Lets the policy choose as an agent does: only shortlisted peers become candidates.
+/// Lets the policy choose as an agent does: only the peers on the shortlist become candidates.
 fn decide(
     policy: &mut dyn Policy,
     shortlist: Shortlist,

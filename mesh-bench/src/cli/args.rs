@@ -1,4 +1,4 @@
-//! The command line of `mesh-bench`.
+//! The commands and options of `mesh-bench`.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -13,21 +13,21 @@ use crate::throughput::names;
 
 const EXAMPLES: &str = "\
 Examples:
-  mesh-bench live scenarios/baseline.toml        the scenario on real processes
+  mesh-bench live scenarios/baseline.toml        run it on real processes
   mesh-bench live s.toml --policy random --out results/runs/live
-  mesh-bench calibrate --out network.toml        what messages cost here
+  mesh-bench calibrate --out network.toml        measure this machine
   mesh-bench compare results/runs/sim results/runs/live
-                                                 a simulation against reality
-  mesh-bench idle                                what a mesh at rest costs
+                                                 how far a simulation is off
+  mesh-bench idle                                what an idle mesh costs
   mesh-bench throughput --only work --seconds 5  an agent against a bare server
 
-ExitReason codes:
+Exit codes:
   0  done
-  1  something failed; requests of `throughput` or heartbeats of `idle`, say
-  2  the command line or the scenario is wrong, or no live mesh can do it
+  1  something failed; for example, a request of `throughput`
+  2  the command line or the scenario is wrong, or a live mesh can't run it
   130  interrupted";
 
-/// Measures the mesh, and holds its simulation against the real thing.
+/// Measures the live mesh, and compares simulations with it.
 #[derive(Debug, Parser)]
 #[command(version, max_term_width = 80, after_help = EXAMPLES)]
 pub(super) struct Args {
@@ -39,45 +39,45 @@ pub(super) struct Args {
 pub(super) enum Command {
     /// Compare two results, policy by policy and quantile by quantile.
     ///
-    /// The figures of A are compared with those of B: with a simulation as A and a live run as B,
-    /// the error is the simulation's. Figures of several seeds are their means.
+    /// Compares the figures of A with those of B. If A is a simulation and B a live run, the error
+    /// is that of the simulation. The figures of several seeds are averaged.
     Compare(CompareArgs),
     /// Run a scenario on real processes and sockets of this machine.
     ///
-    /// Each policy and seed gets a registry and agents of its own, the very requests that the
-    /// simulation sends, and the scenario's faults. Thresholds of [expect] are shown, but don't
-    /// change the exit code: they were set for a simulated machine.
+    /// Each policy and seed gets a registry and agents of its own, the same requests as in the
+    /// simulation, and the scenario's faults. Verdicts on [expect] are shown, but don't change the
+    /// exit code, because the thresholds were set for a simulated machine.
     Live(LiveArgs),
-    /// Measure messages and timers of this machine, for a scenario's [network].
+    /// Measure messages and timers on this machine, for the table [network] of a scenario.
     Calibrate(CalibrateArgs),
-    /// Measure how many calls a second the mesh answers, beside what people use today.
+    /// Measure how many requests per second the mesh answers, compared with other systems.
     ///
-    /// Contenders of a group take turns. All run as processes of this machine and share its cores
-    /// with the request generator, so ratios count and not absolute figures. Without --rate, each
-    /// connection sends a call as soon as it has its last answer.
+    /// The systems of a group take turns. All run as processes of this machine and share its cores
+    /// with the request generator, so look at the ratios and not at absolute figures. Without --rate,
+    /// each connection sends a request as soon as it has the answer to the one before.
     Throughput(ThroughputArgs),
-    /// Measure what agents at rest cost, and a registry that gets nothing but heartbeats.
+    /// Measure the cost of idle agents, and of a registry that gets only heartbeats.
     Idle(IdleArgs),
-    /// The bare HTTP server that `throughput` compares agents with.
+    /// The bare HTTP server with which `throughput` compares agents.
     #[command(hide = true)]
     Echo(EchoArgs),
 }
 
 #[derive(Debug, ClapArgs)]
 pub(super) struct ThroughputArgs {
-    /// How long a round is measured, in seconds; a tenth of it goes before that, uncounted.
+    /// Length of a round, in seconds; a warm-up of a tenth of it goes before.
     #[arg(long, value_name = "S", default_value_t = 10.0, value_parser = seconds)]
     pub(super) seconds: f64,
-    /// Rounds of each contender.
+    /// Number of rounds for each system.
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..))]
     pub(super) rounds: u16,
-    /// Kept-alive connections.
+    /// Number of kept-alive connections.
     #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..))]
     pub(super) connections: u16,
-    /// Open loop: this many requests are due per second, and latency counts from then.
+    /// Open loop: this many requests are due per second, and latency counts from when they are due.
     #[arg(long, value_name = "PER_SECOND", value_parser = rate)]
     pub(super) rate: Option<f64>,
-    /// Measure only this contender and its baseline; may be repeated.
+    /// Measure only this system and its baseline; may be repeated.
     #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(names()))]
     pub(super) only: Vec<String>,
     /// The `mesh` binary [default: the one beside this program].
@@ -96,13 +96,13 @@ pub(super) struct IdleArgs {
     /// How long to measure, in seconds.
     #[arg(long, value_name = "S", default_value_t = 60.0, value_parser = seconds)]
     pub(super) seconds: f64,
-    /// Leases that the registry holds.
+    /// Number of leases that the registry holds.
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u16).range(1..=16_384))]
     pub(super) leases: u16,
     /// Time between two heartbeats of a lease, below the registry's TTL of 30s.
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = heartbeat)]
     pub(super) heartbeat: Duration,
-    /// Kept-alive connections over which all heartbeats come.
+    /// Number of kept-alive connections over which the heartbeats are sent.
     #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=16_384))]
     pub(super) connections: u16,
     /// The `mesh` binary [default: the one beside this program].
@@ -126,7 +126,7 @@ fn heartbeat(text: &str) -> Result<Duration, String> {
     let range = Duration::from_millis(100)..Duration::from_secs(30);
     match parse_duration(text) {
         Ok(heartbeat) if !range.contains(&heartbeat) => {
-            Err(format!("expected a time in {range:?}"))
+            Err("expected at least 100ms and less than 30s".to_owned())
         }
         other => other.map_err(|error| error.to_string()),
     }
@@ -149,19 +149,19 @@ fn rate(text: &str) -> Result<f64, &'static str> {
 fn threads(text: &str) -> Result<usize, &'static str> {
     match text.parse() {
         Ok(threads) if (1..=1024).contains(&threads) => Ok(threads),
-        _ => Err("expected a number, 1 to 1024"),
+        _ => Err("expected a number of threads, 1 to 1024"),
     }
 }
 
 #[derive(Debug, ClapArgs)]
 pub(super) struct CalibrateArgs {
-    /// Messages to measure.
+    /// Number of messages to measure.
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(100..=100_000_000))]
     pub(super) samples: u64,
     /// The `mesh` binary [default: the one beside this program].
     #[arg(long, value_name = "FILE")]
     pub(super) mesh: Option<PathBuf>,
-    /// Write the part of a scenario file here [default: print it].
+    /// Write the table for the scenario file here [default: print it].
     #[arg(long, value_name = "FILE")]
     pub(super) out: Option<PathBuf>,
 }
@@ -171,15 +171,15 @@ pub(super) struct LiveArgs {
     /// The scenario file.
     #[arg(value_name = "SCENARIO")]
     pub(super) scenario: PathBuf,
-    /// Send the requests to the agents that this registry lists, whose names must be the
-    /// scenario's, instead of starting any.
+    /// Start no agents; send the requests to those that this registry lists. Their names must be
+    /// those of the scenario.
     #[arg(long, value_name = "URL", value_parser = registry, conflicts_with = "mesh")]
     pub(super) registry: Option<String>,
-    /// Run only the policy with this label; may be repeated. With --registry, the one that the
-    /// running agents go by.
+    /// Run only the policy with this label; may be repeated. With --registry, the policy of the
+    /// running agents.
     #[arg(long, value_name = "LABEL")]
     pub(super) policy: Vec<String>,
-    /// Run this seed instead of the file's; may be repeated.
+    /// Run this seed instead of those of the file; may be repeated.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..1 << 53))]
     pub(super) seed: Vec<u64>,
     /// The `mesh` binary [default: the one beside this program].
@@ -197,13 +197,13 @@ fn registry(text: &str) -> Result<String, &'static str> {
 
 #[derive(Debug, ClapArgs)]
 pub(super) struct CompareArgs {
-    /// The directory with the results to judge.
+    /// Directory with the results to compare.
     #[arg(value_name = "A")]
     pub(super) a: PathBuf,
-    /// The directory with the results to judge them by.
+    /// Directory with the results to compare them with.
     #[arg(value_name = "B")]
     pub(super) b: PathBuf,
-    /// Compare only the policy with this label; may be repeated [default: those that both have].
+    /// Compare only the policy with this label; may be repeated [default: all that both have].
     #[arg(long, value_name = "LABEL")]
     pub(super) policy: Vec<String>,
     /// Also write the comparison here, as JSON.

@@ -85,10 +85,10 @@ async fn all(scenario: &Scenario, mesh: &MeshUnderTest) -> anyhow::Result<Vec<Ru
 fn mesh_under_test(scenario: &Scenario, args: &LiveArgs) -> Result<MeshUnderTest, String> {
     if let Some(registry) = &args.registry {
         if scenario.policies.len() != 1 {
-            return Err("agents that run already have one policy: say which with --policy".into());
+            return Err("running agents have one policy: name it with --policy".into());
         }
         if !scenario.faults.is_empty() {
-            return Err("a live mesh that runs already can't honour `faults`".to_owned());
+            return Err("a mesh that is already running can't honour `faults`".to_owned());
         }
         return Ok(MeshUnderTest::AlreadyRunning(registry.clone()));
     }
@@ -109,7 +109,7 @@ fn notes_of(scenario: &Scenario, mesh: &MeshUnderTest) -> Vec<String> {
     match mesh {
         MeshUnderTest::NewProcesses(_) => notes(scenario),
         MeshUnderTest::AlreadyRunning(registry) => {
-            vec![format!("agents, network and policy are as the mesh of {registry} has them")]
+            vec![format!("agents, network and policy are those of the mesh of {registry}")]
         }
     }
 }

@@ -34,7 +34,7 @@ pub(crate) fn unsupported_fields(scenario: &Scenario) -> Vec<UnsupportedField> {
     let loses = "loopback neither loses nor repeats messages".to_owned();
     refuse(network.quality.loss > 0.0, "network.loss".to_owned(), loses.clone());
     refuse(network.quality.duplication > 0.0, "network.duplication".to_owned(), loses);
-    let alike = "all ways of loopback are alike".to_owned();
+    let alike = "all links of loopback are alike".to_owned();
     refuse(!network.links.is_empty(), "network.links".to_owned(), alike);
     for agent in &scenario.agents {
         let of = |field: &str| format!("agents.{field} of {}", agent.name);
@@ -45,7 +45,7 @@ pub(crate) fn unsupported_fields(scenario: &Scenario) -> Vec<UnsupportedField> {
         let why = "jobs that sleep don't share cores: at most as many as `cores` may run";
         refuse(shares, of("concurrency"), why.to_owned());
         let is_busy = machine.background.iter().any(|step| step.value > 0.0);
-        let why = "all agents share this machine; a fault `background_load` of all can do it";
+        let why = "all agents share this machine; use a fault `background_load` of all agents";
         refuse(is_busy, of("background"), why.to_owned());
         refuse(agent.clock_rate != 1.0, of("clock_rate"), "clocks are this machine's".to_owned());
         let why = "every agent starts before the first request and stays".to_owned();
@@ -75,15 +75,15 @@ pub(crate) fn unsupported_fields(scenario: &Scenario) -> Vec<UnsupportedField> {
 /// sentence each.
 pub(crate) fn notes(scenario: &Scenario) -> Vec<String> {
     let mut notes = vec![
-        "network.latency is not applied: loopback is as fast as it is".to_owned(),
-        "agents.memory is not applied: agents tell what their processes use".to_owned(),
+        "network.latency is not applied: loopback has a latency of its own".to_owned(),
+        "agents.memory is not applied: agents report what their processes use".to_owned(),
     ];
     let reads_cpu = |policy: &&PolicySpec| policy.factory.needs().utilisation;
     let misled = scenario.policies.iter().filter(reads_cpu);
     let labels: Vec<&str> = misled.map(|policy| &*policy.label).collect();
     if !labels.is_empty() {
         notes.push(format!(
-            "jobs sleep and use no CPU, but these policies choose by CPU: {}",
+            "jobs sleep and use no CPU, but these policies choose by CPU %: {}",
             labels.join(", ")
         ));
     }
@@ -153,9 +153,6 @@ mod tests {
     #[test]
     fn policies_that_go_by_cpu_are_named() {
         let notes = notes(&scenario(""));
-        assert!(
-            notes.iter().any(|note| note.ends_with("choose by CPU: least_loaded")),
-            "{notes:?}"
-        );
+        assert!(notes.iter().any(|note| note.ends_with("by CPU %: least_loaded")), "{notes:?}");
     }
 }

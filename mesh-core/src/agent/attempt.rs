@@ -1,4 +1,5 @@
-//! The agent's side of an [`Attempt`]: sends a job, takes its end, and tries again.
+//! The steps of an [`Attempt`]: the job is sent to a peer, and its end leads to an answer or to
+//! another attempt.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +20,7 @@ use crate::routing::PolicyEvent;
 use crate::time::Timestamp;
 
 impl Agent {
+    /// Sends the job to the chosen peer; `load` is the report that it was chosen on.
     pub(super) fn send_work(
         &mut self,
         now: Timestamp,
@@ -29,10 +31,12 @@ impl Agent {
         let delegation = &mut self.delegations[id];
         let attempt_timeout = self.config.delegation.attempt_timeout.unwrap_or(Duration::MAX);
         let until = (now + attempt_timeout).min(delegation.deadline);
-        // The peer counts from receipt; what the way takes is not the peer's to spend.
-        // But one slow round trip, measured long ago, must not bar the peer for ever.
+        // The peer counts its time from receipt, so its budget is what is left less the round trip.
+        // But one slow round trip, measured long ago, must not leave a peer without time for ever:
+        // it counts for at most half of what is left.
         let left = until.since(now);
         if left.is_zero() {
+            // The deadline has come while the peers were probed.
             return self.give_up(now, id, Failure::DeadlineExceeded);
         }
         let peer = lease.id();
@@ -64,6 +68,7 @@ impl Agent {
         self.tell_policy(now, PolicyEvent::Sent { peer });
     }
 
+    /// The attempt at position `at` has ended: answered, failed or timed out.
     pub(super) fn attempt_ended(
         &mut self,
         now: Timestamp,
@@ -75,6 +80,7 @@ impl Agent {
         self.note_end(now, &attempt, &result);
         match result {
             Ok(Reply::Work(reply)) => self.work_done(now, id, attempt, reply),
+            // The peer does not speak the protocol, and nobody knows what it has done.
             Ok(_) => {
                 let message = "its answer to work is of another kind";
                 let error = Error::new(Error::INTERNAL_ERROR, message);
@@ -84,7 +90,8 @@ impl Agent {
         }
     }
 
-    /// Tells all who remember peers how an attempt ended, unless the peer has left the list since.
+    /// Tells the counters, the decorators and the policy how an attempt ended. Does nothing if the
+    /// peer has left the list since.
     pub(super) fn note_end(
         &mut self,
         now: Timestamp,
@@ -97,6 +104,7 @@ impl Agent {
         self.tell_policy(now, job_ended(peer, now.since(attempt.sent), result));
     }
 
+    /// An attempt brought no result: answers with the failure, or tries another peer.
     fn work_failed(
         &mut self,
         now: Timestamp,
@@ -107,7 +115,9 @@ impl Agent {
         let Attempt { number, choice, until, .. } = attempt;
         let delegation = &mut self.delegations[id];
         let (fate, reason) = (error.fate(), RetryReason::of(&error));
-        // The attempt's time was over, not the request's: the job was stopped half done.
+        // The peer says that the deadline passed, but it means the end of the attempt, which comes
+        // before the request's own: the job may have been stopped half done, and there is time
+        // left.
         let was_stopped = until < delegation.deadline
             && matches!(error, CallError::Answered(Failure::DeadlineExceeded));
         match error {
@@ -121,7 +131,10 @@ impl Agent {
             CallError::Answered(failure) if fate == Fate::Answered => {
                 self.finish(now, id, Err(failure));
             }
+            // The job was never begun, so another peer may have it.
             _ => {
+                // Only a full peer is a sign that the mesh may be full. The other reasons are the
+                // peer's own, and a retry for them takes nothing from the budget.
                 let is_full = matches!(error, CallError::Answered(Failure::Busy));
                 delegation.rule_out(choice.peer, choice.lease, error.lacks_room());
                 let cost = if is_full { RetryCost::One } else { RetryCost::Nothing };
@@ -130,8 +143,8 @@ impl Agent {
         }
     }
 
-    /// The job may have been done, in part or in whole: only the request can say whether doing it
-    /// again does harm.
+    /// The job may have been done, in part or in whole. It is tried again only if the request says
+    /// that doing it twice does no harm.
     fn outcome_unknown(
         &mut self,
         now: Timestamp,
@@ -148,6 +161,7 @@ impl Agent {
         self.finish(now, id, Err(failure));
     }
 
+    /// The peer did the job: passes its result on and ends the delegation.
     fn work_done(
         &mut self,
         now: Timestamp,
@@ -155,7 +169,9 @@ impl Agent {
         Attempt { choice, sent, .. }: Attempt,
         peer_result: WorkReply,
     ) {
+        // What the peer spent on the job is no part of the network's round trip.
         let rtt = now.since(sent).saturating_sub(peer_result.latency);
+        // Nothing is remembered of a peer that has left the list.
         if let Some(peer) = choice.peer {
             self.view.contacts_mut().measured(now, peer, rtt);
         }
@@ -164,9 +180,9 @@ impl Agent {
         self.finish(now, id, Ok(Reply::Delegate(reply.into())));
     }
 
-    /// Sends the job to one more peer beside those that have it. The first answer counts. False if
-    /// that can't be: the job must not be done twice, there is nobody else, a peer is being chosen
-    /// already, or the limits for retries don't allow it.
+    /// Sends the job to one more peer beside those that have it; the first answer counts. False if
+    /// that is not possible: the job must not be done twice, there is no other peer, a peer is
+    /// being chosen already, or the limits for retries don't allow it.
     #[cfg_attr(not(test), expect(dead_code, reason = "for a decorator that hedges"))]
     pub(super) fn attempt_beside(&mut self, now: Timestamp, id: DelegationId) -> bool {
         let Some(delegation) = self.delegations.get_mut(id) else { return false };
@@ -187,8 +203,9 @@ impl Agent {
         true
     }
 
-    /// After attempt `number`: tries another peer, if there is one and the limits allow it, and no
-    /// other attempt is open that may still answer.
+    /// After attempt `number` has failed: tries another peer if there is one and the limits allow
+    /// it, and fails the delegation otherwise. While another attempt is open it only waits for that
+    /// one.
     fn retry(
         &mut self,
         now: Timestamp,
@@ -204,6 +221,7 @@ impl Agent {
         if delegation.deadline <= now {
             return self.finish(now, id, Err(Failure::DeadlineExceeded));
         }
+        // Checked before the limits, because it is the better answer when both apply.
         if self.view.len() <= delegation.tried.len() {
             let failure = delegation.nobody_left();
             return self.finish(now, id, Err(failure));

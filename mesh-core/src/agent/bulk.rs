@@ -1,8 +1,8 @@
-//! The door for a driver of thousands of agents.
+//! What makes a driver of thousands of agents in one process fast.
 //!
-//! A driver of one agent needs nothing of this module. A driver of thousands in one process gains
-//! from it: it lends one buffer of effects to whichever agent acts, polls for a timeout only where
-//! one may have come nearer, and asks the processor for memory before it is read.
+//! A driver of one agent needs nothing of this module. A driver of thousands saves time with it: it
+//! lends one buffer of effects to whichever agent acts, asks an agent for its timeout only if that
+//! may have become earlier, and asks the processor for memory before an agent reads it.
 
 use std::collections::VecDeque;
 
@@ -13,7 +13,7 @@ use crate::protocol::Request;
 
 pub use crate::prefetch::{prefetch, prefetch_arc};
 
-/// Something that an agent will be handed soon.
+/// Something that the driver will hand to an agent soon.
 #[derive(Clone, Copy, Debug)]
 pub enum Upcoming<'a> {
     /// A request.
@@ -22,31 +22,32 @@ pub enum Upcoming<'a> {
     Result(CallId),
 }
 
-/// Steps of [`Bulk::prefetch`].
+/// Number of steps of [`Bulk::prefetch`].
 pub const PREFETCH_STEPS: usize = 3;
 
-/// The most probes of one delegation that anything is asked for. Every answer asks anew for what all
-/// need: where all peers are probed, that would take far longer than waiting.
+/// A delegation with more open probes than this is not prefetched. Each answer asks for the memory
+/// of all probes again, so where all peers are probed that would take far longer than it saves.
 const PROBES: usize = 4;
 
-/// What a driver of thousands of agents may do besides driving them. Nothing here changes what an
-/// agent does.
+/// What a driver of thousands of agents may do with an agent besides driving it. Nothing here
+/// changes what an agent does.
 pub trait Bulk {
-    /// Exchanges the buffer of the agent's effects for another. The driver lends one buffer to
-    /// whichever agent acts, and takes it back when the effects are drained.
+    /// Exchanges the buffer of the agent's effects for `other`. The driver lends one buffer to
+    /// whichever agent acts, and takes it back when the effects are drained: so an agent that rests
+    /// keeps no buffer.
     fn swap_effects(&mut self, other: &mut VecDeque<Effect>);
 
-    /// Whether [`Agent::poll_timeout`] may give an earlier time than before; the answer holds until
-    /// the next question. A driver that is to wake the agent anyway need not poll if not.
+    /// Whether [`Agent::poll_timeout`] may give an earlier time than when this was last asked. If
+    /// not, a driver that will wake the agent at a known time need not poll.
     fn take_rearmed(&mut self) -> bool;
 
-    /// Asks the processor for the memory that the agent, whose own record is at hand, will read when
-    /// it is handed this. Step 0 is the first. Each step finds its addresses in the memory that the
-    /// step before it has asked for, so there should be some time between them.
+    /// Asks the processor for the memory that the agent will read when it is handed `upcoming`. The
+    /// agent itself must be in the cache already. Begin with step 0: each step reads addresses from
+    /// the memory that the step before it has asked for, so let some time pass between them.
     fn prefetch(&self, upcoming: Upcoming<'_>, step: usize);
 
-    /// Asks the processor for the memory that the agent will read when this job ends; gives back the
-    /// ticket of its request.
+    /// Asks the processor for the memory that the agent will read when this job ends. Gives back
+    /// the ticket of the job's request.
     fn prefetch_job(&self, job: JobId) -> Option<Ticket>;
 }
 

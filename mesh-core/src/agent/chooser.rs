@@ -1,4 +1,4 @@
-//! What chooses an agent's peers: its policy, with what the policy is told and asks for.
+//! The agent's routing policy at work: what it is told, and the probes and timers that it asks for.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,35 +20,38 @@ use crate::routing::{
 use crate::seed::Rng;
 use crate::time::Timestamp;
 
-/// A policy that leaves its timeout where it is has it again after this long.
+/// A policy whose timeout has passed and that does not move it gets the next one after this long:
+/// otherwise time would stand still.
 const SHORTEST_TIMEOUT: Duration = Duration::from_millis(1);
 
-/// An agent's policy. Built when the agent delegates for the first time: many agents of a mesh only
-/// work.
+/// An agent's policy, with the generator, the probes and the timer that the agent keeps for it.
+/// Made when the agent delegates for the first time: many agents of a mesh only work.
 #[derive(Debug)]
 pub(super) struct Chooser {
     pub(super) policy: Box<dyn Policy>,
     pub(super) rng: Rng,
     /// When the agent wants to be woken for the policy.
     pub(super) wake_at: Timestamp,
-    /// The policy's timeout is not before this.
+    /// The policy's next timeout is not handled before this.
     not_before: Timestamp,
-    /// Probes that no request waits for, the oldest first.
+    /// Probes that the policy has asked for and no request waits for, the oldest first. Failed ones
+    /// keep their place until their time is over.
     probes: Vec<OwnProbe>,
-    /// Own probes so far.
+    /// How many such probes were sent so far.
     calls: u32,
 }
 
-/// A probe that the policy asked for.
+/// A probe that the policy asked for, in addition to those that choices need.
 #[derive(Debug)]
 struct OwnProbe {
     call: Call,
     lease: Arc<ListedLease>,
     sent: Timestamp,
     until: Timestamp,
-    /// It has no result yet. One that failed keeps its place until its time is over.
+    /// Whether it has no result yet. A failed probe is closed, but keeps its place until `until`,
+    /// so that a policy can't probe an unreachable peer in a tight loop.
     is_open: bool,
-    /// The peer has not left the list since.
+    /// Whether the peer has been listed ever since. If not, the result is of no use.
     is_listed: bool,
 }
 
@@ -64,7 +67,7 @@ impl Chooser {
         }
     }
 
-    /// An own probe that has no result yet.
+    /// The call of an own probe that has no result yet.
     pub(super) fn open_call(&mut self, number: u32) -> Option<&mut Call> {
         let mut open = self.probes.iter_mut().filter(|probe| probe.is_open);
         open.find(|probe| probe.call.number == number).map(|probe| &mut probe.call)
@@ -75,7 +78,7 @@ impl Chooser {
         self.probes.iter().filter(|probe| probe.is_open).count()
     }
 
-    /// Whether no own probe has a place, with or without a result.
+    /// Whether no own probe keeps a place, open or failed.
     pub(super) fn has_no_probes(&self) -> bool {
         self.probes.is_empty()
     }
@@ -95,7 +98,7 @@ pub(super) fn is_own_probe(call: CallId) -> bool {
     call.delegation.is_null()
 }
 
-/// What a policy is told of a job's end.
+/// The event that tells the policy how a job at a peer ended.
 pub(super) fn job_ended(
     peer: PeerId,
     elapsed: Duration,
@@ -116,7 +119,7 @@ pub(super) fn job_ended(
 }
 
 impl Agent {
-    /// Builds the policy if there is none yet, and tells it of the peers.
+    /// Builds the policy if there is none yet, and tells it of all peers.
     pub(super) fn see_to_chooser(&mut self, now: Timestamp) {
         if self.chooser.is_some() {
             return;
@@ -128,7 +131,7 @@ impl Agent {
         self.tell_policy_of_list(now, &Roster::default());
     }
 
-    /// Tells the policy of an event, if it wants to know.
+    /// Tells the policy of an event, if it asked for events of that kind.
     pub(super) fn tell_policy(&mut self, now: Timestamp, event: PolicyEvent<'_>) {
         if self.interests.include(&event)
             && let Some(chooser) = &mut self.chooser
@@ -137,7 +140,7 @@ impl Agent {
         }
     }
 
-    /// Tells the policy what is new in the list since the list `before`.
+    /// Tells the policy what has changed in the list since the list `before`.
     pub(super) fn tell_policy_of_list(&mut self, now: Timestamp, before: &Roster) {
         let Interests { members, reports, .. } = self.interests;
         let Some(chooser) = self.chooser.as_mut().filter(|_| members || reports) else { return };
@@ -151,6 +154,7 @@ impl Agent {
             if old.or(new).is_some_and(|lease| skip == Some(&lease.name)) {
                 continue;
             }
+            // A new incarnation under an old name is another peer: the old one left, and it joined.
             let is_same = old.zip(new).is_some_and(|(old, new)| old.is_same_life(new));
             if let Some(old) = old.filter(|_| !is_same) {
                 tell(PolicyEvent::Left { peer: old.id(), name: &old.name });
@@ -160,6 +164,7 @@ impl Agent {
             if !is_same {
                 tell(PolicyEvent::Joined { peer, name: &new.name });
             }
+            // The report of the same process in the list before: only a new one is told.
             let known = old.filter(|_| is_same).and_then(|old| old.load);
             if let Some(load) = new.load.filter(|load| known != Some(*load)) {
                 tell(PolicyEvent::Load { peer, load, source: LoadSource::Registry });
@@ -167,20 +172,21 @@ impl Agent {
         }
     }
 
-    /// Peers have left the list; `left` is in order.
+    /// Peers have left the list; `left` is sorted. Probes of them say nothing any more.
     pub(super) fn forget_own_probes(&mut self, left: &[PeerId]) {
         for probe in self.chooser.iter_mut().flat_map(|chooser| &mut chooser.probes) {
             probe.is_listed &= left.binary_search(&probe.lease.id()).is_err();
         }
     }
 
-    /// To be called after all that may change the policy's mind: sends the probes that it asks for,
-    /// and sets its timer.
+    /// Sends the probes that the policy asks for, and sets its timer. To be called after everything
+    /// that may change what the policy wants.
     pub(super) fn see_to_policy(&mut self, now: Timestamp) {
         let Interests { own_probes, timers, .. } = self.interests;
         if !own_probes && !timers {
             return;
         }
+        // Ends at the latest with `MAX_OWN_PROBES` under way.
         while own_probes && !self.stopping && self.send_own_probe(now) {}
         let Some(chooser) = &mut self.chooser else { return };
         let probes = chooser.probes.iter().map(|probe| probe.until);
@@ -191,7 +197,7 @@ impl Agent {
         }
     }
 
-    /// Sends a probe that the policy asks for, if it asks for one and may.
+    /// Sends one probe if the policy asks for one and may have it; false if not.
     fn send_own_probe(&mut self, now: Timestamp) -> bool {
         let Some(chooser) = self.chooser.as_deref_mut() else { return false };
         if chooser.probes.len() >= MAX_OWN_PROBES {
@@ -207,7 +213,8 @@ impl Agent {
         let Some(lease) = number.and_then(|number| eligible.get(number)).cloned() else {
             return false;
         };
-        // A policy that always wants one more would get it in the same instant for ever.
+        // With a probe timeout of 0, a policy that always wants one more probe would get it at the
+        // same instant again and again, and time would stand still.
         let until = now + self.config.delegation.probe_timeout.max(SHORTEST_TIMEOUT);
         let call = Call { number: chooser.calls, ticket: None };
         chooser.calls = chooser.calls.wrapping_add(1);
@@ -225,7 +232,7 @@ impl Agent {
         true
     }
 
-    /// An own probe ended. Results of abandoned ones are ignored.
+    /// An own probe was answered or failed. Results of abandoned probes are ignored.
     pub(super) fn own_probe_ended(
         &mut self,
         now: Timestamp,
@@ -236,6 +243,7 @@ impl Agent {
         let is_it = |probe: &OwnProbe| probe.is_open && probe.call.number == number;
         let Some(at) = chooser.probes.iter().position(is_it) else { return };
         self.open_calls -= 1;
+        // Only an answered probe makes room for the next one at once.
         if matches!(result, Ok(Reply::Info(_))) {
             let probe = chooser.probes.remove(at);
             return self.conclude_own_probe(now, &probe.lease, probe.sent, probe.is_listed, result);
@@ -246,7 +254,8 @@ impl Agent {
         self.conclude_own_probe(now, &lease, sent, is_listed, result);
     }
 
-    /// Tells all who remember peers how an own probe ended, unless the peer has left the list since.
+    /// Tells the counters, the decorators and the policy how an own probe ended. Does nothing if
+    /// the peer has left the list since.
     fn conclude_own_probe(
         &mut self,
         now: Timestamp,
@@ -271,7 +280,7 @@ impl Agent {
         self.tell_policy(now, event);
     }
 
-    /// The time that [`Chooser::wake_at`] names has come.
+    /// The time [`Chooser::wake_at`] has come: gives up probes, and wakes the policy if it is due.
     pub(super) fn policy_timed_out(&mut self, now: Timestamp) {
         while let Some(chooser) = &mut self.chooser
             && let Some(at) = chooser.probes.iter().position(|probe| probe.until <= now)
@@ -287,17 +296,19 @@ impl Agent {
             && self.interests.timers
             && policy.poll_timeout().max(*not_before) <= now
         {
+            // A policy that does not move its timeout is called again after this at the earliest.
             *not_before = now + SHORTEST_TIMEOUT;
             policy.handle_timeout(now, rng);
         }
     }
 
-    /// Nobody is probed any more: the agent shuts down.
+    /// Abandons all own probes, because the agent shuts down.
     pub(super) fn abandon_own_probes(&mut self, now: Timestamp) {
         let probes = self.chooser.as_mut().map(|chooser| std::mem::take(&mut chooser.probes));
         for probe in probes.into_iter().flatten().filter(|probe| probe.is_open) {
             if probe.is_listed {
-                // Delegations go on: nobody waits any more for this call to say how the peer is.
+                // Open delegations go on. If the peer was on trial, this call would have ended
+                // that; now the next call may try it.
                 self.diagnose(now, Some(probe.lease.id()), &probe.lease, Symptom::None);
             }
             self.abandon(DelegationId::null(), probe.call);

@@ -1,9 +1,10 @@
 //! An agent's settings.
 //!
-//! A setting is said here once: its name, default and bounds, and a sentence. Scenario files, the
-//! options of `mesh` and its settings file follow from the types: serde reads and writes them, and
-//! with the feature `schema` their JSON Schema says the rest. Durations are texts with a unit, more
-//! than nothing and at most [`LONGEST`](crate::duration::LONGEST).
+//! This is the only place that states a setting's name, default, bounds and meaning. Scenario
+//! files, the options of `mesh` and its settings file follow from these types: serde reads and
+//! writes them, and with the feature `schema` their JSON Schema gives the rest. So the comments on
+//! the fields are what users read in `mesh agent --help` and in an editor. Durations are texts with
+//! a unit, more than 0 and at most [`LONGEST`](crate::duration::LONGEST).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,24 +24,26 @@ pub struct Identity {
     pub name: Name,
     /// Its address for peers, `host:port`.
     pub url: Arc<str>,
-    /// Number of this life of the name; a later life has a greater one.
+    /// Number of this life of the name. Each start of the process must choose a greater one.
     pub incarnation: u64,
 }
 
-/// How an [`super::Agent`] behaves. Agents that behave alike may share one.
+/// How an [`super::Agent`] behaves. It never changes while the agent runs, and agents that behave
+/// alike may share one in an [`Arc`].
 #[derive(Clone, Debug)]
 pub struct AgentConfig {
-    /// What it admits.
+    /// Which requests it takes.
     pub admission: AdmissionConfig,
     /// How it delegates.
     pub delegation: DelegationConfig,
     /// How it keeps its lease and its view of the peers.
     pub membership: MembershipConfig,
-    /// Builds what chooses among peers: a built-in policy, or one of your own.
+    /// Builds the agent's routing policy: a built-in one, or one of your own.
     pub policy: Arc<dyn PolicyFactory>,
 }
 
-// Derived, it would move the policy out of its place (rust-lang/rust#78808).
+// Written out, because `derive` doesn't compile for a field of type `Arc<dyn PolicyFactory>`
+// (rust-lang/rust#78808).
 impl PartialEq for AgentConfig {
     fn eq(&self, other: &Self) -> bool {
         let Self { admission, delegation, membership, policy } = self;
@@ -51,7 +54,7 @@ impl PartialEq for AgentConfig {
     }
 }
 
-/// An agent that is told nothing: it chooses by [`DEFAULT_POLICY`].
+/// All settings at their defaults, and the policy [`DEFAULT_POLICY`].
 impl Default for AgentConfig {
     fn default() -> Self {
         Self {
@@ -68,15 +71,16 @@ impl Default for AgentConfig {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct AdmissionConfig {
-    /// Jobs that may run at once, or "unlimited".
+    /// How many jobs may run at once, or "unlimited".
     pub concurrency: Concurrency,
-    /// Jobs that may wait for a slot.
+    /// How many jobs may wait for a free slot; further jobs are refused as busy.
     #[cfg_attr(feature = "schema", schemars(range(min = 0, max = 1_000_000)))]
     pub queue: u32,
-    /// A request that names no timeout is given up after this long.
+    /// How long a request may take if it names no timeout of its own.
     #[serde(rename = "timeout", with = "AsText")]
     pub default_timeout: Duration,
-    /// Delegations that may stand behind one request; it is refused as too deep if there are more.
+    /// How often a request may have been delegated already; one that was delegated more often is
+    /// refused as too deep.
     #[cfg_attr(feature = "schema", schemars(range(min = 0, max = 1_000)))]
     pub max_depth: u32,
 }
@@ -101,14 +105,15 @@ impl Default for AdmissionConfig {
 )]
 #[serde(rename_all = "snake_case")]
 pub enum Concurrency {
-    /// As many as come: the machine's cores are shared by all.
+    /// All jobs run at once and share the machine's cores.
     Unlimited,
     /// At most this many.
     #[serde(untagged)]
     Limit(#[cfg_attr(feature = "schema", schemars(range(min = 1, max = 1_000_000)))] u32),
 }
 
-/// Serde wants the number last, people first.
+/// Puts the number before the word in the schema. Serde needs the untagged variant last, but people
+/// should read the usual form first.
 #[cfg(feature = "schema")]
 fn with_numbers_first(schema: &mut schemars::Schema) {
     if let Some(serde_json::Value::Array(branches)) = schema.get_mut("anyOf") {
@@ -117,7 +122,7 @@ fn with_numbers_first(schema: &mut schemars::Schema) {
 }
 
 impl Concurrency {
-    /// The most that may run; `None`: no limit.
+    /// The most jobs that may run at once; `None`: no limit.
     pub const fn limit(self) -> Option<u32> {
         match self {
             Self::Limit(limit) => Some(limit),
@@ -125,7 +130,7 @@ impl Concurrency {
         }
     }
 
-    /// Whether one more may run besides `running`.
+    /// Whether one more job may run besides the `running` ones.
     pub const fn allows_more_than(self, running: u32) -> bool {
         match self {
             Self::Limit(limit) => running < limit,
@@ -136,9 +141,12 @@ impl Concurrency {
 
 /// How agents delegate: the table `[delegation]` of a scenario and of the settings of `mesh`.
 ///
-/// The state machine opens no connections: its driver sees to `connect_timeout`.
-/// `max_attempts` bounds rounds, each of which is a choice among peers: as a rule it ends with an
-/// attempt, but one whose probes all fail counts as well, and so does an attempt beside another.
+/// The driver enforces `connect_timeout`, because the state machine opens no connections; the agent
+/// itself enforces all other limits.
+///
+/// `max_attempts` bounds rounds. A round chooses one peer and sends it the job, so as a rule a
+/// round is an attempt. A round whose probes all fail counts too, although no job is sent in it,
+/// and so does an attempt that runs beside another one.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(
     feature = "schema",
@@ -147,28 +155,30 @@ impl Concurrency {
 )]
 #[serde(default)]
 pub struct DelegationConfig {
-    /// How long a probe may take.
+    /// How long the agent waits for the answer to a probe.
     #[serde(with = "AsText")]
     pub probe_timeout: Duration,
-    /// How long opening a connection to a peer may take; a call that fails by it was never sent.
+    /// How long it may take to open a connection to a peer; a call that exceeds this was never
+    /// sent.
     #[serde(with = "AsText")]
     pub connect_timeout: Duration,
-    /// How long one attempt may take, more than `connect_timeout`; until the request's deadline if
-    /// left out.
+    /// How long one attempt may take; more than `connect_timeout`. If left out: until the deadline
+    /// of the request.
     #[serde(with = "AsOptionalText", skip_serializing_if = "Option::is_none")]
     pub attempt_timeout: Option<Duration>,
-    /// Attempts of one delegation, the first included.
+    /// How many rounds a delegation may have, the first included. In a round, the agent chooses a
+    /// peer and sends it the job; a round whose probes all fail counts, too.
     #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 100)))]
     pub max_attempts: u32,
-    /// When a further attempt is made.
+    /// The budget for further attempts.
     #[serde(flatten)]
     pub retry: RetryConfig,
-    /// Which peers are passed over.
+    /// Which peers are passed over, and for how long.
     #[serde(flatten)]
     pub health: HealthConfig,
-    /// Whether an agent may choose itself.
+    /// Whether an agent may delegate to itself.
     pub to_self: bool,
-    /// Delegations that an agent may have under way at once; it refuses more as busy.
+    /// How many delegations an agent may have under way at once; it refuses further ones as busy.
     #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 1_000_000)))]
     pub max_open: u32,
 }
@@ -189,12 +199,13 @@ impl Default for DelegationConfig {
 }
 
 impl DelegationConfig {
-    /// The settings that don't go with others of the group.
+    /// The settings that contradict others of this group.
     pub fn conflicts(&self) -> Vec<Conflict> {
         let mut conflicts = Vec::new();
         let connect = self.connect_timeout;
         if self.attempt_timeout.is_some_and(|attempt| !attempt.is_zero() && attempt <= connect) {
-            // An attempt that ends while it still connects would pass for one that was sent.
+            // An attempt that times out while it still connects would count as sent, and then a job
+            // that is not idempotent could not be tried elsewhere.
             let connect = format_duration(connect);
             conflicts.push(Conflict {
                 setting: "attempt_timeout",
@@ -218,24 +229,24 @@ impl DelegationConfig {
 /// How an agent uses the registry: part of the table `[registry]` of a scenario and of the settings
 /// of `mesh`.
 ///
-/// The first few lists, and those after a restart of the registry, are fetched sooner than `refresh`
-/// says.
+/// An agent fetches the first few lists, and those after a restart of the registry, sooner than
+/// `refresh` says.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct MembershipConfig {
-    /// Agents renew their lease this often, with jitter; less than `ttl`. If it is more than a third
-    /// of `ttl`, they do so three times per TTL, but not more than 100 times a second.
+    /// How often agents renew their lease, with jitter; less than `ttl`. If it is more than a third
+    /// of `ttl`, they renew it three times per TTL, but at most 100 times a second.
     #[serde(with = "AsText")]
     pub heartbeat: Duration,
-    /// Agents fetch the list of peers this often, with jitter.
+    /// How often agents fetch the list of peers, with jitter.
     #[serde(with = "AsText")]
     pub refresh: Duration,
-    /// Heartbeats and fetches come sooner or later by up to this share of their period, so that
-    /// agents that start together do not stay in step; 0 keeps them in step.
+    /// Heartbeats and fetches come earlier or later by up to this share of their period, so that
+    /// agents that start together do not stay in step. 0: they stay in step.
     #[cfg_attr(feature = "schema", schemars(range(min = 0.0, max = 0.5)))]
     pub jitter: f64,
-    /// How long an agent waits for the registry's answer.
+    /// How long an agent waits for an answer of the registry.
     #[serde(with = "AsText")]
     pub timeout: Duration,
 }

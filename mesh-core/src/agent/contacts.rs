@@ -1,16 +1,16 @@
-//! What an agent remembers of the peers that it has called.
+//! What an agent remembers of the peers that it has called: round trips and unanswered jobs.
 
 use std::time::Duration;
 
-use crate::hash::{Keyed, Table};
+use crate::hash::{HashTable, TableEntry};
 use crate::roster::PeerId;
 use crate::routing::Known;
 use crate::time::{Timestamp, nanos};
 
 /// The last network round trip measured to a peer, and when that was.
 ///
-/// 16 bytes, because these are most of what an agent of a large mesh holds: it may have called every
-/// other agent.
+/// 16 bytes, because these are most of what an agent of a large mesh holds: it may have called
+/// every other agent.
 #[derive(Clone, Copy, Debug)]
 struct RoundTrip {
     peer: PeerId,
@@ -34,7 +34,8 @@ impl RoundTrip {
         Duration::from_nanos(self.packed & MAX_RTT_NS)
     }
 
-    /// Right if that was less than 194 days before `now`, however long the agent has run.
+    /// When it was measured. Right if that was less than 194 days before `now`, however long the
+    /// agent has run.
     fn measured_at(&self, now: Timestamp) -> Timestamp {
         let secs = now.as_nanos() / SECOND_NS;
         let age_secs = secs.wrapping_sub(self.packed >> RTT_BITS) & SECS_MASK;
@@ -42,7 +43,7 @@ impl RoundTrip {
     }
 }
 
-impl Keyed for RoundTrip {
+impl TableEntry for RoundTrip {
     type Key = PeerId;
 
     fn key(&self) -> PeerId {
@@ -54,14 +55,14 @@ impl Keyed for RoundTrip {
     }
 }
 
-/// How many of the agent's own jobs a peer has not answered yet.
+/// How many of the agent's own jobs one peer has not answered yet.
 #[derive(Clone, Copy, Debug)]
-struct Outstanding {
+struct OutstandingJobs {
     peer: PeerId,
     jobs: u32,
 }
 
-impl Keyed for Outstanding {
+impl TableEntry for OutstandingJobs {
     type Key = PeerId;
 
     fn key(&self) -> PeerId {
@@ -73,37 +74,38 @@ impl Keyed for Outstanding {
     }
 }
 
-/// Round trips and own jobs by peer. What is known of a peer is forgotten when it leaves the list.
+/// Round trips and unanswered jobs by peer. The agent's view owns it, and forgets a peer in it when
+/// the peer leaves the list.
 ///
-/// Two tables, because round trips are many and seldom read, and outstanding jobs few and read all
-/// the time.
+/// There are two tables, because round trips are many and rarely read, and outstanding jobs are few
+/// and read for every choice.
 #[derive(Debug, Default)]
 pub(super) struct Contacts {
-    round_trips: Table<RoundTrip>,
-    outstanding: Table<Outstanding>,
+    round_trips: HashTable<RoundTrip>,
+    outstanding: HashTable<OutstandingJobs>,
     /// Sum of all outstanding jobs.
     total: u32,
 }
 
 impl Contacts {
-    /// The last round trip measured, and when that was, to the second.
+    /// The last round trip measured to the peer, and when that was, to the second.
     pub(super) fn rtt(&self, now: Timestamp, peer: PeerId) -> Option<Known<Duration>> {
         let known = |last: &RoundTrip| Known { value: last.rtt(), at: last.measured_at(now) };
         self.round_trips.get(peer).map(known)
     }
 
-    /// Notes a round trip.
+    /// Remembers a round trip in place of the last one.
     pub(super) fn measured(&mut self, now: Timestamp, peer: PeerId, rtt: Duration) {
         self.round_trips.get_or_new(peer).set(now, rtt);
     }
 
-    /// Own jobs that the peer has not answered yet.
+    /// This agent's jobs that the peer has not answered yet.
     pub(super) fn outstanding(&self, peer: PeerId) -> u32 {
-        // Most agents have nothing under way most of the time.
+        // Most agents have nothing under way most of the time: then there is nothing to look up.
         if self.total == 0 { 0 } else { self.outstanding.get(peer).map_or(0, |open| open.jobs) }
     }
 
-    /// Own jobs that no peer has answered yet.
+    /// This agent's jobs that no peer has answered yet.
     pub(super) fn all_outstanding(&self) -> u32 {
         self.total
     }
@@ -114,8 +116,9 @@ impl Contacts {
         self.total += 1;
     }
 
-    /// A job that was sent to the peer ended.
+    /// A job that was sent to the peer has ended.
     pub(super) fn ended(&mut self, peer: PeerId) {
+        // There is no entry if the peer has left the list while it had the job.
         let Some(open) = self.outstanding.get_mut(peer) else { return };
         open.jobs -= 1;
         if open.jobs == 0 {
@@ -124,7 +127,7 @@ impl Contacts {
         self.total -= 1;
     }
 
-    /// The peer has left the list.
+    /// Forgets a peer that has left the list, unanswered jobs included.
     pub(super) fn forget(&mut self, peer: PeerId) {
         self.round_trips.remove(peer);
         if let Some(open) = self.outstanding.remove(peer) {

@@ -1,4 +1,7 @@
-//! The agent's side of a [`Delegation`]: from the request through the choice of peers to the answer.
+//! The steps of a [`Delegation`]: from the request through the choice of peers to the answer.
+//!
+//! A round opens with a choice among the peers that are left. Under a policy that probes, `probing`
+//! comes in between; `attempt` sends the job and decides what its end means.
 
 use std::sync::Arc;
 
@@ -18,19 +21,20 @@ use crate::roster::{ListedLease, PeerId};
 use crate::routing::{Candidate, PolicyEvent, Signal};
 use crate::time::Timestamp;
 
-/// What a round begins with.
+/// What a round does first.
 enum RoundOpening {
-    /// Nothing: no peer is left.
+    /// Nothing can be done: no peer is left.
     Nobody,
-    /// These peers are asked for their load, and then one of them is chosen.
+    /// Ask these peers for their load; one of them will be chosen.
     Probe(Few<Arc<ListedLease>>),
-    /// This peer gets the job.
+    /// Send the job to this peer: the choice needs no probes.
     Send(Arc<ListedLease>),
 }
 
 impl Agent {
-    /// The driver's own number for a call that it has begun, to be given back if it is abandoned.
-    /// False if the call has been abandoned already, and will be without that number.
+    /// The driver tells its own number for a call that it has begun. The agent gives the number
+    /// back if it abandons the call. False if it has abandoned the call already; the effect that
+    /// says so bears no number then.
     pub fn set_call_ticket(&mut self, call: CallId, ticket: Ticket) -> bool {
         let open = if is_own_probe(call) {
             self.chooser.as_mut().and_then(|chooser| chooser.open_call(call.number))
@@ -41,7 +45,8 @@ impl Agent {
         open.map(|open| open.ticket = Some(ticket)).is_some()
     }
 
-    /// A call to a peer ended. Results of abandoned or unknown calls are ignored.
+    /// A call to a peer has ended. Results of calls that were abandoned or that had a result before
+    /// are ignored.
     pub fn handle_call_result(
         &mut self,
         now: Timestamp,
@@ -65,6 +70,7 @@ impl Agent {
         let CallId { delegation: id, number } = call;
         let Some(delegation) = self.delegations.get_mut(id) else { return };
         if delegation.open_call(number).is_none() {
+            // A late or repeated result: this call was abandoned or is over.
             return;
         }
         self.open_calls -= 1;
@@ -74,6 +80,7 @@ impl Agent {
         }
     }
 
+    /// Begins a delegation. `None` if it is over already: refused, or no peer could be tried.
     pub(super) fn delegate(
         &mut self,
         now: Timestamp,
@@ -81,6 +88,7 @@ impl Agent {
         mut task: Task,
     ) -> Option<DelegationId> {
         let limits = self.config.admission;
+        // Agents that delegate to each other in a circle stop here.
         if task.depth >= limits.max_depth {
             self.reply(ticket, Err(Failure::TooDeep { max: limits.max_depth }));
             return None;
@@ -106,12 +114,15 @@ impl Agent {
             attempts: SmallVec::new(),
         }));
         self.next_round(now, id);
+        // The first round may have ended it at once: there is no peer, or no time.
         self.delegations.contains_key(id).then_some(id)
     }
 
+    /// A timer of a delegation has come up: handles what is due by now.
     pub(super) fn delegation_timed_out(&mut self, now: Timestamp, id: DelegationId) {
         let Some(delegation) = self.delegations.get(id) else { return };
         if delegation.wake_at() > now {
+            // The timer was set for something that has ended meanwhile.
             return;
         }
         if delegation.deadline <= now {
@@ -120,6 +131,7 @@ impl Agent {
         if delegation.probing.as_ref().is_some_and(|round| round.until <= now) {
             self.conclude_probes(now, id);
         }
+        // Several attempts may time out at once, and the end of one may end the whole delegation.
         while let Some(delegation) = self.delegations.get(id)
             && let Some(at) = delegation.attempts.iter().position(|attempt| attempt.until <= now)
         {
@@ -129,6 +141,7 @@ impl Agent {
         }
     }
 
+    /// The request's time is over: what is open counts as unanswered, also for the peers' health.
     fn deadline_passed(&mut self, now: Timestamp, id: DelegationId) {
         let attempts = std::mem::take(&mut self.delegations[id].attempts);
         for attempt in &attempts {
@@ -138,7 +151,8 @@ impl Agent {
         self.finish(now, id, Err(Failure::DeadlineExceeded));
     }
 
-    /// Chooses among the peers not tried yet, or learns first what the choice needs.
+    /// Begins a round: chooses among the peers that were not tried yet, or first sends the probes
+    /// that the choice needs.
     pub(super) fn next_round(&mut self, now: Timestamp, id: DelegationId) {
         self.delegations[id].rounds += 1;
         match self.open_round(now, id) {
@@ -154,11 +168,13 @@ impl Agent {
         }
     }
 
+    /// Asks the policy for a shortlist, and for its choice if that needs no probes.
     fn open_round(&mut self, now: Timestamp, id: DelegationId) -> RoundOpening {
         self.see_to_chooser(now);
         let delegation = &self.delegations[id];
         let mut passed_over = Few::new();
         self.decorators.passed_over(now, &mut |lease| passed_over.push(lease));
+        // A peer that has the job already must not get it twice.
         let open = delegation.attempts.iter().map(|attempt| &attempt.choice.lease);
         let ruled_out = delegation.tried.iter().chain(open);
         let (eligible, knowledge) = self.view.eligible(ruled_out, &passed_over);
@@ -178,13 +194,14 @@ impl Agent {
         RoundOpening::Send(peers[policy.choose(now, &candidates, rng)].clone())
     }
 
-    /// Nothing was sent but probes, which are no work: another round of them takes an attempt, but
-    /// nothing of the budget.
+    /// No probe of this round has brought a candidate. The next round counts against
+    /// `max_attempts`, but takes nothing of the retry budget, because probes are no work.
     pub(super) fn round_without_answers(&mut self, now: Timestamp, id: DelegationId) {
         let delegation = &self.delegations[id];
         if delegation.rounds < self.config.delegation.max_attempts {
             return self.next_round(now, id);
         }
+        // As many tried as there are peers: nobody is left, whatever the limit on rounds says.
         let failure = if self.view.len() <= delegation.tried.len() {
             delegation.nobody_left()
         } else {
@@ -193,7 +210,8 @@ impl Agent {
         self.give_up(now, id, failure);
     }
 
-    /// Tells the decorators of the end of a call, unless the peer has left the list since.
+    /// Tells the decorators how a call ended, and reports it if that changes how the peer is
+    /// treated. Does nothing if the peer has left the list since.
     pub(super) fn diagnose(
         &mut self,
         now: Timestamp,
@@ -209,6 +227,7 @@ impl Agent {
         }
     }
 
+    /// Reports that a peer is passed over or has recovered.
     pub(super) fn health_changed(&mut self, peer: Name, change: HealthChange) {
         self.note(match change {
             HealthChange::Recovered => Note::Recovered { peer },
@@ -218,25 +237,30 @@ impl Agent {
         });
     }
 
-    /// No further attempt can be made. The delegation fails, unless an open attempt may still answer.
+    /// No further attempt can be made. The delegation fails, unless an open attempt may still be
+    /// answered.
     pub(super) fn give_up(&mut self, now: Timestamp, id: DelegationId, failure: Failure) {
         if self.delegations[id].attempts.is_empty() {
             self.finish(now, id, Err(failure));
         } else {
+            // The round of probes is over, so the next timeout is another one.
             self.rearm_delegation(id);
         }
     }
 
+    /// Sets the timer anew, after the delegation's next timeout has changed.
     pub(super) fn rearm_delegation(&mut self, id: DelegationId) {
         let wake_at = self.delegations[id].wake_at();
         self.arm(wake_at, Timer::Delegation(id));
     }
 
+    /// Has the driver drop a call. Its result, if one comes, is ignored.
     pub(super) fn abandon(&mut self, delegation: DelegationId, Call { number, ticket }: Call) {
         self.open_calls -= 1;
         self.effects.push_back(Effect::Abandon { call: CallId { delegation, number }, ticket });
     }
 
+    /// Ends a delegation and answers its request.
     pub(super) fn finish(
         &mut self,
         now: Timestamp,
@@ -248,7 +272,8 @@ impl Agent {
         }
     }
 
-    /// Removes a delegation and abandons its calls; gives back the ticket to answer.
+    /// Removes a delegation and abandons its open calls, which say nothing about the peers' health.
+    /// Gives back the ticket of the request to answer.
     pub(super) fn end_delegation(
         &mut self,
         now: Timestamp,

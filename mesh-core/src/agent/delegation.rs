@@ -1,4 +1,4 @@
-//! One delegation: rounds of probes, attempts, answer.
+//! The state of one delegation: its rounds, probes and attempts. `delegate` has the steps.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,17 +9,18 @@ use super::effect::Ticket;
 use super::failure::{Failure, Tried};
 use crate::Few;
 use crate::load::LoadReport;
-use crate::protocol::{Target, Task};
+use crate::protocol::{ChosenPeer, Task};
 use crate::roster::{ListedLease, PeerId};
 use crate::time::Timestamp;
 
-/// A delegation under way.
+/// An agent's handling of one `delegate` request, from its receipt until it is answered.
 ///
-/// It goes in rounds. In each a peer is chosen, as a rule after some have been probed, and an attempt
-/// begins: the job is sent to that peer. Several attempts may be open at once. The first answer ends
-/// the delegation; an attempt that fails while another is open does not.
+/// It goes in rounds. Each round chooses a peer, under some policies after probing a few, and
+/// begins an attempt: the job is sent to that peer. Several attempts may be open at once. The first
+/// answer ends the delegation; an attempt that fails while another is open does not.
 #[derive(Debug)]
 pub(super) struct Delegation {
+    /// The driver's ticket of the `delegate` request.
     pub(super) ticket: Ticket,
     /// The job; `attempt` is the number of the last attempt.
     pub(super) task: Task,
@@ -27,30 +28,34 @@ pub(super) struct Delegation {
     pub(super) deadline: Timestamp,
     /// Rounds so far, this one included.
     pub(super) rounds: u32,
-    /// Peers that failed or refused, not to be chosen again, without those that have left the list.
+    /// Peers that failed or refused and are not to be chosen again. Peers that have left the list
+    /// are not in it.
     pub(super) tried: Vec<Arc<ListedLease>>,
+    /// How many peers failed in which way, those that have left the list included.
     pub(super) counts: Tried,
-    /// Calls made so far.
+    /// Calls made so far, probes and attempts.
     pub(super) calls: u32,
-    /// The probes of this round, until a peer is chosen.
+    /// The probes of this round, until a peer is chosen; `None` under policies that don't probe.
     pub(super) probing: Option<ProbeRound>,
     /// Attempts that have no answer yet, the oldest first.
     pub(super) attempts: SmallVec<[Attempt; 1]>,
 }
 
-/// Probes of the shortlisted peers, which a choice waits for.
+/// The probes of one round, to all peers on the shortlist. The choice waits for their results.
 #[derive(Debug)]
 pub(super) struct ProbeRound {
     pub(super) probes: Few<Probe>,
-    /// Number of the call that is the first of them.
+    /// Number of the first probe's call; the others follow it.
     pub(super) first: u32,
     /// How many of them have no result yet.
     pub(super) open: usize,
+    /// When they were sent, all at once.
     pub(super) sent: Timestamp,
+    /// The choice is made then without those that are still open.
     pub(super) until: Timestamp,
 }
 
-/// A job that was sent to a peer.
+/// The job at one peer that has not answered yet.
 #[derive(Debug)]
 pub(super) struct Attempt {
     pub(super) call: Call,
@@ -58,40 +63,41 @@ pub(super) struct Attempt {
     pub(super) number: u32,
     pub(super) choice: Choice,
     pub(super) sent: Timestamp,
-    /// It is given up then.
+    /// The attempt is given up then: at its own timeout or at the delegation's deadline.
     pub(super) until: Timestamp,
 }
 
-/// A call that has no result yet.
+/// A call to a peer, a probe or an attempt, that has no result yet.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Call {
+    /// Its number among the calls of the delegation, as in [`CallId`](super::effect::CallId).
     pub(super) number: u32,
-    /// What the driver calls it, once it has said.
+    /// The driver's own number for it, once the driver has told it.
     pub(super) ticket: Option<Ticket>,
 }
 
-/// The peer that was chosen, and what was known of it then.
+/// The peer of an attempt, and what was known of it when it was chosen.
 #[derive(Debug)]
 pub(super) struct Choice {
-    /// None if it has left the list since.
+    /// `None` if it has left the list since.
     pub(super) peer: Option<PeerId>,
     pub(super) lease: Arc<ListedLease>,
-    /// The report that it was chosen on; none if the policy asks for none.
+    /// The load report that it was chosen on; `None` if the policy uses none.
     pub(super) load: Option<LoadReport>,
-    /// The last round trip measured.
+    /// The last round trip measured to it before.
     pub(super) rtt: Option<Duration>,
 }
 
-impl From<Choice> for Target {
+impl From<Choice> for ChosenPeer {
     fn from(Choice { lease, load, rtt, .. }: Choice) -> Self {
         Self { agent: lease.name.clone(), url: lease.url.clone(), load, latency: rtt }
     }
 }
 
-/// One question to one peer.
+/// One peer's probe in a round of probes.
 #[derive(Debug)]
 pub(super) struct Probe {
-    /// None if it has left the list since.
+    /// `None` if the peer has left the list since.
     pub(super) peer: Option<PeerId>,
     pub(super) lease: Arc<ListedLease>,
     pub(super) state: ProbeState,
@@ -100,18 +106,22 @@ pub(super) struct Probe {
 /// What became of a probe.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum ProbeState {
+    /// It has no result yet.
     Pending(Call),
+    /// The peer reported its load.
     Answered { load: LoadReport, rtt: Duration },
+    /// The peer is not to be chosen. `refused`: it could be reached, but takes no jobs.
     Failed { refused: bool },
 }
 
 impl ProbeRound {
-    /// The probe that a call is.
+    /// The probe whose call has this number.
     pub(super) fn probe(&mut self, number: u32) -> Option<&mut Probe> {
+        // A call before the first probe wraps around to a number beyond all probes.
         self.probes.get_mut(number.wrapping_sub(self.first) as usize)
     }
 
-    /// Notes what became of a probe that had no result; true if none is waited for any more.
+    /// Notes the result of a probe that had none; true if it was the last one without.
     pub(super) fn ended(&mut self, number: u32, state: ProbeState) -> bool {
         let Some(probe) = self.probe(number) else { return false };
         probe.state = state;
@@ -129,26 +139,26 @@ impl ProbeRound {
 }
 
 impl Delegation {
-    /// When this delegation wants to be woken unless something happens before.
+    /// When this delegation wants to be woken: at its first timeout or its deadline.
     pub(super) fn wake_at(&self) -> Timestamp {
         let attempts = self.attempts.iter().map(|attempt| attempt.until);
         let probing = self.probing.iter().map(|round| round.until);
         attempts.chain(probing).fold(self.deadline, Timestamp::min)
     }
 
-    /// Begins a call.
+    /// Gives a new call its number.
     pub(super) fn call(&mut self) -> Call {
         let number = self.calls;
         self.calls += 1;
         Call { number, ticket: None }
     }
 
-    /// The attempt that a call is, by its place.
+    /// The position of the attempt whose call has this number; `None` if that is a probe or over.
     pub(super) fn attempt_of(&self, number: u32) -> Option<usize> {
         self.attempts.iter().position(|attempt| attempt.call.number == number)
     }
 
-    /// A call that has no result yet.
+    /// The call of this number, if it has no result yet.
     pub(super) fn open_call(&mut self, number: u32) -> Option<&mut Call> {
         if let Some(at) = self.attempt_of(number) {
             return Some(&mut self.attempts[at].call);
@@ -159,8 +169,8 @@ impl Delegation {
         }
     }
 
-    /// Peers have left the list; `left` is in order. Nothing is known of them any more, and they may
-    /// be chosen again if they come back.
+    /// Forgets the peers that have left the list; `left` is sorted. If they come back they count as
+    /// new, and may be chosen again. Their open calls go on: an answer is still welcome.
     pub(super) fn forget(&mut self, left: &[PeerId]) {
         let is_gone = |peer: PeerId| left.binary_search(&peer).is_ok();
         self.tried.retain(|lease| !is_gone(lease.id()));
@@ -172,7 +182,8 @@ impl Delegation {
         }
     }
 
-    /// The probe of a peer that has no result yet, if others may answer too.
+    /// The open probe of a peer, if this round can do without it: another probe of the round was
+    /// answered or may still be.
     pub(super) fn spare_probe(&self, peer: PeerId) -> Option<Call> {
         let (ours, others): (Few<&Probe>, Few<&Probe>) =
             self.probing.as_ref()?.probes.iter().partition(|probe| probe.peer == Some(peer));
@@ -183,7 +194,8 @@ impl Delegation {
         }
     }
 
-    /// Notes that a peer, if it is still listed, is out of the question for this delegation.
+    /// Counts a peer that failed, and makes sure that it is not chosen again in this delegation.
+    /// `peer` is `None` if it has left the list; then there is nothing to make sure of.
     pub(super) fn rule_out(
         &mut self,
         peer: Option<PeerId>,
@@ -200,7 +212,7 @@ impl Delegation {
         }
     }
 
-    /// The failure to answer with when no peer is left to try.
+    /// The failure to answer with when every peer has been tried.
     pub(super) fn nobody_left(&self) -> Failure {
         match self.counts {
             Tried { busy: 0, unreachable: 0 } => Failure::NoPeers,

@@ -1,4 +1,4 @@
-//! What an agent asks of its driver, and what it reports.
+//! Effects: what an agent asks of its driver. And the numbers by which both name jobs and calls.
 
 use std::sync::Arc;
 
@@ -12,94 +12,95 @@ use crate::roster::ListedLease;
 use crate::time::Timestamp;
 
 new_key_type! {
-    /// A job that holds a place in the agent.
+    /// Names a job that the agent holds, running or queued.
     pub struct JobId;
-    /// A delegation under way.
+    /// Names a delegation that the agent has not answered yet.
     pub struct DelegationId;
 }
 
-/// A call to a peer, until its result is handed in or it is abandoned.
+/// Names a call to a peer, until its result is handed in or the agent abandons it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CallId {
-    /// What it is made for.
+    /// The delegation that the call is made for; the null key for a probe of the policy's own.
     pub(super) delegation: DelegationId,
-    /// How many calls were made for that before.
+    /// How many calls were made before this one for the same delegation, or by the same policy.
     pub(super) number: u32,
 }
 
-/// The driver's own number for a request, given back with its answer, or for a call, given back when
-/// it is abandoned.
+/// The driver's own number for something: for a request, given back with its answer, or for a call
+/// that it carries out, given back if the agent abandons the call.
 pub type Ticket = u64;
 
 /// The handle by which a driver cancels a request that is not answered yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Handle {
+pub enum RequestHandle {
     /// A `work` request.
     Job(JobId),
     /// A `delegate` request.
     Delegation(DelegationId),
 }
 
-/// Something for the driver to do.
+/// Something for the driver to do. The driver takes effects in order with
+/// [`Agent::poll_effect`](super::Agent::poll_effect).
 #[derive(Clone, Debug)]
 pub enum Effect {
     /// Send `request` to a peer and hand the result to `handle_call_result`.
     Call {
         /// Names the call.
         call: CallId,
-        /// The peer, as it was listed.
+        /// The peer's lease as the registry listed it, with the address to call.
         peer: Arc<ListedLease>,
         /// [`Request::Info`] or [`Request::Work`].
         request: Request,
-        /// The agent abandons the call then.
+        /// When the agent will abandon the call if it has no result by then.
         until: Timestamp,
     },
     /// Nobody waits for this call any more: drop it and its connection.
     Abandon {
-        /// Which one.
+        /// The call.
         call: CallId,
-        /// What the driver calls it, if it has said.
+        /// The driver's own number for it, if the driver has told one with `set_call_ticket`.
         ticket: Option<Ticket>,
     },
     /// Answer a request.
     Reply {
-        /// Which one.
+        /// The ticket that the driver handed in with the request.
         ticket: Ticket,
-        /// With what.
+        /// The answer.
         answer: Result<Reply, Failure>,
     },
     /// Run a job and hand its output to `handle_job_result`.
     Start {
         /// Names the job.
         job: JobId,
-        /// What to do.
+        /// The job.
         task: Task,
     },
-    /// Kill a running job; its output is not wanted.
+    /// Stop a running job; nobody wants its output.
     Stop(JobId),
     /// Call the registry and hand the answer to `handle_registry_reply`.
     Registry {
-        /// Names the call; a later call makes earlier ones of its kind void.
+        /// Names the call. Answers to earlier calls of the same kind are ignored from now on.
         call: u64,
-        /// What to ask.
+        /// What to ask the registry.
         request: RegistryRequest,
     },
-    /// Something that an observer may want to know.
+    /// Something that an observer may want to know; there is nothing to do about it.
     Note(Note),
 }
 
 /// What an agent asks of the registry.
 #[derive(Clone, Debug)]
 pub enum RegistryRequest {
-    /// `POST /register`: take or renew a lease.
+    /// `POST /register`: take a lease or renew it.
     Register(Registration),
-    /// `GET /services`: who is there?
+    /// `GET /services`: list the live leases.
     List,
     /// `POST /deregister`: end the lease of this incarnation.
     Deregister {
-        /// Whose.
+        /// The agent's name.
         name: Name,
-        /// Which life.
+        /// The incarnation whose lease is to end.
         incarnation: u64,
     },
 }

@@ -1,67 +1,74 @@
-//! Why a request was not answered with a result, and the error codes that say so.
+//! Failures: why a request has no result, and the JSON-RPC error codes for them.
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error as ThisError;
 
 use crate::jsonrpc::Error;
 
-/// A request's end without a result. The mesh's own codes are -32010 to -32019:
-/// those before are in use by A2A, those after by MCP.
+/// What an agent answers when a request has no result.
+///
+/// [`codec::to_error`](crate::codec::to_error) makes a JSON-RPC error of it. The mesh's own error
+/// codes are -32010 to -32019: the codes before them are in use by A2A, those after them by MCP.
+/// Three failures are *refusals*: they say that the job was certainly not begun
+/// ([`Self::is_refusal`]), so that another peer may have it.
 #[derive(Clone, Debug, PartialEq, Eq, ThisError)]
 pub enum Failure {
     /// The agent's slots and queue are full; the job was not begun.
     #[error("the agent is busy: no free slot and no room in its queue")]
     Busy,
-    /// The agent knows no peer.
+    /// The agent knows no peer that it could delegate to.
     #[error("no peers: the registry lists no other agent")]
     NoPeers,
-    /// Peers are known, none could be reached.
+    /// The agent knows peers, but could reach none of them.
     #[error("no reachable peers: {} tried", .0.unreachable)]
     NoReachablePeers(Tried),
     /// Every peer that could be reached was busy.
     #[error("all peers are busy: {} busy, {} unreachable", .0.busy, .0.unreachable)]
     AllBusy(Tried),
-    /// The request's time ran out; work on it was stopped.
+    /// The request's time ran out. If the job was running, it was stopped.
     #[error("the deadline passed")]
     DeadlineExceeded,
-    /// The job was handed on, and no answer that can be read came back: it may have been done. Not
-    /// retried, because the request doesn't say that it is idempotent.
+    /// The job was handed on, and no readable answer came back: it may have been done. It was not
+    /// tried again, because the request doesn't say that it is idempotent.
     #[error(
         "outcome unknown: the job was sent to {peer}, and no answer that can be read came back"
     )]
     OutcomeUnknown {
-        /// Who may have done it: a peer, or in words the upstream or command behind an agent.
+        /// Who may have done it: a peer's name, or a few words for the upstream service or the
+        /// command behind an agent.
         peer: String,
     },
-    /// Too many delegations stand behind the request.
+    /// The job was delegated from agent to agent too often; see `max_depth`.
     #[error("delegated too often: at most {max} times")]
     TooDeep {
         /// The limit.
         max: u32,
     },
-    /// The agent is stopping and takes nothing new.
+    /// The agent is shutting down and takes no new requests.
     #[error("the agent is shutting down")]
     ShuttingDown,
     /// The job ran and failed.
     #[error("the job failed: {0}")]
     JobFailed(String),
-    /// Attempts or the retry budget ran out before every peer was tried.
+    /// The rounds of the delegation or the retry budget ran out before every peer was tried.
     #[error("retries used up: {} busy, {} unreachable", .0.busy, .0.unreachable)]
     RetriesExhausted(Tried),
-    /// What does the agent's jobs can't be reached or started, or takes none; the job was not begun.
+    /// The service or command that does the agent's jobs can't be reached or started, or takes no
+    /// jobs; the job was not begun.
     #[error("the agent can't begin a job: {0}")]
     Unavailable(String),
-    /// An error of whatever did the job, passed on as it came; also one with a code of the mesh's.
+    /// An error from the service that did the job, passed on unchanged, even if its code is one of
+    /// the mesh's.
     #[error("the job was answered with error {}: {}", .0.code, .0.message)]
     Other(Error),
 }
 
-/// How the peers that a delegation tried had failed.
+/// How many peers a delegation tried in vain, by the way in which they failed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tried {
-    /// Refused for want of room, or shutting down.
+    /// Peers that were full or shutting down.
     pub busy: u32,
-    /// Not reached, or gave no answer in time.
+    /// Peers that could not be reached, did not answer in time or can't begin a job.
     pub unreachable: u32,
 }
 
@@ -69,7 +76,8 @@ impl Failure {
     /// The JSON-RPC error code.
     pub const fn code(&self) -> i64 {
         match self {
-            // The caller does the same about both, and agents that know but the first do it too.
+            // A caller treats both alike: it tries another peer. The shared code makes agents of
+            // versions without `Unavailable` do so, too. The error's data tells the two apart.
             Self::Busy | Self::Unavailable(_) => -32010,
             Self::NoPeers => -32011,
             Self::NoReachablePeers(_) => -32012,
@@ -84,7 +92,7 @@ impl Failure {
         }
     }
 
-    /// Which failure it is, without what it says of the case at hand.
+    /// Which failure it is, without its details.
     pub const fn kind(&self) -> FailureKind {
         match self {
             Self::Busy => FailureKind::Busy,
@@ -102,20 +110,20 @@ impl Failure {
         }
     }
 
-    /// A short name for reports and traces.
+    /// A short name for reports and traces, as [`FailureKind::name`].
     pub const fn name(&self) -> &'static str {
         self.kind().name()
     }
 
-    /// Whether the agent that said so has certainly not begun the job.
+    /// Whether it is a refusal: the agent that answers so has certainly not begun the job.
     pub const fn is_refusal(&self) -> bool {
         matches!(self, Self::Busy | Self::ShuttingDown | Self::Unavailable(_))
     }
 }
 
-/// The failures by kind alone: small, and equal if two requests failed in the same way. What counts
-/// failures, or tells them apart, needs no more. Exhaustive on purpose: whoever tells them apart has to
-/// decide about each.
+/// A [`Failure`] without its details: small, and equal if two requests failed in the same way. Code
+/// that counts failures or tells them apart needs no more. It is not `#[non_exhaustive]`, so that
+/// such code has to decide about every kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum FailureKind {
     /// [`Failure::Busy`]
@@ -164,22 +172,23 @@ impl FailureKind {
     }
 }
 
-/// How a call to a peer failed.
+/// Why a call to a peer has no result. [`CallError::fate`] says what that means for the job.
 #[derive(Clone, Debug, PartialEq, Eq, ThisError)]
 pub enum CallError {
-    /// It was never sent (connect failed): the peer knows nothing of it.
+    /// The call was never sent, because no connection could be opened: the peer knows nothing of
+    /// it.
     #[error("never sent")]
     NotSent,
-    /// It was sent, or may have been, and no answer came.
+    /// The call was sent, or may have been, and no answer came.
     #[error("no answer after it was sent")]
     NoAnswer,
-    /// The peer answered with an error.
+    /// The peer answered with a failure, which may be a refusal.
     #[error(transparent)]
     Answered(#[from] Failure),
 }
 
 impl CallError {
-    /// Whether the peer takes no more work for now, but could be reached.
+    /// Whether the peer could be reached, but takes no more jobs for now.
     pub const fn lacks_room(&self) -> bool {
         matches!(self, Self::Answered(Failure::Busy | Failure::ShuttingDown))
     }

@@ -1,59 +1,59 @@
-//! What the end of a call says of the job that it was for.
+//! What the end of a call means for the job that the call was for: was it begun?
 
 use super::failure::{CallError, Failure};
 
-/// What a caller saw of a job that it handed on: to a peer or to the service behind an agent, both
-/// over HTTP, or to a command.
+/// What a caller saw when it handed a job on: to a peer or to an upstream service, both over HTTP,
+/// or to a command. [`Self::fate`] says what that means for the job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Seen {
-    /// It never left: no connection, or one that closed before the request went out over it; a
-    /// command that could not be started.
+pub enum ObservedEnd {
+    /// The job was never sent: no connection could be opened, or it closed before the request was
+    /// written; or a command could not be started.
     NotSent,
-    /// It left, and nothing that can be read came back: the connection was lost, time ran out, the
-    /// answer is too long, no JSON-RPC or to another call; a command was killed by a signal.
+    /// The job was sent, and no readable answer came back: the connection was lost, time ran out,
+    /// or the answer is too long, not JSON-RPC or to another call; or a signal killed the command.
     NoAnswer,
-    /// An HTTP answer of this status without a JSON-RPC answer to the call in it.
+    /// An HTTP response with this status came, without a JSON-RPC response to the call in it.
     Status(u16),
-    /// A JSON-RPC answer to the call, whatever the HTTP status; a command that ended by itself,
-    /// whatever its exit status.
+    /// A JSON-RPC response to the call came, with whatever HTTP status; or a command ended by
+    /// itself, with whatever exit status.
     Answer,
 }
 
-/// What is certain of a job once a call for it has ended.
+/// What is certain about a job once a call for it has ended.
 ///
-/// One table for every hop, be it from agent to peer, to upstream or to command. "Never begun" is
-/// said only where nothing can have begun: a job that is done twice costs more than one that is
-/// not done.
+/// This table holds for every hop: from an agent to a peer, to an upstream service and to a
+/// command. It says "never begun" only where that is certain, because a job that is done twice does
+/// more harm than one that is not done.
 ///
 /// | what the caller saw | fate | why |
 /// |---|---|---|
 /// | no connection, a command that can't be started | never begun | |
 /// | 429, 503 | never begun | the server takes nothing now |
-/// | 401, 403, 404, 405, 407, 410, 411, 414, 415, 417, 421, 425, 426, 428, 431, 501, 505, 511 | never begun | a server, or a proxy before it, turned the request away before anybody did the job: nothing is served there, not to this caller or not in this form |
+/// | 401, 403, 404, 405, 407, 410, 411, 414, 415, 417, 421, 425, 426, 428, 431, 501, 505, 511 | never begun | a server, or a proxy before it, turned the request away before the job began: it serves nothing there, or not to this caller, or not in this form |
 /// | 413 | answered | the job is too large for it, and will be so for others of its kind |
-/// | 301, 307, 308 | never begun | it is done elsewhere, and redirects are not followed |
-/// | 302, 303 | unknown | what many frameworks answer when a form has been carried out |
-/// | 400, 409, 422 and every other 4xx | unknown | applications say so of jobs that they began |
-/// | 408 | unknown | it should say that the request came too slowly, but some frameworks say so of a handler |
-/// | 500, 502, 504 and every other 5xx | unknown | what failed may have failed half way |
-/// | 2xx and all else | unknown | an answer that can't be read |
+/// | 301, 307, 308 | never begun | the job would be done elsewhere, and redirects are not followed |
+/// | 302, 303 | unknown | many frameworks answer so after they have processed a form |
+/// | 400, 409, 422 and every other 4xx | unknown | applications answer so about jobs that they began |
+/// | 408 | unknown | it should mean that the request arrived too slowly, but some frameworks answer so when a handler takes too long |
+/// | 500, 502, 504 and every other 5xx | unknown | the job may have failed half way |
+/// | 2xx and all else | unknown | the answer can't be read |
 /// | connection lost, no answer in time, an answer that can't be read, a command killed by a signal | unknown | |
 /// | a JSON-RPC answer with any status, a command that ended by itself | answered | |
 ///
-/// The statuses are those of answers without a JSON-RPC answer to the call. Where there is one, it
-/// counts: many servers send their JSON-RPC errors with 400 or 500.
+/// The rows with a status are for HTTP responses without a JSON-RPC response to the call. Where
+/// there is one, it alone counts: many servers send their JSON-RPC errors with 400 or 500.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
-    /// It was never begun: doing it elsewhere does no harm.
+    /// The job was certainly never begun: doing it elsewhere does no harm.
     NeverBegun,
-    /// It may have been done, in part or in whole: only the request can say whether doing it again
-    /// does harm.
+    /// The job may have been done, in part or in whole. Whether doing it again does harm, only the
+    /// request can say (`idempotent`).
     Unknown,
-    /// It was answered, and the answer is the caller's.
+    /// The job was answered, and the caller gets this answer.
     Answered,
 }
 
-impl Seen {
+impl ObservedEnd {
     /// What has become of the job.
     pub const fn fate(self) -> Fate {
         match self {
@@ -67,6 +67,7 @@ impl Seen {
 
 const fn of_status(status: u16) -> Fate {
     match status {
+        // The reasons stand in the table at `Fate`, one arm per row.
         429 | 503 => Fate::NeverBegun,
         301 | 307 | 308 => Fate::NeverBegun,
         401 | 403..=405 | 407 | 410 | 411 | 414 | 415 | 417 | 421 | 425 | 426 | 428 | 431 => {
@@ -79,8 +80,8 @@ const fn of_status(status: u16) -> Fate {
 }
 
 impl Fate {
-    /// The failure of a job that an agent handed to what does its work, and that brought no result.
-    /// `whom` names that, and `why` says what happened, both for people.
+    /// The failure that an agent answers with when its upstream service or command has brought no
+    /// result. `whom` names the service or command, `why` says what happened; both are for people.
     pub fn failure(self, whom: impl Into<String>, why: impl Into<String>) -> Failure {
         match self {
             Self::NeverBegun => Failure::Unavailable(why.into()),
@@ -91,14 +92,16 @@ impl Fate {
 }
 
 impl CallError {
-    /// What has become of the job. A peer's word that it does not know counts as not knowing.
+    /// What has become of the job. If the peer answers that it doesn't know, this agent doesn't
+    /// know either.
     pub const fn fate(&self) -> Fate {
         match self {
-            Self::NotSent => Seen::NotSent.fate(),
-            Self::NoAnswer => Seen::NoAnswer.fate(),
+            Self::NotSent => ObservedEnd::NotSent.fate(),
+            Self::NoAnswer => ObservedEnd::NoAnswer.fate(),
             Self::Answered(failure) if failure.is_refusal() => Fate::NeverBegun,
+            // The peer has handed the job on itself, and got no answer.
             Self::Answered(Failure::OutcomeUnknown { .. }) => Fate::Unknown,
-            Self::Answered(_) => Seen::Answer.fate(),
+            Self::Answered(_) => ObservedEnd::Answer.fate(),
         }
     }
 }
@@ -120,7 +123,7 @@ mod tests {
             _ => None,
         };
         for status in 100..600 {
-            let fate = Seen::Status(status).fate();
+            let fate = ObservedEnd::Status(status).fate();
             assert!(expected(status).is_none_or(|expected| expected == fate), "{status}: {fate:?}");
             assert!(fate != Fate::Answered || status == 413, "{status}");
         }
@@ -128,12 +131,15 @@ mod tests {
 
     #[test]
     fn each_fate_is_told_in_its_own_way() {
-        let told = |seen: Seen| seen.fate().failure("its command", "no such file");
-        assert_eq!(told(Seen::NotSent), Failure::Unavailable("no such file".into()));
-        assert_eq!(told(Seen::NoAnswer), Failure::OutcomeUnknown { peer: "its command".into() });
-        assert_eq!(told(Seen::Answer), Failure::JobFailed("no such file".into()));
+        let told = |seen: ObservedEnd| seen.fate().failure("its command", "no such file");
+        assert_eq!(told(ObservedEnd::NotSent), Failure::Unavailable("no such file".into()));
+        assert_eq!(
+            told(ObservedEnd::NoAnswer),
+            Failure::OutcomeUnknown { peer: "its command".into() }
+        );
+        assert_eq!(told(ObservedEnd::Answer), Failure::JobFailed("no such file".into()));
         // The agent that is told so comes to the same conclusion.
-        for seen in [Seen::NotSent, Seen::NoAnswer, Seen::Answer] {
+        for seen in [ObservedEnd::NotSent, ObservedEnd::NoAnswer, ObservedEnd::Answer] {
             assert_eq!(CallError::Answered(told(seen)).fate(), seen.fate());
         }
     }

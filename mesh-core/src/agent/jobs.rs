@@ -1,4 +1,4 @@
-//! Admission: which jobs run, which wait, which are refused.
+//! Admission: which jobs run, which wait for a slot and which are refused.
 
 use std::collections::VecDeque;
 
@@ -9,38 +9,49 @@ use super::effect::{JobId, Ticket};
 use crate::protocol::Task;
 use crate::time::Timestamp;
 
-/// A job that holds a place.
+/// A job that the agent has admitted and not answered yet.
 #[derive(Debug)]
 pub(super) struct Job {
+    /// The driver's ticket of the `work` request.
     pub(super) ticket: Ticket,
     pub(super) task: Task,
     pub(super) received: Timestamp,
+    /// The job is answered with a failure then, if it has not ended before.
     pub(super) deadline: Timestamp,
+    /// Whether it has a slot; else it is queued.
     pub(super) running: bool,
 }
 
 /// What became of a job that asked to be admitted.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Admitted {
+pub(super) enum Admission {
+    /// It got a free slot and is to be started.
     Running(JobId),
+    /// All slots are taken; it waits in the queue.
     Queued(JobId),
+    /// The queue is full as well; the job is refused.
     Busy,
 }
 
-/// Running jobs up to the concurrency limit, and a bounded first-come-first-served queue.
+/// The jobs that an agent holds: running ones up to the concurrency limit, and the others in a
+/// bounded queue, first come, first served.
 #[derive(Debug, Default)]
-pub(super) struct Jobs {
+pub(super) struct AdmittedJobs {
     jobs: SlotMap<JobId, Job>,
-    /// In order of arrival; ids of jobs that left meanwhile are skipped.
+    /// Ids of the queued jobs in order of arrival. Those of jobs that were cancelled meanwhile stay
+    /// in it and are skipped when they come up.
     queue: VecDeque<JobId>,
+    /// How many of `jobs` run.
     running: u32,
 }
 
-impl Jobs {
+impl AdmittedJobs {
+    /// Jobs that run or wait.
     pub(super) fn in_flight(&self) -> u32 {
         self.jobs.len() as u32
     }
 
+    /// Jobs that wait.
     pub(super) fn queued(&self) -> u32 {
         self.in_flight() - self.running
     }
@@ -49,44 +60,49 @@ impl Jobs {
         self.jobs.get(id)
     }
 
+    /// Admits a job if there is room for it.
     pub(super) fn admit(
         &mut self,
         limits: &AdmissionConfig,
         now: Timestamp,
         ticket: Ticket,
         task: Task,
-    ) -> Admitted {
+    ) -> Admission {
         let running = limits.concurrency.allows_more_than(self.running);
+        // Nobody overtakes the queue: a slot that becomes free is filled from it at once
+        // (`start_next`), so where a slot is free nobody waits.
         if !running && self.queued() >= limits.queue {
-            return Admitted::Busy;
+            return Admission::Busy;
         }
         let deadline = now + task.timeout.unwrap_or(limits.default_timeout);
         let id = self.jobs.insert(Job { ticket, task, received: now, deadline, running });
         if running {
             self.running += 1;
-            Admitted::Running(id)
+            Admission::Running(id)
         } else {
             self.queue.push_back(id);
-            Admitted::Queued(id)
+            Admission::Queued(id)
         }
     }
 
-    /// Takes a job out, wherever it is.
+    /// Takes a job out, be it running or queued.
     pub(super) fn remove(&mut self, id: JobId) -> Option<Job> {
         let job = self.jobs.remove(id)?;
         self.running -= u32::from(job.running);
-        // Ids of jobs that left the queue early stay in it until they come up; keep them few.
+        // Finding the id in the queue would take a walk through it at every cancellation. Instead
+        // the ids of removed jobs are swept out once they are more than half of the queue.
         if self.queue.len() > 2 * self.jobs.len() + 16 {
             self.queue.retain(|id| self.jobs.contains_key(*id));
         }
         Some(job)
     }
 
-    /// The next job to run, if a slot is free; it counts as running from now on.
+    /// The next job to run, if a slot is free and a job waits. It counts as running from now on.
     pub(super) fn start_next(&mut self, limits: &AdmissionConfig) -> Option<(JobId, &Job)> {
         if !limits.concurrency.allows_more_than(self.running) {
             return None;
         }
+        // Skips the ids of queued jobs that were cancelled or timed out.
         loop {
             let id = self.queue.pop_front()?;
             if self.jobs.contains_key(id) {
@@ -123,16 +139,16 @@ mod tests {
         AdmissionConfig { concurrency: Concurrency::Limit(1), queue, ..AdmissionConfig::default() }
     }
 
-    fn admit(jobs: &mut Jobs, queue: u32, ticket: Ticket) -> Admitted {
+    fn admit(jobs: &mut AdmittedJobs, queue: u32, ticket: Ticket) -> Admission {
         jobs.admit(&limits(queue), Timestamp::ZERO, ticket, task())
     }
 
     #[test]
     fn slots_then_queue_then_busy() {
-        let mut jobs = Jobs::default();
-        let Admitted::Running(first) = admit(&mut jobs, 1, 1) else { panic!() };
-        let Admitted::Queued(second) = admit(&mut jobs, 1, 2) else { panic!() };
-        assert_eq!(admit(&mut jobs, 1, 3), Admitted::Busy);
+        let mut jobs = AdmittedJobs::default();
+        let Admission::Running(first) = admit(&mut jobs, 1, 1) else { panic!() };
+        let Admission::Queued(second) = admit(&mut jobs, 1, 2) else { panic!() };
+        assert_eq!(admit(&mut jobs, 1, 3), Admission::Busy);
         assert_eq!((jobs.in_flight(), jobs.queued()), (2, 1));
         assert!(jobs.start_next(&limits(1)).is_none(), "no slot is free");
         jobs.remove(first);
@@ -142,19 +158,19 @@ mod tests {
 
     #[test]
     fn a_cancelled_waiter_frees_its_place_in_the_queue() {
-        let mut jobs = Jobs::default();
+        let mut jobs = AdmittedJobs::default();
         admit(&mut jobs, 1, 1);
-        let Admitted::Queued(second) = admit(&mut jobs, 1, 2) else { panic!() };
+        let Admission::Queued(second) = admit(&mut jobs, 1, 2) else { panic!() };
         jobs.remove(second);
-        assert!(matches!(admit(&mut jobs, 1, 3), Admitted::Queued(_)));
+        assert!(matches!(admit(&mut jobs, 1, 3), Admission::Queued(_)));
     }
 
     #[test]
     fn a_queue_of_cancelled_jobs_does_not_grow() {
-        let mut jobs = Jobs::default();
+        let mut jobs = AdmittedJobs::default();
         admit(&mut jobs, 10, 0);
         for ticket in 1..1_000 {
-            let Admitted::Queued(id) = admit(&mut jobs, 10, ticket) else { panic!() };
+            let Admission::Queued(id) = admit(&mut jobs, 10, ticket) else { panic!() };
             jobs.remove(id);
         }
         assert!(jobs.queue.len() < 32);

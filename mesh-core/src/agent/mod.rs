@@ -1,8 +1,17 @@
-//! The agent: admission, delegation and membership behind one drain rule.
+//! The agent as a state machine: which jobs it takes, how it delegates, how it stays in the mesh.
 //!
-//! An [`Agent`] is driven by `handle_*` calls that are given the time; each may leave [`Effect`]s,
-//! to be drained with [`Agent::poll_effect`] before the next call, and may move the time that
-//! [`Agent::poll_timeout`] asks to be woken at.
+//! An [`Agent`] is driven by `handle_*` calls that are given the time. Each call may leave
+//! [`Effect`]s, which the driver drains with [`Agent::poll_effect`] before the next call, and may
+//! move the time at which [`Agent::poll_timeout`] asks to be woken.
+//!
+//! Three parts share the agent and know little of each other:
+//!
+//! - *admission* (`jobs`): a `work` request runs, waits in a bounded queue or is refused;
+//! - *delegation* (`delegate`, `probing`, `attempt`): a `delegate` request goes in rounds, each of
+//!   which chooses a peer, until one has done the job. `chooser` holds the policy, `view` and
+//!   `contacts` what is known of the peers, `fate` says what a failed call means for the job;
+//! - *membership* (`membership`, `trust`): heartbeats keep the lease, and lists of peers keep the
+//!   view fresh.
 
 mod attempt;
 pub mod bulk;
@@ -31,16 +40,18 @@ use serde_json::value::RawValue;
 use slotmap::SlotMap;
 
 pub use self::config::{AgentConfig, Identity};
-pub use self::effect::{CallId, DelegationId, Effect, Handle, JobId, RegistryRequest, Ticket};
+pub use self::effect::{
+    CallId, DelegationId, Effect, JobId, RegistryRequest, RequestHandle, Ticket,
+};
 pub use self::failure::{CallError, Failure, FailureKind, Tried};
-pub use self::fate::{Fate, Seen};
+pub use self::fate::{Fate, ObservedEnd};
 pub use self::membership::RegistryReply;
 pub use self::note::{Ending, Note, RetryReason};
 pub use self::view::Peers;
 
 use self::chooser::Chooser;
 use self::delegation::Delegation;
-use self::jobs::{Admitted, Job, Jobs};
+use self::jobs::{Admission, AdmittedJobs, Job};
 use self::membership::Membership;
 use self::timers::Timer;
 use self::view::View;
@@ -53,36 +64,43 @@ use crate::routing::Interests;
 use crate::seed::Seed;
 use crate::time::Timestamp;
 
-/// One agent of the mesh.
+/// One agent of the mesh, from its start until it has shut down.
+///
+/// A driver owns it: a process that serves sockets, or a simulation. The driver hands in requests,
+/// results and the time, and carries out the effects. The agent itself opens no connection and runs
+/// no job. The documentation of the crate has a whole driver.
 #[derive(Debug)]
 pub struct Agent {
     name: Name,
     config: Arc<AgentConfig>,
     started: Timestamp,
-    /// Of its random choices.
+    /// The root of the agent's own random choices.
     seed: Seed,
-    /// None until it delegates for the first time: many agents of a mesh only work.
+    /// `None` until the agent delegates for the first time: many agents of a mesh only work.
     chooser: Option<Box<Chooser>>,
-    /// What the policy wants to be told; nothing while there is none. Kept here, so that a policy
-    /// without interests is not looked at.
+    /// What the policy wants to be told; nothing while there is no policy. A copy, so that events
+    /// cost nothing under a policy without interests.
     interests: Interests,
-    jobs: Jobs,
+    jobs: AdmittedJobs,
     delegations: SlotMap<DelegationId, Box<Delegation>>,
     /// Calls to peers that have no result yet.
     open_calls: u32,
     view: View,
-    /// Boxed, because it is seldom looked at: what is looked at all the time lies close together.
+    /// Boxed, because it is rarely used: so the fields that are used all the time lie close
+    /// together in memory.
     membership: Box<Membership>,
-    /// When the membership wants to be woken.
+    /// When the membership wants to be woken. A copy, so that most polls don't look into the box.
     membership_at: Timestamp,
     decorators: Decorators,
-    /// Entries whose job or delegation is gone or moved on are skipped when they come up.
+    /// The earliest first. A timer is never taken out early: if its job or delegation is gone, or
+    /// now waits for another time, the timer is skipped when it comes up.
     timers: BinaryHeap<Reverse<(Timestamp, Timer)>>,
     cpu_percent: f64,
     memory_percent: f64,
     stopping: bool,
-    /// The next timeout may have come nearer since the driver last asked.
+    /// The next timeout may be earlier than when the driver last asked.
     rearmed: bool,
+    /// What the driver has not drained yet.
     effects: VecDeque<Effect>,
 }
 
@@ -102,7 +120,7 @@ impl Agent {
             seed: seed.child("routing"),
             chooser: None,
             interests: Interests::NONE,
-            jobs: Jobs::default(),
+            jobs: AdmittedJobs::default(),
             delegations: SlotMap::with_key(),
             open_calls: 0,
             view: View::default(),
@@ -120,15 +138,17 @@ impl Agent {
         }
     }
 
-    /// Takes a request. While it is unanswered, the handle returned cancels it; there is none if
-    /// the answer is already among the effects.
+    /// Takes a request. The driver chooses the `ticket`, and the answer will bear it. The returned
+    /// handle cancels the request while it is unanswered; it is `None` if the answer is already
+    /// among the effects.
     pub fn handle_request(
         &mut self,
         now: Timestamp,
         ticket: Ticket,
         request: Request,
-    ) -> Option<Handle> {
+    ) -> Option<RequestHandle> {
         if self.stopping {
+            // `info` too: so callers that probe this agent learn that it takes no jobs.
             self.reply(ticket, Err(Failure::ShuttingDown));
             return None;
         }
@@ -143,30 +163,31 @@ impl Agent {
                 self.reply(ticket, Ok(Reply::Info(info)));
                 None
             }
-            Request::Work(task) => self.admit(now, ticket, task).map(Handle::Job),
+            Request::Work(task) => self.admit(now, ticket, task).map(RequestHandle::Job),
             Request::Delegate(task) => {
                 let id = self.delegate(now, ticket, task);
                 self.see_to_policy(now);
-                id.map(Handle::Delegation)
+                id.map(RequestHandle::Delegation)
             }
         }
     }
 
-    /// The caller of a request went away: frees what it holds, answers nobody.
-    pub fn handle_cancel(&mut self, now: Timestamp, handle: Handle) {
+    /// The caller of a request went away: frees what the request holds, and answers nobody.
+    pub fn handle_cancel(&mut self, now: Timestamp, handle: RequestHandle) {
         match handle {
-            Handle::Job(id) => {
+            RequestHandle::Job(id) => {
                 self.take_job(id, Ending::Cancelled);
                 self.start_jobs(now);
             }
-            Handle::Delegation(id) => {
+            RequestHandle::Delegation(id) => {
                 self.end_delegation(now, id, Ending::Cancelled);
                 self.see_to_policy(now);
             }
         }
     }
 
-    /// A job ended by itself: with its output, or with the reason why there is none.
+    /// A job that the driver was told to start has ended: with its output, or with the reason why
+    /// there is none. Results of jobs that were stopped meanwhile are ignored.
     pub fn handle_job_result(
         &mut self,
         now: Timestamp,
@@ -182,13 +203,15 @@ impl Agent {
         self.start_jobs(now);
     }
 
-    /// The registry answered call number `call`, or did not.
+    /// The registry's answer to call number `call`, or [`RegistryReply::Failed`] if none came.
     pub fn handle_registry_reply(&mut self, now: Timestamp, call: u64, reply: RegistryReply) {
         let listing = self.membership.handle_reply(now, call, reply, &mut self.effects);
         if let Some(listing) = listing {
+            // An agent that may not delegate to itself is not one of its own peers.
             let skip = (!self.config.delegation.to_self).then_some(&self.name);
             let change = self.view.update(now, listing, skip);
             if let Some(before) = change.before {
+                // First the policy: `Left` must be the last event about a peer.
                 self.tell_policy_of_list(now, &before);
                 if change.has_changed {
                     self.forget_who_left(&before);
@@ -198,19 +221,22 @@ impl Agent {
                 self.note(Note::ViewChanged { peers: self.view.len() });
             }
         }
-        // A lost lease asks for its successor at once.
+        // An agent that has just lost its lease asks for a new one at once.
         self.see_to_membership(now);
         self.see_to_policy(now);
     }
 
-    /// The machine's state, sampled in the background: both in percent, 0 to 100.
+    /// The machine's load, which the driver samples in the background: both in percent, 0 to 100.
+    /// The agent reports it until the next sample.
     pub fn handle_sample(&mut self, cpu_percent: f64, memory_percent: f64) {
         self.cpu_percent = cpu_percent;
         self.memory_percent = memory_percent;
     }
 
-    /// Stops: ends the lease and refuses new requests; those under way go on.
+    /// Begins to stop: ends the lease and refuses new requests. Jobs and delegations that
+    /// are under way go on; [`Self::is_drained`] says when the last one has ended.
     pub fn handle_shutdown(&mut self, now: Timestamp) {
+        // Being told twice changes nothing: the lease is given back once.
         if !self.stopping {
             self.stopping = true;
             self.abandon_own_probes(now);
@@ -219,7 +245,8 @@ impl Agent {
         }
     }
 
-    /// After [`Self::handle_shutdown`]: nothing is under way any more.
+    /// Whether the agent has stopped: it was told to, has given its lease back (or waited long
+    /// enough for the registry), and holds no request.
     pub fn is_drained(&self) -> bool {
         self.membership.is_stopped() && self.jobs.in_flight() == 0 && self.delegations.is_empty()
     }
@@ -231,17 +258,17 @@ impl Agent {
         self.see_to_policy(now);
     }
 
-    /// The next thing for the driver to do.
+    /// The next thing for the driver to do; `None` when all is drained.
     pub fn poll_effect(&mut self) -> Option<Effect> {
         self.effects.pop_front()
     }
 
-    /// When to call [`Self::handle_timeout`] unless something else happens before.
+    /// When to call [`Self::handle_timeout`], unless another `handle_*` call comes first.
     pub fn poll_timeout(&mut self) -> Timestamp {
         self.next_timer().map_or(self.membership_at, |at| at.min(self.membership_at))
     }
 
-    /// Its name.
+    /// The agent's name in the registry.
     pub fn name(&self) -> &Name {
         &self.name
     }
@@ -251,7 +278,7 @@ impl Agent {
         self.stopping
     }
 
-    /// Its load now.
+    /// The load that it reports now, in answers to `info` and in heartbeats.
     pub fn load(&self) -> LoadReport {
         LoadReport {
             cpu_percent: self.cpu_percent,
@@ -261,8 +288,10 @@ impl Agent {
         }
     }
 
-    /// Calls to peers and delegations under way: zero when nothing is asked of it. Probes of the
-    /// policy's own are not counted, because they may go on while no request comes.
+    /// How much the agent holds for requests: delegations, calls to peers, and jobs at peers (a job
+    /// counts as a call, too). Zero when it has answered all requests; tests look for leaks with
+    /// it. Probes that the policy asked for are not counted, because they may go on without
+    /// requests.
     pub fn open(&self) -> usize {
         let own_probes = self.chooser.as_ref().map_or(0, |chooser| chooser.open_probes());
         self.delegations.len()
@@ -270,15 +299,15 @@ impl Agent {
             + self.view.contacts().all_outstanding() as usize
     }
 
-    /// The peers it knows.
+    /// The peers that it may delegate to, as it knows them now.
     pub fn peers(&self) -> &Peers {
         self.view.peers()
     }
 
-    /// Forgets the peers of the list before that have left: nothing that is known of them is of use
-    /// any more.
+    /// Forgets all that is known of the peers that were in the list `before` and are not in the new
+    /// one: it is of no use any more.
     fn forget_who_left(&mut self, before: &Roster) {
-        // Nothing was remembered: then there is no need to look at two lists, which may be long.
+        // If nothing is remembered of any peer, don't compare two lists, which may be long.
         if self.delegations.is_empty()
             && self.view.contacts().is_empty()
             && self.decorators.remembers_nobody()
@@ -309,18 +338,19 @@ impl Agent {
     fn admit(&mut self, now: Timestamp, ticket: Ticket, task: Task) -> Option<JobId> {
         let Task { request, attempt, .. } = task;
         match self.jobs.admit(&self.config.admission, now, ticket, task) {
-            Admitted::Busy => {
+            // A refused job is noted as ended, so that metrics and oracles count it.
+            Admission::Busy => {
                 let outcome = Ending::Failed(FailureKind::Busy);
                 self.note(Note::JobEnded { request, attempt, outcome });
                 self.reply(ticket, Err(Failure::Busy));
                 None
             }
-            Admitted::Queued(id) => {
+            Admission::Queued(id) => {
                 self.note(Note::JobQueued { request, attempt });
                 self.watch_job(id);
                 Some(id)
             }
-            Admitted::Running(id) => {
+            Admission::Running(id) => {
                 let task = self.jobs.get(id).map(|job| job.task.clone());
                 self.watch_job(id);
                 if let Some(task) = task {
@@ -346,7 +376,8 @@ impl Agent {
     fn start_jobs(&mut self, now: Timestamp) {
         while let Some((id, job)) = self.jobs.start_next(&self.config.admission) {
             if job.deadline <= now {
-                // It never ran: nothing to stop, and its slot is free for the next of the loop.
+                // Its deadline passed while it waited. It never ran, so there is nothing to stop,
+                // and its slot is free for the next round of the loop.
                 let failure = Failure::DeadlineExceeded;
                 if let Some(job) = self.remove_job(id, Ending::Failed(failure.kind())) {
                     self.reply(job.ticket, Err(failure));
@@ -366,9 +397,10 @@ impl Agent {
         }
     }
 
-    /// Removes a job that did not end by itself.
+    /// Removes a job that has not ended by itself, and has the driver stop it if it runs.
     fn take_job(&mut self, id: JobId, outcome: Ending) -> Option<Job> {
         let job = self.remove_job(id, outcome)?;
+        // The driver knows nothing of a queued job.
         if job.running {
             self.effects.push_back(Effect::Stop(id));
         }

@@ -1,8 +1,8 @@
-//! What an agent reports of its life, and the reasons that it gives.
+//! Notes: what an agent reports about itself for logs, metrics, traces and oracles.
 //!
-//! Every reason is an enum with a `name` for logs, metrics and traces. None of them is
-//! `#[non_exhaustive]`: whoever tells reasons apart, an oracle above all, has to decide about each
-//! of them, and the compiler shows the places where a reason that is added is not decided about.
+//! Every reason in a note is an enum with a `name` for logs, metrics and traces. None of these
+//! enums is `#[non_exhaustive]`: code that tells reasons apart, oracles above all, has to decide
+//! about each of them, and when one is added the compiler shows the places that don't know it yet.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::resilience::PassOverReason;
 /// How a job, or a delegation as a whole, ended at the agent that held it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Ending {
-    /// With a result.
+    /// It was answered with a result.
     Done,
     /// The caller went away before there was a result; nobody was answered.
     Cancelled,
@@ -23,7 +23,7 @@ pub enum Ending {
 }
 
 impl Ending {
-    /// The ending of work that was answered like this.
+    /// The ending of a job or a delegation that got this answer.
     pub fn of<T>(answer: &Result<T, Failure>) -> Self {
         answer.as_ref().map_or_else(|failure| Self::Failed(failure.kind()), |_| Self::Done)
     }
@@ -45,21 +45,21 @@ pub enum RetryReason {
     NotSent,
     /// The peer has no room for the job.
     Busy,
-    /// The peer is stopping and takes nothing new.
+    /// The peer is shutting down and takes no new jobs.
     ShuttingDown,
-    /// What does the peer's jobs can't begin any.
+    /// The service or command that does the peer's jobs can't begin any.
     Unavailable,
-    /// The job was sent and may have been done, but no answer says so. Only the jobs that may be
-    /// done twice are tried again for this reason.
+    /// The job was sent and may have been done, but no answer says so. Only idempotent jobs are
+    /// tried again for this reason.
     NoAnswer,
-    /// The attempt has not failed: another one runs beside it, and the first answer counts. Only the
-    /// jobs that may be done twice are sent to several peers at once.
+    /// The attempt has not failed: another one runs beside it, and the first answer counts. Only
+    /// idempotent jobs are sent to several peers at once.
     Beside,
 }
 
 impl RetryReason {
-    /// The reason that the end of a call is for trying another peer. Whatever leaves open what has
-    /// become of the job counts as no answer.
+    /// The reason for another attempt when a call has ended like this. Every end that leaves open
+    /// whether the job was done counts as no answer.
     pub const fn of(error: &CallError) -> Self {
         match error {
             CallError::NotSent => Self::NotSent,
@@ -83,122 +83,127 @@ impl RetryReason {
     }
 }
 
-/// Events of an agent's life, for traces, metrics and oracles. `request` and `attempt` are those
-/// of `Task`.
+/// Something that happened at an agent, for logs, traces, metrics and oracles.
+///
+/// Notes only inform: an agent behaves the same if nobody reads them. They leave the agent as
+/// [`Effect::Note`](super::Effect::Note), in order with its other effects. The fields `request` and
+/// `attempt` are those of the [`Task`](crate::protocol::Task) that the note is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Note {
     /// The registry granted a lease.
     Registered {
-        /// For this life.
+        /// The incarnation that it is granted to.
         incarnation: u64,
     },
-    /// The registry knows no lease of ours; a new one is asked for.
+    /// The agent has lost its lease: the registry doesn't know it, or a newer incarnation holds the
+    /// name. As a rule the agent asks for a new lease.
     LeaseLost {
-        /// Of this life.
+        /// The incarnation that held the lease or asked for one.
         incarnation: u64,
     },
-    /// The registry's TTL is less than three heartbeats, so they come more often than set.
+    /// The registry's TTL is shorter than three heartbeats, so heartbeats come more often than the
+    /// settings say.
     HeartbeatShortened {
-        /// How long a lease lasts.
+        /// How long a lease lasts, as the registry says.
         ttl: Duration,
-        /// The time between heartbeats that was set.
+        /// The time between heartbeats as it is set.
         heartbeat: Duration,
-        /// The time between heartbeats from now on.
+        /// The time between heartbeats from now on, before jitter.
         period: Duration,
     },
-    /// Another process holds this agent's name. This agent is not listed; it asks again, less and
-    /// less often, and gets the name once the other one has gone.
+    /// Another process has taken this agent's name. This agent is not listed; it asks for the name
+    /// again, less and less often, and gets it once the other process has gone.
     NameTaken {
         /// This agent's address.
         own: Arc<str>,
-        /// The other one's.
+        /// The other process's address.
         holder: Arc<str>,
     },
-    /// Another process has asked for this agent's name.
+    /// Another process has asked for this agent's name; this agent still holds it.
     NameContested {
         /// This agent's address.
         own: Arc<str>,
-        /// The other one's.
+        /// The other process's address.
         rival: Arc<str>,
     },
-    /// A list of peers came in and changed the view.
+    /// A list from the registry has changed the view: names, addresses or incarnations of peers.
     ViewChanged {
-        /// Peers known now.
+        /// How many peers the agent knows now.
         peers: usize,
     },
-    /// A `delegate` request was accepted.
+    /// A `delegate` request was accepted, and a delegation begins.
     Delegating {
-        /// Its number.
+        /// The request's number.
         request: u64,
     },
     /// A peer was chosen and the job sent to it.
     Routed {
-        /// Its number.
+        /// The request's number.
         request: u64,
-        /// The try.
+        /// The number of the attempt.
         attempt: u32,
-        /// The peer.
+        /// The peer's name.
         peer: Name,
-        /// The life of the peer that the registry listed.
+        /// The peer's incarnation, as the registry listed it.
         incarnation: u64,
     },
     /// A peer failed, and gets no jobs for a while unless all others have failed too.
     PassedOver {
-        /// The peer.
+        /// The peer's name.
         peer: Name,
         /// How it failed.
         reason: PassOverReason,
-        /// For how long; then it is tried again.
+        /// How long it is passed over; then it is tried again.
         penalty: Duration,
     },
     /// A peer that was passed over has done a job.
     Recovered {
-        /// The peer.
+        /// The peer's name.
         peer: Name,
     },
-    /// An attempt failed, or has no answer yet, and another will be made.
+    /// Another attempt will be made, because one failed or has no answer yet.
     Retrying {
-        /// Its number.
+        /// The request's number.
         request: u64,
-        /// The try that failed; of several at once, the last one.
+        /// The number of the attempt that failed; of several at once, of the last one.
         attempt: u32,
-        /// Why.
+        /// Why another attempt is made.
         reason: RetryReason,
     },
-    /// A delegation was answered or given up.
+    /// A delegation has ended: it was answered or cancelled.
     Delegated {
-        /// Its number.
+        /// The request's number.
         request: u64,
-        /// How.
+        /// How it ended.
         outcome: Ending,
     },
-    /// A job waits for a slot.
+    /// A job was admitted and waits for a free slot.
     JobQueued {
-        /// Its number.
+        /// The number of the request that it belongs to.
         request: u64,
-        /// The try.
+        /// The number of the attempt.
         attempt: u32,
     },
-    /// A job runs.
+    /// A job begins to run.
     JobStarted {
-        /// Its number.
+        /// The number of the request that it belongs to.
         request: u64,
-        /// The try.
+        /// The number of the attempt.
         attempt: u32,
     },
-    /// A job left the agent.
+    /// A job has ended, or was refused.
     JobEnded {
-        /// Its number.
+        /// The number of the request that it belongs to.
         request: u64,
-        /// The try.
+        /// The number of the attempt.
         attempt: u32,
-        /// How; one that failed with [`FailureKind::Busy`] was never begun.
+        /// How it ended; one that failed with [`FailureKind::Busy`] was refused and never begun.
         outcome: Ending,
     },
 }
 
 impl Note {
-    /// The request that it is about, if it is about one.
+    /// The number of the request that the note is about, if it is about one.
     pub const fn request(&self) -> Option<u64> {
         match self {
             Self::Delegating { request }

@@ -1,4 +1,5 @@
-//! A round of probes: the shortlisted peers are asked for their load before one is chosen.
+//! The steps of a round of probes: the peers on the shortlist are asked for their load, and then
+//! one of them is chosen.
 
 use std::sync::Arc;
 
@@ -17,6 +18,7 @@ use crate::routing::{Candidate, Known, LoadSource, PolicyEvent};
 use crate::time::Timestamp;
 
 impl Agent {
+    /// Sends a probe to each of these peers. The choice comes when all have ended or timed out.
     pub(super) fn send_probes(
         &mut self,
         now: Timestamp,
@@ -27,6 +29,7 @@ impl Agent {
         let delegation = &mut self.delegations[id];
         let first = delegation.calls;
         let mut probes = Few::with_capacity(leases.len());
+        // The driver will read the addresses.
         leases.iter().for_each(|lease| prefetch_arc(&lease.url));
         for lease in leases {
             let call = delegation.call();
@@ -46,6 +49,7 @@ impl Agent {
         self.rearm_delegation(id);
     }
 
+    /// A probe of a delegation was answered or failed.
     pub(super) fn probe_ended(
         &mut self,
         now: Timestamp,
@@ -57,6 +61,7 @@ impl Agent {
         let Some(round) = &mut delegation.probing else { return };
         let sent = round.sent;
         let Some(probe) = round.probe(number) else { return };
+        // `None`: the peer has left the list since. Then nothing is remembered of this probe.
         let (peer, symptom) = (probe.peer, symptom::of_probe(&result));
         let end = CallEnd { lease: &probe.lease, symptom, peers: self.view.len() };
         let change = peer.and_then(|_| self.decorators.on_end(now, &end));
@@ -70,6 +75,7 @@ impl Agent {
                 ProbeState::Answered { load: info.load, rtt: elapsed }
             }
             Err(error) => ProbeState::Failed { refused: error.lacks_room() },
+            // An answer of another kind than `info`: the peer does not speak the protocol.
             Ok(_) => ProbeState::Failed { refused: false },
         };
         let is_last = round.ended(number, state);
@@ -93,7 +99,8 @@ impl Agent {
         }
     }
 
-    /// Chooses among the peers that answered; the others are out for this delegation.
+    /// Ends a round of probes: chooses among the peers that answered, and rules all others out for
+    /// this delegation.
     pub(super) fn conclude_probes(&mut self, now: Timestamp, id: DelegationId) {
         let delegation = &mut self.delegations[id];
         let Some(round) = delegation.probing.take() else { return };
@@ -103,7 +110,8 @@ impl Agent {
         let mut silent: Few<(PeerId, Arc<ListedLease>)> = Few::new();
         for probe in round.probes {
             let Probe { peer, lease, state } = probe;
-            // The registry's list may have changed during the probes: some peers have left.
+            // The registry's list may have changed during the probes. Even a peer that answered is
+            // no candidate if it has left the list.
             match (state, peer) {
                 (ProbeState::Answered { load, rtt }, Some(peer)) => {
                     answered.push(lease);
@@ -125,6 +133,8 @@ impl Agent {
             }
         }
         open.into_iter().for_each(|call| self.abandon(id, call));
+        // A peer that was silent for the whole time counts as down, here and in all other
+        // delegations.
         for (peer, lease) in silent {
             let symptom = symptom::of_probe(&Err(CallError::NoAnswer));
             self.diagnose(now, Some(peer), &lease, symptom);
@@ -134,6 +144,7 @@ impl Agent {
             );
             self.give_up_probes(now, peer);
         }
+        // Without candidates there is nothing to choose from.
         if answered.is_empty() {
             return self.round_without_answers(now, id);
         }
@@ -143,8 +154,11 @@ impl Agent {
         self.send_work(now, id, lease, candidates[best].load().map(|known| known.value));
     }
 
-    /// A peer was silent for as long as a probe may take: nobody else waits for it who has asked
-    /// others too.
+    /// A peer was silent for as long as a probe may take. Other delegations that probe it at this
+    /// moment stop waiting for it as well, if they can do without.
+    ///
+    /// Otherwise each of them would wait for its whole probe timeout, and all the requests that an
+    /// agent holds would be late because of one dead peer.
     fn give_up_probes(&mut self, now: Timestamp, peer: PeerId) {
         let waiting: Vec<(DelegationId, Call)> = self
             .delegations

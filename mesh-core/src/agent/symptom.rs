@@ -1,11 +1,11 @@
-//! What the end of a call says of the peer's health.
+//! What the end of a call says about the peer's health.
 
 use super::failure::{CallError, Failure};
 use crate::jsonrpc::Error;
 use crate::protocol::Reply;
 use crate::resilience::{PassOverReason, Symptom};
 
-/// The symptom in the end of a call for `work`.
+/// The symptom that a call for `work` shows by its end.
 pub(super) fn of_work(result: &Result<Reply, CallError>) -> Symptom {
     match result {
         Ok(Reply::Work(_)) => Symptom::Well,
@@ -16,8 +16,8 @@ pub(super) fn of_work(result: &Result<Reply, CallError>) -> Symptom {
     }
 }
 
-/// The symptom in the end of a probe: only silence counts, for an agent that answers `info` may
-/// still fail every job.
+/// The symptom that a probe shows by its end. A failed probe says that the peer is down. An
+/// answered one says nothing, because a peer that answers `info` may still fail every job.
 pub(super) fn of_probe(result: &Result<Reply, CallError>) -> Symptom {
     match result {
         Err(CallError::NotSent) => Symptom::Down(PassOverReason::NotSent),
@@ -37,13 +37,13 @@ fn of_failure(failure: &Failure) -> Symptom {
         Failure::OutcomeUnknown { .. } => Symptom::Failed(PassOverReason::OutcomeUnknown),
         Failure::Other(error) if is_the_callers_fault(error) => Symptom::None,
         Failure::Other(_) => Symptom::Failed(PassOverReason::OtherError),
-        // The peer is full, the time ran out, or a delegation behind the peer failed: another
-        // job may well succeed there.
+        // The peer is full, the time ran out, or the peer delegated the job and that failed:
+        // another job may well succeed at this peer.
         _ => Symptom::None,
     }
 }
 
-/// Whether the request was wrong, so that any other peer would say so too.
+/// Whether the request itself was wrong, so that every other peer would answer the same.
 fn is_the_callers_fault(error: &Error) -> bool {
     matches!(
         error.code,

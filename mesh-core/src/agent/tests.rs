@@ -1,4 +1,4 @@
-//! Several attempts at once: what no setting leads to yet, so that only code inside can ask for it.
+//! Several attempts at once. No setting leads to them yet, so only code inside the module can.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,15 +8,15 @@ use crate::resilience::RetryConfig;
 use crate::roster::{ListedLease, Listing};
 use crate::routing::PolicySettings;
 
-/// An agent with peers and one delegation, and what it has asked for.
+/// An agent with three peers and one delegation, and what the agent has asked its driver for.
 struct Mesh {
     agent: Agent,
     now: Timestamp,
     id: DelegationId,
-    /// Open calls by peer, with the number of the attempt.
+    /// Open calls by the peer's name, each with the number of its attempt.
     calls: BTreeMap<String, (CallId, u32)>,
     answers: Vec<Result<Reply, Failure>>,
-    /// The attempts that were announced: each one before it was sent.
+    /// How many further attempts were announced by a note; each must come before the attempt.
     announced: u32,
 }
 
@@ -49,7 +49,7 @@ impl Mesh {
         });
         let listed = RegistryReply::Listed(Listing { epoch: 1, leases });
         agent.handle_registry_reply(now, call.expect("it asks for the list"), listed);
-        let Some(Handle::Delegation(id)) =
+        let Some(RequestHandle::Delegation(id)) =
             agent.handle_request(now, 1, Request::Delegate(job(idempotent)))
         else {
             panic!("the delegation is open")
@@ -193,7 +193,7 @@ fn attempts_at_once_keep_to_the_limits() {
     let mut mesh = Mesh::new(true, 500);
     assert!(mesh.attempt_beside() && mesh.attempt_beside());
     assert!(!mesh.attempt_beside(), "nobody is left");
-    mesh.agent.handle_cancel(mesh.now, Handle::Delegation(mesh.id));
+    mesh.agent.handle_cancel(mesh.now, RequestHandle::Delegation(mesh.id));
     mesh.drain();
     assert!(!mesh.attempt_beside(), "it is over");
     assert!(mesh.calls.is_empty());
@@ -209,7 +209,7 @@ fn a_peer_that_leaves_and_returns_counts_as_new() {
     };
     let others: Vec<&str> = ["a", "b", "c"].into_iter().filter(|name| *name != first).collect();
     for leases in [list(&others), list(&["a", "b", "c"])] {
-        let listing = (leases, super::trust::Worth::Believed);
+        let listing = (leases, super::trust::ListTrust::Believed);
         let change = mesh.agent.view.update(mesh.now, listing, None);
         mesh.agent.forget_who_left(&change.before.expect("another list"));
     }

@@ -1,4 +1,4 @@
-//! When an agent wants to be woken.
+//! The agent's timers: when it wants to be woken, and what for.
 
 use std::cmp::Reverse;
 
@@ -8,29 +8,34 @@ use super::Agent;
 use super::chooser::Chooser;
 use super::delegation::Delegation;
 use super::effect::{DelegationId, JobId};
-use super::jobs::Jobs;
+use super::jobs::AdmittedJobs;
 use crate::time::Timestamp;
 
-/// What a timer is for. One whose job or delegation is gone or moved on is skipped when it comes up.
+/// What a timer is for. A timer is skipped when it comes up if its job or delegation is gone, or
+/// waits for another time by now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Timer {
+    /// A job's deadline.
     Job(JobId),
+    /// The next time at which a delegation has something to do.
     Delegation(DelegationId),
+    /// A timeout of the policy, or of a probe that the policy asked for.
     Policy,
 }
 
-/// Timers that nobody needs may be as many as those that are needed, and this many more.
+/// How many timers may be kept in vain beyond twice the number of jobs and delegations.
 const SPARE_TIMERS: usize = 8;
 
-/// Whether what a timer is for is still to come.
+/// Whether a timer is still needed.
 fn is_wanted(
-    jobs: &Jobs,
+    jobs: &AdmittedJobs,
     delegations: &SlotMap<DelegationId, Box<Delegation>>,
     chooser: Option<&Chooser>,
     at: Timestamp,
     timer: Timer,
 ) -> bool {
     match timer {
+        // A job's deadline never moves, so its timer is needed as long as the job is there.
         Timer::Job(id) => jobs.get(id).is_some(),
         Timer::Delegation(id) => {
             delegations.get(id).is_some_and(|delegation| delegation.wake_at() == at)
@@ -65,10 +70,14 @@ impl Agent {
         None
     }
 
-    /// Most timers are overtaken long before they come up: they are few, not as many as a
-    /// deadline's worth of requests.
+    /// Sets a timer.
+    ///
+    /// Most jobs and delegations end long before their deadline, and their timers stay behind. So
+    /// timers that are not needed are swept out now and then: otherwise each would take memory
+    /// until the deadline.
     pub(super) fn arm(&mut self, at: Timestamp, timer: Timer) {
-        // Behind another, even one that nobody needs any more, it changes nothing yet.
+        // Behind another timer, even one that is not needed any more, this one does not change when
+        // the driver has to wake the agent next.
         self.rearmed |= self.timers.peek().is_none_or(|Reverse((first, _))| at < *first);
         self.timers.push(Reverse((at, timer)));
         let (jobs, delegations) = (&self.jobs, &self.delegations);

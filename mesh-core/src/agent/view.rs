@@ -1,31 +1,32 @@
-//! What an agent knows of its peers.
+//! The agent's view: which peers there are, and what it knows of them.
 
 use std::sync::Arc;
 
 use super::contacts::Contacts;
-use super::trust::Worth;
+use super::trust::ListTrust;
 use crate::Few;
 use crate::protocol::Name;
 use crate::roster::{ListedLease, PeerId, Roster};
 use crate::routing::{Candidate, Eligible, Known};
 use crate::time::Timestamp;
 
-/// The agents that an agent may delegate to: all of a list but itself.
+/// The agents that an agent may delegate to: all of the registry's list, without itself unless it
+/// may delegate to itself.
 #[derive(Clone, Debug, Default)]
 pub struct Peers {
     roster: Roster,
-    /// The agent's own place, if it is listed and doesn't delegate to itself.
+    /// The agent's own position in the list, if it is listed and may not delegate to itself.
     own: Option<usize>,
 }
 
 impl Peers {
-    /// All of `roster` but the agent called `own`.
+    /// All agents of `roster` but the one called `own`, if there is such a name.
     pub fn new(roster: Roster, own: Option<&str>) -> Self {
         let own = own.and_then(|name| roster.position(name));
         Self { roster, own }
     }
 
-    /// How many.
+    /// How many peers there are.
     pub fn len(&self) -> usize {
         self.roster.len() - usize::from(self.own.is_some())
     }
@@ -35,7 +36,7 @@ impl Peers {
         self.len() == 0
     }
 
-    /// Their names in order.
+    /// The peers' names in order.
     pub fn names(&self) -> impl Iterator<Item = &Name> {
         let others = self.roster.iter().enumerate().filter(|(at, _)| Some(*at) != self.own);
         others.map(|(_, lease)| &lease.name)
@@ -46,35 +47,38 @@ impl Peers {
         &self.roster
     }
 
-    /// The agent's own place in the list, if it is not its own peer.
+    /// The agent's own position in the list, if it is listed and is no peer of itself.
     pub fn own(&self) -> Option<usize> {
         self.own
     }
 }
 
-/// The peers in order of their names. What all agents know alike is shared among them; only what
-/// this one knows alone takes memory of its own.
+/// An agent's view of its peers: the last list, and what the agent has learnt by calling them.
+///
+/// The list is shared with other agents of the same process, so that of 10,000 agents each takes
+/// memory only for what it alone knows. A new list replaces the old one; peers that are missing
+/// from a list in doubt are kept for a while.
 #[derive(Debug, Default)]
 pub(super) struct View {
     peers: Peers,
     /// When the list came.
     listed_at: Timestamp,
     contacts: Contacts,
-    /// Where peers that are passed over stand in the list, in order of their identities: found when
-    /// they are needed, and void with the next list.
+    /// Positions in the list of peers that are passed over, sorted by identity. Each is looked up
+    /// when it is needed first, and all are dropped when the list changes.
     places: Vec<(PeerId, usize)>,
-    /// Until then, peers missing from the list are kept.
+    /// Until then, peers that are missing from the list are kept.
     grace_until: Timestamp,
 }
 
-/// What a list has changed.
+/// What a new list has changed in the view.
 #[derive(Debug, Default)]
 pub(super) struct ViewChange {
-    /// Names, addresses or lives of peers have changed.
+    /// Whether names, addresses or incarnations of peers have changed.
     pub(super) is_visible: bool,
-    /// Names, addresses or lives have changed, be they of this agent itself.
+    /// Whether names, addresses or incarnations have changed, those of this agent itself included.
     pub(super) has_changed: bool,
-    /// The list before, if this one is another: perhaps in the peers' loads alone.
+    /// The list before, if the new one differs from it, be it only in the peers' loads.
     pub(super) before: Option<Roster>,
 }
 
@@ -95,32 +99,34 @@ impl View {
         &mut self.contacts
     }
 
-    /// Takes over a list.
+    /// Takes over a list. `skip` is the agent's own name, if the agent is not to be its own peer.
     ///
-    /// While a list is in doubt, from the first such list until the time that it says, nobody is
-    /// removed.
+    /// A list in doubt starts a time of grace, in which no peer is removed from the view.
     pub(super) fn update(
         &mut self,
         now: Timestamp,
-        (leases, worth): (Roster, Worth),
+        (leases, list_trust): (Roster, ListTrust),
         skip: Option<&Name>,
     ) -> ViewChange {
-        if let Worth::Doubted(until) = worth {
+        if let ListTrust::Doubted(until) = list_trust {
             self.grace_until = self.grace_until.max(until);
         }
         self.listed_at = now;
+        // The same list as before, in the same place of memory: nothing to compare.
         if self.peers.roster.is_shared_with(&leases) {
             return ViewChange::default();
         }
         let before = std::mem::take(&mut self.peers.roster);
         let mut next = leases;
         if now < self.grace_until {
+            // Put the missing peers back.
             let missing = before.differences(&next).filter(|difference| difference.1.is_none());
             let missing: Vec<Arc<ListedLease>> =
                 missing.filter_map(|(old, _)| old.cloned()).collect();
             missing.into_iter().for_each(|lease| next.insert_shared(lease));
         }
         let (mut has_changed, mut is_visible) = (false, false);
+        // Only these two answers are needed, so the comparison ends as soon as both are known.
         for lease in before.differences(&next).filter_map(|(old, new)| old.or(new)) {
             has_changed = true;
             if skip != Some(&lease.name) {
@@ -132,12 +138,13 @@ impl View {
             self.places.clear();
             self.peers = Peers::new(next, skip.map(|name| &**name));
         } else {
+            // Only loads differ: all positions are the same.
             self.peers.roster = next;
         }
         ViewChange { is_visible, has_changed, before: Some(before) }
     }
 
-    /// The peers that were in the list before this one and have left, in order of their identities.
+    /// The peers that were in the list `before` and have left, sorted by identity.
     pub(super) fn left(&self, before: &Roster) -> Vec<PeerId> {
         let gone = before.differences(&self.peers.roster).filter_map(|(old, _)| old);
         let mut left: Vec<PeerId> = gone.map(|lease| lease.id()).collect();
@@ -145,8 +152,8 @@ impl View {
         left
     }
 
-    /// The peers that a choice is made among: neither `tried` nor `passed_over`; if all others are
-    /// passed over, they are as good as each other.
+    /// The peers that a choice is made among: those that are neither `tried` nor `passed_over`. If
+    /// that leaves nobody, those that are passed over may be chosen, too.
     pub(super) fn eligible<'a, 'b>(
         &'a mut self,
         tried: impl Iterator<Item = &'b Arc<ListedLease>>,
@@ -156,6 +163,7 @@ impl View {
         let roster = &self.peers.roster;
         let mut out: Few<usize> = tried.filter_map(|lease| roster.follow(lease)).collect();
         out.extend(self.peers.own);
+        // Usually no peer is passed over.
         if !passed_over.is_empty() {
             let mut all_out = out.clone();
             for lease in passed_over {
@@ -170,7 +178,7 @@ impl View {
     }
 }
 
-/// What an agent knows of its peers without asking them.
+/// What an agent knows of its peers without probing them: the listed reports and its contacts.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Knowledge<'a> {
     contacts: &'a Contacts,
@@ -179,7 +187,7 @@ pub(super) struct Knowledge<'a> {
 }
 
 impl Knowledge<'_> {
-    /// What is known of one peer.
+    /// What is known of one peer, as a candidate for a policy's choice.
     pub(super) fn of(&self, now: Timestamp, lease: &ListedLease) -> Candidate {
         let peer = lease.id();
         Candidate::unknown(peer)
@@ -189,7 +197,7 @@ impl Knowledge<'_> {
     }
 }
 
-/// Where a peer stands in the list; looked up once per list.
+/// The position of a peer in the list, looked up once per list.
 fn place_of(
     known: &mut Vec<(PeerId, usize)>,
     roster: &Roster,
@@ -228,9 +236,9 @@ mod tests {
         Timestamp::ZERO + Duration::from_secs(secs)
     }
 
-    /// Hands in a list; gives back who has left.
+    /// Hands in a list; gives back the peers that have left.
     fn update(view: &mut View, secs: u64, leases: Roster) -> Vec<PeerId> {
-        let change = view.update(at(secs), (leases, Worth::Believed), None);
+        let change = view.update(at(secs), (leases, ListTrust::Believed), None);
         change.before.map_or_else(Vec::new, |before| view.left(&before))
     }
 
@@ -252,7 +260,7 @@ mod tests {
         let loaded = lease("a", 1).with_load(Some(Default::default()));
         let change = view.update(
             at(1),
-            ([loaded, lease("b", 1)].into_iter().collect(), Worth::Believed),
+            ([loaded, lease("b", 1)].into_iter().collect(), ListTrust::Believed),
             None,
         );
         assert!(!change.is_visible && !change.has_changed);
@@ -263,7 +271,7 @@ mod tests {
     fn a_list_in_doubt_removes_nobody_during_the_grace() {
         let mut view = View::default();
         update(&mut view, 0, listing(&["a", "b"]));
-        let doubted = (listing(&["b"]), Worth::Doubted(at(40)));
+        let doubted = (listing(&["b"]), ListTrust::Doubted(at(40)));
         assert!(!view.update(at(10), doubted, None).is_visible);
         assert_eq!(names(&view), ["a", "b"]);
         update(&mut view, 39, listing(&["b"]));
@@ -272,7 +280,7 @@ mod tests {
         assert_eq!(names(&view), ["b"]);
     }
 
-    /// Who may be chosen.
+    /// The names of the peers that may be chosen.
     fn eligible(view: &mut View, tried: &[&str], passed_over: &[&str]) -> Vec<String> {
         let find = |name: &&str| Arc::new(lease(name, 1));
         let tried: Vec<_> = tried.iter().map(find).collect();

@@ -1,30 +1,32 @@
-//! Failures as JSON-RPC errors and back.
+//! Failures as JSON-RPC errors, and back.
 //!
-//! What did a job may answer with any error, also with one that looks like the mesh's in all
-//! details: it may be a mesh itself. So an error's content doesn't say whose it is, and agents say
-//! so beside it ([`Origin`]).
+//! The service that does a job may answer with any error, even with one that looks in every detail
+//! like one of the mesh: the service may be a mesh itself. So the content of an error can't say
+//! whose it is, and agents say it beside the error ([`Origin`]).
 
 use serde::{Deserialize, Serialize};
 
 use crate::agent::{Failure, Tried};
 use crate::jsonrpc::Error;
 
-/// Whose an error is, and so what its code means.
+/// Where an error comes from, and so what its code means. Sent with each error in the HTTP header
+/// `mesh-error`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// The agent's that answers.
+    /// From the agent that answers: its code is one of the mesh's.
     Agent,
-    /// The job's: of whatever did it, passed on as it came.
+    /// From the service that did the job, passed on unchanged: its code means what that service
+    /// says.
     Job,
 }
 
 impl Origin {
-    /// Whose error this failure becomes.
+    /// The origin of the error that this failure becomes.
     pub const fn of(failure: &Failure) -> Self {
         if matches!(failure, Failure::Other(_)) { Self::Job } else { Self::Agent }
     }
 
-    /// How it is written.
+    /// The origin as it is written in the header.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Agent => "agent",
@@ -32,7 +34,7 @@ impl Origin {
         }
     }
 
-    /// Reads what [`Self::as_str`] has written.
+    /// Reads what [`Self::as_str`] has written; `None` for any other text.
     pub fn parse(text: &str) -> Option<Self> {
         [Self::Agent, Self::Job].into_iter().find(|origin| origin.as_str() == text)
     }
@@ -41,9 +43,9 @@ impl Origin {
 /// The name of [`Failure::Unavailable`], which shares its code with [`Failure::Busy`].
 const UNAVAILABLE: &str = "unavailable";
 
-/// What an error of the mesh carries in `data`: the failure's name and, where it has them, facts.
+/// The `data` of an error of the mesh: the failure's name, and its details if it has any.
 #[derive(Default, Serialize, Deserialize)]
-struct Data {
+struct ErrorData {
     reason: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     tried: Option<Tried>,
@@ -55,12 +57,13 @@ struct Data {
     detail: Option<String>,
 }
 
-/// The error object that says so.
+/// The error object for a failure.
 pub fn to_error(failure: &Failure) -> Error {
     if let Failure::Other(error) = failure {
         return error.clone();
     }
-    let mut data = Data { reason: failure.name().to_owned(), ..Data::default() };
+    // The details go into `data`, so that `from_error` can restore the failure.
+    let mut data = ErrorData { reason: failure.name().to_owned(), ..ErrorData::default() };
     match failure {
         Failure::NoReachablePeers(tried)
         | Failure::AllBusy(tried)
@@ -76,25 +79,27 @@ pub fn to_error(failure: &Failure) -> Error {
     Error { code: failure.code(), message, data: None }.with_data(&data)
 }
 
-/// The failure that an error object tells of.
+/// The failure that an error object stands for.
 ///
-/// Agents of earlier versions, and strangers, don't say whose it is: then it is the mesh's if both
-/// its code and its `data.reason` are those of one failure.
+/// Agents of earlier versions and other servers don't name the origin. Then the error counts as the
+/// mesh's if both its code and its `data.reason` are those of the same failure.
 pub fn from_error(error: &Error, origin: Option<Origin>) -> Failure {
     let other = || Failure::Other(error.clone());
     if origin == Some(Origin::Job) {
         return other();
     }
-    let data = error.data.as_ref().and_then(|data| serde_json::from_str::<Data>(data.get()).ok());
+    let data =
+        error.data.as_ref().and_then(|data| serde_json::from_str::<ErrorData>(data.get()).ok());
     let reason = data.as_ref().map(|data| data.reason.clone());
+    // An agent's own error is always the mesh's; without an origin, code and name must agree.
     match of_code(error.code, data.unwrap_or_default()) {
         Some(failure) if origin.is_some() || reason.as_deref() == Some(failure.name()) => failure,
         _ => other(),
     }
 }
 
-/// The failure that has this code.
-fn of_code(code: i64, data: Data) -> Option<Failure> {
+/// The failure that has this code; `None` if it is not one of the mesh's.
+fn of_code(code: i64, data: ErrorData) -> Option<Failure> {
     let tried = data.tried.unwrap_or_default();
     Some(match code {
         -32010 if data.reason == UNAVAILABLE => {

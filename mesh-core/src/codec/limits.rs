@@ -1,36 +1,38 @@
 //! How large a result may be.
 //!
-//! A result is checked where it arises, and every reader behind takes what passed there, with the
-//! envelopes that it has been put into since: what `work` may answer, `delegate` can pass on.
+//! A result is checked once, at the agent where it is produced. Every agent that passes it on
+//! accepts whatever was accepted there, plus the envelopes that were put around it since. So
+//! whatever `work` may answer, `delegate` can pass on.
 //!
 //! | | bytes | levels |
 //! |---|---|---|
 //! | the output of a command | the agent's limit, [`OUTPUT_BYTES`] unless set, up to [`MOST_OUTPUT_BYTES`] | [`OUTPUT_LEVELS`] |
-//! | the result of an upstream, perhaps an agent itself | the same, unless set [`ENVELOPE_BYTES`] more | [`UPSTREAM_LEVELS`] |
-//! | an answer to an agent's call, or to that of another client of the mesh | [`ANSWER`] | [`ANSWER`] |
+//! | the result of an upstream service, which may be an agent | the same; if it is not set, [`ENVELOPE_BYTES`] more | [`UPSTREAM_LEVELS`] |
+//! | an answer to a call by an agent or by another client of the mesh | [`ANSWER`] | [`ANSWER`] |
 
 use crate::jsonrpc::Limits;
 
-/// Most bytes of a result where it arises, unless the agent is told otherwise.
+/// The most bytes of a result at the agent where it is produced, unless a setting says otherwise.
 pub const OUTPUT_BYTES: usize = 8 << 20;
-/// Most bytes that an agent may be told to allow.
+/// The most bytes of a result that an agent's settings may allow.
 pub const MOST_OUTPUT_BYTES: usize = 64 << 20;
-/// Most levels of arrays and objects in a result where it arises.
+/// The most nested levels of arrays and objects in a result at the agent where it is produced.
 pub const OUTPUT_LEVELS: usize = 64;
 
-/// More than what hundreds of agents, one behind the other, put around a result, and than most
-/// errors take.
+/// Room for envelopes: more than hundreds of agents, one after the other, put around a result, and
+/// more than most errors need.
 pub const ENVELOPE_BYTES: usize = 64 << 10;
-/// Most levels of an upstream's result: agents one behind the other add one each.
+/// The most nested levels of the result of an upstream service. Each agent that passes a result on
+/// adds one level.
 pub const UPSTREAM_LEVELS: usize = 100;
 
-/// Limits on answers. Below 128 levels, where many JSON parsers give up.
+/// Limits on answers. The levels stay below 128, where many JSON parsers give up.
 pub const ANSWER: Limits = Limits {
     max_bytes: MOST_OUTPUT_BYTES + 2 * ENVELOPE_BYTES,
     max_depth: UPSTREAM_LEVELS + 20,
     max_batch: 100,
 };
 
-/// Most bytes of the params of `delegate`: with what is added to them on the way, they fit into the
-/// body that a peer takes by default.
+/// The most bytes of the params of `delegate`. With everything that the mesh adds to them, they
+/// still fit into the largest body that a peer accepts by default (1 MiB).
 pub const DELEGATE_PARAMS_BYTES: usize = (1 << 20) - 1024;

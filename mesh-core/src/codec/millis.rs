@@ -1,15 +1,15 @@
 //! Durations on the wire: decimal milliseconds, exact to the nanosecond up to 26 days.
 //!
-//! n ns are sent as the double nearest to n / 10^6 in its shortest decimal form. Reading it back
-//! multiplies by 10^6 and rounds; the two roundings err by less than n / 2^52, under half a
-//! nanosecond below 2^51 ns.
+//! A duration of n ns is sent as the `f64` nearest to n / 10^6, in its shortest decimal form. The
+//! reader multiplies by 10^6 and rounds. The two roundings of the `f64` err by less than n / 2^52
+//! together: less than half a nanosecond as long as n is below 2^51 (26 days).
 
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 const NANOS_PER_MS: f64 = 1e6;
-/// Longer waits are a mistake of the sender's.
+/// The longest duration that is accepted: 24 hours. A longer one is a mistake of the sender.
 const MAX_MS: f64 = 24.0 * 3_600_000.0;
 
 pub(super) fn serialize<S: Serializer>(value: &Duration, to: S) -> Result<S::Ok, S::Error> {
@@ -25,7 +25,7 @@ pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Duration
     Ok(Duration::from_nanos((ms * NANOS_PER_MS).round() as u64))
 }
 
-/// The same for a field that may be absent or null.
+/// The same format for a field that may be absent or null.
 pub(super) mod option {
     use super::{Deserialize, Deserializer, Duration, Serializer};
 

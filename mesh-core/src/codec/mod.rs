@@ -1,7 +1,8 @@
-//! The mesh's messages as JSON-RPC: methods, params, results and errors.
+//! The codec: the messages of [`protocol`](crate::protocol) as JSON-RPC methods, params, results
+//! and errors.
 //!
-//! The fields are those of the Python demo that the mesh grew out of; what the mesh adds is
-//! optional, so that the demo's agents and ours understand each other.
+//! The fields are those of the Python demo that the mesh grew out of. Fields that the mesh has
+//! added are optional, so that agents of the demo and of this mesh understand each other.
 
 mod error;
 pub mod limits;
@@ -18,7 +19,9 @@ pub use self::error::{Origin, from_error, to_error};
 
 use crate::jsonrpc::{self, Call, Error, Outcome};
 use crate::load::LoadReport;
-use crate::protocol::{DelegateReply, InfoReply, Name, Reply, Request, Target, Task, WorkReply};
+use crate::protocol::{
+    ChosenPeer, DelegateReply, InfoReply, Name, Reply, Request, Task, WorkReply,
+};
 
 /// Params of `work` and `delegate`.
 #[derive(Serialize, Deserialize)]
@@ -63,15 +66,15 @@ struct WorkResult {
 
 #[derive(Serialize, Deserialize)]
 struct DelegateResult {
-    delegated_to: TargetResult,
+    delegated_to: ChosenPeerResult,
     peer_result: WorkResult,
     #[serde(rename = "rpc_latency_ms", with = "millis")]
     latency: Duration,
 }
 
-/// `cpu`, `mem` and `latency_ms` are null where the policy did not ask.
+/// The chosen peer. `cpu`, `mem` and `latency_ms` are null if the choice did not know them.
 #[derive(Serialize, Deserialize)]
-struct TargetResult {
+struct ChosenPeerResult {
     agent: Name,
     cpu: Option<f64>,
     mem: Option<f64>,
@@ -84,16 +87,17 @@ struct TargetResult {
     url: Arc<str>,
 }
 
-/// Reads a call as one of the agent's methods.
+/// Reads a JSON-RPC call as a request to an agent.
 ///
 /// # Errors
-/// "Method not found" for a method that agents don't have, "invalid params" with the reason for
-/// params that are missing, of a wrong type, out of range or too long to be passed on.
+/// "Method not found" for a method that agents don't have; "Invalid params" with the reason if the
+/// params are missing, of a wrong type, out of range or too long to be passed on.
 pub fn decode_request(call: &Call<'_>) -> Result<Request, Error> {
     match &*call.method {
         "info" => Ok(Request::Info),
         "work" => task(call.params).map(Request::Work),
         "delegate" => {
+            // Refused here, before a peer refuses it: the peer's limit is on the whole body.
             let bytes = call.params.map_or(0, |params| params.get().len());
             if bytes > limits::DELEGATE_PARAMS_BYTES {
                 let max = limits::DELEGATE_PARAMS_BYTES;
@@ -115,10 +119,10 @@ fn task(params: Option<&RawValue>) -> Result<Task, Error> {
     Ok(Task { text, timeout, demand, idempotent, depth, request, attempt, foreign: None })
 }
 
-/// The body of a call of `request`.
+/// The body of a JSON-RPC call that makes a request.
 ///
 /// # Errors
-/// None for the types above; the JSON writer's, if it ever had one.
+/// Those of the JSON writer. Requests don't lead to any.
 pub fn encode_request(
     request: &Request,
     id: &jsonrpc::Id,
@@ -140,7 +144,7 @@ pub fn encode_request(
     jsonrpc::request(method, &params, id)
 }
 
-/// An answer as a JSON-RPC result.
+/// An agent's answer as the result of a JSON-RPC call.
 pub fn encode_reply(reply: Reply) -> Outcome {
     match reply {
         Reply::Info(InfoReply { agent, load, version, uptime }) => {
@@ -150,8 +154,8 @@ pub fn encode_reply(reply: Reply) -> Outcome {
         Reply::Work(reply) => jsonrpc::result(&WorkResult::from(reply)),
         Reply::Delegate(reply) => {
             let DelegateReply { delegated_to, peer_result, latency } = *reply;
-            let Target { agent, url, load, latency: latency_ms } = delegated_to;
-            let delegated_to = TargetResult {
+            let ChosenPeer { agent, url, load, latency: latency_ms } = delegated_to;
+            let delegated_to = ChosenPeerResult {
                 agent,
                 cpu: load.map(|load| load.cpu_percent),
                 mem: load.map(|load| load.memory_percent),
@@ -166,29 +170,32 @@ pub fn encode_reply(reply: Reply) -> Outcome {
     }
 }
 
-/// Reads the result of a call of `request`.
+/// Reads the result of a JSON-RPC call that made `request`.
 ///
 /// # Errors
-/// If it is not a result of that method.
+/// If it is not a result of that request's method.
 pub fn decode_reply(request: &Request, result: &RawValue) -> Result<Reply, serde_json::Error> {
     let json = result.get();
     Ok(match request {
         Request::Info => {
             let InfoResult { agent, load, version, uptime_s } = serde_json::from_str(json)?;
+            // A peer's odd number, such as -1, counts as none.
             let uptime = uptime_s.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
             Reply::Info(InfoReply { agent, load, version, uptime })
         }
         Request::Work(_) => Reply::Work(serde_json::from_str::<WorkResult>(json)?.into()),
         Request::Delegate(_) => {
             let DelegateResult { delegated_to, peer_result, latency } = serde_json::from_str(json)?;
-            let TargetResult { agent, cpu, mem, in_flight, queued, latency_ms, url } = delegated_to;
+            let ChosenPeerResult { agent, cpu, mem, in_flight, queued, latency_ms, url } =
+                delegated_to;
+            // Null unless the choice was made on a load report.
             let load = cpu.zip(mem).map(|(cpu_percent, memory_percent)| LoadReport {
                 cpu_percent,
                 memory_percent,
                 in_flight: in_flight.unwrap_or_default(),
                 queued: queued.unwrap_or_default(),
             });
-            let delegated_to = Target { agent, url, load, latency: latency_ms };
+            let delegated_to = ChosenPeer { agent, url, load, latency: latency_ms };
             let peer_result = peer_result.into();
             Reply::Delegate(Box::new(DelegateReply { delegated_to, peer_result, latency }))
         }

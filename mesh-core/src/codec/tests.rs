@@ -27,7 +27,7 @@ fn the_demos_fields_are_in_the_answers() {
         latency: Duration::from_micros(309_800),
     };
     let load = LoadReport { cpu_percent: 8.7, memory_percent: 47.3, in_flight: 1, queued: 0 };
-    let delegated_to = Target {
+    let delegated_to = ChosenPeer {
         agent: "agent-992".into(),
         url: "127.0.0.1:8612".into(),
         load: Some(load),
@@ -106,7 +106,7 @@ fn failures() -> [Failure; 12] {
     ]
 }
 
-/// The error object that a failure becomes, as it is read again.
+/// The error object that a failure becomes, after it was written and read again.
 fn over_the_wire(failure: &Failure) -> Error {
     let outcome = Err(to_error(failure));
     let response = jsonrpc::Response { id: Id::from(1), outcome }.to_bytes();
@@ -118,7 +118,7 @@ fn over_the_wire(failure: &Failure) -> Error {
 fn every_failure_survives_the_wire() {
     for failure in failures() {
         let error = over_the_wire(&failure);
-        // Agents of earlier versions don't say whose it is.
+        // Agents of earlier versions don't name the origin.
         for origin in [Some(Origin::of(&failure)), None] {
             assert_eq!(from_error(&error, origin), failure);
         }
@@ -128,12 +128,12 @@ fn every_failure_survives_the_wire() {
 #[test]
 fn a_jobs_own_error_is_never_taken_for_the_meshs() {
     for failure in failures() {
-        // A perfect imitation: what did the job is an agent itself.
+        // A perfect imitation: the service that did the job is an agent itself.
         let imitation = Failure::Other(to_error(&failure));
         assert_eq!(Origin::of(&imitation), Origin::Job);
         assert_eq!(from_error(&over_the_wire(&imitation), Some(Origin::Job)), imitation);
     }
-    // Strangers have codes of their own.
+    // Other servers use these codes for errors of their own.
     for error in [
         Error::new(-32010, "charged, but declined"),
         Error::new(-32015, "VM execution error.").with_data("Reverted 0x08c379a0"),
@@ -156,7 +156,7 @@ fn a_job_that_a_peer_would_refuse_as_too_long_is_not_delegated() {
     };
     let most = limits::DELEGATE_PARAMS_BYTES - r#"{"text":""}"#.len();
     let Ok(Request::Delegate(mut task)) = call("delegate", most) else { panic!("it fits") };
-    // The longest that the mesh makes of it.
+    // The longest body that the mesh can make of it.
     let day = Some(Duration::from_nanos(86_399_999_999_999));
     (task.timeout, task.demand, task.idempotent) = (day, day, true);
     (task.depth, task.request, task.attempt) = (u32::MAX, u64::MAX, u32::MAX);

@@ -1,4 +1,4 @@
-//! The client's side: one call and its answer.
+//! The client's side: writing a call, and reading the answer to it.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -9,35 +9,35 @@ use super::limits::{BodyError, Limits};
 use super::members::{Member, members};
 use super::response::Outcome;
 
-/// Why a request can't be sent.
+/// Why params can't be written into a request.
 #[derive(Debug, thiserror::Error)]
 pub enum RequestError {
-    /// The params have no JSON form.
+    /// The params can't be expressed in JSON.
     #[error(transparent)]
     Json(#[from] serde_json::Error),
-    /// The params are a JSON value that the specification does not allow there.
+    /// The params are a string, a number or a boolean, which the specification does not allow.
     #[error("params must be an array, an object or null for none")]
     Params,
 }
 
-/// Why an answer is none.
+/// Why a body is not a JSON-RPC response to the call that was made.
 #[derive(Debug, thiserror::Error)]
 pub enum ResponseError {
-    /// It exceeds a limit, or is not text.
+    /// The body exceeds a limit, or is not text.
     #[error(transparent)]
     Body(#[from] BodyError),
-    /// It is not a JSON object.
+    /// The body is not a JSON object.
     #[error(transparent)]
     Json(#[from] serde_json::Error),
-    /// It is an object but not a response.
+    /// The body is a JSON object, but not a response.
     #[error("the response is malformed: {0}")]
     Malformed(&'static str),
-    /// It answers another call.
-    #[error("the response bears the id {got} instead of {expected}")]
+    /// The body is the response to another call.
+    #[error("the response has the id {got} instead of {expected}")]
     Id {
-        /// The id sent.
+        /// The id of the call.
         expected: Id,
-        /// The id received.
+        /// The id of the response.
         got: Id,
     },
 }
@@ -45,7 +45,7 @@ pub enum ResponseError {
 /// The body of a call. Params that serialise to null are left out.
 ///
 /// # Errors
-/// If the params have no JSON form or are a string, a number or a boolean.
+/// If the params can't be expressed in JSON, or are a string, a number or a boolean.
 pub fn request(
     method: &str,
     params: &(impl Serialize + ?Sized),
@@ -58,7 +58,7 @@ pub fn request(
     Ok(out)
 }
 
-/// The body of a notification: a call that wants no answer.
+/// The body of a notification: a call that gets no answer.
 ///
 /// # Errors
 /// As [`request`].
@@ -81,6 +81,7 @@ fn open(method: &str, params: &(impl Serialize + ?Sized)) -> Result<Vec<u8>, Req
     let start = out.len();
     serde_json::to_writer(&mut out, params)?;
     match &out[start..] {
+        // No params: takes the member's name out again.
         b"null" => out.truncate(end_of_method),
         [b'[' | b'{', ..] => {}
         _ => return Err(RequestError::Params),
@@ -92,8 +93,8 @@ fn open(method: &str, params: &(impl Serialize + ?Sized)) -> Result<Vec<u8>, Req
 ///
 /// # Errors
 /// If the body is not what the specification calls a response, or answers another call. An error
-/// whose id is null is taken for ours: the server could not read the id. A member that is null beside
-/// the one that tells the outcome is taken for absent.
+/// with the id null counts as an answer to this call, because a server sends it when it could not
+/// read the id. Of `result` and `error`, one that is null beside the other one counts as absent.
 pub fn parse_response(
     body: &[u8],
     limits: &Limits,
@@ -104,7 +105,7 @@ pub fn parse_response(
     if version.string().as_deref() != Some("2.0") {
         return Err(ResponseError::Malformed("`jsonrpc` must be \"2.0\""));
     }
-    // Many servers write both members, and null in the one that doesn't count.
+    // Many servers write both members, with null in the one that doesn't apply.
     let outcome = match (result, error) {
         (Member::Once(result), Member::Once(error)) if error.get() == "null" => {
             Ok(result.to_owned())
@@ -120,6 +121,7 @@ pub fn parse_response(
         .json()
         .and_then(Id::from_json)
         .ok_or(ResponseError::Malformed("`id` must be one string, number or null"))?;
+    // An error with the id null comes from a server that could not read the id.
     if expected.is_echoed_by(&got) || (outcome.is_err() && got.is_null()) {
         return Ok(outcome);
     }

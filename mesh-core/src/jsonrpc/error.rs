@@ -1,4 +1,4 @@
-//! Error objects.
+//! JSON-RPC error objects.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -7,15 +7,15 @@ use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
 
-/// A JSON-RPC error object.
+/// A JSON-RPC error object: the answer to a call that has no result.
 #[derive(Clone, Debug)]
 pub struct Error {
-    /// What went wrong, for programs. -32768 to -32000 belong to the specification, of which
-    /// -32099 to -32000 are the implementation's.
+    /// What went wrong, for programs. The specification reserves -32768 to -32000, and leaves
+    /// -32099 to -32000 of these to implementations.
     pub code: i64,
     /// What went wrong, for people: a short sentence.
     pub message: Cow<'static, str>,
-    /// More about it; any JSON value.
+    /// Details: any JSON value.
     pub data: Option<Box<RawValue>>,
 }
 
@@ -56,12 +56,12 @@ impl Error {
         Self::new(Self::INVALID_PARAMS, "Invalid params").because(reason)
     }
 
-    /// [`Self::INTERNAL_ERROR`], with nothing that a stranger should not see.
+    /// [`Self::INTERNAL_ERROR`], without details: a caller should not see the inside of a server.
     pub const fn internal_error() -> Self {
         Self::new(Self::INTERNAL_ERROR, "Internal error")
     }
 
-    /// The same error with this data; without any if `data` has no JSON form.
+    /// The same error with this data; without data if `data` can't be expressed in JSON.
     #[must_use]
     pub fn with_data(mut self, data: &(impl Serialize + ?Sized)) -> Self {
         self.data = to_raw_value(data).ok();
@@ -72,7 +72,7 @@ impl Error {
         self.with_data(&json!({ "reason": reason }))
     }
 
-    /// Appends the error object.
+    /// Appends the error object as JSON.
     pub(super) fn write(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(b"{\"code\":");
         out.extend_from_slice(self.code.to_string().as_bytes());
@@ -87,7 +87,7 @@ impl Error {
 }
 
 impl PartialEq for Error {
-    /// Data is compared as text.
+    /// Data is compared as JSON text, so equal values that are written differently are not equal.
     fn eq(&self, other: &Self) -> bool {
         self.code == other.code
             && self.message == other.message

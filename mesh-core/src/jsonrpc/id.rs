@@ -1,4 +1,4 @@
-//! Request ids.
+//! JSON-RPC ids: by them a client knows which call an answer belongs to.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,10 +7,10 @@ use serde_json::Value;
 
 use super::members::string;
 
-/// A request's id: a string, a number or null, kept as the JSON text that came, so that an echo is
-/// exact (`-0`, `1e400`, escapes). Cheap to clone.
+/// A call's id: a string, a number or null. It is kept as the JSON text that was received, so that
+/// an answer repeats it exactly (`-0`, `1e400`, escapes). Cheap to clone.
 ///
-/// Equality is that of the text; [`Self::is_echoed_by`] compares what it means.
+/// Ids are equal if their texts are; [`Self::is_echoed_by`] compares their meaning.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Id(
     /// `None`: null.
@@ -18,10 +18,10 @@ pub struct Id(
 );
 
 impl Id {
-    /// The id of an answer to nobody in particular.
+    /// Null: the id of an answer to a call whose own id could not be read.
     pub const NULL: Self = Self(None);
 
-    /// The id that this JSON text is; `None` if it is a boolean, an array or an object.
+    /// The id with this JSON text; `None` if it is a boolean, an array or an object.
     pub(super) fn from_json(json: &str) -> Option<Self> {
         match json.as_bytes().first()? {
             b'n' => Some(Self::NULL),
@@ -40,8 +40,9 @@ impl Id {
         self.0.is_none()
     }
 
-    /// Whether `answer` is this id. A peer may have decoded a string and escaped it in its own way,
-    /// so strings are equal if their characters are; numbers must be digit for digit the same.
+    /// Whether an answer with the id `answer` answers the call with this id. The server may have
+    /// decoded a string and escaped it in another way, so strings match if their characters are the
+    /// same. Numbers must match digit for digit.
     pub fn is_echoed_by(&self, answer: &Self) -> bool {
         let same_string = || match (string(self.as_json()), string(answer.as_json())) {
             (Some(sent), Some(got)) => sent == got,

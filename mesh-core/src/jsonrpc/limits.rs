@@ -1,17 +1,18 @@
-//! What a body may cost before anything is parsed.
+//! Limits on JSON-RPC bodies.
 
 use serde_json::json;
 
 use super::error::Error;
 use crate::text::{self, TextError};
 
-/// Bounds on a body; checked before it is parsed, so that a hostile one costs a single scan.
+/// Limits on a body. Length and depth are checked before it is parsed, so that a hostile body costs
+/// a single scan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Greatest length of a body, in bytes.
     pub max_bytes: usize,
-    /// Greatest nesting of arrays and objects; a call without params has depth 1, and a batch adds
-    /// one to that of its calls.
+    /// Greatest nesting of arrays and objects. A call without params has depth 1, and in a batch it
+    /// has one more.
     pub max_depth: usize,
     /// Greatest number of elements in a batch.
     pub max_batch: usize,
@@ -24,38 +25,39 @@ impl Default for Limits {
     }
 }
 
-/// Why a body was turned away unparsed.
+/// Why a body was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BodyError {
-    /// Longer than [`Limits::max_bytes`].
-    #[error("the body has {bytes} bytes; at most {max} are taken")]
+    /// The body is longer than [`Limits::max_bytes`].
+    #[error("the body has {bytes} bytes; at most {max} are accepted")]
     TooLong {
-        /// Its length.
+        /// The length of the body.
         bytes: usize,
         /// The limit.
         max: usize,
     },
-    /// Nested deeper than [`Limits::max_depth`].
+    /// The body is nested deeper than [`Limits::max_depth`].
     #[error("the body nests deeper than {max} levels")]
     TooDeep {
         /// The limit.
         max: usize,
     },
-    /// More elements than [`Limits::max_batch`].
-    #[error("the batch has {len} elements; at most {max} are taken")]
+    /// The batch has more elements than [`Limits::max_batch`].
+    #[error("the batch has {len} elements; at most {max} are accepted")]
     TooMany {
-        /// Its length.
+        /// The number of elements.
         len: usize,
         /// The limit.
         max: usize,
     },
-    /// Not text.
+    /// The body is not text.
     #[error(transparent)]
     Text(#[from] TextError),
 }
 
 impl From<BodyError> for Error {
-    /// "Parse error" for what is not text, "Invalid Request" with `data.limit` for the rest.
+    /// "Parse error" for a body that is not text, "Invalid Request" with `data.limit` for the
+    /// others.
     fn from(error: BodyError) -> Self {
         let reason = error.to_string();
         let (limit, max) = match error {
@@ -70,7 +72,7 @@ impl From<BodyError> for Error {
 }
 
 impl Limits {
-    /// The body as text without a byte order mark, if it is short and flat enough to be parsed.
+    /// The body as text without a byte order mark, if it is within the limits on length and depth.
     pub(super) fn admit<'a>(&self, body: &'a [u8]) -> Result<&'a str, BodyError> {
         if body.len() > self.max_bytes {
             return Err(BodyError::TooLong { bytes: body.len(), max: self.max_bytes });
@@ -85,13 +87,14 @@ impl Limits {
 
 /// Whether arrays and objects nest deeper than `max`.
 ///
-/// Exact for valid JSON. In other bytes it may count too little, but never within the prefix that a
-/// parser accepts before it gives up.
+/// The answer is exact for valid JSON. For other bytes the count may be too low, but not within the
+/// part that a parser reads before it gives up.
 pub fn is_deeper(body: &[u8], max: usize) -> bool {
     let mut depth = 0_usize;
     let mut bytes = body.iter();
     while let Some(byte) = bytes.next() {
         match byte {
+            // Brackets in a string nest nothing.
             b'"' => skip_string(&mut bytes),
             b'[' | b'{' if depth == max => return true,
             b'[' | b'{' => depth += 1,
@@ -107,6 +110,7 @@ fn skip_string(bytes: &mut std::slice::Iter<'_, u8>) {
     while let Some(byte) = bytes.next() {
         match byte {
             b'"' => return,
+            // The escaped byte may be a quote, which then closes nothing.
             b'\\' => drop(bytes.next()),
             _ => {}
         }

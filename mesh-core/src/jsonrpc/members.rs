@@ -1,4 +1,4 @@
-//! The members of one JSON object as raw text.
+//! Reads the members of a JSON object, or the elements of an array, as raw JSON text.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -6,19 +6,19 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-/// One named member of an object.
+/// What an object has under one name.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Member<'a> {
-    /// Not there.
+    /// There is no member of this name.
     Absent,
-    /// There once.
+    /// There is one member of this name, with this value.
     Once(&'a RawValue),
-    /// There more than once: nobody can tell which is meant.
+    /// There are several members of this name, so nobody can tell which one is meant.
     Repeated,
 }
 
 impl<'a> Member<'a> {
-    /// Its JSON text; `None` unless it is there once.
+    /// The JSON text of its value; `None` unless there is exactly one.
     pub(super) fn json(self) -> Option<&'a str> {
         match self {
             Self::Once(raw) => Some(raw.get()),
@@ -26,12 +26,12 @@ impl<'a> Member<'a> {
         }
     }
 
-    /// Its characters; `None` unless it is there once and a string.
+    /// The characters of its value; `None` unless there is exactly one and it is a string.
     pub(super) fn string(self) -> Option<Cow<'a, str>> {
         self.json().and_then(string)
     }
 
-    /// Whether it is there at all.
+    /// Whether there is at least one member of this name.
     pub(super) const fn is_present(self) -> bool {
         !matches!(self, Self::Absent)
     }
@@ -48,8 +48,8 @@ pub(super) fn string(json: &str) -> Option<Cow<'_, str>> {
     }
 }
 
-/// The members of the object `json` that bear these names, in the order of the names. Others are
-/// skipped, after a check of their syntax.
+/// The members of the object `json` that have these names, in the order of the names. The syntax of
+/// all other members is checked, and they are skipped.
 ///
 /// # Errors
 /// If `json` is not a single object.
@@ -58,14 +58,15 @@ pub(super) fn members<'a, const N: usize>(
     names: [&'static str; N],
 ) -> serde_json::Result<[Member<'a>; N]> {
     let mut reader = serde_json::Deserializer::from_str(json);
-    let members = reader.deserialize_map(Object(names))?;
+    let members = reader.deserialize_map(ObjectVisitor(names))?;
     reader.end()?;
     Ok(members)
 }
 
-struct Object<const N: usize>([&'static str; N]);
+/// Reads the members with these names.
+struct ObjectVisitor<const N: usize>([&'static str; N]);
 
-impl<'de, const N: usize> Visitor<'de> for Object<N> {
+impl<'de, const N: usize> Visitor<'de> for ObjectVisitor<N> {
     type Value = [Member<'de>; N];
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -74,7 +75,7 @@ impl<'de, const N: usize> Visitor<'de> for Object<N> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut members = [Member::Absent; N];
-        while let Some(position) = map.next_key_seed(Position(&self.0))? {
+        while let Some(position) = map.next_key_seed(NamePosition(&self.0))? {
             let Some(position) = position else {
                 map.next_value::<IgnoredAny>()?;
                 continue;
@@ -89,10 +90,10 @@ impl<'de, const N: usize> Visitor<'de> for Object<N> {
     }
 }
 
-/// Which of the names a key is.
-struct Position<'n>(&'n [&'static str]);
+/// Reads a key as its position among these names; `None` if it is another one.
+struct NamePosition<'n>(&'n [&'static str]);
 
-impl<'de> DeserializeSeed<'de> for Position<'_> {
+impl<'de> DeserializeSeed<'de> for NamePosition<'_> {
     type Value = Option<usize>;
 
     fn deserialize<D: Deserializer<'de>>(self, reader: D) -> Result<Self::Value, D::Error> {
@@ -100,7 +101,7 @@ impl<'de> DeserializeSeed<'de> for Position<'_> {
     }
 }
 
-impl Visitor<'_> for Position<'_> {
+impl Visitor<'_> for NamePosition<'_> {
     type Value = Option<usize>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -112,22 +113,23 @@ impl Visitor<'_> for Position<'_> {
     }
 }
 
-/// The first `max` elements of the array `json`, and the number of all of them.
+/// The first `max` elements of the array `json`, and the number of all its elements.
 ///
 /// # Errors
 /// If `json` is not a single array.
 pub(super) fn elements(json: &str, max: usize) -> serde_json::Result<(Vec<&RawValue>, usize)> {
     let mut reader = serde_json::Deserializer::from_str(json);
-    let elements = reader.deserialize_seq(Array { max })?;
+    let elements = reader.deserialize_seq(ArrayVisitor { max })?;
     reader.end()?;
     Ok(elements)
 }
 
-struct Array {
+/// Reads the first `max` elements and counts the others.
+struct ArrayVisitor {
     max: usize,
 }
 
-impl<'de> Visitor<'de> for Array {
+impl<'de> Visitor<'de> for ArrayVisitor {
     type Value = (Vec<&'de RawValue>, usize);
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

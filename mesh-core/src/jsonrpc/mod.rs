@@ -1,9 +1,8 @@
-//! JSON-RPC 2.0 (jsonrpc.org/specification, 2013-01-04): bytes in, bytes out.
+//! JSON-RPC 2.0 (jsonrpc.org/specification, 2013-01-04): bodies in, bodies out, without any I/O.
 //!
-//! A server hands a body to [`parse`], obtains an outcome for each of [`Incoming::calls`] in
-//! whatever way and at whatever pace it likes, and gets the answer's body from
-//! [`Incoming::answer`]. A client builds a body with [`request`] and reads the answer with
-//! [`parse_response`].
+//! A server hands a body to [`parse`], obtains an outcome for each of [`Incoming::calls`] by
+//! itself, at once or later, and gets the body of its answer from [`Incoming::answer`]. A client
+//! builds a body with [`request`] and reads the answer with [`parse_response`].
 //!
 //! ```
 //! use mesh_core::jsonrpc::{self, Error, Limits};
@@ -17,12 +16,12 @@
 //! ```
 //!
 //! Where the specification leaves a choice:
-//! - An invalid request is answered with its id if that can be told (one `id` member, of a valid
-//!   type), and with null otherwise.
-//! - A member of a request that occurs twice makes it invalid; members that the specification does
+//! - An invalid request is answered with its own id if it has exactly one `id` member of a valid
+//!   type, and with null otherwise.
+//! - A request is invalid if one of its members occurs twice. Members that the specification does
 //!   not define are ignored.
 //! - Methods that begin with `rpc.` are reserved: they are answered with "Method not found" here
-//!   and never reach a dispatcher.
+//!   and are not among [`Incoming::calls`].
 //! - Answers in a batch keep the order of the calls.
 //! - Errors found here carry `data.reason`, a sentence for people, and `data.limit`, the name of
 //!   the limit if one was exceeded.

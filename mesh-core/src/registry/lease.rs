@@ -1,4 +1,4 @@
-//! Leases, and what is said about them.
+//! Registrations, leases, and the notes and errors about them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,58 +7,62 @@ use crate::load::LoadReport;
 use crate::protocol::Name;
 use crate::time::Timestamp;
 
-/// What an agent says when it registers, and at each heartbeat.
+/// What an agent sends when it registers, and with each heartbeat.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Registration {
-    /// The agent: 1 to 64 of `A-Z a-z 0-9 . _ -`.
+    /// The agent's name: 1 to 64 of `A-Z a-z 0-9 . _ -`.
     pub name: Name,
-    /// Where to reach it: `host:port`, with or without `http://` before it.
+    /// Where to reach the agent: `host:port`, with or without `http://` before it.
     pub url: Arc<str>,
-    /// Which of its lives this is; greater for each. `None`: the agent knows no incarnations.
+    /// The agent's incarnation, greater each time that it starts. `None`: the agent has none.
     pub incarnation: Option<u64>,
-    /// This is a heartbeat for a lease that the agent believes it holds. Means nothing without an
-    /// incarnation.
+    /// Whether this is a heartbeat for a lease that the agent believes it holds. Ignored if there
+    /// is no incarnation.
     pub renew: bool,
-    /// Its load; `None`: it does not say.
+    /// The agent's load; `None` if it does not report one.
     pub load: Option<LoadReport>,
 }
 
-/// What a registration obtained.
+/// The registry's answer to a registration that it did not refuse.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Registered {
-    /// Whether the lease was there before.
+    /// Whether a live lease was renewed; else a new one was granted.
     pub renewed: bool,
-    /// The lease is live before this, and no longer at it, unless it is renewed. It lasts longer if
-    /// the registry can't hear.
+    /// The lease is live until just before this time, unless it is renewed. It lasts longer if the
+    /// registry can't hear its agents.
     pub expires_at: Timestamp,
-    /// Another process that has asked for the name since the last renewal: its address.
+    /// The address of another process that has asked for the name since the last renewal.
     pub rival: Option<Arc<str>>,
 }
 
-/// An agent's place in the registry.
+/// An agent's right to its name, for a limited time.
+///
+/// The registry owns it. It begins with a grant, each heartbeat renews it, and it ends when it is
+/// not renewed in time, when the agent deregisters, or when a greater incarnation takes its place.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Lease {
-    /// The agent.
+    /// The agent's name.
     pub name: Name,
-    /// Where to reach it, as it was registered; see [`super::address`].
+    /// Where to reach the agent, as it was registered; see [`super::address`].
     pub url: Arc<str>,
-    /// Which of its lives holds the lease, if it says.
+    /// The incarnation that holds the lease, if the agent names one.
     pub incarnation: Option<u64>,
-    /// Its load at `renewed_at`, if it said.
+    /// The agent's load at `renewed_at`, if it reported one.
     pub load: Option<LoadReport>,
     /// When the lease was granted.
     pub registered_at: Timestamp,
     /// When it was granted or last renewed.
     pub renewed_at: Timestamp,
-    /// It is live before this, and no longer at it.
+    /// The lease is live until just before this time.
     pub expires_at: Timestamp,
-    /// Its end is not put off beyond this, unless the registry sleeps.
+    /// Silence of the agents does not extend the lease beyond this time. Time that the registry
+    /// sleeps moves it.
     pub(super) latest: Timestamp,
     /// The address of another process that has asked for the name since `renewed_at`.
     pub(super) rival: Option<Arc<str>>,
 }
 
-/// Why a registration was refused.
+/// Why the registry refused a registration.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RegisterError {
     /// The name is malformed.
@@ -67,20 +71,21 @@ pub enum RegisterError {
     /// The url is malformed.
     #[error("the url must be host:port or http://host:port, at most 255 bytes")]
     Url,
-    /// The incarnation is dead, or has been replaced. The agent, if it lives, should register with
-    /// one greater than `current`; but not if it has held the name before and another process,
-    /// the `holder`, holds it now, or the two take it from each other for ever.
+    /// The incarnation is over, or has been replaced. An agent that gets this should register with
+    /// an incarnation greater than `current`. But if it has held the name before, and another
+    /// process, the `holder`, holds it now, it should wait, or the two take the name from each
+    /// other for ever.
     #[error("the incarnation is stale: {current} has been seen under this name{}", by(.holder.as_deref()))]
     StaleIncarnation {
-        /// The greatest seen under the name.
+        /// The greatest incarnation that the registry has seen under the name.
         current: u64,
-        /// The address of the live lease, if there is one.
+        /// The address of the name's live lease, if there is one.
         holder: Option<Arc<str>>,
     },
     /// There is no such lease to renew. The agent should register with a greater incarnation.
     #[error("there is no such lease to renew")]
     UnknownLease,
-    /// There is no room for another name.
+    /// The registry holds as many leases as it may, and none of this name.
     #[error("the registry is full: it holds {max} leases")]
     RegistryFull {
         /// The limit.
@@ -92,62 +97,62 @@ fn by(holder: Option<&str>) -> String {
     holder.map_or_else(String::new, |url| format!(", which {url} holds now"))
 }
 
-/// Why a lease was not ended.
+/// Why the registry did not end a lease that it was asked to end.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DeregisterError {
-    /// Nothing is live under the name.
+    /// The name has no live lease.
     #[error("there is no such lease")]
     UnknownLease,
-    /// The live lease is not the caller's.
+    /// The live lease is not that of the caller's incarnation.
     #[error("another incarnation holds the lease")]
     OtherIncarnation {
-        /// The one that holds it, if it says.
+        /// The incarnation that holds the lease, if its agent names one.
         current: Option<u64>,
     },
 }
 
-/// Something that happened to a lease.
+/// Something that happened to a lease, for logs, metrics and oracles.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Note {
-    /// The agent.
+pub struct LeaseNote {
+    /// The agent's name.
     pub name: Name,
-    /// Which of its lives, if it says.
+    /// The agent's incarnation, if it names one.
     pub incarnation: Option<u64>,
-    /// Its address: of the lease, or of whoever was refused one.
+    /// The url of the lease, or the url that a refused registration gave.
     pub url: Arc<str>,
     /// What happened.
-    pub kind: NoteKind,
+    pub kind: LeaseNoteKind,
 }
 
 /// What can happen to a lease.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum NoteKind {
-    /// It began.
+pub enum LeaseNoteKind {
+    /// The lease began.
     Granted,
-    /// A registration was refused; nothing began.
+    /// A registration was refused; no lease began.
     Refused(RegisterError),
-    /// An agent that knows no incarnations renewed it from another address. If that goes on, two
-    /// processes share the name.
+    /// An agent without incarnations renewed the lease from another address. If that happens again
+    /// and again, two processes share the name.
     Moved {
-        /// Where it was.
+        /// The former url.
         from: Arc<str>,
     },
-    /// It ended: a later life of the agent took its place.
+    /// The lease ended, because a greater incarnation of the agent took its place.
     Replaced,
-    /// It ended: the agent said so.
+    /// The lease ended, because the agent said so.
     Deregistered,
-    /// It ended: it was not renewed.
+    /// The lease ended, because it was not renewed in time.
     Expired {
-        /// When, exactly; the note may come up to a sweep later.
+        /// When exactly the lease ended; the note may come up to a sweep later.
         at: Timestamp,
     },
 }
 
-/// A time in which the registry could not hear its agents, so that their leases last longer.
+/// A time in which the registry could not hear its agents. It extends their leases.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Deafness {
-    /// It did not run: it was called this much later than it had asked for.
+    /// The registry did not run: it was called this much later than it had asked for.
     Slept(Duration),
-    /// It ran, and heard no agent at all for so long.
+    /// The registry ran, but heard no agent at all for this long.
     Silence(Duration),
 }

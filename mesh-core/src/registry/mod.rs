@@ -1,9 +1,9 @@
-//! The registry: leases by agent name.
+//! The registry: which agent holds which name, and until when.
 //!
-//! An agent registers, and registers again as its heartbeat; a lease that is not renewed for a TTL
-//! is over. Each life of an agent (a process start, or a registration after a refusal) has an
-//! incarnation, a number that the agent chooses greater than its last. The first row that fits
-//! decides:
+//! An agent registers and gets a lease of its name. It registers again as its heartbeat, which
+//! renews the lease; a lease that is not renewed for a TTL is over. Each time that an agent starts,
+//! or registers after a refusal, it chooses an incarnation: a number greater than its last one.
+//! What a registration gets is decided by the first row of this table that fits:
 //!
 //! | a registration with ...                           | gets                                |
 //! |---------------------------------------------------|-------------------------------------|
@@ -18,41 +18,42 @@
 //! | none, when nothing is live                        | a new lease                         |
 //!
 //! So a late heartbeat never revives a dead incarnation, not even after a restart in which the
-//! registry forgot everything; and an agent that is refused heals by registering again with a
-//! greater incarnation. The last three rows serve agents that know only name and url: their
-//! registrations need no `renew` to be heartbeats, and enjoy no such protection.
+//! registry forgot everything; and an agent that was refused comes back by registering again with a
+//! greater incarnation. The last three rows are for agents that send only name and url: their
+//! heartbeats are plain registrations without `renew`, and nothing protects them from late ones.
 //!
-//! The greatest incarnation of a name whose lease is over is kept as a tombstone. Tombstones are
-//! bounded in number; the oldest goes first. Once it is gone, a first registration of the dead
-//! incarnation that was delayed until then would be taken for new. Nobody renews that lease, so it
-//! ends after one TTL.
+//! The greatest incarnation of a name whose lease is over is kept as a tombstone. The number of
+//! tombstones is bounded, and the oldest is dropped first. After that, the first registration of
+//! the dead incarnation, if it was delayed in the network for so long, would be taken for a new
+//! one. Nobody renews that lease, so it ends after one TTL.
 //!
 //! # Two processes with one name
 //!
-//! The later one gets the lease, as after a restart. The refusal that the earlier one then gets
-//! names the address of the live lease, and the next renewal of the later one names the address of
-//! the earlier one, so that both can say whom they share the name with. An agent that has lost its
-//! name to a live lease at another address does not take it back.
+//! The later process gets the lease, as after a restart. The earlier one is refused, and its
+//! refusal has the address of the live lease; the next renewal of the later one has the address of
+//! the earlier one. So both can report which process they share the name with. An agent that has
+//! lost its name to a live lease at another address does not take it back.
 //!
 //! # When the registry can't hear
 //!
-//! Silence of the registry is not silence of its agents:
+//! If the registry hears nothing, that does not mean that its agents are dead:
 //!
-//! - It is called later than it asked for by more than an eighth of a TTL: it was paused or starved,
-//!   and the time slept counts for no lease.
-//! - No agent has registered or renewed for more than two fifths of a TTL: it is cut off, or all
-//!   agents are dead. A lease that runs out meanwhile is kept for one more TTL. When an agent is
-//!   heard again, every lease gets a whole TTL from then.
+//! - If it is called more than an eighth of a TTL later than it asked for, it was paused or starved
+//!   of CPU. The time that it slept counts for no lease.
+//! - If no agent has registered or renewed for more than two fifths of a TTL, the registry is cut
+//!   off from the agents, or all agents are dead. A lease that runs out in this time is kept for
+//!   one more TTL. When an agent is heard again, every lease gets a whole TTL from then.
 //!
-//! So a cut-off of less than two TTLs costs no live agent its lease, nor does a pause of any length.
-//! A dead agent's lease ends one TTL after its last heartbeat while others are heard, two TTLs after
-//! it if nobody is, and at most three if others are heard again in between; time slept comes on top.
+//! So no live agent loses its lease in a cut-off of less than two TTLs or in a pause of any length.
+//! The lease of a dead agent ends one TTL after its last heartbeat if other agents are heard, after
+//! two TTLs if nobody is, and after at most three if others are heard again in between. Time that
+//! the registry slept comes on top.
 
 mod checks;
 mod hearing;
 mod heartbeat;
 mod lease;
-mod leases;
+mod lease_table;
 mod tombstones;
 
 use std::collections::VecDeque;
@@ -71,12 +72,13 @@ pub use checks::{MAX_NAME_BYTES, MAX_URL_BYTES, address, is_address, is_name, is
 pub use hearing::longest_pause;
 pub use heartbeat::{HEARTBEATS_PER_TTL, SHORTEST_PERIOD, SHORTEST_TTL, heartbeat_period};
 pub use lease::{
-    Deafness, DeregisterError, Lease, Note, NoteKind, RegisterError, Registered, Registration,
+    Deafness, DeregisterError, Lease, LeaseNote, LeaseNoteKind, RegisterError, Registered,
+    Registration,
 };
-use leases::Leases;
+use lease_table::LeaseTable;
 use tombstones::Tombstones;
 
-/// How a registry behaves.
+/// The settings of a registry.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
@@ -84,10 +86,11 @@ pub struct RegistryConfig {
     /// How long leases last.
     #[serde(flatten)]
     pub leases: LeaseConfig,
-    /// Leases that may live at once.
+    /// How many leases the registry may hold at once; it refuses further agents.
     #[cfg_attr(feature = "schema", schemars(range(min = 0, max = 1_000_000_000)))]
     pub max_leases: usize,
-    /// Ended lives of agents that are remembered, so that late heartbeats don't revive them.
+    /// How many ended lives of agents the registry remembers, so that late heartbeats don't revive
+    /// them.
     #[cfg_attr(feature = "schema", schemars(range(min = 0, max = 1_000_000_000)))]
     pub max_tombstones: usize,
 }
@@ -100,7 +103,7 @@ impl Default for RegistryConfig {
 }
 
 impl RegistryConfig {
-    /// The settings that don't go with others, or with what agents do.
+    /// The settings that contradict others, or what agents can do.
     pub fn conflicts(&self) -> Vec<Conflict> {
         if self.leases.ttl >= SHORTEST_TTL {
             return Vec::new();
@@ -117,19 +120,21 @@ impl RegistryConfig {
     }
 }
 
-/// How long leases last: what scenarios and `mesh` say of it in their table `[registry]`, besides
-/// [`MembershipConfig`](crate::agent::config::MembershipConfig).
+/// How long leases last: part of the table `[registry]` of a scenario and of the settings of
+/// `mesh`, beside [`MembershipConfig`](crate::agent::config::MembershipConfig).
 ///
-/// A lease that is over is never listed or renewed. Its end is noted when it is swept, at the next
-/// multiple of `sweep` at the latest; at once if that is zero, which only code can set.
+/// A lease that is over is never listed or renewed. Its end is noted when the registry sweeps it
+/// out: at the next multiple of `sweep` at the latest, or at once if `sweep` is zero, which only
+/// code can set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct LeaseConfig {
-    /// A lease that is not renewed for this long is over, if the registry could hear.
+    /// A lease ends if it is not renewed for this long. It lasts longer if the registry could not
+    /// hear its agents.
     #[serde(with = "AsText")]
     pub ttl: Duration,
-    /// The registry forgets ended leases at most this much later.
+    /// How long after its end the registry removes a lease, at most.
     #[serde(with = "AsText")]
     pub sweep: Duration,
 }
@@ -140,26 +145,44 @@ impl Default for LeaseConfig {
     }
 }
 
-/// The registry as a state machine.
+/// The registry as a state machine: the leases, and the list of them that agents get.
 ///
-/// Its effects are notes of what happened; renewals, which are most of the traffic, are not noted.
-/// For each name and incarnation, a grant is followed by exactly one end.
+/// A driver owns it and hands in the requests of agents. Its effects are notes of what happened to
+/// leases. Renewals are not noted, because they are most of the traffic. For each name and
+/// incarnation, a note of a grant is followed by exactly one note of an end.
+///
+/// ```
+/// use std::time::Duration;
+/// use mesh_core::Timestamp;
+/// use mesh_core::registry::{Registration, Registry, RegistryConfig};
+///
+/// let mut registry = Registry::new(RegistryConfig::default());
+/// let (name, url) = ("agent-7".into(), "10.0.0.7:8600".into());
+/// let first = Registration { name, url, incarnation: Some(1), renew: false, load: None };
+/// let granted = registry.handle_register(Timestamp::ZERO, first).expect("the name is free");
+/// assert_eq!(granted.expires_at, Timestamp::ZERO + Duration::from_secs(30));
+/// assert_eq!(registry.handle_list(Timestamp::ZERO).len(), 1);
+/// ```
 #[derive(Debug)]
 pub struct Registry {
     config: RegistryConfig,
-    leases: Leases,
+    leases: LeaseTable,
     hearing: Hearing,
     tombstones: Tombstones,
-    notes: VecDeque<Note>,
+    notes: VecDeque<LeaseNote>,
     deafness: Option<Deafness>,
+    /// See [`Self::index`].
     index: u64,
+    /// The same leases as agents get them.
     roster: Roster,
 }
 
-/// What a valid registration leads to.
+/// What a registration that is not refused leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Decision {
+    /// The live lease is renewed.
     Renew,
+    /// A new lease is granted, in place of any old one.
     Grant,
 }
 
@@ -168,7 +191,7 @@ impl Registry {
     pub fn new(config: RegistryConfig) -> Self {
         Self {
             tombstones: Tombstones::new(config.max_tombstones),
-            leases: Leases::default(),
+            leases: LeaseTable::default(),
             hearing: Hearing::new(config.leases.ttl),
             notes: VecDeque::new(),
             deafness: None,
@@ -178,12 +201,12 @@ impl Registry {
         }
     }
 
-    /// An agent registers or renews its lease. The lease then shows what this registration says of
-    /// url and load.
+    /// An agent registers or renews its lease. The lease takes over the url and the load from this
+    /// registration.
     ///
     /// # Errors
     /// If the registration is malformed, the rules of this module refuse it, or there is no room.
-    /// The lease of that name, if any, stays as it was.
+    /// The live lease of that name, if there is one, stays as it was.
     pub fn handle_register(
         &mut self,
         now: Timestamp,
@@ -206,6 +229,7 @@ impl Registry {
             registered_at: now,
             renewed_at: now,
             expires_at,
+            // Silence of all agents extends the lease up to here: two TTLs beyond its own.
             latest: now + self.config.leases.ttl.saturating_mul(3),
             rival: None,
         };
@@ -213,10 +237,11 @@ impl Registry {
         Ok(Registered { renewed: decision == Decision::Renew, expires_at, rival })
     }
 
-    /// An agent ends its lease. Without an incarnation, whichever is live under the name.
+    /// An agent ends its lease. Without an incarnation, the live lease of the name ends, whichever
+    /// incarnation holds it.
     ///
     /// # Errors
-    /// If there is no live lease, or that of another incarnation.
+    /// If there is no live lease, or another incarnation holds it.
     pub fn handle_deregister(
         &mut self,
         now: Timestamp,
@@ -225,27 +250,31 @@ impl Registry {
     ) -> Result<(), DeregisterError> {
         self.expire(now);
         let live = self.leases.get(name).ok_or(DeregisterError::UnknownLease)?;
+        // A late goodbye of a former process must not end its successor's lease.
         if incarnation.is_some() && incarnation != live.incarnation {
             return Err(DeregisterError::OtherIncarnation { current: live.incarnation });
         }
         if let Some(lease) = self.leases.remove(name) {
-            self.end(&lease, NoteKind::Deregistered);
+            self.end(&lease, LeaseNoteKind::Deregistered);
         }
         Ok(())
     }
 
-    /// Time has passed: removes the leases that have expired.
+    /// Removes the leases that have expired.
     pub fn handle_timeout(&mut self, now: Timestamp) {
         self.expire(now);
     }
 
     /// When to call [`Self::handle_timeout`]; `None` while there are no leases. It comes several
-    /// times per TTL even if nothing ends: by being called late the registry knows that it slept.
+    /// times per TTL even if no lease ends: when it is called late, the registry knows that it
+    /// slept.
     pub fn poll_timeout(&self) -> Option<Timestamp> {
         let sweep = nanos(self.config.leases.sweep);
         let expiry = self.leases.next_expiry()?;
         let swept = match sweep {
             0 => expiry,
+            // Rounded up to the next multiple, so that leases that end close together are swept
+            // out at once.
             _ => {
                 let sweeps = expiry.as_nanos().div_ceil(sweep);
                 Timestamp::from_nanos(sweeps.saturating_mul(sweep))
@@ -254,24 +283,24 @@ impl Registry {
         Some(swept.min(self.hearing.poll_timeout()))
     }
 
-    /// The next note of what happened, in order.
-    pub fn poll_effect(&mut self) -> Option<Note> {
+    /// The next note of what happened to a lease, in order; `None` when all are drained.
+    pub fn poll_effect(&mut self) -> Option<LeaseNote> {
         self.notes.pop_front()
     }
 
-    /// When the registry finds out that it could not hear its agents, what it was, once.
+    /// Says once that the registry could not hear its agents, after it has found that out.
     pub fn poll_deafness(&mut self) -> Option<Deafness> {
         self.deafness.take()
     }
 
-    /// The live leases as agents take them, at the cost of a pointer. Removes those that have
+    /// The live leases as agents get them, at the cost of a pointer. Removes those that have
     /// expired.
     pub fn handle_list(&mut self, now: Timestamp) -> Roster {
         self.expire(now);
         self.roster.clone()
     }
 
-    /// The live leases by name. Removes those that have expired.
+    /// The live leases in order of their names. Removes those that have expired.
     pub fn list(&mut self, now: Timestamp) -> impl Iterator<Item = &Lease> {
         self.expire(now);
         self.leases.iter()
@@ -283,12 +312,14 @@ impl Registry {
         self.leases.get(name)
     }
 
-    /// A number that rises whenever a name, its url or its incarnation appears, changes or (when
-    /// it is swept) goes. Renewals that change nothing but the load leave it as it is.
+    /// A number that rises whenever a name, its url or its incarnation appears, changes or goes
+    /// (when its lease is swept out). Renewals that change nothing but the load leave it as it is.
+    /// So an observer sees by it whether the membership has changed.
     pub const fn index(&self) -> u64 {
         self.index
     }
 
+    /// Applies the table of this module to a registration.
     fn decide(
         &mut self,
         now: Timestamp,
@@ -299,12 +330,15 @@ impl Registry {
         self.hear(now);
         let own = registration.incarnation;
         let holder = self.leases.get(&registration.name);
+        // The outer `Option`: is there a live lease? The inner one: does it have an incarnation?
         let live = holder.map(|lease| lease.incarnation);
         let is_elsewhere =
             holder.is_some_and(|lease| address(&lease.url) != address(&registration.url));
         match (live, own) {
             (Some(None), None) => return Ok(Decision::Renew),
+            // Also a repeated first registration, whose answer may have been lost.
             (Some(current), _) if own == current && !is_elsewhere => return Ok(Decision::Renew),
+            // `None`, an agent without incarnations, is less than every incarnation.
             (Some(Some(current)), _) if own <= Some(current) => {
                 let holder = holder.map(|lease| lease.url.clone());
                 return Err(RegisterError::StaleIncarnation { current, holder });
@@ -312,21 +346,25 @@ impl Registry {
             (_, Some(_)) if registration.renew => return Err(RegisterError::UnknownLease),
             _ => {}
         }
+        // An ended incarnation must not come back, even if nothing is live under its name.
         if let (Some(own), Some(current)) = (own, self.tombstones.get(&registration.name))
             && own <= current
         {
             return Err(RegisterError::StaleIncarnation { current, holder: None });
         }
+        // A lease that takes the place of another one needs no room.
         if live.is_none() && self.leases.len() >= self.config.max_leases {
             return Err(RegisterError::RegistryFull { max: self.config.max_leases });
         }
         Ok(Decision::Grant)
     }
 
-    /// An agent is heard. After a silence nobody is known to be dead.
+    /// An agent is heard. If that ends a silence, the registry can't know which agents are alive,
+    /// so every lease gets a whole TTL from now.
     fn hear(&mut self, now: Timestamp) {
         let Some(silence) = self.hearing.hear(now) else { return };
-        // A shorter silence has ended no lease, and is usual with few agents that beat slowly.
+        // A shorter silence is not reported: it has ended no lease, and is usual where a few agents
+        // send heartbeats rarely.
         if self.leases.len() > 0 && silence >= self.config.leases.ttl {
             self.deafness = Some(Deafness::Silence(silence));
         }
@@ -336,6 +374,7 @@ impl Registry {
         });
     }
 
+    /// Notes a refusal. If another process holds the name, remembers this one as its rival.
     fn refuse(&mut self, registration: Registration, error: &RegisterError) {
         let Registration { name, url, incarnation, .. } = registration;
         if let RegisterError::StaleIncarnation { holder: Some(holder), .. } = error
@@ -344,29 +383,32 @@ impl Registry {
         {
             *rival = Some(url.clone());
         }
-        let kind = NoteKind::Refused(error.clone());
-        self.notes.push_back(Note { name, incarnation, url, kind });
+        let kind = LeaseNoteKind::Refused(error.clone());
+        self.notes.push_back(LeaseNote { name, incarnation, url, kind });
     }
 
-    /// Gives back who else has asked for the name since the last renewal.
+    /// Stores a lease that is renewed or granted. Gives back the address of another process that
+    /// has asked for the name since the last renewal.
     fn store(&mut self, decision: Decision, mut lease: Lease) -> Option<Arc<str>> {
         let mut rival = None;
         match (decision, self.leases.remove(&lease.name)) {
+            // A renewal keeps the lease's beginning, and reports the rival once.
             (Decision::Renew, Some(old)) => {
                 lease.registered_at = old.registered_at;
                 rival = old.rival;
                 if old.url != lease.url {
-                    self.note(&lease, NoteKind::Moved { from: old.url });
+                    self.note(&lease, LeaseNoteKind::Moved { from: old.url });
                 }
             }
             (_, old) => {
                 if let Some(old) = old {
-                    self.end(&old, NoteKind::Replaced);
+                    self.end(&old, LeaseNoteKind::Replaced);
                 }
+                // The live lease protects the name from lower incarnations now.
                 if lease.incarnation.is_some() {
                     self.tombstones.remove(&lease.name);
                 }
-                self.note(&lease, NoteKind::Granted);
+                self.note(&lease, LeaseNoteKind::Granted);
             }
         }
         self.roster.insert(self.listed(&lease));
@@ -379,10 +421,11 @@ impl Registry {
         let url = address(&lease.url);
         let incarnation = lease.incarnation.unwrap_or_default();
         match self.roster.find(&lease.name) {
-            // Most often it is renewed: then its identity need not be computed again.
+            // As a rule this is a renewal, and the identity need not be computed again.
             Some((_, known)) if *known.url == *url && known.incarnation == incarnation => {
                 known.with_load(lease.load)
             }
+            // The url is the bare address: share its text instead of copying it.
             _ if url.len() == lease.url.len() => {
                 ListedLease::new(lease.name.clone(), lease.url.clone(), incarnation, lease.load)
             }
@@ -390,11 +433,13 @@ impl Registry {
         }
     }
 
-    /// Ends every lease that is over. All calls begin with this, so that leases in memory are live
-    /// ones and the rules need not tell the two apart; after a pause it does not matter which call
-    /// comes first.
+    /// Ends every lease that is over. Every call begins with this, so that all leases in memory are
+    /// live and the rules need not tell live ones from ended ones; and after a pause it does not
+    /// matter which call comes first.
     fn expire(&mut self, now: Timestamp) {
         let slept = self.hearing.wake(now);
+        // The agents' heartbeats may have been lost meanwhile, so the time slept counts for no
+        // lease.
         if !slept.is_zero() && self.leases.len() > 0 {
             self.deafness = Some(Deafness::Slept(slept));
             self.leases.retime(|lease| {
@@ -403,17 +448,19 @@ impl Registry {
             });
         }
         while let Some(mut lease) = self.leases.pop_expired(now) {
+            // If nobody was heard before the lease ran out, it is kept for one more TTL.
             let in_silence = lease.latest - self.config.leases.ttl;
             if lease.expires_at < in_silence && self.hearing.silence(lease.expires_at).is_some() {
                 lease.expires_at = in_silence;
                 self.leases.insert(lease);
                 continue;
             }
-            self.end(&lease, NoteKind::Expired { at: lease.expires_at });
+            self.end(&lease, LeaseNoteKind::Expired { at: lease.expires_at });
         }
     }
 
-    fn end(&mut self, lease: &Lease, how: NoteKind) {
+    /// Takes a lease that has ended out of the list, and leaves a tombstone.
+    fn end(&mut self, lease: &Lease, how: LeaseNoteKind) {
         self.roster.remove(&lease.name);
         if let Some(incarnation) = lease.incarnation {
             self.tombstones.add(lease.name.clone(), incarnation);
@@ -421,10 +468,10 @@ impl Registry {
         self.note(lease, how);
     }
 
-    fn note(&mut self, lease: &Lease, kind: NoteKind) {
+    fn note(&mut self, lease: &Lease, kind: LeaseNoteKind) {
         self.index += 1;
         let (name, incarnation, url) = (lease.name.clone(), lease.incarnation, lease.url.clone());
-        self.notes.push_back(Note { name, incarnation, url, kind });
+        self.notes.push_back(LeaseNote { name, incarnation, url, kind });
     }
 }
 

@@ -1,16 +1,17 @@
-//! The greatest incarnations of names whose leases are over.
+//! Tombstones: the last incarnations of names whose leases are over.
 
 use std::collections::BTreeMap;
 
 use crate::protocol::Name;
 
-/// A bounded memory of ended incarnations, one per name; the oldest is dropped first.
+/// A bounded memory of ended incarnations, one per name. When it is full, the one that ended first
+/// is dropped.
 #[derive(Debug)]
 pub(super) struct Tombstones {
     max: usize,
     by_name: BTreeMap<Name, Tombstone>,
     by_age: BTreeMap<u64, Name>,
-    /// Number of the next one.
+    /// The number of the next tombstone; a greater number is younger.
     next: u64,
 }
 

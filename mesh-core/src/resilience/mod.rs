@@ -1,8 +1,9 @@
-//! What protects delegations whatever their policy is.
+//! What protects delegations under every policy: the memory of peers that failed, and the retry
+//! budget.
 //!
-//! Each file has one `Decorator`. The agent asks the decorators before each choice who is not to
-//! be chosen, before each retry whether it may be made, and tells them of each call's beginning and
-//! end. No policy knows of them: it chooses among the peers that they leave.
+//! Each file has one `Decorator`. The agent asks the decorators before each choice which peers are
+//! to be passed over, asks them before each retry whether it may be made, and tells them when each
+//! call begins and ends. No policy knows of them: it chooses among the peers that they leave.
 
 mod passive_health;
 mod retry_budget;
@@ -16,8 +17,8 @@ pub use self::retry_budget::{RetryBudget, RetryConfig};
 use crate::roster::{ListedLease, PeerId};
 use crate::time::Timestamp;
 
-/// The decorators of one agent, in the order in which they are asked. Another one is added here, as
-/// one more pair.
+/// The decorators of one agent, in the order in which they are asked. To add one, put it here as
+/// the partner of a pair: `(PassiveHealth, (RetryBudget, Another))`.
 pub(crate) type Decorators = (PassiveHealth, RetryBudget);
 
 /// The decorators of an agent that starts at `now`.
@@ -25,14 +26,15 @@ pub(crate) fn decorators(now: Timestamp, retry: RetryConfig, health: &HealthConf
     (PassiveHealth::new(health), RetryBudget::new(now, retry))
 }
 
-/// Something that protects delegations whatever their policy is. Each method does nothing unless a
-/// decorator says otherwise.
+/// A rule that protects delegations under every policy. An agent owns its decorators, each with its
+/// own state. By default every method does nothing and allows everything; a decorator implements
+/// those that it needs.
 pub(crate) trait Decorator {
-    /// A delegation was accepted.
+    /// A delegation begins.
     fn on_request(&mut self, _now: Timestamp) {}
 
-    /// Before a choice: hands each peer to `pass_over` that is not to be chosen as long as there are
-    /// others.
+    /// Before a choice: calls `pass_over` for each peer that is not to be chosen as long as there
+    /// are others.
     fn passed_over<'a>(
         &'a self,
         _now: Timestamp,
@@ -40,24 +42,26 @@ pub(crate) trait Decorator {
     ) {
     }
 
-    /// Before a retry: whether it may be made. One that says yes counts it as made. The decorators
-    /// are asked in turn until one says no.
+    /// Before a retry: whether it may be made. A decorator that allows it counts it as made. The
+    /// decorators are asked in turn until one refuses.
     fn may_retry(&mut self, _now: Timestamp, _cost: RetryCost) -> bool {
         true
     }
 
-    /// A job or a probe is sent to a peer, which will have answered by `until`.
+    /// A job or a probe is sent to a peer. The call will end by `until`.
     fn on_sent(&mut self, _now: Timestamp, _peer: PeerId, _until: Timestamp) {}
 
-    /// A call is over: it was answered, it failed, or nobody wants its answer any more.
+    /// A call is over: it was answered, it failed, or nobody waits for its answer any more. Gives
+    /// back whether that changes how the peer is treated.
     fn on_end(&mut self, _now: Timestamp, _end: &CallEnd<'_>) -> Option<HealthChange> {
         None
     }
 
-    /// Peers have left the list; `left` is in order.
+    /// Peers have left the list: what is remembered of them is to be forgotten. `left` is sorted.
     fn on_left(&mut self, _left: &[PeerId]) {}
 
-    /// Whether there is nothing that [`Self::on_left`] could forget.
+    /// Whether there is nothing that [`Self::on_left`] could forget. Then the agent need not find
+    /// out which peers have left.
     fn remembers_nobody(&self) -> bool {
         true
     }
@@ -84,6 +88,7 @@ impl<A: Decorator, B: Decorator> Decorator for (A, B) {
     }
 
     fn on_end(&mut self, now: Timestamp, end: &CallEnd<'_>) -> Option<HealthChange> {
+        // Both must hear of the end; at most one of them is expected to change something.
         let (first, second) = (self.0.on_end(now, end), self.1.on_end(now, end));
         first.or(second)
     }
@@ -98,56 +103,57 @@ impl<A: Decorator, B: Decorator> Decorator for (A, B) {
     }
 }
 
-/// What a retry costs the mesh.
+/// What a retry costs: whether it adds load to the mesh.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RetryCost {
-    /// Nothing: the job was certainly not begun, for a reason that is the peer's alone. So the retry
-    /// does no work twice, and the peer is passed over for the next jobs.
+    /// The job was certainly not begun, for a reason that concerns this peer alone. So the retry
+    /// does no work twice, and as the peer is passed over for the next jobs, such retries remain
+    /// few.
     Nothing,
-    /// One retry: the mesh is short of room, or the job may be done twice.
+    /// One retry of the budget, because the mesh may be full, or because the job may be done twice.
     One,
 }
 
-/// The end of a call to a peer.
+/// The end of a call to a peer, as decorators are told of it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct CallEnd<'a> {
-    /// The peer.
+    /// The peer's lease.
     pub(crate) lease: &'a Arc<ListedLease>,
-    /// What the end says of the peer's health.
+    /// What the end says about the peer's health.
     pub(crate) symptom: Symptom,
     /// How many peers the agent knows.
     pub(crate) peers: usize,
 }
 
-/// What the end of a call says of the peer's health.
+/// What the end of a call says about the peer's health.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Symptom {
-    /// It does its jobs.
+    /// The peer does its jobs.
     Well,
-    /// Nothing: it is full, the request was at fault, or nobody waited for the answer.
+    /// Nothing: the peer is full, the request itself was wrong, or nobody waited for the answer.
     None,
-    /// A failure that may be the job's own: several in a row count.
+    /// A failure whose cause may be the job and not the peer, so only several in a row count.
     Failed(PassOverReason),
-    /// It can do no job: one counts.
+    /// The peer can't do any job, so one such failure is enough.
     Down(PassOverReason),
 }
 
-/// How a peer failed that is passed over for a while.
+/// Why a peer is passed over for a while: how it failed last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum PassOverReason {
     /// No connection to it could be opened.
     NotSent,
-    /// It left a probe or jobs without an answer.
+    /// It did not answer a probe or several jobs.
     NoAnswer,
-    /// It says that it is stopping.
+    /// It says that it is shutting down.
     ShuttingDown,
-    /// It says that what does its jobs can't begin any.
+    /// It says that the service or command behind it can't begin any job.
     Unavailable,
     /// Its jobs ran and failed.
     JobFailed,
-    /// It doesn't know what has become of its jobs.
+    /// It says that it doesn't know whether its jobs were done.
     OutcomeUnknown,
-    /// It answered jobs with errors that are not the mesh's, or with something that answers no job.
+    /// It answered jobs with errors that are not the mesh's, or with answers of another method.
     OtherError,
 }
 
@@ -166,16 +172,16 @@ impl PassOverReason {
     }
 }
 
-/// A change in how a peer is treated.
+/// A change in how an agent treats a peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum HealthChange {
-    /// It is passed over.
+    /// The peer is passed over from now on.
     PassedOver {
-        /// For so long.
+        /// How long it is passed over.
         penalty: Duration,
         /// How it failed.
         reason: PassOverReason,
     },
-    /// It was passed over, and has done a job.
+    /// The peer was passed over before, and has done a job.
     Recovered,
 }

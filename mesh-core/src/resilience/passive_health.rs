@@ -1,9 +1,10 @@
 //! Passive health: what an agent remembers of peers that failed.
 //!
-//! A peer that failed is passed over for a time that doubles with each failure in a row, and is then
-//! tried with one call at a time until a job succeeds. Nothing is sent for this alone: the calls that
-//! are made anyway tell. So nginx does it (`max_fails`), Envoy (consecutive errors of its outlier
-//! detection) and Linkerd (failure accrual), whose names the settings have.
+//! A peer that failed is passed over for a time, its penalty. When that is over it is on trial: one
+//! call at a time may try it, until it does a job or fails again. With each failure in a row the
+//! penalty doubles. It is called passive because nothing is sent for it: the calls that are made
+//! anyway show how the peers are. nginx (`max_fails`), Envoy (consecutive errors in its outlier
+//! detection) and Linkerd (failure accrual) do the same; the settings have Linkerd's names.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,22 +21,23 @@ use crate::time::Timestamp;
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct HealthConfig {
-    /// Jobs in a row that a peer may end with an error or leave unanswered until it is passed over. A
-    /// peer that can't be reached, answers no probe or can't begin a job is passed over at once. 0:
-    /// nobody is ever passed over.
+    /// A peer is passed over after it ended this many jobs in a row with an error, or left them
+    /// unanswered. It is passed over at once if it can't be reached, does not answer a probe or
+    /// can't begin a job. 0: no peer is ever passed over.
     #[cfg_attr(feature = "schema", schemars(range(min = 0, max = 1_000)))]
     pub max_failures: u32,
-    /// For how long a peer is passed over first; it doubles each time until the peer does a job.
+    /// For how long a peer is passed over at first. The time doubles with each further failure,
+    /// until the peer does a job.
     #[serde(with = "AsText")]
     pub min_penalty: Duration,
-    /// The longest that a peer is passed over before it is tried again.
+    /// The longest time for which a peer is passed over before it is tried again.
     #[serde(with = "AsText")]
     pub max_penalty: Duration,
 }
 
 impl Default for HealthConfig {
-    /// A peer that is silent until its lease ends (30 s, as long as a restarted registry keeps it)
-    /// is tried after 5 and 15 s: with the first failure that makes three.
+    /// 3 failures, 5 s to 60 s. So a peer that is dead, and is listed for 30 s more until its lease
+    /// ends, costs three failures: the first, and those of the trials after 5 s and 15 s.
     fn default() -> Self {
         Self {
             max_failures: 3,
@@ -45,26 +47,27 @@ impl Default for HealthConfig {
     }
 }
 
-/// A peer that failed and has done no job since.
+/// What is remembered of a peer that failed and has done no job since.
 #[derive(Clone, Debug)]
-struct Record {
+struct FailureRecord {
     lease: Arc<ListedLease>,
-    /// In a row.
+    /// Failures in a row.
     failures: u32,
-    /// How often it was passed over in a row.
+    /// How often in a row it was passed over.
     penalties: u32,
     /// It is passed over until then.
     until: Timestamp,
-    /// Its time was over: a call finds out how it is, and others wait for that.
+    /// Whether its penalty is over and a call is under way that tries it. Until that call ends, or
+    /// its time is over at `until`, other choices pass the peer over.
     on_trial: bool,
 }
 
-/// The peers that failed. Usually there are none.
+/// The memory of peers that failed. Usually it is empty.
 #[derive(Clone, Debug)]
 pub(crate) struct PassiveHealth {
     config: HealthConfig,
-    /// In order of the peers' identities.
-    records: Vec<Record>,
+    /// Sorted by the peers' identities.
+    records: Vec<FailureRecord>,
 }
 
 impl Decorator for PassiveHealth {
@@ -73,9 +76,11 @@ impl Decorator for PassiveHealth {
         over.for_each(|record| pass_over(&record.lease));
     }
 
-    /// If the peer failed before, nobody else tries it until this call is over.
+    /// If the peer's penalty has just ended, this call is its trial: no other call tries the peer
+    /// until this one is over.
     fn on_sent(&mut self, now: Timestamp, peer: PeerId, until: Timestamp) {
         if let Some(record) = self.get(peer)
+            // A peer with a few failed jobs, and no penalty yet, needs no trial.
             && record.penalties > 0
             && record.until <= now
         {
@@ -115,21 +120,25 @@ impl PassiveHealth {
         Self { config: *config, records: Vec::new() }
     }
 
-    /// A call is over, and says nothing of the peer.
+    /// A call is over and says nothing about the peer. If it was the peer's trial, the next call
+    /// may be another one.
     fn undecided(&mut self, peer: PeerId) {
         if let Some(record) = self.get(peer)
             && record.on_trial
         {
             record.on_trial = false;
+            // Its penalty stays over, so the next call is a trial again.
             record.until = Timestamp::ZERO;
         }
     }
 
-    /// One of `peers` has done a job; true if it had been passed over before.
+    /// A peer has done a job; true if it had been passed over before. `peers`: how many the agent
+    /// knows.
     ///
-    /// If all have been, and this is the first to do a job since, what failed was something that
-    /// they share: the way to them, or the jobs. Then the others are tried at once, and their next
-    /// penalties are short again, or this one would get all jobs until their time is over.
+    /// If all of them had been passed over, and this is the first to do a job since, the cause was
+    /// something that they share: the network, or the jobs. Then the others may be tried at once,
+    /// and their next penalties are short again. Otherwise this peer would get all jobs until the
+    /// penalties of the others are over.
     fn succeeded(&mut self, peer: PeerId, peers: usize) -> bool {
         let Ok(at) = self.find(peer) else { return false };
         if self.records.iter().filter(|record| record.penalties > 0).count() == peers {
@@ -140,7 +149,8 @@ impl PassiveHealth {
         self.records.remove(at).penalties > 0
     }
 
-    /// A call has failed. If the peer is passed over from now on, for how long.
+    /// A call has failed. If that means that the peer is passed over from now on, gives back for
+    /// how long. `at_once`: this one failure is enough.
     fn failed(
         &mut self,
         now: Timestamp,
@@ -154,12 +164,14 @@ impl PassiveHealth {
         let record = self.get_or_new(lease);
         record.failures = record.failures.saturating_add(1);
         if record.until > now && !record.on_trial {
-            // This call was under way when another one failed.
+            // The peer is passed over already: this call was sent before another one failed.
             return None;
         }
+        // Once it has had a penalty, every further failure leads to the next one.
         if !at_once && record.penalties == 0 && record.failures < max_failures {
             return None;
         }
+        // The first penalty is `min_penalty`, then twice that, four times that, and so on.
         let doubled = 1u32.checked_shl(record.penalties).unwrap_or(u32::MAX);
         let penalty = min_penalty.saturating_mul(doubled).min(max_penalty);
         record.penalties = record.penalties.saturating_add(1);
@@ -168,19 +180,20 @@ impl PassiveHealth {
         Some(penalty)
     }
 
+    /// The position of a peer's record, or where it would be inserted.
     fn find(&self, peer: PeerId) -> Result<usize, usize> {
         self.records.binary_search_by_key(&peer, |record| record.lease.id())
     }
 
-    fn get(&mut self, peer: PeerId) -> Option<&mut Record> {
+    fn get(&mut self, peer: PeerId) -> Option<&mut FailureRecord> {
         let at = self.find(peer).ok()?;
         Some(&mut self.records[at])
     }
 
-    fn get_or_new(&mut self, lease: &Arc<ListedLease>) -> &mut Record {
+    fn get_or_new(&mut self, lease: &Arc<ListedLease>) -> &mut FailureRecord {
         let at = self.find(lease.id()).unwrap_or_else(|at| {
             let (lease, until) = (lease.clone(), Timestamp::ZERO);
-            let new = Record { lease, failures: 0, penalties: 0, until, on_trial: false };
+            let new = FailureRecord { lease, failures: 0, penalties: 0, until, on_trial: false };
             self.records.insert(at, new);
             at
         });

@@ -1,15 +1,17 @@
-//! The retry budget: retries are a share of the requests, so that they can't become the load.
+//! The retry budget: retries are at most a share of the requests, so that they can't overload a
+//! mesh that is in trouble already.
 
 use serde::{Deserialize, Serialize};
 
 use super::{Decorator, RetryCost};
 use crate::time::Timestamp;
 
-/// Parts of one retry that the balance is counted in.
+/// The balance is counted in whole parts of a retry, this many to one.
 const UNITS: u64 = 1_000_000;
-/// The balance holds at most this many seconds' worth of the floor ...
+/// The balance can grow to what the floor grants in this many seconds ...
 const WINDOW_SECS: u64 = 10;
-/// ... and at least this many retries, so that a burst after silence is not starved.
+/// ... or to this many retries if that is more, so that a few failures after a quiet time can all
+/// be retried.
 const MIN_CAP: u64 = 10;
 
 /// The settings of a [`RetryBudget`].
@@ -17,11 +19,11 @@ const MIN_CAP: u64 = 10;
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct RetryConfig {
-    /// Retries per request that the budget grants.
+    /// How many retries the budget grants per request.
     #[serde(rename = "retry_ratio")]
     #[cfg_attr(feature = "schema", schemars(range(min = 0.0, max = 1.0)))]
     pub ratio: f64,
-    /// Retries per second that the budget grants besides.
+    /// How many retries the budget grants per second in addition.
     #[serde(rename = "retry_floor")]
     #[cfg_attr(feature = "schema", schemars(range(min = 0.0, max = 1_000_000.0)))]
     pub floor: f64,
@@ -33,16 +35,20 @@ impl Default for RetryConfig {
     }
 }
 
-/// A bucket that each request fills by `ratio` and time by `floor` per second; a retry takes one.
+/// A balance of retries: each request adds `ratio` to it, each second adds `floor`, and each retry
+/// takes one. It starts with what the floor grants in one second.
 ///
-/// After Finagle's and tower's retry budgets (a ten-second window) with the ratio of 10 % that
-/// Google's SRE book recommends. Starts with one second of the floor.
+/// It follows the retry budgets of Finagle and tower (a window of ten seconds), with the ratio of
+/// 10 % that Google's SRE book recommends.
+// All amounts are in `UNITS` of a retry.
 #[derive(Clone, Debug)]
 pub struct RetryBudget {
     per_request: u64,
     per_second: u64,
+    /// The balance never exceeds this.
     cap: u64,
     balance: u64,
+    /// When the floor was added last.
     filled_at: Timestamp,
 }
 
@@ -70,7 +76,7 @@ impl RetryBudget {
         self.balance = self.balance.saturating_add(self.per_request).min(self.cap);
     }
 
-    /// Takes one retry; false if there is none to take.
+    /// Takes one retry from the balance; false if there is less than one in it.
     pub fn withdraw(&mut self, now: Timestamp) -> bool {
         self.refill(now);
         let granted = self.balance >= UNITS;
@@ -80,11 +86,13 @@ impl RetryBudget {
         granted
     }
 
+    /// Adds what the floor has granted since the last time.
     fn refill(&mut self, now: Timestamp) {
         const SECOND: u128 = 1_000_000_000;
         let earned = now.since(self.filled_at).as_nanos() * u128::from(self.per_second) / SECOND;
         if earned == 0 {
-            // Keeps the fraction: moving `filled_at` now would lose it at every call.
+            // Too little time for even one unit. If `filled_at` moved now, frequent calls would
+            // lose the fraction each time, and nothing would ever be granted.
             return;
         }
         self.balance =

@@ -1,17 +1,19 @@
-//! Ways through a roster: down to a position, and along the leases.
+//! Ways through a roster's tree: down to a position, and along the leases in order.
 
 use std::sync::Arc;
 
 use super::{Entries, ListedLease, Node, Roster};
 
-/// On the way to a position: the node that has it, and where in it.
+/// A search on its way down to the lease at a position.
 pub(super) struct Search<'a> {
+    /// The node that has the position.
     pub(super) node: &'a Node,
+    /// The position, counted from the first lease of that node.
     pub(super) position: usize,
 }
 
 impl<'a> Search<'a> {
-    /// One node down, if there is another.
+    /// Goes down one node; false if it is at a leaf, or the position is beyond the end.
     pub(super) fn descend(&mut self) -> bool {
         let Entries::Inner(children) = &self.node.entries else { return false };
         let place = children.partition_point(|child| child.end <= self.position);
@@ -21,6 +23,7 @@ impl<'a> Search<'a> {
         true
     }
 
+    /// The lease at the position, once the search is at a leaf.
     pub(super) fn lease(&self) -> Option<&'a Arc<ListedLease>> {
         match &self.node.entries {
             Entries::Leaf(leases) => leases.get(self.position),
@@ -29,8 +32,11 @@ impl<'a> Search<'a> {
     }
 }
 
-/// A place in a roster: the nodes on the way to it, and the place in each; the leaf is the last.
-/// Empty at the end.
+/// A position in a roster that can move on, and skip what two rosters share.
+///
+/// It keeps the path from the root: each node, and the index of the entry in it that leads on. The
+/// last node is a leaf, and its index is that of the lease. At the end of the roster the path is
+/// empty.
 pub(super) struct Cursor<'a> {
     path: Vec<(&'a Arc<Node>, usize)>,
 }
@@ -44,7 +50,7 @@ impl<'a> Cursor<'a> {
         cursor
     }
 
-    /// Goes to the beginning of a node.
+    /// Adds a node to the path, and its first entries down to a leaf.
     fn enter(&mut self, mut node: &'a Arc<Node>) {
         self.path.push((node, 0));
         while let Entries::Inner(children) = &node.entries {
@@ -53,6 +59,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    /// The lease that it is at; `None` at the end.
     pub(super) fn lease(&self) -> Option<&'a Arc<ListedLease>> {
         match self.path.last() {
             Some((node, place)) => match &node.entries {
@@ -63,14 +70,14 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// The lease that it is at; moves on.
+    /// Moves on, and gives back the lease that it was at.
     pub(super) fn next(&mut self) -> Option<&'a Arc<ListedLease>> {
         let lease = self.lease()?;
         self.advance();
         Some(lease)
     }
 
-    /// Moves past the entry that it is at in the last node of its path.
+    /// Moves past the current entry of the last node on the path, and up where a node ends.
     fn advance(&mut self) {
         while let Some((node, place)) = self.path.last_mut() {
             *place += 1;
@@ -85,7 +92,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Moves both past the nodes that begin here and that they share.
+    /// While both are at the beginning of a node that the two rosters share, moves both past it.
     pub(super) fn skip_shared(&mut self, other: &mut Self) {
         while let Some(height) = self.shared(other) {
             for cursor in [&mut *self, &mut *other] {
@@ -95,8 +102,10 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Nodes on the path from the leaf up to the greatest that begins here and is shared.
+    /// The largest node that both are at the beginning of and that the rosters share: how many
+    /// nodes of the path it takes from the leaf up to it, itself included.
     fn shared(&self, other: &Self) -> Option<usize> {
+        // How many nodes of a path, from the leaf up, begin at the cursor.
         let begins = |cursor: &Self| {
             let leaf = cursor.path.last().is_some_and(|(_, place)| *place == 0);
             let above = cursor.path.iter().rev().skip(1).take_while(|(_, place)| *place == 0);

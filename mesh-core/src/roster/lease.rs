@@ -1,4 +1,4 @@
-//! A lease as lists carry it.
+//! A lease as lists carry it, and the identity of a peer.
 
 use std::num::NonZeroU64;
 use std::sync::Arc;
@@ -10,21 +10,21 @@ use crate::load::LoadReport;
 use crate::prefetch::prefetch_arc;
 use crate::protocol::Name;
 
-/// One life of a peer: a process that holds a name at an address.
+/// The identity of a peer: of one process that holds a name at an address, under one incarnation.
 ///
 /// The identity is the same in every list, in every agent and on every machine, for as long as the
-/// process keeps its lease: lists that come and go, retries and renewed leases don't change it. A
-/// process that starts anew has another one, even under the same name.
+/// process keeps its lease: new lists, retries and heartbeats don't change it. A process that
+/// starts anew has another identity, even under the same name.
 ///
-/// It is the beginning of a SHA-256 of name, address and incarnation: nothing needs to be agreed
-/// upon, and no agent needs a table of its own. 64 bits are enough: among 10,000 peers the odds that
-/// any two share an identity are 1 in 370 billion (n^2 / 2^65). Those two would share what an agent
-/// remembers of them, such as round trips and failures; a job would still go to the one chosen.
+/// It is the first 8 bytes of a SHA-256 of name, address and incarnation. So agents need not agree
+/// on it or keep a table of it. 64 bits are enough: among 10,000 peers the odds that any two share
+/// an identity are 1 in 370 billion (n^2 / 2^65). An agent would mix up what it remembers of those
+/// two, such as round trips and failures; a job would still go to the one that was chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PeerId(NonZeroU64);
 
 impl PeerId {
-    /// The identity of the process that calls itself so.
+    /// The identity of the process with this name, address (`host:port`) and incarnation.
     pub fn new(name: &str, url: &str, incarnation: u64) -> Self {
         let mut hash = Sha256::new();
         // A length before each part keeps ("ab", "c") and ("a", "bc") apart.
@@ -35,7 +35,8 @@ impl PeerId {
         hash.update(incarnation.to_le_bytes());
         let [a, b, c, d, e, f, g, h, ..] = <[u8; 32]>::from(hash.finalize());
         let number = u64::from_le_bytes([a, b, c, d, e, f, g, h]);
-        // 0 and the greatest number stand for no peer: in an `Option` and in tables.
+        // 0 means `None` in an `Option`, and the greatest number marks a free place in a hash
+        // table.
         Self(NonZeroU64::new(number).unwrap_or(NonZeroU64::MIN).min(GREATEST))
     }
 
@@ -45,22 +46,22 @@ impl PeerId {
     }
 }
 
-/// The greatest number of a peer.
+/// The greatest number that an identity may have.
 const GREATEST: NonZeroU64 = NonZeroU64::new(u64::MAX - 1).unwrap();
 
 impl TableKey for PeerId {
     const FREE: Self = Self(NonZeroU64::MAX);
 
     fn spread(self) -> usize {
-        // The hash that it is needs no more mixing.
+        // It is a hash already.
         self.0.get() as usize
     }
 }
 
 /// One live lease, as the registry lists it.
 ///
-/// The registry makes one at each heartbeat, and all agents of a process share it. Name, address and
-/// incarnation are not to be changed: they are the [`PeerId`].
+/// The registry makes a new one at each heartbeat, and all agents of a process share it. Don't
+/// change its name, address or incarnation: its [`PeerId`] was computed from them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ListedLease {
     id: PeerId,
@@ -68,14 +69,14 @@ pub struct ListedLease {
     pub name: Name,
     /// Its address, `host:port`.
     pub url: Arc<str>,
-    /// Which life of the name; 0 for agents that don't say.
+    /// The incarnation that holds the lease; 0 for agents that don't name one.
     pub incarnation: u64,
     /// The load it reported with its last heartbeat.
     pub load: Option<LoadReport>,
 }
 
 impl ListedLease {
-    /// A lease of the agent of that name at that address, `host:port`.
+    /// The lease of an agent with this name, address (`host:port`), incarnation and load.
     pub fn new(
         name: impl Into<Name>,
         url: impl Into<Arc<str>>,
@@ -86,23 +87,23 @@ impl ListedLease {
         Self { id: PeerId::new(&name, &url, incarnation), name, url, incarnation, load }
     }
 
-    /// The same lease after another heartbeat.
+    /// The same lease after another heartbeat, which reported this load.
     pub(crate) fn with_load(&self, load: Option<LoadReport>) -> Self {
         Self { load, ..self.clone() }
     }
 
-    /// Whose lease it is.
+    /// The identity of the process that holds the lease.
     pub fn id(&self) -> PeerId {
         self.id
     }
 
-    /// Asks the processor for what it points to.
+    /// Asks the processor for the name and the address, which it points to.
     pub(crate) fn prefetch(&self) {
         prefetch_arc(&self.name);
         prefetch_arc(&self.url);
     }
 
-    /// Whether both are of one life at one address, whatever their loads.
+    /// Whether both are leases of the same process, whatever their loads.
     pub(crate) fn is_same_life(&self, other: &Self) -> bool {
         self.id == other.id
     }

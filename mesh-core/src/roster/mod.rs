@@ -1,4 +1,4 @@
-//! The registry's list as a value that many agents hold at once.
+//! The roster: the registry's list of leases, as one value that many agents share.
 
 mod cursor;
 mod lease;
@@ -13,35 +13,48 @@ use crate::Few;
 use crate::prefetch::{prefetch, prefetch_arc};
 use crate::protocol::Name;
 
-/// Most entries of one node. Small nodes make a changed list cheap to keep beside the old one.
+/// The most entries of one tree node. Nodes are small, because a list that has changed copies the
+/// nodes on the way to the change, and is kept beside the old one for a while.
 const NODE: usize = 16;
 
-/// The registry's list, as an agent receives it.
+/// The registry's list of live leases, as an agent receives it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Listing {
-    /// Names this life of the registry: it changes when the registry restarts and has lost its
-    /// leases.
+    /// A number that the registry chooses when it starts without its leases. If it differs from
+    /// that of the list before, the registry has restarted and lost them.
     pub epoch: u64,
-    /// Live leases.
+    /// The live leases.
     pub leases: Roster,
 }
 
 /// Live leases in order of their names.
 ///
-/// A persistent B-tree that counts: a copy shares everything with the original until one of the
-/// two changes, and then all but the nodes on the way to the change. So 10,000 agents that know
-/// each other hold one list and not 10,000, and lists that differ little share nearly all of their
-/// memory. Finding and changing a lease take O(log n).
+/// The registry owns one and changes it; agents hold copies, each as it was when they asked. It is
+/// a persistent B-tree that knows how many leases are below each node. A copy shares all memory
+/// with the original; when one of the two changes, only the nodes on the way to the change are
+/// copied. So 10,000 agents that know each other hold one list and not 10,000. Finding, changing
+/// and counting to a position take O(log n).
+///
+/// ```
+/// use mesh_core::roster::{ListedLease, Roster};
+///
+/// let lease = |name| ListedLease::new(name, "10.0.0.7:8600", 1, None);
+/// let mut roster: Roster = ["b", "a"].map(lease).into_iter().collect();
+/// let before = roster.clone();
+/// roster.insert(lease("c"));
+/// assert_eq!((before.len(), roster.len()), (2, 3));
+/// assert_eq!(roster.position("b"), Some(1), "in order of names");
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct Roster {
     root: Arc<Node>,
 }
 
-/// All leaves are equally deep. Only the root may be empty.
+/// A node of the tree. All leaves are equally deep, and only the root may be empty.
 #[derive(Clone, Debug)]
 struct Node {
-    /// The name that it begins with, kept here so that a search need not look into the node; empty
-    /// if the node is.
+    /// The name of its first lease; empty if there is none. A copy, so that a search by name need
+    /// not read the leases of nodes that it passes by.
     first: Name,
     entries: Entries,
 }
@@ -52,9 +65,10 @@ enum Entries {
     Inner(Vec<Child>),
 }
 
+/// A node below another one.
 #[derive(Clone, Debug)]
 struct Child {
-    /// Leases of this child and of those before it.
+    /// How many leases this child and its siblings before it have: the position where it ends.
     end: usize,
     node: Arc<Node>,
 }
@@ -84,7 +98,8 @@ impl Node {
         }
     }
 
-    /// Adds a lease in place of any other of that name; gives back what no longer fits.
+    /// Adds a lease in place of any other of that name. If the node has become too large, splits
+    /// off its second half and gives that back.
     fn insert(&mut self, lease: Arc<ListedLease>) -> Option<Self> {
         if self.len() == 0 || lease.name < self.first {
             self.first = lease.name.clone();
@@ -103,6 +118,7 @@ impl Node {
                 let before = node.len();
                 let rest = node.insert(lease);
                 if rest.is_none() && node.len() == before {
+                    // A lease was replaced: all counts are as before.
                     return None;
                 }
                 if let Some(rest) = rest {
@@ -115,7 +131,7 @@ impl Node {
         }
     }
 
-    /// Removes the lease of this name, which is there.
+    /// Removes the lease of this name, which must be there.
     fn remove(&mut self, name: &str) {
         let first = match &mut self.entries {
             Entries::Leaf(leases) => {
@@ -133,17 +149,19 @@ impl Node {
                 children.first().map(|child| &child.node.first)
             }
         };
+        // The first name changes only if its lease was removed.
         if *self.first == *name {
             self.first = first.cloned().unwrap_or_default();
         }
     }
 }
 
-/// The child that has, or would have, this name.
+/// The position of the child that has this name, or would have it.
 fn child_of(children: &[Child], name: &str) -> usize {
     children.partition_point(|child| *child.node.first <= *name).saturating_sub(1)
 }
 
+/// Counts the leases of each child anew.
 fn count(children: &mut [Child]) {
     let mut end = 0;
     for child in children {
@@ -152,13 +170,14 @@ fn count(children: &mut [Child]) {
     }
 }
 
-/// Many nodes live beside their copies: none has room that it does not need.
+/// Inserts an entry, and reserves room for no more: many nodes live beside their copies, and spare
+/// room could double their memory.
 fn insert<T>(entries: &mut Vec<T>, place: usize, entry: T) {
     entries.reserve_exact(1);
     entries.insert(place, entry);
 }
 
-/// Halves a node that is too big.
+/// Splits off the second half of a node's entries, if they are too many.
 fn split<T>(entries: &mut Vec<T>) -> Option<Vec<T>> {
     (entries.len() > NODE).then(|| entries.split_off(NODE / 2))
 }
@@ -174,43 +193,45 @@ impl Roster {
         self.len() == 0
     }
 
-    /// Asks the processor for what every search begins with.
+    /// Asks the processor for the root, where every search begins.
     pub(crate) fn prefetch(&self) {
         prefetch(&*self.root);
     }
 
-    /// The lease at a position in the order of names.
+    /// The lease at a position in the order of names; `None` beyond the end.
     pub fn get(&self, position: usize) -> Option<&Arc<ListedLease>> {
         let mut search = Search { node: &self.root, position };
         while search.descend() {}
         search.lease()
     }
 
-    /// The leases at several positions. The searches go down the tree side by side, so that the
-    /// processor waits for their memory once and not for each.
+    /// The leases at several positions. The searches go down the tree side by side, one level at a
+    /// time, so that the processor fetches their memory at once and not one after the other.
     pub(crate) fn get_all(
         &self,
         positions: impl Iterator<Item = usize>,
     ) -> Few<Option<&Arc<ListedLease>>> {
         let mut searches: Few<Search<'_>> =
             positions.map(|position| Search { node: &self.root, position }).collect();
+        // `|` and not `||`: every search takes its step.
         while searches.iter_mut().fold(false, |any, search| search.descend() | any) {}
         let leases: Few<_> = searches.iter().map(Search::lease).collect();
         leases.iter().flatten().for_each(|lease| prefetch_arc(lease));
         leases
     }
 
-    /// The lease of this name, and where it stands.
+    /// The lease of this name and its position, if there is one.
     pub(crate) fn find(&self, name: &str) -> Option<(usize, &ListedLease)> {
         let (before, leases) = self.leaf_of(name);
         let place = leases.binary_search_by(|lease| (*lease.name).cmp(name)).ok()?;
         Some((before + place, &leases[place]))
     }
 
-    /// Where the agent of a lease in another list stands here, if it is still in the same life.
+    /// The position in this list of a lease from another list, if the same process is still listed.
     pub(crate) fn follow(&self, lease: &Arc<ListedLease>) -> Option<usize> {
         let (before, leases) = self.leaf_of(&lease.name);
-        // As a rule it is the very same: then no other needs to be looked at.
+        // As a rule it is the same lease in memory. Then comparing addresses is enough, and no
+        // lease has to be read.
         let shared = leases.iter().position(|other| Arc::ptr_eq(other, lease));
         let place = shared.or_else(|| {
             let place = leases.binary_search_by(|other| other.name.cmp(&lease.name)).ok()?;
@@ -219,7 +240,7 @@ impl Roster {
         place.map(|place| before + place)
     }
 
-    /// The leaf that has, or would have, this name, and how many leases stand before it.
+    /// The leaf that has this name, or would have it, and the number of leases before that leaf.
     fn leaf_of(&self, name: &str) -> (usize, &[Arc<ListedLease>]) {
         let (mut node, mut before) = (&*self.root, 0);
         loop {
@@ -234,23 +255,23 @@ impl Roster {
         }
     }
 
-    /// Where the lease of this name stands.
+    /// The position of the lease of this name, if there is one.
     pub fn position(&self, name: &str) -> Option<usize> {
         self.find(name).map(|(position, _)| position)
     }
 
-    /// The leases by name.
+    /// The leases in order of their names.
     pub fn iter(&self) -> impl Iterator<Item = &ListedLease> {
         self.shared_leases().map(|lease| &**lease)
     }
 
-    /// The leases by name, to be held on to.
+    /// The leases in order of their names, each as a pointer that may be cloned and kept.
     pub(crate) fn shared_leases(&self) -> impl Iterator<Item = &Arc<ListedLease>> {
         let mut cursor = Cursor::new(self);
         std::iter::from_fn(move || cursor.next())
     }
 
-    /// Whether both are one and the same list in memory.
+    /// Whether both are the same list in memory. Equal lists may be different ones in memory.
     pub fn is_shared_with(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.root, &other.root)
     }
@@ -258,6 +279,7 @@ impl Roster {
     /// Adds a lease, in place of any other of that name.
     pub fn insert(&mut self, lease: ListedLease) {
         if self.find(&lease.name).is_some_and(|(_, known)| *known == lease) {
+            // Nothing changes, so copies stay shared.
             return;
         }
         self.insert_shared(Arc::new(lease));
@@ -265,6 +287,7 @@ impl Roster {
 
     /// Adds a lease that another list may hold too, in place of any other of that name.
     pub(crate) fn insert_shared(&mut self, lease: Arc<ListedLease>) {
+        // If the root was split, a new root takes both halves: the tree grows at its top.
         if let Some(rest) = Arc::make_mut(&mut self.root).insert(lease) {
             let child = |node| Child { end: 0, node };
             let children = vec![child(std::mem::take(&mut self.root)), child(Arc::new(rest))];
@@ -278,6 +301,7 @@ impl Roster {
             return;
         }
         Arc::make_mut(&mut self.root).remove(name);
+        // A root with a single child is left out: the tree shrinks at its top.
         while let Entries::Inner(children) = &self.root.entries {
             let only = match &children[..] {
                 [] => Arc::default(),
@@ -288,15 +312,17 @@ impl Roster {
         }
     }
 
-    /// What is in one of the two alone, or differs in more than its load, by name: the lease here,
-    /// and there. Shared nodes are skipped.
+    /// The leases that differ between the two lists, in order of names: each as the pair of the
+    /// lease here and the lease in `other`. A lease is in it if only one list has its name, or if
+    /// the two lists have different processes under it; loads are not compared. Shared nodes are
+    /// skipped.
     pub fn differences<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = LeasePair<'a>> {
         self.updates(other)
             .filter(|(old, new)| !old.zip(*new).is_some_and(|(old, new)| old.is_same_life(new)))
     }
 
-    /// What is in one of the two alone, or may differ in its load alone, by name: the lease here,
-    /// and there. Shared nodes are skipped.
+    /// As [`Self::differences`], and also the leases that may differ in nothing but their load.
+    /// Only shared nodes are skipped, so some pairs may be equal.
     pub fn updates<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = LeasePair<'a>> {
         let (mut left, mut right) = (Cursor::new(self), Cursor::new(other));
         std::iter::from_fn(move || {
@@ -316,7 +342,7 @@ impl Roster {
     }
 }
 
-/// A lease of one name in two lists.
+/// The leases of one name in two lists; at least one of the two is there.
 pub type LeasePair<'a> = (Option<&'a Arc<ListedLease>>, Option<&'a Arc<ListedLease>>);
 
 impl From<Vec<ListedLease>> for Roster {
@@ -324,6 +350,7 @@ impl From<Vec<ListedLease>> for Roster {
         leases.sort_by(|a, b| a.name.cmp(&b.name));
         leases.dedup_by(|next, first| next.name == first.name);
         let leases: Vec<Arc<ListedLease>> = leases.into_iter().map(Arc::new).collect();
+        // Builds the tree level by level from its leaves, each node half full so that it can grow.
         let mut nodes: Vec<Arc<Node>> =
             leases.chunks(NODE / 2).map(|leases| Arc::new(Node::leaf(leases.to_vec()))).collect();
         while nodes.len() > 1 {

@@ -1,4 +1,4 @@
-//! What a choice is made on.
+//! Candidates: what a policy knows of a peer when it chooses.
 
 use std::time::Duration;
 
@@ -9,41 +9,53 @@ use crate::time::Timestamp;
 
 /// One peer on the shortlist, with what is known of it. What is not known is `None`, never zero.
 ///
-/// The agent makes candidates anew for each choice. The policy's [`Signal`] says where the load comes
-/// from: with [`Signal::Probes`] from the probe that this choice waited for, else from the last
-/// report that the registry listed.
+/// The agent makes candidates anew for each choice. The policy's [`Signal`] says where the load
+/// comes from: with [`Signal::Probes`] from the probe that this choice waited for, else from the
+/// last report that the registry listed.
 ///
-/// A policy that ranks all peers reads every candidate, so a candidate fills one cache line: what is
-/// unknown is marked in its time instead of in an `Option`.
+/// ```
+/// use std::time::Duration;
+/// use mesh_core::Timestamp;
+/// use mesh_core::roster::PeerId;
+/// use mesh_core::routing::{Candidate, Known};
+///
+/// let peer = PeerId::new("agent-7", "10.0.0.7:8600", 1);
+/// let latency = Known { value: Duration::from_millis(3), at: Timestamp::ZERO };
+/// let candidate = Candidate::unknown(peer).with_latency(Some(latency)).with_outstanding(2);
+/// assert_eq!(candidate.latency(), Some(latency));
+/// assert_eq!((candidate.load(), candidate.outstanding()), (None, 2));
+/// ```
+// A policy that ranks all peers reads every candidate, so a candidate fills one cache line: an
+// unknown value is marked by its time, `NEVER`, instead of by an `Option`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Candidate {
     peer: PeerId,
-    /// That of an idle peer if it is unknown.
+    /// The load of an idle peer if it is unknown.
     load: LoadReport,
     load_at: Timestamp,
-    /// Whole seconds of the latency, and nanoseconds beyond; 0 if it is unknown. As a [`Duration`]
-    /// it would take twice the room.
+    /// Whole seconds of the latency, and nanoseconds beyond; 0 if it is unknown. A [`Duration`]
+    /// would take twice the room.
     latency: (u32, u32),
     latency_at: Timestamp,
     outstanding: u32,
 }
 
-/// The time of what is unknown.
+/// Marks a load or a latency that is unknown.
 const NEVER: Timestamp = Timestamp::MAX;
 
-/// Something that the agent has learnt of a peer.
+/// Something that the agent has learnt of a peer, and when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Known<T> {
-    /// What it has learnt.
+    /// What the agent has learnt.
     pub value: T,
-    /// When: an answer came, or the registry's list. The report in a list is older than that: by up
-    /// to one heartbeat of a peer that the registry hears, and by up to the length of a lease of one
-    /// that it hears no more. Round trips of earlier choices are dated to the second, rounded down.
+    /// When it learnt that: when an answer came, or a list from the registry. A report in a list is
+    /// older: by up to one heartbeat if the registry hears the peer, and by up to the length of a
+    /// lease if it does not. Round trips of earlier choices are dated to the second, rounded down.
     pub at: Timestamp,
 }
 
 impl<T> Known<T> {
-    /// How long ago that was.
+    /// How long ago the agent learnt it.
     pub fn age(&self, now: Timestamp) -> Duration {
         now.since(self.at)
     }
@@ -56,7 +68,7 @@ impl Candidate {
         Self { peer, load, load_at: NEVER, latency: (0, 0), latency_at: NEVER, outstanding: 0 }
     }
 
-    /// With this load, if it is known.
+    /// The same candidate with this load; unchanged if there is none.
     pub fn with_load(mut self, load: Option<Known<LoadReport>>) -> Self {
         if let Some(Known { value, at }) = load {
             (self.load, self.load_at) = (value, at);
@@ -64,7 +76,7 @@ impl Candidate {
         self
     }
 
-    /// With this round trip, if it is known.
+    /// The same candidate with this round trip; unchanged if there is none.
     pub fn with_latency(mut self, latency: Option<Known<Duration>>) -> Self {
         if let Some(Known { value, at }) = latency {
             let secs = u32::try_from(value.as_secs()).unwrap_or(u32::MAX);
@@ -73,18 +85,19 @@ impl Candidate {
         self
     }
 
-    /// With so many jobs of this agent's own that the peer has not answered yet.
+    /// The same candidate with this many jobs that this agent has sent it and that it has not
+    /// answered yet.
     pub const fn with_outstanding(mut self, outstanding: u32) -> Self {
         self.outstanding = outstanding;
         self
     }
 
-    /// Who it is.
+    /// The peer's identity, under which a policy may remember it.
     pub const fn peer(&self) -> PeerId {
         self.peer
     }
 
-    /// The peer's report; `None` if it has not told the registry its load.
+    /// The peer's load report; `None` if the peer has not told the registry its load.
     pub fn load(&self) -> Option<Known<LoadReport>> {
         (self.load_at != NEVER).then_some(Known { value: self.load, at: self.load_at })
     }
@@ -103,15 +116,15 @@ impl Candidate {
 
     /// The load as the built-in policies rank it: a peer without a report counts as idle.
     ///
-    /// This is optimistic, so that a peer that says nothing is tried. Its jobs then show in the
-    /// agent's own counters and in its answers.
+    /// This is optimistic, so that a peer that reports nothing gets jobs. How it copes with them
+    /// then shows in the agent's own counters and in the peer's answers.
     pub(super) const fn load_or_idle(&self) -> &LoadReport {
         &self.load
     }
 
     /// The latency as the built-in policies rank it: a peer that was never called counts as near.
     ///
-    /// This is optimistic, so that every peer is called once. The other way round, a policy that
+    /// This is optimistic, so that every peer is called once. If it counted as far, a policy that
     /// ranks by latency would never find out that a new peer is nearer.
     pub(super) const fn latency_or_zero(&self) -> Duration {
         let (secs, nanos) = self.latency;

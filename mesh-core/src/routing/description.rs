@@ -1,15 +1,14 @@
-//! What a built-in policy says of itself.
+//! Descriptions: what a built-in policy says of itself.
 
 use super::{Policy, PolicyNeeds, PolicySettings};
 use crate::parameter::{Parameter, ParameterValues};
 use crate::seed::Rng;
 
-/// All that there is to know of a built-in policy without looking at its logic. Each policy has one,
-/// a constant in its file.
+/// A built-in policy's name, parameters and needs, and how to build it. Each policy has one, a
+/// constant in its file.
 ///
 /// What scenario files may say, the options of `mesh agent`, what a live bench passes on and the
-/// table in the documentation are derived from it. [`PolicyDescription::defaults`] makes a factory
-/// of it.
+/// table in the README are derived from it. [`PolicyDescription::defaults`] makes a factory of it.
 #[derive(Debug)]
 pub struct PolicyDescription {
     /// Its name in configuration and reports, in snake case.
@@ -18,13 +17,14 @@ pub struct PolicyDescription {
     pub summary: &'static str,
     /// Its parameters, in the order in which they are shown.
     pub parameters: &'static [Parameter],
-    /// What it reads of the peers with these parameters.
+    /// What the policy needs to know of the peers when it has these parameters.
     pub(super) needs: fn(&ParameterValues) -> PolicyNeeds,
-    /// Parameters that each are in bounds, but make no sense together.
+    /// Finds parameters that are each in bounds, but make no sense together.
     pub(super) conflict: fn(&ParameterValues) -> Option<ParameterConflict>,
-    /// What queueing theory calls it with these parameters; `None`: nothing that has known figures.
+    /// The rule of queueing theory that it follows with these parameters; `None` if theory has no
+    /// figures for such a rule.
     pub(super) dispatch: fn(&ParameterValues) -> Option<DispatchRule>,
-    /// The policy of one agent.
+    /// Builds the policy of one agent.
     pub(super) build: fn(&ParameterValues, &mut Rng) -> Box<dyn Policy>,
 }
 
@@ -32,7 +32,7 @@ pub struct PolicyDescription {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{problem}: {expected}")]
 pub struct ParameterConflict {
-    /// The parameter to point at.
+    /// The parameter that an error message should point at.
     pub parameter: &'static str,
     /// What is wrong.
     pub problem: &'static str,
@@ -40,15 +40,17 @@ pub struct ParameterConflict {
     pub expected: &'static str,
 }
 
-/// A rule by which queueing theory sends jobs to like servers, if what the policy knows is true.
+/// A rule by which queueing theory sends jobs to equal servers. A policy follows it as long as what
+/// it knows of its peers is up to date. `mesh-sim validate` compares simulations with the figures
+/// of such rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DispatchRule {
-    /// To each in turn.
+    /// To each server in turn.
     InTurn,
-    /// To the one with the fewest jobs of so many random ones; 1 is a random server.
+    /// To the server with the fewest jobs among this many random ones; with 1, to a random server.
     ShortestOf(usize),
-    /// To the one with the fewest jobs of all.
+    /// To the server with the fewest jobs of all.
     ShortestOfAll,
 }
 
@@ -58,12 +60,12 @@ impl PolicyDescription {
         PolicySettings::defaults(self)
     }
 
-    /// For parameters that go together whatever their values.
+    /// The value of `conflict` for a policy whose parameters can't contradict each other.
     pub(super) const fn no_conflict(_: &ParameterValues) -> Option<ParameterConflict> {
         None
     }
 
-    /// For rules that theory has no figures of.
+    /// The value of `dispatch` for a policy that follows no rule with known figures.
     pub(super) const fn no_theory(_: &ParameterValues) -> Option<DispatchRule> {
         None
     }

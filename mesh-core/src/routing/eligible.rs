@@ -1,4 +1,4 @@
-//! The peers that a choice is made among.
+//! Eligible peers: those that a choice is made among.
 
 use std::sync::Arc;
 
@@ -6,33 +6,33 @@ use super::Shortlist;
 use crate::Few;
 use crate::roster::{ListedLease, PeerId, Roster};
 
-/// The peers that one choice is made among: those of the registry's list without the agent itself,
-/// without the peers that this request tried before, and without those that are passed over because
-/// they failed.
+/// The peers that one choice is made among: the registry's list without the agent itself, without
+/// the peers that this delegation has tried, and without those that are passed over because they
+/// failed.
 ///
-/// They are numbered from 0 in the order of their names. A number means the same peer for one choice
-/// only; what a policy remembers, it keeps under the peer's [`PeerId`].
+/// They are numbered from 0 in the order of their names. A number means the same peer for one
+/// choice only; what a policy remembers, it keeps under the peer's [`PeerId`].
 #[derive(Debug)]
 pub struct Eligible<'a> {
     roster: &'a Roster,
-    /// Positions in the roster of those that are not eligible, in order.
+    /// Positions in the roster of the agents that are not eligible, sorted.
     out: Few<usize>,
 }
 
 impl<'a> Eligible<'a> {
-    /// All of `roster`: for tests and benchmarks of a policy.
+    /// All agents of `roster`: for tests and benchmarks of a policy.
     pub fn all(roster: &'a Roster) -> Self {
         Self { roster, out: Few::new() }
     }
 
-    /// All of `roster` but those at the positions `out`.
+    /// All agents of `roster` but those at the positions `out`.
     pub(crate) fn new(roster: &'a Roster, mut out: Few<usize>) -> Self {
         out.sort_unstable();
         out.dedup();
         Self { roster, out }
     }
 
-    /// How many there are.
+    /// How many peers are eligible.
     pub fn len(&self) -> usize {
         self.roster.len() - self.out.len()
     }
@@ -42,13 +42,13 @@ impl<'a> Eligible<'a> {
         self.len() == 0
     }
 
-    /// The peer of a number.
+    /// The peer with this number; `None` if there are fewer.
     pub fn get(&self, number: usize) -> Option<&'a Arc<ListedLease>> {
         self.roster.get(self.place(number))
     }
 
-    /// The number of a peer, if it is eligible. Its name finds it, in O(log n); the identity makes
-    /// sure that it is still the same process.
+    /// The number of a peer, if it is eligible. It is looked up by its name, in O(log n); the
+    /// identity makes sure that it is still the same process.
     pub fn find(&self, name: &str, peer: PeerId) -> Option<usize> {
         let (place, lease) = self.roster.find(name)?;
         let before = self.out.binary_search(&place).err()?;
@@ -70,7 +70,7 @@ impl<'a> Eligible<'a> {
         }
     }
 
-    /// Where the peer of a number stands in the roster.
+    /// The position in the roster of the peer with this number: each gap before it moves it by one.
     fn place(&self, number: usize) -> usize {
         self.out.iter().fold(number, |at, gap| at + usize::from(at >= *gap))
     }

@@ -1,4 +1,4 @@
-//! What a policy is told of its choices and of the peers.
+//! Events: what a policy is told of its choices and of the peers.
 
 use std::time::Duration;
 
@@ -10,91 +10,92 @@ use crate::roster::PeerId;
 ///
 /// Events come in the order in which they happen. Every `Sent` is followed by exactly one of
 /// `Answered`, `Refused`, `Failed` and `Cancelled`, unless the peer leaves the list before: then
-/// `Left` is the last event with its identity. A peer that comes back in the same life begins anew.
+/// `Left` is the last event with its identity. If the same process is listed again later, it begins
+/// anew with `Joined`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum PolicyEvent<'a> {
-    /// A job was sent to the peer: the policy chose it.
+    /// A job was sent to the peer, which the policy had chosen.
     Sent {
-        /// The peer.
+        /// The identity of the peer.
         peer: PeerId,
     },
     /// The peer did a job.
     Answered {
-        /// The peer.
+        /// The identity of the peer.
         peer: PeerId,
-        /// From sending the job to its answer: the way, the peer's queue and the work.
+        /// From sending the job to its answer: the network, the peer's queue and the work.
         elapsed: Duration,
-        /// The part of it that the peer says it took: its queue and the work.
+        /// The part of it that the peer says it spent: its queue and the work.
         at_peer: Duration,
     },
-    /// The peer did not begin a job, and said so.
+    /// The peer refused a job: it certainly did not begin it.
     Refused {
-        /// The peer.
+        /// The identity of the peer.
         peer: PeerId,
         /// From sending the job to the refusal.
         elapsed: Duration,
-        /// Why.
+        /// Why the peer refused it.
         reason: RefusalReason,
     },
     /// A job was not done, or nobody knows whether it was.
     Failed {
-        /// The peer.
+        /// The identity of the peer.
         peer: PeerId,
-        /// From sending the job to its end.
+        /// From sending the job to the failure.
         elapsed: Duration,
-        /// How.
+        /// How it failed.
         reason: FailureReason,
     },
-    /// Nobody waits for a job any more: the caller went away, or another peer was faster.
+    /// Nobody waits for a job any more: its caller went away, or another peer was faster.
     Cancelled {
-        /// The peer.
+        /// The identity of the peer.
         peer: PeerId,
-        /// From sending the job to its end: the answer would have taken longer.
+        /// From sending the job to its cancellation: the answer would have taken longer.
         elapsed: Duration,
     },
-    /// The load of a peer became known.
+    /// A load report of a peer came in.
     Load {
-        /// The peer.
+        /// The identity of the peer.
         peer: PeerId,
         /// Its report.
         load: LoadReport,
-        /// How the report came, and so how old it is.
+        /// How the report came, which tells how old it may be.
         source: LoadSource,
     },
-    /// A probe of the peer brought no load.
+    /// A probe of the peer brought no load report: it failed, timed out or was refused.
     ProbeFailed {
-        /// The peer.
+        /// The identity of the peer.
         peer: PeerId,
         /// From sending the probe to its end.
         elapsed: Duration,
     },
-    /// A peer is in the list that was not there before. After the policy is built, all peers join.
+    /// A peer has come into the list. When the policy has been built, all peers join.
     Joined {
-        /// The peer.
+        /// The identity of the peer.
         peer: PeerId,
-        /// Its name, which a later life of it will have too.
+        /// Its name, which a later process of the same agent will have too.
         name: &'a Name,
     },
-    /// A peer has left the list, or another life of it has taken its place. What is known of it is of
-    /// no use any more.
+    /// A peer has left the list, or another process has taken its place under its name. What is
+    /// known of it is of no use any more.
     Left {
-        /// The peer.
+        /// The identity of the peer.
         peer: PeerId,
         /// Its name.
         name: &'a Name,
     },
 }
 
-/// Why a peer did not begin a job.
+/// Why a peer refused a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RefusalReason {
     /// Its slots and its queue are full.
     Busy,
-    /// It is stopping and takes nothing new.
+    /// It is shutting down and takes no new jobs.
     ShuttingDown,
-    /// What does its jobs can't be reached or started, or takes none.
+    /// The service or command that does its jobs can't be reached or started, or takes no jobs.
     Unavailable,
 }
 
@@ -102,15 +103,15 @@ pub enum RefusalReason {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FailureReason {
-    /// It was never sent: no connection.
+    /// The job was never sent, because no connection could be opened.
     NotSent,
-    /// It was sent, and no answer came in time.
+    /// The job was sent, and no answer came in time.
     NoAnswer,
     /// The peer answered with an error.
     Error,
 }
 
-/// How a load report came.
+/// How a load report came to the agent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LoadSource {
@@ -119,13 +120,13 @@ pub enum LoadSource {
         /// From sending the probe to its answer.
         round_trip: Duration,
     },
-    /// The registry listed it: the report is as old as the peer's heartbeats and the agent's
-    /// refreshes of the list make it, which the list does not say.
+    /// The registry listed it with the peer's last heartbeat. The list does not say how old it is:
+    /// as a rule, up to the time between heartbeats plus the time between lists.
     Registry,
 }
 
 /// Which events a policy is told, and what it may do besides choosing. What it does not ask for
-/// costs nothing: a mesh of 10,000 peers is not walked for a policy that does not care who joins.
+/// costs nothing: for a policy that does not care who joins, no list of 10,000 peers is compared.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Interests {
     /// Whether it is told what becomes of jobs: from [`PolicyEvent::Sent`] to
@@ -156,7 +157,7 @@ impl Interests {
         timers: false,
     };
 
-    /// Whether an event is told.
+    /// Whether a policy with these interests is told of an event.
     pub(crate) const fn include(self, event: &PolicyEvent<'_>) -> bool {
         match event {
             PolicyEvent::Sent { .. }

@@ -1,8 +1,12 @@
 //! Routing: which peer gets a job.
 //!
-//! A [`Policy`] chooses; a [`PolicyFactory`] builds one for each agent. The built-in policies stand
-//! in `built_in`, one file each. What protects delegations whatever their policy is, such as retry
-//! budgets, stands in `resilience`.
+//! A [`Policy`] chooses; a [`PolicyFactory`] builds one for each agent. `built_in` has the built-in
+//! policies, one file each. A retry budget and whatever else protects delegations under every
+//! policy is not here but in `resilience`.
+//!
+//! One choice goes like this: the agent tells the policy which peers are [`Eligible`]; the policy
+//! narrows them to a [`Shortlist`]; the agent learns what the policy's [`Signal`] demands of those;
+//! and the policy chooses among them as [`Candidate`]s.
 
 mod built_in;
 mod candidate;
@@ -27,7 +31,8 @@ pub use self::shortlist::{MAX_CHOICES, Picks, Shortlist};
 pub use self::signal::Signal;
 use crate::seed::Rng;
 
-/// Position of the least item; equal ones are drawn uniformly.
+/// Position of the least item. Among several that are equally little, one is drawn, all equally
+/// likely.
 fn least_by<T>(
     items: &[T],
     rng: &mut Rng,

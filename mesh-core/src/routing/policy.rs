@@ -1,4 +1,4 @@
-//! What a routing policy is.
+//! The trait [`Policy`], which every routing policy implements.
 
 use std::fmt;
 
@@ -10,18 +10,18 @@ use crate::time::Timestamp;
 /// A routing policy: chooses which peer gets a job. Each delegating agent has one of its own, built
 /// by a factory when it delegates for the first time.
 ///
-/// The agent asks twice for each choice. First the policy narrows the eligible peers to a
-/// [`Shortlist`]. Then the agent learns what the policy's [`Signal`] demands of those peers alone, by
-/// probing them, from their last reports or from its own counters; and last the policy chooses one of
-/// these [`Candidate`]s. That is all that most policies need.
+/// The agent calls the policy twice for each choice. First the policy narrows the eligible peers to
+/// a [`Shortlist`]. Then the agent learns what the policy's [`Signal`] demands, for these peers
+/// only: by probing them, from their last reports or from its own counters. Then the policy chooses
+/// one of these [`Candidate`]s. That is all that most policies need.
 ///
-/// A policy with a memory also says in [`Policy::interests`] what it wants to be told, and keeps what
-/// it learns under the peers' identities ([`PeerId`](crate::roster::PeerId)). It may have timers, and
-/// it may ask for probes that no request waits for.
+/// A policy with a memory also says in [`Policy::interests`] which events it wants to be told, and
+/// keeps what it learns under the peers' identities ([`PeerId`](crate::roster::PeerId)). It may
+/// have timers, and it may ask for probes that no request waits for.
 ///
-/// A policy has no clock, no thread and no randomness of its own: each call says what time it is, and
-/// choices are drawn from the generator that is handed in. So a policy behaves alike in a simulation
-/// and live, and a seed repeats all that it does.
+/// A policy has no clock, no thread and no randomness of its own: each call says what time it is,
+/// and random choices are drawn from the generator that is handed in. So a policy behaves alike in
+/// a simulation and live, and the same seed repeats everything that it does.
 ///
 /// ```
 /// use mesh_core::Timestamp;
@@ -66,16 +66,17 @@ use crate::time::Timestamp;
 /// }
 /// ```
 pub trait Policy: fmt::Debug + Send {
-    /// What each choice needs to know of the shortlisted peers.
+    /// What each choice needs to know of the peers on the shortlist. Always the same answer.
     fn signal(&self) -> Signal;
 
-    /// Which events it is told, and what else it does. Asked once, when the policy has been built.
+    /// Which events it is told, and whether it has timers or probes of its own. Asked once, when
+    /// the policy has been built.
     fn interests(&self) -> Interests {
         Interests::NONE
     }
 
-    /// Narrows the eligible peers, at least one, to those that are worth learning more of. `job` is
-    /// what is to be done.
+    /// Narrows the eligible peers to those that are worth learning more of. There is at least one
+    /// eligible peer. `job` is what the peer is to do.
     fn shortlist(
         &mut self,
         now: Timestamp,
@@ -84,27 +85,27 @@ pub trait Policy: fmt::Debug + Send {
         rng: &mut Rng,
     ) -> Shortlist;
 
-    /// Position of the best of `candidates`, at least one: the shortlisted peers in their order,
-    /// without those whose probes failed.
+    /// Chooses one of `candidates` by its position. They are the peers of the shortlist in its
+    /// order, without those whose probes failed; there is at least one.
     fn choose(&mut self, now: Timestamp, candidates: &[Candidate], rng: &mut Rng) -> usize;
 
-    /// Something happened that [`Self::interests`] asks for.
+    /// Something has happened that [`Self::interests`] asks for.
     fn on_event(&mut self, _now: Timestamp, _event: &PolicyEvent<'_>) {}
 
-    /// When [`Self::handle_timeout`] is to be called; [`Timestamp::MAX`]: not at all. Asked after
-    /// each of the other calls.
+    /// When [`Self::handle_timeout`] is to be called; [`Timestamp::MAX`]: never. Asked after each
+    /// of the other calls.
     fn poll_timeout(&self) -> Timestamp {
         Timestamp::MAX
     }
 
-    /// The time has come that [`Self::poll_timeout`] named. A timeout that is then not moved to a
-    /// later time counts as a millisecond later.
+    /// The time that [`Self::poll_timeout`] named has come. A policy that then does not name a
+    /// later time is called again a millisecond later.
     fn handle_timeout(&mut self, _now: Timestamp, _rng: &mut Rng) {}
 
-    /// The number of the next peer to be probed, though no request waits for it; `None`: nobody.
-    /// Asked after each of the other calls until it is `None` or
-    /// [`MAX_OWN_PROBES`](super::MAX_OWN_PROBES) are under way; their results come as events. Nobody
-    /// is probed on behalf of an agent that is shutting down.
+    /// The next peer to probe although no request waits for it, by its number among `eligible`;
+    /// `None`: nobody. Asked after each of the other calls, until the answer is `None` or
+    /// [`MAX_OWN_PROBES`](super::MAX_OWN_PROBES) probes are under way. Their results come as
+    /// events. An agent that is shutting down sends no such probes.
     fn poll_probe(
         &mut self,
         _now: Timestamp,
@@ -115,7 +116,7 @@ pub trait Policy: fmt::Debug + Send {
     }
 }
 
-/// The most probes of a policy's own that one agent has under way. A probe that fails counts until
+/// How many probes of its own a policy may have under way. A probe that fails counts until
 /// [`probe_timeout`](crate::agent::config::DelegationConfig::probe_timeout) has passed, so that a
-/// peer that can't be reached is not asked in a tight loop.
+/// peer that can't be reached is not probed in a tight loop.
 pub const MAX_OWN_PROBES: usize = 32;

@@ -1,4 +1,4 @@
-//! A built-in policy with its parameters: the factory that configuration makes.
+//! Settings of a policy: a built-in policy with its parameters, as configuration names it.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,8 +10,9 @@ use super::{
 use crate::parameter::{ParameterError, ParameterValue, ParameterValues};
 use crate::seed::Rng;
 
-/// A built-in policy and a checked value for each of its parameters. It is the factory of such
-/// policies, and is written and read as the policy's name and the parameters behind it:
+/// A built-in policy and a checked value for each of its parameters.
+///
+/// It is the factory of such policies. As text it is the policy's name, followed by its parameters:
 ///
 /// ```
 /// use mesh_core::routing::{PolicyFactory, PolicySettings};
@@ -27,7 +28,7 @@ pub struct PolicySettings {
     values: ParameterValues,
 }
 
-/// Why there is no such policy.
+/// Why a text or a set of parameters is not a built-in policy.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PolicyError {
     /// No built-in policy has this name.
@@ -37,11 +38,11 @@ pub enum PolicyError {
         name: String,
     },
     /// The policy has no such parameter.
-    #[error("{parameter} means nothing to the policy {policy}{}", Known(.policy))]
+    #[error("the policy {policy} has no parameter {parameter}{}", ParameterHint(.policy))]
     UnknownParameter {
         /// The policy's name.
         policy: &'static str,
-        /// What was set.
+        /// The name of the parameter that was set.
         parameter: String,
     },
     /// A parameter can't have the value that was given.
@@ -49,7 +50,7 @@ pub enum PolicyError {
     Value {
         /// The policy's name.
         policy: &'static str,
-        /// Why not.
+        /// Which parameter, and which values it may have.
         source: ParameterError,
     },
     /// The parameters make no sense together.
@@ -57,13 +58,13 @@ pub enum PolicyError {
     Conflict {
         /// The policy's name.
         policy: &'static str,
-        /// Why not.
+        /// What is wrong with them.
         source: ParameterConflict,
     },
-    /// A piece of text is no `parameter=value`.
-    #[error("expected parameter=value behind the policy's name, not {text}")]
+    /// A word after the policy's name does not have the form `parameter=value`.
+    #[error("expected parameter=value after the policy's name, not {text}")]
     Syntax {
-        /// The piece.
+        /// The word.
         text: String,
     },
 }
@@ -73,10 +74,10 @@ fn names() -> Vec<&'static str> {
     BUILT_IN.iter().map(|description| description.name).collect()
 }
 
-/// The parameters that a policy has instead.
-struct Known<'a>(&'a str);
+/// The end of an error message: the parameters that the policy of this name does have.
+struct ParameterHint<'a>(&'a str);
 
-impl fmt::Display for Known<'_> {
+impl fmt::Display for ParameterHint<'_> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let parameters = built_in(self.0).map_or(&[][..], |description| description.parameters);
         let names: Vec<&str> = parameters.iter().map(|parameter| parameter.name).collect();
@@ -89,10 +90,12 @@ impl PolicySettings {
         Self { description, values: ParameterValues::defaults(description.parameters) }
     }
 
-    /// The policy with these parameters, by name; those that are not named keep their values.
+    /// The same policy with these parameters set, each by its name. Parameters that are not named
+    /// keep their values.
     ///
     /// # Errors
-    /// If the policy has no such parameter, or not with such a value.
+    /// If the policy has no such parameter, a parameter can't have such a value, or the parameters
+    /// make no sense together.
     pub fn with<N: AsRef<str>>(
         mut self,
         parameters: impl IntoIterator<Item = (N, ParameterValue)>,
@@ -124,7 +127,7 @@ impl PolicySettings {
         &self.values
     }
 
-    /// What queueing theory calls it, if it has figures of such a rule.
+    /// The rule of queueing theory that the policy follows, if theory has figures for it.
     pub fn dispatch(&self) -> Option<DispatchRule> {
         (self.description.dispatch)(&self.values)
     }
@@ -148,7 +151,8 @@ impl PolicyFactory for PolicySettings {
     }
 }
 
-/// Policies are the same if they have the same name.
+/// Equal if the names and all values are. Descriptions are compared by name, because a built-in
+/// policy's name is unique.
 impl PartialEq for PolicySettings {
     fn eq(&self, other: &Self) -> bool {
         self.description.name == other.description.name && self.values == other.values
@@ -186,7 +190,7 @@ impl FromStr for PolicySettings {
             let value = known.map(|parameter| parameter.parse(text)).transpose();
             let policy = description.name;
             let value = value.map_err(|source| PolicyError::Value { policy, source })?;
-            // One that is unknown is refused below, whatever its value.
+            // An unknown parameter is kept as text, and `with` refuses it below.
             parameters.push((name, value.unwrap_or_else(|| text.into())));
         }
         description.defaults().with(parameters)

@@ -1,20 +1,20 @@
-//! The peers that a policy finds worth learning more of.
+//! Shortlists: the peers that a policy wants to know more of before it chooses.
 
 use crate::seed::Rng;
 
-/// The most peers that a [`Shortlist`] may name.
+/// The most peers that a [`Shortlist`] may name one by one.
 pub const MAX_CHOICES: usize = 8;
 
-/// Which of the eligible peers (numbered from 0) a choice is made among.
+/// Which of the eligible peers, numbered from 0, a choice is made among.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shortlist {
     /// Every eligible peer.
     All,
-    /// These ones, all different.
+    /// These peers, by their numbers.
     Some(Picks),
 }
 
-/// Up to [`MAX_CHOICES`] different positions.
+/// Up to [`MAX_CHOICES`] different numbers of eligible peers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Picks {
     positions: [usize; MAX_CHOICES],
@@ -22,20 +22,21 @@ pub struct Picks {
 }
 
 impl Picks {
-    /// Just this one.
+    /// This peer alone.
     pub fn one(position: usize) -> Self {
         let mut positions = [0; MAX_CHOICES];
         positions[0] = position;
         Self { positions, len: 1 }
     }
 
-    /// `count` different positions below `len`, uniformly (Floyd's algorithm); all if `len` is
-    /// smaller than `count`.
+    /// Draws `count` different positions below `len`, every set of them equally likely (Floyd's
+    /// algorithm); all positions if `len` is smaller than `count`.
     pub fn sample(count: usize, len: usize, rng: &mut Rng) -> Self {
         let count = count.min(len).min(MAX_CHOICES);
         let mut picks = Self { positions: [0; MAX_CHOICES], len: 0 };
         for last in len - count..len {
             let drawn = rng.index(last + 1);
+            // If it was drawn before, `last` is taken, which no earlier draw could reach.
             let position = if picks.as_slice().contains(&drawn) { last } else { drawn };
             picks.positions[picks.len] = position;
             picks.len += 1;

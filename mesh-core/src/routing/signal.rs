@@ -1,25 +1,28 @@
-//! Where policies learn of the peers' load: the parameter that several of them share.
+//! Signals: where a policy learns of the peers' load. And the parameter `signal`, which several
+//! policies share.
 
 use crate::parameter::{Parameter, ParameterKind, ParameterValues, Word};
 
-/// What a policy wants to know of the peers on its shortlist.
+/// What a policy wants to know of the peers on its shortlist before it chooses. The agent provides
+/// it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signal {
-    /// Nothing.
+    /// Nothing: it chooses by the shortlist alone.
     None,
-    /// How many of this agent's own calls each peer has not answered yet.
+    /// How many of this agent's own jobs each peer has not answered yet.
     OwnCounters,
-    /// A fresh `info` answer, whose round trip the request waits for.
+    /// A fresh load report of each peer. The agent probes them, and the request waits for that.
     Probes,
-    /// The last report that the registry listed, as old as the heartbeat and the refresh make it.
+    /// The last load report that the registry listed: up to a heartbeat and a refresh of the list
+    /// old.
     Reports,
 }
 
 const PROBES: Word =
-    Word { name: "probes", summary: "A fresh question to each peer, which the request waits for." };
+    Word { name: "probes", summary: "Fresh answers of the peers, for which the request waits." };
 const REPORTS: Word =
-    Word { name: "reports", summary: "The last heartbeat that the registry listed." };
-const OWN: Word = Word { name: "own", summary: "The agent's own unanswered calls." };
+    Word { name: "reports", summary: "The last heartbeat of each peer, as the registry lists it." };
+const OWN: Word = Word { name: "own", summary: "The agent's own calls that are not answered yet." };
 
 /// The parameter of policies that read CPU and memory.
 pub(super) const LOAD_SIGNAL: Parameter = signal(&[PROBES, REPORTS]);
@@ -30,14 +33,14 @@ pub(super) const COUNT_SIGNAL: Parameter = signal(&[PROBES, REPORTS, OWN]);
 const fn signal(words: &'static [Word]) -> Parameter {
     Parameter {
         name: "signal",
-        summary: "Where loads come from.",
+        summary: "How the agent learns the loads of its peers.",
         kind: ParameterKind::Word { default: PROBES.name, words },
     }
 }
 
 /// What a policy's signal is set to.
 pub(super) fn signal_of(values: &ParameterValues) -> Signal {
-    // Both parameters have the same name.
+    // Both parameters have the same name, and a parameter is looked up by its name.
     match values.word(&COUNT_SIGNAL) {
         word if word == OWN.name => Signal::OwnCounters,
         word if word == REPORTS.name => Signal::Reports,

@@ -213,10 +213,10 @@ fn settings_are_read_as_they_are_written() {
     let names = "random, round_robin, least_loaded, weighted, power_of_two, shortest_queue";
     assert_eq!(refused("rondom"), format!("no policy rondom; there are: {names}"));
     assert_eq!(refused(""), format!("no policy ; there are: {names}"));
-    assert_eq!(refused("random choices=2"), "choices means nothing to the policy random");
+    assert_eq!(refused("random choices=2"), "the policy random has no parameter choices");
     assert_eq!(
         refused("shortest_queue choices=2"),
-        "choices means nothing to the policy shortest_queue; it has signal"
+        "the policy shortest_queue has no parameter choices; it has signal"
     );
     assert_eq!(
         refused("power_of_two choices=9"),
@@ -229,7 +229,7 @@ fn settings_are_read_as_they_are_written() {
     );
     assert_eq!(
         refused("random choices"),
-        "expected parameter=value behind the policy's name, not choices"
+        "expected parameter=value after the policy's name, not choices"
     );
 }
 

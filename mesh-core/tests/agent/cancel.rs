@@ -1,6 +1,6 @@
-//! Cancelling, finishing and shutting down free everything.
+//! After cancelling, finishing or shutting down, an agent holds nothing any more.
 
-use mesh_core::agent::{AgentConfig, Failure, Handle, RegistryReply, RegistryRequest};
+use mesh_core::agent::{AgentConfig, Failure, RegistryReply, RegistryRequest, RequestHandle};
 use mesh_core::protocol::{Reply, Request, Task};
 
 use crate::driver::{Driver, config, done_by, job, load, ms, output};
@@ -9,7 +9,7 @@ fn random() -> AgentConfig {
     config("random")
 }
 
-fn cancel(driver: &mut Driver, handle: Option<Handle>) {
+fn cancel(driver: &mut Driver, handle: Option<RequestHandle>) {
     driver.agent.handle_cancel(driver.now, handle.expect("not answered yet"));
     driver.drain();
 }

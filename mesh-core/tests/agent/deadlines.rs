@@ -1,4 +1,5 @@
-//! Deadlines: in every stage, shortened hop by hop, and the bound on depth.
+//! Deadlines: they hold in every stage of a request, and a peer gets what is left of them. And the
+//! bounds on depth and on open delegations.
 
 use std::time::Duration;
 

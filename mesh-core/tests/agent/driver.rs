@@ -1,4 +1,5 @@
-//! A driver by hand around one agent: virtual time, and every effect kept for the test to look at.
+//! A driver around one agent, which the test moves by hand: time passes when the test says so, and
+//! every effect is kept for the test to look at.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,8 +10,8 @@ use mesh_core::agent::config::{
     AdmissionConfig, AgentConfig, Concurrency, DelegationConfig, Identity, MembershipConfig,
 };
 use mesh_core::agent::{
-    Agent, CallError, CallId, Effect, Failure, Handle, JobId, Note, RegistryReply, RegistryRequest,
-    Ticket,
+    Agent, CallError, CallId, Effect, Failure, JobId, Note, RegistryReply, RegistryRequest,
+    RequestHandle, Ticket,
 };
 use mesh_core::load::LoadReport;
 use mesh_core::protocol::{InfoReply, Reply, Request, Task, WorkReply};
@@ -23,8 +24,8 @@ use serde_json::value::RawValue;
 /// The name of the agent under test.
 pub(crate) const ME: &str = "me";
 
-/// Heartbeats and refreshes come this seldom, so that they don't mix with what a test looks at.
-pub(crate) const SELDOM: Duration = Duration::from_secs(1_000);
+/// The time between heartbeats, and between lists: so long that they don't disturb a test.
+pub(crate) const RARELY: Duration = Duration::from_secs(1_000);
 
 /// A call to a peer that has no result yet.
 #[derive(Clone, Debug)]
@@ -45,16 +46,16 @@ impl OpenCall {
     }
 }
 
-/// One agent and all that it asked for.
+/// One agent, and everything that it has asked its driver for.
 pub(crate) struct Driver {
     pub(crate) agent: Agent,
     pub(crate) now: Timestamp,
-    /// In order of sending.
+    /// Calls without a result, in the order in which they were sent.
     pub(crate) calls: Vec<OpenCall>,
     pub(crate) answers: BTreeMap<Ticket, Result<Reply, Failure>>,
     pub(crate) running: Vec<(JobId, Task)>,
     pub(crate) stopped: Vec<JobId>,
-    /// Registry calls and when they were made.
+    /// Calls to the registry without an answer: when each was made, and its number.
     pub(crate) registry: Vec<(Timestamp, u64, RegistryRequest)>,
     pub(crate) notes: Vec<Note>,
     tickets: Ticket,
@@ -68,7 +69,7 @@ pub(crate) fn at(since_start: Duration) -> Timestamp {
     Timestamp::ZERO + since_start
 }
 
-/// A built-in policy, as in "power_of_two signal=own".
+/// A built-in policy from its text, such as "power_of_two signal=own".
 pub(crate) fn policy(text: &str) -> Arc<dyn PolicyFactory> {
     let settings: PolicySettings = text.parse().unwrap_or_else(|error| panic!("{text}: {error}"));
     Arc::new(settings)
@@ -88,8 +89,8 @@ pub(crate) fn config(policy_text: &str) -> AgentConfig {
             ..DelegationConfig::default()
         },
         membership: MembershipConfig {
-            heartbeat: SELDOM,
-            refresh: SELDOM,
+            heartbeat: RARELY,
+            refresh: RARELY,
             timeout: ms(1_000),
             ..MembershipConfig::default()
         },
@@ -97,7 +98,7 @@ pub(crate) fn config(policy_text: &str) -> AgentConfig {
     }
 }
 
-/// A job that must not be done twice, with a second to do it.
+/// A job that must not be done twice, with a timeout of one second.
 pub(crate) fn job() -> Task {
     Task {
         text: "x".into(),
@@ -124,7 +125,7 @@ pub(crate) fn output() -> Arc<RawValue> {
 }
 
 impl Driver {
-    /// An agent that has woken once and is not registered yet.
+    /// An agent that has been woken once: it has asked for a lease and for the list.
     pub(crate) fn new(config: AgentConfig) -> Self {
         let now = Timestamp::ZERO;
         let identity = Identity { name: ME.into(), url: "me:1".into(), incarnation: 1 };
@@ -147,17 +148,17 @@ impl Driver {
     /// An agent that is registered and knows these peers.
     pub(crate) fn with_leases(config: AgentConfig, leases: Vec<ListedLease>) -> Self {
         let mut driver = Self::new(config);
-        driver.answer_registry(RegistryReply::Registered { ttl: 3 * SELDOM, rival: None });
+        driver.answer_registry(RegistryReply::Registered { ttl: 3 * RARELY, rival: None });
         driver.answer_registry(RegistryReply::Listed(Listing { epoch: 1, leases: leases.into() }));
         driver
     }
 
-    /// As [`Self::with_leases`], with nothing but names.
+    /// As [`Self::with_leases`], with peers of these names that report no load.
     pub(crate) fn with_peers(config: AgentConfig, names: &[&str]) -> Self {
         Self::with_leases(config, names.iter().map(|name| lease(name)).collect())
     }
 
-    /// Answers the oldest registry call that `reply` fits and that is not answered.
+    /// Answers the oldest open call to the registry that `reply` fits.
     pub(crate) fn answer_registry(&mut self, reply: RegistryReply) {
         let wants_list = matches!(reply, RegistryReply::Listed(_));
         let fits = |request: &RegistryRequest| matches!(request, RegistryRequest::List);
@@ -167,7 +168,7 @@ impl Driver {
         self.drain();
     }
 
-    pub(crate) fn request(&mut self, request: Request) -> (Ticket, Option<Handle>) {
+    pub(crate) fn request(&mut self, request: Request) -> (Ticket, Option<RequestHandle>) {
         self.tickets += 1;
         let handle = self.agent.handle_request(self.now, self.tickets, request);
         self.drain();
@@ -183,7 +184,7 @@ impl Driver {
         self.request(Request::Work(task)).0
     }
 
-    /// Lets time pass, waking the agent whenever it asks for it.
+    /// Lets time pass, and wakes the agent whenever it asks for it.
     pub(crate) fn advance(&mut self, by: Duration) {
         let target = self.now + by;
         loop {
@@ -219,7 +220,7 @@ impl Driver {
         self.drain();
     }
 
-    /// The probe of `peer` comes back.
+    /// The peer answers its probe with this load.
     pub(crate) fn probe_answered(&mut self, peer: &str, load: LoadReport) {
         let call = self.take_call(peer);
         assert!(matches!(call.request, Request::Info), "{:?}", call.request);
@@ -227,7 +228,7 @@ impl Driver {
         self.end_call(call.id, Ok(Reply::Info(info)));
     }
 
-    /// The job at `peer` comes back, done in no time.
+    /// The peer answers that it has done its job, in no time.
     pub(crate) fn work_answered(&mut self, peer: &str) {
         let call = self.take_call(peer);
         assert_eq!(call.task().text.as_ref(), "x");
@@ -240,13 +241,13 @@ impl Driver {
         self.end_call(call.id, Err(error));
     }
 
-    /// The peer that the only open call goes to.
+    /// The peer of the only open call.
     pub(crate) fn only_peer(&self) -> String {
         assert_eq!(self.calls.len(), 1, "{:?}", self.calls);
         self.calls[0].peer.clone()
     }
 
-    /// Names of the peers with an open call, in order.
+    /// The names of the peers with an open call, sorted.
     pub(crate) fn called(&self) -> Vec<&str> {
         let mut names: Vec<&str> = self.calls.iter().map(|call| call.peer.as_str()).collect();
         names.sort_unstable();
@@ -273,7 +274,7 @@ impl Driver {
         !self.answers.contains_key(&ticket)
     }
 
-    /// Asserts that the agent holds nothing for anybody.
+    /// Asserts that the agent holds no requests, calls or jobs.
     pub(crate) fn assert_idle(&self) {
         assert_eq!(self.agent.open(), 0);
         assert_eq!(self.agent.load().in_flight, 0);
@@ -315,7 +316,7 @@ impl Driver {
     }
 }
 
-/// The answer of a peer that took no time.
+/// A peer's answer that it has done a job, in no time.
 pub(crate) fn done_by(peer: &str) -> Result<Reply, CallError> {
     let latency = Duration::ZERO;
     Ok(Reply::Work(WorkReply { agent: peer.into(), result: output(), latency }))

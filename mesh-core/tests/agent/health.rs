@@ -20,7 +20,8 @@ const POLICIES: [&str; 8] = [
     "shortest_queue signal=own",
 ];
 
-/// Delegates one job, letting every probe be answered; the call for `work` is left open.
+/// Delegates one job and lets every probe be answered. Gives back the request's ticket and the peer
+/// that has the job; that call is left open.
 fn send(driver: &mut Driver) -> (u64, String) {
     let ticket = driver.delegate(job());
     let probes: Vec<String> = driver
@@ -33,8 +34,8 @@ fn send(driver: &mut Driver) -> (u64, String) {
     (ticket, driver.calls.last().expect("a call for work").peer.clone())
 }
 
-/// Delegates `jobs`, 100 ms apart; `sick` ends them with `error`, all others do them. How often each
-/// was asked to work.
+/// Delegates `jobs` jobs, 100 ms apart. The peer `sick` ends its jobs with `error`, and all others
+/// do theirs. Gives back how often each peer was sent a job.
 fn run(driver: &mut Driver, jobs: u32, sick: &str, error: &CallError) -> BTreeMap<String, u32> {
     let mut asked: BTreeMap<String, u32> = BTreeMap::new();
     for _ in 0..jobs {
@@ -72,7 +73,7 @@ fn a_peer_that_can_do_nothing_costs_no_job_whatever_the_policy() {
             let mut driver = Driver::with_peers(config(policy), &["a", "b", "c"]);
             let asked = run(&mut driver, 300, "b", &error);
             assert_eq!(failed(&driver), 0, "{policy:?}");
-            // At once, and after 5 and 15 s of 30.
+            // The first failure, and the trials after 5 s and 15 s of the 30 s.
             let times = asked.get("b").copied().unwrap_or_default();
             assert!(times <= 3, "{policy:?}: {times} times");
         }
@@ -85,7 +86,7 @@ fn a_peer_that_fails_its_jobs_draws_few_of_them() {
         let failure = CallError::Answered(Failure::JobFailed("no".into()));
         let mut driver = Driver::with_peers(config(policy), &["a", "b", "c"]);
         run(&mut driver, 300, "b", &failure);
-        // Three in a row, and one after 5 and 15 s.
+        // Three in a row, and one trial each after 5 s and 15 s.
         assert!(failed(&driver) <= 5, "{policy:?}: {}", failed(&driver));
     }
 }
@@ -146,7 +147,8 @@ fn a_cancelled_trial_leaves_the_peer_to_the_next() {
     let other = driver.only_peer();
     driver.work_answered(&other);
     driver.advance(ms(5_000));
-    // One of two equal peers is drawn: sooner or later the one that failed, and soon again.
+    // One of two equal peers is drawn. If the cancelled trial did not free the peer that failed, it
+    // would be drawn once and never again.
     let mut trials = 0;
     for _ in 0..40 {
         let (_, handle) = driver.request(Request::Delegate(job()));
@@ -210,7 +212,7 @@ fn a_success_in_between_forgets_failed_jobs() {
     assert_eq!(passed_over(&driver), []);
 }
 
-/// A silent peer: nothing comes back of any call to it.
+/// The peer b is silent: no call to it is ever answered.
 #[test]
 fn a_silent_peer_costs_at_most_three_probe_timeouts_until_its_lease_is_over() {
     for policy in ["least_loaded", "shortest_queue"] {
@@ -218,7 +220,7 @@ fn a_silent_peer_costs_at_most_three_probe_timeouts_until_its_lease_is_over() {
         let mut slow = 0;
         for _ in 0..1_500 {
             let before = driver.now;
-            // Two at once, of which the second finds out with the first.
+            // Two delegations at once: when one finds that b is silent, the other stops waiting.
             let tickets = [driver.delegate(job()), driver.delegate(job())];
             while tickets.iter().any(|ticket| driver.is_open(*ticket)) {
                 let next = driver.calls.iter().find(|call| call.peer != "b").cloned();

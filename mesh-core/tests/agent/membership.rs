@@ -8,14 +8,14 @@ use mesh_core::agent::{AgentConfig, Note, RegistryReply, RegistryRequest};
 use mesh_core::registry::Registration;
 use mesh_core::roster::Listing;
 
-use crate::driver::{Driver, SELDOM, at, config, lease, load, ms};
+use crate::driver::{Driver, RARELY, at, config, lease, load, ms};
 
 const REGISTERED: RegistryReply = RegistryReply::Registered { ttl: ms(30_000), rival: None };
 
 fn settings() -> AgentConfig {
     let membership = MembershipConfig {
         heartbeat: ms(10_000),
-        refresh: SELDOM,
+        refresh: RARELY,
         timeout: ms(1_000),
         ..MembershipConfig::default()
     };
@@ -36,8 +36,8 @@ fn answer(driver: &mut Driver, call: u64, reply: RegistryReply) {
     driver.drain();
 }
 
-/// Answers the lists that come sooner than the refresh period; the last of them was just asked for
-/// and answered when this returns.
+/// Answers the first lists, which the agent fetches sooner than the refresh period says. When this
+/// returns, the last of them has just been answered.
 fn quick_lists(driver: &mut Driver, list: impl Fn() -> RegistryReply) {
     driver.answer_registry(list());
     for pause in [500, 1_000, 2_000, 4_000] {
@@ -135,7 +135,8 @@ fn a_silent_registry_is_asked_ever_less_often() {
         sent.push(next_registration(&mut driver).0.elapsed());
     }
     let pauses: Vec<Duration> = sent.windows(2).map(|pair| pair[1] - pair[0]).collect();
-    // A second's wait for the answer, then 1, 2, 4, 8 s, each with its jitter, up to the period.
+    // Each pause is 1 s of waiting for the answer, and then 1, 2, 4, 8 s with jitter, up to the
+    // period.
     for (pause, backoff) in pauses.iter().zip([1_000, 2_000, 4_000, 8_000]) {
         let range = ms(1_000 + backoff * 9 / 10)..=ms(1_000 + backoff * 11 / 10);
         assert!(range.contains(pause), "{pauses:?}");
@@ -228,7 +229,7 @@ fn periods_without_end_are_no_overflow() {
     driver.advance(ms(1_000));
 }
 
-/// Heartbeats and the time between them, as long as the registry grants leases of `ttl`.
+/// Answers `count` heartbeats with leases of `ttl`, and gives back the times between them.
 fn periods(driver: &mut Driver, ttl: Duration, count: usize) -> Vec<Duration> {
     let mut sent = Vec::new();
     for _ in 0..=count {
@@ -242,9 +243,9 @@ fn periods(driver: &mut Driver, ttl: Duration, count: usize) -> Vec<Duration> {
 #[test]
 fn heartbeats_come_three_times_per_ttl_if_that_is_more_often_than_set() {
     let mut driver = Driver::new(settings());
-    // 10 s are set. The shortest TTL can't be kept, but nobody is flooded.
+    // 10 s are set. A TTL of 1 ms is too short to be kept, but it must not flood the registry.
     for (ttl, period) in [(3_000, 1_000), (15_000, 5_000), (1, 10), (30_000, 10_000)] {
-        // The first may have been set by the TTL before.
+        // The time of the first heartbeat may have been set for the former TTL.
         let periods = periods(&mut driver, ms(ttl), 6);
         let range = ms(period * 9 / 10)..=ms(period * 11 / 10);
         assert!(periods[1..].iter().all(|p| range.contains(p)), "{ttl}: {periods:?}");
@@ -272,8 +273,8 @@ fn names(driver: &Driver) -> Vec<&str> {
     driver.agent.peers().names().map(|name| &**name).collect()
 }
 
-/// An agent that refreshes every 5 s and knows a and b, and whose registry has then not answered
-/// for a time; the list that it asked for last is still open.
+/// An agent that fetches a list every 5 s and knows a and b. Then its registry has not answered for
+/// a time; the last list that the agent asked for is still open.
 fn silent_for(silence: Duration) -> Driver {
     let membership = MembershipConfig { refresh: ms(5_000), ..settings().membership };
     let mut driver = Driver::new(AgentConfig { membership, ..settings() });
@@ -304,7 +305,7 @@ fn silence_of_the_registry_empties_nobodys_view() {
         let (again, call, renewed) = registration(&mut driver);
         assert_eq!((again, renewed.renew), (sent, false));
         answer(&mut driver, call, REGISTERED);
-        // Those that don't come back within a TTL are gone.
+        // Peers that are not listed again within a TTL are gone.
         while driver.now < heard + ms(29_000) {
             driver.advance_to_next_list();
             driver.registry.retain(|(_, _, request)| matches!(request, RegistryRequest::List));

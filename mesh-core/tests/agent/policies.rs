@@ -1,10 +1,10 @@
-//! A policy of one's own: what it is told, what it may ask for, and what that is bounded by.
+//! A policy that is not built in: what it is told, what it may ask for, and the limits on that.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use mesh_core::Timestamp;
-use mesh_core::agent::{AgentConfig, CallError, CallId, Failure, Handle, RegistryReply};
+use mesh_core::agent::{AgentConfig, CallError, CallId, Failure, RegistryReply, RequestHandle};
 use mesh_core::protocol::{InfoReply, Reply, Request, Task};
 use mesh_core::roster::{ListedLease, Listing, PeerId};
 use mesh_core::routing::{
@@ -15,20 +15,21 @@ use mesh_core::seed::Rng;
 
 use crate::driver::{Driver, at, config, done_by, job, lease, load, ms};
 
-/// What a policy was told, and what it is to do.
+/// What a scripted policy was told, and what it is to do.
 #[derive(Debug, Default)]
 struct Script {
     /// Events in words, with the time in ms.
     told: Vec<String>,
     candidates: Vec<Candidate>,
-    /// Names of the peers that it wants to probe next.
+    /// Names of the peers that it will ask to probe, the last one first.
     wants: Vec<&'static str>,
-    /// Probes as many as it may.
+    /// Whether it asks for as many probes as it may have.
     is_greedy: bool,
     timeout: Option<Timestamp>,
 }
 
-/// Chooses the first peer, and keeps a record. The factory is shared with the test.
+/// A policy that chooses the first peer and records what it is told. It is also its own factory,
+/// and shares its script with the test.
 #[derive(Clone, Debug)]
 struct Scripted {
     script: Arc<Mutex<Script>>,
@@ -201,7 +202,7 @@ fn a_policy_is_told_what_became_of_its_choices() {
 
     let (_, handle) = driver.request(Request::Delegate(job()));
     driver.advance(ms(7));
-    let handle @ Handle::Delegation(_) = handle.unwrap() else { panic!("{handle:?}") };
+    let handle @ RequestHandle::Delegation(_) = handle.unwrap() else { panic!("{handle:?}") };
     driver.agent.handle_cancel(driver.now, handle);
     driver.drain();
     driver.delegate(job());
@@ -233,7 +234,7 @@ fn identities_outlive_lists_and_a_new_life_is_another_peer() {
     let told = policy.told();
     assert!(told[0].contains("answered b1"), "{told:?}");
 
-    // A call that outlives its peer says nothing any more.
+    // A call whose peer has left the list tells the policy nothing any more.
     driver.delegate(patient);
     next_list(&mut driver, vec![life("b", 1)]);
     driver.fail("a", CallError::NotSent);
@@ -268,7 +269,7 @@ fn loads_come_from_probes_and_lists() {
     );
     driver.advance(ms(200));
     policy.told();
-    // Only what is new is told.
+    // The policy is told only the reports that are new.
     next_list(&mut driver, vec![report("a", Some(load(0.0, 4))), report("b", Some(load(0.0, 1)))]);
     let told = policy.told();
     assert_eq!(told.len(), 1, "{told:?}");
@@ -302,7 +303,7 @@ fn a_probing_policy_sees_its_own_jobs_and_how_old_its_knowledge_is() {
         let now = driver.now;
         driver.delegate(job());
         driver.advance(ms(4));
-        // The jobs before are open calls to the same peer.
+        // The earlier jobs are open calls to the same peer, so take the probe.
         let probe = open_probes(&driver).remove(0);
         driver.calls.retain(|call| call.id != probe);
         let info =
@@ -355,7 +356,7 @@ fn probes_of_its_own_are_bounded() {
     driver.delegate(job());
     let probes = |driver: &Driver| open_probes(driver).len();
     assert_eq!(probes(&driver), MAX_OWN_PROBES);
-    // An answer makes room for one more, a failure only after the time of its probe.
+    // A failed probe makes room for another one only after the probe timeout.
     let first = open_probes(&driver);
     driver.calls.retain(|call| call.id != first[0]);
     driver.end_call(first[0], Err(CallError::NotSent));
@@ -382,7 +383,7 @@ fn a_greedy_policy_does_not_stop_time() {
     driver.delegate(job());
     driver.work_answered("a");
     driver.advance(ms(3));
-    // A peer that answers a probe with something else has failed, too: it is not asked at once.
+    // An answer of another kind counts as a failure: the peer is not probed again at once.
     let first = open_probes(&driver)[0];
     driver.calls.retain(|call| call.id != first);
     driver.end_call(first, done_by("a"));
@@ -399,7 +400,7 @@ fn a_probe_says_nothing_of_a_peer_that_has_left() {
     let mut driver = Driver::with_peers(settings, &[]);
     driver.delegate(job());
     policy.script(|script| script.wants = vec!["a"]);
-    // Nothing but the probe is under way, and of no peer is anything known.
+    // Only the probe is under way, and the agent knows nothing of any peer.
     next_list(&mut driver, vec![life("a", 1), life("b", 1)]);
     assert_eq!(driver.only_peer(), "a");
     next_list(&mut driver, vec![life("b", 1)]);
@@ -418,7 +419,7 @@ fn a_peer_is_free_again_when_its_probe_is_abandoned() {
     driver.fail("b", CallError::NotSent);
     driver.work_answered("a");
     driver.advance(ms(6_000));
-    // Its penalty is over: all others wait for what a probe says of it.
+    // The penalty of b is over, and the probe is its trial: all other choices wait for the result.
     policy.script(|script| script.wants = vec!["b"]);
     driver.delegate(job());
     assert_eq!(driver.called(), ["a", "b"]);

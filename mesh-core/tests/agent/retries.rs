@@ -1,4 +1,5 @@
-//! What is retried, how often, and the error that is left in the end.
+//! Retries: which attempts are followed by another one, how many there may be, and the failure that
+//! is answered when there are no more.
 
 use mesh_core::agent::{CallError, Failure, Note, RegistryReply, Tried};
 use mesh_core::jsonrpc::Error;
@@ -6,7 +7,7 @@ use mesh_core::protocol::{InfoReply, Reply, Task};
 use mesh_core::resilience::RetryConfig;
 use mesh_core::roster::{ListedLease, Listing};
 
-use crate::driver::{Driver, SELDOM, config, done_by, job, lease, load, ms};
+use crate::driver::{Driver, RARELY, config, done_by, job, lease, load, ms};
 
 const BUSY: CallError = CallError::Answered(Failure::Busy);
 const STOPPING: CallError = CallError::Answered(Failure::ShuttingDown);
@@ -15,7 +16,7 @@ fn random() -> mesh_core::agent::AgentConfig {
     config("random")
 }
 
-/// Fails the open call and gives back who it was.
+/// Fails the only open call, and gives back its peer.
 fn fail_next(driver: &mut Driver, error: CallError) -> String {
     let peer = driver.only_peer();
     driver.fail(&peer, error);
@@ -109,7 +110,7 @@ fn retries_stay_within_a_tenth_and_the_floor() {
         }
         driver.notes.iter().filter(|note| is_retry(note)).count() - before
     };
-    // One second's worth of the floor to begin with, and a tenth of 50.
+    // The budget starts with one second of the floor, and 50 delegations add a tenth of 50.
     assert_eq!(retries(&mut driver, 50), 2 + 5);
     driver.advance(ms(1_000));
     assert_eq!(retries(&mut driver, 50), 2 + 5);
@@ -253,7 +254,7 @@ fn a_peer_that_left_while_it_works_may_still_answer() {
 #[test]
 fn the_callers_own_numbers_cannot_make_it_panic() {
     let mut driver = Driver::with_peers(random(), &["a", "b"]);
-    let ticket = driver.delegate(Task { attempt: u32::MAX, timeout: Some(SELDOM), ..job() });
+    let ticket = driver.delegate(Task { attempt: u32::MAX, timeout: Some(RARELY), ..job() });
     fail_next(&mut driver, BUSY);
     fail_next(&mut driver, BUSY);
     assert_eq!(driver.failure(ticket).name(), "all_busy");

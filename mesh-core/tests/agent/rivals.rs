@@ -1,4 +1,4 @@
-//! Several processes with one name, and a real registry between them.
+//! Several processes with the same name, and the real registry.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use mesh_core::registry::{LeaseConfig, RegisterError, Registry, RegistryConfig};
 use mesh_core::roster::Listing;
 use mesh_core::seed::Seed;
 
-use crate::driver::{ME, SELDOM, at, config, ms};
+use crate::driver::{ME, RARELY, at, config, ms};
 
 const TTL: Duration = Duration::from_secs(30);
 
@@ -19,11 +19,12 @@ struct Process {
     notes: Vec<Note>,
 }
 
-/// Processes that call themselves [`ME`], and whose that name was, one after the other.
+/// Processes that all have the name [`ME`].
 struct Rivals {
     now: Timestamp,
     registry: Registry,
     processes: Vec<Process>,
+    /// The addresses that have held the name, one after the other.
     holders: Vec<String>,
 }
 
@@ -37,13 +38,13 @@ impl Rivals {
     fn start(&mut self, url: &'static str, incarnation: u64) {
         let identity = Identity { name: ME.into(), url: url.into(), incarnation };
         let membership =
-            MembershipConfig { heartbeat: ms(10_000), refresh: SELDOM, ..Default::default() };
+            MembershipConfig { heartbeat: ms(10_000), refresh: RARELY, ..Default::default() };
         let config = AgentConfig { membership, ..config("random") };
         let agent = Agent::new(self.now, identity, config, &Seed::root(incarnation));
         self.processes.push(Process { url, agent, notes: Vec::new() });
     }
 
-    /// The process is gone, with or without a word.
+    /// The process ends, after giving its lease back (`says_so`) or without.
     fn end(&mut self, url: &str, says_so: bool) {
         let position = self.position(url);
         if says_so {
@@ -122,7 +123,7 @@ fn answer(registry: &mut Registry, now: Timestamp, request: RegistryRequest) -> 
     }
 }
 
-/// Own and the other address of each note about a name that is shared.
+/// The two addresses of each note about a shared name: the own one, and the other one.
 fn contests(notes: &[Note]) -> Vec<(&str, &str)> {
     let mut addresses = Vec::new();
     for note in notes {
@@ -148,7 +149,7 @@ fn the_last_one_to_start_keeps_the_name_and_all_say_whom_they_share_it_with() {
 
         let losses = contests(rivals.notes("a:1"));
         assert_eq!((losses[0], losses.last()), (("a:1", "b:1"), Some(&("a:1", "c:1"))));
-        // 10, 20, 40 and then 80 s apart.
+        // The agent asks for its name after 10, 20 and 40 s, and then every 80 s.
         assert!((45..60).contains(&losses.len()), "{}", losses.len());
         let wins = contests(rivals.notes("c:1"));
         assert!(wins.contains(&("c:1", "a:1")) || wins.contains(&("c:1", "b:1")), "{wins:?}");
@@ -176,7 +177,8 @@ fn whoever_waits_gets_the_name_when_it_is_free() {
         rivals.start("b:1", 200);
         rivals.run(Duration::from_secs(600));
         rivals.end("b:1", says_so);
-        // It asks every 80 s at the least often; a lease without a word runs out before that.
+        // The agent asks at least every 80 s, with jitter. A lease that was not given back runs out
+        // sooner.
         rivals.run(ms(2 * 88_000));
         assert_eq!(rivals.holders, ["a:1", "b:1", "a:1"], "{says_so}");
         assert!(matches!(rivals.notes("a:1").last(), Some(Note::Registered { .. })));
@@ -185,7 +187,7 @@ fn whoever_waits_gets_the_name_when_it_is_free() {
 
 #[test]
 fn a_restart_at_another_address_is_listed_at_once() {
-    // The second number is that of a machine whose clock is behind.
+    // The lower incarnation is that of a machine whose clock is behind.
     for (incarnation, limit) in [(200, ms(0)), (50, ms(1_100))] {
         let mut rivals = Rivals::new();
         rivals.start("a:1", 100);
@@ -205,7 +207,7 @@ fn a_rolling_restart_moves_the_name_once() {
     let mut rivals = Rivals::new();
     rivals.start("a:1", 100);
     rivals.run(ms(5_000));
-    // The old process still serves, and is told to stop once the new one is there.
+    // The old process runs on, and is told to stop once the new one serves.
     rivals.start("b:1", 200);
     rivals.run(ms(30_000));
     rivals.end("a:1", true);

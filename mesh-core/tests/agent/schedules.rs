@@ -1,5 +1,6 @@
-//! Random schedules of requests, deliveries, losses, duplicates, delays, crashes and timeouts: no
-//! invariant breaks, nothing panics, and the mesh works once it has healed.
+//! Random schedules of requests, deliveries, losses, duplicates, delays, crashes and timeouts.
+//! Under none of them an invariant breaks or an agent panics, and the mesh works once it has
+//! healed.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +11,7 @@ use proptest::test_runner::{RngSeed, TestRunner};
 use crate::world::World;
 use crate::world::plan::plans;
 
-/// The same schedules in every run, so that a change that breaks one is to blame for it.
+/// The same schedules in every run: if one breaks, it is because of the last change.
 fn fixed(cases: u32) -> ProptestConfig {
     ProptestConfig {
         cases,

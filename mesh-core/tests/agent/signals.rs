@@ -1,4 +1,4 @@
-//! Each policy gets the signal that it declares, and no other.
+//! Signals: each policy gets what it declares to need, and the agent makes no other calls for it.
 
 use std::collections::BTreeSet;
 
@@ -108,7 +108,7 @@ fn a_failed_probe_does_not_wait_for_the_timeout() {
 fn silence_all_round_asks_others_next() {
     let policy = "power_of_two";
     let mut settings = config(policy);
-    // Probes cost nothing of the budget, so an empty one does not stop the second round.
+    // Probes take nothing of the retry budget, so an empty budget does not stop the second round.
     settings.delegation.retry.floor = 0.0;
     let mut driver = Driver::with_peers(settings, &["a", "b", "c"]);
     let ticket = driver.delegate(job());

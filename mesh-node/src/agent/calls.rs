@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use mesh_core::Timestamp;
-use mesh_core::agent::{CallError, Fate, RegistryReply, RegistryRequest, Seen};
+use mesh_core::agent::{CallError, Fate, ObservedEnd, RegistryReply, RegistryRequest};
 use mesh_core::codec::{self, limits};
 use mesh_core::jsonrpc::Id;
 use mesh_core::protocol::{Reply, Request};
@@ -124,7 +124,7 @@ impl<N: Net, H: Host, O: Observer> AgentDriver<N, H, O> {
         let (agent, registry) = (&self.name, &self.registry);
         // Logged once, as for a registry that is silent.
         if !self.registry_is_wrong.swap(true, Ordering::Relaxed) {
-            tracing::warn!(%agent, %registry, %status, %error, "it does not answer as a registry");
+            tracing::warn!(%agent, %registry, %status, %error, "the answer is not that of a registry");
         }
     }
 }
@@ -149,7 +149,7 @@ pub async fn call<N: Net>(
     let RpcAnswer { outcome, origin } = answered.map_err(|error| without_answer(url, &error))?;
     let result = outcome.map_err(|error| codec::from_error(&error, origin))?;
     codec::decode_reply(request, &result).map_err(|error| {
-        tracing::warn!(peer = url, %error, "the peer's answer can't be read");
+        tracing::warn!(peer = url, %error, "the answer of the peer can't be read");
         CallError::NoAnswer
     })
 }
@@ -157,12 +157,12 @@ pub async fn call<N: Net>(
 /// What it means for the job that no JSON-RPC answer came back.
 fn without_answer(url: &str, error: &ExchangeError) -> CallError {
     match (error, error.seen()) {
-        (_, Seen::NotSent) => CallError::NotSent,
+        (_, ObservedEnd::NotSent) => CallError::NotSent,
         (ExchangeError::Http(_), _) => CallError::NoAnswer,
         // Something answered that does not behave as an agent. That does not heal by itself.
         (_, seen) => {
             let cause = error.source().map(tracing::field::display);
-            tracing::warn!(peer = url, %error, cause, "it does not answer as an agent");
+            tracing::warn!(peer = url, %error, cause, "the answer is not that of an agent");
             match seen.fate() {
                 Fate::Unknown => CallError::NoAnswer,
                 fate => fate.failure(url, format!("failed to {error}")).into(),

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use mesh_core::agent::{
-    Agent, AgentConfig, CallId, Effect, Failure, Handle, Identity, JobId, Note, Ticket,
+    Agent, AgentConfig, CallId, Effect, Failure, Identity, JobId, Note, RequestHandle, Ticket,
 };
 use mesh_core::hash::FastMap;
 use mesh_core::protocol::{Name, Reply, Request, Task};
@@ -68,7 +68,7 @@ struct DriverState {
     waiting: BTreeMap<Ticket, oneshot::Sender<RequestResult>>,
     /// Notifications under way. They are not cancelled when their senders leave, only when the
     /// agent ends.
-    notifications: BTreeMap<Ticket, Handle>,
+    notifications: BTreeMap<Ticket, RequestHandle>,
     /// The tasks of calls to peers, so that they can be abandoned.
     calls: FastMap<CallId, AbortHandle>,
     /// The tasks of jobs that run, so that they can be stopped.
@@ -341,7 +341,7 @@ fn clamped(percent: f64) -> f64 {
 pub(super) struct PendingRequest<N: Net, H: Host, O: Observer> {
     driver: Arc<AgentDriver<N, H, O>>,
     ticket: Ticket,
-    handle: Option<Handle>,
+    handle: Option<RequestHandle>,
     receiver: oneshot::Receiver<RequestResult>,
 }
 

@@ -28,7 +28,7 @@ pub(super) fn check_json_headers(headers: &HeaderMap) -> Result<(), String> {
     if let Some(coding) = only(headers, &CONTENT_ENCODING)?
         && !(coding.is_empty() || coding.eq_ignore_ascii_case("identity"))
     {
-        return Err(format!("content-encoding {coding:?} is not taken: send the body as it is"));
+        return Err(format!("content-encoding {coding:?} is not accepted: send the body as it is"));
     }
     let send = format!("send the body as content-type: {JSON}");
     let Some(value) = only(headers, &CONTENT_TYPE)? else {
@@ -47,7 +47,7 @@ pub(super) fn check_json_headers(headers: &HeaderMap) -> Result<(), String> {
     });
     match charset.map(str::to_ascii_lowercase) {
         Some(charset) if !CHARSETS.contains(&&*charset) => {
-            Err(format!("charset {charset:?} is not taken: JSON is sent as UTF-8"))
+            Err(format!("charset {charset:?} is not accepted: JSON is sent as UTF-8"))
         }
         _ => Ok(()),
     }

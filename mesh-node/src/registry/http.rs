@@ -78,7 +78,7 @@ impl<O: Observer> RegistryDriver<O> {
                     self.observer.renewed(self.clock.now(), &name);
                 } else if let Some(url) = unreachable {
                     // Only a warning, because it works if all agents are on this machine.
-                    tracing::warn!(%url, "agents of other machines don't reach this address");
+                    tracing::warn!(%url, "agents on other machines can't reach this address");
                 }
                 let status = if registered.renewed { "renewed" } else { "registered" };
                 let ttl_ms = self.ttl.as_millis() as u64;

@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use mesh_core::Timestamp;
 use mesh_core::protocol::Name;
-use mesh_core::registry::{Note, NoteKind};
+use mesh_core::registry::{LeaseNote, LeaseNoteKind};
 
 use super::http::reason;
 use crate::Observer;
@@ -41,7 +41,7 @@ impl RegistryMetrics {
 }
 
 impl Observer for RegistryMetrics {
-    fn registry(&self, _: Timestamp, note: &Note) {
+    fn registry(&self, _: Timestamp, note: &LeaseNote) {
         self.lock().note(note);
     }
 
@@ -58,16 +58,16 @@ impl Observer for RegistryMetrics {
 }
 
 impl RegistryCounters {
-    fn note(&mut self, note: &Note) {
+    fn note(&mut self, note: &LeaseNote) {
         let ended = match &note.kind {
-            NoteKind::Granted => return self.granted += 1,
-            NoteKind::Refused(error) => {
+            LeaseNoteKind::Granted => return self.granted += 1,
+            LeaseNoteKind::Refused(error) => {
                 return *self.refused.entry(reason(error)).or_default() += 1;
             }
-            NoteKind::Moved { .. } => return,
-            NoteKind::Replaced => "replaced",
-            NoteKind::Deregistered => "deregistered",
-            NoteKind::Expired { .. } => "expired",
+            LeaseNoteKind::Moved { .. } => return,
+            LeaseNoteKind::Replaced => "replaced",
+            LeaseNoteKind::Deregistered => "deregistered",
+            LeaseNoteKind::Expired { .. } => "expired",
         };
         *self.ended.entry(ended).or_default() += 1;
     }

@@ -6,7 +6,7 @@ use std::future::pending;
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 
-use mesh_core::agent::{Failure, Seen};
+use mesh_core::agent::{Failure, ObservedEnd};
 use mesh_core::codec::limits::OUTPUT_LEVELS;
 use mesh_core::jsonrpc::is_deeper;
 use mesh_core::protocol::Task;
@@ -52,7 +52,7 @@ impl Executor for Exec {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         let (mut child, mut group) = children::spawn(&mut command).map_err(|error| {
-            self.failure_for(Seen::NotSent, format!("start {}: {error}", self.program))
+            self.failure_for(ObservedEnd::NotSent, format!("start {}: {error}", self.program))
         })?;
         let (stdin, stdout, stderr) =
             (child.stdin.take(), child.stdout.take(), child.stderr.take());
@@ -96,8 +96,9 @@ impl Executor for Exec {
 impl Exec {
     /// Waits for the end of the command.
     async fn wait(&self, child: &mut Child) -> Result<ExitStatus, Failure> {
-        let failed =
-            |error| self.failure_for(Seen::NoAnswer, format!("wait for {}: {error}", self.program));
+        let failed = |error| {
+            self.failure_for(ObservedEnd::NoAnswer, format!("wait for {}: {error}", self.program))
+        };
         child.wait().await.map_err(failed)
     }
 
@@ -105,13 +106,14 @@ impl Exec {
     /// if its exit status says that it failed. Of one that a signal killed (out of memory, say)
     /// nobody knows how far it had come.
     fn failure_of_exit(&self, status: ExitStatus, stderr_tail: &str) -> Failure {
-        let seen = if status.code().is_some() { Seen::Answer } else { Seen::NoAnswer };
+        let seen =
+            if status.code().is_some() { ObservedEnd::Answer } else { ObservedEnd::NoAnswer };
         self.failure_for(seen, explain(status, stderr_tail))
     }
 
     /// The failure that follows from what was seen of the command.
-    fn failure_for(&self, seen: Seen, why: String) -> Failure {
-        if seen != Seen::Answer {
+    fn failure_for(&self, seen: ObservedEnd, why: String) -> Failure {
+        if seen != ObservedEnd::Answer {
             tracing::warn!(command = self.program, why, "no answer from a command");
         }
         seen.fate().failure(&*self.name_for_clients, why)
@@ -124,7 +126,7 @@ impl Exec {
         let mut limited = from.take((self.output_bytes as u64).saturating_add(1));
         let read = limited.read_to_end(&mut output).await;
         read.map_err(|error| {
-            self.failure_for(Seen::NoAnswer, format!("read its output: {error}"))
+            self.failure_for(ObservedEnd::NoAnswer, format!("read its output: {error}"))
         })?;
         if output.len() > self.output_bytes {
             let limit = self.output_bytes;

@@ -94,7 +94,7 @@ fn concurrency_and_queue_are_limits() {
 fn options_that_make_no_sense_are_refused_with_a_reason() {
     let cases: [(&[&str], &str); 10] = [
         (&["--name", "a b"], "expected 1 to 64 of A-Z a-z 0-9 . _ -"),
-        (&["--listen", "0.0.0.0:0"], "say where they can with --advertise HOST"),
+        (&["--listen", "0.0.0.0:0"], "name an address that they can reach with --advertise HOST"),
         (&["--listen", ":8600"], "all addresses of this machine are 0.0.0.0:8600"),
         (
             &["--advertise", "0.0.0.0"],

@@ -160,7 +160,7 @@ fn a_mistake_in_the_file_is_named() {
         "{stderr}"
     );
     let (_, _, stderr) = output(&["agent", "--config", "/no/such/file"]);
-    assert!(stderr.starts_with("error: read /no/such/file: "), "{stderr}");
+    assert!(stderr.starts_with("error: failed to read /no/such/file: "), "{stderr}");
 }
 
 #[test]

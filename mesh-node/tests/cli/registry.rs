@@ -73,6 +73,6 @@ fn an_agent_says_that_something_else_answers_for_its_registry() {
         }
     });
     let agent = Service::unregistered("a", &address, &[]);
-    let line = agent.process.line("it does not answer as a registry");
+    let line = agent.process.line("the answer is not that of a registry");
     assert!(line.contains(&address) && line.contains("501 Not Implemented"), "{line}");
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use mesh_core::Timestamp;
 use mesh_core::agent::{Ending, FailureKind, Note, RetryReason};
 use mesh_core::protocol::Name;
-use mesh_core::registry::{self, NoteKind, RegisterError};
+use mesh_core::registry::{self, LeaseNoteKind, RegisterError};
 
 use crate::faults::FaultSchedule;
 use crate::host::HostId;
@@ -229,21 +229,21 @@ impl CoverageObserver {
         }
     }
 
-    fn registry_noted(&mut self, at: Timestamp, note: &registry::Note) {
+    fn registry_noted(&mut self, at: Timestamp, note: &registry::LeaseNote) {
         match &note.kind {
-            NoteKind::Refused(RegisterError::StaleIncarnation { .. }) => {
+            LeaseNoteKind::Refused(RegisterError::StaleIncarnation { .. }) => {
                 self.coverage.add(STALE_REFUSED);
             }
-            NoteKind::Replaced => {
+            LeaseNoteKind::Replaced => {
                 self.coverage.add(RESTARTED_EARLY);
                 self.lease_ended(note);
             }
-            NoteKind::Expired { .. } => {
+            LeaseNoteKind::Expired { .. } => {
                 self.coverage.add(self.why_expired(at, &note.name));
                 self.lease_ended(note);
             }
-            NoteKind::Deregistered => self.lease_ended(note),
-            NoteKind::Granted | NoteKind::Refused(_) | NoteKind::Moved { .. } => {}
+            LeaseNoteKind::Deregistered => self.lease_ended(note),
+            LeaseNoteKind::Granted | LeaseNoteKind::Refused(_) | LeaseNoteKind::Moved { .. } => {}
         }
     }
 
@@ -255,7 +255,7 @@ impl CoverageObserver {
         }
     }
 
-    fn lease_ended(&mut self, note: &registry::Note) {
+    fn lease_ended(&mut self, note: &registry::LeaseNote) {
         self.ended.insert((note.name.clone(), note.incarnation.unwrap_or_default()));
     }
 
@@ -359,14 +359,15 @@ workload = { arrivals = "constant", rate = 1, demand = { kind = "constant", valu
         observer.finish().met().map(|(state, met)| (state, met.times)).collect()
     }
 
-    fn registry_noted(kind: NoteKind) -> Fact {
+    fn registry_noted(kind: LeaseNoteKind) -> Fact {
         let (name, url) = ("a-1".into(), "h:1".into());
-        Fact::RegistryNoted(registry::Note { name, incarnation: Some(1), url, kind })
+        Fact::RegistryNoted(registry::LeaseNote { name, incarnation: Some(1), url, kind })
     }
 
     #[test]
     fn only_a_stale_incarnation_counts_as_one_that_is_refused() {
-        let refused = |error| met(HostId::REGISTRY, vec![registry_noted(NoteKind::Refused(error))]);
+        let refused =
+            |error| met(HostId::REGISTRY, vec![registry_noted(LeaseNoteKind::Refused(error))]);
         assert_eq!(refused(RegisterError::UnknownLease), []);
         assert_eq!(refused(RegisterError::RegistryFull { max: 1 }), []);
         let stale = RegisterError::StaleIncarnation { current: 2, holder: None };

@@ -163,4 +163,6 @@ fn listed_sides([a, b]: &[Vec<Name>; 2]) -> String {
 }
 
 #[cfg(test)]
+mod documentation_tests;
+#[cfg(test)]
 mod tests;

@@ -71,7 +71,7 @@ pub enum Fact {
         percent: f64,
     },
     /// The registry reports what happened to a lease.
-    RegistryNoted(registry::Note),
+    RegistryNoted(registry::LeaseNote),
     /// The network delivered a call to the registry for the second time.
     RegistryHeardTwice {
         /// The host that made the call.

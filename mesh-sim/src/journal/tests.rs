@@ -83,12 +83,12 @@ fn the_dead_do_not_speak() {
 
 #[test]
 fn an_entry_concerns_its_host_and_whom_the_registry_speaks_of() {
-    use mesh_core::registry::{Note, NoteKind};
-    let note = Note {
+    use mesh_core::registry::{LeaseNote, LeaseNoteKind};
+    let note = LeaseNote {
         name: "agent-1".into(),
         incarnation: Some(1),
         url: "h:1".into(),
-        kind: NoteKind::Granted,
+        kind: LeaseNoteKind::Granted,
     };
     let hosts = [HostId::REGISTRY, HostId::CLIENT, AGENT.host(), OTHER.host()];
     let concerns = |entry: &JournalEntry| hosts.map(|host| entry.concerns(host, &names()));

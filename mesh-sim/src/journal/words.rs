@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use mesh_core::agent::Note;
 use mesh_core::protocol::Name;
-use mesh_core::registry::{self, Deafness, NoteKind};
+use mesh_core::registry::{self, Deafness, LeaseNoteKind};
 use mesh_core::time::{Timestamp, nanos};
 
 use super::{Fact, JournalEntry, RequestOutcome};
@@ -139,14 +139,14 @@ fn of_agent(note: &Note) -> Words<'_> {
     }
 }
 
-fn of_registry(note: &registry::Note) -> Words<'_> {
+fn of_registry(note: &registry::LeaseNote) -> Words<'_> {
     let kind = match note.kind {
-        NoteKind::Granted => "lease_granted",
-        NoteKind::Refused(_) => "lease_refused",
-        NoteKind::Moved { .. } => "lease_moved",
-        NoteKind::Replaced => "lease_replaced",
-        NoteKind::Deregistered => "lease_given_up",
-        NoteKind::Expired { .. } => "lease_expired",
+        LeaseNoteKind::Granted => "lease_granted",
+        LeaseNoteKind::Refused(_) => "lease_refused",
+        LeaseNoteKind::Moved { .. } => "lease_moved",
+        LeaseNoteKind::Replaced => "lease_replaced",
+        LeaseNoteKind::Deregistered => "lease_given_up",
+        LeaseNoteKind::Expired { .. } => "lease_expired",
     };
     let incarnation = Value::U64(note.incarnation.unwrap_or_default());
     Words::new(kind, [("agent", Value::Str(&note.name)), ("incarnation", incarnation)])

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use mesh_core::Timestamp;
 use mesh_core::protocol::Name;
-use mesh_core::registry::{Note, NoteKind};
+use mesh_core::registry::{LeaseNote, LeaseNoteKind};
 
 use super::Found;
 use super::bounds::Bounds;
@@ -76,10 +76,10 @@ impl Leases {
         self.restarted = now;
     }
 
-    pub(super) fn noted(&mut self, now: Timestamp, note: &Note, found: &mut Found) {
+    pub(super) fn noted(&mut self, now: Timestamp, note: &LeaseNote, found: &mut Found) {
         let incarnation = note.incarnation.unwrap_or_default();
         match &note.kind {
-            NoteKind::Granted => {
+            LeaseNoteKind::Granted => {
                 let dead = self.ended.get(&note.name).and_then(|ended| ended.last_key_value());
                 if let Some((&newest, at)) = dead
                     && incarnation <= newest
@@ -94,13 +94,15 @@ impl Leases {
                 self.lost.remove(&(note.name.clone(), incarnation));
                 self.live.insert(note.name.clone(), incarnation);
             }
-            NoteKind::Expired { at } => self.end(note, incarnation, *at),
-            NoteKind::Deregistered | NoteKind::Replaced => self.end(note, incarnation, now),
-            NoteKind::Refused(_) | NoteKind::Moved { .. } => {}
+            LeaseNoteKind::Expired { at } => self.end(note, incarnation, *at),
+            LeaseNoteKind::Deregistered | LeaseNoteKind::Replaced => {
+                self.end(note, incarnation, now);
+            }
+            LeaseNoteKind::Refused(_) | LeaseNoteKind::Moved { .. } => {}
         }
     }
 
-    fn end(&mut self, note: &Note, incarnation: u64, at: Timestamp) {
+    fn end(&mut self, note: &LeaseNote, incarnation: u64, at: Timestamp) {
         self.live.remove(&note.name);
         self.ended.entry(note.name.clone()).or_default().insert(incarnation, at);
     }

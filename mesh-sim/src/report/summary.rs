@@ -236,7 +236,7 @@ pub enum ReadError {
         found: u64,
     },
     /// It is not JSON, or not of this format.
-    #[error("it is no summary of mesh-sim")]
+    #[error("it is not a summary of mesh-sim")]
     Format(#[from] serde_json::Error),
 }
 

@@ -112,7 +112,7 @@ impl Directory {
         let host = self.hosts.get(name).ok_or_else(|| self.none(name))?;
         if !scope.admits(host) {
             return Err(NoSuchHost {
-                title: format!("{name:?} can't stand here"),
+                title: format!("{name:?} can't be used here"),
                 label: format!("this fault is for {}", scope.describe()),
             });
         }
@@ -210,7 +210,7 @@ mod tests {
         );
         assert_eq!(
             said("registry", Scope::Agents),
-            r#""registry" can't stand here: this fault is for agents"#
+            r#""registry" can't be used here: this fault is for agents"#
         );
         assert_eq!(said("nothing*", Scope::Any), r#"no host is called "nothing*": "#);
     }

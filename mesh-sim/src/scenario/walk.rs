@@ -220,7 +220,7 @@ impl Walker<'_> {
 
     fn text(&mut self, found: &str, value: &Value<'_>, path: &Path, rule: &TextRule) {
         if let Err(reason) = (rule.check)(found) {
-            let title = format!("{:?} won't do for {}", excerpt(found), path.subject());
+            let title = format!("{:?} is not valid for {}", excerpt(found), path.subject());
             let problem = Problem::at(value.span(), title, reason);
             self.push(problem.note(format!("expected {}", rule.what)));
         } else if rule.pattern == units::DURATION_PATTERN {
@@ -251,8 +251,8 @@ impl Walker<'_> {
         for item in array {
             let Some(number) = item.get_ref().as_integer().and_then(whole) else { continue };
             if let Some(first) = seen.insert(number, item.span()) {
-                let title = format!("{number} stands twice in `{}`", path.name());
-                let problem = Problem::at(item.span(), title, "each may stand only once");
+                let title = format!("{number} is listed twice in `{}`", path.name());
+                let problem = Problem::at(item.span(), title, "each may be listed only once");
                 self.push(problem.related(first, "first here"));
             }
         }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{Call, Error, Limits, Outcome, parse, result};
 
-/// The methods that the specification's examples suppose; `echo` returns its params.
+/// The methods that the specification's examples call, and `echo`, which returns its params.
 fn methods(call: &Call<'_>) -> Outcome {
     let params = call.params.map(|raw| serde_json::from_str(raw.get()).unwrap());
     match (&*call.method, params) {
@@ -28,7 +28,7 @@ fn minus((a, b): (i64, i64)) -> i64 {
     a - b
 }
 
-/// What the methods above answer to `body`, as text.
+/// The answer of these methods to `body`, as text.
 fn answer(body: &str) -> Option<String> {
     answer_within(body, &Limits::default())
 }
@@ -38,7 +38,7 @@ fn answer_within(body: &str, limits: &Limits) -> Option<String> {
     Some(String::from_utf8(answer).unwrap())
 }
 
-/// The same as a value.
+/// The answer of these methods to `body`, as a JSON value.
 fn answer_value(body: &str) -> Value {
     serde_json::from_str(&answer(body).expect("an answer")).unwrap()
 }

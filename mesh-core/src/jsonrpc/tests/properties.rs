@@ -4,14 +4,14 @@ use serde_json::value::RawValue;
 
 use crate::jsonrpc::{Id, Limits, parse, parse_response, result};
 
-/// Small enough for random bodies to exceed them at times.
+/// So small that random bodies exceed them now and then.
 const LIMITS: Limits = Limits { max_bytes: 600, max_depth: 5, max_batch: 12 };
 
-/// One element of a batch.
+/// One element of a random batch, and what must come of it.
 #[derive(Clone, Debug)]
-struct Element {
+struct RandomElement {
     json: String,
-    /// The id, as JSON, that its one answer must bear; `None`: no answer.
+    /// The id, as JSON, that its answer must have; `None`: no answer.
     id: Option<String>,
     is_valid: bool,
 }
@@ -32,22 +32,22 @@ fn params() -> impl Strategy<Value = &'static str> {
     prop_oneof![Just(""), Just(r#""params":[1,"]"],"#), Just(r#""params":{"a":{}},"#)]
 }
 
-fn call() -> impl Strategy<Value = Element> {
+fn call() -> impl Strategy<Value = RandomElement> {
     (id(), params(), "[a-z\"é]{0,5}").prop_map(|(id, params, method)| {
         let method = Value::from(method);
         let json = format!(r#"{{"id":{id},{params}"method":{method},"jsonrpc":"2.0"}}"#);
-        Element { json, id: Some(id), is_valid: true }
+        RandomElement { json, id: Some(id), is_valid: true }
     })
 }
 
-fn notification() -> impl Strategy<Value = Element> {
+fn notification() -> impl Strategy<Value = RandomElement> {
     params().prop_map(|params| {
         let json = format!(r#"{{{params}"method":"note","jsonrpc":"2.0"}}"#);
-        Element { json, id: None, is_valid: true }
+        RandomElement { json, id: None, is_valid: true }
     })
 }
 
-fn garbage() -> impl Strategy<Value = Element> {
+fn garbage() -> impl Strategy<Value = RandomElement> {
     let null = || Just("null".to_owned());
     let with_id = (id(), 0..4_usize).prop_map(|(id, kind)| {
         let rest = [
@@ -67,23 +67,20 @@ fn garbage() -> impl Strategy<Value = Element> {
         Just(r#"{"jsonrpc":"2.0","method":"m","id":{}}"#),
         Just(r#"{"jsonrpc":"2.0","method":"m","id":1,"id":2}"#),
     ];
-    prop_oneof![with_id, (without.prop_map(str::to_owned), null())].prop_map(|(json, id)| Element {
-        json,
-        id: Some(id),
-        is_valid: false,
-    })
+    prop_oneof![with_id, (without.prop_map(str::to_owned), null())]
+        .prop_map(|(json, id)| RandomElement { json, id: Some(id), is_valid: false })
 }
 
-fn element() -> impl Strategy<Value = Element> {
+fn element() -> impl Strategy<Value = RandomElement> {
     prop_oneof![call(), notification(), garbage()]
 }
 
-fn batch(elements: &[Element]) -> String {
+fn batch(elements: &[RandomElement]) -> String {
     let all: Vec<_> = elements.iter().map(|element| element.json.as_str()).collect();
     format!("[{}]", all.join(" ,\n"))
 }
 
-/// Whatever `body` is: no panic, and an answer that is JSON.
+/// Asserts that no `body` leads to a panic, and that its answer is JSON.
 fn survives(body: &[u8]) {
     let id = Id::from(7);
     let incoming = parse(body, &LIMITS);

@@ -1,4 +1,4 @@
-//! What implementations get wrong, each by name.
+//! Cases that implementations of JSON-RPC get wrong; each test names one.
 
 use serde_json::{Value, json};
 

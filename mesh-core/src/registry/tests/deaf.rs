@@ -1,5 +1,5 @@
-//! A registry that could not hear: paused, starved or cut off. Its TTL is 100 ns, the agents' period
-//! 30 ns.
+//! A registry that could not hear its agents, because it was paused, starved of CPU or cut off. Its
+//! TTL is 100 ns, and the agents send a heartbeat every 30 ns.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ const fn nanos(nanos: u64) -> Duration {
     Duration::from_nanos(nanos)
 }
 
-/// A registry that has heard a, b and c at 0, 10 and 20.
+/// A registry that has heard the agents a, b and c at 0, 10 and 20 ns.
 fn three() -> Registry {
     let mut registry = registry();
     for (now, name) in [(0, "a"), (10, "b"), (20, "c")] {
@@ -19,11 +19,11 @@ fn three() -> Registry {
     registry
 }
 
-/// Does something at a time.
-type Deed = fn(&mut Registry, u64);
+/// A call to the registry at a time in nanoseconds.
+type RegistryAct = fn(&mut Registry, u64);
 
-/// What may be the first thing that a registry does after a pause.
-const FIRST: [(&str, Deed); 4] = [
+/// The calls that may be the first after a pause.
+const FIRST: [(&str, RegistryAct); 4] = [
     ("its timer", |registry, now| registry.handle_timeout(at(now))),
     ("a list", |registry, now| assert_eq!(registry.handle_list(at(now)).len(), 3)),
     ("a look", |registry, now| assert_eq!(names(registry, at(now)).len(), 3)),
@@ -67,7 +67,7 @@ fn an_agent_that_dies_in_a_pause_is_given_up_a_ttl_after_it() {
 fn a_registry_that_is_paused_again_and_again_still_gives_up_the_dead() {
     let mut registry = three();
     let mut now = 20;
-    // It runs for 10 ns, then sleeps for 40; of these, 12 are no pause yet.
+    // It runs for 10 ns, then sleeps for 40; the first 12 of these don't count as a pause.
     for _ in 0..4 {
         pass(&mut registry, now + 10);
         registry.handle_register(at(now + 10), registration("z", 1)).unwrap();
@@ -110,7 +110,7 @@ fn a_lease_that_nobody_renews_ends_after_two_ttls_of_silence() {
         assert_eq!(names(&mut registry, at(until)).len(), left, "{until}");
     }
     assert_eq!(registry.poll_timeout(), None);
-    // What comes then finds no lease to renew, and heals by registering anew.
+    // A heartbeat that comes now finds no lease to renew, and the agent registers anew.
     let late = registry.handle_register(at(230), heartbeat("a", 1));
     assert_eq!(late, Err(RegisterError::UnknownLease));
     assert!(!registry.handle_register(at(230), registration("a", 2)).unwrap().renewed);
@@ -119,7 +119,7 @@ fn a_lease_that_nobody_renews_ends_after_two_ttls_of_silence() {
 #[test]
 fn silence_upon_silence_keeps_no_lease_beyond_three_ttls() {
     let mut registry = three();
-    // Of the three only b is left, and it is heard less than twice per TTL.
+    // Of the three agents only b is alive, and it is heard less than twice per TTL.
     for now in (80..310).step_by(60) {
         pass(&mut registry, now);
         registry.handle_register(at(now), heartbeat("b", 1)).unwrap();

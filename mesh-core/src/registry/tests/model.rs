@@ -1,4 +1,5 @@
-//! Random schedules against a model that is slow and plain: lists, searched from end to end.
+//! Random schedules, in which the registry must agree with a simple and slow model of it: the model
+//! keeps lists, and searches them from end to end.
 
 use std::time::Duration;
 
@@ -7,25 +8,27 @@ use proptest::prelude::*;
 use super::{at, drain, heartbeat, registration};
 use crate::protocol::Name;
 use crate::registry::{
-    DeregisterError, Lease, LeaseConfig, NoteKind, RegisterError, Registration, Registry,
+    DeregisterError, Lease, LeaseConfig, LeaseNoteKind, RegisterError, Registration, Registry,
     RegistryConfig,
 };
 
 const TTL: u64 = 40;
 const SWEEP: u64 = 8;
-/// A longer one is a silence.
+/// A longer time without any heartbeat is a silence.
 const PAUSE: u64 = TTL * 2 / 5;
-/// It wants to see that it is awake this often, and may be so late.
+/// The registry wants to be woken this often, and may be woken this late.
 const WATCH: u64 = TTL / 8;
 const MAX_LEASES: usize = 3;
 const MAX_TOMBSTONES: usize = 2;
 const NAMES: [&str; 4] = ["a", "b", "c", "d"];
 const URLS: [&str; 2] = ["x:1", "y:2"];
 
+/// One step of a schedule.
 #[derive(Clone, Debug)]
-enum Step {
+enum ScheduleStep {
+    /// Lets this many nanoseconds pass.
     Wait(u64),
-    /// Does what `poll_timeout` asks for.
+    /// Lets time pass until the registry wants to be woken, and wakes it.
     Wake,
     Register {
         name: usize,
@@ -39,22 +42,23 @@ enum Step {
     },
 }
 
-fn step() -> impl Strategy<Value = Step> {
+fn step() -> impl Strategy<Value = ScheduleStep> {
     let name = 0..NAMES.len();
     let incarnation = prop::option::weighted(0.8, 0..6_u64);
     prop_oneof![
-        1 => (0..2 * TTL).prop_map(Step::Wait),
-        6 => Just(Step::Wake),
+        1 => (0..2 * TTL).prop_map(ScheduleStep::Wait),
+        6 => Just(ScheduleStep::Wake),
         6 => (name.clone(), 0..URLS.len(), incarnation.clone(), any::<bool>()).prop_map(
-            |(name, url, incarnation, renew)| Step::Register { name, url, incarnation, renew }
+            |(name, url, incarnation, renew)| ScheduleStep::Register { name, url, incarnation, renew }
         ),
         1 => (name, incarnation)
-            .prop_map(|(name, incarnation)| Step::Deregister { name, incarnation }),
+            .prop_map(|(name, incarnation)| ScheduleStep::Deregister { name, incarnation }),
     ]
 }
 
+/// A lease of the model; its times are in nanoseconds.
 #[derive(Clone, Debug, PartialEq)]
-struct Entry {
+struct ModelLease {
     name: usize,
     url: usize,
     incarnation: Option<u64>,
@@ -62,18 +66,20 @@ struct Entry {
     latest: u64,
 }
 
+/// The model of a registry.
 #[derive(Debug, Default)]
-struct Model {
-    leases: Vec<Entry>,
-    /// When it was last called, and when it last heard an agent.
+struct ModelRegistry {
+    leases: Vec<ModelLease>,
+    /// When it was last called.
     awake: u64,
+    /// When it last heard an agent.
     heard: u64,
-    /// Name and incarnation, oldest first.
+    /// Tombstones: name and incarnation, oldest first.
     dead: Vec<(usize, u64)>,
 }
 
-impl Model {
-    fn live(&self, name: usize, now: u64) -> Option<&Entry> {
+impl ModelRegistry {
+    fn live(&self, name: usize, now: u64) -> Option<&ModelLease> {
         self.leases.iter().find(|lease| lease.name == name && now < lease.expires_at)
     }
 
@@ -127,8 +133,9 @@ impl Model {
         Some(first.next_multiple_of(SWEEP).min(self.awake + WATCH))
     }
 
-    /// Whether a registration renews, or why it is refused: the table of the module, row by row.
-    fn register(&mut self, now: u64, new: Entry, renew: bool) -> Result<bool, RegisterError> {
+    /// Whether a registration renews a lease, or why it is refused: the table in the documentation
+    /// of the registry, row by row.
+    fn register(&mut self, now: u64, new: ModelLease, renew: bool) -> Result<bool, RegisterError> {
         self.expire(now);
         self.hear(now);
         let live = self.live(new.name, now).cloned();
@@ -185,24 +192,24 @@ impl Model {
         Ok(())
     }
 
-    /// The live leases by name.
-    fn list(&mut self, now: u64) -> Vec<Entry> {
+    /// The live leases in order of their names.
+    fn list(&mut self, now: u64) -> Vec<ModelLease> {
         self.expire(now);
         let live = (0..NAMES.len()).filter_map(|name| self.live(name, now));
         live.cloned().collect()
     }
 }
 
-/// A registry and its model, side by side.
-struct Pair {
+/// A registry and its model, which take the same steps.
+struct SideBySide {
     now: u64,
     registry: Registry,
-    model: Model,
-    /// Leases granted and not ended yet, as the notes tell.
+    model: ModelRegistry,
+    /// Leases that were granted and have not ended, according to the notes.
     open: Vec<(Name, Option<u64>)>,
 }
 
-impl Pair {
+impl SideBySide {
     fn new() -> Self {
         let config = RegistryConfig {
             leases: LeaseConfig {
@@ -212,15 +219,20 @@ impl Pair {
             max_leases: MAX_LEASES,
             max_tombstones: MAX_TOMBSTONES,
         };
-        Self { now: 0, registry: Registry::new(config), model: Model::default(), open: Vec::new() }
+        Self {
+            now: 0,
+            registry: Registry::new(config),
+            model: ModelRegistry::default(),
+            open: Vec::new(),
+        }
     }
 
-    /// Takes the step on both sides and compares what comes of it.
-    fn take(&mut self, step: Step) {
+    /// Takes a step on both sides and compares the results.
+    fn take(&mut self, step: ScheduleStep) {
         let Self { registry, model, now, .. } = self;
         match step {
-            Step::Wait(nanos) => *now += nanos,
-            Step::Wake => {
+            ScheduleStep::Wait(nanos) => *now += nanos,
+            ScheduleStep::Wake => {
                 let expected = model.poll_timeout().map(at);
                 assert_eq!(registry.poll_timeout(), expected);
                 let Some(timeout) = expected else { return };
@@ -228,17 +240,17 @@ impl Pair {
                 registry.handle_timeout(at(*now));
                 model.expire(*now);
             }
-            Step::Register { name, url, incarnation, renew } => {
+            ScheduleStep::Register { name, url, incarnation, renew } => {
                 let base = if renew { heartbeat } else { registration };
                 let base = base(NAMES[name], incarnation);
                 let registration = Registration { url: URLS[url].into(), ..base };
                 let outcome = registry.handle_register(at(*now), registration);
                 let (expires_at, latest) = (*now + TTL, *now + 3 * TTL);
-                let entry = Entry { name, url, incarnation, expires_at, latest };
+                let entry = ModelLease { name, url, incarnation, expires_at, latest };
                 let expected = model.register(*now, entry, renew);
                 assert_eq!(outcome.map(|registered| registered.renewed), expected);
             }
-            Step::Deregister { name, incarnation } => {
+            ScheduleStep::Deregister { name, incarnation } => {
                 let outcome = registry.handle_deregister(at(*now), NAMES[name], incarnation);
                 assert_eq!(outcome, model.deregister(*now, name, incarnation));
             }
@@ -246,8 +258,8 @@ impl Pair {
     }
 
     /// The live leases as the registry lists them.
-    fn listed(&mut self) -> Vec<Entry> {
-        let entry = |lease: &Lease| Entry {
+    fn listed(&mut self) -> Vec<ModelLease> {
+        let entry = |lease: &Lease| ModelLease {
             name: NAMES.iter().position(|name| *name == &*lease.name).unwrap(),
             url: URLS.iter().position(|url| *url == &*lease.url).unwrap(),
             incarnation: lease.incarnation,
@@ -257,19 +269,22 @@ impl Pair {
         self.registry.list(at(self.now)).map(entry).collect()
     }
 
-    /// Checks that each lease is granted once and ends once; returns whether any was or did.
+    /// Checks that each lease is granted once and ends once. Returns whether any note of a change
+    /// was among the notes.
     fn follow_notes(&mut self) -> bool {
         let mut changed = false;
         for note in drain(&mut self.registry) {
             let lease = (note.name, note.incarnation);
             match note.kind {
-                NoteKind::Refused(_) => continue,
-                NoteKind::Moved { .. } => assert!(self.open.contains(&lease)),
-                NoteKind::Granted => {
+                LeaseNoteKind::Refused(_) => continue,
+                LeaseNoteKind::Moved { .. } => assert!(self.open.contains(&lease)),
+                LeaseNoteKind::Granted => {
                     assert!(self.open.iter().all(|(name, _)| *name != lease.0), "{lease:?}");
                     self.open.push(lease);
                 }
-                NoteKind::Replaced | NoteKind::Deregistered | NoteKind::Expired { .. } => {
+                LeaseNoteKind::Replaced
+                | LeaseNoteKind::Deregistered
+                | LeaseNoteKind::Expired { .. } => {
                     let position = self.open.iter().position(|open| *open == lease);
                     self.open.remove(position.expect("an end has a beginning"));
                 }
@@ -284,13 +299,13 @@ impl Pair {
 proptest! {
     #[test]
     fn random_schedules_agree_with_the_model(steps in prop::collection::vec(step(), 1..80)) {
-        let mut pair = Pair::new();
+        let mut sides = SideBySide::new();
         for step in steps {
-            let index = pair.registry.index();
-            pair.take(step);
-            prop_assert_eq!(pair.listed(), pair.model.list(pair.now));
-            let changed = pair.follow_notes();
-            prop_assert_eq!(pair.registry.index() > index, changed);
+            let index = sides.registry.index();
+            sides.take(step);
+            prop_assert_eq!(sides.listed(), sides.model.list(sides.now));
+            let changed = sides.follow_notes();
+            prop_assert_eq!(sides.registry.index() > index, changed);
         }
     }
 }

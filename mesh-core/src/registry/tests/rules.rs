@@ -3,7 +3,7 @@ use std::time::Duration;
 use super::{at, hearing, heartbeat, names, notes, pass, registration, registry};
 use crate::load::LoadReport;
 use crate::registry::{
-    DeregisterError, LeaseConfig, NoteKind, RegisterError, Registered, Registration, Registry,
+    DeregisterError, LeaseConfig, LeaseNoteKind, RegisterError, Registered, Registration, Registry,
     RegistryConfig,
 };
 
@@ -29,8 +29,8 @@ fn a_lease_ends_at_exactly_its_ttl() {
     // Nothing has woken it yet, but the lease is over.
     assert_eq!(names(&mut registry, at(105)), ["z"]);
     assert!(registry.get(at(105), "a").is_none());
-    let expired = NoteKind::Expired { at: at(105) };
-    let granted = (Some(1), NoteKind::Granted);
+    let expired = LeaseNoteKind::Expired { at: at(105) };
+    let granted = (Some(1), LeaseNoteKind::Granted);
     assert_eq!(notes(&mut registry), [granted.clone(), granted, (Some(1), expired)]);
 }
 
@@ -46,7 +46,7 @@ fn a_renewal_moves_the_expiry_and_updates_url_and_load() {
     let lease = registry.get(at(40), "a").unwrap();
     assert_eq!((lease.registered_at, lease.renewed_at), (at(0), at(40)));
     assert_eq!((lease.expires_at, lease.load), (at(140), Some(load)));
-    assert_eq!(notes(&mut registry), [(Some(1), NoteKind::Granted)]);
+    assert_eq!(notes(&mut registry), [(Some(1), LeaseNoteKind::Granted)]);
 }
 
 #[test]
@@ -56,8 +56,8 @@ fn an_agent_that_knows_no_incarnations_may_move() {
     let moved = Registration { url: "b:1".into(), ..registration("a", None) };
     assert!(registry.handle_register(at(1), moved).unwrap().renewed);
     assert_eq!(&*registry.get(at(1), "a").unwrap().url, "b:1");
-    let moved = NoteKind::Moved { from: "127.0.0.1:8600".into() };
-    assert_eq!(notes(&mut registry), [(None, NoteKind::Granted), (None, moved)]);
+    let moved = LeaseNoteKind::Moved { from: "127.0.0.1:8600".into() };
+    assert_eq!(notes(&mut registry), [(None, LeaseNoteKind::Granted), (None, moved)]);
 }
 
 #[test]
@@ -79,7 +79,7 @@ fn two_processes_with_one_name_are_told_of_each_other() {
     let error = registry.handle_register(at(6), registration("a", None)).unwrap_err();
     let message = "the incarnation is stale: 8 has been seen under this name, which b:1 holds now";
     assert_eq!(error.to_string(), message);
-    // Its own former life is no rival.
+    // A former process at the same address is no rival.
     registry.handle_register(at(7), rival(heartbeat("a", 8))).unwrap();
     let former = Registration { url: "http://b:1/".into(), ..registration("a", 3) };
     registry.handle_register(at(8), former).unwrap_err();
@@ -101,10 +101,10 @@ fn a_heartbeat_at_the_ttl_comes_too_late() {
     let refused = registry.handle_register(at(100), heartbeat("a", 1));
     assert_eq!(refused, Err(RegisterError::UnknownLease));
     let expected = [
-        (Some(1), NoteKind::Granted),
-        (Some(1), NoteKind::Granted),
-        (Some(1), NoteKind::Expired { at: at(100) }),
-        (Some(1), NoteKind::Refused(RegisterError::UnknownLease)),
+        (Some(1), LeaseNoteKind::Granted),
+        (Some(1), LeaseNoteKind::Granted),
+        (Some(1), LeaseNoteKind::Expired { at: at(100) }),
+        (Some(1), LeaseNoteKind::Refused(RegisterError::UnknownLease)),
     ];
     assert_eq!(notes(&mut registry), expected);
 }
@@ -134,8 +134,11 @@ fn a_greater_incarnation_replaces_the_lease_and_the_older_one_is_stale() {
     }
     let lease = registry.get(at(11), "a").unwrap();
     assert_eq!((lease.incarnation, lease.registered_at), (Some(7), at(10)));
-    let expected =
-        [(Some(6), NoteKind::Granted), (Some(6), NoteKind::Replaced), (Some(7), NoteKind::Granted)];
+    let expected = [
+        (Some(6), LeaseNoteKind::Granted),
+        (Some(6), LeaseNoteKind::Replaced),
+        (Some(7), LeaseNoteKind::Granted),
+    ];
     assert_eq!(notes(&mut registry)[..3], expected);
 }
 
@@ -176,7 +179,7 @@ fn an_agent_without_incarnation_does_not_oust_one_with() {
     registry.handle_register(at(0), registration("a", 7)).unwrap();
     assert_eq!(registry.handle_register(at(1), registration("a", None)), held_7());
     hearing(&mut registry, 2, 99);
-    // It may have the name once that lease is over, and the dead incarnation stays dead.
+    // It gets the name once that lease is over, and the dead incarnation stays dead.
     assert!(registry.handle_register(at(100), registration("a", None)).is_ok());
     assert_eq!(registry.handle_register(at(101), registration("a", 7)), STALE_7);
     assert_eq!(
@@ -200,7 +203,7 @@ fn only_its_own_incarnation_ends_a_lease() {
     assert!(names(&mut registry, at(2)).is_empty());
     let again = registry.handle_deregister(at(3), "a", Some(7));
     assert_eq!(again, Err(DeregisterError::UnknownLease));
-    let expected = [(Some(7), NoteKind::Granted), (Some(7), NoteKind::Deregistered)];
+    let expected = [(Some(7), LeaseNoteKind::Granted), (Some(7), LeaseNoteKind::Deregistered)];
     assert_eq!(notes(&mut registry), expected);
 }
 
@@ -247,10 +250,10 @@ fn expiries_are_noted_at_multiples_of_the_sweep() {
         registry.handle_register(at(registered), registration("a", 1)).unwrap();
         hearing(&mut registry, registered, 95);
         registry.handle_timeout(at(95));
-        // At the latest when it wants to see that it is awake, an eighth of a TTL later.
+        // It wants to be woken an eighth of a TTL later at the latest, to know that it is awake.
         assert_eq!(registry.poll_timeout(), Some(at(timeout)));
         registry.handle_timeout(at(timeout));
-        let expired = NoteKind::Expired { at: at(registered + 100) };
+        let expired = LeaseNoteKind::Expired { at: at(registered + 100) };
         assert_eq!(notes(&mut registry).last(), Some(&(Some(1), expired)));
     }
     let mut patient = sweeping(u64::MAX, 40);

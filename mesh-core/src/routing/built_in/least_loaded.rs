@@ -1,4 +1,4 @@
-//! The seed's rule: the least loaded of all peers.
+//! The least loaded of all peers, by CPU first.
 
 use crate::protocol::Task;
 use crate::routing::signal::{LOAD_SIGNAL, signal_of};
@@ -19,9 +19,10 @@ pub(super) const DESCRIPTION: PolicyDescription = PolicyDescription {
     build: |values, _| Box::new(LeastLoaded { signal: signal_of(values) }),
 };
 
-/// Ranks every peer by CPU %, then memory %, then latency, as the Python demo of the mesh did. CPU %
-/// is an average over each agent's sampling window, so jobs that arrive within one window all go to
-/// the same peer.
+/// Ranks every peer by CPU %, then memory %, then latency, as the Python demo of the mesh did.
+///
+/// Its weakness: CPU % is an average over each agent's sampling window and does not move with the
+/// jobs that are sent meanwhile, so all jobs that arrive within one window go to the same peer.
 #[derive(Debug)]
 struct LeastLoaded {
     signal: Signal,

@@ -1,6 +1,6 @@
-//! The policies that come with the mesh, a file each.
+//! The built-in policies, one file each.
 //!
-//! To add one: write its file, with its [`PolicyDescription`], and list it here.
+//! To add one, write its file with its [`PolicyDescription`], and list it here.
 
 mod least_loaded;
 mod power_of_two;
@@ -11,7 +11,7 @@ mod weighted;
 
 use super::PolicyDescription;
 
-/// Every policy that comes with the mesh, in the order in which they are shown.
+/// Every built-in policy, in the order in which they are shown.
 pub const BUILT_IN: &[&PolicyDescription] = &[
     &random::DESCRIPTION,
     &round_robin::DESCRIPTION,
@@ -21,10 +21,11 @@ pub const BUILT_IN: &[&PolicyDescription] = &[
     &shortest_queue::DESCRIPTION,
 ];
 
-/// The policy of agents that are told nothing else: the seed's rule.
+/// The policy of agents whose configuration names none: the rule of the Python demo that the mesh
+/// grew out of.
 pub const DEFAULT_POLICY: &PolicyDescription = &least_loaded::DESCRIPTION;
 
-/// The built-in policy of this name.
+/// The built-in policy of this name, if there is one.
 pub fn built_in(name: &str) -> Option<&'static PolicyDescription> {
     BUILT_IN.iter().copied().find(|description| description.name == name)
 }

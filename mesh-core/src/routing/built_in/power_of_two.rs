@@ -19,7 +19,7 @@ const CHOICES: Parameter = Parameter {
 /// [`PowerOfTwo`] as a built-in policy.
 pub(super) const DESCRIPTION: PolicyDescription = PolicyDescription {
     name: "power_of_two",
-    summary: "The peer with the fewest jobs in flight among some random ones.",
+    summary: "The peer with the fewest jobs in flight among a few random ones.",
     parameters: &[CHOICES, COUNT_SIGNAL],
     needs: |values| PolicyNeeds { signal: signal_of(values), utilisation: false },
     conflict: PolicyDescription::no_conflict,
@@ -32,8 +32,9 @@ fn choices(values: &ParameterValues) -> usize {
 }
 
 /// Compares a few different random peers by their jobs in flight. Two are enough to avoid long
-/// queues, and unlike the shortest queue of all, agents with old reports do not herd to one peer
-/// (Mitzenmacher, "The power of two choices in randomized load balancing", 2001).
+/// queues. And if reports are old, agents do not all send to the peer that was idle last, as they
+/// do when they compare all peers (Mitzenmacher, "The power of two choices in randomized load
+/// balancing", 2001).
 #[derive(Debug)]
 struct PowerOfTwo {
     choices: usize,

@@ -1,4 +1,4 @@
-//! A uniform peer: the baseline that every other policy must beat.
+//! A random peer: the baseline that every other policy must beat.
 
 use crate::protocol::Task;
 use crate::routing::{
@@ -11,7 +11,7 @@ use crate::time::Timestamp;
 /// [`Random`] as a built-in policy.
 pub(super) const DESCRIPTION: PolicyDescription = PolicyDescription {
     name: "random",
-    summary: "A uniform peer.",
+    summary: "A random peer; each is equally likely.",
     parameters: &[],
     needs: |_| PolicyNeeds { signal: Signal::None, utilisation: false },
     conflict: PolicyDescription::no_conflict,
@@ -19,7 +19,7 @@ pub(super) const DESCRIPTION: PolicyDescription = PolicyDescription {
     build: |_, _| Box::new(Random),
 };
 
-/// Draws each peer anew.
+/// Draws a peer for each job, and remembers nothing.
 #[derive(Debug)]
 struct Random;
 

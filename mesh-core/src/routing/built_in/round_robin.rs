@@ -11,7 +11,7 @@ use crate::time::Timestamp;
 /// [`RoundRobin`] as a built-in policy.
 pub(super) const DESCRIPTION: PolicyDescription = PolicyDescription {
     name: "round_robin",
-    summary: "Each in turn, from a random start.",
+    summary: "The peers in turn, from a random start.",
     parameters: &[],
     needs: |_| PolicyNeeds { signal: Signal::None, utilisation: false },
     conflict: PolicyDescription::no_conflict,
@@ -19,10 +19,11 @@ pub(super) const DESCRIPTION: PolicyDescription = PolicyDescription {
     build: |_, rng| Box::new(RoundRobin { cursor: rng.next_u64() }),
 };
 
-/// Counts its choices. Its start is random, so that agents that start together do not all choose
-/// the same peer.
+/// Counts its choices, and takes the peer that comes next in the order of names. It starts at a
+/// random peer, so that agents that start together do not all choose the same one.
 #[derive(Debug)]
 struct RoundRobin {
+    /// A random number plus the number of choices so far.
     cursor: u64,
 }
 

@@ -20,8 +20,9 @@ pub(super) const DESCRIPTION: PolicyDescription = PolicyDescription {
     build: |values, _| Box::new(ShortestQueue { signal: signal_of(values) }),
 };
 
-/// Compares all peers by their jobs in flight: join the shortest queue. With old reports, agents
-/// herd to the peer that was idle last (Mitzenmacher, "How useful is old information?", 2000).
+/// Compares all peers by their jobs in flight; queueing theory calls it "join the shortest queue".
+/// If reports are old, all agents send to the peer that was idle last, and its queue becomes long
+/// (Mitzenmacher, "How useful is old information?", 2000).
 #[derive(Debug)]
 struct ShortestQueue {
     signal: Signal,

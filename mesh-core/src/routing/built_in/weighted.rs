@@ -10,9 +10,9 @@ use crate::routing::{
 use crate::seed::Rng;
 use crate::time::Timestamp;
 
-const CPU_WEIGHT: Parameter = weight("cpu_weight", "Weight of a CPU percent.", 0.7);
+const CPU_WEIGHT: Parameter = weight("cpu_weight", "Weight of one percent of CPU.", 0.7);
 const LATENCY_WEIGHT: Parameter =
-    weight("latency_weight", "Weight of a millisecond of latency.", 0.3);
+    weight("latency_weight", "Weight of one millisecond of latency.", 0.3);
 
 const fn weight(name: &'static str, summary: &'static str, default: f64) -> Parameter {
     let kind = ParameterKind::Number { default, min: 0.0, max: 1_000_000.0 };
@@ -43,7 +43,7 @@ pub(super) const DESCRIPTION: PolicyDescription = PolicyDescription {
     },
 };
 
-/// Ranks every peer by a sum of its CPU % and its latency in ms, each with a weight. The defaults are
+/// Ranks every peer by the weighted sum of its CPU % and its latency in ms. The default weights are
 /// those of the Python demo of the mesh.
 #[derive(Debug)]
 struct Weighted {

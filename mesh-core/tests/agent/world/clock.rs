@@ -1,4 +1,4 @@
-//! Passing time, and what must hold whenever it stands still.
+//! Passing time, and the checks that must hold at any time.
 
 use mesh_core::Timestamp;
 use mesh_core::agent::Agent;
@@ -8,13 +8,13 @@ use super::{Alive, RATIO, World};
 use crate::driver::ms;
 
 impl World {
-    /// When the first agent wants to be woken.
+    /// When the first of all agents wants to be woken.
     pub(super) fn next_wake(&mut self) -> Timestamp {
         let alive = self.nodes.iter_mut().filter_map(|node| node.alive.as_mut());
         alive.map(|alive| alive.agent.poll_timeout()).min().unwrap_or(Timestamp::MAX)
     }
 
-    /// Lets time pass, waking each agent when it wants to be.
+    /// Lets time pass until `target`, and wakes each agent when it wants to be woken.
     pub(super) fn advance_to(&mut self, target: Timestamp) {
         loop {
             let due = self.next_wake();
@@ -54,7 +54,7 @@ impl World {
         }
     }
 
-    /// Lets everything under way come to its end, promptly.
+    /// Lets all messages arrive and all jobs end, a millisecond apart, until nothing is under way.
     pub(super) fn settle(&mut self) {
         for _ in 0..10_000 {
             self.advance_to(self.now + ms(1));

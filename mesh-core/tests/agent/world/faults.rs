@@ -1,4 +1,4 @@
-//! What a schedule does to the mesh, its registry, and how the mesh heals.
+//! The actions of a schedule, the registry that the agents talk to, and how the mesh is healed.
 
 use std::time::Duration;
 
@@ -14,9 +14,10 @@ use super::{Alive, Message, World, job_failure};
 use crate::driver::{ms, output};
 
 const TTL: Duration = Duration::from_secs(30);
-/// By then every agent has had a list again.
+/// After an outage of the registry, every agent has got a list again after this long.
 const HEARD_AGAIN: Duration = Duration::from_secs(10);
-/// After this long the view has outlived a restart of the registry, and every backoff is over.
+/// After this long the views have recovered from a restart of the registry, and every backoff is
+/// over.
 const CONVERGED: Duration = Duration::from_secs(60);
 
 impl World {
@@ -84,7 +85,7 @@ impl World {
         }
     }
 
-    /// Running jobs: whose, and at which position.
+    /// All running jobs: the agent of each, and its position there.
     fn running(&self) -> Vec<(Life, usize)> {
         let mut jobs = Vec::new();
         for (node, state) in self.nodes.iter().enumerate() {
@@ -224,7 +225,7 @@ impl World {
         self.check_rest();
     }
 
-    /// Nothing is held for anybody.
+    /// Asserts that no agent holds anything for a request.
     fn check_rest(&self) {
         for node in &self.nodes {
             let alive = node.alive.as_ref().expect("all were restarted");
@@ -235,7 +236,7 @@ impl World {
         }
     }
 
-    /// A healed mesh works: every agent is listed and every delegation is done.
+    /// Asserts that a healed mesh works: every agent is listed, and every delegation is done.
     pub(super) fn check_liveness(&mut self) {
         let serving = |world: &Self, node: usize| {
             world.nodes[node].alive.as_ref().is_some_and(|alive| !alive.stopping)
@@ -249,7 +250,7 @@ impl World {
             self.ask(node, true, ms(100), false);
             self.settle();
             let after = self.oracles.seen.get("done").copied().unwrap_or_default();
-            // The job and the delegation.
+            // Both the job and the delegation count as done.
             let expected = if others > 0 { 2 } else { 0 };
             assert_eq!(after - done, expected, "{} cannot delegate", self.nodes[node].name);
         }
@@ -257,7 +258,7 @@ impl World {
     }
 }
 
-/// Position of the picked one of `len` things; none if there is nothing to pick from.
+/// The position that `pick` means among `len` things; `None` if there are none.
 fn choose(pick: usize, len: usize) -> Option<usize> {
     pick.checked_rem(len)
 }

@@ -1,5 +1,5 @@
-//! A mesh of a few agents without a network: messages wait in a pool until the schedule delivers,
-//! loses or repeats them, and time moves when the schedule says so.
+//! A mesh of a few agents without a network. Messages wait in a pool until the schedule delivers,
+//! loses or repeats them, and time passes when the schedule says so.
 
 mod clock;
 mod faults;
@@ -20,12 +20,14 @@ use mesh_core::resilience::RetryConfig;
 use mesh_core::roster::ListedLease;
 use mesh_core::seed::Seed;
 
-use self::oracles::{Asked, Caller, Life, Oracles};
+use self::oracles::{Caller, HeldRequest, Life, Oracles};
 use self::plan::{Plan, Setup};
 use crate::driver::{output, policy};
 
+/// The retry budget's share of the requests.
 const RATIO: f64 = 0.1;
-/// What a peer is told of a failure.
+
+/// A failure as the caller reads it, after it was written as a JSON-RPC error.
 fn over_the_wire(failure: &Failure) -> Failure {
     codec::from_error(&codec::to_error(failure), Some(Origin::of(failure)))
 }
@@ -36,15 +38,15 @@ fn job_failure(pick: usize) -> Failure {
         0 => Failure::JobFailed("out of paper".to_owned()),
         1 => Failure::Unavailable("no such file".to_owned()),
         2 => Failure::OutcomeUnknown { peer: "the upstream".to_owned() },
-        // What did the job is an agent itself, and busy.
+        // The service that did the job is an agent itself, and busy.
         _ => Failure::Other(codec::to_error(&Failure::Busy)),
     }
 }
 
-/// The most that the schedules' requests may take.
+/// The timeout of requests that name none. All requests of the schedules are shorter.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A message under way.
+/// A message on its way.
 #[derive(Clone, Debug)]
 enum Message {
     Request {
@@ -70,23 +72,26 @@ struct Alive {
     agent: Agent,
     born: Timestamp,
     running: Vec<(JobId, Task)>,
-    /// Calls without a result, and what the driver calls them, if it was in time to say.
+    /// Calls without a result, each with the driver's ticket if the agent took it in time.
     open: BTreeMap<CallId, Option<Ticket>>,
-    /// Calls so far.
+    /// Calls so far; the next one's ticket.
     calls: Ticket,
     stopping: bool,
 }
 
-struct Node {
+/// One name of the mesh, and the agent that runs under it, if one does.
+struct MeshNode {
     name: Name,
+    /// How many agents have run under this name; the last one's incarnation.
     life: u64,
     alive: Option<Alive>,
 }
 
+/// The whole mesh: agents, messages, a simple registry, and the oracles that watch it.
 pub(crate) struct World {
     setup: Setup,
     now: Timestamp,
-    nodes: Vec<Node>,
+    nodes: Vec<MeshNode>,
     messages: Vec<Message>,
     /// Results of calls that were handed in.
     past_results: Vec<(Life, CallId, Result<Reply, CallError>)>,
@@ -94,7 +99,7 @@ pub(crate) struct World {
     leases: BTreeMap<Name, ListedLease>,
     epoch: u64,
     outage: bool,
-    /// Registry calls that came up while effects were drained.
+    /// Calls to the registry that came up while effects were drained. They are answered after that.
     inbox: Vec<(Life, u64, RegistryRequest)>,
     tickets: Ticket,
     requests: u64,
@@ -104,7 +109,8 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn new(setup: Setup) -> Self {
         let name = |node| Name::from(format!("agent-{node}"));
-        let nodes = (0..setup.nodes).map(|node| Node { name: name(node), life: 0, alive: None });
+        let nodes =
+            (0..setup.nodes).map(|node| MeshNode { name: name(node), life: 0, alive: None });
         let mut world = Self {
             now: Timestamp::ZERO,
             nodes: nodes.collect(),
@@ -131,7 +137,7 @@ impl World {
         world
     }
 
-    /// Runs a plan, heals the mesh and gives back how often each interesting thing happened.
+    /// Runs a plan, heals the mesh, and gives back how often each interesting thing has happened.
     pub(crate) fn run(plan: &Plan) -> BTreeMap<&'static str, u32> {
         let mut world = Self::new(plan.setup.clone());
         for action in &plan.actions {
@@ -251,7 +257,7 @@ impl World {
         self.tickets += 1;
         let ticket = self.tickets;
         let deadline = self.now + timeout;
-        let asked = Asked { of, caller, deadline, handle: None, open: true };
+        let asked = HeldRequest { of, caller, deadline, handle: None, open: true };
         self.oracles.tickets.insert(ticket, asked);
         let handle = self.touch(of, |agent, now| agent.handle_request(now, ticket, request));
         let asked = self.oracles.tickets.get_mut(&ticket).expect("just put in");
@@ -278,7 +284,7 @@ impl World {
             attempt: 0,
             foreign: None,
         };
-        self.oracles.demanded(&task, self.now + timeout);
+        self.oracles.requested(&task, self.now + timeout);
         let request = if delegate { Request::Delegate(task) } else { Request::Work(task) };
         let life = self.life(node);
         if self.alive(life).is_some() {
@@ -330,7 +336,7 @@ impl World {
         self.touch(life, |agent, now| agent.handle_job_result(now, job, result));
     }
 
-    /// Starts a new life of a node that is down.
+    /// Starts a new agent under a name whose agent has crashed.
     fn restart(&mut self, node: usize) {
         if self.nodes[node].alive.is_some() {
             return;

@@ -1,52 +1,58 @@
-//! What must hold of every schedule, checked as it runs.
+//! Oracles: what must hold in every schedule, checked while it runs.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use mesh_core::Timestamp;
-use mesh_core::agent::{CallError, CallId, Failure, Handle, Note, RetryReason, Ticket};
+use mesh_core::agent::{CallError, CallId, Failure, Note, RequestHandle, RetryReason, Ticket};
 use mesh_core::protocol::{Reply, Task};
 
-/// One life of one node.
+/// One agent: the number of its node, and its incarnation.
 pub(crate) type Life = (usize, u64);
 
-/// Who asked a question.
+/// The caller of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Caller {
     Client,
     Peer(Life, CallId),
 }
 
-/// A request that an agent holds.
+/// A request that was handed to an agent.
 #[derive(Clone, Debug)]
-pub(crate) struct Asked {
+pub(crate) struct HeldRequest {
+    /// The agent.
     pub(crate) of: Life,
     pub(crate) caller: Caller,
     pub(crate) deadline: Timestamp,
-    pub(crate) handle: Option<Handle>,
+    pub(crate) handle: Option<RequestHandle>,
+    /// Whether it is neither answered nor cancelled.
     pub(crate) open: bool,
 }
 
-/// A request of a client.
+/// A request of a client, and what has become of its job.
 #[derive(Clone, Copy, Debug)]
-struct Demand {
+struct ClientRequest {
     idempotent: bool,
     deadline: Timestamp,
-    /// The job was sent to peers so often.
+    /// How often the job was sent to a peer.
     sent: u32,
+    /// How often the job was done.
     done: u32,
-    /// What is known of the last attempt: it was certainly not begun.
+    /// Whether the delegating agent knows that the last attempt was certainly not begun.
     refused: bool,
 }
 
+/// What the oracles have seen so far.
 #[derive(Default)]
 pub(crate) struct Oracles {
-    pub(crate) tickets: BTreeMap<Ticket, Asked>,
-    demands: BTreeMap<u64, Demand>,
+    pub(crate) tickets: BTreeMap<Ticket, HeldRequest>,
+    /// By the number of the request.
+    requests: BTreeMap<u64, ClientRequest>,
+    /// Jobs that were started: the number of the request, and of the attempt.
     started: BTreeSet<(u64, u32)>,
-    /// Which request a call for work belongs to.
+    /// The request that each open call for `work` belongs to.
     calls: BTreeMap<(Life, CallId), u64>,
-    /// Delegations accepted and retries made, by life.
+    /// Delegations accepted and retries that took a part of the budget, by agent.
     retries: BTreeMap<Life, (u32, u32)>,
     /// How often each interesting thing happened.
     pub(crate) seen: BTreeMap<&'static str, u32>,
@@ -57,11 +63,11 @@ impl Oracles {
         *self.seen.entry(what).or_default() += 1;
     }
 
-    /// A client makes a request of its own.
-    pub(crate) fn demanded(&mut self, task: &Task, deadline: Timestamp) {
+    /// A client sends a new request.
+    pub(crate) fn requested(&mut self, task: &Task, deadline: Timestamp) {
         let Task { request, idempotent, .. } = *task;
-        let demand = Demand { idempotent, deadline, sent: 0, done: 0, refused: true };
-        assert!(self.demands.insert(request, demand).is_none());
+        let known = ClientRequest { idempotent, deadline, sent: 0, done: 0, refused: true };
+        assert!(self.requests.insert(request, known).is_none());
     }
 
     pub(crate) fn answered(&mut self, now: Timestamp, of: Life, ticket: Ticket) -> Caller {
@@ -73,28 +79,28 @@ impl Oracles {
         asked.caller
     }
 
-    /// The job goes to a peer.
+    /// An agent sends a job to a peer.
     pub(crate) fn sent(&mut self, now: Timestamp, of: Life, call: CallId, task: &Task, max: u32) {
-        let demand = self.demands.get_mut(&task.request).expect("a job of nobody");
+        let known = self.requests.get_mut(&task.request).expect("a job of nobody");
         let timeout = task.timeout.expect("a deadline");
         assert!(timeout > Duration::ZERO);
-        assert!(now + timeout <= demand.deadline, "the deadline grew");
+        assert!(now + timeout <= known.deadline, "the deadline grew");
         assert_eq!(task.depth, 1);
-        assert_eq!(task.attempt, demand.sent, "attempts are numbered as they are sent");
-        assert!(demand.idempotent || demand.refused, "{} may have been done", task.request);
+        assert_eq!(task.attempt, known.sent, "attempts are numbered as they are sent");
+        assert!(known.idempotent || known.refused, "{} may have been done", task.request);
         let begun = self.started.range((task.request, 0)..=(task.request, u32::MAX)).next();
-        assert!(demand.idempotent || begun.is_none(), "{} was begun", task.request);
-        demand.sent += 1;
-        assert!(demand.sent <= max, "too many attempts");
-        demand.refused = false;
+        assert!(known.idempotent || begun.is_none(), "{} was begun", task.request);
+        known.sent += 1;
+        assert!(known.sent <= max, "too many attempts");
+        known.refused = false;
         self.calls.insert((of, call), task.request);
     }
 
-    /// The delegator learns how its call ended.
+    /// The delegating agent learns how its call ended.
     pub(crate) fn call_ended(&mut self, of: Life, call: CallId, result: &Result<Reply, CallError>) {
         let Some(request) = self.calls.remove(&(of, call)) else { return };
-        let demand = self.demands.get_mut(&request).expect("a job of nobody");
-        demand.refused = match result {
+        let known = self.requests.get_mut(&request).expect("a job of nobody");
+        known.refused = match result {
             Err(CallError::NotSent) => true,
             Err(CallError::Answered(failure)) => {
                 matches!(failure, Failure::Busy | Failure::ShuttingDown | Failure::Unavailable(_))
@@ -108,16 +114,16 @@ impl Oracles {
         assert!(self.started.insert((request, attempt)), "{request}/{attempt} started twice");
     }
 
-    /// It could not be begun after all.
+    /// A started job could not be begun after all.
     pub(crate) fn not_begun(&mut self, task: &Task) {
         self.started.remove(&(task.request, task.attempt));
     }
 
     pub(crate) fn done(&mut self, task: &Task) {
-        let demand = self.demands.get_mut(&task.request).expect("a job of nobody");
-        demand.done += 1;
-        assert!(demand.idempotent || demand.done == 1, "{} done twice", task.request);
-        if demand.done > 1 {
+        let known = self.requests.get_mut(&task.request).expect("a job of nobody");
+        known.done += 1;
+        assert!(known.idempotent || known.done == 1, "{} done twice", task.request);
+        if known.done > 1 {
             self.saw("done twice, idempotent");
         }
     }
@@ -127,7 +133,8 @@ impl Oracles {
         match note {
             Note::Delegating { .. } => *delegations += 1,
             Note::Retrying { reason, .. } => {
-                // What was certainly not begun, for the peer's own reasons, costs nothing.
+                // Retries of jobs that were certainly not begun, for the peer's own reasons, are
+                // free.
                 let is_free = match reason {
                     RetryReason::NotSent | RetryReason::ShuttingDown | RetryReason::Unavailable => {
                         true
@@ -148,20 +155,20 @@ impl Oracles {
         }
     }
 
-    /// Retries never exceed their share of the delegations and what time grants.
+    /// Asserts that retries don't exceed the budget: a share of the delegations, and the floor.
     pub(crate) fn check_budget(&self, of: Life, age: Duration, ratio: f64, floor: f64) {
         let (delegations, retries) = self.retries.get(&of).copied().unwrap_or_default();
         let granted = ratio * f64::from(delegations) + floor * (age.as_secs_f64() + 1.0);
         assert!(f64::from(retries) <= granted + 1e-6, "{retries} retries, {granted} granted");
     }
 
-    /// No live agent holds a request beyond its deadline.
+    /// Asserts that no live agent holds a request beyond its deadline.
     pub(crate) fn check_deadlines(&self, now: Timestamp) {
         let late = self.tickets.iter().find(|(_, asked)| asked.open && asked.deadline < now);
         assert!(late.is_none(), "not answered by the deadline: {late:?}");
     }
 
-    /// The agent is gone and what it held with it.
+    /// An agent has crashed, and the requests that it held are lost. Gives back their callers.
     pub(crate) fn crashed(&mut self, of: Life) -> Vec<Caller> {
         let mut callers = Vec::new();
         for asked in self.tickets.values_mut().filter(|asked| asked.of == of && asked.open) {
@@ -171,9 +178,9 @@ impl Oracles {
         callers
     }
 
-    /// Unanswered requests of this caller, or of every client.
+    /// The unanswered requests of this caller.
     pub(crate) fn open(&self, caller: Caller) -> Vec<Ticket> {
-        let fits = |asked: &Asked| asked.open && asked.caller == caller;
+        let fits = |asked: &HeldRequest| asked.open && asked.caller == caller;
         self.tickets.iter().filter(|(_, a)| fits(a)).map(|(ticket, _)| *ticket).collect()
     }
 }

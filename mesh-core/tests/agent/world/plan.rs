@@ -1,4 +1,4 @@
-//! What a random schedule consists of.
+//! Random plans: a mesh and a schedule of actions.
 
 use std::time::Duration;
 
@@ -6,13 +6,15 @@ use proptest::prelude::*;
 
 use crate::driver::ms;
 
-/// A mesh and what happens to it. Numbers that pick something are taken modulo how many there are.
+/// A mesh, and what happens to it. A number that picks something (a node, a message) is taken
+/// modulo how many there are.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
     pub(crate) setup: Setup,
     pub(crate) actions: Vec<Action>,
 }
 
+/// The mesh of a plan: how many agents, and their settings.
 #[derive(Clone, Debug)]
 pub(crate) struct Setup {
     pub(crate) nodes: usize,
@@ -26,6 +28,7 @@ pub(crate) struct Setup {
     pub(crate) seed: u64,
 }
 
+/// One step of a schedule.
 #[derive(Clone, Debug)]
 pub(crate) enum Action {
     /// A client asks an agent to delegate a job, or to do it itself.
@@ -37,9 +40,9 @@ pub(crate) enum Action {
     },
     /// The client of an unanswered request goes away.
     Cancel(usize),
-    /// Any message under way arrives: reordering and delay.
+    /// One message arrives, whichever it is: so messages are reordered and delayed.
     Deliver(usize),
-    /// The oldest messages arrive, a millisecond apart.
+    /// This many of the oldest messages arrive, a millisecond apart.
     Flow(usize),
     /// A message is lost.
     Lose(usize, Loss),
@@ -50,21 +53,22 @@ pub(crate) enum Action {
         pick: usize,
         done: bool,
     },
-    /// An agent's state is gone; its callers are told or never hear of it.
+    /// An agent is gone with all its state. Its callers learn that their calls failed (`told`), or
+    /// never hear of them again.
     Crash {
         node: usize,
         told: bool,
     },
-    /// A crashed agent comes back as a new life.
+    /// A crashed agent starts again, under a new incarnation.
     Restart(usize),
     Shutdown(usize),
     /// The registry drops a lease.
     Forget(usize),
     /// The registry restarts empty.
     NewEpoch,
-    /// The registry stops answering, or answers again.
+    /// The registry stops answering (true), or answers again (false).
     Outage(bool),
-    /// The registry answers nobody for so long, and gives up everybody for dead.
+    /// The registry answers nobody for this long, and has lost all leases after that.
     Silence {
         secs: u64,
     },
@@ -78,11 +82,11 @@ pub(crate) enum Action {
 /// What the caller learns of a lost message.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Loss {
-    /// A request never left.
+    /// That the request was never sent.
     NotSent,
-    /// The connection broke after sending.
+    /// That the connection broke after the request was sent.
     NoAnswer,
-    /// Nothing.
+    /// Nothing: the caller waits in vain.
     Silent,
 }
 

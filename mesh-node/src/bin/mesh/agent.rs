@@ -179,7 +179,10 @@ fn advertised(wanted: Option<&str>, address: SocketAddr) -> anyhow::Result<Strin
         Some(url) if mesh_core::registry::is_address(url) => Ok(url.to_owned()),
         Some(host) => Ok(format!("{host}:{}", address.port())),
         None if address.ip().is_unspecified() => {
-            bail!("peers can't reach {}: say where they can with --advertise HOST", address.ip())
+            bail!(
+                "peers can't reach {}: name an address that they can reach with --advertise HOST",
+                address.ip()
+            )
         }
         None => Ok(address.to_string()),
     }

@@ -1,5 +1,5 @@
-//! The command line. Every option may also come from the environment (`MESH_` and its name) or from
-//! a TOML file; see [`super::config`].
+//! The commands and options of `mesh`. Every option may also come from the environment (`MESH_` and
+//! its name) or from a TOML file; see [`super::config`].
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -23,15 +23,15 @@ Examples:
   mesh registry                               the registry, on port 8500
   mesh agent                                  an agent, on port 8600 to 8700
   mesh agent --name summariser -- ./summarise.py
-                                              one whose work is a command
+                                              an agent that runs a command
   mesh agent --upstream http://127.0.0.1:9000/rpc
-                                              one in front of a JSON-RPC service
+                                              an agent before a JSON-RPC service
   mesh orchestrate --text \"a workload\"        delegate a job, show who did it
   mesh orchestrate --watch                    all agents and their load, live
 
 Every option may also be set in the environment (--drain as MESH_DRAIN) or in a TOML file given \
-with --config, with a table for each command. Flags come before the \
-environment, and that before the file.";
+with --config, with a table for each command. A flag wins over the \
+environment, and the environment wins over the file.";
 
 /// The Agentic Mesh on a real network: registry, agents, orchestrator.
 #[derive(Debug, Parser)]
@@ -48,11 +48,11 @@ pub(crate) struct Cli {
     /// A TOML file with settings
     #[arg(long, global = true, env = "MESH_CONFIG", value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
-    /// The least severe level that is logged, on standard error [default: info; orchestrate and up:
+    /// Least important level that is logged, on standard error [default: info; orchestrate and up:
     /// warn]
     #[arg(long, global = true, env = "MESH_LOG", value_enum, ignore_case = true)]
     pub(crate) log: Option<Level>,
-    /// The format of the log
+    /// Format of the log
     #[arg(
         long,
         global = true,
@@ -62,8 +62,8 @@ pub(crate) struct Cli {
         default_value = "text"
     )]
     pub(crate) log_format: LogFormat,
-    /// Threads that serve; one costs least where many processes share a machine [default: one per
-    /// core; registry: 1]
+    /// Number of threads that serve; 1 is cheapest if many processes share a machine [default: one
+    /// per core; registry: 1]
     #[arg(long, global = true, env = "MESH_THREADS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) threads: Option<u16>,
 }
@@ -89,11 +89,11 @@ pub(crate) enum LogFormat {
 pub(crate) enum Command {
     /// Keep the list of live agents
     Registry(RegistryArgs),
-    /// Do work and delegate it to peers
+    /// Do jobs and delegate jobs to peers
     Agent(Box<AgentArgs>),
-    /// Have a job delegated, or many, and show what comes of it
+    /// Ask an agent to delegate a job, or many, and show the result
     Orchestrate(OrchestrateArgs),
-    /// Start a registry and agents in one process and delegate a first job
+    /// Start a registry and agents in one process, and delegate a first job
     Up(Box<UpArgs>),
 }
 
@@ -108,13 +108,14 @@ pub(crate) struct RegistryArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct AgentArgs {
-    /// The agent's name: 1 to 64 of A-Z a-z 0-9 . _ - [default: agent-NNN, random]
+    /// Name of the agent: 1 to 64 of A-Z a-z 0-9 . _ - [default: agent-NNN, random]
     #[arg(long, env = "MESH_NAME", value_parser = name)]
     pub(crate) name: Option<String>,
-    /// Where to listen; port 0 for any free one [default: a free port of 127.0.0.1:8600-8700]
+    /// Where to listen; port 0 is any free port [default: a free port of 127.0.0.1:8600-8700]
     #[arg(long, env = "MESH_LISTEN", value_name = "HOST:PORT", value_parser = listen)]
     pub(crate) listen: Option<String>,
-    /// Where peers reach the agent, if not where it listens; without a port, the one it listens on
+    /// Where peers reach the agent, if not where it listens; without a port, the port on which it
+    /// listens
     #[arg(long, env = "MESH_ADVERTISE", value_name = "HOST[:PORT]", value_parser = advertised)]
     pub(crate) advertise: Option<String>,
     #[command(flatten)]
@@ -136,19 +137,19 @@ pub(crate) struct RegistryAddress {
     pub(crate) address: String,
 }
 
-/// The settings that all agents of a process have in common.
+/// The options that all agents of a process share.
 #[derive(Debug, Args)]
 pub(crate) struct AgentSettings {
-    /// Connections that may be open at once; clients beyond them are refused
+    /// How many connections may be open at once; further ones are refused
     #[arg(long, env = "MESH_CONNECTIONS", value_name = "N", default_value = "1024", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) connections: u32,
-    /// Whose CPU and memory are measured
+    /// What the figures of CPU and memory measure
     #[arg(long, env = "MESH_METRICS_SCOPE", value_enum, default_value = "host")]
     pub(crate) metrics_scope: MetricsScope,
-    /// Time between samples of CPU and memory; 200 ms at least
+    /// Time between two samples of CPU and memory; at least 200ms
     #[arg(long, env = "MESH_SAMPLE", value_name = "TIME", default_value = "1s", value_parser = sampling)]
     pub(crate) sample: Duration,
-    /// How long work under way may go on after the signal to stop
+    /// How long unfinished work may go on after the signal to stop
     #[arg(long, env = "MESH_DRAIN", value_name = "TIME", default_value = "10s", value_parser = parse_duration)]
     pub(crate) drain: Duration,
     // The groups below have headings of their own. An option after one of them would stand under
@@ -165,12 +166,12 @@ pub(crate) struct AgentSettings {
     pub(crate) work: WorkArgs,
 }
 
-/// Whose CPU and memory an agent reports.
+/// What the figures of CPU and memory measure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum MetricsScope {
-    /// The whole machine, as the demo's agents say it: the same for all agents on it.
+    /// The whole machine, as in the demo; all agents on it report the same
     Host,
-    /// This process alone, for several agents on one machine.
+    /// Only this process, for several agents on one machine
     Process,
 }
 
@@ -183,7 +184,7 @@ impl From<MetricsScope> for SampleScope {
     }
 }
 
-/// The ways of doing a job.
+/// How an agent does its jobs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Work {
     /// Sleep, or burn CPU, for the demand of the job
@@ -197,25 +198,25 @@ pub(crate) enum Work {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "What `work` does")]
 pub(crate) struct WorkArgs {
-    /// How work is done [default: what --upstream or COMMAND imply, else synthetic]
+    /// How jobs are done [default: what --upstream or COMMAND imply, otherwise synthetic]
     #[arg(long, env = "MESH_WORK", value_enum)]
     pub(crate) work: Option<Work>,
-    /// synthetic: the demand of a job that names none [default: 300ms]
+    /// synthetic: demand of a job that names none [default: 300ms]
     #[arg(long, env = "MESH_DEMAND", value_name = "TIME", value_parser = parse_duration)]
     pub(crate) demand: Option<Duration>,
     /// synthetic: burn CPU time instead of sleeping
     #[arg(long, env = "MESH_BURN", value_parser = BoolishValueParser::new())]
     pub(crate) burn: bool,
-    /// upstream: the JSON-RPC service; it also gets the calls of methods that are not the agent's
+    /// upstream: the JSON-RPC service; it also gets the methods that the agent does not have
     #[arg(long, env = "MESH_UPSTREAM", value_name = "URL")]
     pub(crate) upstream: Option<HttpUrl>,
-    /// upstream: how long a connection that nobody uses is kept; best below what the service keeps
-    /// its own for, or jobs get lost on connections that are just being closed; 0s for none
+    /// upstream: how long an idle connection is kept; set it below the time for which the service
+    /// keeps it, or jobs get lost on connections that the service is just closing; 0s keeps none
     /// [default: 4s]
     #[arg(long, env = "MESH_UPSTREAM_IDLE", value_name = "TIME", value_parser = parse_duration)]
     pub(crate) upstream_idle: Option<Duration>,
-    /// exec, upstream: most bytes of a result; a job with more has failed, and its command is killed
-    /// [default: 8388608]
+    /// exec, upstream: greatest size of a result; a job with a larger one fails, and its command is
+    /// killed [default: 8388608]
     #[arg(long, env = "MESH_OUTPUT_LIMIT", value_name = "BYTES", value_parser = output_limit)]
     pub(crate) output_limit: Option<usize>,
     /// exec: the command to run for each job
@@ -228,8 +229,8 @@ With --repeat or --rate, a latency counts from when the job was due, and a job t
 with its whole --timeout.
 
 Exit codes:
-  0  done; also if whoever read the output left early
-  1  something failed: the job, or one of many; the output could not be written
+  0  done, also if the reader of the output left early
+  1  something failed: the job, one of many jobs, or writing the output
   2  the command line is wrong";
 
 #[derive(Debug, Args)]
@@ -245,14 +246,14 @@ pub(crate) struct OrchestrateArgs {
     /// Print JSON
     #[arg(long, env = "MESH_JSON", value_parser = BoolishValueParser::new())]
     pub(crate) json: bool,
-    /// Show all agents and their load until stopped; once if the output is no terminal
+    /// Show all agents and their load until stopped; only once if the output is not a terminal
     #[arg(long, env = "MESH_WATCH", value_parser = BoolishValueParser::new(), conflicts_with_all = ["repeat", "rate", "json", "agent"])]
     pub(crate) watch: bool,
     /// Send this many jobs, one after the other unless --rate is set
     #[arg(long, env = "MESH_REPEAT", value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) repeat: Option<u64>,
-    /// Send jobs at this rate per second, whether or not earlier ones are answered, until --repeat
-    /// or a signal ends it
+    /// Send this many jobs per second, whether or not earlier ones are answered, until --repeat or
+    /// a signal ends it
     #[arg(long, env = "MESH_RATE", value_name = "PER_SECOND", value_parser = rate)]
     pub(crate) rate: Option<f64>,
 }
@@ -265,10 +266,11 @@ pub(crate) struct JobArgs {
     /// How long to wait for it
     #[arg(long, env = "MESH_TIMEOUT", value_name = "TIME", default_value = "30s", value_parser = positive)]
     pub(crate) timeout: Duration,
-    /// What a synthetic agent shall spend on it [default: the agent's own]
+    /// Time that a synthetic agent spends on the job [default: its own --demand]
     #[arg(long, env = "MESH_DEMAND", value_name = "TIME", value_parser = parse_duration)]
     pub(crate) demand: Option<Duration>,
-    /// Doing the job twice does no harm: it may be done again elsewhere if an agent dies of it
+    /// The job may be done twice: if an agent dies while it does the job, another one may do it
+    /// again
     #[arg(long, env = "MESH_IDEMPOTENT", value_parser = BoolishValueParser::new())]
     pub(crate) idempotent: bool,
 }
@@ -300,7 +302,7 @@ fn positive(text: &str) -> Result<Duration, String> {
 fn sampling(text: &str) -> Result<Duration, String> {
     match parse_duration(text) {
         Ok(duration) if duration < sysinfo::MINIMUM_CPU_UPDATE_INTERVAL => {
-            Err("the operating system counts no finer than 200ms".to_owned())
+            Err("expected at least 200ms: the operating system counts no finer".to_owned())
         }
         other => other.map_err(|error| error.to_string()),
     }

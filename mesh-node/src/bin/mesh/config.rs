@@ -25,7 +25,7 @@ pub(crate) enum Error {
     #[error(transparent)]
     Usage(#[from] clap::Error),
     /// The file can't be read.
-    #[error("read {}", path.display())]
+    #[error("failed to read {}", path.display())]
     Read { path: PathBuf, source: std::io::Error },
     /// The file is not TOML.
     #[error("{}", path.display())]

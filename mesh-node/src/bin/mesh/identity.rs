@@ -66,7 +66,9 @@ pub(crate) async fn any_port(rng: &mut Rng) -> anyhow::Result<TcpListener> {
         match TokioNet.bind(&address.to_string()).await {
             Ok(listener) => return Ok(listener),
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => {}
-            Err(error) => return Err(error).with_context(|| format!("listen on {address}")),
+            Err(error) => {
+                return Err(error).with_context(|| format!("failed to listen on {address}"));
+            }
         }
     }
     anyhow::bail!(
@@ -86,7 +88,7 @@ pub(crate) async fn bind(address: &str) -> anyhow::Result<TcpListener> {
         (io::ErrorKind::AddrInUse, Some((host, port))) => {
             anyhow::anyhow!("port {port} of {host} is in use")
         }
-        _ => anyhow::Error::new(error).context(format!("listen on {address}")),
+        _ => anyhow::Error::new(error).context(format!("failed to listen on {address}")),
     })
 }
 

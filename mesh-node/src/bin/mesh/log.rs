@@ -7,7 +7,7 @@ use mesh_core::Timestamp;
 use mesh_core::agent::Note;
 use mesh_core::protocol::Name;
 use mesh_core::registry::HEARTBEATS_PER_TTL;
-use mesh_core::registry::{self, Deafness, NoteKind};
+use mesh_core::registry::{self, Deafness, LeaseNoteKind};
 use mesh_node::Observer;
 use tracing::level_filters::LevelFilter;
 
@@ -100,22 +100,26 @@ impl Observer for Log {
         }
     }
 
-    fn registry(&self, _: Timestamp, note: &registry::Note) {
-        let registry::Note { name, incarnation, url, kind } = note;
+    fn registry(&self, _: Timestamp, note: &registry::LeaseNote) {
+        let registry::LeaseNote { name, incarnation, url, kind } = note;
         match kind {
-            NoteKind::Granted => tracing::info!(agent = %name, incarnation, %url, "registered"),
-            NoteKind::Refused(error) => {
+            LeaseNoteKind::Granted => {
+                tracing::info!(agent = %name, incarnation, %url, "registered");
+            }
+            LeaseNoteKind::Refused(error) => {
                 tracing::warn!(agent = %name, incarnation, %url, %error, "registration refused");
             }
-            NoteKind::Moved { from } => tracing::warn!(
+            LeaseNoteKind::Moved { from } => tracing::warn!(
                 agent = %name, %url, %from,
-                "renewed from another address; if it goes on, two processes have this name"
+                "renewed from another address; if this goes on, two processes have this name"
             ),
-            NoteKind::Replaced => tracing::info!(agent = %name, incarnation, %url, "replaced"),
-            NoteKind::Deregistered => {
+            LeaseNoteKind::Replaced => tracing::info!(agent = %name, incarnation, %url, "replaced"),
+            LeaseNoteKind::Deregistered => {
                 tracing::info!(agent = %name, incarnation, %url, "deregistered");
             }
-            NoteKind::Expired { .. } => tracing::warn!(agent = %name, incarnation, %url, "expired"),
+            LeaseNoteKind::Expired { .. } => {
+                tracing::warn!(agent = %name, incarnation, %url, "expired");
+            }
         }
     }
 
@@ -129,7 +133,7 @@ impl Observer for Log {
             ),
             Deafness::Silence(length) => tracing::warn!(
                 ?length,
-                "no agent was heard for so long; now that one is, every lease gets a whole TTL"
+                "no agent was heard for this long; now one is heard, and every lease gets a whole TTL"
             ),
         }
     }

@@ -42,7 +42,7 @@ fn main() -> ExitCode {
         Err(error) => return fail(&anyhow::Error::new(error).context("failed to start the log")),
     };
     if let Err(error) = children::allow_many_files() {
-        tracing::debug!(%error, "the limit of open files stays");
+        tracing::debug!(%error, "failed to raise the limit of open files");
     }
     let result = run(cli);
     // Jobs that were cut off are dropped by the runtime at some later time, for which this process

@@ -58,7 +58,7 @@ pub(super) async fn serve<S, H>(
     match end {
         End::Refused if first_bytes == FirstBytes::Http2 => {
             let status = StatusCode::HTTP_VERSION_NOT_SUPPORTED;
-            let answer = Response::error(status, "HTTP/1.1 is spoken here, not HTTP/2");
+            let answer = Response::error(status, "this server speaks HTTP/1.1, not HTTP/2");
             write_last_answer(&mut stream, answer.to_last_bytes(), limits).await;
         }
         End::Refused => linger(&mut stream, limits.linger).await,

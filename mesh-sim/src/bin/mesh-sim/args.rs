@@ -1,4 +1,4 @@
-//! What may be typed.
+//! The commands and options of `mesh-sim`.
 
 use std::num::NonZero;
 use std::path::PathBuf;
@@ -11,25 +11,25 @@ use mesh_sim::sweep::{Seeds, Shard, Vary};
 const EXAMPLES: &str = "\
 Examples:
   mesh-sim scenarios/partition.toml        run all policies, print the table
-  mesh-sim mine.toml --policy weighted     only one of them
+  mesh-sim mine.toml --policy weighted     run only one policy
   mesh-sim mine.toml --seed 7 --trace      another seed, with every event
   mesh-sim mine.toml --json | jq .runs     the summary, for programs
-  mesh-sim check scenarios/*.toml          only look for mistakes
-  mesh-sim sweep mine.toml --seeds 1..30   policies compared over many seeds
+  mesh-sim check scenarios/*.toml          look for mistakes, run nothing
+  mesh-sim sweep mine.toml --seeds 1..30   compare policies over many seeds
   mesh-sim explore mine.toml --minutes 5   look for failures under random faults
   mesh-sim minimize failing.toml           make a failing scenario small
-  mesh-sim schema > scenarios/schema.json  for completion in an editor
+  mesh-sim schema > scenarios/schema.json  completion in an editor
   mesh-sim validate --quick                the simulator against queueing theory
 
 Exit codes:
-  0  everything held
-  1  something failed (a file or the output could not be written, say)
+  0  all checks passed
+  1  something failed; for example, a file could not be written
   2  the command line or the scenario is wrong
   3  an oracle was violated: a bug in the mesh
-  4  a threshold in [expect] was missed, or `validate` found a figure far off
-  5  two runs of one seed differed
-  6  nothing failed that could be replayed or minimized
-They are the same if whoever reads the output leaves early (| head).";
+  4  a threshold in [expect] was missed, or a figure of `validate` is far off
+  5  two runs with the same seed differed
+  6  there was no failure to replay or to minimize
+They are the same if the reader of the output leaves early (| head).";
 
 const SWEEP_EXAMPLES: &str = "\
 Examples:
@@ -38,24 +38,24 @@ Examples:
   mesh-sim sweep s.toml --vary agents.0.count=8,16 --vary workload.rate=50,90
   mesh-sim sweep s.toml --vary policies.1.choices=2,3 --baseline random
   mesh-sim sweep s.toml --seeds 1..1000 --shard 3/8 --out parts
-  mesh-sim merge parts                                the eight parts, joined
+  mesh-sim merge parts                                join the eight parts
 
-Exit codes are those of `mesh-sim`, with thresholds held against all seeds of a cell together. \
-A part knows only its own runs, so it leaves thresholds (4) to `mesh-sim merge`.";
+Exit codes are those of `mesh-sim`. Thresholds are checked for all seeds of a cell together. \
+A part knows only its own runs, so only `mesh-sim merge` checks thresholds (4).";
 
 const MERGE_EXAMPLES: &str = "\
 Examples:
   mesh-sim merge parts                    all parts are in one directory
   mesh-sim merge host-*/parts --out whole
 
-Exit codes are those of `mesh-sim`; parts that are missing, overlap or belong to different sweeps \
-are 2.";
+Exit codes are those of `mesh-sim`; 2 also means that parts are missing, overlap or belong to \
+different sweeps.";
 
 const REPLAY_EXAMPLES: &str = "\
 Examples:
   mesh-sim replay mine.toml --seed 7 --policy random
   mesh-sim replay mine.min.toml --events 40
-  mesh-sim replay mine.min.toml --out replayed   with every event in a file
+  mesh-sim replay mine.min.toml --out replayed   write every event to a file
 
 Exit codes: 0 it failed again, 2 wrong usage or scenario, 6 nothing failed.";
 
@@ -71,7 +71,7 @@ const EXPLORE_EXAMPLES: &str = "\
 Examples:
   mesh-sim explore mine.toml --minutes 5
   mesh-sim explore mine.toml --engine event --runs 1000 --seed 2
-  mesh-sim explore mine.toml --runs 200 --thresholds   missed thresholds, too
+  mesh-sim explore mine.toml --runs 200 --thresholds   thresholds count, too
 
 Exit codes: 0 nothing failed, 2 wrong usage or scenario, 3 an oracle was violated or a run broke \
 down, 4 only thresholds were missed.";
@@ -89,10 +89,10 @@ A scenario's first line names it: #:schema schema.json";
 
 const VALIDATE_EXAMPLES: &str = "\
 Examples:
-  mesh-sim validate --quick   some seconds
-  mesh-sim validate           some minutes";
+  mesh-sim validate --quick   takes seconds
+  mesh-sim validate           takes minutes";
 
-/// Tells which routing policy is best, before it is deployed.
+/// Shows which routing policy is best before you deploy it.
 ///
 /// Runs a scenario file in a simulated mesh, once per policy and seed, and compares the policies.
 /// The same file and seed give the same bytes, on any machine.
@@ -123,7 +123,7 @@ pub(super) enum Command {
     /// Print the JSON Schema of scenario files, for editors.
     #[command(after_help = SCHEMA_EXAMPLES)]
     Schema,
-    /// Run many seeds, and varied fields, on all cores, and compare the policies seed by seed.
+    /// Run many seeds and values of fields on all cores, and compare the policies seed by seed.
     Sweep(SweepArgs),
     /// Join the parts of a sweep into the whole.
     Merge(MergeArgs),
@@ -133,26 +133,28 @@ pub(super) enum Command {
     Replay(ReplayArgs),
     /// Shrink a failing run to a small scenario file that fails in the same way.
     ///
-    /// What fails is the first oracle that the run violates, or else the first threshold that it
-    /// misses. Faults, links, agents, time and load go as long as that stays so.
+    /// The failure is the first oracle that the run violates, or else the first threshold that it
+    /// misses. Faults, links, agents, time and requests are removed as long as the run still has
+    /// this failure.
     Minimize(MinimizeArgs),
-    /// Look for failures under random faults, latencies and loads.
+    /// Look for failures under random faults, latencies and request rates.
     ///
-    /// Each run takes the scenario's agents and one of its policies, draws its own trouble, heals
-    /// it all and demands that the mesh converges. Every failing run becomes a scenario file. With
-    /// --runs, the result depends on the scenario and the seed alone.
+    /// Each run takes the scenario's agents and one of its policies, draws its own faults, heals
+    /// them all and demands that the mesh converges. Every failing run becomes a scenario file.
+    /// With --runs, the result depends only on the scenario and the seed.
     Explore(ExploreArgs),
     /// Compare the simulator with queueing theory.
     ///
-    /// Runs the scenarios of scenarios/validation, whose figures are known, and prints what theory
-    /// says, what was found and how far it may be off. Exits with 4 if a figure is further off.
+    /// Runs the scenarios of scenarios/validation, whose figures are known, and prints the
+    /// theoretical figure, the simulated one and the tolerance. Exits with 4 if a figure is outside
+    /// its tolerance.
     Validate(ValidateArgs),
 }
 
 #[derive(Debug, ClapArgs)]
 #[command(after_help = VALIDATE_EXAMPLES)]
 pub(super) struct ValidateArgs {
-    /// Simulate a 64th of the time and allow for eight times the error.
+    /// Simulate a 64th of the time, and allow eight times the error.
     #[arg(long)]
     pub(super) quick: bool,
 }
@@ -163,10 +165,10 @@ pub(super) struct SweepArgs {
     /// The scenario file.
     #[arg(value_name = "SCENARIO")]
     pub(super) scenario: PathBuf,
-    /// Run these seeds instead of the file's: 1..200 (both included), or 1..20,42.
+    /// Run these seeds instead of those of the file: 1..200 (both included), or 1..20,42.
     #[arg(long, value_name = "SEEDS")]
     pub(super) seeds: Option<Seeds>,
-    /// Run every combination of a field's values; may be repeated for other fields.
+    /// Run these values of a field, in all combinations with other fields; may be repeated.
     ///
     /// Items of lists are numbered from 0: agents.0.count=8,16.
     #[arg(long, value_name = "FIELD=A,B,...")]
@@ -174,16 +176,16 @@ pub(super) struct SweepArgs {
     /// Run only the policy with this label; may be repeated.
     #[arg(long, value_name = "LABEL")]
     pub(super) policy: Vec<String>,
-    /// Compare the others with this policy [default: the first].
+    /// Compare the other policies with this one [default: the first].
     #[arg(long, value_name = "LABEL")]
     pub(super) baseline: Option<String>,
-    /// Run in this engine instead of the file's.
+    /// Use this engine instead of that of the file.
     #[arg(long)]
     pub(super) engine: Option<EngineArg>,
     /// Run part K of N, from 1/N to N/N, and write it for `mesh-sim merge`.
     #[arg(long, value_name = "K/N")]
     pub(super) shard: Option<Shard>,
-    /// Run this many at once [default: one per core].
+    /// Do this many runs at once [default: one per core].
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub(super) jobs: Option<NonZero<usize>>,
     /// Write the results here [default: results/runs/<scenario name>-sweep].
@@ -194,7 +196,7 @@ pub(super) struct SweepArgs {
 #[derive(Debug, ClapArgs)]
 #[command(after_help = MERGE_EXAMPLES)]
 pub(super) struct MergeArgs {
-    /// Where the parts are.
+    /// The directories with the parts.
     #[arg(required = true, value_name = "DIR")]
     pub(super) dirs: Vec<PathBuf>,
     /// Write the results here [default: results/runs/<scenario name>-sweep].
@@ -214,7 +216,7 @@ pub(super) struct OneRunArgs {
     /// The policy's label; needed if the file has several.
     #[arg(long, value_name = "LABEL")]
     pub(super) policy: Option<String>,
-    /// Run in this engine instead of the file's.
+    /// Use this engine instead of that of the file.
     #[arg(long)]
     pub(super) engine: Option<EngineArg>,
 }
@@ -224,7 +226,7 @@ pub(super) struct OneRunArgs {
 pub(super) struct ReplayArgs {
     #[command(flatten)]
     pub(super) run: OneRunArgs,
-    /// Show so many events that led to each failure.
+    /// Show this many events that led to each failure.
     #[arg(long, value_name = "N", default_value_t = 20)]
     pub(super) events: usize,
     /// Also write the results and every event (events.jsonl) here.
@@ -240,7 +242,7 @@ pub(super) struct MinimizeArgs {
     /// Write the small scenario here [default: SCENARIO with the extension .min.toml].
     #[arg(long, value_name = "FILE")]
     pub(super) out: Option<PathBuf>,
-    /// Stop after so many runs.
+    /// Stop after this many runs.
     #[arg(long, value_name = "N", default_value = "500", value_parser = at_least_one)]
     pub(super) tries: NonZero<usize>,
 }
@@ -254,28 +256,28 @@ pub(super) struct ExploreArgs {
     /// The scenario file to start from; its own faults are replaced.
     #[arg(value_name = "SCENARIO")]
     pub(super) scenario: PathBuf,
-    /// Begin no run after so many minutes.
+    /// Begin no new run after this many minutes.
     #[arg(long, value_name = "M", value_parser = minutes)]
     pub(super) minutes: Option<f64>,
-    /// Carry out so many runs.
+    /// Do this many runs.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(super) runs: Option<u64>,
-    /// The root of all randomness.
+    /// The seed from which all runs are drawn.
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(super) seed: u64,
-    /// Run in this engine instead of the file's.
+    /// Use this engine instead of that of the file.
     #[arg(long)]
     pub(super) engine: Option<EngineArg>,
     /// Write failing scenarios here [default: results/explore/<scenario name>].
     #[arg(long, value_name = "DIR")]
     pub(super) out: Option<PathBuf>,
-    /// Let a missed threshold of [expect] count as a failure, too.
+    /// Count a missed threshold of [expect] as a failure, too.
     #[arg(long)]
     pub(super) thresholds: bool,
 }
 
 fn at_least_one(text: &str) -> Result<NonZero<usize>, String> {
-    text.parse().map_err(|_| "expected a whole number from 1 on".to_owned())
+    text.parse().map_err(|_| "expected a whole number, 1 or greater".to_owned())
 }
 
 /// A number of minutes, up to some years.
@@ -291,13 +293,13 @@ pub(super) struct RunArgs {
     /// The scenario file to run.
     #[arg(required = true, value_name = "SCENARIO")]
     pub(super) scenario: Option<PathBuf>,
-    /// Run this seed instead of the file's; may be repeated.
+    /// Run this seed instead of those of the file; may be repeated.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..1 << 53))]
     pub(super) seed: Vec<u64>,
     /// Run only the policy with this label; may be repeated.
     #[arg(long, value_name = "LABEL")]
     pub(super) policy: Vec<String>,
-    /// Run in this engine instead of the file's.
+    /// Use this engine instead of that of the file.
     #[arg(long)]
     pub(super) engine: Option<EngineArg>,
     /// Write the results here [default: results/runs/<scenario name>].
@@ -309,16 +311,16 @@ pub(super) struct RunArgs {
     /// Also write every event to events.jsonl.
     #[arg(long)]
     pub(super) trace: bool,
-    /// Run everything twice, and name the first event that differs.
+    /// Run everything twice, and show the first event that differs.
     #[arg(long)]
     pub(super) check_determinism: bool,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(super) enum EngineArg {
-    /// The mesh's own sockets and bytes over simulated TCP; whole milliseconds.
+    /// The real HTTP code over simulated TCP; time in whole milliseconds.
     Turmoil,
-    /// The agents alone over a queue of messages; nanoseconds, thousands of agents.
+    /// Only the agents, over a queue of messages; nanoseconds, thousands of agents.
     Event,
 }
 

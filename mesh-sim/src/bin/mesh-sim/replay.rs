@@ -51,7 +51,9 @@ impl OneRun {
 fn the_seed(scenario: &Scenario, asked: Option<u64>) -> Result<u64, String> {
     match (asked, &scenario.seeds[..]) {
         (Some(seed), _) | (None, &[seed]) => Ok(seed),
-        (None, seeds) => Err(format!("the scenario has {} seeds; say --seed N", seeds.len())),
+        (None, seeds) => {
+            Err(format!("the scenario has {} seeds; choose one with --seed N", seeds.len()))
+        }
     }
 }
 
@@ -62,7 +64,7 @@ fn the_policy<'a>(scenario: &'a Scenario, asked: Option<&str>) -> Result<&'a Pol
     };
     match (asked, &scenario.policies[..]) {
         (None, [only]) => Ok(only),
-        (None, _) => Err(format!("say --policy LABEL, one of: {}", known())),
+        (None, _) => Err(format!("choose a policy with --policy LABEL: {}", known())),
         (Some(label), policies) => policies
             .iter()
             .find(|policy| policy.label == label)

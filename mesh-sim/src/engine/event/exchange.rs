@@ -1,7 +1,7 @@
 //! One call from host to host, from its first message to the last.
 
 use mesh_core::Timestamp;
-use mesh_core::agent::{CallId, Failure, Handle, RegistryReply, RegistryRequest};
+use mesh_core::agent::{CallId, Failure, RegistryReply, RegistryRequest, RequestHandle};
 use mesh_core::protocol::{Reply, Request};
 
 use super::load::RequestId;
@@ -63,7 +63,7 @@ pub(super) struct Exchange {
     /// The life of the callee that the connection leads to.
     pub(super) life: u32,
     /// Cancels the request at the callee.
-    pub(super) handle: Option<Handle>,
+    pub(super) handle: Option<RequestHandle>,
     /// When the last message of each kind was sent: by the caller, its goodbye, by the callee.
     pub(super) sent: [Timestamp; 3],
     /// When the caller's goodbye arrives; at the end of time if it has not said one.

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use mesh_core::Timestamp;
-use mesh_core::hash::{Keyed, Table};
+use mesh_core::hash::{HashTable, TableEntry};
 
 use crate::host::HostId;
 
@@ -34,7 +34,7 @@ struct Pair {
 
 const NONE: Timestamp = Timestamp::MAX;
 
-impl Keyed for Pair {
+impl TableEntry for Pair {
     type Key = u32;
 
     fn key(&self) -> u32 {
@@ -70,7 +70,7 @@ impl Pair {
 /// between them for less than [`LIMIT`].
 #[derive(Debug, Default)]
 pub(super) struct Pool {
-    pairs: Table<Pair>,
+    pairs: HashTable<Pair>,
 }
 
 impl Pool {

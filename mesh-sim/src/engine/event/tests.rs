@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use mesh_core::agent::Note;
-use mesh_core::registry::NoteKind;
+use mesh_core::registry::LeaseNoteKind;
 use mesh_core::time::nanos;
 
 use super::*;
@@ -138,7 +138,7 @@ fn copies_and_ends(facts: &[JournalEntry]) -> (usize, Vec<u64>) {
 }
 
 fn is_expiry(entry: &JournalEntry) -> bool {
-    matches!(&entry.fact, Fact::RegistryNoted(note) if matches!(note.kind, NoteKind::Expired { .. }))
+    matches!(&entry.fact, Fact::RegistryNoted(note) if matches!(note.kind, LeaseNoteKind::Expired { .. }))
 }
 
 #[test]

@@ -91,7 +91,7 @@ impl Observer for SharedJournal {
         self.record(now, HostId::REGISTRY, Fact::RegistryWasDeaf(deafness));
     }
 
-    fn registry(&self, now: Timestamp, note: &registry::Note) {
+    fn registry(&self, now: Timestamp, note: &registry::LeaseNote) {
         self.record(now, HostId::REGISTRY, Fact::RegistryNoted(note.clone()));
     }
 }

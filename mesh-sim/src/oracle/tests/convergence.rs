@@ -6,12 +6,12 @@ use crate::oracle::views::NOT_FORGOTTEN;
 fn a_live_agent_that_is_not_listed_after_the_heal() {
     let partition = fault("partition", 10, Some(100), r#"groups = ["a-2", "registry"]"#);
     let expired = |story: &mut Story| {
-        story.registry(secs(60), A2, LIFE, NoteKind::Expired { at: secs(60) });
+        story.registry(secs(60), A2, LIFE, LeaseNoteKind::Expired { at: secs(60) });
     };
     assert_eq!(broken(&partition, expired), [LISTED]);
     let again = broken(&partition, |story| {
         expired(story);
-        story.registry(secs(111), A2, LIFE + 1, NoteKind::Granted);
+        story.registry(secs(111), A2, LIFE + 1, LeaseNoteKind::Granted);
     });
     assert_eq!(again, [""; 0]);
 }
@@ -20,7 +20,7 @@ fn a_live_agent_that_is_not_listed_after_the_heal() {
 fn a_dead_agent_that_is_still_listed_or_known() {
     let crash = fault("crash", 10, None, r#"hosts = "a-2""#);
     let gone = |story: &mut Story| {
-        story.registry(secs(41), A2, LIFE, NoteKind::Expired { at: secs(40) });
+        story.registry(secs(41), A2, LIFE, LeaseNoteKind::Expired { at: secs(40) });
     };
     let forgotten = |story: &mut Story| story.knows(A1, &[]);
     assert_eq!(broken(&crash, forgotten), [LISTED]);
@@ -54,7 +54,7 @@ fn an_agent_that_is_stuck() {
     assert_eq!(broken("", |story| story.samples(secs(500), A1, 0, 0)), [NO_LEAK]);
     let dead = fault("crash", 490, None, r#"hosts = "a-1""#);
     let found = broken(&dead, |story| {
-        story.registry(secs(510), A1, LIFE, NoteKind::Expired { at: secs(510) });
+        story.registry(secs(510), A1, LIFE, LeaseNoteKind::Expired { at: secs(510) });
         story.samples(secs(489), A1, 3, 3);
         story.knows(A2, &[]);
     });
@@ -64,7 +64,7 @@ fn an_agent_that_is_stuck() {
 /// a-2's lease ends, whatever a-1 then knows.
 fn unlisted(extra: &str) -> Vec<&'static str> {
     broken(extra, |story| {
-        story.registry(secs(100), A2, LIFE, NoteKind::Expired { at: secs(100) });
+        story.registry(secs(100), A2, LIFE, LeaseNoteKind::Expired { at: secs(100) });
     })
 }
 

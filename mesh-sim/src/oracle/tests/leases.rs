@@ -7,8 +7,8 @@ const NS: Duration = Duration::from_nanos(1);
 /// `since` later than `from`.
 fn stale(extra: &str, from: u64, since: impl Fn(Bounds) -> Duration) -> Vec<&'static str> {
     broken(extra, |story| {
-        story.registry(secs(101), A2, LIFE, NoteKind::Expired { at: secs(100) });
-        story.registry(secs(110), A2, LIFE + 1, NoteKind::Granted);
+        story.registry(secs(101), A2, LIFE, LeaseNoteKind::Expired { at: secs(100) });
+        story.registry(secs(110), A2, LIFE + 1, LeaseNoteKind::Granted);
         story.routes(secs(from) + since(story.bounds), LIFE);
     })
 }
@@ -30,8 +30,8 @@ fn a_route_to_a_peer_whose_lease_ended_long_ago() {
 #[test]
 fn a_route_to_the_peers_present_life() {
     let present = broken("", |story| {
-        story.registry(secs(101), A2, LIFE, NoteKind::Replaced);
-        story.registry(secs(101), A2, LIFE + 1, NoteKind::Granted);
+        story.registry(secs(101), A2, LIFE, LeaseNoteKind::Replaced);
+        story.registry(secs(101), A2, LIFE + 1, LeaseNoteKind::Granted);
         story.routes(secs(500), LIFE + 1);
     });
     assert_eq!(present, [""; 0]);
@@ -39,10 +39,10 @@ fn a_route_to_the_peers_present_life() {
 
 #[test]
 fn a_lease_that_was_given_up_or_replaced_is_over() {
-    for kind in [NoteKind::Deregistered, NoteKind::Replaced] {
+    for kind in [LeaseNoteKind::Deregistered, LeaseNoteKind::Replaced] {
         let found = broken("", |story| {
             story.registry(secs(100), A2, LIFE, kind.clone());
-            story.registry(secs(100), A2, LIFE + 1, NoteKind::Granted);
+            story.registry(secs(100), A2, LIFE + 1, LeaseNoteKind::Granted);
             story.routes(secs(500), LIFE);
         });
         assert_eq!(found, [NOT_STALE], "{kind:?}");
@@ -77,8 +77,8 @@ fn a_restarted_registry_makes_views_keep_the_missing_for_one_more_ttl() {
     let lost = |since: fn(Bounds) -> Duration| {
         broken(&crash, |story| {
             story.registry_restarts(110);
-            story.registry(secs(111), A1, LIFE, NoteKind::Granted);
-            story.registry(secs(111), A2, LIFE + 1, NoteKind::Granted);
+            story.registry(secs(111), A1, LIFE, LeaseNoteKind::Granted);
+            story.registry(secs(111), A2, LIFE + 1, LeaseNoteKind::Granted);
             story.routes(secs(110) + since(story.bounds), LIFE);
         })
     };
@@ -90,8 +90,8 @@ fn a_restarted_registry_makes_views_keep_the_missing_for_one_more_ttl() {
 fn a_dead_incarnation_that_comes_back() {
     let granted_again = |incarnation| {
         broken("", |story| {
-            story.registry(secs(101), A2, LIFE, NoteKind::Expired { at: secs(100) });
-            story.registry(secs(102), A2, incarnation, NoteKind::Granted);
+            story.registry(secs(101), A2, LIFE, LeaseNoteKind::Expired { at: secs(100) });
+            story.registry(secs(102), A2, incarnation, LeaseNoteKind::Granted);
         })
     };
     assert_eq!(granted_again(LIFE), [STAYS_DEAD]);
@@ -103,10 +103,10 @@ fn a_dead_incarnation_that_comes_back() {
 fn a_restarted_registry_knows_of_no_dead() {
     let crash = fault("crash", 110, Some(10), r#"hosts = "registry""#);
     let found = broken(&crash, |story| {
-        story.registry(secs(101), A2, LIFE, NoteKind::Expired { at: secs(100) });
+        story.registry(secs(101), A2, LIFE, LeaseNoteKind::Expired { at: secs(100) });
         story.registry_restarts(120);
-        story.registry(secs(121), A1, LIFE, NoteKind::Granted);
-        story.registry(secs(121), A2, LIFE, NoteKind::Granted);
+        story.registry(secs(121), A1, LIFE, LeaseNoteKind::Granted);
+        story.registry(secs(121), A2, LIFE, LeaseNoteKind::Granted);
         story.routes(secs(590), LIFE);
     });
     assert_eq!(found, [""; 0], "and the lease is live again");

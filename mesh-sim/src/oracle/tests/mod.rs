@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use mesh_core::agent::{Ending, Peers};
 use mesh_core::load::LoadReport;
 use mesh_core::protocol::Name;
-use mesh_core::registry::{self, NoteKind};
+use mesh_core::registry::{self, LeaseNoteKind};
 use mesh_core::roster::ListedLease;
 
 use super::*;
@@ -63,7 +63,7 @@ fn broken(extra: &str, history: impl FnOnce(&mut Story)) -> Vec<&'static str> {
     let bounds = Bounds::new(&scenario);
     let mut story = Story { oracles, bounds, end, due: BTreeMap::new(), routed: 0 };
     for agent in [A1, A2] {
-        story.registry(secs(0), agent, LIFE, NoteKind::Granted);
+        story.registry(secs(0), agent, LIFE, LeaseNoteKind::Granted);
         story.rests(agent);
     }
     story.due(1, 0);
@@ -126,9 +126,9 @@ impl Story {
         self.notes(secs(at), A2, Note::JobEnded { request, attempt, outcome });
     }
 
-    fn registry(&mut self, now: Timestamp, agent: AgentId, incarnation: u64, kind: NoteKind) {
+    fn registry(&mut self, now: Timestamp, agent: AgentId, incarnation: u64, kind: LeaseNoteKind) {
         let (name, url) = (name(agent), "h:1".into());
-        let note = registry::Note { name, incarnation: Some(incarnation), url, kind };
+        let note = registry::LeaseNote { name, incarnation: Some(incarnation), url, kind };
         self.happens(now, HostId::REGISTRY, Fact::RegistryNoted(note));
     }
 

@@ -89,7 +89,7 @@ fn restart_registry(story: &mut Story, history: impl FnOnce(&mut Story)) {
     history(story);
     story.registry_restarts(150);
     for host in [A1, A2] {
-        story.registry(secs(160), host, LIFE + 1, NoteKind::Granted);
+        story.registry(secs(160), host, LIFE + 1, LeaseNoteKind::Granted);
     }
 }
 

@@ -167,7 +167,7 @@ impl Checker<'_> {
         }
         let table = FieldPath::field("registry");
         let (heartbeat, ttl) = (format_duration(heartbeat), format_duration(ttl));
-        let title = "a heartbeat is no shorter than a lease";
+        let title = "a heartbeat must be shorter than a lease";
         if !self.source.states(&table, "heartbeat") {
             let label = format!("expected more than `heartbeat`, which is {heartbeat} by default");
             return self.report(&table.key("ttl"), title, label);

@@ -80,7 +80,7 @@ impl MeshClient {
             bail!("the registry at {registry} answers with HTTP status {}", answer.status);
         }
         let services = read_services(&answer.body).with_context(|| {
-            format!("the registry at {registry} does not answer with a list of agents")
+            format!("the answer of the registry at {registry} is no list of agents")
         })?;
         let index = answer.header(INDEX_HEADER).and_then(|index| index.parse().ok());
         let leases = listing(0, services).leases;

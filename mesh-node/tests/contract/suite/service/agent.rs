@@ -137,7 +137,7 @@ pub(crate) async fn a_call_may_come_in_many_forms<N: Net>(net: N) {
         ("application/json; charset=utf-16", "sent as UTF-8"),
         (
             "application/json\r\ncontent-encoding: gzip",
-            "content-encoding \\\"gzip\\\" is not taken",
+            "content-encoding \\\"gzip\\\" is not accepted",
         ),
     ] {
         let mut stream = raw(&net, &agent, post("/rpc", content_type, call)).await;

@@ -64,7 +64,7 @@ impl Observer for NoteRecorder {
         self.records(|records| records.views.push(peers));
     }
 
-    fn registry(&self, now: Timestamp, note: &registry::Note) {
+    fn registry(&self, now: Timestamp, note: &registry::LeaseNote) {
         self.write(now, format!("registry: {note:?}"));
     }
 }

@@ -1,4 +1,4 @@
-//! Leases by name and by expiry.
+//! The registry's leases, found by name and by the time at which they expire.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -7,29 +7,29 @@ use super::lease::Lease;
 use crate::protocol::Name;
 use crate::time::Timestamp;
 
-/// Two ordered maps of the same leases: one to find them, one to end them in time.
+/// The same leases in two orders: by name, to find them, and by expiry, to end them in time.
 #[derive(Debug, Default)]
-pub(super) struct Leases {
+pub(super) struct LeaseTable {
     by_name: BTreeMap<Name, Lease>,
     by_expiry: BTreeSet<(Timestamp, Name)>,
 }
 
-impl Leases {
+impl LeaseTable {
     pub(super) fn get(&self, name: &str) -> Option<&Lease> {
         self.by_name.get(name)
     }
 
-    /// All, by name.
+    /// All leases in order of their names.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Lease> {
         self.by_name.values()
     }
 
-    /// Who else has asked for the name of a lease.
+    /// The address of another process that has asked for this name, if the name has a lease.
     pub(super) fn rival_mut(&mut self, name: &str) -> Option<&mut Option<Arc<str>>> {
         self.by_name.get_mut(name).map(|lease| &mut lease.rival)
     }
 
-    /// Moves the ends of all leases.
+    /// Changes the times of all leases, and sorts them by their new expiry.
     pub(super) fn retime(&mut self, mut change: impl FnMut(&mut Lease)) {
         self.by_name.values_mut().for_each(&mut change);
         let by_expiry = self.by_name.values().map(|lease| (lease.expires_at, lease.name.clone()));
@@ -58,7 +58,8 @@ impl Leases {
         self.by_expiry.first().map(|(expires_at, _)| *expires_at)
     }
 
-    /// Removes a lease that has expired: the first to do so, then by name.
+    /// Removes the lease that expired first, if one has expired; among several at the same time,
+    /// the first by name.
     pub(super) fn pop_expired(&mut self, now: Timestamp) -> Option<Lease> {
         let (expires_at, _) = self.by_expiry.first()?;
         if now < *expires_at {
