@@ -1,8 +1,10 @@
-//! The harness: one scenario file, one seed, one answer to "which policy is best?".
+//! Runs a mesh of agents in simulated time and compares routing policies: one scenario file and one
+//! seed give one answer to "which policy is best?".
 //!
-//! The program `mesh-sim` is one user of this library; a test of yours can be another. A
-//! [`Simulation`] is made from a scenario file or without one, takes policies of your own beside the
-//! built-in ones, and says whether all of them kept the scenario's thresholds and the oracles:
+//! The program `mesh-sim` is one user of this library; your own tests can be another. A
+//! [`Simulation`] is made from a scenario file or field by field, and may have policies of your own
+//! beside the built-in ones. [`Simulation::check`] fails unless every policy keeps the scenario's
+//! thresholds and every run keeps the oracles (the properties that hold in any scenario):
 //!
 //! ```
 //! use std::time::Duration;
@@ -37,15 +39,16 @@
 //! # }
 //! ```
 //!
-//! A check that fails returns an error that names the policy, the figure and the seed to look at.
+//! The error of a failed check names the policy, the figure and the seed to look at.
 //!
 //! # Features
 //!
-//! Tests like these need none of the default features: `mesh-sim = { ..., default-features = false }`.
+//! Tests like the one above need none of the default features:
+//! `mesh-sim = { ..., default-features = false }`.
 //!
 //! | feature | brings |
 //! |---|---|
-//! | `reports` | tables and result files (`report`), and what is made of them: `sweep`, `validate` |
+//! | `reports` | tables and result files (`report`), and the modules that write them: `sweep`, `validate` |
 //! | `cli` (default) | the program, and `reports` |
 
 pub mod dist;

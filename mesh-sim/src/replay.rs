@@ -95,7 +95,7 @@ mod tests {
 
     use super::*;
     use crate::host::AgentId;
-    use crate::journal::{Refusal, RequestOutcome};
+    use crate::journal::{RequestOutcome, RequestRefusal};
 
     fn at(micros: u64) -> Timestamp {
         Timestamp::from_nanos(micros * 1_000)
@@ -119,7 +119,7 @@ mod tests {
         let kind = LeaseNoteKind::Expired { at: at(2_500) };
         let note = registry::LeaseNote { name, incarnation: Some(4), url, kind };
         happens(2_501, HostId::REGISTRY, Fact::RegistryNoted(note));
-        let refused = RequestOutcome::Refused(Refusal::Failed(FailureKind::Busy));
+        let refused = RequestOutcome::Refused(RequestRefusal::Failed(FailureKind::Busy));
         for (micros, request, outcome) in
             [(3_000, 2, refused), (9_000, 1, RequestOutcome::Answered)]
         {

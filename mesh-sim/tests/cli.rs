@@ -1,4 +1,4 @@
-//! The command line from end to end: what it prints, writes and exits with.
+//! The program from end to end: what it prints and writes, and its exit codes.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -29,13 +29,14 @@ for = "500ms"
 hosts = "agent-2"
 "#;
 
-struct Place(TempDir);
+/// A temporary working directory with `small.toml` in it.
+struct TestDir(TempDir);
 
-impl Place {
+impl TestDir {
     fn new() -> Self {
-        let place = Self(tempfile::tempdir().unwrap());
-        place.write("small.toml", SCENARIO);
-        place
+        let test_dir = Self(tempfile::tempdir().unwrap());
+        test_dir.write("small.toml", SCENARIO);
+        test_dir
     }
 
     fn write(&self, name: &str, text: &str) {
@@ -56,7 +57,7 @@ impl Place {
         self.command(args).output().unwrap()
     }
 
-    /// Runs it; its exit code, standard output and standard error.
+    /// Runs the program with these arguments; its exit code, standard output and standard error.
     fn ran(&self, args: &[&str]) -> (i32, String, String) {
         let output = self.run(args);
         let text = |bytes| String::from_utf8(bytes).unwrap();
@@ -74,8 +75,8 @@ fn names(dir: &Path) -> Vec<String> {
 
 #[test]
 fn a_run_prints_a_table_and_writes_its_results() {
-    let place = Place::new();
-    let (code, out, err) = place.ran(&["small.toml"]);
+    let test_dir = TestDir::new();
+    let (code, out, err) = test_dir.ran(&["small.toml"]);
     assert_eq!((code, err.as_str()), (0, ""), "no progress bar in a pipe");
     for expected in [
         "small: 3 agents, 30 requests/s, 3s simulated, seed 42\n",
@@ -91,7 +92,7 @@ fn a_run_prints_a_table_and_writes_its_results() {
     let long: Vec<&str> = out.lines().filter(|line| line.chars().count() > 80).collect();
     assert!(long.is_empty(), "{long:#?}");
     assert!(out.chars().all(|c| c == '\n' || !c.is_control()), "no escapes in a pipe");
-    let files = names(&place.path("results/runs/small"));
+    let files = names(&test_dir.path("results/runs/small"));
     let expected =
         ["latency.csv", "power_of_two.hgrm", "random.hgrm", "report.html", "summary.json"];
     assert_eq!(files[..5], expected);
@@ -100,28 +101,28 @@ fn a_run_prints_a_table_and_writes_its_results() {
 
 #[test]
 fn json_is_the_summary_and_nothing_else() {
-    let place = Place::new();
+    let test_dir = TestDir::new();
     let args = ["small.toml", "--json", "--policy", "random", "--seed", "9", "--seed", "7"];
-    let (code, out, err) = place.ran(&[&args[..], &["--out", "here/it/is"]].concat());
+    let (code, out, err) = test_dir.ran(&[&args[..], &["--out", "here/it/is"]].concat());
     assert_eq!((code, err.as_str()), (0, ""));
-    assert_eq!(out, fs::read_to_string(place.path("here/it/is/summary.json")).unwrap());
+    assert_eq!(out, fs::read_to_string(test_dir.path("here/it/is/summary.json")).unwrap());
     let summary: Value = serde_json::from_str(&out).unwrap();
     assert_eq!(summary["seeds"], serde_json::json!([7, 9]));
     let runs = summary["runs"].as_array().unwrap();
     let run = |run: &Value| (run["policy"].clone(), run["seed"].clone());
     let expected = [("random".into(), 7.into()), ("random".into(), 9.into())];
     assert_eq!(runs.iter().map(run).collect::<Vec<_>>(), expected);
-    assert!(!place.path("here/it/is/power_of_two.hgrm").exists());
+    assert!(!test_dir.path("here/it/is/power_of_two.hgrm").exists());
 }
 
 #[test]
 fn a_trace_has_every_event() {
-    let place = Place::new();
-    let (code, out, _) = place.ran(&["small.toml", "--trace", "--out", "t"]);
+    let test_dir = TestDir::new();
+    let (code, out, _) = test_dir.ran(&["small.toml", "--trace", "--out", "t"]);
     assert_eq!(code, 0);
     assert!(out.contains("events.jsonl"), "{out}");
-    let events = fs::read_to_string(place.path("t/events.jsonl")).unwrap();
-    let summary = fs::read_to_string(place.path("t/summary.json")).unwrap();
+    let events = fs::read_to_string(test_dir.path("t/events.jsonl")).unwrap();
+    let summary = fs::read_to_string(test_dir.path("t/summary.json")).unwrap();
     let summary: Value = serde_json::from_str(&summary).unwrap();
     let counts = summary["runs"].as_array().unwrap().iter().map(|run| run["events"].as_u64());
     assert_eq!(counts.sum::<Option<u64>>(), Some(events.lines().count() as u64));
@@ -131,20 +132,20 @@ fn a_trace_has_every_event() {
 
 #[test]
 fn determinism_is_checked_without_leaving_a_trace() {
-    let place = Place::new();
+    let test_dir = TestDir::new();
     let args = ["small.toml", "--check-determinism", "--policy", "random", "--out", "d"];
-    let (code, out, err) = place.ran(&args);
+    let (code, out, err) = test_dir.ran(&args);
     assert_eq!((code, err.as_str()), (0, ""));
     assert!(out.contains("every run was repeated, and every event was the same"), "{out}");
-    assert!(!place.path("d/events.jsonl").exists());
+    assert!(!test_dir.path("d/events.jsonl").exists());
 }
 
 #[test]
 fn a_missed_threshold_is_exit_code_4_with_the_command_that_replays_it() {
-    let place = Place::new();
+    let test_dir = TestDir::new();
     let expect = "\n[expect.random]\nmax_p50 = \"1ms\"\n";
-    place.write("strict.toml", &format!("{SCENARIO}{expect}"));
-    let (code, out, _) = place.ran(&["strict.toml", "--out", "s"]);
+    test_dir.write("strict.toml", &format!("{SCENARIO}{expect}"));
+    let (code, out, _) = test_dir.ran(&["strict.toml", "--out", "s"]);
     assert_eq!(code, 4, "{out}");
     assert!(out.contains(" missed: random: p50 is "), "{out}");
     let replay = out.lines().find(|line| line.starts_with("   mesh-sim ")).unwrap();
@@ -153,7 +154,7 @@ fn a_missed_threshold_is_exit_code_4_with_the_command_that_replays_it() {
 
 #[test]
 fn bad_usage_is_exit_code_2() {
-    let place = Place::new();
+    let test_dir = TestDir::new();
     let unknown = ["small.toml", "--policy", "randon"];
     let seed = ["small.toml", "--seed", "9007199254740992"];
     for (args, says) in [
@@ -164,19 +165,19 @@ fn bad_usage_is_exit_code_2() {
         (&["nowhere.toml"], "nowhere.toml"),
         (&["check"], "FILE"),
     ] {
-        let (code, out, err) = place.ran(args);
+        let (code, out, err) = test_dir.ran(args);
         assert_eq!((code, out.as_str()), (2, ""), "{args:?}");
         assert!(err.contains(says), "{args:?}: {err}");
     }
-    assert!(!place.path("results").exists());
+    assert!(!test_dir.path("results").exists());
 }
 
 #[test]
 fn a_bad_scenario_is_exit_code_2_with_every_problem_in_its_place() {
-    let place = Place::new();
+    let test_dir = TestDir::new();
     let bad = SCENARIO.replace("rate = 30", "rat = 30").replace("\"3s\"", "\"3 parsecs\"");
-    place.write("bad.toml", &bad);
-    let (code, out, err) = place.ran(&["bad.toml"]);
+    test_dir.write("bad.toml", &bad);
+    let (code, out, err) = test_dir.ran(&["bad.toml"]);
     assert_eq!((code, out.as_str()), (2, ""));
     assert!(err.contains("bad.toml:4:12"), "{err}");
     assert!(err.contains("bad.toml:11:1"), "{err}");
@@ -185,12 +186,12 @@ fn a_bad_scenario_is_exit_code_2_with_every_problem_in_its_place() {
 
 #[test]
 fn what_the_engine_cannot_do_is_exit_code_2() {
-    let place = Place::new();
-    place.write("crowd.toml", &SCENARIO.replace("count = 3", "count = 300"));
+    let test_dir = TestDir::new();
+    test_dir.write("crowd.toml", &SCENARIO.replace("count = 3", "count = 300"));
     for args in
         [&["crowd.toml"][..], &["crowd.toml", "--engine", "turmoil"], &["check", "crowd.toml"]]
     {
-        let (code, out, err) = place.ran(args);
+        let (code, out, err) = test_dir.ran(args);
         assert_eq!((code, out.as_str()), (2, ""), "{args:?}");
         assert!(err.contains("engine turmoil can't run 300 agents"), "{err}");
     }
@@ -198,49 +199,49 @@ fn what_the_engine_cannot_do_is_exit_code_2() {
 
 #[test]
 fn results_that_cannot_be_written_are_exit_code_1() {
-    let place = Place::new();
-    let (code, _, err) = place.ran(&["small.toml", "--policy", "random", "--out", "small.toml"]);
+    let test_dir = TestDir::new();
+    let (code, _, err) = test_dir.ran(&["small.toml", "--policy", "random", "--out", "small.toml"]);
     assert_eq!(code, 1);
     assert!(err.starts_with("error: failed to write the results to small.toml: "), "{err}");
 }
 
 #[test]
 fn check_looks_at_every_file() {
-    let place = Place::new();
-    place.write("bad.toml", &SCENARIO.replace("rate = 30", ""));
-    let (code, out, err) = place.ran(&["check", "small.toml"]);
+    let test_dir = TestDir::new();
+    test_dir.write("bad.toml", &SCENARIO.replace("rate = 30", ""));
+    let (code, out, err) = test_dir.ran(&["check", "small.toml"]);
     assert_eq!((code, out.as_str(), err.as_str()), (0, "small.toml: ok, 2 runs\n", ""));
-    let (code, out, err) = place.ran(&["check", "bad.toml", "small.toml"]);
+    let (code, out, err) = test_dir.ran(&["check", "bad.toml", "small.toml"]);
     assert_eq!((code, out.as_str()), (2, "small.toml: ok, 2 runs\n"));
     assert!(err.contains("bad.toml"), "{err}");
-    assert_eq!(names(place.0.path()), ["bad.toml", "small.toml"], "nothing is run");
+    assert_eq!(names(test_dir.0.path()), ["bad.toml", "small.toml"], "nothing is run");
 }
 
 #[test]
 fn schema_is_the_committed_one() {
-    let (code, out, _) = Place::new().ran(&["schema"]);
+    let (code, out, _) = TestDir::new().ran(&["schema"]);
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios/schema.json");
     assert_eq!(code, 0);
     assert!(out == fs::read_to_string(file).unwrap(), "renew it: mesh-sim schema > its path");
 }
 
-/// The scenario on the engine that takes the least time.
+/// The scenario on the event engine, which takes the least time.
 fn on_event() -> String {
     format!("engine = \"event\"\n{SCENARIO}")
 }
 
-/// A pipe that nobody reads.
+/// A pipe whose reader has left.
 fn left() -> Stdio {
     std::io::pipe().unwrap().1.into()
 }
 
 #[test]
 fn who_stops_reading_ends_the_printing_only() {
-    let place = Place::new();
+    let test_dir = TestDir::new();
     let small = on_event();
-    place.write("small.toml", &small);
-    place.write("bad.toml", &small.replace("rate = 30", ""));
-    place.write("strict.toml", &format!("{small}\n[expect.random]\nmax_p50 = \"1ms\"\n"));
+    test_dir.write("small.toml", &small);
+    test_dir.write("bad.toml", &small.replace("rate = 30", ""));
+    test_dir.write("strict.toml", &format!("{small}\n[expect.random]\nmax_p50 = \"1ms\"\n"));
     let lines = [
         "small.toml --policy random --out OUT",
         "strict.toml --policy random --out OUT",
@@ -262,11 +263,11 @@ fn who_stops_reading_ends_the_printing_only() {
     for (number, line) in lines.into_iter().enumerate() {
         let run = |out: &str, stdout: Option<Stdio>| {
             let line = line.replace("OUT", out);
-            let mut command = place.command(&line.split(' ').collect::<Vec<_>>());
+            let mut command = test_dir.command(&line.split(' ').collect::<Vec<_>>());
             stdout.map(|stdout| command.stdout(stdout));
             let output = command.output().unwrap();
             let said = String::from_utf8(output.stderr).unwrap();
-            let files = Some(place.path(out)).filter(|out| out.exists()).map(|out| names(&out));
+            let files = Some(test_dir.path(out)).filter(|out| out.exists()).map(|out| names(&out));
             (output.status.code().unwrap(), said, files)
         };
         let with = |kind: &str| format!("{number}-{kind}");
@@ -276,25 +277,25 @@ fn who_stops_reading_ends_the_printing_only() {
         let (code, said, files) = run(&with("full"), Some(full.into()));
         assert_eq!((code, files), (if read.0 == 0 { 1 } else { read.0 }, read.2), "{line}: {said}");
         let mut stderr =
-            place.command(&line.replace("OUT", "stderr").split(' ').collect::<Vec<_>>());
+            test_dir.command(&line.replace("OUT", "stderr").split(' ').collect::<Vec<_>>());
         assert_eq!(stderr.stderr(left()).output().unwrap().status.code(), Some(read.0), "{line}");
     }
 }
 
 #[test]
 fn results_that_do_not_fit_on_the_disk_leave_everything_as_it_was() {
-    let place = Place::new();
-    place.write("small.toml", &on_event());
-    let (code, _, _) = place.ran(&["small.toml", "--out", "kept", "--policy", "random"]);
+    let test_dir = TestDir::new();
+    test_dir.write("small.toml", &on_event());
+    let (code, _, _) = test_dir.ran(&["small.toml", "--out", "kept", "--policy", "random"]);
     assert_eq!(code, 0);
-    let summary = fs::read(place.path("kept/summary.json")).unwrap();
-    let before = (names(place.0.path()), names(&place.path("kept")));
+    let summary = fs::read(test_dir.path("kept/summary.json")).unwrap();
+    let before = (names(test_dir.0.path()), names(&test_dir.path("kept")));
     let program = env!("CARGO_BIN_EXE_mesh-sim");
     for out in ["kept", "fresh/one"] {
         // Blocks of `ulimit -f` have 512 or 1,024 bytes; some of the files are smaller.
         let script = format!("ulimit -f 4; exec {program} small.toml --out {out}");
         let mut shell = Command::new("sh");
-        let output = shell.args(["-c", &script]).current_dir(place.0.path()).output().unwrap();
+        let output = shell.args(["-c", &script]).current_dir(test_dir.0.path()).output().unwrap();
         let said = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(1), "{said}");
         let expected = format!("error: failed to write the results to {out}: File too large");
@@ -302,17 +303,17 @@ fn results_that_do_not_fit_on_the_disk_leave_everything_as_it_was() {
         let shown = String::from_utf8(output.stdout).unwrap();
         assert!(shown.contains("\n power_of_two "), "the table is shown all the same: {shown}");
     }
-    assert_eq!((names(place.0.path()), names(&place.path("kept"))), before);
-    assert_eq!(fs::read(place.path("kept/summary.json")).unwrap(), summary);
+    assert_eq!((names(test_dir.0.path()), names(&test_dir.path("kept"))), before);
+    assert_eq!(fs::read(test_dir.path("kept/summary.json")).unwrap(), summary);
 }
 
 #[test]
 fn runs_at_the_same_time_never_mix_their_results() {
-    let place = Place::new();
-    place.write("small.toml", &on_event());
+    let test_dir = TestDir::new();
+    test_dir.write("small.toml", &on_event());
     let start = |seed: u64| {
         let seed = seed.to_string();
-        let mut command = place.command(&["small.toml", "--seed", &seed, "--out", "shared"]);
+        let mut command = test_dir.command(&["small.toml", "--seed", &seed, "--out", "shared"]);
         command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
     };
     let runs: Vec<_> = (1..=6).map(start).collect();
@@ -320,14 +321,14 @@ fn runs_at_the_same_time_never_mix_their_results() {
         let output = run.wait_with_output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
-    let summary = fs::read_to_string(place.path("shared/summary.json")).unwrap();
+    let summary = fs::read_to_string(test_dir.path("shared/summary.json")).unwrap();
     let summary: Value = serde_json::from_str(&summary).unwrap();
     let seed = summary["seeds"][0].to_string();
-    let alone = place.ran(&["small.toml", "--seed", &seed, "--out", "alone"]);
+    let alone = test_dir.ran(&["small.toml", "--seed", &seed, "--out", "alone"]);
     assert_eq!(alone.0, 0);
-    assert_eq!(names(&place.path("shared")), names(&place.path("alone")));
-    for name in names(&place.path("alone")) {
-        let file = |dir: &str| fs::read(place.path(dir).join(&name)).unwrap();
+    assert_eq!(names(&test_dir.path("shared")), names(&test_dir.path("alone")));
+    for name in names(&test_dir.path("alone")) {
+        let file = |dir: &str| fs::read(test_dir.path(dir).join(&name)).unwrap();
         assert!(file("shared") == file("alone"), "{name} is another run's");
     }
 }

@@ -1,14 +1,14 @@
 //! The same scenario and seed give the same bytes, in another process and another environment.
 //!
-//! If this fails, no seed that another test or a report names is worth anything.
+//! If this fails, the seeds that other tests and reports name mean nothing.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-/// Short, but with every way in which time and chance enter a run: retries, probes, own counters,
-/// lost messages, a crash, a stalled link and a busy machine.
+/// A short scenario with every way in which time and chance enter a run: retries, probes, own
+/// counters, lost messages, a crash, a stalled link and a busy machine.
 const SCENARIO: &str = r#"
 name = "determinism"
 description = "A bit of everything"
@@ -74,7 +74,7 @@ label = "p2c_own"
 signal = "own"
 "#;
 
-/// Runs the scenario in a process of its own; every result file by name.
+/// Runs the scenario in a process of its own; the content of every result file, by name.
 fn run(dir: &Path, seed: &str, prepare: impl FnOnce(Command) -> Command) -> Files {
     let (file, out) = (dir.join("determinism.toml"), dir.join("out"));
     fs::create_dir_all(dir).unwrap();
@@ -93,7 +93,7 @@ fn run(dir: &Path, seed: &str, prepare: impl FnOnce(Command) -> Command) -> File
 
 type Files = BTreeMap<String, Vec<u8>>;
 
-/// The command on one CPU, where the system has a way to say so.
+/// The command on one CPU, if the system has `taskset`.
 fn on_one_cpu(command: Command) -> Command {
     let program = command.get_program().to_owned();
     let has_taskset = Command::new("taskset").args(["-c", "0", "true"]).output();
@@ -139,7 +139,8 @@ fn same_bytes(engine: &str) {
     }
 }
 
-/// A report names the command that replays one policy: it must replay what the report saw.
+/// A report names a command that replays one policy alone. That must repeat what the policy did
+/// beside the others.
 #[test]
 fn a_policy_alone_runs_as_in_company() {
     let dir = tempfile::tempdir().unwrap();

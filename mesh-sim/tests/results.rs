@@ -10,7 +10,7 @@ use mesh_sim::report::files;
 use mesh_sim::runner::Plan;
 use mesh_sim::scenario::Loaded;
 
-/// A page for people, derived from the rest and too large to keep.
+/// The page for people is made from the same records, and too large to be committed.
 const NOT_COMMITTED: &str = "report.html";
 
 fn root() -> PathBuf {
@@ -25,7 +25,7 @@ fn scenarios() -> BTreeSet<String> {
     files.map(|path| path.file_stem().unwrap().to_string_lossy().into_owned()).collect()
 }
 
-/// Names in a directory of `results/`, in order.
+/// The names in a directory of `results/`, in order.
 fn names(dir: &Path) -> BTreeSet<String> {
     let entries = fs::read_dir(dir).unwrap_or_else(|error| panic!("{}: {error}", dir.display()));
     let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
@@ -35,7 +35,7 @@ fn names(dir: &Path) -> BTreeSet<String> {
 #[test]
 fn every_scenario_has_results_and_every_result_a_scenario() {
     let mut results = names(&root().join("results"));
-    // The user's own.
+    // These two are the user's own and not committed.
     ["runs", "explore"].iter().for_each(|own| _ = results.remove(*own));
     assert_eq!(results, scenarios());
 }
@@ -46,7 +46,8 @@ fn every_scenario_gives_its_committed_results() {
     assert!(differences.is_empty(), "\n{}", differences.join("\n"));
 }
 
-/// Runs a scenario; what is first different from its committed results, and how to renew them.
+/// Runs a scenario. Returns the first difference from its committed results and the command that
+/// renews them; `None` if there is no difference.
 fn difference(stem: &str) -> Option<String> {
     let file = root().join("scenarios").join(format!("{stem}.toml"));
     let Loaded { scenario, .. } =
@@ -76,7 +77,7 @@ fn difference(stem: &str) -> Option<String> {
     found.or_else(stale).map(|text| format!("results/{text}\n  renew with: {command}"))
 }
 
-/// Where two texts part; `None` if they are equal.
+/// The first line that differs in two texts; `None` if they are equal.
 fn first_different_line(committed: &[u8], new: &[u8]) -> Option<String> {
     if committed == new {
         return None;

@@ -1,12 +1,12 @@
-//! The rooms of this crate import each other one way.
+//! The top-level modules ("rooms") of this crate import each other in one direction only.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The rooms, lowest first: each may import only rooms that stand before it. A circle can't be
-/// written down in this way, and a room that is missing here fails the test.
+/// The rooms, lowest first: each may import only rooms that stand before it, so there can be no
+/// circle. A room that is missing here fails the test.
 const ROOMS: [&str; 30] = [
-    // What knows nothing of scenarios.
+    // These know nothing of scenarios.
     "dist",
     "format",
     "grouping",
@@ -24,7 +24,7 @@ const ROOMS: [&str; 30] = [
     "presence",
     "journal",
     "workload",
-    // Who watches a run, and what runs it.
+    // What watches a run, and what runs it.
     "record",
     "oracle",
     "engine",
@@ -37,13 +37,13 @@ const ROOMS: [&str; 30] = [
     "minimize",
     "explore",
     "simulation",
-    // Tables and files, and what can't do without them.
+    // Tables and files, and the rooms that need them.
     "report",
     "sweep",
     "validate",
 ];
 
-/// Above all rooms: the front page and the program.
+/// These stand above all rooms: the crate's root and the program.
 const TOP: [&str; 2] = ["lib", "bin"];
 
 fn sources(path: &Path) -> Vec<PathBuf> {
@@ -54,13 +54,13 @@ fn sources(path: &Path) -> Vec<PathBuf> {
     entries.flat_map(|entry| sources(&entry.expect("an entry").path())).collect()
 }
 
-/// Tests may look at what is made of their subject.
+/// Whether a file has only tests. A test may import rooms above its own.
 fn is_test(file: &Path) -> bool {
     let mut parts = file.components().map(|part| part.as_os_str().to_string_lossy());
     parts.any(|part| part.trim_end_matches(".rs").ends_with("tests"))
 }
 
-/// The lines of a source that are compiled without its tests, which stand at its end.
+/// The lines of code of a source, without comments and without its tests, which stand at its end.
 fn code(source: &str) -> impl Iterator<Item = &str> {
     source
         .lines()
@@ -68,7 +68,7 @@ fn code(source: &str) -> impl Iterator<Item = &str> {
         .filter(|line| !line.trim_start().starts_with("//"))
 }
 
-/// The room that `line` names, as often as it names one.
+/// The rooms that `line` imports.
 fn imported(line: &str) -> impl Iterator<Item = &str> {
     line.split("crate::").skip(1).map(|rest| {
         let end = rest.find(|c: char| c != '_' && !c.is_ascii_alphanumeric());

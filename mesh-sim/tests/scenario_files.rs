@@ -1,4 +1,4 @@
-//! Scenario files from the outside: a corpus of good and bad ones, and the schema that editors use.
+//! Reads a corpus of good and bad scenario files, and checks the schema that editors use.
 
 mod scenario_files {
     mod corpus;
@@ -8,7 +8,7 @@ mod scenario_files {
 
     use std::path::{Path, PathBuf};
 
-    /// Every `.toml` file of a part of the corpus with its text, by name.
+    /// The name and the text of every `.toml` file of a part of the corpus.
     fn corpus(part: &str) -> Vec<(String, String)> {
         let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios").join(part);
         let entries = std::fs::read_dir(&directory).expect("the corpus is there");

@@ -1,5 +1,5 @@
-//! Sweeps as a user runs them: the shipped example in plain shell, any number of threads, and what
-//! is refused.
+//! Sweeps as a user runs them: the documented shell loop, any number of threads, and mistakes on
+//! the command line.
 
 use std::fs;
 use std::path::Path;

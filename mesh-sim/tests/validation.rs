@@ -1,6 +1,6 @@
-//! The simulator gives the figures of queueing theory.
+//! The simulator agrees with queueing theory.
 
-use mesh_sim::validate::{Check, Validation, render};
+use mesh_sim::validate::{FigureCheck, Validation, render};
 
 /// The quick validation: fixed seeds, and tolerances that follow from its length (see
 /// `docs/validation.md`).
@@ -12,10 +12,10 @@ fn the_simulator_agrees_with_queueing_theory() {
     assert!(outcome.holds() && outcome.violated.is_empty(), "\n{table}");
     assert!(table.lines().all(|line| line.chars().count() <= 80), "\n{table}");
 
-    // Where the shortest of all queues and the random choice change places.
+    // With an older board, the shortest of all queues falls from the best policy to the worst.
     let order = |period: usize| {
         let orders = outcome.rows.iter().filter_map(|row| match &row.check {
-            Check::Order { simulated, .. } => Some(simulated.join(" ")),
+            FigureCheck::Order { simulated, .. } => Some(simulated.join(" ")),
             _ => None,
         });
         orders.collect::<Vec<_>>()[period].clone()

@@ -53,8 +53,8 @@ fn peers(count: usize, rng: &mut Rng) -> Vec<Candidate> {
         let outstanding = rng.index(4) as u32;
         let latency = Duration::from_micros(200 + rng.index(20_000) as u64);
         Candidate::unknown(lease.id())
-            .with_load(Some(Known { value: load, at: NOW }))
-            .with_latency(Some(Known { value: latency, at: NOW }))
+            .with_load(Some(Known { value: load, age: Duration::ZERO }))
+            .with_latency(Some(Known { value: latency, age: Duration::ZERO }))
             .with_outstanding(outstanding)
     };
     roster.iter().map(peer).collect()

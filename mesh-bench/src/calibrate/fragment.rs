@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use mesh_sim::format::latency;
-use mesh_sim::record::Latency;
+use mesh_sim::record::LatencyHistogram;
 use mesh_sim::units::format_duration;
 
 use super::Calibration;
@@ -46,7 +46,7 @@ pub(crate) fn render(calibration: &Calibration, host: &HostFacts) -> String {
 }
 
 /// One line with the quantiles of one measurement.
-fn comment(out: &mut String, what: &str, of: &Latency) {
+fn comment(out: &mut String, what: &str, of: &LatencyHistogram) {
     let quantile = |share| latency(of.quantile_ns(share), DIGITS);
     let (p50, p90, p99) = (quantile(0.5), quantile(0.9), quantile(0.99));
     let max = latency(of.max_ns(), DIGITS);
@@ -59,8 +59,8 @@ mod tests {
 
     use super::*;
 
-    fn of(micros: &[u64]) -> Latency {
-        let mut latency = Latency::default();
+    fn of(micros: &[u64]) -> LatencyHistogram {
+        let mut latency = LatencyHistogram::default();
         micros.iter().for_each(|micros| latency.record(micros * 1000));
         latency
     }

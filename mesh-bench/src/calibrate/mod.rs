@@ -10,7 +10,7 @@ use mesh_core::protocol::{Request, Task};
 use mesh_node::agent::call;
 use mesh_node::http::{Client, ClientLimits};
 use mesh_node::{Clock, Net as _, TokioNet};
-use mesh_sim::record::Latency;
+use mesh_sim::record::LatencyHistogram;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 pub(crate) use self::fragment::render;
@@ -32,12 +32,12 @@ const PATIENCE: Duration = Duration::from_secs(10);
 #[derive(Clone, Debug)]
 pub(crate) struct Calibration {
     /// Round trips of a message over one TCP connection on loopback.
-    pub(crate) round_trip: Latency,
+    pub(crate) round_trip: LatencyHistogram,
     /// `work` calls with an empty job, from one process to another. HTTP, JSON and admission are
     /// included.
-    pub(crate) rpc: Latency,
+    pub(crate) rpc: LatencyHistogram,
     /// How late the runtime's timers are, on which agents sleep for the demand of a job.
-    pub(crate) timer: Latency,
+    pub(crate) timer: LatencyHistogram,
 }
 
 /// Measures one thing after the other, with `samples` messages each.
@@ -50,7 +50,7 @@ pub(crate) async fn measure(mesh: &Path, samples: u64) -> anyhow::Result<Calibra
     })
 }
 
-async fn round_trips(clock: Clock, samples: u64) -> std::io::Result<Latency> {
+async fn round_trips(clock: Clock, samples: u64) -> std::io::Result<LatencyHistogram> {
     let listener = TokioNet.bind("127.0.0.1:0").await?;
     let address = TokioNet::local_addr(&listener)?.to_string();
     tokio::spawn(async move {
@@ -65,7 +65,7 @@ async fn round_trips(clock: Clock, samples: u64) -> std::io::Result<Latency> {
     });
     let mut stream = TokioNet.connect(&address).await?;
     let mut message = [0; MESSAGE];
-    let mut latency = Latency::default();
+    let mut latency = LatencyHistogram::default();
     for number in 0..WARM_UP + samples {
         let start = clock.now();
         stream.write_all(&message).await?;
@@ -77,7 +77,7 @@ async fn round_trips(clock: Clock, samples: u64) -> std::io::Result<Latency> {
     Ok(latency)
 }
 
-async fn calls(clock: Clock, mesh: &Path, samples: u64) -> anyhow::Result<Latency> {
+async fn calls(clock: Clock, mesh: &Path, samples: u64) -> anyhow::Result<LatencyHistogram> {
     let args = |args: &[&str]| args.iter().map(|arg| (*arg).to_owned()).collect::<Vec<_>>();
     let listen = ["--listen", "127.0.0.1:0"];
     let registry =
@@ -85,7 +85,7 @@ async fn calls(clock: Clock, mesh: &Path, samples: u64) -> anyhow::Result<Latenc
     let to = ["agent", "--name", "agent-1", "--registry", &registry.address];
     let agent = Process::start(mesh, "agent-1", &args(&[&to, &listen[..]].concat())).await?;
     let client = Client::new(TokioNet, ClientLimits::default());
-    let mut latency = Latency::default();
+    let mut latency = LatencyHistogram::default();
     for number in 0..WARM_UP + samples {
         let request = Request::Work(Task {
             text: "simulated job".into(),
@@ -110,8 +110,8 @@ async fn calls(clock: Clock, mesh: &Path, samples: u64) -> anyhow::Result<Latenc
     Ok(latency)
 }
 
-async fn timers(clock: Clock, samples: u64) -> Latency {
-    let mut latency = Latency::default();
+async fn timers(clock: Clock, samples: u64) -> LatencyHistogram {
+    let mut latency = LatencyHistogram::default();
     for _ in 0..samples {
         let end = clock.now() + TIMER;
         tokio::time::sleep(TIMER).await;
@@ -120,6 +120,6 @@ async fn timers(clock: Clock, samples: u64) -> Latency {
     latency
 }
 
-fn record(latency: &mut Latency, took: Duration) {
+fn record(latency: &mut LatencyHistogram, took: Duration) {
     latency.record(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX));
 }

@@ -6,7 +6,7 @@ pub mod table;
 mod tests;
 
 use mesh_sim::figures::Figure;
-use mesh_sim::report::summary::{Clock, Engine, Run};
+use mesh_sim::report::summary::{ClockKind, EngineName, RunSummary};
 use serde::Serialize;
 use thiserror::Error;
 
@@ -63,9 +63,9 @@ pub struct Side {
     /// The SHA-256 of the scenario's file.
     pub sha256: String,
     /// What ran the scenario: an engine, or processes.
-    pub engine: Engine,
+    pub engine: EngineName,
     /// Which clock the latencies were measured by.
-    pub clock: Clock,
+    pub clock: ClockKind,
     /// The seeds of the runs.
     pub seeds: Vec<u64>,
 }
@@ -207,20 +207,20 @@ impl PolicyComparison {
     }
 }
 
-fn sent(runs: &[&Run]) -> u64 {
+fn sent(runs: &[&RunSummary]) -> u64 {
     runs.iter().map(|run| run.requests.sent).sum()
 }
 
-fn success(runs: &[&Run]) -> Option<f64> {
+fn success(runs: &[&RunSummary]) -> Option<f64> {
     let answered: u64 = runs.iter().map(|run| run.requests.answered).sum();
     let sent = sent(runs);
     (sent > 0).then(|| rounded(answered as f64 / sent as f64))
 }
 
 impl LatencyPair {
-    fn of(figure: &'static Figure, a: &[&Run], b: &[&Run]) -> Self {
-        let mean = |runs: &[&Run]| {
-            let of = |run: &&Run| run.latency_ms.and_then(|latency| latency.get(figure));
+    fn of(figure: &'static Figure, a: &[&RunSummary], b: &[&RunSummary]) -> Self {
+        let mean = |runs: &[&RunSummary]| {
+            let of = |run: &&RunSummary| run.latency_ms.and_then(|latency| latency.get(figure));
             let figures: Vec<f64> = runs.iter().filter_map(of).collect();
             let mean = figures.iter().sum::<f64>() / figures.len() as f64;
             (!figures.is_empty()).then(|| rounded(mean))

@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 
 use mesh_node::files::read_text;
-use mesh_sim::report::summary::{self, Run, Summary};
+use mesh_sim::report::summary::{self, ExperimentSummary, RunSummary};
 use thiserror::Error;
 
 /// The largest summary that is read. A summary has some kilobytes per policy and seed.
@@ -27,7 +27,7 @@ pub enum ResultsError {
         /// The directory.
         dir: String,
         /// What is wrong with it.
-        source: summary::ReadError,
+        source: summary::SummaryError,
     },
 }
 
@@ -37,7 +37,7 @@ pub struct ResultDirectory {
     /// The directory's path as it was given.
     pub dir: String,
     /// The content of its `summary.json`.
-    pub summary: Summary,
+    pub summary: ExperimentSummary,
 }
 
 impl ResultDirectory {
@@ -66,7 +66,7 @@ impl ResultDirectory {
     }
 
     /// The runs of a policy, one per seed.
-    pub fn runs(&self, policy: &str) -> Vec<&Run> {
+    pub fn runs(&self, policy: &str) -> Vec<&RunSummary> {
         self.summary.runs.iter().filter(|run| run.policy == policy).collect()
     }
 }

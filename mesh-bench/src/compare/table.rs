@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use mesh_sim::format::{ellipsis, latency};
-use mesh_sim::report::summary::{Clock, Engine};
+use mesh_sim::report::summary::{ClockKind, EngineName};
 
 use super::{LatencyPair, PolicyComparison, ResultComparison, Side};
 
@@ -35,13 +35,13 @@ fn side(side: &Side) -> String {
         seeds => format!("{} seeds", seeds.len()),
     };
     let engine = match side.engine {
-        Engine::Turmoil => "engine turmoil",
-        Engine::Event => "engine event",
-        Engine::Live => "live",
+        EngineName::Turmoil => "engine turmoil",
+        EngineName::Event => "engine event",
+        EngineName::Live => "live",
     };
     let clock = match side.clock {
-        Clock::Virtual => "virtual time",
-        Clock::Wall => "wall clock",
+        ClockKind::Virtual => "virtual time",
+        ClockKind::Wall => "wall clock",
     };
     format!("{} ({}, {engine}, {clock}, {seeds})", side.dir, side.scenario)
 }

@@ -56,7 +56,10 @@ fn the_engines_are_within_the_resolution_of_turmoil() {
     let event = results(&scenario, EngineKind::Event);
     let comparison = ResultComparison::of(&event, &turmoil, &[]).unwrap();
     assert_eq!(comparison.warnings, [""; 0]);
-    assert_eq!((comparison.a.engine, comparison.b.engine), (Engine::Event, Engine::Turmoil));
+    assert_eq!(
+        (comparison.a.engine, comparison.b.engine),
+        (EngineName::Event, EngineName::Turmoil)
+    );
     assert_eq!(comparison.policies.len(), 2);
     for policy in &comparison.policies {
         assert_eq!(policy.sent.a, policy.sent.b);

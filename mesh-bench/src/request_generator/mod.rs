@@ -12,7 +12,7 @@ use anyhow::{Context as _, bail};
 use mesh_core::Timestamp;
 use mesh_node::Clock;
 use mesh_node::client_loop::pace;
-use mesh_sim::record::Latency;
+use mesh_sim::record::LatencyHistogram;
 use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -49,7 +49,7 @@ pub(crate) struct RequestPlan {
 #[derive(Debug, Default)]
 pub(crate) struct RequestTally {
     /// The latencies of all requests that were due in the counted time.
-    pub(crate) latency: Latency,
+    pub(crate) latency: LatencyHistogram,
     /// Answers with a result that came in the counted time.
     pub(crate) answered: u64,
     /// Requests without a result, including those before the counted time.

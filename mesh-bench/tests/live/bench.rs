@@ -7,7 +7,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, SystemTime};
 
-use mesh_sim::report::summary::{self, Summary};
+use mesh_sim::report::summary::{self, ExperimentSummary};
 use tempfile::TempDir;
 
 /// Longer than anything takes that goes well, even on a busy machine.
@@ -97,7 +97,7 @@ impl Bench {
         self.0.path().join("out").join(name)
     }
 
-    pub(crate) fn summary(&self) -> Summary {
+    pub(crate) fn summary(&self) -> ExperimentSummary {
         summary::parse(&fs::read_to_string(self.out("summary.json")).unwrap()).unwrap()
     }
 }

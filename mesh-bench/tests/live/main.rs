@@ -7,7 +7,7 @@ mod speed;
 use std::fs;
 use std::time::Duration;
 
-use mesh_sim::report::summary::{Clock, Engine, Summary};
+use mesh_sim::report::summary::{ClockKind, EngineName, ExperimentSummary};
 use mesh_sim::runner::Plan;
 use mesh_sim::scenario::{EngineKind, Scenario};
 use serde_json::Value;
@@ -49,8 +49,8 @@ fn a_run_has_the_requests_of_the_simulation_and_says_what_it_ran_on() {
     let bench = Bench::new(SCENARIO);
     let output = bench.live(&[]);
     assert!(output.status.success(), "{output:?}");
-    let Summary { engine, clock, runs, .. } = bench.summary();
-    assert_eq!((engine, clock), (Engine::Live, Clock::Wall));
+    let ExperimentSummary { engine, clock, runs, .. } = bench.summary();
+    assert_eq!((engine, clock), (EngineName::Live, ClockKind::Wall));
     let labels: Vec<&str> = runs.iter().map(|run| &*run.policy).collect();
     assert_eq!(labels, ["random", "p2c_own"]);
     for run in &runs {

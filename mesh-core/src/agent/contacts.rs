@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::hash::{HashTable, TableEntry};
 use crate::roster::PeerId;
-use crate::routing::Known;
+use crate::routing::{Known, LATENCY_BITS, MAX_LATENCY_NS};
 use crate::time::{Timestamp, nanos};
 
 /// The last network round trip measured to a peer, and when that was.
@@ -14,32 +14,27 @@ use crate::time::{Timestamp, nanos};
 #[derive(Clone, Copy, Debug)]
 struct RoundTrip {
     peer: PeerId,
-    /// The round trip in nanoseconds, at most 18 minutes, in the lower 40 bits; above them the time
-    /// at which it was measured in whole seconds, of which the lower 24 bits are kept: 194 days.
+    /// The round trip in nanoseconds in the lower bits, at most 18 minutes; above them the time at
+    /// which it was measured in whole seconds, of which the lower 24 bits are kept: 194 days.
     packed: u64,
 }
 
-const RTT_BITS: u32 = 40;
-const MAX_RTT_NS: u64 = (1 << RTT_BITS) - 1;
-const SECS_MASK: u64 = (1 << (u64::BITS - RTT_BITS)) - 1;
+const SECS_MASK: u64 = (1 << (u64::BITS - LATENCY_BITS)) - 1;
 const SECOND_NS: u64 = 1_000_000_000;
 
 impl RoundTrip {
     fn set(&mut self, now: Timestamp, rtt: Duration) {
         let secs = (now.as_nanos() / SECOND_NS) & SECS_MASK;
-        self.packed = secs << RTT_BITS | nanos(rtt).min(MAX_RTT_NS);
+        self.packed = secs << LATENCY_BITS | nanos(rtt).min(MAX_LATENCY_NS);
     }
 
-    fn rtt(&self) -> Duration {
-        Duration::from_nanos(self.packed & MAX_RTT_NS)
-    }
-
-    /// When it was measured. Right if that was less than 194 days before `now`, however long the
-    /// agent has run.
-    fn measured_at(&self, now: Timestamp) -> Timestamp {
+    /// The round trip, and its age: right if it was measured less than 194 days before `now`, however
+    /// long the agent has run.
+    fn known(&self, now: Timestamp) -> Known<Duration> {
         let secs = now.as_nanos() / SECOND_NS;
-        let age_secs = secs.wrapping_sub(self.packed >> RTT_BITS) & SECS_MASK;
-        Timestamp::from_nanos(secs.saturating_sub(age_secs) * SECOND_NS)
+        let age_secs = secs.wrapping_sub(self.packed >> LATENCY_BITS) & SECS_MASK;
+        let value = Duration::from_nanos(self.packed & MAX_LATENCY_NS);
+        Known { value, age: Duration::from_secs(age_secs) }
     }
 }
 
@@ -88,10 +83,9 @@ pub(super) struct Contacts {
 }
 
 impl Contacts {
-    /// The last round trip measured to the peer, and when that was, to the second.
+    /// The last round trip measured to the peer, and its age in whole seconds.
     pub(super) fn rtt(&self, now: Timestamp, peer: PeerId) -> Option<Known<Duration>> {
-        let known = |last: &RoundTrip| Known { value: last.rtt(), at: last.measured_at(now) };
-        self.round_trips.get(peer).map(known)
+        self.round_trips.get(peer).map(|last| last.known(now))
     }
 
     /// Remembers a round trip in place of the last one.
@@ -160,11 +154,11 @@ mod tests {
         let now = Timestamp::from_nanos(7_900_000_001);
         assert_eq!(contacts.rtt(now, peer(1)), None, "unknown is not zero");
         contacts.measured(now, peer(1), Duration::from_nanos(1_234_567_891));
-        let at = Timestamp::from_nanos(7_000_000_000);
         let value = Duration::from_nanos(1_234_567_891);
         let later = now + Duration::from_secs(86_400 * 190);
-        for now in [now, later] {
-            assert_eq!(contacts.rtt(now, peer(1)), Some(Known { value, at }));
+        for (now, age_secs) in [(now, 0), (later, 86_400 * 190)] {
+            let age = Duration::from_secs(age_secs);
+            assert_eq!(contacts.rtt(now, peer(1)), Some(Known { value, age }));
         }
         contacts.measured(now, peer(1), Duration::MAX);
         assert_eq!(contacts.rtt(now, peer(1)).unwrap().value.as_secs() / 60, 18);
@@ -172,8 +166,8 @@ mod tests {
         let now = now + Duration::from_secs(86_400 * 365);
         contacts.measured(now, peer(1), Duration::ZERO);
         let later = now + Duration::from_secs(5);
-        let Known { value, at } = contacts.rtt(later, peer(1)).unwrap();
-        assert_eq!((value, later.since(at).as_secs()), (Duration::ZERO, 5));
+        let Known { value, age } = contacts.rtt(later, peer(1)).unwrap();
+        assert_eq!((value, age.as_secs()), (Duration::ZERO, 5));
     }
 
     #[test]

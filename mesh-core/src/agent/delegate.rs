@@ -68,14 +68,12 @@ impl Agent {
         result: Result<Reply, CallError>,
     ) {
         let CallId { delegation: id, number } = call;
-        let Some(delegation) = self.delegations.get_mut(id) else { return };
-        if delegation.open_call(number).is_none() {
-            // A late or repeated result: this call was abandoned or is over.
-            return;
-        }
-        self.open_calls -= 1;
+        let Some(delegation) = self.delegations.get(id) else { return };
         match delegation.attempt_of(number) {
-            Some(at) => self.attempt_ended(now, id, at, result),
+            Some(at) => {
+                self.open_calls -= 1;
+                self.attempt_ended(now, id, at, result);
+            }
             None => self.probe_ended(now, call, result),
         }
     }
@@ -177,7 +175,7 @@ impl Agent {
         // A peer that has the job already must not get it twice.
         let open = delegation.attempts.iter().map(|attempt| &attempt.choice.lease);
         let ruled_out = delegation.tried.iter().chain(open);
-        let (eligible, knowledge) = self.view.eligible(ruled_out, &passed_over);
+        let (eligible, knowledge) = self.view.eligible(now, ruled_out, &passed_over);
         if eligible.is_empty() {
             return RoundOpening::Nobody;
         }
@@ -185,12 +183,16 @@ impl Agent {
             return RoundOpening::Nobody;
         };
         let shortlist = policy.shortlist(now, &delegation.task, &eligible, rng);
+        let signal = policy.signal();
+        // Nothing is left to choose, and nobody reads what is known of the only candidate.
+        if let Some(lease) = eligible.only(&shortlist).filter(|_| signal != Signal::Probes) {
+            return RoundOpening::Send(lease.clone());
+        }
         let peers = eligible.resolve(&shortlist);
-        if policy.signal() == Signal::Probes {
+        if signal == Signal::Probes {
             return RoundOpening::Probe(peers.into_iter().cloned().collect());
         }
-        let candidates: Few<Candidate> =
-            peers.iter().map(|lease| knowledge.of(now, lease)).collect();
+        let candidates: Few<Candidate> = peers.iter().map(|lease| knowledge.of(lease)).collect();
         RoundOpening::Send(peers[policy.choose(now, &candidates, rng)].clone())
     }
 

@@ -49,7 +49,8 @@ impl Agent {
         self.rearm_delegation(id);
     }
 
-    /// A probe of a delegation was answered or failed.
+    /// A probe of a delegation was answered or failed. Ignored if the call is not a probe that has no
+    /// result yet: it was abandoned, or is over.
     pub(super) fn probe_ended(
         &mut self,
         now: Timestamp,
@@ -61,6 +62,10 @@ impl Agent {
         let Some(round) = &mut delegation.probing else { return };
         let sent = round.sent;
         let Some(probe) = round.probe(number) else { return };
+        if !matches!(probe.state, ProbeState::Pending(_)) {
+            return;
+        }
+        self.open_calls -= 1;
         // `None`: the peer has left the list since. Then nothing is remembered of this probe.
         let (peer, symptom) = (probe.peer, symptom::of_probe(&result));
         let end = CallEnd { lease: &probe.lease, symptom, peers: self.view.len() };
@@ -116,10 +121,10 @@ impl Agent {
                 (ProbeState::Answered { load, rtt }, Some(peer)) => {
                     answered.push(lease);
                     let outstanding = self.view.contacts().outstanding(peer);
-                    let known_load = Known { value: load, at: round.sent + rtt };
+                    let age = now.since(round.sent + rtt);
                     let candidate = Candidate::unknown(peer)
-                        .with_load(Some(known_load))
-                        .with_latency(Some(Known { value: rtt, at: known_load.at }))
+                        .with_load(Some(Known { value: load, age }))
+                        .with_latency(Some(Known { value: rtt, age }))
                         .with_outstanding(outstanding);
                     candidates.push(candidate);
                 }

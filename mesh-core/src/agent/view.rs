@@ -1,6 +1,7 @@
 //! The agent's view: which peers there are, and what it knows of them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::contacts::Contacts;
 use super::trust::ListTrust;
@@ -156,10 +157,12 @@ impl View {
     /// that leaves nobody, those that are passed over may be chosen, too.
     pub(super) fn eligible<'a, 'b>(
         &'a mut self,
+        now: Timestamp,
         tried: impl Iterator<Item = &'b Arc<ListedLease>>,
         passed_over: &[&Arc<ListedLease>],
     ) -> (Eligible<'a>, Knowledge<'a>) {
-        let knowledge = Knowledge { contacts: &self.contacts, listed_at: self.listed_at };
+        let age = now.since(self.listed_at);
+        let knowledge = Knowledge { contacts: &self.contacts, now, age };
         let roster = &self.peers.roster;
         let mut out: Few<usize> = tried.filter_map(|lease| roster.follow(lease)).collect();
         out.extend(self.peers.own);
@@ -182,17 +185,18 @@ impl View {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Knowledge<'a> {
     contacts: &'a Contacts,
-    /// When the list came that the reports are from.
-    listed_at: Timestamp,
+    now: Timestamp,
+    /// Of the list that the reports are from.
+    age: Duration,
 }
 
 impl Knowledge<'_> {
     /// What is known of one peer, as a candidate for a policy's choice.
-    pub(super) fn of(&self, now: Timestamp, lease: &ListedLease) -> Candidate {
+    pub(super) fn of(&self, lease: &ListedLease) -> Candidate {
         let peer = lease.id();
         Candidate::unknown(peer)
-            .with_load(lease.load.map(|value| Known { value, at: self.listed_at }))
-            .with_latency(self.contacts.rtt(now, peer))
+            .with_load(lease.load.map(|value| Known { value, age: self.age }))
+            .with_latency(self.contacts.rtt(self.now, peer))
             .with_outstanding(self.contacts.outstanding(peer))
     }
 }
@@ -286,7 +290,7 @@ mod tests {
         let tried: Vec<_> = tried.iter().map(find).collect();
         let passed_over: Vec<_> = passed_over.iter().map(find).collect();
         let passed_over: Vec<_> = passed_over.iter().collect();
-        let (eligible, _) = view.eligible(tried.iter(), &passed_over);
+        let (eligible, _) = view.eligible(Timestamp::ZERO, tried.iter(), &passed_over);
         let peers = eligible.resolve(&Shortlist::All);
         peers.iter().map(|lease| lease.name.to_string()).collect()
     }

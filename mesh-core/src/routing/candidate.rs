@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::Signal;
 use crate::load::LoadReport;
 use crate::roster::PeerId;
-use crate::time::Timestamp;
+use crate::time::nanos;
 
 /// One peer on the shortlist, with what is known of it. What is not known is `None`, never zero.
 ///
@@ -15,72 +15,77 @@ use crate::time::Timestamp;
 ///
 /// ```
 /// use std::time::Duration;
-/// use mesh_core::Timestamp;
 /// use mesh_core::roster::PeerId;
 /// use mesh_core::routing::{Candidate, Known};
 ///
 /// let peer = PeerId::new("agent-7", "10.0.0.7:8600", 1);
-/// let latency = Known { value: Duration::from_millis(3), at: Timestamp::ZERO };
+/// let latency = Known { value: Duration::from_millis(3), age: Duration::from_secs(8) };
 /// let candidate = Candidate::unknown(peer).with_latency(Some(latency)).with_outstanding(2);
 /// assert_eq!(candidate.latency(), Some(latency));
 /// assert_eq!((candidate.load(), candidate.outstanding()), (None, 2));
 /// ```
-// A policy that ranks all peers reads every candidate, so a candidate fills one cache line: an
-// unknown value is marked by its time, `NEVER`, instead of by an `Option`.
+// A policy that ranks all peers reads every candidate, and there may be thousands, so a candidate
+// takes 48 bytes: ages are kept in coarse units, and an unknown value is marked by its age instead
+// of by an `Option`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Candidate {
     peer: PeerId,
     /// The load of an idle peer if it is unknown.
     load: LoadReport,
-    load_at: Timestamp,
-    /// Whole seconds of the latency, and nanoseconds beyond; 0 if it is unknown. A [`Duration`]
-    /// would take twice the room.
-    latency: (u32, u32),
-    latency_at: Timestamp,
+    /// The latency in nanoseconds in the lower [`LATENCY_BITS`], 0 if it is unknown; above them its
+    /// age in seconds.
+    latency: u64,
+    /// In units of 1,024 ns.
+    load_age: u32,
     outstanding: u32,
 }
 
-/// Marks a load or a latency that is unknown.
-const NEVER: Timestamp = Timestamp::MAX;
+/// Bits for a latency in nanoseconds: latencies over 18 minutes count as 18 minutes.
+pub(crate) const LATENCY_BITS: u32 = 40;
+/// The longest latency, in nanoseconds.
+pub(crate) const MAX_LATENCY_NS: u64 = (1 << LATENCY_BITS) - 1;
+const UNKNOWN_LATENCY_AGE: u64 = (1 << (u64::BITS - LATENCY_BITS)) - 1;
+const UNKNOWN_LOAD_AGE: u32 = u32::MAX;
+/// A load's age is kept in units of 2^10 ns.
+const LOAD_AGE_SHIFT: u32 = 10;
 
 /// Something that the agent has learnt of a peer, and when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Known<T> {
     /// What the agent has learnt.
     pub value: T,
-    /// When it learnt that: when an answer came, or a list from the registry. A report in a list is
-    /// older: by up to one heartbeat if the registry hears the peer, and by up to the length of a
-    /// lease if it does not. Round trips of earlier choices are dated to the second, rounded down.
-    pub at: Timestamp,
-}
-
-impl<T> Known<T> {
-    /// How long ago the agent learnt it.
-    pub fn age(&self, now: Timestamp) -> Duration {
-        now.since(self.at)
-    }
+    /// How long ago the agent learnt it: since an answer came, or a list from the registry. A report
+    /// in a list is older: by up to one heartbeat if the registry hears the peer, and by up to the
+    /// length of a lease if it does not.
+    ///
+    /// A candidate keeps the age of a load to the microsecond, up to 73 minutes, and the age of a
+    /// latency to the second, up to 194 days. Both are rounded down; a longer age counts as the
+    /// longest.
+    pub age: Duration,
 }
 
 impl Candidate {
     /// A peer that nothing is known of.
     pub const fn unknown(peer: PeerId) -> Self {
         let load = LoadReport { cpu_percent: 0.0, memory_percent: 0.0, in_flight: 0, queued: 0 };
-        Self { peer, load, load_at: NEVER, latency: (0, 0), latency_at: NEVER, outstanding: 0 }
+        let latency = UNKNOWN_LATENCY_AGE << LATENCY_BITS;
+        Self { peer, load, latency, load_age: UNKNOWN_LOAD_AGE, outstanding: 0 }
     }
 
     /// The same candidate with this load; unchanged if there is none.
     pub fn with_load(mut self, load: Option<Known<LoadReport>>) -> Self {
-        if let Some(Known { value, at }) = load {
-            (self.load, self.load_at) = (value, at);
+        if let Some(Known { value, age }) = load {
+            let units = (nanos(age) >> LOAD_AGE_SHIFT).min(u64::from(UNKNOWN_LOAD_AGE - 1));
+            (self.load, self.load_age) = (value, units as u32);
         }
         self
     }
 
     /// The same candidate with this round trip; unchanged if there is none.
     pub fn with_latency(mut self, latency: Option<Known<Duration>>) -> Self {
-        if let Some(Known { value, at }) = latency {
-            let secs = u32::try_from(value.as_secs()).unwrap_or(u32::MAX);
-            (self.latency, self.latency_at) = ((secs, value.subsec_nanos()), at);
+        if let Some(Known { value, age }) = latency {
+            let secs = age.as_secs().min(UNKNOWN_LATENCY_AGE - 1);
+            self.latency = secs << LATENCY_BITS | nanos(value).min(MAX_LATENCY_NS);
         }
         self
     }
@@ -99,14 +104,17 @@ impl Candidate {
 
     /// The peer's load report; `None` if the peer has not told the registry its load.
     pub fn load(&self) -> Option<Known<LoadReport>> {
-        (self.load_at != NEVER).then_some(Known { value: self.load, at: self.load_at })
+        let age = Duration::from_nanos(u64::from(self.load_age) << LOAD_AGE_SHIFT);
+        (self.load_age != UNKNOWN_LOAD_AGE).then_some(Known { value: self.load, age })
     }
 
     /// The last network round trip measured to the peer, by a probe or by a job less the time that
     /// it was at the peer; `None` if this agent has never called it.
     pub fn latency(&self) -> Option<Known<Duration>> {
-        let value = self.latency_or_zero();
-        (self.latency_at != NEVER).then_some(Known { value, at: self.latency_at })
+        let secs = self.latency >> LATENCY_BITS;
+        let value = Duration::from_nanos(self.latency_or_zero_ns());
+        let known = Known { value, age: Duration::from_secs(secs) };
+        (secs != UNKNOWN_LATENCY_AGE).then_some(known)
     }
 
     /// This agent's own jobs that the peer has not answered yet.
@@ -126,9 +134,8 @@ impl Candidate {
     ///
     /// This is optimistic, so that every peer is called once. If it counted as far, a policy that
     /// ranks by latency would never find out that a new peer is nearer.
-    pub(super) const fn latency_or_zero(&self) -> Duration {
-        let (secs, nanos) = self.latency;
-        Duration::new(secs as u64, nanos)
+    pub(super) const fn latency_or_zero_ns(&self) -> u64 {
+        self.latency & MAX_LATENCY_NS
     }
 
     /// Jobs in flight as `signal` counts them: this agent's own jobs, or all that the peer holds.
@@ -137,5 +144,38 @@ impl Candidate {
             Signal::OwnCounters => self.outstanding,
             _ => self.load_or_idle().in_flight,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ages_are_rounded_down_and_what_is_unknown_stays_unknown() {
+        let (load, forever) = (LoadReport { in_flight: 3, ..LoadReport::default() }, Duration::MAX);
+        let unknown =
+            Candidate::unknown(PeerId::new("a", "h:1", 1)).with_load(None).with_latency(None);
+        assert_eq!((unknown.load(), unknown.latency()), (None, None));
+        assert_eq!(unknown.latency_or_zero_ns(), 0);
+
+        let rtt = Duration::from_nanos(1_234_567_891);
+        let age = Duration::from_nanos(2_000_000_001);
+        let known = unknown.with_load(Some(Known { value: load, age }));
+        let known = known.with_latency(Some(Known { value: rtt, age }));
+        let (seen, latency) = (known.load().unwrap(), known.latency().unwrap());
+        assert_eq!((seen.value, latency.value, latency.age.as_secs()), (load, rtt, 2));
+        assert!(seen.age <= age && age - seen.age < Duration::from_nanos(1_024), "{:?}", seen.age);
+
+        let old = unknown.with_load(Some(Known { value: load, age: forever }));
+        let old = old.with_latency(Some(Known { value: forever, age: forever }));
+        assert_eq!(old.load().unwrap().age.as_secs() / 60, 73);
+        assert_eq!(old.latency().unwrap().age.as_secs() / 86_400, 194);
+        assert_eq!(old.latency().unwrap().value.as_secs() / 60, 18);
+    }
+
+    #[test]
+    fn a_candidate_is_small() {
+        assert_eq!(size_of::<Candidate>(), 48);
     }
 }

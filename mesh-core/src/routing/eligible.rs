@@ -55,6 +55,14 @@ impl<'a> Eligible<'a> {
         (lease.id() == peer).then_some(place - before)
     }
 
+    /// The peer of a shortlist that names no other.
+    pub(crate) fn only(&self, shortlist: &Shortlist) -> Option<&'a Arc<ListedLease>> {
+        match shortlist {
+            Shortlist::Some(picks) if picks.as_slice().len() == 1 => self.get(picks.as_slice()[0]),
+            _ => None,
+        }
+    }
+
     /// The peers of a shortlist, in its order.
     pub(crate) fn resolve(&self, shortlist: &Shortlist) -> Few<&'a Arc<ListedLease>> {
         match shortlist {
@@ -65,7 +73,7 @@ impl<'a> Eligible<'a> {
             }
             Shortlist::Some(picks) => {
                 let places = picks.as_slice().iter().map(|number| self.place(*number));
-                self.roster.get_all(places).into_iter().flatten().collect()
+                self.roster.get_all(places)
             }
         }
     }

@@ -21,6 +21,7 @@ mod signal;
 
 pub use self::built_in::{BUILT_IN, DEFAULT_POLICY, built_in};
 pub use self::candidate::{Candidate, Known};
+pub(crate) use self::candidate::{LATENCY_BITS, MAX_LATENCY_NS};
 pub use self::description::{DispatchRule, ParameterConflict, PolicyDescription};
 pub use self::eligible::Eligible;
 pub use self::event::{FailureReason, Interests, LoadSource, PolicyEvent, RefusalReason};
@@ -29,23 +30,26 @@ pub use self::policy::{MAX_OWN_PROBES, Policy};
 pub use self::settings::{PolicyError, PolicySettings};
 pub use self::shortlist::{MAX_CHOICES, Picks, Shortlist};
 pub use self::signal::Signal;
+use std::cmp::Ordering;
+
 use crate::seed::Rng;
 
-/// Position of the least item. Among several that are equally little, one is drawn, all equally
-/// likely.
-fn least_by<T>(
-    items: &[T],
+/// Position of the candidate with the least key. Among several with equal keys, one is drawn, all
+/// equally likely.
+fn least_by_key<K: Ord>(
+    candidates: &[Candidate],
     rng: &mut Rng,
-    compare: impl Fn(&T, &T) -> std::cmp::Ordering,
+    key: impl Fn(&Candidate) -> K,
 ) -> usize {
-    let mut best = 0;
+    let mut keys = candidates.iter().map(key).enumerate();
+    let Some((mut best, mut least)) = keys.next() else { return 0 };
     let mut ties = 1;
-    for position in 1..items.len() {
-        match compare(&items[position], &items[best]) {
-            std::cmp::Ordering::Less => (best, ties) = (position, 1),
-            std::cmp::Ordering::Greater => {}
+    for (position, key) in keys {
+        match key.cmp(&least) {
+            Ordering::Less => (best, least, ties) = (position, key, 1),
+            Ordering::Greater => {}
             // Reservoir sampling: the k-th of k equals replaces the pick with probability 1/k.
-            std::cmp::Ordering::Equal => {
+            Ordering::Equal => {
                 ties += 1;
                 if rng.index(ties) == 0 {
                     best = position;
@@ -54,6 +58,13 @@ fn least_by<T>(
         }
     }
     best
+}
+
+/// An integer for each number, in the order of [`f64::total_cmp`].
+const fn total_order(number: f64) -> i64 {
+    let bits = number.to_bits() as i64;
+    // The bits of a negative number grow with its distance from zero: turn all but the sign over.
+    bits ^ ((bits >> 63) as u64 >> 1) as i64
 }
 
 #[cfg(test)]

@@ -86,7 +86,10 @@ pub trait Policy: fmt::Debug + Send {
     ) -> Shortlist;
 
     /// Chooses one of `candidates` by its position. They are the peers of the shortlist in its
-    /// order, without those whose probes failed; there is at least one.
+    /// order, without those whose probes failed; there is at least one. Not asked if the shortlist
+    /// names one peer and no probes are wanted: then there is nothing to choose.
+    ///
+    /// A position out of range is a bug of the policy, and the agent panics.
     fn choose(&mut self, now: Timestamp, candidates: &[Candidate], rng: &mut Rng) -> usize;
 
     /// Something has happened that [`Self::interests`] asks for.

@@ -22,8 +22,8 @@ fn candidate(cpu: f64, memory: f64, latency_ms: u64, in_flight: u32) -> Candidat
     let load = LoadReport { cpu_percent: cpu, memory_percent: memory, in_flight, queued: 0 };
     let latency = Duration::from_millis(latency_ms);
     Candidate::unknown(peer())
-        .with_load(Some(Known { value: load, at: Timestamp::ZERO }))
-        .with_latency(Some(Known { value: latency, at: Timestamp::ZERO }))
+        .with_load(Some(Known { value: load, age: Duration::ZERO }))
+        .with_latency(Some(Known { value: latency, age: Duration::ZERO }))
 }
 
 fn choose(policy: &mut dyn Policy, candidates: &[Candidate], rng: &mut Rng) -> usize {

@@ -25,6 +25,8 @@ struct Script {
     wants: Vec<&'static str>,
     /// Whether it asks for as many probes as it may have.
     is_greedy: bool,
+    /// Shortlists all peers.
+    ranks_all: bool,
     timeout: Option<Timestamp>,
 }
 
@@ -102,6 +104,9 @@ impl Policy for Scripted {
         _eligible: &Eligible<'_>,
         _rng: &mut Rng,
     ) -> Shortlist {
+        if self.script.lock().unwrap().ranks_all {
+            return Shortlist::All;
+        }
         Shortlist::Some(Picks::one(0))
     }
 
@@ -279,6 +284,7 @@ fn loads_come_from_probes_and_lists() {
 #[test]
 fn what_is_unknown_is_not_zero() {
     let policy = Scripted::new(Signal::Reports, Interests::NONE);
+    policy.script(|script| script.ranks_all = true);
     let mut driver = Driver::with_peers(policy.config(), &["a"]);
     let candidate = |policy: &Scripted| policy.script.lock().unwrap().candidates[0];
     driver.delegate(job());
@@ -296,11 +302,10 @@ fn what_is_unknown_is_not_zero() {
 }
 
 #[test]
-fn a_probing_policy_sees_its_own_jobs_and_how_old_its_knowledge_is() {
+fn a_probing_policy_sees_its_own_jobs() {
     let policy = Scripted::new(Signal::Probes, Interests::NONE);
     let mut driver = Driver::with_peers(policy.config(), &["a"]);
     for outstanding in 0..3 {
-        let now = driver.now;
         driver.delegate(job());
         driver.advance(ms(4));
         // The earlier jobs are open calls to the same peer, so take the probe.
@@ -311,10 +316,33 @@ fn a_probing_policy_sees_its_own_jobs_and_how_old_its_knowledge_is() {
         driver.end_call(probe, Ok(Reply::Info(info)));
         let candidate = policy.script.lock().unwrap().candidates[0];
         assert_eq!(candidate.outstanding(), outstanding);
-        let (load, latency) = (candidate.load().unwrap(), candidate.latency().unwrap());
-        assert_eq!((load.value.in_flight, load.at), (7, now + ms(4)));
-        assert_eq!((latency.value, latency.age(driver.now + ms(6))), (ms(4), ms(6)));
     }
+}
+
+#[test]
+fn a_policy_sees_how_old_the_answers_to_its_probes_are() {
+    let policy = Scripted::new(Signal::Probes, Interests::NONE);
+    policy.script(|script| script.ranks_all = true);
+    let mut settings = policy.config();
+    settings.delegation.probe_timeout = ms(5_000);
+    let mut driver = Driver::with_peers(settings, &["a", "b"]);
+    driver.delegate(Task { timeout: Some(ms(5_000)), ..job() });
+    for (in_flight, answered_after) in [(7, 100), (8, 1_200)] {
+        driver.advance(ms(answered_after));
+        let load = load(10.0, in_flight);
+        let info = InfoReply { agent: "x".into(), load, version: None, uptime: None };
+        let probe = open_probes(&driver).remove(0);
+        driver.calls.retain(|call| call.id != probe);
+        driver.end_call(probe, Ok(Reply::Info(info)));
+    }
+    let seen = |peer: usize| {
+        let candidate = policy.script.lock().unwrap().candidates[peer];
+        let (load, latency) = (candidate.load().unwrap(), candidate.latency().unwrap());
+        (load.value.in_flight, load.age.as_millis(), latency.value, latency.age)
+    };
+    // The age of a latency is rounded down to a second.
+    assert_eq!(seen(0), (7, 1_200, ms(100), ms(1_000)));
+    assert_eq!(seen(1), (8, 0, ms(1_300), ms(0)));
 }
 
 #[test]

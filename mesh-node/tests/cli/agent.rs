@@ -103,8 +103,8 @@ fn options_that_make_no_sense_are_refused_with_a_reason() {
         (&["--registry", "https://x:1"], "https is not spoken: write http://"),
         (&["--upstream", "https://x"], "https is not spoken"),
         (&["--work", "exec"], "--work exec needs a command after --"),
-        (&["--burn", "--", "cat"], "--burn means nothing to --work exec"),
-        (&["--policy", "random", "--signal", "probes"], "--signal means nothing to the policy"),
+        (&["--burn", "--", "cat"], "--burn has no effect with --work exec"),
+        (&["--policy", "random", "--signal", "probes"], "the policy random has no option --signal"),
         (&["--signal", "own"], "signal can't be own: expected one of probes, reports"),
     ];
     for (args, expected) in cases {

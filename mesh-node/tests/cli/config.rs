@@ -156,7 +156,7 @@ fn a_mistake_in_the_file_is_named() {
     let path = large.path().to_str().expect("a path");
     let (_, _, stderr) = output(&["agent", "--config", path]);
     assert!(
-        stderr.starts_with(&format!("error: read {path}: it is larger than 1 MiB")),
+        stderr.starts_with(&format!("error: failed to read {path}: it is larger than 1 MiB")),
         "{stderr}"
     );
     let (_, _, stderr) = output(&["agent", "--config", "/no/such/file"]);

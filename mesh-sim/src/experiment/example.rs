@@ -1,4 +1,4 @@
-//! Reports made up for tests: what a mesh could have done, with no mesh in sight.
+//! Made-up reports for tests, which no engine has run.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use mesh_core::time::Timestamp;
 use super::{RanBy, Report};
 use crate::dist::Distribution;
 use crate::host::AgentId;
-use crate::journal::{ConnectionFailure, Refusal, RequestOutcome};
+use crate::journal::{ConnectionFailure, RequestOutcome, RequestRefusal};
 use crate::network::{LinkQuality, NetworkSpec};
 use crate::record::{Recorder, RecorderConfig, RunRecord, Violation};
 use crate::scenario::{
@@ -22,7 +22,7 @@ use crate::scenario::{
 
 const MS: u64 = 1_000_000;
 
-/// Two policies, two seeds, two agents, three seconds: small enough to print whole.
+/// A report of two policies, two seeds, two agents and three seconds: small enough to be printed.
 pub(crate) fn small() -> Report {
     let mut scenario = scenario(2, Duration::from_secs(2), &["random", "power_of_two"]);
     scenario.seeds = vec![42, 43];
@@ -50,7 +50,7 @@ fn small_run(scenario: &Scenario, policy: &str, seed: u64, latency_ms: u64) -> R
     for number in 0..16 {
         let due = Timestamp::from_nanos(number * 125 * MS);
         let outcome = match (seed, number) {
-            (43, 9) => RequestOutcome::Refused(Refusal::Failed(FailureKind::Busy)),
+            (43, 9) => RequestOutcome::Refused(RequestRefusal::Failed(FailureKind::Busy)),
             (43, 10) => RequestOutcome::Lost(ConnectionFailure::Reset),
             _ => RequestOutcome::Answered,
         };
@@ -67,7 +67,7 @@ fn small_run(scenario: &Scenario, policy: &str, seed: u64, latency_ms: u64) -> R
     recorder.finish(0x00ab_cdef_0000_0000 + seed, 160, Vec::new())
 }
 
-/// A scenario without faults and thresholds, for runs that are made up.
+/// A scenario without faults and thresholds, for made-up runs.
 pub(crate) fn scenario(agents: usize, duration: Duration, policies: &[&str]) -> Scenario {
     let machine = MachineSpec {
         cores: 2,

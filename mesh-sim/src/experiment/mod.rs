@@ -1,4 +1,4 @@
-//! What is known after all runs of a scenario, simulated or live.
+//! The results of all runs of a scenario, simulated or live.
 
 use crate::judge::{PolicyResult, PolicyVerdict};
 use crate::record::RunRecord;
@@ -7,7 +7,8 @@ use crate::scenario::{EngineKind, Scenario};
 #[cfg(test)]
 pub(crate) mod example;
 
-/// What ran an experiment, which decides whose time its latencies are in.
+/// What ran an experiment. It decides what the latencies are measured in: simulated time or the
+/// time of the wall clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RanBy {
@@ -18,7 +19,7 @@ pub enum RanBy {
 }
 
 impl RanBy {
-    /// Its name in results.
+    /// The name for it in result files.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Engine(engine) => engine.name(),
@@ -27,16 +28,17 @@ impl RanBy {
     }
 }
 
-/// What a whole experiment left behind: the scenario with its policies and seeds, and the record of
-/// each run. [`Simulation::check`](crate::Simulation::check) returns it, and the writers of result
-/// files take it.
+/// The results of an experiment: the scenario with its policies and seeds, and the record of each
+/// run. [`Simulation::run`](crate::Simulation::run) and
+/// [`Simulation::check`](crate::Simulation::check) return it, and all result files are written from
+/// it.
 #[derive(Clone, Debug)]
 pub struct Report {
     /// What was run.
     pub scenario: Scenario,
     /// What ran it.
     pub ran_by: RanBy,
-    /// One per policy and seed, the seeds of a policy together.
+    /// One record per policy and seed; the seeds of a policy stand together.
     pub runs: Vec<RunRecord>,
 }
 
@@ -46,13 +48,13 @@ impl Report {
         PolicyResult::merge(&self.runs)
     }
 
-    /// How each policy did against the scenario's `[expect]` and the oracles.
+    /// Judges each policy by the scenario's `[expect]` and by the oracles.
     pub fn verdicts(&self) -> Vec<PolicyVerdict> {
         let expect = &self.scenario.expect;
         self.policies().iter().map(|result| result.judge(expect)).collect()
     }
 
-    /// The seeds that were run, in that order.
+    /// The seeds that were run, in the order of the runs.
     pub fn seeds(&self) -> Vec<u64> {
         let mut seeds = Vec::new();
         for run in &self.runs {

@@ -10,7 +10,7 @@ use mesh_core::registry::{self, LeaseNoteKind, RegisterError};
 use crate::faults::FaultSchedule;
 use crate::host::HostId;
 use crate::journal::{
-    ConnectionFailure, Fact, FactObserver, JournalEntry, Refusal, RequestOutcome,
+    ConnectionFailure, Fact, FactObserver, JournalEntry, RequestOutcome, RequestRefusal,
 };
 use crate::scenario::{EngineKind, Scenario};
 
@@ -305,9 +305,9 @@ fn state_of_request(outcome: RequestOutcome) -> Option<&'static str> {
         RequestOutcome::Lost(ConnectionFailure::Connect) => Some(LOST_CONNECT),
         RequestOutcome::Lost(ConnectionFailure::Reset) => Some(LOST_RESET),
         RequestOutcome::Refused(
-            Refusal::RetriesExhaustedBusy | Refusal::RetriesExhaustedUnreachable,
+            RequestRefusal::RetriesExhaustedBusy | RequestRefusal::RetriesExhaustedUnreachable,
         ) => Some(EXHAUSTED),
-        RequestOutcome::Refused(Refusal::Failed(kind)) => match kind {
+        RequestOutcome::Refused(RequestRefusal::Failed(kind)) => match kind {
             FailureKind::RetriesExhausted => Some(EXHAUSTED),
             FailureKind::OutcomeUnknown => Some(UNKNOWN),
             FailureKind::NoPeers => Some(NO_PEERS),

@@ -14,30 +14,30 @@ use super::{FIGURES, Figure, Unit};
 use crate::format;
 use crate::units::DurationText;
 
-/// Thresholds of one policy. Every figure of the table that can have a threshold may have one; what
-/// is left out is not demanded.
+/// The thresholds of one policy: an entry of `[expect]`. Every figure of the table that can have a
+/// threshold may have one here; nothing is demanded of the other figures.
 ///
 /// ```
 /// use std::time::Duration;
-/// use mesh_sim::figures::{Expect, Limit};
+/// use mesh_sim::figures::{Expect, FigureLimit};
 ///
 /// let expect = Expect::default()
-///     .with("min_success", Limit::Share(0.99))
-///     .with("max_p99", Limit::Latency(Duration::from_millis(500)));
-/// assert_eq!(expect.get("min_success"), Some(Limit::Share(0.99)));
+///     .with("min_success", FigureLimit::Share(0.99))
+///     .with("max_p99", FigureLimit::Latency(Duration::from_millis(500)));
+/// assert_eq!(expect.get("min_success"), Some(FigureLimit::Share(0.99)));
 /// assert_eq!(expect.get("max_mean"), None);
 /// ```
 #[derive(Clone, Copy, Default, PartialEq)]
 pub struct Expect {
-    /// One for each row of the table of figures.
-    limits: [Option<Limit>; FIGURES.len()],
+    /// One for each row of [`FIGURES`], in the same order.
+    limits: [Option<FigureLimit>; FIGURES.len()],
 }
 
-/// The value that a threshold demands of a figure: the least one if more is better, else the
-/// greatest one. It is itself allowed.
+/// The limit that a threshold sets for a figure: the least value that is allowed if more is better,
+/// else the greatest one. The limit itself is allowed.
 #[derive(Clone, Copy, PartialEq)]
 #[non_exhaustive]
-pub enum Limit {
+pub enum FigureLimit {
     /// A share of the requests, from 0 to 1.
     Share(f64),
     /// A latency.
@@ -45,30 +45,30 @@ pub enum Limit {
 }
 
 impl Expect {
-    /// These thresholds and one more, or another in its place; `field` is as in `[expect]`.
+    /// Sets the threshold that is called `field` in `[expect]`, in place of an earlier one.
     ///
     /// # Panics
-    /// If no figure has such a threshold, or its limit is in another unit.
+    /// If no figure has a threshold of this name, or `limit` is in another unit than the figure.
     #[must_use]
-    pub fn with(mut self, field: &str, limit: Limit) -> Self {
+    pub fn with(mut self, field: &str, limit: FigureLimit) -> Self {
         let row = row(field).unwrap_or_else(|| panic!("{field} is no threshold"));
         assert_eq!(FIGURES[row].unit, limit.unit(), "the unit of {field}");
         self.limits[row] = Some(limit);
         self
     }
 
-    /// The limit of a threshold, by its field in `[expect]`.
-    pub fn get(&self, field: &str) -> Option<Limit> {
+    /// The limit of the threshold that is called `field` in `[expect]`; `None` if it is not set.
+    pub fn get(&self, field: &str) -> Option<FigureLimit> {
         row(field).and_then(|row| self.limits[row])
     }
 
-    /// Every threshold that is demanded, in the order of the table of figures.
-    pub fn iter(&self) -> impl Iterator<Item = (&'static Figure, Limit)> {
+    /// Every threshold that is set, in the order of the table of figures.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static Figure, FigureLimit)> {
         let limits = FIGURES.iter().zip(self.limits);
         limits.filter_map(|(figure, limit)| limit.map(|limit| (figure, limit)))
     }
 
-    /// These thresholds, and those of `other` where there is none.
+    /// These thresholds and, for each that is not set, the one of `other`.
     #[must_use]
     pub fn or(mut self, other: &Self) -> Self {
         for (limit, other) in self.limits.iter_mut().zip(other.limits) {
@@ -77,13 +77,13 @@ impl Expect {
         self
     }
 
-    /// Whether nothing is demanded.
+    /// Whether no threshold is set.
     pub fn is_empty(&self) -> bool {
         self.limits.iter().all(Option::is_none)
     }
 }
 
-impl Limit {
+impl FigureLimit {
     /// The unit of the figures that it can limit.
     const fn unit(self) -> Unit {
         match self {
@@ -109,7 +109,7 @@ impl Limit {
     }
 }
 
-/// As if every threshold were a field of its own.
+/// Shows every threshold as if it were a field of the struct.
 impl fmt::Debug for Expect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut fields = f.debug_struct("Expect");
@@ -122,7 +122,7 @@ impl fmt::Debug for Expect {
     }
 }
 
-impl fmt::Debug for Limit {
+impl fmt::Debug for FigureLimit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Share(share) => share.fmt(f),
@@ -131,13 +131,14 @@ impl fmt::Debug for Limit {
     }
 }
 
-/// The row of the figure whose threshold has this field.
+/// The row of [`FIGURES`] whose threshold has this field.
 fn row(field: &str) -> Option<usize> {
     FIGURES.iter().position(|figure| figure.threshold == Some(field))
 }
 
 impl<'de> Deserialize<'de> for Expect {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // The fields come from the table of figures, which a derived `Deserialize` can't read.
         struct Thresholds;
         impl<'de> Visitor<'de> for Thresholds {
             type Value = Expect;
@@ -153,8 +154,8 @@ impl<'de> Deserialize<'de> for Expect {
                     let figure = figure
                         .ok_or_else(|| A::Error::custom(format!("unknown field `{field}`")))?;
                     let limit = match figure.unit {
-                        Unit::Share => Limit::Share(map.next_value()?),
-                        Unit::Latency => Limit::Latency(map.next_value::<DurationText>()?.0),
+                        Unit::Share => FigureLimit::Share(map.next_value()?),
+                        Unit::Latency => FigureLimit::Latency(map.next_value::<DurationText>()?.0),
                     };
                     expect = expect.with(&field, limit);
                 }
@@ -201,8 +202,8 @@ mod tests {
         let read = |text: &str| toml::from_str::<Expect>(text);
         let expect = read("max_p99_9 = '1.5s'\nmin_success = 1").unwrap();
         let limits: Vec<_> = expect.iter().map(|(figure, limit)| (figure.key, limit)).collect();
-        let second = Limit::Latency(Duration::from_millis(1500));
-        assert_eq!(limits, [("success", Limit::Share(1.0)), ("p99_9", second)]);
+        let second = FigureLimit::Latency(Duration::from_millis(1500));
+        assert_eq!(limits, [("success", FigureLimit::Share(1.0)), ("p99_9", second)]);
         assert!(read("max_p95 = '1s'").unwrap_err().to_string().contains("unknown field"));
         assert!(read("max_p99 = 1").is_err());
         assert!(read("").unwrap().is_empty());
@@ -210,12 +211,12 @@ mod tests {
 
     #[test]
     fn own_thresholds_come_first() {
-        let own = Expect::default().with("min_success", Limit::Share(0.5));
+        let own = Expect::default().with("min_success", FigureLimit::Share(0.5));
         let every = own
-            .with("min_success", Limit::Share(0.9))
-            .with("max_mean", Limit::Latency(Duration::ZERO));
+            .with("min_success", FigureLimit::Share(0.9))
+            .with("max_mean", FigureLimit::Latency(Duration::ZERO));
         let both = own.or(&every);
-        assert_eq!(both.get("min_success"), Some(Limit::Share(0.5)));
-        assert_eq!(both.get("max_mean"), Some(Limit::Latency(Duration::ZERO)));
+        assert_eq!(both.get("min_success"), Some(FigureLimit::Share(0.5)));
+        assert_eq!(both.get("max_mean"), Some(FigureLimit::Latency(Duration::ZERO)));
     }
 }

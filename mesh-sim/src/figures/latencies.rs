@@ -1,4 +1,4 @@
-//! One value for each figure of the latencies.
+//! A table of values, one for each figure of the latencies.
 
 use std::array;
 use std::borrow::Cow;
@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::{FIGURES, Figure, Unit, sentence};
 
-/// How many figures of the latencies there are.
+/// How many of [`FIGURES`] are figures of the latencies.
 const COUNT: usize = {
     let (mut count, mut row) = (0, 0);
     while row < FIGURES.len() {
@@ -22,15 +22,15 @@ const COUNT: usize = {
 };
 
 /// One value for each figure of the latencies: nanoseconds as `u64` in memory, milliseconds as
-/// `f64` in files. Written as a table with the figures' keys, in the order of the table of figures.
+/// `f64` in files. In JSON it is an object with the figures' keys, in the order of [`FIGURES`].
 ///
-/// A run's record holds the whole distribution; this is what is left of it where there are many
-/// runs.
+/// The record of a run holds the whole distribution of latencies. Where there are many runs, these
+/// few values are all that is kept of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Latencies<T>([T; COUNT]);
 
 impl<T> Latencies<T> {
-    /// Asks for the value of one figure after the other.
+    /// Calls `value` for each figure in turn.
     pub fn from_fn(value: impl FnMut(&'static Figure) -> T) -> Self {
         let mut values = Figure::latencies().map(value);
         Self(array::from_fn(|_| values.next().expect("one value for each figure")))
@@ -41,24 +41,24 @@ impl<T> Latencies<T> {
         Latencies(self.0.map(change))
     }
 
-    /// The values alone, in the order of the table.
+    /// The values alone, in the order of [`FIGURES`].
     pub fn into_values(self) -> impl Iterator<Item = T> {
         self.0.into_iter()
     }
 }
 
 impl<T: Copy> Latencies<T> {
-    /// The value of one figure; `None` if it is no figure of the latencies.
+    /// The value of one figure; `None` if it is not a figure of the latencies.
     pub fn get(&self, figure: &Figure) -> Option<T> {
         self.iter().find(|(known, _)| *known == figure).map(|(_, value)| value)
     }
 
-    /// The value of the figure with this key, as in `p99_9`; `None` if there is none.
+    /// The value of the figure with this key (`p99_9`, say); `None` if there is no such figure.
     pub fn named(&self, key: &str) -> Option<T> {
         self.iter().find(|(figure, _)| figure.key == key).map(|(_, value)| value)
     }
 
-    /// Every figure with its value, in the order of the table.
+    /// Every figure with its value, in the order of [`FIGURES`].
     pub fn iter(&self) -> impl Iterator<Item = (&'static Figure, T)> {
         Figure::latencies().zip(self.0)
     }

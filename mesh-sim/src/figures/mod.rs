@@ -1,44 +1,45 @@
-//! The figures that runs are measured by, in one table: [`FIGURES`].
+//! The figures (measured numbers) of a run, in one table: [`FIGURES`].
 //!
-//! Whatever shows, stores, compares or demands a figure reads this table: `summary.json`,
-//! `latency.csv`, the files of a sweep, the tables in the terminal and on the page, the thresholds
-//! of `[expect]` and `mesh-bench compare`. One more quantile is one more row. The generated schemas
-//! in `docs/` and `scenarios/` and the results in `results/` must be renewed with it.
+//! Everything that shows, stores, compares or demands a figure reads this table: `summary.json`,
+//! `latency.csv`, the files of a sweep, the tables in the terminal and in `report.html`, the
+//! thresholds of `[expect]` and `mesh-bench compare`. To add a quantile, add a row, and renew the
+//! generated schemas in `docs/` and `scenarios/` and the results in `results/`.
 //!
-//! The table knows nothing of runs. [`crate::judge::Measured`] has the values.
+//! The table has no values; those of a run are in [`crate::judge::MeasuredFigures`].
 
 mod expect;
 mod latencies;
 
-pub use self::expect::{Expect, Limit};
+pub use self::expect::{Expect, FigureLimit};
 pub use self::latencies::Latencies;
 
-/// A figure of a run: a row of [`FIGURES`]. Two figures are the same if their keys are.
+/// A figure of a run: a row of [`FIGURES`]. It says what the figure is called, what it means and
+/// which of two values is better; it holds no value. Two figures are equal if their keys are.
 #[derive(Clone, Copy, Debug)]
 pub struct Figure {
-    /// Its field in JSON files, as in `p99_9`.
+    /// The figure's field in JSON files: `p99_9`, say.
     pub key: &'static str,
-    /// Its column in CSV files and its name in comparisons: the key with the unit, as in
-    /// `p99_9_ms`.
+    /// The figure's column in CSV files and its name in comparisons, which is the key with the
+    /// unit: `p99_9_ms`, say.
     pub column: &'static str,
-    /// Its heading in tables for people, as in `p99.9`.
+    /// The heading of the figure's column in tables for people: `p99.9`, say.
     pub heading: &'static str,
-    /// What it is, as in "99.9th percentile of latency".
+    /// What the figure is, in words: "99.9th percentile of latency", say.
     pub meaning: &'static str,
-    /// What it is in.
+    /// The unit of its values.
     pub unit: Unit,
     /// Which of two values is the better one.
     pub better: Better,
-    /// How its value follows from the requests of a run.
+    /// How the value is calculated from the requests of a run.
     pub measure: Measure,
-    /// Its field in `[expect]`, as in `max_p99_9`; `None` if there can be no threshold. Policies
-    /// are compared by the figures that can have one.
+    /// The field of the figure's threshold in `[expect]`: `max_p99_9`, say. `None` if there can be
+    /// no threshold. Policies are compared by the figures that can have one.
     pub threshold: Option<&'static str>,
-    /// Which tables for people have a column for it. Files have every figure.
+    /// Which tables for people have a column for the figure. Files have every figure.
     pub shown: Shown,
 }
 
-/// What a figure is in.
+/// The unit of a figure's values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Unit {
@@ -51,14 +52,14 @@ pub enum Unit {
 /// Which of two values of a figure is the better one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Better {
-    /// The greater one, so a threshold is a least value.
+    /// The greater value is better, so a threshold is the least value that is allowed.
     More,
-    /// The lesser one, so a threshold is a greatest value.
+    /// The lesser value is better, so a threshold is the greatest value that is allowed.
     Less,
 }
 
-/// How a figure follows from the requests of a run. A request that was not answered counts with
-/// its whole deadline as its latency.
+/// How the value of a figure is calculated from the requests of a run. A request that was not
+/// answered counts with its whole deadline as its latency.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Measure {
@@ -68,24 +69,25 @@ pub enum Measure {
     Mean,
     /// The least latency.
     Least,
-    /// The latency that at least this share of the requests did not exceed.
+    /// The latency that at least this share of the requests (0 to 1) did not exceed.
     Quantile(f64),
     /// The greatest latency.
     Greatest,
 }
 
-/// Which tables for people show a figure; each place includes the ones below it.
+/// Which tables for people show a figure. Every later variant includes the earlier ones: a figure
+/// in the terminal is also on the page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Shown {
-    /// None: it is in files only.
+    /// No table: the figure is in files only.
     FilesOnly,
-    /// The page.
+    /// The tables of the page `report.html`.
     Page,
-    /// The page and the terminal.
+    /// The tables of the page and of the terminal.
     Terminal,
 }
 
-/// A row for a figure of the latencies. The last argument says whether there can be a threshold.
+/// A row for a figure of the latencies. The last argument says whether it can have a threshold.
 macro_rules! latency {
     ($key:literal, $heading:literal, $meaning:literal, $measure:expr, $shown:ident, $limit:expr) => {
         Figure {
@@ -140,7 +142,7 @@ impl Figure {
         FIGURES.iter().filter(|figure| figure.threshold.is_some())
     }
 
-    /// The figures with a column in tables at this place, in the order of the table.
+    /// The figures that have a column in the tables of this place, in the order of the table.
     pub fn shown_in(place: Shown) -> impl Iterator<Item = &'static Self> {
         FIGURES.iter().filter(move |figure| figure.shown >= place)
     }
@@ -150,12 +152,12 @@ impl Figure {
         FIGURES.iter().find(|figure| figure.threshold == Some(field))
     }
 
-    /// What it is and its unit in files, as in "Median latency, ms.".
+    /// The meaning of the figure and its unit in files: "Median latency, ms.", say.
     pub fn description(&self) -> String {
         format!("{}, {}.", sentence(self.meaning), self.unit.in_files())
     }
 
-    /// What its threshold demands, as in "Greatest median latency".
+    /// What the figure's threshold limits: "Greatest median latency", say.
     pub fn demand(&self) -> String {
         let end = match self.better {
             Better::More => "Least",
@@ -164,11 +166,13 @@ impl Figure {
         format!("{end} {}", self.meaning)
     }
 
-    /// From what share of unanswered requests on it is these that decide the figure: each of them
-    /// counts with its deadline, so a few are enough for a high quantile.
+    /// The share of unanswered requests (0 to 1) from which on these decide the value of the
+    /// figure. Each of them counts with its whole deadline, so a high quantile needs only a few.
     pub(crate) fn decisive_share(&self) -> f64 {
         match self.measure {
+            // A single unanswered request changes these.
             Measure::Answered | Measure::Greatest => 0.0,
+            // The mean has no such share; a half is a plain choice.
             Measure::Mean => 0.5,
             Measure::Quantile(quantile) => 1.0 - quantile,
             Measure::Least => 1.0,
@@ -177,7 +181,7 @@ impl Figure {
 }
 
 impl Unit {
-    /// The range or the unit of the values in files.
+    /// The unit of the values in files or, if they have none, their range.
     pub const fn in_files(self) -> &'static str {
         match self {
             Self::Share => "0 to 1",
@@ -194,7 +198,7 @@ impl PartialEq for Figure {
 
 impl Eq for Figure {}
 
-/// `text` with a capital at its beginning.
+/// `text` with a capital as its first letter.
 pub(crate) fn sentence(text: &str) -> String {
     let mut chars = text.chars();
     chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())

@@ -17,72 +17,73 @@ use crate::presence::Presence;
 pub struct JournalEntry {
     /// When it happened, in simulated time.
     pub at: Timestamp,
-    /// The host that it happened at.
+    /// The host at which it happened.
     pub host: HostId,
     /// What happened.
     pub fact: Fact,
 }
 
 /// What can happen in a run. An engine makes each fact once, and everything that watches the run
-/// learns of it in this form: the event log, the oracles, the recorder, coverage and replay.
+/// reads it in this form: the event log, the oracles, the recorder, coverage and replay. A new kind
+/// of fact is one more variant here, and its words in `words.rs` if it belongs in the event log.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Fact {
     /// The client sends a request of the workload.
     RequestDue {
-        /// Its number, unique in the run.
+        /// The request's number, unique in the run.
         request: u64,
-        /// The agent that it is sent to.
+        /// The entry agent: the one that the request is sent to.
         entry: AgentId,
         /// The CPU time that the job takes on a core of speed 1.
         demand: Duration,
     },
     /// A request of the workload ended, as its client sees it.
     RequestEnded {
-        /// Its number.
+        /// The request's number.
         request: u64,
-        /// Its intended start, from which latency counts.
+        /// The request's intended start, from which latency counts.
         due: Timestamp,
         /// How it ended.
         outcome: RequestOutcome,
     },
-    /// The host stopped, and lost its connections and all that it had in memory.
+    /// The host stopped, and lost its connections and everything that it had in memory.
     HostCrashed,
     /// The host that had crashed runs again.
     HostRestarted,
     /// An agent joined in the middle of the run, was told to leave, or is gone.
     PresenceChanged(Presence),
-    /// An agent reports an event of its life.
+    /// An agent reports what it did or found out.
     AgentNoted(Note),
     /// An agent has sampled its machine.
     LoadSampled {
-        /// Its load then.
+        /// The agent's load at that time.
         load: LoadReport,
-        /// Its delegations and calls to peers that are under way.
+        /// How many delegations of the agent and calls to its peers are under way.
         open: usize,
     },
-    /// The peers that an agent knows: told when they have changed, and with each sample.
+    /// The peers that an agent knows. Recorded when they have changed, and with each sample.
     PeersKnown(Peers),
-    /// A second of an agent's machine is over, or the part of it until the end of the run.
+    /// A whole second of an agent's machine is over, or the part of it until the end of the run.
     MachineBusy {
         /// Which second of the run, from 0.
         second: u64,
-        /// The CPU's busy share of that second, 0 to 100 %.
+        /// The CPU's busy share of that second, 0 to 100 percent.
         percent: f64,
     },
     /// The registry reports what happened to a lease.
     RegistryNoted(registry::LeaseNote),
-    /// The network delivered a call to the registry for the second time.
+    /// The network delivered a call to the registry twice; this is the second time.
     RegistryHeardTwice {
         /// The host that made the call.
         caller: HostId,
     },
-    /// The registry found out that it had not been able to hear its agents.
+    /// The registry found out that it could not hear its agents for a while.
     RegistryWasDeaf(Deafness),
 }
 
 impl Fact {
-    /// The request of the workload that it is about, if it is about one.
+    /// The number of the request that the fact is about, if it is about one.
     pub const fn request(&self) -> Option<u64> {
         match self {
             Self::RequestDue { request, .. } | Self::RequestEnded { request, .. } => Some(*request),
@@ -91,12 +92,13 @@ impl Fact {
         }
     }
 
-    /// Whether it stands in the event log. Samples don't: what matters of them is on the time line.
+    /// Whether the event log has an event for it. It has none for samples: there are many of them,
+    /// and the time line has what matters of them.
     pub const fn is_logged(&self) -> bool {
         !matches!(self, Self::LoadSampled { .. } | Self::PeersKnown(_) | Self::MachineBusy { .. })
     }
 
-    /// Whether the host itself says so, which only a host that is up can.
+    /// Whether the host itself reports it, which only a host that is up can do.
     pub(super) const fn is_a_report(&self) -> bool {
         match self {
             Self::AgentNoted(_)
@@ -116,8 +118,8 @@ impl Fact {
 }
 
 impl JournalEntry {
-    /// Whether it happened at this host, or is what the registry says of it. `names` are those of
-    /// all hosts.
+    /// Whether the fact happened at this host, or is what the registry says about it. `names` has
+    /// the names of all hosts.
     pub fn concerns(&self, host: HostId, names: &HostMap<Name>) -> bool {
         let subject_is = |name: &Name| names[host] == *name;
         self.host == host

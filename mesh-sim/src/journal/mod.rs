@@ -1,28 +1,29 @@
-//! The journal of a run: what happens is a typed fact, made once, and all that watches the run
-//! learns of the same facts.
+//! The journal of a run. Whatever happens is one typed [`Fact`], made once, and everything that
+//! watches the run reads the same facts.
 //!
-//! An engine calls [`Journal::record`] where something happens. The journal hands the fact to its
-//! observers, which know nothing of each other: the event log, the oracles, the recorder, and
-//! whatever a caller of [`Run::observe`](crate::engine::Run::observe) brings. Nothing keeps facts
-//! but an observer that wants to.
+//! An engine calls [`Journal::record`] where something happens. The journal passes the fact to its
+//! observers, which know nothing of each other: the event log, the oracles, the recorder, and the
+//! observer that a caller of [`Run::observe`](crate::engine::Run::observe) brings. The journal
+//! itself keeps no facts; an observer that needs them later keeps its own copies.
 
-mod difference;
 mod event_log;
 mod fact;
 mod outcome;
+mod trace_difference;
 mod words;
 
-pub use difference::{Difference, first_difference};
 pub use event_log::EventLog;
 pub use fact::{Fact, JournalEntry};
-pub use outcome::{ConnectionFailure, Refusal, RequestOutcome, TIMED_OUT};
+pub use outcome::{ConnectionFailure, RequestOutcome, RequestRefusal, TIMED_OUT};
+pub use trace_difference::{TraceDifference, first_difference};
 pub use words::line;
 
 use mesh_core::time::Timestamp;
 
 use crate::host::{HostId, HostMap};
 
-/// Whoever watches a run. Observers compose: a pair of them is one, and so is an optional one.
+/// Watches a run: it is told every fact. Observers can be combined: a pair of observers is an
+/// observer, and so is an `Option` of one.
 ///
 /// ```
 /// use mesh_sim::journal::{JournalEntry, Fact, FactObserver};
@@ -38,7 +39,7 @@ use crate::host::{HostId, HostMap};
 /// }
 /// ```
 pub trait FactObserver {
-    /// Something has happened.
+    /// Called once for each fact, in the order that [`Journal`] describes.
     fn observe(&mut self, entry: &JournalEntry);
 }
 
@@ -76,19 +77,21 @@ impl FactObserver for Vec<JournalEntry> {
 
 /// Where an engine records what happens in one run.
 ///
-/// Observers come in two groups. The `prompt` ones learn of a fact when it is recorded, the
-/// `ordered` ones in the order of simulated time. For an engine that records in that order there is
-/// no difference. In one whose hosts take turns within a step of time, facts of one step may be
-/// recorded in any order: there the journal holds them back until [`Self::settle`] says that
-/// nothing earlier can follow.
+/// Observers come in two groups. The `prompt` observers are told a fact as soon as it is recorded,
+/// the `ordered` observers in the order of simulated time. In an engine that records in the order
+/// of time the two are the same. In an engine whose hosts take turns within a step of time, the
+/// facts of one step may be recorded in any order. There the journal holds facts back from the
+/// `ordered` observers until the engine says, with [`Self::settle`], that nothing earlier can
+/// follow.
 #[derive(Debug)]
 pub struct Journal<Prompt, Ordered> {
     prompt: Prompt,
     ordered: Ordered,
-    /// Which hosts are down. What a crash tears down still runs its destructors
-    /// and would report how jobs end and others start; but the dead do not speak.
+    /// Which hosts are down. When an engine tears down a crashed host, destructors still run, and
+    /// they would report that jobs end and that others start. A host that is down can't report.
     is_down: HostMap<bool>,
-    /// Facts that earlier ones may follow, if that happens at all.
+    /// Recorded facts that the `ordered` observers have not been told, because an earlier fact may
+    /// still follow. `None` in an engine that records in the order of time.
     unsettled: Option<Vec<JournalEntry>>,
 }
 
@@ -98,24 +101,29 @@ impl<Prompt: FactObserver, Ordered: FactObserver> Journal<Prompt, Ordered> {
         Self { prompt, ordered, is_down: HostMap::filled(false, hosts), unsettled: None }
     }
 
-    /// The same for an engine that may record a fact after another that happened later.
+    /// The same journal, for an engine that may record a fact after one that happened later.
     #[must_use]
     pub fn out_of_order(self) -> Self {
         Self { unsettled: Some(Vec::new()), ..self }
     }
 
-    /// Something happened at a host. What a host reports that is down is ignored.
+    /// Records what happened at a host. A report of a host that is down is ignored.
+    // Inlined, so that the fact is made in its entry: copying it would cost as much as observing it.
+    #[inline(always)]
     pub fn record(&mut self, at: Timestamp, host: impl Into<HostId>, fact: Fact) {
-        let host = host.into();
-        match fact {
-            Fact::HostCrashed => self.is_down[host] = true,
-            Fact::HostRestarted => self.is_down[host] = false,
+        self.enter(JournalEntry { at, host: host.into(), fact });
+    }
+
+    fn enter(&mut self, entry: JournalEntry) {
+        match entry.fact {
+            Fact::HostCrashed => self.is_down[entry.host] = true,
+            Fact::HostRestarted => self.is_down[entry.host] = false,
             _ => {}
         }
-        if self.is_down[host] && fact.is_a_report() {
+        // The crash itself and the busy time of the machine are no reports, so they are recorded.
+        if self.is_down[entry.host] && entry.fact.is_a_report() {
             return;
         }
-        let entry = JournalEntry { at, host, fact };
         self.prompt.observe(&entry);
         match &mut self.unsettled {
             None => self.ordered.observe(&entry),
@@ -123,10 +131,12 @@ impl<Prompt: FactObserver, Ordered: FactObserver> Journal<Prompt, Ordered> {
         }
     }
 
-    /// Nothing that happened before this time will be recorded any more. Facts of one time stay in
-    /// the order in which they were recorded.
+    /// Tells the `ordered` observers every fact from before this time: the engine promises to
+    /// record nothing from before it any more. Facts of one time keep the order in which they were
+    /// recorded.
     pub fn settle(&mut self, before: Timestamp) {
         let Some(unsettled) = &mut self.unsettled else { return };
+        // This sort keeps the order of equal times.
         unsettled.sort_by_key(|entry| entry.at);
         let count = unsettled.partition_point(|entry| entry.at < before);
         for entry in unsettled.drain(..count) {
@@ -134,12 +144,12 @@ impl<Prompt: FactObserver, Ordered: FactObserver> Journal<Prompt, Ordered> {
         }
     }
 
-    /// The prompt observers.
+    /// The observers that are told each fact as soon as it is recorded.
     pub const fn prompt(&self) -> &Prompt {
         &self.prompt
     }
 
-    /// The run is over: settles everything and gives the observers back.
+    /// Ends the run: tells the `ordered` observers all that is left, and returns both groups.
     pub fn close(mut self) -> (Prompt, Ordered) {
         for entry in self.unsettled.take().map(in_order).into_iter().flatten() {
             self.ordered.observe(&entry);

@@ -3,38 +3,40 @@
 use mesh_core::agent::{CallError, Failure, FailureKind, Tried};
 use mesh_core::protocol::Reply;
 
-/// How a request of the workload ended. Every request has exactly one outcome, which its client
-/// decides; what the agents did for it afterwards doesn't change it.
+/// How a request of the workload ended. Every request has exactly one outcome. The client decides
+/// it, and what agents do for the request afterwards doesn't change it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RequestOutcome {
-    /// With a result.
+    /// The request was answered with a result.
     Answered,
-    /// With a JSON-RPC error.
-    Refused(Refusal),
-    /// There was no answer by the deadline, and then the client gave up. Agents may have told it
-    /// before that there won't be; the request ends at its deadline all the same.
+    /// The request was answered with a JSON-RPC error. Results count all of these as refused,
+    /// whether the job was begun or not.
+    Refused(RequestRefusal),
+    /// There was no answer by the deadline, and the client gave up. An agent may have said earlier
+    /// that there will be no answer in time; the request ends at its deadline all the same.
     TimedOut,
-    /// The connection failed before an answer.
+    /// The client's connection failed before an answer.
     Lost(ConnectionFailure),
 }
 
-/// The error that a request was answered with.
+/// The error with which a request was answered. Reports count refused requests by it, so it tells
+/// apart why retries ran out, which [`FailureKind`] does not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refusal {
-    /// A failure of this kind.
+pub enum RequestRefusal {
+    /// The agent answered with a failure of this kind.
     Failed(FailureKind),
-    /// [`Failure::RetriesExhausted`], where every peer that was tried was busy.
+    /// [`Failure::RetriesExhausted`], and every peer that was tried was busy.
     RetriesExhaustedBusy,
-    /// [`Failure::RetriesExhausted`], where no peer that was tried could be reached.
+    /// [`Failure::RetriesExhausted`], and no peer that was tried could be reached.
     RetriesExhaustedUnreachable,
 }
 
-/// How the connection of a client failed.
+/// How the connection from the client to the entry agent failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConnectionFailure {
     /// It could not be opened, so the request was never sent.
     Connect,
-    /// It broke after the request was sent, or may have been.
+    /// It broke when the request had been sent, or may have been sent.
     Reset,
 }
 
@@ -42,33 +44,35 @@ pub enum ConnectionFailure {
 pub const TIMED_OUT: &str = "timed_out";
 
 impl RequestOutcome {
-    /// How a request ended by the result of its call, which came in after the deadline or not.
+    /// The outcome of a request whose call ended with this result. `is_late` says whether the call
+    /// ended after the request's deadline.
     pub fn of_call(result: &Result<Reply, CallError>, is_late: bool) -> Self {
         match result {
             Ok(_) => Self::Answered,
             Err(CallError::Answered(failure)) => Self::of_failure(failure),
+            // The client gives the call up at its deadline, so this is no failed connection.
             Err(_) if is_late => Self::TimedOut,
             Err(CallError::NotSent) => Self::Lost(ConnectionFailure::Connect),
             Err(CallError::NoAnswer) => Self::Lost(ConnectionFailure::Reset),
         }
     }
 
-    /// How a request ended that was answered with `failure`. Where retries ran out, the outcome
-    /// tells what they had run into.
+    /// The outcome of a request that was answered with `failure`. Where retries ran out, the
+    /// outcome says whether the peers were busy, out of reach, or some of each.
     pub const fn of_failure(failure: &Failure) -> Self {
         match failure {
             Failure::DeadlineExceeded => Self::TimedOut,
             Failure::RetriesExhausted(Tried { unreachable: 0, .. }) => {
-                Self::Refused(Refusal::RetriesExhaustedBusy)
+                Self::Refused(RequestRefusal::RetriesExhaustedBusy)
             }
             Failure::RetriesExhausted(Tried { busy: 0, .. }) => {
-                Self::Refused(Refusal::RetriesExhaustedUnreachable)
+                Self::Refused(RequestRefusal::RetriesExhaustedUnreachable)
             }
-            other => Self::Refused(Refusal::Failed(other.kind())),
+            other => Self::Refused(RequestRefusal::Failed(other.kind())),
         }
     }
 
-    /// The reason why there is no answer, as reports name it; `None` if there is one.
+    /// Why there is no result, in the word that reports use; `None` if there is a result.
     pub const fn failure(self) -> Option<&'static str> {
         match self {
             Self::Answered => None,
@@ -79,7 +83,7 @@ impl RequestOutcome {
     }
 }
 
-impl Refusal {
+impl RequestRefusal {
     /// A short name for reports and traces.
     pub const fn name(self) -> &'static str {
         match self {

@@ -1,7 +1,7 @@
 //! The words of the event log: the only place where a fact becomes text or bytes.
 //!
-//! The hash of a run and the lines of its trace both follow from what [`words`] says, so whatever
-//! it says differently changes every hash.
+//! The hash of a run and the lines of its trace both follow from [`describe`], so a change of a word
+//! or of a detail changes the hash of every run.
 
 use std::fmt::Write as _;
 
@@ -13,47 +13,33 @@ use mesh_core::time::{Timestamp, nanos};
 use super::{Fact, JournalEntry, RequestOutcome};
 use crate::host::HostMap;
 
-/// A detail of an event. No floats: an event is compared bit by bit.
+/// The value of one detail of an event. There are no floats, because events are compared bit by
+/// bit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Value<'a> {
+pub(super) enum FieldValue<'a> {
     U64(u64),
     Str(&'a str),
 }
 
-/// The most details that an event has.
-const MAX_FIELDS: usize = 4;
+/// A detail of an event: its key and its value. Keys are plain words, each used once in an event and
+/// none of them `at_ms`, `host` or `event`, so that they can be written into JSON as they are.
+pub(super) type Field<'a> = (&'static str, FieldValue<'a>);
 
-/// What the event log says of a fact: a word for its kind, and its details. Keys are plain words,
-/// each used once and none of them `at_ms`, `host` or `event`, so they stand in JSON as they are.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Words<'a> {
-    pub(super) kind: &'static str,
-    fields: [(&'static str, Value<'a>); MAX_FIELDS],
-    count: usize,
+/// Writes down one event.
+pub(super) trait Scribe {
+    /// Writes an event with this word for its kind and these details.
+    fn event<const N: usize>(self, kind: &'static str, fields: [Field<'_>; N]);
 }
 
-impl<'a> Words<'a> {
-    #[inline]
-    pub(super) fn new<const N: usize>(
-        kind: &'static str,
-        details: [(&'static str, Value<'a>); N],
-    ) -> Self {
-        let mut fields = [("", Value::U64(0)); MAX_FIELDS];
-        fields[..N].copy_from_slice(&details);
-        Self { kind, fields, count: N }
-    }
-
-    pub(super) fn fields(&self) -> &[(&'static str, Value<'a>)] {
-        &self.fields[..self.count]
-    }
-}
-
-/// What the event log says of a fact; `None` of one that does not stand in it. `names` are those of
-/// all hosts.
-pub(super) fn words<'a>(fact: &'a Fact, names: &'a HostMap<Name>) -> Option<Words<'a>> {
-    use Value::{Str, U64};
-    Some(match fact {
-        Fact::RequestDue { request, entry, demand } => Words::new(
+/// Passes what the event log says about a fact to a scribe; nothing if the log has no event for it.
+/// `names` has the names of all hosts.
+///
+/// The scribe is called with the details, and gets no list of them, because every event of a run
+/// passes here: this way the compiler makes code for each kind of event, with its keys in it.
+pub(super) fn describe(fact: &Fact, names: &HostMap<Name>, scribe: impl Scribe) {
+    use FieldValue::{Str, U64};
+    match fact {
+        Fact::RequestDue { request, entry, demand } => scribe.event(
             "due",
             [
                 ("request", U64(*request)),
@@ -68,42 +54,42 @@ pub(super) fn words<'a>(fact: &'a Fact, names: &'a HostMap<Name>) -> Option<Word
                 RequestOutcome::TimedOut => ("timed_out", ""),
                 RequestOutcome::Lost(how) => ("lost", how.name()),
             };
-            Words::new(kind, [("request", U64(*request)), ("reason", Str(reason))])
+            scribe.event(kind, [("request", U64(*request)), ("reason", Str(reason))]);
         }
-        Fact::HostCrashed => Words::new("crashed", []),
-        Fact::HostRestarted => Words::new("restarted", []),
-        Fact::PresenceChanged(presence) => Words::new(presence.name(), []),
-        Fact::AgentNoted(note) => of_agent(note),
-        Fact::RegistryNoted(note) => of_registry(note),
+        Fact::HostCrashed => scribe.event("crashed", []),
+        Fact::HostRestarted => scribe.event("restarted", []),
+        Fact::PresenceChanged(presence) => scribe.event(presence.name(), []),
+        Fact::AgentNoted(note) => describe_agent_note(note, scribe),
+        Fact::RegistryNoted(note) => describe_registry_note(note, scribe),
         Fact::RegistryHeardTwice { caller } => {
-            Words::new("heard_twice", [("agent", Str(&names[*caller]))])
+            scribe.event("heard_twice", [("agent", Str(&names[*caller]))]);
         }
         Fact::RegistryWasDeaf(Deafness::Slept(length)) => {
-            Words::new("slept", [("for_ns", U64(nanos(*length)))])
+            scribe.event("slept", [("for_ns", U64(nanos(*length)))]);
         }
         Fact::RegistryWasDeaf(Deafness::Silence(length)) => {
-            Words::new("heard_nobody", [("for_ns", U64(nanos(*length)))])
+            scribe.event("heard_nobody", [("for_ns", U64(nanos(*length)))]);
         }
         // Not logged, as `Fact::is_logged` says.
-        Fact::LoadSampled { .. } | Fact::PeersKnown(_) | Fact::MachineBusy { .. } => return None,
-    })
+        Fact::LoadSampled { .. } | Fact::PeersKnown(_) | Fact::MachineBusy { .. } => {}
+    }
 }
 
-fn of_agent(note: &Note) -> Words<'_> {
-    use Value::{Str, U64};
+fn describe_agent_note(note: &Note, scribe: impl Scribe) {
+    use FieldValue::{Str, U64};
     let job =
         |request: u64, attempt: u32| [("request", U64(request)), ("attempt", U64(attempt.into()))];
     match note {
         Note::Routed { request, attempt, peer, incarnation } => {
             let [request, attempt] = job(*request, *attempt);
             let (peer, incarnation) = (("peer", Str(peer)), ("incarnation", U64(*incarnation)));
-            Words::new("routed", [request, attempt, peer, incarnation])
+            scribe.event("routed", [request, attempt, peer, incarnation]);
         }
         Note::Retrying { request, attempt, reason } => {
             let [request, attempt] = job(*request, *attempt);
-            Words::new("retrying", [request, attempt, ("reason", Str(reason.name()))])
+            scribe.event("retrying", [request, attempt, ("reason", Str(reason.name()))]);
         }
-        Note::PassedOver { peer, reason, penalty } => Words::new(
+        Note::PassedOver { peer, reason, penalty } => scribe.event(
             "passed_over",
             [
                 ("peer", Str(peer)),
@@ -111,35 +97,41 @@ fn of_agent(note: &Note) -> Words<'_> {
                 ("penalty_ns", U64(nanos(*penalty))),
             ],
         ),
-        Note::Recovered { peer } => Words::new("recovered", [("peer", Str(peer))]),
-        Note::JobQueued { request, attempt } => Words::new("job_queued", job(*request, *attempt)),
-        Note::JobStarted { request, attempt } => Words::new("job_started", job(*request, *attempt)),
+        Note::Recovered { peer } => scribe.event("recovered", [("peer", Str(peer))]),
+        Note::JobQueued { request, attempt } => scribe.event("job_queued", job(*request, *attempt)),
+        Note::JobStarted { request, attempt } => {
+            scribe.event("job_started", job(*request, *attempt));
+        }
         Note::JobEnded { request, attempt, outcome } => {
             let [request, attempt] = job(*request, *attempt);
-            Words::new("job_ended", [request, attempt, ("outcome", Str(outcome.name()))])
+            scribe.event("job_ended", [request, attempt, ("outcome", Str(outcome.name()))]);
         }
-        Note::Delegating { request } => Words::new("delegating", [("request", U64(*request))]),
+        Note::Delegating { request } => scribe.event("delegating", [("request", U64(*request))]),
         Note::Delegated { request, outcome } => {
             let outcome = ("outcome", Str(outcome.name()));
-            Words::new("delegated", [("request", U64(*request)), outcome])
+            scribe.event("delegated", [("request", U64(*request)), outcome]);
         }
         Note::Registered { incarnation } => {
-            Words::new("registered", [("incarnation", U64(*incarnation))])
+            scribe.event("registered", [("incarnation", U64(*incarnation))]);
         }
         Note::LeaseLost { incarnation } => {
-            Words::new("lease_lost", [("incarnation", U64(*incarnation))])
+            scribe.event("lease_lost", [("incarnation", U64(*incarnation))]);
         }
         Note::HeartbeatShortened { ttl, period, .. } => {
             let fields = [("ttl_ns", U64(nanos(*ttl))), ("period_ns", U64(nanos(*period)))];
-            Words::new("heartbeat_shortened", fields)
+            scribe.event("heartbeat_shortened", fields);
         }
-        Note::NameTaken { holder, .. } => Words::new("name_taken", [("holder", Str(holder))]),
-        Note::NameContested { rival, .. } => Words::new("name_contested", [("rival", Str(rival))]),
-        Note::ViewChanged { peers } => Words::new("view_changed", [("peers", U64(*peers as u64))]),
+        Note::NameTaken { holder, .. } => scribe.event("name_taken", [("holder", Str(holder))]),
+        Note::NameContested { rival, .. } => {
+            scribe.event("name_contested", [("rival", Str(rival))]);
+        }
+        Note::ViewChanged { peers } => {
+            scribe.event("view_changed", [("peers", U64(*peers as u64))]);
+        }
     }
 }
 
-fn of_registry(note: &registry::LeaseNote) -> Words<'_> {
+fn describe_registry_note(note: &registry::LeaseNote, scribe: impl Scribe) {
     let kind = match note.kind {
         LeaseNoteKind::Granted => "lease_granted",
         LeaseNoteKind::Refused(_) => "lease_refused",
@@ -148,28 +140,48 @@ fn of_registry(note: &registry::LeaseNote) -> Words<'_> {
         LeaseNoteKind::Deregistered => "lease_given_up",
         LeaseNoteKind::Expired { .. } => "lease_expired",
     };
-    let incarnation = Value::U64(note.incarnation.unwrap_or_default());
-    Words::new(kind, [("agent", Value::Str(&note.name)), ("incarnation", incarnation)])
+    let incarnation = FieldValue::U64(note.incarnation.unwrap_or_default());
+    scribe.event(kind, [("agent", FieldValue::Str(&note.name)), ("incarnation", incarnation)]);
 }
 
-/// The line of a trace that stands for an entry of the journal, without its end; `None` for one
-/// that does not stand in a trace. `names` are those of all hosts.
+/// The line of a trace for an entry of the journal, without a line feed; `None` if a trace has no
+/// line for it. `names` has the names of all hosts.
 pub fn line(entry: &JournalEntry, names: &HostMap<Name>) -> Option<String> {
     let mut text = String::new();
-    put_line(&mut text, entry.at, &names[entry.host], &words(&entry.fact, names)?);
-    Some(text)
+    let scribe = LineScribe { text: &mut text, at: entry.at, host: &names[entry.host] };
+    describe(&entry.fact, names, scribe);
+    (!text.is_empty()).then_some(text)
 }
 
-/// Adds the JSON object of an event.
-pub(super) fn put_line(text: &mut String, at: Timestamp, host: &str, words: &Words<'_>) {
+/// Writes an event as a line of a trace.
+struct LineScribe<'a> {
+    text: &'a mut String,
+    at: Timestamp,
+    host: &'a str,
+}
+
+impl Scribe for LineScribe<'_> {
+    fn event<const N: usize>(self, kind: &'static str, fields: [Field<'_>; N]) {
+        put_line(self.text, self.at, self.host, kind, &fields);
+    }
+}
+
+/// Appends the JSON object of an event.
+pub(super) fn put_line(
+    text: &mut String,
+    at: Timestamp,
+    host: &str,
+    kind: &str,
+    fields: &[Field<'_>],
+) {
     let (ms, rest) = (at.as_nanos() / 1_000_000, at.as_nanos() % 1_000_000);
     // Writing to a String can't fail.
     let _ = write!(text, "{{\"at_ms\":{ms}.{rest:06},\"host\":{},", quoted(host));
-    let _ = write!(text, "\"event\":{}", quoted(words.kind));
-    for (key, value) in words.fields() {
+    let _ = write!(text, "\"event\":{}", quoted(kind));
+    for (key, value) in fields {
         let _ = match value {
-            Value::U64(number) => write!(text, ",\"{key}\":{number}"),
-            Value::Str(value) => write!(text, ",\"{key}\":{}", quoted(value)),
+            FieldValue::U64(number) => write!(text, ",\"{key}\":{number}"),
+            FieldValue::Str(value) => write!(text, ",\"{key}\":{}", quoted(value)),
         };
     }
     text.push('}');
@@ -179,20 +191,30 @@ fn quoted(text: &str) -> serde_json::Value {
     serde_json::Value::from(text)
 }
 
-/// Adds the bytes of an event that are hashed: each event has its own, on every machine.
-pub(super) fn put_bytes(bytes: &mut Vec<u8>, at: Timestamp, host: &str, words: &Words<'_>) {
+/// Appends the bytes of an event that are hashed. Different events have different bytes, and an event
+/// has the same bytes on every machine.
+// Inlined: with the kind and the keys known, this is a handful of stores instead of a call for each.
+#[inline(always)]
+pub(super) fn put_bytes(
+    bytes: &mut Vec<u8>,
+    at: Timestamp,
+    host: &str,
+    kind: &str,
+    fields: &[Field<'_>],
+) {
     bytes.extend_from_slice(&at.as_nanos().to_le_bytes());
     put_str(bytes, host);
-    put_str(bytes, words.kind);
-    bytes.push(words.count as u8);
-    for (key, value) in words.fields() {
+    put_str(bytes, kind);
+    bytes.push(fields.len() as u8);
+    for (key, value) in fields {
         put_str(bytes, key);
+        // A byte for the kind of value keeps a number and a string with the same bytes apart.
         match value {
-            Value::U64(number) => {
+            FieldValue::U64(number) => {
                 bytes.push(0);
                 bytes.extend_from_slice(&number.to_le_bytes());
             }
-            Value::Str(text) => {
+            FieldValue::Str(text) => {
                 bytes.push(1);
                 put_str(bytes, text);
             }
@@ -200,7 +222,8 @@ pub(super) fn put_bytes(bytes: &mut Vec<u8>, at: Timestamp, host: &str, words: &
     }
 }
 
-/// The length before the bytes keeps ("ab", "c") apart from ("a", "bc").
+/// Appends a string with its length in front, so that ("ab", "c") and ("a", "bc") differ.
+#[inline(always)]
 fn put_str(bytes: &mut Vec<u8>, text: &str) {
     bytes.extend_from_slice(&(text.len() as u32).to_le_bytes());
     bytes.extend_from_slice(text.as_bytes());
@@ -215,7 +238,7 @@ mod tests {
     fn borders_of_strings_matter() {
         let bytes = |host: &str, kind: &'static str| {
             let mut bytes = Vec::new();
-            put_bytes(&mut bytes, Timestamp::ZERO, host, &Words::new(kind, []));
+            put_bytes(&mut bytes, Timestamp::ZERO, host, kind, &[]);
             bytes
         };
         assert_ne!(bytes("ab", "c"), bytes("a", "bc"));
@@ -224,9 +247,9 @@ mod tests {
     #[test]
     fn a_line_is_json_with_exact_time() {
         let at = Timestamp::from_nanos(1_500_007);
-        let fields = [("request", Value::U64(7)), ("peer", Value::Str("a \"b\""))];
+        let fields = [("request", FieldValue::U64(7)), ("peer", FieldValue::Str("a \"b\""))];
         let mut line = String::new();
-        put_line(&mut line, at, "agent-1", &Words::new("routed", fields));
+        put_line(&mut line, at, "agent-1", "routed", &fields);
         let expected =
             r#"{"at_ms":1.500007,"host":"agent-1","event":"routed","request":7,"peer":"a \"b\""}"#;
         assert_eq!(line, expected);

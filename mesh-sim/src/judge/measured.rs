@@ -1,45 +1,47 @@
-//! The values of the figures: of one run, or of several added up.
+//! The values of the figures, of one run or of several runs added up.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::figures::{Better, Figure, Latencies, Limit, Measure};
+use crate::figures::{Better, Figure, FigureLimit, Latencies, Measure};
 use crate::format;
-use crate::record::{Counts, Latency, RunRecord};
+use crate::record::{LatencyHistogram, OutcomeCounts, RunRecord};
 
-/// Every figure of one run, or of all runs of a policy added up. Whoever judges or shows figures
-/// reads them here.
+/// Every figure of one run, or of all runs of a policy added up. The judge, the tables and the
+/// files all read figures from here. [`Figure`] describes a figure, and this has its value:
+/// `measured.get(figure)`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Measured {
+pub struct MeasuredFigures {
     /// Requests by outcome.
-    pub requests: Counts,
+    pub requests: OutcomeCounts,
     /// The figures of the latencies, in nanoseconds; all zero if there were no requests.
     pub latency_ns: Latencies<u64>,
 }
 
-/// The value of one figure.
+/// The value of one figure, in the figure's unit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FigureValue {
     /// A share of the requests.
     Share {
-        /// Requests that belong to it.
+        /// The number of requests that belong to the share.
         part: u64,
-        /// All requests.
+        /// The number of all requests.
         whole: u64,
     },
     /// A latency, in nanoseconds.
     Latency(u64),
 }
 
-/// What stays of a run once it has ended: small enough to be kept of a million runs, and enough for
-/// the files, for the judge and for paired comparisons. The histogram of its latencies is not kept.
+/// What a sweep keeps of a run that has ended. It is small enough for a million runs, and enough
+/// for the files, the judge and paired comparisons. It has no histogram of the latencies: a sweep
+/// adds those up over the seeds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RunFigures {
     /// Requests by outcome.
-    pub requests: Counts,
+    pub requests: OutcomeCounts,
     /// Requests that were not answered, by reason.
     pub failures: BTreeMap<String, u64>,
     /// The figures of the latencies, in nanoseconds; all zero if there were no requests.
@@ -48,11 +50,11 @@ pub struct RunFigures {
     pub event_hash: u64,
     /// Number of events hashed.
     pub events: u64,
-    /// The oracles that the run violated, each once, in the order of their first violations.
+    /// The oracles that the run violated. Each is here once, in the order of the first violations.
     pub violations: Vec<ViolatedOracle>,
 }
 
-/// An oracle that a run violated: the first violation, and how many there were.
+/// An oracle that a run violated: the first violation, and how often it was violated.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ViolatedOracle {
@@ -62,13 +64,13 @@ pub struct ViolatedOracle {
     pub at_ns: u64,
     /// What was seen then, in a sentence.
     pub detail: String,
-    /// How often it was violated in all.
+    /// How often the run violated it.
     pub times: u64,
 }
 
-impl Measured {
+impl MeasuredFigures {
     /// The figures of these requests and their latencies.
-    pub fn new(requests: &Counts, latency: &Latency) -> Self {
+    pub fn new(requests: &OutcomeCounts, latency: &LatencyHistogram) -> Self {
         Self { requests: *requests, latency_ns: latencies_ns(latency) }
     }
 
@@ -76,6 +78,7 @@ impl Measured {
     pub fn get(&self, figure: &Figure) -> FigureValue {
         match self.latency_ns.get(figure) {
             Some(latency_ns) => FigureValue::Latency(latency_ns),
+            // The only figure that is no latency is the share of answered requests.
             None => FigureValue::Share { part: self.requests.answered, whole: self.requests.sent },
         }
     }
@@ -86,7 +89,8 @@ impl Measured {
         (self.requests.sent > 0).then(|| self.latency_ns.map(format::ms_number))
     }
 
-    /// How bad a figure is: the greater, the worse. Only the order counts.
+    /// How bad the value of a figure is: the greater the number, the worse the value. The number
+    /// itself means nothing; it is only for comparing two values of one figure.
     pub(crate) fn badness(&self, figure: &Figure) -> f64 {
         let number = self.get(figure).number();
         match figure.better {
@@ -96,7 +100,7 @@ impl Measured {
     }
 
     /// Whether a figure is on the wrong side of a limit.
-    pub(super) fn misses(&self, figure: &Figure, limit: Limit) -> bool {
+    pub(super) fn misses(&self, figure: &Figure, limit: FigureLimit) -> bool {
         let (number, limit) = (self.get(figure).number(), limit.number());
         match figure.better {
             Better::More => number < limit,
@@ -123,7 +127,7 @@ impl FigureValue {
         }
     }
 
-    /// In full, with its unit.
+    /// In full and with its unit, for people.
     pub(super) fn exact(self) -> String {
         match self {
             Self::Share { part, whole } => format!("{} %", format::percent(part, whole)),
@@ -133,7 +137,7 @@ impl FigureValue {
 }
 
 impl RunFigures {
-    /// What stays of this run.
+    /// What a sweep keeps of this run.
     pub fn of(run: &RunRecord) -> Self {
         Self {
             requests: run.requests,
@@ -146,13 +150,13 @@ impl RunFigures {
     }
 
     /// The figures alone.
-    pub const fn measured(&self) -> Measured {
-        Measured { requests: self.requests, latency_ns: self.latency }
+    pub const fn measured(&self) -> MeasuredFigures {
+        MeasuredFigures { requests: self.requests, latency_ns: self.latency }
     }
 }
 
-/// The figures of a distribution, in nanoseconds.
-fn latencies_ns(latency: &Latency) -> Latencies<u64> {
+/// The figures of the latencies in a histogram, in nanoseconds.
+fn latencies_ns(latency: &LatencyHistogram) -> Latencies<u64> {
     Latencies::from_fn(|figure| match figure.measure {
         Measure::Mean => latency.mean_ns(),
         Measure::Least => latency.min_ns(),
@@ -188,7 +192,7 @@ mod tests {
     fn a_run_and_what_stays_of_it_have_the_same_figures() {
         let report = example::small();
         for run in &report.runs {
-            let whole = Measured::new(&run.requests, &run.latency);
+            let whole = MeasuredFigures::new(&run.requests, &run.latency);
             assert_eq!(RunFigures::of(run).measured(), whole);
             let max = FIGURES.iter().find(|figure| figure.key == "max").unwrap();
             assert_eq!(whole.get(max), FigureValue::Latency(run.latency.max_ns()));
@@ -198,11 +202,14 @@ mod tests {
     #[test]
     fn the_fewer_answers_and_the_slower_the_worse() {
         let report = example::small();
-        let [good, bad] =
-            [0, 1].map(|run| Measured::new(&report.runs[run].requests, &report.runs[run].latency));
+        let [good, bad] = [0, 1]
+            .map(|run| MeasuredFigures::new(&report.runs[run].requests, &report.runs[run].latency));
         let success = Figure::with_threshold("min_success").unwrap();
         assert!(bad.badness(success) > good.badness(success));
-        assert!(bad.misses(success, Limit::Share(0.9)) && !good.misses(success, Limit::Share(1.0)));
+        assert!(
+            bad.misses(success, FigureLimit::Share(0.9))
+                && !good.misses(success, FigureLimit::Share(1.0))
+        );
         let mean = Figure::with_threshold("max_mean").unwrap();
         assert!(bad.badness(mean) > good.badness(mean));
     }

@@ -1,9 +1,9 @@
-//! Judging: whether runs did what their scenario demands, and which seed shows best that they did
-//! not.
+//! Judging: whether runs did what their scenario demands and, if they did not, which seed shows it
+//! best.
 //!
-//! There is one judge for single runs, sweeps, replays and minimizing. It holds the figures of all
-//! seeds together against the thresholds of `[expect]`, and every single run against the oracles.
-//! The outcome is a [`Verdict`]; a [`PolicyVerdict`] says why.
+//! Single runs, sweeps, replays and minimizing have the same judge. It compares the figures of all
+//! seeds together with the thresholds of `[expect]`, and looks in each run for violated oracles.
+//! The result is a [`Verdict`]; a [`PolicyVerdict`] says why.
 
 mod measured;
 mod policy_result;
@@ -12,9 +12,9 @@ mod policy_verdict;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use self::measured::{FigureValue, Measured, RunFigures, ViolatedOracle};
+pub use self::measured::{FigureValue, MeasuredFigures, RunFigures, ViolatedOracle};
 pub use self::policy_result::PolicyResult;
-pub use self::policy_verdict::{Miss, MissedThreshold, PolicyVerdict, Violated};
+pub use self::policy_verdict::{Miss, MissedThreshold, PolicyVerdict, RunViolation};
 
 /// The verdict on a policy, a run or a whole experiment, from the best to the worst. The verdict on
 /// several things is the greatest of theirs.
@@ -32,7 +32,7 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// The verdict on something of which it is known what it missed and what it violated.
+    /// The verdict on something that missed a threshold or not, and violated an oracle or not.
     pub const fn new(has_missed: bool, has_violated: bool) -> Self {
         match (has_violated, has_missed) {
             (true, _) => Self::Violated,
@@ -41,7 +41,7 @@ impl Verdict {
         }
     }
 
-    /// The worst of several verdicts; of none, [`Verdict::Pass`].
+    /// The worst of several verdicts; [`Verdict::Pass`] if there are none.
     pub fn worst(verdicts: impl IntoIterator<Item = Self>) -> Self {
         verdicts.into_iter().max().unwrap_or(Self::Pass)
     }
@@ -55,7 +55,7 @@ impl Verdict {
         }
     }
 
-    /// The exit code of a program that ends with this verdict.
+    /// The exit code of a program that ends with this verdict. `mesh-sim --help` lists the codes.
     pub const fn exit_code(self) -> u8 {
         match self {
             Self::Pass => 0,

@@ -2,31 +2,32 @@
 
 use std::collections::BTreeMap;
 
-use super::{Measured, PolicyVerdict, RunFigures};
+use super::{MeasuredFigures, PolicyVerdict, RunFigures};
 use crate::figures::Expect;
-use crate::record::{Counts, Latency, RunRecord, WindowCounts};
+use crate::record::{LatencyHistogram, OutcomeCounts, RunRecord, WindowCounts};
 
-/// One policy over all its seeds.
+/// The runs of one policy, with their counts and latencies added up over the seeds. Tables, plots
+/// and the judge read it; it is made from the records of the runs when these have ended.
 #[derive(Clone, Debug)]
 pub struct PolicyResult<'a> {
     /// Label of the policy.
     pub policy: &'a str,
     /// Its runs, one per seed, in the order in which they were run.
     pub runs: Vec<&'a RunRecord>,
-    /// As in a run.
-    pub requests: Counts,
-    /// As in a run.
-    pub latency: Latency,
-    /// As in a run.
+    /// The sum of [`RunRecord::requests`].
+    pub requests: OutcomeCounts,
+    /// The sum of [`RunRecord::latency`].
+    pub latency: LatencyHistogram,
+    /// The sum of [`RunRecord::failures`].
     pub failures: BTreeMap<&'static str, u64>,
-    /// As in a run.
+    /// The sum of [`RunRecord::by_window`].
     pub by_window: Vec<WindowCounts>,
-    /// As in a run.
+    /// The sum of [`RunRecord::work_per_agent`].
     pub work_per_agent: Vec<u64>,
 }
 
 impl<'a> PolicyResult<'a> {
-    /// Adds up `runs`, one result per policy, in the order in which policies first appear.
+    /// Adds up `runs` to one result per policy, in the order in which the policies first appear.
     pub fn merge(runs: &'a [RunRecord]) -> Vec<Self> {
         let mut merged: Vec<Self> = Vec::new();
         for run in runs {
@@ -41,8 +42,8 @@ impl<'a> PolicyResult<'a> {
     }
 
     /// The figures of all seeds together.
-    pub fn measured(&self) -> Measured {
-        Measured::new(&self.requests, &self.latency)
+    pub fn measured(&self) -> MeasuredFigures {
+        MeasuredFigures::new(&self.requests, &self.latency)
     }
 
     /// Judges the policy by the thresholds in `expect` and by the oracles.
@@ -57,8 +58,8 @@ impl<'a> PolicyResult<'a> {
         Self {
             policy: &run.policy,
             runs: Vec::new(),
-            requests: Counts::default(),
-            latency: Latency::default(),
+            requests: OutcomeCounts::default(),
+            latency: LatencyHistogram::default(),
             failures: BTreeMap::new(),
             by_window: vec![WindowCounts::default(); run.by_window.len()],
             work_per_agent: vec![0; run.work_per_agent.len()],

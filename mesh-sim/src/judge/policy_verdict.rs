@@ -5,29 +5,29 @@ use std::fmt;
 
 use mesh_core::time::nanos;
 
-use super::{FigureValue, Measured, RunFigures, Verdict, ViolatedOracle};
-use crate::figures::{Better, Expect, Figure, Limit};
+use super::{FigureValue, MeasuredFigures, RunFigures, Verdict, ViolatedOracle};
+use crate::figures::{Better, Expect, Figure, FigureLimit};
 use crate::format;
 
-/// How one policy did over all its seeds: what it missed, what it violated, and which seeds show
-/// it. Made once per policy and cell, after the last run.
+/// What one policy missed and violated over all its seeds, and which seeds show it. It is made once
+/// per policy (in a sweep, once per policy and cell) after the last run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PolicyVerdict {
     /// Label of the policy.
     pub policy: String,
-    /// Thresholds that it missed, with all seeds added up.
+    /// The thresholds that the figures of all seeds together missed.
     pub missed: Vec<Miss>,
-    /// Oracles that its runs violated, run by run.
-    pub violated: Vec<Violated>,
+    /// The oracles that the policy's runs violated, run by run.
+    pub violated: Vec<RunViolation>,
 }
 
-/// A missed threshold.
+/// A missed threshold, and the seed that shows it best.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Miss {
-    /// Which, and by how much.
+    /// Which threshold, and the value of its figure.
     pub threshold: MissedThreshold,
-    /// The seed to replay. Its own run is the furthest on the wrong side of the threshold; where
-    /// several are equally far, it is the first of them in the order of the runs.
+    /// The seed to replay: the figure of its run is the furthest on the wrong side of the
+    /// threshold. If several are equally far, it is the first of them in the order of the runs.
     pub worst_seed: u64,
 }
 
@@ -35,36 +35,36 @@ pub struct Miss {
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum MissedThreshold {
-    /// There is a threshold, but no request to hold against it.
+    /// There is a threshold, but there were no requests that could meet it.
     NoRequests,
     /// A figure is on the wrong side of its limit.
     Figure {
         /// Which figure.
         figure: &'static Figure,
-        /// What it is, over all seeds.
+        /// Its value over all seeds.
         value: FigureValue,
-        /// What it may be.
-        limit: Limit,
+        /// The worst value that is allowed.
+        limit: FigureLimit,
     },
 }
 
 /// An oracle that one run violated.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Violated {
+pub struct RunViolation {
     /// The run's seed.
     pub seed: u64,
-    /// Which oracle, when and how often.
+    /// Which oracle, when it was first violated, and how often.
     pub oracle: ViolatedOracle,
 }
 
 impl PolicyVerdict {
-    /// Judges one policy by its figures over all seeds and by its runs, each with its seed.
-    /// Thresholds come from the policy's own entry in `expect` and, where that is silent, from the
-    /// entry `*`.
+    /// Judges one policy by its figures over all seeds (`whole`) and by its runs, each with its
+    /// seed. A threshold comes from the policy's own entry in `expect`; if that entry does not have
+    /// it, from the entry `*`.
     pub fn of(
         policy: &str,
         expect: &BTreeMap<String, Expect>,
-        whole: &Measured,
+        whole: &MeasuredFigures,
         runs: &[(u64, &RunFigures)],
     ) -> Self {
         let every = expect.get("*").copied().unwrap_or_default();
@@ -75,7 +75,7 @@ impl PolicyVerdict {
             threshold,
         });
         let violated = runs.iter().flat_map(|&(seed, run)| {
-            run.violations.iter().map(move |oracle| Violated { seed, oracle: oracle.clone() })
+            run.violations.iter().map(move |oracle| RunViolation { seed, oracle: oracle.clone() })
         });
         Self { policy: policy.to_owned(), missed: missed.collect(), violated: violated.collect() }
     }
@@ -87,15 +87,17 @@ impl PolicyVerdict {
 }
 
 impl MissedThreshold {
-    /// The seed of the run that is the furthest on the wrong side; the first of several that are
+    /// The seed of the run that is the furthest on the wrong side: the first of several that are
     /// equally far, and 0 if there are no runs.
-    fn worst_seed(&self, runs: impl Iterator<Item = (u64, Measured)>) -> u64 {
-        let badness = |run: &Measured| match self {
+    fn worst_seed(&self, runs: impl Iterator<Item = (u64, MeasuredFigures)>) -> u64 {
+        let badness = |run: &MeasuredFigures| match self {
+            // All runs are equally bad, so the first one is named.
             Self::NoRequests => 0.0,
             Self::Figure { figure, .. } => run.badness(figure),
         };
         let mut worst = (0, f64::NEG_INFINITY);
         for (seed, run) in runs {
+            // Strictly greater, so that the first of equally bad runs stays.
             if badness(&run) > worst.1 {
                 worst = (seed, badness(&run));
             }
@@ -118,11 +120,11 @@ impl MissedThreshold {
     }
 }
 
-/// A limit as a table has it, below a heading that names the unit of a share.
-fn number(limit: Limit) -> String {
+/// A limit as tables show it. A share has no unit here, because the column's heading names it.
+fn number(limit: FigureLimit) -> String {
     match limit {
-        Limit::Share(share) => format::share(share),
-        Limit::Latency(latency) => format::exact_latency(nanos(latency)),
+        FigureLimit::Share(share) => format::share(share),
+        FigureLimit::Latency(latency) => format::exact_latency(nanos(latency)),
     }
 }
 
@@ -133,8 +135,8 @@ impl fmt::Display for MissedThreshold {
             return f.write_str("no request was due after the warm-up");
         };
         let (name, unit) = match limit {
-            Limit::Share(_) => (figure.heading.trim_end_matches(" %"), " %"),
-            Limit::Latency(_) => (figure.heading, ""),
+            FigureLimit::Share(_) => (figure.heading.trim_end_matches(" %"), " %"),
+            FigureLimit::Latency(_) => (figure.heading, ""),
         };
         let side = match figure.better {
             Better::More => "less",
@@ -144,9 +146,9 @@ impl fmt::Display for MissedThreshold {
     }
 }
 
-fn missed(expect: &Expect, whole: &Measured) -> Vec<MissedThreshold> {
+fn missed(expect: &Expect, whole: &MeasuredFigures) -> Vec<MissedThreshold> {
     if whole.requests.sent == 0 {
-        // Figures of nothing would meet any limit on latency.
+        // Without requests all latencies are zero and would meet any threshold.
         return if expect.is_empty() { Vec::new() } else { vec![MissedThreshold::NoRequests] };
     }
     let missed = expect.iter().filter(|(figure, limit)| whole.misses(figure, *limit));
@@ -164,7 +166,7 @@ mod tests {
 
     use super::*;
     use crate::experiment::example;
-    use crate::record::{Counts, Latency};
+    use crate::record::{LatencyHistogram, OutcomeCounts};
 
     fn judge(expect: &[(&str, Expect)]) -> Vec<PolicyVerdict> {
         let mut report = example::small();
@@ -173,8 +175,8 @@ mod tests {
         report.verdicts()
     }
 
-    fn milliseconds(number: u64) -> Limit {
-        Limit::Latency(Duration::from_millis(number))
+    fn milliseconds(number: u64) -> FigureLimit {
+        FigureLimit::Latency(Duration::from_millis(number))
     }
 
     #[test]
@@ -189,9 +191,9 @@ mod tests {
     #[test]
     fn own_thresholds_replace_those_of_every_policy_one_by_one() {
         let strict = Expect::default()
-            .with("min_success", Limit::Share(0.999))
+            .with("min_success", FigureLimit::Share(0.999))
             .with("max_p50", milliseconds(1));
-        let lenient = Expect::default().with("min_success", Limit::Share(0.5));
+        let lenient = Expect::default().with("min_success", FigureLimit::Share(0.5));
         let [random, power] = judge(&[("*", strict), ("random", lenient)]).try_into().unwrap();
         let brief = |verdict: &PolicyVerdict| {
             verdict.missed.iter().map(|miss| miss.threshold.brief()).collect::<Vec<_>>()
@@ -202,7 +204,7 @@ mod tests {
 
     #[test]
     fn a_miss_names_its_figure_its_limit_and_the_worst_seed() {
-        let limit = Expect::default().with("min_success", Limit::Share(0.95));
+        let limit = Expect::default().with("min_success", FigureLimit::Share(0.95));
         let [random, _] = judge(&[("random", limit)]).try_into().unwrap();
         assert_eq!(random.missed[0].threshold.to_string(), "ok is 93.75 %, less than 95 %");
         assert_eq!(random.missed[0].worst_seed, 43);
@@ -213,7 +215,7 @@ mod tests {
         let report = example::small();
         let [good, bad] = [0, 1].map(|run| RunFigures::of(&report.runs[run]).measured());
         let figure = Figure::with_threshold("min_success").unwrap();
-        let (value, limit) = (bad.get(figure), Limit::Share(1.0));
+        let (value, limit) = (bad.get(figure), FigureLimit::Share(1.0));
         let missed = MissedThreshold::Figure { figure, value, limit };
         let runs = [(3, good), (5, bad), (7, bad), (9, good)];
         assert_eq!(missed.worst_seed(runs.into_iter()), 5);
@@ -222,7 +224,7 @@ mod tests {
 
     #[test]
     fn a_threshold_is_not_met_by_no_requests_at_all() {
-        let none = Measured::new(&Counts::default(), &Latency::default());
+        let none = MeasuredFigures::new(&OutcomeCounts::default(), &LatencyHistogram::default());
         let limit = Expect::default().with("max_p99", milliseconds(9_000));
         assert_eq!(missed(&limit, &none), [MissedThreshold::NoRequests]);
         assert_eq!(missed(&Expect::default(), &none), []);

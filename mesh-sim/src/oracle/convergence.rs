@@ -1,4 +1,5 @@
-//! After the last fault heals, everybody is listed and known again, and nothing is left in flight.
+//! After the last fault has healed, every live agent is listed and known again, and no job or call
+//! is left in flight.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -11,9 +12,9 @@ use mesh_core::load::LoadReport;
 use mesh_core::protocol::Name;
 use mesh_core::roster::Roster;
 
-use super::Found;
-use super::bounds::{Bounds, on_clock, slowest_clock};
-use super::leases::Leases;
+use super::FoundViolations;
+use super::bounds::{NoticeBounds, on_clock, slowest_clock};
+use super::leases::LeaseOracle;
 use crate::faults::FaultSchedule;
 use crate::host::{AgentId, AgentMap, HostId};
 use crate::presence::{
@@ -26,48 +27,53 @@ pub(super) const LISTED: &str = "after the last fault every live agent is listed
 pub(super) const KNOWN: &str = "after the last fault every view converges";
 pub(super) const NO_LEAK: &str = "in-flight counters return to zero";
 
-/// What is demanded of the mesh at rest.
+/// Checks the mesh at the end of a run, when there is no load and every fault that ends has ended.
 ///
-/// Every agent must come to rest. Only those that the end of the schedule leaves a working way to
-/// the registry must be listed and know each other; of the others nothing is said, because whether
-/// their last heartbeat got through is a matter of chance.
+/// The counters of every live agent must be zero. Agents that can reach the registry at the end
+/// must also be listed and know each other. Agents that can't reach it, because a fault lasts to
+/// the end, may be listed or not: that depends on whether their last heartbeat got through.
 #[derive(Debug)]
-pub(super) struct Convergence {
+pub(super) struct ConvergenceOracle {
     faults: Arc<FaultSchedule>,
+    /// When the mesh must have converged and a sample must have shown it.
     end: Timestamp,
+    /// Whether agents may choose themselves, so that their views have themselves.
     to_self: bool,
-    /// Two samples of any agent are at most this far apart.
+    /// The longest time between two samples of an agent.
     sampling: Duration,
-    /// By agent, the greatest latency to the registry at which calls and leases don't run out by
-    /// themselves.
+    /// As [`patience`](super::bounds::patience) says.
     patience: Arc<AgentMap<Duration>>,
     /// The last sample of each agent.
-    samples: AgentMap<Option<Sample>>,
+    samples: AgentMap<Option<LastSample>>,
+    /// The last view of each agent.
     views: AgentMap<Peers>,
-    /// Those who have left need not be known any more, and those who never joined not yet.
+    /// Which agents are in the mesh: nobody need know agents that have left or have not joined.
     presence: AgentMap<Presence>,
 }
 
+/// What an agent counted when it last sampled its machine.
 #[derive(Clone, Copy, Debug)]
-struct Sample {
+struct LastSample {
     at: Timestamp,
     in_flight: u32,
+    /// Delegations and calls to peers that are under way.
     open: usize,
 }
 
-impl Convergence {
+impl ConvergenceOracle {
     pub(super) fn new(
         scenario: &Scenario,
         faults: Arc<FaultSchedule>,
-        bounds: Bounds,
+        bounds: NoticeBounds,
         patience: Arc<AgentMap<Duration>>,
         resolution: Duration,
     ) -> Self {
         let windows = scenario.agents.iter().map(|agent| agent.machine.cpu_window);
         let sampling = windows.max().unwrap_or_default() + resolution;
         let changed = faults.last_change().max(last_departure(scenario));
-        // A call that opens a connection arrives after a round trip and one way more. A job counts
-        // its time from receipt, and a held message is received when it is released.
+        // A call that opens a connection arrives after a round trip and one more way. An agent
+        // counts a job's deadline from when it receives the job, and it receives a held message
+        // late.
         let call = 3 * faults.slowest_of_all();
         let last_receipt = changed.max(Timestamp::from(scenario.duration)) + call;
         let deadline = on_clock(slowest_clock(scenario), scenario.workload.deadline);
@@ -89,7 +95,7 @@ impl Convergence {
         self.presence[agent] = presence;
     }
 
-    /// By then the mesh has converged and a sample has shown it.
+    /// When the mesh must have converged and a sample of every agent must have shown it.
     pub(super) fn end(&self) -> Timestamp {
         self.end
     }
@@ -101,15 +107,15 @@ impl Convergence {
         load: &LoadReport,
         open: usize,
     ) {
-        self.samples[agent] = Some(Sample { at: now, in_flight: load.in_flight, open });
+        self.samples[agent] = Some(LastSample { at: now, in_flight: load.in_flight, open });
     }
 
-    /// Costs a pointer: what the list says is looked at in the end.
+    /// Keeps the view. That copies a pointer; the list itself is read only at the end.
     pub(super) fn knows(&mut self, agent: AgentId, peers: &Peers) {
         self.views[agent] = peers.clone();
     }
 
-    pub(super) fn finish(&self, now: Timestamp, leases: &Leases, found: &mut Found) {
+    pub(super) fn finish(&self, now: Timestamp, leases: &LeaseOracle, found: &mut FoundViolations) {
         let names = self.faults.hosts();
         let is_up = |agent: &AgentId| {
             self.presence[*agent] == Presence::Member && !self.faults.is_down(agent.host(), now)
@@ -128,11 +134,11 @@ impl Convergence {
         };
         let (expected, tolerated) = (named(&sure), named(&unsure));
         let listed: BTreeSet<Name> = leases.live().cloned().collect();
-        if let Some(difference) = Difference::between(&expected, &tolerated, &listed) {
+        if let Some(difference) = ListDifference::between(&expected, &tolerated, &listed) {
             let violation = Violation::new(LISTED, now, difference.to_string());
             found.add(violation.hosts(difference.hosts()));
         }
-        // Agents that share a list need one look at it.
+        // Agents that share a list in memory have the same peers, so one comparison is enough.
         let mut right: Option<&Roster> = None;
         for agent in sure {
             let name = &names[agent.host()];
@@ -149,24 +155,24 @@ impl Convergence {
                 expected.remove(name);
             }
             let known = peers.names().cloned().collect();
-            if let Some(difference) = Difference::between(&expected, &tolerated, &known) {
+            if let Some(difference) = ListDifference::between(&expected, &tolerated, &known) {
                 let violation = Violation::new(KNOWN, now, format!("{name}: {difference}"));
                 found.add(violation.hosts([name]).hosts(difference.hosts()));
             }
         }
     }
 
-    fn at_rest(&self, now: Timestamp, agent: AgentId, found: &mut Found) {
+    fn at_rest(&self, now: Timestamp, agent: AgentId, found: &mut FoundViolations) {
         let name = &self.faults.hosts()[agent.host()];
         match &self.samples[agent] {
             Some(sample) if now.since(sample.at) <= 2 * self.sampling => {
                 if sample.in_flight > 0 || sample.open > 0 {
-                    let Sample { in_flight, open, .. } = sample;
+                    let LastSample { in_flight, open, .. } = sample;
                     let detail = format!("{name} still counts {in_flight} jobs and {open} calls");
                     found.add(Violation::new(NO_LEAK, now, detail).hosts([name]));
                 }
             }
-            // Its counters are unknown, and an agent that is stuck has hardly come to rest.
+            // Without a recent sample its counters are unknown, and the agent is probably stuck.
             _ => {
                 let detail = format!("{name} no longer samples its machine");
                 found.add(Violation::new(NO_LEAK, now, detail).hosts([name]));
@@ -174,6 +180,7 @@ impl Convergence {
         }
     }
 
+    /// Whether calls of an agent to the registry succeed at this time.
     fn reaches_registry(&self, agent: AgentId, now: Timestamp) -> bool {
         let host = agent.host();
         [(host, HostId::REGISTRY), (HostId::REGISTRY, host)].into_iter().all(|(from, to)| {
@@ -186,7 +193,7 @@ impl Convergence {
     }
 }
 
-/// When the last agent has joined, or is gone.
+/// When the last agent that joins has joined, and the last one that leaves must be gone.
 fn last_departure(scenario: &Scenario) -> Timestamp {
     let changes = planned_changes(scenario).into_iter();
     let settled =
@@ -194,14 +201,14 @@ fn last_departure(scenario: &Scenario) -> Timestamp {
     changes.map(settled).max().unwrap_or_default()
 }
 
-/// How a list of agents differs from what it should be.
-struct Difference<'a> {
+/// How a list of agents differs from the expected list.
+struct ListDifference<'a> {
     missing: Vec<&'a Name>,
     extra: Vec<&'a Name>,
 }
 
-impl<'a> Difference<'a> {
-    /// `None` if everybody expected is seen, and nobody else but the tolerated.
+impl<'a> ListDifference<'a> {
+    /// `None` if `seen` has all of `expected`, and besides only names that are `tolerated`.
     fn between(
         expected: &'a BTreeSet<Name>,
         tolerated: &BTreeSet<Name>,
@@ -213,13 +220,13 @@ impl<'a> Difference<'a> {
         (!missing.is_empty() || !extra.is_empty()).then_some(Self { missing, extra })
     }
 
-    /// Everybody that is missing or not expected.
+    /// The agents that are missing or not expected.
     fn hosts(&self) -> impl Iterator<Item = &'a Name> {
         self.missing.iter().chain(&self.extra).copied()
     }
 }
 
-impl fmt::Display for Difference<'_> {
+impl fmt::Display for ListDifference<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { missing, extra } = self;
         write!(f, "missing {missing:?}, not expected {extra:?}")

@@ -1,4 +1,4 @@
-//! Nobody is routed to a peer whose lease ended long ago, and no dead incarnation comes back.
+//! No agent routes to a peer whose lease ended long ago, and no dead incarnation comes back.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -8,8 +8,8 @@ use mesh_core::Timestamp;
 use mesh_core::protocol::Name;
 use mesh_core::registry::{LeaseNote, LeaseNoteKind};
 
-use super::Found;
-use super::bounds::Bounds;
+use super::FoundViolations;
+use super::bounds::NoticeBounds;
 use crate::faults::FaultSchedule;
 use crate::host::{AgentId, AgentMap, HostId};
 use crate::record::Violation;
@@ -18,38 +18,41 @@ pub(super) const NOT_STALE: &str =
     "nobody is routed to a peer whose lease ended longer ago than the bound";
 pub(super) const STAYS_DEAD: &str = "a dead incarnation never comes back";
 
-/// Follows the registry's notes. A registry that restarts has lost its leases, and its tombstones
-/// with them: what it then grants is new, and what it had granted counts as over.
+/// Follows the leases by the registry's notes, and checks routing decisions and new leases against
+/// them. A registry that restarts has lost its leases and its memory of ended ones. From then on
+/// the leases of its former life count as over, and it may grant a lease to any incarnation.
 #[derive(Debug)]
-pub(super) struct Leases {
+pub(super) struct LeaseOracle {
     faults: Arc<FaultSchedule>,
-    bounds: Bounds,
+    bounds: NoticeBounds,
     /// As [`patience`](super::bounds::patience) says.
     patience: Arc<AgentMap<Duration>>,
+    /// The incarnation of each agent that holds a lease.
     live: BTreeMap<Name, u64>,
-    /// Ended leases of this life of the registry, by name: incarnation and end.
+    /// When leases ended in this life of the registry, by name and incarnation.
     ended: BTreeMap<Name, BTreeMap<u64, Timestamp>>,
-    /// Leases of the registry's former lives.
+    /// The names and incarnations that held leases in former lives of the registry.
     lost: BTreeSet<(Name, u64)>,
-    /// When its present life began.
+    /// When this life of the registry began.
     restarted: Timestamp,
 }
 
-/// A routing decision.
+/// An agent's decision to send an attempt to a peer.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Routed<'a> {
-    /// Who decided.
+pub(super) struct RoutingDecision<'a> {
+    /// The agent that decided.
     pub(super) agent: AgentId,
     pub(super) request: u64,
-    /// For whom, and which of its lives.
+    /// The peer that the agent chose.
     pub(super) peer: &'a Name,
+    /// The life of the peer that the agent knew of.
     pub(super) incarnation: u64,
 }
 
-impl Leases {
+impl LeaseOracle {
     pub(super) fn new(
         faults: Arc<FaultSchedule>,
-        bounds: Bounds,
+        bounds: NoticeBounds,
         patience: Arc<AgentMap<Duration>>,
     ) -> Self {
         Self {
@@ -63,7 +66,7 @@ impl Leases {
         }
     }
 
-    /// Who holds a lease.
+    /// The agents that hold a lease.
     pub(super) fn live(&self) -> impl Iterator<Item = &Name> {
         self.live.keys()
     }
@@ -76,7 +79,7 @@ impl Leases {
         self.restarted = now;
     }
 
-    pub(super) fn noted(&mut self, now: Timestamp, note: &LeaseNote, found: &mut Found) {
+    pub(super) fn noted(&mut self, now: Timestamp, note: &LeaseNote, found: &mut FoundViolations) {
         let incarnation = note.incarnation.unwrap_or_default();
         match &note.kind {
             LeaseNoteKind::Granted => {
@@ -90,7 +93,8 @@ impl Leases {
                     );
                     found.add(Violation::new(STAYS_DEAD, now, detail).hosts([&note.name]));
                 }
-                // An agent that never heard of its lease goes on asking for the same life.
+                // An agent that was granted a lease before the restart, but never got the answer,
+                // asks again with the same incarnation.
                 self.lost.remove(&(note.name.clone(), incarnation));
                 self.live.insert(note.name.clone(), incarnation);
             }
@@ -107,11 +111,17 @@ impl Leases {
         self.ended.entry(note.name.clone()).or_default().insert(incarnation, at);
     }
 
-    /// Views are brought up to date by lists, so an agent that can't reach the registry goes on
-    /// with what it knows, and gets the time to fetch a list once it can. One whose link may be too
-    /// slow for a call at any time is bound to nothing.
-    pub(super) fn routed(&self, now: Timestamp, routed: Routed<'_>, found: &mut Found) {
-        let Routed { agent, request, peer, incarnation } = routed;
+    /// Checks a routing decision. Agents learn of ended leases from lists. So an agent that can't
+    /// reach the registry may go on with the peers that it knows, and gets the time to fetch a list
+    /// once it can. Nothing is demanded of an agent whose link may be too slow for calls at any
+    /// time.
+    pub(super) fn routed(
+        &self,
+        now: Timestamp,
+        routed: RoutingDecision<'_>,
+        found: &mut FoundViolations,
+    ) {
+        let RoutingDecision { agent, request, peer, incarnation } = routed;
         let Some(ended) = self.end_of(peer, incarnation) else { return };
         let host = agent.host();
         let ways = [(host, HostId::REGISTRY), (HostId::REGISTRY, host)];
@@ -135,12 +145,14 @@ impl Leases {
         found.add(stale.request(request).hosts([name, peer]));
     }
 
-    /// When this life of an agent was over; `None` if it isn't, or was never heard of.
+    /// When the lease of this life of an agent ended. `None` if it is live, or if the registry
+    /// never granted it one.
     fn end_of(&self, peer: &Name, incarnation: u64) -> Option<Timestamp> {
         if let Some(ended) = self.ended.get(peer).and_then(|ended| ended.get(&incarnation)) {
             return Some(*ended);
         }
-        // Views keep the missing from the first list of a new registry on, for one TTL.
+        // Views keep missing peers for one TTL from the first list of a restarted registry on, so
+        // the time to forget them begins when an agent has fetched that list.
         let is_lost = !self.lost.is_empty() && self.lost.contains(&(peer.clone(), incarnation));
         is_lost.then(|| self.restarted + self.bounds.fetch)
     }

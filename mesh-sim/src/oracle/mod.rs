@@ -1,9 +1,14 @@
-//! Oracles: properties that hold in every run, whatever the scenario. A violation is a bug.
+//! Oracles: properties that hold in every run, whatever the scenario. A violation is a bug of the
+//! mesh or of the simulator.
+//!
+//! `requests` looks at how requests end and at the jobs done for them, `leases` at what the
+//! registry grants and at where agents route, `views` at the peers that agents know, and
+//! `convergence` at the mesh after the last fault.
 
 mod bounds;
 mod convergence;
-mod history;
 mod leases;
+mod request_history;
 mod requests;
 mod views;
 
@@ -13,11 +18,11 @@ use std::time::Duration;
 use mesh_core::Timestamp;
 use mesh_core::agent::Note;
 
-use self::bounds::{Bounds, patience};
-use self::convergence::Convergence;
-use self::leases::{Leases, Routed};
-use self::requests::Requests;
-use self::views::Views;
+use self::bounds::{NoticeBounds, patience};
+use self::convergence::ConvergenceOracle;
+use self::leases::{LeaseOracle, RoutingDecision};
+use self::requests::RequestOracle;
+use self::views::ViewOracle;
 use crate::faults::FaultSchedule;
 use crate::host::HostId;
 use crate::journal::{Fact, FactObserver, JournalEntry};
@@ -25,27 +30,30 @@ use crate::presence::Presence;
 use crate::record::Violation;
 use crate::scenario::Scenario;
 
-/// Violations kept of one run; one bug tends to break an oracle many times.
+/// The most violations that are kept of one run: one bug often violates an oracle many times.
 const MAX_VIOLATIONS: usize = 20;
 
-/// All oracles of one run.
+/// All oracles of one run. They watch the run as an observer of its journal; [`Oracles::end`] says
+/// how long the run must last, and [`Oracles::finish`] makes the checks that are due at its end.
 #[derive(Debug)]
 pub struct Oracles {
-    requests: Requests,
-    leases: Leases,
-    convergence: Convergence,
-    views: Views,
-    found: Found,
+    requests: RequestOracle,
+    leases: LeaseOracle,
+    convergence: ConvergenceOracle,
+    views: ViewOracle,
+    found: FoundViolations,
 }
 
-/// Violations found so far.
+/// The violations of a run so far.
 #[derive(Debug, Default)]
-struct Found {
+struct FoundViolations {
+    /// The first [`MAX_VIOLATIONS`].
     violations: Vec<Violation>,
+    /// How many there were, with those that are not kept.
     total: u64,
 }
 
-impl Found {
+impl FoundViolations {
     fn add(&mut self, violation: Violation) {
         self.total += 1;
         if self.violations.len() < MAX_VIOLATIONS {
@@ -55,25 +63,27 @@ impl Found {
 }
 
 impl Oracles {
-    /// The oracles of a scenario. `resolution` is how late the engine's timers may be.
+    /// The oracles for a scenario. `resolution` is the most by which the engine's timers may be
+    /// late.
     pub fn new(scenario: &Scenario, faults: Arc<FaultSchedule>, resolution: Duration) -> Self {
-        let bounds = Bounds::new(scenario);
+        let bounds = NoticeBounds::new(scenario);
         let patience = patience(scenario, resolution);
         Self {
-            requests: Requests::new(scenario, faults.clone(), resolution),
-            leases: Leases::new(faults.clone(), bounds, patience.clone()),
-            views: Views::new(scenario, faults.clone(), bounds, patience.clone()),
-            convergence: Convergence::new(scenario, faults, bounds, patience, resolution),
-            found: Found::default(),
+            requests: RequestOracle::new(scenario, faults.clone(), resolution),
+            leases: LeaseOracle::new(faults.clone(), bounds, patience.clone()),
+            views: ViewOracle::new(scenario, faults.clone(), bounds, patience.clone()),
+            convergence: ConvergenceOracle::new(scenario, faults, bounds, patience, resolution),
+            found: FoundViolations::default(),
         }
     }
 
-    /// How long a run must last for every oracle to have its say.
+    /// Until when a run must last so that every oracle can be checked.
     pub fn end(&self) -> Timestamp {
         self.requests.end().max(self.convergence.end())
     }
 
-    /// The run is over: the last checks.
+    /// Makes the checks that are due at the end of the run, and returns all violations. If there
+    /// were more than are kept, the last one says how many.
     pub fn finish(mut self, now: Timestamp) -> Vec<Violation> {
         self.requests.finish(now, &mut self.found);
         self.convergence.finish(now, &self.leases, &mut self.found);
@@ -99,7 +109,7 @@ impl FactObserver for Oracles {
             (Fact::AgentNoted(note), Some(agent)) => {
                 self.requests.noted(at, agent, note, found);
                 if let &Note::Routed { request, ref peer, incarnation, .. } = note {
-                    let routed = Routed { agent, request, peer, incarnation };
+                    let routed = RoutingDecision { agent, request, peer, incarnation };
                     self.leases.routed(at, routed, found);
                 }
             }
@@ -121,7 +131,7 @@ impl FactObserver for Oracles {
             (Fact::HostRestarted, _) if host == HostId::REGISTRY => {
                 self.leases.registry_restarted(at);
             }
-            // What only agents do is said of agents alone.
+            // These facts happen only at agents, and the host here is none.
             (
                 Fact::AgentNoted(_)
                 | Fact::LoadSampled { .. }

@@ -1,5 +1,5 @@
-//! Every request ends exactly once, in time and for a reason, and no job is done twice unless a
-//! retry said so.
+//! Every request ends exactly once, in time and for a reason. No job is done twice unless a retry
+//! was announced.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -10,11 +10,11 @@ use mesh_core::Timestamp;
 use mesh_core::agent::{Ending, FailureKind, Note};
 use mesh_core::hash::FastMap;
 
-use super::Found;
-use super::history::{History, Step};
+use super::FoundViolations;
+use super::request_history::{History, RequestStep};
 use crate::faults::FaultSchedule;
 use crate::host::{AgentId, HostId};
-use crate::journal::{ConnectionFailure, Refusal, RequestOutcome};
+use crate::journal::{ConnectionFailure, RequestOutcome, RequestRefusal};
 use crate::record::Violation;
 use crate::scenario::Scenario;
 
@@ -29,42 +29,48 @@ pub(super) const SENT_ONCE: &str = "no attempt is sent to two peers";
 pub(super) const SENT_FIRST: &str = "an agent begins only attempts that were sent";
 pub(super) const DONE_ONCE: &str = "a request that is not idempotent is done at most once";
 
+/// Follows every request of the run and the attempts made for it, and checks both. It keeps a byte
+/// for each request of the run, and more only for requests that are open or were retried.
 #[derive(Debug)]
-pub(super) struct Requests {
+pub(super) struct RequestOracle {
     faults: Arc<FaultSchedule>,
     deadline: Duration,
     connect_timeout: Duration,
     resolution: Duration,
     idempotent: bool,
-    /// An agent gives up a call before its deadline without a fault.
+    /// Whether agents give up an attempt before its deadline although nothing is wrong.
     impatient: bool,
+    /// No request is due after this time.
     last_due: Timestamp,
-    /// Every request so far.
+    /// The steps of every request so far.
     history: History,
-    /// Those that have not ended.
-    open: FastMap<u64, Open>,
-    /// No request has a number as great as this.
+    /// The requests that have not ended, by number.
+    open: FastMap<u64, OpenRequest>,
+    /// All requests so far have numbers below this.
     numbers: u64,
-    /// By entry agent, the last fault that a lost request brought to light after its end, and when
-    /// the first such request ended.
+    /// By entry agent: when the fault was that broke the client's idle connections, and when the
+    /// first request that was lost to it ended.
     discovered: BTreeMap<AgentId, (Timestamp, Timestamp)>,
-    /// Further attempts sent, and those begun, by request and attempt.
+    /// The attempts after the first that were sent, by request and attempt.
     sent_again: BTreeSet<(u64, u32)>,
+    /// The attempts after the first that a peer began, by request and attempt.
     started_again: BTreeSet<(u64, u32)>,
-    /// How many further attempts were announced, by request. They are numbered from 1.
+    /// How many attempts after the first were announced, by request. They are numbered from 1.
     announced: BTreeMap<u64, u32>,
     /// Agents that have been told to shut down.
     leaving: BTreeSet<AgentId>,
 }
 
+/// A request that has not ended.
 #[derive(Clone, Copy, Debug)]
-struct Open {
+struct OpenRequest {
+    /// When it was due.
     intended: Timestamp,
     /// The agent that it was sent to.
     entry: AgentId,
 }
 
-impl Requests {
+impl RequestOracle {
     pub(super) fn new(
         scenario: &Scenario,
         faults: Arc<FaultSchedule>,
@@ -93,7 +99,7 @@ impl Requests {
         self.leaving.insert(agent);
     }
 
-    /// By then even the last request has ended.
+    /// When even the last request must have ended.
     pub(super) fn end(&self) -> Timestamp {
         self.last_due + self.deadline + self.resolution
     }
@@ -103,11 +109,13 @@ impl Requests {
         request: u64,
         intended: Timestamp,
         entry: AgentId,
-        found: &mut Found,
+        found: &mut FoundViolations,
     ) {
-        self.open.insert(request, Open { intended, entry });
+        self.open.insert(request, OpenRequest { intended, entry });
         self.numbers = self.numbers.max(request + 1);
-        if !self.history.note(request, Step::Due) || self.history.has(request, Step::Ended) {
+        if !self.history.note(request, RequestStep::Due)
+            || self.history.has(request, RequestStep::Ended)
+        {
             let detail = format!("request {request} was sent twice");
             found.add(Violation::new(ENDS_ONCE, intended, detail).request(request));
         }
@@ -118,12 +126,12 @@ impl Requests {
         now: Timestamp,
         request: u64,
         outcome: RequestOutcome,
-        found: &mut Found,
+        found: &mut FoundViolations,
     ) {
         let mut add = |oracle, detail| {
             found.add(Violation::new(oracle, now, detail).request(request));
         };
-        self.history.note(request, Step::Ended);
+        self.history.note(request, RequestStep::Ended);
         let Some(open) = self.open.remove(&request) else {
             return add(ENDS_ONCE, format!("request {request} ended again: {outcome:?}"));
         };
@@ -132,7 +140,7 @@ impl Requests {
             add(IN_TIME, format!("request {request} took {took:?} of {:?}", self.deadline));
         }
         match outcome {
-            RequestOutcome::Answered if !self.history.has(request, Step::Done) => {
+            RequestOutcome::Answered if !self.history.has(request, RequestStep::Done) => {
                 let detail = format!("request {request} was answered, but no agent had done it");
                 add(ANSWER_IS_WORK, detail);
             }
@@ -153,25 +161,25 @@ impl Requests {
     }
 
     /// Whether a request that was sent to this agent may be refused for this reason.
-    fn is_explained(&self, now: Timestamp, entry: AgentId, refusal: Refusal) -> bool {
-        let Refusal::Failed(kind) = refusal else { return true };
+    fn is_explained(&self, now: Timestamp, entry: AgentId, refusal: RequestRefusal) -> bool {
+        let RequestRefusal::Failed(kind) = refusal else { return true };
         match kind {
-            // The mesh may be full, or out of reach, in any scenario. Whether it was is for the
-            // thresholds to judge.
+            // In any scenario peers may be busy or out of reach. Whether there are too many such
+            // refusals is for the thresholds to say.
             FailureKind::Busy
             | FailureKind::NoPeers
             | FailureKind::NoReachablePeers
             | FailureKind::AllBusy
             | FailureKind::RetriesExhausted => true,
-            // An agent knows the outcome of what it sent unless a connection broke, the peer left, or
-            // it did not want to wait.
+            // An agent learns the outcome of an attempt unless a connection broke, the peer left,
+            // or the agent gave the attempt up.
             FailureKind::OutcomeUnknown => {
                 self.impatient || self.faults.has_broken(now) || !self.leaving.is_empty()
             }
             FailureKind::ShuttingDown => self.leaving.contains(&entry),
-            // Such a request has timed out.
+            // A request with this failure counts as timed out, not as refused.
             FailureKind::DeadlineExceeded
-            // Nobody here delegates in circles, or fails to begin or to do a job.
+            // Simulated agents never delegate in circles, and never fail to begin or to do a job.
             | FailureKind::TooDeep
             | FailureKind::JobFailed
             | FailureKind::Unavailable
@@ -179,20 +187,22 @@ impl Requests {
         }
     }
 
-    /// Whether a fault explains that the client's connection failed: one between the client and the
-    /// agent that was called, during the request or before. A connection that was idle when the
-    /// fault broke it is found out by the next request to use it, however late; that request makes
-    /// the client drop all that are as old, so those sent later have no such excuse.
-    fn is_broken(&mut self, now: Timestamp, open: Open, how: ConnectionFailure) -> bool {
-        let Open { intended, entry } = open;
+    /// Whether a fault explains that the client's connection to the entry agent failed.
+    ///
+    /// That is a fault between the two, during the request or before it. A fault may break an idle
+    /// connection, and then the next request that uses the connection is lost, however late it
+    /// comes. The client then drops all connections that are as old, so the same fault can't
+    /// explain the loss of a request that was sent after that.
+    fn is_broken(&mut self, now: Timestamp, open: OpenRequest, how: ConnectionFailure) -> bool {
+        let OpenRequest { intended, entry } = open;
         let host = entry.host();
-        // A round trip that takes as long as a connect may take breaks by itself.
+        // Where a round trip takes as long as a connect may take, connects fail without a fault.
         let there = self.faults.slowest(HostId::CLIENT, host);
         let slow = there + self.faults.slowest(host, HostId::CLIENT) + self.resolution;
         if how == ConnectionFailure::Connect && slow >= self.connect_timeout {
             return true;
         }
-        // Requests are sent to agents that are there; this one left meanwhile.
+        // The agent was there when the request was due, and has left since.
         if self.leaving.contains(&entry) {
             return true;
         }
@@ -203,6 +213,8 @@ impl Requests {
             return true;
         }
         match self.discovered.get(&entry) {
+            // An earlier request was lost to this fault. Only requests that had been sent before
+            // that one ended may have used another of the broken connections.
             Some((fault, ended)) if *fault == broken => *ended >= intended,
             _ => {
                 self.discovered.insert(entry, (broken, now));
@@ -211,9 +223,16 @@ impl Requests {
         }
     }
 
-    /// Every attempt is sent to one peer, which begins it at most once. Several attempts of one
-    /// request may be open at a time; that they are all permitted, the notes tell.
-    pub(super) fn noted(&mut self, now: Timestamp, agent: AgentId, note: &Note, found: &mut Found) {
+    /// Checks what an agent reports. Every attempt is sent to one peer, which begins it at most
+    /// once. Several attempts of one request may be open at a time, but each after the first must
+    /// have been announced by a note.
+    pub(super) fn noted(
+        &mut self,
+        now: Timestamp,
+        agent: AgentId,
+        note: &Note,
+        found: &mut FoundViolations,
+    ) {
         match *note {
             Note::Retrying { request, .. } => *self.announced.entry(request).or_default() += 1,
             Note::Routed { request, attempt, .. } => {
@@ -237,7 +256,7 @@ impl Requests {
                 }
             }
             Note::JobEnded { request, outcome: Ending::Done, .. }
-                if !self.history.note(request, Step::Done) && !self.idempotent =>
+                if !self.history.note(request, RequestStep::Done) && !self.idempotent =>
             {
                 let what = format_args!("did request {request}, which had been done before");
                 found.add(self.violation(DONE_ONCE, now, agent, request, what));
@@ -246,12 +265,12 @@ impl Requests {
         }
     }
 
-    /// How many further attempts of a request may be made.
+    /// How many attempts after the first were announced for a request.
     fn announced(&self, request: u64) -> u32 {
         self.announced.get(&request).copied().unwrap_or_default()
     }
 
-    /// What an agent did wrong with a request.
+    /// A violation by an agent, with what it did to a request.
     fn violation(
         &self,
         oracle: &'static str,
@@ -264,35 +283,35 @@ impl Requests {
         Violation::new(oracle, now, format!("{agent} {what}")).request(request).hosts([agent])
     }
 
-    /// Notes that an attempt was sent; false if it had been before.
+    /// Notes that an attempt was sent. Returns false if it was sent before.
     fn sent(&mut self, request: u64, attempt: u32) -> bool {
         match attempt {
-            0 => self.history.note(request, Step::Sent),
+            0 => self.history.note(request, RequestStep::Sent),
             _ => self.sent_again.insert((request, attempt)),
         }
     }
 
     fn was_sent(&self, request: u64, attempt: u32) -> bool {
         match attempt {
-            0 => self.history.has(request, Step::Sent),
+            0 => self.history.has(request, RequestStep::Sent),
             _ => self.sent_again.contains(&(request, attempt)),
         }
     }
 
-    /// Notes that an attempt was begun; false if it had been before.
+    /// Notes that a peer began an attempt. Returns false if it was begun before.
     fn started(&mut self, request: u64, attempt: u32) -> bool {
         match attempt {
-            0 => self.history.note(request, Step::Started),
+            0 => self.history.note(request, RequestStep::Started),
             _ => self.started_again.insert((request, attempt)),
         }
     }
 
-    pub(super) fn finish(&self, now: Timestamp, found: &mut Found) {
+    pub(super) fn finish(&self, now: Timestamp, found: &mut FoundViolations) {
         if self.open.is_empty() {
             return;
         }
         for request in 0..self.numbers {
-            let Some(Open { intended, .. }) = self.open.get(&request) else { continue };
+            let Some(OpenRequest { intended, .. }) = self.open.get(&request) else { continue };
             let detail = format!("request {request}, due at {intended}, never ended");
             found.add(Violation::new(ENDS_ONCE, now, detail).request(request));
         }

@@ -1,4 +1,4 @@
-//! No live agent is forgotten because the registry could not be heard, or could not hear.
+//! No view loses a live agent because the registry could not be heard, or could not hear.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -8,8 +8,8 @@ use mesh_core::Timestamp;
 use mesh_core::agent::Peers;
 use mesh_core::protocol::Name;
 
-use super::Found;
-use super::bounds::Bounds;
+use super::FoundViolations;
+use super::bounds::NoticeBounds;
 use crate::faults::FaultSchedule;
 use crate::host::{AgentId, AgentMap, HostId};
 use crate::record::Violation;
@@ -18,37 +18,39 @@ use crate::scenario::Scenario;
 pub(super) const NOT_FORGOTTEN: &str =
     "no live agent leaves a view because the registry could not hear";
 
-/// Follows the views, and asks why peers leave them.
+/// Follows the agents' views, and checks why peers disappear from them.
 ///
-/// A peer may leave a view if it leaves the mesh, if it was down, or if the registry heard others and not it: it may be
-/// dead, for all that anybody knows. If nobody was heard, for however long, nobody may be missing
-/// afterwards. Several such faults in a row may keep an agent from being heard in between, and
-/// nothing is said of them; nor of settings with which an agent can't be back in time.
+/// A peer may disappear if it leaves the mesh, if it was down, or if the registry heard other
+/// agents but not this one, because then it may be dead for all that anybody knows. If the registry
+/// heard no agent at all, for however long, no peer may be missing afterwards. Nothing is demanded
+/// after several such silences in a row, because an agent may not be heard in between; nor with
+/// settings that give an agent too little time to come back.
 #[derive(Debug)]
-pub(super) struct Views {
+pub(super) struct ViewOracle {
     faults: Arc<FaultSchedule>,
-    /// Whether the settings allow it to be demanded at all.
+    /// Whether the settings give agents enough time to come back; otherwise nothing is checked.
     is_promised: bool,
-    /// For so long after a fault peers may leave a view because of it.
+    /// For how long after a fault peers may disappear because of it.
     aftermath: Duration,
     /// As [`patience`](super::bounds::patience) says.
     patience: Arc<AgentMap<Duration>>,
-    /// The last view of each agent and when it was seen.
+    /// When each agent last reported its view, and that view.
     last: AgentMap<(Timestamp, Peers)>,
     /// Agents that have been told to shut down.
     leaving: BTreeSet<AgentId>,
 }
 
-impl Views {
+impl ViewOracle {
     pub(super) fn new(
         scenario: &Scenario,
         faults: Arc<FaultSchedule>,
-        bounds: Bounds,
+        bounds: NoticeBounds,
         patience: Arc<AgentMap<Duration>>,
     ) -> Self {
         let refresh = scenario.agents.iter().map(|agent| agent.refresh).max().unwrap_or_default();
         Self {
-            // Whoever asks for lists less often than leases end may miss all that happens.
+            // An agent that fetches lists less often than once per TTL may miss a silence
+            // altogether.
             is_promised: bounds.are_kept() && refresh < scenario.leases.ttl,
             aftermath: bounds.converge(),
             patience,
@@ -67,11 +69,11 @@ impl Views {
         now: Timestamp,
         agent: AgentId,
         peers: &Peers,
-        found: &mut Found,
+        found: &mut FoundViolations,
     ) {
         let seen = (now, peers.clone());
         let (since, before) = std::mem::replace(&mut self.last[agent], seen);
-        // What is left of its last life is no view that it had.
+        // After a restart an agent begins with an empty view: the one before is of its former life.
         let is_new = self.faults.last_down(agent.host(), now).is_some_and(|down| down >= since);
         if !self.is_promised || before.len() <= peers.len() || is_new {
             return;
@@ -88,7 +90,7 @@ impl Views {
         found.add(Violation::new(NOT_FORGOTTEN, now, detail).hosts([own, name]));
     }
 
-    /// Whether there is another reason than silence for a peer to leave a view.
+    /// Whether a peer may be missing for another reason than that the registry heard nobody.
     fn may_go(&self, now: Timestamp, name: &Name) -> bool {
         let host = self.faults.hosts().find(|host| host == name);
         let Some(peer) = host.and_then(HostId::agent) else { return true };

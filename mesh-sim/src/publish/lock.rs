@@ -1,12 +1,12 @@
-//! Locks on folders, which end with their process.
+//! Locks on folders, which the operating system releases when their process ends.
 
 #[cfg(not(unix))]
 use std::{io, path::Path};
 
-/// Only one holder at a time has it. Where the file system or the operating system knows no such
-/// locks, nobody holds any.
+/// The lock of a folder, which one process at a time can hold. Where the file system or the
+/// operating system has no such locks, there is no protection from other processes.
 #[derive(Debug)]
-pub(super) struct Lock {
+pub(super) struct FolderLock {
     #[cfg(unix)]
     _file: nix::fcntl::Flock<std::fs::File>,
 }
@@ -22,18 +22,19 @@ mod held {
     use nix::errno::Errno;
     use nix::fcntl::{Flock, FlockArg};
 
-    use super::Lock;
+    use super::FolderLock;
 
-    /// Between two attempts.
+    /// The pause between two attempts to take a lock.
     const PAUSE: Duration = Duration::from_millis(2);
-    /// Holders only rename files, so this long means that one of them stands still.
+    /// How long to wait for a lock. Its holders only rename files, so if it takes this long, one of
+    /// them is stuck.
     const PATIENCE: Duration = Duration::from_secs(60);
 
-    impl Lock {
-        /// Waits for the lock of a folder; `None` if it can't be locked.
+    impl FolderLock {
+        /// Waits for the lock of a folder. `None` if the folder can't be locked at all.
         ///
         /// # Errors
-        /// If there is no such folder, or if it stays locked.
+        /// If there is no such folder, or if another process holds the lock for too long.
         pub(in super::super) fn wait(folder: &Path) -> io::Result<Option<Self>> {
             let mut file = match File::open(folder) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(error),
@@ -51,7 +52,7 @@ mod held {
             Err(io::Error::new(io::ErrorKind::TimedOut, "another process is writing there"))
         }
 
-        /// The lock of a folder, if nobody has it.
+        /// Takes the lock of a folder; `None` if another process has it.
         pub(in super::super) fn try_take(folder: &Path) -> Option<Self> {
             let file = File::open(folder).ok()?;
             let file = Flock::lock(file, FlockArg::LockExclusiveNonblock).ok()?;
@@ -61,7 +62,7 @@ mod held {
 }
 
 #[cfg(not(unix))]
-impl Lock {
+impl FolderLock {
     pub(super) fn wait(_: &Path) -> io::Result<Option<Self>> {
         Ok(None)
     }

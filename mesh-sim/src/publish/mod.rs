@@ -1,12 +1,13 @@
-//! Files that appear whole or not at all.
+//! Writes sets of files that appear whole or not at all.
 //!
-//! All files of a set are written into a hidden folder of their own inside of the target, where no
-//! other writer looks. Only then, and by one writer at a time, do they take the places of the older
-//! ones, which are moved aside first and come back if anything fails. Other files in the target are
-//! left alone, and the target stays the folder that it is, so it may be a mount point, a link or
-//! somebody's working directory.
+//! A set is first written into a hidden folder of its own inside of the target folder, where no
+//! other writer looks. Then, one writer at a time, the older files are moved aside and the new ones
+//! are moved to their places. If a move fails, all of them are undone. Other files in the target
+//! are left alone. The target folder itself is never replaced, so it may be a mount point, a link
+//! or somebody's working directory.
 //!
-//! The last file of a set goes first and comes last: while it is there, the set is complete.
+//! The last file of a set is moved aside first and put into place last: while it is there, the set
+//! is complete.
 
 mod lock;
 mod swap;
@@ -19,28 +20,31 @@ use std::path::{Path, PathBuf};
 
 use mesh_node::process::signal_mask::HeldBack;
 
-use self::lock::Lock;
+use self::lock::FolderLock;
 use self::swap::Swap;
 
-/// A file's name, which may lead into folders below the target, and its content.
-pub type NamedFile = (String, Vec<u8>);
+/// A file to write: its name, which may lead into folders below the target, and its content.
+pub type OutputFile = (String, Vec<u8>);
 
-/// How often a target is made anew that another writer, who failed, has taken away again.
+/// How often a missing target folder is made. Another writer may remove it again: one that had made
+/// it and then failed.
 const ATTEMPTS: usize = 100;
-/// The names of hidden folders begin and end like this.
+/// How the names of hidden folders begin and end.
 const HIDDEN: (&str, &str) = (".mesh-", ".tmp");
 
-/// Puts `files` into `dir`, which is made if it does not exist, in place of the older files of these
-/// names and of those that `stale` finds there. Says where they are.
+/// Puts `files` into `dir`, which is made if it does not exist. They replace older files of the
+/// same names, and the files that `stale` finds in `dir` are removed. Returns the paths of the new
+/// files.
 ///
 /// # Errors
-/// If a file or folder can't be written. Then all is as it was, and nothing is left behind. The only
-/// exception is a process that is killed: its hidden folder is removed by the next writer.
+/// If a file or folder can't be written. Then everything is as it was, and nothing is left behind.
+/// Only a process that is killed leaves its hidden folder behind; the next writer removes it.
 pub fn publish(
     dir: &Path,
-    files: &[NamedFile],
+    files: &[OutputFile],
     stale: impl Fn(&Path) -> io::Result<Vec<PathBuf>>,
 ) -> io::Result<Vec<PathBuf>> {
+    // A signal between two moves would leave half of the set behind.
     let _held_back = HeldBack::new();
     let mut made = Vec::new();
     let result = Stage::open(dir, &mut made).and_then(|stage| {
@@ -54,8 +58,8 @@ pub fn publish(
     Ok(files.iter().map(|(name, _)| dir.join(name)).collect())
 }
 
-/// Writes one file, whole or not at all. Missing folders are made, a link stays one, and a device or a
-/// pipe is written to.
+/// Writes one file, whole or not at all. Missing folders are made. If `path` is a link, the file
+/// that it leads to is replaced and the link stays. A device or a pipe is written to.
 ///
 /// # Errors
 /// If it can't be written.
@@ -74,7 +78,7 @@ pub fn write_file(path: &Path, content: impl Into<Vec<u8>>) -> io::Result<()> {
     publish(dir.unwrap_or(Path::new(".")), &[(name, content)], |_| Ok(Vec::new())).map(drop)
 }
 
-/// The reader of a pipe may leave.
+/// Writes into what is at `path`. If that is a pipe whose reader has left, nothing is wrong.
 fn write_through(path: &Path, content: &[u8]) -> io::Result<()> {
     match fs::write(path, content) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
@@ -82,13 +86,15 @@ fn write_through(path: &Path, content: &[u8]) -> io::Result<()> {
     }
 }
 
-/// A hidden folder in the target. It goes with whoever made it.
+/// A hidden folder in the target, where the new files wait and the old ones are moved to. It is
+/// removed when this is dropped.
 struct Stage {
-    /// The target.
+    /// The target folder.
     dir: PathBuf,
+    /// The hidden folder.
     path: PathBuf,
-    /// Tells other writers that it is in use.
-    _lock: Option<Lock>,
+    /// Tells other writers that the hidden folder is in use.
+    _lock: Option<FolderLock>,
 }
 
 impl Drop for Stage {
@@ -98,10 +104,11 @@ impl Drop for Stage {
 }
 
 impl Stage {
-    /// One in `dir`. The folders that had to be made for it are added to `made`.
+    /// Makes a hidden folder in `dir`. Folders that had to be made for it are added to `made`.
     fn open(dir: &Path, made: &mut Vec<PathBuf>) -> io::Result<Self> {
         for _ in 1..ATTEMPTS {
             match Self::open_once(dir, made) {
+                // Another writer has removed the target again: see `ATTEMPTS`.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 result => return result,
             }
@@ -115,7 +122,7 @@ impl Stage {
     }
 
     fn inside(dir: &Path) -> io::Result<Self> {
-        let _lock = Lock::wait(dir)?;
+        let _lock = FolderLock::wait(dir)?;
         remove_orphans(dir);
         let (begin, end) = HIDDEN;
         let mut names = (0_u64..).map(|n| format!("{begin}{}-{n}{end}", std::process::id()));
@@ -125,19 +132,20 @@ impl Stage {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 result => {
                     result?;
-                    let stage = Self { dir: dir.to_owned(), _lock: Lock::try_take(&path), path };
+                    let stage =
+                        Self { dir: dir.to_owned(), _lock: FolderLock::try_take(&path), path };
                     return Ok(stage);
                 }
             }
         }
     }
 
-    /// Where a new file waits.
+    /// Where a new file waits until it is moved to its place.
     fn waiting(&self, name: &str) -> PathBuf {
         self.path.join("new").join(name)
     }
 
-    fn fill(&self, files: &[NamedFile]) -> io::Result<()> {
+    fn fill(&self, files: &[OutputFile]) -> io::Result<()> {
         for (name, content) in files {
             let path = self.waiting(name);
             fs::create_dir_all(path.parent().unwrap_or(&self.path))?;
@@ -146,13 +154,13 @@ impl Stage {
         Ok(())
     }
 
-    /// Moves the new files to where they belong, and the old ones away.
+    /// Moves the old files away, and the new ones to their places.
     fn swap(
         &self,
-        files: &[NamedFile],
+        files: &[OutputFile],
         stale: impl Fn(&Path) -> io::Result<Vec<PathBuf>>,
     ) -> io::Result<()> {
-        let _lock = Lock::wait(&self.dir)?;
+        let _lock = FolderLock::wait(&self.dir)?;
         let stale = stale(&self.dir)?;
         let old = self.path.join("old");
         fs::create_dir(&old)?;
@@ -167,9 +175,10 @@ impl Stage {
             swap.rename(&self.waiting(name), &path)?;
         }
         swap.keep();
+        // Folders of stale files may be empty now.
         for folder in stale.iter().filter_map(|path| path.parent()) {
             if folder != self.dir {
-                // It stays if there is something of somebody else's in it.
+                // This fails if other files are in it, and then the folder stays.
                 let _ = fs::remove_dir(folder);
             }
         }
@@ -177,7 +186,7 @@ impl Stage {
     }
 }
 
-/// Makes a folder, with those above it.
+/// Makes a folder and the missing ones above it, and adds them to `made`.
 fn make(dir: &Path, made: &mut Vec<PathBuf>) -> io::Result<()> {
     let missing: Vec<&Path> = dir.ancestors().take_while(|folder| !is_there(folder)).collect();
     for folder in missing.into_iter().rev() {
@@ -190,12 +199,12 @@ fn make(dir: &Path, made: &mut Vec<PathBuf>) -> io::Result<()> {
     Ok(())
 }
 
-/// The empty path is the working directory.
+/// Whether a folder exists. The empty path is the working directory.
 fn is_there(folder: &Path) -> bool {
     folder.as_os_str().is_empty() || folder.is_dir()
 }
 
-/// Removes the hidden folders of processes that are no more. To be called under the folder's lock.
+/// Removes the hidden folders of processes that have ended. The caller must hold the folder's lock.
 fn remove_orphans(dir: &Path) {
     let Ok(entries) = fs::read_dir(dir) else { return };
     let (begin, end) = HIDDEN;
@@ -204,7 +213,8 @@ fn remove_orphans(dir: &Path) {
         let is_ours =
             name.to_str().is_some_and(|name| name.starts_with(begin) && name.ends_with(end));
         let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
-        if is_ours && is_folder && Lock::try_take(&entry.path()).is_some() {
+        // A process holds the lock of its hidden folder as long as it lives.
+        if is_ours && is_folder && FolderLock::try_take(&entry.path()).is_some() {
             let _ = fs::remove_dir_all(entry.path());
         }
     }

@@ -1,17 +1,17 @@
-//! Moves that are undone unless all of them succeed.
+//! Moves files, and undoes all of the moves unless every one succeeds.
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// What was done so far. Dropped before it is kept, it puts everything back.
+/// The moves so far. If it is dropped before [`Swap::keep`], it undoes them.
 #[derive(Debug, Default)]
 pub(super) struct Swap {
-    steps: Vec<Step>,
+    steps: Vec<SwapStep>,
 }
 
 #[derive(Debug)]
-enum Step {
+enum SwapStep {
     Moved { from: PathBuf, to: PathBuf },
     Made(PathBuf),
 }
@@ -19,14 +19,14 @@ enum Step {
 impl Swap {
     pub(super) fn rename(&mut self, from: &Path, to: &Path) -> io::Result<()> {
         fs::rename(from, to)?;
-        self.steps.push(Step::Moved { from: from.to_owned(), to: to.to_owned() });
+        self.steps.push(SwapStep::Moved { from: from.to_owned(), to: to.to_owned() });
         Ok(())
     }
 
-    /// Moves a file away, if there is one.
+    /// Moves a file away, if it exists.
     ///
     /// # Errors
-    /// If it is a folder: that is somebody else's.
+    /// If it is a folder, which can't be ours.
     pub(super) fn put_aside(&mut self, file: &Path, to: &Path) -> io::Result<()> {
         match fs::symlink_metadata(file) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -38,7 +38,7 @@ impl Swap {
         }
     }
 
-    /// Makes a folder that is not there, in one that is.
+    /// Makes a folder and the missing ones above it.
     pub(super) fn make_folder(&mut self, folder: &Path) -> io::Result<()> {
         if folder.is_dir() {
             return Ok(());
@@ -47,10 +47,11 @@ impl Swap {
             self.make_folder(above)?;
         }
         fs::create_dir(folder)?;
-        self.steps.push(Step::Made(folder.to_owned()));
+        self.steps.push(SwapStep::Made(folder.to_owned()));
         Ok(())
     }
 
+    /// Makes the moves final.
     pub(super) fn keep(mut self) {
         self.steps.clear();
     }
@@ -59,10 +60,10 @@ impl Swap {
 impl Drop for Swap {
     fn drop(&mut self) {
         for step in self.steps.drain(..).rev() {
-            // What can't be put back stays where it is: there is no better place to say so.
+            // A move that can't be undone stays as it is: a destructor can't return an error.
             let _ = match step {
-                Step::Moved { from, to } => fs::rename(to, from),
-                Step::Made(folder) => fs::remove_dir(folder),
+                SwapStep::Moved { from, to } => fs::rename(to, from),
+                SwapStep::Made(folder) => fs::remove_dir(folder),
             };
         }
     }

@@ -3,7 +3,7 @@ use std::thread;
 
 use super::*;
 
-/// Every file below a folder, by its path from there.
+/// The content of every file below a folder, by its path from the folder.
 fn content(dir: &Path) -> BTreeMap<PathBuf, String> {
     let mut found = BTreeMap::new();
     for entry in fs::read_dir(dir).unwrap() {
@@ -19,7 +19,7 @@ fn content(dir: &Path) -> BTreeMap<PathBuf, String> {
     found
 }
 
-fn files(names: &[&str], text: &str) -> Vec<NamedFile> {
+fn files(names: &[&str], text: &str) -> Vec<OutputFile> {
     names.iter().map(|name| ((*name).to_owned(), text.to_owned().into_bytes())).collect()
 }
 
@@ -46,7 +46,7 @@ fn a_failure_at_any_step_changes_nothing_and_leaves_nothing() {
     let place = tempfile::tempdir().unwrap();
     let dir = place.path();
     publish(dir, &files(&["a", "b", "last"], "1"), nothing).unwrap();
-    // Each of these comes in the way of another step.
+    // Each of these makes another step fail.
     fs::create_dir(dir.join("c")).unwrap();
     fs::write(dir.join("c/mine"), "mine").unwrap();
     let before = content(dir);

@@ -1,4 +1,5 @@
-//! The CPU columns of the time line: one per agent, or per neighbours if there are many agents.
+//! The CPU columns of the time line: one per agent, or one per group of neighbours if there are
+//! many agents.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -11,13 +12,14 @@ use crate::host::{AgentId, AgentMap};
 
 const NANOS_PER_SECOND: u64 = 1_000_000_000;
 
-/// Adds each agent's busy time to the seconds and the columns that it belongs to.
+/// Adds the busy time of each agent to the right seconds and columns of the time line.
 #[derive(Debug)]
 pub(super) struct CpuColumns {
+    /// The agents of each column, by index.
     columns: Vec<Range<usize>>,
     /// The column of each agent.
     column_of: AgentMap<usize>,
-    /// The time line ends here, perhaps within a second.
+    /// When the time line ends, which may be within a second.
     end: Timestamp,
 }
 
@@ -33,8 +35,8 @@ impl CpuColumns {
         self.columns.len()
     }
 
-    /// An agent was busy to `percent` from one time to another. Time that nothing is said of is
-    /// idle; what is beyond the time line is left out.
+    /// Adds that an agent's CPU was busy to `percent` from one time to another. Times that are
+    /// never added count as idle. Busy time after the end of the time line is left out.
     pub(super) fn add(
         &self,
         (from, until): (Timestamp, Timestamp),
@@ -51,6 +53,7 @@ impl CpuColumns {
                 return;
             }
             let ends = self.end.min(begins + Duration::from_secs(1));
+            // The part of the busy time that is in this second; the last second may be a short one.
             let shared = nanos(until.min(ends).since(from.max(begins)));
             let share = shared as f64 / nanos(ends.since(begins)).max(1) as f64;
             second.cpu_percent[column] += percent * share / agents;

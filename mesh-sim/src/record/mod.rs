@@ -1,9 +1,9 @@
-//! What one run of one policy with one seed left behind.
+//! What is recorded of a run: its requests, their latencies, and a time line.
 
 mod cpu;
-mod latency;
+mod fault_window;
+mod latency_histogram;
 mod recorder;
-mod window;
 
 use std::collections::BTreeMap;
 
@@ -11,72 +11,73 @@ use mesh_core::Timestamp;
 use mesh_core::protocol::Name;
 use serde::{Deserialize, Serialize};
 
-pub use latency::{Latency, Quantile};
+pub use fault_window::{FaultWindow, NO_FAULT};
+pub use latency_histogram::{LatencyHistogram, QuantileRow};
 pub use recorder::{Recorder, RecorderConfig};
-pub use window::{FaultWindow, NO_FAULT};
 
 use crate::journal::RequestOutcome;
 
-/// Everything that the reports need of one run.
+/// The record of a run: one policy with one seed. It has everything that the reports need of the
+/// run; a [`Recorder`] makes it, and nothing changes it afterwards.
 #[derive(Clone, Debug)]
 pub struct RunRecord {
     /// Label of the policy.
     pub policy: String,
     /// The seed.
     pub seed: u64,
-    /// Requests due after the warm-up, by outcome.
-    pub requests: Counts,
-    /// Nanoseconds from the intended start to the end, of every request due after the warm-up. One
-    /// that was not answered counts as its whole deadline, so that failing fast never looks fast.
-    pub latency: Latency,
-    /// Requests due after the warm-up that were not answered, by reason. A request that timed out
-    /// has the reason [`TIMED_OUT`](crate::journal::TIMED_OUT).
+    /// The requests that were due after the warm-up, by outcome.
+    pub requests: OutcomeCounts,
+    /// The latencies of these requests, from the intended start to the end. A request that was not
+    /// answered counts with its whole deadline, so that failing fast never looks fast.
+    pub latency: LatencyHistogram,
+    /// Those of these requests that were not answered with a result, by reason. A request that
+    /// timed out has the reason [`TIMED_OUT`](crate::journal::TIMED_OUT).
     pub failures: BTreeMap<&'static str, u64>,
-    /// The same requests by the fault that they met: one entry per [`FaultWindow`], in the
-    /// scenario's order, and a last one for those that met none.
+    /// These requests by the fault that they met: one entry per [`FaultWindow`], in the scenario's
+    /// order, and a last one for the requests that met no fault.
     pub by_window: Vec<WindowCounts>,
-    /// One entry per simulated second, the warm-up and the drain included.
+    /// One entry per second of simulated time, with the warm-up and the drain.
     pub timeline: Vec<Second>,
-    /// Jobs finished per agent, in the scenario's order, those finished in the warm-up excluded.
+    /// How many jobs each agent finished after the warm-up; agents in the scenario's order.
     pub work_per_agent: Vec<u64>,
-    /// Hash of every event of the run in order.
+    /// The hash of every event of the run in order. Equal runs have equal hashes.
     pub event_hash: u64,
-    /// Number of events hashed.
+    /// The number of events hashed.
     pub events: u64,
-    /// Number of events that the engine took from its queue; 0 if it has none.
+    /// The number of events that the engine took from its queue; 0 if it has no queue.
     pub steps: u64,
-    /// Broken oracles, in the order they broke.
+    /// Violations of oracles, in the order in which they were found.
     pub violations: Vec<Violation>,
     /// One line of JSON per event, if the run was traced.
     pub trace: Option<String>,
 }
 
-/// Requests that met one fault, or none.
+/// The requests that met one fault, or the requests that met none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WindowCounts {
-    /// By outcome.
-    pub requests: Counts,
-    /// Those not answered, by reason.
+    /// The requests by outcome.
+    pub requests: OutcomeCounts,
+    /// Those of them that were not answered with a result, by reason.
     pub failures: BTreeMap<&'static str, u64>,
 }
 
-/// Requests by outcome; `sent` is the sum of the others.
+/// Numbers of requests by outcome. `sent` is the sum of the others.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Counts {
-    /// All.
+pub struct OutcomeCounts {
+    /// All requests.
     pub sent: u64,
-    /// Answered with a result.
+    /// Requests that were answered with a result.
     pub answered: u64,
-    /// Answered with an error.
+    /// Requests that were answered with a JSON-RPC error.
     pub refused: u64,
-    /// Not answered by the deadline.
+    /// Requests that were not answered by the deadline.
     pub timed_out: u64,
-    /// Connection failed.
+    /// Requests whose connection failed before an answer.
     pub lost: u64,
 }
 
-impl Counts {
+impl OutcomeCounts {
     /// Counts one request.
     pub fn count(&mut self, outcome: RequestOutcome) {
         self.sent += 1;
@@ -88,7 +89,7 @@ impl Counts {
         }
     }
 
-    /// Adds those of another run.
+    /// Adds the requests of another run.
     pub fn merge(&mut self, other: &Self) {
         self.sent += other.sent;
         self.answered += other.answered;
@@ -108,53 +109,56 @@ impl Counts {
     }
 }
 
-/// One second of the time line. Outcomes count in the second in which they happened.
+/// One second of the time line. A request counts in the second in which it was due, and again in
+/// the second in which it ended.
 #[derive(Clone, Debug, Default)]
 pub struct Second {
-    /// Requests due in this second.
+    /// Requests that were due in this second.
     pub due: u64,
     /// Requests that ended in this second, by outcome; `sent` is their sum.
-    pub ended: Counts,
-    /// Median latency of the requests answered in this second, nanoseconds.
+    pub ended: OutcomeCounts,
+    /// The median latency of the requests that were answered in this second, in nanoseconds; 0 if
+    /// there were none.
     pub p50_ns: u64,
-    /// 99th percentile of the same.
+    /// The 99th percentile of the same latencies.
     pub p99_ns: u64,
-    /// Requests open at the end of this second.
+    /// Requests that were open at the end of this second.
     pub in_flight: u64,
-    /// CPU % of each agent within this second, in the scenario's order; of more than 1,000 agents,
-    /// the means of that many groups of neighbours.
+    /// How busy each agent's CPU was within this second, 0 to 100 percent; agents in the scenario's
+    /// order. If there are more than 1,000 agents, these are the means of 1,000 groups of
+    /// neighbours.
     pub cpu_percent: Vec<f64>,
 }
 
-/// A broken oracle: what was seen, and what it is about, so that the facts which led to it can be
-/// found among all that happened.
+/// A violation of an oracle: what was seen, and which request and hosts it is about. With these,
+/// `mesh-sim replay` finds the facts that led to it among everything that happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {
     /// The oracle's name.
     pub oracle: &'static str,
-    /// When, in nanoseconds of simulated time.
+    /// When the oracle was violated, in nanoseconds of simulated time.
     pub at_ns: u64,
     /// What was seen, in a sentence.
     pub detail: String,
-    /// The request that it is about, if it is about one.
+    /// The request that the violation is about, if it is about one.
     pub request: Option<u64>,
-    /// The hosts that it is about, the one that did wrong first; perhaps none.
+    /// The hosts that the violation is about; the host that did wrong comes first. May be empty.
     pub hosts: Vec<Name>,
 }
 
 impl Violation {
-    /// Of an oracle, at a time; about nothing in particular.
+    /// A violation of this oracle at this time, about no request and no host.
     pub const fn new(oracle: &'static str, at: Timestamp, detail: String) -> Self {
         Self { oracle, at_ns: at.as_nanos(), detail, request: None, hosts: Vec::new() }
     }
 
-    /// The same, about a request.
+    /// The same violation, about a request.
     #[must_use]
     pub fn request(self, request: u64) -> Self {
         Self { request: Some(request), ..self }
     }
 
-    /// The same, about these hosts too.
+    /// The same violation, about these hosts too.
     #[must_use]
     pub fn hosts<'a>(mut self, hosts: impl IntoIterator<Item = &'a Name>) -> Self {
         self.hosts.extend(hosts.into_iter().cloned());

@@ -1,4 +1,4 @@
-//! Turns the course of one run into a [`RunRecord`].
+//! Makes the [`RunRecord`] of a run from the facts of its journal.
 
 use std::time::Duration;
 
@@ -6,14 +6,16 @@ use mesh_core::agent::{Ending, Note};
 use mesh_core::time::{Timestamp, nanos};
 
 use super::cpu::CpuColumns;
-use super::{Counts, FaultWindow, Latency, RunRecord, Second, Violation, WindowCounts};
+use super::{
+    FaultWindow, LatencyHistogram, OutcomeCounts, RunRecord, Second, Violation, WindowCounts,
+};
 use crate::host::{AgentId, Id as _};
 use crate::journal::{Fact, FactObserver, JournalEntry, RequestOutcome};
 use crate::scenario::Scenario;
 
 const NANOS_PER_SECOND: u64 = 1_000_000_000;
 
-/// What a recorder must know of its run.
+/// What a recorder must know about its run.
 #[derive(Clone, Debug)]
 pub struct RecorderConfig {
     /// Label of the policy.
@@ -22,20 +24,20 @@ pub struct RecorderConfig {
     pub seed: u64,
     /// Number of agents.
     pub agents: usize,
-    /// Requests due before this are on the time line, but not in the figures.
+    /// Requests that are due before this time are on the time line, but not in the figures.
     pub warm_up: Duration,
-    /// Arrivals happen in `0..duration`.
+    /// Requests are due in `0..duration`.
     pub duration: Duration,
-    /// The time line goes on for this long after `duration`.
+    /// How long the time line goes on after `duration`.
     pub drain: Duration,
-    /// The latency that a request without an answer counts with.
+    /// The latency with which a request counts that is not answered.
     pub deadline: Duration,
-    /// The scenario's faults.
+    /// The time spans of the scenario's faults.
     pub windows: Vec<FaultWindow>,
 }
 
 impl RecorderConfig {
-    /// For one policy and one seed of a scenario.
+    /// The configuration for a run of a scenario: one policy with one seed.
     pub fn new(scenario: &Scenario, policy: &str, seed: u64) -> Self {
         Self {
             policy: policy.to_owned(),
@@ -50,19 +52,22 @@ impl RecorderConfig {
     }
 }
 
-/// Collects what happens in one run.
+/// Counts and measures what happens in one run, as an observer of its journal or by direct calls.
 ///
-/// Figures are of the requests that were due after the warm-up; the time line shows them all.
-/// A request belongs to the last fault to begin of those that were on while it was open.
+/// The figures are about the requests that were due after the warm-up; the time line has all
+/// requests. A request counts for the fault that was active while it was open; if there were
+/// several, for the one that began last.
 #[derive(Debug)]
 pub struct Recorder {
     warm_up: Timestamp,
     deadline_ns: u64,
     windows: Vec<FaultWindow>,
     record: RunRecord,
-    /// Answers of the second that [`Self::current_second`] says.
-    current: Latency,
+    /// The latencies of the answers in the second [`Self::current_second`].
+    current: LatencyHistogram,
+    /// The second in which a request last ended.
     current_second: usize,
+    /// When a request last ended.
     last_end: Timestamp,
     cpu: CpuColumns,
 }
@@ -76,8 +81,8 @@ impl Recorder {
         let record = RunRecord {
             policy: config.policy,
             seed: config.seed,
-            requests: Counts::default(),
-            latency: Latency::default(),
+            requests: OutcomeCounts::default(),
+            latency: LatencyHistogram::default(),
             failures: Default::default(),
             by_window: vec![WindowCounts::default(); config.windows.len() + 1],
             timeline: vec![second; span.div_ceil(NANOS_PER_SECOND).max(1) as usize],
@@ -93,25 +98,27 @@ impl Recorder {
             deadline_ns: nanos(config.deadline),
             windows: config.windows,
             record,
-            current: Latency::default(),
+            current: LatencyHistogram::default(),
             current_second: 0,
             last_end: Timestamp::ZERO,
             cpu,
         }
     }
 
-    /// A request is due at `intended`.
+    /// Counts a request that is due at `intended`.
     pub fn due(&mut self, intended: Timestamp) {
         let second = self.second(intended);
         self.record.timeline[second].due += 1;
     }
 
-    /// The request that was due at `intended` ended. Calls must come in the order of `at`.
+    /// Counts the end, at `at`, of the request that was due at `intended`. Calls must come in the
+    /// order of `at`.
     pub fn ended(&mut self, intended: Timestamp, at: Timestamp, outcome: RequestOutcome) {
         debug_assert!(at >= self.last_end, "an outcome at {at} after one at {}", self.last_end);
         self.last_end = at;
         let latency_ns = match outcome {
             RequestOutcome::Answered => nanos(at.since(intended)),
+            // However fast it failed.
             _ => self.deadline_ns,
         };
         self.end_on_timeline(at, latency_ns, outcome);
@@ -129,20 +136,20 @@ impl Recorder {
         }
     }
 
-    /// An agent finished a job.
+    /// Counts a job that an agent finished at this time.
     pub fn worked(&mut self, at: Timestamp, agent: AgentId) {
         if at >= self.warm_up {
             self.record.work_per_agent[agent.index()] += 1;
         }
     }
 
-    /// An agent's CPU was busy to this percentage from one time to another. Each time is told of
-    /// once, in any order; where nothing is told of, the CPU was idle.
+    /// Adds that an agent's CPU was busy to `percent` from one time to another. Each part of the
+    /// run is added at most once, in any order; the CPU counts as idle in the others.
     pub fn cpu(&mut self, from: Timestamp, until: Timestamp, agent: AgentId, percent: f64) {
         self.cpu.add((from, until), agent, percent, &mut self.record.timeline);
     }
 
-    /// The run is over.
+    /// Ends the recording, and returns the record of the run.
     pub fn finish(mut self, event_hash: u64, events: u64, violations: Vec<Violation>) -> RunRecord {
         self.close_second();
         let mut open = 0;
@@ -159,6 +166,7 @@ impl Recorder {
             self.close_second();
             self.current_second = second;
         }
+        // The quantiles of a second are those of its answers alone.
         if outcome == RequestOutcome::Answered {
             self.current.record(latency_ns);
         }
@@ -172,7 +180,8 @@ impl Recorder {
         self.current.reset();
     }
 
-    /// Index of the second that `at` is in. The run's very end belongs to its last second.
+    /// The index of the second that `at` is in. The end of the run itself belongs to the last
+    /// second.
     fn second(&self, at: Timestamp) -> usize {
         let second = (at.as_nanos() / NANOS_PER_SECOND) as usize;
         second.min(self.record.timeline.len() - 1)

@@ -1,7 +1,7 @@
 use mesh_core::agent::FailureKind;
 
 use super::*;
-use crate::journal::{ConnectionFailure, Refusal, TIMED_OUT};
+use crate::journal::{ConnectionFailure, RequestRefusal, TIMED_OUT};
 
 const MS: u64 = 1_000_000;
 
@@ -51,7 +51,7 @@ fn the_warm_up_is_on_the_time_line_only() {
 #[test]
 fn a_request_without_an_answer_counts_with_its_whole_deadline() {
     let record = run(&[
-        (1000, 1001, RequestOutcome::Refused(Refusal::Failed(FailureKind::Busy))),
+        (1000, 1001, RequestOutcome::Refused(RequestRefusal::Failed(FailureKind::Busy))),
         (1000, 1002, RequestOutcome::Lost(ConnectionFailure::Reset)),
         (1000, 1003, RequestOutcome::Answered),
         (1000, 3000, RequestOutcome::TimedOut),
@@ -59,7 +59,7 @@ fn a_request_without_an_answer_counts_with_its_whole_deadline() {
     assert_eq!(record.latency.count(), 4);
     assert_eq!(record.latency.min_ns(), 3 * MS);
     assert_eq!(record.latency.quantile_ns(0.5), 2000 * MS);
-    let expected = Counts { sent: 4, answered: 1, refused: 1, timed_out: 1, lost: 1 };
+    let expected = OutcomeCounts { sent: 4, answered: 1, refused: 1, timed_out: 1, lost: 1 };
     assert_eq!(record.requests, expected);
     assert_eq!(record.requests.failed(), 3);
     let failures: Vec<_> = record.failures.into_iter().collect();
@@ -69,10 +69,10 @@ fn a_request_without_an_answer_counts_with_its_whole_deadline() {
 #[test]
 fn failures_are_counted_by_the_fault_that_the_request_met() {
     let record = run(&[
-        (1500, 1999, RequestOutcome::Refused(Refusal::Failed(FailureKind::Busy))),
+        (1500, 1999, RequestOutcome::Refused(RequestRefusal::Failed(FailureKind::Busy))),
         (2000, 2001, RequestOutcome::Answered),
         (2999, 3500, RequestOutcome::Lost(ConnectionFailure::Reset)),
-        (3000, 3600, RequestOutcome::Refused(Refusal::Failed(FailureKind::Busy))),
+        (3000, 3600, RequestOutcome::Refused(RequestRefusal::Failed(FailureKind::Busy))),
     ]);
     let [inside, outside] = record.by_window.as_slice() else { panic!("one window and the rest") };
     assert_eq!((inside.requests.sent, inside.requests.lost), (2, 1));
@@ -84,7 +84,7 @@ fn failures_are_counted_by_the_fault_that_the_request_met() {
 fn each_second_has_quantiles_of_its_own_answers() {
     let record = run(&[
         (1000, 1100, RequestOutcome::Answered),
-        (1000, 1200, RequestOutcome::Refused(Refusal::Failed(FailureKind::Busy))),
+        (1000, 1200, RequestOutcome::Refused(RequestRefusal::Failed(FailureKind::Busy))),
         (3000, 3020, RequestOutcome::Answered),
     ]);
     let p50s: Vec<_> = record.timeline.iter().map(|second| second.p50_ns / MS).collect();

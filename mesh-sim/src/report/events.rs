@@ -3,7 +3,8 @@
 use crate::experiment::Report;
 use crate::record::RunRecord;
 
-/// The lines of all runs, each with its policy and seed in front; `None` if no run was traced.
+/// The lines of all runs, each with the run's policy and seed added in front. `None` if no run was
+/// traced.
 pub(super) fn render(report: &Report) -> Option<String> {
     let traced = |run: &RunRecord| run.trace.is_some();
     report.runs.iter().any(traced).then(|| report.runs.iter().map(lines).collect())

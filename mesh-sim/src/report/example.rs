@@ -1,4 +1,5 @@
-//! A made-up report that is as rich as a real one: a page and a table of it are looked at by people.
+//! A made-up report with as much in it as a real one, so that people can look at its page and
+//! table.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,15 +12,16 @@ use mesh_core::time::Timestamp;
 use crate::experiment::example::scenario;
 use crate::experiment::{RanBy, Report};
 use crate::faults::{Fault, Partition};
-use crate::figures::{Expect, Limit};
+use crate::figures::{Expect, FigureLimit};
 use crate::host::AgentId;
-use crate::journal::{ConnectionFailure, Refusal, RequestOutcome};
+use crate::journal::{ConnectionFailure, RequestOutcome, RequestRefusal};
 use crate::record::{Recorder, RecorderConfig, RunRecord};
 use crate::scenario::{EngineKind, Scenario};
 
 const MS: u64 = 1_000_000;
 
-/// `policies` on eight agents for 60 s with a split of the mesh, as a first user sees it.
+/// `policies` on eight agents for 60 s, with a partition from 20 s to 35 s. Each policy is better
+/// than the one before.
 pub(super) fn realistic(policies: &[&str], seeds: &[u64]) -> Report {
     let mut scenario = scenario(8, Duration::from_secs(60), policies);
     scenario.seeds = seeds.to_vec();
@@ -34,8 +36,8 @@ pub(super) fn realistic(policies: &[&str], seeds: &[u64]) -> Report {
         kind: Partition { groups: vec![names(1..=3), rest], one_way: false }.into(),
     }];
     let limit = Expect::default()
-        .with("min_success", Limit::Share(0.97))
-        .with("max_p99", Limit::Latency(Duration::from_millis(1500)));
+        .with("min_success", FigureLimit::Share(0.97))
+        .with("max_p99", FigureLimit::Latency(Duration::from_millis(1500)));
     scenario.expect = BTreeMap::from([("*".to_owned(), limit)]);
     let mut runs = Vec::new();
     for (index, policy) in policies.iter().enumerate() {
@@ -56,9 +58,9 @@ fn realistic_run(scenario: &Scenario, policy: &str, seed: u64, skill: f64) -> Ru
         let unlucky = rng.unit() < if split { 0.16 } else { 0.004 } / (skill * skill);
         let outcome = match (unlucky, rng.index(10)) {
             (false, _) => RequestOutcome::Answered,
-            (true, 0) => RequestOutcome::Refused(Refusal::Failed(FailureKind::Busy)),
+            (true, 0) => RequestOutcome::Refused(RequestRefusal::Failed(FailureKind::Busy)),
             (true, 1 | 2) => {
-                RequestOutcome::Refused(Refusal::Failed(FailureKind::NoReachablePeers))
+                RequestOutcome::Refused(RequestRefusal::Failed(FailureKind::NoReachablePeers))
             }
             (true, 3) => RequestOutcome::Lost(ConnectionFailure::Connect),
             (true, _) => RequestOutcome::TimedOut,

@@ -1,18 +1,18 @@
-//! `<policy>.hgrm`: the percentile distribution as HdrHistogram's own tools print it.
+//! `<policy>.hgrm`: the distribution of the latencies as HdrHistogram's own tools print it.
 //!
-//! Format of `AbstractHistogram.outputPercentileDistribution` (HdrHistogram for Java), which the
-//! public plotters read. Values are in milliseconds.
+//! The format is that of `AbstractHistogram.outputPercentileDistribution` in HdrHistogram for Java,
+//! which the public plotters read. Latencies are in milliseconds.
 
 use std::fmt::Write as _;
 
 use crate::format;
-use crate::record::Latency;
+use crate::record::LatencyHistogram;
 
-/// Steps per half-distance to 100 %.
+/// Rows from 0 to 50 %, from there to 75 %, and so on for each half of the rest.
 pub(super) const TICKS: u32 = 8;
 
 /// The distribution of one policy over all seeds.
-pub(crate) fn render(latency: &Latency) -> String {
+pub(crate) fn render(latency: &LatencyHistogram) -> String {
     let mut out = format!(
         "{:>12} {:>14} {:>10} {:>14}\n\n",
         "Value", "Percentile", "TotalCount", "1/(1-Percentile)"
@@ -42,14 +42,14 @@ mod tests {
 
     #[test]
     fn prints_as_the_java_tool_does() {
-        let mut latency = Latency::default();
+        let mut latency = LatencyHistogram::default();
         [1, 2, 3, 2000].iter().for_each(|ms| latency.record(ms * 1_000_000));
         insta::assert_snapshot!(render(&latency));
     }
 
     #[test]
     fn parses_back_to_the_same_distribution() {
-        let mut latency = Latency::default();
+        let mut latency = LatencyHistogram::default();
         (1..=10_000u64).for_each(|n| latency.record(n * 137_000));
         let text = render(&latency);
         let rows: Vec<Vec<f64>> = text

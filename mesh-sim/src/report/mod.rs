@@ -1,4 +1,4 @@
-//! Writers of results, one per format.
+//! Writes the results of an experiment, with one submodule per format.
 //!
 //! Every file is a pure function of a [`Report`]: the same runs give the same bytes.
 
@@ -18,43 +18,44 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::experiment::Report;
-use crate::publish::{NamedFile, publish};
+use crate::publish::{OutputFile, publish};
 
 const SUMMARY: &str = "summary.json";
 const EVENTS: &str = "events.jsonl";
-/// What a live run ran on.
+/// The facts about the machine of a live run, which `mesh-bench live` writes.
 const HOST: &str = "host.json";
 
-/// Writes every result file into `dir`, which is made if it does not exist, and says which.
+/// Writes every result file into `dir`, which is made if it does not exist, and returns their
+/// paths.
 ///
-/// The set appears whole or not at all. Result files of an earlier run that this one does not
-/// replace (another policy's `.hgrm`, an old `events.jsonl`) are removed.
+/// The files appear all together or not at all. Result files of an earlier run that this one does
+/// not replace (another policy's `.hgrm`, an old `events.jsonl`) are removed.
 ///
 /// # Errors
-/// If a file or directory can't be written; earlier results are then as they were.
+/// If a file or directory can't be written. Earlier results are then unchanged.
 pub fn write_all(dir: &Path, report: &Report) -> io::Result<Vec<PathBuf>> {
     write_set(dir, &files(report)?)
 }
 
-/// As [`write_all`], for a live run, with what is known of the machine that it ran on.
+/// The same as [`write_all`] for a live run, with `host.json` about the machine that it ran on.
 ///
 /// # Errors
-/// As of [`write_all`].
+/// Those of [`write_all`].
 pub fn write_live(dir: &Path, report: &Report, host: String) -> io::Result<Vec<PathBuf>> {
     let mut files = files(report)?;
     files.insert(0, (HOST.to_owned(), host.into_bytes()));
     write_set(dir, &files)
 }
 
-fn write_set(dir: &Path, files: &[NamedFile]) -> io::Result<Vec<PathBuf>> {
+fn write_set(dir: &Path, files: &[OutputFile]) -> io::Result<Vec<PathBuf>> {
     publish(dir, files, |dir| stale_files(dir, files))
 }
 
-/// Every file's name and content, `summary.json` last.
+/// The name and content of every result file, `summary.json` last.
 ///
 /// # Errors
 /// If a table can't be laid out as CSV.
-pub fn files(report: &Report) -> io::Result<Vec<NamedFile>> {
+pub fn files(report: &Report) -> io::Result<Vec<OutputFile>> {
     let mut files = vec![
         ("latency.csv".to_owned(), latency_csv::render(report)?),
         ("timeline.csv".to_owned(), timeline_csv::render(report)?),
@@ -71,9 +72,9 @@ pub fn files(report: &Report) -> io::Result<Vec<NamedFile>> {
     Ok(files)
 }
 
-/// Result files in `dir` that are not among `files`. A directory without a summary holds no
-/// results of ours, so nothing in it is stale.
-fn stale_files(dir: &Path, files: &[NamedFile]) -> io::Result<Vec<PathBuf>> {
+/// Result files of an earlier run in `dir` that are not among `files`. A directory without a
+/// `summary.json` has no results of ours, so nothing in it is stale.
+fn stale_files(dir: &Path, files: &[OutputFile]) -> io::Result<Vec<PathBuf>> {
     let mut stale = Vec::new();
     if !dir.join(SUMMARY).exists() {
         return Ok(stale);
@@ -153,7 +154,7 @@ mod tests {
         assert_eq!(names(dir.path()), expected);
     }
 
-    /// One row of the table of figures must be enough.
+    /// To add a figure, a row in the table of figures must be enough.
     #[test]
     fn every_file_table_and_threshold_follows_the_table_of_figures() {
         let report = example::small();

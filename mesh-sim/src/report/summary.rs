@@ -1,6 +1,7 @@
 //! `summary.json`: the figures of every run, and the verdicts.
 //!
-//! These types are the format: `docs/summary.schema.json` is generated from them.
+//! These types are the format: `docs/summary.schema.json` is generated from them, with their
+//! comments. `rename` keeps the names in the schema where a type of this crate has another one.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -13,8 +14,8 @@ use thiserror::Error;
 use crate::experiment::{RanBy, Report};
 use crate::figures::{Figure, Latencies};
 use crate::format;
-use crate::judge::{Measured, MissedThreshold, PolicyVerdict, Verdict};
-use crate::record::{Counts, RunRecord, Violation};
+use crate::judge::{MeasuredFigures, MissedThreshold, PolicyVerdict, Verdict};
+use crate::record::{OutcomeCounts, RunRecord, Violation};
 use crate::scenario::EngineKind;
 
 /// Version of the format: one more whenever a field comes, goes or changes its meaning.
@@ -24,19 +25,19 @@ const SCHEMA_VERSION: u32 = 1;
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(title = "Agentic Mesh: summary.json")]
-pub struct Summary {
+pub struct ExperimentSummary {
     /// Version of this format.
     pub schema_version: u32,
-    /// What was run.
+    /// The scenario file that was run.
     pub scenario: ScenarioId,
-    /// Which engine ran it.
-    pub engine: Engine,
-    /// Whose time the latencies are in.
-    pub clock: Clock,
+    /// What ran the scenario.
+    pub engine: EngineName,
+    /// The clock by which latencies were measured.
+    pub clock: ClockKind,
     /// The seeds; each policy ran once with each.
     pub seeds: Vec<u64>,
     /// One per policy and seed, policies in the scenario's order.
-    pub runs: Vec<Run>,
+    pub runs: Vec<RunSummary>,
     /// One per policy, over all its seeds.
     pub verdicts: Vec<VerdictEntry>,
 }
@@ -45,16 +46,17 @@ pub struct Summary {
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ScenarioId {
-    /// Its name.
+    /// The scenario's name.
     pub name: String,
-    /// SHA-256 of its bytes, in hex.
+    /// SHA-256 of the file's bytes, in hex.
     pub sha256: String,
 }
 
-/// What runs scenarios.
+/// What ran a scenario.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Engine {
+#[schemars(rename = "Engine")]
+pub enum EngineName {
     /// Byte-level simulation over turmoil's TCP.
     Turmoil,
     /// The state machines over one queue of events.
@@ -63,11 +65,13 @@ pub enum Engine {
     Live,
 }
 
-/// A clock.
+/// The clock by which latencies were measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Clock {
-    /// Simulated time: latencies say nothing about the speed of the machine that ran it.
+#[schemars(rename = "Clock")]
+pub enum ClockKind {
+    /// Simulated time: latencies say nothing about the speed of the machine that ran the
+    /// simulation.
     Virtual,
     /// Real time: latencies were measured, on the machine that `host.json` describes.
     Wall,
@@ -76,13 +80,14 @@ pub enum Clock {
 /// One policy with one seed. Figures are of the requests that were due after the warm-up.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Run {
+#[schemars(rename = "Run")]
+pub struct RunSummary {
     /// Label of the policy.
     pub policy: String,
     /// The seed.
     pub seed: u64,
     /// Requests by outcome.
-    pub requests: Requests,
+    pub requests: RequestsEntry,
     /// Requests that were not answered, by reason.
     pub failures: BTreeMap<String, u64>,
     /// Milliseconds from the intended start to the end; a request that was not answered counts
@@ -90,8 +95,8 @@ pub struct Run {
     pub latency_ms: Option<Latencies<f64>>,
     /// Jobs that each agent finished after the warm-up.
     pub work_per_agent: BTreeMap<String, u64>,
-    /// Hash of every event of the run in order, 16 hex digits: equal for equal runs. Zero for a live
-    /// run, which has no events.
+    /// Hash of every event of the run in order, 16 hex digits: equal for equal runs. Zero for a
+    /// live run, which has no events.
     #[schemars(regex(pattern = "^[0-9a-f]{16}$"))]
     pub event_hash: String,
     /// Number of events hashed.
@@ -103,8 +108,9 @@ pub struct Run {
 /// Requests by outcome.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Requests {
-    /// All of them.
+#[schemars(rename = "Requests")]
+pub struct RequestsEntry {
+    /// All requests: the sum of the others.
     pub sent: u64,
     /// Answered with a result.
     pub answered: u64,
@@ -116,20 +122,20 @@ pub struct Requests {
     pub lost: u64,
 }
 
-/// A violated oracle.
+/// A violation of an oracle.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ViolationEntry {
     /// The oracle's name.
     pub oracle: String,
-    /// When, in milliseconds of simulated time.
+    /// When the oracle was violated, in milliseconds of simulated time.
     pub at_ms: f64,
-    /// What was seen.
+    /// What was seen, in a sentence.
     pub detail: String,
-    /// The request that it is about; left out if it is about none.
+    /// The number of the request that the violation is about; left out if it is about none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request: Option<u64>,
-    /// The names of the hosts that it is about; left out if it is about none.
+    /// The names of the hosts that the violation is about; left out if it is about none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub hosts: Vec<String>,
 }
@@ -140,9 +146,9 @@ pub struct ViolationEntry {
 pub struct VerdictEntry {
     /// Label of the policy.
     pub policy: String,
-    /// The worst that happened.
+    /// The verdict over all seeds.
     pub verdict: Verdict,
-    /// Thresholds that were missed.
+    /// The thresholds that were missed.
     pub missed: Vec<MissEntry>,
 }
 
@@ -150,12 +156,12 @@ pub struct VerdictEntry {
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MissEntry {
-    /// Which: a share of requests from 0 to 1, or a latency in milliseconds. With `requests`, there
-    /// was no request to measure.
+    /// The threshold: on a share of requests from 0 to 1, or on a latency in milliseconds. With
+    /// `requests`, there was no request to measure.
     pub threshold: ThresholdName,
-    /// What was measured, over all seeds.
+    /// The value that was measured, over all seeds.
     pub figure: f64,
-    /// What was demanded.
+    /// The value that was demanded.
     pub limit: f64,
 }
 
@@ -171,7 +177,7 @@ pub enum ThresholdName {
 impl ThresholdName {
     const REQUESTS: &str = "requests";
 
-    /// The name.
+    /// The name as files have it.
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::Requests => Self::REQUESTS,
@@ -213,7 +219,7 @@ impl JsonSchema for ThresholdName {
     }
 }
 
-/// The schema of a string that is one of these words, each with its meaning.
+/// The JSON Schema of a string that is one of these words, each with its meaning.
 pub(crate) fn words(description: &str, words: &[(&str, String)]) -> Schema {
     let word = |(word, meaning): &(&str, String)| serde_json::json!({ "description": meaning, "type": "string", "const": word });
     let words: Vec<_> = words.iter().map(word).collect();
@@ -222,43 +228,44 @@ pub(crate) fn words(description: &str, words: &[(&str, String)]) -> Schema {
 
 /// The summary as pretty-printed JSON, with a line feed at its end.
 pub fn render(report: &Report) -> String {
-    pretty(&Summary::of(report))
+    pretty(&ExperimentSummary::of(report))
 }
 
-/// Why a text is no summary.
+/// Why a text can't be read as a summary.
 #[derive(Debug, Error)]
 #[non_exhaustive]
-pub enum ReadError {
-    /// It is of another version of the format.
+pub enum SummaryError {
+    /// The text has another version of the format.
     #[error("it has schema_version {found}, and this program reads {SCHEMA_VERSION}")]
     Version {
-        /// The version that it names.
+        /// The version that the text names.
         found: u64,
     },
-    /// It is not JSON, or not of this format.
+    /// The text is not JSON, or not of this format.
     #[error("it is not a summary of mesh-sim")]
     Format(#[from] serde_json::Error),
 }
 
-/// The inverse of [`render`].
+/// Reads a summary: the inverse of [`render`].
 ///
 /// # Errors
-/// If the text is no summary, or one of another version.
-pub fn parse(text: &str) -> Result<Summary, ReadError> {
+/// If the text is not a summary, or has another version of the format.
+pub fn parse(text: &str) -> Result<ExperimentSummary, SummaryError> {
+    // The version is read first, because another version may have other fields.
     #[derive(Deserialize)]
     struct Versioned {
         schema_version: u64,
     }
     let Versioned { schema_version: found } = serde_json::from_str(text)?;
     if found != u64::from(SCHEMA_VERSION) {
-        return Err(ReadError::Version { found });
+        return Err(SummaryError::Version { found });
     }
     Ok(serde_json::from_str(text)?)
 }
 
 /// The JSON Schema of `summary.json`, pretty-printed.
 pub fn schema() -> String {
-    pretty(&schemars::schema_for!(Summary))
+    pretty(&schemars::schema_for!(ExperimentSummary))
 }
 
 pub(crate) fn pretty(value: &impl Serialize) -> String {
@@ -266,7 +273,7 @@ pub(crate) fn pretty(value: &impl Serialize) -> String {
     text + "\n"
 }
 
-impl Summary {
+impl ExperimentSummary {
     fn of(report: &Report) -> Self {
         let names: Vec<_> = report.scenario.agents.iter().map(|agent| &*agent.name).collect();
         Self {
@@ -276,30 +283,30 @@ impl Summary {
                 sha256: report.scenario.sha256.clone(),
             },
             engine: match report.ran_by {
-                RanBy::Engine(EngineKind::Turmoil) => Engine::Turmoil,
-                RanBy::Engine(EngineKind::Event) => Engine::Event,
-                RanBy::Live => Engine::Live,
+                RanBy::Engine(EngineKind::Turmoil) => EngineName::Turmoil,
+                RanBy::Engine(EngineKind::Event) => EngineName::Event,
+                RanBy::Live => EngineName::Live,
             },
             clock: match report.ran_by {
-                RanBy::Engine(_) => Clock::Virtual,
-                RanBy::Live => Clock::Wall,
+                RanBy::Engine(_) => ClockKind::Virtual,
+                RanBy::Live => ClockKind::Wall,
             },
             seeds: report.seeds(),
-            runs: report.runs.iter().map(|run| Run::of(run, &names)).collect(),
+            runs: report.runs.iter().map(|run| RunSummary::of(run, &names)).collect(),
             verdicts: report.verdicts().iter().map(VerdictEntry::of).collect(),
         }
     }
 }
 
-impl Run {
+impl RunSummary {
     fn of(run: &RunRecord, names: &[&str]) -> Self {
         let work = names.iter().zip(&run.work_per_agent);
         Self {
             policy: run.policy.clone(),
             seed: run.seed,
-            requests: Requests::of(&run.requests),
+            requests: RequestsEntry::of(&run.requests),
             failures: run.failures.iter().map(|(why, n)| ((*why).to_owned(), *n)).collect(),
-            latency_ms: Measured::new(&run.requests, &run.latency).latency_ms(),
+            latency_ms: MeasuredFigures::new(&run.requests, &run.latency).latency_ms(),
             work_per_agent: work.map(|(name, jobs)| ((*name).to_owned(), *jobs)).collect(),
             event_hash: format!("{:016x}", run.event_hash),
             events: run.events,
@@ -308,9 +315,9 @@ impl Run {
     }
 }
 
-impl Requests {
-    pub(crate) fn of(counts: &Counts) -> Self {
-        let Counts { sent, answered, refused, timed_out, lost } = *counts;
+impl RequestsEntry {
+    pub(crate) fn of(counts: &OutcomeCounts) -> Self {
+        let OutcomeCounts { sent, answered, refused, timed_out, lost } = *counts;
         Self { sent, answered, refused, timed_out, lost }
     }
 }
@@ -355,13 +362,13 @@ mod tests {
 
     use super::*;
     use crate::experiment::example;
-    use crate::figures::{Expect, Limit};
+    use crate::figures::{Expect, FigureLimit};
 
     fn report() -> Report {
         let mut report = example::small();
         let limit = Expect::default()
-            .with("min_success", Limit::Share(0.95))
-            .with("max_p50", Limit::Latency(Duration::from_millis(25)));
+            .with("min_success", FigureLimit::Share(0.95))
+            .with("max_p50", FigureLimit::Latency(Duration::from_millis(25)));
         report.scenario.expect = BTreeMap::from([("*".to_owned(), limit)]);
         report
     }
@@ -382,7 +389,7 @@ mod tests {
     #[test]
     fn a_run_without_requests_has_no_latency() {
         let mut report = report();
-        report.runs[0].requests = Counts::default();
+        report.runs[0].requests = OutcomeCounts::default();
         let summary: Value = serde_json::from_str(&render(&report)).unwrap();
         assert_eq!(summary["runs"][0]["latency_ms"], Value::Null);
     }
@@ -391,9 +398,9 @@ mod tests {
     fn a_live_run_says_so() {
         let live = Report { ran_by: RanBy::Live, ..report() };
         let summary = parse(&render(&live)).unwrap();
-        assert_eq!((summary.engine, summary.clock), (Engine::Live, Clock::Wall));
+        assert_eq!((summary.engine, summary.clock), (EngineName::Live, ClockKind::Wall));
         let simulated = parse(&render(&report())).unwrap();
-        assert_eq!((simulated.engine, simulated.clock), (Engine::Turmoil, Clock::Virtual));
+        assert_eq!((simulated.engine, simulated.clock), (EngineName::Turmoil, ClockKind::Virtual));
     }
 
     #[test]
@@ -402,9 +409,9 @@ mod tests {
         assert_eq!(pretty(&parse(&text).unwrap()), text);
         let newer = text.replacen("\"schema_version\": 1", "\"schema_version\": 9", 1);
         let error = parse(&newer).unwrap_err();
-        assert!(matches!(error, ReadError::Version { found: 9 }), "{error}");
+        assert!(matches!(error, SummaryError::Version { found: 9 }), "{error}");
         let strange = text.replacen("\"seeds\"", "\"sedes\"", 1);
-        assert!(matches!(parse(&strange), Err(ReadError::Format(_))));
+        assert!(matches!(parse(&strange), Err(SummaryError::Format(_))));
     }
 
     #[test]

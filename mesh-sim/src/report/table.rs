@@ -1,16 +1,16 @@
-//! What the terminal shows at the end: a table of the policies, why requests failed, and how to
-//! replay what went wrong.
+//! What the terminal shows at the end: a table of the policies, why requests failed, and the
+//! commands that replay what went wrong.
 
 use super::figure_text;
 use crate::experiment::{RanBy, Report};
 use crate::figures::{Figure, Shown};
 use crate::format::{self, shell_word};
-use crate::judge::{Measured, PolicyResult, PolicyVerdict};
+use crate::judge::{MeasuredFigures, PolicyResult, PolicyVerdict};
 use crate::record::{FaultWindow, NO_FAULT};
 
-/// No line is longer, except where a path or a label alone is.
+/// The columns of a terminal. Only a line that is a single path or label may be longer.
 const WIDTH: usize = 80;
-/// Labels are cut to make room, but not below this.
+/// Labels are cut to make room, but never to fewer characters than this.
 const MIN_LABEL: usize = 8;
 
 /// The report for a terminal of 80 columns. `file` is the scenario file as the user named it.
@@ -27,7 +27,8 @@ pub fn render(report: &Report, file: &str) -> String {
     out
 }
 
-/// How much a table tells, from all to the least.
+/// The forms of a table, from the widest to the narrowest: how many significant digits latencies
+/// have, and whether verdicts name the missed threshold.
 const DETAIL: [(usize, bool); 4] = [(3, true), (3, false), (2, true), (2, false)];
 
 fn table(policies: &[PolicyResult<'_>], verdicts: &[PolicyVerdict]) -> String {
@@ -39,6 +40,7 @@ fn table(policies: &[PolicyResult<'_>], verdicts: &[PolicyVerdict]) -> String {
             return text;
         }
     }
+    // Even the narrowest form is too wide: labels are cut by as much as is too much.
     let (digits, full_verdicts) = DETAIL[DETAIL.len() - 1];
     let rows_of = |width| layout(&rows(policies, verdicts, digits, full_verdicts, width));
     let longest = policies.iter().map(|result| result.policy.chars().count()).max();
@@ -51,8 +53,8 @@ fn widest(text: &str) -> usize {
     text.lines().map(|line| line.chars().count()).max().unwrap_or_default()
 }
 
-/// The cells of the table, headings first. The best of each column, and what reads the same, bears
-/// a mark.
+/// The cells of the table, headings first. The best value of each column has a mark, and so has
+/// every value with the same text.
 fn rows(
     policies: &[PolicyResult<'_>],
     verdicts: &[PolicyVerdict],
@@ -60,7 +62,7 @@ fn rows(
     full_verdicts: bool,
     label_width: usize,
 ) -> Vec<Vec<String>> {
-    let measured: Vec<Measured> = policies.iter().map(PolicyResult::measured).collect();
+    let measured: Vec<MeasuredFigures> = policies.iter().map(PolicyResult::measured).collect();
     let figures: Vec<&Figure> = Figure::shown_in(Shown::Terminal).collect();
     let headings = figures.iter().map(|figure| figure.heading);
     let header = ["policy", "sent"].into_iter().chain(headings).chain(["verdict"]);
@@ -91,8 +93,8 @@ fn full_verdict(verdict: &PolicyVerdict) -> String {
     }
 }
 
-/// Aligns the columns: names to the left, numbers to the right, and a place for the marks where a
-/// column has any.
+/// Aligns the columns: the first and the last to the left, numbers to the right. Where a column has
+/// marks, every cell of it gets room for one.
 pub(crate) fn layout(rows: &[Vec<String>]) -> String {
     let columns = rows[0].len();
     let marked: Vec<bool> =
@@ -107,7 +109,7 @@ pub(crate) fn layout(rows: &[Vec<String>]) -> String {
     for row in rows {
         let mut line = format!(" {:<1$}", row[0], widths[0]);
         for column in 1..columns - 1 {
-            // The place of a mark sets the next column off well enough.
+            // After the room for a mark, one space is enough before the next column.
             let gap = if marked[column - 1] { 1 } else { 2 };
             line.push_str(&format!("{:gap$}{:>2$}", "", cell(row, column), widths[column]));
         }
@@ -118,7 +120,8 @@ pub(crate) fn layout(rows: &[Vec<String>]) -> String {
     out
 }
 
-/// "Where requests failed, and why": the failures of each policy by fault window and reason.
+/// "Where requests failed, and why": the failed requests of each policy, by fault window and
+/// reason.
 fn failures(report: &Report, policies: &[PolicyResult<'_>]) -> String {
     if policies.iter().all(|result| result.requests.failed() == 0) {
         return String::new();
@@ -148,10 +151,10 @@ fn failures(report: &Report, policies: &[PolicyResult<'_>]) -> String {
     out
 }
 
-/// One line per violated oracle and missed threshold, each followed by the command that replays
-/// it, unless the next line has the same.
+/// One line per violated oracle and missed threshold, each followed by the command that replays it.
+/// Lines with the same command have it once, after the last of them.
 fn problems(report: &Report, verdicts: &[PolicyVerdict], file: &str) -> String {
-    // Nothing repeats what happened live.
+    // A live run can't be replayed.
     let replay = |seed, policy: &str| match report.ran_by {
         RanBy::Engine(engine) => {
             let engine = (engine != report.scenario.engine).then(|| engine.name());
@@ -186,8 +189,8 @@ fn problems(report: &Report, verdicts: &[PolicyVerdict], file: &str) -> String {
     if out.is_empty() { out } else { format!("\n{out}") }
 }
 
-/// The command that runs one policy with one seed again. Where it needs several lines, a shell
-/// still reads one command.
+/// The command that runs one policy with one seed again. If it needs several lines, these end with
+/// a backslash, so that a shell reads them as one command.
 pub(crate) fn replay(file: &str, seed: u64, policy: &str, engine: Option<&str>) -> String {
     let mut words = vec![shell_word(file), format!("--seed {seed}")];
     words.push(format!("--policy {}", shell_word(policy)));
@@ -196,7 +199,7 @@ pub(crate) fn replay(file: &str, seed: u64, policy: &str, engine: Option<&str>) 
     let mut line_width = out.len();
     for option in words {
         let width = option.chars().count();
-        // Two columns stay free for a continuation mark.
+        // Two columns stay free for a space and a backslash.
         if line_width + 1 + width + 2 <= WIDTH {
             out.push(' ');
             line_width += 1 + width;
@@ -209,7 +212,8 @@ pub(crate) fn replay(file: &str, seed: u64, policy: &str, engine: Option<&str>) 
     out + "\n"
 }
 
-/// `text` in lines of at most 80 columns, indented by `first` and then by `rest`.
+/// Breaks `text` into lines of at most 80 columns. The first is indented by `first` columns, the
+/// others by `rest`.
 pub fn wrapped(text: &str, first: usize, rest: usize) -> String {
     let mut out = String::new();
     let mut line = " ".repeat(first);

@@ -5,8 +5,8 @@ use mesh_core::Timestamp;
 
 use super::*;
 use crate::experiment::example;
-use crate::figures::{Expect, Limit};
-use crate::record::{Counts, Violation};
+use crate::figures::{Expect, FigureLimit};
+use crate::record::{OutcomeCounts, Violation};
 use crate::report::example::realistic;
 
 const POLICIES: [&str; 5] = ["random", "round_robin", "least_loaded", "weighted", "power_of_two"];
@@ -38,10 +38,10 @@ fn no_line_passes_80_columns_whatever_the_labels_and_figures() {
         ["a_policy_with_a_name_that_no_one_would_type_twice", "x", "power_of_two/probes=3"];
     let mut report = realistic(&labels, &[42, 43]);
     let strict = Expect::default()
-        .with("min_success", Limit::Share(0.999_99))
-        .with("max_mean", Limit::Latency(Duration::from_nanos(1)))
-        .with("max_p50", Limit::Latency(Duration::from_micros(1)))
-        .with("max_p99_9", Limit::Latency(Duration::from_micros(1_234_567)));
+        .with("min_success", FigureLimit::Share(0.999_99))
+        .with("max_mean", FigureLimit::Latency(Duration::from_nanos(1)))
+        .with("max_p50", FigureLimit::Latency(Duration::from_micros(1)))
+        .with("max_p99_9", FigureLimit::Latency(Duration::from_micros(1_234_567)));
     report.scenario.expect = BTreeMap::from([("*".to_owned(), strict)]);
     for run in &mut report.runs {
         run.requests.sent *= 1_000;
@@ -63,7 +63,7 @@ fn no_line_passes_80_columns_whatever_the_labels_and_figures() {
 fn a_policy_without_requests_has_no_figures_and_no_marks() {
     let mut report = example::small();
     for run in &mut report.runs[..2] {
-        run.requests = Counts::default();
+        run.requests = OutcomeCounts::default();
         run.latency.reset();
     }
     let text = render(&report, "x.toml");

@@ -20,8 +20,9 @@ const HEADER: [&str; 11] = [
     "in_flight",
 ];
 
-/// One line per run and second; the last columns are the CPU % of each agent, or the means of
-/// neighbours. A second without answers has no quantiles, and their fields are empty.
+/// The content of the file: one line per run and second. The last columns are the CPU % of each
+/// agent, or the means of groups of neighbours. The quantiles of a second without answers are
+/// empty.
 pub(super) fn render(report: &Report) -> io::Result<Vec<u8>> {
     let mut csv = csv::Writer::from_writer(Vec::new());
     let agents = &report.scenario.agents;

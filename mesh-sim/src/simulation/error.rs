@@ -1,4 +1,4 @@
-//! Why a simulation did not end as its caller wished.
+//! Why a simulation has no results, or not the expected ones.
 
 use std::fmt;
 
@@ -16,10 +16,10 @@ pub enum SimulationError {
     /// The scenario has mistakes, or fields that the engine can't honour.
     #[error("{0}")]
     Scenario(#[from] Diagnostics),
-    /// The caller asked for a policy that is not there.
+    /// The caller selected a policy that the scenario doesn't have.
     #[error("{0}")]
     Selection(String),
-    /// A run broke down.
+    /// A run broke down: the engine could not finish it.
     #[error("failed to {0}")]
     Engine(EngineError),
     /// A policy missed a threshold, or a run violated an oracle.
@@ -28,9 +28,10 @@ pub enum SimulationError {
 }
 
 /// What the policies of a simulation missed or violated, together with the results that show it.
+/// Its message has a line for each missed threshold and each violated oracle, with a seed.
 #[derive(Debug)]
 pub struct FailedCheck {
-    /// The policies that did not pass, at least one.
+    /// The verdicts on the policies that did not pass; at least one.
     pub verdicts: Vec<PolicyVerdict>,
     /// The results of all policies.
     pub report: Box<Report>,

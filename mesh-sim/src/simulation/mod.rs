@@ -1,4 +1,4 @@
-//! The simulator in somebody's own tests: load or build a scenario, add a policy, run, judge.
+//! The simulator for your own tests: read or build a scenario, add a policy, run it, judge it.
 
 mod builder;
 mod error;
@@ -15,11 +15,20 @@ use crate::judge::Verdict;
 use crate::runner::Plan;
 use crate::scenario::{Diagnostics, EngineKind, Loaded, PolicySpec};
 
-/// An experiment that is about to be run: a checked scenario, and what the caller changed in it.
+/// An experiment that can be run: a checked scenario with the caller's changes.
 ///
 /// Every method takes and returns the simulation, so that a test reads as one expression. Nothing
-/// runs before [`Simulation::run`] or [`Simulation::check`], and these may be called again: the same
+/// runs before [`Simulation::run`] or [`Simulation::check`]. Both may be called again: the same
 /// simulation gives the same results, byte for byte.
+///
+/// ```
+/// use mesh_sim::Simulation;
+///
+/// let simulation = Simulation::build("two-agents").agents("agent", 2, 1).finish()?;
+/// let report = simulation.seeds([7]).run()?;
+/// assert_eq!(report.policies()[0].requests.failed(), 0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Simulation {
     loaded: Loaded,
@@ -27,24 +36,24 @@ pub struct Simulation {
 }
 
 impl Simulation {
-    /// An experiment from a scenario file.
+    /// An experiment that is read from a scenario file.
     ///
     /// # Errors
-    /// Every problem that the file has.
+    /// Every problem of the file, with its line.
     pub fn scenario(file: impl AsRef<Path>) -> Result<Self, Diagnostics> {
         Loaded::load(file.as_ref()).map(Self::of)
     }
 
-    /// An experiment from the text of a scenario file. Files that it names are looked for in the
-    /// current directory.
+    /// An experiment from the text of a scenario file. Other files that it names are looked for in
+    /// the current directory.
     ///
     /// # Errors
-    /// Every problem that the text has.
+    /// Every problem of the text, with its line.
     pub fn from_toml(text: &str) -> Result<Self, Diagnostics> {
         Loaded::from_text(text, "scenario.toml").map(Self::of)
     }
 
-    /// An experiment without a file; its name is `name`.
+    /// Builds an experiment without a file; its scenario is called `name`.
     pub fn build(name: &str) -> ScenarioBuilder {
         ScenarioBuilder::new(name)
     }
@@ -53,7 +62,7 @@ impl Simulation {
         Self { engine: loaded.scenario.engine, loaded }
     }
 
-    /// Adds a policy to those that are compared. It takes the place of one that has this label.
+    /// Adds a policy to those that are compared, or replaces the one that has this label.
     pub fn policy(mut self, label: &str, factory: impl PolicyFactory + 'static) -> Self {
         let new = PolicySpec::new(label, factory);
         let policies = &mut self.loaded.scenario.policies;
@@ -78,11 +87,12 @@ impl Simulation {
         Ok(self)
     }
 
-    /// Runs each policy once with each of these seeds instead of the scenario's. No seed at all
-    /// leaves the scenario's.
+    /// Sets the seeds, in place of the scenario's: each policy runs once with each of them. An
+    /// empty list changes nothing.
     pub fn seeds(mut self, seeds: impl IntoIterator<Item = u64>) -> Self {
         let seeds: Vec<u64> = seeds.into_iter().collect();
         if !seeds.is_empty() {
+            // A seed that is named twice must not count twice.
             self.loaded.scenario.seeds = seeds;
             self.loaded.scenario.seeds.sort_unstable();
             self.loaded.scenario.seeds.dedup();
@@ -90,16 +100,16 @@ impl Simulation {
         self
     }
 
-    /// Runs on this engine instead of the scenario's.
+    /// Sets the engine, in place of the scenario's.
     pub const fn engine(mut self, engine: EngineKind) -> Self {
         self.engine = engine;
         self
     }
 
-    /// Runs every policy with every seed, on all cores.
+    /// Runs every policy with every seed, on all cores of the machine, and returns the results.
     ///
     /// # Errors
-    /// If the engine can't honour a field of the scenario, or a run breaks down.
+    /// If the engine can't honour a field of the scenario, or if a run breaks down.
     pub fn run(&self) -> Result<Report, SimulationError> {
         self.loaded.check_engine(self.engine)?;
         let scenario = &self.loaded.scenario;
@@ -108,12 +118,12 @@ impl Simulation {
         Ok(Report { scenario: scenario.clone(), ran_by: RanBy::Engine(self.engine), runs })
     }
 
-    /// As [`Simulation::run`], and fails unless every policy kept the thresholds of `[expect]` and
-    /// every run the oracles.
+    /// The same as [`Simulation::run`], but fails unless every policy keeps the thresholds of
+    /// `[expect]` and every run keeps the oracles.
     ///
     /// # Errors
-    /// As [`Simulation::run`]; besides, [`SimulationError::Failed`] says what was missed or
-    /// violated, and with which seed to see it again.
+    /// Those of [`Simulation::run`], and [`SimulationError::Failed`], which says what was missed or
+    /// violated and which seed shows it.
     pub fn check(&self) -> Result<Report, SimulationError> {
         let report = self.run()?;
         let mut verdicts = report.verdicts();
@@ -121,6 +131,7 @@ impl Simulation {
         if verdicts.is_empty() {
             return Ok(report);
         }
+        // The error has the report, so that a test can show what went wrong.
         Err(FailedCheck { verdicts, report: Box::new(report) }.into())
     }
 }

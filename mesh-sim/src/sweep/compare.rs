@@ -1,16 +1,18 @@
 //! Paired comparison of policies under common random numbers.
 //!
-//! With one seed every policy meets the same requests, so the difference of two policies is taken
-//! seed by seed, and what the seeds have in common cancels out. Seeds are independent; the requests
-//! of one run are not, so nothing here counts requests as if each were an observation.
+//! With the same seed every policy gets the same requests. So the difference of two policies is
+//! taken seed by seed, and the luck of a seed, which both policies share, cancels out. Seeds are
+//! independent of each other. The requests of one run are not, so a whole run counts as one
+//! observation.
 
 use super::findings::PolicyRuns;
 use super::interval::{Interval, interval, mean, reach};
 use crate::figures::{Better, Figure};
-use crate::judge::Measured;
+use crate::judge::MeasuredFigures;
 
-/// With fewer pairs of runs than this there is no interval: figures that are rounded or nearly
-/// always the same often agree in all of three or four pairs, which then look like certainty.
+/// With fewer pairs of runs than this there is no interval. Figures that are rounded, or nearly
+/// always equal, often have the same difference in all of three or four pairs, and an interval of
+/// these would have no width.
 pub const FEWEST_SEEDS: usize = 5;
 
 /// What a comparison shows.
@@ -27,10 +29,10 @@ pub enum Finding {
 }
 
 impl Finding {
-    /// All.
+    /// All findings.
     pub const ALL: [Self; 4] = [Self::Better, Self::Worse, Self::NoDifference, Self::TooFewSeeds];
 
-    /// Its name in every file.
+    /// The name of the finding in files.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Better => "better",
@@ -40,7 +42,7 @@ impl Finding {
         }
     }
 
-    /// What people read.
+    /// The words for the finding in tables for people.
     pub const fn words(self) -> &'static str {
         match self {
             Self::NoDifference => "no difference shown",
@@ -49,7 +51,7 @@ impl Finding {
         }
     }
 
-    /// What it says of the policies.
+    /// What the finding says about the policies, for the schema of the files.
     pub const fn meaning(self) -> &'static str {
         match self {
             Self::Better => "The whole interval is on the better side of zero.",
@@ -62,53 +64,63 @@ impl Finding {
     }
 }
 
-/// One policy against the baseline, in one cell and by one figure.
+/// The comparison of one policy with the baseline, in one cell and by one figure. It is made from
+/// the seeds with which both policies had requests. Values are shares from 0 to 1, or nanoseconds.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Comparison {
-    /// Index of the policy.
+pub struct BaselineComparison {
+    /// The policy, as an index of [`Sweep::policies`](super::Sweep::policies).
     pub policy: usize,
-    /// What they are compared by. Values are shares from 0 to 1, or nanoseconds.
+    /// The figure by which the two are compared.
     pub metric: &'static Figure,
-    /// Seeds with which both had requests.
+    /// The number of seeds with which both policies had requests.
     pub pairs: usize,
-    /// The baseline's figure, averaged over these seeds.
+    /// The mean of the baseline's figure over these seeds.
     pub baseline: f64,
-    /// The policy's figure, averaged over these seeds.
+    /// The mean of the policy's figure over these seeds.
     pub figure: f64,
-    /// The policy's figure less the baseline's, averaged over these seeds.
+    /// The mean of the policy's figure less the baseline's.
     pub difference: f64,
-    /// 95 % interval of the difference.
+    /// The 95 % confidence interval of the difference; `None` if there are fewer pairs than
+    /// [`FEWEST_SEEDS`].
     pub interval: Option<Interval>,
-    /// What it shows.
+    /// What the interval shows.
     pub finding: Finding,
 }
 
-/// Every policy of one cell but the baseline, by every figure that policies are compared by. A
-/// policy that has no run in common with the baseline is left out.
-pub(super) fn compare(policies: &[PolicyRuns<'_>], baseline: usize) -> Vec<Comparison> {
+/// Compares every other policy of a cell with the baseline, by every figure that policies are
+/// compared by. A policy is left out if there is no seed with which both it and the baseline had
+/// requests.
+pub(super) fn compare(policies: &[PolicyRuns<'_>], baseline: usize) -> Vec<BaselineComparison> {
     let others = (0..policies.len()).filter(|policy| *policy != baseline);
     others
         .flat_map(|policy| {
             let pairs = policies[baseline].by_seed.iter().zip(&policies[policy].by_seed);
             let pairs = pairs.map(|((_, a), (_, b))| (a.measured(), b.measured()));
-            let met = |(a, b): &(Measured, Measured)| a.requests.sent > 0 && b.requests.sent > 0;
+            let met = |(a, b): &(MeasuredFigures, MeasuredFigures)| {
+                a.requests.sent > 0 && b.requests.sent > 0
+            };
             compare_pairs(policy, &pairs.filter(met).collect::<Vec<_>>())
         })
         .collect()
 }
 
-fn compare_pairs(policy: usize, pairs: &[(Measured, Measured)]) -> Vec<Comparison> {
+fn compare_pairs(
+    policy: usize,
+    pairs: &[(MeasuredFigures, MeasuredFigures)],
+) -> Vec<BaselineComparison> {
     if pairs.is_empty() {
         return Vec::new();
     }
     let reach = (pairs.len() >= FEWEST_SEEDS).then(|| reach(pairs.len()));
     let comparison = |metric: &'static Figure| {
-        let numbers = |of: &dyn Fn(&(Measured, Measured)) -> f64| pairs.iter().map(of).collect();
+        let numbers = |of: &dyn Fn(&(MeasuredFigures, MeasuredFigures)) -> f64| {
+            pairs.iter().map(of).collect()
+        };
         let baseline: Vec<f64> = numbers(&|(a, _)| a.get(metric).number());
         let own: Vec<f64> = numbers(&|(_, b)| b.get(metric).number());
         let differences: Vec<f64> = own.iter().zip(&baseline).map(|(b, a)| b - a).collect();
         let interval = reach.map(|reach| interval(&differences, reach));
-        Comparison {
+        BaselineComparison {
             policy,
             metric,
             pairs: pairs.len(),

@@ -2,9 +2,9 @@
 
 use std::io;
 
-use super::findings::{CellFindings, Findings, PolicyFindings};
+use super::findings::{CellFindings, PolicyFindings, SweepFindings};
 use super::results::rounded;
-use super::{Cell, Sweep};
+use super::{Sweep, SweepCell};
 use crate::report::latency_csv;
 
 const COMPARISON_COLUMNS: [&str; 10] = [
@@ -20,8 +20,8 @@ const COMPARISON_COLUMNS: [&str; 10] = [
     "finding",
 ];
 
-/// One line per run. Without requests there is no latency, and its fields are empty.
-pub(super) fn runs(findings: &Findings<'_>) -> io::Result<Vec<u8>> {
+/// `sweep.csv`: one line per run. The latencies of a run without requests are empty.
+pub(super) fn runs(findings: &SweepFindings<'_>) -> io::Result<Vec<u8>> {
     let mut csv = csv::Writer::from_writer(Vec::new());
     let columns = latency_csv::columns().chain(["violations", "event_hash"]);
     csv.write_record(header(findings.sweep, columns))?;
@@ -39,8 +39,8 @@ pub(super) fn runs(findings: &Findings<'_>) -> io::Result<Vec<u8>> {
     csv.into_inner().map_err(|error| error.into_error())
 }
 
-/// One line per comparison. Without an interval its ends are empty.
-pub(super) fn comparisons(findings: &Findings<'_>) -> io::Result<Vec<u8>> {
+/// `comparison.csv`: one line per comparison. Without an interval its two ends are empty.
+pub(super) fn comparisons(findings: &SweepFindings<'_>) -> io::Result<Vec<u8>> {
     let mut csv = csv::Writer::from_writer(Vec::new());
     csv.write_record(header(findings.sweep, COMPARISON_COLUMNS.into_iter()))?;
     let sweep = findings.sweep;
@@ -66,6 +66,7 @@ pub(super) fn comparisons(findings: &Findings<'_>) -> io::Result<Vec<u8>> {
     csv.into_inner().map_err(|error| error.into_error())
 }
 
+/// The headings: the cell, the varied fields, and then `columns`.
 fn header<'a>(
     sweep: &'a Sweep,
     columns: impl Iterator<Item = &'static str>,
@@ -74,6 +75,7 @@ fn header<'a>(
     ["cell"].into_iter().chain(paths).chain(columns.map(|column| -> &'a str { column }))
 }
 
-fn start(cell: &Cell) -> impl Iterator<Item = String> {
+/// The beginning of a line: the cell's number and its values.
+fn start(cell: &SweepCell) -> impl Iterator<Item = String> {
     [cell.number.to_string()].into_iter().chain(cell.values.iter().cloned())
 }

@@ -1,58 +1,60 @@
-//! What a sweep shows: the figures and the verdict of each policy in each cell, and how the
-//! policies compare.
+//! The findings of a sweep: the figures and the verdict of each policy in each cell, and the
+//! comparisons of the policies.
 
 use std::collections::BTreeMap;
 
-use super::compare::{Comparison, compare};
-use super::{Cell, Sweep, Tally};
-use crate::judge::{Measured, PolicyVerdict, RunFigures, Verdict};
-use crate::record::{Counts, Latency};
+use super::compare::{BaselineComparison, compare};
+use super::{Sweep, SweepCell, SweepTally};
+use crate::judge::{MeasuredFigures, PolicyVerdict, RunFigures, Verdict};
+use crate::record::{LatencyHistogram, OutcomeCounts};
 
-/// Everything that a whole sweep shows. It is computed once, after the last run; the table in the
-/// terminal, the CSV files and `sweep.json` are different views of it.
+/// The findings of a whole sweep. They are computed once, after the last run. The table in the
+/// terminal, the CSV files and `sweep.json` are different views of them.
 #[derive(Clone, Debug)]
-pub struct Findings<'a> {
+pub struct SweepFindings<'a> {
     pub(super) sweep: &'a Sweep,
-    /// One per cell, in the order of the cells.
+    /// One per cell, in the order of [`Sweep::cells`].
     pub(super) cells: Vec<CellFindings<'a>>,
 }
 
-/// What one cell of a sweep shows.
+/// The findings of one cell of a sweep.
 #[derive(Clone, Debug)]
 pub(super) struct CellFindings<'a> {
-    pub(super) cell: &'a Cell,
+    pub(super) cell: &'a SweepCell,
     /// One per policy, in the order of [`Sweep::policies`].
     pub(super) policies: Vec<PolicyFindings<'a>>,
-    /// Every policy but the baseline, by every figure that policies are compared by; empty if there
-    /// were no requests.
-    pub(super) comparisons: Vec<Comparison>,
+    /// One per policy other than the baseline and per figure that policies are compared by. Empty
+    /// if there were no requests.
+    pub(super) comparisons: Vec<BaselineComparison>,
 }
 
-/// What one policy did in one cell.
+/// The findings about one policy in one cell.
 #[derive(Clone, Debug)]
 pub(super) struct PolicyFindings<'a> {
     pub(super) runs: PolicyRuns<'a>,
     /// The figures of all seeds together.
-    pub(super) measured: Measured,
+    pub(super) measured: MeasuredFigures,
     pub(super) verdict: PolicyVerdict,
 }
 
-/// The runs of one policy in one cell, added up.
+/// The runs of one policy in one cell, and what these add up to.
 #[derive(Clone, Debug)]
 pub(super) struct PolicyRuns<'a> {
-    /// Label of the policy.
+    /// The label of the policy.
     pub(super) label: &'a str,
-    /// Each with its seed, in ascending order.
+    /// The figures of each run with its seed; seeds ascend.
     pub(super) by_seed: Vec<(u64, &'a RunFigures)>,
-    pub(super) requests: Counts,
-    /// Requests that were not answered, by reason.
+    /// The requests of all runs, by outcome.
+    pub(super) requests: OutcomeCounts,
+    /// The requests of all runs that were not answered with a result, by reason.
     pub(super) failures: BTreeMap<&'a str, u64>,
-    pub(super) latency: &'a Latency,
+    /// The latencies of all runs.
+    pub(super) latency: &'a LatencyHistogram,
 }
 
-impl<'a> Findings<'a> {
-    /// Judges and compares all that `tally` holds of a sweep.
-    pub fn of(sweep: &'a Sweep, tally: &'a Tally) -> Self {
+impl<'a> SweepFindings<'a> {
+    /// Judges and compares the policies of a sweep by the runs in `tally`.
+    pub fn of(sweep: &'a Sweep, tally: &'a SweepTally) -> Self {
         let cells = sweep.cells.iter().enumerate();
         let cells = cells.map(|(index, cell)| CellFindings::of(sweep, tally, index, cell));
         Self { sweep, cells: cells.collect() }
@@ -66,7 +68,7 @@ impl<'a> Findings<'a> {
 }
 
 impl<'a> CellFindings<'a> {
-    fn of(sweep: &'a Sweep, tally: &'a Tally, index: usize, cell: &'a Cell) -> Self {
+    fn of(sweep: &'a Sweep, tally: &'a SweepTally, index: usize, cell: &'a SweepCell) -> Self {
         let all = (0..sweep.policies.len()).map(|policy| tally.runs_of(sweep, index, policy));
         let all: Vec<PolicyRuns<'a>> = all.collect();
         let comparisons = compare(&all, sweep.baseline);
@@ -76,8 +78,8 @@ impl<'a> CellFindings<'a> {
 }
 
 impl<'a> PolicyFindings<'a> {
-    fn of(runs: PolicyRuns<'a>, cell: &Cell) -> Self {
-        let measured = Measured::new(&runs.requests, runs.latency);
+    fn of(runs: PolicyRuns<'a>, cell: &SweepCell) -> Self {
+        let measured = MeasuredFigures::new(&runs.requests, runs.latency);
         let expect = &cell.scenario.expect;
         let verdict = PolicyVerdict::of(runs.label, expect, &measured, &runs.by_seed);
         Self { runs, measured, verdict }

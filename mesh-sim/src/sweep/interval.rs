@@ -1,29 +1,29 @@
-//! Confidence intervals of a mean difference, by Student's t.
+//! Confidence intervals of a mean difference, with Student's t.
 
-use super::student;
+use super::student_t;
 
-/// The share of intervals that hold the true mean, if the differences are normal.
+/// The share of intervals that contain the true mean, if the differences are normally distributed.
 pub const CONFIDENCE: f64 = 0.95;
 
-/// From `low` to `high`, both included.
+/// A confidence interval, in the unit of the differences that it is made from.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Interval {
-    /// The lower limit.
+    /// The lower end, which belongs to the interval.
     pub low: f64,
-    /// The upper limit.
+    /// The upper end, which belongs to the interval.
     pub high: f64,
 }
 
-/// The distance of an interval's ends from the mean, in standard errors, for `pairs` differences.
-/// At least two.
+/// The distance from the mean to either end of an interval, in standard errors, if there are
+/// `pairs` differences. `pairs` must be at least two.
 pub(super) fn reach(pairs: usize) -> f64 {
-    student::two_sided(CONFIDENCE, pairs - 1)
+    student_t::two_sided(CONFIDENCE, pairs - 1)
 }
 
-/// The paired t interval of the mean of `differences`: mean -+ `reach` x s / sqrt(n), where s is
-/// their standard deviation with n - 1 below. `reach` is [`reach`] of their number.
+/// The paired t interval of the mean of n `differences`: mean -+ `reach` x s / sqrt(n), where s is
+/// their standard deviation (with n - 1 in the denominator) and `reach` is [`reach`] of n.
 ///
-/// Differences that are all the same leave nothing to estimate: both ends are that difference.
+/// If all differences are equal, s is zero and both ends are that difference.
 pub(super) fn interval(differences: &[f64], reach: f64) -> Interval {
     if differences.iter().all(|difference| *difference == differences[0]) {
         return Interval { low: differences[0], high: differences[0] };

@@ -25,32 +25,32 @@ fn equal_differences_leave_no_doubt_and_two_leave_much() {
     assert!((low + 4.853).abs() < 0.001 && (high - 7.853).abs() < 0.001, "{low} {high}");
 }
 
-/// Differences of a kind, and their true mean.
-struct Kind {
+/// A kind of differences that intervals are made of, and the true mean of these differences.
+struct DifferenceKind {
     name: &'static str,
     mean: f64,
     draw: fn(&mut Rng) -> f64,
-    /// How often, in percent, intervals of 3, 5, 10 and 30 of them hold the true mean: the table
-    /// of `docs/sweeps.md`.
+    /// How often, in percent, intervals of 3, 5, 10 and 30 differences contain the true mean, by
+    /// the table in `docs/sweeps.md`.
     documented: [f64; 4],
 }
 
 const SIZES: [usize; 4] = [3, 5, 10, 30];
 
-const KINDS: [Kind; 9] = [
-    Kind {
+const KINDS: [DifferenceKind; 9] = [
+    DifferenceKind {
         name: "normal",
         mean: 0.0,
         draw: |rng| gauss(rng),
         documented: [95.0, 95.0, 95.0, 95.0],
     },
-    Kind {
+    DifferenceKind {
         name: "two-sided exponential",
         mean: 0.0,
         draw: |rng| exponential(rng) - exponential(rng),
         documented: [96.5, 96.5, 96.0, 95.5],
     },
-    Kind {
+    DifferenceKind {
         name: "Student's t, 3 degrees",
         mean: 0.0,
         draw: |rng| {
@@ -59,37 +59,37 @@ const KINDS: [Kind; 9] = [
         },
         documented: [96.5, 96.5, 96.0, 95.5],
     },
-    Kind {
+    DifferenceKind {
         name: "two lognormals, sigma 1",
         mean: 0.0,
         draw: |rng| libm::exp(gauss(rng)) - libm::exp(gauss(rng)),
         documented: [97.0, 97.0, 97.0, 96.0],
     },
-    Kind {
+    DifferenceKind {
         name: "exponential",
         mean: 1.0,
         draw: |rng| exponential(rng),
         documented: [88.5, 88.5, 90.0, 92.5],
     },
-    Kind {
+    DifferenceKind {
         name: "lognormal, sigma 1",
         mean: 1.648_721_270_700_128,
         draw: |rng| libm::exp(gauss(rng)),
         documented: [83.5, 83.0, 84.0, 89.0],
     },
-    Kind {
+    DifferenceKind {
         name: "rounded to sigma / 0.7",
         mean: 0.3,
         draw: |rng| (0.3 + 0.7 * gauss(rng)).round(),
         documented: [85.0, 94.5, 95.5, 95.5],
     },
-    Kind {
+    DifferenceKind {
         name: "Poisson, mean 1",
         mean: 1.0,
         draw: |rng| poisson(rng, 1.0),
         documented: [94.0, 95.0, 94.0, 94.5],
     },
-    Kind {
+    DifferenceKind {
         name: "Poisson, mean 0.3",
         mean: 0.3,
         draw: |rng| poisson(rng, 0.3),
@@ -115,14 +115,15 @@ fn poisson(rng: &mut Rng, mean: f64) -> f64 {
     count
 }
 
-/// Whether an interval holds the mean, give or take the last bits.
+/// Whether an interval contains the mean, but for rounding errors.
 fn holds(interval: Interval, mean: f64) -> bool {
     interval.low <= mean + 1e-12 && mean <= interval.high + 1e-12
 }
 
-/// Percent of `samples` samples of `size` whose interval holds the mean.
+/// How many percent of `samples` samples of `size` differences have an interval that contains the
+/// mean.
 fn coverage(
-    kind: &Kind,
+    kind: &DifferenceKind,
     size: usize,
     samples: u64,
     interval: &mut dyn FnMut(&[f64], &mut Rng) -> Interval,
@@ -148,10 +149,11 @@ fn intervals_hold_the_truth_as_often_as_the_documentation_says() {
     }
 }
 
-/// The intervals that were not taken. BCa (bias-corrected and accelerated: B. Efron, "Better
-/// Bootstrap Confidence Intervals", JASA 82(397), 1987, doi:10.1080/01621459.1987.10478410) holds
-/// the truth less often. The bootstrap-t holds it less often where tails are heavy, more often where
-/// values are skewed; but of rounded figures so many resamples are all the same that it has no end.
+/// Why sweeps don't have other kinds of intervals. BCa (bias-corrected and accelerated: B. Efron,
+/// "Better Bootstrap Confidence Intervals", JASA 82(397), 1987, doi:10.1080/01621459.1987.10478410)
+/// contains the true mean less often. The bootstrap-t contains it less often where tails are heavy
+/// and more often where values are skewed. But of rounded figures so many resamples consist of
+/// equal values that its interval is often infinite.
 #[test]
 fn other_intervals_hold_it_less_often_or_have_no_end() {
     const SAMPLES: u64 = 300;
@@ -178,7 +180,8 @@ fn other_intervals_hold_it_less_often_or_have_no_end() {
     }
 }
 
-/// Means of resamples, and their distances from the sample's mean in standard errors; both sorted.
+/// The means of resamples, and the distances of these means from the sample's mean in standard
+/// errors. Both are sorted.
 struct Bootstrap {
     means: Vec<f64>,
     distances: Vec<f64>,
@@ -238,7 +241,7 @@ impl Bootstrap {
     }
 }
 
-/// Quantile of sorted values, without a step between neighbours.
+/// A quantile of sorted values, interpolated between neighbours.
 fn sorted_quantile(sorted: &[f64], share: f64) -> f64 {
     let (position, last) = (share.clamp(0.0, 1.0), (sorted.len() - 1) as f64);
     let (below, part) = ((position * last).floor(), (position * last).fract());

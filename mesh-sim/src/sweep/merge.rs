@@ -1,4 +1,4 @@
-//! Joins parts into the whole.
+//! Joins the parts of a sweep into the whole sweep.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -8,78 +8,81 @@ use std::path::{Path, PathBuf};
 use mesh_node::files::read_text;
 use thiserror::Error;
 
-use super::part::{Part, PartError};
-use super::{Shard, Spec, Sweep, SweepError, Tally};
+use super::part::{PartError, SweepPart};
+use super::{Shard, Sweep, SweepError, SweepSpec, SweepTally};
 
-/// A part takes some hundred bytes per run, and a histogram per cell and policy.
+/// The most bytes that are read of a part. A part has some hundred bytes per run, and a histogram
+/// per cell and policy.
 const MOST_BYTES: u64 = 1 << 30;
 
-/// Why parts can't be joined.
+/// Why the parts of a sweep can't be joined. The messages fit after "failed to".
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum MergeError {
     /// A directory or a file can't be read.
     #[error("read {}: {source}", path.display())]
     Read {
-        /// Which.
+        /// The directory or the file.
         path: PathBuf,
-        /// Why.
+        /// Why it can't be read.
         source: io::Error,
     },
-    /// There are no parts.
+    /// A directory has no parts.
     #[error("find a shard-K-of-N.json in {0}")]
     NoParts(String),
-    /// A file is not what its name says.
+    /// A file has the name of a part, but is not a valid one.
     #[error("read {} as a part of a sweep: {reason}", path.display())]
     NotAPart {
-        /// Which.
+        /// The file.
         path: PathBuf,
-        /// Why.
+        /// What is wrong with it.
         reason: String,
     },
-    /// A part is there twice.
+    /// The same part is there twice.
     #[error("join parts that overlap: part {shard} is {} and {}", first.display(), second.display())]
     Twice {
-        /// Which part.
+        /// Which part it is.
         shard: Shard,
-        /// Once.
+        /// The file that was found first.
         first: PathBuf,
-        /// Again.
+        /// The other file.
         second: PathBuf,
     },
     /// A part belongs to another sweep.
     #[error("join {} to {}: {what}", second.display(), first.display())]
     Foreign {
-        /// The first part.
+        /// The file of the first part.
         first: PathBuf,
-        /// One that does not fit it.
+        /// The file of a part that does not fit the first.
         second: PathBuf,
-        /// What differs.
+        /// What differs between the two.
         what: String,
     },
     /// Parts are missing.
     #[error("join an incomplete sweep: missing {0}")]
     Missing(String),
-    /// The parts are of no sweep that this program can carry out.
+    /// The sweep that the parts name can't be carried out.
     #[error("{0}")]
     Sweep(#[from] SweepError),
 }
 
-/// Joins the parts that lie in `dirs`. The result is what one process would have found.
+/// Joins the parts that are in `dirs`. The result is the same as that of a single process that
+/// carries out the whole sweep.
 ///
 /// # Errors
 /// If a part can't be read, is missing, is there twice or belongs to another sweep.
-pub fn merge(dirs: &[PathBuf]) -> Result<(Sweep, Tally), MergeError> {
+pub fn merge(dirs: &[PathBuf]) -> Result<(Sweep, SweepTally), MergeError> {
     let files = find(dirs)?;
     let missing = missing(&files);
-    let mut joined: Option<(PathBuf, Sweep, Tally)> = None;
+    let mut joined: Option<(PathBuf, Sweep, SweepTally)> = None;
+    // Parts are read and added one by one, because all of them together may not fit into memory.
     for path in files.into_values() {
         let part = read(&path)?;
         let (first, sweep, tally) = match &mut joined {
             Some(joined) => joined,
             None => {
                 let sweep = Sweep::new(part.spec.clone(), &path.display().to_string())?;
-                let tally = Tally::new(&sweep);
+                let tally = SweepTally::new(&sweep);
                 joined.insert((path.clone(), sweep, tally))
             }
         };
@@ -89,6 +92,7 @@ pub fn merge(dirs: &[PathBuf]) -> Result<(Sweep, Tally), MergeError> {
         }
         part.add_to(sweep, tally).map_err(|fault| not_a_part(&path, fault))?;
     }
+    // Mistakes in the parts that are there come first, and only then the parts that are not.
     match (joined, missing) {
         (Some((_, sweep, tally)), None) => Ok((sweep, tally)),
         (_, Some(missing)) => Err(MergeError::Missing(missing)),
@@ -96,7 +100,7 @@ pub fn merge(dirs: &[PathBuf]) -> Result<(Sweep, Tally), MergeError> {
     }
 }
 
-/// Every part in `dirs`. A directory that is named twice counts once.
+/// The file of every part in `dirs`. A directory that is named twice counts once.
 fn find(dirs: &[PathBuf]) -> Result<BTreeMap<Shard, PathBuf>, MergeError> {
     let mut files: BTreeMap<Shard, PathBuf> = BTreeMap::new();
     let mut seen = Vec::new();
@@ -126,7 +130,7 @@ fn find(dirs: &[PathBuf]) -> Result<BTreeMap<Shard, PathBuf>, MergeError> {
     Ok(files)
 }
 
-/// All parts must be of the same number of parts.
+/// Checks that all parts are of a sweep with the same number of parts.
 fn check_split(files: &BTreeMap<Shard, PathBuf>) -> Result<(), MergeError> {
     let Some((shard, first)) = files.first_key_value() else { return Ok(()) };
     let Some((other, second)) = files.iter().find(|(other, _)| other.of() != shard.of()) else {
@@ -136,9 +140,9 @@ fn check_split(files: &BTreeMap<Shard, PathBuf>) -> Result<(), MergeError> {
     Err(MergeError::Foreign { first: first.clone(), second: second.clone(), what })
 }
 
-/// The parts that are not there, if any.
+/// A list of the missing parts; `None` if none is missing.
 fn missing(files: &BTreeMap<Shard, PathBuf>) -> Option<String> {
-    /// Enough to see the pattern.
+    /// The most parts that the list names: enough to see a pattern.
     const SHOWN: usize = 10;
     let of = files.keys().next()?.of();
     let all = (1..=of).filter_map(|number| Shard::new(number, of));
@@ -150,10 +154,10 @@ fn missing(files: &BTreeMap<Shard, PathBuf>) -> Option<String> {
     }
 }
 
-fn read(path: &Path) -> Result<Part, MergeError> {
+fn read(path: &Path) -> Result<SweepPart, MergeError> {
     let text = read_text(path, MOST_BYTES)
         .map_err(|source| MergeError::Read { path: path.to_owned(), source })?;
-    let part = Part::parse(&text).map_err(|error| MergeError::NotAPart {
+    let part = SweepPart::parse(&text).map_err(|error| MergeError::NotAPart {
         path: path.to_owned(),
         reason: error.to_string(),
     })?;
@@ -176,8 +180,8 @@ fn not_a_part(path: &Path, fault: PartError) -> MergeError {
     MergeError::NotAPart { path: path.to_owned(), reason }
 }
 
-/// What differs between two sweeps.
-fn difference(a: &Spec, b: &Spec) -> Option<&'static str> {
+/// The first difference between two sweeps; `None` if they are equal.
+fn difference(a: &SweepSpec, b: &SweepSpec) -> Option<&'static str> {
     let differences = [
         (a.scenario != b.scenario, "the scenario files differ"),
         (a.engine != b.engine, "the engines differ"),

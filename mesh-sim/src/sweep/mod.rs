@@ -1,9 +1,10 @@
 //! Sweeps: one scenario with many seeds, policies and varied fields, on many cores or machines.
 //!
-//! A sweep is a list of runs. What stays of a run is small ([`RunFigures`]), and latencies are added
-//! up in one histogram per cell and policy ([`Tally`]). Both add up in any order to the same
-//! bytes, so threads and parts ([`Shard`]) leave no trace in the results. After the last run the
-//! [`Findings`] are made, once, and everything that is shown or written is a view of them.
+//! A sweep is a list of runs. Of each run only its [`RunFigures`] are kept, and the latencies of
+//! all seeds are added up in one histogram per cell and policy ([`SweepTally`]). The results are
+//! the same bytes in whatever order runs end, so the number of threads and of parts ([`Shard`])
+//! makes no difference. After the last run the [`SweepFindings`] are made, once, and everything
+//! that is shown or written is a view of them.
 //!
 //! [`RunFigures`]: crate::judge::RunFigures
 
@@ -17,23 +18,23 @@ mod plan;
 mod results;
 mod seeds;
 mod shard;
-mod student;
+mod student_t;
 mod table;
 mod tally;
 mod vary;
 mod write;
 
-pub use self::compare::{Comparison, FEWEST_SEEDS, Finding};
-pub use self::findings::Findings;
+pub use self::compare::{BaselineComparison, FEWEST_SEEDS, Finding};
+pub use self::findings::SweepFindings;
 pub use self::interval::{CONFIDENCE, Interval};
 pub use self::merge::{MergeError, merge};
-pub use self::part::{Part, write_part};
-pub use self::plan::{Cell, RunPosition, Spec, Sweep, SweepError};
+pub use self::part::{SweepPart, write_part};
+pub use self::plan::{RunPosition, Sweep, SweepCell, SweepError, SweepSpec};
 pub use self::results::{render as results_json, schema as results_schema};
 pub use self::seeds::Seeds;
 pub use self::shard::Shard;
 pub use self::table::{part_violations, render as table};
-pub use self::tally::Tally;
+pub use self::tally::SweepTally;
 pub use self::vary::Vary;
 pub use self::write::write_all;
 

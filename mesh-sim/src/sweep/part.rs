@@ -1,4 +1,4 @@
-//! `shard-K-of-N.json`: everything that one part of a sweep knows.
+//! `shard-K-of-N.json`: the results of one part of a sweep.
 
 use std::fs;
 use std::io;
@@ -6,56 +6,58 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{RunPosition, Shard, Spec, Sweep, Tally};
+use super::{RunPosition, Shard, Sweep, SweepSpec, SweepTally};
 use crate::judge::RunFigures;
-use crate::publish::{NamedFile, publish};
-use crate::record::Latency;
+use crate::publish::{OutputFile, publish};
+use crate::record::LatencyHistogram;
 
-/// Version of the format of parts: one more with every change.
+/// The version of the format of parts, which grows by one with every change.
 const SCHEMA_VERSION: u32 = 2;
-/// Equal bytes are promised of one version of the program only.
+/// The version of the program. Parts of different versions are not joined, because only one version
+/// gives the same bytes for the same seed.
 const PROGRAM_VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// The content of a part's file.
+/// The content of a part's file: the sweep that it belongs to, and the results of its runs. It has
+/// everything that a [`SweepTally`] has of these runs, without loss.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Part {
+pub struct SweepPart {
     schema_version: u32,
     program_version: String,
-    /// Which part, from 1.
+    /// The number of the part, from 1.
     part: usize,
-    /// Of how many.
+    /// How many parts the sweep has.
     of: usize,
-    pub(super) spec: Spec,
-    /// In the order of their numbers.
+    pub(super) spec: SweepSpec,
+    /// The figures of the runs, in the order of their numbers.
     runs: Vec<RunFigures>,
-    /// Cell by cell, policy by policy.
-    latencies: Vec<Distribution>,
+    /// The latencies of the runs, cell by cell and policy by policy.
+    latencies: Vec<HistogramEntry>,
 }
 
-/// A [`Latency`], without loss.
+/// A [`LatencyHistogram`] in a file, without loss.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Distribution {
-    /// Decimal digits: readers of JSON seldom keep 128 bits.
+struct HistogramEntry {
+    /// In decimal digits, because few readers of JSON keep numbers of 128 bits.
     sum_ns: String,
     min_ns: u64,
     max_ns: u64,
-    /// A latency in the bucket, and the number of requests.
+    /// For each bucket that is not empty, a latency in it and the number of requests.
     buckets: Vec<(u64, u64)>,
 }
 
-/// What makes a file no part of this sweep, or no part at all.
+/// Why a file that was read as a part can't be joined to others.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum PartError {
-    /// Written by another version: that of the program.
+    /// Another version of the program wrote it: this one.
     Version(String),
-    /// What it says does not fit together.
+    /// Its content contradicts itself; in words.
     Content(&'static str),
 }
 
-impl Distribution {
-    fn of(latency: &Latency) -> Self {
+impl HistogramEntry {
+    fn of(latency: &LatencyHistogram) -> Self {
         Self {
             sum_ns: latency.sum_ns().to_string(),
             min_ns: latency.min_ns(),
@@ -64,15 +66,15 @@ impl Distribution {
         }
     }
 
-    fn latency(&self) -> Option<Latency> {
+    fn latency(&self) -> Option<LatencyHistogram> {
         let ends = (self.min_ns, self.max_ns);
-        Latency::from_buckets(&self.buckets, self.sum_ns.parse().ok()?, ends)
+        LatencyHistogram::from_buckets(&self.buckets, self.sum_ns.parse().ok()?, ends)
     }
 }
 
-impl Part {
-    /// What `tally` holds of one part.
-    pub fn of(sweep: &Sweep, shard: Shard, tally: &Tally) -> Self {
+impl SweepPart {
+    /// The results in `tally` as one part of a sweep.
+    pub fn of(sweep: &Sweep, shard: Shard, tally: &SweepTally) -> Self {
         Self {
             schema_version: SCHEMA_VERSION,
             program_version: PROGRAM_VERSION.to_owned(),
@@ -80,11 +82,11 @@ impl Part {
             of: shard.of(),
             spec: sweep.spec.clone(),
             runs: tally.runs.values().cloned().collect(),
-            latencies: tally.latencies.iter().map(Distribution::of).collect(),
+            latencies: tally.latencies.iter().map(HistogramEntry::of).collect(),
         }
     }
 
-    /// Which part it is; `None` if it says nonsense.
+    /// Which part it is; `None` if its numbers make no sense.
     pub(super) fn shard(&self) -> Option<Shard> {
         Shard::new(self.part, self.of)
     }
@@ -94,12 +96,12 @@ impl Part {
         serde_json::from_str(text)
     }
 
-    /// As the one line that its file holds.
+    /// The text of the part's file, which is one line.
     pub(super) fn render(&self) -> String {
         serde_json::to_string(self).expect("string keys and whole numbers") + "\n"
     }
 
-    /// Whether this program wrote it.
+    /// Checks that this version of the program wrote the part.
     pub(super) fn check_version(&self) -> Result<(), PartError> {
         if self.schema_version == SCHEMA_VERSION && self.program_version == PROGRAM_VERSION {
             return Ok(());
@@ -107,8 +109,8 @@ impl Part {
         Err(PartError::Version(self.program_version.clone()))
     }
 
-    /// Adds its runs to those of other parts.
-    pub(super) fn add_to(&self, sweep: &Sweep, tally: &mut Tally) -> Result<(), PartError> {
+    /// Adds the runs of this part to those of other parts in `tally`.
+    pub(super) fn add_to(&self, sweep: &Sweep, tally: &mut SweepTally) -> Result<(), PartError> {
         let shard = self.shard().ok_or(PartError::Content("there is no such part"))?;
         let numbers = shard.runs(sweep.run_count());
         if numbers.len() != self.runs.len() || self.latencies.len() != tally.latencies.len() {
@@ -120,6 +122,7 @@ impl Part {
             sent[cell * sweep.policies.len() + policy] += figures.requests.sent;
             tally.runs.insert(number, figures.clone());
         }
+        // Somebody may have changed the file: its counts and histograms must agree.
         for ((sum, part), sent) in tally.latencies.iter_mut().zip(&self.latencies).zip(sent) {
             let latency = part.latency().filter(|latency| latency.count() == sent);
             sum.merge(&latency.ok_or(PartError::Content("its latencies and counts disagree"))?);
@@ -128,28 +131,35 @@ impl Part {
     }
 }
 
-/// Writes one part's file into `dir`, and beside it the scenarios of those cells in which an oracle
-/// was violated, so that it can be replayed where the part was run. They appear whole or not at all,
-/// in place of what an earlier run of this part has left. Says where the part is.
+/// Writes a part's file into `dir`, and beside it the scenario of each cell in which an oracle was
+/// violated, so that the violation can be replayed on the machine that ran the part. The files
+/// appear whole or not at all, in place of those of an earlier run of this part. Returns the part's
+/// path.
 ///
 /// # Errors
 /// If a file can't be written.
-pub fn write_part(dir: &Path, sweep: &Sweep, shard: Shard, tally: &Tally) -> io::Result<PathBuf> {
+pub fn write_part(
+    dir: &Path,
+    sweep: &Sweep,
+    shard: Shard,
+    tally: &SweepTally,
+) -> io::Result<PathBuf> {
     let mut files = Vec::new();
     for (index, cell) in sweep.cells.iter().enumerate() {
         if tally.violates_oracles_in(sweep, index) {
             files.push((shard.cell_name(cell), cell.text.clone().into_bytes()));
         }
     }
-    let text = Part::of(sweep, shard, tally).render();
+    let text = SweepPart::of(sweep, shard, tally).render();
     files.push((shard.file_name(), text.into_bytes()));
     publish(dir, &files, |dir| stale_files(dir, shard, &files))?;
     Ok(dir.join(shard.file_name()))
 }
 
-/// Scenarios of cells that are beside this part in `dir` and are not among `files`.
-fn stale_files(dir: &Path, shard: Shard, files: &[NamedFile]) -> io::Result<Vec<PathBuf>> {
+/// Scenarios that an earlier run of this part has left in `dir` and that are not among `files`.
+fn stale_files(dir: &Path, shard: Shard, files: &[OutputFile]) -> io::Result<Vec<PathBuf>> {
     let mut stale = Vec::new();
+    // Without the part's file there was no earlier run, so nothing in the directory is ours.
     if !dir.join(shard.file_name()).exists() {
         return Ok(stale);
     }

@@ -1,121 +1,124 @@
-//! What a sweep consists of: cells, and the runs of each.
+//! What a sweep consists of: cells, and the runs in each.
 
 use std::num::NonZero;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::{Shard, Tally, Vary};
+use super::{Shard, SweepTally, Vary};
 use crate::engine::{EngineError, Run};
 use crate::runner::{Progress, stream};
 use crate::scenario::{Diagnostics, EngineKind, Loaded, Scenario, set_fields};
 
-/// More runs than this are a slip of the keyboard.
+/// The most runs of a sweep: more of them must be a typing error.
 pub(super) const MOST_RUNS: usize = 1_000_000;
-/// More cells than this, too: each is a directory.
+/// The most cells of a sweep: each becomes a directory.
 const MOST_CELLS: usize = 10_000;
-/// Each cell and policy has a histogram, of some 180 KB.
+/// The most pairs of a cell and a policy: each has a histogram of some 180 KB in memory.
 const MOST_GROUPS: usize = 10_000;
 
-/// What was asked for. Equal specifications give equal results, byte for byte.
+/// What the user asks for. Equal specifications give equal results, byte for byte, so parts of a
+/// sweep carry theirs to show that they belong together. [`Sweep::new`] checks it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Spec {
-    /// Text of the scenario file.
+pub struct SweepSpec {
+    /// The text of the scenario file.
     pub scenario: String,
-    /// The engine's name; that of the file if left out.
+    /// The name of the engine; `None` takes the file's.
     pub engine: Option<String>,
-    /// In ascending order; those of the file if empty.
+    /// The seeds, in ascending order; an empty list takes the file's.
     pub seeds: Vec<u64>,
-    /// Labels of the policies; all if empty.
+    /// The labels of the policies that run; an empty list takes all.
     pub policies: Vec<String>,
-    /// Varied fields. The values of the last change fastest.
+    /// The varied fields. The values of the last one change fastest.
     pub vary: Vec<Vary>,
-    /// Label of the policy that the others are compared with; the first if left out.
+    /// The label of the policy that the others are compared with; `None` takes the first.
     pub baseline: Option<String>,
 }
 
-/// A sweep that can be carried out.
+/// A checked sweep, which can be carried out. Its runs are numbered from 0: cell by cell, in each
+/// cell policy by policy, and for each policy seed by seed.
 #[derive(Clone, Debug)]
 pub struct Sweep {
-    /// What was asked for.
-    pub spec: Spec,
-    /// The scenario as its file has it.
+    /// The specification that it was made from.
+    pub spec: SweepSpec,
+    /// The scenario of the file, before any field is varied.
     pub scenario: Scenario,
-    /// What runs it.
+    /// The engine that carries out the runs.
     pub engine: EngineKind,
-    /// In ascending order.
+    /// The seeds, in ascending order.
     pub seeds: Vec<u64>,
-    /// Labels, in the order of the file.
+    /// The labels of the policies that run, in the order of the file.
     pub policies: Vec<String>,
-    /// Index of the policy that the others are compared with.
+    /// The policy that the others are compared with, as an index of `policies`.
     pub baseline: usize,
-    /// At least one.
-    pub cells: Vec<Cell>,
+    /// One cell per combination of the varied values; at least one.
+    pub cells: Vec<SweepCell>,
 }
 
-/// One combination of the varied values.
+/// One combination of the varied values, and the scenario with these values.
 #[derive(Clone, Debug)]
-pub struct Cell {
-    /// From 1.
+pub struct SweepCell {
+    /// The cell's number, from 1.
     pub number: usize,
-    /// One per varied field.
+    /// One value per varied field.
     pub values: Vec<String>,
-    /// Text of a scenario file with these values.
+    /// The text of a scenario file with these values.
     pub text: String,
-    /// What it says, with the policies of the sweep only.
+    /// The scenario of this text, with only those policies that run.
     pub scenario: Scenario,
 }
 
-/// Which run of a sweep one is, as three indices.
+/// The cell, the policy and the seed of a run of a sweep, as indices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RunPosition {
-    /// Of [`Sweep::cells`].
+    /// An index of [`Sweep::cells`].
     pub cell: usize,
-    /// Of [`Sweep::policies`].
+    /// An index of [`Sweep::policies`].
     pub policy: usize,
-    /// Of [`Sweep::seeds`].
+    /// An index of [`Sweep::seeds`].
     pub seed: usize,
 }
 
-/// Why there is no such sweep.
+/// Why a sweep can't be carried out.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum SweepError {
-    /// The scenario is wrong, as it stands or with varied values.
+    /// The scenario has mistakes, in the file or with varied values.
     #[error("{0}")]
     Scenario(Box<Diagnostics>),
-    /// A varied field can't be set.
+    /// A varied field can't be set; the text says which and why.
     #[error("vary {0}")]
     Vary(String),
-    /// One field is varied twice.
+    /// This field is varied twice.
     #[error("vary `{0}` once only, with all of its values")]
     VariedTwice(String),
     /// A policy is not in the scenario.
     #[error("no policy `{label}` here; there are: {known}")]
     NoPolicy {
-        /// Its label.
+        /// The label that was asked for.
         label: String,
-        /// Those that are.
+        /// The labels of the scenario's policies.
         known: String,
     },
-    /// The baseline is among the policies that were left out.
+    /// This label of the baseline is among the policies that don't run.
     #[error("the baseline `{0}` is not among the policies chosen: choose it, too")]
     BaselineLeftOut(String),
-    /// The cells have different policies.
+    /// The cells have policies with different labels.
     #[error(
         "cell {cell} has the policies {found}, but cell 1 has {expected}; \
          give each policy a `label` that stays"
     )]
     Labels {
-        /// The number of the cell.
+        /// The number of a cell that differs from the first.
         cell: usize,
-        /// Its policies.
+        /// The labels of its policies.
         found: String,
-        /// Those of the first cell.
+        /// The labels of the first cell's policies.
         expected: String,
     },
-    /// There are more runs or cells than can be meant.
+    /// There are more runs or cells than a sweep may have; the text says of what there are too
+    /// many.
     #[error("{0}")]
     TooMany(String),
 }
@@ -127,18 +130,19 @@ impl From<Diagnostics> for SweepError {
 }
 
 impl Sweep {
-    /// Checks every cell as if it were a file of its own. `file` is only a name in messages.
+    /// Makes a sweep, and checks the scenario of every cell as if it were a file of its own. `file`
+    /// is the name of the scenario file, for messages only.
     ///
     /// # Errors
-    /// The first thing that is wrong.
-    pub fn new(spec: Spec, file: &str) -> Result<Self, SweepError> {
+    /// The first mistake that is found.
+    pub fn new(spec: SweepSpec, file: &str) -> Result<Self, SweepError> {
         let scenario = Loaded::from_text(&spec.scenario, file)?.scenario;
         for vary in &spec.vary {
             vary.check().map_err(SweepError::Vary)?;
         }
         let mut cells = Vec::new();
         for values in combinations(&spec.vary)? {
-            cells.push(Cell::new(&spec, cells.len() + 1, values, file)?);
+            cells.push(SweepCell::new(&spec, cells.len() + 1, values, file)?);
         }
         let first = &cells[0].scenario;
         let policies = labels(first);
@@ -165,7 +169,7 @@ impl Sweep {
         Ok(Self { spec, scenario, engine, seeds, policies, baseline, cells })
     }
 
-    /// Every run: cell by cell, policy by policy, seed by seed.
+    /// Every run, in the order of their numbers.
     pub fn runs(&self) -> Vec<Run<'_>> {
         let mut all = Vec::with_capacity(self.run_count());
         for cell in &self.cells {
@@ -189,20 +193,20 @@ impl Sweep {
         RunPosition { cell: group / self.policies.len(), policy: group % self.policies.len(), seed }
     }
 
-    /// Carries out one part on `threads` threads. [`Progress::run`] is the number of a run within
-    /// the part.
+    /// Carries out one part of the sweep on `threads` threads. [`Progress::run`] is an index of
+    /// [`Self::part`].
     ///
     /// # Errors
-    /// That of the first run that broke down.
+    /// The error of the first run that broke down.
     pub fn execute(
         &self,
         shard: Shard,
         threads: NonZero<usize>,
         progress: impl FnMut(Progress),
-    ) -> Result<Tally, EngineError> {
+    ) -> Result<SweepTally, EngineError> {
         let runs = self.part(shard);
         let numbers: Vec<usize> = shard.runs(self.run_count()).collect();
-        let mut tally = Tally::new(self);
+        let mut tally = SweepTally::new(self);
         stream(&runs, self.engine, threads, progress, |run, record| {
             tally.add(self, numbers[run], &record);
         })?;
@@ -216,9 +220,9 @@ impl Sweep {
     }
 }
 
-impl Cell {
+impl SweepCell {
     fn new(
-        spec: &Spec,
+        spec: &SweepSpec,
         number: usize,
         values: Vec<String>,
         file: &str,
@@ -230,6 +234,7 @@ impl Cell {
             true => file.to_owned(),
             false => format!("{file} with {}", with.join(", ")),
         };
+        // The engine becomes part of the text, so that the cell's file can be replayed as it is.
         if let Some(engine) = &spec.engine {
             fields.push(("engine", engine));
         }
@@ -263,7 +268,7 @@ fn position(labels: &[String], wanted: &str) -> Result<usize, SweepError> {
         .ok_or_else(|| SweepError::NoPolicy { label: wanted.to_owned(), known: labels.join(", ") })
 }
 
-/// Where the baseline stands among the policies that run.
+/// The index of the baseline among the labels of the policies that run.
 fn baseline(scenario: &Scenario, running: &[String], wanted: &str) -> Result<usize, SweepError> {
     position(running, wanted).map_err(|missing| match position(&labels(scenario), wanted) {
         Ok(_) => SweepError::BaselineLeftOut(wanted.to_owned()),
@@ -271,13 +276,14 @@ fn baseline(scenario: &Scenario, running: &[String], wanted: &str) -> Result<usi
     })
 }
 
-/// Every combination of values, those of the last field changing fastest.
+/// Every combination of the values. Those of the last field change fastest.
 fn combinations(vary: &[Vary]) -> Result<Vec<Vec<String>>, SweepError> {
     let mut all = vec![Vec::new()];
     for (index, Vary { path, values }) in vary.iter().enumerate() {
         if vary[..index].iter().any(|earlier| earlier.path == *path) {
             return Err(SweepError::VariedTwice(path.clone()));
         }
+        // Checked before the combinations are made, because they could fill the memory.
         if all.len() * values.len() > MOST_CELLS {
             let text = format!("the varied values have more than {MOST_CELLS} combinations");
             return Err(SweepError::TooMany(text));

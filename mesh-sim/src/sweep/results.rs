@@ -1,6 +1,7 @@
 //! `sweep.json`: the figures of every run and cell, and the comparisons.
 //!
-//! These types are the format: `docs/sweep.schema.json` is generated from them.
+//! These types are the format: `docs/sweep.schema.json` is generated from them, with their
+//! comments.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -8,14 +9,14 @@ use std::collections::BTreeMap;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Serialize, Serializer};
 
-use super::compare::{Comparison, FEWEST_SEEDS, Finding};
-use super::findings::{CellFindings, Findings, PolicyFindings};
+use super::compare::{BaselineComparison, FEWEST_SEEDS, Finding};
+use super::findings::{CellFindings, PolicyFindings, SweepFindings};
 use super::interval::CONFIDENCE;
 use super::{Sweep, Vary};
 use crate::figures::{Figure, Latencies, Unit};
 use crate::format::ms_number;
 use crate::judge::{RunFigures, Verdict, ViolatedOracle};
-use crate::report::summary::{Clock, MissEntry, Requests, ScenarioId, pretty, words};
+use crate::report::summary::{ClockKind, MissEntry, RequestsEntry, ScenarioId, pretty, words};
 
 /// Version of the format: one more whenever a field comes, goes or changes its meaning.
 const SCHEMA_VERSION: u32 = 2;
@@ -24,22 +25,22 @@ const SCHEMA_VERSION: u32 = 2;
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(title = "Agentic Mesh: sweep.json")]
-struct Results {
+struct SweepResults {
     /// Version of this format.
     schema_version: u32,
-    /// The file, as it is before any field is varied.
+    /// The scenario file, before any field is varied.
     scenario: ScenarioId,
-    /// The name of the engine that ran it.
+    /// The name of the engine that ran the scenario.
     engine: String,
-    /// Whose time the latencies are in.
-    clock: Clock,
+    /// The clock by which latencies were measured.
+    clock: ClockKind,
     /// The seeds; each policy ran once with each in every cell.
     seeds: Vec<u64>,
     /// Labels of the policies.
     policies: Vec<String>,
     /// Label of the policy that the others are compared with.
     baseline: String,
-    /// How intervals were made.
+    /// How confidence intervals were made.
     intervals: Intervals,
     /// The varied fields; the values of the last change fastest.
     vary: Vec<Varied>,
@@ -51,9 +52,10 @@ struct Results {
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Intervals {
-    /// Student's t of the differences, seed by seed: `paired_t`.
+    /// The method: `paired_t` is Student's t of the differences, seed by seed.
     method: &'static str,
-    /// Share of the intervals that hold the true value, if the differences are normal.
+    /// Share of the intervals that contain the true value, if the differences are normally
+    /// distributed.
     confidence: f64,
     /// With fewer pairs of runs there is no interval.
     fewest_seeds: usize,
@@ -63,9 +65,9 @@ struct Intervals {
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Varied {
-    /// The way to it.
+    /// The way to the field, key by key.
     path: String,
-    /// Its values, as they were typed.
+    /// The values of the field, as they were typed.
     values: Vec<String>,
 }
 
@@ -73,15 +75,15 @@ struct Varied {
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct CellEntry {
-    /// Its number, from 1; its files are in `cell-<number>`.
+    /// The cell's number, from 1; its files are in `cell-<number>`.
     cell: usize,
     /// The varied fields with their values here.
     values: BTreeMap<String, String>,
-    /// SHA-256 of its `scenario.toml`, in hex.
+    /// SHA-256 of the cell's `scenario.toml`, in hex.
     sha256: String,
     /// One per policy.
     policies: Vec<PolicyEntry>,
-    /// One per policy other than the baseline and metric; none if there were no requests.
+    /// One per metric and policy other than the baseline; none if there were no requests.
     comparisons: Vec<ComparisonEntry>,
 }
 
@@ -89,33 +91,33 @@ struct CellEntry {
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct PolicyEntry {
-    /// Its label.
+    /// Label of the policy.
     policy: String,
     /// Requests by outcome, added up over the seeds.
-    requests: Requests,
+    requests: RequestsEntry,
     /// Requests that were not answered, by reason.
     failures: BTreeMap<String, u64>,
     /// Latencies of all seeds together, in milliseconds. Null if there were no requests.
     latency_ms: Option<Latencies<f64>>,
-    /// The worst that happened.
+    /// The verdict over all seeds.
     verdict: Verdict,
-    /// Thresholds that were missed.
+    /// The thresholds that were missed.
     missed: Vec<MissEntry>,
     /// One per seed.
     runs: Vec<RunEntry>,
 }
 
-/// One run.
+/// One policy with one seed in one cell.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct RunEntry {
     /// The seed.
     seed: u64,
     /// Requests by outcome.
-    requests: Requests,
+    requests: RequestsEntry,
     /// Requests that were not answered, by reason.
     failures: BTreeMap<String, u64>,
-    /// Null if there were no requests.
+    /// Latencies in milliseconds. Null if there were no requests.
     latency_ms: Option<Latencies<f64>>,
     /// Hash of every event of the run in order, 16 hex digits: equal for equal runs.
     #[schemars(regex(pattern = "^[0-9a-f]{16}$"))]
@@ -126,17 +128,17 @@ struct RunEntry {
     violations: Vec<ViolatedOracleEntry>,
 }
 
-/// A violated oracle.
+/// An oracle that a run violated.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct ViolatedOracleEntry {
     /// The oracle's name.
     oracle: String,
-    /// When first, in milliseconds of simulated time.
+    /// When the oracle was first violated, in milliseconds of simulated time.
     at_ms: f64,
-    /// What was seen then.
+    /// What was seen then, in a sentence.
     detail: String,
-    /// How often in all.
+    /// How often the run violated the oracle.
     times: u64,
 }
 
@@ -147,7 +149,7 @@ struct ViolatedOracleEntry {
 struct ComparisonEntry {
     /// Label of the policy.
     policy: String,
-    /// By what.
+    /// The figure by which the two are compared.
     metric: Metric,
     /// Seeds with which both policies had requests.
     pairs: usize,
@@ -157,9 +159,9 @@ struct ComparisonEntry {
     figure: f64,
     /// The policy's figure less the baseline's.
     difference: f64,
-    /// Confidence interval of the difference: its two ends. Null if there are too few seeds.
+    /// The two ends of the confidence interval of the difference. Null if there are too few seeds.
     interval: Option<(f64, f64)>,
-    /// What it shows.
+    /// What the interval shows.
     finding: Finding,
 }
 
@@ -168,17 +170,17 @@ struct ComparisonEntry {
 struct Metric(&'static Figure);
 
 /// The results as pretty-printed JSON, with a line feed at its end.
-pub fn render(findings: &Findings<'_>) -> String {
-    pretty(&Results::of(findings))
+pub fn render(findings: &SweepFindings<'_>) -> String {
+    pretty(&SweepResults::of(findings))
 }
 
 /// The JSON Schema of `sweep.json`, pretty-printed.
 pub fn schema() -> String {
-    pretty(&schemars::schema_for!(Results))
+    pretty(&schemars::schema_for!(SweepResults))
 }
 
-impl Results {
-    fn of(findings: &Findings<'_>) -> Self {
+impl SweepResults {
+    fn of(findings: &SweepFindings<'_>) -> Self {
         let sweep = findings.sweep;
         let varied = |vary: &Vary| Varied { path: vary.path.clone(), values: vary.values.clone() };
         Self {
@@ -188,7 +190,7 @@ impl Results {
                 sha256: sweep.scenario.sha256.clone(),
             },
             engine: sweep.engine.name().to_owned(),
-            clock: Clock::Virtual,
+            clock: ClockKind::Virtual,
             seeds: sweep.seeds.clone(),
             policies: sweep.policies.clone(),
             baseline: sweep.policies[sweep.baseline].clone(),
@@ -224,7 +226,7 @@ impl PolicyEntry {
         let failures = runs.failures.iter();
         Self {
             policy: runs.label.to_owned(),
-            requests: Requests::of(&measured.requests),
+            requests: RequestsEntry::of(&measured.requests),
             failures: failures.map(|(why, n)| ((*why).to_owned(), *n)).collect(),
             latency_ms: measured.latency_ms(),
             verdict: verdict.verdict(),
@@ -244,7 +246,7 @@ impl RunEntry {
         };
         Self {
             seed,
-            requests: Requests::of(&run.requests),
+            requests: RequestsEntry::of(&run.requests),
             failures: run.failures.clone(),
             latency_ms: run.measured().latency_ms(),
             event_hash: format!("{:016x}", run.event_hash),
@@ -255,7 +257,7 @@ impl RunEntry {
 }
 
 impl ComparisonEntry {
-    fn of(sweep: &Sweep, comparison: &Comparison) -> Self {
+    fn of(sweep: &Sweep, comparison: &BaselineComparison) -> Self {
         let number = |figure| rounded(comparison.metric, figure);
         Self {
             policy: sweep.policies[comparison.policy].clone(),
@@ -284,7 +286,7 @@ impl JsonSchema for Metric {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         let all: Vec<_> =
             Figure::compared().map(|figure| (figure.column, figure.description())).collect();
-        words("A metric.", &all)
+        words("A figure by which policies are compared.", &all)
     }
 }
 
@@ -305,7 +307,7 @@ impl JsonSchema for Finding {
     }
 }
 
-/// A figure as files have it: a share of requests with six decimals, milliseconds with six.
+/// A figure's value as files have it, with six decimals: a share of the requests, or milliseconds.
 pub(super) fn rounded(metric: &Figure, figure: f64) -> f64 {
     const NANOS_PER_MILLI: f64 = 1e6;
     let unit = match metric.unit {

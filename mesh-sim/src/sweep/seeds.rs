@@ -1,20 +1,20 @@
-//! Seeds as they are typed: `1..200`, `7`, `1..20,42`.
+//! Reads seeds as users type them: `1..200`, `7`, `1..20,42`.
 
 use std::str::FromStr;
 
-/// Seeds survive JSON readers that keep numbers as doubles.
+/// The greatest seed. JSON readers that keep numbers as doubles read it without loss.
 const MAX_SEED: u64 = (1 << 53) - 1;
-/// More than anyone can run; it keeps a slip of the keyboard from filling the memory.
+/// The most seeds. A typing error must not fill the memory.
 const MOST: usize = 1_000_000;
 
-/// Seeds in ascending order, each once.
+/// A list of seeds in ascending order, each once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Seeds(pub Vec<u64>);
 
 impl FromStr for Seeds {
     type Err = String;
 
-    /// Numbers and ranges between commas; both ends of a range belong to it.
+    /// Reads numbers and ranges that are separated by commas. Both ends of a range belong to it.
     fn from_str(text: &str) -> Result<Self, String> {
         let mut seeds = Vec::new();
         for item in text.split(',') {
@@ -25,6 +25,7 @@ impl FromStr for Seeds {
             if first > last {
                 return Err(format!("{item}: the first seed is greater than the last"));
             }
+            // Checked before the range is stored, which could fill the memory.
             let room = MOST - seeds.len();
             if last - first >= room as u64 {
                 return Err(format!("these are more than {MOST} seeds"));

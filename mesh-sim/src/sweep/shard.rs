@@ -1,13 +1,13 @@
-//! Which part of a sweep a process carries out.
+//! The part of a sweep that a process carries out.
 
 use std::fmt;
 use std::str::FromStr;
 
-use super::Cell;
+use super::SweepCell;
 use super::plan::MOST_RUNS;
 
-/// Part `number` of `of`, from 1: of all runs, numbered from 0, those whose number modulo `of` is
-/// `number` - 1.
+/// Part `number` of `of`, from 1. It has the runs whose number (from 0) modulo `of` is `number` -
+/// 1. That spreads the runs of a cell over the parts, so that these take about equally long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Shard {
     number: usize,
@@ -15,10 +15,11 @@ pub struct Shard {
 }
 
 impl Shard {
-    /// The only part.
+    /// The whole sweep as its only part.
     pub const WHOLE: Self = Self { number: 1, of: 1 };
 
-    /// Part `number` of `of`; `None` if there is no such part, or more than runs can be.
+    /// Part `number` of `of`. `None` if there is no such part, or if there are more parts than a
+    /// sweep can have runs.
     pub const fn new(number: usize, of: usize) -> Option<Self> {
         if number >= 1 && number <= of && of <= MOST_RUNS {
             Some(Self { number, of })
@@ -27,32 +28,33 @@ impl Shard {
         }
     }
 
-    /// Which part, from 1.
+    /// The number of the part, from 1.
     pub const fn number(self) -> usize {
         self.number
     }
 
-    /// Of how many.
+    /// How many parts the sweep has.
     pub const fn of(self) -> usize {
         self.of
     }
 
-    /// The numbers of this part's runs out of `runs`.
+    /// The numbers of this part's runs, if the sweep has `runs` runs.
     pub fn runs(self, runs: usize) -> impl ExactSizeIterator<Item = usize> {
+        // If there are fewer runs than parts, the last parts have none.
         (self.number - 1..runs.max(self.number - 1)).step_by(self.of)
     }
 
-    /// The name of its file.
+    /// The name of the part's file.
     pub fn file_name(self) -> String {
         format!("shard-{}-of-{}.json", self.number, self.of)
     }
 
-    /// The name of the file of a cell's scenario, beside it.
-    pub fn cell_name(self, cell: &Cell) -> String {
+    /// The name of the file beside the part's file that has the scenario of a cell.
+    pub fn cell_name(self, cell: &SweepCell) -> String {
         format!("{}{}.toml", self.cell_prefix(), cell.number)
     }
 
-    /// Whether it is the name of such a file of this part.
+    /// Whether `name` is one that [`Self::cell_name`] gives to a file of this part.
     pub(super) fn is_cell_name(self, name: &str) -> bool {
         let number = name.strip_prefix(&self.cell_prefix());
         let number = number.and_then(|rest| rest.strip_suffix(".toml"));
@@ -63,10 +65,11 @@ impl Shard {
         format!("shard-{}-of-{}-cell-", self.number, self.of)
     }
 
-    /// The inverse of [`Self::file_name`].
+    /// The part whose file has this name; `None` if it is not the name of a part's file.
     pub fn from_file_name(name: &str) -> Option<Self> {
         let (number, of) =
             name.strip_prefix("shard-")?.strip_suffix(".json")?.split_once("-of-")?;
+        // Other spellings, like `shard-02-of-3.json`, are no files of ours.
         Self::new(number.parse().ok()?, of.parse().ok()?).filter(|shard| shard.file_name() == name)
     }
 }

@@ -1,21 +1,22 @@
-//! What the terminal shows of a sweep: each cell's policies, and what the comparison shows.
+//! What the terminal shows of a sweep: the policies of each cell, and how they compare.
 
 use std::path::{Path, PathBuf};
 
-use super::compare::{Comparison, FEWEST_SEEDS};
-use super::findings::{CellFindings, Findings, PolicyFindings};
-use super::{Cell, Sweep, Tally};
+use super::compare::{BaselineComparison, FEWEST_SEEDS};
+use super::findings::{CellFindings, PolicyFindings, SweepFindings};
+use super::{Sweep, SweepCell, SweepTally};
 use crate::figures::{Figure, Shown, Unit};
 use crate::format;
 use crate::judge::{PolicyVerdict, RunFigures};
 use crate::report::figure_text;
 use crate::report::table::{layout, replay, wrapped};
 
-/// Labels are cut to this.
+/// Labels in the table of policies are cut to this many characters.
 const LABEL: usize = 14;
 
-/// The whole sweep for a terminal of 80 columns. `dir` is where its files are.
-pub fn render(findings: &Findings<'_>, dir: &Path) -> String {
+/// The whole sweep for a terminal of 80 columns. `dir` is the directory of its files, for the
+/// commands that replay a run.
+pub fn render(findings: &SweepFindings<'_>, dir: &Path) -> String {
     let sweep = findings.sweep;
     let mut out = String::new();
     let mut problems = String::new();
@@ -33,7 +34,7 @@ pub fn render(findings: &Findings<'_>, dir: &Path) -> String {
     out + &notes(sweep) + &problems
 }
 
-fn heading(sweep: &Sweep, cell: &Cell) -> String {
+fn heading(sweep: &Sweep, cell: &SweepCell) -> String {
     let values = sweep.spec.vary.iter().zip(&cell.values);
     let values: Vec<String> =
         values.map(|(vary, value)| format!("{} = {value}", vary.path)).collect();
@@ -43,8 +44,8 @@ fn heading(sweep: &Sweep, cell: &Cell) -> String {
     }
 }
 
-/// The cells of the table of policies, headings first. Its figures are those that policies are
-/// compared by.
+/// The text of the table of policies, row by row, headings first. Its figures are those that
+/// policies are compared by.
 fn rows(policies: &[PolicyFindings<'_>]) -> Vec<Vec<String>> {
     let figures: Vec<&Figure> =
         Figure::compared().filter(|figure| figure.shown >= Shown::Terminal).collect();
@@ -61,16 +62,17 @@ fn rows(policies: &[PolicyFindings<'_>]) -> Vec<Vec<String>> {
     rows
 }
 
-/// One block per policy other than the baseline.
-fn comparison_blocks(sweep: &Sweep, comparisons: &[Comparison]) -> String {
-    let baseline = format::ellipsis(&sweep.policies[sweep.baseline], 30);
+/// The comparisons, in one block per policy other than the baseline.
+fn comparison_blocks(sweep: &Sweep, comparisons: &[BaselineComparison]) -> String {
+    let baseline = format::ellipsis(&sweep.policies[sweep.baseline], 25);
     let mut out = String::new();
     for policy in 0..sweep.policies.len() {
-        let own: Vec<&Comparison> = comparisons.iter().filter(|c| c.policy == policy).collect();
+        let own: Vec<&BaselineComparison> =
+            comparisons.iter().filter(|c| c.policy == policy).collect();
         let Some(first) = own.first() else { continue };
-        let label = format::ellipsis(&sweep.policies[policy], 30);
-        let seeds = format::counted(first.pairs, "seed");
-        out.push_str(&format!("\n {label} less {baseline}, {seeds}\n"));
+        let label = format::ellipsis(&sweep.policies[policy], 25);
+        let seeds = format::counted(first.pairs, "paired seed");
+        out.push_str(&format!("\n {label} vs {baseline} ({seeds})\n"));
         let header = ["", "baseline", "policy", "difference, 95 % interval", "finding"];
         let mut rows = vec![header.map(str::to_owned).to_vec()];
         rows.extend(own.into_iter().map(comparison_row));
@@ -79,8 +81,8 @@ fn comparison_blocks(sweep: &Sweep, comparisons: &[Comparison]) -> String {
     out
 }
 
-fn comparison_row(comparison: &Comparison) -> Vec<String> {
-    let Comparison { metric, baseline, figure, difference, interval, .. } = *comparison;
+fn comparison_row(comparison: &BaselineComparison) -> Vec<String> {
+    let BaselineComparison { metric, baseline, figure, difference, interval, .. } = *comparison;
     let value = |figure: f64| match metric.unit {
         Unit::Share => format!("{:.2}", figure * 100.0),
         Unit::Latency => format::latency(figure as u64, 3),
@@ -95,11 +97,13 @@ fn comparison_row(comparison: &Comparison) -> Vec<String> {
     ]
 }
 
-/// A difference and its interval in one unit, with the digits that the largest of them deserves.
+/// A difference and its interval in the same unit and with the same decimals. The largest of the
+/// three numbers decides both.
 fn signed(unit: Unit, difference: f64, ends: Option<[f64; 2]>) -> String {
     let all = [difference].into_iter().chain(ends.into_iter().flatten());
     let largest = all.map(f64::abs).fold(0.0, f64::max);
     let (unit, name) = match unit {
+        // The difference of two percentages is in percentage points.
         Unit::Share => (0.01, "pp"),
         Unit::Latency if largest >= 1e9 => (1e9, "s"),
         Unit::Latency if largest >= 1e6 || largest == 0.0 => (1e6, "ms"),
@@ -113,7 +117,7 @@ fn signed(unit: Unit, difference: f64, ends: Option<[f64; 2]>) -> String {
     };
     let number = |figure: f64| {
         let scale = [1.0, 10.0, 100.0][decimals];
-        // A figure that reads as zero bears no sign.
+        // A number that is rounded to zero has no sign.
         let rounded = (figure / unit * scale).round() / scale + 0.0;
         let sign = if rounded == 0.0 { "" } else { "+" };
         match sign {
@@ -129,7 +133,7 @@ fn signed(unit: Unit, difference: f64, ends: Option<[f64; 2]>) -> String {
     }
 }
 
-/// What must be known to read the table.
+/// What a reader of the table must know: too few seeds, or how many intervals are wrong by chance.
 fn notes(sweep: &Sweep) -> String {
     let mut out = String::new();
     let seeds = sweep.seeds.len();
@@ -143,7 +147,7 @@ fn notes(sweep: &Sweep) -> String {
     } else if sweep.policies.len() > 1 {
         let intervals = (sweep.policies.len() - 1) * Figure::compared().count() * sweep.cells.len();
         let chance = format!(
-            "Of {intervals} intervals at 95 % some {} miss the truth by chance.",
+            "By chance, about {} of {intervals} intervals at 95 % do not contain the true value.",
             intervals.div_ceil(20)
         );
         out.push_str(&wrapped(&chance, 1, 1));
@@ -151,9 +155,13 @@ fn notes(sweep: &Sweep) -> String {
     out
 }
 
-/// The violated oracles of one part, which is too little to hold against thresholds. `file` says
-/// where a cell's scenario is.
-pub fn part_violations(sweep: &Sweep, tally: &Tally, file: impl Fn(&Cell) -> PathBuf) -> String {
+/// The violated oracles of one part, each with the command that replays it. A part does not judge
+/// thresholds, because these hold for all seeds together. `file` says where a cell's scenario is.
+pub fn part_violations(
+    sweep: &Sweep,
+    tally: &SweepTally,
+    file: impl Fn(&SweepCell) -> PathBuf,
+) -> String {
     let mut out = String::new();
     for (index, cell) in sweep.cells.iter().enumerate() {
         let file = file(cell).display().to_string();
@@ -166,8 +174,8 @@ pub fn part_violations(sweep: &Sweep, tally: &Tally, file: impl Fn(&Cell) -> Pat
 }
 
 /// Violated oracles, each with the command that replays it.
-fn violations(label: &str, cell: &Cell, runs: &[(u64, &RunFigures)], file: &str) -> String {
-    /// One is to be repaired before the next is looked at.
+fn violations(label: &str, cell: &SweepCell, runs: &[(u64, &RunFigures)], file: &str) -> String {
+    /// The most runs that are shown: people repair one violation before they look at the next.
     const SHOWN: usize = 3;
     let mut out = String::new();
     let violated = runs.iter().filter_map(|(seed, run)| Some((seed, run.violations.first()?)));
@@ -188,8 +196,8 @@ fn violations(label: &str, cell: &Cell, runs: &[(u64, &RunFigures)], file: &str)
     out
 }
 
-/// Missed thresholds, each with the command that replays the seed that missed it most.
-fn misses(cell: &Cell, verdict: &PolicyVerdict, file: &str) -> String {
+/// Missed thresholds, each with the command that replays the seed that shows it best.
+fn misses(cell: &SweepCell, verdict: &PolicyVerdict, file: &str) -> String {
     let mut out = String::new();
     let label = &verdict.policy;
     for miss in &verdict.missed {

@@ -1,32 +1,33 @@
-//! The results of a sweep's runs, as far as they have ended.
+//! The results of those runs of a sweep that have ended.
 
 use std::collections::BTreeMap;
 
 use super::findings::PolicyRuns;
 use super::{RunPosition, Sweep};
 use crate::judge::RunFigures;
-use crate::record::{Counts, Latency, RunRecord};
+use crate::record::{LatencyHistogram, OutcomeCounts, RunRecord};
 
-/// Figures of every run that is over, and the latencies of each cell and policy added up. It does
-/// not depend on the order in which runs were added.
+/// The results of the runs of a sweep so far: the figures of each run, and the latencies of each
+/// cell and policy added up over the seeds. The order in which runs are added makes no difference.
 #[derive(Clone, Debug)]
-pub struct Tally {
+pub struct SweepTally {
+    /// How many policies the sweep has.
     policies: usize,
-    /// By the runs' numbers.
+    /// The figures of each run, by its number in the sweep.
     pub(super) runs: BTreeMap<usize, RunFigures>,
-    /// Cell by cell, policy by policy.
-    pub(super) latencies: Vec<Latency>,
+    /// The latencies, cell by cell and policy by policy.
+    pub(super) latencies: Vec<LatencyHistogram>,
 }
 
-impl Tally {
-    /// Without any run.
+impl SweepTally {
+    /// A tally without any run.
     pub fn new(sweep: &Sweep) -> Self {
         let policies = sweep.policies.len();
-        let latencies = vec![Latency::default(); sweep.cells.len() * policies];
+        let latencies = vec![LatencyHistogram::default(); sweep.cells.len() * policies];
         Self { policies, runs: BTreeMap::new(), latencies }
     }
 
-    /// Adds the run with this number.
+    /// Adds the results of the run with this number.
     pub fn add(&mut self, sweep: &Sweep, number: usize, record: &RunRecord) {
         let RunPosition { cell, policy, .. } = sweep.position(number);
         self.latencies[cell * self.policies + policy].merge(&record.latency);
@@ -57,10 +58,11 @@ impl Tally {
         let mut runs = PolicyRuns {
             label: &sweep.policies[policy],
             by_seed: Vec::new(),
-            requests: Counts::default(),
+            requests: OutcomeCounts::default(),
             failures: BTreeMap::new(),
             latency: &self.latencies[index],
         };
+        // The runs of one policy in one cell have consecutive numbers.
         for (number, figures) in self.runs.range(first..first + sweep.seeds.len()) {
             runs.by_seed.push((sweep.seeds[sweep.position(*number).seed], figures));
             runs.requests.merge(&figures.requests);

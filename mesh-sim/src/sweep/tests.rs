@@ -4,7 +4,7 @@ use std::time::Duration;
 use mesh_core::time::Timestamp;
 use serde_json::Value;
 
-use super::part::Part;
+use super::part::SweepPart;
 use super::*;
 use crate::journal::{ConnectionFailure, RequestOutcome};
 use crate::judge::RunFigures;
@@ -26,8 +26,8 @@ rate = 8
 demand = { kind = "constant", value = "1ms" }
 "#;
 
-fn spec(seeds: std::ops::RangeInclusive<u64>, vary: &[&str]) -> Spec {
-    Spec {
+fn spec(seeds: std::ops::RangeInclusive<u64>, vary: &[&str]) -> SweepSpec {
+    SweepSpec {
         scenario: SCENARIO.to_owned(),
         engine: None,
         seeds: seeds.collect(),
@@ -41,8 +41,8 @@ fn sweep(seeds: std::ops::RangeInclusive<u64>, vary: &[&str]) -> Sweep {
     Sweep::new(spec(seeds, vary), "made-up.toml").unwrap()
 }
 
-/// A run that no engine made: `power_of_two` takes 5 ms less, give or take a millisecond by seed,
-/// and answers as many requests.
+/// A made-up run: `power_of_two` takes 5 to 7 ms less, which depends on the seed, and answers as
+/// many requests.
 fn record(sweep: &Sweep, number: usize) -> RunRecord {
     let run = sweep.runs()[number];
     let mut recorder =
@@ -63,8 +63,8 @@ fn record(sweep: &Sweep, number: usize) -> RunRecord {
     recorder.finish(number as u64, 100, Vec::new())
 }
 
-fn tally(sweep: &Sweep, shard: Shard) -> Tally {
-    let mut tally = Tally::new(sweep);
+fn tally(sweep: &Sweep, shard: Shard) -> SweepTally {
+    let mut tally = SweepTally::new(sweep);
     // Backwards: threads finish in any order.
     for number in shard.runs(sweep.run_count()).collect::<Vec<_>>().into_iter().rev() {
         tally.add(sweep, number, &record(sweep, number));
@@ -72,7 +72,7 @@ fn tally(sweep: &Sweep, shard: Shard) -> Tally {
     tally
 }
 
-/// Every file below `dir` with its content, parts left out.
+/// Every file below `dir` with its content, but no files of parts.
 fn files(dir: &Path) -> Vec<(String, Vec<u8>)> {
     let mut found = Vec::new();
     let mut open = vec![dir.to_owned()];
@@ -131,7 +131,7 @@ fn a_bad_value_is_shown_as_in_a_file() {
 
 #[test]
 fn what_is_asked_for_must_be_there() {
-    let with = |change: &dyn Fn(&mut Spec)| {
+    let with = |change: &dyn Fn(&mut SweepSpec)| {
         let mut spec = spec(1..=2, &[]);
         change(&mut spec);
         Sweep::new(spec, "s.toml")
@@ -160,13 +160,13 @@ fn what_is_asked_for_must_be_there() {
 fn parts_join_to_the_bytes_of_the_whole() {
     let sweep = sweep(1..=5, &["workload.rate=8,16"]);
     let whole = tempfile::tempdir().unwrap();
-    write_all(whole.path(), &Findings::of(&sweep, &tally(&sweep, Shard::WHOLE))).unwrap();
+    write_all(whole.path(), &SweepFindings::of(&sweep, &tally(&sweep, Shard::WHOLE))).unwrap();
     // 20 runs: even and uneven parts, and more parts than runs.
     for of in [1, 2, 3, 23] {
         let parts = tempfile::tempdir().unwrap();
         write_parts(parts.path(), &sweep, of);
         let (joined, tally) = merge(&[parts.path().to_owned()]).unwrap();
-        write_all(parts.path(), &Findings::of(&joined, &tally)).unwrap();
+        write_all(parts.path(), &SweepFindings::of(&joined, &tally)).unwrap();
         assert_eq!(files(parts.path()), files(whole.path()), "{of} parts");
     }
     assert_eq!(files(whole.path()).len(), 2 * 3 + 3);
@@ -202,7 +202,7 @@ fn a_part_that_was_changed_is_refused() {
     let sweep = sweep(1..=2, &[]);
     let path = write_part(dir.path(), &sweep, Shard::WHOLE, &tally(&sweep, Shard::WHOLE)).unwrap();
     let text = std::fs::read_to_string(&path).unwrap();
-    assert_eq!(Part::parse(&text).unwrap().render(), text);
+    assert_eq!(SweepPart::parse(&text).unwrap().render(), text);
     let changes = [
         ("\"sent\":16", "\"sent\":17", "its latencies and counts disagree"),
         ("\"part\":1", "\"part\":2", "it is another part than its name says"),
@@ -220,7 +220,7 @@ fn a_part_that_was_changed_is_refused() {
 fn a_difference_that_all_seeds_show_is_found_and_none_is_not() {
     let sweep = sweep(1..=12, &[]);
     let tally = tally(&sweep, Shard::WHOLE);
-    let comparisons = &Findings::of(&sweep, &tally).cells[0].comparisons;
+    let comparisons = &SweepFindings::of(&sweep, &tally).cells[0].comparisons;
     let by = |key| comparisons.iter().find(|c| c.metric.key == key).unwrap();
     let success = by("success");
     assert_eq!((success.pairs, success.finding), (12, Finding::NoDifference));
@@ -238,12 +238,12 @@ fn the_baseline_decides_the_sign_and_few_seeds_say_so() {
     other.baseline = Some("power_of_two".to_owned());
     let other = Sweep::new(other, "s.toml").unwrap();
     let all = tally(&other, Shard::WHOLE);
-    let comparisons = &Findings::of(&other, &all).cells[0].comparisons;
+    let comparisons = &SweepFindings::of(&other, &all).cells[0].comparisons;
     assert_eq!(comparisons[2].finding, Finding::Worse);
 
     let few = sweep(1..=4, &[]);
     let tally = tally(&few, Shard::WHOLE);
-    let findings = Findings::of(&few, &tally);
+    let findings = SweepFindings::of(&few, &tally);
     let comparisons = &findings.cells[0].comparisons;
     assert!(comparisons.iter().all(|c| c.finding == Finding::TooFewSeeds));
     assert!(comparisons.iter().all(|c| c.interval.is_none()));
@@ -251,7 +251,7 @@ fn the_baseline_decides_the_sign_and_few_seeds_say_so() {
 }
 
 /// All runs, of which the last violated an oracle.
-fn tally_with_a_violation(sweep: &Sweep) -> Tally {
+fn tally_with_a_violation(sweep: &Sweep) -> SweepTally {
     let mut all = tally(sweep, Shard::WHOLE);
     let last = sweep.run_count() - 1;
     let mut violating = record(sweep, last);
@@ -271,7 +271,7 @@ fn a_part_shows_how_to_replay_where_it_was_run() {
     let all = tally_with_a_violation(&sweep);
     let dir = tempfile::tempdir().unwrap();
     write_part(dir.path(), &sweep, Shard::WHOLE, &all).unwrap();
-    let file = |cell: &Cell| dir.path().join(Shard::WHOLE.cell_name(cell));
+    let file = |cell: &SweepCell| dir.path().join(Shard::WHOLE.cell_name(cell));
     assert!(!file(&sweep.cells[0]).exists());
     assert_eq!(std::fs::read_to_string(file(&sweep.cells[1])).unwrap(), sweep.cells[1].text);
     let text = part_violations(&sweep, &all, file);
@@ -291,7 +291,7 @@ fn a_part_shows_how_to_replay_where_it_was_run() {
 fn the_table_fits_and_shows_how_to_replay() {
     let sweep = sweep(1..=6, &["workload.rate=8,16", "registry.refresh=500ms"]);
     let all = tally_with_a_violation(&sweep);
-    let text = table(&Findings::of(&sweep, &all), Path::new("out"));
+    let text = table(&SweepFindings::of(&sweep, &all), Path::new("out"));
     assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
     insta::assert_snapshot!(text);
 }
@@ -311,7 +311,7 @@ fn real_output_is_valid_under_the_committed_schema() {
     let validator = jsonschema::validator_for(&schema).unwrap();
     for seeds in [1..=2, 1..=6] {
         let sweep = sweep(seeds, &["workload.rate=8,16"]);
-        let text = results_json(&Findings::of(&sweep, &tally(&sweep, Shard::WHOLE)));
+        let text = results_json(&SweepFindings::of(&sweep, &tally(&sweep, Shard::WHOLE)));
         let mut results: Value = serde_json::from_str(&text).unwrap();
         validator.validate(&results).unwrap();
         // The schema must be able to say no.
@@ -324,7 +324,7 @@ fn real_output_is_valid_under_the_committed_schema() {
 fn tables_for_programs_have_the_same_figures() {
     let dir = tempfile::tempdir().unwrap();
     let sweep = sweep(1..=5, &["workload.rate=8"]);
-    write_all(dir.path(), &Findings::of(&sweep, &tally(&sweep, Shard::WHOLE))).unwrap();
+    write_all(dir.path(), &SweepFindings::of(&sweep, &tally(&sweep, Shard::WHOLE))).unwrap();
     let read = |name: &str| std::fs::read_to_string(dir.path().join(name)).unwrap();
     insta::assert_snapshot!(read("comparison.csv"));
     assert_eq!(read("sweep.csv").lines().count(), 1 + 10);
@@ -336,7 +336,7 @@ fn results_of_an_earlier_sweep_do_not_stay() {
     let dir = tempfile::tempdir().unwrap();
     let write = |vary: &[&str]| {
         let sweep = sweep(1..=2, vary);
-        write_all(dir.path(), &Findings::of(&sweep, &tally(&sweep, Shard::WHOLE))).unwrap();
+        write_all(dir.path(), &SweepFindings::of(&sweep, &tally(&sweep, Shard::WHOLE))).unwrap();
     };
     write(&["workload.rate=8,16,32"]);
     std::fs::write(dir.path().join("cell-3/notes.txt"), "mine").unwrap();

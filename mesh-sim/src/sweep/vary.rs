@@ -1,4 +1,4 @@
-//! Varied fields: which, and the values that each takes in turn.
+//! Varied fields of a scenario, and the values that each takes in turn.
 
 use std::str::FromStr;
 
@@ -6,17 +6,19 @@ use serde::{Deserialize, Serialize};
 
 use crate::scenario::keys;
 
-/// A field of the scenario and the values that it takes.
+/// A field of the scenario that a sweep varies, and the values that it takes in turn. It is read
+/// from text like `workload.rate=100,200,400`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Vary {
-    /// The way to the field: `workload.rate`, `agents.0.count` (items count from 0).
+    /// The way to the field, key by key: `workload.rate`, or `agents.0.count` (items of lists are
+    /// numbered from 0).
     pub path: String,
-    /// The values, as TOML or, where they are none, as the text of a string.
+    /// The values as TOML. A text that is not TOML is the value of a string.
     pub values: Vec<String>,
 }
 
-/// Fields that a sweep sets by other means, and how.
+/// Fields that can't be varied, because a sweep sets them in another way, and what to do instead.
 const RESERVED: [(&str, &str); 3] = [
     ("seeds", "say which with --seeds"),
     ("engine", "say which with --engine, one sweep for each"),
@@ -26,7 +28,7 @@ const RESERVED: [(&str, &str); 3] = [
 impl FromStr for Vary {
     type Err = String;
 
-    /// Reads `path=a,b,c`. Commas inside brackets, braces and quotes do not separate.
+    /// Reads `path=a,b,c`. A comma inside brackets, braces or quotes does not separate values.
     fn from_str(text: &str) -> Result<Self, String> {
         let (path, values) = text
             .split_once('=')
@@ -39,7 +41,7 @@ impl FromStr for Vary {
 }
 
 impl Vary {
-    /// Says what is wrong with it, which may also come from a file.
+    /// Checks the field and its values, because they may also come from the file of a part.
     pub(super) fn check(&self) -> Result<(), String> {
         let keys = keys(&self.path)?;
         if let Some((field, advice)) = RESERVED.iter().find(|(field, _)| keys[0] == *field) {
@@ -62,6 +64,7 @@ fn split(text: &str) -> Vec<&str> {
     let mut parts = Vec::new();
     for (at, c) in text.char_indices() {
         match (quote, c) {
+            // As in TOML, a backslash escapes only in double quotes.
             (Some('"'), _) if escaped => escaped = false,
             (Some('"'), '\\') => escaped = true,
             (Some(open), _) if c == open => quote = None,

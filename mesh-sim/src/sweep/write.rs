@@ -4,27 +4,28 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::findings::{CellFindings, Findings, PolicyFindings};
+use super::findings::{CellFindings, PolicyFindings, SweepFindings};
 use super::{csv, results};
-use crate::publish::{NamedFile, publish};
+use crate::publish::{OutputFile, publish};
 use crate::report::{file_stem, hgrm};
 
 const RESULTS: &str = "sweep.json";
 
-/// Writes every file of a sweep into `dir`, which is made if it does not exist, and says which.
+/// Writes every file of a sweep into `dir`, which is made if it does not exist, and returns their
+/// paths.
 ///
-/// The set appears whole or not at all. Files of an earlier sweep that this one does not replace are
-/// removed; parts are left alone.
+/// The files appear all together or not at all. Files of an earlier sweep that this one does not
+/// replace are removed; the files of parts are left alone.
 ///
 /// # Errors
-/// If a file or directory can't be written; an earlier sweep is then as it was.
-pub fn write_all(dir: &Path, findings: &Findings<'_>) -> io::Result<Vec<PathBuf>> {
+/// If a file or directory can't be written. The files of an earlier sweep are then unchanged.
+pub fn write_all(dir: &Path, findings: &SweepFindings<'_>) -> io::Result<Vec<PathBuf>> {
     let files = files(findings)?;
     publish(dir, &files, |dir| stale_files(dir, &files))
 }
 
-/// Every file's name and content, `sweep.json` last.
-fn files(findings: &Findings<'_>) -> io::Result<Vec<NamedFile>> {
+/// The name and content of every file, `sweep.json` last.
+fn files(findings: &SweepFindings<'_>) -> io::Result<Vec<OutputFile>> {
     let mut files = Vec::new();
     for CellFindings { cell, policies, .. } in &findings.cells {
         let dir = format!("cell-{}", cell.number);
@@ -40,9 +41,10 @@ fn files(findings: &Findings<'_>) -> io::Result<Vec<NamedFile>> {
     Ok(files)
 }
 
-/// Files in the `cell-N` of an earlier sweep that are not among `files`.
-fn stale_files(dir: &Path, files: &[NamedFile]) -> io::Result<Vec<PathBuf>> {
+/// Files in folders `cell-N` of an earlier sweep that are not among `files`.
+fn stale_files(dir: &Path, files: &[OutputFile]) -> io::Result<Vec<PathBuf>> {
     let mut stale = Vec::new();
+    // Without `sweep.json` there was no earlier sweep, so nothing in the directory is ours.
     if !dir.join(RESULTS).exists() {
         return Ok(stale);
     }

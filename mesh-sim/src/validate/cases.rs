@@ -1,22 +1,22 @@
-//! What is validated: each case is a file of `scenarios/validation` with some fields set.
+//! The cases of a validation. Each is a file of `scenarios/validation`, with some fields changed.
 
-use super::model::Model;
+use super::queue_model::QueueModel;
 
-/// One queue, or several policies in front of the same servers.
+/// The description of a case: one queue, or several policies in front of the same servers.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct CaseSpec {
-    /// The scenario file, from the repository's root.
+    /// The path of the scenario file, from the root of the repository.
     pub(super) file: &'static str,
-    /// Its text.
+    /// The text of the file.
     pub(super) text: &'static str,
-    /// Fields of the file that are set otherwise, as `mesh-sim sweep --vary` would.
+    /// Fields that get other values than in the file, as with `mesh-sim sweep --vary`.
     pub(super) settings: &'static [(&'static str, &'static str)],
-    /// Labels of the policies that are run; all of the file if empty.
+    /// The labels of the policies that are run; all of the file's if empty.
     pub(super) policies: &'static [&'static str],
-    /// What it is.
-    pub(super) model: Model,
-    /// How far a mean or a share, and how far a quantile may be off, in percent, when the whole
-    /// scenario is run.
+    /// The queue that the scenario is.
+    pub(super) model: QueueModel,
+    /// The greatest errors that are allowed in a whole validation, in percent: that of a mean or a
+    /// share, and that of a quantile.
     pub(super) tolerance: (f64, f64),
 }
 
@@ -27,7 +27,7 @@ macro_rules! case {
             text: include_str!(concat!("../../../scenarios/validation/", $file, ".toml")),
             settings: &$settings,
             policies: &$policies,
-            model: Model::$model,
+            model: QueueModel::$model,
             tolerance: $tolerance,
         }
     };
@@ -36,17 +36,18 @@ macro_rules! case {
 const ALL: [&str; 0] = [];
 const NOTHING: [(&str, &str); 0] = [];
 
-/// Means within 1 % and quantiles within 2 %, which `docs/validation.md` derives.
+/// Means within 1 % and quantiles within 2 %: `docs/validation.md` derives these.
 const USUAL: (f64, f64) = (1.0, 2.0);
-/// Supermarkets of 100 servers have a mean only.
+/// For a supermarket of 100 servers theory has only a mean, which is itself simulated.
 const SUPERMARKET: (f64, f64) = (2.0, 2.0);
-/// The reference figures of the board have an error of their own: they are of one seed.
+/// The reference figures of the board are from one seed, so they have an error of their own.
 const BOARD: (f64, f64) = (5.0, 5.0);
-/// With a board as old as 50 service times, the shortest of all queues sends some 4,500 jobs to
-/// one server at a time, which is then busy for 4,500 service times: a seed sees few such rounds.
+/// If the board is as old as 50 service times, the policy that joins the shortest of all queues
+/// sends some 4,500 jobs in a row to one server, which is then busy for 4,500 service times. A run
+/// has so few of these that its mean varies a lot.
 const HERD: (f64, f64) = (40.0, 40.0);
 
-/// Those that look at the board.
+/// The policies that look at the board.
 const INFORMED: [&str; 3] = ["d2", "d3", "all"];
 
 /// All cases, in the order in which they are shown.

@@ -1,14 +1,15 @@
-//! The simulator against queueing theory: `mesh-sim validate`.
+//! Compares the simulator with queueing theory: `mesh-sim validate`.
 //!
-//! Every case is an ordinary scenario. What is expected of it is computed from the scenario that was
-//! loaded, by closed forms and by one Markov chain that share no code with the mesh.
+//! Every case is an ordinary scenario that is a queue with known figures. The expected figures are
+//! computed from the checked scenario, with closed forms and one Markov chain that share no code
+//! with the mesh.
 
-mod board;
+mod bulletin_board;
 mod cases;
-mod chain;
-mod forms;
-mod model;
-mod system;
+mod closed_forms;
+mod markov_chain;
+mod queue_model;
+mod queueing_system;
 mod table;
 
 use std::time::Duration;
@@ -18,87 +19,88 @@ use mesh_core::time::nanos;
 use crate::engine::{EngineError, Run};
 use crate::judge::Verdict;
 use crate::parallel::{cores, in_order};
-use crate::record::{Counts, Latency, RunRecord};
+use crate::record::{LatencyHistogram, OutcomeCounts, RunRecord};
 use crate::runner::{Progress, stream};
 use crate::scenario::{EngineKind, Scenario};
-use crate::sweep::{Spec, Sweep, SweepError, Vary};
+use crate::sweep::{Sweep, SweepError, SweepSpec, Vary};
 
 use self::cases::{CASES, CaseSpec};
-use self::model::{Model, TheoryFigure};
-use self::system::System;
+use self::queue_model::{QueueModel, TheoryFigure};
+use self::queueing_system::QueueingSystem;
 
 pub use self::table::render;
 
-/// A quick validation simulates this part of the whole one.
+/// A quick validation simulates one part in this many of the whole one.
 const QUICK: u32 = 64;
-/// A figure that may be off by this share or more is not held against theory.
+/// A figure with a relative tolerance of this much or more is not compared with theory.
 const NO_TOLERANCE: f64 = 0.5;
-/// Jobs of a Markov chain, when nothing is shortened.
+/// How many jobs a Markov chain simulates in a whole validation.
 const CHAIN_JOBS: u64 = 20_000_000;
 
-/// All cases, ready to run.
+/// All cases, checked and ready to run.
 #[derive(Debug)]
 pub struct Validation {
     cases: Vec<Case>,
-    /// The whole is so many times as long as this.
+    /// How many times as long the whole validation is.
     shortened: u32,
 }
 
+/// A case with the sweep that runs it, which has a single cell.
 #[derive(Debug)]
 struct Case {
     spec: &'static CaseSpec,
     sweep: Sweep,
-    system: System,
+    system: QueueingSystem,
 }
 
-/// One figure: what theory says and what was simulated.
+/// One figure of one case: what theory says, and what was simulated.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CheckedFigure {
-    /// The queue that it is a figure of.
+    /// The queue that it is a figure of: "M/M/1, load 0.7", say.
     pub title: String,
-    /// Its name.
+    /// The name of the figure: "p99", say.
     pub figure: String,
-    /// What must come out.
-    pub check: Check,
+    /// The values, and what is demanded of them.
+    pub check: FigureCheck,
 }
 
-/// A demand and what came out.
+/// What is demanded of a figure, and what came out. Times are in units of the mean service time.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
-pub enum Check {
-    /// A number within a tolerance.
+pub enum FigureCheck {
+    /// The simulated number must be within a tolerance.
     Number {
-        /// By theory; in mean service times, or a share.
+        /// By theory: a time, or a share of the jobs.
         theory: f64,
         /// As simulated.
         simulated: f64,
-        /// Greatest relative error.
+        /// The greatest relative error that is allowed.
         tolerance: f64,
     },
-    /// For comparison: nothing is demanded.
+    /// A limit of theory, which is shown for comparison; nothing is demanded.
     Limit {
-        /// By theory, in mean service times.
+        /// By theory, a time.
         theory: f64,
     },
-    /// A number that so short a run tells too little of: only the order of the policies is held,
-    /// which a row of its own does.
+    /// A number about which so short a run says too little. Nothing is demanded of it; another row
+    /// checks the order of the policies.
     OrderOnly {
-        /// By theory, in mean service times.
+        /// By theory, a time.
         theory: f64,
         /// As simulated.
         simulated: f64,
     },
-    /// Policies from the shortest mean response to the longest.
+    /// The order of the policies, from the shortest mean response to the longest, must be this.
     Order {
-        /// As the reference has it.
+        /// The order by the reference figures.
         expected: Vec<String>,
-        /// As simulated.
+        /// The order as simulated.
         simulated: Vec<String>,
     },
 }
 
-impl Check {
-    /// A number within a tolerance, unless that is so wide that it would say nothing.
+impl FigureCheck {
+    /// Demands a number within a tolerance, unless the tolerance is so wide that it means nothing.
     fn number(theory: f64, simulated: f64, tolerance: f64) -> Self {
         match tolerance < NO_TOLERANCE {
             true => Self::Number { theory, simulated, tolerance },
@@ -106,12 +108,12 @@ impl Check {
         }
     }
 
-    /// Whether it demands anything.
+    /// Whether anything is demanded.
     fn demands(&self) -> bool {
         !matches!(self, Self::Limit { .. } | Self::OrderOnly { .. })
     }
 
-    /// Whether what came out is what must come out.
+    /// Whether what came out is as demanded.
     pub fn holds(&self) -> bool {
         match self {
             Self::Number { theory, simulated, tolerance } => {
@@ -123,22 +125,22 @@ impl Check {
     }
 }
 
-/// What came out of a validation.
+/// The results of a validation.
 #[derive(Clone, Debug, Default)]
 pub struct ValidationResult {
-    /// Every figure.
+    /// Every figure, in the order of the cases.
     pub rows: Vec<CheckedFigure>,
-    /// A violated oracle and where, if any was.
+    /// One sentence per run that violated an oracle.
     pub violated: Vec<String>,
 }
 
 impl ValidationResult {
-    /// Whether all figures are as they must be.
+    /// Whether all figures are as demanded.
     pub fn holds(&self) -> bool {
         self.rows.iter().all(|row| row.check.holds())
     }
 
-    /// The verdict. The figures of theory take the place of thresholds.
+    /// The verdict. The figures of theory count as thresholds.
     pub fn verdict(&self) -> Verdict {
         Verdict::new(!self.holds(), !self.violated.is_empty())
     }
@@ -147,16 +149,16 @@ impl ValidationResult {
 /// What was measured of one policy in one case, over all seeds.
 #[derive(Clone, Debug, Default)]
 struct MeasuredResponses {
-    latency: Latency,
-    requests: Counts,
+    latency: LatencyHistogram,
+    requests: OutcomeCounts,
 }
 
 impl Validation {
-    /// The whole validation, or a quick one: with the first seed of each scenario, and shorter, so
-    /// that tolerances grow by the root of what is left out.
+    /// The whole validation, or a quick one. A quick one runs only the first seed of each scenario,
+    /// for a shorter time. Tolerances then grow by the square root of the factor.
     ///
     /// # Errors
-    /// If a shipped scenario is not what its case says.
+    /// If a shipped scenario is not the queue that its case says.
     pub fn new(quick: bool) -> Result<Self, SweepError> {
         let shortened = if quick { QUICK } else { 1 };
         let cases =
@@ -180,7 +182,7 @@ impl Validation {
             .enumerate()
             .flat_map(|(number, case)| case.sweep.runs().into_iter().map(move |_| number))
             .scan((0, 0), |(case, first), number| {
-                // Runs of a case are numbered from the first one.
+                // The number of a run in its own case: it begins with 0 again in the next case.
                 (*case, *first) = if *case == number { (number, *first + 1) } else { (number, 1) };
                 Some((number, *first - 1))
             })
@@ -201,7 +203,7 @@ impl Validation {
         Ok(ValidationResult { rows: self.rows(&measured), violated })
     }
 
-    /// Compares what was measured, by case and policy, with theory.
+    /// Compares what was measured (by case and policy) with theory.
     fn rows(&self, measured: &[Vec<MeasuredResponses>]) -> Vec<CheckedFigure> {
         let jobs = CHAIN_JOBS / u64::from(self.shortened);
         let mut rows = Vec::new();
@@ -223,8 +225,9 @@ impl MeasuredResponses {
         self.requests.merge(&record.requests);
     }
 
-    /// A figure of all requests, or of those that were let in: then `refused_after` is the latency
-    /// that every refused one counts with, which is longer than any other.
+    /// A figure of all requests, with latencies in units of the mean service time (`service`, in
+    /// seconds). With `refused_after` it is a figure of the requests that were not refused: this is
+    /// the latency with which every refused request counts, and no other is as long.
     fn figure(&self, figure: TheoryFigure, service: f64, refused_after: Option<Duration>) -> f64 {
         let in_services = |ns: f64| ns / 1e9 / service;
         let sent = self.requests.sent.max(1) as f64;
@@ -250,7 +253,7 @@ impl Case {
             path: (*path).to_owned(),
             values: vec![(*value).to_owned()],
         };
-        let sweep = Spec {
+        let sweep = SweepSpec {
             scenario: spec.text.to_owned(),
             engine: None,
             seeds: Vec::new(),
@@ -268,9 +271,10 @@ impl Case {
         }
         let scenario = &sweep.cells[0].scenario;
         let refused = |reason| SweepError::Vary(format!("{}: {reason}", spec.file));
-        let system = System::of(scenario).map_err(refused)?;
+        let system = QueueingSystem::of(scenario).map_err(refused)?;
         for policy in &scenario.policies {
-            // Whether there is a theory; the figures are asked for when all is measured.
+            // Only checks that theory has figures for this policy. They are computed after the
+            // runs.
             spec.model.expected(&system, scenario, policy, 1).map_err(refused)?;
         }
         Ok(Self { spec, sweep, system })
@@ -288,7 +292,7 @@ impl Case {
     ) -> Vec<CheckedFigure> {
         let (model, system, scenario) = (self.spec.model, &self.system, self.scenario());
         let (mean, quantile) = self.spec.tolerance;
-        let refused_after = (model == Model::Mm1k).then_some(scenario.workload.deadline);
+        let refused_after = (model == QueueModel::Mm1k).then_some(scenario.workload.deadline);
         let mut rows = Vec::new();
         let mut ranking = Vec::new();
         for (policy, measured) in scenario.policies.iter().zip(measured) {
@@ -299,17 +303,17 @@ impl Case {
                 let percent =
                     if matches!(figure, TheoryFigure::Quantile(_)) { quantile } else { mean };
                 let tolerance = wider * percent / 100.0;
-                let check = Check::number(theory, simulated, tolerance);
+                let check = FigureCheck::number(theory, simulated, tolerance);
                 rows.push(CheckedFigure { title: title.clone(), figure: figure.name(), check });
                 ranking.push((policy.label.clone(), theory, simulated));
             }
             if let Some(theory) = model.limit(system, policy) {
-                let check = Check::Limit { theory };
+                let check = FigureCheck::Limit { theory };
                 rows.push(CheckedFigure { title, figure: "n -> oo".to_owned(), check });
             }
         }
-        if model == Model::Board {
-            // A random choice doesn't look at the board: each server is M/M/1.
+        if model == QueueModel::Board {
+            // A random choice doesn't look at the board, so each server is M/M/1 and needs no run.
             let random = 1.0 / (1.0 - system.load);
             ranking.push(("random".to_owned(), random, random));
             rows.push(order(ranking));
@@ -318,7 +322,8 @@ impl Case {
     }
 }
 
-/// The policies from best to worst, as the reference has it and as simulated.
+/// Checks the order of the policies from best to worst. `figures` has a label, the reference figure
+/// and the simulated one for each.
 fn order(mut figures: Vec<(String, f64, f64)>) -> CheckedFigure {
     let labels = |figures: &[(String, f64, f64)]| {
         figures.iter().map(|(label, ..)| label.clone()).collect::<Vec<_>>()
@@ -326,11 +331,11 @@ fn order(mut figures: Vec<(String, f64, f64)>) -> CheckedFigure {
     figures.sort_by(|a, b| a.1.total_cmp(&b.1));
     let expected = labels(&figures);
     figures.sort_by(|a, b| a.2.total_cmp(&b.2));
-    let check = Check::Order { expected, simulated: labels(&figures) };
+    let check = FigureCheck::Order { expected, simulated: labels(&figures) };
     CheckedFigure { title: "from best to worst".to_owned(), figure: "order".to_owned(), check }
 }
 
-/// What a run did that must never happen, and how to see it again.
+/// The first violation of a run, and how to repeat the run; `None` if there is no violation.
 fn complaint(spec: &CaseSpec, record: &RunRecord) -> Option<String> {
     let first = record.violations.first()?;
     let RunRecord { policy, seed, .. } = record;

@@ -1,8 +1,9 @@
-//! The table theory / simulated / error, for a terminal.
+//! The table of a validation, for a terminal.
 
-use super::{Check, CheckedFigure, ValidationResult};
+use super::{CheckedFigure, FigureCheck, ValidationResult};
 
-/// Lines of at most 80 columns.
+/// The table of all figures (theory, simulated, error, tolerance) in lines of at most 80 columns,
+/// and a summary.
 pub fn render(outcome: &ValidationResult) -> String {
     let mut text = format!(
         " {:<30} {:<8}{:>9} {:>9} {:>9} {:>7}\n",
@@ -14,23 +15,23 @@ pub fn render(outcome: &ValidationResult) -> String {
         title = own;
         let verdict = if check.holds() { "" } else { " NO" };
         text.push_str(&match check {
-            Check::Number { theory, simulated, tolerance } => format!(
+            FigureCheck::Number { theory, simulated, tolerance } => format!(
                 " {shown:<30} {figure:<8}{:>9} {:>9} {:>7.2} % {:>5.1} %{verdict}\n",
                 number(*theory),
                 number(*simulated),
                 100.0 * (simulated / theory - 1.0),
                 100.0 * tolerance,
             ),
-            Check::OrderOnly { theory, simulated } => format!(
+            FigureCheck::OrderOnly { theory, simulated } => format!(
                 " {shown:<30} {figure:<8}{:>9} {:>9} {:>7.2} % order only\n",
                 number(*theory),
                 number(*simulated),
                 100.0 * (simulated / theory - 1.0),
             ),
-            Check::Limit { theory } => {
+            FigureCheck::Limit { theory } => {
                 format!(" {shown:<30} {figure:<8}{:>9}\n", number(*theory))
             }
-            Check::Order { expected, simulated } => {
+            FigureCheck::Order { expected, simulated } => {
                 let found = simulated.join(" < ");
                 match check.holds() {
                     true => format!(" {shown:<30} {figure:<8}{found}\n"),
@@ -44,7 +45,7 @@ pub fn render(outcome: &ValidationResult) -> String {
     }
     let figures = outcome.rows.iter().filter(|row| row.check.demands()).count();
     let missed = outcome.rows.iter().filter(|row| !row.check.holds()).count();
-    let order_only = |row: &&CheckedFigure| matches!(row.check, Check::OrderOnly { .. });
+    let order_only = |row: &&CheckedFigure| matches!(row.check, FigureCheck::OrderOnly { .. });
     let unheld = outcome.rows.iter().filter(order_only).count();
     text.push_str(" Means and quantiles are in mean service times.\n");
     text.push_str(&match missed {
@@ -52,7 +53,7 @@ pub fn render(outcome: &ValidationResult) -> String {
         _ => format!(" {missed} of {figures} figures are not as they should be\n"),
     });
     if unheld > 0 {
-        text.push_str(&format!(" of {unheld} more the order is held, not the number\n"));
+        text.push_str(&format!(" of {unheld} more only the order is checked\n"));
     }
     for violated in &outcome.violated {
         text.push_str(&format!(" violated: {violated}\n"));
@@ -60,7 +61,7 @@ pub fn render(outcome: &ValidationResult) -> String {
     text
 }
 
-/// Five significant digits or so.
+/// A number with about five significant digits.
 fn number(value: f64) -> String {
     let digits = match value {
         ..0.1 => 5,
@@ -75,20 +76,21 @@ fn number(value: f64) -> String {
 mod tests {
     use super::*;
 
-    fn row(figure: &str, check: Check) -> CheckedFigure {
+    fn row(figure: &str, check: FigureCheck) -> CheckedFigure {
         CheckedFigure { title: "M/M/1, load 0.7".to_owned(), figure: figure.to_owned(), check }
     }
 
     #[test]
     fn what_is_out_is_marked_and_counted() {
-        let number = |simulated| Check::Number { theory: 2.0, simulated, tolerance: 0.01 };
+        let number = |simulated| FigureCheck::Number { theory: 2.0, simulated, tolerance: 0.01 };
         let labels = |labels: [&str; 2]| labels.map(str::to_owned).to_vec();
-        let order = Check::Order { expected: labels(["a", "b"]), simulated: labels(["b", "a"]) };
+        let order =
+            FigureCheck::Order { expected: labels(["a", "b"]), simulated: labels(["b", "a"]) };
         let rows = vec![
             row("mean", number(2.019)),
             row("p50", number(2.021)),
             row("order", order),
-            row("mean", Check::number(2.0, 3.8, 3.2)),
+            row("mean", FigureCheck::number(2.0, 3.8, 3.2)),
         ];
         let text = render(&ValidationResult { rows, violated: Vec::new() });
         assert!(text.lines().all(|line| line.len() <= 80), "{text}");
@@ -98,6 +100,6 @@ mod tests {
         assert!(lines[3].ends_with("b < a NO") && lines[4].ends_with("a < b"), "{text}");
         assert!(lines[5].contains("90.00 % order only"), "{text}");
         assert!(text.contains("2 of 3 figures are not"), "{text}");
-        assert!(text.contains("of 1 more the order is held"), "{text}");
+        assert!(text.contains("of 1 more only the order is checked"), "{text}");
     }
 }

@@ -35,16 +35,17 @@ fn a_scenario_that_is_another_queue_is_refused() {
     let validation = Validation::new(true).unwrap();
     let case = &validation.cases[0];
     let policy = &case.scenario().policies[0];
-    for model in [Model::Md1, Model::Mg1Sharing, Model::RoundRobin] {
+    for model in [QueueModel::Md1, QueueModel::Mg1Sharing, QueueModel::RoundRobin] {
         assert!(model.expected(&case.system, case.scenario(), policy, 10).is_err(), "{model:?}");
     }
     let mut scenario = case.scenario().clone();
     scenario.workload.entry = crate::scenario::Entry::Random;
-    assert!(System::of(&scenario).is_err());
+    assert!(QueueingSystem::of(&scenario).is_err());
 }
 
-/// Whether the figures hold of the first case with this model, quickly run after a change.
-fn judge(model: Model, change: impl Fn(&mut Scenario)) -> bool {
+/// Runs the first case of this model quickly, after a change, and says whether its figures are as
+/// demanded.
+fn judge(model: QueueModel, change: impl Fn(&mut Scenario)) -> bool {
     let mut validation = Validation::new(true).unwrap();
     validation.cases.retain(|case| case.spec.model == model);
     validation.cases.truncate(1);
@@ -59,15 +60,18 @@ fn a_wrong_discipline_is_found_out() {
     let server = |scenario: &mut Scenario, limit| {
         scenario.agents[0].admission.concurrency = limit;
     };
-    assert!(judge(Model::Mg1Fcfs, |_| ()));
-    assert!(!judge(Model::Mg1Fcfs, |scenario| server(scenario, Concurrency::Unlimited)), "shared");
-    assert!(judge(Model::Mg1Sharing, |_| ()));
+    assert!(judge(QueueModel::Mg1Fcfs, |_| ()));
     assert!(
-        !judge(Model::Mg1Sharing, |scenario| server(scenario, Concurrency::Limit(1))),
+        !judge(QueueModel::Mg1Fcfs, |scenario| server(scenario, Concurrency::Unlimited)),
+        "shared"
+    );
+    assert!(judge(QueueModel::Mg1Sharing, |_| ()));
+    assert!(
+        !judge(QueueModel::Mg1Sharing, |scenario| server(scenario, Concurrency::Limit(1))),
         "in order"
     );
     assert!(
-        !judge(Model::Mmc, |scenario| scenario.agents[0].admission.queue = 5),
+        !judge(QueueModel::Mmc, |scenario| scenario.agents[0].admission.queue = 5),
         "jobs are refused"
     );
 }
@@ -80,7 +84,7 @@ fn a_wrong_route_is_found_out() {
     };
     // E2/M/1 becomes M/M/1. What is expected was asked for before the change.
     let mut validation = Validation::new(true).unwrap();
-    validation.cases.retain(|case| case.spec.model == Model::RoundRobin);
+    validation.cases.retain(|case| case.spec.model == QueueModel::RoundRobin);
     let [case, _] = &mut validation.cases[..] else { panic!("two cases") };
     let expected = case
         .spec
@@ -113,7 +117,7 @@ fn a_number_that_is_not_held_has_an_order_that_is() {
         for case in &validation.cases {
             let (mean, quantile) = case.spec.tolerance;
             if wider * mean.max(quantile) >= NO_TOLERANCE {
-                assert!(quick && case.spec.model == Model::Board, "{:?}", case.spec);
+                assert!(quick && case.spec.model == QueueModel::Board, "{:?}", case.spec);
             }
         }
     }

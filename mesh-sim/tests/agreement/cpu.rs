@@ -1,10 +1,10 @@
-//! CPU % of the time line: each second has what happened within it, however often agents sample
+//! The CPU % of the time line: each second has the busy time within it, however often agents sample
 //! their machines.
 
 use mesh_sim::engine::Run;
 use mesh_sim::scenario::{EngineKind, Loaded};
 
-/// One job of 900 ms, due at 2 s, which agent-1 has agent-2 do.
+/// One job of 900 ms, due at 2 s, which agent-1 delegates to agent-2.
 const SCENARIO: &str = r#"
 name = "cpu"
 description = "one job"
@@ -75,7 +75,7 @@ fn a_crash_keeps_what_was_busy_until_then() {
         hosts = "agent-2"
         "#;
     for (engine, window) in both_engines() {
-        // The job began when it had come over the network, some milliseconds after 2 s.
+        // The job began when it had arrived over the network, some milliseconds after 2 s.
         let found = cpu(engine, window, crash);
         let [_, until_crash] = found[2];
         assert!((48.0..50.0).contains(&until_crash), "{engine:?} {window}: {found:?}");

@@ -1,10 +1,11 @@
-//! Both engines run the same scenarios and come to the same results.
+//! Both engines run the same scenarios and get the same results.
 //!
-//! Where all times are whole milliseconds (`whole`, most of `load`) turmoil rounds nothing, and every
-//! step of every request is compared: where it went, how it ended and when, to the nanosecond. Where
-//! something is drawn, a bound follows from what is rounded. `docs/engines.md` says what remains.
+//! Where all times are whole milliseconds (`whole`, most of `workloads`) turmoil rounds nothing,
+//! and every step of every request is compared: where it went, how it ended and when, to the
+//! nanosecond. Where something is drawn, a bound follows from what is rounded. `docs/engines.md`
+//! says what remains.
 
 mod cpu;
-mod load;
 mod pair;
 mod whole;
+mod workloads;

@@ -4,48 +4,48 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 
 use mesh_sim::engine::Run;
-use mesh_sim::record::{Counts, RunRecord};
+use mesh_sim::record::{OutcomeCounts, RunRecord};
 use mesh_sim::scenario::{EngineKind, Loaded, Scenario};
 use serde_json::Value;
 
-/// What happened to one request at one time.
+/// One step of a request: what happened to it at one time.
 #[derive(Clone, Debug)]
-struct Step {
+struct TracedStep {
     at_ns: i64,
     host: String,
     what: String,
 }
 
-impl Step {
+impl TracedStep {
     fn is(&self, event: &str) -> bool {
         self.what.contains(&format!("\"event\":\"{event}\""))
     }
 }
 
-/// What one engine made of a run.
-struct Told {
+/// A run on one engine.
+struct TracedRun {
     record: RunRecord,
-    /// By number; the steps of each host in their order.
-    requests: BTreeMap<u64, Vec<Step>>,
-    /// By agent, when its view changed.
+    /// The steps of each request, by its number. The steps at one host are in their order.
+    requests: BTreeMap<u64, Vec<TracedStep>>,
+    /// When the view of each agent changed, by its name.
     views: BTreeMap<String, Vec<i64>>,
 }
 
-/// What both engines made of the same run.
-pub(crate) struct Pair {
+/// The same run on both engines.
+pub(crate) struct EnginePair {
     policy: String,
-    event: Told,
-    turmoil: Told,
-    /// The part that is compared begins here.
+    event: TracedRun,
+    turmoil: TracedRun,
+    /// Requests that were due before are not compared.
     from_ns: i64,
 }
 
-/// Runs every policy of a scenario on both engines; no oracle may break.
-pub(crate) fn run(text: &str) -> Vec<Pair> {
+/// Runs every policy of a scenario on both engines; no run may violate an oracle.
+pub(crate) fn run(text: &str) -> Vec<EnginePair> {
     let loaded = Loaded::from_text(text, "agreement.toml").unwrap_or_else(|e| panic!("{e}"));
     loaded.check_engine(EngineKind::Turmoil).unwrap_or_else(|e| panic!("{e}"));
     let scenario = &loaded.scenario;
-    let pair = |policy: usize| Pair {
+    let pair = |policy: usize| EnginePair {
         policy: scenario.policies[policy].label.clone(),
         event: tell(scenario, policy, EngineKind::Event),
         turmoil: tell(scenario, policy, EngineKind::Turmoil),
@@ -54,13 +54,13 @@ pub(crate) fn run(text: &str) -> Vec<Pair> {
     (0..scenario.policies.len()).map(pair).collect()
 }
 
-fn tell(scenario: &Scenario, policy: usize, engine: EngineKind) -> Told {
+fn tell(scenario: &Scenario, policy: usize, engine: EngineKind) -> TracedRun {
     let run = Run { scenario, policy: &scenario.policies[policy], seed: 42, trace: true };
     let mut record = run.execute(engine, &|_| ()).expect("it runs");
     assert_eq!(record.violations, [], "{engine:?} {}", run.policy.label);
     let trace = record.trace.take().expect("it was traced");
     let (mut requests, mut views) =
-        (BTreeMap::<u64, Vec<Step>>::new(), BTreeMap::<String, Vec<i64>>::new());
+        (BTreeMap::<u64, Vec<TracedStep>>::new(), BTreeMap::<String, Vec<i64>>::new());
     let mut last_ns = 0;
     for line in trace.lines() {
         let mut event: Value = serde_json::from_str(line).expect("JSON");
@@ -72,11 +72,12 @@ fn tell(scenario: &Scenario, policy: usize, engine: EngineKind) -> Told {
         let host = fields.remove("host").and_then(|host| Some(host.as_str()?.to_owned()));
         let host = host.expect("a host");
         if fields["event"] == "job_queued" {
-            // When it starts says the same.
+            // The start of the job says the same.
         } else if let Some(number) = fields.remove("request").and_then(|number| number.as_u64()) {
-            // The client's goodbye and the deadline that it gave reach an agent in one instant.
+            // The end of the client's connection and the deadline that it gave reach an agent at
+            // the same time, and the order of the two differs.
             let what = event.to_string().replace("cancelled", "deadline_exceeded");
-            requests.entry(number).or_default().push(Step { at_ns, host, what });
+            requests.entry(number).or_default().push(TracedStep { at_ns, host, what });
         } else if fields["event"] == "view_changed" {
             views.entry(host).or_default().push(at_ns);
         }
@@ -89,19 +90,20 @@ fn tell(scenario: &Scenario, policy: usize, engine: EngineKind) -> Told {
         assert!((0..=rounding).contains(&(end - due - deadline_ns)), "{engine:?} {steps:#?}");
     }
     requests.values_mut().for_each(|steps| steps.sort_by(|a, b| a.host.cmp(&b.host)));
-    Told { record, requests, views }
+    TracedRun { record, requests, views }
 }
 
-impl Pair {
-    /// Every request met the same hosts in the same order, for the same reasons and to the same
-    /// end, and every step of it came later in turmoil by a time within `late_ms`.
+impl EnginePair {
+    /// Checks that every request met the same hosts in the same order, for the same reasons and
+    /// with the same outcome, and that every step of it came later in turmoil by a time within
+    /// `late_ms`.
     pub(crate) fn same(&self, late_ms: RangeInclusive<f64>) {
         self.views_settle();
         for (number, steps, others) in self.requests() {
-            let words = |steps: &[Step]| -> Vec<(String, String)> {
+            let words = |steps: &[TracedStep]| -> Vec<(String, String)> {
                 steps.iter().map(|step| (step.host.clone(), step.what.clone())).collect()
             };
-            let late = |(a, b): (&Step, &Step)| (b.at_ns - a.at_ns) as f64 / 1e6;
+            let late = |(a, b): (&TracedStep, &TracedStep)| (b.at_ns - a.at_ns) as f64 / 1e6;
             assert!(
                 words(steps) == words(others)
                     && steps.iter().zip(others).map(late).all(|late| late_ms.contains(&late)),
@@ -120,10 +122,11 @@ impl Pair {
         }
     }
 
-    /// Outcome counts are equal, and each of turmoil's quantiles lies where a second sample's would:
-    /// the share of requests below it has a standard deviation of sqrt(2 q (1 - q) / n) if latencies
-    /// are independent. Four of them leave room for queues, where they are not. On top comes what
-    /// turmoil rounds: the send and the end of the job.
+    /// Checks that the counts of outcomes are equal, and that each of turmoil's quantiles lies
+    /// where that of a second sample would: the share of requests below it has a standard deviation
+    /// of sqrt(2 q (1 - q) / n) if latencies are independent. Four of them leave room for queues,
+    /// in which latencies depend on each other. What turmoil rounds comes on top: the send and the
+    /// end of the job.
     pub(crate) fn same_distribution(&self) {
         let (event, turmoil) = (&self.event.record, &self.turmoil.record);
         assert_eq!(event.requests, turmoil.requests, "{}", self.policy);
@@ -142,14 +145,14 @@ impl Pair {
     }
 
     /// Outcomes under the first fault, or outside of faults if there is none.
-    pub(crate) fn counts(&self) -> &Counts {
+    pub(crate) fn counts(&self) -> &OutcomeCounts {
         &self.event.record.by_window[0].requests
     }
 
-    /// Every agent that a job was routed to after the warm-up, or that routed one.
+    /// Every agent that sent an attempt after the warm-up, or got one.
     pub(crate) fn agents(&self) -> BTreeSet<String> {
         let routed = self.requests().flat_map(|(_, steps, _)| steps).filter(|s| s.is("routed"));
-        let peer = |step: &Step| {
+        let peer = |step: &TracedStep| {
             let step: Value = serde_json::from_str(&step.what).expect("JSON");
             step["peer"].as_str().map(str::to_owned)
         };
@@ -161,8 +164,8 @@ impl Pair {
         self.event.record.latency.min_ns() as f64 / 1e6
     }
 
-    /// Requests due after the warm-up: what either engine tells of each.
-    fn requests(&self) -> impl Iterator<Item = (u64, &[Step], &[Step])> {
+    /// The requests that were due after the warm-up: the steps of each on either engine.
+    fn requests(&self) -> impl Iterator<Item = (u64, &[TracedStep], &[TracedStep])> {
         let (event, turmoil) = (&self.event.requests, &self.turmoil.requests);
         assert!(event.keys().eq(turmoil.keys()), "{}", self.policy);
         let both = event.iter().zip(turmoil.values());
@@ -171,14 +174,16 @@ impl Pair {
         )
     }
 
-    /// Whether the comparison is fair. The time between two refreshes is not whole, and turmoil
-    /// rounds each one up; so an agent's view changes some milliseconds later there. What it routes
-    /// between the two times is another choice from another list, which nobody could compare, and
-    /// so are all that follow from it. The scenario must be one where that does not happen.
+    /// Checks that the comparison is fair. The time between two refreshes is not whole, and turmoil
+    /// rounds each one up, so an agent's view changes some milliseconds later there. A choice that
+    /// an agent makes between the two times is made from another list on each engine and can't be
+    /// compared, nor can the choices that follow from it. The scenario must be one in which that
+    /// does not happen.
     fn views_settle(&self) {
         let (event, turmoil) = (&self.event.views, &self.turmoil.views);
         for (number, steps, _) in self.requests() {
-            let decides = |step: &&Step| ["delegating", "routed"].iter().any(|word| step.is(word));
+            let decides =
+                |step: &&TracedStep| ["delegating", "routed"].iter().any(|word| step.is(word));
             for step in steps.iter().filter(decides) {
                 let [event, turmoil] = [event, turmoil].map(|views| views.get(&step.host));
                 let views = event.into_iter().flatten().zip(turmoil.into_iter().flatten());

@@ -1,13 +1,13 @@
-//! Scenarios in which all times are whole milliseconds, so that turmoil has nothing to round: what
-//! the two engines make of each request is the same in every detail.
+//! Scenarios in which all times are whole milliseconds, so that turmoil has nothing to round: every
+//! step of every request is the same on both engines.
 //!
-//! The times are chosen so that no two things that matter to each other happen at one agent in the
-//! same millisecond. Which of the two comes first would be a matter of insertion in one engine and
-//! of the order of hosts in the other.
+//! The times are chosen so that no two things that depend on each other happen at one agent in the
+//! same millisecond. Which of them comes first would be decided by the order of insertion in one
+//! engine, and by the order of hosts in the other.
 
 use std::collections::BTreeSet;
 
-use crate::pair::{Pair, run};
+use crate::pair::{EnginePair, run};
 
 /// All requests enter through the last agent.
 const LAST_ENTRY: &str = r#"
@@ -56,15 +56,15 @@ const POLICIES: &str = r#"policies = [
     "shortest_queue",
 ]"#;
 
-/// Agrees to the nanosecond under some faults; gives back how many requests failed under the first,
-/// by policy.
+/// Checks that both engines agree to the nanosecond under some faults; returns how many requests
+/// failed under the first fault, by policy.
 fn check(faults: &str) -> Vec<u64> {
     let pairs = run(&format!("{POLICIES}\n{LAST_ENTRY}\n{faults}"));
     pairs.iter().for_each(|pair| pair.same(0.0..=0.0));
     pairs.iter().map(|pair| pair.counts().failed()).collect()
 }
 
-/// Whether requests of the policies that go by no probes failed: they met the fault.
+/// Whether requests failed under the policies that send no probes: these policies met the fault.
 fn blind_ones_fail(failed: &[u64]) -> bool {
     failed[..3].iter().all(|failed| *failed > 0)
 }
@@ -74,8 +74,8 @@ fn without_faults() {
     assert_eq!(check(""), [0; 7]);
 }
 
-/// When the latency falls, messages of a connection keep their order, and those of two overtake
-/// each other.
+/// When the latency falls, messages of one connection keep their order, but messages of different
+/// connections overtake each other.
 #[test]
 fn slower_links() {
     let fault = r#"
@@ -89,8 +89,8 @@ latency = "26ms"
     assert_eq!(check(fault), [0; 7]);
 }
 
-/// At another speed, what is left of a running job is no whole number of milliseconds; its end
-/// rounds up.
+/// At another speed the rest of a running job is not a whole number of milliseconds, and turmoil
+/// rounds its end up.
 #[test]
 fn slower_machines() {
     let faults = r#"
@@ -111,7 +111,7 @@ load = 0.75
     pairs.iter().for_each(|pair| pair.same(0.0..=0.999_999));
 }
 
-/// For longer than a lease lasts: the registry gives up nobody.
+/// The partition lasts longer than a lease, and the registry ends no lease.
 #[test]
 fn a_registry_that_nobody_reaches() {
     let fault = r#"
@@ -185,7 +185,7 @@ between = ["agent-1..2", "agent-3..5"]
     assert!(blind_ones_fail(&check(fault)));
 }
 
-/// Requests enter everywhere, so the entries are hit as well: clients lose connections.
+/// Requests enter through every agent, so an entry agent crashes too, and clients lose connections.
 #[test]
 fn crash_of_an_entry() {
     for pair in everyone("crash", "6s", "hosts = \"agent-2\"") {
@@ -203,7 +203,7 @@ fn partition_of_entries() {
     }
 }
 
-/// The client hears that it can't connect at the end of its request's time.
+/// The client learns that it can't connect when the deadline of its request is over.
 #[test]
 fn connecting_takes_until_the_deadline() {
     let crash = "[[faults]]\nkind = \"crash\"\nat = \"10s\"\nfor = \"6s\"\nhosts = \"agent-5\"\n";
@@ -215,7 +215,7 @@ fn connecting_takes_until_the_deadline() {
     }
 }
 
-/// What the registry takes as a name, no address need take as a host.
+/// The registry takes names of agents that can't be host names.
 #[test]
 fn names_that_no_host_could_have() {
     let long = "x".repeat(64);
@@ -239,11 +239,11 @@ between = ["*", ["10.0.0.1", "A"]]
     }
 }
 
-/// A call from an agent to itself takes no time, whatever the links.
+/// A call from an agent to itself takes no time, whatever the latency of the links.
 #[test]
 fn agents_that_choose_themselves() {
     let text = LAST_ENTRY.replace("[delegation]", "[delegation]\nto_self = true");
-    // Whoever asks more agents than itself waits for the slowest answer.
+    // A policy that probes other agents too waits for the slowest answer.
     for (agents, blind_ms, asking_ms) in [("count = 3", 77.0, 83.0), ("count = 1", 77.0, 77.0)] {
         let text = text.replace("count = 5", agents).replace("entry = \"agent-5\"", "");
         let policies = r#"policies = ["round_robin", "weighted"]"#;
@@ -256,7 +256,7 @@ fn agents_that_choose_themselves() {
     }
 }
 
-/// Nobody is left to do anything, and no oracle takes that for a bug.
+/// No agent is left that could do the jobs, and no oracle takes that for a bug.
 #[test]
 fn an_agent_that_is_alone_and_may_not_choose_itself() {
     let text = LAST_ENTRY.replace("count = 5", "").replace("agent-5", "agent");
@@ -266,7 +266,7 @@ fn an_agent_that_is_alone_and_may_not_choose_itself() {
     }
 }
 
-/// Some jobs of many may take no time.
+/// Some of the jobs may take no time.
 #[test]
 fn jobs_that_take_no_time() {
     let demand = "{ kind = \"bimodal\", low = \"0s\", high = \"71ms\", high_ratio = 0.5 }";
@@ -277,13 +277,13 @@ fn jobs_that_take_no_time() {
     }
 }
 
-fn everyone(kind: &str, lasts: &str, what: &str) -> Vec<Pair> {
+fn everyone(kind: &str, lasts: &str, what: &str) -> Vec<EnginePair> {
     let fault = format!("[[faults]]\nkind = \"{kind}\"\nat = \"10s\"\nfor = \"{lasts}\"\n{what}\n");
     let base = LAST_ENTRY.replace("entry = \"agent-5\"", "entry = \"random\"");
     run(&format!("policies = [\"round_robin\", \"random\"]\n{base}\n{fault}"))
 }
 
-/// One joins and leaves again while requests are under way.
+/// An agent joins and leaves again while requests are under way.
 #[test]
 fn agents_that_join_and_leave() {
     let late = r#"

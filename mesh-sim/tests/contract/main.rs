@@ -1,7 +1,8 @@
-//! The contract of mesh-node, which its own tests hold against real sockets, over turmoil.
+//! The contract of mesh-node over turmoil's simulated sockets; its own tests check it over real
+//! ones.
 //!
-//! No case is left out. All sockets of a case are on one simulated host, and so on turmoil's
-//! loopback device; links between hosts are what the engine's own tests are for.
+//! No case is left out. All sockets of a case are on one simulated host, so they use turmoil's
+//! loopback device. The engine's own tests check links between hosts.
 
 #[path = "../../../mesh-node/tests/contract/suite/mod.rs"]
 mod suite;

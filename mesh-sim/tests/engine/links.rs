@@ -1,8 +1,8 @@
-//! Faults between hosts.
+//! Faults of the links between hosts.
 
 use super::*;
 
-/// Whether an event is one of a request to a peer.
+/// The events of attempts that were sent to a peer.
 fn routed_to<'a>(ran: &'a Ran, peer: &'a str) -> impl Iterator<Item = &'a Value> {
     ran.events.iter().filter(move |event| event["event"] == "routed" && event["peer"] == peer)
 }
@@ -19,8 +19,8 @@ fn a_partition_fails_only_work_across_it() {
         groups = [["client", "registry", "agent-1..2"], "agent-3..4"]
         "#,
     );
-    // No lease ends in 2 s, so the agents beyond the cut stay known. What they had is lost, and who
-    // can't be reached is passed over.
+    // No lease ends in 2 s, so the agents beyond the cut stay known. The attempts that they had are
+    // lost, and peers that can't be reached are passed over.
     let during = ran.during();
     assert!((1..10).contains(&during.requests.failed()), "{during:?}");
     let over = |peer: &str| {
@@ -68,7 +68,7 @@ fn a_one_way_partition_lets_the_other_way_through() {
     assert!((1..5).contains(&during.requests.timed_out), "{during:?}");
     let not_sent = |event: &&Value| event["event"] == "retrying" && event["reason"] == "not_sent";
     assert!(ran.events.iter().filter(not_sent).count() > 0);
-    // Those that were on their way when it began.
+    // These were on their way when the fault began.
     assert!(ran.outside().requests.failed() < 5, "{:?}", ran.outside());
 }
 

@@ -1,8 +1,8 @@
-//! Faults of the machines under the agents, and load from clients that wait.
+//! Faults of the machines under the agents, and the workload of clients that wait for each answer.
 
 use super::*;
 
-/// A job of 20 ms takes this much longer under the fault, at least and at most.
+/// How long a job of 20 ms takes under the fault, at least and at most.
 fn slower(fault: &str) -> (Duration, Duration) {
     let rest = |fault: &str| format!("[[faults]]\nkind = {fault}\nat = \"5s\"\nfor = \"5s\"\n");
     // One request at a time, so that nothing queues.

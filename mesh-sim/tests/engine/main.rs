@@ -1,7 +1,7 @@
 //! Small experiments on the turmoil engine: each kind of fault does what the scenario format says,
 //! and no oracle is broken.
 
-mod hosts;
+mod crashes;
 mod links;
 mod machines;
 mod membership;
@@ -9,12 +9,12 @@ mod membership;
 use std::time::Duration;
 
 use mesh_sim::engine::Run;
-use mesh_sim::record::{Counts, RunRecord, WindowCounts};
+use mesh_sim::record::{OutcomeCounts, RunRecord, WindowCounts};
 use mesh_sim::scenario::{EngineKind, Loaded};
 use serde_json::Value;
 
-/// Four agents of one core for 15 seconds, of which the first two are for them to find each other.
-/// All requests enter through the first agent, which has the others do them.
+/// Four agents of one core for 15 seconds. In the first two seconds the agents find each other. All
+/// requests enter through the first agent, which delegates them to the others.
 const SCENARIO: &str = r#"
 name = "engine"
 description = "x"
@@ -41,23 +41,24 @@ entry = "agent-1"
 deadline = "2s"
 "#;
 
-/// What is left of a run.
+/// The results of a run.
 struct Ran {
     record: RunRecord,
     events: Vec<Value>,
 }
 
-/// Runs [`SCENARIO`] with `rest` and one policy; fails on a broken oracle or on sums that differ.
+/// Runs [`SCENARIO`] with `rest` and one policy. Fails if an oracle is violated or if counts
+/// differ.
 fn run(policy: &str, rest: &str) -> Ran {
     run_text(policy, SCENARIO, rest)
 }
 
-/// The same with a variant of [`SCENARIO`].
+/// Runs a variant of [`SCENARIO`] in the same way.
 fn run_text(policy: &str, scenario: &str, rest: &str) -> Ran {
     run_on(EngineKind::Turmoil, policy, scenario, rest)
 }
 
-/// The same on any engine.
+/// Runs a variant of [`SCENARIO`] on this engine.
 fn run_on(engine: EngineKind, policy: &str, scenario: &str, rest: &str) -> Ran {
     let text = format!("policies = [{policy}]\n{scenario}{rest}");
     let loaded = Loaded::from_text(&text, "engine.toml").unwrap_or_else(|error| panic!("{error}"));
@@ -74,13 +75,13 @@ fn run_on(engine: EngineKind, policy: &str, scenario: &str, rest: &str) -> Ran {
 }
 
 impl Ran {
-    /// Every request is counted once, whichever way one counts.
+    /// Checks that every request is counted once in each of the counts.
     fn adds_up(&self) {
         let all = self.record.requests;
         assert_eq!(all.sent, all.answered + all.refused + all.timed_out + all.lost);
         assert_eq!(all.sent, self.record.latency.count());
         assert_eq!(all.failed(), self.record.failures.values().sum::<u64>());
-        let mut windows = Counts::default();
+        let mut windows = OutcomeCounts::default();
         for window in &self.record.by_window {
             windows.merge(&window.requests);
         }
@@ -96,17 +97,17 @@ impl Ran {
         self.events.iter().filter(|event| event["event"] == kind).count() as u64
     }
 
-    /// The window of the first fault.
+    /// The counts of the first fault's window.
     fn during(&self) -> &WindowCounts {
         &self.record.by_window[0]
     }
 
-    /// The time outside of faults.
+    /// The counts of the time outside of faults.
     fn outside(&self) -> &WindowCounts {
         self.record.by_window.last().expect("there always is one")
     }
 
-    /// 99th percentile of the answers of each second.
+    /// The 99th percentile of the latencies of a second's answers.
     fn p99(&self, second: usize) -> Duration {
         Duration::from_nanos(self.record.timeline[second].p99_ns)
     }

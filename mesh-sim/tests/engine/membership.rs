@@ -9,7 +9,8 @@ fn guest(fields: &str) -> String {
     format!("[[agents]]\nname = \"guest\"\n{fields}\n")
 }
 
-/// When something happened at the guest, or the registry said it of the guest, in milliseconds.
+/// When something happened at the guest or the registry reported it about the guest, in
+/// milliseconds.
 fn at_guest(ran: &Ran, kind: &str) -> Vec<f64> {
     let of_guest = ran.events.iter().filter(|event| {
         let subject = if event["host"] == "registry" { "agent" } else { "host" };
@@ -69,7 +70,7 @@ fn work_that_takes_too_long_is_cut_off() {
 }
 
 #[test]
-fn a_crash_does_not_strike_who_is_not_there() {
+fn a_crash_does_not_strike_an_agent_that_is_not_there() {
     let crash = |at: &str, lasts: &str| {
         format!(
             "[[faults]]\nkind = \"crash\"\nat = \"{at}\"\nfor = \"{lasts}\"\nhosts = \"guest\"\n"

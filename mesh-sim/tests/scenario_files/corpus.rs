@@ -1,4 +1,4 @@
-//! What the loader makes of each file of the corpus, as committed snapshots.
+//! Every file of the corpus becomes the scenario, or the messages, of its committed snapshot.
 
 use std::path::Path;
 

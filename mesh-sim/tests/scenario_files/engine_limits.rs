@@ -1,4 +1,4 @@
-//! What an engine refuses, it refuses by field.
+//! An engine names every field of a scenario that it can't honour.
 
 use insta::assert_snapshot;
 use mesh_sim::scenario::{EngineKind, Loaded};
@@ -20,7 +20,7 @@ fn turmoil_takes_an_ordinary_scenario() {
     assert_eq!(loaded.check_engine(EngineKind::Turmoil), Ok(()));
 }
 
-/// Two agents for a second, with this in the scenario.
+/// A scenario of two agents for a second, with `extra` added.
 fn with(extra: &str) -> Loaded {
     let text = format!(
         r#"

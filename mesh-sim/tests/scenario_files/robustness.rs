@@ -1,12 +1,12 @@
-//! Whatever the file, an answer: never a panic.
+//! Any text is read as a scenario or refused with messages, and never causes a panic.
 
 use mesh_sim::scenario::{EngineKind, Loaded, Scenario};
 use proptest::prelude::*;
 
 use super::corpus;
 
-/// Loads the text and renders what comes out.
-fn load(text: &str) {
+/// Reads the text and renders what comes out.
+fn read(text: &str) {
     match Loaded::from_text(text, "any.toml") {
         Ok(loaded) => drop(loaded.check_engine(EngineKind::Turmoil)),
         Err(diagnostics) => {
@@ -28,7 +28,7 @@ fn files() -> Vec<String> {
 proptest! {
     #[test]
     fn any_text(text in "\\PC{0,200}|(.|\n|\r){0,200}") {
-        load(&text);
+        read(&text);
     }
 
     #[test]
@@ -38,7 +38,7 @@ proptest! {
             0..12,
         ),
     ) {
-        load(&lines.join("\n"));
+        read(&lines.join("\n"));
     }
 
     #[test]
@@ -52,7 +52,7 @@ proptest! {
         let start = at.index(chars.len() + 1);
         let end = (start + len).min(chars.len());
         chars.splice(start..end, piece.chars());
-        load(&chars.into_iter().collect::<String>());
+        read(&chars.into_iter().collect::<String>());
     }
 }
 
@@ -64,11 +64,11 @@ fn deep_nesting_is_refused() {
 
 #[test]
 fn escapes_are_shown_and_not_sent_to_the_terminal() {
-    load(r#"name = "\u001b[2J""#);
-    load("\"\\u001b[2J\" = 1");
-    load("expect = { \"\\u001b[2J\" = 1, '\u{7f}' = { max = 1 } }");
-    load("x = \u{1b}[2J");
-    load("\u{9b}2J = 1");
+    read(r#"name = "\u001b[2J""#);
+    read("\"\\u001b[2J\" = 1");
+    read("expect = { \"\\u001b[2J\" = 1, '\u{7f}' = { max = 1 } }");
+    read("x = \u{1b}[2J");
+    read("\u{9b}2J = 1");
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! The JSON Schema: committed, current, and in agreement with the loader.
+//! The JSON Schema of scenario files is committed and current, and takes the files that mesh-sim
+//! takes.
 
 use std::path::Path;
 
@@ -23,7 +24,7 @@ fn the_committed_schema_is_current() {
 }
 
 #[test]
-fn editors_accept_what_the_loader_accepts() {
+fn editors_take_the_files_that_the_program_takes() {
     let schema = jsonschema::validator_for(&json_schema()).expect("the schema is valid");
     for (name, text) in corpus("valid") {
         let errors: Vec<String> = schema
@@ -35,7 +36,7 @@ fn editors_accept_what_the_loader_accepts() {
 }
 
 #[test]
-fn editors_and_the_loader_refuse_the_same_structure() {
+fn editors_and_the_program_refuse_the_same_structure() {
     let schema = jsonschema::validator_for(&json_schema()).expect("the schema is valid");
     for (name, text) in corpus("invalid") {
         let json = as_json(&text);
@@ -53,7 +54,8 @@ fn editors_and_the_loader_refuse_the_same_structure() {
     }
 }
 
-/// One wrong value at a time, in every place of a valid file: both validators refuse it, or none.
+/// One wrong value at a time, in every place of a valid file: what the schema refuses, the program
+/// refuses too.
 #[test]
 fn one_changed_value_is_judged_alike() {
     let schema = jsonschema::validator_for(&json_schema()).expect("the schema is valid");
@@ -91,7 +93,7 @@ fn a_bound_of_zero_is_taken_where_some_jobs_may_take_no_time() {
     assert!(takes(r#"kind = "uniform", min = "0s", max = "20ms""#));
     assert!(takes(r#"kind = "bimodal", low = "0s", high = "20ms", high_ratio = 0.1"#));
     assert!(takes(r#"kind = "normal", mean = "20ms", standard_deviation = "0s""#));
-    // Nothing at all to do, or a scale that makes the other fields mean nothing.
+    // No work at all, or a bound of zero that makes the other fields meaningless.
     assert!(!takes(r#"kind = "constant", value = "0s""#));
     assert!(!takes(r#"kind = "uniform", min = "0s", max = "0s""#));
     assert!(!takes(r#"kind = "pareto", min = "0s", max = "20ms", shape = 2.0"#));

@@ -1,9 +1,11 @@
 //! The least loaded of all peers, by CPU first.
 
+use crate::load::LoadReport;
 use crate::protocol::Task;
 use crate::routing::signal::{LOAD_SIGNAL, signal_of};
 use crate::routing::{
-    Candidate, Eligible, Policy, PolicyDescription, PolicyNeeds, Shortlist, Signal, least_by,
+    Candidate, Eligible, Policy, PolicyDescription, PolicyNeeds, Shortlist, Signal, least_by_key,
+    total_order,
 };
 use crate::seed::Rng;
 use crate::time::Timestamp;
@@ -44,11 +46,10 @@ impl Policy for LeastLoaded {
     }
 
     fn choose(&mut self, _now: Timestamp, candidates: &[Candidate], rng: &mut Rng) -> usize {
-        least_by(candidates, rng, |a, b| {
-            let (load_a, load_b) = (a.load_or_idle(), b.load_or_idle());
-            let cpu = load_a.cpu_percent.total_cmp(&load_b.cpu_percent);
-            let memory = || load_a.memory_percent.total_cmp(&load_b.memory_percent);
-            cpu.then_with(memory).then_with(|| a.latency_or_zero().cmp(&b.latency_or_zero()))
+        least_by_key(candidates, rng, |candidate| {
+            let LoadReport { cpu_percent, memory_percent, .. } = *candidate.load_or_idle();
+            let latency_ns = candidate.latency_or_zero_ns();
+            (total_order(cpu_percent), total_order(memory_percent), latency_ns)
         })
     }
 }

@@ -4,7 +4,7 @@ use crate::protocol::Task;
 use crate::routing::signal::{COUNT_SIGNAL, signal_of};
 use crate::routing::{
     Candidate, DispatchRule, Eligible, Policy, PolicyDescription, PolicyNeeds, Shortlist, Signal,
-    least_by,
+    least_by_key,
 };
 use crate::seed::Rng;
 use crate::time::Timestamp;
@@ -44,7 +44,6 @@ impl Policy for ShortestQueue {
     }
 
     fn choose(&mut self, _now: Timestamp, candidates: &[Candidate], rng: &mut Rng) -> usize {
-        let in_flight = |candidate: &Candidate| candidate.in_flight(self.signal);
-        least_by(candidates, rng, |a, b| in_flight(a).cmp(&in_flight(b)))
+        least_by_key(candidates, rng, |candidate| candidate.in_flight(self.signal))
     }
 }

@@ -1,11 +1,13 @@
 //! The least weighted sum of CPU and latency of all peers.
 
+use std::time::Duration;
+
 use crate::parameter::{Parameter, ParameterKind};
 use crate::protocol::Task;
 use crate::routing::signal::{LOAD_SIGNAL, signal_of};
 use crate::routing::{
     Candidate, Eligible, ParameterConflict, Policy, PolicyDescription, PolicyNeeds, Shortlist,
-    Signal, least_by,
+    Signal, least_by_key, total_order,
 };
 use crate::seed::Rng;
 use crate::time::Timestamp;
@@ -54,8 +56,9 @@ struct Weighted {
 
 impl Weighted {
     fn cost(&self, candidate: &Candidate) -> f64 {
+        let latency = Duration::from_nanos(candidate.latency_or_zero_ns());
         self.cpu_weight * candidate.load_or_idle().cpu_percent
-            + self.latency_weight * candidate.latency_or_zero().as_secs_f64() * 1_000.0
+            + self.latency_weight * latency.as_secs_f64() * 1_000.0
     }
 }
 
@@ -75,6 +78,6 @@ impl Policy for Weighted {
     }
 
     fn choose(&mut self, _now: Timestamp, candidates: &[Candidate], rng: &mut Rng) -> usize {
-        least_by(candidates, rng, |a, b| self.cost(a).total_cmp(&self.cost(b)))
+        least_by_key(candidates, rng, |candidate| total_order(self.cost(candidate)))
     }
 }

@@ -127,7 +127,7 @@ fn executor(args: &WorkArgs, name: &str) -> anyhow::Result<Builtin> {
         ("a command", &[Work::Exec], !args.command.is_empty()),
     ] {
         if given && !of.contains(&work) {
-            bail!("{option} means nothing to --work {}", format!("{work:?}").to_lowercase());
+            bail!("{option} has no effect with --work {}", format!("{work:?}").to_lowercase());
         }
     }
     Ok(match work {

@@ -179,7 +179,7 @@ impl PolicyArgs {
         settings.map_err(|error| match error {
             PolicyError::UnknownParameter { policy, parameter } => {
                 let option = parameter.replace('_', "-");
-                anyhow!("--{option} means nothing to the policy {policy}")
+                anyhow!("the policy {policy} has no option --{option}")
             }
             error => error.into(),
         })
@@ -218,7 +218,7 @@ mod tests {
             OPTIONS.iter().find(|option| option.parameter.name == name).expect("an option").help()
         };
         assert_eq!(help("choices"), "power_of_two: how many peers to compare, 1 to 8 [default: 2]");
-        assert_eq!(help("cpu_weight"), "weighted: weight of a CPU percent [default: 0.7]");
+        assert_eq!(help("cpu_weight"), "weighted: weight of one percent of CPU [default: 0.7]");
         assert_eq!(within_sentence("CPU percent."), "CPU percent");
     }
 
@@ -233,10 +233,7 @@ mod tests {
         let both = ["--policy", "power_of_two", "--signal", "own", "--choices", "3"];
         assert_eq!(settings(&both).unwrap().to_string(), "power_of_two choices=3 signal=own");
         let refused = |args: &[&str]| settings(args).unwrap_err().to_string();
-        assert_eq!(
-            refused(&["--choices", "3"]),
-            "--choices means nothing to the policy least_loaded"
-        );
+        assert_eq!(refused(&["--choices", "3"]), "the policy least_loaded has no option --choices");
         assert_eq!(
             refused(&["--policy", "weighted", "--signal", "own"]),
             "the policy weighted: signal can't be own: expected one of probes, reports"

@@ -7,7 +7,8 @@ use clap::{ArgGroup, Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use mesh_sim::scenario::EngineKind;
 use mesh_sim::sweep::{Seeds, Shard, Vary};
 
-// Clap wraps what is wider than 80 columns: paragraphs are one line each, examples fit.
+// Clap wraps lines of more than 80 columns. So a paragraph is one line here, and examples are
+// shorter.
 const EXAMPLES: &str = "\
 Examples:
   mesh-sim scenarios/partition.toml        run all policies, print the table
@@ -280,7 +281,7 @@ fn at_least_one(text: &str) -> Result<NonZero<usize>, String> {
     text.parse().map_err(|_| "expected a whole number, 1 or greater".to_owned())
 }
 
-/// A number of minutes, up to some years.
+/// Reads a number of minutes. The upper bound of some years keeps it within a `Duration`.
 fn minutes(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(minutes) if minutes > 0.0 && minutes < 1e7 => Ok(minutes),

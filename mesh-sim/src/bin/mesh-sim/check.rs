@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use mesh_sim::format::counted;
 use mesh_sim::scenario::Loaded;
 
-use super::{Exit, complain, print};
+use super::{SimExit, complain, print};
 
-/// Checks every file, whatever is wrong with the others.
-pub(super) fn check(files: &[PathBuf]) -> Exit {
-    let mut exit = Exit::Pass;
+/// Checks every file, also after one with mistakes.
+pub(super) fn check(files: &[PathBuf]) -> SimExit {
+    let mut exit = SimExit::Pass;
     for file in files {
         let checked = Loaded::load(file)
             .and_then(|loaded| loaded.check_engine(loaded.scenario.engine).map(|()| loaded));

@@ -16,9 +16,9 @@ use mesh_sim::report::table::wrapped;
 use mesh_sim::scenario::{EngineKind, Loaded};
 
 use super::args::ExploreArgs;
-use super::{Exit, complain, print, say};
+use super::{SimExit, complain, print, say};
 
-pub(super) fn explore(args: &ExploreArgs) -> anyhow::Result<Exit> {
+pub(super) fn explore(args: &ExploreArgs) -> anyhow::Result<SimExit> {
     let base = match Loaded::load(&args.scenario) {
         Ok(base) => base,
         Err(diagnostics) => return Ok(complain(&diagnostics)),
@@ -31,7 +31,7 @@ pub(super) fn explore(args: &ExploreArgs) -> anyhow::Result<Exit> {
     if thresholds && base.scenario.expect.is_empty() {
         let file = args.scenario.display();
         say(&format!("error: --thresholds needs an [expect] table, and {file} has none"));
-        return Ok(Exit::Usage);
+        return Ok(SimExit::Usage);
     }
     let exploration = Exploration { base: &base, engine, seed, thresholds };
     let default_out = || Path::new("results/explore").join(&base.scenario.name);
@@ -59,6 +59,7 @@ pub(super) fn explore(args: &ExploreArgs) -> anyhow::Result<Exit> {
                 bar.suspend(|| print(&text));
                 ControlFlow::Continue(())
             }
+            // A failure that can't be written is lost, so it makes no sense to look for more.
             Err(error) => {
                 failed = Some(error);
                 ControlFlow::Break(())
@@ -77,7 +78,7 @@ pub(super) fn explore(args: &ExploreArgs) -> anyhow::Result<Exit> {
     Ok(verdict.into())
 }
 
-/// Writes a failure as a scenario file and says so.
+/// Writes the scenario file of a failing run, and returns the text that says so.
 fn write(out: &Path, exploration: &Exploration<'_>, found: &Found) -> anyhow::Result<String> {
     let &Exploration { base, engine, seed, .. } = exploration;
     let name = format!("{}-{seed}-{}.toml", base.scenario.name, found.number);
@@ -92,7 +93,7 @@ fn write(out: &Path, exploration: &Exploration<'_>, found: &Found) -> anyhow::Re
     Ok(text)
 }
 
-/// What was done, and what was met and what was not.
+/// The summary of an exploration: how many runs there were, and which states they met or never met.
 fn closing(explored: &Explored, engine: EngineKind, seed: u64) -> String {
     let Explored { runs, failed, requests, events, .. } = explored;
     let mut text = format!(

@@ -1,6 +1,6 @@
-//! `mesh-sim`: which routing policy is best, before it is deployed.
+//! The program `mesh-sim`, which tells which routing policy is best before it is deployed.
 //!
-//! This file runs the command that the command line names, and says how it ended.
+//! This file runs the command that the command line names, and returns its exit code.
 
 mod args;
 mod check;
@@ -23,26 +23,27 @@ use mesh_sim::scenario::{Diagnostics, json_schema_text};
 
 use self::args::{Args, Command};
 
-/// How a call ended. The numbers are the exit codes.
+/// How the program ends. The numbers are its exit codes, which `mesh-sim --help` lists. Where
+/// several apply, the greatest counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Exit {
+enum SimExit {
     /// Everything that was demanded holds.
     Pass = Verdict::Pass.exit_code() as isize,
-    /// Something of ours or of the system's failed: a file that can't be written, say.
+    /// The program or the system failed: a file can't be written, say.
     Failed = 1,
-    /// The command line or the scenario is wrong.
+    /// The command line or the scenario has a mistake.
     Usage = 2,
     /// An oracle was violated.
     Oracle = Verdict::Violated.exit_code() as isize,
     /// A threshold of `[expect]` was missed.
     Threshold = Verdict::Missed.exit_code() as isize,
-    /// Two runs of one seed differed.
+    /// Two runs with the same seed differed.
     Differed = 5,
     /// There was no failure to replay or to minimize.
     NoFailure = 6,
 }
 
-impl From<Verdict> for Exit {
+impl From<Verdict> for SimExit {
     fn from(verdict: Verdict) -> Self {
         match verdict {
             Verdict::Pass => Self::Pass,
@@ -62,7 +63,7 @@ fn main() -> ExitCode {
         Some(Command::Check { files }) => Ok(check::check(&files)),
         Some(Command::Schema) => {
             print(&json_schema_text());
-            Ok(Exit::Pass)
+            Ok(SimExit::Pass)
         }
         Some(Command::Sweep(args)) => sweep::sweep(args),
         Some(Command::Merge(args)) => sweep::merge(&args),
@@ -76,24 +77,25 @@ fn main() -> ExitCode {
     console::exit_code(exit as u8)
 }
 
-/// Says what has failed.
-fn failed(error: &anyhow::Error) -> Exit {
+/// Prints an error of the program or the system.
+fn failed(error: &anyhow::Error) -> SimExit {
     say(&format!("error: {error:#}"));
-    Exit::Failed
+    SimExit::Failed
 }
 
-/// Shows what is wrong with the command line, or the help that it asks for.
-fn usage(error: &clap::Error) -> Exit {
+/// Prints the mistake of the command line, or the help that it asks for.
+fn usage(error: &clap::Error) -> SimExit {
     let shown = error.print();
     if error.use_stderr() {
-        return Exit::Usage;
+        return SimExit::Usage;
     }
+    // clap has printed help to the standard output; the exit code depends on whether that failed.
     console::note(shown);
-    Exit::Pass
+    SimExit::Pass
 }
 
-/// Shows what is wrong with a scenario.
-fn complain(diagnostics: &Diagnostics) -> Exit {
+/// Prints the mistakes of a scenario.
+fn complain(diagnostics: &Diagnostics) -> SimExit {
     say(&diagnostics.render(io::stderr().is_terminal()));
-    Exit::Usage
+    SimExit::Usage
 }

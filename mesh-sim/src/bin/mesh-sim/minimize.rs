@@ -13,9 +13,9 @@ use mesh_sim::units::format_duration;
 
 use super::args::MinimizeArgs;
 use super::replay::OneRun;
-use super::{Exit, print};
+use super::{SimExit, print};
 
-pub(super) fn minimize(args: &MinimizeArgs) -> anyhow::Result<Exit> {
+pub(super) fn minimize(args: &MinimizeArgs) -> anyhow::Result<SimExit> {
     let one = match OneRun::load(&args.run) {
         Ok(one) => one,
         Err(exit) => return Ok(exit),
@@ -39,7 +39,7 @@ pub(super) fn minimize(args: &MinimizeArgs) -> anyhow::Result<Exit> {
     bar.finish_and_clear();
     let Some(minimal) = found else {
         print(&format!(" nothing fails in {}\n", one.words(&args.run.scenario)));
-        return Ok(Exit::NoFailure);
+        return Ok(SimExit::NoFailure);
     };
     let out = args.out.clone().unwrap_or_else(|| default_out(&args.run.scenario));
     let shown = out.display().to_string();
@@ -47,7 +47,7 @@ pub(super) fn minimize(args: &MinimizeArgs) -> anyhow::Result<Exit> {
     write_failing(&out, &minimal.draft, failures, *engine)
         .with_context(|| format!("failed to write {shown}"))?;
     print(&closing(&loaded.scenario, &minimal, &shown));
-    Ok(Exit::Pass)
+    Ok(SimExit::Pass)
 }
 
 /// `a.toml` becomes `a.min.toml`, beside it.

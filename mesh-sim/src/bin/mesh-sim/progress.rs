@@ -1,4 +1,4 @@
-//! A bar while runs go on, on a terminal only.
+//! The progress bar that a terminal shows while runs go on.
 
 use std::time::Duration;
 
@@ -6,24 +6,27 @@ use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use mesh_sim::engine::Run;
 use mesh_sim::runner::Progress;
 
-/// Before this much time has passed, nobody can say how long the rest takes.
+/// After this much time the speed is steady enough for an estimate of the time that is left.
 const SETTLED: Duration = Duration::from_secs(3);
 
-/// Shows how far a list of runs is: simulated time, how much faster than real time, and when it
-/// will be over.
-pub(super) struct Bar<'a> {
+/// Shows how far a list of runs has come: how many have ended, how much faster than real time they
+/// are, and how much time is left.
+pub(super) struct RunsBar<'a> {
     bar: ProgressBar,
     runs: Vec<Run<'a>>,
+    /// How much time each run has simulated so far.
     simulated: Vec<Duration>,
-    /// Sum of the above.
+    /// The sum of `simulated`.
     sum: Duration,
-    /// Simulated time of all runs.
+    /// How much time all runs will simulate.
     total: Duration,
+    /// How many runs have ended.
     finished: usize,
 }
 
-impl<'a> Bar<'a> {
-    /// Draws on the standard error if that is a terminal, and nowhere otherwise.
+impl<'a> RunsBar<'a> {
+    /// A bar for these runs. It is drawn on the standard error if that is a terminal, and nowhere
+    /// otherwise.
     pub(super) fn new(runs: Vec<Run<'a>>) -> Self {
         let total: Duration = runs.iter().map(length).sum();
         let target = ProgressDrawTarget::stderr();
@@ -40,6 +43,7 @@ impl<'a> Bar<'a> {
     pub(super) fn update(&mut self, progress: Progress) {
         let run = &self.runs[progress.run];
         self.finished += usize::from(progress.finished);
+        // A run that has ended counts whole, whatever it last reported.
         let reached = if progress.finished { length(run) } else { progress.simulated };
         let reached = reached.min(length(run)).max(self.simulated[progress.run]);
         self.sum += reached - self.simulated[progress.run];
@@ -58,7 +62,7 @@ impl<'a> Bar<'a> {
         ));
     }
 
-    /// Time since it was made.
+    /// The time since the bar was made.
     pub(super) fn elapsed(&self) -> Duration {
         self.bar.elapsed()
     }
@@ -68,12 +72,12 @@ impl<'a> Bar<'a> {
     }
 }
 
-/// Simulated time of a run.
+/// How much time a run will simulate.
 fn length(run: &Run<'_>) -> Duration {
     run.scenario.duration + run.scenario.drain
 }
 
-/// An estimate of the time that is left, at the speed so far.
+/// An estimate of the time that is left, at the average speed so far; empty if there is none.
 fn left(elapsed: Duration, rest: Duration, speed: f64) -> String {
     if elapsed < SETTLED || rest.is_zero() || speed <= 0.0 {
         return String::new();

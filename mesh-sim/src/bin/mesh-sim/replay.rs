@@ -11,9 +11,9 @@ use mesh_sim::report::write_all;
 use mesh_sim::scenario::{EngineKind, Loaded, PolicySpec, Scenario};
 
 use super::args::{OneRunArgs, ReplayArgs};
-use super::{Exit, complain, print, say};
+use super::{SimExit, complain, print, say};
 
-/// The run that a command line means.
+/// The single run that a command line names.
 pub(super) struct OneRun {
     pub(super) loaded: Loaded,
     pub(super) engine: EngineKind,
@@ -22,21 +22,21 @@ pub(super) struct OneRun {
 }
 
 impl OneRun {
-    /// Loads the scenario; what is wrong has been shown if it fails.
-    pub(super) fn load(args: &OneRunArgs) -> Result<Self, Exit> {
+    /// Reads the scenario and finds the run. If that fails, the reason has been printed.
+    pub(super) fn load(args: &OneRunArgs) -> Result<Self, SimExit> {
         let loaded = Loaded::load(&args.scenario).map_err(|found| complain(&found))?;
         let engine = args.engine.map_or(loaded.scenario.engine, EngineKind::from);
         loaded.check_engine(engine).map_err(|found| complain(&found))?;
         let usage = |complaint: String| {
             say(&format!("error: {complaint}"));
-            Exit::Usage
+            SimExit::Usage
         };
         let seed = the_seed(&loaded.scenario, args.seed).map_err(usage)?;
         let policy = the_policy(&loaded.scenario, args.policy.as_deref()).map_err(usage)?.clone();
         Ok(Self { loaded, engine, policy, seed })
     }
 
-    /// The words of the command line that mean it.
+    /// The words of a command line that name this run.
     pub(super) fn words(&self, file: &Path) -> String {
         let (file, policy) = (file.display().to_string(), &self.policy.label);
         let engine = match self.engine == self.loaded.scenario.engine {
@@ -72,7 +72,7 @@ fn the_policy<'a>(scenario: &'a Scenario, asked: Option<&str>) -> Result<&'a Pol
     }
 }
 
-pub(super) fn replay(args: &ReplayArgs) -> anyhow::Result<Exit> {
+pub(super) fn replay(args: &ReplayArgs) -> anyhow::Result<SimExit> {
     let one = match OneRun::load(&args.run) {
         Ok(one) => one,
         Err(exit) => return Ok(exit),
@@ -82,7 +82,8 @@ pub(super) fn replay(args: &ReplayArgs) -> anyhow::Result<Exit> {
     scenario.policies = vec![policy.clone()];
     scenario.seeds = vec![*seed];
     print(&super::run::opening(&scenario, *engine));
-    // Lines are for the files alone; what is shown here is found among the facts.
+    // Only the files need the lines of a trace. The lines that are printed here are made from
+    // facts.
     let trace = args.out.is_some();
     let run = mesh_sim::engine::Run { scenario: &scenario, policy, seed: *seed, trace };
     let (judged, facts) = judge_observed(&run, *engine, LoggedFacts::new(&scenario));
@@ -105,5 +106,5 @@ pub(super) fn replay(args: &ReplayArgs) -> anyhow::Result<Exit> {
             .with_context(|| format!("failed to write the results to {}", out.display()))?;
         print(&format!(" every event is in {}\n", out.join("events.jsonl").display()));
     }
-    Ok(if failures.is_empty() { Exit::NoFailure } else { Exit::Pass })
+    Ok(if failures.is_empty() { SimExit::NoFailure } else { SimExit::Pass })
 }

@@ -15,11 +15,11 @@ use mesh_sim::scenario::{EngineKind, Loaded, Scenario, Step};
 use mesh_sim::units::format_duration;
 
 use super::args::RunArgs;
-use super::progress::Bar;
-use super::{Exit, complain, failed, print, say};
+use super::progress::RunsBar;
+use super::{SimExit, complain, failed, print, say};
 
-pub(super) fn run(args: &RunArgs) -> anyhow::Result<Exit> {
-    let Some(file) = &args.scenario else { return Ok(Exit::Usage) };
+pub(super) fn run(args: &RunArgs) -> anyhow::Result<SimExit> {
+    let Some(file) = &args.scenario else { return Ok(SimExit::Usage) };
     let loaded = match Loaded::load(file) {
         Ok(loaded) => loaded,
         Err(diagnostics) => return Ok(complain(&diagnostics)),
@@ -32,7 +32,7 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<Exit> {
         Ok(scenario) => scenario,
         Err(complaint) => {
             say(&format!("error: {complaint}"));
-            return Ok(Exit::Usage);
+            return Ok(SimExit::Usage);
         }
     };
     if !args.json {
@@ -44,6 +44,7 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<Exit> {
         true => compare(&runs, &execute(&plan)?.0),
         false => None,
     };
+    // The comparison may have needed a trace that nobody asked for.
     if !args.trace {
         runs.iter_mut().for_each(|run| run.trace = None);
     }
@@ -51,7 +52,7 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<Exit> {
     let out = args.out.clone().unwrap_or_else(|| default_out(&report.scenario));
     let written = write_all(&out, &report)
         .with_context(|| format!("failed to write the results to {}", out.display()));
-    // What was found out is shown even if it can't be written.
+    // The results are printed even if they can't be written.
     if args.json {
         print(&summary::render(&report));
     } else {
@@ -61,21 +62,21 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<Exit> {
         }
         print(&speed(&report.runs, took));
     }
-    let written = written.map_or_else(|error| failed(&error), |_| Exit::Pass);
+    let written = written.map_or_else(|error| failed(&error), |_| SimExit::Pass);
     if let Some(difference) = difference {
         say(&format!("error: {difference}"));
-        return Ok(Exit::Differed);
+        return Ok(SimExit::Differed);
     }
     if args.check_determinism && !args.json {
         print(" every run was repeated, and every event was the same\n");
     }
     let verdict = Verdict::worst(report.verdicts().iter().map(PolicyVerdict::verdict));
-    Ok(Exit::from(verdict).max(written))
+    Ok(SimExit::from(verdict).max(written))
 }
 
-/// The runs, and how long they took.
+/// Carries out the runs; returns their records and how long they took.
 fn execute(plan: &Plan<'_>) -> anyhow::Result<(Vec<RunRecord>, Duration)> {
-    let mut bar = Bar::new(plan.runs());
+    let mut bar = RunsBar::new(plan.runs());
     let runs = plan.execute(|progress| bar.update(progress));
     let took = bar.elapsed();
     bar.finish();
@@ -86,7 +87,7 @@ fn default_out(scenario: &Scenario) -> PathBuf {
     Path::new("results/runs").join(&scenario.name)
 }
 
-/// What is about to be run.
+/// The text about the experiment that is printed before its runs.
 pub(super) fn opening(scenario: &Scenario, engine: EngineKind) -> String {
     let seeds = match &scenario.seeds[..] {
         [seed] => format!("seed {seed}"),
@@ -111,7 +112,7 @@ pub(super) fn opening(scenario: &Scenario, engine: EngineKind) -> String {
     text
 }
 
-/// Where everything is.
+/// The text that says where the result files are.
 fn closing(out: &Path, written: &[PathBuf]) -> String {
     let name = |path: &PathBuf| path.file_name().map(|name| name.to_string_lossy().into_owned());
     let hgrm = |name: &String| name.ends_with(".hgrm");
@@ -121,12 +122,12 @@ fn closing(out: &Path, written: &[PathBuf]) -> String {
         files.push("*.hgrm".to_owned());
     }
     files.sort_by_key(|name| name != "report.html");
-    // A path is as long as it is; the names go below it.
+    // The path may be long, so the names of the files have a line of their own.
     format!(" written to {}:\n   {}\n", out.display(), files.join(" "))
 }
 
-/// How fast the runs were, for an engine that counts its events. Depends on the machine, so it is
-/// in no file.
+/// The text that says how fast the runs were; empty for an engine that doesn't count its events.
+/// The speed depends on the machine, so it is in no file.
 fn speed(runs: &[RunRecord], took: Duration) -> String {
     let steps: u64 = runs.iter().map(|run| run.steps).sum();
     if steps == 0 {
@@ -137,7 +138,7 @@ fn speed(runs: &[RunRecord], took: Duration) -> String {
     format!(" {millions:.2} million events in {seconds:.2} s: {rate:.2} million/s\n")
 }
 
-/// The first run, in their order, whose repetition differs, and where.
+/// Says which is the first run whose repetition differs, and where; `None` if all are equal.
 fn compare(runs: &[RunRecord], again: &[RunRecord]) -> Option<String> {
     let mut pairs = runs.iter().zip(again);
     let (first, second) =

@@ -7,20 +7,22 @@ use mesh_sim::format::counted;
 use mesh_sim::judge::Verdict;
 use mesh_sim::parallel::cores;
 use mesh_sim::scenario::{EngineKind, Loaded};
-use mesh_sim::sweep::{self, Findings, MergeError, Shard, Spec, Sweep, SweepError, Tally};
+use mesh_sim::sweep::{
+    self, MergeError, Shard, Sweep, SweepError, SweepFindings, SweepSpec, SweepTally,
+};
 use mesh_sim::units::format_duration;
 
 use super::args::{MergeArgs, SweepArgs};
-use super::progress::Bar;
-use super::{Exit, complain, failed, print, say};
+use super::progress::RunsBar;
+use super::{SimExit, complain, failed, print, say};
 
-pub(super) fn sweep(args: SweepArgs) -> anyhow::Result<Exit> {
+pub(super) fn sweep(args: SweepArgs) -> anyhow::Result<SimExit> {
     let file = args.scenario.display().to_string();
     let loaded = match Loaded::load(&args.scenario) {
         Ok(loaded) => loaded,
         Err(diagnostics) => return Ok(complain(&diagnostics)),
     };
-    let spec = Spec {
+    let spec = SweepSpec {
         scenario: loaded.whole_text().to_owned(),
         engine: args.engine.map(|engine| EngineKind::from(engine).name().to_owned()),
         seeds: args.seeds.map(|seeds| seeds.0).unwrap_or_default(),
@@ -34,7 +36,7 @@ pub(super) fn sweep(args: SweepArgs) -> anyhow::Result<Exit> {
     };
     let shard = args.shard.unwrap_or(Shard::WHOLE);
     print(&opening(&sweep, args.shard));
-    let mut bar = Bar::new(sweep.part(shard));
+    let mut bar = RunsBar::new(sweep.part(shard));
     let tally = sweep.execute(shard, args.jobs.unwrap_or(cores()), |news| bar.update(news));
     bar.finish();
     let tally = tally?;
@@ -46,11 +48,11 @@ pub(super) fn sweep(args: SweepArgs) -> anyhow::Result<Exit> {
         .with_context(|| format!("failed to write the part to {}", out.display()))?;
     print(&sweep::part_violations(&sweep, &tally, |cell| out.join(shard.cell_name(cell))));
     print(&format!(" written: {}\n", written.display()));
-    // Thresholds hold of all seeds together, so a part says nothing about them.
+    // Thresholds are for all seeds together, so a part can't judge them.
     Ok(Verdict::new(false, tally.violates_oracles()).into())
 }
 
-pub(super) fn merge(args: &MergeArgs) -> anyhow::Result<Exit> {
+pub(super) fn merge(args: &MergeArgs) -> anyhow::Result<SimExit> {
     let (sweep, tally) = match sweep::merge(&args.dirs) {
         Ok(joined) => joined,
         Err(MergeError::Sweep(error)) => return Ok(refuse(&error)),
@@ -61,29 +63,29 @@ pub(super) fn merge(args: &MergeArgs) -> anyhow::Result<Exit> {
     Ok(finish(&sweep, &tally, &out))
 }
 
-/// Writes and shows the results of a whole sweep.
-fn finish(sweep: &Sweep, tally: &Tally, out: &Path) -> Exit {
-    let findings = Findings::of(sweep, tally);
+/// Writes and prints the results of a whole sweep.
+fn finish(sweep: &Sweep, tally: &SweepTally, out: &Path) -> SimExit {
+    let findings = SweepFindings::of(sweep, tally);
     let written = sweep::write_all(out, &findings)
         .with_context(|| format!("failed to write the results to {}", out.display()));
-    // What was found out is shown even if it can't be written.
+    // The results are printed even if they can't be written.
     print(&sweep::table(&findings, out));
     let written = match written {
         Ok(_) => {
             let files = "sweep.json sweep.csv comparison.csv cell-*";
             print(&format!(" written to {}: {files}\n", out.display()));
-            Exit::Pass
+            SimExit::Pass
         }
         Err(error) => failed(&error),
     };
-    Exit::from(findings.verdict()).max(written)
+    SimExit::from(findings.verdict()).max(written)
 }
 
 fn default_out(sweep: &Sweep) -> PathBuf {
     Path::new("results/runs").join(format!("{}-sweep", sweep.scenario.name))
 }
 
-/// What is about to be run, or joined.
+/// The text about the sweep that is printed before it is carried out or joined.
 fn opening(sweep: &Sweep, shard: Option<Shard>) -> String {
     let part = shard.map_or(String::new(), |shard| {
         let runs = shard.runs(sweep.run_count()).len();
@@ -102,14 +104,14 @@ fn opening(sweep: &Sweep, shard: Option<Shard>) -> String {
     )
 }
 
-fn refuse(error: &SweepError) -> Exit {
+fn refuse(error: &SweepError) -> SimExit {
     match error {
         SweepError::Scenario(diagnostics) => complain(diagnostics),
         error => usage(&error.to_string()),
     }
 }
 
-fn usage(complaint: &str) -> Exit {
+fn usage(complaint: &str) -> SimExit {
     say(&format!("error: {complaint}"));
-    Exit::Usage
+    SimExit::Usage
 }

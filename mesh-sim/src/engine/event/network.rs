@@ -65,6 +65,7 @@ impl Network {
     }
 
     /// Sends a message. It may overtake those before it: each call has a connection of its own.
+    #[inline]
     pub(super) fn send(&mut self, now: Timestamp, from: HostId, to: HostId) -> Fate {
         if from == to {
             return Fate::Arrives(now);
@@ -114,6 +115,7 @@ impl Network {
 
     /// When a message arrives that would without a hold arrive at `at`. Known when it is sent, so
     /// that those which a hold lets go together keep the order in which they were sent.
+    #[inline]
     fn released(&self, from: HostId, to: HostId, at: Timestamp) -> Timestamp {
         if self.quiet && at < self.next_change {
             return at;
@@ -122,6 +124,7 @@ impl Network {
     }
 
     /// Whether a message that was to arrive now has been lost on the way to a fault.
+    #[inline]
     pub(super) fn was_lost(
         &self,
         now: Timestamp,

@@ -61,7 +61,7 @@ fn an_agent_that_is_stuck() {
     assert_eq!(found, [""; 0], "a dead one has no counters");
 }
 
-/// a-2's lease ends, whatever a-1 then knows.
+/// a-2's lease ends at 100 s.
 fn unlisted(extra: &str) -> Vec<&'static str> {
     broken(extra, |story| {
         story.registry(secs(100), A2, LIFE, LeaseNoteKind::Expired { at: secs(100) });

@@ -5,7 +5,7 @@ const NS: Duration = Duration::from_nanos(1);
 
 /// a-2's lease expires at 100 s and its next life gets another; then a-1 routes to the old life,
 /// `since` later than `from`.
-fn stale(extra: &str, from: u64, since: impl Fn(Bounds) -> Duration) -> Vec<&'static str> {
+fn stale(extra: &str, from: u64, since: impl Fn(NoticeBounds) -> Duration) -> Vec<&'static str> {
     broken(extra, |story| {
         story.registry(secs(101), A2, LIFE, LeaseNoteKind::Expired { at: secs(100) });
         story.registry(secs(110), A2, LIFE + 1, LeaseNoteKind::Granted);
@@ -53,7 +53,7 @@ fn a_lease_that_was_given_up_or_replaced_is_over() {
 fn an_agent_that_is_cut_from_the_registry_goes_on_with_what_it_knows() {
     let cut = |groups| fault("partition", 105, Some(200), groups);
     let own = cut(r#"groups = ["a-1", "registry"]"#);
-    let late = |bounds: Bounds| bounds.fetch + bounds.forget;
+    let late = |bounds: NoticeBounds| bounds.fetch + bounds.forget;
     assert_eq!(stale(&own, 304, |_| Duration::ZERO), [""; 0]);
     assert_eq!(stale(&own, 305, late), [""; 0]);
     assert_eq!(stale(&own, 305, |bounds| late(bounds) + NS), [NOT_STALE], "it has healed");
@@ -74,7 +74,7 @@ fn an_agent_whose_calls_may_run_out_at_any_time_is_bound_to_nothing() {
 #[test]
 fn a_restarted_registry_makes_views_keep_the_missing_for_one_more_ttl() {
     let crash = fault("crash", 100, Some(10), r#"hosts = "registry""#);
-    let lost = |since: fn(Bounds) -> Duration| {
+    let lost = |since: fn(NoticeBounds) -> Duration| {
         broken(&crash, |story| {
             story.registry_restarts(110);
             story.registry(secs(111), A1, LIFE, LeaseNoteKind::Granted);
@@ -116,7 +116,7 @@ fn a_restarted_registry_knows_of_no_dead() {
 fn the_slowest_clock_sets_the_bounds() {
     let bounds = |rate: &str| {
         let text = SCENARIO.replace("count = 2", &format!("count = 2\nclock_rate = {rate}"));
-        Bounds::new(&Scenario::from_str(&text, "x.toml").unwrap_or_else(|e| panic!("{e}")))
+        NoticeBounds::new(&Scenario::from_str(&text, "x.toml").unwrap_or_else(|e| panic!("{e}")))
     };
     let [right, fast, slow] = ["1.0", "2.0", "0.5"].map(bounds);
     assert_eq!((fast.forget, fast.fetch), (right.forget, right.fetch));

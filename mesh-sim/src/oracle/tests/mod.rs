@@ -1,4 +1,5 @@
-//! Each oracle is shown a hand-made history that breaks it, and one close by that doesn't.
+//! Tests of the oracles. Each is shown a made-up history that violates it, and a similar one that
+//! does not.
 
 mod convergence;
 mod leases;
@@ -40,27 +41,28 @@ rate = 1
 demand = { kind = "constant", value = "1ms" }
 "#;
 
-/// A history in the making.
+/// A made-up history of a run, which is told to the oracles as it is made.
 struct Story {
     oracles: Oracles,
-    bounds: Bounds,
+    bounds: NoticeBounds,
     end: Timestamp,
-    /// By request, when it was due.
+    /// When each request was due, by number.
     due: BTreeMap<u64, Timestamp>,
-    /// Requests that were routed but not due.
+    /// How many requests were routed but were never due.
     routed: u64,
 }
 
-/// The oracles that a history breaks, in order. Before it, both agents have got a lease, request 0
-/// has been answered, and both are as they should be at the end of the run, unless `history` says
-/// otherwise. `extra` is the end of the scenario: faults and tables that are not in [`SCENARIO`].
+/// The oracles that a history violates, in order. Before `history` begins, both agents have got a
+/// lease, request 0 has been answered, and both agents have reported that they are at rest at the
+/// end of the run; `history` may add to this. `extra` is the end of the scenario: faults and tables
+/// that are not in [`SCENARIO`].
 fn broken(extra: &str, history: impl FnOnce(&mut Story)) -> Vec<&'static str> {
     let text = format!("{SCENARIO}{extra}");
     let scenario = Scenario::from_str(&text, "x.toml").unwrap_or_else(|error| panic!("{error}"));
     let faults = Arc::new(scenario.fault_schedule());
     let oracles = Oracles::new(&scenario, faults, RESOLUTION);
     let end = oracles.end();
-    let bounds = Bounds::new(&scenario);
+    let bounds = NoticeBounds::new(&scenario);
     let mut story = Story { oracles, bounds, end, due: BTreeMap::new(), routed: 0 };
     for agent in [A1, A2] {
         story.registry(secs(0), agent, LIFE, LeaseNoteKind::Granted);
@@ -108,7 +110,7 @@ impl Story {
         self.oracles.observe(&JournalEntry { at, host, fact });
     }
 
-    /// An agent notes something.
+    /// An agent reports something.
     fn notes(&mut self, now: Timestamp, agent: AgentId, note: Note) {
         self.happens(now, agent.host(), Fact::AgentNoted(note));
     }
@@ -132,14 +134,14 @@ impl Story {
         self.happens(now, HostId::REGISTRY, Fact::RegistryNoted(note));
     }
 
-    /// a-1 routes to a life of a-2.
+    /// a-1 routes a request to a-2, which it knows with this incarnation.
     fn routes(&mut self, now: Timestamp, incarnation: u64) {
         self.routed += 1;
         let (request, peer) = (1_000 + self.routed, name(A2));
         self.notes(now, A1, Note::Routed { request, attempt: 0, peer, incarnation });
     }
 
-    /// An agent's last sample: nothing under way.
+    /// An agent's last sample and view: nothing is under way, and it knows the other agent.
     fn rests(&mut self, agent: AgentId) {
         self.samples(self.end, agent, 0, 0);
         let other = if agent == A1 { A2 } else { A1 };

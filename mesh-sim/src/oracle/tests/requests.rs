@@ -1,7 +1,7 @@
 use mesh_core::agent::{FailureKind, RetryReason};
 
 use super::*;
-use crate::journal::{ConnectionFailure, Refusal};
+use crate::journal::{ConnectionFailure, RequestRefusal};
 use crate::oracle::requests::*;
 
 #[test]
@@ -84,7 +84,7 @@ fn only_a_fault_between_client_and_entry_explains_a_loss() {
     }
 }
 
-/// Whatever happened to the registry, both agents hold leases again afterwards.
+/// After `history` the registry restarts and both agents get leases, whatever happened to them.
 fn restart_registry(story: &mut Story, history: impl FnOnce(&mut Story)) {
     history(story);
     story.registry_restarts(150);
@@ -146,27 +146,28 @@ fn a_refusal_without_a_reason() {
         FailureKind::Unavailable,
         FailureKind::Other,
     ] {
-        assert_eq!(refused("", Refusal::Failed(kind)), [FOR_A_REASON], "{kind:?}");
+        assert_eq!(refused("", RequestRefusal::Failed(kind)), [FOR_A_REASON], "{kind:?}");
     }
     for refusal in [
-        Refusal::Failed(FailureKind::Busy),
-        Refusal::Failed(FailureKind::NoPeers),
-        Refusal::Failed(FailureKind::NoReachablePeers),
-        Refusal::Failed(FailureKind::AllBusy),
-        Refusal::Failed(FailureKind::RetriesExhausted),
-        Refusal::RetriesExhaustedBusy,
-        Refusal::RetriesExhaustedUnreachable,
+        RequestRefusal::Failed(FailureKind::Busy),
+        RequestRefusal::Failed(FailureKind::NoPeers),
+        RequestRefusal::Failed(FailureKind::NoReachablePeers),
+        RequestRefusal::Failed(FailureKind::AllBusy),
+        RequestRefusal::Failed(FailureKind::RetriesExhausted),
+        RequestRefusal::RetriesExhaustedBusy,
+        RequestRefusal::RetriesExhaustedUnreachable,
     ] {
         assert_eq!(refused("", refusal), [""; 0], "{refusal:?}");
     }
-    let outcome_unknown = Refusal::Failed(FailureKind::OutcomeUnknown);
+    let outcome_unknown = RequestRefusal::Failed(FailureKind::OutcomeUnknown);
     let impatient = "[delegation]\nattempt_timeout = \"1500ms\"\n";
     assert_eq!(refused(impatient, outcome_unknown), [""; 0]);
     let broken_connection = fault("crash", 50, Some(10), r#"hosts = "a-2""#);
     assert_eq!(refused(&broken_connection, outcome_unknown), [""; 0]);
 }
 
-/// a-1 announces so many retries of the answered request 0, which was attempt 0; then `history`.
+/// a-1 announces this many retries of request 0, whose attempt 0 was answered; then `history` goes
+/// on.
 fn retried(retries: u32, history: impl FnOnce(&mut Story)) -> Vec<&'static str> {
     broken("", |story| {
         for attempt in 0..retries {

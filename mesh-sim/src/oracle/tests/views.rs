@@ -3,7 +3,7 @@ use crate::oracle::views::*;
 
 const BOTH: &str = r#"groups = ["registry", ["a-1", "a-2"]]"#;
 
-/// a-1 knows a-2 until it does not, at this second.
+/// a-1 knows a-2, and no longer knows it at second `at`.
 fn forgotten(extra: &str, at: u64) -> Vec<&'static str> {
     broken(extra, |story| {
         story.knows_at(secs(1), A1, &[A2]);

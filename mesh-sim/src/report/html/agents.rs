@@ -1,4 +1,4 @@
-//! What the agents did: where the work went, and how busy their CPUs were.
+//! The page's tables and plots about agents: how many jobs each did, and how busy its CPU was.
 
 use std::fmt::Write as _;
 use std::ops::Range;
@@ -11,11 +11,12 @@ use crate::judge::PolicyResult;
 use crate::record::RunRecord;
 use crate::scenario::Scenario;
 
-/// More agents than this share rows, so that a page about thousands stays small.
+/// If there are more agents than this, neighbours share a row, so that a page about thousands of
+/// agents stays small.
 const MAX_ROWS: usize = 32;
-/// More seconds than this share columns.
+/// If there are more seconds than this, neighbours share a column.
 const MAX_COLUMNS: usize = 120;
-/// Shades of a heat map.
+/// How many shades a heat map has.
 const LEVELS: usize = 10;
 const ROW_HEIGHT: f64 = 14.0;
 
@@ -132,13 +133,14 @@ fn levels(
         let seconds = &run.timeline[column.clone()];
         let sum: f64 = seconds.iter().flat_map(|second| &second.cpu_percent[row.clone()]).sum();
         let mean = sum / (row.len() * column.len()) as f64;
-        // Halves go up: 5 % is the least that shows.
+        // Rounded to the nearest shade, so 5 % is the least that can be seen.
         ((mean * LEVELS as f64 / 100.0 + 0.5) as usize).min(LEVELS)
     };
     columns.iter().map(|column| (level(column), column.clone())).collect()
 }
 
-/// Adds a row of a heat map to the path of each shade, equal neighbours as one rectangle.
+/// Adds a row of a heat map to the path of each shade. Neighbours of the same shade become one
+/// rectangle, which keeps the page small.
 fn add_row(shades: &mut [String], x: &Scale, y: f64, levels: &[(usize, Range<usize>)]) {
     for run in levels.chunk_by(|(one, _), (next, _)| one == next) {
         let (Some((level, first)), Some((_, last))) = (run.first(), run.last()) else { continue };

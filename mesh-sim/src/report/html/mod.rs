@@ -1,4 +1,5 @@
-//! `report.html`: the whole experiment on one page that needs nothing but a browser.
+//! `report.html`: the results of an experiment on one page, which needs no other file and no
+//! script.
 
 mod agents;
 mod plots;
@@ -14,7 +15,7 @@ use crate::record::{FaultWindow, RunRecord};
 
 const STYLE: &str = include_str!("style.css");
 
-/// The page.
+/// The text of the page.
 pub(super) fn render(report: &Report) -> String {
     let policies = report.policies();
     let scenario = &report.scenario;
@@ -79,7 +80,7 @@ fn section(title: &str, note: &str, content: &str) -> String {
     )
 }
 
-/// What the shades of the time lines mean.
+/// The sentence that explains the shaded parts of time lines; empty if there are none.
 fn shaded(report: &Report) -> String {
     let mut shades = Vec::new();
     if !report.scenario.warm_up.is_zero() {

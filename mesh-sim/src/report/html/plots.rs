@@ -8,14 +8,15 @@ use crate::record::{RunRecord, Second};
 use crate::report::hgrm;
 use crate::scenario::Scenario;
 
-/// Colours and dashes of lines before they repeat.
+/// How many styles of lines (colours and dashes) the style sheet has.
 const STYLES: usize = 7;
 const PANEL: Area = Area::new(340.0, 170.0, 46.0);
 
-/// A figure of a second.
-type Figure = fn(&Second) -> u64;
+/// Reads one number of a second of the time line.
+type SecondFigure = fn(&Second) -> u64;
 
-/// Latency by percentile, one line per policy, as the public HdrHistogram plotters draw it.
+/// Plots latency by percentile, one line per policy, as the public HdrHistogram plotters do: the
+/// horizontal axis is 1 / (1 - percentile), logarithmic.
 pub(super) fn percentiles(policies: &[PolicyResult<'_>]) -> String {
     let area = Area::new(960.0, 380.0, 60.0);
     let with_requests = || policies.iter().filter(|result| result.requests.sent > 0);
@@ -23,7 +24,8 @@ pub(super) fn percentiles(policies: &[PolicyResult<'_>]) -> String {
     let nines = (1..).find(|&nines| 10u64.saturating_pow(nines) >= most).unwrap_or(1);
     let min_ns = with_requests().map(|result| result.latency.min_ns()).min().unwrap_or(1);
     let max_ns = with_requests().map(|result| result.latency.max_ns()).max().unwrap_or(1);
-    // From 10^0 = 1/(1 - 0 %) on; one power of ten more is one nine more.
+    // The axis begins with 1 / (1 - 0 %) = 1. Each power of ten is one more nine: 90 %, 99 %, 99.9
+    // %.
     let x = Scale::log(1.0, libm::pow(10.0, f64::from(nines)), area.left, area.right - 28.0);
     let y_ticks = latency_ticks(min_ns.max(1), max_ns);
     let y = log_scale(&area, &y_ticks);
@@ -33,6 +35,8 @@ pub(super) fn percentiles(policies: &[PolicyResult<'_>]) -> String {
     let mut content = area.y_axis(&y, &y_ticks) + &area.x_axis(&x, &x_ticks);
     for (index, result) in policies.iter().enumerate() {
         let points = result.latency.distribution(hgrm::TICKS).map(|row| {
+            // The last row, 100 %, would be infinitely far right. It is drawn where one request out
+            // of all is.
             let rarity = 1.0 / (1.0 - row.quantile).max(f64::MIN_POSITIVE);
             Some((x.px(rarity.min(result.requests.sent as f64)), y.px(row.latency_ns as f64)))
         });
@@ -69,9 +73,9 @@ fn linear_scale(area: &Area, ticks: &[(f64, String)]) -> Scale {
     Scale::linear(0.0, end, area.bottom, area.top)
 }
 
-/// Requests per second by outcome, one panel per run.
+/// Plots requests per second by outcome, one panel per run.
 pub(super) fn outcomes(scenario: &Scenario, runs: &[&RunRecord]) -> String {
-    let series: [(&str, &str, Figure); 4] = [
+    let series: [(&str, &str, SecondFigure); 4] = [
         ("timed-out", "timed out", |second| second.ended.timed_out),
         ("refused", "refused", |second| second.ended.refused),
         ("lost", "lost", |second| second.ended.lost),
@@ -89,6 +93,7 @@ pub(super) fn outcomes(scenario: &Scenario, runs: &[&RunRecord]) -> String {
                 .zip(&run.timeline)
                 .map(|(floor, second)| floor + of(second))
                 .collect();
+            // An outcome that never happened needs no path.
             if tops != floors {
                 let path = steps(edges, &px(&tops), &px(&floors));
                 let _ = write!(content, "<path class=\"{class}\" d=\"{path}\"/>");
@@ -109,14 +114,14 @@ pub(super) fn outcomes(scenario: &Scenario, runs: &[&RunRecord]) -> String {
         + &panels(scenario, runs, &y, &ticks, "requests per second by outcome", draw)
 }
 
-/// Median and 99th percentile of each second's answers, one panel per run.
+/// Plots the median and the 99th percentile of each second's answers, one panel per run.
 pub(super) fn latencies(scenario: &Scenario, runs: &[&RunRecord]) -> String {
     let answered =
         || runs.iter().flat_map(|run| &run.timeline).filter(|second| second.ended.answered > 0);
     let min_ns = answered().map(|second| second.p50_ns).min().unwrap_or(1);
     let ticks = latency_ticks(min_ns.max(1), greatest(runs, |second| second.p99_ns));
     let y = log_scale(&PANEL, &ticks);
-    let series: [(&str, Figure); 2] =
+    let series: [(&str, SecondFigure); 2] =
         [("p50", |second| second.p50_ns), ("p99", |second| second.p99_ns)];
     let draw = |run: &RunRecord, edges: &[f64]| {
         let mut content = String::new();
@@ -135,7 +140,7 @@ pub(super) fn latencies(scenario: &Scenario, runs: &[&RunRecord]) -> String {
         + &panels(scenario, runs, &y, &ticks, "latency of the answers of each second", draw)
 }
 
-/// Requests open at the end of each second, one panel per run.
+/// Plots the requests that are open at the end of each second, one panel per run.
 pub(super) fn in_flight(scenario: &Scenario, runs: &[&RunRecord]) -> String {
     let ticks = linear_ticks(greatest(runs, |second| second.in_flight));
     let y = linear_scale(&PANEL, &ticks);
@@ -152,7 +157,8 @@ fn greatest(runs: &[&RunRecord], of: impl Fn(&Second) -> u64) -> u64 {
     runs.iter().flat_map(|run| &run.timeline).map(of).max().unwrap_or_default().max(1)
 }
 
-/// One panel per run, all with the same axes. `draw` gets the borders of the seconds.
+/// One panel per run, all with the same axes. `draw` is given a run and the horizontal positions of
+/// the borders of its seconds.
 fn panels(
     scenario: &Scenario,
     runs: &[&RunRecord],
@@ -180,7 +186,8 @@ pub(super) fn panel(policy: &str, svg: &str) -> String {
     format!("<div class=\"panel\"><h3>{}</h3>\n{svg}</div>\n", escape(policy))
 }
 
-/// What the lines and areas of a plot mean: samples of 30 by 12 pixels, and names.
+/// The key of a plot, which explains its lines and areas: a sample of 30 by 12 pixels with a name
+/// for each.
 pub(super) fn key<'a>(entries: impl Iterator<Item = (String, &'a str)>) -> String {
     let mut out = "<ul class=\"key\">".to_owned();
     for (sample, name) in entries {

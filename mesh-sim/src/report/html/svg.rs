@@ -8,7 +8,7 @@ use crate::scenario::Scenario;
 
 const NANOS_PER_SECOND: f64 = 1e9;
 
-/// From figures to positions on one axis.
+/// Maps the numbers of one axis to positions in pixels.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Scale {
     from: f64,
@@ -19,44 +19,42 @@ pub(super) struct Scale {
 }
 
 impl Scale {
-    /// Equal steps for equal differences.
+    /// A linear scale.
     pub(super) fn linear(from: f64, to: f64, start_px: f64, end_px: f64) -> Self {
+        // A scale without length would divide by zero.
         Self { from, to: to.max(from + f64::MIN_POSITIVE), log: false, start_px, end_px }
     }
 
-    /// Equal steps for equal ratios; both ends above zero.
+    /// A logarithmic scale. Both ends must be above zero.
     pub(super) fn log(from: f64, to: f64, start_px: f64, end_px: f64) -> Self {
         let (from, to) = (libm::log10(from), libm::log10(to));
         Self { from, to, log: true, start_px, end_px }
     }
 
-    /// Position of a figure; figures beyond the ends stay on them.
+    /// The position of a number. A number beyond an end of the scale is put on that end.
     pub(super) fn px(&self, figure: f64) -> f64 {
+        // Zero has no logarithm, so it goes to the lower end of the scale.
         let figure = if self.log { libm::log10(figure.max(f64::MIN_POSITIVE)) } else { figure };
         let share = ((figure - self.from) / (self.to - self.from)).clamp(0.0, 1.0);
         self.start_px + share * (self.end_px - self.start_px)
     }
 }
 
-/// The area inside the axes of a plot, in the plot's own pixels.
+/// The area inside of the axes of a plot, in the pixels of the plot.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Area {
-    /// Width of the whole plot.
+    /// The width of the whole plot.
     pub(super) width: f64,
-    /// Height of the whole plot.
+    /// The height of the whole plot.
     pub(super) height: f64,
-    /// Left edge.
     pub(super) left: f64,
-    /// Right edge.
     pub(super) right: f64,
-    /// Upper edge.
     pub(super) top: f64,
-    /// Lower edge.
     pub(super) bottom: f64,
 }
 
 impl Area {
-    /// A plot with room for labels at its left and below.
+    /// The area of a plot of this size, with room for labels on its left and below it.
     pub(super) const fn new(width: f64, height: f64, label_width: f64) -> Self {
         Self {
             width,
@@ -68,7 +66,7 @@ impl Area {
         }
     }
 
-    /// The whole plot around `content`, described by `label` for those who can't see it.
+    /// The whole plot around `content`. Screen readers read `label`.
     pub(super) fn svg(&self, label: &str, content: &str) -> String {
         let (width, height) = (self.width, self.height);
         let class = if width > 500.0 { " class=\"wide\"" } else { "" };
@@ -79,7 +77,7 @@ impl Area {
         )
     }
 
-    /// Horizontal lines with their labels.
+    /// The horizontal lines of the vertical axis, with their labels.
     pub(super) fn y_axis(&self, scale: &Scale, ticks: &[(f64, String)]) -> String {
         let mut out = String::new();
         for (figure, label) in ticks {
@@ -96,7 +94,7 @@ impl Area {
         out
     }
 
-    /// The line below, with ticks and their labels.
+    /// The horizontal axis, with ticks and their labels.
     pub(super) fn x_axis(&self, scale: &Scale, ticks: &[(f64, String)]) -> String {
         let (left, right, bottom) = (self.left, self.right, self.bottom);
         let mut out = format!("<path class=\"axis\" d=\"M{left:.1} {bottom:.1}H{right:.1}\"/>");
@@ -113,12 +111,12 @@ impl Area {
         out
     }
 
-    /// Simulated seconds from the beginning to `seconds`.
+    /// The scale of a time axis: from 0 to `seconds` of the run.
     pub(super) fn time_scale(&self, seconds: usize) -> Scale {
         Scale::linear(0.0, seconds as f64, self.left, self.right)
     }
 
-    /// The line below, in seconds.
+    /// The horizontal axis in seconds, with at most seven ticks.
     pub(super) fn time_axis(&self, scale: &Scale, seconds: usize) -> String {
         const STEPS: [usize; 12] = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600];
         let few = |step: &usize| seconds / step <= 6;
@@ -153,8 +151,8 @@ impl Area {
     }
 }
 
-/// Ticks of a linear axis from 0 to at least `max`: at most five steps of 1, 2 or 5 times a power
-/// of ten. The last one is the axis' end.
+/// The ticks of a linear axis from 0 to at least `max`: at most five steps, each 1, 2 or 5 times a
+/// power of ten. The last tick is the end of the axis.
 pub(super) fn linear_ticks(max: u64) -> Vec<(f64, String)> {
     let mut step = 1;
     let mut factors = [2, 5, 10].into_iter().cycle();
@@ -170,8 +168,9 @@ pub(super) fn linear_ticks(max: u64) -> Vec<(f64, String)> {
     (0..=last).map(|n| ((n * step) as f64, format::count(n * step))).collect()
 }
 
-/// Powers of ten around latencies from `min_ns` to `max_ns`, with their halves and fifths where
-/// there are few. The first and the last are the axis' ends.
+/// The ticks of a logarithmic axis for latencies from `min_ns` to `max_ns`: 1, 2 and 5 times the
+/// powers of ten, or the powers of ten alone if that would be more than nine. The first and the
+/// last tick are the ends of the axis.
 pub(super) fn latency_ticks(min_ns: u64, max_ns: u64) -> Vec<(f64, String)> {
     let steps = |factors: &[u64]| -> Vec<u64> {
         let all: Vec<u64> =
@@ -185,7 +184,7 @@ pub(super) fn latency_ticks(min_ns: u64, max_ns: u64) -> Vec<(f64, String)> {
     ticks.into_iter().map(|tick| (tick as f64, format::latency(tick, 1))).collect()
 }
 
-/// A line through points; `None` breaks it.
+/// The path of a line through points. `None` leaves a gap.
 pub(super) fn line(points: impl Iterator<Item = Option<(f64, f64)>>) -> String {
     let mut out = String::new();
     let mut command = 'M';
@@ -193,7 +192,7 @@ pub(super) fn line(points: impl Iterator<Item = Option<(f64, f64)>>) -> String {
         match point {
             Some((x, y)) => {
                 let _ = write!(out, "{command}{x:.1} {y:.1}");
-                // A lone point is a line of no length, which round caps would show.
+                // A lone point is a line without length, which only round line caps would show.
                 command = 'L';
             }
             None => command = 'M',
@@ -202,8 +201,8 @@ pub(super) fn line(points: impl Iterator<Item = Option<(f64, f64)>>) -> String {
     out
 }
 
-/// The border of bars that stand side by side on a level that may differ under each: `tops` from
-/// left to right, `floors` back.
+/// The path of the border around bars that stand side by side, each with a top and a floor of its
+/// own: along `tops` from left to right, then back along `floors`.
 pub(super) fn steps(edges: &[f64], tops: &[f64], floors: &[f64]) -> String {
     let mut out = format!("M{:.1} {:.1}", edges[0], floors[0]);
     for (index, top) in tops.iter().enumerate() {
@@ -216,7 +215,7 @@ pub(super) fn steps(edges: &[f64], tops: &[f64], floors: &[f64]) -> String {
     out
 }
 
-/// Text that means itself in HTML and in attributes.
+/// Escapes the characters of a text that have a meaning in HTML or in its attributes.
 pub(super) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {

@@ -6,14 +6,14 @@ use super::svg::escape;
 use crate::experiment::Report;
 use crate::figures::{Figure, Shown};
 use crate::format;
-use crate::judge::{Measured, PolicyResult, PolicyVerdict, Verdict};
+use crate::judge::{MeasuredFigures, PolicyResult, PolicyVerdict, Verdict};
 use crate::record::{FaultWindow, NO_FAULT};
 use crate::report::figure_text;
 
-/// Significant digits of latencies.
+/// How many significant digits latencies have.
 const DIGITS: usize = 3;
 
-/// Every policy with its figures and its verdict.
+/// The table of the policies with their figures and verdicts, and a list of what went wrong.
 pub(super) fn verdicts(policies: &[PolicyResult<'_>], verdicts: &[PolicyVerdict]) -> String {
     let mut out = "<div class=\"scroll\"><table><thead><tr><th>policy</th>\
                    <th class=\"left\">verdict</th><th>sent</th>"
@@ -23,7 +23,7 @@ pub(super) fn verdicts(policies: &[PolicyResult<'_>], verdicts: &[PolicyVerdict]
         let _ = write!(out, "<th>{}</th>", figure.heading);
     }
     out.push_str("</tr></thead>\n<tbody>");
-    let measured: Vec<Measured> = policies.iter().map(PolicyResult::measured).collect();
+    let measured: Vec<MeasuredFigures> = policies.iter().map(PolicyResult::measured).collect();
     let best: Vec<Option<String>> =
         figures.iter().map(|figure| figure_text::best(figure, &measured, DIGITS)).collect();
     for ((result, measured), verdict) in policies.iter().zip(&measured).zip(verdicts) {
@@ -41,7 +41,7 @@ pub(super) fn verdicts(policies: &[PolicyResult<'_>], verdicts: &[PolicyVerdict]
     out + "</tbody></table></div>\n" + &problems(verdicts)
 }
 
-/// The verdict's class and how it reads, not by colour alone.
+/// The CSS class of a verdict, and its text. The text has a mark, so that colour is not needed.
 fn word(verdict: Verdict) -> (&'static str, String) {
     let (class, mark) = match verdict {
         Verdict::Pass => ("good", '\u{2713}'),
@@ -59,7 +59,7 @@ fn problems(verdicts: &[PolicyVerdict]) -> String {
             let (seed, oracle) = (violated.seed, &violated.oracle);
             let at = format::exact_latency(oracle.at_ns);
             let text = format!("seed {seed}: {} at {at}: {}", oracle.oracle, oracle.detail);
-            let _ = writeln!(out, "<li><b>{policy}</b> broke an oracle: {}</li>", escape(&text));
+            let _ = writeln!(out, "<li><b>{policy}</b> violated an oracle: {}</li>", escape(&text));
         }
         for miss in &verdict.missed {
             let text = escape(&miss.threshold.to_string());
@@ -69,7 +69,8 @@ fn problems(verdicts: &[PolicyVerdict]) -> String {
     if out.is_empty() { out } else { format!("<ul>\n{out}</ul>\n") }
 }
 
-/// Failures of each policy by fault window and reason; `None` if there were none.
+/// The table of failed requests of each policy, by fault window and reason; `None` if no request
+/// failed.
 pub(super) fn failures(report: &Report, policies: &[PolicyResult<'_>]) -> Option<String> {
     let mut reasons: Vec<&str> =
         policies.iter().flat_map(|result| result.failures.keys().copied()).collect();
@@ -93,6 +94,7 @@ pub(super) fn failures(report: &Report, policies: &[PolicyResult<'_>]) -> Option
             let _ = write!(
                 out,
                 "<tr><td>{}</td><td class=\"left\">{}</td><td>{}</td><td>{}</td><td>{}</td>",
+                // The policy is named in the first of its rows only.
                 if index == 0 { escape(result.policy) } else { String::new() },
                 escape(place),
                 format::count(sent),

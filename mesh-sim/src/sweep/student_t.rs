@@ -1,9 +1,10 @@
 //! Quantiles of Student's t distribution, exact for whole degrees of freedom.
 
-/// The t that |T| stays below with this probability, 0 to 1, both excluded. `degrees` of freedom
-/// are at least one.
+/// The t below which |T| stays with this probability, which is between 0 and 1. There must be at
+/// least one degree of freedom.
 ///
-/// Takes O(degrees) time for each bit. Only `libm`, so all machines find the same bits.
+/// It is found by halving an interval, and each of some 60 steps takes O(`degrees`) time.
+/// Everything is calculated with `libm`, so that all machines get the same bits.
 pub(super) fn two_sided(probability: f64, degrees: usize) -> f64 {
     let (mut low, mut high) = (0.0, 1.0);
     while within(high, degrees) < probability {
@@ -11,6 +12,7 @@ pub(super) fn two_sided(probability: f64, degrees: usize) -> f64 {
     }
     loop {
         let middle = (low + high) / 2.0;
+        // No double lies between the two, so `high` is exact to the last bit.
         if middle <= low || middle >= high {
             return high;
         }
@@ -21,15 +23,17 @@ pub(super) fn two_sided(probability: f64, degrees: usize) -> f64 {
     }
 }
 
-/// The probability that |T| stays below `t`: a finite sum, M. Abramowitz and I. Stegun, "Handbook
-/// of Mathematical Functions", 1964, 26.7.3 (odd degrees of freedom) and 26.7.4 (even ones).
+/// The probability that |T| stays below `t`. It is a finite sum: M. Abramowitz and I. Stegun,
+/// "Handbook of Mathematical Functions", 1964, 26.7.3 (odd degrees of freedom) and 26.7.4 (even
+/// ones).
 fn within(t: f64, degrees: usize) -> f64 {
     use std::f64::consts::FRAC_2_PI;
     let freedom = degrees as f64;
     let length = (freedom + t * t).sqrt();
     let (sine, cosine) = (t / length, freedom.sqrt() / length);
     let odd = degrees % 2;
-    // cos, cos^3, ... or 1, cos^2, ..., each with its factor. One term for every two degrees.
+    // The terms are cos, cos^3, ... or 1, cos^2, ..., each times a factor: one for every two
+    // degrees.
     let mut term = if odd == 1 { cosine } else { 1.0 };
     let mut sum = 0.0;
     for number in 1..=degrees / 2 {
@@ -74,7 +78,8 @@ mod tests {
 
     #[test]
     fn quantiles_are_exact() {
-        // One and two degrees of freedom have closed forms: tan(pi p / 2), and p sqrt(2 / (1 - p^2)).
+        // One and two degrees of freedom have closed forms: tan(pi p / 2), and p sqrt(2 / (1 -
+        // p^2)).
         let cauchy = libm::tan(0.95 * std::f64::consts::FRAC_PI_2);
         assert!((two_sided(0.95, 1) / cauchy - 1.0).abs() < 1e-14);
         let two = 0.95 * (2.0 / (1.0 - 0.95f64 * 0.95)).sqrt();

@@ -1,34 +1,35 @@
-//! What a scenario amounts to, in the terms of queueing theory.
+//! A scenario in the terms of queueing theory.
 
-use super::forms::TwoPoint;
+use super::closed_forms::TwoPoint;
 use crate::dist::Distribution;
 use crate::host::Id as _;
 use crate::scenario::{AgentSpec, Arrivals, Entry, Scenario};
 
-/// A dispatcher, like servers behind it, and Poisson arrivals.
+/// A dispatcher with Poisson arrivals, and equal servers behind it. The dispatcher is the entry
+/// agent, the servers are the other agents.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct System {
-    /// Machines behind the dispatcher.
+pub(super) struct QueueingSystem {
+    /// The number of servers.
     pub(super) servers: u32,
-    /// Cores of each.
+    /// The number of cores of each server.
     pub(super) cores: u32,
-    /// Jobs that may run at once on each; `None`: no limit.
+    /// How many jobs may run at once on a server; `None` if there is no limit.
     pub(super) slots: Option<u32>,
-    /// Jobs that may be on each at once, if there are slots.
+    /// How many jobs may be on a server at once, running or waiting, if `slots` has a limit.
     pub(super) places: u32,
-    /// Mean service time, seconds.
+    /// The mean service time in seconds.
     pub(super) service: f64,
-    /// Squared coefficient of variation of service.
+    /// The squared coefficient of variation of the service times.
     pub(super) scv: f64,
-    /// Load per core, below 1.
+    /// The load per core, from 0 to 1.
     pub(super) load: f64,
 }
 
-impl System {
-    /// That of a scenario.
+impl QueueingSystem {
+    /// The system that a scenario describes.
     ///
     /// # Errors
-    /// Says what in the scenario has no place in such a system.
+    /// What in the scenario is different from such a system.
     pub(super) fn of(scenario: &Scenario) -> Result<Self, &'static str> {
         let Entry::Fixed(dispatcher) = scenario.workload.entry else {
             return Err("requests enter through more than one agent");
@@ -73,16 +74,16 @@ impl System {
         })
     }
 
-    /// Whether service is first come first served on cores that no two jobs share.
+    /// Whether jobs are served first come first served, with a core for each running job.
     pub(super) fn is_fcfs(&self) -> bool {
         self.slots == Some(self.cores)
     }
 }
 
-/// A service of two possible times, in units of its mean.
+/// The service times of a demand that takes one of two values, in units of their mean.
 ///
 /// # Errors
-/// If it has others.
+/// If the demand may take other values.
 pub(super) fn two_point(demand: &Distribution) -> Result<TwoPoint, &'static str> {
     let Distribution::Bimodal { low, high, high_ratio } = *demand else {
         return Err("the demand does not take one of two values");
@@ -91,7 +92,7 @@ pub(super) fn two_point(demand: &Distribution) -> Result<TwoPoint, &'static str>
     Ok(TwoPoint { low: low / mean, high: high / mean, high_ratio })
 }
 
-/// Squared coefficient of variation of a distribution with a simple one.
+/// The squared coefficient of variation of a distribution; `None` if there is no simple formula.
 fn scv(distribution: &Distribution) -> Option<f64> {
     match *distribution {
         Distribution::Constant { .. } => Some(0.0),

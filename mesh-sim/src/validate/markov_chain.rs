@@ -1,15 +1,17 @@
-//! Join the shortest of d queues among finitely many, as a Markov chain: a second witness that
-//! shares nothing with the mesh but the generator of random numbers.
+//! Simulates "join the shortest of d queues" among finitely many queues as a Markov chain. It
+//! shares nothing with the mesh but the generator of random numbers, so it can confirm the
+//! simulator where there is no closed form.
 
 use mesh_core::seed::Seed;
 
 use crate::dist::unit_exponential;
 
-/// Mean response time, in mean service times, of `servers` exponential servers at `load` each when
-/// every job joins the shortest of `choices` different random queues. Simulated over `arrivals` jobs after a tenth as many; by Little's law from the mean
-/// number of jobs.
+/// The mean response time, in mean service times, of `servers` exponential servers with `load`
+/// each, if every job joins the shortest of `choices` different random queues.
 ///
-/// The state is the number of servers that hold at least k jobs, for each k.
+/// It is simulated over `arrivals` jobs, after a tenth as many for the warm-up, and follows by
+/// Little's law from the mean number of jobs. The state of the chain is, for each k, the number of
+/// servers that have at least k jobs.
 pub(super) fn mean_response(servers: u32, load: f64, choices: u32, arrivals: u64) -> f64 {
     let mut rng = Seed::root(1).child("validation").rng();
     // at_least[k]: servers with more than k jobs.
@@ -37,7 +39,9 @@ pub(super) fn mean_response(servers: u32, load: f64, choices: u32, arrivals: u64
             }
             (jobs, seen) = (jobs + 1, seen + 1);
         } else {
-            // Some busy server ends a job; those with long queues are the first in a row.
+            // A random busy server ends a job. If the servers stand in a row, those with the
+            // longest queues first, then `at_least` tells the length of the queue of the one that
+            // was drawn.
             let server = rng.index(busy as usize) as u32;
             let length = at_least.iter().take_while(|&&longer| server < longer).count();
             at_least[length - 1] -= 1;
@@ -47,7 +51,8 @@ pub(super) fn mean_response(servers: u32, load: f64, choices: u32, arrivals: u64
     area / time / arrival_rate
 }
 
-/// Probability that all of `choices` different servers out of `servers` are among `full` of them.
+/// The probability that `choices` different random servers out of `servers` are all among the first
+/// `full` of them.
 fn all_of(full: u32, servers: u32, choices: u32) -> f64 {
     (0..choices)
         .map(|drawn| f64::from(full.saturating_sub(drawn)) / f64::from(servers - drawn))
@@ -57,7 +62,7 @@ fn all_of(full: u32, servers: u32, choices: u32) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::validate::forms;
+    use crate::validate::closed_forms;
 
     fn assert_close(found: f64, expected: f64, tolerance: f64) {
         assert!((found / expected - 1.0).abs() < tolerance, "{found} is not {expected}");
@@ -75,7 +80,7 @@ mod tests {
     fn one_choice_is_mm1_and_many_servers_are_the_limit() {
         // Standard errors 0.3 % and 0.1 %.
         assert_close(mean_response(100, 0.5, 1, 1_000_000), 2.0, 0.01);
-        let limit = forms::supermarket_mean(2, 0.8);
+        let limit = closed_forms::supermarket_mean(2, 0.8);
         assert_close(mean_response(10_000, 0.8, 2, 1_000_000), limit, 0.01);
     }
 }

@@ -1,4 +1,4 @@
-//! Crashes.
+//! Crashes of agents and of the registry.
 
 use super::*;
 
@@ -14,7 +14,7 @@ fn a_crashed_agent_loses_its_work_and_comes_back_as_another() {
         hosts = "agent-2"
         "#,
     );
-    // It died without a word, so whoever waits for it waits in vain.
+    // It crashes without a word, so those who wait for its answers wait until their deadlines.
     assert!(ran.during().requests.timed_out > 0, "{:?}", ran.during());
     let at_2 = |kind| {
         let of_2 = ran.events.iter().filter(move |event| {
@@ -70,7 +70,8 @@ fn agents_go_on_without_their_registry() {
     assert_eq!(ran.count("lease_lost"), 4);
 }
 
-/// For longer than a lease lasts, and then so long that the registry gives up everybody.
+/// The first partition lasts longer than a lease; the second so long that the registry ends all
+/// leases.
 #[test]
 fn agents_go_on_while_nobody_reaches_the_registry() {
     for (lasts, expired) in [("4s", 0), ("7s", 4)] {

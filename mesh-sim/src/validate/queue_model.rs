@@ -1,24 +1,24 @@
-//! Which queue a case is, and what theory says of it.
+//! The queues with known figures, and what theory says about each.
 
 use mesh_core::routing::{DispatchRule, Signal};
 
-use super::board;
-use super::chain;
-use super::forms::{self, Mg1Waits, Mm1Sharing};
-use super::system::{System, two_point};
+use super::bulletin_board;
+use super::closed_forms::{self, Mg1Waits, Mm1Sharing};
+use super::markov_chain;
+use super::queueing_system::{QueueingSystem, two_point};
 use crate::figures::{Figure, Measure};
 use crate::scenario::{PolicySpec, Scenario};
 
-/// A queue with known figures.
+/// A queue with known figures, in the notation of Kendall. Every case of the validation is one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Model {
+pub(super) enum QueueModel {
     /// M/M/c, first come first served.
     Mmc,
     /// M/D/1.
     Md1,
     /// M/G/1, first come first served.
     Mg1Fcfs,
-    /// M/G/1, processor sharing: the mean is known.
+    /// M/G/1, processor sharing. Only the mean is known.
     Mg1Sharing,
     /// M/M/1, processor sharing.
     Mm1Sharing,
@@ -28,23 +28,23 @@ pub(super) enum Model {
     Mm1k,
     /// Each job joins the shortest of d random queues.
     Supermarket,
-    /// The same, by queue lengths that are posted at the multiples of a period.
+    /// The same, but by queue lengths that are posted at the multiples of a period.
     Board,
 }
 
-/// A figure of the responses of a case.
+/// A figure about which theory says something.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum TheoryFigure {
-    /// Mean response, in mean service times.
+    /// The mean response, in mean service times.
     Mean,
-    /// What this share of the responses does not exceed, in mean service times.
+    /// The time that this share of the responses does not exceed, in mean service times.
     Quantile(f64),
-    /// Share of the jobs turned away.
+    /// The share of the jobs that are turned away.
     Blocked,
 }
 
 impl TheoryFigure {
-    /// Its name in tables.
+    /// The name of the figure in tables.
     pub(super) fn name(self) -> String {
         match self {
             Self::Mean => "mean".to_owned(),
@@ -54,7 +54,8 @@ impl TheoryFigure {
     }
 }
 
-/// The mean and every quantile that policies are compared by.
+/// The figures of a queue whose mean is `mean` and whose quantiles `quantile` gives: the mean, and
+/// every quantile by which policies are compared.
 fn with_tail(mean: f64, quantile: &dyn Fn(f64) -> f64) -> Vec<(TheoryFigure, f64)> {
     let mut figures = vec![(TheoryFigure::Mean, mean)];
     for measure in Figure::compared().map(|figure| figure.measure) {
@@ -65,20 +66,20 @@ fn with_tail(mean: f64, quantile: &dyn Fn(f64) -> f64) -> Vec<(TheoryFigure, f64
     figures
 }
 
-impl Model {
-    /// The figures that theory gives for a policy. Where it has none for so few servers, a Markov
-    /// chain of `chain_jobs` jobs takes its place.
+impl QueueModel {
+    /// The figures that theory gives for a policy. Where it has figures only for infinitely many
+    /// servers, a Markov chain of `chain_jobs` jobs gives the mean.
     ///
     /// # Errors
-    /// Says why the system is none of this kind.
+    /// Why the scenario is not this queue.
     pub(super) fn expected(
         self,
-        system: &System,
+        system: &QueueingSystem,
         scenario: &Scenario,
         policy: &PolicySpec,
         chain_jobs: u64,
     ) -> Result<Vec<(TheoryFigure, f64)>, &'static str> {
-        let System { servers, cores, load, scv, places, .. } = *system;
+        let QueueingSystem { servers, cores, load, scv, places, .. } = *system;
         let single = servers == 1 && system.is_fcfs();
         let shared = servers == 1 && cores == 1 && system.slots.is_none();
         let fits = match self {
@@ -95,33 +96,33 @@ impl Model {
             return Err("the scenario describes another queue");
         }
         Ok(match self {
-            Self::Mmc => with_tail(forms::mmc_mean(cores, load), &|share| {
-                forms::quantile(|t| forms::mmc_tail(cores, load, t), share)
+            Self::Mmc => with_tail(closed_forms::mmc_mean(cores, load), &|share| {
+                closed_forms::quantile(|t| closed_forms::mmc_tail(cores, load, t), share)
             }),
-            Self::Md1 => with_tail(1.0 + forms::mg1_wait(load, 0.0), &|share| {
-                1.0 + forms::quantile(|t| forms::md1_wait_tail(load, t), share)
+            Self::Md1 => with_tail(1.0 + closed_forms::mg1_wait(load, 0.0), &|share| {
+                1.0 + closed_forms::quantile(|t| closed_forms::md1_wait_tail(load, t), share)
             }),
             Self::Mg1Fcfs => {
                 let waits = Mg1Waits::new(load, two_point(&scenario.workload.demand)?);
-                with_tail(1.0 + forms::mg1_wait(load, scv), &|share| {
-                    forms::quantile(|t| waits.response_tail(t), share)
+                with_tail(1.0 + closed_forms::mg1_wait(load, scv), &|share| {
+                    closed_forms::quantile(|t| waits.response_tail(t), share)
                 })
             }
             Self::Mg1Sharing => vec![(TheoryFigure::Mean, 1.0 / (1.0 - load))],
             Self::Mm1Sharing => {
                 let sharing = Mm1Sharing::new(load);
                 with_tail(1.0 / (1.0 - load), &|share| {
-                    forms::quantile(|t| sharing.response_tail(t), share)
+                    closed_forms::quantile(|t| sharing.response_tail(t), share)
                 })
             }
             Self::RoundRobin => {
-                let rate = 1.0 - forms::round_robin_sigma(servers, load);
+                let rate = 1.0 - closed_forms::round_robin_sigma(servers, load);
                 with_tail(1.0 / rate, &|share| -libm::log(1.0 - share) / rate)
             }
             Self::Mm1k => {
-                let blocked = (TheoryFigure::Blocked, forms::mm1k_blocking(load, places));
-                let responses = with_tail(forms::mm1k_mean(load, places), &|share| {
-                    forms::quantile(|t| forms::mm1k_tail(load, places, t), share)
+                let blocked = (TheoryFigure::Blocked, closed_forms::mm1k_blocking(load, places));
+                let responses = with_tail(closed_forms::mm1k_mean(load, places), &|share| {
+                    closed_forms::quantile(|t| closed_forms::mm1k_tail(load, places, t), share)
                 });
                 [vec![blocked], responses].concat()
             }
@@ -129,14 +130,14 @@ impl Model {
                 let choices = choices(policy, servers).ok_or("the policy compares no queues")?;
                 let mean = match choices {
                     1 => 1.0 / (1.0 - load),
-                    _ => chain::mean_response(servers, load, choices, chain_jobs),
+                    _ => markov_chain::mean_response(servers, load, choices, chain_jobs),
                 };
                 vec![(TheoryFigure::Mean, mean)]
             }
             Self::Board => {
                 let choices = choices(policy, servers).ok_or("the policy compares no queues")?;
                 let period = scenario.membership.heartbeat.as_secs_f64() / system.service;
-                let mean = board::reference(servers, load, period, choices);
+                let mean = bulletin_board::reference(servers, load, period, choices);
                 vec![(
                     TheoryFigure::Mean,
                     mean.ok_or("there is no reference figure for this board")?,
@@ -145,16 +146,21 @@ impl Model {
         })
     }
 
-    /// The mean response with infinitely many servers, if that is of interest.
-    pub(super) fn limit(self, system: &System, policy: &PolicySpec) -> Option<f64> {
+    /// The mean response with infinitely many servers; `None` if the policy has no such limit.
+    pub(super) fn limit(self, system: &QueueingSystem, policy: &PolicySpec) -> Option<f64> {
         let few = choices(policy, system.servers)
             .filter(|&choices| choices > 1 && choices < system.servers)?;
-        (self == Self::Supermarket).then(|| forms::supermarket_mean(few, system.load))
+        (self == Self::Supermarket).then(|| closed_forms::supermarket_mean(few, system.load))
     }
 
-    /// What it is called, with its parameters.
-    pub(super) fn title(self, system: &System, scenario: &Scenario, policy: &PolicySpec) -> String {
-        let System { servers, cores, load, scv, places, .. } = *system;
+    /// The name of the queue with its parameters, for tables.
+    pub(super) fn title(
+        self,
+        system: &QueueingSystem,
+        scenario: &Scenario,
+        policy: &PolicySpec,
+    ) -> String {
+        let QueueingSystem { servers, cores, load, scv, places, .. } = *system;
         let load = (load * 1e6).round() / 1e6;
         let scv = (scv * 100.0).round() / 100.0;
         let joined = match choices(policy, servers) {
@@ -180,12 +186,12 @@ impl Model {
     }
 }
 
-/// What theory calls the policy.
+/// The rule of theory that the policy follows, if it follows one.
 fn dispatch(policy: &PolicySpec) -> Option<DispatchRule> {
     policy.factory.settings()?.dispatch()
 }
 
-/// How many of the servers' queues a policy compares.
+/// How many of the servers' queues the policy compares; `None` if it doesn't compare queues.
 fn choices(policy: &PolicySpec, servers: u32) -> Option<u32> {
     match dispatch(policy)? {
         DispatchRule::ShortestOf(choices) => Some(choices as u32),
@@ -194,7 +200,8 @@ fn choices(policy: &PolicySpec, servers: u32) -> Option<u32> {
     }
 }
 
-/// Said where queue lengths are asked for, because counting one's own calls is the usual way.
+/// The addition to a title if the policy sends probes for queue lengths. Usually it counts the
+/// calls of its own agent.
 fn signal(policy: &PolicySpec) -> &'static str {
     if policy.factory.needs().signal == Signal::Probes { " probed" } else { "" }
 }

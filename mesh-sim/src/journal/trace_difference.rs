@@ -1,18 +1,18 @@
-//! Where two runs that should be alike part.
+//! Where the traces of two runs that should be equal begin to differ.
 
-/// Where two traces part.
+/// The first event that differs between two traces.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Difference {
-    /// Number of the event, from 0.
+pub struct TraceDifference {
+    /// Number of the event in both traces, from 0.
     pub index: usize,
-    /// What the first trace has there; `None` if it has ended.
+    /// The line of the first trace; `None` if it has ended before.
     pub first: Option<String>,
-    /// What the second trace has there; `None` if it has ended.
+    /// The line of the second trace; `None` if it has ended before.
     pub second: Option<String>,
 }
 
 /// The first event that differs between two traces; `None` if they are equal.
-pub fn first_difference(first: &str, second: &str) -> Option<Difference> {
+pub fn first_difference(first: &str, second: &str) -> Option<TraceDifference> {
     let (mut one, mut two) = (first.lines(), second.lines());
     for index in 0.. {
         match (one.next(), two.next()) {
@@ -20,7 +20,7 @@ pub fn first_difference(first: &str, second: &str) -> Option<Difference> {
             (a, b) if a == b => {}
             (a, b) => {
                 let (first, second) = (a.map(str::to_owned), b.map(str::to_owned));
-                return Some(Difference { index, first, second });
+                return Some(TraceDifference { index, first, second });
             }
         }
     }

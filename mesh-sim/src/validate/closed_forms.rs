@@ -1,20 +1,22 @@
-//! Closed forms of queueing theory. Times are in units of the mean service time.
+//! Closed forms of queueing theory. All times are in units of the mean service time; a load is that
+//! of one server, from 0 to 1. A function named `..._tail` is the share of the jobs that exceed a
+//! time.
 
-/// Probability that a job finds all of `servers` busy in M/M/c at `load` per server: Erlang's C,
-/// from Erlang's B by its recursion.
+/// The probability that a job finds all servers of M/M/c busy: Erlang's C, which follows from
+/// Erlang's B, and that from its recursion.
 pub(super) fn erlang_c(servers: u32, load: f64) -> f64 {
     let offered = f64::from(servers) * load;
     let b = (1..=servers).fold(1.0, |b, n| offered * b / (f64::from(n) + offered * b));
     b / (1.0 - load * (1.0 - b))
 }
 
-/// Mean response time of M/M/c.
+/// The mean response time of M/M/c.
 pub(super) fn mmc_mean(servers: u32, load: f64) -> f64 {
     1.0 + erlang_c(servers, load) / (f64::from(servers) * (1.0 - load))
 }
 
-/// Share of the jobs of M/M/c whose response takes longer than `t`: the sum of an exponential
-/// service and, with Erlang's probability, an exponential wait.
+/// The share of the jobs of M/M/c whose response takes longer than `t`. A response is an
+/// exponential service plus, with the probability of Erlang's C, an exponential wait.
 pub(super) fn mmc_tail(servers: u32, load: f64, t: f64) -> f64 {
     let waits = erlang_c(servers, load);
     // The rate of the wait, less that of the service.
@@ -23,40 +25,40 @@ pub(super) fn mmc_tail(servers: u32, load: f64, t: f64) -> f64 {
     libm::exp(-t) * (1.0 + waits * lag)
 }
 
-/// Mean wait of M/G/1, first come first served, with `scv` the squared coefficient of variation of
-/// service (Pollaczek and Khinchine).
+/// The mean wait of M/G/1, first come first served (Pollaczek and Khinchine). `scv` is the squared
+/// coefficient of variation of the service times.
 pub(super) fn mg1_wait(load: f64, scv: f64) -> f64 {
     load * (1.0 + scv) / (2.0 * (1.0 - load))
 }
 
-/// Service that takes one of two times.
+/// A service time that takes one of two values.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct TwoPoint {
-    /// The usual time.
     pub(super) low: f64,
-    /// The rare time.
     pub(super) high: f64,
-    /// Share of the jobs that take it.
+    /// The share of the jobs that take `high`.
     pub(super) high_ratio: f64,
 }
 
-/// Waits of M/G/1, first come first served, by the Pollaczek-Khinchine formula: a geometric number of
-/// residual services, added up by Panjer's recursion (1981) on a grid.
+/// The distribution of the waits of M/G/1, first come first served. By the Pollaczek-Khinchine
+/// formula a wait is the sum of a geometric number of residual services. The sums are computed on a
+/// grid of times with Panjer's recursion (1981).
 #[derive(Clone, Debug)]
 pub(super) struct Mg1Waits {
     service: TwoPoint,
-    /// Entry n: share of the waits below n + 1/2 steps.
+    /// Entry n is the share of the waits below n + 1/2 steps of the grid.
     below: Vec<f64>,
 }
 
-/// Steps in a mean service time, and how many of these the grid covers.
+/// How many steps of the grid a mean service time has, and how many mean service times it covers.
 const STEPS: f64 = 100.0;
 const SERVICES: usize = 400;
 
 impl Mg1Waits {
     pub(super) fn new(load: f64, service: TwoPoint) -> Self {
         let TwoPoint { low, high, high_ratio } = service;
-        // Share of the residual services below t: the integral of how many services are longer.
+        // The share of the residual services below t is the integral, from 0 to t, of the share of
+        // the services that are longer.
         let residual = |t: f64| t.clamp(0.0, low) + high_ratio * (t.clamp(low, high) - low);
         let edge = |step: usize| residual((step as f64 + 0.5) / STEPS);
         let parts = (high * STEPS) as usize + 2;
@@ -76,12 +78,13 @@ impl Mg1Waits {
         Self { service, below: below.collect() }
     }
 
-    /// Share of the responses that take longer than `t`.
+    /// The share of the responses that take longer than `t`.
     pub(super) fn response_tail(&self, t: f64) -> f64 {
         let TwoPoint { low, high, high_ratio } = self.service;
         (1.0 - high_ratio) * self.tail(t - low) + high_ratio * self.tail(t - high)
     }
 
+    /// The share of the waits that take longer than `t`, interpolated between steps of the grid.
     fn tail(&self, t: f64) -> f64 {
         let edges = t * STEPS - 0.5;
         if t < 0.0 {
@@ -94,19 +97,23 @@ impl Mg1Waits {
     }
 }
 
-/// Responses of M/M/1 with processor sharing: a job that shares the server with n others stays
-/// until the Markov chain of n ends. Others come at the rate of the load and go at n / (n + 1), the
-/// job itself goes at 1 / (n + 1); it meets a geometric number. All rates sum to 1 + load
-/// always, so the chain jumps at the times of a Poisson process of that rate (uniformization).
+/// The distribution of the responses of M/M/1 with processor sharing.
+///
+/// While a job shares the server with n others, others arrive at the rate of the load and end at
+/// rate n / (n + 1), and the job itself ends at rate 1 / (n + 1). When it arrives, n is geometric.
+/// So n is a Markov chain, and the job stays until the chain ends. All its rates add up to 1 +
+/// load, whatever n is, so it jumps at the times of a Poisson process of that rate
+/// (uniformization).
 #[derive(Clone, Debug)]
 pub(super) struct Mm1Sharing {
+    /// The rate of the jumps.
     rate: f64,
-    /// Entry k: share of the jobs that are still there after k jumps.
+    /// Entry k is the share of the jobs that are still there after k jumps.
     left: Vec<f64>,
 }
 
-/// Jumps that are looked at, and the most others; what is beyond is lost, which matters from loads of
-/// 0.9 on.
+/// The most jumps and the most other jobs that are looked at. More of either are left out, which
+/// shows in the figures for loads of 0.9 and more.
 const JUMPS: usize = 1_000;
 const MOST_OTHERS: usize = 300;
 
@@ -131,7 +138,7 @@ impl Mm1Sharing {
         Self { rate, left: left.collect() }
     }
 
-    /// Share of the responses that take longer than `t`.
+    /// The share of the responses that take longer than `t`.
     pub(super) fn response_tail(&self, t: f64) -> f64 {
         let mean = self.rate * t;
         let weight = |jumps: f64| {
@@ -143,8 +150,8 @@ impl Mm1Sharing {
     }
 }
 
-/// Share of the jobs that M/M/1 with room for `places` lets in whose response takes longer than `t`.
-/// A job that meets i others takes i + 1 exponential services.
+/// M/M/1 with room for `places` jobs: of the jobs that it lets in, the share whose response takes
+/// longer than `t`. A job that meets i others takes i + 1 exponential services.
 pub(super) fn mm1k_tail(load: f64, places: u32, t: f64) -> f64 {
     let (mut term, mut longer) = (libm::exp(-t), 0.0);
     let (mut all, mut tail) = (0.0, 0.0);
@@ -158,7 +165,7 @@ pub(super) fn mm1k_tail(load: f64, places: u32, t: f64) -> f64 {
     tail / all
 }
 
-/// Mean response of the jobs that M/M/1 with room for `places` lets in.
+/// M/M/1 with room for `places` jobs: the mean response of the jobs that it lets in.
 pub(super) fn mm1k_mean(load: f64, places: u32) -> f64 {
     let (all, sum) = (0..places).fold((0.0, 0.0), |(all, sum), others| {
         let weight = libm::pow(load, f64::from(others));
@@ -167,14 +174,15 @@ pub(super) fn mm1k_mean(load: f64, places: u32) -> f64 {
     sum / all
 }
 
-/// Share of the jobs that M/M/1 with room for `places` (the job in service included) turns away.
+/// M/M/1 with room for `places` jobs, the one in service included: the share of the jobs that it
+/// turns away.
 pub(super) fn mm1k_blocking(load: f64, places: u32) -> f64 {
     let all: f64 = (0..=places).map(|jobs| libm::pow(load, f64::from(jobs))).sum();
     libm::pow(load, f64::from(places)) / all
 }
 
-/// Round robin over `servers` exponential servers makes E_n/M/1 of each: the response is
-/// exponential with rate 1 - sigma, and this is sigma, the least fixed point.
+/// With round robin over n exponential servers each of them is E_n/M/1. Its responses are
+/// exponential with rate 1 - sigma; this is sigma, as the least fixed point of its equation.
 pub(super) fn round_robin_sigma(servers: u32, load: f64) -> f64 {
     let n = f64::from(servers);
     let step = |sigma: f64| libm::pow(n * load / (n * load + 1.0 - sigma), n);
@@ -185,11 +193,11 @@ pub(super) fn round_robin_sigma(servers: u32, load: f64) -> f64 {
     sigma
 }
 
-/// Share of the jobs of M/D/1 that wait longer than `t`.
+/// The share of the jobs of M/D/1 that wait longer than `t`.
 ///
-/// The usual series cancels in floating point. This one (Franx 2001) has positive terms only: with
-/// k the next integer above t, P(W <= t) is a Poisson mixture, of mean load x (k - t), of the
-/// probabilities that at most so many jobs wait.
+/// The terms of the usual series cancel each other in floating point. This one (Franx 2001) has
+/// only positive terms. With k the next integer above t, P(W <= t) is a mixture of the
+/// probabilities that at most 0, 1, 2 ... jobs wait, with Poisson weights of mean load x (k - t).
 pub(super) fn md1_wait_tail(load: f64, t: f64) -> f64 {
     let k = t.floor() as usize + 1;
     let jobs = md1_jobs(load, k);
@@ -212,8 +220,8 @@ pub(super) fn md1_wait_tail(load: f64, t: f64) -> f64 {
     1.0 - reached
 }
 
-/// Probabilities of 0 to `most` jobs in M/D/1: the flow up across each level equals the flow down,
-/// which gives a recursion without a subtraction.
+/// The probabilities of 0 to `most` jobs in M/D/1. Across each level the flow up equals the flow
+/// down, which gives a recursion without a subtraction.
 fn md1_jobs(load: f64, most: usize) -> Vec<f64> {
     // more[m]: more than m arrivals during a service.
     let mut poisson = libm::exp(-load);
@@ -235,8 +243,8 @@ fn md1_jobs(load: f64, most: usize) -> Vec<f64> {
     jobs
 }
 
-/// Mean response when each job joins the shortest of `choices` random queues among infinitely many
-/// (Mitzenmacher 1996).
+/// The mean response if each job joins the shortest of `choices` random queues among infinitely
+/// many (Mitzenmacher 1996).
 pub(super) fn supermarket_mean(choices: u32, load: f64) -> f64 {
     let d = f64::from(choices);
     let mut exponent = 0.0;
@@ -252,8 +260,8 @@ pub(super) fn supermarket_mean(choices: u32, load: f64) -> f64 {
     }
 }
 
-/// The time that a share of `quantile` does not exceed, where `tail` is the share that exceeds a
-/// time and never grows.
+/// The time that a share of `quantile` of the jobs does not exceed. `tail` is the share that
+/// exceeds a time; it must not grow with the time.
 pub(super) fn quantile(tail: impl Fn(f64) -> f64, quantile: f64) -> f64 {
     let exceeds = |t| tail(t) > 1.0 - quantile;
     let mut high = 1.0;
@@ -261,7 +269,7 @@ pub(super) fn quantile(tail: impl Fn(f64) -> f64, quantile: f64) -> f64 {
         high *= 2.0;
     }
     let mut low = 0.0;
-    // As many halvings as a double has digits.
+    // More halvings than a double has binary digits.
     for _ in 0..60 {
         let middle = (low + high) / 2.0;
         if exceeds(middle) { low = middle } else { high = middle }

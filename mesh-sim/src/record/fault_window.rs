@@ -1,4 +1,4 @@
-//! When something is wrong, and what: the time spans of a scenario's faults.
+//! The time spans of a scenario's faults.
 
 use mesh_core::time::Timestamp;
 
@@ -6,36 +6,37 @@ use crate::faults::Fault;
 use crate::format::exact_seconds;
 use crate::scenario::Scenario;
 
-/// What reports call the time outside every window.
+/// What reports call the time outside of all windows.
 pub const NO_FAULT: &str = "no fault";
 
-/// The time span of one fault.
+/// The time span of one fault, with the words that reports have for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FaultWindow {
-    /// The fault and its seconds: "partition 20-35 s".
+    /// The kind of fault and its seconds: "partition 20-35 s", say.
     pub label: String,
-    /// Whom it strikes, and how: "agent-1..2 | registry".
+    /// Which hosts the fault strikes, and how: "agent-1..2 | registry", say.
     pub detail: String,
-    /// It begins here ...
+    /// When the fault begins.
     pub from: Timestamp,
-    /// ... and is over here; [`Timestamp::MAX`] if it lasts to the end.
+    /// When the fault is over; [`Timestamp::MAX`] if it lasts to the end of the run.
     pub until: Timestamp,
 }
 
 impl FaultWindow {
-    /// One per fault, in the scenario's order.
+    /// The windows of all faults of a scenario, in its order.
     pub fn all(scenario: &Scenario) -> Vec<Self> {
         scenario.faults.iter().map(Self::of).collect()
     }
 
-    /// Which of `windows` a request met that was due and ended at these times: of those that were
-    /// on meanwhile, the last to begin.
+    /// The index of the window that a request met which was due and ended at these times. If
+    /// several faults were active while it was open, it is the one that began last.
     pub(super) fn met(windows: &[Self], due: Timestamp, ended: Timestamp) -> Option<usize> {
         let on = windows.iter().enumerate().filter(|(_, w)| w.from <= ended && due < w.until);
+        // Of several that began together this takes the last in the scenario.
         on.max_by_key(|(_, window)| window.from).map(|(index, _)| index)
     }
 
-    /// Whether the fault is on at `at`.
+    /// Whether the fault is active at this time.
     pub fn contains(&self, at: Timestamp) -> bool {
         self.from <= at && at < self.until
     }

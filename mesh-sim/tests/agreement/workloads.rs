@@ -1,8 +1,9 @@
-//! Agents with more to do than they can, clients that wait, and loads that are drawn.
+//! Overloaded agents, clients that wait for each answer, and random workloads.
 
 use crate::pair::run;
 
-/// Four workers of one core behind one entry that has its turn last (see `whole`).
+/// Four workers of one core behind the entry agent, which is the last to have its turn (see
+/// `whole`).
 const WORKERS: &str = r#"
 name = "agreement"
 description = "queues"
@@ -32,17 +33,18 @@ probe_timeout = "157ms"
 latency = "3ms"
 "#;
 
-/// Agrees to the nanosecond; gives back refusals and timeouts by policy.
+/// Checks that both engines agree to the nanosecond; returns refusals and timeouts by policy.
 fn check(policies: &str, workers: &str, load: &str) -> Vec<[u64; 2]> {
     let pairs = run(&format!("policies = [{policies}]\n{workers}\n{load}"));
     pairs.iter().for_each(|pair| pair.same(0.0..=0.0));
     pairs.iter().map(|pair| [pair.counts().refused, pair.counts().timed_out]).collect()
 }
 
-/// Every two seconds a burst of requests, so far apart that no number of round trips is as long, or two
-/// would meet at their entry. Between the bursts the queues run empty: sums of ever more
-/// whole numbers would meet in the end, and who is first when a job ends and another comes in the
-/// same millisecond decides which of two requests is refused.
+/// A workload with a burst of requests every two seconds. Requests are so far apart that no number
+/// of round trips takes as long, so no two of them meet at their entry agent. The queues run empty
+/// between the bursts: in a longer burst the end of a job and the arrival of another would sooner
+/// or later fall into the same millisecond, and their order would decide which of two requests is
+/// refused.
 fn bursts(rate: u32, demand: &str, deadline: &str) -> String {
     let mut load = format!(
         r#"
@@ -62,8 +64,8 @@ entry = "agent-5"
     load
 }
 
-/// Bursts of one and a half times what the workers can do: they refuse, and the entry asks others
-/// until its budget is used up.
+/// Bursts of one and a half times what the workers can do. The workers refuse jobs, and the entry
+/// agent tries others until its retry budget is used up.
 #[test]
 fn refusals() {
     let policies = r#""round_robin", "random", "least_loaded", "weighted",
@@ -73,7 +75,7 @@ fn refusals() {
     assert!(counts.iter().all(|[refused, _]| *refused > 50), "{counts:?}");
 }
 
-/// Twice what they can do: besides, the last of each queue come too late.
+/// Bursts of twice what the workers can do: the last requests of each queue also time out.
 #[test]
 fn timeouts() {
     let workers = WORKERS.replace("queue = 2", "queue = 3");
@@ -81,8 +83,9 @@ fn timeouts() {
     assert!(counts.iter().all(|[refused, late]| *refused > 50 && *late > 30), "{counts:?}");
 }
 
-/// When a request ends decides when its client asks again; jobs and pauses are of two kinds. With
-/// one client no two requests can ever meet; with two they do under most policies.
+/// The end of a request decides when its client sends the next one. Jobs and pauses take one of two
+/// times. With one client no two requests can ever meet; with two clients they do under most
+/// policies.
 #[test]
 fn closed_loops() {
     let load = r#"
@@ -100,10 +103,10 @@ entry = "agent-5"
     assert_eq!(check(policies, WORKERS, &load.replace("clients = 2", "clients = 1")), [[0, 0]; 7]);
 }
 
-/// Requests are due between two ticks and sent at the next. A queue that is served in the order of
-/// arrival delays nobody by more than the latest of those before him is late, however long it is. So
-/// all that is left is that tick, and a round trip for either call that finds an idle connection in
-/// one engine, where the other has to open one.
+/// Requests are due between two ticks and are sent at the next tick. In a queue in order of arrival
+/// a request is later by no more than the latest request before it, however long the queue is. So
+/// the difference is at most that tick, and one round trip for each call that finds an idle
+/// connection on one engine and has to open one on the other.
 #[test]
 fn poisson_arrivals() {
     let load = r#"
@@ -124,8 +127,8 @@ entry = "agent-5"
     }
 }
 
-/// What the registry lists is as old as its last heartbeat and refresh, and both come later in
-/// turmoil, by a millisecond more with each. So they are few, and so are the jobs that they report.
+/// A reported load is as old as the last heartbeat and the last refresh, and each of these is a
+/// millisecond later in turmoil than the one before. So there are few of them here, and few jobs.
 #[test]
 fn reported_loads() {
     let policies = r#"
@@ -144,9 +147,10 @@ entry = "agent-5"
     assert_eq!(check(policies, &workers, load), [[0, 0]; 3]);
 }
 
-/// Everything drawn, requests enter everywhere and wait for each other: a millisecond decides which
-/// peer looks better, and from there on the two runs are two draws of the same thing. (Policies that
-/// ask everybody send all to one for a second at a time; of such seconds a run has too few to compare.)
+/// Arrivals, demands and entry agents are random, and jobs wait for each other. A millisecond
+/// decides which peer looks better, and from then on the two runs are two samples of the same
+/// distribution. (Policies that probe every peer send all jobs to one peer for a second at a time,
+/// and a run has too few such seconds to compare.)
 #[test]
 fn drawn_loads() {
     let policies = r#""round_robin", "random", "power_of_two""#;
