@@ -1,4 +1,4 @@
-//! How figures and words are written: one place, so that every file and the terminal agree.
+//! How figures and words are written, for result files, reports and the terminal alike.
 
 use std::time::Duration;
 
@@ -6,10 +6,11 @@ const NANOS_PER_MICRO: u64 = 1_000;
 const NANOS_PER_MILLI: u64 = 1_000_000;
 const NANOS_PER_SECOND: u64 = 1_000_000_000;
 
-/// What stands where there is no figure.
+/// Stands where there is no figure.
 pub(crate) const NO_FIGURE: &str = "-";
 
-/// Milliseconds for files: with three decimals, below a millisecond exact with up to six.
+/// Nanoseconds as milliseconds, for files: with three decimals, or exact with up to six decimals
+/// for what is shorter than a millisecond.
 pub fn ms(ns: u64) -> String {
     if ns < NANOS_PER_MILLI && !ns.is_multiple_of(NANOS_PER_MICRO) {
         return trimmed(&format!("0.{ns:06}")).to_owned();
@@ -18,16 +19,17 @@ pub fn ms(ns: u64) -> String {
     format!("{}.{:03}", micros / 1000, micros % 1000)
 }
 
-/// The same as a number.
+/// As [`ms`], as a number.
 pub(crate) fn ms_number(ns: u64) -> f64 {
     if ns < NANOS_PER_MILLI { ns as f64 / 1e6 } else { micros(ns) as f64 / 1e3 }
 }
 
+/// Nanoseconds rounded to whole microseconds.
 fn micros(ns: u64) -> u64 {
     ns.saturating_add(NANOS_PER_MICRO / 2) / NANOS_PER_MICRO
 }
 
-/// A number of things: "1 policy", "2 policies", "1,000 runs".
+/// A number with its noun: "1 policy", "2 policies", "1,000 runs".
 pub fn counted(count: usize, noun: &str) -> String {
     match (count, noun.strip_suffix('y')) {
         (1, _) => format!("1 {noun}"),
@@ -36,8 +38,8 @@ pub fn counted(count: usize, noun: &str) -> String {
     }
 }
 
-/// A latency to `digits` significant digits in the unit that suits it, for people. Nanoseconds are
-/// whole: there is nothing finer.
+/// A latency for people: `digits` significant digits, in the unit in which at most three of them
+/// are before the point. Nanoseconds are always whole.
 pub fn latency(ns: u64, digits: usize) -> String {
     const UNITS: [(u64, &str); 3] =
         [(NANOS_PER_MICRO, "µs"), (NANOS_PER_MILLI, "ms"), (NANOS_PER_SECOND, "s")];
@@ -54,7 +56,7 @@ pub fn latency(ns: u64, digits: usize) -> String {
     unreachable!("the last unit takes every number")
 }
 
-/// `ns / unit` to `digits` significant digits, whole digits never cut.
+/// `ns / unit` with `digits` significant digits; digits before the point are never left out.
 fn rounded(ns: u64, unit: u64, digits: usize) -> String {
     let whole_digits = |number: u64| if number == 0 { 1 } else { number.ilog10() as usize + 1 };
     let decimals = digits.saturating_sub(whole_digits(ns / unit));
@@ -63,15 +65,15 @@ fn rounded(ns: u64, unit: u64, digits: usize) -> String {
     if decimals == 0 {
         return scaled.to_string();
     }
-    // 9.996 became 10.00: one decimal fewer says as much.
+    // Rounding made one digit more, as from 9.996 to 10.00, so one decimal has to go.
     if whole_digits((scaled / scale) as u64) + decimals > digits {
         return rounded((scaled / scale) as u64 * unit, unit, digits);
     }
     format!("{}.{:0decimals$}", scaled / scale, scaled % scale)
 }
 
-/// A latency in full: "1.9 s", "310.378 ms", "350 ns". From a millisecond on it is rounded up to a
-/// microsecond.
+/// A latency with all of its digits: "1.9 s", "310.378 ms", "350 ns". From a millisecond on it is
+/// rounded up to a whole microsecond, so that a figure above a limit never looks equal to it.
 pub(crate) fn exact_latency(ns: u64) -> String {
     let micros = ns.div_ceil(NANOS_PER_MICRO);
     let (number, unit) = match ns {
@@ -83,17 +85,18 @@ pub(crate) fn exact_latency(ns: u64) -> String {
     format!("{} {unit}", trimmed(&number))
 }
 
-/// A duration in seconds, in as few digits as are exact.
+/// A duration in seconds with its unit: "60.5 s". As few digits as are needed to be exact.
 pub fn seconds(duration: Duration) -> String {
     format!("{} s", exact_seconds(duration))
 }
 
-/// Seconds in as few digits as are exact, without the unit.
+/// A duration in seconds without the unit, in as few digits as are needed to be exact.
 pub(crate) fn exact_seconds(duration: Duration) -> String {
     trimmed(&format!("{}.{:09}", duration.as_secs(), duration.subsec_nanos())).to_owned()
 }
 
-/// `part` of `whole` as a percentage with two decimals, rounded down: 100.00 means all of them.
+/// `part` of `whole` as a percentage with two decimals. Rounded down, so that 100.00 means all of
+/// them.
 pub(crate) fn percent(part: u64, whole: u64) -> String {
     if whole == 0 {
         return NO_FIGURE.to_owned();
@@ -102,7 +105,7 @@ pub(crate) fn percent(part: u64, whole: u64) -> String {
     format!("{}.{:02}", hundredths / 100, hundredths % 100)
 }
 
-/// A share, 0 to 1, as a percentage in few digits.
+/// A share from 0 to 1 as a percentage, with at most four decimals.
 pub(crate) fn share(share: f64) -> String {
     trimmed(&format!("{:.4}", share * 100.0)).to_owned()
 }
@@ -124,12 +127,13 @@ fn with_separators(number: &str) -> String {
     out
 }
 
-/// A number without the zeros that end its decimals.
+/// A number without the zeros at the end of its decimals.
 fn trimmed(number: &str) -> &str {
     if number.contains('.') { number.trim_end_matches('0').trim_end_matches('.') } else { number }
 }
 
-/// `text` cut to `width` characters, the last of them an ellipsis.
+/// `text` in at most `width` characters. If it is longer, it is cut, and the last character is an
+/// ellipsis.
 pub fn ellipsis(text: &str, width: usize) -> String {
     if text.chars().count() <= width {
         return text.to_owned();
@@ -137,7 +141,7 @@ pub fn ellipsis(text: &str, width: usize) -> String {
     text.chars().take(width.saturating_sub(1)).chain(['\u{2026}']).collect()
 }
 
-/// Why a request failed, in plain words.
+/// The reason why requests failed, in plain words. `name` is the reason's name in results.
 pub fn reason(name: &str) -> String {
     let words = match name {
         "all_busy" => "all peers busy",
@@ -154,7 +158,7 @@ pub fn reason(name: &str) -> String {
     words.to_owned()
 }
 
-/// `text` as a word of a POSIX shell.
+/// `text` as one word of a POSIX shell, quoted if it must be.
 pub fn shell_word(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=+,@".contains(c);
     if !text.is_empty() && text.chars().all(plain) {
@@ -231,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn the_rest() {
+    fn counts_seconds_and_ellipses() {
         assert_eq!(count(1_234_567), "1,234,567");
         assert_eq!(count(123), "123");
         assert_eq!(seconds(Duration::from_millis(60_500)), "60.5 s");

@@ -1,17 +1,20 @@
-//! Neighbours that share a row or a column, where there are too many to have one each.
+//! Groups of neighbouring agents that share a row or a column, where there are too many for one
+//! each.
 
 use std::ops::Range;
 
-/// More agents than this share columns, so that a time line of 100,000 stays small.
+/// The most CPU columns of a time line. More agents than this share columns, so that the time line
+/// of 100,000 agents stays small.
 const MAX_COLUMNS: usize = 1000;
 
-/// `len` things in at most `max` groups of neighbours, sizes as equal as they can be.
+/// The positions 0 to `len` - 1 in at most `max` groups of neighbours, of sizes as equal as
+/// possible.
 pub(crate) fn groups(len: usize, max: usize) -> Vec<Range<usize>> {
     let count = len.min(max);
     (0..count).map(|group| group * len / count..(group + 1) * len / count).collect()
 }
 
-/// The agents of each CPU column, by their index in the scenario.
+/// The agents of each CPU column of a time line, by their positions in the scenario.
 pub(crate) fn cpu_columns(agents: usize) -> Vec<Range<usize>> {
     groups(agents, MAX_COLUMNS)
 }

@@ -1,21 +1,22 @@
-//! The numbers of a run's hosts and agents, and tables by them.
+//! The numbers of a run's hosts and agents, and tables that are indexed by these numbers.
 //!
-//! A run has a registry, a client (the load generator) and agents. Faults, links and connections
-//! are between hosts, so they use [`HostId`]; machines, policies and figures belong to agents, so
-//! they use [`AgentId`]. Only this module converts between the two, and only it knows the order:
-//! first the registry, then the client, then the agents as in the scenario.
+//! The hosts of a run are the registry, the client (which sends the workload) and the agents.
+//! Faults, links and connections concern hosts, so they use [`HostId`]; machines, policies and
+//! figures belong to agents, so they use [`AgentId`]. Only this module converts between the two,
+//! and only it knows the order of hosts: first the registry, then the client, then the agents as in
+//! the scenario.
 
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::{Index, IndexMut};
 
-/// Hosts that are no agents: the registry and the client.
+/// The number of hosts before the first agent: the registry and the client.
 const BEFORE_AGENTS: u32 = 2;
 
 /// The number of a host in a run: the registry, the client or an agent.
 ///
-/// It is valid for one scenario. It prints as a plain number, which is part of the host's address in
-/// the simulated network and of the labels of its links' random streams.
+/// It is valid for one scenario. It is printed as a plain number; that number is part of the host's
+/// address in the simulated network, and of the labels of the random streams of its links.
 ///
 /// ```
 /// use mesh_sim::host::{AgentId, HostId};
@@ -37,7 +38,7 @@ impl HostId {
     /// The client, which sends the workload.
     pub const CLIENT: Self = Self(1);
 
-    /// The host with this number, as it prints.
+    /// The host with this number, as it is printed.
     pub const fn new(number: u32) -> Self {
         Self(number)
     }
@@ -47,7 +48,7 @@ impl HostId {
         self.0
     }
 
-    /// The agent that the host is; `None` for the registry and the client.
+    /// The agent on the host; `None` for the registry and the client.
     pub const fn agent(self) -> Option<AgentId> {
         match self.0.checked_sub(BEFORE_AGENTS) {
             Some(number) => Some(AgentId(number)),
@@ -80,16 +81,16 @@ impl fmt::Display for HostId {
     }
 }
 
-/// A number that is a position in a table: [`HostId`] or [`AgentId`].
-pub trait Id: Copy {
-    /// The id of a position.
+/// An id that is a position in an [`IdMap`]: [`HostId`] or [`AgentId`].
+pub trait IndexedId: Copy {
+    /// The id of the position `index`.
     fn from_index(index: usize) -> Self;
 
-    /// The position.
+    /// The position of this id.
     fn index(self) -> usize;
 }
 
-impl Id for HostId {
+impl IndexedId for HostId {
     fn from_index(index: usize) -> Self {
         Self(index as u32)
     }
@@ -99,7 +100,7 @@ impl Id for HostId {
     }
 }
 
-impl Id for AgentId {
+impl IndexedId for AgentId {
     fn from_index(index: usize) -> Self {
         Self(index as u32)
     }
@@ -115,7 +116,8 @@ pub type HostMap<T> = IdMap<HostId, T>;
 /// One value for each agent of a run.
 pub type AgentMap<T> = IdMap<AgentId, T>;
 
-/// A list with one value per id, indexed by the id. It can't be indexed by the other kind of id.
+/// A table with one value per id, indexed by the id. A table by host can't be indexed by an
+/// [`AgentId`], nor the other way round.
 ///
 /// ```
 /// use mesh_sim::host::{AgentId, AgentMap};
@@ -130,8 +132,8 @@ pub struct IdMap<K, T> {
     id: PhantomData<K>,
 }
 
-impl<K: Id, T> IdMap<K, T> {
-    /// The same value for `len` ids.
+impl<K: IndexedId, T> IdMap<K, T> {
+    /// A table of `len` ids that all have the same value.
     pub fn filled(value: T, len: usize) -> Self
     where
         T: Clone,
@@ -139,12 +141,12 @@ impl<K: Id, T> IdMap<K, T> {
         vec![value; len].into()
     }
 
-    /// How many ids there are.
+    /// The number of ids.
     pub fn len(&self) -> usize {
         self.values.len()
     }
 
-    /// Whether there is no id at all.
+    /// Whether the table has no ids.
     pub fn is_empty(&self) -> bool {
         self.values.is_empty()
     }
@@ -159,7 +161,7 @@ impl<K: Id, T> IdMap<K, T> {
         self.values.iter().enumerate().map(|(index, value)| (K::from_index(index), value))
     }
 
-    /// Every id with its value to change, in order.
+    /// Every id with a mutable reference to its value, in order.
     pub fn iter_mut(&mut self) -> impl DoubleEndedIterator<Item = (K, &mut T)> {
         self.values.iter_mut().enumerate().map(|(index, value)| (K::from_index(index), value))
     }
@@ -169,12 +171,12 @@ impl<K: Id, T> IdMap<K, T> {
         &self.values
     }
 
-    /// The value of an id, if the table has it.
+    /// The value of an id; `None` if the table has no such id.
     pub fn get(&self, id: K) -> Option<&T> {
         self.values.get(id.index())
     }
 
-    /// The first id whose value is as wanted.
+    /// The first id for whose value `is_wanted` is true.
     pub fn find(&self, is_wanted: impl FnMut(&T) -> bool) -> Option<K> {
         self.values.iter().position(is_wanted).map(K::from_index)
     }
@@ -199,7 +201,7 @@ impl<K, T> FromIterator<T> for IdMap<K, T> {
     }
 }
 
-impl<K: Id, T> Index<K> for IdMap<K, T> {
+impl<K: IndexedId, T> Index<K> for IdMap<K, T> {
     type Output = T;
 
     fn index(&self, id: K) -> &T {
@@ -207,7 +209,7 @@ impl<K: Id, T> Index<K> for IdMap<K, T> {
     }
 }
 
-impl<K: Id, T> IndexMut<K> for IdMap<K, T> {
+impl<K: IndexedId, T> IndexMut<K> for IdMap<K, T> {
     fn index_mut(&mut self, id: K) -> &mut T {
         &mut self.values[id.index()]
     }

@@ -1,13 +1,15 @@
-//! Names of hosts: those that are the same in every scenario, and lists of them in their short form.
+//! Names of hosts: the two that are the same in every scenario, and the short form of a list of
+//! hosts.
 
 use mesh_core::protocol::Name;
 
 /// The registry's host name in scenario files, faults and link patterns.
 pub const REGISTRY: &str = "registry";
-/// The load generator's host name in faults and link patterns.
+/// The client's host name in faults and link patterns.
 pub const CLIENT: &str = "client";
 
-/// Host names as a scenario file writes them: neighbours in number as a range, "agent-1..3".
+/// Host names as a scenario file writes them. Names with consecutive numbers become a range:
+/// "agent-1..3".
 pub(crate) fn host_ranges(names: &[Name]) -> Vec<String> {
     let mut ranges = Vec::new();
     let mut rest = names;
@@ -23,7 +25,7 @@ pub(crate) fn host_ranges(names: &[Name]) -> Vec<String> {
     ranges
 }
 
-/// Whether `next` is the name with the number after that of `name`.
+/// Whether `next` is the same name as `name` with the next number.
 fn follows(name: &str, next: &str) -> bool {
     match (split_number(name), split_number(next)) {
         (Some((a, m)), Some((b, n))) => a == b && m.checked_add(1) == Some(n),
@@ -31,7 +33,8 @@ fn follows(name: &str, next: &str) -> bool {
     }
 }
 
-/// `agent-7` as its prefix and number; `None` if the number is not in its plain form.
+/// Splits `agent-7` into its prefix and number; `None` without a number or if it begins with a
+/// zero.
 fn split_number(name: &str) -> Option<(&str, u32)> {
     let prefix = name.trim_end_matches(|c: char| c.is_ascii_digit());
     let digits = &name[prefix.len()..];

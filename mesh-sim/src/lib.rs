@@ -55,7 +55,6 @@ pub mod dist;
 pub mod engine;
 pub mod experiment;
 pub mod explore;
-pub mod failure;
 pub mod faults;
 pub mod figures;
 pub mod format;
@@ -75,6 +74,7 @@ pub mod record;
 pub mod replay;
 #[cfg(feature = "reports")]
 pub mod report;
+pub mod run_failure;
 pub mod runner;
 pub mod scenario;
 pub mod simulation;

@@ -1,4 +1,4 @@
-//! The network beneath a run: what its ways do to messages while nothing is broken.
+//! The network of a scenario: what its links do to messages without faults.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,29 +7,31 @@ use mesh_core::protocol::Name;
 
 use crate::dist::Distribution;
 
-/// The ways between hosts.
+/// The links between all hosts of a scenario.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NetworkSpec {
-    /// Of every link not named below.
+    /// The quality of every link that no entry of `links` names.
     pub quality: Arc<LinkQuality>,
-    /// Overrides; the last that names a way holds.
+    /// Links with a quality of their own. If several entries name a link, the last one counts.
     pub links: Vec<LinkSpec>,
 }
 
-/// One link that is special.
+/// A link between two hosts that has a quality of its own.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LinkSpec {
-    /// Messages from this host ...
+    /// The host at one end.
     pub from: Name,
-    /// ... to this one, and back unless `one_way`.
+    /// The host at the other end.
     pub to: Name,
-    /// Only from `from` to `to`.
+    /// Whether only messages from `from` to `to` are affected. If false, those back are affected
+    /// too.
     pub one_way: bool,
-    /// What it does to messages.
+    /// What the link does to messages.
     pub quality: Arc<LinkQuality>,
 }
 
-/// What a link does to the messages of one direction.
+/// What a link does to the messages of one direction: how long they take, and how many of them are
+/// lost or duplicated.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LinkQuality {
     /// One-way latency, in seconds.
@@ -41,13 +43,14 @@ pub struct LinkQuality {
 }
 
 impl LinkQuality {
-    /// A latency that is always the same, and nothing lost.
+    /// The same latency for every message, and no loss or duplication.
     pub fn constant(latency: Duration) -> Self {
         let latency = Distribution::Constant { value: latency.as_secs_f64() };
         Self { latency, loss: 0.0, duplication: 0.0 }
     }
 
-    /// A latency that all but one message in 10^9 stay below.
+    /// A latency that only one message in 10^9 exceeds. Where an upper bound on latencies is
+    /// needed, this one is used, because drawn latencies may have none.
     pub fn slowest(&self) -> Duration {
         self.latency.quantile(1.0 - 1e-9)
     }

@@ -1,4 +1,4 @@
-//! Numbered jobs on several threads.
+//! Numbered work items on several threads.
 
 use std::collections::BTreeMap;
 use std::num::NonZero;
@@ -6,22 +6,26 @@ use std::ops::ControlFlow;
 use std::sync::{Mutex, PoisonError, mpsc};
 use std::thread;
 
-/// As many threads as the machine has cores for this process.
+/// The number of cores that this process may use; 1 if the system does not say.
 pub fn cores() -> NonZero<usize> {
     thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN)
 }
 
-/// Does the jobs 0, 1, 2 and so on, on `threads` threads, as long as `more` says so of the next
-/// one. A job sends as much as it likes; all of it goes to `each` with the job's number, on the
-/// calling thread and in no certain order between jobs, until it breaks. A job that is ahead of
-/// `each` by more than one item per thread waits, so that items don't pile up.
+/// Calls `work` with the numbers 0, 1, 2 and so on, on `threads` threads, as long as `more` is true
+/// of the next number.
+///
+/// Each call may send any number of messages with the function that it is given. Every message goes
+/// to `each` with the number of its call, on the calling thread, until `each` breaks; the order of
+/// messages from different calls is not certain. No more than one message per thread waits for
+/// `each`; a call that sends another one blocks, so that messages don't pile up.
 pub fn as_they_come<T: Send>(
     threads: NonZero<usize>,
     more: impl Fn(usize) -> bool + Sync,
-    job: impl Fn(usize, &dyn Fn(T)) + Sync,
+    work: impl Fn(usize, &dyn Fn(T)) + Sync,
     mut each: impl FnMut(usize, T) -> ControlFlow<()>,
 ) {
-    // Asking and taking are one step, so the jobs done are those below some number.
+    // `more` is asked and the number taken under one lock, so the numbers that are worked on are
+    // all those below some number.
     let next = Mutex::new((0, true));
     let take = || {
         let mut guard = next.lock().unwrap_or_else(PoisonError::into_inner);
@@ -30,20 +34,20 @@ pub fn as_they_come<T: Send>(
         guard.1.then_some(number)
     };
     let stop = || next.lock().unwrap_or_else(PoisonError::into_inner).1 = false;
-    let (items, arrive) = mpsc::sync_channel(threads.get());
+    let (messages, arriving) = mpsc::sync_channel(threads.get());
     thread::scope(|scope| {
         for _ in 0..threads.get() {
-            let (take, job, items) = (&take, &job, items.clone());
+            let (take, work, messages) = (&take, &work, messages.clone());
             scope.spawn(move || {
                 while let Some(number) = take() {
-                    // Nobody listens any more if `each` broke.
-                    job(number, &|item| drop(items.send((number, item))));
+                    // Sending fails if `each` has broken and nobody listens any more.
+                    work(number, &|message| drop(messages.send((number, message))));
                 }
             });
         }
-        drop(items);
-        for (number, item) in arrive {
-            if each(number, item).is_break() {
+        drop(messages);
+        for (number, message) in arriving {
+            if each(number, message).is_break() {
                 stop();
                 return;
             }
@@ -51,17 +55,17 @@ pub fn as_they_come<T: Send>(
     });
 }
 
-/// As [`as_they_come`], for jobs of one result each: these go to `each` in the order of the jobs.
-/// What it sees before it breaks depends on the jobs and on `more` alone.
+/// As [`as_they_come`], for work with one result per number: `each` gets the results in the order
+/// of the numbers. So what it gets before it breaks does not depend on the number of threads.
 pub fn in_order<T: Send>(
     threads: NonZero<usize>,
     more: impl Fn(usize) -> bool + Sync,
-    job: impl Fn(usize) -> T + Sync,
+    work: impl Fn(usize) -> T + Sync,
     mut each: impl FnMut(usize, T) -> ControlFlow<()>,
 ) {
     let mut early = BTreeMap::new();
     let mut expected = 0;
-    let send = |number, send: &dyn Fn(T)| send(job(number));
+    let send = |number, send: &dyn Fn(T)| send(work(number));
     as_they_come(threads, more, send, |number, result| {
         early.insert(number, result);
         while let Some(result) = early.remove(&expected) {
@@ -99,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn a_job_sends_what_it_likes() {
+    fn one_number_may_send_any_number_of_messages() {
         let mut seen = Vec::new();
         as_they_come(
             threads(3),

@@ -1,7 +1,8 @@
 //! Agents that join and leave in the middle of a run.
 //!
-//! A scenario plans when its agents join and leave. The engines carry the plan out; they can do the
-//! same at any other time, which is what something that scales a mesh needs.
+//! A scenario plans when its agents join and leave, and the engines carry the plan out. The
+//! engines' methods for it work at any time, so they can also serve a decision to scale that is
+//! made during a run.
 
 use std::time::Duration;
 
@@ -9,34 +10,35 @@ use mesh_core::Timestamp;
 use mesh_node::agent::LAST_ANSWERS_TIME;
 use mesh_node::http::ServerLimits;
 
-use crate::host::{AgentId, AgentMap, Id as _};
+use crate::host::{AgentId, AgentMap, IndexedId as _};
 use crate::scenario::{AgentSpec, Scenario};
 
-/// Where an agent is on its way through a run.
+/// Whether an agent takes part in the mesh: not yet, now, or not any more.
 ///
-/// It goes from one state to the next and never back. The engine owns it. A crash does not change it:
-/// an agent that is down is still a member, and starts again once its host is up.
+/// The engine keeps it for every agent and moves it from one state to the next, never back. A crash
+/// does not change it: an agent that is down is still a member, and starts again once its host is
+/// up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Presence {
-    /// Its process has not started: its host refuses connections.
+    /// The agent's process has not started; its host refuses connections.
     #[default]
     NotJoined,
-    /// Its process runs, unless its host is down.
+    /// The agent's process runs, unless its host is down.
     Member,
-    /// It has been told to shut down: it has ended its lease, takes no new requests, and finishes
-    /// what is under way.
+    /// The agent has been told to shut down: it ends its lease, takes no new requests, and finishes
+    /// the jobs and requests that it has.
     Leaving,
-    /// Its process has ended: its host refuses connections again.
+    /// The agent's process has ended; its host refuses connections again.
     Gone,
 }
 
 impl Presence {
-    /// Where an agent is at the start of the run.
+    /// The presence of an agent at the start of the run.
     pub fn at_start(agent: &AgentSpec) -> Self {
         if agent.joins.is_zero() { Self::Member } else { Self::NotJoined }
     }
 
-    /// What the event log calls it.
+    /// The name of the state in the event log.
     pub const fn name(self) -> &'static str {
         match self {
             Self::NotJoined => "not_joined",
@@ -46,46 +48,47 @@ impl Presence {
         }
     }
 
-    /// Whether the agent's process runs or will run again: it is a member, or leaving.
+    /// Whether the agent has a process, be its host up or down: it is a member, or leaving.
     pub const fn has_process(self) -> bool {
         matches!(self, Self::Member | Self::Leaving)
     }
 }
 
-/// One agent that joins or leaves.
+/// An agent that joins or leaves at a planned time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct MembershipChange {
-    /// When it starts, or is told to shut down.
+pub struct PlannedChange {
+    /// When the agent starts, or is told to shut down.
     pub at: Timestamp,
-    /// Who.
+    /// The agent.
     pub agent: AgentId,
     /// True if it joins, false if it leaves.
     pub joins: bool,
 }
 
-/// What a scenario plans, in the order of time. Agents that are there from the start don't join.
-pub fn planned_changes(scenario: &Scenario) -> Vec<MembershipChange> {
+/// The joins and leaves that a scenario plans, in the order of time. An agent that is there from
+/// the start does not join.
+pub fn planned_changes(scenario: &Scenario) -> Vec<PlannedChange> {
     let mut changes = Vec::new();
     for (index, spec) in scenario.agents.iter().enumerate() {
         let agent = AgentId::from_index(index);
         if !spec.joins.is_zero() {
-            changes.push(MembershipChange { at: spec.joins.into(), agent, joins: true });
+            changes.push(PlannedChange { at: spec.joins.into(), agent, joins: true });
         }
         if let Some(leaves) = spec.leaves {
-            changes.push(MembershipChange { at: leaves.into(), agent, joins: false });
+            changes.push(PlannedChange { at: leaves.into(), agent, joins: false });
         }
     }
     changes.sort_unstable();
     changes
 }
 
-/// How long an agent that leaves may take to finish what is under way: as live agents by default,
-/// with the time for their last answers.
+/// How long an agent that leaves may take to finish its jobs and requests. It is the default of
+/// live agents, with the time that they have for their last answers.
 pub fn drain_limit() -> Duration {
     ServerLimits::default().drain + LAST_ANSWERS_TIME
 }
 
-/// Every agent's presence at the start of a run.
+/// The presence of every agent at the start of a run.
 pub fn presence_at_start(scenario: &Scenario) -> AgentMap<Presence> {
     scenario.agents.iter().map(Presence::at_start).collect()
 }

@@ -1,4 +1,4 @@
-//! What led to a failure: the facts of a run that it is about.
+//! What led to a failure: the events of a run that concern it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -6,19 +6,18 @@ use std::time::Duration;
 
 use mesh_core::protocol::Name;
 
-use crate::failure::{Defect, Failure};
 use crate::host::{HostId, HostMap};
 use crate::journal::{Fact, FactObserver, JournalEntry, line};
+use crate::run_failure::{Defect, RunFailure};
 use crate::scenario::Scenario;
 
-/// Keeps the facts of a run that stand in its event log, to look for what led to a failure.
+/// Keeps the facts of a run that its event log shows, to find those that led to a failure.
 #[derive(Debug)]
 pub struct LoggedFacts {
-    /// The names of all hosts.
     names: Arc<HostMap<Name>>,
-    /// In the order of their times.
+    /// The facts in the order of their times.
     entries: Vec<JournalEntry>,
-    /// Requests due before this don't count for thresholds.
+    /// Requests that were due before this don't count for thresholds.
     warm_up: Duration,
 }
 
@@ -31,16 +30,18 @@ impl FactObserver for LoggedFacts {
 }
 
 impl LoggedFacts {
-    /// Of a run of this scenario, before it begins.
+    /// For a run of this scenario that has not begun yet.
     pub fn new(scenario: &Scenario) -> Self {
         let names = scenario.fault_schedule().hosts().clone();
         Self { names, entries: Vec::new(), warm_up: scenario.warm_up }
     }
 
-    /// The last `count` events that led to a failure, as lines of JSON: those of the request that it
-    /// is about, or else those, not of requests, at the hosts that it is about. Of a missed
-    /// threshold, those of the request that fared worst, of the ones due after the warm-up.
-    pub fn leading_to(&self, failure: &Failure, count: usize) -> Vec<String> {
+    /// The last `count` events that led to a failure, as lines of JSON.
+    ///
+    /// If the failure concerns a request, these are the events of that request. If it is a missed
+    /// threshold, they are those of the worst request that was due after the warm-up. Otherwise
+    /// they are the events at the hosts that the failure concerns, without those of requests.
+    pub fn leading_to(&self, failure: &RunFailure, count: usize) -> Vec<String> {
         let request = match failure.defect {
             Defect::Threshold { cause, .. } => self.worst_request(cause),
             _ => failure.request,
@@ -56,14 +57,14 @@ impl LoggedFacts {
         let mut found: Vec<&JournalEntry> =
             earlier().filter(|entry| concerns(entry)).take(count).collect();
         if found.is_empty() {
-            // Better than nothing: whatever happened last.
+            // No event concerns the failure; those that happened last are better than none.
             found = earlier().take(count).collect();
         }
         found.iter().rev().filter_map(|entry| line(entry, &self.names)).collect()
     }
 
-    /// The request that took longest, of those that failed for `cause`, or else of those that
-    /// failed, or else of all.
+    /// The request that took longest of those that failed for the reason `cause`. If there is none,
+    /// the longest of all that failed; if none failed, the longest of all.
     fn worst_request(&self, cause: Option<&str>) -> Option<u64> {
         let mut due = BTreeMap::new();
         let mut worst = None;
@@ -130,13 +131,13 @@ mod tests {
         facts
     }
 
-    fn failure(defect: Defect, at_ms: Option<u64>) -> Failure {
+    fn failure(defect: Defect, at_ms: Option<u64>) -> RunFailure {
         let at = at_ms.map(|ms| at(1_000 * ms));
-        Failure { defect, detail: String::new(), at, request: None, hosts: Vec::new() }
+        RunFailure { defect, detail: String::new(), at, request: None, hosts: Vec::new() }
     }
 
-    /// The times of the last two lines that led to a failure, as they stand in them.
-    fn times(failure: &Failure) -> Vec<String> {
+    /// The times in the last two lines that led to a failure, as text.
+    fn times(failure: &RunFailure) -> Vec<String> {
         let lines = facts(Duration::ZERO).leading_to(failure, 2);
         let time = |line: &String| {
             let (_, rest) = line.split_once(':').unwrap();
@@ -148,13 +149,13 @@ mod tests {
     #[test]
     fn shows_what_a_failure_is_about() {
         let oracle = |at_ms| failure(Defect::Oracle("x"), at_ms);
-        let late = Failure { request: Some(1), ..oracle(None) };
+        let late = RunFailure { request: Some(1), ..oracle(None) };
         assert_eq!(times(&late), ["1.000000", "9.000000"]);
-        let early = Failure { request: Some(1), ..oracle(Some(5)) };
+        let early = RunFailure { request: Some(1), ..oracle(Some(5)) };
         assert_eq!(times(&early), ["1.000000"]);
-        let missing = Failure { hosts: vec!["agent-1".into()], ..oracle(None) };
+        let missing = RunFailure { hosts: vec!["agent-1".into()], ..oracle(None) };
         assert_eq!(times(&missing), ["2.501000"]);
-        let other = Failure { hosts: vec!["agent-12".into()], ..oracle(Some(2)) };
+        let other = RunFailure { hosts: vec!["agent-12".into()], ..oracle(Some(2)) };
         assert_eq!(times(&other), ["1.000000", "2.000000"], "nothing is known of that host");
         assert_eq!(times(&oracle(Some(2))), ["1.000000", "2.000000"]);
     }

@@ -1,4 +1,4 @@
-//! Runs every policy with every seed, side by side.
+//! Runs every policy of a scenario with every seed, several runs at a time on several threads.
 
 use std::num::NonZero;
 use std::ops::ControlFlow;
@@ -10,30 +10,30 @@ use crate::parallel::{as_they_come, cores};
 use crate::record::RunRecord;
 use crate::scenario::{EngineKind, PolicySpec, Scenario};
 
-/// What to run.
+/// The runs of a scenario: every policy with every seed, in one engine.
 #[derive(Clone, Copy, Debug)]
-pub struct Plan<'a> {
-    /// The experiment, with the seeds and policies that shall be run.
+pub struct RunPlan<'a> {
+    /// The scenario, with the seeds and policies to be run.
     pub scenario: &'a Scenario,
-    /// The engine.
+    /// The engine that carries them out.
     pub engine: EngineKind,
-    /// Whether to keep a line for each event.
+    /// Whether records keep the event log, one line per event.
     pub trace: bool,
 }
 
-/// News of a run while it goes on.
+/// How far a run has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Progress {
-    /// Which of [`Plan::runs`].
+pub struct RunProgress {
+    /// The position of the run in [`RunPlan::runs`].
     pub run: usize,
-    /// How much time it has simulated.
+    /// How much time the run has simulated; zero if it is over.
     pub simulated: Duration,
-    /// It is over.
+    /// Whether the run is over.
     pub finished: bool,
 }
 
-impl<'a> Plan<'a> {
-    /// Every policy with every seed, the seeds of a policy together.
+impl<'a> RunPlan<'a> {
+    /// Every run, all seeds of the first policy first.
     pub fn runs(&self) -> Vec<Run<'a>> {
         let run = |policy: &'a PolicySpec, seed| Run {
             scenario: self.scenario,
@@ -49,29 +49,34 @@ impl<'a> Plan<'a> {
             .collect()
     }
 
-    /// Carries them out on all cores; records come in the order of [`Self::runs`].
+    /// Carries out all runs, on as many threads as there are cores. Records are returned in the
+    /// order of [`Self::runs`].
     ///
     /// # Errors
-    /// That of the first run, in this order, that broke down.
-    pub fn execute(&self, progress: impl FnMut(Progress)) -> Result<Vec<RunRecord>, EngineError> {
+    /// The error of the first run, in this order, that broke down.
+    pub fn execute(
+        &self,
+        progress: impl FnMut(RunProgress),
+    ) -> Result<Vec<RunRecord>, EngineError> {
         let runs = self.runs();
         let mut records: Vec<Option<RunRecord>> = Vec::new();
         records.resize_with(runs.len(), || None);
-        stream(&runs, self.engine, cores(), progress, |run, record| records[run] = Some(record))?;
+        run_each(&runs, self.engine, cores(), progress, |run, record| records[run] = Some(record))?;
         Ok(records.into_iter().flatten().collect())
     }
 }
 
-/// Carries out `runs` on `threads` threads and hands over each record as soon as there is one, in
-/// no certain order: no more than two records per thread exist at a time.
+/// Carries out `runs` on `threads` threads and hands each record to `keep` as soon as its run is
+/// over, with the run's position. The order is not certain. At most two records per thread exist at
+/// a time.
 ///
 /// # Errors
-/// That of the first of `runs` that broke down; those behind it may not have been carried out.
-pub fn stream(
+/// The error of the first of `runs` that broke down. Runs after it may not have been carried out.
+pub fn run_each(
     runs: &[Run<'_>],
     engine: EngineKind,
     threads: NonZero<usize>,
-    mut progress: impl FnMut(Progress),
+    mut progress: impl FnMut(RunProgress),
     mut keep: impl FnMut(usize, RunRecord),
 ) -> Result<(), EngineError> {
     let halted = AtomicBool::new(false);
@@ -81,22 +86,23 @@ pub fn stream(
         threads,
         |run| run < runs.len() && !halted.load(Ordering::Relaxed),
         |run, send| {
-            let ended = runs[run].execute(engine, &|simulated| send(News::Progress(simulated)));
-            send(News::Ended(Box::new(ended)));
+            let ended =
+                runs[run].execute(engine, &|simulated| send(RunMessage::Progress(simulated)));
+            send(RunMessage::Ended(Box::new(ended)));
         },
         |run, news| {
             match news {
-                News::Progress(simulated) => {
-                    progress(Progress { run, simulated, finished: false });
+                RunMessage::Progress(simulated) => {
+                    progress(RunProgress { run, simulated, finished: false });
                 }
-                News::Ended(ended) => match *ended {
+                RunMessage::Ended(ended) => match *ended {
                     Ok(record) => {
                         keep(run, record);
-                        progress(Progress { run, simulated: Duration::ZERO, finished: true });
+                        progress(RunProgress { run, simulated: Duration::ZERO, finished: true });
                     }
                     Err(error) => {
-                        // Every run before this one has begun and will report: the first that
-                        // breaks is the same on any number of threads.
+                        // Every run before this one has begun and will report too. So the first
+                        // error is the same on any number of threads.
                         halted.store(true, Ordering::Relaxed);
                         if broken.as_ref().is_none_or(|(first, _)| run < *first) {
                             broken = Some((run, error));
@@ -110,7 +116,10 @@ pub fn stream(
     broken.map_or(Ok(()), |(_, error)| Err(error))
 }
 
-enum News {
+/// What a thread reports of the run that it carries out.
+enum RunMessage {
+    /// So much time has been simulated.
     Progress(Duration),
+    /// The run is over.
     Ended(Box<Result<RunRecord, EngineError>>),
 }

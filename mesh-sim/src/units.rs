@@ -1,7 +1,7 @@
-//! Durations as people write them: `"250us"`, `"5ms"`, `"1.5s"`, `"2m"`, `"1h"`.
+//! Durations as people write them in files: `"250us"`, `"5ms"`, `"1.5s"`, `"2m"`, `"1h"`.
 //!
-//! A quoted duration is a number with its unit and means a whole number of nanoseconds, so time
-//! never passes through a float on its way from the file to the engines.
+//! A quoted duration is a number with its unit, and means a whole number of nanoseconds. So a time
+//! is never a float on its way from the file to the engines.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -14,17 +14,17 @@ pub use mesh_core::duration::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A duration in a file, quoted.
+/// A duration that a file writes in quotes, with its unit: `"1.5s"`.
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct DurationText(pub Duration);
 
 impl DurationText {
-    /// This many seconds.
+    /// A duration of this many seconds.
     pub const fn from_secs(seconds: u64) -> Self {
         Self(Duration::from_secs(seconds))
     }
 
-    /// This many milliseconds.
+    /// A duration of this many milliseconds.
     pub const fn from_millis(millis: u64) -> Self {
         Self(Duration::from_millis(millis))
     }
@@ -62,7 +62,7 @@ impl JsonSchema for DurationText {
     }
 }
 
-/// A [`Duration`] written as [`DurationText`], for `#[serde(with = "duration_text")]`.
+/// Reads and writes a [`Duration`] as [`DurationText`], for `#[serde(with = "duration_text")]`.
 pub(crate) mod duration_text {
     use super::{Deserialize, Deserializer, Duration, DurationText, Serialize, Serializer};
 

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use mesh_sim::experiment::{RanBy, Report};
 use mesh_sim::judge::Verdict;
 use mesh_sim::report::files;
-use mesh_sim::runner::Plan;
-use mesh_sim::scenario::Loaded;
+use mesh_sim::runner::RunPlan;
+use mesh_sim::scenario::ScenarioFile;
 
 /// The page for people is made from the same records, and too large to be committed.
 const NOT_COMMITTED: &str = "report.html";
@@ -50,11 +50,11 @@ fn every_scenario_gives_its_committed_results() {
 /// renews them; `None` if there is no difference.
 fn difference(stem: &str) -> Option<String> {
     let file = root().join("scenarios").join(format!("{stem}.toml"));
-    let Loaded { scenario, .. } =
-        Loaded::load(&file).unwrap_or_else(|problems| panic!("{}", problems.render(false)));
+    let ScenarioFile { scenario, .. } =
+        ScenarioFile::read(&file).unwrap_or_else(|problems| panic!("{}", problems.render(false)));
     assert_eq!(scenario.name, stem, "the file is named as its scenario");
     let engine = scenario.engine;
-    let plan = Plan { scenario: &scenario, engine, trace: false };
+    let plan = RunPlan { scenario: &scenario, engine, trace: false };
     let runs = plan.execute(|_| {}).unwrap();
     let report = Report { runs, ran_by: RanBy::Engine(engine), scenario };
     let unexpected: Vec<_> =

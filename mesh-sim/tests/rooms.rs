@@ -32,7 +32,7 @@ const ROOMS: [&str; 30] = [
     // What is made of runs.
     "judge",
     "experiment",
-    "failure",
+    "run_failure",
     "replay",
     "minimize",
     "explore",

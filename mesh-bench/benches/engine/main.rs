@@ -13,7 +13,7 @@ use mesh_core::routing::{BUILT_IN, Eligible, PolicyDescription, PolicyFactory as
 use mesh_core::seed::Seed;
 use mesh_sim::engine::Run;
 use mesh_sim::record::RunRecord;
-use mesh_sim::scenario::{EngineKind, Loaded, Scenario};
+use mesh_sim::scenario::{EngineKind, Scenario, ScenarioFile};
 
 const AGENTS: [u32; 4] = [10, 100, 1_000, 10_000];
 /// The requests of one run. The agents share them, so a run of many agents is shorter.
@@ -72,8 +72,8 @@ fn scenario(policy: &'static PolicyDescription, agents: u32) -> Scenario {
          demand = {{ kind = \"exponential\", mean = \"10ms\" }}\n",
         policy.name
     );
-    match Loaded::from_text(&text, "bench.toml") {
-        Ok(loaded) => loaded.scenario,
+    match ScenarioFile::parse(&text, "bench.toml") {
+        Ok(file) => file.scenario,
         Err(diagnostics) => panic!("{diagnostics}"),
     }
 }

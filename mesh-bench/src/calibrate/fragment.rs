@@ -78,8 +78,8 @@ mod tests {
              [workload]\narrivals = \"poisson\"\nrate = 10\n\
              demand = {{ kind = \"exponential\", mean = \"20ms\" }}\n{fragment}"
         );
-        let scenario = Scenario::from_str(&text, "small.toml")
-            .unwrap_or_else(|e| panic!("{}", e.render(false)));
+        let scenario =
+            Scenario::parse(&text, "small.toml").unwrap_or_else(|e| panic!("{}", e.render(false)));
         let network = &scenario.network.quality.latency;
         assert_eq!(network.quantile(0.0), Duration::from_micros(50));
         // Within the histogram's three digits.

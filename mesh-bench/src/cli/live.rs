@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use mesh_sim::experiment::{RanBy, Report};
 use mesh_sim::record::RunRecord;
 use mesh_sim::report::{table, write_live};
-use mesh_sim::scenario::{Loaded, Scenario};
+use mesh_sim::scenario::{Scenario, ScenarioFile};
 use serde::Serialize;
 
 use super::args::LiveArgs;
@@ -27,8 +27,8 @@ struct HostFile<'a> {
 }
 
 pub(super) fn live(args: &LiveArgs) -> anyhow::Result<ExitReason> {
-    let scenario = match Loaded::load(&args.scenario) {
-        Ok(loaded) => loaded.scenario,
+    let scenario = match ScenarioFile::read(&args.scenario) {
+        Ok(file) => file.scenario,
         Err(diagnostics) => {
             say(&diagnostics.render(false));
             return Ok(ExitReason::Usage);

@@ -3,7 +3,7 @@ use std::path::Path;
 
 use mesh_sim::experiment::{RanBy, Report};
 use mesh_sim::report::write_all;
-use mesh_sim::runner::Plan;
+use mesh_sim::runner::RunPlan;
 use mesh_sim::scenario::{EngineKind, Scenario};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -35,7 +35,7 @@ fn results(scenario: &Scenario, engine: EngineKind) -> ResultDirectory {
 }
 
 fn write(dir: &Path, scenario: &Scenario, engine: EngineKind) {
-    let plan = Plan { scenario, engine, trace: false };
+    let plan = RunPlan { scenario, engine, trace: false };
     let runs = plan.execute(|_| {}).unwrap();
     write_all(dir, &Report { scenario: scenario.clone(), ran_by: RanBy::Engine(engine), runs })
         .unwrap();
@@ -44,7 +44,7 @@ fn write(dir: &Path, scenario: &Scenario, engine: EngineKind) {
 fn scenario(change: (&str, &str)) -> Scenario {
     let text = SCENARIO.replacen(change.0, change.1, 1);
     assert!(change.0.is_empty() || text != SCENARIO);
-    Scenario::from_str(&text, "small.toml").unwrap()
+    Scenario::parse(&text, "small.toml").unwrap()
 }
 
 const AS_IT_IS: (&str, &str) = ("", "");

@@ -12,7 +12,7 @@ use mesh_core::routing::{PolicyFactory as _, PolicySettings};
 use mesh_node::TokioNet;
 use mesh_node::http::{Client, ClientLimits};
 use mesh_node::wire::read_services;
-use mesh_sim::faults::{FaultSchedule, Link};
+use mesh_sim::faults::{FaultSchedule, LinkState};
 use mesh_sim::host::{AgentId, AgentMap, HostId, HostMap};
 use mesh_sim::scenario::{AgentSpec, PolicySpec, Scenario};
 use mesh_sim::units::format_duration;
@@ -164,8 +164,9 @@ impl ProcessMesh {
     /// the same from outside.
     fn is_held(&self, host: HostId, now: Timestamp) -> bool {
         let others = self.hosts.ids().filter(|other| *other != host);
-        let links: Vec<Link> = others.map(|other| self.faults.link(host, other, now)).collect();
-        // A link is cut only if the host at its other end is down, because partitions are refused.
+        let links: Vec<LinkState> =
+            others.map(|other| self.faults.link(host, other, now)).collect();
+        // A link is cut only if its other host is down, because partitions are refused.
         links.iter().any(|link| link.held) && links.iter().all(|link| link.held || link.cut)
     }
 

@@ -62,7 +62,7 @@ pub(crate) fn unsupported_fields(scenario: &Scenario) -> Vec<UnsupportedField> {
     let agents = scenario.agents.iter().map(|agent| &*agent.name);
     let hosts: BTreeSet<&str> = agents.chain([REGISTRY, CLIENT]).collect();
     for (number, fault) in scenario.faults.iter().enumerate() {
-        if let Some(why) = fault.kind.beyond_processes(&hosts) {
+        if let Some(why) = fault.kind.why_not_live(&hosts) {
             let at = format_duration(fault.at);
             let field = format!("faults.{number} ({} at {at})", fault.kind.name());
             refuse(true, field, why.to_owned());
@@ -104,7 +104,7 @@ mod tests {
              [workload]\narrivals = \"poisson\"\nrate = 10\n\
              demand = {{ kind = \"exponential\", mean = \"20ms\" }}\n{more}"
         );
-        Scenario::from_str(&text, "live.toml").unwrap_or_else(|e| panic!("{}", e.render(false)))
+        Scenario::parse(&text, "live.toml").unwrap_or_else(|e| panic!("{}", e.render(false)))
     }
 
     fn refused(more: &str) -> Vec<String> {

@@ -8,7 +8,7 @@ use std::fs;
 use std::time::Duration;
 
 use mesh_sim::report::summary::{ClockKind, EngineName, ExperimentSummary};
-use mesh_sim::runner::Plan;
+use mesh_sim::runner::RunPlan;
 use mesh_sim::scenario::{EngineKind, Scenario};
 use serde_json::Value;
 
@@ -39,8 +39,8 @@ fn fault(kind: &str, at: &str, lasts: &str, more: &str) -> String {
 
 /// How many requests the simulation sends in a run.
 fn simulated_requests(text: &str) -> u64 {
-    let scenario = Scenario::from_str(text, "small.toml").unwrap();
-    let plan = Plan { scenario: &scenario, engine: EngineKind::Event, trace: false };
+    let scenario = Scenario::parse(text, "small.toml").unwrap();
+    let plan = RunPlan { scenario: &scenario, engine: EngineKind::Event, trace: false };
     plan.execute(|_| {}).unwrap()[0].requests.sent
 }
 
@@ -171,7 +171,7 @@ fn this_machine_is_measured_as_the_network_of_a_scenario() {
     let output = bench.run(&["calibrate", "--samples", "300", "--out", "network.toml"]);
     assert!(output.status.success(), "{output:?}");
     let text = format!("{SCENARIO}\n{}", bench.read("network.toml"));
-    let scenario = Scenario::from_str(&text, "small.toml").unwrap();
+    let scenario = Scenario::parse(&text, "small.toml").unwrap();
     let latency = &scenario.network.quality.latency;
     // Two processes that talk HTTP need some microseconds, and not a second.
     let (least, median) = (latency.quantile(0.0), latency.quantile(0.5));

@@ -51,7 +51,7 @@ fn scenario() -> Scenario {
          demand = {{ kind = 'constant', value = '1ms' }}\n\
          {REGISTRY}{DELEGATION}[[agents]]\nname = 'agent'\ncount = 2\n{AGENT}"
     );
-    Scenario::from_str(&text, "tuned.toml").unwrap_or_else(|error| panic!("{error}"))
+    Scenario::parse(&text, "tuned.toml").unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// The settings that a command of `mesh` logs that it has with this file.
@@ -117,7 +117,7 @@ fn tables_of_shipped_scenarios_are_pasted_as_they_are() {
         let path = folder.join(format!("{name}.toml"));
         let text = std::fs::read_to_string(&path).unwrap();
         let pasted = [table(&text, "[registry]"), table(&text, "[delegation]")].concat();
-        let scenario = Scenario::load(&path).unwrap_or_else(|error| panic!("{error}"));
+        let scenario = Scenario::read(&path).unwrap_or_else(|error| panic!("{error}"));
         let told = settings("agent", &pasted);
         for expected in [
             format!("delegation: {:?}", scenario.delegation),

@@ -1,4 +1,4 @@
-//! Distributions of times, sampled by inversion.
+//! Distributions of times, sampled by inversion: a draw is the quantile of a uniform random number.
 
 pub(crate) mod normal;
 
@@ -7,56 +7,58 @@ use std::time::Duration;
 
 use mesh_core::seed::Rng;
 
-/// Shares from 0 to 1 in order, and the values that they stay below, in order too.
+/// The points of a measured distribution: pairs of a share from 0 to 1 and the value in seconds
+/// that this share of the draws stays below. Shares rise and values never fall.
 pub type Quantiles = Arc<[(f64, f64)]>;
 
-/// A distribution of non-negative times, all parameters in seconds.
+/// A distribution of non-negative times, for demands, think times and latencies. All times among
+/// the parameters are in seconds.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Distribution {
-    /// Always the same.
+    /// The same time in every draw.
     Constant {
-        /// The value.
+        /// That time.
         value: f64,
     },
-    /// Exponential.
+    /// The exponential distribution.
     Exponential {
-        /// Mean.
+        /// The mean.
         mean: f64,
     },
-    /// Lognormal.
+    /// The lognormal distribution.
     Lognormal {
-        /// Median, exp(mu).
+        /// The median, exp(mu).
         median: f64,
-        /// Standard deviation of the logarithm.
+        /// The standard deviation of the logarithm.
         sigma: f64,
     },
-    /// Pareto (type I).
+    /// The Pareto distribution (type I), cut at a maximum.
     Pareto {
-        /// Smallest value.
+        /// The smallest value.
         min: f64,
-        /// Tail index; the mean is finite above 1.
+        /// The tail index: the smaller it is, the more draws are very large.
         shape: f64,
-        /// Larger draws are cut to this.
+        /// Draws above this count as this.
         max: f64,
     },
-    /// Uniform.
+    /// The uniform distribution.
     Uniform {
-        /// Smallest value.
+        /// The smallest value.
         min: f64,
-        /// Greatest value.
+        /// The greatest value.
         max: f64,
     },
-    /// Normal; draws below zero count as zero.
+    /// The normal distribution; draws below zero count as zero.
     Normal {
-        /// Mean, before negative draws are moved to zero.
+        /// The mean before negative draws become zero.
         mean: f64,
-        /// Standard deviation, likewise.
+        /// The standard deviation before negative draws become zero.
         standard_deviation: f64,
     },
     /// Measured quantiles with straight lines between them.
     Empirical {
-        /// At least two.
+        /// At least two points.
         quantiles: Quantiles,
     },
     /// One of two values.
@@ -79,8 +81,8 @@ impl Distribution {
         self.quantile(rng.unit())
     }
 
-    /// The time that a share `u` of the draws stay below, for `u` in [0, 1). It never falls as `u`
-    /// grows. Rounded to a whole nanosecond, at most `u64::MAX` of them.
+    /// The time that a share `u` of the draws stays below, for `u` in [0, 1). It never falls as `u`
+    /// grows. It is rounded to a whole nanosecond, and is at most `u64::MAX` nanoseconds.
     pub fn quantile(&self, u: f64) -> Duration {
         from_seconds(match *self {
             Self::Constant { value } => value,
@@ -94,7 +96,8 @@ impl Distribution {
             }
             Self::Empirical { ref quantiles } => interpolate(quantiles, u),
             Self::Pareto { min, shape, max } => (min / libm::pow(1.0 - u, 1.0 / shape)).min(max),
-            // The rare value is the greater one as a rule; the order keeps draws monotone if not.
+            // The rare value is usually the greater one. Where it is the smaller one, it belongs to
+            // small `u`, so that the quantile never falls.
             Self::Bimodal { low, high, high_ratio } if low <= high => {
                 if u < 1.0 - high_ratio {
                     low
@@ -112,7 +115,7 @@ impl Distribution {
         })
     }
 
-    /// The mean of the draws, rounded and limited like a draw.
+    /// The mean of the draws, rounded and limited like a draw ([`Self::quantile`]).
     pub fn mean(&self) -> Duration {
         from_seconds(match *self {
             Self::Constant { value } => value,
@@ -133,10 +136,12 @@ impl Distribution {
     }
 }
 
-/// Half of the generator's smallest step: the normal quantile of zero is infinite.
+/// Stands for a uniform draw of zero where the quantile of zero is infinite. It is half of the
+/// smallest step of the random generator.
 const SMALLEST: f64 = 1.0 / (1u64 << 54) as f64;
 
-/// The value at share `u` on the lines between the points; the ends hold beyond them.
+/// The value at share `u` on straight lines between the points. Outside of them it is that of the
+/// nearest point.
 fn interpolate(quantiles: &[(f64, f64)], u: f64) -> f64 {
     let after = quantiles.partition_point(|(share, _)| *share <= u);
     match (after.checked_sub(1).map(|at| quantiles[at]), quantiles.get(after)) {
@@ -148,12 +153,13 @@ fn interpolate(quantiles: &[(f64, f64)], u: f64) -> f64 {
     }
 }
 
-/// Quantile of the exponential distribution of mean 1: -ln(1 - u).
+/// The quantile of the exponential distribution with mean 1: -ln(1 - u).
 pub(crate) fn unit_exponential(u: f64) -> f64 {
     -libm::log1p(-u)
 }
 
-/// Mean of min(X, `max`) for a Pareto X: `min` x (1 + integral of x^-shape from 1 to `max`/`min`).
+/// The mean of min(X, `max`) for a Pareto X: `min` x (1 + the integral of x^-shape from 1 to
+/// `max`/`min`).
 fn cut_pareto_mean(min: f64, shape: f64, max: f64) -> f64 {
     if max <= min {
         return max;
@@ -164,7 +170,8 @@ fn cut_pareto_mean(min: f64, shape: f64, max: f64) -> f64 {
     min * (1.0 + tail)
 }
 
-/// Rounds to whole nanoseconds; `as` saturates, and takes NaN and negative values to zero.
+/// Rounds to whole nanoseconds. The cast with `as` saturates, and makes NaN and negative values
+/// zero.
 fn from_seconds(seconds: f64) -> Duration {
     Duration::from_nanos((seconds * 1e9).round() as u64)
 }

@@ -1,8 +1,9 @@
 //! Quantiles of the normal distribution.
 
-/// Standard normal quantile of `p`: negative infinity at 0, infinity at 1, NaN outside of them.
+/// The quantile `p` of the standard normal distribution: negative infinity at 0, infinity at 1, NaN
+/// outside of these.
 ///
-/// Wichura's AS241, routine PPND16 (Applied Statistics 37(3), 1988, pp. 477-484,
+/// The algorithm is Wichura's AS241, routine PPND16 (Applied Statistics 37(3), 1988, pp. 477-484,
 /// doi:10.2307/2347330): relative error about 1e-16.
 pub(crate) fn quantile(p: f64) -> f64 {
     let q = p - 0.5;
@@ -18,7 +19,7 @@ pub(crate) fn quantile(p: f64) -> f64 {
     x.copysign(q)
 }
 
-/// Mean of max(X, 0) for a normal X: m Phi(m/s) + s phi(m/s).
+/// The mean of max(X, 0) for a normal X: m Phi(m/s) + s phi(m/s).
 pub(super) fn mean_above_zero(mean: f64, standard_deviation: f64) -> f64 {
     if standard_deviation == 0.0 {
         return mean.max(0.0);
@@ -29,7 +30,7 @@ pub(super) fn mean_above_zero(mean: f64, standard_deviation: f64) -> f64 {
     mean * below + standard_deviation * density
 }
 
-/// A quotient of polynomials, constant terms first.
+/// A quotient of two polynomials, given by their coefficients, constant terms first.
 struct Ratio {
     numerator: [f64; 8],
     denominator: [f64; 8],
@@ -42,6 +43,7 @@ impl Ratio {
     }
 }
 
+/// For `p` from 0.075 to 0.925.
 const CENTRAL: Ratio = Ratio {
     numerator: [
         3.387_132_872_796_366_5,
@@ -65,6 +67,7 @@ const CENTRAL: Ratio = Ratio {
     ],
 };
 
+/// For `p` further out, down to about 1.4e-11 from 0 or 1.
 const MIDDLE: Ratio = Ratio {
     numerator: [
         1.423_437_110_749_683_5,
@@ -88,6 +91,7 @@ const MIDDLE: Ratio = Ratio {
     ],
 };
 
+/// For `p` still closer to 0 or 1.
 const TAIL: Ratio = Ratio {
     numerator: [
         6.657_904_643_501_103,

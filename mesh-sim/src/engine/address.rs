@@ -1,5 +1,5 @@
-//! Where hosts are found: by their numbers in the fault schedule, whatever the scenario calls them.
-//! Agents may have names that no address can contain.
+//! The addresses of simulated hosts. They are made of the hosts' numbers and not of their names in
+//! the scenario, because an agent may have a name that no address can contain.
 
 use std::sync::Arc;
 
@@ -7,10 +7,10 @@ use crate::host::HostId;
 
 const PREFIX: &str = "host-";
 
-/// Where every host listens.
+/// The port on which every host listens.
 pub(super) const PORT: u16 = 1;
 
-/// What the network calls a host.
+/// The name of a host in the simulated network.
 pub(super) fn host_name(host: HostId) -> String {
     format!("{PREFIX}{host}")
 }
@@ -20,7 +20,7 @@ pub(super) fn address(host: HostId) -> Arc<str> {
     format!("{PREFIX}{host}:{PORT}").into()
 }
 
-/// The host that has this address.
+/// The host that has this address; `None` if it is no address of a simulated host.
 pub(super) fn host_at(address: &str) -> Option<HostId> {
     let (number, _) = address.strip_prefix(PREFIX)?.split_once(':')?;
     number.parse().ok().map(HostId::new)

@@ -1,4 +1,9 @@
-//! Engines: what runs a scenario.
+//! Engines: what runs a scenario in simulated time.
+//!
+//! There are two, chosen by [`EngineKind`]. Engine event moves values between the state machines of
+//! mesh-core; engine turmoil runs the code of mesh-node over a simulated TCP network. Both record
+//! what happens as facts in a journal, and both apply the same fault schedule, machine model and
+//! workload.
 
 mod address;
 mod event;
@@ -10,39 +15,43 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use self::observers::Guest;
+use self::observers::GuestObserver;
 use crate::journal::{FactObserver, JournalEntry};
 use crate::record::RunRecord;
-use crate::scenario::{Diagnostics, EngineKind, Loaded, PolicySpec, Scenario};
+use crate::scenario::{Diagnostics, EngineKind, PolicySpec, Scenario, ScenarioFile};
 
-/// What every simulated job puts out.
+/// The output of every simulated job.
 const OUTPUT: &str = "\"Processed: simulated job\"";
 
-/// One run: one policy, one seed.
+/// One run of a scenario: one policy with one seed.
+///
+/// It is a plain description. [`execute`](Self::execute) carries it out; the record that comes back
+/// is a function of the run and the engine alone.
 #[derive(Clone, Copy, Debug)]
 pub struct Run<'a> {
     /// The experiment.
     pub scenario: &'a Scenario,
     /// The policy of every agent.
     pub policy: &'a PolicySpec,
-    /// The root of all randomness.
+    /// The root of all random streams of the run.
     pub seed: u64,
-    /// Whether to keep a line for each event.
+    /// Whether the record keeps the event log, one line per event.
     pub trace: bool,
 }
 
-/// A run that could not be carried out: a bug of ours or of a library's, never of the scenario.
+/// Why a run could not be carried out. The cause is a bug of ours or of a library, never the
+/// scenario.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum EngineError {
-    /// The simulation library gave up.
+    /// The simulation library reported an error.
     #[error("simulate {policy} with seed {seed}: {reason}")]
     Simulation {
         /// The policy's label.
         policy: String,
         /// The seed.
         seed: u64,
-        /// Its words.
+        /// The library's message.
         reason: String,
     },
     /// A simulated task panicked.
@@ -52,18 +61,18 @@ pub enum EngineError {
         policy: String,
         /// The seed.
         seed: u64,
-        /// Simulated time.
+        /// The simulated time since the run began.
         at: Duration,
-        /// What it said.
+        /// The panic's message.
         message: String,
     },
 }
 
 impl Run<'_> {
-    /// Carries it out. `progress` is told now and then how much time has been simulated.
+    /// Carries the run out. `progress` is told now and then how much time has been simulated.
     ///
     /// # Errors
-    /// If the simulation breaks down.
+    /// If the simulation breaks down, for example because a simulated task panics.
     pub fn execute(
         &self,
         engine: EngineKind,
@@ -72,8 +81,8 @@ impl Run<'_> {
         self.execute_with(engine, None, progress)
     }
 
-    /// Carries it out as [`Self::execute`] does while `observer` learns of everything that happens,
-    /// in the order of simulated time. Gives the observer back, even from a run that breaks down.
+    /// As [`Self::execute`], while `observer` learns of every fact in the order of simulated time.
+    /// Returns the observer too, even if the run breaks down.
     pub fn observe<O: FactObserver + Send + 'static>(
         &self,
         engine: EngineKind,
@@ -81,7 +90,8 @@ impl Run<'_> {
         progress: &dyn Fn(Duration),
     ) -> (Result<RunRecord, EngineError>, O) {
         let lent = Arc::new(Mutex::new(Some(observer)));
-        let result = self.execute_with(engine, Some(Box::new(Lent(lent.clone()))), progress);
+        let result =
+            self.execute_with(engine, Some(Box::new(LentObserver(lent.clone()))), progress);
         let observer = lent.lock().unwrap_or_else(PoisonError::into_inner).take();
         (result, observer.expect("only this function takes it"))
     }
@@ -89,7 +99,7 @@ impl Run<'_> {
     fn execute_with(
         &self,
         engine: EngineKind,
-        guest: Option<Guest>,
+        guest: Option<GuestObserver>,
         progress: &dyn Fn(Duration),
     ) -> Result<RunRecord, EngineError> {
         match engine {
@@ -99,26 +109,26 @@ impl Run<'_> {
     }
 }
 
-impl Loaded {
+impl ScenarioFile {
     /// Whether `engine` can honour every field.
     ///
     /// # Errors
-    /// Names each field that it can't.
+    /// Names each field that the engine can't honour.
     pub fn check_engine(&self, engine: EngineKind) -> Result<(), Diagnostics> {
         let problems = match engine {
             EngineKind::Turmoil => turmoil::limits::problems(&self.scenario, self.limited_fields()),
-            // It can honour all that a scenario file may say.
+            // Engine event can honour everything that a scenario file may say.
             EngineKind::Event => Vec::new(),
         };
         if problems.is_empty() { Ok(()) } else { Err(self.diagnostics(problems)) }
     }
 }
 
-/// An observer that is lent to a run. The tasks of a run that broke down may hold on to it for
-/// longer than its owner waits for it.
-struct Lent<O>(Arc<Mutex<Option<O>>>);
+/// An observer that is lent to a run. Tasks of a run that broke down may keep their handle on it
+/// after the run has returned, so the owner takes the observer back through the lock.
+struct LentObserver<O>(Arc<Mutex<Option<O>>>);
 
-impl<O: FactObserver> FactObserver for Lent<O> {
+impl<O: FactObserver> FactObserver for LentObserver<O> {
     fn observe(&mut self, entry: &JournalEntry) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).observe(entry);
     }

@@ -1,5 +1,5 @@
-//! What watches every run, whichever engine drives it: the oracles, the recorder, the event log and
-//! an observer that the caller brings.
+//! What observes every run, whichever engine drives it: the oracles, the recorder, the event log
+//! and an observer that the caller of the run may bring.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,34 +13,35 @@ use crate::oracle::Oracles;
 use crate::record::{Recorder, RecorderConfig, RunRecord};
 
 /// An observer that the caller of a run brings.
-pub(super) type Guest = Box<dyn FactObserver + Send>;
+pub(super) type GuestObserver = Box<dyn FactObserver + Send>;
 
-/// The journal of a run.
-pub(super) type RunJournal = Journal<Judges, Readers>;
+/// The journal of a run, with the observers that every run has.
+pub(super) type RunJournal = Journal<PromptObservers, OrderedObservers>;
 
-/// The observers that learn of facts at once: what they hold against them does not depend on the
-/// order within a step of the engine, and what they say of the end must be known before it comes.
-pub(super) struct Judges {
+/// The observers that learn of each fact when it is recorded. They don't depend on the order of
+/// facts within one step of the engine, and the engine must know before the end of the run how long
+/// they want it to last.
+pub(super) struct PromptObservers {
     oracles: Oracles,
     recorder: Recorder,
-    /// The time line ends here; the run may go on for the oracles' sake.
+    /// When the time line of the record ends. The run may go on, because oracles need more time.
     recorded_until: Timestamp,
 }
 
-/// The observers that learn of facts in the order of their times.
-pub(super) struct Readers {
+/// The observers that learn of facts in the order of simulated time.
+pub(super) struct OrderedObservers {
     log: EventLog,
-    guest: Option<Guest>,
+    guest: Option<GuestObserver>,
 }
 
-impl FactObserver for Judges {
+impl FactObserver for PromptObservers {
     fn observe(&mut self, entry: &JournalEntry) {
         self.oracles.observe(entry);
         self.recorder.observe(entry);
     }
 }
 
-impl FactObserver for Readers {
+impl FactObserver for OrderedObservers {
     fn observe(&mut self, entry: &JournalEntry) {
         self.log.observe(entry);
         self.guest.observe(entry);
@@ -48,32 +49,35 @@ impl FactObserver for Readers {
 }
 
 impl RunJournal {
-    /// The journal at the beginning of a run. `resolution` is how late the engine's timers may be.
+    /// Opens the journal at the beginning of a run. `resolution` is how late the engine's timers
+    /// may be.
     pub(super) fn open(
         run: &Run<'_>,
         faults: &Arc<FaultSchedule>,
         resolution: Duration,
-        guest: Option<Guest>,
+        guest: Option<GuestObserver>,
     ) -> Self {
         let scenario = run.scenario;
-        let judges = Judges {
+        let prompt = PromptObservers {
             oracles: Oracles::new(scenario, faults.clone(), resolution),
             recorder: Recorder::new(RecorderConfig::new(scenario, &run.policy.label, run.seed)),
             recorded_until: Timestamp::from(scenario.duration + scenario.drain),
         };
-        let readers = Readers { log: EventLog::new(faults.hosts().clone(), run.trace), guest };
-        Self::new(faults.hosts().len(), judges, readers)
+        let ordered =
+            OrderedObservers { log: EventLog::new(faults.hosts().clone(), run.trace), guest };
+        Self::new(faults.hosts().len(), prompt, ordered)
     }
 
-    /// How long the run must last.
+    /// When the run must end: when its time line is complete and every oracle can judge.
     pub(super) fn end(&self) -> Timestamp {
-        let judges = self.prompt();
-        judges.recorded_until.max(judges.oracles.end())
+        let prompt = self.prompt();
+        prompt.recorded_until.max(prompt.oracles.end())
     }
 
-    /// The run is over: what it left behind.
+    /// Ends the run and returns its record.
     pub(super) fn finish(self, now: Timestamp) -> RunRecord {
-        let (Judges { oracles, recorder, .. }, Readers { mut log, .. }) = self.close();
+        let (PromptObservers { oracles, recorder, .. }, OrderedObservers { mut log, .. }) =
+            self.close();
         let trace = log.take_trace();
         let record = recorder.finish(log.hash(), log.events(), oracles.finish(now));
         RunRecord { trace, ..record }

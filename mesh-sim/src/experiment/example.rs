@@ -17,7 +17,8 @@ use crate::journal::{ConnectionFailure, RequestOutcome, RequestRefusal};
 use crate::network::{LinkQuality, NetworkSpec};
 use crate::record::{Recorder, RecorderConfig, RunRecord, Violation};
 use crate::scenario::{
-    AgentSpec, Arrivals, EngineKind, Entry, MachineSpec, PolicySpec, Scenario, Step, WorkloadSpec,
+    AgentSpec, Arrivals, EngineKind, EntryChoice, MachineSpec, PolicySpec, Scenario, ScheduleStep,
+    WorkloadSpec,
 };
 
 const MS: u64 = 1_000_000;
@@ -113,9 +114,9 @@ pub(crate) fn scenario(agents: usize, duration: Duration, policies: &[&str]) -> 
             links: Vec::new(),
         },
         workload: WorkloadSpec {
-            arrivals: Arrivals::Constant(vec![Step { at: Duration::ZERO, value: 200.0 }]),
+            arrivals: Arrivals::Constant(vec![ScheduleStep { at: Duration::ZERO, value: 200.0 }]),
             demand: Distribution::Exponential { mean: 0.03 },
-            entry: Entry::Random,
+            entry: EntryChoice::Random,
             deadline: Duration::from_secs(2),
             idempotent: true,
         },

@@ -1,4 +1,4 @@
-//! Which interesting states runs met.
+//! Coverage: which rare states of the mesh the runs of an exploration reached.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,7 +14,7 @@ use crate::journal::{
 };
 use crate::scenario::{EngineKind, Scenario};
 
-/// Every state that is looked for.
+/// Every state that is looked for, in the order in which they are listed.
 const STATES: [&str; 30] = [
     LEASE_PARTITION,
     LEASE_CRASHED,
@@ -79,28 +79,30 @@ const TIMED_OUT: &str = "request timed out";
 const LOST_CONNECT: &str = "client could not connect";
 const LOST_RESET: &str = "client's connection broke";
 
-/// How often a state was met.
+/// How often a state was reached.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Met {
-    /// Times in all runs.
+pub struct StateCount {
+    /// How often in all runs together.
     pub times: u64,
-    /// Runs that met it.
+    /// The number of runs that reached it at least once.
     pub runs: u64,
 }
 
-/// The states that runs met, by name. A test that never met a state says nothing about it, so an
-/// exploration ends with this list.
+/// How often runs reached each state, by the state's name.
+///
+/// An exploration says nothing about a state that it never reached, so its report ends with this
+/// list.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Coverage(BTreeMap<&'static str, Met>);
+pub struct Coverage(BTreeMap<&'static str, StateCount>);
 
 impl Default for Coverage {
     fn default() -> Self {
-        Self(STATES.iter().map(|state| (*state, Met::default())).collect())
+        Self(STATES.iter().map(|state| (*state, StateCount::default())).collect())
     }
 }
 
 impl Coverage {
-    /// Adds what other runs met.
+    /// Adds the counts of other runs.
     pub(super) fn merge(&mut self, other: &Self) {
         for (state, met) in &other.0 {
             let sum = self.0.entry(state).or_default();
@@ -109,20 +111,20 @@ impl Coverage {
         }
     }
 
-    /// The states that were met, in a fixed order.
-    pub fn met(&self) -> impl Iterator<Item = (&'static str, Met)> {
+    /// The states that were reached, in a fixed order.
+    pub fn met(&self) -> impl Iterator<Item = (&'static str, StateCount)> {
         self.all().filter(|(_, met)| met.times > 0)
     }
 
-    /// The states that were never met, but for those that the engine can't bring about.
+    /// The states that were never reached, without those that the engine can't reach.
     pub fn never_met(&self, engine: EngineKind) -> impl Iterator<Item = &'static str> {
-        // TCP delivers once.
+        // Over TCP no call arrives twice.
         let is_possible = move |state| engine == EngineKind::Event || state != HEARD_TWICE;
         let never = self.all().filter(move |(state, met)| met.times == 0 && is_possible(*state));
         never.map(|(state, _)| state)
     }
 
-    fn all(&self) -> impl Iterator<Item = (&'static str, Met)> {
+    fn all(&self) -> impl Iterator<Item = (&'static str, StateCount)> {
         STATES.iter().map(|state| (*state, self.0.get(state).copied().unwrap_or_default()))
     }
 
@@ -131,17 +133,17 @@ impl Coverage {
     }
 }
 
-/// Watches one run for the states that it meets.
+/// Observes the facts of one run and counts the states that it reaches.
 pub(super) struct CoverageObserver {
     faults: FaultSchedule,
     hosts: BTreeMap<Name, HostId>,
-    /// Leases known to have ended, by name and incarnation.
+    /// Leases that have ended, by name and incarnation.
     ended: BTreeSet<(Name, u64)>,
     /// Hosts that have registered since they last started.
     registered: BTreeSet<HostId>,
-    /// Requests whose jobs run, by host.
+    /// The requests whose jobs run, by host.
     running: BTreeMap<HostId, BTreeSet<u64>>,
-    /// Hosts that know of peers.
+    /// Hosts whose agents know at least one peer.
     seeing: BTreeSet<HostId>,
     coverage: Coverage,
 }
@@ -179,7 +181,7 @@ impl CoverageObserver {
         }
     }
 
-    /// What the run met, which is over.
+    /// The coverage of the run, which is over.
     pub(super) fn finish(mut self) -> Coverage {
         for met in self.coverage.0.values_mut() {
             met.runs = u64::from(met.times > 0);
@@ -349,9 +351,9 @@ agents = [{ name = "a", count = 2 }]
 workload = { arrivals = "constant", rate = 1, demand = { kind = "constant", value = "1ms" } }
 "#;
 
-    /// The states that facts at one host meet, and how often.
+    /// The states that these facts at one host reach, and how often.
     fn met(host: HostId, facts: Vec<Fact>) -> Vec<(&'static str, u64)> {
-        let scenario = Scenario::from_str(SCENARIO, "x.toml").unwrap_or_else(|e| panic!("{e}"));
+        let scenario = Scenario::parse(SCENARIO, "x.toml").unwrap_or_else(|e| panic!("{e}"));
         let mut observer = CoverageObserver::new(&scenario);
         for fact in facts {
             observer.observe(&JournalEntry { at: Timestamp::ZERO, host, fact });

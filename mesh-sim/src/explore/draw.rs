@@ -1,8 +1,8 @@
-//! Random scenarios on the base of one that a person wrote.
+//! Random scenarios, made from a base scenario that a person wrote.
 //!
-//! Swarm style (A. Groce, C. Zhang, E. Eide, Y. Chen and J. Regehr, "Swarm Testing", ISSTA 2012):
-//! each run switches some kinds of trouble off altogether, because a run with a little of everything
-//! rarely gets deep into anything.
+//! This is swarm testing (A. Groce, C. Zhang, E. Eide, Y. Chen and J. Regehr, "Swarm Testing",
+//! ISSTA 2012): each run leaves some kinds of faults out altogether. A run with a little of
+//! everything rarely reaches the states for which one kind must happen often.
 
 use std::time::Duration;
 
@@ -12,33 +12,39 @@ use toml::{Table, Value};
 
 use crate::faults::{self, Draw, Fault};
 use crate::host_names::host_ranges;
-use crate::scenario::{Arrivals, Draft, EngineKind, Loaded, Scenario};
+use crate::scenario::{Arrivals, Draft, EngineKind, Scenario, ScenarioFile};
 use crate::units::format_duration;
 
-/// Most faults of a run.
+/// The most faults of a run.
 const MAX_FAULTS: usize = 8;
-/// Shortest fault, in milliseconds.
+/// The shortest length of a fault, in milliseconds.
 const SHORTEST_MS: f64 = 50.0;
-/// The greatest one-way latency between hosts, in milliseconds.
+/// The greatest latency of links that have none of their own, in milliseconds.
 const MAX_LATENCY_MS: f64 = 50.0;
-/// Most links with a latency of their own.
+/// The most links with a latency of their own.
 const MAX_LINKS: usize = 4;
 /// The greatest share of messages that arrive twice, in percent.
 const MAX_DOUBLED_PERCENT: usize = 5;
-/// The load is the base's times something between these.
-const LOAD: (f64, f64) = (0.1, 2.0);
+/// The rate or number of clients is that of the base times a factor between these.
+const WORKLOAD_FACTOR: (f64, f64) = (0.1, 2.0);
 
-/// A drawn scenario: one policy, one seed.
+/// A scenario that was drawn, with one policy and one seed.
 #[derive(Clone, Debug)]
-pub(super) struct Drawn {
+pub(super) struct DrawnScenario {
     pub(super) draft: Draft,
     pub(super) policy: String,
     pub(super) seed: u64,
 }
 
-/// The run of this number: the base with other faults, latencies and load, one of its policies and
-/// another seed. Every fault is over after three quarters of the duration; then the mesh heals.
-pub(super) fn draw(base: &Loaded, engine: EngineKind, seed: u64, number: usize) -> Drawn {
+/// Draws the scenario of the run with this number: the base with other faults, latencies and
+/// workload, one of its policies and another seed. Every fault ends in the first three quarters of
+/// the duration, so that the mesh can heal in the rest.
+pub(super) fn draw_scenario(
+    base: &ScenarioFile,
+    engine: EngineKind,
+    seed: u64,
+    number: usize,
+) -> DrawnScenario {
     let seed = Seed::root(seed).child("explore").child(&number.to_string());
     let scenario = &base.scenario;
     let mut draft = base.draft();
@@ -58,12 +64,12 @@ pub(super) fn draw(base: &Loaded, engine: EngineKind, seed: u64, number: usize) 
     let agents: Vec<Name> = scenario.agents.iter().map(|agent| agent.name.clone()).collect();
     let stream = |label| Draw::new(seed.child(label).rng(), &agents);
     latencies(&mut draft, engine, &mut stream("latencies"));
-    load(&mut draft, scenario, &mut stream("load"));
+    workload(&mut draft, scenario, &mut stream("load"));
     draft.set_faults(&faults(scenario, engine, &mut stream("faults")));
-    Drawn { draft, policy, seed: run_seed }
+    DrawnScenario { draft, policy, seed: run_seed }
 }
 
-/// Thresholds of the policies that are left out would be of nobody.
+/// Removes the thresholds of the policies that are left out, which the checks would refuse.
 fn keep_thresholds(draft: &mut Draft, policy: &str) {
     let expect = draft.get(&["expect"]).and_then(Value::as_table).cloned().unwrap_or_default();
     let kept: Table = expect.into_iter().filter(|(of, _)| of == "*" || of == policy).collect();
@@ -97,7 +103,7 @@ fn latencies(draft: &mut Draft, engine: EngineKind, draw: &mut Draw<'_>) {
     draft.set_list(&["network", "links"], links);
 }
 
-/// What a link does to messages, in the fields of a scenario, within what the engine can do.
+/// Draws what a link does to messages, as fields of a scenario, within what the engine can honour.
 fn quality(engine: EngineKind, max_ms: f64, draw: &mut Draw<'_>) -> Table {
     let mut fields = Table::new();
     let mut put = |field: &str, value: Value| drop(fields.insert(field.to_owned(), value));
@@ -115,7 +121,7 @@ fn quality(engine: EngineKind, max_ms: f64, draw: &mut Draw<'_>) -> Table {
     fields
 }
 
-/// A latency or a distribution of latencies around it.
+/// Draws a constant latency or a distribution of latencies around a typical one.
 fn latency(typical: Duration, draw: &mut Draw<'_>) -> Value {
     let table = |kind: &str, parameters: &[(&str, Value)]| {
         let mut table = Table::new();
@@ -132,8 +138,8 @@ fn latency(typical: Duration, draw: &mut Draw<'_>) -> Value {
     }
 }
 
-fn load(draft: &mut Draft, scenario: &Scenario, draw: &mut Draw<'_>) {
-    let factor = draw.log_uniform(LOAD.0, LOAD.1);
+fn workload(draft: &mut Draft, scenario: &Scenario, draw: &mut Draw<'_>) {
+    let factor = draw.log_uniform(WORKLOAD_FACTOR.0, WORKLOAD_FACTOR.1);
     draft.set(&["workload", "idempotent"], draw.coin());
     match &scenario.workload.arrivals {
         Arrivals::Poisson(rates) | Arrivals::Constant(rates) => {
@@ -151,7 +157,8 @@ fn load(draft: &mut Draft, scenario: &Scenario, draw: &mut Draw<'_>) {
 fn faults(scenario: &Scenario, engine: EngineKind, draw: &mut Draw<'_>) -> Vec<Fault> {
     let can = |in_turmoil: bool| in_turmoil || engine != EngineKind::Turmoil;
     let mut on = faults::draws();
-    // The coin is tossed for each, so that it falls alike whatever the engine can have.
+    // A coin is tossed for each, also for those that the engine can't have, so that both engines
+    // draw the same random numbers.
     on.retain(|(_, in_turmoil)| draw.coin() && can(*in_turmoil));
     let healed = scenario.duration * 3 / 4;
     let mut faults: Vec<Fault> = Vec::new();
@@ -167,6 +174,7 @@ fn faults(scenario: &Scenario, engine: EngineKind, draw: &mut Draw<'_>) -> Vec<F
         let at = Duration::from_millis(draw.below(room + 1) as u64);
         let lasts = Some(lasts.min(healed.saturating_sub(at)).max(Duration::from_millis(1)));
         let fault = Fault { at, lasts, kind };
+        // The checks would refuse a scenario in which two faults clash.
         if faults.iter().all(|other| fault.clash(other).is_none()) {
             faults.push(fault);
         }

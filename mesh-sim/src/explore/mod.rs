@@ -1,9 +1,10 @@
-//! Random trouble, in search of a run that fails.
+//! Exploration: runs with random faults, in search of one that fails.
 //!
-//! Run number n of a seed is a pure function of the base scenario, the seed and n: one of the base's
-//! policies meets random faults, latencies and load (the safety phase); after three quarters of the
-//! duration everything heals, requests go on, and at the end the oracles demand that the mesh has
-//! converged and that nothing is left in flight (liveness).
+//! Run number n of a seed is a pure function of the base scenario, the seed and n. In the first
+//! three quarters of its duration one of the base's policies meets random faults, latencies and a
+//! random workload (the safety phase). Then all faults end and requests go on; at the end the
+//! oracles demand that the mesh has converged and that nothing is left in flight (the liveness
+//! phase).
 
 mod coverage;
 mod draw;
@@ -14,99 +15,101 @@ use std::collections::BTreeMap;
 use std::num::NonZero;
 use std::ops::ControlFlow;
 
-pub use self::coverage::{Coverage, Met};
+pub use self::coverage::{Coverage, StateCount};
 
 use self::coverage::CoverageObserver;
-use self::draw::{Drawn, draw};
+use self::draw::{DrawnScenario, draw_scenario};
 use crate::engine::Run;
-use crate::failure::{Failure, Judged, judge_observed};
 use crate::judge::Verdict;
 use crate::parallel::in_order;
-use crate::scenario::{Diagnostics, Draft, EngineKind, Loaded};
+use crate::run_failure::{JudgedRun, RunFailure, judge_observed};
+use crate::scenario::{Diagnostics, Draft, EngineKind, ScenarioFile};
 
-/// What to explore.
+/// What to explore: a base scenario in one engine. The seed decides which random scenarios are made
+/// of it.
 #[derive(Clone, Copy, Debug)]
 pub struct Exploration<'a> {
-    /// Its agents, registry, policies and service times are those of every run; its faults, links
-    /// and rate steps are replaced.
-    pub base: &'a Loaded,
-    /// The engine.
+    /// The base scenario. Every run has its agents, registry, policies and service times; its
+    /// faults, links and rate steps are replaced by random ones.
+    pub base: &'a ScenarioFile,
+    /// The engine of every run.
     pub engine: EngineKind,
-    /// The root of all randomness.
+    /// The root of all random streams of the exploration.
     pub seed: u64,
     /// Whether a missed threshold of `[expect]` counts as a failure.
     pub thresholds: bool,
 }
 
-/// What came of it.
+/// The sums over the runs of an exploration.
 #[derive(Clone, Debug, Default)]
-pub struct Explored {
-    /// Runs carried out.
+pub struct ExplorationTotals {
+    /// The number of runs that were carried out.
     pub runs: u64,
-    /// Runs that failed.
+    /// The number of runs that failed.
     pub failed: u64,
-    /// Requests sent.
+    /// The number of requests that were due in all runs.
     pub requests: u64,
-    /// Events logged.
+    /// The number of events in all event logs.
     pub events: u64,
-    /// Faults drawn, by kind.
+    /// The number of faults that were drawn, by the name of their kind.
     pub faults: BTreeMap<&'static str, u64>,
-    /// The states met.
+    /// How often each state was reached.
     pub coverage: Coverage,
 }
 
 /// A run that failed.
 #[derive(Clone, Debug)]
-pub struct Found {
-    /// Its number.
+pub struct FailedRun {
+    /// The number of the run in the exploration.
     pub number: usize,
-    /// Its scenario, with one policy and one seed.
+    /// The scenario that was drawn, with one policy and one seed.
     pub draft: Draft,
     /// The policy's label.
     pub policy: String,
     /// The seed.
     pub seed: u64,
-    /// What it did wrong.
-    pub failures: Vec<Failure>,
+    /// What failed in it; at least one.
+    pub failures: Vec<RunFailure>,
 }
 
-/// News of an exploration.
+/// What an exploration reports after each run.
 #[derive(Debug)]
-pub struct News<'a> {
-    /// What has come of it so far.
-    pub explored: &'a Explored,
-    /// The run that just ended, if it failed.
-    pub found: Option<Found>,
+pub struct ExplorationProgress<'a> {
+    /// The sums over all runs so far.
+    pub totals: &'a ExplorationTotals,
+    /// The run that has just ended, if it failed.
+    pub failed_run: Option<FailedRun>,
 }
 
-/// One run's share.
-struct Outcome {
-    explored: Explored,
-    found: Option<Found>,
+/// What one run adds to the totals, and the run itself if it failed.
+struct ExploredRun {
+    totals: ExplorationTotals,
+    failed_run: Option<FailedRun>,
 }
 
 impl Exploration<'_> {
-    /// Carries out the runs 0, 1, 2 and so on while `more` says so of the next one, on so many
-    /// threads; `news` comes in the order of the runs, until it breaks.
+    /// Carries out the runs 0, 1, 2 and so on, on `threads` threads, as long as `more` is true of
+    /// the next number. After each run `progress` is called, in the order of the runs, until it
+    /// breaks.
     ///
     /// # Errors
-    /// If the engine can't honour what was drawn.
+    /// If the engine can't honour a scenario that was drawn.
     pub fn execute(
         &self,
         threads: NonZero<usize>,
         more: impl Fn(usize) -> bool + Sync,
-        mut news: impl FnMut(News<'_>) -> ControlFlow<()>,
-    ) -> Result<Explored, Diagnostics> {
-        let mut explored = Explored::default();
+        mut progress: impl FnMut(ExplorationProgress<'_>) -> ControlFlow<()>,
+    ) -> Result<ExplorationTotals, Diagnostics> {
+        let mut totals = ExplorationTotals::default();
         let mut refused = None;
         in_order(
             threads,
             more,
             |number| self.run(number),
             |_, outcome| match outcome {
-                Ok(Outcome { explored: one, found }) => {
-                    explored.merge(&one);
-                    news(News { explored: &explored, found })
+                Ok(ExploredRun { totals: one, failed_run }) => {
+                    totals.merge(&one);
+                    progress(ExplorationProgress { totals: &totals, failed_run })
                 }
                 Err(diagnostics) => {
                     refused = Some(diagnostics);
@@ -114,36 +117,39 @@ impl Exploration<'_> {
                 }
             },
         );
-        refused.map_or(Ok(explored), Err)
+        refused.map_or(Ok(totals), Err)
     }
 
-    fn run(&self, number: usize) -> Result<Outcome, Diagnostics> {
-        let Drawn { draft, policy, seed } = draw(self.base, self.engine, self.seed, number);
-        let loaded = draft.load(&format!("run {number}"))?;
-        loaded.check_engine(self.engine)?;
-        let scenario = &loaded.scenario;
+    fn run(&self, number: usize) -> Result<ExploredRun, Diagnostics> {
+        let DrawnScenario { draft, policy, seed } =
+            draw_scenario(self.base, self.engine, self.seed, number);
+        let file = draft.check(&format!("run {number}"))?;
+        file.check_engine(self.engine)?;
+        let scenario = &file.scenario;
         let run = Run { scenario, policy: &scenario.policies[0], seed, trace: false };
         let observer = CoverageObserver::new(scenario);
         let (judged, observer) = judge_observed(&run, self.engine, observer);
-        let Judged { mut failures, record } = judged;
+        let JudgedRun { mut failures, record } = judged;
+        // Under random faults a missed threshold is no bug, so it counts only if it is asked for.
         failures.retain(|failure| self.thresholds || failure.defect.verdict() == Verdict::Violated);
-        let mut explored = Explored { runs: 1, ..Explored::default() };
+        let mut totals = ExplorationTotals { runs: 1, ..ExplorationTotals::default() };
         for fault in &scenario.faults {
-            *explored.faults.entry(fault.kind.name()).or_default() += 1;
+            *totals.faults.entry(fault.kind.name()).or_default() += 1;
         }
+        // A run that broke down has no record, and its coverage is not complete.
         if let Some(record) = record {
-            explored.requests = record.timeline.iter().map(|second| second.due).sum();
-            explored.events = record.events;
-            explored.coverage = observer.finish();
+            totals.requests = record.timeline.iter().map(|second| second.due).sum();
+            totals.events = record.events;
+            totals.coverage = observer.finish();
         }
-        explored.failed = u64::from(!failures.is_empty());
-        let found =
-            (!failures.is_empty()).then_some(Found { number, draft, policy, seed, failures });
-        Ok(Outcome { explored, found })
+        totals.failed = u64::from(!failures.is_empty());
+        let failed_run =
+            (!failures.is_empty()).then_some(FailedRun { number, draft, policy, seed, failures });
+        Ok(ExploredRun { totals, failed_run })
     }
 }
 
-impl Explored {
+impl ExplorationTotals {
     fn merge(&mut self, other: &Self) {
         self.runs += other.runs;
         self.failed += other.failed;

@@ -1,9 +1,9 @@
 use super::*;
-use crate::failure::Defect;
-use crate::minimize::{Effort, Target, minimize};
+use crate::minimize::{Effort, MinimizeTarget, minimize};
 use crate::parallel::cores;
+use crate::run_failure::Defect;
 
-/// A small mesh; the demand that 99.9 % of requests be answered can't survive faults.
+/// A small mesh. Under faults it misses the threshold that 99.9 % of the requests are answered.
 const SCENARIO: &str = r#"
 name = "base"
 description = "a base to explore"
@@ -36,49 +36,49 @@ connect_timeout = "100ms"
 min_success = 0.999
 "#;
 
-fn base() -> Loaded {
-    Loaded::from_text(SCENARIO, "base.toml").unwrap()
+fn base() -> ScenarioFile {
+    ScenarioFile::parse(SCENARIO, "base.toml").unwrap()
 }
 
-fn explore(thresholds: bool, threads: usize, runs: usize) -> (Explored, Vec<Found>) {
+fn explore(thresholds: bool, threads: usize, runs: usize) -> (ExplorationTotals, Vec<FailedRun>) {
     let base = base();
     let exploration =
         Exploration { base: &base, engine: base.scenario.engine, seed: 1, thresholds };
     let mut all = Vec::new();
-    let explored = exploration.execute(
+    let totals = exploration.execute(
         NonZero::new(threads).unwrap(),
         |number| number < runs,
-        |news| {
-            all.extend(news.found);
+        |progress| {
+            all.extend(progress.failed_run);
             ControlFlow::Continue(())
         },
     );
-    (explored.unwrap(), all)
+    (totals.unwrap(), all)
 }
 
 #[test]
 fn a_broken_property_is_found_and_shrunk_whatever_the_threads() {
-    let (explored, found) = explore(true, 2, 6);
-    let (again, found_again) = explore(true, 1, 6);
-    assert_eq!(format!("{explored:?}"), format!("{again:?}"));
-    assert_eq!(format!("{found:?}"), format!("{found_again:?}"));
-    assert_eq!(explored.runs, 6);
-    let faults = |found: &&Found| found.draft.load("").unwrap().scenario.faults.len();
-    let worst = found.iter().max_by_key(faults).unwrap();
-    assert!(faults(&worst) >= 2, "{found:?}");
+    let (totals, failed_runs) = explore(true, 2, 6);
+    let (again, failed_runs_again) = explore(true, 1, 6);
+    assert_eq!(format!("{totals:?}"), format!("{again:?}"));
+    assert_eq!(format!("{failed_runs:?}"), format!("{failed_runs_again:?}"));
+    assert_eq!(totals.runs, 6);
+    let faults = |run: &&FailedRun| run.draft.check("").unwrap().scenario.faults.len();
+    let worst = failed_runs.iter().max_by_key(faults).unwrap();
+    assert!(faults(&worst) >= 2, "{failed_runs:?}");
 
-    let loaded = worst.draft.load("found.toml").unwrap();
-    let target = Target {
+    let file = worst.draft.check("found.toml").unwrap();
+    let target = MinimizeTarget {
         policy: worst.policy.clone(),
         seed: worst.seed,
-        engine: loaded.scenario.engine,
+        engine: file.scenario.engine,
         defect: None,
     };
     let effort = Effort { threads: cores(), max_tries: 25 };
-    let minimal = minimize(&loaded, &target, effort, &mut |_| ()).unwrap();
+    let minimal = minimize(&file, &target, effort, &mut |_| ()).unwrap();
     assert_eq!(minimal.failure.defect, worst.failures[0].defect);
     assert!(matches!(minimal.failure.defect, Defect::Threshold { field: "min_success", .. }));
-    assert!(minimal.scenario.faults.len() < loaded.scenario.faults.len());
+    assert!(minimal.scenario.faults.len() < file.scenario.faults.len());
 }
 
 #[test]
@@ -92,12 +92,12 @@ fn what_an_engine_cannot_bring_about_is_not_missed() {
 
 #[test]
 fn oracles_hold_and_states_are_met_under_random_faults() {
-    let (explored, found) = explore(false, 2, 12);
-    assert!(found.is_empty(), "{found:?}");
-    assert!(explored.requests > 100 && explored.events > explored.requests);
-    let met: Vec<&str> = explored.coverage.met().map(|(state, _)| state).collect();
+    let (totals, failed_runs) = explore(false, 2, 12);
+    assert!(failed_runs.is_empty(), "{failed_runs:?}");
+    assert!(totals.requests > 100 && totals.events > totals.requests);
+    let met: Vec<&str> = totals.coverage.met().map(|(state, _)| state).collect();
     assert!(met.contains(&"lease of a crashed agent expired"), "{met:?}");
-    assert!(met.len() + explored.coverage.never_met(EngineKind::Event).count() == 30);
+    assert!(met.len() + totals.coverage.never_met(EngineKind::Event).count() == 30);
 }
 
 #[test]
@@ -107,14 +107,14 @@ fn every_drawn_scenario_is_sound_and_some_have_few_kinds_of_faults() {
     let mut beyond_turmoil = 0;
     for number in 0..200 {
         let engine = [EngineKind::Turmoil, EngineKind::Event][number % 2];
-        let drawn = draw(&base, engine, 3, number);
-        let loaded = drawn.draft.load("drawn.toml").unwrap_or_else(|error| panic!("{error}"));
-        loaded.check_engine(engine).unwrap_or_else(|error| panic!("{error}"));
-        beyond_turmoil += usize::from(loaded.check_engine(EngineKind::Turmoil).is_err());
-        let mut of: Vec<&str> = loaded.scenario.faults.iter().map(|f| f.kind.name()).collect();
-        let healed = loaded.scenario.duration * 3 / 4;
+        let drawn = draw_scenario(&base, engine, 3, number);
+        let file = drawn.draft.check("drawn.toml").unwrap_or_else(|error| panic!("{error}"));
+        file.check_engine(engine).unwrap_or_else(|error| panic!("{error}"));
+        beyond_turmoil += usize::from(file.check_engine(EngineKind::Turmoil).is_err());
+        let mut of: Vec<&str> = file.scenario.faults.iter().map(|f| f.kind.name()).collect();
+        let healed = file.scenario.duration * 3 / 4;
         let heals = |fault: &crate::faults::Fault| fault.at + fault.lasts.unwrap() <= healed;
-        assert!(loaded.scenario.faults.iter().all(heals));
+        assert!(file.scenario.faults.iter().all(heals));
         of.sort_unstable();
         of.dedup();
         kinds.push(of.len());

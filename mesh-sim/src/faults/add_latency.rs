@@ -8,18 +8,18 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::draw::{Draw, DrawFault};
-use super::effect::{Effect, HostNumbers, Span};
+use super::effect::{FaultEffect, HostNumbers, Span};
 use super::host_field::HostField;
-use super::{FaultKind, Kind, listed_sides};
+use super::{FaultBehaviour, FaultKind, listed_sides};
 use crate::units::{DurationText, duration_text};
 
 /// Messages between the two sides take longer.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AddLatency<H = Vec<Name>> {
-    /// The two sides.
+    /// The hosts on the two sides.
     pub between: [H; 2],
-    /// Added to each one-way latency.
+    /// What is added to each one-way latency.
     #[serde(with = "duration_text")]
     #[schemars(with = "DurationText")]
     pub latency: Duration,
@@ -32,7 +32,7 @@ impl<H> AddLatency<H> {
     }
 }
 
-impl Kind for AddLatency {
+impl FaultBehaviour for AddLatency {
     fn draws() -> &'static [DrawFault] {
         &[|draw| {
             let between = draw.two_sides();
@@ -41,11 +41,11 @@ impl Kind for AddLatency {
         }]
     }
 
-    fn effects(&self, span: Span, hosts: &HostNumbers<'_>) -> Vec<(Span, Effect)> {
-        vec![(span, Effect::Delay(hosts.between(&self.between), self.latency))]
+    fn effects(&self, span: Span, hosts: &HostNumbers<'_>) -> Vec<(Span, FaultEffect)> {
+        vec![(span, FaultEffect::Delay(hosts.between(&self.between), self.latency))]
     }
 
-    fn beyond_processes(&self, _: &BTreeSet<&str>) -> Option<&'static str> {
+    fn why_not_live(&self, _: &BTreeSet<&str>) -> Option<&'static str> {
         Some("loopback can't be made slower")
     }
 

@@ -7,18 +7,18 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::draw::DrawFault;
-use super::effect::{Effect, HostNumbers, Span};
-use super::host_field::{HostField, Scope};
-use super::{FaultKind, Kind, listed};
+use super::effect::{FaultEffect, HostNumbers, Span};
+use super::host_field::{HostField, HostScope};
+use super::{FaultBehaviour, FaultKind, listed};
 use crate::host_names::{CLIENT, REGISTRY};
 
-/// Others use the agents' machines.
+/// Other programs use the agents' machines.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BackgroundLoad<H = Vec<Name>> {
-    /// Which agents.
+    /// The agents whose machines they use.
     pub agents: H,
-    /// Share of all cores; it replaces the scheduled one.
+    /// Share of all cores that they use, instead of the scheduled one.
     #[schemars(range(min = 0.0, max = 0.99))]
     pub load: f64,
 }
@@ -28,12 +28,12 @@ impl<H> BackgroundLoad<H> {
         &self,
         map: &mut dyn FnMut(HostField, &H) -> G,
     ) -> BackgroundLoad<G> {
-        let agents = map(HostField::hit("agents", Scope::Agents), &self.agents);
+        let agents = map(HostField::hit("agents", HostScope::Agents), &self.agents);
         BackgroundLoad { agents, load: self.load }
     }
 }
 
-impl Kind for BackgroundLoad {
+impl FaultBehaviour for BackgroundLoad {
     fn draws() -> &'static [DrawFault] {
         &[|draw| {
             let agents = draw.some_agents();
@@ -41,11 +41,11 @@ impl Kind for BackgroundLoad {
         }]
     }
 
-    fn effects(&self, span: Span, hosts: &HostNumbers<'_>) -> Vec<(Span, Effect)> {
-        vec![(span, Effect::BackgroundLoad(hosts.set(&self.agents), self.load))]
+    fn effects(&self, span: Span, hosts: &HostNumbers<'_>) -> Vec<(Span, FaultEffect)> {
+        vec![(span, FaultEffect::BackgroundLoad(hosts.set(&self.agents), self.load))]
     }
 
-    fn beyond_processes(&self, all: &BTreeSet<&str>) -> Option<&'static str> {
+    fn why_not_live(&self, all: &BTreeSet<&str>) -> Option<&'static str> {
         let mut spared: BTreeSet<&str> = all.clone();
         for name in self.agents.iter().map(|name| &**name).chain([REGISTRY, CLIENT]) {
             spared.remove(name);

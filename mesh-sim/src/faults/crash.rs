@@ -1,4 +1,4 @@
-//! Crash: hosts die without a word.
+//! Crash: hosts stop at once, and no other host is told.
 
 use std::collections::BTreeSet;
 
@@ -7,39 +7,39 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::draw::DrawFault;
-use super::effect::{Effect, HostNumbers, Span};
-use super::host_field::{HostField, Scope};
-use super::{FaultKind, Kind, listed};
+use super::effect::{FaultEffect, HostNumbers, Span};
+use super::host_field::{HostField, HostScope};
+use super::{FaultBehaviour, FaultKind, listed};
 use crate::host_names::REGISTRY;
 
-/// The hosts fall silent as when power fails, and come back empty at the end of the fault.
+/// The hosts stop at once, as in a power failure, and restart empty when the fault ends.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Crash<H = Vec<Name>> {
-    /// Agents, or the registry.
+    /// The hosts that crash: agents, or the registry.
     pub hosts: H,
 }
 
 impl<H> Crash<H> {
     pub(super) fn map_hosts<G>(&self, map: &mut dyn FnMut(HostField, &H) -> G) -> Crash<G> {
-        Crash { hosts: map(HostField::hit("hosts", Scope::Servers), &self.hosts) }
+        Crash { hosts: map(HostField::hit("hosts", HostScope::Servers), &self.hosts) }
     }
 }
 
-impl Kind for Crash {
+impl FaultBehaviour for Crash {
     fn draws() -> &'static [DrawFault] {
-        // The registry gets a draw of its own, or in a large mesh it would hardly ever crash.
+        // The registry has a draw of its own. As one host among many it would hardly ever crash.
         &[
             |draw| FaultKind::Crash(Self { hosts: draw.some_agents() }),
             |_| FaultKind::Crash(Self { hosts: vec![REGISTRY.into()] }),
         ]
     }
 
-    fn effects(&self, span: Span, hosts: &HostNumbers<'_>) -> Vec<(Span, Effect)> {
-        vec![(span, Effect::Down(hosts.set(&self.hosts)))]
+    fn effects(&self, span: Span, hosts: &HostNumbers<'_>) -> Vec<(Span, FaultEffect)> {
+        vec![(span, FaultEffect::Down(hosts.set(&self.hosts)))]
     }
 
-    fn beyond_processes(&self, _: &BTreeSet<&str>) -> Option<&'static str> {
+    fn why_not_live(&self, _: &BTreeSet<&str>) -> Option<&'static str> {
         None
     }
 

@@ -42,7 +42,7 @@ fn live(faults: &[FaultKind]) -> String {
         let hit: BTreeSet<&str> = lists.iter().flat_map(|(_, names)| names).map(|n| &**n).collect();
         // Some kinds are possible only if the fault names every host.
         for hosts in [&mesh, &hit] {
-            match fault.beyond_processes(hosts) {
+            match fault.why_not_live(hosts) {
                 Some(why) => reason = Some(why),
                 None => can = true,
             }
@@ -79,7 +79,7 @@ fn the_documentation_has_every_kind() {
         let name = kind["properties"]["kind"]["const"].as_str().expect("a name");
         let summary = kind["description"].as_str().expect("every kind has a description");
         let faults = &drawn[name];
-        let turmoil = if faults[0].beyond_turmoil().is_none() { "yes" } else { "no" };
+        let turmoil = if faults[0].field_beyond_turmoil().is_none() { "yes" } else { "no" };
         let (fields, live) = (fields(kind), live(faults));
         writeln!(table, "| `{name}` | {summary} | {fields} | {turmoil} | {live} |")
             .expect("a String");

@@ -1,4 +1,4 @@
-//! Random parameters, for faults and for the links that an exploration draws.
+//! Random parameters for the faults and links that an exploration draws.
 
 use std::time::Duration;
 
@@ -8,13 +8,13 @@ use mesh_core::seed::Rng;
 use super::FaultKind;
 use crate::host_names::{CLIENT, REGISTRY};
 
-/// A way to draw a fault.
+/// A function that draws a fault.
 pub(crate) type DrawFault = fn(&mut Draw<'_>) -> FaultKind;
 
-/// Draws random parameters from one stream.
+/// Draws random parameters from one random stream.
 ///
-/// A scenario that was explored is a function of its number, so every method takes the same numbers
-/// from the stream in the same order, whatever becomes of them.
+/// An explored scenario is a function of its number alone. So every method takes the same amount of
+/// numbers from the stream in the same order, whether or not the result is used.
 #[derive(Debug)]
 pub(crate) struct Draw<'a> {
     rng: Rng,
@@ -22,10 +22,10 @@ pub(crate) struct Draw<'a> {
 }
 
 impl<'a> Draw<'a> {
-    /// The greatest latency of a link of its own, or added by a fault, in milliseconds.
+    /// The greatest latency that a single link may have or that a fault may add, in milliseconds.
     pub(crate) const MAX_LINK_MS: f64 = 400.0;
 
-    /// Draws from `rng` for a mesh of these agents.
+    /// Draws from `rng`, for a mesh of these agents.
     pub(crate) fn new(rng: Rng, agents: &'a [Name]) -> Self {
         Self { rng, agents }
     }
@@ -35,22 +35,23 @@ impl<'a> Draw<'a> {
         self.rng.index(end)
     }
 
-    /// Heads or tails.
+    /// True or false, with equal chances.
     pub(crate) fn coin(&mut self) -> bool {
         self.below(2) == 1
     }
 
-    /// From 0.01 to 0.99, in hundredths.
+    /// A share from 0.01 to 0.99, in hundredths.
     pub(crate) fn share(&mut self) -> f64 {
         (1 + self.below(99)) as f64 / 100.0
     }
 
-    /// Every order of magnitude is as likely.
+    /// A number between `low` and `high` whose logarithm is uniform: every order of magnitude is
+    /// equally likely.
     pub(crate) fn log_uniform(&mut self, low: f64, high: f64) -> f64 {
         low * libm::exp(self.rng.unit() * libm::log(high / low))
     }
 
-    /// Log-uniform, in whole milliseconds.
+    /// A log-uniform duration in whole milliseconds; `low` and `high` are milliseconds too.
     pub(crate) fn millis(&mut self, low: f64, high: f64) -> Duration {
         Duration::from_millis(self.log_uniform(low, high) as u64)
     }
@@ -70,7 +71,7 @@ impl<'a> Draw<'a> {
         [left, right]
     }
 
-    /// At least one of the agents.
+    /// Some of the agents, at least one, in the order of their names.
     pub(crate) fn some_agents(&mut self) -> Vec<Name> {
         let mut names = self.shuffled(self.agents.iter().cloned());
         let kept = 1 + self.below(names.len());
@@ -79,7 +80,7 @@ impl<'a> Draw<'a> {
         names
     }
 
-    /// Fisher-Yates.
+    /// The names in random order (Fisher-Yates shuffle).
     fn shuffled(&mut self, names: impl Iterator<Item = Name>) -> Vec<Name> {
         let mut names: Vec<Name> = names.collect();
         for last in (1..names.len()).rev() {

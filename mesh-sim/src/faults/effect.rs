@@ -1,4 +1,4 @@
-//! What faults do: a small vocabulary that the schedule answers questions from.
+//! What faults do to links, hosts and machines: a few effects that all kinds of faults are made of.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use mesh_core::protocol::Name;
 
 use crate::host::{HostId, HostMap};
 
-/// A time span, its start included and its end excluded.
+/// A span of time. Its start is included and its end excluded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Span {
     pub(super) from: Timestamp,
@@ -16,45 +16,47 @@ pub(super) struct Span {
     pub(super) until: Timestamp,
 }
 
-/// Something that holds for a while, by host number.
+/// Something that a fault does while it is active, with hosts given by number.
 ///
-/// Kinds of faults are made of these; a kind that does something else brings a variant of its own
-/// and a question in [`FaultSchedule`](super::FaultSchedule) that the engines ask.
+/// The schedule answers the engines' questions from these, without knowing the kinds of faults. A
+/// kind that does what no other does brings a variant of its own, and a method of
+/// [`FaultSchedule`](super::FaultSchedule) that the engines call.
 #[derive(Clone, Debug)]
-pub(super) enum Effect {
-    /// Messages are lost.
-    Cut(Ways),
-    /// Messages wait until the end.
-    Hold(Ways),
-    /// Messages take longer.
-    Delay(Ways, Duration),
-    /// This share of the messages is lost.
-    Lose(Ways, f64),
-    /// The hosts are down. A host that is down takes nothing and says nothing, not even goodbye: all
-    /// its ways are cut.
+pub(super) enum FaultEffect {
+    /// All messages on these links are lost.
+    Cut(DirectedLinks),
+    /// All messages on these links wait until the effect ends.
+    Hold(DirectedLinks),
+    /// Messages on these links take this much longer.
+    Delay(DirectedLinks, Duration),
+    /// This share of the messages on these links is lost, 0 to 1.
+    Lose(DirectedLinks, f64),
+    /// The hosts are down. A host that is down neither receives nor sends anything, so all of its
+    /// links are cut, and the ends of its connections are not announced.
     Down(HostMap<bool>),
-    /// The hosts' machines run at this share of their speed.
+    /// The machines of these hosts run at this share of their speed.
     SpeedFactor(HostMap<bool>, f64),
-    /// Others use this share of all cores, instead of the scheduled one.
+    /// Other programs use this share of the cores of these hosts, instead of the scheduled share.
     BackgroundLoad(HostMap<bool>, f64),
 }
 
-/// The ways from hosts to other hosts that an effect is about.
+/// The links that an effect is about, each from one host to another.
 #[derive(Clone, Debug)]
-pub(super) enum Ways {
-    /// Those from a host of one side to one of the other, and back. A host may be on both sides: then
-    /// its ways to all the others count.
+pub(super) enum DirectedLinks {
+    /// The links from hosts of one side to hosts of the other, and back. A host may be on both
+    /// sides: then its links with all hosts of both sides are included.
     Between([HostMap<bool>; 2]),
-    /// Those between hosts of different groups. A host without a group has none of them.
+    /// The links between hosts of different groups. Links of hosts without a group are not
+    /// included.
     Apart {
         group: HostMap<Option<u32>>,
-        /// Only those from an earlier group to a later one.
+        /// Only the links from an earlier group to a later one.
         one_way: bool,
     },
 }
 
-impl Ways {
-    /// Whether the way from one host to another is one of them.
+impl DirectedLinks {
+    /// Whether the link from one host to another is included.
     pub(super) fn include(&self, from: HostId, to: HostId) -> bool {
         match self {
             Self::Between([one, other]) => {
@@ -68,73 +70,73 @@ impl Ways {
         }
     }
 
-    /// Whether they include a way between two hosts, whichever its direction.
+    /// Whether a link between two hosts is included, in either direction.
     pub(super) fn touch(&self, a: HostId, b: HostId) -> bool {
         self.include(a, b) || self.include(b, a)
     }
 }
 
-impl Effect {
-    /// Whether it loses every message from one host to another.
+impl FaultEffect {
+    /// Whether every message from one host to another is lost.
     pub(super) fn cuts(&self, from: HostId, to: HostId) -> bool {
         match self {
-            Self::Cut(ways) => ways.include(from, to),
+            Self::Cut(links) => links.include(from, to),
             Self::Down(hosts) => hosts[from] || hosts[to],
             _ => false,
         }
     }
 
-    /// Whether it keeps messages from one host to another waiting.
+    /// Whether messages from one host to another wait.
     pub(super) fn holds(&self, from: HostId, to: HostId) -> bool {
-        matches!(self, Self::Hold(ways) if ways.include(from, to))
+        matches!(self, Self::Hold(links) if links.include(from, to))
     }
 
-    /// Whether it can break connections between two hosts.
+    /// Whether the effect can break connections between two hosts.
     pub(super) fn breaks(&self, a: HostId, b: HostId) -> bool {
         match self {
-            Self::Cut(ways) | Self::Hold(ways) | Self::Lose(ways, _) => ways.touch(a, b),
+            Self::Cut(links) | Self::Hold(links) | Self::Lose(links, _) => links.touch(a, b),
             Self::Down(hosts) => hosts[a] || hosts[b],
             Self::Delay(..) | Self::SpeedFactor(..) | Self::BackgroundLoad(..) => false,
         }
     }
 
-    /// Whether it delays messages between two hosts.
+    /// Whether the effect delays messages between two hosts.
     pub(super) fn delays(&self, a: HostId, b: HostId) -> bool {
-        matches!(self, Self::Delay(ways, _) if ways.touch(a, b))
+        matches!(self, Self::Delay(links, _) if links.touch(a, b))
     }
 
-    /// Whether it can break connections at all, whomever it hits.
-    pub(super) const fn is_breaking(&self) -> bool {
+    /// Whether the effect can break connections of any hosts.
+    pub(super) const fn can_break_connections(&self) -> bool {
         matches!(self, Self::Cut(_) | Self::Hold(_) | Self::Lose(..) | Self::Down(_))
     }
 
-    /// Whether it does anything to messages.
-    pub(super) const fn is_of_links(&self) -> bool {
-        self.is_breaking() || matches!(self, Self::Delay(..))
+    /// Whether the effect cuts, holds, delays or loses messages.
+    pub(super) const fn affects_links(&self) -> bool {
+        self.can_break_connections() || matches!(self, Self::Delay(..))
     }
 
-    /// Whether it takes a host down.
+    /// Whether the effect takes a host down.
     pub(super) fn takes_down(&self, host: HostId) -> bool {
         matches!(self, Self::Down(hosts) if hosts[host])
     }
 }
 
-/// The numbers of a scenario's hosts by name.
+/// Finds the numbers of a scenario's hosts by their names.
 #[derive(Debug)]
 pub(super) struct HostNumbers<'a>(BTreeMap<&'a str, HostId>);
 
 impl<'a> HostNumbers<'a> {
-    /// Hosts are numbered in this order.
+    /// The numbers of these hosts, which are numbered in this order.
     pub(super) fn new(hosts: &'a HostMap<Name>) -> Self {
         Self(hosts.iter().map(|(host, name)| (&**name, host)).collect())
     }
 
-    /// The number of a host; `None` if there is no such host.
+    /// The number of a host; `None` if there is no host of this name.
     pub(super) fn get(&self, name: &str) -> Option<HostId> {
         self.0.get(name).copied()
     }
 
-    /// Which hosts are among `names`.
+    /// For each host whether it is among `names`.
     pub(super) fn set(&self, names: &[Name]) -> HostMap<bool> {
         let mut set = HostMap::filled(false, self.0.len());
         for host in names.iter().filter_map(|name| self.get(name)) {
@@ -143,19 +145,19 @@ impl<'a> HostNumbers<'a> {
         set
     }
 
-    /// The ways between two sides.
-    pub(super) fn between(&self, [a, b]: &[Vec<Name>; 2]) -> Ways {
-        Ways::Between([self.set(a), self.set(b)])
+    /// The links between two sides, in both directions.
+    pub(super) fn between(&self, [a, b]: &[Vec<Name>; 2]) -> DirectedLinks {
+        DirectedLinks::Between([self.set(a), self.set(b)])
     }
 
-    /// The ways between different groups.
-    pub(super) fn apart(&self, groups: &[Vec<Name>], one_way: bool) -> Ways {
+    /// The links between different groups.
+    pub(super) fn apart(&self, groups: &[Vec<Name>], one_way: bool) -> DirectedLinks {
         let mut group = HostMap::filled(None, self.0.len());
         for (number, names) in (0..).zip(groups) {
             for host in names.iter().filter_map(|name| self.get(name)) {
                 group[host] = Some(number);
             }
         }
-        Ways::Apart { group, one_way }
+        DirectedLinks::Apart { group, one_way }
     }
 }

@@ -7,16 +7,16 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::draw::DrawFault;
-use super::effect::{Effect, HostNumbers, Span};
+use super::effect::{FaultEffect, HostNumbers, Span};
 use super::host_field::HostField;
-use super::{FaultKind, Kind, listed_sides};
+use super::{FaultBehaviour, FaultKind, listed_sides};
 use crate::host_names::CLIENT;
 
 /// Messages between the two sides wait until the end of the fault.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Hold<H = Vec<Name>> {
-    /// The two sides.
+    /// The hosts on the two sides.
     pub between: [H; 2],
 }
 
@@ -26,18 +26,20 @@ impl<H> Hold<H> {
     }
 }
 
-impl Kind for Hold {
+impl FaultBehaviour for Hold {
     fn draws() -> &'static [DrawFault] {
         &[|draw| FaultKind::Hold(Self { between: draw.two_sides() })]
     }
 
-    fn effects(&self, span: Span, hosts: &HostNumbers<'_>) -> Vec<(Span, Effect)> {
-        vec![(span, Effect::Hold(hosts.between(&self.between)))]
+    fn effects(&self, span: Span, hosts: &HostNumbers<'_>) -> Vec<(Span, FaultEffect)> {
+        vec![(span, FaultEffect::Hold(hosts.between(&self.between)))]
     }
 
-    fn beyond_processes(&self, all: &BTreeSet<&str>) -> Option<&'static str> {
+    fn why_not_live(&self, all: &BTreeSet<&str>) -> Option<&'static str> {
         let [a, b] = &self.between;
-        // What a stopped process is sent and would have sent waits until it goes on.
+        // Stopping a process has the same effect as a hold on all of its links: what it is sent,
+        // and what it would send, waits until the process goes on. So a hold is possible if it is
+        // between one process and all other hosts.
         let stops = |one: &[Name], others: &[Name]| {
             let named: BTreeSet<&str> = one.iter().chain(others).map(|name| &**name).collect();
             one.len() == 1 && &*one[0] != CLIENT && named == *all

@@ -1,52 +1,54 @@
-//! What a kind of fault is, and the enum that is made from the list of kinds.
+//! What a kind of fault must implement, and the macro that makes an enum from the list of kinds.
 
 use std::collections::BTreeSet;
 
 use super::draw::DrawFault;
-use super::effect::{Effect, HostNumbers, Span};
+use super::effect::{FaultEffect, HostNumbers, Span};
 
-/// A kind of fault with its parameters, as a checked scenario has it.
+/// What every kind of fault can do. It is implemented by the kind's parameters, as a checked
+/// scenario has them.
 ///
-/// The type is generic over how its hosts are named: `Crash<H>` names them by an `H`. So one
-/// declaration serves a file (patterns like "agent-*"), a scenario (names) and a file that is
-/// written again. Besides this trait, `map_hosts` is expected of every kind: the same parameters
-/// with each list of hosts replaced by what a function makes of it.
-pub(super) trait Kind {
-    /// The field that engine turmoil can't honour; `None`: turmoil can have this kind.
-    fn beyond_turmoil() -> Option<&'static str>
+/// The type of the parameters is generic over how hosts are named: `Crash<H>` names them by an `H`.
+/// So one declaration serves a scenario file (patterns like "agent-*"), a checked scenario (names)
+/// and a file that is written again. Besides this trait every kind has a method `map_hosts`, which
+/// replaces each list of hosts by what a function makes of it and keeps the other parameters.
+pub(super) trait FaultBehaviour {
+    /// The field that engine turmoil can't honour; `None` if turmoil can have this kind of fault.
+    fn field_beyond_turmoil() -> Option<&'static str>
     where
         Self: Sized,
     {
         None
     }
 
-    /// The ways in which an exploration draws it. A run has each of them or goes without it.
+    /// The functions with which an exploration draws a fault of this kind. Each explored run either
+    /// uses a function or goes without it.
     fn draws() -> &'static [DrawFault]
     where
         Self: Sized;
 
-    /// What it does, and when. Most kinds have one effect for the whole `span` of the fault.
-    fn effects(&self, span: Span, hosts: &HostNumbers<'_>) -> Vec<(Span, Effect)>;
+    /// What the fault does, and when. Most kinds have one effect for the whole `span` of the fault.
+    fn effects(&self, span: Span, hosts: &HostNumbers<'_>) -> Vec<(Span, FaultEffect)>;
 
-    /// Whether it still does anything after hosts have been left out. `all_name_somebody` says
-    /// whether each of its lists of hosts still has a member.
+    /// Whether the fault still does anything after hosts have been left out. `all_name_somebody`
+    /// says whether each of its lists of hosts still names a host.
     fn still_hits(&mut self, all_name_somebody: bool) -> bool {
         all_name_somebody
     }
 
-    /// Why a live mesh of processes on one machine, whose hosts are `all`, can't have it; `None` if
-    /// it can.
-    fn beyond_processes(&self, all: &BTreeSet<&str>) -> Option<&'static str>;
+    /// Why a live mesh of processes on one machine, whose hosts are `all`, can't have this fault;
+    /// `None` if it can.
+    fn why_not_live(&self, all: &BTreeSet<&str>) -> Option<&'static str>;
 
-    /// What reports call it: "one-way partition".
+    /// The name of the kind in reports: "one-way partition".
     fn label(&self) -> &'static str;
 
-    /// Whom it hits, and how: "agent-1..2 | registry".
+    /// The hosts that it hits, and its parameters, for reports: "agent-1..2 | registry".
     fn detail(&self) -> String;
 }
 
-/// Makes [`FaultKind`](super::FaultKind) from a list of kinds, each with its file, which has the name
-/// of the kind in scenario files.
+/// Makes the enum [`FaultKind`](super::FaultKind) from a list of kinds. Each kind is given as its
+/// file and its type; the name of the file is also the name of the kind in scenario files.
 macro_rules! kinds {
     ($($file:ident::$Kind:ident,)*) => {
         $(pub use self::$file::$Kind;)*
@@ -68,17 +70,17 @@ macro_rules! kinds {
         })*
 
         impl<H> FaultKind<H> {
-            /// Its name in scenario files.
+            /// The name of the kind in scenario files.
             pub const fn name(&self) -> &'static str {
                 match self {
                     $(Self::$Kind(_) => stringify!($file),)*
                 }
             }
 
-            /// The field that engine turmoil can't honour; `None`: turmoil can have this kind.
-            pub(crate) fn beyond_turmoil(&self) -> Option<&'static str> {
+            /// The field that engine turmoil can't honour; `None` if turmoil can have this kind.
+            pub(crate) fn field_beyond_turmoil(&self) -> Option<&'static str> {
                 match self {
-                    $(Self::$Kind(_) => $Kind::<Vec<Name>>::beyond_turmoil(),)*
+                    $(Self::$Kind(_) => $Kind::<Vec<Name>>::field_beyond_turmoil(),)*
                 }
             }
 
@@ -94,22 +96,22 @@ macro_rules! kinds {
         }
 
         impl FaultKind {
-            fn as_kind(&self) -> &dyn Kind {
+            fn as_kind(&self) -> &dyn FaultBehaviour {
                 match self {
                     $(Self::$Kind(kind) => kind,)*
                 }
             }
 
-            fn as_kind_mut(&mut self) -> &mut dyn Kind {
+            fn as_kind_mut(&mut self) -> &mut dyn FaultBehaviour {
                 match self {
                     $(Self::$Kind(kind) => kind,)*
                 }
             }
         }
 
-        /// The ways to draw each kind, and whether engine turmoil can have the kind.
+        /// The functions that draw each kind, and whether engine turmoil can have the kind.
         fn draws_by_kind() -> impl Iterator<Item = (&'static [DrawFault], bool)> {
-            [$(($Kind::<Vec<Name>>::draws(), $Kind::<Vec<Name>>::beyond_turmoil().is_none()),)*]
+            [$(($Kind::<Vec<Name>>::draws(), $Kind::<Vec<Name>>::field_beyond_turmoil().is_none()),)*]
                 .into_iter()
         }
     };

@@ -7,17 +7,17 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::draw::DrawFault;
-use super::effect::{Effect, HostNumbers, Span};
+use super::effect::{FaultEffect, HostNumbers, Span};
 use super::host_field::HostField;
-use super::{FaultKind, Kind, listed_sides};
+use super::{FaultBehaviour, FaultKind, listed_sides};
 
-/// Some messages between the two sides are lost. Only engine event can do that.
+/// Some messages between the two sides are lost. Only engine event can honour this fault.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Loss<H = Vec<Name>> {
-    /// The two sides.
+    /// The hosts on the two sides.
     pub between: [H; 2],
-    /// Share of the messages.
+    /// Share of the messages that are lost.
     #[schemars(range(max = 1.0), extend("exclusiveMinimum" = 0.0))]
     pub ratio: f64,
 }
@@ -29,9 +29,9 @@ impl<H> Loss<H> {
     }
 }
 
-impl Kind for Loss {
-    fn beyond_turmoil() -> Option<&'static str> {
-        // Its TCP has no retransmission, so one lost segment would break the connection.
+impl FaultBehaviour for Loss {
+    fn field_beyond_turmoil() -> Option<&'static str> {
+        // turmoil's TCP has no retransmission, so one lost segment would break the connection.
         Some("ratio")
     }
 
@@ -42,11 +42,11 @@ impl Kind for Loss {
         }]
     }
 
-    fn effects(&self, span: Span, hosts: &HostNumbers<'_>) -> Vec<(Span, Effect)> {
-        vec![(span, Effect::Lose(hosts.between(&self.between), self.ratio))]
+    fn effects(&self, span: Span, hosts: &HostNumbers<'_>) -> Vec<(Span, FaultEffect)> {
+        vec![(span, FaultEffect::Lose(hosts.between(&self.between), self.ratio))]
     }
 
-    fn beyond_processes(&self, _: &BTreeSet<&str>) -> Option<&'static str> {
+    fn why_not_live(&self, _: &BTreeSet<&str>) -> Option<&'static str> {
         Some("loopback loses nothing")
     }
 

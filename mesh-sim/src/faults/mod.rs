@@ -1,10 +1,13 @@
-//! Faults: what goes wrong in a run, when, and what it does to hosts and to the ways between them.
+//! Faults: what goes wrong in a run, when, and what it does to hosts and to the links between them.
 //!
-//! A kind of fault is one file of this directory, and a line in each of the two lists below. The file
-//! says what may stand in a scenario, whom the fault hits, what it does to ways and machines, how an
-//! exploration draws it, what is left of it when hosts are left out, how reports describe it, and who
-//! can have it: engine turmoil, and a live mesh of processes. [`FaultSchedule`] answers what holds
-//! at a time, for all kinds alike.
+//! A kind of fault is one file of this directory, and a line in each of the two lists below (`mod`
+//! and `kinds!`). The file says what may stand in a scenario, which hosts the fault hits, what it
+//! does to links and machines, how an exploration draws it, what is left of it when hosts are left
+//! out, how reports describe it, and whether engine turmoil and a live mesh of processes can have
+//! it. [`FaultSchedule`] answers, for all kinds alike, which faults are active at a time and what
+//! they do.
+//!
+//! A link leads from one host to another, in one direction. Two hosts are connected by two links.
 
 mod add_latency;
 mod background_load;
@@ -27,12 +30,12 @@ use mesh_core::protocol::Name;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use self::schedule::{FaultSchedule, Link, MachineState};
+pub use self::schedule::{FaultSchedule, LinkState, MachineState};
 
 pub(crate) use self::draw::{Draw, DrawFault};
-use self::effect::{Effect, HostNumbers, Span};
-pub(crate) use self::host_field::{HostField, HostRule, Scope};
-use self::kind::{Kind, kinds};
+use self::effect::{FaultEffect, HostNumbers, Span};
+pub(crate) use self::host_field::{HostField, HostRule, HostScope};
+use self::kind::{FaultBehaviour, kinds};
 use crate::host_names::host_ranges;
 
 kinds! {
@@ -45,7 +48,8 @@ kinds! {
     background_load::BackgroundLoad,
 }
 
-/// Something that goes wrong in a run.
+/// Something that goes wrong in a run: a kind of fault with its parameters, its start and its
+/// length.
 ///
 /// ```
 /// use std::time::Duration;
@@ -61,21 +65,22 @@ kinds! {
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Fault {
-    /// When it begins.
+    /// When the fault begins, from the start of the run.
     pub at: Duration,
-    /// How long it lasts; `None`: to the end of the run.
+    /// How long the fault lasts; `None`: to the end of the run.
     pub lasts: Option<Duration>,
-    /// What it is.
+    /// What goes wrong, and on which hosts.
     pub kind: FaultKind,
 }
 
 impl Fault {
-    /// When it is over; [`Timestamp::MAX`] if it lasts to the end of the run.
+    /// When the fault ends; [`Timestamp::MAX`] if it lasts to the end of the run.
     pub(crate) fn end(&self) -> Timestamp {
         self.lasts.map_or(Timestamp::MAX, |lasts| Timestamp::from(self.at) + lasts)
     }
 
-    /// The fault among the hosts of these names alone; `None` if it hits none of them.
+    /// The fault in a mesh that has only the hosts of these names; `None` if it would do nothing
+    /// there.
     pub(crate) fn among(&self, kept: &BTreeSet<&str>) -> Option<Self> {
         let mut all_name_somebody = true;
         let mut kind = self.kind.map_hosts(&mut |_, names| {
@@ -87,15 +92,16 @@ impl Fault {
         kind.as_kind_mut().still_hits(all_name_somebody).then_some(Self { kind, ..self.clone() })
     }
 
-    /// Every host that it names, each once, in order.
+    /// Every host that the fault names, each once, in the order of the file.
     pub(crate) fn hosts(&self) -> Vec<Name> {
         let mut seen = BTreeSet::new();
         let named = self.kind.host_lists().into_iter().flat_map(|(_, names)| names);
         named.filter(|name| seen.insert(name.clone())).collect()
     }
 
-    /// Whether both set the same state of the same host at the same time, so that a scenario can't
-    /// have both. If so, what they name twice: the field, and the first such host.
+    /// Finds out whether two faults set the same state of the same host at the same time, so that a
+    /// scenario can't have both. Returns the field and the first host that both faults name in it;
+    /// `None` if the faults go together.
     pub(crate) fn clash(&self, other: &Self) -> Option<(HostField, Name)> {
         let at_once =
             Timestamp::from(self.at) < other.end() && Timestamp::from(other.at) < self.end();
@@ -106,30 +112,30 @@ impl Fault {
         self.kind.exclusive_hosts().find(|(_, name)| others.contains(name))
     }
 
-    fn effects(&self, hosts: &HostNumbers<'_>) -> Vec<(Span, Effect)> {
+    fn effects(&self, hosts: &HostNumbers<'_>) -> Vec<(Span, FaultEffect)> {
         let span = Span { from: Timestamp::from(self.at), until: self.end() };
         self.kind.as_kind().effects(span, hosts)
     }
 }
 
 impl FaultKind {
-    /// What reports call it: "one-way partition".
+    /// The name of the kind in reports: "one-way partition".
     pub fn label(&self) -> &'static str {
         self.as_kind().label()
     }
 
-    /// Whom it hits, and how: "agent-1..2 | registry".
+    /// The hosts that it hits, and its parameters, for reports: "agent-1..2 | registry".
     pub fn detail(&self) -> String {
         self.as_kind().detail()
     }
 
-    /// Why a live mesh of processes on one machine, whose hosts are `all`, can't have it; `None` if it
-    /// can.
-    pub fn beyond_processes(&self, all: &BTreeSet<&str>) -> Option<&'static str> {
-        self.as_kind().beyond_processes(all)
+    /// Why a live mesh of processes on one machine, whose hosts are `all`, can't have this fault;
+    /// `None` if it can.
+    pub fn why_not_live(&self, all: &BTreeSet<&str>) -> Option<&'static str> {
+        self.as_kind().why_not_live(all)
     }
 
-    /// Every list of hosts in it, in order.
+    /// Every list of hosts in the fault, with the field that holds it, in the order of the file.
     pub(crate) fn host_lists(&self) -> Vec<(HostField, Vec<Name>)> {
         let mut lists = Vec::new();
         self.map_hosts(&mut |field, names| lists.push((field, names.clone())));
@@ -145,7 +151,8 @@ impl FaultKind {
 }
 
 /// Every way to draw a fault for an exploration, and whether engine turmoil can have what is drawn.
-/// Those that it can't have come last, so that the others are the same in both engines.
+/// Those that turmoil can't have come last, so that the others have the same numbers in both
+/// engines.
 pub(crate) fn draws() -> Vec<(DrawFault, bool)> {
     let all = draws_by_kind().flat_map(|(draws, ok)| draws.iter().map(move |draw| (*draw, ok)));
     let (both, event): (Vec<_>, Vec<_>) = all.partition(|(_, in_turmoil)| *in_turmoil);

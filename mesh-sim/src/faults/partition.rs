@@ -7,9 +7,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::draw::{Draw, DrawFault};
-use super::effect::{Effect, HostNumbers, Span};
+use super::effect::{FaultEffect, HostNumbers, Span};
 use super::host_field::HostField;
-use super::{FaultKind, Kind, listed};
+use super::{FaultBehaviour, FaultKind, listed};
 
 /// Messages between different groups are lost; hosts in no group reach everyone.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
@@ -36,22 +36,22 @@ impl<H> Partition<H> {
     }
 }
 
-impl Kind for Partition {
+impl FaultBehaviour for Partition {
     fn draws() -> &'static [DrawFault] {
         &[|draw| cut(draw, false), |draw| cut(draw, true)]
     }
 
-    fn effects(&self, span: Span, hosts: &HostNumbers<'_>) -> Vec<(Span, Effect)> {
-        vec![(span, Effect::Cut(hosts.apart(&self.groups, self.one_way)))]
+    fn effects(&self, span: Span, hosts: &HostNumbers<'_>) -> Vec<(Span, FaultEffect)> {
+        vec![(span, FaultEffect::Cut(hosts.apart(&self.groups, self.one_way)))]
     }
 
-    /// Empty groups are dropped; it takes two to be cut from each other.
+    /// Drops empty groups. With fewer than two groups left, nothing is cut.
     fn still_hits(&mut self, _: bool) -> bool {
         self.groups.retain(|group| !group.is_empty());
         self.groups.len() >= 2
     }
 
-    fn beyond_processes(&self, _: &BTreeSet<&str>) -> Option<&'static str> {
+    fn why_not_live(&self, _: &BTreeSet<&str>) -> Option<&'static str> {
         Some("loopback can't be cut")
     }
 

@@ -7,15 +7,15 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::draw::DrawFault;
-use super::effect::{Effect, HostNumbers, Span};
-use super::host_field::{HostField, Scope};
-use super::{FaultKind, Kind, listed};
+use super::effect::{FaultEffect, HostNumbers, Span};
+use super::host_field::{HostField, HostScope};
+use super::{FaultBehaviour, FaultKind, listed};
 
 /// The agents' machines are slower.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SlowDown<H = Vec<Name>> {
-    /// Which agents.
+    /// The agents whose machines are slower.
     pub agents: H,
     /// What is left of their speed: 0.1 is ten times slower.
     #[schemars(range(max = 1.0), extend("exclusiveMinimum" = 0.0))]
@@ -24,12 +24,12 @@ pub struct SlowDown<H = Vec<Name>> {
 
 impl<H> SlowDown<H> {
     pub(super) fn map_hosts<G>(&self, map: &mut dyn FnMut(HostField, &H) -> G) -> SlowDown<G> {
-        let agents = map(HostField::hit("agents", Scope::Agents), &self.agents);
+        let agents = map(HostField::hit("agents", HostScope::Agents), &self.agents);
         SlowDown { agents, factor: self.factor }
     }
 }
 
-impl Kind for SlowDown {
+impl FaultBehaviour for SlowDown {
     fn draws() -> &'static [DrawFault] {
         &[|draw| {
             let agents = draw.some_agents();
@@ -37,11 +37,11 @@ impl Kind for SlowDown {
         }]
     }
 
-    fn effects(&self, span: Span, hosts: &HostNumbers<'_>) -> Vec<(Span, Effect)> {
-        vec![(span, Effect::SpeedFactor(hosts.set(&self.agents), self.factor))]
+    fn effects(&self, span: Span, hosts: &HostNumbers<'_>) -> Vec<(Span, FaultEffect)> {
+        vec![(span, FaultEffect::SpeedFactor(hosts.set(&self.agents), self.factor))]
     }
 
-    fn beyond_processes(&self, _: &BTreeSet<&str>) -> Option<&'static str> {
+    fn why_not_live(&self, _: &BTreeSet<&str>) -> Option<&'static str> {
         Some("jobs sleep for their demand, as on a core of speed 1")
     }
 

@@ -1,4 +1,5 @@
-//! All kinds alike: what is drawn is written, read and described without code that knows the kind.
+//! Tests that hold for every kind of fault: it is drawn, written, read and described by code that
+//! does not know the kind.
 
 use std::path::{Path, PathBuf};
 
@@ -11,7 +12,7 @@ fn agents() -> Vec<Name> {
     (1..=3).map(|number| format!("agent-{number}").into()).collect()
 }
 
-/// A fault of every draw of every kind.
+/// One fault from each function that draws faults.
 fn drawn() -> Vec<Fault> {
     let agents = agents();
     let mut draw = Draw::new(Seed::root(1).rng(), &agents);
@@ -70,7 +71,7 @@ fn a_state_of_a_host_is_set_by_one_fault_at_a_time() {
     assert_eq!(clash(&hold, &hold), None, "holds go together");
 }
 
-/// The source files under a directory, but for those of tests.
+/// Adds the source files under a directory to `found`, without those of tests.
 fn sources(directory: &Path, found: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(directory).unwrap() {
         let path = entry.unwrap().path();

@@ -1,28 +1,30 @@
-//! Fixed-point conversions of the machine model: the only place where it meets a float.
+//! Fixed-point numbers of the machine model. Only these conversions take floats; all else is
+//! integers.
 //!
-//! The widths leave no sum or product of the model able to overflow 128 bits. Speed has 44
-//! fractional bits: a share of n jobs is then off by at most n / 2^44, a nanosecond in some 5 hours
-//! / n.
+//! The widths are chosen so that no sum or product of the model can overflow 128 bits. Speed has 44
+//! fractional bits. The rate of each of n jobs is then off by at most n / 2^44, which is a
+//! nanosecond in about 5 hours / n.
 
 /// Fractional bits of speed and of attained service.
 const SPEED_BITS: u32 = 44;
 /// The greatest speed, 2^18: attained service stays below 2^126 for the 584 years of the clock.
 const MAX_SPEED: u64 = 1 << (SPEED_BITS + 18);
-/// The whole of a core.
-pub(super) const SHARE_ONE: u64 = 1 << 32;
+/// A share of 1, the whole of a core, in the units of shares.
+pub(super) const WHOLE_SHARE: u64 = 1 << 32;
 
-/// A speed (service per time) as an integer, at most 262,144. One above zero never becomes zero.
+/// A speed (service per time) as an integer. Speeds above 262,144 count as that; a speed above zero
+/// never becomes zero.
 pub(super) fn speed(speed: f64) -> u64 {
     let scaled = (speed * (1u64 << SPEED_BITS) as f64).round() as u64;
     scaled.clamp(u64::from(speed > 0.0), MAX_SPEED)
 }
 
-/// A share between 0 and 1 in [`SHARE_ONE`]ths.
+/// A share between 0 and 1 in [`WHOLE_SHARE`]ths.
 pub(super) fn share(share: f64) -> u64 {
-    ((share * SHARE_ONE as f64).round() as u64).min(SHARE_ONE)
+    ((share * WHOLE_SHARE as f64).round() as u64).min(WHOLE_SHARE)
 }
 
-/// Service of so many nanoseconds at speed 1.
+/// The service that a job gets in `nanos` nanoseconds at speed 1.
 pub(super) fn service(nanos: u64) -> u128 {
     u128::from(nanos) << SPEED_BITS
 }

@@ -1,15 +1,17 @@
 //! The machine model: cores shared equally by the running jobs (processor sharing).
 //!
-//! A pure state machine with integer time. Each of n running jobs progresses at
+//! A pure state machine with integer time. Each of n running jobs progresses at the rate
 //! `speed x min(1, c / n)`, where c is the number of cores less what background load takes. All
-//! running jobs progress alike, so one number, the service attained by a job that has run since the
-//! beginning, stands for all of them: a job ends when that number has grown by its demand.
+//! running jobs progress at the same rate. So one number is enough for all of them: the *attained
+//! service* of an imagined job that has run since the beginning. A job ends when that number has
+//! grown by the job's demand.
 //!
-//! Rates are fixed-point integers and change only at whole nanoseconds, so the sum over many short
-//! steps equals that over one long step exactly.
+//! Rates are fixed-point integers and change only at whole nanoseconds. So the sum over many short
+//! steps equals the sum over one long step exactly, and it does not matter how often the machine is
+//! called.
 
+mod busy_seconds;
 mod fixed;
-mod usage;
 
 use std::cmp::Ordering;
 use std::collections::{BinaryHeap, VecDeque};
@@ -19,72 +21,77 @@ use mesh_core::Timestamp;
 use mesh_core::agent::bulk::prefetch;
 use mesh_core::time::nanos;
 
-use crate::scenario::{MachineSpec, Step};
+use crate::scenario::{MachineSpec, ScheduleStep};
 
-use self::usage::{NANOS_PER_SECOND, Usage};
+use self::busy_seconds::{BusySeconds, NANOS_PER_SECOND};
 
-/// Cores shared by running jobs, each known to the caller as a `J`.
+/// The model of one machine: cores that its running jobs share equally. The caller names jobs by a
+/// `J`.
 ///
-/// Every call is given the time, which never goes back; a call also does what was due before it.
-/// After a call, drain [`poll_finished`](Self::poll_finished), then ask
+/// Engines keep one per agent for the whole run; the agent's process may crash and start again on
+/// it. Every call is given the time, which never goes back; a call also does what was due before
+/// it. After a call, drain [`poll_finished`](Self::poll_finished), then ask
 /// [`poll_timeout`](Self::poll_timeout) when to call [`handle_timeout`](Self::handle_timeout).
 /// Starting and finishing a job take O(log n) for n running jobs.
 #[derive(Clone, Debug)]
 pub struct Machine<J> {
     cores: u32,
     nominal_speed: f64,
-    /// Speed at present, fixed point.
+    /// The current speed, with the factor of faults: fixed point, see [`fixed::speed`].
     speed: u64,
     schedule: Vec<BackgroundStep>,
     /// Position in `schedule` of the next step.
     next_step: usize,
-    /// Background share by the schedule, in [`fixed::SHARE_ONE`]ths.
-    scheduled: u64,
-    /// Background share by a fault, in [`fixed::SHARE_ONE`]ths.
+    /// The current background load by the schedule: a share in [`fixed::WHOLE_SHARE`]ths.
+    scheduled_background: u64,
+    /// The background load that a fault sets instead, in [`fixed::WHOLE_SHARE`]ths.
     background_override: Option<u64>,
     memory_base_percent: f64,
     memory_per_job_percent: f64,
 
     now: Timestamp,
-    /// Service attained until `now` by a job that has run since the beginning.
+    /// The service that a job would have attained by `now` if it had run since the beginning.
     attained: u128,
-    /// Growth of `attained` per nanosecond.
+    /// How much `attained` grows per nanosecond.
     rate: u64,
-    running: BinaryHeap<Running<J>>,
-    /// Jobs started so far; numbers them.
+    running: BinaryHeap<RunningJob<J>>,
+    /// The number of jobs started so far, which is the number of the next one.
     started: u64,
     next_completion: Option<Timestamp>,
     finished: VecDeque<J>,
 
-    /// Busy cores at present, in [`fixed::SHARE_ONE`]ths.
+    /// The cores that are busy now, in [`fixed::WHOLE_SHARE`]ths of a core.
     busy: u64,
-    /// Sum of `busy` x nanoseconds since `sampled_at`.
+    /// The sum of `busy` x nanoseconds since `sampled_at`.
     busy_sum: u128,
     sampled_at: Timestamp,
-    /// Between a crash and the next boot nothing is busy.
+    /// True from a crash to the next boot: nothing is busy, not even with background load.
     is_off: bool,
-    usage: Usage,
+    busy_seconds: BusySeconds,
 }
 
+/// A step of the background load's schedule.
 #[derive(Clone, Copy, Debug)]
 struct BackgroundStep {
     at: Timestamp,
+    /// In [`fixed::WHOLE_SHARE`]ths of all cores.
     share: u64,
 }
 
-/// A running job. The greatest ends first, the earlier started one of two that end together.
+/// A running job. In the order of this type the job that ends first is the greatest, because a
+/// [`BinaryHeap`] gives out the greatest; of jobs that end together, the one that started first.
 #[derive(Clone, Copy, Debug)]
-struct Running<J> {
-    /// The machine's `attained` at which the job ends.
+struct RunningJob<J> {
+    /// The value of the machine's `attained` at which the job ends.
     ends_at: u128,
     number: u64,
     job: J,
 }
 
 impl<J: Copy + Eq> Machine<J> {
-    /// An idle machine at time zero.
+    /// An idle machine at time zero, switched on.
     pub fn new(spec: &MachineSpec) -> Self {
-        let step = |step: &Step| BackgroundStep {
+        let step = |step: &ScheduleStep| BackgroundStep {
             at: Timestamp::from(step.at),
             share: fixed::share(step.value),
         };
@@ -94,7 +101,7 @@ impl<J: Copy + Eq> Machine<J> {
             speed: fixed::speed(spec.speed),
             schedule: spec.background.iter().map(step).collect(),
             next_step: 0,
-            scheduled: 0,
+            scheduled_background: 0,
             background_override: None,
             memory_base_percent: spec.memory_base_percent,
             memory_per_job_percent: spec.memory_per_job_percent,
@@ -109,7 +116,7 @@ impl<J: Copy + Eq> Machine<J> {
             busy_sum: 0,
             sampled_at: Timestamp::ZERO,
             is_off: false,
-            usage: Usage::default(),
+            busy_seconds: BusySeconds::default(),
         };
         machine.advance(Timestamp::ZERO);
         machine
@@ -119,34 +126,34 @@ impl<J: Copy + Eq> Machine<J> {
     pub fn start(&mut self, now: Timestamp, job: J, demand: Duration) {
         self.advance(now);
         let ends_at = self.attained + fixed::service(nanos(demand));
-        self.running.push(Running { ends_at, number: self.started, job });
+        self.running.push(RunningJob { ends_at, number: self.started, job });
         self.started += 1;
-        self.retire();
+        self.move_finished();
         self.reschedule();
     }
 
-    /// Asks the processor for the running jobs.
+    /// Prefetches the memory of the running jobs, for a caller with thousands of machines.
     pub fn prefetch(&self) {
         if let Some(last) = self.running.as_slice().last() {
             prefetch(last);
         }
     }
 
-    /// The job that ends first.
+    /// The job that will end first, if none starts or stops before.
     pub fn first_to_end(&self) -> Option<J> {
         self.running.peek().map(|running| running.job)
     }
 
-    /// Stops a job that runs; nothing happens if it doesn't. Linear in the number of running jobs.
+    /// Stops a running job; does nothing if it doesn't run. Takes O(n) for n running jobs.
     pub fn cancel(&mut self, now: Timestamp, job: J) {
         self.advance(now);
         self.running.retain(|running| running.job != job);
         self.reschedule();
     }
 
-    /// Drops every job, the finished ones that were not drained included. Nothing is busy until
-    /// the machine [boots](Self::boot): it has crashed, or the process on it has not started or has
-    /// ended.
+    /// Switches the machine off: drops every job, also the finished ones that were not drained.
+    /// Nothing is busy until the machine [boots](Self::boot). This is for a crash, and for a
+    /// machine whose process has not started yet or has ended.
     pub fn switch_off(&mut self, now: Timestamp) {
         self.advance(now);
         self.running.clear();
@@ -155,7 +162,8 @@ impl<J: Copy + Eq> Machine<J> {
         self.reschedule();
     }
 
-    /// Starts, for the first time or after a crash: the next sample looks back to here only.
+    /// Switches the machine on, for the first time or after a crash. The next sample of the CPU
+    /// looks back to this time and not further.
     pub fn boot(&mut self, now: Timestamp) {
         self.advance(now);
         self.is_off = false;
@@ -164,33 +172,36 @@ impl<J: Copy + Eq> Machine<J> {
         self.sampled_at = self.now;
     }
 
-    /// Sets the background load to a share of all cores, 0 to 1; `None` returns to the schedule.
+    /// Sets the background load to a share of all cores, 0 to 1; `None` returns to the scheduled
+    /// load.
     pub fn set_background_override(&mut self, now: Timestamp, share: Option<f64>) {
         self.advance(now);
         self.background_override = share.map(fixed::share);
         self.reschedule();
     }
 
-    /// Sets the factor on the machine's own speed; 1 is the usual.
+    /// Sets the factor on the machine's own speed; 1 without faults.
     pub fn set_speed_factor(&mut self, now: Timestamp, factor: f64) {
         self.advance(now);
         self.speed = fixed::speed(self.nominal_speed * factor);
         self.reschedule();
     }
 
-    /// Does what is due until `now`.
+    /// Does everything that is due until `now`.
     pub fn handle_timeout(&mut self, now: Timestamp) {
         self.advance(now);
     }
 
-    /// The next job that ended, in the order of their ends.
+    /// The next job that has ended, in the order of their ends.
     pub fn poll_finished(&mut self) -> Option<J> {
         self.finished.pop_front()
     }
 
-    /// When to call [`handle_timeout`](Self::handle_timeout) at the latest, if no other call comes
-    /// first: the next end of a job, or a step of the background load that may move it.
+    /// When to call [`handle_timeout`](Self::handle_timeout) at the latest if no other call comes
+    /// first: at the next end of a job, or at a step of the background load that may change when
+    /// that is.
     pub fn poll_timeout(&self) -> Option<Timestamp> {
+        // Without jobs a step of the background load changes no end, so nobody needs to be woken for it.
         if self.running.is_empty() {
             return None;
         }
@@ -201,14 +212,14 @@ impl<J: Copy + Eq> Machine<J> {
         }
     }
 
-    /// Number of running jobs.
+    /// The number of running jobs.
     pub fn running(&self) -> usize {
         self.running.len()
     }
 
-    /// CPU % as an operating system reports it: the busy share of all cores since the previous
-    /// sample (or the beginning), background load included, 0 to 100. The share at present if no
-    /// time has passed.
+    /// CPU % as an operating system reports it: the busy share of all cores since the last sample
+    /// or boot, background load included, 0 to 100. If no time has passed since then, the share
+    /// that is busy now.
     pub fn sample_cpu(&mut self, now: Timestamp) -> f64 {
         self.advance(now);
         let (busy, window) = match nanos(self.now.since(self.sampled_at)) {
@@ -220,42 +231,45 @@ impl<J: Copy + Eq> Machine<J> {
         self.percent(busy, window)
     }
 
-    /// The next second that is over, counted from 0, and its CPU %: the busy share of all cores
-    /// within it. Seconds in which nothing was busy are left out.
+    /// The next second that is over, counted from 0, with its CPU %: the busy share of all cores
+    /// within that second. Seconds in which nothing was busy are left out.
     pub fn poll_second(&mut self) -> Option<(u64, f64)> {
-        let (second, busy) = self.usage.take_passed()?;
+        let (second, busy) = self.busy_seconds.take_passed()?;
         Some((second, self.percent(busy, u128::from(NANOS_PER_SECOND))))
     }
 
-    /// The second that is not over, and CPU % of its part until now; `None` at its very beginning.
+    /// The second that is not over, with the CPU % of its part until now; `None` at its very
+    /// beginning.
     pub fn present_second(&self) -> Option<(u64, f64)> {
         let now = self.now.as_nanos();
         let (second, part) = (now / NANOS_PER_SECOND, now % NANOS_PER_SECOND);
-        (part > 0).then(|| (second, self.percent(self.usage.present(), u128::from(part))))
+        (part > 0).then(|| (second, self.percent(self.busy_seconds.present(), u128::from(part))))
     }
 
-    /// Memory % with `jobs` jobs in flight, at most 100.
+    /// Memory % with `jobs` jobs running, at most 100.
     pub fn memory_percent(&self, jobs: u32) -> f64 {
         (self.memory_base_percent + self.memory_per_job_percent * f64::from(jobs)).min(100.0)
     }
 
-    /// `busy` x nanoseconds as a percentage of what all cores can do in `window` nanoseconds.
+    /// A sum of busy cores x nanoseconds, as a percentage of what all cores can do in `window`
+    /// nanoseconds.
     fn percent(&self, busy: u128, window: u128) -> f64 {
-        let capacity = u128::from(self.cores) * u128::from(fixed::SHARE_ONE) * window;
+        let capacity = u128::from(self.cores) * u128::from(fixed::WHOLE_SHARE) * window;
         if capacity == 0 { 100.0 } else { (busy as f64 / capacity as f64 * 100.0).min(100.0) }
     }
 
-    /// Moves to `to` through every end of a job and every background step until then.
+    /// Moves the time to `to`, and stops on the way at every end of a job and every background
+    /// step.
     fn advance(&mut self, to: Timestamp) {
         loop {
             let step = self.schedule.get(self.next_step).copied().filter(|step| step.at <= to);
             let horizon = step.map_or(to, |step| step.at);
             if let Some(at) = self.next_completion.filter(|&at| at <= horizon) {
                 self.elapse(at);
-                self.retire();
+                self.move_finished();
             } else if let Some(step) = step {
                 self.elapse(step.at);
-                self.scheduled = step.share;
+                self.scheduled_background = step.share;
                 self.next_step += 1;
             } else {
                 self.elapse(to);
@@ -265,19 +279,19 @@ impl<J: Copy + Eq> Machine<J> {
         }
     }
 
-    /// Lets time pass in which nothing changes.
+    /// Lets time pass during which no rate changes.
     fn elapse(&mut self, to: Timestamp) {
         let passed = nanos(to.since(self.now));
         if passed > 0 {
             self.attained += u128::from(self.rate) * u128::from(passed);
             self.busy_sum += u128::from(self.busy) * u128::from(passed);
-            self.usage.elapse(self.now, to, self.busy);
+            self.busy_seconds.elapse(self.now, to, self.busy);
             self.now = to;
         }
     }
 
-    /// Moves the jobs that have attained their demand to `finished`.
-    fn retire(&mut self) {
+    /// Moves the jobs that have got their demand from `running` to `finished`.
+    fn move_finished(&mut self) {
         while let Some(first) = self.running.peek()
             && first.ends_at <= self.attained
         {
@@ -286,21 +300,22 @@ impl<J: Copy + Eq> Machine<J> {
         }
     }
 
-    /// Recomputes what follows from the jobs, the speed and the background load.
+    /// Recomputes what follows from the running jobs, the speed and the background load: how many
+    /// cores are busy, the rate of the jobs and the next end.
     fn reschedule(&mut self) {
         let background = match self.is_off {
             true => 0,
-            false => self.background_override.unwrap_or(self.scheduled),
+            false => self.background_override.unwrap_or(self.scheduled_background),
         };
         let jobs = self.running.len() as u64;
-        let free = u64::from(self.cores) * (fixed::SHARE_ONE - background);
-        let wanted = jobs.saturating_mul(fixed::SHARE_ONE);
+        let free = u64::from(self.cores) * (fixed::WHOLE_SHARE - background);
+        let wanted = jobs.saturating_mul(fixed::WHOLE_SHARE);
         self.busy = wanted.min(free) + u64::from(self.cores) * background;
 
         self.rate = if wanted <= free {
             self.speed
         } else {
-            // Rounded up, so that a job that shares evenly ends on the nanosecond it should.
+            // Rounded up, so that jobs that share the cores evenly end exactly on their nanosecond.
             (u128::from(self.speed) * u128::from(free)).div_ceil(u128::from(wanted)) as u64
         };
         self.next_completion = self.running.peek().and_then(|first| {
@@ -308,32 +323,32 @@ impl<J: Copy + Eq> Machine<J> {
                 return None;
             }
             let wait = (first.ends_at - self.attained).div_ceil(u128::from(self.rate));
-            // An end beyond the clock's range never comes.
+            // A job whose end is beyond the range of the clock never ends.
             let at = self.now.as_nanos().checked_add(u64::try_from(wait).ok()?)?;
             Some(Timestamp::from_nanos(at))
         });
     }
 }
 
-impl<J> Ord for Running<J> {
+impl<J> Ord for RunningJob<J> {
     fn cmp(&self, other: &Self) -> Ordering {
         (other.ends_at, other.number).cmp(&(self.ends_at, self.number))
     }
 }
 
-impl<J> PartialOrd for Running<J> {
+impl<J> PartialOrd for RunningJob<J> {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl<J> PartialEq for Running<J> {
+impl<J> PartialEq for RunningJob<J> {
     fn eq(&self, other: &Self) -> bool {
         self.cmp(other).is_eq()
     }
 }
 
-impl<J> Eq for Running<J> {}
+impl<J> Eq for RunningJob<J> {}
 
 #[cfg(test)]
 mod queueing_tests;

@@ -1,7 +1,7 @@
 //! The machine against the closed forms of queueing theory.
 //!
-//! Seeds are fixed, so each figure is one number that either agrees or doesn't; a tolerance is
-//! about four standard errors of a mean over so many correlated jobs.
+//! The seeds are fixed, so each figure is always the same number. Each tolerance is about four
+//! standard errors of a mean over that many correlated jobs.
 
 use mesh_core::seed::Seed;
 
@@ -11,15 +11,22 @@ use crate::dist::Distribution;
 
 const SERVICE: Distribution = Distribution::Exponential { mean: 1.0 };
 
-/// What a run measured, in seconds.
-struct Measured {
+/// Times in the system (mean and 99 % quantile, in seconds), and the CPU in percent.
+struct QueueFigures {
     mean: f64,
     p99: f64,
     cpu_percent: f64,
 }
 
-/// Poisson arrivals at load `rho` to a first-come-first-served queue with `limit` slots.
-fn measure(cores: u32, limit: usize, service: &Distribution, rho: f64, jobs: usize) -> Measured {
+/// Poisson arrivals at the offered load `rho` (0 to 1 of all cores) to a first-come-first-served
+/// queue in front of a machine that runs at most `limit` jobs at once.
+fn measure(
+    cores: u32,
+    limit: usize,
+    service: &Distribution,
+    rho: f64,
+    jobs: usize,
+) -> QueueFigures {
     let seed = Seed::root(2);
     let (mut gaps, mut demands) = (seed.child("gaps").rng(), seed.child("demands").rng());
     let gap = Distribution::Exponential { mean: 1.0 / (rho * f64::from(cores)) };
@@ -52,7 +59,7 @@ fn measure(cores: u32, limit: usize, service: &Distribution, rho: f64, jobs: usi
     let end = *arrived.last().expect("at least one job");
     let cpu_percent = machine.sample_cpu(end);
     times.sort_unstable();
-    Measured {
+    QueueFigures {
         mean: times.iter().sum::<Duration>().as_secs_f64() / jobs as f64,
         p99: times[jobs * 99 / 100].as_secs_f64(),
         cpu_percent,

@@ -21,7 +21,8 @@ fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }
 
-/// Follows the machine's own timeouts until nothing is left; every end with its time.
+/// Calls the machine at its own timeouts until no job is left. Returns each job with the time of
+/// its end.
 fn run(machine: &mut Machine<u32>) -> Vec<(u32, Timestamp)> {
     let mut ends = Vec::new();
     let mut now = Timestamp::ZERO;
@@ -108,9 +109,9 @@ fn speed_and_its_factor_scale_the_rate() {
 #[test]
 fn background_load_takes_its_share_by_schedule() {
     let background = vec![
-        Step { at: ms(0), value: 0.5 },
-        Step { at: ms(20), value: 1.0 },
-        Step { at: ms(30), value: 0.0 },
+        ScheduleStep { at: ms(0), value: 0.5 },
+        ScheduleStep { at: ms(20), value: 1.0 },
+        ScheduleStep { at: ms(30), value: 0.0 },
     ];
     let mut machine = Machine::new(&MachineSpec { background, ..spec(2) });
     // One core is left for two jobs, then none, then both.
@@ -122,7 +123,7 @@ fn background_load_takes_its_share_by_schedule() {
 
 #[test]
 fn half_of_two_cores_is_enough_for_one_job() {
-    let background = vec![Step { at: ms(0), value: 0.5 }];
+    let background = vec![ScheduleStep { at: ms(0), value: 0.5 }];
     let mut machine = Machine::new(&MachineSpec { background, ..spec(2) });
     machine.start(at(0), 1, ms(15));
     assert_eq!(run(&mut machine), [(1, at(15))]);
@@ -130,7 +131,7 @@ fn half_of_two_cores_is_enough_for_one_job() {
 
 #[test]
 fn an_override_replaces_the_schedule_until_it_is_lifted() {
-    let background = vec![Step { at: ms(5), value: 0.75 }];
+    let background = vec![ScheduleStep { at: ms(5), value: 0.75 }];
     let mut machine = Machine::new(&MachineSpec { background, ..spec(1) });
     machine.set_background_override(at(0), Some(0.5));
     machine.start(at(0), 1, ms(10));
@@ -254,7 +255,7 @@ proptest! {
         small in 1u64..100_000,
     ) {
         let background =
-            steps.into_iter().map(|(at, value)| Step { at: ms(at), value }).collect();
+            steps.into_iter().map(|(at, value)| ScheduleStep { at: ms(at), value }).collect();
         let mut coarse = Machine::new(&MachineSpec { background, speed: 0.7, ..spec(cores) });
         let mut fine = coarse.clone();
         let mut now = Timestamp::ZERO;
@@ -278,7 +279,7 @@ proptest! {
     }
 }
 
-/// What was busy in each second until `now`, the one that is not over last.
+/// CPU % of each second until `now`, the second that is not over last.
 fn seconds(machine: &mut Machine<u32>, now: Timestamp) -> Vec<(u64, f64)> {
     machine.handle_timeout(now);
     let passed: Vec<_> = std::iter::from_fn(|| machine.poll_second()).collect();
@@ -299,7 +300,7 @@ fn a_second_has_the_cpu_share_of_what_happened_within_it() {
 
 #[test]
 fn a_crash_keeps_the_busy_share_until_then_and_ends_it() {
-    let background = vec![Step { at: ms(0), value: 0.5 }];
+    let background = vec![ScheduleStep { at: ms(0), value: 0.5 }];
     let mut machine = Machine::new(&MachineSpec { background, ..spec(1) });
     machine.set_background_override(at(0), Some(0.0));
     machine.start(at(2_000), 1, ms(1_000));

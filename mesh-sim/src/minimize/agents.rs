@@ -1,4 +1,4 @@
-//! A scenario with fewer agents.
+//! Making a scenario with fewer agents.
 
 use std::collections::BTreeSet;
 
@@ -8,42 +8,44 @@ use toml::{Table, Value};
 use crate::faults::Fault;
 use crate::scenario::{CLIENT, Draft, REGISTRY};
 
-/// An agent, and the group in the file that it comes from.
+/// An agent, and the group of the scenario file to which it belongs.
 #[derive(Clone, Debug)]
-pub(super) struct Member {
+pub(super) struct GroupedAgent {
+    /// The position of the group among `[[agents]]`.
     group: usize,
     name: Name,
 }
 
 /// Every agent of a draft, in file order.
-pub(super) fn members(draft: &Draft) -> Vec<Member> {
+pub(super) fn grouped_agents(draft: &Draft) -> Vec<GroupedAgent> {
     let groups = draft.get(&["agents"]).and_then(Value::as_array).map(Vec::as_slice);
-    let mut members = Vec::new();
+    let mut agents = Vec::new();
     for (group, table) in groups.unwrap_or_default().iter().enumerate() {
         let base = table.get("name").and_then(Value::as_str).unwrap_or_default();
         match table.get("count").and_then(Value::as_integer).unwrap_or(1) {
-            1 => members.push(Member { group, name: base.into() }),
-            count => members.extend((1..=count).map(|number| {
+            1 => agents.push(GroupedAgent { group, name: base.into() }),
+            count => agents.extend((1..=count).map(|number| {
                 let name = format!("{base}-{number}").into();
-                Member { group, name }
+                GroupedAgent { group, name }
             })),
         }
     }
-    members
+    agents
 }
 
-/// The draft with those agents alone; faults forget the others.
-pub(super) fn with_members(draft: &Draft, faults: &[Fault], members: &[Member]) -> Draft {
+/// The draft with only these agents. Faults are reduced to them too; a fault that then does nothing
+/// is dropped.
+pub(super) fn with_agents(draft: &Draft, faults: &[Fault], agents: &[GroupedAgent]) -> Draft {
     let groups = draft.get(&["agents"]).and_then(Value::as_array).cloned().unwrap_or_default();
     let mut tables = Vec::new();
     for (number, group) in groups.iter().enumerate() {
         let Some(group) = group.as_table() else { continue };
         let names: Vec<&Name> =
-            members.iter().filter(|member| member.group == number).map(|m| &m.name).collect();
+            agents.iter().filter(|agent| agent.group == number).map(|m| &m.name).collect();
         tables.extend(group_of(group, &names).into_iter().map(Value::from));
     }
     let kept: BTreeSet<&str> =
-        members.iter().map(|member| &*member.name).chain([REGISTRY, CLIENT]).collect();
+        agents.iter().map(|agent| &*agent.name).chain([REGISTRY, CLIENT]).collect();
     let faults: Vec<Fault> = faults.iter().filter_map(|fault| fault.among(&kept)).collect();
     let mut draft = draft.clone();
     draft.set_list(&["agents"], tables);
@@ -51,7 +53,8 @@ pub(super) fn with_members(draft: &Draft, faults: &[Fault], members: &[Member]) 
     draft
 }
 
-/// The tables that make agents of these names: as one group if they are its first ones.
+/// The tables of a scenario file that make these agents of a group. One table is enough if they are
+/// the first ones of the group; otherwise each gets a table of its own.
 fn group_of(group: &Table, names: &[&Name]) -> Vec<Table> {
     let base = group.get("name").and_then(Value::as_str).unwrap_or_default();
     let are_the_first =
@@ -79,18 +82,18 @@ mod tests {
 
     #[test]
     fn fewer_agents_make_a_scenario_again() {
-        let faults = Scenario::from_str(FULL, "full.toml").unwrap().faults;
+        let faults = Scenario::parse(FULL, "full.toml").unwrap().faults;
         let draft = Draft::parse(FULL).unwrap();
-        let all = members(&draft);
-        let names: Vec<&str> = all.iter().map(|member| &*member.name).collect();
+        let all = grouped_agents(&draft);
+        let names: Vec<&str> = all.iter().map(|agent| &*agent.name).collect();
         assert_eq!(names, ["agent-1", "agent-2", "agent-3", "odd"]);
-        let mut fewer = with_members(&draft, &faults, &[all[0].clone(), all[2].clone()]);
+        let mut fewer = with_agents(&draft, &faults, &[all[0].clone(), all[2].clone()]);
         fewer.remove(&["network", "links"]);
-        let scenario = fewer.load("fewer.toml").unwrap().scenario;
+        let scenario = fewer.check("fewer.toml").unwrap().scenario;
         let names: Vec<&str> = scenario.agents.iter().map(|agent| &*agent.name).collect();
         assert_eq!(names, ["agent-1", "agent-3"]);
         assert!(scenario.faults.len() < faults.len());
-        let again = with_members(&draft, &faults, &all).load("all.toml").unwrap().scenario;
+        let again = with_agents(&draft, &faults, &all).check("all.toml").unwrap().scenario;
         assert_eq!(again.faults, faults);
         assert_eq!(again.agents.len(), 4);
     }

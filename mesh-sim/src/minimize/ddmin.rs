@@ -1,11 +1,12 @@
-//! Delta debugging: which of many things does a failure need?
+//! Delta debugging: which of many items a failure needs.
 
-/// A part of `items` that still fails and from which no single item can be left out (ddmin, A.
-/// Zeller and R. Hildebrandt, "Simplifying and Isolating Failure-Inducing Input", IEEE TSE 28(2),
-/// 2002). `items` as a whole must fail.
+/// Finds a part of `items` that still fails and from which no single item can be left out. `items`
+/// as a whole must fail.
 ///
-/// `first_failing` is given candidates, the most welcome first, and says which is the first of them
-/// that fails. A candidate that can't be tried does not fail.
+/// The algorithm is ddmin (A. Zeller and R. Hildebrandt, "Simplifying and Isolating
+/// Failure-Inducing Input", IEEE TSE 28(2), 2002). `first_failing` gets candidates, those that
+/// would save most first, and returns the position of the first one that fails. A candidate that
+/// can't be run counts as one that does not fail.
 pub(super) fn ddmin<T: Clone>(
     mut items: Vec<T>,
     mut first_failing: impl FnMut(&[Vec<T>]) -> Option<usize>,
@@ -17,7 +18,7 @@ pub(super) fn ddmin<T: Clone>(
     while items.len() >= 2 {
         parts = parts.min(items.len());
         let mut candidates = chunks(&items, parts);
-        // With two parts, each is the other's complement.
+        // With two parts, each one is the complement of the other.
         if parts > 2 {
             candidates.extend(complements(&candidates));
         }
@@ -33,13 +34,13 @@ pub(super) fn ddmin<T: Clone>(
     items
 }
 
-/// `parts` pieces whose sizes differ by one at most.
+/// Cuts `items` into `parts` pieces whose sizes differ by at most one.
 fn chunks<T: Clone>(items: &[T], parts: usize) -> Vec<Vec<T>> {
     let border = |part: usize| items.len() * part / parts;
     (0..parts).map(|part| items[border(part)..border(part + 1)].to_vec()).collect()
 }
 
-/// For each piece, everything but it.
+/// For each piece, all items that are not in it.
 fn complements<T: Clone>(chunks: &[Vec<T>]) -> Vec<Vec<T>> {
     let without = |out: usize| {
         let others = chunks.iter().enumerate().filter(move |(part, _)| *part != out);

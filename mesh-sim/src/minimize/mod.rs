@@ -1,10 +1,10 @@
-//! A failing scenario made small: fewer faults, agents, links and requests, and less time, as long
-//! as it fails in the same way.
+//! Minimization: a failing scenario is made smaller as long as it fails in the same way. It gets
+//! fewer faults, agents, links and requests, and a shorter duration.
 //!
-//! Each pass proposes smaller scenarios; one that passes the checks and fails with the same
-//! [`Defect`] takes the place of the one before. Passes repeat until none finds anything, so the
-//! result is minimal with respect to every single proposal. It is a function of the scenario, the
-//! defect and the limit on tries, whatever the number of threads.
+//! Each pass proposes smaller scenarios. One that passes the checks and fails with the same
+//! [`Defect`] takes the place of the smallest so far. Passes repeat until none finds a smaller
+//! scenario, so no single proposal could make the result smaller. The result is a function of the
+//! scenario, the defect and the limit on tries; it does not depend on the number of threads.
 
 mod agents;
 mod ddmin;
@@ -17,108 +17,114 @@ use std::num::NonZero;
 use std::ops::ControlFlow;
 
 use crate::engine::Run;
-use crate::failure::{Defect, Failure, judge};
 use crate::parallel::in_order;
-use crate::scenario::{Draft, EngineKind, Loaded, Scenario};
+use crate::run_failure::{Defect, RunFailure, judge};
+use crate::scenario::{Draft, EngineKind, Scenario, ScenarioFile};
 
-/// What to minimize.
+/// Which failing run of a scenario to minimize.
 #[derive(Clone, Debug)]
-pub struct Target {
-    /// Label of the policy.
+pub struct MinimizeTarget {
+    /// The label of the run's policy.
     pub policy: String,
-    /// The seed.
+    /// The seed of the run.
     pub seed: u64,
-    /// The engine.
+    /// The engine that carries it out.
     pub engine: EngineKind,
-    /// How it fails; `None`: as it does first.
+    /// The way in which smaller scenarios must fail too; `None`: in the way of the run's first
+    /// failure.
     pub defect: Option<Defect>,
 }
 
-/// How to go about it.
+/// How much work to spend on a minimization.
 #[derive(Clone, Copy, Debug)]
 pub struct Effort {
-    /// Smaller scenarios are run on so many threads.
+    /// The number of threads on which smaller scenarios are run.
     pub threads: NonZero<usize>,
-    /// After so many of them, the smallest so far is it.
+    /// The most scenarios to run. After that many the smallest so far is the result.
     pub max_tries: usize,
 }
 
-/// News of one smaller scenario that was run.
+/// A smaller scenario that was run, as a minimization reports it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Step<'a> {
-    /// How many have been run, this one included.
+pub struct TriedScenario<'a> {
+    /// The number of scenarios that have been run, this one included.
     pub tries: usize,
-    /// What was left out or made smaller.
+    /// What is smaller in it, in words: "2 of 3 faults".
     pub what: &'a str,
-    /// It still fails, so it is kept.
+    /// Whether it still fails in the same way, so that it takes the place of the smallest so far.
     pub kept: bool,
 }
 
-/// A small scenario that fails.
+/// The smallest scenario found that fails in the same way.
 #[derive(Clone, Debug)]
-pub struct Minimal {
-    /// Its file as data.
+pub struct MinimalScenario {
+    /// The scenario as data that can be written to a file.
     pub draft: Draft,
-    /// What it means.
+    /// The checked scenario.
     pub scenario: Scenario,
-    /// How it fails.
-    pub failure: Failure,
-    /// How many scenarios were run to find it.
+    /// The failure of its run.
+    pub failure: RunFailure,
+    /// The number of scenarios that were run to find it.
     pub tries: usize,
 }
 
-/// Shrinks what `target` says of a scenario; `None` if that does not fail.
+/// Makes the failing run `target` of a scenario smaller. `progress` is called for each scenario
+/// that was run. Returns `None` if `target` does not fail.
 pub fn minimize(
-    loaded: &Loaded,
-    target: &Target,
+    file: &ScenarioFile,
+    target: &MinimizeTarget,
     effort: Effort,
-    news: &mut dyn FnMut(&Step<'_>),
-) -> Option<Minimal> {
-    let draft = passes::one_run(loaded, target, None);
+    progress: &mut dyn FnMut(&TriedScenario<'_>),
+) -> Option<MinimalScenario> {
+    let draft = passes::one_run(file, target, None);
     let (scenario, failure) = fails(&draft, target, target.defect.as_ref())?;
     let defect = failure.defect.clone();
-    let mut search = Search {
-        best: Minimal { draft, scenario, failure, tries: 1 },
+    let mut minimizer = Minimizer {
+        best: MinimalScenario { draft, scenario, failure, tries: 1 },
         target,
         defect: &defect,
         effort,
         seen: BTreeSet::new(),
-        news,
+        progress,
     };
-    search.one_threshold(loaded);
+    minimizer.one_threshold(file);
     loop {
-        let before = search.best.draft.clone();
-        search.all_passes();
-        if search.best.draft == before || search.is_over() {
-            return Some(search.best);
+        let before = minimizer.best.draft.clone();
+        minimizer.all_passes();
+        if minimizer.best.draft == before || minimizer.is_over() {
+            return Some(minimizer.best);
         }
     }
 }
 
-/// A scenario that may take the place of the best so far.
-struct Candidate {
+/// A proposal: a smaller scenario that takes the place of the best so far if it fails.
+struct SmallerScenario {
+    /// What is smaller in it, as in [`TriedScenario::what`].
     what: String,
     draft: Draft,
 }
 
-struct Search<'a> {
-    best: Minimal,
-    target: &'a Target,
+/// The state of one minimization. [`passes`] has the methods that propose smaller scenarios.
+struct Minimizer<'a> {
+    /// The smallest failing scenario so far.
+    best: MinimalScenario,
+    target: &'a MinimizeTarget,
     defect: &'a Defect,
     effort: Effort,
-    /// Texts that have been run; no text is run twice.
+    /// The texts of the scenarios that have been run. No text is run twice.
     seen: BTreeSet<String>,
-    news: &'a mut dyn FnMut(&Step<'_>),
+    progress: &'a mut dyn FnMut(&TriedScenario<'_>),
 }
 
-impl Search<'_> {
+impl Minimizer<'_> {
     fn is_over(&self) -> bool {
         self.best.tries >= self.effort.max_tries
     }
 
-    /// The first candidate that fails in the same way becomes the best; says which it was.
-    fn first_failing(&mut self, candidates: &[Candidate]) -> Option<usize> {
-        let fresh: Vec<(usize, &Candidate)> = candidates
+    /// Runs candidates until one fails in the same way. That one becomes the best so far; its
+    /// position is returned.
+    fn first_failing(&mut self, candidates: &[SmallerScenario]) -> Option<usize> {
+        let fresh: Vec<(usize, &SmallerScenario)> = candidates
             .iter()
             .enumerate()
             .filter(|(_, candidate)| candidate.draft != self.best.draft)
@@ -133,18 +139,18 @@ impl Search<'_> {
             |number| number < fresh.len(),
             |number| fails(&fresh[number].1.draft, target, Some(defect)),
             |number, result| {
-                let (index, Candidate { what, draft }) = fresh[number];
+                let (index, SmallerScenario { what, draft }) = fresh[number];
                 self.best.tries += 1;
                 let kept = result.is_some();
-                (self.news)(&Step { tries: self.best.tries, what, kept });
+                (self.progress)(&TriedScenario { tries: self.best.tries, what, kept });
                 let Some((scenario, failure)) = result else { return ControlFlow::Continue(()) };
                 let (draft, tries) = (draft.clone(), self.best.tries);
-                self.best = Minimal { draft, scenario, failure, tries };
+                self.best = MinimalScenario { draft, scenario, failure, tries };
                 found = Some(index);
                 ControlFlow::Break(())
             },
         );
-        // Those behind the one that was found have not been tried.
+        // Candidates after the one that was found have not been tried, so they may be tried later.
         if let Some(found) = found {
             for (_, candidate) in fresh.iter().filter(|(index, _)| *index > found) {
                 self.seen.remove(&candidate.draft.text());
@@ -154,14 +160,19 @@ impl Search<'_> {
     }
 }
 
-/// Whether it passes the checks.
+/// Whether a draft passes all checks of scenario files and of the engine.
 fn is_sound(draft: &Draft, engine: EngineKind) -> bool {
-    draft.load("").is_ok_and(|loaded| loaded.check_engine(engine).is_ok())
+    draft.check("").is_ok_and(|file| file.check_engine(engine).is_ok())
 }
 
-/// Runs a draft: what it means and its failure, if it fails in this way, or in any without one.
-fn fails(draft: &Draft, target: &Target, defect: Option<&Defect>) -> Option<(Scenario, Failure)> {
-    let scenario = draft.load("").ok()?.scenario;
+/// Runs a draft. Returns its scenario and the first failure with this defect, or with any if
+/// `defect` is `None`.
+fn fails(
+    draft: &Draft,
+    target: &MinimizeTarget,
+    defect: Option<&Defect>,
+) -> Option<(Scenario, RunFailure)> {
+    let scenario = draft.check("").ok()?.scenario;
     let policy = scenario.policies.iter().find(|policy| policy.label == target.policy)?;
     let run = Run { scenario: &scenario, policy, seed: target.seed, trace: false };
     let mut failures = judge(&run, target.engine).failures.into_iter();

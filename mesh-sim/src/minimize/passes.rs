@@ -1,4 +1,4 @@
-//! The ways to make a scenario smaller.
+//! The passes of a minimization: the ways in which a scenario can be made smaller.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -6,23 +6,24 @@ use std::time::Duration;
 use mesh_core::protocol::Name;
 use toml::{Table, Value};
 
-use super::agents::{members, with_members};
+use super::agents::{grouped_agents, with_agents};
 use super::ddmin::ddmin;
-use super::{Candidate, Search, Target};
-use crate::failure::Defect;
+use super::{MinimizeTarget, Minimizer, SmallerScenario};
 use crate::faults::Fault;
 use crate::figures::Expect;
-use crate::scenario::{Draft, Loaded};
+use crate::format::counted;
+use crate::run_failure::Defect;
+use crate::scenario::{Draft, ScenarioFile};
 use crate::units::format_duration;
 
-/// Shares of a quantity that are tried instead of the whole, in eighths.
+/// The shares of a quantity that are tried instead of the whole, in eighths.
 const EIGHTHS: [u32; 5] = [1, 2, 4, 6, 7];
 
-/// The scenario with one policy, one seed and the thresholds that can be missed in it; with
-/// `only`, that threshold alone.
-pub(super) fn one_run(loaded: &Loaded, target: &Target, only: Option<&str>) -> Draft {
-    let mut draft = loaded.draft();
-    let scenario = &loaded.scenario;
+/// The scenario reduced to one policy, one seed and the thresholds of that policy. With `only`, the
+/// threshold of that name alone is kept.
+pub(super) fn one_run(file: &ScenarioFile, target: &MinimizeTarget, only: Option<&str>) -> Draft {
+    let mut draft = file.draft();
+    let scenario = &file.scenario;
     draft.set(&["seeds"], vec![Value::from(target.seed as i64)]);
     let position = scenario.policies.iter().position(|policy| policy.label == target.policy);
     let policies = draft.get(&["policies"]).and_then(Value::as_array);
@@ -43,14 +44,14 @@ pub(super) fn one_run(loaded: &Loaded, target: &Target, only: Option<&str>) -> D
     if !expect.is_empty() {
         draft.set(&["expect", &target.policy], expect);
     }
-    // Host patterns become the hosts that they mean, so that agents can go one by one.
+    // Host patterns are written out as hosts, so that agents can be left out one by one.
     draft.set_faults(&scenario.faults);
     draft
 }
 
-impl Search<'_> {
-    /// Drops the thresholds that this is not about.
-    pub(super) fn one_threshold(&mut self, loaded: &Loaded) {
+impl Minimizer<'_> {
+    /// Drops the thresholds that have nothing to do with the defect.
+    pub(super) fn one_threshold(&mut self, file: &ScenarioFile) {
         let only = match self.defect {
             Defect::Threshold { field, .. } => field,
             Defect::NoRequests => return,
@@ -59,11 +60,11 @@ impl Search<'_> {
         if self.best.scenario.expect.values().all(Expect::is_empty) {
             return;
         }
-        let draft = one_run(loaded, self.target, Some(only));
-        self.first_failing(&[Candidate { what: "other thresholds".to_owned(), draft }]);
+        let draft = one_run(file, self.target, Some(only));
+        self.first_failing(&[SmallerScenario { what: "other thresholds".to_owned(), draft }]);
     }
 
-    /// Everything once, what saves most first.
+    /// Runs each pass once. Those that usually save most come first.
     pub(super) fn all_passes(&mut self) {
         self.faults();
         self.network();
@@ -71,14 +72,14 @@ impl Search<'_> {
         self.agents();
         self.joins_and_leaves();
         self.fault_hosts();
-        self.load();
+        self.workload();
     }
 
     fn faults(&mut self) {
         let faults = self.best.scenario.faults.clone();
         let total = faults.len();
         ddmin(faults, |candidates| {
-            let candidate = |faults: &Vec<Fault>| Candidate {
+            let candidate = |faults: &Vec<Fault>| SmallerScenario {
                 what: format!("{} of {total} faults", faults.len()),
                 draft: self.edited(|draft| draft.set_faults(faults)),
             };
@@ -87,14 +88,15 @@ impl Search<'_> {
         });
     }
 
-    /// Fewer links of their own, no bad messages, and one latency instead of a distribution.
+    /// Fewer links with a quality of their own, no loss and duplication, and a constant latency
+    /// instead of a distribution.
     fn network(&mut self) {
-        self.list(&["network", "links"], "links");
+        self.list(&["network", "links"], "link");
         for field in ["loss", "duplication"] {
             let path = ["network", field];
             if self.best.draft.get(&path).is_some() {
                 let draft = self.edited(|draft| drop(draft.remove(&path)));
-                self.first_failing(&[Candidate { what: format!("no {field}"), draft }]);
+                self.first_failing(&[SmallerScenario { what: format!("no {field}"), draft }]);
             }
         }
         let path = ["network", "latency"];
@@ -103,16 +105,17 @@ impl Search<'_> {
             let latency = Duration::from_micros(latency.as_micros() as u64);
             let draft = self.edited(|draft| draft.set_duration(&path, latency));
             let what = format!("a latency of {}", format_duration(latency));
-            self.first_failing(&[Candidate { what, draft }]);
+            self.first_failing(&[SmallerScenario { what, draft }]);
         }
     }
 
-    /// Shrinks a list in the tree.
+    /// Fewer items of the list at a path of the file. `name` is what one of them is called in
+    /// reports.
     fn list(&mut self, path: &[&str], name: &str) {
         let items = self.best.draft.get(path).and_then(Value::as_array).cloned();
         ddmin(items.unwrap_or_default(), |candidates| {
-            let candidate = |items: &Vec<Value>| Candidate {
-                what: format!("{} {name}", items.len()),
+            let candidate = |items: &Vec<Value>| SmallerScenario {
+                what: counted(items.len(), name),
                 draft: self.edited(|draft| draft.set_list(path, items.clone())),
             };
             let candidates: Vec<_> = candidates.iter().map(candidate).collect();
@@ -121,20 +124,20 @@ impl Search<'_> {
     }
 
     fn agents(&mut self) {
-        let agents = members(&self.best.draft);
+        let agents = grouped_agents(&self.best.draft);
         let total = agents.len();
         let (draft, faults) = (self.best.draft.clone(), self.best.scenario.faults.clone());
         ddmin(agents, |candidates| {
-            let candidate = |members: &Vec<_>| Candidate {
+            let candidate = |members: &Vec<_>| SmallerScenario {
                 what: format!("{} of {total} agents", members.len()),
-                draft: with_members(&draft, &faults, members),
+                draft: with_agents(&draft, &faults, members),
             };
             let candidates: Vec<_> = candidates.iter().map(candidate).collect();
             self.first_failing(&candidates)
         });
     }
 
-    /// Agents that are there from the start, and stay.
+    /// Agents that are there from the start, and stay to the end.
     fn joins_and_leaves(&mut self) {
         let groups = self.best.draft.get(&["agents"]).and_then(Value::as_array).cloned();
         for index in 0..groups.map_or(0, |groups| groups.len()) {
@@ -148,12 +151,12 @@ impl Search<'_> {
                 let name = group.get("name").and_then(Value::as_str).unwrap_or_default();
                 let what = format!("agents {name} {what}");
                 let draft = self.edited(|draft| draft.set_list(&["agents"], groups));
-                self.first_failing(&[Candidate { what, draft }]);
+                self.first_failing(&[SmallerScenario { what, draft }]);
             }
         }
     }
 
-    /// Faults that strike fewer hosts.
+    /// Faults that hit fewer hosts.
     fn fault_hosts(&mut self) {
         for index in 0..self.best.scenario.faults.len() {
             let Some(fault) = self.best.scenario.faults.get(index).cloned() else { return };
@@ -164,10 +167,11 @@ impl Search<'_> {
                     let mut faults = whole.clone();
                     match fault.among(&kept) {
                         Some(fewer) => faults[index] = fewer,
+                        // A fault that hits nobody is left to the pass over faults.
                         None => faults = self.best.scenario.faults.clone(),
                     }
-                    Candidate {
-                        what: format!("{} hosts in a {}", hosts.len(), fault.kind.name()),
+                    SmallerScenario {
+                        what: format!("{} on {}", fault.kind.name(), counted(hosts.len(), "host")),
                         draft: self.edited(|draft| draft.set_faults(&faults)),
                     }
                 };
@@ -177,81 +181,82 @@ impl Search<'_> {
         }
     }
 
-    /// Faults that begin earlier and last shorter, and a shorter run.
+    /// Faults that begin earlier and are shorter, and a shorter run.
     fn times(&mut self) {
         for index in 0..self.best.scenario.faults.len() {
-            self.shrink(|search| {
-                let fault = &search.best.scenario.faults[index];
+            self.shrink(|minimizer| {
+                let fault = &minimizer.best.scenario.faults[index];
                 shorter(fault.lasts.unwrap_or_default())
-                    .map(|lasts| search.fault_with(index, fault.at, Some(lasts)))
+                    .map(|lasts| minimizer.fault_with(index, fault.at, Some(lasts)))
                     .collect()
             });
         }
-        // Together first: what follows from their order stays.
-        self.shrink(|search| {
-            let faults = &search.best.scenario.faults;
+        // All faults are moved together first, because the failure may need their order.
+        self.shrink(|minimizer| {
+            let faults = &minimizer.best.scenario.faults;
             let first = faults.iter().map(|fault| fault.at).min().unwrap_or_default();
             let earlier = |at: Duration| {
                 let moved = |fault: &Fault| Fault { at: fault.at - (first - at), ..fault.clone() };
                 let faults: Vec<Fault> = faults.iter().map(moved).collect();
-                Candidate {
+                SmallerScenario {
                     what: format!("faults from {}", format_duration(at)),
-                    draft: search.edited(|draft| draft.set_faults(&faults)),
+                    draft: minimizer.edited(|draft| draft.set_faults(&faults)),
                 }
             };
             shorter(first).map(earlier).collect()
         });
         for index in 0..self.best.scenario.faults.len() {
-            self.shrink(|search| {
-                let fault = &search.best.scenario.faults[index];
-                shorter(fault.at).map(|at| search.fault_with(index, at, fault.lasts)).collect()
+            self.shrink(|minimizer| {
+                let fault = &minimizer.best.scenario.faults[index];
+                shorter(fault.at).map(|at| minimizer.fault_with(index, at, fault.lasts)).collect()
             });
         }
         for field in ["duration", "drain"] {
-            self.shrink(|search| {
-                let value = search.best.draft.duration(&[field]).unwrap_or_default();
-                let candidate = |value| Candidate {
+            self.shrink(|minimizer| {
+                let value = minimizer.best.draft.duration(&[field]).unwrap_or_default();
+                let candidate = |value| SmallerScenario {
                     what: format!("{field} {}", format_duration(value)),
-                    draft: search.edited(|draft| draft.set_duration(&[field], value)),
+                    draft: minimizer.edited(|draft| draft.set_duration(&[field], value)),
                 };
                 shorter(value).map(candidate).collect()
             });
         }
     }
 
-    fn fault_with(&self, index: usize, at: Duration, lasts: Option<Duration>) -> Candidate {
+    fn fault_with(&self, index: usize, at: Duration, lasts: Option<Duration>) -> SmallerScenario {
         let mut faults = self.best.scenario.faults.clone();
         let kind = faults[index].kind.name();
         faults[index] = Fault { at, lasts, kind: faults[index].kind.clone() };
         let span = lasts.map_or("the rest".to_owned(), format_duration);
-        Candidate {
+        SmallerScenario {
             what: format!("{kind} at {} for {span}", format_duration(at)),
             draft: self.edited(|draft| draft.set_faults(&faults)),
         }
     }
 
-    fn load(&mut self) {
-        self.list(&["workload", "steps"], "rate steps");
+    /// Fewer rate steps, and a lower rate or fewer clients.
+    fn workload(&mut self) {
+        self.list(&["workload", "steps"], "rate step");
         for field in ["rate", "clients"] {
             let path = ["workload", field];
-            self.shrink(|search| {
-                let value = search.best.draft.get(&path);
+            self.shrink(|minimizer| {
+                let value = minimizer.best.draft.get(&path);
                 let number =
                     |value: &Value| value.as_float().or(value.as_integer().map(|n| n as f64));
                 let whole = value.and_then(number).unwrap_or_default();
                 let share = |eighths: &u32| (whole * f64::from(*eighths) / 8.0).ceil();
                 let smaller = EIGHTHS.iter().map(share).filter(|less| *less < whole);
-                let candidate = |less: f64| Candidate {
+                let candidate = |less: f64| SmallerScenario {
                     what: format!("{field} {less}"),
-                    draft: search.edited(|draft| draft.set_number(&path, less)),
+                    draft: minimizer.edited(|draft| draft.set_number(&path, less)),
                 };
                 smaller.map(candidate).collect()
             });
         }
     }
 
-    /// Takes the first of the proposals that fails, and asks again, until none does.
-    fn shrink(&mut self, propose: impl Fn(&Self) -> Vec<Candidate>) {
+    /// Takes the first proposal that fails, and asks for proposals again, until none of them fails.
+    fn shrink(&mut self, propose: impl Fn(&Self) -> Vec<SmallerScenario>) {
         while self.first_failing(&propose(self)).is_some() {}
     }
 
@@ -262,7 +267,8 @@ impl Search<'_> {
     }
 }
 
-/// Shorter durations, the shortest first, in the grain that a person would write.
+/// Shorter durations than `whole`, the shortest first. They are round numbers, as a person would
+/// write them.
 fn shorter(whole: Duration) -> impl Iterator<Item = Duration> {
     let grain = match whole.as_millis() {
         20_000.. => 1_000,

@@ -51,25 +51,25 @@ min_success = 0.95
 max_p99 = "10s"
 "#;
 
-fn target(loaded: &Loaded) -> Target {
-    let engine = loaded.scenario.engine;
-    Target { policy: "round_robin".to_owned(), seed: 7, engine, defect: None }
+fn target(file: &ScenarioFile) -> MinimizeTarget {
+    let engine = file.scenario.engine;
+    MinimizeTarget { policy: "round_robin".to_owned(), seed: 7, engine, defect: None }
 }
 
-fn run(threads: usize) -> (Minimal, Vec<String>) {
-    let loaded = Loaded::from_text(SCENARIO, "bad.toml").unwrap();
+fn run(threads: usize) -> (MinimalScenario, Vec<String>) {
+    let file = ScenarioFile::parse(SCENARIO, "bad.toml").unwrap();
     let threads = NonZero::new(threads).unwrap();
     let effort = Effort { threads, max_tries: 60 };
-    let mut news = Vec::new();
-    let found = minimize(&loaded, &target(&loaded), effort, &mut |step| {
-        news.push(format!("{step:?}"));
+    let mut progress = Vec::new();
+    let found = minimize(&file, &target(&file), effort, &mut |step| {
+        progress.push(format!("{step:?}"));
     });
-    (found.unwrap(), news)
+    (found.unwrap(), progress)
 }
 
 #[test]
 fn what_is_left_is_what_the_failure_needs_whatever_the_threads() {
-    let (minimal, news) = run(1);
+    let (minimal, progress) = run(1);
     let Scenario { faults, agents, policies, seeds, duration, expect, .. } = &minimal.scenario;
     let defect = Defect::Threshold { field: "min_success", cause: Some("timed_out") };
     assert_eq!(minimal.failure.defect, defect);
@@ -78,23 +78,23 @@ fn what_is_left_is_what_the_failure_needs_whatever_the_threads() {
     assert_eq!((policies.len(), &seeds[..]), (1, &[7][..]));
     assert!(duration.as_secs() < 8);
     assert_eq!(expect["round_robin"].get("max_p99"), None);
-    let file = crate::failure::failing_file(
+    let file = crate::run_failure::failing_file(
         &minimal.draft,
         std::slice::from_ref(&minimal.failure),
         EngineKind::Turmoil,
         "small.toml",
     );
     assert!(file.contains("# Replay it: mesh-sim replay small.toml\n"), "{file}");
-    let again = Loaded::from_text(&file, "small.toml").unwrap();
+    let again = ScenarioFile::parse(&file, "small.toml").unwrap();
     assert_eq!(again.scenario.faults, *faults);
-    let (other, other_news) = run(2);
-    assert_eq!((other.draft, other_news), (minimal.draft, news));
+    let (other, other_progress) = run(2);
+    assert_eq!((other.draft, other_progress), (minimal.draft, progress));
 }
 
 #[test]
 fn what_does_not_fail_is_not_minimized() {
     let sound = SCENARIO.replace("min_success = 0.95", "min_success = 0.1");
-    let loaded = Loaded::from_text(&sound, "sound.toml").unwrap();
+    let file = ScenarioFile::parse(&sound, "sound.toml").unwrap();
     let effort = Effort { threads: NonZero::<usize>::MIN, max_tries: 10 };
-    assert!(minimize(&loaded, &target(&loaded), effort, &mut |_| ()).is_none());
+    assert!(minimize(&file, &target(&file), effort, &mut |_| ()).is_none());
 }

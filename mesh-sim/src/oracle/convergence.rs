@@ -17,9 +17,7 @@ use super::bounds::{NoticeBounds, on_clock, slowest_clock};
 use super::leases::LeaseOracle;
 use crate::faults::FaultSchedule;
 use crate::host::{AgentId, AgentMap, HostId};
-use crate::presence::{
-    MembershipChange, Presence, drain_limit, planned_changes, presence_at_start,
-};
+use crate::presence::{PlannedChange, Presence, drain_limit, planned_changes, presence_at_start};
 use crate::record::Violation;
 use crate::scenario::Scenario;
 
@@ -197,7 +195,7 @@ impl ConvergenceOracle {
 fn last_departure(scenario: &Scenario) -> Timestamp {
     let changes = planned_changes(scenario).into_iter();
     let settled =
-        |change: MembershipChange| if change.joins { change.at } else { change.at + drain_limit() };
+        |change: PlannedChange| if change.joins { change.at } else { change.at + drain_limit() };
     changes.map(settled).max().unwrap_or_default()
 }
 

@@ -9,7 +9,7 @@ use super::cpu::CpuColumns;
 use super::{
     FaultWindow, LatencyHistogram, OutcomeCounts, RunRecord, Second, Violation, WindowCounts,
 };
-use crate::host::{AgentId, Id as _};
+use crate::host::{AgentId, IndexedId as _};
 use crate::journal::{Fact, FactObserver, JournalEntry, RequestOutcome};
 use crate::scenario::Scenario;
 

@@ -1,4 +1,4 @@
-//! Problems in a scenario file, shown where they are.
+//! Problems in a scenario file, shown in the lines where they are.
 
 use std::fmt;
 use std::ops::Range;
@@ -6,24 +6,24 @@ use std::sync::Arc;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
-/// Columns that a message may take; longer source lines are cut around the problem.
+/// The most columns of a message. Longer lines of the file are cut around the problem.
 const WIDTH: usize = 100;
 
-/// Most problems that are shown; a file with more is not a scenario.
+/// The most problems that are shown.
 const SHOWN: usize = 100;
 
-/// One problem.
+/// One problem of a scenario file: what is wrong, where, and what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// Byte range in the file; `None` if the problem is the file itself.
+    /// The byte range in the file; `None` if the problem concerns the file as a whole.
     pub span: Option<Range<usize>>,
     /// What is wrong, in one lowercase line.
     pub title: String,
-    /// What to do about it, shown under the span.
+    /// What to do about it, shown under the span; may be empty.
     pub label: String,
-    /// Other places that the problem is about, each with a remark.
+    /// Other places that belong to the problem, each with a remark.
     pub related: Vec<(Range<usize>, String)>,
-    /// What else helps, below the snippet.
+    /// Further advice, shown below the lines of the file.
     pub notes: Vec<String>,
 }
 
@@ -43,19 +43,19 @@ impl Problem {
         }
     }
 
-    /// A problem of the whole file.
+    /// A problem that concerns the file as a whole.
     pub(super) fn of_file(title: impl Into<String>) -> Self {
         Self { span: None, ..Self::at(0..0, title, "") }
     }
 
-    /// Adds a line below the snippet.
+    /// Adds advice below the lines of the file.
     #[must_use]
     pub(crate) fn note(mut self, note: impl Into<String>) -> Self {
         self.notes.push(note.into());
         self
     }
 
-    /// Points at another place too.
+    /// Adds another place that belongs to the problem.
     #[must_use]
     pub(super) fn related(mut self, span: Range<usize>, remark: impl Into<String>) -> Self {
         self.related.push((span, remark.into()));
@@ -63,7 +63,8 @@ impl Problem {
     }
 }
 
-/// Every problem found in one scenario file, in file order. `Display` renders without colour.
+/// Every problem found in one scenario file, in the order of the file. `Display` shows them as
+/// [`render`](Self::render) does without colour.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostics {
     file: String,
@@ -78,7 +79,7 @@ impl Diagnostics {
         Self { file: file.to_owned(), text, problems }
     }
 
-    /// One problem of the file as a whole.
+    /// A single problem, which concerns the file as a whole.
     pub(super) fn of_file(file: &str, title: impl Into<String>) -> Self {
         Self::new(file, Arc::from(""), vec![Problem::of_file(title)])
     }
@@ -88,15 +89,15 @@ impl Diagnostics {
         &self.problems
     }
 
-    /// Line and column of a byte of the file, both from 1; columns count characters.
+    /// The line and column of a byte of the file, both counted from 1. Columns count characters.
     pub fn line_column(&self, byte: usize) -> (usize, usize) {
         let before = &self.text[..floor_boundary(&self.text, byte)];
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
         (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
     }
 
-    /// The messages as a compiler shows them, one after the other, ending in a newline. After
-    /// the first 100 it says how many more there are.
+    /// The problems as a compiler shows them, with the lines of the file, ending in a newline.
+    /// After the first 100 problems it says how many more there are.
     pub fn render(&self, colour: bool) -> String {
         let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
         let renderer = renderer.term_width(WIDTH);
@@ -106,7 +107,7 @@ impl Diagnostics {
         if let Some(more @ 1..) = self.problems.len().checked_sub(SHOWN) {
             messages.push(format!("and {more} more"));
         }
-        // The renderer replaces the older control characters of the source, but not these.
+        // The renderer replaces the control characters of ASCII, but not these.
         let is_control = |c: char| ('\u{80}'..='\u{9f}').contains(&c);
         messages.join("\n\n").replace(is_control, "\u{fffd}") + "\n"
     }
@@ -128,7 +129,7 @@ impl Diagnostics {
         renderer.render(&[group])
     }
 
-    /// Cuts a span to its first line: a table's whole body is noise.
+    /// Cuts a span to its first line. The whole body of a table would only distract.
     fn one_line(&self, span: &Range<usize>) -> Range<usize> {
         let start = floor_boundary(&self.text, span.start);
         let end = floor_boundary(&self.text, span.end).max(start);

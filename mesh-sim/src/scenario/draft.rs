@@ -1,24 +1,26 @@
-//! A scenario as data: its file's tree, to be edited and written again.
+//! Drafts: a scenario file as a tree of data that programs edit and write again.
 //!
-//! The tree is what the checks in this module's neighbours read, so an edited scenario goes through
-//! the same door as one that a person wrote.
+//! A draft that was edited passes the same checks as a file that a person wrote.
 
 use std::time::Duration;
 
 use toml::{Table, Value};
 
-use super::Loaded;
+use super::ScenarioFile;
 use super::diagnostic::Diagnostics;
 use crate::faults::Fault;
 use crate::host_names::host_ranges;
 use crate::units::{format_duration, parse_duration};
 
-/// A scenario file that is being edited; not checked before [`Draft::load`].
+/// A scenario file that is being edited: a TOML table, changed by paths of keys.
+///
+/// Nothing is checked until [`Draft::check`] is called. A draft loses the comments of its file;
+/// where these matter, the text is edited in place instead.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Draft(Table);
 
 impl Draft {
-    /// The draft of a file's text.
+    /// Parses the text of a file.
     ///
     /// # Errors
     /// If the text is not TOML.
@@ -32,12 +34,12 @@ impl Draft {
         rest.iter().try_fold(self.0.get(*first)?, |value, key| value.get(key))
     }
 
-    /// The duration at a path of keys; `None` if there is no well-formed one.
+    /// The duration at a path of keys; `None` if there is no well-formed duration.
     pub fn duration(&self, path: &[&str]) -> Option<Duration> {
         parse_duration(self.get(path)?.as_str()?).ok()
     }
 
-    /// Puts a value at a path of keys; tables on the way are made.
+    /// Sets the value at a path of keys. Tables on the path are made if they are missing.
     pub fn set(&mut self, path: &[&str], value: impl Into<Value>) {
         if let Some((last, way)) = path.split_last()
             && let Some(table) = self.table(way)
@@ -46,12 +48,12 @@ impl Draft {
         }
     }
 
-    /// Puts a duration at a path of keys.
+    /// Sets a duration at a path of keys.
     pub fn set_duration(&mut self, path: &[&str], value: Duration) {
         self.set(path, format_duration(value));
     }
 
-    /// Puts a number there: an integer if it is whole.
+    /// Sets a number at a path of keys; an integer if the number is whole.
     pub fn set_number(&mut self, path: &[&str], value: f64) {
         match value.fract() == 0.0 && value.abs() < 1e15 {
             true => self.set(path, value as i64),
@@ -59,14 +61,14 @@ impl Draft {
         }
     }
 
-    /// Takes the value at a path of keys away, so that its default holds.
+    /// Removes the value at a path of keys, so that the default holds. Returns what was there.
     pub fn remove(&mut self, path: &[&str]) -> Option<Value> {
         let (last, way) = path.split_last()?;
         let is_there = way.is_empty() || self.get(way).is_some();
         if is_there { self.table(way)?.remove(*last) } else { None }
     }
 
-    /// Puts a list at a path of keys, or takes it away if there is nothing in it.
+    /// Sets a list at a path of keys; removes the field if the list is empty.
     pub fn set_list(&mut self, path: &[&str], items: Vec<Value>) {
         match items.is_empty() {
             true => drop(self.remove(path)),
@@ -81,19 +83,20 @@ impl Draft {
 
     /// The text of the file.
     pub fn text(&self) -> String {
-        // A tree of strings, numbers, lists and tables with string keys can always be written.
+        // Writing can't fail: a tree of strings, numbers, lists and tables is always valid TOML.
         toml::to_string(&self.0).unwrap_or_default()
     }
 
-    /// Checks it as a scenario file; `file` is only its name in messages.
+    /// Checks the draft as a scenario file; `file` is its name in messages.
     ///
     /// # Errors
-    /// As [`Loaded::load`].
-    pub fn load(&self, file: &str) -> Result<Loaded, Diagnostics> {
-        Loaded::from_text(&self.text(), file)
+    /// As [`ScenarioFile::read`].
+    pub fn check(&self, file: &str) -> Result<ScenarioFile, Diagnostics> {
+        ScenarioFile::parse(&self.text(), file)
     }
 
-    /// The table at a path; `None` if something else stands in the way.
+    /// The table at a path of keys, made if it is missing; `None` if a value on the path is no
+    /// table.
     fn table(&mut self, path: &[&str]) -> Option<&mut Table> {
         path.iter().try_fold(&mut self.0, |table, key| {
             table.entry(*key).or_insert_with(|| Table::new().into()).as_table_mut()
@@ -101,7 +104,7 @@ impl Draft {
     }
 }
 
-/// The fault as a file writes it.
+/// The fault as a table of a scenario file.
 fn table_of(fault: &Fault) -> Table {
     let mut table = Table::new();
     let mut put = |key: &str, value: Value| drop(table.insert(key.to_owned(), value));
@@ -111,7 +114,7 @@ fn table_of(fault: &Fault) -> Table {
         put("for", format_duration(lasts).into());
     }
     let kind = fault.kind.map_hosts(&mut |_, names| host_ranges(names));
-    // Parameters are strings, numbers, switches and lists of strings, which TOML can write.
+    // This can't fail: parameters are strings, numbers, booleans and lists of strings.
     table.extend(Table::try_from(&kind).unwrap_or_default());
     table
 }
@@ -128,10 +131,10 @@ mod tests {
         let lossy = "[[faults]]\nkind = 'loss'\nat = '1s'\nfor = '1s'\nratio = 0.25\n\
                      between = ['agent-1', ['odd', 'registry']]\n";
         let full = format!("{FULL}\n{lossy}");
-        let original = Scenario::from_str(&full, "full.toml").unwrap();
+        let original = Scenario::parse(&full, "full.toml").unwrap();
         let mut draft = Draft::parse(&full).unwrap();
         draft.set_faults(&original.faults);
-        let mut written = draft.load("written.toml").unwrap().scenario;
+        let mut written = draft.check("written.toml").unwrap().scenario;
         written.sha256.clone_from(&original.sha256);
         assert_eq!(written, original);
     }

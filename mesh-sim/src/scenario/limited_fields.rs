@@ -1,49 +1,56 @@
-//! Where the fields stand that an engine may be unable to honour.
+//! The fields of a file that not every engine can honour, with their places in the file.
 
 use std::ops::Range;
 
+use super::parsed_toml::{FieldPath, ParsedToml};
 use super::raw;
-use super::source::{Path, Source};
-use super::walk::FoundDuration;
+use super::structure::DurationField;
 
 /// The fields of a scenario file that not every engine can honour, with their places in the file.
-/// They are found while the file is read; an engine that is asked to run it looks through them.
+///
+/// They are collected while the file is read, when it is not yet known which engine will run it. An
+/// engine that is asked to run the scenario looks through them, and reports those that it can't
+/// honour.
 #[derive(Clone, Debug)]
 pub(crate) struct LimitedFields {
-    /// Every duration in the file: an engine's clock may be too coarse for it.
-    pub(crate) durations: Vec<FoundDuration>,
-    /// The place of the list of agents: an engine may have no room for so many.
+    /// Every duration in the file. The clock of an engine may be too coarse for it.
+    pub(crate) durations: Vec<DurationField>,
+    /// The place of the list of agents. An engine may not be able to run so many.
     pub(crate) agents: Range<usize>,
-    /// Fields that ask for what turmoil's network and clocks don't have.
-    pub(crate) beyond_turmoil: Vec<(Path, Range<usize>)>,
+    /// Fields whose values turmoil's network and clocks can't produce.
+    pub(crate) beyond_turmoil: Vec<(FieldPath, Range<usize>)>,
 }
 
 impl LimitedFields {
-    /// Finds them in a file that has passed all checks.
+    /// Collects the fields of a file that has passed all checks.
     pub(super) fn find(
         raw: &raw::Scenario,
-        source: &Source<'_>,
-        durations: Vec<FoundDuration>,
+        source: &ParsedToml<'_>,
+        durations: Vec<DurationField>,
     ) -> Self {
-        let agents = source.span(&Path::field("agents"));
-        Self { durations, agents, beyond_turmoil: beyond_turmoil(raw, source) }
+        let agents = source.span(&FieldPath::field("agents"));
+        Self { durations, agents, beyond_turmoil: fields_beyond_turmoil(raw, source) }
     }
 }
 
-fn beyond_turmoil(raw: &raw::Scenario, source: &Source<'_>) -> Vec<(Path, Range<usize>)> {
+/// The fields with values that engine turmoil can't produce, in any scenario.
+fn fields_beyond_turmoil(
+    raw: &raw::Scenario,
+    source: &ParsedToml<'_>,
+) -> Vec<(FieldPath, Range<usize>)> {
     let mut fields = Vec::new();
     for (position, group) in raw.agents.iter().enumerate() {
         if group.clock_rate != 1.0 {
-            fields.push(Path::field("agents").index(position).key("clock_rate"));
+            fields.push(FieldPath::field("agents").index(position).key("clock_rate"));
         }
     }
     for (position, fault) in raw.faults.iter().enumerate() {
-        if let Some(field) = fault.kind.beyond_turmoil() {
-            fields.push(Path::field("faults").index(position).key(field));
+        if let Some(field) = fault.kind.field_beyond_turmoil() {
+            fields.push(FieldPath::field("faults").index(position).key(field));
         }
     }
-    let network = Path::field("network");
-    let mut check = |at: &Path, latency: Option<&raw::Latency>, ratios: [f64; 2]| {
+    let network = FieldPath::field("network");
+    let mut check = |at: &FieldPath, latency: Option<&raw::Latency>, ratios: [f64; 2]| {
         let constant = |latency| {
             matches!(
                 latency,

@@ -1,22 +1,23 @@
 //! A scenario: one experiment, checked and complete.
 //!
-//! The types here are what the engines work from. They exist only past the door: [`Scenario::load`]
-//! reads a file, collects every problem in it and either returns a whole scenario or all of them.
+//! The types in this file are what the engines work from. They are made only from files that passed
+//! every check: [`Scenario::read`] reads a file and returns either a complete scenario or all
+//! problems of the file. The types in `raw` are the file as it is written.
 
 mod check;
 mod diagnostic;
 mod draft;
-mod edit;
-mod hosts;
+mod edit_in_place;
+mod file;
+mod host_directory;
 mod limited_fields;
-mod load;
+mod parsed_toml;
 mod raw;
 mod schema;
 mod settings;
 mod shape;
-mod source;
+mod structure;
 mod text;
-mod walk;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -30,12 +31,12 @@ use mesh_core::routing::PolicyFactory;
 pub use self::diagnostic::{Diagnostics, Problem};
 pub use self::draft::Draft;
 #[cfg(feature = "reports")]
-pub(crate) use self::edit::{keys, set_fields};
+pub(crate) use self::edit_in_place::{keys, set_fields};
+pub use self::file::ScenarioFile;
 pub(crate) use self::limited_fields::LimitedFields;
-pub use self::load::Loaded;
+pub(crate) use self::parsed_toml::FieldPath;
 pub use self::schema::{json_schema, json_schema_text};
-pub(crate) use self::source::Path as FieldPath;
-pub(crate) use self::walk::FoundDuration;
+pub(crate) use self::structure::DurationField;
 use crate::dist::Distribution;
 use crate::faults::{Fault, FaultSchedule};
 use crate::figures::Expect;
@@ -43,47 +44,52 @@ use crate::host::AgentId;
 pub use crate::host_names::{CLIENT, REGISTRY};
 use crate::network::NetworkSpec;
 
-/// One experiment.
+/// One experiment: agents and their machines, a network, a workload, faults, and the policies to
+/// compare.
+///
+/// A scenario is read from a file, or built in code with
+/// [`Simulation::build`](crate::Simulation::build). A [`Run`](crate::engine::Run) of it takes one
+/// of its policies and one of its seeds. It does not change during a run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Scenario {
-    /// Names the results directory.
+    /// The scenario's name. Its results are written to a directory of this name.
     pub name: String,
-    /// One line for the report.
+    /// What the scenario shows, in one line, for the report.
     pub description: String,
-    /// SHA-256 of the file, with the lines of files that it names in their places, in hex.
+    /// The SHA-256 of the file in hex. Files that it names count with their lines.
     pub sha256: String,
-    /// Which engine runs it unless the command line says otherwise.
+    /// The engine that runs it unless the command line says otherwise.
     pub engine: EngineKind,
-    /// Each policy runs once per seed.
+    /// The seeds. Each policy runs once with each of them.
     pub seeds: Vec<u64>,
-    /// Arrivals happen in `0..duration`.
+    /// How long requests arrive: they are due in `0..duration`.
     pub duration: Duration,
-    /// Requests that were due before this are not in the figures.
+    /// Requests that were due before this are not counted in the figures.
     pub warm_up: Duration,
-    /// Extra time after `duration` for the last requests to end and the mesh to converge.
+    /// Extra time after `duration`, for the last requests to end and the mesh to converge.
     pub drain: Duration,
     /// How long leases last.
     pub leases: LeaseConfig,
-    /// How agents use the registry, but that each has a `refresh` of its own.
+    /// How agents use the registry. Its `refresh` does not count, because each agent has its own.
     pub membership: MembershipConfig,
-    /// Every agent, groups expanded, in file order.
+    /// Every agent, in the order of the file, with groups written out.
     pub agents: Vec<AgentSpec>,
     /// How agents delegate.
     pub delegation: DelegationConfig,
-    /// One-way latencies.
+    /// The links between hosts.
     pub network: NetworkSpec,
-    /// What load arrives.
+    /// The requests that clients send.
     pub workload: WorkloadSpec,
-    /// The policies to compare, in file order.
+    /// The policies to compare, in the order of the file.
     pub policies: Vec<PolicySpec>,
-    /// What goes wrong, by start time.
+    /// What goes wrong, in the order of start times.
     pub faults: Vec<Fault>,
     /// Thresholds by policy label; the key `*` holds those of every policy.
     pub expect: BTreeMap<String, Expect>,
 }
 
 impl Scenario {
-    /// When its faults hold, and on what network.
+    /// The schedule of the scenario's faults, with its network.
     pub fn fault_schedule(&self) -> FaultSchedule {
         let agents = self.agents.iter().map(|agent| agent.name.clone());
         FaultSchedule::new(agents, &self.network, &self.faults)
@@ -94,14 +100,14 @@ impl Scenario {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum EngineKind {
-    /// Byte-level simulation over turmoil's TCP.
+    /// The code of mesh-node, with real HTTP bytes over turmoil's simulated TCP.
     Turmoil,
-    /// The state machines over one queue of events.
+    /// The state machines of mesh-core over one queue of events.
     Event,
 }
 
 impl EngineKind {
-    /// Its name in scenario files and results.
+    /// The engine's name in scenario files and results.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Turmoil => "turmoil",
@@ -109,7 +115,7 @@ impl EngineKind {
         }
     }
 
-    /// The grain of its time, to be said with its figures.
+    /// The resolution of the engine's time, which reports show beside its figures.
     pub const fn resolution(self) -> &'static str {
         match self {
             Self::Turmoil => "1 ms",
@@ -121,60 +127,61 @@ impl EngineKind {
 /// One agent and the machine under it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AgentSpec {
-    /// Unique; also its host name.
+    /// The agent's name, which is unique and also the name of its host.
     pub name: Name,
-    /// Its machine.
+    /// The machine on which the agent does its jobs.
     pub machine: MachineSpec,
-    /// Which jobs it takes.
+    /// How many jobs the agent runs and queues before it refuses more.
     pub admission: AdmissionConfig,
-    /// It fetches the list of peers this often, before jitter.
+    /// The time between two fetches of the list of peers, before jitter.
     pub refresh: Duration,
-    /// How fast its clock runs; 1 is right.
+    /// How fast the agent's clock runs: 1 is right, 1.01 gains a second in 100.
     pub clock_rate: f64,
-    /// When it starts and joins the mesh; zero: it is there from the start.
+    /// When the agent starts and joins the mesh; zero: it is there from the start.
     pub joins: Duration,
-    /// When it is told to shut down; `None`: it stays to the end of the run.
+    /// When the agent is told to shut down; `None`: it stays to the end of the run.
     pub leaves: Option<Duration>,
 }
 
-/// A machine: cores shared by the running jobs.
+/// The machine under an agent: cores that its running jobs share.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MachineSpec {
-    /// Number of cores.
+    /// The number of cores.
     pub cores: u32,
-    /// Work done per second and core; 1 is the reference.
+    /// The work done per second and core; 1 is the reference machine.
     pub speed: f64,
-    /// Share of all cores taken by others, 0 to 1, from each time on; sorted by time.
-    pub background: Vec<Step>,
-    /// Memory in use at rest, percent.
+    /// The share of all cores that other programs take, 0 to 1: the schedule of its values, by
+    /// time.
+    pub background: Vec<ScheduleStep>,
+    /// The memory in use while no job runs, in percent.
     pub memory_base_percent: f64,
-    /// Memory that each running job adds, percent.
+    /// The memory that each running job adds, in percent.
     pub memory_per_job_percent: f64,
-    /// CPU % is the busy share over this window.
+    /// CPU % is the busy share of all cores over this window.
     pub cpu_window: Duration,
 }
 
-/// A value that holds from a time on.
+/// A step of a schedule: a value that holds from a time on, until the next step.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Step {
-    /// From here on ...
+pub struct ScheduleStep {
+    /// When the value begins to hold, from the start of the run.
     pub at: Duration,
-    /// ... this value.
+    /// The value, in the unit of what is scheduled.
     pub value: f64,
 }
 
-/// The load.
+/// The requests that clients send: when, to which agents, and how much work each is.
 #[derive(Clone, Debug, PartialEq)]
 pub struct WorkloadSpec {
     /// When requests are due.
     pub arrivals: Arrivals,
-    /// CPU time of a job on a core of speed 1, in seconds.
+    /// The CPU time of a job on a core of speed 1.
     pub demand: Distribution,
-    /// Which agent gets a request.
-    pub entry: Entry,
-    /// The client gives up this long after the intended start.
+    /// How the entry agent of a request is chosen.
+    pub entry: EntryChoice,
+    /// The client gives up this long after a request was due.
     pub deadline: Duration,
-    /// Whether requests say that they may be done twice.
+    /// Whether requests say that their jobs may safely be done twice.
     pub idempotent: bool,
 }
 
@@ -182,30 +189,30 @@ pub struct WorkloadSpec {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Arrivals {
-    /// Open loop, exponential gaps.
-    Poisson(Vec<Step>),
-    /// Open loop, equal gaps.
-    Constant(Vec<Step>),
-    /// Closed loop: each of `clients` sends, waits for the answer, thinks, and sends again.
+    /// Open loop with exponential gaps, at rates in requests per second.
+    Poisson(Vec<ScheduleStep>),
+    /// Open loop with equal gaps, at rates in requests per second.
+    Constant(Vec<ScheduleStep>),
+    /// Closed loop: each client sends a request, waits until it has ended, thinks, and sends again.
     Closed {
-        /// Number of clients.
+        /// The number of clients.
         clients: u32,
-        /// Think time, in seconds.
+        /// The time between the end of a request and the client's next one.
         think: Distribution,
     },
 }
 
 impl Arrivals {
-    /// The rates of an open loop, in requests per second; none for a closed loop.
-    pub fn rates(&self) -> &[Step] {
+    /// The rates of an open loop, in requests per second; empty for a closed loop.
+    pub fn rates(&self) -> &[ScheduleStep] {
         match self {
             Self::Poisson(rates) | Self::Constant(rates) => rates,
             Self::Closed { .. } => &[],
         }
     }
 
-    /// The load that a run begins with, in words: `200 requests/s`.
-    pub fn opening_load(&self) -> String {
+    /// The workload with which a run begins, in words: `200 requests/s`.
+    pub fn opening_workload(&self) -> String {
         match self {
             Self::Poisson(rates) | Self::Constant(rates) => {
                 let first = rates.first().map_or(0.0, |step| step.value);
@@ -216,36 +223,36 @@ impl Arrivals {
     }
 }
 
-/// Which agent a request enters the mesh through.
+/// How the entry agent of a request is chosen, to which the client sends it.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
-pub enum Entry {
-    /// A random one.
+pub enum EntryChoice {
+    /// At random.
     Random,
-    /// Each in turn.
+    /// The agents take turns.
     RoundRobin,
-    /// Always this one.
+    /// It is always this agent.
     Fixed(AgentId),
 }
 
-/// A policy to compare. A scenario file names built-in ones; whoever uses this library may add any
-/// other to [`Scenario::policies`].
+/// A policy to compare. A scenario file names built-in policies; code that uses this library can
+/// add any other to [`Scenario::policies`].
 #[derive(Clone, Debug)]
 pub struct PolicySpec {
-    /// Its row in the report; unique.
+    /// The policy's name in reports and results, unique in the scenario.
     pub label: String,
     /// Builds the policy of each agent.
     pub factory: Arc<dyn PolicyFactory>,
 }
 
 impl PolicySpec {
-    /// A policy under a label of its own.
+    /// A policy with this label.
     pub fn new(label: impl Into<String>, factory: impl PolicyFactory + 'static) -> Self {
         Self { label: label.into(), factory: Arc::new(factory) }
     }
 }
 
-// Derived, it would move the factory out of its place (rust-lang/rust#78808).
+// Not derived, because the derived code would move the factory out (rust-lang/rust#78808).
 impl PartialEq for PolicySpec {
     fn eq(&self, other: &Self) -> bool {
         let Self { label, factory } = self;

@@ -1,4 +1,4 @@
-//! The JSON Schema of scenario files, generated from the raw types.
+//! The JSON Schema of scenario files, generated from the types in `raw`.
 
 use schemars::generate::SchemaSettings;
 use schemars::transform::{Transform, transform_subschemas};
@@ -7,15 +7,15 @@ use serde_json::{Map, Value, json};
 
 use super::raw;
 
-/// The JSON Schema (draft 2020-12) that scenario files follow, for editors. The loader enforces
-/// this very schema, so the two never disagree about fields, types, bounds and defaults.
+/// The JSON Schema (draft 2020-12) of scenario files, for editors. Files are checked against this
+/// very schema, so editor and checks always agree about fields, types, bounds and defaults.
 pub fn json_schema() -> Value {
     let schema = generator().into_root_schema_for::<raw::Scenario>();
-    // Serialising puts the keywords in a readable order, which `Schema::to_value` does not.
+    // Serialising puts the keywords in a readable order; `Schema::to_value` does not.
     serde_json::to_value(schema).expect("a schema is made of JSON")
 }
 
-/// [`json_schema`] as the file `scenarios/schema.json` holds it, with its final newline.
+/// [`json_schema`] as text, as in the file `scenarios/schema.json`, with a final newline.
 pub fn json_schema_text() -> String {
     format!("{:#}\n", json_schema())
 }
@@ -28,8 +28,8 @@ fn generator() -> SchemaGenerator {
         .into_generator()
 }
 
-/// Moves the fields beside a flattened enum into each of its variants, and closes these: editors
-/// then offer for each variant exactly its fields.
+/// Moves the fields beside a flattened enum into each of the enum's variants, and closes the
+/// variants. Editors then offer exactly the fields that go with each variant.
 #[derive(Clone)]
 struct FlattenTagged;
 
@@ -60,8 +60,8 @@ fn extend(target: &mut Value, more: &Value) {
     }
 }
 
-/// Closes the tables of settings, which are flattened together and so can't say that they have no
-/// other fields.
+/// Closes the tables of settings: no other fields are allowed. Their types can't say so themselves,
+/// because several of them are flattened into one table.
 #[derive(Clone)]
 struct ClosedTables;
 
@@ -75,7 +75,8 @@ impl Transform for ClosedTables {
     }
 }
 
-/// TOML has no null, and `format` says nothing that the bounds don't.
+/// Removes what makes no sense for TOML: null, which TOML doesn't have, and `format`, which repeats
+/// what the bounds say.
 #[derive(Clone)]
 struct ForToml;
 
@@ -104,7 +105,7 @@ fn drop_null_type(object: &mut Map<String, Value>) {
     }
 }
 
-/// `"anyOf": [X, {"type": "null"}]` becomes X; documentation beside it stays.
+/// `"anyOf": [X, {"type": "null"}]` becomes X. The description beside it stays.
 fn drop_null_branch(object: &mut Map<String, Value>) {
     let Some(Value::Array(branches)) = object.get_mut("anyOf") else { return };
     branches.retain(|branch| branch.get("type").is_none_or(|name| name != "null"));

@@ -1,4 +1,4 @@
-//! What the mesh of a scenario is told: settings of the product, as it takes them itself.
+//! The settings of the mesh in a scenario, in the form in which registry and agents take them.
 
 use std::sync::Arc;
 
@@ -10,17 +10,17 @@ use serde::Serialize;
 use super::{AgentSpec, PolicySpec, Scenario, raw};
 
 impl Scenario {
-    /// How the registry behaves.
+    /// The settings of the registry.
     pub fn registry_config(&self) -> RegistryConfig {
         RegistryConfig {
             leases: self.leases,
-            // Room for all, whatever the default.
+            // Room for all agents, even if the default is less.
             max_leases: self.agents.len().max(1) * 2,
             ..RegistryConfig::default()
         }
     }
 
-    /// How an agent behaves in a run with this policy.
+    /// The settings of an agent in a run with this policy.
     pub fn agent_config(&self, agent: &AgentSpec, policy: &PolicySpec) -> AgentConfig {
         AgentConfig {
             admission: agent.admission,
@@ -30,8 +30,8 @@ impl Scenario {
         }
     }
 
-    /// The tables `[registry]` and `[delegation]` with all of their settings, for a settings file of
-    /// `mesh`.
+    /// The tables `[registry]` and `[delegation]` with all of their settings, as a settings file of
+    /// `mesh` has them.
     pub fn shared_settings(&self) -> String {
         #[derive(Serialize)]
         struct Tables {

@@ -1,64 +1,65 @@
-//! The schema, compiled: what the walker checks a file against.
+//! Shapes: the JSON Schema compiled into the form that files are checked against.
 //!
-//! Compiling knows every keyword that may stand in our schema and refuses all others, so a new
-//! field can't bring a constraint that nobody enforces.
+//! The compiler knows every keyword that may stand in our schema, and refuses all others. So a new
+//! field can't bring a constraint that is not enforced.
 
 use serde_json::{Map, Value};
 
 use super::text::{RULES, TextRule};
 
-/// What a value must look like.
+/// What a value of a scenario file must look like.
 #[derive(Clone, Debug)]
 pub(super) enum Shape {
-    /// A table with these fields and no others.
-    Table(Table),
-    /// A table whose field `tag` says which of these it is.
-    Tagged { tag: String, variants: Vec<(String, Table)> },
+    /// A table that has only these fields.
+    Table(TableShape),
+    /// A table whose field `tag` says which of the variants it is.
+    Tagged { tag: String, variants: Vec<(String, TableShape)> },
     /// A table with any fields, all of one shape.
     Map(Box<Shape>),
     /// An array.
     Array { items: Box<Shape>, min: u64, max: u64, unique: bool },
-    /// A string that follows a rule.
+    /// A string that keeps a rule.
     Text(TextRule),
     /// One of these strings.
     Words(Vec<String>),
-    /// A whole number between these, both included.
+    /// A whole number from `min` to `max`, both included.
     Integer { min: i128, max: i128 },
     /// A finite number.
-    Number { min: Bound, max: f64 },
+    Number { min: LowerBound, max: f64 },
     /// `true` or `false`.
     Boolean,
-    /// Any of these, no two of one TOML type.
+    /// A value of one of these shapes. No two of them have the same TOML type, so the type of the
+    /// value says which one it must be.
     Either(Vec<Shape>),
 }
 
-/// A lower bound.
+/// A lower bound of a number.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Bound {
-    /// At least.
+pub(super) enum LowerBound {
+    /// The number must be at least this.
     From(f64),
-    /// More than.
+    /// The number must be more than this.
     Above(f64),
 }
 
 /// The fields of a table.
 #[derive(Clone, Debug)]
-pub(super) struct Table {
-    pub(super) fields: Vec<Field>,
+pub(super) struct TableShape {
+    pub(super) fields: Vec<FieldShape>,
 }
 
-/// A field of a table.
+/// A field of a table, with the shape of its values.
 #[derive(Clone, Debug)]
-pub(super) struct Field {
+pub(super) struct FieldShape {
     pub(super) name: String,
     pub(super) shape: Shape,
     pub(super) required: bool,
-    /// What it means.
+    /// What the field means, from the schema.
     pub(super) description: String,
 }
 
-impl Table {
-    pub(super) fn field(&self, name: &str) -> Option<&Field> {
+impl TableShape {
+    pub(super) fn field(&self, name: &str) -> Option<&FieldShape> {
         self.fields.iter().find(|field| field.name == name)
     }
 
@@ -67,7 +68,7 @@ impl Table {
     }
 }
 
-/// A part of a schema that can't be enforced.
+/// A part of a schema that the compiler does not know how to enforce.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("no way to enforce {what} in {schema}")]
 pub(super) struct CompileError {
@@ -75,7 +76,7 @@ pub(super) struct CompileError {
     schema: String,
 }
 
-/// Keywords that only explain.
+/// Keywords that only explain and constrain nothing.
 const ANNOTATIONS: [&str; 5] = ["title", "description", "default", "examples", "$schema"];
 
 /// Compiles a whole schema.
@@ -125,20 +126,20 @@ impl Compiler<'_> {
         }
     }
 
-    fn table(&self, object: &Map<String, Value>) -> Result<Table, CompileError> {
+    fn table(&self, object: &Map<String, Value>) -> Result<TableShape, CompileError> {
         allow_only(object, &["type", "properties", "required", "additionalProperties", "$defs"])?;
         let required: Vec<&str> = strings(object.get("required"));
         let properties = object.get("properties").and_then(Value::as_object);
         let mut fields = Vec::new();
         for (name, schema) in properties.into_iter().flatten() {
-            fields.push(Field {
+            fields.push(FieldShape {
                 name: name.clone(),
                 shape: self.shape(schema)?,
                 required: required.contains(&name.as_str()),
                 description: schema["description"].as_str().unwrap_or_default().to_owned(),
             });
         }
-        Ok(Table { fields })
+        Ok(TableShape { fields })
     }
 
     fn array(&self, object: &Map<String, Value>) -> Result<Shape, CompileError> {
@@ -158,7 +159,8 @@ impl Compiler<'_> {
         })
     }
 
-    /// Words, tagged tables, or shapes of different types.
+    /// The shape of `oneOf` or `anyOf`: the variants of a tagged table, words, or values of
+    /// different types.
     fn branches(&self, branches: &[Value], schema: &Value) -> Result<Shape, CompileError> {
         if let Some(tag) = branches.first().and_then(tag_of) {
             return self.tagged(tag, branches);
@@ -195,20 +197,20 @@ impl Compiler<'_> {
 }
 
 impl Shape {
-    /// The TOML type of its values.
+    /// The TOML type of the values of this shape.
     pub(super) fn toml_type(&self) -> &'static str {
         match self {
             Self::Table(_) | Self::Tagged { .. } | Self::Map(_) => "table",
             Self::Array { .. } => "array",
             Self::Text(_) | Self::Words(_) => "string",
-            // An integer is a fine number, so the two can't be told apart.
+            // An integer is also a valid number, so the type does not tell the two apart.
             Self::Integer { .. } | Self::Number { .. } => "number",
             Self::Boolean => "boolean",
             Self::Either(_) => "several",
         }
     }
 
-    /// The values that are allowed, in words.
+    /// The allowed values in words, for messages.
     pub(super) fn describe(&self) -> String {
         match self {
             Self::Map(_) => "a table".to_owned(),
@@ -227,8 +229,10 @@ impl Shape {
                 words => format!("one of {}", quoted(words)),
             },
             Self::Integer { min, max } => format!("a whole number from {min} to {max}"),
-            Self::Number { min: Bound::From(min), max } => format!("a number from {min} to {max}"),
-            Self::Number { min: Bound::Above(min), max } => {
+            Self::Number { min: LowerBound::From(min), max } => {
+                format!("a number from {min} to {max}")
+            }
+            Self::Number { min: LowerBound::Above(min), max } => {
                 format!("a number above {min}, at most {max}")
             }
             Self::Boolean => "true or false".to_owned(),
@@ -248,13 +252,13 @@ impl Shape {
     }
 }
 
-/// `"a", "b"`.
+/// The words in quotes, separated by commas: `"a", "b"`.
 pub(super) fn quoted<T: AsRef<str>>(words: &[T]) -> String {
     let words: Vec<String> = words.iter().map(|word| format!("{:?}", word.as_ref())).collect();
     words.join(", ")
 }
 
-/// The property of a variant that has only one possible value.
+/// The name of the property of a variant that has only one possible value.
 fn tag_of(branch: &Value) -> Option<&str> {
     let properties = branch.get("properties")?.as_object()?;
     let (tag, _) = properties.iter().find(|(_, schema)| schema.get("const").is_some())?;
@@ -285,8 +289,8 @@ fn integer(object: &Map<String, Value>) -> Result<Shape, CompileError> {
 fn number(object: &Map<String, Value>) -> Result<Shape, CompileError> {
     allow_only(object, &["type", "minimum", "exclusiveMinimum", "maximum"])?;
     let bound = |keyword: &str| object.get(keyword).and_then(Value::as_f64);
-    let min = bound("exclusiveMinimum").map(Bound::Above);
-    match (min.or_else(|| bound("minimum").map(Bound::From)), bound("maximum")) {
+    let min = bound("exclusiveMinimum").map(LowerBound::Above);
+    match (min.or_else(|| bound("minimum").map(LowerBound::From)), bound("maximum")) {
         (Some(min), Some(max)) => Ok(Shape::Number { min, max }),
         _ => Err(refuse("a number without bounds", object)),
     }

@@ -1,28 +1,29 @@
-//! The kinds of text that a scenario file may hold, and the nearest thing to a mistyped one.
+//! Rules for the strings of a scenario file, and suggestions for mistyped ones.
 //!
-//! Each rule is a regular expression, which is what editors check by the JSON Schema, and the same
-//! language as a function, which is what the loader checks. A property test holds them together.
+//! Each rule exists twice: as a regular expression in the JSON Schema, for editors, and as a
+//! function, which checks a file and says what is wrong. A property test makes sure that both
+//! accept the same strings.
 
 use crate::units;
 
-/// A kind of text.
+/// A rule for the strings of some fields.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct TextRule {
-    /// Regular expression (ECMA 262), anchored at both ends.
+    /// A regular expression (ECMA 262), anchored at both ends.
     pub(super) pattern: &'static str,
-    /// What it is, with its article.
+    /// What a string that keeps the rule is, with its article.
     pub(super) what: &'static str,
-    /// Why a text is not one; `Ok` if it is.
+    /// Checks a string; the error says why it does not keep the rule.
     pub(super) check: fn(&str) -> Result<(), String>,
 }
 
-/// A scenario's name: it becomes a directory.
+/// A scenario's name, which is also the name of a directory.
 pub(super) const SCENARIO_NAME: &str = "^[a-z0-9][a-z0-9-]{0,63}$";
-/// An agent's name or a policy's label, as the registry and file systems allow.
+/// An agent's name or a policy's label. Registry and file systems allow no other characters.
 pub(super) const NAME: &str = "^[A-Za-z0-9._-]{1,64}$";
-/// Hosts: a name, a range of numbered names, or a beginning of names.
+/// A host pattern: a name, a range of numbered names, or the beginning of names and a star.
 pub(super) const HOST_PATTERN: &str = "^([A-Za-z0-9._-]+[*]?|[*])$";
-/// A line of prose.
+/// One line of text.
 pub(super) const LINE: &str = "^[^\\x00-\\x1f\\x7f-\\x9f]+$";
 /// Lines of text.
 pub(super) const LINES: &str = "^[^\\x00-\\x09\\x0b-\\x1f\\x7f-\\x9f]+$";
@@ -99,7 +100,8 @@ fn check_word(text: &str, allowed: impl Fn(char) -> bool, max: usize) -> Result<
     Ok(())
 }
 
-/// The candidate that `text` was probably meant to be: at most a third of it differs.
+/// The candidate that was probably meant by `text`: the one with the fewest different letters, if
+/// they are at most a third of the text.
 pub(super) fn closest<'a>(
     text: &str,
     candidates: impl IntoIterator<Item = &'a str>,
@@ -116,7 +118,7 @@ pub(super) fn closest<'a>(
         .map(|(_, candidate)| candidate)
 }
 
-/// `did you mean ...? ` with the closest candidate in `quote`s, or nothing.
+/// `did you mean ...? ` with the closest candidate in `quote`s; empty if no candidate is close.
 pub(super) fn did_you_mean<'a>(
     text: &str,
     candidates: impl IntoIterator<Item = &'a str>,

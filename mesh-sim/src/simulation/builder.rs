@@ -107,6 +107,6 @@ impl ScenarioBuilder {
         self.draft.set_list(&["agents"], self.agents);
         self.draft.set_list(&["policies"], self.policies);
         self.draft.set_list(&["faults"], self.faults);
-        self.draft.load("built.toml").map(Simulation::of)
+        self.draft.check("built.toml").map(Simulation::of)
     }
 }

@@ -12,8 +12,8 @@ pub use self::error::{FailedCheck, SimulationError};
 use crate::engine::EngineError;
 use crate::experiment::{RanBy, Report};
 use crate::judge::Verdict;
-use crate::runner::Plan;
-use crate::scenario::{Diagnostics, EngineKind, Loaded, PolicySpec};
+use crate::runner::RunPlan;
+use crate::scenario::{Diagnostics, EngineKind, PolicySpec, ScenarioFile};
 
 /// An experiment that can be run: a checked scenario with the caller's changes.
 ///
@@ -31,7 +31,7 @@ use crate::scenario::{Diagnostics, EngineKind, Loaded, PolicySpec};
 /// ```
 #[derive(Clone, Debug)]
 pub struct Simulation {
-    loaded: Loaded,
+    loaded: ScenarioFile,
     engine: EngineKind,
 }
 
@@ -41,7 +41,7 @@ impl Simulation {
     /// # Errors
     /// Every problem of the file, with its line.
     pub fn scenario(file: impl AsRef<Path>) -> Result<Self, Diagnostics> {
-        Loaded::load(file.as_ref()).map(Self::of)
+        ScenarioFile::read(file.as_ref()).map(Self::of)
     }
 
     /// An experiment from the text of a scenario file. Other files that it names are looked for in
@@ -50,7 +50,7 @@ impl Simulation {
     /// # Errors
     /// Every problem of the text, with its line.
     pub fn from_toml(text: &str) -> Result<Self, Diagnostics> {
-        Loaded::from_text(text, "scenario.toml").map(Self::of)
+        ScenarioFile::parse(text, "scenario.toml").map(Self::of)
     }
 
     /// Builds an experiment without a file; its scenario is called `name`.
@@ -58,7 +58,7 @@ impl Simulation {
         ScenarioBuilder::new(name)
     }
 
-    fn of(loaded: Loaded) -> Self {
+    fn of(loaded: ScenarioFile) -> Self {
         Self { engine: loaded.scenario.engine, loaded }
     }
 
@@ -113,7 +113,7 @@ impl Simulation {
     pub fn run(&self) -> Result<Report, SimulationError> {
         self.loaded.check_engine(self.engine)?;
         let scenario = &self.loaded.scenario;
-        let plan = Plan { scenario, engine: self.engine, trace: false };
+        let plan = RunPlan { scenario, engine: self.engine, trace: false };
         let runs = plan.execute(|_| {})?;
         Ok(Report { scenario: scenario.clone(), ran_by: RanBy::Engine(self.engine), runs })
     }

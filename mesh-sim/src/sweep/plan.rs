@@ -7,8 +7,8 @@ use thiserror::Error;
 
 use super::{Shard, SweepTally, Vary};
 use crate::engine::{EngineError, Run};
-use crate::runner::{Progress, stream};
-use crate::scenario::{Diagnostics, EngineKind, Loaded, Scenario, set_fields};
+use crate::runner::{RunProgress, run_each};
+use crate::scenario::{Diagnostics, EngineKind, Scenario, ScenarioFile, set_fields};
 
 /// The most runs of a sweep: more of them must be a typing error.
 pub(super) const MOST_RUNS: usize = 1_000_000;
@@ -136,7 +136,7 @@ impl Sweep {
     /// # Errors
     /// The first mistake that is found.
     pub fn new(spec: SweepSpec, file: &str) -> Result<Self, SweepError> {
-        let scenario = Loaded::from_text(&spec.scenario, file)?.scenario;
+        let scenario = ScenarioFile::parse(&spec.scenario, file)?.scenario;
         for vary in &spec.vary {
             vary.check().map_err(SweepError::Vary)?;
         }
@@ -193,7 +193,7 @@ impl Sweep {
         RunPosition { cell: group / self.policies.len(), policy: group % self.policies.len(), seed }
     }
 
-    /// Carries out one part of the sweep on `threads` threads. [`Progress::run`] is an index of
+    /// Carries out one part of the sweep on `threads` threads. [`RunProgress::run`] is an index of
     /// [`Self::part`].
     ///
     /// # Errors
@@ -202,12 +202,12 @@ impl Sweep {
         &self,
         shard: Shard,
         threads: NonZero<usize>,
-        progress: impl FnMut(Progress),
+        progress: impl FnMut(RunProgress),
     ) -> Result<SweepTally, EngineError> {
         let runs = self.part(shard);
         let numbers: Vec<usize> = shard.runs(self.run_count()).collect();
         let mut tally = SweepTally::new(self);
-        stream(&runs, self.engine, threads, progress, |run, record| {
+        run_each(&runs, self.engine, threads, progress, |run, record| {
             tally.add(self, numbers[run], &record);
         })?;
         Ok(tally)
@@ -242,7 +242,7 @@ impl SweepCell {
             true => spec.scenario.clone(),
             false => set_fields(&spec.scenario, &fields).map_err(SweepError::Vary)?,
         };
-        let loaded = Loaded::from_text(&text, &file)?;
+        let loaded = ScenarioFile::parse(&text, &file)?;
         loaded.check_engine(loaded.scenario.engine)?;
         let text = loaded.whole_text().to_owned();
         let mut scenario = loaded.scenario;

@@ -20,7 +20,7 @@ use crate::engine::{EngineError, Run};
 use crate::judge::Verdict;
 use crate::parallel::{cores, in_order};
 use crate::record::{LatencyHistogram, OutcomeCounts, RunRecord};
-use crate::runner::{Progress, stream};
+use crate::runner::{RunProgress, run_each};
 use crate::scenario::{EngineKind, Scenario};
 use crate::sweep::{Sweep, SweepError, SweepSpec, Vary};
 
@@ -171,11 +171,14 @@ impl Validation {
         self.cases.iter().flat_map(|case| case.sweep.runs()).collect()
     }
 
-    /// Carries out all runs on all cores. [`Progress::run`] is a number in [`Self::runs`].
+    /// Carries out all runs on all cores. [`RunProgress::run`] is a number in [`Self::runs`].
     ///
     /// # Errors
     /// If a run breaks down.
-    pub fn execute(&self, progress: impl FnMut(Progress)) -> Result<ValidationResult, EngineError> {
+    pub fn execute(
+        &self,
+        progress: impl FnMut(RunProgress),
+    ) -> Result<ValidationResult, EngineError> {
         let groups: Vec<(usize, usize)> = self
             .cases
             .iter()
@@ -193,7 +196,7 @@ impl Validation {
             .map(|case| vec![MeasuredResponses::default(); case.sweep.policies.len()])
             .collect();
         let mut violated = Vec::new();
-        stream(&self.runs(), EngineKind::Event, cores(), progress, |run, record| {
+        run_each(&self.runs(), EngineKind::Event, cores(), progress, |run, record| {
             let (case, number) = groups[run];
             let position = self.cases[case].sweep.position(number);
             measured[case][position.policy].add(&record);

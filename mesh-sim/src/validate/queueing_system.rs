@@ -2,8 +2,8 @@
 
 use super::closed_forms::TwoPoint;
 use crate::dist::Distribution;
-use crate::host::Id as _;
-use crate::scenario::{AgentSpec, Arrivals, Entry, Scenario};
+use crate::host::IndexedId as _;
+use crate::scenario::{AgentSpec, Arrivals, EntryChoice, Scenario};
 
 /// A dispatcher with Poisson arrivals, and equal servers behind it. The dispatcher is the entry
 /// agent, the servers are the other agents.
@@ -31,7 +31,7 @@ impl QueueingSystem {
     /// # Errors
     /// What in the scenario is different from such a system.
     pub(super) fn of(scenario: &Scenario) -> Result<Self, &'static str> {
-        let Entry::Fixed(dispatcher) = scenario.workload.entry else {
+        let EntryChoice::Fixed(dispatcher) = scenario.workload.entry else {
             return Err("requests enter through more than one agent");
         };
         let Arrivals::Poisson(rates) = &scenario.workload.arrivals else {

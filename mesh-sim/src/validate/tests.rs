@@ -39,7 +39,7 @@ fn a_scenario_that_is_another_queue_is_refused() {
         assert!(model.expected(&case.system, case.scenario(), policy, 10).is_err(), "{model:?}");
     }
     let mut scenario = case.scenario().clone();
-    scenario.workload.entry = crate::scenario::Entry::Random;
+    scenario.workload.entry = crate::scenario::EntryChoice::Random;
     assert!(QueueingSystem::of(&scenario).is_err());
 }
 

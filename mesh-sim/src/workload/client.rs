@@ -1,4 +1,5 @@
-//! The client of a run on tokio: sends a workload to agents as JSON-RPC over HTTP.
+//! The client of a run on tokio: it sends the requests of a workload to agents, as JSON-RPC over
+//! HTTP.
 
 use std::sync::Arc;
 use std::thread::spawn;
@@ -11,42 +12,44 @@ use mesh_node::http::{Client, ClientLimits};
 use mesh_node::{Clock, Net};
 use tokio::sync::mpsc::unbounded_channel;
 
-use super::{Arrival, JOB, Workload};
+use super::{Arrival, JOB_TEXT, Workload};
 use crate::host::AgentMap;
 use crate::journal::RequestOutcome;
 use crate::scenario::{Scenario, WorkloadSpec};
 
-/// Idle connections to an agent that are kept: as many as its requests that may be open at once.
+/// How many idle connections to an agent the client keeps: as many as requests to it that may be
+/// open at once.
 pub(crate) const IDLE_CONNECTIONS: usize = 1024;
 
-/// Is told what a [`WorkloadClient`] sends and how it ends.
+/// Learns of each request that a [`WorkloadClient`] sends, and how it ends.
 pub trait RequestObserver: Send + Sync + 'static {
-    /// A request is sent. It was due at [`Arrival::at`], from which its latency counts.
+    /// A request is sent now. It was due at [`Arrival::at`], from which its latency counts.
     fn due(&self, arrival: &Arrival);
 
-    /// A request ended now, with an answer if `reply` is there.
+    /// A request ends now. `reply` is the answer, if there was one.
     fn ended(&self, arrival: &Arrival, outcome: RequestOutcome, reply: Option<&Reply>);
 }
 
-/// What tells that a request of an open loop is due.
+/// What waits until the requests of an open loop are due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pacing {
-    /// The runtime's timers: up to 1 ms late, and obedient to simulated time.
+    /// The runtime's timers. They are up to 1 ms late, and follow simulated time.
     Timers,
-    /// A thread of its own: some 0.1 ms late, for real time.
+    /// A thread of its own, which is about 0.1 ms late. Only for real time.
     Thread,
 }
 
-/// The clients of a workload, in an open or a closed loop.
+/// Sends the requests of a workload, in an open or a closed loop, and tells an observer how they
+/// end.
 ///
-/// One type for simulated and for real sockets: the turmoil engine runs it over turmoil's TCP, and
-/// `mesh-bench live` over the machine's. Copies are the same client.
-pub struct WorkloadClient<N, O>(Arc<Inner<N, O>>);
+/// The same type serves simulated and real sockets: the turmoil engine runs it over turmoil's TCP,
+/// and `mesh-bench live` over the machine's. Clones are handles on the same client.
+pub struct WorkloadClient<N, O>(Arc<ClientParts<N, O>>);
 
-struct Inner<N, O> {
+struct ClientParts<N, O> {
     clock: Clock,
     client: Client<N>,
-    /// Where the agents listen.
+    /// The agents' addresses.
     agents: AgentMap<Arc<str>>,
     spec: WorkloadSpec,
     observer: O,
@@ -59,8 +62,8 @@ impl<N, O> Clone for WorkloadClient<N, O> {
 }
 
 impl<N: Net, O: RequestObserver> WorkloadClient<N, O> {
-    /// A client that sends the requests of a scenario to `agents`, given by their addresses. The
-    /// run's time is that of `clock`.
+    /// A client that sends the requests of a scenario to `agents`, which are given by their
+    /// addresses. `clock` shows the time since the run began.
     pub fn new(
         scenario: &Scenario,
         net: N,
@@ -75,10 +78,10 @@ impl<N: Net, O: RequestObserver> WorkloadClient<N, O> {
             ..ClientLimits::default()
         };
         let (client, spec) = (Client::new(net, limits), scenario.workload.clone());
-        Self(Arc::new(Inner { clock, client, agents, spec, observer }))
+        Self(Arc::new(ClientParts { clock, client, agents, spec, observer }))
     }
 
-    /// Who is told of requests.
+    /// The observer, as it was given to [`Self::new`].
     pub fn observer(&self) -> &O {
         &self.0.observer
     }
@@ -111,14 +114,15 @@ impl<N: Net, O: RequestObserver> WorkloadClient<N, O> {
         open_loop(due, usize::MAX, |arrival| self.clone().send(arrival), |()| ()).await;
     }
 
-    /// Sends a request and waits for its end. One that won't be answered by its deadline ends then,
-    /// even if that is known before.
+    /// Sends a request and waits until it ends. A request that will not be answered in time ends at
+    /// its deadline, even if an agent says so before.
     async fn send(self, arrival: Arrival) {
-        let Inner { clock, client, agents, spec, observer } = &*self.0;
+        let ClientParts { clock, client, agents, spec, observer } = &*self.0;
         observer.due(&arrival);
         let deadline: Timestamp = arrival.at + spec.deadline;
         let timeout = deadline.since(clock.now());
-        let request = Request::Delegate(arrival.task(spec, JOB.into(), timeout));
+        let request = Request::Delegate(arrival.task(spec, JOB_TEXT.into(), timeout));
+        // The timeout counts from when the request was due, so a request that is sent late has less.
         let result = call(client, &agents[arrival.entry], &request, timeout).await;
         let outcome = RequestOutcome::of_call(&result, clock.now() >= deadline);
         if outcome == RequestOutcome::TimedOut {

@@ -1,6 +1,6 @@
 use super::*;
-use crate::host::Id as _;
-use crate::scenario::Step;
+use crate::host::IndexedId as _;
+use crate::scenario::ScheduleStep;
 
 const AGENTS: usize = 8;
 
@@ -8,14 +8,14 @@ fn spec(arrivals: Arrivals) -> WorkloadSpec {
     WorkloadSpec {
         arrivals,
         demand: Distribution::Exponential { mean: 0.01 },
-        entry: Entry::Random,
+        entry: EntryChoice::Random,
         deadline: Duration::from_secs(2),
         idempotent: false,
     }
 }
 
-fn steps(steps: &[(u64, f64)]) -> Vec<Step> {
-    steps.iter().map(|&(s, value)| Step { at: Duration::from_secs(s), value }).collect()
+fn steps(steps: &[(u64, f64)]) -> Vec<ScheduleStep> {
+    steps.iter().map(|&(s, value)| ScheduleStep { at: Duration::from_secs(s), value }).collect()
 }
 
 fn poisson(rates: &[(u64, f64)]) -> WorkloadSpec {
@@ -29,7 +29,7 @@ fn constant(rates: &[(u64, f64)]) -> WorkloadSpec {
 fn open(spec: &WorkloadSpec, seconds: u64, seed: u64) -> OpenLoop {
     match Workload::new(
         spec,
-        &Entries::all(AGENTS),
+        &EntryAgents::all(AGENTS),
         Duration::from_secs(seconds),
         &Seed::root(seed),
     ) {
@@ -41,7 +41,7 @@ fn open(spec: &WorkloadSpec, seconds: u64, seed: u64) -> OpenLoop {
 fn closed(spec: &WorkloadSpec, seconds: u64, seed: u64) -> ClosedLoop {
     match Workload::new(
         spec,
-        &Entries::all(AGENTS),
+        &EntryAgents::all(AGENTS),
         Duration::from_secs(seconds),
         &Seed::root(seed),
     ) {
@@ -146,7 +146,7 @@ fn demand_and_entry_do_not_move_each_other_or_the_times() {
     let base = poisson(&[(0, 100.0)]);
     let pareto = Distribution::Pareto { min: 0.001, shape: 1.2, max: 10.0 };
     let other_demand = WorkloadSpec { demand: pareto, ..base.clone() };
-    let other_entry = WorkloadSpec { entry: Entry::Fixed(AgentId::new(3)), ..base.clone() };
+    let other_entry = WorkloadSpec { entry: EntryChoice::Fixed(AgentId::new(3)), ..base.clone() };
     let mut demands_differ = false;
     for ((a, b), c) in
         open(&base, 20, 5).zip(open(&other_demand, 20, 5)).zip(open(&other_entry, 20, 5))
@@ -170,7 +170,7 @@ fn entries_are_uniform_or_in_turn() {
     }
     assert!(seen.iter().all(|&n| plausible(n, f64::from(total) / AGENTS as f64)), "{seen:?}");
 
-    let in_turn = WorkloadSpec { entry: Entry::RoundRobin, ..base };
+    let in_turn = WorkloadSpec { entry: EntryChoice::RoundRobin, ..base };
     for arrival in open(&in_turn, 1, 9) {
         assert_eq!(arrival.entry.index() as u64, arrival.index % AGENTS as u64);
     }

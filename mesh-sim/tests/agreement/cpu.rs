@@ -2,7 +2,7 @@
 //! their machines.
 
 use mesh_sim::engine::Run;
-use mesh_sim::scenario::{EngineKind, Loaded};
+use mesh_sim::scenario::{EngineKind, ScenarioFile};
 
 /// One job of 900 ms, due at 2 s, which agent-1 delegates to agent-2.
 const SCENARIO: &str = r#"
@@ -38,7 +38,7 @@ count = 2
 /// CPU % of both agents, second by second.
 fn cpu(engine: EngineKind, window: &str, faults: &str) -> Vec<[f64; 2]> {
     let text = format!("{SCENARIO}cpu_window = \"{window}\"\n{faults}");
-    let loaded = Loaded::from_text(&text, "cpu.toml").unwrap_or_else(|e| panic!("{e}"));
+    let loaded = ScenarioFile::parse(&text, "cpu.toml").unwrap_or_else(|e| panic!("{e}"));
     let scenario = &loaded.scenario;
     let run = Run { scenario, policy: &scenario.policies[0], seed: 42, trace: false };
     let record = run.execute(engine, &|_| ()).expect("it runs");

@@ -5,7 +5,7 @@
 //! nanosecond. Where something is drawn, a bound follows from what is rounded. `docs/engines.md`
 //! says what remains.
 
+mod both_engines;
 mod cpu;
-mod pair;
 mod whole;
 mod workloads;

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::pair::{EnginePair, run};
+use crate::both_engines::{EnginePair, run};
 
 /// All requests enter through the last agent.
 const LAST_ENTRY: &str = r#"

@@ -1,6 +1,6 @@
 //! Overloaded agents, clients that wait for each answer, and random workloads.
 
-use crate::pair::run;
+use crate::both_engines::run;
 
 /// Four workers of one core behind the entry agent, which is the last to have its turn (see
 /// `whole`).

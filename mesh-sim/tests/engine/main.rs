@@ -2,15 +2,15 @@
 //! and no oracle is broken.
 
 mod crashes;
+mod joins_and_leaves;
 mod links;
 mod machines;
-mod membership;
 
 use std::time::Duration;
 
 use mesh_sim::engine::Run;
 use mesh_sim::record::{OutcomeCounts, RunRecord, WindowCounts};
-use mesh_sim::scenario::{EngineKind, Loaded};
+use mesh_sim::scenario::{EngineKind, ScenarioFile};
 use serde_json::Value;
 
 /// Four agents of one core for 15 seconds. In the first two seconds the agents find each other. All
@@ -61,7 +61,8 @@ fn run_text(policy: &str, scenario: &str, rest: &str) -> Ran {
 /// Runs a variant of [`SCENARIO`] on this engine.
 fn run_on(engine: EngineKind, policy: &str, scenario: &str, rest: &str) -> Ran {
     let text = format!("policies = [{policy}]\n{scenario}{rest}");
-    let loaded = Loaded::from_text(&text, "engine.toml").unwrap_or_else(|error| panic!("{error}"));
+    let loaded =
+        ScenarioFile::parse(&text, "engine.toml").unwrap_or_else(|error| panic!("{error}"));
     loaded.check_engine(engine).unwrap_or_else(|error| panic!("{error}"));
     let scenario = &loaded.scenario;
     let run = Run { scenario, policy: &scenario.policies[0], seed: 42, trace: true };

@@ -11,7 +11,7 @@ use super::{corpus, snapshots};
 #[test]
 fn valid_files_become_scenarios() {
     for (name, text) in corpus("valid") {
-        let scenario = Scenario::from_str(&text, &name).unwrap_or_else(|error| panic!("{error}"));
+        let scenario = Scenario::parse(&text, &name).unwrap_or_else(|error| panic!("{error}"));
         snapshots().bind(|| assert_debug_snapshot!(format!("valid-{name}"), scenario));
     }
 }
@@ -20,7 +20,7 @@ fn valid_files_become_scenarios() {
 fn invalid_files_say_all_that_is_wrong() {
     for (name, text) in corpus("invalid") {
         let file = format!("{name}.toml");
-        let Err(diagnostics) = Scenario::from_str(&text, &file) else { panic!("{file} is valid") };
+        let Err(diagnostics) = Scenario::parse(&text, &file) else { panic!("{file} is valid") };
         snapshots().bind(|| assert_snapshot!(format!("invalid-{name}"), diagnostics.render(false)));
     }
 }
@@ -43,7 +43,7 @@ fn a_policy_by_name_has_the_defaults_of_its_table() {
     for policy in BUILT_IN.iter().map(|policy| policy.name) {
         let with = |policies: &str| {
             let text = text.replace(r#"["random"]"#, policies);
-            Scenario::from_str(&text, "x.toml").expect("it is valid").policies
+            Scenario::parse(&text, "x.toml").expect("it is valid").policies
         };
         let by_name = with(&format!("[{policy:?}]"));
         assert_eq!(by_name[0].factory.name(), policy);
@@ -54,7 +54,7 @@ fn a_policy_by_name_has_the_defaults_of_its_table() {
 #[test]
 fn problems_know_their_line_and_column() {
     let text = "name = \"a\"\ndescription = \"ü\" # ü\nfoo = 1\n";
-    let diagnostics = Scenario::from_str(text, "x.toml").expect_err("much is missing");
+    let diagnostics = Scenario::parse(text, "x.toml").expect_err("much is missing");
     let unknown = diagnostics.problems().iter().find(|problem| problem.title.contains("`foo`"));
     let start = unknown.and_then(|problem| problem.span.clone()).expect("it has a place").start;
     assert_eq!(diagnostics.line_column(start), (3, 1));
@@ -64,7 +64,7 @@ fn problems_know_their_line_and_column() {
 
 #[test]
 fn colour_adds_only_escapes() {
-    let diagnostics = Scenario::from_str("x = 1", "x.toml").expect_err("x is no field");
+    let diagnostics = Scenario::parse("x = 1", "x.toml").expect_err("x is no field");
     let coloured = diagnostics.render(true);
     assert!(coloured.contains("\u{1b}["));
     assert!(!diagnostics.render(false).contains('\u{1b}'));
@@ -72,13 +72,13 @@ fn colour_adds_only_escapes() {
 
 #[test]
 fn a_file_that_cannot_be_read_is_an_error() {
-    let missing = Scenario::load(Path::new("nowhere/mine.toml")).expect_err("it is not there");
+    let missing = Scenario::read(Path::new("nowhere/mine.toml")).expect_err("it is not there");
     assert!(missing.to_string().starts_with("error: failed to read the scenario: "), "{missing}");
     assert!(missing.to_string().contains("nowhere/mine.toml"), "{missing}");
 
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("latin-1.toml");
     std::fs::write(&path, b"name = \"a\"\ndescription = \"\xfc\"\n").expect("it is written");
-    let latin = Scenario::load(&path).expect_err("it is not UTF-8");
+    let latin = Scenario::read(&path).expect_err("it is not UTF-8");
     assert!(latin.to_string().starts_with("error: line 2 is not UTF-8 text"), "{latin}");
 }

@@ -1,14 +1,14 @@
 //! An engine names every field of a scenario that it can't honour.
 
 use insta::assert_snapshot;
-use mesh_sim::scenario::{EngineKind, Loaded};
+use mesh_sim::scenario::{EngineKind, ScenarioFile};
 
 use super::{corpus, snapshots};
 
 #[test]
 fn turmoil_names_each_field_that_it_cannot_honour() {
     let (name, text) = corpus("engine").remove(0);
-    let loaded = Loaded::from_text(&text, "turmoil.toml").expect("it is valid");
+    let loaded = ScenarioFile::parse(&text, "turmoil.toml").expect("it is valid");
     let refused = loaded.check_engine(EngineKind::Turmoil).expect_err("it is beyond turmoil");
     snapshots().bind(|| assert_snapshot!(format!("engine-{name}"), refused.render(false)));
 }
@@ -16,12 +16,12 @@ fn turmoil_names_each_field_that_it_cannot_honour() {
 #[test]
 fn turmoil_takes_an_ordinary_scenario() {
     let (_, text) = corpus("valid").into_iter().find(|(name, _)| name == "full").expect("full");
-    let loaded = Loaded::from_text(&text, "full.toml").expect("it is valid");
+    let loaded = ScenarioFile::parse(&text, "full.toml").expect("it is valid");
     assert_eq!(loaded.check_engine(EngineKind::Turmoil), Ok(()));
 }
 
 /// A scenario of two agents for a second, with `extra` added.
-fn with(extra: &str) -> Loaded {
+fn with(extra: &str) -> ScenarioFile {
     let text = format!(
         r#"
 name = "long"
@@ -33,7 +33,7 @@ workload = {{ arrivals = "constant", rate = 1, demand = {{ kind = "constant", va
 {extra}
 "#
     );
-    Loaded::from_text(&text, "long.toml").unwrap_or_else(|error| panic!("{error}"))
+    ScenarioFile::parse(&text, "long.toml").unwrap_or_else(|error| panic!("{error}"))
 }
 
 #[test]

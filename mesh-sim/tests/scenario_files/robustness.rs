@@ -1,13 +1,13 @@
 //! Any text is read as a scenario or refused with messages, and never causes a panic.
 
-use mesh_sim::scenario::{EngineKind, Loaded, Scenario};
+use mesh_sim::scenario::{EngineKind, Scenario, ScenarioFile};
 use proptest::prelude::*;
 
 use super::corpus;
 
 /// Reads the text and renders what comes out.
 fn read(text: &str) {
-    match Loaded::from_text(text, "any.toml") {
+    match ScenarioFile::parse(text, "any.toml") {
         Ok(loaded) => drop(loaded.check_engine(EngineKind::Turmoil)),
         Err(diagnostics) => {
             assert!(!diagnostics.problems().is_empty());
@@ -59,7 +59,7 @@ proptest! {
 #[test]
 fn deep_nesting_is_refused() {
     let deep = format!("seeds = {}{}", "[".repeat(100_000), "]".repeat(100_000));
-    assert!(Scenario::from_str(&deep, "deep.toml").is_err());
+    assert!(Scenario::parse(&deep, "deep.toml").is_err());
 }
 
 #[test]
@@ -74,7 +74,7 @@ fn escapes_are_shown_and_not_sent_to_the_terminal() {
 #[test]
 fn a_hundred_messages_are_enough() {
     let text: String = (0..1_000).map(|number| format!("x{number} = 1\n")).collect();
-    let diagnostics = Scenario::from_str(&text, "x.toml").expect_err("no such fields");
+    let diagnostics = Scenario::parse(&text, "x.toml").expect_err("no such fields");
     assert!(diagnostics.problems().len() > 1_000);
     assert!(diagnostics.to_string().ends_with(" more\n"), "{diagnostics}");
     assert_eq!(diagnostics.to_string().matches("error: ").count(), 100);
@@ -85,7 +85,7 @@ fn numbers_beyond_every_type_are_out_of_range() {
     let huge = "9".repeat(60);
     for number in [huge.clone(), format!("-{huge}"), format!("{huge}.5"), "1e999".to_owned()] {
         let text = format!("[delegation]\nmax_attempts = {number}\nretry_floor = {number}\n");
-        let message = Scenario::from_str(&text, "huge.toml").expect_err("huge").to_string();
+        let message = Scenario::parse(&text, "huge.toml").expect_err("huge").to_string();
         assert!(message.contains("is out of range for `retry_floor`"), "{message}");
         assert!(message.contains("`max_attempts`"), "{message}");
     }

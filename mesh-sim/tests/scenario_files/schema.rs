@@ -74,7 +74,7 @@ fn one_changed_value_is_judged_alike() {
                 continue;
             }
             judged += 1;
-            let verdict = Scenario::from_str(&changed_text, "changed.toml");
+            let verdict = Scenario::parse(&changed_text, "changed.toml");
             assert!(verdict.is_err(), "line {}: {changed}", number + 1);
         }
     }
@@ -88,7 +88,7 @@ fn a_bound_of_zero_is_taken_where_some_jobs_may_take_no_time() {
     let demand = text.lines().find(|line| line.starts_with("demand")).expect("a demand");
     let takes = |distribution: &str| {
         let text = text.replace(demand, &format!("demand = {{ {distribution} }}"));
-        Scenario::from_str(&text, "zero.toml").is_ok()
+        Scenario::parse(&text, "zero.toml").is_ok()
     };
     assert!(takes(r#"kind = "uniform", min = "0s", max = "20ms""#));
     assert!(takes(r#"kind = "bimodal", low = "0s", high = "20ms", high_ratio = 0.1"#));

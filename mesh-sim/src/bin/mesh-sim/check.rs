@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use mesh_sim::format::counted;
-use mesh_sim::scenario::Loaded;
+use mesh_sim::scenario::ScenarioFile;
 
 use super::{SimExit, complain, print};
 
@@ -11,7 +11,7 @@ use super::{SimExit, complain, print};
 pub(super) fn check(files: &[PathBuf]) -> SimExit {
     let mut exit = SimExit::Pass;
     for file in files {
-        let checked = Loaded::load(file)
+        let checked = ScenarioFile::read(file)
             .and_then(|loaded| loaded.check_engine(loaded.scenario.engine).map(|()| loaded));
         match checked {
             Ok(loaded) => {

@@ -7,19 +7,19 @@ use std::time::Duration;
 use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use mesh_node::Clock;
-use mesh_sim::explore::{Exploration, Explored, Found};
-use mesh_sim::failure::write_failing;
+use mesh_sim::explore::{Exploration, ExplorationTotals, FailedRun};
 use mesh_sim::format::counted;
 use mesh_sim::judge::Verdict;
 use mesh_sim::parallel::cores;
 use mesh_sim::report::table::wrapped;
-use mesh_sim::scenario::{EngineKind, Loaded};
+use mesh_sim::run_failure::write_failing;
+use mesh_sim::scenario::{EngineKind, ScenarioFile};
 
 use super::args::ExploreArgs;
 use super::{SimExit, complain, print, say};
 
 pub(super) fn explore(args: &ExploreArgs) -> anyhow::Result<SimExit> {
-    let base = match Loaded::load(&args.scenario) {
+    let base = match ScenarioFile::read(&args.scenario) {
         Ok(base) => base,
         Err(diagnostics) => return Ok(complain(&diagnostics)),
     };
@@ -47,14 +47,14 @@ pub(super) fn explore(args: &ExploreArgs) -> anyhow::Result<SimExit> {
         bar.set_style(style);
     }
     let (mut failed, mut verdict) = (None, Verdict::Pass);
-    let explored = exploration.execute(cores(), more, |news| {
-        let Explored { runs, failed: failures, .. } = news.explored;
+    let totals = exploration.execute(cores(), more, |progress| {
+        let ExplorationTotals { runs, failed: failures, .. } = progress.totals;
         bar.set_position(*runs);
         bar.set_message(format!("{runs} runs, {failures} failed"));
-        let Some(found) = news.found else { return ControlFlow::Continue(()) };
-        let worst = found.failures.iter().map(|failure| failure.defect.verdict());
+        let Some(failed_run) = progress.failed_run else { return ControlFlow::Continue(()) };
+        let worst = failed_run.failures.iter().map(|failure| failure.defect.verdict());
         verdict = verdict.max(Verdict::worst(worst));
-        match write(&out, &exploration, &found) {
+        match write(&out, &exploration, &failed_run) {
             Ok(text) => {
                 bar.suspend(|| print(&text));
                 ControlFlow::Continue(())
@@ -70,46 +70,50 @@ pub(super) fn explore(args: &ExploreArgs) -> anyhow::Result<SimExit> {
     if let Some(error) = failed {
         return Err(error);
     }
-    let explored = match explored {
-        Ok(explored) => explored,
+    let totals = match totals {
+        Ok(totals) => totals,
         Err(diagnostics) => return Ok(complain(&diagnostics)),
     };
-    print(&closing(&explored, engine, seed));
+    print(&closing(&totals, engine, seed));
     Ok(verdict.into())
 }
 
 /// Writes the scenario file of a failing run, and returns the text that says so.
-fn write(out: &Path, exploration: &Exploration<'_>, found: &Found) -> anyhow::Result<String> {
+fn write(
+    out: &Path,
+    exploration: &Exploration<'_>,
+    failed_run: &FailedRun,
+) -> anyhow::Result<String> {
     let &Exploration { base, engine, seed, .. } = exploration;
-    let name = format!("{}-{seed}-{}.toml", base.scenario.name, found.number);
+    let name = format!("{}-{seed}-{}.toml", base.scenario.name, failed_run.number);
     let file: PathBuf = out.join(name);
     let shown = file.display().to_string();
-    write_failing(&file, &found.draft, &found.failures, engine)
+    write_failing(&file, &failed_run.draft, &failed_run.failures, engine)
         .with_context(|| format!("failed to write {shown}"))?;
-    let mut text = format!(" run {} fails: {shown}\n", found.number);
-    for failure in &found.failures {
+    let mut text = format!(" run {} fails: {shown}\n", failed_run.number);
+    for failure in &failed_run.failures {
         text.push_str(&format!("   {failure}\n"));
     }
     Ok(text)
 }
 
 /// The summary of an exploration: how many runs there were, and which states they met or never met.
-fn closing(explored: &Explored, engine: EngineKind, seed: u64) -> String {
-    let Explored { runs, failed, requests, events, .. } = explored;
+fn closing(totals: &ExplorationTotals, engine: EngineKind, seed: u64) -> String {
+    let ExplorationTotals { runs, failed, requests, events, .. } = totals;
     let mut text = format!(
         " seed {seed}: {}, {failed} failed; {requests} requests, {events} events\n",
         counted(*runs as usize, "run")
     );
     let faults: Vec<String> =
-        explored.faults.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
+        totals.faults.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
     if !faults.is_empty() {
         text.push_str(&wrapped(&format!("faults: {}", faults.join(", ")), 1, 3));
     }
     text.push('\n');
-    for (state, met) in explored.coverage.met() {
+    for (state, met) in totals.coverage.met() {
         text.push_str(&format!(" {state:<44}{:>9} times in {:>5} runs\n", met.times, met.runs));
     }
-    for state in explored.coverage.never_met(engine) {
+    for state in totals.coverage.never_met(engine) {
         text.push_str(&format!(" {state:<44}    never met\n"));
     }
     text

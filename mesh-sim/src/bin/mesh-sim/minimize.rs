@@ -4,10 +4,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use mesh_sim::failure::write_failing;
 use mesh_sim::format::{counted, shell_word};
-use mesh_sim::minimize::{Effort, Minimal, Step, Target, minimize as shrink};
+use mesh_sim::minimize::{
+    Effort, MinimalScenario, MinimizeTarget, TriedScenario, minimize as shrink,
+};
 use mesh_sim::parallel::cores;
+use mesh_sim::run_failure::write_failing;
 use mesh_sim::scenario::Scenario;
 use mesh_sim::units::format_duration;
 
@@ -22,20 +24,20 @@ pub(super) fn minimize(args: &MinimizeArgs) -> anyhow::Result<SimExit> {
     };
     let OneRun { loaded, engine, policy, seed } = &one;
     let policy = policy.label.clone();
-    let target = Target { policy, seed: *seed, engine: *engine, defect: None };
+    let target = MinimizeTarget { policy, seed: *seed, engine: *engine, defect: None };
     let effort = Effort { threads: cores(), max_tries: args.tries.get() };
     let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
     if let Ok(style) = ProgressStyle::with_template(" {spinner} {wide_msg}") {
         bar.set_style(style);
     }
-    let mut news = |step: &Step<'_>| {
+    let mut report = |step: &TriedScenario<'_>| {
         bar.tick();
         bar.set_message(format!("{} tried, now: {}", step.tries, step.what));
         if step.kept {
             bar.println(format!(" {:>5} still fails with {}", step.tries, step.what));
         }
     };
-    let found = shrink(loaded, &target, effort, &mut news);
+    let found = shrink(loaded, &target, effort, &mut report);
     bar.finish_and_clear();
     let Some(minimal) = found else {
         print(&format!(" nothing fails in {}\n", one.words(&args.run.scenario)));
@@ -55,7 +57,7 @@ fn default_out(file: &Path) -> PathBuf {
     file.with_extension("min.toml")
 }
 
-fn closing(before: &Scenario, minimal: &Minimal, out: &str) -> String {
+fn closing(before: &Scenario, minimal: &MinimalScenario, out: &str) -> String {
     let after = &minimal.scenario;
     let size = |scenario: &Scenario| {
         format!(

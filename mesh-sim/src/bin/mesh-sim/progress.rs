@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use mesh_sim::engine::Run;
-use mesh_sim::runner::Progress;
+use mesh_sim::runner::RunProgress;
 
 /// After this much time the speed is steady enough for an estimate of the time that is left.
 const SETTLED: Duration = Duration::from_secs(3);
@@ -40,7 +40,7 @@ impl<'a> RunsBar<'a> {
         Self { bar, runs, simulated, sum: Duration::ZERO, total, finished: 0 }
     }
 
-    pub(super) fn update(&mut self, progress: Progress) {
+    pub(super) fn update(&mut self, progress: RunProgress) {
         let run = &self.runs[progress.run];
         self.finished += usize::from(progress.finished);
         // A run that has ended counts whole, whatever it last reported.

@@ -4,18 +4,18 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use mesh_sim::experiment::{RanBy, Report};
-use mesh_sim::failure::{Judged, judge_observed};
 use mesh_sim::format::shell_word;
 use mesh_sim::replay::LoggedFacts;
 use mesh_sim::report::write_all;
-use mesh_sim::scenario::{EngineKind, Loaded, PolicySpec, Scenario};
+use mesh_sim::run_failure::{JudgedRun, judge_observed};
+use mesh_sim::scenario::{EngineKind, PolicySpec, Scenario, ScenarioFile};
 
 use super::args::{OneRunArgs, ReplayArgs};
 use super::{SimExit, complain, print, say};
 
 /// The single run that a command line names.
 pub(super) struct OneRun {
-    pub(super) loaded: Loaded,
+    pub(super) loaded: ScenarioFile,
     pub(super) engine: EngineKind,
     pub(super) policy: PolicySpec,
     pub(super) seed: u64,
@@ -24,7 +24,7 @@ pub(super) struct OneRun {
 impl OneRun {
     /// Reads the scenario and finds the run. If that fails, the reason has been printed.
     pub(super) fn load(args: &OneRunArgs) -> Result<Self, SimExit> {
-        let loaded = Loaded::load(&args.scenario).map_err(|found| complain(&found))?;
+        let loaded = ScenarioFile::read(&args.scenario).map_err(|found| complain(&found))?;
         let engine = args.engine.map_or(loaded.scenario.engine, EngineKind::from);
         loaded.check_engine(engine).map_err(|found| complain(&found))?;
         let usage = |complaint: String| {
@@ -87,7 +87,7 @@ pub(super) fn replay(args: &ReplayArgs) -> anyhow::Result<SimExit> {
     let trace = args.out.is_some();
     let run = mesh_sim::engine::Run { scenario: &scenario, policy, seed: *seed, trace };
     let (judged, facts) = judge_observed(&run, *engine, LoggedFacts::new(&scenario));
-    let Judged { failures, record } = judged;
+    let JudgedRun { failures, record } = judged;
     let mut text = String::new();
     for failure in &failures {
         text.push_str(&format!(" {failure}\n"));

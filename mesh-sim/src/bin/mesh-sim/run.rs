@@ -10,8 +10,8 @@ use mesh_sim::journal::first_difference;
 use mesh_sim::judge::{PolicyVerdict, Verdict};
 use mesh_sim::record::{FaultWindow, RunRecord};
 use mesh_sim::report::{summary, table, write_all};
-use mesh_sim::runner::Plan;
-use mesh_sim::scenario::{EngineKind, Loaded, Scenario, Step};
+use mesh_sim::runner::RunPlan;
+use mesh_sim::scenario::{EngineKind, Scenario, ScenarioFile, ScheduleStep};
 use mesh_sim::units::format_duration;
 
 use super::args::RunArgs;
@@ -20,7 +20,7 @@ use super::{SimExit, complain, failed, print, say};
 
 pub(super) fn run(args: &RunArgs) -> anyhow::Result<SimExit> {
     let Some(file) = &args.scenario else { return Ok(SimExit::Usage) };
-    let loaded = match Loaded::load(file) {
+    let loaded = match ScenarioFile::read(file) {
         Ok(loaded) => loaded,
         Err(diagnostics) => return Ok(complain(&diagnostics)),
     };
@@ -38,7 +38,7 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<SimExit> {
     if !args.json {
         print(&opening(&scenario, engine));
     }
-    let plan = Plan { scenario: &scenario, engine, trace: args.trace || args.check_determinism };
+    let plan = RunPlan { scenario: &scenario, engine, trace: args.trace || args.check_determinism };
     let (mut runs, took) = execute(&plan)?;
     let difference = match args.check_determinism {
         true => compare(&runs, &execute(&plan)?.0),
@@ -75,7 +75,7 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<SimExit> {
 }
 
 /// Carries out the runs; returns their records and how long they took.
-fn execute(plan: &Plan<'_>) -> anyhow::Result<(Vec<RunRecord>, Duration)> {
+fn execute(plan: &RunPlan<'_>) -> anyhow::Result<(Vec<RunRecord>, Duration)> {
     let mut bar = RunsBar::new(plan.runs());
     let runs = plan.execute(|progress| bar.update(progress));
     let took = bar.elapsed();
@@ -97,12 +97,12 @@ pub(super) fn opening(scenario: &Scenario, engine: EngineKind) -> String {
         "{}: {}, {}, {} simulated, {seeds}\n engine {} (virtual time, {} resolution)\n",
         scenario.name,
         counted(scenario.agents.len(), "agent"),
-        scenario.workload.arrivals.opening_load(),
+        scenario.workload.arrivals.opening_workload(),
         format_duration(scenario.duration),
         engine.name(),
         engine.resolution(),
     );
-    for Step { at, value } in scenario.workload.arrivals.rates().iter().skip(1) {
+    for ScheduleStep { at, value } in scenario.workload.arrivals.rates().iter().skip(1) {
         text.push_str(&format!(" from {}: {value} requests/s\n", format_duration(*at)));
     }
     for FaultWindow { label, detail, .. } in FaultWindow::all(scenario) {

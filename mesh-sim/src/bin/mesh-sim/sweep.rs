@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use mesh_sim::format::counted;
 use mesh_sim::judge::Verdict;
 use mesh_sim::parallel::cores;
-use mesh_sim::scenario::{EngineKind, Loaded};
+use mesh_sim::scenario::{EngineKind, ScenarioFile};
 use mesh_sim::sweep::{
     self, MergeError, Shard, Sweep, SweepError, SweepFindings, SweepSpec, SweepTally,
 };
@@ -18,7 +18,7 @@ use super::{SimExit, complain, failed, print, say};
 
 pub(super) fn sweep(args: SweepArgs) -> anyhow::Result<SimExit> {
     let file = args.scenario.display().to_string();
-    let loaded = match Loaded::load(&args.scenario) {
+    let loaded = match ScenarioFile::read(&args.scenario) {
         Ok(loaded) => loaded,
         Err(diagnostics) => return Ok(complain(&diagnostics)),
     };

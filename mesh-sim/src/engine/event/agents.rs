@@ -1,4 +1,5 @@
-//! The agents as hosts: each a state machine on a machine of its own.
+//! The agents' hosts: what the engine keeps for each agent, and how it drives the agent's state
+//! machine and the model of the machine under it.
 
 use std::sync::Arc;
 
@@ -9,10 +10,10 @@ use mesh_core::protocol::Request;
 
 use super::calls::Message;
 use super::clock::LocalClock;
-use super::exchange::{Caller, Exchange, ExchangeId, Payload};
-use super::pool::Pool;
+use super::exchange::{Exchange, ExchangeId, Payload, ReplyTo};
+use super::idle_pool::IdlePool;
 use super::queue::Lane;
-use super::{Event, Simulation};
+use super::{Event, EventSimulation};
 use crate::engine::address::{address, host_at};
 use crate::faults::MachineState;
 use crate::host::{AgentId, HostId};
@@ -21,51 +22,56 @@ use crate::machine::Machine;
 use crate::presence::Presence;
 use crate::scenario::AgentSpec;
 
-/// An agent's host.
-pub(super) struct Node {
-    /// None while it is down or not there.
+/// The host of one agent: the agent's state machine, the machine under it, its clock and its idle
+/// connections.
+///
+/// The simulation has one for every agent of the scenario from the start of the run. The agent
+/// inside of it comes and goes: it starts when the agent joins or its host restarts, and is dropped
+/// when the host crashes or the agent has left.
+pub(super) struct AgentHost {
+    /// `None` while the host is down, and before the agent joins or after it has left.
     agent: Option<Agent>,
     pub(super) presence: Presence,
     clock: LocalClock,
     machine: Machine<JobId>,
-    /// Its idle connections.
-    pool: Pool,
-    /// When the agent will be woken.
+    pool: IdlePool,
+    /// The time of the earliest pending [`Event::WakeAgent`]; [`Timestamp::MAX`] if there is none.
     wake_at: Timestamp,
-    /// When the machine will be looked at for ended jobs.
-    job_at: Timestamp,
-    /// Jobs may have ended on the machine, or will end at another time.
-    machine_moved: bool,
+    /// The time of the earliest pending [`Event::JobEnds`]; [`Timestamp::MAX`] if there is none.
+    job_ends_at: Timestamp,
+    /// Since the last look at the machine, jobs may have ended on it, or the time of the next end
+    /// may have changed.
+    machine_changed: bool,
 }
 
-impl Node {
+impl AgentHost {
     pub(super) fn new(spec: &AgentSpec) -> Self {
         let mut machine = Machine::new(&spec.machine);
-        // Until the agent starts on it.
+        // Nothing uses the machine until the agent starts on it.
         machine.switch_off(Timestamp::ZERO);
         Self {
             agent: None,
             presence: Presence::at_start(spec),
             clock: LocalClock::new(spec.clock_rate),
             machine,
-            pool: Pool::default(),
+            pool: IdlePool::default(),
             wake_at: Timestamp::MAX,
-            job_at: Timestamp::MAX,
-            machine_moved: false,
+            job_ends_at: Timestamp::MAX,
+            machine_changed: false,
         }
     }
 
     pub(super) fn set_machine(&mut self, now: Timestamp, state: MachineState) {
-        self.machine_moved = true;
+        self.machine_changed = true;
         self.machine.set_speed_factor(now, state.speed_factor);
         self.machine.set_background_override(now, state.background);
     }
 
-    pub(super) fn pool(&mut self) -> &mut Pool {
+    pub(super) fn pool(&mut self) -> &mut IdlePool {
         &mut self.pool
     }
 
-    /// Asks the processor for the host's record.
+    /// Prefetches this record, and that of the machine if the coming event needs it.
     pub(super) fn prefetch(&self, with_machine: bool) {
         prefetch(&self.agent);
         prefetch(&self.pool);
@@ -74,17 +80,18 @@ impl Node {
         }
     }
 
-    /// Asks the processor for what a message to the host needs beyond its record.
+    /// Prefetches what a message to this host needs beyond the record itself. `step` counts up from
+    /// zero: each step follows the pointers that the step before has brought into the cache.
     pub(super) fn prefetch_parts(&self, message: Message, exchange: &Exchange, step: usize) {
         let Some(agent) = &self.agent else { return };
-        match (message, &exchange.payload, exchange.who) {
+        match (message, &exchange.payload, exchange.reply_to) {
             (Message::Request, Payload::Request(request), _) => {
                 agent.prefetch(Upcoming::Request(request), step);
                 if matches!(request, Request::Work(_)) && step == 0 {
                     self.machine.prefetch();
                 }
             }
-            (Message::Answer, _, Caller::Peer(call)) => {
+            (Message::Answer, _, ReplyTo::Peer(call)) => {
                 agent.prefetch(Upcoming::Result(call), step);
                 if step == 0 {
                     self.pool.prefetch(exchange.callee);
@@ -94,63 +101,66 @@ impl Node {
         }
     }
 
-    /// Asks the processor for the job that ends first; gives back for which call it is done.
+    /// Prefetches the job that ends first. Returns the exchange that waits for its result.
     pub(super) fn prefetch_job(&self) -> Option<ExchangeId> {
         let job = self.machine.first_to_end()?;
         let ticket = self.agent.as_ref()?.prefetch_job(job)?;
         Some(ExchangeId::of_ticket(ticket))
     }
 
-    /// The process ends, be it in good order or not.
+    /// The process ends, after a shutdown or in a crash: jobs and idle connections are gone.
     pub(super) fn stop(&mut self, now: Timestamp) {
         self.agent = None;
         self.machine.switch_off(now);
-        self.pool = Pool::default();
+        self.pool = IdlePool::default();
         self.wake_at = Timestamp::MAX;
     }
 }
 
-impl Simulation<'_> {
+impl EventSimulation<'_> {
     pub(super) fn start_agent(&mut self, now: Timestamp, id: AgentId) {
         let spec = self.run.scenario.agent(id);
-        // A later life has a greater number; zero stands for agents that have none.
+        // An agent that starts again must have a greater incarnation. Zero is not used, because it
+        // stands for agents that send no incarnation.
         let incarnation = now.as_nanos() + 1;
         let identity = Identity { name: spec.name.clone(), url: address(id.host()), incarnation };
         let config = self.config_of(spec);
         let seed = self.seed.child("agents").child(&spec.name).child(&incarnation.to_string());
-        let node = &mut self.nodes[id];
-        let local = node.clock.show(now);
-        node.agent = Some(Agent::new(local, identity, config, &seed));
-        node.machine.boot(now);
+        let agent_host = &mut self.agent_hosts[id];
+        let local = agent_host.clock.show(now);
+        agent_host.agent = Some(Agent::new(local, identity, config, &seed));
+        agent_host.machine.boot(now);
         let life = self.hosts[id.host()].life;
-        let sample = Event::Sample { agent: id, life };
+        let sample = Event::SampleLoad { agent: id, life };
         self.queue.push_in(Lane::Sample, now + spec.machine.cpu_window, sample);
         self.with_agent(now, id, |agent, local| agent.handle_timeout(local));
     }
 
-    /// How an agent behaves. Most behave as the one before, and share it.
+    /// The agent's settings. Most agents have the settings of the one that started before, and
+    /// share them with it: 100,000 copies would be large.
     fn config_of(&mut self, spec: &AgentSpec) -> Arc<AgentConfig> {
         let config = self.run.scenario.agent_config(spec, self.run.policy);
         let last = self.last_config.take().filter(|last| **last == config);
         self.last_config.insert(last.unwrap_or_else(|| config.into())).clone()
     }
 
-    /// Mutates an agent, if it is up, and carries out what follows.
+    /// Calls a method of an agent, if it is up, then carries out the effects and sets its timers.
+    /// `act` gets the agent and the time that the agent's own clock shows.
     pub(super) fn with_agent(
         &mut self,
         now: Timestamp,
         id: AgentId,
         act: impl FnOnce(&mut Agent, Timestamp),
     ) {
-        let node = &mut self.nodes[id];
-        let Some(agent) = &mut node.agent else { return };
+        let agent_host = &mut self.agent_hosts[id];
+        let Some(agent) = &mut agent_host.agent else { return };
         agent.swap_effects(&mut self.effects);
-        act(agent, node.clock.show(now));
+        act(agent, agent_host.clock.show(now));
         self.carry_out_all(now, id);
         self.see_to_wake_ups(now, id);
     }
 
-    /// The same for the agent that a host is.
+    /// As [`Self::with_agent`], for the agent on a host; does nothing for other hosts.
     pub(super) fn with_host(
         &mut self,
         now: Timestamp,
@@ -163,11 +173,12 @@ impl Simulation<'_> {
     }
 
     pub(super) fn wake_agent(&mut self, now: Timestamp, id: AgentId) {
-        let node = &mut self.nodes[id];
-        if node.wake_at != now {
+        let agent_host = &mut self.agent_hosts[id];
+        // An earlier wake-up has been scheduled since, and took this one's place.
+        if agent_host.wake_at != now {
             return;
         }
-        node.wake_at = Timestamp::MAX;
+        agent_host.wake_at = Timestamp::MAX;
         self.with_agent(now, id, |agent, local| {
             if agent.poll_timeout() <= local {
                 agent.handle_timeout(local);
@@ -176,68 +187,70 @@ impl Simulation<'_> {
     }
 
     pub(super) fn jobs_end(&mut self, now: Timestamp, id: AgentId) {
-        let node = &mut self.nodes[id];
-        if node.job_at == now {
-            node.job_at = Timestamp::MAX;
-            node.machine.handle_timeout(now);
-            node.machine_moved = true;
+        let agent_host = &mut self.agent_hosts[id];
+        if agent_host.job_ends_at == now {
+            agent_host.job_ends_at = Timestamp::MAX;
+            agent_host.machine.handle_timeout(now);
+            agent_host.machine_changed = true;
             self.settle(now, id);
         }
     }
 
     pub(super) fn sample(&mut self, now: Timestamp, id: AgentId, life: u32) {
-        let node = &mut self.nodes[id];
-        let Some(agent) = node.agent.as_mut().filter(|_| self.hosts[id.host()].life == life) else {
+        let agent_host = &mut self.agent_hosts[id];
+        // Each life of the agent schedules its own samples; this one may be left over from another.
+        let Some(agent) = agent_host.agent.as_mut().filter(|_| self.hosts[id.host()].life == life)
+        else {
             return;
         };
-        let cpu_percent = node.machine.sample_cpu(now);
-        node.machine_moved = true;
-        let jobs = node.machine.running() as u32;
-        agent.handle_sample(cpu_percent, node.machine.memory_percent(jobs));
+        let cpu_percent = agent_host.machine.sample_cpu(now);
+        agent_host.machine_changed = true;
+        let jobs = agent_host.machine.running() as u32;
+        agent.handle_sample(cpu_percent, agent_host.machine.memory_percent(jobs));
         let (load, open) = (agent.load(), agent.open());
         self.journal.record(now, id, Fact::LoadSampled { load, open });
         self.journal.record(now, id, Fact::PeersKnown(agent.peers().clone()));
-        while let Some((second, percent)) = node.machine.poll_second() {
+        while let Some((second, percent)) = agent_host.machine.poll_second() {
             self.journal.record(now, id, Fact::MachineBusy { second, percent });
         }
         let window = self.run.scenario.agent(id).machine.cpu_window;
-        let next = Event::Sample { agent: id, life };
+        let next = Event::SampleLoad { agent: id, life };
         self.queue.push_in(Lane::Sample, now + window, next);
         self.settle(now, id);
     }
 
-    /// Tells of the busy time since the last samples, at the end of the run.
+    /// Records how busy each machine was from its last sample to the end of the run.
     pub(super) fn close_machines(&mut self, end: Timestamp) {
-        for (id, node) in self.nodes.iter_mut() {
-            node.machine.handle_timeout(end);
+        for (id, agent_host) in self.agent_hosts.iter_mut() {
+            agent_host.machine.handle_timeout(end);
             let mut record = |(second, percent)| {
                 let busy = Fact::MachineBusy { second, percent };
                 self.journal.record(end, id, busy);
             };
-            while let Some(busy) = node.machine.poll_second() {
+            while let Some(busy) = agent_host.machine.poll_second() {
                 record(busy);
             }
-            node.machine.present_second().into_iter().for_each(record);
+            agent_host.machine.present_second().into_iter().for_each(record);
         }
     }
 
-    /// Carries out all that an agent and its machine ask for, and sees to it that both are woken.
+    /// Drains an agent and its machine after one of them has changed, and schedules their wake-ups.
     pub(super) fn settle(&mut self, now: Timestamp, id: AgentId) {
         self.with_agent(now, id, |_, _| {});
     }
 
-    /// Carries out all that an agent and its machine ask for; then the agent gives the memory of
-    /// its effects back.
+    /// Drains the effects of an agent and the finished jobs of its machine. Then the agent returns
+    /// the buffer for effects, which all agents share.
     fn carry_out_all(&mut self, now: Timestamp, id: AgentId) {
         loop {
-            let node = &mut self.nodes[id];
-            let Some(agent) = &mut node.agent else { return };
+            let agent_host = &mut self.agent_hosts[id];
+            let Some(agent) = &mut agent_host.agent else { return };
             if let Some(effect) = agent.poll_effect() {
                 self.carry_out(now, id, effect);
-            } else if node.machine_moved
-                && let Some(job) = node.machine.poll_finished()
+            } else if agent_host.machine_changed
+                && let Some(job) = agent_host.machine.poll_finished()
             {
-                agent.handle_job_result(node.clock.show(now), job, Ok(self.output.clone()));
+                agent.handle_job_result(agent_host.clock.show(now), job, Ok(self.output.clone()));
             } else {
                 return agent.swap_effects(&mut self.effects);
             }
@@ -245,35 +258,36 @@ impl Simulation<'_> {
     }
 
     fn see_to_wake_ups(&mut self, now: Timestamp, id: AgentId) {
-        let node = &mut self.nodes[id];
-        let Some(agent) = &mut node.agent else { return };
-        if node.presence == Presence::Leaving && agent.is_drained() {
+        let agent_host = &mut self.agent_hosts[id];
+        let Some(agent) = &mut agent_host.agent else { return };
+        if agent_host.presence == Presence::Leaving && agent.is_drained() {
             self.queue.push(now, Event::Drained(id));
         }
-        // An earlier wake-up that is pending will see to a later one.
-        if agent.take_rearmed() || node.wake_at == Timestamp::MAX {
-            let wake_at = node.clock.when(agent.poll_timeout()).max(now);
-            if wake_at < node.wake_at {
-                node.wake_at = wake_at;
-                self.queue.push(wake_at, Event::Wake(id));
+        // A wake-up that is pending for an earlier time schedules the next one when it comes.
+        if agent.take_rearmed() || agent_host.wake_at == Timestamp::MAX {
+            let wake_at = agent_host.clock.when(agent.poll_timeout()).max(now);
+            if wake_at < agent_host.wake_at {
+                agent_host.wake_at = wake_at;
+                self.queue.push(wake_at, Event::WakeAgent(id));
             }
         }
-        if std::mem::take(&mut node.machine_moved)
-            && let Some(job_at) = node.machine.poll_timeout()
-            && job_at < node.job_at
+        if std::mem::take(&mut agent_host.machine_changed)
+            && let Some(job_ends_at) = agent_host.machine.poll_timeout()
+            && job_ends_at < agent_host.job_ends_at
         {
-            node.job_at = job_at;
-            self.queue.push(job_at, Event::JobEnds(id));
+            agent_host.job_ends_at = job_ends_at;
+            self.queue.push(job_ends_at, Event::JobEnds(id));
         }
     }
 
     fn carry_out(&mut self, now: Timestamp, id: AgentId, effect: Effect) {
-        let node = &mut self.nodes[id];
+        let agent_host = &mut self.agent_hosts[id];
         match effect {
             Effect::Note(note) => {
+                // Oracles need the list itself, which the note doesn't have.
                 let peers_changed = matches!(note, Note::ViewChanged { .. });
                 self.journal.record(now, id, Fact::AgentNoted(note));
-                if peers_changed && let Some(agent) = &node.agent {
+                if peers_changed && let Some(agent) = &agent_host.agent {
                     self.journal.record(now, id, Fact::PeersKnown(agent.peers().clone()));
                 }
             }
@@ -281,13 +295,14 @@ impl Simulation<'_> {
                 self.answer(now, ExchangeId::of_ticket(ticket), Payload::Reply(answer));
             }
             Effect::Call { call, peer, request, .. } => {
-                // The registry lists the scenario's agents alone.
+                // The registry lists only agents of the scenario, so every address is a host's.
                 let Some(callee) = host_at(&peer.url) else { return };
                 let request = Payload::Request(request);
-                let exchange = self.call(now, id.host(), callee, Caller::Peer(call), request);
-                if let Some(agent) = &mut self.nodes[id].agent
+                let exchange = self.call(now, id.host(), callee, ReplyTo::Peer(call), request);
+                if let Some(agent) = &mut self.agent_hosts[id].agent
                     && !agent.set_call_ticket(call, exchange.ticket())
                 {
+                    // The agent has given up the call meanwhile.
                     self.abandon(now, exchange);
                 }
             }
@@ -297,16 +312,16 @@ impl Simulation<'_> {
                 }
             }
             Effect::Start { job, task } => {
-                node.machine_moved = true;
-                node.machine.start(now, job, task.demand.unwrap_or_default());
+                agent_host.machine_changed = true;
+                agent_host.machine.start(now, job, task.demand.unwrap_or_default());
             }
             Effect::Stop(job) => {
-                node.machine_moved = true;
-                node.machine.cancel(now, job);
+                agent_host.machine_changed = true;
+                agent_host.machine.cancel(now, job);
             }
             Effect::Registry { call, request } => {
                 let request = Payload::RegistryRequest(request);
-                self.call(now, id.host(), HostId::REGISTRY, Caller::Registry(call), request);
+                self.call(now, id.host(), HostId::REGISTRY, ReplyTo::Registry(call), request);
             }
         }
     }

@@ -1,33 +1,34 @@
-//! A host's own clock.
+//! An agent's own clock, which may run too slow or too fast.
 
 use mesh_core::Timestamp;
 
-/// One second of true time, in the units of a rate.
-const ONE: u64 = 1_000_000_000;
+/// Nanoseconds that a clock with the rate 1 shows per second.
+const TRUE_RATE: u64 = 1_000_000_000;
 
-/// Shows true time times a rate, to the nanosecond.
+/// A clock that shows the true time times a rate, exact to the nanosecond.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct LocalClock {
-    /// Nanoseconds that it shows per second.
+    /// Nanoseconds that it shows per second of true time.
     rate: u64,
 }
 
 impl LocalClock {
     pub(super) fn new(rate: f64) -> Self {
-        Self { rate: (rate * ONE as f64).round() as u64 }
+        Self { rate: (rate * TRUE_RATE as f64).round() as u64 }
     }
 
     /// What it shows at a true time.
     pub(super) fn show(self, now: Timestamp) -> Timestamp {
-        scale(now, self.rate, ONE, false)
+        scale(now, self.rate, TRUE_RATE, false)
     }
 
     /// The first true time at which it shows `local`.
     pub(super) fn when(self, local: Timestamp) -> Timestamp {
-        scale(local, ONE, self.rate, true)
+        scale(local, TRUE_RATE, self.rate, true)
     }
 }
 
+/// `time` times `by` / `per`, rounded up or down to a whole nanosecond. The end of time stays.
 fn scale(time: Timestamp, by: u64, per: u64, up: bool) -> Timestamp {
     if by == per || time == Timestamp::MAX {
         return time;

@@ -1,20 +1,21 @@
 //! The fast engine: one queue of events over the state machines of mesh-core.
 //!
-//! No runtime, no bytes and no threads: a message is a value that moves from host to host when its
-//! time comes. Time is exact to the nanosecond; events of one time happen in the order in which
-//! they were caused. `docs/engines.md` says how it differs from the turmoil engine.
+//! There is no async runtime, there are no bytes and no threads: a message is a value that moves
+//! from host to host when its time comes. Time is exact to the nanosecond; events of the same time
+//! are handled in the order in which they were pushed. `docs/engines.md` says how this engine
+//! differs from the turmoil engine.
 
 mod agents;
-mod ahead;
 mod calls;
+mod client;
 mod clock;
 mod exchange;
-mod later;
-mod load;
-mod membership;
+mod idle_pool;
 mod network;
-mod pool;
+mod prefetching;
+mod presence;
 mod queue;
+mod radix_heap;
 mod registry;
 
 use std::collections::VecDeque;
@@ -26,24 +27,25 @@ use mesh_core::agent::{AgentConfig, Effect};
 use mesh_core::seed::Seed;
 use serde_json::value::RawValue;
 
-use self::agents::Node;
+use self::agents::AgentHost;
 use self::calls::Message;
+use self::client::ClientHost;
 use self::exchange::{ExchangeId, Exchanges};
-use self::load::Load;
-use self::network::Network;
-use self::pool::Pool;
-use self::queue::Queue;
+use self::idle_pool::IdlePool;
+use self::network::MessageNetwork;
+use self::queue::EventQueue;
 use self::registry::RegistryHost;
 use super::OUTPUT;
 use super::Run;
-use super::observers::{Guest, RunJournal};
+use super::observers::{GuestObserver, RunJournal};
 use crate::faults::FaultSchedule;
 use crate::host::{AgentId, AgentMap, HostId, HostMap};
 use crate::journal::{Fact, RequestOutcome};
-use crate::presence::{MembershipChange, Presence, planned_changes};
+use crate::presence::{PlannedChange, Presence, planned_changes};
 use crate::record::RunRecord;
 
-/// Timers are exact; what is due at the end of a span may still happen at its last instant.
+/// How late a timer may be. Timers are exact here, but what is due at the end of a span may still
+/// happen at the last instant of it.
 const RESOLUTION: Duration = Duration::from_nanos(1);
 /// Simulated time between two reports of progress.
 const PROGRESS_EVERY: Duration = Duration::from_millis(250);
@@ -51,16 +53,16 @@ const PROGRESS_EVERY: Duration = Duration::from_millis(250);
 /// Runs one policy with one seed.
 pub(super) fn execute(
     run: &Run<'_>,
-    guest: Option<Guest>,
+    guest: Option<GuestObserver>,
     progress: &dyn Fn(Duration),
 ) -> RunRecord {
-    let mut simulation = Simulation::new(run, guest);
+    let mut simulation = EventSimulation::new(run, guest);
     let end = simulation.journal.end();
     simulation.start();
     let mut report_at = Timestamp::from(PROGRESS_EVERY);
     while let Some((now, event)) = simulation.queue.pop_before(end) {
-        simulation.look_ahead(&event);
-        simulation.happen(now, event);
+        simulation.prefetch_for_later(&event);
+        simulation.handle_event(now, event);
         if now >= report_at {
             progress(now.elapsed());
             report_at = now + PROGRESS_EVERY;
@@ -70,99 +72,103 @@ pub(super) fn execute(
     RunRecord { steps: simulation.queue.taken(), ..simulation.journal.finish(end) }
 }
 
-/// Something that happens at a time.
+/// Something that happens at a time of the run.
 #[derive(Debug)]
 enum Event {
     /// A fault begins or ends.
-    Boundary,
-    /// An agent joins the mesh, or leaves it, as the scenario plans.
+    FaultBoundary,
+    /// An agent joins the mesh, as the scenario plans.
     Joins(AgentId),
+    /// An agent is told to leave the mesh, as the scenario plans.
     Leaves(AgentId),
-    /// A leaving agent has nothing under way any more.
+    /// A leaving agent has finished all of its jobs and requests.
     Drained(AgentId),
-    /// The time is over in which a leaving agent may finish what is under way.
+    /// A leaving agent's time to finish its jobs and requests is over.
     DrainEnds(AgentId),
-    /// A request of the load is due.
-    Due(load::Source),
-    /// A message arrives.
+    /// The next request of a source is due.
+    RequestDue(client::RequestSource),
+    /// A message of an exchange arrives.
     Arrives(Message, ExchangeId),
-    /// The network delivers a call to the registry for the second time.
+    /// The second copy of a call to the registry arrives, which the network has duplicated.
     ArrivesAgain(Box<registry::SecondCopy>),
-    /// The callee's process has ended, and the caller's idle connections to it are closed.
-    IdleClosed {
-        caller: HostId,
-        callee: HostId,
-    },
+    /// A caller learns that its idle connections to a callee are closed, whose process has ended.
+    IdleClosed { caller: HostId, callee: HostId },
     /// The connection for this exchange could not be opened.
     ConnectFailed(ExchangeId),
-    /// The caller waits no longer.
+    /// The caller of an exchange gives up: its deadline has passed, or its call has timed out.
     GiveUp(ExchangeId),
-    /// The time is over for a request of which the client has heard that it won't be done by then.
-    TimesOut(load::RequestId),
+    /// The deadline of a request passes of which the client already knows that it won't be answered
+    /// in time.
+    RequestTimesOut(client::RequestId),
     /// The registry asked to be woken.
     WakeRegistry,
     /// An agent asked to be woken.
-    Wake(AgentId),
+    WakeAgent(AgentId),
     /// Jobs may have ended on an agent's machine.
     JobEnds(AgentId),
-    /// The machine under an agent is looked at, if the agent is still in this life.
-    Sample {
-        agent: AgentId,
-        life: u32,
-    },
+    /// An agent samples the load of its machine, if it is still the same life of the agent.
+    SampleLoad { agent: AgentId, life: u32 },
 }
 
-struct Simulation<'a> {
+/// One run of the event engine: the state of every host, the messages between them, and the queue
+/// of what happens next.
+///
+/// [`execute`] takes one event after the other from the queue and hands it to
+/// [`Self::handle_event`], which changes the hosts that the event is about and pushes what follows.
+/// The other files of this directory add methods to this type, each for one subject.
+struct EventSimulation<'a> {
     run: &'a Run<'a>,
     seed: Seed,
     faults: Arc<FaultSchedule>,
     journal: RunJournal,
-    queue: Queue<Event>,
-    network: Network,
+    queue: EventQueue<Event>,
+    network: MessageNetwork,
     exchanges: Exchanges,
-    /// The client's idle connections.
-    pool: Pool,
-    hosts: HostMap<Host>,
+    client_pool: IdlePool,
+    hosts: HostMap<HostState>,
     registry: RegistryHost,
-    load: Load,
-    nodes: AgentMap<Node>,
-    /// How the agent that started last behaves.
+    client: ClientHost,
+    agent_hosts: AgentMap<AgentHost>,
+    /// The settings of the agent that started last, to be shared with the next one if they are
+    /// equal.
     last_config: Option<Arc<AgentConfig>>,
-    /// Messages since the last event of another kind but samples, if there are many hosts.
-    since_other: u32,
-    /// Where the effects of the agent that acts wait, whichever it is.
+    /// Messages since the last event that was neither a message nor a sample. Counted only if there
+    /// are so many agents that prefetching pays.
+    messages_since_other: u32,
+    /// The buffer for effects, which is lent to whichever agent is called.
     effects: VecDeque<Effect>,
-    /// What every job puts out.
+    /// The output of every job.
     output: Arc<RawValue>,
 }
 
-/// What every host has.
+/// The state that the registry, the client and the agents have alike as hosts.
 #[derive(Debug, Default)]
-struct Host {
+struct HostState {
     is_down: bool,
-    /// How often it has crashed.
+    /// How often the host's process has ended, in a crash or after a shutdown. A connection leads
+    /// to one life of its callee.
     life: u32,
 }
 
-impl<'a> Simulation<'a> {
-    fn new(run: &'a Run<'a>, guest: Option<Guest>) -> Self {
+impl<'a> EventSimulation<'a> {
+    fn new(run: &'a Run<'a>, guest: Option<GuestObserver>) -> Self {
         let seed = Seed::root(run.seed);
         let faults = Arc::new(run.scenario.fault_schedule());
         let hosts = faults.hosts().ids();
         Self {
             run,
             journal: RunJournal::open(run, &faults, RESOLUTION, guest),
-            queue: Queue::new(),
-            network: Network::new(faults.clone(), seed.child("network")),
+            queue: EventQueue::new(),
+            network: MessageNetwork::new(faults.clone(), seed.child("network")),
             exchanges: Exchanges::default(),
-            pool: Pool::default(),
-            hosts: hosts.map(|_| Host::default()).collect(),
+            client_pool: IdlePool::default(),
+            hosts: hosts.map(|_| HostState::default()).collect(),
             registry: RegistryHost::new(run),
-            load: Load::new(run),
-            nodes: run.scenario.agents.iter().map(Node::new).collect(),
+            client: ClientHost::new(run),
+            agent_hosts: run.scenario.agents.iter().map(AgentHost::new).collect(),
             last_config: None,
             effects: VecDeque::new(),
-            since_other: 0,
+            messages_since_other: 0,
             output: RawValue::from_string(OUTPUT.to_owned()).unwrap_or_default().into(),
             faults,
             seed,
@@ -171,48 +177,50 @@ impl<'a> Simulation<'a> {
 
     fn start(&mut self) {
         for &at in self.faults.boundaries() {
-            // Inserted first, so a fault comes before all else of its instant.
-            self.queue.push(at, Event::Boundary);
+            // Pushed first, so that faults come before all other events of the same time.
+            self.queue.push(at, Event::FaultBoundary);
         }
-        for MembershipChange { at, agent, joins } in planned_changes(self.run.scenario) {
+        for PlannedChange { at, agent, joins } in planned_changes(self.run.scenario) {
             self.queue.push(at, if joins { Event::Joins(agent) } else { Event::Leaves(agent) });
         }
         let now = Timestamp::ZERO;
         self.apply_faults(now);
-        for agent in self.nodes.ids() {
-            let is_member = self.nodes[agent].presence == Presence::Member;
+        for agent in self.agent_hosts.ids() {
+            let is_member = self.agent_hosts[agent].presence == Presence::Member;
             if is_member && !self.hosts[agent.host()].is_down {
                 self.start_agent(now, agent);
             }
         }
-        self.start_load(now);
+        self.start_client(now);
     }
 
-    fn happen(&mut self, now: Timestamp, event: Event) {
+    fn handle_event(&mut self, now: Timestamp, event: Event) {
         match event {
-            Event::Boundary => self.apply_faults(now),
+            Event::FaultBoundary => self.apply_faults(now),
             Event::Joins(agent) => self.join(now, agent),
             Event::Leaves(agent) => self.leave(now, agent),
             Event::Drained(agent) | Event::DrainEnds(agent) => self.process_ends(now, agent),
-            Event::Due(source) => self.request_due(now, source),
+            Event::RequestDue(source) => self.request_due(now, source),
             Event::Arrives(message, exchange) => self.arrives(now, message, exchange),
             Event::ArrivesAgain(copy) => self.registry_hears_again(now, *copy),
             Event::IdleClosed { caller, callee } => self.idle_closed(caller, callee),
             Event::ConnectFailed(exchange) => self.connect_failed(now, exchange),
             Event::GiveUp(exchange) => self.give_up(now, exchange),
-            Event::TimesOut(request) => self.request_ended(now, request, RequestOutcome::TimedOut),
+            Event::RequestTimesOut(request) => {
+                self.request_ended(now, request, RequestOutcome::TimedOut);
+            }
             Event::WakeRegistry => self.wake_registry(now),
-            Event::Wake(agent) => self.wake_agent(now, agent),
+            Event::WakeAgent(agent) => self.wake_agent(now, agent),
             Event::JobEnds(agent) => self.jobs_end(now, agent),
-            Event::Sample { agent, life } => self.sample(now, agent, life),
+            Event::SampleLoad { agent, life } => self.sample(now, agent, life),
         }
     }
 
     /// Brings everything into the state that the schedule prescribes for `now`.
     fn apply_faults(&mut self, now: Timestamp) {
         self.network.changed(now);
-        for (agent, node) in self.nodes.iter_mut() {
-            node.set_machine(now, self.faults.machine(agent, now));
+        for (agent, agent_host) in self.agent_hosts.iter_mut() {
+            agent_host.set_machine(now, self.faults.machine(agent, now));
         }
         for host in self.hosts.ids() {
             let is_down = self.faults.is_down(host, now);
@@ -223,7 +231,8 @@ impl<'a> Simulation<'a> {
                 if is_down { self.crash(now, host) } else { self.restart(now, host) }
             }
         }
-        for agent in self.nodes.ids() {
+        // The machines' speeds may have changed, and with them the times at which jobs end.
+        for agent in self.agent_hosts.ids() {
             self.settle(now, agent);
         }
     }
@@ -231,12 +240,12 @@ impl<'a> Simulation<'a> {
     fn crash(&mut self, now: Timestamp, host: HostId) {
         self.hosts[host].life += 1;
         if let Some(agent) = host.agent() {
-            self.nodes[agent].stop(now);
+            self.agent_hosts[agent].stop(now);
         }
         self.break_connections(now, host);
-        // It does not start again.
+        // An agent that was leaving does not start again after a crash: it is gone.
         if let Some(agent) = host.agent()
-            && self.nodes[agent].presence == Presence::Leaving
+            && self.agent_hosts[agent].presence == Presence::Leaving
         {
             self.gone(now, agent);
         }
@@ -244,7 +253,7 @@ impl<'a> Simulation<'a> {
 
     fn restart(&mut self, now: Timestamp, host: HostId) {
         match host.agent() {
-            Some(agent) if self.nodes[agent].presence == Presence::Member => {
+            Some(agent) if self.agent_hosts[agent].presence == Presence::Member => {
                 self.start_agent(now, agent);
             }
             Some(_) => {}

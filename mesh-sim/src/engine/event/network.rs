@@ -1,4 +1,4 @@
-//! When a message arrives, if it does.
+//! The simulated network: when a message arrives, if it does.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,40 +11,47 @@ use crate::dist::Distribution;
 use crate::faults::FaultSchedule;
 use crate::host::HostId;
 
-/// The ways between hosts under a fault schedule.
+/// The links between hosts, with the latencies and losses of the scenario and what faults do to
+/// them.
+///
+/// It answers for each message when it will arrive. That is known when the message is sent, except
+/// that a partition may still swallow it on its way; so [`Self::was_lost`] is asked when it
+/// arrives.
 #[derive(Debug)]
-pub(super) struct Network {
+pub(super) struct MessageNetwork {
     faults: Arc<FaultSchedule>,
-    /// One stream per way, so that traffic on one never moves another's draws.
     seed: Seed,
+    /// One random stream per sender and receiver, so that messages on one link never change what
+    /// another one draws.
     streams: BTreeMap<(HostId, HostId), Rng>,
-    /// No way ever draws, loses or slows a message: all are as fast as each other.
+    /// No link ever draws a latency, loses, duplicates or slows a message, so nothing needs a
+    /// random number.
     steady: bool,
-    /// No fault of links is active now ...
+    /// No fault of links is active now.
     quiet: bool,
-    /// ... and none has been since then.
+    /// When the last fault began or ended.
     quiet_since: Timestamp,
-    /// When the next fault begins or ends.
+    /// When the next fault begins or ends; [`Timestamp::MAX`] if none will.
     next_change: Timestamp,
 }
 
-/// What becomes of a message.
+/// Whether and when a message is delivered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fate {
-    /// It arrives then.
+pub(super) enum Delivery {
+    /// It arrives at this time.
     Arrives(Timestamp),
-    /// Never.
+    /// It never arrives.
     Lost,
 }
 
-impl Network {
+impl MessageNetwork {
     pub(super) fn new(faults: Arc<FaultSchedule>, seed: Seed) -> Self {
         let plain = faults.qualities().all(|quality| {
             let constant = matches!(quality.latency, Distribution::Constant { .. });
             constant && quality.loss == 0.0 && quality.duplication == 0.0
         });
         let mut network = Self {
-            steady: plain && !faults.slows_or_thins(),
+            steady: plain && !faults.delays_or_loses_messages(),
             faults,
             seed,
             streams: BTreeMap::new(),
@@ -56,44 +63,47 @@ impl Network {
         network
     }
 
-    /// A fault begins or ends.
+    /// Takes note that a fault begins or ends.
     pub(super) fn changed(&mut self, now: Timestamp) {
-        self.quiet = !self.faults.meddles_with_links(now);
+        self.quiet = !self.faults.affects_links(now);
         self.quiet_since = now;
         let next = self.faults.boundaries().iter().find(|at| **at > now);
         self.next_change = next.copied().unwrap_or(Timestamp::MAX);
     }
 
-    /// Sends a message. It may overtake those before it: each call has a connection of its own.
+    /// Sends a message. It may overtake an earlier one, because each call has a connection of its
+    /// own.
     #[inline]
-    pub(super) fn send(&mut self, now: Timestamp, from: HostId, to: HostId) -> Fate {
+    pub(super) fn send(&mut self, now: Timestamp, from: HostId, to: HostId) -> Delivery {
+        // What a host sends to itself takes no time and meets no fault.
         if from == to {
-            return Fate::Arrives(now);
+            return Delivery::Arrives(now);
         }
         let quality = self.faults.quality(from, to);
         let (mut added, mut loss) = (Duration::ZERO, quality.loss);
         if !self.quiet {
             let link = self.faults.link(from, to, now);
             if link.cut {
-                return Fate::Lost;
+                return Delivery::Lost;
             }
             added = link.added;
             loss = 1.0 - (1.0 - loss) * (1.0 - link.loss);
         }
+        // No random number is needed, so no stream is looked up: this is the usual case.
         if self.steady {
-            return Fate::Arrives(self.released(from, to, now + quality.latency.quantile(0.0)));
+            return Delivery::Arrives(self.released(from, to, now + quality.latency.quantile(0.0)));
         }
         let stream = || self.seed.child(&format!("{from}-{to}")).rng();
         let rng = self.streams.entry((from, to)).or_insert_with(stream);
         if loss > 0.0 && rng.unit() < loss {
-            return Fate::Lost;
+            return Delivery::Lost;
         }
         let latency = quality.latency.sample(rng) + added;
-        Fate::Arrives(self.released(from, to, now + latency))
+        Delivery::Arrives(self.released(from, to, now + latency))
     }
 
-    /// When a message that was just sent, and will arrive at `first`, arrives for the second time, if
-    /// it does.
+    /// When the second copy of a message arrives; `None` if the network does not duplicate it. The
+    /// message was just sent and arrives for the first time at `first`.
     pub(super) fn copy(
         &mut self,
         now: Timestamp,
@@ -104,6 +114,7 @@ impl Network {
         if quality.duplication == 0.0 {
             return None;
         }
+        // The stream exists: the message itself has drawn from it.
         let rng = self.streams.get_mut(&(from, to))?;
         if rng.unit() >= quality.duplication {
             return None;
@@ -113,8 +124,9 @@ impl Network {
         Some(self.released(from, to, at).max(first))
     }
 
-    /// When a message arrives that would without a hold arrive at `at`. Known when it is sent, so
-    /// that those which a hold lets go together keep the order in which they were sent.
+    /// When a message arrives that would arrive at `at` if there were no holds. This is computed
+    /// when the message is sent, so that messages which a hold releases together keep the order in
+    /// which they were sent.
     #[inline]
     fn released(&self, from: HostId, to: HostId, at: Timestamp) -> Timestamp {
         if self.quiet && at < self.next_change {
@@ -123,7 +135,8 @@ impl Network {
         self.faults.released(from, to, at)
     }
 
-    /// Whether a message that was to arrive now has been lost on the way to a fault.
+    /// Whether a message that was sent at `sent` and would arrive now has been lost to a fault that
+    /// began while it was on its way.
     #[inline]
     pub(super) fn was_lost(
         &self,

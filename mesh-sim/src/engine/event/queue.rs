@@ -1,15 +1,16 @@
-//! The event queue: by time, and among events of one time by order of insertion.
+//! The event queue: by time, and among events of the same time by order of insertion.
 
 use std::cmp::Ordering;
 use std::collections::VecDeque;
 
 use mesh_core::Timestamp;
 
-use super::later::Later;
+use super::radix_heap::RadixHeap;
 
-/// Queues of events that come in nearly in order: a sample follows the last sample, a deadline the
-/// last deadline, a message the last message of equal latency. Each is a list and not a tree, so
-/// most events cost the same however many are pending.
+/// The kinds of events that are pushed nearly in the order of their times: a sample is due after
+/// the last sample, a deadline after the last deadline, a message after the last message of the
+/// same latency. Each kind has a first-in-first-out list of its own, so such an event costs the
+/// same however many are pending.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Lane {
     Message,
@@ -19,39 +20,44 @@ pub(super) enum Lane {
 
 const LANES: usize = 3;
 
-/// Pending events.
+/// The pending events of a run.
+///
+/// Most events go through the lanes; the others through a radix heap. [`Self::pop_before`] takes
+/// the first event of all of them.
 #[derive(Debug)]
-pub(super) struct Queue<E> {
-    lanes: [VecDeque<Entry<E>>; LANES],
-    others: Later<E>,
+pub(super) struct EventQueue<E> {
+    lanes: [VecDeque<QueueEntry<E>>; LANES],
+    others: RadixHeap<E>,
     /// Events inserted so far.
     inserted: u64,
     /// Events taken so far.
     taken: u64,
 }
 
+/// A pending event with its time and its number, which orders events of the same time.
 #[derive(Debug)]
-pub(super) struct Entry<E> {
+pub(super) struct QueueEntry<E> {
     pub(super) at: Timestamp,
     number: u64,
     event: E,
 }
 
-impl<E> Queue<E> {
+impl<E> EventQueue<E> {
     pub(super) fn new() -> Self {
         let lanes = std::array::from_fn(|_| VecDeque::new());
-        Self { lanes, others: Later::new(), inserted: 0, taken: 0 }
+        Self { lanes, others: RadixHeap::new(), inserted: 0, taken: 0 }
     }
 
-    /// Adds an event whose like come in any order.
+    /// Adds an event of a kind that is pushed in any order.
     pub(super) fn push(&mut self, at: Timestamp, event: E) {
-        let entry = self.entry(at, event);
+        let entry = self.numbered(at, event);
         self.others.push(entry);
     }
 
-    /// Adds an event whose like come in order as a rule; exceptions only cost more.
+    /// Adds an event of a kind that is pushed in order as a rule. One that is out of order goes to
+    /// the heap, which costs more.
     pub(super) fn push_in(&mut self, lane: Lane, at: Timestamp, event: E) {
-        let entry = self.entry(at, event);
+        let entry = self.numbered(at, event);
         let lane = &mut self.lanes[lane as usize];
         if lane.back().is_none_or(|last| last.at <= at) {
             lane.push_back(entry);
@@ -84,14 +90,14 @@ impl<E> Queue<E> {
         entry.map(|entry| (at, entry.event))
     }
 
-    /// The event of a lane that has so many before it.
+    /// The event of a lane that has `others` events before it in the lane.
     pub(super) fn ahead(&self, lane: Lane, others: usize) -> Option<&E> {
         self.lanes[lane as usize].get(others).map(|entry| &entry.event)
     }
 
-    /// The next event that is in no lane, if it is known yet.
+    /// The next event that is in no lane; `None` also while the heap has not yet found it.
     pub(super) fn next_other(&self) -> Option<&E> {
-        self.others.next_soon().map(|entry| &entry.event)
+        self.others.peek_ready().map(|entry| &entry.event)
     }
 
     /// How many events have been taken.
@@ -99,33 +105,33 @@ impl<E> Queue<E> {
         self.taken
     }
 
-    fn entry(&mut self, at: Timestamp, event: E) -> Entry<E> {
+    fn numbered(&mut self, at: Timestamp, event: E) -> QueueEntry<E> {
         let number = self.inserted;
         self.inserted += 1;
-        Entry { at, number, event }
+        QueueEntry { at, number, event }
     }
 }
 
-/// The greatest comes first out of a [`std::collections::BinaryHeap`].
-impl<E> Ord for Entry<E> {
+/// Reversed, because a [`std::collections::BinaryHeap`] gives out the greatest first.
+impl<E> Ord for QueueEntry<E> {
     fn cmp(&self, other: &Self) -> Ordering {
         (other.at, other.number).cmp(&(self.at, self.number))
     }
 }
 
-impl<E> PartialOrd for Entry<E> {
+impl<E> PartialOrd for QueueEntry<E> {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl<E> PartialEq for Entry<E> {
+impl<E> PartialEq for QueueEntry<E> {
     fn eq(&self, other: &Self) -> bool {
         self.cmp(other).is_eq()
     }
 }
 
-impl<E> Eq for Entry<E> {}
+impl<E> Eq for QueueEntry<E> {}
 
 #[cfg(test)]
 mod tests {
@@ -150,7 +156,7 @@ mod tests {
             steps in prop::collection::vec((delays(), 0usize..4, 0usize..3), 0..400),
             span in delays(),
         ) {
-            let mut queue = Queue::new();
+            let mut queue = EventQueue::new();
             let mut expected = BTreeSet::new();
             let mut now = 0;
             for (number, (delay, kind, takes)) in steps.into_iter().enumerate() {

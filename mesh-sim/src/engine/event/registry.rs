@@ -1,4 +1,4 @@
-//! The registry as a host.
+//! The registry's host, and how the engine drives the registry's state machine.
 
 use mesh_core::Timestamp;
 use mesh_core::agent::{RegistryReply, RegistryRequest};
@@ -6,19 +6,22 @@ use mesh_core::registry::{RegisterError, Registry};
 use mesh_core::roster::Listing;
 use mesh_core::routing::Signal;
 
-use super::{Event, Simulation};
+use super::{Event, EventSimulation};
 use crate::engine::Run;
 use crate::host::HostId;
 use crate::journal::Fact;
 
+/// The registry's host: one life of the registry. A restart after a crash makes a new, empty one.
 pub(super) struct RegistryHost {
     registry: Registry,
-    /// Names its life.
+    /// Tells this life of the registry from others in the lists that it sends.
     epoch: u64,
-    /// When it will be woken.
+    /// The time of the earliest pending [`Event::WakeRegistry`]; [`Timestamp::MAX`] if there is
+    /// none.
     wake_at: Timestamp,
-    /// Whether some agent looks at the loads that others report. If not, heartbeats go without,
-    /// so that the list of a quiet mesh stays the one that everybody shares.
+    /// Whether the policy looks at the loads that agents report to the registry. If not, the loads
+    /// are dropped from the heartbeats, so that the list does not change while no agent comes or
+    /// goes, and all agents share one copy of it.
     keeps_loads: bool,
 }
 
@@ -38,7 +41,7 @@ impl RegistryHost {
     }
 }
 
-/// The second copy of a call.
+/// The second copy of a call to the registry, which the network has duplicated.
 #[derive(Debug)]
 pub(super) struct SecondCopy {
     pub(super) from: HostId,
@@ -46,7 +49,7 @@ pub(super) struct SecondCopy {
     pub(super) request: RegistryRequest,
 }
 
-impl Simulation<'_> {
+impl EventSimulation<'_> {
     pub(super) fn ask_registry(
         &mut self,
         now: Timestamp,
@@ -83,7 +86,7 @@ impl Simulation<'_> {
         reply
     }
 
-    /// A second copy of a call: it is heard, but its answer finds nobody who waits.
+    /// Handles the second copy of a call. The registry acts on it, but nobody waits for its answer.
     pub(super) fn registry_hears_again(&mut self, now: Timestamp, copy: SecondCopy) {
         let SecondCopy { from, sent, request } = copy;
         let was_lost = self.network.was_lost(now, from, HostId::REGISTRY, sent);

@@ -1,4 +1,4 @@
-//! What the event engine alone can do.
+//! What only the event engine can do: exact times, drawn latencies, losses and duplicates.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,8 @@ use crate::journal::JournalEntry;
 use crate::record::RunRecord;
 use crate::scenario::{EngineKind, Scenario};
 
-/// Four agents, 200 jobs of 1 ms each far apart, with this after the network's header.
+/// A scenario of four agents and 200 jobs of 1 ms each, far apart. `agents` and `network` are
+/// further fields of these tables.
 fn scenario_text(network: &str, agents: &str) -> String {
     format!(
         r#"
@@ -41,14 +42,14 @@ deadline = "1s"
 
 fn scenario(network: &str, agents: &str) -> Scenario {
     let text = scenario_text(network, agents);
-    Scenario::from_str(&text, "event.toml").unwrap_or_else(|e| panic!("{e}"))
+    Scenario::parse(&text, "event.toml").unwrap_or_else(|e| panic!("{e}"))
 }
 
 fn run(network: &str, agents: &str) -> RunRecord {
     observed(&scenario(network, agents)).0
 }
 
-/// Runs a scenario; what it left behind, and all that happened.
+/// Runs a scenario. Returns its record and every fact.
 fn observed(scenario: &Scenario) -> (RunRecord, Vec<JournalEntry>) {
     let run = Run { scenario, policy: &scenario.policies[0], seed: 1, trace: false };
     let (record, facts) = run.observe(EngineKind::Event, Vec::new(), &|_| ());
@@ -61,13 +62,17 @@ fn observed(scenario: &Scenario) -> (RunRecord, Vec<JournalEntry>) {
 fn a_host_that_crashes_loses_its_connections_and_no_others() {
     let scenario = scenario("", "");
     let run = Run { scenario: &scenario, policy: &scenario.policies[0], seed: 1, trace: false };
-    let mut simulation = Simulation::new(&run, None);
+    let mut simulation = EventSimulation::new(&run, None);
     let (now, callee, life) = (Timestamp::ZERO, AgentId::new(2).host(), 0);
-    for (_, node) in simulation.nodes.iter_mut().take(2) {
-        node.pool().put(callee, life, now, 32);
+    for (_, agent_host) in simulation.agent_hosts.iter_mut().take(2) {
+        agent_host.pool().put(callee, life, now, 32);
     }
     simulation.crash(now, AgentId::new(0).host());
-    let left = simulation.nodes.iter_mut().take(2).map(|(_, node)| node.pool().take(callee, now));
+    let left = simulation
+        .agent_hosts
+        .iter_mut()
+        .take(2)
+        .map(|(_, agent_host)| agent_host.pool().take(callee, now));
     assert_eq!(left.collect::<Vec<_>>(), [None, Some(life)]);
 }
 
@@ -181,8 +186,8 @@ fn clocks_that_run_slow_or_fast_break_nothing() {
     assert_eq!([answered("0.5"), answered("1.5")], [180, 180]);
 }
 
-/// The latency of 1,000 requests per second from one client to one agent, for 60 s. Of their ways
-/// only that from client to entry agent takes any time, nor does the job.
+/// The record of 1,000 requests per second from one client to one agent, for 60 s. Only the link
+/// from the client to the entry agent takes any time; other links and the job take none.
 fn crowded(latency: &str) -> RunRecord {
     let text = format!(
         r#"
@@ -210,7 +215,7 @@ demand = {{ kind = "constant", value = "1ns" }}
 entry = "agent-1"
 "#
     );
-    let scenario = Scenario::from_str(&text, "crowd.toml").unwrap_or_else(|e| panic!("{e}"));
+    let scenario = Scenario::parse(&text, "crowd.toml").unwrap_or_else(|e| panic!("{e}"));
     let run = Run { scenario: &scenario, policy: &scenario.policies[0], seed: 1, trace: false };
     let record = run.execute(EngineKind::Event, &|_| ()).expect("it runs");
     assert_eq!((record.violations.len(), record.requests.failed()), (0, 0));
@@ -245,13 +250,14 @@ fn a_crowd_of_messages_takes_the_times_that_are_drawn() {
     }
 }
 
-/// Peers are given less time than is left, for what the way has taken. Where that was long, they
-/// give up early; the client's request ends at its deadline all the same.
+/// An agent gives a peer less time than is left, because the answer needs time for its way back.
+/// Where latencies are long, agents give up early; the client's request ends at its deadline all
+/// the same.
 #[test]
 fn what_times_out_ends_at_its_deadline() {
     let text = scenario_text(r#"latency = { kind = "uniform", min = "1ms", max = "100ms" }"#, "");
     let text = text.replace("value = \"1ms\"", "value = \"700ms\"").replace("rate = 2", "rate = 4");
-    let scenario = Scenario::from_str(&text, "event.toml").unwrap_or_else(|e| panic!("{e}"));
+    let scenario = Scenario::parse(&text, "event.toml").unwrap_or_else(|e| panic!("{e}"));
     let (_, facts) = observed(&scenario);
     let when = |is_meant: fn(&Fact) -> bool| -> BTreeMap<u64, Timestamp> {
         let meant = facts.iter().filter(|entry| is_meant(&entry.fact));
@@ -269,8 +275,8 @@ fn what_times_out_ends_at_its_deadline() {
     assert!(ended.keys().filter(|request| is_early(request)).count() > 5);
 }
 
-/// Heartbeats by a clock that runs at this rate, and leases that last `ttl`; how many of them end in
-/// the 20 s before a fault.
+/// Heartbeats by a clock that runs at this rate, and leases that last `ttl`; how many of them end
+/// in the 20 s before a fault.
 fn with_clock(rate: &str, ttl: &str) -> (RunRecord, usize) {
     let text = format!(
         r#"
@@ -289,7 +295,7 @@ for = "10s"
 hosts = ["registry", "other"]
 "#
     );
-    let scenario = Scenario::from_str(&text, "clocks.toml").unwrap_or_else(|e| panic!("{e}"));
+    let scenario = Scenario::parse(&text, "clocks.toml").unwrap_or_else(|e| panic!("{e}"));
     let (record, facts) = observed(&scenario);
     let calm = facts.iter().take_while(|entry| !matches!(entry.fact, Fact::HostCrashed));
     (record, calm.filter(|entry| is_expiry(entry)).count())
@@ -339,7 +345,7 @@ between = ["client", "agent-1..2"]
 "#,
         until - at
     );
-    let scenario = Scenario::from_str(&text, "event.toml").unwrap_or_else(|e| panic!("{e}"));
+    let scenario = Scenario::parse(&text, "event.toml").unwrap_or_else(|e| panic!("{e}"));
     observed(&scenario)
 }
 

@@ -1,4 +1,4 @@
-//! The client as a simulated host.
+//! The client as a host of a turmoil simulation.
 
 use std::sync::Arc;
 
@@ -6,13 +6,13 @@ use mesh_core::protocol::Reply;
 use mesh_node::Clock;
 use turmoil::Sim;
 
-use super::hosts::clock;
 use super::net::TurmoilNet;
+use super::node_hosts::clock;
 use super::shared_journal::SharedJournal;
 use crate::engine::Run;
 use crate::engine::address::{address, host_name};
 use crate::faults::FaultSchedule;
-use crate::host::{AgentId, HostId, Id as _};
+use crate::host::{AgentId, HostId, IndexedId as _};
 use crate::journal::{Fact, RequestOutcome};
 use crate::workload::{Arrival, Pacing, RequestObserver, Workload, WorkloadClient};
 
@@ -30,20 +30,20 @@ pub(super) fn add(
     let journal = journal.clone();
     sim.client(host_name(HostId::CLIENT), async move {
         let clock = clock();
-        let scribe = Scribe { clock, journal };
-        let client = WorkloadClient::new(&scenario, net, clock, agents, scribe);
+        let writer = JournalWriter { clock, journal };
+        let client = WorkloadClient::new(&scenario, net, clock, agents, writer);
         client.run(workload, Pacing::Timers).await;
         Ok(())
     });
 }
 
-/// Writes requests into the run's journal.
-struct Scribe {
+/// Records in the run's journal which requests the client sends and how they end.
+struct JournalWriter {
     clock: Clock,
     journal: SharedJournal,
 }
 
-impl RequestObserver for Scribe {
+impl RequestObserver for JournalWriter {
     fn due(&self, arrival: &Arrival) {
         let &Arrival { index: request, at, entry, demand } = arrival;
         self.journal.record(at, HostId::CLIENT, Fact::RequestDue { request, entry, demand });

@@ -1,4 +1,4 @@
-//! What this engine can't honour, field by field.
+//! What engine turmoil can't honour of a scenario, field by field.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,18 +7,19 @@ use mesh_core::Timestamp;
 
 use super::{RESOLUTION, TICK};
 use crate::oracle::Oracles;
-use crate::scenario::{FieldPath, FoundDuration, LimitedFields, Problem, Scenario};
+use crate::scenario::{DurationField, FieldPath, LimitedFields, Problem, Scenario};
 use crate::units::format_duration;
 
-/// Most hosts of a run in turmoil, registry and client included: each of its steps looks at every
-/// link, so 50 hosts cost half a second of CPU per simulated second and 100 cost more than three.
+/// The most hosts of a run in turmoil, registry and client included. Each of turmoil's steps looks
+/// at every link, so 50 hosts cost half a second of CPU per simulated second, and 100 more than
+/// three.
 const MOST_HOSTS: usize = 40;
 
-/// The longest that a run in turmoil goes on after its load, tick by tick, for the last calls to end
-/// and the oracles to have their say: minutes of computing.
+/// The longest that a run in turmoil may go on after duration and drain, until the last calls have
+/// ended and the oracles can judge it. At one step per tick this takes minutes to compute.
 const LONGEST_AFTERMATH: Duration = Duration::from_secs(2 * 3_600);
 
-/// The problems of a scenario that turmoil can't run as it is written; none if it can.
+/// Every reason why turmoil can't run a scenario as it is written; none if it can.
 pub(in crate::engine) fn problems(scenario: &Scenario, fields: &LimitedFields) -> Vec<Problem> {
     let mut problems: Vec<Problem> = fields.durations.iter().filter_map(off_the_tick).collect();
     problems.extend(fields.beyond_turmoil.iter().map(|(path, span)| {
@@ -37,14 +38,15 @@ pub(in crate::engine) fn problems(scenario: &Scenario, fields: &LimitedFields) -
     problems
 }
 
-/// How long a run of a scenario goes on after its load and drain.
+/// How long a run of a scenario goes on after its duration and drain.
 fn aftermath(scenario: &Scenario) -> Duration {
     let faults = Arc::new(scenario.fault_schedule());
     let end = Oracles::new(scenario, faults, RESOLUTION).end();
     end.since(Timestamp::from(scenario.duration + scenario.drain))
 }
 
-/// What keeps a run going for so long after its load that it would seem to hang.
+/// A problem if a run would go on for so long after its drain that it would seem to hang. It names
+/// the longest duration of the file that can be the cause.
 fn too_long(scenario: &Scenario, fields: &LimitedFields) -> Option<Problem> {
     let aftermath = aftermath(scenario);
     let lasts = |path: &FieldPath| match path.name() {
@@ -68,9 +70,10 @@ fn too_long(scenario: &Scenario, fields: &LimitedFields) -> Option<Problem> {
     )))
 }
 
-/// Checks one duration against the tick. Thresholds are compared, not simulated, so they are free;
-/// a service or think time is drawn from a continuum, so only its scale counts.
-fn off_the_tick(found: &FoundDuration) -> Option<Problem> {
+/// A problem if the tick is too coarse for a duration of the file. Thresholds may have any value,
+/// because they are compared and not simulated. A service or think time is drawn from a continuum,
+/// so only its scale counts.
+fn off_the_tick(found: &DurationField) -> Option<Problem> {
     let (path, value) = (&found.path, found.value);
     if path.starts_with(&["expect"]) {
         return None;

@@ -3,12 +3,12 @@
 //! Resolution 1 ms: turmoil advances in ticks of that length and tokio's timers round up to it.
 
 mod client;
-mod hosts;
 pub(super) mod limits;
-mod machine;
 mod net;
+mod node_hosts;
 mod panics;
 mod shared_journal;
+mod shared_machine;
 mod stream;
 
 use std::ops::RangeInclusive;
@@ -20,29 +20,29 @@ use mesh_core::seed::Seed;
 use tokio::sync::watch;
 use turmoil::{Builder, Sim};
 
-pub use self::net::{Listener, TurmoilNet};
-pub use self::stream::Stream;
+pub use self::net::{TurmoilListener, TurmoilNet};
+pub use self::stream::TurmoilStream;
 
-use self::machine::SimHost;
-use self::panics::Panics;
+use self::panics::PanicWatch;
 use self::shared_journal::SharedJournal;
+use self::shared_machine::SharedMachine;
 use super::address::host_name;
-use super::observers::{Guest, RunJournal};
+use super::observers::{GuestObserver, RunJournal};
 use super::{EngineError, Run};
-use crate::faults::{FaultSchedule, Link};
+use crate::faults::{FaultSchedule, LinkState};
 use crate::host::{AgentId, AgentMap, HostId, HostMap};
 use crate::journal::Fact;
 use crate::presence::{Presence, planned_changes};
 use crate::record::RunRecord;
 
-/// turmoil breaks with any other.
+/// How far turmoil advances in one step. It breaks with any other value.
 const TICK: Duration = Duration::from_millis(1);
 /// How late a timer may fire: tokio's rounding up, and the tick in which a message waits.
 const RESOLUTION: Duration = Duration::from_millis(3);
-/// Connections that a simulated socket may have; the default of 64 panics under load.
+/// Connections that a simulated socket may have. With turmoil's default of 64 busy hosts panic.
 const TCP_CAPACITY: usize = 65_536;
-/// Ports for outgoing connections. turmoil never gives back that of a connect that failed or was
-/// given up, so a long partition needs more than its default of 16,384.
+/// Ports for outgoing connections. turmoil never frees the port of a connect that failed or was
+/// given up, so a long partition needs more than the default of 16,384.
 const PORTS: RangeInclusive<u16> = 10_000..=65_535;
 /// Simulated time between two reports of progress.
 const PROGRESS_EVERY: Duration = Duration::from_millis(250);
@@ -50,7 +50,7 @@ const PROGRESS_EVERY: Duration = Duration::from_millis(250);
 /// Runs one policy with one seed.
 pub(super) fn execute(
     run: &Run<'_>,
-    guest: Option<Guest>,
+    guest: Option<GuestObserver>,
     progress: &dyn Fn(Duration),
 ) -> Result<RunRecord, EngineError> {
     let faults = Arc::new(run.scenario.fault_schedule());
@@ -58,48 +58,49 @@ pub(super) fn execute(
     simulate(run, faults, journal, progress)
 }
 
-/// The same, recorded in `journal`.
+/// As [`execute`], recorded in `journal`.
 fn simulate(
     run: &Run<'_>,
     faults: Arc<FaultSchedule>,
     journal: SharedJournal,
     progress: &dyn Fn(Duration),
 ) -> Result<RunRecord, EngineError> {
-    let mut engine = Engine::new(run, faults.clone(), journal.clone());
+    let mut simulation = TurmoilSimulation::new(run, faults.clone(), journal.clone());
     let end = journal.end();
-    let panics = Panics::watch();
+    let panics = PanicWatch::watch();
     let mut boundaries = faults.boundaries().iter().peekable();
     let mut changes = planned_changes(run.scenario).into_iter().peekable();
     let mut reported = Duration::ZERO;
-    while Timestamp::from(engine.sim.elapsed()) < end {
-        let now = Timestamp::from(engine.sim.elapsed());
+    while Timestamp::from(simulation.sim.elapsed()) < end {
+        let now = Timestamp::from(simulation.sim.elapsed());
         while boundaries.next_if(|at| **at <= now).is_some() {
-            engine.apply_faults(now);
+            simulation.apply_faults(now);
         }
         while let Some(change) = changes.next_if(|change| change.at <= now) {
             match change.joins {
-                true => engine.join(now, change.agent),
-                false => engine.leave(now, change.agent),
+                true => simulation.join(now, change.agent),
+                false => simulation.leave(now, change.agent),
             }
         }
-        engine.sim.step().map_err(|error| EngineError::Simulation {
+        simulation.sim.step().map_err(|error| EngineError::Simulation {
             policy: run.policy.label.clone(),
             seed: run.seed,
             reason: error.to_string(),
         })?;
         if let Some(message) = panics.take() {
             let (policy, seed, at) = (run.policy.label.clone(), run.seed, now.elapsed());
-            let message = engine.with_names(message);
+            let message = simulation.with_names(message);
             return Err(EngineError::Panic { policy, seed, at, message });
         }
-        // Hosts take turns within a tick, and each request is noted as of when it was due.
+        // Facts may be recorded late: hosts take turns within a tick, and a request is recorded
+        // with the time at which it was due.
         journal.settle(now - RESOLUTION);
         if now.elapsed() >= reported + PROGRESS_EVERY {
             reported = now.elapsed();
             progress(reported);
         }
     }
-    for (agent, machine) in engine.machines.iter() {
+    for (agent, machine) in simulation.machines.iter() {
         for (second, percent) in machine.seconds(end) {
             journal.record(end, agent, Fact::MachineBusy { second, percent });
         }
@@ -111,20 +112,25 @@ fn simulate(
     })
 }
 
-struct Engine {
+/// One run of the turmoil engine: turmoil's simulation of the network, in which mesh-node's
+/// registry, agents and client run, and the machines under the agents.
+///
+/// [`simulate`] advances it tick by tick, and applies the scenario's faults, joins and leaves
+/// between ticks.
+struct TurmoilSimulation {
     sim: Sim<'static>,
     journal: SharedJournal,
     faults: Arc<FaultSchedule>,
-    machines: AgentMap<SimHost>,
-    /// Tells each agent's host what to run.
+    machines: AgentMap<SharedMachine>,
+    /// Tells each agent's host whether to run the agent's process.
     presence: AgentMap<watch::Sender<Presence>>,
-    /// The state that each pair of hosts was last set to, both ways.
-    links: Vec<(HostId, HostId, [Link; 2])>,
+    /// What the link between each pair of hosts was last set to, in both directions.
+    links: Vec<(HostId, HostId, [LinkState; 2])>,
     /// Which hosts are down.
     down: HostMap<bool>,
 }
 
-impl Engine {
+impl TurmoilSimulation {
     fn new(run: &Run<'_>, faults: Arc<FaultSchedule>, journal: SharedJournal) -> Self {
         let seed = Seed::root(run.seed);
         let mut sim = Builder::new()
@@ -135,21 +141,29 @@ impl Engine {
             .tcp_capacity(TCP_CAPACITY)
             .ephemeral_ports(PORTS)
             .build();
-        let machines: AgentMap<SimHost> =
-            run.scenario.agents.iter().map(|agent| SimHost::new(&agent.machine)).collect();
+        let machines: AgentMap<SharedMachine> =
+            run.scenario.agents.iter().map(|agent| SharedMachine::new(&agent.machine)).collect();
         let presence: AgentMap<_> = run
             .scenario
             .agents
             .iter()
             .map(|agent| watch::Sender::new(Presence::at_start(agent)))
             .collect();
-        hosts::add_registry(&mut sim, run.scenario, &faults, &journal);
+        node_hosts::add_registry(&mut sim, run.scenario, &faults, &journal);
         for (agent, machine) in machines.iter() {
-            hosts::add_agent(&mut sim, run, agent, &presence[agent], machine, &faults, &journal);
+            node_hosts::add_agent(
+                &mut sim,
+                run,
+                agent,
+                &presence[agent],
+                machine,
+                &faults,
+                &journal,
+            );
         }
         client::add(&mut sim, run, &faults, &journal);
         let count = faults.hosts().len();
-        let mut engine = Self {
+        let mut simulation = Self {
             sim,
             journal,
             machines,
@@ -158,15 +172,15 @@ impl Engine {
             down: HostMap::filled(false, count),
             faults,
         };
-        for &(a, b, _) in &engine.links {
-            let latency = engine.faults.base_latency(a, b);
-            engine.sim.set_link_latency(host_name(a), host_name(b), latency);
+        for &(a, b, _) in &simulation.links {
+            let latency = simulation.faults.base_latency(a, b);
+            simulation.sim.set_link_latency(host_name(a), host_name(b), latency);
         }
-        engine.apply_faults(Timestamp::ZERO);
-        engine
+        simulation.apply_faults(Timestamp::ZERO);
+        simulation
     }
 
-    /// turmoil's words, with the hosts' names in the scenario.
+    /// A message of turmoil, with hosts called by their names in the scenario.
     fn with_names(&self, message: String) -> String {
         let hosts = self.faults.hosts().iter();
         hosts.fold(message, |message, (host, name)| {
@@ -217,33 +231,38 @@ impl Engine {
         self.journal.record(now, agent, Fact::PresenceChanged(Presence::Gone));
     }
 
-    /// Each of turmoil's calls overrides what the others did to the same way, and a hold is always
-    /// of both ways. So a change takes back what is over, then says again all that is not.
-    fn set_link(&self, a: HostId, b: HostId, was: [Link; 2], is: [Link; 2]) {
+    /// Changes a link from one state to another, each for both directions.
+    ///
+    /// Each of turmoil's calls overrides what the others did to the same direction, and a hold
+    /// always holds both directions. So this first undoes what is over, then does again what is
+    /// not.
+    fn set_link(&self, a: HostId, b: HostId, was: [LinkState; 2], is: [LinkState; 2]) {
         let latency = self.faults.base_latency(a, b) + is[0].added;
         let (a, b) = (&*host_name(a), &*host_name(b));
         if was[0].added != is[0].added {
             self.sim.set_link_latency(a, b, latency);
         }
-        let stopped = |ways: [Link; 2]| ways.map(|way| (way.cut, way.held));
+        let stopped = |directions: [LinkState; 2]| {
+            directions.map(|direction| (direction.cut, direction.held))
+        };
         if stopped(was) == stopped(is) {
             return;
         }
-        let held = |ways: [Link; 2]| ways.iter().any(|way| way.held);
+        let held = |directions: [LinkState; 2]| directions.iter().any(|direction| direction.held);
         if held(was) && !held(is) {
             self.sim.release(a, b);
         }
-        let ways = [(a, b), (b, a)];
-        for (way, (from, to)) in ways.into_iter().enumerate() {
-            if was[way].cut && !is[way].cut {
+        let directions = [(a, b), (b, a)];
+        for (direction, (from, to)) in directions.into_iter().enumerate() {
+            if was[direction].cut && !is[direction].cut {
                 self.sim.repair_oneway(from, to);
             }
         }
         if held(is) {
             self.sim.hold(a, b);
         }
-        for (way, (from, to)) in ways.into_iter().enumerate() {
-            if is[way].cut {
+        for (direction, (from, to)) in directions.into_iter().enumerate() {
+            if is[direction].cut {
                 self.sim.partition_oneway(from, to);
             }
         }
@@ -254,13 +273,14 @@ impl Engine {
         let change = if down { Fact::HostCrashed } else { Fact::HostRestarted };
         self.journal.record(now, host, change);
         if down {
-            // Its tasks are dropped in an order that hangs on what other runs have spawned in this
-            // process: tokio numbers tasks across all runtimes. So nothing of it may be seen: the
-            // host's links are cut already, and the journal does not listen.
+            // The host's tasks are dropped in an order that depends on what other runs have spawned
+            // in this process, because tokio numbers tasks across all runtimes. So nothing that
+            // they do while they are dropped may be seen: the host's links are cut already, and the
+            // journal ignores hosts that are down.
             self.sim.crash(name);
             if let Some(agent) = host.agent() {
                 self.machines[agent].switch_off(now);
-                // It does not start again.
+                // An agent that was leaving does not start again after a crash: it is gone.
                 if *self.presence[agent].borrow() == Presence::Leaving {
                     self.gone(now, agent);
                 }
@@ -271,12 +291,12 @@ impl Engine {
     }
 }
 
-/// Every pair of hosts, with a link that no fault disturbs.
-fn all_pairs(faults: &FaultSchedule) -> Vec<(HostId, HostId, [Link; 2])> {
+/// Every pair of hosts, with a link in the state that it has without faults.
+fn all_pairs(faults: &FaultSchedule) -> Vec<(HostId, HostId, [LinkState; 2])> {
     let hosts = || faults.hosts().ids();
     hosts()
         .flat_map(|a| hosts().filter(move |b| a < *b).map(move |b| (a, b)))
-        .map(|(a, b)| (a, b, [Link::default(); 2]))
+        .map(|(a, b)| (a, b, [LinkState::default(); 2]))
         .collect()
 }
 

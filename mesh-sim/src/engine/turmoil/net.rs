@@ -1,8 +1,8 @@
-//! turmoil's sockets as a [`Net`].
+//! turmoil's sockets as a [`Net`], closer to real TCP in two respects.
 //!
-//! turmoil tells whoever connects at once, over no network, that he was accepted; and a message from
-//! a host to itself takes it a tick. Here a connect takes the round trip of TCP's handshake, which can
-//! get lost both ways, and what a host says to itself takes no time.
+//! turmoil accepts a connection at once, without sending anything over its network; here a connect
+//! takes the round trip of TCP's handshake, either half of which can get lost. And in turmoil a
+//! message from a host to itself takes a tick; here it takes no time.
 
 use std::collections::BTreeMap;
 use std::future::pending;
@@ -16,114 +16,124 @@ use tokio::io::{AsyncReadExt, DuplexStream, duplex};
 use tokio::sync::{Mutex as AsyncMutex, mpsc};
 use turmoil::net::{TcpListener, TcpStream};
 
-use super::stream::Stream;
+use super::stream::TurmoilStream;
 use crate::engine::address::host_at;
 use crate::faults::FaultSchedule;
 use crate::host::HostId;
 
-/// The SYN-ACK: what a listener says first, so that it takes its time on the way.
-const ACCEPTED: [u8; 1] = [b'!'];
-/// Bytes that a host has sent to itself, but not read yet.
-const OWN_BUFFER: usize = 64 * 1024;
+/// Stands for TCP's SYN-ACK: the first byte from every listener, so that the acceptance of a
+/// connection takes the latency of the link.
+const SYN_ACK: [u8; 1] = [b'!'];
+/// The most bytes that a host has sent to itself and not read yet.
+const LOOPBACK_BUFFER: usize = 64 * 1024;
 
-/// The simulated network, as the host that uses it sees it.
+/// The simulated network, as one host sees it.
+///
+/// By default it belongs to no particular host, and there are no faults.
 #[derive(Clone, Debug, Default)]
-pub struct TurmoilNet(Option<Arc<Place>>);
+pub struct TurmoilNet(Option<Arc<HostNetwork>>);
 
-/// A host's place in the simulated network.
+/// What a host knows of the simulated network in one life of its process.
 #[derive(Debug)]
-struct Place {
+struct HostNetwork {
     host: HostId,
     faults: Arc<FaultSchedule>,
-    /// Whom to tell of a stream from the host to itself, by the port that is listened on.
+    /// For each port that the host listens on: takes connections from the host to itself.
     listeners: Mutex<BTreeMap<u16, mpsc::UnboundedSender<DuplexStream>>>,
 }
 
-/// A listening socket.
-pub struct Listener {
+/// A listening socket: of the simulated TCP, and for connections from the host to itself.
+pub struct TurmoilListener {
     tcp: TcpListener,
-    own: AsyncMutex<mpsc::UnboundedReceiver<DuplexStream>>,
+    loopback: AsyncMutex<mpsc::UnboundedReceiver<DuplexStream>>,
 }
 
 impl TurmoilNet {
-    /// For one life of a host of a run. By default it is of any host of a network without faults.
+    /// The network for one life of a host of a run.
     pub(super) fn of_host(host: HostId, faults: Arc<FaultSchedule>) -> Self {
-        Self(Some(Arc::new(Place { host, faults, listeners: Mutex::default() })))
+        Self(Some(Arc::new(HostNetwork { host, faults, listeners: Mutex::default() })))
     }
 
-    /// Waits for ever if the request to connect was lost: turmoil refuses at once where the way is
-    /// cut, but a network says nothing. What comes from a host that doesn't listen takes its time.
-    async fn refused(&self, to: &str, began: Timestamp, error: io::Error) -> io::Result<Stream> {
+    /// Handles a connect that turmoil refused. If a fault cut the link, the request to connect was
+    /// lost: turmoil refuses it at once, but a real network would not answer at all, so this waits
+    /// for ever. If nothing listens at the other host, the refusal takes the way back.
+    async fn refused(
+        &self,
+        to: &str,
+        began: Timestamp,
+        error: io::Error,
+    ) -> io::Result<TurmoilStream> {
         let now = now();
         let was_cut = || {
-            let (place, callee) = (self.0.as_ref()?, host_at(to)?);
-            Some(place.faults.was_cut(place.host, callee, began, now))
+            let (host_network, callee) = (self.0.as_ref()?, host_at(to)?);
+            Some(host_network.faults.was_cut(host_network.host, callee, began, now))
         };
         if now == began || was_cut() == Some(true) {
             pending::<()>().await;
         }
-        // The answer's way is as long as the question's.
+        // The refusal takes as long as the request to connect did.
         tokio::time::sleep(now.since(began)).await;
         Err(error)
     }
 }
 
-impl Place {
+impl HostNetwork {
     /// Connects the host to itself.
-    fn connect(&self, port: Option<u16>) -> io::Result<Stream> {
-        let (near, far) = duplex(OWN_BUFFER);
+    fn connect(&self, port: Option<u16>) -> io::Result<TurmoilStream> {
+        let (near, far) = duplex(LOOPBACK_BUFFER);
         let listeners = self.listeners.lock().unwrap_or_else(PoisonError::into_inner);
         let listener = port.and_then(|port| listeners.get(&port));
         match listener.map(|listener| listener.send(far)) {
-            Some(Ok(())) => Ok(Stream::Own(near)),
+            Some(Ok(())) => Ok(TurmoilStream::Loopback(near)),
             _ => Err(ErrorKind::ConnectionRefused.into()),
         }
     }
 }
 
 impl Net for TurmoilNet {
-    type Stream = Stream;
-    type Listener = Listener;
+    type Stream = TurmoilStream;
+    type Listener = TurmoilListener;
 
-    async fn bind(&self, addr: &str) -> io::Result<Listener> {
+    async fn bind(&self, addr: &str) -> io::Result<TurmoilListener> {
         let tcp = TcpListener::bind(addr).await?;
-        let (sender, own) = mpsc::unbounded_channel();
-        if let Some(place) = &self.0 {
-            let mut listeners = place.listeners.lock().unwrap_or_else(PoisonError::into_inner);
+        let (sender, loopback) = mpsc::unbounded_channel();
+        if let Some(host_network) = &self.0 {
+            let mut listeners =
+                host_network.listeners.lock().unwrap_or_else(PoisonError::into_inner);
             listeners.insert(tcp.local_addr()?.port(), sender);
         }
-        Ok(Listener { tcp, own: own.into() })
+        Ok(TurmoilListener { tcp, loopback: loopback.into() })
     }
 
-    async fn accept(listener: &Listener) -> io::Result<(Stream, SocketAddr)> {
-        let own = async { listener.own.lock().await.recv().await };
+    async fn accept(listener: &TurmoilListener) -> io::Result<(TurmoilStream, SocketAddr)> {
+        let loopback = async { listener.loopback.lock().await.recv().await };
         tokio::select! {
             biased;
-            Some(stream) = own => Ok((Stream::Own(stream), (Ipv4Addr::LOCALHOST, 0).into())),
+            Some(stream) = loopback => Ok((TurmoilStream::Loopback(stream), (Ipv4Addr::LOCALHOST, 0).into())),
             accepted = listener.tcp.accept() => {
                 let (stream, peer) = accepted?;
-                stream.try_write(&ACCEPTED)?;
-                Ok((Stream::Tcp(stream), peer))
+                stream.try_write(&SYN_ACK)?;
+                Ok((TurmoilStream::Tcp(stream), peer))
             }
         }
     }
 
-    fn local_addr(listener: &Listener) -> io::Result<SocketAddr> {
+    fn local_addr(listener: &TurmoilListener) -> io::Result<SocketAddr> {
         listener.tcp.local_addr()
     }
 
-    async fn connect(&self, host_port: &str) -> io::Result<Stream> {
-        if let Some(place) = &self.0
-            && host_at(host_port) == Some(place.host)
+    async fn connect(&self, host_port: &str) -> io::Result<TurmoilStream> {
+        if let Some(host_network) = &self.0
+            && host_at(host_port) == Some(host_network.host)
         {
             let port = host_port.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
-            return place.connect(port);
+            return host_network.connect(port);
         }
         let began = now();
         match TcpStream::connect(host_port).await {
             Ok(mut stream) => {
-                stream.read_exact(&mut [0; ACCEPTED.len()]).await?;
-                Ok(Stream::Tcp(stream))
+                stream.read_exact(&mut [0; SYN_ACK.len()]).await?;
+                Ok(TurmoilStream::Tcp(stream))
             }
             Err(error) if error.kind() == ErrorKind::ConnectionRefused => {
                 self.refused(host_port, began, error).await
@@ -151,13 +161,14 @@ mod tests {
     /// How long one way takes.
     const WAY: Duration = Duration::from_millis(7);
 
-    /// What a connect of host a to host b comes to within a second, and when, if `meanwhile` is done
-    /// to the simulation before each step.
+    /// Connects host a to host b while `meanwhile` is called before each step of the simulation.
+    /// Returns the error, if any, and the time in milliseconds; `None` if the connect takes more
+    /// than a second.
     fn connect(listens: bool, meanwhile: impl Fn(&Sim<'_>)) -> Option<(Option<ErrorKind>, u128)> {
         connect_by(TurmoilNet::default(), "b", listens, meanwhile)
     }
 
-    /// The same over this network to a host of this name.
+    /// As [`connect`], over this network and to a host of this name.
     fn connect_by(
         net: TurmoilNet,
         b: &'static str,
@@ -220,7 +231,7 @@ agents = [{ name = "a", count = 2 }]
 workload = { arrivals = "constant", rate = 1, demand = { kind = "constant", value = "1ms" } }
 faults = [{ kind = "partition", at = "3ms", groups = ["client", "registry"] }]
 "#;
-        let scenario = Scenario::from_str(text, "cut.toml").unwrap_or_else(|e| panic!("{e}"));
+        let scenario = Scenario::parse(text, "cut.toml").unwrap_or_else(|e| panic!("{e}"));
         let net = TurmoilNet::of_host(HostId::CLIENT, Arc::new(scenario.fault_schedule()));
         let cut = |sim: &Sim<'_>| {
             if sim.elapsed() >= Duration::from_millis(3) {

@@ -1,18 +1,19 @@
-//! Panics in simulated tasks: tokio swallows them, so a hook must tell.
+//! Panics in simulated tasks. tokio catches and drops them, so a panic hook keeps their messages.
 
 use std::cell::RefCell;
 use std::panic;
 use std::sync::Once;
 
 thread_local! {
-    /// The first panic on this thread that nobody has taken yet. `None`: not watching.
+    /// The message of the first panic on this thread that has not been taken yet. The outer `None`
+    /// means that nobody watches this thread.
     static SEEN: RefCell<Option<Option<String>>> = const { RefCell::new(None) };
 }
 
-/// Watches this thread, on which one simulation runs, while it lives.
-pub(super) struct Panics(());
+/// Collects the panics of the current thread, on which one simulation runs, until it is dropped.
+pub(super) struct PanicWatch(());
 
-impl Panics {
+impl PanicWatch {
     pub(super) fn watch() -> Self {
         static HOOK: Once = Once::new();
         HOOK.call_once(|| {
@@ -32,16 +33,17 @@ impl Panics {
         Self(())
     }
 
-    /// The first panic since the last call, if any.
+    /// The message of the first panic since the last call, if there was one.
     pub(super) fn take(&self) -> Option<String> {
         SEEN.with_borrow_mut(|seen| seen.as_mut()?.take())
     }
 }
 
-impl Drop for Panics {
+impl Drop for PanicWatch {
     fn drop(&mut self) {
         let unread = SEEN.take().flatten();
-        // The engine itself panics: its words must not be lost with those of simulated tasks.
+        // The engine itself panics. Its message was caught like that of a simulated task, and must
+        // not be lost.
         if let (true, Some(message)) = (std::thread::panicking(), unread) {
             mesh_node::process::console::say(&message);
         }

@@ -16,10 +16,11 @@ use crate::host::{AgentId, HostId};
 use crate::journal::Fact;
 use crate::record::RunRecord;
 
-/// A handle on the journal of one run. Copies write into the same journal; once the run is over,
+/// A handle on the journal of one run. Clones write into the same journal. Once the run is over,
 /// what they write is ignored.
 ///
-/// It is what the services of mesh-node report to, which know hosts by their names.
+/// The registry and the agents of mesh-node report to it as their [`Observer`]. They know agents by
+/// name; the journal knows them by number, so this finds the number of each name.
 #[derive(Clone)]
 pub(super) struct SharedJournal {
     agents: Arc<BTreeMap<Name, AgentId>>,
@@ -27,7 +28,7 @@ pub(super) struct SharedJournal {
 }
 
 impl SharedJournal {
-    /// Shares the journal of a run on these hosts.
+    /// Shares the journal of a run. `faults` knows the names of the hosts.
     pub(super) fn new(faults: &FaultSchedule, journal: RunJournal) -> Self {
         let hosts = faults.hosts().iter();
         let agents = hosts.filter_map(|(host, name)| Some((name.clone(), host.agent()?)));
@@ -42,27 +43,27 @@ impl SharedJournal {
         self.lock().as_ref().map(RunJournal::end).unwrap_or_default()
     }
 
-    /// Something happened at a host.
+    /// Records that something happened at a host.
     pub(super) fn record(&self, at: Timestamp, host: impl Into<HostId>, fact: Fact) {
         if let Some(journal) = &mut *self.lock() {
             journal.record(at, host, fact);
         }
     }
 
-    /// Nothing that happened before this time will be recorded any more.
+    /// Tells the journal that nothing that happened before this time will be recorded any more.
     pub(super) fn settle(&self, before: Timestamp) {
         if let Some(journal) = &mut *self.lock() {
             journal.settle(before);
         }
     }
 
-    /// The run is over: what it left behind. `None` if it was over before.
+    /// Ends the run and returns its record; `None` if it has ended before.
     pub(super) fn finish(&self, now: Timestamp) -> Option<RunRecord> {
         let journal = self.lock().take()?;
         Some(journal.finish(now))
     }
 
-    /// Something happened at the agent of this name.
+    /// Records that something happened at the agent of this name.
     fn record_at(&self, at: Timestamp, name: &Name, fact: Fact) {
         if let Some(&agent) = self.agents.get(name) {
             self.record(at, agent, fact);

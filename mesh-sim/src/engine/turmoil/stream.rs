@@ -1,4 +1,4 @@
-//! A stream between two hosts, or from a host to itself.
+//! A connection between two hosts, or from a host to itself.
 
 use std::io;
 use std::pin::Pin;
@@ -9,14 +9,14 @@ use turmoil::net::TcpStream;
 
 /// A connected stream.
 #[derive(Debug)]
-pub enum Stream {
-    /// To another host, over a link.
+pub enum TurmoilStream {
+    /// To another host, over a simulated link.
     Tcp(TcpStream),
-    /// To the host itself, over nothing.
-    Own(DuplexStream),
+    /// From the host to itself, in memory.
+    Loopback(DuplexStream),
 }
 
-impl AsyncRead for Stream {
+impl AsyncRead for TurmoilStream {
     fn poll_read(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -24,12 +24,12 @@ impl AsyncRead for Stream {
     ) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_read(context, buffer),
-            Self::Own(stream) => Pin::new(stream).poll_read(context, buffer),
+            Self::Loopback(stream) => Pin::new(stream).poll_read(context, buffer),
         }
     }
 }
 
-impl AsyncWrite for Stream {
+impl AsyncWrite for TurmoilStream {
     fn poll_write(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -37,21 +37,21 @@ impl AsyncWrite for Stream {
     ) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_write(context, bytes),
-            Self::Own(stream) => Pin::new(stream).poll_write(context, bytes),
+            Self::Loopback(stream) => Pin::new(stream).poll_write(context, bytes),
         }
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_flush(context),
-            Self::Own(stream) => Pin::new(stream).poll_flush(context),
+            Self::Loopback(stream) => Pin::new(stream).poll_flush(context),
         }
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_shutdown(context),
-            Self::Own(stream) => Pin::new(stream).poll_shutdown(context),
+            Self::Loopback(stream) => Pin::new(stream).poll_shutdown(context),
         }
     }
 }

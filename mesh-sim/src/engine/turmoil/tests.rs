@@ -1,5 +1,5 @@
-//! Oracles must catch a product that breaks its word: each mutant here is a whole mesh that runs a
-//! scenario other than the one that it is judged by.
+//! The oracles must catch a mesh that does not do what it promises. Each mutant here is a whole
+//! mesh that runs another scenario than the one that the oracles judge it by.
 
 use super::*;
 use crate::scenario::Scenario;
@@ -44,9 +44,10 @@ at = "8s"
 hosts = "agent-2"
 "#;
 
-/// Runs the scenario after `mutate`, judged by the scenario as it is: the oracles broken.
+/// Runs the scenario after `mutate`, while the oracles judge by the original. Returns the names of
+/// the oracles that were violated.
 fn judge(mutate: impl FnOnce(&mut Scenario)) -> Vec<&'static str> {
-    let scenario = Scenario::from_str(SCENARIO, "mutant.toml").expect("it is valid");
+    let scenario = Scenario::parse(SCENARIO, "mutant.toml").expect("it is valid");
     let mut mutant = scenario.clone();
     mutate(&mut mutant);
     let run = |scenario| Run { scenario, policy: &mutant.policies[0], seed: 1, trace: false };

@@ -17,7 +17,7 @@ rate = 1
 demand = { kind = "constant", value = "1ms" }
 "#;
 
-/// The hosts a-1 and so on, from position 1.
+/// The hosts a-1 to a-4, at positions 1 to 4, so that `A[1]` is a-1.
 const A: [HostId; 5] = [
     HostId::CLIENT,
     AgentId::new(0).host(),
@@ -28,7 +28,7 @@ const A: [HostId; 5] = [
 
 fn schedule(extra: &str) -> FaultSchedule {
     let text = format!("{CONSTANT}{extra}");
-    let scenario = Scenario::from_str(&text, "x.toml").unwrap_or_else(|error| panic!("{error}"));
+    let scenario = Scenario::parse(&text, "x.toml").unwrap_or_else(|error| panic!("{error}"));
     scenario.fault_schedule()
 }
 
@@ -45,7 +45,7 @@ fn just_before(secs: u64) -> Timestamp {
     at(secs) - Duration::from_nanos(1)
 }
 
-/// The ordered pairs of hosts whose way is cut.
+/// The pairs of sender and receiver whose link is cut.
 fn cuts(faults: &FaultSchedule, now: Timestamp) -> Vec<(HostId, HostId)> {
     pairs(faults, |a, b| faults.link(a, b, now).cut)
 }

@@ -116,7 +116,7 @@ fn a_restarted_registry_knows_of_no_dead() {
 fn the_slowest_clock_sets_the_bounds() {
     let bounds = |rate: &str| {
         let text = SCENARIO.replace("count = 2", &format!("count = 2\nclock_rate = {rate}"));
-        NoticeBounds::new(&Scenario::from_str(&text, "x.toml").unwrap_or_else(|e| panic!("{e}")))
+        NoticeBounds::new(&Scenario::parse(&text, "x.toml").unwrap_or_else(|e| panic!("{e}")))
     };
     let [right, fast, slow] = ["1.0", "2.0", "0.5"].map(bounds);
     assert_eq!((fast.forget, fast.fetch), (right.forget, right.fetch));

@@ -15,7 +15,7 @@ use mesh_core::registry::{self, LeaseNoteKind};
 use mesh_core::roster::ListedLease;
 
 use super::*;
-use crate::host::{AgentId, Id as _};
+use crate::host::{AgentId, IndexedId as _};
 use crate::journal::RequestOutcome;
 
 const RESOLUTION: Duration = Duration::from_millis(3);
@@ -58,7 +58,7 @@ struct Story {
 /// that are not in [`SCENARIO`].
 fn broken(extra: &str, history: impl FnOnce(&mut Story)) -> Vec<&'static str> {
     let text = format!("{SCENARIO}{extra}");
-    let scenario = Scenario::from_str(&text, "x.toml").unwrap_or_else(|error| panic!("{error}"));
+    let scenario = Scenario::parse(&text, "x.toml").unwrap_or_else(|error| panic!("{error}"));
     let faults = Arc::new(scenario.fault_schedule());
     let oracles = Oracles::new(&scenario, faults, RESOLUTION);
     let end = oracles.end();

@@ -1,4 +1,4 @@
-//! Groups of agents, expanded.
+//! Checks of the groups of agents, and the agents that they stand for.
 
 use std::time::Duration;
 
@@ -6,19 +6,19 @@ use mesh_core::agent::config::{AdmissionConfig, Concurrency};
 use mesh_core::protocol::Name;
 
 use super::Checker;
-use crate::scenario::source::Path;
+use crate::scenario::parsed_toml::FieldPath;
 use crate::scenario::{AgentSpec, CLIENT, MachineSpec, REGISTRY, raw};
 use crate::units::format_duration;
 
-/// Most agents of a scenario.
+/// The most agents of a scenario.
 const MAX_AGENTS: u64 = 100_000;
-/// Longest name that the registry takes.
+/// The longest name that the registry accepts, in characters.
 const MAX_NAME: usize = 64;
-/// Names that mean something else in `entry`, patterns and faults.
+/// Names that no agent may have, because they mean something else in `entry`, patterns and faults.
 const RESERVED: [&str; 4] = [REGISTRY, CLIENT, "random", "round_robin"];
 
 impl Checker<'_> {
-    /// Every agent in file order; they are in the directory afterwards.
+    /// Every agent, in the order of the file. Adds them to the directory of hosts.
     pub(super) fn agents(
         &mut self,
         groups: &[raw::AgentGroup],
@@ -28,13 +28,14 @@ impl Checker<'_> {
         if total > MAX_AGENTS {
             let title = format!("{total} agents are too many");
             let label = format!("expected at most {MAX_AGENTS} in all groups together");
-            self.report(&Path::field("agents").index(groups.len() - 1), title, label);
+            self.report(&FieldPath::field("agents").index(groups.len() - 1), title, label);
+            // Host patterns are not checked then, because their agents are not in the directory.
             self.hosts_complete = false;
             return Vec::new();
         }
         let mut agents = Vec::new();
         for (position, group) in groups.iter().enumerate() {
-            let path = Path::field("agents").index(position);
+            let path = FieldPath::field("agents").index(position);
             let names = self.names(group, &path);
             let machine = self.machine(group, &path);
             self.joins_and_leaves(group, &path);
@@ -57,8 +58,9 @@ impl Checker<'_> {
         agents
     }
 
-    /// Both happen while requests arrive, and in this order.
-    fn joins_and_leaves(&mut self, group: &raw::AgentGroup, path: &Path) {
+    /// Checks that agents join and leave while requests arrive, and that they join before they
+    /// leave.
+    fn joins_and_leaves(&mut self, group: &raw::AgentGroup, path: &FieldPath) {
         let end = format_duration(self.last_arrival);
         let is_late = |field: &str, at: Duration, checker: &mut Self| {
             if !at.is_zero() && at >= checker.last_arrival {
@@ -77,7 +79,7 @@ impl Checker<'_> {
         }
     }
 
-    /// Requests need an agent to enter through, and agents the registry's others.
+    /// Checks that at any time of the arrivals there is an agent to which requests can be sent.
     fn somebody_is_there(&mut self, groups: &[raw::AgentGroup]) {
         let is_there = |group: &raw::AgentGroup, at: Duration| {
             group.joins.0 <= at && group.leaves.is_none_or(|leaves| at < leaves.0)
@@ -89,14 +91,15 @@ impl Checker<'_> {
             }
             let left = groups.iter().position(|group| group.leaves.is_some_and(|l| l.0 == at));
             let (position, field) = left.map_or((0, "joins"), |position| (position, "leaves"));
-            let path = Path::field("agents").index(position).key(field);
+            let path = FieldPath::field("agents").index(position).key(field);
             let title = format!("no agent is there at {}", format_duration(at));
             self.report(&path, title, "requests need an agent to enter through at any time");
             return;
         }
     }
 
-    fn names(&mut self, group: &raw::AgentGroup, path: &Path) -> Vec<Name> {
+    /// The names of a group's agents. Checks that they are valid and not taken.
+    fn names(&mut self, group: &raw::AgentGroup, path: &FieldPath) -> Vec<Name> {
         let path = path.key("name");
         let base = group.name.as_str();
         let names: Vec<Name> = match group.count {
@@ -124,7 +127,7 @@ impl Checker<'_> {
         names
     }
 
-    fn machine(&mut self, group: &raw::AgentGroup, path: &Path) -> MachineSpec {
+    fn machine(&mut self, group: &raw::AgentGroup, path: &FieldPath) -> MachineSpec {
         let path = path.key("background");
         let background = match &group.background {
             raw::Background::Constant(load) => {

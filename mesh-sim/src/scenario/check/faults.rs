@@ -1,4 +1,4 @@
-//! What goes wrong, and when.
+//! Checks of the faults.
 
 use std::collections::BTreeMap;
 
@@ -6,16 +6,16 @@ use mesh_core::protocol::Name;
 
 use super::Checker;
 use crate::faults::{Fault, FaultKind, HostField, HostRule};
+use crate::scenario::parsed_toml::FieldPath;
 use crate::scenario::raw;
-use crate::scenario::source::Path;
 use crate::units::format_duration;
 
 impl Checker<'_> {
-    /// Every fault, by start time.
+    /// Every fault, in the order of start times.
     pub(super) fn faults(&mut self, raw: &raw::Scenario) -> Vec<Fault> {
         let mut faults = Vec::new();
         for (position, fault) in raw.faults.iter().enumerate() {
-            let path = Path::field("faults").index(position);
+            let path = FieldPath::field("faults").index(position);
             self.times(&path, fault);
             let kind = self.kind(&path, &fault.kind);
             faults.push(Fault { at: fault.at.0, lasts: fault.lasts.map(|lasts| lasts.0), kind });
@@ -25,7 +25,8 @@ impl Checker<'_> {
         faults
     }
 
-    fn times(&mut self, path: &Path, fault: &raw::Fault) {
+    /// Checks that a fault begins while requests arrive, and ends before the run does.
+    fn times(&mut self, path: &FieldPath, fault: &raw::Fault) {
         let at = fault.at.0;
         if at >= self.last_arrival {
             let label =
@@ -46,8 +47,8 @@ impl Checker<'_> {
         }
     }
 
-    /// The fault with the hosts that its patterns mean.
-    fn kind(&mut self, path: &Path, raw: &FaultKind<raw::Hosts>) -> FaultKind {
+    /// A kind of fault in which host patterns are replaced by the hosts that they name.
+    fn kind(&mut self, path: &FieldPath, raw: &FaultKind<raw::Hosts>) -> FaultKind {
         let mut owners = BTreeMap::new();
         let kind = raw.map_hosts(&mut |field, hosts| {
             let path = path_of(path, &field);
@@ -67,12 +68,12 @@ impl Checker<'_> {
         kind
     }
 
-    /// The hosts of one item of a field, none of which may be in another item. `owners` says which
-    /// item has a host, and where it is named.
+    /// The hosts of one item of a field. Checks that none of them is in another item. `owners`
+    /// holds, for each host seen so far, the item that it is in and the path where it is named.
     fn disjoint(
         &mut self,
-        owners: &mut BTreeMap<Name, (Option<usize>, Path)>,
-        path: &Path,
+        owners: &mut BTreeMap<Name, (Option<usize>, FieldPath)>,
+        path: &FieldPath,
         kind: &str,
         field: HostField,
         hosts: &raw::Hosts,
@@ -103,7 +104,7 @@ impl Checker<'_> {
         resolved
     }
 
-    /// Refuses two faults that set the same state of a host at the same time.
+    /// Reports two faults that set the same state of a host at the same time.
     fn overlaps(&mut self, faults: &[Fault]) {
         for (position, fault) in faults.iter().enumerate() {
             let earlier = faults[..position].iter().enumerate();
@@ -111,7 +112,7 @@ impl Checker<'_> {
             let Some((first, (field, host))) = clashes.next() else { continue };
             let title = format!("two {} faults of {host:?} overlap", fault.kind.name());
             let label = "expected one to end before the next begins";
-            let place = |position| path_of(&Path::field("faults").index(position), &field);
+            let place = |position| path_of(&FieldPath::field("faults").index(position), &field);
             let problem = self.problem(&place(position), title, label);
             let first = self.source.span(&place(first));
             self.problems.push(problem.related(first, "the other one"));
@@ -119,8 +120,8 @@ impl Checker<'_> {
     }
 }
 
-/// Where a field of the fault at `path` stands.
-fn path_of(path: &Path, field: &HostField) -> Path {
+/// The path of a field of the fault at `path`.
+fn path_of(path: &FieldPath, field: &HostField) -> FieldPath {
     let path = path.key(field.name);
     field.item.map_or(path.clone(), |item| path.index(item))
 }

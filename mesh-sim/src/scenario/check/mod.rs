@@ -1,6 +1,7 @@
-//! What the schema can't say: how fields go together.
+//! The checks that the schema can't express: how the fields of a scenario go together.
 //!
-//! Every check reports and goes on with the best value it has, so that one mistake hides no other.
+//! A check that finds a problem reports it and goes on with the best value that it has, so that one
+//! mistake hides no other.
 
 mod agents;
 mod faults;
@@ -16,39 +17,40 @@ use mesh_core::agent::config::DelegationConfig;
 use mesh_core::duration::LONGEST;
 
 use super::diagnostic::Problem;
-use super::hosts::Directory;
-use super::source::{Path as FieldPath, Source};
-use super::walk::FoundDuration;
-use super::{EngineKind, Scenario, Step, raw};
+use super::host_directory::HostDirectory;
+use super::parsed_toml::{FieldPath, ParsedToml};
+use super::structure::DurationField;
+use super::{EngineKind, Scenario, ScheduleStep, raw};
 use crate::grouping::cpu_columns;
 use crate::units::{DurationText, format_duration};
 
-/// The most seconds of a run times columns of its time line: some 120 MB.
+/// The most figures of a run's time line (its seconds times its columns). They take about 120 MB.
 const LONGEST_TIME_LINE: u64 = 10_000_000;
 
-/// A file that a scenario names.
+/// A file whose lines a scenario includes by naming the file.
 #[derive(Debug)]
-pub(super) struct NamedFile {
-    /// Where the scenario names it.
+pub(super) struct IncludedFile {
+    /// The field that names it.
     pub(super) path: FieldPath,
-    /// What is in it.
+    /// The lines of the file that count.
     pub(super) text: String,
 }
 
-/// Turns a well-formed file into a scenario, but for its hash, and the files that it names; what comes
-/// back is whole only without problems.
+/// Turns a file with a valid structure into a scenario. Returns it without its hash, with the files
+/// that it includes and all problems that were found. The scenario is complete only if there are
+/// none.
 pub(super) fn check(
     raw: &raw::Scenario,
-    source: &Source<'_>,
-    durations: &[FoundDuration],
+    source: &ParsedToml<'_>,
+    durations: &[DurationField],
     directory: &Path,
-) -> (Scenario, Vec<NamedFile>, Vec<Problem>) {
+) -> (Scenario, Vec<IncludedFile>, Vec<Problem>) {
     let mut checker = Checker {
         source,
         directory,
         files: Vec::new(),
         problems: Vec::new(),
-        hosts: Directory::new(),
+        hosts: HostDirectory::new(),
         hosts_complete: true,
         last_arrival: raw.duration.0,
         end: raw.duration.0.saturating_add(raw.drain.0),
@@ -84,14 +86,16 @@ pub(super) fn check(
     (scenario, checker.files, checker.problems)
 }
 
+/// The state of the checks of one file. The files of this directory add methods for parts of a
+/// scenario.
 struct Checker<'a> {
-    source: &'a Source<'a>,
-    /// Where the files that the scenario names are.
+    source: &'a ParsedToml<'a>,
+    /// The directory in which the files that the scenario names are looked for.
     directory: &'a Path,
-    files: Vec<NamedFile>,
+    files: Vec<IncludedFile>,
     problems: Vec<Problem>,
-    hosts: Directory,
-    /// Whether `hosts` holds every agent, so that a missing one is a mistake.
+    hosts: HostDirectory,
+    /// Whether `hosts` has every agent, so that a name that is not there is a mistake.
     hosts_complete: bool,
     /// When arrivals end.
     last_arrival: Duration,
@@ -115,7 +119,8 @@ impl Checker<'_> {
         Problem::at(self.source.span(path), title, label)
     }
 
-    fn durations(&mut self, durations: &[FoundDuration]) {
+    /// Checks that no duration is too long, and that only durations that may be zero are.
+    fn durations(&mut self, durations: &[DurationField]) {
         for found in durations {
             let name = found.path.name();
             if found.value > LONGEST {
@@ -130,7 +135,8 @@ impl Checker<'_> {
         }
     }
 
-    /// A run keeps a figure for each of its seconds and columns.
+    /// Checks that the time line of a run, with a figure for each second and column, is not too
+    /// large.
     fn time_line(&mut self, agents: usize) {
         let figures = self.end.as_secs().saturating_mul(cpu_columns(agents).len() as u64);
         if figures > LONGEST_TIME_LINE {
@@ -140,6 +146,7 @@ impl Checker<'_> {
         }
     }
 
+    /// Checks that the warm-up ends before the last request.
     fn warm_up(&mut self, raw: &raw::Scenario) {
         if raw.warm_up.0.is_zero() || raw.warm_up < raw.duration {
             return;
@@ -151,6 +158,7 @@ impl Checker<'_> {
         self.problems.push(problem.related(duration, "arrivals end here"));
     }
 
+    /// Reports settings of `[delegation]` that contradict each other.
     fn delegation(&mut self, delegation: DelegationConfig) -> DelegationConfig {
         for conflict in delegation.conflicts() {
             let path = FieldPath::field("delegation").key(conflict.setting);
@@ -159,7 +167,8 @@ impl Checker<'_> {
         delegation
     }
 
-    /// Points at the fields that the file states; the other one has its default.
+    /// Checks that heartbeats come more often than leases end. The problem is shown at the field
+    /// that the file has, because the other one may have its default.
     fn heartbeat(&mut self, raw: &raw::Registry) {
         let (heartbeat, ttl) = (raw.membership.heartbeat, raw.leases.ttl);
         if heartbeat < ttl {
@@ -181,16 +190,16 @@ impl Checker<'_> {
         self.problems.push(problem);
     }
 
-    /// A schedule in order of time, each step before `end` and after the one before it; `initial`
-    /// holds from the beginning.
+    /// Makes a schedule that begins with the value `initial`. Checks that each step is later than
+    /// the one before it, and before `end`.
     fn schedule(
         &mut self,
         path: &FieldPath,
         initial: f64,
         steps: impl Iterator<Item = (DurationText, f64)>,
         end: Duration,
-    ) -> Vec<Step> {
-        let mut schedule = vec![Step { at: Duration::ZERO, value: initial }];
+    ) -> Vec<ScheduleStep> {
+        let mut schedule = vec![ScheduleStep { at: Duration::ZERO, value: initial }];
         let mut previous: Option<(Duration, FieldPath)> = None;
         for (position, (DurationText(at), value)) in steps.enumerate() {
             let here = path.index(position).key("at");
@@ -206,18 +215,20 @@ impl Checker<'_> {
                 let label = format!("it would begin after the end, {}", format_duration(end));
                 self.report(&here, "step never happens", label);
             }
+            // A first step at zero replaces the initial value.
             if at.is_zero() {
                 schedule.clear();
             }
-            schedule.push(Step { at, value });
+            schedule.push(ScheduleStep { at, value });
             previous = Some((at, here));
         }
         schedule
     }
 }
 
-/// Zero is a time to start or to join at, no warm-up, no drain, no delay and no pause, and some jobs of many may
-/// take no time; anything else needs to last.
+/// Whether the duration at a path may be zero. It may be for times at which something begins, for
+/// phases and delays that can be left out, and for the smallest of several demands or think times.
+/// Anything else needs to last.
 fn may_be_zero(path: &FieldPath) -> bool {
     match path.name() {
         "warm_up" | "drain" | "at" | "joins" => true,

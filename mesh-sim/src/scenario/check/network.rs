@@ -1,4 +1,4 @@
-//! Host patterns, and the links between hosts.
+//! Checks of host patterns, and of the links between hosts.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -7,18 +7,23 @@ use mesh_core::protocol::Name;
 
 use super::Checker;
 use crate::dist::Distribution;
-use crate::faults::Scope;
+use crate::faults::HostScope;
 use crate::network::{LinkQuality, LinkSpec, NetworkSpec};
-use crate::scenario::hosts::{pairs, ways};
+use crate::scenario::host_directory::{ordered_pairs, pairs};
+use crate::scenario::parsed_toml::FieldPath;
 use crate::scenario::raw;
-use crate::scenario::source::Path;
 
-/// Most pairs of hosts that all link overrides together may name.
+/// The most pairs of hosts that all `[[network.links]]` together may name.
 const MAX_PAIRS: usize = 1_000_000;
 
 impl Checker<'_> {
-    /// The hosts that `hosts` names, each once, in the order named.
-    pub(super) fn hosts(&mut self, path: &Path, hosts: &raw::Hosts, scope: Scope) -> Vec<Name> {
+    /// The hosts that a field names, each once, in the order of the field.
+    pub(super) fn hosts(
+        &mut self,
+        path: &FieldPath,
+        hosts: &raw::Hosts,
+        scope: HostScope,
+    ) -> Vec<Name> {
         let mut resolved = self.hosts_by_pattern(path, hosts, scope);
         if resolved.len() == 1 {
             return resolved.remove(0).1;
@@ -28,14 +33,15 @@ impl Checker<'_> {
         all.filter(|name| seen.insert(name.clone())).collect()
     }
 
-    /// The hosts of each pattern, with the pattern's place.
+    /// The hosts of each pattern of a field, with the pattern's path.
     pub(super) fn hosts_by_pattern(
         &mut self,
-        path: &Path,
+        path: &FieldPath,
         hosts: &raw::Hosts,
-        scope: Scope,
-    ) -> Vec<(Path, Vec<Name>)> {
+        scope: HostScope,
+    ) -> Vec<(FieldPath, Vec<Name>)> {
         let mut resolved = Vec::new();
+        // Without all agents in the directory every pattern would seem wrong.
         if !self.hosts_complete {
             return resolved;
         }
@@ -55,8 +61,8 @@ impl Checker<'_> {
         resolved
     }
 
-    /// Refuses a link from a host to itself.
-    pub(super) fn refuse_loop(&mut self, path: &Path, a: &[Name], b: &[Name]) {
+    /// Reports a link from a host to itself.
+    pub(super) fn refuse_loop(&mut self, path: &FieldPath, a: &[Name], b: &[Name]) {
         if let ([only], [other]) = (a, b)
             && only == other
         {
@@ -66,15 +72,16 @@ impl Checker<'_> {
     }
 
     pub(super) fn network(&mut self, raw: &raw::Network) -> NetworkSpec {
-        let latency = self.latency(&Path::field("network").key("latency"), &raw.latency);
+        let latency = self.latency(&FieldPath::field("network").key("latency"), &raw.latency);
         let quality = LinkQuality { latency, loss: raw.loss, duplication: raw.duplication };
         let mut links = Vec::new();
         let mut left = MAX_PAIRS;
         for (position, link) in raw.links.iter().enumerate() {
-            let path = Path::field("network").key("links").index(position);
-            let from = self.hosts(&path.key("from"), &link.from, Scope::Any);
-            let to = self.hosts(&path.key("to"), &link.to, Scope::Any);
+            let path = FieldPath::field("network").key("links").index(position);
+            let from = self.hosts(&path.key("from"), &link.from, HostScope::Any);
+            let to = self.hosts(&path.key("to"), &link.to, HostScope::Any);
             self.refuse_loop(&path.key("to"), &from, &to);
+            // Patterns can name so many pairs that a table of them would not fit into memory.
             let Some(rest) = left.checked_sub(from.len().saturating_mul(to.len())) else {
                 let title = format!("links name more than {MAX_PAIRS} pairs of hosts");
                 self.report(
@@ -94,8 +101,8 @@ impl Checker<'_> {
                 loss: link.loss.unwrap_or(raw.loss),
                 duplication: link.duplication.unwrap_or(raw.duplication),
             });
-            let ways = if link.one_way { ways(&from, &to) } else { pairs(&from, &to) };
-            links.extend(ways.into_iter().map(|(from, to)| LinkSpec {
+            let ends = if link.one_way { ordered_pairs(&from, &to) } else { pairs(&from, &to) };
+            links.extend(ends.into_iter().map(|(from, to)| LinkSpec {
                 from,
                 to,
                 one_way: link.one_way,
@@ -105,7 +112,7 @@ impl Checker<'_> {
         NetworkSpec { quality: quality.into(), links }
     }
 
-    fn latency(&mut self, path: &Path, raw: &raw::Latency) -> Distribution {
+    fn latency(&mut self, path: &FieldPath, raw: &raw::Latency) -> Distribution {
         match raw {
             raw::Latency::Constant(value) => {
                 Distribution::Constant { value: value.0.as_secs_f64() }

@@ -1,4 +1,4 @@
-//! The policies to compare, and what is demanded of them.
+//! Checks of the policies to compare, and of the thresholds for them.
 
 use std::collections::BTreeMap;
 
@@ -6,18 +6,19 @@ use mesh_core::routing::{PolicyError, PolicyFactory as _, PolicySettings, built_
 
 use super::Checker;
 use crate::figures::Expect;
-use crate::scenario::source::Path;
+use crate::scenario::parsed_toml::FieldPath;
 use crate::scenario::text::did_you_mean;
 use crate::scenario::{PolicySpec, raw};
 
-/// The key in `[expect]` that means every policy.
+/// The key in `[expect]` whose thresholds hold for every policy.
 const EVERY_POLICY: &str = "*";
 
 impl Checker<'_> {
+    /// Every policy, in the order of the file. Checks that their labels are different.
     pub(super) fn policies(&mut self, raw: &[raw::Policy]) -> Vec<PolicySpec> {
         let mut specs: Vec<PolicySpec> = Vec::new();
         for (position, policy) in raw.iter().enumerate() {
-            let path = Path::field("policies").index(position);
+            let path = FieldPath::field("policies").index(position);
             let Some(settings) = self.policy(&path, policy) else { continue };
             let label = match policy {
                 raw::Policy::Table(raw::PolicyTable { label: Some(label), .. }) => label,
@@ -29,7 +30,7 @@ impl Checker<'_> {
                 let advice = "give it a `label` of its own";
                 let place = if self.source.states(&path, "label") { "label" } else { "name" };
                 let problem = self.problem(&path.key(place), title, advice);
-                let first = self.source.span(&Path::field("policies").index(first));
+                let first = self.source.span(&FieldPath::field("policies").index(first));
                 self.problems.push(problem.related(first, "the first one"));
             }
             specs.push(PolicySpec::new(label, settings));
@@ -37,8 +38,9 @@ impl Checker<'_> {
         specs
     }
 
-    /// The policy with its parameters. The schema has checked each of them by itself.
-    fn policy(&mut self, path: &Path, raw: &raw::Policy) -> Option<PolicySettings> {
+    /// A policy with its parameters. The schema has checked each parameter by itself, so what is
+    /// checked here is how they go together.
+    fn policy(&mut self, path: &FieldPath, raw: &raw::Policy) -> Option<PolicySettings> {
         let (name, parameters) = match raw {
             raw::Policy::Name(name) => (name, None),
             raw::Policy::Table(table) => (&table.name, Some(&table.parameters)),
@@ -59,6 +61,7 @@ impl Checker<'_> {
         None
     }
 
+    /// The thresholds. Checks that each table has the label of a policy.
     pub(super) fn expect(
         &mut self,
         raw: &BTreeMap<String, Expect>,
@@ -71,7 +74,7 @@ impl Checker<'_> {
         for label in raw.keys().filter(|label| !known.contains(&label.as_str())) {
             let title = format!("no policy is labelled {label:?}");
             let advice = did_you_mean(label, known.iter().copied(), '`').trim_end().to_owned();
-            let problem = self.problem(&Path::field("expect").key(label), title, advice);
+            let problem = self.problem(&FieldPath::field("expect").key(label), title, advice);
             self.problems.push(problem.note(format!("labels here: {}", known.join(", "))));
         }
         raw.clone()

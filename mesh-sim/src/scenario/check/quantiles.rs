@@ -1,19 +1,20 @@
-//! Measured distributions, in the scenario or in files of their own beside it.
+//! Checks of measured distributions, which are lines in the scenario or a CSV file beside it.
 
 use mesh_node::files::read_text;
 
-use super::{Checker, NamedFile};
+use super::{Checker, IncludedFile};
 use crate::dist::Quantiles;
-use crate::scenario::source::Path;
+use crate::scenario::parsed_toml::FieldPath;
 use crate::units::parse_duration;
 
-/// Some ten thousand quantiles; more would tell nothing more.
+/// The largest file of quantiles. It has room for some ten thousand of them; more would not make a
+/// distribution more exact.
 const MOST_BYTES: u64 = 1 << 20;
 
 impl Checker<'_> {
-    /// Reads quantiles from lines of CSV, or from the file of that name: a share and a duration
-    /// per line, both in order, the first share 0 and the last 1.
-    pub(super) fn quantiles(&mut self, path: &Path, given: &str) -> Quantiles {
+    /// Reads quantiles from lines of CSV, or from the file of that name. Each line has a share and
+    /// a duration. Shares rise from 0 to 1, and durations never fall.
+    pub(super) fn quantiles(&mut self, path: &FieldPath, given: &str) -> Quantiles {
         if given.contains('\n') {
             return self.parsed(path, "the quantiles", given);
         }
@@ -21,7 +22,7 @@ impl Checker<'_> {
             Ok(text) => {
                 let quantiles = self.parsed(path, given, &text);
                 let text = lines(&text).flat_map(|(_, line)| [line, "\n"]).collect();
-                self.files.push(NamedFile { path: path.clone(), text });
+                self.files.push(IncludedFile { path: path.clone(), text });
                 quantiles
             }
             Err(error) => {
@@ -33,7 +34,7 @@ impl Checker<'_> {
         }
     }
 
-    fn parsed(&mut self, path: &Path, name: &str, text: &str) -> Quantiles {
+    fn parsed(&mut self, path: &FieldPath, name: &str, text: &str) -> Quantiles {
         parse(text).unwrap_or_else(|(line, expected)| {
             let title = match line {
                 Some(line) => format!("line {line} of {name} is not a quantile"),
@@ -45,7 +46,8 @@ impl Checker<'_> {
     }
 }
 
-/// The lines that hold quantiles, with their numbers: neither a header nor comments.
+/// The lines that hold quantiles, with their numbers. Empty lines, comments and a header are
+/// skipped.
 fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let numbered = text.lines().enumerate().map(|(index, line)| (index + 1, line.trim()));
     numbered.filter(|(number, line)| {
@@ -54,8 +56,8 @@ fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
     })
 }
 
-/// The quantiles, or the number of the first bad line, if there is any line, and what should stand
-/// there.
+/// Parses quantiles. The error is the number of the first wrong line and what is expected there;
+/// without a number if there are no lines at all.
 fn parse(text: &str) -> Result<Quantiles, (Option<usize>, &'static str)> {
     let mut quantiles: Vec<(f64, f64)> = Vec::new();
     let mut last = None;

@@ -1,17 +1,17 @@
-//! The load.
+//! Checks of the workload.
 
 use super::Checker;
 use crate::dist::Distribution;
-use crate::host::{AgentId, Id as _};
-use crate::scenario::source::Path;
+use crate::host::{AgentId, IndexedId as _};
+use crate::scenario::parsed_toml::FieldPath;
 use crate::scenario::text::did_you_mean;
-use crate::scenario::{AgentSpec, Arrivals, Entry, Step, WorkloadSpec, raw};
+use crate::scenario::{AgentSpec, Arrivals, EntryChoice, ScheduleStep, WorkloadSpec, raw};
 use crate::units::DurationText;
 
 impl Checker<'_> {
     pub(super) fn workload(&mut self, raw: &raw::Scenario, agents: &[AgentSpec]) -> WorkloadSpec {
         let workload = &raw.workload;
-        let path = Path::field("workload");
+        let path = FieldPath::field("workload");
         let arrivals = match &workload.arrivals {
             raw::Arrivals::Poisson { rate, steps } => Arrivals::Poisson(self.rates(*rate, steps)),
             raw::Arrivals::Constant { rate, steps } => Arrivals::Constant(self.rates(*rate, steps)),
@@ -29,8 +29,9 @@ impl Checker<'_> {
         }
     }
 
-    fn rates(&mut self, rate: f64, steps: &[raw::RateStep]) -> Vec<Step> {
-        let path = Path::field("workload").key("steps");
+    /// The rates of an open loop as a schedule.
+    fn rates(&mut self, rate: f64, steps: &[raw::RateStep]) -> Vec<ScheduleStep> {
+        let path = FieldPath::field("workload").key("steps");
         if let Some(position) = steps.iter().position(|step| step.at.0.is_zero()) {
             let at = path.index(position).key("at");
             self.report(&at, "step replaces `rate` at once", "expected later than 0s");
@@ -39,10 +40,11 @@ impl Checker<'_> {
         self.schedule(&path, rate, steps, self.last_arrival)
     }
 
-    fn entry(&mut self, entry: &str, agents: &[AgentSpec]) -> Entry {
+    /// How the entry agent is chosen. A fixed one must be an agent that is there all the time.
+    fn entry(&mut self, entry: &str, agents: &[AgentSpec]) -> EntryChoice {
         match entry {
-            "random" => return Entry::Random,
-            "round_robin" => return Entry::RoundRobin,
+            "random" => return EntryChoice::Random,
+            "round_robin" => return EntryChoice::RoundRobin,
             _ => {}
         }
         let position = agents.iter().position(|agent| &*agent.name == entry);
@@ -51,7 +53,7 @@ impl Checker<'_> {
             let hint = did_you_mean(entry, ["random", "round_robin"].into_iter().chain(names), '"');
             let title = format!("no agent is called {entry:?}");
             let label = format!("{hint}allowed: \"random\", \"round_robin\", an agent's name");
-            let path = Path::field("workload").key("entry");
+            let path = FieldPath::field("workload").key("entry");
             let problem = self.problem(&path, title, label);
             self.problems.push(problem.note(self.hosts.describe()));
         }
@@ -61,13 +63,14 @@ impl Checker<'_> {
         {
             let title = format!("requests can't enter through {entry} all the time");
             let label = "expected an agent that neither joins nor leaves in the middle of the run";
-            self.report(&Path::field("workload").key("entry"), title, label);
+            self.report(&FieldPath::field("workload").key("entry"), title, label);
         }
-        Entry::Fixed(agent)
+        EntryChoice::Fixed(agent)
     }
 
-    /// A scale of zero would make the other fields of the distribution mean nothing.
-    fn above_zero(&mut self, path: &Path, field: &str, value: &DurationText) {
+    /// Checks that the scale of a distribution is not zero. With a scale of zero the other fields
+    /// would have no effect.
+    fn above_zero(&mut self, path: &FieldPath, field: &str, value: &DurationText) {
         if value.0.is_zero() {
             let label = match path.starts_with(&["workload", "demand"]) {
                 true => "expected more than 0s",
@@ -77,7 +80,11 @@ impl Checker<'_> {
         }
     }
 
-    pub(super) fn distribution(&mut self, path: &Path, raw: &raw::Distribution) -> Distribution {
+    pub(super) fn distribution(
+        &mut self,
+        path: &FieldPath,
+        raw: &raw::Distribution,
+    ) -> Distribution {
         match raw {
             raw::Distribution::Constant { value } => Distribution::Constant { value: secs(value) },
             raw::Distribution::Exponential { mean } => {
@@ -111,9 +118,10 @@ impl Checker<'_> {
         }
     }
 
+    /// Checks that one duration is less than another.
     fn in_order(
         &mut self,
-        path: &Path,
+        path: &FieldPath,
         (low, low_value): (&str, &DurationText),
         (high, high_value): (&str, &DurationText),
     ) {

@@ -1,4 +1,4 @@
-//! What goes wrong, as it is written.
+//! A fault, as a scenario file has it.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -12,9 +12,9 @@ use crate::units::DurationText;
 pub(crate) struct Fault {
     #[serde(flatten)]
     pub(crate) kind: FaultKind<Hosts>,
-    /// When it begins.
+    /// When the fault begins.
     pub(crate) at: DurationText,
-    /// How long it lasts; to the end of the run if left out.
+    /// How long the fault lasts; to the end of the run if left out.
     #[serde(rename = "for")]
     pub(crate) lasts: Option<DurationText>,
 }

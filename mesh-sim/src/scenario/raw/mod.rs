@@ -1,8 +1,8 @@
-//! A scenario file as it is written. The JSON Schema is generated from these types, so their
-//! documentation is what an editor shows and their bounds are what the loader enforces.
+//! A scenario file as it is written.
 //!
-//! Types that flatten another cannot deny unknown fields by themselves; the walker over the schema
-//! (see [`super::schema`]) does so for all alike.
+//! The JSON Schema is generated from these types: an editor shows their documentation, and files
+//! are checked against their bounds. A type that flattens another one can't refuse unknown fields
+//! itself; the check against the schema (see [`super::schema`]) does that for all types.
 
 mod faults;
 mod policies;
@@ -23,30 +23,30 @@ use super::text;
 use crate::figures::Expect;
 use crate::units::DurationText;
 
-/// Seeds survive JSON readers that keep numbers as doubles.
+/// The greatest seed. JSON readers that keep numbers as doubles still read it exactly.
 const MAX_SEED: u64 = (1 << 53) - 1;
 
-/// One experiment: agents, a network, a load, what goes wrong, and the policies to compare.
+/// One experiment: agents, a network, a workload, faults, and the policies to compare.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Scenario {
     /// The scenario's name; its results go to a directory of this name.
     #[schemars(extend("pattern" = text::SCENARIO_NAME, "examples" = ["partition"]))]
     pub(crate) name: String,
-    /// What it shows, in one line.
+    /// What the scenario shows, in one line.
     #[schemars(extend("pattern" = text::LINE))]
     pub(crate) description: String,
-    /// What runs it unless `--engine` says otherwise.
+    /// The engine that runs the scenario unless `--engine` names another.
     #[serde(default)]
     pub(crate) engine: Engine,
-    /// Each policy runs once with each of these.
+    /// Each policy runs once with each of these seeds.
     #[serde(default = "default_seeds")]
     #[schemars(length(min = 1, max = 1000), inner(range(min = 0, max = MAX_SEED)))]
     #[schemars(extend("uniqueItems" = true))]
     pub(crate) seeds: Vec<u64>,
     /// Requests arrive for this long, in simulated time.
     pub(crate) duration: DurationText,
-    /// Requests due before this are not in the figures.
+    /// Requests that were due before this are not in the figures.
     #[serde(default)]
     pub(crate) warm_up: DurationText,
     /// Extra time for the last requests to end and the mesh to converge.
@@ -55,25 +55,25 @@ pub(crate) struct Scenario {
     /// The registry and how agents use it.
     #[serde(default)]
     pub(crate) registry: Registry,
-    /// Groups of like agents.
+    /// Groups of equal agents.
     #[schemars(length(min = 1, max = 1000))]
     pub(crate) agents: Vec<AgentGroup>,
     /// How agents delegate.
     #[serde(default)]
     pub(crate) delegation: DelegationConfig,
-    /// One-way latencies.
+    /// The links between hosts.
     #[serde(default)]
     pub(crate) network: Network,
-    /// What load arrives.
+    /// The requests that clients send.
     pub(crate) workload: Workload,
     /// The policies to compare: names, or tables with parameters.
     #[schemars(length(min = 1, max = 100))]
     pub(crate) policies: Vec<Policy>,
-    /// What goes wrong.
+    /// What goes wrong, and when.
     #[serde(default)]
     #[schemars(length(max = 1000))]
     pub(crate) faults: Vec<Fault>,
-    /// Thresholds by policy label; "*" holds those of every policy.
+    /// Thresholds by policy label; those under "*" hold for every policy.
     #[serde(default)]
     pub(crate) expect: BTreeMap<String, Expect>,
 }
@@ -86,7 +86,7 @@ fn default_drain() -> DurationText {
     DurationText::from_secs(10)
 }
 
-/// What runs a scenario.
+/// The engine that runs a scenario.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Engine {
@@ -107,18 +107,18 @@ pub(crate) struct Registry {
     pub(crate) membership: MembershipConfig,
 }
 
-/// A group of like agents, each on a machine of its own.
+/// A group of equal agents, each on a machine of its own.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct AgentGroup {
     /// The agent's name; if there are several, they are called name-1, name-2 and so on.
     #[schemars(extend("pattern" = text::NAME, "examples" = ["agent"]))]
     pub(crate) name: String,
-    /// How many.
+    /// The number of agents in the group.
     #[serde(default = "one")]
     #[schemars(range(min = 1, max = 100_000))]
     pub(crate) count: u32,
-    /// Cores of the machine, shared equally by the running jobs.
+    /// Cores of each machine, shared equally by the running jobs.
     #[serde(default = "one")]
     #[schemars(range(min = 1, max = 1024))]
     pub(crate) cores: u32,
@@ -131,26 +131,28 @@ pub(crate) struct AgentGroup {
     #[serde(default = "default_queue")]
     #[schemars(schema_with = "queue")]
     pub(crate) queue: u32,
-    /// They fetch the list of peers this often; as `refresh` of the registry says if left out.
+    /// How often the agents fetch the list of peers; the registry's `refresh` if left out.
     pub(crate) refresh: Option<DurationText>,
-    /// How fast their clocks run: 1.01 gains a second in 100. Only engine event can do that.
+    /// How fast the agents' clocks run: 1.01 gains a second in 100. Only engine event can honour
+    /// values other than 1.
     #[serde(default = "one_f64")]
     #[schemars(range(min = 0.5, max = 2.0))]
     pub(crate) clock_rate: f64,
-    /// Share of all cores that others take: a ratio, or a schedule of ratios.
+    /// Share of all cores that other programs take: a ratio, or a schedule of ratios.
     #[serde(default)]
     pub(crate) background: Background,
     /// Memory in use.
     #[serde(default)]
     pub(crate) memory: Memory,
-    /// CPU % is the busy share over this window.
+    /// CPU % is the busy share of all cores over this window.
     #[serde(default = "default_cpu_window")]
     pub(crate) cpu_window: DurationText,
-    /// When they join the mesh; before that nothing listens at their addresses. 0s: from the start.
+    /// When the agents join the mesh; before that nothing listens at their addresses. 0s: they are
+    /// there from the start.
     #[serde(default)]
     pub(crate) joins: DurationText,
-    /// When they leave the mesh: they end their leases, take no further requests, finish what is
-    /// under way, for at most 11s, and are gone. They stay if left out.
+    /// When the agents leave the mesh: they end their leases, take no further requests, and get at
+    /// most 11s to finish what they have begun. They stay if left out.
     pub(crate) leaves: Option<DurationText>,
 }
 
@@ -166,7 +168,7 @@ fn default_queue() -> u32 {
     AdmissionConfig::default().queue
 }
 
-/// The queue of the agents' own settings.
+/// The schema of the field `queue` in the agents' own settings, which scenario files repeat.
 fn queue(_: &mut SchemaGenerator) -> Schema {
     let admission = schemars::schema_for!(AdmissionConfig);
     let queue = admission.pointer("/properties/queue").and_then(Value::as_object).cloned();
@@ -177,13 +179,13 @@ fn default_cpu_window() -> DurationText {
     DurationText::from_secs(1)
 }
 
-/// Share of all cores that others take.
+/// Share of all cores that other programs take.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub(crate) enum Background {
-    /// The same all the time.
+    /// The same share all the time.
     Constant(#[schemars(range(min = 0.0, max = 0.99))] f64),
-    /// By time, in order; zero before the first.
+    /// Shares by time, in order; zero before the first.
     Schedule(#[schemars(length(min = 1, max = 10_000))] Vec<LoadStep>),
 }
 
@@ -197,7 +199,7 @@ impl Default for Background {
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct LoadStep {
-    /// From here on.
+    /// When this share begins to hold.
     pub(crate) at: DurationText,
     /// Share of all cores.
     #[schemars(range(min = 0.0, max = 0.99))]
@@ -208,7 +210,7 @@ pub(crate) struct LoadStep {
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Memory {
-    /// At rest.
+    /// While no job runs.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub(crate) base: f64,
     /// Added by each running job.
@@ -222,14 +224,14 @@ impl Default for Memory {
     }
 }
 
-/// One-way latencies.
+/// The links between hosts.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Network {
-    /// Of every link that no entry of `links` names.
+    /// One-way latency of every link that no entry of `links` names.
     #[serde(default)]
     pub(crate) latency: Latency,
-    /// Share of the messages that get lost on the way. Nobody sends them again.
+    /// Share of the messages that get lost. They are not sent again.
     #[serde(default)]
     #[schemars(range(min = 0.0, max = 1.0))]
     pub(crate) loss: f64,
@@ -237,7 +239,8 @@ pub(crate) struct Network {
     #[serde(default)]
     #[schemars(range(min = 0.0, max = 1.0))]
     pub(crate) duplication: f64,
-    /// Overrides; the last that names a pair of hosts holds.
+    /// Links with values of their own. If several entries name a pair of hosts, the last one
+    /// counts.
     #[serde(default)]
     #[schemars(length(max = 10_000))]
     pub(crate) links: Vec<Link>,
@@ -253,9 +256,10 @@ impl Default for Network {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub(crate) enum Latency {
-    /// The same for each message.
+    /// The same latency for each message.
     Constant(DurationText),
-    /// Drawn for each message. Messages of one connection keep their order; each call has its own.
+    /// A latency drawn for each message. Messages of one connection keep their order; each call has
+    /// a connection of its own.
     Drawn(Distribution),
 }
 
@@ -265,7 +269,7 @@ impl Default for Latency {
     }
 }
 
-/// What is special about some links, in both directions unless `one_way` says otherwise.
+/// Links with values of their own, in both directions unless `one_way` is true.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Link {
@@ -290,9 +294,9 @@ pub(crate) struct Link {
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub(crate) enum Hosts {
-    /// By one pattern.
+    /// One pattern.
     One(HostPattern),
-    /// By several.
+    /// Several patterns.
     Many(#[schemars(length(min = 1, max = 10_000))] Vec<HostPattern>),
 }
 

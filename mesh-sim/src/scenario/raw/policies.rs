@@ -1,5 +1,5 @@
-//! The policies to compare, as they are written: derived from what the built-in policies say of
-//! themselves.
+//! The policies to compare, as a scenario file has them. The schema of their names and parameters
+//! is derived from the descriptions of the built-in policies.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -32,12 +32,12 @@ pub(crate) struct PolicyName(pub(crate) String);
 pub(crate) struct PolicyTable {
     pub(crate) name: PolicyName,
     pub(crate) label: Option<String>,
-    /// Those that are written, by name.
+    /// The parameters that the file has, by name.
     #[serde(flatten)]
     pub(crate) parameters: BTreeMap<String, WrittenValue>,
 }
 
-/// The value of a parameter. Which of these each parameter may be, the schema says.
+/// The value of a parameter. The schema says which of these variants each parameter may have.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(untagged)]
 pub(crate) enum WrittenValue {
@@ -82,7 +82,7 @@ impl JsonSchema for PolicyTable {
     }
 }
 
-/// The table of one policy. Its name tells it from the tables of the others.
+/// The schema of the table of one policy. The field `name` tells it from the tables of the others.
 fn table_schema(policy: &PolicyDescription) -> Value {
     let mut fields = Map::new();
     fields.insert("name".to_owned(), json!({ "type": "string", "const": policy.name }));

@@ -1,4 +1,4 @@
-//! The load, as it is written.
+//! The workload, as a scenario file has it.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -6,12 +6,12 @@ use serde::Deserialize;
 use crate::scenario::text;
 use crate::units::DurationText;
 
-/// What load arrives.
+/// The requests that clients send.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 pub(crate) struct Workload {
     #[serde(flatten)]
     pub(crate) arrivals: Arrivals,
-    /// CPU time of a job on a core of speed 1.
+    /// The CPU time of a job on a core of speed 1.
     pub(crate) demand: Distribution,
     /// Which agent gets a request: "random", "round_robin", or always the one of this name.
     #[serde(default = "default_entry")]
@@ -20,7 +20,7 @@ pub(crate) struct Workload {
     /// The client gives up this long after a request was due.
     #[serde(default = "default_deadline")]
     pub(crate) deadline: DurationText,
-    /// Whether requests say that they may safely be done twice.
+    /// Whether requests say that their jobs may safely be done twice.
     #[serde(default)]
     pub(crate) idempotent: bool,
 }
@@ -42,7 +42,7 @@ pub(crate) enum Arrivals {
         /// Requests per second.
         #[schemars(range(max = 1_000_000.0), extend("exclusiveMinimum" = 0.0))]
         rate: f64,
-        /// Later rates, in order.
+        /// Later rates, in the order of time.
         #[serde(default)]
         #[schemars(length(max = 10_000))]
         steps: Vec<RateStep>,
@@ -52,17 +52,17 @@ pub(crate) enum Arrivals {
         /// Requests per second.
         #[schemars(range(max = 1_000_000.0), extend("exclusiveMinimum" = 0.0))]
         rate: f64,
-        /// Later rates, in order.
+        /// Later rates, in the order of time.
         #[serde(default)]
         #[schemars(length(max = 10_000))]
         steps: Vec<RateStep>,
     },
-    /// Closed loop: each client sends, waits for the answer, thinks, and sends again.
+    /// Closed loop: each client sends a request, waits until it has ended, thinks, and sends again.
     Closed {
-        /// How many clients.
+        /// The number of clients.
         #[schemars(range(min = 1, max = 100_000))]
         clients: u32,
-        /// Time between an answer and the next request.
+        /// The time between the end of a request and the client's next one.
         think: Distribution,
     },
 }
@@ -71,7 +71,7 @@ pub(crate) enum Arrivals {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RateStep {
-    /// From here on.
+    /// When this rate begins.
     pub(crate) at: DurationText,
     /// Requests per second; 0 pauses.
     #[schemars(range(min = 0.0, max = 1_000_000.0))]
@@ -82,17 +82,17 @@ pub(crate) struct RateStep {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub(crate) enum Distribution {
-    /// Always the same.
+    /// The same time in every draw.
     Constant {
-        /// The value.
+        /// That time.
         value: DurationText,
     },
-    /// Exponential.
+    /// Exponential distribution.
     Exponential {
         /// The mean.
         mean: DurationText,
     },
-    /// Lognormal.
+    /// Lognormal distribution.
     Lognormal {
         /// The median.
         median: DurationText,
@@ -100,24 +100,24 @@ pub(crate) enum Distribution {
         #[schemars(range(min = 0.0, max = 10.0))]
         sigma: f64,
     },
-    /// Pareto (type I), cut at a maximum.
+    /// Pareto distribution (type I), cut at a maximum.
     Pareto {
         /// The smallest value.
         min: DurationText,
-        /// Tail index: smaller is heavier.
+        /// Tail index: the smaller it is, the more values are very large.
         #[schemars(range(max = 100.0), extend("exclusiveMinimum" = 0.0))]
         shape: f64,
-        /// Larger values are cut to this.
+        /// Larger values count as this.
         max: DurationText,
     },
-    /// Uniform.
+    /// Uniform distribution.
     Uniform {
         /// The smallest value.
         min: DurationText,
         /// The greatest value.
         max: DurationText,
     },
-    /// Normal; draws below zero count as zero.
+    /// Normal distribution; values below zero count as zero.
     Normal {
         /// The mean.
         mean: DurationText,

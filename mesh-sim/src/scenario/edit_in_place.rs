@@ -1,25 +1,25 @@
-//! Fields of a scenario file, changed in place.
+//! Changing fields of a scenario file in its text.
 //!
-//! The rest of the text stays as its author wrote it, so that problems are shown in lines that the
-//! author knows. [`Draft`](super::Draft) is for files that a program writes.
+//! The rest of the text stays as its author wrote it, with its comments, so that problems are shown
+//! in lines that the author knows. [`Draft`](super::Draft) is for files that a program writes.
 
 use toml_edit::{ArrayOfTables, DocumentMut, Item, Key, Table, TableLike, Value, value};
 
-/// The keys of a path like `agents.0.count`.
+/// Splits a path like `agents.0.count` into its keys.
 ///
 /// # Errors
-/// Says what a path looks like.
+/// If it is no path: says what a path looks like.
 pub(crate) fn keys(path: &str) -> Result<Vec<String>, String> {
     let keys = Key::parse(path)
         .map_err(|_| format!("expected a path, like agents.0.count; found {path:?}"))?;
     Ok(keys.iter().map(|key| key.get().to_owned()).collect())
 }
 
-/// The scenario file `text` with each field at its value. The rest of the text stays as it is, so
-/// that problems are shown in lines that the author knows.
+/// The text of a scenario file with each of `fields` (path and value) set.
 ///
 /// # Errors
-/// Says which path leads nowhere. Whether fields and values are right, the loader says.
+/// If the file has nothing at a path: says which part of it is missing. Whether the fields and
+/// values are right is not checked here but when the new text is parsed.
 pub(crate) fn set_fields(text: &str, fields: &[(&str, &str)]) -> Result<String, String> {
     let mut document: DocumentMut = text.parse().map_err(|_| "not valid TOML".to_owned())?;
     for (path, new) in fields {

@@ -1,4 +1,4 @@
-//! Checks a file against the schema and collects everything that is wrong with its structure.
+//! The structure of a file: checks it against the schema and collects everything that is wrong.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -6,55 +6,61 @@ use std::time::Duration;
 use toml::de::{DeFloat, DeInteger, DeTable, DeValue};
 
 use super::diagnostic::Problem;
-use super::shape::{Bound, Field, Shape, Table, quoted};
-use super::source::{Key, Path, Source, Value};
+use super::parsed_toml::{FieldPath, ParsedToml, SpannedKey, SpannedValue};
+use super::shape::{FieldShape, LowerBound, Shape, TableShape, quoted};
 use super::text::{TextRule, did_you_mean};
 use crate::units;
 
-/// Longest label under a snippet; what is longer becomes a note.
+/// The longest label under a line of the file. Longer advice becomes a note below.
 const LABEL: usize = 80;
-/// Longest piece of the file that a title repeats.
+/// The longest piece of the file that a title repeats, in characters.
 const EXCERPT: usize = 40;
 
-/// A duration in the file.
+/// A field of the file that holds a well-formed duration.
 #[derive(Clone, Debug)]
-pub(crate) struct FoundDuration {
-    pub(crate) path: Path,
+pub(crate) struct DurationField {
+    pub(crate) path: FieldPath,
     pub(crate) span: Range<usize>,
     pub(crate) value: Duration,
 }
 
-/// What a walk over a file found.
+/// What the check of a file's structure found.
 #[derive(Debug, Default)]
-pub(super) struct Findings {
+pub(super) struct StructureFindings {
     pub(super) problems: Vec<Problem>,
-    /// Every well-formed duration, so that limits on time need no list of fields.
-    pub(super) durations: Vec<FoundDuration>,
+    /// Every well-formed duration, so that a limit on durations needs no list of the fields that
+    /// hold one.
+    pub(super) durations: Vec<DurationField>,
 }
 
-/// Checks the whole file.
-pub(super) fn walk(source: &Source<'_>, shape: &Shape) -> Findings {
-    let mut walker = Walker { text: source.text, findings: Findings::default() };
+/// Checks the structure of a whole file.
+pub(super) fn check_structure(source: &ParsedToml<'_>, shape: &Shape) -> StructureFindings {
+    let mut checker =
+        StructureChecker { text: source.text, findings: StructureFindings::default() };
     match shape {
-        Shape::Table(table) => walker.table(&source.tree, &(0..0), &Path::default(), table, None),
-        _ => walker.push(Problem::at(0..0, "a scenario is a table", "")),
+        Shape::Table(table) => {
+            checker.table(&source.tree, &(0..0), &FieldPath::default(), table, None);
+        }
+        _ => checker.push(Problem::at(0..0, "a scenario is a table", "")),
     }
-    walker.findings
+    checker.findings
 }
 
-/// One of the tables that a tag chooses among.
+/// The variant of a tagged table that its tag chooses.
 struct Variant<'a> {
     tag: &'a str,
     name: &'a str,
-    variants: &'a [(String, Table)],
+    /// All variants, to say which of them have a field that this one has not.
+    variants: &'a [(String, TableShape)],
 }
 
 impl Variant<'_> {
+    /// The end of a message's title: " with kind = \"crash\"".
     fn with(&self) -> String {
         format!(" with {} = {:?}", self.tag, self.name)
     }
 
-    /// Which variants have this field.
+    /// Says which variants have a field; `None` if none has.
     fn owners_of(&self, field: &str) -> Option<String> {
         let owners = self.variants.iter().filter(|(_, fields)| fields.field(field).is_some());
         let owners: Vec<&str> = owners.map(|(name, _)| name.as_str()).collect();
@@ -63,17 +69,19 @@ impl Variant<'_> {
     }
 }
 
-struct Walker<'a> {
+/// Goes through a file's values together with the shapes that they must have.
+struct StructureChecker<'a> {
     text: &'a str,
-    findings: Findings,
+    findings: StructureFindings,
 }
 
-impl Walker<'_> {
+impl StructureChecker<'_> {
     fn push(&mut self, problem: Problem) {
         self.findings.problems.push(problem);
     }
 
-    fn value(&mut self, value: &Value<'_>, path: &Path, shape: &Shape) {
+    /// Checks a value against its shape, and what is in the value against the shapes within.
+    fn value(&mut self, value: &SpannedValue<'_>, path: &FieldPath, shape: &Shape) {
         match (shape, value.get_ref()) {
             (Shape::Table(fields), DeValue::Table(table)) => {
                 self.table(table, &value.span(), path, fields, None);
@@ -119,13 +127,13 @@ impl Walker<'_> {
         }
     }
 
-    /// `variant` says which of a tagged table it is.
+    /// Checks the fields of a table. `variant` is given for a tagged table.
     fn table(
         &mut self,
         table: &DeTable<'_>,
         span: &Range<usize>,
-        path: &Path,
-        fields: &Table,
+        path: &FieldPath,
+        fields: &TableShape,
         variant: Option<&Variant<'_>>,
     ) {
         for (key, value) in table {
@@ -134,7 +142,8 @@ impl Walker<'_> {
                 None => self.unknown_field(key, path, &fields.names(), variant),
             }
         }
-        let missing = |field: &&Field| field.required && !table.contains_key(field.name.as_str());
+        let missing =
+            |field: &&FieldShape| field.required && !table.contains_key(field.name.as_str());
         let with = variant.map(Variant::with).unwrap_or_default();
         for field in fields.fields.iter().filter(missing) {
             let name = &field.name;
@@ -149,9 +158,9 @@ impl Walker<'_> {
         &mut self,
         table: &DeTable<'_>,
         span: &Range<usize>,
-        path: &Path,
+        path: &FieldPath,
         tag: &str,
-        variants: &[(String, Table)],
+        variants: &[(String, TableShape)],
     ) {
         let words: Vec<String> = variants.iter().map(|(name, _)| name.clone()).collect();
         let Some(value) = table.get(tag) else {
@@ -176,8 +185,8 @@ impl Walker<'_> {
 
     fn unknown_field(
         &mut self,
-        key: &Key<'_>,
-        path: &Path,
+        key: &SpannedKey<'_>,
+        path: &FieldPath,
         names: &[&str],
         variant: Option<&Variant<'_>>,
     ) {
@@ -195,13 +204,13 @@ impl Walker<'_> {
         self.push(owners.into_iter().fold(problem, Problem::note));
     }
 
-    fn wrong_type(&mut self, value: &Value<'_>, path: &Path, shape: &Shape) {
+    fn wrong_type(&mut self, value: &SpannedValue<'_>, path: &FieldPath, shape: &Shape) {
         let found = type_name(value.get_ref());
         let title = format!("{} can't be {found}", path.subject());
         self.push(labelled(value.span(), title, "", &format!("expected {}", shape.describe())));
     }
 
-    fn range(&mut self, fits: bool, value: &Value<'_>, path: &Path, shape: &Shape) {
+    fn range(&mut self, fits: bool, value: &SpannedValue<'_>, path: &FieldPath, shape: &Shape) {
         if !fits {
             let found = excerpt(self.text.get(value.span()).unwrap_or_default());
             let title = format!("{found} is out of range for {}", path.subject());
@@ -209,7 +218,7 @@ impl Walker<'_> {
         }
     }
 
-    fn word(&mut self, found: &str, value: &Value<'_>, path: &Path, words: &[String]) {
+    fn word(&mut self, found: &str, value: &SpannedValue<'_>, path: &FieldPath, words: &[String]) {
         if words.iter().any(|word| word == found) {
             return;
         }
@@ -218,14 +227,14 @@ impl Walker<'_> {
         self.push(labelled(value.span(), title, &hint, &format!("allowed: {}", quoted(words))));
     }
 
-    fn text(&mut self, found: &str, value: &Value<'_>, path: &Path, rule: &TextRule) {
+    fn text(&mut self, found: &str, value: &SpannedValue<'_>, path: &FieldPath, rule: &TextRule) {
         if let Err(reason) = (rule.check)(found) {
             let title = format!("{:?} is not valid for {}", excerpt(found), path.subject());
             let problem = Problem::at(value.span(), title, reason);
             self.push(problem.note(format!("expected {}", rule.what)));
         } else if rule.pattern == units::DURATION_PATTERN {
             let parsed = units::parse_duration(found);
-            self.findings.durations.extend(parsed.ok().map(|duration| FoundDuration {
+            self.findings.durations.extend(parsed.ok().map(|duration| DurationField {
                 path: path.clone(),
                 span: value.span(),
                 value: duration,
@@ -233,7 +242,8 @@ impl Walker<'_> {
         }
     }
 
-    fn length(&mut self, len: u64, span: Range<usize>, path: &Path, (min, max): (u64, u64)) {
+    /// Checks the length of an array.
+    fn length(&mut self, len: u64, span: Range<usize>, path: &FieldPath, (min, max): (u64, u64)) {
         if (min..=max).contains(&len) {
             return;
         }
@@ -246,7 +256,8 @@ impl Walker<'_> {
         self.push(Problem::at(span, title, label));
     }
 
-    fn unique(&mut self, array: &toml::de::DeArray<'_>, path: &Path) {
+    /// Checks that no number stands twice in an array.
+    fn unique(&mut self, array: &toml::de::DeArray<'_>, path: &FieldPath) {
         let mut seen = std::collections::BTreeMap::new();
         for item in array {
             let Some(number) = item.get_ref().as_integer().and_then(whole) else { continue };
@@ -259,7 +270,8 @@ impl Walker<'_> {
     }
 }
 
-/// A problem whose advice stands under the snippet if it is short, else below it.
+/// A problem with advice: a hint and a list, both under the line of the file if they are short;
+/// otherwise the list becomes a note.
 fn labelled(span: Range<usize>, title: String, hint: &str, list: &str) -> Problem {
     if hint.len() + list.len() <= LABEL {
         return Problem::at(span, title, format!("{hint}{list}"));
@@ -267,6 +279,7 @@ fn labelled(span: Range<usize>, title: String, hint: &str, list: &str) -> Proble
     Problem::at(span, title, hint.trim_end()).note(list)
 }
 
+/// Whether a value has the TOML type of a shape.
 fn takes(shape: &Shape, found: &DeValue<'_>) -> bool {
     let found = match found {
         DeValue::Integer(_) | DeValue::Float(_) => "number",
@@ -275,18 +288,20 @@ fn takes(shape: &Shape, found: &DeValue<'_>) -> bool {
     shape.toml_type() == found
 }
 
+/// The number that an integer of the file stands for, whatever its radix; `None` if it is too
+/// large.
 fn whole(integer: &DeInteger<'_>) -> Option<i128> {
     i128::from_str_radix(integer.as_str(), integer.radix()).ok()
 }
 
-fn float_fits(float: &DeFloat<'_>, min: Bound, max: f64) -> bool {
+fn float_fits(float: &DeFloat<'_>, min: LowerBound, max: f64) -> bool {
     float.as_str().parse().is_ok_and(|number: f64| number.is_finite() && within(number, min, max))
 }
 
-fn within(number: f64, min: Bound, max: f64) -> bool {
+fn within(number: f64, min: LowerBound, max: f64) -> bool {
     let above = match min {
-        Bound::From(min) => number >= min,
-        Bound::Above(min) => number > min,
+        LowerBound::From(min) => number >= min,
+        LowerBound::Above(min) => number > min,
     };
     above && number <= max
 }
@@ -307,7 +322,7 @@ fn plural(count: u64) -> &'static str {
     if count == 1 { "item" } else { "items" }
 }
 
-/// A text short enough for a title.
+/// The beginning of a text, short enough for a title.
 fn excerpt(text: &str) -> String {
     if text.chars().count() <= EXCERPT {
         return text.to_owned();

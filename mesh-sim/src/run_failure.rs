@@ -1,4 +1,4 @@
-//! What a run did wrong, and whether another did the same.
+//! What failed in a run, and whether two runs fail in the same way.
 
 use std::fmt;
 use std::io;
@@ -15,28 +15,30 @@ use crate::publish::write_file;
 use crate::record::{RunRecord, Violation};
 use crate::scenario::{Draft, EngineKind, Scenario};
 
-/// A way to fail. Two runs fail in the same way if theirs are equal.
+/// A way in which a run can fail. Two runs fail in the same way if they have an equal defect,
+/// whatever the details: so a smaller scenario can be said to fail like a larger one.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Defect {
-    /// The simulation broke down: a simulated task panicked, say.
+    /// The simulation broke down, for example because a simulated task panicked.
     Breakdown,
-    /// An oracle of this name was violated.
+    /// The oracle of this name was violated.
     Oracle(&'static str),
     /// A threshold was missed.
     Threshold {
-        /// Its field in `[expect]`.
+        /// The threshold's field in `[expect]`.
         field: &'static str,
-        /// Why most of the unanswered requests were not answered, if it is these that missed it.
+        /// The reason for which most of the failed requests failed, if there were enough of them to
+        /// miss the threshold; else `None`.
         cause: Option<&'static str>,
     },
-    /// There was no request to hold against the thresholds.
+    /// There are thresholds, but no request was measured.
     NoRequests,
 }
 
 impl Defect {
-    /// The verdict on a run that fails in this way. A run that breaks down has proven no oracle and
-    /// no threshold, so it counts as badly as a violated oracle.
+    /// The verdict on a run with this defect. A run that breaks down has shown nothing about
+    /// oracles and thresholds, so it counts as a violated oracle, the worse of the two.
     pub const fn verdict(&self) -> Verdict {
         match self {
             Self::Breakdown | Self::Oracle(_) => Verdict::Violated,
@@ -59,29 +61,29 @@ impl fmt::Display for Defect {
     }
 }
 
-/// One thing that a run did wrong.
+/// Something that failed in a run: the defect, with the details that differ from run to run.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failure {
-    /// Which way to fail.
+pub struct RunFailure {
+    /// The way in which the run failed.
     pub defect: Defect,
-    /// What was seen, in a sentence.
+    /// What was observed, in a sentence.
     pub detail: String,
-    /// When, for what happens at one time.
+    /// When it happened; `None` if it concerns the run as a whole.
     pub at: Option<Timestamp>,
-    /// The request that it is about, if it is about one.
+    /// The request that it concerns, if it concerns one.
     pub request: Option<u64>,
-    /// The hosts that it is about; perhaps none.
+    /// The hosts that it concerns; may be empty.
     pub hosts: Vec<Name>,
 }
 
-impl Failure {
-    /// A failure that is about the run as a whole.
+impl RunFailure {
+    /// A failure that concerns the run as a whole.
     fn of_run(defect: Defect, detail: String, at: Option<Timestamp>) -> Self {
         Self { defect, detail, at, request: None, hosts: Vec::new() }
     }
 }
 
-impl From<&Violation> for Failure {
+impl From<&Violation> for RunFailure {
     fn from(violation: &Violation) -> Self {
         Self {
             defect: Defect::Oracle(violation.oracle),
@@ -93,7 +95,7 @@ impl From<&Violation> for Failure {
     }
 }
 
-impl fmt::Display for Failure {
+impl fmt::Display for RunFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.defect)?;
         if let Some(at) = self.at {
@@ -103,45 +105,47 @@ impl fmt::Display for Failure {
     }
 }
 
-/// What came of a run.
+/// A run that was carried out and judged.
 #[derive(Debug)]
-pub struct Judged {
-    /// What it did wrong, each defect once, the first of its kind.
-    pub failures: Vec<Failure>,
-    /// What it left behind; `None` if it broke down.
+pub struct JudgedRun {
+    /// What failed: for each defect the first failure. Empty if the run passed.
+    pub failures: Vec<RunFailure>,
+    /// The record of the run; `None` if it broke down.
     pub record: Option<RunRecord>,
 }
 
-/// Carries a run out and judges it.
-pub fn judge(run: &Run<'_>, engine: EngineKind) -> Judged {
+/// Carries a run out and judges it by the oracles and by the scenario's thresholds.
+pub fn judge(run: &Run<'_>, engine: EngineKind) -> JudgedRun {
     judge_observed(run, engine, ()).0
 }
 
-/// The same while `observer` learns of everything that happens in the run.
+/// As [`judge`], while `observer` learns of every fact of the run. Returns the observer too.
 pub fn judge_observed<O: FactObserver + Send + 'static>(
     run: &Run<'_>,
     engine: EngineKind,
     observer: O,
-) -> (Judged, O) {
+) -> (JudgedRun, O) {
     let (ended, observer) = run.observe(engine, observer, &|_| {});
     let judged = match ended {
-        Ok(record) => Judged { failures: failures_of(run.scenario, &record), record: Some(record) },
-        Err(error) => Judged { failures: vec![breakdown(&error)], record: None },
+        Ok(record) => {
+            JudgedRun { failures: failures_of(run.scenario, &record), record: Some(record) }
+        }
+        Err(error) => JudgedRun { failures: vec![breakdown(&error)], record: None },
     };
     (judged, observer)
 }
 
-fn breakdown(error: &EngineError) -> Failure {
+fn breakdown(error: &EngineError) -> RunFailure {
     let at = match error {
         EngineError::Panic { at, .. } => Some(Timestamp::from(*at)),
         EngineError::Simulation { .. } => None,
     };
-    Failure::of_run(Defect::Breakdown, format!("failed to {error}"), at)
+    RunFailure::of_run(Defect::Breakdown, format!("failed to {error}"), at)
 }
 
-fn failures_of(scenario: &Scenario, record: &RunRecord) -> Vec<Failure> {
-    let mut failures: Vec<Failure> = Vec::new();
-    let mut add = |failure: Failure| {
+fn failures_of(scenario: &Scenario, record: &RunRecord) -> Vec<RunFailure> {
+    let mut failures: Vec<RunFailure> = Vec::new();
+    let mut add = |failure: RunFailure| {
         if failures.iter().all(|known| known.defect != failure.defect) {
             failures.push(failure);
         }
@@ -150,7 +154,7 @@ fn failures_of(scenario: &Scenario, record: &RunRecord) -> Vec<Failure> {
     for result in PolicyResult::merge(std::slice::from_ref(record)) {
         for miss in result.judge(&scenario.expect).missed {
             let defect = defect_of(&miss.threshold, record);
-            add(Failure::of_run(defect, miss.threshold.to_string(), None));
+            add(RunFailure::of_run(defect, miss.threshold.to_string(), None));
         }
     }
     failures
@@ -161,28 +165,29 @@ fn defect_of(threshold: &MissedThreshold, record: &RunRecord) -> Defect {
     let failed = 1.0 - record.requests.success();
     let most = record.failures.iter().max_by_key(|(_, count)| **count);
     let cause = most.filter(|_| failed >= figure.decisive_share()).map(|(reason, _)| *reason);
-    // Only figures that have a threshold can have missed it.
+    // Only a figure that has a threshold can miss it.
     Defect::Threshold { field: figure.threshold.unwrap_or(figure.key), cause }
 }
 
-/// Writes a scenario file of one run that fails, whole or not at all; missing directories are made.
+/// Writes the scenario file of one failing run. Missing directories are made. If writing fails, an
+/// older file at `path` is left as it was.
 ///
 /// # Errors
-/// If it can't be written.
+/// If the file can't be written.
 pub fn write_failing(
     path: &Path,
     draft: &Draft,
-    failures: &[Failure],
+    failures: &[RunFailure],
     engine: EngineKind,
 ) -> io::Result<()> {
     write_file(path, failing_file(draft, failures, engine, &path.display().to_string()))
 }
 
-/// The text of a scenario file of one run, headed by what fails in it and how to see that again.
-/// `path` is where the file will be.
+/// The text of the scenario file of one failing run. Comments at its top say what fails and how to
+/// replay it. `path` is where the file will be.
 pub(crate) fn failing_file(
     draft: &Draft,
-    failures: &[Failure],
+    failures: &[RunFailure],
     engine: EngineKind,
     path: &str,
 ) -> String {

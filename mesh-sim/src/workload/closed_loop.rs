@@ -3,47 +3,48 @@
 use mesh_core::Timestamp;
 use mesh_core::seed::Rng;
 
-use super::{Arrival, Jobs};
+use super::{Arrival, JobDraws};
 use crate::dist::Distribution;
 
 /// The clients of a closed loop, numbered from 0.
 ///
-/// A client thinks, sends, waits for the end of its request, and thinks again. Each has streams of
-/// its own, so its i-th request is the same job under every policy, however the clients interleave.
+/// A client thinks, sends a request, waits until it has ended, and thinks again. Each client draws
+/// from random streams of its own. So its i-th request is the same job under every policy, in
+/// whatever order the clients' requests end.
 #[derive(Clone, Debug)]
 pub struct ClosedLoop {
     think: Distribution,
-    clients: Vec<Client>,
+    clients: Vec<ClosedClient>,
     end: Timestamp,
 }
 
-/// One client's streams.
+/// One client: its random streams, and how many requests it has sent.
 #[derive(Clone, Debug)]
-pub(super) struct Client {
+pub(super) struct ClosedClient {
     think_rng: Rng,
-    jobs: Jobs,
+    jobs: JobDraws,
     sent: u64,
 }
 
-impl Client {
-    pub(super) fn new(think_rng: Rng, jobs: Jobs) -> Self {
+impl ClosedClient {
+    pub(super) fn new(think_rng: Rng, jobs: JobDraws) -> Self {
         Self { think_rng, jobs, sent: 0 }
     }
 }
 
 impl ClosedLoop {
-    pub(super) fn new(think: &Distribution, clients: Vec<Client>, end: Timestamp) -> Self {
+    pub(super) fn new(think: &Distribution, clients: Vec<ClosedClient>, end: Timestamp) -> Self {
         Self { think: think.clone(), clients, end }
     }
 
-    /// Number of clients.
+    /// The number of clients.
     pub fn clients(&self) -> usize {
         self.clients.len()
     }
 
-    /// The next request of `client`, which has nothing open at `now`: at the start of the run, or
-    /// when its last request has ended. `None` if it would be due at the end of the run or later;
-    /// the client is then done.
+    /// The next request of `client`. To be called at the start of the run and when the client's
+    /// last request has ended; thinking begins at `now`. `None` if the request would be due at the
+    /// end of the arrivals or later; then the client is done.
     ///
     /// # Panics
     /// If there is no such client.
@@ -56,7 +57,8 @@ impl ClosedLoop {
         }
         let (number, sent) = (client as u64, state.sent);
         state.sent += 1;
-        // Neighbouring clients begin with neighbouring agents.
+        // In turn from the client's own number on, so that not all clients begin with the same
+        // agent.
         Some(state.jobs.next(sent * count + number, at, sent + number))
     }
 }

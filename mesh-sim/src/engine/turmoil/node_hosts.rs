@@ -1,4 +1,4 @@
-//! The registry and the agents as simulated hosts.
+//! The nodes of mesh-node (registry and agents) as hosts of a turmoil simulation.
 
 use std::future::pending;
 use std::sync::Arc;
@@ -13,9 +13,9 @@ use mesh_node::{AgentNode, Clock, Net, RegistryNode};
 use tokio::sync::watch;
 use turmoil::Sim;
 
-use super::machine::SimHost;
 use super::net::TurmoilNet;
 use super::shared_journal::SharedJournal;
+use super::shared_machine::SharedMachine;
 use crate::engine::Run;
 use crate::engine::address::{PORT, address, host_name};
 use crate::faults::FaultSchedule;
@@ -24,14 +24,16 @@ use crate::journal::Fact;
 use crate::presence::Presence;
 use crate::scenario::Scenario;
 
-/// The clock of the host that calls: it shows the simulation's time, restarts or not.
+/// The clock of the host that calls this. It shows the simulation's time, also after a restart.
 pub(super) fn clock() -> Clock {
     Clock::started_ago(turmoil::sim_elapsed().unwrap_or_default())
 }
 
-/// Limits that no simulated load reaches: what a scenario limits, it says.
+/// Limits that no simulated workload reaches, so that only the scenario's own settings limit a
+/// server.
 fn server_limits() -> ServerLimits {
-    // No host here closes only half of a connection: its end is the end, and known at once.
+    // Clients here never close only half of a connection, so a server may take the end of what it
+    // reads for the end of the connection, and learns of it at once.
     ServerLimits { connections: usize::MAX, half_closed: false, ..ServerLimits::default() }
 }
 
@@ -39,8 +41,8 @@ pub(super) fn client_limits(scenario: &Scenario) -> ClientLimits {
     ClientLimits { connect: scenario.delegation.connect_timeout, ..ClientLimits::default() }
 }
 
-/// Every address of a host.
-fn anywhere() -> String {
+/// The address to listen on: every address of the host.
+fn any_address() -> String {
     format!("0.0.0.0:{PORT}")
 }
 
@@ -56,7 +58,8 @@ pub(super) fn add_registry(
         let (config, faults, journal) = (config.clone(), faults.clone(), journal.clone());
         async move {
             let clock = clock();
-            let listener = TurmoilNet::of_host(HostId::REGISTRY, faults).bind(&anywhere()).await?;
+            let listener =
+                TurmoilNet::of_host(HostId::REGISTRY, faults).bind(&any_address()).await?;
             let epoch = clock.now().as_nanos();
             let registry = RegistryNode::new(clock, config, epoch, journal);
             registry.run::<TurmoilNet>(listener, server_limits(), pending()).await;
@@ -71,7 +74,7 @@ pub(super) fn add_agent(
     run: &Run<'_>,
     id: AgentId,
     presence: &watch::Sender<Presence>,
-    machine: &SimHost,
+    machine: &SharedMachine,
     faults: &Arc<FaultSchedule>,
     journal: &SharedJournal,
 ) {
@@ -89,12 +92,13 @@ pub(super) fn add_agent(
         async move {
             joined(&presence).await;
             let clock = clock();
-            // A later life has a greater number; zero stands for agents that have none.
+            // An agent that starts again must have a greater incarnation. Zero is not used, because
+            // it stands for agents that send no incarnation.
             let incarnation = clock.now().as_nanos() + 1;
             let seed = seed.child(&incarnation.to_string());
             let identity = Identity { name, url: address(host_id), incarnation };
             let host = machine.with_clock(clock);
-            let listener = net.bind(&anywhere()).await?;
+            let listener = net.bind(&any_address()).await?;
             let parts = AgentParts {
                 net,
                 clock,
@@ -114,7 +118,7 @@ pub(super) fn add_agent(
             presence.send_replace(Presence::Gone);
             machine.switch_off(clock.now());
             journal.record(clock.now(), id, Fact::PresenceChanged(Presence::Gone));
-            // The host stays, with nothing on it.
+            // The host stays, without a process on it.
             pending().await
         }
     });

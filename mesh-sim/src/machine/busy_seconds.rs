@@ -1,4 +1,4 @@
-//! How busy a machine was in each second.
+//! How busy a machine was in each second of simulated time.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -7,17 +7,18 @@ use mesh_core::Timestamp;
 
 pub(super) const NANOS_PER_SECOND: u64 = 1_000_000_000;
 
-/// Busy cores x nanoseconds of each second of simulated time.
+/// The sum of busy cores x nanoseconds for each second of simulated time, until it is taken.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Usage {
-    /// Of the second that is not over.
+pub(super) struct BusySeconds {
+    /// The sum of the second that is not over.
     present: u128,
-    /// Of each of these seconds, which are over, until they are taken. Idle ones are left out.
+    /// Ranges of seconds that are over, with the sum of each second in the range. Idle seconds are
+    /// left out.
     passed: VecDeque<(Range<u64>, u128)>,
 }
 
-impl Usage {
-    /// `busy` cores from one time to a later one.
+impl BusySeconds {
+    /// Adds that `busy` cores were busy from one time to a later one.
     pub(super) fn elapse(&mut self, from: Timestamp, to: Timestamp, busy: u64) {
         let (from, to) = (from.as_nanos(), to.as_nanos());
         let (first, last) = (from / NANOS_PER_SECOND, to / NANOS_PER_SECOND);
@@ -38,12 +39,12 @@ impl Usage {
         }
     }
 
-    /// Of the second that is not over, until now.
+    /// The sum of the second that is not over, until now.
     pub(super) const fn present(&self) -> u128 {
         self.present
     }
 
-    /// The next second that is over.
+    /// Takes the next second that is over, with its sum.
     pub(super) fn take_passed(&mut self) -> Option<(u64, u128)> {
         let (seconds, busy) = self.passed.front_mut()?;
         let (second, busy) = (seconds.start, *busy);

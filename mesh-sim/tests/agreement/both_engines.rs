@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 
 use mesh_sim::engine::Run;
 use mesh_sim::record::{OutcomeCounts, RunRecord};
-use mesh_sim::scenario::{EngineKind, Loaded, Scenario};
+use mesh_sim::scenario::{EngineKind, Scenario, ScenarioFile};
 use serde_json::Value;
 
 /// One step of a request: what happened to it at one time.
@@ -42,7 +42,7 @@ pub(crate) struct EnginePair {
 
 /// Runs every policy of a scenario on both engines; no run may violate an oracle.
 pub(crate) fn run(text: &str) -> Vec<EnginePair> {
-    let loaded = Loaded::from_text(text, "agreement.toml").unwrap_or_else(|e| panic!("{e}"));
+    let loaded = ScenarioFile::parse(text, "agreement.toml").unwrap_or_else(|e| panic!("{e}"));
     loaded.check_engine(EngineKind::Turmoil).unwrap_or_else(|e| panic!("{e}"));
     let scenario = &loaded.scenario;
     let pair = |policy: usize| EnginePair {

@@ -1,4 +1,4 @@
-//! The machine model under a simulated agent.
+//! The machine under a simulated agent, shared by the tasks of that agent's host.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,31 +17,36 @@ use crate::faults::MachineState;
 use crate::machine::Machine;
 use crate::scenario::MachineSpec;
 
-/// A machine that outlives the process on it. Copies are the same machine.
+/// The model of a machine, behind a lock. It outlives the processes that run on it one after the
+/// other. Clones are handles on the same machine.
 #[derive(Clone)]
-pub(super) struct SimHost(Arc<Inner>);
+pub(super) struct SharedMachine(Arc<MachineParts>);
 
-struct Inner {
+struct MachineParts {
+    /// The machine's CPU % is the busy share over this window.
     window: Duration,
+    /// The output of every job.
     output: Arc<RawValue>,
-    state: Mutex<State>,
-    /// A job started or a rate changed.
+    state: Mutex<JobsOnMachine>,
+    /// Notified when a job starts or stops, or the speed changes: the next end may be earlier.
     changed: Notify,
 }
 
-struct State {
+/// The machine with those who wait for its jobs.
+struct JobsOnMachine {
     machine: Machine<JobId>,
+    /// Told when the job has ended; dropped when the job is killed.
     waiting: BTreeMap<JobId, oneshot::Sender<()>>,
 }
 
-impl SimHost {
+impl SharedMachine {
     /// A machine that is off until a process [starts](Self::with_clock) on it.
     pub(super) fn new(spec: &MachineSpec) -> Self {
         let mut machine = Machine::new(spec);
         machine.switch_off(Timestamp::ZERO);
         let output = RawValue::from_string(OUTPUT.to_owned()).unwrap_or_default();
-        let state = State { machine, waiting: BTreeMap::new() };
-        Self(Arc::new(Inner {
+        let state = JobsOnMachine { machine, waiting: BTreeMap::new() };
+        Self(Arc::new(MachineParts {
             window: spec.cpu_window,
             output: output.into(),
             state: Mutex::new(state),
@@ -49,10 +54,10 @@ impl SimHost {
         }))
     }
 
-    /// Boots the machine for the host that runs on it, with that host's clock.
-    pub(super) fn with_clock(&self, clock: Clock) -> ClockedHost {
+    /// Boots the machine for a process that starts on it, with that process's clock.
+    pub(super) fn with_clock(&self, clock: Clock) -> MachineHost {
         self.lock().machine.boot(clock.now());
-        ClockedHost { host: self.clone(), clock }
+        MachineHost { host: self.clone(), clock }
     }
 
     pub(super) fn set_state(&self, now: Timestamp, state: MachineState) {
@@ -62,7 +67,8 @@ impl SimHost {
         self.0.changed.notify_one();
     }
 
-    /// How busy it was until `end`, second by second.
+    /// How busy the machine was until `end`: CPU % of each second since the last call, by the
+    /// number of the second. Idle seconds are left out.
     pub(super) fn seconds(&self, end: Timestamp) -> Vec<(u64, f64)> {
         let machine = &mut self.lock().machine;
         machine.handle_timeout(end);
@@ -70,27 +76,28 @@ impl SimHost {
         passed.into_iter().chain(machine.present_second()).collect()
     }
 
-    /// The process on it ends: kills every job.
+    /// Kills every job, because the process on the machine ends.
     pub(super) fn switch_off(&self, now: Timestamp) {
         let mut state = self.lock();
         state.machine.switch_off(now);
         state.waiting.clear();
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, JobsOnMachine> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A [`SimHost`] with the clock of the simulated host that uses it.
+/// A [`SharedMachine`] with the clock of the process on it: the [`Host`] that does the agent's
+/// jobs.
 #[derive(Clone)]
-pub(super) struct ClockedHost {
-    host: SimHost,
+pub(super) struct MachineHost {
+    host: SharedMachine,
     clock: Clock,
 }
 
-impl ClockedHost {
-    /// Ends jobs when they are due.
+impl MachineHost {
+    /// Ends each job when the machine model has finished it. Runs as long as the process.
     pub(super) async fn work(&self) {
         loop {
             let next = {
@@ -112,17 +119,17 @@ impl ClockedHost {
         }
     }
 
-    fn start(&self, job: JobId, demand: Duration) -> Running {
+    fn start(&self, job: JobId, demand: Duration) -> JobGuard {
         let (sender, ended) = oneshot::channel();
         let state = &mut *self.host.lock();
         state.machine.start(self.clock.now(), job, demand);
         state.waiting.insert(job, sender);
         self.host.0.changed.notify_one();
-        Running { host: self.clone(), job, ended }
+        JobGuard { host: self.clone(), job, ended }
     }
 }
 
-impl Host for ClockedHost {
+impl Host for MachineHost {
     fn run(&self, job: JobId, task: Task) -> impl Future<Output = JobResult> + Send + 'static {
         let mut running = self.start(job, task.demand.unwrap_or_default());
         async move {
@@ -145,14 +152,14 @@ impl Host for ClockedHost {
     }
 }
 
-/// A job on the machine; dropping it before its end kills it.
-struct Running {
-    host: ClockedHost,
+/// A job that runs on the machine. If this is dropped before the job's end, the job is killed.
+struct JobGuard {
+    host: MachineHost,
     job: JobId,
     ended: oneshot::Receiver<()>,
 }
 
-impl Drop for Running {
+impl Drop for JobGuard {
     fn drop(&mut self) {
         let state = &mut *self.host.host.lock();
         if state.waiting.remove(&self.job).is_some() {

@@ -1,8 +1,9 @@
-//! The way in: from a file's bytes to a checked scenario, or to everything that is wrong with it.
+//! Reading scenario files: from a file's bytes to a checked scenario, or to all problems of the
+//! file.
 //!
-//! Three passes, each of which needs the one before: syntax (TOML), structure (the JSON Schema) and
-//! meaning (how fields go together). A pass reports all of its problems; the next one runs only if
-//! there were none, because a half-read file would make it report nonsense.
+//! There are three passes: syntax (TOML), structure (the JSON Schema) and meaning (how fields go
+//! together). A pass reports all of its problems. The next pass runs only if there were none,
+//! because on a file that is only partly understood it would report problems that are none.
 
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
@@ -12,43 +13,61 @@ use mesh_node::files::read_bytes;
 use serde::Deserialize as _;
 use sha2::{Digest as _, Sha256};
 
-use super::check::{NamedFile, check};
+use super::check::{IncludedFile, check};
 use super::diagnostic::{Diagnostics, Problem};
 use super::draft::Draft;
-use super::edit::set_fields;
+use super::edit_in_place::set_fields;
 use super::limited_fields::LimitedFields;
+use super::parsed_toml::ParsedToml;
 use super::shape::{Shape, compile};
-use super::source::Source;
-use super::walk::{Findings, walk};
+use super::structure::{StructureFindings, check_structure};
 use super::{AgentSpec, Scenario, json_schema, raw};
-use crate::host::{AgentId, Id as _};
+use crate::host::{AgentId, IndexedId as _};
 
 /// The schema that every file is checked against.
 static SHAPE: LazyLock<Shape> = LazyLock::new(|| {
-    // Fails only for a type in this crate that breaks our own conventions; a unit test compiles it.
+    // This fails only if a type in this crate breaks our own conventions; a unit test compiles it.
     compile(&json_schema()).unwrap_or_else(|error| panic!("{error}"))
 });
 
-/// A scenario together with the file that it came from.
+/// A scenario together with the file from which it was read.
+///
+/// The file's text is kept so that an engine which can't honour a field can show the field in its
+/// line, and so that the file can be edited and written again.
+///
+/// ```
+/// use mesh_sim::scenario::{EngineKind, ScenarioFile};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let file = ScenarioFile::read("../scenarios/baseline.toml".as_ref())?;
+/// file.check_engine(EngineKind::Event)?;
+/// assert_eq!(file.scenario.name, "baseline");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
-pub struct Loaded {
-    /// What the file says.
+pub struct ScenarioFile {
+    /// The scenario that the file describes.
     pub scenario: Scenario,
+    /// The file's name, for messages.
     file: String,
+    /// The file's text, as its author wrote it.
     text: Arc<str>,
+    /// The text with the lines of the files that it names.
     whole: Arc<str>,
     limited: LimitedFields,
 }
 
-/// Room for the largest mesh, each agent with fields of its own and files in the scenario's text.
+/// The largest scenario file. It has room for the largest mesh, each agent with fields of its own,
+/// and for the lines of other files.
 const MOST_BYTES: u64 = 16 << 20;
 
-impl Loaded {
+impl ScenarioFile {
     /// Reads and checks a scenario file.
     ///
     /// # Errors
     /// Every problem of the first pass (syntax, structure, meaning) that finds any.
-    pub fn load(path: &Path) -> Result<Self, Diagnostics> {
+    pub fn read(path: &Path) -> Result<Self, Diagnostics> {
         let file = path.display().to_string();
         let bytes = read_bytes(path, MOST_BYTES).map_err(|error| {
             Diagnostics::of_file(&file, format!("failed to read the scenario: {error}"))
@@ -64,17 +83,18 @@ impl Loaded {
             };
             Diagnostics::of_file(&file, problem)
         })?;
-        Self::from_text(text, &file)
+        Self::parse(text, &file)
     }
 
-    /// Checks the text of a scenario file; `file` is only its name in messages.
+    /// Parses and checks the text of a scenario file. `file` is the file's name in messages; files
+    /// that the scenario names are looked for in its directory.
     ///
     /// # Errors
-    /// As [`Loaded::load`].
-    pub fn from_text(text: &str, file: &str) -> Result<Self, Diagnostics> {
+    /// As [`ScenarioFile::read`].
+    pub fn parse(text: &str, file: &str) -> Result<Self, Diagnostics> {
         let text: Arc<str> = text.into();
         let directory = Path::new(file).parent().unwrap_or(Path::new(""));
-        match read(&text, directory) {
+        match check_text(&text, directory) {
             Ok((scenario, whole, limited)) => {
                 Ok(Self { scenario, file: file.to_owned(), text, whole: whole.into(), limited })
             }
@@ -82,13 +102,13 @@ impl Loaded {
         }
     }
 
-    /// The text with the lines of files that it names in their places, which means the same in any
-    /// directory.
+    /// The text in which the names of other files are replaced by their lines. It means the same in
+    /// any directory.
     pub fn whole_text(&self) -> &str {
         &self.whole
     }
 
-    /// The whole file as data, to be edited.
+    /// The file as data that can be edited, with the lines of files that it names.
     pub fn draft(&self) -> Draft {
         // The text has passed the checks, so it parses.
         Draft::parse(&self.whole).unwrap_or_default()
@@ -114,10 +134,11 @@ impl Scenario {
         &self.agents[id.index()]
     }
 
-    /// The scenario with these seeds and the policies with these labels; none of them means all.
+    /// The scenario with only these seeds, and only the policies with these labels. An empty list
+    /// leaves them as they are.
     ///
     /// # Errors
-    /// Names a label that no policy has, and those that there are.
+    /// If no policy has one of the labels: names it, and the labels that there are.
     pub fn select(mut self, seeds: &[u64], labels: &[String]) -> Result<Self, String> {
         if !seeds.is_empty() {
             self.seeds = seeds.to_vec();
@@ -134,27 +155,32 @@ impl Scenario {
         Ok(self)
     }
 
-    /// Reads and checks a scenario file. Which engine can run it, [`Loaded::check_engine`] says.
+    /// Reads and checks a scenario file. [`ScenarioFile::check_engine`] says whether an engine can
+    /// run it.
     ///
     /// # Errors
-    /// As [`Loaded::load`].
-    pub fn load(path: &Path) -> Result<Self, Diagnostics> {
-        Loaded::load(path).map(|loaded| loaded.scenario)
+    /// As [`ScenarioFile::read`].
+    pub fn read(path: &Path) -> Result<Self, Diagnostics> {
+        ScenarioFile::read(path).map(|parsed| parsed.scenario)
     }
 
-    /// Checks the text of a scenario file; `file` is only its name in messages.
+    /// Parses and checks the text of a scenario file, as [`ScenarioFile::parse`] does.
     ///
     /// # Errors
-    /// As [`Loaded::load`].
-    pub fn from_str(text: &str, file: &str) -> Result<Self, Diagnostics> {
-        Loaded::from_text(text, file).map(|loaded| loaded.scenario)
+    /// As [`ScenarioFile::read`].
+    pub fn parse(text: &str, file: &str) -> Result<Self, Diagnostics> {
+        ScenarioFile::parse(text, file).map(|parsed| parsed.scenario)
     }
 }
 
-/// The three passes: a scenario, its whole text and where things stand in `text`.
-fn read(text: &str, directory: &Path) -> Result<(Scenario, String, LimitedFields), Vec<Problem>> {
-    let source = Source::parse(text)?;
-    let Findings { problems, durations } = walk(&source, &SHAPE);
+/// The three passes. Returns the scenario, the text with the lines of the files that it names, and
+/// the places of the fields that not every engine can honour.
+fn check_text(
+    text: &str,
+    directory: &Path,
+) -> Result<(Scenario, String, LimitedFields), Vec<Problem>> {
+    let source = ParsedToml::parse(text)?;
+    let StructureFindings { problems, durations } = check_structure(&source, &SHAPE);
     stop_at(problems)?;
     let tree = toml::Spanned::new(0..text.len(), source.tree.clone());
     let raw = raw::Scenario::deserialize(toml::de::Deserializer::from(tree))
@@ -166,8 +192,8 @@ fn read(text: &str, directory: &Path) -> Result<(Scenario, String, LimitedFields
     Ok((scenario, whole, LimitedFields::find(&raw, &source, durations)))
 }
 
-/// The text with the lines of `files` in the place of their names.
-fn with_files(text: &str, files: &[NamedFile]) -> Result<String, String> {
+/// The text in which the names of `files` are replaced by their lines.
+fn with_files(text: &str, files: &[IncludedFile]) -> Result<String, String> {
     if files.is_empty() {
         return Ok(text.to_owned());
     }
@@ -177,6 +203,7 @@ fn with_files(text: &str, files: &[NamedFile]) -> Result<String, String> {
     set_fields(text, &fields)
 }
 
+/// An error if there are any problems.
 fn stop_at(problems: Vec<Problem>) -> Result<(), Vec<Problem>> {
     if problems.is_empty() { Ok(()) } else { Err(problems) }
 }
@@ -208,14 +235,14 @@ workload = { rate = 1, arrivals = 'poisson', demand = { kind = 'constant', value
         std::fs::write(&file, text).unwrap();
         let lines = "share,latency\n# by hand\n0, 1ms\r\n1, 2ms";
         std::fs::write(directory.path().join("a.csv"), lines).unwrap();
-        let loaded = Loaded::load(&file).unwrap();
-        assert!(loaded.whole_text().ends_with("# measured\n"));
-        let elsewhere = Scenario::from_str(loaded.whole_text(), "elsewhere.toml").unwrap();
-        assert_eq!(elsewhere, loaded.scenario);
-        let drafted = loaded.draft().load("elsewhere.toml").unwrap().scenario;
-        assert_eq!(drafted.network, loaded.scenario.network);
+        let parsed = ScenarioFile::read(&file).unwrap();
+        assert!(parsed.whole_text().ends_with("# measured\n"));
+        let elsewhere = Scenario::parse(parsed.whole_text(), "elsewhere.toml").unwrap();
+        assert_eq!(elsewhere, parsed.scenario);
+        let drafted = parsed.draft().check("elsewhere.toml").unwrap().scenario;
+        assert_eq!(drafted.network, parsed.scenario.network);
 
         std::fs::write(directory.path().join("a.csv"), "0, 1ms\n1, 3ms").unwrap();
-        assert_ne!(Scenario::load(&file).unwrap().sha256, loaded.scenario.sha256);
+        assert_ne!(Scenario::read(&file).unwrap().sha256, parsed.scenario.sha256);
     }
 }

@@ -1,39 +1,40 @@
-//! Open-loop arrivals: unit gaps mapped through the integrated rate.
+//! Open-loop arrivals: gaps at a rate of 1, mapped to time through the integrated rate.
 //!
-//! With L(t) the integral of the rate from 0 to t, the points of a unit-rate process at L(t) are
-//! those of a process with the given rate at t (time rescaling). L is piecewise linear, so its
-//! inverse is exact and no draw is thrown away.
+//! Let L(t) be the integral of the rate from 0 to t. If arrivals of a process with rate 1 happen at
+//! the values L(t), then the times t are the arrivals of a process with the given rate (time
+//! rescaling). L is piecewise linear, so its inverse is exact, and no random number is thrown away.
 //!
-//! Both sides are integers: a rate is a multiple of 2^-32 per second, and L counts arrivals in
-//! units of 2^-32 of a 10^9th, so that rate x nanoseconds needs no rounding. Sums of integers are
-//! exact, so the millionth arrival is as precise as the first.
+//! All numbers are integers. A rate is a multiple of 2^-32 per second, and L counts arrivals in
+//! units of 2^-32 x 10^-9, so the product of a rate and nanoseconds needs no rounding. Sums of
+//! integers are exact, so the millionth arrival is as precise as the first.
 
 use mesh_core::Timestamp;
 use mesh_core::seed::Rng;
 use mesh_core::time::nanos;
 
-use super::{Arrival, Jobs};
+use super::{Arrival, JobDraws};
 use crate::dist::unit_exponential;
-use crate::scenario::Step;
+use crate::scenario::ScheduleStep;
 
-/// A rate of one per second.
+/// A rate of one per second, in the units of rates.
 const ONE_PER_SECOND: u64 = 1 << 32;
-/// One arrival in the units of the integrated rate.
+/// One arrival, in the units of the integrated rate.
 const ONE_ARRIVAL: u64 = ONE_PER_SECOND * 1_000_000_000;
 
-/// Iterates over the arrivals of a run in the order of time.
+/// The arrivals of an open loop, in the order of time.
 #[derive(Clone, Debug)]
 pub struct OpenLoop {
     gaps: Gaps,
-    jobs: Jobs,
-    /// Where each rate begins, sorted.
-    rates: Vec<RateStep>,
-    /// Position in `rates` of the next step.
+    jobs: JobDraws,
+    /// The rates, sorted by when each begins.
+    rates: Vec<RateChange>,
+    /// The position in `rates` of the next change.
     next_step: usize,
     /// The current rate, in multiples of 1 / [`ONE_PER_SECOND`].
     rate: u64,
-    /// Start of the current rate, and the integrated rate there.
+    /// When the current rate began.
     since: Timestamp,
+    /// The integrated rate at `since`.
     integral: u128,
     /// The integrated rate at which the next request is due.
     due: u128,
@@ -41,29 +42,39 @@ pub struct OpenLoop {
     end: Timestamp,
 }
 
+/// A rate that begins at a time.
 #[derive(Clone, Copy, Debug)]
-struct RateStep {
+struct RateChange {
     at: Timestamp,
+    /// In multiples of 1 / [`ONE_PER_SECOND`].
     rate: u64,
 }
 
-/// Gaps between arrivals at a rate of 1.
+/// The gaps between arrivals, at a rate of 1.
 #[derive(Clone, Debug)]
 pub(super) enum Gaps {
-    /// Of a Poisson process.
+    /// Exponential gaps, which make a Poisson process.
     Exponential(Box<Rng>),
-    /// Equal ones. The first arrival comes after half a gap, so that a rate r over a time t gives
-    /// r x t arrivals whichever end of the interval is open.
+    /// Equal gaps. The first arrival comes after half a gap, so that a rate r gives r x t arrivals
+    /// in a time t, whether or not the ends of the interval are included.
     Equal,
 }
 
 impl OpenLoop {
-    pub(super) fn new(mut gaps: Gaps, rates: &[Step], jobs: Jobs, end: Timestamp) -> Self {
+    pub(super) fn new(
+        mut gaps: Gaps,
+        rates: &[ScheduleStep],
+        jobs: JobDraws,
+        end: Timestamp,
+    ) -> Self {
         let due = match &mut gaps {
             Gaps::Exponential(_) => gaps.next(),
             Gaps::Equal => u128::from(ONE_ARRIVAL / 2),
         };
-        let step = |step: &Step| RateStep { at: Timestamp::from(step.at), rate: fixed(step.value) };
+        let step = |step: &ScheduleStep| RateChange {
+            at: Timestamp::from(step.at),
+            rate: fixed(step.value),
+        };
         Self {
             gaps,
             jobs,
@@ -94,6 +105,8 @@ impl OpenLoop {
         }
     }
 
+    /// The first nanosecond at which the integrated rate reaches `due`, if the current rate never
+    /// changed.
     fn invert_at_current_rate(&self) -> Option<Timestamp> {
         if self.rate == 0 {
             return None;
@@ -128,7 +141,7 @@ impl Gaps {
     }
 }
 
-/// A rate per second as an integer, at most 2^32 per second.
+/// A rate per second in multiples of 1 / [`ONE_PER_SECOND`], at most 2^32 per second.
 fn fixed(per_second: f64) -> u64 {
     (per_second * ONE_PER_SECOND as f64).round() as u64
 }

@@ -1,4 +1,4 @@
-//! The hosts of a scenario, and the patterns that name them.
+//! The directory of a scenario's hosts, which finds the hosts that a pattern names.
 
 use std::collections::BTreeSet;
 use std::ops::Bound;
@@ -8,30 +8,30 @@ use mesh_core::protocol::Name;
 
 use super::text::did_you_mean;
 use super::{CLIENT, REGISTRY};
-use crate::faults::Scope;
+use crate::faults::HostScope;
 
-/// Most names that are tried for a suggestion.
+/// The most names that are tried as a suggestion for a name that does not exist.
 const SUGGESTIONS: usize = 1000;
-/// Most groups of hosts that a message lists.
+/// The most groups of hosts that a message lists.
 const LISTED: usize = 8;
 
-/// Why a pattern names no host.
+/// Why a pattern names no hosts, as title and label of a problem.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct NoSuchHost {
     pub(super) title: String,
     pub(super) label: String,
 }
 
-/// Every host by name.
+/// Every host of a scenario by name. It is filled while the groups of agents are checked.
 #[derive(Clone, Debug)]
-pub(super) struct Directory {
+pub(super) struct HostDirectory {
     hosts: BTreeSet<Name>,
-    /// How messages list them: `agent-1..8`.
+    /// The hosts as messages list them, one entry per group: `agent-1..8`.
     summary: Vec<String>,
 }
 
-impl Directory {
-    /// The registry and the client; agents are added by [`Directory::add`].
+impl HostDirectory {
+    /// A directory with the registry and the client. [`HostDirectory::add`] adds agents.
     pub(super) fn new() -> Self {
         let fixed = [REGISTRY, CLIENT];
         Self {
@@ -40,7 +40,7 @@ impl Directory {
         }
     }
 
-    /// Adds a group's agents; gives back the first name that is taken.
+    /// Adds the agents of a group. If one of the names is taken, adds none and returns that name.
     pub(super) fn add(&mut self, group: &str, names: &[Name]) -> Result<(), Name> {
         if let Some(taken) = names.iter().find(|name| self.hosts.contains(*name)) {
             return Err(Arc::clone(taken));
@@ -53,7 +53,7 @@ impl Directory {
         Ok(())
     }
 
-    /// The hosts, as a message lists them.
+    /// All hosts in a line of a message.
     pub(super) fn describe(&self) -> String {
         let listed = self.summary.iter().take(LISTED).cloned().collect::<Vec<_>>().join(", ");
         match self.summary.len().saturating_sub(LISTED) {
@@ -62,8 +62,9 @@ impl Directory {
         }
     }
 
-    /// The hosts of a pattern, in order.
-    pub(super) fn resolve(&self, pattern: &str, scope: Scope) -> Result<Vec<Name>, NoSuchHost> {
+    /// The hosts that a pattern names, of those that `scope` admits. A range is in the order of its
+    /// numbers, a wildcard in the order of names.
+    pub(super) fn resolve(&self, pattern: &str, scope: HostScope) -> Result<Vec<Name>, NoSuchHost> {
         if let Some(prefix) = pattern.strip_suffix('*') {
             return self.wildcard(pattern, prefix, scope);
         }
@@ -73,7 +74,12 @@ impl Directory {
         }
     }
 
-    fn wildcard(&self, pattern: &str, prefix: &str, scope: Scope) -> Result<Vec<Name>, NoSuchHost> {
+    fn wildcard(
+        &self,
+        pattern: &str,
+        prefix: &str,
+        scope: HostScope,
+    ) -> Result<Vec<Name>, NoSuchHost> {
         let from = self.hosts.range::<str, _>((Bound::Included(prefix), Bound::Unbounded));
         let found = from.take_while(|name| name.starts_with(prefix));
         let found: Vec<Name> = found.filter(|name| scope.admits(name)).cloned().collect();
@@ -85,7 +91,7 @@ impl Directory {
         pattern: &str,
         prefix: &str,
         (first, last): (u32, u32),
-        scope: Scope,
+        scope: HostScope,
     ) -> Result<Vec<Name>, NoSuchHost> {
         if first > last {
             return Err(NoSuchHost {
@@ -93,7 +99,7 @@ impl Directory {
                 label: format!("{first} is greater than {last}"),
             });
         }
-        // The first missing name ends the walk, so a range of billions costs nothing.
+        // Stops at the first name that does not exist, so a range of billions costs nothing.
         (first..=last)
             .map(|number| {
                 let name = format!("{prefix}{number}");
@@ -108,7 +114,7 @@ impl Directory {
             .collect()
     }
 
-    fn exact(&self, name: &str, scope: Scope) -> Result<Name, NoSuchHost> {
+    fn exact(&self, name: &str, scope: HostScope) -> Result<Name, NoSuchHost> {
         let host = self.hosts.get(name).ok_or_else(|| self.none(name))?;
         if !scope.admits(host) {
             return Err(NoSuchHost {
@@ -129,7 +135,7 @@ impl Directory {
     }
 }
 
-/// `agent-1..3` as its prefix and both ends.
+/// Splits `agent-1..3` into its prefix and both numbers; `None` if it is no range.
 fn parse_range(pattern: &str) -> Option<(&str, u32, u32)> {
     let (start, last) = pattern.split_once("..")?;
     let prefix = start.trim_end_matches(|c: char| c.is_ascii_digit());
@@ -141,7 +147,7 @@ fn parse_range(pattern: &str) -> Option<(&str, u32, u32)> {
     Some((prefix, first.parse().ok()?, last.parse().ok()?))
 }
 
-/// Every pair of different hosts of two sides once, whatever the order.
+/// Every pair of different hosts, one from each side, once and in either order.
 pub(super) fn pairs(a: &[Name], b: &[Name]) -> BTreeSet<(Name, Name)> {
     let mut pairs = BTreeSet::new();
     for (a, b) in a.iter().flat_map(|a| b.iter().map(move |b| (a, b))) {
@@ -153,25 +159,26 @@ pub(super) fn pairs(a: &[Name], b: &[Name]) -> BTreeSet<(Name, Name)> {
     pairs
 }
 
-/// Every way from a host of one side to a different one of the other, once.
-pub(super) fn ways(from: &[Name], to: &[Name]) -> BTreeSet<(Name, Name)> {
-    let ways = from.iter().flat_map(|from| to.iter().map(move |to| (from, to)));
-    ways.filter(|(from, to)| from != to).map(|(a, b)| (Arc::clone(a), Arc::clone(b))).collect()
+/// Every ordered pair of different hosts, the first from one side and the second from the other,
+/// once.
+pub(super) fn ordered_pairs(from: &[Name], to: &[Name]) -> BTreeSet<(Name, Name)> {
+    let all = from.iter().flat_map(|from| to.iter().map(move |to| (from, to)));
+    all.filter(|(from, to)| from != to).map(|(a, b)| (Arc::clone(a), Arc::clone(b))).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn directory() -> Directory {
-        let mut directory = Directory::new();
+    fn directory() -> HostDirectory {
+        let mut directory = HostDirectory::new();
         let names: Vec<Name> = (1..=12).map(|n| format!("agent-{n}").into()).collect();
         directory.add("agent", &names).unwrap();
         directory.add("odd", &["odd".into()]).unwrap();
         directory
     }
 
-    fn resolve(pattern: &str, scope: Scope) -> Result<Vec<String>, String> {
+    fn resolve(pattern: &str, scope: HostScope) -> Result<Vec<String>, String> {
         let found = directory().resolve(pattern, scope);
         found
             .map(|names| names.iter().map(|name| name.to_string()).collect())
@@ -184,35 +191,38 @@ mod tests {
 
     #[test]
     fn names_ranges_and_wildcards() {
-        assert_eq!(resolve("agent-3", Scope::Any), some(&["agent-3"]));
-        assert_eq!(resolve("agent-9..11", Scope::Any), some(&["agent-9", "agent-10", "agent-11"]));
-        assert_eq!(resolve("agent-1*", Scope::Any).unwrap().len(), 4);
-        assert_eq!(resolve("*", Scope::Any).unwrap().len(), 15);
-        assert_eq!(resolve("*", Scope::Agents).unwrap().len(), 13);
-        assert_eq!(resolve("*", Scope::Servers).unwrap().len(), 14);
-        assert_eq!(resolve("registry", Scope::Servers), some(&["registry"]));
+        assert_eq!(resolve("agent-3", HostScope::Any), some(&["agent-3"]));
+        assert_eq!(
+            resolve("agent-9..11", HostScope::Any),
+            some(&["agent-9", "agent-10", "agent-11"])
+        );
+        assert_eq!(resolve("agent-1*", HostScope::Any).unwrap().len(), 4);
+        assert_eq!(resolve("*", HostScope::Any).unwrap().len(), 15);
+        assert_eq!(resolve("*", HostScope::Agents).unwrap().len(), 13);
+        assert_eq!(resolve("*", HostScope::Servers).unwrap().len(), 14);
+        assert_eq!(resolve("registry", HostScope::Servers), some(&["registry"]));
     }
 
     #[test]
     fn says_why_nothing_matches() {
         let said = |pattern, scope| resolve(pattern, scope).unwrap_err();
         assert_eq!(
-            said("agnet-3", Scope::Any),
+            said("agnet-3", HostScope::Any),
             r#"no host is called "agnet-3": did you mean "agent-3"?"#
         );
         assert_eq!(
-            said("agent-11..99", Scope::Any),
+            said("agent-11..99", HostScope::Any),
             r#"range "agent-11..99" names hosts that don't exist: there is no agent-13"#
         );
         assert_eq!(
-            said("agent-3..1", Scope::Any),
+            said("agent-3..1", HostScope::Any),
             r#"range "agent-3..1" is empty: 3 is greater than 1"#
         );
         assert_eq!(
-            said("registry", Scope::Agents),
+            said("registry", HostScope::Agents),
             r#""registry" can't be used here: this fault is for agents"#
         );
-        assert_eq!(said("nothing*", Scope::Any), r#"no host is called "nothing*": "#);
+        assert_eq!(said("nothing*", HostScope::Any), r#"no host is called "nothing*": "#);
     }
 
     #[test]

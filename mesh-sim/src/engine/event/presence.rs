@@ -2,25 +2,25 @@
 
 use mesh_core::Timestamp;
 
-use super::{Event, Simulation};
+use super::{Event, EventSimulation};
 use crate::host::AgentId;
 use crate::journal::Fact;
 use crate::presence::{Presence, drain_limit};
 
-impl Simulation<'_> {
+impl EventSimulation<'_> {
     /// An agent's process starts: now, or as soon as its host is up.
     pub(super) fn join(&mut self, now: Timestamp, agent: AgentId) {
-        self.nodes[agent].presence = Presence::Member;
+        self.agent_hosts[agent].presence = Presence::Member;
         self.journal.record(now, agent, Fact::PresenceChanged(Presence::Member));
         if !self.hosts[agent.host()].is_down {
             self.start_agent(now, agent);
         }
     }
 
-    /// An agent is told to shut down. It is gone once nothing is under way, or when its time to
-    /// finish is over; at once if its host is down.
+    /// An agent is told to shut down. It is gone once all of its jobs and requests have ended, or
+    /// when its time for that is over; at once if its host is down.
     pub(super) fn leave(&mut self, now: Timestamp, agent: AgentId) {
-        self.nodes[agent].presence = Presence::Leaving;
+        self.agent_hosts[agent].presence = Presence::Leaving;
         self.journal.record(now, agent, Fact::PresenceChanged(Presence::Leaving));
         if self.hosts[agent.host()].is_down {
             return self.gone(now, agent);
@@ -29,18 +29,19 @@ impl Simulation<'_> {
         self.with_agent(now, agent, |agent, local| agent.handle_shutdown(local));
     }
 
-    /// A leaving agent has finished what was under way, or has had the time for it.
+    /// The process of a leaving agent ends: its jobs and requests have ended, or their time is
+    /// over.
     pub(super) fn process_ends(&mut self, now: Timestamp, agent: AgentId) {
-        if self.nodes[agent].presence == Presence::Leaving {
+        if self.agent_hosts[agent].presence == Presence::Leaving {
             self.hosts[agent.host()].life += 1;
             self.close_connections(now, agent.host());
-            self.nodes[agent].stop(now);
+            self.agent_hosts[agent].stop(now);
             self.gone(now, agent);
         }
     }
 
     pub(super) fn gone(&mut self, now: Timestamp, agent: AgentId) {
-        self.nodes[agent].presence = Presence::Gone;
+        self.agent_hosts[agent].presence = Presence::Gone;
         self.journal.record(now, agent, Fact::PresenceChanged(Presence::Gone));
     }
 }

@@ -1,35 +1,37 @@
-//! The agents that requests enter the mesh through.
+//! The entry agents: those to which clients may send requests.
 
 use std::sync::Arc;
 
 use mesh_core::Timestamp;
 
-use crate::host::{AgentId, Id as _};
+use crate::host::{AgentId, IndexedId as _};
 use crate::scenario::AgentSpec;
 
-/// The agents that clients may send requests to, as a function of time: those that have joined and are
-/// not planned to have left. It depends on the scenario alone, so every policy sees the same entries.
+/// The agents to which clients may send requests, as a function of time: those that are planned to
+/// have joined and not to have left. This depends on the scenario alone, so requests enter through
+/// the same agents under every policy.
 #[derive(Clone, Debug)]
-pub struct Entries {
-    /// Of the spans between joins and leaves, in order: when each begins, and who is there. One span
-    /// is the rule; then the agents are simply all.
-    spans: Arc<[(Timestamp, Members)]>,
+pub struct EntryAgents {
+    /// The spans of time between joins and leaves, in order: when each begins, and which agents are
+    /// there. Most scenarios have one span, with all agents.
+    spans: Arc<[(Timestamp, PresentAgents)]>,
 }
 
 #[derive(Clone, Debug)]
-enum Members {
-    /// So many, numbered from 0.
+enum PresentAgents {
+    /// The agents 0 to n - 1.
     All(usize),
+    /// Only these.
     These(Vec<AgentId>),
 }
 
-impl Entries {
-    /// All of so many agents, at any time.
+impl EntryAgents {
+    /// The agents 0 to `agents` - 1, at any time.
     pub fn all(agents: usize) -> Self {
-        Self { spans: [(Timestamp::ZERO, Members::All(agents))].into() }
+        Self { spans: [(Timestamp::ZERO, PresentAgents::All(agents))].into() }
     }
 
-    /// Those of a scenario's agents that are there at a time.
+    /// The entry agents of a scenario with these agents.
     pub fn of(agents: &[AgentSpec]) -> Self {
         let joins = agents.iter().map(|agent| agent.joins);
         let leaves = agents.iter().filter_map(|agent| agent.leaves);
@@ -47,17 +49,18 @@ impl Entries {
         let members = |at: Timestamp| {
             let numbered = agents.iter().enumerate();
             let there = numbered.filter(|(_, agent)| is_there(agent, at));
-            Members::These(there.map(|(index, _)| AgentId::from_index(index)).collect())
+            PresentAgents::These(there.map(|(index, _)| AgentId::from_index(index)).collect())
         };
         Self { spans: times.into_iter().map(|at| (at, members(at))).collect() }
     }
 
-    /// The agent at the place that `choose` picks, given how many are there at `at`.
+    /// Picks one of the agents that are there at `at`. `choose` is given how many there are and
+    /// returns the position of one.
     pub(super) fn pick(&self, at: Timestamp, choose: impl FnOnce(usize) -> usize) -> AgentId {
         let span = self.spans.partition_point(|(begins, _)| *begins <= at) - 1;
         match &self.spans[span].1 {
-            Members::All(count) => AgentId::from_index(choose(*count)),
-            Members::These(agents) => agents[choose(agents.len())],
+            PresentAgents::All(count) => AgentId::from_index(choose(*count)),
+            PresentAgents::These(agents) => agents[choose(agents.len())],
         }
     }
 }
@@ -88,8 +91,8 @@ arrivals = "constant"
 rate = 1
 demand = { kind = "constant", value = "1ms" }
 "#;
-        let scenario = Scenario::from_str(text, "x.toml").unwrap_or_else(|error| panic!("{error}"));
-        let entries = Entries::of(&scenario.agents);
+        let scenario = Scenario::parse(text, "x.toml").unwrap_or_else(|error| panic!("{error}"));
+        let entries = EntryAgents::of(&scenario.agents);
         let there = |second: u64| {
             let at = Timestamp::from(std::time::Duration::from_secs(second));
             let mut count = 0;

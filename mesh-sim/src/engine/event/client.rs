@@ -1,0 +1,140 @@
+//! The client: sends the requests of the workload and waits until each has ended.
+
+use std::sync::Arc;
+
+use mesh_core::Timestamp;
+use mesh_core::agent::CallError;
+use mesh_core::agent::bulk::prefetch;
+use mesh_core::protocol::{Reply, Request};
+use slotmap::{SlotMap, new_key_type};
+
+use super::exchange::{Payload, ReplyTo};
+use super::queue::Lane;
+use super::{Event, EventSimulation};
+use crate::engine::Run;
+use crate::host::HostId;
+use crate::journal::{Fact, RequestOutcome};
+use crate::workload::{Arrival, JOB_TEXT, Workload};
+
+/// What a request comes from: `None` for the open loop, or the number of a client of a closed loop.
+pub(super) type RequestSource = Option<u32>;
+
+new_key_type! {
+    /// Names a request of the client that has not ended.
+    pub(super) struct RequestId;
+}
+
+/// The client's host: the requests to come, and those that have been sent and not ended.
+///
+/// The workload decides when requests are due and which agent each enters through. An open loop has
+/// one source of requests; a closed loop has one per client, which sends again when its last
+/// request has ended.
+pub(super) struct ClientHost {
+    workload: Workload,
+    /// The next request of each source; `None` if a request of it is open or no more will come.
+    next: Vec<Option<Arrival>>,
+    /// Requests that were sent and have not ended.
+    open: SlotMap<RequestId, (Arrival, RequestSource)>,
+    /// The text of every job.
+    text: Arc<str>,
+}
+
+impl ClientHost {
+    pub(super) fn new(run: &Run<'_>) -> Self {
+        let workload = Workload::of(run.scenario, run.seed);
+        let sources = match &workload {
+            Workload::Open(_) => 1,
+            Workload::Closed(clients) => clients.clients(),
+        };
+        Self {
+            workload,
+            next: vec![None; sources],
+            open: SlotMap::with_key(),
+            text: JOB_TEXT.into(),
+        }
+    }
+
+    /// Prefetches a request that will end soon.
+    pub(super) fn prefetch(&self, request: RequestId) {
+        if let Some(open) = self.open.get(request) {
+            prefetch(open);
+        }
+    }
+}
+
+impl EventSimulation<'_> {
+    pub(super) fn start_client(&mut self, now: Timestamp) {
+        match &self.client.workload {
+            Workload::Open(_) => self.schedule_next_request(now, None),
+            Workload::Closed(clients) => {
+                (0..clients.clients())
+                    .for_each(|client| self.schedule_next_request(now, Some(client as u32)));
+            }
+        }
+    }
+
+    /// Draws the next request of a source, if there is one, and schedules it.
+    fn schedule_next_request(&mut self, now: Timestamp, source: RequestSource) {
+        let arrival = match (&mut self.client.workload, source) {
+            (Workload::Open(arrivals), None) => arrivals.next(),
+            (Workload::Closed(clients), Some(client)) => clients.next(client as usize, now),
+            _ => None,
+        };
+        self.client.next[source.unwrap_or_default() as usize] = arrival;
+        if let Some(arrival) = arrival {
+            self.prefetch_for_request(arrival.entry);
+            self.queue.push(arrival.at, Event::RequestDue(source));
+        }
+    }
+
+    pub(super) fn request_due(&mut self, now: Timestamp, source: RequestSource) {
+        let Some(arrival) = self.client.next[source.unwrap_or_default() as usize].take() else {
+            return;
+        };
+        let scenario = self.run.scenario;
+        let Arrival { index: request, at, entry, demand } = arrival;
+        self.journal.record(at, HostId::CLIENT, Fact::RequestDue { request, entry, demand });
+        let (spec, text) = (&scenario.workload, self.client.text.clone());
+        let request = Request::Delegate(arrival.task(spec, text, spec.deadline));
+        let reply_to = ReplyTo::Client(self.client.open.insert((arrival, source)));
+        let request = Payload::Request(request);
+        let exchange = self.call(now, HostId::CLIENT, entry.host(), reply_to, request);
+        let deadline = arrival.at + scenario.workload.deadline;
+        self.queue.push_in(Lane::Deadline, deadline, Event::GiveUp(exchange));
+        // An open loop goes on at once; a client of a closed loop waits until its request has ended.
+        if source.is_none() {
+            self.schedule_next_request(now, None);
+        }
+    }
+
+    pub(super) fn request_answered(
+        &mut self,
+        now: Timestamp,
+        request: RequestId,
+        result: Result<Reply, CallError>,
+    ) {
+        let Some((arrival, _)) = self.client.open.get(request) else { return };
+        let deadline = arrival.at + self.run.scenario.workload.deadline;
+        let outcome = RequestOutcome::of_call(&result, now >= deadline);
+        // An agent may report early that it can't answer in time. To the client the request has
+        // timed out only at its deadline, so its latency is the whole deadline.
+        if outcome == RequestOutcome::TimedOut && now < deadline {
+            return self.queue.push(deadline, Event::RequestTimesOut(request));
+        }
+        self.request_ended(now, request, outcome);
+    }
+
+    pub(super) fn request_ended(
+        &mut self,
+        now: Timestamp,
+        request: RequestId,
+        outcome: RequestOutcome,
+    ) {
+        let Some((arrival, source)) = self.client.open.remove(request) else { return };
+        let (request, due) = (arrival.index, arrival.at);
+        self.journal.record(now, HostId::CLIENT, Fact::RequestEnded { request, due, outcome });
+        if source.is_some() {
+            self.schedule_next_request(now, source);
+        }
+    }
+}
