@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::chooser::job_ended;
+use super::chooser::job_event;
 use super::delegation::{Attempt, Choice};
 use super::effect::{CallId, DelegationId, Effect};
 use super::failure::{CallError, Failure};
@@ -77,7 +77,7 @@ impl Agent {
         result: Result<Reply, CallError>,
     ) {
         let attempt = self.delegations[id].attempts.remove(at);
-        self.note_end(now, &attempt, &result);
+        self.remember_end(now, &attempt, &result);
         match result {
             Ok(Reply::Work(reply)) => self.work_done(now, id, attempt, reply),
             // The peer does not speak the protocol, and nobody knows what it has done.
@@ -92,7 +92,7 @@ impl Agent {
 
     /// Tells the counters, the decorators and the policy how an attempt ended. Does nothing if the
     /// peer has left the list since.
-    pub(super) fn note_end(
+    pub(super) fn remember_end(
         &mut self,
         now: Timestamp,
         attempt: &Attempt,
@@ -101,7 +101,7 @@ impl Agent {
         let Some(peer) = attempt.choice.peer else { return };
         self.view.contacts_mut().ended(peer);
         self.diagnose(now, Some(peer), &attempt.choice.lease, symptom::of_work(result));
-        self.tell_policy(now, job_ended(peer, now.since(attempt.sent), result));
+        self.tell_policy(now, job_event(peer, now.since(attempt.sent), result));
     }
 
     /// An attempt brought no result: answers with the failure, or tries another peer.

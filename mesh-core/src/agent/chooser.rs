@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use slotmap::Key;
 
-use super::delegation::Call;
+use super::delegation::PeerCall;
 use super::effect::{CallId, DelegationId, Effect};
 use super::failure::{CallError, Failure};
 use super::timers::Timer;
@@ -44,7 +44,7 @@ pub(super) struct Chooser {
 /// A probe that the policy asked for, in addition to those that choices need.
 #[derive(Debug)]
 struct OwnProbe {
-    call: Call,
+    call: PeerCall,
     lease: Arc<ListedLease>,
     sent: Timestamp,
     until: Timestamp,
@@ -68,7 +68,7 @@ impl Chooser {
     }
 
     /// The call of an own probe that has no result yet.
-    pub(super) fn open_call(&mut self, number: u32) -> Option<&mut Call> {
+    pub(super) fn open_call(&mut self, number: u32) -> Option<&mut PeerCall> {
         let mut open = self.probes.iter_mut().filter(|probe| probe.is_open);
         open.find(|probe| probe.call.number == number).map(|probe| &mut probe.call)
     }
@@ -99,7 +99,7 @@ pub(super) fn is_own_probe(call: CallId) -> bool {
 }
 
 /// The event that tells the policy how a job at a peer ended.
-pub(super) fn job_ended(
+pub(super) fn job_event(
     peer: PeerId,
     elapsed: Duration,
     result: &Result<Reply, CallError>,
@@ -120,7 +120,7 @@ pub(super) fn job_ended(
 
 impl Agent {
     /// Builds the policy if there is none yet, and tells it of all peers.
-    pub(super) fn see_to_chooser(&mut self, now: Timestamp) {
+    pub(super) fn build_chooser(&mut self, now: Timestamp) {
         if self.chooser.is_some() {
             return;
         }
@@ -181,7 +181,7 @@ impl Agent {
 
     /// Sends the probes that the policy asks for, and sets its timer. To be called after everything
     /// that may change what the policy wants.
-    pub(super) fn see_to_policy(&mut self, now: Timestamp) {
+    pub(super) fn serve_policy(&mut self, now: Timestamp) {
         let Interests { own_probes, timers, .. } = self.interests;
         if !own_probes && !timers {
             return;
@@ -216,7 +216,7 @@ impl Agent {
         // With a probe timeout of 0, a policy that always wants one more probe would get it at the
         // same instant again and again, and time would stand still.
         let until = now + self.config.delegation.probe_timeout.max(SHORTEST_TIMEOUT);
-        let call = Call { number: chooser.calls, ticket: None };
+        let call = PeerCall { number: chooser.calls, ticket: None };
         chooser.calls = chooser.calls.wrapping_add(1);
         self.open_calls += 1;
         self.effects.push_back(Effect::Call {

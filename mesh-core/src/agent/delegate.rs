@@ -9,14 +9,14 @@ use smallvec::SmallVec;
 
 use super::Agent;
 use super::chooser::{Chooser, is_own_probe};
-use super::delegation::{Attempt, Call, Delegation};
+use super::delegation::{Attempt, Delegation, PeerCall};
 use super::effect::{CallId, DelegationId, Effect, Ticket};
-use super::failure::{CallError, Failure, Tried};
+use super::failure::{CallError, Failure, TriedPeers};
 use super::note::{Ending, Note};
 use super::timers::Timer;
 use crate::Few;
 use crate::protocol::{Name, Reply, Task};
-use crate::resilience::{CallEnd, Decorator, HealthChange, Symptom};
+use crate::resilience::{Decorator, EndedCall, HealthChange, Symptom};
 use crate::roster::{ListedLease, PeerId};
 use crate::routing::{Candidate, PolicyEvent, Signal};
 use crate::time::Timestamp;
@@ -58,7 +58,7 @@ impl Agent {
         } else {
             self.delegation_call_ended(now, call, result);
         }
-        self.see_to_policy(now);
+        self.serve_policy(now);
     }
 
     fn delegation_call_ended(
@@ -106,7 +106,7 @@ impl Agent {
             deadline: now + timeout,
             rounds: 0,
             tried: Vec::new(),
-            counts: Tried::default(),
+            counts: TriedPeers::default(),
             calls: 0,
             probing: None,
             attempts: SmallVec::new(),
@@ -143,7 +143,7 @@ impl Agent {
     fn deadline_passed(&mut self, now: Timestamp, id: DelegationId) {
         let attempts = std::mem::take(&mut self.delegations[id].attempts);
         for attempt in &attempts {
-            self.note_end(now, attempt, &Err(CallError::NoAnswer));
+            self.remember_end(now, attempt, &Err(CallError::NoAnswer));
         }
         attempts.iter().for_each(|attempt| self.abandon(id, attempt.call));
         self.finish(now, id, Err(Failure::DeadlineExceeded));
@@ -168,7 +168,7 @@ impl Agent {
 
     /// Asks the policy for a shortlist, and for its choice if that needs no probes.
     fn open_round(&mut self, now: Timestamp, id: DelegationId) -> RoundOpening {
-        self.see_to_chooser(now);
+        self.build_chooser(now);
         let delegation = &self.delegations[id];
         let mut passed_over = Few::new();
         self.decorators.passed_over(now, &mut |lease| passed_over.push(lease));
@@ -221,7 +221,7 @@ impl Agent {
         lease: &Arc<ListedLease>,
         symptom: Symptom,
     ) {
-        let end = CallEnd { lease, symptom, peers: self.view.len() };
+        let end = EndedCall { lease, symptom, peers: self.view.len() };
         if peer.is_some()
             && let Some(change) = self.decorators.on_end(now, &end)
         {
@@ -257,7 +257,11 @@ impl Agent {
     }
 
     /// Has the driver drop a call. Its result, if one comes, is ignored.
-    pub(super) fn abandon(&mut self, delegation: DelegationId, Call { number, ticket }: Call) {
+    pub(super) fn abandon(
+        &mut self,
+        delegation: DelegationId,
+        PeerCall { number, ticket }: PeerCall,
+    ) {
         self.open_calls -= 1;
         self.effects.push_back(Effect::Abandon { call: CallId { delegation, number }, ticket });
     }
@@ -288,14 +292,14 @@ impl Agent {
             if let Some(peer) = choice.peer {
                 self.tell_policy(now, PolicyEvent::Cancelled { peer, elapsed: now.since(*sent) });
                 self.view.contacts_mut().ended(peer);
-                let end = CallEnd { lease: &choice.lease, symptom: Symptom::None, peers };
+                let end = EndedCall { lease: &choice.lease, symptom: Symptom::None, peers };
                 self.decorators.on_end(now, &end);
             }
             self.abandon(id, *call);
         }
         if let Some(round) = &delegation.probing {
             for probe in round.probes.iter().filter(|probe| probe.peer.is_some()) {
-                let end = CallEnd { lease: &probe.lease, symptom: Symptom::None, peers };
+                let end = EndedCall { lease: &probe.lease, symptom: Symptom::None, peers };
                 self.decorators.on_end(now, &end);
             }
             round.open_calls().for_each(|call| self.abandon(id, call));

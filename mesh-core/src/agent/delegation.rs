@@ -6,7 +6,7 @@ use std::time::Duration;
 use smallvec::SmallVec;
 
 use super::effect::Ticket;
-use super::failure::{Failure, Tried};
+use super::failure::{Failure, TriedPeers};
 use crate::Few;
 use crate::load::LoadReport;
 use crate::protocol::{ChosenPeer, Task};
@@ -32,7 +32,7 @@ pub(super) struct Delegation {
     /// are not in it.
     pub(super) tried: Vec<Arc<ListedLease>>,
     /// How many peers failed in which way, those that have left the list included.
-    pub(super) counts: Tried,
+    pub(super) counts: TriedPeers,
     /// Calls made so far, probes and attempts.
     pub(super) calls: u32,
     /// The probes of this round, until a peer is chosen; `None` under policies that don't probe.
@@ -58,7 +58,7 @@ pub(super) struct ProbeRound {
 /// The job at one peer that has not answered yet.
 #[derive(Debug)]
 pub(super) struct Attempt {
-    pub(super) call: Call,
+    pub(super) call: PeerCall,
     /// Its number among the request's attempts, as [`Task::attempt`].
     pub(super) number: u32,
     pub(super) choice: Choice,
@@ -69,7 +69,7 @@ pub(super) struct Attempt {
 
 /// A call to a peer, a probe or an attempt, that has no result yet.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Call {
+pub(super) struct PeerCall {
     /// Its number among the calls of the delegation, as in [`CallId`](super::effect::CallId).
     pub(super) number: u32,
     /// The driver's own number for it, once the driver has told it.
@@ -107,7 +107,7 @@ pub(super) struct Probe {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum ProbeState {
     /// It has no result yet.
-    Pending(Call),
+    Pending(PeerCall),
     /// The peer reported its load.
     Answered { load: LoadReport, rtt: Duration },
     /// The peer is not to be chosen. `refused`: it could be reached, but takes no jobs.
@@ -130,7 +130,7 @@ impl ProbeRound {
     }
 
     /// Calls that have no result yet.
-    pub(super) fn open_calls(&self) -> impl Iterator<Item = Call> + '_ {
+    pub(super) fn open_calls(&self) -> impl Iterator<Item = PeerCall> + '_ {
         self.probes.iter().filter_map(|probe| match probe.state {
             ProbeState::Pending(call) => Some(call),
             _ => None,
@@ -147,10 +147,10 @@ impl Delegation {
     }
 
     /// Gives a new call its number.
-    pub(super) fn call(&mut self) -> Call {
+    pub(super) fn call(&mut self) -> PeerCall {
         let number = self.calls;
         self.calls += 1;
-        Call { number, ticket: None }
+        PeerCall { number, ticket: None }
     }
 
     /// The position of the attempt whose call has this number; `None` if that is a probe or over.
@@ -159,7 +159,7 @@ impl Delegation {
     }
 
     /// The call of this number, if it has no result yet.
-    pub(super) fn open_call(&mut self, number: u32) -> Option<&mut Call> {
+    pub(super) fn open_call(&mut self, number: u32) -> Option<&mut PeerCall> {
         if let Some(at) = self.attempt_of(number) {
             return Some(&mut self.attempts[at].call);
         }
@@ -184,7 +184,7 @@ impl Delegation {
 
     /// The open probe of a peer, if this round can do without it: another probe of the round was
     /// answered or may still be.
-    pub(super) fn spare_probe(&self, peer: PeerId) -> Option<Call> {
+    pub(super) fn spare_probe(&self, peer: PeerId) -> Option<PeerCall> {
         let (ours, others): (Few<&Probe>, Few<&Probe>) =
             self.probing.as_ref()?.probes.iter().partition(|probe| probe.peer == Some(peer));
         let may_answer = |probe: &&Probe| !matches!(probe.state, ProbeState::Failed { .. });
@@ -215,8 +215,8 @@ impl Delegation {
     /// The failure to answer with when every peer has been tried.
     pub(super) fn nobody_left(&self) -> Failure {
         match self.counts {
-            Tried { busy: 0, unreachable: 0 } => Failure::NoPeers,
-            Tried { busy: 0, .. } => Failure::NoReachablePeers(self.counts),
+            TriedPeers { busy: 0, unreachable: 0 } => Failure::NoPeers,
+            TriedPeers { busy: 0, .. } => Failure::NoReachablePeers(self.counts),
             _ => Failure::AllBusy(self.counts),
         }
     }

@@ -21,10 +21,10 @@ pub enum Failure {
     NoPeers,
     /// The agent knows peers, but could reach none of them.
     #[error("no reachable peers: {} tried", .0.unreachable)]
-    NoReachablePeers(Tried),
+    NoReachablePeers(TriedPeers),
     /// Every peer that could be reached was busy.
     #[error("all peers are busy: {} busy, {} unreachable", .0.busy, .0.unreachable)]
-    AllBusy(Tried),
+    AllBusy(TriedPeers),
     /// The request's time ran out. If the job was running, it was stopped.
     #[error("the deadline passed")]
     DeadlineExceeded,
@@ -52,7 +52,7 @@ pub enum Failure {
     JobFailed(String),
     /// The rounds of the delegation or the retry budget ran out before every peer was tried.
     #[error("retries used up: {} busy, {} unreachable", .0.busy, .0.unreachable)]
-    RetriesExhausted(Tried),
+    RetriesExhausted(TriedPeers),
     /// The service or command that does the agent's jobs can't be reached or started, or takes no
     /// jobs; the job was not begun.
     #[error("the agent can't begin a job: {0}")]
@@ -65,7 +65,7 @@ pub enum Failure {
 
 /// How many peers a delegation tried in vain, by the way in which they failed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Tried {
+pub struct TriedPeers {
     /// Peers that were full or shutting down.
     pub busy: u32,
     /// Peers that could not be reached, did not answer in time or can't begin a job.

@@ -43,7 +43,7 @@ pub use self::config::{AgentConfig, Identity};
 pub use self::effect::{
     CallId, DelegationId, Effect, JobId, RegistryRequest, RequestHandle, Ticket,
 };
-pub use self::failure::{CallError, Failure, FailureKind, Tried};
+pub use self::failure::{CallError, Failure, FailureKind, TriedPeers};
 pub use self::fate::{Fate, ObservedEnd};
 pub use self::membership::RegistryReply;
 pub use self::note::{Ending, Note, RetryReason};
@@ -166,7 +166,7 @@ impl Agent {
             Request::Work(task) => self.admit(now, ticket, task).map(RequestHandle::Job),
             Request::Delegate(task) => {
                 let id = self.delegate(now, ticket, task);
-                self.see_to_policy(now);
+                self.serve_policy(now);
                 id.map(RequestHandle::Delegation)
             }
         }
@@ -181,7 +181,7 @@ impl Agent {
             }
             RequestHandle::Delegation(id) => {
                 self.end_delegation(now, id, Ending::Cancelled);
-                self.see_to_policy(now);
+                self.serve_policy(now);
             }
         }
     }
@@ -222,8 +222,8 @@ impl Agent {
             }
         }
         // An agent that has just lost its lease asks for a new one at once.
-        self.see_to_membership(now);
-        self.see_to_policy(now);
+        self.serve_membership(now);
+        self.serve_policy(now);
     }
 
     /// The machine's load, which the driver samples in the background: both in percent, 0 to 100.
@@ -254,8 +254,8 @@ impl Agent {
     /// Does what is due at `now`.
     pub fn handle_timeout(&mut self, now: Timestamp) {
         self.handle_timers(now);
-        self.see_to_membership(now);
-        self.see_to_policy(now);
+        self.serve_membership(now);
+        self.serve_policy(now);
     }
 
     /// The next thing for the driver to do; `None` when all is drained.
@@ -325,7 +325,7 @@ impl Agent {
         self.delegations.values_mut().for_each(|delegation| delegation.forget(&left));
     }
 
-    fn see_to_membership(&mut self, now: Timestamp) {
+    fn serve_membership(&mut self, now: Timestamp) {
         self.membership.handle_timeout(now, self.load(), &mut self.effects);
         self.rearm_membership();
     }

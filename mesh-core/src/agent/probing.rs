@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use super::Agent;
 use super::chooser::Chooser;
-use super::delegation::{Call, Probe, ProbeRound, ProbeState};
+use super::delegation::{PeerCall, Probe, ProbeRound, ProbeState};
 use super::effect::{CallId, DelegationId, Effect};
 use super::failure::CallError;
 use super::symptom;
 use crate::Few;
 use crate::prefetch::prefetch_arc;
 use crate::protocol::{Reply, Request};
-use crate::resilience::{CallEnd, Decorator};
+use crate::resilience::{Decorator, EndedCall};
 use crate::roster::{ListedLease, PeerId};
 use crate::routing::{Candidate, Known, LoadSource, PolicyEvent};
 use crate::time::Timestamp;
@@ -63,12 +63,13 @@ impl Agent {
         let sent = round.sent;
         let Some(probe) = round.probe(number) else { return };
         if !matches!(probe.state, ProbeState::Pending(_)) {
+            // A repeated result.
             return;
         }
         self.open_calls -= 1;
         // `None`: the peer has left the list since. Then nothing is remembered of this probe.
         let (peer, symptom) = (probe.peer, symptom::of_probe(&result));
-        let end = CallEnd { lease: &probe.lease, symptom, peers: self.view.len() };
+        let end = EndedCall { lease: &probe.lease, symptom, peers: self.view.len() };
         let change = peer.and_then(|_| self.decorators.on_end(now, &end));
         let change = change.map(|change| (change, probe.lease.name.clone()));
         let elapsed = now.since(sent);
@@ -111,7 +112,7 @@ impl Agent {
         let Some(round) = delegation.probing.take() else { return };
         let mut answered = Few::with_capacity(round.probes.len());
         let mut candidates = Few::with_capacity(round.probes.len());
-        let mut open: Few<Call> = Few::new();
+        let mut open: Few<PeerCall> = Few::new();
         let mut silent: Few<(PeerId, Arc<ListedLease>)> = Few::new();
         for probe in round.probes {
             let Probe { peer, lease, state } = probe;
@@ -165,7 +166,7 @@ impl Agent {
     /// Otherwise each of them would wait for its whole probe timeout, and all the requests that an
     /// agent holds would be late because of one dead peer.
     fn give_up_probes(&mut self, now: Timestamp, peer: PeerId) {
-        let waiting: Vec<(DelegationId, Call)> = self
+        let waiting: Vec<(DelegationId, PeerCall)> = self
             .delegations
             .iter()
             .filter_map(|(id, delegation)| Some((id, delegation.spare_probe(peer)?)))

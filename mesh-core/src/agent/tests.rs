@@ -171,7 +171,7 @@ fn each_attempt_has_its_own_timeout() {
     mesh.assert_over();
     assert_eq!(
         mesh.answers[0].as_ref().unwrap_err(),
-        &Failure::NoReachablePeers(Tried { busy: 0, unreachable: 3 })
+        &Failure::NoReachablePeers(TriedPeers { busy: 0, unreachable: 3 })
     );
 }
 

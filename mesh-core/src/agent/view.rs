@@ -186,7 +186,7 @@ impl View {
 pub(super) struct Knowledge<'a> {
     contacts: &'a Contacts,
     now: Timestamp,
-    /// Of the list that the reports are from.
+    /// The age of the list that the reports are from.
     age: Duration,
 }
 

@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::agent::{Failure, Tried};
+use crate::agent::{Failure, TriedPeers};
 use crate::jsonrpc::Error;
 
 /// Where an error comes from, and so what its code means. Sent with each error in the HTTP header
@@ -48,7 +48,7 @@ const UNAVAILABLE: &str = "unavailable";
 struct ErrorData {
     reason: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    tried: Option<Tried>,
+    tried: Option<TriedPeers>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     peer: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]

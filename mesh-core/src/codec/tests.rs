@@ -2,7 +2,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::agent::{Failure, Tried};
+use crate::agent::{Failure, TriedPeers};
 use crate::jsonrpc::{Id, Limits, parse, parse_response};
 
 fn decode(body: &str) -> Result<Request, Error> {
@@ -89,7 +89,7 @@ fn bad_params_are_refused_with_a_reason() {
 
 /// One of each kind.
 fn failures() -> [Failure; 12] {
-    let tried = Tried { busy: 2, unreachable: 3 };
+    let tried = TriedPeers { busy: 2, unreachable: 3 };
     [
         Failure::Busy,
         Failure::NoPeers,

@@ -53,7 +53,7 @@ pub(crate) trait Decorator {
 
     /// A call is over: it was answered, it failed, or nobody waits for its answer any more. Gives
     /// back whether that changes how the peer is treated.
-    fn on_end(&mut self, _now: Timestamp, _end: &CallEnd<'_>) -> Option<HealthChange> {
+    fn on_end(&mut self, _now: Timestamp, _end: &EndedCall<'_>) -> Option<HealthChange> {
         None
     }
 
@@ -87,7 +87,7 @@ impl<A: Decorator, B: Decorator> Decorator for (A, B) {
         self.1.on_sent(now, peer, until);
     }
 
-    fn on_end(&mut self, now: Timestamp, end: &CallEnd<'_>) -> Option<HealthChange> {
+    fn on_end(&mut self, now: Timestamp, end: &EndedCall<'_>) -> Option<HealthChange> {
         // Both must hear of the end; at most one of them is expected to change something.
         let (first, second) = (self.0.on_end(now, end), self.1.on_end(now, end));
         first.or(second)
@@ -116,7 +116,7 @@ pub(crate) enum RetryCost {
 
 /// The end of a call to a peer, as decorators are told of it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct CallEnd<'a> {
+pub(crate) struct EndedCall<'a> {
     /// The peer's lease.
     pub(crate) lease: &'a Arc<ListedLease>,
     /// What the end says about the peer's health.

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{CallEnd, Decorator, HealthChange, Symptom};
+use super::{Decorator, EndedCall, HealthChange, Symptom};
 use crate::duration::AsText;
 use crate::roster::{ListedLease, PeerId};
 use crate::time::Timestamp;
@@ -89,7 +89,7 @@ impl Decorator for PassiveHealth {
         }
     }
 
-    fn on_end(&mut self, now: Timestamp, end: &CallEnd<'_>) -> Option<HealthChange> {
+    fn on_end(&mut self, now: Timestamp, end: &EndedCall<'_>) -> Option<HealthChange> {
         match end.symptom {
             Symptom::Well => {
                 self.succeeded(end.lease.id(), end.peers).then_some(HealthChange::Recovered)

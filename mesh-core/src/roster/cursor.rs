@@ -2,20 +2,20 @@
 
 use std::sync::Arc;
 
-use super::{Entries, ListedLease, Node, Roster};
+use super::{ListedLease, NodeEntries, Roster, TreeNode};
 
 /// A search on its way down to the lease at a position.
-pub(super) struct Search<'a> {
+pub(super) struct Descent<'a> {
     /// The node that has the position.
-    pub(super) node: &'a Node,
+    pub(super) node: &'a TreeNode,
     /// The position, counted from the first lease of that node.
     pub(super) position: usize,
 }
 
-impl<'a> Search<'a> {
+impl<'a> Descent<'a> {
     /// Goes down one node; false if it is at a leaf, or the position is beyond the end.
     pub(super) fn descend(&mut self) -> bool {
-        let Entries::Inner(children) = &self.node.entries else { return false };
+        let NodeEntries::Inner(children) = &self.node.entries else { return false };
         let place = children.partition_point(|child| child.end <= self.position);
         let Some(child) = children.get(place) else { return false };
         self.position -= place.checked_sub(1).map_or(0, |before| children[before].end);
@@ -26,8 +26,8 @@ impl<'a> Search<'a> {
     /// The lease at the position, once the search is at a leaf.
     pub(super) fn lease(&self) -> Option<&'a Arc<ListedLease>> {
         match &self.node.entries {
-            Entries::Leaf(leases) => leases.get(self.position),
-            Entries::Inner(_) => None,
+            NodeEntries::Leaf(leases) => leases.get(self.position),
+            NodeEntries::Inner(_) => None,
         }
     }
 }
@@ -38,7 +38,7 @@ impl<'a> Search<'a> {
 /// last node is a leaf, and its index is that of the lease. At the end of the roster the path is
 /// empty.
 pub(super) struct Cursor<'a> {
-    path: Vec<(&'a Arc<Node>, usize)>,
+    path: Vec<(&'a Arc<TreeNode>, usize)>,
 }
 
 impl<'a> Cursor<'a> {
@@ -51,9 +51,9 @@ impl<'a> Cursor<'a> {
     }
 
     /// Adds a node to the path, and its first entries down to a leaf.
-    fn enter(&mut self, mut node: &'a Arc<Node>) {
+    fn enter(&mut self, mut node: &'a Arc<TreeNode>) {
         self.path.push((node, 0));
-        while let Entries::Inner(children) = &node.entries {
+        while let NodeEntries::Inner(children) = &node.entries {
             node = &children[0].node;
             self.path.push((node, 0));
         }
@@ -63,8 +63,8 @@ impl<'a> Cursor<'a> {
     pub(super) fn lease(&self) -> Option<&'a Arc<ListedLease>> {
         match self.path.last() {
             Some((node, place)) => match &node.entries {
-                Entries::Leaf(leases) => leases.get(*place),
-                Entries::Inner(_) => None,
+                NodeEntries::Leaf(leases) => leases.get(*place),
+                NodeEntries::Inner(_) => None,
             },
             None => None,
         }
@@ -82,8 +82,8 @@ impl<'a> Cursor<'a> {
         while let Some((node, place)) = self.path.last_mut() {
             *place += 1;
             match &node.entries {
-                Entries::Leaf(leases) if *place < leases.len() => return,
-                Entries::Inner(children) if *place < children.len() => {
+                NodeEntries::Leaf(leases) if *place < leases.len() => return,
+                NodeEntries::Inner(children) if *place < children.len() => {
                     let node = &children[*place].node;
                     return self.enter(node);
                 }

@@ -8,14 +8,14 @@ use std::sync::Arc;
 
 pub use self::lease::{ListedLease, PeerId};
 
-use self::cursor::{Cursor, Search};
+use self::cursor::{Cursor, Descent};
 use crate::Few;
 use crate::prefetch::{prefetch, prefetch_arc};
 use crate::protocol::Name;
 
 /// The most entries of one tree node. Nodes are small, because a list that has changed copies the
 /// nodes on the way to the change, and is kept beside the old one for a while.
-const NODE: usize = 16;
+const MAX_NODE_ENTRIES: usize = 16;
 
 /// The registry's list of live leases, as an agent receives it.
 #[derive(Clone, Debug, PartialEq)]
@@ -47,54 +47,54 @@ pub struct Listing {
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct Roster {
-    root: Arc<Node>,
+    root: Arc<TreeNode>,
 }
 
 /// A node of the tree. All leaves are equally deep, and only the root may be empty.
 #[derive(Clone, Debug)]
-struct Node {
+struct TreeNode {
     /// The name of its first lease; empty if there is none. A copy, so that a search by name need
     /// not read the leases of nodes that it passes by.
     first: Name,
-    entries: Entries,
+    entries: NodeEntries,
 }
 
 #[derive(Clone, Debug)]
-enum Entries {
+enum NodeEntries {
     Leaf(Vec<Arc<ListedLease>>),
-    Inner(Vec<Child>),
+    Inner(Vec<ChildNode>),
 }
 
 /// A node below another one.
 #[derive(Clone, Debug)]
-struct Child {
+struct ChildNode {
     /// How many leases this child and its siblings before it have: the position where it ends.
     end: usize,
-    node: Arc<Node>,
+    node: Arc<TreeNode>,
 }
 
-impl Default for Node {
+impl Default for TreeNode {
     fn default() -> Self {
         Self::leaf(Vec::new())
     }
 }
 
-impl Node {
+impl TreeNode {
     fn leaf(leases: Vec<Arc<ListedLease>>) -> Self {
         let first = leases.first().map_or_else(Name::default, |lease| lease.name.clone());
-        Self { first, entries: Entries::Leaf(leases) }
+        Self { first, entries: NodeEntries::Leaf(leases) }
     }
 
-    fn inner(mut children: Vec<Child>) -> Self {
+    fn inner(mut children: Vec<ChildNode>) -> Self {
         count(&mut children);
         let first = children.first().map_or_else(Name::default, |child| child.node.first.clone());
-        Self { first, entries: Entries::Inner(children) }
+        Self { first, entries: NodeEntries::Inner(children) }
     }
 
     fn len(&self) -> usize {
         match &self.entries {
-            Entries::Leaf(leases) => leases.len(),
-            Entries::Inner(children) => children.last().map_or(0, |child| child.end),
+            NodeEntries::Leaf(leases) => leases.len(),
+            NodeEntries::Inner(children) => children.last().map_or(0, |child| child.end),
         }
     }
 
@@ -105,14 +105,14 @@ impl Node {
             self.first = lease.name.clone();
         }
         match &mut self.entries {
-            Entries::Leaf(leases) => {
+            NodeEntries::Leaf(leases) => {
                 match leases.binary_search_by(|known| known.name.cmp(&lease.name)) {
                     Ok(place) => leases[place] = lease,
                     Err(place) => insert(leases, place, lease),
                 }
                 split(leases).map(Self::leaf)
             }
-            Entries::Inner(children) => {
+            NodeEntries::Inner(children) => {
                 let place = child_of(children, &lease.name);
                 let node = Arc::make_mut(&mut children[place].node);
                 let before = node.len();
@@ -122,7 +122,7 @@ impl Node {
                     return None;
                 }
                 if let Some(rest) = rest {
-                    insert(children, place + 1, Child { end: 0, node: Arc::new(rest) });
+                    insert(children, place + 1, ChildNode { end: 0, node: Arc::new(rest) });
                 }
                 let rest = split(children).map(Self::inner);
                 count(children);
@@ -134,11 +134,11 @@ impl Node {
     /// Removes the lease of this name, which must be there.
     fn remove(&mut self, name: &str) {
         let first = match &mut self.entries {
-            Entries::Leaf(leases) => {
+            NodeEntries::Leaf(leases) => {
                 leases.retain(|lease| *lease.name != *name);
                 leases.first().map(|lease| &lease.name)
             }
-            Entries::Inner(children) => {
+            NodeEntries::Inner(children) => {
                 let place = child_of(children, name);
                 let node = Arc::make_mut(&mut children[place].node);
                 node.remove(name);
@@ -157,12 +157,12 @@ impl Node {
 }
 
 /// The position of the child that has this name, or would have it.
-fn child_of(children: &[Child], name: &str) -> usize {
+fn child_of(children: &[ChildNode], name: &str) -> usize {
     children.partition_point(|child| *child.node.first <= *name).saturating_sub(1)
 }
 
 /// Counts the leases of each child anew.
-fn count(children: &mut [Child]) {
+fn count(children: &mut [ChildNode]) {
     let mut end = 0;
     for child in children {
         end += child.node.len();
@@ -179,7 +179,7 @@ fn insert<T>(entries: &mut Vec<T>, place: usize, entry: T) {
 
 /// Splits off the second half of a node's entries, if they are too many.
 fn split<T>(entries: &mut Vec<T>) -> Option<Vec<T>> {
-    (entries.len() > NODE).then(|| entries.split_off(NODE / 2))
+    (entries.len() > MAX_NODE_ENTRIES).then(|| entries.split_off(MAX_NODE_ENTRIES / 2))
 }
 
 impl Roster {
@@ -200,20 +200,20 @@ impl Roster {
 
     /// The lease at a position in the order of names; `None` beyond the end.
     pub fn get(&self, position: usize) -> Option<&Arc<ListedLease>> {
-        let mut search = Search { node: &self.root, position };
-        while search.descend() {}
-        search.lease()
+        let mut descent = Descent { node: &self.root, position };
+        while descent.descend() {}
+        descent.lease()
     }
 
     /// The leases at several positions, without those that don't exist. The searches go down the tree
     /// side by side, one level at a time, so that the processor fetches their memory at once and not
     /// one after the other.
     pub(crate) fn get_all(&self, positions: impl Iterator<Item = usize>) -> Few<&Arc<ListedLease>> {
-        let mut searches: Few<Search<'_>> =
-            positions.map(|position| Search { node: &self.root, position }).collect();
+        let mut searches: Few<Descent<'_>> =
+            positions.map(|position| Descent { node: &self.root, position }).collect();
         // `|` and not `||`: every search takes its step.
         while searches.iter_mut().fold(false, |any, search| search.descend() | any) {}
-        let leases = searches.iter().filter_map(Search::lease);
+        let leases = searches.iter().filter_map(Descent::lease);
         leases.inspect(|lease| prefetch_arc(lease)).collect()
     }
 
@@ -242,8 +242,8 @@ impl Roster {
         let (mut node, mut before) = (&*self.root, 0);
         loop {
             match &node.entries {
-                Entries::Leaf(leases) => return (before, leases),
-                Entries::Inner(children) => {
+                NodeEntries::Leaf(leases) => return (before, leases),
+                NodeEntries::Inner(children) => {
                     let place = child_of(children, name);
                     before += place.checked_sub(1).map_or(0, |before| children[before].end);
                     node = &children[place].node;
@@ -286,9 +286,9 @@ impl Roster {
     pub(crate) fn insert_shared(&mut self, lease: Arc<ListedLease>) {
         // If the root was split, a new root takes both halves: the tree grows at its top.
         if let Some(rest) = Arc::make_mut(&mut self.root).insert(lease) {
-            let child = |node| Child { end: 0, node };
+            let child = |node| ChildNode { end: 0, node };
             let children = vec![child(std::mem::take(&mut self.root)), child(Arc::new(rest))];
-            self.root = Arc::new(Node::inner(children));
+            self.root = Arc::new(TreeNode::inner(children));
         }
     }
 
@@ -299,7 +299,7 @@ impl Roster {
         }
         Arc::make_mut(&mut self.root).remove(name);
         // A root with a single child is left out: the tree shrinks at its top.
-        while let Entries::Inner(children) = &self.root.entries {
+        while let NodeEntries::Inner(children) = &self.root.entries {
             let only = match &children[..] {
                 [] => Arc::default(),
                 [child] => child.node.clone(),
@@ -348,12 +348,14 @@ impl From<Vec<ListedLease>> for Roster {
         leases.dedup_by(|next, first| next.name == first.name);
         let leases: Vec<Arc<ListedLease>> = leases.into_iter().map(Arc::new).collect();
         // Builds the tree level by level from its leaves, each node half full so that it can grow.
-        let mut nodes: Vec<Arc<Node>> =
-            leases.chunks(NODE / 2).map(|leases| Arc::new(Node::leaf(leases.to_vec()))).collect();
+        let mut nodes: Vec<Arc<TreeNode>> = leases
+            .chunks(MAX_NODE_ENTRIES / 2)
+            .map(|leases| Arc::new(TreeNode::leaf(leases.to_vec())))
+            .collect();
         while nodes.len() > 1 {
-            let above = nodes.chunks(NODE / 2).map(|nodes| {
-                let child = |node: &Arc<Node>| Child { end: 0, node: node.clone() };
-                Arc::new(Node::inner(nodes.iter().map(child).collect()))
+            let above = nodes.chunks(MAX_NODE_ENTRIES / 2).map(|nodes| {
+                let child = |node: &Arc<TreeNode>| ChildNode { end: 0, node: node.clone() };
+                Arc::new(TreeNode::inner(nodes.iter().map(child).collect()))
             });
             nodes = above.collect();
         }

@@ -35,7 +35,7 @@ pub struct Candidate {
     /// The latency in nanoseconds in the lower [`LATENCY_BITS`], 0 if it is unknown; above them its
     /// age in seconds.
     latency: u64,
-    /// In units of 1,024 ns.
+    /// The age of the load in units of 1,024 ns; [`UNKNOWN_LOAD_AGE`] if it is unknown.
     load_age: u32,
     outstanding: u32,
 }
@@ -44,7 +44,9 @@ pub struct Candidate {
 pub(crate) const LATENCY_BITS: u32 = 40;
 /// The longest latency, in nanoseconds.
 pub(crate) const MAX_LATENCY_NS: u64 = (1 << LATENCY_BITS) - 1;
+/// The age that marks an unknown latency.
 const UNKNOWN_LATENCY_AGE: u64 = (1 << (u64::BITS - LATENCY_BITS)) - 1;
+/// The age that marks an unknown load.
 const UNKNOWN_LOAD_AGE: u32 = u32::MAX;
 /// A load's age is kept in units of 2^10 ns.
 const LOAD_AGE_SHIFT: u32 = 10;

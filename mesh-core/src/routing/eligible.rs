@@ -55,7 +55,7 @@ impl<'a> Eligible<'a> {
         (lease.id() == peer).then_some(place - before)
     }
 
-    /// The peer of a shortlist that names no other.
+    /// The peer of a shortlist that names just one; `None` for any other shortlist.
     pub(crate) fn only(&self, shortlist: &Shortlist) -> Option<&'a Arc<ListedLease>> {
         match shortlist {
             Shortlist::Some(picks) if picks.as_slice().len() == 1 => self.get(picks.as_slice()[0]),

@@ -63,7 +63,7 @@ fn least_by_key<K: Ord>(
 /// An integer for each number, in the order of [`f64::total_cmp`].
 const fn total_order(number: f64) -> i64 {
     let bits = number.to_bits() as i64;
-    // The bits of a negative number grow with its distance from zero: turn all but the sign over.
+    // As integers, the bits of negative numbers are in the reverse order: invert all but the sign.
     bits ^ ((bits >> 63) as u64 >> 1) as i64
 }
 

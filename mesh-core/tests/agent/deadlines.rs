@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use mesh_core::agent::{AgentConfig, CallError, Failure, Tried};
+use mesh_core::agent::{AgentConfig, CallError, Failure, TriedPeers};
 use mesh_core::protocol::{Reply, Task, WorkReply};
 
 use crate::driver::{Driver, at, config, job, load, ms, output};
@@ -98,7 +98,7 @@ fn an_attempt_may_end_before_the_deadline() {
     let second = driver.only_peer();
     assert_ne!(first, second, "the first call is abandoned");
     driver.advance(ms(300));
-    let tried = Tried { busy: 0, unreachable: 2 };
+    let tried = TriedPeers { busy: 0, unreachable: 2 };
     assert_eq!(driver.failure(ticket), &Failure::NoReachablePeers(tried));
     driver.assert_idle();
 }

@@ -25,7 +25,7 @@ struct Script {
     wants: Vec<&'static str>,
     /// Whether it asks for as many probes as it may have.
     is_greedy: bool,
-    /// Shortlists all peers.
+    /// Whether its shortlist has all peers, and not only the first one.
     ranks_all: bool,
     timeout: Option<Timestamp>,
 }

@@ -1,7 +1,7 @@
 //! Retries: which attempts are followed by another one, how many there may be, and the failure that
 //! is answered when there are no more.
 
-use mesh_core::agent::{CallError, Failure, Note, RegistryReply, Tried};
+use mesh_core::agent::{CallError, Failure, Note, RegistryReply, TriedPeers};
 use mesh_core::jsonrpc::Error;
 use mesh_core::protocol::{InfoReply, Reply, Task};
 use mesh_core::resilience::RetryConfig;
@@ -64,12 +64,12 @@ fn refusals_and_failed_connects_go_to_another_peer() {
 #[test]
 fn the_errors_tell_busy_from_unreachable() {
     let cases = [
-        ([BUSY, STOPPING], Failure::AllBusy(Tried { busy: 2, unreachable: 0 })),
+        ([BUSY, STOPPING], Failure::AllBusy(TriedPeers { busy: 2, unreachable: 0 })),
         (
             [CallError::NotSent, CallError::NotSent],
-            Failure::NoReachablePeers(Tried { busy: 0, unreachable: 2 }),
+            Failure::NoReachablePeers(TriedPeers { busy: 0, unreachable: 2 }),
         ),
-        ([CallError::NotSent, BUSY], Failure::AllBusy(Tried { busy: 1, unreachable: 1 })),
+        ([CallError::NotSent, BUSY], Failure::AllBusy(TriedPeers { busy: 1, unreachable: 1 })),
     ];
     for (errors, expected) in cases {
         let mut driver = Driver::with_peers(random(), &["a", "b"]);
@@ -90,7 +90,7 @@ fn attempts_are_bounded() {
     let ticket = driver.delegate(job());
     fail_next(&mut driver, BUSY);
     fail_next(&mut driver, BUSY);
-    let tried = Tried { busy: 2, unreachable: 0 };
+    let tried = TriedPeers { busy: 2, unreachable: 0 };
     assert_eq!(driver.failure(ticket), &Failure::RetriesExhausted(tried));
     driver.assert_idle();
 }
@@ -127,7 +127,7 @@ fn an_empty_budget_is_an_error_of_its_own() {
     let mut driver = Driver::with_peers(settings, &["a", "b"]);
     let ticket = driver.delegate(job());
     fail_next(&mut driver, BUSY);
-    let tried = Tried { busy: 1, unreachable: 0 };
+    let tried = TriedPeers { busy: 1, unreachable: 0 };
     assert_eq!(driver.failure(ticket), &Failure::RetriesExhausted(tried));
 }
 

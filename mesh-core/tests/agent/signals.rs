@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use mesh_core::agent::{CallError, Failure, Tried};
+use mesh_core::agent::{CallError, Failure, TriedPeers};
 use mesh_core::protocol::Request;
 
 use crate::driver::{Driver, config, job, lease, load, ms};
@@ -126,7 +126,7 @@ fn silence_of_everybody_is_no_reachable_peers() {
     let mut driver = Driver::with_peers(config(LEAST_LOADED), &["a", "b", "c"]);
     let ticket = driver.delegate(job());
     driver.advance(ms(200));
-    let tried = Tried { busy: 0, unreachable: 3 };
+    let tried = TriedPeers { busy: 0, unreachable: 3 };
     assert_eq!(driver.failure(ticket), &Failure::NoReachablePeers(tried));
     driver.assert_idle();
 }
@@ -139,7 +139,7 @@ fn rounds_of_silence_are_bounded_by_the_attempts() {
     let mut driver = Driver::with_peers(settings, &["a", "b", "c"]);
     let ticket = driver.delegate(job());
     driver.advance(ms(400));
-    let tried = Tried { busy: 0, unreachable: 2 };
+    let tried = TriedPeers { busy: 0, unreachable: 2 };
     assert_eq!(driver.failure(ticket), &Failure::RetriesExhausted(tried));
 }
 
@@ -149,6 +149,6 @@ fn a_probed_peer_that_says_it_is_shutting_down_was_reached() {
     let ticket = driver.delegate(job());
     driver.fail("a", CallError::Answered(Failure::ShuttingDown));
     driver.fail("b", CallError::NotSent);
-    let tried = Tried { busy: 1, unreachable: 1 };
+    let tried = TriedPeers { busy: 1, unreachable: 1 };
     assert_eq!(driver.failure(ticket), &Failure::AllBusy(tried));
 }

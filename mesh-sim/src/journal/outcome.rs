@@ -1,6 +1,6 @@
 //! How requests end, as their clients see it.
 
-use mesh_core::agent::{CallError, Failure, FailureKind, Tried};
+use mesh_core::agent::{CallError, Failure, FailureKind, TriedPeers};
 use mesh_core::protocol::Reply;
 
 /// How a request of the workload ended. Every request has exactly one outcome. The client decides
@@ -62,10 +62,10 @@ impl RequestOutcome {
     pub const fn of_failure(failure: &Failure) -> Self {
         match failure {
             Failure::DeadlineExceeded => Self::TimedOut,
-            Failure::RetriesExhausted(Tried { unreachable: 0, .. }) => {
+            Failure::RetriesExhausted(TriedPeers { unreachable: 0, .. }) => {
                 Self::Refused(RequestRefusal::RetriesExhaustedBusy)
             }
-            Failure::RetriesExhausted(Tried { busy: 0, .. }) => {
+            Failure::RetriesExhausted(TriedPeers { busy: 0, .. }) => {
                 Self::Refused(RequestRefusal::RetriesExhaustedUnreachable)
             }
             other => Self::Refused(RequestRefusal::Failed(other.kind())),
