@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# How the event engine scales: the same number of requests through 10 to 10,000 agents, first with
-# every agent 70 % busy, then with the same load on the whole mesh. Prints the tables of
+# Measures how the event engine scales: the same number of requests through 10 to 10,000 agents,
+# first with every agent 70 % busy, then with the same rate on the whole mesh. Prints the tables of
 # docs/speed.md, in CPU seconds of the whole process.
 #
 #   mesh-bench/scaling.sh [POLICY] [REQUESTS]
@@ -13,7 +13,7 @@ directory=$(mktemp -d)
 trap 'rm -rf "$directory"' EXIT
 TIMEFORMAT='%U %S'
 
-# row AGENTS RATE: one run, one line.
+# row AGENTS RATE: measures one run and prints one line.
 row() {
   cat > "$directory/scaling.toml" << SCENARIO
 name = "scaling"

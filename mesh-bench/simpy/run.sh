@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Jobs per second of an M/M/8 queue: mesh-sim with full agent logic and oracles, against a bare
-# SimPy model, on the same machine in the same run. Prints the ratio.
+# Measures the jobs per second of an M/M/8 queue, in mesh-sim with complete agent logic and oracles
+# and in a bare SimPy model, on the same machine in the same run. Prints the ratio.
 #
 #   mesh-bench/simpy/run.sh [REPETITIONS]
 #
-# Installs SimPy in a virtual environment under target/. Without Python there is nothing to compare
-# with: says so and ends well.
+# Installs SimPy in a virtual environment under target/. If there is no Python, it says so and ends
+# without an error.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 

@@ -1,4 +1,6 @@
-//! Measures the mesh, and holds its simulation against the real thing. Criterion benchmarks live
-//! under `benches/`: `cargo bench -p mesh-bench`.
+//! Measures the mesh, and compares its simulation with the real thing. This library holds what
+//! compares two results; everything else belongs to the program `mesh-bench`.
+//!
+//! Criterion benchmarks are in `benches/`: `cargo bench -p mesh-bench`.
 
 pub mod compare;

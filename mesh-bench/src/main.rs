@@ -1,10 +1,10 @@
-//! `mesh-bench`: the mesh measured, and its simulation held against the real thing.
+//! `mesh-bench` measures the mesh, and compares its simulation with the real thing.
 
 mod calibrate;
 mod cli;
-mod http_load;
 mod idle;
 mod live;
+mod request_generator;
 mod throughput;
 
 use std::process::ExitCode;

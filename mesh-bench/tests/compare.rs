@@ -1,4 +1,4 @@
-//! `mesh-bench compare` from end to end, with the committed results.
+//! `mesh-bench compare` from end to end, on the committed results.
 
 use std::fs::File;
 use std::path::PathBuf;
@@ -79,7 +79,7 @@ fn a_result_with_itself_has_no_error() {
 }
 
 #[test]
-fn what_is_missing_is_named() {
+fn a_missing_policy_or_summary_is_named() {
     let output = compare("baseline", "overload", &["--policy", "p2c_stale"]);
     assert_eq!(output.status.code(), Some(2));
     let error = text(&output.stderr);

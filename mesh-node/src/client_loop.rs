@@ -1,9 +1,10 @@
-//! Open and closed loops of requests, generic over what a request is and how it is sent.
+//! Open and closed loops of requests: when clients send, whatever a request is and however it is
+//! sent.
 //!
-//! In an open loop requests are due at given times, whatever became of those before them, so a slow
-//! server does not slow its clients down. In a closed loop each of N clients waits for the end of its
-//! request before it sends the next one. Both read the time from a [`Clock`] only, so they run in
-//! simulated time as well.
+//! In an open loop each request is due at a given time, no matter what became of the earlier ones,
+//! so a slow server does not slow its clients down. In a closed loop each of N clients waits for
+//! the end of its request before it sends the next one. Both read the time from a [`Clock`] only,
+//! so they run in simulated time as well.
 
 use std::iter::Peekable;
 use std::pin::pin;
@@ -16,26 +17,27 @@ use tokio::task::{JoinError, JoinSet};
 
 use crate::Clock;
 
-/// Hands out requests at the times at which they are due.
+/// Hands out each request when it is due.
 ///
-/// Implemented by [`Timed`], which waits on the runtime's timers, and by the receiving end of a channel
-/// whose sender keeps the time, for example a thread in [`pace`].
+/// There are two: [`Timed`], which waits on the runtime's timers, and the receiving end of a
+/// channel, whose sender keeps the time. [`pace`] is such a sender, and more precise.
 pub trait Schedule {
-    /// A request.
+    /// What is sent.
     type Item;
 
-    /// Waits for the next request to be due; `None` after the last one.
+    /// Waits until the next request is due. `None` after the last one.
     fn next(&mut self) -> impl Future<Output = Option<Self::Item>> + Send;
 }
 
-/// A [`Schedule`] on the runtime's timers, which are up to 1 ms late.
+/// A [`Schedule`] on the runtime's timers, which fire up to 1 ms late.
 pub struct Timed<I: Iterator> {
     clock: Clock,
     requests: Peekable<I>,
 }
 
 impl<T, I: Iterator<Item = (Timestamp, T)>> Timed<I> {
-    /// A schedule of requests, each with the time at which it is due, in the order of these times.
+    /// A schedule of requests, each with the time at which it is due. They must come in the order
+    /// of these times.
     pub fn new(clock: Clock, requests: I) -> Self {
         Self { clock, requests: requests.peekable() }
     }
@@ -59,8 +61,10 @@ impl<T: Send> Schedule for UnboundedReceiver<T> {
     }
 }
 
-/// Calls `hand_over` with each request when it is due, until it returns false. Blocks its thread,
-/// which wakes some 0.1 ms late, where the runtime's timers are up to 1 ms late.
+/// Calls `hand_over` with each request when it is due, until there is none left or `hand_over`
+/// returns false.
+///
+/// Blocks its thread: a thread wakes some 0.1 ms late, the runtime's timers up to 1 ms.
 pub fn pace<T>(
     clock: Clock,
     requests: impl Iterator<Item = (Timestamp, T)>,
@@ -72,7 +76,7 @@ pub fn pace<T>(
             if left.is_zero() {
                 break;
             }
-            // May return early, so the time is read again.
+            // May return early, so the loop looks at the clock again.
             park_timeout(left);
         }
         if !hand_over(request) {
@@ -81,8 +85,11 @@ pub fn pace<T>(
     }
 }
 
-/// Sends each request when it is due, in a task of its own, and waits for all to end. `ended` gets
-/// what each came to. While `max_open` requests, at least 1, are under way, the next ones wait.
+/// Sends each request when it is due, in a task of its own, and waits until all have ended. `ended`
+/// is called with what each of them returned.
+///
+/// At most `max_open` requests, which must be at least 1, are under way at once. Later ones wait
+/// for their turn, and are then sent late.
 pub async fn open_loop<S: Schedule, F>(
     mut due: S,
     max_open: usize,
@@ -111,8 +118,10 @@ pub async fn open_loop<S: Schedule, F>(
     }
 }
 
-/// Lets `clients` clients send one request after the other. `next` says what the client with this
-/// number, from 0, sends next and when it is due; `None` if the client is done.
+/// Runs `clients` clients, each of which sends one request after the other.
+///
+/// `next` gets the number of a client, from 0, and says what that client sends next and when it is
+/// due; `None` if the client is done.
 pub async fn closed_loop<T, F>(
     clock: Clock,
     clients: usize,
@@ -127,7 +136,7 @@ pub async fn closed_loop<T, F>(
     for client in 0..clients {
         let (next, send) = (next.clone(), send.clone());
         loops.spawn(async move {
-            // A statement of its own: the lock is free while the request is under way.
+            // A closure of its own, so that the lock is free again while the request is under way.
             let draw = || next.lock().unwrap_or_else(PoisonError::into_inner)(client);
             while let Some((at, request)) = draw() {
                 clock.sleep_until(at).await;
@@ -140,7 +149,8 @@ pub async fn closed_loop<T, F>(
     }
 }
 
-/// A panic in a task is one of whoever runs the loop. Nothing here cancels a task.
+/// The task's result. A panic in a task becomes one of whoever runs the loop; nothing here cancels
+/// a task, so there is no other error.
 fn unless_panicked<T>(result: Result<T, JoinError>) -> T {
     result.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
 }
@@ -150,15 +160,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-
-    fn paused(test: impl Future<Output = ()>) {
-        tokio::runtime::Builder::new_current_thread()
-            .enable_time()
-            .start_paused(true)
-            .build()
-            .expect("a runtime")
-            .block_on(test);
-    }
+    use crate::clock::run_paused;
 
     fn at_ms(ms: u64) -> Timestamp {
         Timestamp::from(Duration::from_millis(ms))
@@ -180,7 +182,7 @@ mod tests {
 
     #[test]
     fn an_open_loop_waits_for_nothing_but_its_limit() {
-        paused(async {
+        run_paused(async {
             assert_eq!(sent_at(usize::MAX).await, [0, 10, 20, 30]);
             assert_eq!(sent_at(2).await, [0, 10, 100, 110]);
         });
@@ -188,7 +190,7 @@ mod tests {
 
     #[test]
     fn clients_of_a_closed_loop_wait_for_their_own_requests_alone() {
-        paused(async {
+        run_paused(async {
             let clock = Clock::start();
             let sent = Arc::new(Mutex::new(Vec::new()));
             let mut left = [2, 3];

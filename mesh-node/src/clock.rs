@@ -7,7 +7,9 @@ use tokio::time::Instant;
 
 /// Turns the runtime's clock into the [`Timestamp`]s that state machines are given.
 ///
-/// The clock is tokio's, so a paused or simulated runtime is obeyed. Copies agree with each other.
+/// It reads tokio's clock, so it stands still on a paused runtime and follows a simulated one.
+/// Copies of a clock always agree. A program starts one clock and copies it to whatever needs the
+/// time.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
     origin: Instant,
@@ -20,19 +22,19 @@ impl Clock {
         Self::started_ago(Duration::ZERO)
     }
 
-    /// A clock that reads `elapsed` now: for a host that joins a run late or comes back to it.
+    /// A clock that reads `elapsed` now: for a simulated host that joins a run late or restarts.
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the clock")]
     pub fn started_ago(elapsed: Duration) -> Self {
-        // An origin before the platform's own zero cannot be expressed, so the offset is kept.
+        // The offset is kept apart: an `Instant` before the platform's own zero can't be expressed.
         Self { origin: Instant::now(), at_origin: elapsed.into() }
     }
 
-    /// Time since the run began.
+    /// The time since the clock's zero.
     pub fn now(&self) -> Timestamp {
         self.at_origin + self.origin.elapsed()
     }
 
-    /// Waits until `deadline`; returns at once if it has passed, never for [`Timestamp::MAX`].
+    /// Waits until `deadline`. Returns at once if it has passed, and never for [`Timestamp::MAX`].
     ///
     /// tokio's timers have a resolution of 1 ms and round up, so this wakes up to 1 ms late and
     /// never early.
@@ -45,22 +47,24 @@ impl Clock {
     }
 }
 
+/// Runs a test on a paused clock: time passes at once when everything waits, and not otherwise.
+#[cfg(test)]
+pub(crate) fn run_paused(test: impl Future<Output = ()>) {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .expect("a runtime")
+        .block_on(test);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn paused(test: impl Future<Output = ()>) {
-        tokio::runtime::Builder::new_current_thread()
-            .enable_time()
-            .start_paused(true)
-            .build()
-            .expect("a runtime")
-            .block_on(test);
-    }
-
     #[test]
     fn sleeps_until_the_deadline_and_not_less() {
-        paused(async {
+        run_paused(async {
             let clock = Clock::start();
             clock.sleep_until(Timestamp::from_nanos(2_500_000)).await;
             let now = clock.now().as_nanos();
@@ -72,7 +76,7 @@ mod tests {
 
     #[test]
     fn a_late_host_shares_the_time_line() {
-        paused(async {
+        run_paused(async {
             let first = Clock::start();
             tokio::time::sleep(Duration::from_secs(40)).await;
             let late = Clock::started_ago(first.now().elapsed());
@@ -84,7 +88,7 @@ mod tests {
 
     #[test]
     fn never_does_not_come() {
-        paused(async {
+        run_paused(async {
             let clock = Clock::start();
             let year = Duration::from_secs(365 * 24 * 3600);
             let never = clock.sleep_until(Timestamp::MAX);

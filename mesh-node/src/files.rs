@@ -1,4 +1,4 @@
-//! Files that are read whole, up to a limit.
+//! Reads whole files up to a limit, so that a wrong path can't fill the memory.
 
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -6,10 +6,10 @@ use std::path::Path;
 
 use mesh_core::text;
 
-/// The content of a file of at most `most` bytes. What is larger is not read to its end.
+/// Reads a file of at most `most` bytes. Of a larger one, no more than `most + 1` bytes are read.
 ///
 /// # Errors
-/// If it can't be read, or is larger.
+/// If the file can't be read or is larger.
 pub fn read_bytes(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     File::open(path)?.take(most + 1).read_to_end(&mut bytes)?;
@@ -19,10 +19,10 @@ pub fn read_bytes(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// The text of a file of at most `most` bytes, without a byte order mark.
+/// Reads a UTF-8 file of at most `most` bytes, and drops a byte order mark at its beginning.
 ///
 /// # Errors
-/// If it can't be read, is larger, or is not UTF-8.
+/// If the file can't be read, is larger, or is not UTF-8.
 pub fn read_text(path: &Path, most: u64) -> io::Result<String> {
     let bytes = read_bytes(path, most)?;
     let text = text::read(&bytes).map(str::to_owned);

@@ -1,14 +1,17 @@
 //! The async shell around `mesh-core`: sockets, HTTP/1.1 and the clock.
 //!
-//! Everything is generic over [`Net`], so that the same code runs on real sockets and on simulated
-//! ones, and reads time only through [`Clock`], so that it is deterministic on a paused clock.
+//! The crate carries out what the state machines of `mesh-core` ask for: it opens connections,
+//! sends and answers HTTP requests, waits for timers and starts jobs. All of it is generic over
+//! [`Net`], so the same code runs on real and on simulated sockets. It reads the time only through
+//! [`Clock`], so it is deterministic on a paused clock.
 //!
 //! # An agent in a program of yours
 //!
-//! An [`AgentNode`] serves on a listener until it is told to stop. It takes an
-//! [`AgentConfig`](mesh_core::agent::AgentConfig), which decides what it admits and whom it delegates
-//! to; a [`Host`], which does its jobs; and [`Observer`]s. What a job does is up to an
-//! [`Executor`](work::Executor): one of yours, or one of those in [`work`]. This agent shouts:
+//! An [`AgentNode`] serves on a listener until it is told to stop. It is made of an
+//! [`AgentConfig`](mesh_core::agent::AgentConfig), which says what the agent admits and how it
+//! delegates; a [`Host`], which does the agent's jobs and reports its load; and any number of
+//! [`Observer`]s. What a job does is up to an [`Executor`](work::Executor): one of yours, or one of
+//! those in [`work`]. The agent of this example answers each job with its text in capital letters:
 //!
 //! ```
 //! use std::time::Duration;
@@ -16,7 +19,7 @@
 //! use mesh_core::agent::{AgentConfig, Identity};
 //! use mesh_core::protocol::{Reply, Request, Task};
 //! use mesh_core::seed::Seed;
-//! use mesh_node::agent::{Parts, call};
+//! use mesh_node::agent::{AgentParts, call};
 //! use mesh_node::host::{JobResult, LiveHost};
 //! use mesh_node::http::{Client, ClientLimits};
 //! use mesh_node::work::{Executor, output};
@@ -35,11 +38,11 @@
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let listener = TokioNet.bind("127.0.0.1:0").await?;
 //! let url = TokioNet::local_addr(&listener)?.to_string();
-//! // A later life of the name has a greater incarnation: the time in microseconds will do.
+//! // Each start of an agent needs a greater incarnation: the time in microseconds is one.
 //! let identity = Identity { name: "shouter".into(), url: url.as_str().into(), incarnation: 1 };
-//! // What it says of its machine: CPU and memory in percent. `LiveHost::sampled` measures them.
+//! // The load that it reports, CPU and memory in percent. `LiveHost::sampled` measures it.
 //! let host = LiveHost::new(Shout, Duration::from_secs(1), || (12.5, 40.0));
-//! let parts = Parts::new(host, "127.0.0.1:8500");
+//! let parts = AgentParts::new(host, "127.0.0.1:8500");
 //! let agent = AgentNode::new(identity, AgentConfig::default(), &Seed::root(1), parts);
 //! let (stop, stopped) = oneshot::channel::<()>();
 //! let running = tokio::spawn(agent.run(listener, async { drop(stopped.await) }));
@@ -59,12 +62,12 @@
 //! | for | look in |
 //! |---|---|
 //! | an agent, a registry | [`AgentNode`], [`RegistryNode`] |
-//! | how jobs are done, and on which machine | [`work`], [`host`] |
+//! | how jobs are done, and where the load figures come from | [`work`], [`host`] |
 //! | log, metrics, traces | [`observer`] |
-//! | an HTTP service of your own, keys and other checks before a body is read | [`http`] |
+//! | an HTTP service of your own; checks of keys and hosts before a body is read | [`http`] |
 //! | calls of a JSON-RPC service | [`rpc`], [`agent::call`] |
-//! | another network | [`Net`] |
-//! | what a program needs of its process, such as child processes that end with it | [`process`] |
+//! | another network than the operating system's | [`Net`] |
+//! | standard output, signals, child processes that end with their parent | [`process`] |
 
 pub mod agent;
 pub mod client_loop;

@@ -1,23 +1,25 @@
-//! Metrics in Prometheus' text format (version 0.0.4).
+//! Pages of metrics in Prometheus' text format (version 0.0.4).
 
 use std::fmt::{Display, Write as _};
 use std::time::Duration;
 
 use crate::http::{Response, StatusCode};
 
-/// Upper bounds of a [`Histogram`]'s buckets, in seconds.
+/// The upper bounds of a [`Histogram`]'s buckets, in seconds.
 const BOUNDS_S: [f64; 15] =
     [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
 
-/// Durations by size.
+/// Counts durations by size.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Histogram {
+    /// Durations in each bucket. A duration above the last bound is in none, only in `count`.
     counts: [u64; BOUNDS_S.len()],
     count: u64,
     sum_s: f64,
 }
 
 impl Histogram {
+    /// Counts a duration in the first bucket that it fits into.
     pub(crate) fn record(&mut self, duration: Duration) {
         let seconds = duration.as_secs_f64();
         if let Some(bucket) = BOUNDS_S.iter().position(|bound| seconds <= *bound) {
@@ -28,24 +30,25 @@ impl Histogram {
     }
 }
 
-/// A page of metrics under construction. Label values must need no escapes.
+/// A page of metrics that is being written. Label values must be free of characters that need
+/// escapes.
 #[derive(Debug, Default)]
-pub(crate) struct Page(String);
+pub(crate) struct MetricsPage(String);
 
-impl Page {
-    /// A number that goes up and down.
+impl MetricsPage {
+    /// Adds a number that goes up and down.
     pub(crate) fn gauge(&mut self, name: &str, help: &str, value: impl Display) {
         self.head(name, help, "gauge");
         self.sample(name, "", value);
     }
 
-    /// A number that only rises.
+    /// Adds a number that only rises.
     pub(crate) fn counter(&mut self, name: &str, help: &str, value: impl Display) {
         self.head(name, help, "counter");
         self.sample(name, "", value);
     }
 
-    /// Numbers that only rise, by labels (`a="1",b="2"`).
+    /// Adds numbers that only rise, each with its labels (`a="1",b="2"`).
     pub(crate) fn counters(
         &mut self,
         name: &str,
@@ -58,7 +61,7 @@ impl Page {
         }
     }
 
-    /// Durations by size, by labels.
+    /// Adds durations by size, each with its labels.
     pub(crate) fn histograms<'a>(
         &mut self,
         name: &str,
@@ -67,13 +70,15 @@ impl Page {
     ) {
         self.head(name, help, "histogram");
         for (labels, histogram) in samples {
-            let mut below = 0;
+            // In this format a bucket counts all durations up to its bound, not those between two
+            // bounds.
+            let mut so_far = 0;
             let bucket = |page: &mut Self, bound: &dyn Display, count| {
                 page.sample(&format!("{name}_bucket"), &format!("{labels},le=\"{bound}\""), count);
             };
             for (bound, count) in BOUNDS_S.iter().zip(histogram.counts) {
-                below += count;
-                bucket(self, bound, below);
+                so_far += count;
+                bucket(self, bound, so_far);
             }
             bucket(self, &"+Inf", histogram.count);
             self.sample(&format!("{name}_sum"), &labels, histogram.sum_s);
@@ -81,7 +86,7 @@ impl Page {
         }
     }
 
-    /// The page as an answer.
+    /// The page as an HTTP answer.
     pub(crate) fn into_response(self) -> Response {
         let mut response = Response::text(StatusCode::OK, self.0);
         response.content_type = "text/plain; version=0.0.4; charset=utf-8";
@@ -111,7 +116,7 @@ mod tests {
         for ms in [1, 2, 40_000] {
             histogram.record(Duration::from_millis(ms));
         }
-        let mut page = Page::default();
+        let mut page = MetricsPage::default();
         page.gauge("leases", "Live leases.", 2);
         page.counters("ends_total", "Ends.", [("kind=\"expired\"".to_owned(), 3)]);
         page.histograms("seconds", "Times.", [("method=\"info\"".to_owned(), &histogram)]);

@@ -1,4 +1,4 @@
-//! Where sockets come from: the operating system here, a simulation elsewhere.
+//! Where sockets come from: the operating system, or a simulation.
 
 use std::io;
 use std::net::SocketAddr;
@@ -9,58 +9,62 @@ use futures_util::stream::FuturesUnordered;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpSocket, TcpStream};
 
-/// A stream network.
+/// A network on which streams can be opened and accepted.
 ///
-/// [`Net::accept`] must be cancel safe: a future that is dropped before it is ready loses no
-/// connection.
+/// Everything in this crate that needs sockets is generic over it: [`TokioNet`] is the operating
+/// system's TCP, the simulator brings one of its own, and tests use streams in memory.
+///
+/// [`Net::accept`] must be cancel safe: dropping its future before it is ready loses no connection.
 pub trait Net: Clone + Send + Sync + 'static {
-    /// A connected, ordered, reliable byte stream.
+    /// A connected stream: bytes arrive in order and none is lost.
     type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
-    /// A socket that accepts streams; dropping it refuses new ones.
+    /// A socket that accepts streams. Dropping it refuses new ones.
     type Listener: Send + Sync + 'static;
 
-    /// Listens on `addr` (`ip:port`, port 0 for any free one).
+    /// Listens on `addr` (`ip:port`; port 0 stands for any free one).
     ///
     /// # Errors
-    /// If the address is not one of this host or is taken.
+    /// If the address is not one of this host, or is taken.
     fn bind(&self, addr: &str) -> impl Future<Output = io::Result<Self::Listener>> + Send;
 
-    /// Waits for the next stream and says who opened it.
+    /// Waits for the next stream, and says which address opened it.
     ///
     /// # Errors
-    /// If this one stream failed or the host is out of resources; the listener stays usable.
+    /// If this one stream failed, or the host is out of resources. The listener stays usable.
     fn accept(
         listener: &Self::Listener,
     ) -> impl Future<Output = io::Result<(Self::Stream, SocketAddr)>> + Send;
 
-    /// The address that a listener is bound to, its real port included.
+    /// The address that a listener is bound to, with its real port.
     ///
     /// # Errors
-    /// If the operating system will not say.
+    /// If the operating system does not tell it.
     fn local_addr(listener: &Self::Listener) -> io::Result<SocketAddr>;
 
-    /// Opens a stream to `host:port`. May wait for ever: callers bring a timeout.
+    /// Opens a stream to `host:port`. May take for ever: the caller needs a timeout of its own.
     ///
     /// # Errors
-    /// If the name is unknown or nobody accepts there.
+    /// If the name is unknown, or nobody accepts streams there.
     fn connect(&self, host_port: &str) -> impl Future<Output = io::Result<Self::Stream>> + Send;
 }
 
-/// The operating system's TCP, through tokio, with Nagle's algorithm off on both ends: the traffic
-/// is small requests and answers, for which waiting to fill a packet only adds latency.
+/// The operating system's TCP, through tokio. Nagle's algorithm is off at both ends, because the
+/// traffic is small requests and answers: waiting to fill a packet would only add latency.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct TokioNet;
 
-/// Connections that may wait to be accepted. The usual 128 are used up by a burst of agents that
-/// start together, and each one beyond them waits a second for its next attempt.
+/// How many connections may wait to be accepted. A burst of agents that start together exceeds the
+/// usual 128, and each connection beyond waits a second before it tries again.
 const BACKLOG: u32 = 4096;
 
-/// The head start of an address of a name over the next one. The least that RFC 8305, section 5,
-/// recommends: a connect here has a second in all, and machines are near.
+/// How long one address of a name is tried alone before the next one is tried beside it. It is the
+/// least that RFC 8305, section 5, recommends, because machines are near and opening a connection
+/// to a peer may take only a second in all.
 const HEAD_START: Duration = Duration::from_millis(100);
 
-/// Connects to whichever of these answers first. Each is tried once the one before has failed or has
-/// had its head start, so that a silent one does not use up the time of all.
+/// Connects to whichever of these addresses answers first. Each address is tried once the one
+/// before has failed, or has had its head start, so that a silent address does not use up all the
+/// time.
 async fn connect_to_first(addresses: Vec<SocketAddr>) -> io::Result<TcpStream> {
     let mut failure = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
     let mut waiting = addresses.into_iter();
@@ -82,9 +86,11 @@ async fn connect_to_first(addresses: Vec<SocketAddr>) -> io::Result<TcpStream> {
     }
 }
 
+/// Listens on one address.
 fn listen(address: SocketAddr) -> io::Result<tokio::net::TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-    // As everywhere on Unix: a restarted service need not wait for its old connections.
+    // As is usual on Unix: a service that restarts does not wait for the end of its old
+    // connections.
     #[cfg(unix)]
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
@@ -98,7 +104,8 @@ impl Net for TokioNet {
     async fn bind(&self, addr: &str) -> io::Result<Self::Listener> {
         let mut failure = io::Error::new(io::ErrorKind::InvalidInput, "no address to listen on");
         let mut addresses: Vec<SocketAddr> = tokio::net::lookup_host(addr).await?.collect();
-        // `localhost` is both, and most who call it by its number say 127.0.0.1.
+        // `localhost` is an address of IPv4 and one of IPv6, and most people who write its number
+        // write 127.0.0.1.
         addresses.sort_by_key(SocketAddr::is_ipv6);
         for address in addresses {
             match listen(address) {
@@ -131,14 +138,14 @@ impl Net for TokioNet {
 mod tests {
     use super::*;
 
-    /// An address that takes no connection and refuses none, for as long as these sockets live.
+    /// An address that neither takes nor refuses connections for as long as these sockets live.
     async fn silent() -> (SocketAddr, Vec<impl Sized>) {
         let socket = TcpSocket::new_v4().expect("a socket");
         socket.bind(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a port");
         let listener = socket.listen(1).expect("a listener");
         let address = listener.local_addr().expect("an address");
         let mut open = Vec::new();
-        // Until its backlog is full.
+        // Until the backlog is full and the kernel ignores further attempts.
         while let Ok(Ok(stream)) =
             tokio::time::timeout(Duration::from_millis(50), TcpStream::connect(address)).await
         {

@@ -1,4 +1,5 @@
-//! Who watches: a log, metrics and traces on a live node, oracles and recorders in a simulation.
+//! What is told of everything that happens: a log, metrics and traces on a live node, oracles and
+//! recorders in a simulation.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,41 +12,41 @@ use mesh_core::registry::{self, Deafness};
 
 use crate::http::StatusCode;
 
-/// A call of a method of an agent, answered.
+/// A call that an agent has answered.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
-pub struct CallEnd<'a> {
-    /// The method as the caller wrote it: anything.
+pub struct AnsweredCall<'a> {
+    /// The method as the caller wrote it: any text.
     pub method: &'a str,
     /// "ok", or the name of the failure.
     pub outcome: &'static str,
-    /// From the call's arrival to its answer.
+    /// The time from the call's arrival to its answer.
     pub took: Duration,
 }
 
-impl<'a> CallEnd<'a> {
+impl<'a> AnsweredCall<'a> {
     pub(crate) const fn new(method: &'a str, outcome: &'static str, took: Duration) -> Self {
         Self { method, outcome, took }
     }
 }
 
-/// An HTTP request to a service, answered.
+/// An HTTP request that a service has answered.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
-pub struct RequestEnd {
-    /// The path in the service's table; `None` if it is not served.
+pub struct AnsweredRequest {
+    /// The path as it stands in the service's table; `None` if the path is not served.
     pub path: Option<&'static str>,
-    /// The answer's status.
+    /// The HTTP status of the answer.
     pub status: StatusCode,
 }
 
 /// Is told what happens to an agent or a registry, in order and as it happens. Every method does
-/// nothing unless it is implemented, so an observer names only what it wants to see.
+/// nothing unless it is implemented, so an observer implements only what it needs.
 ///
-/// Observers compose: a pair of them is one, and so is an `Arc` of one, `dyn` included. The log, the
-/// metrics and whatever an embedder adds watch the same events side by side.
+/// Observers compose: a pair of observers is an observer, and so is an `Arc` of one, be it `dyn` or
+/// not. So the log, the metrics and whatever a program adds see the same events side by side.
 ///
-/// Implementations must be quick: most methods run while the state machine is locked.
+/// Observers must be quick: most methods run while the state machine is locked.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -71,53 +72,54 @@ pub struct RequestEnd {
 /// assert_eq!(first.0.load(Ordering::Relaxed) + second.0.load(Ordering::Relaxed), 2);
 /// ```
 pub trait Observer: Send + Sync + 'static {
-    /// An agent's note.
+    /// An agent has noted something, such as a delegation, a retry or a change of its peers.
     fn agent(&self, now: Timestamp, agent: &Name, note: &Note) {
         let _ = (now, agent, note);
     }
 
-    /// An agent's load after a sample of its machine; `open` counts its unfinished delegations and
-    /// calls.
+    /// An agent has sampled its load. `open` counts its unfinished delegations and calls.
     fn load(&self, now: Timestamp, agent: &Name, load: &LoadReport, open: usize) {
         let _ = (now, agent, load, open);
     }
 
-    /// The peers that an agent knows, when they have changed and after a sample of its machine.
+    /// The peers that an agent knows: called when they have changed, and after each sample of the
+    /// load.
     fn view(&self, now: Timestamp, agent: &Name, peers: &Peers) {
         let _ = (now, agent, peers);
     }
 
-    /// An agent has answered a call of one of its methods.
-    fn call(&self, now: Timestamp, agent: &Name, end: &CallEnd<'_>) {
-        let _ = (now, agent, end);
+    /// An agent has answered a call.
+    fn call(&self, now: Timestamp, agent: &Name, answered: &AnsweredCall<'_>) {
+        let _ = (now, agent, answered);
     }
 
-    /// The registry's note.
+    /// The registry has noted something, such as a lease that began or ended.
     fn registry(&self, now: Timestamp, note: &registry::LeaseNote) {
         let _ = (now, note);
     }
 
-    /// The registry has renewed the lease of an agent: what happens most there, and is no note.
+    /// The registry has renewed the lease of an agent. This is no note, because it happens far more
+    /// often than anything else.
     fn renewed(&self, now: Timestamp, agent: &Name) {
         let _ = (now, agent);
     }
 
-    /// The registry has found out that it could not hear its agents.
+    /// The registry has noticed that it could not hear its agents for some time.
     fn deafness(&self, now: Timestamp, deafness: Deafness) {
         let _ = (now, deafness);
     }
 
     /// An agent or a registry has answered an HTTP request, or refused it before its body was read.
-    /// A request that could not be read in full is not told.
-    fn request(&self, now: Timestamp, end: &RequestEnd) {
-        let _ = (now, end);
+    /// Not called for a request that could not be read in full.
+    fn request(&self, now: Timestamp, answered: &AnsweredRequest) {
+        let _ = (now, answered);
     }
 }
 
-/// Watches nothing.
+/// No observer at all.
 impl Observer for () {}
 
-/// The methods of an [`Observer`] that tells others all that it is told.
+/// Implements all methods of an [`Observer`] by passing everything on to others.
 macro_rules! pass_on {
     ($this:ident => $($observer:expr),+) => {
         fn agent(&self, now: Timestamp, agent: &Name, note: &Note) {
@@ -135,9 +137,9 @@ macro_rules! pass_on {
             $($observer.view(now, agent, peers);)+
         }
 
-        fn call(&self, now: Timestamp, agent: &Name, end: &CallEnd<'_>) {
+        fn call(&self, now: Timestamp, agent: &Name, answered: &AnsweredCall<'_>) {
             let $this = self;
-            $($observer.call(now, agent, end);)+
+            $($observer.call(now, agent, answered);)+
         }
 
         fn registry(&self, now: Timestamp, note: &registry::LeaseNote) {
@@ -155,19 +157,19 @@ macro_rules! pass_on {
             $($observer.deafness(now, deafness);)+
         }
 
-        fn request(&self, now: Timestamp, end: &RequestEnd) {
+        fn request(&self, now: Timestamp, answered: &AnsweredRequest) {
             let $this = self;
-            $($observer.request(now, end);)+
+            $($observer.request(now, answered);)+
         }
     };
 }
 
-/// Both watch, the first one first.
+/// Both observers are told, the first one first.
 impl<A: Observer, B: Observer> Observer for (A, B) {
     pass_on!(this => this.0, this.1);
 }
 
-/// One that is shared.
+/// A shared observer.
 impl<O: Observer + ?Sized> Observer for Arc<O> {
     pass_on!(this => (**this));
 }

@@ -1,4 +1,4 @@
-//! One JSON-RPC call over HTTP, to an agent or to any other service.
+//! One JSON-RPC call over HTTP, of an agent or of any other service.
 
 use std::time::Duration;
 
@@ -7,26 +7,26 @@ use mesh_core::codec::Origin;
 use mesh_core::jsonrpc::{Id, Limits, Outcome, ResponseError, parse_response};
 
 use crate::Net;
-use crate::http::{CallError, Client, Method, StatusCode};
+use crate::http::{Client, HttpError, Method, StatusCode};
 use crate::wire::ERROR_HEADER;
 
-/// Why a call brought neither a result nor an error object.
+/// Why a call has neither a result nor an error object. The messages fit after "failed to".
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ExchangeError {
-    /// HTTP failed.
+    /// There is no HTTP answer.
     #[error(transparent)]
-    Http(#[from] CallError),
-    /// The server answered with an HTTP status that is no success, and with no JSON-RPC.
+    Http(#[from] HttpError),
+    /// The server answered with an HTTP status that is no success, and without a JSON-RPC response.
     #[error("get a JSON-RPC answer: HTTP status {0}")]
     Status(StatusCode),
-    /// The body is not a JSON-RPC answer to this call.
+    /// The body is not a JSON-RPC response to this call.
     #[error("get a JSON-RPC answer")]
     Malformed(#[from] ResponseError),
 }
 
 impl ExchangeError {
-    /// What the caller saw of its call: from it follows whether the job may have been begun.
+    /// What the caller saw of its call. From that follows whether the job may have been begun.
     pub fn seen(&self) -> ObservedEnd {
         match self {
             Self::Http(error) if error.never_sent() => ObservedEnd::NotSent,
@@ -36,47 +36,49 @@ impl ExchangeError {
     }
 }
 
-/// A JSON-RPC answer.
+/// The answer to a JSON-RPC call.
 #[derive(Debug)]
-pub struct Answered {
-    /// The result or the error.
+pub struct RpcAnswer {
+    /// The result or the error object.
     pub outcome: Outcome,
-    /// Whose error it is, if an agent of the mesh says so.
+    /// Whose error it is; `None` for a result, and if the server does not say, as only agents of
+    /// the mesh do.
     pub origin: Option<Origin>,
 }
 
-/// Where a JSON-RPC service is.
+/// Where a JSON-RPC service takes calls.
 #[derive(Clone, Copy, Debug)]
-pub struct Endpoint<'a> {
-    /// `host:port`.
+pub struct ServiceAddress<'a> {
+    /// Host and port, `host:port`.
     pub address: &'a str,
-    /// Path and query, beginning with a slash.
+    /// The path, beginning with a slash, and the query if there is one.
     pub path: &'a str,
 }
 
-impl<'a> Endpoint<'a> {
-    /// Where an agent of the mesh takes calls.
+impl<'a> ServiceAddress<'a> {
+    /// Where the agent at `address` takes calls.
     pub const fn agent(address: &'a str) -> Self {
         Self { address, path: "/rpc" }
     }
 }
 
-/// Posts the call with the id `id` and reads its answer, which counts whatever the HTTP status.
+/// Posts `body`, which is a call with the id `id`, and reads the answer. A JSON-RPC response to the
+/// call counts whatever the HTTP status is.
 ///
 /// # Errors
-/// If no answer came, or one that is not JSON-RPC.
+/// If no HTTP answer came, or one without a JSON-RPC response to the call.
 pub async fn exchange<N: Net>(
     client: &Client<N>,
-    to: Endpoint<'_>,
+    to: ServiceAddress<'_>,
     (id, body): (&Id, Vec<u8>),
     timeout: Duration,
     limits: &Limits,
-) -> Result<Answered, ExchangeError> {
-    let answer = client.call(to.address, Method::POST, to.path, body.into(), timeout).await?;
+) -> Result<RpcAnswer, ExchangeError> {
+    let answer = client.request(to.address, Method::POST, to.path, body.into(), timeout).await?;
     match parse_response(&answer.body, limits, id) {
         Ok(outcome) => {
             let origin = answer.header(ERROR_HEADER).and_then(Origin::parse);
-            Ok(Answered { outcome, origin })
+            Ok(RpcAnswer { outcome, origin })
         }
         Err(error) if answer.status.is_success() => Err(error.into()),
         Err(_) => Err(ExchangeError::Status(answer.status)),

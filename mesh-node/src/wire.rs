@@ -1,4 +1,5 @@
-//! The registry's HTTP interface, and what agents say beside their answers, as both ends see it.
+//! The bodies and headers of the registry's HTTP interface, and the header in which agents say
+//! whose an error is. Both ends of a connection use these types.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,30 +13,32 @@ use mesh_core::text;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// Header that names the registry's life: it changes when a restart has lost the leases.
+/// Header that names the registry's life. It changes when a restart has lost the leases.
 pub const EPOCH_HEADER: &str = "mesh-epoch";
-/// Header with the number that rises with every change of the membership, and from one life of the
-/// registry to the next.
+/// Header with the index, a number that rises with every change of the membership, and from one
+/// life of the registry to the next.
 pub const INDEX_HEADER: &str = "mesh-index";
 
-/// Header of an agent's answer with errors in it: for each response, in their order, whose error it
-/// is as [`mesh_core::codec::Origin`] writes it, or [`NO_ERROR`]. A header, because nothing that did
-/// a job can set it, and because JSON-RPC libraries look at nothing but the body.
+/// Header of an agent's answer that has errors in it. For each response, in their order, it says
+/// whose error that is, as [`mesh_core::codec::Origin`] writes it, or [`NO_ERROR`]. It is a header
+/// because nothing that did a job can set a header, and because JSON-RPC libraries look at nothing
+/// but the body.
 pub const ERROR_HEADER: &str = "mesh-error";
-/// Stands in [`ERROR_HEADER`] for a response without an error.
+/// The word in [`ERROR_HEADER`] for a response without an error.
 pub const NO_ERROR: &str = "none";
 
-/// Body of `POST /register`. `{"name", "url"}` is enough, as for the demo's agents.
+/// Body of `POST /register`. `{"name", "url"}` is enough, which is what agents of the Python demo
+/// send.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct RegisterBody {
     /// The agent's name.
     pub name: Name,
-    /// Its address, `host:port`, with or without `http://` before it.
+    /// The agent's address, `host:port`, with or without `http://` before it.
     pub url: Arc<str>,
-    /// The number of this life of the name.
+    /// The agent's incarnation: a later process of the same name has a greater one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub incarnation: Option<u64>,
-    /// This is a heartbeat of a lease held, not a new registration.
+    /// Whether this is a heartbeat of a lease that the agent holds, and not a new registration.
     #[serde(default)]
     pub renew: bool,
     /// The agent's load.
@@ -57,39 +60,40 @@ impl From<RegisterBody> for Registration {
     }
 }
 
-/// Answer to a granted or renewed registration. Nothing in it is needed: the demo's registry has
-/// an answer of its own.
+/// Answer to a registration or heartbeat that was granted. Every field is optional, because the
+/// registry of the Python demo answers differently.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct RegisteredBody {
     /// "registered" or "renewed".
     #[serde(default)]
     pub status: String,
-    /// How long the lease lasts unless renewed.
+    /// How long the lease lasts unless it is renewed, in milliseconds.
     #[serde(default)]
     pub ttl_ms: Option<u64>,
-    /// The address of another process that has asked for the name since the last renewal.
+    /// The address of another process that has asked for this name since the last renewal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rival: Option<Arc<str>>,
 }
 
-/// Answer to a registration or a deregistration that is refused.
+/// Answer to a registration, heartbeat or deregistration that is refused.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct RefusedBody {
-    /// What was wrong, for people.
+    /// What is wrong, for people.
     pub error: String,
     /// For programs: "unknown_lease", "stale_incarnation", "registry_full" or "invalid".
     #[serde(default)]
     pub reason: String,
-    /// With "stale_incarnation": the newest that the registry knows.
+    /// With "stale_incarnation": the newest incarnation that the registry knows of this name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub current: Option<u64>,
-    /// With "stale_incarnation": the address of the lease under this name, if one is live.
+    /// With "stale_incarnation": the address of the process that holds the name, if its lease is
+    /// live.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub holder: Option<Arc<str>>,
 }
 
 impl RefusedBody {
-    /// A refusal that says what was wrong, for people and for programs.
+    /// A refusal with its sentence for people and its reason for programs.
     pub fn new(error: impl Into<String>, reason: &str) -> Self {
         Self { error: error.into(), reason: reason.to_owned(), current: None, holder: None }
     }
@@ -98,34 +102,35 @@ impl RefusedBody {
 /// Body of `POST /deregister`.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct DeregisterBody {
-    /// Whose lease.
+    /// The name whose lease ends.
     pub name: Name,
-    /// Only this life's; without it, whichever is live.
+    /// End the lease only if it belongs to this incarnation. Without it, whichever lease is live
+    /// ends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub incarnation: Option<u64>,
 }
 
-/// Answer to `GET /services`: live leases by name.
+/// Answer to `GET /services`: the live leases by name.
 pub type ServicesBody = BTreeMap<Name, ServiceBody>;
 
-/// One live lease.
+/// One live lease in the list.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct ServiceBody {
     /// The agent's address.
     pub url: Arc<str>,
-    /// The number of its life, if it said one.
+    /// The agent's incarnation, if it said one.
     #[serde(default)]
     pub incarnation: Option<u64>,
-    /// The load it reported with its last heartbeat.
+    /// The load that the agent reported with its last heartbeat.
     #[serde(default)]
     pub load: Option<LoadReport>,
-    /// Time since its last heartbeat.
+    /// Time since the agent's last heartbeat, in milliseconds.
     #[serde(default)]
     pub last_heartbeat_ms: u64,
 }
 
 impl ServiceBody {
-    /// A lease as it is listed; its last heartbeat came `age` ago.
+    /// The entry of a lease whose last heartbeat came `age` ago.
     pub fn new(lease: &Lease, age: Duration) -> Self {
         Self {
             url: lease.url.clone(),
@@ -136,23 +141,25 @@ impl ServiceBody {
     }
 }
 
-/// Reads an answer to `GET /services`, be it from this registry or from one after the demo's: an
-/// object or an array, of addresses or of objects that have one, perhaps inside of `services` or
-/// `agents`. Entries that are not agents are left out.
+/// Reads an answer to `GET /services`. It may come from this crate's registry or from one like the
+/// Python demo's: an object or an array, of addresses or of objects that have an address, perhaps
+/// inside of `services` or `agents`. Entries that are not agents are left out.
 ///
 /// # Errors
-/// If it is not JSON.
+/// If the answer is not JSON.
 pub fn read_services(json: &[u8]) -> serde_json::Result<ServicesBody> {
     let json = text::without_mark(json);
     if let Ok(services) = serde_json::from_slice(json) {
         return Ok(services);
     }
     let mut value = serde_json::from_slice::<Value>(json)?;
-    let wrapped = ["services", "agents"].into_iter().find(|name| {
+    // An agent may be called "services": then the object has a `url` and is an entry, not a
+    // wrapper.
+    let wrapper = ["services", "agents"].into_iter().find(|name| {
         value.get(name).is_some_and(|inner| inner.is_array() || inner.is_object())
             && value[name].get("url").is_none()
     });
-    if let Some(name) = wrapped {
+    if let Some(name) = wrapper {
         value = value[name].take();
     }
     Ok(match value {
@@ -164,11 +171,13 @@ pub fn read_services(json: &[u8]) -> serde_json::Result<ServicesBody> {
     })
 }
 
+/// An entry of an array, which has the name inside.
 fn named_service(agent: &Value) -> Option<(Name, ServiceBody)> {
     let name = agent.get("name").or_else(|| agent.get("agent"))?;
     service(name.as_str()?, agent)
 }
 
+/// An entry that is an address or an object with one; `None` if it is not an agent.
 fn service(name: &str, agent: &Value) -> Option<(Name, ServiceBody)> {
     let url = agent.as_str().or_else(|| agent.get("url")?.as_str())?;
     let body = ServiceBody {
@@ -180,7 +189,7 @@ fn service(name: &str, agent: &Value) -> Option<(Name, ServiceBody)> {
     Some((name.into(), body))
 }
 
-/// The list as an agent's state machine takes it, without entries whose url is not an address.
+/// The list as an agent's state machine takes it. Leaves out entries whose url is not an address.
 pub fn listing(epoch: u64, services: ServicesBody) -> Listing {
     let lease = |(name, service): (Name, ServiceBody)| {
         let url = match registry::address(&service.url) {

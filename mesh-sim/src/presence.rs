@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use mesh_core::Timestamp;
-use mesh_node::agent::LAST_WORDS;
+use mesh_node::agent::LAST_ANSWERS_TIME;
 use mesh_node::http::ServerLimits;
 
 use crate::host::{AgentId, AgentMap, IndexedId as _};
@@ -85,7 +85,7 @@ pub fn planned_changes(scenario: &Scenario) -> Vec<PlannedChange> {
 /// How long an agent that leaves may take to finish its jobs and requests. It is the default of
 /// live agents, with the time that they have for their last answers.
 pub fn drain_limit() -> Duration {
-    ServerLimits::default().drain + LAST_WORDS
+    ServerLimits::default().drain + LAST_ANSWERS_TIME
 }
 
 /// The presence of every agent at the start of a run.

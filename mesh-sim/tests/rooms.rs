@@ -1,5 +1,7 @@
-//! The top-level modules ("rooms") of this crate import each other in one direction only.
+//! The top-level modules ("rooms") of this crate import each other in one direction only, and no two
+//! types of the workspace share a name.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -101,4 +103,56 @@ fn rooms_import_only_those_below() {
         }
     }
     assert_eq!(found, ROOMS.len(), "a room of the list is gone");
+}
+
+/// Names that several programs or crates may use, each with the reason.
+const SHARED_NAMES: [(&str, &str); 5] = [
+    ("Args", "the command line of a program, which only its own code reads"),
+    ("Command", "the commands of a program, which only its own code reads"),
+    ("Error", "the conventional name of a module's error: `jsonrpc::Error`, `config::Error`"),
+    ("Request", "`http::Request` is a message of HTTP, `protocol::Request` one of the mesh"),
+    ("Response", "`http::Response` is a message of HTTP, `jsonrpc::Response` one of JSON-RPC"),
+];
+
+/// The name of the type that a line defines at the top level of its file.
+fn defined_type(line: &str) -> Option<&str> {
+    let line = match line.strip_prefix("pub") {
+        // As in `pub(in super::super) struct`.
+        Some(rest) if rest.starts_with('(') => rest.split_once(") ")?.1,
+        Some(rest) => rest.trim_start(),
+        None => line,
+    };
+    let (keyword, rest) = line.split_once(' ')?;
+    let is_type = ["struct", "enum", "trait", "union", "type"].contains(&keyword);
+    let end = rest.find(|c: char| c != '_' && !c.is_ascii_alphanumeric());
+    is_type.then(|| &rest[..end.unwrap_or(rest.len())])
+}
+
+/// A name stands for one thing: no type is called like one in another file of the workspace.
+///
+/// What a scenario file has is an exception: `raw::Policy` becomes a checked `Policy`.
+#[test]
+fn no_two_types_of_the_workspace_share_a_name() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut files: BTreeMap<String, BTreeSet<PathBuf>> = BTreeMap::new();
+    for name in ["mesh-core", "mesh-node", "mesh-sim", "mesh-bench"] {
+        for path in sources(&root.join(name).join("src")) {
+            let file = path.strip_prefix(&root).expect("a file of the workspace").to_owned();
+            let is_rust = file.extension().is_some_and(|extension| extension == "rs");
+            let is_raw = file.components().any(|part| part.as_os_str() == "raw");
+            if !is_rust || is_raw || is_test(&file) {
+                continue;
+            }
+            let source = fs::read_to_string(&path).expect("a source");
+            for name in code(&source).filter_map(defined_type) {
+                files.entry(name.to_owned()).or_default().insert(file.clone());
+            }
+        }
+    }
+    assert!(files.contains_key("Figure") && files.len() > 300, "the types are not found");
+    files.retain(|_, files| files.len() > 1);
+    for (name, reason) in SHARED_NAMES {
+        assert!(files.remove(name).is_some(), "{name} is in one file only: strike `{reason}`");
+    }
+    assert!(files.is_empty(), "rename all but one of each: {files:#?}");
 }

@@ -11,7 +11,7 @@ use mesh_core::protocol::Task;
 use mesh_core::registry::RegistryConfig;
 use mesh_core::resilience::HealthConfig;
 use mesh_core::seed::Seed;
-use mesh_node::agent::Parts;
+use mesh_node::agent::AgentParts;
 use mesh_node::host::JobResult;
 use mesh_node::http::{Bytes, Client, ClientLimits, Method, ServerLimits};
 use mesh_node::{AgentNode, Clock, Host, Net as _, RegistryNode, TokioNet};
@@ -74,7 +74,7 @@ async fn agent(clock: Clock, name: &str, registry: &str, is_broken: bool) -> Str
         },
         ..AgentConfig::default()
     };
-    let parts = Parts {
+    let parts = AgentParts {
         net: TokioNet,
         clock,
         host: Worker { is_broken },
@@ -94,7 +94,8 @@ async fn delegate(client: &Client<TokioNet>, agent: &str) -> Option<String> {
     let call =
         json!({ "jsonrpc": "2.0", "id": 1, "method": "delegate", "params": { "text": "x" } });
     let body = Bytes::from(call.to_string());
-    let answer = client.call(agent, Method::POST, "/rpc", body, PATIENCE).await.expect("an answer");
+    let answer =
+        client.request(agent, Method::POST, "/rpc", body, PATIENCE).await.expect("an answer");
     let answer: Value = serde_json::from_slice(&answer.body).expect("JSON");
     answer["result"]["delegated_to"]["agent"].as_str().map(str::to_owned)
 }
@@ -109,7 +110,7 @@ async fn a_live_agent_avoids_the_peer_that_failed() {
     let client = Client::new(TokioNet, ClientLimits::default());
     let listed = async || {
         let empty = Bytes::new();
-        let list = client.call(&registry, Method::GET, "/services", empty, PATIENCE).await;
+        let list = client.request(&registry, Method::GET, "/services", empty, PATIENCE).await;
         let list: Value = serde_json::from_slice(&list.expect("a list").body).expect("JSON");
         list.as_object().expect("services by name").len()
     };

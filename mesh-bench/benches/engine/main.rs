@@ -1,7 +1,7 @@
 //! How fast the event engine is: `cargo bench -p mesh-bench --bench engine`.
 //!
-//! Each figure is one whole run with full agent logic and all oracles, every agent 70 % busy.
-//! Events are those that the engine takes from its queue.
+//! Each benchmark is one whole run with complete agent logic and all oracles, in which every agent
+//! is 70 % busy. The throughput counts the events that the engine takes from its queue.
 
 use std::time::Duration;
 
@@ -16,10 +16,10 @@ use mesh_sim::record::RunRecord;
 use mesh_sim::scenario::{EngineKind, Scenario, ScenarioFile};
 
 const AGENTS: [u32; 4] = [10, 100, 1_000, 10_000];
-/// Requests of one run; the agents share them, so that many agents run for a shorter time.
+/// The requests of one run. The agents share them, so a run of many agents is shorter.
 const REQUESTS: u32 = 70_000;
-/// Policies that ask every peer send this many probes per run at most: one request of 10,000 agents
-/// is 10,000 of them.
+/// The most probes of one run of a policy that asks every peer. With 10,000 agents, one request
+/// leads to 10,000 probes.
 const PROBES: u32 = 2_000_000;
 
 fn main() {
@@ -50,8 +50,8 @@ fn run(scenario: &Scenario) -> RunRecord {
     record
 }
 
-/// One core per agent, jobs of 10 ms, 70 requests per second and agent. Policies that ask everybody
-/// get fewer requests, for each of them is more work.
+/// One core per agent, jobs of 10 ms, and 70 requests per second for each agent. A policy that asks
+/// every peer gets fewer requests, because each of them is more work.
 fn scenario(policy: &'static PolicyDescription, agents: u32) -> Scenario {
     let mut rng = Seed::root(1).rng();
     let lease = |number| ListedLease::new(format!("agent-{number}"), "h:1", 1, None);

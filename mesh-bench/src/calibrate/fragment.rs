@@ -1,4 +1,4 @@
-//! A calibration as a part of a scenario file.
+//! Writes a calibration as a part of a scenario file.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -10,12 +10,12 @@ use mesh_sim::units::format_duration;
 use super::Calibration;
 use crate::live::HostFacts;
 
-/// Shares of the messages that stay below a latency, in the file; its ends are the extremes.
+/// The quantiles that are written, from 0 to 1; minimum and maximum come on top.
 const SHARES: [f64; 12] = [0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999];
-/// Significant digits of a figure in a comment.
+/// Significant digits of the figures in comments.
 const DIGITS: usize = 3;
 
-/// The table `[network.latency]`, with all that was measured in comments.
+/// The table `[network.latency]`, with everything that was measured in comments.
 pub(crate) fn render(calibration: &Calibration, host: &HostFacts) -> String {
     let Calibration { round_trip, rpc, timer } = calibration;
     let unknown = "unknown";
@@ -45,6 +45,7 @@ pub(crate) fn render(calibration: &Calibration, host: &HostFacts) -> String {
     out + "\"\"\"\n"
 }
 
+/// One line with the quantiles of one measurement.
 fn comment(out: &mut String, what: &str, of: &LatencyHistogram) {
     let quantile = |share| latency(of.quantile_ns(share), DIGITS);
     let (p50, p90, p99) = (quantile(0.5), quantile(0.9), quantile(0.99));
@@ -81,7 +82,7 @@ mod tests {
             Scenario::parse(&text, "small.toml").unwrap_or_else(|e| panic!("{}", e.render(false)));
         let network = &scenario.network.quality.latency;
         assert_eq!(network.quantile(0.0), Duration::from_micros(50));
-        // The histogram keeps three digits.
+        // Within the histogram's three digits.
         let median = network.quantile(0.5).as_secs_f64();
         assert!((median - 100e-6).abs() < 0.2e-6, "{median}");
         assert!(network.quantile(0.999_999).as_secs_f64() > 149e-6);

@@ -1,4 +1,4 @@
-//! What messages and timers cost on this machine.
+//! `mesh-bench calibrate`: measures what messages and timers cost on this machine.
 
 mod fragment;
 
@@ -16,29 +16,31 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 pub(crate) use self::fragment::render;
 use crate::live::Process;
 
-/// Bytes of a message of the ping-pong: those of a `work` call with its headers, give or take.
+/// Bytes of a message of the ping-pong, about as many as a `work` call has with its headers.
 const MESSAGE: usize = 256;
-/// Exchanges that open connections and fill caches, and are not counted.
+/// The first exchanges, which open connections and fill caches; they are not counted.
 const WARM_UP: u64 = 200;
-/// How long a timer runs: short enough to be asked for often, long beside what it may be late.
+/// How long a timer runs: short, so that many can be measured, but long compared with how late it
+/// may be.
 const TIMER: Duration = Duration::from_millis(5);
-/// Timers are slow: one is measured for so many messages.
+/// Timers take long to measure, so there is one for this many messages.
 const MESSAGES_PER_TIMER: u64 = 10;
 /// How long a call may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What was measured, in nanoseconds.
+/// What was measured, as latencies in nanoseconds.
 #[derive(Clone, Debug)]
 pub(crate) struct Calibration {
-    /// There and back again over one TCP connection on loopback.
+    /// Round trips of a message over one TCP connection on loopback.
     pub(crate) round_trip: LatencyHistogram,
-    /// A `work` call without work, from one process to another: HTTP, JSON and admission included.
+    /// `work` calls with an empty job, from one process to another. HTTP, JSON and admission are
+    /// included.
     pub(crate) rpc: LatencyHistogram,
-    /// How late the runtime's timers are, by which agents sleep for the demand of a job.
+    /// How late the runtime's timers are, on which agents sleep for the demand of a job.
     pub(crate) timer: LatencyHistogram,
 }
 
-/// Measures one thing after the other, on `samples` messages each.
+/// Measures one thing after the other, with `samples` messages each.
 pub(crate) async fn measure(mesh: &Path, samples: u64) -> anyhow::Result<Calibration> {
     let clock = Clock::start();
     Ok(Calibration {
@@ -54,7 +56,7 @@ async fn round_trips(clock: Clock, samples: u64) -> std::io::Result<LatencyHisto
     tokio::spawn(async move {
         let Ok((mut stream, _)) = TokioNet::accept(&listener).await else { return };
         let mut message = [0; MESSAGE];
-        // The other end hangs up when it has seen enough.
+        // The loop ends when the other end has measured enough and closes the connection.
         while stream.read_exact(&mut message).await.is_ok() {
             if stream.write_all(&message).await.is_err() {
                 return;

@@ -53,7 +53,7 @@ pub(super) enum Command {
     /// Measure how many requests per second the mesh answers, compared with other systems.
     ///
     /// The systems of a group take turns. All run as processes of this machine and share its cores
-    /// with the load generator, so look at the ratios and not at absolute figures. Without --rate,
+    /// with the request generator, so look at the ratios and not at absolute figures. Without --rate,
     /// each connection sends a request as soon as it has the answer to the one before.
     Throughput(ThroughputArgs),
     /// Measure the cost of idle agents, and of a registry that gets only heartbeats.

@@ -4,14 +4,14 @@ use anyhow::Context as _;
 use mesh_sim::publish::write_file;
 
 use super::args::CalibrateArgs;
-use super::{Exit, binary, print, until_signal};
+use super::{ExitReason, binary, print, until_signal};
 use crate::calibrate::{measure, render};
 use crate::live::HostFacts;
 
-pub(super) fn calibrate(args: &CalibrateArgs) -> anyhow::Result<Exit> {
+pub(super) fn calibrate(args: &CalibrateArgs) -> anyhow::Result<ExitReason> {
     let mesh = binary(args.mesh.as_deref())?;
     let Some(calibration) = until_signal(measure(&mesh, args.samples))? else {
-        return Ok(Exit::Interrupted);
+        return Ok(ExitReason::Interrupted);
     };
     let text = render(&calibration, &HostFacts::collect());
     match &args.out {
@@ -21,5 +21,5 @@ pub(super) fn calibrate(args: &CalibrateArgs) -> anyhow::Result<Exit> {
         }
         None => print(&text),
     }
-    Ok(Exit::Done)
+    Ok(ExitReason::Done)
 }

@@ -10,44 +10,44 @@ use mesh_sim::scenario::{Scenario, ScenarioFile};
 use serde::Serialize;
 
 use super::args::LiveArgs;
-use super::{Exit, binary, print, say, until_signal};
-use crate::live::{HostFacts, Place, Refusal, notes, refusals, run};
+use super::{ExitReason, binary, print, say, until_signal};
+use crate::live::{HostFacts, MeshUnderTest, UnsupportedField, notes, run, unsupported_fields};
 
-/// Version of `host.json`: one more whenever a field comes, goes or changes its meaning.
+/// The version of `host.json`. It rises whenever a field comes, goes or changes its meaning.
 const SCHEMA_VERSION: u32 = 1;
 
-/// `host.json`: what a live run ran on, and how it differs from what the scenario says.
+/// The file `host.json`: what a live run ran on, and how it differs from what the scenario says.
 #[derive(Serialize)]
 struct HostFile<'a> {
     schema_version: u32,
     host: &'a HostFacts,
-    /// Whether the agents were another mesh's, given with `--registry`.
+    /// Whether the agents were those of another mesh, named with `--registry`.
     running_mesh: bool,
     notes: &'a [String],
 }
 
-pub(super) fn live(args: &LiveArgs) -> anyhow::Result<Exit> {
+pub(super) fn live(args: &LiveArgs) -> anyhow::Result<ExitReason> {
     let scenario = match ScenarioFile::read(&args.scenario) {
         Ok(file) => file.scenario,
         Err(diagnostics) => {
             say(&diagnostics.render(false));
-            return Ok(Exit::Usage);
+            return Ok(ExitReason::Usage);
         }
     };
-    let (scenario, place) = match scenario
+    let (scenario, mesh) = match scenario
         .select(&args.seed, &args.policy)
-        .and_then(|s| place(&s, args).map(|p| (s, p)))
+        .and_then(|s| mesh_under_test(&s, args).map(|mesh| (s, mesh)))
     {
         Ok(selected) => selected,
         Err(complaint) => {
             say(&format!("error: {complaint}"));
-            return Ok(Exit::Usage);
+            return Ok(ExitReason::Usage);
         }
     };
-    let (facts, notes) = (HostFacts::collect(), notes_of(&scenario, &place));
+    let (facts, notes) = (HostFacts::collect(), notes_of(&scenario, &mesh));
     print(&opening(&scenario, &facts, &notes));
-    let runs = until_signal(all(&scenario, &place))?;
-    let Some(runs) = runs else { return Ok(Exit::Interrupted) };
+    let runs = until_signal(all(&scenario, &mesh))?;
+    let Some(runs) = runs else { return Ok(ExitReason::Interrupted) };
     let out = args.out.clone();
     let out =
         out.unwrap_or_else(|| Path::new("results/runs").join(format!("{}-live", scenario.name)));
@@ -55,33 +55,34 @@ pub(super) fn live(args: &LiveArgs) -> anyhow::Result<Exit> {
     let host = HostFile {
         schema_version: SCHEMA_VERSION,
         host: &facts,
-        running_mesh: matches!(place, Place::Running(_)),
+        running_mesh: matches!(mesh, MeshUnderTest::AlreadyRunning(_)),
         notes: &notes,
     };
     let host = serde_json::to_string_pretty(&host)? + "\n";
     let written = write_live(&out, &report, host);
-    // What was measured is shown even if it can't be written.
+    // Shown before the error, if there is one: what was measured must not be lost.
     print(&table::render(&report, &args.scenario.display().to_string()));
     written.with_context(|| format!("failed to write the results to {}", out.display()))?;
     print(&format!(" written to {}\n", out.display()));
-    Ok(Exit::Done)
+    Ok(ExitReason::Done)
 }
 
-async fn all(scenario: &Scenario, place: &Place) -> anyhow::Result<Vec<RunRecord>> {
+/// All runs: each policy with each seed.
+async fn all(scenario: &Scenario, mesh: &MeshUnderTest) -> anyhow::Result<Vec<RunRecord>> {
     let mut runs = Vec::new();
     let count = scenario.policies.len() * scenario.seeds.len();
     for policy in &scenario.policies {
         for &seed in &scenario.seeds {
             say(&format!(" run {} of {count}: {}, seed {seed}", runs.len() + 1, policy.label));
-            let record = run(scenario, place, policy, seed).await;
+            let record = run(scenario, mesh, policy, seed).await;
             runs.push(record.with_context(|| format!("failed to run {}", policy.label))?);
         }
     }
     Ok(runs)
 }
 
-/// Whose agents get the requests, if they can do all that the scenario asks for.
-fn place(scenario: &Scenario, args: &LiveArgs) -> Result<Place, String> {
+/// Which mesh gets the requests, if it can do everything that the scenario asks for.
+fn mesh_under_test(scenario: &Scenario, args: &LiveArgs) -> Result<MeshUnderTest, String> {
     if let Some(registry) = &args.registry {
         if scenario.policies.len() != 1 {
             return Err("running agents have one policy: name it with --policy".into());
@@ -89,27 +90,31 @@ fn place(scenario: &Scenario, args: &LiveArgs) -> Result<Place, String> {
         if !scenario.faults.is_empty() {
             return Err("a mesh that is already running can't honour `faults`".to_owned());
         }
-        return Ok(Place::Running(registry.clone()));
+        return Ok(MeshUnderTest::AlreadyRunning(registry.clone()));
     }
-    let refused: Vec<String> = refusals(scenario)
+    let refused: Vec<String> = unsupported_fields(scenario)
         .into_iter()
-        .map(|Refusal { field, why }| format!("a live mesh can't honour `{field}`: {why}"))
+        .map(|UnsupportedField { field, why }| format!("a live mesh can't honour `{field}`: {why}"))
         .collect();
     if !refused.is_empty() {
         return Err(refused.join("\nerror: "));
     }
-    binary(args.mesh.as_deref()).map(Place::Processes).map_err(|error| format!("{error:#}"))
+    binary(args.mesh.as_deref())
+        .map(MeshUnderTest::NewProcesses)
+        .map_err(|error| format!("{error:#}"))
 }
 
-fn notes_of(scenario: &Scenario, place: &Place) -> Vec<String> {
-    match place {
-        Place::Processes(_) => notes(scenario),
-        Place::Running(registry) => {
+/// How the run differs from what the scenario says.
+fn notes_of(scenario: &Scenario, mesh: &MeshUnderTest) -> Vec<String> {
+    match mesh {
+        MeshUnderTest::NewProcesses(_) => notes(scenario),
+        MeshUnderTest::AlreadyRunning(registry) => {
             vec![format!("agents, network and policy are those of the mesh of {registry}")]
         }
     }
 }
 
+/// What is printed before the runs: the scenario, the machine and the notes.
 fn opening(scenario: &Scenario, facts: &HostFacts, notes: &[String]) -> String {
     let unknown = "unknown";
     let mut text = format!(

@@ -1,4 +1,4 @@
-//! The command line.
+//! The commands of `mesh-bench`, one file each.
 
 mod args;
 mod calibrate;
@@ -21,12 +21,12 @@ use self::args::{Args, Command};
 use crate::throughput::echo;
 use mesh_bench::compare::CompareError;
 
-/// How a call ended. The numbers are the exit codes.
+/// How the program ended. The numbers are the exit codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Exit {
-    /// All is done.
+enum ExitReason {
+    /// Everything went well.
     Done = 0,
-    /// Something failed; requests of a load, say.
+    /// Something failed, for example some of the requests.
     Failed = 1,
     /// The command line or the scenario is wrong, or asks for what can't be done.
     Usage = 2,
@@ -40,32 +40,32 @@ pub(crate) fn main() -> ExitCode {
         Ok(args) => args,
         Err(error) => return console::exit_code(usage(&error) as u8),
     };
-    // Without them, the load that needs them fails and says so.
+    // An error is ignored: if files run out, the request generator fails and says so.
     let _ = children::allow_many_files();
     let result = match command {
-        Command::Compare(args) => compare::compare(&args).map(|()| Exit::Done),
+        Command::Compare(args) => compare::compare(&args).map(|()| ExitReason::Done),
         Command::Calibrate(args) => calibrate::calibrate(&args),
         Command::Live(args) => live::live(&args),
         Command::Idle(args) => idle::idle(&args),
         Command::Throughput(args) => throughput::throughput(&args),
-        Command::Echo(args) => echo(args.listen, args.threads).map(|()| Exit::Done),
+        Command::Echo(args) => echo(args.listen, args.threads).map(|()| ExitReason::Done),
     };
     let exit = result.unwrap_or_else(|error| {
         say(&format!("error: {error:#}"));
         let is_usage = error.is::<CompareError>() || error.is::<NoMesh>();
-        if is_usage { Exit::Usage } else { Exit::Failed }
+        if is_usage { ExitReason::Usage } else { ExitReason::Failed }
     });
     console::exit_code(exit as u8)
 }
 
 /// Shows what is wrong with the command line, or the help that it asks for.
-fn usage(error: &clap::Error) -> Exit {
+fn usage(error: &clap::Error) -> ExitReason {
     let shown = error.print();
     if error.use_stderr() {
-        return Exit::Usage;
+        return ExitReason::Usage;
     }
     console::note(shown);
-    Exit::Done
+    ExitReason::Done
 }
 
 /// The `mesh` binary is not where it was looked for.
@@ -85,8 +85,8 @@ fn binary(named: Option<&Path>) -> anyhow::Result<PathBuf> {
     if path.is_file() { Ok(path) } else { Err(NoMesh(path).into()) }
 }
 
-/// Runs to the end, or to a signal to stop: then there is nothing, and what was dropped has killed
-/// its processes. If this process is killed, a guard kills them.
+/// Runs to the end, or until a signal asks to stop; then the result is `None`, and dropping the run
+/// has killed its processes. If this process is killed itself, a guard kills them.
 fn until_signal<T>(run: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<Option<T>> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {

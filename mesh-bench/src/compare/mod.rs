@@ -1,4 +1,4 @@
-//! Two results of one scenario, policy by policy and figure by figure.
+//! Compares two results of one scenario, policy by policy and figure by figure.
 
 mod results;
 pub mod table;
@@ -10,111 +10,116 @@ use mesh_sim::report::summary::{ClockKind, EngineName, RunSummary};
 use serde::Serialize;
 use thiserror::Error;
 
-pub use self::results::{ReadError, Results};
+pub use self::results::{ResultDirectory, ResultsError};
 
-/// Version of the format: one more whenever a field comes, goes or changes its meaning.
+/// The version of the format. It rises whenever a field comes, goes or changes its meaning.
 const SCHEMA_VERSION: u32 = 2;
 
 /// Why two results can't be compared.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum CompareError {
-    /// A policy that was asked for is not in a result.
+    /// A policy that was asked for is missing in a result.
     #[error("no policy `{policy}` in {dir}; there are: {known}")]
     MissingPolicy {
         /// The label that was asked for.
         policy: String,
-        /// The result without it.
+        /// The directory of the result without it.
         dir: String,
-        /// The labels that it has.
+        /// The labels that this result has.
         known: String,
     },
     /// No policy is in both results.
     #[error("no policy is in both results: A has {a}; B has {b}")]
     NothingInCommon {
-        /// The labels of A.
+        /// The labels in A.
         a: String,
-        /// The labels of B.
+        /// The labels in B.
         b: String,
     },
 }
 
-/// The figures of A held against those of B.
+/// The figures of result A compared with those of result B, with a simulation as A and a live run
+/// as B, for example. This is what `mesh-bench compare --json` writes.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Comparison {
+pub struct ResultComparison {
     schema_version: u32,
-    /// What is judged.
+    /// The result that is judged.
     pub a: Side,
-    /// What it is judged by.
+    /// The result that it is judged by.
     pub b: Side,
-    /// What makes the two less comparable than they could be.
+    /// Sentences about what makes the two results less comparable.
     pub warnings: Vec<String>,
-    /// One per policy, in the order of A.
-    pub policies: Vec<Policy>,
+    /// The policies that both results have, in the order of A.
+    pub policies: Vec<PolicyComparison>,
 }
 
-/// Where a result is from.
+/// Where one of the two results comes from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Side {
-    /// Its directory.
+    /// The result's directory.
     pub dir: String,
-    /// Name of the scenario.
+    /// The name of the scenario.
     pub scenario: String,
-    /// SHA-256 of the scenario's file.
+    /// The SHA-256 of the scenario's file.
     pub sha256: String,
-    /// What ran it.
+    /// What ran the scenario: an engine, or processes.
     pub engine: EngineName,
-    /// Whose time its latencies are in.
+    /// Which clock the latencies were measured by.
     pub clock: ClockKind,
-    /// The seeds.
+    /// The seeds of the runs.
     pub seeds: Vec<u64>,
 }
 
-/// One policy in both results.
+/// The figures of one policy in both results.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Policy {
-    /// Its label.
+pub struct PolicyComparison {
+    /// The label of the policy.
     pub policy: String,
-    /// Requests sent, in all seeds.
-    pub sent: Pair<u64>,
-    /// Share of the requests that were answered with a result, 0 to 1; null without requests.
-    pub success: Pair<Option<f64>>,
-    /// The latencies.
+    /// Requests that were sent, summed over the seeds.
+    pub sent: BothSides<u64>,
+    /// The share of the requests that were answered with a result, 0 to 1; null without requests.
+    pub success: BothSides<Option<f64>>,
+    /// The figures of the latencies.
     pub latency: Vec<LatencyPair>,
 }
 
-/// The same of both.
+/// One value from each of the two results.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct Pair<T> {
-    /// Of A.
+pub struct BothSides<T> {
+    /// The value in A.
     pub a: T,
-    /// Of B.
+    /// The value in B.
     pub b: T,
 }
 
 /// One figure of the latencies of one policy, in both results.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct LatencyPair {
-    /// Its key: `mean`, `p50` ... `max`.
+    /// The key of the figure: `mean`, `p50` ... `max`.
     pub statistic: &'static str,
-    /// Its heading in tables.
+    /// The heading of the figure in tables.
     #[serde(skip)]
     pub heading: &'static str,
-    /// Milliseconds in A, the mean over its seeds; null without requests.
+    /// The figure in A, in milliseconds: the mean over its seeds; null without requests.
     pub a_ms: Option<f64>,
-    /// The same in B.
+    /// The same figure in B.
     pub b_ms: Option<f64>,
-    /// A / B; null if there is no such number.
+    /// A / B; null if one of them is missing or B is 0.
     pub ratio: Option<f64>,
-    /// (A - B) / B in percent.
+    /// (A - B) / B in percent; null where the ratio is.
     pub error_percent: Option<f64>,
 }
 
-impl Comparison {
-    /// Compares the policies with these labels, or else all that both results have.
+impl ResultComparison {
+    /// Compares the policies with these labels, or all that both results have if `labels` is empty.
     ///
     /// # Errors
-    /// If a result lacks a policy that was asked for, or the two have none in common.
-    pub fn of(a: &Results, b: &Results, labels: &[String]) -> Result<Self, CompareError> {
+    /// If a result lacks a policy that was asked for, or if no policy is in both.
+    pub fn of(
+        a: &ResultDirectory,
+        b: &ResultDirectory,
+        labels: &[String],
+    ) -> Result<Self, CompareError> {
         for (label, results) in labels.iter().flat_map(|label| [(label, a), (label, b)]) {
             if !results.policies().contains(&&**label) {
                 return Err(CompareError::MissingPolicy {
@@ -139,7 +144,7 @@ impl Comparison {
             a: Side::of(a),
             b: Side::of(b),
             warnings: warnings(a, b, labels.is_empty()),
-            policies: common.iter().map(|label| Policy::of(label, a, b)).collect(),
+            policies: common.iter().map(|label| PolicyComparison::of(label, a, b)).collect(),
         })
     }
 
@@ -150,7 +155,8 @@ impl Comparison {
     }
 }
 
-fn warnings(a: &Results, b: &Results, all_policies: bool) -> Vec<String> {
+/// What makes the two results less comparable. `all_policies`: no labels were asked for.
+fn warnings(a: &ResultDirectory, b: &ResultDirectory, all_policies: bool) -> Vec<String> {
     let mut warnings = Vec::new();
     let (of_a, of_b) = (&a.summary.scenario, &b.summary.scenario);
     if of_a.name != of_b.name {
@@ -161,7 +167,7 @@ fn warnings(a: &Results, b: &Results, all_policies: bool) -> Vec<String> {
         warnings.push(format!("the scenario files differ: sha256 {a} and {b}"));
     }
     if a.summary.seeds != b.summary.seeds {
-        warnings.push("the seeds differ, so the requests do".to_owned());
+        warnings.push("the seeds differ, so the requests differ too".to_owned());
     }
     for (name, one, other) in [("A", a, b), ("B", b, a)] {
         let mut only = one.policies();
@@ -174,7 +180,7 @@ fn warnings(a: &Results, b: &Results, all_policies: bool) -> Vec<String> {
 }
 
 impl Side {
-    fn of(results: &Results) -> Self {
+    fn of(results: &ResultDirectory) -> Self {
         let summary = &results.summary;
         Self {
             dir: results.dir.clone(),
@@ -187,13 +193,13 @@ impl Side {
     }
 }
 
-impl Policy {
-    fn of(label: &str, a: &Results, b: &Results) -> Self {
+impl PolicyComparison {
+    fn of(label: &str, a: &ResultDirectory, b: &ResultDirectory) -> Self {
         let (of_a, of_b) = (a.runs(label), b.runs(label));
         Self {
             policy: label.to_owned(),
-            sent: Pair { a: sent(&of_a), b: sent(&of_b) },
-            success: Pair { a: success(&of_a), b: success(&of_b) },
+            sent: BothSides { a: sent(&of_a), b: sent(&of_b) },
+            success: BothSides { a: success(&of_a), b: success(&of_b) },
             latency: Figure::latencies()
                 .map(|figure| LatencyPair::of(figure, &of_a, &of_b))
                 .collect(),
@@ -230,7 +236,7 @@ impl LatencyPair {
     }
 }
 
-/// Six decimals say all that the histograms know.
+/// A number with six decimals, which is as precise as the histograms are.
 fn rounded(number: f64) -> f64 {
     (number * 1e6).round() / 1e6
 }

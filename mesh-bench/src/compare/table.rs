@@ -1,21 +1,21 @@
-//! A comparison for a terminal of 80 columns.
+//! Renders a comparison for a terminal of 80 columns.
 
 use std::fmt::Write as _;
 
 use mesh_sim::format::{ellipsis, latency};
 use mesh_sim::report::summary::{ClockKind, EngineName};
 
-use super::{Comparison, LatencyPair, Policy, Side};
+use super::{LatencyPair, PolicyComparison, ResultComparison, Side};
 
-/// Labels are cut to this.
+/// The width of the column of labels; longer ones are cut.
 const LABEL: usize = 24;
 /// Significant digits of a latency.
 const DIGITS: usize = 4;
-/// What stands where there is no figure.
+/// Stands in the place of a figure that is missing.
 const NO_FIGURE: &str = "-";
 
-/// The table, after a line about each side and one per warning.
-pub fn render(comparison: &Comparison) -> String {
+/// The whole text: a line about each side, one per warning, and the table.
+pub fn render(comparison: &ResultComparison) -> String {
     let mut out = format!(" A  {}\n B  {}\n", side(&comparison.a), side(&comparison.b));
     for warning in &comparison.warnings {
         out.push_str(&format!(" warning: {warning}\n"));
@@ -28,6 +28,7 @@ pub fn render(comparison: &Comparison) -> String {
     out
 }
 
+/// The line about one of the two results.
 fn side(side: &Side) -> String {
     let seeds = match &side.seeds[..] {
         [seed] => format!("seed {seed}"),
@@ -45,7 +46,8 @@ fn side(side: &Side) -> String {
     format!("{} ({}, {engine}, {clock}, {seeds})", side.dir, side.scenario)
 }
 
-fn rows(out: &mut String, policy: &Policy) {
+/// The lines of one policy.
+fn rows(out: &mut String, policy: &PolicyComparison) {
     let label = ellipsis(&policy.policy, LABEL);
     let percent = |share: Option<f64>| share.map(|share| share * 100.0);
     let (a, b) = (percent(policy.success.a), percent(policy.success.b));
@@ -61,6 +63,7 @@ fn rows(out: &mut String, policy: &Policy) {
     }
 }
 
+/// The text of a figure, or a dash.
 fn cell(figure: Option<f64>, text: impl Fn(f64) -> String) -> String {
     figure.map_or_else(|| NO_FIGURE.to_owned(), text)
 }

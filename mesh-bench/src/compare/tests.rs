@@ -28,10 +28,10 @@ demand = { kind = "exponential", mean = "20ms" }
 "#;
 
 /// Results of a scenario in a directory of its own.
-fn results(scenario: &Scenario, engine: EngineKind) -> Results {
+fn results(scenario: &Scenario, engine: EngineKind) -> ResultDirectory {
     let dir = TempDir::new().unwrap();
     write(dir.path(), scenario, engine);
-    Results::read(dir.path()).unwrap()
+    ResultDirectory::read(dir.path()).unwrap()
 }
 
 fn write(dir: &Path, scenario: &Scenario, engine: EngineKind) {
@@ -54,7 +54,7 @@ fn the_engines_are_within_the_resolution_of_turmoil() {
     let scenario = scenario(AS_IT_IS);
     let turmoil = results(&scenario, EngineKind::Turmoil);
     let event = results(&scenario, EngineKind::Event);
-    let comparison = Comparison::of(&event, &turmoil, &[]).unwrap();
+    let comparison = ResultComparison::of(&event, &turmoil, &[]).unwrap();
     assert_eq!(comparison.warnings, [""; 0]);
     assert_eq!(
         (comparison.a.engine, comparison.b.engine),
@@ -63,7 +63,7 @@ fn the_engines_are_within_the_resolution_of_turmoil() {
     assert_eq!(comparison.policies.len(), 2);
     for policy in &comparison.policies {
         assert_eq!(policy.sent.a, policy.sent.b);
-        assert_eq!(policy.success, Pair { a: Some(1.0), b: Some(1.0) });
+        assert_eq!(policy.success, BothSides { a: Some(1.0), b: Some(1.0) });
         let mean = &policy.latency[0];
         let (a, b) = (mean.a_ms.unwrap(), mean.b_ms.unwrap());
         // docs/engines.md: up to 1 ms for the send, 1 ms for the job and 1 ms for a connection.
@@ -79,8 +79,8 @@ fn figures_of_several_seeds_are_their_means() {
     let both = results(&scenario(AS_IT_IS), EngineKind::Event);
     let one = results(&scenario(("[1, 2]", "[1]")), EngineKind::Event);
     let other = results(&scenario(("[1, 2]", "[2]")), EngineKind::Event);
-    let compared = Comparison::of(&one, &other, &[]).unwrap();
-    let whole = Comparison::of(&both, &both, &[]).unwrap();
+    let compared = ResultComparison::of(&one, &other, &[]).unwrap();
+    let whole = ResultComparison::of(&both, &both, &[]).unwrap();
     for (seeds, whole) in compared.policies.iter().zip(&whole.policies) {
         assert_ne!(seeds.latency[0].a_ms, seeds.latency[0].b_ms);
         assert_eq!(seeds.sent.a + seeds.sent.b, whole.sent.a);
@@ -102,14 +102,15 @@ fn policies_that_only_one_has_are_named() {
     let all = results(&scenario(AS_IT_IS), EngineKind::Event);
     let one = results(&scenario((", \"round_robin\"", "")), EngineKind::Event);
     let other = results(&scenario(("\"random\", ", "")), EngineKind::Event);
-    let comparison = Comparison::of(&one, &all, &[]).unwrap();
+    let comparison = ResultComparison::of(&one, &all, &[]).unwrap();
     assert_eq!(comparison.warnings[1..], ["only B has round_robin"]);
-    let asked = Comparison::of(&one, &all, &["random".to_owned()]).unwrap();
+    let asked = ResultComparison::of(&one, &all, &["random".to_owned()]).unwrap();
     assert_eq!((asked.warnings.len(), asked.policies.len()), (1, 1));
 
-    let error = Comparison::of(&one, &other, &[]).unwrap_err().to_string();
+    let error = ResultComparison::of(&one, &other, &[]).unwrap_err().to_string();
     assert_eq!(error, "no policy is in both results: A has random; B has round_robin");
-    let error = Comparison::of(&all, &one, &["round_robin".to_owned()]).unwrap_err().to_string();
+    let error =
+        ResultComparison::of(&all, &one, &["round_robin".to_owned()]).unwrap_err().to_string();
     let expected = format!("no policy `round_robin` in {}; there are: random", one.dir);
     assert_eq!(error, expected);
 }
@@ -118,7 +119,7 @@ fn policies_that_only_one_has_are_named() {
 fn a_policy_without_requests_has_no_figures() {
     let busy = results(&scenario(AS_IT_IS), EngineKind::Event);
     let idle = results(&scenario(("rate = 30", "rate = 0.001")), EngineKind::Event);
-    let comparison = Comparison::of(&busy, &idle, &[]).unwrap();
+    let comparison = ResultComparison::of(&busy, &idle, &[]).unwrap();
     let policy = &comparison.policies[0];
     assert_eq!((policy.sent.b, policy.success.b), (0, None));
     assert!(policy.latency.iter().all(|figure| figure.a_ms.is_some() && figure.ratio.is_none()));
@@ -130,7 +131,7 @@ fn a_policy_without_requests_has_no_figures() {
 #[test]
 fn tables_fit_a_terminal_and_files_hold_every_figure() {
     let results = results(&scenario(AS_IT_IS), EngineKind::Event);
-    let comparison = Comparison::of(&results, &results, &[]).unwrap();
+    let comparison = ResultComparison::of(&results, &results, &[]).unwrap();
     let text = table::render(&comparison);
     // The directories' names are as long as they are.
     assert!(text.lines().skip(2).all(|line| line.chars().count() <= 80), "{text}");
@@ -146,12 +147,12 @@ fn tables_fit_a_terminal_and_files_hold_every_figure() {
 #[test]
 fn what_is_no_result_is_said_to_be_none() {
     let dir = TempDir::new().unwrap();
-    assert!(matches!(Results::read(dir.path()), Err(ReadError::File { .. })));
+    assert!(matches!(ResultDirectory::read(dir.path()), Err(ResultsError::File { .. })));
     write(dir.path(), &scenario(AS_IT_IS), EngineKind::Event);
     let file = dir.path().join("summary.json");
     let text = fs::read_to_string(&file).unwrap();
     fs::write(&file, text.replacen("\"schema_version\": 1", "\"schema_version\": 2", 1)).unwrap();
-    let error = anyhow::Error::from(Results::read(dir.path()).unwrap_err());
+    let error = anyhow::Error::from(ResultDirectory::read(dir.path()).unwrap_err());
     assert!(
         format!("{error:#}").contains("schema_version 2, and this program reads 1"),
         "{error:#}"

@@ -1,4 +1,4 @@
-//! Heartbeats of agents that are not there.
+//! Registrations and heartbeats of agents that do not exist.
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
@@ -9,18 +9,21 @@ use mesh_node::TokioNet;
 use mesh_node::http::{Client, ClientLimits, Method};
 use mesh_node::wire::RegisterBody;
 
-use crate::http_load::post;
+use crate::request_generator::post;
 
+/// How long a registration may take.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Of the addresses given to agents; no one listens there, and no one asks.
+/// The first port of the addresses that the agents are given. Nobody listens there, and nobody
+/// connects.
 const FIRST_PORT: usize = 1024;
 
-/// Registers so many agents.
+/// Registers this many agents, one after the other.
 pub(super) async fn register(registry: &str, leases: usize) -> anyhow::Result<()> {
     let client = Client::new(TokioNet, ClientLimits::default());
     for number in 0..leases {
         let body = body(number, false);
-        let answer = client.call(registry, Method::POST, "/register", body.into(), PATIENCE).await;
+        let answer =
+            client.request(registry, Method::POST, "/register", body.into(), PATIENCE).await;
         let answer = answer.context("failed to register")?;
         let status = answer.status;
         ensure!(status.is_success(), "failed to register: the registry answers {status}");
@@ -28,12 +31,12 @@ pub(super) async fn register(registry: &str, leases: usize) -> anyhow::Result<()
     Ok(())
 }
 
-/// A heartbeat of each.
+/// The HTTP request of one heartbeat for each lease.
 pub(super) fn requests(leases: usize) -> Vec<Vec<u8>> {
     (0..leases).map(|number| post("/register", &body(number, true))).collect()
 }
 
-/// What an agent of the mesh sends.
+/// The body that a real agent would send.
 fn body(number: usize, renew: bool) -> String {
     let span = usize::from(u16::MAX) - FIRST_PORT;
     let port = (FIRST_PORT + number % span) as u16;

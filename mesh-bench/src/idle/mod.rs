@@ -1,5 +1,5 @@
-//! What a mesh costs that has nothing to do: an agent at rest, and a registry whose agents only
-//! send heartbeats.
+//! `mesh-bench idle`: measures a mesh without work: an agent at rest, and a registry that gets
+//! nothing but heartbeats.
 
 mod heartbeats;
 mod sockets;
@@ -14,55 +14,62 @@ use mesh_node::{Clock, TokioNet};
 use serde::Serialize;
 
 use self::sockets::Sockets;
-use crate::http_load::{Plan, run};
-use crate::live::{ANY_PORT, Process, Usage, await_peers};
+use crate::live::{ANY_PORT, Process, ProcessUsage, await_peers};
+use crate::request_generator::{RequestPlan, run};
 
 /// How long the two agents may take to know each other.
 const GET_READY: Duration = Duration::from_secs(20);
-/// Agents are left alone for so long before they are measured.
+/// How long the agents are left alone before they are measured.
 const SETTLE: Duration = Duration::from_secs(2);
-/// The share of the time after which connections are counted.
+/// Connections are counted when this share of the time is over.
 const NEARLY_ALL: f64 = 0.9;
 
-/// What is measured, and for how long.
+/// What is measured and for how long, as it stands in the file of `--out`.
 #[derive(Clone, Copy, Debug, Serialize)]
-pub(crate) struct Options {
+pub(crate) struct IdleOptions {
+    /// How long to measure.
     pub(crate) seconds: f64,
+    /// Leases that the busy registry holds.
     pub(crate) leases: usize,
-    /// Time between two heartbeats of a lease.
+    /// The time between two heartbeats of a lease, in seconds.
     pub(crate) heartbeat_s: f64,
-    /// Connections over which all heartbeats come.
+    /// Connections over which all heartbeats are sent.
     pub(crate) connections: usize,
 }
 
-/// Figures of one process.
+/// The figures of one process, as they stand in the file of `--out`.
 #[derive(Clone, Debug, Serialize)]
-pub(crate) struct Row {
+pub(crate) struct ProcessFigures {
+    /// Which process it is.
     pub(crate) what: String,
+    /// Resident memory at the end.
     pub(crate) resident_mib: f64,
-    /// Of one core.
+    /// CPU time as a percentage of one core.
     pub(crate) cpu_percent: f64,
-    /// Requests that it answered per second, as far as they were counted.
+    /// Requests that the process answered per second, if they were counted.
     pub(crate) requests_per_s: f64,
-    /// Requests that it did not answer with a result.
+    /// Requests that the process did not answer with a result.
     pub(crate) failed: u64,
     pub(crate) sockets: Sockets,
-    /// Most that the figures may be.
-    pub(crate) limit: Limit,
+    /// The most that the figures may be.
+    pub(crate) limit: ProcessLimit,
 }
 
-/// Most memory and CPU that a process may take.
+/// The most memory and CPU that a process may take.
 #[derive(Clone, Copy, Debug, Serialize)]
-pub(crate) struct Limit {
+pub(crate) struct ProcessLimit {
     pub(crate) resident_mib: Option<f64>,
     pub(crate) cpu_percent: f64,
 }
 
-const AGENT: Limit = Limit { resident_mib: Some(10.0), cpu_percent: 0.2 };
-const REGISTRY: Limit = Limit { resident_mib: None, cpu_percent: 10.0 };
+const AGENT: ProcessLimit = ProcessLimit { resident_mib: Some(10.0), cpu_percent: 0.2 };
+const REGISTRY: ProcessLimit = ProcessLimit { resident_mib: None, cpu_percent: 10.0 };
 
-/// Measures a pair of agents at rest and, at the same time, a registry of its own under heartbeats.
-pub(crate) async fn measure(mesh: &Path, options: Options) -> anyhow::Result<Vec<Row>> {
+/// Measures a pair of agents at rest, and at the same time another registry under heartbeats.
+pub(crate) async fn measure(
+    mesh: &Path,
+    options: IdleOptions,
+) -> anyhow::Result<Vec<ProcessFigures>> {
     let busy = Process::start(mesh, "the registry", &args(&["registry"])).await?;
     heartbeats::register(&busy.address, options.leases).await?;
     let quiet = Process::start(mesh, "the other registry", &args(&["registry"])).await?;
@@ -80,7 +87,7 @@ pub(crate) async fn measure(mesh: &Path, options: Options) -> anyhow::Result<Vec
     let from = clock.now() + SETTLE;
     let length = Duration::from_secs_f64(options.seconds);
     let until = from + length;
-    let plan = Plan {
+    let plan = RequestPlan {
         address: busy.address.clone(),
         requests: heartbeats::requests(options.leases),
         connections: options.connections,
@@ -91,10 +98,11 @@ pub(crate) async fn measure(mesh: &Path, options: Options) -> anyhow::Result<Vec
     };
     let mut processes = [busy, quiet, agents.remove(0)];
     let usage = async {
-        let usage = |process: &Process| Usage::of(&process.id().into_iter().collect::<Vec<_>>());
+        let usage =
+            |process: &Process| ProcessUsage::of(&process.id().into_iter().collect::<Vec<_>>());
         clock.sleep_until(from).await;
         let before = processes.each_ref().map(usage);
-        // The load's connections close with its end.
+        // Before the end, because the request generator closes its connections there.
         clock.sleep_until(from + length.mul_f64(NEARLY_ALL)).await;
         let sockets = processes.each_ref().map(|process| Sockets::of(&process.address));
         clock.sleep_until(until).await;
@@ -117,7 +125,7 @@ pub(crate) async fn measure(mesh: &Path, options: Options) -> anyhow::Result<Vec
         .enumerate()
         .map(|(number, (what, requests_per_s, failed, limit))| {
             let cpu = after[number].cpu.saturating_sub(before[number].cpu).as_secs_f64();
-            Ok(Row {
+            Ok(ProcessFigures {
                 what,
                 resident_mib: after[number].resident as f64 / f64::from(1 << 20),
                 cpu_percent: 100.0 * cpu / options.seconds,
@@ -130,15 +138,25 @@ pub(crate) async fn measure(mesh: &Path, options: Options) -> anyhow::Result<Vec
         .collect()
 }
 
+/// The arguments of a process that listens on any free port.
 fn args(args: &[&str]) -> Vec<String> {
     [args, &["--listen", ANY_PORT]].concat().into_iter().map(str::to_owned).collect()
 }
 
 /// The figures as a table.
-pub(crate) fn render(rows: &[Row]) -> String {
+pub(crate) fn render(rows: &[ProcessFigures]) -> String {
     let head = ["process", "RSS MiB", "CPU %", "requests/s", "connections", "limit"];
     let mut out = line(head);
-    for Row { what, resident_mib, cpu_percent, requests_per_s, sockets, limit, failed } in rows {
+    for ProcessFigures {
+        what,
+        resident_mib,
+        cpu_percent,
+        requests_per_s,
+        sockets,
+        limit,
+        failed,
+    } in rows
+    {
         let memory = limit.resident_mib.map(|most| format!("{most} MiB, "));
         let fits = limit.resident_mib.is_none_or(|most| *resident_mib < most);
         let met = if fits && *cpu_percent < limit.cpu_percent { "ok" } else { "MISSED" };

@@ -1,32 +1,34 @@
-//! Connections of a server, as the kernel lists them.
+//! Counts the connections of a server in the kernel's list.
 
 use std::fs;
 use std::net::SocketAddr;
 
 use serde::Serialize;
 
-/// States in `/proc/net/tcp`: proc_net_tcp(5), and `include/net/tcp_states.h` of the kernel.
+/// States in `/proc/net/tcp`: see proc_net_tcp(5), and `include/net/tcp_states.h` of the kernel.
 const ESTABLISHED: &str = "01";
 const TIME_WAIT: &str = "06";
 
-/// Connections that a server accepted.
+/// The connections that a server has accepted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct Sockets {
-    /// Open ones.
+    /// Connections that are open.
     pub(crate) open: usize,
-    /// Those that either side closed within the last minute, for which the kernel remembers them.
+    /// Connections that either side closed within the last minute. The kernel remembers them for
+    /// that long.
     pub(crate) closed: usize,
 }
 
 impl Sockets {
-    /// Those of the server that listens on this address of IPv4; none if the kernel won't say.
+    /// The connections of the server that listens on this IPv4 address; `None` if the kernel does
+    /// not tell.
     pub(super) fn of(address: &str) -> Option<Self> {
         let port = address.parse::<SocketAddr>().ok()?.port();
         Some(Self::listed(&fs::read_to_string("/proc/net/tcp").ok()?, port))
     }
 
-    /// Loopback has both ends in the list: the server's shows those that are open. The end that
-    /// closed first is the one that is remembered.
+    /// Counts in the kernel's list. On loopback both ends of a connection are listed: of open ones,
+    /// the server's end is counted; of closed ones only the end that closed first is listed.
     fn listed(list: &str, port: u16) -> Self {
         let port = format!(":{port:04X}");
         let mut sockets = Self::default();

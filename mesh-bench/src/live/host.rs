@@ -1,4 +1,4 @@
-//! What a live run ran on.
+//! Facts about this machine, and what processes use of it.
 
 use std::num::NonZero;
 use std::thread::available_parallelism;
@@ -8,23 +8,24 @@ use mesh_sim::host::AgentMap;
 use serde::Serialize;
 use sysinfo::{CpuRefreshKind, Pid, ProcessRefreshKind, ProcessesToUpdate, System};
 
-/// This machine. Facts that the operating system keeps to itself are null.
+/// Facts about this machine, for the files of results. A fact that the operating system does not
+/// tell is null.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct HostFacts {
-    /// The CPU's model.
+    /// The model of the CPU.
     pub(crate) cpu: Option<String>,
     /// Cores that this process may use.
     pub(crate) cores: usize,
-    /// Memory in all, in MiB.
+    /// All memory, in MiB.
     pub(crate) memory_mib: u64,
     /// The kernel and its version.
     pub(crate) kernel: Option<String>,
-    /// The system and its version.
+    /// The operating system and its version.
     pub(crate) system: Option<String>,
 }
 
 impl HostFacts {
-    /// Asks the operating system.
+    /// Asks the operating system for all facts.
     pub(crate) fn collect() -> Self {
         let mut system = System::new();
         system.refresh_cpu_list(CpuRefreshKind::nothing());
@@ -53,8 +54,8 @@ impl CpuSampler {
         Self { system: System::new(), cores }
     }
 
-    /// Percent of all cores that each process has used since the last call; 0 for one that is not
-    /// there or is new.
+    /// The CPU use of each process since the last call, as a percentage of all cores; 0 for a
+    /// process that is down or new.
     pub(super) fn sample(&mut self, processes: &AgentMap<Option<u32>>) -> AgentMap<f64> {
         let ids: Vec<Pid> =
             processes.values().iter().flatten().map(|id| Pid::from_u32(*id)).collect();
@@ -68,23 +69,23 @@ impl CpuSampler {
     }
 }
 
-/// What processes have used since they began, and hold now.
+/// The CPU time that processes have used since they began, and the memory that they hold now.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Usage {
-    /// CPU time, as the operating system counts it: to 10 ms.
+pub(crate) struct ProcessUsage {
+    /// CPU time, as precise as the operating system counts it: to 10 ms.
     pub(crate) cpu: Duration,
-    /// Resident memory in bytes. Pages that processes share count for each.
+    /// Resident memory in bytes. A page that several processes share counts for each of them.
     pub(crate) resident: u64,
 }
 
-impl Usage {
-    /// Of these processes and their children in sum.
+impl ProcessUsage {
+    /// The sums over these processes and their children.
     pub(crate) fn of(processes: &[u32]) -> Self {
         let mut system = System::new();
         let what = ProcessRefreshKind::nothing().with_cpu().with_memory().without_tasks();
         system.refresh_processes_specifics(ProcessesToUpdate::All, true, what);
         let is_one = |id: Pid| processes.contains(&id.as_u32());
-        // Sums have no order that a run could depend on.
+        // The map has no fixed order, but sums do not depend on it.
         let mut sum = Self::default();
         for (id, process) in system.processes() {
             if is_one(*id) || process.parent().is_some_and(is_one) {
@@ -103,10 +104,10 @@ mod tests {
     #[test]
     fn a_process_uses_memory_and_more_and_more_time() {
         let own = [std::process::id()];
-        let before = Usage::of(&own);
+        let before = ProcessUsage::of(&own);
         assert!(before.resident > 0, "{before:?}");
-        while Usage::of(&own).cpu <= before.cpu {}
-        assert_eq!(Usage::of(&[]).resident, 0);
+        while ProcessUsage::of(&own).cpu <= before.cpu {}
+        assert_eq!(ProcessUsage::of(&[]).resident, 0);
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! The registry and agents of a scenario as processes on this machine, or those of a running mesh.
+//! The registry and agents of a scenario as processes on this machine, and the agents of a mesh
+//! that already runs.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -17,51 +18,55 @@ use mesh_sim::scenario::{AgentSpec, PolicySpec, Scenario};
 use mesh_sim::units::format_duration;
 use tempfile::NamedTempFile;
 
-use super::burn::Burner;
-use super::peers::{await_peers, get};
+use super::background_load::Burner;
 use super::process::Process;
+use super::readiness::{await_peers, get};
 
-/// How long the mesh may take to get ready, besides the agents' own rhythm.
+/// How long the mesh may take to get ready, on top of the agents' own periods.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Where processes listen: on any free port.
+/// Where processes listen: on any free port of loopback.
 pub(crate) const ANY_PORT: &str = "127.0.0.1:0";
 
-/// A mesh of processes. They are killed when it is dropped.
+/// The processes of one run: a registry and the scenario's agents. They are killed when this is
+/// dropped.
 #[derive(Debug)]
-pub(super) struct Mesh {
+pub(super) struct ProcessMesh {
     binary: PathBuf,
     faults: FaultSchedule,
-    /// The client has none.
-    hosts: HostMap<Option<Host>>,
+    /// The process of each host of the scenario; the client has none, because this program sends
+    /// its requests.
+    hosts: HostMap<Option<HostProcess>>,
     burner: Option<Burner>,
-    /// Read by every process that starts, so it is there as long as they are.
+    /// The settings file. Every process reads it when it starts, also after a crash, so it must
+    /// exist as long as they do.
     _settings: NamedTempFile,
 }
 
-/// One host of the scenario.
+/// The process of one host of the scenario.
 #[derive(Debug)]
-struct Host {
+struct HostProcess {
     name: String,
     address: String,
-    /// The command line that brings it back on the same port.
+    /// The arguments that restart it on the same port.
     args: Vec<String>,
-    /// None while it is down.
+    /// `None` while the host is down.
     process: Option<Process>,
-    is_stopped: bool,
+    /// Whether the process is paused by SIGSTOP.
+    is_paused: bool,
 }
 
-impl Host {
+impl HostProcess {
     async fn start(binary: &Path, name: &str, args: Vec<String>) -> anyhow::Result<Self> {
         let process = Process::start(binary, name, &args).await?;
         let address = process.address.clone();
-        let again = |arg: String| if arg == ANY_PORT { address.clone() } else { arg };
-        let args = args.into_iter().map(again).collect();
-        Ok(Self { name: name.to_owned(), address, args, process: Some(process), is_stopped: false })
+        let same_port = |arg: String| if arg == ANY_PORT { address.clone() } else { arg };
+        let args = args.into_iter().map(same_port).collect();
+        Ok(Self { name: name.to_owned(), address, args, process: Some(process), is_paused: false })
     }
 }
 
-impl Mesh {
-    /// Starts fresh processes and waits until every agent knows all others.
+impl ProcessMesh {
+    /// Starts the processes of a run, and waits until every agent knows all others.
     pub(super) async fn start(
         binary: &Path,
         scenario: &Scenario,
@@ -75,15 +80,17 @@ impl Mesh {
             args.extend(["--config".to_owned(), path.to_owned()]);
             args
         };
-        let registry = Host::start(binary, "registry", with_settings(registry_args())).await?;
+        let registry =
+            HostProcess::start(binary, "registry", with_settings(registry_args())).await?;
         let address = registry.address.clone();
         let mut hosts = vec![Some(registry), None];
         for agent in &scenario.agents {
             let args = agent_args(scenario, agent, own, &address);
-            hosts.push(Some(Host::start(binary, &agent.name, with_settings(args)).await?));
+            hosts.push(Some(HostProcess::start(binary, &agent.name, with_settings(args)).await?));
         }
         let faults = scenario.fault_schedule();
-        // All agents have the same load: a load of some is refused.
+        // All agents have the same background load, because a fault that loads only some of them is
+        // refused. So the first agent stands for all.
         let load_at = |at: &Timestamp| faults.machine(AgentId::new(0), *at).background;
         let burns = faults.boundaries().iter().any(|at| load_at(at).is_some());
         let mesh = Self {
@@ -97,22 +104,22 @@ impl Mesh {
         Ok(mesh)
     }
 
-    /// Addresses of the agents.
+    /// The addresses of the agents.
     pub(super) fn addresses(&self) -> AgentMap<Arc<str>> {
         self.agents().map(|host| host.address.as_str().into()).collect()
     }
 
-    /// Process ids of the agents; none for one that is down.
+    /// The process ids of the agents; `None` for one that is down.
     pub(super) fn process_ids(&self) -> AgentMap<Option<u32>> {
         self.agents().map(|host| host.process.as_ref()?.id()).collect()
     }
 
     /// The agents, in the scenario's order.
-    fn agents(&self) -> impl Iterator<Item = &Host> {
+    fn agents(&self) -> impl Iterator<Item = &HostProcess> {
         self.hosts.agents().filter_map(|agent| self.hosts[agent.host()].as_ref())
     }
 
-    /// When faults begin or end.
+    /// The times at which faults begin or end.
     pub(super) fn boundaries(&self) -> Vec<Timestamp> {
         self.faults.boundaries().to_vec()
     }
@@ -125,24 +132,25 @@ impl Mesh {
             .try_for_each(Process::must_live)
     }
 
-    /// Brings the processes into the state that the faults prescribe for `now`.
+    /// Kills, restarts, pauses and resumes processes as the faults prescribe for `now`, and sets
+    /// the background load.
     pub(super) async fn apply_faults(&mut self, now: Timestamp) -> anyhow::Result<()> {
         for id in self.hosts.ids() {
-            let (is_down, is_stopped) = (self.faults.is_down(id, now), self.is_held(id, now));
+            let (is_down, is_paused) = (self.faults.is_down(id, now), self.is_held(id, now));
             let Some(host) = &mut self.hosts[id] else { continue };
             if is_down && let Some(process) = host.process.take() {
                 process.kill().await?;
-                host.is_stopped = false;
+                host.is_paused = false;
             }
             if !is_down && host.process.is_none() {
                 let process = Process::start(&self.binary, &host.name, &host.args).await?;
                 host.process = Some(process);
             }
             if let Some(process) = &host.process
-                && is_stopped != host.is_stopped
+                && is_paused != host.is_paused
             {
-                process.stop(is_stopped)?;
-                host.is_stopped = is_stopped;
+                process.set_paused(is_paused)?;
+                host.is_paused = is_paused;
             }
         }
         if let Some(burner) = &self.burner {
@@ -152,7 +160,8 @@ impl Mesh {
         Ok(())
     }
 
-    /// Whether all messages to and from the host wait.
+    /// Whether all messages to and from the host are held. Then the process is paused, which looks
+    /// the same from outside.
     fn is_held(&self, host: HostId, now: Timestamp) -> bool {
         let others = self.hosts.ids().filter(|other| *other != host);
         let links: Vec<LinkState> =
@@ -166,7 +175,7 @@ impl Mesh {
         let client = Client::new(TokioNet, ClientLimits::default());
         let peers = scenario.agents.len() - 1;
         let slowest = scenario.agents.iter().map(|agent| agent.refresh).max();
-        // Each may just have missed the last one that came.
+        // An agent may have asked for the list just before the last of the others was in it.
         let patience = slowest.unwrap_or_default() * 3 + PATIENCE;
         for host in self.agents() {
             await_peers(&client, (&host.name, &host.address), peers, patience).await?;
@@ -175,7 +184,7 @@ impl Mesh {
     }
 }
 
-/// Addresses of the scenario's agents in a running mesh.
+/// The addresses of the scenario's agents in a mesh that already runs.
 pub(super) async fn listed(
     registry: &str,
     scenario: &Scenario,
@@ -187,8 +196,8 @@ pub(super) async fn listed(
         .into_iter()
         .map(|(name, service)| (name.to_string(), service.url.to_string()))
         .collect();
-    let is_ours = |name: &str| scenario.agents.iter().any(|agent| *agent.name == *name);
-    if let Some((stranger, _)) = listed.iter().find(|(name, _)| !is_ours(name)) {
+    let is_in_scenario = |name: &str| scenario.agents.iter().any(|agent| *agent.name == *name);
+    if let Some((stranger, _)) = listed.iter().find(|(name, _)| !is_in_scenario(name)) {
         bail!("the registry at {registry} also lists {stranger}, which is not in the scenario");
     }
     let address = |agent: &AgentSpec| {
@@ -199,7 +208,7 @@ pub(super) async fn listed(
     scenario.agents.iter().map(address).collect()
 }
 
-/// What all processes are told alike, as a file of settings.
+/// A settings file with everything that all processes are told alike.
 fn settings_file(scenario: &Scenario) -> anyhow::Result<NamedTempFile> {
     let mut file = NamedTempFile::new().context("failed to make a file of settings")?;
     file.write_all(scenario.shared_settings().as_bytes())?;
@@ -210,6 +219,7 @@ fn registry_args() -> Vec<String> {
     ["registry", "--listen", ANY_PORT].map(str::to_owned).into()
 }
 
+/// The arguments of an agent: what differs between agents, and the policy.
 fn agent_args(
     scenario: &Scenario,
     agent: &AgentSpec,
@@ -236,7 +246,7 @@ fn agent_args(
     args
 }
 
-/// The options of `mesh agent` that name a policy.
+/// The options of `mesh agent` that name a policy and its parameters.
 fn policy_args(policy: &PolicySettings) -> Vec<String> {
     let mut args = vec!["--policy".to_owned(), policy.name().to_owned()];
     for (parameter, value) in policy.values().iter() {

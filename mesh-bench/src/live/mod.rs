@@ -1,12 +1,12 @@
-//! A scenario on real processes and sockets.
+//! `mesh-bench live`: runs a scenario on real processes and sockets.
 
-mod burn;
+mod background_load;
 mod host;
-mod limits;
 mod mesh;
-mod peers;
 mod process;
+mod readiness;
 mod shared_recorder;
+mod unsupported;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -20,49 +20,50 @@ use mesh_sim::workload::{Pacing, Workload, WorkloadClient};
 use sysinfo::MINIMUM_CPU_UPDATE_INTERVAL;
 
 use self::host::CpuSampler;
-pub(crate) use self::host::{HostFacts, Usage};
-pub(crate) use self::limits::{Refusal, notes, refusals};
+pub(crate) use self::host::{HostFacts, ProcessUsage};
 pub(crate) use self::mesh::ANY_PORT;
-use self::mesh::Mesh;
-pub(crate) use self::peers::await_peers;
+use self::mesh::ProcessMesh;
 pub(crate) use self::process::Process;
+pub(crate) use self::readiness::await_peers;
 use self::shared_recorder::SharedRecorder;
+pub(crate) use self::unsupported::{UnsupportedField, notes, unsupported_fields};
 
-/// How often the agents' CPU use is sampled, and whether they live. A sample is spread evenly over
-/// the seconds that it reaches into.
+/// How often the agents' CPU use is sampled, and whether they live. The recorder spreads a sample
+/// evenly over the seconds that it reaches into.
 const SAMPLE: Duration = Duration::from_millis(500);
 
-/// Whose agents get the requests.
+/// Which mesh gets the requests of a run.
 #[derive(Clone, Debug)]
-pub(crate) enum Place {
-    /// Fresh processes of this binary.
-    Processes(PathBuf),
-    /// Those that the registry at this address lists.
-    Running(String),
+pub(crate) enum MeshUnderTest {
+    /// New processes of this binary, a registry and agents for each run.
+    NewProcesses(PathBuf),
+    /// The agents that the registry at this address lists. They are not started, faulted or
+    /// stopped.
+    AlreadyRunning(String),
 }
 
-/// One policy with one seed, from the first arrival to the end of the last request.
+/// Runs one policy with one seed, from the first arrival to the end of the last request.
 pub(crate) async fn run(
     scenario: &Scenario,
-    place: &Place,
+    mesh: &MeshUnderTest,
     policy: &PolicySpec,
     seed: u64,
 ) -> anyhow::Result<RunRecord> {
     let recorder = Recorder::new(RecorderConfig::new(scenario, &policy.label, seed));
-    let (mut mesh, agents) = match place {
-        Place::Processes(binary) => {
-            let mesh = Mesh::start(binary, scenario, policy).await?;
+    let (mut processes, agents) = match mesh {
+        MeshUnderTest::NewProcesses(binary) => {
+            let mesh = ProcessMesh::start(binary, scenario, policy).await?;
             let agents = mesh.addresses();
             (Some(mesh), agents)
         }
-        Place::Running(registry) => (None, mesh::listed(registry, scenario).await?),
+        MeshUnderTest::AlreadyRunning(registry) => (None, mesh::listed(registry, scenario).await?),
     };
     let clock = Clock::start();
     let recorder = SharedRecorder::new(scenario, clock, recorder);
     let client = WorkloadClient::new(scenario, TokioNet, clock, agents, recorder.clone());
-    // The same requests as the simulation's.
+    // The simulation sends the same requests.
     let requests = client.run(Workload::of(scenario, seed), Pacing::Thread);
-    match &mut mesh {
+    match &mut processes {
         Some(mesh) => {
             let mut cpu = CpuWatch { sampler: CpuSampler::new(), since: clock.now() };
             tokio::select! {
@@ -74,21 +75,23 @@ pub(crate) async fn run(
         }
         None => requests.await,
     }
-    let recorder = recorder.take().context("the run was over before")?;
-    // There is no log of events to hash: nothing could repeat it.
+    let recorder = recorder.take().context("the recorder was taken before the end of the run")?;
+    // The hash of the event log stays 0: no live run can be repeated, so there is nothing to
+    // compare.
     Ok(recorder.finish(0, 0, Vec::new()))
 }
 
-/// Samples of the agents' CPU use, end to end.
+/// Samples the agents' CPU use. Each sample begins where the one before ends.
 struct CpuWatch {
     sampler: CpuSampler,
-    /// When the last one was taken.
+    /// When the last sample was taken.
     since: Timestamp,
 }
 
 impl CpuWatch {
-    /// Tells the recorder of the time since the last sample, unless that is too short to measure.
-    fn take(&mut self, mesh: &Mesh, recorder: &SharedRecorder, now: Timestamp) {
+    /// Takes a sample and tells the recorder, unless the time since the last one is too short to
+    /// measure.
+    fn take(&mut self, mesh: &ProcessMesh, recorder: &SharedRecorder, now: Timestamp) {
         if now < self.since + MINIMUM_CPU_UPDATE_INTERVAL {
             return;
         }
@@ -102,15 +105,15 @@ impl CpuWatch {
     }
 }
 
-/// Applies faults and takes samples. Ends only if something goes wrong.
+/// Applies the faults and takes samples. Ends only if something goes wrong.
 async fn watch(
-    mesh: &mut Mesh,
+    mesh: &mut ProcessMesh,
     recorder: &SharedRecorder,
     clock: Clock,
     cpu: &mut CpuWatch,
 ) -> anyhow::Result<()> {
     let mut boundaries = mesh.boundaries().into_iter().peekable();
-    // What is used from here on counts.
+    // The first sample only sets the beginning: what is used from here on counts.
     cpu.sampler.sample(&mesh.process_ids());
     loop {
         let sample_at = cpu.since + SAMPLE;
@@ -118,7 +121,7 @@ async fn watch(
         clock.sleep_until(next).await;
         let now = clock.now();
         mesh.must_live()?;
-        // Before a fault: what it kills has been busy until then.
+        // Before the fault is applied: the processes that it kills have used CPU until now.
         cpu.take(mesh, recorder, now);
         if boundaries.next_if(|boundary| *boundary <= now).is_some() {
             mesh.apply_faults(now).await?;

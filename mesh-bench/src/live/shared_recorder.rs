@@ -10,8 +10,8 @@ use mesh_sim::record::Recorder;
 use mesh_sim::scenario::Scenario;
 use mesh_sim::workload::{Arrival, RequestObserver};
 
-/// A handle on the recorder of one run. Copies are of the same recorder; once it is
-/// [taken](Self::take), what they are told is ignored.
+/// A handle on the recorder of one run. Copies share the recorder; once it is [taken](Self::take),
+/// whatever they are told is ignored.
 #[derive(Clone)]
 pub(super) struct SharedRecorder {
     clock: Clock,
@@ -20,20 +20,20 @@ pub(super) struct SharedRecorder {
 }
 
 impl SharedRecorder {
-    /// Shares the recorder of a run whose time is that of `clock`.
+    /// Shares the recorder of a run whose times are those of `clock`.
     pub(super) fn new(scenario: &Scenario, clock: Clock, recorder: Recorder) -> Self {
         let names = scenario.agents.iter().map(|agent| agent.name.clone()).collect();
         Self { clock, names: Arc::new(names), recorder: Arc::new(Mutex::new(Some(recorder))) }
     }
 
-    /// What acts on the recorder while the run goes on.
+    /// Lets `act` use the recorder, unless it has been taken.
     pub(super) fn record(&self, act: impl FnOnce(&mut Recorder)) {
         if let Some(recorder) = &mut *self.lock() {
             act(recorder);
         }
     }
 
-    /// The recorder, when the run is over.
+    /// Takes the recorder back when the run is over.
     pub(super) fn take(&self) -> Option<Recorder> {
         self.lock().take()
     }
@@ -50,7 +50,8 @@ impl RequestObserver for SharedRecorder {
 
     fn ended(&self, arrival: &Arrival, outcome: RequestOutcome, reply: Option<&Reply>) {
         self.record(|recorder| {
-            // Read under the lock, so that ends are recorded in the order of time.
+            // The clock is read under the lock, so that ends are recorded in the order of their
+            // times.
             let now = self.clock.now();
             recorder.ended(arrival.at, now, outcome);
             if let Some(Reply::Delegate(reply)) = reply

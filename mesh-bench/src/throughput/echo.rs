@@ -1,4 +1,4 @@
-//! The baseline of `work`: hyper 1 and `serde_json`, and nothing else.
+//! The baseline of `work`: a server made of hyper 1 and `serde_json` alone.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -14,7 +14,7 @@ use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-/// Serves until the process is killed, on `threads` threads, one per core without a number.
+/// Serves until the process is killed, on `threads` threads; without a number on one per core.
 pub(crate) fn echo(listen: SocketAddr, threads: Option<usize>) -> anyhow::Result<()> {
     let mut runtime = match threads {
         Some(1) => tokio::runtime::Builder::new_current_thread(),
@@ -30,7 +30,7 @@ async fn serve(listen: SocketAddr) -> anyhow::Result<()> {
     let listener = TcpListener::bind(listen).await;
     let listener = listener.with_context(|| format!("failed to listen on {listen}"))?;
     let address = listener.local_addr()?;
-    // As `mesh` says it: whoever starts this one waits for that.
+    // In the words of `mesh`: `Process::start_and_read_address` waits for such a line.
     let line = json!({ "message": "the echo server listens", "address": address });
     mesh_node::process::console::say(&line.to_string());
     loop {
@@ -40,7 +40,7 @@ async fn serve(listen: SocketAddr) -> anyhow::Result<()> {
             let mut server = http1::Builder::new();
             server.auto_date_header(false);
             let connection = server.serve_connection(TokioIo::new(stream), service_fn(answer));
-            // A client that hangs up is none of its business.
+            // An error only means that the client has left.
             let _ = connection.await;
         });
     }
@@ -54,7 +54,7 @@ async fn answer(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Inf
     Ok(response)
 }
 
-/// The answer of an agent to `work`.
+/// The same answer that an agent gives to `work`.
 fn reply(body: &[u8]) -> Vec<u8> {
     let call: Value = serde_json::from_slice(body).unwrap_or_default();
     let text = call["params"]["text"].as_str().unwrap_or_default();

@@ -1,9 +1,10 @@
-//! How many calls a second the mesh answers, beside what people use today.
+//! `mesh-bench throughput`: measures how many calls a second the mesh answers, beside what people
+//! use today.
 
 mod contenders;
 mod echo;
 mod nginx;
-mod system;
+mod processes;
 pub(crate) mod table;
 
 use std::time::Duration;
@@ -14,73 +15,79 @@ use mesh_node::process::console::say;
 use serde::Serialize;
 
 pub(crate) use self::contenders::{Contender, names};
-use self::contenders::{GROUPS, Limit};
+use self::contenders::{GROUPS, RequiredSpeed};
 pub(crate) use self::echo::echo;
-pub(crate) use self::system::Programs;
-use self::system::System;
-use crate::http_load::{Plan, Tally, post, run};
-use crate::live::Usage;
+use self::processes::ContenderProcesses;
+pub(crate) use self::processes::Programs;
+use crate::live::ProcessUsage;
+use crate::request_generator::{RequestPlan, RequestTally, post, run};
 
-/// Between a load's plan and its first request.
-const LEAD: Duration = Duration::from_millis(100);
-/// Before each round, this share of its time is not counted.
+/// The time between making a plan and its first request.
+const START_DELAY: Duration = Duration::from_millis(100);
+/// The first part of each round is not counted; it is this share of the counted time.
 const WARM_UP: f64 = 0.1;
 
-/// What is measured, and for how long.
+/// What is measured and for how long, as it stands in the file of `--out`.
 #[derive(Clone, Debug, Serialize)]
-pub(crate) struct Options {
-    /// Of each round.
+pub(crate) struct ThroughputOptions {
+    /// How long each round counts, in seconds.
     pub(crate) seconds: f64,
-    /// Rounds of each contender; those of a group take turns.
+    /// Rounds of each contender. The contenders of a group take turns.
     pub(crate) rounds: usize,
+    /// Kept-alive connections of the request generator.
     pub(crate) connections: usize,
-    /// Requests due per second; none: closed loop.
+    /// Requests that are due per second; `None` for a closed loop.
     pub(crate) rate: Option<f64>,
-    /// Only these contenders, and the baselines of their groups; all if there are none.
+    /// Measure only these contenders and the baselines of their groups; all if this is empty.
     pub(crate) only: Vec<String>,
 }
 
-/// Figures of one contender.
+/// The figures of one contender, as they stand in the file of `--out`.
 #[derive(Clone, Debug, Serialize)]
-pub(crate) struct Row {
+pub(crate) struct ContenderFigures {
     pub(crate) name: &'static str,
-    /// Medians of the rounds.
+    /// The medians over the rounds.
     #[serde(flatten)]
-    pub(crate) median: Round,
-    /// Of its throughput to that of the baseline in the same turn, median of the rounds; none for
-    /// baselines and where the baseline is missing.
+    pub(crate) median: RoundFigures,
+    /// The contender's throughput divided by that of the baseline in the same turn, as the median
+    /// over the rounds; `None` for a baseline, and where the baseline is missing.
     pub(crate) ratio: Option<f64>,
-    /// What it has to reach.
+    /// What the contender has to reach, in words.
     pub(crate) limit: String,
-    /// None for a baseline, where the baseline is missing, and in an open loop.
+    /// Whether the limit is met; `None` for a baseline, where the baseline is missing, and in an
+    /// open loop.
     pub(crate) limit_met: Option<bool>,
-    pub(crate) rounds: Vec<Round>,
+    /// The figures of each round.
+    pub(crate) rounds: Vec<RoundFigures>,
 }
 
-/// Figures of one round.
+/// The figures of one round.
 #[derive(Clone, Copy, Debug, Serialize)]
-pub(crate) struct Round {
-    /// Answered with a result.
+pub(crate) struct RoundFigures {
+    /// Requests that were answered with a result, per second.
     pub(crate) requests_per_s: f64,
-    /// Of all requests; one that failed counts with a minute.
+    /// The median latency of all requests; a request that failed counts with a minute at least.
     pub(crate) p50_ms: f64,
+    /// The 99th percentile of the same latencies.
     pub(crate) p99_ms: f64,
-    /// CPU time of all processes of the contender; the load generator's is not in it.
+    /// CPU seconds of all processes of the contender per 1,000 answers; those of the request
+    /// generator are not included.
     pub(crate) cpu_s_per_1000: f64,
-    /// Of all its processes at the end.
+    /// The resident memory of all processes of the contender at the end.
     pub(crate) resident_mib: f64,
+    /// Requests without a result.
     pub(crate) failed: u64,
-    /// Connections that the load generator opened.
+    /// Connections that the request generator opened.
     pub(crate) opened: u64,
 }
 
-/// Measures group after group. Without `only`, contenders that this machine lacks the programs for
-/// are left out; the reasons come second.
+/// Measures one group after the other. A contender whose programs this machine lacks is left out;
+/// the second list says which and why.
 pub(crate) async fn measure(
     programs: &Programs,
-    options: &Options,
-) -> anyhow::Result<(Vec<Row>, Vec<String>)> {
-    let (mut rows, mut skipped) = (Vec::new(), Vec::new());
+    options: &ThroughputOptions,
+) -> anyhow::Result<(Vec<ContenderFigures>, Vec<String>)> {
+    let (mut rows, mut left_out) = (Vec::new(), Vec::new());
     for group in GROUPS {
         let is_wanted = |contender: &&Contender| {
             options.only.is_empty() || options.only.iter().any(|name| name == contender.name)
@@ -88,33 +95,40 @@ pub(crate) async fn measure(
         if !group.iter().any(|contender| is_wanted(&contender)) {
             continue;
         }
-        let is_baseline = |contender: &Contender| matches!(contender.limit, Limit::Baseline);
+        let is_baseline =
+            |contender: &Contender| matches!(contender.limit, RequiredSpeed::Baseline);
         let wanted = group.iter().filter(|one| is_baseline(one) || is_wanted(one));
         let mut turns = Vec::new();
         for contender in wanted {
             if let Some(missing) = programs.lacks(contender.kind).await {
-                skipped.push(format!("{}: this machine lacks {missing}", contender.name));
+                left_out.push(format!("{}: this machine lacks {missing}", contender.name));
                 continue;
             }
             say(&format!(" starting {}", contender.name));
-            let system = programs.start(contender.kind).await;
-            let system = system.with_context(|| format!("failed to start {}", contender.name))?;
-            turns.push(Turn { contender, system, rounds: Vec::new() });
+            let processes = programs.start(contender.kind).await;
+            let processes =
+                processes.with_context(|| format!("failed to start {}", contender.name))?;
+            turns.push(RunningContender { contender, processes, rounds: Vec::new() });
         }
         take_turns(&mut turns, options).await?;
         rows.extend(summary(&turns, options));
     }
-    Ok((rows, skipped))
+    Ok((rows, left_out))
 }
 
-/// A contender of a group under way.
-struct Turn<'a> {
+/// A contender whose processes run, with the figures of its rounds so far.
+struct RunningContender<'a> {
     contender: &'a Contender,
-    system: System,
-    rounds: Vec<Round>,
+    processes: ContenderProcesses,
+    rounds: Vec<RoundFigures>,
 }
 
-async fn take_turns(turns: &mut [Turn<'_>], options: &Options) -> anyhow::Result<()> {
+/// Measures the rounds. The contenders of a group take turns, so that a disturbance of the machine
+/// hits all of them.
+async fn take_turns(
+    turns: &mut [RunningContender<'_>],
+    options: &ThroughputOptions,
+) -> anyhow::Result<()> {
     for number in 1..=options.rounds {
         for turn in &mut *turns {
             let name = turn.contender.name;
@@ -126,14 +140,15 @@ async fn take_turns(turns: &mut [Turn<'_>], options: &Options) -> anyhow::Result
     Ok(())
 }
 
-impl Turn<'_> {
-    async fn round(&mut self, options: &Options) -> anyhow::Result<Round> {
+impl RunningContender<'_> {
+    /// Measures one round.
+    async fn round(&mut self, options: &ThroughputOptions) -> anyhow::Result<RoundFigures> {
         let clock = Clock::start();
-        let start = clock.now() + LEAD;
+        let start = clock.now() + START_DELAY;
         let from = start + Duration::from_secs_f64(options.seconds * WARM_UP);
         let until = from + Duration::from_secs_f64(options.seconds);
-        let plan = Plan {
-            address: self.system.entry.clone(),
+        let plan = RequestPlan {
+            address: self.processes.entry.clone(),
             requests: vec![post("/rpc", &self.contender.kind.body())],
             connections: options.connections,
             rate: options.rate,
@@ -141,26 +156,26 @@ impl Turn<'_> {
             from,
             until,
         };
-        let ids = self.system.ids();
+        let ids = self.processes.ids();
         let usage = async {
             clock.sleep_until(from).await;
-            let before = Usage::of(&ids);
+            let before = ProcessUsage::of(&ids);
             clock.sleep_until(until).await;
-            (before, Usage::of(&ids))
+            (before, ProcessUsage::of(&ids))
         };
         let (tally, (before, after)) = tokio::join!(run(plan, clock), usage);
-        self.system.must_live()?;
+        self.processes.must_live()?;
         let tally = tally?;
         if let Some(failure) = &tally.first_failure {
             let (name, failed) = (self.contender.name, tally.failed);
             say(&format!(" warning: {name}: {failed} requests failed, the first: {failure}"));
         }
-        Ok(Round::of(&tally, options.seconds, before, after))
+        Ok(RoundFigures::of(&tally, options.seconds, before, after))
     }
 }
 
-impl Round {
-    fn of(tally: &Tally, seconds: f64, before: Usage, after: Usage) -> Self {
+impl RoundFigures {
+    fn of(tally: &RequestTally, seconds: f64, before: ProcessUsage, after: ProcessUsage) -> Self {
         let answered = tally.answered as f64;
         let ms = |quantile| tally.latency.quantile_ns(quantile) as f64 / 1e6;
         let cpu_s = after.cpu.saturating_sub(before.cpu).as_secs_f64();
@@ -176,16 +191,18 @@ impl Round {
     }
 }
 
-fn summary(turns: &[Turn<'_>], options: &Options) -> Vec<Row> {
-    let baseline = turns.iter().find(|turn| matches!(turn.contender.limit, Limit::Baseline));
-    let row = |turn: &Turn<'_>| {
-        let Turn { contender: Contender { name, limit, .. }, rounds, .. } = turn;
+/// The figures of a group.
+fn summary(turns: &[RunningContender<'_>], options: &ThroughputOptions) -> Vec<ContenderFigures> {
+    let baseline =
+        turns.iter().find(|turn| matches!(turn.contender.limit, RequiredSpeed::Baseline));
+    let row = |turn: &RunningContender<'_>| {
+        let RunningContender { contender: Contender { name, limit, .. }, rounds, .. } = turn;
         let ratio = baseline.filter(|baseline| baseline.contender.name != *name).map(|baseline| {
             let pairs = rounds.iter().zip(&baseline.rounds);
             median(pairs.map(|(own, base)| own.requests_per_s / base.requests_per_s))
         });
-        let of = |figure: fn(&Round) -> f64| median(rounds.iter().map(figure));
-        let median = Round {
+        let of = |figure: fn(&RoundFigures) -> f64| median(rounds.iter().map(figure));
+        let median = RoundFigures {
             requests_per_s: of(|round| round.requests_per_s),
             p50_ms: of(|round| round.p50_ms),
             p99_ms: of(|round| round.p99_ms),
@@ -195,7 +212,7 @@ fn summary(turns: &[Turn<'_>], options: &Options) -> Vec<Row> {
             opened: rounds.iter().map(|round| round.opened).max().unwrap_or_default(),
         };
         let is_met = limit.is_met(median.requests_per_s, ratio);
-        Row {
+        ContenderFigures {
             name,
             median,
             ratio,
@@ -207,7 +224,7 @@ fn summary(turns: &[Turn<'_>], options: &Options) -> Vec<Row> {
     turns.iter().map(row).collect()
 }
 
-/// Of an even number of figures, the mean of the two in the middle.
+/// The median; of an even number of figures, the mean of the two in the middle.
 fn median(figures: impl Iterator<Item = f64>) -> f64 {
     let mut figures: Vec<f64> = figures.collect();
     figures.sort_by(f64::total_cmp);

@@ -7,13 +7,14 @@ use std::path::Path;
 use tempfile::TempDir;
 use tokio::process::Command;
 
-use super::system::free_address;
+use super::processes::free_address;
 use crate::live::Process;
 
-/// Where it may be: distributions put it where only root looks.
+/// The names of the program. Distributions install it in a directory that is on the `PATH` of root
+/// only.
 const BINARIES: [&str; 2] = ["nginx", "/usr/sbin/nginx"];
 
-/// A running nginx. It ends, workers included, when this is dropped.
+/// A running nginx. It ends with its workers when this is dropped.
 #[derive(Debug)]
 pub(super) struct Nginx {
     pub(super) process: Process,
@@ -21,23 +22,24 @@ pub(super) struct Nginx {
 }
 
 impl Nginx {
-    /// What is missing, if it can't be started.
+    /// What this machine lacks to start nginx.
     pub(super) async fn lacks() -> Option<String> {
         binary().await.is_none().then(|| "nginx".to_owned())
     }
 
-    /// Starts one that spreads requests over these servers by `least_conn`.
+    /// Starts an nginx that spreads requests over these servers by `least_conn`.
     pub(super) async fn start(servers: &[&str]) -> anyhow::Result<Self> {
         let (dir, address) = (tempfile::tempdir()?, free_address()?);
         let config = dir.path().join("nginx.conf");
         fs::write(&config, configuration(dir.path(), &address, servers))?;
         let mut command = Command::new(binary().await.unwrap_or(BINARIES[0]));
         command.arg("-p").arg(dir.path()).arg("-c").arg(&config).args(["-e", "stderr"]);
-        let process = Process::serving(command, "nginx", &address).await?;
+        let process = Process::start_at(command, "nginx", &address).await?;
         Ok(Self { process, _dir: dir })
     }
 }
 
+/// The first of the names under which nginx can be started.
 async fn binary() -> Option<&'static str> {
     for binary in BINARIES {
         if Command::new(binary).arg("-v").output().await.is_ok_and(|output| output.status.success())
@@ -48,7 +50,8 @@ async fn binary() -> Option<&'static str> {
     None
 }
 
-/// A worker per core, kept-alive connections on both sides, nothing logged: as fast as it goes.
+/// A configuration that makes nginx as fast as possible: a worker per core, kept-alive connections
+/// on both sides, and no log.
 fn configuration(dir: &Path, address: &str, servers: &[&str]) -> String {
     let dir = dir.display();
     let mut paths = String::new();

@@ -1,19 +1,27 @@
-//! The figures as a table for a terminal of 80 columns.
+//! Renders the figures as a table for a terminal of 80 columns.
 
 use std::fmt::Write as _;
 
-use super::{Round, Row};
+use super::{ContenderFigures, RoundFigures};
 
+/// Stands in the place of a ratio that is missing.
 const NONE: &str = "-";
 
-/// The table, and a line per contender that was left out.
-pub(crate) fn render(rows: &[Row], skipped: &[String]) -> String {
+/// The table, and one line per contender that was left out.
+pub(crate) fn render(rows: &[ContenderFigures], left_out: &[String]) -> String {
     let head =
         ["system", "requests/s", "p50 ms", "p99 ms", "CPU s/1k", "RSS MiB", "ratio", "limit"];
     let mut out = line(head);
     for row in rows {
-        let Round { requests_per_s, p50_ms, p99_ms, cpu_s_per_1000, resident_mib, failed, .. } =
-            row.median;
+        let RoundFigures {
+            requests_per_s,
+            p50_ms,
+            p99_ms,
+            cpu_s_per_1000,
+            resident_mib,
+            failed,
+            ..
+        } = row.median;
         let met = match row.limit_met {
             None => "",
             Some(true) => " ok",
@@ -33,13 +41,13 @@ pub(crate) fn render(rows: &[Row], skipped: &[String]) -> String {
             let _ = writeln!(out, "   {failed} requests failed");
         }
     }
-    for reason in skipped {
+    for reason in left_out {
         let _ = writeln!(out, " left out: {reason}");
     }
     out
 }
 
-/// Whole requests per second, unless there are only a few.
+/// Requests per second, with a decimal if there are only a few.
 fn rounded(rate: f64) -> String {
     if rate < 100.0 { format!("{rate:.1}") } else { format!("{rate:.0}") }
 }

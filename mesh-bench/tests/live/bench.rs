@@ -1,4 +1,4 @@
-//! Processes: of `mesh-bench live`, and of the mesh.
+//! Runs `mesh-bench` and `mesh` as processes.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
@@ -10,12 +10,12 @@ use std::time::{Duration, SystemTime};
 use mesh_sim::report::summary::{self, ExperimentSummary};
 use tempfile::TempDir;
 
-/// Longer than anything takes that goes well, on a machine busy with other things.
+/// Longer than anything takes that goes well, even on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 const STEP: Duration = Duration::from_millis(20);
 
-/// The `mesh` binary beside `mesh-bench`, of this very source: cargo knows it only as another
-/// package's.
+/// The `mesh` binary beside `mesh-bench`, built from the present source. Cargo knows it only as a
+/// binary of another package, so it is built here if need be.
 pub(crate) fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
@@ -33,8 +33,9 @@ pub(crate) fn binary() -> &'static Path {
     })
 }
 
-/// Whether it was built after the last change of what it is made of, as it was if all tests are run.
-/// Asking cargo then would compile it once more: with its dependencies' features for it alone.
+/// Whether the binary was built after the last change of its sources, as it was if all tests are
+/// run. Cargo is not asked, because it would compile the binary once more, with the features that
+/// the package has on its own.
 fn is_current(binary: &Path) -> bool {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let changed =
@@ -43,7 +44,7 @@ fn is_current(binary: &Path) -> bool {
     built.is_ok_and(|built| changed.iter().all(|changed| *changed < built))
 }
 
-/// When the file, or the last of those in the directory, was changed.
+/// The time of the latest change of a file, or of any file in a directory.
 fn newest(path: &Path) -> SystemTime {
     let own = fs::metadata(path).and_then(|file| file.modified()).unwrap();
     if !path.is_dir() {
@@ -53,7 +54,7 @@ fn newest(path: &Path) -> SystemTime {
     entries.fold(own, SystemTime::max)
 }
 
-/// A scenario in a directory of its own.
+/// A scenario file in a directory of its own.
 pub(crate) struct Bench(TempDir);
 
 impl Bench {
@@ -71,12 +72,12 @@ impl Bench {
         command
     }
 
-    /// Runs it to its end.
+    /// Runs `mesh-bench live` with the scenario to its end.
     pub(crate) fn live(&self, options: &[&str]) -> Output {
         self.command(options).output().unwrap()
     }
 
-    /// Runs any of its commands.
+    /// Runs any command of `mesh-bench` to its end.
     pub(crate) fn run(&self, args: &[&str]) -> Output {
         binary();
         let mut command = Command::new(env!("CARGO_BIN_EXE_mesh-bench"));
@@ -87,7 +88,7 @@ impl Bench {
         fs::read_to_string(self.0.path().join(file)).unwrap()
     }
 
-    /// Starts it.
+    /// Starts `mesh-bench live` with the scenario.
     pub(crate) fn start(&self) -> Child {
         self.command(&[]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
     }
@@ -123,7 +124,7 @@ pub(crate) fn mesh(args: &[&str]) -> Service {
     let line = lines.find(|line| line.contains("listens")).expect("it listens");
     let address = line.split("address=").nth(1).and_then(|rest| rest.split(' ').next());
     let address = address.unwrap_or_else(|| panic!("no address in {line}")).to_owned();
-    // Its log must go on being read.
+    // Somebody must go on reading its log, or it would lose lines.
     std::thread::spawn(move || lines.for_each(drop));
     Service { child, address }
 }
@@ -138,12 +139,12 @@ pub(crate) fn children(parent: u32) -> Vec<u32> {
     children
 }
 
-/// Whether a process is there and not only waits to be noticed dead.
+/// Whether a process is there and is more than a zombie.
 pub(crate) fn is_alive(id: u32) -> bool {
     status(id).is_some_and(|(state, _)| state != 'Z')
 }
 
-/// State and parent of a process: proc_pid_stat(5).
+/// The state and the parent of a process: proc_pid_stat(5).
 fn status(id: u32) -> Option<(char, u32)> {
     let stat = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
     let (_, rest) = stat.rsplit_once(") ")?;
@@ -156,7 +157,7 @@ pub(crate) fn signal(name: &str, id: u32) {
     assert!(status.unwrap().success());
 }
 
-/// Waits for something.
+/// Waits until something is so.
 #[track_caller]
 pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     for _ in 0..PATIENCE.as_millis() / STEP.as_millis() {

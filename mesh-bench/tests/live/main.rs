@@ -1,4 +1,4 @@
-//! What `mesh-bench` does with real processes, from end to end: real processes, sockets and signals.
+//! `mesh-bench` from end to end, with real processes, sockets and signals.
 
 mod bench;
 mod settings;
@@ -30,14 +30,14 @@ deadline = "1s"
 demand = { kind = "exponential", mean = "20ms" }
 "#;
 
-/// Of a run of it: the mesh, and the guard that ends it.
+/// The processes of one run: a registry, three agents, and the guard that ends them.
 const PROCESSES: usize = 5;
 
 fn fault(kind: &str, at: &str, lasts: &str, more: &str) -> String {
     format!("[[faults]]\nkind = \"{kind}\"\nat = \"{at}\"\nfor = \"{lasts}\"\n{more}\n")
 }
 
-/// What the simulation sends in a run.
+/// How many requests the simulation sends in a run.
 fn simulated_requests(text: &str) -> u64 {
     let scenario = Scenario::parse(text, "small.toml").unwrap();
     let plan = RunPlan { scenario: &scenario, engine: EngineKind::Event, trace: false };
@@ -55,10 +55,10 @@ fn a_run_has_the_requests_of_the_simulation_and_says_what_it_ran_on() {
     assert_eq!(labels, ["random", "p2c_own"]);
     for run in &runs {
         assert_eq!(run.requests.sent, simulated_requests(SCENARIO));
-        // Nothing is wrong, and the machine may be busy: all but a few are answered.
+        // All requests could be answered, but the machine may be busy, so a few may fail.
         assert!(run.requests.answered * 10 >= run.requests.sent * 9, "{run:?}");
         let work: u64 = run.work_per_agent.values().sum();
-        // Those due in the warm-up that were done after it count as work.
+        // Requests that were due in the warm-up and done after it count as work, too.
         assert!(work >= run.requests.answered, "{run:?}");
         assert!(run.latency_ms.unwrap().named("min").unwrap() > 0.0);
     }
@@ -88,13 +88,13 @@ fn faults_strike_and_heal_and_every_request_ends() {
     // A third of the requests enters through the agent that is dead for a sixth of the time.
     assert!(requests.lost > 0, "{run:?}");
     assert!(requests.answered * 2 > requests.sent, "{run:?}");
-    // 0.4 s without a word are longer than any job that is not waiting for them.
+    // A hold of 0.4 s is longer than any job takes otherwise.
     assert!(run.latency_ms.unwrap().named("max").unwrap() > 300.0, "{run:?}");
     assert!(run.work_per_agent.values().all(|jobs| *jobs > 0), "{run:?}");
 }
 
 #[test]
-fn what_it_cannot_do_is_named() {
+fn fields_that_a_live_mesh_cannot_honour_are_named() {
     let partition = fault("partition", "1s", "1s", "groups = [\"agent-1\", \"agent-2\"]");
     let text = format!("{SCENARIO}\n{partition}\n[network]\nloss = 0.1\n");
     let bench = Bench::new(&text);

@@ -1,4 +1,5 @@
-//! What was tuned in a scenario can be deployed: its tables go into a file of settings as they are.
+//! What was tuned in a scenario can be deployed: its tables go unchanged into a settings file of
+//! `mesh`.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
@@ -12,7 +13,7 @@ use tempfile::NamedTempFile;
 
 use super::bench::binary;
 
-/// Every setting, none of them with its default.
+/// Every setting of the table, none of them with its default.
 const REGISTRY: &str = r#"
 [registry]
 ttl = "3s"
@@ -53,7 +54,7 @@ fn scenario() -> Scenario {
     Scenario::parse(&text, "tuned.toml").unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// The settings that a command of `mesh` says that it has with this file.
+/// The settings that a command of `mesh` logs that it has with this file.
 fn settings(command: &str, file: &str) -> String {
     let mut config = NamedTempFile::new().unwrap();
     config.write_all(file.as_bytes()).unwrap();
@@ -87,7 +88,7 @@ fn a_command_s_own_table_comes_before_those_of_the_scenario() {
     assert!(told.contains("jitter: 0.2, timeout: 5s"), "{told}");
 }
 
-/// Were a setting missing above, it would be tested nowhere.
+/// A setting that were missing above would be tested nowhere.
 #[test]
 fn the_tuned_scenario_has_every_setting() {
     fn differ<T: Serialize>(tuned: T, default: T) {
@@ -135,7 +136,7 @@ fn table(text: &str, header: &str) -> String {
     table[..end].to_owned()
 }
 
-/// What `mesh-bench live` tells its processes is every setting of the scenario.
+/// `mesh-bench live` tells its processes every setting of the scenario.
 #[test]
 fn the_settings_of_a_scenario_are_written_as_they_are_read() {
     let scenario = scenario();

@@ -1,4 +1,4 @@
-//! `mesh-bench throughput` and `idle`: that they measure, not how fast anything is.
+//! Tests that `mesh-bench throughput` and `idle` measure, not how fast anything is.
 
 use serde_json::Value;
 
@@ -35,7 +35,7 @@ fn an_open_loop_sends_at_its_rate_and_meets_no_limit() {
     let (figures, _) = figures(&[&args[..], &["--rate", "100"]].concat());
     for row in figures["systems"].as_array().unwrap() {
         let rate = row["requests_per_s"].as_f64().unwrap();
-        // Those that a busy machine answers after the end do not count; none is sent twice.
+        // A busy machine may answer some after the end, and those don't count; none is sent twice.
         assert!(rate > 0.0 && rate <= 110.0, "{row}");
         assert!(row["limit_met"].is_null(), "{row}");
     }

@@ -79,8 +79,8 @@ pub struct AdmissionConfig {
     /// How long a request may take if it names no timeout of its own.
     #[serde(rename = "timeout", with = "AsText")]
     pub default_timeout: Duration,
-    /// How often a job may be delegated, from agent to agent; a further `delegate` request for it is
-    /// refused as too deep.
+    /// How often a job may be delegated, from agent to agent; a further `delegate` request for it
+    /// is refused as too deep.
     #[cfg_attr(feature = "schema", schemars(range(min = 0, max = 1_000)))]
     pub max_depth: u32,
 }

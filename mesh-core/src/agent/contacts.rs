@@ -28,8 +28,8 @@ impl RoundTrip {
         self.packed = secs << LATENCY_BITS | nanos(rtt).min(MAX_LATENCY_NS);
     }
 
-    /// The round trip, and its age: right if it was measured less than 194 days before `now`, however
-    /// long the agent has run.
+    /// The round trip, and its age: right if it was measured less than 194 days before `now`,
+    /// however long the agent has run.
     fn known(&self, now: Timestamp) -> Known<Duration> {
         let secs = now.as_nanos() / SECOND_NS;
         let age_secs = secs.wrapping_sub(self.packed >> LATENCY_BITS) & SECS_MASK;

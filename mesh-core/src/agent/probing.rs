@@ -49,8 +49,8 @@ impl Agent {
         self.rearm_delegation(id);
     }
 
-    /// A probe of a delegation was answered or failed. Ignored if the call is not a probe that has no
-    /// result yet: it was abandoned, or is over.
+    /// A probe of a delegation was answered or failed. Ignored if the call is not a probe that has
+    /// no result yet: it was abandoned, or is over.
     pub(super) fn probe_ended(
         &mut self,
         now: Timestamp,

@@ -9,7 +9,7 @@ use crate::roster::{ListedLease, Listing};
 use crate::routing::PolicySettings;
 
 /// An agent with three peers and one delegation, and what the agent has asked its driver for.
-struct Mesh {
+struct DelegatingAgent {
     agent: Agent,
     now: Timestamp,
     id: DelegationId,
@@ -29,7 +29,7 @@ fn done_by(peer: &str) -> Result<Reply, CallError> {
     Ok(Reply::Work(WorkReply { agent: peer.into(), result, latency: Duration::ZERO }))
 }
 
-impl Mesh {
+impl DelegatingAgent {
     fn new(idempotent: bool, attempt_timeout_ms: u64) -> Self {
         let now = Timestamp::ZERO;
         let random: PolicySettings = "random".parse().expect("a built-in policy");
@@ -117,7 +117,7 @@ impl Mesh {
 #[test]
 fn the_first_answer_wins_and_the_other_attempt_is_abandoned() {
     for winner in [0, 1] {
-        let mut mesh = Mesh::new(true, 500);
+        let mut mesh = DelegatingAgent::new(true, 500);
         assert!(mesh.attempt_beside());
         assert_eq!(mesh.calls.len(), 2, "two different peers");
         let peer = mesh.peer_of(winner);
@@ -131,7 +131,7 @@ fn the_first_answer_wins_and_the_other_attempt_is_abandoned() {
 #[test]
 fn an_attempt_that_fails_while_another_is_open_does_not_end_the_delegation() {
     for error in [CallError::NotSent, CallError::NoAnswer, CallError::Answered(Failure::Busy)] {
-        let mut mesh = Mesh::new(true, 500);
+        let mut mesh = DelegatingAgent::new(true, 500);
         mesh.attempt_beside();
         let (first, second) = (mesh.peer_of(0), mesh.peer_of(1));
         mesh.end(&first, Err(error));
@@ -144,7 +144,7 @@ fn an_attempt_that_fails_while_another_is_open_does_not_end_the_delegation() {
 
 #[test]
 fn when_all_attempts_have_failed_another_peer_is_tried() {
-    let mut mesh = Mesh::new(true, 500);
+    let mut mesh = DelegatingAgent::new(true, 500);
     mesh.attempt_beside();
     let (first, second) = (mesh.peer_of(0), mesh.peer_of(1));
     mesh.end(&second, Err(CallError::NotSent));
@@ -157,7 +157,7 @@ fn when_all_attempts_have_failed_another_peer_is_tried() {
 
 #[test]
 fn each_attempt_has_its_own_timeout() {
-    let mut mesh = Mesh::new(true, 300);
+    let mut mesh = DelegatingAgent::new(true, 300);
     mesh.wait(200);
     mesh.attempt_beside();
     let second = mesh.peer_of(1);
@@ -177,7 +177,7 @@ fn each_attempt_has_its_own_timeout() {
 
 #[test]
 fn an_error_of_the_job_is_an_answer_and_ends_all_attempts() {
-    let mut mesh = Mesh::new(true, 500);
+    let mut mesh = DelegatingAgent::new(true, 500);
     mesh.attempt_beside();
     let failure = Failure::JobFailed("no paper".into());
     let second = mesh.peer_of(1);
@@ -188,9 +188,9 @@ fn an_error_of_the_job_is_an_answer_and_ends_all_attempts() {
 
 #[test]
 fn attempts_at_once_keep_to_the_limits() {
-    let mut mesh = Mesh::new(false, 500);
+    let mut mesh = DelegatingAgent::new(false, 500);
     assert!(!mesh.attempt_beside(), "a job that must not be done twice is at one peer");
-    let mut mesh = Mesh::new(true, 500);
+    let mut mesh = DelegatingAgent::new(true, 500);
     assert!(mesh.attempt_beside() && mesh.attempt_beside());
     assert!(!mesh.attempt_beside(), "nobody is left");
     mesh.agent.handle_cancel(mesh.now, RequestHandle::Delegation(mesh.id));
@@ -202,7 +202,7 @@ fn attempts_at_once_keep_to_the_limits() {
 
 #[test]
 fn a_peer_that_leaves_and_returns_counts_as_new() {
-    let mut mesh = Mesh::new(true, 500);
+    let mut mesh = DelegatingAgent::new(true, 500);
     let first = mesh.peer_of(0);
     let list = |names: &[&str]| -> Roster {
         names.iter().map(|name| ListedLease::new(*name, "h:1", 1, None)).collect()

@@ -205,9 +205,9 @@ impl Roster {
         descent.lease()
     }
 
-    /// The leases at several positions, without those that don't exist. The searches go down the tree
-    /// side by side, one level at a time, so that the processor fetches their memory at once and not
-    /// one after the other.
+    /// The leases at several positions, without those that don't exist. The searches go down the
+    /// tree side by side, one level at a time, so that the processor fetches their memory at once
+    /// and not one after the other.
     pub(crate) fn get_all(&self, positions: impl Iterator<Item = usize>) -> Few<&Arc<ListedLease>> {
         let mut searches: Few<Descent<'_>> =
             positions.map(|position| Descent { node: &self.root, position }).collect();

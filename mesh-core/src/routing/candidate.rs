@@ -56,9 +56,9 @@ const LOAD_AGE_SHIFT: u32 = 10;
 pub struct Known<T> {
     /// What the agent has learnt.
     pub value: T,
-    /// How long ago the agent learnt it: since an answer came, or a list from the registry. A report
-    /// in a list is older: by up to one heartbeat if the registry hears the peer, and by up to the
-    /// length of a lease if it does not.
+    /// How long ago the agent learnt it: since an answer came, or a list from the registry. A
+    /// report in a list is older: by up to one heartbeat if the registry hears the peer, and by up
+    /// to the length of a lease if it does not.
     ///
     /// A candidate keeps the age of a load to the microsecond, up to 73 minutes, and the age of a
     /// latency to the second, up to 194 days. Both are rounded down; a longer age counts as the

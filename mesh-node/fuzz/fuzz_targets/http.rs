@@ -1,4 +1,4 @@
-//! Any bytes to an agent's port.
+//! Sends any bytes to an agent's port.
 
 #![no_main]
 #![allow(dead_code, reason = "each target uses its share of the checks")]

@@ -1,4 +1,4 @@
-//! Any bytes as a JSON-RPC body, without HTTP around it.
+//! Takes any bytes as a JSON-RPC body, without HTTP around it.
 
 #![no_main]
 #![allow(dead_code, reason = "each target uses its share of the checks")]

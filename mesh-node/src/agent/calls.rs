@@ -1,4 +1,4 @@
-//! The agent's own calls: to peers and to the registry.
+//! The calls that an agent makes: of peers over JSON-RPC, and of the registry over HTTP.
 
 use std::error::Error as _;
 use std::fmt;
@@ -14,16 +14,16 @@ use mesh_core::protocol::{Reply, Request};
 use mesh_core::text::without_mark;
 use serde::Serialize;
 
-use super::driver::Driver;
+use super::driver::AgentDriver;
 use crate::http::{self, Answer, Method, StatusCode};
-use crate::rpc::{Answered, Endpoint, ExchangeError, exchange};
+use crate::rpc::{ExchangeError, RpcAnswer, ServiceAddress, exchange};
 use crate::wire::{
     DeregisterBody, EPOCH_HEADER, RefusedBody, RegisterBody, RegisteredBody, listing, read_services,
 };
 use crate::{Host, Net, Observer};
 
-impl<N: Net, H: Host, O: Observer> Driver<N, H, O> {
-    /// Calls a method of a peer.
+impl<N: Net, H: Host, O: Observer> AgentDriver<N, H, O> {
+    /// Sends a peer a probe or a job. `until` is the deadline of the call.
     pub(super) async fn call_peer(
         &self,
         url: &str,
@@ -34,7 +34,8 @@ impl<N: Net, H: Host, O: Observer> Driver<N, H, O> {
         call(&self.client, url, request, timeout).await
     }
 
-    /// Asks the registry.
+    /// Sends the registry a request and reads its answer. Every failure is logged once and becomes
+    /// [`RegistryReply::Failed`]: the state machine asks again by itself.
     pub(super) async fn call_registry(&self, request: RegistryRequest) -> RegistryReply {
         let reply = match request {
             RegistryRequest::Register(registration) => {
@@ -50,7 +51,7 @@ impl<N: Net, H: Host, O: Observer> Driver<N, H, O> {
         };
         let Some(reply) = reply else { return RegistryReply::Failed };
         if !matches!(reply, RegistryReply::Deregistered) {
-            self.registry_is_strange.store(false, Ordering::Relaxed);
+            self.registry_is_wrong.store(false, Ordering::Relaxed);
         }
         reply
     }
@@ -63,24 +64,26 @@ impl<N: Net, H: Host, O: Observer> Driver<N, H, O> {
     async fn list(&self) -> Option<RegistryReply> {
         let answer = self.ask(Method::GET, "/services", Bytes::new()).await?;
         if answer.status != StatusCode::OK {
-            self.warn_of_stranger(answer.status, &"it has no list of services");
+            self.warn_not_a_registry(answer.status, &"there is no list of services");
             return None;
         }
         let services = read_services(&answer.body)
-            .inspect_err(|error| self.warn_of_stranger(answer.status, error))
+            .inspect_err(|error| self.warn_not_a_registry(answer.status, error))
             .ok()?;
-        // A registry that names no epoch (the demo's) is taken to live for ever.
+        // A registry without an epoch (the Python demo's) counts as one that never restarts.
         let epoch = answer.header(EPOCH_HEADER).and_then(|value| value.parse().ok());
         Some(RegistryReply::Listed(listing(epoch.unwrap_or_default(), services)))
     }
 
+    /// Sends the registry one HTTP request. Logs when it stops answering and when it answers again.
     async fn ask(&self, method: Method, path: &str, body: Bytes) -> Option<Answer> {
-        let answer = self.client.call(&self.registry, method, path, body, self.patience).await;
+        let answer =
+            self.client.request(&self.registry, method, path, body, self.registry_timeout).await;
         let was_silent = self.registry_is_silent.swap(answer.is_err(), Ordering::Relaxed);
         let (agent, registry) = (&self.name, &self.registry);
         match &answer {
             Ok(_) if was_silent => tracing::info!(%agent, %registry, "the registry answers again"),
-            // Once is enough: it is asked again and again.
+            // Logged once: the agent goes on asking with every heartbeat.
             Err(error) if !was_silent => {
                 let cause = error.source().map(tracing::field::display);
                 tracing::warn!(%agent, %registry, %error, cause, "the registry does not answer");
@@ -90,18 +93,20 @@ impl<N: Net, H: Host, O: Observer> Driver<N, H, O> {
         answer.ok()
     }
 
+    /// Reads the answer to a registration or a heartbeat.
     fn registered(&self, answer: &Answer) -> Option<RegistryReply> {
         if answer.status.is_success() {
-            // A registry that names no TTL (the demo's) has granted a lease all the same.
+            // A registry without a TTL (the Python demo's) has granted a lease all the same.
             let body: RegisteredBody =
                 serde_json::from_slice(without_mark(&answer.body)).unwrap_or_default();
-            let ttl = body.ttl_ms.map_or(self.usual_ttl, Duration::from_millis);
+            let ttl = body.ttl_ms.map_or(self.assumed_ttl, Duration::from_millis);
             return Some(RegistryReply::Registered { ttl, rival: body.rival });
         }
         let body: RefusedBody = serde_json::from_slice(without_mark(&answer.body))
-            .inspect_err(|error| self.warn_of_stranger(answer.status, error))
+            .inspect_err(|error| self.warn_not_a_registry(answer.status, error))
             .ok()?;
-        // A name that no registry takes will never heal: somebody must be told.
+        // Some refusals never heal by themselves, an invalid name for one, so somebody must be
+        // told.
         let (status, error) = (answer.status, &body.error);
         tracing::warn!(agent = %self.name, %status, %error, "registration refused");
         match (&*body.reason, body.current) {
@@ -113,34 +118,35 @@ impl<N: Net, H: Host, O: Observer> Driver<N, H, O> {
         }
     }
 
-    /// Something else listens where the registry should be, or before it: it will never list us.
-    fn warn_of_stranger(&self, status: StatusCode, error: &dyn fmt::Display) {
+    /// Warns that something answers at the registry's address which is no registry, or that a proxy
+    /// before it answers in its place. Such a server never lists this agent.
+    fn warn_not_a_registry(&self, status: StatusCode, error: &dyn fmt::Display) {
         let (agent, registry) = (&self.name, &self.registry);
-        // Once is enough, as with a silent one.
-        if !self.registry_is_strange.swap(true, Ordering::Relaxed) {
+        // Logged once, as for a registry that is silent.
+        if !self.registry_is_wrong.swap(true, Ordering::Relaxed) {
             tracing::warn!(%agent, %registry, %status, %error, "the answer is not that of a registry");
         }
     }
 }
 
-/// Calls a method of the agent at `url` and reads its answer.
+/// Calls a method of the agent at `url` (`host:port`) and reads its answer.
 ///
 /// # Errors
-/// [`CallError::NotSent`] if the agent can't have seen the call, [`CallError::NoAnswer`] if it may
-/// have and no answer that can be read came back, [`CallError::Answered`] if it answered with an
-/// error, be it in HTTP or in JSON-RPC.
+/// [`CallError::NotSent`] if the agent certainly has not seen the call; [`CallError::NoAnswer`] if
+/// it may have, and no readable answer came back; [`CallError::Answered`] if it answered with an
+/// error, by JSON-RPC or by HTTP status.
 pub async fn call<N: Net>(
     client: &http::Client<N>,
     url: &str,
     request: &Request,
     timeout: Duration,
 ) -> Result<Reply, CallError> {
-    // One call per exchange: the connection tells the answers apart.
+    // The id may be the same in all calls: each goes out alone over its connection.
     let id = Id::from(1);
     let Ok(body) = codec::encode_request(request, &id) else { return Err(CallError::NotSent) };
-    let endpoint = Endpoint::agent(url);
+    let endpoint = ServiceAddress::agent(url);
     let answered = exchange(client, endpoint, (&id, body), timeout, &limits::ANSWER).await;
-    let Answered { outcome, origin } = answered.map_err(|error| unanswered(url, &error))?;
+    let RpcAnswer { outcome, origin } = answered.map_err(|error| without_answer(url, &error))?;
     let result = outcome.map_err(|error| codec::from_error(&error, origin))?;
     codec::decode_reply(request, &result).map_err(|error| {
         tracing::warn!(peer = url, %error, "the answer of the peer can't be read");
@@ -148,11 +154,12 @@ pub async fn call<N: Net>(
     })
 }
 
-fn unanswered(url: &str, error: &ExchangeError) -> CallError {
+/// What it means for the job that no JSON-RPC answer came back.
+fn without_answer(url: &str, error: &ExchangeError) -> CallError {
     match (error, error.seen()) {
         (_, ObservedEnd::NotSent) => CallError::NotSent,
         (ExchangeError::Http(_), _) => CallError::NoAnswer,
-        // Somebody is there, but no agent in good order: that needs looking after.
+        // Something answered that does not behave as an agent. That does not heal by itself.
         (_, seen) => {
             let cause = error.source().map(tracing::field::display);
             tracing::warn!(peer = url, %error, cause, "the answer is not that of an agent");

@@ -1,4 +1,8 @@
 //! The driver: the only code that touches the agent's state machine.
+//!
+//! Every entry into the state machine is one mutation under the lock, followed by draining its
+//! effects. Effects are started here and run as tasks of their own, so the lock is never held while
+//! something waits.
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -20,72 +24,80 @@ use slotmap::SecondaryMap;
 use tokio::sync::{Notify, oneshot};
 use tokio::task::AbortHandle;
 
-use super::Parts;
+use super::AgentParts;
 use super::metrics::{AgentMetrics, Gauges};
 use crate::host::JobResult;
 use crate::http::{Client, Response};
 use crate::{Clock, Host, Net, Observer};
 
-/// An answer, or the reason why there is none.
-pub(super) type Answer = Result<Reply, Failure>;
+/// How a request ends: with a reply, or with the failure that its client is told.
+pub(super) type RequestResult = Result<Reply, Failure>;
 
-/// A state machine and what carries out its effects.
-pub(super) struct Driver<N, H, O> {
+/// An agent's state machine, and what carries out its effects. Shared by all requests, timers and
+/// jobs of the agent.
+pub(super) struct AgentDriver<N, H, O> {
     pub(super) name: Name,
     pub(super) registry: Arc<str>,
     pub(super) clock: Clock,
     pub(super) client: Client<N>,
     pub(super) json: jsonrpc::Limits,
-    /// How long to wait for the registry.
-    pub(super) patience: Duration,
-    /// How long a lease lasts if the registry doesn't say.
-    pub(super) usual_ttl: Duration,
-    /// The registry did not answer the last time.
+    /// How long a request to the registry may take.
+    pub(super) registry_timeout: Duration,
+    /// How long a lease is taken to last if the registry does not say.
+    pub(super) assumed_ttl: Duration,
+    /// The registry did not answer the latest request. Kept so that each change is logged once.
     pub(super) registry_is_silent: AtomicBool,
-    /// What it answered the last time was no registry's.
-    pub(super) registry_is_strange: AtomicBool,
+    /// The latest answer from the registry's address was not one of a registry.
+    pub(super) registry_is_wrong: AtomicBool,
     pub(super) host: H,
+    /// The agent's own metrics, which `GET /metrics` shows, and the observers of the embedder.
     pub(super) observer: (AgentMetrics, O),
     started: Timestamp,
-    state: Mutex<State>,
-    /// The time to wake has moved forward.
-    sooner: Notify,
-    /// The agent may have become drained.
-    quieter: Notify,
+    state: Mutex<DriverState>,
+    /// Wakes [`AgentDriver::drive_timers`] when the next timeout has become earlier.
+    earlier_timeout: Notify,
+    /// Wakes [`AgentDriver::drained`] when the agent may have nothing under way any more.
+    maybe_drained: Notify,
 }
 
-struct State {
+/// What the lock protects.
+struct DriverState {
     agent: Agent,
     next_ticket: Ticket,
-    waiting: BTreeMap<Ticket, oneshot::Sender<Answer>>,
-    /// Notifications under way: they go on when their senders leave.
-    kept: BTreeMap<Ticket, RequestHandle>,
+    /// Where the answers of unanswered requests go.
+    waiting: BTreeMap<Ticket, oneshot::Sender<RequestResult>>,
+    /// Notifications under way. They are not cancelled when their senders leave, only when the
+    /// agent ends.
+    notifications: BTreeMap<Ticket, RequestHandle>,
+    /// The tasks of calls to peers, so that they can be abandoned.
     calls: FastMap<CallId, AbortHandle>,
+    /// The tasks of jobs that run, so that they can be stopped.
     jobs: SecondaryMap<JobId, AbortHandle>,
-    /// Jobs that take no time, for when the lock is free.
-    instant: Vec<(JobId, Task)>,
+    /// Jobs that take no time and are to be run once the lock is free.
+    instant_jobs: Vec<(JobId, Task)>,
+    /// The state machine's next timeout.
     wake_at: Timestamp,
 }
 
-impl<N: Net, H: Host, O: Observer> Driver<N, H, O> {
+impl<N: Net, H: Host, O: Observer> AgentDriver<N, H, O> {
     pub(super) fn new(
         identity: Identity,
         config: AgentConfig,
         seed: &Seed,
-        parts: Parts<N, H, O>,
+        parts: AgentParts<N, H, O>,
     ) -> Arc<Self> {
-        let Parts { net, clock, host, observer, registry, client, json, server: _ } = parts;
+        let AgentParts { net, clock, host, observer, registry, client, json, server: _ } = parts;
         let name = identity.name.clone();
-        let patience = config.membership.timeout;
-        let usual_ttl = config.membership.heartbeat.saturating_mul(HEARTBEATS_PER_TTL);
-        let state = State {
+        let registry_timeout = config.membership.timeout;
+        let assumed_ttl = config.membership.heartbeat.saturating_mul(HEARTBEATS_PER_TTL);
+        let state = DriverState {
             agent: Agent::new(clock.now(), identity, config, seed),
             next_ticket: 0,
             waiting: BTreeMap::new(),
-            kept: BTreeMap::new(),
+            notifications: BTreeMap::new(),
             calls: FastMap::default(),
             jobs: SecondaryMap::new(),
-            instant: Vec::new(),
+            instant_jobs: Vec::new(),
             wake_at: Timestamp::MAX,
         };
         Arc::new(Self {
@@ -94,34 +106,34 @@ impl<N: Net, H: Host, O: Observer> Driver<N, H, O> {
             clock,
             client: Client::new(net, client),
             json,
-            patience,
-            usual_ttl,
+            registry_timeout,
+            assumed_ttl,
             registry_is_silent: AtomicBool::new(false),
-            registry_is_strange: AtomicBool::new(false),
+            registry_is_wrong: AtomicBool::new(false),
             host,
             observer: (AgentMetrics::default(), observer),
             started: clock.now(),
             state: Mutex::new(state),
-            sooner: Notify::new(),
-            quieter: Notify::new(),
+            earlier_timeout: Notify::new(),
+            maybe_drained: Notify::new(),
         })
     }
 
-    /// One mutation, then drain.
+    /// Lets `act` change the state machine, then drains its effects.
     pub(super) fn with<R>(self: &Arc<Self>, act: impl FnOnce(&mut Agent, Timestamp) -> R) -> R {
         let mut state = self.lock();
         let now = self.clock.now();
         let result = act(&mut state.agent, now);
         self.drain(&mut state, now);
-        // Each job gets a task of its own: here no caller waits for any of them.
-        for (job, task) in std::mem::take(&mut state.instant) {
+        // As tasks, because a timer or an answer brought them about: no client waits in this task.
+        for (job, task) in std::mem::take(&mut state.instant_jobs) {
             self.start(&mut state, job, task);
         }
         result
     }
 
-    /// Hands in a request; the answer comes through the [`Pending`].
-    pub(super) fn submit(self: &Arc<Self>, request: Request) -> Pending<N, H, O> {
+    /// Hands a request to the state machine. The answer comes through the [`PendingRequest`].
+    pub(super) fn submit(self: &Arc<Self>, request: Request) -> PendingRequest<N, H, O> {
         let (sender, receiver) = oneshot::channel();
         let mut state = self.lock();
         let ticket = state.next_ticket;
@@ -130,57 +142,60 @@ impl<N: Net, H: Host, O: Observer> Driver<N, H, O> {
         let now = self.clock.now();
         let handle = state.agent.handle_request(now, ticket, request);
         self.drain(&mut state, now);
-        let instant = std::mem::take(&mut state.instant);
+        let instant_jobs = std::mem::take(&mut state.instant_jobs);
         drop(state);
-        for (job, task) in instant {
+        // In the client's own task: a job that takes no time needs no other one.
+        for (job, task) in instant_jobs {
             self.run_at_once(job, task);
         }
-        Pending { driver: self.clone(), ticket, handle, receiver }
+        PendingRequest { driver: self.clone(), ticket, handle, receiver }
     }
 
-    /// Wakes the state machine whenever it asks for it.
-    pub(super) async fn keep_time(self: &Arc<Self>) {
+    /// Tells the state machine about every timeout that it asks for. Never ready.
+    pub(super) async fn drive_timers(self: &Arc<Self>) {
         loop {
             self.with(|agent, now| agent.handle_timeout(now));
             let wake_at = self.lock().wake_at;
             tokio::select! {
                 biased;
-                () = self.sooner.notified() => {}
+                () = self.earlier_timeout.notified() => {}
                 () = self.clock.sleep_until(wake_at) => {}
             }
         }
     }
 
-    /// Samples the machine in the background, never in a request.
-    pub(super) async fn sample(self: &Arc<Self>) {
+    /// Samples the load once per window, for ever. Runs beside the requests, so that none of them
+    /// waits for a sample.
+    pub(super) async fn sample_load(self: &Arc<Self>) {
         loop {
             tokio::time::sleep(self.host.window()).await;
             let (cpu_percent, memory_percent) = self.host.sample();
             self.with(|agent, now| {
-                agent.handle_sample(in_range(cpu_percent), in_range(memory_percent));
+                agent.handle_sample(clamped(cpu_percent), clamped(memory_percent));
                 self.observer.load(now, &self.name, &agent.load(), agent.open());
                 self.observer.view(now, &self.name, agent.peers());
             });
         }
     }
 
-    /// Ready once the agent, told to shut down, has nothing under way.
+    /// Ready once an agent that was told to shut down has nothing under way.
     pub(super) async fn drained(self: &Arc<Self>) {
         while !self.lock().agent.is_drained() {
-            self.quieter.notified().await;
+            self.maybe_drained.notified().await;
         }
     }
 
-    /// Cancels the notifications that are still under way when the service ends.
-    pub(super) fn cut_off(self: &Arc<Self>) {
-        let kept = std::mem::take(&mut self.lock().kept);
-        for handle in kept.into_values() {
+    /// Cancels the notifications that are still under way. Other requests are cancelled when the
+    /// server drops their connections; nothing else ends these.
+    pub(super) fn cancel_notifications(self: &Arc<Self>) {
+        let notifications = std::mem::take(&mut self.lock().notifications);
+        for handle in notifications.into_values() {
             self.with(|agent, now| agent.handle_cancel(now, handle));
         }
     }
 
-    /// The page of `GET /metrics`.
-    pub(super) fn page(&self) -> Response {
+    /// The page of `GET /metrics`: what the observer has counted, and the gauges as they are now.
+    pub(super) fn metrics_page(&self) -> Response {
         let gauges = {
             let state = self.lock();
             Gauges {
@@ -194,26 +209,27 @@ impl<N: Net, H: Host, O: Observer> Driver<N, H, O> {
         self.observer.0.page(&gauges)
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, DriverState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn drain(self: &Arc<Self>, state: &mut State, now: Timestamp) {
+    /// Carries out all effects, then takes note of the next timeout.
+    fn drain(self: &Arc<Self>, state: &mut DriverState, now: Timestamp) {
         while let Some(effect) = state.agent.poll_effect() {
             self.carry_out(state, now, effect);
         }
         let wake_at = state.agent.poll_timeout();
         if wake_at < state.wake_at {
-            self.sooner.notify_one();
+            self.earlier_timeout.notify_one();
         }
         state.wake_at = wake_at;
         if state.agent.is_drained() {
-            self.quieter.notify_one();
+            self.maybe_drained.notify_one();
         }
     }
 
-    /// Nothing here waits: what takes time runs in a task of its own.
-    fn carry_out(self: &Arc<Self>, state: &mut State, now: Timestamp, effect: Effect) {
+    /// Starts what an effect asks for. Never waits: whatever takes time runs in a task of its own.
+    fn carry_out(self: &Arc<Self>, state: &mut DriverState, now: Timestamp, effect: Effect) {
         match effect {
             Effect::Note(note) => {
                 self.observer.agent(now, &self.name, &note);
@@ -222,15 +238,16 @@ impl<N: Net, H: Host, O: Observer> Driver<N, H, O> {
                 }
             }
             Effect::Reply { ticket, answer } => {
-                state.kept.remove(&ticket);
+                state.notifications.remove(&ticket);
                 if let Some(waiting) = state.waiting.remove(&ticket) {
-                    // The caller may have gone in this very moment.
+                    // A failed send is no error: the client may have left in this very moment.
                     let _ = waiting.send(answer);
                 }
             }
             Effect::Call { call, peer, request, until } => {
                 let driver = self.clone();
-                // Boxed, for it is large, and tokio moves a task's future several times.
+                // Boxed, because this future is large and tokio moves a task's future several
+                // times.
                 let task = tokio::spawn(Box::pin(async move {
                     let result = driver.call_peer(&peer.url, &request, until).await;
                     driver.lock().calls.remove(&call);
@@ -244,7 +261,7 @@ impl<N: Net, H: Host, O: Observer> Driver<N, H, O> {
                 }
             }
             Effect::Start { job, task } if self.host.ends_at_once(&task) => {
-                state.instant.push((job, task));
+                state.instant_jobs.push((job, task));
             }
             Effect::Start { job, task } => self.start(state, job, task),
             Effect::Stop(job) => {
@@ -262,29 +279,31 @@ impl<N: Net, H: Host, O: Observer> Driver<N, H, O> {
         }
     }
 
-    fn start(self: &Arc<Self>, state: &mut State, job: JobId, task: Task) {
+    /// Starts a job in a task of its own.
+    fn start(self: &Arc<Self>, state: &mut DriverState, job: JobId, task: Task) {
         let task = tokio::spawn(self.run(job, task));
         state.jobs.insert(job, task.abort_handle());
     }
 
-    /// A job from start to end.
+    /// The future of a job: runs it and tells the state machine how it ended.
     fn run(self: &Arc<Self>, job: JobId, task: Task) -> BoxFuture<'static, ()> {
         let running = self.host.run(job, task);
-        let panics = ReportPanic { driver: self.clone(), job };
+        let on_panic = ReportPanic { driver: self.clone(), job };
         Box::pin(async move {
             let result = running.await;
-            panics.driver.job_ended(job, result);
+            on_panic.driver.job_ended(job, result);
         })
     }
 
-    /// Does a job that takes no time, without a task of its own.
+    /// Runs a job that takes no time in the present task.
     fn run_at_once(self: &Arc<Self>, job: JobId, task: Task) {
         let mut running = self.run(job, task);
-        let mut nobody = Context::from_waker(Waker::noop());
-        let poll = AssertUnwindSafe(|| running.as_mut().poll(&mut nobody));
-        // What panics has been reported, and is no reason to break its caller's connection.
+        let mut no_waker = Context::from_waker(Waker::noop());
+        let poll = AssertUnwindSafe(|| running.as_mut().poll(&mut no_waker));
+        // A panic has been reported to the state machine by `ReportPanic`. It is caught here,
+        // because it must not break the client's connection too.
         if let Ok(Poll::Pending) = catch_unwind(poll) {
-            // It takes its time after all.
+            // The host was wrong: the job waits after all, and needs a task.
             let task = tokio::spawn(running);
             self.lock().jobs.insert(job, task.abort_handle());
         }
@@ -296,9 +315,10 @@ impl<N: Net, H: Host, O: Observer> Driver<N, H, O> {
     }
 }
 
-/// Ends a job whose host panics, which would else hold its place until its deadline.
+/// Reports a job that panicked as failed when it is dropped by the panic. Without it, the job would
+/// hold its slot until its deadline.
 struct ReportPanic<N: Net, H: Host, O: Observer> {
-    driver: Arc<Driver<N, H, O>>,
+    driver: Arc<AgentDriver<N, H, O>>,
     job: JobId,
 }
 
@@ -310,44 +330,46 @@ impl<N: Net, H: Host, O: Observer> Drop for ReportPanic<N, H, O> {
     }
 }
 
-/// What a host's sample says, as a percentage that a report may carry. Rounding may put a busy
-/// share beyond 100, and a registry would turn the whole heartbeat away.
-fn in_range(percent: f64) -> f64 {
+/// A sample as a percentage that a load report may hold. Rounding may put a busy share above 100,
+/// and a registry refuses a heartbeat with such a figure as a whole.
+fn clamped(percent: f64) -> f64 {
     if percent.is_nan() { 0.0 } else { percent.clamp(0.0, 100.0) }
 }
 
-/// A request that is not answered yet. Dropping it cancels the request.
-pub(super) struct Pending<N: Net, H: Host, O: Observer> {
-    driver: Arc<Driver<N, H, O>>,
+/// A request that has not been answered yet. Dropping it cancels the request, unless
+/// [`PendingRequest::detach`] was called.
+pub(super) struct PendingRequest<N: Net, H: Host, O: Observer> {
+    driver: Arc<AgentDriver<N, H, O>>,
     ticket: Ticket,
     handle: Option<RequestHandle>,
-    receiver: oneshot::Receiver<Answer>,
+    receiver: oneshot::Receiver<RequestResult>,
 }
 
-impl<N: Net, H: Host, O: Observer> Pending<N, H, O> {
-    /// From now on, dropping it cancels nothing.
-    pub(super) fn keep(mut self) -> Self {
+impl<N: Net, H: Host, O: Observer> PendingRequest<N, H, O> {
+    /// Lets the request go on even if this is dropped: for notifications, whose senders wait for
+    /// nothing.
+    pub(super) fn detach(mut self) -> Self {
         let mut state = self.driver.lock();
-        // It may have been answered already.
+        // Only if it is not answered yet: the entry would stay for ever.
         if let Some(handle) = self.handle.take()
             && state.waiting.contains_key(&self.ticket)
         {
-            state.kept.insert(self.ticket, handle);
+            state.notifications.insert(self.ticket, handle);
         }
         drop(state);
         self
     }
 
     /// Waits for the answer.
-    pub(super) async fn answer(mut self) -> Answer {
+    pub(super) async fn answer(mut self) -> RequestResult {
         let answer = (&mut self.receiver).await;
         self.handle = None;
-        // The sender lives until it is used, unless the whole driver is being dropped.
+        // The sender is dropped unused only if the whole driver is being dropped.
         answer.unwrap_or(Err(Failure::ShuttingDown))
     }
 }
 
-impl<N: Net, H: Host, O: Observer> Drop for Pending<N, H, O> {
+impl<N: Net, H: Host, O: Observer> Drop for PendingRequest<N, H, O> {
     fn drop(&mut self) {
         let Some(handle) = self.handle else { return };
         self.driver.lock().waiting.remove(&self.ticket);

@@ -1,4 +1,4 @@
-//! What an agent counts.
+//! What an agent counts, and the page of its `GET /metrics`.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -10,43 +10,47 @@ use mesh_core::load::LoadReport;
 use mesh_core::protocol::Name;
 
 use crate::Observer;
-use crate::http::{Connections, Response};
-use crate::metrics::{Histogram, Page};
-use crate::observer::CallEnd;
+use crate::http::{ConnectionCounts, Response};
+use crate::metrics::{Histogram, MetricsPage};
+use crate::observer::AnsweredCall;
 
-/// Counts what an agent's `GET /metrics` tells.
+/// The observer that counts what an agent's `GET /metrics` tells.
 #[derive(Debug, Default)]
-pub(super) struct AgentMetrics(Mutex<Counters>);
+pub(super) struct AgentMetrics(Mutex<AgentCounters>);
 
-/// Counters since the start.
+/// Counters since the agent's start. The keys are the values of the labels: outcomes, methods and
+/// reasons.
 #[derive(Debug, Default)]
-struct Counters {
+struct AgentCounters {
+    /// Calls that were answered, by method and outcome.
     requests: BTreeMap<(&'static str, &'static str), u64>,
+    /// From a call's arrival to its answer, by method.
     seconds: BTreeMap<&'static str, Histogram>,
     jobs: BTreeMap<&'static str, u64>,
     delegations: BTreeMap<&'static str, u64>,
     retries: BTreeMap<&'static str, u64>,
+    /// How often a peer was passed over for a while, by how it had failed.
     passed_over: BTreeMap<&'static str, u64>,
     leases_lost: u64,
     is_registered: bool,
 }
 
-/// What is measured when the page is asked for, beside the counters.
+/// Figures that are read when the page is asked for; the counters are kept all the time.
 pub(super) struct Gauges {
     pub(super) load: LoadReport,
     pub(super) peers: usize,
+    /// Calls to peers and delegations under way.
     pub(super) open: usize,
-    pub(super) connections: Connections,
+    pub(super) connections: ConnectionCounts,
     pub(super) uptime: Duration,
 }
 
 impl AgentMetrics {
-    /// The page of `GET /metrics`.
     pub(super) fn page(&self, gauges: &Gauges) -> Response {
         self.lock().page(gauges)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Counters> {
+    fn lock(&self) -> MutexGuard<'_, AgentCounters> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -56,12 +60,12 @@ impl Observer for AgentMetrics {
         self.lock().note(note);
     }
 
-    fn call(&self, _: Timestamp, _: &Name, end: &CallEnd<'_>) {
-        self.lock().call(end);
+    fn call(&self, _: Timestamp, _: &Name, answered: &AnsweredCall<'_>) {
+        self.lock().call(answered);
     }
 }
 
-impl Counters {
+impl AgentCounters {
     fn note(&mut self, note: &Note) {
         let count = match note {
             Note::Registered { .. } => return self.is_registered = true,
@@ -73,22 +77,23 @@ impl Counters {
             Note::Retrying { reason, .. } => self.retries.entry(reason.name()).or_default(),
             Note::Delegated { outcome, .. } => self.delegations.entry(outcome.name()).or_default(),
             Note::JobEnded { outcome, .. } => self.jobs.entry(outcome.name()).or_default(),
+            // The other notes are for logs and oracles.
             _ => return,
         };
         *count += 1;
     }
 
-    /// Counts a call. All methods that are not the agent's own count as one: else callers could
-    /// make the page grow without limit.
-    fn call(&mut self, end: &CallEnd<'_>) {
-        let method = ["info", "work", "delegate"].into_iter().find(|own| *own == end.method);
+    /// Counts a call. All methods that are not the agent's own count as `other`, because clients
+    /// could make the page grow without limit by inventing names.
+    fn call(&mut self, answered: &AnsweredCall<'_>) {
+        let method = ["info", "work", "delegate"].into_iter().find(|own| *own == answered.method);
         let method = method.unwrap_or("other");
-        *self.requests.entry((method, end.outcome)).or_default() += 1;
-        self.seconds.entry(method).or_default().record(end.took);
+        *self.requests.entry((method, answered.outcome)).or_default() += 1;
+        self.seconds.entry(method).or_default().record(answered.took);
     }
 
     fn page(&self, gauges: &Gauges) -> Response {
-        let mut page = Page::default();
+        let mut page = MetricsPage::default();
         let Gauges { load, peers, open, connections, uptime } = gauges;
         page.gauge("mesh_cpu_percent", "CPU in the last window, 0 to 100.", load.cpu_percent);
         page.gauge("mesh_memory_percent", "Memory in use, 0 to 100.", load.memory_percent);

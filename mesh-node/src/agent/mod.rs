@@ -1,4 +1,5 @@
-//! The agent as a service: HTTP, timers and jobs around [`mesh_core::agent::Agent`].
+//! The agent as a service: HTTP, timers and jobs around the state machine
+//! [`mesh_core::agent::Agent`].
 
 mod calls;
 mod driver;
@@ -13,36 +14,38 @@ use mesh_core::jsonrpc;
 use mesh_core::seed::Seed;
 
 pub use self::calls::call;
-use self::driver::Driver;
+use self::driver::AgentDriver;
 use crate::http::{
-    Checks, ClientLimits, Request, Response, Route, Routed, Served, ServerLimits, Service,
-    StatusCode, serve,
+    ClientLimits, Request, RequestChecks, Response, Route, RoutedService, Served, ServerLimits,
+    Service, StatusCode, serve,
 };
-use crate::observer::RequestEnd;
+use crate::observer::AnsweredRequest;
 use crate::{Clock, Host, Net, Observer, TokioNet};
 
-/// What an agent service is made of besides its state machine. [`Parts::new`] has the usual ones.
-pub struct Parts<N, H, O> {
-    /// Its sockets.
+/// What an [`AgentNode`] is made of besides its settings. [`AgentParts::new`] fills in the usual
+/// parts; a program that needs other limits or another network sets the fields.
+pub struct AgentParts<N, H, O> {
+    /// Where the agent's sockets come from.
     pub net: N,
-    /// Its clock.
+    /// The clock that the state machine's timestamps are read from.
     pub clock: Clock,
-    /// What does its jobs.
+    /// Does the jobs and samples the load.
     pub host: H,
-    /// What watches it.
+    /// Is told of everything that the agent does.
     pub observer: O,
-    /// Where its registry is, `host:port`.
+    /// The registry's address, `host:port`.
     pub registry: Arc<str>,
-    /// Limits on what callers send and how.
+    /// Limits on the requests and connections of the agent's clients.
     pub server: ServerLimits,
-    /// Limits on its own calls; how long opening a connection may take, its settings say.
+    /// Limits on the agent's own HTTP requests. [`AgentNode::new`] replaces `connect` by the
+    /// setting `connect_timeout`.
     pub client: ClientLimits,
-    /// Limits on the JSON in callers' bodies.
+    /// Limits on the JSON in clients' bodies.
     pub json: jsonrpc::Limits,
 }
 
-impl<H: Host> Parts<TokioNet, H, ()> {
-    /// An agent on the operating system's network, with a clock that starts now, the default limits
+impl<H: Host> AgentParts<TokioNet, H, ()> {
+    /// Parts on the operating system's network, with a clock that starts now, the default limits
     /// and no observer.
     pub fn new(host: H, registry: &str) -> Self {
         Self {
@@ -58,59 +61,66 @@ impl<H: Host> Parts<TokioNet, H, ()> {
     }
 }
 
-impl<N: Net, H: Host, O: Observer> Parts<N, H, O> {
-    /// The same with one more observer.
+impl<N: Net, H: Host, O: Observer> AgentParts<N, H, O> {
+    /// The same parts with one more observer, which is told after those before it.
     #[must_use]
-    pub fn observed_by<P: Observer>(self, observer: P) -> Parts<N, H, (O, P)> {
+    pub fn observed_by<P: Observer>(self, observer: P) -> AgentParts<N, H, (O, P)> {
         let Self { net, clock, host, observer: first, registry, server, client, json } = self;
         let observer = (first, observer);
-        Parts { net, clock, host, observer, registry, server, client, json }
+        AgentParts { net, clock, host, observer, registry, server, client, json }
     }
 }
 
-/// How long a drained agent's last answers may take to be written, after its
-/// [`drain`](ServerLimits::drain) time.
-pub const LAST_WORDS: Duration = Duration::from_secs(1);
+/// How long an agent that has drained keeps its connections open to write its last answers. Comes
+/// after its [`drain`](ServerLimits::drain) time.
+pub const LAST_ANSWERS_TIME: Duration = Duration::from_secs(1);
 
-/// An agent behind `POST /rpc`, `GET /healthz` and `GET /metrics`.
+/// An agent of the mesh that serves `POST /rpc`, `GET /healthz` and `GET /metrics`.
+///
+/// It owns the state machine and carries out its effects. [`AgentNode::run`] serves, sends
+/// heartbeats and samples the load until it is told to stop; dropping that future stops everything
+/// at once, as a crash does.
 pub struct AgentNode<N, H, O> {
-    driver: Arc<Driver<N, H, O>>,
+    driver: Arc<AgentDriver<N, H, O>>,
     server: ServerLimits,
-    checks: Checks,
+    checks: RequestChecks,
 }
 
 impl<N: Net, H: Host, O: Observer> AgentNode<N, H, O> {
-    /// An agent that is not serving yet and has not registered. Its random choices come from
-    /// `seed`.
+    /// An agent that neither serves nor has registered yet. `seed` is the source of its random
+    /// choices.
     pub fn new(
         identity: Identity,
         config: AgentConfig,
         seed: &Seed,
-        mut parts: Parts<N, H, O>,
+        mut parts: AgentParts<N, H, O>,
     ) -> Self {
         let server = parts.server.clone();
         parts.client.connect = config.delegation.connect_timeout;
-        let driver = Driver::new(identity, config, seed, parts);
-        Self { driver, server, checks: Checks::default() }
+        let driver = AgentDriver::new(identity, config, seed, parts);
+        Self { driver, server, checks: RequestChecks::default() }
     }
 
-    /// The same agent, whose requests must pass these checks before their bodies are read.
+    /// The same agent, which answers only requests that pass these checks. They are run before a
+    /// body is read.
     #[must_use]
-    pub fn with_checks(self, checks: Checks) -> Self {
+    pub fn with_checks(self, checks: RequestChecks) -> Self {
         Self { checks, ..self }
     }
 
-    /// Serves on `listener` until `shutdown` is ready; then it ends its lease, refuses new
-    /// requests, waits for those under way for as long as the server's limits allow, cuts off the
-    /// rest, and returns. Answers that are ready then get another second to be written.
+    /// Serves on `listener` until `shutdown` is ready.
+    ///
+    /// Then the agent gives up its lease and refuses new requests. Those under way may go on for as
+    /// long as the server's limits allow; what is left is cut off. Answers that are ready by then
+    /// get another second to be written.
     pub async fn run(
         self,
         listener: N::Listener,
         shutdown: impl Future<Output = ()> + Send,
     ) -> Served {
-        let handler = Routed::new(self.driver.clone(), self.checks.clone());
+        let handler = RoutedService::new(self.driver.clone(), self.checks.clone());
         let drain = self.server.drain;
-        let limits = ServerLimits { drain: drain.min(LAST_WORDS), ..self.server.clone() };
+        let limits = ServerLimits { drain: drain.min(LAST_ANSWERS_TIME), ..self.server.clone() };
         let stopped = async {
             shutdown.await;
             self.drain(drain).await;
@@ -118,49 +128,51 @@ impl<N: Net, H: Host, O: Observer> AgentNode<N, H, O> {
         let served = tokio::select! {
             biased;
             served = serve::<N, _>(listener, handler, limits, stopped) => served,
-            () = self.driver.keep_time() => unreachable!("timers have no end"),
-            () = self.driver.sample() => unreachable!("samples have no end"),
+            () = self.driver.drive_timers() => unreachable!("timers have no end"),
+            () = self.driver.sample_load() => unreachable!("samples have no end"),
         };
-        self.driver.cut_off();
+        self.driver.cancel_notifications();
         served
     }
 
     async fn drain(&self, limit: Duration) {
         self.driver.with(|agent, now| agent.handle_shutdown(now));
-        // What is still open after the limit is cut off by the server.
+        // A timeout is no error: the server cuts off what is still under way.
         let _ = tokio::time::timeout(limit, self.driver.drained()).await;
     }
 }
 
 #[derive(Clone, Copy)]
-enum Endpoint {
+enum AgentEndpoint {
     Rpc,
     Health,
     Metrics,
 }
 
-impl<N: Net, H: Host, O: Observer> Service for Arc<Driver<N, H, O>> {
-    type Endpoint = Endpoint;
-    const ROUTES: &'static [Route<Endpoint>] = &[
-        Route::post_json("/rpc", Endpoint::Rpc),
-        Route::get("/healthz", Endpoint::Health),
-        Route::get("/metrics", Endpoint::Metrics),
+impl<N: Net, H: Host, O: Observer> Service for Arc<AgentDriver<N, H, O>> {
+    type Endpoint = AgentEndpoint;
+    const ROUTES: &'static [Route<AgentEndpoint>] = &[
+        Route::post_json("/rpc", AgentEndpoint::Rpc),
+        Route::get("/healthz", AgentEndpoint::Health),
+        Route::get("/metrics", AgentEndpoint::Metrics),
     ];
 
-    async fn answer(&self, endpoint: Endpoint, request: Request) -> Response {
+    async fn answer(&self, endpoint: AgentEndpoint, request: Request) -> Response {
         match endpoint {
-            Endpoint::Rpc => rpc::answer(self, &request).await,
-            Endpoint::Health => health(self),
-            Endpoint::Metrics => self.page(),
+            AgentEndpoint::Rpc => rpc::answer(self, &request).await,
+            AgentEndpoint::Health => health(self),
+            AgentEndpoint::Metrics => self.metrics_page(),
         }
     }
 
     fn answered(&self, path: Option<&'static str>, status: StatusCode) {
-        self.observer.request(self.clock.now(), &RequestEnd { path, status });
+        self.observer.request(self.clock.now(), &AnsweredRequest { path, status });
     }
 }
 
-fn health<N: Net, H: Host, O: Observer>(driver: &Arc<Driver<N, H, O>>) -> Response {
+/// The answer to `GET /healthz`: 503 once the agent has been told to stop, so that load balancers
+/// send nothing more to it.
+fn health<N: Net, H: Host, O: Observer>(driver: &Arc<AgentDriver<N, H, O>>) -> Response {
     let (name, load, stopping) =
         driver.with(|agent, _| (agent.name().clone(), agent.load(), agent.is_stopping()));
     let (code, status) = match stopping {

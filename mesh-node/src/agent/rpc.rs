@@ -1,4 +1,4 @@
-//! `POST /rpc`: a JSON-RPC body in, a JSON-RPC body out.
+//! `POST /rpc`: takes a JSON-RPC body, carries out its calls and answers with a JSON-RPC body.
 
 use std::sync::Arc;
 
@@ -8,22 +8,22 @@ use mesh_core::codec::{self, Origin};
 use mesh_core::jsonrpc::{self, Call, Error, Incoming, Outcome};
 use mesh_core::protocol::{self, ForeignCall, Reply, Task, WorkReply};
 
-use super::driver::{Driver, Pending};
+use super::driver::{AgentDriver, PendingRequest};
 use crate::http::header::HeaderValue;
 use crate::http::{Request, Response, StatusCode};
-use crate::observer::CallEnd;
-use crate::rpc::Answered;
+use crate::observer::AnsweredCall;
+use crate::rpc::RpcAnswer;
 use crate::wire::{ERROR_HEADER, NO_ERROR};
 use crate::{Host, Net, Observer};
 
-/// Answers a body. The calls of a batch run side by side; if the client hangs up, all are
-/// cancelled. Notifications are not: nobody waits for one, so its sender may leave at any time.
+/// Answers a body. The calls of a batch run side by side, and are cancelled if the client hangs up.
+/// Notifications are not: their senders wait for nothing and may leave at any time.
 pub(super) async fn answer<N: Net, H: Host, O: Observer>(
-    driver: &Arc<Driver<N, H, O>>,
+    driver: &Arc<AgentDriver<N, H, O>>,
     request: &Request,
 ) -> Response {
     let incoming = jsonrpc::parse(&request.body, &driver.json);
-    let answered = answered(driver, &incoming).await;
+    let answered = answer_all(driver, &incoming).await;
     let origins = origins(&incoming, &answered);
     let Some(body) = incoming.answer(answered.into_iter().map(|answered| answered.outcome)) else {
         return Response::empty();
@@ -35,53 +35,55 @@ pub(super) async fn answer<N: Net, H: Host, O: Observer>(
     response
 }
 
-/// The value of the header that says whose each error is; `None` if the answer has no errors, which
-/// is usual and allocates nothing.
-fn origins(incoming: &Incoming<'_>, answered: &[Answered]) -> Option<String> {
-    let origin = |place: Option<usize>| match place {
+/// The value of the header `mesh-error`, which says whose each error is. `None` if the answer has
+/// no errors, which is usual and allocates nothing.
+fn origins(incoming: &Incoming<'_>, answered: &[RpcAnswer]) -> Option<String> {
+    let origin = |call: Option<usize>| match call {
         Some(place) => answered.get(place).and_then(|answered| answered.origin),
-        // An entry that is no call was refused by the agent.
+        // An entry of the batch that is no call: the agent itself refused it.
         None => Some(Origin::Agent),
     };
-    incoming.answered().any(|place| origin(place).is_some()).then(|| {
-        let word = |place| origin(place).map_or(NO_ERROR, Origin::as_str);
+    incoming.answered().any(|call| origin(call).is_some()).then(|| {
+        let word = |call| origin(call).map_or(NO_ERROR, Origin::as_str);
         incoming.answered().map(word).collect::<Vec<_>>().join(", ")
     })
 }
 
-async fn answered<N: Net, H: Host, O: Observer>(
-    driver: &Arc<Driver<N, H, O>>,
+/// The answers to all calls of a body, in their order.
+async fn answer_all<N: Net, H: Host, O: Observer>(
+    driver: &Arc<AgentDriver<N, H, O>>,
     incoming: &Incoming<'_>,
-) -> Vec<Answered> {
+) -> Vec<RpcAnswer> {
     let mut calls = incoming.calls();
     match (calls.next(), calls.next()) {
-        // The usual case, without what it takes to run several side by side.
-        (Some(only), None) => vec![counted(driver, only).await],
-        _ => join_all(incoming.calls().map(|call| counted(driver, call))).await,
+        // One call is the usual case, and does not need the bookkeeping of `join_all`.
+        (Some(only), None) => vec![answer_call(driver, only).await],
+        _ => join_all(incoming.calls().map(|call| answer_call(driver, call))).await,
     }
 }
 
-async fn counted<N: Net, H: Host, O: Observer>(
-    driver: &Arc<Driver<N, H, O>>,
+/// Carries out one call, and tells the observers when it is answered.
+async fn answer_call<N: Net, H: Host, O: Observer>(
+    driver: &Arc<AgentDriver<N, H, O>>,
     call: &Call<'_>,
-) -> Answered {
+) -> RpcAnswer {
     let received = driver.clock.now();
     let answered = match dispatch(driver, call).await {
-        Ok(Ok(result)) => Answered { outcome: Ok(result), origin: None },
-        Ok(Err(error)) => Answered { outcome: Err(error), origin: Some(Origin::Agent) },
+        Ok(Ok(result)) => RpcAnswer { outcome: Ok(result), origin: None },
+        Ok(Err(error)) => RpcAnswer { outcome: Err(error), origin: Some(Origin::Agent) },
         Err(failure) => {
             let origin = Some(Origin::of(&failure));
-            Answered { outcome: Err(codec::to_error(&failure)), origin }
+            RpcAnswer { outcome: Err(codec::to_error(&failure)), origin }
         }
     };
     let now = driver.clock.now();
-    let end = CallEnd::new(&call.method, outcome(&answered), now.since(received));
-    driver.observer.call(now, &driver.name, &end);
+    let call = AnsweredCall::new(&call.method, outcome(&answered), now.since(received));
+    driver.observer.call(now, &driver.name, &call);
     answered
 }
 
-/// How a call ended, as observers are told.
-fn outcome(answered: &Answered) -> &'static str {
+/// The word for a call's outcome in metrics and for observers.
+fn outcome(answered: &RpcAnswer) -> &'static str {
     match &answered.outcome {
         Ok(_) => "ok",
         Err(error) => match error.code {
@@ -92,9 +94,10 @@ fn outcome(answered: &Answered) -> &'static str {
     }
 }
 
-/// The agent's own outcome, or the failure of what was asked.
+/// Carries out a call. The inner result is the JSON-RPC outcome that the agent gives; the outer
+/// error is a failure of the request, which may be the job's own.
 async fn dispatch<N: Net, H: Host, O: Observer>(
-    driver: &Arc<Driver<N, H, O>>,
+    driver: &Arc<AgentDriver<N, H, O>>,
     call: &Call<'_>,
 ) -> Result<Outcome, Failure> {
     match codec::decode_request(call) {
@@ -104,7 +107,8 @@ async fn dispatch<N: Net, H: Host, O: Observer>(
         {
             let answer = submit(driver, call, foreign(call)).answer().await;
             answer.map(|reply| match reply {
-                // The caller knows nothing of the mesh: it gets the bare result.
+                // A client that calls a foreign method expects its bare result, without the mesh's
+                // fields.
                 Reply::Work(WorkReply { result, .. }) => jsonrpc::result(&result),
                 other => codec::encode_reply(other),
             })
@@ -113,17 +117,19 @@ async fn dispatch<N: Net, H: Host, O: Observer>(
     }
 }
 
+/// Hands the request to the driver. A call without an id is a notification, and goes on when its
+/// sender leaves.
 fn submit<N: Net, H: Host, O: Observer>(
-    driver: &Arc<Driver<N, H, O>>,
+    driver: &Arc<AgentDriver<N, H, O>>,
     call: &Call<'_>,
     request: protocol::Request,
-) -> Pending<N, H, O> {
+) -> PendingRequest<N, H, O> {
     let pending = driver.submit(request);
-    if call.id.is_some() { pending } else { pending.keep() }
+    if call.id.is_some() { pending } else { pending.detach() }
 }
 
-/// A call of a method that is not the agent's own, as a job: it is admitted, counted, timed and
-/// cancelled like any other.
+/// Makes a job of a call of a foreign method, so that it is admitted, counted, timed and cancelled
+/// like any other.
 fn foreign(call: &Call<'_>) -> protocol::Request {
     let params = call.params.map(|params| params.to_owned().into());
     protocol::Request::Work(Task::foreign(ForeignCall { method: (*call.method).into(), params }))

@@ -1,4 +1,4 @@
-//! The machine that this process runs on.
+//! The host of a live agent.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -9,8 +9,8 @@ use mesh_core::protocol::Task;
 use super::{Host, JobResult};
 use crate::work::Executor;
 
-/// The host of a live agent: an [`Executor`] that does its jobs, and something that samples the
-/// machine that they run on.
+/// The host of a live agent: an [`Executor`] that does its jobs, and a function that samples CPU
+/// and memory. Each agent has one of its own.
 pub struct LiveHost<E> {
     executor: Arc<E>,
     window: Duration,
@@ -18,8 +18,8 @@ pub struct LiveHost<E> {
 }
 
 impl<E: Executor> LiveHost<E> {
-    /// A host that calls `sample` once per `window`. It returns the CPU % since the last sample and
-    /// the memory % now, both 0 to 100; policies that go by load compare these figures.
+    /// A host that calls `sample` once per `window`. `sample` returns the CPU % since its last call
+    /// and the memory % now, both from 0 to 100. Policies that go by load compare these figures.
     pub fn new(
         executor: E,
         window: Duration,
@@ -28,9 +28,9 @@ impl<E: Executor> LiveHost<E> {
         Self { executor: Arc::new(executor), window, sample: Mutex::new(Box::new(sample)) }
     }
 
-    /// A host whose figures are those of the operating system, once per second.
+    /// A host whose figures come from the operating system, once per second.
     #[cfg(feature = "sampler")]
-    pub fn sampled(executor: E, scope: super::Scope) -> Self {
+    pub fn sampled(executor: E, scope: super::SampleScope) -> Self {
         let mut sampler = super::Sampler::new(scope);
         Self::new(executor, Duration::from_secs(1), move || sampler.sample())
     }

@@ -1,4 +1,4 @@
-//! What an agent runs on: something that does its jobs, and a machine whose load it reports.
+//! What an agent runs on: something that does its jobs and samples the load of a machine.
 
 mod live;
 #[cfg(feature = "sampler")]
@@ -13,40 +13,43 @@ use serde_json::value::RawValue;
 
 pub use self::live::LiveHost;
 #[cfg(feature = "sampler")]
-pub use self::sampler::{Sampler, Scope};
+pub use self::sampler::{SampleScope, Sampler};
 
-/// The output of a job, any JSON value, or the reason why it has none.
+/// How a job ended: with its output, which is any JSON value, or with a failure.
 ///
-/// | failure | says of the job |
+/// | failure | what it says of the job |
 /// |---|---|
-/// | [`Failure::JobFailed`] | it ran and failed; no other agent is asked |
-/// | [`Failure::Other`] | it ran, and this error is its answer, passed on as it is |
-/// | a refusal ([`Failure::is_refusal`]) | it was not begun, and another agent may do it |
-/// | [`Failure::OutcomeUnknown`] | it may have been done: only idempotent jobs are repeated |
+/// | [`Failure::JobFailed`] | it ran and failed; no other agent gets it |
+/// | [`Failure::Other`] | it ran and answered with this error, which is passed on as it is |
+/// | a refusal ([`Failure::is_refusal`]) | it was not begun; another agent may get it |
+/// | [`Failure::OutcomeUnknown`] | it may have been done; only an idempotent job is repeated |
 pub type JobResult = Result<Arc<RawValue>, Failure>;
 
-/// What an agent runs on. It does the jobs that the agent has admitted, and tells how busy its machine
-/// is. [`LiveHost`] is the one of a real agent; simulations bring a model of a machine.
+/// Does the jobs that an agent has admitted, and samples how busy its machine is.
+///
+/// [`LiveHost`] is the one of a real agent: an executor and the operating system's figures. The
+/// simulator's host is a model of a machine. The agent decides which jobs run and until when; the
+/// host only does them.
 pub trait Host: Send + Sync + 'static {
-    /// Whether it does jobs that are calls of foreign methods ([`Task::foreign`]). If not, they
-    /// never reach it.
+    /// Whether this host does jobs that are calls of foreign methods ([`Task::foreign`]). If not,
+    /// the agent answers such calls with "method not found".
     fn takes_foreign_calls(&self) -> bool {
         false
     }
 
-    /// Whether a job takes no time: then it runs where it is asked for, and needs no task. It must
-    /// neither wait nor block.
+    /// Whether a job takes no time. Such a job runs in the task of the request, without one of its
+    /// own, and must neither wait nor block.
     fn ends_at_once(&self, task: &Task) -> bool {
         let _ = task;
         false
     }
 
-    /// Does a job. Dropping the future kills it.
+    /// Does a job. Dropping the future must stop the job.
     fn run(&self, job: JobId, task: Task) -> impl Future<Output = JobResult> + Send + 'static;
 
-    /// CPU % since the last sample and memory % now, both 0 to 100.
+    /// CPU % since the last sample, and memory % now. Both are from 0 to 100.
     fn sample(&self) -> (f64, f64);
 
-    /// Time between samples.
+    /// The time between two samples.
     fn window(&self) -> Duration;
 }

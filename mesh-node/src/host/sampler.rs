@@ -1,42 +1,46 @@
-//! CPU and memory of this machine, from the operating system.
+//! CPU and memory figures from the operating system.
 
 use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
 
-/// What a [`Sampler`]'s figures are of.
+/// What the figures of a [`Sampler`] are about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Scope {
-    /// The whole machine: the same figures for all agents on it.
+pub enum SampleScope {
+    /// The whole machine. All agents on it report the same figures.
     Host,
-    /// This process alone, for several agents on one machine.
+    /// This process alone: for several agents on one machine.
     Process,
 }
 
-/// Samples CPU and memory of the machine or of this process. CPU % is the average since the sample
-/// before, so a sampler belongs to one [`LiveHost`](super::LiveHost).
+/// Samples CPU and memory of the machine or of this process.
+///
+/// CPU % is the average since the sample before, so two hosts that shared a sampler would cut each
+/// other's averages short: give each [`LiveHost`](super::LiveHost) its own.
 #[derive(Debug)]
 pub struct Sampler {
     system: System,
-    /// The process, if only that counts.
+    /// This process, with [`SampleScope::Process`].
     process: Option<Pid>,
+    /// Cores that this process may use: one that keeps all of them busy counts as 100 %.
     cores: f64,
 }
 
 impl Sampler {
-    /// The first sample of a new one has nothing to compare with and says 0 % CPU.
-    pub fn new(scope: Scope) -> Self {
+    /// A new sampler. Its first sample has nothing to compare with and says 0 % CPU.
+    pub fn new(scope: SampleScope) -> Self {
         let mut system = System::new();
         system.refresh_memory();
         let process = match scope {
-            Scope::Host => None,
-            // Without a process id (no platform that we know of) there is only the whole host.
-            Scope::Process => sysinfo::get_current_pid().ok(),
+            SampleScope::Host => None,
+            // Without a process id (no platform is known that has none) the whole machine is
+            // measured.
+            SampleScope::Process => sysinfo::get_current_pid().ok(),
         };
         let cores = std::thread::available_parallelism().map_or(1.0, |cores| cores.get() as f64);
         Self { system, process, cores }
     }
 
-    /// CPU % since the last sample and memory % now, of all cores and of all memory.
+    /// CPU % of all cores since the last sample, and memory % of all memory now.
     pub fn sample(&mut self) -> (f64, f64) {
         match self.process {
             None => self.host(),
@@ -74,7 +78,7 @@ mod tests {
 
     #[test]
     fn samples_are_percentages_and_memory_is_never_none() {
-        for scope in [Scope::Host, Scope::Process] {
+        for scope in [SampleScope::Host, SampleScope::Process] {
             let mut sampler = Sampler::new(scope);
             for _ in 0..2 {
                 let (cpu, memory) = sampler.sample();

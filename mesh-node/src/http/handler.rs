@@ -1,21 +1,22 @@
-//! What answers requests.
+//! The interface between a server and what answers its requests.
 
 use super::{Head, Request, Response};
 
-/// What answers requests. Any `async` closure from [`Request`] to [`Response`] is one; a service
-/// with several paths has a table of them: see [`Routed`](super::Routed).
+/// Answers the requests of a server. Any `async` closure from [`Request`] to [`Response`] is one; a
+/// service with several paths has a table of them: see [`RoutedService`](super::RoutedService).
 ///
 /// The future is dropped if the client hangs up before the answer, so whatever it holds must free
-/// itself on drop. A client that only closes its sending half gets its answer: see
-/// [`half_closed`](super::ServerLimits::half_closed). Exception: a client that has already sent bytes
-/// of its next request is not seen to hang up until the answer is written.
+/// itself on drop. A client that only closes its sending half still gets its answer: see
+/// [`half_closed`](super::ServerLimits::half_closed). There is one exception: if a client has
+/// already sent bytes of its next request, the server does not see it hang up until the answer is
+/// written.
 pub trait Handler: Clone + Send + Sync + 'static {
-    /// Looks at a request whose body has not been read. The number is how many bytes the body may
-    /// have, if not as many as [`body_bytes`](super::ServerLimits::body_bytes).
+    /// Decides, before the body is read, whether it shall be. `Ok` holds the most bytes that the
+    /// body may have, or `None` for [`body_bytes`](super::ServerLimits::body_bytes).
     ///
     /// # Errors
-    /// The answer, if it does not depend on the body. The body is then not read: a client that
-    /// waits for `100 Continue` never sends it.
+    /// The answer to a request whose answer does not depend on its body. The body is then not read:
+    /// a client that waits for `100 Continue` never sends it.
     fn admit(&self, head: &Head) -> Result<Option<usize>, Box<Response>> {
         let _ = head;
         Ok(None)

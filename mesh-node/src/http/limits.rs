@@ -1,65 +1,76 @@
-//! What a server and a client put up with.
+//! The limits of servers and clients, with the answer that exceeding each of them gets.
 
 use std::time::Duration;
 
 use mesh_core::codec::limits::ANSWER;
 
-/// What a server puts up with, and so what one misbehaving client can cost.
+/// The limits of a server, which bound what one misbehaving client can cost.
 ///
-/// | exceeded | answer |
+/// | limit | what exceeding it leads to |
 /// |---|---|
 /// | `body_bytes` | 413, connection closed |
 /// | `header_bytes`, `header_count` | 431 without a body (hyper's own), connection closed |
-/// | `connections` | 503, connection closed; without an answer beyond `refusals` |
+/// | `connections` | 503, connection closed; beyond `refusals` closed without an answer |
 /// | `header_read` | 408 if a part of a request was read, connection closed |
 /// | `body_read` | 408, connection closed |
 /// | `keep_alive`, `write` | connection closed without an answer |
 ///
-/// What is no request of HTTP/1 is answered 400 without a body (hyper's own), and HTTP/2 505.
+/// Bytes that are no HTTP/1 request get 400 without a body (hyper's own answer), HTTP/2 gets 505.
 ///
 /// A connection carries one request at a time; pipelined requests wait unread for their turn.
 #[derive(Clone, Debug)]
 pub struct ServerLimits {
-    /// Bytes of a request body.
+    /// The most bytes of a request's body.
     pub body_bytes: usize,
-    /// Bytes of a request line and its headers together.
+    /// The most bytes of a request line and its headers together.
     pub header_bytes: usize,
-    /// Number of header fields of a request.
+    /// The most header fields of a request.
     pub header_count: usize,
-    /// Connections open at once.
+    /// The most connections that are served at once.
     pub connections: usize,
-    /// Connections beyond `connections` that are being answered 503 at once. They are answered
-    /// rather than left in the backlog, so that a caller knows to go elsewhere, and counted apart,
-    /// so that a flood of them costs no more than this many sockets.
+    /// How many connections beyond `connections` may be in the middle of being answered 503. Such a
+    /// connection is answered, rather than left in the backlog, so that its client knows to go
+    /// elsewhere. They have a limit of their own so that a flood of them costs no more than this
+    /// many sockets.
     pub refusals: usize,
-    /// From a connection's opening to the first byte of its first request, and from any request's
-    /// first byte to the end of its headers. Where a request begins in the same packet as the one
-    /// before it ends, from the first byte after that packet, or else `keep_alive` holds.
+    /// How long the head of a request may take: from the opening of a connection to the first byte
+    /// of its first request, and from a request's first byte to the end of its headers.
+    ///
+    /// If a request begins in the same packet in which the one before it ends, the time counts from
+    /// the first byte after that packet. Until such a byte comes, `keep_alive` holds.
     pub header_read: Duration,
-    /// From the end of the headers to the end of the body, however steadily it trickles in.
+    /// How long a body may take from the end of the headers to its end, however steadily it
+    /// trickles in.
     pub body_read: Duration,
     /// How long a connection may stay open between two requests. Must exceed the `idle` of every
-    /// client's [`ClientLimits`], or calls get lost on connections that are just being closed.
+    /// client's [`ClientLimits`], because a request that goes out over a connection which is just
+    /// being closed gets lost.
     pub keep_alive: Duration,
-    /// From a handler's answer to its last byte's acceptance by the network. It bounds the whole
-    /// answer and not one write, or a reader that takes a byte at a time would hold it for ever. Of
-    /// a streamed answer it bounds how long the client may take nothing while something is there to
-    /// be sent; the time between two pieces has no limit.
+    /// How long an answer may take from the handler to the acceptance of its last byte by the
+    /// network. It bounds the whole answer and not each write, because a client that takes a byte
+    /// at a time could hold the answer for ever.
+    ///
+    /// Of a streamed answer it bounds how long the client may take nothing while bytes wait to be
+    /// sent. The time between two pieces has no limit.
     pub write: Duration,
-    /// After an answer to a request that was not read to its end, how long to go on reading it:
-    /// a socket closed with unread bytes is reset, and the reset may overtake the answer.
+    /// How long the server goes on reading after it has answered a request that it did not read to
+    /// its end. A socket that is closed with unread bytes is reset, and the reset may overtake the
+    /// answer.
     pub linger: Duration,
-    /// Whether a client that has closed its sending half may still wait for its answer, as `nc -N`
-    /// does. It looks like one that has left until something is sent to it, so it is sent
-    /// `100 Continue`, now and then, which every client skips and one that has left resets. With
-    /// HTTP/1.0, which has no such answers, it is taken to wait. If false, it has left. In the middle
-    /// of a streamed answer nothing can be asked, and such a client is always taken to have left.
+    /// Whether a client that has closed its sending half, as `nc -N` does, may still wait for its
+    /// answer. If false, such a client counts as gone.
+    ///
+    /// Such a client looks like one that has left, until something is sent to it. So `100 Continue`
+    /// is sent to it now and then: every client skips that, and the socket of one that has left
+    /// answers with a reset. HTTP/1.0 has no such answer, so there the client is taken to wait. In
+    /// the middle of a streamed answer nothing can be sent in between, so there it is taken to have
+    /// left.
     pub half_closed: bool,
-    /// After the call to shut down, how long requests in flight may take to finish.
+    /// How long requests under way may go on after the server was told to shut down.
     pub drain: Duration,
 }
 
-/// The number of header fields that hyper parses without an allocation, and its default.
+/// The number of header fields that hyper parses without an allocation, which is also its default.
 pub(super) const FREE_HEADER_COUNT: usize = 100;
 
 impl Default for ServerLimits {
@@ -81,24 +92,26 @@ impl Default for ServerLimits {
     }
 }
 
-/// What a client keeps open and accepts.
+/// The limits of a client: what it accepts in answers, and which connections it keeps open.
 #[derive(Clone, Debug)]
 pub struct ClientLimits {
-    /// Bytes of an answer's body.
+    /// The most bytes of an answer's body.
     pub body_bytes: usize,
-    /// Bytes of an answer's status line and headers together.
+    /// The most bytes of an answer's status line and headers together.
     pub header_bytes: usize,
-    /// Idle connections kept per destination; the least recently used one goes first.
+    /// The most idle connections kept for one destination. Of more, the least recently used is
+    /// closed.
     pub idle_per_destination: usize,
-    /// Idle connections kept in all; the least recently used one goes first.
+    /// The most idle connections kept in all. Of more, the least recently used is closed.
     pub idle_total: usize,
-    /// How long opening a connection may take. A call that fails by it was never sent, and is safe
-    /// to make elsewhere.
+    /// How long opening a connection may take. A request that fails by this limit was never sent,
+    /// so it is safe to send elsewhere.
     pub connect: Duration,
-    /// How long an idle connection is kept. Must be below the servers' `keep_alive`.
+    /// How long an idle connection is kept. Must be below the `keep_alive` of every server.
     pub idle: Duration,
-    /// Open connections per destination, busy ones included; `None` for no limit. A call past it
-    /// fails at once and never queues, so that a wait is never hidden inside the client.
+    /// The most open connections to one destination, busy ones included; `None` for no limit. A
+    /// request beyond it fails at once and never queues, so that no wait is hidden inside the
+    /// client.
     pub open_per_destination: Option<usize>,
 }
 

@@ -1,28 +1,30 @@
-//! What a body says that it is.
+//! Checks what a request says of its body: that it is JSON, in UTF-8 and not compressed.
 
 use hyper::HeaderMap;
 use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName};
 
-/// The type of JSON.
+/// The media type of JSON.
 pub(super) const JSON: &str = "application/json";
-/// Names that JSON-RPC libraries have for it, besides anything that ends in `+json`.
+/// Further media types that JSON-RPC libraries send, besides anything that ends in `+json`.
 const OTHER_NAMES: [&str; 3] =
     ["application/json-rpc", "application/jsonrpc", "application/jsonrequest"];
-/// UTF-8, and what is a part of it.
+/// The names of UTF-8, and of ASCII, which is a part of it.
 const CHARSETS: [&str; 3] = ["utf-8", "utf8", "us-ascii"];
-/// What a form of any web page may be sent as (the Fetch standard, "CORS-safelisted").
-const UNASKED: [&str; 3] =
+/// The media types that a form of any web page may post to any address without asking (the Fetch
+/// standard, "CORS-safelisted").
+const FORM_TYPES: [&str; 3] =
     ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data"];
 
-/// Whether these are the header fields of a body that is JSON, in UTF-8 and not compressed.
+/// Checks that these are the header fields of a body that is JSON, in UTF-8 and not compressed.
 ///
-/// A type must be there, and it must be one of JSON. Any web page may make its reader's browser post
-/// a body of no type, or of one that forms have, to an address inside the reader's network; before
-/// it sends any other type, a browser asks, and is not allowed to.
+/// The media type must be there, and it must be one of JSON. Any web page can make its reader's
+/// browser post a body without a type, or with a type that forms have, to an address inside the
+/// reader's network. Before a browser sends another type it asks the server for leave, and here it
+/// gets none.
 ///
 /// # Errors
-/// A sentence that says what is wrong.
-pub(super) fn check_json(headers: &HeaderMap) -> Result<(), String> {
+/// A sentence for people that says what is wrong.
+pub(super) fn check_json_headers(headers: &HeaderMap) -> Result<(), String> {
     if let Some(coding) = only(headers, &CONTENT_ENCODING)?
         && !(coding.is_empty() || coding.eq_ignore_ascii_case("identity"))
     {
@@ -34,7 +36,7 @@ pub(super) fn check_json(headers: &HeaderMap) -> Result<(), String> {
     };
     let mut parts = value.split(';').map(str::trim);
     let essence = parts.next().unwrap_or_default().to_ascii_lowercase();
-    if UNASKED.contains(&&*essence) {
+    if FORM_TYPES.contains(&&*essence) {
         return Err(format!("content-type {essence:?}, which any web page could send: {send}"));
     }
     if !is_json(&essence) {
@@ -80,7 +82,7 @@ mod tests {
         for (name, value) in fields {
             headers.append(name, HeaderValue::from_static(value));
         }
-        check_json(&headers)
+        check_json_headers(&headers)
     }
 
     #[test]

@@ -1,22 +1,23 @@
-//! Bodies that are received: whole, or piece by piece.
+//! Reads the bodies of requests and answers: whole, or piece by piece.
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
 
 /// Why a body could not be read.
-pub(super) enum ReadError {
-    /// It is larger than it may be.
+pub(super) enum BodyReadError {
+    /// The body is larger than its limit.
     TooLarge,
-    /// It was cut off or malformed.
+    /// The body was cut off or is malformed.
     Broken(hyper::Error),
 }
 
-/// Reads a body of up to `limit` bytes. One that comes in one piece, which nearly all do, is
-/// neither copied nor put into a list first.
-pub(super) async fn read_whole(mut body: Incoming, limit: usize) -> Result<Bytes, ReadError> {
+/// Reads a body of up to `limit` bytes. Nearly every body comes in one piece, and such a body is
+/// not copied.
+pub(super) async fn read_whole(mut body: Incoming, limit: usize) -> Result<Bytes, BodyReadError> {
+    // A declared length is refused before anything is read.
     if body.size_hint().lower() > limit as u64 {
-        return Err(ReadError::TooLarge);
+        return Err(BodyReadError::TooLarge);
     }
     let Some(first) = next_piece(&mut body, limit).await? else { return Ok(Bytes::new()) };
     if body.is_end_stream() {
@@ -29,15 +30,15 @@ pub(super) async fn read_whole(mut body: Incoming, limit: usize) -> Result<Bytes
     Ok(whole.freeze())
 }
 
-/// The next piece, of which up to `limit` bytes are allowed.
+/// The next piece of a body, which may have up to `limit` bytes; `None` at the end.
 pub(super) async fn next_piece(
     body: &mut Incoming,
     limit: usize,
-) -> Result<Option<Bytes>, ReadError> {
+) -> Result<Option<Bytes>, BodyReadError> {
     while let Some(frame) = body.frame().await {
-        // A frame without data is a trailer, and no trailer means anything here.
-        let Ok(piece) = frame.map_err(ReadError::Broken)?.into_data() else { continue };
-        return if piece.len() > limit { Err(ReadError::TooLarge) } else { Ok(Some(piece)) };
+        // A frame without data is a trailer, and no trailer means anything to this crate.
+        let Ok(piece) = frame.map_err(BodyReadError::Broken)?.into_data() else { continue };
+        return if piece.len() > limit { Err(BodyReadError::TooLarge) } else { Ok(Some(piece)) };
     }
     Ok(None)
 }

@@ -1,22 +1,22 @@
-//! Requests as services see them.
+//! HTTP requests as services see them.
 
 use std::net::SocketAddr;
 
 use bytes::Bytes;
 use hyper::{HeaderMap, Method, Uri};
 
-/// A request before its body has been read: all that [`Checks`](super::Checks) and
-/// [`Routes`](super::Route) go by.
+/// A request without its body: all that [`RequestChecks`](super::RequestChecks) and
+/// [`Route`](super::Route)s decide by.
 #[derive(Clone, Debug)]
 pub struct Head {
-    /// GET, POST ...
+    /// The method, such as GET.
     pub method: Method,
-    /// The target as it was sent.
+    /// The request's target as the client sent it: a path with an optional query, or a whole URL.
     pub uri: Uri,
     /// The header fields.
     pub headers: HeaderMap,
-    /// Who sent it.
-    pub peer: SocketAddr,
+    /// The address of the client, or of the last proxy before this server.
+    pub client: SocketAddr,
 }
 
 impl Head {
@@ -25,8 +25,9 @@ impl Head {
         self.uri.path()
     }
 
-    /// The path as services know it: without the slash that some clients put at its end, or before
-    /// it when they join it to a URL that ends in one.
+    /// The path as tables of routes name it: without the slash that some clients put at its end,
+    /// and with one at its beginning. A path gets two when a client joins it to a URL that ends in
+    /// a slash.
     pub fn route(&self) -> &str {
         let path = self.path();
         match path.trim_start_matches('/') {
@@ -38,12 +39,12 @@ impl Head {
         }
     }
 
-    /// What follows the `?`, undecoded.
+    /// The query, which follows the `?`; undecoded.
     pub fn query(&self) -> Option<&str> {
         self.uri.query()
     }
 
-    /// The value of a header field, if it is there and plain text.
+    /// The value of a header field; `None` if it is missing or not plain text.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }
@@ -52,9 +53,9 @@ impl Head {
 /// A request that has arrived in full.
 #[derive(Clone, Debug)]
 pub struct Request {
-    /// All but the body.
+    /// Method, target, header fields and sender.
     pub head: Head,
-    /// The whole body; empty if there was none.
+    /// The whole body, empty if the request had none.
     pub body: Bytes,
 }
 
@@ -75,7 +76,7 @@ mod tests {
             method: Method::POST,
             uri: Uri::from_static(uri),
             headers: HeaderMap::new(),
-            peer: SocketAddr::from(([127, 0, 0, 1], 1)),
+            client: SocketAddr::from(([127, 0, 0, 1], 1)),
         };
         let posted = head("http://host/rpc/?a=1");
         assert_eq!((posted.path(), posted.route(), posted.query()), ("/rpc/", "/rpc", Some("a=1")));

@@ -1,20 +1,21 @@
-//! The table of a service: its paths, their methods, and what is read of a request to them.
+//! The table of a service: its paths with their methods, and which requests the table itself
+//! answers.
 
 use hyper::header::{ACCEPT_ENCODING, ALLOW, HeaderValue};
 use hyper::{Method, StatusCode};
 
 use super::media;
-use super::{Checks, Handler, Head, Request, Response};
+use super::{Handler, Head, Request, RequestChecks, Response};
 
-/// A method that services take.
+/// The methods that a route may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Verb {
-    /// GET, and HEAD: its answer is the same, and is sent without its body.
+enum RouteMethod {
+    /// GET, and with it HEAD, which is answered like GET but without the body.
     Get,
     Post,
 }
 
-impl Verb {
+impl RouteMethod {
     const ALL: [Self; 2] = [Self::Get, Self::Post];
 
     fn of(method: &Method) -> Option<Self> {
@@ -25,7 +26,7 @@ impl Verb {
         }
     }
 
-    /// As the description of a service names it.
+    /// The name of the method in the answer to an unknown path.
     const fn name(self) -> &'static str {
         match self {
             Self::Get => "GET",
@@ -33,7 +34,7 @@ impl Verb {
         }
     }
 
-    /// The methods that it covers, as the header field `allow` names them.
+    /// The HTTP methods that this covers, as the header field `allow` names them.
     const fn methods(self) -> &'static str {
         match self {
             Self::Get => "GET, HEAD",
@@ -42,31 +43,31 @@ impl Verb {
     }
 }
 
-/// One line of a service's table: a method of a path, and which endpoint of the service it is.
+/// One line of a service's table: a path, a method, and the endpoint of the service that answers.
 #[derive(Clone, Copy, Debug)]
 pub struct Route<E> {
-    verb: Verb,
+    method: RouteMethod,
     path: &'static str,
     endpoint: E,
     body_bytes: Option<usize>,
 }
 
 impl<E> Route<E> {
-    /// GET, and with it HEAD, of a path. The body of such a request is read and ignored.
+    /// A route for GET and HEAD. If such a request has a body, it is read and ignored.
     pub const fn get(path: &'static str, endpoint: E) -> Self {
-        Self { verb: Verb::Get, path, endpoint, body_bytes: None }
+        Self { method: RouteMethod::Get, path, endpoint, body_bytes: None }
     }
 
-    /// POST to a path, of a body that is called JSON by one of its names, in UTF-8 and not
-    /// compressed. Others are answered 415.
+    /// A route for POST of a JSON body, in UTF-8 and not compressed. Other bodies are answered 415.
     ///
-    /// A missing type is refused too: any web page may make its reader's browser post a body of no
-    /// type, or of a plain one, to an address inside the reader's network, but not one of JSON's.
+    /// A body without a media type is refused too. Any web page can make its reader's browser post
+    /// a body without a type, or with one of plain text, to an address inside the reader's network,
+    /// but not one with a type of JSON.
     pub const fn post_json(path: &'static str, endpoint: E) -> Self {
-        Self { verb: Verb::Post, path, endpoint, body_bytes: None }
+        Self { method: RouteMethod::Post, path, endpoint, body_bytes: None }
     }
 
-    /// The same with a limit of its own on the body, in the place of
+    /// The same route with its own limit on the body, which replaces
     /// [`body_bytes`](super::ServerLimits::body_bytes).
     #[must_use]
     pub const fn with_body_bytes(mut self, bytes: usize) -> Self {
@@ -75,19 +76,19 @@ impl<E> Route<E> {
     }
 }
 
-/// A service whose paths are in a table. The table answers what it does not lead to an endpoint, and
-/// answers it alike for all services:
+/// A service whose paths are in a table. The table leads requests to endpoints, and answers all
+/// others itself, in the same way for every service:
 ///
 /// | request | answer |
 /// |---|---|
 /// | HEAD, where there is GET | as to GET, without the body |
 /// | OPTIONS of a path or of `*` | 204 with `allow` |
 /// | another method of a path | 405 with `allow` |
-/// | another path | 404 that names those there are |
+/// | another path | 404 that names the paths that are served |
 /// | POST of a body that is not called JSON | 415 |
 ///
-/// No answer has the header fields by which a browser lets other sites' pages read it or send more
-/// than they may unasked.
+/// No answer has the header fields by which a browser lets pages of other sites read it, or send
+/// more than they may without asking.
 ///
 /// ```
 /// use mesh_node::http::{Request, Response, Route, Service, StatusCode};
@@ -115,42 +116,43 @@ impl<E> Route<E> {
 /// }
 /// ```
 pub trait Service: Clone + Send + Sync + 'static {
-    /// What the routes lead to.
+    /// Names what a route leads to; an enum, as a rule.
     type Endpoint: Copy + Send + Sync + 'static;
-    /// All that is served.
+    /// The table: everything that is served.
     const ROUTES: &'static [Route<Self::Endpoint>];
 
-    /// Answers a request to an endpoint, under the conditions of [`Handler::handle`].
+    /// Answers a request to an endpoint. The future is dropped under the conditions of [`Handler`].
     fn answer(
         &self,
         endpoint: Self::Endpoint,
         request: Request,
     ) -> impl Future<Output = Response> + Send;
 
-    /// Is told of every answer: the path in the table, if it is one, and the status.
+    /// Called after every answer, with its status and the path in the table; `None` if the path is
+    /// not in the table.
     fn answered(&self, path: Option<&'static str>, status: StatusCode) {
         let _ = (path, status);
     }
 }
 
-/// A [`Service`] behind its [`Checks`], as the [`Handler`] of a server.
+/// A [`Service`] behind its [`RequestChecks`]: the [`Handler`] that a server needs.
 #[derive(Clone)]
-pub struct Routed<S> {
+pub struct RoutedService<S> {
     service: S,
-    checks: Checks,
+    checks: RequestChecks,
 }
 
-impl<S: Service> Routed<S> {
-    /// A service whose requests must pass these checks.
-    pub fn new(service: S, checks: Checks) -> Self {
+impl<S: Service> RoutedService<S> {
+    /// `service`, whose requests must pass `checks`.
+    pub fn new(service: S, checks: RequestChecks) -> Self {
         Self { service, checks }
     }
 }
 
-impl<S: Service> Handler for Routed<S> {
+impl<S: Service> Handler for RoutedService<S> {
     fn admit(&self, head: &Head) -> Result<Option<usize>, Box<Response>> {
         if let Err(refusal) = self.checks.run(head) {
-            let path = at(S::ROUTES, head.route()).next().map(|route| route.path);
+            let path = routes_of(S::ROUTES, head.route()).next().map(|route| route.path);
             self.service.answered(path, refusal.status);
             return Err(refusal);
         }
@@ -161,14 +163,14 @@ impl<S: Service> Handler for Routed<S> {
         let head = &request.head;
         let (path, answer) = match find(S::ROUTES, head) {
             Some(route) => {
-                let answer = match refuse_type(route, head) {
+                let answer = match refuse_media_type(route, head) {
                     Some(refusal) => refusal,
                     None => self.service.answer(route.endpoint, request).await,
                 };
                 (Some(route.path), answer)
             }
             None => {
-                let path = at(S::ROUTES, head.route()).next().map(|route| route.path);
+                let path = routes_of(S::ROUTES, head.route()).next().map(|route| route.path);
                 (path, unserved(S::ROUTES, head))
             }
         };
@@ -177,21 +179,23 @@ impl<S: Service> Handler for Routed<S> {
     }
 }
 
-/// The routes of a path.
-fn at<'a, E>(routes: &'a [Route<E>], path: &'a str) -> impl Iterator<Item = &'a Route<E>> {
+/// The routes of a path, one for each of its methods.
+fn routes_of<'a, E>(routes: &'a [Route<E>], path: &'a str) -> impl Iterator<Item = &'a Route<E>> {
     routes.iter().filter(move |route| route.path == path)
 }
 
+/// The route that takes this request.
 fn find<'a, E>(routes: &'a [Route<E>], head: &Head) -> Option<&'a Route<E>> {
-    let (verb, path) = (Verb::of(&head.method)?, head.route());
-    routes.iter().find(|route| route.verb == verb && route.path == path)
+    let (method, path) = (RouteMethod::of(&head.method)?, head.route());
+    routes.iter().find(|route| route.method == method && route.path == path)
 }
 
-fn refuse_type<E>(route: &Route<E>, head: &Head) -> Option<Response> {
-    if route.verb != Verb::Post {
+/// The refusal of a POST whose body is not said to be JSON.
+fn refuse_media_type<E>(route: &Route<E>, head: &Head) -> Option<Response> {
+    if route.method != RouteMethod::Post {
         return None;
     }
-    let reason = media::check_json(&head.headers).err()?;
+    let reason = media::check_json_headers(&head.headers).err()?;
     let mut refusal = Response::error(StatusCode::UNSUPPORTED_MEDIA_TYPE, &reason);
     refusal.headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     Some(refusal)
@@ -200,13 +204,14 @@ fn refuse_type<E>(route: &Route<E>, head: &Head) -> Option<Response> {
 /// The answer to a request that no route takes.
 fn unserved<E>(routes: &[Route<E>], head: &Head) -> Response {
     let is_server_wide = head.path() == "*";
-    let allowed = |verb: &Verb| match is_server_wide {
-        true => routes.iter().any(|route| route.verb == *verb),
-        false => at(routes, head.route()).any(|route| route.verb == *verb),
+    let allowed = |method: &RouteMethod| match is_server_wide {
+        true => routes.iter().any(|route| route.method == *method),
+        false => routes_of(routes, head.route()).any(|route| route.method == *method),
     };
-    let mut allow: Vec<&str> = Verb::ALL.into_iter().filter(allowed).map(Verb::methods).collect();
+    let mut allow: Vec<&str> =
+        RouteMethod::ALL.into_iter().filter(allowed).map(RouteMethod::methods).collect();
     if allow.is_empty() {
-        let served = routes.iter().map(|route| format!("{} {}", route.verb.name(), route.path));
+        let served = routes.iter().map(|route| format!("{} {}", route.method.name(), route.path));
         let served = served.collect::<Vec<_>>().join(", ");
         let reason = format!("no such path; served here: {served}");
         return Response::error(StatusCode::NOT_FOUND, &reason);
@@ -217,7 +222,7 @@ fn unserved<E>(routes: &[Route<E>], head: &Head) -> Response {
         Method::OPTIONS => Response::empty(),
         _ => Response::error(StatusCode::METHOD_NOT_ALLOWED, &format!("allowed here: {allow}")),
     };
-    // Names of methods are plain text.
+    // This can't fail: names of methods are plain text.
     if let Ok(allow) = HeaderValue::try_from(allow) {
         response.headers.insert(ALLOW, allow);
     }

@@ -1,8 +1,9 @@
-//! Standard output and standard error: a reader may leave, and a disk may be full.
+//! Standard output and standard error for programs whose reader may leave, and whose disk may be
+//! full.
 //!
-//! Neither ends the work. What goes to standard error is best effort. Of what goes to standard
-//! output, the first failure ends the printing and is remembered: [`exit_code`] makes it an error
-//! in the end, unless it was only that the reader had seen enough (`| head`).
+//! Neither event ends the work. Writing to standard error is best effort. After the first failure
+//! on standard output nothing more is printed there, and the failure is remembered: [`exit_code`]
+//! makes it an error in the end, unless the reader had only seen enough (`| head`).
 //!
 //! Clippy bans `println!` and its like, which panic, in favour of these functions.
 
@@ -12,90 +13,91 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::park_timeout;
 use std::time::Duration;
 
-/// What became of the standard output of this process.
-static OUTPUT: Mutex<Output> = Mutex::new(Output::Open);
+/// The state of this process's standard output.
+static OUTPUT: Mutex<StdoutState> = Mutex::new(StdoutState::Open);
 
-/// Time between two attempts to write to what takes nothing just now and can't be waited for.
+/// The pause between two attempts to write to an output that takes nothing at the moment and that
+/// can't be waited for.
 const PAUSE: Duration = Duration::from_millis(5);
 
 #[derive(Debug)]
-enum Output {
-    /// All that was printed has arrived.
+enum StdoutState {
+    /// Everything that was printed has been written.
     Open,
     /// The reader has left.
-    Left,
-    /// Something could not be written.
+    ReaderLeft,
+    /// Something could not be written for another reason.
     Failed(io::Error),
 }
 
-/// Prints to standard output, as long as it takes what is printed.
+/// Prints to standard output, unless that has failed before.
 pub fn print(text: &str) {
     was_terminal();
     let mut output = output();
-    if matches!(*output, Output::Open) {
+    if matches!(*output, StdoutState::Open) {
         output.note(write_whole(&mut stdout().lock(), text.as_bytes()));
     }
 }
 
-/// Says a line on standard error, if that takes it.
+/// Prints a line to standard error. A failure is ignored.
 pub fn say(line: &str) {
     say_bytes(format!("{line}\n").as_bytes());
 }
 
-/// As [`say`], with the end of the line in it.
+/// Like [`say`], but the line brings its own line feed.
 pub fn say_bytes(line: &[u8]) {
     let _ = write_whole(&mut stderr().lock(), line);
 }
 
-/// Takes note of what somebody else has printed to standard output.
+/// Takes note of the result of a print to standard output that did not go through [`print()`].
 pub fn note(result: io::Result<()>) {
     output().note(result);
 }
 
-/// Whether standard output still takes what is printed.
+/// Whether everything that was printed so far has been written.
 pub fn is_open() -> bool {
-    matches!(*output(), Output::Open)
+    matches!(*output(), StdoutState::Open)
 }
 
-/// The exit code of a process that otherwise ends with `code`: if that is 0 and standard output
-/// failed, it is 1. Says why standard output failed.
+/// The exit code of a process that would otherwise end with `code`: 1 instead of 0 if standard
+/// output failed. Says on standard error why it failed.
 pub fn exit_code(code: u8) -> ExitCode {
     let output = output();
-    if let Output::Failed(error) = &*output {
+    if let StdoutState::Failed(error) = &*output {
         say(&format!("error: failed to write to standard output: {error}"));
     }
     ExitCode::from(output.exit_code(code))
 }
 
-fn output() -> MutexGuard<'static, Output> {
+fn output() -> MutexGuard<'static, StdoutState> {
     OUTPUT.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Whether standard output was a terminal when it was first used. Asked once, because a terminal that
-/// is gone no longer says that it is one.
+/// Whether standard output was a terminal when it was first used. This is asked only once, because
+/// a terminal that is gone does not say any more that it is one.
 fn was_terminal() -> bool {
     static TERMINAL: OnceLock<bool> = OnceLock::new();
     *TERMINAL.get_or_init(|| stdout().is_terminal())
 }
 
-impl Output {
-    /// What was printed first decides: later failures follow from it.
+impl StdoutState {
+    /// Remembers the first failure. Later ones only follow from it.
     fn note(&mut self, result: io::Result<()>) {
         if let (Self::Open, Err(error)) = (&self, result) {
-            *self = if has_left(&error) { Self::Left } else { Self::Failed(error) };
+            *self = if means_reader_left(&error) { Self::ReaderLeft } else { Self::Failed(error) };
         }
     }
 
     fn exit_code(&self, code: u8) -> u8 {
         match self {
             Self::Failed(_) => code.max(1),
-            Self::Open | Self::Left => code,
+            Self::Open | Self::ReaderLeft => code,
         }
     }
 }
 
-/// Whether the error means that the reader of the output has left.
-fn has_left(error: &io::Error) -> bool {
+/// Whether this error means that the reader of the output has left.
+fn means_reader_left(error: &io::Error) -> bool {
     match error.kind() {
         ErrorKind::BrokenPipe | ErrorKind::ConnectionReset => true,
         #[cfg(unix)]
@@ -105,8 +107,8 @@ fn has_left(error: &io::Error) -> bool {
     }
 }
 
-/// Writes all of it and flushes. Waits where the other end takes nothing for the moment, also if
-/// another process has made it non-blocking, which all who share it then have.
+/// Writes everything and flushes. If the other end takes nothing at the moment, this waits; also if
+/// another process has made the output non-blocking, which holds for all processes that share it.
 fn write_whole(to: &mut impl Write, mut bytes: &[u8]) -> io::Result<()> {
     while !bytes.is_empty() {
         match when_ready(|| to.write(bytes))? {
@@ -117,6 +119,7 @@ fn write_whole(to: &mut impl Write, mut bytes: &[u8]) -> io::Result<()> {
     when_ready(|| to.flush())
 }
 
+/// Repeats an attempt until it neither was interrupted nor would block.
 fn when_ready<T>(mut attempt: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     loop {
         match attempt() {
@@ -133,17 +136,17 @@ mod tests {
 
     #[test]
     fn a_reader_that_left_is_no_failure_and_a_full_disk_is_one() {
-        let mut output = Output::Open;
+        let mut output = StdoutState::Open;
         output.note(Ok(()));
-        assert!(matches!(output, Output::Open));
+        assert!(matches!(output, StdoutState::Open));
         output.note(Err(ErrorKind::BrokenPipe.into()));
         output.note(Err(ErrorKind::StorageFull.into()));
-        assert!(matches!(output, Output::Left), "{output:?}");
+        assert!(matches!(output, StdoutState::ReaderLeft), "{output:?}");
         assert_eq!((output.exit_code(0), output.exit_code(4)), (0, 4));
 
-        let mut output = Output::Open;
+        let mut output = StdoutState::Open;
         output.note(Err(ErrorKind::StorageFull.into()));
-        assert!(matches!(output, Output::Failed(_)), "{output:?}");
+        assert!(matches!(output, StdoutState::Failed(_)), "{output:?}");
         assert_eq!((output.exit_code(0), output.exit_code(1), output.exit_code(4)), (1, 1, 4));
     }
 

@@ -1,7 +1,7 @@
 //! What a program needs of its process: standard output and error, signals, child processes.
 //!
-//! The programs of this workspace share it. A library that embeds an agent needs none of it, except
-//! that [`Exec`](crate::work::Exec) runs its commands as [`children`].
+//! The programs of this workspace share it. A library user that embeds an agent needs none of it,
+//! except that [`Exec`](crate::work::Exec) runs its commands through [`children`].
 
 #[cfg(feature = "processes")]
 pub mod children;

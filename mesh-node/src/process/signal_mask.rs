@@ -1,17 +1,17 @@
-//! Signals that must not end a process in the middle of something.
+//! Blocks signals that must not end a process in the middle of something.
 
 #[cfg(unix)]
 use nix::sys::signal::{SigSet, Signal};
 
-/// Makes a limit on the size of files (`ulimit -f`, RLIMIT_FSIZE) an error of the write that exceeds
-/// it, as a full disk is, and not a signal that ends the process. Holds for this thread and those
-/// that it starts from now on. Child processes would inherit it: see [`with_file_limit`].
+/// Makes a limit on the size of files (`ulimit -f`, RLIMIT_FSIZE) an error of the write that
+/// exceeds it, like a full disk, instead of a signal that ends the process. Holds for this thread
+/// and those that it starts from now on. Child processes would inherit it: see [`with_file_limit`].
 pub fn survive_file_limit() {
     #[cfg(unix)]
     let _ = SigSet::from(Signal::SIGXFSZ).thread_block();
 }
 
-/// Does something, such as to start a child process, without what [`survive_file_limit`] has set.
+/// Calls `act` with the signal of [`survive_file_limit`] unblocked. To start child processes.
 pub fn with_file_limit<T>(act: impl FnOnce() -> T) -> T {
     #[cfg(unix)]
     let survives = SigSet::thread_get_mask().is_ok_and(|mask| mask.contains(Signal::SIGXFSZ));
@@ -25,8 +25,8 @@ pub fn with_file_limit<T>(act: impl FnOnce() -> T) -> T {
     done
 }
 
-/// Holds back, while it lives, the signals that ask this thread's process to end. They end it
-/// afterwards, unless another thread takes them.
+/// While it lives, holds back the signals that ask this process to end, as far as this thread would
+/// take them. They take effect afterwards, unless another thread takes them.
 #[derive(Debug)]
 #[must_use = "signals come again when it is dropped"]
 pub struct HeldBack {
@@ -35,7 +35,7 @@ pub struct HeldBack {
 }
 
 impl HeldBack {
-    /// Holds them back from now on.
+    /// Holds the signals back from now on.
     #[cfg(unix)]
     pub fn new() -> Self {
         let ends = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT];
@@ -44,7 +44,7 @@ impl HeldBack {
         Self { before }
     }
 
-    /// Holds them back from now on.
+    /// Holds the signals back from now on.
     #[cfg(not(unix))]
     pub fn new() -> Self {
         Self {}

@@ -7,24 +7,24 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::process::children;
 
-/// Waits for SIGINT, SIGTERM, SIGQUIT or SIGHUP. SIGHUP is left alone if it was ignored when the
-/// process started, as `nohup` has it.
+/// Waits for one of SIGINT, SIGTERM, SIGQUIT and SIGHUP. SIGHUP is left alone if it was ignored
+/// when the process started, as under `nohup`.
 #[derive(Debug)]
 pub struct Stop {
     interrupt: Signal,
     terminate: Signal,
     quit: Signal,
-    /// None under `nohup`.
+    /// `None` if the process was started with SIGHUP ignored.
     hangup: Option<Signal>,
 }
 
 impl Stop {
-    /// Takes the signals from now on.
+    /// Takes these signals from now on, instead of letting them end the process.
     ///
     /// # Errors
     /// If the operating system refuses.
     pub fn listen() -> io::Result<Self> {
-        // Before there is a handler, which would hide it.
+        // Asked first: once there is a handler, the answer is lost.
         let may_hang_up = !hangup_is_ignored();
         Ok(Self {
             interrupt: signal(SignalKind::interrupt())?,
@@ -34,8 +34,9 @@ impl Stop {
         })
     }
 
-    /// Waits for one of them. After that, the next one that is no hangup ends the process on the
-    /// spot, and its commands with it: a terminal that closes may hang up more than once.
+    /// Waits for one of the signals. After that, a second one that is not SIGHUP ends the process
+    /// at once, together with its commands. A further SIGHUP is ignored, because a terminal that
+    /// closes may send more than one.
     pub async fn requested(mut self) {
         let first = self.next().await;
         tracing::info!(signal = name(first), "stopping");
@@ -44,7 +45,7 @@ impl Stop {
                 let again = self.next().await;
                 if again != SignalKind::hangup() {
                     children::kill_all();
-                    // As a shell says it of a process that a signal has killed.
+                    // The exit code by which shells report that a signal killed a process.
                     exit(128 + again.as_raw_value());
                 }
             }
@@ -77,7 +78,7 @@ fn name(signal: SignalKind) -> &'static str {
     }
 }
 
-/// Whether SIGHUP was ignored when the process began, as `nohup` has it. Only Linux says so.
+/// Whether SIGHUP was ignored when the process began, as under `nohup`. Only Linux tells.
 fn hangup_is_ignored() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));

@@ -11,19 +11,22 @@ use tokio::sync::{Notify, watch};
 use super::metrics::RegistryMetrics;
 use crate::{Clock, Observer};
 
-/// A state machine and what carries out its effects.
-pub(super) struct Driver<O> {
+/// The registry's state machine, and what carries out its effects. Shared by all requests and the
+/// timer.
+pub(super) struct RegistryDriver<O> {
     pub(super) clock: Clock,
     pub(super) observer: (RegistryMetrics, O),
+    /// How long a lease lasts unless it is renewed.
     pub(super) ttl: Duration,
-    /// Names this life of the registry. Its indexes begin here.
+    /// Names this life of the registry, and is its first index.
     pub(super) epoch: u64,
     registry: Mutex<Registry>,
-    /// When expiry wakes next, in nanoseconds; only touched while the registry is locked.
+    /// When [`RegistryDriver::expire`] wakes next, in nanoseconds. Only touched while the registry
+    /// is locked.
     wake_at: AtomicU64,
-    /// That time has come nearer.
-    sooner: Notify,
-    /// The index, for long polls to wait for another.
+    /// Wakes [`RegistryDriver::expire`] when that time has become earlier.
+    earlier_timeout: Notify,
+    /// The current index. Long polls wait for it to change.
     index: watch::Sender<Index>,
 }
 
@@ -31,11 +34,11 @@ pub(super) struct Driver<O> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Index {
     At(u64),
-    /// The registry stops: all long polls end.
+    /// The registry is being shut down: all long polls end.
     Final,
 }
 
-impl<O: Observer> Driver<O> {
+impl<O: Observer> RegistryDriver<O> {
     pub(super) fn new(clock: Clock, config: RegistryConfig, epoch: u64, observer: O) -> Self {
         Self {
             clock,
@@ -44,12 +47,12 @@ impl<O: Observer> Driver<O> {
             epoch,
             registry: Mutex::new(Registry::new(config)),
             wake_at: AtomicU64::new(0),
-            sooner: Notify::new(),
+            earlier_timeout: Notify::new(),
             index: watch::Sender::new(Index::At(epoch)),
         }
     }
 
-    /// Ends leases when they are due, for ever.
+    /// Ends leases when they are due. Never ready.
     pub(super) async fn expire(&self) {
         loop {
             let next = self.with(|registry, now| {
@@ -60,13 +63,14 @@ impl<O: Observer> Driver<O> {
             });
             tokio::select! {
                 biased;
-                () = self.sooner.notified() => {}
+                () = self.earlier_timeout.notified() => {}
                 () = self.clock.sleep_until(next) => {}
             }
         }
     }
 
-    /// One mutation, then drain.
+    /// Lets `act` change the state machine, then drains its effects and tells long polls of a new
+    /// index.
     pub(super) fn with<R>(&self, act: impl FnOnce(&mut Registry, Timestamp) -> R) -> R {
         let mut registry = self.lock();
         let now = self.clock.now();
@@ -77,10 +81,11 @@ impl<O: Observer> Driver<O> {
         if let Some(deafness) = registry.poll_deafness() {
             self.observer.deafness(now, deafness);
         }
-        // Heartbeats put the next expiry off: waking for each of them would cost more than they do.
+        // The timer is told of an earlier timeout only. Heartbeats put the next expiry off, and
+        // waking the timer for each of them would cost more than the heartbeats themselves.
         let next = registry.poll_timeout().unwrap_or(Timestamp::MAX);
         if next.as_nanos() < self.wake_at.load(Ordering::Relaxed) {
-            self.sooner.notify_one();
+            self.earlier_timeout.notify_one();
         }
         let index = self.index_of(&registry);
         self.index.send_if_modified(|seen| match seen {
@@ -93,29 +98,29 @@ impl<O: Observer> Driver<O> {
         result
     }
 
-    /// The number that rises with every change of the membership.
+    /// The index: a number that rises with every change of the membership.
     pub(super) fn index_of(&self, registry: &Registry) -> u64 {
         self.epoch.wrapping_add(registry.index())
     }
 
-    /// Waits until the index is another one than `known`, for `limit` at most.
-    pub(super) async fn other_index(&self, known: u64, limit: Duration) {
+    /// Waits until the index differs from `known`, but not longer than `limit`.
+    pub(super) async fn wait_for_change(&self, known: u64, limit: Duration) {
         let mut seen = self.index.subscribe();
         let until = self.clock.now() + limit;
         tokio::select! {
             biased;
-            // It fails only if the sender is gone, which lives as long as `self`.
+            // It can't fail, because the sender lives as long as `self`.
             _ = seen.wait_for(|seen| *seen != Index::At(known)) => {}
             () = self.clock.sleep_until(until) => {}
         }
     }
 
-    /// How many long polls wait for another index.
+    /// How many long polls are waiting.
     pub(super) fn waiting(&self) -> usize {
         self.index.receiver_count()
     }
 
-    /// Ends all long polls, also those that come later.
+    /// Ends all long polls, those that wait and those that come later.
     pub(super) fn end_polls(&self) {
         self.index.send_replace(Index::Final);
     }

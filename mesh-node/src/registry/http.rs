@@ -1,4 +1,4 @@
-//! The endpoints of a registry.
+//! The HTTP endpoints of a registry.
 
 use std::sync::Arc;
 
@@ -7,18 +7,18 @@ use mesh_core::text;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::driver::Driver;
-use super::poll::Poll;
+use super::driver::RegistryDriver;
+use super::long_poll::LongPoll;
 use crate::Observer;
 use crate::http::{Method, Request, Response, Route, Service, StatusCode};
-use crate::observer::RequestEnd;
+use crate::observer::AnsweredRequest;
 use crate::wire::{
     DeregisterBody, EPOCH_HEADER, INDEX_HEADER, RefusedBody, RegisterBody, RegisteredBody,
     ServiceBody, ServicesBody,
 };
 
 #[derive(Clone, Copy)]
-pub(super) enum Endpoint {
+pub(super) enum RegistryEndpoint {
     Register,
     Deregister,
     Services,
@@ -26,52 +26,58 @@ pub(super) enum Endpoint {
     Metrics,
 }
 
-impl<O: Observer> Service for Arc<Driver<O>> {
-    type Endpoint = Endpoint;
-    const ROUTES: &'static [Route<Endpoint>] = &[
-        Route::post_json("/register", Endpoint::Register),
-        Route::post_json("/deregister", Endpoint::Deregister),
-        Route::get("/services", Endpoint::Services),
-        Route::get("/healthz", Endpoint::Health),
-        Route::get("/metrics", Endpoint::Metrics),
+impl<O: Observer> Service for Arc<RegistryDriver<O>> {
+    type Endpoint = RegistryEndpoint;
+    const ROUTES: &'static [Route<RegistryEndpoint>] = &[
+        Route::post_json("/register", RegistryEndpoint::Register),
+        Route::post_json("/deregister", RegistryEndpoint::Deregister),
+        Route::get("/services", RegistryEndpoint::Services),
+        Route::get("/healthz", RegistryEndpoint::Health),
+        Route::get("/metrics", RegistryEndpoint::Metrics),
     ];
 
-    async fn answer(&self, endpoint: Endpoint, request: Request) -> Response {
+    async fn answer(&self, endpoint: RegistryEndpoint, request: Request) -> Response {
         let answer = match endpoint {
-            Endpoint::Register => body(&request).map(|body| self.register(body)),
-            Endpoint::Deregister => body(&request).map(|body| self.deregister(&body)),
-            // Who asks only for the head has no use for news, and waits for none.
-            Endpoint::Services if request.head.method == Method::HEAD => Ok(self.services()),
-            Endpoint::Services => self.poll(request.head.query()).await,
-            Endpoint::Health => Ok(self.health()),
-            Endpoint::Metrics => Ok(self.page()),
+            RegistryEndpoint::Register => body(&request).map(|body| self.register(body)),
+            RegistryEndpoint::Deregister => body(&request).map(|body| self.deregister(&body)),
+            // A client that asks only for the head does not want the list, so it does not wait for
+            // a new one.
+            RegistryEndpoint::Services if request.head.method == Method::HEAD => {
+                Ok(self.services())
+            }
+            RegistryEndpoint::Services => self.long_poll(request.head.query()).await,
+            RegistryEndpoint::Health => Ok(self.health()),
+            RegistryEndpoint::Metrics => Ok(self.metrics_page()),
         };
         answer.unwrap_or_else(|refusal| *refusal)
     }
 
     fn answered(&self, path: Option<&'static str>, status: StatusCode) {
-        self.observer.request(self.clock.now(), &RequestEnd { path, status });
+        self.observer.request(self.clock.now(), &AnsweredRequest { path, status });
     }
 }
 
-impl<O: Observer> Driver<O> {
-    /// The list, once it is another one than the client knows.
-    async fn poll(&self, query: Option<&str>) -> Result<Response, Box<Response>> {
-        if let Some(Poll { index, wait }) = Poll::parse(query).map_err(|error| invalid(&error))? {
-            self.other_index(index, wait).await;
+impl<O: Observer> RegistryDriver<O> {
+    /// The list of leases, once it differs from the one that the client knows.
+    async fn long_poll(&self, query: Option<&str>) -> Result<Response, Box<Response>> {
+        if let Some(LongPoll { index, wait }) =
+            LongPoll::parse(query).map_err(|error| invalid(&error))?
+        {
+            self.wait_for_change(index, wait).await;
         }
         Ok(self.services())
     }
 
+    /// Grants or renews a lease.
     fn register(&self, body: RegisterBody) -> Response {
-        let nowhere = is_unspecified(address(&body.url)).then(|| body.url.clone());
+        let unreachable = is_unspecified(address(&body.url)).then(|| body.url.clone());
         let name = body.name.clone();
         match self.with(|registry, now| registry.handle_register(now, body.into())) {
             Ok(registered) => {
                 if registered.renewed {
                     self.observer.renewed(self.clock.now(), &name);
-                } else if let Some(url) = nowhere {
-                    // It may do where all are on one machine.
+                } else if let Some(url) = unreachable {
+                    // Only a warning, because it works if all agents are on this machine.
                     tracing::warn!(%url, "agents on other machines can't reach this address");
                 }
                 let status = if registered.renewed { "renewed" } else { "registered" };
@@ -99,6 +105,7 @@ impl<O: Observer> Driver<O> {
         json(status, &RefusedBody::new(error, reason))
     }
 
+    /// The list of live leases, with epoch and index in the header.
     fn services(&self) -> Response {
         let (services, index) = self.with(|registry, now| {
             let service = |lease: &Lease| ServiceBody::new(lease, now.since(lease.renewed_at));
@@ -116,13 +123,14 @@ impl<O: Observer> Driver<O> {
         json(StatusCode::OK, &serde_json::json!({ "status": "ok", "leases": leases }))
     }
 
-    fn page(&self) -> Response {
+    fn metrics_page(&self) -> Response {
         let (leases, index) =
             self.with(|registry, now| (registry.list(now).count(), self.index_of(registry)));
         self.observer.0.page(leases, index, self.waiting())
     }
 }
 
+/// The answer to a registration that is refused.
 fn refused(error: &RegisterError) -> Response {
     let mut body = RefusedBody::new(error.to_string(), reason(error));
     let status = match error {
@@ -137,7 +145,7 @@ fn refused(error: &RegisterError) -> Response {
     json(status, &body)
 }
 
-/// The refusal's name for programs.
+/// The name of the refusal's reason, for programs and metrics.
 pub(super) const fn reason(error: &RegisterError) -> &'static str {
     match error {
         RegisterError::UnknownLease => "unknown_lease",
@@ -147,10 +155,12 @@ pub(super) const fn reason(error: &RegisterError) -> &'static str {
     }
 }
 
+/// The answer to a request that makes no sense.
 fn invalid(error: &str) -> Box<Response> {
     json(StatusCode::BAD_REQUEST, &RefusedBody::new(error, "invalid")).into()
 }
 
+/// The JSON body of a request, or the refusal of one that can't be read.
 fn body<T: DeserializeOwned>(request: &Request) -> Result<T, Box<Response>> {
     let text = text::read(&request.body).map_err(|error| invalid(&error.to_string()))?;
     serde_json::from_str(text).map_err(|error| invalid(&error.to_string()))

@@ -1,4 +1,4 @@
-//! What a registry counts.
+//! What a registry counts, and the page of its `GET /metrics`.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -10,16 +10,17 @@ use mesh_core::registry::{LeaseNote, LeaseNoteKind};
 use super::http::reason;
 use crate::Observer;
 use crate::http::Response;
-use crate::metrics::Page;
-use crate::observer::RequestEnd;
+use crate::metrics::MetricsPage;
+use crate::observer::AnsweredRequest;
 
-/// Counts what a registry's `GET /metrics` tells.
+/// The observer that counts what a registry's `GET /metrics` tells.
 #[derive(Debug, Default)]
-pub(super) struct RegistryMetrics(Mutex<Counters>);
+pub(super) struct RegistryMetrics(Mutex<RegistryCounters>);
 
-/// Counters since the start.
+/// Counters since the registry's start. The keys are the values of the labels: reasons, kinds of
+/// end, and paths with statuses.
 #[derive(Debug, Default)]
-struct Counters {
+struct RegistryCounters {
     granted: u64,
     renewed: u64,
     refused: BTreeMap<&'static str, u64>,
@@ -28,12 +29,13 @@ struct Counters {
 }
 
 impl RegistryMetrics {
-    /// The page of `GET /metrics`, with what is true at this moment.
+    /// The page of `GET /metrics`. The arguments are read when the page is asked for: leases that
+    /// are live, the index, and long polls that wait.
     pub(super) fn page(&self, leases: usize, index: u64, waiting: usize) -> Response {
         self.lock().page(leases, index, waiting)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Counters> {
+    fn lock(&self) -> MutexGuard<'_, RegistryCounters> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -47,14 +49,15 @@ impl Observer for RegistryMetrics {
         self.lock().renewed += 1;
     }
 
-    fn request(&self, _: Timestamp, end: &RequestEnd) {
-        // Paths that are not served count as one, or a stranger could make the page grow.
-        let path = end.path.unwrap_or("other");
-        *self.lock().requests.entry((path, end.status.as_u16())).or_default() += 1;
+    fn request(&self, _: Timestamp, answered: &AnsweredRequest) {
+        // Paths that are not served count as one, because clients could make the page grow without
+        // limit by inventing paths.
+        let path = answered.path.unwrap_or("other");
+        *self.lock().requests.entry((path, answered.status.as_u16())).or_default() += 1;
     }
 }
 
-impl Counters {
+impl RegistryCounters {
     fn note(&mut self, note: &LeaseNote) {
         let ended = match &note.kind {
             LeaseNoteKind::Granted => return self.granted += 1,
@@ -70,7 +73,7 @@ impl Counters {
     }
 
     fn page(&self, leases: usize, index: u64, waiting: usize) -> Response {
-        let mut page = Page::default();
+        let mut page = MetricsPage::default();
         page.gauge("mesh_registry_leases", "Live leases.", leases);
         page.gauge("mesh_registry_index", "Rises with every change of the membership.", index);
         page.gauge("mesh_registry_waiting", "Long polls that wait for a change.", waiting);
@@ -88,6 +91,7 @@ impl Counters {
     }
 }
 
+/// Counts with their labels, as [`MetricsPage::counters`] takes them.
 fn by_label(
     label: &str,
     counts: &BTreeMap<&'static str, u64>,

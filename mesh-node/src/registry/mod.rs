@@ -1,24 +1,25 @@
-//! The registry as a service: HTTP around [`mesh_core::registry::Registry`].
+//! The registry as a service: HTTP around the state machine [`mesh_core::registry::Registry`].
 
 mod driver;
 mod http;
+mod long_poll;
 mod metrics;
-mod poll;
 
 use std::sync::Arc;
 
 use mesh_core::registry::RegistryConfig;
 
-use self::driver::Driver;
-use crate::http::{Checks, Routed, Served, ServerLimits, serve};
+use self::driver::RegistryDriver;
+use crate::http::{RequestChecks, RoutedService, Served, ServerLimits, serve};
 use crate::{Clock, Net, Observer};
 
-/// A registry behind `POST /register`, `GET /services`, `POST /deregister`, `GET /healthz` and
-/// `GET /metrics`.
+/// A registry that serves `POST /register`, `GET /services`, `POST /deregister`, `GET /healthz` and
+/// `GET /metrics`. Clones share the same registry.
 ///
-/// `GET /services?wait=10s&index=7` is answered once the index is another one, or when the wait is
-/// over (60 s at most); at once if it already is. No two lives of a registry share an index, so that
-/// what a client remembers of the one before holds back no news.
+/// `GET /services?wait=10s&index=7` is a long poll: it is answered once the index differs from 7,
+/// or when the wait is over (60 s at most); at once if the index differs already. No two lives of a
+/// registry share an index, so a client that still has the index of an earlier life is answered at
+/// once.
 ///
 /// ```no_run
 /// use mesh_core::registry::RegistryConfig;
@@ -27,7 +28,7 @@ use crate::{Clock, Net, Observer};
 ///
 /// # async fn run() -> std::io::Result<()> {
 /// let listener = TokioNet.bind("127.0.0.1:8500").await?;
-/// // Microseconds since 1970, so that it rises from one life to the next.
+/// // Microseconds since 1970, so that the epoch rises from one start to the next.
 /// let epoch = 1_700_000_000_000_000;
 /// let registry = RegistryNode::new(Clock::start(), RegistryConfig::default(), epoch, ());
 /// let until_the_end = std::future::pending();
@@ -36,8 +37,8 @@ use crate::{Clock, Net, Observer};
 /// # }
 /// ```
 pub struct RegistryNode<O> {
-    driver: Arc<Driver<O>>,
-    checks: Checks,
+    driver: Arc<RegistryDriver<O>>,
+    checks: RequestChecks,
 }
 
 impl<O> Clone for RegistryNode<O> {
@@ -47,27 +48,30 @@ impl<O> Clone for RegistryNode<O> {
 }
 
 impl<O: Observer> RegistryNode<O> {
-    /// An empty registry. `epoch` must be greater than that of every earlier life, by more than the
-    /// changes of membership that it saw: the wall clock in microseconds will do.
+    /// An empty registry. `epoch` is the first index of this life. It must exceed that of every
+    /// earlier life by more than the changes of membership that the earlier life saw: the wall
+    /// clock in microseconds does.
     pub fn new(clock: Clock, config: RegistryConfig, epoch: u64, observer: O) -> Self {
-        let driver = Arc::new(Driver::new(clock, config, epoch, observer));
-        Self { driver, checks: Checks::default() }
+        let driver = Arc::new(RegistryDriver::new(clock, config, epoch, observer));
+        Self { driver, checks: RequestChecks::default() }
     }
 
-    /// The same registry, whose requests must pass these checks before their bodies are read.
+    /// The same registry, which answers only requests that pass these checks. They are run before a
+    /// body is read.
     #[must_use]
-    pub fn with_checks(self, checks: Checks) -> Self {
+    pub fn with_checks(self, checks: RequestChecks) -> Self {
         Self { checks, ..self }
     }
 
-    /// Serves on `listener` until `shutdown` is ready and open requests are answered.
+    /// Serves on `listener` until `shutdown` is ready. Then long polls are answered at once, and
+    /// other requests under way are finished.
     pub async fn run<N: Net>(
         self,
         listener: N::Listener,
         limits: ServerLimits,
         shutdown: impl Future<Output = ()> + Send,
     ) -> Served {
-        let handler = Routed::new(self.driver.clone(), self.checks);
+        let handler = RoutedService::new(self.driver.clone(), self.checks);
         let stopped = async {
             shutdown.await;
             self.driver.end_polls();

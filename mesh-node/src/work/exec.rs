@@ -1,4 +1,4 @@
-//! A command per job: JSON on its standard input, JSON from its standard output.
+//! Runs a command per job: JSON on its standard input, JSON from its standard output.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -20,24 +20,27 @@ use super::{Executor, failed};
 use crate::host::JobResult;
 use crate::process::children;
 
-/// Bytes of standard error that are kept: the last ones.
+/// How many bytes of standard error are kept: the last ones.
 const STDERR_BYTES: usize = 4096;
-/// Lines of it that a failure quotes.
+/// How many lines of standard error a failure quotes: the last ones.
 const STDERR_LINES: usize = 5;
 
-/// Runs a command for each job. Its standard input is `{"text", "request", "attempt",
-/// "timeout_ms"}`; the JSON on its standard output is the result. The command and all that it
+/// Runs a command for each job.
+///
+/// The command reads `{"text", "request", "attempt", "timeout_ms"}` from its standard input, and
+/// the JSON that it writes to its standard output is the result. The command and everything that it
 /// starts are killed when the job ends, in whatever way.
 #[derive(Clone, Debug)]
 pub struct Exec {
-    /// The program, a path or a name to be found on `PATH`.
+    /// The program: a path, or a name that is looked up on `PATH`.
     pub program: String,
     /// Its arguments.
     pub args: Vec<String>,
-    /// A job whose output is longer than this many bytes is killed and has failed.
+    /// The most bytes of output. A job with more has failed, and its command is killed.
     pub output_bytes: usize,
-    /// How errors name the command to callers, who may be far away: with the agent's name in it.
-    pub whom: String,
+    /// How errors name the command to clients. It should contain the agent's name, because clients
+    /// may be many hops away.
+    pub name_for_clients: String,
 }
 
 impl Executor for Exec {
@@ -49,34 +52,37 @@ impl Executor for Exec {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         let (mut child, mut group) = children::spawn(&mut command).map_err(|error| {
-            self.end(ObservedEnd::NotSent, format!("start {}: {error}", self.program))
+            self.failure_for(ObservedEnd::NotSent, format!("start {}: {error}", self.program))
         })?;
         let (stdin, stdout, stderr) =
             (child.stdin.take(), child.stdout.take(), child.stderr.take());
         let input = input(&task).to_string();
         let feed = async {
             if let Some(mut stdin) = stdin {
-                // A command may leave its input unread.
+                // An error is ignored: a command may leave its input unread.
                 let _ = stdin.write_all(input.as_bytes()).await;
             }
             pending::<Infallible>().await
         };
         let ended = async {
             let ended = self.wait(&mut child).await;
-            // Its children may hold the pipes open.
+            // The command's own children may hold the pipes open, and reading would never end.
             group.kill();
             ended
         };
         let read = async { tokio::try_join!(self.output(stdout), tail(stderr), ended) };
-        let (output, complaint, status) = tokio::select! {
+        // Input and output go at the same time: a command that writes before it has read everything
+        // would otherwise wait for ever.
+        let (output, stderr_tail, status) = tokio::select! {
             biased;
             read = read => read?,
             never = feed => match never {},
         };
         if !status.success() {
-            return Err(self.failure(status, &complaint));
+            return Err(self.failure_of_exit(status, &stderr_tail));
         }
-        // It has ended well and would print the same elsewhere: an answer, if of no use.
+        // From here on the command has succeeded, and another agent's would print the same. So an
+        // output that can't be used is the job's failure.
         let text = text::read(&output).map_err(|error| failed(format!("its output: {error}")))?;
         if is_deeper(text.as_bytes(), OUTPUT_LEVELS) {
             let reason = format!("its output nests deeper than {OUTPUT_LEVELS} levels");
@@ -88,33 +94,40 @@ impl Executor for Exec {
 }
 
 impl Exec {
+    /// Waits for the end of the command.
     async fn wait(&self, child: &mut Child) -> Result<ExitStatus, Failure> {
-        let failed =
-            |error| self.end(ObservedEnd::NoAnswer, format!("wait for {}: {error}", self.program));
+        let failed = |error| {
+            self.failure_for(ObservedEnd::NoAnswer, format!("wait for {}: {error}", self.program))
+        };
         child.wait().await.map_err(failed)
     }
 
-    /// A command that ends by itself has answered, also one that says that it failed. Of one that
-    /// was killed (out of memory, say) nobody knows how far it had come.
-    fn failure(&self, status: ExitStatus, complaint: &str) -> Failure {
+    /// The failure of a command that did not succeed. One that ended by itself has answered, also
+    /// if its exit status says that it failed. Of one that a signal killed (out of memory, say)
+    /// nobody knows how far it had come.
+    fn failure_of_exit(&self, status: ExitStatus, stderr_tail: &str) -> Failure {
         let seen =
             if status.code().is_some() { ObservedEnd::Answer } else { ObservedEnd::NoAnswer };
-        self.end(seen, explain(status, complaint))
+        self.failure_for(seen, explain(status, stderr_tail))
     }
 
-    fn end(&self, seen: ObservedEnd, why: String) -> Failure {
+    /// The failure that follows from what was seen of the command.
+    fn failure_for(&self, seen: ObservedEnd, why: String) -> Failure {
         if seen != ObservedEnd::Answer {
             tracing::warn!(command = self.program, why, "no answer from a command");
         }
-        seen.fate().failure(&*self.whom, why)
+        seen.fate().failure(&*self.name_for_clients, why)
     }
 
+    /// Reads the standard output up to its limit.
     async fn output(&self, from: Option<impl AsyncRead + Unpin>) -> Result<Vec<u8>, Failure> {
         let Some(from) = from else { return Ok(Vec::new()) };
         let mut output = Vec::new();
         let mut limited = from.take((self.output_bytes as u64).saturating_add(1));
         let read = limited.read_to_end(&mut output).await;
-        read.map_err(|error| self.end(ObservedEnd::NoAnswer, format!("read its output: {error}")))?;
+        read.map_err(|error| {
+            self.failure_for(ObservedEnd::NoAnswer, format!("read its output: {error}"))
+        })?;
         if output.len() > self.output_bytes {
             let limit = self.output_bytes;
             return Err(failed(format!("its output exceeds {limit} bytes (--output-limit)")));
@@ -123,6 +136,7 @@ impl Exec {
     }
 }
 
+/// What the command reads.
 fn input(task: &Task) -> serde_json::Value {
     json!({
         "text": &*task.text,
@@ -132,7 +146,7 @@ fn input(task: &Task) -> serde_json::Value {
     })
 }
 
-/// The last bytes of a stream.
+/// Reads a stream to its end and keeps its last bytes.
 async fn tail(from: Option<impl AsyncRead + Unpin>) -> Result<String, Failure> {
     let mut last = VecDeque::with_capacity(STDERR_BYTES);
     if let Some(mut from) = from {
@@ -147,8 +161,9 @@ async fn tail(from: Option<impl AsyncRead + Unpin>) -> Result<String, Failure> {
     Ok(String::from_utf8_lossy(last.make_contiguous()).into_owned())
 }
 
-fn explain(status: ExitStatus, complaint: &str) -> String {
-    let lines: Vec<&str> = complaint.trim_end().lines().collect();
+/// The exit status and the last lines of standard error.
+fn explain(status: ExitStatus, stderr_tail: &str) -> String {
+    let lines: Vec<&str> = stderr_tail.trim_end().lines().collect();
     let last = lines[lines.len().saturating_sub(STDERR_LINES)..].join("\n");
     if last.is_empty() { status.to_string() } else { format!("{status}: {last}") }
 }
@@ -163,7 +178,12 @@ mod tests {
 
     fn shell(script: &str) -> Exec {
         let args = vec!["-c".to_owned(), script.to_owned()];
-        Exec { program: "sh".to_owned(), args, output_bytes: 1000, whom: "the command".to_owned() }
+        Exec {
+            program: "sh".to_owned(),
+            args,
+            output_bytes: 1000,
+            name_for_clients: "the command".to_owned(),
+        }
     }
 
     fn task() -> Task {
@@ -247,7 +267,7 @@ mod tests {
         assert_eq!(result.map(|_| ()), Err(expected));
     }
 
-    /// Waits until nothing of the group is left, not even as a zombie.
+    /// Waits until no process of the group is left, not even a zombie.
     async fn until_gone(leader: Pid) {
         for _ in 0..400 {
             if rustix::process::test_kill_process_group(leader).is_err() {

@@ -1,13 +1,14 @@
-//! How the jobs of a live agent are done: by code of yours, or in one of three ways that are here.
+//! How the jobs of a live agent are done: by code of yours, or in one of three ways that come with
+//! this crate.
 //!
-//! | executor | what does a job |
+//! | executor | how it does a job |
 //! |---|---|
-//! | `Synthetic` (feature `processes`) | nothing: it sleeps, or burns CPU time, for the demand that the job names |
-//! | `Exec` (feature `processes`) | a command per job: JSON on its standard input and output |
-//! | [`Upstream`] | a JSON-RPC service behind the agent |
+//! | `Synthetic` (feature `processes`) | it sleeps, or burns CPU time, for the demand that the job names |
+//! | `Exec` (feature `processes`) | it runs a command per job, with JSON on its standard input and output |
+//! | [`Upstream`] | it calls a JSON-RPC service behind the agent |
 //!
-//! An agent runs on a [`Host`](crate::Host); [`LiveHost`](crate::host::LiveHost) makes one of an
-//! executor.
+//! An agent needs a [`Host`](crate::Host): [`LiveHost`](crate::host::LiveHost) makes one of an
+//! executor and a source of load figures.
 
 #[cfg(feature = "processes")]
 mod exec;
@@ -29,8 +30,8 @@ pub use self::synthetic::Synthetic;
 pub use self::upstream::{HttpUrl, Upstream};
 use crate::host::JobResult;
 
-/// Does the jobs of an agent. The agent decides which jobs run, how many at once and until when; the
-/// executor only does them.
+/// Does the jobs of an agent. The agent decides which jobs run, how many at once and until when;
+/// the executor only does them.
 ///
 /// ```
 /// use mesh_core::protocol::Task;
@@ -46,33 +47,33 @@ use crate::host::JobResult;
 /// }
 /// ```
 pub trait Executor: Send + Sync + 'static {
-    /// Whether it does calls of methods that are not the agent's own ([`Task::foreign`]). If not,
-    /// the agent answers them with "method not found".
+    /// Whether this executor does calls of foreign methods ([`Task::foreign`]). If not, the agent
+    /// answers such calls with "method not found".
     fn takes_foreign_calls(&self) -> bool {
         false
     }
 
-    /// Whether [`Executor::run`] will neither wait nor block for this task. Then the agent runs it
-    /// where it is asked for, without a task of its own in the runtime.
+    /// Whether [`Executor::run`] neither waits nor blocks for this task. The agent then runs it in
+    /// the task of the request, without one of its own in the runtime.
     fn ends_at_once(&self, task: &Task) -> bool {
         let _ = task;
         false
     }
 
-    /// Does a job. The future is dropped when the job's caller has left or its deadline has passed:
-    /// what it holds must free itself on drop.
+    /// Does a job. The future is dropped when the job's client has left or its deadline has passed,
+    /// so whatever it holds must free itself on drop.
     fn run(&self, task: Task) -> impl Future<Output = JobResult> + Send;
 }
 
-/// The executors of this module as one type, for a program that is told at run time which it is.
+/// One of the executors of this module, for a program that learns at run time which one it is.
 #[cfg(feature = "processes")]
 #[non_exhaustive]
 pub enum Builtin {
-    /// See [`Synthetic`].
+    /// Sleeps or burns CPU time.
     Synthetic(Synthetic),
-    /// See [`Exec`].
+    /// Runs a command.
     Exec(Exec),
-    /// See [`Upstream`].
+    /// Calls a service.
     Upstream(Upstream),
 }
 
@@ -97,22 +98,23 @@ impl Executor for Builtin {
     async fn run(&self, task: Task) -> JobResult {
         match self {
             Self::Synthetic(synthetic) => synthetic.run(task).await,
-            // Boxed: these futures are large, and every job would have to carry one.
+            // Boxed, because these futures are large and every job would have to make room for one.
             Self::Exec(exec) => Box::pin(exec.run(task)).await,
             Self::Upstream(upstream) => Box::pin(upstream.run(task)).await,
         }
     }
 }
 
-/// The result of a job that did its work: `value` as JSON.
+/// The result of a job that succeeded: `value` as JSON.
 ///
 /// # Errors
-/// [`Failure::JobFailed`] if the value has no JSON, such as a map whose keys are no strings.
+/// [`Failure::JobFailed`] if the value can't be written as JSON, such as a map whose keys are not
+/// strings.
 pub fn output(value: &(impl Serialize + ?Sized)) -> JobResult {
     to_raw_value(value).map(Arc::from).map_err(|error| failed(error.to_string()))
 }
 
-/// A job that ran and failed, with the reason.
+/// The failure of a job that ran and failed, with its reason.
 fn failed(reason: impl Into<String>) -> Failure {
     Failure::JobFailed(reason.into())
 }

@@ -1,4 +1,4 @@
-//! Work that only takes time: for demonstrations and measurements.
+//! Jobs that only take time: for demonstrations and measurements.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,12 +11,13 @@ use rustix::time::{ClockId, clock_gettime};
 use super::{Executor, failed, output};
 use crate::host::JobResult;
 
-/// Spends a job's demand, by sleeping or on the CPU, and answers "Processed: " and the job's text.
+/// Spends a job's demand by sleeping or on the CPU, and answers "Processed: " and the job's text.
 #[derive(Clone, Copy, Debug)]
 pub struct Synthetic {
     /// The demand of a job that names none.
     pub demand: Duration,
-    /// Burn CPU time instead of sleeping: jobs that share a core then slow each other down.
+    /// Whether to burn CPU time instead of sleeping. Jobs that share a core then slow each other
+    /// down.
     pub burns: bool,
 }
 
@@ -36,7 +37,7 @@ impl Executor for Synthetic {
     }
 }
 
-/// Tells a thread to stop when the job is dropped.
+/// Tells the thread of [`burn`] to stop when the job is dropped.
 struct StopOnDrop(Arc<AtomicBool>);
 
 impl Drop for StopOnDrop {
@@ -45,7 +46,8 @@ impl Drop for StopOnDrop {
     }
 }
 
-/// Keeps one core busy for this much CPU time: when jobs share a core, each takes longer.
+/// Keeps a core busy until this much CPU time is used. Jobs that share a core take longer, each of
+/// them.
 async fn burn(demand: Duration) -> Result<(), Failure> {
     let stop = StopOnDrop(Arc::default());
     let stopped = stop.0.clone();
@@ -60,7 +62,7 @@ async fn burn(demand: Duration) -> Result<(), Failure> {
     burning.await.map_err(|error| failed(error.to_string()))
 }
 
-/// CPU time of the calling thread.
+/// The CPU time that the calling thread has used.
 fn cpu_time() -> Duration {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
@@ -92,7 +94,7 @@ mod tests {
         let synthetic = Synthetic { demand, burns: true };
         synthetic.run(task(None)).await.expect("output");
         assert!(process_time() - before >= demand);
-        // Were it not stopped, the runtime's end would wait for it.
+        // If the thread did not stop, the end of the runtime would wait for it, and this test too.
         let endless = synthetic.run(task(Some(Duration::from_secs(3600))));
         tokio::time::timeout(Duration::from_millis(20), endless).await.expect_err("endless");
     }

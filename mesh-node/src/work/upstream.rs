@@ -1,5 +1,5 @@
-//! A JSON-RPC 2.0 service behind the agent: work goes to it, and so do methods that are not the
-//! agent's own.
+//! A JSON-RPC 2.0 service behind the agent: it gets the agent's jobs, and the calls of methods that
+//! are not the agent's own.
 
 use std::error::Error as _;
 use std::str::FromStr;
@@ -14,19 +14,19 @@ use mesh_core::registry;
 use super::{Executor, failed};
 use crate::TokioNet;
 use crate::host::JobResult;
-use crate::http::{CallError, Client, ClientLimits};
-use crate::rpc::{Endpoint, ExchangeError, exchange};
+use crate::http::{Client, ClientLimits, HttpError};
+use crate::rpc::{ExchangeError, ServiceAddress, exchange};
 
-/// The agent's own deadline ends a call earlier; this only has to be longer.
+/// Longer than any job. The agent's own deadline ends a call before that.
 const NO_TIMEOUT: Duration = Duration::from_secs(7 * 24 * 3600);
 
-/// Bytes of a response beside its result: its other members. Errors and error pages are as long as
-/// this, however short results must be.
-const FRAME_BYTES: usize = limits::ENVELOPE_BYTES;
-/// Levels of a response around its result.
-const FRAME_LEVELS: usize = 1;
+/// How many bytes a response may have besides its result, for its other members. Errors and error
+/// pages may be this long too, however short the limit on results is.
+const ENVELOPE_BYTES: usize = limits::ENVELOPE_BYTES;
+/// How many levels of a response are around its result.
+const ENVELOPE_LEVELS: usize = 1;
 
-/// Where an [`Upstream`] is, parsed from `http://host[:port][/path]`.
+/// The address of an [`Upstream`], parsed from `http://host[:port][/path]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpUrl {
     address: String,
@@ -56,27 +56,34 @@ impl FromStr for HttpUrl {
     }
 }
 
-/// Passes jobs on to a JSON-RPC 2.0 service: work as a call of `work`, and a call of a method that is
-/// not the agent's own as it came. What the service answers is the job's answer, errors included,
-/// whatever their code.
+/// Passes jobs on to a JSON-RPC 2.0 service.
+///
+/// A job of `work` becomes a call of `work`; a call of a foreign method is passed on as it came.
+/// Whatever the service answers is the job's answer, also an error, whatever its code.
 pub struct Upstream {
     url: HttpUrl,
-    /// What callers are told that it is, with the agent's name: they may be far away.
-    whom: String,
+    /// How errors name the service to clients. It should contain the agent's name, because clients
+    /// may be many hops away.
+    name_for_clients: String,
     client: Client<TokioNet>,
     output_bytes: usize,
     limits: jsonrpc::Limits,
 }
 
 impl Upstream {
-    /// Opens no connection yet. Errors name the service to callers as `whom`. A result may have
-    /// `output_bytes`. A connection that nobody uses is kept for `idle`, or not at all if that is
-    /// zero.
-    pub fn new(url: HttpUrl, whom: String, output_bytes: usize, idle: Duration) -> Self {
+    /// An executor that has not opened a connection yet. Errors name the service as
+    /// `name_for_clients`. A result may have `output_bytes`. A connection that nobody uses is kept
+    /// for `idle`; if that is zero, none is kept.
+    pub fn new(
+        url: HttpUrl,
+        name_for_clients: String,
+        output_bytes: usize,
+        idle: Duration,
+    ) -> Self {
         let usual = ClientLimits::default();
         let limits = jsonrpc::Limits {
-            max_bytes: output_bytes + FRAME_BYTES,
-            max_depth: limits::UPSTREAM_LEVELS + FRAME_LEVELS,
+            max_bytes: output_bytes + ENVELOPE_BYTES,
+            max_depth: limits::UPSTREAM_LEVELS + ENVELOPE_LEVELS,
             ..limits::ANSWER
         };
         let http = ClientLimits {
@@ -85,7 +92,7 @@ impl Upstream {
             idle_per_destination: if idle.is_zero() { 0 } else { usual.idle_per_destination },
             ..usual
         };
-        Self { url, whom, client: Client::new(TokioNet, http), output_bytes, limits }
+        Self { url, name_for_clients, client: Client::new(TokioNet, http), output_bytes, limits }
     }
 }
 
@@ -101,10 +108,10 @@ impl Executor for Upstream {
             None => codec::encode_request(&Request::Work(task), &id),
         };
         let body = body.map_err(|error| failed(error.to_string()))?;
-        let to = Endpoint { address: &self.url.address, path: &self.url.path };
+        let to = ServiceAddress { address: &self.url.address, path: &self.url.path };
         let answered = exchange(&self.client, to, (&id, body), NO_TIMEOUT, &self.limits).await;
-        match answered.map_err(|error| self.unanswered(&error))?.outcome {
-            Ok(result) if result.get().len() > self.output_bytes => Err(self.too_long()),
+        match answered.map_err(|error| self.without_answer(&error))?.outcome {
+            Ok(result) if result.get().len() > self.output_bytes => Err(self.result_too_long()),
             Ok(result) => Ok(result.into()),
             Err(error) => Err(Failure::Other(error)),
         }
@@ -112,14 +119,15 @@ impl Executor for Upstream {
 }
 
 impl Upstream {
-    fn unanswered(&self, error: &ExchangeError) -> Failure {
+    /// The failure of a job whose call has no JSON-RPC answer.
+    fn without_answer(&self, error: &ExchangeError) -> Failure {
         let HttpUrl { address, path } = &self.url;
         let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
         tracing::warn!(upstream = %format_args!("http://{address}{path}"), "failed to {error}{cause}");
         match error {
-            ExchangeError::Http(CallError::TooLarge { .. })
+            ExchangeError::Http(HttpError::TooLarge { .. })
             | ExchangeError::Malformed(ResponseError::Body(BodyError::TooLong { .. })) => {
-                self.too_long()
+                self.result_too_long()
             }
             ExchangeError::Malformed(ResponseError::Body(BodyError::TooDeep { .. })) => {
                 let levels = limits::UPSTREAM_LEVELS;
@@ -128,13 +136,13 @@ impl Upstream {
                 ))
             }
             _ => {
-                let why = format!("{}: failed to {error}{cause}", self.whom);
-                error.seen().fate().failure(&*self.whom, why)
+                let why = format!("{}: failed to {error}{cause}", self.name_for_clients);
+                error.seen().fate().failure(&*self.name_for_clients, why)
             }
         }
     }
 
-    fn too_long(&self) -> Failure {
+    fn result_too_long(&self) -> Failure {
         failed(format!("its result exceeds {} bytes (--output-limit)", self.output_bytes))
     }
 }

@@ -9,7 +9,7 @@ use mesh_core::agent::{AgentConfig, Failure, Identity, JobId};
 use mesh_core::jsonrpc::Error;
 use mesh_core::protocol::Task;
 use mesh_core::seed::Seed;
-use mesh_node::agent::Parts;
+use mesh_node::agent::AgentParts;
 use mesh_node::host::JobResult;
 use mesh_node::http::{ClientLimits, Served, ServerLimits};
 use mesh_node::{AgentNode, Clock, Host, Net};
@@ -20,21 +20,22 @@ use tokio::task::JoinHandle;
 
 use crate::limits;
 
-/// Bytes under way in each direction of a connection.
+/// How many bytes may be under way in each direction of a connection.
 const BUFFER_BYTES: usize = 64 << 10;
 /// Longer than any input keeps an agent busy, so that nothing happens but what the input causes.
 const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);
 /// The longest job.
 const JOB: Duration = Duration::from_millis(20);
-/// The server's patience. tokio's clock gets there in one step below 64 ms, which is quicker.
+/// The server's time limits. They are below 64 ms, because tokio's paused clock gets there in one
+/// step, which is quicker.
 const SHORT: Duration = Duration::from_millis(40);
 const LONG: Duration = Duration::from_millis(60);
 
-/// Connections in memory, to one listener. Nobody else answers.
+/// A network in memory with one listener. Nobody else can be reached.
 #[derive(Clone)]
-struct Memory;
+struct MemoryNet;
 
-impl Net for Memory {
+impl Net for MemoryNet {
     type Stream = DuplexStream;
     type Listener = Mutex<mpsc::Receiver<DuplexStream>>;
 
@@ -58,11 +59,12 @@ impl Net for Memory {
     }
 }
 
-/// The code of the errors of jobs: one of the mesh's own that nothing here leads to.
+/// The error code of the jobs here. It is one of the mesh's own that nothing else in these tests
+/// leads to.
 pub(crate) const JOB_ERROR: i64 = -32015;
 
-/// Answers a job with what it was given, as its result or, if the method is `fail`, in its error: so
-/// that any JSON travels all the way there and back.
+/// A host that answers a job with what the job was given: as its result or, if the method is
+/// `fail`, in its error. So any JSON travels all the way there and back.
 struct Echo;
 
 impl Host for Echo {
@@ -100,13 +102,13 @@ async fn echo(task: Task) -> JobResult {
 /// What a client does after its last byte.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Then {
-    /// It waits until the agent closes the connection.
+    /// The client waits until the agent closes the connection.
     Waits,
-    /// It closes its half of the connection at once.
+    /// The client closes its half of the connection at once.
     Leaves,
 }
 
-/// An agent that runs.
+/// A running agent.
 pub(crate) struct Agent {
     connections: mpsc::Sender<DuplexStream>,
     stop: oneshot::Sender<()>,
@@ -114,12 +116,12 @@ pub(crate) struct Agent {
 }
 
 impl Agent {
-    /// An agent that has begun to seek its registry and has nothing else to do.
+    /// Starts an agent, which seeks its registry in vain and has nothing else to do.
     pub(crate) async fn start() -> Self {
         let (connections, accepted) = mpsc::channel(1);
         let (stop, stopped) = oneshot::channel::<()>();
-        let parts = Parts {
-            net: Memory,
+        let parts = AgentParts {
+            net: MemoryNet,
             clock: Clock::start(),
             host: Echo,
             observer: (),
@@ -138,7 +140,7 @@ impl Agent {
     }
 
     /// Sends the pieces over a new connection, each when the one before has been taken in, and
-    /// gives back what is answered until the agent closes the connection.
+    /// returns what the agent answers until it closes the connection.
     pub(crate) async fn exchange(
         &self,
         pieces: impl Iterator<Item = &[u8]>,
@@ -150,7 +152,7 @@ impl Agent {
         let mut output = Vec::new();
         let write = async {
             for piece in pieces {
-                // It may have closed the connection, with the answer on its way.
+                // An error means that the agent has closed the connection, perhaps after an answer.
                 if writer.write_all(piece).await.is_err() {
                     break;
                 }
@@ -165,7 +167,7 @@ impl Agent {
         output
     }
 
-    /// Lets it end in good order.
+    /// Shuts the agent down and waits for its end.
     pub(crate) async fn stop(self) -> Served {
         self.stop.send(()).expect("a running agent");
         self.task.await.expect("no panic in the service")
@@ -193,7 +195,7 @@ fn server_limits() -> ServerLimits {
     ServerLimits {
         body_bytes: limits::BODY_BYTES,
         header_count: limits::HEADER_COUNT,
-        // hyper's own least.
+        // hyper takes no smaller limit.
         header_bytes: 8 << 10,
         header_read: SHORT,
         body_read: SHORT,
@@ -204,7 +206,7 @@ fn server_limits() -> ServerLimits {
     }
 }
 
-/// Runs something in virtual time on this thread.
+/// Runs a future in virtual time on this thread.
 pub(crate) fn in_virtual_time<T>(what: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread()
         .enable_time()

@@ -1,4 +1,4 @@
-//! Reads what an agent sends as a client would that trusts nothing.
+//! Parses what an agent sends, as a client would that trusts nothing.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,7 +8,7 @@ use std::fmt;
 pub(crate) struct Answer<'a> {
     pub(crate) status: u16,
     pub(crate) content_type: Option<&'a str>,
-    /// Whose its errors are.
+    /// The header that says whose the errors in the body are.
     pub(crate) errors: Option<&'a str>,
     /// Empty for an answer to HEAD.
     pub(crate) body: &'a [u8],
@@ -21,10 +21,10 @@ impl fmt::Debug for Answer<'_> {
     }
 }
 
-/// How every answer begins, and no body does.
+/// The beginning of every answer, with which no body begins.
 const START: &[u8] = b"HTTP/1.";
 
-/// The answers that these bytes are. Panics if they are something else.
+/// Parses these bytes as answers. Panics if they are something else.
 pub(crate) fn read(mut output: &[u8]) -> Vec<Answer<'_>> {
     let mut answers = Vec::new();
     while !output.is_empty() {

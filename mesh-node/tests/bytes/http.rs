@@ -8,21 +8,22 @@ use crate::agent::{Agent, JOB_ERROR, Then, in_virtual_time};
 use crate::answers::{self, Answer};
 use crate::{json, limits};
 
-/// A request of nothing: the shortest input that is answered.
+/// The shortest input that is answered. It bounds the number of answers.
 const SHORTEST_REQUEST: usize = "GET / HTTP/1.0\n\n".len();
-/// What any answer may need, whatever was asked.
+/// How long any answer may be, whatever was asked.
 const BODY_BYTES: usize = 32 << 10;
-/// How much longer than the input an answer's echoes of it may be, escapes included.
+/// How many times as long as the input an answer may be on top of that: it may quote the input, and
+/// escapes make that longer.
 const ECHO: usize = 8;
-/// Prime, so that the cuts fall everywhere.
+/// The length of a piece. A prime, so that the cuts fall everywhere.
 const PIECE: usize = 7;
 const METRICS: &[u8] = b"GET /metrics HTTP/1.0\r\n\r\n";
 
-/// Checks how an agent answers these bytes; gives back the statuses.
+/// Checks how an agent answers these bytes, and returns the statuses.
 pub(crate) fn check(input: &[u8]) -> Vec<u16> {
     let whole = output(once(input), Then::Waits);
     let answers = answers::read(&whole);
-    // An answer, and perhaps a "100 Continue" before it.
+    // Each request gets one answer, and perhaps a "100 Continue" before it.
     assert!(answers.len() <= 2 * (1 + input.len() / SHORTEST_REQUEST), "{} answers", answers.len());
     for answer in &answers {
         assert!(
@@ -34,13 +35,13 @@ pub(crate) fn check(input: &[u8]) -> Vec<u16> {
     }
     let in_pieces = output(input.chunks(PIECE), Then::Waits);
     assert_eq!(before_the_end(&answers::read(&in_pieces)), before_the_end(&answers));
-    // What a client that leaves still gets is in good order, too.
+    // A client that leaves early may get fewer answers, but those must be well-formed too.
     answers::read(&output(once(input), Then::Leaves)).iter().for_each(check_answer);
     answers.iter().map(|answer| answer.status).collect()
 }
 
-/// All answers without a last one to a head that could not be read: hyper looks at one that comes in
-/// pieces only when it is complete, and so finds it late instead of malformed.
+/// All answers, without a last one to a head that could not be parsed: hyper looks at a head that
+/// comes in pieces only when it is complete, and so finds it late instead of malformed.
 fn before_the_end<'a, 'b>(answers: &'b [Answer<'a>]) -> &'b [Answer<'a>] {
     match answers {
         [before @ .., Answer { status: 400 | 408 | 431 | 505, .. }] => before,
@@ -48,7 +49,7 @@ fn before_the_end<'a, 'b>(answers: &'b [Answer<'a>]) -> &'b [Answer<'a>] {
     }
 }
 
-/// What a fresh agent answers. Checks that nothing is left behind in it.
+/// What a new agent answers. Checks that nothing is left behind in the agent.
 fn output<'a>(pieces: impl Iterator<Item = &'a [u8]>, then: Then) -> Vec<u8> {
     in_virtual_time(async {
         let agent = Agent::start().await;
@@ -68,7 +69,7 @@ fn check_answer(answer: &Answer<'_>) {
     let Answer { status, content_type, errors, body } = answer;
     match (status, content_type) {
         (100 | 204, None) => assert!(body.is_empty()),
-        // hyper's own words for what it can't parse are none.
+        // hyper answers what it can't parse by itself, without a body.
         (400 | 414 | 431, None) => assert!(body.is_empty()),
         (200, Some("text/plain; version=0.0.4; charset=utf-8")) => check_page(body),
         // An answer to HEAD.
@@ -90,7 +91,7 @@ fn check_page(body: &[u8]) {
     }
 }
 
-/// The answer of `/rpc` or of `/healthz`.
+/// Checks an answer of `/rpc` or of `/healthz`.
 fn check_json(body: &[u8], errors: Option<&str>) {
     if let Ok(health) = serde_json::from_slice::<Value>(body)
         && health.get("status").is_some()
@@ -103,7 +104,8 @@ fn check_json(body: &[u8], errors: Option<&str>) {
     check_errors(&responses, errors);
 }
 
-/// Each error is the agent's or the job's, and said to be so; a result is nobody's.
+/// Checks the header `mesh-error`: each error is the agent's or the job's, and a result is
+/// nobody's.
 fn check_errors(responses: &[json::Response<'_>], errors: Option<&str>) {
     let whose = |response: &json::Response<'_>| match response.outcome {
         Ok(_) => "none",

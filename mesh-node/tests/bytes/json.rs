@@ -1,26 +1,26 @@
-//! JSON-RPC as its specification has it, read with nothing of the mesh's own.
+//! JSON-RPC as its specification has it, parsed without any of the mesh's own code.
 
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-/// The members of an object in their order, those that occur twice included.
+/// The members of an object in their order, including those that occur twice.
 pub(crate) struct Object<'a>(Vec<(String, &'a RawValue)>);
 
 impl<'a> Object<'a> {
-    /// The object that this text is, if it is one.
+    /// Parses an object; `None` if the text is not one.
     pub(crate) fn read(text: &'a str) -> Option<Self> {
         serde_json::from_str(text).ok()
     }
 
-    /// All values of a name.
+    /// All values of the members of this name.
     pub(crate) fn all(&self, name: &str) -> Vec<&'a str> {
         let values = self.0.iter().filter(|(own, _)| own == name);
         values.map(|(_, value)| value.get()).collect()
     }
 
-    /// The value of a name that must be there once.
+    /// The value of the only member of this name.
     fn one(&self, name: &str) -> &'a str {
         let [value] = self.all(name)[..] else { panic!("not one {name}") };
         value
@@ -54,15 +54,15 @@ impl<'de> Visitor<'de> for Members {
 /// A response.
 #[derive(Debug)]
 pub(crate) struct Response<'a> {
-    /// Its id as JSON.
+    /// The id as JSON.
     pub(crate) id: &'a str,
-    /// Its result as JSON, or its error's code.
+    /// The result as JSON, or the code of the error.
     pub(crate) outcome: Result<&'a str, i64>,
-    /// The whole of it.
+    /// The whole response as JSON.
     pub(crate) text: &'a str,
 }
 
-/// The responses in a body: one, or an array of at least one. Panics if it is neither.
+/// The responses in a body: one, or an array of at least one. Panics if the body is neither.
 pub(crate) fn responses(body: &[u8]) -> Vec<Response<'_>> {
     let text = std::str::from_utf8(body).expect("UTF-8");
     if !text.starts_with('[') {
@@ -94,12 +94,12 @@ fn error_code(text: &str) -> i64 {
     error.one("code").parse().expect("an integer")
 }
 
-/// A string, a number or null.
+/// Whether this JSON is a string, a number or null.
 fn is_id(json: &str) -> bool {
     !json.starts_with(['{', '[', 't', 'f'])
 }
 
-/// The id of the answer that an element of a body must get; `None`: it is a notification.
+/// The id of the answer that an element of a body must get; `None` for a notification.
 pub(crate) fn owed(text: &str) -> Option<&str> {
     let Some(object) = Object::read(text) else { return Some("null") };
     match object.all("id")[..] {
@@ -109,7 +109,7 @@ pub(crate) fn owed(text: &str) -> Option<&str> {
     }
 }
 
-/// Whether these members make a request, whatever its id.
+/// Whether these members make a request, whatever its id is.
 fn is_request(object: &Object<'_>) -> bool {
     let string = |name| match object.all(name)[..] {
         [value] => serde_json::from_str::<String>(value).ok(),

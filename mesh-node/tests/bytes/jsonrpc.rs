@@ -1,4 +1,4 @@
-//! Any bytes as a body that asks, and as a body that answers.
+//! Any bytes as the body of a request, and as the body of an answer.
 
 use mesh_core::codec;
 use mesh_core::jsonrpc::{
@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use crate::json;
 use crate::limits::JSON as LIMITS;
 
-/// Checks what comes of this body; gives back whether it is refused as a whole.
+/// Checks what comes of this body, and returns whether it is refused as a whole.
 pub(crate) fn check(body: &[u8]) -> bool {
     check_response(body);
     check_request(body)
@@ -18,7 +18,7 @@ pub(crate) fn check(body: &[u8]) -> bool {
 fn check_request(body: &[u8]) -> bool {
     let incoming = parse(body, &LIMITS);
     let calls: Vec<Call<'_>> = incoming.calls().cloned().collect();
-    // Each outcome is the id of its call, so that a mix-up shows.
+    // Each call is answered with its own id, so that a mix-up shows.
     let answer = incoming.answer_with(|call| result(&call.id.as_ref().map(Id::as_json)));
     let responses = answer.as_deref().map(json::responses).unwrap_or_default();
     for response in &responses {
@@ -28,33 +28,34 @@ fn check_request(body: &[u8]) -> bool {
         }
         check_response(response.text.as_bytes());
     }
-    let due = due(body);
+    let required = required(body);
     let got: Vec<&str> = responses.iter().map(|response| response.id).collect();
-    assert_eq!(got, due.ids, "the ids owed");
-    if let Some(code) = due.refusal {
+    assert_eq!(got, required.ids, "the ids owed");
+    if let Some(code) = required.refusal {
         assert_eq!(responses[0].outcome, Err(code));
         assert!(calls.is_empty(), "a body that is refused is not carried out");
     }
     calls.iter().for_each(check_call);
-    due.refusal.is_some()
+    required.refusal.is_some()
 }
 
-/// What the specification and the limits say of a body.
-struct Due<'a> {
-    /// The ids of its answers, in their order.
+/// What the specification and the limits require as the answer to a body.
+struct Required<'a> {
+    /// The ids of the answers, in their order.
     ids: Vec<&'a str>,
-    /// The code of the one answer to a body that is refused as a whole.
+    /// The error code of the only answer, if the body is refused as a whole.
     refusal: Option<i64>,
 }
 
-fn due(body: &[u8]) -> Due<'_> {
-    let refused = |code| Due { ids: vec!["null"], refusal: Some(code) };
+fn required(body: &[u8]) -> Required<'_> {
+    let refused = |code| Required { ids: vec!["null"], refusal: Some(code) };
     if body.len() > LIMITS.max_bytes {
         return refused(Error::INVALID_REQUEST);
     }
     let Ok(text) = std::str::from_utf8(body) else { return refused(Error::PARSE_ERROR) };
     let Ok(whole) = serde_json::from_str::<&RawValue>(text) else {
-        // It may nest too deep before the place where it is malformed.
+        // The body may nest too deep before the place where it is malformed: then either answer is
+        // right.
         let is_deep = parse(body, &LIMITS).answer(None).is_some_and(|answer| {
             json::responses(&answer)[0].outcome == Err(Error::INVALID_REQUEST)
         });
@@ -67,11 +68,11 @@ fn due(body: &[u8]) -> Due<'_> {
         Ok(batch) if batch.is_empty() || batch.len() > LIMITS.max_batch => {
             refused(Error::INVALID_REQUEST)
         }
-        Ok(batch) => Due {
+        Ok(batch) => Required {
             ids: batch.iter().filter_map(|raw| json::owed(raw.get())).collect(),
             refusal: None,
         },
-        Err(_) => Due { ids: json::owed(whole.get()).into_iter().collect(), refusal: None },
+        Err(_) => Required { ids: json::owed(whole.get()).into_iter().collect(), refusal: None },
     }
 }
 
@@ -92,7 +93,7 @@ fn depth(json: &str) -> usize {
     deepest
 }
 
-/// A call that was read can be written, and is the same when it is read again.
+/// Checks that a call that was parsed can be written, and is the same when it is parsed again.
 fn check_call(call: &Call<'_>) {
     assert!(!call.method.starts_with("rpc."), "reserved");
     let written = match &call.id {
@@ -108,7 +109,7 @@ fn check_call(call: &Call<'_>) {
     check_message(call);
 }
 
-/// The same for the mesh's own messages.
+/// Checks the same for the mesh's own messages.
 fn check_message(call: &Call<'_>) {
     let Ok(message) = codec::decode_request(call) else { return };
     let id = Id::from(1);
@@ -118,7 +119,7 @@ fn check_message(call: &Call<'_>) {
     assert_eq!(format!("{again:?}"), format!("{message:?}"));
 }
 
-/// A response that was read can be written, and is the same when it is read again.
+/// Checks that a response that was parsed can be written, and is the same when it is parsed again.
 fn check_response(body: &[u8]) {
     let sought = Id::from(1);
     let Ok(outcome) = parse_response(body, &LIMITS, &sought) else { return };

@@ -1,11 +1,11 @@
-//! Limits small enough for short inputs to exceed them.
+//! Limits that are small enough for short inputs to exceed them.
 
 use mesh_core::jsonrpc;
 
-/// On the JSON in bodies.
+/// The limits on the JSON in bodies.
 pub(crate) const JSON: jsonrpc::Limits =
     jsonrpc::Limits { max_bytes: 1000, max_depth: 8, max_batch: 8 };
-/// Greatest body that is read, a little above what the JSON limit lets pass.
+/// The most bytes of a body, a little more than the JSON limit allows.
 pub(crate) const BODY_BYTES: usize = 1200;
-/// Greatest number of header fields.
+/// The most header fields.
 pub(crate) const HEADER_COUNT: usize = 8;

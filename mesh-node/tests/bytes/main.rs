@@ -1,5 +1,5 @@
-//! What must hold whatever bytes arrive: checks that the fuzzer runs on its own inputs, run here on
-//! the inputs of `fuzz/seeds`.
+//! What must hold whatever bytes arrive. These are the checks that the fuzzer runs on its own
+//! inputs, run here on the inputs of `fuzz/seeds`.
 
 #![expect(clippy::print_stdout, reason = "the test harness shows it for failed tests")]
 

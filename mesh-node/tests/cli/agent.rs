@@ -42,7 +42,7 @@ fn it_registers_works_and_leaves_when_told() {
 }
 
 #[test]
-fn the_seeds_demand_is_the_usual_one_and_a_name_and_a_port_are_found() {
+fn the_demand_is_the_demos_and_a_name_and_a_port_are_found() {
     let registry = Service::registry(&[]);
     let agent = Service::start(&["agent", "--registry", &registry.address]);
     agent.process.line("registered");
@@ -91,7 +91,7 @@ fn concurrency_and_queue_are_limits() {
 }
 
 #[test]
-fn what_makes_no_sense_is_said_so() {
+fn options_that_make_no_sense_are_refused_with_a_reason() {
     let cases: [(&[&str], &str); 10] = [
         (&["--name", "a b"], "expected 1 to 64 of A-Z a-z 0-9 . _ -"),
         (&["--listen", "0.0.0.0:0"], "name an address that they can reach with --advertise HOST"),

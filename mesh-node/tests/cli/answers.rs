@@ -1,24 +1,25 @@
-//! What an agent says of a job whose upstream or command gave no result, and how large a result may
-//! be.
+//! What an agent answers for a job whose upstream or command gave no result, and how large a result
+//! may be.
 
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use crate::process::{Service, free_address, pause, until};
-use crate::tiny::{self, Tiny, http};
+use crate::rpc_server::{self, RpcServer, http};
 
 /// Where nobody listens: these agents need no registry.
 const NOWHERE: &str = "127.0.0.1:1";
-/// Chooses without asking anybody, so that every peer gets its turn.
+/// A policy that chooses without asking anybody, so that every peer gets its turn.
 const ENTRY: [&str; 4] = ["--policy", "round_robin", "--refresh", "300ms"];
 
-fn before(upstream: &Tiny, name: &str, registry: &str, args: &[&str]) -> Service {
+/// An agent whose jobs go to this upstream.
+fn agent_before(upstream: &RpcServer, name: &str, registry: &str, args: &[&str]) -> Service {
     let url = format!("http://{}", upstream.address);
     Service::unregistered(name, registry, &[&["--upstream", &url], args].concat())
 }
 
-/// Does what the job's text says.
+/// The answer of an upstream that does what the job's text says.
 fn obey(call: &Value) -> String {
     let id = &call["id"];
     let text = call["params"]["text"].as_str().unwrap_or_default();
@@ -52,8 +53,8 @@ fn obey(call: &Value) -> String {
 
 #[test]
 fn an_upstream_that_gives_no_answer_is_told_by_what_is_certain_of_the_job() {
-    let upstream = tiny::serve_raw(obey);
-    let agent = before(&upstream, "front", NOWHERE, &["--output-limit", "1000"]);
+    let upstream = rpc_server::serve_raw(obey);
+    let agent = agent_before(&upstream, "front", NOWHERE, &["--output-limit", "1000"]);
     for (text, reason) in [
         ("status 503", "unavailable"),
         ("status 429", "unavailable"),
@@ -88,7 +89,7 @@ fn an_upstream_that_gives_no_answer_is_told_by_what_is_certain_of_the_job() {
         let expected = json!({ "code": -32010, "message": "no", "data": { "reason": "busy" } });
         assert_eq!(error, Err(expected), "a JSON-RPC error counts, whatever the status");
     }
-    // Two of them are the quotes.
+    // 998 letters and two quotation marks are 1,000 bytes.
     agent.call("work", json!({ "text": "long 998" })).expect("a result");
     agent.call("work", json!({ "text": "deep 100" })).expect("a result");
 }
@@ -115,13 +116,13 @@ fn an_upstream_that_is_down_makes_its_agent_unavailable_and_the_job_goes_elsewhe
 #[test]
 fn a_job_whose_upstream_was_lost_is_done_elsewhere_only_if_that_does_no_harm() {
     let registry = Service::registry(&[]);
-    let lossy = tiny::serve_raw(|_| String::new());
-    let _lossy = before(&lossy, "lossy", &registry.address, &[]);
-    let sound = tiny::serve_raw(obey);
-    let _sound = before(&sound, "sound", &registry.address, &[]);
+    let lossy = rpc_server::serve_raw(|_| String::new());
+    let _lossy = agent_before(&lossy, "lossy", &registry.address, &[]);
+    let sound = rpc_server::serve_raw(obey);
+    let _sound = agent_before(&sound, "sound", &registry.address, &[]);
     let entry = Service::agent("entry", &registry.address, &ENTRY);
     entry.await_peers(2);
-    // The budget grants one retry at the start and one per second.
+    // The retry budget grants one retry at the start and one per second.
     pause(Duration::from_secs(1));
     for _ in 0..2 {
         let job = json!({ "text": "x", "idempotent": true });
@@ -137,13 +138,13 @@ fn a_job_whose_upstream_was_lost_is_done_elsewhere_only_if_that_does_no_harm() {
     assert_eq!((lossy.calls(), sound.calls()), (lost + 1, 3));
 }
 
-/// The upstream's error imitates one of the mesh's in all details.
+/// The upstream's error imitates one of the mesh's own in every detail.
 #[test]
 fn an_upstreams_own_error_comes_back_as_it_is_over_any_hops_and_nothing_is_done_twice() {
     let registry = Service::registry(&[]);
-    let upstream = tiny::serve_raw(obey);
-    let first = before(&upstream, "first", &registry.address, &[]);
-    let _second = before(&upstream, "second", &registry.address, &[]);
+    let upstream = rpc_server::serve_raw(obey);
+    let first = agent_before(&upstream, "first", &registry.address, &[]);
+    let _second = agent_before(&upstream, "second", &registry.address, &[]);
     let entry = Service::agent("entry", &registry.address, &ENTRY);
     entry.await_peers(2);
     let front = Service::unregistered(
@@ -161,7 +162,8 @@ fn an_upstreams_own_error_comes_back_as_it_is_over_any_hops_and_nothing_is_done_
     }
 }
 
-/// A command, an agent before its agent, and a third that delegates to either.
+/// The chain is a command, an agent in front of that command's agent, and a third agent that
+/// delegates to either.
 #[test]
 fn what_work_may_answer_delegate_can_pass_on() {
     let registry = Service::registry(&[]);
@@ -203,8 +205,8 @@ fn a_command_that_can_not_be_started_has_not_begun_and_a_killed_one_may_have() {
 
 #[test]
 fn idle_connections_to_an_upstream_are_kept_for_as_long_as_is_said() {
-    let upstream = tiny::serve_raw(obey);
-    let agent = before(&upstream, "kept", NOWHERE, &[]);
+    let upstream = rpc_server::serve_raw(obey);
+    let agent = agent_before(&upstream, "kept", NOWHERE, &[]);
     for _ in 0..3 {
         agent.call("work", json!({ "text": "x" })).expect("a result");
     }
@@ -212,8 +214,8 @@ fn idle_connections_to_an_upstream_are_kept_for_as_long_as_is_said() {
     until("the connection is let go", || upstream.connections() == (1, 1));
     drop(agent);
 
-    let upstream = tiny::serve_raw(obey);
-    let agent = before(&upstream, "none", NOWHERE, &["--upstream-idle", "0s"]);
+    let upstream = rpc_server::serve_raw(obey);
+    let agent = agent_before(&upstream, "none", NOWHERE, &["--upstream-idle", "0s"]);
     for _ in 0..3 {
         agent.call("work", json!({ "text": "x" })).expect("a result");
     }

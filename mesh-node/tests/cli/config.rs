@@ -90,8 +90,39 @@ fn a_former_name_of_an_option_is_one_in_the_environment_and_in_the_file_too() {
     assert_eq!(attempts(&[], &[]), "5", "the command's table comes first");
     assert_eq!(attempts(&[("MESH_ATTEMPTS", "\"6\"")], &[]), "6");
     let both = [("MESH_ATTEMPTS", "6"), ("MESH_MAX_ATTEMPTS", "7")];
-    assert_eq!(attempts(&both, &[]), "7");
     assert_eq!(attempts(&both, &["--attempts", "8"]), "8");
+}
+
+#[test]
+fn two_names_of_one_setting_in_one_place_are_refused() {
+    let ending = "are two names of one setting: keep one of them\n";
+    for (text, keys) in [
+        ("[agent]\nattempts = 5\nmax_attempts = 4\n", "[agent]: attempts and max_attempts"),
+        ("[up]\nattempts = 5\nmax-attempts = 5\n", "[up]: attempts and max-attempts"),
+        (
+            "[delegation]\nmax-attempts = 5\nmax_attempts = 4\n",
+            "[delegation]: max-attempts and max_attempts",
+        ),
+        ("log-format = 'text'\nlog_format = 'json'\n", "log-format and log_format"),
+    ] {
+        let file = file(text);
+        let path = file.path().to_str().expect("a path");
+        let (status, _, stderr) = output(&["agent", "--config", path]);
+        let expected = format!("error: {path}: {keys} {ending}");
+        assert_eq!((status.code(), stderr), (Some(1), expected));
+    }
+
+    let empty = file("");
+    let path = empty.path().to_str().expect("a path");
+    let mut command = mesh(&["agent", "--config", path]);
+    command.envs([("MESH_ATTEMPTS", "6"), ("MESH_MAX_ATTEMPTS", "7")]);
+    let output = command.output().expect("the binary");
+    let expected = format!("error: MESH_MAX_ATTEMPTS and MESH_ATTEMPTS {ending}");
+    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(String::from_utf8_lossy(&output.stderr), expected);
+    // An empty variable is not set, so there is only one name here.
+    let one = [("MESH_ATTEMPTS", "6"), ("MESH_MAX_ATTEMPTS", "")];
+    assert!(told(path, &one, &[]).contains("max_attempts: 6,"));
 }
 
 #[test]

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use crate::clients::Clients;
 use crate::figures::counted;
-use crate::load::Load;
 use crate::process::{Service, json_at, pause, until};
 
 #[test]
@@ -22,16 +22,16 @@ fn an_agent_killed_under_load_costs_no_request_its_end() {
     let _survivor = Service::agent("survivor", &registry.address, &args);
     entry.await_peers(2);
 
-    let load = Load::start([&entry], 20);
-    load.await_answers(50);
+    let clients = Clients::start([&entry], 20);
+    clients.await_answers(50);
     victim.process.signal("KILL");
     victim.process.end();
-    // Its lease ends, and it is chosen no more.
+    // Once its lease has ended, it is not chosen any more.
     entry.await_peers(1);
-    let failed_before = load.failed();
-    load.await_answers(50);
-    assert_eq!(load.failed(), failed_before, "the survivor serves them all");
-    load.end([&entry]);
+    let failed_before = clients.failed();
+    clients.await_answers(50);
+    assert_eq!(clients.failed(), failed_before, "the survivor serves them all");
+    clients.end([&entry]);
 }
 
 #[test]
@@ -58,20 +58,20 @@ fn peers_that_can_do_no_job_cost_none_whatever_the_policy() {
         Service::agent(&name, &registry.address, &[policy, &["--demand", "1ms"]].concat())
     });
     entries.iter().for_each(|entry| entry.await_peers(9));
-    // Its port refuses, and its lease lives on; the other's program is gone.
+    // The port of `dead` refuses while its lease lives on; the program of `broken` is gone.
     dead.process.signal("KILL");
     dead.process.end();
     fs::remove_file(program).expect("it was there");
 
-    let load = Load::start(&entries, 1);
-    load.await_answers(60);
-    assert_eq!(load.failed(), 0, "of {} calls", load.answered());
-    load.end(&entries);
+    let clients = Clients::start(&entries, 1);
+    clients.await_answers(60);
+    assert_eq!(clients.failed(), 0, "of {} calls", clients.answered());
+    clients.end(&entries);
     let passed_over = entries.iter().map(|entry| counted(entry, "mesh_passed_over_total"));
     assert!(passed_over.sum::<u64>() > 0);
 }
 
-/// How long the registry is away, and what it and the agents are told: an outage lasts twice as
+/// How long the registry is away, and the settings of registry and agents. An outage lasts twice as
 /// long as a lease.
 struct Outage {
     length: Duration,
@@ -80,7 +80,8 @@ struct Outage {
 }
 
 impl Outage {
-    /// A minute with the usual settings if `MESH_FULL_OUTAGE` is set; else a fifteenth of it all.
+    /// A minute with the default settings if `MESH_FULL_OUTAGE` is set; otherwise a fifteenth of
+    /// all times.
     fn choose() -> Self {
         if std::env::var_os("MESH_FULL_OUTAGE").is_some() {
             return Self { length: Duration::from_secs(60), registry: &[], agents: &[] };
@@ -99,8 +100,8 @@ fn a_paused_registry_forgets_nobody() {
     let args = ["--heartbeat", "667ms", "--refresh", "333ms", "--probe-timeout", "5s"];
     let agents = ["a", "b", "c"].map(|name| Service::agent(name, &registry.address, &args));
     agents.iter().for_each(|agent| agent.await_peers(2));
-    let load = Load::start(&agents, 5);
-    load.await_answers(20);
+    let clients = Clients::start(&agents, 5);
+    clients.await_answers(20);
 
     registry.process.signal("STOP");
     // More than two TTLs.
@@ -109,9 +110,9 @@ fn a_paused_registry_forgets_nobody() {
     let list = json_at(&registry.address, "/services");
     assert_eq!(list.as_object().map(|list| list.len()), Some(3), "{list}");
     registry.process.line("paused or starved");
-    load.await_answers(50);
-    assert_eq!(load.failed(), 0, "of {} calls", load.answered());
-    load.end(&agents);
+    clients.await_answers(50);
+    assert_eq!(clients.failed(), 0, "of {} calls", clients.answered());
+    clients.end(&agents);
 }
 
 #[test]
@@ -119,18 +120,18 @@ fn a_mesh_goes_on_without_its_registry_and_heals() {
     let Outage { length, registry: registry_args, agents: agent_args } = Outage::choose();
     let mut registry = Service::registry(registry_args);
     let address = registry.address.clone();
-    // No peer shall be given up because this machine is busy.
+    // A long probe timeout, so that no peer is given up because this machine is busy.
     let agent_args = [agent_args, &["--probe-timeout", "5s"]].concat();
     let agents = ["a", "b", "c"].map(|name| Service::agent(name, &address, &agent_args));
     agents.iter().for_each(|agent| agent.await_peers(2));
-    let load = Load::start(&agents, 5);
-    load.await_answers(20);
+    let clients = Clients::start(&agents, 5);
+    clients.await_answers(20);
 
     registry.process.signal("KILL");
     registry.process.end();
     pause(length);
-    // Longer than the leases lasted: what is known stays known, and works.
-    load.await_answers(20);
+    // The leases have ended meanwhile, but what the agents know stays known and works.
+    clients.await_answers(20);
     agents.iter().for_each(|agent| agent.await_peers(2));
     let newcomer = Service::unregistered("d", &address, &agent_args);
     newcomer.process.line("the registry does not answer");
@@ -145,8 +146,8 @@ fn a_mesh_goes_on_without_its_registry_and_heals() {
         json_at(&address, "/services").as_object().is_some_and(|list| list.len() == 4)
     });
     agents.iter().chain([&newcomer]).for_each(|agent| agent.await_peers(3));
-    load.await_answers(20);
-    assert_eq!(load.failed(), 0, "of {} calls", load.answered());
-    println!("{} calls in all, none failed", load.answered());
-    load.end(&agents);
+    clients.await_answers(20);
+    assert_eq!(clients.failed(), 0, "of {} calls", clients.answered());
+    println!("{} calls in all, none failed", clients.answered());
+    clients.end(&agents);
 }

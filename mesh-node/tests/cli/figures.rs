@@ -1,4 +1,4 @@
-//! What a process takes of the machine, and what it counts itself.
+//! Measures what a process takes of the machine, and reads what it counts itself.
 
 use std::fs;
 
@@ -6,7 +6,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::process::{Service, get};
 
-/// What a process takes.
+/// What a process takes of the machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Figures {
     pub(crate) resident_kib: u64,
@@ -30,7 +30,7 @@ impl Figures {
     }
 }
 
-/// The sum of an agent's counters of a name.
+/// The sum of all counters of one name on an agent's page of metrics.
 pub(crate) fn counted(agent: &Service, name: &str) -> u64 {
     let (_, page) = get(&agent.address, "/metrics");
     let samples = page.lines().filter(|line| line.starts_with(name));
@@ -39,7 +39,7 @@ pub(crate) fn counted(agent: &Service, name: &str) -> u64 {
         .sum()
 }
 
-/// Lets this process, too, open as many files as `mesh` does; gives back how many.
+/// Raises the limit of open files of this process, as `mesh` does, and returns it.
 pub(crate) fn allow_many_files() -> usize {
     let limit = getrlimit(Resource::Nofile);
     setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }).expect("more files");

@@ -43,11 +43,11 @@ fn hostile_requests_are_refused_at_a_bounded_cost() {
     }
 }
 
-/// Connections at once, if the machine grants a process so many files.
+/// How many connections a flood has, if the machine grants a process so many files.
 const FLOOD: usize = 10_000;
-/// Files that this process and a server need for all else.
+/// How many files this process and a server need for everything else.
 const OTHER_FILES: usize = 500;
-/// One flood at a time: few machines grant this process the files for two.
+/// Held during a flood: few machines grant this process the files for two at once.
 static FLOODS: Mutex<()> = Mutex::new(());
 
 /// How many connections there will be.
@@ -59,12 +59,12 @@ fn flood_size() -> usize {
     granted.min(FLOOD)
 }
 
-/// A connection that asks for nothing, or is for ever about to.
+/// A connection that sends nothing, or the beginning of a request that never ends.
 fn idle(address: &str, begins: bool) -> TcpStream {
     let mut stream = TcpStream::connect(address).expect("a connection");
     stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
     if begins {
-        // A connection beyond the limit may be closed by then.
+        // An error is ignored: a connection beyond the limit may be closed by now.
         let _ = stream.write_all(b"POST /rpc HTTP/1.1\r\nhost: ");
     }
     stream
@@ -78,13 +78,13 @@ fn connections_beyond_the_limit_are_refused_and_slow_ones_give_way() {
     agent.call("work", json!({ "text": "warm" })).expect("a result");
     let before = Figures::of(&agent).resident_kib;
     let flood: Vec<_> = (0..size).map(|number| idle(&agent.address, number % 2 == 0)).collect();
-    // All places are taken: a further caller is told so, or finds the door shut.
+    // The server takes no more connections: one more is answered 503, or closed at once.
     if let Ok((status, _)) = try_http(&agent.address, "GET", "/healthz", "") {
         assert_eq!(status, 503);
     }
     let grown = Figures::of(&agent).resident_kib.saturating_sub(before);
     assert!(grown < 32 << 10, "{grown} KiB for {size} connections");
-    // Those that began a request are told that it takes too long; all are closed.
+    // Connections with half a request are told that it takes too long; in the end all are closed.
     let mut too_slow = 0;
     for mut stream in flood {
         let mut answer = String::new();
@@ -95,7 +95,7 @@ fn connections_beyond_the_limit_are_refused_and_slow_ones_give_way() {
     agent.call("work", json!({ "text": "x" })).expect("a result");
 }
 
-/// A connection that has had one answer, and is kept.
+/// A connection that has had one answer and is kept open.
 fn kept(address: &str) -> TcpStream {
     let mut stream = idle(address, false);
     stream.write_all(b"GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n").expect("a request");
@@ -105,8 +105,9 @@ fn kept(address: &str) -> TcpStream {
     stream
 }
 
-/// Memory of a server per kept connection, in KiB: two buffers of hyper's, of 8 KiB each, and a few
-/// small things. Not all of it is touched at once, so that a second flood takes more than the first.
+/// The most memory of a server per kept connection, in KiB: two buffers of hyper of 8 KiB each, and
+/// a few small things. Not all of it is touched at once, so a second flood takes more than the
+/// first.
 const PER_CONNECTION_KIB: u64 = 24;
 
 #[test]

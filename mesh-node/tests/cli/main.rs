@@ -8,16 +8,16 @@
 
 mod agent;
 mod answers;
+mod clients;
 mod config;
-mod ends;
 mod faults;
 mod figures;
 mod hostile;
-mod load;
 mod orchestrate;
+mod output_readers;
 mod process;
-mod readers;
 mod registry;
+mod rpc_server;
+mod shutdown;
 mod soak;
-mod tiny;
 mod work;

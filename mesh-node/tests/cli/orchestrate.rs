@@ -10,7 +10,7 @@ fn two_agents(registry: &str) -> [Service; 2] {
 }
 
 #[test]
-fn it_shows_the_seeds_fields() {
+fn it_shows_the_demos_fields() {
     let registry = Service::registry(&[]);
     let agents = two_agents(&registry.address);
     agents.iter().for_each(|agent| agent.await_peers(1));
@@ -37,7 +37,7 @@ fn it_shows_the_seeds_fields() {
 }
 
 #[test]
-fn load_is_counted_and_summed_up() {
+fn many_jobs_are_counted_and_summed_up() {
     let registry = Service::registry(&[]);
     let agents = two_agents(&registry.address);
     agents.iter().for_each(|agent| agent.await_peers(1));

@@ -1,4 +1,4 @@
-//! Processes of the `mesh` binary.
+//! Starts processes of the `mesh` binary and talks to them.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-/// Longer than anything takes that goes well, on a machine busy with other things.
+/// Longer than anything takes that goes well, even on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 const STEP: Duration = Duration::from_millis(20);
 
-/// The binary with these arguments, without settings from the environment of the tests.
+/// A command that starts `mesh`, without settings from the environment of the tests.
 pub(crate) fn mesh(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_mesh"));
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("MESH_")) {
@@ -23,7 +23,7 @@ pub(crate) fn mesh(args: &[&str]) -> Command {
     command
 }
 
-/// Runs the binary to its end.
+/// Runs `mesh` to its end: exit status, standard output, standard error.
 pub(crate) fn output(args: &[&str]) -> (ExitStatus, String, String) {
     let Output { status, stdout, stderr } = mesh(args).output().expect("the binary");
     let text = |bytes| String::from_utf8(bytes).expect("text");
@@ -37,7 +37,7 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts the binary; its standard output and error are read together, line by line.
+    /// Starts a command. Its standard output and error are read together, line by line.
     pub(crate) fn start(mut command: Command) -> Self {
         let mut child =
             command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary");
@@ -57,7 +57,7 @@ impl Process {
         Self { child, lines: Mutex::new(lines) }
     }
 
-    /// A process whose output, if any, is somebody else's.
+    /// A process whose output somebody else reads.
     pub(crate) fn from(child: Child) -> Self {
         Self { child, lines: Mutex::new(channel().1) }
     }
@@ -66,7 +66,7 @@ impl Process {
         self.lines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The next line that contains `what`.
+    /// Waits for the next line that contains `what`.
     pub(crate) fn line(&self, what: &str) -> String {
         let lines = self.lines();
         let mut seen = Vec::new();
@@ -79,7 +79,7 @@ impl Process {
         }
     }
 
-    /// All lines to the end of the process.
+    /// All further lines up to the end of the process.
     pub(crate) fn rest(&self) -> Vec<String> {
         let lines = self.lines();
         std::iter::from_fn(|| lines.recv_timeout(PATIENCE).ok()).collect()
@@ -108,19 +108,19 @@ impl Drop for Process {
     }
 }
 
-/// A process that serves on an address.
+/// A process that serves, and its address.
 pub(crate) struct Service {
     pub(crate) process: Process,
     pub(crate) address: String,
 }
 
 impl Service {
-    /// Starts the binary and waits until it says where it listens.
+    /// Starts `mesh` and waits until it says where it listens.
     pub(crate) fn start(args: &[&str]) -> Self {
         Self::from(Process::start(mesh(args)))
     }
 
-    /// The service that this process says it is.
+    /// Waits until this process says where it listens.
     pub(crate) fn from(process: Process) -> Self {
         let line = process.line("listens");
         let address = line.split("address=").nth(1).and_then(|rest| rest.split(' ').next());
@@ -132,31 +132,32 @@ impl Service {
         Self::start(&[&["registry", "--listen", "127.0.0.1:0"], args].concat())
     }
 
-    /// An agent, registered.
+    /// Starts an agent and waits until it has registered.
     pub(crate) fn agent(name: &str, registry: &str, args: &[&str]) -> Self {
         let agent = Self::unregistered(name, registry, args);
         agent.process.line("registered");
         agent
     }
 
+    /// Starts an agent without waiting for its registration.
     pub(crate) fn unregistered(name: &str, registry: &str, args: &[&str]) -> Self {
         let first = ["agent", "--name", name, "--registry", registry, "--listen", "127.0.0.1:0"];
         Self::start(&[&first, args].concat())
     }
 
-    /// The result or error of a call.
+    /// The result or error of a JSON-RPC call.
     pub(crate) fn call(&self, method: &str, params: Value) -> Result<Value, Value> {
         call(&self.address, method, params)
     }
 
-    /// Waits until the agent knows so many peers.
+    /// Waits until the agent knows this many peers.
     pub(crate) fn await_peers(&self, count: usize) {
         let line = format!("mesh_peers {count}\n");
         until(&line, || get(&self.address, "/metrics").1.contains(&line));
     }
 }
 
-/// Waits for something.
+/// Waits until something is so.
 #[track_caller]
 pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     for _ in 0..PATIENCE.as_millis() / STEP.as_millis() {
@@ -173,7 +174,7 @@ pub(crate) fn pause(duration: Duration) {
     std::thread::sleep(duration);
 }
 
-/// A port that nobody listens on.
+/// An address that nobody listens on.
 pub(crate) fn free_address() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     listener.local_addr().expect("an address").to_string()
@@ -205,7 +206,7 @@ pub(crate) fn try_http(
     Ok((status.ok_or(std::io::ErrorKind::InvalidData)?, body.to_owned()))
 }
 
-/// Sends bytes and gives back what comes before the connection closes, or the patience ends.
+/// Sends bytes, and returns what comes until the connection closes or the time is over.
 pub(crate) fn raw(address: &str, request: &[u8]) -> String {
     let mut stream = TcpStream::connect(address).expect("a connection");
     stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");

@@ -33,7 +33,7 @@ fn it_serves_the_demos_registry_and_stops_when_told() {
 }
 
 #[test]
-fn a_port_in_use_is_said_so() {
+fn a_port_in_use_is_named_in_the_error() {
     let registry = Service::registry(&[]);
     let port = registry.address.split(':').nth(1).expect("a port");
     for args in [
@@ -59,8 +59,8 @@ fn a_ttl_that_no_agent_can_keep_is_refused() {
 }
 
 #[test]
-fn an_agent_says_that_what_it_asks_is_no_registry() {
-    // As a file server does that knows no POST.
+fn an_agent_says_that_something_else_answers_for_its_registry() {
+    // Answers like a file server that knows no POST.
     let stranger = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = stranger.local_addr().expect("an address").to_string();
     std::thread::spawn(move || {

@@ -1,4 +1,4 @@
-//! A mesh under a mix of load for a while: what it takes of the machine must not grow.
+//! A mesh under mixed work for a while: what it takes of the machine must not grow.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -6,14 +6,14 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use crate::clients::Clients;
 use crate::figures::Figures;
-use crate::load::Load;
 use crate::process::{Service, http, json_at, pause, raw, until};
 
-/// How long it lasts unless `MESH_SOAK_SECONDS` says.
+/// How long the test lasts unless `MESH_SOAK_SECONDS` says otherwise.
 const SECONDS: u64 = 20;
 const LEASES: [&str; 2] = ["--ttl", "3s"];
-/// The probes' timeout is long, so that no peer is given up because this machine is busy.
+/// The timeout of probes is long, so that no peer is given up because this machine is busy.
 const AGENTS: [&str; 6] = ["--heartbeat", "1s", "--refresh", "500ms", "--probe-timeout", "5s"];
 const POLICIES: [&[&str]; 6] = [
     &["--policy", "random"],
@@ -24,7 +24,7 @@ const POLICIES: [&[&str]; 6] = [
     &["--policy", "shortest_queue", "--signal", "probes"],
 ];
 
-/// A registry, an agent of each policy that stays, and some that come and go.
+/// A registry, and one agent of each policy that stays. Others come and go.
 struct Mesh {
     registry: Service,
     stayers: Vec<Service>,
@@ -41,7 +41,7 @@ impl Mesh {
         Self { registry, stayers }
     }
 
-    /// Waits until those that stay are all that there are, to the registry and to each other.
+    /// Waits until the registry and all agents know exactly those that stay.
     fn await_quiet(&self) {
         let expected: BTreeMap<_, _> =
             self.stayers.iter().enumerate().map(|(n, agent)| (stayer(n), &agent.address)).collect();
@@ -63,7 +63,7 @@ fn stayer(number: usize) -> String {
     format!("stayer-{number}")
 }
 
-/// Something that is done again and again until it is stopped.
+/// A thread that repeats something until it is stopped.
 struct Repeated {
     stop: Arc<AtomicBool>,
     rounds: Arc<AtomicU64>,
@@ -83,7 +83,7 @@ impl Repeated {
         Self { stop, rounds, thread }
     }
 
-    /// Ends it after the present round.
+    /// Ends the thread after its present round.
     fn end(self) {
         self.stop.store(true, Ordering::Relaxed);
         self.thread.join().expect("no round failed");
@@ -102,7 +102,7 @@ fn comes_and_goes(name: &'static str, registry: &str, signal: &'static str) -> R
     })
 }
 
-/// Follows the list of agents as a dashboard would.
+/// Follows the list of agents with long polls, as a dashboard would.
 fn follows(registry: &str) -> Repeated {
     let registry = registry.to_owned();
     let mut index = 0;
@@ -115,7 +115,7 @@ fn follows(registry: &str) -> Repeated {
     })
 }
 
-/// Asks for what is refused.
+/// Sends requests that are refused.
 fn misbehaves(agent: &str, registry: &str) -> Repeated {
     let (agent, registry) = (agent.to_owned(), registry.to_owned());
     Repeated::start(move || {
@@ -145,7 +145,7 @@ fn misbehaves(agent: &str, registry: &str) -> Repeated {
     })
 }
 
-/// What may be more after the soak than it was after its first quarter: an allocator's slack, and
+/// Checks what may have grown since the first quarter of the soak: an allocator's slack, and
 /// connections that happened to be open. A leak would show in every one of thousands of requests.
 fn check_growth(before: Figures, after: Figures) {
     let growth = format!("{before:?}, then {after:?}");
@@ -166,7 +166,7 @@ fn a_soak_leaves_nothing_behind() {
         follows(&mesh.registry.address),
         misbehaves(&mesh.stayers[0].address, &mesh.registry.address),
     ];
-    let load = Load::start(&mesh.stayers, 5);
+    let clients = Clients::start(&mesh.stayers, 5);
     pause(length / 4);
     let before = mesh.figures();
     pause(length * 3 / 4);
@@ -177,8 +177,8 @@ fn a_soak_leaves_nothing_behind() {
         check_growth(before, after);
     }
     mesh.await_quiet();
-    let failed = load.failed();
-    load.await_answers(20);
-    assert_eq!(load.failed(), failed, "nobody is away any more");
-    load.end(&mesh.stayers);
+    let failed = clients.failed();
+    clients.await_answers(20);
+    assert_eq!(clients.failed(), failed, "nobody is away any more");
+    clients.end(&mesh.stayers);
 }

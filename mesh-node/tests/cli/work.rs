@@ -1,9 +1,9 @@
-//! What `work` does.
+//! What `work` does with a command, with an upstream, and by itself.
 
 use serde_json::{Value, json};
 
 use crate::process::{Service, http, until};
-use crate::tiny;
+use crate::rpc_server;
 
 /// Where nobody listens: these agents need no registry.
 const NOWHERE: &str = "127.0.0.1:1";
@@ -87,7 +87,7 @@ fn an_upstream_does_the_work_and_takes_other_methods() {
 /// A service that answers every call in its own way.
 #[test]
 fn an_upstreams_answers_pass_through_as_they_are() {
-    let upstream = tiny::serve(|call: &Value| match call["method"].as_str() {
+    let upstream = rpc_server::serve(|call: &Value| match call["method"].as_str() {
         Some("sum") => json!({ "result": { "of": call["params"], "is": 6 } }),
         Some("null") => json!({ "result": null }),
         Some("work") => json!({ "result": [call["params"]["text"], 1] }),

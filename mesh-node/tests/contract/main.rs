@@ -1,4 +1,4 @@
-//! The contract over the operating system's TCP on the loopback interface.
+//! The contract suite over the operating system's TCP on the loopback interface.
 
 mod suite;
 
@@ -23,8 +23,8 @@ fn run(case: impl Future<Output = ()>) {
 
 every_case!(crate::run, mesh_node::TokioNet);
 
-/// A reader that always makes a little progress still may not hold an answer for ever. Not part of
-/// the common suite: a simulated network may take an answer of any size at once.
+/// A client that always takes a little of an answer may still not hold it for ever. Not part of the
+/// common suite, because a simulated network may take an answer of any size at once.
 #[test]
 fn a_reader_that_trickles_is_cut_off() {
     const SIZE: usize = 64 << 20;
@@ -49,8 +49,8 @@ fn a_reader_that_trickles_is_cut_off() {
     });
 }
 
-/// A stream whose reader takes nothing waits for it, and not for ever. Not part of the common suite
-/// for the same reason.
+/// A streamed answer waits for its client, but not for ever. Not part of the common suite for the
+/// same reason.
 #[test]
 fn a_stream_waits_for_its_reader_and_then_cuts_it_off() {
     const PIECE: usize = 64 << 10;
@@ -70,7 +70,8 @@ fn a_stream_waits_for_its_reader_and_then_cuts_it_off() {
     run(async {
         let server = Running::start(&TokioNet, limits, handler).await;
         let mut stream = raw(&TokioNet, &server.address, "GET / HTTP/1.1\r\n\r\n").await;
-        // As long as it takes some from time to time, it may take as long as it likes.
+        // As long as the client takes some bytes from time to time, the whole may last as long as
+        // it likes.
         let mut some = vec![0; 1 << 20];
         for _ in 0..8 {
             tokio::time::sleep(Duration::from_millis(100)).await;
@@ -80,7 +81,7 @@ fn a_stream_waits_for_its_reader_and_then_cuts_it_off() {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         let produced = pulled.load(Ordering::SeqCst) * PIECE;
-        // The buffers of two sockets are all that it ran ahead by.
+        // The stream may be ahead of the client by the buffers of two sockets.
         assert!(produced < 64 << 20, "{produced} bytes");
         assert!(!rest(&mut stream).await.ends_with("0\r\n\r\n"));
         server.stop().await;
@@ -96,7 +97,7 @@ fn run_on_two_threads(case: impl Future<Output = ()>) {
         .block_on(deadline_for(case));
 }
 
-/// The client's books must also balance when its connections live on other threads.
+/// The pool's counts must also be right when connections are used on several threads.
 #[test]
 fn sequential_calls_reuse_one_connection_on_several_threads() {
     run_on_two_threads(async {

@@ -1,5 +1,5 @@
-//! JSON-RPC clients that know nothing of the mesh. Each calls `info`, `work`, `delegate`, a batch,
-//! a notification and an error.
+//! JSON-RPC clients that know nothing of the mesh. Each makes calls of `info`, `work` and
+//! `delegate`, a batch, a notification, and a call that fails.
 
 use std::process::Command;
 
@@ -13,21 +13,22 @@ use crate::process::Service;
 use crate::runtimes::{node, python, source};
 
 /// Two agents that know each other.
-struct Pair {
+struct TwoAgents {
     _registry: Service,
-    asked: Service,
+    entry: Service,
     _peer: Service,
 }
 
-fn pair() -> Pair {
+fn two_agents() -> TwoAgents {
     let registry = Service::registry(&[]);
     let args = ["--demand", "1ms", "--refresh", "200ms"];
     let agent = |name| Service::agent(name, &registry.address, &args);
-    let (asked, peer) = (agent("asked"), agent("peer"));
-    asked.await_peers(1);
-    Pair { _registry: registry, asked, _peer: peer }
+    let (entry, peer) = (agent("entry"), agent("peer"));
+    entry.await_peers(1);
+    TwoAgents { _registry: registry, entry, _peer: peer }
 }
 
+/// Checks that a client script runs to its end.
 fn succeeds(mut command: Command) {
     let output = command.output().expect("a command");
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -39,16 +40,16 @@ fn succeeds(mut command: Command) {
 #[test]
 fn jsonrpcclient_with_httpx() {
     let Some(mut command) = python() else { return };
-    let pair = pair();
-    command.arg(source("client.py")).arg(&pair.asked.address);
+    let agents = two_agents();
+    command.arg(source("client.py")).arg(&agents.entry.address);
     succeeds(command);
 }
 
 #[test]
 fn jayson() {
     let Some(mut command) = node() else { return };
-    let pair = pair();
-    let (host, port) = pair.asked.address.split_once(':').expect("host and port");
+    let agents = two_agents();
+    let (host, port) = agents.entry.address.split_once(':').expect("host and port");
     command.args([&source("client.js"), host, port]);
     succeeds(command);
 }
@@ -61,8 +62,8 @@ fn text(text: &str) -> ObjectParams {
 
 #[tokio::test]
 async fn jsonrpsee() {
-    let pair = pair();
-    let url = format!("http://{}/rpc", pair.asked.address);
+    let agents = two_agents();
+    let url = format!("http://{}/rpc", agents.entry.address);
     let client = HttpClient::builder().build(url).expect("a client");
     let info: Value = client.request("info", ArrayParams::new()).await.expect("info");
     assert!(info["cpu"].is_number() && info["mem"].is_number(), "{info}");

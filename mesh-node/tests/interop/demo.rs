@@ -1,4 +1,4 @@
-//! A mesh of agents in Python and agents of ours, with either registry.
+//! A mesh of Python agents and agents of this workspace, with either one's registry.
 
 use std::process::Command;
 
@@ -8,26 +8,31 @@ use crate::process::{Process, Service, call, free_address, json_at, try_call, tr
 use crate::runtimes::{python, source};
 
 /// Starts a script that serves on a free port, and waits until it does.
-fn script(mut python: Command, name: &str, args: impl Fn(&str) -> Vec<String>, path: &str) -> Demo {
+fn script(
+    mut python: Command,
+    name: &str,
+    args: impl Fn(&str) -> Vec<String>,
+    path: &str,
+) -> PythonService {
     let address = free_address();
     let port = address.rsplit(':').next().expect("a port");
     python.arg(source(name)).args(args(port));
     let process = Process::start(python);
     until(name, || try_http(&address, "GET", path, "").is_ok());
-    Demo { _process: process, address }
+    PythonService { _process: process, address }
 }
 
-/// A process in Python, and where it serves.
-struct Demo {
+/// A Python process that serves, and its address.
+struct PythonService {
     _process: Process,
     address: String,
 }
 
-fn demo_registry(python: Command) -> Demo {
+fn demo_registry(python: Command) -> PythonService {
     script(python, "discovery_server.py", |port| vec![port.to_owned()], "/services")
 }
 
-fn demo_agent(python: Command, name: &str, registry: &str) -> Demo {
+fn demo_agent(python: Command, name: &str, registry: &str) -> PythonService {
     let args = |port: &str| vec![name.to_owned(), port.to_owned(), registry.to_owned()];
     script(python, "agent_node.py", args, "/")
 }
@@ -39,7 +44,7 @@ fn await_listed(registry: &str, names: &[&str]) {
     });
 }
 
-/// Every agent delegates to every other one; its answers have the demo's fields.
+/// Checks that every agent delegates, and that the answers have the demo's fields.
 fn all_delegate(agents: &[(&str, &str)]) {
     for (name, address) in agents {
         let params = json!({ "text": "Optimize Kafka consumer throughput" });
@@ -114,7 +119,7 @@ fn our_agents_join_the_demos_registry_and_all_delegate_to_each_other() {
     assert!(json["result"]["peer_result"]["result"].is_string(), "{json}");
 }
 
-/// A demo's agent as the service behind one of ours: its own method, its errors.
+/// An agent of the demo as the upstream of one of ours: its own method, and its errors.
 #[test]
 fn a_demo_agent_serves_behind_ours() {
     let Some(python) = python() else { return };
@@ -127,5 +132,5 @@ fn a_demo_agent_serves_behind_ours() {
     assert_eq!(error, json!({ "code": -32601, "message": "Method not found" }));
 }
 
-/// Python takes its time when the machine is busy, and each probe is for all peers.
+/// Python is slow when the machine is busy, and one slow probe holds up a whole delegation.
 const PATIENT: [&str; 4] = ["--probe-timeout", "10s", "--refresh", "500ms"];

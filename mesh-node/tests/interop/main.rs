@@ -1,8 +1,8 @@
-//! The mesh among strangers: a registry and agents in Python after the demo's README, and JSON-RPC
-//! clients in Python, JavaScript and Rust that know nothing of the mesh.
+//! The mesh with programs of other people: a registry and agents in Python after the demo's README,
+//! and JSON-RPC clients in Python, JavaScript and Rust that know nothing of the mesh.
 //!
-//! What a runtime is missing for is left out, loudly; with `MESH_REQUIRE_INTEROP=1` that is a
-//! failure.
+//! If a runtime is missing, its tests say so loudly and pass; with `MESH_REQUIRE_INTEROP=1` they
+//! fail.
 
 #![expect(clippy::print_stderr, reason = "the test harness shows it for failed tests")]
 

@@ -1,4 +1,4 @@
-//! Python and Node with what the tests need, installed once under `target/`.
+//! Python and Node with the packages that the tests need, installed once under `target/`.
 
 use std::fs;
 use std::io::Write as _;
@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 const SOURCES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/interop");
 const TARGET: &str = env!("CARGO_TARGET_TMPDIR");
 
-/// A command with its packages, or the reason why there is none.
+/// The path of an installed runtime, or the reason why it can't be used.
 type Runtime = Result<PathBuf, String>;
 
 /// A Python with the packages of `requirements.txt`.
@@ -38,7 +38,7 @@ fn available<'a>(name: &str, runtime: &'a Runtime) -> Option<&'a Path> {
         Ok(path) => Some(path),
         Err(reason) => {
             assert!(std::env::var_os("MESH_REQUIRE_INTEROP").is_none(), "{name}: {reason}");
-            // Past the test harness, which hides what a test that passes prints.
+            // Written directly, because the test harness hides what a passing test prints.
             let _ = writeln!(
                 std::io::stderr(),
                 "\n*** SKIPPED an interoperability test: {name} is not available: {reason}\n"
@@ -72,7 +72,7 @@ fn install_node() -> Runtime {
     Ok(home.join("node_modules"))
 }
 
-/// Installs, unless the same list of packages has been installed before.
+/// Installs packages, unless the same list has been installed before.
 fn install(
     list: &str,
     home: &Path,

@@ -25,7 +25,7 @@ const URLS: [&str; 2] = ["x:1", "y:2"];
 
 /// One step of a schedule.
 #[derive(Clone, Debug)]
-enum ScheduleStep {
+enum RegistryStep {
     /// Lets this many nanoseconds pass.
     Wait(u64),
     /// Lets time pass until the registry wants to be woken, and wakes it.
@@ -42,17 +42,17 @@ enum ScheduleStep {
     },
 }
 
-fn step() -> impl Strategy<Value = ScheduleStep> {
+fn step() -> impl Strategy<Value = RegistryStep> {
     let name = 0..NAMES.len();
     let incarnation = prop::option::weighted(0.8, 0..6_u64);
     prop_oneof![
-        1 => (0..2 * TTL).prop_map(ScheduleStep::Wait),
-        6 => Just(ScheduleStep::Wake),
+        1 => (0..2 * TTL).prop_map(RegistryStep::Wait),
+        6 => Just(RegistryStep::Wake),
         6 => (name.clone(), 0..URLS.len(), incarnation.clone(), any::<bool>()).prop_map(
-            |(name, url, incarnation, renew)| ScheduleStep::Register { name, url, incarnation, renew }
+            |(name, url, incarnation, renew)| RegistryStep::Register { name, url, incarnation, renew }
         ),
         1 => (name, incarnation)
-            .prop_map(|(name, incarnation)| ScheduleStep::Deregister { name, incarnation }),
+            .prop_map(|(name, incarnation)| RegistryStep::Deregister { name, incarnation }),
     ]
 }
 
@@ -228,11 +228,11 @@ impl SideBySide {
     }
 
     /// Takes a step on both sides and compares the results.
-    fn take(&mut self, step: ScheduleStep) {
+    fn take(&mut self, step: RegistryStep) {
         let Self { registry, model, now, .. } = self;
         match step {
-            ScheduleStep::Wait(nanos) => *now += nanos,
-            ScheduleStep::Wake => {
+            RegistryStep::Wait(nanos) => *now += nanos,
+            RegistryStep::Wake => {
                 let expected = model.poll_timeout().map(at);
                 assert_eq!(registry.poll_timeout(), expected);
                 let Some(timeout) = expected else { return };
@@ -240,7 +240,7 @@ impl SideBySide {
                 registry.handle_timeout(at(*now));
                 model.expire(*now);
             }
-            ScheduleStep::Register { name, url, incarnation, renew } => {
+            RegistryStep::Register { name, url, incarnation, renew } => {
                 let base = if renew { heartbeat } else { registration };
                 let base = base(NAMES[name], incarnation);
                 let registration = Registration { url: URLS[url].into(), ..base };
@@ -250,7 +250,7 @@ impl SideBySide {
                 let expected = model.register(*now, entry, renew);
                 assert_eq!(outcome.map(|registered| registered.renewed), expected);
             }
-            ScheduleStep::Deregister { name, incarnation } => {
+            RegistryStep::Deregister { name, incarnation } => {
                 let outcome = registry.handle_deregister(at(*now), NAMES[name], incarnation);
                 assert_eq!(outcome, model.deregister(*now, name, incarnation));
             }

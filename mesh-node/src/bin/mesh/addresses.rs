@@ -1,16 +1,17 @@
-//! Addresses as people and container files write them.
+//! Parses addresses as people and container files write them.
 
 use mesh_core::registry::{is_address, is_unspecified};
 
-/// Where a service is: `HOST:PORT`, with or without `http://` before it.
+/// Parses the address of a service: `HOST:PORT`, with or without `http://` before it.
 pub(super) fn host_port(text: &str) -> Result<String, String> {
-    let address = plain(text)?;
+    let address = without_scheme(text)?;
     if is_address(address) { Ok(address.to_owned()) } else { Err(expected(address)) }
 }
 
-/// Where to listen: as [`host_port`], and port 0 is any free one.
+/// Parses an address to listen on: as [`host_port`], but port 0 is allowed and stands for any free
+/// one.
 pub(super) fn listen(text: &str) -> Result<String, String> {
-    let address = plain(text)?;
+    let address = without_scheme(text)?;
     if let Some(port) = address.strip_prefix(':').or_else(|| address.strip_prefix("*:")) {
         return Err(format!(
             "expected HOST:PORT; all addresses of this machine are 0.0.0.0:{port}"
@@ -21,9 +22,9 @@ pub(super) fn listen(text: &str) -> Result<String, String> {
     if is_valid { Ok(address.to_owned()) } else { Err(expected(address)) }
 }
 
-/// Where peers reach an agent: `HOST` or `HOST:PORT`.
+/// Parses the address at which peers reach an agent: `HOST` or `HOST:PORT`.
 pub(super) fn advertised(text: &str) -> Result<String, String> {
-    let address = plain(text)?;
+    let address = without_scheme(text)?;
     if is_unspecified(address) || is_unspecified(&format!("{address}:1")) {
         return Err("nobody reaches an agent there: name the host or the address by which peers \
                     know this machine"
@@ -33,8 +34,8 @@ pub(super) fn advertised(text: &str) -> Result<String, String> {
     if is_valid { Ok(address.to_owned()) } else { Err("expected HOST or HOST:PORT".to_owned()) }
 }
 
-/// The text without its scheme, which may be in any case, and a slash at its end.
-fn plain(text: &str) -> Result<&str, String> {
+/// The text without its scheme, which may be in upper case, and without a slash at its end.
+fn without_scheme(text: &str) -> Result<&str, String> {
     let (scheme, rest) = text.split_once("://").unwrap_or(("http", text));
     if scheme.eq_ignore_ascii_case("https") {
         return Err("https is not spoken: write http://, or put a TLS proxy between".to_owned());
@@ -48,6 +49,7 @@ fn plain(text: &str) -> Result<&str, String> {
     Ok(rest.strip_suffix('/').unwrap_or(rest))
 }
 
+/// Says what was expected instead, with an example if only the port is missing.
 fn expected(address: &str) -> String {
     if !address.is_empty() && is_address(&format!("{address}:1")) {
         return format!("expected HOST:PORT, such as {address}:8500");

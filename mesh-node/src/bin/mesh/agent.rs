@@ -11,7 +11,7 @@ use mesh_core::agent::{self, AgentConfig};
 use mesh_core::codec::limits::{ENVELOPE_BYTES, OUTPUT_BYTES};
 use mesh_core::jsonrpc;
 use mesh_core::seed::Seed;
-use mesh_node::agent::Parts;
+use mesh_node::agent::AgentParts;
 use mesh_node::host::{LiveHost, Sampler};
 use mesh_node::http::{Bytes, Client, ClientLimits, Method, ServerLimits};
 use mesh_node::process::children;
@@ -24,23 +24,24 @@ use super::args::{AgentArgs, AgentSettings, Work, WorkArgs};
 use super::log::Log;
 use super::{identity, open_files};
 
-/// How long to wait for the list of names in use before one is chosen at random.
+/// How long to wait for the registry's list of names before a name is chosen without it.
 const NAMES_TIMEOUT: Duration = Duration::from_millis(500);
-/// The demand of a job that names none: the seed's.
+/// The demand of a job that names none, which is also that of the Python demo.
 const DEMAND: Duration = Duration::from_millis(300);
-/// How long an idle connection to an upstream is kept: less than the 5 s of uvicorn and Node.
+/// How long an idle connection to an upstream is kept: less than the 5 s of uvicorn and Node, which
+/// close idle connections after that.
 const UPSTREAM_IDLE: Duration = Duration::from_secs(4);
 
-/// Who an agent is.
-pub(super) struct Identity {
+/// An agent that is about to start: who it is, and which registry lists it.
+pub(super) struct NewAgent {
     pub(super) name: String,
-    /// Where peers reach it.
+    /// Where peers reach the agent, `host:port`.
     pub(super) url: String,
     pub(super) registry: String,
     pub(super) seed: Seed,
 }
 
-/// Serves until a signal comes and work under way has ended.
+/// Serves until a signal comes and the work under way has ended.
 pub(super) async fn run(clock: Clock, args: &AgentArgs) -> anyhow::Result<()> {
     let stop = Stop::listen()?;
     let seed = identity::seed();
@@ -57,7 +58,7 @@ pub(super) async fn run(clock: Clock, args: &AgentArgs) -> anyhow::Result<()> {
         None => identity::name(names_in_use(&registry).await.as_ref(), &mut rng),
     };
     tracing::info!(agent = %name, %address, url, registry, "the agent listens");
-    let node = node(clock, &args.settings, Identity { name: name.clone(), url, registry, seed })?;
+    let node = node(clock, &args.settings, NewAgent { name: name.clone(), url, registry, seed })?;
     let served = node.run(listener, stop.requested()).await;
     match served.cut_off {
         0 => tracing::info!(agent = %name, "stopped"),
@@ -70,11 +71,11 @@ pub(super) async fn run(clock: Clock, args: &AgentArgs) -> anyhow::Result<()> {
 pub(super) fn node(
     clock: Clock,
     settings: &AgentSettings,
-    identity: Identity,
+    agent: NewAgent,
 ) -> anyhow::Result<AgentNode<TokioNet, LiveHost<Builtin>, Log>> {
     let config = config(settings)?;
     tracing::debug!(?config, "settings");
-    let Identity { name, url, registry, seed } = identity;
+    let NewAgent { name, url, registry, seed } = agent;
     let identity = agent::Identity {
         name: (*name).into(),
         url: url.into(),
@@ -82,12 +83,12 @@ pub(super) fn node(
     };
     let executor = executor(&settings.work, &name)?;
     if matches!(executor, Builtin::Exec(_)) {
-        keep_children();
+        guard_commands();
     }
     let mut sampler = Sampler::new(settings.metrics_scope.into());
     let limits = open_files::server_limits(settings.connections as usize);
     let server = ServerLimits { drain: settings.drain, ..limits };
-    let parts = Parts {
+    let parts = AgentParts {
         net: TokioNet,
         clock,
         host: LiveHost::new(executor, settings.sample, move || sampler.sample()),
@@ -110,7 +111,7 @@ fn config(settings: &AgentSettings) -> anyhow::Result<AgentConfig> {
     })
 }
 
-/// What does the work of the agent `name`; options of the other ways to do it are refused.
+/// The executor of the agent `name`. Refuses options that belong to another way of doing the work.
 fn executor(args: &WorkArgs, name: &str) -> anyhow::Result<Builtin> {
     let work = args.work.unwrap_or(match args {
         WorkArgs { upstream: Some(_), .. } => Work::Upstream,
@@ -141,25 +142,26 @@ fn executor(args: &WorkArgs, name: &str) -> anyhow::Result<Builtin> {
                 program: program.clone(),
                 args: rest.to_vec(),
                 output_bytes: args.output_limit.unwrap_or(OUTPUT_BYTES),
-                whom: format!("the command of {name}"),
+                name_for_clients: format!("the command of {name}"),
             })
         }
         Work::Upstream => {
             let url = args.upstream.clone().context("--work upstream needs --upstream URL")?;
-            // An agent behind this one may answer with all that it may have, in its own envelope.
+            // If the upstream is an agent, its result may be as large as results may be, and its
+            // own envelope comes on top.
             let bytes = args.output_limit.unwrap_or(OUTPUT_BYTES + ENVELOPE_BYTES);
             let idle = args.upstream_idle.unwrap_or(UPSTREAM_IDLE);
-            let whom = format!("the upstream of {name}");
-            Builtin::Upstream(Upstream::new(url, whom, bytes, idle))
+            let name_for_clients = format!("the upstream of {name}");
+            Builtin::Upstream(Upstream::new(url, name_for_clients, bytes, idle))
         }
     })
 }
 
-/// Sees to it that commands end with this process, and that nothing of them stays. Agents of one
-/// process share it.
-fn keep_children() {
-    static KEPT: Once = Once::new();
-    KEPT.call_once(|| {
+/// Makes sure that commands end with this process, and that their orphans are reaped. Done once for
+/// all agents of a process.
+fn guard_commands() {
+    static STARTED: Once = Once::new();
+    STARTED.call_once(|| {
         if let Err(error) = children::keep_guard() {
             tracing::warn!(%error, "no guard: SIGKILL would leave running commands behind");
         }
@@ -186,10 +188,12 @@ fn advertised(wanted: Option<&str>, address: SocketAddr) -> anyhow::Result<Strin
     }
 }
 
-/// The names that a registry lists, if it is there already.
+/// The names that the registry lists; `None` if it does not answer, perhaps because it has not
+/// started yet.
 async fn names_in_use(registry: &str) -> Option<BTreeSet<String>> {
     let client = Client::new(TokioNet, ClientLimits::default());
-    let list = client.call(registry, Method::GET, "/services", Bytes::new(), NAMES_TIMEOUT).await;
+    let list =
+        client.request(registry, Method::GET, "/services", Bytes::new(), NAMES_TIMEOUT).await;
     let services = list.ok().and_then(|answer| read_services(&answer.body).ok())?;
     Some(services.into_keys().map(|name| name.to_string()).collect())
 }

@@ -10,7 +10,7 @@ use mesh_core::agent::config::{AdmissionConfig, DelegationConfig, MembershipConf
 use mesh_core::codec::limits::MOST_OUTPUT_BYTES;
 use mesh_core::duration::parse_duration;
 use mesh_core::registry::{RegistryConfig, is_name};
-use mesh_node::host::Scope;
+use mesh_node::host::SampleScope;
 use mesh_node::work::HttpUrl;
 
 use super::addresses::{advertised, host_port, listen};
@@ -152,7 +152,8 @@ pub(crate) struct AgentSettings {
     /// How long unfinished work may go on after the signal to stop
     #[arg(long, env = "MESH_DRAIN", value_name = "TIME", default_value = "10s", value_parser = parse_duration)]
     pub(crate) drain: Duration,
-    // Groups with headings of their own: what comes after one stands under its heading.
+    // The groups below have headings of their own. An option after one of them would stand under
+    // its heading.
     #[command(flatten)]
     pub(crate) admission: Settings<AdmissionConfig>,
     #[command(flatten)]
@@ -174,7 +175,7 @@ pub(crate) enum MetricsScope {
     Process,
 }
 
-impl From<MetricsScope> for Scope {
+impl From<MetricsScope> for SampleScope {
     fn from(scope: MetricsScope) -> Self {
         match scope {
             MetricsScope::Host => Self::Host,

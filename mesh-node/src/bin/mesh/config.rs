@@ -1,8 +1,9 @@
-//! Flags, then the environment, then a file.
+//! Merges the settings: flags come before the environment, and the environment before a file.
 //!
-//! The values of the file become the defaults of the options: so clap itself gives flags and the
-//! environment their precedence, and checks every value the same way wherever it comes from.
+//! The values of the file become the defaults of the options. So clap itself gives flags and the
+//! environment their precedence, and checks every value in the same way wherever it comes from.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
@@ -14,10 +15,10 @@ use super::args::Cli;
 use super::environment;
 use super::settings::shared_keys;
 
-/// Every option of every command fits in a thousandth of it.
+/// The largest file that is read: a thousand times what all options of all commands need.
 const MOST_BYTES: u64 = 1 << 20;
 
-/// Why there are no settings.
+/// Why the settings can't be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
     /// The command line or the environment is wrong, or asks for help.
@@ -29,10 +30,10 @@ pub(crate) enum Error {
     /// The file is not TOML.
     #[error("{}", path.display())]
     Toml { path: PathBuf, source: Box<toml::de::Error> },
-    /// A name in the file is none of ours, or its value is of a kind that no option has.
+    /// A key of the file is unknown or stands twice, or its value is of a kind that no option has.
     #[error("{}: {reason}", path.display())]
     Key { path: PathBuf, reason: String },
-    /// An option does not take the value that the file gives it.
+    /// An option refuses the value that the file gives it.
     #[error("{}: {reason}", path.display())]
     Value { path: PathBuf, reason: String },
 }
@@ -42,40 +43,47 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Cli, Err
     let args: Vec<OsString> = args.into_iter().collect();
     let cli = read(Cli::command(), &args)?;
     let Some(path) = cli.config else { return Ok(cli) };
-    let command = with_defaults(Cli::command(), &load(&path)?)
+    let command = with_defaults(Cli::command(), &read_file(&path)?)
         .map_err(|reason| Error::Key { path: path.clone(), reason })?;
-    // What was right without the file can only be wrong because of it.
+    // Without the file everything was right, so whatever is wrong now is the file's fault.
     read(command, &args).map_err(|error| Error::Value { path, reason: first_paragraph(&error) })
 }
 
-/// What is wrong, without the advice to read the help.
+/// clap's message without its advice to read the help.
 fn first_paragraph(error: &clap::Error) -> String {
     let text = error.to_string();
     let reason = text.split("\n\n").next().unwrap_or_default();
     reason.trim_start_matches("error: ").to_owned()
 }
 
+/// Reads the command line and the environment.
 fn read(command: clap::Command, args: &[OsString]) -> Result<Cli, clap::Error> {
-    let mut command = environment::tidied(command);
-    let matches = command.try_get_matches_from_mut(args)?;
-    Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
+    let mut tidied = environment::tidied(command.clone());
+    let matches = tidied.try_get_matches_from_mut(args)?;
+    environment::refuse_second_names(&command, &matches)?;
+    Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut tidied))
 }
 
-fn load(path: &Path) -> Result<Table, Error> {
+fn read_file(path: &Path) -> Result<Table, Error> {
     let text =
         read_text(path, MOST_BYTES).map_err(|source| Error::Read { path: path.into(), source })?;
     text.parse().map_err(|source| Error::Toml { path: path.into(), source: Box::new(source) })
 }
 
-/// Settings outside of any table are those of all commands, each command has a table, and some tables
-/// are those of scenarios: what they say holds for every command that has the setting, unless its own
-/// table says otherwise.
+/// Makes the values of the file the defaults of the options.
+///
+/// Settings outside of any table hold for all commands. Each command has a table of its own. Some
+/// tables are also those of scenarios: what they say holds for every command that has the setting,
+/// unless the command's own table says otherwise.
 fn with_defaults(mut command: clap::Command, file: &Table) -> Result<clap::Command, String> {
     let commands: Vec<String> =
         command.get_subcommands().map(|sub| sub.get_name().to_owned()).collect();
     let shared = shared_keys();
+    refuse_second_names(Some(&command), file)?;
     for (name, value) in file {
         if let Value::Table(table) = value {
+            let own = command.find_subcommand(name);
+            refuse_second_names(own, table).map_err(|e| format!("[{name}]: {e}"))?;
             for (option, value) in shared_values(name, table, &shared) {
                 let texts = one_or_many(option, value).map_err(|e| format!("[{name}]: {e}"))?;
                 let set = |sub| with_shared_default(sub, option, &texts);
@@ -90,12 +98,12 @@ fn with_defaults(mut command: clap::Command, file: &Table) -> Result<clap::Comma
         };
         let here = shared.iter().filter(|(of, ..)| of == name);
         let here: Vec<&str> = here.map(|(_, key, _)| &**key).collect();
-        let taken = |key: &str| here.contains(&&*snake_case(key));
+        let is_shared = |key: &str| here.contains(&&*snake_case(key));
         if commands.contains(name) {
-            let own = table.iter().filter(|(key, _)| !taken(key));
+            let own = table.iter().filter(|(key, _)| !is_shared(key));
             command = with_command_defaults(command, name, own, &here)?;
         } else if !here.is_empty() {
-            if let Some(key) = table.keys().find(|key| !taken(key)) {
+            if let Some(key) = table.keys().find(|key| !is_shared(key)) {
                 return Err(format!("[{name}]: {}", no_setting(key, &here)));
             }
         } else {
@@ -108,7 +116,26 @@ fn with_defaults(mut command: clap::Command, file: &Table) -> Result<clap::Comma
     Ok(command)
 }
 
-/// The settings in a table of the file that scenarios have as well, with their options.
+/// Refuses a table with two keys that are names of one option: one of them would win silently.
+/// `command` has the options of the table, if it is the table of a command.
+fn refuse_second_names(command: Option<&clap::Command>, table: &Table) -> Result<(), String> {
+    let options = command.map(keys).unwrap_or_default();
+    let mut known: BTreeMap<String, &str> = BTreeMap::new();
+    for key in table.keys() {
+        let name = snake_case(key);
+        let option = options.iter().find(|(_, names)| names.contains(&name));
+        // Keys that scenarios have as well are no options of this command, and have one name each.
+        let option = option.map_or(name, |(id, _)| id.to_string());
+        if let Some(first) = known.insert(option, key) {
+            return Err(format!(
+                "{first} and {key} are two names of one setting: keep one of them"
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// The settings in a table that scenarios have as well, each with the id of its option.
 fn shared_values<'a>(
     name: &str,
     table: &'a Table,
@@ -121,7 +148,7 @@ fn shared_values<'a>(
     table.iter().filter_map(|(key, value)| Some((option(key)?, value))).collect()
 }
 
-/// Commands that don't have the option stay as they are.
+/// Gives a command's option a default. A command without the option stays as it is.
 fn with_shared_default(sub: clap::Command, option: &str, texts: &[String]) -> clap::Command {
     if sub.get_arguments().any(|arg| arg.get_id() == option) {
         return sub.mut_arg(option, |arg| arg.default_values(texts.to_vec()));
@@ -129,6 +156,8 @@ fn with_shared_default(sub: clap::Command, option: &str, texts: &[String]) -> cl
     sub
 }
 
+/// Makes the settings of a command's table the defaults of its options. `shared` are further names
+/// for the message about an unknown key.
 fn with_command_defaults<'a>(
     command: clap::Command,
     name: &str,
@@ -148,7 +177,8 @@ fn with_command_defaults<'a>(
     changed.map(|()| command)
 }
 
-/// `shared` are further settings that the table may have.
+/// Makes one value the default of the option that `key` names. `shared` are further names for the
+/// message about an unknown key.
 fn with_default(
     command: clap::Command,
     key: &str,
@@ -168,8 +198,9 @@ fn with_default(
     Ok(command.mut_arg(id, |arg| arg.default_values(texts)))
 }
 
-/// A policy as scenarios have it, a table with its name and parameters.
+/// Takes a policy in the form that scenarios have: a table with its name and parameters.
 fn with_policy(command: clap::Command, policy: &Table) -> Result<clap::Command, String> {
+    refuse_second_names(Some(&command), policy)?;
     policy.iter().try_fold(command, |command, (key, value)| {
         let key = if key == "name" { "policy" } else { key };
         with_default(command, key, value, &[])
@@ -180,7 +211,8 @@ fn no_setting(key: &str, known: &[&str]) -> String {
     format!("no setting {key}; settings here are {}", known.join(", "))
 }
 
-/// The options that a file may set: their ids and their names in the file.
+/// The options that a file may set: their ids, and their names in the file, which include former
+/// names.
 fn keys(command: &clap::Command) -> Vec<(clap::Id, Vec<String>)> {
     let settable = command
         .get_arguments()
@@ -195,7 +227,7 @@ fn keys(command: &clap::Command) -> Vec<(clap::Id, Vec<String>)> {
         .collect()
 }
 
-/// Names in the file may have dashes, as options do.
+/// A key of the file in the form that all names here have. Keys may have dashes, as options do.
 fn snake_case(key: &str) -> String {
     key.replace('-', "_")
 }
@@ -204,6 +236,7 @@ fn one_or_many(key: &str, value: &Value) -> Result<Vec<String>, String> {
     texts(value).ok_or_else(|| format!("{key}: expected one value"))
 }
 
+/// A value as the texts that clap parses; `None` if it is of a kind that no option has.
 fn texts(value: &Value) -> Option<Vec<String>> {
     match value {
         Value::String(text) => Some(vec![text.clone()]),

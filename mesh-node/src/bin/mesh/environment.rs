@@ -1,16 +1,18 @@
-//! Environment variables as Compose files, env files and shells write them.
+//! Reads environment variables as Compose files, env files and shells write them.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 
 use clap::builder::Resettable;
-use clap::{Arg, Command};
+use clap::error::ErrorKind;
+use clap::parser::ValueSource;
+use clap::{Arg, ArgMatches, Command};
 
-/// Words of somebody else, not to be changed.
+/// The option whose value is somebody else's words, which must not be changed.
 const FREE_TEXT: &str = "text";
 
-/// Reads the variables of all options once more, with a view to how they are written: an empty one
-/// is not set, and spaces and quotation marks around a value are not part of it, as env files keep
-/// them. What is written plainly is left to clap.
+/// Reads the variables of all options once more, with regard to how they are written. An empty
+/// variable counts as not set. Spaces and quotation marks around a value do not belong to it; env
+/// files keep them. Variables that are written plainly are left to clap.
 pub(super) fn tidied(command: Command) -> Command {
     let command = command.mut_args(tidied_arg);
     let names: Vec<String> =
@@ -22,17 +24,18 @@ fn tidied_arg(arg: Arg) -> Arg {
     let Some(raw) = arg.get_env().and_then(std::env::var_os) else { return with_alias(arg) };
     match reading(&raw, arg.get_id() == FREE_TEXT) {
         Reading::Plain => arg,
-        Reading::Unset => arg.env(Resettable::<clap::builder::OsStr>::Reset),
+        // Then the former name counts, as if the variable were not there.
+        Reading::Unset => with_alias(arg.env(Resettable::<clap::builder::OsStr>::Reset)),
         Reading::Instead(value) => {
             arg.env(Resettable::<clap::builder::OsStr>::Reset).default_value(value)
         }
     }
 }
 
-/// An option that has another name may have its value under that in the environment.
+/// Reads the variable of an option's former name, if the option has one. An option with a former name
+/// may have its value under that in the environment too.
 fn with_alias(arg: Arg) -> Arg {
     let aliases = arg.get_all_aliases().unwrap_or_default();
-    let variable = |alias: &&str| format!("MESH_{}", alias.replace('-', "_").to_uppercase());
     let value = aliases.iter().filter_map(|alias| std::env::var_os(variable(alias))).next();
     match value.as_ref().map(|raw| (raw, reading(raw, false))) {
         None | Some((_, Reading::Unset)) => arg,
@@ -41,15 +44,50 @@ fn with_alias(arg: Arg) -> Arg {
     }
 }
 
+/// The environment variable of an option, by the option's name.
+fn variable(option: &str) -> String {
+    format!("MESH_{}", option.replace('-', "_").to_uppercase())
+}
+
+/// Refuses an option of the chosen command that is set under two names in the environment: one of them
+/// would win silently. A flag on the command line comes before both of them.
+pub(super) fn refuse_second_names(
+    command: &Command,
+    matches: &ArgMatches,
+) -> Result<(), clap::Error> {
+    let Some((name, matches)) = matches.subcommand() else { return Ok(()) };
+    let options = command.find_subcommand(name).into_iter().flat_map(Command::get_arguments);
+    for option in options {
+        let Some(own) = option.get_env().and_then(OsStr::to_str) else { continue };
+        let aliases = option.get_all_aliases().unwrap_or_default();
+        let names = std::iter::once(own.to_owned()).chain(aliases.into_iter().map(variable));
+        let is_set = |name: &String| {
+            std::env::var_os(name).is_some_and(|raw| reading(&raw, false) != Reading::Unset)
+        };
+        let set: Vec<String> = names.filter(is_set).collect();
+        let source = matches.value_source(option.get_id().as_str());
+        if set.len() > 1 && source != Some(ValueSource::CommandLine) {
+            let names = set.join(" and ");
+            let message = format!("{names} are two names of one setting: keep one of them\n");
+            return Err(clap::Error::raw(ErrorKind::ArgumentConflict, message));
+        }
+    }
+    Ok(())
+}
+
+/// How a variable is to be read.
 #[derive(Debug, PartialEq, Eq)]
 enum Reading {
+    /// As it is; clap reads it.
     Plain,
+    /// As if it were not there.
     Unset,
+    /// As this text.
     Instead(String),
 }
 
 fn reading(raw: &OsString, is_free: bool) -> Reading {
-    // What is no text is an error that clap words.
+    // A variable that is no text is an error, for which clap has the words.
     let Some(raw) = raw.to_str() else { return Reading::Plain };
     if raw.trim().is_empty() {
         return Reading::Unset;

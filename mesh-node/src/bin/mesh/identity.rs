@@ -1,4 +1,4 @@
-//! Names, ports and incarnations of agents and registries that were not given any.
+//! Finds names, ports and incarnations for agents and registries that were not given any.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -11,21 +11,24 @@ use mesh_core::seed::{Rng, Seed};
 use mesh_node::{Net as _, TokioNet};
 use tokio::net::TcpListener;
 
-/// Ports for agents without `--listen`.
+/// The ports for agents without `--listen`.
 const PORTS: RangeInclusive<u16> = 8600..=8700;
-/// Numbers in the names of agents without `--name`.
+/// The numbers in the names of agents without `--name`.
 const NUMBERS: Range<usize> = 100..1000;
-/// Numbers in the names of agents that can't see which names are taken, or find none of [`NUMBERS`]
-/// free. Among forty such agents, two draw the same number once in a thousand times.
+/// The numbers in the names of agents that can't see which names are taken, or find none of
+/// [`NUMBERS`] free. Among forty such agents, two draw the same number once in a thousand times.
 const LONG_NUMBERS: Range<usize> = 100_000..1_000_000;
 
-/// Time since 1970 on the wall clock: greater for each life of an agent or a registry.
-#[expect(clippy::disallowed_methods, reason = "the number of a life must outlast the process")]
+/// The time since 1970 on the wall clock. It is greater at each start of an agent or a registry.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "incarnations must rise from one process to the next"
+)]
 pub(crate) fn since_epoch() -> Duration {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
 }
 
-/// The number of the life that begins now, in microseconds: other languages' numbers hold it.
+/// The incarnation of a process that starts now, in microseconds. JavaScript's numbers can hold it.
 pub(crate) fn incarnation() -> u64 {
     since_epoch().as_micros() as u64
 }
@@ -36,24 +39,25 @@ pub(crate) fn seed() -> Seed {
     Seed::root(now).child(&std::process::id().to_string())
 }
 
-/// A name of the form `agent-NNN` that is not among those taken; with a longer number if all are, or
-/// if nobody knows which.
+/// A name `agent-NNN` that is not among those taken. The number is longer if all short ones are
+/// taken, or if nobody knows which are.
 pub(crate) fn name(taken: Option<&BTreeSet<String>>, rng: &mut Rng) -> String {
     let short = taken.and_then(|taken| free_name(NUMBERS, taken, rng));
     let long = |rng| free_name(LONG_NUMBERS, taken.unwrap_or(&BTreeSet::new()), rng);
     short.or_else(|| long(rng)).unwrap_or_else(|| format!("agent-{}", rng.next_u64()))
 }
 
+/// A random one of the free names with these numbers.
 fn free_name(numbers: Range<usize>, taken: &BTreeSet<String>, rng: &mut Rng) -> Option<String> {
     let start = rng.index(numbers.len());
     let all = (0..numbers.len()).map(|step| numbers.start + (start + step) % numbers.len());
     all.map(|number| format!("agent-{number}")).find(|name| !taken.contains(name))
 }
 
-/// A listener on a free port of [`PORTS`], a random one of them.
+/// A listener on a random free port of [`PORTS`].
 ///
 /// # Errors
-/// If none of them is free.
+/// If none of these ports is free.
 pub(crate) async fn any_port(rng: &mut Rng) -> anyhow::Result<TcpListener> {
     let start = rng.index(PORTS.len());
     for step in 0..PORTS.len() {
@@ -74,10 +78,10 @@ pub(crate) async fn any_port(rng: &mut Rng) -> anyhow::Result<TcpListener> {
     )
 }
 
-/// A listener on the address that somebody chose.
+/// A listener on an address that the user chose.
 ///
 /// # Errors
-/// If it is taken or is not this machine's.
+/// If the address is taken or is not one of this machine.
 pub(crate) async fn bind(address: &str) -> anyhow::Result<TcpListener> {
     let bound = TokioNet.bind(address).await;
     bound.map_err(|error| match (error.kind(), address.rsplit_once(':')) {

@@ -1,4 +1,4 @@
-//! Logs on standard error.
+//! The log on standard error.
 
 use std::io::{self, IsTerminal as _, stderr};
 use std::time::Duration;
@@ -14,7 +14,8 @@ use tracing::level_filters::LevelFilter;
 use super::args::{Cli, Command, Level, LogFormat};
 use super::log_queue::LogQueue;
 
-/// Begins to log as the command line says. The queue is to be flushed in the end.
+/// Starts the log with the level and format of the command line. Flush the queue before the process
+/// ends.
 ///
 /// # Errors
 /// If the thread that writes the log can't be started.
@@ -45,10 +46,10 @@ pub(crate) fn start(cli: &Cli) -> io::Result<LogQueue> {
     Ok(queue)
 }
 
-/// A registry that was paused for longer says so.
+/// A pause of the registry that is longer than this is logged as a warning.
 const NOTEWORTHY: Duration = Duration::from_millis(500);
 
-/// Logs what the state machines note.
+/// The observer that logs what agents and registry note.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Log;
 
@@ -60,7 +61,7 @@ impl Observer for Log {
             Note::HeartbeatShortened { ttl, heartbeat, period } => tracing::warn!(
                 %agent, ?ttl, ?heartbeat, ?period,
                 "the registry's TTL is shorter than three heartbeats, so they come more often than \
-                 set: {}", fix(*ttl, *heartbeat, *period)
+                 set: {}", ttl_advice(*ttl, *heartbeat, *period)
             ),
             Note::NameTaken { own, holder } => tracing::warn!(
                 %agent, %own, %holder,
@@ -124,7 +125,7 @@ impl Observer for Log {
 
     fn deafness(&self, _: Timestamp, deafness: Deafness) {
         match deafness {
-            // Too short for anybody to have noticed.
+            // Too short to have cost anybody anything.
             Deafness::Slept(length) if length < NOTEWORTHY => tracing::debug!(?length, "slept"),
             Deafness::Slept(length) => tracing::warn!(
                 ?length,
@@ -138,8 +139,8 @@ impl Observer for Log {
     }
 }
 
-/// What to do about a TTL that is too short.
-fn fix(ttl: Duration, heartbeat: Duration, period: Duration) -> String {
+/// Advice on a TTL that is too short for the heartbeats.
+fn ttl_advice(ttl: Duration, heartbeat: Duration, period: Duration) -> String {
     let least = |period: Duration| period.saturating_mul(HEARTBEATS_PER_TTL);
     if least(period) > ttl {
         return format!(

@@ -1,7 +1,8 @@
-//! The queue between the log and standard error, so that logging never waits and never fails.
+//! The queue between the log and standard error. Because of it, logging never waits and never
+//! fails.
 //!
-//! A registry logs while it holds the lock that everybody waits for. If the reader of its log stands
-//! still, leaves, or has a full disk, lines are lost, and nothing else is.
+//! A registry logs while it holds the lock that all its requests wait for. If the reader of the log
+//! stands still, leaves, or has a full disk, then lines are lost, and nothing else happens.
 
 use std::collections::VecDeque;
 use std::io;
@@ -10,37 +11,37 @@ use std::time::Duration;
 
 use mesh_node::process::console;
 
-/// Bytes that may wait to be written. Further lines are lost, and counted.
+/// How many bytes may wait to be written. Further lines are lost and counted.
 const MOST_WAITING: usize = 1 << 20;
-/// How long the last lines may take when the process ends.
-const LAST_WORDS: Duration = Duration::from_secs(1);
+/// How long writing the last lines may take when the process ends.
+const FLUSH_LIMIT: Duration = Duration::from_secs(1);
 
-/// Where lines wait to be written; copies are of the same queue.
+/// Lines that wait to be written to standard error. Copies share one queue.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct LogQueue(Arc<Shared>);
 
 #[derive(Debug, Default)]
 struct Shared {
-    state: Mutex<State>,
+    state: Mutex<QueueState>,
     changed: Condvar,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct QueueState {
     waiting: VecDeque<Vec<u8>>,
-    /// Sum of their lengths.
+    /// The sum of the waiting lines' lengths.
     bytes: usize,
-    /// A line has been taken out and is being written.
+    /// Whether a line has been taken out and is being written.
     is_writing: bool,
-    /// Lines lost since that was last said.
+    /// Lines that were lost since the log last told so.
     lost: u64,
 }
 
 impl LogQueue {
-    /// A queue whose lines a thread of its own writes to standard error.
+    /// A queue, and a thread that writes its lines to standard error.
     ///
     /// # Errors
-    /// If there can be no such thread.
+    /// If the thread can't be started.
     pub(crate) fn start() -> io::Result<Self> {
         let queue = Self::default();
         let lines = queue.clone();
@@ -53,18 +54,18 @@ impl LogQueue {
         Ok(queue)
     }
 
-    /// Waits, not for long, until all that was logged is written.
+    /// Waits until everything that was logged is written, but not longer than [`FLUSH_LIMIT`].
     pub(crate) fn flush(&self) {
-        let is_busy = |state: &mut State| state.is_writing || !state.waiting.is_empty();
-        // Both results say the same: whoever has ended has waited long enough.
-        let _ = self.0.changed.wait_timeout_while(self.lock(), LAST_WORDS, is_busy);
+        let is_busy = |state: &mut QueueState| state.is_writing || !state.waiting.is_empty();
+        // Whether all is written or the time is over makes no difference to the caller.
+        let _ = self.0.changed.wait_timeout_while(self.lock(), FLUSH_LIMIT, is_busy);
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, QueueState> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds a line, with its end.
+    /// Adds a line, which brings its own line feed.
     pub(crate) fn push(&self, line: &[u8]) {
         let mut state = self.lock();
         if state.bytes + line.len() > MOST_WAITING {
@@ -76,9 +77,10 @@ impl LogQueue {
         self.0.changed.notify_all();
     }
 
-    /// Waits for a line and hands it over. Once there is room again, says what was lost.
+    /// Waits for a line and writes it. If lines were lost, logs that as soon as there is room
+    /// again.
     fn write_next(&self, write: impl FnOnce(&[u8])) {
-        let is_idle = |state: &mut State| state.waiting.is_empty();
+        let is_idle = |state: &mut QueueState| state.waiting.is_empty();
         let state = self.0.changed.wait_while(self.lock(), is_idle);
         let mut state = state.unwrap_or_else(PoisonError::into_inner);
         let line = state.waiting.pop_front().unwrap_or_default();

@@ -24,7 +24,7 @@ use mesh_node::process::{children, console, signal_mask};
 
 use self::args::{Cli, Command};
 
-/// Exit code of a wrong command line.
+/// The exit code of a wrong command line.
 const USAGE: u8 = 2;
 
 fn main() -> ExitCode {
@@ -45,13 +45,15 @@ fn main() -> ExitCode {
         tracing::debug!(%error, "failed to raise the limit of open files");
     }
     let result = run(cli);
-    // What was cut off is dropped in its own time, which this process does not wait for.
+    // Jobs that were cut off are dropped by the runtime at some later time, for which this process
+    // does not wait. So their commands are killed here.
     children::kill_all();
     let ended = match result {
         Ok(()) => console::exit_code(0),
         Err(error) => {
-            // Behind the lines of the log, and as patient as they are.
-            log.push(complaint(&error).as_bytes());
+            // Through the queue of the log, so that it comes after the lines that were logged
+            // before it.
+            log.push(error_line(&error).as_bytes());
             ExitCode::FAILURE
         }
     };
@@ -69,17 +71,19 @@ fn usage(error: &clap::Error) -> ExitCode {
     console::exit_code(0)
 }
 
+/// Reports an error that came before the log was started.
 fn fail(error: &anyhow::Error) -> ExitCode {
-    console::say_bytes(complaint(error).as_bytes());
+    console::say_bytes(error_line(error).as_bytes());
     ExitCode::FAILURE
 }
 
-fn complaint(error: &anyhow::Error) -> String {
+fn error_line(error: &anyhow::Error) -> String {
     format!("error: {error:#}\n")
 }
 
+/// Runs the command in a runtime of its own.
 fn run(cli: Cli) -> anyhow::Result<()> {
-    // A registry does everything under one lock: a second thread would only wait and be woken.
+    // A registry does everything under one lock, so a second thread would only wait and be woken.
     let threads = cli.threads.or(matches!(cli.command, Command::Registry(_)).then_some(1));
     let mut runtime = match threads {
         Some(1) => tokio::runtime::Builder::new_current_thread(),

@@ -1,13 +1,14 @@
-//! How many connections the operating system lets a server have.
+//! Bounds the connections of a server by the limit of open files.
 
 use mesh_node::http::{ClientLimits, ServerLimits};
 use rustix::process::{Resource, getrlimit};
 
-/// Files that a process needs besides its sockets.
+/// How many files a process needs besides its sockets.
 const OTHER_FILES: usize = 100;
 
-/// The limits of a server that would like to take so many connections. It takes fewer if there are
-/// too few file descriptors: to be out of them leaves callers waiting, whom a limit turns away.
+/// The limits of a server that would like to take `wanted` connections. It takes fewer if there are
+/// not enough file descriptors: a server that runs out of them lets clients wait, while a limit
+/// turns them away at once.
 pub(super) fn server_limits(wanted: usize) -> ServerLimits {
     let usual = ServerLimits::default();
     let files = getrlimit(Resource::Nofile).current.map_or(usize::MAX, |files| files as usize);
@@ -19,7 +20,8 @@ pub(super) fn server_limits(wanted: usize) -> ServerLimits {
     ServerLimits { connections, ..usual }
 }
 
-/// What `files` leave when there are `others`, but never less than half of them.
+/// How many connections there may be if `others` of `files` are needed for something else; at least
+/// half of `files`.
 fn granted(wanted: usize, files: usize, others: usize) -> usize {
     wanted.min(files.saturating_sub(others).max(files / 2))
 }

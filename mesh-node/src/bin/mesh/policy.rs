@@ -1,5 +1,5 @@
-//! The options that choose an agent's policy, derived from what the built-in policies say of
-//! themselves: `--policy`, and one option for each name of a parameter.
+//! The options that choose an agent's policy: `--policy`, and one option for each name of a
+//! parameter. They are derived from the descriptions of the built-in policies.
 
 use std::sync::LazyLock;
 
@@ -11,7 +11,8 @@ use mesh_core::routing::{
     BUILT_IN, DEFAULT_POLICY, PolicyDescription, PolicyError, PolicySettings, built_in,
 };
 
-/// An agent's policy, as it is named on the command line.
+/// The policy of an agent and its parameters, as the command line, the environment and the file
+/// name them.
 #[derive(Debug)]
 pub(crate) struct PolicyArgs {
     policy: &'static PolicyDescription,
@@ -19,20 +20,20 @@ pub(crate) struct PolicyArgs {
     parameters: Vec<(&'static str, ParameterValue)>,
 }
 
-/// An option for the parameters of one name. Several policies may have one.
+/// An option for all parameters of one name. Several policies may have such a parameter.
 struct ParameterOption {
     parameter: &'static Parameter,
-    /// Names of the policies that have it.
+    /// The names of the policies that have it.
     policies: Vec<&'static str>,
-    /// All words that it may be for some policy, and the names of the policies.
+    /// All words that some policy takes, each with the names of the policies that take it.
     words: Vec<(&'static Word, Vec<&'static str>)>,
-    /// As it is written on the command line, without dashes before it.
+    /// The option's name on the command line, without the dashes before it.
     long: String,
-    /// Its environment variable.
+    /// The option's environment variable.
     env: String,
 }
 
-/// In the order of the policies.
+/// All options, in the order of the policies.
 static OPTIONS: LazyLock<Vec<ParameterOption>> = LazyLock::new(|| {
     let mut options: Vec<ParameterOption> = Vec::new();
     for policy in BUILT_IN {
@@ -62,6 +63,7 @@ impl ParameterOption {
         }
     }
 
+    /// Adds a policy that has the parameter.
     fn add(&mut self, policy: &'static str, parameter: &'static Parameter) {
         self.policies.push(policy);
         let ParameterKind::Word { words, .. } = parameter.kind else { return };
@@ -87,7 +89,7 @@ impl ParameterOption {
             .help(self.help())
     }
 
-    /// Whom it is for, what it means, and what it is where it is left out.
+    /// The help: which policies have the parameter, its meaning, its bounds and its default.
     fn help(&self) -> String {
         let bounds = match self.parameter.kind {
             ParameterKind::Count { min, max, .. } => format!(", {min} to {max}"),
@@ -115,15 +117,15 @@ impl ParameterOption {
     }
 }
 
-/// A sentence without its full stop, as help texts are.
+/// A sentence in the form of a help text, without a full stop.
 fn as_help(sentence: &str) -> String {
     sentence.trim_end_matches('.').to_owned()
 }
 
-/// A sentence to stand behind a colon.
+/// A sentence in the form that can stand after a colon, with a small first letter.
 fn within_sentence(sentence: &str) -> String {
     let mut letters = as_help(sentence).chars().collect::<Vec<char>>();
-    // Abbreviations keep their capitals.
+    // An abbreviation such as CPU keeps its capitals.
     if letters.get(1).is_some_and(|second| second.is_lowercase() || *second == ' ') {
         letters[0] = letters[0].to_ascii_lowercase();
     }
@@ -172,9 +174,6 @@ impl FromArgMatches for PolicyArgs {
 
 impl PolicyArgs {
     /// The policy with its parameters.
-    ///
-    /// # Errors
-    /// If an option or its value means nothing to this policy.
     pub(crate) fn settings(&self) -> anyhow::Result<PolicySettings> {
         let settings = self.policy.defaults().with(self.parameters.iter().cloned());
         settings.map_err(|error| match error {

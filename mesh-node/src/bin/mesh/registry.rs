@@ -18,7 +18,7 @@ pub(super) async fn run(clock: Clock, args: &RegistryArgs) -> anyhow::Result<()>
     tracing::info!(%address, ttl = ?config.leases.ttl, "the registry listens");
     let epoch = identity::incarnation();
     let node = RegistryNode::new(clock, config.clone(), epoch, Log);
-    // A heartbeating agent keeps its connection, so each lease may hold one.
+    // Every agent keeps its connection between heartbeats, so each lease may hold one.
     let connections = config.max_leases.max(ServerLimits::default().connections);
     node.run::<TokioNet>(listener, open_files::server_limits(connections), stop.requested()).await;
     tracing::info!("stopped");

@@ -1,8 +1,8 @@
-//! Settings of the state machines as options.
+//! Makes options of the state machines' settings.
 //!
 //! A setting's name, sentence, bounds and default stand at its field in mesh-core and nowhere else.
-//! The JSON Schema of the type tells them, and here an option, an environment variable and a key of
-//! the settings file follow from it.
+//! The JSON Schema of the type tells them, and from it follow an option, an environment variable
+//! and a key of the settings file.
 
 use clap::builder::ValueParser;
 use clap::error::ErrorKind;
@@ -16,34 +16,36 @@ use schemars::generate::SchemaSettings;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-/// A group of settings that belong together.
-pub(crate) trait Group: JsonSchema + DeserializeOwned {
-    /// The table of a scenario that holds the group, and of the settings file as well.
+/// A group of settings that belong together: a settings type of mesh-core, with what its schema
+/// does not say about its options.
+pub(crate) trait SettingsGroup: JsonSchema + DeserializeOwned {
+    /// The table of scenarios that holds the group; settings files have it as well.
     const TABLE: Option<&'static str> = None;
-    /// Where the options stand in the help; among the others if there is none.
+    /// The heading above the options in the help; without one they stand among the command's
+    /// others.
     const HEADING: Option<&'static str> = None;
 
-    /// The option of the setting `name`, with underscores.
+    /// The name of the option for the setting `name`, with underscores.
     fn option(name: &str) -> String {
         name.to_owned()
     }
 
-    /// Another name of the option, which it had before.
+    /// The former name of the option, which is still taken.
     fn alias(_name: &str) -> Option<&'static str> {
         None
     }
 
-    /// The settings that don't go with others of the group.
+    /// The settings of the group that contradict each other.
     fn conflicts(&self) -> Vec<Conflict> {
         Vec::new()
     }
 }
 
-impl Group for AdmissionConfig {
+impl SettingsGroup for AdmissionConfig {
     const HEADING: Option<&'static str> = Some("Which requests it takes");
 }
 
-impl Group for DelegationConfig {
+impl SettingsGroup for DelegationConfig {
     const TABLE: Option<&'static str> = Some("delegation");
     const HEADING: Option<&'static str> = Some("How it delegates");
 
@@ -56,17 +58,17 @@ impl Group for DelegationConfig {
     }
 }
 
-impl Group for MembershipConfig {
+impl SettingsGroup for MembershipConfig {
     const TABLE: Option<&'static str> = Some("registry");
     const HEADING: Option<&'static str> = Some("How it uses the registry");
 
     fn option(name: &str) -> String {
-        // An agent has a `timeout` for requests, too.
+        // `timeout` is taken by the timeout of an agent's requests.
         if name == "timeout" { "registry_timeout".to_owned() } else { name.to_owned() }
     }
 }
 
-impl Group for RegistryConfig {
+impl SettingsGroup for RegistryConfig {
     const TABLE: Option<&'static str> = Some("registry");
 
     fn conflicts(&self) -> Vec<Conflict> {
@@ -74,7 +76,8 @@ impl Group for RegistryConfig {
     }
 }
 
-/// The keys of the tables that a settings file shares with scenarios: table, key, option.
+/// The keys of the tables that a settings file shares with scenarios: table, key and option of
+/// each.
 pub(crate) fn shared_keys() -> Vec<(&'static str, String, String)> {
     let mut keys = keys_of::<DelegationConfig>();
     keys.extend(keys_of::<RegistryConfig>());
@@ -82,17 +85,17 @@ pub(crate) fn shared_keys() -> Vec<(&'static str, String, String)> {
     keys
 }
 
-fn keys_of<G: Group>() -> Vec<(&'static str, String, String)> {
+fn keys_of<G: SettingsGroup>() -> Vec<(&'static str, String, String)> {
     let Some(table) = G::TABLE else { return Vec::new() };
     let settings = settings::<G>().into_iter();
     settings.map(|setting| (table, setting.name.clone(), G::option(&setting.name))).collect()
 }
 
-/// A group, flattened into the options of a command.
+/// A group of settings as options of a command, to be flattened into clap's arguments.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Settings<G>(pub(crate) G);
 
-impl<G: Group> Args for Settings<G> {
+impl<G: SettingsGroup> Args for Settings<G> {
     fn augment_args(command: Command) -> Command {
         let settings = settings::<G>();
         let own: Vec<String> = settings.iter().map(|setting| setting.name.clone()).collect();
@@ -108,13 +111,13 @@ impl<G: Group> Args for Settings<G> {
     }
 }
 
-impl<G: Group> FromArgMatches for Settings<G> {
+impl<G: SettingsGroup> FromArgMatches for Settings<G> {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
         let mut values = Map::new();
         for setting in settings::<G>() {
             let option = G::option(&setting.name);
             let value = match setting.kind {
-                Kind::Switch => Some(matches.get_flag(&option).into()),
+                SettingKind::Switch => Some(matches.get_flag(&option).into()),
                 _ => matches.get_one::<Value>(&option).cloned(),
             };
             values.extend(value.map(|value| (setting.name, value)));
@@ -136,18 +139,18 @@ impl<G: Group> FromArgMatches for Settings<G> {
     }
 }
 
-/// What a group's schema says of one setting.
+/// What the schema of a group says of one setting.
 #[derive(Debug)]
 struct Setting {
     name: String,
     sentence: String,
-    kind: Kind,
+    kind: SettingKind,
     default: Option<String>,
 }
 
 impl Setting {
-    /// Its option; `own` are the names of its group.
-    fn arg<G: Group>(self, own: &[String]) -> Arg {
+    /// The setting's option. `own` are the names of all settings of the group.
+    fn arg<G: SettingsGroup>(self, own: &[String]) -> Arg {
         let option = G::option(&self.name);
         let help = as_options::<G>(&self.sentence, |name| own.iter().any(|own| own == name));
         let arg = Arg::new(option.clone())
@@ -159,13 +162,13 @@ impl Setting {
             None => arg,
         };
         let value_name = match self.kind {
-            Kind::Switch => {
+            SettingKind::Switch => {
                 let parser = clap::builder::BoolishValueParser::new();
                 return arg.action(ArgAction::SetTrue).value_parser(parser);
             }
-            Kind::Duration => "TIME",
-            Kind::Whole { .. } | Kind::WholeOr { .. } => "N",
-            Kind::Number { .. } => "X",
+            SettingKind::Duration => "TIME",
+            SettingKind::Whole { .. } | SettingKind::WholeOr { .. } => "N",
+            SettingKind::Number { .. } => "X",
         };
         let kind = self.kind;
         let parser = ValueParser::new(move |text: &str| kind.read(text));
@@ -177,31 +180,23 @@ impl Setting {
     }
 }
 
-/// What a setting may be. Bounds are included.
+/// The values that a setting may have. Bounds are included.
 #[derive(Clone, Debug, PartialEq)]
-enum Kind {
-    /// More than nothing, and at most [`LONGEST`].
+enum SettingKind {
+    /// A duration: more than nothing, and at most [`LONGEST`].
     Duration,
-    Whole {
-        min: u64,
-        max: u64,
-    },
-    /// A whole number, or the word.
-    WholeOr {
-        word: String,
-        min: u64,
-        max: u64,
-    },
-    Number {
-        min: f64,
-        max: f64,
-    },
-    /// Off unless set.
+    /// A whole number.
+    Whole { min: u64, max: u64 },
+    /// A whole number or one word.
+    WholeOr { word: String, min: u64, max: u64 },
+    /// A number.
+    Number { min: f64, max: f64 },
+    /// A switch, which is off unless it is set.
     Switch,
 }
 
-impl Kind {
-    /// The kind that a schema describes; none if it is one that no option has.
+impl SettingKind {
+    /// The kind that a schema describes; `None` if no option can have it.
     fn of(schema: &Value) -> Option<Self> {
         if let Some(branches) = schema.get("anyOf").or(schema.get("oneOf")) {
             return Self::of_branches(branches.as_array()?);
@@ -221,7 +216,7 @@ impl Kind {
         Some(kind)
     }
 
-    /// A number or a word.
+    /// The kind of a schema with several branches: a number or a word.
     fn of_branches(branches: &[Value]) -> Option<Self> {
         let word = branches.iter().find_map(|schema| schema.get("const")?.as_str())?;
         match branches.iter().find_map(Self::of)? {
@@ -230,7 +225,7 @@ impl Kind {
         }
     }
 
-    /// The value that the text stands for, as the group reads it.
+    /// Parses a value and gives it in the form that serde reads for the group.
     fn read(&self, text: &str) -> Result<Value, String> {
         let whole = |min: u64, max: u64| {
             let number = text.parse().ok().filter(|number| (min..=max).contains(number));
@@ -264,14 +259,16 @@ impl Kind {
 /// The settings of a group, in the order of its fields.
 ///
 /// # Panics
-/// If a setting is of a kind that no option has: a mistake in its type, which any start shows.
-fn settings<G: Group>() -> Vec<Setting> {
+/// If a setting is of a kind that no option can have. That is a mistake in its type, which every
+/// start would show.
+fn settings<G: SettingsGroup>() -> Vec<Setting> {
     let generator =
         SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
     let schema = generator.into_generator().into_root_schema_for::<G>();
     let properties = schema.get("properties").and_then(Value::as_object);
     let setting = |(name, schema): (&String, &Value)| {
-        let kind = Kind::of(schema).unwrap_or_else(|| panic!("no option for {name}: {schema}"));
+        let kind =
+            SettingKind::of(schema).unwrap_or_else(|| panic!("no option for {name}: {schema}"));
         let sentence = schema.get("description").and_then(Value::as_str).unwrap_or_default();
         let default = match schema.get("default") {
             None | Some(Value::Null) => None,
@@ -283,9 +280,9 @@ fn settings<G: Group>() -> Vec<Setting> {
     properties.into_iter().flatten().map(setting).collect()
 }
 
-/// The text with settings, which have backticks in it, as they are named on the command line. What
-/// is no setting of this command just loses its backticks.
-fn as_options<G: Group>(text: &str, is_setting: impl Fn(&str) -> bool) -> String {
+/// Replaces the names of settings in a text, which stand in backticks, by their options. Backticks
+/// around anything else are dropped.
+fn as_options<G: SettingsGroup>(text: &str, is_setting: impl Fn(&str) -> bool) -> String {
     let mut written = String::new();
     for (number, part) in text.split('`').enumerate() {
         if number % 2 == 1 && is_setting(part) {

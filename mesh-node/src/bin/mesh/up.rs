@@ -15,42 +15,43 @@ use tokio::task::JoinSet;
 
 use super::args::{JobArgs, UpArgs};
 use super::log::Log;
-use super::orchestrate::{Agent, Mesh, delegate};
+use super::orchestrate::{ListedAgent, MeshClient, delegate};
 use super::{agent, identity};
 use crate::args::AgentSettings;
 
-/// Where the registry listens unless told.
+/// Where the registry listens unless the command line says otherwise.
 const REGISTRY: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8500);
-/// How long agents of this process may take to register.
+/// How long the agents of this process may take to register.
 const REGISTRATION: Duration = Duration::from_secs(10);
 
 /// Starts everything, delegates a first job, and serves until a signal comes.
 pub(super) async fn run(clock: Clock, args: &UpArgs) -> anyhow::Result<()> {
     let stop = Stop::listen()?;
     let (stopping, stopped) = watch::channel(false);
-    let mut running = Running { clock, stopped, agents: JoinSet::new(), names: BTreeSet::new() };
+    let mut local = LocalAgents { clock, stopped, agents: JoinSet::new(), names: BTreeSet::new() };
     let registry = listen(args.listen.as_deref()).await?;
     let address = TokioNet::local_addr(&registry)?.to_string();
     let node = RegistryNode::new(clock, args.leases.0.clone(), identity::incarnation(), Log);
-    // The agents take their leave of the registry, so it outlives them.
+    // Agents give up their leases when they end, so the registry must outlive them.
     let (agents_ended, ended) = watch::channel(false);
     let serving = tokio::spawn(async move {
         node.run::<TokioNet>(registry, ServerLimits::default(), signalled(ended)).await
     });
     print(&format!("registry      http://{address}/services\n"));
 
-    let mesh = Mesh::new(clock, &address);
+    let mesh = MeshClient::new(clock, &address);
     let others = usize::from(args.agents) - 1;
     for _ in 0..others {
-        running.start(&args.settings, &address).await?;
+        local.start(&args.settings, &address).await?;
     }
     mesh.await_agents(others, REGISTRATION).await?;
-    // The last one finds all others in its first list of peers.
-    let last = running.start(&args.settings, &address).await?;
+    // The last agent starts when all others are listed, so it finds them in its first list of
+    // peers.
+    let last = local.start(&args.settings, &address).await?;
     mesh.await_agents(others + 1, REGISTRATION).await?;
 
-    // By then each has sampled its CPU and memory once.
+    // After this time, each agent has sampled its CPU and memory once.
     tokio::time::sleep(args.settings.sample).await;
     let work = async {
         first_job(&mesh, &last, args).await;
@@ -68,23 +69,28 @@ pub(super) async fn run(clock: Clock, args: &UpArgs) -> anyhow::Result<()> {
         () = work => {}
     }
     let _ = stopping.send(true);
-    while running.agents.join_next().await.is_some() {}
+    while local.agents.join_next().await.is_some() {}
     let _ = agents_ended.send(true);
     serving.await?;
     print("stopped\n");
     Ok(())
 }
 
-/// The agents of this process.
-struct Running {
+/// The agents of this process, which all end when the process is told to stop.
+struct LocalAgents {
     clock: Clock,
     stopped: watch::Receiver<bool>,
     agents: JoinSet<()>,
     names: BTreeSet<String>,
 }
 
-impl Running {
-    async fn start(&mut self, settings: &AgentSettings, registry: &str) -> anyhow::Result<Agent> {
+impl LocalAgents {
+    /// Starts one more agent, on a free port and under a name that no other one here has.
+    async fn start(
+        &mut self,
+        settings: &AgentSettings,
+        registry: &str,
+    ) -> anyhow::Result<ListedAgent> {
         let seed = identity::seed();
         let mut rng = seed.child("identity").rng();
         let listener = identity::any_port(&mut rng).await?;
@@ -92,10 +98,10 @@ impl Running {
         let name = identity::name(Some(&self.names), &mut rng);
         self.names.insert(name.clone());
         print(&format!("{name:<13} http://{url}/rpc\n"));
-        let agent = Agent { name: name.clone(), url: url.clone() };
+        let agent = ListedAgent { name: name.clone(), url: url.clone() };
         let registry = registry.to_owned();
         let node =
-            agent::node(self.clock, settings, agent::Identity { name, url, registry, seed })?;
+            agent::node(self.clock, settings, agent::NewAgent { name, url, registry, seed })?;
         let stopped = signalled(self.stopped.clone());
         self.agents.spawn(async move {
             node.run(listener, stopped).await;
@@ -104,21 +110,22 @@ impl Running {
     }
 }
 
-async fn first_job(mesh: &Mesh, asked: &Agent, args: &UpArgs) {
+/// Delegates the first job and shows what came of it.
+async fn first_job(mesh: &MeshClient, entry: &ListedAgent, args: &UpArgs) {
     let job = JobArgs {
         text: args.text.clone(),
         timeout: args.settings.admission.0.default_timeout,
         demand: None,
         idempotent: false,
     };
-    match delegate(mesh, asked.clone(), &job).await {
+    match delegate(mesh, entry.clone(), &job).await {
         Ok(delegation) => print(&format!("\n{}", delegation.render(&job.text))),
-        // The mesh runs all the same: it is the command behind its agents that failed, perhaps.
+        // The mesh goes on: perhaps only the command behind its agents failed.
         Err(error) => say(&format!("\nerror: {error:#}")),
     }
 }
 
-/// The address asked for, or the usual one, or a free one if that is taken.
+/// Listens on the wanted address, or on the usual one, or on a free port if that is taken.
 async fn listen(wanted: Option<&str>) -> anyhow::Result<TcpListener> {
     if let Some(address) = wanted {
         return identity::bind(address).await;
@@ -132,7 +139,7 @@ async fn listen(wanted: Option<&str>) -> anyhow::Result<TcpListener> {
     }
 }
 
-/// Ready once the sender says so, or is gone.
+/// Ready once the sender says that it is over, or is gone.
 async fn signalled(mut receiver: watch::Receiver<bool>) {
     let _ = receiver.wait_for(|is_over| *is_over).await;
 }

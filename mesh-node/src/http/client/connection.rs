@@ -1,7 +1,8 @@
-//! One connection: its caller drives it during a call, its watcher looks after it between calls.
+//! One connection of the client. During an exchange the task that sends the request drives the
+//! connection; between exchanges a watcher task looks after it.
 //!
-//! With a task of its own that drives it, each call would wake that task and be woken by it several
-//! times over.
+//! A connection is not driven by a task of its own, as usual with hyper, because each exchange
+//! would have to wake that task and be woken by it several times.
 
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
@@ -18,56 +19,63 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
-use super::events::Events;
-use super::pool::{Pool, Slot};
-use super::{Answer, CallError};
+use super::pool::{ConnectionPool, ConnectionSlot};
+use super::waker::ConnectionWaker;
+use super::{Answer, HttpError};
 use crate::http::ClientLimits;
-use crate::http::read_body::{ReadError, next_piece, read_whole};
+use crate::http::read_body::{BodyReadError, next_piece, read_whole};
 
-/// An open connection. Dropping it closes the socket.
+/// An open connection. Dropping it closes the socket and ends its watcher.
 pub(super) struct Connection {
     sender: SendRequest<Full<Bytes>>,
-    /// hyper's side of it, which moves the bytes; `None` once it has ended.
-    protocol: Option<Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>>>,
-    events: Arc<Events>,
-    /// Wakes whoever `events` says.
+    /// hyper's half of the connection, which moves the bytes; `None` once it has ended.
+    driver: Option<Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>>>,
+    events: Arc<ConnectionWaker>,
+    /// The waker that the socket and hyper's channels get. It wakes whichever task `events` names.
     waker: Waker,
+    /// The task of [`watch`].
     watcher: AbortHandle,
-    pub(super) slot: Slot,
+    pub(super) slot: ConnectionSlot,
 }
 
 /// What became of a request that was handed to a connection.
 pub(super) enum Sent<T> {
+    /// It was sent and answered.
     Answered(T),
-    NotAtAll(Box<Request<Full<Bytes>>>, hyper::Error),
+    /// It was not sent, because the connection was closed; here it is again, with the reason.
+    NotSent(Box<Request<Full<Bytes>>>, hyper::Error),
 }
 
 impl Connection {
-    /// A connection over `stream`, and its watcher.
-    pub(super) async fn open<S>(stream: S, slot: Slot, limits: &ClientLimits) -> hyper::Result<Self>
+    /// Makes a connection of `stream`, and starts its watcher.
+    pub(super) async fn open<S>(
+        stream: S,
+        slot: ConnectionSlot,
+        limits: &ClientLimits,
+    ) -> hyper::Result<Self>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let (sender, protocol) = Builder::new()
+        let (sender, driver) = Builder::new()
             .max_header_size(limits.header_bytes)
             .handshake(TokioIo::new(stream))
             .await?;
-        let events = Arc::new(Events::default());
+        let events = Arc::new(ConnectionWaker::default());
         let watcher = tokio::spawn(watch(&slot, events.clone())).abort_handle();
-        let (protocol, waker) = (Some(Box::pin(protocol) as _), events.clone().into());
-        Ok(Self { sender, protocol, events, waker, watcher, slot })
+        let (driver, waker) = (Some(Box::pin(driver) as _), events.clone().into());
+        Ok(Self { sender, driver, events, waker, watcher, slot })
     }
 
-    /// Sends a request and reads the answer, whose body may have so many bytes. Unless this brings
-    /// an answer, the connection is of no more use.
+    /// Sends a request and reads the whole answer, whose body may have `body_limit` bytes. Unless
+    /// this brings an answer, the connection can't be used again.
     pub(super) async fn exchange(
         &mut self,
         request: Box<Request<Full<Bytes>>>,
         body_limit: usize,
-    ) -> Result<Sent<Answer>, CallError> {
+    ) -> Result<Sent<Answer>, HttpError> {
         let response = match self.send(request).await? {
             Sent::Answered(response) => response,
-            Sent::NotAtAll(request, error) => return Ok(Sent::NotAtAll(request, error)),
+            Sent::NotSent(request, error) => return Ok(Sent::NotSent(request, error)),
         };
         let (head, body) = response.into_parts();
         let mut body = pin!(read_whole(body, body_limit));
@@ -76,84 +84,86 @@ impl Connection {
                 let (status, headers) = (head.status, head.headers);
                 Ok(Sent::Answered(Answer { status, headers, body }))
             }
-            Err(error) => Err(CallError::of_body(error, body_limit)),
+            Err(error) => Err(HttpError::of_body(error, body_limit)),
         }
     }
 
-    /// Sends a request and reads the head of the answer.
+    /// Sends a request and reads the head of its answer.
     pub(super) async fn send(
         &mut self,
         request: Box<Request<Full<Bytes>>>,
-    ) -> Result<Sent<Response<Incoming>>, CallError> {
-        // Handing it over is an event, and no concern of the watcher's.
+    ) -> Result<Sent<Response<Incoming>>, HttpError> {
+        // Handing over the request wakes the waker. That event must not wake the watcher.
         self.events.hold();
         let mut response = pin!(self.sender.try_send_request(*request));
         match poll_fn(|cx| self.drive(cx, response.as_mut())).await {
             Ok(response) => Ok(Sent::Answered(response)),
             Err(mut error) => match error.take_message() {
-                Some(unsent) => Ok(Sent::NotAtAll(Box::new(unsent), error.into_error())),
-                None => Err(CallError::after_sending(error.into_error())),
+                Some(unsent) => Ok(Sent::NotSent(Box::new(unsent), error.into_error())),
+                None => Err(HttpError::after_sending(error.into_error())),
             },
         }
     }
 
-    /// The next piece of a body that came over this connection, of which so many bytes are allowed.
+    /// The next piece of a body that comes over this connection; it may have `limit` bytes.
     pub(super) async fn next_piece(
         &mut self,
         body: &mut Incoming,
         limit: usize,
-    ) -> Result<Option<Bytes>, ReadError> {
+    ) -> Result<Option<Bytes>, BodyReadError> {
         let mut piece = pin!(next_piece(body, limit));
         poll_fn(|cx| self.drive(cx, piece.as_mut())).await
     }
 
-    /// Polls what waits for something to come over this connection.
+    /// Polls a future that waits for bytes of this connection, and hyper's half, which moves them.
     fn drive<T>(
         &mut self,
         cx: &mut Context<'_>,
         mut waiting: Pin<&mut impl Future<Output = T>>,
     ) -> Poll<T> {
         self.events.hold();
-        // With the waker of the connection, for either may have to be polled after the other.
+        // Polled with the connection's own waker, because events of either future may require the
+        // other one to be polled.
         let events = self.waker.clone();
         let mut events = Context::from_waker(&events);
         if let Poll::Ready(done) = waiting.as_mut().poll(&mut events) {
             return Poll::Ready(done);
         }
-        self.poll_protocol();
+        self.poll_driver();
         let polled = waiting.poll(&mut events);
         if polled.is_pending() {
-            self.events.wake_caller(cx.waker());
+            self.events.wake_sender(cx.waker());
         }
         polled
     }
 
-    /// Whether it can take another request, now that the answer to the last one has been read. It
-    /// can't if the peer closes it, or answered before it had the whole request.
+    /// Whether the connection can take another request, once the last answer has been read. It
+    /// can't if the server closes it, or answered before it had the whole request.
     pub(super) fn is_reusable(&mut self) -> bool {
-        // Reading the body was an event. Now there is none left but those that are the watcher's.
+        // Events of reading the body are forgotten here. Those that come from now on are the
+        // watcher's.
         self.events.hold();
-        self.poll_protocol();
-        self.protocol.is_some() && self.sender.is_ready()
+        self.poll_driver();
+        self.driver.is_some() && self.sender.is_ready()
     }
 
-    /// From now on, until the next exchange, the watcher sees to it.
+    /// Leaves the connection to its watcher until the next exchange.
     pub(super) fn leave_to_watcher(&self) {
         self.events.wake_watcher();
     }
 
-    /// For the watcher: whether it is still open.
+    /// Whether an idle connection is still open. Called by the watcher.
     pub(super) fn is_open(&mut self) -> bool {
-        self.poll_protocol();
-        self.protocol.is_some()
+        self.poll_driver();
+        self.driver.is_some()
     }
 
-    /// Moves what can be moved without waiting.
-    fn poll_protocol(&mut self) {
-        let Some(protocol) = &mut self.protocol else { return };
-        if protocol.as_mut().poll(&mut Context::from_waker(&self.waker)).is_ready() {
-            // When dropped, it gives back a request that it has not begun to send.
-            self.protocol = None;
+    /// Lets hyper read and write what it can without waiting.
+    fn poll_driver(&mut self) {
+        let Some(driver) = &mut self.driver else { return };
+        if driver.as_mut().poll(&mut Context::from_waker(&self.waker)).is_ready() {
+            // Dropping hyper's half gives back a request that it has not begun to send.
+            self.driver = None;
         }
     }
 }
@@ -164,14 +174,15 @@ impl Drop for Connection {
     }
 }
 
-/// Has the pool look at a connection when something happens to it while it is idle, and when it
-/// may have been idle for too long.
-fn watch(slot: &Slot, events: Arc<Events>) -> impl Future<Output = ()> + use<> {
+/// The watcher of a connection: has the pool look at it when something happens to it while it is
+/// idle, and when it may have been idle for too long.
+fn watch(slot: &ConnectionSlot, events: Arc<ConnectionWaker>) -> impl Future<Output = ()> + use<> {
     let (pool, destination, id) = (slot.pool.clone(), slot.destination.clone(), slot.id);
-    let look = move || pool.upgrade().and_then(|pool: Arc<Pool>| pool.inspect(&destination, id));
+    let look =
+        move || pool.upgrade().and_then(|pool: Arc<ConnectionPool>| pool.inspect(&destination, id));
     async move {
         while let Some(patience) = look() {
-            // Either way it is time to look.
+            // After an event and after the time, the pool has to look.
             let _ = timeout(patience, events.woken()).await;
         }
     }

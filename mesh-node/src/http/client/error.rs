@@ -1,54 +1,54 @@
-//! Why a call failed, told apart by what the caller may do next.
+//! Why a request has no answer, told apart by what its sender may do next.
 
 use std::error::Error;
 use std::io;
 
-use crate::http::read_body::ReadError;
+use crate::http::read_body::BodyReadError;
 
-/// Why a call failed.
+/// Why an HTTP request has no answer.
 ///
-/// The question that matters is whether the peer may have done the work: see
-/// [`CallError::never_sent`].
+/// What matters to the sender is whether the server may have done what it was asked: see
+/// [`HttpError::never_sent`]. The messages fit after "failed to".
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum CallError {
-    /// The destination, path or method does not make a request.
+pub enum HttpError {
+    /// The destination or path does not make a valid request.
     #[error("make a request of {path:?} to {destination:?}: {reason}")]
     Invalid {
-        /// The destination that was given.
+        /// The destination as it was given.
         destination: String,
-        /// The path that was given.
+        /// The path as it was given.
         path: String,
-        /// What is wrong with them.
+        /// What is wrong with one of them.
         reason: String,
     },
-    /// No connection, or one that closed before the request was sent over it.
+    /// No connection could be opened, or it closed before the request was sent over it.
     #[error("connect to {destination}")]
     Connect {
-        /// Who was called.
+        /// The destination, `host:port`.
         destination: String,
-        /// What went wrong.
+        /// The operating system's reason, or hyper's.
         source: io::Error,
     },
     /// The destination has as many open connections as
     /// [`open_per_destination`](super::super::ClientLimits::open_per_destination) allows.
     #[error("open one more connection to {destination}: {limit} are open")]
     TooManyOpen {
-        /// Who was called.
+        /// The destination, `host:port`.
         destination: String,
-        /// The limit.
+        /// The most open connections that it may have.
         limit: usize,
     },
-    /// The call's time was over.
+    /// The timeout was over before the whole answer had come.
     #[error("{} within the timeout", if *sent { "get an answer" } else { "connect" })]
     Timeout {
-        /// Whether the request may have reached the peer.
+        /// Whether the request may have reached the server.
         sent: bool,
     },
-    /// The connection failed after the request was sent: the work may have been done.
+    /// The connection failed after the request was sent: the server may have carried it out.
     #[error("read the answer")]
     Broken(#[source] Box<dyn Error + Send + Sync>),
-    /// The answer's body is larger than the limit.
+    /// The body of the answer is larger than its limit.
     #[error("accept an answer of more than {limit} bytes")]
     TooLarge {
         /// The limit, in bytes.
@@ -59,9 +59,9 @@ pub enum CallError {
     BadResponse(#[source] hyper::Error),
 }
 
-impl CallError {
-    /// Whether the peer certainly has not seen the request, so that trying elsewhere can't repeat
-    /// work.
+impl HttpError {
+    /// Whether the server certainly has not seen the request, so that sending it elsewhere can't
+    /// repeat any work.
     pub fn never_sent(&self) -> bool {
         match self {
             Self::Invalid { .. } | Self::Connect { .. } | Self::TooManyOpen { .. } => true,
@@ -74,15 +74,15 @@ impl CallError {
         Self::Connect { destination: destination.into(), source }
     }
 
-    /// What it means that a body of so many bytes at most could not be read.
-    pub(super) fn of_body(error: ReadError, limit: usize) -> Self {
+    /// The error for a body that could not be read, whose limit is `limit` bytes.
+    pub(super) fn of_body(error: BodyReadError, limit: usize) -> Self {
         match error {
-            ReadError::TooLarge => Self::TooLarge { limit },
-            ReadError::Broken(error) => Self::Broken(error.into()),
+            BodyReadError::TooLarge => Self::TooLarge { limit },
+            BodyReadError::Broken(error) => Self::Broken(error.into()),
         }
     }
 
-    /// What hyper's error means for a request that was sent.
+    /// The error for a request that was sent before hyper failed.
     pub(super) fn after_sending(error: hyper::Error) -> Self {
         if error.is_parse() { Self::BadResponse(error) } else { Self::Broken(error.into()) }
     }

@@ -1,12 +1,12 @@
-//! The client: one call, one answer, one timeout, over connections that are kept open.
+//! The HTTP client: one request, one answer and one timeout, over connections that are kept open.
 
 mod connection;
 mod error;
-mod events;
 mod pool;
-mod streamed;
+mod streamed_answer;
 #[cfg(test)]
 mod tests;
+mod waker;
 
 use std::fmt::Display;
 use std::io;
@@ -22,133 +22,142 @@ use hyper::{HeaderMap, Method, Request, StatusCode, Uri};
 use tokio::time::timeout;
 
 use self::connection::{Connection, Sent};
-pub use self::error::CallError;
-use self::pool::Pool;
-pub use self::streamed::StreamedAnswer;
+pub use self::error::HttpError;
+use self::pool::ConnectionPool;
+pub use self::streamed_answer::StreamedAnswer;
 use super::ClientLimits;
 use crate::Net;
 
-/// How many connections a client has.
+/// How many connections a client has at one moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Connections {
-    /// All of them, including those being opened.
+pub struct ConnectionCounts {
+    /// All connections, including those that are being opened.
     pub open: usize,
-    /// Those that wait for a call.
+    /// Connections that wait for a request.
     pub idle: usize,
 }
 
-/// A peer's answer, whole.
+/// The whole answer to an HTTP request.
 #[derive(Clone, Debug)]
 pub struct Answer {
-    /// Its status.
+    /// The HTTP status.
     pub status: StatusCode,
-    /// Its header fields.
+    /// The header fields.
     pub headers: HeaderMap,
-    /// Its body.
+    /// The whole body.
     pub body: Bytes,
 }
 
 impl Answer {
-    /// The value of a header field, if it is there and plain text.
+    /// The value of a header field; `None` if it is missing or not plain text.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }
 }
 
-/// Calls peers over kept-alive connections. Clones share the connections.
+/// Sends HTTP requests to any number of destinations, and keeps their connections open for the next
+/// requests. Clones share the connections.
 ///
-/// A call never waits for a connection of another call: it takes an idle one or opens its own. One
-/// whose call failed, timed out or was dropped is closed, never used again.
+/// A request never waits for another one to give up its connection: it takes an idle one or opens
+/// its own. A connection whose request failed, timed out or was dropped is closed and never used
+/// again.
 #[derive(Clone)]
 pub struct Client<N> {
     net: N,
-    pool: Arc<Pool>,
+    pool: Arc<ConnectionPool>,
 }
 
 impl<N: Net> Client<N> {
-    /// A client without connections. Create it within the runtime whose clock it shall obey.
+    /// A client without connections. Create it inside the runtime whose clock it shall follow.
     pub fn new(net: N, limits: ClientLimits) -> Self {
-        Self { net, pool: Arc::new(Pool::new(limits)) }
+        Self { net, pool: Arc::new(ConnectionPool::new(limits)) }
     }
 
-    /// How many connections it has now.
-    pub fn connections(&self) -> Connections {
+    /// How many connections the client has now.
+    pub fn connections(&self) -> ConnectionCounts {
         self.pool.count()
     }
 
-    /// Sends one request to `destination` (`host:port`) and reads the whole answer. A body that is
+    /// Sends a request to `destination` (`host:port`) and reads the whole answer. A body that is
     /// not empty is sent as `application/json`.
     ///
     /// If a kept-alive connection turns out to be closed before the request was sent over it, the
-    /// call goes on with a new one, once. Nothing else is retried, also not a request that went out
-    /// over a connection which the peer was just closing: whether it was read can't be told, and only
-    /// the caller knows whether sending it again does harm. A call that fails late or times
-    /// out also closes the destination's idle connections that have not been used since it began.
+    /// request goes out again over a new one, once. Nothing else is repeated, not even a request
+    /// that went out over a connection which the server was just closing: nobody can tell whether
+    /// that was read, and only the caller knows whether sending it twice does harm.
+    ///
+    /// A request that is cut off or times out also closes the idle connections to its destination
+    /// that have not been used since it began: what broke its connection may have broken theirs.
     ///
     /// # Errors
-    /// See [`CallError`]; [`CallError::Timeout`] after `timeout`, which covers everything. A status
-    /// such as 404 or 503 is an answer, not an error.
-    pub async fn call(
+    /// See [`HttpError`]. [`HttpError::Timeout`] comes after `timeout`, which covers
+    /// everything from connecting to the last byte of the answer. A status such as 404 or 503 is an
+    /// answer, not an error.
+    pub async fn request(
         &self,
         destination: &str,
         method: Method,
         path: &str,
         body: Bytes,
         timeout: Duration,
-    ) -> Result<Answer, CallError> {
-        let request = request(destination, method, path, body)?;
+    ) -> Result<Answer, HttpError> {
+        let request = build_request(destination, method, path, body)?;
         let began = self.pool.now();
         let sent = AtomicBool::new(false);
-        // Pinned here, for it is large, and a timeout around it would be yet another copy.
+        // Pinned here, because it is large and the timeout around it would make another copy.
         let exchange = pin!(self.exchange(destination, request, &sent));
         let result = match tokio::time::timeout(timeout, exchange).await {
             Ok(result) => result,
-            Err(_) => Err(CallError::Timeout { sent: sent.load(Ordering::Relaxed) }),
+            Err(_) => Err(HttpError::Timeout { sent: sent.load(Ordering::Relaxed) }),
         };
-        if matches!(result, Err(CallError::Timeout { .. } | CallError::Broken(_))) {
-            self.pool.distrust(destination, began);
+        if matches!(result, Err(HttpError::Timeout { .. } | HttpError::Broken(_))) {
+            self.pool.drop_older(destination, began);
         }
         result
     }
 
+    /// The exchange over an idle connection, or over a new one if there is none or it was closed.
+    /// Sets `sent` as soon as the request may have reached the server.
     async fn exchange(
         &self,
         destination: &str,
         mut request: Box<Request<Full<Bytes>>>,
         sent: &AtomicBool,
-    ) -> Result<Answer, CallError> {
+    ) -> Result<Answer, HttpError> {
         if let Some(connection) = self.pool.take(destination) {
             match self.send(connection, request, sent).await? {
                 Sent::Answered(answer) => return Ok(answer),
-                Sent::NotAtAll(unsent, _) => request = unsent,
+                Sent::NotSent(unsent, _) => request = unsent,
             }
         }
-        // Boxed, for it is large and seldom needed, and every call would have to carry it.
-        Box::pin(self.exchange_anew(destination, request, sent)).await
+        // Boxed, because it is large and seldom needed, and every request would have to make room
+        // for it.
+        Box::pin(self.exchange_over_new(destination, request, sent)).await
     }
 
-    /// The exchange over a connection of its own.
-    async fn exchange_anew(
+    /// The exchange over a new connection.
+    async fn exchange_over_new(
         &self,
         destination: &str,
         request: Box<Request<Full<Bytes>>>,
         sent: &AtomicBool,
-    ) -> Result<Answer, CallError> {
+    ) -> Result<Answer, HttpError> {
         let connection = self.open(destination).await?;
         match self.send(connection, request, sent).await? {
             Sent::Answered(answer) => Ok(answer),
-            Sent::NotAtAll(_, error) => {
-                Err(CallError::connect(destination, io::Error::other(error)))
+            Sent::NotSent(_, error) => {
+                Err(HttpError::connect(destination, io::Error::other(error)))
             }
         }
     }
 
-    async fn open(&self, destination: &str) -> Result<Connection, CallError> {
+    /// Opens a connection, unless the destination has as many as it may have.
+    async fn open(&self, destination: &str) -> Result<Connection, HttpError> {
         let Some(slot) = self.pool.reserve(destination) else {
             let limit = self.pool.limits.open_per_destination.unwrap_or_default();
-            return Err(CallError::TooManyOpen { destination: destination.into(), limit });
+            return Err(HttpError::TooManyOpen { destination: destination.into(), limit });
         };
-        let failed = |error| CallError::connect(destination, error);
+        let failed = |error| HttpError::connect(destination, error);
         let limit = self.pool.limits.connect;
         let stream = timeout(limit, self.net.connect(destination))
             .await
@@ -159,31 +168,34 @@ impl<N: Net> Client<N> {
             .map_err(|error| failed(io::Error::other(error)))
     }
 
+    /// Sends the request over this connection, which goes back to the pool if it can take another
+    /// one.
     async fn send(
         &self,
         mut connection: Connection,
         request: Box<Request<Full<Bytes>>>,
         sent: &AtomicBool,
-    ) -> Result<Sent<Answer>, CallError> {
+    ) -> Result<Sent<Answer>, HttpError> {
         sent.store(true, Ordering::Relaxed);
         let result = connection.exchange(request, self.pool.limits.body_bytes).await?;
         match &result {
             Sent::Answered(_) if connection.is_reusable() => self.pool.put(connection),
             Sent::Answered(_) => {}
-            Sent::NotAtAll(..) => sent.store(false, Ordering::Relaxed),
+            Sent::NotSent(..) => sent.store(false, Ordering::Relaxed),
         }
         Ok(result)
     }
 }
 
-/// Boxed, for it is large and passes through several futures, which all would have room for it.
-fn request(
+/// Makes a request. It is boxed, because it is large and passes through several futures, each of
+/// which would have to make room for it.
+fn build_request(
     destination: &str,
     method: Method,
     path: &str,
     body: Bytes,
-) -> Result<Box<Request<Full<Bytes>>>, CallError> {
-    let invalid = |reason: &dyn Display| CallError::Invalid {
+) -> Result<Box<Request<Full<Bytes>>>, HttpError> {
+    let invalid = |reason: &dyn Display| HttpError::Invalid {
         destination: destination.into(),
         path: path.into(),
         reason: reason.to_string(),
@@ -194,7 +206,7 @@ fn request(
     let uri = Uri::try_from(path).map_err(|error| invalid(&error))?;
     let host = HeaderValue::from_str(destination).map_err(|error| invalid(&error))?;
     let is_empty = body.is_empty();
-    // A builder would move it once more with each field.
+    // Filled in place: a builder would move the request once more with each field.
     let mut request = Box::new(Request::new(Full::new(body)));
     *request.method_mut() = method;
     *request.uri_mut() = uri;

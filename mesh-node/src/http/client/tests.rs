@@ -1,4 +1,4 @@
-//! What needs a network whose every byte is under the test's control.
+//! Tests that need a network whose every byte is under their control.
 
 use std::future::poll_fn;
 use std::net::SocketAddr;
@@ -10,11 +10,12 @@ use tokio::sync::mpsc;
 
 use super::*;
 
-/// Connects to whoever holds the receiver, in memory: bytes and closing are seen at once.
+/// A network in memory. The holder of the receiver gets the other end of each connection, and both
+/// ends see bytes and closing at once.
 #[derive(Clone)]
-struct Memory(mpsc::UnboundedSender<DuplexStream>);
+struct MemoryNet(mpsc::UnboundedSender<DuplexStream>);
 
-impl Net for Memory {
+impl Net for MemoryNet {
     type Stream = DuplexStream;
     type Listener = ();
 
@@ -46,7 +47,7 @@ async fn accept(accepts: &mut Accepts) -> DuplexStream {
     next.expect("a connection in time").expect("a connection")
 }
 
-/// Reads one request, says how many bytes it had, and keeps the connection open.
+/// Reads one request, answers how many bytes it had, and keeps the connection open.
 async fn answer(stream: &mut DuplexStream) {
     let mut request = [0; 1024];
     let bytes = stream.read(&mut request).await.expect("a request");
@@ -62,9 +63,9 @@ async fn serve_one(accepts: &mut Accepts) -> DuplexStream {
     stream
 }
 
-fn client() -> (Client<Memory>, Accepts) {
+fn client() -> (Client<MemoryNet>, Accepts) {
     let (connects, accepts) = mpsc::unbounded_channel();
-    (Client::new(Memory(connects), ClientLimits::default()), accepts)
+    (Client::new(MemoryNet(connects), ClientLimits::default()), accepts)
 }
 
 /// Polls once.
@@ -72,26 +73,27 @@ async fn is_pending(mut future: Pin<&mut impl Future>) -> bool {
     poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx).is_pending())).await
 }
 
-async fn call(client: &Client<Memory>) -> Result<(StatusCode, Bytes), CallError> {
+async fn post(client: &Client<MemoryNet>) -> Result<(StatusCode, Bytes), HttpError> {
     let limit = Duration::from_secs(5);
-    let answer = client.call("peer:1", Method::POST, "/", Bytes::from_static(b"{}"), limit).await?;
+    let answer =
+        client.request("server:1", Method::POST, "/", Bytes::from_static(b"{}"), limit).await?;
     Ok((answer.status, answer.body))
 }
 
 #[tokio::test]
 async fn a_request_that_a_closed_connection_hands_back_goes_over_a_new_one() {
     let (client, mut accepts) = client();
-    let (first, stream) = tokio::join!(call(&client), serve_one(&mut accepts));
+    let (first, stream) = tokio::join!(post(&client), serve_one(&mut accepts));
     let first = first.expect("an answer");
-    assert_eq!(client.connections(), Connections { open: 1, idle: 1 });
+    assert_eq!(client.connections(), ConnectionCounts { open: 1, idle: 1 });
 
     // No await between these two: the client picks the connection before it can see the end.
     drop(stream);
-    let mut second = pin!(call(&client));
+    let mut second = pin!(post(&client));
     assert!(is_pending(second.as_mut()).await);
     let (second, stream) = tokio::join!(second, serve_one(&mut accepts));
     assert_eq!(second.expect("an answer"), first);
-    assert_eq!(client.connections(), Connections { open: 1, idle: 1 });
+    assert_eq!(client.connections(), ConnectionCounts { open: 1, idle: 1 });
     drop(stream);
 }
 
@@ -99,11 +101,11 @@ async fn a_request_that_a_closed_connection_hands_back_goes_over_a_new_one() {
 async fn a_new_connection_that_closes_unused_was_never_sent() {
     let (client, mut accepts) = client();
     let close = async { drop(accept(&mut accepts).await) };
-    let (result, ()) = tokio::join!(call(&client), close);
+    let (result, ()) = tokio::join!(post(&client), close);
     let error = result.expect_err("closed");
-    assert!(matches!(error, CallError::Connect { .. }), "{error:?}");
+    assert!(matches!(error, HttpError::Connect { .. }), "{error:?}");
     assert!(error.never_sent());
-    assert_eq!(client.connections(), Connections::default());
+    assert_eq!(client.connections(), ConnectionCounts::default());
 }
 
 #[tokio::test(start_paused = true)]
@@ -111,38 +113,38 @@ async fn an_early_answer_to_a_request_that_is_still_being_sent_ends_the_connecti
     let (client, mut accepts) = client();
     let body = Bytes::from(vec![b' '; 1 << 20]);
     let limit = Duration::from_secs(5);
-    let call = client.call("peer:1", Method::POST, "/", body, limit);
-    let (result, mut stream) = tokio::join!(call, serve_one(&mut accepts));
+    let request = client.request("server:1", Method::POST, "/", body, limit);
+    let (result, mut stream) = tokio::join!(request, serve_one(&mut accepts));
     assert_eq!(result.expect("an answer").status, StatusCode::OK);
-    assert_eq!(client.connections(), Connections::default());
+    assert_eq!(client.connections(), ConnectionCounts::default());
     let mut rest = Vec::new();
     let end = timeout(limit, stream.read_to_end(&mut rest)).await;
     end.expect("the connection is closed").expect("and not reset");
-    assert!(rest.len() < 1 << 20, "nobody sends on once the call has ended");
+    assert!(rest.len() < 1 << 20, "nobody sends on once the request has ended");
 }
 
 #[tokio::test]
-async fn an_idle_connection_that_the_peer_closes_is_forgotten_without_a_call() {
+async fn an_idle_connection_that_the_server_closes_is_forgotten_without_a_request() {
     let (client, mut accepts) = client();
     let serve_two = async {
         let mut stream = serve_one(&mut accepts).await;
         answer(&mut stream).await;
     };
-    let calls = async {
-        call(&client).await.expect("an answer");
-        call(&client).await.expect("another over the same connection");
-        while client.connections() != Connections::default() {
+    let requests = async {
+        post(&client).await.expect("an answer");
+        post(&client).await.expect("another over the same connection");
+        while client.connections() != ConnectionCounts::default() {
             tokio::task::yield_now().await;
         }
     };
-    let both = async { tokio::join!(calls, serve_two) };
+    let both = async { tokio::join!(requests, serve_two) };
     timeout(Duration::from_secs(5), both).await.expect("the end is seen");
 }
 
 #[tokio::test]
-async fn a_call_that_is_dropped_half_way_closes_its_connection() {
+async fn a_request_that_is_dropped_half_way_closes_its_connection() {
     let (client, mut accepts) = client();
-    let (first, mut stream) = tokio::join!(call(&client), serve_one(&mut accepts));
+    let (first, mut stream) = tokio::join!(post(&client), serve_one(&mut accepts));
     first.expect("an answer");
     let read_all = async {
         let mut request = Vec::new();
@@ -150,14 +152,14 @@ async fn a_call_that_is_dropped_half_way_closes_its_connection() {
         end.expect("the connection is closed").expect("and not reset");
         request
     };
-    let half_a_call = async {
-        let mut second = pin!(call(&client));
+    let half_a_request = async {
+        let mut second = pin!(post(&client));
         assert!(is_pending(second.as_mut()).await);
-        assert_eq!(client.connections(), Connections { open: 1, idle: 0 });
+        assert_eq!(client.connections(), ConnectionCounts { open: 1, idle: 0 });
     };
-    let (request, ()) = tokio::join!(read_all, half_a_call);
+    let (request, ()) = tokio::join!(read_all, half_a_request);
     assert!(request.starts_with(b"POST / HTTP/1.1\r\n"), "it was being made");
-    assert_eq!(client.connections(), Connections::default());
+    assert_eq!(client.connections(), ConnectionCounts::default());
 }
 
 /// Answers every request with its own body, in pieces and as chunks.
@@ -199,23 +201,24 @@ async fn no_event_is_lost_between_threads() {
             tokio::spawn(echo_in_pieces(stream));
         }
     });
-    let callers = (0..4_u8).map(|caller| {
+    let senders = (0..4_u8).map(|sender| {
         let client = client.clone();
         tokio::spawn(async move {
             let limit = Duration::from_secs(20);
             // From a few bytes to more than the stream has room for, which waits on both sides.
             for length in (0..100).map(|round| 1 + round % 10 * (1 << 14)) {
-                let body = Bytes::from(vec![b'0' + caller; length]);
-                let answer = client.call("peer:1", Method::POST, "/", body.clone(), limit).await;
+                let body = Bytes::from(vec![b'0' + sender; length]);
+                let answer =
+                    client.request("server:1", Method::POST, "/", body.clone(), limit).await;
                 assert_eq!(answer.expect("an answer").body, body);
             }
         })
     });
-    for caller in callers.collect::<Vec<_>>() {
-        caller.await.expect("all answers");
+    for sender in senders.collect::<Vec<_>>() {
+        sender.await.expect("all answers");
     }
     let connections = client.connections();
-    assert_eq!(connections.idle, connections.open, "no call is left");
+    assert_eq!(connections.idle, connections.open, "no request is left");
     assert!((1..=4).contains(&connections.open), "they were used again: {connections:?}");
     server.abort();
 }

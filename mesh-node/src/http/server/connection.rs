@@ -1,4 +1,4 @@
-//! One connection: hyper drives it, a watchdog times it.
+//! One connection of the server: hyper drives it, a watchdog times each of its phases.
 
 use std::convert::Infallible;
 use std::future::poll_fn;
@@ -20,17 +20,17 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
-use super::presence::Opening;
+use super::client_presence::FirstBytes;
 use super::sent_body::SentBody;
-use super::watched::{Phase, Progress, Watched};
+use super::watched_stream::{Phase, PhaseTracker, WatchedStream};
 use crate::http::limits::FREE_HEADER_COUNT;
-use crate::http::read_body::{ReadError, read_whole};
-use crate::http::{Body, Handler, Head, Request, Response, ServerLimits};
+use crate::http::read_body::{BodyReadError, read_whole};
+use crate::http::{Handler, Head, Request, Response, ResponseBody, ServerLimits};
 
 /// Serves one connection to its end.
 pub(super) async fn serve<S, H>(
     stream: S,
-    peer: SocketAddr,
+    client: SocketAddr,
     handler: H,
     limits: Arc<ServerLimits>,
     stopping: watch::Receiver<bool>,
@@ -38,78 +38,79 @@ pub(super) async fn serve<S, H>(
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     H: Handler,
 {
-    let progress = Progress::default();
-    let io = TokioIo::new(Watched::new(stream, progress.clone(), limits.half_closed));
+    let progress = PhaseTracker::default();
+    let io = TokioIo::new(WatchedStream::new(stream, progress.clone(), limits.half_closed));
     let (handler, limits, watched) = (&handler, &*limits, &progress);
     let service = service_fn(move |request| {
-        watched.enter(Phase::Receiving);
-        async move { Ok::<_, Infallible>(respond(handler, request, peer, limits, watched).await) }
+        watched.enter(Phase::ReadingBody);
+        async move { Ok::<_, Infallible>(respond(handler, request, client, limits, watched).await) }
     });
     let mut connection = protocol(limits).serve_connection(io, service);
     let end = drive(&mut connection, &progress, limits, stopping).await;
-    tracing::trace!(%peer, ?end, "connection ended");
+    tracing::trace!(%client, ?end, "connection ended");
     let parts = connection.into_parts();
     let mut stream = parts.io.into_inner();
-    let opening = stream.opening();
-    note(opening, peer);
-    // The beginning of a request that came along with the one before: nobody has seen it pass.
-    let has_begun = !parts.read_buf.is_empty();
+    let first_bytes = stream.first_bytes();
+    log_other_protocol(first_bytes, client);
+    // hyper has read the beginning of another request, together with the one before it. The stream
+    // did not see those bytes pass, so the phase is still `Idle`.
+    let has_unread = !parts.read_buf.is_empty();
     match end {
-        End::Refused if opening == Opening::Http2 => {
+        End::Refused if first_bytes == FirstBytes::Http2 => {
             let status = StatusCode::HTTP_VERSION_NOT_SUPPORTED;
             let answer = Response::error(status, "this server speaks HTTP/1.1, not HTTP/2");
-            say_last(&mut stream, answer.to_last_bytes(), limits).await;
+            write_last_answer(&mut stream, answer.to_last_bytes(), limits).await;
         }
         End::Refused => linger(&mut stream, limits.linger).await,
-        End::Expired(phase) if phase == Phase::Head || (phase == Phase::Idle && has_begun) => {
+        End::Expired(phase) if phase == Phase::Head || (phase == Phase::Idle && has_unread) => {
             let answer = Response::error(
                 StatusCode::REQUEST_TIMEOUT,
                 &format!("headers took longer than {:?}", limits.header_read),
             );
-            say_last(&mut stream, answer.to_last_bytes(), limits).await;
+            write_last_answer(&mut stream, answer.to_last_bytes(), limits).await;
         }
         End::Expired(_) | End::Closed => {}
     }
 }
 
-/// One request from its head to its answer.
+/// Handles one request: reads it, has it answered, and tells the connection's phases.
 async fn respond<H: Handler>(
     handler: &H,
     request: hyper::Request<Incoming>,
-    peer: SocketAddr,
+    client: SocketAddr,
     limits: &ServerLimits,
-    progress: &Progress,
+    progress: &PhaseTracker,
 ) -> hyper::Response<SentBody> {
-    let is_old = request.version() < Version::HTTP_11;
+    let is_http_1_0 = request.version() < Version::HTTP_11;
     let is_head = request.method() == Method::HEAD;
-    let answer = match receive(handler, request, peer, limits).await {
+    let answer = match read_request(handler, request, client, limits).await {
         Ok(request) => {
-            progress.enter(if is_old { Phase::HandlingOld } else { Phase::Handling });
+            progress.enter(if is_http_1_0 { Phase::HandlingHttp10 } else { Phase::Handling });
             if !limits.half_closed {
-                // The stream is looked at before the handler begins: nothing is begun for a client
-                // whose goodbye came along with its request.
-                pass().await;
+                // Yields once, so that the connection looks at its stream before the handler
+                // begins: no request is begun whose client left right after sending it.
+                yield_once().await;
             }
             handler.handle(request).await
         }
-        Err(Refusal { answer, body_is_unread: false }) => *answer,
-        Err(Refusal { answer, body_is_unread: true }) => {
-            return sent(*answer, Phase::Refusing, progress);
+        Err(RefusedRequest { answer, body_is_unread: false }) => *answer,
+        Err(RefusedRequest { answer, body_is_unread: true }) => {
+            return to_hyper(*answer, Phase::Refusing, progress);
         }
     };
-    let is_stream = matches!(answer.body, Body::Stream(_)) && !is_head;
-    sent(answer, if is_stream { Phase::Streaming } else { Phase::Writing }, progress)
+    let is_stream = matches!(answer.body, ResponseBody::Stream(_)) && !is_head;
+    to_hyper(answer, if is_stream { Phase::Streaming } else { Phase::Writing }, progress)
 }
 
-/// An answer on its way, which the connection writes in this phase.
-fn sent(answer: Response, phase: Phase, progress: &Progress) -> hyper::Response<SentBody> {
+/// Turns an answer into hyper's response, which the connection writes in `phase`.
+fn to_hyper(answer: Response, phase: Phase, progress: &PhaseTracker) -> hyper::Response<SentBody> {
     progress.enter(phase);
     let (head, body) = answer.into_parts(phase == Phase::Refusing);
     head.map(|()| SentBody::new(body, progress))
 }
 
-/// Lets the connection see to its stream, and goes on at once.
-async fn pass() {
+/// Lets the connection poll its stream once, and goes on at once.
+async fn yield_once() {
     let mut passed = false;
     poll_fn(|cx| {
         if std::mem::replace(&mut passed, true) {
@@ -121,24 +122,24 @@ async fn pass() {
     .await;
 }
 
-/// Tells of a client that takes this for another kind of server. At first aloud: after that it is
-/// no news, and a scanner shall not fill the log.
-fn note(opening: Opening, peer: SocketAddr) {
-    static SAID: AtomicBool = AtomicBool::new(false);
-    let what = match opening {
-        Opening::Usual => return,
-        Opening::Tls => "a client speaks TLS to this port, which is plain HTTP: use http://",
-        Opening::Http2 => "a client speaks HTTP/2 to this port, which is HTTP/1.1",
+/// Logs that a client speaks another protocol. Aloud only the first time: a port scanner must not
+/// fill the log.
+fn log_other_protocol(first_bytes: FirstBytes, client: SocketAddr) {
+    static LOGGED: AtomicBool = AtomicBool::new(false);
+    let what = match first_bytes {
+        FirstBytes::Usual => return,
+        FirstBytes::Tls => "a client speaks TLS to this port, which is plain HTTP: use http://",
+        FirstBytes::Http2 => "a client speaks HTTP/2 to this port, which is HTTP/1.1",
     };
-    if SAID.swap(true, Ordering::Relaxed) {
-        tracing::debug!(%peer, "{what}");
+    if LOGGED.swap(true, Ordering::Relaxed) {
+        tracing::debug!(%client, "{what}");
     } else {
-        tracing::warn!(%peer, "{what}");
+        tracing::warn!(%client, "{what}");
     }
 }
 
-/// Answers a connection that is one too many. The answer waits for a first byte, because a client
-/// that is answered before it has asked sees a broken connection, not an answer.
+/// Answers 503 to a connection beyond the limit. Waits for its first byte, because a client that is
+/// answered before it has sent anything sees a broken connection and not an answer.
 pub(super) async fn refuse<S>(mut stream: S, limits: Arc<ServerLimits>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
@@ -147,15 +148,15 @@ where
     if matches!(timeout(limits.linger, stream.read(&mut first)).await, Ok(Ok(1))) {
         let answer =
             Response::error(StatusCode::SERVICE_UNAVAILABLE, "too many connections are open");
-        say_last(&mut stream, answer.to_last_bytes(), &limits).await;
+        write_last_answer(&mut stream, answer.to_last_bytes(), &limits).await;
     }
 }
 
-/// hyper's share of the limits. Its own header timer is off: it also runs between requests, and
-/// so can't tell an idle client from a slow one.
+/// hyper's settings. Its own timer for headers is off, because it also runs between requests and so
+/// can't tell an idle client from a slow one.
 fn protocol(limits: &ServerLimits) -> http1::Builder {
     let mut builder = http1::Builder::new();
-    // That a client has left is seen by `Watched`, which also sees when it has not.
+    // hyper would take a client that closes its sending half for gone. `WatchedStream` finds out.
     builder
         .half_close(true)
         .auto_date_header(false)
@@ -170,18 +171,18 @@ fn protocol(limits: &ServerLimits) -> http1::Builder {
 /// How a connection ended.
 #[derive(Clone, Copy, Debug)]
 enum End {
-    /// After an answer to a request that was not read to its end.
+    /// After the answer to a request that was not read to its end.
     Refused,
-    /// It stayed too long in this phase.
+    /// The connection stayed in this phase for longer than it may.
     Expired(Phase),
     /// Either side hung up, or the socket failed.
     Closed,
 }
 
-/// Polls the connection and, after each poll, its watchdog; passes on the call to stop.
+/// Polls the connection and, after each poll, its watchdog. Passes the order to stop on to hyper.
 async fn drive<I, S>(
     connection: &mut http1::Connection<I, S>,
-    progress: &Progress,
+    progress: &PhaseTracker,
     limits: &ServerLimits,
     mut stopping: watch::Receiver<bool>,
 ) -> End
@@ -190,7 +191,7 @@ where
     S: HttpService<Incoming, ResBody = SentBody, Error = Infallible>,
 {
     let mut watchdog = pin!(sleep(Duration::ZERO));
-    let mut stay = None;
+    let mut entered = None;
     let mut stopped = false;
     loop {
         let end = poll_fn(|cx| {
@@ -199,8 +200,8 @@ where
             }
             let (phase, number) = progress.get();
             let Some(limit) = phase.limit(limits) else { return Poll::Pending };
-            if stay != Some(number) {
-                stay = Some(number);
+            if entered != Some(number) {
+                entered = Some(number);
                 watchdog.set(sleep(limit));
             }
             watchdog.as_mut().poll(cx).map(|()| End::Expired(phase))
@@ -216,49 +217,51 @@ where
     }
 }
 
-fn end_of(result: &hyper::Result<()>, progress: &Progress) -> End {
-    // hyper has answered what it could not parse: 400 or 431.
+/// How a connection ended that hyper is done with.
+fn end_of(result: &hyper::Result<()>, progress: &PhaseTracker) -> End {
+    // What hyper could not parse it has answered itself: 400 or 431.
     let unparsed = result.as_ref().is_err_and(hyper::Error::is_parse);
     if unparsed || progress.get().0 == Phase::Refusing { End::Refused } else { End::Closed }
 }
 
-/// The answer to a request that the handler does not get.
-struct Refusal {
+/// A request that the handler does not get, with its answer.
+struct RefusedRequest {
     answer: Box<Response>,
-    /// Some of the request may be on its way: no other can follow it on this connection.
+    /// Some of the body may still be on its way, so no other request can follow on this connection.
     body_is_unread: bool,
 }
 
 /// Reads the whole request, if the handler admits it.
-async fn receive<H: Handler>(
+async fn read_request<H: Handler>(
     handler: &H,
     request: hyper::Request<Incoming>,
-    peer: SocketAddr,
+    client: SocketAddr,
     limits: &ServerLimits,
-) -> Result<Request, Refusal> {
+) -> Result<Request, RefusedRequest> {
     let (parts, body) = request.into_parts();
-    let head = Head { method: parts.method, uri: parts.uri, headers: parts.headers, peer };
+    let head = Head { method: parts.method, uri: parts.uri, headers: parts.headers, client };
     let is_empty = body.is_end_stream();
-    let refusal = |answer| Refusal { answer, body_is_unread: !is_empty };
+    let refusal = |answer| RefusedRequest { answer, body_is_unread: !is_empty };
     let body_bytes = handler.admit(&head).map_err(refusal)?.unwrap_or(limits.body_bytes);
     let body = match is_empty {
         true => Bytes::new(),
-        false => receive_body(body, body_bytes, limits).await.map_err(refusal)?,
+        false => read_request_body(body, body_bytes, limits).await.map_err(refusal)?,
     };
     Ok(Request { head, body })
 }
 
-async fn receive_body(
+/// Reads the body, or gives the answer to a body that is too large, too slow or malformed.
+async fn read_request_body(
     body: Incoming,
     most_bytes: usize,
     limits: &ServerLimits,
 ) -> Result<Bytes, Box<Response>> {
     let (status, reason) = match timeout(limits.body_read, read_whole(body, most_bytes)).await {
-        Ok(Ok(whole)) => return Ok(detached(whole)),
-        Ok(Err(ReadError::TooLarge)) => {
+        Ok(Ok(whole)) => return Ok(copy_if_small(whole)),
+        Ok(Err(BodyReadError::TooLarge)) => {
             (StatusCode::PAYLOAD_TOO_LARGE, format!("body larger than {most_bytes} bytes"))
         }
-        Ok(Err(ReadError::Broken(_))) => {
+        Ok(Err(BodyReadError::Broken(_))) => {
             (StatusCode::BAD_REQUEST, "body is cut off or malformed".to_owned())
         }
         Err(_) => {
@@ -269,15 +272,15 @@ async fn receive_body(
     Err(Box::new(Response::error(status, &reason)))
 }
 
-/// A small body apart from the buffer that hyper has read it into. As long as a part of that is in
-/// use, hyper allocates another, which costs more than the copy.
-fn detached(body: Bytes) -> Bytes {
+/// Copies a small body out of the buffer that hyper has read it into. As long as a part of that
+/// buffer is in use, hyper allocates another one, which costs more than the copy.
+fn copy_if_small(body: Bytes) -> Bytes {
     const SMALL: usize = 1 << 10;
     if body.len() <= SMALL { Bytes::copy_from_slice(&body) } else { body }
 }
 
-/// Writes an answer past hyper, which is done with this connection, and closes it.
-async fn say_last<S>(stream: &mut S, answer: Vec<u8>, limits: &ServerLimits)
+/// Writes an answer directly to the stream, after hyper is done with the connection, and closes it.
+async fn write_last_answer<S>(stream: &mut S, answer: Vec<u8>, limits: &ServerLimits)
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -286,8 +289,8 @@ where
     }
 }
 
-/// Closes the sending half and reads what still arrives, until the client closes too: see
-/// [`ServerLimits::linger`]. Errors are the client's way of leaving.
+/// Closes the sending half and reads what still arrives until the client closes too: see
+/// [`ServerLimits::linger`]. Errors are ignored, because they only mean that the client has left.
 async fn linger<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S, limit: Duration) {
     let _ = timeout(limit, async {
         let _ = stream.shutdown().await;

@@ -1,9 +1,10 @@
-//! The server: accepts connections up to a cap, serves each in a task, and drains on shutdown.
+//! The HTTP server: accepts connections up to a limit, serves each in a task of its own, and lets
+//! requests under way finish when it is shut down.
 
+mod client_presence;
 mod connection;
-mod presence;
 mod sent_body;
-mod watched;
+mod watched_stream;
 
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -16,24 +17,24 @@ use tokio::task::{JoinError, JoinSet};
 use super::{Handler, ServerLimits};
 use crate::Net;
 
-/// What a server did between start and stop.
+/// What a server did between its start and its end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Served {
     /// Connections that were served.
     pub connections: u64,
-    /// Connections beyond the cap, whether answered 503 or just closed.
+    /// Connections beyond the limit, whether they were answered 503 or just closed.
     pub refused: u64,
-    /// Connections whose request was still in flight when the drain time was over.
+    /// Connections whose request was still under way when the drain time was over.
     pub cut_off: u64,
-    /// Connections on which a handler panicked. The client of such a one sees it break.
+    /// Connections on which a handler panicked. Their clients saw them break.
     pub panicked: u64,
 }
 
 /// Serves `handler` on `listener` until `shutdown` is ready.
 ///
-/// It then stops listening, closes idle connections, and waits up to
-/// [`drain`](ServerLimits::drain) for the answers in flight before it drops the rest. Dropping this
-/// future instead drops every connection with it.
+/// The server then stops listening, closes idle connections, and waits up to
+/// [`drain`](ServerLimits::drain) for the requests under way before it drops the rest. Dropping
+/// this future instead drops all connections at once.
 pub async fn serve<N: Net, H: Handler>(
     listener: N::Listener,
     handler: H,
@@ -60,30 +61,35 @@ pub async fn serve<N: Net, H: Handler>(
             Some(ended) = server.tasks.join_next() => server.note_end(ended),
             Some(_) = server.refusals.join_next() => {}
             accepted = N::accept(&listener) => match accepted {
-                Ok((stream, peer)) => server.admit(stream, peer),
+                Ok((stream, client)) => server.admit(stream, client),
                 Err(error) => pause_after(&error).await,
             },
         }
     }
     drop(listener);
-    // No receiver is left if no connection is open.
+    // A failed send is no error: without open connections there is no receiver.
     let _ = stop.send(true);
     server.drain(drain).await
 }
 
+/// A server that runs.
 struct Server<H> {
     handler: H,
     limits: Arc<ServerLimits>,
     stopping: watch::Receiver<bool>,
+    /// One task per connection that is served.
     tasks: JoinSet<()>,
+    /// One task per connection that is being answered 503.
     refusals: JoinSet<()>,
-    /// The latest connection was refused. Said once: a flood shall not fill the log.
+    /// The latest connection was refused. Kept so that a flood is logged once and does not fill the
+    /// log.
     is_full: bool,
     served: Served,
 }
 
 impl<H: Handler> Server<H> {
-    fn admit<S>(&mut self, stream: S, peer: SocketAddr)
+    /// Serves a connection, or refuses it if there are too many.
+    fn admit<S>(&mut self, stream: S, client: SocketAddr)
     where
         S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
     {
@@ -93,7 +99,7 @@ impl<H: Handler> Server<H> {
             let (handler, limits) = (self.handler.clone(), self.limits.clone());
             self.tasks.spawn(connection::serve(
                 stream,
-                peer,
+                client,
                 handler,
                 limits,
                 self.stopping.clone(),
@@ -103,13 +109,15 @@ impl<H: Handler> Server<H> {
         self.served.refused += 1;
         if !std::mem::replace(&mut self.is_full, true) {
             let open = self.limits.connections;
-            tracing::warn!(%peer, open, "further connections are refused");
+            tracing::warn!(%client, open, "further connections are refused");
         }
+        // Beyond this limit, the connection is dropped and so closed without an answer.
         if self.refusals.len() < self.limits.refusals {
             self.refusals.spawn(connection::refuse(stream, self.limits.clone()));
         }
     }
 
+    /// Counts how a connection ended.
     fn note_end(&mut self, ended: Result<(), JoinError>) {
         match ended {
             Ok(()) => {}
@@ -121,6 +129,7 @@ impl<H: Handler> Server<H> {
         }
     }
 
+    /// Waits for all connections to end, and after `limit` drops those that have not.
     async fn drain(mut self, limit: Duration) -> Served {
         let all_ended = async {
             while let Some(ended) = self.tasks.join_next().await {
@@ -137,8 +146,8 @@ impl<H: Handler> Server<H> {
     }
 }
 
-/// Waits after a failed accept, unless only the one connection was at fault: an accept that fails
-/// for want of file descriptors would fail again at once, and spin.
+/// Waits after a failed accept, unless only that one connection was at fault: an accept that fails
+/// because there are no file descriptors left would fail again at once, and the server would spin.
 async fn pause_after(error: &std::io::Error) {
     use std::io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
     if matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset) {

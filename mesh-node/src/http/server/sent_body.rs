@@ -1,4 +1,4 @@
-//! Bodies on their way to the client.
+//! The bodies of answers as hyper sends them.
 
 use std::fmt::Display;
 use std::io;
@@ -8,22 +8,24 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 
-use super::watched::{Phase, Progress};
+use super::watched_stream::{Phase, PhaseTracker};
 use crate::http::response::{self, BodyStream};
 
-/// What hyper sends. A streamed body tells the connection's watchdog when there is something to be
-/// sent, and when the rest of the answer is like that of any other.
+/// A body that hyper asks for its next bytes. A streamed body tells the connection's watchdog when
+/// bytes wait to be sent, and when it has come to its end.
 pub(super) enum SentBody {
     Whole(Option<Bytes>),
-    Stream { stream: BodyStream, sent: u64, progress: Progress },
+    Stream { stream: BodyStream, sent_bytes: u64, progress: PhaseTracker },
 }
 
 impl SentBody {
-    pub(super) fn new(body: response::Body, progress: &Progress) -> Self {
+    pub(super) fn new(body: response::ResponseBody, progress: &PhaseTracker) -> Self {
         match body {
-            response::Body::Whole(bytes) => Self::Whole((!bytes.is_empty()).then_some(bytes)),
-            response::Body::Stream(stream) => {
-                Self::Stream { stream, sent: 0, progress: progress.clone() }
+            response::ResponseBody::Whole(bytes) => {
+                Self::Whole((!bytes.is_empty()).then_some(bytes))
+            }
+            response::ResponseBody::Stream(stream) => {
+                Self::Stream { stream, sent_bytes: 0, progress: progress.clone() }
             }
         }
     }
@@ -37,9 +39,9 @@ impl Body for SentBody {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
-        let (stream, sent, progress) = match self.get_mut() {
+        let (stream, sent_bytes, progress) = match self.get_mut() {
             Self::Whole(bytes) => return Poll::Ready(bytes.take().map(|all| Ok(Frame::data(all)))),
-            Self::Stream { stream, sent, progress } => (stream, sent, progress),
+            Self::Stream { stream, sent_bytes, progress } => (stream, sent_bytes, progress),
         };
         if progress.get().0 == Phase::Cutting {
             return Poll::Pending;
@@ -52,11 +54,11 @@ impl Body for SentBody {
                 return Poll::Ready(None);
             }
         };
-        *sent += piece.len() as u64;
-        if *sent > stream.most_bytes {
+        *sent_bytes += piece.len() as u64;
+        if *sent_bytes > stream.most_bytes {
             return cut(progress, &format_args!("more than {} bytes", stream.most_bytes));
         }
-        // If something waits to be sent already, more of it is no progress of the client's.
+        // If bytes wait to be sent already, more of them must not count as progress of the client.
         if progress.get().0 != Phase::Streaming {
             progress.enter(Phase::Streaming);
         }
@@ -77,9 +79,10 @@ impl Body for SentBody {
     }
 }
 
-/// Ends a body before its end. An error would have hyper drop what it has not written yet, the head
-/// perhaps; so the body is pending until all of that is written, and the socket fails then.
-fn cut<T>(progress: &Progress, reason: &dyn Display) -> Poll<T> {
+/// Ends a body before its end. Were an error returned, hyper would drop what it has not written
+/// yet, perhaps even the head. So the body stays pending until everything is written, and then the
+/// socket fails (see `Phase::Cutting`).
+fn cut<T>(progress: &PhaseTracker, reason: &dyn Display) -> Poll<T> {
     tracing::debug!(%reason, "a streamed answer is cut off");
     progress.enter(Phase::Cutting);
     Poll::Pending

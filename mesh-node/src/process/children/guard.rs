@@ -1,7 +1,8 @@
-//! A process beside this one that kills its groups once it is gone.
+//! The guard: a process beside this one that kills its groups once this process is gone.
 //!
-//! It reads a pipe whose other end only this process holds, so the pipe ends when this process does.
-//! Each line is a sign and the id of a group: `+` it began, `-` it ended.
+//! The guard reads a pipe. Only this process holds the other end, so the pipe ends when this
+//! process does. Each line is a sign and the id of a group's leader: `+` the group began, `-` it
+//! ended.
 
 use std::collections::BTreeSet;
 use std::io::{self, BufRead as _, Write as _};
@@ -12,7 +13,7 @@ use rustix::io::ioctl_fionbio;
 use rustix::process::Pid;
 use tokio::signal::unix::{SignalKind, signal};
 
-/// The only argument of a guard.
+/// The only argument that a guard is started with.
 const ARGUMENT: &str = "guard-of-children";
 
 /// Whether this process was started as a guard.
@@ -21,7 +22,8 @@ pub fn is_guard() -> bool {
     args.next().is_some_and(|first| first == ARGUMENT) && args.next().is_none()
 }
 
-/// What a guard does: waits until the process that started it is gone, and kills what it left.
+/// The whole life of a guard: waits until the process that started it is gone, and kills what that
+/// left.
 pub fn run_guard() -> ExitCode {
     match watch() {
         Ok(()) => ExitCode::SUCCESS,
@@ -29,17 +31,19 @@ pub fn run_guard() -> ExitCode {
     }
 }
 
+/// Reads the pipe to its end, then kills the groups that have not ended.
 fn watch() -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    // Handlers that do nothing: what ends the other process by its name shall not end this one.
+    // Handlers that do nothing: a signal that somebody sends to all processes of this name, as
+    // `pkill` does, must not end the guard.
     let _inside = runtime.enter();
-    let ignored = [
+    let survived = [
         SignalKind::hangup(),
         SignalKind::interrupt(),
         SignalKind::quit(),
         SignalKind::terminate(),
     ];
-    let _handlers = ignored.map(signal);
+    let _handlers = survived.map(signal);
     let mut groups = BTreeSet::new();
     for line in io::stdin().lock().lines() {
         let Ok(line) = line else { break };
@@ -53,16 +57,17 @@ fn watch() -> io::Result<()> {
     Ok(())
 }
 
-/// A guard that runs. Dropping it kills it, and nothing else.
+/// A running guard. Dropping it kills the guard and nothing else.
 pub(super) struct Guard {
     process: Child,
     pipe: ChildStdin,
 }
 
 impl Guard {
-    /// Starts one from the program that runs now.
+    /// Starts a guard: another process of this same program.
     pub(super) fn start() -> io::Result<Self> {
-        // A terminal's signals are for the process that is guarded.
+        // In a group of its own, because the signals of a terminal are meant for the guarded
+        // process only.
         let mut process = Command::new(std::env::current_exe()?)
             .arg(ARGUMENT)
             .process_group(0)
@@ -72,28 +77,29 @@ impl Guard {
             .stderr(Stdio::null())
             .spawn()?;
         let pipe = process.stdin.take().ok_or(io::ErrorKind::BrokenPipe)?;
-        // A guard that was stopped must not stop this process: it is replaced instead.
+        // Non-blocking, because a guard that was stopped (SIGSTOP) must not block this process. It
+        // is replaced instead.
         ioctl_fionbio(&pipe, true)?;
         Ok(Self { process, pipe })
     }
 
-    /// Its process id.
+    /// The process id.
     #[cfg(target_os = "linux")]
     pub(super) fn id(&self) -> u32 {
         self.process.id()
     }
 
-    /// Tells it of a group that began.
+    /// Tells the guard that a group began.
     pub(super) fn begin(&mut self, leader: Pid) -> io::Result<()> {
         self.tell('+', leader)
     }
 
-    /// Tells it of a group that ended.
+    /// Tells the guard that a group ended.
     pub(super) fn end(&mut self, leader: Pid) -> io::Result<()> {
         self.tell('-', leader)
     }
 
-    /// A line this short is written at once or not at all.
+    /// Writes a line, which is so short that it is written as a whole or not at all.
     fn tell(&mut self, sign: char, leader: Pid) -> io::Result<()> {
         self.pipe.write_all(format!("{sign}{}\n", leader.as_raw_nonzero()).as_bytes())
     }
@@ -101,7 +107,7 @@ impl Guard {
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        // It may have ended.
+        // Both fail only if the guard has ended already.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }

@@ -1,4 +1,4 @@
-//! What children leave behind when they end before their own children do.
+//! Adopts and reaps the processes that children leave behind when they end.
 
 use std::io;
 use std::time::Duration;
@@ -7,16 +7,18 @@ use std::time::Duration;
 use rustix::process::{Pid, WaitOptions, getpid, set_child_subreaper, waitpid};
 use tokio::signal::unix::{SignalKind, signal};
 
-/// How long to let ended children gather, so that many that end together cost one look.
+/// How long to wait after a child has ended before looking for ended orphans: many that end
+/// together then cost one look.
 const GATHER: Duration = Duration::from_millis(100);
 
-/// Adopts the orphans of the children and reaps them when they end, for ever. Without it they would
-/// stay as zombies where this process is the first one of a container, which inherits all orphans.
+/// Adopts the orphans of this process's children and reaps them when they end, for ever. Without
+/// this they would stay as zombies where this process is the first one of a container, which
+/// inherits all orphans.
 ///
 /// # Errors
 /// If the operating system refuses.
 pub async fn reap_orphans() -> io::Result<()> {
-    // Also where another process would inherit them: so it is the same everywhere.
+    // Not only where this process is the first one, so that it works in the same way everywhere.
     #[cfg(target_os = "linux")]
     set_child_subreaper(Some(getpid()))?;
     let mut ended = signal(SignalKind::child())?;
@@ -32,18 +34,19 @@ fn reap() {}
 
 #[cfg(target_os = "linux")]
 fn reap() {
-    // Under the lock: a child that somebody waits for is known, and left to them. Once it is reaped,
-    // its id may be that of a stranger.
+    // Under the lock, so that the list is complete: a child that somebody waits for must be left to
+    // them. Once a child is reaped, its id may belong to a stranger.
     let groups = super::groups();
     for id in children().filter(|id| !groups.waits_for(*id)) {
         if let Some(id) = Pid::from_raw(id) {
-            // It is still running, or has just been reaped by somebody else.
+            // This does nothing if the process still runs, or was reaped by somebody else a moment
+            // ago.
             let _ = waitpid(Some(id), WaitOptions::NOHANG);
         }
     }
 }
 
-/// Ids of this process's children, running or ended.
+/// The ids of this process's children, whether they run or have ended.
 #[cfg(target_os = "linux")]
 fn children() -> impl Iterator<Item = i32> {
     let threads = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();

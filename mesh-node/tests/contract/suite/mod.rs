@@ -1,14 +1,14 @@
-//! What mesh-node promises, as functions over any network.
+//! What mesh-node promises, as functions that run on any network.
 //!
-//! Included by the tests of every network: `every_case!(run, net)` makes a `#[test]` of each case,
-//! where `run` drives a future to its end and `net` is the network.
+//! The tests of every network include this suite: `every_case!(run, net)` makes a `#[test]` of each
+//! case, where `run` drives a future to its end and `net` is the network.
 
 pub(crate) mod http;
 pub(crate) mod service;
 
 use std::time::Duration;
 
-/// One `#[test]` per case.
+/// Makes one `#[test]` of each case.
 macro_rules! every_case {
     ($run:path, $net:expr) => {
         $crate::suite::every_case! { @ $run, $net, http::client:
@@ -18,7 +18,7 @@ macro_rules! every_case {
             idle_connections_close_in_time
             a_timeout_discards_the_connection
             a_timeout_discards_older_idle_connections
-            a_call_over_a_connection_that_the_server_closed_is_repeated
+            a_request_over_a_connection_that_the_server_closed_is_repeated
             a_connection_that_the_server_ends_is_not_kept
             open_connections_per_destination_can_be_capped
             a_connect_that_hangs_was_never_sent
@@ -51,7 +51,7 @@ macro_rules! every_case {
             a_client_that_closes_its_sending_half_is_answered
             requests_come_in_many_forms
             other_protocols_are_told_what_is_spoken
-            a_call_that_is_dropped_cancels_its_handler
+            a_request_that_is_dropped_cancels_its_handler
             a_panic_costs_one_connection
         }
         $crate::suite::every_case! { @ $run, $net, http::checks:
@@ -144,7 +144,7 @@ macro_rules! every_case {
 }
 pub(crate) use every_case;
 
-/// No case takes long, and none may hang.
+/// Fails a case that takes too long, so that none can hang.
 pub(crate) async fn deadline_for(case: impl Future<Output = ()>) {
     tokio::time::timeout(Duration::from_secs(30), case).await.expect("the case ends within 30 s");
 }

@@ -11,9 +11,9 @@ use crate::host::HostId;
 /// A connection that has been idle for this long is closed.
 const IDLE_LIMIT: Duration = Duration::from_secs(30);
 
-/// An idle connection.
+/// An idle connection of a simulated host.
 #[derive(Clone, Copy, Debug)]
-struct IdleConnection {
+struct SimulatedConnection {
     since: Timestamp,
     /// The life of the callee that the connection leads to.
     life: u32,
@@ -29,7 +29,7 @@ struct CalleePool {
     since: Timestamp,
     /// The other connections, oldest first. As a rule there are none.
     #[expect(clippy::box_collection, reason = "there are many of these, and most have no others")]
-    others: Option<Box<VecDeque<IdleConnection>>>,
+    others: Option<Box<VecDeque<SimulatedConnection>>>,
 }
 
 /// Marks a callee to which there is no idle connection.
@@ -48,14 +48,14 @@ impl TableEntry for CalleePool {
 }
 
 impl CalleePool {
-    fn latest(&self) -> Option<IdleConnection> {
+    fn latest(&self) -> Option<SimulatedConnection> {
         (self.since != NO_CONNECTION)
-            .then_some(IdleConnection { since: self.since, life: self.life })
+            .then_some(SimulatedConnection { since: self.since, life: self.life })
     }
 
-    fn set_latest(&mut self, latest: Option<IdleConnection>) {
-        let IdleConnection { since, life } =
-            latest.unwrap_or(IdleConnection { since: NO_CONNECTION, life: 0 });
+    fn set_latest(&mut self, latest: Option<SimulatedConnection>) {
+        let SimulatedConnection { since, life } =
+            latest.unwrap_or(SimulatedConnection { since: NO_CONNECTION, life: 0 });
         (self.since, self.life) = (since, life);
     }
 
@@ -112,7 +112,7 @@ impl IdlePool {
                 others.pop_front();
             }
         }
-        entry.set_latest(Some(IdleConnection { since: now, life }));
+        entry.set_latest(Some(SimulatedConnection { since: now, life }));
     }
 
     /// Whether there is a connection to a callee, if it may also be too old.

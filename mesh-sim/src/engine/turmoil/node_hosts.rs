@@ -7,7 +7,7 @@ use mesh_core::agent::Identity;
 use mesh_core::jsonrpc;
 use mesh_core::protocol::Name;
 use mesh_core::seed::Seed;
-use mesh_node::agent::Parts;
+use mesh_node::agent::AgentParts;
 use mesh_node::http::{ClientLimits, ServerLimits};
 use mesh_node::{AgentNode, Clock, Net, RegistryNode};
 use tokio::sync::watch;
@@ -99,7 +99,7 @@ pub(super) fn add_agent(
             let identity = Identity { name, url: address(host_id), incarnation };
             let host = machine.with_clock(clock);
             let listener = net.bind(&any_address()).await?;
-            let parts = Parts {
+            let parts = AgentParts {
                 net,
                 clock,
                 host: host.clone(),

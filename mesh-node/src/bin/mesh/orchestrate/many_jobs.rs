@@ -1,4 +1,5 @@
-//! Many jobs, and how long they took.
+//! `mesh orchestrate --repeat` and `--rate`: sends many jobs and sums up how they ended and how
+//! long they took.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -14,30 +15,31 @@ use mesh_node::process::console::print;
 use mesh_node::process::signals::Stop;
 use serde_json::{Value, json};
 
-use super::mesh::CallError;
-use super::{Agent, Mesh, params};
+use super::mesh::AgentCallError;
+use super::{ListedAgent, MeshClient, params};
 use crate::args::{JobArgs, OrchestrateArgs};
 
-/// Jobs that may be unanswered at once; each holds a connection.
+/// The most jobs that may be under way at once. Each holds a connection.
 const MAX_OPEN: usize = 1000;
-/// Longer ones count as this: no request may take longer than a day.
+/// The longest latency that is counted; longer ones count as this. No request may take longer than
+/// a day.
 const MAX_LATENCY: Duration = Duration::from_secs(24 * 3600);
-/// Latencies are kept to three digits.
+/// Significant digits of the latencies.
 const DIGITS: u8 = 3;
 
-/// Sends the jobs and prints a summary. A latency counts from when the job should have been sent,
-/// and a job that failed has waited for its whole timeout: failing fast must not look fast.
+/// Sends the jobs and prints a summary. A latency counts from when the job was due. A job that
+/// failed counts with its whole timeout, because failing fast must not look fast.
 ///
 /// # Errors
 /// If a job failed.
 pub(super) async fn run(
-    mesh: &Mesh,
-    agents: &[Agent],
+    mesh: &MeshClient,
+    agents: &[ListedAgent],
     args: &OrchestrateArgs,
 ) -> anyhow::Result<()> {
     let stop = Stop::listen()?;
     let start = mesh.clock.now();
-    let mut summary = Summary::new()?;
+    let mut summary = JobsSummary::new()?;
     {
         let sending = async {
             match args.rate {
@@ -63,7 +65,13 @@ pub(super) async fn run(
     }
 }
 
-async fn closed_loop(mesh: &Mesh, agents: &[Agent], args: &OrchestrateArgs, summary: &mut Summary) {
+/// Sends each job when the one before has ended.
+async fn closed_loop(
+    mesh: &MeshClient,
+    agents: &[ListedAgent],
+    args: &OrchestrateArgs,
+    summary: &mut JobsSummary,
+) {
     for number in 0..args.repeat.unwrap_or(u64::MAX) {
         let intended = mesh.clock.now();
         summary.sent += 1;
@@ -71,12 +79,13 @@ async fn closed_loop(mesh: &Mesh, agents: &[Agent], args: &OrchestrateArgs, summ
     }
 }
 
+/// Sends jobs at a rate, whatever became of the earlier ones.
 async fn open_loop(
-    mesh: &Mesh,
-    agents: &[Agent],
+    mesh: &MeshClient,
+    agents: &[ListedAgent],
     args: &OrchestrateArgs,
     rate: f64,
-    summary: &mut Summary,
+    summary: &mut JobsSummary,
 ) {
     let (clock, start) = (mesh.clock, mesh.clock.now());
     let intended = (0..args.repeat.unwrap_or(u64::MAX)).map(|number| {
@@ -84,7 +93,7 @@ async fn open_loop(
         (at, (at, number))
     });
     let mesh = Arc::new(mesh.clone());
-    let (job, agents) = (Arc::new(args.job.clone()), Arc::<[Agent]>::from(agents));
+    let (job, agents) = (Arc::new(args.job.clone()), Arc::<[ListedAgent]>::from(agents));
     let summary = RefCell::new(summary);
     let send = |(intended, number)| {
         summary.borrow_mut().sent += 1;
@@ -97,25 +106,28 @@ async fn open_loop(
 }
 
 /// How a job ended.
-struct Ended {
+struct JobEnd {
+    /// The name of the failure; `None` if the job succeeded.
     failure: Option<&'static str>,
-    /// From when it was due to its end, or to the end of its timeout if it failed before that.
+    /// The time from when the job was due to its end, or to the end of its timeout if it failed
+    /// before that.
     latency: Duration,
 }
 
-/// All agents, from another one on for each job.
-fn in_turn(agents: &[Agent], job: u64) -> impl Iterator<Item = &Agent> {
+/// All agents, beginning with another one for each job.
+fn in_turn(agents: &[ListedAgent], job: u64) -> impl Iterator<Item = &ListedAgent> {
     let count = agents.len();
     agents.iter().cycle().skip(job as usize % count.max(1)).take(count)
 }
 
-/// Sends a job to the first of these agents that can be reached: the others have not begun it.
+/// Sends a job to the first of these agents that can be reached. That is safe, because an agent
+/// that was not reached has not begun the job.
 async fn send(
-    mesh: &Mesh,
-    agents: impl Iterator<Item = &Agent>,
+    mesh: &MeshClient,
+    agents: impl Iterator<Item = &ListedAgent>,
     job: &JobArgs,
     intended: Timestamp,
-) -> Ended {
+) -> JobEnd {
     let sent = mesh.clock.now();
     let (deadline, params) = (sent + job.timeout, params(job));
     let mut failure = Some(NOT_SENT);
@@ -129,40 +141,40 @@ async fn send(
     }
     let end = mesh.clock.now();
     let end = if failure.is_some() { end.max(deadline) } else { end };
-    Ended { failure, latency: end.since(intended) }
+    JobEnd { failure, latency: end.since(intended) }
 }
 
-/// The failure of a job that no agent can have begun.
+/// The name of the failure of a job that no agent can have begun.
 const NOT_SENT: &str = "not_sent";
 
-fn failure_of(error: &CallError) -> &'static str {
+fn failure_of(error: &AgentCallError) -> &'static str {
     match error {
-        CallError::Answered(error, origin) => codec::from_error(error, *origin).name(),
-        CallError::Silent(error) if error.seen().fate() == Fate::NeverBegun => NOT_SENT,
-        CallError::Silent(_) => "no_answer",
+        AgentCallError::Answered(error, origin) => codec::from_error(error, *origin).name(),
+        AgentCallError::NoAnswer(error) if error.seen().fate() == Fate::NeverBegun => NOT_SENT,
+        AgentCallError::NoAnswer(_) => "no_answer",
     }
 }
 
-/// All jobs so far.
-struct Summary {
+/// Counts and latencies of all jobs so far.
+struct JobsSummary {
     sent: u64,
     answered: u64,
     failures: BTreeMap<&'static str, u64>,
-    /// Microseconds, of all jobs that ended.
+    /// Latencies in microseconds, of all jobs that have ended.
     latencies: Histogram<u64>,
 }
 
-/// Quantiles that are shown.
+/// The quantiles that are shown, with their names.
 const QUANTILES: [(&str, f64); 5] =
     [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99.9", 0.999), ("max", 1.0)];
 
-impl Summary {
+impl JobsSummary {
     fn new() -> anyhow::Result<Self> {
         let latencies = Histogram::new_with_bounds(1, MAX_LATENCY.as_micros() as u64, DIGITS)?;
         Ok(Self { sent: 0, answered: 0, failures: BTreeMap::new(), latencies })
     }
 
-    fn record(&mut self, Ended { failure, latency }: Ended) {
+    fn record(&mut self, JobEnd { failure, latency }: JobEnd) {
         match failure {
             Some(reason) => *self.failures.entry(reason).or_default() += 1,
             None => self.answered += 1,
@@ -174,7 +186,7 @@ impl Summary {
         self.failures.values().sum()
     }
 
-    /// Jobs without an end: a signal came first. How long they would have taken nobody knows.
+    /// Jobs that had not ended when a signal came. Nobody knows how long they would have taken.
     fn unfinished(&self) -> u64 {
         self.sent - self.answered - self.failed()
     }
@@ -238,13 +250,13 @@ mod tests {
 
     #[test]
     fn a_summary_accounts_for_every_job() {
-        let mut summary = Summary::new().expect("a histogram");
+        let mut summary = JobsSummary::new().expect("a histogram");
         summary.sent = 5;
         assert_eq!(summary.to_json(2, Duration::from_secs(1))["latency_ms"], Value::Null);
         for ms in [10, 20] {
-            summary.record(Ended { failure: None, latency: Duration::from_millis(ms) });
+            summary.record(JobEnd { failure: None, latency: Duration::from_millis(ms) });
         }
-        summary.record(Ended { failure: Some("busy"), latency: Duration::from_secs(9) });
+        summary.record(JobEnd { failure: Some("busy"), latency: Duration::from_secs(9) });
         let json = summary.to_json(2, Duration::from_secs(1));
         assert_eq!(json["failed"], json!({ "busy": 1 }));
         assert_eq!((&json["answered"], &json["unfinished"]), (&json!(2), &json!(2)));

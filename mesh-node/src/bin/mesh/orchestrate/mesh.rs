@@ -1,4 +1,4 @@
-//! A mesh as its users see it: a list of agents, each with a few methods.
+//! A client of a mesh: finds its agents and calls their methods.
 
 use std::time::Duration;
 
@@ -6,72 +6,74 @@ use anyhow::{Context as _, anyhow, bail};
 use mesh_core::codec::{Origin, limits};
 use mesh_core::jsonrpc::{self, Id};
 use mesh_node::http::{Bytes, Client, ClientLimits, Method, StatusCode};
-use mesh_node::rpc::{Answered, Endpoint, exchange};
+use mesh_node::rpc::{RpcAnswer, ServiceAddress, exchange};
 use mesh_node::wire::{INDEX_HEADER, listing, read_services};
 use mesh_node::{Clock, TokioNet};
 use serde_json::{Value, json};
 
-/// How long the registry, or an agent that is asked for its load, may take.
-const PATIENCE: Duration = Duration::from_secs(2);
-/// What an agent may take beyond the time that its caller gives it, to say that the time is over.
-const LAST_WORD: Duration = Duration::from_secs(1);
+/// How long the registry may take to answer, or an agent to answer `info`.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
+/// How much longer than its timeout a call may take. An agent whose job has run out of time needs a
+/// moment to say so.
+const TIMEOUT_MARGIN: Duration = Duration::from_secs(1);
 
-/// A listed agent.
+/// An agent in the registry's list.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Agent {
+pub(crate) struct ListedAgent {
     pub(crate) name: String,
-    /// `host:port`.
+    /// The agent's address, `host:port`.
     pub(crate) url: String,
 }
 
-/// The agents of one registry; copies share the connections.
+/// A client of the mesh that one registry lists. Copies share the connections.
 #[derive(Clone)]
-pub(crate) struct Mesh {
+pub(crate) struct MeshClient {
     pub(crate) clock: Clock,
     registry: String,
     client: Client<TokioNet>,
 }
 
-/// Why a call has no result.
+/// Why a call of an agent has no result.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum CallError {
-    /// The agent's answer, and whose error it says that is.
+pub(crate) enum AgentCallError {
+    /// The agent answered with this error. The origin is whose error it says that this is.
     #[error("{0}")]
     Answered(jsonrpc::Error, Option<Origin>),
-    /// No answer.
+    /// There is no JSON-RPC answer.
     #[error(transparent)]
-    Silent(#[from] mesh_node::rpc::ExchangeError),
+    NoAnswer(#[from] mesh_node::rpc::ExchangeError),
 }
 
-impl Mesh {
+impl MeshClient {
     pub(crate) fn new(clock: Clock, registry: &str) -> Self {
         let client = Client::new(TokioNet, ClientLimits::default());
         Self { clock, registry: registry.to_owned(), client }
     }
 
     /// The agents that the registry lists, by name.
-    pub(crate) async fn discover(&self) -> anyhow::Result<Vec<Agent>> {
-        self.list("/services", PATIENCE).await.map(|(agents, _)| agents)
+    pub(crate) async fn discover(&self) -> anyhow::Result<Vec<ListedAgent>> {
+        self.list("/services", ANSWER_TIMEOUT).await.map(|(agents, _)| agents)
     }
 
-    /// Waits until so many agents are listed.
+    /// Waits until `count` agents are listed.
     pub(crate) async fn await_agents(&self, count: usize, limit: Duration) -> anyhow::Result<()> {
         let until = self.clock.now() + limit;
-        let (mut agents, mut index) = self.list("/services", PATIENCE).await?;
+        let (mut agents, mut index) = self.list("/services", ANSWER_TIMEOUT).await?;
         while agents.len() < count {
             let left = until.since(self.clock.now());
             if left.is_zero() {
                 bail!("{} of {count} agents have registered within {limit:?}", agents.len());
             }
             let path = format!("/services?wait={}ms&index={index}", left.as_millis());
-            (agents, index) = self.list(&path, left + PATIENCE).await?;
+            (agents, index) = self.list(&path, left + ANSWER_TIMEOUT).await?;
         }
         Ok(())
     }
 
-    async fn list(&self, path: &str, timeout: Duration) -> anyhow::Result<(Vec<Agent>, u64)> {
+    /// The listed agents and the index of the list.
+    async fn list(&self, path: &str, timeout: Duration) -> anyhow::Result<(Vec<ListedAgent>, u64)> {
         let registry = &self.registry;
-        let answer = self.client.call(registry, Method::GET, path, Bytes::new(), timeout).await;
+        let answer = self.client.request(registry, Method::GET, path, Bytes::new(), timeout).await;
         let answer =
             answer.with_context(|| format!("the registry at {registry} failed to answer"))?;
         if answer.status != StatusCode::OK {
@@ -83,13 +85,17 @@ impl Mesh {
         let index = answer.header(INDEX_HEADER).and_then(|index| index.parse().ok());
         let leases = listing(0, services).leases;
         let agent =
-            |(name, url): (&str, &str)| Agent { name: name.to_owned(), url: url.to_owned() };
+            |(name, url): (&str, &str)| ListedAgent { name: name.to_owned(), url: url.to_owned() };
         let agents = leases.iter().map(|lease| agent((&lease.name, &lease.url))).collect();
         Ok((agents, index.unwrap_or_default()))
     }
 
-    /// One of these agents that answers: leases outlive the agents that are killed.
-    pub(crate) async fn any_live(&self, mut agents: Vec<Agent>) -> anyhow::Result<Agent> {
+    /// A random one of these agents that answers. The registry also lists agents that were killed,
+    /// until their leases end.
+    pub(crate) async fn any_live(
+        &self,
+        mut agents: Vec<ListedAgent>,
+    ) -> anyhow::Result<ListedAgent> {
         let mut rng = super::identity::seed().child("entry").rng();
         let count = agents.len();
         while !agents.is_empty() {
@@ -102,27 +108,27 @@ impl Mesh {
         Err(anyhow!("none of the {count} listed agents answers"))
     }
 
-    /// What an agent says of itself.
-    pub(crate) async fn info(&self, agent: &Agent) -> Result<Value, CallError> {
-        self.call(agent, "info", &json!({}), PATIENCE).await
+    /// An agent's answer to `info`.
+    pub(crate) async fn info(&self, agent: &ListedAgent) -> Result<Value, AgentCallError> {
+        self.call(agent, "info", &json!({}), ANSWER_TIMEOUT).await
     }
 
     /// Calls a method of an agent.
     pub(crate) async fn call(
         &self,
-        agent: &Agent,
+        agent: &ListedAgent,
         method: &str,
         params: &Value,
         timeout: Duration,
-    ) -> Result<Value, CallError> {
+    ) -> Result<Value, AgentCallError> {
         let id = Id::from(1);
-        // An object of strings and numbers can be written.
+        // Params that are objects of strings and numbers can always be written.
         let body = jsonrpc::request(method, params, &id).unwrap_or_default();
-        let to = Endpoint::agent(&agent.url);
-        let timeout = timeout.saturating_add(LAST_WORD);
+        let to = ServiceAddress::agent(&agent.url);
+        let timeout = timeout.saturating_add(TIMEOUT_MARGIN);
         let answered = exchange(&self.client, to, (&id, body), timeout, &limits::ANSWER).await?;
-        let Answered { outcome, origin } = answered;
-        let result = outcome.map_err(|error| CallError::Answered(error, origin))?;
+        let RpcAnswer { outcome, origin } = answered;
+        let result = outcome.map_err(|error| AgentCallError::Answered(error, origin))?;
         Ok(serde_json::from_str(result.get()).unwrap_or_default())
     }
 }

@@ -1,4 +1,4 @@
-//! `mesh orchestrate`: discovers agents, has one delegate a job, and shows what came of it.
+//! `mesh orchestrate`: finds the agents, has one of them delegate a job, and shows what came of it.
 
 mod many_jobs;
 mod mesh;
@@ -12,22 +12,22 @@ use mesh_node::process::console::print;
 use mesh_node::process::signals::Stop;
 use serde_json::{Value, json};
 
-pub(super) use self::mesh::{Agent, Mesh};
+pub(super) use self::mesh::{ListedAgent, MeshClient};
 use super::args::{JobArgs, OrchestrateArgs};
 use super::identity;
 
 pub(super) async fn run(clock: Clock, args: &OrchestrateArgs) -> anyhow::Result<()> {
-    let mesh = Mesh::new(clock, &args.registry.address);
+    let mesh = MeshClient::new(clock, &args.registry.address);
     if args.watch {
         return watch::run(&mesh, Stop::listen()?).await;
     }
     let agents = mesh.discover().await?;
-    let entries = entries(&agents, args)?;
+    let entry_agents = entry_agents(&agents, args)?;
     if args.repeat.is_some() || args.rate.is_some() {
-        return many_jobs::run(&mesh, &entries, args).await;
+        return many_jobs::run(&mesh, &entry_agents, args).await;
     }
-    let asked = mesh.any_live(entries).await?;
-    let delegation = delegate(&mesh, asked, &args.job).await?;
+    let entry = mesh.any_live(entry_agents).await?;
+    let delegation = delegate(&mesh, entry, &args.job).await?;
     if args.json {
         print(&format!("{:#}\n", delegation.to_json(&agents)));
     } else {
@@ -38,8 +38,11 @@ pub(super) async fn run(clock: Clock, args: &OrchestrateArgs) -> anyhow::Result<
     Ok(())
 }
 
-/// The agents that may be asked.
-fn entries(agents: &[Agent], args: &OrchestrateArgs) -> anyhow::Result<Vec<Agent>> {
+/// The agents that may be the entry agent.
+fn entry_agents(
+    agents: &[ListedAgent],
+    args: &OrchestrateArgs,
+) -> anyhow::Result<Vec<ListedAgent>> {
     if agents.is_empty() {
         bail!("the registry at {} lists no agents", args.registry.address);
     }
@@ -49,32 +52,33 @@ fn entries(agents: &[Agent], args: &OrchestrateArgs) -> anyhow::Result<Vec<Agent
     Ok(vec![agent.clone()])
 }
 
-/// A job that was delegated.
-pub(super) struct Delegation {
-    /// The agent that was asked to.
-    asked: Agent,
-    /// The seed's result: `delegated_to`, `peer_result`, `rpc_latency_ms`.
+/// A job that an agent has delegated, and what came of it.
+pub(super) struct DelegatedJob {
+    /// The agent that the job was sent to, and that delegated it.
+    entry: ListedAgent,
+    /// The result of `delegate`, with the fields of the Python demo: `delegated_to`, `peer_result`,
+    /// `rpc_latency_ms`.
     result: Value,
-    /// What the round trip took beyond the agent's own time.
+    /// The part of the round trip that was not spent inside of the entry agent.
     network: Duration,
 }
 
-/// Has `asked` delegate a job.
+/// Sends the entry agent a job to delegate.
 pub(super) async fn delegate(
-    mesh: &Mesh,
-    asked: Agent,
+    mesh: &MeshClient,
+    entry: ListedAgent,
     job: &JobArgs,
-) -> anyhow::Result<Delegation> {
+) -> anyhow::Result<DelegatedJob> {
     let sent = mesh.clock.now();
-    let result = mesh.call(&asked, "delegate", &params(job), job.timeout).await;
-    let result = result.with_context(|| format!("{} failed to delegate", asked.name))?;
+    let result = mesh.call(&entry, "delegate", &params(job), job.timeout).await;
+    let result = result.with_context(|| format!("{} failed to delegate", entry.name))?;
     let took = mesh.clock.now().since(sent);
     let inside = result["rpc_latency_ms"].as_f64().unwrap_or_default().max(0.0);
     let inside = Duration::try_from_secs_f64(inside / 1e3).unwrap_or_default();
-    Ok(Delegation { asked, result, network: took.saturating_sub(inside) })
+    Ok(DelegatedJob { entry, result, network: took.saturating_sub(inside) })
 }
 
-/// The params of a job.
+/// The JSON-RPC params of a job.
 pub(super) fn params(job: &JobArgs) -> Value {
     let mut params = json!({ "text": job.text, "timeout_ms": ms(job.timeout) });
     if let Some(demand) = job.demand {
@@ -83,7 +87,7 @@ pub(super) fn params(job: &JobArgs) -> Value {
     if job.idempotent {
         params["idempotent"] = true.into();
     }
-    // What is the same on every hop, for logs.
+    // A number for logs, which is the same on every hop.
     params["request"] = (identity::since_epoch().as_micros() as u64).into();
     params
 }
@@ -92,18 +96,18 @@ fn ms(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1e3
 }
 
-impl Delegation {
-    fn to_json(&self, discovered: &[Agent]) -> Value {
+impl DelegatedJob {
+    fn to_json(&self, discovered: &[ListedAgent]) -> Value {
         let discovered: Vec<&str> = discovered.iter().map(|agent| &*agent.name).collect();
         json!({
             "discovered": discovered,
-            "asked": self.asked.name,
+            "asked": self.entry.name,
             "result": self.result,
             "network_latency_ms": ms(self.network),
         })
     }
 
-    /// For people, with the fields' units.
+    /// The result for people, with units.
     pub(super) fn render(&self, text: &str) -> String {
         let target = &self.result["delegated_to"];
         let peer = &self.result["peer_result"];
@@ -113,7 +117,7 @@ impl Delegation {
              result        {}\n\
              rpc latency   {} at {}, {} in all\n\
              network       {:.1} ms\n",
-            self.asked.name,
+            self.entry.name,
             plain(&target["agent"]),
             plain(&target["url"]),
             figure(&target["cpu"], "%"),
@@ -128,11 +132,12 @@ impl Delegation {
     }
 }
 
-/// A number with its unit; a dash for what the policy didn't ask.
+/// A number with its unit, or a dash if the policy did not ask for it.
 fn figure(value: &Value, unit: &str) -> String {
     value.as_f64().map_or_else(|| "-".to_owned(), |value| format!("{value:.1} {unit}"))
 }
 
+/// A text without its quotation marks.
 fn plain(value: &Value) -> &str {
     value.as_str().unwrap_or("?")
 }

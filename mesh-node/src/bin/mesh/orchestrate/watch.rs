@@ -1,4 +1,4 @@
-//! A table of all agents, drawn again and again.
+//! `mesh orchestrate --watch`: a table of all agents, drawn again every second.
 
 use std::fmt::Write as _;
 use std::io::{IsTerminal as _, stdout};
@@ -9,33 +9,36 @@ use mesh_node::process::console::{is_open, print};
 use mesh_node::process::signals::Stop;
 use serde_json::Value;
 
-use super::{Agent, Mesh, figure, plain};
+use super::{ListedAgent, MeshClient, figure, plain};
 
-/// Time between two drawings.
+/// The time between two drawings.
 const PERIOD: Duration = Duration::from_secs(1);
-/// Another screen, without a cursor; and back.
-const ENTER: &str = "\x1b[?1049h\x1b[?25l";
-const LEAVE: &str = "\x1b[?25h\x1b[?1049l";
-/// To the top; and clear what is below or to the right.
-const HOME: &str = "\x1b[H";
+/// Escape sequence: switch to the terminal's other screen and hide the cursor.
+const ENTER_SCREEN: &str = "\x1b[?1049h\x1b[?25l";
+/// Escape sequence: show the cursor and switch back.
+const LEAVE_SCREEN: &str = "\x1b[?25h\x1b[?1049l";
+/// Escape sequence: move the cursor to the top left corner.
+const CURSOR_HOME: &str = "\x1b[H";
+/// Escape sequence: clear everything below the cursor.
 const CLEAR_BELOW: &str = "\x1b[J";
+/// Escape sequence: clear the rest of the line.
 const CLEAR_LINE: &str = "\x1b[K";
 
-/// Draws until a signal comes or the output is closed; once if the output is not a terminal.
-pub(super) async fn run(mesh: &Mesh, stop: Stop) -> anyhow::Result<()> {
+/// Draws until a signal comes or the output is closed. Draws once if the output is not a terminal.
+pub(super) async fn run(mesh: &MeshClient, stop: Stop) -> anyhow::Result<()> {
     if !stdout().is_terminal() {
-        print(&table(&look(mesh).await?));
+        print(&table(&ask_all(mesh).await?));
         return Ok(());
     }
-    print(ENTER);
+    print(ENTER_SCREEN);
     let drawing = async {
         while is_open() {
-            let text = match look(mesh).await {
+            let text = match ask_all(mesh).await {
                 Ok(rows) => table(&rows),
                 Err(error) => format!("{error:#}\n"),
             };
             let text = text.replace('\n', &format!("{CLEAR_LINE}\n"));
-            print(&format!("{HOME}{text}{CLEAR_BELOW}"));
+            print(&format!("{CURSOR_HOME}{text}{CLEAR_BELOW}"));
             tokio::time::sleep(PERIOD).await;
         }
     };
@@ -44,17 +47,18 @@ pub(super) async fn run(mesh: &Mesh, stop: Stop) -> anyhow::Result<()> {
         () = stop.requested() => {}
         () = drawing => {}
     }
-    print(LEAVE);
+    print(LEAVE_SCREEN);
     Ok(())
 }
 
-/// An agent, its answer to `info`, and the round trip of that call.
+/// An agent, with its answer to `info` and that call's round trip; `None` if it did not answer.
 struct AgentStatus {
-    agent: Agent,
+    agent: ListedAgent,
     info: Option<(Value, Duration)>,
 }
 
-async fn look(mesh: &Mesh) -> anyhow::Result<Vec<AgentStatus>> {
+/// Asks all listed agents at once.
+async fn ask_all(mesh: &MeshClient) -> anyhow::Result<Vec<AgentStatus>> {
     let agents = mesh.discover().await?;
     let rows = agents.into_iter().map(async |agent| {
         let sent = mesh.clock.now();
@@ -71,7 +75,7 @@ fn table(rows: &[AgentStatus]) -> String {
         "agent", "address", "cpu", "memory", "in flight", "queued", "rtt", "uptime", "version"
     );
     for AgentStatus { agent, info } in rows {
-        let Agent { name, url } = agent;
+        let ListedAgent { name, url } = agent;
         let _ = match info {
             None => writeln!(text, "{name:<20} {url:<21} no answer"),
             Some((info, rtt)) => writeln!(

@@ -1,6 +1,6 @@
-//! What is decided before a body is read.
+//! What is decided about a request before its body is read.
 
-use mesh_node::http::{Check, Checks, Head, Route, Routed, Service};
+use mesh_node::http::{Head, RequestCheck, RequestChecks, Route, RoutedService, Service};
 
 use super::*;
 
@@ -43,7 +43,7 @@ fn refuse(status: StatusCode, reason: &str) -> Result<(), Box<Response>> {
     Err(Response::error(status, reason).into())
 }
 
-/// Wants a key.
+/// A check that wants a key.
 fn has_key(head: &Head) -> Result<(), Box<Response>> {
     match head.header("x-key") {
         Some("open sesame") => Ok(()),
@@ -52,12 +52,12 @@ fn has_key(head: &Head) -> Result<(), Box<Response>> {
     }
 }
 
-/// Wants to be called by its name.
+/// A check that wants the right host name.
 struct Named(&'static str);
 
-impl Check for Named {
+impl RequestCheck for Named {
     fn check(&self, head: &Head) -> Result<(), Box<Response>> {
-        let is_known = head.header("host") == Some(self.0) && head.peer.ip().is_loopback();
+        let is_known = head.header("host") == Some(self.0) && head.client.ip().is_loopback();
         if is_known { Ok(()) } else { refuse(StatusCode::MISDIRECTED_REQUEST, "not its name") }
     }
 }
@@ -67,8 +67,8 @@ const HEAD: &str = "POST /echo HTTP/1.1\r\ncontent-type: application/json\r\n\
 
 pub(crate) async fn a_refused_request_does_not_send_its_body<N: Net>(net: N) {
     let service = Counting::default();
-    let checks = Checks::default().and(Named("a")).and(has_key);
-    let server = Running::start(&net, limits(), Routed::new(service.clone(), checks)).await;
+    let checks = RequestChecks::default().and(Named("a")).and(has_key);
+    let server = Running::start(&net, limits(), RoutedService::new(service.clone(), checks)).await;
     for (fields, status) in
         [("host: b\r\n", "421"), ("host: a\r\n", "401"), ("host: a\r\nx-key: guess\r\n", "403")]
     {
@@ -91,8 +91,9 @@ pub(crate) async fn a_refused_request_does_not_send_its_body<N: Net>(net: N) {
 }
 
 pub(crate) async fn a_refusal_without_a_body_keeps_the_connection<N: Net>(net: N) {
-    let checks = Checks::default().and(has_key);
-    let server = Running::start(&net, limits(), Routed::new(Counting::default(), checks)).await;
+    let checks = RequestChecks::default().and(has_key);
+    let server =
+        Running::start(&net, limits(), RoutedService::new(Counting::default(), checks)).await;
     let requests = "GET /short HTTP/1.1\r\n\r\n\
                     GET /short HTTP/1.1\r\nx-key: open sesame\r\nconnection: close\r\n\r\n";
     let answers = rest(&mut raw(&net, &server.address, requests).await).await;
@@ -104,7 +105,7 @@ pub(crate) async fn a_refusal_without_a_body_keeps_the_connection<N: Net>(net: N
 
 pub(crate) async fn a_table_decides_what_is_read_and_who_answers<N: Net>(net: N) {
     let service = Counting::default();
-    let handler = Routed::new(service.clone(), Checks::default());
+    let handler = RoutedService::new(service.clone(), RequestChecks::default());
     let server = Running::start(&net, limits(), handler).await;
     let ask = async |request: &str, body: &str| {
         let head = format!(

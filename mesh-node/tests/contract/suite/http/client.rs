@@ -1,4 +1,4 @@
-//! What a client promises.
+//! What the HTTP client promises.
 
 use std::io;
 use std::net::SocketAddr;
@@ -19,28 +19,28 @@ pub(crate) async fn many_calls_reuse_one_connection<N: Net>(net: N) {
     for _ in 0..100 {
         assert_answered(post(&client, &server.address, "[1]").await, "[1]");
     }
-    assert_eq!(client.connections(), Connections { open: 1, idle: 1 });
+    assert_eq!(client.connections(), ConnectionCounts { open: 1, idle: 1 });
     assert_eq!(server.stop().await.connections, 1);
 }
 
-/// Leaves `count` idle connections, if so many are kept.
-async fn call_at_once<N: Net>(client: &Client<N>, address: &str, count: usize) {
-    let calls: Vec<_> = (0..count)
+/// Sends `count` requests at once, which leaves as many idle connections if the client keeps them.
+async fn request_at_once<N: Net>(client: &Client<N>, address: &str, count: usize) {
+    let requests: Vec<_> = (0..count)
         .map(|_| {
             let (client, address) = (client.clone(), address.to_owned());
             tokio::spawn(async move { post(&client, &address, "1").await })
         })
         .collect();
-    for call in calls {
-        assert_answered(call.await.expect("no panic"), "1");
+    for request in requests {
+        assert_answered(request.await.expect("no panic"), "1");
     }
 }
 
 pub(crate) async fn idle_connections_per_destination_are_capped<N: Net>(net: N) {
     let server = Running::start(&net, ServerLimits::default(), rendezvous(4)).await;
     let client = Client::new(net, ClientLimits { idle_per_destination: 2, ..limits() });
-    call_at_once(&client, &server.address, 4).await;
-    assert_eq!(client.connections(), Connections { open: 2, idle: 2 });
+    request_at_once(&client, &server.address, 4).await;
+    assert_eq!(client.connections(), ConnectionCounts { open: 2, idle: 2 });
     assert_eq!(server.stop().await.connections, 4);
 }
 
@@ -50,8 +50,8 @@ pub(crate) async fn idle_connections_in_all_are_capped<N: Net>(net: N) {
     for server in [&a, &b, &a, &c, &a, &b] {
         assert_answered(post(&client, &server.address, "1").await, "1");
     }
-    assert_eq!(client.connections(), Connections { open: 2, idle: 2 });
-    // The call to c pushed out b, the least recently used one.
+    assert_eq!(client.connections(), ConnectionCounts { open: 2, idle: 2 });
+    // The request to c pushed out b, the least recently used one.
     let opened = [a.stop().await, b.stop().await, c.stop().await].map(|served| served.connections);
     assert_eq!(opened, [1, 2, 1]);
 }
@@ -63,9 +63,9 @@ pub(crate) async fn idle_connections_close_in_time<N: Net>(net: N) {
         assert_answered(post(&client, &server.address, "1").await, "1");
         sleep(SHORT * 2).await;
     }
-    assert_eq!(client.connections(), Connections { open: 1, idle: 1 }, "each use counts anew");
+    assert_eq!(client.connections(), ConnectionCounts { open: 1, idle: 1 }, "each use counts anew");
     sleep(AFTER_SHORT * 2).await;
-    assert_eq!(client.connections(), Connections::default());
+    assert_eq!(client.connections(), ConnectionCounts::default());
     assert_answered(post(&client, &server.address, "1").await, "1");
     assert_eq!(server.stop().await.connections, 2);
 }
@@ -75,9 +75,9 @@ pub(crate) async fn a_timeout_discards_the_connection<N: Net>(net: N) {
     let client = Client::new(net, limits());
     assert_answered(post(&client, &server.address, "1").await, "1");
     let error = post_within(&client, &server.address, "/never", SHORT).await.expect_err("too slow");
-    assert!(matches!(error, CallError::Timeout { sent: true }), "{error:?}");
+    assert!(matches!(error, HttpError::Timeout { sent: true }), "{error:?}");
     assert!(!error.never_sent());
-    assert_eq!(client.connections(), Connections::default());
+    assert_eq!(client.connections(), ConnectionCounts::default());
     assert_answered(post(&client, &server.address, "1").await, "1");
     assert_eq!(server.stop().await.connections, 2);
 }
@@ -95,8 +95,8 @@ pub(crate) async fn a_timeout_discards_older_idle_connections<N: Net>(net: N) {
     };
     let server = Running::start(&net, ServerLimits::default(), handler).await;
     let client = Client::new(net, limits());
-    call_at_once(&client, &server.address, 3).await;
-    assert_eq!(client.connections(), Connections { open: 3, idle: 3 });
+    request_at_once(&client, &server.address, 3).await;
+    assert_eq!(client.connections(), ConnectionCounts { open: 3, idle: 3 });
     sleep(SHORT).await;
     let never = post_within(&client, &server.address, "/never", SHORT * 3);
     let now = async {
@@ -104,21 +104,21 @@ pub(crate) async fn a_timeout_discards_older_idle_connections<N: Net>(net: N) {
         post_within(&client, &server.address, "/now", LONG).await
     };
     let (never, now) = tokio::join!(never, now);
-    assert!(matches!(never, Err(CallError::Timeout { sent: true })), "{never:?}");
+    assert!(matches!(never, Err(HttpError::Timeout { sent: true })), "{never:?}");
     assert_answered(now, "{}");
-    // Of the two that were idle, the one that has been used since is trusted.
-    assert_eq!(client.connections(), Connections { open: 1, idle: 1 });
+    // Of the two idle connections, the one that was used after the request began is kept.
+    assert_eq!(client.connections(), ConnectionCounts { open: 1, idle: 1 });
     assert_eq!(server.stop().await.connections, 3);
 }
 
-pub(crate) async fn a_call_over_a_connection_that_the_server_closed_is_repeated<N: Net>(net: N) {
+pub(crate) async fn a_request_over_a_connection_that_the_server_closed_is_repeated<N: Net>(net: N) {
     let limits_of_server = ServerLimits { keep_alive: SHORT, ..ServerLimits::default() };
     let server = Running::start(&net, limits_of_server, echo).await;
     let client = Client::new(net, limits());
     for _ in 0..3 {
         assert_answered(post(&client, &server.address, "1").await, "1");
         sleep(AFTER_SHORT).await;
-        assert_eq!(client.connections(), Connections::default());
+        assert_eq!(client.connections(), ConnectionCounts::default());
     }
     assert_eq!(server.stop().await.connections, 3);
 }
@@ -140,15 +140,15 @@ pub(crate) async fn open_connections_per_destination_can_be_capped<N: Net>(net: 
         post_within(&client, &server.address, "/never", AFTER_SHORT),
         post_within(&client, &server.address, "/", LONG),
     );
-    assert!(matches!(first, Err(CallError::Timeout { sent: true })), "{first:?}");
+    assert!(matches!(first, Err(HttpError::Timeout { sent: true })), "{first:?}");
     let second = second.expect_err("one too many");
-    assert!(matches!(second, CallError::TooManyOpen { limit: 1, .. }), "{second:?}");
+    assert!(matches!(second, HttpError::TooManyOpen { limit: 1, .. }), "{second:?}");
     assert!(second.never_sent());
     assert_answered(post(&client, &server.address, "1").await, "1");
     server.stop().await;
 }
 
-/// A network on which no connect ever ends.
+/// A network on which opening a connection never ends.
 #[derive(Clone)]
 struct BlackHole<N>(N);
 
@@ -176,9 +176,9 @@ impl<N: Net> Net for BlackHole<N> {
 pub(crate) async fn a_connect_that_hangs_was_never_sent<N: Net>(net: N) {
     let client = Client::new(BlackHole(net), limits());
     let error = post_within(&client, "127.0.0.1:9", "/", SHORT).await.expect_err("no connection");
-    assert!(matches!(error, CallError::Timeout { sent: false }), "{error:?}");
+    assert!(matches!(error, HttpError::Timeout { sent: false }), "{error:?}");
     assert!(error.never_sent());
-    assert_eq!(client.connections(), Connections::default());
+    assert_eq!(client.connections(), ConnectionCounts::default());
 }
 
 pub(crate) async fn nobody_there_was_never_sent<N: Net>(net: N) {
@@ -187,9 +187,9 @@ pub(crate) async fn nobody_there_was_never_sent<N: Net>(net: N) {
     server.stop().await;
     let client = Client::new(net, limits());
     let error = post(&client, &address, "1").await.expect_err("nobody listens");
-    assert!(matches!(error, CallError::Connect { .. }), "{error:?}");
+    assert!(matches!(error, HttpError::Connect { .. }), "{error:?}");
     assert!(error.never_sent());
-    assert_eq!(client.connections(), Connections::default());
+    assert_eq!(client.connections(), ConnectionCounts::default());
 }
 
 pub(crate) async fn a_connection_lost_after_sending_is_broken<N: Net>(net: N) {
@@ -199,9 +199,9 @@ pub(crate) async fn a_connection_lost_after_sending_is_broken<N: Net>(net: N) {
         let address = raw_server(&net, answer).await;
         let client = Client::new(net.clone(), limits());
         let error = post(&client, &address, "1").await.expect_err("half an answer");
-        assert!(matches!(error, CallError::Broken(_)), "{answer:?}: {error:?}");
+        assert!(matches!(error, HttpError::Broken(_)), "{answer:?}: {error:?}");
         assert!(!error.never_sent());
-        assert_eq!(client.connections(), Connections::default());
+        assert_eq!(client.connections(), ConnectionCounts::default());
     }
 }
 
@@ -209,8 +209,8 @@ pub(crate) async fn an_answer_that_is_not_http_is_told_apart<N: Net>(net: N) {
     let address = raw_server(&net, "220 mail.example ESMTP\r\n\r\n").await;
     let client = Client::new(net, limits());
     let error = post(&client, &address, "1").await.expect_err("not HTTP");
-    assert!(matches!(error, CallError::BadResponse(_)), "{error:?}");
-    assert_eq!(client.connections(), Connections::default());
+    assert!(matches!(error, HttpError::BadResponse(_)), "{error:?}");
+    assert_eq!(client.connections(), ConnectionCounts::default());
 }
 
 pub(crate) async fn a_large_answer_is_refused<N: Net>(net: N) {
@@ -221,8 +221,8 @@ pub(crate) async fn a_large_answer_is_refused<N: Net>(net: N) {
         let address = raw_server(&net, answer).await;
         let client = Client::new(net.clone(), ClientLimits { body_bytes: 10, ..limits() });
         let error = post(&client, &address, "1").await.expect_err("a byte too many");
-        assert!(matches!(error, CallError::TooLarge { limit: 10 }), "{error:?}");
-        assert_eq!(client.connections(), Connections::default());
+        assert!(matches!(error, HttpError::TooLarge { limit: 10 }), "{error:?}");
+        assert_eq!(client.connections(), ConnectionCounts::default());
         let client = Client::new(net.clone(), ClientLimits { body_bytes: 11, ..limits() });
         assert_answered(post(&client, &address, "1").await, "01234567890");
     }
@@ -234,7 +234,7 @@ pub(crate) async fn what_is_not_a_request_is_refused<N: Net>(net: N) {
         [("host:1", "rpc"), ("host:1", ""), ("ho\nst:1", "/"), ("h:1", "/ /")]
     {
         let error = post_within(&client, destination, path, LONG).await.expect_err("no request");
-        assert!(matches!(error, CallError::Invalid { .. }), "{error:?}");
+        assert!(matches!(error, HttpError::Invalid { .. }), "{error:?}");
         assert!(error.never_sent());
     }
 }

@@ -1,4 +1,4 @@
-//! What the HTTP layer promises.
+//! What the HTTP client and server promise.
 
 pub(crate) mod checks;
 pub(crate) mod client;
@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use mesh_node::Net;
 use mesh_node::http::{
-    Bytes, CallError, Client, ClientLimits, Connections, Handler, Method, Request, Response,
+    Bytes, Client, ClientLimits, ConnectionCounts, Handler, HttpError, Method, Request, Response,
     Served, ServerLimits, StatusCode, serve,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -20,9 +20,9 @@ use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
 const SECOND: Duration = Duration::from_secs(1);
-/// For what should not be waited for.
+/// A timeout for what should not be waited for.
 const LONG: Duration = Duration::from_secs(10);
-/// A limit that a case waits out.
+/// A limit that a case waits for.
 const SHORT: Duration = Duration::from_millis(100);
 /// Long enough for a limit of [`SHORT`] to have taken effect.
 const AFTER_SHORT: Duration = Duration::from_millis(400);
@@ -31,7 +31,7 @@ fn limits() -> ServerLimits {
     ServerLimits::default()
 }
 
-/// A server that runs, and its address.
+/// A running server and its address.
 pub(crate) struct Running {
     pub(crate) address: String,
     stop: oneshot::Sender<()>,
@@ -60,12 +60,12 @@ impl Running {
     }
 }
 
-/// Answers every request with its body.
+/// Answers every request with the request's own body.
 async fn echo(request: Request) -> Response {
     Response::json(StatusCode::OK, request.body)
 }
 
-/// Answers every request but the one for `/never`.
+/// Answers every request except those for `/never`.
 async fn stall(request: Request) -> Response {
     if request.path() == "/never" {
         std::future::pending::<()>().await;
@@ -73,7 +73,7 @@ async fn stall(request: Request) -> Response {
     echo(request).await
 }
 
-/// Answers once `count` requests have come.
+/// Answers all requests once `count` of them have come.
 fn rendezvous(count: usize) -> impl Handler {
     let barrier = Arc::new(Barrier::new(count));
     move |request| {
@@ -85,7 +85,7 @@ fn rendezvous(count: usize) -> impl Handler {
     }
 }
 
-/// Never answers, and counts the requests that it has begun and those that were cancelled.
+/// Never answers. Counts the requests that were begun and those that were cancelled.
 #[derive(Clone, Default)]
 struct Cancellable {
     begun: Arc<AtomicUsize>,
@@ -116,11 +116,11 @@ async fn until(what: &str, count: &AtomicUsize, wanted: usize) {
     panic!("{what} stayed at {} instead of {wanted}", count.load(Ordering::SeqCst));
 }
 
-type Answered = Result<(StatusCode, Bytes), CallError>;
+type Answered = Result<(StatusCode, Bytes), HttpError>;
 
 async fn post<N: Net>(client: &Client<N>, address: &str, body: &'static str) -> Answered {
     let body = Bytes::from_static(body.as_bytes());
-    let answer = client.call(address, Method::POST, "/", body, LONG).await?;
+    let answer = client.request(address, Method::POST, "/", body, LONG).await?;
     Ok((answer.status, answer.body))
 }
 
@@ -131,7 +131,7 @@ async fn post_within<N: Net>(
     limit: Duration,
 ) -> Answered {
     let body = Bytes::from_static(b"{}");
-    let answer = client.call(address, Method::POST, path, body, limit).await?;
+    let answer = client.request(address, Method::POST, path, body, limit).await?;
     Ok((answer.status, answer.body))
 }
 
@@ -140,21 +140,21 @@ fn assert_answered(answer: Answered, body: &str) {
     assert_eq!(answer.expect("an answer"), (StatusCode::OK, Bytes::from(body.to_owned())));
 }
 
-/// A client that speaks bytes.
+/// Opens a connection and sends these bytes.
 pub(crate) async fn raw<N: Net>(net: &N, address: &str, bytes: impl AsRef<[u8]>) -> N::Stream {
     let mut stream = net.connect(address).await.expect("a connection");
     stream.write_all(bytes.as_ref()).await.expect("room for a request");
     stream
 }
 
-/// All that the server still sends until it closes, for whatever reason.
+/// Everything that the server still sends until it closes the connection, for whatever reason.
 pub(crate) async fn rest<S: tokio::io::AsyncRead + Unpin>(stream: &mut S) -> String {
     let mut bytes = Vec::new();
     let _ = timeout(LONG, stream.read_to_end(&mut bytes)).await.expect("the server closes");
     String::from_utf8(bytes).expect("text")
 }
 
-/// A server that speaks bytes: for each connection it reads a request and answers these.
+/// Starts a server that reads a request from each connection and answers with these bytes.
 async fn raw_server<N: Net>(net: &N, answer: &'static str) -> String {
     let listener = net.bind("127.0.0.1:0").await.expect("a free port");
     let port = N::local_addr(&listener).expect("an address").port();

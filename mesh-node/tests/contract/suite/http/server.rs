@@ -1,4 +1,4 @@
-//! What a server promises.
+//! What the HTTP server promises.
 
 use super::*;
 
@@ -10,13 +10,13 @@ fn assert_status(answer: &str, status: &str) {
     assert!(answer.contains("connection: close"), "{answer:?}");
 }
 
-/// Sends these bytes, and expects this status and then the end of the connection.
+/// Sends these bytes, and expects an answer with this status and then the end of the connection.
 async fn expect_refusal<N: Net>(net: &N, limits: ServerLimits, bytes: &str, status: &str) {
     let server = Running::start(net, limits, echo).await;
     let mut stream = raw(net, &server.address, bytes).await;
     assert_status(&rest(&mut stream).await, status);
     drop(stream);
-    // The server is none the worse for it.
+    // The server still serves others.
     let client = Client::new(net.clone(), ClientLimits::default());
     assert_answered(post(&client, &server.address, "1").await, "1");
     server.stop().await;
@@ -53,7 +53,11 @@ pub(crate) async fn a_large_body_is_refused<N: Net>(net: N) {
     let client = Client::new(net, ClientLimits::default());
     let send = async |bytes| {
         let body = Bytes::from(vec![b' '; bytes]);
-        client.call(&server.address, Method::POST, "/", body, LONG).await.expect("an answer").status
+        client
+            .request(&server.address, Method::POST, "/", body, LONG)
+            .await
+            .expect("an answer")
+            .status
     };
     assert_eq!(send(1 << 16).await, StatusCode::OK);
     // Much of it is still on its way when the answer comes.
@@ -105,7 +109,7 @@ pub(crate) async fn slow_headers_are_cut_off<N: Net>(net: N) {
     let server = Running::start(&net, ServerLimits { header_read: AFTER_SHORT, ..limits() }, echo);
     let server = server.await;
     let mut stream = raw(&net, &server.address, "GET / HTTP/1.1\r\n").await;
-    // Each byte comes soon after the last; it is the whole that takes too long.
+    // Each byte comes soon after the one before; the head as a whole takes too long.
     let trickle = async {
         let (mut reader, mut writer) = tokio::io::split(&mut stream);
         let write = async {
@@ -177,7 +181,7 @@ pub(crate) async fn a_flood_beyond_the_cap_is_just_closed<N: Net>(net: N) {
     let limits = ServerLimits { connections: 1, refusals: 1, linger: SECOND, ..limits() };
     let server = Running::start(&net, limits, echo).await;
     let _only = raw(&net, &server.address, "GET").await;
-    // Holds the one place of those who are told so.
+    // Takes the only place among the connections that are answered 503.
     let _second = raw(&net, &server.address, "").await;
     sleep(SHORT).await;
     let mut third = net.connect(&server.address).await.expect("a connection");
@@ -207,7 +211,7 @@ pub(crate) async fn shutdown_finishes_what_is_in_flight<N: Net>(net: N) {
         assert_eq!(rest(&mut fresh).await, "");
         assert!(!stop.is_finished(), "idle connections do not wait for busy ones");
         let error = post(&late, &address, "1").await.expect_err("no longer listening");
-        assert!(matches!(error, CallError::Connect { .. }), "{error:?}");
+        assert!(matches!(error, HttpError::Connect { .. }), "{error:?}");
         stop.await.expect("no panic")
     };
     let (answer, served) = tokio::join!(in_flight, stopping);
@@ -226,7 +230,7 @@ pub(crate) async fn shutdown_cuts_off_what_outlasts_the_drain<N: Net>(net: N) {
         server.stop().await
     };
     let (answer, served) = tokio::join!(post(&client, &address, "1"), stop);
-    assert!(matches!(answer, Err(CallError::Broken(_))), "{answer:?}");
+    assert!(matches!(answer, Err(HttpError::Broken(_))), "{answer:?}");
     assert_eq!(served, Served { connections: 1, cut_off: 1, ..Served::default() });
     until("handlers cancelled", &handler.cancelled, 1).await;
 }
@@ -242,7 +246,7 @@ pub(crate) async fn a_client_that_leaves_cancels_its_handler<N: Net>(net: N) {
     assert_eq!(server.stop().await.cut_off, 0);
 }
 
-/// As `nc -N` does. Until its answer comes it is asked whether it is there.
+/// `nc -N` is such a client. Until its answer comes, it is asked whether it is there.
 pub(crate) async fn a_client_that_closes_its_sending_half_is_answered<N: Net>(net: N) {
     let slow = |request: Request| async move {
         sleep(SHORT).await;
@@ -259,7 +263,7 @@ pub(crate) async fn a_client_that_closes_its_sending_half_is_answered<N: Net>(ne
         assert_eq!(before.replace("HTTP/1.1 100 Continue\r\n\r\n", ""), "", "{version}");
         assert_eq!(!before.is_empty(), asked, "{version}: {before:?}");
     }
-    // Half a request is none.
+    // A client that closes its half in the middle of a request gets 400.
     let half = "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\n\r\n{";
     let mut stream = raw(&net, &server.address, half).await;
     stream.shutdown().await.expect("an open connection");
@@ -296,7 +300,7 @@ pub(crate) async fn other_protocols_are_told_what_is_spoken<N: Net>(net: N) {
     expect_refusal(&net, limits(), "\x16\x03\x01\x02\0\x01\0\x01\u{7f}\x03\x03", "400").await;
 }
 
-pub(crate) async fn a_call_that_is_dropped_cancels_its_handler<N: Net>(net: N) {
+pub(crate) async fn a_request_that_is_dropped_cancels_its_handler<N: Net>(net: N) {
     let handler = Cancellable::default();
     let server = Running::start(&net, limits(), handler.clone()).await;
     let client = Client::new(net, ClientLimits::default());
@@ -319,7 +323,7 @@ pub(crate) async fn a_panic_costs_one_connection<N: Net>(net: N) {
     let server = Running::start(&net, limits(), handler).await;
     let client = Client::new(net, ClientLimits::default());
     let answer = post_within(&client, &server.address, "/panic", LONG).await;
-    assert!(matches!(answer, Err(CallError::Broken(_))), "{answer:?}");
+    assert!(matches!(answer, Err(HttpError::Broken(_))), "{answer:?}");
     assert_answered(post(&client, &server.address, "1").await, "1");
     assert_eq!(server.stop().await, Served { connections: 2, panicked: 1, ..Served::default() });
 }

@@ -1,4 +1,4 @@
-//! Answers that are streams.
+//! What streamed answers promise.
 
 use std::io;
 
@@ -9,8 +9,8 @@ use super::*;
 
 type Pieces = mpsc::Sender<io::Result<Bytes>>;
 
-/// Answers `/events` with a stream of so many bytes at most, whose sending end it hands out, and
-/// every other path with its body.
+/// A handler that answers `/events` with a stream of at most `most_bytes`, whose sending end it
+/// hands out, and every other path with the request's body.
 fn events(most_bytes: u64) -> (impl Handler, mpsc::Receiver<Pieces>) {
     let (streams, begun) = mpsc::channel(8);
     let handler = move |request: Request| {
@@ -31,7 +31,7 @@ async fn say(pieces: &Pieces, text: &'static str) {
     pieces.send(Ok(Bytes::from_static(text.as_bytes()))).await.expect("the client is there");
 }
 
-/// A client that has asked for the events, and the end that sends them.
+/// Asks for the events: the answer, and the end that sends them.
 async fn listen<N: Net>(
     client: &Client<N>,
     address: &str,
@@ -48,7 +48,7 @@ async fn listen<N: Net>(
 
 pub(crate) async fn a_stream_comes_piece_by_piece<N: Net>(net: N) {
     let (handler, mut begun) = events(100);
-    // Silence is no lack of progress: nothing is there to be sent.
+    // Time without a piece does not count as slowness of the client.
     let limits = ServerLimits { write: SHORT, keep_alive: SHORT, ..limits() };
     let server = Running::start(&net, limits, handler).await;
     let client = Client::new(net, ClientLimits::default());
@@ -59,11 +59,11 @@ pub(crate) async fn a_stream_comes_piece_by_piece<N: Net>(net: N) {
         assert_eq!(answer.next(LONG).await.expect("a piece"), Some(Bytes::from(text)));
     }
     let none = answer.next(SHORT).await.expect_err("nothing was sent");
-    assert!(matches!(none, CallError::Timeout { sent: true }), "{none:?}");
-    assert_eq!(client.connections(), Connections { open: 1, idle: 0 });
+    assert!(matches!(none, HttpError::Timeout { sent: true }), "{none:?}");
+    assert_eq!(client.connections(), ConnectionCounts { open: 1, idle: 0 });
     drop(pieces);
     assert_eq!(answer.next(LONG).await.expect("the end"), None);
-    assert_eq!(client.connections(), Connections { open: 1, idle: 1 });
+    assert_eq!(client.connections(), ConnectionCounts { open: 1, idle: 1 });
     assert_answered(post(&client, &server.address, "1").await, "1");
     assert_eq!(server.stop().await.connections, 1, "the connection is as good as new");
 }
@@ -96,7 +96,7 @@ pub(crate) async fn a_stream_that_goes_no_further_is_not_taken_for_complete<N: N
         pieces.send(last).await.expect("the client is there");
         assert_eq!(answer.next(LONG).await.expect("a piece"), Some(Bytes::from("12345")));
         let error = answer.next(LONG).await.expect_err("cut off");
-        assert!(matches!(error, CallError::Broken(_)), "{error:?}");
+        assert!(matches!(error, HttpError::Broken(_)), "{error:?}");
         assert_eq!(answer.next(LONG).await.expect("nothing more"), None);
         timeout(LONG, pieces.closed()).await.expect("nobody waits for more");
     }
@@ -123,7 +123,7 @@ pub(crate) async fn a_client_refuses_a_stream_that_is_too_long<N: Net>(net: N) {
             Err(error) => break error,
         }
     };
-    assert!(matches!(error, CallError::TooLarge { limit: 100 }), "{error:?}");
+    assert!(matches!(error, HttpError::TooLarge { limit: 100 }), "{error:?}");
     assert_eq!(client.connections().open, 0);
     server.stop().await;
 }

@@ -1,4 +1,4 @@
-//! What one agent promises.
+//! What an agent promises to its clients.
 
 use std::future::pending;
 
@@ -7,7 +7,7 @@ use mesh_node::http::{Request, Response, serve};
 
 use super::*;
 
-/// A job that no case waits for.
+/// The demand in milliseconds of a job that no case waits for.
 const ENDLESS: u64 = 3_600_000;
 
 /// An agent without a registry.
@@ -87,7 +87,7 @@ pub(crate) async fn notifications_alone_are_answered_with_nothing<N: Net>(net: N
     assert_eq!(host.counts().1, 3);
 }
 
-/// Nobody waits for a notification, so its sender may leave; what is asked for beside it ends.
+/// Nobody waits for a notification, so its sender may leave. A call in the same body is cancelled.
 pub(crate) async fn a_notification_outlives_its_sender<N: Net>(net: N) {
     let mesh = Mesh::new(net.clone());
     let host = TestHost::default();
@@ -115,7 +115,8 @@ pub(crate) async fn a_notification_outlives_its_sender<N: Net>(net: N) {
     until("it is killed", async || host.counts() == (3, 1, 2)).await;
 }
 
-/// What clients of other languages send that the specifications allow, and the texts of some editors.
+/// Forms of a call that the specifications allow and clients of other languages send, and the byte
+/// order mark of some editors.
 pub(crate) async fn a_call_may_come_in_many_forms<N: Net>(net: N) {
     let mesh = Mesh::new(net.clone());
     let agent = alone(&mesh, |_| {}).await.address;
@@ -213,7 +214,7 @@ pub(crate) async fn a_full_agent_is_busy<N: Net>(net: N) {
     mesh.until_info(&agent, "in_flight", 2).await;
 }
 
-/// Sends a job that does not end, and leaves the connection open.
+/// Sends a job that never ends, and leaves the connection open.
 async fn post_work<N: Net>(net: &N, agent: &str) -> N::Stream {
     let call = json!({ "jsonrpc": "2.0", "id": 1, "method": "work", "params": work(ENDLESS) });
     raw(net, agent, post("/rpc", "application/json", &call.to_string())).await
@@ -364,7 +365,8 @@ pub(crate) async fn its_metrics_count_what_happened<N: Net>(net: N) {
     .await;
 }
 
-/// Its answers say nothing of epochs, indices or TTLs, and it lists a url with its scheme.
+/// The answers of such a registry have no epoch, no index and no TTL, and it lists urls with their
+/// scheme.
 pub(crate) async fn a_registry_after_the_demos_is_enough<N: Net>(net: N) {
     let mesh = Mesh::new(net.clone());
     let peer = alone(&mesh, |_| {}).await.address;
@@ -381,11 +383,11 @@ pub(crate) async fn a_registry_after_the_demos_is_enough<N: Net>(net: N) {
     let server = serve::<N, _>(listener, handler, ServerLimits::default(), pending());
     let server = tokio::spawn(server);
     let agent = mesh.agent("guest", &registry, |_| {}).await;
-    until("it is registered", async || !agent.watch.notes("Registered").is_empty()).await;
-    until("it knows the peer", async || !agent.watch.notes("ViewChanged").is_empty()).await;
+    until("it is registered", async || !agent.noted.notes("Registered").is_empty()).await;
+    until("it knows the peer", async || !agent.noted.notes("ViewChanged").is_empty()).await;
     let params = json!({ "text": "x" });
     let result = mesh.call(&agent.address, "delegate", params).await.expect("a result");
     assert_eq!(result["delegated_to"]["url"], peer);
-    assert!(agent.watch.notes("LeaseLost").is_empty());
+    assert!(agent.noted.notes("LeaseLost").is_empty());
     server.abort();
 }

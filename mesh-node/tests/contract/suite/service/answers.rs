@@ -1,26 +1,26 @@
-//! What an answer says of the job, and what is made of the answers of strangers.
+//! What an answer says of its job, and what an agent makes of answers that are not an agent's.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use mesh_core::agent::Failure;
 use mesh_core::codec;
-use mesh_node::http::{Body, Request, Response, serve};
+use mesh_node::http::{Request, Response, ResponseBody, serve};
 use mesh_node::wire::ERROR_HEADER;
 
 use super::*;
 
-/// An agent that chooses without asking, and passes nobody over.
+/// An agent that chooses without asking its peers, and never passes one over.
 async fn entry<N: Net>(mesh: &Mesh<N>, registry: &str, peers: &[&str]) -> Running {
     let entry = mesh.agent("entry", registry, |setup| {
         setup.config.policy = built_in("round_robin");
         setup.config.delegation.health.max_failures = 0;
     });
     let entry = entry.await;
-    until(&format!("{peers:?} are known"), async || entry.watch.view() == peers).await;
+    until(&format!("{peers:?} are known"), async || entry.noted.view() == peers).await;
     entry
 }
 
-/// A listed peer that is no agent.
+/// A listed peer that is not an agent, and answers whatever it is told to.
 #[derive(Clone)]
 struct Stranger(Arc<Mutex<(Response, usize)>>);
 
@@ -42,20 +42,20 @@ impl Stranger {
         stranger
     }
 
-    /// Answers with this from now on.
+    /// From now on it answers with this.
     fn answer(&self, response: Response) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).0 = response;
     }
 
-    /// Calls since the last time that this was asked.
+    /// How many calls came since this was last asked.
     fn calls(&self) -> usize {
         std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner).1)
     }
 }
 
-/// An answer whose body is whole, once more.
+/// A copy of an answer, whose body must be whole.
 fn copy(response: &Response) -> Response {
-    let Body::Whole(body) = &response.body else { panic!("a stream can't be sent twice") };
+    let ResponseBody::Whole(body) = &response.body else { panic!("a stream can't be sent twice") };
     let (status, content_type) = (response.status, response.content_type);
     let headers = response.headers.clone();
     Response { status, content_type, body: body.clone().into(), headers }

@@ -1,4 +1,4 @@
-//! A machine for tests: sleeps through its jobs, and says the load that it is told to say.
+//! A host for tests: it sleeps through its jobs, and reports the load that it is told to report.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,7 +12,7 @@ use mesh_node::host::JobResult;
 use serde_json::json;
 use serde_json::value::{RawValue, to_raw_value};
 
-/// The machine; copies are the same one.
+/// The host. Copies share their counts.
 #[derive(Clone)]
 pub(crate) struct TestHost {
     load: (f64, f64),
@@ -34,18 +34,18 @@ impl Default for TestHost {
 }
 
 impl TestHost {
-    /// A machine whose samples say this.
+    /// A host whose samples are these.
     pub(crate) fn with_load(cpu_percent: f64, memory_percent: f64) -> Self {
         let load = (cpu_percent, memory_percent);
         Self { load, takes_foreign_calls: false, counts: Arc::default() }
     }
 
-    /// A machine that answers a foreign call with what it was asked.
+    /// A host that answers a foreign call with what it was asked.
     pub(crate) fn taking_foreign_calls() -> Self {
         Self { takes_foreign_calls: true, ..Self::default() }
     }
 
-    /// Jobs that were begun, done and killed.
+    /// How many jobs were begun, done and killed.
     pub(crate) fn counts(&self) -> (usize, usize, usize) {
         let get = |count: &AtomicUsize| count.load(Ordering::SeqCst);
         (get(&self.counts.begun), get(&self.counts.done), get(&self.counts.killed))
@@ -74,7 +74,7 @@ impl Host for TestHost {
         self.counts.begun.fetch_add(1, Ordering::SeqCst);
         let begun = Begun { counts: self.counts.clone(), is_done: false };
         async move {
-            // All of it moves in here, to be dropped with the future.
+            // Moved into the future as a whole, so that it is dropped with it.
             let mut begun = begun;
             tokio::time::sleep(task.demand.unwrap_or_default()).await;
             begun.is_done = true;
@@ -84,7 +84,7 @@ impl Host for TestHost {
             }
             match &*task.text {
                 "fail" => Err(Failure::JobFailed("it was told to".to_owned())),
-                // What a job answers that is a call of a mesh itself.
+                // The error of a job that is itself a call of a mesh.
                 "imitate" => Err(Failure::Other(codec::to_error(&Failure::Busy))),
                 "lose" => Err(Failure::OutcomeUnknown { peer: "the upstream".to_owned() }),
                 "be down" => Err(Failure::Unavailable("no such file".to_owned())),

@@ -4,28 +4,29 @@ use mesh_core::resilience::RetryConfig;
 
 use super::*;
 
-/// A job that outlasts everything that a case does meanwhile.
+/// The demand in milliseconds of a job that outlasts everything that a case does meanwhile.
 const ENDLESS: u64 = 3_600_000;
 
-/// An agent with this CPU load, and its machine.
-async fn loaded<N: Net>(mesh: &Mesh<N>, name: &str, registry: &str, cpu: f64) -> Machine {
+/// Starts an agent that reports this CPU load.
+async fn loaded<N: Net>(mesh: &Mesh<N>, name: &str, registry: &str, cpu: f64) -> AgentOnHost {
     let host = TestHost::with_load(cpu, 40.0);
     let agent = mesh.agent(name, registry, |setup| setup.host = host.clone()).await;
     mesh.until_info(&agent.address, "cpu", cpu).await;
-    Machine { agent, host }
+    AgentOnHost { agent, host }
 }
 
-struct Machine {
+/// A running agent and its host.
+struct AgentOnHost {
     agent: Running,
     host: TestHost,
 }
 
 async fn knows(agent: &Running, peers: &[&str]) {
-    until(&format!("{peers:?} are known"), async || agent.watch.view() == peers).await;
+    until(&format!("{peers:?} are known"), async || agent.noted.view() == peers).await;
 }
 
-/// `a`, which delegates; `b`, which it prefers; and `c`.
-async fn three<N: Net>(mesh: &Mesh<N>, registry: &str) -> [Machine; 3] {
+/// Three agents: `a`, which delegates; `b`, which `a` prefers; and `c`.
+async fn three<N: Net>(mesh: &Mesh<N>, registry: &str) -> [AgentOnHost; 3] {
     let all = [
         loaded(mesh, "a", registry, 5.0).await,
         loaded(mesh, "b", registry, 10.0).await,
@@ -35,11 +36,11 @@ async fn three<N: Net>(mesh: &Mesh<N>, registry: &str) -> [Machine; 3] {
     all
 }
 
-/// A delegation to `machine` that is killed there with its agent.
+/// Delegates a job that goes to `machine`, whose agent is killed while it runs.
 async fn delegate_and_kill<N: Net>(
     mesh: &Mesh<N>,
     entry: &Running,
-    machine: Machine,
+    machine: AgentOnHost,
     params: Value,
 ) -> Result<Value, Value> {
     let kill = async {
@@ -77,7 +78,7 @@ pub(crate) async fn the_least_loaded_peer_is_chosen<N: Net>(net: N) {
         let delegate = json!({ "text": "x" });
         mesh.call(&a.agent.address, "delegate", delegate).await.expect("a result");
     }
-    let done = |machine: &Machine| machine.host.counts().1;
+    let done = |machine: &AgentOnHost| machine.host.counts().1;
     assert_eq!([done(&a), done(&b), done(&c)], [0, 3, 0]);
 }
 
@@ -112,7 +113,7 @@ pub(crate) async fn a_dead_peer_that_is_still_listed_is_passed_over<N: Net>(net:
     let error = call().await.expect_err("nobody is there");
     let tried = json!({ "busy": 0, "unreachable": 2 });
     assert_eq!((&error["code"], &error["data"]["tried"]), (&json!(-32012), &tried));
-    assert_eq!(a.agent.watch.view(), ["b", "c"], "their leases have not ended");
+    assert_eq!(a.agent.noted.view(), ["b", "c"], "their leases have not ended");
 }
 
 pub(crate) async fn a_cancelled_delegation_is_cancelled_at_the_peer<N: Net>(net: N) {
@@ -136,19 +137,19 @@ pub(crate) async fn a_registry_that_forgot_everything_is_told_again<N: Net>(net:
     let [a, b, c] = three(&mesh, &address).await;
     knows(&b.agent, &["a", "c"]).await;
     knows(&c.agent, &["a", "b"]).await;
-    let first = [&a, &b, &c].map(|machine| machine.agent.watch.views());
+    let first = [&a, &b, &c].map(|machine| machine.agent.noted.views());
     registry.kill().await;
     // Long enough for every agent to find it gone.
     tokio::time::sleep(millis(300)).await;
     let registry = mesh.registry_at(&address, 8, patient()).await;
     until("all are listed", async || mesh.names(&registry.address).await == ["a", "b", "c"]).await;
     for (machine, first) in [&a, &b, &c].into_iter().zip(first) {
-        let watch = &machine.agent.watch;
+        let noted = &machine.agent.noted;
         until("the new life is noted", async || {
-            watch.notes("Registered").len() == 2 && watch.notes("LeaseLost").len() == 1
+            noted.notes("Registered").len() == 2 && noted.notes("LeaseLost").len() == 1
         })
         .await;
-        for view in watch.views_from(first) {
+        for view in noted.views_from(first) {
             assert_eq!(view.len(), 2, "nobody's view shrinks");
         }
     }
@@ -158,7 +159,7 @@ pub(crate) async fn a_registry_that_forgot_everything_is_told_again<N: Net>(net:
 
 pub(crate) async fn an_agent_comes_up_before_its_registry<N: Net>(net: N) {
     let mesh = Mesh::new(net);
-    // An address that is free, and stays so for as long as nobody asks for another.
+    // The address of a registry that is gone is free, as long as nobody else asks for a port.
     let registry = mesh.registry(patient()).await;
     let address = registry.address.clone();
     registry.kill().await;
@@ -166,7 +167,7 @@ pub(crate) async fn an_agent_comes_up_before_its_registry<N: Net>(net: N) {
     mesh.until_info(&agent.address, "cpu", 12.5).await;
     let _registry = mesh.registry_at(&address, 8, patient()).await;
     until("it is listed", async || mesh.names(&address).await == ["a"]).await;
-    assert!(agent.watch.notes("LeaseLost").is_empty());
+    assert!(agent.noted.notes("LeaseLost").is_empty());
 }
 
 pub(crate) async fn a_later_life_replaces_an_earlier_one<N: Net>(net: N) {
@@ -181,7 +182,7 @@ pub(crate) async fn a_later_life_replaces_an_earlier_one<N: Net>(net: N) {
         mesh.get(&registry, "/services").await["b"]["url"] == second.address
     })
     .await;
-    // Whoever knew the first one learns of the second.
+    // Agents that knew the earlier process learn of the later one.
     until("it is known", async || {
         let result = mesh.call(&a.agent.address, "delegate", json!({ "text": "x" })).await;
         result.is_ok_and(|result| result["delegated_to"]["url"] == second.address)
@@ -192,7 +193,7 @@ pub(crate) async fn a_later_life_replaces_an_earlier_one<N: Net>(net: N) {
 pub(crate) async fn shutdown_gives_up_the_lease_and_ends_what_is_under_way<N: Net>(net: N) {
     let mesh = Mesh::new(net);
     let registry = mesh.registry(patient()).await.address;
-    let Machine { agent, host } = loaded(&mesh, "a", &registry, 5.0).await;
+    let AgentOnHost { agent, host } = loaded(&mesh, "a", &registry, 5.0).await;
     until("it is listed", async || mesh.names(&registry).await == ["a"]).await;
     let address = agent.address.clone();
     let work = json!({ "text": "x", "demand_ms": 3000 });
@@ -252,7 +253,7 @@ pub(crate) async fn all_notes_of_a_delegation_come_in_order<N: Net>(net: N) {
     let [a, b, _c] = three(&mesh, &registry).await;
     let params = json!({ "text": "x", "request": 42 });
     mesh.call(&a.agent.address, "delegate", params).await.expect("a result");
-    let noted = |machine: &Machine| machine.agent.watch.notes("request: 42");
+    let noted = |machine: &AgentOnHost| machine.agent.noted.notes("request: 42");
     assert_eq!(
         noted(&a),
         [
@@ -289,8 +290,8 @@ pub(crate) async fn a_days_work_is_all_noted<N: Net>(net: N) {
 
 const DAYS_REQUESTS: u64 = 12;
 
-/// Three agents delegate to each other while one of them dies. All that is noted by the agents that
-/// live on and by the registry, host by host, with the times.
+/// Three agents delegate to each other while one of them dies. Returns all notes of the surviving
+/// agents and of the registry with their times, one agent after the other.
 pub(crate) async fn days_work<N: Net>(net: N) -> Vec<(Timestamp, String)> {
     let mesh = Mesh::new(net);
     let registry = mesh.registry(lasting(millis(2000))).await;
@@ -298,13 +299,13 @@ pub(crate) async fn days_work<N: Net>(net: N) -> Vec<(Timestamp, String)> {
     for name in ["a", "b", "c"] {
         let set = |setup: &mut Setup| {
             setup.config.policy = built_in("random");
-            // Enough for every request to meet the dead first.
+            // So many retries that every request may meet the dead agent first.
             setup.config.delegation.retry = RetryConfig { ratio: 1.0, floor: 10.0 };
         };
         agents.push(mesh.agent(name, &registry.address, set).await);
     }
     for agent in &agents {
-        until("both others are known", async || agent.watch.view().len() == 2).await;
+        until("both others are known", async || agent.noted.view().len() == 2).await;
     }
     let mortal = agents.pop().expect("three agents");
     let delegate = async |request: u64| {
@@ -324,6 +325,6 @@ pub(crate) async fn days_work<N: Net>(net: N) -> Vec<(Timestamp, String)> {
     }
     let forgotten = async || mesh.names(&registry.address).await == ["a", "b"];
     until("its lease has ended", forgotten).await;
-    let watches = agents.iter().map(|agent| &agent.watch).chain([&registry.watch]);
-    watches.flat_map(Watch::timed).collect()
+    let recorders = agents.iter().map(|agent| &agent.noted).chain([&registry.noted]);
+    recorders.flat_map(NoteRecorder::timed).collect()
 }

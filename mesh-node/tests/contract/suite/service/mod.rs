@@ -4,8 +4,8 @@ pub(crate) mod agent;
 pub(crate) mod answers;
 pub(crate) mod host;
 pub(crate) mod mesh;
+pub(crate) mod note_recorder;
 pub(crate) mod registry;
-pub(crate) mod watch;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use mesh_core::jsonrpc;
 use mesh_core::registry::{LeaseConfig, RegistryConfig};
 use mesh_core::routing::{PolicyFactory, PolicySettings};
 use mesh_core::seed::Seed;
-use mesh_node::agent::Parts;
+use mesh_node::agent::AgentParts;
 use mesh_node::http::{
     Answer, Bytes, Client, ClientLimits, Method, Served, ServerLimits, StatusCode,
 };
@@ -27,30 +27,30 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use self::host::TestHost;
-use self::watch::Watch;
+use self::note_recorder::NoteRecorder;
 use super::http::{raw, rest};
 
-/// For what should not be waited for.
+/// A timeout for what should not be waited for.
 const LONG: Duration = Duration::from_secs(20);
 /// Where nobody listens.
 const NOWHERE: &str = "127.0.0.1:1";
 
-/// A service that runs.
+/// A running agent or registry.
 pub(crate) struct Running {
     address: String,
-    watch: Watch,
+    noted: NoteRecorder,
     stop: oneshot::Sender<()>,
     task: JoinHandle<Served>,
 }
 
 impl Running {
-    /// Lets it end in good order.
+    /// Shuts the service down and waits for its end.
     async fn stop(self) -> Served {
         self.stop.send(()).expect("a running service");
         self.task.await.expect("no panic in the service")
     }
 
-    /// Ends it as a power cut does.
+    /// Ends the service as a power cut does.
     async fn kill(self) {
         self.task.abort();
         assert!(self.task.await.expect_err("it did not end by itself").is_cancelled());
@@ -77,27 +77,27 @@ impl<N: Net> Mesh<N> {
     async fn registry_at(&self, address: &str, epoch: u64, config: RegistryConfig) -> Running {
         let listener = self.net.bind(address).await.expect("a free port");
         let address = address_of::<N>(&listener);
-        let watch = Watch::default();
-        let node = RegistryNode::new(self.clock, config, epoch, watch.clone());
+        let noted = NoteRecorder::default();
+        let node = RegistryNode::new(self.clock, config, epoch, noted.clone());
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(async move {
             node.run::<N>(listener, ServerLimits::default(), ended(stopped)).await
         });
-        Running { address, watch, stop, task }
+        Running { address, noted, stop, task }
     }
 
-    /// An agent of this name. `set` changes what a case wants otherwise.
+    /// Starts an agent of this name. `set` changes its usual setup.
     async fn agent(&self, name: &str, registry: &str, set: impl FnOnce(&mut Setup)) -> Running {
         let listener = self.net.bind("127.0.0.1:0").await.expect("a free port");
         let address = address_of::<N>(&listener);
         let mut setup = Setup::new(name, &address);
         set(&mut setup);
-        let watch = Watch::default();
-        let parts = Parts {
+        let noted = NoteRecorder::default();
+        let parts = AgentParts {
             net: self.net.clone(),
             clock: self.clock,
             host: setup.host,
-            observer: watch.clone(),
+            observer: noted.clone(),
             registry: registry.into(),
             server: setup.server,
             client: ClientLimits::default(),
@@ -106,12 +106,12 @@ impl<N: Net> Mesh<N> {
         let node = AgentNode::new(setup.identity, setup.config, &Seed::root(1).child(name), parts);
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(async move { node.run(listener, ended(stopped)).await });
-        Running { address, watch, stop, task }
+        Running { address, noted, stop, task }
     }
 
     async fn ask(&self, address: &str, method: Method, path: &str, body: &str) -> Answer {
         let body = Bytes::from(body.to_owned());
-        self.client.call(address, method, path, body, LONG).await.expect("an answer")
+        self.client.request(address, method, path, body, LONG).await.expect("an answer")
     }
 
     async fn post(&self, address: &str, path: &str, body: &Value) -> (StatusCode, Value) {
@@ -125,7 +125,8 @@ impl<N: Net> Mesh<N> {
         parsed(&answer)
     }
 
-    /// A path that takes only the methods `allowed` refuses this one, and names them if it is asked.
+    /// Checks that a path refuses `other` and tells the methods that it takes, also if it is asked
+    /// with OPTIONS.
     async fn is_not_allowed(&self, address: &str, path: &str, allowed: &str, other: Method) {
         for (method, status) in
             [(other, StatusCode::METHOD_NOT_ALLOWED), (Method::OPTIONS, StatusCode::NO_CONTENT)]
@@ -137,7 +138,7 @@ impl<N: Net> Mesh<N> {
         }
     }
 
-    /// HEAD is answered with the head of what GET is answered with.
+    /// Checks that HEAD is answered with the head of the answer to GET.
     async fn head_is_like_get(&self, net: &N, address: &str, path: &str) {
         let ask = async |method: &str| {
             let request =
@@ -149,20 +150,20 @@ impl<N: Net> Mesh<N> {
         };
         let ((get, length), (head, none)) = (ask("GET").await, ask("HEAD").await);
         assert!(get.starts_with("HTTP/1.1 200 ") && length > 0, "{path}: {get}");
-        // The body is as long, give or take the figures in it.
+        // The two bodies' lengths may differ, because the figures in them change.
         let fields = |head: &str| head.split("content-length").next().map(str::to_owned);
         assert_eq!((fields(&head), none), (fields(&get), 0), "{path}");
         assert!(head.contains("content-length: "), "{path}: {head}");
     }
 
-    /// A JSON-RPC body and what it is answered with.
+    /// Posts a JSON-RPC body and returns the body of the answer.
     async fn exchange(&self, address: &str, body: &str) -> Value {
         let answer = self.ask(address, Method::POST, "/rpc", body).await;
         assert_eq!(answer.status, StatusCode::OK);
         parsed(&answer)
     }
 
-    /// One call: its result, or its error.
+    /// Makes one call: its result, or its error object.
     async fn call(&self, address: &str, method: &str, params: Value) -> Result<Value, Value> {
         let body = json!({ "jsonrpc": "2.0", "id": "1234", "method": method, "params": params });
         let mut answer = self.exchange(address, &body.to_string()).await;
@@ -175,7 +176,7 @@ impl<N: Net> Mesh<N> {
         }
     }
 
-    /// Demands these lines of a service's metrics.
+    /// Checks that a service's page of metrics has these lines.
     async fn has_metrics(&self, address: &str, lines: &[&str]) {
         let answer = self.ask(address, Method::GET, "/metrics", "").await;
         let page = String::from_utf8(answer.body.to_vec()).expect("text");
@@ -184,13 +185,13 @@ impl<N: Net> Mesh<N> {
         }
     }
 
-    /// One call that must fail: its code, and the facts that came with it.
+    /// Makes one call that must fail: the code of the error, and its data.
     async fn failure(&self, address: &str, method: &str, params: Value) -> (i64, Value) {
         let mut error = self.call(address, method, params).await.expect_err("an error");
         (error["code"].as_i64().expect("a code"), error["data"].take())
     }
 
-    /// Waits until an agent's `info` says this.
+    /// Waits until an agent's answer to `info` has this value.
     async fn until_info(&self, agent: &str, field: &str, value: impl Into<Value>) {
         let value = value.into();
         until(&format!("{field} is {value}"), async || {
@@ -205,7 +206,7 @@ impl<N: Net> Mesh<N> {
     }
 }
 
-/// An agent before it starts.
+/// The parts of an agent that has not started.
 struct Setup {
     identity: Identity,
     config: AgentConfig,
@@ -240,15 +241,15 @@ impl Setup {
     }
 }
 
-/// Names the life of a registry that has not been restarted.
+/// The epoch of a registry that has not been restarted.
 const EPOCH: u64 = 7;
 
-/// A registry whose leases outlast any pause of a busy machine.
+/// The settings of a registry whose leases outlast any pause of a busy machine.
 fn patient() -> RegistryConfig {
     RegistryConfig::default()
 }
 
-/// A registry whose leases last this long.
+/// The settings of a registry whose leases last this long.
 fn lasting(ttl: Duration) -> RegistryConfig {
     RegistryConfig { leases: LeaseConfig { ttl, ..LeaseConfig::default() }, ..patient() }
 }
@@ -259,7 +260,8 @@ fn address_of<N: Net>(listener: &N::Listener) -> String {
 
 async fn ended(stopped: oneshot::Receiver<()>) {
     if stopped.await.is_err() {
-        // The case has ended without a word: run on until the runtime goes.
+        // The sender is dropped when its case ends without stopping the service: then the service
+        // runs on until the runtime goes.
         std::future::pending::<()>().await;
     }
 }
@@ -269,7 +271,7 @@ fn parsed(answer: &Answer) -> Value {
     serde_json::from_slice(&answer.body).expect("a JSON document")
 }
 
-/// Waits for something that takes no more than a moment.
+/// Waits until something is so, which takes no more than a moment.
 async fn until(what: &str, is_so: impl AsyncFn() -> bool) {
     for _ in 0..2000 {
         if is_so().await {
@@ -288,7 +290,7 @@ fn since(clock: Clock, start: Timestamp) -> Duration {
     clock.now().since(start)
 }
 
-/// The bytes of a request, the last one of its connection.
+/// The bytes of a POST, after which the connection is closed.
 fn post(path: &str, content_type: &str, body: &str) -> String {
     let length = body.len();
     format!(
@@ -297,7 +299,7 @@ fn post(path: &str, content_type: &str, body: &str) -> String {
     )
 }
 
-/// The status that a body of plain text is answered with.
+/// The status of the answer to a body of plain text.
 async fn post_as_text<N: Net>(net: &N, address: &str, path: &str) -> u16 {
     let mut stream = raw(net, address, post(path, "text/plain", "{}")).await;
     let answer = rest(&mut stream).await;

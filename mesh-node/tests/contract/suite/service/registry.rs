@@ -1,4 +1,4 @@
-//! What a registry promises.
+//! What a registry promises to its agents and clients.
 
 use super::*;
 
@@ -83,7 +83,7 @@ pub(crate) async fn a_lease_ends_after_its_ttl<N: Net>(net: N) {
     until("the list is empty", async || mesh.names(&registry.address).await.is_empty()).await;
     assert!(since(mesh.clock, start) >= ttl, "{:?}", since(mesh.clock, start));
     // The registry notes it by itself, not when it is asked.
-    until("the end is noted", async || !registry.watch.notes("Expired").is_empty()).await;
+    until("the end is noted", async || !registry.noted.notes("Expired").is_empty()).await;
     let (status, _) = mesh.post(&registry.address, "/register", &registration(1, true)).await;
     assert_eq!(status, StatusCode::NOT_FOUND);
 }
@@ -151,7 +151,7 @@ pub(crate) async fn only_what_is_served_is_answered<N: Net>(net: N) {
     ] {
         mesh.is_not_allowed(&registry, path, allowed, other).await;
     }
-    // Who asks only for the head waits for no news.
+    // A client that asks only for the head waits for no news.
     for path in ["/services", "/healthz", "/metrics", "/services?wait=60s&index=0"] {
         mesh.head_is_like_get(&net, &registry, path.split("?wait").next().expect("a path")).await;
         let head = mesh.ask(&registry, Method::HEAD, path, "").await;

@@ -1,4 +1,4 @@
-//! Background load: others that use this machine's cores.
+//! Background load: keeps cores of this machine busy, as other programs would.
 
 use std::num::NonZero;
 use std::sync::Arc;
@@ -8,20 +8,21 @@ use std::time::Duration;
 
 use mesh_node::Clock;
 
-/// Each period has its share of work: short beside a job, long beside a switch of threads.
+/// In each period, every thread is busy for its share. A period is short compared with a job, and
+/// long compared with a switch of threads.
 const PERIOD: Duration = Duration::from_millis(10);
-/// The load at which threads end, in parts of [`WHOLE`].
+/// The value at which the threads end; all others are shares in parts of [`WHOLE`].
 const END: u64 = u64::MAX;
 const WHOLE: f64 = 1e6;
 
-/// A thread per core that is busy for a share of the time. They end when this is dropped.
+/// A thread per core, each busy for a share of the time. The threads end when this is dropped.
 #[derive(Debug)]
 pub(super) struct Burner {
     load: Arc<AtomicU64>,
 }
 
 impl Burner {
-    /// Idle threads.
+    /// Starts the threads, which are idle at first.
     pub(super) fn start() -> Self {
         let load = Arc::new(AtomicU64::new(0));
         for _ in 0..available_parallelism().map_or(1, NonZero::get) {
@@ -43,6 +44,7 @@ impl Drop for Burner {
     }
 }
 
+/// The life of one thread.
 fn burn(load: &AtomicU64) {
     let clock = Clock::start();
     let mut period = clock.now();
@@ -57,7 +59,7 @@ fn burn(load: &AtomicU64) {
         }
         period += PERIOD;
         park_timeout(period.since(clock.now()));
-        // After a stall there is nothing to catch up with.
+        // A thread that was stalled does not make up for it with a longer burst.
         period = period.max(clock.now());
     }
 }

@@ -1,4 +1,4 @@
-//! What processes on this machine can't honour of a scenario.
+//! Finds what processes on this machine can't do of a scenario.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -6,24 +6,24 @@ use std::time::Duration;
 use mesh_sim::scenario::{CLIENT, PolicySpec, REGISTRY, Scenario};
 use mesh_sim::units::format_duration;
 
-/// The operating system counts CPU time no finer.
+/// The shortest window over which the operating system counts CPU time.
 const LEAST_CPU_WINDOW: Duration = Duration::from_millis(200);
 
-/// A field that a live mesh can't honour, and why.
+/// A field of a scenario that a live mesh can't honour.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Refusal {
-    /// The field's path, and whose it is if many have it.
+pub(crate) struct UnsupportedField {
+    /// The path of the field, and the name of its owner if many have it.
     pub(crate) field: String,
-    /// Why it is refused.
+    /// Why a live mesh can't honour it.
     pub(crate) why: String,
 }
 
-/// Every field that processes of `mesh` on loopback can't honour.
-pub(crate) fn refusals(scenario: &Scenario) -> Vec<Refusal> {
-    let mut refusals = Vec::new();
+/// Every field of a scenario that processes of `mesh` on loopback can't honour.
+pub(crate) fn unsupported_fields(scenario: &Scenario) -> Vec<UnsupportedField> {
+    let mut fields = Vec::new();
     let mut refuse = |is_refused: bool, field: String, why: String| {
         if is_refused {
-            refusals.push(Refusal { field, why });
+            fields.push(UnsupportedField { field, why });
         }
     };
     for conflict in scenario.registry_config().conflicts() {
@@ -68,10 +68,11 @@ pub(crate) fn refusals(scenario: &Scenario) -> Vec<Refusal> {
             refuse(true, field, why.to_owned());
         }
     }
-    refusals
+    fields
 }
 
-/// What a live run does in another way than the simulation, though it may be compared: a line each.
+/// What a live run does differently from the simulation although the results may be compared: one
+/// sentence each.
 pub(crate) fn notes(scenario: &Scenario) -> Vec<String> {
     let mut notes = vec![
         "network.latency is not applied: loopback has a latency of its own".to_owned(),
@@ -107,7 +108,7 @@ mod tests {
     }
 
     fn refused(more: &str) -> Vec<String> {
-        refusals(&scenario(more)).into_iter().map(|refusal| refusal.field).collect()
+        unsupported_fields(&scenario(more)).into_iter().map(|refusal| refusal.field).collect()
     }
 
     fn fault(kind: &str, more: &str) -> String {
@@ -126,7 +127,7 @@ mod tests {
         two.agents[1].machine.speed = 2.0;
         two.agents[2].admission.concurrency = Concurrency::Unlimited;
         two.agents[2].leaves = Some(Duration::from_secs(1));
-        let fields: Vec<String> = refusals(&two).into_iter().map(|r| r.field).collect();
+        let fields: Vec<String> = unsupported_fields(&two).into_iter().map(|r| r.field).collect();
         let expected = [
             "agents.speed of agent-2",
             "agents.concurrency of agent-3",

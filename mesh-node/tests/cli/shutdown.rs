@@ -1,4 +1,4 @@
-//! How an agent ends, what of its commands ends with it, and what they get from it.
+//! How an agent ends, what happens to its commands then, and what commands get from their agent.
 
 use std::fs;
 use std::path::Path;
@@ -12,7 +12,7 @@ use crate::process::{Process, Service, http, json_at, mesh, try_call, until};
 /// Where nobody listens: these agents need no registry.
 const NOWHERE: &str = "127.0.0.1:1";
 
-/// A job that does not end by itself, with a child that does not, either.
+/// A job that never ends by itself, with a child process that doesn't, either.
 struct Endless {
     directory: tempfile::TempDir,
 }
@@ -27,7 +27,7 @@ impl Endless {
         format!("sleep 600 & echo $$ $! > {0}.new; mv {0}.new {0}; wait", file.display())
     }
 
-    /// Has the agent begin it; gives back the ids of its processes.
+    /// Has the agent begin the job, and returns the ids of its processes.
     fn begin(&self, address: &str) -> (Vec<u32>, JoinHandle<()>) {
         let address = address.to_owned();
         let caller = std::thread::spawn(move || {
@@ -41,13 +41,13 @@ impl Endless {
     }
 }
 
-/// Whether a process is there and not only waits to be noticed dead.
+/// Whether a process is there and is more than a zombie.
 fn is_alive(id: &u32) -> bool {
     let stat = fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
     stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
 }
 
-/// The ids of a process's children, zombies too.
+/// The ids of a process's children, including zombies.
 fn children(id: u32) -> Vec<u32> {
     let threads = fs::read_dir(format!("/proc/{id}/task")).expect("its threads");
     let lists = threads.map(|thread| {
@@ -68,7 +68,7 @@ fn commands_end_with_their_agent_on_every_way_out() {
         (&["KILL"], None),
     ] {
         let job = Endless::new();
-        // The job outlasts the drain where no second signal ends that.
+        // If no second signal ends the drain, it must be over before the job is.
         let drain = if signals.len() > 1 { "60s" } else { "100ms" };
         let script = job.script();
         let args = ["--drain", drain, "--", "sh", "-c", &script];
@@ -120,7 +120,7 @@ fn a_hangup_that_is_ignored_stays_ignored() {
 /// As the first process of a container, an agent inherits every orphan.
 #[test]
 fn what_commands_leave_behind_is_reaped() {
-    // One orphan is killed with the group, and one has left it.
+    // Of the two orphans, one is killed with the group; the other one has left it.
     let script = "read -r job; sleep 600 & setsid sleep 0.1 & echo 1";
     let agent = Service::unregistered("reaper", NOWHERE, &["--", "sh", "-c", script]);
     for _ in 0..3 {
@@ -130,10 +130,12 @@ fn what_commands_leave_behind_is_reaped() {
     until("only the guard is left", || children(agent.process.id()).len() == 1);
 }
 
-/// Not its sockets, its limit of open files, nor what it does with signals.
+/// A command gets none of the agent's sockets, nor its limit of open files, nor what it does with
+/// signals.
 #[test]
 fn a_command_gets_what_the_agent_was_started_with() {
-    // It reads its input first: by then its limit is set. The shell lists the files itself: pipes of other commands would come and go.
+    // The script reads its input first, because its limit is set by then. The shell lists the files
+    // itself, because the pipes of another command would be among them.
     let script = "read -r job; cd /proc/$$; set -- fd/*; echo \"[\\\"$*\\\", \
                   \\\"$(ulimit -Sn)\\\", \\\"$(grep Sig[BI] status | tr -d '\\t\\n')\\\"]\"";
     let limited = |args: &[&str]| {
@@ -184,7 +186,7 @@ fn a_notification_is_carried_out_after_its_sender_has_left() {
     std::io::Write::write_all(&mut sender, request.as_bytes()).expect("room");
     until("its begin", || path("begun").exists());
     drop(sender);
-    // Time for the agent to notice: another exchange.
+    // Another exchange gives the agent time to notice that the sender has left.
     http(&agent.address, "GET", "/healthz", "");
     fs::write(path("go"), "").expect("written");
     until("its end", || Path::new(&path("done")).exists());

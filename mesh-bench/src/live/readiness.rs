@@ -1,4 +1,4 @@
-//! Asking an agent or a registry over HTTP.
+//! Waits until agents are ready, by asking them over HTTP.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// How often an agent is asked whether it knows all others.
 const POLL: Duration = Duration::from_millis(50);
 
-/// Waits until the agent of this name and address knows so many peers.
+/// Waits until the agent of this name and address knows `peers` peers.
 pub(crate) async fn await_peers(
     client: &Client<TokioNet>,
     (name, address): (&str, &str),
@@ -32,13 +32,13 @@ pub(crate) async fn await_peers(
     }
 }
 
-/// What is served at a path.
+/// The body of the answer to a GET.
 pub(crate) async fn get(
     client: &Client<TokioNet>,
     address: &str,
     path: &str,
 ) -> anyhow::Result<Bytes> {
-    let answer = client.call(address, Method::GET, path, Bytes::new(), PATIENCE).await;
+    let answer = client.request(address, Method::GET, path, Bytes::new(), PATIENCE).await;
     let answer = answer.with_context(|| format!("failed to ask http://{address}{path}"))?;
     let status = answer.status;
     ensure!(status.is_success(), "http://{address}{path} answers {status}");

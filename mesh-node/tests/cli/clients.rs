@@ -1,4 +1,4 @@
-//! Clients that delegate without a pause, and how their calls end.
+//! Clients that call `delegate` again and again, and count how their calls end.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -9,50 +9,51 @@ use serde_json::{Value, json};
 use crate::figures::counted;
 use crate::process::{Service, try_call, until};
 
-/// Clients of each entry; half of them call their jobs idempotent.
+/// The clients of each entry agent. Half of them say that their jobs are idempotent.
 const CLIENTS: usize = 2;
 
-/// How calls of `delegate` ended.
+/// How the calls at one entry agent ended.
 #[derive(Default)]
-struct Ends {
+struct CallCounts {
     sent: AtomicU64,
     answered: AtomicU64,
     failed: AtomicU64,
+    /// Calls that ended as no call may end.
     strange: AtomicU64,
 }
 
-/// Clients at work.
-pub(crate) struct Load {
-    by_entry: Vec<Arc<Ends>>,
+/// Threads that send calls until they are stopped.
+pub(crate) struct Clients {
+    by_entry: Vec<Arc<CallCounts>>,
     stop: Arc<AtomicBool>,
-    clients: Vec<JoinHandle<()>>,
+    threads: Vec<JoinHandle<()>>,
 }
 
-impl Load {
-    /// Clients that ask each of these agents to delegate jobs of `demand_ms`.
+impl Clients {
+    /// Starts clients that ask each of these agents to delegate jobs of `demand_ms`.
     pub(crate) fn start<'a>(
         entries: impl IntoIterator<Item = &'a Service>,
         demand_ms: u64,
     ) -> Self {
-        let mut load = Self { by_entry: Vec::new(), stop: Arc::default(), clients: Vec::new() };
+        let mut clients = Self { by_entry: Vec::new(), stop: Arc::default(), threads: Vec::new() };
         for entry in entries {
-            let ends = Arc::<Ends>::default();
+            let ends = Arc::<CallCounts>::default();
             for client in 0..CLIENTS {
-                let (ends, stop) = (ends.clone(), load.stop.clone());
+                let (ends, stop) = (ends.clone(), clients.stop.clone());
                 let address = entry.address.clone();
                 let job = json!({
                     "text": "x", "demand_ms": demand_ms, "timeout_ms": 10_000,
                     "idempotent": client % 2 == 0,
                 });
-                load.clients.push(std::thread::spawn(move || {
+                clients.threads.push(std::thread::spawn(move || {
                     while !stop.load(Ordering::Relaxed) {
                         delegate(&address, &job, &ends);
                     }
                 }));
             }
-            load.by_entry.push(ends);
+            clients.by_entry.push(ends);
         }
-        load
+        clients
     }
 
     pub(crate) fn answered(&self) -> u64 {
@@ -63,7 +64,7 @@ impl Load {
         self.sum(|ends| &ends.failed)
     }
 
-    /// Waits for so many more answers from every entry.
+    /// Waits until every entry agent has answered this many calls more.
     #[track_caller]
     pub(crate) fn await_answers(&self, more: u64) {
         let counts = || self.by_entry.iter().map(|ends| ends.answered.load(Ordering::Relaxed));
@@ -71,12 +72,12 @@ impl Load {
         until("more answers", || counts().zip(&before).all(|(now, before)| now >= before + more));
     }
 
-    /// Stops the clients. Checks that each call ended once, in a way that may be, both as its
-    /// client saw it and as its entry did, and that the entries have nothing left under way.
+    /// Stops the clients. Checks that each call ended exactly once and in an allowed way, that its
+    /// entry agent counted the same, and that no entry agent has anything left under way.
     pub(crate) fn end<'a>(self, entries: impl IntoIterator<Item = &'a Service>) {
         self.stop.store(true, Ordering::Relaxed);
-        assert_eq!(self.by_entry.len() * CLIENTS, self.clients.len());
-        for client in self.clients {
+        assert_eq!(self.by_entry.len() * CLIENTS, self.threads.len());
+        for client in self.threads {
             client.join().expect("every call came back");
         }
         for (ends, entry) in self.by_entry.iter().zip(entries) {
@@ -90,13 +91,13 @@ impl Load {
         }
     }
 
-    fn sum(&self, which: impl Fn(&Ends) -> &AtomicU64) -> u64 {
+    fn sum(&self, which: impl Fn(&CallCounts) -> &AtomicU64) -> u64 {
         self.by_entry.iter().map(|ends| which(ends).load(Ordering::Relaxed)).sum()
     }
 }
 
-/// One call, counted by its end.
-fn delegate(address: &str, job: &Value, ends: &Ends) {
+/// Sends one call, and counts how it ends.
+fn delegate(address: &str, job: &Value, ends: &CallCounts) {
     ends.sent.fetch_add(1, Ordering::Relaxed);
     let end = match try_call(address, "delegate", job.clone()) {
         Ok(Ok(result)) if result["peer_result"]["result"] == "Processed: x" => &ends.answered,
@@ -109,7 +110,8 @@ fn delegate(address: &str, job: &Value, ends: &Ends) {
     end.fetch_add(1, Ordering::Relaxed);
 }
 
-/// An agent that dies may have half done the job, and the budget of retries has an end.
+/// Whether a call may end with this error. An agent that dies may have half done its job, and the
+/// retry budget has an end.
 fn is_expected(error: &Value) -> bool {
     [-32015, -32019].contains(&error["code"].as_i64().expect("a code"))
 }

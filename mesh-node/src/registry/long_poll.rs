@@ -1,26 +1,27 @@
-//! `GET /services?wait=10s&index=7`: an answer when the list is another one.
+//! The query of a long poll: `GET /services?wait=10s&index=7`.
 
 use std::time::Duration;
 
 use mesh_core::duration::parse_duration;
 
-/// Longest wait that is granted; a longer one is cut down to it.
+/// The longest wait that is granted. A longer one is cut down to it.
 pub(super) const MAX_WAIT: Duration = Duration::from_secs(60);
 
-/// What a client wants to wait for.
+/// What a client waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Poll {
-    /// The index that it has seen.
+pub(super) struct LongPoll {
+    /// The index that the client knows.
     pub(super) index: u64,
-    /// How long it is willing to wait for another.
+    /// How long the client is willing to wait for another index.
     pub(super) wait: Duration,
 }
 
-impl Poll {
-    /// Reads a query; `None`: the client does not wait. Fields of other names are ignored.
+impl LongPoll {
+    /// Reads a query. `None` if the client does not want to wait. Fields of other names are
+    /// ignored.
     ///
     /// # Errors
-    /// A sentence that says what is wrong with a field.
+    /// A sentence for people that says what is wrong with a field.
     pub(super) fn parse(query: Option<&str>) -> Result<Option<Self>, String> {
         let (mut index, mut wait) = (None, None);
         for field in query.unwrap_or_default().split('&') {
@@ -37,7 +38,7 @@ impl Poll {
                 _ => {}
             }
         }
-        // Without an index there is nothing to compare with: any list is news.
+        // Without an index there is nothing to compare with, so the client gets the list at once.
         Ok(index.zip(wait).map(|(index, wait)| Self { index, wait }))
     }
 }
@@ -47,21 +48,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_poll_needs_both_fields() {
-        let poll = |wait| Some(Poll { index: 7, wait });
+    fn a_long_poll_needs_both_fields() {
+        let long_poll = |wait| Some(LongPoll { index: 7, wait });
         for (query, expected) in [
             (None, None),
             (Some(""), None),
             (Some("wait=10s"), None),
             (Some("index=7"), None),
-            (Some("wait=10s&index=7"), poll(Duration::from_secs(10))),
-            (Some("index=7&x&wait=250ms"), poll(Duration::from_millis(250))),
-            (Some("index=7&wait=2h"), poll(MAX_WAIT)),
+            (Some("wait=10s&index=7"), long_poll(Duration::from_secs(10))),
+            (Some("index=7&x&wait=250ms"), long_poll(Duration::from_millis(250))),
+            (Some("index=7&wait=2h"), long_poll(MAX_WAIT)),
         ] {
-            assert_eq!(Poll::parse(query), Ok(expected), "{query:?}");
+            assert_eq!(LongPoll::parse(query), Ok(expected), "{query:?}");
         }
         for bad in ["index=-1&wait=1s", "index=", "index=1&wait=1", "wait=soon"] {
-            assert!(Poll::parse(Some(bad)).is_err(), "{bad}");
+            assert!(LongPoll::parse(Some(bad)).is_err(), "{bad}");
         }
     }
 }

@@ -1,4 +1,5 @@
-//! Readers that leave, and disks that are full: neither ends the work, or hides how it ended.
+//! Readers of the output that leave, and disks that are full: neither ends the work, or hides how
+//! it ended.
 
 use std::fs::OpenOptions;
 use std::io::{BufRead as _, BufReader, Read as _, pipe};
@@ -16,24 +17,24 @@ fn agents(registry: &str) -> [Service; 2] {
     agents
 }
 
-/// A pipe that nobody reads.
+/// A pipe whose reader has left.
 fn left() -> Stdio {
     pipe().expect("a pipe").1.into()
 }
 
-/// A disk without room.
+/// A disk that is full.
 fn full() -> Stdio {
     OpenOptions::new().write(true).open("/dev/full").expect("/dev/full").into()
 }
 
-/// The exit code and standard error of what prints there.
+/// The exit code and standard error of `mesh` when it prints to `stdout`.
 fn printing_to(stdout: Stdio, args: &[&str]) -> (Option<i32>, String) {
     let ended = mesh(args).stdout(stdout).output().expect("the binary");
     (ended.status.code(), String::from_utf8(ended.stderr).expect("text"))
 }
 
 #[test]
-fn who_stops_reading_ends_the_printing_only() {
+fn a_reader_that_leaves_ends_the_printing_and_nothing_else() {
     let registry = Service::registry(&[]);
     let _agents = agents(&registry.address);
     let orchestrate = ["orchestrate", "--registry", &registry.address];
@@ -71,7 +72,7 @@ fn a_mesh_serves_on_when_nobody_reads_where_it_is() {
     let mut up = Process::from(child);
     let address = line.trim_end().rsplit("//").next().and_then(|url| url.split('/').next());
     let address = address.expect("an address");
-    // By then it has printed more than the line that was read.
+    // By the time a job is done, it has printed more than the line that was read.
     until("a job", || output(&["orchestrate", "--registry", address]).0.success());
     up.signal("INT");
     assert_eq!(up.end().code(), Some(0));
@@ -80,7 +81,7 @@ fn a_mesh_serves_on_when_nobody_reads_where_it_is() {
     assert!(!said.contains("panicked"), "{said}");
 }
 
-/// A registry whose log goes there, on a port of its own.
+/// A registry that logs to `stderr`.
 fn registry_logging_to(stderr: Stdio) -> Service {
     let address = crate::process::free_address();
     let mut command = mesh(&["registry", "--listen", &address, "--log", "debug"]);

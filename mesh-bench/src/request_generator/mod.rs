@@ -1,4 +1,5 @@
-//! A load generator: one thread, kept-alive connections, closed or open loop.
+//! Sends HTTP requests in a closed or an open loop, over kept-alive connections from one thread,
+//! and tells how they were answered.
 
 mod connection;
 
@@ -16,47 +17,50 @@ use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use self::connection::{Connection, Failure};
+use self::connection::{GeneratorConnection, RequestFailure};
 
-/// How long requests under way at the end may take. One that fails counts as having taken this long:
-/// failing fast must not look fast.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long requests under way at the end may take. A request that fails counts as having taken at
+/// least this long, because failing fast must not look fast.
+const LAST_ANSWERS_LIMIT: Duration = Duration::from_secs(60);
 
-/// What is sent where, how and when.
+/// Which requests are sent where, how and when.
 #[derive(Clone, Debug)]
-pub(crate) struct Plan {
-    /// `ip:port`.
+pub(crate) struct RequestPlan {
+    /// The server's address, `ip:port`.
     pub(crate) address: String,
-    /// Whole HTTP requests, sent in turn. Each must be answered 200 without a JSON-RPC error.
+    /// Whole HTTP requests, which are sent in turn. Each must be answered 200 without a JSON-RPC
+    /// error.
     pub(crate) requests: Vec<Vec<u8>>,
+    /// How many connections there are. Each carries one request at a time.
     pub(crate) connections: usize,
-    /// Requests due per second, whatever became of the others (open loop); latency counts from
-    /// when they are due. Without it each connection sends as soon as it has its answer.
+    /// Requests that are due per second, whatever became of the others (open loop). Latency then
+    /// counts from when a request is due. Without a rate, each connection sends as soon as it has
+    /// its answer (closed loop).
     pub(crate) rate: Option<f64>,
-    /// The first requests are due then.
+    /// When the first requests are due.
     pub(crate) start: Timestamp,
-    /// Requests that are due before this are not counted.
+    /// Requests that are due before this time are not counted.
     pub(crate) from: Timestamp,
-    /// From then on, no more are due.
+    /// From this time on, no more requests are due.
     pub(crate) until: Timestamp,
 }
 
-/// What came of a plan.
+/// How the requests of a plan ended.
 #[derive(Debug, Default)]
-pub(crate) struct Tally {
-    /// Of all requests that were due while they counted.
+pub(crate) struct RequestTally {
+    /// The latencies of all requests that were due in the counted time.
     pub(crate) latency: LatencyHistogram,
-    /// Answers with a result that came in that time.
+    /// Answers with a result that came in the counted time.
     pub(crate) answered: u64,
-    /// Requests without one, the uncounted as well.
+    /// Requests without a result, including those before the counted time.
     pub(crate) failed: u64,
-    /// What the first of them failed of.
+    /// Why the first of them failed.
     pub(crate) first_failure: Option<String>,
-    /// Connections opened: as many as the plan has, unless some broke.
+    /// Connections that were opened: as many as the plan has, unless some broke.
     pub(crate) opened: u64,
 }
 
-/// A whole request to post JSON.
+/// A whole HTTP request that posts JSON.
 pub(crate) fn post(path: &str, body: &str) -> Vec<u8> {
     let length = body.len();
     format!(
@@ -66,77 +70,83 @@ pub(crate) fn post(path: &str, body: &str) -> Vec<u8> {
     .into_bytes()
 }
 
-/// Carries out a plan, in a thread of its own.
+/// Carries out a plan in a thread of its own.
 ///
 /// # Errors
-/// If a connection can't be opened, or if answers are still missing long after the end: then more was
-/// asked for than the server can answer.
-pub(crate) async fn run(plan: Plan, clock: Clock) -> anyhow::Result<Tally> {
+/// If a connection can't be opened, or if answers are still missing long after the end: then the
+/// server can't answer as many requests as were sent.
+pub(crate) async fn run(plan: RequestPlan, clock: Clock) -> anyhow::Result<RequestTally> {
     let (send, tally) = oneshot::channel();
     spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let tally = runtime
             .context("failed to start a runtime")
             .and_then(|runtime| runtime.block_on(drive(plan, clock)));
-        // Nobody waits any more after a signal.
+        // A failed send is no error: after a signal, nobody waits for the result.
         let _ = send.send(tally);
     });
-    tally.await.context("the load generator has died")?
+    tally.await.context("the request generator has died")?
 }
 
-async fn drive(plan: Plan, clock: Clock) -> anyhow::Result<Tally> {
+/// Runs the connections of a plan until all requests have ended.
+async fn drive(plan: RequestPlan, clock: Clock) -> anyhow::Result<RequestTally> {
     let (connections, until) = (plan.connections, plan.until);
-    let load = Arc::new(Load {
+    let generator = Arc::new(Generator {
         plan,
         clock,
         due: Semaphore::new(0),
-        drawn: AtomicU64::new(0),
+        numbered: AtomicU64::new(0),
         tally: Mutex::default(),
     });
     let mut tasks = JoinSet::new();
     for _ in 0..connections {
-        let load = load.clone();
-        tasks.spawn(async move { load.use_connection().await });
+        let generator = generator.clone();
+        tasks.spawn(async move { generator.use_connection().await });
     }
-    clock.sleep_until(load.plan.start).await;
-    if let Some(interval) = load.plan.interval() {
-        let load = load.clone();
-        spawn(move || load.pace(interval));
+    clock.sleep_until(generator.plan.start).await;
+    if let Some(interval) = generator.plan.interval() {
+        let generator = generator.clone();
+        spawn(move || generator.pace(interval));
     }
     let all = async {
         while let Some(ended) = tasks.join_next().await {
-            ended.context("the load generator has died")??;
+            ended.context("the request generator has died")??;
         }
         anyhow::Ok(())
     };
-    match timeout(until.since(clock.now()) + PATIENCE, all).await {
+    match timeout(until.since(clock.now()) + LAST_ANSWERS_LIMIT, all).await {
         Ok(ended) => ended?,
         Err(_) => {
-            bail!("answers are missing {PATIENCE:?} after the end; with --rate, ask for fewer")
+            bail!(
+                "answers are missing {LAST_ANSWERS_LIMIT:?} after the end; with --rate, ask for fewer"
+            )
         }
     }
-    let tally = std::mem::take(&mut *load.tally());
+    let tally = std::mem::take(&mut *generator.tally());
     Ok(tally)
 }
 
-impl Plan {
-    /// Time between two requests of an open loop.
+impl RequestPlan {
+    /// The time between two requests of an open loop; `None` for a closed one.
     fn interval(&self) -> Option<Duration> {
         self.rate.map(|rate| Duration::from_secs_f64(1.0 / rate))
     }
 }
 
-struct Load {
-    plan: Plan,
+/// A plan that is being carried out, shared by its connections.
+struct Generator {
+    plan: RequestPlan,
     clock: Clock,
-    /// Open loop: requests that are due and not sent yet.
+    /// In an open loop: one permit for each request that is due and has not been sent.
     due: Semaphore,
-    /// Requests sent or about to be.
-    drawn: AtomicU64,
-    tally: Mutex<Tally>,
+    /// How many requests have been sent, or are about to be.
+    numbered: AtomicU64,
+    tally: Mutex<RequestTally>,
 }
 
-impl Load {
+impl Generator {
+    /// One connection: sends requests one after the other, and opens a new connection if one
+    /// breaks.
     async fn use_connection(&self) -> anyhow::Result<()> {
         let address = &self.plan.address;
         let mut open = None;
@@ -145,7 +155,7 @@ impl Load {
             let connection = match &mut open {
                 Some(connection) => connection,
                 None => {
-                    let fresh = Connection::open(address).await;
+                    let fresh = GeneratorConnection::open(address).await;
                     let fresh = fresh.with_context(|| format!("failed to connect to {address}"))?;
                     self.tally().opened += 1;
                     open.insert(fresh)
@@ -161,10 +171,10 @@ impl Load {
         Ok(())
     }
 
-    /// The next request and when it is due; `None` at the end. An open loop that is late still sends
-    /// all that was due.
+    /// The number of the next request and when it is due; `None` at the end. An open loop that is
+    /// late still sends everything that was due.
     async fn next(&self) -> Option<(u64, Timestamp)> {
-        let number = self.drawn.fetch_add(1, Ordering::Relaxed);
+        let number = self.numbered.fetch_add(1, Ordering::Relaxed);
         let due = match self.plan.interval() {
             Some(interval) => self.plan.start + nth(interval, number),
             None => self.clock.now(),
@@ -178,15 +188,16 @@ impl Load {
         Some((number, due))
     }
 
-    fn record(&self, due: Timestamp, result: Result<(), Failure>) {
+    /// Counts how a request ended.
+    fn record(&self, due: Timestamp, result: Result<(), RequestFailure>) {
         let now = self.clock.now();
-        let Plan { from, until, .. } = self.plan;
+        let RequestPlan { from, until, .. } = self.plan;
         let mut took = now.since(due);
         let mut tally = self.tally();
         match result {
             Ok(()) => tally.answered += u64::from(from <= now && now < until),
             Err(failure) => {
-                took = took.max(PATIENCE);
+                took = took.max(LAST_ANSWERS_LIMIT);
                 tally.failed += 1;
                 tally.first_failure.get_or_insert_with(|| failure.to_string());
             }
@@ -196,7 +207,7 @@ impl Load {
         }
     }
 
-    /// Says when requests are due, from a thread of its own.
+    /// Releases each request of an open loop when it is due. Blocks its thread.
     fn pace(&self, interval: Duration) {
         let times = (0..).map(|number| self.plan.start + nth(interval, number));
         let times = times.take_while(|due| *due < self.plan.until);
@@ -206,11 +217,12 @@ impl Load {
         });
     }
 
-    fn tally(&self) -> MutexGuard<'_, Tally> {
+    fn tally(&self) -> MutexGuard<'_, RequestTally> {
         self.tally.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
+/// How long after the start the request `number` is due.
 fn nth(interval: Duration, number: u64) -> Duration {
     Duration::from_nanos((interval.as_nanos() as u64).saturating_mul(number))
 }
@@ -222,7 +234,8 @@ mod tests {
 
     use super::*;
 
-    /// Takes 10 ms for each request, one after the other, and refuses every other one.
+    /// A server that takes 10 ms for each request, one after the other, and refuses every other
+    /// one.
     async fn serve(listener: TcpListener) -> std::io::Result<()> {
         let mut number = 0_u64;
         loop {
@@ -245,7 +258,7 @@ mod tests {
         tokio::spawn(serve(listener));
         let clock = Clock::start();
         let start = clock.now() + Duration::from_millis(20);
-        let plan = Plan {
+        let plan = RequestPlan {
             address,
             requests: vec![post("/", "{}")],
             connections: 1,
@@ -257,7 +270,8 @@ mod tests {
         let tally = run(plan, clock).await.unwrap();
         assert_eq!((tally.failed, tally.latency.count()), (20, 30), "40 are due, 10 too early");
         assert!(tally.answered < 20, "most answers come after the end: {}", tally.answered);
-        let minutes = |quantile| tally.latency.quantile_ns(quantile) / PATIENCE.as_nanos() as u64;
+        let minutes =
+            |quantile| tally.latency.quantile_ns(quantile) / LAST_ANSWERS_LIMIT.as_nanos() as u64;
         assert_eq!((minutes(0.4), minutes(0.6)), (0, 1));
     }
 }

@@ -1,4 +1,4 @@
-//! A JSON-RPC server of a few lines.
+//! A JSON-RPC server of a few lines, to be the upstream of an agent.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -9,7 +9,7 @@ use serde_json::Value;
 
 /// A server, which lives as long as the test.
 #[derive(Clone)]
-pub(crate) struct Tiny {
+pub(crate) struct RpcServer {
     pub(crate) address: String,
     counts: Arc<Counts>,
 }
@@ -21,7 +21,7 @@ struct Counts {
     closed: AtomicUsize,
 }
 
-impl Tiny {
+impl RpcServer {
     /// Calls answered so far.
     pub(crate) fn calls(&self) -> usize {
         self.counts.calls.load(Ordering::SeqCst)
@@ -34,8 +34,9 @@ impl Tiny {
     }
 }
 
-/// A server whose responses have the members that `answer` gives, besides `jsonrpc` and `id`.
-pub(crate) fn serve(answer: impl Fn(&Value) -> Value + Copy + Send + 'static) -> Tiny {
+/// Starts a server whose responses have the members that `answer` gives, besides `jsonrpc` and
+/// `id`.
+pub(crate) fn serve(answer: impl Fn(&Value) -> Value + Copy + Send + 'static) -> RpcServer {
     serve_raw(move |call| {
         let mut response = answer(call);
         response["jsonrpc"] = "2.0".into();
@@ -44,13 +45,13 @@ pub(crate) fn serve(answer: impl Fn(&Value) -> Value + Copy + Send + 'static) ->
     })
 }
 
-/// A server that answers a call with the bytes that `answer` gives. It closes the connection if
-/// they are none or say so.
-pub(crate) fn serve_raw(answer: impl Fn(&Value) -> String + Copy + Send + 'static) -> Tiny {
+/// Starts a server that answers a call with the bytes that `answer` gives. It closes the connection
+/// if there are none, or if they say so.
+pub(crate) fn serve_raw(answer: impl Fn(&Value) -> String + Copy + Send + 'static) -> RpcServer {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("an address").to_string();
-    let tiny = Tiny { address, counts: Arc::default() };
-    let counts = tiny.counts.clone();
+    let server = RpcServer { address, counts: Arc::default() };
+    let counts = server.counts.clone();
     std::thread::spawn(move || {
         for stream in listener.incoming().flatten() {
             counts.opened.fetch_add(1, Ordering::SeqCst);
@@ -61,7 +62,7 @@ pub(crate) fn serve_raw(answer: impl Fn(&Value) -> String + Copy + Send + 'stati
             });
         }
     });
-    tiny
+    server
 }
 
 /// The bytes of an HTTP answer.

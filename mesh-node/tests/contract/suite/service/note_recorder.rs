@@ -1,4 +1,4 @@
-//! An observer that writes everything down.
+//! An observer that records what it is told.
 
 use std::sync::{Arc, Mutex};
 
@@ -8,20 +8,20 @@ use mesh_core::protocol::Name;
 use mesh_core::registry;
 use mesh_node::Observer;
 
-/// What was noted so far, one line each; copies write into the same book.
+/// Records all notes, one line each, and all views. Copies share what they record.
 #[derive(Clone, Default)]
-pub(crate) struct Watch(Arc<Mutex<Book>>);
+pub(crate) struct NoteRecorder(Arc<Mutex<Records>>);
 
 #[derive(Default)]
-struct Book {
+struct Records {
     notes: Vec<(Timestamp, String)>,
     views: Vec<Vec<String>>,
 }
 
-impl Watch {
-    /// The notes with their times.
+impl NoteRecorder {
+    /// All notes with their times.
     pub(crate) fn timed(&self) -> Vec<(Timestamp, String)> {
-        self.book(|book| book.notes.clone())
+        self.records(|records| records.notes.clone())
     }
 
     /// The notes that contain `what`.
@@ -30,38 +30,38 @@ impl Watch {
         notes.filter(|note| note.contains(what)).collect()
     }
 
-    /// How many samples of the view have been taken.
+    /// How many views have been recorded.
     pub(crate) fn views(&self) -> usize {
-        self.book(|book| book.views.len())
+        self.records(|records| records.views.len())
     }
 
-    /// The samples of the view from this one on.
+    /// The views from this one on.
     pub(crate) fn views_from(&self, first: usize) -> Vec<Vec<String>> {
-        self.book(|book| book.views[first..].to_vec())
+        self.records(|records| records.views[first..].to_vec())
     }
 
-    /// The last sample of the view.
+    /// The latest view.
     pub(crate) fn view(&self) -> Vec<String> {
-        self.book(|book| book.views.last().cloned().unwrap_or_default())
+        self.records(|records| records.views.last().cloned().unwrap_or_default())
     }
 
-    fn book<R>(&self, act: impl FnOnce(&mut Book) -> R) -> R {
+    fn records<R>(&self, act: impl FnOnce(&mut Records) -> R) -> R {
         act(&mut self.0.lock().expect("no panic while it was locked"))
     }
 
     fn write(&self, now: Timestamp, note: String) {
-        self.book(|book| book.notes.push((now, note)));
+        self.records(|records| records.notes.push((now, note)));
     }
 }
 
-impl Observer for Watch {
+impl Observer for NoteRecorder {
     fn agent(&self, now: Timestamp, agent: &Name, note: &Note) {
         self.write(now, format!("{agent}: {note:?}"));
     }
 
     fn view(&self, _: Timestamp, _: &Name, peers: &Peers) {
         let peers = peers.names().map(ToString::to_string).collect();
-        self.book(|book| book.views.push(peers));
+        self.records(|records| records.views.push(peers));
     }
 
     fn registry(&self, now: Timestamp, note: &registry::LeaseNote) {

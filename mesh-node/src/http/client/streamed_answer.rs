@@ -1,4 +1,4 @@
-//! Answers that are read piece by piece.
+//! Answers whose bodies are read piece by piece.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,46 +10,48 @@ use hyper::{HeaderMap, Method, Response, StatusCode};
 use tokio::time::timeout;
 
 use super::connection::{Connection, Sent};
-use super::pool::Pool;
-use super::{CallError, Client, request};
+use super::pool::ConnectionPool;
+use super::{Client, HttpError, build_request};
 use crate::Net;
 
-/// An answer whose body is read piece by piece. Dropping it before its end closes the connection.
+/// An answer whose body is read piece by piece, as it arrives. It owns its connection: dropping it
+/// before the end of the body closes the connection, reading to the end gives the connection back.
 pub struct StreamedAnswer {
-    /// Its status.
+    /// The HTTP status.
     pub status: StatusCode,
-    /// Its header fields.
+    /// The header fields.
     pub headers: HeaderMap,
     body: Incoming,
     most_bytes: usize,
+    /// Bytes that have been read so far.
     read: usize,
-    /// Until the end.
+    /// The connection that the body comes over; `None` after the end or an error.
     connection: Option<Connection>,
-    pool: Arc<Pool>,
+    pool: Arc<ConnectionPool>,
 }
 
 impl<N: Net> Client<N> {
-    /// Sends one request to `destination` (`host:port`) over a connection of its own and reads the
-    /// head of the answer; the body may have `most_bytes`.
+    /// Sends a request without a body to `destination` (`host:port`) over a new connection, and
+    /// reads the head of the answer. The answer's body may have `most_bytes`.
     ///
     /// # Errors
-    /// As [`Client::call`]; `timeout` covers all until the head is read.
+    /// As [`Client::request`]. `timeout` covers everything until the head is read.
     pub async fn stream(
         &self,
         destination: &str,
         (method, path): (Method, &str),
         most_bytes: usize,
         timeout: Duration,
-    ) -> Result<StreamedAnswer, CallError> {
-        let request = request(destination, method, path, Bytes::new())?;
+    ) -> Result<StreamedAnswer, HttpError> {
+        let request = build_request(destination, method, path, Bytes::new())?;
         let sent = AtomicBool::new(false);
         let answer = async {
             let mut connection = self.open(destination).await?;
             sent.store(true, Ordering::Relaxed);
             match connection.send(request).await? {
                 Sent::Answered(response) => Ok((connection, response)),
-                Sent::NotAtAll(_, error) => {
-                    Err(CallError::connect(destination, std::io::Error::other(error)))
+                Sent::NotSent(_, error) => {
+                    Err(HttpError::connect(destination, std::io::Error::other(error)))
                 }
             }
         };
@@ -58,7 +60,7 @@ impl<N: Net> Client<N> {
                 let (connection, response) = answer?;
                 Ok(StreamedAnswer::new(connection, response, most_bytes, self.pool.clone()))
             }
-            Err(_) => Err(CallError::Timeout { sent: sent.load(Ordering::Relaxed) }),
+            Err(_) => Err(HttpError::Timeout { sent: sent.load(Ordering::Relaxed) }),
         }
     }
 }
@@ -68,7 +70,7 @@ impl StreamedAnswer {
         connection: Connection,
         response: Response<Incoming>,
         most_bytes: usize,
-        pool: Arc<Pool>,
+        pool: Arc<ConnectionPool>,
     ) -> Self {
         let (head, body) = response.into_parts();
         let (status, headers) = (head.status, head.headers);
@@ -76,17 +78,17 @@ impl StreamedAnswer {
         Self { status, headers, body, most_bytes, read: 0, connection, pool }
     }
 
-    /// The next piece of the body; `None` at its end. Nothing is lost if this future is dropped.
+    /// The next piece of the body; `None` at its end. Dropping this future loses no bytes.
     ///
     /// # Errors
-    /// [`CallError::Timeout`] if no piece comes within `patience`, after which it may be asked for
-    /// again. Any other error is the end: [`CallError::TooLarge`] beyond the limit,
-    /// [`CallError::Broken`] if the server cut the body off.
-    pub async fn next(&mut self, patience: Duration) -> Result<Option<Bytes>, CallError> {
+    /// [`HttpError::Timeout`] if no piece comes within `patience`; after that the next piece may
+    /// be asked for again. Every other error ends the answer: [`HttpError::TooLarge`] if the
+    /// body exceeds its limit, [`HttpError::Broken`] if the server cut it off.
+    pub async fn next(&mut self, patience: Duration) -> Result<Option<Bytes>, HttpError> {
         let Some(connection) = &mut self.connection else { return Ok(None) };
         let limit = self.most_bytes - self.read;
         let piece = timeout(patience, connection.next_piece(&mut self.body, limit)).await;
-        match piece.map_err(|_| CallError::Timeout { sent: true })? {
+        match piece.map_err(|_| HttpError::Timeout { sent: true })? {
             Ok(Some(piece)) => {
                 self.read += piece.len();
                 Ok(Some(piece))
@@ -101,7 +103,7 @@ impl StreamedAnswer {
             }
             Err(error) => {
                 self.connection = None;
-                Err(CallError::of_body(error, self.most_bytes))
+                Err(HttpError::of_body(error, self.most_bytes))
             }
         }
     }
