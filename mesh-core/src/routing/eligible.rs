@@ -17,29 +17,32 @@ pub struct Eligible<'a> {
     roster: &'a Roster,
     /// Positions in the roster of the agents that are not eligible, sorted.
     out: Few<usize>,
+    /// How many peers are eligible: each policy wants to know.
+    len: usize,
 }
 
 impl<'a> Eligible<'a> {
     /// All agents of `roster`: for tests and benchmarks of a policy.
     pub fn all(roster: &'a Roster) -> Self {
-        Self { roster, out: Few::new() }
+        Self { roster, out: Few::new(), len: roster.len() }
     }
 
     /// All agents of `roster` but those at the positions `out`.
     pub(crate) fn new(roster: &'a Roster, mut out: Few<usize>) -> Self {
         out.sort_unstable();
         out.dedup();
-        Self { roster, out }
+        let len = roster.len() - out.len();
+        Self { roster, out, len }
     }
 
     /// How many peers are eligible.
-    pub fn len(&self) -> usize {
-        self.roster.len() - self.out.len()
+    pub const fn len(&self) -> usize {
+        self.len
     }
 
     /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0
     }
 
     /// The peer with this number; `None` if there are fewer.
