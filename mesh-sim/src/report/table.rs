@@ -143,7 +143,7 @@ fn failures(report: &Report, policies: &[PolicyResult<'_>]) -> String {
             reasons.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
             let reasons = reasons
                 .iter()
-                .map(|(why, n)| format!("{} {}", format::count(**n), format::reason(why)));
+                .map(|(why, n)| format!("{} {}", format::reason(why), format::count(**n)));
             let text = format!("{place}: {}", reasons.collect::<Vec<_>>().join(", "));
             out.push_str(&wrapped(&text, 5, 7));
         }
