@@ -179,6 +179,11 @@ impl<T: TableEntry> HashTable<T> {
         }
     }
 
+    /// Number of entries.
+    pub fn len(&self) -> usize {
+        self.used
+    }
+
     /// Whether it has no entries.
     pub fn is_empty(&self) -> bool {
         self.used == 0

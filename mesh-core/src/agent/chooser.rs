@@ -13,7 +13,7 @@ use super::{Agent, symptom};
 use crate::Few;
 use crate::protocol::{Reply, Request};
 use crate::resilience::{Decorator, Symptom};
-use crate::roster::{ListedLease, PeerId, Roster};
+use crate::roster::{IsListed, ListedLease, PeerId, Roster};
 use crate::routing::{
     FailureReason, Interests, LoadSource, MAX_OWN_PROBES, Policy, PolicyEvent, RefusalReason,
 };
@@ -78,9 +78,11 @@ impl Chooser {
         self.probes.iter().filter(|probe| probe.is_open).count()
     }
 
-    /// Whether no own probe keeps a place, open or failed.
-    pub(super) fn has_no_probes(&self) -> bool {
-        self.probes.is_empty()
+    /// Own probes of peers that are not listed any more say nothing.
+    pub(super) fn forget_probes(&mut self, is_listed: IsListed<'_>) {
+        for probe in &mut self.probes {
+            probe.is_listed &= is_listed(&probe.lease);
+        }
     }
 
     /// When the policy wants to be woken.
@@ -169,13 +171,6 @@ impl Agent {
             if let Some(load) = new.load.filter(|load| known != Some(*load)) {
                 tell(PolicyEvent::Load { peer, load, source: LoadSource::Registry });
             }
-        }
-    }
-
-    /// Peers have left the list; `left` is sorted. Probes of them say nothing any more.
-    pub(super) fn forget_own_probes(&mut self, left: &[PeerId]) {
-        for probe in self.chooser.iter_mut().flat_map(|chooser| &mut chooser.probes) {
-            probe.is_listed &= left.binary_search(&probe.lease.id()).is_err();
         }
     }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::hash::{HashTable, TableEntry};
-use crate::roster::PeerId;
+use crate::roster::{ListedLease, PeerId, Roster};
 use crate::routing::{Known, LATENCY_BITS, MAX_LATENCY_NS};
 use crate::time::{Timestamp, nanos};
 
@@ -69,8 +69,7 @@ impl TableEntry for OutstandingJobs {
     }
 }
 
-/// Round trips and unanswered jobs by peer. The agent's view owns it, and forgets a peer in it when
-/// the peer leaves the list.
+/// Round trips and unanswered jobs by peer. The agent's view owns it.
 ///
 /// There are two tables, because round trips are many and rarely read, and outstanding jobs are few
 /// and read for every choice.
@@ -121,17 +120,21 @@ impl Contacts {
         self.total -= 1;
     }
 
-    /// Forgets a peer that has left the list, unanswered jobs included.
-    pub(super) fn forget(&mut self, peer: PeerId) {
-        self.round_trips.remove(peer);
-        if let Some(open) = self.outstanding.remove(peer) {
-            self.total -= open.jobs;
+    /// Forgets the round trips to peers that are not in this list, once they may be as many as the
+    /// peers that are. Nobody asks for them until then, and looking for them takes long.
+    pub(super) fn forget_round_trips(&mut self, roster: &Roster) {
+        if self.round_trips.len() > 2 * roster.len() {
+            let mut listed: Vec<PeerId> = roster.iter().map(ListedLease::id).collect();
+            listed.sort_unstable();
+            self.round_trips.retain(|last| listed.binary_search(&last.peer).is_ok());
         }
     }
 
-    /// Whether nothing is known of any peer.
-    pub(super) fn is_empty(&self) -> bool {
-        self.round_trips.is_empty() && self.total == 0
+    /// Forgets the unanswered jobs of a peer that has left the list.
+    pub(super) fn forget_jobs(&mut self, peer: PeerId) {
+        if let Some(open) = self.outstanding.remove(peer) {
+            self.total -= open.jobs;
+        }
     }
 
     /// Asks the processor for the last round trip of a peer.
@@ -180,10 +183,26 @@ mod tests {
         (0..10).for_each(|_| contacts.ended(peer(9)));
         contacts.ended(peer(9));
         assert_eq!((contacts.outstanding(peer(9)), contacts.all_outstanding()), (0, 5_040));
-        contacts.forget(peer(99));
+        contacts.forget_jobs(peer(99));
         contacts.ended(peer(99));
         assert_eq!((contacts.outstanding(peer(99)), contacts.all_outstanding()), (0, 4_940));
-        (0..99).for_each(|number| contacts.forget(peer(number)));
-        assert!(contacts.is_empty());
+        (0..99).for_each(|number| contacts.forget_jobs(peer(number)));
+        assert_eq!(contacts.all_outstanding(), 0);
+    }
+
+    #[test]
+    fn round_trips_are_at_most_twice_the_listed_peers() {
+        let mut contacts = Contacts::default();
+        let lease = |number: u32| ListedLease::new(format!("agent-{number}"), "h:1", 1, None);
+        for first in 0..100 {
+            let roster: Roster = (first..first + 10).map(lease).collect();
+            for number in first..first + 10 {
+                contacts.measured(Timestamp::ZERO, peer(number), Duration::ZERO);
+            }
+            contacts.forget_round_trips(&roster);
+            assert!(contacts.round_trips.len() <= 20);
+            let known = |number| contacts.rtt(Timestamp::ZERO, peer(number)).is_some();
+            assert!((first..first + 10).all(known), "listed peers are kept");
+        }
     }
 }

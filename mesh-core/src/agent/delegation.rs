@@ -10,7 +10,7 @@ use super::failure::{Failure, TriedPeers};
 use crate::Few;
 use crate::load::LoadReport;
 use crate::protocol::{ChosenPeer, Task};
-use crate::roster::{ListedLease, PeerId};
+use crate::roster::{IsListed, ListedLease, PeerId};
 use crate::time::Timestamp;
 
 /// An agent's handling of one `delegate` request, from its receipt until it is answered.
@@ -169,16 +169,18 @@ impl Delegation {
         }
     }
 
-    /// Forgets the peers that have left the list; `left` is sorted. If they come back they count as
-    /// new, and may be chosen again. Their open calls go on: an answer is still welcome.
-    pub(super) fn forget(&mut self, left: &[PeerId]) {
-        let is_gone = |peer: PeerId| left.binary_search(&peer).is_ok();
-        self.tried.retain(|lease| !is_gone(lease.id()));
+    /// Forgets the peers that are not listed any more. If they come back they count as new, and may
+    /// be chosen again. Their open calls go on: an answer is still welcome. `had_job` is told of
+    /// those that had an attempt.
+    pub(super) fn forget(&mut self, is_listed: IsListed<'_>, mut had_job: impl FnMut(PeerId)) {
+        self.tried.retain(|lease| is_listed(lease));
         for probe in self.probing.iter_mut().flat_map(|round| &mut round.probes) {
-            probe.peer = probe.peer.filter(|peer| !is_gone(*peer));
+            probe.peer = probe.peer.filter(|_| is_listed(&probe.lease));
         }
-        for attempt in &mut self.attempts {
-            attempt.choice.peer = attempt.choice.peer.filter(|peer| !is_gone(*peer));
+        for choice in self.attempts.iter_mut().map(|attempt| &mut attempt.choice) {
+            if let Some(peer) = choice.peer.take_if(|_| !is_listed(&choice.lease)) {
+                had_job(peer);
+            }
         }
     }
 

@@ -59,7 +59,7 @@ use crate::VERSION;
 use crate::load::LoadReport;
 use crate::protocol::{InfoReply, Name, Reply, Request, Task, WorkReply};
 use crate::resilience::{Decorator, Decorators, decorators};
-use crate::roster::Roster;
+use crate::roster::ListedLease;
 use crate::routing::Interests;
 use crate::seed::Seed;
 use crate::time::Timestamp;
@@ -214,7 +214,7 @@ impl Agent {
                 // First the policy: `Left` must be the last event about a peer.
                 self.tell_policy_of_list(now, &before);
                 if change.has_changed {
-                    self.forget_who_left(&before);
+                    self.forget_who_left();
                 }
             }
             if change.is_visible {
@@ -304,25 +304,23 @@ impl Agent {
         self.view.peers()
     }
 
-    /// Forgets all that is known of the peers that were in the list `before` and are not in the new
-    /// one: it is of no use any more.
-    fn forget_who_left(&mut self, before: &Roster) {
-        // If nothing is remembered of any peer, don't compare two lists, which may be long.
-        if self.delegations.is_empty()
-            && self.view.contacts().is_empty()
-            && self.decorators.remembers_nobody()
-            && self.chooser.as_ref().is_none_or(|chooser| chooser.has_no_probes())
-        {
-            return;
+    /// Forgets what is remembered of peers that are not listed any more: it is of no use.
+    ///
+    /// Whoever remembers a peer holds its lease, and looks it up in the list. Comparing the list
+    /// with the one before would take longer: both are long, and while a large mesh starts they
+    /// differ everywhere.
+    fn forget_who_left(&mut self) {
+        let roster = self.view.peers().roster().clone();
+        let is_listed = |lease: &Arc<ListedLease>| roster.follow(lease).is_some();
+        self.decorators.on_list(&is_listed);
+        if let Some(chooser) = &mut self.chooser {
+            chooser.forget_probes(&is_listed);
         }
-        let left = self.view.left(before);
-        if left.is_empty() {
-            return;
+        let contacts = self.view.contacts_mut();
+        for delegation in self.delegations.values_mut() {
+            delegation.forget(&is_listed, |peer| contacts.forget_jobs(peer));
         }
-        left.iter().for_each(|peer| self.view.contacts_mut().forget(*peer));
-        self.decorators.on_left(&left);
-        self.forget_own_probes(&left);
-        self.delegations.values_mut().for_each(|delegation| delegation.forget(&left));
+        contacts.forget_round_trips(&roster);
     }
 
     fn serve_membership(&mut self, now: Timestamp) {

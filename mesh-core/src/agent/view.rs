@@ -145,14 +145,6 @@ impl View {
         ViewChange { is_visible, has_changed, before: Some(before) }
     }
 
-    /// The peers that were in the list `before` and have left, sorted by identity.
-    pub(super) fn left(&self, before: &Roster) -> Vec<PeerId> {
-        let gone = before.differences(&self.peers.roster).filter_map(|(old, _)| old);
-        let mut left: Vec<PeerId> = gone.map(|lease| lease.id()).collect();
-        left.sort_unstable();
-        left
-    }
-
     /// The peers that a choice is made among: those that are neither `tried` nor `passed_over`. If
     /// that leaves nobody, those that are passed over may be chosen, too.
     pub(super) fn eligible<'a, 'b>(
@@ -243,7 +235,11 @@ mod tests {
     /// Hands in a list; gives back the peers that have left.
     fn update(view: &mut View, secs: u64, leases: Roster) -> Vec<PeerId> {
         let change = view.update(at(secs), (leases, ListTrust::Believed), None);
-        change.before.map_or_else(Vec::new, |before| view.left(&before))
+        let Some(before) = change.before else { return Vec::new() };
+        let gone = before.differences(&view.peers.roster).filter_map(|(old, _)| old);
+        let mut left: Vec<PeerId> = gone.map(|lease| lease.id()).collect();
+        left.sort_unstable();
+        left
     }
 
     #[test]

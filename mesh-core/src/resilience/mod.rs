@@ -14,7 +14,7 @@ use std::time::Duration;
 pub use self::passive_health::HealthConfig;
 use self::passive_health::PassiveHealth;
 pub use self::retry_budget::{RetryBudget, RetryConfig};
-use crate::roster::{ListedLease, PeerId};
+use crate::roster::{IsListed, ListedLease, PeerId};
 use crate::time::Timestamp;
 
 /// The decorators of one agent, in the order in which they are asked. To add one, put it here as
@@ -57,14 +57,8 @@ pub(crate) trait Decorator {
         None
     }
 
-    /// Peers have left the list: what is remembered of them is to be forgotten. `left` is sorted.
-    fn on_left(&mut self, _left: &[PeerId]) {}
-
-    /// Whether there is nothing that [`Self::on_left`] could forget. Then the agent need not find
-    /// out which peers have left.
-    fn remembers_nobody(&self) -> bool {
-        true
-    }
+    /// There is a new list: what is remembered of peers that are not in it is to be forgotten.
+    fn on_list(&mut self, _is_listed: IsListed<'_>) {}
 }
 
 impl<A: Decorator, B: Decorator> Decorator for (A, B) {
@@ -93,13 +87,9 @@ impl<A: Decorator, B: Decorator> Decorator for (A, B) {
         first.or(second)
     }
 
-    fn on_left(&mut self, left: &[PeerId]) {
-        self.0.on_left(left);
-        self.1.on_left(left);
-    }
-
-    fn remembers_nobody(&self) -> bool {
-        self.0.remembers_nobody() && self.1.remembers_nobody()
+    fn on_list(&mut self, is_listed: IsListed<'_>) {
+        self.0.on_list(is_listed);
+        self.1.on_list(is_listed);
     }
 }
 

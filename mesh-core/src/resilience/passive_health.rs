@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Decorator, EndedCall, HealthChange, Symptom};
 use crate::duration::AsText;
-use crate::roster::{ListedLease, PeerId};
+use crate::roster::{IsListed, ListedLease, PeerId};
 use crate::time::Timestamp;
 
 /// When a peer is passed over, and for how long.
@@ -106,12 +106,8 @@ impl Decorator for PassiveHealth {
         }
     }
 
-    fn on_left(&mut self, left: &[PeerId]) {
-        self.records.retain(|record| left.binary_search(&record.lease.id()).is_err());
-    }
-
-    fn remembers_nobody(&self) -> bool {
-        self.records.is_empty()
+    fn on_list(&mut self, is_listed: IsListed<'_>) {
+        self.records.retain(|record| is_listed(&record.lease));
     }
 }
 

@@ -32,7 +32,12 @@ impl<'a> Descent<'a> {
     }
 }
 
-/// A position in a roster that can move on, and skip what two rosters share.
+/// Whether what is below two nodes need not be compared.
+pub(super) trait Alike: Fn(&Arc<TreeNode>, &Arc<TreeNode>) -> bool {}
+
+impl<F: Fn(&Arc<TreeNode>, &Arc<TreeNode>) -> bool> Alike for F {}
+
+/// A position in a roster that can move on, and skip what two rosters have in common.
 ///
 /// It keeps the path from the root: each node, and the index of the entry in it that leads on. The
 /// last node is a leaf, and its index is that of the lease. At the end of the roster the path is
@@ -92,9 +97,9 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// While both are at the beginning of a node that the two rosters share, moves both past it.
-    pub(super) fn skip_shared(&mut self, other: &mut Self) {
-        while let Some(height) = self.shared(other) {
+    /// While both are at the beginning of nodes that are `alike`, moves both past them.
+    pub(super) fn skip_both(&mut self, other: &mut Self, alike: impl Alike) {
+        while let Some(height) = self.alike(other, &alike) {
             for cursor in [&mut *self, &mut *other] {
                 cursor.path.truncate(cursor.path.len() - height);
                 cursor.advance();
@@ -102,9 +107,9 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// The largest node that both are at the beginning of and that the rosters share: how many
-    /// nodes of the path it takes from the leaf up to it, itself included.
-    fn shared(&self, other: &Self) -> Option<usize> {
+    /// The largest nodes that both are at the beginning of and that are alike: how many nodes of
+    /// the path it takes from the leaf up to them, themselves included.
+    fn alike(&self, other: &Self, alike: &impl Alike) -> Option<usize> {
         // How many nodes of a path, from the leaf up, begin at the cursor.
         let begins = |cursor: &Self| {
             let leaf = cursor.path.last().is_some_and(|(_, place)| *place == 0);
@@ -113,7 +118,7 @@ impl<'a> Cursor<'a> {
         };
         let levels = begins(self).min(begins(other));
         let pairs = self.path.iter().rev().zip(other.path.iter().rev()).take(levels);
-        let mut shared = pairs.enumerate().filter(|(_, (a, b))| Arc::ptr_eq(a.0, b.0));
-        shared.next_back().map(|(height, _)| height + 1)
+        let mut found = pairs.enumerate().filter(|(_, (a, b))| alike(a.0, b.0));
+        found.next_back().map(|(height, _)| height + 1)
     }
 }

@@ -56,6 +56,10 @@ struct TreeNode {
     /// The name of its first lease; empty if there is none. A copy, so that a search by name need
     /// not read the leases of nodes that it passes by.
     first: Name,
+    /// The sum of its leases' identities, modulo 2^64. Two nodes with equal sums have the same
+    /// processes, as surely as two equal identities are the same process; their leases may differ
+    /// in their loads. So a comparison of two lists need not enter them.
+    lives: u64,
     entries: NodeEntries,
 }
 
@@ -82,13 +86,15 @@ impl Default for TreeNode {
 impl TreeNode {
     fn leaf(leases: Vec<Arc<ListedLease>>) -> Self {
         let first = leases.first().map_or_else(Name::default, |lease| lease.name.clone());
-        Self { first, entries: NodeEntries::Leaf(leases) }
+        let lives = sum(leases.iter().map(|lease| lease.id().number()));
+        Self { first, lives, entries: NodeEntries::Leaf(leases) }
     }
 
     fn inner(mut children: Vec<ChildNode>) -> Self {
         count(&mut children);
         let first = children.first().map_or_else(Name::default, |child| child.node.first.clone());
-        Self { first, entries: NodeEntries::Inner(children) }
+        let lives = sum(children.iter().map(|child| child.node.lives));
+        Self { first, lives, entries: NodeEntries::Inner(children) }
     }
 
     fn len(&self) -> usize {
@@ -104,10 +110,15 @@ impl TreeNode {
         if self.len() == 0 || lease.name < self.first {
             self.first = lease.name.clone();
         }
-        match &mut self.entries {
+        let rest = match &mut self.entries {
             NodeEntries::Leaf(leases) => {
+                let life = lease.id().number();
+                self.lives = self.lives.wrapping_add(life);
                 match leases.binary_search_by(|known| known.name.cmp(&lease.name)) {
-                    Ok(place) => leases[place] = lease,
+                    Ok(place) => {
+                        let old = std::mem::replace(&mut leases[place], lease);
+                        self.lives = self.lives.wrapping_sub(old.id().number());
+                    }
                     Err(place) => insert(leases, place, lease),
                 }
                 split(leases).map(Self::leaf)
@@ -115,24 +126,29 @@ impl TreeNode {
             NodeEntries::Inner(children) => {
                 let place = child_of(children, &lease.name);
                 let node = Arc::make_mut(&mut children[place].node);
-                let before = node.len();
+                let (len, lives) = (node.len(), node.lives);
                 let rest = node.insert(lease);
-                if rest.is_none() && node.len() == before {
+                self.lives = sum([self.lives, lives.wrapping_neg(), node.lives]);
+                if rest.is_none() && node.len() == len {
                     // A lease was replaced: all counts are as before.
                     return None;
                 }
                 if let Some(rest) = rest {
+                    self.lives = self.lives.wrapping_add(rest.lives);
                     insert(children, place + 1, ChildNode { end: 0, node: Arc::new(rest) });
                 }
                 let rest = split(children).map(Self::inner);
                 count(children);
                 rest
             }
-        }
+        }?;
+        self.lives = self.lives.wrapping_sub(rest.lives);
+        Some(rest)
     }
 
-    /// Removes the lease of this name, which must be there.
-    fn remove(&mut self, name: &str) {
+    /// Removes this lease, which must be there.
+    fn remove(&mut self, name: &str, life: PeerId) {
+        self.lives = self.lives.wrapping_sub(life.number());
         let first = match &mut self.entries {
             NodeEntries::Leaf(leases) => {
                 leases.retain(|lease| *lease.name != *name);
@@ -141,7 +157,7 @@ impl TreeNode {
             NodeEntries::Inner(children) => {
                 let place = child_of(children, name);
                 let node = Arc::make_mut(&mut children[place].node);
-                node.remove(name);
+                node.remove(name, life);
                 if node.len() == 0 {
                     children.remove(place);
                 }
@@ -159,6 +175,11 @@ impl TreeNode {
 /// The position of the child that has this name, or would have it.
 fn child_of(children: &[ChildNode], name: &str) -> usize {
     children.partition_point(|child| *child.node.first <= *name).saturating_sub(1)
+}
+
+/// The sum of all numbers, modulo 2^64.
+fn sum(numbers: impl IntoIterator<Item = u64>) -> u64 {
+    numbers.into_iter().fold(0, u64::wrapping_add)
 }
 
 /// Counts the leases of each child anew.
@@ -294,10 +315,9 @@ impl Roster {
 
     /// Removes the lease of this name, if there is one.
     pub fn remove(&mut self, name: &str) {
-        if self.position(name).is_none() {
-            return;
-        }
-        Arc::make_mut(&mut self.root).remove(name);
+        let Some((_, lease)) = self.find(name) else { return };
+        let life = lease.id();
+        Arc::make_mut(&mut self.root).remove(name, life);
         // A root with a single child is left out: the tree shrinks at its top.
         while let NodeEntries::Inner(children) = &self.root.entries {
             let only = match &children[..] {
@@ -311,19 +331,29 @@ impl Roster {
 
     /// The leases that differ between the two lists, in order of names: each as the pair of the
     /// lease here and the lease in `other`. A lease is in it if only one list has its name, or if
-    /// the two lists have different processes under it; loads are not compared. Shared nodes are
-    /// skipped.
+    /// the two lists have different processes under it; loads are not compared. Nodes with the same
+    /// processes are skipped.
     pub fn differences<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = LeasePair<'a>> {
-        self.updates(other)
+        self.pairs(other, |a, b| a.lives == b.lives && a.len() == b.len())
             .filter(|(old, new)| !old.zip(*new).is_some_and(|(old, new)| old.is_same_life(new)))
     }
 
     /// As [`Self::differences`], and also the leases that may differ in nothing but their load.
     /// Only shared nodes are skipped, so some pairs may be equal.
     pub fn updates<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = LeasePair<'a>> {
+        self.pairs(other, |_, _| false)
+    }
+
+    /// The leases of both lists side by side, in order of names, without those of nodes that the
+    /// lists share or that are `alike`.
+    fn pairs<'a>(
+        &'a self,
+        other: &'a Self,
+        alike: fn(&TreeNode, &TreeNode) -> bool,
+    ) -> impl Iterator<Item = LeasePair<'a>> {
         let (mut left, mut right) = (Cursor::new(self), Cursor::new(other));
         std::iter::from_fn(move || {
-            left.skip_shared(&mut right);
+            left.skip_both(&mut right, |a, b| Arc::ptr_eq(a, b) || alike(a, b));
             let order = match (left.lease(), right.lease()) {
                 (None, None) => return None,
                 (Some(_), None) => Ordering::Less,
@@ -338,6 +368,9 @@ impl Roster {
         })
     }
 }
+
+/// Whether the process that holds a lease is still in the newest list.
+pub(crate) type IsListed<'a> = &'a dyn Fn(&Arc<ListedLease>) -> bool;
 
 /// The leases of one name in two lists; at least one of the two is there.
 pub type LeasePair<'a> = (Option<&'a Arc<ListedLease>>, Option<&'a Arc<ListedLease>>);
@@ -377,30 +410,40 @@ impl PartialEq for Roster {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
+    use std::collections::{BTreeMap, BTreeSet};
 
     use proptest::prelude::*;
 
     use super::*;
+    use crate::load::LoadReport;
 
-    fn lease(name: u32, incarnation: u64) -> ListedLease {
-        ListedLease::new(format!("agent-{name}"), "h:1", incarnation, None)
+    fn lease(name: u32, incarnation: u64, in_flight: u32) -> ListedLease {
+        let load = LoadReport { in_flight, ..LoadReport::default() };
+        ListedLease::new(format!("agent-{name}"), "h:1", incarnation, Some(load))
+    }
+
+    /// The names of these pairs.
+    fn names<'a>(pairs: impl Iterator<Item = LeasePair<'a>>) -> Vec<Name> {
+        pairs.filter_map(|(old, new)| old.or(new)).map(|lease| lease.name.clone()).collect()
     }
 
     proptest! {
         #[test]
         fn behaves_like_an_ordered_map(
-            steps in prop::collection::vec((0u32..400, 0u64..3, any::<bool>()), 0..900),
+            steps in prop::collection::vec(
+                (0u32..400, 0u64..3, 0u32..2, any::<bool>()),
+                0..900,
+            ),
         ) {
             let mut roster = Roster::default();
             let mut model: BTreeMap<Name, ListedLease> = BTreeMap::new();
             let mut before = roster.clone();
             let mut model_before = model.clone();
-            for (number, (name, incarnation, adds)) in steps.into_iter().enumerate() {
+            for (number, (name, incarnation, load, adds)) in steps.into_iter().enumerate() {
                 if number % 100 == 0 {
                     (before, model_before) = (roster.clone(), model.clone());
                 }
-                let lease = lease(name, incarnation);
+                let lease = lease(name, incarnation, load);
                 if adds {
                     model.insert(lease.name.clone(), lease.clone());
                     roster.insert(lease);
@@ -428,12 +471,13 @@ mod tests {
             }
             prop_assert_eq!(roster.find("agent-"), None);
 
-            let found = before.differences(&roster).filter_map(|(old, new)| old.or(new));
-            let found: Vec<Name> = found.map(|lease| lease.name.clone()).collect();
-            let names = model_before.keys().chain(model.keys()).cloned();
-            let names: std::collections::BTreeSet<Name> = names.collect();
-            let differ = names.into_iter().filter(|name| model.get(name) != model_before.get(name));
-            prop_assert_eq!(found, differ.collect::<Vec<_>>());
+            let all: BTreeSet<Name> = model_before.keys().chain(model.keys()).cloned().collect();
+            let life = |model: &BTreeMap<Name, ListedLease>, name: &Name| model.get(name).map(|l| l.id());
+            let differ = all.iter().filter(|name| life(&model, name) != life(&model_before, name));
+            prop_assert_eq!(names(before.differences(&roster)), differ.cloned().collect::<Vec<_>>());
+            let updated = all.iter().filter(|name| model.get(*name) != model_before.get(*name));
+            let shown: BTreeSet<Name> = names(before.updates(&roster)).into_iter().collect();
+            prop_assert!(updated.cloned().collect::<BTreeSet<_>>().is_subset(&shown));
         }
     }
 }
