@@ -37,6 +37,14 @@ impl Peers {
         self.len() == 0
     }
 
+    /// Those of them that have a skill.
+    fn with_skill(&self, skill: &str) -> Self {
+        let all = self.roster.shared_leases();
+        let roster = Roster::of_shared(all.filter(|lease| lease.skills.have(skill)).cloned());
+        let own = self.own.and_then(|own| self.roster.get(own)).map(|lease| lease.name.clone());
+        Self::new(roster, own.as_deref())
+    }
+
     /// The peers' names in order.
     pub fn names(&self) -> impl Iterator<Item = &Name> {
         let others = self.roster.iter().enumerate().filter(|(at, _)| Some(*at) != self.own);
@@ -70,7 +78,13 @@ pub(super) struct View {
     places: Vec<(PeerId, usize)>,
     /// Until then, peers that are missing from the list are kept.
     grace_until: Timestamp,
+    /// The peers that have a skill, by skill. Each is looked up when it is needed first, and all
+    /// are dropped when the list changes.
+    skilled: Vec<(Name, Peers)>,
 }
+
+/// The most skills whose peers are kept. Callers may ask for any number of skills.
+const MAX_SKILLED: usize = 64;
 
 /// What a new list has changed in the view.
 #[derive(Debug, Default)]
@@ -86,6 +100,12 @@ pub(super) struct ViewChange {
 impl View {
     pub(super) fn len(&self) -> usize {
         self.peers.len()
+    }
+
+    /// The peers that may get a job that demands this skill, or none.
+    pub(super) fn able(&mut self, skill: Option<&Name>) -> &Peers {
+        let Some(skill) = skill else { return &self.peers };
+        &self.skilled[place_of_skill(&mut self.skilled, &self.peers, skill)].1
     }
 
     pub(super) fn peers(&self) -> &Peers {
@@ -117,6 +137,7 @@ impl View {
         if self.peers.roster.is_shared_with(&leases) {
             return ViewChange::default();
         }
+        self.skilled.clear();
         let before = std::mem::take(&mut self.peers.roster);
         let mut next = leases;
         if now < self.grace_until {
@@ -145,24 +166,37 @@ impl View {
         ViewChange { is_visible, has_changed, before: Some(before) }
     }
 
-    /// The peers that a choice is made among: those that are neither `tried` nor `passed_over`. If
-    /// that leaves nobody, those that are passed over may be chosen, too.
+    /// The peers that a choice is made among: those that have the skill, if one is demanded, and are
+    /// neither `tried` nor `passed_over`. If that leaves nobody, those that are passed over may be
+    /// chosen, too.
     pub(super) fn eligible<'a, 'b>(
         &'a mut self,
         now: Timestamp,
+        skill: Option<&Name>,
         tried: impl Iterator<Item = &'b Arc<ListedLease>>,
         passed_over: &[&Arc<ListedLease>],
     ) -> (Eligible<'a>, Knowledge<'a>) {
         let age = now.since(self.listed_at);
         let knowledge = Knowledge { contacts: &self.contacts, now, age };
-        let roster = &self.peers.roster;
+        // Positions are looked up once per list of all peers; in a list of some of them, each time.
+        let (peers, mut places) = match skill {
+            None => (&self.peers, Some(&mut self.places)),
+            Some(skill) => {
+                let place = place_of_skill(&mut self.skilled, &self.peers, skill);
+                (&self.skilled[place].1, None)
+            }
+        };
+        let roster = &peers.roster;
         let mut out: Few<usize> = tried.filter_map(|lease| roster.follow(lease)).collect();
-        out.extend(self.peers.own);
+        out.extend(peers.own());
         // Usually no peer is passed over.
         if !passed_over.is_empty() {
             let mut all_out = out.clone();
             for lease in passed_over {
-                all_out.extend(place_of(&mut self.places, roster, lease));
+                all_out.extend(match &mut places {
+                    Some(places) => place_of(places, roster, lease),
+                    None => roster.follow(lease),
+                });
             }
             let eligible = Eligible::new(roster, all_out);
             if !eligible.is_empty() {
@@ -171,6 +205,18 @@ impl View {
         }
         (Eligible::new(roster, out), knowledge)
     }
+}
+
+/// The position in `skilled` of the peers that have a skill.
+fn place_of_skill(skilled: &mut Vec<(Name, Peers)>, peers: &Peers, skill: &Name) -> usize {
+    if let Some(place) = skilled.iter().position(|(known, _)| known == skill) {
+        return place;
+    }
+    if skilled.len() == MAX_SKILLED {
+        skilled.clear();
+    }
+    skilled.push((skill.clone(), peers.with_skill(skill)));
+    skilled.len() - 1
 }
 
 /// What an agent knows of its peers without probing them: the listed reports and its contacts.

@@ -27,6 +27,7 @@ use mesh_core::agent::config::{AdmissionConfig, DelegationConfig, MembershipConf
 use mesh_core::protocol::Name;
 use mesh_core::registry::LeaseConfig;
 use mesh_core::routing::PolicyFactory;
+use mesh_core::skills::Skills;
 
 pub use self::diagnostic::{Diagnostics, Problem};
 pub use self::draft::Draft;
@@ -131,6 +132,8 @@ pub struct AgentSpec {
     pub name: Name,
     /// The machine on which the agent does its jobs.
     pub machine: MachineSpec,
+    /// The kinds of jobs that it can do.
+    pub skills: Skills,
     /// How many jobs the agent runs and queues before it refuses more.
     pub admission: AdmissionConfig,
     /// The time between two fetches of the list of peers, before jitter.
@@ -150,6 +153,8 @@ pub struct MachineSpec {
     pub cores: u32,
     /// The work done per second and core; 1 is the reference machine.
     pub speed: f64,
+    /// How fast what jobs wait for is: waits take 1 / `wait_speed` of their time.
+    pub wait_speed: f64,
     /// The share of all cores that other programs take, 0 to 1: the schedule of its values, by
     /// time.
     pub background: Vec<ScheduleStep>,
