@@ -48,7 +48,9 @@ impl Skills {
             return Some(format!("{} skills are too many: at most {MAX_SKILLS}", skills.len()));
         }
         let wrong = skills.iter().find(|skill| !is_skill(skill))?;
-        Some(format!("{wrong:?} is no skill: expected 1 to {MAX_SKILL_BYTES} of A-Z a-z 0-9 . _ : / -"))
+        Some(format!(
+            "{wrong:?} is no skill: expected 1 to {MAX_SKILL_BYTES} of A-Z a-z 0-9 . _ : / -"
+        ))
     }
 }
 

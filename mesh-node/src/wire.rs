@@ -192,7 +192,10 @@ fn service(name: &str, agent: &Value) -> Option<(Name, ServiceBody)> {
         url: url.into(),
         incarnation: agent.get("incarnation").and_then(Value::as_u64),
         load: agent.get("load").and_then(|load| LoadReport::deserialize(load).ok()),
-        skills: agent.get("skills").and_then(|all| Skills::deserialize(all).ok()).unwrap_or_default(),
+        skills: agent
+            .get("skills")
+            .and_then(|all| Skills::deserialize(all).ok())
+            .unwrap_or_default(),
         last_heartbeat_ms: agent.get("last_heartbeat_ms").and_then(Value::as_u64).unwrap_or(0),
     };
     Some((name.into(), body))

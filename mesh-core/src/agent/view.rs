@@ -114,7 +114,8 @@ impl View {
     /// The peers that may get a job that demands this skill, or none.
     pub(super) fn able(&mut self, skill: Option<&Name>) -> &Peers {
         let Some(skill) = skill else { return &self.peers };
-        &self.skilled[place_of_skill(&mut self.skilled, &self.peers, skill)].1
+        let place = place_of_skill(&mut self.skilled, &self.peers, skill);
+        &self.skilled[place].1
     }
 
     pub(super) fn peers(&self) -> &Peers {
@@ -337,9 +338,31 @@ mod tests {
         let tried: Vec<_> = tried.iter().map(find).collect();
         let passed_over: Vec<_> = passed_over.iter().map(find).collect();
         let passed_over: Vec<_> = passed_over.iter().collect();
-        let (eligible, _) = view.eligible(Timestamp::ZERO, tried.iter(), &passed_over);
+        let (eligible, _) = view.eligible(Timestamp::ZERO, None, tried.iter(), &passed_over);
         let peers = eligible.resolve(&Shortlist::All);
         peers.iter().map(|lease| lease.name.to_string()).collect()
+    }
+
+    #[test]
+    fn only_those_with_the_skill_are_eligible_and_each_list_says_who_has_it() {
+        let mut view = View::default();
+        let skilled = |name, skill| lease(name, 1).with_skills([skill].into_iter().collect());
+        let skill: Name = "draw".into();
+        let mut names = |secs, leases: Vec<ListedLease>| -> Vec<String> {
+            let listing = (leases.into(), ListTrust::Believed);
+            view.update(at(secs), listing, Some(&"own".into()));
+            let failed = Arc::new(skilled("b", "draw"));
+            let (eligible, _) =
+                view.eligible(at(secs), Some(&skill), std::iter::empty(), &[&failed]);
+            let peers = eligible.resolve(&Shortlist::All);
+            peers.iter().map(|lease| lease.name.to_string()).collect()
+        };
+        let both = |name| lease(name, 1).with_skills(["draw", "sing"].into_iter().collect());
+        let all = vec![lease("a", 1), skilled("b", "draw"), both("c"), skilled("own", "draw")];
+        assert_eq!(names(1, all.clone()), ["c"], "b is passed over");
+        assert_eq!(names(2, all[..2].to_vec()), ["b"], "better than nobody");
+        assert_eq!(names(3, all[..1].to_vec()), [""; 0]);
+        assert_eq!(names(4, all), ["c"]);
     }
 
     #[test]

@@ -238,7 +238,9 @@ fn op() -> impl Strategy<Value = Op> {
 impl Op {
     fn apply(&self, machine: &mut Machine<u32>, now: Timestamp, job: u32) {
         match *self {
-            Self::Start(nanos) => machine.start(now, job, Duration::from_nanos(nanos), Duration::ZERO),
+            Self::Start(nanos) => {
+                machine.start(now, job, Duration::from_nanos(nanos), Duration::ZERO)
+            }
             Self::Cancel(job) => machine.cancel(now, job),
             Self::Background(share) => machine.set_background_override(now, share),
             Self::Speed(factor) => machine.set_speed_factor(now, factor),

@@ -21,6 +21,8 @@ pub(super) struct TextRule {
 pub(super) const SCENARIO_NAME: &str = "^[a-z0-9][a-z0-9-]{0,63}$";
 /// An agent's name or a policy's label. Registry and file systems allow no other characters.
 pub(super) const NAME: &str = "^[A-Za-z0-9._-]{1,64}$";
+/// The name of a skill, as the registry allows it.
+pub(super) const SKILL: &str = "^[A-Za-z0-9._:/-]{1,64}$";
 /// A host pattern: a name, a range of numbered names, or the beginning of names and a star.
 pub(super) const HOST_PATTERN: &str = "^([A-Za-z0-9._-]+[*]?|[*])$";
 /// One line of text.

@@ -1,4 +1,5 @@
 use super::*;
+use crate::dist::Distribution;
 use crate::host::IndexedId as _;
 use crate::scenario::ScheduleStep;
 
@@ -7,10 +8,8 @@ const AGENTS: usize = 8;
 fn spec(arrivals: Arrivals) -> WorkloadSpec {
     WorkloadSpec {
         arrivals,
-        demand: Distribution::Exponential { mean: 0.01 },
+        jobs: vec![JobKind::new(Distribution::Exponential { mean: 0.01 })],
         entry: EntryChoice::Random,
-        deadline: Duration::from_secs(2),
-        idempotent: false,
     }
 }
 
@@ -145,7 +144,7 @@ fn the_rate_moves_times_alone() {
 fn demand_and_entry_do_not_move_each_other_or_the_times() {
     let base = poisson(&[(0, 100.0)]);
     let pareto = Distribution::Pareto { min: 0.001, shape: 1.2, max: 10.0 };
-    let other_demand = WorkloadSpec { demand: pareto, ..base.clone() };
+    let other_demand = WorkloadSpec { jobs: vec![JobKind::new(pareto)], ..base.clone() };
     let other_entry = WorkloadSpec { entry: EntryChoice::Fixed(AgentId::new(3)), ..base.clone() };
     let mut demands_differ = false;
     for ((a, b), c) in
