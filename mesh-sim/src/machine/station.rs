@@ -75,6 +75,11 @@ impl<J: Copy + Eq> Station<J> {
         self.jobs.retain(|known| known.job != job);
     }
 
+    #[cfg(test)]
+    pub(super) fn attained(&self) -> u128 {
+        self.attained
+    }
+
     pub(super) fn clear(&mut self) {
         self.jobs.clear();
     }

@@ -216,9 +216,26 @@ fn memory_grows_with_jobs_up_to_all_of_it() {
     assert_eq!(machine.memory_percent(1_000), 100.0);
 }
 
+#[test]
+fn jobs_that_wait_slow_nobody_down_and_keep_no_core_busy() {
+    let mut machine = Machine::new(&MachineSpec { wait_speed: 2.0, ..spec(1) });
+    machine.start(at(0), 1, ms(10), ms(40));
+    machine.start(at(0), 2, ms(10), ms(80));
+    machine.start(at(0), 3, Duration::ZERO, ms(100));
+    // 1 and 2 share the core until 20 ms.
+    assert_eq!(run(&mut machine), [(1, at(40)), (3, at(50)), (2, at(60))]);
+    assert_eq!(machine.sample_cpu(at(100)), 20.0);
+    // What jobs wait for can slow down, too, in the middle of a wait.
+    machine.start(at(100), 4, Duration::ZERO, ms(100));
+    machine.set_speed_factor(at(120), 0.5);
+    assert_eq!((machine.poll_timeout(), machine.running()), (Some(at(180)), 1));
+    machine.cancel(at(150), 4);
+    assert_eq!((machine.poll_timeout(), machine.running()), (None, 0));
+}
+
 #[derive(Clone, Debug)]
 enum Op {
-    Start(u64),
+    Start(u64, u64),
     Cancel(u32),
     Background(Option<f64>),
     Speed(f64),
@@ -227,7 +244,9 @@ enum Op {
 
 fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
-        6 => (0u64..5_000_000).prop_map(Op::Start),
+        6 => (0u64..5_000_000, 0u64..5_000_000).prop_map(|(demand, wait)| {
+            Op::Start(demand.saturating_sub(1_000_000), wait.saturating_sub(2_500_000))
+        }),
         2 => (0u32..50).prop_map(Op::Cancel),
         1 => proptest::option::of(0.0..=1.0).prop_map(Op::Background),
         1 => (0.0..3.0).prop_map(Op::Speed),
@@ -238,8 +257,9 @@ fn op() -> impl Strategy<Value = Op> {
 impl Op {
     fn apply(&self, machine: &mut Machine<u32>, now: Timestamp, job: u32) {
         match *self {
-            Self::Start(nanos) => {
-                machine.start(now, job, Duration::from_nanos(nanos), Duration::ZERO)
+            Self::Start(demand, wait) => {
+                let [demand, wait] = [demand, wait].map(Duration::from_nanos);
+                machine.start(now, job, demand, wait);
             }
             Self::Cancel(job) => machine.cancel(now, job),
             Self::Background(share) => machine.set_background_override(now, share),
@@ -277,7 +297,8 @@ proptest! {
             };
             prop_assert_eq!(finished(&mut coarse), finished(&mut fine));
         }
-        prop_assert_eq!(coarse.attained, fine.attained);
+        prop_assert_eq!(coarse.cores_station.attained(), fine.cores_station.attained());
+        prop_assert_eq!(coarse.wait_station.attained(), fine.wait_station.attained());
         prop_assert_eq!(coarse.sample_cpu(now).to_bits(), fine.sample_cpu(now).to_bits());
     }
 }

@@ -116,7 +116,10 @@ fn config(settings: &AgentSettings) -> anyhow::Result<AgentConfig> {
 /// The agent's skills, which are checked one by one already.
 fn skills(given: &[String]) -> anyhow::Result<Skills> {
     let skills: Skills = given.iter().map(|skill| &**skill).collect();
-    skills.mistake().map_or(Ok(skills.clone()), |mistake| bail!("--skill: {mistake}"))
+    match skills.mistake() {
+        Some(mistake) => bail!("--skill: {mistake}"),
+        None => Ok(skills),
+    }
 }
 
 /// The executor of the agent `name`. Refuses options that belong to another way of doing the work.

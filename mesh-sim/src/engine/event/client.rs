@@ -80,11 +80,11 @@ impl EventSimulation<'_> {
             (Workload::Closed(clients), Some(client)) => clients.next(client as usize, now),
             _ => None,
         };
-        self.client.next[source.unwrap_or_default() as usize] = arrival;
-        if let Some(arrival) = arrival {
+        if let Some(arrival) = &arrival {
             self.prefetch_for_request(arrival.entry);
             self.queue.push(arrival.at, Event::RequestDue(source));
         }
+        self.client.next[source.unwrap_or_default() as usize] = arrival;
     }
 
     pub(super) fn request_due(&mut self, now: Timestamp, source: RequestSource) {

@@ -136,7 +136,7 @@ pub(crate) struct AgentGroup {
     /// The kinds of jobs that the agents can do. A job that demands a skill goes to agents that
     /// have it, a job that demands none to any agent.
     #[serde(default)]
-    #[schemars(length(max = MAX_SKILLS), extend("uniqueItems" = true))]
+    #[schemars(length(max = MAX_SKILLS))]
     pub(crate) skills: Vec<SkillName>,
     /// Jobs that may run at once; as many as there are cores if left out.
     pub(crate) concurrency: Option<Concurrency>,

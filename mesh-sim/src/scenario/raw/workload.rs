@@ -10,10 +10,11 @@ use crate::units::DurationText;
 /// The requests that clients send.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 pub(crate) struct Workload {
-    #[serde(flatten)]
-    pub(crate) arrivals: Arrivals,
+    // Before `arrivals`, which refuses all fields that are left when it is read.
     #[serde(flatten)]
     pub(crate) needs: JobNeeds,
+    #[serde(flatten)]
+    pub(crate) arrivals: Arrivals,
     /// Several kinds of jobs, instead of `demand`, `wait` and `skill` here.
     #[serde(default)]
     #[schemars(length(max = 100))]
