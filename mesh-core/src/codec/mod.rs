@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 pub use self::error::{Origin, from_error, to_error};
+pub use self::millis::in_millis;
 
 use crate::jsonrpc::{self, Call, Error, Outcome};
 use crate::load::LoadReport;
