@@ -27,9 +27,9 @@ const STDERR_LINES: usize = 5;
 
 /// Runs a command for each job.
 ///
-/// The command reads `{"text", "request", "attempt", "timeout_ms", "depth", "agent_url"}` from its
-/// standard input, and the JSON that it writes to its standard output is the result. The command and
-/// everything that it starts are killed when the job ends, in whatever way.
+/// The command reads `{"text", "skill", "request", "attempt", "timeout_ms", "depth", "agent_url"}`
+/// from its standard input, and the JSON that it writes to its standard output is the result. The
+/// command and everything that it starts are killed when the job ends, in whatever way.
 #[derive(Debug)]
 pub struct Exec {
     command: JobCommand,
@@ -170,8 +170,14 @@ mod tests {
     }
 
     fn task() -> Task {
-        let timeout = Some(Duration::from_millis(1500));
-        Task { timeout, depth: 2, request: 7, attempt: 1, ..Task::new("x") }
+        Task {
+            timeout: Some(Duration::from_millis(1500)),
+            skill: Some("summarise".into()),
+            depth: 2,
+            request: 7,
+            attempt: 1,
+            ..Task::new("x")
+        }
     }
 
     async fn failure(script: &str) -> String {
@@ -185,8 +191,8 @@ mod tests {
     async fn the_task_goes_in_and_any_json_comes_out() {
         let output = shell("cat").run(task()).await.expect("output");
         let expected = json!({
-            "text": "x", "request": 7, "attempt": 1, "timeout_ms": 1500.0, "depth": 2,
-            "agent_url": "http://a:1/rpc",
+            "text": "x", "skill": "summarise", "request": 7, "attempt": 1, "timeout_ms": 1500.0,
+            "depth": 2, "agent_url": "http://a:1/rpc",
         });
         let value: serde_json::Value = serde_json::from_str(output.get()).expect("JSON");
         assert_eq!(value, expected);

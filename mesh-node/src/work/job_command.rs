@@ -111,6 +111,7 @@ pub(super) struct JobInput<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<u64>,
     text: &'a str,
+    skill: Option<&'a str>,
     request: u64,
     attempt: u32,
     timeout_ms: Option<f64>,
@@ -124,6 +125,7 @@ impl<'a> JobInput<'a> {
         Self {
             id: None,
             text: &task.text,
+            skill: task.skill.as_deref(),
             request: task.request,
             attempt: task.attempt,
             timeout_ms: task.timeout.map(in_millis),

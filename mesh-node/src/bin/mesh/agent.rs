@@ -10,6 +10,7 @@ use anyhow::bail;
 use mesh_core::agent::{self, AgentConfig};
 use mesh_core::jsonrpc;
 use mesh_core::seed::Seed;
+use mesh_core::skills::Skills;
 use mesh_node::agent::AgentParts;
 use mesh_node::host::{LiveHost, Sampler};
 use mesh_node::http::{Bytes, Client, ClientLimits, Method, ServerLimits};
@@ -104,10 +105,20 @@ pub(super) async fn node(
 fn config(settings: &AgentSettings) -> anyhow::Result<AgentConfig> {
     Ok(AgentConfig {
         admission: settings.admission.0,
+        skills: skills(&settings.skill)?,
         delegation: settings.delegation.0,
         membership: settings.membership.0,
         policy: Arc::new(settings.policy.settings()?),
     })
+}
+
+/// The agent's skills, which are checked one by one already.
+fn skills(given: &[String]) -> anyhow::Result<Skills> {
+    let skills: Skills = given.iter().map(|skill| &**skill).collect();
+    match skills.mistake() {
+        Some(mistake) => bail!("--skill: {mistake}"),
+        None => Ok(skills),
+    }
 }
 
 /// Where peers reach an agent that listens on `address`.
