@@ -365,7 +365,7 @@ impl Agent {
                 Some(id)
             }
             Admission::Running(id) => {
-                let task = self.jobs.get(id).map(|job| job.task.clone());
+                let task = self.jobs.get(id).map(|job| job.task_at(now));
                 self.watch_job(id);
                 if let Some(task) = task {
                     self.start(id, task);
@@ -398,7 +398,7 @@ impl Agent {
                 }
                 continue;
             }
-            let task = job.task.clone();
+            let task = job.task_at(now);
             self.start(id, task);
         }
     }

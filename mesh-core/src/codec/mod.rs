@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 pub use self::error::{Origin, from_error, to_error};
+pub use self::millis::in_millis;
 
 use self::plan::{PlanFields, SubjobParams};
 use crate::jsonrpc::{self, Call, Error, Outcome};
