@@ -7,6 +7,7 @@
 mod error;
 pub mod limits;
 mod millis;
+pub mod parts;
 mod plan;
 
 use std::borrow::Cow;

@@ -81,7 +81,8 @@ mod tests {
             result,
         };
         let deep = with_parts(&raw("1"), &[answered("deep", 3, raw("[]"))]);
-        let all = with_parts(&raw("\"x\""), &[answered("a \"b\"", 7, deep), answered("c", 2, raw("{}"))]);
+        let all =
+            with_parts(&raw("\"x\""), &[answered("a \"b\"", 7, deep), answered("c", 2, raw("{}"))]);
         let ms = Duration::from_millis;
         let expected = [("a \"b\"".into(), ms(7)), ("deep".into(), ms(3)), ("c".into(), ms(2))];
         assert_eq!(parts(&all), expected);

@@ -42,6 +42,7 @@ impl Checker<'_> {
             let admission = AdmissionConfig {
                 concurrency: group.concurrency.unwrap_or(Concurrency::Limit(group.cores)),
                 queue: group.queue,
+                max_depth: group.max_depth,
                 ..AdmissionConfig::default()
             };
             agents.extend(names.into_iter().map(|name| AgentSpec {
