@@ -293,7 +293,9 @@ impl Agent {
     /// it. Probes that the policy asked for are not counted, because they may go on without
     /// requests.
     pub fn open(&self) -> usize {
-        let own_probes = self.chooser.as_ref().map_or(0, |chooser| chooser.open_probes());
+        // Most policies have no own probes. Their chooser, which lies elsewhere, is not read.
+        let chooser = self.chooser.as_ref().filter(|_| self.interests.own_probes);
+        let own_probes = chooser.map_or(0, |chooser| chooser.open_probes());
         self.delegations.len()
             + (self.open_calls as usize - own_probes)
             + self.view.contacts().all_outstanding() as usize

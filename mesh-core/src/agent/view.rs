@@ -16,14 +16,16 @@ use crate::time::Timestamp;
 #[derive(Clone, Debug, Default)]
 pub struct Peers {
     roster: Roster,
-    /// The agent's own position in the list, if it is listed and may not delegate to itself.
-    own: Option<usize>,
+    /// The agent's own position in the list and its identity, if it is listed and may not delegate
+    /// to itself.
+    own: Option<(usize, PeerId)>,
 }
 
 impl Peers {
     /// All agents of `roster` but the one called `own`, if there is such a name.
     pub fn new(roster: Roster, own: Option<&str>) -> Self {
-        let own = own.and_then(|name| roster.position(name));
+        let own = own.and_then(|name| roster.find(name));
+        let own = own.map(|(position, lease)| (position, lease.id()));
         Self { roster, own }
     }
 
@@ -39,7 +41,8 @@ impl Peers {
 
     /// The peers' names in order.
     pub fn names(&self) -> impl Iterator<Item = &Name> {
-        let others = self.roster.iter().enumerate().filter(|(at, _)| Some(*at) != self.own);
+        let own = self.own();
+        let others = self.roster.iter().enumerate().filter(move |(at, _)| Some(*at) != own);
         others.map(|(_, lease)| &lease.name)
     }
 
@@ -50,7 +53,13 @@ impl Peers {
 
     /// The agent's own position in the list, if it is listed and is no peer of itself.
     pub fn own(&self) -> Option<usize> {
-        self.own
+        self.own.map(|(position, _)| position)
+    }
+
+    /// Whether both are the same processes, whatever their loads.
+    fn have_same_lives(&self, other: &Self) -> bool {
+        let own = |peers: &Self| peers.own.map(|(_, id)| id);
+        self.roster.has_same_others(own(self), &other.roster, own(other))
     }
 }
 
@@ -117,7 +126,7 @@ impl View {
         if self.peers.roster.is_shared_with(&leases) {
             return ViewChange::default();
         }
-        let before = std::mem::take(&mut self.peers.roster);
+        let Peers { roster: before, own } = std::mem::take(&mut self.peers);
         let mut next = leases;
         if now < self.grace_until {
             // Put the missing peers back.
@@ -126,23 +135,19 @@ impl View {
                 missing.filter_map(|(old, _)| old.cloned()).collect();
             missing.into_iter().for_each(|lease| next.insert_shared(lease));
         }
-        let (mut has_changed, mut is_visible) = (false, false);
-        // Only these two answers are needed, so the comparison ends as soon as both are known.
-        for lease in before.differences(&next).filter_map(|(old, new)| old.or(new)) {
-            has_changed = true;
-            if skip != Some(&lease.name) {
-                is_visible = true;
-                break;
-            }
-        }
-        if has_changed {
-            self.places.clear();
-            self.peers = Peers::new(next, skip.map(|name| &**name));
-        } else {
+        if before.has_same_lives(&next) {
             // Only loads differ: all positions are the same.
-            self.peers.roster = next;
+            self.peers = Peers { roster: next, own };
+            return ViewChange { before: Some(before), ..ViewChange::default() };
         }
-        ViewChange { is_visible, has_changed, before: Some(before) }
+        self.places.clear();
+        self.peers = Peers::new(next, skip.map(|name| &**name));
+        let before = Peers { roster: before, own };
+        ViewChange {
+            is_visible: !before.have_same_lives(&self.peers),
+            has_changed: true,
+            before: Some(before.roster),
+        }
     }
 
     /// The peers that a choice is made among: those that are neither `tried` nor `passed_over`. If
@@ -157,7 +162,7 @@ impl View {
         let knowledge = Knowledge { contacts: &self.contacts, now, age };
         let roster = &self.peers.roster;
         let mut out: Few<usize> = tried.filter_map(|lease| roster.follow(lease)).collect();
-        out.extend(self.peers.own);
+        out.extend(self.peers.own());
         // Usually no peer is passed over.
         if !passed_over.is_empty() {
             let mut all_out = out.clone();
