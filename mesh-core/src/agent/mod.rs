@@ -157,6 +157,7 @@ impl Agent {
                 let info = InfoReply {
                     agent: self.name.clone(),
                     load: self.load(),
+                    skills: self.config.skills.clone(),
                     version: Some(VERSION.into()),
                     uptime: Some(now.since(self.started)),
                 };
@@ -337,6 +338,13 @@ impl Agent {
 
     fn admit(&mut self, now: Timestamp, ticket: Ticket, task: Task) -> Option<JobId> {
         let Task { request, attempt, .. } = task;
+        if let Some(skill) = task.skill.clone().filter(|skill| !self.config.skills.have(skill)) {
+            let failure = Failure::NoSkill { skill };
+            let outcome = Ending::Failed(failure.kind());
+            self.note(Note::JobEnded { request, attempt, outcome });
+            self.reply(ticket, Err(failure));
+            return None;
+        }
         match self.jobs.admit(&self.config.admission, now, ticket, task) {
             // A refused job is noted as ended, so that metrics and oracles count it.
             Admission::Busy => {

@@ -403,7 +403,14 @@ impl From<Vec<ListedLease>> for Roster {
     fn from(mut leases: Vec<ListedLease>) -> Self {
         leases.sort_by(|a, b| a.name.cmp(&b.name));
         leases.dedup_by(|next, first| next.name == first.name);
-        let leases: Vec<Arc<ListedLease>> = leases.into_iter().map(Arc::new).collect();
+        Self::of_shared(leases.into_iter().map(Arc::new))
+    }
+}
+
+impl Roster {
+    /// The list of leases that other lists may hold too, which are in order of their names.
+    pub(crate) fn of_shared(leases: impl Iterator<Item = Arc<ListedLease>>) -> Self {
+        let leases: Vec<Arc<ListedLease>> = leases.collect();
         // Builds the tree level by level from its leaves, each node half full so that it can grow.
         let mut nodes: Vec<Arc<TreeNode>> = leases
             .chunks(MAX_NODE_ENTRIES / 2)

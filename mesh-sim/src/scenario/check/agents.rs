@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use mesh_core::agent::config::{AdmissionConfig, Concurrency};
 use mesh_core::protocol::Name;
+use mesh_core::skills::Skills;
 
 use super::Checker;
 use crate::scenario::parsed_toml::FieldPath;
@@ -40,6 +41,7 @@ impl Checker<'_> {
             self.homes_of_group(group, &names, &single, &path);
             let equal = AgentSpec {
                 name: group.name.as_str().into(),
+                skills: skills(&group.skills),
                 machine,
                 admission: AdmissionConfig { queue: group.queue, ..AdmissionConfig::default() },
                 refresh: group.refresh.map_or(refresh, |own| own.0),
@@ -139,6 +141,7 @@ impl Checker<'_> {
         MachineSpec {
             cores: group.cores,
             speed: group.speed,
+            wait_speed: group.wait_speed,
             background,
             memory_base_percent: 100.0 * group.memory.base,
             memory_per_job_percent: 100.0 * group.memory.per_job,
@@ -157,7 +160,15 @@ fn with_differences(
     let machine = &mut agent.machine;
     machine.cores = own.and_then(|own| own.cores).unwrap_or(machine.cores);
     machine.speed = own.and_then(|own| own.speed).unwrap_or(machine.speed);
+    machine.wait_speed = own.and_then(|own| own.wait_speed).unwrap_or(machine.wait_speed);
+    if let Some(own) = own.and_then(|own| own.skills.as_deref()) {
+        agent.skills = skills(own);
+    }
     let concurrency = own.and_then(|own| own.concurrency).or(group.concurrency);
     agent.admission.concurrency = concurrency.unwrap_or(Concurrency::Limit(machine.cores));
     agent
+}
+
+fn skills(names: &[raw::SkillName]) -> Skills {
+    names.iter().map(|name| &*name.0).collect()
 }
