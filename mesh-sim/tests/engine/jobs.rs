@@ -145,7 +145,8 @@ fn a_job_has_others_done_at_once_or_in_turn_and_waits_for_as_many_as_it_needs() 
 
 #[test]
 fn parts_have_parts_and_end_with_the_whole() {
-    let deep = part("middle", 20, "calls = [{ job = \"leaf\", count = 2 }]") + &part("leaf", 40, "");
+    let deep =
+        part("middle", 20, "calls = [{ job = \"leaf\", count = 2 }]") + &part("leaf", 40, "");
     for engine in ENGINES {
         let text = tree("calls = [{ job = \"middle\" }]", &deep);
         let ran = run_on(engine, "\"power_of_two\"", &text, "");
