@@ -5,6 +5,7 @@ use super::*;
 use crate::agent::{Failure, TriedPeers};
 use crate::jsonrpc::{Id, Limits, parse, parse_response};
 use crate::protocol::{JobPlan, Subjob};
+use crate::sessions::SessionTurn;
 
 fn decode(body: &str) -> Result<Request, Error> {
     let incoming = parse(body.as_bytes(), &Limits::default());
@@ -186,7 +187,8 @@ fn plan() -> JobPlan {
         ..Subjob::new("search")
     };
     let calls = vec![search, Subjob::new("y")];
-    JobPlan { wait: Duration::from_nanos(7), calls, join: Some(1), in_turn: false }
+    let session = Some(SessionTurn { session: u64::MAX, turn: 3, warm: 0.4 });
+    JobPlan { wait: Duration::from_nanos(7), session, calls, join: Some(1), in_turn: false }
 }
 
 fn task_with(timeout: Option<Duration>, demand: Option<Duration>) -> Task {

@@ -252,7 +252,7 @@ impl Minimizer<'_> {
                 self.without_item_field(&["workload", "jobs"], index, field);
             }
         }
-        for field in ["wait", "skill"] {
+        for field in ["sessions", "wait", "skill"] {
             let path = ["workload", field];
             if self.best.draft.get(&path).is_some() {
                 let draft = self.edited(|draft| drop(draft.remove(&path)));

@@ -5,7 +5,9 @@ use crate::dist::Distribution;
 use crate::host::{AgentId, IndexedId as _};
 use crate::scenario::parsed_toml::FieldPath;
 use crate::scenario::text::did_you_mean;
-use crate::scenario::{AgentSpec, Arrivals, EntryChoice, ScheduleStep, WorkloadSpec, raw};
+use crate::scenario::{
+    AgentSpec, Arrivals, EntryChoice, ScheduleStep, SessionSpec, WorkloadSpec, raw,
+};
 use crate::units::DurationText;
 
 impl Checker<'_> {
@@ -23,6 +25,12 @@ impl Checker<'_> {
         WorkloadSpec {
             arrivals,
             jobs: self.jobs(workload, agents),
+            sessions: workload.sessions.as_ref().map(|sessions| SessionSpec {
+                share: sessions.share,
+                length: sessions.length,
+                pause: self.distribution(&path.key("sessions").key("pause"), &sessions.pause),
+                warm: sessions.warm,
+            }),
             entry: self.entry(&workload.entry, agents),
         }
     }

@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub(crate) use self::faults::Fault;
-pub(crate) use self::jobs::{CalledJobs, JobKind, JobNeeds};
+pub(crate) use self::jobs::{CalledJobs, JobKind, JobNeeds, Sessions};
 pub(crate) use self::network::{Hosts, Latency, Network, Site, SiteLink};
 pub(crate) use self::policies::{Policy, PolicyTable};
 pub(crate) use self::workload::{Arrivals, Distribution, RateStep, Workload};
