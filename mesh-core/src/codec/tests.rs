@@ -219,7 +219,7 @@ proptest! {
         let call = incoming.calls().next().expect("a call");
         let Ok(Request::Work(got)) = decode_request(call) else { panic!("a work request") };
         prop_assert_eq!(got.timeout, sent.timeout);
-        prop_assert_eq!(got.demand, sent.demand);
+        prop_assert_eq!((got.demand, got.skill, got.plan), (sent.demand, sent.skill, sent.plan));
         prop_assert_eq!(
             (got.idempotent, got.depth, got.request, got.attempt),
             (sent.idempotent, sent.depth, sent.request, sent.attempt)
