@@ -50,15 +50,8 @@ fn fields_beyond_turmoil(
         }
     }
     let network = FieldPath::field("network");
-    let mut check = |at: &FieldPath, latency: Option<&raw::Latency>, ratios: [f64; 2]| {
-        let constant = |latency| {
-            matches!(
-                latency,
-                &raw::Latency::Constant(_)
-                    | &raw::Latency::Drawn(raw::Distribution::Constant { .. })
-            )
-        };
-        if !latency.is_none_or(constant) {
+    let mut check = |at: &FieldPath, latency: Option<&raw::Distribution>, ratios: [f64; 2]| {
+        if !latency.is_none_or(raw::Distribution::is_constant) {
             fields.push(at.key("latency"));
         }
         for (name, ratio) in ["loss", "duplication"].into_iter().zip(ratios) {

@@ -4,6 +4,7 @@
 //! mistake hides no other.
 
 mod agents;
+mod distribution;
 mod faults;
 mod network;
 mod policies;
@@ -233,7 +234,7 @@ fn may_be_zero(path: &FieldPath) -> bool {
     match path.name() {
         "warm_up" | "drain" | "at" | "joins" => true,
         _ if path.starts_with(&["network"]) => true,
-        "value" => path.starts_with(&["workload", "think"]),
+        "value" | "think" => path.starts_with(&["workload", "think"]),
         "low" | "min" | "standard_deviation" => {
             ["think", "demand"].iter().any(|field| path.starts_with(&["workload", field]))
         }

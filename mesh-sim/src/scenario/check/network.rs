@@ -6,7 +6,6 @@ use std::sync::Arc;
 use mesh_core::protocol::Name;
 
 use super::Checker;
-use crate::dist::Distribution;
 use crate::faults::HostScope;
 use crate::network::{LinkQuality, LinkSpec, NetworkSpec};
 use crate::scenario::host_directory::{ordered_pairs, pairs};
@@ -72,7 +71,7 @@ impl Checker<'_> {
     }
 
     pub(super) fn network(&mut self, raw: &raw::Network) -> NetworkSpec {
-        let latency = self.latency(&FieldPath::field("network").key("latency"), &raw.latency);
+        let latency = self.distribution(&FieldPath::field("network").key("latency"), &raw.latency);
         let quality = LinkQuality { latency, loss: raw.loss, duplication: raw.duplication };
         let mut links = Vec::new();
         let mut left = MAX_PAIRS;
@@ -93,7 +92,7 @@ impl Checker<'_> {
             };
             left = rest;
             let latency = match &link.latency {
-                Some(latency) => self.latency(&path.key("latency"), latency),
+                Some(latency) => self.distribution(&path.key("latency"), latency),
                 None => quality.latency.clone(),
             };
             let quality = Arc::new(LinkQuality {
@@ -110,14 +109,5 @@ impl Checker<'_> {
             }));
         }
         NetworkSpec { quality: quality.into(), links }
-    }
-
-    fn latency(&mut self, path: &FieldPath, raw: &raw::Latency) -> Distribution {
-        match raw {
-            raw::Latency::Constant(value) => {
-                Distribution::Constant { value: value.0.as_secs_f64() }
-            }
-            raw::Latency::Drawn(distribution) => self.distribution(path, distribution),
-        }
     }
 }

@@ -4,6 +4,7 @@
 //! are checked against their bounds. A type that flattens another one can't refuse unknown fields
 //! itself; the check against the schema (see [`super::schema`]) does that for all types.
 
+mod distribution;
 mod faults;
 mod policies;
 mod workload;
@@ -16,9 +17,10 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub(crate) use self::distribution::Distribution;
 pub(crate) use self::faults::Fault;
 pub(crate) use self::policies::{Policy, PolicyTable};
-pub(crate) use self::workload::{Arrivals, Distribution, RateStep, Workload};
+pub(crate) use self::workload::{Arrivals, RateStep, Workload};
 use super::text;
 use crate::figures::Expect;
 use crate::units::DurationText;
@@ -228,9 +230,11 @@ impl Default for Memory {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Network {
-    /// One-way latency of every link that no entry of `links` names.
-    #[serde(default)]
-    pub(crate) latency: Latency,
+    /// One-way latency of every link that no entry of `links` names: the same for each message, or
+    /// drawn for each. Messages of one connection keep their order; each call has a connection of
+    /// its own.
+    #[serde(default = "default_latency")]
+    pub(crate) latency: Distribution,
     /// Share of the messages that get lost. They are not sent again.
     #[serde(default)]
     #[schemars(range(min = 0.0, max = 1.0))]
@@ -246,26 +250,13 @@ pub(crate) struct Network {
     pub(crate) links: Vec<Link>,
 }
 
+fn default_latency() -> Distribution {
+    Distribution::Same(DurationText::from_millis(1))
+}
+
 impl Default for Network {
     fn default() -> Self {
-        Self { latency: Latency::default(), loss: 0.0, duplication: 0.0, links: Vec::new() }
-    }
-}
-
-/// A one-way latency.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(untagged)]
-pub(crate) enum Latency {
-    /// The same latency for each message.
-    Constant(DurationText),
-    /// A latency drawn for each message. Messages of one connection keep their order; each call has
-    /// a connection of its own.
-    Drawn(Distribution),
-}
-
-impl Default for Latency {
-    fn default() -> Self {
-        Self::Constant(DurationText::from_millis(1))
+        Self { latency: default_latency(), loss: 0.0, duplication: 0.0, links: Vec::new() }
     }
 }
 
@@ -281,7 +272,7 @@ pub(crate) struct Link {
     #[serde(default)]
     pub(crate) one_way: bool,
     /// One-way latency; that of the network if left out.
-    pub(crate) latency: Option<Latency>,
+    pub(crate) latency: Option<Distribution>,
     /// Share of the messages that get lost; that of the network if left out.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub(crate) loss: Option<f64>,

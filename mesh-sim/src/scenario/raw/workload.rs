@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::Distribution;
 use crate::scenario::text;
 use crate::units::DurationText;
 
@@ -76,69 +77,4 @@ pub(crate) struct RateStep {
     /// Requests per second; 0 pauses.
     #[schemars(range(min = 0.0, max = 1_000_000.0))]
     pub(crate) rate: f64,
-}
-
-/// A distribution of times.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
-pub(crate) enum Distribution {
-    /// The same time in every draw.
-    Constant {
-        /// That time.
-        value: DurationText,
-    },
-    /// Exponential distribution.
-    Exponential {
-        /// The mean.
-        mean: DurationText,
-    },
-    /// Lognormal distribution.
-    Lognormal {
-        /// The median.
-        median: DurationText,
-        /// Standard deviation of the logarithm.
-        #[schemars(range(min = 0.0, max = 10.0))]
-        sigma: f64,
-    },
-    /// Pareto distribution (type I), cut at a maximum.
-    Pareto {
-        /// The smallest value.
-        min: DurationText,
-        /// Tail index: the smaller it is, the more values are very large.
-        #[schemars(range(max = 100.0), extend("exclusiveMinimum" = 0.0))]
-        shape: f64,
-        /// Larger values count as this.
-        max: DurationText,
-    },
-    /// Uniform distribution.
-    Uniform {
-        /// The smallest value.
-        min: DurationText,
-        /// The greatest value.
-        max: DurationText,
-    },
-    /// Normal distribution; values below zero count as zero.
-    Normal {
-        /// The mean.
-        mean: DurationText,
-        /// The standard deviation.
-        standard_deviation: DurationText,
-    },
-    /// Measured quantiles, with straight lines between them.
-    Empirical {
-        /// A CSV file, named from the scenario's directory, or its lines: each a share from 0 to 1
-        /// and a duration, in order.
-        #[schemars(extend("pattern" = text::LINES))]
-        quantiles: String,
-    },
-    /// One of two values.
-    Bimodal {
-        /// The usual value.
-        low: DurationText,
-        /// The rare value.
-        high: DurationText,
-        /// Probability of the rare value.
-        #[schemars(range(min = 0.0, max = 1.0))]
-        high_ratio: f64,
-    },
 }
