@@ -92,13 +92,7 @@ impl Minimizer<'_> {
     /// instead of a distribution.
     fn network(&mut self) {
         self.list(&["network", "links"], "link");
-        for field in ["loss", "duplication"] {
-            let path = ["network", field];
-            if self.best.draft.get(&path).is_some() {
-                let draft = self.edited(|draft| drop(draft.remove(&path)));
-                self.first_failing(&[SmallerScenario { what: format!("no {field}"), draft }]);
-            }
-        }
+        self.without(&[&["network", "loss"], &["network", "duplication"]]);
         let path = ["network", "latency"];
         if self.best.draft.get(&path).is_some_and(Value::is_table) {
             let latency = self.best.scenario.network.quality.latency.quantile(0.5);
@@ -106,6 +100,17 @@ impl Minimizer<'_> {
             let draft = self.edited(|draft| draft.set_duration(&path, latency));
             let what = format!("a latency of {}", format_duration(latency));
             self.first_failing(&[SmallerScenario { what, draft }]);
+        }
+    }
+
+    /// The scenario without each of these fields, one after the other.
+    fn without(&mut self, paths: &[&[&str]]) {
+        for path in paths {
+            if self.best.draft.get(path).is_some() {
+                let draft = self.edited(|draft| drop(draft.remove(path)));
+                let what = format!("no {}", path.last().copied().unwrap_or_default());
+                self.first_failing(&[SmallerScenario { what, draft }]);
+            }
         }
     }
 
@@ -234,9 +239,11 @@ impl Minimizer<'_> {
         }
     }
 
-    /// Fewer rate steps, and a lower rate or fewer clients.
+    /// Fewer changes of the rate, no batches, and a lower rate or fewer clients.
     fn workload(&mut self) {
         self.list(&["workload", "steps"], "rate step");
+        self.list(&["workload", "bursts"], "burst");
+        self.without(&[&["workload", "curve"], &["workload", "on_off"], &["workload", "batch"]]);
         for field in ["rate", "clients"] {
             let path = ["workload", field];
             self.shrink(|minimizer| {

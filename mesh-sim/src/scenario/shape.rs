@@ -217,7 +217,7 @@ impl Compiler<'_> {
         if untagged.iter().enumerate().any(is_like_another) {
             return Err(refuse("tables that no field tells apart", schema));
         }
-        others.insert(0, Shape::Tagged { tag: tag.to_owned(), variants, untagged });
+        others.push(Shape::Tagged { tag: tag.to_owned(), variants, untagged });
         self.either(others, schema)
     }
 }

@@ -4,6 +4,7 @@
 //! mistake hides no other.
 
 mod agents;
+mod arrivals;
 mod distribution;
 mod faults;
 mod network;

@@ -4,38 +4,19 @@ use super::Checker;
 use crate::host::{AgentId, IndexedId as _};
 use crate::scenario::parsed_toml::FieldPath;
 use crate::scenario::text::did_you_mean;
-use crate::scenario::{AgentSpec, Arrivals, EntryChoice, ScheduleStep, WorkloadSpec, raw};
+use crate::scenario::{AgentSpec, EntryChoice, WorkloadSpec, raw};
 
 impl Checker<'_> {
     pub(super) fn workload(&mut self, raw: &raw::Scenario, agents: &[AgentSpec]) -> WorkloadSpec {
         let workload = &raw.workload;
         let path = FieldPath::field("workload");
-        let arrivals = match &workload.arrivals {
-            raw::Arrivals::Poisson { rate, steps } => Arrivals::Poisson(self.rates(*rate, steps)),
-            raw::Arrivals::Constant { rate, steps } => Arrivals::Constant(self.rates(*rate, steps)),
-            raw::Arrivals::Closed { clients, think } => Arrivals::Closed {
-                clients: *clients,
-                think: self.distribution(&path.key("think"), think),
-            },
-        };
         WorkloadSpec {
-            arrivals,
+            arrivals: self.arrivals(&path, &workload.arrivals),
             demand: self.distribution(&path.key("demand"), &workload.demand),
             entry: self.entry(&workload.entry, agents),
             deadline: workload.deadline.0,
             idempotent: workload.idempotent,
         }
-    }
-
-    /// The rates of an open loop as a schedule.
-    fn rates(&mut self, rate: f64, steps: &[raw::RateStep]) -> Vec<ScheduleStep> {
-        let path = FieldPath::field("workload").key("steps");
-        if let Some(position) = steps.iter().position(|step| step.at.0.is_zero()) {
-            let at = path.index(position).key("at");
-            self.report(&at, "step replaces `rate` at once", "expected later than 0s");
-        }
-        let steps = steps.iter().map(|step| (step.at, step.rate));
-        self.schedule(&path, rate, steps, self.last_arrival)
     }
 
     /// How the entry agent is chosen. A fixed one must be an agent that is there all the time.

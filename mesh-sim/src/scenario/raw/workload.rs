@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::Distribution;
+use super::{Arrivals, Distribution};
 use crate::scenario::text;
 use crate::units::DurationText;
 
@@ -32,49 +32,4 @@ fn default_entry() -> String {
 
 fn default_deadline() -> DurationText {
     DurationText::from_secs(5)
-}
-
-/// When requests are due.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(tag = "arrivals", rename_all = "snake_case", deny_unknown_fields)]
-pub(crate) enum Arrivals {
-    /// Open loop with exponential gaps.
-    Poisson {
-        /// Requests per second.
-        #[schemars(range(max = 1_000_000.0), extend("exclusiveMinimum" = 0.0))]
-        rate: f64,
-        /// Later rates, in the order of time.
-        #[serde(default)]
-        #[schemars(length(max = 10_000))]
-        steps: Vec<RateStep>,
-    },
-    /// Open loop with equal gaps.
-    Constant {
-        /// Requests per second.
-        #[schemars(range(max = 1_000_000.0), extend("exclusiveMinimum" = 0.0))]
-        rate: f64,
-        /// Later rates, in the order of time.
-        #[serde(default)]
-        #[schemars(length(max = 10_000))]
-        steps: Vec<RateStep>,
-    },
-    /// Closed loop: each client sends a request, waits until it has ended, thinks, and sends again.
-    Closed {
-        /// The number of clients.
-        #[schemars(range(min = 1, max = 100_000))]
-        clients: u32,
-        /// The time between the end of a request and the client's next one.
-        think: Distribution,
-    },
-}
-
-/// A rate from a time on.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct RateStep {
-    /// When this rate begins.
-    pub(crate) at: DurationText,
-    /// Requests per second; 0 pauses.
-    #[schemars(range(min = 0.0, max = 1_000_000.0))]
-    pub(crate) rate: f64,
 }
