@@ -321,6 +321,8 @@ fn state_of_request(outcome: RequestOutcome) -> Option<&'static str> {
             | FailureKind::ShuttingDown
             | FailureKind::JobFailed
             | FailureKind::Unavailable
+            // Whether agents differ in skills is the scenario's choice.
+            | FailureKind::NoSkill
             | FailureKind::Other => None,
         },
     }

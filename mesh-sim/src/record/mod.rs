@@ -36,6 +36,9 @@ pub struct RunRecord {
     /// These requests by the fault that they met: one entry per [`FaultWindow`], in the scenario's
     /// order, and a last one for the requests that met no fault.
     pub by_window: Vec<WindowCounts>,
+    /// These requests by the kind of their jobs, in the scenario's order. All counts are zero if
+    /// there is only one kind.
+    pub by_job: Vec<JobCounts>,
     /// One entry per second of simulated time, with the warm-up and the drain.
     pub timeline: Vec<Second>,
     /// How many jobs each agent finished after the warm-up; agents in the scenario's order.
@@ -59,6 +62,15 @@ pub struct WindowCounts {
     pub requests: OutcomeCounts,
     /// Those of them that were not answered with a result, by reason.
     pub failures: BTreeMap<&'static str, u64>,
+}
+
+/// The requests whose jobs are of one kind.
+#[derive(Clone, Debug, Default)]
+pub struct JobCounts {
+    /// The requests by outcome.
+    pub requests: OutcomeCounts,
+    /// Their latencies.
+    pub latency: LatencyHistogram,
 }
 
 /// Numbers of requests by outcome. `sent` is the sum of the others.

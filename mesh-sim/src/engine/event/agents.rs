@@ -2,6 +2,7 @@
 //! machine and the model of the machine under it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use mesh_core::Timestamp;
 use mesh_core::agent::bulk::{Bulk, Upcoming, prefetch};
@@ -313,7 +314,8 @@ impl EventSimulation<'_> {
             }
             Effect::Start { job, task } => {
                 agent_host.machine_changed = true;
-                agent_host.machine.start(now, job, task.demand.unwrap_or_default());
+                let wait = task.plan.map_or(Duration::ZERO, |plan| plan.wait);
+                agent_host.machine.start(now, job, task.demand.unwrap_or_default(), wait);
             }
             Effect::Stop(job) => {
                 agent_host.machine_changed = true;

@@ -119,10 +119,12 @@ impl MachineHost {
         }
     }
 
-    fn start(&self, job: JobId, demand: Duration) -> JobGuard {
+    fn start(&self, job: JobId, task: &Task) -> JobGuard {
+        let demand = task.demand.unwrap_or_default();
+        let wait = task.plan.as_ref().map_or(Duration::ZERO, |plan| plan.wait);
         let (sender, ended) = oneshot::channel();
         let state = &mut *self.host.lock();
-        state.machine.start(self.clock.now(), job, demand);
+        state.machine.start(self.clock.now(), job, demand, wait);
         state.waiting.insert(job, sender);
         self.host.0.changed.notify_one();
         JobGuard { host: self.clone(), job, ended }
@@ -131,7 +133,7 @@ impl MachineHost {
 
 impl Host for MachineHost {
     fn run(&self, job: JobId, task: Task) -> impl Future<Output = JobResult> + Send + 'static {
-        let mut running = self.start(job, task.demand.unwrap_or_default());
+        let mut running = self.start(job, &task);
         async move {
             match (&mut running.ended).await {
                 Ok(()) => Ok(running.host.host.0.output.clone()),

@@ -11,7 +11,7 @@ impl Checker<'_> {
     /// would have no effect.
     fn above_zero(&mut self, path: &FieldPath, field: &str, value: &DurationText) {
         if value.0.is_zero() {
-            let label = match path.starts_with(&["workload", "demand"]) {
+            let label = match path.has("demand") || path.has("wait") {
                 true => "expected more than 0s",
                 false => "expected more; no time at all is just \"0s\"",
             };

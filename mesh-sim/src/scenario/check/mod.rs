@@ -7,6 +7,7 @@ mod agents;
 mod arrivals;
 mod distribution;
 mod faults;
+mod jobs;
 mod network;
 mod policies;
 mod quantiles;
@@ -235,9 +236,9 @@ fn may_be_zero(path: &FieldPath) -> bool {
     match path.name() {
         "warm_up" | "drain" | "at" | "joins" => true,
         _ if path.starts_with(&["network"]) => true,
-        "value" | "think" => path.starts_with(&["workload", "think"]),
+        "value" | "think" => path.has("think"),
         "low" | "min" | "standard_deviation" => {
-            ["think", "demand"].iter().any(|field| path.starts_with(&["workload", field]))
+            ["think", "demand", "wait"].iter().any(|field| path.has(field))
         }
         _ => false,
     }

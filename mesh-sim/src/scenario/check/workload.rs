@@ -12,10 +12,8 @@ impl Checker<'_> {
         let path = FieldPath::field("workload");
         WorkloadSpec {
             arrivals: self.arrivals(&path, &workload.arrivals),
-            demand: self.distribution(&path.key("demand"), &workload.demand),
+            jobs: self.jobs(workload, agents),
             entry: self.entry(&workload.entry, agents),
-            deadline: workload.deadline.0,
-            idempotent: workload.idempotent,
         }
     }
 

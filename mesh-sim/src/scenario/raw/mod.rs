@@ -7,6 +7,7 @@
 mod arrivals;
 mod distribution;
 mod faults;
+mod jobs;
 mod policies;
 mod workload;
 
@@ -14,6 +15,7 @@ use std::collections::BTreeMap;
 
 use mesh_core::agent::config::{AdmissionConfig, Concurrency, DelegationConfig, MembershipConfig};
 use mesh_core::registry::LeaseConfig;
+use mesh_core::skills::MAX_SKILLS;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -23,6 +25,7 @@ pub(crate) use self::arrivals::{
 };
 pub(crate) use self::distribution::Distribution;
 pub(crate) use self::faults::Fault;
+pub(crate) use self::jobs::{JobKind, JobNeeds};
 pub(crate) use self::policies::{Policy, PolicyTable};
 pub(crate) use self::workload::Workload;
 use super::text;
@@ -132,6 +135,15 @@ pub(crate) struct AgentGroup {
     #[serde(default = "one_f64")]
     #[schemars(range(max = 1000.0), extend("exclusiveMinimum" = 0.0))]
     pub(crate) speed: f64,
+    /// How fast what jobs wait for is: with 2, waits take half of their time.
+    #[serde(default = "one_f64")]
+    #[schemars(range(max = 1000.0), extend("exclusiveMinimum" = 0.0))]
+    pub(crate) wait_speed: f64,
+    /// The kinds of jobs that the agents can do. A job that demands a skill goes to agents that
+    /// have it, a job that demands none to any agent.
+    #[serde(default)]
+    #[schemars(length(max = MAX_SKILLS))]
+    pub(crate) skills: Vec<SkillName>,
     /// Jobs that may run at once; as many as there are cores if left out.
     pub(crate) concurrency: Option<Concurrency>,
     #[serde(default = "default_queue")]
@@ -161,6 +173,12 @@ pub(crate) struct AgentGroup {
     /// most 11s to finish what they have begun. They stay if left out.
     pub(crate) leaves: Option<DurationText>,
 }
+
+/// The name of a skill.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(extend("pattern" = text::SKILL, "examples" = ["summarise", "model:x"]))]
+pub(crate) struct SkillName(pub(crate) String);
 
 fn one() -> u32 {
     1
