@@ -7,7 +7,7 @@ use mesh_core::codec::Origin;
 use mesh_core::jsonrpc::{Id, Limits, Outcome, ResponseError, parse_response};
 
 use crate::Net;
-use crate::http::{Client, HttpError, Method, StatusCode};
+use crate::http::{Answer, Client, HttpError, Method, StatusCode};
 use crate::wire::ERROR_HEADER;
 
 /// Why a call has neither a result nor an error object. The messages fit after "failed to".
@@ -62,8 +62,7 @@ impl<'a> ServiceAddress<'a> {
     }
 }
 
-/// Posts `body`, which is a call with the id `id`, and reads the answer. A JSON-RPC response to the
-/// call counts whatever the HTTP status is.
+/// Posts `body`, which is a call with the id `id`, and reads the answer as [`read_answer`] does.
 ///
 /// # Errors
 /// If no HTTP answer came, or one without a JSON-RPC response to the call.
@@ -75,6 +74,15 @@ pub async fn exchange<N: Net>(
     limits: &Limits,
 ) -> Result<RpcAnswer, ExchangeError> {
     let answer = client.request(to.address, Method::POST, to.path, body.into(), timeout).await?;
+    read_answer(&answer, id, limits)
+}
+
+/// Reads the answer to the call with the id `id`. A JSON-RPC response to the call counts whatever
+/// the HTTP status is.
+///
+/// # Errors
+/// If there is no JSON-RPC response to the call.
+pub fn read_answer(answer: &Answer, id: &Id, limits: &Limits) -> Result<RpcAnswer, ExchangeError> {
     match parse_response(&answer.body, limits, id) {
         Ok(outcome) => {
             let origin = answer.header(ERROR_HEADER).and_then(Origin::parse);
