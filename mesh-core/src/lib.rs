@@ -145,7 +145,9 @@ pub mod resilience;
 pub mod roster;
 pub mod routing;
 pub mod seed;
+pub mod sessions;
 pub mod skills;
+pub mod subjobs;
 pub mod text;
 pub mod time;
 

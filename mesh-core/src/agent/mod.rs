@@ -274,6 +274,12 @@ impl Agent {
         &self.name
     }
 
+    /// A job that the agent holds, as it was received, and when it must have ended; `None` if it has
+    /// ended.
+    pub fn job(&self, id: JobId) -> Option<(&Task, Timestamp)> {
+        self.jobs.get(id).map(|job| (&job.task, job.deadline))
+    }
+
     /// Whether it was told to shut down.
     pub fn is_stopping(&self) -> bool {
         self.stopping

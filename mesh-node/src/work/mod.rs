@@ -18,6 +18,7 @@ mod job_command;
 mod report;
 #[cfg(feature = "processes")]
 mod stdio;
+mod subjobs;
 #[cfg(feature = "processes")]
 mod synthetic;
 mod upstream;
@@ -35,6 +36,7 @@ pub use self::exec::Exec;
 pub use self::job_command::{JobCommand, ProgramError, check_program};
 #[cfg(feature = "processes")]
 pub use self::stdio::{StartError, StdioSettings, StdioWorkers};
+pub use self::subjobs::{SubjobCaller, subjobs_failed};
 #[cfg(feature = "processes")]
 pub use self::synthetic::Synthetic;
 pub use self::upstream::{HttpUrl, Upstream, UpstreamSettings};

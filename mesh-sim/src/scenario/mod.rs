@@ -4,6 +4,7 @@
 //! every check: [`Scenario::read`] reads a file and returns either a complete scenario or all
 //! problems of the file. The types in `raw` are the file as it is written.
 
+mod arrivals;
 mod check;
 mod diagnostic;
 mod draft;
@@ -25,11 +26,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mesh_core::agent::config::{AdmissionConfig, DelegationConfig, MembershipConfig};
-use mesh_core::protocol::Name;
+use mesh_core::codec::parts::parts;
+use mesh_core::protocol::{Name, Reply};
 use mesh_core::registry::LeaseConfig;
 use mesh_core::routing::PolicyFactory;
 use mesh_core::skills::Skills;
 
+pub use self::arrivals::{Arrivals, BatchSize, Burst, OnOff, OpenArrivals, RateCurve};
 pub use self::diagnostic::{Diagnostics, Problem};
 pub use self::draft::Draft;
 #[cfg(feature = "reports")]
@@ -185,6 +188,8 @@ pub struct WorkloadSpec {
     /// The kinds of jobs, at least one. [`Arrival::kind`](crate::workload::Arrival::kind) is a
     /// position in this list.
     pub jobs: Vec<JobKind>,
+    /// Requests that belong together; `None`: each stands for itself.
+    pub sessions: Option<SessionSpec>,
     /// How the entry agent of a request is chosen.
     pub entry: EntryChoice,
 }
@@ -195,10 +200,41 @@ impl WorkloadSpec {
         &self.jobs[usize::from(kind)]
     }
 
+    /// Whether jobs have others done.
+    pub fn has_subjobs(&self) -> bool {
+        self.jobs.iter().any(|job| !job.calls.is_empty())
+    }
+
+    /// The subjobs that an answer to a request tells of: the kind and the latency of each, as the
+    /// job saw it that it is a part of.
+    pub fn subjobs_in(&self, reply: &Reply) -> Vec<(u16, Duration)> {
+        let Reply::Delegate(reply) = reply else { return Vec::new() };
+        if !self.has_subjobs() {
+            return Vec::new();
+        }
+        let kind = |name: &str| self.jobs.iter().position(|job| *job.name == *name);
+        let parts = parts(&reply.peer_result.result).into_iter();
+        parts.filter_map(|(name, latency)| Some((kind(&name)? as u16, latency))).collect()
+    }
+
     /// The longest deadline of a request.
     pub fn longest_deadline(&self) -> Duration {
         self.jobs.iter().map(|job| job.deadline).max().unwrap_or_default()
     }
+}
+
+/// Sessions: requests that belong together.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SessionSpec {
+    /// The share of the requests that belong to sessions, 0 to 1.
+    pub share: f64,
+    /// The mean number of requests of a session, at least 1.
+    pub length: f64,
+    /// The least time between two requests of a session.
+    pub pause: Distribution,
+    /// What is left of a job's demand and wait at the agent that did the session's last job, 0 to
+    /// 1.
+    pub warm: f64,
 }
 
 /// A kind of jobs.
@@ -215,6 +251,13 @@ pub struct JobKind {
     pub wait: Option<Distribution>,
     /// The skill that a job demands; `None`: any agent may do it.
     pub skill: Option<Name>,
+    /// The jobs that a job has delegated after it has waited: positions in
+    /// [`WorkloadSpec::jobs`].
+    pub calls: Vec<u16>,
+    /// How many of them must be answered; `None`: all.
+    pub join: Option<u32>,
+    /// Whether each is delegated when the one before it has ended; else all at once.
+    pub in_turn: bool,
     /// The client gives up this long after a request was due.
     pub deadline: Duration,
     /// Whether requests say that their jobs may safely be done twice.
@@ -231,46 +274,11 @@ impl JobKind {
             demand,
             wait: None,
             skill: None,
+            calls: Vec::new(),
+            join: None,
+            in_turn: false,
             deadline: Duration::from_secs(5),
             idempotent: false,
-        }
-    }
-}
-
-/// When requests are due.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub enum Arrivals {
-    /// Open loop with exponential gaps, at rates in requests per second.
-    Poisson(Vec<ScheduleStep>),
-    /// Open loop with equal gaps, at rates in requests per second.
-    Constant(Vec<ScheduleStep>),
-    /// Closed loop: each client sends a request, waits until it has ended, thinks, and sends again.
-    Closed {
-        /// The number of clients.
-        clients: u32,
-        /// The time between the end of a request and the client's next one.
-        think: Distribution,
-    },
-}
-
-impl Arrivals {
-    /// The rates of an open loop, in requests per second; empty for a closed loop.
-    pub fn rates(&self) -> &[ScheduleStep] {
-        match self {
-            Self::Poisson(rates) | Self::Constant(rates) => rates,
-            Self::Closed { .. } => &[],
-        }
-    }
-
-    /// The workload with which a run begins, in words: `200 requests/s`.
-    pub fn opening_workload(&self) -> String {
-        match self {
-            Self::Poisson(rates) | Self::Constant(rates) => {
-                let first = rates.first().map_or(0.0, |step| step.value);
-                format!("{first} requests/s")
-            }
-            Self::Closed { clients, .. } => format!("{clients} clients in a closed loop"),
         }
     }
 }

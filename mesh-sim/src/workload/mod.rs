@@ -9,6 +9,8 @@ mod client;
 mod closed_loop;
 mod entry_agents;
 mod open_loop;
+mod rate;
+mod sessions;
 
 pub(crate) use client::IDLE_CONNECTIONS;
 pub use client::{Pacing, RequestObserver, WorkloadClient};
@@ -20,8 +22,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mesh_core::Timestamp;
-use mesh_core::protocol::{JobPlan, Task};
+use mesh_core::protocol::{JobPlan, Subjob, Task};
 use mesh_core::seed::{Rng, Seed};
+use mesh_core::sessions::SessionTurn;
+
+use self::sessions::SessionDraws;
 
 use crate::host::AgentId;
 use crate::scenario::{Arrivals, EntryChoice, JobKind, Scenario, WorkloadSpec};
@@ -30,7 +35,7 @@ use crate::scenario::{Arrivals, EntryChoice, JobKind, Scenario, WorkloadSpec};
 pub const JOB_TEXT: &str = "simulated job";
 
 /// A request that is due, as the workload draws it, before it is sent.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Arrival {
     /// The number of the request: unique in the run, and the same under every policy.
     pub index: u64,
@@ -89,13 +94,9 @@ impl Workload {
         seed: &Seed,
     ) -> Self {
         let end = Timestamp::from(duration);
-        let open = |gaps, rates| {
-            Self::Open(Box::new(OpenLoop::new(
-                gaps,
-                rates,
-                JobDraws::new(spec, entries, seed),
-                end,
-            )))
+        let open = |gaps, open| {
+            let jobs = JobDraws::new(spec, entries, seed);
+            Self::Open(Box::new(OpenLoop::new(gaps, open, jobs, seed, end)))
         };
         match &spec.arrivals {
             Arrivals::Poisson(rates) => {
@@ -126,6 +127,8 @@ struct JobDraws {
     kind_rng: Rng,
     service_rng: Rng,
     wait_rng: Rng,
+    calls_rng: Rng,
+    sessions: Option<SessionDraws>,
 }
 
 impl JobDraws {
@@ -144,6 +147,8 @@ impl JobDraws {
             kind_rng: seed.child("kind").rng(),
             service_rng: seed.child("service").rng(),
             wait_rng: seed.child("wait").rng(),
+            calls_rng: seed.child("calls").rng(),
+            sessions: spec.sessions.as_ref().map(|sessions| SessionDraws::new(sessions, seed)),
         }
     }
 
@@ -157,11 +162,45 @@ impl JobDraws {
             EntryChoice::Fixed(agent) => agent,
         };
         let kind = self.kind();
-        let job = &self.jobs[kind];
+        let jobs = Arc::clone(&self.jobs);
+        let job = &jobs[kind];
         let demand = job.demand.sample(&mut self.service_rng);
         let wait = job.wait.as_ref().map(|wait| wait.sample(&mut self.wait_rng));
-        let plan = wait.map(|wait| JobPlan { wait }.into());
+        let session = self.sessions.as_mut().and_then(|sessions| sessions.next(index, at));
+        let plan = self.plan(&jobs, job, wait, session);
         Arrival { index, at, entry, kind: kind as u16, demand, plan }
+    }
+
+    /// Draws a job of this kind that is a part of another one, and the jobs that it calls itself.
+    fn subjob(&mut self, jobs: &[JobKind], kind: u16) -> Subjob {
+        let job = &jobs[usize::from(kind)];
+        let demand = job.demand.sample(&mut self.calls_rng);
+        let wait = job.wait.as_ref().map(|wait| wait.sample(&mut self.calls_rng));
+        let plan = self.plan(jobs, job, wait, None);
+        Subjob {
+            // Reports find its kind by it.
+            text: job.name.clone(),
+            skill: job.skill.clone(),
+            demand: Some(demand),
+            plan,
+            idempotent: job.idempotent,
+        }
+    }
+
+    /// The plan of a job of this kind with this wait and turn of a session; `None` if it does nothing
+    /// but compute.
+    fn plan(
+        &mut self,
+        jobs: &[JobKind],
+        job: &JobKind,
+        wait: Option<Duration>,
+        session: Option<SessionTurn>,
+    ) -> Option<Arc<JobPlan>> {
+        let JobKind { join, in_turn, .. } = *job;
+        (wait.is_some() || session.is_some() || !job.calls.is_empty()).then(|| {
+            let calls = job.calls.iter().map(|kind| self.subjob(jobs, *kind)).collect();
+            JobPlan { wait: wait.unwrap_or_default(), session, calls, join, in_turn }.into()
+        })
     }
 
     /// Draws a kind of jobs.

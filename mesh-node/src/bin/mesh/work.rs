@@ -1,15 +1,17 @@
 //! What an agent does with its jobs: makes its executor of the options.
 
-use std::sync::Once;
+use std::sync::{Mutex, Once};
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail, ensure};
 use mesh_core::codec::limits::{ENVELOPE_BYTES, OUTPUT_BYTES};
+use mesh_node::http::{Client, ClientLimits};
 use mesh_node::process::children;
 use mesh_node::work::{
-    Builtin, Exec, JobCommand, StdioSettings, StdioWorkers, Synthetic, Upstream, UpstreamSettings,
-    check_program,
+    Builtin, Exec, JobCommand, StdioSettings, StdioWorkers, SubjobCaller, Synthetic, Upstream,
+    UpstreamSettings, check_program,
 };
+use mesh_node::{Clock, TokioNet};
 
 use super::agent::NewAgent;
 use super::args::{AgentSettings, Work, WorkArgs};
@@ -89,7 +91,14 @@ pub(super) async fn executor(
     Ok(match chosen(args) {
         Work::Synthetic => {
             let demand = args.demand.unwrap_or(DEMAND);
-            Builtin::Synthetic(Synthetic { demand, burns: args.burn })
+            let client = Client::new(TokioNet, ClientLimits::default());
+            let subjobs = SubjobCaller::new(client, Clock::start(), agent.local.to_string());
+            Builtin::Synthetic(Synthetic {
+                demand,
+                burns: args.burn,
+                sessions: Mutex::default(),
+                subjobs,
+            })
         }
         Work::Exec => {
             guard_commands();

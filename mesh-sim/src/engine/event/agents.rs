@@ -2,20 +2,22 @@
 //! machine and the model of the machine under it.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use mesh_core::Timestamp;
 use mesh_core::agent::bulk::{Bulk, Upcoming, prefetch};
 use mesh_core::agent::{Agent, AgentConfig, Effect, Identity, JobId, Note};
-use mesh_core::protocol::Request;
+use mesh_core::protocol::{Request, Task};
+use mesh_core::sessions::WarmSessions;
 
 use super::calls::Message;
 use super::clock::LocalClock;
 use super::exchange::{Exchange, ExchangeId, Payload, ReplyTo};
 use super::idle_pool::IdlePool;
 use super::queue::Lane;
+use super::subjobs::JobsWithSubjobs;
 use super::{Event, EventSimulation};
 use crate::engine::address::{address, host_at};
+use crate::engine::effort;
 use crate::faults::MachineState;
 use crate::host::{AgentId, HostId};
 use crate::journal::Fact;
@@ -36,6 +38,9 @@ pub(super) struct AgentHost {
     clock: LocalClock,
     machine: Machine<JobId>,
     pool: IdlePool,
+    /// Boxed, as the next one, because few agents have any.
+    sessions: Box<WarmSessions>,
+    subjobs: Box<JobsWithSubjobs>,
     /// The time of the earliest pending [`Event::WakeAgent`]; [`Timestamp::MAX`] if there is none.
     wake_at: Timestamp,
     /// The time of the earliest pending [`Event::JobEnds`]; [`Timestamp::MAX`] if there is none.
@@ -56,6 +61,8 @@ impl AgentHost {
             clock: LocalClock::new(spec.clock_rate),
             machine,
             pool: IdlePool::default(),
+            sessions: Box::default(),
+            subjobs: Box::default(),
             wake_at: Timestamp::MAX,
             job_ends_at: Timestamp::MAX,
             machine_changed: false,
@@ -66,6 +73,18 @@ impl AgentHost {
         self.machine_changed = true;
         self.machine.set_speed_factor(now, state.speed_factor);
         self.machine.set_background_override(now, state.background);
+    }
+
+    /// The jobs that have subjobs under way.
+    pub(super) fn subjobs(&mut self) -> &mut JobsWithSubjobs {
+        &mut self.subjobs
+    }
+
+    /// A job that is to have subjobs, and when it must have ended; `None` if it has none.
+    pub(super) fn task_with_subjobs(&self, job: JobId) -> Option<(Task, Timestamp)> {
+        let (task, deadline) = self.agent.as_ref()?.job(job)?;
+        let plan = task.plan.as_ref().filter(|plan| !plan.calls.is_empty());
+        plan.map(|_| (task.clone(), self.clock.when(deadline)))
     }
 
     pub(super) fn pool(&mut self) -> &mut IdlePool {
@@ -114,6 +133,8 @@ impl AgentHost {
         self.agent = None;
         self.machine.switch_off(now);
         self.pool = IdlePool::default();
+        self.subjobs.clear();
+        *self.sessions = WarmSessions::default();
         self.wake_at = Timestamp::MAX;
     }
 }
@@ -251,7 +272,15 @@ impl EventSimulation<'_> {
             } else if agent_host.machine_changed
                 && let Some(job) = agent_host.machine.poll_finished()
             {
-                agent.handle_job_result(agent_host.clock.show(now), job, Ok(self.output.clone()));
+                if self.run.scenario.workload.has_subjobs() && self.begin_subjobs(now, id, job) {
+                    continue;
+                }
+                let agent_host = &mut self.agent_hosts[id];
+                let local = agent_host.clock.show(now);
+                let output = Ok(self.output.clone());
+                if let Some(agent) = &mut agent_host.agent {
+                    agent.handle_job_result(local, job, output);
+                }
             } else {
                 return agent.swap_effects(&mut self.effects);
             }
@@ -314,12 +343,13 @@ impl EventSimulation<'_> {
             }
             Effect::Start { job, task } => {
                 agent_host.machine_changed = true;
-                let wait = task.plan.map_or(Duration::ZERO, |plan| plan.wait);
-                agent_host.machine.start(now, job, task.demand.unwrap_or_default(), wait);
+                let (demand, wait) = effort(&task, &mut agent_host.sessions);
+                agent_host.machine.start(now, job, demand, wait);
             }
             Effect::Stop(job) => {
                 agent_host.machine_changed = true;
                 agent_host.machine.cancel(now, job);
+                self.drop_subjobs(now, id, job);
             }
             Effect::Registry { call, request } => {
                 let request = Payload::RegistryRequest(request);

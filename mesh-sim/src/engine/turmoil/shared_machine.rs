@@ -7,12 +7,15 @@ use std::time::Duration;
 use mesh_core::Timestamp;
 use mesh_core::agent::{Failure, JobId};
 use mesh_core::protocol::Task;
+use mesh_core::sessions::WarmSessions;
 use mesh_node::host::JobResult;
+use mesh_node::work::SubjobCaller;
 use mesh_node::{Clock, Host};
 use serde_json::value::RawValue;
 use tokio::sync::{Notify, oneshot};
 
-use crate::engine::OUTPUT;
+use super::net::TurmoilNet;
+use crate::engine::{OUTPUT, effort};
 use crate::faults::MachineState;
 use crate::machine::Machine;
 use crate::scenario::MachineSpec;
@@ -35,17 +38,19 @@ struct MachineParts {
 /// The machine with those who wait for its jobs.
 struct JobsOnMachine {
     machine: Machine<JobId>,
+    sessions: WarmSessions,
     /// Told when the job has ended; dropped when the job is killed.
     waiting: BTreeMap<JobId, oneshot::Sender<()>>,
 }
 
 impl SharedMachine {
-    /// A machine that is off until a process [starts](Self::with_clock) on it.
+    /// A machine that is off until a process [starts](Self::boot) on it.
     pub(super) fn new(spec: &MachineSpec) -> Self {
         let mut machine = Machine::new(spec);
         machine.switch_off(Timestamp::ZERO);
         let output = RawValue::from_string(OUTPUT.to_owned()).unwrap_or_default();
-        let state = JobsOnMachine { machine, waiting: BTreeMap::new() };
+        let state =
+            JobsOnMachine { machine, sessions: WarmSessions::default(), waiting: BTreeMap::new() };
         Self(Arc::new(MachineParts {
             window: spec.cpu_window,
             output: output.into(),
@@ -54,10 +59,11 @@ impl SharedMachine {
         }))
     }
 
-    /// Boots the machine for a process that starts on it, with that process's clock.
-    pub(super) fn with_clock(&self, clock: Clock) -> MachineHost {
+    /// Boots the machine for an agent that starts on it. `subjobs` is the agent's own.
+    pub(super) fn boot(&self, subjobs: SubjobCaller<TurmoilNet>) -> MachineHost {
+        let clock = subjobs.clock();
         self.lock().machine.boot(clock.now());
-        MachineHost { host: self.clone(), clock }
+        MachineHost { host: self.clone(), clock, subjobs }
     }
 
     pub(super) fn set_state(&self, now: Timestamp, state: MachineState) {
@@ -81,6 +87,7 @@ impl SharedMachine {
         let mut state = self.lock();
         state.machine.switch_off(now);
         state.waiting.clear();
+        state.sessions = WarmSessions::default();
     }
 
     fn lock(&self) -> MutexGuard<'_, JobsOnMachine> {
@@ -94,6 +101,7 @@ impl SharedMachine {
 pub(super) struct MachineHost {
     host: SharedMachine,
     clock: Clock,
+    subjobs: SubjobCaller<TurmoilNet>,
 }
 
 impl MachineHost {
@@ -120,10 +128,9 @@ impl MachineHost {
     }
 
     fn start(&self, job: JobId, task: &Task) -> JobGuard {
-        let demand = task.demand.unwrap_or_default();
-        let wait = task.plan.as_ref().map_or(Duration::ZERO, |plan| plan.wait);
         let (sender, ended) = oneshot::channel();
         let state = &mut *self.host.lock();
+        let (demand, wait) = effort(task, &mut state.sessions);
         state.machine.start(self.clock.now(), job, demand, wait);
         state.waiting.insert(job, sender);
         self.host.0.changed.notify_one();
@@ -133,10 +140,14 @@ impl MachineHost {
 
 impl Host for MachineHost {
     fn run(&self, job: JobId, task: Task) -> impl Future<Output = JobResult> + Send + 'static {
+        let deadline = task.timeout.map_or(Timestamp::MAX, |left| self.clock.now() + left);
         let mut running = self.start(job, &task);
         async move {
             match (&mut running.ended).await {
-                Ok(()) => Ok(running.host.host.0.output.clone()),
+                Ok(()) => {
+                    let own = running.host.host.0.output.clone();
+                    running.host.subjobs.finish(&task, own, deadline).await
+                }
                 Err(_) => Err(Failure::JobFailed("the machine crashed".to_owned())),
             }
         }
