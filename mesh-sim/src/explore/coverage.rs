@@ -7,7 +7,7 @@ use mesh_core::agent::{Ending, FailureKind, Note, RetryReason};
 use mesh_core::protocol::Name;
 use mesh_core::registry::{self, LeaseNoteKind, RegisterError};
 
-use crate::faults::FaultSchedule;
+use crate::faults::{CrashMode, FaultSchedule};
 use crate::host::HostId;
 use crate::journal::{
     ConnectionFailure, Fact, FactObserver, JournalEntry, RequestOutcome, RequestRefusal,
@@ -15,7 +15,7 @@ use crate::journal::{
 use crate::scenario::{EngineKind, Scenario};
 
 /// Every state that is looked for, in the order in which they are listed.
-const STATES: [&str; 30] = [
+const STATES: [&str; 31] = [
     LEASE_PARTITION,
     LEASE_CRASHED,
     LEASE_OTHER,
@@ -27,6 +27,7 @@ const STATES: [&str; 30] = [
     REGISTRY_RESTARTED,
     RESTARTED_ALONE,
     CRASHED_WORKING,
+    KILLED_WORKING,
     ROUTED_DOWN,
     ROUTED_CUT,
     ROUTED_ENDED,
@@ -59,6 +60,7 @@ const REGISTERED_AGAIN: &str = "agent registered again in one life";
 const REGISTRY_RESTARTED: &str = "registry restarted with agents up";
 const RESTARTED_ALONE: &str = "agent restarted out of the registry's reach";
 const CRASHED_WORKING: &str = "agent crashed with jobs running";
+const KILLED_WORKING: &str = "agent's process killed with jobs running";
 const ROUTED_DOWN: &str = "routed to a peer that was down";
 const ROUTED_CUT: &str = "routed across a partition";
 const ROUTED_ENDED: &str = "routed to a peer whose lease had ended";
@@ -152,7 +154,7 @@ impl FactObserver for CoverageObserver {
     fn observe(&mut self, &JournalEntry { at, host, ref fact }: &JournalEntry) {
         match fact {
             Fact::RequestEnded { outcome, .. } => self.meet(state_of_request(*outcome)),
-            Fact::HostCrashed => self.crashed(host),
+            Fact::HostCrashed(mode) => self.crashed(host, *mode),
             Fact::HostRestarted => self.restarted(at, host),
             Fact::AgentNoted(note) => self.agent_noted(at, host, note),
             Fact::RegistryNoted(note) => self.registry_noted(at, note),
@@ -265,10 +267,13 @@ impl CoverageObserver {
         self.faults.link(a, b, at).cut || self.faults.link(b, a, at).cut
     }
 
-    fn crashed(&mut self, host: HostId) {
+    fn crashed(&mut self, host: HostId, mode: CrashMode) {
         let jobs = self.running.remove(&host).unwrap_or_default();
         if !jobs.is_empty() {
-            self.coverage.add(CRASHED_WORKING);
+            self.coverage.add(match mode {
+                CrashMode::Machine => CRASHED_WORKING,
+                CrashMode::Process => KILLED_WORKING,
+            });
         }
         self.registered.remove(&host);
         self.seeing.remove(&host);
@@ -383,10 +388,10 @@ workload = { arrivals = "constant", rate = 1, demand = { kind = "constant", valu
         let facts = vec![
             registered(),
             started,
-            Fact::HostCrashed,
+            Fact::HostCrashed(CrashMode::Machine),
             Fact::HostRestarted,
             registered(),
-            Fact::HostCrashed,
+            Fact::HostCrashed(CrashMode::Machine),
         ];
         assert_eq!(met(AGENT, facts), [(CRASHED_WORKING, 1)]);
         let twice = vec![registered(), registered()];

@@ -6,6 +6,8 @@ use std::time::Duration;
 use mesh_core::Timestamp;
 use mesh_core::protocol::Name;
 
+use super::CrashMode;
+
 use crate::host::{HostId, HostMap};
 
 /// A span of time. Its start is included and its end excluded.
@@ -31,9 +33,9 @@ pub(super) enum FaultEffect {
     Delay(DirectedLinks, Duration),
     /// This share of the messages on these links is lost, 0 to 1.
     Lose(DirectedLinks, f64),
-    /// The hosts are down. A host that is down neither receives nor sends anything, so all of its
-    /// links are cut, and the ends of its connections are not announced.
-    Down(HostMap<bool>),
+    /// The hosts are down. If the whole machine is, it neither receives nor sends anything, so all
+    /// of its links are cut, and the ends of its connections are not announced.
+    Down(HostMap<bool>, CrashMode),
     /// The machines of these hosts run at this share of their speed.
     SpeedFactor(HostMap<bool>, f64),
     /// Other programs use this share of the cores of these hosts, instead of the scheduled share.
@@ -81,7 +83,7 @@ impl FaultEffect {
     pub(super) fn cuts(&self, from: HostId, to: HostId) -> bool {
         match self {
             Self::Cut(links) => links.include(from, to),
-            Self::Down(hosts) => hosts[from] || hosts[to],
+            Self::Down(hosts, CrashMode::Machine) => hosts[from] || hosts[to],
             _ => false,
         }
     }
@@ -95,7 +97,7 @@ impl FaultEffect {
     pub(super) fn breaks(&self, a: HostId, b: HostId) -> bool {
         match self {
             Self::Cut(links) | Self::Hold(links) | Self::Lose(links, _) => links.touch(a, b),
-            Self::Down(hosts) => hosts[a] || hosts[b],
+            Self::Down(hosts, _) => hosts[a] || hosts[b],
             Self::Delay(..) | Self::SpeedFactor(..) | Self::BackgroundLoad(..) => false,
         }
     }
@@ -107,7 +109,7 @@ impl FaultEffect {
 
     /// Whether the effect can break connections of any hosts.
     pub(super) const fn can_break_connections(&self) -> bool {
-        matches!(self, Self::Cut(_) | Self::Hold(_) | Self::Lose(..) | Self::Down(_))
+        matches!(self, Self::Cut(_) | Self::Hold(_) | Self::Lose(..) | Self::Down(..))
     }
 
     /// Whether the effect cuts, holds, delays or loses messages.
@@ -117,7 +119,7 @@ impl FaultEffect {
 
     /// Whether the effect takes a host down.
     pub(super) fn takes_down(&self, host: HostId) -> bool {
-        matches!(self, Self::Down(hosts) if hosts[host])
+        matches!(self, Self::Down(hosts, _) if hosts[host])
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::FaultKind;
 use super::draw::DrawFault;
 use super::effect::{FaultEffect, HostNumbers, Span};
 
@@ -34,6 +35,11 @@ pub(super) trait FaultBehaviour {
     /// says whether each of its lists of hosts still names a host.
     fn still_hits(&mut self, all_name_somebody: bool) -> bool {
         all_name_somebody
+    }
+
+    /// The same fault with simpler parameters, in all ways that there are.
+    fn simpler(&self) -> Vec<FaultKind> {
+        Vec::new()
     }
 
     /// Why a live mesh of processes on one machine, whose hosts are `all`, can't have this fault;

@@ -30,6 +30,7 @@ use mesh_core::protocol::Name;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use self::crash::CrashMode;
 pub use self::schedule::{FaultSchedule, LinkState, MachineState};
 
 pub(crate) use self::draw::{Draw, DrawFault};
@@ -54,12 +55,12 @@ kinds! {
 /// ```
 /// use std::time::Duration;
 ///
-/// use mesh_sim::faults::{Crash, Fault};
+/// use mesh_sim::faults::{Crash, CrashMode, Fault};
 ///
 /// let fault = Fault {
 ///     at: Duration::from_secs(20),
 ///     lasts: Some(Duration::from_secs(5)),
-///     kind: Crash { hosts: vec!["agent-1".into()] }.into(),
+///     kind: Crash { hosts: vec!["agent-1".into()], mode: CrashMode::Machine }.into(),
 /// };
 /// assert_eq!((fault.kind.name(), &*fault.kind.detail()), ("crash", "agent-1"));
 /// ```
@@ -133,6 +134,11 @@ impl FaultKind {
     /// `None` if it can.
     pub fn why_not_live(&self, all: &BTreeSet<&str>) -> Option<&'static str> {
         self.as_kind().why_not_live(all)
+    }
+
+    /// The same fault with simpler parameters, in all ways that there are, for the minimizer.
+    pub(crate) fn simpler(&self) -> Vec<Self> {
+        self.as_kind().simpler()
     }
 
     /// Every list of hosts in the fault, with the field that holds it, in the order of the file.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use mesh_core::Timestamp;
 use mesh_core::protocol::Name;
 
-use super::Fault;
+use super::{CrashMode, Fault};
 use super::effect::{DirectedLinks, FaultEffect, HostNumbers, Span};
 use crate::host::{AgentId, HostId, HostMap};
 use crate::host_names::{CLIENT, REGISTRY};
@@ -168,9 +168,17 @@ impl FaultSchedule {
         state
     }
 
-    /// Whether a host is down at a time.
+    /// Whether a host is down at a time: its machine, or the process on it.
     pub fn is_down(&self, host: HostId, at: Timestamp) -> bool {
         self.active(at).any(|(_, effect)| effect.takes_down(host))
+    }
+
+    /// How a host is down at a time; `None` if it is up.
+    pub fn crash(&self, host: HostId, at: Timestamp) -> Option<CrashMode> {
+        self.active(at).find_map(|(_, effect)| match effect {
+            FaultEffect::Down(hosts, mode) if hosts[host] => Some(*mode),
+            _ => None,
+        })
     }
 
     /// The greatest latency that the link from `a` to `b` can ever have: all delays at once.
@@ -217,7 +225,7 @@ impl FaultSchedule {
             let agent = agent.host();
             let silences = |effect: &FaultEffect| match effect {
                 // A crash of the registry doesn't count: then the registry is not up.
-                FaultEffect::Down(hosts) => hosts[agent],
+                FaultEffect::Down(hosts, _) => hosts[agent],
                 other => other.breaks(agent, HostId::REGISTRY),
             };
             self.is_lossy(agent, HostId::REGISTRY)
@@ -240,7 +248,7 @@ impl FaultSchedule {
             return Some(now);
         }
         self.last(now, |effect| match effect {
-            FaultEffect::Down(hosts) => hosts[agent],
+            FaultEffect::Down(hosts, _) => hosts[agent],
             // Chance may hit one agent and spare the others, even if the fault is on all of their
             // links.
             FaultEffect::Lose(links, _) | FaultEffect::Delay(links, _) => {

@@ -9,7 +9,7 @@ use toml::{Table, Value};
 use super::agents::{grouped_agents, with_agents};
 use super::ddmin::ddmin;
 use super::{MinimizeTarget, Minimizer, SmallerScenario};
-use crate::faults::Fault;
+use crate::faults::{Fault, FaultKind};
 use crate::figures::Expect;
 use crate::format::counted;
 use crate::run_failure::Defect;
@@ -72,6 +72,7 @@ impl Minimizer<'_> {
         self.agents();
         self.joins_and_leaves();
         self.fault_hosts();
+        self.fault_parameters();
         self.workload();
     }
 
@@ -177,6 +178,24 @@ impl Minimizer<'_> {
                 };
                 let candidates: Vec<_> = candidates.iter().map(candidate).collect();
                 self.first_failing(&candidates)
+            });
+        }
+    }
+
+    /// Faults with simpler parameters.
+    fn fault_parameters(&mut self) {
+        for index in 0..self.best.scenario.faults.len() {
+            self.shrink(|minimizer| {
+                let faults = &minimizer.best.scenario.faults;
+                let candidate = |kind: FaultKind| {
+                    let mut faults = faults.clone();
+                    faults[index].kind = kind;
+                    SmallerScenario {
+                        what: format!("a simpler {}", faults[index].kind.name()),
+                        draft: minimizer.edited(|draft| draft.set_faults(&faults)),
+                    }
+                };
+                faults[index].kind.simpler().into_iter().map(candidate).collect()
             });
         }
     }

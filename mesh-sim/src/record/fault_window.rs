@@ -61,7 +61,7 @@ mod tests {
     use mesh_core::protocol::Name;
 
     use super::*;
-    use crate::faults::{Crash, Partition};
+    use crate::faults::{Crash, CrashMode, Partition};
 
     #[test]
     fn a_request_meets_the_last_fault_that_began_while_it_was_open_or_before() {
@@ -99,7 +99,7 @@ mod tests {
         assert!(window.contains(Timestamp::from(at)));
         assert!(!window.contains(Timestamp::from(Duration::from_millis(21_500))));
 
-        let crash = Crash { hosts: hosts(&["agent-1"]) };
+        let crash = Crash { hosts: hosts(&["agent-1"]), mode: CrashMode::Machine };
         let window = FaultWindow::of(&Fault { at, lasts: None, kind: crash.into() });
         assert_eq!(window.label, "crash from 20 s");
         assert!(window.contains(Timestamp::from(Duration::from_secs(9999))));

@@ -173,6 +173,30 @@ hosts = "registry"
     assert_eq!(check(fault), [0; 7]);
 }
 
+/// The open connections of a process that is killed end after one latency, and new ones are refused
+/// after a round trip.
+#[test]
+fn killed_processes() {
+    for (host, at) in [("agent-2", "10s"), ("registry", "10s"), ("agent-5", "10008ms")] {
+        let fault = format!(
+            "[[faults]]\nkind = \"crash\"\nmode = \"process\"\nat = \"{at}\"\nfor = \"8s\"\n\
+             hosts = \"{host}\"\n"
+        );
+        for pair in run(&format!("{POLICIES}\n{LAST_ENTRY}\n{fault}")) {
+            // turmoil needs two ticks more to refuse a connection.
+            pair.same(0.0..=2.0);
+            let counts = pair.counts();
+            match host {
+                // What it had begun is lost, and nothing else.
+                "agent-2" => assert!(counts.failed() <= 2, "{counts:?}"),
+                "registry" => assert_eq!(counts.failed(), 0),
+                _ => assert!(counts.lost >= 160, "{counts:?}"),
+            }
+            assert_eq!(counts.timed_out, 0, "nobody waits in vain");
+        }
+    }
+}
+
 #[test]
 fn hold() {
     let fault = r#"

@@ -297,7 +297,7 @@ hosts = ["registry", "other"]
     );
     let scenario = Scenario::parse(&text, "clocks.toml").unwrap_or_else(|e| panic!("{e}"));
     let (record, facts) = observed(&scenario);
-    let calm = facts.iter().take_while(|entry| !matches!(entry.fact, Fact::HostCrashed));
+    let calm = facts.iter().take_while(|entry| !matches!(entry.fact, Fact::HostCrashed(_)));
     (record, calm.filter(|entry| is_expiry(entry)).count())
 }
 
