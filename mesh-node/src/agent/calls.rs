@@ -165,7 +165,7 @@ fn without_answer(url: &str, error: &ExchangeError) -> CallError {
             tracing::warn!(peer = url, %error, cause, "the answer is not that of an agent");
             match seen.fate() {
                 Fate::Unknown => CallError::NoAnswer,
-                fate => fate.failure(url, format!("failed to {error}")).into(),
+                _ => error.failure(url, format!("failed to {error}")).into(),
             }
         }
     }

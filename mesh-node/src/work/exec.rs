@@ -254,7 +254,7 @@ mod tests {
             let exec = Exec { program: program.to_owned(), ..shell("") };
             let result = exec.run(task()).await;
             assert!(
-                matches!(&result, Err(Failure::Unavailable(why)) if why.contains(program)),
+                matches!(&result, Err(Failure::Unavailable(end)) if end.why.contains(program)),
                 "{result:?}"
             );
         }

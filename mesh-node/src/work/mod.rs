@@ -6,10 +6,13 @@
 //! | `Synthetic` (feature `processes`) | it sleeps, or burns CPU time, for the demand that the job names |
 //! | `Exec` (feature `processes`) | it runs a command per job, with JSON on its standard input and output |
 //! | [`Upstream`] | it calls a JSON-RPC service behind the agent |
+//! | [`Erring`] | as another executor, but some jobs end with an error on purpose ([`JobErrors`]) |
 //!
 //! An agent needs a [`Host`](crate::Host): [`LiveHost`](crate::host::LiveHost) makes one of an
 //! executor and a source of load figures.
 
+mod erring;
+mod errors;
 #[cfg(feature = "processes")]
 mod exec;
 #[cfg(feature = "processes")]
@@ -23,6 +26,8 @@ use mesh_core::protocol::Task;
 use serde::Serialize;
 use serde_json::value::to_raw_value;
 
+pub use self::erring::Erring;
+pub use self::errors::{ErrorAnswer, JobErrors};
 #[cfg(feature = "processes")]
 pub use self::exec::Exec;
 #[cfg(feature = "processes")]
@@ -71,6 +76,8 @@ pub trait Executor: Send + Sync + 'static {
 pub enum Builtin {
     /// Sleeps or burns CPU time.
     Synthetic(Synthetic),
+    /// Sleeps or burns CPU time, and ends some jobs with an error.
+    Erring(Erring<Synthetic>),
     /// Runs a command.
     Exec(Exec),
     /// Calls a service.
@@ -82,6 +89,7 @@ impl Executor for Builtin {
     fn takes_foreign_calls(&self) -> bool {
         match self {
             Self::Synthetic(synthetic) => synthetic.takes_foreign_calls(),
+            Self::Erring(erring) => erring.takes_foreign_calls(),
             Self::Exec(exec) => exec.takes_foreign_calls(),
             Self::Upstream(upstream) => upstream.takes_foreign_calls(),
         }
@@ -90,6 +98,7 @@ impl Executor for Builtin {
     fn ends_at_once(&self, task: &Task) -> bool {
         match self {
             Self::Synthetic(synthetic) => synthetic.ends_at_once(task),
+            Self::Erring(erring) => erring.ends_at_once(task),
             Self::Exec(exec) => exec.ends_at_once(task),
             Self::Upstream(upstream) => upstream.ends_at_once(task),
         }
@@ -98,6 +107,7 @@ impl Executor for Builtin {
     async fn run(&self, task: Task) -> JobResult {
         match self {
             Self::Synthetic(synthetic) => synthetic.run(task).await,
+            Self::Erring(erring) => Box::pin(erring.run(task)).await,
             // Boxed, because these futures are large and every job would have to make room for one.
             Self::Exec(exec) => Box::pin(exec.run(task)).await,
             Self::Upstream(upstream) => Box::pin(upstream.run(task)).await,

@@ -137,7 +137,7 @@ impl Upstream {
             }
             _ => {
                 let why = format!("{}: failed to {error}{cause}", self.name_for_clients);
-                error.seen().fate().failure(&*self.name_for_clients, why)
+                error.failure(&self.name_for_clients, why)
             }
         }
     }

@@ -87,6 +87,7 @@ pub(crate) fn scenario(agents: usize, duration: Duration, policies: &[&str]) -> 
         },
         refresh: Duration::from_secs(5),
         clock_rate: 1.0,
+        errors: None,
         joins: Duration::ZERO,
         leaves: None,
     };

@@ -15,7 +15,7 @@ use crate::journal::{
 use crate::scenario::{EngineKind, Scenario};
 
 /// Every state that is looked for, in the order in which they are listed.
-const STATES: [&str; 31] = [
+const STATES: [&str; 33] = [
     LEASE_PARTITION,
     LEASE_CRASHED,
     LEASE_OTHER,
@@ -39,6 +39,8 @@ const STATES: [&str; 31] = [
     RETRIED_BUSY,
     RETRIED_UNSENT,
     RETRIED_UNANSWERED,
+    RETRIED_UNAVAILABLE,
+    JOB_FAILED,
     UNKNOWN,
     EXHAUSTED,
     NO_PEERS,
@@ -72,6 +74,8 @@ const RECOVERED: &str = "peer that was passed over did a job";
 const RETRIED_BUSY: &str = "busy retried";
 const RETRIED_UNSENT: &str = "unsent call retried";
 const RETRIED_UNANSWERED: &str = "unanswered call retried";
+const RETRIED_UNAVAILABLE: &str = "job retried that a peer could not begin";
+const JOB_FAILED: &str = "job failed";
 const UNKNOWN: &str = "outcome unknown";
 const EXHAUSTED: &str = "retries exhausted";
 const NO_PEERS: &str = "no peers";
@@ -320,11 +324,11 @@ fn state_of_request(outcome: RequestOutcome) -> Option<&'static str> {
             FailureKind::NoPeers => Some(NO_PEERS),
             FailureKind::NoReachablePeers => Some(UNREACHABLE),
             FailureKind::AllBusy => Some(ALL_BUSY),
+            FailureKind::JobFailed => Some(JOB_FAILED),
             FailureKind::Busy
             | FailureKind::DeadlineExceeded
             | FailureKind::TooDeep
             | FailureKind::ShuttingDown
-            | FailureKind::JobFailed
             | FailureKind::Unavailable
             | FailureKind::Other => None,
         },
@@ -336,7 +340,8 @@ const fn state_of_retry(reason: RetryReason) -> Option<&'static str> {
         RetryReason::Busy => Some(RETRIED_BUSY),
         RetryReason::NotSent => Some(RETRIED_UNSENT),
         RetryReason::NoAnswer => Some(RETRIED_UNANSWERED),
-        RetryReason::ShuttingDown | RetryReason::Unavailable | RetryReason::Beside => None,
+        RetryReason::Unavailable => Some(RETRIED_UNAVAILABLE),
+        RetryReason::ShuttingDown | RetryReason::Beside => None,
     }
 }
 

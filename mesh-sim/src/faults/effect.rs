@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use mesh_core::Timestamp;
 use mesh_core::protocol::Name;
+use mesh_node::work::JobErrors;
 
 use super::CrashMode;
 
@@ -40,6 +41,8 @@ pub(super) enum FaultEffect {
     SpeedFactor(HostMap<bool>, f64),
     /// Other programs use this share of the cores of these hosts, instead of the scheduled share.
     BackgroundLoad(HostMap<bool>, f64),
+    /// These hosts end jobs with these errors, instead of those of their agents.
+    Errors(HostMap<bool>, JobErrors),
 }
 
 /// The links that an effect is about, each from one host to another.
@@ -98,7 +101,10 @@ impl FaultEffect {
         match self {
             Self::Cut(links) | Self::Hold(links) | Self::Lose(links, _) => links.touch(a, b),
             Self::Down(hosts, _) => hosts[a] || hosts[b],
-            Self::Delay(..) | Self::SpeedFactor(..) | Self::BackgroundLoad(..) => false,
+            Self::Delay(..)
+            | Self::SpeedFactor(..)
+            | Self::BackgroundLoad(..)
+            | Self::Errors(..) => false,
         }
     }
 
@@ -115,6 +121,11 @@ impl FaultEffect {
     /// Whether the effect cuts, holds, delays or loses messages.
     pub(super) const fn affects_links(&self) -> bool {
         self.can_break_connections() || matches!(self, Self::Delay(..))
+    }
+
+    /// Whether the effect lets a host end jobs with errors.
+    pub(super) fn lets_err(&self, host: HostId) -> bool {
+        matches!(self, Self::Errors(hosts, _) if hosts[host])
     }
 
     /// Whether the effect takes a host down.

@@ -14,6 +14,7 @@ mod background_load;
 mod crash;
 mod draw;
 mod effect;
+mod errors;
 mod hold;
 mod host_field;
 mod kind;
@@ -26,6 +27,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use mesh_core::Timestamp;
+use mesh_core::conflict::Conflict;
 use mesh_core::protocol::Name;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -47,6 +49,7 @@ kinds! {
     add_latency::AddLatency,
     loss::Loss,
     background_load::BackgroundLoad,
+    errors::Errors,
 }
 
 /// Something that goes wrong in a run: a kind of fault with its parameters, its start and its
@@ -134,6 +137,11 @@ impl FaultKind {
     /// `None` if it can.
     pub fn why_not_live(&self, all: &BTreeSet<&str>) -> Option<&'static str> {
         self.as_kind().why_not_live(all)
+    }
+
+    /// The parameters that contradict each other, each with the field that it is in.
+    pub(crate) fn conflicts(&self) -> Vec<(&'static str, Conflict)> {
+        self.as_kind().conflicts()
     }
 
     /// The same fault with simpler parameters, in all ways that there are, for the minimizer.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use mesh_core::Timestamp;
 use mesh_core::protocol::Name;
+use mesh_node::work::JobErrors;
 
 use super::{CrashMode, Fault};
 use super::effect::{DirectedLinks, FaultEffect, HostNumbers, Span};
@@ -34,6 +35,8 @@ pub struct MachineState {
     /// Background load instead of the scheduled one, as a share of all cores; `None`: the scheduled
     /// one.
     pub background: Option<f64>,
+    /// The errors that jobs end with, instead of those of the agent; `None`: those of the agent.
+    pub errors: Option<JobErrors>,
 }
 
 /// When the faults of a run are active, and what the network is like without them, by host number.
@@ -153,7 +156,7 @@ impl FaultSchedule {
     /// What faults do to the machine under an agent at a time.
     pub fn machine(&self, agent: AgentId, at: Timestamp) -> MachineState {
         let host = agent.host();
-        let mut state = MachineState { speed_factor: 1.0, background: None };
+        let mut state = MachineState { speed_factor: 1.0, background: None, errors: None };
         for (_, effect) in self.active(at) {
             match effect {
                 FaultEffect::SpeedFactor(hosts, factor) if hosts[host] => {
@@ -162,10 +165,21 @@ impl FaultSchedule {
                 FaultEffect::BackgroundLoad(hosts, load) if hosts[host] => {
                     state.background = Some(*load);
                 }
+                FaultEffect::Errors(hosts, errors) if hosts[host] => state.errors = Some(*errors),
                 _ => {}
             }
         }
         state
+    }
+
+    /// Whether a fault ever lets an agent end jobs with errors.
+    pub fn may_err(&self, agent: AgentId) -> bool {
+        self.effects.iter().any(|(_, effect)| effect.lets_err(agent.host()))
+    }
+
+    /// Whether a fault that lets any agent end jobs with errors has begun by `now`.
+    pub fn has_erred(&self, now: Timestamp) -> bool {
+        self.last(now, |effect| matches!(effect, FaultEffect::Errors(..))).is_some()
     }
 
     /// Whether a host is down at a time: its machine, or the process on it.

@@ -27,6 +27,7 @@ use mesh_core::agent::config::{AdmissionConfig, DelegationConfig, MembershipConf
 use mesh_core::protocol::Name;
 use mesh_core::registry::LeaseConfig;
 use mesh_core::routing::PolicyFactory;
+use mesh_node::work::JobErrors;
 
 pub use self::diagnostic::{Diagnostics, Problem};
 pub use self::draft::Draft;
@@ -137,6 +138,8 @@ pub struct AgentSpec {
     pub refresh: Duration,
     /// How fast the agent's clock runs: 1 is right, 1.01 gains a second in 100.
     pub clock_rate: f64,
+    /// The errors that some of its jobs end with.
+    pub errors: Option<JobErrors>,
     /// When the agent starts and joins the mesh; zero: it is there from the start.
     pub joins: Duration,
     /// When the agent is told to shut down; `None`: it stays to the end of the run.

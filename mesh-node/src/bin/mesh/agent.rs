@@ -17,7 +17,7 @@ use mesh_node::http::{Bytes, Client, ClientLimits, Method, ServerLimits};
 use mesh_node::process::children;
 use mesh_node::process::signals::Stop;
 use mesh_node::wire::read_services;
-use mesh_node::work::{Builtin, Exec, Synthetic, Upstream};
+use mesh_node::work::{Builtin, Erring, Exec, Synthetic, Upstream};
 use mesh_node::{AgentNode, Clock, Net as _, TokioNet};
 
 use super::args::{AgentArgs, AgentSettings, Work, WorkArgs};
@@ -81,7 +81,7 @@ pub(super) fn node(
         url: url.into(),
         incarnation: identity::incarnation(),
     };
-    let executor = executor(&settings.work, &name)?;
+    let executor = executor(&settings.work, &name, &seed)?;
     if matches!(executor, Builtin::Exec(_)) {
         guard_commands();
     }
@@ -112,7 +112,7 @@ fn config(settings: &AgentSettings) -> anyhow::Result<AgentConfig> {
 }
 
 /// The executor of the agent `name`. Refuses options that belong to another way of doing the work.
-fn executor(args: &WorkArgs, name: &str) -> anyhow::Result<Builtin> {
+fn executor(args: &WorkArgs, name: &str, seed: &Seed) -> anyhow::Result<Builtin> {
     let work = args.work.unwrap_or(match args {
         WorkArgs { upstream: Some(_), .. } => Work::Upstream,
         WorkArgs { command, .. } if !command.is_empty() => Work::Exec,
@@ -121,6 +121,7 @@ fn executor(args: &WorkArgs, name: &str) -> anyhow::Result<Builtin> {
     for (option, of, given) in [
         ("--demand", &[Work::Synthetic][..], args.demand.is_some()),
         ("--burn", &[Work::Synthetic], args.burn),
+        ("--errors", &[Work::Synthetic], args.errors.is_some()),
         ("--upstream", &[Work::Upstream], args.upstream.is_some()),
         ("--upstream-idle", &[Work::Upstream], args.upstream_idle.is_some()),
         ("--output-limit", &[Work::Exec, Work::Upstream], args.output_limit.is_some()),
@@ -133,7 +134,16 @@ fn executor(args: &WorkArgs, name: &str) -> anyhow::Result<Builtin> {
     Ok(match work {
         Work::Synthetic => {
             let demand = args.demand.unwrap_or(DEMAND);
-            Builtin::Synthetic(Synthetic { demand, burns: args.burn })
+            let synthetic = Synthetic { demand, burns: args.burn };
+            match &args.errors {
+                None => Builtin::Synthetic(synthetic),
+                Some(file) => {
+                    let erring = Erring::new(synthetic, file.clone(), seed.child("errors").rng());
+                    Builtin::Erring(erring.with_context(|| {
+                        format!("failed to read the errors of {}", file.display())
+                    })?)
+                }
+            }
         }
         Work::Exec => {
             let (program, rest) =

@@ -2,6 +2,7 @@
 //! machine and the model of the machine under it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use mesh_core::Timestamp;
 use mesh_core::agent::bulk::{Bulk, Upcoming, prefetch};
@@ -18,7 +19,7 @@ use crate::engine::address::{address, host_at};
 use crate::faults::MachineState;
 use crate::host::{AgentId, HostId};
 use crate::journal::Fact;
-use crate::machine::Machine;
+use crate::machine::{ErringJobs, Machine};
 use crate::presence::Presence;
 use crate::scenario::AgentSpec;
 
@@ -34,6 +35,8 @@ pub(super) struct AgentHost {
     pub(super) presence: Presence,
     clock: LocalClock,
     machine: Machine<JobId>,
+    /// `None` if no job of the agent ever ends with an error.
+    erring: Option<Box<ErringJobs<JobId>>>,
     pool: IdlePool,
     /// The time of the earliest pending [`Event::WakeAgent`]; [`Timestamp::MAX`] if there is none.
     wake_at: Timestamp,
@@ -45,7 +48,7 @@ pub(super) struct AgentHost {
 }
 
 impl AgentHost {
-    pub(super) fn new(spec: &AgentSpec) -> Self {
+    pub(super) fn new(spec: &AgentSpec, erring: Option<ErringJobs<JobId>>) -> Self {
         let mut machine = Machine::new(&spec.machine);
         // Nothing uses the machine until the agent starts on it.
         machine.switch_off(Timestamp::ZERO);
@@ -54,6 +57,7 @@ impl AgentHost {
             presence: Presence::at_start(spec),
             clock: LocalClock::new(spec.clock_rate),
             machine,
+            erring: erring.map(Box::new),
             pool: IdlePool::default(),
             wake_at: Timestamp::MAX,
             job_ends_at: Timestamp::MAX,
@@ -65,6 +69,9 @@ impl AgentHost {
         self.machine_changed = true;
         self.machine.set_speed_factor(now, state.speed_factor);
         self.machine.set_background_override(now, state.background);
+        if let Some(erring) = &mut self.erring {
+            erring.set_fault(state.errors);
+        }
     }
 
     pub(super) fn pool(&mut self) -> &mut IdlePool {
@@ -112,6 +119,9 @@ impl AgentHost {
     pub(super) fn stop(&mut self, now: Timestamp) {
         self.agent = None;
         self.machine.switch_off(now);
+        if let Some(erring) = &mut self.erring {
+            erring.clear();
+        }
         self.pool = IdlePool::default();
         self.wake_at = Timestamp::MAX;
     }
@@ -250,7 +260,9 @@ impl EventSimulation<'_> {
             } else if agent_host.machine_changed
                 && let Some(job) = agent_host.machine.poll_finished()
             {
-                agent.handle_job_result(agent_host.clock.show(now), job, Ok(self.output.clone()));
+                let failure = agent_host.erring.as_mut().and_then(|erring| erring.end(job));
+                let result = failure.map_or_else(|| Ok(self.output.clone()), Err);
+                agent.handle_job_result(agent_host.clock.show(now), job, result);
             } else {
                 return agent.swap_effects(&mut self.effects);
             }
@@ -313,11 +325,19 @@ impl EventSimulation<'_> {
             }
             Effect::Start { job, task } => {
                 agent_host.machine_changed = true;
-                agent_host.machine.start(now, job, task.demand.unwrap_or_default());
+                let (demand, wait) = (task.demand.unwrap_or_default(), Duration::ZERO);
+                let (demand, _wait) = match &mut agent_host.erring {
+                    Some(erring) => erring.begin(job, demand, wait),
+                    None => (demand, wait),
+                };
+                agent_host.machine.start(now, job, demand);
             }
             Effect::Stop(job) => {
                 agent_host.machine_changed = true;
                 agent_host.machine.cancel(now, job);
+                if let Some(erring) = &mut agent_host.erring {
+                    erring.end(job);
+                }
             }
             Effect::Registry { call, request } => {
                 let request = Payload::RegistryRequest(request);

@@ -41,6 +41,7 @@ use super::observers::{GuestObserver, RunJournal};
 use crate::faults::{CrashMode, FaultSchedule};
 use crate::host::{AgentId, AgentMap, HostId, HostMap};
 use crate::journal::{Fact, RequestOutcome};
+use crate::machine::ErringJobs;
 use crate::presence::{PlannedChange, Presence, planned_changes};
 use crate::record::RunRecord;
 
@@ -165,7 +166,14 @@ impl<'a> EventSimulation<'a> {
             hosts: hosts.map(|_| HostState::default()).collect(),
             registry: RegistryHost::new(run),
             client: ClientHost::new(run),
-            agent_hosts: run.scenario.agents.iter().map(AgentHost::new).collect(),
+            agent_hosts: faults
+                .hosts()
+                .agents()
+                .map(|agent| {
+                    let erring = ErringJobs::of(run.scenario, &faults, agent, &seed);
+                    AgentHost::new(run.scenario.agent(agent), erring)
+                })
+                .collect(),
             last_config: None,
             effects: VecDeque::new(),
             messages_since_other: 0,

@@ -35,6 +35,7 @@ use super::{EngineError, Run};
 use crate::faults::{CrashMode, FaultSchedule, LinkState};
 use crate::host::{AgentId, AgentMap, HostId, HostMap};
 use crate::journal::Fact;
+use crate::machine::ErringJobs;
 use crate::presence::{Presence, planned_changes};
 use crate::record::RunRecord;
 
@@ -146,8 +147,11 @@ impl TurmoilSimulation {
             .tcp_capacity(TCP_CAPACITY)
             .ephemeral_ports(PORTS)
             .build();
-        let machines: AgentMap<SharedMachine> =
-            run.scenario.agents.iter().map(|agent| SharedMachine::new(&agent.machine)).collect();
+        let machine = |agent| {
+            let erring = ErringJobs::of(run.scenario, &faults, agent, &seed);
+            SharedMachine::new(&run.scenario.agent(agent).machine, erring)
+        };
+        let machines: AgentMap<SharedMachine> = faults.hosts().agents().map(machine).collect();
         let presence: AgentMap<_> = run
             .scenario
             .agents

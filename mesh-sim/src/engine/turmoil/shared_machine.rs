@@ -14,7 +14,7 @@ use tokio::sync::{Notify, oneshot};
 
 use crate::engine::OUTPUT;
 use crate::faults::MachineState;
-use crate::machine::Machine;
+use crate::machine::{ErringJobs, Machine};
 use crate::scenario::MachineSpec;
 
 /// The model of a machine, behind a lock. It outlives the processes that run on it one after the
@@ -35,17 +35,26 @@ struct MachineParts {
 /// The machine with those who wait for its jobs.
 struct JobsOnMachine {
     machine: Machine<JobId>,
+    /// `None` if no job of the agent ever ends with an error.
+    erring: Option<ErringJobs<JobId>>,
     /// Told when the job has ended; dropped when the job is killed.
     waiting: BTreeMap<JobId, oneshot::Sender<()>>,
 }
 
+impl JobsOnMachine {
+    /// A job ends or is stopped. Returns the failure that it ends with; `None`: it ends well.
+    fn end(&mut self, job: JobId) -> Option<Failure> {
+        self.erring.as_mut()?.end(job)
+    }
+}
+
 impl SharedMachine {
     /// A machine that is off until a process [starts](Self::with_clock) on it.
-    pub(super) fn new(spec: &MachineSpec) -> Self {
+    pub(super) fn new(spec: &MachineSpec, erring: Option<ErringJobs<JobId>>) -> Self {
         let mut machine = Machine::new(spec);
         machine.switch_off(Timestamp::ZERO);
         let output = RawValue::from_string(OUTPUT.to_owned()).unwrap_or_default();
-        let state = JobsOnMachine { machine, waiting: BTreeMap::new() };
+        let state = JobsOnMachine { machine, erring, waiting: BTreeMap::new() };
         Self(Arc::new(MachineParts {
             window: spec.cpu_window,
             output: output.into(),
@@ -61,9 +70,12 @@ impl SharedMachine {
     }
 
     pub(super) fn set_state(&self, now: Timestamp, state: MachineState) {
-        let machine = &mut self.lock().machine;
+        let JobsOnMachine { machine, erring, .. } = &mut *self.lock();
         machine.set_speed_factor(now, state.speed_factor);
         machine.set_background_override(now, state.background);
+        if let Some(erring) = erring {
+            erring.set_fault(state.errors);
+        }
         self.0.changed.notify_one();
     }
 
@@ -81,6 +93,9 @@ impl SharedMachine {
         let mut state = self.lock();
         state.machine.switch_off(now);
         state.waiting.clear();
+        if let Some(erring) = &mut state.erring {
+            erring.clear();
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, JobsOnMachine> {
@@ -122,6 +137,10 @@ impl MachineHost {
     fn start(&self, job: JobId, demand: Duration) -> JobGuard {
         let (sender, ended) = oneshot::channel();
         let state = &mut *self.host.lock();
+        let (demand, _wait) = match &mut state.erring {
+            Some(erring) => erring.begin(job, demand, Duration::ZERO),
+            None => (demand, Duration::ZERO),
+        };
         state.machine.start(self.clock.now(), job, demand);
         state.waiting.insert(job, sender);
         self.host.0.changed.notify_one();
@@ -134,7 +153,10 @@ impl Host for MachineHost {
         let mut running = self.start(job, task.demand.unwrap_or_default());
         async move {
             match (&mut running.ended).await {
-                Ok(()) => Ok(running.host.host.0.output.clone()),
+                Ok(()) => match running.host.host.lock().end(job) {
+                    Some(failure) => Err(failure),
+                    None => Ok(running.host.host.0.output.clone()),
+                },
                 Err(_) => Err(Failure::JobFailed("the machine crashed".to_owned())),
             }
         }
@@ -163,6 +185,7 @@ impl Drop for JobGuard {
     fn drop(&mut self) {
         let state = &mut *self.host.host.lock();
         if state.waiting.remove(&self.job).is_some() {
+            state.end(self.job);
             state.machine.cancel(self.host.clock.now(), self.job);
             self.host.host.0.changed.notify_one();
         }

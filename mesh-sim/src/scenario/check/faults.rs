@@ -18,6 +18,9 @@ impl Checker<'_> {
             let path = FieldPath::field("faults").index(position);
             self.times(&path, fault);
             let kind = self.kind(&path, &fault.kind);
+            for (field, conflict) in kind.conflicts() {
+                self.conflict(&path.key(field), &conflict);
+            }
             faults.push(Fault { at: fault.at.0, lasts: fault.lasts.map(|lasts| lasts.0), kind });
         }
         self.overlaps(&faults);

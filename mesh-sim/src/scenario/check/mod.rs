@@ -14,6 +14,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use mesh_core::agent::config::DelegationConfig;
+use mesh_core::conflict::Conflict;
 use mesh_core::duration::LONGEST;
 
 use super::diagnostic::Problem;
@@ -161,10 +162,15 @@ impl Checker<'_> {
     /// Reports settings of `[delegation]` that contradict each other.
     fn delegation(&mut self, delegation: DelegationConfig) -> DelegationConfig {
         for conflict in delegation.conflicts() {
-            let path = FieldPath::field("delegation").key(conflict.setting);
-            self.report(&path, conflict.problem, format!("expected {}", conflict.expected));
+            self.conflict(&FieldPath::field("delegation"), &conflict);
         }
         delegation
+    }
+
+    /// Reports a field of the table at `path` that contradicts another one.
+    fn conflict(&mut self, path: &FieldPath, conflict: &Conflict) {
+        let label = format!("expected {}", conflict.expected);
+        self.report(&path.key(conflict.setting), conflict.problem, label);
     }
 
     /// Checks that heartbeats come more often than leases end. The problem is shown at the field
@@ -231,7 +237,7 @@ impl Checker<'_> {
 /// Anything else needs to last.
 fn may_be_zero(path: &FieldPath) -> bool {
     match path.name() {
-        "warm_up" | "drain" | "at" | "joins" => true,
+        "warm_up" | "drain" | "at" | "joins" | "after" => true,
         _ if path.starts_with(&["network"]) => true,
         "value" => path.starts_with(&["workload", "think"]),
         "low" | "min" | "standard_deviation" => {
