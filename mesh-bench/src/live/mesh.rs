@@ -19,6 +19,7 @@ use mesh_sim::units::format_duration;
 use tempfile::NamedTempFile;
 
 use super::background_load::Burner;
+use super::error_files::ErrorFiles;
 use super::process::Process;
 use super::readiness::{await_peers, get};
 
@@ -37,6 +38,7 @@ pub(super) struct ProcessMesh {
     /// its requests.
     hosts: HostMap<Option<HostProcess>>,
     burner: Option<Burner>,
+    errors: ErrorFiles,
     /// The settings file. Every process reads it when it starts, also after a crash, so it must
     /// exist as long as they do.
     _settings: NamedTempFile,
@@ -80,15 +82,20 @@ impl ProcessMesh {
             args.extend(["--config".to_owned(), path.to_owned()]);
             args
         };
+        let faults = scenario.fault_schedule();
+        let errors = ErrorFiles::write(scenario, &faults)?;
         let registry =
             HostProcess::start(binary, "registry", with_settings(registry_args())).await?;
         let address = registry.address.clone();
         let mut hosts = vec![Some(registry), None];
-        for agent in &scenario.agents {
-            let args = agent_args(scenario, agent, own, &address);
+        for id in faults.hosts().agents() {
+            let agent = scenario.agent(id);
+            let mut args = agent_args(scenario, agent, own, &address);
+            if let Some(file) = errors.of(id) {
+                args.extend(["--errors".to_owned(), file.display().to_string()]);
+            }
             hosts.push(Some(HostProcess::start(binary, &agent.name, with_settings(args)).await?));
         }
-        let faults = scenario.fault_schedule();
         // All agents have the same background load, because a fault that loads only some of them is
         // refused. So the first agent stands for all.
         let load_at = |at: &Timestamp| faults.machine(AgentId::new(0), *at).background;
@@ -96,6 +103,7 @@ impl ProcessMesh {
         let mesh = Self {
             binary: binary.to_owned(),
             burner: burns.then(Burner::start),
+            errors,
             faults,
             hosts: hosts.into(),
             _settings: settings,
@@ -133,8 +141,9 @@ impl ProcessMesh {
     }
 
     /// Kills, restarts, pauses and resumes processes as the faults prescribe for `now`, and sets
-    /// the background load.
+    /// the background load and the errors of jobs.
     pub(super) async fn apply_faults(&mut self, now: Timestamp) -> anyhow::Result<()> {
+        self.errors.update(&self.faults, now)?;
         for id in self.hosts.ids() {
             let (is_down, is_paused) = (self.faults.is_down(id, now), self.is_held(id, now));
             let Some(host) = &mut self.hosts[id] else { continue };

@@ -77,7 +77,7 @@ pub enum Builtin {
     /// Sleeps or burns CPU time.
     Synthetic(Synthetic),
     /// Sleeps or burns CPU time, and ends some jobs with an error.
-    Erring(Erring<Synthetic>),
+    Erring(Box<Erring<Synthetic>>),
     /// Runs a command.
     Exec(Exec),
     /// Calls a service.

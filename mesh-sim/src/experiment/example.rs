@@ -123,6 +123,7 @@ pub(crate) fn scenario(agents: usize, duration: Duration, policies: &[&str]) -> 
         },
         policies: policies.iter().map(policy).collect(),
         faults: Vec::new(),
+        random_faults: Vec::new(),
         expect: BTreeMap::new(),
     }
 }

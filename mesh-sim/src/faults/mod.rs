@@ -20,6 +20,7 @@ mod host_field;
 mod kind;
 mod loss;
 mod partition;
+mod random;
 mod schedule;
 mod slow_down;
 
@@ -33,6 +34,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use self::crash::CrashMode;
+pub use self::random::RandomFault;
 pub use self::schedule::{FaultSchedule, LinkState, MachineState};
 
 pub(crate) use self::draw::{Draw, DrawFault};

@@ -8,8 +8,8 @@ use mesh_core::Timestamp;
 use mesh_core::protocol::Name;
 use mesh_node::work::JobErrors;
 
-use super::{CrashMode, Fault};
 use super::effect::{DirectedLinks, FaultEffect, HostNumbers, Span};
+use super::{CrashMode, Fault};
 use crate::host::{AgentId, HostId, HostMap};
 use crate::host_names::{CLIENT, REGISTRY};
 use crate::network::{LinkQuality, NetworkSpec};

@@ -57,7 +57,9 @@ fn a_state_of_a_host_is_set_by_one_fault_at_a_time() {
         lasts: lasts.map(Duration::from_secs),
         kind,
     };
-    let crash = |at, lasts, host: &str| fault(at, lasts, Crash { hosts: vec![host.into()], mode: CrashMode::Machine }.into());
+    let crash = |at, lasts, host: &str| {
+        fault(at, lasts, Crash { hosts: vec![host.into()], mode: CrashMode::Machine }.into())
+    };
     let clash = |a: &Fault, b: &Fault| a.clash(b).map(|(field, host)| (field.name, host));
     let found = Some(("hosts", Name::from("agent-1")));
     assert_eq!(clash(&crash(1, Some(2), "agent-1"), &crash(2, None, "agent-1")), found);

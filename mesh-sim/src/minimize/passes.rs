@@ -45,7 +45,8 @@ pub(super) fn one_run(file: &ScenarioFile, target: &MinimizeTarget, only: Option
         draft.set(&["expect", &target.policy], expect);
     }
     // Host patterns are written out as hosts, so that agents can be left out one by one.
-    draft.set_faults(&scenario.faults);
+    // The random faults of the seed become faults with times, too.
+    draft.set_faults(&scenario.for_seed(target.seed).scenario.faults);
     draft
 }
 

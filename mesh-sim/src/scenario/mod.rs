@@ -14,6 +14,7 @@ mod limited_fields;
 mod parsed_toml;
 mod raw;
 mod schema;
+mod seeded;
 mod settings;
 mod shape;
 mod structure;
@@ -37,9 +38,10 @@ pub use self::file::ScenarioFile;
 pub(crate) use self::limited_fields::LimitedFields;
 pub(crate) use self::parsed_toml::FieldPath;
 pub use self::schema::{json_schema, json_schema_text};
+pub use self::seeded::SeededScenario;
 pub(crate) use self::structure::DurationField;
 use crate::dist::Distribution;
-use crate::faults::{Fault, FaultSchedule};
+use crate::faults::{Fault, FaultSchedule, RandomFault};
 use crate::figures::Expect;
 use crate::host::AgentId;
 pub use crate::host_names::{CLIENT, REGISTRY};
@@ -85,12 +87,15 @@ pub struct Scenario {
     pub policies: Vec<PolicySpec>,
     /// What goes wrong, in the order of start times.
     pub faults: Vec<Fault>,
+    /// What goes wrong at random. [`Self::for_seed`] makes faults of it.
+    pub random_faults: Vec<RandomFault>,
     /// Thresholds by policy label; the key `*` holds those of every policy.
     pub expect: BTreeMap<String, Expect>,
 }
 
 impl Scenario {
-    /// The schedule of the scenario's faults, with its network.
+    /// The schedule of the scenario's faults, with its network. Random faults are not in it: ask the
+    /// scenario [for a seed](Self::for_seed).
     pub fn fault_schedule(&self) -> FaultSchedule {
         let agents = self.agents.iter().map(|agent| agent.name.clone());
         FaultSchedule::new(agents, &self.network, &self.faults)

@@ -197,6 +197,25 @@ fn killed_processes() {
     }
 }
 
+/// Which jobs end with an error is drawn in the order in which they begin.
+#[test]
+fn jobs_that_end_with_errors() {
+    for errors in [
+        r#"{ rate = 0.5, answer = "busy" }"#,
+        r#"{ answer = "too_many_requests", after = "11ms", retry_after = "1501ms" }"#,
+        r#"{ rate = 0.5, answer = "job_failed", after_job = true }"#,
+        r#"{ rate = 0.5, answer = "lost", after = "13ms", after_job = true }"#,
+    ] {
+        let fault = format!(
+            "[[faults]]\nkind = \"errors\"\nat = \"9s\"\nfor = \"7s\"\n\
+             agents = \"agent-2..3\"\nerrors = {errors}\n"
+        );
+        let failed = check(&fault);
+        let ends_jobs = errors.contains("job_failed") || errors.contains("lost");
+        assert_eq!(failed.iter().all(|failed| *failed > 0), ends_jobs, "{errors}: {failed:?}");
+    }
+}
+
 #[test]
 fn hold() {
     let fault = r#"

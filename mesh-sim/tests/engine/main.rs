@@ -2,6 +2,7 @@
 //! and no oracle is broken.
 
 mod crashes;
+mod health;
 mod joins_and_leaves;
 mod links;
 mod machines;

@@ -139,9 +139,10 @@ fn executor(args: &WorkArgs, name: &str, seed: &Seed) -> anyhow::Result<Builtin>
                 None => Builtin::Synthetic(synthetic),
                 Some(file) => {
                     let erring = Erring::new(synthetic, file.clone(), seed.child("errors").rng());
-                    Builtin::Erring(erring.with_context(|| {
+                    let erring = erring.with_context(|| {
                         format!("failed to read the errors of {}", file.display())
-                    })?)
+                    });
+                    Builtin::Erring(Box::new(erring?))
                 }
             }
         }

@@ -209,8 +209,7 @@ impl EventSimulation<'_> {
             let callee = exchange.callee;
             exchange.life = self.hosts[callee].life;
             let listens = |agent: AgentId| self.agent_hosts[agent].presence.has_process();
-            let is_taken =
-                !self.hosts[callee].is_down && callee.agent().is_none_or(listens);
+            let is_taken = !self.hosts[callee].is_down && callee.agent().is_none_or(listens);
             self.send(now, id, if is_taken { Message::Accept } else { Message::Refuse });
         }
     }

@@ -67,7 +67,7 @@ fn a_host_that_crashes_loses_its_connections_and_no_others() {
     for (_, agent_host) in simulation.agent_hosts.iter_mut().take(2) {
         agent_host.pool().put(callee, life, now, 32);
     }
-    simulation.crash(now, AgentId::new(0).host());
+    simulation.crash(now, AgentId::new(0).host(), CrashMode::Machine);
     let left = simulation
         .agent_hosts
         .iter_mut()

@@ -62,6 +62,7 @@ pub(super) fn check(
     let agents = checker.agents(&raw.agents, raw.registry.membership.refresh);
     checker.time_line(agents.len());
     let policies = checker.policies(&raw.policies);
+    let (faults, random_faults) = checker.faults(raw);
     let scenario = Scenario {
         name: raw.name.clone(),
         description: raw.description.clone(),
@@ -79,7 +80,8 @@ pub(super) fn check(
         delegation: checker.delegation(raw.delegation),
         network: checker.network(&raw.network),
         workload: checker.workload(raw, &agents),
-        faults: checker.faults(raw),
+        faults,
+        random_faults,
         expect: checker.expect(&raw.expect, &policies),
         agents,
         policies,
