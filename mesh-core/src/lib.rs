@@ -145,6 +145,7 @@ pub mod resilience;
 pub mod roster;
 pub mod routing;
 pub mod seed;
+pub mod skills;
 pub mod text;
 pub mod time;
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::value::RawValue;
 
 use crate::load::LoadReport;
+use crate::skills::Skills;
 
 /// An agent's name. Cheap to clone.
 pub type Name = Arc<str>;
@@ -45,8 +46,13 @@ pub struct Task {
     /// How long the caller will wait, counted from receipt. `None`: the agent's default. An agent
     /// that passes the job on names only what is left.
     pub timeout: Option<Duration>,
+    /// The skill that the job demands: only agents that have it do the job. `None`: any agent.
+    pub skill: Option<Name>,
     /// CPU time that the job should take. Only executors that simulate work look at it.
     pub demand: Option<Duration>,
+    /// What else the job consists of. Only executors that simulate work look at it. Shared, because
+    /// few tasks have one, and each attempt has the same.
+    pub plan: Option<Arc<JobPlan>>,
     /// Whether doing the job twice does no harm. Only such a job is tried again at another peer
     /// when nobody knows whether it was done.
     pub idempotent: bool,
@@ -69,7 +75,9 @@ impl Task {
         Self {
             text: text.into(),
             timeout: None,
+            skill: None,
             demand: None,
+            plan: None,
             idempotent: false,
             depth: 0,
             request: 0,
@@ -82,6 +90,14 @@ impl Task {
     pub fn foreign(call: ForeignCall) -> Self {
         Self { foreign: Some(Box::new(call)), ..Self::new("") }
     }
+}
+
+/// What a simulated job does besides using the CPU: first it uses the CPU for its
+/// [demand](Task::demand), then it waits, and then it has other jobs done.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct JobPlan {
+    /// How long the job waits for something that takes no CPU time: a model, a tool, a database.
+    pub wait: Duration,
 }
 
 /// A call of a method that agents don't have, as it was received.
@@ -112,6 +128,8 @@ pub struct InfoReply {
     pub agent: Name,
     /// Its load when it answered.
     pub load: LoadReport,
+    /// The kinds of jobs that it can do.
+    pub skills: Skills,
     /// The version of the mesh that it runs, if it says.
     pub version: Option<Cow<'static, str>>,
     /// Time since it started, if it says.

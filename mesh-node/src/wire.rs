@@ -9,6 +9,7 @@ use mesh_core::load::LoadReport;
 use mesh_core::protocol::Name;
 use mesh_core::registry::{self, Lease, Registration};
 use mesh_core::roster::{ListedLease, Listing};
+use mesh_core::skills::Skills;
 use mesh_core::text;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -44,19 +45,22 @@ pub struct RegisterBody {
     /// The agent's load.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub load: Option<LoadReport>,
+    /// The agent's skills.
+    #[serde(default, skip_serializing_if = "Skills::is_empty")]
+    pub skills: Skills,
 }
 
 impl From<Registration> for RegisterBody {
     fn from(from: Registration) -> Self {
-        let Registration { name, url, incarnation, renew, load } = from;
-        Self { name, url, incarnation, renew, load }
+        let Registration { name, url, incarnation, renew, load, skills } = from;
+        Self { name, url, incarnation, renew, load, skills }
     }
 }
 
 impl From<RegisterBody> for Registration {
     fn from(from: RegisterBody) -> Self {
-        let RegisterBody { name, url, incarnation, renew, load } = from;
-        Self { name, url, incarnation, renew, load }
+        let RegisterBody { name, url, incarnation, renew, load, skills } = from;
+        Self { name, url, incarnation, renew, load, skills }
     }
 }
 
@@ -124,6 +128,9 @@ pub struct ServiceBody {
     /// The load that the agent reported with its last heartbeat.
     #[serde(default)]
     pub load: Option<LoadReport>,
+    /// The agent's skills.
+    #[serde(default, skip_serializing_if = "Skills::is_empty")]
+    pub skills: Skills,
     /// Time since the agent's last heartbeat, in milliseconds.
     #[serde(default)]
     pub last_heartbeat_ms: u64,
@@ -136,6 +143,7 @@ impl ServiceBody {
             url: lease.url.clone(),
             incarnation: lease.incarnation,
             load: lease.load,
+            skills: lease.skills.clone(),
             last_heartbeat_ms: age.as_millis() as u64,
         }
     }
@@ -184,6 +192,10 @@ fn service(name: &str, agent: &Value) -> Option<(Name, ServiceBody)> {
         url: url.into(),
         incarnation: agent.get("incarnation").and_then(Value::as_u64),
         load: agent.get("load").and_then(|load| LoadReport::deserialize(load).ok()),
+        skills: agent
+            .get("skills")
+            .and_then(|all| Skills::deserialize(all).ok())
+            .unwrap_or_default(),
         last_heartbeat_ms: agent.get("last_heartbeat_ms").and_then(Value::as_u64).unwrap_or(0),
     };
     Some((name.into(), body))
@@ -198,7 +210,9 @@ pub fn listing(epoch: u64, services: ServicesBody) -> Listing {
         };
         let incarnation = service.incarnation.unwrap_or_default();
         let is_address = registry::is_address(&url);
-        is_address.then(|| ListedLease::new(name, url, incarnation, service.load))
+        is_address.then(|| {
+            ListedLease::new(name, url, incarnation, service.load).with_skills(service.skills)
+        })
     };
     Listing { epoch, leases: services.into_iter().filter_map(lease).collect() }
 }

@@ -113,7 +113,7 @@ mod tests {
         };
         for request in [1, 2] {
             let (entry, demand) = (agent, Duration::ZERO);
-            let due = Fact::RequestDue { request, entry, demand };
+            let due = Fact::RequestDue { request, kind: 0, entry, demand };
             happens(1_000 * request, HostId::CLIENT, due);
         }
         let (name, url) = ("agent-1".into(), "h:1".into());
@@ -125,7 +125,7 @@ mod tests {
             [(3_000, 2, refused), (9_000, 1, RequestOutcome::Answered)]
         {
             let due = at(1_000 * request);
-            happens(micros, HostId::CLIENT, Fact::RequestEnded { request, due, outcome });
+            happens(micros, HostId::CLIENT, Fact::RequestEnded { request, kind: 0, due, outcome });
             happens(micros, agent.host(), Fact::MachineBusy { second: 0, percent: 1.0 });
         }
         facts

@@ -88,14 +88,10 @@ async fn calls(clock: Clock, mesh: &Path, samples: u64) -> anyhow::Result<Latenc
     let mut latency = LatencyHistogram::default();
     for number in 0..WARM_UP + samples {
         let request = Request::Work(Task {
-            text: "simulated job".into(),
             timeout: Some(PATIENCE),
             demand: Some(Duration::ZERO),
-            idempotent: false,
-            depth: 0,
             request: number,
-            attempt: 0,
-            foreign: None,
+            ..Task::new("simulated job")
         });
         let start = clock.now();
         let answer = call(&client, &agent.address, &request, PATIENCE).await;

@@ -245,12 +245,14 @@ fn agent_args(
         ("--registry", registry.to_owned()),
         ("--concurrency", concurrency),
         ("--queue", agent.admission.queue.to_string()),
-        ("--timeout", format_duration(scenario.workload.deadline)),
+        ("--timeout", format_duration(scenario.workload.longest_deadline())),
         ("--refresh", format_duration(agent.refresh)),
         ("--sample", format_duration(agent.machine.cpu_window)),
     ] {
         args.extend([option.to_owned(), value]);
     }
+    let skills = agent.skills.as_slice().iter();
+    args.extend(skills.flat_map(|skill| ["--skill".to_owned(), skill.to_string()]));
     args.extend(policy_args(policy));
     args
 }

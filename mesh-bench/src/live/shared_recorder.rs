@@ -53,7 +53,7 @@ impl RequestObserver for SharedRecorder {
             // The clock is read under the lock, so that ends are recorded in the order of their
             // times.
             let now = self.clock.now();
-            recorder.ended(arrival.at, now, outcome);
+            recorder.ended(arrival.at, arrival.kind, now, outcome);
             if let Some(Reply::Delegate(reply)) = reply
                 && let Some(agent) = self.names.find(|name| *name == reply.peer_result.agent)
             {

@@ -41,6 +41,8 @@ pub(crate) fn unsupported_fields(scenario: &Scenario) -> Vec<UnsupportedField> {
         let machine = &agent.machine;
         let why = "jobs sleep for their demand, as on a core of speed 1".to_owned();
         refuse(machine.speed != 1.0, of("speed"), why);
+        let why = "jobs wait for what their requests name".to_owned();
+        refuse(machine.wait_speed != 1.0, of("wait_speed"), why);
         let shares = agent.admission.concurrency.limit().is_none_or(|limit| limit > machine.cores);
         let why = "jobs that sleep don't share cores: at most as many as `cores` may run";
         refuse(shares, of("concurrency"), why.to_owned());

@@ -200,7 +200,7 @@ impl Agent {
         }
         let mut passed_over = Few::new();
         self.decorators.passed_over(now, &mut |lease| passed_over.push(lease));
-        let (eligible, _) = self.view.eligible(now, std::iter::empty(), &passed_over);
+        let (eligible, _) = self.view.eligible(now, None, std::iter::empty(), &passed_over);
         if eligible.is_empty() {
             return false;
         }

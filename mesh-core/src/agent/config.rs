@@ -16,6 +16,7 @@ use crate::duration::{AsOptionalText, AsText, format_duration};
 use crate::protocol::Name;
 use crate::resilience::{HealthConfig, RetryConfig};
 use crate::routing::{DEFAULT_POLICY, PolicyFactory};
+use crate::skills::Skills;
 
 /// Who an [`super::Agent`] is.
 #[derive(Clone, Debug)]
@@ -34,6 +35,8 @@ pub struct Identity {
 pub struct AgentConfig {
     /// Which requests it takes.
     pub admission: AdmissionConfig,
+    /// The kinds of jobs that it can do. It refuses jobs that demand another skill.
+    pub skills: Skills,
     /// How it delegates.
     pub delegation: DelegationConfig,
     /// How it keeps its lease and its view of the peers.
@@ -46,8 +49,9 @@ pub struct AgentConfig {
 // (rust-lang/rust#78808).
 impl PartialEq for AgentConfig {
     fn eq(&self, other: &Self) -> bool {
-        let Self { admission, delegation, membership, policy } = self;
+        let Self { admission, skills, delegation, membership, policy } = self;
         *admission == other.admission
+            && *skills == other.skills
             && *delegation == other.delegation
             && *membership == other.membership
             && **policy == *other.policy
@@ -59,6 +63,7 @@ impl Default for AgentConfig {
     fn default() -> Self {
         Self {
             admission: AdmissionConfig::default(),
+            skills: Skills::default(),
             delegation: DelegationConfig::default(),
             membership: MembershipConfig::default(),
             policy: Arc::new(DEFAULT_POLICY.defaults()),

@@ -175,7 +175,8 @@ impl Agent {
         // A peer that has the job already must not get it twice.
         let open = delegation.attempts.iter().map(|attempt| &attempt.choice.lease);
         let ruled_out = delegation.tried.iter().chain(open);
-        let (eligible, knowledge) = self.view.eligible(now, ruled_out, &passed_over);
+        let skill = delegation.task.skill.as_ref();
+        let (eligible, knowledge) = self.view.eligible(now, skill, ruled_out, &passed_over);
         if eligible.is_empty() {
             return RoundOpening::Nobody;
         }
@@ -204,7 +205,8 @@ impl Agent {
             return self.next_round(now, id);
         }
         // As many tried as there are peers: nobody is left, whatever the limit on rounds says.
-        let failure = if self.view.len() <= delegation.tried.len() {
+        let skill = delegation.task.skill.as_ref();
+        let failure = if self.view.able(skill).len() <= delegation.tried.len() {
             delegation.nobody_left()
         } else {
             Failure::RetriesExhausted(delegation.counts)

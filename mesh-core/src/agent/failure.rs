@@ -7,12 +7,13 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error as ThisError;
 
 use crate::jsonrpc::Error;
+use crate::protocol::Name;
 
 /// What an agent answers when a request has no result.
 ///
 /// [`codec::to_error`](crate::codec::to_error) makes a JSON-RPC error of it. The mesh's own error
 /// codes are -32010 to -32019: the codes before them are in use by A2A, those after them by MCP.
-/// Three failures are *refusals*: they say that the job was certainly not begun
+/// Four failures are *refusals*: they say that the job was certainly not begun
 /// ([`Self::is_refusal`]), so that another peer may have it.
 #[derive(Clone, Debug, PartialEq, Eq, ThisError)]
 pub enum Failure {
@@ -22,6 +23,13 @@ pub enum Failure {
     /// The agent knows no peer that it could delegate to.
     #[error("no peers: the registry lists no other agent")]
     NoPeers,
+    /// Nobody that the agent knows has the skill that the job demands; or, as the answer to `work`,
+    /// the agent itself does not have it.
+    #[error("no agent has the skill {skill:?}")]
+    NoSkill {
+        /// The skill.
+        skill: Name,
+    },
     /// The agent knows peers, but could reach none of them.
     #[error("no reachable peers: {} tried", .0.unreachable)]
     NoReachablePeers(TriedPeers),
@@ -104,7 +112,8 @@ impl Failure {
             // A caller treats both alike: it tries another peer. The shared code makes agents of
             // versions without `Unavailable` do so, too. The error's data tells the two apart.
             Self::Busy | Self::Unavailable(_) => -32010,
-            Self::NoPeers => -32011,
+            // To a caller that does not know of skills, there are no peers.
+            Self::NoPeers | Self::NoSkill { .. } => -32011,
             Self::NoReachablePeers(_) => -32012,
             Self::AllBusy(_) => -32013,
             Self::DeadlineExceeded => -32014,
@@ -122,6 +131,7 @@ impl Failure {
         match self {
             Self::Busy => FailureKind::Busy,
             Self::NoPeers => FailureKind::NoPeers,
+            Self::NoSkill { .. } => FailureKind::NoSkill,
             Self::NoReachablePeers(_) => FailureKind::NoReachablePeers,
             Self::AllBusy(_) => FailureKind::AllBusy,
             Self::DeadlineExceeded => FailureKind::DeadlineExceeded,
@@ -152,7 +162,10 @@ impl Failure {
 
     /// Whether it is a refusal: the agent that answers so has certainly not begun the job.
     pub const fn is_refusal(&self) -> bool {
-        matches!(self, Self::Busy | Self::ShuttingDown | Self::Unavailable(_))
+        matches!(
+            self,
+            Self::Busy | Self::ShuttingDown | Self::Unavailable(_) | Self::NoSkill { .. }
+        )
     }
 }
 
@@ -165,6 +178,8 @@ pub enum FailureKind {
     Busy,
     /// [`Failure::NoPeers`]
     NoPeers,
+    /// [`Failure::NoSkill`]
+    NoSkill,
     /// [`Failure::NoReachablePeers`]
     NoReachablePeers,
     /// [`Failure::AllBusy`]
@@ -193,6 +208,7 @@ impl FailureKind {
         match self {
             Self::Busy => "busy",
             Self::NoPeers => "no_peers",
+            Self::NoSkill => "no_skill",
             Self::NoReachablePeers => "no_reachable_peers",
             Self::AllBusy => "all_busy",
             Self::DeadlineExceeded => "deadline_exceeded",

@@ -123,16 +123,7 @@ mod tests {
     use crate::agent::config::Concurrency;
 
     fn task() -> Task {
-        Task {
-            text: "x".into(),
-            timeout: Some(Duration::from_secs(1)),
-            demand: None,
-            idempotent: false,
-            depth: 0,
-            request: 0,
-            attempt: 0,
-            foreign: None,
-        }
+        Task { timeout: Some(Duration::from_secs(1)), ..Task::new("x") }
     }
 
     fn limits(queue: u32) -> AdmissionConfig {

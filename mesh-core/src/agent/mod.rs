@@ -157,6 +157,7 @@ impl Agent {
                 let info = InfoReply {
                     agent: self.name.clone(),
                     load: self.load(),
+                    skills: self.config.skills.clone(),
                     version: Some(VERSION.into()),
                     uptime: Some(now.since(self.started)),
                 };
@@ -293,7 +294,9 @@ impl Agent {
     /// it. Probes that the policy asked for are not counted, because they may go on without
     /// requests.
     pub fn open(&self) -> usize {
-        let own_probes = self.chooser.as_ref().map_or(0, |chooser| chooser.open_probes());
+        // Most policies have no own probes. Their chooser, which lies elsewhere, is not read.
+        let chooser = self.chooser.as_ref().filter(|_| self.interests.own_probes);
+        let own_probes = chooser.map_or(0, |chooser| chooser.open_probes());
         self.delegations.len()
             + (self.open_calls as usize - own_probes)
             + self.view.contacts().all_outstanding() as usize
@@ -335,6 +338,13 @@ impl Agent {
 
     fn admit(&mut self, now: Timestamp, ticket: Ticket, task: Task) -> Option<JobId> {
         let Task { request, attempt, .. } = task;
+        if let Some(skill) = task.skill.clone().filter(|skill| !self.config.skills.have(skill)) {
+            let failure = Failure::NoSkill { skill };
+            let outcome = Ending::Failed(failure.kind());
+            self.note(Note::JobEnded { request, attempt, outcome });
+            self.reply(ticket, Err(failure));
+            return None;
+        }
         match self.jobs.admit(&self.config.admission, now, ticket, task) {
             // A refused job is noted as ended, so that metrics and oracles count it.
             Admission::Busy => {

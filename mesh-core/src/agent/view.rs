@@ -16,14 +16,16 @@ use crate::time::Timestamp;
 #[derive(Clone, Debug, Default)]
 pub struct Peers {
     roster: Roster,
-    /// The agent's own position in the list, if it is listed and may not delegate to itself.
-    own: Option<usize>,
+    /// The agent's own position in the list and its identity, if it is listed and may not delegate
+    /// to itself.
+    own: Option<(usize, PeerId)>,
 }
 
 impl Peers {
     /// All agents of `roster` but the one called `own`, if there is such a name.
     pub fn new(roster: Roster, own: Option<&str>) -> Self {
-        let own = own.and_then(|name| roster.position(name));
+        let own = own.and_then(|name| roster.find(name));
+        let own = own.map(|(position, lease)| (position, lease.id()));
         Self { roster, own }
     }
 
@@ -37,9 +39,18 @@ impl Peers {
         self.len() == 0
     }
 
+    /// Those of them that have a skill.
+    fn with_skill(&self, skill: &str) -> Self {
+        let all = self.roster.shared_leases();
+        let roster = Roster::of_shared(all.filter(|lease| lease.skills.have(skill)).cloned());
+        let own = self.own().and_then(|own| self.roster.get(own)).map(|lease| lease.name.clone());
+        Self::new(roster, own.as_deref())
+    }
+
     /// The peers' names in order.
     pub fn names(&self) -> impl Iterator<Item = &Name> {
-        let others = self.roster.iter().enumerate().filter(|(at, _)| Some(*at) != self.own);
+        let own = self.own();
+        let others = self.roster.iter().enumerate().filter(move |(at, _)| Some(*at) != own);
         others.map(|(_, lease)| &lease.name)
     }
 
@@ -50,7 +61,13 @@ impl Peers {
 
     /// The agent's own position in the list, if it is listed and is no peer of itself.
     pub fn own(&self) -> Option<usize> {
-        self.own
+        self.own.map(|(position, _)| position)
+    }
+
+    /// Whether both are the same processes, whatever their loads.
+    fn have_same_lives(&self, other: &Self) -> bool {
+        let own = |peers: &Self| peers.own.map(|(_, id)| id);
+        self.roster.has_same_others(own(self), &other.roster, own(other))
     }
 }
 
@@ -70,7 +87,13 @@ pub(super) struct View {
     places: Vec<(PeerId, usize)>,
     /// Until then, peers that are missing from the list are kept.
     grace_until: Timestamp,
+    /// The peers that have a skill, by skill. Each is looked up when it is needed first, and all
+    /// are dropped when the list changes.
+    skilled: Vec<(Name, Peers)>,
 }
+
+/// The most skills whose peers are kept. Callers may ask for any number of skills.
+const MAX_SKILLED: usize = 64;
 
 /// What a new list has changed in the view.
 #[derive(Debug, Default)]
@@ -86,6 +109,13 @@ pub(super) struct ViewChange {
 impl View {
     pub(super) fn len(&self) -> usize {
         self.peers.len()
+    }
+
+    /// The peers that may get a job that demands this skill, or none.
+    pub(super) fn able(&mut self, skill: Option<&Name>) -> &Peers {
+        let Some(skill) = skill else { return &self.peers };
+        let place = place_of_skill(&mut self.skilled, &self.peers, skill);
+        &self.skilled[place].1
     }
 
     pub(super) fn peers(&self) -> &Peers {
@@ -117,7 +147,8 @@ impl View {
         if self.peers.roster.is_shared_with(&leases) {
             return ViewChange::default();
         }
-        let before = std::mem::take(&mut self.peers.roster);
+        self.skilled.clear();
+        let Peers { roster: before, own } = std::mem::take(&mut self.peers);
         let mut next = leases;
         if now < self.grace_until {
             // Put the missing peers back.
@@ -126,43 +157,52 @@ impl View {
                 missing.filter_map(|(old, _)| old.cloned()).collect();
             missing.into_iter().for_each(|lease| next.insert_shared(lease));
         }
-        let (mut has_changed, mut is_visible) = (false, false);
-        // Only these two answers are needed, so the comparison ends as soon as both are known.
-        for lease in before.differences(&next).filter_map(|(old, new)| old.or(new)) {
-            has_changed = true;
-            if skip != Some(&lease.name) {
-                is_visible = true;
-                break;
-            }
-        }
-        if has_changed {
-            self.places.clear();
-            self.peers = Peers::new(next, skip.map(|name| &**name));
-        } else {
+        if before.has_same_lives(&next) {
             // Only loads differ: all positions are the same.
-            self.peers.roster = next;
+            self.peers = Peers { roster: next, own };
+            return ViewChange { before: Some(before), ..ViewChange::default() };
         }
-        ViewChange { is_visible, has_changed, before: Some(before) }
+        self.places.clear();
+        self.peers = Peers::new(next, skip.map(|name| &**name));
+        let before = Peers { roster: before, own };
+        ViewChange {
+            is_visible: !before.have_same_lives(&self.peers),
+            has_changed: true,
+            before: Some(before.roster),
+        }
     }
 
-    /// The peers that a choice is made among: those that are neither `tried` nor `passed_over`. If
-    /// that leaves nobody, those that are passed over may be chosen, too.
+    /// The peers that a choice is made among: those that have the skill, if one is demanded, and are
+    /// neither `tried` nor `passed_over`. If that leaves nobody, those that are passed over may be
+    /// chosen, too.
     pub(super) fn eligible<'a, 'b>(
         &'a mut self,
         now: Timestamp,
+        skill: Option<&Name>,
         tried: impl Iterator<Item = &'b Arc<ListedLease>>,
         passed_over: &[&Arc<ListedLease>],
     ) -> (Eligible<'a>, Knowledge<'a>) {
         let age = now.since(self.listed_at);
         let knowledge = Knowledge { contacts: &self.contacts, now, age };
-        let roster = &self.peers.roster;
+        // Positions are looked up once per list of all peers; in a list of some of them, each time.
+        let (peers, mut places) = match skill {
+            None => (&self.peers, Some(&mut self.places)),
+            Some(skill) => {
+                let place = place_of_skill(&mut self.skilled, &self.peers, skill);
+                (&self.skilled[place].1, None)
+            }
+        };
+        let roster = &peers.roster;
         let mut out: Few<usize> = tried.filter_map(|lease| roster.follow(lease)).collect();
-        out.extend(self.peers.own);
+        out.extend(peers.own());
         // Usually no peer is passed over.
         if !passed_over.is_empty() {
             let mut all_out = out.clone();
             for lease in passed_over {
-                all_out.extend(place_of(&mut self.places, roster, lease));
+                all_out.extend(match &mut places {
+                    Some(places) => place_of(places, roster, lease),
+                    None => roster.follow(lease),
+                });
             }
             let eligible = Eligible::new(roster, all_out);
             if !eligible.is_empty() {
@@ -171,6 +211,18 @@ impl View {
         }
         (Eligible::new(roster, out), knowledge)
     }
+}
+
+/// The position in `skilled` of the peers that have a skill.
+fn place_of_skill(skilled: &mut Vec<(Name, Peers)>, peers: &Peers, skill: &Name) -> usize {
+    if let Some(place) = skilled.iter().position(|(known, _)| known == skill) {
+        return place;
+    }
+    if skilled.len() == MAX_SKILLED {
+        skilled.clear();
+    }
+    skilled.push((skill.clone(), peers.with_skill(skill)));
+    skilled.len() - 1
 }
 
 /// What an agent knows of its peers without probing them: the listed reports and its contacts.
@@ -286,9 +338,31 @@ mod tests {
         let tried: Vec<_> = tried.iter().map(find).collect();
         let passed_over: Vec<_> = passed_over.iter().map(find).collect();
         let passed_over: Vec<_> = passed_over.iter().collect();
-        let (eligible, _) = view.eligible(Timestamp::ZERO, tried.iter(), &passed_over);
+        let (eligible, _) = view.eligible(Timestamp::ZERO, None, tried.iter(), &passed_over);
         let peers = eligible.resolve(&Shortlist::All);
         peers.iter().map(|lease| lease.name.to_string()).collect()
+    }
+
+    #[test]
+    fn only_those_with_the_skill_are_eligible_and_each_list_says_who_has_it() {
+        let mut view = View::default();
+        let skilled = |name, skill| lease(name, 1).with_skills([skill].into_iter().collect());
+        let skill: Name = "draw".into();
+        let mut names = |secs, leases: Vec<ListedLease>| -> Vec<String> {
+            let listing = (leases.into(), ListTrust::Believed);
+            view.update(at(secs), listing, Some(&"own".into()));
+            let failed = Arc::new(skilled("b", "draw"));
+            let (eligible, _) =
+                view.eligible(at(secs), Some(&skill), std::iter::empty(), &[&failed]);
+            let peers = eligible.resolve(&Shortlist::All);
+            peers.iter().map(|lease| lease.name.to_string()).collect()
+        };
+        let both = |name| lease(name, 1).with_skills(["draw", "sing"].into_iter().collect());
+        let all = vec![lease("a", 1), skilled("b", "draw"), both("c"), skilled("own", "draw")];
+        assert_eq!(names(1, all.clone()), ["c"], "b is passed over");
+        assert_eq!(names(2, all[..2].to_vec()), ["b"], "better than nobody");
+        assert_eq!(names(3, all[..1].to_vec()), [""; 0]);
+        assert_eq!(names(4, all), ["c"]);
     }
 
     #[test]

@@ -9,9 +9,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::millis;
-use crate::agent::{Failure, TriedPeers, Unavailability};
+use crate::agent::{Failure, FailureKind, TriedPeers, Unavailability};
 use crate::duration::LONGEST;
 use crate::jsonrpc::Error;
+use crate::protocol::Name;
 
 /// Where an error comes from, and so what its code means. Sent with each error in the HTTP header
 /// `mesh-error`.
@@ -45,7 +46,9 @@ impl Origin {
 }
 
 /// The name of [`Failure::Unavailable`], which shares its code with [`Failure::Busy`].
-const UNAVAILABLE: &str = "unavailable";
+const UNAVAILABLE: &str = FailureKind::Unavailable.name();
+/// The name of [`Failure::NoSkill`], which shares its code with [`Failure::NoPeers`].
+const NO_SKILL: &str = FailureKind::NoSkill.name();
 
 /// The `data` of an error of the mesh: the failure's name, and its details if it has any.
 #[derive(Default, Serialize, Deserialize)]
@@ -55,6 +58,8 @@ struct ErrorData {
     tried: Option<TriedPeers>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     peer: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    skill: Option<Name>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     max: Option<u32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -75,6 +80,7 @@ pub fn to_error(failure: &Failure) -> Error {
         | Failure::AllBusy(tried)
         | Failure::RetriesExhausted(tried) => data.tried = Some(*tried),
         Failure::OutcomeUnknown { peer } => data.peer = Some(peer.clone()),
+        Failure::NoSkill { skill } => data.skill = Some(skill.clone()),
         Failure::TooDeep { max } => data.max = Some(*max),
         Failure::JobFailed(detail) => data.detail = Some(detail.clone()),
         Failure::Unavailable(Unavailability { why, retry_after }) => {
@@ -116,6 +122,9 @@ fn of_code(code: i64, data: ErrorData) -> Option<Failure> {
             Failure::Unavailable(why.into()).with_retry_after(data.retry_after_ms)
         }
         -32010 => Failure::Busy,
+        -32011 if data.reason == NO_SKILL => {
+            Failure::NoSkill { skill: data.skill.unwrap_or_default() }
+        }
         -32011 => Failure::NoPeers,
         -32012 => Failure::NoReachablePeers(tried),
         -32013 => Failure::AllBusy(tried),

@@ -20,8 +20,9 @@ pub use self::error::{Origin, from_error, to_error};
 use crate::jsonrpc::{self, Call, Error, Outcome};
 use crate::load::LoadReport;
 use crate::protocol::{
-    ChosenPeer, DelegateReply, InfoReply, Name, Reply, Request, Task, WorkReply,
+    ChosenPeer, DelegateReply, InfoReply, JobPlan, Name, Reply, Request, Task, WorkReply,
 };
+use crate::skills::{Skills, is_skill};
 
 /// Params of `work` and `delegate`.
 #[derive(Serialize, Deserialize)]
@@ -29,8 +30,12 @@ struct Params {
     text: Arc<str>,
     #[serde(default, with = "millis::option", skip_serializing_if = "Option::is_none")]
     timeout_ms: Option<Duration>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    skill: Option<Name>,
     #[serde(default, with = "millis::option", skip_serializing_if = "Option::is_none")]
     demand_ms: Option<Duration>,
+    #[serde(default, with = "millis::option", skip_serializing_if = "Option::is_none")]
+    wait_ms: Option<Duration>,
     #[serde(default, skip_serializing_if = "is_default")]
     idempotent: bool,
     #[serde(default, skip_serializing_if = "is_default")]
@@ -50,6 +55,8 @@ struct InfoResult {
     agent: Name,
     #[serde(flatten)]
     load: LoadReport,
+    #[serde(default, skip_serializing_if = "Skills::is_empty")]
+    skills: Skills,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     version: Option<Cow<'static, str>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -112,11 +119,24 @@ pub fn decode_request(call: &Call<'_>) -> Result<Request, Error> {
 
 fn task(params: Option<&RawValue>) -> Result<Task, Error> {
     let params = params.ok_or_else(|| Error::invalid_params("`text` is missing"))?;
-    let Params { text, timeout_ms, demand_ms, idempotent, depth, request, attempt } =
-        serde_json::from_str(params.get())
-            .map_err(|error| Error::invalid_params(&error.to_string()))?;
-    let (timeout, demand) = (timeout_ms, demand_ms);
-    Ok(Task { text, timeout, demand, idempotent, depth, request, attempt, foreign: None })
+    let params: Params = serde_json::from_str(params.get())
+        .map_err(|error| Error::invalid_params(&error.to_string()))?;
+    if let Some(skill) = params.skill.as_ref().filter(|skill| !is_skill(skill)) {
+        return Err(Error::invalid_params(&format!("{skill:?} is no skill")));
+    }
+    let wait = params.wait_ms.filter(|wait| !wait.is_zero());
+    Ok(Task {
+        text: params.text,
+        timeout: params.timeout_ms,
+        skill: params.skill,
+        demand: params.demand_ms,
+        plan: wait.map(|wait| JobPlan { wait }.into()),
+        idempotent: params.idempotent,
+        depth: params.depth,
+        request: params.request,
+        attempt: params.attempt,
+        foreign: None,
+    })
 }
 
 /// The body of a JSON-RPC call that makes a request.
@@ -135,7 +155,9 @@ pub fn encode_request(
     let params = Params {
         text: task.text.clone(),
         timeout_ms: task.timeout,
+        skill: task.skill.clone(),
         demand_ms: task.demand,
+        wait_ms: task.plan.as_ref().map(|plan| plan.wait),
         idempotent: task.idempotent,
         depth: task.depth,
         request: task.request,
@@ -147,9 +169,9 @@ pub fn encode_request(
 /// An agent's answer as the result of a JSON-RPC call.
 pub fn encode_reply(reply: Reply) -> Outcome {
     match reply {
-        Reply::Info(InfoReply { agent, load, version, uptime }) => {
+        Reply::Info(InfoReply { agent, load, skills, version, uptime }) => {
             let uptime_s = uptime.map(|uptime| uptime.as_secs_f64());
-            jsonrpc::result(&InfoResult { agent, load, version, uptime_s })
+            jsonrpc::result(&InfoResult { agent, load, skills, version, uptime_s })
         }
         Reply::Work(reply) => jsonrpc::result(&WorkResult::from(reply)),
         Reply::Delegate(reply) => {
@@ -178,10 +200,10 @@ pub fn decode_reply(request: &Request, result: &RawValue) -> Result<Reply, serde
     let json = result.get();
     Ok(match request {
         Request::Info => {
-            let InfoResult { agent, load, version, uptime_s } = serde_json::from_str(json)?;
+            let InfoResult { agent, load, skills, version, uptime_s } = serde_json::from_str(json)?;
             // A peer's odd number, such as -1, counts as none.
             let uptime = uptime_s.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-            Reply::Info(InfoReply { agent, load, version, uptime })
+            Reply::Info(InfoReply { agent, load, skills, version, uptime })
         }
         Request::Work(_) => Reply::Work(serde_json::from_str::<WorkResult>(json)?.into()),
         Request::Delegate(_) => {

@@ -60,7 +60,13 @@ fn an_info_answer_survives_the_wire() {
     let load = LoadReport { cpu_percent: 8.7, memory_percent: 47.3, in_flight: 3, queued: 1 };
     // Longer than the durations that a request may ask for.
     let uptime = Some(Duration::from_millis(40 * 86_400_000 + 1));
-    let info = InfoReply { agent: "a".into(), load, version: Some("1.2.3".into()), uptime };
+    let info = InfoReply {
+        agent: "a".into(),
+        load,
+        skills: Skills::default(),
+        version: Some("1.2.3".into()),
+        uptime,
+    };
     let result = encode_reply(Reply::Info(info)).expect("JSON");
     let Ok(Reply::Info(got)) = decode_reply(&Request::Info, &result) else { panic!("info") };
     assert_eq!((&*got.agent, got.load, got.version.as_deref()), ("a", load, Some("1.2.3")));
@@ -174,7 +180,9 @@ fn task_with(timeout: Option<Duration>, demand: Option<Duration>) -> Task {
     Task {
         text: "x".into(),
         timeout,
+        skill: Some("model:x".into()),
         demand,
+        plan: Some(JobPlan { wait: Duration::from_nanos(7) }.into()),
         idempotent: true,
         depth: 1,
         request: u64::MAX,

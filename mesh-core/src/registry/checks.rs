@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::lease::RegisterError;
+use crate::skills::Skills;
 
 /// Greatest length of an agent's name, in bytes.
 pub const MAX_NAME_BYTES: usize = 64;
@@ -25,6 +26,11 @@ pub(super) fn url(url: &str) -> Result<(), RegisterError> {
         return Ok(());
     }
     Err(RegisterError::Url)
+}
+
+/// Checks an agent's skills.
+pub(super) fn skills(skills: &Skills) -> Result<(), RegisterError> {
+    skills.mistake().map_or(Ok(()), |mistake| Err(RegisterError::Skills(mistake)))
 }
 
 /// The `host:port` of an agent's url, without the `http://` and the final slash that it may have.

@@ -155,10 +155,12 @@ impl Default for LeaseConfig {
 /// use std::time::Duration;
 /// use mesh_core::Timestamp;
 /// use mesh_core::registry::{Registration, Registry, RegistryConfig};
+/// use mesh_core::skills::Skills;
 ///
 /// let mut registry = Registry::new(RegistryConfig::default());
 /// let (name, url) = ("agent-7".into(), "10.0.0.7:8600".into());
-/// let first = Registration { name, url, incarnation: Some(1), renew: false, load: None };
+/// let (load, skills) = (None, Skills::default());
+/// let first = Registration { name, url, incarnation: Some(1), renew: false, load, skills };
 /// let granted = registry.handle_register(Timestamp::ZERO, first).expect("the name is free");
 /// assert_eq!(granted.expires_at, Timestamp::ZERO + Duration::from_secs(30));
 /// assert_eq!(registry.handle_list(Timestamp::ZERO).len(), 1);
@@ -201,8 +203,8 @@ impl Registry {
         }
     }
 
-    /// An agent registers or renews its lease. The lease takes over the url and the load from this
-    /// registration.
+    /// An agent registers or renews its lease. The lease takes over the url, the load and the
+    /// skills from this registration.
     ///
     /// # Errors
     /// If the registration is malformed, the rules of this module refuse it, or there is no room.
@@ -226,6 +228,7 @@ impl Registry {
             url: registration.url,
             incarnation: registration.incarnation,
             load: registration.load,
+            skills: registration.skills,
             registered_at: now,
             renewed_at: now,
             expires_at,
@@ -327,6 +330,7 @@ impl Registry {
     ) -> Result<Decision, RegisterError> {
         checks::name(&registration.name)?;
         checks::url(&registration.url)?;
+        checks::skills(&registration.skills)?;
         self.hear(now);
         let own = registration.incarnation;
         let holder = self.leases.get(&registration.name);
@@ -420,7 +424,7 @@ impl Registry {
     fn listed(&self, lease: &Lease) -> ListedLease {
         let url = address(&lease.url);
         let incarnation = lease.incarnation.unwrap_or_default();
-        match self.roster.find(&lease.name) {
+        let listed = match self.roster.find(&lease.name) {
             // As a rule this is a renewal, and the identity need not be computed again.
             Some((_, known)) if *known.url == *url && known.incarnation == incarnation => {
                 known.with_load(lease.load)
@@ -430,7 +434,8 @@ impl Registry {
                 ListedLease::new(lease.name.clone(), lease.url.clone(), incarnation, lease.load)
             }
             _ => ListedLease::new(lease.name.clone(), url, incarnation, lease.load),
-        }
+        };
+        listed.with_skills(lease.skills.clone())
     }
 
     /// Ends every lease that is over. Every call begins with this, so that all leases in memory are

@@ -9,6 +9,7 @@ use crate::hash::TableKey;
 use crate::load::LoadReport;
 use crate::prefetch::prefetch_arc;
 use crate::protocol::Name;
+use crate::skills::Skills;
 
 /// The identity of a peer: of one process that holds a name at an address, under one incarnation.
 ///
@@ -73,10 +74,13 @@ pub struct ListedLease {
     pub incarnation: u64,
     /// The load it reported with its last heartbeat.
     pub load: Option<LoadReport>,
+    /// The kinds of jobs that it can do.
+    pub skills: Skills,
 }
 
 impl ListedLease {
-    /// The lease of an agent with this name, address (`host:port`), incarnation and load.
+    /// The lease of an agent with this name, address (`host:port`), incarnation and load, and
+    /// without skills.
     pub fn new(
         name: impl Into<Name>,
         url: impl Into<Arc<str>>,
@@ -84,7 +88,13 @@ impl ListedLease {
         load: Option<LoadReport>,
     ) -> Self {
         let (name, url) = (name.into(), url.into());
-        Self { id: PeerId::new(&name, &url, incarnation), name, url, incarnation, load }
+        let (id, skills) = (PeerId::new(&name, &url, incarnation), Skills::default());
+        Self { id, name, url, incarnation, load, skills }
+    }
+
+    /// The same lease of an agent with these skills.
+    pub fn with_skills(self, skills: Skills) -> Self {
+        Self { skills, ..self }
     }
 
     /// The same lease after another heartbeat, which reported this load.

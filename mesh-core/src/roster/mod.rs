@@ -104,6 +104,11 @@ impl TreeNode {
         }
     }
 
+    /// Whether both have the same processes.
+    fn has_same_lives(&self, other: &Self) -> bool {
+        self.lives == other.lives && self.len() == other.len()
+    }
+
     /// Adds a lease in place of any other of that name. If the node has become too large, splits
     /// off its second half and gives that back.
     fn insert(&mut self, lease: Arc<ListedLease>) -> Option<Self> {
@@ -289,6 +294,25 @@ impl Roster {
         std::iter::from_fn(move || cursor.next())
     }
 
+    /// Whether both list the same processes, whatever their loads.
+    pub(crate) fn has_same_lives(&self, other: &Self) -> bool {
+        self.root.has_same_lives(&other.root)
+    }
+
+    /// Whether both list the same processes if one process is left out of each list, or none.
+    pub(crate) fn has_same_others(
+        &self,
+        own: Option<PeerId>,
+        other: &Self,
+        others_own: Option<PeerId>,
+    ) -> bool {
+        let others = |roster: &Self, own: Option<PeerId>| {
+            let lives = roster.root.lives.wrapping_sub(own.map_or(0, PeerId::number));
+            (roster.len() - usize::from(own.is_some()), lives)
+        };
+        others(self, own) == others(other, others_own)
+    }
+
     /// Whether both are the same list in memory. Equal lists may be different ones in memory.
     pub fn is_shared_with(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.root, &other.root)
@@ -334,7 +358,7 @@ impl Roster {
     /// the two lists have different processes under it; loads are not compared. Nodes with the same
     /// processes are skipped.
     pub fn differences<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = LeasePair<'a>> {
-        self.pairs(other, |a, b| a.lives == b.lives && a.len() == b.len())
+        self.pairs(other, TreeNode::has_same_lives)
             .filter(|(old, new)| !old.zip(*new).is_some_and(|(old, new)| old.is_same_life(new)))
     }
 
@@ -379,7 +403,14 @@ impl From<Vec<ListedLease>> for Roster {
     fn from(mut leases: Vec<ListedLease>) -> Self {
         leases.sort_by(|a, b| a.name.cmp(&b.name));
         leases.dedup_by(|next, first| next.name == first.name);
-        let leases: Vec<Arc<ListedLease>> = leases.into_iter().map(Arc::new).collect();
+        Self::of_shared(leases.into_iter().map(Arc::new))
+    }
+}
+
+impl Roster {
+    /// The list of leases that other lists may hold too, which are in order of their names.
+    pub(crate) fn of_shared(leases: impl Iterator<Item = Arc<ListedLease>>) -> Self {
+        let leases: Vec<Arc<ListedLease>> = leases.collect();
         // Builds the tree level by level from its leaves, each node half full so that it can grow.
         let mut nodes: Vec<Arc<TreeNode>> = leases
             .chunks(MAX_NODE_ENTRIES / 2)

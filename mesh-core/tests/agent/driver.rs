@@ -19,6 +19,7 @@ use mesh_core::resilience::RetryConfig;
 use mesh_core::roster::{ListedLease, Listing};
 use mesh_core::routing::{PolicyFactory, PolicySettings};
 use mesh_core::seed::Seed;
+use mesh_core::skills::Skills;
 use serde_json::value::RawValue;
 
 /// The name of the agent under test.
@@ -84,6 +85,7 @@ pub(crate) fn config(policy_text: &str) -> AgentConfig {
             default_timeout: ms(5_000),
             ..AdmissionConfig::default()
         },
+        skills: Skills::default(),
         delegation: DelegationConfig {
             retry: RetryConfig { ratio: 0.0, floor: 100.0 },
             ..DelegationConfig::default()
@@ -100,16 +102,13 @@ pub(crate) fn config(policy_text: &str) -> AgentConfig {
 
 /// A job that must not be done twice, with a timeout of one second.
 pub(crate) fn job() -> Task {
-    Task {
-        text: "x".into(),
-        timeout: Some(ms(1_000)),
-        demand: None,
-        idempotent: false,
-        depth: 0,
-        request: 7,
-        attempt: 0,
-        foreign: None,
-    }
+    Task { timeout: Some(ms(1_000)), request: 7, ..Task::new("x") }
+}
+
+/// The answer to `info` of an agent without skills.
+pub(crate) fn info(agent: &str, load: LoadReport) -> InfoReply {
+    let skills = Skills::default();
+    InfoReply { agent: agent.into(), load, skills, version: None, uptime: None }
 }
 
 pub(crate) fn lease(name: &str) -> ListedLease {
@@ -224,7 +223,7 @@ impl Driver {
     pub(crate) fn probe_answered(&mut self, peer: &str, load: LoadReport) {
         let call = self.take_call(peer);
         assert!(matches!(call.request, Request::Info), "{:?}", call.request);
-        let info = InfoReply { agent: peer.into(), load, version: None, uptime: None };
+        let info = info(peer, load);
         self.end_call(call.id, Ok(Reply::Info(info)));
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use mesh_core::Timestamp;
 use mesh_core::agent::{AgentConfig, CallError, CallId, Failure, RegistryReply, RequestHandle};
-use mesh_core::protocol::{InfoReply, Reply, Request, Task};
+use mesh_core::protocol::{Reply, Request, Task};
 use mesh_core::roster::{ListedLease, Listing, PeerId};
 use mesh_core::routing::{
     Candidate, Eligible, Interests, MAX_OWN_PROBES, Picks, Policy, PolicyEvent, PolicyFactory,
@@ -13,7 +13,7 @@ use mesh_core::routing::{
 };
 use mesh_core::seed::Rng;
 
-use crate::driver::{Driver, at, config, done_by, job, lease, load, ms};
+use crate::driver::{Driver, at, config, done_by, info, job, lease, load, ms};
 
 /// What a scripted policy was told, and what it is to do.
 #[derive(Debug, Default)]
@@ -311,8 +311,7 @@ fn a_probing_policy_sees_its_own_jobs() {
         // The earlier jobs are open calls to the same peer, so take the probe.
         let probe = open_probes(&driver).remove(0);
         driver.calls.retain(|call| call.id != probe);
-        let info =
-            InfoReply { agent: "a".into(), load: load(10.0, 7), version: None, uptime: None };
+        let info = info("a", load(10.0, 7));
         driver.end_call(probe, Ok(Reply::Info(info)));
         let candidate = policy.script.lock().unwrap().candidates[0];
         assert_eq!(candidate.outstanding(), outstanding);
@@ -330,7 +329,7 @@ fn a_policy_sees_how_old_the_answers_to_its_probes_are() {
     for (in_flight, answered_after) in [(7, 100), (8, 1_200)] {
         driver.advance(ms(answered_after));
         let load = load(10.0, in_flight);
-        let info = InfoReply { agent: "x".into(), load, version: None, uptime: None };
+        let info = info("x", load);
         let probe = open_probes(&driver).remove(0);
         driver.calls.retain(|call| call.id != probe);
         driver.end_call(probe, Ok(Reply::Info(info)));

@@ -3,11 +3,11 @@
 
 use mesh_core::agent::{CallError, Failure, Note, RegistryReply, TriedPeers};
 use mesh_core::jsonrpc::Error;
-use mesh_core::protocol::{InfoReply, Reply, Task};
+use mesh_core::protocol::{Reply, Task};
 use mesh_core::resilience::RetryConfig;
 use mesh_core::roster::{ListedLease, Listing};
 
-use crate::driver::{Driver, RARELY, config, done_by, job, lease, load, ms};
+use crate::driver::{Driver, RARELY, config, done_by, info, job, lease, load, ms};
 
 const BUSY: CallError = CallError::Answered(Failure::Busy);
 const STOPPING: CallError = CallError::Answered(Failure::ShuttingDown);
@@ -21,6 +21,31 @@ fn fail_next(driver: &mut Driver, error: CallError) -> String {
     let peer = driver.only_peer();
     driver.fail(&peer, error);
     peer
+}
+
+#[test]
+fn a_job_that_demands_a_skill_goes_to_nobody_else() {
+    let able = || lease("b").with_skills(["draw"].into_iter().collect());
+    let job = || Task { skill: Some("draw".into()), ..job() };
+    let mut driver = Driver::with_peers(random(), &["a", "b"]);
+    let ticket = driver.delegate(job());
+    assert_eq!(driver.failure(ticket), &Failure::NoSkill { skill: "draw".into() });
+    // The agent has no skill itself, and says that it has not begun the job.
+    let ticket = driver.work(job());
+    assert!(driver.failure(ticket).is_refusal());
+
+    let mut driver = Driver::with_leases(random(), vec![lease("a"), able(), lease("c")]);
+    for _ in 0..20 {
+        let ticket = driver.delegate(job());
+        assert_eq!(driver.calls[0].task().skill.as_deref(), Some("draw"));
+        driver.work_answered("b");
+        assert_eq!(driver.done_by(ticket), "b");
+    }
+    let ticket = driver.delegate(job());
+    driver.fail("b", BUSY);
+    let tried = TriedPeers { busy: 1, unreachable: 0 };
+    assert_eq!(driver.failure(ticket), &Failure::AllBusy(tried), "a and c can't do it");
+    driver.assert_idle();
 }
 
 #[test]
@@ -197,7 +222,7 @@ fn an_answer_of_the_wrong_kind_is_an_error() {
     let mut driver = Driver::with_peers(random(), &["a"]);
     let ticket = driver.delegate(job());
     let call = driver.take_call("a");
-    let info = InfoReply { agent: "a".into(), load: load(0.0, 0), version: None, uptime: None };
+    let info = info("a", load(0.0, 0));
     driver.end_call(call.id, Ok(Reply::Info(info)));
     assert_eq!(driver.failure(ticket).code(), -32603);
 }

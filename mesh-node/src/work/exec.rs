@@ -188,14 +188,10 @@ mod tests {
 
     fn task() -> Task {
         Task {
-            text: "x".into(),
             timeout: Some(Duration::from_millis(1500)),
-            demand: None,
-            idempotent: false,
-            depth: 0,
             request: 7,
             attempt: 1,
-            foreign: None,
+            ..Task::new("x")
         }
     }
 

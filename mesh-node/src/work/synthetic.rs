@@ -11,7 +11,8 @@ use rustix::time::{ClockId, clock_gettime};
 use super::{Executor, failed, output};
 use crate::host::JobResult;
 
-/// Spends a job's demand by sleeping or on the CPU, and answers "Processed: " and the job's text.
+/// Spends a job's demand by sleeping or on the CPU, then waits if the job's plan says so, and
+/// answers "Processed: " and the job's text.
 #[derive(Clone, Copy, Debug)]
 pub struct Synthetic {
     /// The demand of a job that names none.
@@ -23,7 +24,7 @@ pub struct Synthetic {
 
 impl Executor for Synthetic {
     fn ends_at_once(&self, task: &Task) -> bool {
-        !self.burns && task.demand.unwrap_or(self.demand).is_zero()
+        !self.burns && task.plan.is_none() && task.demand.unwrap_or(self.demand).is_zero()
     }
 
     async fn run(&self, task: Task) -> JobResult {
@@ -32,6 +33,9 @@ impl Executor for Synthetic {
             burn(demand).await?;
         } else if !demand.is_zero() {
             tokio::time::sleep(demand).await;
+        }
+        if let Some(plan) = &task.plan {
+            tokio::time::sleep(plan.wait).await;
         }
         output(&format!("Processed: {}", task.text))
     }

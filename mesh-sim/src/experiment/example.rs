@@ -8,6 +8,7 @@ use mesh_core::agent::config::{AdmissionConfig, Concurrency, DelegationConfig, M
 use mesh_core::protocol::Name;
 use mesh_core::registry::LeaseConfig;
 use mesh_core::routing::PolicySettings;
+use mesh_core::skills::Skills;
 use mesh_core::time::Timestamp;
 
 use super::{RanBy, Report};
@@ -17,8 +18,8 @@ use crate::journal::{ConnectionFailure, RequestOutcome, RequestRefusal};
 use crate::network::{LinkQuality, NetworkSpec};
 use crate::record::{Recorder, RecorderConfig, RunRecord, Violation};
 use crate::scenario::{
-    AgentSpec, Arrivals, EngineKind, EntryChoice, MachineSpec, PolicySpec, Scenario, ScheduleStep,
-    WorkloadSpec,
+    AgentSpec, Arrivals, EngineKind, EntryChoice, JobKind, MachineSpec, PolicySpec, Scenario,
+    ScheduleStep, WorkloadSpec,
 };
 
 const MS: u64 = 1_000_000;
@@ -57,7 +58,7 @@ fn small_run(scenario: &Scenario, policy: &str, seed: u64, latency_ms: u64) -> R
         };
         let at = due + Duration::from_millis(latency_ms + number);
         recorder.due(due);
-        recorder.ended(due, at, outcome);
+        recorder.ended(due, 0, at, outcome);
         recorder.worked(at, AgentId::new(number as u32 % 2));
     }
     for number in 0..4u32 {
@@ -73,6 +74,7 @@ pub(crate) fn scenario(agents: usize, duration: Duration, policies: &[&str]) -> 
     let machine = MachineSpec {
         cores: 2,
         speed: 1.0,
+        wait_speed: 1.0,
         background: Vec::new(),
         memory_base_percent: 20.0,
         memory_per_job_percent: 1.0,
@@ -80,6 +82,7 @@ pub(crate) fn scenario(agents: usize, duration: Duration, policies: &[&str]) -> 
     };
     let agent = |number: usize| AgentSpec {
         name: Name::from(format!("agent-{number}")),
+        skills: Skills::default(),
         machine: machine.clone(),
         admission: AdmissionConfig {
             concurrency: Concurrency::Limit(2),
@@ -116,10 +119,12 @@ pub(crate) fn scenario(agents: usize, duration: Duration, policies: &[&str]) -> 
         },
         workload: WorkloadSpec {
             arrivals: Arrivals::Constant(vec![ScheduleStep { at: Duration::ZERO, value: 200.0 }]),
-            demand: Distribution::Exponential { mean: 0.03 },
+            jobs: vec![JobKind {
+                deadline: Duration::from_secs(2),
+                idempotent: true,
+                ..JobKind::new(Distribution::Exponential { mean: 0.03 })
+            }],
             entry: EntryChoice::Random,
-            deadline: Duration::from_secs(2),
-            idempotent: true,
         },
         policies: policies.iter().map(policy).collect(),
         faults: Vec::new(),

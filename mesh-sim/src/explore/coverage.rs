@@ -330,6 +330,8 @@ fn state_of_request(outcome: RequestOutcome) -> Option<&'static str> {
             | FailureKind::TooDeep
             | FailureKind::ShuttingDown
             | FailureKind::Unavailable
+            // Whether agents differ in skills is the scenario's choice.
+            | FailureKind::NoSkill
             | FailureKind::Other => None,
         },
     }

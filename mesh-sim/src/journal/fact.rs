@@ -34,6 +34,8 @@ pub enum Fact {
     RequestDue {
         /// The request's number, unique in the run.
         request: u64,
+        /// The kind of its job.
+        kind: u16,
         /// The entry agent: the one that the request is sent to.
         entry: AgentId,
         /// The CPU time that the job takes on a core of speed 1.
@@ -43,6 +45,8 @@ pub enum Fact {
     RequestEnded {
         /// The request's number.
         request: u64,
+        /// The kind of its job.
+        kind: u16,
         /// The request's intended start, from which latency counts.
         due: Timestamp,
         /// How it ended.

@@ -40,7 +40,7 @@ pub(super) trait Scribe {
 pub(super) fn describe(fact: &Fact, names: &HostMap<Name>, scribe: impl Scribe) {
     use FieldValue::{Str, U64};
     match fact {
-        Fact::RequestDue { request, entry, demand } => scribe.event(
+        Fact::RequestDue { request, entry, demand, .. } => scribe.event(
             "due",
             [
                 ("request", U64(*request)),

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use super::{MeasuredFigures, PolicyVerdict, RunFigures};
 use crate::figures::Expect;
-use crate::record::{LatencyHistogram, OutcomeCounts, RunRecord, WindowCounts, add_failures};
+use crate::record::{
+    JobCounts, LatencyHistogram, OutcomeCounts, RunRecord, WindowCounts, add_failures,
+};
 
 /// The runs of one policy, with their counts and latencies added up over the seeds. Tables, plots
 /// and the judge read it; it is made from the records of the runs when these have ended.
@@ -22,6 +24,8 @@ pub struct PolicyResult<'a> {
     pub failures: BTreeMap<&'static str, u64>,
     /// The sum of [`RunRecord::by_window`].
     pub by_window: Vec<WindowCounts>,
+    /// The sum of [`RunRecord::by_job`].
+    pub by_job: Vec<JobCounts>,
     /// The sum of [`RunRecord::work_per_agent`].
     pub work_per_agent: Vec<u64>,
 }
@@ -62,6 +66,7 @@ impl<'a> PolicyResult<'a> {
             latency: LatencyHistogram::default(),
             failures: BTreeMap::new(),
             by_window: vec![WindowCounts::default(); run.by_window.len()],
+            by_job: vec![JobCounts::default(); run.by_job.len()],
             work_per_agent: vec![0; run.work_per_agent.len()],
         }
     }
@@ -72,6 +77,10 @@ impl<'a> PolicyResult<'a> {
         add_failures(&mut self.failures, &run.failures);
         for (sum, window) in self.by_window.iter_mut().zip(&run.by_window) {
             sum.merge(window);
+        }
+        for (sum, job) in self.by_job.iter_mut().zip(&run.by_job) {
+            sum.requests.merge(&job.requests);
+            sum.latency.merge(&job.latency);
         }
         for (sum, jobs) in self.work_per_agent.iter_mut().zip(&run.work_per_agent) {
             *sum += jobs;

@@ -1,10 +1,10 @@
-//! The machine model: cores shared equally by the running jobs (processor sharing).
+//! The machine model: cores shared equally by the jobs that compute (processor sharing), and jobs
+//! that wait.
 //!
-//! A pure state machine with integer time. Each of n running jobs progresses at the rate
-//! `speed x min(1, c / n)`, where c is the number of cores less what background load takes. All
-//! running jobs progress at the same rate. So one number is enough for all of them: the *attained
-//! service* of an imagined job that has run since the beginning. A job ends when that number has
-//! grown by the job's demand.
+//! A pure state machine with integer time. A job first gets its demand of CPU time, and then waits
+//! for something that takes none. Each of n jobs that compute progresses at the rate
+//! `speed x min(1, c / n)`, where c is the number of cores less what background load takes. Jobs
+//! that wait don't slow each other down.
 //!
 //! Rates are fixed-point integers and change only at whole nanoseconds. So the sum over many short
 //! steps equals the sum over one long step exactly, and it does not matter how often the machine is
@@ -13,9 +13,9 @@
 mod busy_seconds;
 mod erring_jobs;
 mod fixed;
+mod station;
 
-use std::cmp::Ordering;
-use std::collections::{BinaryHeap, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use mesh_core::Timestamp;
@@ -27,6 +27,7 @@ pub use self::erring_jobs::ErringJobs;
 use crate::scenario::{MachineSpec, ScheduleStep};
 
 use self::busy_seconds::{BusySeconds, NANOS_PER_SECOND};
+use self::station::Station;
 
 /// The model of one machine: cores that its running jobs share equally. The caller names jobs by a
 /// `J`.
@@ -40,6 +41,7 @@ use self::busy_seconds::{BusySeconds, NANOS_PER_SECOND};
 pub struct Machine<J> {
     cores: u32,
     nominal_speed: f64,
+    wait_speed: f64,
     /// The current speed, with the factor of faults: fixed point, see [`fixed::speed`].
     speed: u64,
     schedule: Vec<BackgroundStep>,
@@ -53,13 +55,13 @@ pub struct Machine<J> {
     memory_per_job_percent: f64,
 
     now: Timestamp,
-    /// The service that a job would have attained by `now` if it had run since the beginning.
-    attained: u128,
-    /// How much `attained` grows per nanosecond.
-    rate: u64,
-    running: BinaryHeap<RunningJob<J>>,
+    /// The jobs that compute.
+    cores_station: Station<J>,
+    /// The jobs that wait.
+    wait_station: Station<J>,
     /// The number of jobs started so far, which is the number of the next one.
     started: u64,
+    /// When the next job ends, or begins to wait.
     next_completion: Option<Timestamp>,
     finished: VecDeque<J>,
 
@@ -81,16 +83,6 @@ struct BackgroundStep {
     share: u64,
 }
 
-/// A running job. In the order of this type the job that ends first is the greatest, because a
-/// [`BinaryHeap`] gives out the greatest; of jobs that end together, the one that started first.
-#[derive(Clone, Copy, Debug)]
-struct RunningJob<J> {
-    /// The value of the machine's `attained` at which the job ends.
-    ends_at: u128,
-    number: u64,
-    job: J,
-}
-
 impl<J: Copy + Eq> Machine<J> {
     /// An idle machine at time zero, switched on.
     pub fn new(spec: &MachineSpec) -> Self {
@@ -101,6 +93,7 @@ impl<J: Copy + Eq> Machine<J> {
         let mut machine = Self {
             cores: spec.cores,
             nominal_speed: spec.speed,
+            wait_speed: spec.wait_speed,
             speed: fixed::speed(spec.speed),
             schedule: spec.background.iter().map(step).collect(),
             next_step: 0,
@@ -109,9 +102,8 @@ impl<J: Copy + Eq> Machine<J> {
             memory_base_percent: spec.memory_base_percent,
             memory_per_job_percent: spec.memory_per_job_percent,
             now: Timestamp::ZERO,
-            attained: 0,
-            rate: 0,
-            running: BinaryHeap::new(),
+            cores_station: Station::new(),
+            wait_station: Station::new(),
             started: 0,
             next_completion: None,
             finished: VecDeque::new(),
@@ -121,15 +113,17 @@ impl<J: Copy + Eq> Machine<J> {
             is_off: false,
             busy_seconds: BusySeconds::default(),
         };
+        machine.wait_station.rate = fixed::speed(spec.wait_speed);
         machine.advance(Timestamp::ZERO);
         machine
     }
 
-    /// Starts a job that takes `demand` alone on a core of speed 1.
-    pub fn start(&mut self, now: Timestamp, job: J, demand: Duration) {
+    /// Starts a job that computes for `demand` if it is alone on a core of speed 1, and then waits
+    /// for `wait`.
+    pub fn start(&mut self, now: Timestamp, job: J, demand: Duration, wait: Duration) {
         self.advance(now);
-        let ends_at = self.attained + fixed::service(nanos(demand));
-        self.running.push(RunningJob { ends_at, number: self.started, job });
+        let (demand, wait) = (fixed::service(nanos(demand)), fixed::service(nanos(wait)));
+        self.cores_station.add(self.started, job, demand, wait);
         self.started += 1;
         self.move_finished();
         self.reschedule();
@@ -137,20 +131,21 @@ impl<J: Copy + Eq> Machine<J> {
 
     /// Prefetches the memory of the running jobs, for a caller with thousands of machines.
     pub fn prefetch(&self) {
-        if let Some(last) = self.running.as_slice().last() {
+        if let Some(last) = self.cores_station.last_in_memory() {
             prefetch(last);
         }
     }
 
-    /// The job that will end first, if none starts or stops before.
+    /// The job that will end first, or begin to wait, if none starts or stops before.
     pub fn first_to_end(&self) -> Option<J> {
-        self.running.peek().map(|running| running.job)
+        self.cores_station.first().or_else(|| self.wait_station.first())
     }
 
     /// Stops a running job; does nothing if it doesn't run. Takes O(n) for n running jobs.
     pub fn cancel(&mut self, now: Timestamp, job: J) {
         self.advance(now);
-        self.running.retain(|running| running.job != job);
+        self.cores_station.remove(job);
+        self.wait_station.remove(job);
         self.reschedule();
     }
 
@@ -159,7 +154,8 @@ impl<J: Copy + Eq> Machine<J> {
     /// machine whose process has not started yet or has ended.
     pub fn switch_off(&mut self, now: Timestamp) {
         self.advance(now);
-        self.running.clear();
+        self.cores_station.clear();
+        self.wait_station.clear();
         self.finished.clear();
         self.is_off = true;
         self.reschedule();
@@ -183,10 +179,12 @@ impl<J: Copy + Eq> Machine<J> {
         self.reschedule();
     }
 
-    /// Sets the factor on the machine's own speed; 1 without faults.
+    /// Sets the factor on the machine's own speed, and on that of what jobs wait for; 1 without
+    /// faults.
     pub fn set_speed_factor(&mut self, now: Timestamp, factor: f64) {
         self.advance(now);
         self.speed = fixed::speed(self.nominal_speed * factor);
+        self.wait_station.rate = fixed::speed(self.wait_speed * factor);
         self.reschedule();
     }
 
@@ -205,7 +203,7 @@ impl<J: Copy + Eq> Machine<J> {
     /// that is.
     pub fn poll_timeout(&self) -> Option<Timestamp> {
         // Without jobs a step of the background load changes no end, so nobody needs to be woken for it.
-        if self.running.is_empty() {
+        if self.running() == 0 {
             return None;
         }
         let step = self.schedule.get(self.next_step).map(|step| step.at);
@@ -215,9 +213,9 @@ impl<J: Copy + Eq> Machine<J> {
         }
     }
 
-    /// The number of running jobs.
+    /// The number of running jobs, those that wait included.
     pub fn running(&self) -> usize {
-        self.running.len()
+        self.cores_station.len() + self.wait_station.len()
     }
 
     /// CPU % as an operating system reports it: the busy share of all cores since the last sample
@@ -286,20 +284,24 @@ impl<J: Copy + Eq> Machine<J> {
     fn elapse(&mut self, to: Timestamp) {
         let passed = nanos(to.since(self.now));
         if passed > 0 {
-            self.attained += u128::from(self.rate) * u128::from(passed);
+            self.cores_station.elapse(passed);
+            self.wait_station.elapse(passed);
             self.busy_sum += u128::from(self.busy) * u128::from(passed);
             self.busy_seconds.elapse(self.now, to, self.busy);
             self.now = to;
         }
     }
 
-    /// Moves the jobs that have got their demand from `running` to `finished`.
+    /// Lets the jobs that have got their demand wait, and ends those that have waited.
     fn move_finished(&mut self) {
-        while let Some(first) = self.running.peek()
-            && first.ends_at <= self.attained
-        {
-            self.finished.push_back(first.job);
-            self.running.pop();
+        while let Some(computed) = self.cores_station.take_ended() {
+            match computed.then {
+                0 => self.finished.push_back(computed.job),
+                wait => self.wait_station.add(computed.number, computed.job, wait, 0),
+            }
+        }
+        while let Some(waited) = self.wait_station.take_ended() {
+            self.finished.push_back(waited.job);
         }
     }
 
@@ -310,48 +312,21 @@ impl<J: Copy + Eq> Machine<J> {
             true => 0,
             false => self.background_override.unwrap_or(self.scheduled_background),
         };
-        let jobs = self.running.len() as u64;
+        let jobs = self.cores_station.len() as u64;
         let free = u64::from(self.cores) * (fixed::WHOLE_SHARE - background);
         let wanted = jobs.saturating_mul(fixed::WHOLE_SHARE);
         self.busy = wanted.min(free) + u64::from(self.cores) * background;
 
-        self.rate = if wanted <= free {
+        self.cores_station.rate = if wanted <= free {
             self.speed
         } else {
             // Rounded up, so that jobs that share the cores evenly end exactly on their nanosecond.
             (u128::from(self.speed) * u128::from(free)).div_ceil(u128::from(wanted)) as u64
         };
-        self.next_completion = self.running.peek().and_then(|first| {
-            if self.rate == 0 {
-                return None;
-            }
-            let wait = (first.ends_at - self.attained).div_ceil(u128::from(self.rate));
-            // A job whose end is beyond the range of the clock never ends.
-            let at = self.now.as_nanos().checked_add(u64::try_from(wait).ok()?)?;
-            Some(Timestamp::from_nanos(at))
-        });
+        let ends = [self.cores_station.next_end(self.now), self.wait_station.next_end(self.now)];
+        self.next_completion = ends.into_iter().flatten().min();
     }
 }
-
-impl<J> Ord for RunningJob<J> {
-    fn cmp(&self, other: &Self) -> Ordering {
-        (other.ends_at, other.number).cmp(&(self.ends_at, self.number))
-    }
-}
-
-impl<J> PartialOrd for RunningJob<J> {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl<J> PartialEq for RunningJob<J> {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other).is_eq()
-    }
-}
-
-impl<J> Eq for RunningJob<J> {}
 
 #[cfg(test)]
 mod queueing_tests;

@@ -53,7 +53,7 @@ fn measure(
         while machine.running() < limit
             && let Some((job, demand)) = queue.pop_front()
         {
-            machine.start(now, job, demand);
+            machine.start(now, job, demand, Duration::ZERO);
         }
     }
     let end = *arrived.last().expect("at least one job");

@@ -6,6 +6,7 @@ pub(super) fn spec(cores: u32) -> MachineSpec {
     MachineSpec {
         cores,
         speed: 1.0,
+        wait_speed: 1.0,
         background: Vec::new(),
         memory_base_percent: 20.0,
         memory_per_job_percent: 5.0,
@@ -37,17 +38,17 @@ fn run(machine: &mut Machine<u32>) -> Vec<(u32, Timestamp)> {
 #[test]
 fn a_core_each_runs_at_full_speed_and_ends_exactly() {
     let mut machine = Machine::new(&spec(2));
-    machine.start(at(0), 1, Duration::from_nanos(333));
-    machine.start(at(0), 2, ms(7));
+    machine.start(at(0), 1, Duration::from_nanos(333), Duration::ZERO);
+    machine.start(at(0), 2, ms(7), Duration::ZERO);
     assert_eq!(run(&mut machine), [(1, Timestamp::from_nanos(333)), (2, at(7))]);
 }
 
 #[test]
 fn jobs_share_the_cores_equally() {
     let mut machine = Machine::new(&spec(2));
-    machine.start(at(0), 1, ms(10));
-    machine.start(at(0), 2, ms(20));
-    machine.start(at(0), 3, ms(40));
+    machine.start(at(0), 1, ms(10), Duration::ZERO);
+    machine.start(at(0), 2, ms(20), Duration::ZERO);
+    machine.start(at(0), 3, ms(40), Duration::ZERO);
     // Each gets 2/3 of a core until 15 ms; then two are left, with a core each.
     assert_eq!(run(&mut machine), [(1, at(15)), (2, at(25)), (3, at(45))]);
 }
@@ -56,7 +57,7 @@ fn jobs_share_the_cores_equally() {
 fn uneven_shares_stay_exact_for_hours() {
     let mut machine = Machine::new(&spec(2));
     for job in 1..=3 {
-        machine.start(at(0), job, ms(3_600_000));
+        machine.start(at(0), job, ms(3_600_000), Duration::ZERO);
     }
     assert_eq!(run(&mut machine), [(1, at(5_400_000)), (2, at(5_400_000)), (3, at(5_400_000))]);
 }
@@ -64,8 +65,8 @@ fn uneven_shares_stay_exact_for_hours() {
 #[test]
 fn an_arrival_slows_the_running_job() {
     let mut machine = Machine::new(&spec(1));
-    machine.start(at(0), 1, ms(10));
-    machine.start(at(5), 2, ms(10));
+    machine.start(at(0), 1, ms(10), Duration::ZERO);
+    machine.start(at(5), 2, ms(10), Duration::ZERO);
     assert_eq!(run(&mut machine), [(1, at(15)), (2, at(20))]);
 }
 
@@ -73,7 +74,7 @@ fn an_arrival_slows_the_running_job() {
 fn equal_jobs_end_in_the_order_they_started() {
     let mut machine = Machine::new(&spec(1));
     for job in [3, 1, 2] {
-        machine.start(at(0), job, ms(2));
+        machine.start(at(0), job, ms(2), Duration::ZERO);
     }
     assert_eq!(run(&mut machine), [(3, at(6)), (1, at(6)), (2, at(6))]);
 }
@@ -81,7 +82,7 @@ fn equal_jobs_end_in_the_order_they_started() {
 #[test]
 fn a_job_without_demand_ends_at_once() {
     let mut machine = Machine::new(&spec(1));
-    machine.start(at(3), 1, Duration::ZERO);
+    machine.start(at(3), 1, Duration::ZERO, Duration::ZERO);
     assert_eq!(machine.poll_finished(), Some(1));
     assert_eq!((machine.running(), machine.poll_timeout()), (0, None));
 }
@@ -89,9 +90,9 @@ fn a_job_without_demand_ends_at_once() {
 #[test]
 fn a_late_driver_changes_no_result() {
     let mut machine = Machine::new(&spec(1));
-    machine.start(at(0), 1, ms(10));
+    machine.start(at(0), 1, ms(10), Duration::ZERO);
     // Job 1 was over at 10 ms, so job 2 has the core to itself.
-    machine.start(at(20), 2, ms(10));
+    machine.start(at(20), 2, ms(10), Duration::ZERO);
     assert_eq!(machine.poll_finished(), Some(1));
     assert_eq!(machine.poll_timeout(), Some(at(30)));
 }
@@ -99,7 +100,7 @@ fn a_late_driver_changes_no_result() {
 #[test]
 fn speed_and_its_factor_scale_the_rate() {
     let mut machine = Machine::new(&MachineSpec { speed: 2.0, ..spec(1) });
-    machine.start(at(0), 1, ms(40));
+    machine.start(at(0), 1, ms(40), Duration::ZERO);
     machine.set_speed_factor(at(10), 0.25);
     assert_eq!(machine.poll_timeout(), Some(at(50)));
     machine.set_speed_factor(at(30), 1.0);
@@ -115,8 +116,8 @@ fn background_load_takes_its_share_by_schedule() {
     ];
     let mut machine = Machine::new(&MachineSpec { background, ..spec(2) });
     // One core is left for two jobs, then none, then both.
-    machine.start(at(0), 1, ms(15));
-    machine.start(at(0), 2, ms(20));
+    machine.start(at(0), 1, ms(15), Duration::ZERO);
+    machine.start(at(0), 2, ms(20), Duration::ZERO);
     assert_eq!(machine.poll_timeout(), Some(at(20)), "the step may move the end");
     assert_eq!(run(&mut machine), [(1, at(35)), (2, at(40))]);
 }
@@ -125,7 +126,7 @@ fn background_load_takes_its_share_by_schedule() {
 fn half_of_two_cores_is_enough_for_one_job() {
     let background = vec![ScheduleStep { at: ms(0), value: 0.5 }];
     let mut machine = Machine::new(&MachineSpec { background, ..spec(2) });
-    machine.start(at(0), 1, ms(15));
+    machine.start(at(0), 1, ms(15), Duration::ZERO);
     assert_eq!(run(&mut machine), [(1, at(15))]);
 }
 
@@ -134,7 +135,7 @@ fn an_override_replaces_the_schedule_until_it_is_lifted() {
     let background = vec![ScheduleStep { at: ms(5), value: 0.75 }];
     let mut machine = Machine::new(&MachineSpec { background, ..spec(1) });
     machine.set_background_override(at(0), Some(0.5));
-    machine.start(at(0), 1, ms(10));
+    machine.start(at(0), 1, ms(10), Duration::ZERO);
     // 5 ms of work by 10 ms, and the rest at the quarter that the schedule has left meanwhile.
     machine.set_background_override(at(10), None);
     assert_eq!(run(&mut machine), [(1, at(30))]);
@@ -144,7 +145,7 @@ fn an_override_replaces_the_schedule_until_it_is_lifted() {
 fn a_machine_without_free_cores_waits_for_the_next_step() {
     let mut machine = Machine::new(&spec(1));
     machine.set_background_override(at(0), Some(1.0));
-    machine.start(at(0), 1, ms(1));
+    machine.start(at(0), 1, ms(1), Duration::ZERO);
     assert_eq!(machine.poll_timeout(), None);
     machine.handle_timeout(Timestamp::MAX - ms(5));
     assert_eq!(machine.poll_finished(), None);
@@ -155,7 +156,7 @@ fn a_machine_without_free_cores_waits_for_the_next_step() {
 #[test]
 fn a_job_longer_than_the_clock_never_ends() {
     let mut machine = Machine::new(&spec(1));
-    machine.start(at(1), 1, Duration::MAX);
+    machine.start(at(1), 1, Duration::MAX, Duration::ZERO);
     assert_eq!(machine.poll_timeout(), None);
     machine.handle_timeout(Timestamp::MAX);
     assert_eq!(machine.running(), 1);
@@ -164,8 +165,8 @@ fn a_job_longer_than_the_clock_never_ends() {
 #[test]
 fn cancel_frees_the_share() {
     let mut machine = Machine::new(&spec(1));
-    machine.start(at(0), 1, ms(10));
-    machine.start(at(0), 2, ms(10));
+    machine.start(at(0), 1, ms(10), Duration::ZERO);
+    machine.start(at(0), 2, ms(10), Duration::ZERO);
     machine.cancel(at(10), 1);
     machine.cancel(at(10), 7);
     assert_eq!(run(&mut machine), [(2, at(15))]);
@@ -174,26 +175,26 @@ fn cancel_frees_the_share() {
 #[test]
 fn crash_drops_running_and_finished_jobs() {
     let mut machine = Machine::new(&spec(1));
-    machine.start(at(0), 1, ms(1));
-    machine.start(at(0), 2, ms(10));
+    machine.start(at(0), 1, ms(1), Duration::ZERO);
+    machine.start(at(0), 2, ms(10), Duration::ZERO);
     machine.switch_off(at(5));
     assert_eq!(
         (machine.running(), machine.poll_finished(), machine.poll_timeout()),
         (0, None, None)
     );
-    machine.start(at(6), 3, ms(1));
+    machine.start(at(6), 3, ms(1), Duration::ZERO);
     assert_eq!(run(&mut machine), [(3, at(7))]);
 }
 
 #[test]
 fn cpu_is_the_busy_share_since_the_last_sample() {
     let mut machine = Machine::new(&spec(4));
-    machine.start(at(0), 1, ms(50));
+    machine.start(at(0), 1, ms(50), Duration::ZERO);
     assert_eq!(machine.sample_cpu(at(0)), 25.0, "no time has passed: the share now");
     assert_eq!(machine.sample_cpu(at(100)), 12.5);
     assert_eq!(machine.sample_cpu(at(200)), 0.0);
     for job in 0..40 {
-        machine.start(at(200), job, ms(50));
+        machine.start(at(200), job, ms(50), Duration::ZERO);
     }
     assert_eq!(machine.sample_cpu(at(300)), 100.0, "saturates");
 }
@@ -203,7 +204,7 @@ fn cpu_counts_background_load() {
     let mut machine = Machine::<u32>::new(&spec(4));
     machine.set_background_override(at(0), Some(0.5));
     assert_eq!(machine.sample_cpu(at(10)), 50.0);
-    machine.start(at(10), 1, ms(100));
+    machine.start(at(10), 1, ms(100), Duration::ZERO);
     assert_eq!(machine.sample_cpu(at(20)), 75.0);
 }
 
@@ -215,9 +216,26 @@ fn memory_grows_with_jobs_up_to_all_of_it() {
     assert_eq!(machine.memory_percent(1_000), 100.0);
 }
 
+#[test]
+fn jobs_that_wait_slow_nobody_down_and_keep_no_core_busy() {
+    let mut machine = Machine::new(&MachineSpec { wait_speed: 2.0, ..spec(1) });
+    machine.start(at(0), 1, ms(10), ms(40));
+    machine.start(at(0), 2, ms(10), ms(80));
+    machine.start(at(0), 3, Duration::ZERO, ms(100));
+    // 1 and 2 share the core until 20 ms.
+    assert_eq!(run(&mut machine), [(1, at(40)), (3, at(50)), (2, at(60))]);
+    assert_eq!(machine.sample_cpu(at(100)), 20.0);
+    // What jobs wait for can slow down, too, in the middle of a wait.
+    machine.start(at(100), 4, Duration::ZERO, ms(100));
+    machine.set_speed_factor(at(120), 0.5);
+    assert_eq!((machine.poll_timeout(), machine.running()), (Some(at(180)), 1));
+    machine.cancel(at(150), 4);
+    assert_eq!((machine.poll_timeout(), machine.running()), (None, 0));
+}
+
 #[derive(Clone, Debug)]
 enum Op {
-    Start(u64),
+    Start(u64, u64),
     Cancel(u32),
     Background(Option<f64>),
     Speed(f64),
@@ -226,7 +244,9 @@ enum Op {
 
 fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
-        6 => (0u64..5_000_000).prop_map(Op::Start),
+        6 => (0u64..5_000_000, 0u64..5_000_000).prop_map(|(demand, wait)| {
+            Op::Start(demand.saturating_sub(1_000_000), wait.saturating_sub(2_500_000))
+        }),
         2 => (0u32..50).prop_map(Op::Cancel),
         1 => proptest::option::of(0.0..=1.0).prop_map(Op::Background),
         1 => (0.0..3.0).prop_map(Op::Speed),
@@ -237,7 +257,10 @@ fn op() -> impl Strategy<Value = Op> {
 impl Op {
     fn apply(&self, machine: &mut Machine<u32>, now: Timestamp, job: u32) {
         match *self {
-            Self::Start(nanos) => machine.start(now, job, Duration::from_nanos(nanos)),
+            Self::Start(demand, wait) => {
+                let [demand, wait] = [demand, wait].map(Duration::from_nanos);
+                machine.start(now, job, demand, wait);
+            }
             Self::Cancel(job) => machine.cancel(now, job),
             Self::Background(share) => machine.set_background_override(now, share),
             Self::Speed(factor) => machine.set_speed_factor(now, factor),
@@ -274,7 +297,8 @@ proptest! {
             };
             prop_assert_eq!(finished(&mut coarse), finished(&mut fine));
         }
-        prop_assert_eq!(coarse.attained, fine.attained);
+        prop_assert_eq!(coarse.cores_station.attained(), fine.cores_station.attained());
+        prop_assert_eq!(coarse.wait_station.attained(), fine.wait_station.attained());
         prop_assert_eq!(coarse.sample_cpu(now).to_bits(), fine.sample_cpu(now).to_bits());
     }
 }
@@ -289,10 +313,10 @@ fn seconds(machine: &mut Machine<u32>, now: Timestamp) -> Vec<(u64, f64)> {
 #[test]
 fn a_second_has_the_cpu_share_of_what_happened_within_it() {
     let mut machine = Machine::new(&spec(2));
-    machine.start(at(2_000), 1, ms(1_000));
+    machine.start(at(2_000), 1, ms(1_000), Duration::ZERO);
     assert_eq!(seconds(&mut machine, at(4_000)), [(2, 50.0)]);
     // Across several seconds at once; samples leave no trace.
-    machine.start(at(4_500), 2, ms(3_000));
+    machine.start(at(4_500), 2, ms(3_000), Duration::ZERO);
     machine.sample_cpu(at(5_250));
     let expected = [(4, 25.0), (5, 50.0), (6, 50.0), (7, 25.0), (8, 0.0)];
     assert_eq!(seconds(&mut machine, at(8_500)), expected);
@@ -303,7 +327,7 @@ fn a_crash_keeps_the_busy_share_until_then_and_ends_it() {
     let background = vec![ScheduleStep { at: ms(0), value: 0.5 }];
     let mut machine = Machine::new(&MachineSpec { background, ..spec(1) });
     machine.set_background_override(at(0), Some(0.0));
-    machine.start(at(2_000), 1, ms(1_000));
+    machine.start(at(2_000), 1, ms(1_000), Duration::ZERO);
     machine.switch_off(at(2_500));
     // Nothing runs on a machine that is off.
     machine.set_background_override(at(3_000), None);

@@ -71,7 +71,7 @@ impl Minimizer<'_> {
         self.network();
         self.times();
         self.agents();
-        self.joins_and_leaves();
+        self.plain_agents();
         self.fault_hosts();
         self.fault_parameters();
         self.workload();
@@ -139,23 +139,28 @@ impl Minimizer<'_> {
         });
     }
 
-    /// Agents that are there from the start, and stay to the end.
-    fn joins_and_leaves(&mut self) {
-        let groups = self.best.draft.get(&["agents"]).and_then(Value::as_array).cloned();
-        for index in 0..groups.map_or(0, |groups| groups.len()) {
-            for (field, what) in [("joins", "from the start"), ("leaves", "that stay")] {
-                let groups = self.best.draft.get(&["agents"]).and_then(Value::as_array).cloned();
-                let Some(mut groups) = groups else { return };
-                let Some(group) = groups[index].as_table_mut() else { continue };
-                if group.remove(field).is_none() {
-                    continue;
-                }
-                let name = group.get("name").and_then(Value::as_str).unwrap_or_default();
-                let what = format!("agents {name} {what}");
-                let draft = self.edited(|draft| draft.set_list(&["agents"], groups));
-                self.first_failing(&[SmallerScenario { what, draft }]);
+    /// Agents that are there from the start and stay to the end, and are like the others.
+    fn plain_agents(&mut self) {
+        let groups = self.best.draft.get(&["agents"]).and_then(Value::as_array);
+        for index in 0..groups.map_or(0, Vec::len) {
+            for field in ["joins", "leaves", "skills", "wait_speed"] {
+                self.without_item_field(&["agents"], index, field);
             }
         }
+    }
+
+    /// Leaves a field out of an item of a list, if the item has it.
+    fn without_item_field(&mut self, path: &[&str], index: usize, field: &str) {
+        let items = self.best.draft.get(path).and_then(Value::as_array).cloned();
+        let Some(mut items) = items else { return };
+        let Some(item) = items.get_mut(index).and_then(Value::as_table_mut) else { return };
+        if item.remove(field).is_none() {
+            return;
+        }
+        let name = item.get("name").and_then(Value::as_str).unwrap_or_default();
+        let what = format!("{name} without `{field}`");
+        let draft = self.edited(|draft| draft.set_list(path, items));
+        self.first_failing(&[SmallerScenario { what, draft }]);
     }
 
     /// Faults that hit fewer hosts.
@@ -254,9 +259,24 @@ impl Minimizer<'_> {
         }
     }
 
-    /// Fewer rate steps, and a lower rate or fewer clients.
+    /// Fewer rate steps, and a lower rate or fewer clients; fewer kinds of jobs, that don't wait and
+    /// demand no skill.
     fn workload(&mut self) {
         self.list(&["workload", "steps"], "rate step");
+        self.list(&["workload", "jobs"], "kind of jobs");
+        let kinds = self.best.draft.get(&["workload", "jobs"]).and_then(Value::as_array);
+        for index in 0..kinds.map_or(0, Vec::len) {
+            for field in ["wait", "skill"] {
+                self.without_item_field(&["workload", "jobs"], index, field);
+            }
+        }
+        for field in ["wait", "skill"] {
+            let path = ["workload", field];
+            if self.best.draft.get(&path).is_some() {
+                let draft = self.edited(|draft| drop(draft.remove(&path)));
+                self.first_failing(&[SmallerScenario { what: format!("no {field}"), draft }]);
+            }
+        }
         for field in ["rate", "clients"] {
             let path = ["workload", field];
             self.shrink(|minimizer| {

@@ -74,7 +74,7 @@ impl ConvergenceOracle {
         // late.
         let call = 3 * faults.slowest_of_all();
         let last_receipt = changed.max(Timestamp::from(scenario.duration)) + call;
-        let deadline = on_clock(slowest_clock(scenario), scenario.workload.deadline);
+        let deadline = on_clock(slowest_clock(scenario), scenario.workload.longest_deadline());
         let idle = last_receipt + deadline + call + resolution;
         let end = idle.max(changed + bounds.converge()) + 2 * sampling;
         Self {

@@ -100,8 +100,8 @@ impl FactObserver for Oracles {
     fn observe(&mut self, &JournalEntry { at, host, ref fact }: &JournalEntry) {
         let found = &mut self.found;
         match (fact, host.agent()) {
-            (&Fact::RequestDue { request, entry, .. }, _) => {
-                self.requests.due(request, at, entry, found);
+            (&Fact::RequestDue { request, kind, entry, .. }, _) => {
+                self.requests.due(request, kind, (at, entry), found);
             }
             (&Fact::RequestEnded { request, outcome, .. }, _) => {
                 self.requests.ended(at, request, outcome, found);

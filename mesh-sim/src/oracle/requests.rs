@@ -34,10 +34,12 @@ pub(super) const DONE_ONCE: &str = "a request that is not idempotent is done at 
 #[derive(Debug)]
 pub(super) struct RequestOracle {
     faults: Arc<FaultSchedule>,
-    deadline: Duration,
+    /// The deadline of each kind of jobs, and whether they may be done twice.
+    kinds: Vec<(Duration, bool)>,
     connect_timeout: Duration,
     resolution: Duration,
-    idempotent: bool,
+    /// The requests that may be done twice, if only some kinds of jobs may.
+    idempotent: BTreeSet<u64>,
     /// Whether agents give up an attempt before its deadline although nothing is wrong.
     impatient: bool,
     /// Whether there are agents that end jobs with errors on purpose, without any fault.
@@ -66,6 +68,8 @@ pub(super) struct RequestOracle {
 /// A request that has not ended.
 #[derive(Clone, Copy, Debug)]
 struct OpenRequest {
+    /// The kind of its job.
+    kind: u16,
     /// When it was due.
     intended: Timestamp,
     /// The agent that it was sent to.
@@ -80,10 +84,10 @@ impl RequestOracle {
     ) -> Self {
         Self {
             faults,
-            deadline: scenario.workload.deadline,
+            kinds: scenario.workload.jobs.iter().map(|j| (j.deadline, j.idempotent)).collect(),
             connect_timeout: scenario.delegation.connect_timeout,
             resolution,
-            idempotent: scenario.workload.idempotent,
+            idempotent: BTreeSet::new(),
             impatient: scenario.delegation.attempt_timeout.is_some(),
             some_err: scenario.agents.iter().any(|agent| agent.errors.is_some()),
             last_due: Timestamp::from(scenario.duration),
@@ -104,17 +108,21 @@ impl RequestOracle {
 
     /// When even the last request must have ended.
     pub(super) fn end(&self) -> Timestamp {
-        self.last_due + self.deadline + self.resolution
+        let longest = self.kinds.iter().map(|(deadline, _)| *deadline).max().unwrap_or_default();
+        self.last_due + longest + self.resolution
     }
 
     pub(super) fn due(
         &mut self,
         request: u64,
-        intended: Timestamp,
-        entry: AgentId,
+        kind: u16,
+        (intended, entry): (Timestamp, AgentId),
         found: &mut FoundViolations,
     ) {
-        self.open.insert(request, OpenRequest { intended, entry });
+        self.open.insert(request, OpenRequest { kind, intended, entry });
+        if self.kinds.len() > 1 && self.kinds[usize::from(kind)].1 {
+            self.idempotent.insert(request);
+        }
         self.numbers = self.numbers.max(request + 1);
         if !self.history.note(request, RequestStep::Due)
             || self.history.has(request, RequestStep::Ended)
@@ -139,8 +147,9 @@ impl RequestOracle {
             return add(ENDS_ONCE, format!("request {request} ended again: {outcome:?}"));
         };
         let took = now.since(open.intended);
-        if took > self.deadline + self.resolution {
-            add(IN_TIME, format!("request {request} took {took:?} of {:?}", self.deadline));
+        let deadline = self.kinds[usize::from(open.kind)].0;
+        if took > deadline + self.resolution {
+            add(IN_TIME, format!("request {request} took {took:?} of {deadline:?}"));
         }
         match outcome {
             RequestOutcome::Answered if !self.history.has(request, RequestStep::Done) => {
@@ -171,6 +180,7 @@ impl RequestOracle {
             // refusals is for the thresholds to say.
             FailureKind::Busy
             | FailureKind::NoPeers
+            | FailureKind::NoSkill
             | FailureKind::NoReachablePeers
             | FailureKind::AllBusy
             | FailureKind::RetriesExhausted => true,
@@ -206,7 +216,7 @@ impl RequestOracle {
     /// comes. The client then drops all connections that are as old, so the same fault can't
     /// explain the loss of a request that was sent after that.
     fn is_broken(&mut self, now: Timestamp, open: OpenRequest, how: ConnectionFailure) -> bool {
-        let OpenRequest { intended, entry } = open;
+        let OpenRequest { intended, entry, .. } = open;
         let host = entry.host();
         // Where a round trip takes as long as a connect may take, connects fail without a fault.
         let there = self.faults.slowest(HostId::CLIENT, host);
@@ -268,12 +278,21 @@ impl RequestOracle {
                 }
             }
             Note::JobEnded { request, outcome: Ending::Done, .. }
-                if !self.history.note(request, RequestStep::Done) && !self.idempotent =>
+                if !self.history.note(request, RequestStep::Done)
+                    && !self.may_be_done_twice(request) =>
             {
                 let what = format_args!("did request {request}, which had been done before");
                 found.add(self.violation(DONE_ONCE, now, agent, request, what));
             }
             _ => {}
+        }
+    }
+
+    /// Whether the request says that its job may be done twice.
+    fn may_be_done_twice(&self, request: u64) -> bool {
+        match self.kinds[..] {
+            [(_, idempotent)] => idempotent,
+            _ => self.idempotent.contains(&request),
         }
     }
 

@@ -37,6 +37,9 @@ pub struct RunRecord {
     /// These requests by the fault that they met: one entry per [`FaultWindow`], in the scenario's
     /// order, and a last one for the requests that met no fault.
     pub by_window: Vec<WindowCounts>,
+    /// These requests by the kind of their jobs, in the scenario's order. All counts are zero if
+    /// there is only one kind.
+    pub by_job: Vec<JobCounts>,
     /// One entry per second of simulated time, with the warm-up and the drain.
     pub timeline: Vec<Second>,
     /// How many jobs each agent finished after the warm-up; agents in the scenario's order.
@@ -95,6 +98,15 @@ impl RunRecord {
         self.by_window = by_window;
         self
     }
+}
+
+/// The requests whose jobs are of one kind.
+#[derive(Clone, Debug, Default)]
+pub struct JobCounts {
+    /// The requests by outcome.
+    pub requests: OutcomeCounts,
+    /// Their latencies.
+    pub latency: LatencyHistogram,
 }
 
 /// Numbers of requests by outcome. `sent` is the sum of the others.

@@ -7,7 +7,8 @@ use mesh_core::time::{Timestamp, nanos};
 
 use super::cpu::CpuColumns;
 use super::{
-    FaultWindow, LatencyHistogram, OutcomeCounts, RunRecord, Second, Violation, WindowCounts,
+    FaultWindow, JobCounts, LatencyHistogram, OutcomeCounts, RunRecord, Second, Violation,
+    WindowCounts,
 };
 use crate::host::{AgentId, IndexedId as _};
 use crate::journal::{Fact, FactObserver, JournalEntry, RequestOutcome};
@@ -30,8 +31,8 @@ pub struct RecorderConfig {
     pub duration: Duration,
     /// How long the time line goes on after `duration`.
     pub drain: Duration,
-    /// The latency with which a request counts that is not answered.
-    pub deadline: Duration,
+    /// The latency with which a request counts that is not answered, by the kind of its job.
+    pub deadlines: Vec<Duration>,
     /// The time spans of the scenario's faults.
     pub windows: Vec<FaultWindow>,
 }
@@ -46,7 +47,7 @@ impl RecorderConfig {
             warm_up: scenario.warm_up,
             duration: scenario.duration,
             drain: scenario.drain,
-            deadline: scenario.workload.deadline,
+            deadlines: scenario.workload.jobs.iter().map(|job| job.deadline).collect(),
             windows: FaultWindow::all(scenario),
         }
     }
@@ -60,7 +61,7 @@ impl RecorderConfig {
 #[derive(Debug)]
 pub struct Recorder {
     warm_up: Timestamp,
-    deadline_ns: u64,
+    deadlines: Vec<Duration>,
     windows: Vec<FaultWindow>,
     record: RunRecord,
     /// The latencies of the answers in the second [`Self::current_second`].
@@ -85,6 +86,7 @@ impl Recorder {
             latency: LatencyHistogram::default(),
             failures: Default::default(),
             by_window: vec![WindowCounts::default(); config.windows.len() + 1],
+            by_job: vec![JobCounts::default(); config.deadlines.len()],
             timeline: vec![second; span.div_ceil(NANOS_PER_SECOND).max(1) as usize],
             work_per_agent: vec![0; config.agents],
             event_hash: 0,
@@ -95,7 +97,7 @@ impl Recorder {
         };
         Self {
             warm_up: Timestamp::from(config.warm_up),
-            deadline_ns: nanos(config.deadline),
+            deadlines: config.deadlines,
             windows: config.windows,
             record,
             current: LatencyHistogram::default(),
@@ -111,15 +113,21 @@ impl Recorder {
         self.record.timeline[second].due += 1;
     }
 
-    /// Counts the end, at `at`, of the request that was due at `intended`. Calls must come in the
-    /// order of `at`.
-    pub fn ended(&mut self, intended: Timestamp, at: Timestamp, outcome: RequestOutcome) {
+    /// Counts the end, at `at`, of the request that was due at `intended` and whose job is of this
+    /// kind. Calls must come in the order of `at`.
+    pub fn ended(
+        &mut self,
+        intended: Timestamp,
+        kind: u16,
+        at: Timestamp,
+        outcome: RequestOutcome,
+    ) {
         debug_assert!(at >= self.last_end, "an outcome at {at} after one at {}", self.last_end);
         self.last_end = at;
         let latency_ns = match outcome {
             RequestOutcome::Answered => nanos(at.since(intended)),
             // However fast it failed.
-            _ => self.deadline_ns,
+            _ => nanos(self.deadlines[usize::from(kind)]),
         };
         self.end_on_timeline(at, latency_ns, outcome);
         if intended < self.warm_up {
@@ -127,6 +135,12 @@ impl Recorder {
         }
         self.record.requests.count(outcome);
         self.record.latency.record(latency_ns);
+        // The only kind has the figures of the run.
+        if self.deadlines.len() > 1 {
+            let job = &mut self.record.by_job[usize::from(kind)];
+            job.requests.count(outcome);
+            job.latency.record(latency_ns);
+        }
         let met = FaultWindow::met(&self.windows, intended, at);
         let window = &mut self.record.by_window[met.unwrap_or(self.windows.len())];
         window.requests.count(outcome);
@@ -193,7 +207,7 @@ impl FactObserver for Recorder {
         let JournalEntry { at, host, fact } = entry;
         match *fact {
             Fact::RequestDue { .. } => self.due(*at),
-            Fact::RequestEnded { due, outcome, .. } => self.ended(due, *at, outcome),
+            Fact::RequestEnded { kind, due, outcome, .. } => self.ended(due, kind, *at, outcome),
             Fact::AgentNoted(Note::JobEnded { outcome: Ending::Done, .. }) => {
                 host.agent().into_iter().for_each(|agent| self.worked(*at, agent));
             }

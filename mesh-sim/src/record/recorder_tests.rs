@@ -18,7 +18,7 @@ fn recorder() -> Recorder {
         warm_up: Duration::from_secs(1),
         duration: Duration::from_secs(4),
         drain: Duration::from_secs(1),
-        deadline: Duration::from_secs(2),
+        deadlines: vec![Duration::from_secs(2)],
         windows: vec![FaultWindow {
             label: "crash 2-3 s".to_owned(),
             detail: "agent-1".to_owned(),
@@ -32,7 +32,7 @@ fn run(requests: &[(u64, u64, RequestOutcome)]) -> RunRecord {
     let mut recorder = recorder();
     for &(intended, at, outcome) in requests {
         recorder.due(at_ms(intended));
-        recorder.ended(at_ms(intended), at_ms(at), outcome);
+        recorder.ended(at_ms(intended), 0, at_ms(at), outcome);
     }
     recorder.finish(7, 8, Vec::new())
 }
@@ -97,9 +97,9 @@ fn in_flight_is_what_was_due_and_has_not_ended() {
     let mut recorder = recorder();
     recorder.due(at_ms(100));
     recorder.due(at_ms(1100));
-    recorder.ended(at_ms(100), at_ms(2000), RequestOutcome::Answered);
+    recorder.ended(at_ms(100), 0, at_ms(2000), RequestOutcome::Answered);
     // The very end of the run belongs to its last second.
-    recorder.ended(at_ms(1100), at_ms(5000), RequestOutcome::TimedOut);
+    recorder.ended(at_ms(1100), 0, at_ms(5000), RequestOutcome::TimedOut);
     let record = recorder.finish(0, 0, Vec::new());
     let in_flight: Vec<_> = record.timeline.iter().map(|second| second.in_flight).collect();
     assert_eq!(in_flight, [1, 2, 1, 1, 0]);

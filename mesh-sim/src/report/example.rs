@@ -74,7 +74,7 @@ fn realistic_run(scenario: &Scenario, policy: &str, seed: u64, skill: f64) -> Ru
     }
     ends.sort_by_key(|(at, ..)| *at);
     for (at, due, outcome) in ends {
-        recorder.ended(due, at, outcome);
+        recorder.ended(due, 0, at, outcome);
         let agent = (rng.index(8) as f64 / (1.0 + rng.unit() / skill)) as u32;
         recorder.worked(at, AgentId::new(agent));
     }

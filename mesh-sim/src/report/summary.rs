@@ -15,7 +15,7 @@ use crate::experiment::{RanBy, Report};
 use crate::figures::{Figure, Latencies};
 use crate::format;
 use crate::judge::{MeasuredFigures, MissedThreshold, PolicyVerdict, Verdict};
-use crate::record::{OutcomeCounts, RunRecord, Violation};
+use crate::record::{JobCounts, OutcomeCounts, RunRecord, Violation};
 use crate::scenario::EngineKind;
 
 /// Version of the format: one more whenever a field comes, goes or changes its meaning.
@@ -93,6 +93,9 @@ pub struct RunSummary {
     /// Milliseconds from the intended start to the end; a request that was not answered counts
     /// with its whole deadline. Null if there were no requests.
     pub latency_ms: Option<Latencies<f64>>,
+    /// Requests by the kind of their jobs; left out if there is only one kind.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub by_job: BTreeMap<String, JobEntry>,
     /// Jobs that each agent finished after the warm-up.
     pub work_per_agent: BTreeMap<String, u64>,
     /// Hash of every event of the run in order, 16 hex digits: equal for equal runs. Zero for a
@@ -120,6 +123,16 @@ pub struct RequestsEntry {
     pub timed_out: u64,
     /// The connection failed before an answer.
     pub lost: u64,
+}
+
+/// The requests whose jobs are of one kind.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct JobEntry {
+    /// Requests by outcome.
+    pub requests: RequestsEntry,
+    /// As that of the run. Null if there were no requests.
+    pub latency_ms: Option<Latencies<f64>>,
 }
 
 /// A violation of an oracle.
@@ -292,14 +305,17 @@ impl ExperimentSummary {
                 RanBy::Live => ClockKind::Wall,
             },
             seeds: report.seeds(),
-            runs: report.runs.iter().map(|run| RunSummary::of(run, &names)).collect(),
+            runs: report.runs.iter().map(|run| RunSummary::of(run, report, &names)).collect(),
             verdicts: report.verdicts().iter().map(VerdictEntry::of).collect(),
         }
     }
 }
 
 impl RunSummary {
-    fn of(run: &RunRecord, names: &[&str]) -> Self {
+    fn of(run: &RunRecord, report: &Report, names: &[&str]) -> Self {
+        let jobs = report.scenario.workload.jobs.iter().zip(&run.by_job);
+        // The only kind has the figures of the run.
+        let jobs = jobs.filter(|_| run.by_job.len() > 1);
         let work = names.iter().zip(&run.work_per_agent);
         Self {
             policy: run.policy.clone(),
@@ -307,10 +323,23 @@ impl RunSummary {
             requests: RequestsEntry::of(&run.requests),
             failures: run.failures.iter().map(|(why, n)| ((*why).to_owned(), *n)).collect(),
             latency_ms: MeasuredFigures::new(&run.requests, &run.latency).latency_ms(),
+            by_job: jobs
+                .map(|(job, counts)| (job.name.to_string(), JobEntry::of(counts)))
+                .collect(),
             work_per_agent: work.map(|(name, jobs)| ((*name).to_owned(), *jobs)).collect(),
             event_hash: format!("{:016x}", run.event_hash),
             events: run.events,
             violations: run.violations.iter().map(ViolationEntry::of).collect(),
+        }
+    }
+}
+
+impl JobEntry {
+    fn of(counts: &JobCounts) -> Self {
+        let JobCounts { requests, latency } = counts;
+        Self {
+            requests: RequestsEntry::of(requests),
+            latency_ms: MeasuredFigures::new(requests, latency).latency_ms(),
         }
     }
 }

@@ -12,6 +12,8 @@ use crate::record::{FaultWindow, NO_FAULT};
 const WIDTH: usize = 80;
 /// Labels are cut to make room, but never to fewer characters than this.
 const MIN_LABEL: usize = 8;
+/// The longest name of a kind of jobs or of a policy in the table of jobs.
+const MAX_JOB: usize = 16;
 
 /// The report for a terminal of 80 columns. `file` is the scenario file as the user named it.
 pub fn render(report: &Report, file: &str) -> String {
@@ -22,6 +24,7 @@ pub fn render(report: &Report, file: &str) -> String {
     if seeds > 1 {
         out.push_str(&format!(" Each line adds up {seeds} seeds.\n"));
     }
+    out.push_str(&by_job(report, &policies));
     out.push_str(&failures(report, &policies));
     out.push_str(&problems(report, &verdicts, file));
     out
@@ -118,6 +121,29 @@ pub(crate) fn layout(rows: &[Vec<String>]) -> String {
         out.push('\n');
     }
     out
+}
+
+/// "By kind of job": the figures of each kind, under each policy; empty if there is only one kind.
+fn by_job(report: &Report, policies: &[PolicyResult<'_>]) -> String {
+    let jobs = &report.scenario.workload.jobs;
+    if jobs.len() < 2 {
+        return String::new();
+    }
+    let figures: Vec<&Figure> = Figure::shown_in(Shown::Terminal).collect();
+    let header = ["job", "sent"].into_iter().chain(figures.iter().map(|figure| figure.heading));
+    let mut rows = vec![header.chain(["policy"]).map(str::to_owned).collect::<Vec<_>>()];
+    for (job, name) in jobs.iter().enumerate().map(|(index, job)| (index, &job.name)) {
+        for result in policies {
+            let counts = &result.by_job[job];
+            let measured = MeasuredFigures::new(&counts.requests, &counts.latency);
+            let mut row =
+                vec![format::ellipsis(name, MAX_JOB), format::count(counts.requests.sent)];
+            row.extend(figures.iter().map(|figure| figure_text::text(figure, &measured, 3)));
+            row.push(format::ellipsis(result.policy, MAX_JOB));
+            rows.push(row);
+        }
+    }
+    format!("\n By kind of job\n{}", layout(&rows))
 }
 
 /// "Where requests failed, and why": the failed requests of each policy, by fault window and

@@ -28,6 +28,7 @@ use mesh_core::agent::config::{AdmissionConfig, DelegationConfig, MembershipConf
 use mesh_core::protocol::Name;
 use mesh_core::registry::LeaseConfig;
 use mesh_core::routing::PolicyFactory;
+use mesh_core::skills::Skills;
 use mesh_node::work::JobErrors;
 
 pub use self::diagnostic::{Diagnostics, Problem};
@@ -137,6 +138,8 @@ pub struct AgentSpec {
     pub name: Name,
     /// The machine on which the agent does its jobs.
     pub machine: MachineSpec,
+    /// The kinds of jobs that it can do.
+    pub skills: Skills,
     /// How many jobs the agent runs and queues before it refuses more.
     pub admission: AdmissionConfig,
     /// The time between two fetches of the list of peers, before jitter.
@@ -158,6 +161,8 @@ pub struct MachineSpec {
     pub cores: u32,
     /// The work done per second and core; 1 is the reference machine.
     pub speed: f64,
+    /// How fast what jobs wait for is: waits take 1 / `wait_speed` of their time.
+    pub wait_speed: f64,
     /// The share of all cores that other programs take, 0 to 1: the schedule of its values, by
     /// time.
     pub background: Vec<ScheduleStep>,
@@ -183,14 +188,59 @@ pub struct ScheduleStep {
 pub struct WorkloadSpec {
     /// When requests are due.
     pub arrivals: Arrivals,
-    /// The CPU time of a job on a core of speed 1.
-    pub demand: Distribution,
+    /// The kinds of jobs, at least one. [`Arrival::kind`](crate::workload::Arrival::kind) is a
+    /// position in this list.
+    pub jobs: Vec<JobKind>,
     /// How the entry agent of a request is chosen.
     pub entry: EntryChoice,
+}
+
+impl WorkloadSpec {
+    /// The kind of a job.
+    pub fn job(&self, kind: u16) -> &JobKind {
+        &self.jobs[usize::from(kind)]
+    }
+
+    /// The longest deadline of a request.
+    pub fn longest_deadline(&self) -> Duration {
+        self.jobs.iter().map(|job| job.deadline).max().unwrap_or_default()
+    }
+}
+
+/// A kind of jobs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct JobKind {
+    /// What reports call it, unique in the scenario.
+    pub name: Name,
+    /// How many of the requests are of this kind, relative to the shares of the others.
+    pub share: f64,
+    /// The CPU time of a job on a core of speed 1.
+    pub demand: Distribution,
+    /// How long a job waits after it has had its CPU time, for something that takes none; `None`:
+    /// not at all.
+    pub wait: Option<Distribution>,
+    /// The skill that a job demands; `None`: any agent may do it.
+    pub skill: Option<Name>,
     /// The client gives up this long after a request was due.
     pub deadline: Duration,
     /// Whether requests say that their jobs may safely be done twice.
     pub idempotent: bool,
+}
+
+impl JobKind {
+    /// A kind of jobs of which all requests are, with nothing but a demand, a deadline of 5 s and
+    /// the name "job".
+    pub fn new(demand: Distribution) -> Self {
+        Self {
+            name: "job".into(),
+            share: 1.0,
+            demand,
+            wait: None,
+            skill: None,
+            deadline: Duration::from_secs(5),
+            idempotent: false,
+        }
+    }
 }
 
 /// When requests are due.

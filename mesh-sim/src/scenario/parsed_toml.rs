@@ -68,6 +68,11 @@ impl FieldPath {
         }
     }
 
+    /// Whether a field of this name is on the path.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|segment| matches!(segment, PathSegment::Key(key) if key == name))
+    }
+
     /// Whether the path begins with these fields.
     pub(crate) fn starts_with(&self, keys: &[&str]) -> bool {
         keys.len() <= self.0.len()

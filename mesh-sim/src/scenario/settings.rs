@@ -24,6 +24,7 @@ impl Scenario {
     pub fn agent_config(&self, agent: &AgentSpec, policy: &PolicySpec) -> AgentConfig {
         AgentConfig {
             admission: agent.admission,
+            skills: agent.skills.clone(),
             delegation: self.delegation,
             membership: MembershipConfig { refresh: agent.refresh, ..self.membership },
             policy: Arc::clone(&policy.factory),

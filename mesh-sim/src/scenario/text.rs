@@ -4,6 +4,8 @@
 //! function, which checks a file and says what is wrong. A property test makes sure that both
 //! accept the same strings.
 
+use mesh_core::skills::MAX_SKILL_BYTES;
+
 use crate::units;
 
 /// A rule for the strings of some fields.
@@ -21,6 +23,8 @@ pub(super) struct TextRule {
 pub(super) const SCENARIO_NAME: &str = "^[a-z0-9][a-z0-9-]{0,63}$";
 /// An agent's name or a policy's label. Registry and file systems allow no other characters.
 pub(super) const NAME: &str = "^[A-Za-z0-9._-]{1,64}$";
+/// The name of a skill, as the registry allows it.
+pub(super) const SKILL: &str = "^[A-Za-z0-9._:/-]{1,64}$";
 /// A host pattern: a name, a range of numbered names, or the beginning of names and a star.
 pub(super) const HOST_PATTERN: &str = "^([A-Za-z0-9._-]+[*]?|[*])$";
 /// One line of text.
@@ -29,7 +33,7 @@ pub(super) const LINE: &str = "^[^\\x00-\\x1f\\x7f-\\x9f]+$";
 pub(super) const LINES: &str = "^[^\\x00-\\x09\\x0b-\\x1f\\x7f-\\x9f]+$";
 
 /// Every rule.
-pub(super) const RULES: [TextRule; 6] = [
+pub(super) const RULES: [TextRule; 7] = [
     TextRule { pattern: units::DURATION_PATTERN, what: DURATION, check: check_duration },
     TextRule {
         pattern: SCENARIO_NAME,
@@ -40,6 +44,11 @@ pub(super) const RULES: [TextRule; 6] = [
         pattern: NAME,
         what: "a name of up to 64 letters, digits, dots, underscores and hyphens",
         check: check_name,
+    },
+    TextRule {
+        pattern: SKILL,
+        what: "a skill: up to 64 letters, digits and any of . _ : / -",
+        check: check_skill,
     },
     TextRule {
         pattern: HOST_PATTERN,
@@ -66,6 +75,10 @@ fn check_scenario_name(text: &str) -> Result<(), String> {
 
 fn check_name(text: &str) -> Result<(), String> {
     check_word(text, is_name_char, 64)
+}
+
+fn check_skill(text: &str) -> Result<(), String> {
+    check_word(text, |c| is_name_char(c) || matches!(c, ':' | '/'), MAX_SKILL_BYTES)
 }
 
 fn check_host_pattern(text: &str) -> Result<(), String> {

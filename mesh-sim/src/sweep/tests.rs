@@ -58,7 +58,7 @@ fn record(sweep: &Sweep, number: usize) -> RunRecord {
             RequestOutcome::Answered
         };
         recorder.due(due);
-        recorder.ended(due, due + took, outcome);
+        recorder.ended(due, 0, due + took, outcome);
     }
     recorder.finish(number as u64, 100, Vec::new())
 }

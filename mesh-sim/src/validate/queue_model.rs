@@ -103,7 +103,7 @@ impl QueueModel {
                 1.0 + closed_forms::quantile(|t| closed_forms::md1_wait_tail(load, t), share)
             }),
             Self::Mg1Fcfs => {
-                let waits = Mg1Waits::new(load, two_point(&scenario.workload.demand)?);
+                let waits = Mg1Waits::new(load, two_point(&scenario.workload.jobs[0].demand)?);
                 with_tail(1.0 + closed_forms::mg1_wait(load, scv), &|share| {
                     closed_forms::quantile(|t| waits.response_tail(t), share)
                 })

@@ -3,7 +3,7 @@
 use super::closed_forms::TwoPoint;
 use crate::dist::Distribution;
 use crate::host::IndexedId as _;
-use crate::scenario::{AgentSpec, Arrivals, EntryChoice, Scenario};
+use crate::scenario::{AgentSpec, Arrivals, EntryChoice, JobKind, Scenario};
 
 /// A dispatcher with Poisson arrivals, and equal servers behind it. The dispatcher is the entry
 /// agent, the servers are the other agents.
@@ -55,7 +55,9 @@ impl QueueingSystem {
         if !others.iter().all(|agent| like(&agent)) || scenario.delegation.to_self {
             return Err("the servers differ");
         }
-        let demand = &scenario.workload.demand;
+        let [JobKind { demand, wait: None, .. }] = &scenario.workload.jobs[..] else {
+            return Err("there are several kinds of jobs, or jobs wait");
+        };
         let service = demand.mean().as_secs_f64() / first.machine.speed;
         let cores = servers.len() as f64 * f64::from(first.machine.cores);
         let load = rate.value * service / cores;

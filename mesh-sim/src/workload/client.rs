@@ -119,9 +119,10 @@ impl<N: Net, O: RequestObserver> WorkloadClient<N, O> {
     async fn send(self, arrival: Arrival) {
         let ClientParts { clock, client, agents, spec, observer } = &*self.0;
         observer.due(&arrival);
-        let deadline: Timestamp = arrival.at + spec.deadline;
+        let job = spec.job(arrival.kind);
+        let deadline: Timestamp = arrival.at + job.deadline;
         let timeout = deadline.since(clock.now());
-        let request = Request::Delegate(arrival.task(spec, JOB_TEXT.into(), timeout));
+        let request = Request::Delegate(arrival.task(job, JOB_TEXT.into(), timeout));
         // The timeout counts from when the request was due, so a request that is sent late has less.
         let result = call(client, &agents[arrival.entry], &request, timeout).await;
         let outcome = RequestOutcome::of_call(&result, clock.now() >= deadline);

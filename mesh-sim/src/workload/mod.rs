@@ -20,18 +20,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mesh_core::Timestamp;
-use mesh_core::protocol::Task;
+use mesh_core::protocol::{JobPlan, Task};
 use mesh_core::seed::{Rng, Seed};
 
-use crate::dist::Distribution;
 use crate::host::AgentId;
-use crate::scenario::{Arrivals, EntryChoice, Scenario, WorkloadSpec};
+use crate::scenario::{Arrivals, EntryChoice, JobKind, Scenario, WorkloadSpec};
 
 /// The text of every job.
 pub const JOB_TEXT: &str = "simulated job";
 
 /// A request that is due, as the workload draws it, before it is sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Arrival {
     /// The number of the request: unique in the run, and the same under every policy.
     pub index: u64,
@@ -39,22 +38,26 @@ pub struct Arrival {
     pub at: Timestamp,
     /// The agent to which it is sent.
     pub entry: AgentId,
+    /// The kind of its job: a position in [`WorkloadSpec::jobs`].
+    pub kind: u16,
     /// The CPU time that the job takes on a core of speed 1.
     pub demand: Duration,
+    /// What else the job does.
+    pub plan: Option<Arc<JobPlan>>,
 }
 
 impl Arrival {
-    /// The parameters of the `delegate` request, which is to be answered within `timeout`.
-    pub fn task(&self, spec: &WorkloadSpec, text: Arc<str>, timeout: Duration) -> Task {
+    /// The parameters of the `delegate` request, which is to be answered within `timeout`. `job` is
+    /// its kind.
+    pub fn task(&self, job: &JobKind, text: Arc<str>, timeout: Duration) -> Task {
         Task {
-            text,
             timeout: Some(timeout),
+            skill: job.skill.clone(),
             demand: Some(self.demand),
-            idempotent: spec.idempotent,
-            depth: 0,
+            plan: self.plan.clone(),
+            idempotent: job.idempotent,
             request: self.index,
-            attempt: 0,
-            foreign: None,
+            ..Task::new(text)
         }
     }
 }
@@ -111,24 +114,36 @@ impl Workload {
     }
 }
 
-/// Draws the entry agent and the demand of each request.
+/// Draws the entry agent and the job of each request.
 #[derive(Clone, Debug)]
 struct JobDraws {
     entry: EntryChoice,
     entries: EntryAgents,
-    demand: Distribution,
+    jobs: Arc<[JobKind]>,
+    /// The sums of the shares of the kinds, up to each of them.
+    shares: Arc<[f64]>,
     entry_rng: Rng,
+    kind_rng: Rng,
     service_rng: Rng,
+    wait_rng: Rng,
 }
 
 impl JobDraws {
     fn new(spec: &WorkloadSpec, entries: &EntryAgents, seed: &Seed) -> Self {
+        let mut sum = 0.0;
+        let shares = spec.jobs.iter().map(|job| {
+            sum += job.share;
+            sum
+        });
         Self {
             entry: spec.entry.clone(),
             entries: entries.clone(),
-            demand: spec.demand.clone(),
+            shares: shares.collect(),
+            jobs: spec.jobs.as_slice().into(),
             entry_rng: seed.child("entry").rng(),
+            kind_rng: seed.child("kind").rng(),
             service_rng: seed.child("service").rng(),
+            wait_rng: seed.child("wait").rng(),
         }
     }
 
@@ -141,7 +156,22 @@ impl JobDraws {
             }
             EntryChoice::Fixed(agent) => agent,
         };
-        Arrival { index, at, entry, demand: self.demand.sample(&mut self.service_rng) }
+        let kind = self.kind();
+        let job = &self.jobs[kind];
+        let demand = job.demand.sample(&mut self.service_rng);
+        let wait = job.wait.as_ref().map(|wait| wait.sample(&mut self.wait_rng));
+        let plan = wait.map(|wait| JobPlan { wait }.into());
+        Arrival { index, at, entry, kind: kind as u16, demand, plan }
+    }
+
+    /// Draws a kind of jobs.
+    fn kind(&mut self) -> usize {
+        let [.., whole] = *self.shares else { return 0 };
+        if self.shares.len() == 1 {
+            return 0;
+        }
+        let point = self.kind_rng.unit() * whole;
+        self.shares.partition_point(|sum| *sum <= point).min(self.shares.len() - 1)
     }
 }
 

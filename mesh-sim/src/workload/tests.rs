@@ -1,4 +1,5 @@
 use super::*;
+use crate::dist::Distribution;
 use crate::host::IndexedId as _;
 use crate::scenario::ScheduleStep;
 
@@ -7,10 +8,8 @@ const AGENTS: usize = 8;
 fn spec(arrivals: Arrivals) -> WorkloadSpec {
     WorkloadSpec {
         arrivals,
-        demand: Distribution::Exponential { mean: 0.01 },
+        jobs: vec![JobKind::new(Distribution::Exponential { mean: 0.01 })],
         entry: EntryChoice::Random,
-        deadline: Duration::from_secs(2),
-        idempotent: false,
     }
 }
 
@@ -145,7 +144,7 @@ fn the_rate_moves_times_alone() {
 fn demand_and_entry_do_not_move_each_other_or_the_times() {
     let base = poisson(&[(0, 100.0)]);
     let pareto = Distribution::Pareto { min: 0.001, shape: 1.2, max: 10.0 };
-    let other_demand = WorkloadSpec { demand: pareto, ..base.clone() };
+    let other_demand = WorkloadSpec { jobs: vec![JobKind::new(pareto)], ..base.clone() };
     let other_entry = WorkloadSpec { entry: EntryChoice::Fixed(AgentId::new(3)), ..base.clone() };
     let mut demands_differ = false;
     for ((a, b), c) in
@@ -173,6 +172,30 @@ fn entries_are_uniform_or_in_turn() {
     let in_turn = WorkloadSpec { entry: EntryChoice::RoundRobin, ..base };
     for arrival in open(&in_turn, 1, 9) {
         assert_eq!(arrival.entry.index() as u64, arrival.index % AGENTS as u64);
+    }
+}
+
+#[test]
+fn kinds_come_by_their_shares_and_their_needs_move_nothing_else() {
+    let kind = |name: &str, share| {
+        let job = JobKind::new(Distribution::Exponential { mean: 0.01 });
+        JobKind { name: name.into(), share, ..job }
+    };
+    let one = poisson(&[(0, 1_000.0)]);
+    let jobs = vec![kind("a", 3.0), kind("b", 0.0), kind("c", 1.0)];
+    let mut several = WorkloadSpec { jobs, ..one.clone() };
+    let plain: Vec<Arrival> = open(&several, 10, 7).collect();
+    let share = plain.iter().filter(|arrival| arrival.kind == 2).count();
+    // 4 standard deviations of a binomial count of 10,000 x 1/4.
+    assert!((share as f64 - 2_500.0).abs() < 4.0 * (10_000f64 * 0.25 * 0.75).sqrt(), "{share}");
+    assert!(plain.iter().all(|arrival| arrival.kind != 1 && arrival.plan.is_none()));
+    several.jobs[2].wait = Some(Distribution::Constant { value: 0.5 });
+    for ((waiting, plain), only) in open(&several, 10, 7).zip(&plain).zip(open(&one, 10, 7)) {
+        let all = |a: &Arrival| (a.index, a.at, a.entry, a.demand);
+        assert_eq!(all(&waiting), all(plain));
+        assert_eq!(all(&waiting), all(&only), "kinds draw from a stream of their own");
+        let wait = waiting.plan.map(|plan| plan.wait);
+        assert_eq!(wait, (waiting.kind == 2).then_some(Duration::from_millis(500)));
     }
 }
 

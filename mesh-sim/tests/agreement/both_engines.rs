@@ -82,7 +82,7 @@ fn tell(scenario: &Scenario, policy: usize, engine: EngineKind) -> TracedRun {
             views.entry(host).or_default().push(at_ns);
         }
     }
-    let deadline_ns = scenario.workload.deadline.as_nanos() as i64;
+    let deadline_ns = scenario.workload.longest_deadline().as_nanos() as i64;
     for steps in requests.values() {
         let at = |event| steps.iter().find(|step| step.is(event)).map(|step| step.at_ns);
         let (Some(due), Some(end)) = (at("due"), at("timed_out")) else { continue };

@@ -183,8 +183,9 @@ fn killed_processes() {
              hosts = \"{host}\"\n"
         );
         for pair in run(&format!("{POLICIES}\n{LAST_ENTRY}\n{fault}")) {
-            // turmoil needs two ticks more to refuse a connection.
-            pair.same(0.0..=2.0);
+            // In turmoil connections end one tick before the process does, and a refusal takes two
+            // more.
+            pair.same(-1.0..=2.0);
             let counts = pair.counts();
             match host {
                 // What it had begun is lost, and nothing else.
@@ -211,8 +212,9 @@ fn jobs_that_end_with_errors() {
              agents = \"agent-2..3\"\nerrors = {errors}\n"
         );
         let failed = check(&fault);
-        let ends_jobs = errors.contains("job_failed") || errors.contains("lost");
-        assert_eq!(failed.iter().all(|failed| *failed > 0), ends_jobs, "{errors}: {failed:?}");
+        // A job that was never begun goes to another peer, if the retry budget allows it.
+        let is_kept = errors.contains("too_many_requests");
+        assert_eq!(failed.iter().all(|failed| *failed == 0), is_kept, "{errors}: {failed:?}");
     }
 }
 

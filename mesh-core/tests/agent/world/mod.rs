@@ -152,6 +152,7 @@ impl World {
     fn config(&self) -> AgentConfig {
         let Setup { concurrency, queue, attempt_timeout, max_attempts, to_self, .. } = self.setup;
         AgentConfig {
+            skills: Default::default(),
             admission: AdmissionConfig {
                 concurrency: Concurrency::Limit(concurrency),
                 queue,
@@ -274,16 +275,8 @@ impl World {
 
     fn ask(&mut self, node: usize, delegate: bool, timeout: Duration, idempotent: bool) {
         self.requests += 1;
-        let task = Task {
-            text: "x".into(),
-            timeout: Some(timeout),
-            demand: None,
-            idempotent,
-            depth: 0,
-            request: self.requests,
-            attempt: 0,
-            foreign: None,
-        };
+        let task =
+            Task { timeout: Some(timeout), idempotent, request: self.requests, ..Task::new("x") };
         self.oracles.requested(&task, self.now + timeout);
         let request = if delegate { Request::Delegate(task) } else { Request::Work(task) };
         let life = self.life(node);

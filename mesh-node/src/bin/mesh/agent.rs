@@ -11,6 +11,7 @@ use mesh_core::agent::{self, AgentConfig};
 use mesh_core::codec::limits::{ENVELOPE_BYTES, OUTPUT_BYTES};
 use mesh_core::jsonrpc;
 use mesh_core::seed::Seed;
+use mesh_core::skills::Skills;
 use mesh_node::agent::AgentParts;
 use mesh_node::host::{LiveHost, Sampler};
 use mesh_node::http::{Bytes, Client, ClientLimits, Method, ServerLimits};
@@ -105,10 +106,20 @@ pub(super) fn node(
 fn config(settings: &AgentSettings) -> anyhow::Result<AgentConfig> {
     Ok(AgentConfig {
         admission: settings.admission.0,
+        skills: skills(&settings.skill)?,
         delegation: settings.delegation.0,
         membership: settings.membership.0,
         policy: Arc::new(settings.policy.settings()?),
     })
+}
+
+/// The agent's skills, which are checked one by one already.
+fn skills(given: &[String]) -> anyhow::Result<Skills> {
+    let skills: Skills = given.iter().map(|skill| &**skill).collect();
+    match skills.mistake() {
+        Some(mistake) => bail!("--skill: {mistake}"),
+        None => Ok(skills),
+    }
 }
 
 /// The executor of the agent `name`. Refuses options that belong to another way of doing the work.

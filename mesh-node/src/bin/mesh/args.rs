@@ -10,6 +10,7 @@ use mesh_core::agent::config::{AdmissionConfig, DelegationConfig, MembershipConf
 use mesh_core::codec::limits::MOST_OUTPUT_BYTES;
 use mesh_core::duration::parse_duration;
 use mesh_core::registry::{RegistryConfig, is_name};
+use mesh_core::skills::is_skill;
 use mesh_node::host::SampleScope;
 use mesh_node::work::HttpUrl;
 
@@ -152,6 +153,10 @@ pub(crate) struct AgentSettings {
     /// How long unfinished work may go on after the signal to stop
     #[arg(long, env = "MESH_DRAIN", value_name = "TIME", default_value = "10s", value_parser = parse_duration)]
     pub(crate) drain: Duration,
+    /// A skill that the agent has; may be given several times. It refuses jobs that demand another
+    /// one
+    #[arg(long, env = "MESH_SKILL", value_name = "NAME", value_delimiter = ',', value_parser = skill)]
+    pub(crate) skill: Vec<String>,
     // The groups below have headings of their own. An option after one of them would stand under
     // its heading.
     #[command(flatten)]
@@ -272,6 +277,12 @@ pub(crate) struct JobArgs {
     /// Time that a synthetic agent spends on the job [default: its own --demand]
     #[arg(long, env = "MESH_DEMAND", value_name = "TIME", value_parser = parse_duration)]
     pub(crate) demand: Option<Duration>,
+    /// Time that a synthetic agent waits in the job without using the CPU [default: none]
+    #[arg(long, env = "MESH_WAIT", value_name = "TIME", value_parser = parse_duration)]
+    pub(crate) wait: Option<Duration>,
+    /// The skill that the job demands [default: any agent may do it]
+    #[arg(long, env = "MESH_SKILL", value_name = "NAME", value_parser = skill)]
+    pub(crate) skill: Option<String>,
     /// The job may be done twice: if an agent dies while it does the job, another one may do it
     /// again
     #[arg(long, env = "MESH_IDEMPOTENT", value_parser = BoolishValueParser::new())]
@@ -323,6 +334,11 @@ fn rate(text: &str) -> Result<f64, &'static str> {
         Ok(rate) if (0.001..=1_000_000.0).contains(&rate) => Ok(rate),
         _ => Err("expected a number of jobs per second, 0.001 to 1000000"),
     }
+}
+
+fn skill(text: &str) -> Result<String, &'static str> {
+    let expected = "expected 1 to 64 of A-Z a-z 0-9 . _ : / -";
+    if is_skill(text) { Ok(text.to_owned()) } else { Err(expected) }
 }
 
 fn name(text: &str) -> Result<String, &'static str> {

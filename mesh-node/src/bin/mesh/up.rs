@@ -116,6 +116,8 @@ async fn first_job(mesh: &MeshClient, entry: &ListedAgent, args: &UpArgs) {
         text: args.text.clone(),
         timeout: args.settings.admission.0.default_timeout,
         demand: None,
+        wait: None,
+        skill: None,
         idempotent: false,
     };
     match delegate(mesh, entry.clone(), &job).await {

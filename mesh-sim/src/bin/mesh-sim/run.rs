@@ -184,6 +184,7 @@ mod tests {
             latency: Default::default(),
             failures: Default::default(),
             by_window: Vec::new(),
+            by_job: Vec::new(),
             timeline: Vec::new(),
             work_per_agent: Vec::new(),
             event_hash: 0,

@@ -325,12 +325,13 @@ impl EventSimulation<'_> {
             }
             Effect::Start { job, task } => {
                 agent_host.machine_changed = true;
-                let (demand, wait) = (task.demand.unwrap_or_default(), Duration::ZERO);
-                let (demand, _wait) = match &mut agent_host.erring {
+                let demand = task.demand.unwrap_or_default();
+                let wait = task.plan.map_or(Duration::ZERO, |plan| plan.wait);
+                let (demand, wait) = match &mut agent_host.erring {
                     Some(erring) => erring.begin(job, demand, wait),
                     None => (demand, wait),
                 };
-                agent_host.machine.start(now, job, demand);
+                agent_host.machine.start(now, job, demand, wait);
             }
             Effect::Stop(job) => {
                 agent_host.machine_changed = true;

@@ -80,26 +80,27 @@ impl EventSimulation<'_> {
             (Workload::Closed(clients), Some(client)) => clients.next(client as usize, now),
             _ => None,
         };
-        self.client.next[source.unwrap_or_default() as usize] = arrival;
-        if let Some(arrival) = arrival {
+        if let Some(arrival) = &arrival {
             self.prefetch_for_request(arrival.entry);
             self.queue.push(arrival.at, Event::RequestDue(source));
         }
+        self.client.next[source.unwrap_or_default() as usize] = arrival;
     }
 
     pub(super) fn request_due(&mut self, now: Timestamp, source: RequestSource) {
         let Some(arrival) = self.client.next[source.unwrap_or_default() as usize].take() else {
             return;
         };
-        let scenario = self.run.scenario;
-        let Arrival { index: request, at, entry, demand } = arrival;
-        self.journal.record(at, HostId::CLIENT, Fact::RequestDue { request, entry, demand });
-        let (spec, text) = (&scenario.workload, self.client.text.clone());
-        let request = Request::Delegate(arrival.task(spec, text, spec.deadline));
+        let Arrival { index: request, at, entry, kind, demand, .. } = arrival;
+        let due = Fact::RequestDue { request, kind, entry, demand };
+        self.journal.record(at, HostId::CLIENT, due);
+        let job = self.run.scenario.workload.job(kind);
+        let deadline = at + job.deadline;
+        let task = arrival.task(job, self.client.text.clone(), job.deadline);
+        let request = Request::Delegate(task);
         let reply_to = ReplyTo::Client(self.client.open.insert((arrival, source)));
         let request = Payload::Request(request);
         let exchange = self.call(now, HostId::CLIENT, entry.host(), reply_to, request);
-        let deadline = arrival.at + scenario.workload.deadline;
         self.queue.push_in(Lane::Deadline, deadline, Event::GiveUp(exchange));
         // An open loop goes on at once; a client of a closed loop waits until its request has ended.
         if source.is_none() {
@@ -114,7 +115,7 @@ impl EventSimulation<'_> {
         result: Result<Reply, CallError>,
     ) {
         let Some((arrival, _)) = self.client.open.get(request) else { return };
-        let deadline = arrival.at + self.run.scenario.workload.deadline;
+        let deadline = arrival.at + self.run.scenario.workload.job(arrival.kind).deadline;
         let outcome = RequestOutcome::of_call(&result, now >= deadline);
         // An agent may report early that it can't answer in time. To the client the request has
         // timed out only at its deadline, so its latency is the whole deadline.
@@ -131,8 +132,9 @@ impl EventSimulation<'_> {
         outcome: RequestOutcome,
     ) {
         let Some((arrival, source)) = self.client.open.remove(request) else { return };
-        let (request, due) = (arrival.index, arrival.at);
-        self.journal.record(now, HostId::CLIENT, Fact::RequestEnded { request, due, outcome });
+        let Arrival { index: request, kind, at: due, .. } = arrival;
+        let ended = Fact::RequestEnded { request, kind, due, outcome };
+        self.journal.record(now, HostId::CLIENT, ended);
         if source.is_some() {
             self.schedule_next_request(now, source);
         }

@@ -45,13 +45,14 @@ struct JournalWriter {
 
 impl RequestObserver for JournalWriter {
     fn due(&self, arrival: &Arrival) {
-        let &Arrival { index: request, at, entry, demand } = arrival;
-        self.journal.record(at, HostId::CLIENT, Fact::RequestDue { request, entry, demand });
+        let &Arrival { index: request, at, entry, kind, demand, .. } = arrival;
+        let due = Fact::RequestDue { request, kind, entry, demand };
+        self.journal.record(at, HostId::CLIENT, due);
     }
 
     fn ended(&self, arrival: &Arrival, outcome: RequestOutcome, _: Option<&Reply>) {
-        let &Arrival { index: request, at: due, .. } = arrival;
-        let ended = Fact::RequestEnded { request, due, outcome };
+        let &Arrival { index: request, kind, at: due, .. } = arrival;
+        let ended = Fact::RequestEnded { request, kind, due, outcome };
         self.journal.record(self.clock.now(), HostId::CLIENT, ended);
     }
 }

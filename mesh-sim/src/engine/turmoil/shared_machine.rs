@@ -134,14 +134,16 @@ impl MachineHost {
         }
     }
 
-    fn start(&self, job: JobId, demand: Duration) -> JobGuard {
+    fn start(&self, job: JobId, task: &Task) -> JobGuard {
+        let demand = task.demand.unwrap_or_default();
+        let wait = task.plan.as_ref().map_or(Duration::ZERO, |plan| plan.wait);
         let (sender, ended) = oneshot::channel();
         let state = &mut *self.host.lock();
-        let (demand, _wait) = match &mut state.erring {
-            Some(erring) => erring.begin(job, demand, Duration::ZERO),
-            None => (demand, Duration::ZERO),
+        let (demand, wait) = match &mut state.erring {
+            Some(erring) => erring.begin(job, demand, wait),
+            None => (demand, wait),
         };
-        state.machine.start(self.clock.now(), job, demand);
+        state.machine.start(self.clock.now(), job, demand, wait);
         state.waiting.insert(job, sender);
         self.host.0.changed.notify_one();
         JobGuard { host: self.clone(), job, ended }
@@ -150,7 +152,7 @@ impl MachineHost {
 
 impl Host for MachineHost {
     fn run(&self, job: JobId, task: Task) -> impl Future<Output = JobResult> + Send + 'static {
-        let mut running = self.start(job, task.demand.unwrap_or_default());
+        let mut running = self.start(job, &task);
         async move {
             match (&mut running.ended).await {
                 Ok(()) => match running.host.host.lock().end(job) {

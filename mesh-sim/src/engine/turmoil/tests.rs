@@ -88,7 +88,7 @@ fn agents_that_fetch_the_list_only_at_first() {
 #[test]
 fn agents_that_retry_what_may_have_been_done() {
     let broken = judge(|mutant| {
-        mutant.workload.idempotent = true;
+        mutant.workload.jobs[0].idempotent = true;
         mutant.delegation.attempt_timeout = Some(Duration::from_millis(300));
     });
     assert_eq!(broken, ["a request that is not idempotent is done at most once"]);
@@ -96,7 +96,7 @@ fn agents_that_retry_what_may_have_been_done() {
 
 #[test]
 fn a_client_that_waits_longer_than_it_says() {
-    let broken = judge(|mutant| mutant.workload.deadline = Duration::from_secs(2));
+    let broken = judge(|mutant| mutant.workload.jobs[0].deadline = Duration::from_secs(2));
     assert_eq!(broken, ["every request ends by its deadline"]);
 }
 

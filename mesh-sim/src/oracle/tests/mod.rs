@@ -94,12 +94,16 @@ impl Story {
     fn due(&mut self, at: u64, request: u64) {
         self.due.insert(request, secs(at));
         let demand = Duration::from_millis(1);
-        self.happens(secs(at), HostId::CLIENT, Fact::RequestDue { request, entry: A1, demand });
+        self.happens(
+            secs(at),
+            HostId::CLIENT,
+            Fact::RequestDue { request, kind: 0, entry: A1, demand },
+        );
     }
 
     fn ended(&mut self, at: Timestamp, request: u64, outcome: RequestOutcome) {
         let due = self.due.get(&request).copied().unwrap_or_default();
-        self.happens(at, HostId::CLIENT, Fact::RequestEnded { request, due, outcome });
+        self.happens(at, HostId::CLIENT, Fact::RequestEnded { request, kind: 0, due, outcome });
     }
 
     fn registry_restarts(&mut self, at: u64) {

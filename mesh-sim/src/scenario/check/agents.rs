@@ -49,6 +49,7 @@ impl Checker<'_> {
             };
             agents.extend(names.into_iter().map(|name| AgentSpec {
                 name,
+                skills: group.skills.iter().map(|skill| &*skill.0).collect(),
                 machine: machine.clone(),
                 admission,
                 refresh: group.refresh.map_or(refresh, |own| own.0),
@@ -145,6 +146,7 @@ impl Checker<'_> {
         MachineSpec {
             cores: group.cores,
             speed: group.speed,
+            wait_speed: group.wait_speed,
             background,
             memory_base_percent: 100.0 * group.memory.base,
             memory_per_job_percent: 100.0 * group.memory.per_job,

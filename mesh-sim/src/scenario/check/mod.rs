@@ -5,6 +5,7 @@
 
 mod agents;
 mod faults;
+mod jobs;
 mod network;
 mod policies;
 mod quantiles;
@@ -241,9 +242,9 @@ fn may_be_zero(path: &FieldPath) -> bool {
     match path.name() {
         "warm_up" | "drain" | "at" | "joins" | "after" => true,
         _ if path.starts_with(&["network"]) => true,
-        "value" => path.starts_with(&["workload", "think"]),
+        "value" => path.has("think"),
         "low" | "min" | "standard_deviation" => {
-            ["think", "demand"].iter().any(|field| path.starts_with(&["workload", field]))
+            ["think", "demand", "wait"].iter().any(|field| path.has(field))
         }
         _ => false,
     }

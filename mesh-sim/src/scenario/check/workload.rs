@@ -22,10 +22,8 @@ impl Checker<'_> {
         };
         WorkloadSpec {
             arrivals,
-            demand: self.distribution(&path.key("demand"), &workload.demand),
+            jobs: self.jobs(workload, agents),
             entry: self.entry(&workload.entry, agents),
-            deadline: workload.deadline.0,
-            idempotent: workload.idempotent,
         }
     }
 
@@ -72,7 +70,7 @@ impl Checker<'_> {
     /// would have no effect.
     fn above_zero(&mut self, path: &FieldPath, field: &str, value: &DurationText) {
         if value.0.is_zero() {
-            let label = match path.starts_with(&["workload", "demand"]) {
+            let label = match path.has("demand") || path.has("wait") {
                 true => "expected more than 0s",
                 false => "expected more; no time at all is { kind = \"constant\", value = \"0s\" }",
             };

@@ -5,6 +5,7 @@
 //! itself; the check against the schema (see [`super::schema`]) does that for all types.
 
 mod faults;
+mod jobs;
 mod policies;
 mod workload;
 
@@ -12,12 +13,14 @@ use std::collections::BTreeMap;
 
 use mesh_core::agent::config::{AdmissionConfig, Concurrency, DelegationConfig, MembershipConfig};
 use mesh_core::registry::LeaseConfig;
+use mesh_core::skills::MAX_SKILLS;
 use mesh_node::work::JobErrors;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub(crate) use self::faults::Fault;
+pub(crate) use self::jobs::{JobKind, JobNeeds};
 pub(crate) use self::policies::{Policy, PolicyTable};
 pub(crate) use self::workload::{Arrivals, Distribution, RateStep, Workload};
 use super::text;
@@ -127,6 +130,15 @@ pub(crate) struct AgentGroup {
     #[serde(default = "one_f64")]
     #[schemars(range(max = 1000.0), extend("exclusiveMinimum" = 0.0))]
     pub(crate) speed: f64,
+    /// How fast what jobs wait for is: with 2, waits take half of their time.
+    #[serde(default = "one_f64")]
+    #[schemars(range(max = 1000.0), extend("exclusiveMinimum" = 0.0))]
+    pub(crate) wait_speed: f64,
+    /// The kinds of jobs that the agents can do. A job that demands a skill goes to agents that
+    /// have it, a job that demands none to any agent.
+    #[serde(default)]
+    #[schemars(length(max = MAX_SKILLS))]
+    pub(crate) skills: Vec<SkillName>,
     /// Jobs that may run at once; as many as there are cores if left out.
     pub(crate) concurrency: Option<Concurrency>,
     #[serde(default = "default_queue")]
@@ -158,6 +170,12 @@ pub(crate) struct AgentGroup {
     /// most 11s to finish what they have begun. They stay if left out.
     pub(crate) leaves: Option<DurationText>,
 }
+
+/// The name of a skill.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(extend("pattern" = text::SKILL, "examples" = ["summarise", "model:x"]))]
+pub(crate) struct SkillName(pub(crate) String);
 
 fn one() -> u32 {
     1

@@ -3,16 +3,22 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::{JobKind, JobNeeds};
 use crate::scenario::text;
 use crate::units::DurationText;
 
 /// The requests that clients send.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 pub(crate) struct Workload {
+    // Before `arrivals`, which refuses all fields that are left when it is read.
+    #[serde(flatten)]
+    pub(crate) needs: JobNeeds,
     #[serde(flatten)]
     pub(crate) arrivals: Arrivals,
-    /// The CPU time of a job on a core of speed 1.
-    pub(crate) demand: Distribution,
+    /// Several kinds of jobs, instead of `demand`, `wait` and `skill` here.
+    #[serde(default)]
+    #[schemars(length(max = 100))]
+    pub(crate) jobs: Vec<JobKind>,
     /// Which agent gets a request: "random", "round_robin", or always the one of this name.
     #[serde(default = "default_entry")]
     #[schemars(extend("pattern" = text::NAME, "examples" = ["random", "round_robin", "agent-3"]))]

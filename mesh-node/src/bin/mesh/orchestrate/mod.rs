@@ -84,6 +84,12 @@ pub(super) fn params(job: &JobArgs) -> Value {
     if let Some(demand) = job.demand {
         params["demand_ms"] = ms(demand).into();
     }
+    if let Some(wait) = job.wait {
+        params["wait_ms"] = ms(wait).into();
+    }
+    if let Some(skill) = &job.skill {
+        params["skill"] = skill.as_str().into();
+    }
     if job.idempotent {
         params["idempotent"] = true.into();
     }

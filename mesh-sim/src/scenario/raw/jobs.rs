@@ -1,0 +1,45 @@
+//! The kinds of jobs of a workload, as a scenario file has them.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::Distribution;
+use crate::scenario::text;
+use crate::units::DurationText;
+
+/// What a job takes.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+pub(crate) struct JobNeeds {
+    /// The CPU time of a job on a core of speed 1; none if left out.
+    pub(crate) demand: Option<Distribution>,
+    /// How long a job waits for something that takes no CPU time, such as a model, a tool or a
+    /// database, after it has had its CPU time; not at all if left out.
+    pub(crate) wait: Option<Distribution>,
+    /// The skill that a job demands: only agents that have it get the job. Any agent if left out.
+    #[schemars(extend("pattern" = text::SKILL, "examples" = ["summarise"]))]
+    pub(crate) skill: Option<String>,
+}
+
+/// A kind of jobs.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+pub(crate) struct JobKind {
+    /// What reports call it.
+    #[schemars(extend("pattern" = text::NAME, "examples" = ["summarise"]))]
+    pub(crate) name: String,
+    /// How many of the requests are of this kind, relative to the shares of the others.
+    #[serde(default = "one")]
+    #[schemars(range(min = 0.0, max = 1_000_000.0))]
+    pub(crate) share: f64,
+    #[serde(flatten)]
+    pub(crate) needs: JobNeeds,
+    /// The client gives up this long after a request was due; the workload's `deadline` if left
+    /// out.
+    pub(crate) deadline: Option<DurationText>,
+    /// Whether requests say that their jobs may safely be done twice; the workload's `idempotent`
+    /// if left out.
+    pub(crate) idempotent: Option<bool>,
+}
+
+fn one() -> f64 {
+    1.0
+}
