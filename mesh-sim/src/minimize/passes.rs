@@ -143,7 +143,7 @@ impl Minimizer<'_> {
     fn plain_agents(&mut self) {
         let groups = self.best.draft.get(&["agents"]).and_then(Value::as_array);
         for index in 0..groups.map_or(0, Vec::len) {
-            for field in ["joins", "leaves", "skills", "wait_speed"] {
+            for field in ["joins", "leaves", "skills", "wait_speed", "errors"] {
                 self.without_item_field(&["agents"], index, field);
             }
         }
