@@ -6,14 +6,59 @@ use std::time::Duration;
 use mesh_core::protocol::Name;
 
 use crate::dist::Distribution;
+use crate::host::{HostId, HostMap, IdMap, IndexedId};
 
 /// The links between all hosts of a scenario.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NetworkSpec {
-    /// The quality of every link that no entry of `links` names.
+    /// The quality of every link, if there are no sites, that no entry of `links` names.
     pub quality: Arc<LinkQuality>,
+    /// Where hosts live, and the quality of links that no entry of `links` names; `None` without
+    /// sites.
+    pub sites: Option<SiteNetwork>,
     /// Links with a quality of their own. If several entries name a link, the last one counts.
     pub links: Vec<LinkSpec>,
+}
+
+/// The number of a site: its position among the scenario's sites, from 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SiteId(u32);
+
+impl SiteId {
+    /// The first site.
+    pub const FIRST: Self = Self(0);
+}
+
+impl IndexedId for SiteId {
+    fn from_index(index: usize) -> Self {
+        Self(index as u32)
+    }
+
+    fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// One value for each site of a scenario.
+pub type SiteMap<T> = IdMap<SiteId, T>;
+
+/// The sites of a scenario: who lives where, and what the links within and between sites do to
+/// messages. Its size grows with the number of hosts, and not with the number of links.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SiteNetwork {
+    /// The name of each site.
+    pub names: SiteMap<Name>,
+    /// The site where each host lives.
+    pub homes: HostMap<SiteId>,
+    /// The quality of the links from hosts of one site to hosts of another one, or of the same.
+    pub links: SiteMap<SiteMap<Arc<LinkQuality>>>,
+}
+
+impl SiteNetwork {
+    /// The quality of the link from one host to another.
+    pub fn quality(&self, from: HostId, to: HostId) -> &Arc<LinkQuality> {
+        &self.links[self.homes[from]][self.homes[to]]
+    }
 }
 
 /// A link between two hosts that has a quality of its own.

@@ -35,7 +35,8 @@ pub(crate) fn unsupported_fields(scenario: &Scenario) -> Vec<UnsupportedField> {
     refuse(network.quality.loss > 0.0, "network.loss".to_owned(), loses.clone());
     refuse(network.quality.duplication > 0.0, "network.duplication".to_owned(), loses);
     let alike = "all links of loopback are alike".to_owned();
-    refuse(!network.links.is_empty(), "network.links".to_owned(), alike);
+    refuse(!network.links.is_empty(), "network.links".to_owned(), alike.clone());
+    refuse(network.sites.is_some(), "sites".to_owned(), alike);
     for agent in &scenario.agents {
         let of = |field: &str| format!("agents.{field} of {}", agent.name);
         let machine = &agent.machine;

@@ -115,6 +115,7 @@ pub(crate) fn scenario(agents: usize, duration: Duration, policies: &[&str]) -> 
         },
         network: NetworkSpec {
             quality: LinkQuality::constant(Duration::from_millis(1)).into(),
+            sites: None,
             links: Vec::new(),
         },
         workload: WorkloadSpec {

@@ -64,6 +64,7 @@ pub(super) fn draw_scenario(
     let agents: Vec<Name> = scenario.agents.iter().map(|agent| agent.name.clone()).collect();
     let stream = |label| Draw::new(seed.child(label).rng(), &agents);
     latencies(&mut draft, engine, &mut stream("latencies"));
+    latencies_between_sites(&mut draft, engine, &mut stream("sites"));
     workload(&mut draft, scenario, &mut stream("load"));
     draft.set_faults(&faults(scenario, engine, &mut stream("faults")));
     DrawnScenario { draft, policy, seed: run_seed }
@@ -81,7 +82,7 @@ fn keep_thresholds(draft: &mut Draft, policy: &str) {
 
 fn latencies(draft: &mut Draft, engine: EngineKind, draw: &mut Draw<'_>) {
     let quality = quality(engine, MAX_LATENCY_MS, draw);
-    for field in ["loss", "duplication"] {
+    for field in ["round_trip", "loss", "duplication"] {
         draft.remove(&["network", field]);
     }
     for (field, value) in quality {
@@ -101,6 +102,22 @@ fn latencies(draft: &mut Draft, engine: EngineKind, draw: &mut Draw<'_>) {
         }
     }
     draft.set_list(&["network", "links"], links);
+}
+
+/// Draws other latencies between the sites that the base has.
+fn latencies_between_sites(draft: &mut Draft, engine: EngineKind, draw: &mut Draw<'_>) {
+    let path = ["network", "between"];
+    let Some(mut links) = draft.get(&path).and_then(Value::as_array).cloned() else { return };
+    for link in links.iter_mut().filter_map(Value::as_table_mut) {
+        link.remove("round_trip");
+        let typical = draw.millis(1.0, Draw::MAX_LINK_MS);
+        let one_way = match engine {
+            EngineKind::Turmoil => format_duration(typical).into(),
+            EngineKind::Event => latency(typical, draw),
+        };
+        link.insert("one_way".to_owned(), one_way);
+    }
+    draft.set_list(&path, links);
 }
 
 /// Draws what a link does to messages, as fields of a scenario, within what the engine can honour.

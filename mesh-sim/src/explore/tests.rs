@@ -101,6 +101,27 @@ fn oracles_hold_and_states_are_met_under_random_faults() {
 }
 
 #[test]
+fn sites_stay_and_get_other_latencies() {
+    let sites = "[[sites]]\nname = \"a\"\n[[sites]]\nname = \"b\"\n\
+                 [network]\nround_trip = \"2ms\"\n\
+                 [[network.between]]\nsites = [\"a\", \"b\"]\nround_trip = \"80ms\"\n[[agents]]";
+    let agents = "site = \"a\"\neach = { \"agent-3\" = { site = \"b\" } }\ncount = 3";
+    let text = SCENARIO.replace("[[agents]]", sites).replace("count = 3", agents);
+    let base = ScenarioFile::parse(&text, "base.toml").unwrap_or_else(|error| panic!("{error}"));
+    let between = |number: usize| {
+        let engine = [EngineKind::Turmoil, EngineKind::Event][number % 2];
+        let drawn = draw_scenario(&base, engine, 3, number);
+        let file = drawn.draft.check("drawn.toml").unwrap_or_else(|error| panic!("{error}"));
+        file.check_engine(engine).unwrap_or_else(|error| panic!("{error}"));
+        let sites = file.scenario.network.sites.expect("sites");
+        assert_eq!(sites.homes, base.scenario.network.sites.as_ref().expect("sites").homes);
+        format!("{:?}", sites.links)
+    };
+    let drawn: std::collections::BTreeSet<String> = (0..20).map(between).collect();
+    assert!(drawn.len() > 15, "{drawn:?}");
+}
+
+#[test]
 fn every_drawn_scenario_is_sound_and_some_have_few_kinds_of_faults() {
     let base = base();
     let mut kinds = Vec::new();

@@ -12,7 +12,7 @@ use super::effect::{DirectedLinks, FaultEffect, HostNumbers, Span};
 use super::{CrashMode, Fault};
 use crate::host::{AgentId, HostId, HostMap};
 use crate::host_names::{CLIENT, REGISTRY};
-use crate::network::{LinkQuality, NetworkSpec};
+use crate::network::{LinkQuality, NetworkSpec, SiteNetwork};
 
 /// What the active faults do to the link from one host to another.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -53,8 +53,10 @@ pub struct FaultSchedule {
     /// For each of these times: the positions in `effects` of those that are active from then until
     /// the next one, in the order of the faults.
     active: Vec<Vec<usize>>,
-    /// The quality of every link that is not in `overrides`.
+    /// The quality of every link that is not in `overrides`, if there are no sites.
     quality: Arc<LinkQuality>,
+    /// The quality of every link that is not in `overrides`, if there are sites.
+    sites: Option<Arc<SiteNetwork>>,
     /// The links that have a quality of their own, by sender and receiver.
     overrides: BTreeMap<(HostId, HostId), Arc<LinkQuality>>,
 }
@@ -87,6 +89,7 @@ impl FaultSchedule {
             active,
             overrides,
             quality: network.quality.clone(),
+            sites: network.sites.clone().map(Arc::new),
             hosts: hosts.into(),
         }
     }
@@ -109,15 +112,20 @@ impl FaultSchedule {
     /// What the link from one host to another does to messages without faults.
     pub fn quality(&self, from: HostId, to: HostId) -> &LinkQuality {
         // Spares the look-up for each message in the usual case.
-        if self.overrides.is_empty() {
-            return &self.quality;
+        if !self.overrides.is_empty()
+            && let Some(own) = self.overrides.get(&(from, to))
+        {
+            return own;
         }
-        self.overrides.get(&(from, to)).unwrap_or(&self.quality)
+        self.sites.as_ref().map_or(&self.quality, |sites| sites.quality(from, to))
     }
 
     /// Every quality that some link has.
     pub fn qualities(&self) -> impl Iterator<Item = &LinkQuality> {
-        self.overrides.values().chain([&self.quality]).map(|quality| &**quality)
+        let sites = self.sites.iter().flat_map(|sites| sites.links.values());
+        let between = sites.flat_map(|from| from.values());
+        let usual = self.sites.is_none().then_some(&self.quality);
+        self.overrides.values().chain(between).chain(usual).map(|quality| &**quality)
     }
 
     /// The latency of the link from one host to another without faults. If latencies are drawn at

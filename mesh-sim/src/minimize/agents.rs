@@ -1,12 +1,13 @@
 //! Making a scenario with fewer agents.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use mesh_core::protocol::Name;
 use toml::{Table, Value};
 
 use crate::faults::Fault;
-use crate::scenario::{CLIENT, Draft, REGISTRY};
+use crate::host_names::host_ranges;
+use crate::scenario::{CLIENT, Draft, REGISTRY, named_in_group};
 
 /// An agent, and the group of the scenario file to which it belongs.
 #[derive(Clone, Debug)]
@@ -21,16 +22,32 @@ pub(super) fn grouped_agents(draft: &Draft) -> Vec<GroupedAgent> {
     let groups = draft.get(&["agents"]).and_then(Value::as_array).map(Vec::as_slice);
     let mut agents = Vec::new();
     for (group, table) in groups.unwrap_or_default().iter().enumerate() {
-        let base = table.get("name").and_then(Value::as_str).unwrap_or_default();
-        match table.get("count").and_then(Value::as_integer).unwrap_or(1) {
-            1 => agents.push(GroupedAgent { group, name: base.into() }),
-            count => agents.extend((1..=count).map(|number| {
-                let name = format!("{base}-{number}").into();
-                GroupedAgent { group, name }
-            })),
-        }
+        let names = table.as_table().map(names_of).unwrap_or_default();
+        agents.extend(names.into_iter().map(|name| GroupedAgent { group, name }));
     }
     agents
+}
+
+fn base_name(group: &Table) -> &str {
+    group.get("name").and_then(Value::as_str).unwrap_or_default()
+}
+
+/// The names of a group's agents.
+fn names_of(group: &Table) -> Vec<Name> {
+    let base = base_name(group);
+    match group.get("count").and_then(Value::as_integer).unwrap_or(1) {
+        1 => vec![base.into()],
+        count => (1..=count).map(|number| format!("{base}-{number}").into()).collect(),
+    }
+}
+
+/// The entries of a group's field `each`, with the agents that each one names.
+fn single_agents(group: &Table) -> Vec<(Vec<Name>, &Table)> {
+    let each = group.get("each").and_then(Value::as_table);
+    let names = each.map(|_| names_of(group)).unwrap_or_default();
+    let named = |pattern: &str| named_in_group(base_name(group), &names, pattern);
+    let entries = each.into_iter().flatten();
+    entries.filter_map(|(pattern, own)| Some((named(pattern), own.as_table()?))).collect()
 }
 
 /// The draft with only these agents. Faults are reduced to them too; a fault that then does nothing
@@ -56,21 +73,42 @@ pub(super) fn with_agents(draft: &Draft, faults: &[Fault], agents: &[GroupedAgen
 /// The tables of a scenario file that make these agents of a group. One table is enough if they are
 /// the first ones of the group; otherwise each gets a table of its own.
 fn group_of(group: &Table, names: &[&Name]) -> Vec<Table> {
-    let base = group.get("name").and_then(Value::as_str).unwrap_or_default();
+    let base = base_name(group);
+    let single = single_agents(group);
     let are_the_first =
         names.iter().enumerate().all(|(index, name)| ***name == *format!("{base}-{}", index + 1));
     if names.len() >= 2 && are_the_first {
         let mut table = group.clone();
         table.insert("count".to_owned(), (names.len() as i64).into());
+        table.remove("each");
+        let each = entries_about(&single, names);
+        if !each.is_empty() {
+            table.insert("each".to_owned(), each.into());
+        }
         return vec![table];
     }
-    let single = |name: &&Name| {
+    let own: BTreeMap<&Name, &Table> =
+        single.iter().flat_map(|(named, own)| named.iter().map(move |name| (name, *own))).collect();
+    let alone = |name: &&Name| {
         let mut table = group.clone();
         table.remove("count");
+        table.remove("each");
         table.insert("name".to_owned(), (***name).into());
+        table.extend(own.get(*name).into_iter().flat_map(|own| (*own).clone()));
         table
     };
-    names.iter().map(single).collect()
+    names.iter().map(alone).collect()
+}
+
+/// The entries of a field `each` that are about one of these agents, and name no others.
+fn entries_about(single: &[(Vec<Name>, &Table)], names: &[&Name]) -> Table {
+    let kept: BTreeSet<&Name> = names.iter().copied().collect();
+    let mut each = Table::new();
+    for (named, own) in single {
+        let named: Vec<Name> = named.iter().filter(|name| kept.contains(name)).cloned().collect();
+        each.extend(host_ranges(&named).into_iter().map(|range| (range, (*own).clone().into())));
+    }
+    each
 }
 
 #[cfg(test)]
@@ -79,6 +117,31 @@ mod tests {
     use crate::scenario::Scenario;
 
     const FULL: &str = include_str!("../../tests/scenarios/valid/full.toml");
+
+    #[test]
+    fn what_is_different_about_an_agent_stays_different() {
+        let text = r#"
+name = "x"
+description = "x"
+duration = "1s"
+policies = ["random"]
+workload = { arrivals = "constant", rate = 1, demand = { kind = "constant", value = "1ms" } }
+[[agents]]
+name = "a"
+count = 4
+speed = 2
+each = { "a-2..3" = { speed = 0.5 }, "*-4" = { cores = 3, concurrency = 2 } }
+"#;
+        let draft = Draft::parse(text).unwrap();
+        let whole = draft.check("x.toml").unwrap().scenario.agents;
+        let all = grouped_agents(&draft);
+        for kept in [&[0, 1, 2][..], &[1, 3], &[3], &[0, 1, 2, 3]] {
+            let members: Vec<_> = kept.iter().map(|&at| all[at].clone()).collect();
+            let fewer = with_agents(&draft, &[], &members).check("fewer.toml").unwrap();
+            let expected: Vec<_> = kept.iter().map(|&at| whole[at].clone()).collect();
+            assert_eq!(fewer.scenario.agents, expected);
+        }
+    }
 
     #[test]
     fn fewer_agents_make_a_scenario_again() {

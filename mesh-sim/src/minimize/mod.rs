@@ -9,6 +9,7 @@
 mod agents;
 mod ddmin;
 mod passes;
+mod places;
 #[cfg(test)]
 mod tests;
 
@@ -104,7 +105,7 @@ struct SmallerScenario {
     draft: Draft,
 }
 
-/// The state of one minimization. [`passes`] has the methods that propose smaller scenarios.
+/// The state of one minimization. [`passes`] and [`places`] have the methods that propose smaller scenarios.
 struct Minimizer<'a> {
     /// The smallest failing scenario so far.
     best: MinimalScenario,

@@ -72,6 +72,7 @@ impl Minimizer<'_> {
         self.times();
         self.agents();
         self.plain_agents();
+        self.single_agents();
         self.fault_hosts();
         self.fault_parameters();
         self.workload();
@@ -94,6 +95,7 @@ impl Minimizer<'_> {
     /// instead of a distribution.
     fn network(&mut self) {
         self.list(&["network", "links"], "link");
+        self.sites();
         for field in ["loss", "duplication"] {
             let path = ["network", field];
             if self.best.draft.get(&path).is_some() {
@@ -113,7 +115,7 @@ impl Minimizer<'_> {
 
     /// Fewer items of the list at a path of the file. `name` is what one of them is called in
     /// reports.
-    fn list(&mut self, path: &[&str], name: &str) {
+    pub(super) fn list(&mut self, path: &[&str], name: &str) {
         let items = self.best.draft.get(path).and_then(Value::as_array).cloned();
         ddmin(items.unwrap_or_default(), |candidates| {
             let candidate = |items: &Vec<Value>| SmallerScenario {
@@ -300,7 +302,7 @@ impl Minimizer<'_> {
         while self.first_failing(&propose(self)).is_some() {}
     }
 
-    fn edited(&self, edit: impl FnOnce(&mut Draft)) -> Draft {
+    pub(super) fn edited(&self, edit: impl FnOnce(&mut Draft)) -> Draft {
         let mut draft = self.best.draft.clone();
         edit(&mut draft);
         draft

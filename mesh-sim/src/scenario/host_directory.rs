@@ -1,19 +1,23 @@
 //! The directory of a scenario's hosts, which finds the hosts that a pattern names.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::sync::Arc;
 
 use mesh_core::protocol::Name;
 
+use super::name_pattern::{NamePattern, NumberedNames, matches};
 use super::text::did_you_mean;
 use super::{CLIENT, REGISTRY};
 use crate::faults::HostScope;
 
 /// The most names that are tried as a suggestion for a name that does not exist.
 const SUGGESTIONS: usize = 1000;
-/// The most groups of hosts that a message lists.
+/// The most groups of hosts, or sites, that a message lists.
 const LISTED: usize = 8;
+
+/// What a pattern that names the hosts of a site begins with.
+const SITE: &str = "site:";
 
 /// Why a pattern names no hosts, as title and label of a problem.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +32,8 @@ pub(super) struct HostDirectory {
     hosts: BTreeSet<Name>,
     /// The hosts as messages list them, one entry per group: `agent-1..8`.
     summary: Vec<String>,
+    /// The hosts that live at each site, in the order of the scenario.
+    sites: Vec<(Name, Vec<Name>)>,
 }
 
 impl HostDirectory {
@@ -37,7 +43,22 @@ impl HostDirectory {
         Self {
             hosts: fixed.into_iter().map(Arc::from).collect(),
             summary: fixed.map(str::to_owned).to_vec(),
+            sites: Vec::new(),
         }
+    }
+
+    /// A directory of the agents of one group.
+    pub(super) fn of_group(group: &str, names: &[Name]) -> Self {
+        Self {
+            hosts: names.iter().cloned().collect(),
+            summary: vec![numbered(group, names.len())],
+            sites: Vec::new(),
+        }
+    }
+
+    /// Takes note of the hosts that live at each site.
+    pub(super) fn set_sites(&mut self, sites: Vec<(Name, Vec<Name>)>) {
+        self.sites = sites;
     }
 
     /// Adds the agents of a group. If one of the names is taken, adds none and returns that name.
@@ -46,72 +67,104 @@ impl HostDirectory {
             return Err(Arc::clone(taken));
         }
         self.hosts.extend(names.iter().cloned());
-        self.summary.push(match names.len() {
-            1 => group.to_owned(),
-            count => format!("{group}-1..{count}"),
-        });
+        self.summary.push(numbered(group, names.len()));
         Ok(())
     }
 
     /// All hosts in a line of a message.
     pub(super) fn describe(&self) -> String {
-        let listed = self.summary.iter().take(LISTED).cloned().collect::<Vec<_>>().join(", ");
-        match self.summary.len().saturating_sub(LISTED) {
-            0 => format!("hosts here: {listed}"),
-            more => format!("hosts here: {listed} and {more} more groups"),
+        let groups = listed(self.summary.iter().cloned(), "groups");
+        if self.sites.is_empty() {
+            return format!("hosts here: {groups}");
         }
+        let sites = self.sites.iter().map(|(site, _)| format!("{SITE}{site}"));
+        format!("hosts here: {groups}; all hosts of a site: {}", listed(sites, "sites"))
     }
 
     /// The hosts that a pattern names, of those that `scope` admits. A range is in the order of its
-    /// numbers, a wildcard in the order of names.
+    /// numbers, a wildcard in the order of names, a site in the order of the scenario.
     pub(super) fn resolve(&self, pattern: &str, scope: HostScope) -> Result<Vec<Name>, NoSuchHost> {
-        if let Some(prefix) = pattern.strip_suffix('*') {
-            return self.wildcard(pattern, prefix, scope);
+        if let Some(site) = pattern.strip_prefix(SITE) {
+            return self.at_site(site, scope);
         }
-        match parse_range(pattern) {
-            Some((prefix, first, last)) => self.range(pattern, prefix, (first, last), scope),
-            None => self.exact(pattern, scope).map(|name| vec![name]),
+        match NamePattern::parse(pattern) {
+            NamePattern::Exact(name) => self.exact(name, scope).map(|name| vec![name]),
+            NamePattern::Wildcard(_) => self.wildcard(pattern, scope),
+            NamePattern::Range(range) => self.range(pattern, range, scope),
         }
     }
 
-    fn wildcard(
-        &self,
-        pattern: &str,
-        prefix: &str,
-        scope: HostScope,
-    ) -> Result<Vec<Name>, NoSuchHost> {
-        let from = self.hosts.range::<str, _>((Bound::Included(prefix), Bound::Unbounded));
-        let found = from.take_while(|name| name.starts_with(prefix));
-        let found: Vec<Name> = found.filter(|name| scope.admits(name)).cloned().collect();
+    fn wildcard(&self, pattern: &str, scope: HostScope) -> Result<Vec<Name>, NoSuchHost> {
+        let named = self.beginning_like(pattern).filter(|name| matches(pattern, name));
+        let found: Vec<Name> = named.filter(|name| scope.admits(name)).cloned().collect();
         if found.is_empty() { Err(self.none(pattern)) } else { Ok(found) }
+    }
+
+    /// The hosts whose names begin like a pattern does before its first star.
+    fn beginning_like(&self, pattern: &str) -> impl Iterator<Item = &Name> {
+        let prefix = pattern.split('*').next().unwrap_or_default().to_owned();
+        let from = self.hosts.range::<str, _>((Bound::Included(&*prefix), Bound::Unbounded));
+        from.take_while(move |name| name.starts_with(&*prefix))
     }
 
     fn range(
         &self,
         pattern: &str,
-        prefix: &str,
-        (first, last): (u32, u32),
+        range: NumberedNames<'_>,
         scope: HostScope,
     ) -> Result<Vec<Name>, NoSuchHost> {
+        let NumberedNames { head, first, last, .. } = range;
         if first > last {
             return Err(NoSuchHost {
                 title: format!("range {pattern:?} is empty"),
                 label: format!("{first} is greater than {last}"),
             });
         }
-        // Stops at the first name that does not exist, so a range of billions costs nothing.
-        (first..=last)
-            .map(|number| {
-                let name = format!("{prefix}{number}");
-                self.exact(&name, scope).map_err(|_| match number == first {
-                    true => self.none(pattern),
-                    false => NoSuchHost {
-                        title: format!("range {pattern:?} names hosts that don't exist"),
-                        label: format!("there is no {name}"),
-                    },
-                })
-            })
-            .collect()
+        let mut by_number: BTreeMap<u32, Vec<Name>> = BTreeMap::new();
+        if range.has_stars() {
+            for name in self.beginning_like(head).filter(|name| scope.admits(name)) {
+                if let Some(number) = range.number_in(name) {
+                    by_number.entry(number).or_default().push(name.clone());
+                }
+            }
+        }
+        let mut of_number = |number: u32| match range.has_stars() {
+            true => by_number.remove(&number),
+            false => self.exact(&range.with(number), scope).ok().map(|name| vec![name]),
+        };
+        let mut found = Vec::new();
+        // Stops at the first number that no host has, so a range of billions costs nothing.
+        for number in first..=last {
+            found.extend(of_number(number).ok_or_else(|| match number == first {
+                true => self.none(pattern),
+                false => NoSuchHost {
+                    title: format!("range {pattern:?} names hosts that don't exist"),
+                    label: format!("there is no {}", range.with(number)),
+                },
+            })?);
+        }
+        Ok(found)
+    }
+
+    /// The hosts of every site whose name a pattern stands for.
+    fn at_site(&self, pattern: &str, scope: HostScope) -> Result<Vec<Name>, NoSuchHost> {
+        let mut sites = self.sites.iter().filter(|(site, _)| matches(pattern, site)).peekable();
+        if sites.peek().is_none() {
+            let known = self.sites.iter().map(|(site, _)| &**site);
+            return Err(NoSuchHost {
+                title: format!("no site is called {pattern:?}"),
+                label: did_you_mean(pattern, known, '"').trim_end().to_owned(),
+            });
+        }
+        let hosts = sites.flat_map(|(_, hosts)| hosts);
+        let found: Vec<Name> = hosts.filter(|name| scope.admits(name)).cloned().collect();
+        match found.is_empty() {
+            true => Err(NoSuchHost {
+                title: format!("nobody lives at \"{SITE}{pattern}\""),
+                label: format!("this is for {}", scope.describe()),
+            }),
+            false => Ok(found),
+        }
     }
 
     fn exact(&self, name: &str, scope: HostScope) -> Result<Name, NoSuchHost> {
@@ -126,6 +179,12 @@ impl HostDirectory {
     }
 
     fn none(&self, pattern: &str) -> NoSuchHost {
+        if self.sites.iter().any(|(site, _)| **site == *pattern) {
+            return NoSuchHost {
+                title: format!("{pattern:?} is a site and no host"),
+                label: format!("did you mean \"{SITE}{pattern}\"?"),
+            };
+        }
         let names = self.hosts.iter().take(SUGGESTIONS).map(|name| &**name);
         let candidates = self.summary.iter().map(String::as_str).chain(names);
         NoSuchHost {
@@ -135,16 +194,25 @@ impl HostDirectory {
     }
 }
 
-/// Splits `agent-1..3` into its prefix and both numbers; `None` if it is no range.
-fn parse_range(pattern: &str) -> Option<(&str, u32, u32)> {
-    let (start, last) = pattern.split_once("..")?;
-    let prefix = start.trim_end_matches(|c: char| c.is_ascii_digit());
-    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-    let first = &start[prefix.len()..];
-    if !is_number(first) || !is_number(last) {
-        return None;
+/// The agents of a group that a pattern names; none if it names others too.
+pub(crate) fn named_in_group(group: &str, names: &[Name], pattern: &str) -> Vec<Name> {
+    let directory = HostDirectory::of_group(group, names);
+    directory.resolve(pattern, HostScope::Agents).unwrap_or_default()
+}
+
+/// The agents of a group in short: `agent-1..8`.
+fn numbered(group: &str, count: usize) -> String {
+    match count {
+        1 => group.to_owned(),
+        count => format!("{group}-1..{count}"),
     }
-    Some((prefix, first.parse().ok()?, last.parse().ok()?))
+}
+
+/// The first items of a list, separated by commas, and how many more there are.
+fn listed(items: impl ExactSizeIterator<Item = String>, name: &str) -> String {
+    let more = items.len().saturating_sub(LISTED);
+    let listed = items.take(LISTED).collect::<Vec<_>>().join(", ");
+    if more == 0 { listed } else { format!("{listed} and {more} more {name}") }
 }
 
 /// Every pair of different hosts, one from each side, once and in either order.
@@ -197,10 +265,34 @@ mod tests {
             some(&["agent-9", "agent-10", "agent-11"])
         );
         assert_eq!(resolve("agent-1*", HostScope::Any).unwrap().len(), 4);
+        assert_eq!(resolve("*-1*", HostScope::Any).unwrap().len(), 4);
+        assert_eq!(resolve("a*t-2", HostScope::Any), some(&["agent-2"]));
+        assert_eq!(resolve("*t-9..10", HostScope::Any), some(&["agent-9", "agent-10"]));
         assert_eq!(resolve("*", HostScope::Any).unwrap().len(), 15);
         assert_eq!(resolve("*", HostScope::Agents).unwrap().len(), 13);
         assert_eq!(resolve("*", HostScope::Servers).unwrap().len(), 14);
         assert_eq!(resolve("registry", HostScope::Servers), some(&["registry"]));
+    }
+
+    #[test]
+    fn a_site_stands_for_the_hosts_that_live_there() {
+        let mut directory = directory();
+        let at = |site: &str, hosts: &[&str]| {
+            (site.into(), hosts.iter().map(|name| Name::from(*name)).collect())
+        };
+        directory.set_sites(vec![at("eu-1", &["registry", "odd"]), at("us", &["agent-1"])]);
+        let found = |pattern, scope| {
+            let found = directory.resolve(pattern, scope);
+            found.map(|names| names.join(" ")).map_err(|error| error.title + ": " + &error.label)
+        };
+        assert_eq!(found("site:eu-1", HostScope::Any).as_deref(), Ok("registry odd"));
+        assert_eq!(found("site:eu-*", HostScope::Agents).as_deref(), Ok("odd"));
+        assert_eq!(
+            found("site:usa", HostScope::Any).unwrap_err(),
+            r#"no site is called "usa": did you mean "us"?"#
+        );
+        let said = found("us", HostScope::Any).unwrap_err();
+        assert_eq!(said, r#""us" is a site and no host: did you mean "site:us"?"#);
     }
 
     #[test]
@@ -221,6 +313,10 @@ mod tests {
         assert_eq!(
             said("registry", HostScope::Agents),
             r#""registry" can't be used here: this fault is for agents"#
+        );
+        assert_eq!(
+            said("*t-11..14", HostScope::Any),
+            r#"range "*t-11..14" names hosts that don't exist: there is no *t-13"#
         );
         assert_eq!(said("nothing*", HostScope::Any), r#"no host is called "nothing*": "#);
     }

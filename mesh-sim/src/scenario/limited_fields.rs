@@ -49,16 +49,10 @@ fn fields_beyond_turmoil(
             fields.push(FieldPath::field("faults").index(position).key(field));
         }
     }
+    fields.extend(drawn_site_latencies(raw));
     let network = FieldPath::field("network");
     let mut check = |at: &FieldPath, latency: Option<&raw::Latency>, ratios: [f64; 2]| {
-        let constant = |latency| {
-            matches!(
-                latency,
-                &raw::Latency::Constant(_)
-                    | &raw::Latency::Drawn(raw::Distribution::Constant { .. })
-            )
-        };
-        if !latency.is_none_or(constant) {
+        if latency.is_some_and(is_drawn) {
             fields.push(at.key("latency"));
         }
         for (name, ratio) in ["loss", "duplication"].into_iter().zip(ratios) {
@@ -67,7 +61,7 @@ fn fields_beyond_turmoil(
             }
         }
     };
-    check(&network, Some(&raw.network.latency), [raw.network.loss, raw.network.duplication]);
+    check(&network, raw.network.latency.as_ref(), [raw.network.loss, raw.network.duplication]);
     for (position, link) in raw.network.links.iter().enumerate() {
         let ratios = [link.loss, link.duplication].map(Option::unwrap_or_default);
         check(&network.key("links").index(position), link.latency.as_ref(), ratios);
@@ -78,4 +72,23 @@ fn fields_beyond_turmoil(
         }
     }
     fields.into_iter().map(|path| (path.clone(), source.span(&path))).collect()
+}
+
+/// The latencies within and between sites that are drawn for each message.
+fn drawn_site_latencies(raw: &raw::Scenario) -> impl Iterator<Item = FieldPath> {
+    let within = raw.sites.iter().map(|site| &site.one_way).enumerate();
+    let within = within.map(|(at, latency)| (FieldPath::field("sites").index(at), latency));
+    let between = raw.network.between.iter().map(|link| &link.one_way).enumerate();
+    let path = FieldPath::field("network").key("between");
+    let between = between.map(move |(at, latency)| (path.index(at), latency));
+    let drawn = within.chain(between).filter(|(_, latency)| latency.as_ref().is_some_and(is_drawn));
+    drawn.map(|(path, _)| path.key("one_way"))
+}
+
+fn is_drawn(latency: &raw::Latency) -> bool {
+    use raw::Distribution;
+    !matches!(
+        latency,
+        raw::Latency::Constant(_) | raw::Latency::Drawn(Distribution::Constant { .. })
+    )
 }

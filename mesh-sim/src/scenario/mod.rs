@@ -11,6 +11,7 @@ mod edit_in_place;
 mod file;
 mod host_directory;
 mod limited_fields;
+mod name_pattern;
 mod parsed_toml;
 mod raw;
 mod schema;
@@ -36,6 +37,7 @@ pub use self::draft::Draft;
 #[cfg(feature = "reports")]
 pub(crate) use self::edit_in_place::{keys, set_fields};
 pub use self::file::ScenarioFile;
+pub(crate) use self::host_directory::named_in_group;
 pub(crate) use self::limited_fields::LimitedFields;
 pub(crate) use self::parsed_toml::FieldPath;
 pub use self::schema::{json_schema, json_schema_text};

@@ -25,8 +25,8 @@ pub(super) const SCENARIO_NAME: &str = "^[a-z0-9][a-z0-9-]{0,63}$";
 pub(super) const NAME: &str = "^[A-Za-z0-9._-]{1,64}$";
 /// The name of a skill, as the registry allows it.
 pub(super) const SKILL: &str = "^[A-Za-z0-9._:/-]{1,64}$";
-/// A host pattern: a name, a range of numbered names, or the beginning of names and a star.
-pub(super) const HOST_PATTERN: &str = "^([A-Za-z0-9._-]+[*]?|[*])$";
+/// A host pattern: a name in which numbers may be ranges and any part a star, or a site.
+pub(super) const HOST_PATTERN: &str = "^(site:)?[A-Za-z0-9._*-]+$";
 /// One line of text.
 pub(super) const LINE: &str = "^[^\\x00-\\x1f\\x7f-\\x9f]+$";
 /// Lines of text.
@@ -52,7 +52,7 @@ pub(super) const RULES: [TextRule; 7] = [
     },
     TextRule {
         pattern: HOST_PATTERN,
-        what: r#"hosts, like "agent-1", "agent-1..3", "agent-*", "*", "registry" or "client""#,
+        what: r#"hosts, like "agent-1", "agent-1..3", "*-eu-*", "site:eu", "registry" or "client""#,
         check: check_host_pattern,
     },
     TextRule { pattern: LINE, what: "one line of text", check: check_line },
@@ -82,10 +82,8 @@ fn check_skill(text: &str) -> Result<(), String> {
 }
 
 fn check_host_pattern(text: &str) -> Result<(), String> {
-    if text == "*" {
-        return Ok(());
-    }
-    check_word(text.strip_suffix('*').unwrap_or(text), is_name_char, usize::MAX)
+    let names = text.strip_prefix("site:").unwrap_or(text);
+    check_word(names, |c| c == '*' || is_name_char(c), usize::MAX)
 }
 
 fn check_line(text: &str) -> Result<(), String> {
@@ -168,7 +166,7 @@ mod tests {
     proptest! {
         #[test]
         fn patterns_and_checks_agree(
-            text in prop_oneof![".{0,8}", "[-a-zA-Z0-9._*]{0,8}", "[a-z0-9-]{60,70}",
+            text in prop_oneof![".{0,8}", "(site:)?[-a-zA-Z0-9._*]{0,8}", "[a-z0-9-]{60,70}",
                 "\\PC*[\n\r\t]?"],
         ) {
             for rule in RULES {

@@ -29,7 +29,6 @@ impl ScenarioBuilder {
         draft.set(&["description"], name);
         draft.set(&["engine"], "event");
         draft.set(&["duration"], "60s");
-        draft.set(&["network", "latency"], "1ms");
         draft.set(&["workload", "arrivals"], "poisson");
         draft.set(&["workload", "rate"], 1);
         let builder = Self { draft, agents: Vec::new(), policies: Vec::new(), faults: Vec::new() };

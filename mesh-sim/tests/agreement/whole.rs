@@ -89,6 +89,29 @@ latency = "26ms"
     assert_eq!(check(fault), [0; 7]);
 }
 
+/// Messages between sites overtake those within a site.
+#[test]
+fn two_sites() {
+    let sites = r#"
+[[sites]]
+name = "near"
+[[sites]]
+name = "far"
+round_trip = "2ms"
+client = true
+
+[[agents]]
+name = "agent"
+site = "far"
+each = { "agent-1..2" = { site = "near", cores = 3 } }
+"#;
+    let base = LAST_ENTRY.replace("[[agents]]\nname = \"agent\"\n", sites);
+    let between = "[[network.between]]\nsites = [\"near\", \"far\"]\none_way = \"29ms\"\n";
+    let fault = "[[faults]]\nkind = \"crash\"\nat = \"10s\"\nfor = \"8s\"\nhosts = \"*t-2\"\n";
+    let pairs = run(&format!("{POLICIES}\n{base}\n{between}\n{fault}"));
+    pairs.iter().for_each(|pair| pair.same(0.0..=0.0));
+}
+
 /// At another speed the rest of a running job is not a whole number of milliseconds, and turmoil
 /// rounds its end up.
 #[test]

@@ -55,7 +55,9 @@ fn too_long(scenario: &Scenario, fields: &LimitedFields) -> Option<Problem> {
     let lasts = |path: &FieldPath| match path.name() {
         "at" | "joins" | "leaves" => false,
         "deadline" => true,
-        _ => ["network", "registry", "agents", "faults"].iter().any(|top| path.starts_with(&[top])),
+        _ => ["network", "sites", "registry", "agents", "faults"]
+            .iter()
+            .any(|top| path.starts_with(&[top])),
     };
     let durations = fields.durations.iter().filter(|found| lasts(&found.path));
     let longest = durations.max_by_key(|found| found.value)?;
@@ -83,10 +85,15 @@ fn off_the_tick(found: &DurationField) -> Option<Problem> {
     }
     let is_drawn =
         path.starts_with(&["workload", "demand"]) || path.starts_with(&["workload", "think"]);
+    let is_link = path.starts_with(&["network"]) || path.starts_with(&["sites"]);
     let label = if is_drawn {
         let too_small = !value.is_zero() && value < TICK;
         too_small.then_some("expected at least 1ms")?
-    } else if path.starts_with(&["network"]) && path.name() == "latency" && value < TICK {
+    } else if is_link && path.name() == "round_trip" {
+        let both_ways = 2 * TICK.as_nanos();
+        let is_whole = !value.is_zero() && value.as_nanos().is_multiple_of(both_ways);
+        (!is_whole).then_some("expected an even number of milliseconds, at least 2ms")?
+    } else if is_link && ["latency", "one_way"].contains(&path.name()) && value < TICK {
         "expected at least 1ms, in whole milliseconds"
     } else {
         let is_whole = value.as_nanos().is_multiple_of(TICK.as_nanos());

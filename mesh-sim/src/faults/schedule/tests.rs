@@ -27,8 +27,11 @@ const A: [HostId; 5] = [
 ];
 
 fn schedule(extra: &str) -> FaultSchedule {
-    let text = format!("{CONSTANT}{extra}");
-    let scenario = Scenario::parse(&text, "x.toml").unwrap_or_else(|error| panic!("{error}"));
+    schedule_of(&format!("{CONSTANT}{extra}"))
+}
+
+fn schedule_of(text: &str) -> FaultSchedule {
+    let scenario = Scenario::parse(text, "x.toml").unwrap_or_else(|error| panic!("{error}"));
     scenario.fault_schedule()
 }
 
@@ -147,6 +150,48 @@ fn latencies_add_up_on_top_of_the_links_own() {
     assert_eq!(ms(A[3], A[2], at(15)), 2);
     assert_eq!(faults.slowest(A[1], HostId::REGISTRY).as_millis(), 1107);
     assert_eq!(faults.slowest(A[3], A[2]).as_millis(), 2);
+}
+
+#[test]
+fn hosts_of_two_sites_are_as_far_apart_as_the_sites() {
+    let homes = "count = 4\nsite = \"eu\"\neach = { \"a-3..4\" = { site = \"asia\" } }";
+    let sites = r#"
+        [[sites]]
+        name = "eu"
+        one_way = "2ms"
+        [[sites]]
+        name = "us"
+        registry = true
+        [[sites]]
+        name = "asia"
+        round_trip = "6ms"
+        [network]
+        round_trip = "20ms"
+        loss = 0.1
+        [[network.between]]
+        sites = ["us", "eu"]
+        round_trip = "80ms"
+        [[network.links]]
+        from = "registry"
+        to = "a-1"
+        loss = 0.2
+        [[network.links]]
+        from = "a-1"
+        to = "a-2"
+        round_trip = "8ms"
+        one_way = true
+    "#;
+    let faults = schedule_of(&format!("{}{sites}", CONSTANT.replace("count = 4", homes)));
+    let ms = |a, b| faults.base_latency(a, b).as_millis();
+    assert_eq!([ms(HostId::CLIENT, A[2]), ms(A[2], A[1])], [2, 2], "within a site");
+    assert_eq!([ms(HostId::REGISTRY, A[2]), ms(A[2], HostId::REGISTRY)], [40, 40]);
+    assert_eq!(ms(A[3], A[4]), 3, "half of the round trip");
+    assert_eq!([ms(A[3], A[1]), ms(A[4], HostId::REGISTRY)], [10, 10], "as the network says");
+    assert_eq!(ms(A[1], A[2]), 4, "the link's own");
+    let link = faults.quality(A[1], HostId::REGISTRY);
+    assert_eq!((link.latency.quantile(0.5).as_millis(), link.loss), (40, 0.2));
+    assert_eq!(faults.quality(A[2], HostId::REGISTRY).loss, 0.1);
+    assert_eq!(faults.slowest_of_all().as_millis(), 40);
 }
 
 #[test]

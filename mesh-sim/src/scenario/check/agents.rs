@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use mesh_core::agent::config::{AdmissionConfig, Concurrency};
 use mesh_core::protocol::Name;
+use mesh_core::skills::Skills;
 use mesh_node::work::JobErrors;
 
 use super::Checker;
@@ -20,11 +21,8 @@ const RESERVED: [&str; 4] = [REGISTRY, CLIENT, "random", "round_robin"];
 
 impl Checker<'_> {
     /// Every agent, in the order of the file. Adds them to the directory of hosts.
-    pub(super) fn agents(
-        &mut self,
-        groups: &[raw::AgentGroup],
-        refresh: Duration,
-    ) -> Vec<AgentSpec> {
+    pub(super) fn agents(&mut self, raw: &raw::Scenario) -> Vec<AgentSpec> {
+        let (groups, refresh) = (&raw.agents[..], raw.registry.membership.refresh);
         let total: u64 = groups.iter().map(|group| u64::from(group.count)).sum();
         if total > MAX_AGENTS {
             let title = format!("{total} agents are too many");
@@ -42,21 +40,22 @@ impl Checker<'_> {
             self.joins_and_leaves(group, &path);
             let conflicts = group.errors.iter().flat_map(JobErrors::conflicts);
             conflicts.for_each(|conflict| self.conflict(&path.key("errors"), &conflict));
-            let admission = AdmissionConfig {
-                concurrency: group.concurrency.unwrap_or(Concurrency::Limit(group.cores)),
-                queue: group.queue,
-                ..AdmissionConfig::default()
-            };
-            agents.extend(names.into_iter().map(|name| AgentSpec {
-                name,
-                skills: group.skills.iter().map(|skill| &*skill.0).collect(),
-                machine: machine.clone(),
-                admission,
+            let single = self.single_agents(group, &names, &path);
+            self.homes_of_group(group, &names, &single, &path);
+            let equal = AgentSpec {
+                name: group.name.as_str().into(),
+                skills: skills(&group.skills),
+                machine,
+                admission: AdmissionConfig { queue: group.queue, ..AdmissionConfig::default() },
                 refresh: group.refresh.map_or(refresh, |own| own.0),
                 clock_rate: group.clock_rate,
                 errors: group.errors,
                 joins: group.joins.0,
                 leaves: group.leaves.map(|leaves| leaves.0),
+            };
+            agents.extend(names.into_iter().map(|name| {
+                let own = single.get(&name).map(|entry| entry.fields);
+                with_differences(AgentSpec { name, ..equal.clone() }, group, own)
             }));
         }
         self.somebody_is_there(groups);
@@ -153,4 +152,27 @@ impl Checker<'_> {
             cpu_window: group.cpu_window.0,
         }
     }
+}
+
+/// An agent of a group that has the machine of the group, with the fields that are different for
+/// this agent.
+fn with_differences(
+    mut agent: AgentSpec,
+    group: &raw::AgentGroup,
+    own: Option<&raw::SingleAgent>,
+) -> AgentSpec {
+    let machine = &mut agent.machine;
+    machine.cores = own.and_then(|own| own.cores).unwrap_or(machine.cores);
+    machine.speed = own.and_then(|own| own.speed).unwrap_or(machine.speed);
+    machine.wait_speed = own.and_then(|own| own.wait_speed).unwrap_or(machine.wait_speed);
+    if let Some(own) = own.and_then(|own| own.skills.as_deref()) {
+        agent.skills = skills(own);
+    }
+    let concurrency = own.and_then(|own| own.concurrency).or(group.concurrency);
+    agent.admission.concurrency = concurrency.unwrap_or(Concurrency::Limit(machine.cores));
+    agent
+}
+
+fn skills(names: &[raw::SkillName]) -> Skills {
+    names.iter().map(|name| &*name.0).collect()
 }

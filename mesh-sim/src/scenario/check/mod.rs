@@ -9,14 +9,18 @@ mod jobs;
 mod network;
 mod policies;
 mod quantiles;
+mod single_agents;
+mod sites;
 mod workload;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
 use mesh_core::agent::config::DelegationConfig;
 use mesh_core::conflict::Conflict;
 use mesh_core::duration::LONGEST;
+use mesh_core::protocol::Name;
 
 use super::diagnostic::Problem;
 use super::host_directory::HostDirectory;
@@ -24,6 +28,7 @@ use super::parsed_toml::{FieldPath, ParsedToml};
 use super::structure::DurationField;
 use super::{EngineKind, Scenario, ScheduleStep, raw};
 use crate::grouping::cpu_columns;
+use crate::network::SiteId;
 use crate::units::{DurationText, format_duration};
 
 /// The most figures of a run's time line (its seconds times its columns). They take about 120 MB.
@@ -54,13 +59,16 @@ pub(super) fn check(
         problems: Vec::new(),
         hosts: HostDirectory::new(),
         hosts_complete: true,
+        sites: &raw.sites,
+        homes: BTreeMap::new(),
         last_arrival: raw.duration.0,
         end: raw.duration.0.saturating_add(raw.drain.0),
     };
     checker.durations(durations);
     checker.warm_up(raw);
     checker.heartbeat(&raw.registry);
-    let agents = checker.agents(&raw.agents, raw.registry.membership.refresh);
+    let agents = checker.agents(raw);
+    let sites = checker.sites(&agents);
     checker.time_line(agents.len());
     let policies = checker.policies(&raw.policies);
     let (faults, random_faults) = checker.faults(raw);
@@ -79,7 +87,7 @@ pub(super) fn check(
         leases: raw.registry.leases,
         membership: raw.registry.membership,
         delegation: checker.delegation(raw.delegation),
-        network: checker.network(&raw.network),
+        network: checker.network(&raw.network, sites),
         workload: checker.workload(raw, &agents),
         faults,
         random_faults,
@@ -101,6 +109,9 @@ struct Checker<'a> {
     hosts: HostDirectory,
     /// Whether `hosts` has every agent, so that a name that is not there is a mistake.
     hosts_complete: bool,
+    sites: &'a [raw::Site],
+    /// The site where each host lives; empty without sites.
+    homes: BTreeMap<Name, SiteId>,
     /// When arrivals end.
     last_arrival: Duration,
     /// When the run ends.
@@ -241,7 +252,7 @@ impl Checker<'_> {
 fn may_be_zero(path: &FieldPath) -> bool {
     match path.name() {
         "warm_up" | "drain" | "at" | "joins" | "after" => true,
-        _ if path.starts_with(&["network"]) => true,
+        _ if path.starts_with(&["network"]) || path.starts_with(&["sites"]) => true,
         "value" => path.has("think"),
         "low" | "min" | "standard_deviation" => {
             ["think", "demand", "wait"].iter().any(|field| path.has(field))

@@ -1,18 +1,23 @@
 //! Checks of host patterns, and of the links between hosts.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use mesh_core::protocol::Name;
 
 use super::Checker;
 use crate::dist::Distribution;
 use crate::faults::HostScope;
-use crate::network::{LinkQuality, LinkSpec, NetworkSpec};
+use crate::host::HostMap;
+use crate::network::{LinkQuality, LinkSpec, NetworkSpec, SiteId, SiteNetwork};
 use crate::scenario::host_directory::{ordered_pairs, pairs};
 use crate::scenario::parsed_toml::FieldPath;
 use crate::scenario::raw;
+use crate::units::DurationText;
 
+/// The latency of links for which the file has none, in seconds.
+const DEFAULT_LATENCY: f64 = 0.001;
 /// The most pairs of hosts that all `[[network.links]]` together may name.
 const MAX_PAIRS: usize = 1_000_000;
 
@@ -71,9 +76,44 @@ impl Checker<'_> {
         }
     }
 
-    pub(super) fn network(&mut self, raw: &raw::Network) -> NetworkSpec {
-        let latency = self.latency(&FieldPath::field("network").key("latency"), &raw.latency);
-        let quality = LinkQuality { latency, loss: raw.loss, duplication: raw.duplication };
+    pub(super) fn network(
+        &mut self,
+        network: &raw::Network,
+        homes: Option<HostMap<SiteId>>,
+    ) -> NetworkSpec {
+        let stated = (network.latency.as_ref(), network.round_trip);
+        let latency = self.stated_latency(&FieldPath::field("network"), "latency", stated);
+        let latency = latency.unwrap_or(Distribution::Constant { value: DEFAULT_LATENCY });
+        let (loss, duplication) = (network.loss, network.duplication);
+        let quality = Arc::new(LinkQuality { latency, loss, duplication });
+        let sites = match homes {
+            Some(homes) => Some(self.site_network(&network.between, homes, &quality)),
+            None => self.no_sites(network),
+        };
+        let links = self.links(network, &quality, sites.as_ref());
+        NetworkSpec { quality, sites, links }
+    }
+
+    /// Reports latencies between sites in a file that has none.
+    fn no_sites(&mut self, raw: &raw::Network) -> Option<SiteNetwork> {
+        if !raw.between.is_empty() {
+            let path = FieldPath::field("network").key("between");
+            self.report(
+                &path,
+                "the file has no `sites`",
+                "expected `[[sites]]`, each with a `name`",
+            );
+        }
+        None
+    }
+
+    /// The links that the file names.
+    fn links(
+        &mut self,
+        raw: &raw::Network,
+        usual: &Arc<LinkQuality>,
+        sites: Option<&SiteNetwork>,
+    ) -> Vec<LinkSpec> {
         let mut links = Vec::new();
         let mut left = MAX_PAIRS;
         for (position, link) in raw.links.iter().enumerate() {
@@ -84,40 +124,65 @@ impl Checker<'_> {
             // Patterns can name so many pairs that a table of them would not fit into memory.
             let Some(rest) = left.checked_sub(from.len().saturating_mul(to.len())) else {
                 let title = format!("links name more than {MAX_PAIRS} pairs of hosts");
-                self.report(
-                    &path,
-                    title,
-                    "this link is one too many; `network.latency` is cheaper",
-                );
+                let label = "this link is one too many; `network.latency` and `sites` are cheaper";
+                self.report(&path, title, label);
                 break;
             };
             left = rest;
-            let latency = match &link.latency {
-                Some(latency) => self.latency(&path.key("latency"), latency),
-                None => quality.latency.clone(),
+            let stated = (link.latency.as_ref(), link.round_trip);
+            let latency = self.stated_latency(&path, "latency", stated);
+            let with = |usual: &LinkQuality| {
+                Arc::new(LinkQuality {
+                    latency: latency.clone().unwrap_or_else(|| usual.latency.clone()),
+                    loss: link.loss.unwrap_or(usual.loss),
+                    duplication: link.duplication.unwrap_or(usual.duplication),
+                })
             };
-            let quality = Arc::new(LinkQuality {
-                latency,
-                loss: link.loss.unwrap_or(raw.loss),
-                duplication: link.duplication.unwrap_or(raw.duplication),
-            });
+            // Links without a latency of their own have that of the hosts' sites.
+            let mut by_sites: BTreeMap<[SiteId; 2], Arc<LinkQuality>> = BTreeMap::new();
+            let everywhere = with(usual);
+            let mut quality = |ends: [&Name; 2]| match (sites, &latency) {
+                (Some(sites), None) => {
+                    let [a, b] = ends.map(|host| self.homes[host]);
+                    let own = by_sites.entry([a, b]).or_insert_with(|| with(&sites.links[a][b]));
+                    Arc::clone(own)
+                }
+                _ => Arc::clone(&everywhere),
+            };
             let ends = if link.one_way { ordered_pairs(&from, &to) } else { pairs(&from, &to) };
             links.extend(ends.into_iter().map(|(from, to)| LinkSpec {
+                quality: quality([&from, &to]),
                 from,
                 to,
                 one_way: link.one_way,
-                quality: quality.clone(),
             }));
         }
-        NetworkSpec { quality: quality.into(), links }
+        links
     }
 
-    fn latency(&mut self, path: &FieldPath, raw: &raw::Latency) -> Distribution {
-        match raw {
-            raw::Latency::Constant(value) => {
-                Distribution::Constant { value: value.0.as_secs_f64() }
+    /// The one-way latency that a table states, in the field `one_way` or by a `round_trip`, of
+    /// which each way takes half; `None` if it states none. Reports a table that states both.
+    pub(super) fn stated_latency(
+        &mut self,
+        table: &FieldPath,
+        one_way: &str,
+        stated: (Option<&raw::Latency>, Option<DurationText>),
+    ) -> Option<Distribution> {
+        let constant = |value: Duration| Distribution::Constant { value: value.as_secs_f64() };
+        match stated {
+            (None, round_trip) => round_trip.map(|both| constant(both.0 / 2)),
+            (Some(raw::Latency::Constant(value)), None) => Some(constant(value.0)),
+            (Some(raw::Latency::Drawn(raw)), None) => {
+                Some(self.distribution(&table.key(one_way), raw))
             }
-            raw::Latency::Drawn(distribution) => self.distribution(path, distribution),
+            (Some(_), Some(_)) => {
+                let title = format!("`round_trip` and `{one_way}` are both given");
+                let label = "expected one of the two";
+                let problem = self.problem(&table.key("round_trip"), title, label);
+                let other = self.source.span(&table.key(one_way));
+                self.problems.push(problem.related(other, "the other one"));
+                None
+            }
         }
     }
 }

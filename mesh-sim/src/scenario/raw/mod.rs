@@ -6,6 +6,7 @@
 
 mod faults;
 mod jobs;
+mod network;
 mod policies;
 mod workload;
 
@@ -21,6 +22,7 @@ use serde_json::Value;
 
 pub(crate) use self::faults::Fault;
 pub(crate) use self::jobs::{JobKind, JobNeeds};
+pub(crate) use self::network::{Hosts, Latency, Network, Site, SiteLink};
 pub(crate) use self::policies::{Policy, PolicyTable};
 pub(crate) use self::workload::{Arrivals, Distribution, RateStep, Workload};
 use super::text;
@@ -59,6 +61,11 @@ pub(crate) struct Scenario {
     /// The registry and how agents use it.
     #[serde(default)]
     pub(crate) registry: Registry,
+    /// Places where hosts live, each with links of its own. Without any, all links are those of the
+    /// network.
+    #[serde(default)]
+    #[schemars(length(max = 100))]
+    pub(crate) sites: Vec<Site>,
     /// Groups of equal agents.
     #[schemars(length(min = 1, max = 1000))]
     pub(crate) agents: Vec<AgentGroup>,
@@ -118,6 +125,9 @@ pub(crate) struct AgentGroup {
     /// The agent's name; if there are several, they are called name-1, name-2 and so on.
     #[schemars(extend("pattern" = text::NAME, "examples" = ["agent"]))]
     pub(crate) name: String,
+    /// The site where the agents live; every agent must have one if there are `sites`.
+    #[schemars(extend("pattern" = text::NAME))]
+    pub(crate) site: Option<String>,
     /// The number of agents in the group.
     #[serde(default = "one")]
     #[schemars(range(min = 1, max = 100_000))]
@@ -169,6 +179,34 @@ pub(crate) struct AgentGroup {
     /// When the agents leave the mesh: they end their leases, take no further requests, and get at
     /// most 11s to finish what they have begun. They stay if left out.
     pub(crate) leaves: Option<DurationText>,
+    /// What is different about single agents of the group, by their names or patterns of them, like
+    /// "agent-3" or "agent-5..6".
+    #[serde(default)]
+    pub(crate) each: BTreeMap<String, SingleAgent>,
+}
+
+/// What is different about a single agent of a group. A field that is left out is that of the
+/// group.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SingleAgent {
+    /// The site where the agent lives.
+    #[schemars(extend("pattern" = text::NAME))]
+    pub(crate) site: Option<String>,
+    /// Cores of its machine.
+    #[schemars(range(min = 1, max = 1024))]
+    pub(crate) cores: Option<u32>,
+    /// Work done per second and core; 1 is the reference machine.
+    #[schemars(range(max = 1000.0), extend("exclusiveMinimum" = 0.0))]
+    pub(crate) speed: Option<f64>,
+    /// How fast the waits of its jobs go by.
+    #[schemars(range(max = 1000.0), extend("exclusiveMinimum" = 0.0))]
+    pub(crate) wait_speed: Option<f64>,
+    /// The kinds of jobs that it can do.
+    #[schemars(length(max = MAX_SKILLS))]
+    pub(crate) skills: Option<Vec<SkillName>>,
+    /// Jobs that may run at once.
+    pub(crate) concurrency: Option<Concurrency>,
 }
 
 /// The name of a skill.
@@ -244,95 +282,3 @@ impl Default for Memory {
         Self { base: 0.2, per_job: 0.01 }
     }
 }
-
-/// The links between hosts.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Network {
-    /// One-way latency of every link that no entry of `links` names.
-    #[serde(default)]
-    pub(crate) latency: Latency,
-    /// Share of the messages that get lost. They are not sent again.
-    #[serde(default)]
-    #[schemars(range(min = 0.0, max = 1.0))]
-    pub(crate) loss: f64,
-    /// Share of the messages that arrive twice.
-    #[serde(default)]
-    #[schemars(range(min = 0.0, max = 1.0))]
-    pub(crate) duplication: f64,
-    /// Links with values of their own. If several entries name a pair of hosts, the last one
-    /// counts.
-    #[serde(default)]
-    #[schemars(length(max = 10_000))]
-    pub(crate) links: Vec<Link>,
-}
-
-impl Default for Network {
-    fn default() -> Self {
-        Self { latency: Latency::default(), loss: 0.0, duplication: 0.0, links: Vec::new() }
-    }
-}
-
-/// A one-way latency.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(untagged)]
-pub(crate) enum Latency {
-    /// The same latency for each message.
-    Constant(DurationText),
-    /// A latency drawn for each message. Messages of one connection keep their order; each call has
-    /// a connection of its own.
-    Drawn(Distribution),
-}
-
-impl Default for Latency {
-    fn default() -> Self {
-        Self::Constant(DurationText::from_millis(1))
-    }
-}
-
-/// Links with values of their own, in both directions unless `one_way` is true.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Link {
-    /// Hosts at one end.
-    pub(crate) from: Hosts,
-    /// Hosts at the other end.
-    pub(crate) to: Hosts,
-    /// Only messages from `from` to `to`.
-    #[serde(default)]
-    pub(crate) one_way: bool,
-    /// One-way latency; that of the network if left out.
-    pub(crate) latency: Option<Latency>,
-    /// Share of the messages that get lost; that of the network if left out.
-    #[schemars(range(min = 0.0, max = 1.0))]
-    pub(crate) loss: Option<f64>,
-    /// Share of the messages that arrive twice; that of the network if left out.
-    #[schemars(range(min = 0.0, max = 1.0))]
-    pub(crate) duplication: Option<f64>,
-}
-
-/// Hosts: agents, "registry" and "client", by name or pattern.
-#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
-#[serde(untagged)]
-pub(crate) enum Hosts {
-    /// One pattern.
-    One(HostPattern),
-    /// Several patterns.
-    Many(#[schemars(length(min = 1, max = 10_000))] Vec<HostPattern>),
-}
-
-impl Hosts {
-    /// The patterns, whether one or many.
-    pub(crate) fn patterns(&self) -> &[HostPattern] {
-        match self {
-            Self::One(pattern) => std::slice::from_ref(pattern),
-            Self::Many(patterns) => patterns,
-        }
-    }
-}
-
-/// A host's name, or a pattern: "agent-1..3" (both included), "agent-*" or "*".
-#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
-#[serde(transparent)]
-#[schemars(extend("pattern" = text::HOST_PATTERN, "examples" = ["agent-1", "agent-1..3", "*"]))]
-pub(crate) struct HostPattern(pub(crate) String);
