@@ -91,7 +91,10 @@ impl Ran {
         }
         assert_eq!(all, windows);
         let seconds = &self.record.timeline;
-        assert_eq!(all.sent, seconds[warm_up_seconds..].iter().map(|second| second.due).sum::<u64>());
+        assert_eq!(
+            all.sent,
+            seconds[warm_up_seconds..].iter().map(|second| second.due).sum::<u64>()
+        );
         // The time line has the warm-up too.
         assert_eq!(self.count("due"), seconds.iter().map(|second| second.due).sum::<u64>());
         assert_eq!(self.count("due"), seconds.iter().map(|second| second.ended.sent).sum::<u64>());
