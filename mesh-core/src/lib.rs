@@ -146,6 +146,7 @@ pub mod roster;
 pub mod routing;
 pub mod seed;
 pub mod skills;
+pub mod subjobs;
 pub mod text;
 pub mod time;
 

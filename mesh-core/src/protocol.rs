@@ -93,11 +93,54 @@ impl Task {
 }
 
 /// What a simulated job does besides using the CPU: first it uses the CPU for its
-/// [demand](Task::demand), then it waits, and then it has other jobs done.
+/// [demand](Task::demand), then it waits, and then it has other jobs done
+/// ([`subjobs`](crate::subjobs)).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct JobPlan {
     /// How long the job waits for something that takes no CPU time: a model, a tool, a database.
     pub wait: Duration,
+    /// The jobs that it then has delegated to other agents.
+    pub calls: Vec<Subjob>,
+    /// How many of them must be answered; `None`: all. The job ends as soon as that many are.
+    pub join: Option<u32>,
+    /// Whether each of them is delegated when the one before it has ended; else all at once.
+    pub in_turn: bool,
+}
+
+/// A job that is a part of another one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Subjob {
+    /// As [`Task::text`].
+    pub text: Arc<str>,
+    /// As [`Task::skill`].
+    pub skill: Option<Name>,
+    /// As [`Task::demand`].
+    pub demand: Option<Duration>,
+    /// As [`Task::plan`].
+    pub plan: Option<Arc<JobPlan>>,
+    /// As [`Task::idempotent`].
+    pub idempotent: bool,
+}
+
+impl Subjob {
+    /// A subjob without any demands.
+    pub fn new(text: impl Into<Arc<str>>) -> Self {
+        Self { text: text.into(), ..Self::default() }
+    }
+}
+
+impl JobPlan {
+    /// How many jobs there are in the tree below the job, itself not included.
+    pub fn tree(&self) -> usize {
+        let below = |subjob: &Subjob| 1 + subjob.plan.as_ref().map_or(0, |plan| plan.tree());
+        self.calls.iter().map(below).sum()
+    }
+
+    /// How deep that tree is: 0 if the job has no subjobs.
+    pub fn depth(&self) -> u32 {
+        let below = |subjob: &Subjob| 1 + subjob.plan.as_ref().map_or(0, |plan| plan.depth());
+        self.calls.iter().map(below).max().unwrap_or(0)
+    }
 }
 
 /// A call of a method that agents don't have, as it was received.

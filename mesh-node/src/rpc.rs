@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mesh_core::agent::{Failure, ObservedEnd};
+use mesh_core::agent::ObservedEnd;
 use mesh_core::codec::Origin;
 use mesh_core::duration::LONGEST;
 use mesh_core::jsonrpc::{Id, Limits, Outcome, ResponseError, parse_response};
@@ -32,14 +32,12 @@ pub enum ExchangeError {
 }
 
 impl ExchangeError {
-    /// What this end means for the job, as the failure that an agent answers with. `whom` names the
-    /// server for people.
-    pub(crate) fn failure(&self, whom: &str, why: String) -> Failure {
-        let retry_after = match self {
+    /// How long the server asks its callers to stay away.
+    pub(crate) const fn retry_after(&self) -> Option<Duration> {
+        match self {
             Self::Status { retry_after, .. } => *retry_after,
             _ => None,
-        };
-        self.seen().fate().failure(whom, why).with_retry_after(retry_after)
+        }
     }
 
     /// What the caller saw of its call. From that follows whether the job may have been begun.
@@ -85,8 +83,7 @@ impl<'a> ServiceAddress<'a> {
     }
 }
 
-/// Posts `body`, which is a call with the id `id`, and reads the answer. A JSON-RPC response to the
-/// call counts whatever the HTTP status is.
+/// Posts `body`, which is a call with the id `id`, and reads the answer as [`read_answer`] does.
 ///
 /// # Errors
 /// If no HTTP answer came, or one without a JSON-RPC response to the call.
@@ -98,6 +95,15 @@ pub async fn exchange<N: Net>(
     limits: &Limits,
 ) -> Result<RpcAnswer, ExchangeError> {
     let answer = client.request(to.address, Method::POST, to.path, body.into(), timeout).await?;
+    read_answer(&answer, id, limits)
+}
+
+/// Reads the answer to the call with the id `id`. A JSON-RPC response to the call counts whatever
+/// the HTTP status is.
+///
+/// # Errors
+/// If there is no JSON-RPC response to the call.
+pub fn read_answer(answer: &Answer, id: &Id, limits: &Limits) -> Result<RpcAnswer, ExchangeError> {
     match parse_response(&answer.body, limits, id) {
         Ok(outcome) => {
             let origin = answer.header(ERROR_HEADER).and_then(Origin::parse);
@@ -105,7 +111,7 @@ pub async fn exchange<N: Net>(
         }
         Err(error) if answer.status.is_success() => Err(error.into()),
         Err(_) => {
-            let (status, retry_after) = (answer.status, retry_after(&answer));
+            let (status, retry_after) = (answer.status, retry_after(answer));
             Err(ExchangeError::Status { status, retry_after })
         }
     }

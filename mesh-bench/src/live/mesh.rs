@@ -245,6 +245,7 @@ fn agent_args(
         ("--registry", registry.to_owned()),
         ("--concurrency", concurrency),
         ("--queue", agent.admission.queue.to_string()),
+        ("--max-depth", agent.admission.max_depth.to_string()),
         ("--timeout", format_duration(scenario.workload.longest_deadline())),
         ("--refresh", format_duration(agent.refresh)),
         ("--sample", format_duration(agent.machine.cpu_window)),

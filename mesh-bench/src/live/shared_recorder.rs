@@ -7,7 +7,7 @@ use mesh_node::Clock;
 use mesh_sim::host::AgentMap;
 use mesh_sim::journal::RequestOutcome;
 use mesh_sim::record::Recorder;
-use mesh_sim::scenario::Scenario;
+use mesh_sim::scenario::{Scenario, WorkloadSpec};
 use mesh_sim::workload::{Arrival, RequestObserver};
 
 /// A handle on the recorder of one run. Copies share the recorder; once it is [taken](Self::take),
@@ -16,6 +16,7 @@ use mesh_sim::workload::{Arrival, RequestObserver};
 pub(super) struct SharedRecorder {
     clock: Clock,
     names: Arc<AgentMap<Name>>,
+    workload: Arc<WorkloadSpec>,
     recorder: Arc<Mutex<Option<Recorder>>>,
 }
 
@@ -23,7 +24,9 @@ impl SharedRecorder {
     /// Shares the recorder of a run whose times are those of `clock`.
     pub(super) fn new(scenario: &Scenario, clock: Clock, recorder: Recorder) -> Self {
         let names = scenario.agents.iter().map(|agent| agent.name.clone()).collect();
-        Self { clock, names: Arc::new(names), recorder: Arc::new(Mutex::new(Some(recorder))) }
+        let workload = Arc::new(scenario.workload.clone());
+        let recorder = Arc::new(Mutex::new(Some(recorder)));
+        Self { clock, names: Arc::new(names), workload, recorder }
     }
 
     /// Lets `act` use the recorder, unless it has been taken.
@@ -49,10 +52,14 @@ impl RequestObserver for SharedRecorder {
     }
 
     fn ended(&self, arrival: &Arrival, outcome: RequestOutcome, reply: Option<&Reply>) {
+        let subjobs = reply.map(|reply| self.workload.subjobs_in(reply)).unwrap_or_default();
         self.record(|recorder| {
             // The clock is read under the lock, so that ends are recorded in the order of their
             // times.
             let now = self.clock.now();
+            for (kind, latency) in subjobs {
+                recorder.subjob(arrival.at, kind, latency);
+            }
             recorder.ended(arrival.at, arrival.kind, now, outcome);
             if let Some(Reply::Delegate(reply)) = reply
                 && let Some(agent) = self.names.find(|name| *name == reply.peer_result.agent)

@@ -73,7 +73,7 @@ pub enum Effect {
     Start {
         /// Names the job.
         job: JobId,
-        /// The job.
+        /// The job. Its timeout is what is left until its deadline.
         task: Task,
     },
     /// Stop a running job; nobody wants its output.

@@ -7,10 +7,11 @@ use super::failure::{CallError, Failure};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ObservedEnd {
     /// The job was never sent: no connection could be opened, or it closed before the request was
-    /// written; or a command could not be started.
+    /// written; or a command could not be started, or a worker ended before it had taken the job.
     NotSent,
     /// The job was sent, and no readable answer came back: the connection was lost, time ran out,
-    /// or the answer is too long, not JSON-RPC or to another call; or a signal killed the command.
+    /// or the answer is too long, not JSON-RPC or to another call; or a signal killed the command;
+    /// or a worker ended in mid-job.
     NoAnswer,
     /// An HTTP response with this status came, without a JSON-RPC response to the call in it.
     Status(u16),
@@ -27,7 +28,7 @@ pub enum ObservedEnd {
 ///
 /// | what the caller saw | fate | why |
 /// |---|---|---|
-/// | no connection, a command that can't be started | never begun | |
+/// | no connection, a command that can't be started, a worker that ended before it took the job | never begun | |
 /// | 429, 503 | never begun | the server takes nothing now |
 /// | 401, 403, 404, 405, 407, 410, 411, 414, 415, 417, 421, 425, 426, 428, 431, 501, 505, 511 | never begun | a server, or a proxy before it, turned the request away before the job began: it serves nothing there, or not to this caller, or not in this form |
 /// | 413 | answered | the job is too large for it, and will be so for others of its kind |
@@ -37,7 +38,7 @@ pub enum ObservedEnd {
 /// | 408 | unknown | it should mean that the request arrived too slowly, but some frameworks answer so when a handler takes too long |
 /// | 500, 502, 504 and every other 5xx | unknown | the job may have failed half way |
 /// | 2xx and all else | unknown | the answer can't be read |
-/// | connection lost, no answer in time, an answer that can't be read, a command killed by a signal | unknown | |
+/// | connection lost, no answer in time, an answer that can't be read, a command killed by a signal, a worker that ended in mid-job | unknown | |
 /// | a JSON-RPC answer with any status, a command that ended by itself | answered | |
 ///
 /// The rows with a status are for HTTP responses without a JSON-RPC response to the call. Where

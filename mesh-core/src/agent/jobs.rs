@@ -22,6 +22,13 @@ pub(super) struct Job {
     pub(super) running: bool,
 }
 
+impl Job {
+    /// The task as an executor gets it at `now`: its timeout is what is left until the deadline.
+    pub(super) fn task_at(&self, now: Timestamp) -> Task {
+        Task { timeout: Some(self.deadline.since(now)), ..self.task.clone() }
+    }
+}
+
 /// What became of a job that asked to be admitted.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Admission {
@@ -145,6 +152,16 @@ mod tests {
         jobs.remove(first);
         assert_eq!(jobs.start_next(&limits(1)).map(|(id, _)| id), Some(second));
         assert_eq!((jobs.in_flight(), jobs.queued()), (1, 0));
+    }
+
+    #[test]
+    fn an_executor_is_told_what_is_left_of_the_time() {
+        let mut jobs = AdmittedJobs::default();
+        let Admission::Running(id) = admit(&mut jobs, 0, 1) else { panic!() };
+        let job = jobs.get(id).expect("it is admitted");
+        let after = |ms| Timestamp::ZERO + Duration::from_millis(ms);
+        assert_eq!(job.task_at(after(400)).timeout, Some(Duration::from_millis(600)));
+        assert_eq!(job.task_at(after(1400)).timeout, Some(Duration::ZERO));
     }
 
     #[test]

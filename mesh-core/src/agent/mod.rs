@@ -274,6 +274,12 @@ impl Agent {
         &self.name
     }
 
+    /// A job that the agent holds, as it was received, and when it must have ended; `None` if it has
+    /// ended.
+    pub fn job(&self, id: JobId) -> Option<(&Task, Timestamp)> {
+        self.jobs.get(id).map(|job| (&job.task, job.deadline))
+    }
+
     /// Whether it was told to shut down.
     pub fn is_stopping(&self) -> bool {
         self.stopping
@@ -359,7 +365,7 @@ impl Agent {
                 Some(id)
             }
             Admission::Running(id) => {
-                let task = self.jobs.get(id).map(|job| job.task.clone());
+                let task = self.jobs.get(id).map(|job| job.task_at(now));
                 self.watch_job(id);
                 if let Some(task) = task {
                     self.start(id, task);
@@ -392,7 +398,7 @@ impl Agent {
                 }
                 continue;
             }
-            let task = job.task.clone();
+            let task = job.task_at(now);
             self.start(id, task);
         }
     }

@@ -12,8 +12,13 @@ const NANOS_PER_MS: f64 = 1e6;
 /// The longest duration that is accepted: 24 hours. A longer one is a mistake of the sender.
 const MAX_MS: f64 = 24.0 * 3_600_000.0;
 
+/// A duration as the number of milliseconds that stands for it on the wire.
+pub fn in_millis(duration: Duration) -> f64 {
+    duration.as_nanos() as f64 / NANOS_PER_MS
+}
+
 pub(super) fn serialize<S: Serializer>(value: &Duration, to: S) -> Result<S::Ok, S::Error> {
-    (value.as_nanos() as f64 / NANOS_PER_MS).serialize(to)
+    in_millis(*value).serialize(to)
 }
 
 pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {

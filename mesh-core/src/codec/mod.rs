@@ -7,6 +7,8 @@
 mod error;
 pub mod limits;
 mod millis;
+pub mod parts;
+mod plan;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -16,11 +18,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 pub use self::error::{Origin, from_error, to_error};
+pub use self::millis::in_millis;
 
+use self::plan::{PlanFields, SubjobParams};
 use crate::jsonrpc::{self, Call, Error, Outcome};
 use crate::load::LoadReport;
 use crate::protocol::{
-    ChosenPeer, DelegateReply, InfoReply, JobPlan, Name, Reply, Request, Task, WorkReply,
+    ChosenPeer, DelegateReply, InfoReply, Name, Reply, Request, Task, WorkReply,
 };
 use crate::skills::{Skills, is_skill};
 
@@ -36,6 +40,12 @@ struct Params {
     demand_ms: Option<Duration>,
     #[serde(default, with = "millis::option", skip_serializing_if = "Option::is_none")]
     wait_ms: Option<Duration>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    calls: Vec<SubjobParams>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    join: Option<u32>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    in_turn: bool,
     #[serde(default, skip_serializing_if = "is_default")]
     idempotent: bool,
     #[serde(default, skip_serializing_if = "is_default")]
@@ -124,13 +134,14 @@ fn task(params: Option<&RawValue>) -> Result<Task, Error> {
     if let Some(skill) = params.skill.as_ref().filter(|skill| !is_skill(skill)) {
         return Err(Error::invalid_params(&format!("{skill:?} is no skill")));
     }
-    let wait = params.wait_ms.filter(|wait| !wait.is_zero());
+    let Params { wait_ms, calls, join, in_turn, .. } = params;
+    let plan = plan::decode(PlanFields { wait_ms, calls, join, in_turn })?;
     Ok(Task {
         text: params.text,
         timeout: params.timeout_ms,
         skill: params.skill,
         demand: params.demand_ms,
-        plan: wait.map(|wait| JobPlan { wait }.into()),
+        plan,
         idempotent: params.idempotent,
         depth: params.depth,
         request: params.request,
@@ -152,12 +163,16 @@ pub fn encode_request(
         Request::Work(task) => ("work", task),
         Request::Delegate(task) => ("delegate", task),
     };
+    let PlanFields { wait_ms, calls, join, in_turn } = plan::encode(task.plan.as_deref());
     let params = Params {
         text: task.text.clone(),
         timeout_ms: task.timeout,
         skill: task.skill.clone(),
         demand_ms: task.demand,
-        wait_ms: task.plan.as_ref().map(|plan| plan.wait),
+        wait_ms,
+        calls,
+        join,
+        in_turn,
         idempotent: task.idempotent,
         depth: task.depth,
         request: task.request,

@@ -4,6 +4,7 @@ use serde_json::json;
 use super::*;
 use crate::agent::{Failure, TriedPeers};
 use crate::jsonrpc::{Id, Limits, parse, parse_response};
+use crate::protocol::{JobPlan, Subjob};
 
 fn decode(body: &str) -> Result<Request, Error> {
     let incoming = parse(body.as_bytes(), &Limits::default());
@@ -176,13 +177,27 @@ fn a_job_that_a_peer_would_refuse_as_too_long_is_not_delegated() {
     call("work", most + 1).expect("it goes no further");
 }
 
+/// A job that waits, and has two others done, one of which has a plan, too.
+fn plan() -> JobPlan {
+    let below = JobPlan { calls: vec![Subjob::new("deep")], in_turn: true, ..JobPlan::default() };
+    let search = Subjob {
+        skill: Some("search".into()),
+        demand: Some(Duration::from_nanos(5)),
+        plan: Some(below.into()),
+        idempotent: true,
+        ..Subjob::new("search")
+    };
+    let calls = vec![search, Subjob::new("y")];
+    JobPlan { wait: Duration::from_nanos(7), calls, join: Some(1), in_turn: false }
+}
+
 fn task_with(timeout: Option<Duration>, demand: Option<Duration>) -> Task {
     Task {
         text: "x".into(),
         timeout,
         skill: Some("model:x".into()),
         demand,
-        plan: Some(JobPlan { wait: Duration::from_nanos(7) }.into()),
+        plan: Some(plan().into()),
         idempotent: true,
         depth: 1,
         request: u64::MAX,

@@ -1,11 +1,12 @@
 //! What a program needs of its process: standard output and error, signals, child processes.
 //!
 //! The programs of this workspace share it. A library user that embeds an agent needs none of it,
-//! except that [`Exec`](crate::work::Exec) runs its commands through [`children`].
+//! except that executors run their commands through [`children`].
 
 #[cfg(feature = "processes")]
 pub mod children;
 pub mod console;
+pub mod log_throttle;
 pub mod signal_mask;
 #[cfg(feature = "processes")]
 pub mod signals;

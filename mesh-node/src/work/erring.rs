@@ -87,13 +87,23 @@ mod tests {
     use mesh_core::seed::Seed;
 
     use super::*;
-    use crate::work::Synthetic;
+    use crate::work::output;
+
+    /// Does each job in this time.
+    struct Sleeper(Duration);
+
+    impl Executor for Sleeper {
+        async fn run(&self, task: Task) -> JobResult {
+            tokio::time::sleep(self.0).await;
+            output(&task.text)
+        }
+    }
 
     #[tokio::test(start_paused = true)]
     async fn the_file_may_change_while_the_agent_runs() {
         let directory = tempfile::tempdir().expect("a directory");
         let file = directory.path().join("errors.json");
-        let jobs = Synthetic { demand: Duration::from_millis(300), burns: false };
+        let jobs = Sleeper(Duration::from_millis(300));
         let erring = Erring::new(jobs, file.clone(), Seed::root(1).rng()).expect("no file is fine");
         let clock = crate::Clock::start();
         erring.run(Task::new("x")).await.expect("done");
@@ -124,7 +134,7 @@ mod tests {
             r#"{ "answer": "busy", "after_job": true }"#,
         ] {
             std::fs::write(file.path(), text).expect("written");
-            let jobs = Synthetic { demand: Duration::ZERO, burns: false };
+            let jobs = Sleeper(Duration::ZERO);
             let erring = Erring::new(jobs, file.path().to_owned(), Seed::root(1).rng());
             assert!(erring.is_err(), "{text}");
         }

@@ -3,22 +3,22 @@
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::future::pending;
-use std::process::{ExitStatus, Stdio};
+use std::process::ExitStatus;
 use std::sync::Arc;
 
-use mesh_core::agent::{Failure, ObservedEnd};
+use mesh_core::agent::ObservedEnd;
 use mesh_core::codec::limits::OUTPUT_LEVELS;
 use mesh_core::jsonrpc::is_deeper;
 use mesh_core::protocol::Task;
 use mesh_core::text;
-use serde_json::json;
 use serde_json::value::RawValue;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::process::{Child, Command};
+use tokio::process::Child;
 
-use super::{Executor, failed};
+use super::Executor;
+use super::job_command::{JobCommand, JobInput, JobProcess, environment};
+use super::report::{FailureReport, JobNumber, JobTrouble};
 use crate::host::JobResult;
-use crate::process::children;
 
 /// How many bytes of standard error are kept: the last ones.
 const STDERR_BYTES: usize = 4096;
@@ -27,41 +27,46 @@ const STDERR_LINES: usize = 5;
 
 /// Runs a command for each job.
 ///
-/// The command reads `{"text", "request", "attempt", "timeout_ms"}` from its standard input, and
-/// the JSON that it writes to its standard output is the result. The command and everything that it
-/// starts are killed when the job ends, in whatever way.
-#[derive(Clone, Debug)]
+/// The command reads `{"text", "skill", "request", "attempt", "timeout_ms", "depth", "agent_url"}`
+/// from its standard input, and the JSON that it writes to its standard output is the result. The
+/// command and everything that it starts are killed when the job ends, in whatever way.
+#[derive(Debug)]
 pub struct Exec {
-    /// The program: a path, or a name that is looked up on `PATH`.
-    pub program: String,
-    /// Its arguments.
-    pub args: Vec<String>,
-    /// The most bytes of output. A job with more has failed, and its command is killed.
-    pub output_bytes: usize,
-    /// How errors name the command to clients. It should contain the agent's name, because clients
-    /// may be many hops away.
-    pub name_for_clients: String,
+    command: JobCommand,
+    output_bytes: usize,
+    report: FailureReport,
+}
+
+impl Exec {
+    /// An executor that runs `command`. A job with more than `output_bytes` of output has failed,
+    /// and its command is killed. Errors call the command `name_for_clients`, which should contain
+    /// the agent's name, because clients may be many hops away.
+    pub fn new(command: JobCommand, output_bytes: usize, name_for_clients: String) -> Self {
+        Self { command, output_bytes, report: FailureReport::new(name_for_clients) }
+    }
 }
 
 impl Executor for Exec {
     async fn run(&self, task: Task) -> JobResult {
-        let mut command = Command::new(&self.program);
-        command
-            .args(&self.args)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        let (mut child, mut group) = children::spawn(&mut command).map_err(|error| {
-            self.failure_for(ObservedEnd::NotSent, format!("start {}: {error}", self.program))
-        })?;
-        let (stdin, stdout, stderr) =
-            (child.stdin.take(), child.stdout.take(), child.stderr.take());
-        let input = input(&task).to_string();
+        let job = JobNumber::from(&task);
+        let output = self.output_for(&task).await;
+        output.map_err(|trouble| self.report.failure(job, trouble))
+    }
+}
+
+impl Exec {
+    /// Runs the command for a task.
+    async fn output_for(&self, task: &Task) -> Result<Arc<RawValue>, JobTrouble> {
+        let program = &self.command.program;
+        let process = self.command.start(&environment(task));
+        let process =
+            process.map_err(|error| JobTrouble::not_sent(format!("start {program}: {error}")))?;
+        let JobProcess { mut child, mut group, mut stdin, stdout, stderr } = process;
+        let input = JobInput::new(task, &self.command).to_json();
         let feed = async {
-            if let Some(mut stdin) = stdin {
-                // An error is ignored: a command may leave its input unread.
-                let _ = stdin.write_all(input.as_bytes()).await;
-            }
+            // An error is ignored: a command may leave its input unread.
+            let _ = stdin.write_all(input.as_bytes()).await;
+            drop(stdin);
             pending::<Infallible>().await
         };
         let ended = async {
@@ -79,10 +84,11 @@ impl Executor for Exec {
             never = feed => match never {},
         };
         if !status.success() {
-            return Err(self.failure_of_exit(status, &stderr_tail));
+            return Err(trouble_of_exit(status, &stderr_tail));
         }
         // From here on the command has succeeded, and another agent's would print the same. So an
         // output that can't be used is the job's failure.
+        let failed = JobTrouble::failed;
         let text = text::read(&output).map_err(|error| failed(format!("its output: {error}")))?;
         if is_deeper(text.as_bytes(), OUTPUT_LEVELS) {
             let reason = format!("its output nests deeper than {OUTPUT_LEVELS} levels");
@@ -91,72 +97,46 @@ impl Executor for Exec {
         let output = RawValue::from_string(text.trim().to_owned());
         output.map(Arc::from).map_err(|error| failed(format!("its output is not JSON: {error}")))
     }
-}
 
-impl Exec {
     /// Waits for the end of the command.
-    async fn wait(&self, child: &mut Child) -> Result<ExitStatus, Failure> {
-        let failed = |error| {
-            self.failure_for(ObservedEnd::NoAnswer, format!("wait for {}: {error}", self.program))
-        };
-        child.wait().await.map_err(failed)
-    }
-
-    /// The failure of a command that did not succeed. One that ended by itself has answered, also
-    /// if its exit status says that it failed. Of one that a signal killed (out of memory, say)
-    /// nobody knows how far it had come.
-    fn failure_of_exit(&self, status: ExitStatus, stderr_tail: &str) -> Failure {
-        let seen =
-            if status.code().is_some() { ObservedEnd::Answer } else { ObservedEnd::NoAnswer };
-        self.failure_for(seen, explain(status, stderr_tail))
-    }
-
-    /// The failure that follows from what was seen of the command.
-    fn failure_for(&self, seen: ObservedEnd, why: String) -> Failure {
-        if seen != ObservedEnd::Answer {
-            tracing::warn!(command = self.program, why, "no answer from a command");
-        }
-        seen.fate().failure(&*self.name_for_clients, why)
+    async fn wait(&self, child: &mut Child) -> Result<ExitStatus, JobTrouble> {
+        let program = &self.command.program;
+        let lost = |error| JobTrouble::no_answer(format!("wait for {program}: {error}"));
+        child.wait().await.map_err(lost)
     }
 
     /// Reads the standard output up to its limit.
-    async fn output(&self, from: Option<impl AsyncRead + Unpin>) -> Result<Vec<u8>, Failure> {
-        let Some(from) = from else { return Ok(Vec::new()) };
+    async fn output(&self, from: impl AsyncRead + Unpin) -> Result<Vec<u8>, JobTrouble> {
         let mut output = Vec::new();
         let mut limited = from.take((self.output_bytes as u64).saturating_add(1));
         let read = limited.read_to_end(&mut output).await;
-        read.map_err(|error| {
-            self.failure_for(ObservedEnd::NoAnswer, format!("read its output: {error}"))
-        })?;
+        read.map_err(|error| JobTrouble::no_answer(format!("read its output: {error}")))?;
         if output.len() > self.output_bytes {
             let limit = self.output_bytes;
-            return Err(failed(format!("its output exceeds {limit} bytes (--output-limit)")));
+            let why = format!("its output exceeds {limit} bytes (--output-limit)");
+            return Err(JobTrouble::failed(why));
         }
         Ok(output)
     }
 }
 
-/// What the command reads.
-fn input(task: &Task) -> serde_json::Value {
-    json!({
-        "text": &*task.text,
-        "request": task.request,
-        "attempt": task.attempt,
-        "timeout_ms": task.timeout.map(|timeout| timeout.as_secs_f64() * 1e3),
-    })
+/// What it means that a command did not succeed. One that ended by itself has answered, also if its
+/// exit status says that it failed. Of one that a signal killed (out of memory, say) nobody knows how
+/// far it had come.
+fn trouble_of_exit(status: ExitStatus, stderr_tail: &str) -> JobTrouble {
+    let seen = if status.code().is_some() { ObservedEnd::Answer } else { ObservedEnd::NoAnswer };
+    JobTrouble { seen, why: explain(status, stderr_tail), retry_after: None }
 }
 
 /// Reads a stream to its end and keeps its last bytes.
-async fn tail(from: Option<impl AsyncRead + Unpin>) -> Result<String, Failure> {
+async fn tail(mut from: impl AsyncRead + Unpin) -> Result<String, JobTrouble> {
     let mut last = VecDeque::with_capacity(STDERR_BYTES);
-    if let Some(mut from) = from {
-        let mut buffer = [0; STDERR_BYTES];
-        while let Ok(length) = from.read(&mut buffer).await
-            && length > 0
-        {
-            last.extend(&buffer[..length]);
-            last.drain(..last.len().saturating_sub(STDERR_BYTES));
-        }
+    let mut buffer = [0; STDERR_BYTES];
+    while let Ok(length) = from.read(&mut buffer).await
+        && length > 0
+    {
+        last.extend(&buffer[..length]);
+        last.drain(..last.len().saturating_sub(STDERR_BYTES));
     }
     Ok(String::from_utf8_lossy(last.make_contiguous()).into_owned())
 }
@@ -172,23 +152,28 @@ fn explain(status: ExitStatus, stderr_tail: &str) -> String {
 mod tests {
     use std::time::Duration;
 
+    use mesh_core::agent::Failure;
     use rustix::process::Pid;
+    use serde_json::json;
 
     use super::*;
 
+    fn exec(program: &str, args: &[&str]) -> Exec {
+        let args = args.iter().map(|arg| (*arg).to_owned()).collect();
+        let agent_url = "http://a:1/rpc".to_owned();
+        let command = JobCommand { program: program.to_owned(), args, agent_url };
+        Exec::new(command, 1000, "the command".to_owned())
+    }
+
     fn shell(script: &str) -> Exec {
-        let args = vec!["-c".to_owned(), script.to_owned()];
-        Exec {
-            program: "sh".to_owned(),
-            args,
-            output_bytes: 1000,
-            name_for_clients: "the command".to_owned(),
-        }
+        exec("sh", &["-c", script])
     }
 
     fn task() -> Task {
         Task {
             timeout: Some(Duration::from_millis(1500)),
+            skill: Some("summarise".into()),
+            depth: 2,
             request: 7,
             attempt: 1,
             ..Task::new("x")
@@ -205,9 +190,17 @@ mod tests {
     #[tokio::test]
     async fn the_task_goes_in_and_any_json_comes_out() {
         let output = shell("cat").run(task()).await.expect("output");
-        let expected = json!({ "text": "x", "request": 7, "attempt": 1, "timeout_ms": 1500.0 });
+        let expected = json!({
+            "text": "x", "skill": "summarise", "request": 7, "attempt": 1, "timeout_ms": 1500.0,
+            "depth": 2, "agent_url": "http://a:1/rpc",
+        });
         let value: serde_json::Value = serde_json::from_str(output.get()).expect("JSON");
         assert_eq!(value, expected);
+        let script = r#"echo "[\"$MESH_AGENT_URL\", $MESH_JOB_TIMEOUT_MS, $MESH_JOB_DEPTH,
+            $MESH_JOB_REQUEST]""#;
+        let output = shell(script).run(task()).await.expect("output");
+        let value: serde_json::Value = serde_json::from_str(output.get()).expect("JSON");
+        assert_eq!(value, json!(["http://a:1/rpc", 1500, 2, 7]));
         let output = shell("echo ' 1.50 '").run(task()).await.expect("output");
         assert_eq!(output.get(), "1.50", "its input may stay unread");
         let output = shell(r"printf '\357\273\2771'").run(task()).await.expect("output");
@@ -247,8 +240,7 @@ mod tests {
         let no_program = directory.path().join("text");
         std::fs::write(&no_program, "no program").expect("a file");
         for program in ["/no/such", &no_program.to_string_lossy(), "/"] {
-            let exec = Exec { program: program.to_owned(), ..shell("") };
-            let result = exec.run(task()).await;
+            let result = exec(program, &[]).run(task()).await;
             assert!(
                 matches!(&result, Err(Failure::Unavailable(end)) if end.why.contains(program)),
                 "{result:?}"
@@ -278,8 +270,8 @@ mod tests {
     async fn a_job_that_is_dropped_is_killed_with_its_children() {
         let directory = tempfile::tempdir().expect("a directory");
         let file = directory.path().join("pid");
-        let exec = shell(&format!("echo $$ > {}; sleep 600 & sleep 600", file.display()));
-        let running = exec.run(task());
+        let endless = shell(&format!("echo $$ > {}; sleep 600 & sleep 600", file.display()));
+        let running = endless.run(task());
         let leader = async {
             loop {
                 let written = std::fs::read_to_string(&file).unwrap_or_default();

@@ -1,10 +1,11 @@
-//! How the jobs of a live agent are done: by code of yours, or in one of three ways that come with
-//! this crate.
+//! How the jobs of a live agent are done: by code of yours, or in one of the ways that come with this
+//! crate.
 //!
 //! | executor | how it does a job |
 //! |---|---|
 //! | `Synthetic` (feature `processes`) | it sleeps, or burns CPU time, for the demand that the job names |
 //! | `Exec` (feature `processes`) | it runs a command per job, with JSON on its standard input and output |
+//! | `StdioWorkers` (feature `processes`) | it hands the job to a process that stays, with a line of JSON per job |
 //! | [`Upstream`] | it calls a JSON-RPC service behind the agent |
 //! | [`Erring`] | as another executor, but some jobs end with an error on purpose ([`JobErrors`]) |
 //!
@@ -15,6 +16,12 @@ mod erring;
 mod errors;
 #[cfg(feature = "processes")]
 mod exec;
+#[cfg(feature = "processes")]
+mod job_command;
+mod report;
+#[cfg(feature = "processes")]
+mod stdio;
+mod subjobs;
 #[cfg(feature = "processes")]
 mod synthetic;
 mod upstream;
@@ -31,8 +38,13 @@ pub use self::errors::{ErrorAnswer, JobErrors};
 #[cfg(feature = "processes")]
 pub use self::exec::Exec;
 #[cfg(feature = "processes")]
+pub use self::job_command::{JobCommand, ProgramError, check_program};
+#[cfg(feature = "processes")]
+pub use self::stdio::{StartError, StdioSettings, StdioWorkers};
+pub use self::subjobs::{SubjobCaller, subjobs_failed};
+#[cfg(feature = "processes")]
 pub use self::synthetic::Synthetic;
-pub use self::upstream::{HttpUrl, Upstream};
+pub use self::upstream::{HttpUrl, Upstream, UpstreamSettings};
 use crate::host::JobResult;
 
 /// Does the jobs of an agent. The agent decides which jobs run, how many at once and until when;
@@ -78,8 +90,10 @@ pub enum Builtin {
     Synthetic(Synthetic),
     /// Sleeps or burns CPU time, and ends some jobs with an error.
     Erring(Box<Erring<Synthetic>>),
-    /// Runs a command.
+    /// Runs a command per job.
     Exec(Exec),
+    /// Hands jobs to processes that stay.
+    Stdio(StdioWorkers),
     /// Calls a service.
     Upstream(Upstream),
 }
@@ -91,6 +105,7 @@ impl Executor for Builtin {
             Self::Synthetic(synthetic) => synthetic.takes_foreign_calls(),
             Self::Erring(erring) => erring.takes_foreign_calls(),
             Self::Exec(exec) => exec.takes_foreign_calls(),
+            Self::Stdio(workers) => workers.takes_foreign_calls(),
             Self::Upstream(upstream) => upstream.takes_foreign_calls(),
         }
     }
@@ -100,6 +115,7 @@ impl Executor for Builtin {
             Self::Synthetic(synthetic) => synthetic.ends_at_once(task),
             Self::Erring(erring) => erring.ends_at_once(task),
             Self::Exec(exec) => exec.ends_at_once(task),
+            Self::Stdio(workers) => workers.ends_at_once(task),
             Self::Upstream(upstream) => upstream.ends_at_once(task),
         }
     }
@@ -110,6 +126,7 @@ impl Executor for Builtin {
             Self::Erring(erring) => Box::pin(erring.run(task)).await,
             // Boxed, because these futures are large and every job would have to make room for one.
             Self::Exec(exec) => Box::pin(exec.run(task)).await,
+            Self::Stdio(workers) => Box::pin(workers.run(task)).await,
             Self::Upstream(upstream) => Box::pin(upstream.run(task)).await,
         }
     }

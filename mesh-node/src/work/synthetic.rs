@@ -4,22 +4,25 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use mesh_core::Timestamp;
 use mesh_core::agent::Failure;
 use mesh_core::protocol::Task;
 use rustix::time::{ClockId, clock_gettime};
 
-use super::{Executor, failed, output};
+use super::{Executor, SubjobCaller, failed, output};
+use crate::TokioNet;
 use crate::host::JobResult;
 
-/// Spends a job's demand by sleeping or on the CPU, then waits if the job's plan says so, and
-/// answers "Processed: " and the job's text.
-#[derive(Clone, Copy, Debug)]
+/// Spends a job's demand by sleeping or on the CPU, then waits and has other jobs done if the job's
+/// plan says so, and answers "Processed: " and the job's text.
 pub struct Synthetic {
     /// The demand of a job that names none.
     pub demand: Duration,
     /// Whether to burn CPU time instead of sleeping. Jobs that share a core then slow each other
     /// down.
     pub burns: bool,
+    /// Has the subjobs of jobs done.
+    pub subjobs: SubjobCaller<TokioNet>,
 }
 
 impl Executor for Synthetic {
@@ -28,6 +31,8 @@ impl Executor for Synthetic {
     }
 
     async fn run(&self, task: Task) -> JobResult {
+        let clock = self.subjobs.clock();
+        let deadline = task.timeout.map_or(Timestamp::MAX, |left| clock.now() + left);
         let demand = task.demand.unwrap_or(self.demand);
         if self.burns {
             burn(demand).await?;
@@ -37,7 +42,8 @@ impl Executor for Synthetic {
         if let Some(plan) = &task.plan {
             tokio::time::sleep(plan.wait).await;
         }
-        output(&format!("Processed: {}", task.text))
+        let own = output(&format!("Processed: {}", task.text))?;
+        self.subjobs.finish(&task, own, deadline).await
     }
 }
 
@@ -75,6 +81,12 @@ fn cpu_time() -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::{Client, ClientLimits};
+
+    fn synthetic(demand: Duration, burns: bool, clock: crate::Clock) -> Synthetic {
+        let client = Client::new(TokioNet, ClientLimits::default());
+        Synthetic { demand, burns, subjobs: SubjobCaller::new(client, clock, "127.0.0.1:1") }
+    }
 
     fn task(demand: Option<Duration>) -> Task {
         Task { demand, ..Task::new("a \"quoted\" text") }
@@ -82,8 +94,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_job_sleeps_for_its_demand_or_the_usual_one() {
-        let synthetic = Synthetic { demand: Duration::from_millis(300), burns: false };
         let clock = crate::Clock::start();
+        let synthetic = synthetic(Duration::from_millis(300), false, clock);
         let output = synthetic.run(task(None)).await.expect("output");
         assert_eq!(output.get(), r#""Processed: a \"quoted\" text""#);
         assert_eq!(clock.now().elapsed().as_millis(), 300);
@@ -95,7 +107,7 @@ mod tests {
     async fn burning_takes_cpu_time_and_stops_when_dropped() {
         let before = process_time();
         let demand = Duration::from_millis(30);
-        let synthetic = Synthetic { demand, burns: true };
+        let synthetic = synthetic(demand, true, crate::Clock::start());
         synthetic.run(task(None)).await.expect("output");
         assert!(process_time() - before >= demand);
         // If the thread did not stop, the end of the runtime would wait for it, and this test too.

@@ -3,19 +3,23 @@
 
 use std::error::Error as _;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use mesh_core::agent::Failure;
-use mesh_core::codec::{self, limits};
+use mesh_core::codec::{self, in_millis, limits};
 use mesh_core::jsonrpc::{self, BodyError, Id, ResponseError};
 use mesh_core::protocol::{Request, Task};
 use mesh_core::registry;
+use serde_json::value::RawValue;
 
-use super::{Executor, failed};
+use super::Executor;
+use super::report::{FailureReport, JobNumber, JobTrouble};
 use crate::TokioNet;
 use crate::host::JobResult;
-use crate::http::{Client, ClientLimits, HttpError};
-use crate::rpc::{ExchangeError, ServiceAddress, exchange};
+use crate::http::header::{HeaderName, HeaderValue};
+use crate::http::{Client, ClientLimits, HeaderMap, HttpError};
+use crate::rpc::{ExchangeError, RpcAnswer, read_answer};
 
 /// Longer than any job. The agent's own deadline ends a call before that.
 const NO_TIMEOUT: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -23,6 +27,13 @@ const NO_TIMEOUT: Duration = Duration::from_secs(7 * 24 * 3600);
 /// How many bytes a response may have besides its result, for its other members. Errors and error
 /// pages may be this long too, however short the limit on results is.
 const ENVELOPE_BYTES: usize = limits::ENVELOPE_BYTES;
+/// Header fields that tell the service how to delegate parts of a job. They are no params, because
+/// params may be an array, and because strict services refuse names that they don't know.
+const AGENT_URL: HeaderName = HeaderName::from_static("mesh-agent-url");
+const TIMEOUT_MS: HeaderName = HeaderName::from_static("mesh-timeout-ms");
+const DEPTH: HeaderName = HeaderName::from_static("mesh-depth");
+const REQUEST: HeaderName = HeaderName::from_static("mesh-request");
+
 /// How many levels of a response are around its result.
 const ENVELOPE_LEVELS: usize = 1;
 
@@ -59,27 +70,38 @@ impl FromStr for HttpUrl {
 /// Passes jobs on to a JSON-RPC 2.0 service.
 ///
 /// A job of `work` becomes a call of `work`; a call of a foreign method is passed on as it came.
-/// Whatever the service answers is the job's answer, also an error, whatever its code.
+/// Whatever the service answers is the job's answer, also an error, whatever its code. Header fields
+/// of each request tell the service how to delegate parts of the job.
 pub struct Upstream {
     url: HttpUrl,
-    /// How errors name the service to clients. It should contain the agent's name, because clients
-    /// may be many hops away.
-    name_for_clients: String,
+    /// Where the service reaches its agent.
+    agent_url: HeaderValue,
     client: Client<TokioNet>,
     output_bytes: usize,
     limits: jsonrpc::Limits,
+    report: FailureReport,
+}
+
+/// What an [`Upstream`] is made of.
+#[derive(Clone, Debug)]
+pub struct UpstreamSettings {
+    /// Where the service takes calls.
+    pub url: HttpUrl,
+    /// Where the service reaches its agent, to delegate parts of a job: `http://HOST:PORT/rpc`.
+    pub agent_url: String,
+    /// How errors name the service to clients. It should contain the agent's name, because clients
+    /// may be many hops away.
+    pub name_for_clients: String,
+    /// The most bytes of a result. A job with more has failed.
+    pub output_bytes: usize,
+    /// How long a connection that nobody uses is kept; if zero, none is kept.
+    pub idle: Duration,
 }
 
 impl Upstream {
-    /// An executor that has not opened a connection yet. Errors name the service as
-    /// `name_for_clients`. A result may have `output_bytes`. A connection that nobody uses is kept
-    /// for `idle`; if that is zero, none is kept.
-    pub fn new(
-        url: HttpUrl,
-        name_for_clients: String,
-        output_bytes: usize,
-        idle: Duration,
-    ) -> Self {
+    /// An executor that has not opened a connection yet.
+    pub fn new(settings: UpstreamSettings) -> Self {
+        let UpstreamSettings { url, agent_url, name_for_clients, output_bytes, idle } = settings;
         let usual = ClientLimits::default();
         let limits = jsonrpc::Limits {
             max_bytes: output_bytes + ENVELOPE_BYTES,
@@ -92,7 +114,10 @@ impl Upstream {
             idle_per_destination: if idle.is_zero() { 0 } else { usual.idle_per_destination },
             ..usual
         };
-        Self { url, name_for_clients, client: Client::new(TokioNet, http), output_bytes, limits }
+        // The address of an agent can always be written as a header field.
+        let agent_url = HeaderValue::try_from(agent_url).unwrap_or(HeaderValue::from_static(""));
+        let (client, report) = (Client::new(TokioNet, http), FailureReport::new(name_for_clients));
+        Self { url, agent_url, client, output_bytes, limits, report }
     }
 }
 
@@ -102,28 +127,54 @@ impl Executor for Upstream {
     }
 
     async fn run(&self, task: Task) -> JobResult {
-        let id = Id::from(1);
-        let body = match &task.foreign {
-            Some(call) => jsonrpc::request(&call.method, &call.params, &id),
-            None => codec::encode_request(&Request::Work(task), &id),
-        };
-        let body = body.map_err(|error| failed(error.to_string()))?;
-        let to = ServiceAddress { address: &self.url.address, path: &self.url.path };
-        let answered = exchange(&self.client, to, (&id, body), NO_TIMEOUT, &self.limits).await;
-        match answered.map_err(|error| self.without_answer(&error))?.outcome {
-            Ok(result) if result.get().len() > self.output_bytes => Err(self.result_too_long()),
-            Ok(result) => Ok(result.into()),
-            Err(error) => Err(Failure::Other(error)),
-        }
+        let job = JobNumber::from(&task);
+        let answer = self.answer_to(task).await;
+        let answer = answer.map_err(|trouble| self.report.failure(job, trouble))?;
+        answer.outcome.map(Arc::<RawValue>::from).map_err(|error| {
+            let why = format!("error {}: {}", error.code, error.message);
+            let failure = Failure::Other(error);
+            self.report.log(job, &failure, &why);
+            failure
+        })
     }
 }
 
 impl Upstream {
-    /// The failure of a job whose call has no JSON-RPC answer.
-    fn without_answer(&self, error: &ExchangeError) -> Failure {
+    /// Calls the service.
+    async fn answer_to(&self, task: Task) -> Result<RpcAnswer, JobTrouble> {
+        let id = Id::from(1);
+        let headers = self.headers(&task);
+        let body = match &task.foreign {
+            Some(call) => jsonrpc::request(&call.method, &call.params, &id),
+            None => codec::encode_request(&Request::Work(task), &id),
+        };
+        let body = body.map_err(|error| JobTrouble::failed(error.to_string()))?;
         let HttpUrl { address, path } = &self.url;
-        let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
-        tracing::warn!(upstream = %format_args!("http://{address}{path}"), "failed to {error}{cause}");
+        let answer = self.client.post_with(address, path, headers, body.into(), NO_TIMEOUT).await;
+        let answer = answer.map_err(ExchangeError::from);
+        let answer = answer.and_then(|answer| read_answer(&answer, &id, &self.limits));
+        let answer = answer.map_err(|error| self.without_answer(&error))?;
+        match &answer.outcome {
+            Ok(result) if result.get().len() > self.output_bytes => Err(self.result_too_long()),
+            _ => Ok(answer),
+        }
+    }
+
+    /// What the service needs to know to delegate parts of a job.
+    fn headers(&self, task: &Task) -> HeaderMap {
+        let mut headers = HeaderMap::with_capacity(4);
+        headers.insert(AGENT_URL, self.agent_url.clone());
+        headers.insert(DEPTH, task.depth.into());
+        headers.insert(REQUEST, task.request.into());
+        let timeout = task.timeout.map(|timeout| in_millis(timeout).to_string());
+        if let Some(timeout) = timeout.and_then(|timeout| HeaderValue::try_from(timeout).ok()) {
+            headers.insert(TIMEOUT_MS, timeout);
+        }
+        headers
+    }
+
+    /// The trouble of a job whose call has no JSON-RPC answer.
+    fn without_answer(&self, error: &ExchangeError) -> JobTrouble {
         match error {
             ExchangeError::Http(HttpError::TooLarge { .. })
             | ExchangeError::Malformed(ResponseError::Body(BodyError::TooLong { .. })) => {
@@ -131,19 +182,22 @@ impl Upstream {
             }
             ExchangeError::Malformed(ResponseError::Body(BodyError::TooDeep { .. })) => {
                 let levels = limits::UPSTREAM_LEVELS;
-                failed(format!(
+                JobTrouble::failed(format!(
                     "its result nests deeper than {levels} levels, the most there may be"
                 ))
             }
             _ => {
-                let why = format!("{}: failed to {error}{cause}", self.name_for_clients);
-                error.failure(&self.name_for_clients, why)
+                let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
+                let whom = self.report.whom();
+                let why = format!("{whom}: failed to {error}{cause}");
+                JobTrouble { seen: error.seen(), why, retry_after: error.retry_after() }
             }
         }
     }
 
-    fn result_too_long(&self) -> Failure {
-        failed(format!("its result exceeds {} bytes (--output-limit)", self.output_bytes))
+    fn result_too_long(&self) -> JobTrouble {
+        let limit = self.output_bytes;
+        JobTrouble::failed(format!("its result exceeds {limit} bytes (--output-limit)"))
     }
 }
 

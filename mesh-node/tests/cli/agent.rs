@@ -92,7 +92,7 @@ fn concurrency_and_queue_are_limits() {
 
 #[test]
 fn options_that_make_no_sense_are_refused_with_a_reason() {
-    let cases: [(&[&str], &str); 10] = [
+    let cases: [(&[&str], &str); 14] = [
         (&["--name", "a b"], "expected 1 to 64 of A-Z a-z 0-9 . _ -"),
         (&["--listen", "0.0.0.0:0"], "name an address that they can reach with --advertise HOST"),
         (&["--listen", ":8600"], "all addresses of this machine are 0.0.0.0:8600"),
@@ -104,6 +104,13 @@ fn options_that_make_no_sense_are_refused_with_a_reason() {
         (&["--upstream", "https://x"], "https is not spoken"),
         (&["--work", "exec"], "--work exec needs a command after --"),
         (&["--burn", "--", "cat"], "--burn has no effect with --work exec"),
+        (&["--work", "stdio"], "--work stdio needs a command after --"),
+        (&["--workers", "2", "--", "cat"], "--workers has no effect with --work exec"),
+        (&["--work", "stdio", "--workers", "0", "--", "cat"], "0 is not in 1..=1024"),
+        (
+            &["--work", "stdio", "--concurrency", "unlimited", "--", "cat"],
+            "--concurrency unlimited needs a number of --workers",
+        ),
         (&["--policy", "random", "--signal", "probes"], "the policy random has no option --signal"),
         (&["--signal", "own"], "signal can't be own: expected one of probes, reports"),
     ];

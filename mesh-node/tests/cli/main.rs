@@ -21,3 +21,4 @@ mod rpc_server;
 mod shutdown;
 mod soak;
 mod work;
+mod workers;

@@ -42,7 +42,7 @@ impl Endless {
 }
 
 /// Whether a process is there and is more than a zombie.
-fn is_alive(id: &u32) -> bool {
+pub(crate) fn is_alive(id: &u32) -> bool {
     let stat = fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
     stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
 }

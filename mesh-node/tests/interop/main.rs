@@ -1,5 +1,6 @@
 //! The mesh with programs of other people: a registry and agents in Python after the demo's README,
-//! and JSON-RPC clients in Python, JavaScript and Rust that know nothing of the mesh.
+//! workers in Python, and JSON-RPC clients in Python, JavaScript and Rust that know nothing of the
+//! mesh.
 //!
 //! If a runtime is missing, its tests say so loudly and pass; with `MESH_REQUIRE_INTEROP=1` they
 //! fail.
@@ -12,3 +13,4 @@ mod demo;
 #[expect(dead_code, reason = "shared with the tests of the command line")]
 mod process;
 mod runtimes;
+mod workers;

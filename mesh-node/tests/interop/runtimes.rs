@@ -19,6 +19,14 @@ pub(crate) fn python() -> Option<Command> {
     Some(Command::new(python))
 }
 
+/// A Python without any packages: the name of the program.
+pub(crate) fn plain_python() -> Option<&'static str> {
+    const PROGRAM: &str = "python3";
+    static PYTHON: OnceLock<Runtime> = OnceLock::new();
+    let find = || run(Command::new(PROGRAM).arg("--version")).map(|()| PROGRAM.into());
+    available("Python", PYTHON.get_or_init(find))?.to_str()
+}
+
 /// A Node that finds the packages of `package.json`.
 pub(crate) fn node() -> Option<Command> {
     static NODE: OnceLock<Runtime> = OnceLock::new();

@@ -165,6 +165,7 @@ impl FactObserver for CoverageObserver {
             Fact::RegistryHeardTwice { .. } => self.coverage.add(HEARD_TWICE),
             Fact::PresenceChanged(_)
             | Fact::RequestDue { .. }
+            | Fact::SubjobReported { .. }
             | Fact::LoadSampled { .. }
             | Fact::PeersKnown(_)
             | Fact::MachineBusy { .. }

@@ -52,6 +52,15 @@ pub enum Fact {
         /// How it ended.
         outcome: RequestOutcome,
     },
+    /// The answer to a request tells of a job that was a part of its job.
+    SubjobReported {
+        /// When the request was due.
+        due: Timestamp,
+        /// The kind of that job.
+        kind: u16,
+        /// From its delegation to its answer.
+        latency: Duration,
+    },
     /// The host stopped, or only the process on it; its connections and everything that it had in
     /// memory are lost.
     HostCrashed(CrashMode),
@@ -99,9 +108,15 @@ impl Fact {
     }
 
     /// Whether the event log has an event for it. It has none for samples: there are many of them,
-    /// and the time line has what matters of them.
+    /// and the time line has what matters of them. Subjobs have events of their own at the agents.
     pub const fn is_logged(&self) -> bool {
-        !matches!(self, Self::LoadSampled { .. } | Self::PeersKnown(_) | Self::MachineBusy { .. })
+        !matches!(
+            self,
+            Self::LoadSampled { .. }
+                | Self::PeersKnown(_)
+                | Self::MachineBusy { .. }
+                | Self::SubjobReported { .. }
+        )
     }
 
     /// Whether the host itself reports it, which only a host that is up can do.
@@ -114,6 +129,7 @@ impl Fact {
             | Self::RegistryWasDeaf(_) => true,
             Self::RequestDue { .. }
             | Self::RequestEnded { .. }
+            | Self::SubjobReported { .. }
             | Self::HostCrashed(_)
             | Self::HostRestarted
             | Self::PresenceChanged(_)

@@ -73,7 +73,10 @@ pub(super) fn describe(fact: &Fact, names: &HostMap<Name>, scribe: impl Scribe) 
             scribe.event("heard_nobody", [("for_ns", U64(nanos(*length)))]);
         }
         // Not logged, as `Fact::is_logged` says.
-        Fact::LoadSampled { .. } | Fact::PeersKnown(_) | Fact::MachineBusy { .. } => {}
+        Fact::LoadSampled { .. }
+        | Fact::SubjobReported { .. }
+        | Fact::PeersKnown(_)
+        | Fact::MachineBusy { .. } => {}
     }
 }
 

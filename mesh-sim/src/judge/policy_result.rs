@@ -81,6 +81,7 @@ impl<'a> PolicyResult<'a> {
         for (sum, job) in self.by_job.iter_mut().zip(&run.by_job) {
             sum.requests.merge(&job.requests);
             sum.latency.merge(&job.latency);
+            sum.as_part.merge(&job.as_part);
         }
         for (sum, jobs) in self.work_per_agent.iter_mut().zip(&run.work_per_agent) {
             *sum += jobs;

@@ -268,7 +268,7 @@ impl Minimizer<'_> {
         self.list(&["workload", "jobs"], "kind of jobs");
         let kinds = self.best.draft.get(&["workload", "jobs"]).and_then(Value::as_array);
         for index in 0..kinds.map_or(0, Vec::len) {
-            for field in ["wait", "skill"] {
+            for field in ["calls", "join", "in_turn", "wait", "skill"] {
                 self.without_item_field(&["workload", "jobs"], index, field);
             }
         }

@@ -143,6 +143,7 @@ impl FactObserver for Oracles {
                 Fact::HostCrashed(_)
                 | Fact::HostRestarted
                 | Fact::MachineBusy { .. }
+                | Fact::SubjobReported { .. }
                 | Fact::RegistryHeardTwice { .. }
                 | Fact::RegistryWasDeaf(_),
                 _,

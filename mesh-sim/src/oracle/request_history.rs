@@ -1,5 +1,8 @@
 //! Which steps each request of a run has gone through, in little memory for any number of requests.
 
+use mesh_core::hash::FastMap;
+use mesh_core::subjobs::is_subjob;
+
 /// How many requests a page has.
 const PAGE: usize = 4096;
 
@@ -24,6 +27,8 @@ const COMPLETE: u8 = 31;
 #[derive(Debug, Default)]
 pub(super) struct History {
     pages: Vec<HistoryPage>,
+    /// The steps of each subjob, whose numbers are spread.
+    subjobs: FastMap<u64, u8>,
 }
 
 #[derive(Debug)]
@@ -44,6 +49,12 @@ struct OpenPage {
 impl History {
     /// Notes a step of a request. Returns false if it was noted before.
     pub(super) fn note(&mut self, request: u64, step: RequestStep) -> bool {
+        if is_subjob(request) {
+            let steps = self.subjobs.entry(request).or_default();
+            let is_new = *steps & step as u8 == 0;
+            *steps |= step as u8;
+            return is_new;
+        }
         let (number, place) = (request as usize / PAGE, request as usize % PAGE);
         while self.pages.len() <= number {
             self.pages
@@ -64,6 +75,9 @@ impl History {
 
     /// Whether this step of a request has been noted.
     pub(super) fn has(&self, request: u64, step: RequestStep) -> bool {
+        if is_subjob(request) {
+            return self.subjobs.get(&request).is_some_and(|steps| steps & step as u8 != 0);
+        }
         match self.pages.get(request as usize / PAGE) {
             None => false,
             Some(HistoryPage::Complete) => true,

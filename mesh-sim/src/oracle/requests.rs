@@ -9,6 +9,7 @@ use std::time::Duration;
 use mesh_core::Timestamp;
 use mesh_core::agent::{Ending, FailureKind, Note};
 use mesh_core::hash::FastMap;
+use mesh_core::subjobs::is_subjob;
 
 use super::FoundViolations;
 use super::request_history::{History, RequestStep};
@@ -40,6 +41,8 @@ pub(super) struct RequestOracle {
     resolution: Duration,
     /// The requests that may be done twice, if only some kinds of jobs may.
     idempotent: BTreeSet<u64>,
+    /// Whether jobs have others done.
+    has_subjobs: bool,
     /// Whether agents give up an attempt before its deadline although nothing is wrong.
     impatient: bool,
     /// Whether there are agents that end jobs with errors on purpose, without any fault.
@@ -88,6 +91,7 @@ impl RequestOracle {
             connect_timeout: scenario.delegation.connect_timeout,
             resolution,
             idempotent: BTreeSet::new(),
+            has_subjobs: scenario.workload.has_subjobs(),
             impatient: scenario.delegation.attempt_timeout.is_some(),
             some_err: scenario.agents.iter().any(|agent| agent.errors.is_some()),
             last_due: Timestamp::from(scenario.duration),
@@ -192,7 +196,8 @@ impl RequestOracle {
                     || !self.leaving.is_empty()
                     || self.may_err(now)
             }
-            FailureKind::JobFailed => self.may_err(now),
+            // A job fails if one that it needs does, or on purpose.
+            FailureKind::JobFailed => self.has_subjobs || self.may_err(now),
             FailureKind::ShuttingDown => self.leaving.contains(&entry),
             // A request with this failure counts as timed out, not as refused.
             FailureKind::DeadlineExceeded
@@ -290,6 +295,11 @@ impl RequestOracle {
 
     /// Whether the request says that its job may be done twice.
     fn may_be_done_twice(&self, request: u64) -> bool {
+        // The number of a subjob says nothing about its kind. Some of them may be done twice if any
+        // kind may.
+        if is_subjob(request) {
+            return self.kinds.iter().any(|(_, idempotent)| *idempotent);
+        }
         match self.kinds[..] {
             [(_, idempotent)] => idempotent,
             _ => self.idempotent.contains(&request),

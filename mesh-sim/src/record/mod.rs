@@ -107,6 +107,9 @@ pub struct JobCounts {
     pub requests: OutcomeCounts,
     /// Their latencies.
     pub latency: LatencyHistogram,
+    /// The latencies of jobs of this kind that were parts of other jobs, from their delegation to
+    /// their answer. Only those that an answered request tells of.
+    pub as_part: LatencyHistogram,
 }
 
 /// Numbers of requests by outcome. `sent` is the sum of the others.

@@ -150,6 +150,14 @@ impl Recorder {
         }
     }
 
+    /// Counts a job of this kind that was a part of the job of an answered request, which was due at
+    /// `intended`.
+    pub fn subjob(&mut self, intended: Timestamp, kind: u16, latency: Duration) {
+        if intended >= self.warm_up {
+            self.record.by_job[usize::from(kind)].as_part.record(nanos(latency));
+        }
+    }
+
     /// Counts a job that an agent finished at this time.
     pub fn worked(&mut self, at: Timestamp, agent: AgentId) {
         if at >= self.warm_up {
@@ -208,6 +216,7 @@ impl FactObserver for Recorder {
         match *fact {
             Fact::RequestDue { .. } => self.due(*at),
             Fact::RequestEnded { kind, due, outcome, .. } => self.ended(due, kind, *at, outcome),
+            Fact::SubjobReported { due, kind, latency } => self.subjob(due, kind, latency),
             Fact::AgentNoted(Note::JobEnded { outcome: Ending::Done, .. }) => {
                 host.agent().into_iter().for_each(|agent| self.worked(*at, agent));
             }

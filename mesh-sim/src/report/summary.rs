@@ -133,6 +133,19 @@ pub struct JobEntry {
     pub requests: RequestsEntry,
     /// As that of the run. Null if there were no requests.
     pub latency_ms: Option<Latencies<f64>>,
+    /// Jobs of this kind that were parts of other jobs; left out if there were none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub as_part: Option<PartsEntry>,
+}
+
+/// Jobs of one kind that were parts of the jobs of answered requests.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PartsEntry {
+    /// How many there were.
+    pub answered: u64,
+    /// Milliseconds from their delegation to their answer.
+    pub latency_ms: Option<Latencies<f64>>,
 }
 
 /// A violation of an oracle.
@@ -336,8 +349,14 @@ impl RunSummary {
 
 impl JobEntry {
     fn of(counts: &JobCounts) -> Self {
-        let JobCounts { requests, latency } = counts;
+        let JobCounts { requests, latency, as_part } = counts;
+        let answered = as_part.count();
+        let parts = OutcomeCounts { sent: answered, answered, ..OutcomeCounts::default() };
         Self {
+            as_part: (answered > 0).then(|| PartsEntry {
+                answered,
+                latency_ms: MeasuredFigures::new(&parts, as_part).latency_ms(),
+            }),
             requests: RequestsEntry::of(requests),
             latency_ms: MeasuredFigures::new(requests, latency).latency_ms(),
         }

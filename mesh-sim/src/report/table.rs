@@ -6,7 +6,7 @@ use crate::experiment::{RanBy, Report};
 use crate::figures::{Figure, Shown};
 use crate::format::{self, shell_word};
 use crate::judge::{MeasuredFigures, PolicyResult, PolicyVerdict};
-use crate::record::{FaultWindow, NO_FAULT};
+use crate::record::{FaultWindow, NO_FAULT, OutcomeCounts};
 
 /// The columns of a terminal. Only a line that is a single path or label may be longer.
 const WIDTH: usize = 80;
@@ -123,7 +123,8 @@ pub(crate) fn layout(rows: &[Vec<String>]) -> String {
     out
 }
 
-/// "By kind of job": the figures of each kind, under each policy; empty if there is only one kind.
+/// "By kind of job": the figures of each kind, under each policy; empty if there is only one kind. A
+/// hyphen marks jobs that were parts of others.
 fn by_job(report: &Report, policies: &[PolicyResult<'_>]) -> String {
     let jobs = &report.scenario.workload.jobs;
     if jobs.len() < 2 {
@@ -138,6 +139,17 @@ fn by_job(report: &Report, policies: &[PolicyResult<'_>]) -> String {
             let measured = MeasuredFigures::new(&counts.requests, &counts.latency);
             let mut row =
                 vec![format::ellipsis(name, MAX_JOB), format::count(counts.requests.sent)];
+            row.extend(figures.iter().map(|figure| figure_text::text(figure, &measured, 3)));
+            row.push(format::ellipsis(result.policy, MAX_JOB));
+            rows.push(row);
+        }
+        for result in policies.iter().filter(|result| result.by_job[job].as_part.count() > 0) {
+            let latency = &result.by_job[job].as_part;
+            let answered = latency.count();
+            let parts = OutcomeCounts { sent: answered, answered, ..OutcomeCounts::default() };
+            let measured = MeasuredFigures::new(&parts, latency);
+            let name = format::ellipsis(&format!("- {name}"), MAX_JOB);
+            let mut row = vec![name, format::count(answered)];
             row.extend(figures.iter().map(|figure| figure_text::text(figure, &measured, 3)));
             row.push(format::ellipsis(result.policy, MAX_JOB));
             rows.push(row);

@@ -26,7 +26,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mesh_core::agent::config::{AdmissionConfig, DelegationConfig, MembershipConfig};
-use mesh_core::protocol::Name;
+use mesh_core::codec::parts::parts;
+use mesh_core::protocol::{Name, Reply};
 use mesh_core::registry::LeaseConfig;
 use mesh_core::routing::PolicyFactory;
 use mesh_core::skills::Skills;
@@ -203,6 +204,23 @@ impl WorkloadSpec {
         &self.jobs[usize::from(kind)]
     }
 
+    /// Whether jobs have others done.
+    pub fn has_subjobs(&self) -> bool {
+        self.jobs.iter().any(|job| !job.calls.is_empty())
+    }
+
+    /// The subjobs that an answer to a request tells of: the kind and the latency of each, as the
+    /// job saw it that it is a part of.
+    pub fn subjobs_in(&self, reply: &Reply) -> Vec<(u16, Duration)> {
+        let Reply::Delegate(reply) = reply else { return Vec::new() };
+        if !self.has_subjobs() {
+            return Vec::new();
+        }
+        let kind = |name: &str| self.jobs.iter().position(|job| *job.name == *name);
+        let parts = parts(&reply.peer_result.result).into_iter();
+        parts.filter_map(|(name, latency)| Some((kind(&name)? as u16, latency))).collect()
+    }
+
     /// The longest deadline of a request.
     pub fn longest_deadline(&self) -> Duration {
         self.jobs.iter().map(|job| job.deadline).max().unwrap_or_default()
@@ -223,6 +241,13 @@ pub struct JobKind {
     pub wait: Option<Distribution>,
     /// The skill that a job demands; `None`: any agent may do it.
     pub skill: Option<Name>,
+    /// The jobs that a job has delegated after it has waited: positions in
+    /// [`WorkloadSpec::jobs`].
+    pub calls: Vec<u16>,
+    /// How many of them must be answered; `None`: all.
+    pub join: Option<u32>,
+    /// Whether each is delegated when the one before it has ended; else all at once.
+    pub in_turn: bool,
     /// The client gives up this long after a request was due.
     pub deadline: Duration,
     /// Whether requests say that their jobs may safely be done twice.
@@ -239,6 +264,9 @@ impl JobKind {
             demand,
             wait: None,
             skill: None,
+            calls: Vec::new(),
+            join: None,
+            in_turn: false,
             deadline: Duration::from_secs(5),
             idempotent: false,
         }

@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mesh_core::Timestamp;
-use mesh_core::protocol::{JobPlan, Task};
+use mesh_core::protocol::{JobPlan, Subjob, Task};
 use mesh_core::seed::{Rng, Seed};
 
 use crate::host::AgentId;
@@ -126,6 +126,7 @@ struct JobDraws {
     kind_rng: Rng,
     service_rng: Rng,
     wait_rng: Rng,
+    calls_rng: Rng,
 }
 
 impl JobDraws {
@@ -144,6 +145,7 @@ impl JobDraws {
             kind_rng: seed.child("kind").rng(),
             service_rng: seed.child("service").rng(),
             wait_rng: seed.child("wait").rng(),
+            calls_rng: seed.child("calls").rng(),
         }
     }
 
@@ -157,11 +159,42 @@ impl JobDraws {
             EntryChoice::Fixed(agent) => agent,
         };
         let kind = self.kind();
-        let job = &self.jobs[kind];
+        let jobs = Arc::clone(&self.jobs);
+        let job = &jobs[kind];
         let demand = job.demand.sample(&mut self.service_rng);
         let wait = job.wait.as_ref().map(|wait| wait.sample(&mut self.wait_rng));
-        let plan = wait.map(|wait| JobPlan { wait }.into());
+        let plan = self.plan(&jobs, job, wait);
         Arrival { index, at, entry, kind: kind as u16, demand, plan }
+    }
+
+    /// Draws a job of this kind that is a part of another one, and the jobs that it calls itself.
+    fn subjob(&mut self, jobs: &[JobKind], kind: u16) -> Subjob {
+        let job = &jobs[usize::from(kind)];
+        let demand = job.demand.sample(&mut self.calls_rng);
+        let wait = job.wait.as_ref().map(|wait| wait.sample(&mut self.calls_rng));
+        let plan = self.plan(jobs, job, wait);
+        Subjob {
+            // Reports find its kind by it.
+            text: job.name.clone(),
+            skill: job.skill.clone(),
+            demand: Some(demand),
+            plan,
+            idempotent: job.idempotent,
+        }
+    }
+
+    /// The plan of a job of this kind that waits so long; `None` if it does nothing but compute.
+    fn plan(
+        &mut self,
+        jobs: &[JobKind],
+        job: &JobKind,
+        wait: Option<Duration>,
+    ) -> Option<Arc<JobPlan>> {
+        let JobKind { join, in_turn, .. } = *job;
+        (wait.is_some() || !job.calls.is_empty()).then(|| {
+            let calls = job.calls.iter().map(|kind| self.subjob(jobs, *kind)).collect();
+            JobPlan { wait: wait.unwrap_or_default(), calls, join, in_turn }.into()
+        })
     }
 
     /// Draws a kind of jobs.

@@ -85,3 +85,81 @@ fn a_kind_has_a_deadline_of_its_own() {
         assert_eq!((hasty.requests.answered, hasty.latency.quantile_ns(1.0)), (0, 200_000_000));
     }
 }
+
+/// Agents with room for whatever comes, and a workload of two requests per second of the kind
+/// "root".
+fn tree(root: &str, others: &str) -> String {
+    let agents = "[[agents]]\nname = \"agent\"\ncount = 5\nconcurrency = \"unlimited\"\n\
+                  cpu_window = \"100ms\"";
+    let kind = "[[workload.jobs]]\nname = \"root\"\n";
+    scenario(agents, &format!("{kind}{root}\n{others}")).replace("rate = 40", "rate = 2")
+}
+
+/// A kind of jobs that are only parts of others, and wait this many milliseconds.
+fn part(name: &str, wait: u64, more: &str) -> String {
+    format!(
+        "[[workload.jobs]]\nname = \"{name}\"\nshare = 0\n\
+         wait = {{ kind = \"constant\", value = \"{wait}ms\" }}\n{more}\n"
+    )
+}
+
+/// The latencies of all requests, in milliseconds: the least and the greatest.
+fn span(ran: &Ran) -> (u64, u64) {
+    assert_eq!(ran.record.requests.failed(), 0, "{:?}", ran.record.failures);
+    let latency = &ran.record.latency;
+    (latency.min_ns() / 1_000_000, latency.quantile_ns(1.0) / 1_000_000)
+}
+
+#[test]
+fn a_job_has_others_done_at_once_or_in_turn_and_waits_for_as_many_as_it_needs() {
+    let parts = part("slow", 300, "") + &part("quick", 100, "");
+    let calls = "calls = [{ job = \"quick\", count = 2 }, { job = \"slow\" }]";
+    let wait = "wait = { kind = \"constant\", value = \"50ms\" }";
+    for engine in ENGINES {
+        let run = |more: &str| {
+            let text = tree(&format!("{wait}\n{calls}\n{more}"), &parts);
+            run_on(engine, "\"random\"", &text, "")
+        };
+        // Each hop over the network takes a few milliseconds, the more in ticks of 1 ms.
+        let all = run("");
+        let (least, most) = span(&all);
+        assert!(least >= 350 && most < 400, "{least} {most}");
+        let [root, slow, quick] = &all.record.by_job[..] else { panic!("three kinds") };
+        assert_eq!(root.as_part.count(), 0);
+        assert_eq!(slow.requests.sent, 0, "they come as parts only");
+        assert_eq!(quick.as_part.count(), 2 * root.requests.sent);
+        assert_eq!(slow.as_part.count(), root.requests.sent);
+        let p50 = slow.as_part.quantile_ns(0.5) / 1_000_000;
+        assert!((300..350).contains(&p50), "{p50}");
+
+        let first = run("join = 2");
+        let (least, most) = span(&first);
+        assert!(least >= 150 && most < 200, "{least} {most}");
+        assert_eq!(first.record.by_job[1].as_part.count(), 0, "nobody waited for them");
+        assert!(first.count("cancelled") + first.count("job_ended") > 0);
+
+        let (least, most) = span(&run("in_turn = true"));
+        assert!(least >= 550 && most < 630, "{least} {most}");
+    }
+}
+
+#[test]
+fn parts_have_parts_and_end_with_the_whole() {
+    let deep =
+        part("middle", 20, "calls = [{ job = \"leaf\", count = 2 }]") + &part("leaf", 40, "");
+    for engine in ENGINES {
+        let text = tree("calls = [{ job = \"middle\" }]", &deep);
+        let ran = run_on(engine, "\"power_of_two\"", &text, "");
+        let (least, most) = span(&ran);
+        assert!(least >= 60 && most < 120, "{least} {most}");
+        let [root, middle, leaf] = &ran.record.by_job[..] else { panic!("three kinds") };
+        let sent = root.requests.sent;
+        assert_eq!((middle.as_part.count(), leaf.as_part.count()), (sent, 2 * sent));
+
+        // Nobody waits longer than the request: its parts are told what is left of its time.
+        let late = text.replace("deadline = \"2s\"", "deadline = \"50ms\"");
+        let ran = run_on(engine, "\"random\"", &late, "");
+        assert_eq!(ran.record.requests.answered, 0);
+        assert!(ran.record.requests.timed_out > 0, "{:?}", ran.record.failures);
+    }
+}

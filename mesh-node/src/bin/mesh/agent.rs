@@ -1,43 +1,37 @@
 //! `mesh agent`.
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::pin::pin;
 use std::sync::Arc;
-use std::sync::Once;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use mesh_core::agent::{self, AgentConfig};
-use mesh_core::codec::limits::{ENVELOPE_BYTES, OUTPUT_BYTES};
 use mesh_core::jsonrpc;
 use mesh_core::seed::Seed;
 use mesh_core::skills::Skills;
 use mesh_node::agent::AgentParts;
 use mesh_node::host::{LiveHost, Sampler};
 use mesh_node::http::{Bytes, Client, ClientLimits, Method, ServerLimits};
-use mesh_node::process::children;
 use mesh_node::process::signals::Stop;
 use mesh_node::wire::read_services;
-use mesh_node::work::{Builtin, Erring, Exec, Synthetic, Upstream};
+use mesh_node::work::Builtin;
 use mesh_node::{AgentNode, Clock, Net as _, TokioNet};
 
-use super::args::{AgentArgs, AgentSettings, Work, WorkArgs};
+use super::args::{AgentArgs, AgentSettings};
 use super::log::Log;
-use super::{identity, open_files};
+use super::{identity, open_files, work};
 
 /// How long to wait for the registry's list of names before a name is chosen without it.
 const NAMES_TIMEOUT: Duration = Duration::from_millis(500);
-/// The demand of a job that names none, which is also that of the Python demo.
-const DEMAND: Duration = Duration::from_millis(300);
-/// How long an idle connection to an upstream is kept: less than the 5 s of uvicorn and Node, which
-/// close idle connections after that.
-const UPSTREAM_IDLE: Duration = Duration::from_secs(4);
-
 /// An agent that is about to start: who it is, and which registry lists it.
 pub(super) struct NewAgent {
     pub(super) name: String,
     /// Where peers reach the agent, `host:port`.
     pub(super) url: String,
+    /// Where processes on this machine reach the agent, `host:port`.
+    pub(super) local: String,
     pub(super) registry: String,
     pub(super) seed: Seed,
 }
@@ -45,6 +39,7 @@ pub(super) struct NewAgent {
 /// Serves until a signal comes and the work under way has ended.
 pub(super) async fn run(clock: Clock, args: &AgentArgs) -> anyhow::Result<()> {
     let stop = Stop::listen()?;
+    work::check(&args.settings)?;
     let seed = identity::seed();
     let mut rng = seed.child("identity").rng();
     let listener = match &args.listen {
@@ -59,8 +54,15 @@ pub(super) async fn run(clock: Clock, args: &AgentArgs) -> anyhow::Result<()> {
         None => identity::name(names_in_use(&registry).await.as_ref(), &mut rng),
     };
     tracing::info!(agent = %name, %address, url, registry, "the agent listens");
-    let node = node(clock, &args.settings, NewAgent { name: name.clone(), url, registry, seed })?;
-    let served = node.run(listener, stop.requested()).await;
+    let local = local_address(address);
+    let agent = NewAgent { name: name.clone(), url, local, registry, seed };
+    let mut stopped = pin!(stop.requested());
+    let node = tokio::select! {
+        biased;
+        () = &mut stopped => return Ok(()),
+        node = node(clock, &args.settings, agent) => node?,
+    };
+    let served = node.run(listener, stopped).await;
     match served.cut_off {
         0 => tracing::info!(agent = %name, "stopped"),
         cut_off => tracing::warn!(agent = %name, cut_off, "stopped; requests were cut off"),
@@ -68,24 +70,21 @@ pub(super) async fn run(clock: Clock, args: &AgentArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// An agent that is not serving yet.
-pub(super) fn node(
+/// An agent that is not serving yet. If it has workers that say when they are ready, they are.
+pub(super) async fn node(
     clock: Clock,
     settings: &AgentSettings,
     agent: NewAgent,
 ) -> anyhow::Result<AgentNode<TokioNet, LiveHost<Builtin>, Log>> {
     let config = config(settings)?;
     tracing::debug!(?config, "settings");
-    let NewAgent { name, url, registry, seed } = agent;
+    let executor = work::executor(settings, &agent).await?;
+    let NewAgent { name, url, registry, seed, local: _ } = agent;
     let identity = agent::Identity {
         name: (*name).into(),
         url: url.into(),
         incarnation: identity::incarnation(),
     };
-    let executor = executor(&settings.work, &name, &seed)?;
-    if matches!(executor, Builtin::Exec(_)) {
-        guard_commands();
-    }
     let mut sampler = Sampler::new(settings.metrics_scope.into());
     let limits = open_files::server_limits(settings.connections as usize);
     let server = ServerLimits { drain: settings.drain, ..limits };
@@ -93,7 +92,7 @@ pub(super) fn node(
         net: TokioNet,
         clock,
         host: LiveHost::new(executor, settings.sample, move || sampler.sample()),
-        observer: Log,
+        observer: Log::default(),
         registry: registry.into(),
         server,
         client: ClientLimits::default(),
@@ -122,79 +121,6 @@ fn skills(given: &[String]) -> anyhow::Result<Skills> {
     }
 }
 
-/// The executor of the agent `name`. Refuses options that belong to another way of doing the work.
-fn executor(args: &WorkArgs, name: &str, seed: &Seed) -> anyhow::Result<Builtin> {
-    let work = args.work.unwrap_or(match args {
-        WorkArgs { upstream: Some(_), .. } => Work::Upstream,
-        WorkArgs { command, .. } if !command.is_empty() => Work::Exec,
-        _ => Work::Synthetic,
-    });
-    for (option, of, given) in [
-        ("--demand", &[Work::Synthetic][..], args.demand.is_some()),
-        ("--burn", &[Work::Synthetic], args.burn),
-        ("--errors", &[Work::Synthetic], args.errors.is_some()),
-        ("--upstream", &[Work::Upstream], args.upstream.is_some()),
-        ("--upstream-idle", &[Work::Upstream], args.upstream_idle.is_some()),
-        ("--output-limit", &[Work::Exec, Work::Upstream], args.output_limit.is_some()),
-        ("a command", &[Work::Exec], !args.command.is_empty()),
-    ] {
-        if given && !of.contains(&work) {
-            bail!("{option} has no effect with --work {}", format!("{work:?}").to_lowercase());
-        }
-    }
-    Ok(match work {
-        Work::Synthetic => {
-            let demand = args.demand.unwrap_or(DEMAND);
-            let synthetic = Synthetic { demand, burns: args.burn };
-            match &args.errors {
-                None => Builtin::Synthetic(synthetic),
-                Some(file) => {
-                    let erring = Erring::new(synthetic, file.clone(), seed.child("errors").rng());
-                    let erring = erring.with_context(|| {
-                        format!("failed to read the errors of {}", file.display())
-                    });
-                    Builtin::Erring(Box::new(erring?))
-                }
-            }
-        }
-        Work::Exec => {
-            let (program, rest) =
-                args.command.split_first().context("--work exec needs a command after --")?;
-            Builtin::Exec(Exec {
-                program: program.clone(),
-                args: rest.to_vec(),
-                output_bytes: args.output_limit.unwrap_or(OUTPUT_BYTES),
-                name_for_clients: format!("the command of {name}"),
-            })
-        }
-        Work::Upstream => {
-            let url = args.upstream.clone().context("--work upstream needs --upstream URL")?;
-            // If the upstream is an agent, its result may be as large as results may be, and its
-            // own envelope comes on top.
-            let bytes = args.output_limit.unwrap_or(OUTPUT_BYTES + ENVELOPE_BYTES);
-            let idle = args.upstream_idle.unwrap_or(UPSTREAM_IDLE);
-            let name_for_clients = format!("the upstream of {name}");
-            Builtin::Upstream(Upstream::new(url, name_for_clients, bytes, idle))
-        }
-    })
-}
-
-/// Makes sure that commands end with this process, and that their orphans are reaped. Done once for
-/// all agents of a process.
-fn guard_commands() {
-    static STARTED: Once = Once::new();
-    STARTED.call_once(|| {
-        if let Err(error) = children::keep_guard() {
-            tracing::warn!(%error, "no guard: SIGKILL would leave running commands behind");
-        }
-        tokio::spawn(async {
-            if let Err(error) = children::reap_orphans().await {
-                tracing::warn!(%error, "processes that commands leave behind are not reaped");
-            }
-        });
-    });
-}
-
 /// Where peers reach an agent that listens on `address`.
 fn advertised(wanted: Option<&str>, address: SocketAddr) -> anyhow::Result<String> {
     match wanted {
@@ -208,6 +134,16 @@ fn advertised(wanted: Option<&str>, address: SocketAddr) -> anyhow::Result<Strin
         }
         None => Ok(address.to_string()),
     }
+}
+
+/// Where processes on this machine reach an agent that listens on `address`.
+fn local_address(address: SocketAddr) -> String {
+    let loopback = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(loopback, address.port()).to_string()
 }
 
 /// The names that the registry lists; `None` if it does not answer, perhaps because it has not
@@ -257,5 +193,9 @@ mod tests {
         assert_eq!(url(Some("box:80"), "0.0.0.0:8600").expect("a url"), "box:80");
         assert!(url(None, "0.0.0.0:8600").is_err());
         assert!(url(None, "[::]:8600").is_err());
+        let local = |address: &str| local_address(address.parse().expect("an address"));
+        assert_eq!(local("10.0.0.1:8600"), "10.0.0.1:8600");
+        assert_eq!(local("0.0.0.0:8600"), "127.0.0.1:8600");
+        assert_eq!(local("[::]:8600"), "[::1]:8600");
     }
 }

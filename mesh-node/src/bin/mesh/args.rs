@@ -25,6 +25,8 @@ Examples:
   mesh agent                                  an agent, on port 8600 to 8700
   mesh agent --name summariser -- ./summarise.py
                                               an agent that runs a command
+  mesh agent --work stdio --workers 2 -- python3 worker.py
+                                              an agent with two workers that stay
   mesh agent --upstream http://127.0.0.1:9000/rpc
                                               an agent before a JSON-RPC service
   mesh orchestrate --text \"a workload\"        delegate a job, show who did it
@@ -194,8 +196,10 @@ impl From<MetricsScope> for SampleScope {
 pub(crate) enum Work {
     /// Sleep, or burn CPU, for the demand of the job
     Synthetic,
-    /// Run COMMAND: JSON on its standard input, JSON from its standard output
+    /// Run COMMAND for each job: JSON on its standard input, JSON from its standard output
     Exec,
+    /// Run COMMAND once per worker: a line of JSON per job, a line of JSON per answer
+    Stdio,
     /// Call a JSON-RPC service
     Upstream,
 }
@@ -223,11 +227,22 @@ pub(crate) struct WorkArgs {
     /// [default: 4s]
     #[arg(long, env = "MESH_UPSTREAM_IDLE", value_name = "TIME", value_parser = parse_duration)]
     pub(crate) upstream_idle: Option<Duration>,
-    /// exec, upstream: greatest size of a result; a job with a larger one fails, and its command is
-    /// killed [default: 8388608]
+    /// stdio: how many workers there are; each does one job at a time [default: --concurrency]
+    #[arg(long, env = "MESH_WORKERS", value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub(crate) workers: Option<u32>,
+    /// stdio: time from the start of a worker until it writes {"ready": true}; it gets no jobs
+    /// before that, and is started again if it takes longer [default: it gets jobs at once]
+    #[arg(long, env = "MESH_READY_TIMEOUT", value_name = "TIME", value_parser = positive)]
+    pub(crate) ready_timeout: Option<Duration>,
+    /// stdio: how long a worker may go on with a job that was cut off; then it is killed and
+    /// started again [default: 1s]
+    #[arg(long, env = "MESH_WORKER_GRACE", value_name = "TIME", value_parser = parse_duration)]
+    pub(crate) worker_grace: Option<Duration>,
+    /// exec, stdio, upstream: greatest size of a result; a job with a larger one fails, and its
+    /// command is killed [default: 8388608]
     #[arg(long, env = "MESH_OUTPUT_LIMIT", value_name = "BYTES", value_parser = output_limit)]
     pub(crate) output_limit: Option<usize>,
-    /// exec: the command to run for each job
+    /// exec, stdio: the command that does the jobs
     #[arg(last = true, value_name = "COMMAND")]
     pub(crate) command: Vec<String>,
 }

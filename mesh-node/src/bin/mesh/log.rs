@@ -4,11 +4,12 @@ use std::io::{self, IsTerminal as _, stderr};
 use std::time::Duration;
 
 use mesh_core::Timestamp;
-use mesh_core::agent::Note;
+use mesh_core::agent::{Ending, FailureKind, Note};
 use mesh_core::protocol::Name;
 use mesh_core::registry::HEARTBEATS_PER_TTL;
 use mesh_core::registry::{self, Deafness, LeaseNoteKind};
 use mesh_node::Observer;
+use mesh_node::process::log_throttle::LogThrottle;
 use tracing::level_filters::LevelFilter;
 
 use super::args::{Cli, Command, Level, LogFormat};
@@ -49,12 +50,18 @@ pub(crate) fn start(cli: &Cli) -> io::Result<LogQueue> {
 /// A pause of the registry that is longer than this is logged as a warning.
 const NOTEWORTHY: Duration = Duration::from_millis(500);
 
-/// The observer that logs what agents and registry note.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Log;
+/// The end of a job whose deadline has passed.
+const TOO_LATE: Ending = Ending::Failed(FailureKind::DeadlineExceeded);
+
+/// The observer that logs what agents and registry note. Jobs that fail are logged by the executor,
+/// which knows the reason, except those that it does not see fail: jobs whose deadline has passed.
+#[derive(Debug, Default)]
+pub(crate) struct Log {
+    too_late: LogThrottle,
+}
 
 impl Observer for Log {
-    fn agent(&self, _: Timestamp, agent: &Name, note: &Note) {
+    fn agent(&self, now: Timestamp, agent: &Name, note: &Note) {
         match note {
             Note::Registered { incarnation } => tracing::info!(%agent, incarnation, "registered"),
             Note::LeaseLost { incarnation } => tracing::warn!(%agent, incarnation, "lease lost"),
@@ -86,6 +93,12 @@ impl Observer for Log {
             }
             Note::Delegated { request, outcome } => {
                 tracing::debug!(%agent, request, outcome = outcome.name(), "delegated");
+            }
+            Note::JobEnded { request, attempt, outcome: TOO_LATE } => {
+                if let Some(permit) = self.too_late.admit(now) {
+                    let left_out = permit.left_out;
+                    tracing::warn!(%agent, request, attempt, left_out, "a job's deadline passed");
+                }
             }
             Note::JobEnded { request, attempt, outcome } => {
                 tracing::debug!(%agent, request, attempt, outcome = outcome.name(), "job ended");

@@ -16,6 +16,7 @@ mod policy;
 mod registry;
 mod settings;
 mod up;
+mod work;
 
 use std::process::ExitCode;
 

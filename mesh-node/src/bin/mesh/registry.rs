@@ -17,7 +17,7 @@ pub(super) async fn run(clock: Clock, args: &RegistryArgs) -> anyhow::Result<()>
     let address = TokioNet::local_addr(&listener)?;
     tracing::info!(%address, ttl = ?config.leases.ttl, "the registry listens");
     let epoch = identity::incarnation();
-    let node = RegistryNode::new(clock, config.clone(), epoch, Log);
+    let node = RegistryNode::new(clock, config.clone(), epoch, Log::default());
     // Every agent keeps its connection between heartbeats, so each lease may hold one.
     let connections = config.max_leases.max(ServerLimits::default().connections);
     node.run::<TokioNet>(listener, open_files::server_limits(connections), stop.requested()).await;

@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 use super::args::{JobArgs, UpArgs};
 use super::log::Log;
 use super::orchestrate::{ListedAgent, MeshClient, delegate};
-use super::{agent, identity};
+use super::{agent, identity, work};
 use crate::args::AgentSettings;
 
 /// Where the registry listens unless the command line says otherwise.
@@ -28,11 +28,13 @@ const REGISTRATION: Duration = Duration::from_secs(10);
 /// Starts everything, delegates a first job, and serves until a signal comes.
 pub(super) async fn run(clock: Clock, args: &UpArgs) -> anyhow::Result<()> {
     let stop = Stop::listen()?;
+    work::check(&args.settings)?;
     let (stopping, stopped) = watch::channel(false);
     let mut local = LocalAgents { clock, stopped, agents: JoinSet::new(), names: BTreeSet::new() };
     let registry = listen(args.listen.as_deref()).await?;
     let address = TokioNet::local_addr(&registry)?.to_string();
-    let node = RegistryNode::new(clock, args.leases.0.clone(), identity::incarnation(), Log);
+    let node =
+        RegistryNode::new(clock, args.leases.0.clone(), identity::incarnation(), Log::default());
     // Agents give up their leases when they end, so the registry must outlive them.
     let (agents_ended, ended) = watch::channel(false);
     let serving = tokio::spawn(async move {
@@ -100,8 +102,8 @@ impl LocalAgents {
         print(&format!("{name:<13} http://{url}/rpc\n"));
         let agent = ListedAgent { name: name.clone(), url: url.clone() };
         let registry = registry.to_owned();
-        let node =
-            agent::node(self.clock, settings, agent::NewAgent { name, url, registry, seed })?;
+        let new = agent::NewAgent { name, local: url.clone(), url, registry, seed };
+        let node = agent::node(self.clock, settings, new).await?;
         let stopped = signalled(self.stopped.clone());
         self.agents.spawn(async move {
             node.run(listener, stopped).await;

@@ -102,6 +102,33 @@ impl<N: Net> Client<N> {
         timeout: Duration,
     ) -> Result<Answer, HttpError> {
         let request = build_request(destination, method, path, body)?;
+        self.send_within(destination, request, timeout).await
+    }
+
+    /// As [`Self::request`], for a `POST` of JSON that has these header fields, too.
+    ///
+    /// # Errors
+    /// As [`Self::request`].
+    pub async fn post_with(
+        &self,
+        destination: &str,
+        path: &str,
+        headers: HeaderMap,
+        body: Bytes,
+        timeout: Duration,
+    ) -> Result<Answer, HttpError> {
+        let mut request = build_request(destination, Method::POST, path, body)?;
+        request.headers_mut().extend(headers);
+        self.send_within(destination, request, timeout).await
+    }
+
+    /// Sends a request and reads the whole answer before `timeout` is over.
+    async fn send_within(
+        &self,
+        destination: &str,
+        request: Box<Request<Full<Bytes>>>,
+        timeout: Duration,
+    ) -> Result<Answer, HttpError> {
         let began = self.pool.now();
         let sent = AtomicBool::new(false);
         // Pinned here, because it is large and the timeout around it would make another copy.

@@ -7,13 +7,14 @@ use std::time::Duration;
 use mesh_core::Timestamp;
 use mesh_core::agent::bulk::{Bulk, Upcoming, prefetch};
 use mesh_core::agent::{Agent, AgentConfig, Effect, Identity, JobId, Note};
-use mesh_core::protocol::Request;
+use mesh_core::protocol::{Request, Task};
 
 use super::calls::Message;
 use super::clock::LocalClock;
 use super::exchange::{Exchange, ExchangeId, Payload, ReplyTo};
 use super::idle_pool::IdlePool;
 use super::queue::Lane;
+use super::subjobs::JobsWithSubjobs;
 use super::{Event, EventSimulation};
 use crate::engine::address::{address, host_at};
 use crate::faults::MachineState;
@@ -38,6 +39,8 @@ pub(super) struct AgentHost {
     /// `None` if no job of the agent ever ends with an error.
     erring: Option<Box<ErringJobs<JobId>>>,
     pool: IdlePool,
+    /// Boxed, because few agents have any.
+    subjobs: Box<JobsWithSubjobs>,
     /// The time of the earliest pending [`Event::WakeAgent`]; [`Timestamp::MAX`] if there is none.
     wake_at: Timestamp,
     /// The time of the earliest pending [`Event::JobEnds`]; [`Timestamp::MAX`] if there is none.
@@ -59,6 +62,7 @@ impl AgentHost {
             machine,
             erring: erring.map(Box::new),
             pool: IdlePool::default(),
+            subjobs: Box::default(),
             wake_at: Timestamp::MAX,
             job_ends_at: Timestamp::MAX,
             machine_changed: false,
@@ -72,6 +76,18 @@ impl AgentHost {
         if let Some(erring) = &mut self.erring {
             erring.set_fault(state.errors);
         }
+    }
+
+    /// The jobs that have subjobs under way.
+    pub(super) fn subjobs(&mut self) -> &mut JobsWithSubjobs {
+        &mut self.subjobs
+    }
+
+    /// A job that is to have subjobs, and when it must have ended; `None` if it has none.
+    pub(super) fn task_with_subjobs(&self, job: JobId) -> Option<(Task, Timestamp)> {
+        let (task, deadline) = self.agent.as_ref()?.job(job)?;
+        let plan = task.plan.as_ref().filter(|plan| !plan.calls.is_empty());
+        plan.map(|_| (task.clone(), self.clock.when(deadline)))
     }
 
     pub(super) fn pool(&mut self) -> &mut IdlePool {
@@ -123,6 +139,7 @@ impl AgentHost {
             erring.clear();
         }
         self.pool = IdlePool::default();
+        self.subjobs.clear();
         self.wake_at = Timestamp::MAX;
     }
 }
@@ -261,8 +278,16 @@ impl EventSimulation<'_> {
                 && let Some(job) = agent_host.machine.poll_finished()
             {
                 let failure = agent_host.erring.as_mut().and_then(|erring| erring.end(job));
+                let may_go_on = failure.is_none() && self.run.scenario.workload.has_subjobs();
+                if may_go_on && self.begin_subjobs(now, id, job) {
+                    continue;
+                }
+                let agent_host = &mut self.agent_hosts[id];
+                let local = agent_host.clock.show(now);
                 let result = failure.map_or_else(|| Ok(self.output.clone()), Err);
-                agent.handle_job_result(agent_host.clock.show(now), job, result);
+                if let Some(agent) = &mut agent_host.agent {
+                    agent.handle_job_result(local, job, result);
+                }
             } else {
                 return agent.swap_effects(&mut self.effects);
             }
@@ -339,6 +364,7 @@ impl EventSimulation<'_> {
                 if let Some(erring) = &mut agent_host.erring {
                     erring.end(job);
                 }
+                self.drop_subjobs(now, id, job);
             }
             Effect::Registry { call, request } => {
                 let request = Payload::RegistryRequest(request);

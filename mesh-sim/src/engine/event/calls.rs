@@ -288,7 +288,8 @@ impl EventSimulation<'_> {
         }
         match payload {
             Payload::Reply(answer) => {
-                self.hand_over_result(now, caller, reply_to, answer.map_err(CallError::Answered));
+                let result = answer.map_err(CallError::Answered);
+                self.hand_over_result(now, caller, (id, reply_to), result);
             }
             Payload::RegistryReply(reply) => {
                 self.hand_over_registry_reply(now, caller, reply_to, reply);
@@ -340,16 +341,16 @@ impl EventSimulation<'_> {
             ReplyTo::Registry(_) => {
                 self.hand_over_registry_reply(now, caller, reply_to, RegistryReply::Failed);
             }
-            reply_to => self.hand_over_result(now, caller, reply_to, Err(error)),
+            reply_to => self.hand_over_result(now, caller, (id, reply_to), Err(error)),
         }
     }
 
-    /// Gives the result of a call to the agent or client that made it.
+    /// Gives the result of a call to the agent, job or client that made it.
     fn hand_over_result(
         &mut self,
         now: Timestamp,
         caller: HostId,
-        reply_to: ReplyTo,
+        (id, reply_to): (ExchangeId, ReplyTo),
         result: Result<mesh_core::protocol::Reply, CallError>,
     ) {
         match reply_to {
@@ -359,6 +360,11 @@ impl EventSimulation<'_> {
                 });
             }
             ReplyTo::Client(request) => self.request_answered(now, request, result),
+            ReplyTo::Subjob(job) => {
+                if let Some(agent) = caller.agent() {
+                    self.subjob_ended(now, agent, job, id, result);
+                }
+            }
             ReplyTo::Registry(_) => {}
         }
     }

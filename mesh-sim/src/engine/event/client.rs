@@ -117,6 +117,13 @@ impl EventSimulation<'_> {
         let Some((arrival, _)) = self.client.open.get(request) else { return };
         let deadline = arrival.at + self.run.scenario.workload.job(arrival.kind).deadline;
         let outcome = RequestOutcome::of_call(&result, now >= deadline);
+        if let Ok(reply) = &result {
+            let due = arrival.at;
+            for (kind, latency) in self.run.scenario.workload.subjobs_in(reply) {
+                let fact = Fact::SubjobReported { due, kind, latency };
+                self.journal.record(now, HostId::CLIENT, fact);
+            }
+        }
         // An agent may report early that it can't answer in time. To the client the request has
         // timed out only at its deadline, so its latency is the whole deadline.
         if outcome == RequestOutcome::TimedOut && now < deadline {

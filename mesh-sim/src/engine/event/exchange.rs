@@ -1,7 +1,7 @@
 //! Exchanges: the calls that are under way, each from its first message to its last.
 
 use mesh_core::Timestamp;
-use mesh_core::agent::{CallId, Failure, RegistryReply, RegistryRequest, RequestHandle};
+use mesh_core::agent::{CallId, Failure, JobId, RegistryReply, RegistryRequest, RequestHandle};
 use mesh_core::protocol::{Reply, Request};
 
 use super::client::RequestId;
@@ -38,6 +38,8 @@ pub(super) enum ReplyTo {
     Registry(u64),
     /// The client, for its request.
     Client(RequestId),
+    /// An agent's job, for one of its subjobs.
+    Subjob(JobId),
 }
 
 /// The content of the message that is on its way or will be sent next.

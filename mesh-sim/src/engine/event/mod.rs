@@ -17,6 +17,7 @@ mod presence;
 mod queue;
 mod radix_heap;
 mod registry;
+mod subjobs;
 
 use std::collections::VecDeque;
 use std::sync::Arc;

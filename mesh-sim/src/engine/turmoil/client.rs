@@ -14,6 +14,7 @@ use crate::engine::address::{address, host_name};
 use crate::faults::FaultSchedule;
 use crate::host::{AgentId, HostId, IndexedId as _};
 use crate::journal::{Fact, RequestOutcome};
+use crate::scenario::WorkloadSpec;
 use crate::workload::{Arrival, Pacing, RequestObserver, Workload, WorkloadClient};
 
 pub(super) fn add(
@@ -30,7 +31,7 @@ pub(super) fn add(
     let journal = journal.clone();
     sim.client(host_name(HostId::CLIENT), async move {
         let clock = clock();
-        let writer = JournalWriter { clock, journal };
+        let writer = JournalWriter { clock, journal, workload: scenario.workload.clone() };
         let client = WorkloadClient::new(&scenario, net, clock, agents, writer);
         client.run(workload, Pacing::Timers).await;
         Ok(())
@@ -41,6 +42,7 @@ pub(super) fn add(
 struct JournalWriter {
     clock: Clock,
     journal: SharedJournal,
+    workload: WorkloadSpec,
 }
 
 impl RequestObserver for JournalWriter {
@@ -50,9 +52,15 @@ impl RequestObserver for JournalWriter {
         self.journal.record(at, HostId::CLIENT, due);
     }
 
-    fn ended(&self, arrival: &Arrival, outcome: RequestOutcome, _: Option<&Reply>) {
+    fn ended(&self, arrival: &Arrival, outcome: RequestOutcome, reply: Option<&Reply>) {
         let &Arrival { index: request, kind, at: due, .. } = arrival;
+        let now = self.clock.now();
+        let subjobs = reply.map(|reply| self.workload.subjobs_in(reply));
+        for (kind, latency) in subjobs.unwrap_or_default() {
+            let fact = Fact::SubjobReported { due, kind, latency };
+            self.journal.record(now, HostId::CLIENT, fact);
+        }
         let ended = Fact::RequestEnded { request, kind, due, outcome };
-        self.journal.record(self.clock.now(), HostId::CLIENT, ended);
+        self.journal.record(now, HostId::CLIENT, ended);
     }
 }

@@ -8,7 +8,8 @@ use mesh_core::jsonrpc;
 use mesh_core::protocol::Name;
 use mesh_core::seed::Seed;
 use mesh_node::agent::AgentParts;
-use mesh_node::http::{ClientLimits, ServerLimits};
+use mesh_node::http::{Client, ClientLimits, ServerLimits};
+use mesh_node::work::SubjobCaller;
 use mesh_node::{AgentNode, Clock, Net, RegistryNode};
 use tokio::sync::watch;
 use turmoil::Sim;
@@ -108,7 +109,8 @@ pub(super) fn add_agent(
             let incarnation = clock.now().as_nanos() + 1;
             let seed = seed.child(&incarnation.to_string());
             let identity = Identity { name, url: address(host_id), incarnation };
-            let host = machine.with_clock(clock);
+            let own = Client::new(net.clone(), client.clone());
+            let host = machine.boot(SubjobCaller::new(own, clock, address(host_id)));
             let listener = net.bind(&any_address()).await?;
             let parts = AgentParts {
                 net,

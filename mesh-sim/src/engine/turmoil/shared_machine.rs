@@ -8,10 +8,12 @@ use mesh_core::Timestamp;
 use mesh_core::agent::{Failure, JobId};
 use mesh_core::protocol::Task;
 use mesh_node::host::JobResult;
+use mesh_node::work::SubjobCaller;
 use mesh_node::{Clock, Host};
 use serde_json::value::RawValue;
 use tokio::sync::{Notify, oneshot};
 
+use super::net::TurmoilNet;
 use crate::engine::OUTPUT;
 use crate::faults::MachineState;
 use crate::machine::{ErringJobs, Machine};
@@ -49,7 +51,7 @@ impl JobsOnMachine {
 }
 
 impl SharedMachine {
-    /// A machine that is off until a process [starts](Self::with_clock) on it.
+    /// A machine that is off until a process [starts](Self::boot) on it.
     pub(super) fn new(spec: &MachineSpec, erring: Option<ErringJobs<JobId>>) -> Self {
         let mut machine = Machine::new(spec);
         machine.switch_off(Timestamp::ZERO);
@@ -63,10 +65,11 @@ impl SharedMachine {
         }))
     }
 
-    /// Boots the machine for a process that starts on it, with that process's clock.
-    pub(super) fn with_clock(&self, clock: Clock) -> MachineHost {
+    /// Boots the machine for an agent that starts on it. `subjobs` is the agent's own.
+    pub(super) fn boot(&self, subjobs: SubjobCaller<TurmoilNet>) -> MachineHost {
+        let clock = subjobs.clock();
         self.lock().machine.boot(clock.now());
-        MachineHost { host: self.clone(), clock }
+        MachineHost { host: self.clone(), clock, subjobs }
     }
 
     pub(super) fn set_state(&self, now: Timestamp, state: MachineState) {
@@ -109,6 +112,7 @@ impl SharedMachine {
 pub(super) struct MachineHost {
     host: SharedMachine,
     clock: Clock,
+    subjobs: SubjobCaller<TurmoilNet>,
 }
 
 impl MachineHost {
@@ -152,13 +156,18 @@ impl MachineHost {
 
 impl Host for MachineHost {
     fn run(&self, job: JobId, task: Task) -> impl Future<Output = JobResult> + Send + 'static {
+        let deadline = task.timeout.map_or(Timestamp::MAX, |left| self.clock.now() + left);
         let mut running = self.start(job, &task);
         async move {
             match (&mut running.ended).await {
-                Ok(()) => match running.host.host.lock().end(job) {
-                    Some(failure) => Err(failure),
-                    None => Ok(running.host.host.0.output.clone()),
-                },
+                Ok(()) => {
+                    let failure = running.host.host.lock().end(job);
+                    if let Some(failure) = failure {
+                        return Err(failure);
+                    }
+                    let own = running.host.host.0.output.clone();
+                    running.host.subjobs.finish(&task, own, deadline).await
+                }
                 Err(_) => Err(Failure::JobFailed("the machine crashed".to_owned())),
             }
         }

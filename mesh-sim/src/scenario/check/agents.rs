@@ -46,7 +46,11 @@ impl Checker<'_> {
                 name: group.name.as_str().into(),
                 skills: skills(&group.skills),
                 machine,
-                admission: AdmissionConfig { queue: group.queue, ..AdmissionConfig::default() },
+                admission: AdmissionConfig {
+                    queue: group.queue,
+                    max_depth: group.max_depth,
+                    ..AdmissionConfig::default()
+                },
                 refresh: group.refresh.map_or(refresh, |own| own.0),
                 clock_rate: group.clock_rate,
                 errors: group.errors,

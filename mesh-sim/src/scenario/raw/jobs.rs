@@ -32,12 +32,42 @@ pub(crate) struct JobKind {
     pub(crate) share: f64,
     #[serde(flatten)]
     pub(crate) needs: JobNeeds,
+    /// The jobs that a job has delegated to other agents after it has waited. It ends when they are
+    /// answered.
+    #[serde(default)]
+    #[schemars(length(max = 100))]
+    pub(crate) calls: Vec<CalledJobs>,
+    /// How many of these jobs must be answered; a job ends as soon as that many are. All if left
+    /// out.
+    #[schemars(range(min = 1, max = 1000))]
+    pub(crate) join: Option<u32>,
+    /// Whether each of these jobs is delegated when the one before it has ended, and not all at
+    /// once.
+    #[serde(default)]
+    pub(crate) in_turn: bool,
     /// The client gives up this long after a request was due; the workload's `deadline` if left
     /// out.
     pub(crate) deadline: Option<DurationText>,
     /// Whether requests say that their jobs may safely be done twice; the workload's `idempotent`
     /// if left out.
     pub(crate) idempotent: Option<bool>,
+}
+
+/// Jobs of one kind that a job has done.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CalledJobs {
+    /// The name of their kind.
+    #[schemars(extend("pattern" = text::NAME, "examples" = ["search"]))]
+    pub(crate) job: String,
+    /// How many of them.
+    #[serde(default = "once")]
+    #[schemars(range(min = 1, max = 1000))]
+    pub(crate) count: u32,
+}
+
+fn once() -> u32 {
+    1
 }
 
 fn one() -> f64 {

@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub(crate) use self::faults::Fault;
-pub(crate) use self::jobs::{JobKind, JobNeeds};
+pub(crate) use self::jobs::{CalledJobs, JobKind, JobNeeds};
 pub(crate) use self::network::{Hosts, Latency, Network, Site, SiteLink};
 pub(crate) use self::policies::{Policy, PolicyTable};
 pub(crate) use self::workload::{Arrivals, Distribution, RateStep, Workload};
@@ -154,6 +154,9 @@ pub(crate) struct AgentGroup {
     #[serde(default = "default_queue")]
     #[schemars(schema_with = "queue")]
     pub(crate) queue: u32,
+    #[serde(default = "default_max_depth")]
+    #[schemars(schema_with = "max_depth")]
+    pub(crate) max_depth: u32,
     /// How often the agents fetch the list of peers; the registry's `refresh` if left out.
     pub(crate) refresh: Option<DurationText>,
     /// How fast the agents' clocks run: 1.01 gains a second in 100. Only engine event can honour
@@ -227,11 +230,23 @@ fn default_queue() -> u32 {
     AdmissionConfig::default().queue
 }
 
-/// The schema of the field `queue` in the agents' own settings, which scenario files repeat.
+fn default_max_depth() -> u32 {
+    AdmissionConfig::default().max_depth
+}
+
 fn queue(_: &mut SchemaGenerator) -> Schema {
+    admission("/properties/queue")
+}
+
+fn max_depth(_: &mut SchemaGenerator) -> Schema {
+    admission("/properties/max_depth")
+}
+
+/// The schema of a field of the agents' own settings, which scenario files repeat.
+fn admission(field: &str) -> Schema {
     let admission = schemars::schema_for!(AdmissionConfig);
-    let queue = admission.pointer("/properties/queue").and_then(Value::as_object).cloned();
-    queue.unwrap_or_default().into()
+    let field = admission.pointer(field).and_then(Value::as_object).cloned();
+    field.unwrap_or_default().into()
 }
 
 fn default_cpu_window() -> DurationText {

@@ -1,0 +1,165 @@
+//! What an agent does with its jobs: makes its executor of the options.
+
+use std::sync::Once;
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow, bail, ensure};
+use mesh_core::codec::limits::{ENVELOPE_BYTES, OUTPUT_BYTES};
+use mesh_node::http::{Client, ClientLimits};
+use mesh_node::process::children;
+use mesh_node::work::{
+    Builtin, Erring, Exec, JobCommand, StdioSettings, StdioWorkers, SubjobCaller, Synthetic,
+    Upstream, UpstreamSettings, check_program,
+};
+use mesh_node::{Clock, TokioNet};
+
+use super::agent::NewAgent;
+use super::args::{AgentSettings, Work, WorkArgs};
+
+/// The demand of a job that names none, which is also that of the Python demo.
+const DEMAND: Duration = Duration::from_millis(300);
+/// How long an idle connection to an upstream is kept: less than the 5 s of uvicorn and Node, which
+/// close idle connections after that.
+const UPSTREAM_IDLE: Duration = Duration::from_secs(4);
+/// How long a worker may go on with a job that was cut off.
+const WORKER_GRACE: Duration = Duration::from_secs(1);
+
+/// Refuses options that belong to another way of doing the work, and a command that does not exist.
+pub(super) fn check(settings: &AgentSettings) -> anyhow::Result<()> {
+    let args = &settings.work;
+    let work = chosen(args);
+    for (option, of, given) in [
+        ("--demand", &[Work::Synthetic][..], args.demand.is_some()),
+        ("--burn", &[Work::Synthetic], args.burn),
+        ("--errors", &[Work::Synthetic], args.errors.is_some()),
+        ("--upstream", &[Work::Upstream], args.upstream.is_some()),
+        ("--upstream-idle", &[Work::Upstream], args.upstream_idle.is_some()),
+        ("--workers", &[Work::Stdio], args.workers.is_some()),
+        ("--ready-timeout", &[Work::Stdio], args.ready_timeout.is_some()),
+        ("--worker-grace", &[Work::Stdio], args.worker_grace.is_some()),
+        ("--output-limit", &[Work::Exec, Work::Stdio, Work::Upstream], args.output_limit.is_some()),
+        ("a command", &[Work::Exec, Work::Stdio], !args.command.is_empty()),
+    ] {
+        if given && !of.contains(&work) {
+            bail!("{option} has no effect with --work {}", word(work));
+        }
+    }
+    match work {
+        Work::Synthetic => {}
+        Work::Upstream => {
+            ensure!(args.upstream.is_some(), "--work upstream needs --upstream URL");
+        }
+        Work::Exec | Work::Stdio => {
+            let program = args.command.first();
+            let program = program
+                .with_context(|| format!("--work {} needs a command after --", word(work)))?;
+            check_program(program).map_err(|error| anyhow!("failed to {error}"))?;
+        }
+    }
+    if work == Work::Stdio {
+        workers(settings)?;
+    }
+    Ok(())
+}
+
+/// How jobs are done: as `--work` says, or as other options imply.
+fn chosen(args: &WorkArgs) -> Work {
+    args.work.unwrap_or(match args {
+        WorkArgs { upstream: Some(_), .. } => Work::Upstream,
+        WorkArgs { command, .. } if !command.is_empty() => Work::Exec,
+        _ => Work::Synthetic,
+    })
+}
+
+/// The value of `--work`.
+fn word(work: Work) -> String {
+    format!("{work:?}").to_lowercase()
+}
+
+/// How many workers an agent has.
+fn workers(settings: &AgentSettings) -> anyhow::Result<u32> {
+    let most = settings.admission.0.concurrency.limit();
+    settings.work.workers.or(most).context("--concurrency unlimited needs a number of --workers")
+}
+
+/// The executor of an agent. Workers have been started, and are ready if they say when they are.
+pub(super) async fn executor(
+    settings: &AgentSettings,
+    agent: &NewAgent,
+) -> anyhow::Result<Builtin> {
+    check(settings)?;
+    let (args, name) = (&settings.work, &agent.name);
+    let output_bytes = args.output_limit.unwrap_or(OUTPUT_BYTES);
+    Ok(match chosen(args) {
+        Work::Synthetic => {
+            let demand = args.demand.unwrap_or(DEMAND);
+            let client = Client::new(TokioNet, ClientLimits::default());
+            let subjobs = SubjobCaller::new(client, Clock::start(), agent.local.to_string());
+            let synthetic = Synthetic { demand, burns: args.burn, subjobs };
+            match &args.errors {
+                None => Builtin::Synthetic(synthetic),
+                Some(file) => {
+                    let rng = agent.seed.child("errors").rng();
+                    let erring = Erring::new(synthetic, file.clone(), rng);
+                    let erring = erring.with_context(|| {
+                        format!("failed to read the errors of {}", file.display())
+                    });
+                    Builtin::Erring(Box::new(erring?))
+                }
+            }
+        }
+        Work::Exec => {
+            guard_commands();
+            let name_for_clients = format!("the command of {name}");
+            Builtin::Exec(Exec::new(command(args, agent), output_bytes, name_for_clients))
+        }
+        Work::Stdio => {
+            guard_commands();
+            let settings = StdioSettings {
+                command: command(args, agent),
+                workers: workers(settings)?,
+                ready_timeout: args.ready_timeout,
+                grace: args.worker_grace.unwrap_or(WORKER_GRACE),
+                output_bytes,
+                name_for_clients: format!("a worker of {name}"),
+            };
+            let started = StdioWorkers::start(settings).await;
+            Builtin::Stdio(started.map_err(|error| anyhow!("failed to {error}"))?)
+        }
+        Work::Upstream => Builtin::Upstream(Upstream::new(UpstreamSettings {
+            url: args.upstream.clone().context("an upstream has a URL")?,
+            agent_url: format!("http://{}/rpc", agent.url),
+            name_for_clients: format!("the upstream of {name}"),
+            // If the upstream is an agent, its result may be as large as results may be, and its
+            // own envelope comes on top.
+            output_bytes: args.output_limit.unwrap_or(OUTPUT_BYTES + ENVELOPE_BYTES),
+            idle: args.upstream_idle.unwrap_or(UPSTREAM_IDLE),
+        })),
+    })
+}
+
+/// The command that does the jobs of an agent.
+fn command(args: &WorkArgs, agent: &NewAgent) -> JobCommand {
+    let mut words = args.command.iter().cloned();
+    JobCommand {
+        program: words.next().unwrap_or_default(),
+        args: words.collect(),
+        agent_url: format!("http://{}/rpc", agent.local),
+    }
+}
+
+/// Makes sure that commands end with this process, and that their orphans are reaped. Done once for
+/// all agents of a process.
+fn guard_commands() {
+    static STARTED: Once = Once::new();
+    STARTED.call_once(|| {
+        if let Err(error) = children::keep_guard() {
+            tracing::warn!(%error, "no guard: SIGKILL would leave running commands behind");
+        }
+        tokio::spawn(async {
+            if let Err(error) = children::reap_orphans().await {
+                tracing::warn!(%error, "processes that commands leave behind are not reaped");
+            }
+        });
+    });
+}
