@@ -1,5 +1,6 @@
 //! Distributions of times, sampled by inversion: a draw is the quantile of a uniform random number.
 
+mod lognormal;
 pub(crate) mod normal;
 
 use std::sync::Arc;
@@ -61,6 +62,11 @@ pub enum Distribution {
         /// At least two points.
         quantiles: Quantiles,
     },
+    /// One of some measured times, each equally likely.
+    Sampled {
+        /// At least one time, in ascending order.
+        values: Arc<[f64]>,
+    },
     /// One of two values.
     Bimodal {
         /// The usual value.
@@ -95,6 +101,10 @@ impl Distribution {
                 mean + standard_deviation * normal::quantile(u.max(SMALLEST))
             }
             Self::Empirical { ref quantiles } => interpolate(quantiles, u),
+            Self::Sampled { ref values } => {
+                let position = (u * values.len() as f64) as usize;
+                values.get(position).or(values.last()).copied().unwrap_or_default()
+            }
             Self::Pareto { min, shape, max } => (min / libm::pow(1.0 - u, 1.0 / shape)).min(max),
             // The rare value is usually the greater one. Where it is the smaller one, it belongs to
             // small `u`, so that the quantile never falls.
@@ -131,6 +141,7 @@ impl Distribution {
                     |ends: &[(f64, f64)]| (ends[1].0 - ends[0].0) * (ends[0].1 + ends[1].1) / 2.0;
                 quantiles.windows(2).map(part).sum()
             }
+            Self::Sampled { ref values } => values.iter().sum::<f64>() / values.len() as f64,
             Self::Bimodal { low, high, high_ratio } => low + (high - low) * high_ratio,
         })
     }

@@ -16,8 +16,13 @@ fn empirical() -> Distribution {
     Distribution::Empirical { quantiles: [(0.0, 0.1), (0.5, 0.2), (1.0, 1.0)].into() }
 }
 
-fn all() -> [Distribution; 8] {
-    [CONSTANT, EXPONENTIAL, LOGNORMAL, PARETO, BIMODAL, UNIFORM, NORMAL, empirical()]
+/// Four times, one of them twice.
+fn sampled() -> Distribution {
+    Distribution::Sampled { values: [0.1, 0.2, 0.2, 0.9].into() }
+}
+
+fn all() -> [Distribution; 9] {
+    [CONSTANT, EXPONENTIAL, LOGNORMAL, PARETO, BIMODAL, UNIFORM, NORMAL, empirical(), sampled()]
 }
 
 #[test]
@@ -72,6 +77,10 @@ fn quantiles_are_the_textbook_ones() {
         (&empirical(), 0.25, 0.15),
         (&empirical(), 0.5, 0.2),
         (&empirical(), 0.75, 0.6),
+        (&sampled(), 0.24, 0.1),
+        (&sampled(), 0.25, 0.2),
+        (&sampled(), 0.74, 0.2),
+        (&sampled(), 0.75, 0.9),
     ];
     for (distribution, u, seconds) in cases {
         assert_eq!(distribution.quantile(u), from_seconds(seconds), "{distribution:?} at {u}");

@@ -18,8 +18,8 @@ use crate::journal::{ConnectionFailure, RequestOutcome, RequestRefusal};
 use crate::network::{LinkQuality, NetworkSpec};
 use crate::record::{Recorder, RecorderConfig, RunRecord, Violation};
 use crate::scenario::{
-    AgentSpec, Arrivals, EngineKind, EntryChoice, JobKind, MachineSpec, PolicySpec, Scenario,
-    ScheduleStep, WorkloadSpec,
+    AgentSpec, Arrivals, EngineKind, EntryChoice, JobKind, MachineSpec, OpenArrivals, PolicySpec,
+    Scenario, ScheduleStep, WorkloadSpec,
 };
 
 const MS: u64 = 1_000_000;
@@ -119,7 +119,10 @@ pub(crate) fn scenario(agents: usize, duration: Duration, policies: &[&str]) -> 
             links: Vec::new(),
         },
         workload: WorkloadSpec {
-            arrivals: Arrivals::Constant(vec![ScheduleStep { at: Duration::ZERO, value: 200.0 }]),
+            arrivals: Arrivals::Constant(OpenArrivals::with_rates(vec![ScheduleStep {
+                at: Duration::ZERO,
+                value: 200.0,
+            }])),
             jobs: vec![JobKind {
                 deadline: Duration::from_secs(2),
                 idempotent: true,

@@ -159,8 +159,8 @@ fn workload(draft: &mut Draft, scenario: &Scenario, draw: &mut Draw<'_>) {
     let factor = draw.log_uniform(WORKLOAD_FACTOR.0, WORKLOAD_FACTOR.1);
     draft.set(&["workload", "idempotent"], draw.coin());
     match &scenario.workload.arrivals {
-        Arrivals::Poisson(rates) | Arrivals::Constant(rates) => {
-            let greatest = rates.iter().map(|step| step.value).fold(0.0, f64::max);
+        Arrivals::Poisson(open) | Arrivals::Constant(open) => {
+            let greatest = open.rates.iter().map(|step| step.value).fold(0.0, f64::max);
             draft.set_number(&["workload", "rate"], (greatest * factor).ceil());
             draft.remove(&["workload", "steps"]);
         }

@@ -96,13 +96,7 @@ impl Minimizer<'_> {
     fn network(&mut self) {
         self.list(&["network", "links"], "link");
         self.sites();
-        for field in ["loss", "duplication"] {
-            let path = ["network", field];
-            if self.best.draft.get(&path).is_some() {
-                let draft = self.edited(|draft| drop(draft.remove(&path)));
-                self.first_failing(&[SmallerScenario { what: format!("no {field}"), draft }]);
-            }
-        }
+        self.without(&[&["network", "loss"], &["network", "duplication"]]);
         let path = ["network", "latency"];
         if self.best.draft.get(&path).is_some_and(Value::is_table) {
             let latency = self.best.scenario.network.quality.latency.quantile(0.5);
@@ -110,6 +104,17 @@ impl Minimizer<'_> {
             let draft = self.edited(|draft| draft.set_duration(&path, latency));
             let what = format!("a latency of {}", format_duration(latency));
             self.first_failing(&[SmallerScenario { what, draft }]);
+        }
+    }
+
+    /// The scenario without each of these fields, one after the other.
+    fn without(&mut self, paths: &[&[&str]]) {
+        for path in paths {
+            if self.best.draft.get(path).is_some() {
+                let draft = self.edited(|draft| drop(draft.remove(path)));
+                let what = format!("no {}", path.last().copied().unwrap_or_default());
+                self.first_failing(&[SmallerScenario { what, draft }]);
+            }
         }
     }
 
@@ -261,10 +266,12 @@ impl Minimizer<'_> {
         }
     }
 
-    /// Fewer rate steps, and a lower rate or fewer clients; fewer kinds of jobs, that don't wait and
-    /// demand no skill.
+    /// Fewer changes of the rate, no batches, and a lower rate or fewer clients; fewer kinds of jobs,
+    /// that don't wait and demand no skill.
     fn workload(&mut self) {
         self.list(&["workload", "steps"], "rate step");
+        self.list(&["workload", "bursts"], "burst");
+        self.without(&[&["workload", "curve"], &["workload", "on_off"], &["workload", "batch"]]);
         self.list(&["workload", "jobs"], "kind of jobs");
         let kinds = self.best.draft.get(&["workload", "jobs"]).and_then(Value::as_array);
         for index in 0..kinds.map_or(0, Vec::len) {
@@ -272,13 +279,7 @@ impl Minimizer<'_> {
                 self.without_item_field(&["workload", "jobs"], index, field);
             }
         }
-        for field in ["wait", "skill"] {
-            let path = ["workload", field];
-            if self.best.draft.get(&path).is_some() {
-                let draft = self.edited(|draft| drop(draft.remove(&path)));
-                self.first_failing(&[SmallerScenario { what: format!("no {field}"), draft }]);
-            }
-        }
+        self.without(&[&["workload", "wait"], &["workload", "skill"]]);
         for field in ["rate", "clients"] {
             let path = ["workload", field];
             self.shrink(|minimizer| {

@@ -51,7 +51,7 @@ fn fields_beyond_turmoil(
     }
     fields.extend(drawn_site_latencies(raw));
     let network = FieldPath::field("network");
-    let mut check = |at: &FieldPath, latency: Option<&raw::Latency>, ratios: [f64; 2]| {
+    let mut check = |at: &FieldPath, latency: Option<&raw::Distribution>, ratios: [f64; 2]| {
         if latency.is_some_and(is_drawn) {
             fields.push(at.key("latency"));
         }
@@ -85,10 +85,6 @@ fn drawn_site_latencies(raw: &raw::Scenario) -> impl Iterator<Item = FieldPath> 
     drawn.map(|(path, _)| path.key("one_way"))
 }
 
-fn is_drawn(latency: &raw::Latency) -> bool {
-    use raw::Distribution;
-    !matches!(
-        latency,
-        raw::Latency::Constant(_) | raw::Latency::Drawn(Distribution::Constant { .. })
-    )
+fn is_drawn(latency: &raw::Distribution) -> bool {
+    !latency.is_constant()
 }

@@ -4,6 +4,7 @@
 //! every check: [`Scenario::read`] reads a file and returns either a complete scenario or all
 //! problems of the file. The types in `raw` are the file as it is written.
 
+mod arrivals;
 mod check;
 mod diagnostic;
 mod draft;
@@ -33,6 +34,7 @@ use mesh_core::routing::PolicyFactory;
 use mesh_core::skills::Skills;
 use mesh_node::work::JobErrors;
 
+pub use self::arrivals::{Arrivals, BatchSize, Burst, OnOff, OpenArrivals, RateCurve};
 pub use self::diagnostic::{Diagnostics, Problem};
 pub use self::draft::Draft;
 #[cfg(feature = "reports")]
@@ -269,44 +271,6 @@ impl JobKind {
             in_turn: false,
             deadline: Duration::from_secs(5),
             idempotent: false,
-        }
-    }
-}
-
-/// When requests are due.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub enum Arrivals {
-    /// Open loop with exponential gaps, at rates in requests per second.
-    Poisson(Vec<ScheduleStep>),
-    /// Open loop with equal gaps, at rates in requests per second.
-    Constant(Vec<ScheduleStep>),
-    /// Closed loop: each client sends a request, waits until it has ended, thinks, and sends again.
-    Closed {
-        /// The number of clients.
-        clients: u32,
-        /// The time between the end of a request and the client's next one.
-        think: Distribution,
-    },
-}
-
-impl Arrivals {
-    /// The rates of an open loop, in requests per second; empty for a closed loop.
-    pub fn rates(&self) -> &[ScheduleStep] {
-        match self {
-            Self::Poisson(rates) | Self::Constant(rates) => rates,
-            Self::Closed { .. } => &[],
-        }
-    }
-
-    /// The workload with which a run begins, in words: `200 requests/s`.
-    pub fn opening_workload(&self) -> String {
-        match self {
-            Self::Poisson(rates) | Self::Constant(rates) => {
-                let first = rates.first().map_or(0.0, |step| step.value);
-                format!("{first} requests/s")
-            }
-            Self::Closed { clients, .. } => format!("{clients} clients in a closed loop"),
         }
     }
 }

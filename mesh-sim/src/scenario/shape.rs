@@ -12,8 +12,9 @@ use super::text::{RULES, TextRule};
 pub(super) enum Shape {
     /// A table that has only these fields.
     Table(TableShape),
-    /// A table whose field `tag` says which of the variants it is.
-    Tagged { tag: String, variants: Vec<(String, TableShape)> },
+    /// A table whose field `tag` says which of the variants it is. Without that field, it is one of
+    /// the `untagged` tables.
+    Tagged { tag: String, variants: Vec<(String, TableShape)>, untagged: Vec<TableShape> },
     /// A table with any fields, all of one shape.
     Map(Box<Shape>),
     /// An array.
@@ -65,6 +66,11 @@ impl TableShape {
 
     pub(super) fn names(&self) -> Vec<&str> {
         self.fields.iter().map(|field| field.name.as_str()).collect()
+    }
+
+    /// The fields in braces: `{ at, rate }`.
+    pub(super) fn describe(&self) -> String {
+        format!("{{ {} }}", self.names().join(", "))
     }
 }
 
@@ -163,10 +169,17 @@ impl Compiler<'_> {
     /// different types.
     fn branches(&self, branches: &[Value], schema: &Value) -> Result<Shape, CompileError> {
         if let Some(tag) = branches.first().and_then(tag_of) {
-            return self.tagged(tag, branches);
+            return self.tagged(tag, branches, schema);
         }
         let shapes = branches.iter().map(|branch| self.shape(branch));
-        let shapes: Vec<Shape> = shapes.collect::<Result<_, _>>()?;
+        self.either(shapes.collect::<Result<_, _>>()?, schema)
+    }
+
+    /// The shape of words, or of values of different types.
+    fn either(&self, shapes: Vec<Shape>, schema: &Value) -> Result<Shape, CompileError> {
+        if let [_] = &shapes[..] {
+            return Ok(shapes[0].clone());
+        }
         if shapes.iter().all(|shape| matches!(shape, Shape::Words(_))) {
             let words = shapes.into_iter().flat_map(|shape| match shape {
                 Shape::Words(words) => words,
@@ -182,17 +195,30 @@ impl Compiler<'_> {
         Ok(Shape::Either(shapes))
     }
 
-    fn tagged(&self, tag: &str, branches: &[Value]) -> Result<Shape, CompileError> {
-        let mut variants = Vec::new();
+    /// The shape of a tagged table, or of values of other types. Tables without the tag are told
+    /// apart by a field that only one of them has, and that it must have.
+    fn tagged(&self, tag: &str, branches: &[Value], schema: &Value) -> Result<Shape, CompileError> {
+        let (mut variants, mut untagged, mut others) = (Vec::new(), Vec::new(), Vec::new());
         for branch in branches {
             let value = branch["properties"][tag]["const"].as_str();
-            let value = value.ok_or_else(|| refuse("a variant without its tag", branch))?;
-            match self.shape(branch)? {
-                Shape::Table(table) => variants.push((value.to_owned(), table)),
-                _ => return Err(refuse("a variant that is no table", branch)),
+            match (self.shape(branch)?, value) {
+                (Shape::Table(table), Some(value)) => variants.push((value.to_owned(), table)),
+                (Shape::Table(table), None) => untagged.push(table),
+                (other, _) => others.push(other),
             }
         }
-        Ok(Shape::Tagged { tag: tag.to_owned(), variants })
+        let is_like_another = |(position, table): (usize, &TableShape)| {
+            let mut rest = untagged.iter().enumerate().filter(|(other, _)| *other != position);
+            let mut others: Vec<&str> =
+                rest.by_ref().flat_map(|(_, other)| other.names()).collect();
+            others.push(tag);
+            !table.fields.iter().any(|field| field.required && !others.contains(&&*field.name))
+        };
+        if untagged.iter().enumerate().any(is_like_another) {
+            return Err(refuse("tables that no field tells apart", schema));
+        }
+        others.push(Shape::Tagged { tag: tag.to_owned(), variants, untagged });
+        self.either(others, schema)
     }
 }
 
@@ -214,10 +240,12 @@ impl Shape {
     pub(super) fn describe(&self) -> String {
         match self {
             Self::Map(_) => "a table".to_owned(),
-            Self::Table(table) => format!("a table {{ {} }}", table.names().join(", ")),
-            Self::Tagged { tag, variants } => {
+            Self::Table(table) => format!("a table {}", table.describe()),
+            Self::Tagged { tag, variants, untagged } => {
                 let words: Vec<&str> = variants.iter().map(|(name, _)| name.as_str()).collect();
-                format!("a table with {tag} = one of {}", quoted(&words))
+                let tagged = format!("a table with {tag} = one of {}", quoted(&words));
+                let tables = untagged.iter().map(|table| format!(", or {}", table.describe()));
+                tagged + &tables.collect::<String>()
             }
             Self::Array { items, min, max, .. } if min == max => {
                 format!("an array of {min}, each {}", items.describe())
@@ -326,6 +354,26 @@ mod tests {
         }
     }
 
+    fn untagged(fields: &[&str], required: &[&str]) -> Value {
+        let fields: Map<String, Value> =
+            fields.iter().map(|name| ((*name).to_owned(), json!({ "type": "boolean" }))).collect();
+        json!({ "type": "object", "properties": fields, "required": required,
+            "additionalProperties": false })
+    }
+
+    fn tagged(tag: &str) -> Value {
+        let mut table = untagged(&[], &[tag]);
+        table["properties"][tag] = json!({ "type": "string", "const": "x" });
+        table
+    }
+
+    #[test]
+    fn tables_without_the_tag_are_told_apart_by_a_field() {
+        let (some, other) = (untagged(&["a", "b"], &["a"]), untagged(&["c", "b"], &["c"]));
+        let shape = compile(&json!({ "oneOf": [tagged("kind"), some, other] })).unwrap();
+        assert!(shape.describe().ends_with("one of \"x\", or { a, b }, or { c, b }"));
+    }
+
     #[test]
     fn a_constraint_that_nobody_enforces_is_refused() {
         let unknown = [
@@ -340,6 +388,8 @@ mod tests {
             json!({ "type": "object", "properties": {} }),
             json!({ "type": ["boolean", "null"] }),
             json!({ "anyOf": [{ "type": "boolean" }, { "type": "boolean" }] }),
+            json!({ "oneOf": [tagged("kind"), untagged(&["a"], &["a"]), untagged(&["a"], &[])] }),
+            json!({ "oneOf": [tagged("kind"), untagged(&["a", "kind"], &["kind"])] }),
             json!({ "not": {} }),
             json!({ "$ref": "#/$defs/Nowhere" }),
         ];

@@ -86,8 +86,12 @@ impl StructureChecker<'_> {
             (Shape::Table(fields), DeValue::Table(table)) => {
                 self.table(table, &value.span(), path, fields, None);
             }
-            (Shape::Tagged { tag, variants }, DeValue::Table(table)) => {
-                self.tagged(table, &value.span(), path, tag, variants);
+            (Shape::Tagged { tag, variants, untagged }, DeValue::Table(table)) => {
+                let span = value.span();
+                match nearest(table, tag, untagged) {
+                    Some(fields) => self.untagged(table, &span, path, fields, shape),
+                    None => self.tagged(table, &span, path, tag, variants),
+                }
             }
             (Shape::Map(shape), DeValue::Table(table)) => {
                 for (key, value) in table {
@@ -183,6 +187,22 @@ impl StructureChecker<'_> {
         }
     }
 
+    /// Checks a table that has no tag. If it is wrong, a note says what else it could be.
+    fn untagged(
+        &mut self,
+        table: &DeTable<'_>,
+        span: &Range<usize>,
+        path: &FieldPath,
+        fields: &TableShape,
+        shape: &Shape,
+    ) {
+        let before = self.findings.problems.len();
+        self.table(table, span, path, fields, None);
+        if let Some(problem) = self.findings.problems.get_mut(before) {
+            problem.notes.push(format!("expected {}", shape.describe()));
+        }
+    }
+
     fn unknown_field(
         &mut self,
         key: &SpannedKey<'_>,
@@ -268,6 +288,21 @@ impl StructureChecker<'_> {
             }
         }
     }
+}
+
+/// The table without a tag that has most of the fields of `table`; `None` if the tag is there or
+/// every table must have it.
+fn nearest<'s>(
+    table: &DeTable<'_>,
+    tag: &str,
+    untagged: &'s [TableShape],
+) -> Option<&'s TableShape> {
+    let shared = |fields: &&TableShape| {
+        table.keys().filter(|key| fields.field(key.get_ref()).is_some()).count()
+    };
+    // Of several, `max_by_key` takes the last, but the first is the most usual one.
+    let nearest = untagged.iter().rev().max_by_key(shared);
+    nearest.filter(|_| !table.contains_key(tag))
 }
 
 /// A problem with advice: a hint and a list, both under the line of the file if they are short;

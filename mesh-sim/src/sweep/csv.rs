@@ -71,7 +71,7 @@ fn header<'a>(
     sweep: &'a Sweep,
     columns: impl Iterator<Item = &'static str>,
 ) -> impl Iterator<Item = &'a str> {
-    let paths = sweep.spec.vary.iter().map(|vary| &*vary.path);
+    let paths = sweep.spec.varied_fields();
     ["cell"].into_iter().chain(paths).chain(columns.map(|column| -> &'a str { column }))
 }
 

@@ -15,6 +15,7 @@ mod interval;
 mod merge;
 mod part;
 mod plan;
+mod ranges;
 mod results;
 mod seeds;
 mod shard;

@@ -1,5 +1,6 @@
 //! What a sweep consists of: cells, and the runs in each.
 
+use std::collections::BTreeSet;
 use std::num::NonZero;
 
 use serde::{Deserialize, Serialize};
@@ -30,10 +31,17 @@ pub struct SweepSpec {
     pub seeds: Vec<u64>,
     /// The labels of the policies that run; an empty list takes all.
     pub policies: Vec<String>,
-    /// The varied fields. The values of the last one change fastest.
+    /// The varied fields. The values of the last ones change fastest.
     pub vary: Vec<Vary>,
     /// The label of the policy that the others are compared with; `None` takes the first.
     pub baseline: Option<String>,
+}
+
+impl SweepSpec {
+    /// The way to each varied field, in the order of [`SweepCell::values`].
+    pub fn varied_fields(&self) -> impl Iterator<Item = &str> {
+        self.vary.iter().flat_map(|vary| vary.fields.iter().map(|field| &**field))
+    }
 }
 
 /// A checked sweep, which can be carried out. Its runs are numbered from 0: cell by cell, in each
@@ -228,7 +236,7 @@ impl SweepCell {
         file: &str,
     ) -> Result<Self, SweepError> {
         let mut fields: Vec<(&str, &str)> =
-            spec.vary.iter().map(|vary| &*vary.path).zip(values.iter().map(|v| &**v)).collect();
+            spec.varied_fields().zip(values.iter().map(|v| &**v)).collect();
         let with: Vec<String> = fields.iter().map(|(path, v)| format!("{path}={v}")).collect();
         let file = match with.is_empty() {
             true => file.to_owned(),
@@ -276,21 +284,21 @@ fn baseline(scenario: &Scenario, running: &[String], wanted: &str) -> Result<usi
     })
 }
 
-/// Every combination of the values. Those of the last field change fastest.
+/// Every combination of the values. Those of the last fields change fastest.
 fn combinations(vary: &[Vary]) -> Result<Vec<Vec<String>>, SweepError> {
+    let mut seen = BTreeSet::new();
     let mut all = vec![Vec::new()];
-    for (index, Vary { path, values }) in vary.iter().enumerate() {
-        if vary[..index].iter().any(|earlier| earlier.path == *path) {
-            return Err(SweepError::VariedTwice(path.clone()));
+    for Vary { fields, values } in vary {
+        if let Some(twice) = fields.iter().find(|field| !seen.insert(*field)) {
+            return Err(SweepError::VariedTwice(twice.clone()));
         }
         // Checked before the combinations are made, because they could fill the memory.
         if all.len() * values.len() > MOST_CELLS {
             let text = format!("the varied values have more than {MOST_CELLS} combinations");
             return Err(SweepError::TooMany(text));
         }
-        let with =
-            |head: &Vec<String>, value: &String| [&head[..], std::slice::from_ref(value)].concat();
-        all = all.iter().flat_map(|head| values.iter().map(move |v| with(head, v))).collect();
+        let with = |head: &Vec<String>, row: &Vec<String>| [&head[..], row].concat();
+        all = all.iter().flat_map(|head| values.iter().map(move |row| with(head, row))).collect();
     }
     Ok(all)
 }

@@ -42,7 +42,7 @@ struct SweepResults {
     baseline: String,
     /// How confidence intervals were made.
     intervals: Intervals,
-    /// The varied fields; the values of the last change fastest.
+    /// The varied fields; the values of the last ones change fastest.
     vary: Vec<Varied>,
     /// One per combination of the varied values.
     cells: Vec<CellEntry>,
@@ -67,8 +67,25 @@ struct Intervals {
 struct Varied {
     /// The way to the field, key by key.
     path: String,
-    /// The values of the field, as they were typed.
+    /// The values of the field.
     values: Vec<String>,
+    /// The way to the field that is varied together with this one: whenever it takes its n-th
+    /// value, this one does so too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    together_with: Option<String>,
+}
+
+impl Varied {
+    /// The fields that are varied together.
+    fn of(vary: &Vary) -> Vec<Self> {
+        let fields = vary.fields.iter().enumerate();
+        let varied = |(position, path): (usize, &String)| Self {
+            path: path.clone(),
+            values: vary.values_of(position).cloned().collect(),
+            together_with: (position > 0).then(|| vary.fields[0].clone()),
+        };
+        fields.map(varied).collect()
+    }
 }
 
 /// One combination of the varied values.
@@ -182,7 +199,6 @@ pub fn schema() -> String {
 impl SweepResults {
     fn of(findings: &SweepFindings<'_>) -> Self {
         let sweep = findings.sweep;
-        let varied = |vary: &Vary| Varied { path: vary.path.clone(), values: vary.values.clone() };
         Self {
             schema_version: SCHEMA_VERSION,
             scenario: ScenarioId {
@@ -199,7 +215,7 @@ impl SweepResults {
                 confidence: CONFIDENCE,
                 fewest_seeds: FEWEST_SEEDS,
             },
-            vary: sweep.spec.vary.iter().map(varied).collect(),
+            vary: sweep.spec.vary.iter().flat_map(Varied::of).collect(),
             cells: findings.cells.iter().map(|cell| CellEntry::of(sweep, cell)).collect(),
         }
     }
@@ -208,7 +224,7 @@ impl SweepResults {
 impl CellEntry {
     fn of(sweep: &Sweep, findings: &CellFindings<'_>) -> Self {
         let CellFindings { cell, policies, comparisons } = findings;
-        let paths = sweep.spec.vary.iter().map(|vary| vary.path.clone());
+        let paths = sweep.spec.varied_fields().map(str::to_owned);
         Self {
             cell: cell.number,
             values: paths.zip(cell.values.iter().cloned()).collect(),

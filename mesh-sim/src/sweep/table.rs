@@ -35,9 +35,8 @@ pub fn render(findings: &SweepFindings<'_>, dir: &Path) -> String {
 }
 
 fn heading(sweep: &Sweep, cell: &SweepCell) -> String {
-    let values = sweep.spec.vary.iter().zip(&cell.values);
-    let values: Vec<String> =
-        values.map(|(vary, value)| format!("{} = {value}", vary.path)).collect();
+    let values = sweep.spec.varied_fields().zip(&cell.values);
+    let values: Vec<String> = values.map(|(field, value)| format!("{field} = {value}")).collect();
     match values.is_empty() {
         true => String::new(),
         false => wrapped(&format!("cell {}: {}", cell.number, values.join(", ")), 1, 3),

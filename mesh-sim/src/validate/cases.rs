@@ -53,6 +53,14 @@ const INFORMED: [&str; 3] = ["d2", "d3", "all"];
 /// All cases, in the order in which they are shown.
 pub(super) const CASES: &[CaseSpec] = &[
     case!("mm1", Mmc, USUAL, ALL, NOTHING),
+    case!("mm1", Batches, (2.0, 2.0), ALL, [("workload.batch", "4")]),
+    case!(
+        "mm1",
+        Batches,
+        (2.0, 2.0),
+        ALL,
+        [("workload.batch", r#"{ kind = "geometric", mean = 3 }"#)]
+    ),
     case!("mmc", Mmc, USUAL, ALL, NOTHING),
     case!(
         "mmc",

@@ -2,6 +2,8 @@
 //! of one server, from 0 to 1. A function named `..._tail` is the share of the jobs that exceed a
 //! time.
 
+use crate::scenario::BatchSize;
+
 /// The probability that a job finds all servers of M/M/c busy: Erlang's C, which follows from
 /// Erlang's B, and that from its recursion.
 pub(super) fn erlang_c(servers: u32, load: f64) -> f64 {
@@ -29,6 +31,12 @@ pub(super) fn mmc_tail(servers: u32, load: f64, t: f64) -> f64 {
 /// coefficient of variation of the service times.
 pub(super) fn mg1_wait(load: f64, scv: f64) -> f64 {
     load * (1.0 + scv) / (2.0 * (1.0 - load))
+}
+
+/// The mean response time of M[X]/M/1, first come first served. A job waits for the jobs that it
+/// finds, and for those of its own batch that come before it.
+pub(super) fn batches_mean(load: f64, batch: BatchSize) -> f64 {
+    (1.0 + batch.mean_by_request()) / (2.0 * (1.0 - load))
 }
 
 /// A service time that takes one of two values.

@@ -252,16 +252,12 @@ impl MeasuredResponses {
 
 impl Case {
     fn new(spec: &'static CaseSpec, shortened: u32) -> Result<Self, SweepError> {
-        let vary = |(path, value): &(&str, &str)| Vary {
-            path: (*path).to_owned(),
-            values: vec![(*value).to_owned()],
-        };
         let sweep = SweepSpec {
             scenario: spec.text.to_owned(),
             engine: None,
             seeds: Vec::new(),
             policies: spec.policies.iter().map(|label| (*label).to_owned()).collect(),
-            vary: spec.settings.iter().map(vary).collect(),
+            vary: spec.settings.iter().map(|(field, value)| Vary::fixed(field, value)).collect(),
             baseline: None,
         };
         let mut sweep = Sweep::new(sweep, spec.file)?;

@@ -7,13 +7,15 @@ use super::closed_forms::{self, Mg1Waits, Mm1Sharing};
 use super::markov_chain;
 use super::queueing_system::{QueueingSystem, two_point};
 use crate::figures::{Figure, Measure};
-use crate::scenario::{PolicySpec, Scenario};
+use crate::scenario::{BatchSize, PolicySpec, Scenario};
 
 /// A queue with known figures, in the notation of Kendall. Every case of the validation is one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum QueueModel {
     /// M/M/c, first come first served.
     Mmc,
+    /// M[X]/M/1, first come first served: jobs arrive in batches. Only the mean is known.
+    Batches,
     /// M/D/1.
     Md1,
     /// M/G/1, first come first served.
@@ -67,6 +69,26 @@ fn with_tail(mean: f64, quantile: &dyn Fn(f64) -> f64) -> Vec<(TheoryFigure, f64
 }
 
 impl QueueModel {
+    /// Whether the scenario with this policy is this queue.
+    fn fits(self, system: &QueueingSystem, policy: &PolicySpec) -> bool {
+        let QueueingSystem { servers, cores, scv, .. } = *system;
+        let single = servers == 1 && system.is_fcfs();
+        let shared = servers == 1 && cores == 1 && system.slots.is_none();
+        let one_by_one = system.batch == BatchSize::Fixed(1);
+        match self {
+            Self::Batches => single && cores == 1 && scv == 1.0,
+            _ if !one_by_one => false,
+            Self::Mmc => single && scv == 1.0,
+            Self::Md1 => single && cores == 1 && scv == 0.0,
+            Self::Mg1Fcfs => single && cores == 1,
+            Self::Mg1Sharing => shared,
+            Self::Mm1Sharing => shared && scv == 1.0,
+            Self::RoundRobin => dispatch(policy) == Some(DispatchRule::InTurn) && scv == 1.0,
+            Self::Mm1k => single && cores == 1 && scv == 1.0,
+            Self::Supermarket | Self::Board => system.is_fcfs() && cores == 1 && scv == 1.0,
+        }
+    }
+
     /// The figures that theory gives for a policy. Where it has figures only for infinitely many
     /// servers, a Markov chain of `chain_jobs` jobs gives the mean.
     ///
@@ -80,25 +102,16 @@ impl QueueModel {
         chain_jobs: u64,
     ) -> Result<Vec<(TheoryFigure, f64)>, &'static str> {
         let QueueingSystem { servers, cores, load, scv, places, .. } = *system;
-        let single = servers == 1 && system.is_fcfs();
-        let shared = servers == 1 && cores == 1 && system.slots.is_none();
-        let fits = match self {
-            Self::Mmc => single && scv == 1.0,
-            Self::Md1 => single && cores == 1 && scv == 0.0,
-            Self::Mg1Fcfs => single && cores == 1,
-            Self::Mg1Sharing => shared,
-            Self::Mm1Sharing => shared && scv == 1.0,
-            Self::RoundRobin => dispatch(policy) == Some(DispatchRule::InTurn) && scv == 1.0,
-            Self::Mm1k => single && cores == 1 && scv == 1.0,
-            Self::Supermarket | Self::Board => system.is_fcfs() && cores == 1 && scv == 1.0,
-        };
-        if !fits {
+        if !self.fits(system, policy) {
             return Err("the scenario describes another queue");
         }
         Ok(match self {
             Self::Mmc => with_tail(closed_forms::mmc_mean(cores, load), &|share| {
                 closed_forms::quantile(|t| closed_forms::mmc_tail(cores, load, t), share)
             }),
+            Self::Batches => {
+                vec![(TheoryFigure::Mean, closed_forms::batches_mean(load, system.batch))]
+            }
             Self::Md1 => with_tail(1.0 + closed_forms::mg1_wait(load, 0.0), &|share| {
                 1.0 + closed_forms::quantile(|t| closed_forms::md1_wait_tail(load, t), share)
             }),
@@ -171,6 +184,7 @@ impl QueueModel {
         };
         match self {
             Self::Mmc => format!("M/M/{cores}, load {load}"),
+            Self::Batches => format!("M[X]/M/1, X = {}, load {load}", sizes(system.batch)),
             Self::Md1 => format!("M/D/1, load {load}"),
             Self::Mg1Fcfs => format!("M/G/1 FCFS, c2 {scv}, load {load}"),
             Self::Mg1Sharing => format!("M/G/1 PS, c2 {scv}, load {load}"),
@@ -183,6 +197,15 @@ impl QueueModel {
                 format!("{joined}, board {}", (period * 1e6).round() / 1e6)
             }
         }
+    }
+}
+
+/// The sizes of batches, for titles.
+fn sizes(batch: BatchSize) -> String {
+    match batch {
+        BatchSize::Fixed(size) => size.to_string(),
+        BatchSize::Geometric { mean } => format!("geom. {mean}"),
+        BatchSize::Uniform { min, max } => format!("{min}..{max}"),
     }
 }
 

@@ -3,7 +3,7 @@
 use super::closed_forms::TwoPoint;
 use crate::dist::Distribution;
 use crate::host::IndexedId as _;
-use crate::scenario::{AgentSpec, Arrivals, EntryChoice, JobKind, Scenario};
+use crate::scenario::{AgentSpec, Arrivals, BatchSize, EntryChoice, JobKind, Scenario};
 
 /// A dispatcher with Poisson arrivals, and equal servers behind it. The dispatcher is the entry
 /// agent, the servers are the other agents.
@@ -23,6 +23,8 @@ pub(super) struct QueueingSystem {
     pub(super) scv: f64,
     /// The load per core, from 0 to 1.
     pub(super) load: f64,
+    /// How many jobs arrive at once.
+    pub(super) batch: BatchSize,
 }
 
 impl QueueingSystem {
@@ -34,10 +36,10 @@ impl QueueingSystem {
         let EntryChoice::Fixed(dispatcher) = scenario.workload.entry else {
             return Err("requests enter through more than one agent");
         };
-        let Arrivals::Poisson(rates) = &scenario.workload.arrivals else {
+        let Arrivals::Poisson(open) = &scenario.workload.arrivals else {
             return Err("arrivals are not Poisson");
         };
-        let [rate] = rates[..] else { return Err("the rate changes") };
+        let rate = open.steady_rate().ok_or("the rate changes")?;
         let stays = |agent: &AgentSpec| agent.joins.is_zero() && agent.leaves.is_none();
         if !scenario.agents.iter().all(stays) {
             return Err("agents join or leave");
@@ -60,7 +62,7 @@ impl QueueingSystem {
         };
         let service = demand.mean().as_secs_f64() / first.machine.speed;
         let cores = servers.len() as f64 * f64::from(first.machine.cores);
-        let load = rate.value * service / cores;
+        let load = rate * service / cores;
         if load >= 1.0 {
             return Err("the load is more than can be done");
         }
@@ -73,6 +75,7 @@ impl QueueingSystem {
             service,
             scv: scv(demand).ok_or("the variance of the demand is not known")?,
             load,
+            batch: open.batch,
         })
     }
 

@@ -9,6 +9,7 @@ mod client;
 mod closed_loop;
 mod entry_agents;
 mod open_loop;
+mod rate;
 
 pub(crate) use client::IDLE_CONNECTIONS;
 pub use client::{Pacing, RequestObserver, WorkloadClient};
@@ -89,13 +90,9 @@ impl Workload {
         seed: &Seed,
     ) -> Self {
         let end = Timestamp::from(duration);
-        let open = |gaps, rates| {
-            Self::Open(Box::new(OpenLoop::new(
-                gaps,
-                rates,
-                JobDraws::new(spec, entries, seed),
-                end,
-            )))
+        let open = |gaps, open| {
+            let jobs = JobDraws::new(spec, entries, seed);
+            Self::Open(Box::new(OpenLoop::new(gaps, open, jobs, seed, end)))
         };
         match &spec.arrivals {
             Arrivals::Poisson(rates) => {

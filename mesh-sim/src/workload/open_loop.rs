@@ -2,19 +2,20 @@
 //!
 //! Let L(t) be the integral of the rate from 0 to t. If arrivals of a process with rate 1 happen at
 //! the values L(t), then the times t are the arrivals of a process with the given rate (time
-//! rescaling). L is piecewise linear, so its inverse is exact, and no random number is thrown away.
+//! rescaling). The rate is constant between its changes, so L is piecewise linear, so its inverse is exact, and no random number is thrown away.
 //!
 //! All numbers are integers. A rate is a multiple of 2^-32 per second, and L counts arrivals in
 //! units of 2^-32 x 10^-9, so the product of a rate and nanoseconds needs no rounding. Sums of
 //! integers are exact, so the millionth arrival is as precise as the first.
 
 use mesh_core::Timestamp;
-use mesh_core::seed::Rng;
+use mesh_core::seed::{Rng, Seed};
 use mesh_core::time::nanos;
 
+use super::rate::RateCourse;
 use super::{Arrival, JobDraws};
 use crate::dist::unit_exponential;
-use crate::scenario::ScheduleStep;
+use crate::scenario::{BatchSize, OpenArrivals};
 
 /// A rate of one per second, in the units of rates.
 const ONE_PER_SECOND: u64 = 1 << 32;
@@ -25,83 +26,83 @@ const ONE_ARRIVAL: u64 = ONE_PER_SECOND * 1_000_000_000;
 #[derive(Clone, Debug)]
 pub struct OpenLoop {
     gaps: Gaps,
+    batches: Batches,
     jobs: JobDraws,
-    /// The rates, sorted by when each begins.
-    rates: Vec<RateChange>,
-    /// The position in `rates` of the next change.
-    next_step: usize,
+    course: RateCourse,
     /// The current rate, in multiples of 1 / [`ONE_PER_SECOND`].
     rate: u64,
     /// When the current rate began.
     since: Timestamp,
     /// The integrated rate at `since`.
     integral: u128,
-    /// The integrated rate at which the next request is due.
+    /// The integrated rate at which the next batch is due.
     due: u128,
+    /// When the last batch was due, and how many of its requests are left.
+    batch: (Timestamp, u32),
     issued: u64,
     end: Timestamp,
 }
 
-/// A rate that begins at a time.
-#[derive(Clone, Copy, Debug)]
-struct RateChange {
-    at: Timestamp,
-    /// In multiples of 1 / [`ONE_PER_SECOND`].
-    rate: u64,
+/// The sizes of batches.
+#[derive(Clone, Debug)]
+struct Batches {
+    size: BatchSize,
+    rng: Rng,
 }
 
-/// The gaps between arrivals, at a rate of 1.
+/// The gaps between batches, at a rate of 1.
 #[derive(Clone, Debug)]
 pub(super) enum Gaps {
     /// Exponential gaps, which make a Poisson process.
     Exponential(Box<Rng>),
-    /// Equal gaps. The first arrival comes after half a gap, so that a rate r gives r x t arrivals
+    /// Equal gaps. The first batch comes after half a gap, so that a rate r gives r x t arrivals
     /// in a time t, whether or not the ends of the interval are included.
     Equal,
 }
 
 impl OpenLoop {
+    /// The requests of `open` that are due before `end`. `seed` is that of the workload.
     pub(super) fn new(
         mut gaps: Gaps,
-        rates: &[ScheduleStep],
+        open: &OpenArrivals,
         jobs: JobDraws,
+        seed: &Seed,
         end: Timestamp,
     ) -> Self {
+        let batches = Batches { size: open.batch, rng: seed.child("batches").rng() };
         let due = match &mut gaps {
-            Gaps::Exponential(_) => gaps.next(),
-            Gaps::Equal => u128::from(ONE_ARRIVAL / 2),
-        };
-        let step = |step: &ScheduleStep| RateChange {
-            at: Timestamp::from(step.at),
-            rate: fixed(step.value),
+            Gaps::Exponential(_) => gaps.next(batches.size),
+            Gaps::Equal => gaps.next(batches.size) / 2,
         };
         Self {
             gaps,
+            batches,
             jobs,
-            rates: rates.iter().map(step).collect(),
-            next_step: 0,
+            course: RateCourse::new(open, seed),
             rate: 0,
             since: Timestamp::ZERO,
             integral: 0,
             due,
+            batch: (Timestamp::ZERO, 0),
             issued: 0,
             end,
         }
     }
 
-    /// The first nanosecond at which the integrated rate reaches `due`; `None` if it never does.
+    /// The first nanosecond at which the integrated rate reaches `due`; `None` if it does not do so
+    /// before the end.
     fn invert(&mut self) -> Option<Timestamp> {
         loop {
-            let step = self.rates.get(self.next_step).copied();
-            let until = step.map_or(Timestamp::MAX, |step| step.at);
+            let until = self.course.until();
             if let Some(at) = self.invert_at_current_rate().filter(|&at| at <= until) {
-                return Some(at);
+                return Some(at).filter(|&at| at < self.end);
             }
-            let step = step?;
+            if until >= self.end {
+                return None;
+            }
             self.integral += u128::from(self.rate) * u128::from(nanos(until.since(self.since)));
             self.since = until;
-            self.rate = step.rate;
-            self.next_step += 1;
+            self.rate = fixed(self.course.advance());
         }
     }
 
@@ -121,22 +122,43 @@ impl Iterator for OpenLoop {
     type Item = Arrival;
 
     fn next(&mut self) -> Option<Arrival> {
-        let at = self.invert().filter(|&at| at < self.end)?;
-        self.due += self.gaps.next();
+        if self.batch.1 == 0 {
+            let at = self.invert()?;
+            self.due += self.gaps.next(self.batches.size);
+            self.batch = (at, self.batches.next());
+        }
+        self.batch.1 -= 1;
         let index = self.issued;
         self.issued += 1;
-        Some(self.jobs.next(index, at, index))
+        Some(self.jobs.next(index, self.batch.0, index))
     }
 }
 
 impl Gaps {
-    /// The next gap in units of the integrated rate.
-    fn next(&mut self) -> u128 {
-        match self {
-            Self::Exponential(rng) => {
-                (unit_exponential(rng.unit()) * ONE_ARRIVAL as f64).round() as u128
+    /// The next gap in units of the integrated rate, which counts requests: a batch of them needs
+    /// as many units.
+    fn next(&mut self, batch: BatchSize) -> u128 {
+        let gap = match self {
+            Self::Exponential(rng) => unit_exponential(rng.unit()),
+            Self::Equal => 1.0,
+        };
+        (gap * ONE_ARRIVAL as f64 * batch.mean()).round() as u128
+    }
+}
+
+impl Batches {
+    /// Draws the size of a batch, at least 1.
+    fn next(&mut self) -> u32 {
+        match self.size {
+            BatchSize::Fixed(size) => size,
+            BatchSize::Uniform { min, max } => {
+                min + self.rng.index((max - min + 1) as usize) as u32
             }
-            Self::Equal => u128::from(ONE_ARRIVAL),
+            // Each request has a successor with the probability 1 - 1 / mean.
+            BatchSize::Geometric { mean } => {
+                let decay = -libm::log1p(-1.0 / mean);
+                1 + (unit_exponential(self.rng.unit()) / decay) as u32
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 use super::*;
 use crate::dist::Distribution;
 use crate::host::IndexedId as _;
-use crate::scenario::ScheduleStep;
+use crate::scenario::{BatchSize, Burst, OnOff, OpenArrivals, RateCurve, ScheduleStep};
 
 const AGENTS: usize = 8;
 
@@ -18,11 +18,11 @@ fn steps(steps: &[(u64, f64)]) -> Vec<ScheduleStep> {
 }
 
 fn poisson(rates: &[(u64, f64)]) -> WorkloadSpec {
-    spec(Arrivals::Poisson(steps(rates)))
+    spec(Arrivals::Poisson(OpenArrivals::with_rates(steps(rates))))
 }
 
 fn constant(rates: &[(u64, f64)]) -> WorkloadSpec {
-    spec(Arrivals::Constant(steps(rates)))
+    spec(Arrivals::Constant(OpenArrivals::with_rates(steps(rates))))
 }
 
 fn open(spec: &WorkloadSpec, seconds: u64, seed: u64) -> OpenLoop {
@@ -173,6 +173,110 @@ fn entries_are_uniform_or_in_turn() {
     for arrival in open(&in_turn, 1, 9) {
         assert_eq!(arrival.entry.index() as u64, arrival.index % AGENTS as u64);
     }
+}
+
+/// Counts of the arrivals in each of `windows` windows of a length in seconds.
+fn counts(arrivals: OpenLoop, window: f64, windows: usize) -> Vec<f64> {
+    let mut counts = vec![0.0; windows];
+    for arrival in arrivals {
+        let at = (arrival.at.elapsed().as_secs_f64() / window) as usize;
+        counts[at.min(windows - 1)] += 1.0;
+    }
+    counts
+}
+
+/// The mean of some counts, and their index of dispersion: variance by mean.
+fn mean_and_dispersion(counts: &[f64]) -> (f64, f64) {
+    let mean = counts.iter().sum::<f64>() / counts.len() as f64;
+    let squares: f64 = counts.iter().map(|count| (count - mean) * (count - mean)).sum();
+    (mean, squares / (counts.len() - 1) as f64 / mean)
+}
+
+#[test]
+fn on_off_arrivals_have_the_mean_and_the_dispersion_of_theory() {
+    let on_off = OnOff {
+        on: Duration::from_secs(1),
+        off: Duration::from_secs(4),
+        on_factor: 4.0,
+        off_factor: 0.25,
+    };
+    let open_arrivals =
+        OpenArrivals { on_off: Some(on_off), ..OpenArrivals::with_rates(steps(&[(0, 10.0)])) };
+    let (rate, off_rate, leaves_on, leaves_off) = (40.0, 2.5, 1.0, 0.25);
+    let both = leaves_on + leaves_off;
+    let mean_rate = (rate * leaves_off + off_rate * leaves_on) / both;
+    for window in [1.0, 20.0] {
+        // 100,000 s have some 20,000 rounds of on and off.
+        let arrivals = open(&spec(Arrivals::Poisson(open_arrivals.clone())), 100_000, 3);
+        let counts = counts(arrivals, window, (100_000.0 / window) as usize);
+        let (mean, dispersion) = mean_and_dispersion(&counts);
+        assert!((mean / window / mean_rate - 1.0).abs() < 0.03, "mean {mean} in {window} s");
+        // The index of dispersion for counts of a two-state MMPP (Fischer and Meier-Hellstern 1992).
+        let decay = both * window;
+        let expected = 1.0
+            + 2.0 * leaves_on * leaves_off * (rate - off_rate) * (rate - off_rate)
+                / (both * both * both * mean_rate)
+                * (1.0 + libm::expm1(-decay) / decay);
+        assert!((dispersion / expected - 1.0).abs() < 0.06, "{dispersion}, expected {expected}");
+    }
+}
+
+#[test]
+fn batches_keep_the_rate_and_raise_the_dispersion() {
+    let sizes = [
+        BatchSize::Fixed(4),
+        BatchSize::Geometric { mean: 3.0 },
+        BatchSize::Uniform { min: 1, max: 9 },
+    ];
+    for batch in sizes {
+        let arrivals = OpenArrivals { batch, ..OpenArrivals::with_rates(steps(&[(0, 10.0)])) };
+        let arrivals = open(&spec(Arrivals::Poisson(arrivals)), 40_000, 3);
+        let (mean, dispersion) = mean_and_dispersion(&counts(arrivals, 10.0, 4_000));
+        assert!((mean / 100.0 - 1.0).abs() < 0.02, "{batch:?}: mean {mean}");
+        // Of a compound Poisson process this is E(X^2) / E(X).
+        let expected = batch.mean_by_request();
+        assert!((dispersion / expected - 1.0).abs() < 0.08, "{batch:?}: {dispersion}, {expected}");
+    }
+}
+
+#[test]
+fn constant_batches_come_at_equal_gaps() {
+    let batch = BatchSize::Fixed(2);
+    let arrivals = OpenArrivals { batch, ..OpenArrivals::with_rates(steps(&[(0, 4.0)])) };
+    let arrivals = open(&spec(Arrivals::Constant(arrivals)), 1, 1);
+    let due: Vec<(u64, u64)> = arrivals.map(|a| (a.index, a.at.as_nanos() / 1_000_000)).collect();
+    assert_eq!(due, [(0, 250), (1, 250), (2, 750), (3, 750)]);
+}
+
+#[test]
+fn bursts_and_curves_change_the_rate_exactly() {
+    let burst = |at, lasts, factor| Burst {
+        at: Duration::from_secs(at),
+        lasts: Duration::from_secs(lasts),
+        factor,
+    };
+    let arrivals = OpenArrivals {
+        bursts: vec![burst(2, 1, 3.0)],
+        curve: Some(RateCurve {
+            period: Duration::from_secs(4),
+            points: steps(&[(0, 1.0), (3, 0.5)]),
+        }),
+        ..OpenArrivals::with_rates(steps(&[(0, 10.0)]))
+    };
+    let arrivals: Vec<_> = open(&spec(Arrivals::Constant(arrivals)), 8, 1).collect();
+    let per_second: Vec<usize> = (0..8).map(|at| count(&arrivals, at, at + 1)).collect();
+    assert_eq!(per_second, [10, 10, 30, 5, 10, 10, 10, 5]);
+}
+
+#[test]
+fn batches_and_bursts_leave_the_jobs_as_they_are() {
+    let base = OpenArrivals::with_rates(steps(&[(0, 50.0)]));
+    let batched = OpenArrivals { batch: BatchSize::Geometric { mean: 3.0 }, ..base.clone() };
+    let jobs = |arrivals| {
+        let arrivals = open(&spec(Arrivals::Poisson(arrivals)), 20, 5);
+        arrivals.take(500).map(|a| (a.index, a.entry, a.demand)).collect::<Vec<_>>()
+    };
+    assert_eq!(jobs(base), jobs(batched));
 }
 
 #[test]

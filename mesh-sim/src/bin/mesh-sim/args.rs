@@ -37,6 +37,8 @@ Examples:
   mesh-sim sweep s.toml --seeds 1..30                 compare its policies
   mesh-sim sweep s.toml --seeds 1..30 --vary workload.rate=100,200,400
   mesh-sim sweep s.toml --vary agents.0.count=8,16 --vary workload.rate=50,90
+  mesh-sim sweep s.toml --vary agents.0.count,workload.rate=8:50,16:100
+  mesh-sim sweep s.toml --vary 'workload.rate=log(10,1000,5)'
   mesh-sim sweep s.toml --vary policies.1.choices=2,3 --baseline random
   mesh-sim sweep s.toml --seeds 1..1000 --shard 3/8 --out parts
   mesh-sim merge parts                                join the eight parts
@@ -171,7 +173,9 @@ pub(super) struct SweepArgs {
     pub(super) seeds: Option<Seeds>,
     /// Run these values of a field, in all combinations with other fields; may be repeated.
     ///
-    /// Items of lists are numbered from 0: agents.0.count=8,16.
+    /// Items of lists are numbered from 0: agents.0.count=8,16. lin(FROM,TO,N) and log(FROM,TO,N)
+    /// stand for N values with equal steps or ratios. Fields that change together stand with
+    /// commas between, their values with colons: agents.0.count,workload.rate=8:100,16:200.
     #[arg(long, value_name = "FIELD=A,B,...")]
     pub(super) vary: Vec<Vary>,
     /// Run only the policy with this label; may be repeated.

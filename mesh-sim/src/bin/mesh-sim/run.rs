@@ -11,7 +11,7 @@ use mesh_sim::judge::{PolicyVerdict, Verdict};
 use mesh_sim::record::{FaultWindow, RunRecord};
 use mesh_sim::report::{summary, table, write_all};
 use mesh_sim::runner::RunPlan;
-use mesh_sim::scenario::{EngineKind, Scenario, ScenarioFile, ScheduleStep};
+use mesh_sim::scenario::{EngineKind, OpenArrivals, Scenario, ScenarioFile};
 use mesh_sim::units::format_duration;
 
 use super::args::RunArgs;
@@ -102,8 +102,9 @@ pub(super) fn opening(scenario: &Scenario, engine: EngineKind) -> String {
         engine.name(),
         engine.resolution(),
     );
-    for ScheduleStep { at, value } in scenario.workload.arrivals.rates().iter().skip(1) {
-        text.push_str(&format!(" from {}: {value} requests/s\n", format_duration(*at)));
+    let open = scenario.workload.arrivals.open();
+    for change in open.map(OpenArrivals::changes).unwrap_or_default() {
+        text.push_str(&format!(" {change}\n"));
     }
     for FaultWindow { label, detail, .. } in FaultWindow::all(scenario) {
         text.push_str(&format!(" {label}: {detail}\n"));

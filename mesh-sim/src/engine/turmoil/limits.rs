@@ -76,15 +76,15 @@ fn too_long(scenario: &Scenario, fields: &LimitedFields) -> Option<Problem> {
 }
 
 /// A problem if the tick is too coarse for a duration of the file. Thresholds may have any value,
-/// because they are compared and not simulated. A service or think time is drawn from a continuum,
-/// so only its scale counts.
+/// because they are compared and not simulated. The time of a job, of thinking, or of a
+/// state of on/off arrivals is drawn from a continuum, so only its scale counts.
 fn off_the_tick(found: &DurationField) -> Option<Problem> {
     let (path, value) = (&found.path, found.value);
     if path.starts_with(&["expect"]) {
         return None;
     }
-    let is_drawn =
-        path.starts_with(&["workload", "demand"]) || path.starts_with(&["workload", "think"]);
+    let drawn = ["demand", "wait", "think", "on_off"];
+    let is_drawn = path.starts_with(&["workload"]) && drawn.iter().any(|field| path.has(field));
     let is_link = path.starts_with(&["network"]) || path.starts_with(&["sites"]);
     let label = if is_drawn {
         let too_small = !value.is_zero() && value < TICK;

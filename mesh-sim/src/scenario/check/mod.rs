@@ -4,6 +4,8 @@
 //! mistake hides no other.
 
 mod agents;
+mod arrivals;
+mod distribution;
 mod faults;
 mod jobs;
 mod network;
@@ -253,7 +255,7 @@ fn may_be_zero(path: &FieldPath) -> bool {
     match path.name() {
         "warm_up" | "drain" | "at" | "joins" | "after" => true,
         _ if path.starts_with(&["network"]) || path.starts_with(&["sites"]) => true,
-        "value" => path.has("think"),
+        "value" | "think" => path.has("think"),
         "low" | "min" | "standard_deviation" => {
             ["think", "demand", "wait"].iter().any(|field| path.has(field))
         }

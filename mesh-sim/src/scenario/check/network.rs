@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
 
 use mesh_core::protocol::Name;
 
@@ -166,15 +165,13 @@ impl Checker<'_> {
         &mut self,
         table: &FieldPath,
         one_way: &str,
-        stated: (Option<&raw::Latency>, Option<DurationText>),
+        stated: (Option<&raw::Distribution>, Option<DurationText>),
     ) -> Option<Distribution> {
-        let constant = |value: Duration| Distribution::Constant { value: value.as_secs_f64() };
         match stated {
-            (None, round_trip) => round_trip.map(|both| constant(both.0 / 2)),
-            (Some(raw::Latency::Constant(value)), None) => Some(constant(value.0)),
-            (Some(raw::Latency::Drawn(raw)), None) => {
-                Some(self.distribution(&table.key(one_way), raw))
+            (None, round_trip) => {
+                round_trip.map(|both| Distribution::Constant { value: both.0.as_secs_f64() / 2.0 })
             }
+            (Some(raw), None) => Some(self.distribution(&table.key(one_way), raw)),
             (Some(_), Some(_)) => {
                 let title = format!("`round_trip` and `{one_way}` are both given");
                 let label = "expected one of the two";

@@ -1,5 +1,7 @@
 //! Checks of measured distributions, which are lines in the scenario or a CSV file beside it.
 
+use std::sync::Arc;
+
 use mesh_node::files::read_text;
 
 use super::{Checker, IncludedFile};
@@ -7,46 +9,65 @@ use crate::dist::Quantiles;
 use crate::scenario::parsed_toml::FieldPath;
 use crate::units::parse_duration;
 
-/// The largest file of quantiles. It has room for some ten thousand of them; more would not make a
-/// distribution more exact.
+/// The largest file. It has room for more than ten thousand quantiles or samples; more of them
+/// would not make a distribution more exact.
 const MOST_BYTES: u64 = 1 << 20;
+
+/// What is wrong with lines: the number of the first wrong line, if there are lines at all, and
+/// what is expected there.
+type WrongLine = (Option<usize>, &'static str);
 
 impl Checker<'_> {
     /// Reads quantiles from lines of CSV, or from the file of that name. Each line has a share and
     /// a duration. Shares rise from 0 to 1, and durations never fall.
     pub(super) fn quantiles(&mut self, path: &FieldPath, given: &str) -> Quantiles {
-        if given.contains('\n') {
-            return self.parsed(path, "the quantiles", given);
-        }
-        match read_text(&self.directory.join(given), MOST_BYTES) {
-            Ok(text) => {
-                let quantiles = self.parsed(path, given, &text);
-                let text = lines(&text).flat_map(|(_, line)| [line, "\n"]).collect();
-                self.files.push(IncludedFile { path: path.clone(), text });
-                quantiles
-            }
-            Err(error) => {
-                let title = format!("failed to read {given}: {error}");
-                let label = "expected a CSV file, named from the scenario's directory";
-                self.report(path, title, label);
-                Quantiles::default()
-            }
-        }
+        self.measured(path, given, "quantile", parse_quantiles).unwrap_or_default()
     }
 
-    fn parsed(&mut self, path: &FieldPath, name: &str, text: &str) -> Quantiles {
-        parse(text).unwrap_or_else(|(line, expected)| {
+    /// Reads samples, in seconds, from lines of CSV, or from the file of that name. Each line has a
+    /// duration. The samples are returned in ascending order.
+    pub(super) fn samples(&mut self, path: &FieldPath, given: &str) -> Arc<[f64]> {
+        self.measured(path, given, "sample", parse_samples).unwrap_or_default()
+    }
+
+    /// Parses lines of CSV, or the file of that name. `item` is what one line holds, for messages.
+    fn measured<T>(
+        &mut self,
+        path: &FieldPath,
+        given: &str,
+        item: &str,
+        parse: impl Fn(&str) -> Result<T, WrongLine>,
+    ) -> Option<T> {
+        let is_file = !given.contains('\n');
+        let text = match is_file {
+            false => given.to_owned(),
+            true => match read_text(&self.directory.join(given), MOST_BYTES) {
+                Ok(text) => text,
+                Err(error) => {
+                    let title = format!("failed to read {given}: {error}");
+                    let label = "expected a CSV file, named from the scenario's directory";
+                    self.report(path, title, label);
+                    return None;
+                }
+            },
+        };
+        let parsed = parse(&text).map_err(|(line, expected)| {
+            let name = if is_file { given.to_owned() } else { format!("the {item}s") };
             let title = match line {
-                Some(line) => format!("line {line} of {name} is not a quantile"),
-                None => format!("{name} has no quantiles"),
+                Some(line) => format!("line {line} of {name} is not a {item}"),
+                None => format!("{name} has no {item}s"),
             };
             self.report(path, title, format!("expected {expected}"));
-            Quantiles::default()
-        })
+        });
+        if is_file {
+            let text = lines(&text).flat_map(|(_, line)| [line, "\n"]).collect();
+            self.files.push(IncludedFile { path: path.clone(), text });
+        }
+        parsed.ok()
     }
 }
 
-/// The lines that hold quantiles, with their numbers. Empty lines, comments and a header are
+/// The lines that hold quantiles or samples, with their numbers. Empty lines, comments and a header are
 /// skipped.
 fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let numbered = text.lines().enumerate().map(|(index, line)| (index + 1, line.trim()));
@@ -56,9 +77,20 @@ fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
     })
 }
 
-/// Parses quantiles. The error is the number of the first wrong line and what is expected there;
-/// without a number if there are no lines at all.
-fn parse(text: &str) -> Result<Quantiles, (Option<usize>, &'static str)> {
+fn parse_samples(text: &str) -> Result<Arc<[f64]>, WrongLine> {
+    let mut samples = Vec::new();
+    for (number, line) in lines(text) {
+        let sample = parse_duration(line).map_err(|_| (Some(number), "a duration, like `12.5ms`"));
+        samples.push(sample?.as_secs_f64());
+    }
+    if samples.is_empty() {
+        return Err((None, "lines of a duration, like `12.5ms`"));
+    }
+    samples.sort_by(f64::total_cmp);
+    Ok(samples.into())
+}
+
+fn parse_quantiles(text: &str) -> Result<Quantiles, WrongLine> {
     let mut quantiles: Vec<(f64, f64)> = Vec::new();
     let mut last = None;
     for (number, line) in lines(text) {
@@ -95,18 +127,27 @@ mod tests {
 
     #[test]
     fn reads_shares_and_durations() {
-        let found = parse("share,value\n# by hand\n0, 1ms\n0.5, 2ms\n\n1, 1s\n").expect("valid");
+        let found =
+            parse_quantiles("share,value\n# by hand\n0, 1ms\n0.5, 2ms\n\n1, 1s\n").expect("valid");
         assert_eq!(*found, [(0.0, 0.001), (0.5, 0.002), (1.0, 1.0)]);
     }
 
     #[test]
     fn names_the_line_that_is_wrong() {
-        let wrong = |text| parse(text).expect_err("invalid").0.unwrap_or_default();
+        let wrong = |text| parse_quantiles(text).expect_err("invalid").0.unwrap_or_default();
         assert_eq!(wrong("0,1ms\n0.5,2\n1,3ms"), 2);
         assert_eq!(wrong("0,1ms\n0.5,2ms\n0.4,3ms\n1,9ms"), 3);
         assert_eq!(wrong("0,2ms\n1,1ms"), 2);
         assert_eq!(wrong("0.1,2ms\n1,3ms"), 1);
         assert_eq!(wrong("0,2ms\n0.9,3ms"), 2);
         assert_eq!(wrong(""), 0);
+    }
+
+    #[test]
+    fn samples_are_sorted_and_a_wrong_one_is_named() {
+        let found = parse_samples("latency\n# by hand\n3ms\n\n1ms\n1s\n").expect("valid");
+        assert_eq!(*found, [0.001, 0.003, 1.0]);
+        assert_eq!(parse_samples("1ms\n2\n").expect_err("no unit").0, Some(2));
+        assert_eq!(parse_samples("# none\n").expect_err("no sample").0, None);
     }
 }

@@ -4,6 +4,8 @@
 //! are checked against their bounds. A type that flattens another one can't refuse unknown fields
 //! itself; the check against the schema (see [`super::schema`]) does that for all types.
 
+mod arrivals;
+mod distribution;
 mod faults;
 mod jobs;
 mod network;
@@ -20,11 +22,15 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub(crate) use self::arrivals::{
+    Arrivals, BatchSize, Burst, OnOff, OpenArrivals, RateCurve, RateStep,
+};
+pub(crate) use self::distribution::Distribution;
 pub(crate) use self::faults::Fault;
 pub(crate) use self::jobs::{CalledJobs, JobKind, JobNeeds};
-pub(crate) use self::network::{Hosts, Latency, Network, Site, SiteLink};
+pub(crate) use self::network::{Hosts, Network, Site, SiteLink};
 pub(crate) use self::policies::{Policy, PolicyTable};
-pub(crate) use self::workload::{Arrivals, Distribution, RateStep, Workload};
+pub(crate) use self::workload::Workload;
 use super::text;
 use crate::figures::Expect;
 use crate::units::DurationText;

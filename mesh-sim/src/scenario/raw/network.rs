@@ -11,9 +11,11 @@ use crate::units::DurationText;
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Network {
-    /// One-way latency of every link that nothing else in the file gives one.
+    /// One-way latency of every link that nothing else in the file gives one: the same for each
+    /// message, or drawn for each. Messages of one connection keep their order; each call has a
+    /// connection of its own.
     #[schemars(extend("default" = "1ms"))]
-    pub(crate) latency: Option<Latency>,
+    pub(crate) latency: Option<Distribution>,
     /// The time of a message there and one back, instead of `latency`; each way takes half of it.
     pub(crate) round_trip: Option<DurationText>,
     /// Share of the messages that get lost. They are not sent again.
@@ -36,17 +38,6 @@ pub(crate) struct Network {
     pub(crate) links: Vec<Link>,
 }
 
-/// A one-way latency.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(untagged)]
-pub(crate) enum Latency {
-    /// The same latency for each message.
-    Constant(DurationText),
-    /// A latency drawn for each message. Messages of one connection keep their order; each call has
-    /// a connection of its own.
-    Drawn(Distribution),
-}
-
 /// A place where hosts live, like a region or a data centre.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -61,7 +52,7 @@ pub(crate) struct Site {
     #[serde(default)]
     pub(crate) client: bool,
     /// One-way latency of the links within the site; that of the network if left out.
-    pub(crate) one_way: Option<Latency>,
+    pub(crate) one_way: Option<Distribution>,
     /// The time of a message there and one back within the site, instead of `one_way`; each way
     /// takes half of it.
     pub(crate) round_trip: Option<DurationText>,
@@ -75,7 +66,7 @@ pub(crate) struct SiteLink {
     /// The two sites.
     pub(crate) sites: [SiteName; 2],
     /// One-way latency.
-    pub(crate) one_way: Option<Latency>,
+    pub(crate) one_way: Option<Distribution>,
     /// The time of a message there and one back; each way takes half of it.
     pub(crate) round_trip: Option<DurationText>,
 }
@@ -98,7 +89,7 @@ pub(crate) struct Link {
     #[serde(default)]
     pub(crate) one_way: bool,
     /// One-way latency; that of the hosts' sites, or of the network, if left out.
-    pub(crate) latency: Option<Latency>,
+    pub(crate) latency: Option<Distribution>,
     /// The time of a message there and one back, instead of `latency`; each way takes half of it.
     pub(crate) round_trip: Option<DurationText>,
     /// Share of the messages that get lost; that of the network if left out.
