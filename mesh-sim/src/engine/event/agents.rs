@@ -2,12 +2,12 @@
 //! machine and the model of the machine under it.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use mesh_core::Timestamp;
 use mesh_core::agent::bulk::{Bulk, Upcoming, prefetch};
 use mesh_core::agent::{Agent, AgentConfig, Effect, Identity, JobId, Note};
 use mesh_core::protocol::{Request, Task};
+use mesh_core::sessions::WarmSessions;
 
 use super::calls::Message;
 use super::clock::LocalClock;
@@ -17,6 +17,7 @@ use super::queue::Lane;
 use super::subjobs::JobsWithSubjobs;
 use super::{Event, EventSimulation};
 use crate::engine::address::{address, host_at};
+use crate::engine::effort;
 use crate::faults::MachineState;
 use crate::host::{AgentId, HostId};
 use crate::journal::Fact;
@@ -39,7 +40,8 @@ pub(super) struct AgentHost {
     /// `None` if no job of the agent ever ends with an error.
     erring: Option<Box<ErringJobs<JobId>>>,
     pool: IdlePool,
-    /// Boxed, because few agents have any.
+    /// Boxed, as the next one, because few agents have any.
+    sessions: Box<WarmSessions>,
     subjobs: Box<JobsWithSubjobs>,
     /// The time of the earliest pending [`Event::WakeAgent`]; [`Timestamp::MAX`] if there is none.
     wake_at: Timestamp,
@@ -62,6 +64,7 @@ impl AgentHost {
             machine,
             erring: erring.map(Box::new),
             pool: IdlePool::default(),
+            sessions: Box::default(),
             subjobs: Box::default(),
             wake_at: Timestamp::MAX,
             job_ends_at: Timestamp::MAX,
@@ -140,6 +143,7 @@ impl AgentHost {
         }
         self.pool = IdlePool::default();
         self.subjobs.clear();
+        *self.sessions = WarmSessions::default();
         self.wake_at = Timestamp::MAX;
     }
 }
@@ -350,8 +354,7 @@ impl EventSimulation<'_> {
             }
             Effect::Start { job, task } => {
                 agent_host.machine_changed = true;
-                let demand = task.demand.unwrap_or_default();
-                let wait = task.plan.map_or(Duration::ZERO, |plan| plan.wait);
+                let (demand, wait) = effort(&task, &mut agent_host.sessions);
                 let (demand, wait) = match &mut agent_host.erring {
                     Some(erring) => erring.begin(job, demand, wait),
                     None => (demand, wait),

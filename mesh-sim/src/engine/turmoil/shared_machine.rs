@@ -7,6 +7,7 @@ use std::time::Duration;
 use mesh_core::Timestamp;
 use mesh_core::agent::{Failure, JobId};
 use mesh_core::protocol::Task;
+use mesh_core::sessions::WarmSessions;
 use mesh_node::host::JobResult;
 use mesh_node::work::SubjobCaller;
 use mesh_node::{Clock, Host};
@@ -14,7 +15,7 @@ use serde_json::value::RawValue;
 use tokio::sync::{Notify, oneshot};
 
 use super::net::TurmoilNet;
-use crate::engine::OUTPUT;
+use crate::engine::{OUTPUT, effort};
 use crate::faults::MachineState;
 use crate::machine::{ErringJobs, Machine};
 use crate::scenario::MachineSpec;
@@ -39,6 +40,7 @@ struct JobsOnMachine {
     machine: Machine<JobId>,
     /// `None` if no job of the agent ever ends with an error.
     erring: Option<ErringJobs<JobId>>,
+    sessions: WarmSessions,
     /// Told when the job has ended; dropped when the job is killed.
     waiting: BTreeMap<JobId, oneshot::Sender<()>>,
 }
@@ -56,7 +58,12 @@ impl SharedMachine {
         let mut machine = Machine::new(spec);
         machine.switch_off(Timestamp::ZERO);
         let output = RawValue::from_string(OUTPUT.to_owned()).unwrap_or_default();
-        let state = JobsOnMachine { machine, erring, waiting: BTreeMap::new() };
+        let state = JobsOnMachine {
+            machine,
+            erring,
+            sessions: WarmSessions::default(),
+            waiting: BTreeMap::new(),
+        };
         Self(Arc::new(MachineParts {
             window: spec.cpu_window,
             output: output.into(),
@@ -99,6 +106,7 @@ impl SharedMachine {
         if let Some(erring) = &mut state.erring {
             erring.clear();
         }
+        state.sessions = WarmSessions::default();
     }
 
     fn lock(&self) -> MutexGuard<'_, JobsOnMachine> {
@@ -139,10 +147,9 @@ impl MachineHost {
     }
 
     fn start(&self, job: JobId, task: &Task) -> JobGuard {
-        let demand = task.demand.unwrap_or_default();
-        let wait = task.plan.as_ref().map_or(Duration::ZERO, |plan| plan.wait);
         let (sender, ended) = oneshot::channel();
         let state = &mut *self.host.lock();
+        let (demand, wait) = effort(task, &mut state.sessions);
         let (demand, wait) = match &mut state.erring {
             Some(erring) => erring.begin(job, demand, wait),
             None => (demand, wait),

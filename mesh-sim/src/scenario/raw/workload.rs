@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Arrivals, JobKind, JobNeeds};
+use super::{Arrivals, JobKind, JobNeeds, Sessions};
 use crate::scenario::text;
 use crate::units::DurationText;
 
@@ -19,6 +19,8 @@ pub(crate) struct Workload {
     #[serde(default)]
     #[schemars(length(max = 100))]
     pub(crate) jobs: Vec<JobKind>,
+    /// Requests that belong together. If left out, each stands for itself.
+    pub(crate) sessions: Option<Sessions>,
     /// Which agent gets a request: "random", "round_robin", or always the one of this name.
     #[serde(default = "default_entry")]
     #[schemars(extend("pattern" = text::NAME, "examples" = ["random", "round_robin", "agent-3"]))]
