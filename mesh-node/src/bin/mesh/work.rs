@@ -82,12 +82,11 @@ fn workers(settings: &AgentSettings) -> anyhow::Result<u32> {
     settings.work.workers.or(most).context("--concurrency unlimited needs a number of --workers")
 }
 
-/// The executor of an agent. Workers have been started, and are ready if they say when they are.
+/// The executor of an agent, of options that have passed [`check`]. Workers have been started, and are ready if they say when they are.
 pub(super) async fn executor(
     settings: &AgentSettings,
     agent: &NewAgent,
 ) -> anyhow::Result<Builtin> {
-    check(settings)?;
     let (args, name) = (&settings.work, &agent.name);
     let output_bytes = args.output_limit.unwrap_or(OUTPUT_BYTES);
     Ok(match chosen(args) {

@@ -35,6 +35,11 @@ pub(super) fn render(report: &Report) -> String {
          bold.",
         &tables::verdicts(&policies, &report.verdicts()),
     ));
+    if let Some(table) = tables::by_job(report, &policies) {
+        let note = "A hyphen marks jobs that were parts of others, as the answered requests tell of \
+                    them.";
+        out.push_str(&section("Kinds of jobs", note, &table));
+    }
     if let Some(table) = tables::failures(report, &policies) {
         let note = "Requests that were not answered with a result, by the fault that they met \
                     while they were open.";
