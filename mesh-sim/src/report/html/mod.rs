@@ -92,7 +92,8 @@ fn shaded(report: &Report) -> String {
     if !report.scenario.warm_up.is_zero() {
         shades.push(format!("warm-up 0-{}", format::seconds(report.scenario.warm_up)));
     }
-    shades.extend(FaultWindow::all(&report.scenario).into_iter().map(|window| window.label));
+    let windows = FaultWindow::all(&report.scenario).into_iter();
+    shades.extend(windows.filter(FaultWindow::has_times).map(|window| window.label));
     if shades.is_empty() { String::new() } else { format!(" Shaded: {}.", shades.join(", ")) }
 }
 
