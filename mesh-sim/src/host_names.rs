@@ -10,7 +10,7 @@ pub const CLIENT: &str = "client";
 
 /// Host names as a scenario file writes them. Names with consecutive numbers become a range:
 /// "agent-1..3".
-pub(crate) fn host_ranges(names: &[Name]) -> Vec<String> {
+pub fn host_ranges(names: &[Name]) -> Vec<String> {
     let mut ranges = Vec::new();
     let mut rest = names;
     while let Some(first) = rest.first() {

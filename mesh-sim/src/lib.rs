@@ -85,4 +85,5 @@ pub mod units;
 pub mod validate;
 pub mod workload;
 
+pub use host_names::host_ranges;
 pub use simulation::Simulation;

@@ -3,8 +3,11 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use mesh_core::protocol::Name;
+use mesh_sim::dist::Distribution;
+use mesh_sim::host_ranges;
 use mesh_sim::network::{LinkQuality, LinkSpec};
-use mesh_sim::scenario::{CLIENT, PolicySpec, REGISTRY, Scenario};
+use mesh_sim::scenario::{CLIENT, JobKind, PolicySpec, REGISTRY, Scenario};
 use mesh_sim::units::format_duration;
 
 use super::link_relays::has_relays;
@@ -23,50 +26,26 @@ pub(crate) struct UnsupportedField {
 
 /// Every field of a scenario that processes of `mesh` on loopback can't honour.
 pub(crate) fn unsupported_fields(scenario: &Scenario) -> Vec<UnsupportedField> {
-    let mut fields = Vec::new();
-    let mut refuse = |is_refused: bool, field: String, why: String| {
-        if is_refused {
-            fields.push(UnsupportedField { field, why });
-        }
-    };
+    let mut fields = Refusals::default();
     for conflict in scenario.registry_config().conflicts() {
         let field = format!("registry.{}", conflict.setting);
-        refuse(true, field, format!("{}: expected {}", conflict.problem, conflict.expected));
+        fields.add(true, field, format!("{}: expected {}", conflict.problem, conflict.expected));
     }
     let network = &scenario.network;
     let loses = "loopback neither loses nor repeats messages".to_owned();
-    refuse(network.quality.loss > 0.0, "network.loss".to_owned(), loses.clone());
-    refuse(network.quality.duplication > 0.0, "network.duplication".to_owned(), loses);
+    fields.add(network.quality.loss > 0.0, "network.loss".to_owned(), loses.clone());
+    fields.add(network.quality.duplication > 0.0, "network.duplication".to_owned(), loses);
     let loses = "relays neither lose nor repeat messages".to_owned();
     let is_unlike = |link: &LinkSpec| {
         let ratios = |quality: &LinkQuality| (quality.loss, quality.duplication);
         ratios(&link.quality) != ratios(&network.quality)
     };
-    refuse(network.links.iter().any(is_unlike), "network.links".to_owned(), loses);
-    for agent in &scenario.agents {
-        let of = |field: &str| format!("agents.{field} of {}", agent.name);
-        let machine = &agent.machine;
-        let why = "jobs sleep for their demand, as on a core of speed 1".to_owned();
-        refuse(machine.speed != 1.0, of("speed"), why);
-        let why = "jobs wait for what their requests name".to_owned();
-        refuse(machine.wait_speed != 1.0, of("wait_speed"), why);
-        let shares = agent.admission.concurrency.limit().is_none_or(|limit| limit > machine.cores);
-        let why = "jobs that sleep don't share cores: at most as many as `cores` may run";
-        refuse(shares, of("concurrency"), why.to_owned());
-        let is_busy = machine.background.iter().any(|step| step.value > 0.0);
-        let why = "all agents share this machine; use a fault `background_load` of all agents";
-        refuse(is_busy, of("background"), why.to_owned());
-        refuse(agent.clock_rate != 1.0, of("clock_rate"), "clocks are this machine's".to_owned());
-        let why = "every agent starts before the first request and stays".to_owned();
-        refuse(!agent.joins.is_zero(), of("joins"), why.clone());
-        refuse(agent.leaves.is_some(), of("leaves"), why);
-        let why = format!("expected at least {}", format_duration(LEAST_CPU_WINDOW));
-        refuse(machine.cpu_window < LEAST_CPU_WINDOW, of("cpu_window"), why);
-    }
+    fields.add(network.links.iter().any(is_unlike), "network.links".to_owned(), loses);
+    fields.0.extend(unsupported_of_agents(scenario));
     for (number, policy) in scenario.policies.iter().enumerate() {
         let why = "`mesh agent` knows the built-in policies only".to_owned();
         let field = format!("policies.{number} ({})", policy.label);
-        refuse(policy.factory.settings().is_none(), field, why);
+        fields.add(policy.factory.settings().is_none(), field, why);
     }
     let agents = scenario.agents.iter().map(|agent| &*agent.name);
     let hosts: BTreeSet<&str> = agents.chain([REGISTRY, CLIENT]).collect();
@@ -77,10 +56,71 @@ pub(crate) fn unsupported_fields(scenario: &Scenario) -> Vec<UnsupportedField> {
     let random = scenario.random_faults.iter().map(|fault| (&fault.kind, "at random".to_owned()));
     for (number, (kind, when)) in fixed.chain(random).enumerate() {
         if let Some(why) = kind.why_not_live(&hosts) {
-            refuse(true, format!("faults.{number} ({} {when})", kind.name()), why.to_owned());
+            fields.add(true, format!("faults.{number} ({} {when})", kind.name()), why.to_owned());
         }
     }
-    fields
+    fields.0
+}
+
+/// The fields that were found so far.
+#[derive(Default)]
+struct Refusals(Vec<UnsupportedField>);
+
+impl Refusals {
+    /// Adds a field if it is refused.
+    fn add(&mut self, is_refused: bool, field: String, why: String) {
+        if is_refused {
+            self.0.push(UnsupportedField { field, why });
+        }
+    }
+}
+
+/// The fields of agents among them: one for all agents that can't have the same field for the same
+/// reason.
+fn unsupported_of_agents(scenario: &Scenario) -> Vec<UnsupportedField> {
+    let mut found: Vec<(&str, String, Vec<Name>)> = Vec::new();
+    let computes = scenario.workload.jobs.iter().any(computes);
+    for agent in &scenario.agents {
+        let machine = &agent.machine;
+        let mut refuse = |is_refused: bool, field: &'static str, why: &str| {
+            let known = |(other, reason, _): &&mut (&str, String, Vec<Name>)| {
+                *other == field && reason == why
+            };
+            match found.iter_mut().find(known) {
+                _ if !is_refused => {}
+                Some((.., names)) => names.push(agent.name.clone()),
+                None => found.push((field, why.to_owned(), vec![agent.name.clone()])),
+            }
+        };
+        let why = "jobs sleep for their demand, as on a core of speed 1";
+        refuse(machine.speed != 1.0, "speed", why);
+        let why = "jobs wait for what their requests name";
+        refuse(machine.wait_speed != 1.0, "wait_speed", why);
+        let shares = agent.admission.concurrency.limit().is_none_or(|limit| limit > machine.cores);
+        let why = "jobs that sleep for their demand don't share cores: at most as many as `cores` \
+                   may run, unless jobs wait for ten times their demand or longer";
+        refuse(shares && computes, "concurrency", why);
+        let is_busy = machine.background.iter().any(|step| step.value > 0.0);
+        let why = "all agents share this machine; use a fault `background_load` of all agents";
+        refuse(is_busy, "background", why);
+        refuse(agent.clock_rate != 1.0, "clock_rate", "clocks are this machine's");
+        let why = "every agent starts before the first request and stays";
+        refuse(!agent.joins.is_zero(), "joins", why);
+        refuse(agent.leaves.is_some(), "leaves", why);
+        let why = format!("expected at least {}", format_duration(LEAST_CPU_WINDOW));
+        refuse(machine.cpu_window < LEAST_CPU_WINDOW, "cpu_window", &why);
+    }
+    let field = |(field, why, names): (&str, String, Vec<Name>)| UnsupportedField {
+        field: format!("agents.{field} of {}", host_ranges(&names).join(", ")),
+        why,
+    };
+    found.into_iter().map(field).collect()
+}
+
+/// Whether jobs of this kind compute for more than a tenth of the time that they wait, on average.
+fn computes(job: &JobKind) -> bool {
+    let wait = job.wait.as_ref().map_or(Duration::ZERO, Distribution::mean);
+    !job.demand.mean().is_zero() && job.demand.mean() > wait / 10
 }
 
 /// What a live run does differently from the simulation although the results may be compared: one
@@ -144,14 +184,18 @@ mod tests {
         let mut two = scenario("");
         two.agents[1].machine.speed = 2.0;
         two.agents[2].admission.concurrency = Concurrency::Unlimited;
+        two.agents[1].leaves = Some(Duration::from_secs(1));
         two.agents[2].leaves = Some(Duration::from_secs(1));
         let fields: Vec<String> = unsupported_fields(&two).into_iter().map(|r| r.field).collect();
         let expected = [
             "agents.speed of agent-2",
+            "agents.leaves of agent-2..3",
             "agents.concurrency of agent-3",
-            "agents.leaves of agent-3",
         ];
         assert_eq!(fields, expected);
+        two.workload.jobs[0].wait = Some(Distribution::Constant { value: 0.2 });
+        let fields = unsupported_fields(&two).into_iter().map(|r| r.field);
+        assert!(fields.eq([expected[0], expected[1]]), "jobs that wait share no cores");
     }
 
     #[test]
