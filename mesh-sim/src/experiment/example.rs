@@ -90,6 +90,7 @@ pub(crate) fn scenario(agents: usize, duration: Duration, policies: &[&str]) -> 
         },
         refresh: Duration::from_secs(5),
         clock_rate: 1.0,
+        errors: None,
         joins: Duration::ZERO,
         leaves: None,
     };
@@ -132,6 +133,7 @@ pub(crate) fn scenario(agents: usize, duration: Duration, policies: &[&str]) -> 
         },
         policies: policies.iter().map(policy).collect(),
         faults: Vec::new(),
+        random_faults: Vec::new(),
         expect: BTreeMap::new(),
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use mesh_core::agent::config::{AdmissionConfig, Concurrency};
 use mesh_core::protocol::Name;
 use mesh_core::skills::Skills;
+use mesh_node::work::JobErrors;
 
 use super::Checker;
 use crate::scenario::parsed_toml::FieldPath;
@@ -37,6 +38,8 @@ impl Checker<'_> {
             let names = self.names(group, &path);
             let machine = self.machine(group, &path);
             self.joins_and_leaves(group, &path);
+            let conflicts = group.errors.iter().flat_map(JobErrors::conflicts);
+            conflicts.for_each(|conflict| self.conflict(&path.key("errors"), &conflict));
             let single = self.single_agents(group, &names, &path);
             self.homes_of_group(group, &names, &single, &path);
             let equal = AgentSpec {
@@ -50,6 +53,7 @@ impl Checker<'_> {
                 },
                 refresh: group.refresh.map_or(refresh, |own| own.0),
                 clock_rate: group.clock_rate,
+                errors: group.errors,
                 joins: group.joins.0,
                 leaves: group.leaves.map(|leaves| leaves.0),
             };
