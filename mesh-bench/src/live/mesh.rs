@@ -72,8 +72,6 @@ impl ProcessMesh {
         scenario: &Scenario,
         policy: &PolicySpec,
     ) -> anyhow::Result<Self> {
-        let own = policy.factory.settings();
-        let own = own.context("only built-in policies have options of `mesh agent`")?;
         let settings = settings_file(scenario)?;
         let path = settings.path().to_str().context("the path of the settings is no text")?;
         let with_settings = |mut args: Vec<String>| {
@@ -85,6 +83,8 @@ impl ProcessMesh {
         let address = registry.address.clone();
         let mut hosts = vec![Some(registry), None];
         for agent in &scenario.agents {
+            let own = agent.policy_in(policy).factory.settings();
+            let own = own.context("only built-in policies have options of `mesh agent`")?;
             let args = agent_args(scenario, agent, own, &address);
             hosts.push(Some(HostProcess::start(binary, &agent.name, with_settings(args)).await?));
         }
