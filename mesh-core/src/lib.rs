@@ -145,6 +145,7 @@ pub mod resilience;
 pub mod roster;
 pub mod routing;
 pub mod seed;
+pub mod sessions;
 pub mod skills;
 pub mod subjobs;
 pub mod text;

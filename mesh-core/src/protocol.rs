@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::value::RawValue;
 
 use crate::load::LoadReport;
+use crate::sessions::SessionTurn;
 use crate::skills::Skills;
 
 /// An agent's name. Cheap to clone.
@@ -95,10 +96,12 @@ impl Task {
 /// What a simulated job does besides using the CPU: first it uses the CPU for its
 /// [demand](Task::demand), then it waits, and then it has other jobs done
 /// ([`subjobs`](crate::subjobs)).
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct JobPlan {
     /// How long the job waits for something that takes no CPU time: a model, a tool, a database.
     pub wait: Duration,
+    /// The turn of a session that the job is.
+    pub session: Option<SessionTurn>,
     /// The jobs that it then has delegated to other agents.
     pub calls: Vec<Subjob>,
     /// How many of them must be answered; `None`: all. The job ends as soon as that many are.
@@ -108,7 +111,7 @@ pub struct JobPlan {
 }
 
 /// A job that is a part of another one.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Subjob {
     /// As [`Task::text`].
     pub text: Arc<str>,

@@ -20,7 +20,7 @@ use serde_json::value::RawValue;
 pub use self::error::{Origin, from_error, to_error};
 pub use self::millis::in_millis;
 
-use self::plan::{PlanFields, SubjobParams};
+use self::plan::{PlanFields, SessionParams, SubjobParams};
 use crate::jsonrpc::{self, Call, Error, Outcome};
 use crate::load::LoadReport;
 use crate::protocol::{
@@ -40,6 +40,8 @@ struct Params {
     demand_ms: Option<Duration>,
     #[serde(default, with = "millis::option", skip_serializing_if = "Option::is_none")]
     wait_ms: Option<Duration>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    session: Option<SessionParams>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     calls: Vec<SubjobParams>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -134,8 +136,8 @@ fn task(params: Option<&RawValue>) -> Result<Task, Error> {
     if let Some(skill) = params.skill.as_ref().filter(|skill| !is_skill(skill)) {
         return Err(Error::invalid_params(&format!("{skill:?} is no skill")));
     }
-    let Params { wait_ms, calls, join, in_turn, .. } = params;
-    let plan = plan::decode(PlanFields { wait_ms, calls, join, in_turn })?;
+    let Params { wait_ms, session, calls, join, in_turn, .. } = params;
+    let plan = plan::decode(PlanFields { wait_ms, session, calls, join, in_turn })?;
     Ok(Task {
         text: params.text,
         timeout: params.timeout_ms,
@@ -163,13 +165,14 @@ pub fn encode_request(
         Request::Work(task) => ("work", task),
         Request::Delegate(task) => ("delegate", task),
     };
-    let PlanFields { wait_ms, calls, join, in_turn } = plan::encode(task.plan.as_deref());
+    let PlanFields { wait_ms, session, calls, join, in_turn } = plan::encode(task.plan.as_deref());
     let params = Params {
         text: task.text.clone(),
         timeout_ms: task.timeout,
         skill: task.skill.clone(),
         demand_ms: task.demand,
         wait_ms,
+        session,
         calls,
         join,
         in_turn,

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{is_default, millis};
 use crate::jsonrpc::Error;
 use crate::protocol::{JobPlan, Name, Subjob};
+use crate::sessions::SessionTurn;
 use crate::skills::is_skill;
 use crate::subjobs::MAX_TREE;
 
@@ -30,9 +31,18 @@ pub(super) struct SubjobParams {
     in_turn: bool,
 }
 
+/// The turn of a session.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+pub(super) struct SessionParams {
+    id: u64,
+    turn: u32,
+    warm: f64,
+}
+
 /// The fields of a plan, wherever they stand.
 pub(super) struct PlanFields {
     pub(super) wait_ms: Option<Duration>,
+    pub(super) session: Option<SessionParams>,
     pub(super) calls: Vec<SubjobParams>,
     pub(super) join: Option<u32>,
     pub(super) in_turn: bool,
@@ -51,13 +61,20 @@ pub(super) fn decode(fields: PlanFields) -> Result<Option<Arc<JobPlan>>, Error> 
 }
 
 fn read(fields: PlanFields) -> Result<Option<Arc<JobPlan>>, Error> {
-    let PlanFields { wait_ms, calls, join, in_turn } = fields;
+    let PlanFields { wait_ms, session, calls, join, in_turn } = fields;
     let wait = wait_ms.unwrap_or_default();
-    if wait.is_zero() && calls.is_empty() {
+    if wait.is_zero() && calls.is_empty() && session.is_none() {
         return Ok(None);
     }
     let calls = calls.into_iter().map(subjob).collect::<Result<_, _>>()?;
-    Ok(Some(JobPlan { wait, calls, join, in_turn }.into()))
+    let session = session.map(|SessionParams { id, turn, warm }| {
+        if !(0.0..=1.0).contains(&warm) {
+            return Err(Error::invalid_params(&format!("`warm` is {warm}: expected 0 to 1")));
+        }
+        Ok(SessionTurn { session: id, turn, warm })
+    });
+    let session = session.transpose()?;
+    Ok(Some(JobPlan { wait, session, calls, join, in_turn }.into()))
 }
 
 fn subjob(params: SubjobParams) -> Result<Subjob, Error> {
@@ -65,16 +82,18 @@ fn subjob(params: SubjobParams) -> Result<Subjob, Error> {
     if let Some(skill) = skill.as_ref().filter(|skill| !is_skill(skill)) {
         return Err(Error::invalid_params(&format!("{skill:?} is no skill")));
     }
-    let plan = read(PlanFields { wait_ms, calls, join, in_turn })?;
+    // Parts are not turns of a session.
+    let plan = read(PlanFields { wait_ms, session: None, calls, join, in_turn })?;
     Ok(Subjob { text, skill, demand: demand_ms, plan, idempotent })
 }
 
 pub(super) fn encode(plan: Option<&JobPlan>) -> PlanFields {
-    let Some(JobPlan { wait, calls, join, in_turn }) = plan else {
-        return PlanFields { wait_ms: None, calls: Vec::new(), join: None, in_turn: false };
+    let Some(JobPlan { wait, session, calls, join, in_turn }) = plan else {
+        let calls = Vec::new();
+        return PlanFields { wait_ms: None, session: None, calls, join: None, in_turn: false };
     };
     let calls = calls.iter().map(|subjob| {
-        let PlanFields { wait_ms, calls, join, in_turn } = encode(subjob.plan.as_deref());
+        let PlanFields { wait_ms, calls, join, in_turn, .. } = encode(subjob.plan.as_deref());
         SubjobParams {
             text: subjob.text.clone(),
             skill: subjob.skill.clone(),
@@ -87,5 +106,9 @@ pub(super) fn encode(plan: Option<&JobPlan>) -> PlanFields {
         }
     });
     let wait_ms = (!wait.is_zero()).then_some(*wait);
-    PlanFields { wait_ms, calls: calls.collect(), join: *join, in_turn: *in_turn }
+    let session = session.map(|turn| {
+        let SessionTurn { session: id, turn, warm } = turn;
+        SessionParams { id, turn, warm }
+    });
+    PlanFields { wait_ms, session, calls: calls.collect(), join: *join, in_turn: *in_turn }
 }

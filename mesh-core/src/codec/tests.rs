@@ -5,6 +5,7 @@ use super::*;
 use crate::agent::{Failure, TriedPeers};
 use crate::jsonrpc::{Id, Limits, parse, parse_response};
 use crate::protocol::{JobPlan, Subjob};
+use crate::sessions::SessionTurn;
 
 fn decode(body: &str) -> Result<Request, Error> {
     let incoming = parse(body.as_bytes(), &Limits::default());
@@ -186,7 +187,8 @@ fn plan() -> JobPlan {
         ..Subjob::new("search")
     };
     let calls = vec![search, Subjob::new("y")];
-    JobPlan { wait: Duration::from_nanos(7), calls, join: Some(1), in_turn: false }
+    let session = Some(SessionTurn { session: u64::MAX, turn: 3, warm: 0.4 });
+    JobPlan { wait: Duration::from_nanos(7), session, calls, join: Some(1), in_turn: false }
 }
 
 fn task_with(timeout: Option<Duration>, demand: Option<Duration>) -> Task {
@@ -217,7 +219,7 @@ proptest! {
         let call = incoming.calls().next().expect("a call");
         let Ok(Request::Work(got)) = decode_request(call) else { panic!("a work request") };
         prop_assert_eq!(got.timeout, sent.timeout);
-        prop_assert_eq!(got.demand, sent.demand);
+        prop_assert_eq!((got.demand, got.skill, got.plan), (sent.demand, sent.skill, sent.plan));
         prop_assert_eq!(
             (got.idempotent, got.depth, got.request, got.attempt),
             (sent.idempotent, sent.depth, sent.request, sent.attempt)

@@ -1,12 +1,13 @@
 //! Jobs that only take time: for demonstrations and measurements.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use mesh_core::Timestamp;
 use mesh_core::agent::Failure;
 use mesh_core::protocol::Task;
+use mesh_core::sessions::WarmSessions;
 use rustix::time::{ClockId, clock_gettime};
 
 use super::{Executor, SubjobCaller, failed, output};
@@ -21,6 +22,8 @@ pub struct Synthetic {
     /// Whether to burn CPU time instead of sleeping. Jobs that share a core then slow each other
     /// down.
     pub burns: bool,
+    /// The sessions that it has done jobs of.
+    pub sessions: Mutex<WarmSessions>,
     /// Has the subjobs of jobs done.
     pub subjobs: SubjobCaller<TokioNet>,
 }
@@ -33,14 +36,18 @@ impl Executor for Synthetic {
     async fn run(&self, task: Task) -> JobResult {
         let clock = self.subjobs.clock();
         let deadline = task.timeout.map_or(Timestamp::MAX, |left| clock.now() + left);
-        let demand = task.demand.unwrap_or(self.demand);
+        let session = task.plan.as_ref().and_then(|plan| plan.session);
+        let left = session.map_or(1.0, |turn| {
+            self.sessions.lock().unwrap_or_else(PoisonError::into_inner).begin(turn)
+        });
+        let demand = task.demand.unwrap_or(self.demand).mul_f64(left);
         if self.burns {
             burn(demand).await?;
         } else if !demand.is_zero() {
             tokio::time::sleep(demand).await;
         }
         if let Some(plan) = &task.plan {
-            tokio::time::sleep(plan.wait).await;
+            tokio::time::sleep(plan.wait.mul_f64(left)).await;
         }
         let own = output(&format!("Processed: {}", task.text))?;
         self.subjobs.finish(&task, own, deadline).await
@@ -85,7 +92,13 @@ mod tests {
 
     fn synthetic(demand: Duration, burns: bool, clock: crate::Clock) -> Synthetic {
         let client = Client::new(TokioNet, ClientLimits::default());
-        Synthetic { demand, burns, subjobs: SubjobCaller::new(client, clock, "127.0.0.1:1") }
+        let sessions = Mutex::default();
+        Synthetic {
+            demand,
+            burns,
+            sessions,
+            subjobs: SubjobCaller::new(client, clock, "127.0.0.1:1"),
+        }
     }
 
     fn task(demand: Option<Duration>) -> Task {

@@ -13,6 +13,8 @@ pub mod turmoil;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use mesh_core::protocol::Task;
+use mesh_core::sessions::WarmSessions;
 use thiserror::Error;
 
 use self::observers::GuestObserver;
@@ -132,4 +134,13 @@ impl<O: FactObserver> FactObserver for LentObserver<O> {
     fn observe(&mut self, entry: &JournalEntry) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).observe(entry);
     }
+}
+
+/// How long a job computes, alone on a core of speed 1, and how long it waits then, on an agent that
+/// has met these sessions.
+fn effort(task: &Task, sessions: &mut WarmSessions) -> (Duration, Duration) {
+    let demand = task.demand.unwrap_or_default();
+    let Some(plan) = &task.plan else { return (demand, Duration::ZERO) };
+    let left = plan.session.map_or(1.0, |turn| sessions.begin(turn));
+    if left == 1.0 { (demand, plan.wait) } else { (demand.mul_f64(left), plan.wait.mul_f64(left)) }
 }

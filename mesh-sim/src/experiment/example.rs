@@ -128,6 +128,7 @@ pub(crate) fn scenario(agents: usize, duration: Duration, policies: &[&str]) -> 
                 idempotent: true,
                 ..JobKind::new(Distribution::Exponential { mean: 0.03 })
             }],
+            sessions: None,
             entry: EntryChoice::Random,
         },
         policies: policies.iter().map(policy).collect(),

@@ -260,7 +260,7 @@ impl Minimizer<'_> {
                 self.without_item_field(&["workload", "jobs"], index, field);
             }
         }
-        self.without(&[&["workload", "wait"], &["workload", "skill"]]);
+        self.without(&[&["workload", "sessions"], &["workload", "wait"], &["workload", "skill"]]);
         for field in ["rate", "clients"] {
             let path = ["workload", field];
             self.shrink(|minimizer| {

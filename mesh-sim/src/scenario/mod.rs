@@ -216,6 +216,8 @@ pub struct WorkloadSpec {
     /// The kinds of jobs, at least one. [`Arrival::kind`](crate::workload::Arrival::kind) is a
     /// position in this list.
     pub jobs: Vec<JobKind>,
+    /// Requests that belong together; `None`: each stands for itself.
+    pub sessions: Option<SessionSpec>,
     /// How the entry agent of a request is chosen.
     pub entry: EntryChoice,
 }
@@ -247,6 +249,20 @@ impl WorkloadSpec {
     pub fn longest_deadline(&self) -> Duration {
         self.jobs.iter().map(|job| job.deadline).max().unwrap_or_default()
     }
+}
+
+/// Sessions: requests that belong together.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SessionSpec {
+    /// The share of the requests that belong to sessions, 0 to 1.
+    pub share: f64,
+    /// The mean number of requests of a session, at least 1.
+    pub length: f64,
+    /// The least time between two requests of a session.
+    pub pause: Distribution,
+    /// What is left of a job's demand and wait at the agent that did the session's last job, 0 to
+    /// 1.
+    pub warm: f64,
 }
 
 /// A kind of jobs.

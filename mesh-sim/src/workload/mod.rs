@@ -10,6 +10,7 @@ mod closed_loop;
 mod entry_agents;
 mod open_loop;
 mod rate;
+mod sessions;
 
 pub(crate) use client::IDLE_CONNECTIONS;
 pub use client::{Pacing, RequestObserver, WorkloadClient};
@@ -23,6 +24,9 @@ use std::time::Duration;
 use mesh_core::Timestamp;
 use mesh_core::protocol::{JobPlan, Subjob, Task};
 use mesh_core::seed::{Rng, Seed};
+use mesh_core::sessions::SessionTurn;
+
+use self::sessions::SessionDraws;
 
 use crate::host::AgentId;
 use crate::scenario::{Arrivals, EntryChoice, JobKind, Scenario, WorkloadSpec};
@@ -31,7 +35,7 @@ use crate::scenario::{Arrivals, EntryChoice, JobKind, Scenario, WorkloadSpec};
 pub const JOB_TEXT: &str = "simulated job";
 
 /// A request that is due, as the workload draws it, before it is sent.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Arrival {
     /// The number of the request: unique in the run, and the same under every policy.
     pub index: u64,
@@ -124,6 +128,7 @@ struct JobDraws {
     service_rng: Rng,
     wait_rng: Rng,
     calls_rng: Rng,
+    sessions: Option<SessionDraws>,
 }
 
 impl JobDraws {
@@ -143,6 +148,7 @@ impl JobDraws {
             service_rng: seed.child("service").rng(),
             wait_rng: seed.child("wait").rng(),
             calls_rng: seed.child("calls").rng(),
+            sessions: spec.sessions.as_ref().map(|sessions| SessionDraws::new(sessions, seed)),
         }
     }
 
@@ -166,7 +172,8 @@ impl JobDraws {
         let job = &jobs[kind];
         let demand = job.demand.sample(&mut self.service_rng);
         let wait = job.wait.as_ref().map(|wait| wait.sample(&mut self.wait_rng));
-        let plan = self.plan(&jobs, job, wait);
+        let session = self.sessions.as_mut().and_then(|sessions| sessions.next(index, at));
+        let plan = self.plan(&jobs, job, wait, session);
         Arrival { index, at, entry, kind: kind as u16, demand, plan }
     }
 
@@ -175,7 +182,7 @@ impl JobDraws {
         let job = &jobs[usize::from(kind)];
         let demand = job.demand.sample(&mut self.calls_rng);
         let wait = job.wait.as_ref().map(|wait| wait.sample(&mut self.calls_rng));
-        let plan = self.plan(jobs, job, wait);
+        let plan = self.plan(jobs, job, wait, None);
         Subjob {
             // Reports find its kind by it.
             text: job.name.clone(),
@@ -186,17 +193,19 @@ impl JobDraws {
         }
     }
 
-    /// The plan of a job of this kind that waits so long; `None` if it does nothing but compute.
+    /// The plan of a job of this kind with this wait and turn of a session; `None` if it does nothing
+    /// but compute.
     fn plan(
         &mut self,
         jobs: &[JobKind],
         job: &JobKind,
         wait: Option<Duration>,
+        session: Option<SessionTurn>,
     ) -> Option<Arc<JobPlan>> {
         let JobKind { join, in_turn, .. } = *job;
-        (wait.is_some() || !job.calls.is_empty()).then(|| {
+        (wait.is_some() || session.is_some() || !job.calls.is_empty()).then(|| {
             let calls = job.calls.iter().map(|kind| self.subjob(jobs, *kind)).collect();
-            JobPlan { wait: wait.unwrap_or_default(), calls, join, in_turn }.into()
+            JobPlan { wait: wait.unwrap_or_default(), session, calls, join, in_turn }.into()
         })
     }
 

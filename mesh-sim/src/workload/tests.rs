@@ -9,6 +9,7 @@ fn spec(arrivals: Arrivals) -> WorkloadSpec {
     WorkloadSpec {
         arrivals,
         jobs: vec![JobKind::new(Distribution::Exponential { mean: 0.01 })],
+        sessions: None,
         entry: EntryChoice::Random,
     }
 }

@@ -163,3 +163,30 @@ fn parts_have_parts_and_end_with_the_whole() {
         assert!(ran.record.requests.timed_out > 0, "{:?}", ran.record.failures);
     }
 }
+
+#[test]
+fn a_job_is_cheaper_at_the_agent_that_did_the_last_of_its_session() {
+    let agents = |count| {
+        format!("[[agents]]\nname = \"agent\"\ncount = {count}\nconcurrency = \"unlimited\"")
+    };
+    let workload = r#"
+        wait = { kind = "constant", value = "100ms" }
+        [workload.sessions]
+        length = 1000
+        pause = { kind = "constant", value = "0s" }
+        warm = 0.4
+        "#;
+    for engine in ENGINES {
+        let latency = |count: u32| {
+            let text = scenario(&agents(count), workload).replace("rate = 40", "rate = 4");
+            let ran = run_on(engine, "\"round_robin\"", &text, "");
+            assert_eq!(ran.record.requests.failed(), 0, "{:?}", ran.record.failures);
+            let latency = &ran.record.latency;
+            (latency.min_ns() / 1_000_000, latency.quantile_ns(1.0) / 1_000_000)
+        };
+        // One agent does all jobs of the only session; two take turns, and are always cold.
+        let (warm, cold) = (latency(2), latency(3));
+        assert!(warm.0 >= 40 && warm.1 < 60, "{warm:?}");
+        assert!(cold.0 >= 100 && cold.1 < 120, "{cold:?}");
+    }
+}

@@ -1,6 +1,6 @@
 //! What an agent does with its jobs: makes its executor of the options.
 
-use std::sync::Once;
+use std::sync::{Mutex, Once};
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail, ensure};
@@ -94,7 +94,12 @@ pub(super) async fn executor(
             let demand = args.demand.unwrap_or(DEMAND);
             let client = Client::new(TokioNet, ClientLimits::default());
             let subjobs = SubjobCaller::new(client, Clock::start(), agent.local.to_string());
-            Builtin::Synthetic(Synthetic { demand, burns: args.burn, subjobs })
+            Builtin::Synthetic(Synthetic {
+                demand,
+                burns: args.burn,
+                sessions: Mutex::default(),
+                subjobs,
+            })
         }
         Work::Exec => {
             guard_commands();

@@ -2,12 +2,12 @@
 //! machine and the model of the machine under it.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use mesh_core::Timestamp;
 use mesh_core::agent::bulk::{Bulk, Upcoming, prefetch};
 use mesh_core::agent::{Agent, AgentConfig, Effect, Identity, JobId, Note};
 use mesh_core::protocol::{Request, Task};
+use mesh_core::sessions::WarmSessions;
 
 use super::calls::Message;
 use super::clock::LocalClock;
@@ -17,6 +17,7 @@ use super::queue::Lane;
 use super::subjobs::JobsWithSubjobs;
 use super::{Event, EventSimulation};
 use crate::engine::address::{address, host_at};
+use crate::engine::effort;
 use crate::faults::MachineState;
 use crate::host::{AgentId, HostId};
 use crate::journal::Fact;
@@ -37,7 +38,8 @@ pub(super) struct AgentHost {
     clock: LocalClock,
     machine: Machine<JobId>,
     pool: IdlePool,
-    /// Boxed, because few agents have any.
+    /// Boxed, as the next one, because few agents have any.
+    sessions: Box<WarmSessions>,
     subjobs: Box<JobsWithSubjobs>,
     /// The time of the earliest pending [`Event::WakeAgent`]; [`Timestamp::MAX`] if there is none.
     wake_at: Timestamp,
@@ -59,6 +61,7 @@ impl AgentHost {
             clock: LocalClock::new(spec.clock_rate),
             machine,
             pool: IdlePool::default(),
+            sessions: Box::default(),
             subjobs: Box::default(),
             wake_at: Timestamp::MAX,
             job_ends_at: Timestamp::MAX,
@@ -131,6 +134,7 @@ impl AgentHost {
         self.machine.switch_off(now);
         self.pool = IdlePool::default();
         self.subjobs.clear();
+        *self.sessions = WarmSessions::default();
         self.wake_at = Timestamp::MAX;
     }
 }
@@ -339,8 +343,8 @@ impl EventSimulation<'_> {
             }
             Effect::Start { job, task } => {
                 agent_host.machine_changed = true;
-                let wait = task.plan.map_or(Duration::ZERO, |plan| plan.wait);
-                agent_host.machine.start(now, job, task.demand.unwrap_or_default(), wait);
+                let (demand, wait) = effort(&task, &mut agent_host.sessions);
+                agent_host.machine.start(now, job, demand, wait);
             }
             Effect::Stop(job) => {
                 agent_host.machine_changed = true;

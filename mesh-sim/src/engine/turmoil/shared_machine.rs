@@ -7,6 +7,7 @@ use std::time::Duration;
 use mesh_core::Timestamp;
 use mesh_core::agent::{Failure, JobId};
 use mesh_core::protocol::Task;
+use mesh_core::sessions::WarmSessions;
 use mesh_node::host::JobResult;
 use mesh_node::work::SubjobCaller;
 use mesh_node::{Clock, Host};
@@ -14,7 +15,7 @@ use serde_json::value::RawValue;
 use tokio::sync::{Notify, oneshot};
 
 use super::net::TurmoilNet;
-use crate::engine::OUTPUT;
+use crate::engine::{OUTPUT, effort};
 use crate::faults::MachineState;
 use crate::machine::Machine;
 use crate::scenario::MachineSpec;
@@ -37,6 +38,7 @@ struct MachineParts {
 /// The machine with those who wait for its jobs.
 struct JobsOnMachine {
     machine: Machine<JobId>,
+    sessions: WarmSessions,
     /// Told when the job has ended; dropped when the job is killed.
     waiting: BTreeMap<JobId, oneshot::Sender<()>>,
 }
@@ -47,7 +49,8 @@ impl SharedMachine {
         let mut machine = Machine::new(spec);
         machine.switch_off(Timestamp::ZERO);
         let output = RawValue::from_string(OUTPUT.to_owned()).unwrap_or_default();
-        let state = JobsOnMachine { machine, waiting: BTreeMap::new() };
+        let state =
+            JobsOnMachine { machine, sessions: WarmSessions::default(), waiting: BTreeMap::new() };
         Self(Arc::new(MachineParts {
             window: spec.cpu_window,
             output: output.into(),
@@ -84,6 +87,7 @@ impl SharedMachine {
         let mut state = self.lock();
         state.machine.switch_off(now);
         state.waiting.clear();
+        state.sessions = WarmSessions::default();
     }
 
     fn lock(&self) -> MutexGuard<'_, JobsOnMachine> {
@@ -124,10 +128,9 @@ impl MachineHost {
     }
 
     fn start(&self, job: JobId, task: &Task) -> JobGuard {
-        let demand = task.demand.unwrap_or_default();
-        let wait = task.plan.as_ref().map_or(Duration::ZERO, |plan| plan.wait);
         let (sender, ended) = oneshot::channel();
         let state = &mut *self.host.lock();
+        let (demand, wait) = effort(task, &mut state.sessions);
         state.machine.start(self.clock.now(), job, demand, wait);
         state.waiting.insert(job, sender);
         self.host.0.changed.notify_one();

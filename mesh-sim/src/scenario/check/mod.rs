@@ -248,9 +248,9 @@ fn may_be_zero(path: &FieldPath) -> bool {
     match path.name() {
         "warm_up" | "drain" | "at" | "joins" => true,
         _ if path.starts_with(&["network"]) || path.starts_with(&["sites"]) => true,
-        "value" | "think" => path.has("think"),
+        "value" | "think" | "pause" => path.has("think") || path.has("pause"),
         "low" | "min" | "standard_deviation" => {
-            ["think", "demand", "wait"].iter().any(|field| path.has(field))
+            ["think", "pause", "demand", "wait"].iter().any(|field| path.has(field))
         }
         _ => false,
     }

@@ -2,7 +2,7 @@
 
 use super::Checker;
 use crate::scenario::parsed_toml::FieldPath;
-use crate::scenario::{AgentSpec, WorkloadSpec, raw};
+use crate::scenario::{AgentSpec, SessionSpec, WorkloadSpec, raw};
 
 impl Checker<'_> {
     pub(super) fn workload(&mut self, raw: &raw::Scenario, agents: &[AgentSpec]) -> WorkloadSpec {
@@ -11,6 +11,12 @@ impl Checker<'_> {
         WorkloadSpec {
             arrivals: self.arrivals(&path, &workload.arrivals),
             jobs: self.jobs(workload, agents),
+            sessions: workload.sessions.as_ref().map(|sessions| SessionSpec {
+                share: sessions.share,
+                length: sessions.length,
+                pause: self.distribution(&path.key("sessions").key("pause"), &sessions.pause),
+                warm: sessions.warm,
+            }),
             entry: self.entry(&workload.entry, agents),
         }
     }

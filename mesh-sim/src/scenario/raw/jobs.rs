@@ -53,6 +53,25 @@ pub(crate) struct JobKind {
     pub(crate) idempotent: Option<bool>,
 }
 
+/// Sessions: requests that belong together. When requests are due stays as it is.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Sessions {
+    /// The share of the requests that belong to sessions.
+    #[serde(default = "one")]
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub(crate) share: f64,
+    /// The mean number of requests of a session; the numbers are geometrically distributed.
+    #[schemars(range(min = 1.0, max = 1_000_000.0))]
+    pub(crate) length: f64,
+    /// The least time between two requests of a session: the next one comes with the next request
+    /// of a session that is due after that.
+    pub(crate) pause: Distribution,
+    /// What is left of a job's demand and wait at the agent that did the session's last job.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub(crate) warm: f64,
+}
+
 /// Jobs of one kind that a job has done.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -26,7 +26,7 @@ pub(crate) use self::arrivals::{
 };
 pub(crate) use self::distribution::Distribution;
 pub(crate) use self::faults::Fault;
-pub(crate) use self::jobs::{CalledJobs, JobKind, JobNeeds};
+pub(crate) use self::jobs::{CalledJobs, JobKind, JobNeeds, Sessions};
 pub(crate) use self::network::{Hosts, Network, Site, SiteLink};
 pub(crate) use self::policies::{Policy, PolicyTable};
 pub(crate) use self::workload::{Entry, Workload};

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::network::HostPattern;
-use super::{Arrivals, JobKind, JobNeeds};
+use super::{Arrivals, JobKind, JobNeeds, Sessions};
 use crate::scenario::text;
 use crate::units::DurationText;
 
@@ -22,6 +22,8 @@ pub(crate) struct Workload {
     #[serde(default)]
     #[schemars(length(max = 100))]
     pub(crate) jobs: Vec<JobKind>,
+    /// Requests that belong together. If left out, each stands for itself.
+    pub(crate) sessions: Option<Sessions>,
     /// Which agent gets a request: any at "random", all in turn by "round_robin", or only those of a
     /// name, of a pattern, of a list of these, or of a table of these with weights.
     #[serde(default)]
