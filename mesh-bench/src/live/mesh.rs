@@ -19,6 +19,7 @@ use mesh_sim::units::format_duration;
 use tempfile::NamedTempFile;
 
 use super::background_load::Burner;
+use super::link_relays::{LinkRelays, has_relays};
 use super::process::Process;
 use super::readiness::{await_peers, get};
 
@@ -37,6 +38,8 @@ pub(super) struct ProcessMesh {
     /// its requests.
     hosts: HostMap<Option<HostProcess>>,
     burner: Option<Burner>,
+    /// `None` if the links are those of loopback.
+    relays: Option<LinkRelays>,
     /// The settings file. Every process reads it when it starts, also after a crash, so it must
     /// exist as long as they do.
     _settings: NamedTempFile,
@@ -71,6 +74,7 @@ impl ProcessMesh {
         binary: &Path,
         scenario: &Scenario,
         policy: &PolicySpec,
+        seed: u64,
     ) -> anyhow::Result<Self> {
         let settings = settings_file(scenario)?;
         let path = settings.path().to_str().context("the path of the settings is no text")?;
@@ -82,13 +86,24 @@ impl ProcessMesh {
             HostProcess::start(binary, "registry", with_settings(registry_args())).await?;
         let address = registry.address.clone();
         let mut hosts = vec![Some(registry), None];
-        for agent in &scenario.agents {
+        let faults = scenario.fault_schedule();
+        let mut relays = has_relays(scenario).then(|| LinkRelays::new(scenario, seed));
+        let mut addresses = Vec::new();
+        for (id, agent) in faults.hosts().agents().zip(&scenario.agents) {
+            let registry = match &mut relays {
+                Some(relays) => relays.connect_registry(id.host(), &address).await?,
+                None => address.clone(),
+            };
             let own = agent.policy_in(policy).factory.settings();
             let own = own.context("only built-in policies have options of `mesh agent`")?;
-            let args = agent_args(scenario, agent, own, &address);
-            hosts.push(Some(HostProcess::start(binary, &agent.name, with_settings(args)).await?));
+            let args = with_settings(agent_args(scenario, agent, own, &registry));
+            let process = HostProcess::start(binary, &agent.name, args).await?;
+            addresses.push(process.address.clone());
+            hosts.push(Some(process));
         }
-        let faults = scenario.fault_schedule();
+        if let Some(relays) = &mut relays {
+            relays.connect_agents(&addresses).await?;
+        }
         // All agents have the same background load, because a fault that loads only some of them is
         // refused. So the first agent stands for all.
         let load_at = |at: &Timestamp| faults.machine(AgentId::new(0), *at).background;
@@ -96,6 +111,7 @@ impl ProcessMesh {
         let mesh = Self {
             binary: binary.to_owned(),
             burner: burns.then(Burner::start),
+            relays,
             faults,
             hosts: hosts.into(),
             _settings: settings,
@@ -104,9 +120,12 @@ impl ProcessMesh {
         Ok(mesh)
     }
 
-    /// The addresses of the agents.
+    /// The addresses at which the client finds the agents.
     pub(super) fn addresses(&self) -> AgentMap<Arc<str>> {
-        self.agents().map(|host| host.address.as_str().into()).collect()
+        match &self.relays {
+            Some(relays) => relays.for_client().iter().map(|relay| relay.as_str().into()).collect(),
+            None => self.agents().map(|host| host.address.as_str().into()).collect(),
+        }
     }
 
     /// The process ids of the agents; `None` for one that is down.
@@ -138,6 +157,7 @@ impl ProcessMesh {
         for id in self.hosts.ids() {
             let (is_down, is_paused) = (self.faults.is_down(id, now), self.is_held(id, now));
             let Some(host) = &mut self.hosts[id] else { continue };
+            let changes = is_down == host.process.is_some();
             if is_down && let Some(process) = host.process.take() {
                 process.kill().await?;
                 host.is_paused = false;
@@ -145,6 +165,9 @@ impl ProcessMesh {
             if !is_down && host.process.is_none() {
                 let process = Process::start(&self.binary, &host.name, &host.args).await?;
                 host.process = Some(process);
+            }
+            if changes && let Some(relays) = &mut self.relays {
+                relays.set_down(id, is_down).await?;
             }
             if let Some(process) = &host.process
                 && is_paused != host.is_paused

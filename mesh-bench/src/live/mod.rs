@@ -2,9 +2,12 @@
 
 mod background_load;
 mod host;
+mod link_relays;
 mod mesh;
 mod process;
 mod readiness;
+mod registry_door;
+mod relay;
 mod shared_recorder;
 mod unsupported;
 
@@ -52,7 +55,7 @@ pub(crate) async fn run(
     let recorder = Recorder::new(RecorderConfig::new(scenario, &policy.label, seed));
     let (mut processes, agents) = match mesh {
         MeshUnderTest::NewProcesses(binary) => {
-            let mesh = ProcessMesh::start(binary, scenario, policy).await?;
+            let mesh = ProcessMesh::start(binary, scenario, policy, seed).await?;
             let agents = mesh.addresses();
             (Some(mesh), agents)
         }

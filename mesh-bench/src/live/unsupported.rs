@@ -3,8 +3,11 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use mesh_sim::network::{LinkQuality, LinkSpec};
 use mesh_sim::scenario::{CLIENT, PolicySpec, REGISTRY, Scenario};
 use mesh_sim::units::format_duration;
+
+use super::link_relays::has_relays;
 
 /// The shortest window over which the operating system counts CPU time.
 const LEAST_CPU_WINDOW: Duration = Duration::from_millis(200);
@@ -34,9 +37,12 @@ pub(crate) fn unsupported_fields(scenario: &Scenario) -> Vec<UnsupportedField> {
     let loses = "loopback neither loses nor repeats messages".to_owned();
     refuse(network.quality.loss > 0.0, "network.loss".to_owned(), loses.clone());
     refuse(network.quality.duplication > 0.0, "network.duplication".to_owned(), loses);
-    let alike = "all links of loopback are alike".to_owned();
-    refuse(!network.links.is_empty(), "network.links".to_owned(), alike.clone());
-    refuse(network.sites.is_some(), "sites".to_owned(), alike);
+    let loses = "relays neither lose nor repeat messages".to_owned();
+    let is_unlike = |link: &LinkSpec| {
+        let ratios = |quality: &LinkQuality| (quality.loss, quality.duplication);
+        ratios(&link.quality) != ratios(&network.quality)
+    };
+    refuse(network.links.iter().any(is_unlike), "network.links".to_owned(), loses);
     for agent in &scenario.agents {
         let of = |field: &str| format!("agents.{field} of {}", agent.name);
         let machine = &agent.machine;
@@ -78,7 +84,10 @@ pub(crate) fn unsupported_fields(scenario: &Scenario) -> Vec<UnsupportedField> {
 /// sentence each.
 pub(crate) fn notes(scenario: &Scenario) -> Vec<String> {
     let mut notes = vec![
-        "network.latency is not applied: loopback has a latency of its own".to_owned(),
+        match has_relays(scenario) {
+            true => "relays delay messages, each up to 1 ms more than its link".to_owned(),
+            false => "network.latency is not applied: loopback has a latency of its own".to_owned(),
+        },
         "agents.memory is not applied: agents report what their processes use".to_owned(),
     ];
     let reads_cpu = |policy: &&PolicySpec| policy.factory.needs().utilisation;
@@ -123,6 +132,9 @@ mod tests {
         assert_eq!(refused(""), [""; 0]);
         assert_eq!(refused("[network]\nlatency = \"5ms\""), [""; 0]);
         assert_eq!(refused("[network]\nloss = 0.1"), ["network.loss"]);
+        let link = "[[network.links]]\nfrom = \"agent-1\"\nto = \"agent-2\"\nlatency = \"9ms\"\n";
+        assert_eq!(refused(link), [""; 0]);
+        assert_eq!(refused(&format!("{link}loss = 0.1")), ["network.links"]);
         assert_eq!(refused("[registry]\nsweep = \"3s\""), [""; 0]);
         assert_eq!(refused("[delegation]\nto_self = true"), [""; 0]);
         assert_eq!(refused("[registry]\nttl = \"20ms\"\nheartbeat = \"5ms\""), ["registry.ttl"]);

@@ -94,6 +94,32 @@ fn faults_strike_and_heal_and_every_request_ends() {
 }
 
 #[test]
+fn hosts_of_two_sites_are_as_far_apart_as_the_scenario_says() {
+    let sites = "[[sites]]\nname = \"near\"\n[[sites]]\nname = \"far\"\n\
+                 [network]\nlatency = \"2ms\"\n\
+                 [[network.between]]\nsites = [\"near\", \"far\"]\none_way = \"60ms\"\n";
+    let agents = "{ name = \"agent\", count = 3, cores = 2, site = \"near\", \
+                  each = { \"agent-3\" = { site = \"far\" } } }";
+    let text = SCENARIO.replace("{ name = \"agent\", count = 3, cores = 2 }", agents);
+    let crash = fault("crash", "1500ms", "700ms", "hosts = \"agent-2\"");
+    let demand = "demand = { kind = \"constant\", value = \"5ms\" }\nentry = \"agent-1\"";
+    let text = text.replace("demand = { kind = \"exponential\", mean = \"20ms\" }", demand);
+    let text = format!("{text}\n{sites}\n{crash}");
+    let bench = Bench::new(&text);
+    let output = bench.live(&["--policy", "random"]);
+    assert!(output.status.success(), "{output:?}");
+    let [run] = &bench.summary().runs[..] else { panic!("one run") };
+    let latency = |name: &str| run.latency_ms.as_ref().unwrap().named(name).unwrap();
+    // From the client to the entry agent, from there to a peer, and both ways back: 8 ms within the
+    // site, 124 ms if the peer is at the other one. The job takes 5 ms.
+    assert!(latency("min") >= 13.0, "{run:?}");
+    assert!(latency("p90") >= 129.0, "{run:?}");
+    assert!(run.work_per_agent["agent-3"] > 20, "{run:?}");
+    // While agent-2 is dead, connections to it are refused, and the other peer gets its jobs.
+    assert!(run.requests.answered * 100 >= run.requests.sent * 95, "{run:?}");
+}
+
+#[test]
 fn fields_that_a_live_mesh_cannot_honour_are_named() {
     let partition = fault("partition", "1s", "1s", "groups = [\"agent-1\", \"agent-2\"]");
     let text = format!("{SCENARIO}\n{partition}\n[network]\nloss = 0.1\n");

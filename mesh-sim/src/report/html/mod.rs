@@ -3,6 +3,7 @@
 
 mod agents;
 mod plots;
+mod sites;
 mod svg;
 mod tables;
 
@@ -108,6 +109,7 @@ fn header(report: &Report) -> String {
         (if seeds.len() == 1 { "seed" } else { "seeds" }, seeds.join(", ")),
     ];
     facts.extend(scenario.own_policies().into_iter().map(|own| ("policy", own)));
+    facts.extend(sites::sites(scenario));
     facts.extend(windows.iter().map(|w| ("fault", format!("{}: {}", w.label, w.detail))));
     facts.push(("file", format!("SHA-256 {}", scenario.sha256)));
     let mut list = String::new();
