@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use mesh_core::agent::ObservedEnd;
 use mesh_core::codec::Origin;
+use mesh_core::duration::LONGEST;
 use mesh_core::jsonrpc::{Id, Limits, Outcome, ResponseError, parse_response};
 
 use crate::Net;
@@ -18,22 +19,42 @@ pub enum ExchangeError {
     #[error(transparent)]
     Http(#[from] HttpError),
     /// The server answered with an HTTP status that is no success, and without a JSON-RPC response.
-    #[error("get a JSON-RPC answer: HTTP status {0}")]
-    Status(StatusCode),
+    #[error("get a JSON-RPC answer: HTTP status {status}")]
+    Status {
+        /// The status.
+        status: StatusCode,
+        /// How long the server asks its callers to stay away.
+        retry_after: Option<Duration>,
+    },
     /// The body is not a JSON-RPC response to this call.
     #[error("get a JSON-RPC answer")]
     Malformed(#[from] ResponseError),
 }
 
 impl ExchangeError {
+    /// How long the server asks its callers to stay away.
+    pub(crate) const fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Status { retry_after, .. } => *retry_after,
+            _ => None,
+        }
+    }
+
     /// What the caller saw of its call. From that follows whether the job may have been begun.
     pub fn seen(&self) -> ObservedEnd {
         match self {
             Self::Http(error) if error.never_sent() => ObservedEnd::NotSent,
             Self::Http(_) | Self::Malformed(_) => ObservedEnd::NoAnswer,
-            Self::Status(status) => ObservedEnd::Status(status.as_u16()),
+            Self::Status { status, .. } => ObservedEnd::Status(status.as_u16()),
         }
     }
+}
+
+/// The seconds in the header `Retry-After`. A date counts as none: it would need a clock that both
+/// sides agree on, and few services send one.
+fn retry_after(answer: &Answer) -> Option<Duration> {
+    let seconds = answer.header("retry-after")?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds).min(LONGEST))
 }
 
 /// The answer to a JSON-RPC call.
@@ -89,6 +110,9 @@ pub fn read_answer(answer: &Answer, id: &Id, limits: &Limits) -> Result<RpcAnswe
             Ok(RpcAnswer { outcome, origin })
         }
         Err(error) if answer.status.is_success() => Err(error.into()),
-        Err(_) => Err(ExchangeError::Status(answer.status)),
+        Err(_) => {
+            let (status, retry_after) = (answer.status, retry_after(answer));
+            Err(ExchangeError::Status { status, retry_after })
+        }
     }
 }

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::Command;
 
 /// A short scenario with every way in which time and chance enter a run: retries, probes, own
-/// counters, lost messages, a crash, a stalled link and a busy machine.
+/// counters, lost messages, crashes, jobs that fail, a stalled link and a busy machine.
 const SCENARIO: &str = r#"
 name = "determinism"
 description = "A bit of everything"
@@ -48,6 +48,20 @@ kind = "crash"
 at = "3s"
 for = "1s"
 hosts = "agent-3"
+
+[[faults]]
+kind = "crash"
+mode = "process"
+at = "4500ms"
+for = "1s"
+hosts = ["agent-4", "registry"]
+
+[[faults]]
+kind = "errors"
+every = "2s"
+repair = "1s"
+agents = "agent-1..2"
+errors = { rate = 0.5, answer = "too_many_requests", retry_after = "200ms" }
 
 [[faults]]
 kind = "hold"

@@ -87,7 +87,7 @@ fn mesh_under_test(scenario: &Scenario, args: &LiveArgs) -> Result<MeshUnderTest
         if scenario.policies.len() != 1 {
             return Err("running agents have one policy: name it with --policy".into());
         }
-        if !scenario.faults.is_empty() {
+        if !scenario.faults.is_empty() || !scenario.random_faults.is_empty() {
             return Err("a mesh that is already running can't honour `faults`".to_owned());
         }
         return Ok(MeshUnderTest::AlreadyRunning(registry.clone()));

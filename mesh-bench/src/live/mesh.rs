@@ -19,6 +19,7 @@ use mesh_sim::units::format_duration;
 use tempfile::NamedTempFile;
 
 use super::background_load::Burner;
+use super::error_files::ErrorFiles;
 use super::link_relays::{LinkRelays, has_relays};
 use super::process::Process;
 use super::readiness::{await_peers, get};
@@ -38,6 +39,7 @@ pub(super) struct ProcessMesh {
     /// its requests.
     hosts: HostMap<Option<HostProcess>>,
     burner: Option<Burner>,
+    errors: ErrorFiles,
     /// `None` if the links are those of loopback.
     relays: Option<LinkRelays>,
     /// The settings file. Every process reads it when it starts, also after a crash, so it must
@@ -82,11 +84,12 @@ impl ProcessMesh {
             args.extend(["--config".to_owned(), path.to_owned()]);
             args
         };
+        let faults = scenario.fault_schedule();
+        let errors = ErrorFiles::write(scenario, &faults)?;
         let registry =
             HostProcess::start(binary, "registry", with_settings(registry_args())).await?;
         let address = registry.address.clone();
         let mut hosts = vec![Some(registry), None];
-        let faults = scenario.fault_schedule();
         let mut relays = has_relays(scenario).then(|| LinkRelays::new(scenario, seed));
         let mut addresses = Vec::new();
         for (id, agent) in faults.hosts().agents().zip(&scenario.agents) {
@@ -96,8 +99,11 @@ impl ProcessMesh {
             };
             let own = agent.policy_in(policy).factory.settings();
             let own = own.context("only built-in policies have options of `mesh agent`")?;
-            let args = with_settings(agent_args(scenario, agent, own, &registry));
-            let process = HostProcess::start(binary, &agent.name, args).await?;
+            let mut args = agent_args(scenario, agent, own, &registry);
+            if let Some(file) = errors.of(id) {
+                args.extend(["--errors".to_owned(), file.display().to_string()]);
+            }
+            let process = HostProcess::start(binary, &agent.name, with_settings(args)).await?;
             addresses.push(process.address.clone());
             hosts.push(Some(process));
         }
@@ -111,6 +117,7 @@ impl ProcessMesh {
         let mesh = Self {
             binary: binary.to_owned(),
             burner: burns.then(Burner::start),
+            errors,
             relays,
             faults,
             hosts: hosts.into(),
@@ -152,8 +159,9 @@ impl ProcessMesh {
     }
 
     /// Kills, restarts, pauses and resumes processes as the faults prescribe for `now`, and sets
-    /// the background load.
+    /// the background load and the errors of jobs.
     pub(super) async fn apply_faults(&mut self, now: Timestamp) -> anyhow::Result<()> {
+        self.errors.update(&self.faults, now)?;
         for id in self.hosts.ids() {
             let (is_down, is_paused) = (self.faults.is_down(id, now), self.is_held(id, now));
             let Some(host) = &mut self.hosts[id] else { continue };

@@ -1,6 +1,7 @@
 //! `mesh-bench live`: runs a scenario on real processes and sockets.
 
 mod background_load;
+mod error_files;
 mod host;
 mod link_relays;
 mod mesh;
@@ -52,6 +53,8 @@ pub(crate) async fn run(
     policy: &PolicySpec,
     seed: u64,
 ) -> anyhow::Result<RunRecord> {
+    let seeded = scenario.for_seed(seed);
+    let (original, scenario) = (scenario, &*seeded.scenario);
     let recorder = Recorder::new(RecorderConfig::new(scenario, &policy.label, seed));
     let (mut processes, agents) = match mesh {
         MeshUnderTest::NewProcesses(binary) => {
@@ -81,7 +84,7 @@ pub(crate) async fn run(
     let recorder = recorder.take().context("the recorder was taken before the end of the run")?;
     // The hash of the event log stays 0: no live run can be repeated, so there is nothing to
     // compare.
-    Ok(recorder.finish(0, 0, Vec::new()))
+    Ok(recorder.finish(0, 0, Vec::new()).by_original_faults(original, &seeded))
 }
 
 /// Samples the agents' CPU use. Each sample begins where the one before ends.

@@ -70,11 +70,14 @@ pub(crate) fn unsupported_fields(scenario: &Scenario) -> Vec<UnsupportedField> {
     }
     let agents = scenario.agents.iter().map(|agent| &*agent.name);
     let hosts: BTreeSet<&str> = agents.chain([REGISTRY, CLIENT]).collect();
-    for (number, fault) in scenario.faults.iter().enumerate() {
-        if let Some(why) = fault.kind.why_not_live(&hosts) {
-            let at = format_duration(fault.at);
-            let field = format!("faults.{number} ({} at {at})", fault.kind.name());
-            refuse(true, field, why.to_owned());
+    let fixed = scenario.faults.iter().map(|fault| {
+        let at = format_duration(fault.at);
+        (&fault.kind, format!("at {at}"))
+    });
+    let random = scenario.random_faults.iter().map(|fault| (&fault.kind, "at random".to_owned()));
+    for (number, (kind, when)) in fixed.chain(random).enumerate() {
+        if let Some(why) = kind.why_not_live(&hosts) {
+            refuse(true, format!("faults.{number} ({} {when})", kind.name()), why.to_owned());
         }
     }
     fields
@@ -155,7 +158,12 @@ mod tests {
     fn faults_are_refused_unless_processes_can_have_them() {
         let partition = fault("partition", "groups = [\"agent-1\", \"agent-2\"]");
         assert_eq!(refused(&partition), ["faults.0 (partition at 1s)"]);
-        assert_eq!(refused(&fault("crash", "hosts = [\"agent-2\", \"registry\"]")), [""; 0]);
+        let hosts = "hosts = [\"agent-2\", \"registry\"]";
+        assert_eq!(refused(&fault("crash", hosts)), ["faults.0 (crash at 1s)"]);
+        let process = format!("{hosts}\nmode = \"process\"");
+        assert_eq!(refused(&fault("crash", &process)), [""; 0]);
+        let errors = "agents = \"agent-1\"\nerrors = { answer = \"busy\" }";
+        assert_eq!(refused(&fault("errors", errors)), [""; 0]);
         let whole = "between = [\"agent-1\", [\"agent-2..3\", \"registry\", \"client\"]]";
         assert_eq!(refused(&fault("hold", whole)), [""; 0]);
         let link = "between = [\"agent-1\", \"agent-2\"]";

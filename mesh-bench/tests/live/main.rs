@@ -72,7 +72,7 @@ fn faults_strike_and_heal_and_every_request_ends() {
     let all = "[\"registry\", \"client\", \"agent-1\", \"agent-2\"]";
     let text = [
         SCENARIO.to_owned(),
-        fault("crash", "1s", "500ms", "hosts = [\"agent-2\", \"registry\"]"),
+        fault("crash", "1s", "500ms", "mode = \"process\"\nhosts = [\"agent-2\", \"registry\"]"),
         fault("hold", "2s", "400ms", &format!("between = [\"agent-3\", {all}]")),
         fault("background_load", "2500ms", "300ms", "agents = \"*\"\nload = 0.2"),
     ]
@@ -91,6 +91,29 @@ fn faults_strike_and_heal_and_every_request_ends() {
     // A hold of 0.4 s is longer than any job takes otherwise.
     assert!(run.latency_ms.unwrap().named("max").unwrap() > 300.0, "{run:?}");
     assert!(run.work_per_agent.values().all(|jobs| *jobs > 0), "{run:?}");
+}
+
+/// agent-1 does none of its jobs for a while, and agent-2 none in the whole run.
+#[test]
+fn agents_end_jobs_with_errors_as_the_scenario_says() {
+    let agents = "[{ name = \"agent-1\", cores = 2 }, { name = \"agent-2\", cores = 2, errors = { \
+                  answer = \"job_failed\" } }, { name = \"agent-3\", cores = 2 }]";
+    let with = "agents = \"agent-1\"\nerrors = { answer = \"lost\", after = \"5ms\" }";
+    let text = [
+        SCENARIO.replace("[{ name = \"agent\", count = 3, cores = 2 }]", agents),
+        fault("errors", "1s", "1s", with),
+        "[delegation]\nmax_failures = 0\n".to_owned(),
+    ]
+    .join("\n");
+    let bench = Bench::new(&text);
+    let output = bench.live(&["--policy", "random"]);
+    assert!(output.status.success(), "{output:?}");
+    let [run] = &bench.summary().runs[..] else { panic!("one run") };
+    assert_eq!(run.work_per_agent["agent-2"], 0, "{run:?}");
+    assert!(run.work_per_agent["agent-1"] > 0, "{run:?}");
+    for reason in ["job_failed", "outcome_unknown"] {
+        assert!(run.failures.get(reason).is_some_and(|count| *count > 2), "{run:?}");
+    }
 }
 
 #[test]

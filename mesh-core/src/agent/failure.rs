@@ -1,5 +1,8 @@
 //! Failures: why a request has no result, and the JSON-RPC error codes for them.
 
+use std::fmt;
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use thiserror::Error as ThisError;
 
@@ -64,11 +67,33 @@ pub enum Failure {
     /// The service or command that does the agent's jobs can't be reached or started, or takes no
     /// jobs; the job was not begun.
     #[error("the agent can't begin a job: {0}")]
-    Unavailable(String),
+    Unavailable(Unavailability),
     /// An error from the service that did the job, passed on unchanged, even if its code is one of
     /// the mesh's.
     #[error("the job was answered with error {}: {}", .0.code, .0.message)]
     Other(Error),
+}
+
+/// Why an agent can't begin a job now, and when it may.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Unavailability {
+    /// What keeps the agent from beginning a job, for people.
+    pub why: String,
+    /// How long the service behind the agent asks its callers to stay away (the HTTP header
+    /// `Retry-After`); `None` if it does not say.
+    pub retry_after: Option<Duration>,
+}
+
+impl<T: Into<String>> From<T> for Unavailability {
+    fn from(why: T) -> Self {
+        Self { why: why.into(), retry_after: None }
+    }
+}
+
+impl fmt::Display for Unavailability {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.why.fmt(f)
+    }
 }
 
 /// How many peers a delegation tried in vain, by the way in which they failed.
@@ -123,6 +148,16 @@ impl Failure {
     /// A short name for reports and traces, as [`FailureKind::name`].
     pub const fn name(&self) -> &'static str {
         self.kind().name()
+    }
+
+    /// The same failure with how long callers are asked to stay away, if it is one of a service that
+    /// can't be reached or takes no jobs.
+    #[must_use]
+    pub fn with_retry_after(mut self, retry_after: Option<Duration>) -> Self {
+        if let Self::Unavailable(unavailability) = &mut self {
+            unavailability.retry_after = retry_after;
+        }
+        self
     }
 
     /// Whether it is a refusal: the agent that answers so has certainly not begun the job.

@@ -85,7 +85,7 @@ impl Fate {
     /// result. `whom` names the service or command, `why` says what happened; both are for people.
     pub fn failure(self, whom: impl Into<String>, why: impl Into<String>) -> Failure {
         match self {
-            Self::NeverBegun => Failure::Unavailable(why.into()),
+            Self::NeverBegun => Failure::Unavailable(why.into().into()),
             Self::Unknown => Failure::OutcomeUnknown { peer: whom.into() },
             Self::Answered => Failure::JobFailed(why.into()),
         }

@@ -43,7 +43,7 @@ pub use self::config::{AgentConfig, Identity};
 pub use self::effect::{
     CallId, DelegationId, Effect, JobId, RegistryRequest, RequestHandle, Ticket,
 };
-pub use self::failure::{CallError, Failure, FailureKind, TriedPeers};
+pub use self::failure::{CallError, Failure, FailureKind, TriedPeers, Unavailability};
 pub use self::fate::{Fate, ObservedEnd};
 pub use self::membership::RegistryReply;
 pub use self::note::{Ending, Note, RetryReason};

@@ -1,6 +1,6 @@
 //! What the end of a call says about the peer's health.
 
-use super::failure::{CallError, Failure};
+use super::failure::{CallError, Failure, Unavailability};
 use crate::jsonrpc::Error;
 use crate::protocol::Reply;
 use crate::resilience::{PassOverReason, Symptom};
@@ -32,7 +32,10 @@ pub(super) fn of_probe(result: &Result<Reply, CallError>) -> Symptom {
 fn of_failure(failure: &Failure) -> Symptom {
     match failure {
         Failure::ShuttingDown => Symptom::Down(PassOverReason::ShuttingDown),
-        Failure::Unavailable(_) => Symptom::Down(PassOverReason::Unavailable),
+        Failure::Unavailable(Unavailability { retry_after, .. }) => match retry_after {
+            Some(time) if !time.is_zero() => Symptom::Away(PassOverReason::Unavailable, *time),
+            _ => Symptom::Down(PassOverReason::Unavailable),
+        },
         Failure::JobFailed(_) => Symptom::Failed(PassOverReason::JobFailed),
         Failure::OutcomeUnknown { .. } => Symptom::Failed(PassOverReason::OutcomeUnknown),
         Failure::Other(error) if is_the_callers_fault(error) => Symptom::None,

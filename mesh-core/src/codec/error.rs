@@ -4,9 +4,13 @@
 //! like one of the mesh: the service may be a mesh itself. So the content of an error can't say
 //! whose it is, and agents say it beside the error ([`Origin`]).
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
-use crate::agent::{Failure, FailureKind, TriedPeers};
+use super::millis;
+use crate::agent::{Failure, FailureKind, TriedPeers, Unavailability};
+use crate::duration::LONGEST;
 use crate::jsonrpc::Error;
 use crate::protocol::Name;
 
@@ -60,6 +64,8 @@ struct ErrorData {
     max: Option<u32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     detail: Option<String>,
+    #[serde(default, with = "millis::option", skip_serializing_if = "Option::is_none")]
+    retry_after_ms: Option<Duration>,
 }
 
 /// The error object for a failure.
@@ -76,8 +82,11 @@ pub fn to_error(failure: &Failure) -> Error {
         Failure::OutcomeUnknown { peer } => data.peer = Some(peer.clone()),
         Failure::NoSkill { skill } => data.skill = Some(skill.clone()),
         Failure::TooDeep { max } => data.max = Some(*max),
-        Failure::JobFailed(detail) | Failure::Unavailable(detail) => {
-            data.detail = Some(detail.clone());
+        Failure::JobFailed(detail) => data.detail = Some(detail.clone()),
+        Failure::Unavailable(Unavailability { why, retry_after }) => {
+            data.detail = Some(why.clone());
+            // A reader takes no longer duration.
+            data.retry_after_ms = retry_after.map(|after| after.min(LONGEST));
         }
         _ => {}
     }
@@ -109,7 +118,8 @@ fn of_code(code: i64, data: ErrorData) -> Option<Failure> {
     let tried = data.tried.unwrap_or_default();
     Some(match code {
         -32010 if data.reason == UNAVAILABLE => {
-            Failure::Unavailable(data.detail.unwrap_or_default())
+            let why = data.detail.unwrap_or_default();
+            Failure::Unavailable(why.into()).with_retry_after(data.retry_after_ms)
         }
         -32010 => Failure::Busy,
         -32011 if data.reason == NO_SKILL => {

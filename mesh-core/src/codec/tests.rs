@@ -96,7 +96,7 @@ fn bad_params_are_refused_with_a_reason() {
 }
 
 /// One of each kind.
-fn failures() -> [Failure; 12] {
+fn failures() -> [Failure; 13] {
     let tried = TriedPeers { busy: 2, unreachable: 3 };
     [
         Failure::Busy,
@@ -110,6 +110,8 @@ fn failures() -> [Failure; 12] {
         Failure::JobFailed("no such file".into()),
         Failure::RetriesExhausted(tried),
         Failure::Unavailable("connection refused".into()),
+        Failure::Unavailable("HTTP status 429".into())
+            .with_retry_after(Some(Duration::from_millis(1_500))),
         Failure::Other(Error::new(7, "odd").with_data(&json!({ "why": [1, 2] }))),
     ]
 }

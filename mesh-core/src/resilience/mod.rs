@@ -126,6 +126,8 @@ pub(crate) enum Symptom {
     Failed(PassOverReason),
     /// The peer can't do any job, so one such failure is enough.
     Down(PassOverReason),
+    /// As [`Self::Down`], and the peer asks its callers to stay away for this long.
+    Away(PassOverReason, Duration),
 }
 
 /// Why a peer is passed over for a while: how it failed last.

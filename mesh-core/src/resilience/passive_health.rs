@@ -2,7 +2,8 @@
 //!
 //! A peer that failed is passed over for a time, its penalty. When that is over it is on trial: one
 //! call at a time may try it, until it does a job or fails again. With each failure in a row the
-//! penalty doubles. It is called passive because nothing is sent for it: the calls that are made
+//! penalty doubles. A peer that says how long it takes no jobs (`Retry-After`) is passed over for that
+//! time instead. It is called passive because nothing is sent for it: the calls that are made
 //! anyway show how the peers are. nginx (`max_fails`), Envoy (consecutive errors in its outlier
 //! detection) and Linkerd (failure accrual) do the same; the settings have Linkerd's names.
 
@@ -26,8 +27,8 @@ pub struct HealthConfig {
     /// can't begin a job. 0: no peer is ever passed over.
     #[cfg_attr(feature = "schema", schemars(range(min = 0, max = 1_000)))]
     pub max_failures: u32,
-    /// For how long a peer is passed over at first. The time doubles with each further failure,
-    /// until the peer does a job.
+    /// For how long a peer is passed over at first, unless it says itself when it takes jobs again.
+    /// The time doubles with each further failure, until the peer does a job.
     #[serde(with = "AsText")]
     pub min_penalty: Duration,
     /// The longest time for which a peer is passed over before it is tried again.
@@ -98,9 +99,8 @@ impl Decorator for PassiveHealth {
                 self.undecided(end.lease.id());
                 None
             }
-            Symptom::Failed(reason) | Symptom::Down(reason) => {
-                let at_once = matches!(end.symptom, Symptom::Down(_));
-                let penalty = self.failed(now, end.lease, at_once)?;
+            Symptom::Failed(reason) | Symptom::Down(reason) | Symptom::Away(reason, _) => {
+                let penalty = self.failed(now, end.lease, end.symptom)?;
                 Some(HealthChange::PassedOver { penalty, reason })
             }
         }
@@ -146,12 +146,12 @@ impl PassiveHealth {
     }
 
     /// A call has failed. If that means that the peer is passed over from now on, gives back for
-    /// how long. `at_once`: this one failure is enough.
+    /// how long.
     fn failed(
         &mut self,
         now: Timestamp,
         lease: &Arc<ListedLease>,
-        at_once: bool,
+        symptom: Symptom,
     ) -> Option<Duration> {
         let HealthConfig { max_failures, min_penalty, max_penalty } = self.config;
         if max_failures == 0 {
@@ -164,12 +164,20 @@ impl PassiveHealth {
             return None;
         }
         // Once it has had a penalty, every further failure leads to the next one.
-        if !at_once && record.penalties == 0 && record.failures < max_failures {
+        let may_be_the_job = matches!(symptom, Symptom::Failed(_));
+        if may_be_the_job && record.penalties == 0 && record.failures < max_failures {
             return None;
         }
-        // The first penalty is `min_penalty`, then twice that, four times that, and so on.
-        let doubled = 1u32.checked_shl(record.penalties).unwrap_or(u32::MAX);
-        let penalty = min_penalty.saturating_mul(doubled).min(max_penalty);
+        let penalty = match symptom {
+            // The peer knows best when it takes jobs again.
+            Symptom::Away(_, asked) => asked,
+            // The first penalty is `min_penalty`, then twice that, four times that, and so on.
+            _ => {
+                let doubled = 1u32.checked_shl(record.penalties).unwrap_or(u32::MAX);
+                min_penalty.saturating_mul(doubled)
+            }
+        };
+        let penalty = penalty.min(max_penalty);
         record.penalties = record.penalties.saturating_add(1);
         record.on_trial = false;
         record.until = now + penalty;

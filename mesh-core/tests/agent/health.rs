@@ -126,6 +126,26 @@ fn the_penalty_doubles_up_to_its_limit_and_a_job_done_ends_it() {
 }
 
 #[test]
+fn a_peer_that_says_when_it_takes_jobs_again_is_passed_over_until_then() {
+    let limited = |after: u64| {
+        let failure = Failure::Unavailable("HTTP status 429".into());
+        CallError::Answered(failure.with_retry_after(Some(ms(after))))
+    };
+    let mut settings = config("shortest_queue signal=own");
+    settings.delegation.health =
+        HealthConfig { max_failures: 3, min_penalty: ms(5_000), max_penalty: ms(8_000) };
+    for (asked, penalty) in [(1_500, 1_500), (20_000, 8_000), (0, 5_000)] {
+        let mut driver = Driver::with_peers(settings.clone(), &["a", "b"]);
+        run(&mut driver, 200, "a", &limited(asked));
+        let over = passed_over(&driver);
+        assert_eq!(over[0], ("a", "unavailable", penalty));
+        let doubles = asked == 0;
+        assert_eq!(over[1].2 != over[0].2, doubles, "{over:?}");
+        assert_eq!(failed(&driver), 0);
+    }
+}
+
+#[test]
 fn while_one_call_tries_a_peer_nobody_else_does() {
     let settings = config("shortest_queue signal=own");
     let mut driver = Driver::with_peers(settings, &["a", "b"]);

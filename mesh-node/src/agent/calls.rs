@@ -165,7 +165,10 @@ fn without_answer(url: &str, error: &ExchangeError) -> CallError {
             tracing::warn!(peer = url, %error, cause, "the answer is not that of an agent");
             match seen.fate() {
                 Fate::Unknown => CallError::NoAnswer,
-                fate => fate.failure(url, format!("failed to {error}")).into(),
+                fate => {
+                    let failure = fate.failure(url, format!("failed to {error}"));
+                    failure.with_retry_after(error.retry_after()).into()
+                }
             }
         }
     }

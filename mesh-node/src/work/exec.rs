@@ -125,7 +125,7 @@ impl Exec {
 /// far it had come.
 fn trouble_of_exit(status: ExitStatus, stderr_tail: &str) -> JobTrouble {
     let seen = if status.code().is_some() { ObservedEnd::Answer } else { ObservedEnd::NoAnswer };
-    JobTrouble { seen, why: explain(status, stderr_tail) }
+    JobTrouble { seen, why: explain(status, stderr_tail), retry_after: None }
 }
 
 /// Reads a stream to its end and keeps its last bytes.
@@ -242,7 +242,7 @@ mod tests {
         for program in ["/no/such", &no_program.to_string_lossy(), "/"] {
             let result = exec(program, &[]).run(task()).await;
             assert!(
-                matches!(&result, Err(Failure::Unavailable(why)) if why.contains(program)),
+                matches!(&result, Err(Failure::Unavailable(end)) if end.why.contains(program)),
                 "{result:?}"
             );
         }

@@ -11,6 +11,9 @@ use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 
 use crate::process::children::{self, ProcessGroup};
 
+/// Where the operating system looks for programs if there is no `PATH`.
+const USUAL_PATH: &str = "/bin:/usr/bin";
+
 /// A command that does jobs, and the agent that it does them for.
 #[derive(Clone, Debug)]
 pub struct JobCommand {
@@ -50,7 +53,7 @@ pub fn check_program(program: &str) -> Result<(), ProgramError> {
             Err(_) => Err(ProgramError::NoFile(program.to_owned())),
         };
     }
-    let path = std::env::var_os("PATH").unwrap_or_default();
+    let path = std::env::var_os("PATH").unwrap_or_else(|| USUAL_PATH.into());
     let mut candidates =
         std::env::split_paths(&path).map(|directory: PathBuf| directory.join(program));
     match candidates.any(|candidate| is_executable(&candidate)) {

@@ -7,10 +7,13 @@
 //! | `Exec` (feature `processes`) | it runs a command per job, with JSON on its standard input and output |
 //! | `StdioWorkers` (feature `processes`) | it hands the job to a process that stays, with a line of JSON per job |
 //! | [`Upstream`] | it calls a JSON-RPC service behind the agent |
+//! | [`Erring`] | as another executor, but some jobs end with an error on purpose ([`JobErrors`]) |
 //!
 //! An agent needs a [`Host`](crate::Host): [`LiveHost`](crate::host::LiveHost) makes one of an
 //! executor and a source of load figures.
 
+mod erring;
+mod errors;
 #[cfg(feature = "processes")]
 mod exec;
 #[cfg(feature = "processes")]
@@ -30,6 +33,8 @@ use mesh_core::protocol::Task;
 use serde::Serialize;
 use serde_json::value::to_raw_value;
 
+pub use self::erring::Erring;
+pub use self::errors::{ErrorAnswer, JobErrors};
 #[cfg(feature = "processes")]
 pub use self::exec::Exec;
 #[cfg(feature = "processes")]
@@ -83,6 +88,8 @@ pub trait Executor: Send + Sync + 'static {
 pub enum Builtin {
     /// Sleeps or burns CPU time.
     Synthetic(Synthetic),
+    /// Sleeps or burns CPU time, and ends some jobs with an error.
+    Erring(Box<Erring<Synthetic>>),
     /// Runs a command per job.
     Exec(Exec),
     /// Hands jobs to processes that stay.
@@ -96,6 +103,7 @@ impl Executor for Builtin {
     fn takes_foreign_calls(&self) -> bool {
         match self {
             Self::Synthetic(synthetic) => synthetic.takes_foreign_calls(),
+            Self::Erring(erring) => erring.takes_foreign_calls(),
             Self::Exec(exec) => exec.takes_foreign_calls(),
             Self::Stdio(workers) => workers.takes_foreign_calls(),
             Self::Upstream(upstream) => upstream.takes_foreign_calls(),
@@ -105,6 +113,7 @@ impl Executor for Builtin {
     fn ends_at_once(&self, task: &Task) -> bool {
         match self {
             Self::Synthetic(synthetic) => synthetic.ends_at_once(task),
+            Self::Erring(erring) => erring.ends_at_once(task),
             Self::Exec(exec) => exec.ends_at_once(task),
             Self::Stdio(workers) => workers.ends_at_once(task),
             Self::Upstream(upstream) => upstream.ends_at_once(task),
@@ -114,6 +123,7 @@ impl Executor for Builtin {
     async fn run(&self, task: Task) -> JobResult {
         match self {
             Self::Synthetic(synthetic) => synthetic.run(task).await,
+            Self::Erring(erring) => Box::pin(erring.run(task)).await,
             // Boxed, because these futures are large and every job would have to make room for one.
             Self::Exec(exec) => Box::pin(exec.run(task)).await,
             Self::Stdio(workers) => Box::pin(workers.run(task)).await,

@@ -1,5 +1,7 @@
 //! Jobs that failed: what their callers are told, and what the log says.
 
+use std::time::Duration;
+
 use mesh_core::agent::{Failure, ObservedEnd};
 use mesh_core::protocol::Task;
 
@@ -16,24 +18,26 @@ pub(super) struct JobTrouble {
     pub(super) seen: ObservedEnd,
     /// What happened, for people.
     pub(super) why: String,
+    /// How long a service asks its callers to stay away.
+    pub(super) retry_after: Option<Duration>,
 }
 
 impl JobTrouble {
     /// The job ran and failed.
     pub(super) fn failed(why: impl Into<String>) -> Self {
-        Self { seen: ObservedEnd::Answer, why: why.into() }
+        Self { seen: ObservedEnd::Answer, why: why.into(), retry_after: None }
     }
 
     /// The job may have been done, and there is no answer that can be read.
     #[cfg(feature = "processes")]
     pub(super) fn no_answer(why: impl Into<String>) -> Self {
-        Self { seen: ObservedEnd::NoAnswer, why: why.into() }
+        Self { seen: ObservedEnd::NoAnswer, why: why.into(), retry_after: None }
     }
 
     /// The job was not begun.
     #[cfg(feature = "processes")]
     pub(super) fn not_sent(why: impl Into<String>) -> Self {
-        Self { seen: ObservedEnd::NotSent, why: why.into() }
+        Self { seen: ObservedEnd::NotSent, why: why.into(), retry_after: None }
     }
 }
 
@@ -73,8 +77,8 @@ impl FailureReport {
 
     /// What the caller of a job is told. The log gets the reason, too.
     pub(super) fn failure(&self, job: JobNumber, trouble: JobTrouble) -> Failure {
-        let JobTrouble { seen, why } = trouble;
-        let failure = seen.fate().failure(&*self.whom, &*why);
+        let JobTrouble { seen, why, retry_after } = trouble;
+        let failure = seen.fate().failure(&*self.whom, &*why).with_retry_after(retry_after);
         self.log(job, &failure, &why);
         failure
     }

@@ -190,7 +190,7 @@ impl Upstream {
                 let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
                 let whom = self.report.whom();
                 let why = format!("{whom}: failed to {error}{cause}");
-                JobTrouble { seen: error.seen(), why }
+                JobTrouble { seen: error.seen(), why, retry_after: error.retry_after() }
             }
         }
     }

@@ -39,6 +39,10 @@ fn obey(call: &Value) -> String {
             let body = json!({ "jsonrpc": "2.0", "id": id, "error": error }).to_string();
             http(status.parse().expect("a status"), &body)
         }
+        ("wait", seconds) => {
+            let header = format!("retry-after: {seconds}\r\ncontent-length: ");
+            http(429, "slow down").replace("content-length: ", &header)
+        }
         ("other", _) => http(200, r#"{"jsonrpc":"2.0","id":"another","result":1}"#),
         ("long", length) => {
             http(200, &result(&json!("x".repeat(length.parse().expect("a length"))).to_string()))
@@ -92,6 +96,22 @@ fn an_upstream_that_gives_no_answer_is_told_by_what_is_certain_of_the_job() {
     // 998 letters and two quotation marks are 1,000 bytes.
     agent.call("work", json!({ "text": "long 998" })).expect("a result");
     agent.call("work", json!({ "text": "deep 100" })).expect("a result");
+}
+
+#[test]
+fn how_long_an_upstream_asks_to_stay_away_reaches_the_caller() {
+    let upstream = rpc_server::serve_raw(obey);
+    let agent = agent_before(&upstream, "front", NOWHERE, &[]);
+    for (header, millis) in [
+        ("7", json!(7_000.0)),
+        ("999999999", json!(86_400_000.0)),
+        ("Fri, 31 Dec 1999 23:59:59 GMT", Value::Null),
+    ] {
+        let error = agent.call("work", json!({ "text": format!("wait {header}") }));
+        let error = error.expect_err("no job was begun");
+        assert_eq!(error["data"]["reason"], "unavailable");
+        assert_eq!(error["data"]["retry_after_ms"], millis, "{header}");
+    }
 }
 
 #[test]
@@ -190,10 +210,7 @@ fn what_work_may_answer_delegate_can_pass_on() {
 }
 
 #[test]
-fn a_command_that_can_not_be_started_has_not_begun_and_a_killed_one_may_have() {
-    let agent = Service::unregistered("none", NOWHERE, &["--", "/no/such/command"]);
-    let error = agent.call("work", json!({ "text": "x" })).expect_err("no command");
-    assert_eq!((&error["code"], &error["data"]["reason"]), (&json!(-32010), &json!("unavailable")));
+fn a_command_that_is_killed_may_have_done_its_job() {
     let agent = Service::unregistered("dies", NOWHERE, &["--", "sh", "-c", "kill -KILL $$"]);
     let error = agent.call("work", json!({ "text": "x" })).expect_err("killed");
     assert_eq!(

@@ -104,10 +104,13 @@ impl Run<'_> {
         guest: Option<GuestObserver>,
         progress: &dyn Fn(Duration),
     ) -> Result<RunRecord, EngineError> {
-        match engine {
-            EngineKind::Event => Ok(event::execute(self, guest, progress)),
-            EngineKind::Turmoil => turmoil::execute(self, guest, progress),
-        }
+        let seeded = self.scenario.for_seed(self.seed);
+        let run = Run { scenario: &seeded.scenario, ..*self };
+        let record = match engine {
+            EngineKind::Event => event::execute(&run, guest, progress),
+            EngineKind::Turmoil => turmoil::execute(&run, guest, progress)?,
+        };
+        Ok(record.by_original_faults(self.scenario, &seeded))
     }
 }
 

@@ -91,6 +91,7 @@ pub(crate) fn scenario(agents: usize, duration: Duration, policies: &[&str]) -> 
         policy: None,
         refresh: Duration::from_secs(5),
         clock_rate: 1.0,
+        errors: None,
         joins: Duration::ZERO,
         leaves: None,
     };
@@ -133,6 +134,7 @@ pub(crate) fn scenario(agents: usize, duration: Duration, policies: &[&str]) -> 
         },
         policies: policies.iter().map(policy).collect(),
         faults: Vec::new(),
+        random_faults: Vec::new(),
         expect: BTreeMap::new(),
     }
 }

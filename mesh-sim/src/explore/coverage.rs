@@ -7,7 +7,7 @@ use mesh_core::agent::{Ending, FailureKind, Note, RetryReason};
 use mesh_core::protocol::Name;
 use mesh_core::registry::{self, LeaseNoteKind, RegisterError};
 
-use crate::faults::FaultSchedule;
+use crate::faults::{CrashMode, FaultSchedule};
 use crate::host::HostId;
 use crate::journal::{
     ConnectionFailure, Fact, FactObserver, JournalEntry, RequestOutcome, RequestRefusal,
@@ -15,7 +15,7 @@ use crate::journal::{
 use crate::scenario::{EngineKind, Scenario};
 
 /// Every state that is looked for, in the order in which they are listed.
-const STATES: [&str; 30] = [
+const STATES: [&str; 33] = [
     LEASE_PARTITION,
     LEASE_CRASHED,
     LEASE_OTHER,
@@ -27,6 +27,7 @@ const STATES: [&str; 30] = [
     REGISTRY_RESTARTED,
     RESTARTED_ALONE,
     CRASHED_WORKING,
+    KILLED_WORKING,
     ROUTED_DOWN,
     ROUTED_CUT,
     ROUTED_ENDED,
@@ -38,6 +39,8 @@ const STATES: [&str; 30] = [
     RETRIED_BUSY,
     RETRIED_UNSENT,
     RETRIED_UNANSWERED,
+    RETRIED_UNAVAILABLE,
+    JOB_FAILED,
     UNKNOWN,
     EXHAUSTED,
     NO_PEERS,
@@ -59,6 +62,7 @@ const REGISTERED_AGAIN: &str = "agent registered again in one life";
 const REGISTRY_RESTARTED: &str = "registry restarted with agents up";
 const RESTARTED_ALONE: &str = "agent restarted out of the registry's reach";
 const CRASHED_WORKING: &str = "agent crashed with jobs running";
+const KILLED_WORKING: &str = "agent's process killed with jobs running";
 const ROUTED_DOWN: &str = "routed to a peer that was down";
 const ROUTED_CUT: &str = "routed across a partition";
 const ROUTED_ENDED: &str = "routed to a peer whose lease had ended";
@@ -70,6 +74,8 @@ const RECOVERED: &str = "peer that was passed over did a job";
 const RETRIED_BUSY: &str = "busy retried";
 const RETRIED_UNSENT: &str = "unsent call retried";
 const RETRIED_UNANSWERED: &str = "unanswered call retried";
+const RETRIED_UNAVAILABLE: &str = "job retried that a peer could not begin";
+const JOB_FAILED: &str = "job failed";
 const UNKNOWN: &str = "outcome unknown";
 const EXHAUSTED: &str = "retries exhausted";
 const NO_PEERS: &str = "no peers";
@@ -152,7 +158,7 @@ impl FactObserver for CoverageObserver {
     fn observe(&mut self, &JournalEntry { at, host, ref fact }: &JournalEntry) {
         match fact {
             Fact::RequestEnded { outcome, .. } => self.meet(state_of_request(*outcome)),
-            Fact::HostCrashed => self.crashed(host),
+            Fact::HostCrashed(mode) => self.crashed(host, *mode),
             Fact::HostRestarted => self.restarted(at, host),
             Fact::AgentNoted(note) => self.agent_noted(at, host, note),
             Fact::RegistryNoted(note) => self.registry_noted(at, note),
@@ -266,10 +272,13 @@ impl CoverageObserver {
         self.faults.link(a, b, at).cut || self.faults.link(b, a, at).cut
     }
 
-    fn crashed(&mut self, host: HostId) {
+    fn crashed(&mut self, host: HostId, mode: CrashMode) {
         let jobs = self.running.remove(&host).unwrap_or_default();
         if !jobs.is_empty() {
-            self.coverage.add(CRASHED_WORKING);
+            self.coverage.add(match mode {
+                CrashMode::Machine => CRASHED_WORKING,
+                CrashMode::Process => KILLED_WORKING,
+            });
         }
         self.registered.remove(&host);
         self.seeing.remove(&host);
@@ -316,11 +325,11 @@ fn state_of_request(outcome: RequestOutcome) -> Option<&'static str> {
             FailureKind::NoPeers => Some(NO_PEERS),
             FailureKind::NoReachablePeers => Some(UNREACHABLE),
             FailureKind::AllBusy => Some(ALL_BUSY),
+            FailureKind::JobFailed => Some(JOB_FAILED),
             FailureKind::Busy
             | FailureKind::DeadlineExceeded
             | FailureKind::TooDeep
             | FailureKind::ShuttingDown
-            | FailureKind::JobFailed
             | FailureKind::Unavailable
             // Whether agents differ in skills is the scenario's choice.
             | FailureKind::NoSkill
@@ -334,7 +343,8 @@ const fn state_of_retry(reason: RetryReason) -> Option<&'static str> {
         RetryReason::Busy => Some(RETRIED_BUSY),
         RetryReason::NotSent => Some(RETRIED_UNSENT),
         RetryReason::NoAnswer => Some(RETRIED_UNANSWERED),
-        RetryReason::ShuttingDown | RetryReason::Unavailable | RetryReason::Beside => None,
+        RetryReason::Unavailable => Some(RETRIED_UNAVAILABLE),
+        RetryReason::ShuttingDown | RetryReason::Beside => None,
     }
 }
 
@@ -386,10 +396,10 @@ workload = { arrivals = "constant", rate = 1, demand = { kind = "constant", valu
         let facts = vec![
             registered(),
             started,
-            Fact::HostCrashed,
+            Fact::HostCrashed(CrashMode::Machine),
             Fact::HostRestarted,
             registered(),
-            Fact::HostCrashed,
+            Fact::HostCrashed(CrashMode::Machine),
         ];
         assert_eq!(met(AGENT, facts), [(CRASHED_WORKING, 1)]);
         let twice = vec![registered(), registered()];

@@ -1,4 +1,4 @@
-//! Crash: hosts stop at once, and no other host is told.
+//! Crash: hosts stop at once, the machine as a whole or only the process on it.
 
 use std::collections::BTreeSet;
 
@@ -12,39 +12,84 @@ use super::host_field::{HostField, HostScope};
 use super::{FaultBehaviour, FaultKind, listed};
 use crate::host_names::REGISTRY;
 
-/// The hosts stop at once, as in a power failure, and restart empty when the fault ends.
+/// The hosts stop at once, and start again with an empty memory when the fault ends.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Crash<H = Vec<Name>> {
     /// The hosts that crash: agents, or the registry.
     pub hosts: H,
+    /// What stops: the whole machine (`machine`, silent as after a power failure), or only its
+    /// process (`process`, as after SIGKILL: the open connections end at once, and new ones are
+    /// refused).
+    #[serde(default)]
+    pub mode: CrashMode,
+}
+
+/// What stops in a crash, and so what the other hosts see of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CrashMode {
+    /// The machine. It is silent: the other hosts wait for it until they time out.
+    #[default]
+    Machine,
+    /// The process. Its machine ends the open connections at once, and refuses new ones.
+    Process,
 }
 
 impl<H> Crash<H> {
     pub(super) fn map_hosts<G>(&self, map: &mut dyn FnMut(HostField, &H) -> G) -> Crash<G> {
-        Crash { hosts: map(HostField::hit("hosts", HostScope::Servers), &self.hosts) }
+        let hosts = map(HostField::hit("hosts", HostScope::Servers), &self.hosts);
+        Crash { hosts, mode: self.mode }
     }
 }
 
 impl FaultBehaviour for Crash {
     fn draws() -> &'static [DrawFault] {
-        // The registry has a draw of its own. As one host among many it would hardly ever crash.
+        // The registry has draws of its own. As one host among many it would hardly ever crash.
+        const REGISTRY_CRASHES: fn(CrashMode) -> FaultKind =
+            |mode| FaultKind::Crash(Crash { hosts: vec![REGISTRY.into()], mode });
         &[
-            |draw| FaultKind::Crash(Self { hosts: draw.some_agents() }),
-            |_| FaultKind::Crash(Self { hosts: vec![REGISTRY.into()] }),
+            |draw| {
+                let hosts = draw.some_agents();
+                FaultKind::Crash(Self { hosts, mode: CrashMode::Machine })
+            },
+            |draw| {
+                let hosts = draw.some_agents();
+                FaultKind::Crash(Self { hosts, mode: CrashMode::Process })
+            },
+            |_| REGISTRY_CRASHES(CrashMode::Machine),
+            |_| REGISTRY_CRASHES(CrashMode::Process),
         ]
     }
 
     fn effects(&self, span: Span, hosts: &HostNumbers<'_>) -> Vec<(Span, FaultEffect)> {
-        vec![(span, FaultEffect::Down(hosts.set(&self.hosts)))]
+        vec![(span, FaultEffect::Down(hosts.set(&self.hosts), self.mode))]
+    }
+
+    fn simpler(&self) -> Vec<FaultKind> {
+        match self.mode {
+            CrashMode::Machine => Vec::new(),
+            CrashMode::Process => {
+                vec![FaultKind::Crash(Self { mode: CrashMode::Machine, ..self.clone() })]
+            }
+        }
     }
 
     fn why_not_live(&self, _: &BTreeSet<&str>) -> Option<&'static str> {
-        None
+        match self.mode {
+            CrashMode::Machine => Some(
+                "a machine that is silent can't be had on loopback: \
+                 expected mode = \"process\" (SIGKILL)",
+            ),
+            CrashMode::Process => None,
+        }
     }
 
     fn label(&self) -> &'static str {
-        "crash"
+        match self.mode {
+            CrashMode::Machine => "crash",
+            CrashMode::Process => "process crash",
+        }
     }
 
     fn detail(&self) -> String {

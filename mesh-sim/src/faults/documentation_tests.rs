@@ -55,13 +55,15 @@ fn live(faults: &[FaultKind]) -> String {
     }
 }
 
-/// The fields of a kind with their descriptions, without those that every fault has.
+/// The fields of a kind with their descriptions, without those that every fault may have.
 fn fields(schema: &Value) -> String {
     let fields = schema["properties"].as_object().expect("a table");
-    let own = fields.iter().filter(|(name, _)| !["kind", "at", "for"].contains(&name.as_str()));
+    let own = fields
+        .iter()
+        .filter(|(name, _)| !["kind", "at", "for", "every", "repair"].contains(&name.as_str()));
     let described = own.map(|(name, field)| {
         let description = field["description"].as_str().expect("every field has a description");
-        format!("`{name}`: {description}")
+        format!("`{name}`: {}", description.replace('\n', " "))
     });
     described.collect::<Vec<_>>().join(" ")
 }
@@ -72,7 +74,7 @@ fn the_documentation_has_every_kind() {
     let kinds = schema["$defs"]["Fault"]["oneOf"].as_array().expect("a list of kinds");
     let drawn = drawn();
     let mut table =
-        "| kind | what it does | fields besides `at` and `for` | engine turmoil | live mesh |\n\
+        "| kind | what it does | fields besides those of time | engine turmoil | live mesh |\n\
          |---|---|---|---|---|\n"
             .to_owned();
     for kind in kinds {

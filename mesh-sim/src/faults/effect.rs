@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use mesh_core::Timestamp;
 use mesh_core::protocol::Name;
+use mesh_node::work::JobErrors;
+
+use super::CrashMode;
 
 use crate::host::{HostId, HostMap};
 
@@ -31,13 +34,15 @@ pub(super) enum FaultEffect {
     Delay(DirectedLinks, Duration),
     /// This share of the messages on these links is lost, 0 to 1.
     Lose(DirectedLinks, f64),
-    /// The hosts are down. A host that is down neither receives nor sends anything, so all of its
-    /// links are cut, and the ends of its connections are not announced.
-    Down(HostMap<bool>),
+    /// The hosts are down. If the whole machine is, it neither receives nor sends anything, so all
+    /// of its links are cut, and the ends of its connections are not announced.
+    Down(HostMap<bool>, CrashMode),
     /// The machines of these hosts run at this share of their speed.
     SpeedFactor(HostMap<bool>, f64),
     /// Other programs use this share of the cores of these hosts, instead of the scheduled share.
     BackgroundLoad(HostMap<bool>, f64),
+    /// These hosts end jobs with these errors, instead of those of their agents.
+    Errors(HostMap<bool>, JobErrors),
 }
 
 /// The links that an effect is about, each from one host to another.
@@ -81,7 +86,7 @@ impl FaultEffect {
     pub(super) fn cuts(&self, from: HostId, to: HostId) -> bool {
         match self {
             Self::Cut(links) => links.include(from, to),
-            Self::Down(hosts) => hosts[from] || hosts[to],
+            Self::Down(hosts, CrashMode::Machine) => hosts[from] || hosts[to],
             _ => false,
         }
     }
@@ -95,8 +100,11 @@ impl FaultEffect {
     pub(super) fn breaks(&self, a: HostId, b: HostId) -> bool {
         match self {
             Self::Cut(links) | Self::Hold(links) | Self::Lose(links, _) => links.touch(a, b),
-            Self::Down(hosts) => hosts[a] || hosts[b],
-            Self::Delay(..) | Self::SpeedFactor(..) | Self::BackgroundLoad(..) => false,
+            Self::Down(hosts, _) => hosts[a] || hosts[b],
+            Self::Delay(..)
+            | Self::SpeedFactor(..)
+            | Self::BackgroundLoad(..)
+            | Self::Errors(..) => false,
         }
     }
 
@@ -107,7 +115,7 @@ impl FaultEffect {
 
     /// Whether the effect can break connections of any hosts.
     pub(super) const fn can_break_connections(&self) -> bool {
-        matches!(self, Self::Cut(_) | Self::Hold(_) | Self::Lose(..) | Self::Down(_))
+        matches!(self, Self::Cut(_) | Self::Hold(_) | Self::Lose(..) | Self::Down(..))
     }
 
     /// Whether the effect cuts, holds, delays or loses messages.
@@ -115,9 +123,14 @@ impl FaultEffect {
         self.can_break_connections() || matches!(self, Self::Delay(..))
     }
 
+    /// Whether the effect lets a host end jobs with errors.
+    pub(super) fn lets_err(&self, host: HostId) -> bool {
+        matches!(self, Self::Errors(hosts, _) if hosts[host])
+    }
+
     /// Whether the effect takes a host down.
     pub(super) fn takes_down(&self, host: HostId) -> bool {
-        matches!(self, Self::Down(hosts) if hosts[host])
+        matches!(self, Self::Down(hosts, _) if hosts[host])
     }
 }
 

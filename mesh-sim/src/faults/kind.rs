@@ -2,6 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use mesh_core::conflict::Conflict;
+
+use super::FaultKind;
 use super::draw::DrawFault;
 use super::effect::{FaultEffect, HostNumbers, Span};
 
@@ -34,6 +37,16 @@ pub(super) trait FaultBehaviour {
     /// says whether each of its lists of hosts still names a host.
     fn still_hits(&mut self, all_name_somebody: bool) -> bool {
         all_name_somebody
+    }
+
+    /// The parameters that contradict each other, each with the field that it is in.
+    fn conflicts(&self) -> Vec<(&'static str, Conflict)> {
+        Vec::new()
+    }
+
+    /// The same fault with simpler parameters, in all ways that there are.
+    fn simpler(&self) -> Vec<FaultKind> {
+        Vec::new()
     }
 
     /// Why a live mesh of processes on one machine, whose hosts are `all`, can't have this fault;

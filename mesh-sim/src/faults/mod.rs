@@ -14,11 +14,13 @@ mod background_load;
 mod crash;
 mod draw;
 mod effect;
+mod errors;
 mod hold;
 mod host_field;
 mod kind;
 mod loss;
 mod partition;
+mod random;
 mod schedule;
 mod slow_down;
 
@@ -26,10 +28,13 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use mesh_core::Timestamp;
+use mesh_core::conflict::Conflict;
 use mesh_core::protocol::Name;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use self::crash::CrashMode;
+pub use self::random::RandomFault;
 pub use self::schedule::{FaultSchedule, LinkState, MachineState};
 
 pub(crate) use self::draw::{Draw, DrawFault};
@@ -46,6 +51,7 @@ kinds! {
     add_latency::AddLatency,
     loss::Loss,
     background_load::BackgroundLoad,
+    errors::Errors,
 }
 
 /// Something that goes wrong in a run: a kind of fault with its parameters, its start and its
@@ -54,12 +60,12 @@ kinds! {
 /// ```
 /// use std::time::Duration;
 ///
-/// use mesh_sim::faults::{Crash, Fault};
+/// use mesh_sim::faults::{Crash, CrashMode, Fault};
 ///
 /// let fault = Fault {
 ///     at: Duration::from_secs(20),
 ///     lasts: Some(Duration::from_secs(5)),
-///     kind: Crash { hosts: vec!["agent-1".into()] }.into(),
+///     kind: Crash { hosts: vec!["agent-1".into()], mode: CrashMode::Machine }.into(),
 /// };
 /// assert_eq!((fault.kind.name(), &*fault.kind.detail()), ("crash", "agent-1"));
 /// ```
@@ -133,6 +139,16 @@ impl FaultKind {
     /// `None` if it can.
     pub fn why_not_live(&self, all: &BTreeSet<&str>) -> Option<&'static str> {
         self.as_kind().why_not_live(all)
+    }
+
+    /// The parameters that contradict each other, each with the field that it is in.
+    pub(crate) fn conflicts(&self) -> Vec<(&'static str, Conflict)> {
+        self.as_kind().conflicts()
+    }
+
+    /// The same fault with simpler parameters, in all ways that there are, for the minimizer.
+    pub(crate) fn simpler(&self) -> Vec<Self> {
+        self.as_kind().simpler()
     }
 
     /// Every list of hosts in the fault, with the field that holds it, in the order of the file.

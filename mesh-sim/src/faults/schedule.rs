@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use mesh_core::Timestamp;
 use mesh_core::protocol::Name;
+use mesh_node::work::JobErrors;
 
-use super::Fault;
 use super::effect::{DirectedLinks, FaultEffect, HostNumbers, Span};
+use super::{CrashMode, Fault};
 use crate::host::{AgentId, HostId, HostMap};
 use crate::host_names::{CLIENT, REGISTRY};
 use crate::network::{LinkQuality, NetworkSpec, SiteNetwork};
@@ -34,6 +35,8 @@ pub struct MachineState {
     /// Background load instead of the scheduled one, as a share of all cores; `None`: the scheduled
     /// one.
     pub background: Option<f64>,
+    /// The errors that jobs end with, instead of those of the agent; `None`: those of the agent.
+    pub errors: Option<JobErrors>,
 }
 
 /// When the faults of a run are active, and what the network is like without them, by host number.
@@ -161,7 +164,7 @@ impl FaultSchedule {
     /// What faults do to the machine under an agent at a time.
     pub fn machine(&self, agent: AgentId, at: Timestamp) -> MachineState {
         let host = agent.host();
-        let mut state = MachineState { speed_factor: 1.0, background: None };
+        let mut state = MachineState { speed_factor: 1.0, background: None, errors: None };
         for (_, effect) in self.active(at) {
             match effect {
                 FaultEffect::SpeedFactor(hosts, factor) if hosts[host] => {
@@ -170,15 +173,34 @@ impl FaultSchedule {
                 FaultEffect::BackgroundLoad(hosts, load) if hosts[host] => {
                     state.background = Some(*load);
                 }
+                FaultEffect::Errors(hosts, errors) if hosts[host] => state.errors = Some(*errors),
                 _ => {}
             }
         }
         state
     }
 
-    /// Whether a host is down at a time.
+    /// Whether a fault ever lets an agent end jobs with errors.
+    pub fn may_err(&self, agent: AgentId) -> bool {
+        self.effects.iter().any(|(_, effect)| effect.lets_err(agent.host()))
+    }
+
+    /// Whether a fault that lets any agent end jobs with errors has begun by `now`.
+    pub fn has_erred(&self, now: Timestamp) -> bool {
+        self.last(now, |effect| matches!(effect, FaultEffect::Errors(..))).is_some()
+    }
+
+    /// Whether a host is down at a time: its machine, or the process on it.
     pub fn is_down(&self, host: HostId, at: Timestamp) -> bool {
         self.active(at).any(|(_, effect)| effect.takes_down(host))
+    }
+
+    /// How a host is down at a time; `None` if it is up.
+    pub fn crash(&self, host: HostId, at: Timestamp) -> Option<CrashMode> {
+        self.active(at).find_map(|(_, effect)| match effect {
+            FaultEffect::Down(hosts, mode) if hosts[host] => Some(*mode),
+            _ => None,
+        })
     }
 
     /// The greatest latency that the link from `a` to `b` can ever have: all delays at once.
@@ -225,7 +247,7 @@ impl FaultSchedule {
             let agent = agent.host();
             let silences = |effect: &FaultEffect| match effect {
                 // A crash of the registry doesn't count: then the registry is not up.
-                FaultEffect::Down(hosts) => hosts[agent],
+                FaultEffect::Down(hosts, _) => hosts[agent],
                 other => other.breaks(agent, HostId::REGISTRY),
             };
             self.is_lossy(agent, HostId::REGISTRY)
@@ -248,7 +270,7 @@ impl FaultSchedule {
             return Some(now);
         }
         self.last(now, |effect| match effect {
-            FaultEffect::Down(hosts) => hosts[agent],
+            FaultEffect::Down(hosts, _) => hosts[agent],
             // Chance may hit one agent and spare the others, even if the fault is on all of their
             // links.
             FaultEffect::Lose(links, _) | FaultEffect::Delay(links, _) => {

@@ -57,7 +57,9 @@ fn a_state_of_a_host_is_set_by_one_fault_at_a_time() {
         lasts: lasts.map(Duration::from_secs),
         kind,
     };
-    let crash = |at, lasts, host: &str| fault(at, lasts, Crash { hosts: vec![host.into()] }.into());
+    let crash = |at, lasts, host: &str| {
+        fault(at, lasts, Crash { hosts: vec![host.into()], mode: CrashMode::Machine }.into())
+    };
     let clash = |a: &Fault, b: &Fault| a.clash(b).map(|(field, host)| (field.name, host));
     let found = Some(("hosts", Name::from("agent-1")));
     assert_eq!(clash(&crash(1, Some(2), "agent-1"), &crash(2, None, "agent-1")), found);
@@ -94,11 +96,12 @@ fn nobody_else_tells_kinds_apart() {
     sources(&root.join("src"), &mut files);
     sources(&root.join("../mesh-bench/src"), &mut files);
     let own = root.join("src/faults");
-    // Links have a field `loss` as well, and a shipped scenario is called partition.
+    // Links have a field `loss` and agents one called `errors` as well, and a shipped scenario is
+    // called partition.
     let kinds = drawn();
     let names = kinds.iter().map(|fault| fault.kind.name());
     let words: Vec<String> = names
-        .filter(|name| !["loss", "partition"].contains(name))
+        .filter(|name| !["errors", "loss", "partition"].contains(name))
         .map(|name| format!("{name:?}"))
         .chain(["FaultKind::".to_owned()])
         .collect();

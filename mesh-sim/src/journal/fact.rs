@@ -9,6 +9,7 @@ use mesh_core::registry::{self, Deafness};
 use mesh_core::time::Timestamp;
 
 use super::RequestOutcome;
+use crate::faults::CrashMode;
 use crate::host::{AgentId, HostId, HostMap};
 use crate::presence::Presence;
 
@@ -60,8 +61,9 @@ pub enum Fact {
         /// From its delegation to its answer.
         latency: Duration,
     },
-    /// The host stopped, and lost its connections and everything that it had in memory.
-    HostCrashed,
+    /// The host stopped, or only the process on it; its connections and everything that it had in
+    /// memory are lost.
+    HostCrashed(CrashMode),
     /// The host that had crashed runs again.
     HostRestarted,
     /// An agent joined in the middle of the run, was told to leave, or is gone.
@@ -128,7 +130,7 @@ impl Fact {
             Self::RequestDue { .. }
             | Self::RequestEnded { .. }
             | Self::SubjobReported { .. }
-            | Self::HostCrashed
+            | Self::HostCrashed(_)
             | Self::HostRestarted
             | Self::PresenceChanged(_)
             | Self::MachineBusy { .. }

@@ -34,7 +34,7 @@ use crate::host::{HostId, HostMap};
 ///
 /// impl FactObserver for Crashes {
 ///     fn observe(&mut self, entry: &JournalEntry) {
-///         self.0 += u64::from(matches!(entry.fact, Fact::HostCrashed));
+///         self.0 += u64::from(matches!(entry.fact, Fact::HostCrashed(_)));
 ///     }
 /// }
 /// ```
@@ -116,7 +116,7 @@ impl<Prompt: FactObserver, Ordered: FactObserver> Journal<Prompt, Ordered> {
 
     fn enter(&mut self, entry: JournalEntry) {
         match entry.fact {
-            Fact::HostCrashed => self.is_down[entry.host] = true,
+            Fact::HostCrashed(_) => self.is_down[entry.host] = true,
             Fact::HostRestarted => self.is_down[entry.host] = false,
             _ => {}
         }

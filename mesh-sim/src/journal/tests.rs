@@ -2,6 +2,7 @@ use mesh_core::agent::Note;
 use mesh_core::protocol::Name;
 
 use super::*;
+use crate::faults::CrashMode;
 use crate::host::AgentId;
 
 const AGENT: AgentId = AgentId::new(0);
@@ -72,7 +73,7 @@ fn facts_that_come_out_of_order_are_put_in_order() {
 #[test]
 fn the_dead_do_not_speak() {
     let mut journal = Journal::new(4, Vec::new(), Vec::new());
-    journal.record(at(1), AGENT, Fact::HostCrashed);
+    journal.record(at(1), AGENT, Fact::HostCrashed(CrashMode::Machine));
     journal.record(at(2), AGENT, routed(0));
     journal.record(at(3), AGENT, Fact::MachineBusy { second: 0, percent: 0.0 });
     journal.record(at(4), OTHER, routed(1));

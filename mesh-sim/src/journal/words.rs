@@ -11,6 +11,7 @@ use mesh_core::registry::{self, Deafness, LeaseNoteKind};
 use mesh_core::time::{Timestamp, nanos};
 
 use super::{Fact, JournalEntry, RequestOutcome};
+use crate::faults::CrashMode;
 use crate::host::HostMap;
 
 /// The value of one detail of an event. There are no floats, because events are compared bit by
@@ -56,7 +57,8 @@ pub(super) fn describe(fact: &Fact, names: &HostMap<Name>, scribe: impl Scribe) 
             };
             scribe.event(kind, [("request", U64(*request)), ("reason", Str(reason))]);
         }
-        Fact::HostCrashed => scribe.event("crashed", []),
+        Fact::HostCrashed(CrashMode::Machine) => scribe.event("crashed", []),
+        Fact::HostCrashed(CrashMode::Process) => scribe.event("killed", []),
         Fact::HostRestarted => scribe.event("restarted", []),
         Fact::PresenceChanged(presence) => scribe.event(presence.name(), []),
         Fact::AgentNoted(note) => describe_agent_note(note, scribe),
@@ -264,7 +266,7 @@ mod tests {
         let entry = |fact| JournalEntry { at: Timestamp::ZERO, host: HostId::REGISTRY, fact };
         let names = [Name::from("registry")].into_iter().collect();
         let busy = Fact::MachineBusy { second: 1, percent: 50.0 };
-        for fact in [Fact::HostCrashed, busy] {
+        for fact in [Fact::HostCrashed(CrashMode::Process), busy] {
             let entry = entry(fact);
             assert_eq!(line(&entry, &names).is_some(), entry.fact.is_logged());
         }

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use super::{MeasuredFigures, PolicyVerdict, RunFigures};
 use crate::figures::Expect;
-use crate::record::{JobCounts, LatencyHistogram, OutcomeCounts, RunRecord, WindowCounts};
+use crate::record::{
+    JobCounts, LatencyHistogram, OutcomeCounts, RunRecord, WindowCounts, add_failures,
+};
 
 /// The runs of one policy, with their counts and latencies added up over the seeds. Tables, plots
 /// and the judge read it; it is made from the records of the runs when these have ended.
@@ -74,8 +76,7 @@ impl<'a> PolicyResult<'a> {
         self.latency.merge(&run.latency);
         add_failures(&mut self.failures, &run.failures);
         for (sum, window) in self.by_window.iter_mut().zip(&run.by_window) {
-            sum.requests.merge(&window.requests);
-            add_failures(&mut sum.failures, &window.failures);
+            sum.merge(window);
         }
         for (sum, job) in self.by_job.iter_mut().zip(&run.by_job) {
             sum.requests.merge(&job.requests);
@@ -86,12 +87,6 @@ impl<'a> PolicyResult<'a> {
             *sum += jobs;
         }
         self.runs.push(run);
-    }
-}
-
-fn add_failures(sum: &mut BTreeMap<&'static str, u64>, other: &BTreeMap<&'static str, u64>) {
-    for (&reason, count) in other {
-        *sum.entry(reason).or_default() += count;
     }
 }
 

@@ -11,6 +11,7 @@
 //! called.
 
 mod busy_seconds;
+mod erring_jobs;
 mod fixed;
 mod station;
 
@@ -20,6 +21,8 @@ use std::time::Duration;
 use mesh_core::Timestamp;
 use mesh_core::agent::bulk::prefetch;
 use mesh_core::time::nanos;
+
+pub use self::erring_jobs::ErringJobs;
 
 use crate::scenario::{MachineSpec, ScheduleStep};
 

@@ -9,7 +9,7 @@ use toml::{Table, Value};
 use super::agents::{grouped_agents, with_agents};
 use super::ddmin::ddmin;
 use super::{MinimizeTarget, Minimizer, SmallerScenario};
-use crate::faults::Fault;
+use crate::faults::{Fault, FaultKind};
 use crate::figures::Expect;
 use crate::format::counted;
 use crate::run_failure::Defect;
@@ -45,7 +45,8 @@ pub(super) fn one_run(file: &ScenarioFile, target: &MinimizeTarget, only: Option
         draft.set(&["expect", &target.policy], expect);
     }
     // Host patterns are written out as hosts, so that agents can be left out one by one.
-    draft.set_faults(&scenario.faults);
+    // The random faults of the seed become faults with times, too.
+    draft.set_faults(&scenario.for_seed(target.seed).scenario.faults);
     draft
 }
 
@@ -73,6 +74,7 @@ impl Minimizer<'_> {
         self.plain_agents();
         self.single_agents();
         self.fault_hosts();
+        self.fault_parameters();
         self.workload();
     }
 
@@ -148,7 +150,7 @@ impl Minimizer<'_> {
     fn plain_agents(&mut self) {
         let groups = self.best.draft.get(&["agents"]).and_then(Value::as_array);
         for index in 0..groups.map_or(0, Vec::len) {
-            for field in ["joins", "leaves", "skills", "wait_speed", "policy"] {
+            for field in ["joins", "leaves", "skills", "wait_speed", "errors", "policy"] {
                 self.without_item_field(&["agents"], index, field);
             }
         }
@@ -189,6 +191,24 @@ impl Minimizer<'_> {
                 };
                 let candidates: Vec<_> = candidates.iter().map(candidate).collect();
                 self.first_failing(&candidates)
+            });
+        }
+    }
+
+    /// Faults with simpler parameters.
+    fn fault_parameters(&mut self) {
+        for index in 0..self.best.scenario.faults.len() {
+            self.shrink(|minimizer| {
+                let faults = &minimizer.best.scenario.faults;
+                let candidate = |kind: FaultKind| {
+                    let mut faults = faults.clone();
+                    faults[index].kind = kind;
+                    SmallerScenario {
+                        what: format!("a simpler {}", faults[index].kind.name()),
+                        draft: minimizer.edited(|draft| draft.set_faults(&faults)),
+                    }
+                };
+                faults[index].kind.simpler().into_iter().map(candidate).collect()
             });
         }
     }

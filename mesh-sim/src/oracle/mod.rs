@@ -140,7 +140,7 @@ impl FactObserver for Oracles {
                 None,
             )
             | (
-                Fact::HostCrashed
+                Fact::HostCrashed(_)
                 | Fact::HostRestarted
                 | Fact::MachineBusy { .. }
                 | Fact::SubjobReported { .. }

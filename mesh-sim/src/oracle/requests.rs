@@ -45,6 +45,8 @@ pub(super) struct RequestOracle {
     has_subjobs: bool,
     /// Whether agents give up an attempt before its deadline although nothing is wrong.
     impatient: bool,
+    /// Whether there are agents that end jobs with errors on purpose, without any fault.
+    some_err: bool,
     /// No request is due after this time.
     last_due: Timestamp,
     /// The steps of every request so far.
@@ -91,6 +93,7 @@ impl RequestOracle {
             idempotent: BTreeSet::new(),
             has_subjobs: scenario.workload.has_subjobs(),
             impatient: scenario.delegation.attempt_timeout.is_some(),
+            some_err: scenario.agents.iter().any(|agent| agent.errors.is_some()),
             last_due: Timestamp::from(scenario.duration),
             history: History::default(),
             open: FastMap::default(),
@@ -188,18 +191,27 @@ impl RequestOracle {
             // An agent learns the outcome of an attempt unless a connection broke, the peer left,
             // or the agent gave the attempt up.
             FailureKind::OutcomeUnknown => {
-                self.impatient || self.faults.has_broken(now) || !self.leaving.is_empty()
+                self.impatient
+                    || self.faults.has_broken(now)
+                    || !self.leaving.is_empty()
+                    || self.may_err(now)
             }
-            // A job fails only if one that it needs does.
-            FailureKind::JobFailed => self.has_subjobs,
+            // A job fails if one that it needs does, or on purpose.
+            FailureKind::JobFailed => self.has_subjobs || self.may_err(now),
             FailureKind::ShuttingDown => self.leaving.contains(&entry),
             // A request with this failure counts as timed out, not as refused.
             FailureKind::DeadlineExceeded
-            // Simulated agents never delegate in circles, and never fail to begin a job.
+            // Simulated agents never delegate in circles. If one can't begin a job, another one gets
+            // it.
             | FailureKind::TooDeep
             | FailureKind::Unavailable
             | FailureKind::Other => false,
         }
+    }
+
+    /// Whether agents may have ended jobs with errors on purpose.
+    fn may_err(&self, now: Timestamp) -> bool {
+        self.some_err || self.faults.has_erred(now)
     }
 
     /// Whether a fault explains that the client's connection to the entry agent failed.

@@ -2,7 +2,7 @@
 
 use mesh_core::time::Timestamp;
 
-use crate::faults::Fault;
+use crate::faults::{Fault, RandomFault};
 use crate::format::exact_seconds;
 use crate::scenario::Scenario;
 
@@ -18,14 +18,16 @@ pub struct FaultWindow {
     pub detail: String,
     /// When the fault begins.
     pub from: Timestamp,
-    /// When the fault is over; [`Timestamp::MAX`] if it lasts to the end of the run.
+    /// When the fault is over; [`Timestamp::MAX`] if it lasts to the end of the run. A random fault,
+    /// whose times differ from run to run, begins and ends at zero.
     pub until: Timestamp,
 }
 
 impl FaultWindow {
     /// The windows of all faults of a scenario, in its order.
     pub fn all(scenario: &Scenario) -> Vec<Self> {
-        scenario.faults.iter().map(Self::of).collect()
+        let fixed = scenario.faults.iter().map(Self::of);
+        fixed.chain(scenario.random_faults.iter().map(Self::of_random)).collect()
     }
 
     /// The index of the window that a request met which was due and ended at these times. If
@@ -39,6 +41,18 @@ impl FaultWindow {
     /// Whether the fault is active at this time.
     pub fn contains(&self, at: Timestamp) -> bool {
         self.from <= at && at < self.until
+    }
+
+    /// Whether the fault has the same times in all runs.
+    pub fn has_times(&self) -> bool {
+        self.from < self.until
+    }
+
+    fn of_random(fault: &RandomFault) -> Self {
+        let (every, repair) = (exact_seconds(fault.every), exact_seconds(fault.repair));
+        let detail = format!("{}, every {every} s for {repair} s on average", fault.kind.detail());
+        let label = format!("{} at random", fault.kind.label());
+        Self { label, detail, from: Timestamp::ZERO, until: Timestamp::ZERO }
     }
 
     fn of(fault: &Fault) -> Self {
@@ -61,7 +75,7 @@ mod tests {
     use mesh_core::protocol::Name;
 
     use super::*;
-    use crate::faults::{Crash, Partition};
+    use crate::faults::{Crash, CrashMode, Partition};
 
     #[test]
     fn a_request_meets_the_last_fault_that_began_while_it_was_open_or_before() {
@@ -99,7 +113,7 @@ mod tests {
         assert!(window.contains(Timestamp::from(at)));
         assert!(!window.contains(Timestamp::from(Duration::from_millis(21_500))));
 
-        let crash = Crash { hosts: hosts(&["agent-1"]) };
+        let crash = Crash { hosts: hosts(&["agent-1"]), mode: CrashMode::Machine };
         let window = FaultWindow::of(&Fault { at, lasts: None, kind: crash.into() });
         assert_eq!(window.label, "crash from 20 s");
         assert!(window.contains(Timestamp::from(Duration::from_secs(9999))));

@@ -16,6 +16,7 @@ pub use latency_histogram::{LatencyHistogram, QuantileRow};
 pub use recorder::{Recorder, RecorderConfig};
 
 use crate::journal::RequestOutcome;
+use crate::scenario::{Scenario, SeededScenario};
 
 /// The record of a run: one policy with one seed. It has everything that the reports need of the
 /// run; a [`Recorder`] makes it, and nothing changes it afterwards.
@@ -62,6 +63,41 @@ pub struct WindowCounts {
     pub requests: OutcomeCounts,
     /// Those of them that were not answered with a result, by reason.
     pub failures: BTreeMap<&'static str, u64>,
+}
+
+impl WindowCounts {
+    /// Adds the counts of other requests.
+    pub fn merge(&mut self, other: &Self) {
+        self.requests.merge(&other.requests);
+        add_failures(&mut self.failures, &other.failures);
+    }
+}
+
+/// Adds counts of failures by reason to others.
+pub(crate) fn add_failures(
+    sum: &mut BTreeMap<&'static str, u64>,
+    other: &BTreeMap<&'static str, u64>,
+) {
+    for (&reason, count) in other {
+        *sum.entry(reason).or_default() += count;
+    }
+}
+
+impl RunRecord {
+    /// The same record by the faults of the original scenario, after a run of the scenario
+    /// [for a seed](Scenario::for_seed): the faults that were drawn from one random fault count as
+    /// one.
+    #[must_use]
+    pub fn by_original_faults(mut self, original: &Scenario, seeded: &SeededScenario<'_>) -> Self {
+        let faults = original.faults.len() + original.random_faults.len();
+        let mut by_window = vec![WindowCounts::default(); faults + 1];
+        let origins = seeded.origins.iter().copied().chain([faults]);
+        for (origin, counts) in origins.zip(&self.by_window) {
+            by_window[origin].merge(counts);
+        }
+        self.by_window = by_window;
+        self
+    }
 }
 
 /// The requests whose jobs are of one kind.

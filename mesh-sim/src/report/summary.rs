@@ -11,6 +11,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use thiserror::Error;
 
+use super::by_job::measured_parts;
 use crate::experiment::{RanBy, Report};
 use crate::figures::{Figure, Latencies};
 use crate::format;
@@ -351,12 +352,9 @@ impl JobEntry {
     fn of(counts: &JobCounts) -> Self {
         let JobCounts { requests, latency, as_part } = counts;
         let answered = as_part.count();
-        let parts = OutcomeCounts { sent: answered, answered, ..OutcomeCounts::default() };
         Self {
-            as_part: (answered > 0).then(|| PartsEntry {
-                answered,
-                latency_ms: MeasuredFigures::new(&parts, as_part).latency_ms(),
-            }),
+            as_part: (answered > 0)
+                .then(|| PartsEntry { answered, latency_ms: measured_parts(as_part).latency_ms() }),
             requests: RequestsEntry::of(requests),
             latency_ms: MeasuredFigures::new(requests, latency).latency_ms(),
         }

@@ -1,12 +1,13 @@
 //! What the terminal shows at the end: a table of the policies, why requests failed, and the
 //! commands that replay what went wrong.
 
+use super::by_job::{JobRow, job_rows};
 use super::figure_text;
 use crate::experiment::{RanBy, Report};
 use crate::figures::{Figure, Shown};
 use crate::format::{self, shell_word};
 use crate::judge::{MeasuredFigures, PolicyResult, PolicyVerdict};
-use crate::record::{FaultWindow, NO_FAULT, OutcomeCounts};
+use crate::record::{FaultWindow, NO_FAULT};
 
 /// The columns of a terminal. Only a line that is a single path or label may be longer.
 const WIDTH: usize = 80;
@@ -126,34 +127,19 @@ pub(crate) fn layout(rows: &[Vec<String>]) -> String {
 /// "By kind of job": the figures of each kind, under each policy; empty if there is only one kind. A
 /// hyphen marks jobs that were parts of others.
 fn by_job(report: &Report, policies: &[PolicyResult<'_>]) -> String {
-    let jobs = &report.scenario.workload.jobs;
-    if jobs.len() < 2 {
+    let jobs = job_rows(report, policies);
+    if jobs.is_empty() {
         return String::new();
     }
     let figures: Vec<&Figure> = Figure::shown_in(Shown::Terminal).collect();
     let header = ["job", "sent"].into_iter().chain(figures.iter().map(|figure| figure.heading));
     let mut rows = vec![header.chain(["policy"]).map(str::to_owned).collect::<Vec<_>>()];
-    for (job, name) in jobs.iter().enumerate().map(|(index, job)| (index, &job.name)) {
-        for result in policies {
-            let counts = &result.by_job[job];
-            let measured = MeasuredFigures::new(&counts.requests, &counts.latency);
-            let mut row =
-                vec![format::ellipsis(name, MAX_JOB), format::count(counts.requests.sent)];
-            row.extend(figures.iter().map(|figure| figure_text::text(figure, &measured, 3)));
-            row.push(format::ellipsis(result.policy, MAX_JOB));
-            rows.push(row);
-        }
-        for result in policies.iter().filter(|result| result.by_job[job].as_part.count() > 0) {
-            let latency = &result.by_job[job].as_part;
-            let answered = latency.count();
-            let parts = OutcomeCounts { sent: answered, answered, ..OutcomeCounts::default() };
-            let measured = MeasuredFigures::new(&parts, latency);
-            let name = format::ellipsis(&format!("- {name}"), MAX_JOB);
-            let mut row = vec![name, format::count(answered)];
-            row.extend(figures.iter().map(|figure| figure_text::text(figure, &measured, 3)));
-            row.push(format::ellipsis(result.policy, MAX_JOB));
-            rows.push(row);
-        }
+    for JobRow { job, is_repeated, policy, measured } in jobs {
+        let job = if is_repeated { String::new() } else { format::ellipsis(&job, MAX_JOB) };
+        let mut row = vec![job, format::count(measured.requests.sent)];
+        row.extend(figures.iter().map(|figure| figure_text::text(figure, &measured, 3)));
+        row.push(format::ellipsis(policy, MAX_JOB));
+        rows.push(row);
     }
     format!("\n By kind of job\n{}", layout(&rows))
 }

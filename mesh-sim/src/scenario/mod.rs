@@ -16,6 +16,7 @@ mod name_pattern;
 mod parsed_toml;
 mod raw;
 mod schema;
+mod seeded;
 mod settings;
 mod shape;
 mod structure;
@@ -31,6 +32,7 @@ use mesh_core::protocol::{Name, Reply};
 use mesh_core::registry::LeaseConfig;
 use mesh_core::routing::PolicyFactory;
 use mesh_core::skills::Skills;
+use mesh_node::work::JobErrors;
 
 pub use self::arrivals::{Arrivals, BatchSize, Burst, OnOff, OpenArrivals, RateCurve};
 pub use self::diagnostic::{Diagnostics, Problem};
@@ -42,9 +44,10 @@ pub(crate) use self::host_directory::named_in_group;
 pub(crate) use self::limited_fields::LimitedFields;
 pub(crate) use self::parsed_toml::FieldPath;
 pub use self::schema::{json_schema, json_schema_text};
+pub use self::seeded::SeededScenario;
 pub(crate) use self::structure::DurationField;
 use crate::dist::Distribution;
-use crate::faults::{Fault, FaultSchedule};
+use crate::faults::{Fault, FaultSchedule, RandomFault};
 use crate::figures::Expect;
 use crate::host::AgentId;
 use crate::host_names::host_ranges;
@@ -91,12 +94,15 @@ pub struct Scenario {
     pub policies: Vec<PolicySpec>,
     /// What goes wrong, in the order of start times.
     pub faults: Vec<Fault>,
+    /// What goes wrong at random. [`Self::for_seed`] makes faults of it.
+    pub random_faults: Vec<RandomFault>,
     /// Thresholds by policy label; the key `*` holds those of every policy.
     pub expect: BTreeMap<String, Expect>,
 }
 
 impl Scenario {
-    /// The schedule of the scenario's faults, with its network.
+    /// The schedule of the scenario's faults, with its network. Random faults are not in it: ask the
+    /// scenario [for a seed](Self::for_seed).
     pub fn fault_schedule(&self) -> FaultSchedule {
         let agents = self.agents.iter().map(|agent| agent.name.clone());
         FaultSchedule::new(agents, &self.network, &self.faults)
@@ -166,6 +172,8 @@ pub struct AgentSpec {
     pub refresh: Duration,
     /// How fast the agent's clock runs: 1 is right, 1.01 gains a second in 100.
     pub clock_rate: f64,
+    /// The errors that some of its jobs end with.
+    pub errors: Option<JobErrors>,
     /// When the agent starts and joins the mesh; zero: it is there from the start.
     pub joins: Duration,
     /// When the agent is told to shut down; `None`: it stays to the end of the run.

@@ -196,6 +196,51 @@ hosts = "registry"
     assert_eq!(check(fault), [0; 7]);
 }
 
+/// The open connections of a process that is killed end after one latency, and new ones are refused
+/// after a round trip.
+#[test]
+fn killed_processes() {
+    for (host, at) in [("agent-2", "10s"), ("registry", "10s"), ("agent-5", "10008ms")] {
+        let fault = format!(
+            "[[faults]]\nkind = \"crash\"\nmode = \"process\"\nat = \"{at}\"\nfor = \"8s\"\n\
+             hosts = \"{host}\"\n"
+        );
+        for pair in run(&format!("{POLICIES}\n{LAST_ENTRY}\n{fault}")) {
+            // In turmoil connections end one tick before the process does, and a refusal takes two
+            // more.
+            pair.same(-1.0..=2.0);
+            let counts = pair.counts();
+            match host {
+                // What it had begun is lost, and nothing else.
+                "agent-2" => assert!(counts.failed() <= 2, "{counts:?}"),
+                "registry" => assert_eq!(counts.failed(), 0),
+                _ => assert!(counts.lost >= 160, "{counts:?}"),
+            }
+            assert_eq!(counts.timed_out, 0, "nobody waits in vain");
+        }
+    }
+}
+
+/// Which jobs end with an error is drawn in the order in which they begin.
+#[test]
+fn jobs_that_end_with_errors() {
+    for errors in [
+        r#"{ rate = 0.5, answer = "busy" }"#,
+        r#"{ answer = "too_many_requests", after = "11ms", retry_after = "1501ms" }"#,
+        r#"{ rate = 0.5, answer = "job_failed", after_job = true }"#,
+        r#"{ rate = 0.5, answer = "lost", after = "13ms", after_job = true }"#,
+    ] {
+        let fault = format!(
+            "[[faults]]\nkind = \"errors\"\nat = \"9s\"\nfor = \"7s\"\n\
+             agents = \"agent-2..3\"\nerrors = {errors}\n"
+        );
+        let failed = check(&fault);
+        // A job that was never begun goes to another peer, if the retry budget allows it.
+        let is_kept = errors.contains("too_many_requests");
+        assert_eq!(failed.iter().all(|failed| *failed == 0), is_kept, "{errors}: {failed:?}");
+    }
+}
+
 #[test]
 fn hold() {
     let fault = r#"

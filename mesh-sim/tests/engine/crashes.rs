@@ -35,6 +35,39 @@ fn a_crashed_agent_loses_its_work_and_comes_back_as_another() {
 }
 
 #[test]
+fn a_killed_process_is_missed_at_once_and_waited_for_by_nobody() {
+    // Its lease lasts longer than the run.
+    let scenario = SCENARIO.replace("ttl = \"3s\"", "ttl = \"60s\"");
+    let killed = r#"
+        [[faults]]
+        kind = "crash"
+        mode = "process"
+        at = "5s"
+        for = "4s"
+        hosts = "agent-2"
+    "#;
+    for engine in [EngineKind::Event, EngineKind::Turmoil] {
+        let ran = run_on(engine, r#""random""#, &scenario, killed);
+        assert_eq!((ran.count("killed"), ran.count("crashed"), ran.count("restarted")), (1, 0, 1));
+        // Only what it had begun is lost. The others find out by a connection that is refused.
+        let during = ran.during();
+        assert!(during.requests.failed() <= 2, "{engine:?}: {during:?}");
+        assert_eq!(during.requests.timed_out, 0, "{engine:?}: {during:?}");
+        let over = ran.events.iter().find(|event| event["event"] == "passed_over");
+        let over = over.expect("it is passed over");
+        assert_eq!((&over["peer"], &over["reason"]), (&"agent-2".into(), &"not_sent".into()));
+        let at = over["at_ms"].as_f64().expect("a time");
+        assert!((5_000.0..5_400.0).contains(&at), "{engine:?}: {at}");
+        let works_again = ran.events.iter().any(|event| {
+            event["event"] == "job_started"
+                && event["host"] == "agent-2"
+                && event["at_ms"].as_f64() > Some(9_000.0)
+        });
+        assert!(works_again, "{engine:?}");
+    }
+}
+
+#[test]
 fn requests_are_lost_while_their_entry_is_down() {
     let ran = run(
         r#""random""#,

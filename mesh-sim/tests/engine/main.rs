@@ -2,6 +2,7 @@
 //! and no oracle is broken.
 
 mod crashes;
+mod health;
 mod jobs;
 mod joins_and_leaves;
 mod links;
@@ -72,13 +73,14 @@ fn run_on(engine: EngineKind, policy: &str, scenario: &str, rest: &str) -> Ran {
     let trace = record.trace.take().expect("it was traced");
     let events = trace.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
     let ran = Ran { record, events };
-    ran.adds_up();
+    ran.adds_up(scenario.warm_up.as_secs() as usize);
     ran
 }
 
 impl Ran {
-    /// Checks that every request is counted once in each of the counts.
-    fn adds_up(&self) {
+    /// Checks that every request is counted once in each of the counts. The warm-up must be whole
+    /// seconds.
+    fn adds_up(&self, warm_up_seconds: usize) {
         let all = self.record.requests;
         assert_eq!(all.sent, all.answered + all.refused + all.timed_out + all.lost);
         assert_eq!(all.sent, self.record.latency.count());
@@ -89,7 +91,10 @@ impl Ran {
         }
         assert_eq!(all, windows);
         let seconds = &self.record.timeline;
-        assert_eq!(all.sent, seconds[2..].iter().map(|second| second.due).sum::<u64>());
+        assert_eq!(
+            all.sent,
+            seconds[warm_up_seconds..].iter().map(|second| second.due).sum::<u64>()
+        );
         // The time line has the warm-up too.
         assert_eq!(self.count("due"), seconds.iter().map(|second| second.due).sum::<u64>());
         assert_eq!(self.count("due"), seconds.iter().map(|second| second.ended.sent).sum::<u64>());

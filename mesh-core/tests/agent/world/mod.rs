@@ -36,7 +36,7 @@ fn over_the_wire(failure: &Failure) -> Failure {
 fn job_failure(pick: usize) -> Failure {
     match pick % 4 {
         0 => Failure::JobFailed("out of paper".to_owned()),
-        1 => Failure::Unavailable("no such file".to_owned()),
+        1 => Failure::Unavailable("no such file".into()),
         2 => Failure::OutcomeUnknown { peer: "the upstream".to_owned() },
         // The service that did the job is an agent itself, and busy.
         _ => Failure::Other(codec::to_error(&Failure::Busy)),

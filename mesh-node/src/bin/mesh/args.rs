@@ -216,6 +216,9 @@ pub(crate) struct WorkArgs {
     /// synthetic: burn CPU time instead of sleeping
     #[arg(long, env = "MESH_BURN", value_parser = BoolishValueParser::new())]
     pub(crate) burn: bool,
+    /// synthetic: end some jobs with an error, as this JSON file says; it is read anew for each job
+    #[arg(long, env = "MESH_ERRORS", value_name = "FILE")]
+    pub(crate) errors: Option<PathBuf>,
     /// upstream: the JSON-RPC service; it also gets the methods that the agent does not have
     #[arg(long, env = "MESH_UPSTREAM", value_name = "URL")]
     pub(crate) upstream: Option<HttpUrl>,

@@ -8,8 +8,8 @@ use mesh_core::codec::limits::{ENVELOPE_BYTES, OUTPUT_BYTES};
 use mesh_node::http::{Client, ClientLimits};
 use mesh_node::process::children;
 use mesh_node::work::{
-    Builtin, Exec, JobCommand, StdioSettings, StdioWorkers, SubjobCaller, Synthetic, Upstream,
-    UpstreamSettings, check_program,
+    Builtin, Erring, Exec, JobCommand, StdioSettings, StdioWorkers, SubjobCaller, Synthetic,
+    Upstream, UpstreamSettings, check_program,
 };
 use mesh_node::{Clock, TokioNet};
 
@@ -31,6 +31,7 @@ pub(super) fn check(settings: &AgentSettings) -> anyhow::Result<()> {
     for (option, of, given) in [
         ("--demand", &[Work::Synthetic][..], args.demand.is_some()),
         ("--burn", &[Work::Synthetic], args.burn),
+        ("--errors", &[Work::Synthetic], args.errors.is_some()),
         ("--upstream", &[Work::Upstream], args.upstream.is_some()),
         ("--upstream-idle", &[Work::Upstream], args.upstream_idle.is_some()),
         ("--workers", &[Work::Stdio], args.workers.is_some()),
@@ -81,12 +82,11 @@ fn workers(settings: &AgentSettings) -> anyhow::Result<u32> {
     settings.work.workers.or(most).context("--concurrency unlimited needs a number of --workers")
 }
 
-/// The executor of an agent. Workers have been started, and are ready if they say when they are.
+/// The executor of an agent, of options that have passed [`check`]. Workers have been started, and are ready if they say when they are.
 pub(super) async fn executor(
     settings: &AgentSettings,
     agent: &NewAgent,
 ) -> anyhow::Result<Builtin> {
-    check(settings)?;
     let (args, name) = (&settings.work, &agent.name);
     let output_bytes = args.output_limit.unwrap_or(OUTPUT_BYTES);
     Ok(match chosen(args) {
@@ -94,12 +94,19 @@ pub(super) async fn executor(
             let demand = args.demand.unwrap_or(DEMAND);
             let client = Client::new(TokioNet, ClientLimits::default());
             let subjobs = SubjobCaller::new(client, Clock::start(), agent.local.to_string());
-            Builtin::Synthetic(Synthetic {
-                demand,
-                burns: args.burn,
-                sessions: Mutex::default(),
-                subjobs,
-            })
+            let synthetic =
+                Synthetic { demand, burns: args.burn, sessions: Mutex::default(), subjobs };
+            match &args.errors {
+                None => Builtin::Synthetic(synthetic),
+                Some(file) => {
+                    let rng = agent.seed.child("errors").rng();
+                    let erring = Erring::new(synthetic, file.clone(), rng);
+                    let erring = erring.with_context(|| {
+                        format!("failed to read the errors of {}", file.display())
+                    });
+                    Builtin::Erring(Box::new(erring?))
+                }
+            }
         }
         Work::Exec => {
             guard_commands();

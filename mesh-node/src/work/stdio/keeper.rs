@@ -12,6 +12,7 @@ use super::StdioSettings;
 use super::process::WorkerProcess;
 use super::queue::{JobOrder, WorkerPresence, WorkerQueue};
 use crate::Clock;
+use crate::process::log_throttle::{LogPermit, LogThrottle};
 
 /// The first pause before a worker is started again. It doubles up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -62,13 +63,16 @@ pub(super) struct WorkerKeeper {
     presence: WorkerPresence,
     pause: RestartPause,
     clock: Clock,
+    /// Bounds the lines about workers that end.
+    log: LogThrottle,
 }
 
 impl WorkerKeeper {
     /// A keeper whose first worker is ready for jobs.
     pub(super) fn new(settings: Arc<StdioSettings>, queue: Arc<WorkerQueue>, clock: Clock) -> Self {
         let presence = WorkerPresence::new(queue.clone());
-        Self { settings, queue, presence, pause: RestartPause::default(), clock }
+        let (pause, log) = (RestartPause::default(), LogThrottle::default());
+        Self { settings, queue, presence, pause, clock, log }
     }
 
     /// Keeps this worker and then its successors, for ever.
@@ -79,10 +83,7 @@ impl WorkerKeeper {
             worker.kill().await;
             match end {
                 WorkerEnd::Broken(why) => self.wait_after(id, &why).await,
-                WorkerEnd::CutOff => tracing::info!(
-                    worker = id,
-                    "a worker was killed: its job was cut off, and it went on with it"
-                ),
+                WorkerEnd::CutOff => self.log_cut_off(id),
             }
             worker = self.successor().await;
         }
@@ -163,10 +164,22 @@ impl WorkerKeeper {
         }
     }
 
+    fn log_cut_off(&self, worker: Option<u32>) {
+        if let Some(LogPermit { left_out }) = self.log.admit(self.clock.now()) {
+            tracing::info!(
+                worker,
+                left_out,
+                "a worker is started again: its job was cut off, and it went on with it"
+            );
+        }
+    }
+
     /// Waits until the next worker may be started after one that ended for this reason.
     async fn wait_after(&mut self, worker: Option<u32>, why: &str) {
         let pause = self.pause.next();
-        tracing::warn!(worker, why, ?pause, "a worker ended and is started again");
+        if let Some(LogPermit { left_out }) = self.log.admit(self.clock.now()) {
+            tracing::warn!(worker, why, ?pause, left_out, "a worker ended and is started again");
+        }
         if !pause.is_zero() {
             self.presence.leave(why);
             sleep(pause).await;

@@ -21,6 +21,7 @@ mod tests;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::try_join_all;
 use mesh_core::protocol::Task;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
@@ -87,9 +88,9 @@ impl StdioWorkers {
         for _ in 0..settings.workers {
             started.push(keeper::start(&settings).map_err(StartError)?);
         }
-        for worker in &mut started {
-            worker.until_ready(settings.ready_timeout).await.map_err(StartError)?;
-        }
+        let limit = settings.ready_timeout;
+        let ready = started.iter_mut().map(|worker| worker.until_ready(limit));
+        try_join_all(ready).await.map_err(StartError)?;
         let mut keepers = JoinSet::new();
         for worker in started {
             let keeper = WorkerKeeper::new(settings.clone(), queue.clone(), clock);

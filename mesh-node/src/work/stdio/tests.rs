@@ -185,7 +185,7 @@ async fn while_no_worker_can_be_started_jobs_are_not_begun() {
     answer(&workers, "dies").await.expect_err("it dies");
     let refused = answer(&workers, "x").await;
     assert!(
-        matches!(&refused, Err(Failure::Unavailable(why)) if why.contains("No such file")),
+        matches!(&refused, Err(Failure::Unavailable(end)) if end.why.contains("No such file")),
         "{refused:?}"
     );
     write();

@@ -78,7 +78,8 @@ pub(super) fn replay(args: &ReplayArgs) -> anyhow::Result<SimExit> {
         Err(exit) => return Ok(exit),
     };
     let OneRun { loaded, engine, policy, seed } = &one;
-    let mut scenario = loaded.scenario.clone();
+    // With the random faults of the seed as faults with times.
+    let mut scenario = loaded.scenario.for_seed(*seed).scenario.into_owned();
     scenario.policies = vec![policy.clone()];
     scenario.seeds = vec![*seed];
     print(&super::run::opening(&scenario, *engine));

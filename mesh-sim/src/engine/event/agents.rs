@@ -21,7 +21,7 @@ use crate::engine::effort;
 use crate::faults::MachineState;
 use crate::host::{AgentId, HostId};
 use crate::journal::Fact;
-use crate::machine::Machine;
+use crate::machine::{ErringJobs, Machine};
 use crate::presence::Presence;
 use crate::scenario::AgentSpec;
 
@@ -37,6 +37,8 @@ pub(super) struct AgentHost {
     pub(super) presence: Presence,
     clock: LocalClock,
     machine: Machine<JobId>,
+    /// `None` if no job of the agent ever ends with an error.
+    erring: Option<Box<ErringJobs<JobId>>>,
     pool: IdlePool,
     /// Boxed, as the next one, because few agents have any.
     sessions: Box<WarmSessions>,
@@ -51,7 +53,7 @@ pub(super) struct AgentHost {
 }
 
 impl AgentHost {
-    pub(super) fn new(spec: &AgentSpec) -> Self {
+    pub(super) fn new(spec: &AgentSpec, erring: Option<ErringJobs<JobId>>) -> Self {
         let mut machine = Machine::new(&spec.machine);
         // Nothing uses the machine until the agent starts on it.
         machine.switch_off(Timestamp::ZERO);
@@ -60,6 +62,7 @@ impl AgentHost {
             presence: Presence::at_start(spec),
             clock: LocalClock::new(spec.clock_rate),
             machine,
+            erring: erring.map(Box::new),
             pool: IdlePool::default(),
             sessions: Box::default(),
             subjobs: Box::default(),
@@ -73,6 +76,9 @@ impl AgentHost {
         self.machine_changed = true;
         self.machine.set_speed_factor(now, state.speed_factor);
         self.machine.set_background_override(now, state.background);
+        if let Some(erring) = &mut self.erring {
+            erring.set_fault(state.errors);
+        }
     }
 
     /// The jobs that have subjobs under way.
@@ -132,6 +138,9 @@ impl AgentHost {
     pub(super) fn stop(&mut self, now: Timestamp) {
         self.agent = None;
         self.machine.switch_off(now);
+        if let Some(erring) = &mut self.erring {
+            erring.clear();
+        }
         self.pool = IdlePool::default();
         self.subjobs.clear();
         *self.sessions = WarmSessions::default();
@@ -272,14 +281,16 @@ impl EventSimulation<'_> {
             } else if agent_host.machine_changed
                 && let Some(job) = agent_host.machine.poll_finished()
             {
-                if self.run.scenario.workload.has_subjobs() && self.begin_subjobs(now, id, job) {
+                let failure = agent_host.erring.as_mut().and_then(|erring| erring.end(job));
+                let may_go_on = failure.is_none() && self.run.scenario.workload.has_subjobs();
+                if may_go_on && self.begin_subjobs(now, id, job) {
                     continue;
                 }
                 let agent_host = &mut self.agent_hosts[id];
                 let local = agent_host.clock.show(now);
-                let output = Ok(self.output.clone());
+                let result = failure.map_or_else(|| Ok(self.output.clone()), Err);
                 if let Some(agent) = &mut agent_host.agent {
-                    agent.handle_job_result(local, job, output);
+                    agent.handle_job_result(local, job, result);
                 }
             } else {
                 return agent.swap_effects(&mut self.effects);
@@ -344,11 +355,18 @@ impl EventSimulation<'_> {
             Effect::Start { job, task } => {
                 agent_host.machine_changed = true;
                 let (demand, wait) = effort(&task, &mut agent_host.sessions);
+                let (demand, wait) = match &mut agent_host.erring {
+                    Some(erring) => erring.begin(job, demand, wait),
+                    None => (demand, wait),
+                };
                 agent_host.machine.start(now, job, demand, wait);
             }
             Effect::Stop(job) => {
                 agent_host.machine_changed = true;
                 agent_host.machine.cancel(now, job);
+                if let Some(erring) = &mut agent_host.erring {
+                    erring.end(job);
+                }
                 self.drop_subjobs(now, id, job);
             }
             Effect::Registry { call, request } => {

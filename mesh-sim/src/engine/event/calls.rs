@@ -209,7 +209,7 @@ impl EventSimulation<'_> {
             let callee = exchange.callee;
             exchange.life = self.hosts[callee].life;
             let listens = |agent: AgentId| self.agent_hosts[agent].presence.has_process();
-            let is_taken = callee.agent().is_none_or(listens);
+            let is_taken = !self.hosts[callee].is_down && callee.agent().is_none_or(listens);
             self.send(now, id, if is_taken { Message::Accept } else { Message::Refuse });
         }
     }
@@ -384,8 +384,8 @@ impl EventSimulation<'_> {
         }
     }
 
-    /// Closes the connections of a host whose process ends after a shutdown. The hosts at their
-    /// other ends are told.
+    /// Closes the connections of a host whose process ends, after a shutdown or in a crash, while
+    /// its machine stays up. The hosts at their other ends are told.
     pub(super) fn close_connections(&mut self, now: Timestamp, host: HostId) {
         for id in self.exchanges.of_host(host) {
             let Some(exchange) = self.exchanges.get(id) else { continue };
@@ -417,8 +417,8 @@ impl EventSimulation<'_> {
         }
     }
 
-    /// Breaks the connections of a host that crashes. The hosts at their other ends are not told:
-    /// they wait until they time out.
+    /// Breaks the connections of a host whose machine crashes. The hosts at their other ends are not
+    /// told: they wait until they time out.
     pub(super) fn break_connections(&mut self, now: Timestamp, host: HostId) {
         for id in self.exchanges.of_host(host) {
             let Some(exchange) = self.exchanges.get(id) else { continue };

@@ -39,9 +39,10 @@ use self::registry::RegistryHost;
 use super::OUTPUT;
 use super::Run;
 use super::observers::{GuestObserver, RunJournal};
-use crate::faults::FaultSchedule;
+use crate::faults::{CrashMode, FaultSchedule};
 use crate::host::{AgentId, AgentMap, HostId, HostMap};
 use crate::journal::{Fact, RequestOutcome};
+use crate::machine::ErringJobs;
 use crate::presence::{PlannedChange, Presence, planned_changes};
 use crate::record::RunRecord;
 
@@ -166,7 +167,14 @@ impl<'a> EventSimulation<'a> {
             hosts: hosts.map(|_| HostState::default()).collect(),
             registry: RegistryHost::new(run),
             client: ClientHost::new(run),
-            agent_hosts: run.scenario.agents.iter().map(AgentHost::new).collect(),
+            agent_hosts: faults
+                .hosts()
+                .agents()
+                .map(|agent| {
+                    let erring = ErringJobs::of(run.scenario, &faults, agent, &seed);
+                    AgentHost::new(run.scenario.agent(agent), erring)
+                })
+                .collect(),
             last_config: None,
             effects: VecDeque::new(),
             messages_since_other: 0,
@@ -224,12 +232,15 @@ impl<'a> EventSimulation<'a> {
             agent_host.set_machine(now, self.faults.machine(agent, now));
         }
         for host in self.hosts.ids() {
-            let is_down = self.faults.is_down(host, now);
-            if host != HostId::CLIENT && is_down != self.hosts[host].is_down {
-                let change = if is_down { Fact::HostCrashed } else { Fact::HostRestarted };
+            let crash = self.faults.crash(host, now);
+            if host != HostId::CLIENT && crash.is_some() != self.hosts[host].is_down {
+                let change = crash.map_or(Fact::HostRestarted, Fact::HostCrashed);
                 self.journal.record(now, host, change);
-                self.hosts[host].is_down = is_down;
-                if is_down { self.crash(now, host) } else { self.restart(now, host) }
+                self.hosts[host].is_down = crash.is_some();
+                match crash {
+                    Some(mode) => self.crash(now, host, mode),
+                    None => self.restart(now, host),
+                }
             }
         }
         // The machines' speeds may have changed, and with them the times at which jobs end.
@@ -238,12 +249,15 @@ impl<'a> EventSimulation<'a> {
         }
     }
 
-    fn crash(&mut self, now: Timestamp, host: HostId) {
+    fn crash(&mut self, now: Timestamp, host: HostId, mode: CrashMode) {
         self.hosts[host].life += 1;
         if let Some(agent) = host.agent() {
             self.agent_hosts[agent].stop(now);
         }
-        self.break_connections(now, host);
+        match mode {
+            CrashMode::Machine => self.break_connections(now, host),
+            CrashMode::Process => self.close_connections(now, host),
+        }
         // An agent that was leaving does not start again after a crash: it is gone.
         if let Some(agent) = host.agent()
             && self.agent_hosts[agent].presence == Presence::Leaving

@@ -67,7 +67,7 @@ fn a_host_that_crashes_loses_its_connections_and_no_others() {
     for (_, agent_host) in simulation.agent_hosts.iter_mut().take(2) {
         agent_host.pool().put(callee, life, now, 32);
     }
-    simulation.crash(now, AgentId::new(0).host());
+    simulation.crash(now, AgentId::new(0).host(), CrashMode::Machine);
     let left = simulation
         .agent_hosts
         .iter_mut()
@@ -297,7 +297,7 @@ hosts = ["registry", "other"]
     );
     let scenario = Scenario::parse(&text, "clocks.toml").unwrap_or_else(|e| panic!("{e}"));
     let (record, facts) = observed(&scenario);
-    let calm = facts.iter().take_while(|entry| !matches!(entry.fact, Fact::HostCrashed));
+    let calm = facts.iter().take_while(|entry| !matches!(entry.fact, Fact::HostCrashed(_)));
     (record, calm.filter(|entry| is_expiry(entry)).count())
 }
 

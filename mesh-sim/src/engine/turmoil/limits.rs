@@ -40,6 +40,9 @@ pub(in crate::engine) fn problems(scenario: &Scenario, fields: &LimitedFields) -
 
 /// How long a run of a scenario goes on after its duration and drain.
 fn aftermath(scenario: &Scenario) -> Duration {
+    // Random faults are alike for all seeds.
+    let seeded = scenario.for_seed(scenario.seeds.first().copied().unwrap_or_default());
+    let scenario = &*seeded.scenario;
     let faults = Arc::new(scenario.fault_schedule());
     let end = Oracles::new(scenario, faults, RESOLUTION).end();
     end.since(Timestamp::from(scenario.duration + scenario.drain))

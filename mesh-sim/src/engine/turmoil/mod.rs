@@ -7,6 +7,7 @@ pub(super) mod limits;
 mod net;
 mod node_hosts;
 mod panics;
+mod process_switch;
 mod shared_journal;
 mod shared_machine;
 mod stream;
@@ -23,15 +24,18 @@ use turmoil::{Builder, Sim};
 pub use self::net::{TurmoilListener, TurmoilNet};
 pub use self::stream::TurmoilStream;
 
+use self::node_hosts::HostContext;
 use self::panics::PanicWatch;
+use self::process_switch::ProcessSwitch;
 use self::shared_journal::SharedJournal;
 use self::shared_machine::SharedMachine;
 use super::address::host_name;
 use super::observers::{GuestObserver, RunJournal};
 use super::{EngineError, Run};
-use crate::faults::{FaultSchedule, LinkState};
+use crate::faults::{CrashMode, FaultSchedule, LinkState};
 use crate::host::{AgentId, AgentMap, HostId, HostMap};
 use crate::journal::Fact;
+use crate::machine::ErringJobs;
 use crate::presence::{Presence, planned_changes};
 use crate::record::RunRecord;
 
@@ -126,8 +130,10 @@ struct TurmoilSimulation {
     presence: AgentMap<watch::Sender<Presence>>,
     /// What the link between each pair of hosts was last set to, in both directions.
     links: Vec<(HostId, HostId, [LinkState; 2])>,
-    /// Which hosts are down.
-    down: HostMap<bool>,
+    /// Which hosts are down, and how.
+    down: HostMap<Option<CrashMode>>,
+    /// Tells the hosts of the registry and of the agents whether a process may run there.
+    switches: HostMap<Arc<ProcessSwitch>>,
 }
 
 impl TurmoilSimulation {
@@ -141,25 +147,24 @@ impl TurmoilSimulation {
             .tcp_capacity(TCP_CAPACITY)
             .ephemeral_ports(PORTS)
             .build();
-        let machines: AgentMap<SharedMachine> =
-            run.scenario.agents.iter().map(|agent| SharedMachine::new(&agent.machine)).collect();
+        let machine = |agent| {
+            let erring = ErringJobs::of(run.scenario, &faults, agent, &seed);
+            SharedMachine::new(&run.scenario.agent(agent).machine, erring)
+        };
+        let machines: AgentMap<SharedMachine> = faults.hosts().agents().map(machine).collect();
         let presence: AgentMap<_> = run
             .scenario
             .agents
             .iter()
             .map(|agent| watch::Sender::new(Presence::at_start(agent)))
             .collect();
-        node_hosts::add_registry(&mut sim, run.scenario, &faults, &journal);
+        let context = HostContext { run, faults: &faults, journal: &journal };
+        let switches: HostMap<Arc<ProcessSwitch>> =
+            faults.hosts().ids().map(|_| Arc::default()).collect();
+        node_hosts::add_registry(&mut sim, &context, &switches[HostId::REGISTRY]);
         for (agent, machine) in machines.iter() {
-            node_hosts::add_agent(
-                &mut sim,
-                run,
-                agent,
-                &presence[agent],
-                machine,
-                &faults,
-                &journal,
-            );
+            let switch = &switches[agent.host()];
+            node_hosts::add_agent(&mut sim, &context, agent, &presence[agent], machine, switch);
         }
         client::add(&mut sim, run, &faults, &journal);
         let count = faults.hosts().len();
@@ -169,7 +174,8 @@ impl TurmoilSimulation {
             machines,
             presence,
             links: all_pairs(&faults),
-            down: HostMap::filled(false, count),
+            down: HostMap::filled(None, count),
+            switches,
             faults,
         };
         for &(a, b, _) in &simulation.links {
@@ -203,10 +209,10 @@ impl TurmoilSimulation {
             machine.set_state(now, self.faults.machine(agent, now));
         }
         for host in self.down.ids() {
-            let down = self.faults.is_down(host, now);
+            let down = self.faults.crash(host, now);
             if host != HostId::CLIENT && down != self.down[host] {
-                self.down[host] = down;
-                self.crash_or_restart(now, host, down);
+                let was = std::mem::replace(&mut self.down[host], down);
+                self.crash_or_restart(now, host, was, down);
             }
         }
     }
@@ -221,7 +227,7 @@ impl TurmoilSimulation {
     fn leave(&mut self, now: Timestamp, agent: AgentId) {
         self.journal.record(now, agent, Fact::PresenceChanged(Presence::Leaving));
         self.presence[agent].send_replace(Presence::Leaving);
-        if self.down[agent.host()] {
+        if self.down[agent.host()].is_some() {
             self.gone(now, agent);
         }
     }
@@ -268,25 +274,49 @@ impl TurmoilSimulation {
         }
     }
 
-    fn crash_or_restart(&mut self, now: Timestamp, host: HostId, down: bool) {
+    /// Takes a host down, or up again: it was down in the one way, and is in the other.
+    fn crash_or_restart(
+        &mut self,
+        now: Timestamp,
+        host: HostId,
+        was: Option<CrashMode>,
+        is: Option<CrashMode>,
+    ) {
         let name = host_name(host);
-        let change = if down { Fact::HostCrashed } else { Fact::HostRestarted };
-        self.journal.record(now, host, change);
-        if down {
-            // The host's tasks are dropped in an order that depends on what other runs have spawned
-            // in this process, because tokio numbers tasks across all runtimes. So nothing that
-            // they do while they are dropped may be seen: the host's links are cut already, and the
-            // journal ignores hosts that are down.
-            self.sim.crash(name);
-            if let Some(agent) = host.agent() {
-                self.machines[agent].switch_off(now);
-                // An agent that was leaving does not start again after a crash: it is gone.
-                if *self.presence[agent].borrow() == Presence::Leaving {
-                    self.gone(now, agent);
-                }
+        match is {
+            None => {
+                self.journal.record(now, host, Fact::HostRestarted);
+                self.switches[host].turn_on();
             }
-        } else {
+            Some(mode) if was.is_none() => {
+                self.journal.record(now, host, Fact::HostCrashed(mode));
+                self.crash(now, host);
+            }
+            // Its process is dead already.
+            Some(_) => {}
+        }
+        // turmoil runs nothing on a host that it has crashed, and does not even refuse connections
+        // there. A host that is up needs some software, if it may only wait for its switch.
+        let runs = |mode: Option<CrashMode>| mode == Some(CrashMode::Process);
+        if runs(is) || (is.is_none() && !runs(was)) {
             self.sim.bounce(name);
+        }
+    }
+
+    /// Ends the process of a host.
+    fn crash(&mut self, now: Timestamp, host: HostId) {
+        // The host's tasks are dropped in an order that depends on what other runs have spawned in
+        // this process, because tokio numbers tasks across all runtimes. So nothing that they do
+        // while they are dropped may be seen. If the machine crashes, the host's links are cut
+        // already. If only the process does, the switch sees to it that its streams are closed in a
+        // fixed order. The journal ignores hosts that are down.
+        self.switches[host].turn_off();
+        self.sim.crash(host_name(host));
+        let Some(agent) = host.agent() else { return };
+        self.machines[agent].switch_off(now);
+        // An agent that was leaving does not start again after a crash: it is gone.
+        if *self.presence[agent].borrow() == Presence::Leaving {
+            self.gone(now, agent);
         }
     }
 }

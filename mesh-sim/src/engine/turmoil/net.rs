@@ -16,7 +16,7 @@ use tokio::io::{AsyncReadExt, DuplexStream, duplex};
 use tokio::sync::{Mutex as AsyncMutex, mpsc};
 use turmoil::net::{TcpListener, TcpStream};
 
-use super::stream::TurmoilStream;
+use super::stream::{OpenStreams, TurmoilStream};
 use crate::engine::address::host_at;
 use crate::faults::FaultSchedule;
 use crate::host::HostId;
@@ -31,7 +31,10 @@ const LOOPBACK_BUFFER: usize = 64 * 1024;
 ///
 /// By default it belongs to no particular host, and there are no faults.
 #[derive(Clone, Debug, Default)]
-pub struct TurmoilNet(Option<Arc<HostNetwork>>);
+pub struct TurmoilNet {
+    host: Option<Arc<HostNetwork>>,
+    streams: Arc<OpenStreams>,
+}
 
 /// What a host knows of the simulated network in one life of its process.
 #[derive(Debug)]
@@ -45,13 +48,20 @@ struct HostNetwork {
 /// A listening socket: of the simulated TCP, and for connections from the host to itself.
 pub struct TurmoilListener {
     tcp: TcpListener,
+    streams: Arc<OpenStreams>,
     loopback: AsyncMutex<mpsc::UnboundedReceiver<DuplexStream>>,
 }
 
 impl TurmoilNet {
     /// The network for one life of a host of a run.
     pub(super) fn of_host(host: HostId, faults: Arc<FaultSchedule>) -> Self {
-        Self(Some(Arc::new(HostNetwork { host, faults, listeners: Mutex::default() })))
+        let host = HostNetwork { host, faults, listeners: Mutex::default() };
+        Self { host: Some(Arc::new(host)), streams: Arc::default() }
+    }
+
+    /// The streams that the host opens over this network.
+    pub(super) const fn streams(&self) -> &Arc<OpenStreams> {
+        &self.streams
     }
 
     /// Handles a connect that turmoil refused. If a fault cut the link, the request to connect was
@@ -65,7 +75,7 @@ impl TurmoilNet {
     ) -> io::Result<TurmoilStream> {
         let now = now();
         let was_cut = || {
-            let (host_network, callee) = (self.0.as_ref()?, host_at(to)?);
+            let (host_network, callee) = (self.host.as_ref()?, host_at(to)?);
             Some(host_network.faults.was_cut(host_network.host, callee, began, now))
         };
         if now == began || was_cut() == Some(true) {
@@ -97,12 +107,12 @@ impl Net for TurmoilNet {
     async fn bind(&self, addr: &str) -> io::Result<TurmoilListener> {
         let tcp = TcpListener::bind(addr).await?;
         let (sender, loopback) = mpsc::unbounded_channel();
-        if let Some(host_network) = &self.0 {
+        if let Some(host_network) = &self.host {
             let mut listeners =
                 host_network.listeners.lock().unwrap_or_else(PoisonError::into_inner);
             listeners.insert(tcp.local_addr()?.port(), sender);
         }
-        Ok(TurmoilListener { tcp, loopback: loopback.into() })
+        Ok(TurmoilListener { tcp, streams: self.streams.clone(), loopback: loopback.into() })
     }
 
     async fn accept(listener: &TurmoilListener) -> io::Result<(TurmoilStream, SocketAddr)> {
@@ -113,7 +123,7 @@ impl Net for TurmoilNet {
             accepted = listener.tcp.accept() => {
                 let (stream, peer) = accepted?;
                 stream.try_write(&SYN_ACK)?;
-                Ok((TurmoilStream::Tcp(stream), peer))
+                Ok((TurmoilStream::Tcp(listener.streams.open(stream)), peer))
             }
         }
     }
@@ -123,7 +133,7 @@ impl Net for TurmoilNet {
     }
 
     async fn connect(&self, host_port: &str) -> io::Result<TurmoilStream> {
-        if let Some(host_network) = &self.0
+        if let Some(host_network) = &self.host
             && host_at(host_port) == Some(host_network.host)
         {
             let port = host_port.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
@@ -131,9 +141,10 @@ impl Net for TurmoilNet {
         }
         let began = now();
         match TcpStream::connect(host_port).await {
-            Ok(mut stream) => {
+            Ok(stream) => {
+                let mut stream = TurmoilStream::Tcp(self.streams.open(stream));
                 stream.read_exact(&mut [0; SYN_ACK.len()]).await?;
-                Ok(TurmoilStream::Tcp(stream))
+                Ok(stream)
             }
             Err(error) if error.kind() == ErrorKind::ConnectionRefused => {
                 self.refused(host_port, began, error).await

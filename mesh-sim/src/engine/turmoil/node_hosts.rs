@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use turmoil::Sim;
 
 use super::net::TurmoilNet;
+use super::process_switch::ProcessSwitch;
 use super::shared_journal::SharedJournal;
 use super::shared_machine::SharedMachine;
 use crate::engine::Run;
@@ -47,20 +48,28 @@ fn any_address() -> String {
     format!("0.0.0.0:{PORT}")
 }
 
+/// What all hosts of a run have in common.
+pub(super) struct HostContext<'a> {
+    pub(super) run: &'a Run<'a>,
+    pub(super) faults: &'a Arc<FaultSchedule>,
+    pub(super) journal: &'a SharedJournal,
+}
+
 pub(super) fn add_registry(
     sim: &mut Sim<'static>,
-    scenario: &Scenario,
-    faults: &Arc<FaultSchedule>,
-    journal: &SharedJournal,
+    context: &HostContext<'_>,
+    switch: &Arc<ProcessSwitch>,
 ) {
-    let config = scenario.registry_config();
-    let (faults, journal) = (faults.clone(), journal.clone());
+    let config = context.run.scenario.registry_config();
+    let (faults, journal) = (context.faults.clone(), context.journal.clone());
+    let switch = switch.clone();
     sim.host(host_name(HostId::REGISTRY), move || {
-        let (config, faults, journal) = (config.clone(), faults.clone(), journal.clone());
+        let (config, switch, journal) = (config.clone(), switch.clone(), journal.clone());
+        let net = TurmoilNet::of_host(HostId::REGISTRY, faults.clone());
         async move {
+            switch.may_run(&net).await;
             let clock = clock();
-            let listener =
-                TurmoilNet::of_host(HostId::REGISTRY, faults).bind(&any_address()).await?;
+            let listener = net.bind(&any_address()).await?;
             let epoch = clock.now().as_nanos();
             let registry = RegistryNode::new(clock, config, epoch, journal);
             registry.run::<TurmoilNet>(listener, server_limits(), pending()).await;
@@ -72,25 +81,27 @@ pub(super) fn add_registry(
 /// Adds an agent of the scenario.
 pub(super) fn add_agent(
     sim: &mut Sim<'static>,
-    run: &Run<'_>,
+    context: &HostContext<'_>,
     id: AgentId,
     presence: &watch::Sender<Presence>,
     machine: &SharedMachine,
-    faults: &Arc<FaultSchedule>,
-    journal: &SharedJournal,
+    switch: &Arc<ProcessSwitch>,
 ) {
+    let HostContext { run, faults, journal } = *context;
     let (agent, host_id) = (run.scenario.agent(id), id.host());
     let config = run.scenario.agent_config(agent, run.policy);
     let name: Name = agent.name.clone();
     let seed = Seed::root(run.seed).child("agents").child(&agent.name);
     let (machine, faults, journal) = (machine.clone(), faults.clone(), journal.clone());
     let (client, presence) = (client_limits(run.scenario), presence.clone());
+    let switch = switch.clone();
     sim.host(host_name(host_id), move || {
         let (name, config, seed) = (name.clone(), config.clone(), seed.clone());
         let (machine, journal, client) = (machine.clone(), journal.clone(), client.clone());
         let net = TurmoilNet::of_host(host_id, faults.clone());
-        let presence = presence.clone();
+        let (presence, switch) = (presence.clone(), switch.clone());
         async move {
+            switch.may_run(&net).await;
             joined(&presence).await;
             let clock = clock();
             // An agent that starts again must have a greater incarnation. Zero is not used, because

@@ -17,7 +17,7 @@ use tokio::sync::{Notify, oneshot};
 use super::net::TurmoilNet;
 use crate::engine::{OUTPUT, effort};
 use crate::faults::MachineState;
-use crate::machine::Machine;
+use crate::machine::{ErringJobs, Machine};
 use crate::scenario::MachineSpec;
 
 /// The model of a machine, behind a lock. It outlives the processes that run on it one after the
@@ -38,19 +38,32 @@ struct MachineParts {
 /// The machine with those who wait for its jobs.
 struct JobsOnMachine {
     machine: Machine<JobId>,
+    /// `None` if no job of the agent ever ends with an error.
+    erring: Option<ErringJobs<JobId>>,
     sessions: WarmSessions,
     /// Told when the job has ended; dropped when the job is killed.
     waiting: BTreeMap<JobId, oneshot::Sender<()>>,
 }
 
+impl JobsOnMachine {
+    /// A job ends or is stopped. Returns the failure that it ends with; `None`: it ends well.
+    fn end(&mut self, job: JobId) -> Option<Failure> {
+        self.erring.as_mut()?.end(job)
+    }
+}
+
 impl SharedMachine {
     /// A machine that is off until a process [starts](Self::boot) on it.
-    pub(super) fn new(spec: &MachineSpec) -> Self {
+    pub(super) fn new(spec: &MachineSpec, erring: Option<ErringJobs<JobId>>) -> Self {
         let mut machine = Machine::new(spec);
         machine.switch_off(Timestamp::ZERO);
         let output = RawValue::from_string(OUTPUT.to_owned()).unwrap_or_default();
-        let state =
-            JobsOnMachine { machine, sessions: WarmSessions::default(), waiting: BTreeMap::new() };
+        let state = JobsOnMachine {
+            machine,
+            erring,
+            sessions: WarmSessions::default(),
+            waiting: BTreeMap::new(),
+        };
         Self(Arc::new(MachineParts {
             window: spec.cpu_window,
             output: output.into(),
@@ -67,9 +80,12 @@ impl SharedMachine {
     }
 
     pub(super) fn set_state(&self, now: Timestamp, state: MachineState) {
-        let machine = &mut self.lock().machine;
+        let JobsOnMachine { machine, erring, .. } = &mut *self.lock();
         machine.set_speed_factor(now, state.speed_factor);
         machine.set_background_override(now, state.background);
+        if let Some(erring) = erring {
+            erring.set_fault(state.errors);
+        }
         self.0.changed.notify_one();
     }
 
@@ -87,6 +103,9 @@ impl SharedMachine {
         let mut state = self.lock();
         state.machine.switch_off(now);
         state.waiting.clear();
+        if let Some(erring) = &mut state.erring {
+            erring.clear();
+        }
         state.sessions = WarmSessions::default();
     }
 
@@ -131,6 +150,10 @@ impl MachineHost {
         let (sender, ended) = oneshot::channel();
         let state = &mut *self.host.lock();
         let (demand, wait) = effort(task, &mut state.sessions);
+        let (demand, wait) = match &mut state.erring {
+            Some(erring) => erring.begin(job, demand, wait),
+            None => (demand, wait),
+        };
         state.machine.start(self.clock.now(), job, demand, wait);
         state.waiting.insert(job, sender);
         self.host.0.changed.notify_one();
@@ -145,6 +168,10 @@ impl Host for MachineHost {
         async move {
             match (&mut running.ended).await {
                 Ok(()) => {
+                    let failure = running.host.host.lock().end(job);
+                    if let Some(failure) = failure {
+                        return Err(failure);
+                    }
                     let own = running.host.host.0.output.clone();
                     running.host.subjobs.finish(&task, own, deadline).await
                 }
@@ -176,6 +203,7 @@ impl Drop for JobGuard {
     fn drop(&mut self) {
         let state = &mut *self.host.host.lock();
         if state.waiting.remove(&self.job).is_some() {
+            state.end(self.job);
             state.machine.cancel(self.host.clock.now(), self.job);
             self.host.host.0.changed.notify_one();
         }

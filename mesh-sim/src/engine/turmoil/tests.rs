@@ -104,7 +104,10 @@ fn a_client_that_waits_longer_than_it_says() {
 fn connections_that_break_without_a_fault() {
     let broken = judge(|mutant| {
         let mut crash = mutant.faults[1].clone();
-        crash.kind = crate::faults::Crash { hosts: vec!["agent-1".into()] }.into();
+        crash.kind = {
+            let (hosts, mode) = (vec!["agent-1".into()], CrashMode::Machine);
+            crate::faults::Crash { hosts, mode }.into()
+        };
         (crash.at, crash.lasts) = (Duration::from_secs(6), Some(Duration::from_millis(10)));
         mutant.faults.push(crash);
     });

@@ -216,13 +216,13 @@ fn machines_slow_down_and_get_busy() {
     let slow = fault("slow_down", 10, Some(10), "agents = \"a-1\"\nfactor = 0.25");
     let busy = fault("background_load", 15, Some(10), "agents = \"a-*\"\nload = 0.5");
     let faults = schedule(&(slow + &busy));
-    let usual = MachineState { speed_factor: 1.0, background: None };
+    let usual = MachineState { speed_factor: 1.0, background: None, errors: None };
     let state = |name: u32, secs| faults.machine(AgentId::new(name - 1), at(secs));
     assert_eq!(state(1, 9), usual);
-    assert_eq!(state(1, 10), MachineState { speed_factor: 0.25, background: None });
+    assert_eq!(state(1, 10), MachineState { speed_factor: 0.25, ..usual });
     assert_eq!(state(2, 10), usual);
-    assert_eq!(state(1, 15), MachineState { speed_factor: 0.25, background: Some(0.5) });
-    assert_eq!(state(1, 20), MachineState { speed_factor: 1.0, background: Some(0.5) });
+    assert_eq!(state(1, 15), MachineState { speed_factor: 0.25, background: Some(0.5), ..usual });
+    assert_eq!(state(1, 20), MachineState { background: Some(0.5), ..usual });
     assert_eq!(state(2, 25), usual);
     assert!(!faults.has_broken(at(60)), "neither breaks a connection");
     assert_eq!(faults.last_disturbed(A[1], A[2], at(60)), None);

@@ -35,6 +35,11 @@ pub(super) fn render(report: &Report) -> String {
          bold.",
         &tables::verdicts(&policies, &report.verdicts()),
     ));
+    if let Some(table) = tables::by_job(report, &policies) {
+        let note = "A hyphen marks jobs that were parts of others, as the answered requests tell of \
+                    them.";
+        out.push_str(&section("Kinds of jobs", note, &table));
+    }
     if let Some(table) = tables::failures(report, &policies) {
         let note = "Requests that were not answered with a result, by the fault that they met \
                     while they were open.";
@@ -87,7 +92,8 @@ fn shaded(report: &Report) -> String {
     if !report.scenario.warm_up.is_zero() {
         shades.push(format!("warm-up 0-{}", format::seconds(report.scenario.warm_up)));
     }
-    shades.extend(FaultWindow::all(&report.scenario).into_iter().map(|window| window.label));
+    let windows = FaultWindow::all(&report.scenario).into_iter();
+    shades.extend(windows.filter(FaultWindow::has_times).map(|window| window.label));
     if shades.is_empty() { String::new() } else { format!(" Shaded: {}.", shades.join(", ")) }
 }
 

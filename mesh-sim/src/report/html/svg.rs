@@ -143,7 +143,7 @@ impl Area {
         if !scenario.warm_up.is_zero() {
             shade("warm", 0.0, scenario.warm_up.as_secs_f64(), "warm-up");
         }
-        for window in FaultWindow::all(scenario) {
+        for window in FaultWindow::all(scenario).into_iter().filter(FaultWindow::has_times) {
             let seconds = |at: mesh_core::time::Timestamp| at.as_nanos() as f64 / NANOS_PER_SECOND;
             shade("fault", seconds(window.from), seconds(window.until), &window.label);
         }

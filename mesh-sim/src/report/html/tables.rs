@@ -8,6 +8,7 @@ use crate::figures::{Figure, Shown};
 use crate::format;
 use crate::judge::{MeasuredFigures, PolicyResult, PolicyVerdict, Verdict};
 use crate::record::{FaultWindow, NO_FAULT};
+use crate::report::by_job::{JobRow, job_rows};
 use crate::report::figure_text;
 
 /// How many significant digits latencies have.
@@ -67,6 +68,32 @@ fn problems(verdicts: &[PolicyVerdict]) -> String {
         }
     }
     if out.is_empty() { out } else { format!("<ul>\n{out}</ul>\n") }
+}
+
+/// The table of the kinds of jobs; `None` if there is only one kind.
+pub(super) fn by_job(report: &Report, policies: &[PolicyResult<'_>]) -> Option<String> {
+    let rows = job_rows(report, policies);
+    if rows.is_empty() {
+        return None;
+    }
+    let figures: Vec<&Figure> = Figure::shown_in(Shown::Page).collect();
+    let mut out = "<div class=\"scroll\"><table><thead><tr><th>job</th>\
+                   <th class=\"left\">policy</th><th>sent</th>"
+        .to_owned();
+    for figure in &figures {
+        let _ = write!(out, "<th>{}</th>", figure.heading);
+    }
+    out.push_str("</tr></thead>\n<tbody>");
+    for JobRow { job, is_repeated, policy, measured } in rows {
+        let job = if is_repeated { String::new() } else { escape(&job) };
+        let (policy, sent) = (escape(policy), format::count(measured.requests.sent));
+        let _ = write!(out, "<tr><td>{job}</td><td class=\"left\">{policy}</td><td>{sent}</td>");
+        for figure in &figures {
+            let _ = write!(out, "<td>{}</td>", figure_text::text(figure, &measured, DIGITS));
+        }
+        out.push_str("</tr>\n");
+    }
+    Some(out + "</tbody></table></div>\n")
 }
 
 /// The table of failed requests of each policy, by fault window and reason; `None` if no request

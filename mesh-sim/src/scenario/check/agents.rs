@@ -6,6 +6,7 @@ use mesh_core::agent::config::{AdmissionConfig, Concurrency};
 use mesh_core::protocol::Name;
 use mesh_core::routing::PolicyFactory as _;
 use mesh_core::skills::Skills;
+use mesh_node::work::JobErrors;
 
 use super::Checker;
 use crate::scenario::parsed_toml::FieldPath;
@@ -38,6 +39,8 @@ impl Checker<'_> {
             let names = self.names(group, &path);
             let machine = self.machine(group, &path);
             self.joins_and_leaves(group, &path);
+            let conflicts = group.errors.iter().flat_map(JobErrors::conflicts);
+            conflicts.for_each(|conflict| self.conflict(&path.key("errors"), &conflict));
             let single = self.single_agents(group, &names, &path);
             self.homes_of_group(group, &names, &single, &path);
             let equal = AgentSpec {
@@ -52,6 +55,7 @@ impl Checker<'_> {
                 policy: self.own_policy(group, &path),
                 refresh: group.refresh.map_or(refresh, |own| own.0),
                 clock_rate: group.clock_rate,
+                errors: group.errors,
                 joins: group.joins.0,
                 leaves: group.leaves.map(|leaves| leaves.0),
             };

@@ -1,39 +1,89 @@
 //! Checks of the faults.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use mesh_core::protocol::Name;
 
 use super::Checker;
-use crate::faults::{Fault, FaultKind, HostField, HostRule};
+use crate::faults::{Fault, FaultKind, HostField, HostRule, RandomFault};
 use crate::scenario::parsed_toml::FieldPath;
 use crate::scenario::raw;
-use crate::units::format_duration;
+use crate::units::{DurationText, format_duration};
+
+/// How often a fault may come at random in a run, on average. A file may have 1,000 faults, and the
+/// minimizer writes those of a run into one.
+const MOST_RANDOM_FAULTS: f64 = 500.0;
 
 impl Checker<'_> {
-    /// Every fault, in the order of start times.
-    pub(super) fn faults(&mut self, raw: &raw::Scenario) -> Vec<Fault> {
-        let mut faults = Vec::new();
+    /// Every fault with a time, in the order of start times, and those that come at random.
+    pub(super) fn faults(&mut self, raw: &raw::Scenario) -> (Vec<Fault>, Vec<RandomFault>) {
+        let (mut faults, mut random) = (Vec::new(), Vec::new());
+        // Each fault with the longest time that it may take, to find those that clash.
+        let mut spans = Vec::new();
         for (position, fault) in raw.faults.iter().enumerate() {
             let path = FieldPath::field("faults").index(position);
             self.times(&path, fault);
             let kind = self.kind(&path, &fault.kind);
-            faults.push(Fault { at: fault.at.0, lasts: fault.lasts.map(|lasts| lasts.0), kind });
+            for (field, conflict) in kind.conflicts() {
+                self.conflict(&path.key(field), &conflict);
+            }
+            let at = fault.at.unwrap_or_default().0;
+            let fixed = Fault { at, lasts: fault.lasts.map(|lasts| lasts.0), kind };
+            spans.push(fixed.clone());
+            match (fault.every, fault.repair) {
+                (Some(every), Some(repair)) => {
+                    let random_fault =
+                        RandomFault { every: every.0, repair: repair.0, kind: fixed.kind };
+                    self.few_enough(&path, &random_fault);
+                    random.push(random_fault);
+                }
+                _ => faults.push(fixed),
+            }
         }
-        self.overlaps(&faults);
+        self.overlaps(&spans);
         faults.sort_by_key(|fault| fault.at);
-        faults
+        (faults, random)
     }
 
-    /// Checks that a fault begins while requests arrive, and ends before the run does.
+    /// Checks that a fault has either a time or random times. One with a time must begin while
+    /// requests arrive, and end before the run does.
     fn times(&mut self, path: &FieldPath, fault: &raw::Fault) {
-        let at = fault.at.0;
+        let raw::Fault { at, lasts, every, repair, .. } = fault;
+        match (at, every, repair) {
+            (None, Some(_), Some(_)) => {
+                if lasts.is_some() {
+                    let label = "expected only `repair`, the mean time that it lasts";
+                    self.report(&path.key("for"), "a fault at random has no `for`", label);
+                }
+            }
+            (None, Some(_), None) => {
+                let label = "expected `repair` as well, the mean time that it lasts";
+                self.report(&path.key("every"), "`every` without `repair`", label);
+            }
+            (_, None, Some(_)) => {
+                let label = "expected `every` as well, the mean time until the fault comes";
+                self.report(&path.key("repair"), "`repair` without `every`", label);
+            }
+            (Some(_), Some(_), _) => {
+                let label = "expected either `at`, or `every` and `repair`";
+                self.report(&path.key("every"), "a fault with both `at` and `every`", label);
+            }
+            (None, None, None) => {
+                let label = "expected `at`, or `every` and `repair`";
+                self.report(path, "a fault without a time", label);
+            }
+            (Some(at), None, None) => self.fixed_times(path, at.0, *lasts),
+        }
+    }
+
+    fn fixed_times(&mut self, path: &FieldPath, at: Duration, lasts: Option<DurationText>) {
         if at >= self.last_arrival {
             let label =
                 format!("expected before `duration`, {}", format_duration(self.last_arrival));
             return self.report(&path.key("at"), "fault begins when arrivals are over", label);
         }
-        let Some(lasts) = fault.lasts else { return };
+        let Some(lasts) = lasts else { return };
         let healed = at.saturating_add(lasts.0);
         if healed > self.end {
             let title = format!("fault would end at {}, after the run", format_duration(healed));
@@ -44,6 +94,16 @@ impl Checker<'_> {
             let end = format_duration(self.end);
             let problem = self.problem(&path.key("for"), title, label);
             self.problems.push(problem.note(format!("the run ends at duration + drain = {end}")));
+        }
+    }
+
+    /// Checks that a fault does not come so often that a run would have too many faults.
+    fn few_enough(&mut self, path: &FieldPath, fault: &RandomFault) {
+        let expected = fault.expected(self.last_arrival);
+        if expected > MOST_RANDOM_FAULTS {
+            let title = format!("the fault would come {expected:.0} times in a run");
+            let label = format!("expected a longer time, for at most {MOST_RANDOM_FAULTS} times");
+            self.report(&path.key("every"), title, label);
         }
     }
 

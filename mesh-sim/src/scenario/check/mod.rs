@@ -21,6 +21,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use mesh_core::agent::config::DelegationConfig;
+use mesh_core::conflict::Conflict;
 use mesh_core::duration::LONGEST;
 use mesh_core::protocol::Name;
 
@@ -73,6 +74,7 @@ pub(super) fn check(
     let sites = checker.sites(&agents);
     checker.time_line(agents.len());
     let policies = checker.policies(&raw.policies);
+    let (faults, random_faults) = checker.faults(raw);
     let scenario = Scenario {
         name: raw.name.clone(),
         description: raw.description.clone(),
@@ -90,7 +92,8 @@ pub(super) fn check(
         delegation: checker.delegation(raw.delegation),
         network: checker.network(&raw.network, sites),
         workload: checker.workload(raw, &agents),
-        faults: checker.faults(raw),
+        faults,
+        random_faults,
         expect: checker.expect(&raw.expect, &policies),
         agents,
         policies,
@@ -176,10 +179,15 @@ impl Checker<'_> {
     /// Reports settings of `[delegation]` that contradict each other.
     fn delegation(&mut self, delegation: DelegationConfig) -> DelegationConfig {
         for conflict in delegation.conflicts() {
-            let path = FieldPath::field("delegation").key(conflict.setting);
-            self.report(&path, conflict.problem, format!("expected {}", conflict.expected));
+            self.conflict(&FieldPath::field("delegation"), &conflict);
         }
         delegation
+    }
+
+    /// Reports a field of the table at `path` that contradicts another one.
+    fn conflict(&mut self, path: &FieldPath, conflict: &Conflict) {
+        let label = format!("expected {}", conflict.expected);
+        self.report(&path.key(conflict.setting), conflict.problem, label);
     }
 
     /// Checks that heartbeats come more often than leases end. The problem is shown at the field
@@ -246,7 +254,7 @@ impl Checker<'_> {
 /// Anything else needs to last.
 fn may_be_zero(path: &FieldPath) -> bool {
     match path.name() {
-        "warm_up" | "drain" | "at" | "joins" => true,
+        "warm_up" | "drain" | "at" | "joins" | "after" => true,
         _ if path.starts_with(&["network"]) || path.starts_with(&["sites"]) => true,
         "value" | "think" | "pause" => path.has("think") || path.has("pause"),
         "low" | "min" | "standard_deviation" => {

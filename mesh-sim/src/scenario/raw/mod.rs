@@ -17,6 +17,7 @@ use std::collections::BTreeMap;
 use mesh_core::agent::config::{AdmissionConfig, Concurrency, DelegationConfig, MembershipConfig};
 use mesh_core::registry::LeaseConfig;
 use mesh_core::skills::MAX_SKILLS;
+use mesh_node::work::JobErrors;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -181,6 +182,8 @@ pub(crate) struct AgentGroup {
     /// CPU % is the busy share of all cores over this window.
     #[serde(default = "default_cpu_window")]
     pub(crate) cpu_window: DurationText,
+    /// Errors that some jobs of these agents end with; none if left out.
+    pub(crate) errors: Option<JobErrors>,
     /// When the agents join the mesh; before that nothing listens at their addresses. 0s: they are
     /// there from the start.
     #[serde(default)]

@@ -87,7 +87,7 @@ impl Host for TestHost {
                 // The error of a job that is itself a call of a mesh.
                 "imitate" => Err(Failure::Other(codec::to_error(&Failure::Busy))),
                 "lose" => Err(Failure::OutcomeUnknown { peer: "the upstream".to_owned() }),
-                "be down" => Err(Failure::Unavailable("no such file".to_owned())),
+                "be down" => Err(Failure::Unavailable("no such file".into())),
                 "panic" => panic!("on purpose"),
                 text => {
                     let output = RawValue::from_string(format!("\"Processed: {text}\""));
