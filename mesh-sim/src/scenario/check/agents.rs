@@ -76,7 +76,7 @@ impl Checker<'_> {
             self.report(&path.key("label"), title, "expected no `label`");
         }
         let settings = self.policy(&path, policy)?;
-        Some(PolicySpec::new(settings.name(), settings))
+        Some(PolicySpec::new(settings.name().to_owned(), settings))
     }
 
     /// Checks that agents join and leave while requests arrive, and that they join before they
