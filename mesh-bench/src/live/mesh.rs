@@ -78,8 +78,6 @@ impl ProcessMesh {
         policy: &PolicySpec,
         seed: u64,
     ) -> anyhow::Result<Self> {
-        let own = policy.factory.settings();
-        let own = own.context("only built-in policies have options of `mesh agent`")?;
         let settings = settings_file(scenario)?;
         let path = settings.path().to_str().context("the path of the settings is no text")?;
         let with_settings = |mut args: Vec<String>| {
@@ -99,6 +97,8 @@ impl ProcessMesh {
                 Some(relays) => relays.connect_registry(id.host(), &address).await?,
                 None => address.clone(),
             };
+            let own = agent.policy_in(policy).factory.settings();
+            let own = own.context("only built-in policies have options of `mesh agent`")?;
             let mut args = agent_args(scenario, agent, own, &registry);
             if let Some(file) = errors.of(id) {
                 args.extend(["--errors".to_owned(), file.display().to_string()]);

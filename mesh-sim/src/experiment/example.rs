@@ -88,6 +88,7 @@ pub(crate) fn scenario(agents: usize, duration: Duration, policies: &[&str]) -> 
             concurrency: Concurrency::Limit(2),
             ..AdmissionConfig::default()
         },
+        policy: None,
         refresh: Duration::from_secs(5),
         clock_rate: 1.0,
         errors: None,

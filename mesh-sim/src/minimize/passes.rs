@@ -150,7 +150,7 @@ impl Minimizer<'_> {
     fn plain_agents(&mut self) {
         let groups = self.best.draft.get(&["agents"]).and_then(Value::as_array);
         for index in 0..groups.map_or(0, Vec::len) {
-            for field in ["joins", "leaves", "skills", "wait_speed", "errors"] {
+            for field in ["joins", "leaves", "skills", "wait_speed", "errors", "policy"] {
                 self.without_item_field(&["agents"], index, field);
             }
         }
@@ -272,6 +272,7 @@ impl Minimizer<'_> {
         self.list(&["workload", "steps"], "rate step");
         self.list(&["workload", "bursts"], "burst");
         self.without(&[&["workload", "curve"], &["workload", "on_off"], &["workload", "batch"]]);
+        self.without(&[&["workload", "entry"]]);
         self.list(&["workload", "jobs"], "kind of jobs");
         let kinds = self.best.draft.get(&["workload", "jobs"]).and_then(Value::as_array);
         for index in 0..kinds.map_or(0, Vec::len) {

@@ -50,6 +50,7 @@ use crate::dist::Distribution;
 use crate::faults::{Fault, FaultSchedule, RandomFault};
 use crate::figures::Expect;
 use crate::host::AgentId;
+use crate::host_names::host_ranges;
 pub use crate::host_names::{CLIENT, REGISTRY};
 use crate::network::NetworkSpec;
 
@@ -106,6 +107,24 @@ impl Scenario {
         let agents = self.agents.iter().map(|agent| agent.name.clone());
         FaultSchedule::new(agents, &self.network, &self.faults)
     }
+
+    /// The agents with policies of their own, in words: one line for each policy.
+    pub fn own_policies(&self) -> Vec<String> {
+        let mut policies: Vec<(&PolicySpec, Vec<Name>)> = Vec::new();
+        for agent in &self.agents {
+            let Some(own) = &agent.policy else { continue };
+            match policies.iter_mut().find(|(policy, _)| *policy == own) {
+                Some((_, names)) => names.push(agent.name.clone()),
+                None => policies.push((own, vec![agent.name.clone()])),
+            }
+        }
+        let line = |(policy, names): (&PolicySpec, Vec<Name>)| {
+            let parameters = policy.factory.settings().map(ToString::to_string);
+            let policy = parameters.unwrap_or_else(|| policy.label.clone());
+            format!("{policy} always: {}", host_ranges(&names).join(", "))
+        };
+        policies.into_iter().map(line).collect()
+    }
 }
 
 /// The engines that run a scenario.
@@ -147,6 +166,8 @@ pub struct AgentSpec {
     pub skills: Skills,
     /// How many jobs the agent runs and queues before it refuses more.
     pub admission: AdmissionConfig,
+    /// The policy of the agent; `None`: the one that is compared.
+    pub policy: Option<PolicySpec>,
     /// The time between two fetches of the list of peers, before jitter.
     pub refresh: Duration,
     /// How fast the agent's clock runs: 1 is right, 1.01 gains a second in 100.
@@ -157,6 +178,13 @@ pub struct AgentSpec {
     pub joins: Duration,
     /// When the agent is told to shut down; `None`: it stays to the end of the run.
     pub leaves: Option<Duration>,
+}
+
+impl AgentSpec {
+    /// The policy of the agent in a run of the policy `compared`.
+    pub fn policy_in<'a>(&'a self, compared: &'a PolicySpec) -> &'a PolicySpec {
+        self.policy.as_ref().unwrap_or(compared)
+    }
 }
 
 /// The machine under an agent: cores that its running jobs share.
@@ -301,6 +329,8 @@ pub enum EntryChoice {
     RoundRobin,
     /// It is always this agent.
     Fixed(AgentId),
+    /// At random by weight: each agent with the sum of the weights up to its own.
+    Weighted(Arc<[(AgentId, f64)]>),
 }
 
 /// A policy to compare. A scenario file names built-in policies; code that uses this library can

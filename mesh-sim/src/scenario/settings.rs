@@ -20,14 +20,14 @@ impl Scenario {
         }
     }
 
-    /// The settings of an agent in a run with this policy.
+    /// The settings of an agent in a run of this policy.
     pub fn agent_config(&self, agent: &AgentSpec, policy: &PolicySpec) -> AgentConfig {
         AgentConfig {
             admission: agent.admission,
             skills: agent.skills.clone(),
             delegation: self.delegation,
             membership: MembershipConfig { refresh: agent.refresh, ..self.membership },
-            policy: Arc::clone(&policy.factory),
+            policy: Arc::clone(&agent.policy_in(policy).factory),
         }
     }
 

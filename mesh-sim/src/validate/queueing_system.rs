@@ -40,6 +40,9 @@ impl QueueingSystem {
             return Err("arrivals are not Poisson");
         };
         let rate = open.steady_rate().ok_or("the rate changes")?;
+        if scenario.agents.iter().any(|agent| agent.policy.is_some()) {
+            return Err("agents have policies of their own");
+        }
         let stays = |agent: &AgentSpec| agent.joins.is_zero() && agent.leaves.is_none();
         if !scenario.agents.iter().all(stays) {
             return Err("agents join or leave");

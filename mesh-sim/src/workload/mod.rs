@@ -154,12 +154,18 @@ impl JobDraws {
 
     /// The request number `index`, due at `at`. `turn` chooses the entry agent if they take turns.
     fn next(&mut self, index: u64, at: Timestamp, turn: u64) -> Arrival {
-        let entry = match self.entry {
+        let entry = match &self.entry {
             EntryChoice::Random => self.entries.pick(at, |count| self.entry_rng.index(count)),
             EntryChoice::RoundRobin => {
                 self.entries.pick(at, |count| (turn % count as u64) as usize)
             }
-            EntryChoice::Fixed(agent) => agent,
+            EntryChoice::Fixed(agent) => *agent,
+            EntryChoice::Weighted(sums) => {
+                let whole = sums.last().map_or(0.0, |(_, sum)| *sum);
+                let point = self.entry_rng.unit() * whole;
+                let place = sums.partition_point(|(_, sum)| *sum <= point);
+                sums[place.min(sums.len() - 1)].0
+            }
         };
         let kind = self.kind();
         let jobs = Arc::clone(&self.jobs);

@@ -176,6 +176,17 @@ fn entries_are_uniform_or_in_turn() {
     }
 }
 
+#[test]
+fn entries_follow_their_weights() {
+    let base = poisson(&[(0, 1_000.0)]);
+    let sums = [(AgentId::new(1), 3.0), (AgentId::new(5), 4.0)];
+    let weighted = WorkloadSpec { entry: EntryChoice::Weighted(sums.into()), ..base };
+    let arrivals: Vec<_> = open(&weighted, 40, 9).collect();
+    let through = |agent| arrivals.iter().filter(|a| a.entry == AgentId::new(agent)).count();
+    assert_eq!(through(1) + through(5), arrivals.len());
+    assert!(plausible(through(5), arrivals.len() as f64 / 4.0), "{}", through(5));
+}
+
 /// Counts of the arrivals in each of `windows` windows of a length in seconds.
 fn counts(arrivals: OpenLoop, window: f64, windows: usize) -> Vec<f64> {
     let mut counts = vec![0.0; windows];

@@ -31,12 +31,13 @@ impl RegistryHost {
     }
 
     pub(super) fn restarted(run: &Run<'_>, now: Timestamp) -> Self {
-        let needs = run.policy.factory.needs();
+        let mut policies = run.scenario.agents.iter().map(|agent| agent.policy_in(run.policy));
+        let keeps_loads = policies.any(|policy| policy.factory.needs().signal == Signal::Reports);
         Self {
             registry: Registry::new(run.scenario.registry_config()),
             epoch: now.as_nanos(),
             wake_at: Timestamp::MAX,
-            keeps_loads: needs.signal == Signal::Reports,
+            keeps_loads,
         }
     }
 }

@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use mesh_core::agent::config::{AdmissionConfig, Concurrency};
 use mesh_core::protocol::Name;
+use mesh_core::routing::PolicyFactory as _;
 use mesh_core::skills::Skills;
 use mesh_node::work::JobErrors;
 
 use super::Checker;
 use crate::scenario::parsed_toml::FieldPath;
-use crate::scenario::{AgentSpec, CLIENT, MachineSpec, REGISTRY, raw};
+use crate::scenario::{AgentSpec, CLIENT, MachineSpec, PolicySpec, REGISTRY, raw};
 use crate::units::format_duration;
 
 /// The most agents of a scenario.
@@ -51,6 +52,7 @@ impl Checker<'_> {
                     max_depth: group.max_depth,
                     ..AdmissionConfig::default()
                 },
+                policy: self.own_policy(group, &path),
                 refresh: group.refresh.map_or(refresh, |own| own.0),
                 clock_rate: group.clock_rate,
                 errors: group.errors,
@@ -64,6 +66,17 @@ impl Checker<'_> {
         }
         self.somebody_is_there(groups);
         agents
+    }
+
+    /// The policy of a group that has one of its own.
+    fn own_policy(&mut self, group: &raw::AgentGroup, path: &FieldPath) -> Option<PolicySpec> {
+        let (policy, path) = (group.policy.as_ref()?, path.key("policy"));
+        if self.source.states(&path, "label") {
+            let title = "a group's policy is no row of the report";
+            self.report(&path.key("label"), title, "expected no `label`");
+        }
+        let settings = self.policy(&path, policy)?;
+        Some(PolicySpec::new(settings.name().to_owned(), settings))
     }
 
     /// Checks that agents join and leave while requests arrive, and that they join before they

@@ -6,6 +6,7 @@
 mod agents;
 mod arrivals;
 mod distribution;
+mod entry;
 mod faults;
 mod jobs;
 mod network;

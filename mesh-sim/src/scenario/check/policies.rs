@@ -40,7 +40,7 @@ impl Checker<'_> {
 
     /// A policy with its parameters. The schema has checked each parameter by itself, so what is
     /// checked here is how they go together.
-    fn policy(&mut self, path: &FieldPath, raw: &raw::Policy) -> Option<PolicySettings> {
+    pub(super) fn policy(&mut self, path: &FieldPath, raw: &raw::Policy) -> Option<PolicySettings> {
         let (name, parameters) = match raw {
             raw::Policy::Name(name) => (name, None),
             raw::Policy::Table(table) => (&table.name, Some(&table.parameters)),

@@ -30,7 +30,7 @@ pub(crate) use self::faults::Fault;
 pub(crate) use self::jobs::{CalledJobs, JobKind, JobNeeds, Sessions};
 pub(crate) use self::network::{Hosts, Network, Site, SiteLink};
 pub(crate) use self::policies::{Policy, PolicyTable};
-pub(crate) use self::workload::Workload;
+pub(crate) use self::workload::{Entry, Workload};
 use super::text;
 use crate::figures::Expect;
 use crate::units::DurationText;
@@ -163,6 +163,9 @@ pub(crate) struct AgentGroup {
     #[serde(default = "default_max_depth")]
     #[schemars(schema_with = "max_depth")]
     pub(crate) max_depth: u32,
+    /// The policy of these agents, whichever policy the others are compared with: a name, or a table
+    /// with parameters.
+    pub(crate) policy: Option<Policy>,
     /// How often the agents fetch the list of peers; the registry's `refresh` if left out.
     pub(crate) refresh: Option<DurationText>,
     /// How fast the agents' clocks run: 1.01 gains a second in 100. Only engine event can honour

@@ -1,8 +1,11 @@
 //! The workload, as a scenario file has it.
 
-use schemars::JsonSchema;
-use serde::Deserialize;
+use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::network::HostPattern;
 use super::{Arrivals, JobKind, JobNeeds, Sessions};
 use crate::scenario::text;
 use crate::units::DurationText;
@@ -21,10 +24,10 @@ pub(crate) struct Workload {
     pub(crate) jobs: Vec<JobKind>,
     /// Requests that belong together. If left out, each stands for itself.
     pub(crate) sessions: Option<Sessions>,
-    /// Which agent gets a request: "random", "round_robin", or always the one of this name.
-    #[serde(default = "default_entry")]
-    #[schemars(extend("pattern" = text::NAME, "examples" = ["random", "round_robin", "agent-3"]))]
-    pub(crate) entry: String,
+    /// Which agent gets a request: any at "random", all in turn by "round_robin", or only those of a
+    /// name, of a pattern, of a list of these, or of a table of these with weights.
+    #[serde(default)]
+    pub(crate) entry: Entry,
     /// The client gives up this long after a request was due.
     #[serde(default = "default_deadline")]
     pub(crate) deadline: DurationText,
@@ -33,9 +36,36 @@ pub(crate) struct Workload {
     pub(crate) idempotent: bool,
 }
 
-fn default_entry() -> String {
-    "random".to_owned()
+/// Which agent gets a request.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(untagged)]
+pub(crate) enum Entry {
+    /// "random", "round_robin", or agents by name or pattern, each of them equally often.
+    One(EntryAgent),
+    /// Agents by name or pattern, each of them equally often.
+    Several(#[schemars(length(min = 1, max = 10_000))] Vec<HostPattern>),
+    /// Agents by name or pattern, with weights. The agents of a pattern share its weight.
+    Weighted(BTreeMap<String, EntryWeight>),
 }
+
+impl Default for Entry {
+    fn default() -> Self {
+        Self::One(EntryAgent("random".to_owned()))
+    }
+}
+
+/// "random", "round_robin", or agents by name or pattern.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(extend("pattern" = text::HOST_PATTERN))]
+#[schemars(extend("examples" = ["random", "round_robin", "agent-3", "gateway-*"]))]
+pub(crate) struct EntryAgent(pub(crate) String);
+
+/// How often requests enter through some agents, relative to the other weights.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(extend("exclusiveMinimum" = 0.0, "maximum" = 1_000_000.0))]
+pub(crate) struct EntryWeight(pub(crate) f64);
 
 fn default_deadline() -> DurationText {
     DurationText::from_secs(5)
