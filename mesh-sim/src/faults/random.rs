@@ -13,7 +13,7 @@ use crate::dist::Distribution;
 /// time, and so on. Both times are exponential. Every host that the fault strikes has times of its
 /// own; a fault of links is one for all of them.
 ///
-/// It stands for faults that [`Self::draw`] makes of it before a run begins.
+/// It stands for faults that are drawn before a run begins.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RandomFault {
     /// The mean time without the fault, until it comes.
