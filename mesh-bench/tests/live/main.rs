@@ -124,7 +124,7 @@ fn hosts_of_two_sites_are_as_far_apart_as_the_scenario_says() {
     let agents = "{ name = \"agent\", count = 3, cores = 2, site = \"near\", \
                   each = { \"agent-3\" = { site = \"far\" } } }";
     let text = SCENARIO.replace("{ name = \"agent\", count = 3, cores = 2 }", agents);
-    let crash = fault("crash", "1500ms", "700ms", "hosts = \"agent-2\"");
+    let crash = fault("crash", "1500ms", "700ms", "hosts = \"agent-2\"\nmode = \"process\"");
     let demand = "demand = { kind = \"constant\", value = \"5ms\" }\nentry = \"agent-1\"";
     let text = text.replace("demand = { kind = \"exponential\", mean = \"20ms\" }", demand);
     let text = format!("{text}\n{sites}\n{crash}");
