@@ -204,7 +204,7 @@ impl QueueModel {
 fn sizes(batch: BatchSize) -> String {
     match batch {
         BatchSize::Fixed(size) => size.to_string(),
-        BatchSize::Geometric { mean } => format!("geom. {mean}"),
+        BatchSize::Geometric { mean } => format!("geo. {mean}"),
         BatchSize::Uniform { min, max } => format!("{min}..{max}"),
     }
 }
