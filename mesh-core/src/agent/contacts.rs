@@ -120,8 +120,9 @@ impl Contacts {
         self.total -= 1;
     }
 
-    /// Forgets the round trips to peers that are not in this list, once they may be as many as the
-    /// peers that are. Nobody asks for them until then, and looking for them takes long.
+    /// Forgets the round trips to peers that are not in this list, but only if more round trips are
+    /// kept than twice the peers in the list. To find them takes a walk through the list, and until
+    /// then they take nothing but a little memory.
     pub(super) fn forget_round_trips(&mut self, roster: &Roster) {
         if self.round_trips.len() > 2 * roster.len() {
             let mut listed: Vec<PeerId> = roster.iter().map(ListedLease::id).collect();
