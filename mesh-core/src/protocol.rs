@@ -47,13 +47,11 @@ pub struct Task {
     /// How long the caller will wait, counted from receipt. `None`: the agent's default. An agent
     /// that passes the job on names only what is left.
     pub timeout: Option<Duration>,
-    /// The skill that the job demands: only agents that have it do the job. `None`: any agent.
-    pub skill: Option<Name>,
     /// CPU time that the job should take. Only executors that simulate work look at it.
     pub demand: Option<Duration>,
-    /// What else the job consists of. Only executors that simulate work look at it. Shared, because
-    /// few tasks have one, and each attempt has the same.
-    pub plan: Option<Arc<JobPlan>>,
+    /// What only some jobs have. Behind one pointer, because tasks are moved often, and shared,
+    /// because each attempt has the same.
+    pub details: Option<Arc<JobDetails>>,
     /// Whether doing the job twice does no harm. Only such a job is tried again at another peer
     /// when nobody knows whether it was done.
     pub idempotent: bool,
@@ -64,10 +62,6 @@ pub struct Task {
     pub request: u64,
     /// Which attempt this is: 0 for the first, one more for each retry.
     pub attempt: u32,
-    /// A call of a method that agents don't have. The agent's executor decides what to do with it;
-    /// `text` is empty then. It never leaves the agent that received it. Boxed, because few tasks
-    /// have one.
-    pub foreign: Option<Box<ForeignCall>>,
 }
 
 impl Task {
@@ -76,28 +70,42 @@ impl Task {
         Self {
             text: text.into(),
             timeout: None,
-            skill: None,
             demand: None,
-            plan: None,
+            details: None,
             idempotent: false,
             depth: 0,
             request: 0,
             attempt: 0,
-            foreign: None,
         }
     }
 
     /// A job that is a call of a method that agents don't have.
     pub fn foreign(call: ForeignCall) -> Self {
-        Self { foreign: Some(Box::new(call)), ..Self::new("") }
+        let details = JobDetails { foreign: Some(call), ..JobDetails::default() };
+        Self { details: Some(details.into()), ..Self::new("") }
+    }
+
+    /// The skill that the job demands.
+    pub fn skill(&self) -> Option<&Name> {
+        self.details.as_ref()?.skill.as_ref()
+    }
+
+    /// The call of a method that agents don't have, if the job is one.
+    pub fn foreign_call(&self) -> Option<&ForeignCall> {
+        self.details.as_ref()?.foreign.as_ref()
     }
 }
 
-/// What a simulated job does besides using the CPU: first it uses the CPU for its
-/// [demand](Task::demand), then it waits, and then it has other jobs done
-/// ([`subjobs`](crate::subjobs)).
+/// What only some jobs have: a skill that they demand, and what a simulated job does besides using
+/// the CPU. First it uses the CPU for its [demand](Task::demand), then it waits, and then it has
+/// other jobs done ([`subjobs`](crate::subjobs)). Only executors that simulate work look at that.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct JobPlan {
+pub struct JobDetails {
+    /// The skill that the job demands: only agents that have it do the job. `None`: any agent.
+    pub skill: Option<Name>,
+    /// A call of a method that agents don't have. The agent's executor decides what to do with it;
+    /// the text of the job is empty then. It never leaves the agent that received it.
+    pub foreign: Option<ForeignCall>,
     /// How long the job waits for something that takes no CPU time: a model, a tool, a database.
     pub wait: Duration,
     /// The turn of a session that the job is.
@@ -115,12 +123,10 @@ pub struct JobPlan {
 pub struct Subjob {
     /// As [`Task::text`].
     pub text: Arc<str>,
-    /// As [`Task::skill`].
-    pub skill: Option<Name>,
     /// As [`Task::demand`].
     pub demand: Option<Duration>,
-    /// As [`Task::plan`].
-    pub plan: Option<Arc<JobPlan>>,
+    /// As [`Task::details`].
+    pub details: Option<Arc<JobDetails>>,
     /// As [`Task::idempotent`].
     pub idempotent: bool,
 }
@@ -132,16 +138,18 @@ impl Subjob {
     }
 }
 
-impl JobPlan {
+impl JobDetails {
     /// How many jobs there are in the tree below the job, itself not included.
     pub fn tree(&self) -> usize {
-        let below = |subjob: &Subjob| 1 + subjob.plan.as_ref().map_or(0, |plan| plan.tree());
+        let below =
+            |subjob: &Subjob| 1 + subjob.details.as_ref().map_or(0, |details| details.tree());
         self.calls.iter().map(below).sum()
     }
 
     /// How deep that tree is: 0 if the job has no subjobs.
     pub fn depth(&self) -> u32 {
-        let below = |subjob: &Subjob| 1 + subjob.plan.as_ref().map_or(0, |plan| plan.depth());
+        let below =
+            |subjob: &Subjob| 1 + subjob.details.as_ref().map_or(0, |details| details.depth());
         self.calls.iter().map(below).max().unwrap_or(0)
     }
 }
@@ -153,6 +161,13 @@ pub struct ForeignCall {
     pub method: Arc<str>,
     /// An array or an object; `None` if the call has no params.
     pub params: Option<Arc<RawValue>>,
+}
+
+impl PartialEq for ForeignCall {
+    fn eq(&self, other: &Self) -> bool {
+        let text = |call: &Self| call.params.as_ref().map(|params| params.get().to_owned());
+        self.method == other.method && text(self) == text(other)
+    }
 }
 
 /// An agent's answer to a [`Request`] that succeeded; one variant per method.

@@ -14,7 +14,7 @@ pub const MAX_SKILL_BYTES: usize = 64;
 /// The skills of an agent, in order of their names, each once.
 ///
 /// A job may demand one of them. Then only agents that have it get the job. A job that demands none
-/// may go to any agent. Copies share their memory.
+/// may go to any agent. Copies share their memory, and take that of one pointer.
 ///
 /// ```
 /// use mesh_core::skills::Skills;
@@ -23,7 +23,7 @@ pub const MAX_SKILL_BYTES: usize = 64;
 /// assert!(skills.have("model:x") && !skills.have("model:y"));
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Skills(Option<Arc<[Name]>>);
+pub struct Skills(Option<Arc<Box<[Name]>>>);
 
 impl Skills {
     /// Whether there are none.
@@ -38,7 +38,7 @@ impl Skills {
 
     /// The skills in order.
     pub fn as_slice(&self) -> &[Name] {
-        self.0.as_deref().unwrap_or_default()
+        self.0.as_ref().map_or(&[], |skills| skills)
     }
 
     /// The first mistake in them; `None` if they are well formed.
@@ -65,7 +65,7 @@ impl<T: Into<Name>> FromIterator<T> for Skills {
         let mut skills: Vec<Name> = skills.into_iter().map(Into::into).collect();
         skills.sort_unstable();
         skills.dedup();
-        Self((!skills.is_empty()).then(|| skills.into()))
+        Self((!skills.is_empty()).then(|| Arc::new(skills.into())))
     }
 }
 

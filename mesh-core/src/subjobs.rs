@@ -1,6 +1,6 @@
 //! Jobs that a job has done by others, and which of them it waits for.
 
-use crate::protocol::{JobPlan, Task};
+use crate::protocol::{JobDetails, Task};
 use crate::time::Timestamp;
 
 /// The most jobs that one request may lead to, its own included.
@@ -23,15 +23,15 @@ pub struct Subjobs {
 }
 
 impl Subjobs {
-    /// The subjobs of a job with this plan.
-    pub fn new(plan: &JobPlan) -> Self {
-        let total = plan.calls.len();
-        let needed = plan.join.map_or(total, |join| total.min(join as usize));
-        let in_turn = plan.in_turn;
+    /// The subjobs of a job with these details.
+    pub fn new(details: &JobDetails) -> Self {
+        let total = details.calls.len();
+        let needed = details.join.map_or(total, |join| total.min(join as usize));
+        let in_turn = details.in_turn;
         Self { total, needed, in_turn, started: 0, answered: 0, failed: 0 }
     }
 
-    /// The position in [`JobPlan::calls`] of the next subjob to delegate; `None` if there is none,
+    /// The position in [`JobDetails::calls`] of the next subjob to delegate; `None` if there is none,
     /// or its turn has not come.
     pub fn poll_start(&mut self) -> Option<usize> {
         let open = self.started - self.answered - self.failed;
@@ -71,12 +71,11 @@ impl Subjobs {
 /// # Panics
 /// If the job has no such subjob.
 pub fn task_of(parent: &Task, position: usize, now: Timestamp, deadline: Timestamp) -> Task {
-    let subjob = &parent.plan.as_ref().expect("it has subjobs").calls[position];
+    let subjob = &parent.details.as_ref().expect("it has subjobs").calls[position];
     Task {
         timeout: Some(deadline.since(now)),
-        skill: subjob.skill.clone(),
         demand: subjob.demand,
-        plan: subjob.plan.clone(),
+        details: subjob.details.clone(),
         idempotent: subjob.idempotent,
         depth: parent.depth,
         request: number_of(parent, position),
@@ -115,9 +114,9 @@ mod tests {
     use super::*;
     use crate::protocol::Subjob;
 
-    fn plan(calls: usize, join: Option<u32>, in_turn: bool) -> JobPlan {
+    fn details(calls: usize, join: Option<u32>, in_turn: bool) -> JobDetails {
         let calls = vec![Subjob::new("x"); calls];
-        JobPlan { calls, join, in_turn, ..JobPlan::default() }
+        JobDetails { calls, join, in_turn, ..JobDetails::default() }
     }
 
     fn all(subjobs: &mut Subjobs) -> Vec<usize> {
@@ -126,20 +125,20 @@ mod tests {
 
     #[test]
     fn all_start_at_once_or_one_after_the_other() {
-        let mut subjobs = Subjobs::new(&plan(3, None, false));
+        let mut subjobs = Subjobs::new(&details(3, None, false));
         assert_eq!(all(&mut subjobs), [0, 1, 2]);
-        let mut subjobs = Subjobs::new(&plan(3, None, true));
+        let mut subjobs = Subjobs::new(&details(3, None, true));
         for turn in 0..3 {
             assert_eq!((all(&mut subjobs), subjobs.outcome()), (vec![turn], None));
             subjobs.ended(true);
         }
         assert_eq!((all(&mut subjobs), subjobs.outcome()), (vec![], Some(true)));
-        assert_eq!(Subjobs::new(&plan(0, None, false)).outcome(), Some(true));
+        assert_eq!(Subjobs::new(&details(0, None, false)).outcome(), Some(true));
     }
 
     #[test]
     fn a_job_waits_for_as_many_as_it_needs() {
-        let mut subjobs = Subjobs::new(&plan(3, Some(2), false));
+        let mut subjobs = Subjobs::new(&details(3, Some(2), false));
         all(&mut subjobs);
         subjobs.ended(false);
         assert_eq!(subjobs.outcome(), None);
@@ -149,7 +148,7 @@ mod tests {
         fails.ended(false);
         assert_eq!((subjobs.outcome(), fails.outcome()), (Some(true), Some(false)));
         // One in turn that fails ends all: none of the others is begun.
-        let mut in_turn = Subjobs::new(&plan(3, None, true));
+        let mut in_turn = Subjobs::new(&details(3, None, true));
         assert_eq!(in_turn.poll_start(), Some(0));
         in_turn.ended(false);
         assert_eq!((in_turn.poll_start(), in_turn.outcome()), (None, Some(false)));

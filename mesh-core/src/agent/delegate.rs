@@ -175,7 +175,7 @@ impl Agent {
         // A peer that has the job already must not get it twice.
         let open = delegation.attempts.iter().map(|attempt| &attempt.choice.lease);
         let ruled_out = delegation.tried.iter().chain(open);
-        let skill = delegation.task.skill.as_ref();
+        let skill = delegation.task.skill();
         let (eligible, knowledge) = self.view.eligible(now, skill, ruled_out, &passed_over);
         if eligible.is_empty() {
             return RoundOpening::Nobody;
@@ -205,7 +205,7 @@ impl Agent {
             return self.next_round(now, id);
         }
         // As many tried as there are peers: nobody is left, whatever the limit on rounds says.
-        let skill = delegation.task.skill.as_ref();
+        let skill = delegation.task.skill();
         let failure = if self.view.able(skill).len() <= delegation.tried.len() {
             delegation.nobody_left()
         } else {

@@ -217,7 +217,7 @@ impl Delegation {
     /// The failure to answer with when every peer has been tried.
     pub(super) fn nobody_left(&self) -> Failure {
         match self.counts {
-            TriedPeers { busy: 0, unreachable: 0 } => match &self.task.skill {
+            TriedPeers { busy: 0, unreachable: 0 } => match self.task.skill() {
                 Some(skill) => Failure::NoSkill { skill: skill.clone() },
                 None => Failure::NoPeers,
             },

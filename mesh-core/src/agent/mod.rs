@@ -344,8 +344,8 @@ impl Agent {
 
     fn admit(&mut self, now: Timestamp, ticket: Ticket, task: Task) -> Option<JobId> {
         let Task { request, attempt, .. } = task;
-        if let Some(skill) = task.skill.clone().filter(|skill| !self.config.skills.have(skill)) {
-            let failure = Failure::NoSkill { skill };
+        if let Some(skill) = task.skill().filter(|skill| !self.config.skills.have(skill)) {
+            let failure = Failure::NoSkill { skill: skill.clone() };
             let outcome = Ending::Failed(failure.kind());
             self.note(Note::JobEnded { request, attempt, outcome });
             self.reply(ticket, Err(failure));

@@ -4,11 +4,11 @@
 //! The fields are those of the Python demo that the mesh grew out of. Fields that the mesh has
 //! added are optional, so that agents of the demo and of this mesh understand each other.
 
+mod details;
 mod error;
 pub mod limits;
 mod millis;
 pub mod parts;
-mod plan;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -20,13 +20,13 @@ use serde_json::value::RawValue;
 pub use self::error::{Origin, from_error, to_error};
 pub use self::millis::in_millis;
 
-use self::plan::{PlanFields, SessionParams, SubjobParams};
+use self::details::{DetailFields, SessionParams, SubjobParams};
 use crate::jsonrpc::{self, Call, Error, Outcome};
 use crate::load::LoadReport;
 use crate::protocol::{
     ChosenPeer, DelegateReply, InfoReply, Name, Reply, Request, Task, WorkReply,
 };
-use crate::skills::{Skills, is_skill};
+use crate::skills::Skills;
 
 /// Params of `work` and `delegate`.
 #[derive(Serialize, Deserialize)]
@@ -133,22 +133,18 @@ fn task(params: Option<&RawValue>) -> Result<Task, Error> {
     let params = params.ok_or_else(|| Error::invalid_params("`text` is missing"))?;
     let params: Params = serde_json::from_str(params.get())
         .map_err(|error| Error::invalid_params(&error.to_string()))?;
-    if let Some(skill) = params.skill.as_ref().filter(|skill| !is_skill(skill)) {
-        return Err(Error::invalid_params(&format!("{skill:?} is no skill")));
-    }
-    let Params { wait_ms, session, calls, join, in_turn, .. } = params;
-    let plan = plan::decode(PlanFields { wait_ms, session, calls, join, in_turn })?;
+    let Params { skill, wait_ms, session, calls, join, in_turn, .. } = params;
+    let fields = DetailFields { skill, wait_ms, session, calls, join, in_turn };
+    let details = details::decode(fields)?;
     Ok(Task {
         text: params.text,
         timeout: params.timeout_ms,
-        skill: params.skill,
         demand: params.demand_ms,
-        plan,
+        details,
         idempotent: params.idempotent,
         depth: params.depth,
         request: params.request,
         attempt: params.attempt,
-        foreign: None,
     })
 }
 
@@ -165,11 +161,12 @@ pub fn encode_request(
         Request::Work(task) => ("work", task),
         Request::Delegate(task) => ("delegate", task),
     };
-    let PlanFields { wait_ms, session, calls, join, in_turn } = plan::encode(task.plan.as_deref());
+    let DetailFields { skill, wait_ms, session, calls, join, in_turn } =
+        details::encode(task.details.as_deref());
     let params = Params {
         text: task.text.clone(),
         timeout_ms: task.timeout,
-        skill: task.skill.clone(),
+        skill,
         demand_ms: task.demand,
         wait_ms,
         session,

@@ -4,7 +4,7 @@ use serde_json::json;
 use super::*;
 use crate::agent::{Failure, TriedPeers};
 use crate::jsonrpc::{Id, Limits, parse, parse_response};
-use crate::protocol::{JobPlan, Subjob};
+use crate::protocol::{JobDetails, Subjob};
 use crate::sessions::SessionTurn;
 
 fn decode(body: &str) -> Result<Request, Error> {
@@ -178,33 +178,43 @@ fn a_job_that_a_peer_would_refuse_as_too_long_is_not_delegated() {
     call("work", most + 1).expect("it goes no further");
 }
 
-/// A job that waits, and has two others done, one of which has a plan, too.
-fn plan() -> JobPlan {
-    let below = JobPlan { calls: vec![Subjob::new("deep")], in_turn: true, ..JobPlan::default() };
-    let search = Subjob {
+/// A job that waits, and has two others done, one of which has details, too.
+fn details() -> JobDetails {
+    let below = JobDetails {
         skill: Some("search".into()),
+        calls: vec![Subjob::new("deep")],
+        in_turn: true,
+        ..JobDetails::default()
+    };
+    let search = Subjob {
         demand: Some(Duration::from_nanos(5)),
-        plan: Some(below.into()),
+        details: Some(below.into()),
         idempotent: true,
         ..Subjob::new("search")
     };
     let calls = vec![search, Subjob::new("y")];
     let session = Some(SessionTurn { session: u64::MAX, turn: 3, warm: 0.4 });
-    JobPlan { wait: Duration::from_nanos(7), session, calls, join: Some(1), in_turn: false }
+    JobDetails {
+        skill: Some("model:x".into()),
+        foreign: None,
+        wait: Duration::from_nanos(7),
+        session,
+        calls,
+        join: Some(1),
+        in_turn: false,
+    }
 }
 
 fn task_with(timeout: Option<Duration>, demand: Option<Duration>) -> Task {
     Task {
         text: "x".into(),
         timeout,
-        skill: Some("model:x".into()),
         demand,
-        plan: Some(plan().into()),
+        details: Some(details().into()),
         idempotent: true,
         depth: 1,
         request: u64::MAX,
         attempt: 2,
-        foreign: None,
     }
 }
 
@@ -221,7 +231,7 @@ proptest! {
         let call = incoming.calls().next().expect("a call");
         let Ok(Request::Work(got)) = decode_request(call) else { panic!("a work request") };
         prop_assert_eq!(got.timeout, sent.timeout);
-        prop_assert_eq!((got.demand, got.skill, got.plan), (sent.demand, sent.skill, sent.plan));
+        prop_assert_eq!((got.demand, got.details), (sent.demand, sent.details));
         prop_assert_eq!(
             (got.idempotent, got.depth, got.request, got.attempt),
             (sent.idempotent, sent.depth, sent.request, sent.attempt)

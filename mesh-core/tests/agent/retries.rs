@@ -1,9 +1,11 @@
 //! Retries: which attempts are followed by another one, how many there may be, and the failure that
 //! is answered when there are no more.
 
+use std::sync::Arc;
+
 use mesh_core::agent::{CallError, Failure, Note, RegistryReply, TriedPeers};
 use mesh_core::jsonrpc::Error;
-use mesh_core::protocol::{Reply, Task};
+use mesh_core::protocol::{JobDetails, Reply, Task};
 use mesh_core::resilience::RetryConfig;
 use mesh_core::roster::{ListedLease, Listing};
 
@@ -26,7 +28,8 @@ fn fail_next(driver: &mut Driver, error: CallError) -> String {
 #[test]
 fn a_job_that_demands_a_skill_goes_to_nobody_else() {
     let able = || lease("b").with_skills(["draw"].into_iter().collect());
-    let job = || Task { skill: Some("draw".into()), ..job() };
+    let details = Arc::new(JobDetails { skill: Some("draw".into()), ..JobDetails::default() });
+    let job = || Task { details: Some(details.clone()), ..job() };
     let mut driver = Driver::with_peers(random(), &["a", "b"]);
     let ticket = driver.delegate(job());
     assert_eq!(driver.failure(ticket), &Failure::NoSkill { skill: "draw".into() });
@@ -37,7 +40,7 @@ fn a_job_that_demands_a_skill_goes_to_nobody_else() {
     let mut driver = Driver::with_leases(random(), vec![lease("a"), able(), lease("c")]);
     for _ in 0..20 {
         let ticket = driver.delegate(job());
-        assert_eq!(driver.calls[0].task().skill.as_deref(), Some("draw"));
+        assert_eq!(driver.calls[0].task().skill().map(|skill| &**skill), Some("draw"));
         driver.work_answered("b");
         assert_eq!(driver.done_by(ticket), "b");
     }

@@ -31,7 +31,7 @@ pub type JobResult = Result<Arc<RawValue>, Failure>;
 /// simulator's host is a model of a machine. The agent decides which jobs run and until when; the
 /// host only does them.
 pub trait Host: Send + Sync + 'static {
-    /// Whether this host does jobs that are calls of foreign methods ([`Task::foreign`]). If not,
+    /// Whether this host does jobs that are calls of foreign methods ([`JobDetails::foreign`](mesh_core::protocol::JobDetails::foreign)). If not,
     /// the agent answers such calls with "method not found".
     fn takes_foreign_calls(&self) -> bool {
         false

@@ -153,6 +153,7 @@ mod tests {
     use std::time::Duration;
 
     use mesh_core::agent::Failure;
+    use mesh_core::protocol::JobDetails;
     use rustix::process::Pid;
     use serde_json::json;
 
@@ -170,9 +171,10 @@ mod tests {
     }
 
     fn task() -> Task {
+        let details = JobDetails { skill: Some("summarise".into()), ..JobDetails::default() };
         Task {
             timeout: Some(Duration::from_millis(1500)),
-            skill: Some("summarise".into()),
+            details: Some(details.into()),
             depth: 2,
             request: 7,
             attempt: 1,

@@ -128,7 +128,7 @@ impl<'a> JobInput<'a> {
         Self {
             id: None,
             text: &task.text,
-            skill: task.skill.as_deref(),
+            skill: task.skill().map(|skill| &**skill),
             request: task.request,
             attempt: task.attempt,
             timeout_ms: task.timeout.map(in_millis),

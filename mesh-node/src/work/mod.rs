@@ -64,7 +64,7 @@ use crate::host::JobResult;
 /// }
 /// ```
 pub trait Executor: Send + Sync + 'static {
-    /// Whether this executor does calls of foreign methods ([`Task::foreign`]). If not, the agent
+    /// Whether this executor does calls of foreign methods ([`JobDetails::foreign`](mesh_core::protocol::JobDetails::foreign)). If not, the agent
     /// answers such calls with "method not found".
     fn takes_foreign_calls(&self) -> bool {
         false

@@ -48,10 +48,11 @@ impl<N: Net> SubjobCaller<N> {
     /// # Errors
     /// If so many subjobs have failed that the job can't have what it needs.
     pub async fn finish(&self, task: &Task, own: Arc<RawValue>, deadline: Timestamp) -> JobResult {
-        let Some(plan) = task.plan.as_ref().filter(|plan| !plan.calls.is_empty()) else {
+        let Some(details) = task.details.as_ref().filter(|details| !details.calls.is_empty())
+        else {
             return Ok(own);
         };
-        let mut subjobs = Subjobs::new(plan);
+        let mut subjobs = Subjobs::new(details);
         let mut open = JoinSet::new();
         let mut answered = Vec::new();
         let mut reason = String::new();

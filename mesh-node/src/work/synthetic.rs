@@ -30,13 +30,13 @@ pub struct Synthetic {
 
 impl Executor for Synthetic {
     fn ends_at_once(&self, task: &Task) -> bool {
-        !self.burns && task.plan.is_none() && task.demand.unwrap_or(self.demand).is_zero()
+        !self.burns && task.details.is_none() && task.demand.unwrap_or(self.demand).is_zero()
     }
 
     async fn run(&self, task: Task) -> JobResult {
         let clock = self.subjobs.clock();
         let deadline = task.timeout.map_or(Timestamp::MAX, |left| clock.now() + left);
-        let session = task.plan.as_ref().and_then(|plan| plan.session);
+        let session = task.details.as_ref().and_then(|details| details.session);
         let left = session.map_or(1.0, |turn| {
             self.sessions.lock().unwrap_or_else(PoisonError::into_inner).begin(turn)
         });
@@ -46,8 +46,10 @@ impl Executor for Synthetic {
         } else if !demand.is_zero() {
             tokio::time::sleep(demand).await;
         }
-        if let Some(plan) = &task.plan {
-            tokio::time::sleep(plan.wait.mul_f64(left)).await;
+        let wait = task.details.as_ref().map_or(Duration::ZERO, |details| details.wait);
+        // A timer of no time takes a millisecond.
+        if !wait.is_zero() {
+            tokio::time::sleep(wait.mul_f64(left)).await;
         }
         let own = output(&format!("Processed: {}", task.text))?;
         self.subjobs.finish(&task, own, deadline).await

@@ -144,7 +144,7 @@ impl Upstream {
     async fn answer_to(&self, task: Task) -> Result<RpcAnswer, JobTrouble> {
         let id = Id::from(1);
         let headers = self.headers(&task);
-        let body = match &task.foreign {
+        let body = match task.foreign_call() {
             Some(call) => jsonrpc::request(&call.method, &call.params, &id),
             None => codec::encode_request(&Request::Work(task), &id),
         };

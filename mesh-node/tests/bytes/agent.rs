@@ -89,14 +89,14 @@ async fn echo(task: Task) -> JobResult {
     if let Some(demand) = task.demand {
         tokio::time::sleep(demand.min(JOB)).await;
     }
-    let Some(call) = task.foreign else {
+    let Some(call) = task.foreign_call() else {
         return Ok(to_raw_value(&task.text).expect("JSON").into());
     };
     if &*call.method == "fail" {
         let error = Error::new(JOB_ERROR, "it was told to");
         return Err(Failure::Other(call.params.iter().fold(error, Error::with_data)));
     }
-    Ok(call.params.unwrap_or_else(|| to_raw_value(&task.text).expect("JSON").into()))
+    Ok(call.params.clone().unwrap_or_else(|| to_raw_value(&task.text).expect("JSON").into()))
 }
 
 /// What a client does after its last byte.

@@ -143,7 +143,11 @@ impl<O: FactObserver> FactObserver for LentObserver<O> {
 /// has met these sessions.
 fn effort(task: &Task, sessions: &mut WarmSessions) -> (Duration, Duration) {
     let demand = task.demand.unwrap_or_default();
-    let Some(plan) = &task.plan else { return (demand, Duration::ZERO) };
-    let left = plan.session.map_or(1.0, |turn| sessions.begin(turn));
-    if left == 1.0 { (demand, plan.wait) } else { (demand.mul_f64(left), plan.wait.mul_f64(left)) }
+    let Some(details) = &task.details else { return (demand, Duration::ZERO) };
+    let left = details.session.map_or(1.0, |turn| sessions.begin(turn));
+    if left == 1.0 {
+        (demand, details.wait)
+    } else {
+        (demand.mul_f64(left), details.wait.mul_f64(left))
+    }
 }

@@ -22,7 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mesh_core::Timestamp;
-use mesh_core::protocol::{JobPlan, Subjob, Task};
+use mesh_core::protocol::{JobDetails, Subjob, Task};
 use mesh_core::seed::{Rng, Seed};
 use mesh_core::sessions::SessionTurn;
 
@@ -47,8 +47,8 @@ pub struct Arrival {
     pub kind: u16,
     /// The CPU time that the job takes on a core of speed 1.
     pub demand: Duration,
-    /// What else the job does.
-    pub plan: Option<Arc<JobPlan>>,
+    /// What else the job demands and does.
+    pub details: Option<Arc<JobDetails>>,
 }
 
 impl Arrival {
@@ -57,9 +57,8 @@ impl Arrival {
     pub fn task(&self, job: &JobKind, text: Arc<str>, timeout: Duration) -> Task {
         Task {
             timeout: Some(timeout),
-            skill: job.skill.clone(),
             demand: Some(self.demand),
-            plan: self.plan.clone(),
+            details: self.details.clone(),
             idempotent: job.idempotent,
             request: self.index,
             ..Task::new(text)
@@ -173,8 +172,8 @@ impl JobDraws {
         let demand = job.demand.sample(&mut self.service_rng);
         let wait = job.wait.as_ref().map(|wait| wait.sample(&mut self.wait_rng));
         let session = self.sessions.as_mut().and_then(|sessions| sessions.next(index, at));
-        let plan = self.plan(&jobs, job, wait, session);
-        Arrival { index, at, entry, kind: kind as u16, demand, plan }
+        let details = self.details(&jobs, job, wait, session);
+        Arrival { index, at, entry, kind: kind as u16, demand, details }
     }
 
     /// Draws a job of this kind that is a part of another one, and the jobs that it calls itself.
@@ -182,30 +181,32 @@ impl JobDraws {
         let job = &jobs[usize::from(kind)];
         let demand = job.demand.sample(&mut self.calls_rng);
         let wait = job.wait.as_ref().map(|wait| wait.sample(&mut self.calls_rng));
-        let plan = self.plan(jobs, job, wait, None);
+        let details = self.details(jobs, job, wait, None);
         Subjob {
             // Reports find its kind by it.
             text: job.name.clone(),
-            skill: job.skill.clone(),
             demand: Some(demand),
-            plan,
+            details,
             idempotent: job.idempotent,
         }
     }
 
-    /// The plan of a job of this kind with this wait and turn of a session; `None` if it does nothing
-    /// but compute.
-    fn plan(
+    /// The details of a job of this kind with this wait and turn of a session; `None` if any agent
+    /// can do it, and it does nothing but compute.
+    fn details(
         &mut self,
         jobs: &[JobKind],
         job: &JobKind,
         wait: Option<Duration>,
         session: Option<SessionTurn>,
-    ) -> Option<Arc<JobPlan>> {
+    ) -> Option<Arc<JobDetails>> {
         let JobKind { join, in_turn, .. } = *job;
-        (wait.is_some() || session.is_some() || !job.calls.is_empty()).then(|| {
+        let is_plain = job.skill.is_none() && job.calls.is_empty();
+        (!is_plain || wait.is_some() || session.is_some()).then(|| {
+            let skill = job.skill.clone();
             let calls = job.calls.iter().map(|kind| self.subjob(jobs, *kind)).collect();
-            JobPlan { wait: wait.unwrap_or_default(), session, calls, join, in_turn }.into()
+            let wait = wait.unwrap_or_default();
+            JobDetails { skill, wait, session, calls, join, in_turn, foreign: None }.into()
         })
     }
 

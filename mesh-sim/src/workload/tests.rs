@@ -304,13 +304,13 @@ fn kinds_come_by_their_shares_and_their_needs_move_nothing_else() {
     let share = plain.iter().filter(|arrival| arrival.kind == 2).count();
     // 4 standard deviations of a binomial count of 10,000 x 1/4.
     assert!((share as f64 - 2_500.0).abs() < 4.0 * (10_000f64 * 0.25 * 0.75).sqrt(), "{share}");
-    assert!(plain.iter().all(|arrival| arrival.kind != 1 && arrival.plan.is_none()));
+    assert!(plain.iter().all(|arrival| arrival.kind != 1 && arrival.details.is_none()));
     several.jobs[2].wait = Some(Distribution::Constant { value: 0.5 });
     for ((waiting, plain), only) in open(&several, 10, 7).zip(&plain).zip(open(&one, 10, 7)) {
         let all = |a: &Arrival| (a.index, a.at, a.entry, a.demand);
         assert_eq!(all(&waiting), all(plain));
         assert_eq!(all(&waiting), all(&only), "kinds draw from a stream of their own");
-        let wait = waiting.plan.map(|plan| plan.wait);
+        let wait = waiting.details.map(|details| details.wait);
         assert_eq!(wait, (waiting.kind == 2).then_some(Duration::from_millis(500)));
     }
 }

@@ -89,8 +89,8 @@ impl AgentHost {
     /// A job that is to have subjobs, and when it must have ended; `None` if it has none.
     pub(super) fn task_with_subjobs(&self, job: JobId) -> Option<(Task, Timestamp)> {
         let (task, deadline) = self.agent.as_ref()?.job(job)?;
-        let plan = task.plan.as_ref().filter(|plan| !plan.calls.is_empty());
-        plan.map(|_| (task.clone(), self.clock.when(deadline)))
+        let details = task.details.as_ref().filter(|details| !details.calls.is_empty());
+        details.map(|_| (task.clone(), self.clock.when(deadline)))
     }
 
     pub(super) fn pool(&mut self) -> &mut IdlePool {

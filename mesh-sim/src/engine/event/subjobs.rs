@@ -25,7 +25,7 @@ pub(super) struct JobWithSubjobs {
     /// When the job must have ended.
     deadline: Timestamp,
     subjobs: Subjobs,
-    /// The open ones: the exchange of each, its position in the plan, and when it was delegated.
+    /// The open ones: the exchange of each, its position in the details, and when it was delegated.
     open: Vec<(ExchangeId, usize, Timestamp)>,
     answered: Vec<AnsweredSubjob>,
 }
@@ -36,8 +36,8 @@ impl EventSimulation<'_> {
     pub(super) fn begin_subjobs(&mut self, now: Timestamp, agent: AgentId, job: JobId) -> bool {
         let agent_host = &mut self.agent_hosts[agent];
         let Some((task, deadline)) = agent_host.task_with_subjobs(job) else { return false };
-        let Some(plan) = &task.plan else { return false };
-        let subjobs = Subjobs::new(plan);
+        let Some(details) = &task.details else { return false };
+        let subjobs = Subjobs::new(details);
         let (open, answered) = (Vec::new(), Vec::new());
         let begun = JobWithSubjobs { task, deadline, subjobs, open, answered };
         agent_host.subjobs().insert(job, begun);
@@ -77,7 +77,7 @@ impl EventSimulation<'_> {
         let mut reason = String::new();
         match result {
             Ok(Reply::Delegate(reply)) => {
-                let calls = state.task.plan.as_ref().map(|plan| &plan.calls);
+                let calls = state.task.details.as_ref().map(|details| &details.calls);
                 let text = calls.map_or_else(Arc::default, |calls| calls[position].text.clone());
                 let (latency, result) = (now.since(began), reply.peer_result.result);
                 state.answered.push(AnsweredSubjob { text, latency, result });

@@ -78,7 +78,7 @@ impl Host for TestHost {
             let mut begun = begun;
             tokio::time::sleep(task.demand.unwrap_or_default()).await;
             begun.is_done = true;
-            if let Some(call) = task.foreign {
+            if let Some(call) = task.foreign_call() {
                 let echo = json!({ "method": &*call.method, "params": call.params });
                 return Ok(to_raw_value(&echo).expect("JSON").into());
             }

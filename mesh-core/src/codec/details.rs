@@ -1,4 +1,4 @@
-//! The plan of a simulated job, as params of `work` and `delegate`.
+//! The details of a job, as params of `work` and `delegate`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{is_default, millis};
 use crate::jsonrpc::Error;
-use crate::protocol::{JobPlan, Name, Subjob};
+use crate::protocol::{JobDetails, Name, Subjob};
 use crate::sessions::SessionTurn;
 use crate::skills::is_skill;
 use crate::subjobs::MAX_TREE;
@@ -39,8 +39,10 @@ pub(super) struct SessionParams {
     warm: f64,
 }
 
-/// The fields of a plan, wherever they stand.
-pub(super) struct PlanFields {
+/// The fields of details, wherever they stand.
+#[derive(Default)]
+pub(super) struct DetailFields {
+    pub(super) skill: Option<Name>,
     pub(super) wait_ms: Option<Duration>,
     pub(super) session: Option<SessionParams>,
     pub(super) calls: Vec<SubjobParams>,
@@ -48,22 +50,25 @@ pub(super) struct PlanFields {
     pub(super) in_turn: bool,
 }
 
-/// Reads a plan; `None` if the params have none.
-pub(super) fn decode(fields: PlanFields) -> Result<Option<Arc<JobPlan>>, Error> {
-    let plan = read(fields)?;
-    match plan.as_ref().map_or(0, |plan| plan.tree()) {
+/// Reads details; `None` if the params have none.
+pub(super) fn decode(fields: DetailFields) -> Result<Option<Arc<JobDetails>>, Error> {
+    let details = read(fields)?;
+    match details.as_ref().map_or(0, |details| details.tree()) {
         tree if tree >= MAX_TREE => {
             let reason = format!("{tree} jobs in `calls` are too many: less than {MAX_TREE}");
             Err(Error::invalid_params(&reason))
         }
-        _ => Ok(plan),
+        _ => Ok(details),
     }
 }
 
-fn read(fields: PlanFields) -> Result<Option<Arc<JobPlan>>, Error> {
-    let PlanFields { wait_ms, session, calls, join, in_turn } = fields;
+fn read(fields: DetailFields) -> Result<Option<Arc<JobDetails>>, Error> {
+    let DetailFields { skill, wait_ms, session, calls, join, in_turn } = fields;
+    if let Some(skill) = skill.as_ref().filter(|skill| !is_skill(skill)) {
+        return Err(Error::invalid_params(&format!("{skill:?} is no skill")));
+    }
     let wait = wait_ms.unwrap_or_default();
-    if wait.is_zero() && calls.is_empty() && session.is_none() {
+    if skill.is_none() && wait.is_zero() && calls.is_empty() && session.is_none() {
         return Ok(None);
     }
     let calls = calls.into_iter().map(subjob).collect::<Result<_, _>>()?;
@@ -74,29 +79,27 @@ fn read(fields: PlanFields) -> Result<Option<Arc<JobPlan>>, Error> {
         Ok(SessionTurn { session: id, turn, warm })
     });
     let session = session.transpose()?;
-    Ok(Some(JobPlan { wait, session, calls, join, in_turn }.into()))
+    Ok(Some(JobDetails { skill, foreign: None, wait, session, calls, join, in_turn }.into()))
 }
 
 fn subjob(params: SubjobParams) -> Result<Subjob, Error> {
     let SubjobParams { text, skill, demand_ms, idempotent, wait_ms, calls, join, in_turn } = params;
-    if let Some(skill) = skill.as_ref().filter(|skill| !is_skill(skill)) {
-        return Err(Error::invalid_params(&format!("{skill:?} is no skill")));
-    }
     // Parts are not turns of a session.
-    let plan = read(PlanFields { wait_ms, session: None, calls, join, in_turn })?;
-    Ok(Subjob { text, skill, demand: demand_ms, plan, idempotent })
+    let details = read(DetailFields { skill, wait_ms, session: None, calls, join, in_turn })?;
+    Ok(Subjob { text, demand: demand_ms, details, idempotent })
 }
 
-pub(super) fn encode(plan: Option<&JobPlan>) -> PlanFields {
-    let Some(JobPlan { wait, session, calls, join, in_turn }) = plan else {
-        let calls = Vec::new();
-        return PlanFields { wait_ms: None, session: None, calls, join: None, in_turn: false };
+pub(super) fn encode(details: Option<&JobDetails>) -> DetailFields {
+    let Some(JobDetails { skill, foreign: _, wait, session, calls, join, in_turn }) = details
+    else {
+        return DetailFields::default();
     };
     let calls = calls.iter().map(|subjob| {
-        let PlanFields { wait_ms, calls, join, in_turn, .. } = encode(subjob.plan.as_deref());
+        let DetailFields { skill, wait_ms, calls, join, in_turn, .. } =
+            encode(subjob.details.as_deref());
         SubjobParams {
             text: subjob.text.clone(),
-            skill: subjob.skill.clone(),
+            skill,
             demand_ms: subjob.demand,
             idempotent: subjob.idempotent,
             wait_ms,
@@ -110,5 +113,6 @@ pub(super) fn encode(plan: Option<&JobPlan>) -> PlanFields {
         let SessionTurn { session: id, turn, warm } = turn;
         SessionParams { id, turn, warm }
     });
-    PlanFields { wait_ms, session, calls: calls.collect(), join: *join, in_turn: *in_turn }
+    let (skill, calls) = (skill.clone(), calls.collect());
+    DetailFields { skill, wait_ms, session, calls, join: *join, in_turn: *in_turn }
 }
