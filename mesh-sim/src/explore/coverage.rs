@@ -15,7 +15,7 @@ use crate::journal::{
 use crate::scenario::{EngineKind, Scenario};
 
 /// Every state that is looked for, in the order in which they are listed.
-const STATES: [&str; 33] = [
+const STATES: [&str; 35] = [
     LEASE_PARTITION,
     LEASE_CRASHED,
     LEASE_OTHER,
@@ -41,9 +41,11 @@ const STATES: [&str; 33] = [
     RETRIED_UNANSWERED,
     RETRIED_UNAVAILABLE,
     JOB_FAILED,
+    PART_DONE,
     UNKNOWN,
     EXHAUSTED,
     NO_PEERS,
+    NO_SKILL,
     UNREACHABLE,
     ALL_BUSY,
     TIMED_OUT,
@@ -76,9 +78,11 @@ const RETRIED_UNSENT: &str = "unsent call retried";
 const RETRIED_UNANSWERED: &str = "unanswered call retried";
 const RETRIED_UNAVAILABLE: &str = "job retried that a peer could not begin";
 const JOB_FAILED: &str = "job failed";
+const PART_DONE: &str = "job of a job answered";
 const UNKNOWN: &str = "outcome unknown";
 const EXHAUSTED: &str = "retries exhausted";
 const NO_PEERS: &str = "no peers";
+const NO_SKILL: &str = "no peer with the skill";
 const UNREACHABLE: &str = "no reachable peers";
 const ALL_BUSY: &str = "all peers busy";
 const TIMED_OUT: &str = "request timed out";
@@ -163,9 +167,9 @@ impl FactObserver for CoverageObserver {
             Fact::AgentNoted(note) => self.agent_noted(at, host, note),
             Fact::RegistryNoted(note) => self.registry_noted(at, note),
             Fact::RegistryHeardTwice { .. } => self.coverage.add(HEARD_TWICE),
+            Fact::SubjobReported { .. } => self.coverage.add(PART_DONE),
             Fact::PresenceChanged(_)
             | Fact::RequestDue { .. }
-            | Fact::SubjobReported { .. }
             | Fact::LoadSampled { .. }
             | Fact::PeersKnown(_)
             | Fact::MachineBusy { .. }
@@ -323,6 +327,7 @@ fn state_of_request(outcome: RequestOutcome) -> Option<&'static str> {
             FailureKind::RetriesExhausted => Some(EXHAUSTED),
             FailureKind::OutcomeUnknown => Some(UNKNOWN),
             FailureKind::NoPeers => Some(NO_PEERS),
+            FailureKind::NoSkill => Some(NO_SKILL),
             FailureKind::NoReachablePeers => Some(UNREACHABLE),
             FailureKind::AllBusy => Some(ALL_BUSY),
             FailureKind::JobFailed => Some(JOB_FAILED),
@@ -331,8 +336,6 @@ fn state_of_request(outcome: RequestOutcome) -> Option<&'static str> {
             | FailureKind::TooDeep
             | FailureKind::ShuttingDown
             | FailureKind::Unavailable
-            // Whether agents differ in skills is the scenario's choice.
-            | FailureKind::NoSkill
             | FailureKind::Other => None,
         },
     }

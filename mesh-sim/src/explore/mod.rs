@@ -2,12 +2,13 @@
 //!
 //! Run number n of a seed is a pure function of the base scenario, the seed and n. In the first
 //! three quarters of its duration one of the base's policies meets random faults, latencies and a
-//! random workload (the safety phase). Then all faults end and requests go on; at the end the
-//! oracles demand that the mesh has converged and that nothing is left in flight (the liveness
+//! random workload (the safety phase). Then all faults with times end and requests go on; at the end
+//! the oracles demand that the mesh has converged and that nothing is left in flight (the liveness
 //! phase).
 
 mod coverage;
 mod draw;
+mod features;
 #[cfg(test)]
 mod tests;
 
@@ -19,6 +20,7 @@ pub use self::coverage::{Coverage, StateCount};
 
 use self::coverage::CoverageObserver;
 use self::draw::{DrawnScenario, draw_scenario};
+use self::features::features;
 use crate::engine::Run;
 use crate::judge::Verdict;
 use crate::parallel::in_order;
@@ -30,7 +32,7 @@ use crate::scenario::{Diagnostics, Draft, EngineKind, ScenarioFile};
 #[derive(Clone, Copy, Debug)]
 pub struct Exploration<'a> {
     /// The base scenario. Every run has its agents, registry, policies and service times; its
-    /// faults, links and rate steps are replaced by random ones.
+    /// faults, links and changes of the rate are replaced by random ones.
     pub base: &'a ScenarioFile,
     /// The engine of every run.
     pub engine: EngineKind,
@@ -53,6 +55,9 @@ pub struct ExplorationTotals {
     pub events: u64,
     /// The number of faults that were drawn, by the name of their kind.
     pub faults: BTreeMap<&'static str, u64>,
+    /// The number of runs whose scenario had each of the things that only some have, such as bursts
+    /// or skills.
+    pub features: BTreeMap<&'static str, u64>,
     /// How often each state was reached.
     pub coverage: Coverage,
 }
@@ -136,6 +141,7 @@ impl Exploration<'_> {
         for fault in &scenario.faults {
             *totals.faults.entry(fault.kind.name()).or_default() += 1;
         }
+        totals.features = features(scenario).map(|feature| (feature, 1)).collect();
         // A run that broke down has no record, and its coverage is not complete.
         if let Some(record) = record {
             totals.requests = record.timeline.iter().map(|second| second.due).sum();
@@ -157,6 +163,9 @@ impl ExplorationTotals {
         self.events += other.events;
         for (kind, count) in &other.faults {
             *self.faults.entry(kind).or_default() += count;
+        }
+        for (feature, count) in &other.features {
+            *self.features.entry(feature).or_default() += count;
         }
         self.coverage.merge(&other.coverage);
     }

@@ -1,7 +1,12 @@
+use super::features::ALL_FEATURES;
+use std::collections::BTreeSet;
+
 use super::*;
 use crate::minimize::{Effort, MinimizeTarget, minimize};
+use crate::network::SiteId;
 use crate::parallel::cores;
 use crate::run_failure::Defect;
+use crate::scenario::Scenario;
 
 /// A small mesh. Under faults it misses the threshold that 99.9 % of the requests are answered.
 const SCENARIO: &str = r#"
@@ -97,7 +102,7 @@ fn oracles_hold_and_states_are_met_under_random_faults() {
     assert!(totals.requests > 100 && totals.events > totals.requests);
     let met: Vec<&str> = totals.coverage.met().map(|(state, _)| state).collect();
     assert!(met.contains(&"lease of a crashed agent expired"), "{met:?}");
-    assert!(met.len() + totals.coverage.never_met(EngineKind::Event).count() == 33);
+    assert!(met.len() + totals.coverage.never_met(EngineKind::Event).count() == 35);
 }
 
 #[test]
@@ -108,29 +113,38 @@ fn sites_stay_and_get_other_latencies() {
     let agents = "site = \"a\"\neach = { \"agent-3\" = { site = \"b\" } }\ncount = 3";
     let text = SCENARIO.replace("[[agents]]", sites).replace("count = 3", agents);
     let base = ScenarioFile::parse(&text, "base.toml").unwrap_or_else(|error| panic!("{error}"));
-    let between = |number: usize| {
-        let engine = [EngineKind::Turmoil, EngineKind::Event][number % 2];
-        let drawn = draw_scenario(&base, engine, 3, number);
-        let file = drawn.draft.check("drawn.toml").unwrap_or_else(|error| panic!("{error}"));
-        file.check_engine(engine).unwrap_or_else(|error| panic!("{error}"));
-        let sites = file.scenario.network.sites.expect("sites");
-        assert_eq!(sites.homes, base.scenario.network.sites.as_ref().expect("sites").homes);
-        format!("{:?}", sites.links)
+    let homes = |scenario: &Scenario| -> BTreeMap<String, SiteId> {
+        let homes = &scenario.network.sites.as_ref().expect("sites").homes;
+        let faults = scenario.fault_schedule();
+        faults.hosts().iter().map(|(host, name)| (name.to_string(), homes[host])).collect()
     };
-    let drawn: std::collections::BTreeSet<String> = (0..20).map(between).collect();
+    let between = |file: ScenarioFile| {
+        assert_eq!(homes(&file.scenario), homes(&base.scenario));
+        format!("{:?}", file.scenario.network.sites.expect("sites").links)
+    };
+    let drawn: BTreeSet<String> = drawn(&base, 20).map(between).collect();
     assert!(drawn.len() > 15, "{drawn:?}");
+}
+
+/// The scenario that is drawn for the run with this number, which must be sound.
+fn sound(base: &ScenarioFile, engine: EngineKind, number: usize) -> ScenarioFile {
+    let drawn = draw_scenario(base, engine, 3, number);
+    let file = drawn.draft.check("drawn.toml").unwrap_or_else(|error| panic!("{error}"));
+    file.check_engine(engine).unwrap_or_else(|error| panic!("{error}"));
+    file
+}
+
+/// Scenarios that are drawn from a base, for each engine in turn.
+fn drawn(base: &ScenarioFile, count: usize) -> impl Iterator<Item = ScenarioFile> {
+    let engine = |number: usize| [EngineKind::Turmoil, EngineKind::Event][number % 2];
+    (0..count).map(move |number| sound(base, engine(number), number))
 }
 
 #[test]
 fn every_drawn_scenario_is_sound_and_some_have_few_kinds_of_faults() {
-    let base = base();
     let mut kinds = Vec::new();
     let mut beyond_turmoil = 0;
-    for number in 0..200 {
-        let engine = [EngineKind::Turmoil, EngineKind::Event][number % 2];
-        let drawn = draw_scenario(&base, engine, 3, number);
-        let file = drawn.draft.check("drawn.toml").unwrap_or_else(|error| panic!("{error}"));
-        file.check_engine(engine).unwrap_or_else(|error| panic!("{error}"));
+    for file in drawn(&base(), 200) {
         beyond_turmoil += usize::from(file.check_engine(EngineKind::Turmoil).is_err());
         let mut of: Vec<&str> = file.scenario.faults.iter().map(|f| f.kind.name()).collect();
         let healed = file.scenario.duration * 3 / 4;
@@ -142,4 +156,62 @@ fn every_drawn_scenario_is_sound_and_some_have_few_kinds_of_faults() {
     }
     assert!(beyond_turmoil > 50, "{beyond_turmoil} of 100");
     assert!(kinds.contains(&1) && kinds.iter().any(|count| *count > 3));
+}
+
+#[test]
+fn every_feature_is_drawn_in_some_runs_and_left_out_in_others() {
+    let mut runs: BTreeMap<&str, usize> = BTreeMap::new();
+    for file in drawn(&base(), 200) {
+        features(&file.scenario).for_each(|feature| *runs.entry(feature).or_default() += 1);
+    }
+    assert_eq!(runs.len(), ALL_FEATURES, "{runs:?}");
+    assert!(runs.values().all(|count| (5..150).contains(count)), "{runs:?}");
+}
+
+#[test]
+fn what_the_base_says_of_its_jobs_and_agents_stays() {
+    let agents = "count = 3\nskills = [\"s\"]\npolicy = \"random\"\nerrors = { answer = \"busy\" }";
+    let text = SCENARIO.replace("count = 3", agents);
+    let text = text.replace("demand = { kind = \"exponential\", mean = \"10ms\" }", "");
+    let text = format!(
+        "{text}[workload.sessions]\nlength = 3\npause = \"1s\"\nwarm = 0.5\n\
+         [[workload.jobs]]\nname = \"a\"\nskill = \"s\"\nwait = \"9ms\"\n\
+         calls = [{{ job = \"b\", count = 2 }}]\n\
+         [[workload.jobs]]\nname = \"b\"\nshare = 0\ndemand = \"8ms\"\n"
+    );
+    let base = ScenarioFile::parse(&text, "base.toml").unwrap_or_else(|error| panic!("{error}"));
+    let mut joins = BTreeSet::new();
+    for file in drawn(&base, 40) {
+        let (own, drawn) = (&base.scenario, &file.scenario);
+        assert_eq!(own.agents, drawn.agents);
+        assert_eq!(own.workload.sessions, drawn.workload.sessions);
+        let jobs = |scenario: &Scenario| -> Vec<String> {
+            let jobs = scenario.workload.jobs.iter();
+            jobs.map(|job| format!("{:?}", (&job.name, &job.demand, &job.wait, &job.calls)))
+                .collect()
+        };
+        assert_eq!(jobs(own), jobs(drawn));
+        assert_eq!(drawn.workload.jobs[1].share, 0.0);
+        joins.insert(drawn.workload.jobs[0].join);
+    }
+    assert_eq!(joins.into_iter().collect::<Vec<_>>(), [None, Some(1), Some(2)]);
+}
+
+#[test]
+fn every_scenario_of_the_repository_can_be_explored() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folders = ["../scenarios", "tests/scenarios/valid"].map(|folder| root.join(folder));
+    let files = folders.iter().flat_map(|folder| std::fs::read_dir(folder).unwrap());
+    let paths = files.map(|entry| entry.unwrap().path());
+    let mut explored = 0;
+    for path in paths.filter(|path| path.extension().is_some_and(|ending| ending == "toml")) {
+        let base = ScenarioFile::read(&path).unwrap_or_else(|error| panic!("{error}"));
+        for engine in [EngineKind::Turmoil, EngineKind::Event] {
+            if base.check_engine(engine).is_ok() {
+                explored += 1;
+                (0..10).for_each(|number| drop(sound(&base, engine, number)));
+            }
+        }
+    }
+    assert!(explored > 20, "{explored}");
 }

@@ -40,6 +40,11 @@ impl<'a> Draw<'a> {
         self.below(2) == 1
     }
 
+    /// True once in `times`.
+    pub(crate) fn one_in(&mut self, times: usize) -> bool {
+        self.below(times) == 0
+    }
+
     /// A share from 0.01 to 0.99, in hundredths.
     pub(crate) fn share(&mut self) -> f64 {
         (1 + self.below(99)) as f64 / 100.0

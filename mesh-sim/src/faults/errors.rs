@@ -9,7 +9,7 @@ use mesh_node::work::{ErrorAnswer, JobErrors};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::draw::DrawFault;
+use super::draw::{Draw, DrawFault};
 use super::effect::{FaultEffect, HostNumbers, Span};
 use super::host_field::{HostField, HostScope};
 use super::{FaultBehaviour, FaultKind, listed};
@@ -36,31 +36,32 @@ impl<H> Errors<H> {
 /// The longest that an exploration lets an error take.
 const LONGEST_MS: f64 = 2_000.0;
 
+/// Draws how some jobs end with an error.
+pub(crate) fn draw_errors(draw: &mut Draw<'_>) -> JobErrors {
+    let answers = [
+        ErrorAnswer::Busy,
+        ErrorAnswer::TooManyRequests,
+        ErrorAnswer::JobFailed,
+        ErrorAnswer::Lost,
+    ];
+    let answer = answers[draw.below(answers.len())];
+    let (rate, is_fast) = (draw.share(), draw.coin());
+    let (after, wants_job) = (draw.millis(1.0, LONGEST_MS), draw.coin());
+    let (retry_after, says_when) = (draw.millis(1.0, LONGEST_MS), draw.coin());
+    let is_begun = matches!(answer, ErrorAnswer::JobFailed | ErrorAnswer::Lost);
+    let limited = answer == ErrorAnswer::TooManyRequests;
+    JobErrors {
+        rate,
+        answer,
+        after: if is_fast { Duration::ZERO } else { after },
+        after_job: wants_job && is_begun,
+        retry_after: (says_when && limited).then_some(retry_after),
+    }
+}
+
 impl FaultBehaviour for Errors {
     fn draws() -> &'static [DrawFault] {
-        &[|draw| {
-            let agents = draw.some_agents();
-            let answers = [
-                ErrorAnswer::Busy,
-                ErrorAnswer::TooManyRequests,
-                ErrorAnswer::JobFailed,
-                ErrorAnswer::Lost,
-            ];
-            let answer = answers[draw.below(answers.len())];
-            let (rate, is_fast) = (draw.share(), draw.coin());
-            let (after, wants_job) = (draw.millis(1.0, LONGEST_MS), draw.coin());
-            let (retry_after, says_when) = (draw.millis(1.0, LONGEST_MS), draw.coin());
-            let is_begun = matches!(answer, ErrorAnswer::JobFailed | ErrorAnswer::Lost);
-            let limited = answer == ErrorAnswer::TooManyRequests;
-            let errors = JobErrors {
-                rate,
-                answer,
-                after: if is_fast { Duration::ZERO } else { after },
-                after_job: wants_job && is_begun,
-                retry_after: (says_when && limited).then_some(retry_after),
-            };
-            FaultKind::Errors(Self { agents, errors })
-        }]
+        &[|draw| FaultKind::Errors(Self { agents: draw.some_agents(), errors: draw_errors(draw) })]
     }
 
     fn effects(&self, span: Span, hosts: &HostNumbers<'_>) -> Vec<(Span, FaultEffect)> {

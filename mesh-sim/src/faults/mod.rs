@@ -39,6 +39,7 @@ pub use self::schedule::{FaultSchedule, LinkState, MachineState};
 
 pub(crate) use self::draw::{Draw, DrawFault};
 use self::effect::{FaultEffect, HostNumbers, Span};
+pub(crate) use self::errors::draw_errors;
 pub(crate) use self::host_field::{HostField, HostRule, HostScope};
 use self::kind::{FaultBehaviour, kinds};
 use crate::host_names::host_ranges;

@@ -6,12 +6,12 @@
 //! scenario, so no single proposal could make the result smaller. The result is a function of the
 //! scenario, the defect and the limit on tries; it does not depend on the number of threads.
 
-mod agents;
 mod ddmin;
 mod passes;
 mod places;
 #[cfg(test)]
 mod tests;
+mod workload;
 
 use std::collections::BTreeSet;
 use std::num::NonZero;
@@ -105,7 +105,8 @@ struct SmallerScenario {
     draft: Draft,
 }
 
-/// The state of one minimization. [`passes`] and [`places`] have the methods that propose smaller scenarios.
+/// The state of one minimization. [`passes`], [`places`] and [`workload`] have the methods that
+/// propose smaller scenarios.
 struct Minimizer<'a> {
     /// The smallest failing scenario so far.
     best: MinimalScenario,

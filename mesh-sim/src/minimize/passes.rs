@@ -6,18 +6,17 @@ use std::time::Duration;
 use mesh_core::protocol::Name;
 use toml::{Table, Value};
 
-use super::agents::{grouped_agents, with_agents};
 use super::ddmin::ddmin;
 use super::{MinimizeTarget, Minimizer, SmallerScenario};
 use crate::faults::{Fault, FaultKind};
 use crate::figures::Expect;
 use crate::format::counted;
 use crate::run_failure::Defect;
-use crate::scenario::{Draft, ScenarioFile};
+use crate::scenario::{Draft, ScenarioFile, grouped_agents, with_agents};
 use crate::units::format_duration;
 
 /// The shares of a quantity that are tried instead of the whole, in eighths.
-const EIGHTHS: [u32; 5] = [1, 2, 4, 6, 7];
+pub(super) const EIGHTHS: [u32; 5] = [1, 2, 4, 6, 7];
 
 /// The scenario reduced to one policy, one seed and the thresholds of that policy. With `only`, the
 /// threshold of that name alone is kept.
@@ -108,7 +107,7 @@ impl Minimizer<'_> {
     }
 
     /// The scenario without each of these fields, one after the other.
-    fn without(&mut self, paths: &[&[&str]]) {
+    pub(super) fn without(&mut self, paths: &[&[&str]]) {
         for path in paths {
             if self.best.draft.get(path).is_some() {
                 let draft = self.edited(|draft| drop(draft.remove(path)));
@@ -157,7 +156,7 @@ impl Minimizer<'_> {
     }
 
     /// Leaves a field out of an item of a list, if the item has it.
-    fn without_item_field(&mut self, path: &[&str], index: usize, field: &str) {
+    pub(super) fn without_item_field(&mut self, path: &[&str], index: usize, field: &str) {
         let items = self.best.draft.get(path).and_then(Value::as_array).cloned();
         let Some(mut items) = items else { return };
         let Some(item) = items.get_mut(index).and_then(Value::as_table_mut) else { return };
@@ -266,41 +265,8 @@ impl Minimizer<'_> {
         }
     }
 
-    /// Fewer changes of the rate, no batches, and a lower rate or fewer clients; fewer kinds of jobs,
-    /// that don't wait and demand no skill.
-    fn workload(&mut self) {
-        self.list(&["workload", "steps"], "rate step");
-        self.list(&["workload", "bursts"], "burst");
-        self.without(&[&["workload", "curve"], &["workload", "on_off"], &["workload", "batch"]]);
-        self.without(&[&["workload", "entry"]]);
-        self.list(&["workload", "jobs"], "kind of jobs");
-        let kinds = self.best.draft.get(&["workload", "jobs"]).and_then(Value::as_array);
-        for index in 0..kinds.map_or(0, Vec::len) {
-            for field in ["calls", "join", "in_turn", "wait", "skill"] {
-                self.without_item_field(&["workload", "jobs"], index, field);
-            }
-        }
-        self.without(&[&["workload", "sessions"], &["workload", "wait"], &["workload", "skill"]]);
-        for field in ["rate", "clients"] {
-            let path = ["workload", field];
-            self.shrink(|minimizer| {
-                let value = minimizer.best.draft.get(&path);
-                let number =
-                    |value: &Value| value.as_float().or(value.as_integer().map(|n| n as f64));
-                let whole = value.and_then(number).unwrap_or_default();
-                let share = |eighths: &u32| (whole * f64::from(*eighths) / 8.0).ceil();
-                let smaller = EIGHTHS.iter().map(share).filter(|less| *less < whole);
-                let candidate = |less: f64| SmallerScenario {
-                    what: format!("{field} {less}"),
-                    draft: minimizer.edited(|draft| draft.set_number(&path, less)),
-                };
-                smaller.map(candidate).collect()
-            });
-        }
-    }
-
     /// Takes the first proposal that fails, and asks for proposals again, until none of them fails.
-    fn shrink(&mut self, propose: impl Fn(&Self) -> Vec<SmallerScenario>) {
+    pub(super) fn shrink(&mut self, propose: impl Fn(&Self) -> Vec<SmallerScenario>) {
         while self.first_failing(&propose(self)).is_some() {}
     }
 

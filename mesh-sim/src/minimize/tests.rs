@@ -1,5 +1,6 @@
 use super::*;
 use crate::faults::FaultKind;
+use crate::scenario::{AgentSpec, BatchSize};
 
 /// Only the second fault makes requests fail: no agent is left for 2 s.
 const SCENARIO: &str = r#"
@@ -97,4 +98,40 @@ fn what_does_not_fail_is_not_minimized() {
     let file = ScenarioFile::parse(&sound, "sound.toml").unwrap();
     let effort = Effort { threads: NonZero::<usize>::MIN, max_tries: 10 };
     assert!(minimize(&file, &target(&file), effort, &mut |_| ()).is_none());
+}
+
+#[test]
+fn what_is_special_about_jobs_arrivals_and_agents_is_left_out() {
+    let agents = "count = 3\nconcurrency = 50\nskills = [\"s\"]\npolicy = \"random\"\nerrors = { answer = \"busy\", rate = 0.1 }";
+    let workload = r#"
+bursts = [{ at = "1s", for = "1s", factor = 2 }]
+curve = { period = "1s", points = [{ at = "0s", factor = 1 }, { at = "500ms", factor = 2 }] }
+on_off = { on = "1s", off = "1s", on_factor = 1, off_factor = 0.5 }
+batch = 2
+sessions = { length = 3, pause = "1s", warm = 0.5 }
+jobs = [
+    { name = "tree", skill = "s", wait = "1ms", join = 2, in_turn = true, deadline = "400ms",
+      calls = [{ job = "leaf", count = 2 }, { job = "other" }] },
+    { name = "leaf", demand = "1ms", idempotent = true },
+    { name = "other", share = 0, demand = "1ms" },
+]"#;
+    let text = SCENARIO.replace("count = 3", agents);
+    let text = text.replace("demand = { kind = \"constant\", value = \"5ms\" }", workload);
+    let random = "[[faults]]\nkind = \"hold\"\nevery = \"2s\"\nrepair = \"10ms\"\n\
+                  between = [\"agent-1\", \"agent-2\"]\n\n[expect.\"*\"]";
+    let text = text.replace("[expect.\"*\"]", random);
+    let file = ScenarioFile::parse(&text, "bad.toml").unwrap_or_else(|error| panic!("{error}"));
+    let effort = Effort { threads: NonZero::<usize>::MIN, max_tries: 300 };
+    let minimal = minimize(&file, &target(&file), effort, &mut |_| ()).unwrap();
+    let Scenario { faults, agents, workload, random_faults, .. } = &minimal.scenario;
+    assert!(faults.len() == 1 && random_faults.is_empty(), "{faults:?}");
+    let is_plain = |agent: &AgentSpec| {
+        agent.skills.as_slice().is_empty() && agent.policy.is_none() && agent.errors.is_none()
+    };
+    assert!(agents.iter().all(is_plain), "{agents:?}");
+    let open = workload.arrivals.open().unwrap();
+    assert!(open.steady_rate().is_some() && open.batch == BatchSize::Fixed(1), "{open:?}");
+    assert!(workload.sessions.is_none());
+    let [job] = &workload.jobs[..] else { panic!("{:?}", workload.jobs) };
+    assert!(job.calls.is_empty() && job.skill.is_none() && !job.in_turn, "{job:?}");
 }

@@ -239,12 +239,21 @@ pub(crate) fn replay(file: &str, seed: u64, policy: &str, engine: Option<&str>) 
 /// Breaks `text` into lines of at most 80 columns. The first is indented by `first` columns, the
 /// others by `rest`.
 pub fn wrapped(text: &str, first: usize, rest: usize) -> String {
+    wrapped_parts(text.split_whitespace(), first, rest)
+}
+
+/// As [`wrapped`], with line breaks only between these parts of the text.
+pub fn wrapped_parts<'a>(
+    parts: impl IntoIterator<Item = &'a str>,
+    first: usize,
+    rest: usize,
+) -> String {
     let mut out = String::new();
     let mut line = " ".repeat(first);
     let mut is_empty = true;
-    for word in text.split_whitespace() {
+    for part in parts {
         let space = usize::from(!is_empty);
-        if !is_empty && line.chars().count() + space + word.chars().count() > WIDTH {
+        if !is_empty && line.chars().count() + space + part.chars().count() > WIDTH {
             out.push_str(&line);
             out.push('\n');
             line = " ".repeat(rest);
@@ -253,7 +262,7 @@ pub fn wrapped(text: &str, first: usize, rest: usize) -> String {
         if !is_empty {
             line.push(' ');
         }
-        line.push_str(word);
+        line.push_str(part);
         is_empty = false;
     }
     out + &line + "\n"

@@ -8,7 +8,7 @@ use toml::{Table, Value};
 
 use super::ScenarioFile;
 use super::diagnostic::Diagnostics;
-use crate::faults::Fault;
+use crate::faults::{Fault, FaultKind, RandomFault};
 use crate::host_names::host_ranges;
 use crate::units::{format_duration, parse_duration};
 
@@ -81,6 +81,13 @@ impl Draft {
         self.set_list(&["faults"], faults.iter().map(|fault| table_of(fault).into()).collect());
     }
 
+    /// Adds faults that come at random.
+    pub fn add_random_faults(&mut self, faults: &[RandomFault]) {
+        let all = self.get(&["faults"]).and_then(Value::as_array).cloned().unwrap_or_default();
+        let tables = faults.iter().map(|fault| table_of_random(fault).into());
+        self.set_list(&["faults"], all.into_iter().chain(tables).collect());
+    }
+
     /// The text of the file.
     pub fn text(&self) -> String {
         // Writing can't fail: a tree of strings, numbers, lists and tables is always valid TOML.
@@ -106,14 +113,20 @@ impl Draft {
 
 /// The fault as a table of a scenario file.
 fn table_of(fault: &Fault) -> Table {
+    let lasts = fault.lasts.map(|lasts| ("for", lasts));
+    table_of_kind(&fault.kind, [("at", fault.at)].into_iter().chain(lasts))
+}
+
+fn table_of_random(fault: &RandomFault) -> Table {
+    table_of_kind(&fault.kind, [("every", fault.every), ("repair", fault.repair)].into_iter())
+}
+
+/// A fault with these times as a table of a scenario file.
+fn table_of_kind(kind: &FaultKind, times: impl Iterator<Item = (&'static str, Duration)>) -> Table {
     let mut table = Table::new();
-    let mut put = |key: &str, value: Value| drop(table.insert(key.to_owned(), value));
-    put("kind", fault.kind.name().into());
-    put("at", format_duration(fault.at).into());
-    if let Some(lasts) = fault.lasts {
-        put("for", format_duration(lasts).into());
-    }
-    let kind = fault.kind.map_hosts(&mut |_, names| host_ranges(names));
+    table.insert("kind".to_owned(), kind.name().into());
+    table.extend(times.map(|(field, time)| (field.to_owned(), format_duration(time).into())));
+    let kind = kind.map_hosts(&mut |_, names| host_ranges(names));
     // This can't fail: parameters are strings, numbers, booleans and lists of strings.
     table.extend(Table::try_from(&kind).unwrap_or_default());
     table
@@ -130,10 +143,13 @@ mod tests {
     fn what_is_written_means_the_same() {
         let lossy = "[[faults]]\nkind = 'loss'\nat = '1s'\nfor = '1s'\nratio = 0.25\n\
                      between = ['agent-1', ['odd', 'registry']]\n";
-        let full = format!("{FULL}\n{lossy}");
+        let random = "[[faults]]\nkind = 'hold'\nevery = '9s'\nrepair = '1s'\n\
+                      between = ['agent-1', 'registry']\n";
+        let full = format!("{FULL}\n{lossy}{random}");
         let original = Scenario::parse(&full, "full.toml").unwrap();
         let mut draft = Draft::parse(&full).unwrap();
         draft.set_faults(&original.faults);
+        draft.add_random_faults(&original.random_faults);
         let mut written = draft.check("written.toml").unwrap().scenario;
         written.sha256.clone_from(&original.sha256);
         assert_eq!(written, original);

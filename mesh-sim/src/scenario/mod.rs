@@ -8,6 +8,7 @@ mod arrivals;
 mod check;
 mod diagnostic;
 mod draft;
+mod draft_agents;
 mod edit_in_place;
 mod file;
 mod host_directory;
@@ -37,6 +38,7 @@ use mesh_node::work::JobErrors;
 pub use self::arrivals::{Arrivals, BatchSize, Burst, OnOff, OpenArrivals, RateCurve};
 pub use self::diagnostic::{Diagnostics, Problem};
 pub use self::draft::Draft;
+pub(crate) use self::draft_agents::{edit_agents, grouped_agents, with_agents};
 #[cfg(feature = "reports")]
 pub(crate) use self::edit_in_place::{keys, set_fields};
 pub use self::file::ScenarioFile;

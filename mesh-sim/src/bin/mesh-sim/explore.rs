@@ -11,7 +11,7 @@ use mesh_sim::explore::{Exploration, ExplorationTotals, FailedRun};
 use mesh_sim::format::counted;
 use mesh_sim::judge::Verdict;
 use mesh_sim::parallel::cores;
-use mesh_sim::report::table::wrapped;
+use mesh_sim::report::table::wrapped_parts;
 use mesh_sim::run_failure::write_failing;
 use mesh_sim::scenario::{EngineKind, ScenarioFile};
 
@@ -104,11 +104,10 @@ fn closing(totals: &ExplorationTotals, engine: EngineKind, seed: u64) -> String 
         " seed {seed}: {}, {failed} failed; {requests} requests, {events} events\n",
         counted(*runs as usize, "run")
     );
-    let faults: Vec<String> =
-        totals.faults.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
-    if !faults.is_empty() {
-        text.push_str(&wrapped(&format!("faults: {}", faults.join(", ")), 1, 3));
-    }
+    let faults = totals.faults.iter().map(|(kind, count)| format!("{count} {kind}"));
+    text.push_str(&listed("faults:", faults.collect()));
+    let features = totals.features.iter().map(|(feature, runs)| format!("{feature} {runs}"));
+    text.push_str(&listed("runs with:", features.collect()));
     text.push('\n');
     for (state, met) in totals.coverage.met() {
         text.push_str(&format!(" {state:<44}{:>9} times in {:>5} runs\n", met.times, met.runs));
@@ -117,4 +116,14 @@ fn closing(totals: &ExplorationTotals, engine: EngineKind, seed: u64) -> String 
         text.push_str(&format!(" {state:<44}    never met\n"));
     }
     text
+}
+
+/// A list of items after a title, in lines; nothing without items.
+fn listed(title: &str, items: Vec<String>) -> String {
+    let last = items.len().saturating_sub(1);
+    let parts = items.into_iter().enumerate();
+    let parts: Vec<String> =
+        parts.map(|(at, item)| item + if at == last { "" } else { "," }).collect();
+    let all = std::iter::once(title).chain(parts.iter().map(String::as_str));
+    if parts.is_empty() { String::new() } else { wrapped_parts(all, 1, 3) }
 }

@@ -1,24 +1,24 @@
-//! Making a scenario with fewer agents.
+//! Editing the agents of a draft: fewer of them, or some that differ from their group.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use mesh_core::protocol::Name;
 use toml::{Table, Value};
 
+use super::{CLIENT, Draft, REGISTRY, named_in_group};
 use crate::faults::Fault;
 use crate::host_names::host_ranges;
-use crate::scenario::{CLIENT, Draft, REGISTRY, named_in_group};
 
 /// An agent, and the group of the scenario file to which it belongs.
 #[derive(Clone, Debug)]
-pub(super) struct GroupedAgent {
+pub(crate) struct GroupedAgent {
     /// The position of the group among `[[agents]]`.
-    group: usize,
-    name: Name,
+    pub(crate) group: usize,
+    pub(crate) name: Name,
 }
 
 /// Every agent of a draft, in file order.
-pub(super) fn grouped_agents(draft: &Draft) -> Vec<GroupedAgent> {
+pub(crate) fn grouped_agents(draft: &Draft) -> Vec<GroupedAgent> {
     let groups = draft.get(&["agents"]).and_then(Value::as_array).map(Vec::as_slice);
     let mut agents = Vec::new();
     for (group, table) in groups.unwrap_or_default().iter().enumerate() {
@@ -52,7 +52,7 @@ fn single_agents(group: &Table) -> Vec<(Vec<Name>, &Table)> {
 
 /// The draft with only these agents. Faults are reduced to them too; a fault that then does nothing
 /// is dropped.
-pub(super) fn with_agents(draft: &Draft, faults: &[Fault], agents: &[GroupedAgent]) -> Draft {
+pub(crate) fn with_agents(draft: &Draft, faults: &[Fault], agents: &[GroupedAgent]) -> Draft {
     let groups = draft.get(&["agents"]).and_then(Value::as_array).cloned().unwrap_or_default();
     let mut tables = Vec::new();
     for (number, group) in groups.iter().enumerate() {
@@ -68,6 +68,29 @@ pub(super) fn with_agents(draft: &Draft, faults: &[Fault], agents: &[GroupedAgen
     draft.set_list(&["agents"], tables);
     draft.set_faults(&faults);
     draft
+}
+
+/// Edits the tables of these agents. A group of which some agents are edited and others not falls
+/// apart.
+pub(crate) fn edit_agents(
+    draft: &mut Draft,
+    agents: &BTreeSet<Name>,
+    mut edit: impl FnMut(&mut Table),
+) {
+    let groups = draft.get(&["agents"]).and_then(Value::as_array).cloned().unwrap_or_default();
+    let mut tables = Vec::new();
+    for group in groups.iter().filter_map(Value::as_table) {
+        let names = names_of(group);
+        let (edited, left): (Vec<&Name>, Vec<&Name>) =
+            names.iter().partition(|name| agents.contains(*name));
+        let (mut edited, left) = match left.is_empty() {
+            true => (vec![group.clone()], Vec::new()),
+            false => (group_of(group, &edited), group_of(group, &left)),
+        };
+        edited.iter_mut().for_each(&mut edit);
+        tables.extend(edited.into_iter().chain(left).map(Value::from));
+    }
+    draft.set_list(&["agents"], tables);
 }
 
 /// The tables of a scenario file that make these agents of a group. One table is enough if they are
@@ -113,8 +136,8 @@ fn entries_about(single: &[(Vec<Name>, &Table)], names: &[&Name]) -> Table {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Scenario;
     use super::*;
-    use crate::scenario::Scenario;
 
     const FULL: &str = include_str!("../../tests/scenarios/valid/full.toml");
 
