@@ -6,7 +6,7 @@ use crate::scenario::{AgentSpec, BatchSize, JobKind, OpenArrivals, Scenario};
 type IsInScenario = fn(&Scenario) -> bool;
 
 /// The number of features.
-pub(super) const ALL_FEATURES: usize = 16;
+pub(super) const ALL_FEATURES: usize = 17;
 
 /// Everything that is looked for, and how to see whether a scenario has it.
 const FEATURES: [(&str, IsInScenario); ALL_FEATURES] = [
@@ -26,6 +26,7 @@ const FEATURES: [(&str, IsInScenario); ALL_FEATURES] = [
         job(scenario, |job| job.deadline != first)
     }),
     ("sessions", |scenario| scenario.workload.sessions.is_some()),
+    ("providers", |scenario| !scenario.providers.is_empty()),
     ("own policies", |scenario| agent(scenario, |agent| agent.policy.is_some())),
     ("erring agents", |scenario| agent(scenario, |agent| agent.errors.is_some())),
     ("faults at random", |scenario| !scenario.random_faults.is_empty()),

@@ -9,6 +9,7 @@ mod arrivals;
 mod faults;
 mod jobs;
 mod latencies;
+mod providers;
 
 use mesh_core::protocol::Name;
 use mesh_core::seed::Seed;
@@ -62,6 +63,7 @@ pub(super) fn draw_scenario(
     let jobs = jobs::kinds(&mut draft, scenario, &skills, &mut stream("jobs"));
     jobs::sessions(&mut draft, scenario, &mut stream("sessions"));
     arrivals::arrivals(&mut draft, scenario, factor, jobs, &mut stream("arrivals"));
+    providers::providers(&mut draft, &mut stream("providers"));
     agents::policies(&mut draft, scenario, &mut stream("policies"));
     agents::errors(&mut draft, scenario, &mut stream("errors"));
     let once = faults::with_times(scenario, engine, &mut stream("faults"));
