@@ -118,7 +118,9 @@ jobs = [
     let text = SCENARIO.replace("count = 3", agents);
     let text = text.replace("demand = { kind = \"constant\", value = \"5ms\" }", workload);
     let random = "[[faults]]\nkind = \"hold\"\nevery = \"2s\"\nrepair = \"10ms\"\n\
-                  between = [\"agent-1\", \"agent-2\"]\n\n[expect.\"*\"]";
+                  between = [\"agent-1\", \"agent-2\"]\n\n\
+                  [[providers]]\nname = \"p\"\nagents = \"*\"\nconcurrency = 9\n\
+                  jobs = [\"leaf\", \"tree\"]\n\n[expect.\"*\"]";
     let text = text.replace("[expect.\"*\"]", random);
     let file = ScenarioFile::parse(&text, "bad.toml").unwrap_or_else(|error| panic!("{error}"));
     let effort = Effort { threads: NonZero::<usize>::MIN, max_tries: 300 };

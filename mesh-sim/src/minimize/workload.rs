@@ -6,6 +6,7 @@ use super::ddmin::ddmin;
 use super::passes::EIGHTHS;
 use super::{Minimizer, SmallerScenario};
 use crate::format::counted;
+use crate::scenario::Draft;
 
 /// The list of the kinds of jobs.
 const JOBS: [&str; 2] = ["workload", "jobs"];
@@ -28,7 +29,10 @@ impl Minimizer<'_> {
         ddmin(self.kinds(), |candidates| {
             let candidate = |kinds: &Vec<Value>| SmallerScenario {
                 what: counted(kinds.len(), "kind of jobs"),
-                draft: self.edited(|draft| draft.set_list(&JOBS, among_themselves(kinds))),
+                draft: self.edited(|draft| {
+                    draft.set_list(&["providers"], providers_of(draft, kinds));
+                    draft.set_list(&JOBS, among_themselves(kinds));
+                }),
             };
             let candidates: Vec<_> = candidates.iter().map(candidate).collect();
             self.first_failing(&candidates)
@@ -96,9 +100,30 @@ impl Minimizer<'_> {
     }
 }
 
+/// The names of these kinds of jobs.
+fn names(kinds: &[Value]) -> Vec<&Value> {
+    kinds.iter().filter_map(|kind| kind.get("name")).collect()
+}
+
+/// The providers of a draft that jobs of these kinds use.
+fn providers_of(draft: &Draft, kinds: &[Value]) -> Vec<Value> {
+    let names = names(kinds);
+    let providers = draft.get(&["providers"]).and_then(Value::as_array).cloned();
+    let mut providers = providers.unwrap_or_default();
+    providers.retain_mut(|provider| {
+        // Without a list, all jobs use it.
+        let Some(jobs) = provider.get_mut("jobs").and_then(Value::as_array_mut) else {
+            return true;
+        };
+        jobs.retain(|job| names.contains(&job));
+        !jobs.is_empty()
+    });
+    providers
+}
+
 /// These kinds of jobs without calls of other kinds.
 fn among_themselves(kinds: &[Value]) -> Vec<Value> {
-    let names: Vec<&Value> = kinds.iter().filter_map(|kind| kind.get("name")).collect();
+    let names = names(kinds);
     let mut kinds = kinds.to_vec();
     for kind in kinds.iter_mut().filter_map(Value::as_table_mut) {
         let Some(mut calls) = kind.get("calls").and_then(Value::as_array).cloned() else {

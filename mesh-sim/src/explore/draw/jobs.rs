@@ -9,8 +9,9 @@ use crate::faults::Draw;
 use crate::scenario::{Draft, Scenario};
 use crate::units::format_duration;
 
-/// The names of the kinds that are drawn. Each may call those after it.
-const KINDS: [&str; 3] = ["first", "second", "third"];
+/// The names of the kinds that are drawn. Each may call those after it. The first one has the name
+/// that the only kind of a base has, by which providers may name it.
+const KINDS: [&str; 3] = ["job", "second", "third"];
 /// The most jobs of one kind that a job calls.
 const MAX_CALLS: usize = 3;
 /// The greatest mean length of a session, in requests.
