@@ -112,8 +112,9 @@ impl Scenario {
         FaultSchedule::new(agents, &self.network, &self.faults)
     }
 
-    /// The agents with policies of their own, in words: one line for each policy.
-    pub fn own_policies(&self) -> Vec<String> {
+    /// The agents with policies of their own: each of these policies with its parameters, and the
+    /// agents that have it, in short.
+    pub fn own_policies(&self) -> Vec<(String, Vec<String>)> {
         let mut policies: Vec<(&PolicySpec, Vec<Name>)> = Vec::new();
         for agent in &self.agents {
             let Some(own) = &agent.policy else { continue };
@@ -122,12 +123,20 @@ impl Scenario {
                 None => policies.push((own, vec![agent.name.clone()])),
             }
         }
-        let line = |(policy, names): (&PolicySpec, Vec<Name>)| {
+        let in_short = |(policy, names): (&PolicySpec, Vec<Name>)| {
             let parameters = policy.factory.settings().map(ToString::to_string);
             let policy = parameters.unwrap_or_else(|| policy.label.clone());
-            format!("{policy} always: {}", host_ranges(&names).join(", "))
+            (policy, host_ranges(&names))
         };
-        policies.into_iter().map(line).collect()
+        policies.into_iter().map(in_short).collect()
+    }
+
+    /// The same in words: one line for each policy.
+    pub fn own_policies_in_words(&self) -> Vec<String> {
+        let line = |(policy, agents): (String, Vec<String>)| {
+            format!("{policy} always: {}", agents.join(", "))
+        };
+        self.own_policies().into_iter().map(line).collect()
     }
 }
 

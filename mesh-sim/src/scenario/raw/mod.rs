@@ -225,6 +225,10 @@ pub(crate) struct SingleAgent {
     pub(crate) skills: Option<Vec<SkillName>>,
     /// Jobs that may run at once.
     pub(crate) concurrency: Option<Concurrency>,
+    /// Its policy, whichever policy the others are compared with: a name, or a table with parameters.
+    pub(crate) policy: Option<Policy>,
+    /// Errors that some of its jobs end with.
+    pub(crate) errors: Option<JobErrors>,
 }
 
 /// The name of a skill.
