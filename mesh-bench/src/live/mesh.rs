@@ -22,6 +22,7 @@ use super::background_load::Burner;
 use super::error_files::ErrorFiles;
 use super::link_relays::{LinkRelays, has_relays};
 use super::process::Process;
+use super::providers::ProviderServers;
 use super::readiness::{await_peers, get};
 
 /// How long the mesh may take to get ready, on top of the agents' own periods.
@@ -40,6 +41,7 @@ pub(super) struct ProcessMesh {
     hosts: HostMap<Option<HostProcess>>,
     burner: Option<Burner>,
     errors: ErrorFiles,
+    providers: ProviderServers,
     /// `None` if the links are those of loopback.
     relays: Option<LinkRelays>,
     /// The settings file. Every process reads it when it starts, also after a crash, so it must
@@ -86,6 +88,7 @@ impl ProcessMesh {
         };
         let faults = scenario.fault_schedule();
         let errors = ErrorFiles::write(scenario, &faults)?;
+        let providers = ProviderServers::start(scenario).await?;
         let registry =
             HostProcess::start(binary, "registry", with_settings(registry_args())).await?;
         let address = registry.address.clone();
@@ -103,6 +106,7 @@ impl ProcessMesh {
             if let Some(file) = errors.of(id) {
                 args.extend(["--errors".to_owned(), file.display().to_string()]);
             }
+            args.extend(providers.args_of(id));
             let process = HostProcess::start(binary, &agent.name, with_settings(args)).await?;
             addresses.push(process.address.clone());
             hosts.push(Some(process));
@@ -118,6 +122,7 @@ impl ProcessMesh {
             binary: binary.to_owned(),
             burner: burns.then(Burner::start),
             errors,
+            providers,
             relays,
             faults,
             hosts: hosts.into(),
@@ -125,6 +130,11 @@ impl ProcessMesh {
         };
         mesh.ready(scenario).await?;
         Ok(mesh)
+    }
+
+    /// The services that agents ask before their jobs.
+    pub(super) fn providers(&self) -> &ProviderServers {
+        &self.providers
     }
 
     /// The addresses at which the client finds the agents.

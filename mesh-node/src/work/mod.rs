@@ -18,6 +18,8 @@ mod errors;
 mod exec;
 #[cfg(feature = "processes")]
 mod job_command;
+#[cfg(feature = "processes")]
+mod provider;
 mod report;
 #[cfg(feature = "processes")]
 mod stdio;
@@ -39,6 +41,8 @@ pub use self::errors::{ErrorAnswer, JobErrors};
 pub use self::exec::Exec;
 #[cfg(feature = "processes")]
 pub use self::job_command::{JobCommand, ProgramError, check_program};
+#[cfg(feature = "processes")]
+pub use self::provider::ProviderClient;
 #[cfg(feature = "processes")]
 pub use self::stdio::{StartError, StdioSettings, StdioWorkers};
 pub use self::subjobs::{SubjobCaller, subjobs_failed};

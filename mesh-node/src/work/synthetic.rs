@@ -10,7 +10,7 @@ use mesh_core::protocol::Task;
 use mesh_core::sessions::WarmSessions;
 use rustix::time::{ClockId, clock_gettime};
 
-use super::{Executor, SubjobCaller, failed, output};
+use super::{Executor, ProviderClient, SubjobCaller, failed, output};
 use crate::TokioNet;
 use crate::host::JobResult;
 
@@ -24,18 +24,25 @@ pub struct Synthetic {
     pub burns: bool,
     /// The sessions that it has done jobs of.
     pub sessions: Mutex<WarmSessions>,
+    /// Asked before each job whether the job may begin.
+    pub provider: Option<ProviderClient>,
     /// Has the subjobs of jobs done.
     pub subjobs: SubjobCaller<TokioNet>,
 }
 
 impl Executor for Synthetic {
     fn ends_at_once(&self, task: &Task) -> bool {
-        !self.burns && task.details.is_none() && task.demand.unwrap_or(self.demand).is_zero()
+        let is_free = !self.burns && self.provider.is_none();
+        is_free && task.details.is_none() && task.demand.unwrap_or(self.demand).is_zero()
     }
 
     async fn run(&self, task: Task) -> JobResult {
         let clock = self.subjobs.clock();
         let deadline = task.timeout.map_or(Timestamp::MAX, |left| clock.now() + left);
+        let permit = match &self.provider {
+            Some(provider) => Some(provider.admit(&task).await?),
+            None => None,
+        };
         let session = task.details.as_ref().and_then(|details| details.session);
         let left = session.map_or(1.0, |turn| {
             self.sessions.lock().unwrap_or_else(PoisonError::into_inner).begin(turn)
@@ -51,6 +58,7 @@ impl Executor for Synthetic {
         if !wait.is_zero() {
             tokio::time::sleep(wait.mul_f64(left)).await;
         }
+        drop(permit);
         let own = output(&format!("Processed: {}", task.text))?;
         self.subjobs.finish(&task, own, deadline).await
     }
@@ -99,6 +107,7 @@ mod tests {
             demand,
             burns,
             sessions,
+            provider: None,
             subjobs: SubjobCaller::new(client, clock, "127.0.0.1:1"),
         }
     }

@@ -111,6 +111,7 @@ pub(crate) fn scenario(agents: usize, duration: Duration, policies: &[&str]) -> 
         costs: Costs::default(),
         membership: MembershipConfig::default(),
         agents: (1..=agents).map(agent).collect(),
+        providers: Vec::new(),
         delegation: DelegationConfig {
             probe_timeout: Duration::from_millis(100),
             ..DelegationConfig::default()

@@ -8,8 +8,8 @@ use mesh_core::codec::limits::{ENVELOPE_BYTES, OUTPUT_BYTES};
 use mesh_node::http::{Client, ClientLimits};
 use mesh_node::process::children;
 use mesh_node::work::{
-    Builtin, Erring, Exec, JobCommand, StdioSettings, StdioWorkers, SubjobCaller, Synthetic,
-    Upstream, UpstreamSettings, check_program,
+    Builtin, Erring, Exec, JobCommand, ProviderClient, StdioSettings, StdioWorkers, SubjobCaller,
+    Synthetic, Upstream, UpstreamSettings, check_program,
 };
 use mesh_node::{Clock, TokioNet};
 
@@ -32,6 +32,8 @@ pub(super) fn check(settings: &AgentSettings) -> anyhow::Result<()> {
         ("--demand", &[Work::Synthetic][..], args.demand.is_some()),
         ("--burn", &[Work::Synthetic], args.burn),
         ("--errors", &[Work::Synthetic], args.errors.is_some()),
+        ("--provider", &[Work::Synthetic], args.provider.is_some()),
+        ("--provider-job", &[Work::Synthetic], !args.provider_job.is_empty()),
         ("--upstream", &[Work::Upstream], args.upstream.is_some()),
         ("--upstream-idle", &[Work::Upstream], args.upstream_idle.is_some()),
         ("--workers", &[Work::Stdio], args.workers.is_some()),
@@ -44,6 +46,10 @@ pub(super) fn check(settings: &AgentSettings) -> anyhow::Result<()> {
             bail!("{option} has no effect with --work {}", word(work));
         }
     }
+    ensure!(
+        args.provider.is_some() || args.provider_job.is_empty(),
+        "--provider-job has no effect without --provider"
+    );
     match work {
         Work::Synthetic => {}
         Work::Upstream => {
@@ -94,8 +100,10 @@ pub(super) async fn executor(
             let demand = args.demand.unwrap_or(DEMAND);
             let client = Client::new(TokioNet, ClientLimits::default());
             let subjobs = SubjobCaller::new(client, Clock::start(), agent.local.to_string());
-            let synthetic =
-                Synthetic { demand, burns: args.burn, sessions: Mutex::default(), subjobs };
+            let provider = args.provider.clone();
+            let provider = provider.map(|url| ProviderClient::new(url, args.provider_job.clone()));
+            let (burns, sessions) = (args.burn, Mutex::default());
+            let synthetic = Synthetic { demand, burns, sessions, provider, subjobs };
             match &args.errors {
                 None => Builtin::Synthetic(synthetic),
                 Some(file) => {
