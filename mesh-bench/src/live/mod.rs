@@ -1,14 +1,15 @@
 //! `mesh-bench live`: runs a scenario on real processes and sockets.
 
-mod background_load;
-mod error_files;
+mod behaviour_files;
 mod host;
+mod host_process;
 mod link_relays;
 mod mesh;
 mod process;
 mod readiness;
 mod registry_door;
 mod relay;
+mod relayed_connection;
 mod shared_recorder;
 mod unsupported;
 
@@ -111,7 +112,7 @@ impl CpuWatch {
     }
 }
 
-/// Applies the faults and takes samples. Ends only if something goes wrong.
+/// Makes the mesh change as the scenario says, and takes samples. Ends only if something goes wrong.
 async fn watch(
     mesh: &mut ProcessMesh,
     recorder: &SharedRecorder,
@@ -127,10 +128,10 @@ async fn watch(
         clock.sleep_until(next).await;
         let now = clock.now();
         mesh.must_live()?;
-        // Before the fault is applied: the processes that it kills have used CPU until now.
+        // Before the processes change: those that a fault kills have used CPU until now.
         cpu.take(mesh, recorder, now);
         if boundaries.next_if(|boundary| *boundary <= now).is_some() {
-            mesh.apply_faults(now).await?;
+            mesh.update(now).await?;
         }
     }
 }
