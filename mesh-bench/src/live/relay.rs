@@ -10,6 +10,7 @@ use anyhow::Context as _;
 use mesh_core::seed::Seed;
 use mesh_node::{Clock, Net as _, TokioNet};
 use mesh_sim::network::LinkQuality;
+use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -133,7 +134,7 @@ impl Relay {
                 Arc::new(listener)
             }
         };
-        rustix::net::listen(&*listener, backlog).context("failed to size a queue")?;
+        SockRef::from(&*listener).listen(backlog).context("failed to size a queue")?;
         self.listener = Some(listener.clone());
         Ok(listener)
     }
