@@ -99,13 +99,13 @@ impl BehaviourFile {
     }
 
     /// What the file says, or said when it could last be read.
-    pub(super) fn now(&self) -> JobBehaviour {
+    pub fn now(&self) -> JobBehaviour {
         self.known.borrow().behaviour
     }
 
     /// Waits until the file says something else than at the last call of this method on this
     /// handle.
-    pub(super) async fn changed(&mut self) {
+    pub async fn changed(&mut self) {
         if self.known.changed().await.is_err() {
             // Nobody reads the file any more, so it never changes.
             std::future::pending::<()>().await;
