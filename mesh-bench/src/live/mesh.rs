@@ -22,6 +22,7 @@ use tempfile::NamedTempFile;
 use super::behaviour_files::BehaviourFiles;
 use super::host_process::HostProcess;
 use super::link_relays::LinkRelays;
+use super::providers::ProviderServers;
 use super::readiness::{await_peers, get};
 
 /// How long the mesh may take to get ready, on top of the agents' own periods.
@@ -39,6 +40,7 @@ pub(super) struct ProcessMesh {
     /// its requests.
     hosts: HostMap<Option<HostProcess>>,
     behaviours: BehaviourFiles,
+    providers: ProviderServers,
     relays: LinkRelays,
     /// The addresses at which the client finds the agents.
     for_client: AgentMap<Arc<str>>,
@@ -65,6 +67,7 @@ impl ProcessMesh {
         };
         let faults = scenario.fault_schedule();
         let behaviours = BehaviourFiles::write(scenario, &faults)?;
+        let providers = ProviderServers::start(scenario).await?;
         let always = [Timestamp::ZERO, Timestamp::MAX];
         let args = with_settings(registry_args());
         let registry = HostProcess::new(binary, "registry", args, always).await?;
@@ -80,6 +83,7 @@ impl ProcessMesh {
             if let Some(file) = behaviours.of(id) {
                 args.extend(["--behaviour".to_owned(), file.display().to_string()]);
             }
+            args.extend(providers.args_of(id));
             let leaves = agent.leaves.map_or(Timestamp::MAX, Timestamp::from);
             let presence = [Timestamp::from(agent.joins), leaves];
             let args = with_settings(args);
@@ -91,6 +95,7 @@ impl ProcessMesh {
         let mesh = Self {
             binary: binary.to_owned(),
             behaviours,
+            providers,
             relays,
             for_client: for_client.iter().map(|address| address.as_str().into()).collect(),
             joins_and_leaves: planned_changes(scenario).iter().map(|change| change.at).collect(),
@@ -100,6 +105,11 @@ impl ProcessMesh {
         };
         mesh.ready(scenario).await?;
         Ok(mesh)
+    }
+
+    /// The services that agents ask before their jobs.
+    pub(super) fn providers(&self) -> &ProviderServers {
+        &self.providers
     }
 
     /// The addresses at which the client finds the agents.

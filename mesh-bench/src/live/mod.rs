@@ -6,6 +6,7 @@ mod host_process;
 mod link_relays;
 mod mesh;
 mod process;
+mod providers;
 mod readiness;
 mod registry_door;
 mod relay;
@@ -66,6 +67,9 @@ pub(crate) async fn run(
         MeshUnderTest::AlreadyRunning(registry) => (None, mesh::listed(registry, scenario).await?),
     };
     let clock = Clock::start();
+    if let Some(mesh) = &processes {
+        mesh.providers().begin(clock);
+    }
     let recorder = SharedRecorder::new(scenario, clock, recorder);
     let client = WorkloadClient::new(scenario, TokioNet, clock, agents, recorder.clone());
     // The simulation sends the same requests.
@@ -85,7 +89,9 @@ pub(crate) async fn run(
     let recorder = recorder.take().context("the recorder was taken before the end of the run")?;
     // The hash of the event log stays 0: no live run can be repeated, so there is nothing to
     // compare.
-    Ok(recorder.finish(0, 0, Vec::new()).by_original_faults(original, &seeded))
+    let record = recorder.finish(0, 0, Vec::new()).by_original_faults(original, &seeded);
+    let providers = processes.map(|mesh| mesh.providers().counts()).unwrap_or_default();
+    Ok(RunRecord { providers, ..record })
 }
 
 /// Samples the agents' CPU use. Each sample begins where the one before ends.

@@ -116,6 +116,33 @@ fn agents_end_jobs_with_errors_as_the_scenario_says() {
     }
 }
 
+/// The agents get four times as many jobs as their provider takes. One of them is killed in the middle of
+/// its jobs, and these make room for others.
+#[test]
+fn agents_ask_the_provider_that_they_share() {
+    let text = [
+        SCENARIO
+            .replace("demand = { kind = \"exponential\", mean = \"20ms\" }", "wait = \"200ms\""),
+        "[[providers]]\nname = \"model\"\nagents = \"*\"\nconcurrency = 2\n".to_owned(),
+        fault("crash", "1s", "500ms", "mode = \"process\"\nhosts = \"agent-2\""),
+    ]
+    .join("\n");
+    let text = text.replace("cores = 2", "concurrency = 20");
+    let bench = Bench::new(&text);
+    let output = bench.live(&["--policy", "random"]);
+    assert!(output.status.success(), "{output:?}");
+    let [run] = &bench.summary().runs[..] else { panic!("one run") };
+    let model = &run.by_provider["model"];
+    assert!(model.over_concurrency > 20 && model.over_rate == 0, "{run:?}");
+    // Two at once for 0.2 s each make 10 a second.
+    assert!((15..=26).contains(&run.requests.answered), "{run:?}");
+    let admitted = model.asked - model.over_concurrency;
+    assert!((0..=3).contains(&(admitted - run.requests.answered)), "{run:?}");
+    let refused = ["no_reachable_peers", "retries_exhausted_unreachable"];
+    let refused: u64 = refused.iter().filter_map(|reason| run.failures.get(*reason)).sum();
+    assert!(refused > 20, "{run:?}");
+}
+
 #[test]
 fn hosts_of_two_sites_are_as_far_apart_as_the_scenario_says() {
     let sites = "[[sites]]\nname = \"near\"\n[[sites]]\nname = \"far\"\n\

@@ -23,6 +23,8 @@ mod exec;
 mod job_command;
 #[cfg(feature = "processes")]
 mod job_speed;
+#[cfg(feature = "processes")]
+mod provider;
 mod report;
 #[cfg(feature = "processes")]
 mod stdio;
@@ -49,6 +51,8 @@ pub use self::exec::Exec;
 pub use self::job_command::{JobCommand, ProgramError, check_program};
 #[cfg(feature = "processes")]
 pub use self::job_speed::SharedCores;
+#[cfg(feature = "processes")]
+pub use self::provider::ProviderClient;
 #[cfg(feature = "processes")]
 pub use self::stdio::{StartError, StdioSettings, StdioWorkers};
 pub use self::subjobs::{SubjobCaller, subjobs_failed};

@@ -12,7 +12,7 @@ use rustix::time::{ClockId, clock_gettime};
 
 use super::job_speed::{JobSpeed, SharedCores};
 use super::time_left::TimeLeft;
-use super::{BehaviourFile, Executor, SubjobCaller, failed, output};
+use super::{BehaviourFile, Executor, ProviderClient, SubjobCaller, failed, output};
 use crate::TokioNet;
 use crate::host::JobResult;
 
@@ -36,18 +36,25 @@ pub struct Synthetic {
     pub burns: bool,
     /// The sessions that it has done jobs of.
     pub sessions: Mutex<WarmSessions>,
+    /// Asked before each job whether the job may begin.
+    pub provider: Option<ProviderClient>,
     /// Has the subjobs of jobs done.
     pub subjobs: SubjobCaller<TokioNet>,
 }
 
 impl Executor for Synthetic {
     fn ends_at_once(&self, task: &Task) -> bool {
-        !self.burns && task.details.is_none() && task.demand.unwrap_or(self.demand).is_zero()
+        let is_free = !self.burns && self.provider.is_none();
+        is_free && task.details.is_none() && task.demand.unwrap_or(self.demand).is_zero()
     }
 
     async fn run(&self, task: Task) -> JobResult {
         let clock = self.subjobs.clock();
         let deadline = task.timeout.map_or(Timestamp::MAX, |left| clock.now() + left);
+        let permit = match &self.provider {
+            Some(provider) => Some(provider.admit(&task).await?),
+            None => None,
+        };
         let session = task.details.as_ref().and_then(|details| details.session);
         let left = session.map_or(1.0, |turn| {
             self.sessions.lock().unwrap_or_else(PoisonError::into_inner).begin(turn)
@@ -62,6 +69,7 @@ impl Executor for Synthetic {
         }
         let wait = task.details.as_ref().map_or(Duration::ZERO, |details| details.wait);
         JobSpeed::waiting(self.wait_speed, file).spend(wait.mul_f64(left), clock).await;
+        drop(permit);
         let own = output(&format!("Processed: {}", task.text))?;
         self.subjobs.finish(&task, own, deadline).await
     }
@@ -119,6 +127,7 @@ mod tests {
             cores: None,
             burns,
             sessions: Mutex::default(),
+            provider: None,
             subjobs: SubjobCaller::new(client, clock, "127.0.0.1:1"),
         }
     }

@@ -110,6 +110,7 @@ pub(crate) fn scenario(agents: usize, duration: Duration, policies: &[&str]) -> 
         leases: LeaseConfig::default(),
         membership: MembershipConfig::default(),
         agents: (1..=agents).map(agent).collect(),
+        providers: Vec::new(),
         delegation: DelegationConfig {
             probe_timeout: Duration::from_millis(100),
             ..DelegationConfig::default()

@@ -16,6 +16,7 @@ use crate::experiment::{RanBy, Report};
 use crate::figures::{Figure, Latencies};
 use crate::format;
 use crate::judge::{MeasuredFigures, MissedThreshold, PolicyVerdict, Verdict};
+use crate::machine::ProviderCounts;
 use crate::record::{JobCounts, OutcomeCounts, RunRecord, Violation};
 use crate::scenario::EngineKind;
 
@@ -97,6 +98,9 @@ pub struct RunSummary {
     /// Requests by the kind of their jobs; left out if there is only one kind.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub by_job: BTreeMap<String, JobEntry>,
+    /// Jobs that asked each provider after the warm-up; left out if there are none.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub by_provider: BTreeMap<String, ProviderEntry>,
     /// Jobs that each agent finished after the warm-up.
     pub work_per_agent: BTreeMap<String, u64>,
     /// Hash of every event of the run in order, 16 hex digits: equal for equal runs. Zero for a
@@ -137,6 +141,18 @@ pub struct JobEntry {
     /// Jobs of this kind that were parts of other jobs; left out if there were none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub as_part: Option<PartsEntry>,
+}
+
+/// Jobs that asked one provider. Each attempt at a job counts.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ProviderEntry {
+    /// All of them.
+    pub asked: u64,
+    /// Refused, because too many jobs had begun lately (`requests_per_minute`).
+    pub over_rate: u64,
+    /// Refused, because too many jobs used it at the time (`concurrency`).
+    pub over_concurrency: u64,
 }
 
 /// Jobs of one kind that were parts of the jobs of answered requests.
@@ -331,6 +347,7 @@ impl RunSummary {
         // The only kind has the figures of the run.
         let jobs = jobs.filter(|_| run.by_job.len() > 1);
         let work = names.iter().zip(&run.work_per_agent);
+        let providers = report.scenario.providers.iter().zip(&run.providers);
         Self {
             policy: run.policy.clone(),
             seed: run.seed,
@@ -339,6 +356,9 @@ impl RunSummary {
             latency_ms: MeasuredFigures::new(&run.requests, &run.latency).latency_ms(),
             by_job: jobs
                 .map(|(job, counts)| (job.name.to_string(), JobEntry::of(counts)))
+                .collect(),
+            by_provider: providers
+                .map(|(provider, counts)| (provider.name.to_string(), ProviderEntry::of(counts)))
                 .collect(),
             work_per_agent: work.map(|(name, jobs)| ((*name).to_owned(), *jobs)).collect(),
             event_hash: format!("{:016x}", run.event_hash),
@@ -358,6 +378,13 @@ impl JobEntry {
             requests: RequestsEntry::of(requests),
             latency_ms: MeasuredFigures::new(requests, latency).latency_ms(),
         }
+    }
+}
+
+impl ProviderEntry {
+    const fn of(counts: &ProviderCounts) -> Self {
+        let ProviderCounts { asked, over_rate, over_concurrency } = *counts;
+        Self { asked, over_rate, over_concurrency }
     }
 }
 

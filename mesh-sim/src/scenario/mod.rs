@@ -14,6 +14,7 @@ mod host_directory;
 mod limited_fields;
 mod name_pattern;
 mod parsed_toml;
+mod providers;
 mod raw;
 mod schema;
 mod seeded;
@@ -43,6 +44,7 @@ pub use self::file::ScenarioFile;
 pub(crate) use self::host_directory::named_in_group;
 pub(crate) use self::limited_fields::LimitedFields;
 pub(crate) use self::parsed_toml::FieldPath;
+pub use self::providers::{ProviderBounds, ProviderSpec, RequestBound};
 pub use self::schema::{json_schema, json_schema_text};
 pub use self::seeded::SeededScenario;
 pub(crate) use self::structure::DurationField;
@@ -84,6 +86,8 @@ pub struct Scenario {
     pub membership: MembershipConfig,
     /// Every agent, in the order of the file, with groups written out.
     pub agents: Vec<AgentSpec>,
+    /// Services whose limits agents share.
+    pub providers: Vec<ProviderSpec>,
     /// How agents delegate.
     pub delegation: DelegationConfig,
     /// The links between hosts.

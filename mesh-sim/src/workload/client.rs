@@ -12,7 +12,7 @@ use mesh_node::http::{Client, ClientLimits};
 use mesh_node::{Clock, Net};
 use tokio::sync::mpsc::unbounded_channel;
 
-use super::{Arrival, JOB_TEXT, Workload};
+use super::{Arrival, Workload};
 use crate::host::AgentMap;
 use crate::journal::RequestOutcome;
 use crate::scenario::{Scenario, WorkloadSpec};
@@ -122,7 +122,7 @@ impl<N: Net, O: RequestObserver> WorkloadClient<N, O> {
         let job = spec.job(arrival.kind);
         let deadline: Timestamp = arrival.at + job.deadline;
         let timeout = deadline.since(clock.now());
-        let request = Request::Delegate(arrival.task(job, JOB_TEXT.into(), timeout));
+        let request = Request::Delegate(arrival.task(job, timeout));
         // The timeout counts from when the request was due, so a request that is sent late has less.
         let result = call(client, &agents[arrival.entry], &request, timeout).await;
         let outcome = RequestOutcome::of_call(&result, clock.now() >= deadline);

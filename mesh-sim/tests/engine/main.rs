@@ -7,6 +7,7 @@ mod jobs;
 mod joins_and_leaves;
 mod links;
 mod machines;
+mod providers;
 
 use std::time::Duration;
 

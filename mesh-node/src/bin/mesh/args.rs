@@ -230,6 +230,13 @@ pub(crate) struct WorkArgs {
     /// load of the cores, and `errors` that some jobs end with
     #[arg(long, env = "MESH_BEHAVIOUR", value_name = "FILE")]
     pub(crate) behaviour: Option<PathBuf>,
+    /// synthetic: ask this service before each job; it is in use until the connection is closed. A
+    /// job is done only if it answers with a status of success
+    #[arg(long, env = "MESH_PROVIDER", value_name = "URL")]
+    pub(crate) provider: Option<HttpUrl>,
+    /// synthetic: ask --provider only for jobs with this text; may be given several times
+    #[arg(long, env = "MESH_PROVIDER_JOB", value_name = "TEXT", value_delimiter = ',')]
+    pub(crate) provider_job: Vec<String>,
     /// upstream: the JSON-RPC service; it also gets the methods that the agent does not have
     #[arg(long, env = "MESH_UPSTREAM", value_name = "URL")]
     pub(crate) upstream: Option<HttpUrl>,

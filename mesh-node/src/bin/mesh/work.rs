@@ -9,8 +9,8 @@ use mesh_core::codec::limits::{ENVELOPE_BYTES, OUTPUT_BYTES};
 use mesh_node::http::{Client, ClientLimits};
 use mesh_node::process::children;
 use mesh_node::work::{
-    BehaviourFile, Builtin, Erring, Exec, JobCommand, SharedCores, StdioSettings, StdioWorkers,
-    SubjobCaller, Synthetic, Upstream, UpstreamSettings, check_program,
+    BehaviourFile, Builtin, Erring, Exec, JobCommand, ProviderClient, SharedCores, StdioSettings,
+    StdioWorkers, SubjobCaller, Synthetic, Upstream, UpstreamSettings, check_program,
 };
 use mesh_node::{Clock, TokioNet};
 
@@ -36,6 +36,8 @@ pub(super) fn check(settings: &AgentSettings) -> anyhow::Result<()> {
         ("--wait-speed", &[Work::Synthetic], args.wait_speed.is_some()),
         ("--cores", &[Work::Synthetic], args.cores.is_some()),
         ("--behaviour", &[Work::Synthetic], args.behaviour.is_some()),
+        ("--provider", &[Work::Synthetic], args.provider.is_some()),
+        ("--provider-job", &[Work::Synthetic], !args.provider_job.is_empty()),
         ("--upstream", &[Work::Upstream], args.upstream.is_some()),
         ("--upstream-idle", &[Work::Upstream], args.upstream_idle.is_some()),
         ("--workers", &[Work::Stdio], args.workers.is_some()),
@@ -48,6 +50,10 @@ pub(super) fn check(settings: &AgentSettings) -> anyhow::Result<()> {
             bail!("{option} has no effect with --work {}", word(work));
         }
     }
+    ensure!(
+        args.provider.is_some() || args.provider_job.is_empty(),
+        "--provider-job has no effect without --provider"
+    );
     match work {
         Work::Synthetic => {}
         Work::Upstream => {
@@ -132,6 +138,7 @@ fn synthetic(args: &WorkArgs, agent: &NewAgent) -> anyhow::Result<Builtin> {
         behaviour.with_context(|| format!("failed to read {}", file.display()))
     };
     let behaviour = args.behaviour.as_ref().map(watch).transpose()?;
+    let provider = args.provider.clone();
     let client = Client::new(TokioNet, ClientLimits::default());
     let synthetic = Synthetic {
         demand: args.demand.unwrap_or(DEMAND),
@@ -141,6 +148,7 @@ fn synthetic(args: &WorkArgs, agent: &NewAgent) -> anyhow::Result<Builtin> {
         cores: args.cores.map(SharedCores::new),
         burns: args.burn,
         sessions: Mutex::default(),
+        provider: provider.map(|url| ProviderClient::new(url, args.provider_job.clone())),
         subjobs: SubjobCaller::new(client, Clock::start(), agent.local.to_string()),
     };
     Ok(match behaviour {

@@ -191,6 +191,7 @@ mod tests {
             by_job: Vec::new(),
             timeline: Vec::new(),
             work_per_agent: Vec::new(),
+            providers: Vec::new(),
             event_hash: 0,
             events: 0,
             steps: 0,

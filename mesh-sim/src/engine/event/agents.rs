@@ -354,10 +354,10 @@ impl EventSimulation<'_> {
             }
             Effect::Start { job, task } => {
                 agent_host.machine_changed = true;
-                let (demand, wait) = effort(&task, &mut agent_host.sessions);
+                let mut effort = || effort(&task, &mut agent_host.sessions);
                 let (demand, wait) = match &mut agent_host.erring {
-                    Some(erring) => erring.begin(job, demand, wait),
-                    None => (demand, wait),
+                    Some(erring) => erring.begin(now, job, &task, effort),
+                    None => effort(),
                 };
                 agent_host.machine.start(now, job, demand, wait);
             }

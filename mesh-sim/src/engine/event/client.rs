@@ -1,7 +1,5 @@
 //! The client: sends the requests of the workload and waits until each has ended.
 
-use std::sync::Arc;
-
 use mesh_core::Timestamp;
 use mesh_core::agent::CallError;
 use mesh_core::agent::bulk::prefetch;
@@ -14,7 +12,7 @@ use super::{Event, EventSimulation};
 use crate::engine::Run;
 use crate::host::HostId;
 use crate::journal::{Fact, RequestOutcome};
-use crate::workload::{Arrival, JOB_TEXT, Workload};
+use crate::workload::{Arrival, Workload};
 
 /// What a request comes from: `None` for the open loop, or the number of a client of a closed loop.
 pub(super) type RequestSource = Option<u32>;
@@ -35,8 +33,6 @@ pub(super) struct ClientHost {
     next: Vec<Option<Arrival>>,
     /// Requests that were sent and have not ended.
     open: SlotMap<RequestId, (Arrival, RequestSource)>,
-    /// The text of every job.
-    text: Arc<str>,
 }
 
 impl ClientHost {
@@ -46,12 +42,7 @@ impl ClientHost {
             Workload::Open(_) => 1,
             Workload::Closed(clients) => clients.clients(),
         };
-        Self {
-            workload,
-            next: vec![None; sources],
-            open: SlotMap::with_key(),
-            text: JOB_TEXT.into(),
-        }
+        Self { workload, next: vec![None; sources], open: SlotMap::with_key() }
     }
 
     /// Prefetches a request that will end soon.
@@ -96,7 +87,7 @@ impl EventSimulation<'_> {
         self.journal.record(at, HostId::CLIENT, due);
         let job = self.run.scenario.workload.job(kind);
         let deadline = at + job.deadline;
-        let task = arrival.task(job, self.client.text.clone(), job.deadline);
+        let task = arrival.task(job, job.deadline);
         let request = Request::Delegate(task);
         let reply_to = ReplyTo::Client(self.client.open.insert((arrival, source)));
         let request = Payload::Request(request);

@@ -40,6 +40,11 @@ pub(super) fn render(report: &Report) -> String {
                     them.";
         out.push_str(&section("Kinds of jobs", note, &table));
     }
+    if let Some(table) = tables::by_provider(report, &policies) {
+        let note = "Jobs that asked a provider, and those that it refused with HTTP status 429. Each \
+                    attempt at a job counts.";
+        out.push_str(&section("Providers", note, &table));
+    }
     if let Some(table) = tables::failures(report, &policies) {
         let note = "Requests that were not answered with a result, by the fault that they met \
                     while they were open.";

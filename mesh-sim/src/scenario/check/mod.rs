@@ -11,6 +11,7 @@ mod faults;
 mod jobs;
 mod network;
 mod policies;
+mod providers;
 mod quantiles;
 mod single_agents;
 mod sites;
@@ -75,6 +76,7 @@ pub(super) fn check(
     checker.time_line(agents.len());
     let policies = checker.policies(&raw.policies);
     let (faults, random_faults) = checker.faults(raw);
+    let workload = checker.workload(raw, &agents);
     let scenario = Scenario {
         name: raw.name.clone(),
         description: raw.description.clone(),
@@ -91,7 +93,8 @@ pub(super) fn check(
         membership: raw.registry.membership,
         delegation: checker.delegation(raw.delegation),
         network: checker.network(&raw.network, sites),
-        workload: checker.workload(raw, &agents),
+        providers: checker.providers(&raw.providers, &agents, &workload.jobs),
+        workload,
         faults,
         random_faults,
         expect: checker.expect(&raw.expect, &policies),

@@ -10,6 +10,7 @@ mod faults;
 mod jobs;
 mod network;
 mod policies;
+mod providers;
 mod workload;
 
 use std::collections::BTreeMap;
@@ -30,6 +31,7 @@ pub(crate) use self::faults::Fault;
 pub(crate) use self::jobs::{CalledJobs, JobKind, JobNeeds, Sessions};
 pub(crate) use self::network::{Hosts, Network, Site, SiteLink};
 pub(crate) use self::policies::{Policy, PolicyTable};
+pub(crate) use self::providers::Provider;
 pub(crate) use self::workload::{Entry, Workload};
 use super::text;
 use crate::figures::Expect;
@@ -75,6 +77,10 @@ pub(crate) struct Scenario {
     /// Groups of equal agents.
     #[schemars(length(min = 1, max = 1000))]
     pub(crate) agents: Vec<AgentGroup>,
+    /// Services that agents use for their jobs, with limits that they share.
+    #[serde(default)]
+    #[schemars(length(max = 1000))]
+    pub(crate) providers: Vec<Provider>,
     /// How agents delegate.
     #[serde(default)]
     pub(crate) delegation: DelegationConfig,
