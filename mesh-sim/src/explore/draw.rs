@@ -25,6 +25,8 @@ const MAX_LATENCY_MS: f64 = 50.0;
 const MAX_LINKS: usize = 4;
 /// The greatest share of messages that arrive twice, in percent.
 const MAX_DOUBLED_PERCENT: usize = 5;
+/// The greatest cost of a job or a message, in microseconds.
+const MAX_COST_US: usize = 3_000;
 /// The requests per minute that a provider takes are between these.
 const MOST_PER_MINUTE: (f64, f64) = (30.0, 30_000.0);
 /// The most jobs that may use a provider at once.
@@ -70,6 +72,7 @@ pub(super) fn draw_scenario(
     latencies(&mut draft, engine, &mut stream("latencies"));
     latencies_between_sites(&mut draft, engine, &mut stream("sites"));
     workload(&mut draft, scenario, &mut stream("load"));
+    costs(&mut draft, engine, &mut stream("costs"));
     providers(&mut draft, &mut stream("providers"));
     draft.set_faults(&faults(scenario, engine, &mut stream("faults")));
     DrawnScenario { draft, policy, seed: run_seed }
@@ -107,6 +110,19 @@ fn latencies(draft: &mut Draft, engine: EngineKind, draw: &mut Draw<'_>) {
         }
     }
     draft.set_list(&["network", "links"], links);
+}
+
+/// Draws what jobs cost on top, and in an engine that can honour it, messages.
+fn costs(draft: &mut Draft, engine: EngineKind, draw: &mut Draw<'_>) {
+    draft.remove(&["costs"]);
+    let all = ["job", "job_delay", "probe", "heartbeat", "delegation"];
+    let able = if engine == EngineKind::Event { &all[..] } else { &all[..2] };
+    for field in able {
+        if draw.coin() && draw.coin() {
+            let cost = Duration::from_micros(1 + draw.below(MAX_COST_US) as u64);
+            draft.set_duration(&["costs", field], cost);
+        }
+    }
 }
 
 /// Draws other latencies between the sites that the base has.

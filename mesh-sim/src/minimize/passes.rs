@@ -284,7 +284,7 @@ impl Minimizer<'_> {
         self.list(&["workload", "steps"], "rate step");
         self.list(&["workload", "bursts"], "burst");
         self.without(&[&["workload", "curve"], &["workload", "on_off"], &["workload", "batch"]]);
-        self.without(&[&["workload", "entry"]]);
+        self.without(&[&["workload", "entry"], &["costs"]]);
         self.list(&["workload", "jobs"], "kind of jobs");
         let kinds = self.best.draft.get(&["workload", "jobs"]).and_then(Value::as_array);
         for index in 0..kinds.map_or(0, Vec::len) {

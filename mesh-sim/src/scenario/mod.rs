@@ -92,6 +92,8 @@ pub struct Scenario {
     pub delegation: DelegationConfig,
     /// The links between hosts.
     pub network: NetworkSpec,
+    /// What jobs and messages cost on top of what jobs demand.
+    pub costs: Costs,
     /// The requests that clients send.
     pub workload: WorkloadSpec,
     /// The policies to compare, in the order of the file.
@@ -218,6 +220,21 @@ pub struct MachineSpec {
     pub memory_per_job_percent: f64,
     /// CPU % is the busy share of all cores over this window.
     pub cpu_window: Duration,
+}
+
+/// What jobs and messages cost on top of what jobs demand. CPU times are those on a core of speed 1.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Costs {
+    /// CPU time of each job on top of its demand.
+    pub job: Duration,
+    /// Time of each job on top of its wait, without CPU time.
+    pub job_delay: Duration,
+    /// CPU time of a probe, at the agent that asks and again at the agent that answers.
+    pub probe: Duration,
+    /// CPU time of a call to the registry, at the agent that calls.
+    pub heartbeat: Duration,
+    /// CPU time of a delegation, at the agent that delegates.
+    pub delegation: Duration,
 }
 
 /// A step of a schedule: a value that holds from a time on, until the next step.
