@@ -1,8 +1,8 @@
 //! `mesh-bench live`: runs a scenario on real processes and sockets.
 
-mod background_load;
-mod error_files;
+mod behaviour_files;
 mod host;
+mod host_process;
 mod link_relays;
 mod mesh;
 mod process;
@@ -10,6 +10,7 @@ mod providers;
 mod readiness;
 mod registry_door;
 mod relay;
+mod relayed_connection;
 mod shared_recorder;
 mod unsupported;
 
@@ -117,7 +118,7 @@ impl CpuWatch {
     }
 }
 
-/// Applies the faults and takes samples. Ends only if something goes wrong.
+/// Makes the mesh change as the scenario says, and takes samples. Ends only if something goes wrong.
 async fn watch(
     mesh: &mut ProcessMesh,
     recorder: &SharedRecorder,
@@ -133,10 +134,10 @@ async fn watch(
         clock.sleep_until(next).await;
         let now = clock.now();
         mesh.must_live()?;
-        // Before the fault is applied: the processes that it kills have used CPU until now.
+        // Before the processes change: those that a fault kills have used CPU until now.
         cpu.take(mesh, recorder, now);
         if boundaries.next_if(|boundary| *boundary <= now).is_some() {
-            mesh.apply_faults(now).await?;
+            mesh.update(now).await?;
         }
     }
 }

@@ -18,7 +18,7 @@ impl Minimizer<'_> {
         self.list(&["workload", "steps"], "rate step");
         self.list(&["workload", "bursts"], "burst");
         self.without(&[&["workload", "curve"], &["workload", "on_off"], &["workload", "batch"]]);
-        self.without(&[&["workload", "entry"]]);
+        self.without(&[&["workload", "entry"], &["costs"]]);
         self.kinds_of_jobs();
         self.without(&[&["workload", "sessions"], &["workload", "wait"], &["workload", "skill"]]);
         self.rate();

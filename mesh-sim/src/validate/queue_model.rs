@@ -7,6 +7,7 @@ use super::closed_forms::{self, Mg1Waits, Mm1Sharing};
 use super::markov_chain;
 use super::queueing_system::{QueueingSystem, two_point};
 use crate::figures::{Figure, Measure};
+use crate::format::counted;
 use crate::scenario::{BatchSize, PolicySpec, ProviderBounds, RequestBound, Scenario};
 
 /// A queue with known figures, in the notation of Kendall. Every case of the validation is one.
@@ -226,13 +227,15 @@ impl QueueModel {
                 let at_once = system.provider.and_then(|bounds| bounds.concurrency);
                 let at_once = at_once.unwrap_or_default();
                 let offered = (load * f64::from(cores) * 1e6).round() / 1e6;
-                format!("M/G/{at_once}/{at_once}, c2 {scv}, a = {offered}")
+                let service = if scv == 1.0 { "M" } else { "G" };
+                format!("M/{service}/{at_once}/{at_once}, c2 {scv}, a = {offered}")
             }
             Self::TokenBucket => {
                 let tokens = system.provider.and_then(|bounds| bounds.requests);
                 let of = |tokens: RequestBound| (tokens.burst, bucket_load(system, tokens));
                 let (burst, load) = tokens.map(of).unwrap_or_default();
-                format!("{burst} tokens, load {}", (load * 1e6).round() / 1e6)
+                let size = counted(burst as usize, "token");
+                format!("bucket of {size}, load {}", (load * 1e6).round() / 1e6)
             }
             Self::Supermarket => format!("{joined}{}, load {load}", signal(policy)),
             Self::Board => {

@@ -106,7 +106,7 @@ pub(super) fn opening(scenario: &Scenario, engine: EngineKind) -> String {
     for change in open.map(OpenArrivals::changes).unwrap_or_default() {
         text.push_str(&format!(" {change}\n"));
     }
-    for own in scenario.own_policies() {
+    for own in scenario.own_policies_in_words() {
         text.push_str(&format!(" {own}\n"));
     }
     for FaultWindow { label, detail, .. } in FaultWindow::all(scenario) {

@@ -11,6 +11,7 @@ mod client;
 mod clock;
 mod exchange;
 mod idle_pool;
+mod message_costs;
 mod network;
 mod prefetching;
 mod presence;

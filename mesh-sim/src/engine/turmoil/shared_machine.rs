@@ -18,7 +18,7 @@ use super::net::TurmoilNet;
 use crate::engine::{OUTPUT, effort};
 use crate::faults::MachineState;
 use crate::machine::{ErringJobs, Machine};
-use crate::scenario::MachineSpec;
+use crate::scenario::{Costs, MachineSpec};
 
 /// The model of a machine, behind a lock. It outlives the processes that run on it one after the
 /// other. Clones are handles on the same machine.
@@ -28,6 +28,7 @@ pub(super) struct SharedMachine(Arc<MachineParts>);
 struct MachineParts {
     /// The machine's CPU % is the busy share over this window.
     window: Duration,
+    costs: Costs,
     /// The output of every job.
     output: Arc<RawValue>,
     state: Mutex<JobsOnMachine>,
@@ -55,7 +56,7 @@ impl JobsOnMachine {
 
 impl SharedMachine {
     /// A machine that is off until a process [starts](Self::boot) on it.
-    pub(super) fn new(spec: &MachineSpec, erring: Option<ErringJobs<JobId>>) -> Self {
+    pub(super) fn new(spec: &MachineSpec, costs: Costs, erring: Option<ErringJobs<JobId>>) -> Self {
         let mut machine = Machine::new(spec);
         machine.switch_off(Timestamp::ZERO);
         let output = RawValue::from_string(OUTPUT.to_owned()).unwrap_or_default();
@@ -67,6 +68,7 @@ impl SharedMachine {
         };
         Self(Arc::new(MachineParts {
             window: spec.cpu_window,
+            costs,
             output: output.into(),
             state: Mutex::new(state),
             changed: Notify::new(),
@@ -155,7 +157,8 @@ impl MachineHost {
             // The process ends: its tasks are being dropped, and one of them makes room for this job.
             return JobGuard { host: self.clone(), job, ended };
         }
-        let (now, mut effort) = (self.clock.now(), || effort(task, &mut state.sessions));
+        let (now, costs) = (self.clock.now(), &self.host.0.costs);
+        let mut effort = || effort(task, &mut state.sessions, costs);
         let (demand, wait) = match &mut state.erring {
             Some(erring) => erring.begin(now, job, task, effort),
             None => effort(),

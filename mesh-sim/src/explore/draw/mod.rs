@@ -6,6 +6,7 @@
 
 mod agents;
 mod arrivals;
+mod costs;
 mod faults;
 mod jobs;
 mod latencies;
@@ -63,6 +64,7 @@ pub(super) fn draw_scenario(
     let jobs = jobs::kinds(&mut draft, scenario, &skills, &mut stream("jobs"));
     jobs::sessions(&mut draft, scenario, &mut stream("sessions"));
     arrivals::arrivals(&mut draft, scenario, factor, jobs, &mut stream("arrivals"));
+    costs::costs(&mut draft, engine, &mut stream("costs"));
     providers::providers(&mut draft, &mut stream("providers"));
     agents::policies(&mut draft, scenario, &mut stream("policies"));
     agents::errors(&mut draft, scenario, &mut stream("errors"));

@@ -119,7 +119,7 @@ fn header(report: &Report) -> String {
         ("clock", clock),
         (if seeds.len() == 1 { "seed" } else { "seeds" }, seeds.join(", ")),
     ];
-    facts.extend(scenario.own_policies().into_iter().map(|own| ("policy", own)));
+    facts.extend(scenario.own_policies_in_words().into_iter().map(|own| ("policy", own)));
     facts.extend(sites::sites(scenario));
     facts.extend(windows.iter().map(|w| ("fault", format!("{}: {}", w.label, w.detail))));
     facts.push(("file", format!("SHA-256 {}", scenario.sha256)));

@@ -5,6 +5,7 @@
 //! itself; the check against the schema (see [`super::schema`]) does that for all types.
 
 mod arrivals;
+mod costs;
 mod distribution;
 mod faults;
 mod jobs;
@@ -26,6 +27,7 @@ use serde_json::Value;
 pub(crate) use self::arrivals::{
     Arrivals, BatchSize, Burst, OnOff, OpenArrivals, RateCurve, RateStep,
 };
+pub(crate) use self::costs::Costs;
 pub(crate) use self::distribution::Distribution;
 pub(crate) use self::faults::Fault;
 pub(crate) use self::jobs::{CalledJobs, JobKind, JobNeeds, Sessions};
@@ -87,6 +89,9 @@ pub(crate) struct Scenario {
     /// The links between hosts.
     #[serde(default)]
     pub(crate) network: Network,
+    /// What jobs and messages cost on top of what jobs demand; nothing if left out.
+    #[serde(default)]
+    pub(crate) costs: Costs,
     /// The requests that clients send.
     pub(crate) workload: Workload,
     /// The policies to compare: names, or tables with parameters.
@@ -225,6 +230,10 @@ pub(crate) struct SingleAgent {
     pub(crate) skills: Option<Vec<SkillName>>,
     /// Jobs that may run at once.
     pub(crate) concurrency: Option<Concurrency>,
+    /// Its policy, whichever policy the others are compared with: a name, or a table with parameters.
+    pub(crate) policy: Option<Policy>,
+    /// Errors that some of its jobs end with.
+    pub(crate) errors: Option<JobErrors>,
 }
 
 /// The name of a skill.
