@@ -1,12 +1,12 @@
 //! What explored scenarios have, so that a report can say in how many runs it was tried.
 
-use crate::scenario::{AgentSpec, BatchSize, JobKind, OpenArrivals, Scenario};
+use crate::scenario::{AgentSpec, BatchSize, Costs, JobKind, OpenArrivals, Scenario};
 
 /// Whether a scenario has a feature.
 type IsInScenario = fn(&Scenario) -> bool;
 
 /// The number of features.
-pub(super) const ALL_FEATURES: usize = 17;
+pub(super) const ALL_FEATURES: usize = 18;
 
 /// Everything that is looked for, and how to see whether a scenario has it.
 const FEATURES: [(&str, IsInScenario); ALL_FEATURES] = [
@@ -27,6 +27,7 @@ const FEATURES: [(&str, IsInScenario); ALL_FEATURES] = [
     }),
     ("sessions", |scenario| scenario.workload.sessions.is_some()),
     ("providers", |scenario| !scenario.providers.is_empty()),
+    ("costs", |scenario| scenario.costs != Costs::default()),
     ("own policies", |scenario| agent(scenario, |agent| agent.policy.is_some())),
     ("erring agents", |scenario| agent(scenario, |agent| agent.errors.is_some())),
     ("faults at random", |scenario| !scenario.random_faults.is_empty()),
