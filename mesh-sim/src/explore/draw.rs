@@ -25,6 +25,10 @@ const MAX_LATENCY_MS: f64 = 50.0;
 const MAX_LINKS: usize = 4;
 /// The greatest share of messages that arrive twice, in percent.
 const MAX_DOUBLED_PERCENT: usize = 5;
+/// The most retries that a request may have.
+const MAX_RETRIES: usize = 5;
+/// The longest back-off before the first retry, in milliseconds.
+const MAX_BACKOFF_MS: f64 = 500.0;
 /// The rate or number of clients is that of the base times a factor between these.
 const WORKLOAD_FACTOR: (f64, f64) = (0.1, 2.0);
 
@@ -66,6 +70,7 @@ pub(super) fn draw_scenario(
     latencies(&mut draft, engine, &mut stream("latencies"));
     latencies_between_sites(&mut draft, engine, &mut stream("sites"));
     workload(&mut draft, scenario, &mut stream("load"));
+    clients(&mut draft, &mut stream("clients"));
     draft.set_faults(&faults(scenario, engine, &mut stream("faults")));
     DrawnScenario { draft, policy, seed: run_seed }
 }
@@ -168,6 +173,23 @@ fn workload(draft: &mut Draft, scenario: &Scenario, draw: &mut Draw<'_>) {
             let clients = (f64::from(*clients) * factor).ceil();
             draft.set_number(&["workload", "clients"], clients);
         }
+    }
+}
+
+/// Draws whether clients take another entry agent, and whether and how they retry.
+fn clients(draft: &mut Draft, draw: &mut Draw<'_>) {
+    draft.set(&["workload", "client", "failover"], draw.coin() || draw.coin());
+    let mut retries = Table::new();
+    let mut put = |field: &str, value: Value| drop(retries.insert(field.to_owned(), value));
+    put("max", (1 + draw.below(MAX_RETRIES) as i64).into());
+    let backoff = draw.millis(1.0, MAX_BACKOFF_MS);
+    put("backoff", format_duration(backoff).into());
+    put("max_backoff", format_duration(backoff * (1 + draw.below(8) as u32)).into());
+    put("retry_ratio", draw.share().into());
+    put("retry_floor", (draw.below(10) as i64).into());
+    draft.remove(&["workload", "client", "retries"]);
+    if draw.coin() {
+        draft.set(&["workload", "client", "retries"], retries);
     }
 }
 

@@ -78,3 +78,18 @@ fn equal_figures_are_not_marked() {
     report.runs.truncate(2);
     assert!(!render(&report, "x.toml").contains('*'));
 }
+
+#[test]
+fn what_clients_sent_again_is_told_if_there_was_any() {
+    let mut report = example::small();
+    assert!(!render(&report, "x.toml").contains("sent again"));
+    for run in report.runs.iter_mut().filter(|run| run.policy == "random") {
+        run.sent_again = SentAgainCounts { failovers: 700, retries: 2 };
+    }
+    let text = render(&report, "x.toml");
+    assert_fits(&text);
+    let expected = "\n Requests that clients sent again\n   \
+                    random: 1,400 to another entry agent, 4 after a pause\n   \
+                    power_of_two: 0 to another entry agent, 0 after a pause\n";
+    assert!(text.contains(expected), "{text}");
+}
