@@ -8,7 +8,7 @@ use mesh_core::duration::LONGEST;
 use mesh_core::jsonrpc::{Id, Limits, Outcome, ResponseError, parse_response};
 
 use crate::Net;
-use crate::http::{Answer, Client, HttpError, Method, StatusCode};
+use crate::http::{Answer, Client, HeaderMap, HttpError, Method, StatusCode};
 use crate::wire::ERROR_HEADER;
 
 /// Why a call has neither a result nor an error object. The messages fit after "failed to".
@@ -52,8 +52,8 @@ impl ExchangeError {
 
 /// The seconds in the header `Retry-After`. A date counts as none: it would need a clock that both
 /// sides agree on, and few services send one.
-fn retry_after(answer: &Answer) -> Option<Duration> {
-    let seconds = answer.header("retry-after")?.trim().parse().ok()?;
+pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let seconds = headers.get("retry-after")?.to_str().ok()?.trim().parse().ok()?;
     Some(Duration::from_secs(seconds).min(LONGEST))
 }
 
@@ -111,7 +111,7 @@ pub fn read_answer(answer: &Answer, id: &Id, limits: &Limits) -> Result<RpcAnswe
         }
         Err(error) if answer.status.is_success() => Err(error.into()),
         Err(_) => {
-            let (status, retry_after) = (answer.status, retry_after(answer));
+            let (status, retry_after) = (answer.status, retry_after(&answer.headers));
             Err(ExchangeError::Status { status, retry_after })
         }
     }

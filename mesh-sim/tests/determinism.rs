@@ -8,7 +8,8 @@ use std::path::Path;
 use std::process::Command;
 
 /// A short scenario with every way in which time and chance enter a run: retries, probes, own
-/// counters, lost messages, crashes, jobs that fail, a stalled link and a busy machine.
+/// counters, lost messages, crashes, jobs that fail, a provider at its limits, a stalled link and a
+/// busy machine.
 const SCENARIO: &str = r#"
 name = "determinism"
 description = "A bit of everything"
@@ -25,6 +26,12 @@ name = "agent"
 count = 5
 cores = 2
 queue = 4
+
+[[providers]]
+name = "model"
+agents = "agent-1..3"
+requests_per_minute = 1_500
+concurrency = 5
 
 [delegation]
 attempt_timeout = "300ms"

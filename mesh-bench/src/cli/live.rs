@@ -90,6 +90,9 @@ fn mesh_under_test(scenario: &Scenario, args: &LiveArgs) -> Result<MeshUnderTest
         if !scenario.faults.is_empty() || !scenario.random_faults.is_empty() {
             return Err("a mesh that is already running can't honour `faults`".to_owned());
         }
+        if !scenario.providers.is_empty() {
+            return Err("a mesh that is already running can't honour `providers`".to_owned());
+        }
         return Ok(MeshUnderTest::AlreadyRunning(registry.clone()));
     }
     let refused: Vec<String> = unsupported_fields(scenario)

@@ -1,42 +1,62 @@
 //! The links between the hosts of a scenario as relays on this machine.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
+use mesh_core::Timestamp;
 use mesh_core::protocol::Name;
 use mesh_core::seed::Seed;
-use mesh_sim::faults::FaultSchedule;
+use mesh_sim::faults::{FaultSchedule, LinkState};
 use mesh_sim::host::{HostId, HostMap};
+use mesh_sim::network::LinkQuality;
 use mesh_sim::scenario::Scenario;
 
 use super::registry_door::RegistryDoor;
-use super::relay::{Relay, RelayedLink};
+use super::relay::{Opening, Relay, RelayedLink};
+use super::relayed_connection::WayState;
 
-/// Whether relays stand for the links of a scenario. If its links are all alike, those of loopback
-/// serve.
-pub(super) fn has_relays(scenario: &Scenario) -> bool {
+/// Whether relays stand for all links of a scenario. If its links are all alike, those of loopback
+/// serve, except where faults change them.
+pub(super) fn has_latencies(scenario: &Scenario) -> bool {
     scenario.network.sites.is_some() || !scenario.network.links.is_empty()
 }
 
+/// Whether a fault ever loses what two hosts send each other that are both up.
+pub(super) fn cuts_links(faults: &FaultSchedule) -> bool {
+    let hosts = faults.hosts();
+    let is_cut = |from, to, at| faults.link(from, to, at).cut;
+    let cuts_at = |at: Timestamp| {
+        let up = || hosts.ids().filter(move |host| faults.crash(*host, at).is_none());
+        up().any(|from| up().any(|to| is_cut(from, to, at)))
+    };
+    faults.boundaries().iter().any(|at| cuts_at(*at))
+}
+
 /// Relays for the links between the hosts of a scenario: one for each pair of a caller and the host
-/// that it calls.
+/// that it calls, if the link has a latency of its own or a fault changes it.
 #[derive(Debug)]
 pub(super) struct LinkRelays {
     faults: FaultSchedule,
     seed: Seed,
-    /// The relays that lead to each host.
-    to: HostMap<Vec<Relay>>,
-    /// What each agent sees of the registry, by the agents' hosts.
+    has_latencies: bool,
+    /// How long callers wait for a connection to open.
+    connect_timeout: Duration,
+    /// The relays with their callers and callees.
+    relays: Vec<(HostId, HostId, Relay)>,
+    /// What agents see of the registry that reach peers over relays, by the agents' hosts.
     doors: BTreeMap<HostId, RegistryDoor>,
-    /// The addresses at which the client finds the agents, in their order.
-    for_client: Vec<String>,
 }
 
 impl LinkRelays {
     pub(super) fn new(scenario: &Scenario, seed: u64) -> Self {
-        let faults = scenario.fault_schedule();
-        let to = faults.hosts().ids().map(|_| Vec::new()).collect();
-        let seed = Seed::root(seed).child("relays");
-        Self { faults, seed, to, doors: BTreeMap::new(), for_client: Vec::new() }
+        Self {
+            faults: scenario.fault_schedule(),
+            seed: Seed::root(seed).child("relays"),
+            has_latencies: has_latencies(scenario),
+            connect_timeout: scenario.delegation.connect_timeout,
+            relays: Vec::new(),
+            doors: BTreeMap::new(),
+        }
     }
 
     /// Starts what an agent needs to reach the registry, which listens at the address `registry`.
@@ -46,65 +66,112 @@ impl LinkRelays {
         agent: HostId,
         registry: &str,
     ) -> anyhow::Result<String> {
-        let door = RegistryDoor::start(self.faults.hosts()[agent].clone(), registry).await?;
+        let hosts = self.faults.hosts().clone();
+        let mut peers = hosts.agents().map(HostId::from).filter(|peer| *peer != agent);
+        if !peers.any(|peer| self.needs_relay(agent, peer)) {
+            return self.relay(agent, HostId::REGISTRY, registry).await;
+        }
+        let door = RegistryDoor::start(hosts[agent].clone(), registry).await?;
         let address = self.relay(agent, HostId::REGISTRY, &door.address).await?;
         self.doors.insert(agent, door);
         Ok(address)
     }
 
     /// Starts the relays to all agents, which listen at these addresses, and tells the agents.
-    pub(super) async fn connect_agents(&mut self, addresses: &[String]) -> anyhow::Result<()> {
-        let agents: Vec<HostId> = self.to.agents().map(HostId::from).collect();
-        for (callee, address) in agents.iter().zip(addresses) {
-            let relay = self.relay(HostId::CLIENT, *callee, address).await?;
-            self.for_client.push(relay);
-        }
+    /// Returns the addresses at which the client finds the agents.
+    pub(super) async fn connect_agents(
+        &mut self,
+        addresses: &[String],
+    ) -> anyhow::Result<Vec<String>> {
+        let hosts = self.faults.hosts().clone();
+        let agents: Vec<(HostId, &String)> =
+            hosts.agents().map(HostId::from).zip(addresses).collect();
         for (caller, door) in std::mem::take(&mut self.doors) {
-            let mut relays: BTreeMap<Name, String> = BTreeMap::new();
-            for (callee, address) in agents.iter().zip(addresses) {
-                if *callee != caller {
-                    let relay = self.relay(caller, *callee, address).await?;
-                    relays.insert(self.faults.hosts()[*callee].clone(), relay);
-                }
+            let mut peers: BTreeMap<Name, String> = BTreeMap::new();
+            for (callee, address) in agents.iter().filter(|(callee, _)| *callee != caller) {
+                let address = self.relay(caller, *callee, address).await?;
+                peers.insert(hosts[*callee].clone(), address);
             }
-            door.set_relays(relays)?;
+            door.set_peers(peers)?;
             self.doors.insert(caller, door);
         }
-        Ok(())
+        let mut for_client = Vec::new();
+        for (callee, address) in agents {
+            for_client.push(self.relay(HostId::CLIENT, callee, address).await?);
+        }
+        Ok(for_client)
     }
 
-    /// The addresses at which the client finds the agents.
-    pub(super) fn for_client(&self) -> &[String] {
-        &self.for_client
+    /// When something about the relays changes although no fault begins or ends then.
+    pub(super) fn changes(&self) -> impl Iterator<Item = Timestamp> {
+        // Connections that open shortly before the end of a hold open in time.
+        let ends = self.faults.boundaries().iter().filter(|_| !self.relays.is_empty());
+        ends.map(|end| *end - self.connect_timeout)
     }
 
-    /// Makes the relays to a host refuse connections while its process is dead.
-    pub(super) async fn set_down(&mut self, host: HostId, is_down: bool) -> anyhow::Result<()> {
-        for relay in &mut self.to[host] {
-            match is_down {
-                true => relay.refuse().await,
-                false => relay.accept().await?,
-            }
+    /// Makes the relays do what holds at this time. `runs` says which hosts have a process.
+    pub(super) async fn update(
+        &mut self,
+        now: Timestamp,
+        runs: &HostMap<bool>,
+    ) -> anyhow::Result<()> {
+        for (caller, callee, relay) in &mut self.relays {
+            let ways = [(*caller, *callee), (*callee, *caller)];
+            let link = |(from, to)| self.faults.link(from, to, now);
+            relay.set_ways(
+                ways.map(link).map(|LinkState { cut, held, added, .. }| WayState {
+                    stops: cut || held,
+                    added,
+                }),
+            );
+            // While messages wait, a connection opens if they go on before the caller gives up.
+            // The system can't open it late, so it opens at once, and what is sent over it waits.
+            let is_silent = ways.into_iter().any(|(from, to)| {
+                let opens = self.faults.released(from, to, now);
+                link((from, to)).cut || opens > now + self.connect_timeout
+            });
+            let opening = match runs[*callee] {
+                _ if is_silent => Opening::Unanswered,
+                true => Opening::Accepted,
+                false => Opening::Refused,
+            };
+            relay.set_opening(opening).await?;
         }
         Ok(())
     }
 
-    /// Starts a relay for the link between two hosts, and returns its address. The callee listens at
-    /// `target`.
+    /// The address at which the caller finds the callee, which listens at `target`: that of a relay
+    /// if there is to be one.
     async fn relay(
         &mut self,
         caller: HostId,
         callee: HostId,
         target: &str,
     ) -> anyhow::Result<String> {
+        if !self.needs_relay(caller, callee) {
+            return Ok(target.to_owned());
+        }
+        let quality = |from, to| match self.has_latencies {
+            true => self.faults.quality(from, to).clone(),
+            false => LinkQuality::constant(Duration::ZERO),
+        };
         let link = RelayedLink {
-            there: self.faults.quality(caller, callee).clone(),
-            back: self.faults.quality(callee, caller).clone(),
+            there: quality(caller, callee),
+            back: quality(callee, caller),
             seed: self.seed.child(&format!("{caller}-{callee}")),
         };
         let relay = Relay::start(target, link).await?;
         let address = relay.address.clone();
-        self.to[callee].push(relay);
+        self.relays.push((caller, callee, relay));
         Ok(address)
+    }
+
+    /// Whether a link differs from those of loopback, at any time.
+    fn needs_relay(&self, caller: HostId, callee: HostId) -> bool {
+        let is_changed = |at: &Timestamp| {
+            let link = |from, to| self.faults.link(from, to, *at);
+            [link(caller, callee), link(callee, caller)] != [LinkState::default(); 2]
+        };
+        self.has_latencies || self.faults.boundaries().iter().any(is_changed)
     }
 }

@@ -12,16 +12,17 @@ use mesh_core::routing::{PolicyFactory as _, PolicySettings};
 use mesh_node::TokioNet;
 use mesh_node::http::{Client, ClientLimits};
 use mesh_node::wire::read_services;
-use mesh_sim::faults::{FaultSchedule, LinkState};
-use mesh_sim::host::{AgentId, AgentMap, HostId, HostMap};
+use mesh_sim::faults::FaultSchedule;
+use mesh_sim::host::{AgentMap, HostMap};
+use mesh_sim::presence::planned_changes;
 use mesh_sim::scenario::{AgentSpec, PolicySpec, Scenario};
 use mesh_sim::units::format_duration;
 use tempfile::NamedTempFile;
 
-use super::background_load::Burner;
-use super::error_files::ErrorFiles;
-use super::link_relays::{LinkRelays, has_relays};
-use super::process::Process;
+use super::behaviour_files::BehaviourFiles;
+use super::host_process::HostProcess;
+use super::link_relays::LinkRelays;
+use super::providers::ProviderServers;
 use super::readiness::{await_peers, get};
 
 /// How long the mesh may take to get ready, on top of the agents' own periods.
@@ -38,36 +39,16 @@ pub(super) struct ProcessMesh {
     /// The process of each host of the scenario; the client has none, because this program sends
     /// its requests.
     hosts: HostMap<Option<HostProcess>>,
-    burner: Option<Burner>,
-    errors: ErrorFiles,
-    /// `None` if the links are those of loopback.
-    relays: Option<LinkRelays>,
+    behaviours: BehaviourFiles,
+    providers: ProviderServers,
+    relays: LinkRelays,
+    /// The addresses at which the client finds the agents.
+    for_client: AgentMap<Arc<str>>,
+    /// When agents join or leave.
+    joins_and_leaves: Vec<Timestamp>,
     /// The settings file. Every process reads it when it starts, also after a crash, so it must
     /// exist as long as they do.
     _settings: NamedTempFile,
-}
-
-/// The process of one host of the scenario.
-#[derive(Debug)]
-struct HostProcess {
-    name: String,
-    address: String,
-    /// The arguments that restart it on the same port.
-    args: Vec<String>,
-    /// `None` while the host is down.
-    process: Option<Process>,
-    /// Whether the process is paused by SIGSTOP.
-    is_paused: bool,
-}
-
-impl HostProcess {
-    async fn start(binary: &Path, name: &str, args: Vec<String>) -> anyhow::Result<Self> {
-        let process = Process::start(binary, name, &args).await?;
-        let address = process.address.clone();
-        let same_port = |arg: String| if arg == ANY_PORT { address.clone() } else { arg };
-        let args = args.into_iter().map(same_port).collect();
-        Ok(Self { name: name.to_owned(), address, args, process: Some(process), is_paused: false })
-    }
 }
 
 impl ProcessMesh {
@@ -85,40 +66,39 @@ impl ProcessMesh {
             args
         };
         let faults = scenario.fault_schedule();
-        let errors = ErrorFiles::write(scenario, &faults)?;
-        let registry =
-            HostProcess::start(binary, "registry", with_settings(registry_args())).await?;
+        let behaviours = BehaviourFiles::write(scenario, &faults)?;
+        let providers = ProviderServers::start(scenario).await?;
+        let always = [Timestamp::ZERO, Timestamp::MAX];
+        let args = with_settings(registry_args());
+        let registry = HostProcess::new(binary, "registry", args, always).await?;
         let address = registry.address.clone();
         let mut hosts = vec![Some(registry), None];
-        let mut relays = has_relays(scenario).then(|| LinkRelays::new(scenario, seed));
+        let mut relays = LinkRelays::new(scenario, seed);
         let mut addresses = Vec::new();
         for (id, agent) in faults.hosts().agents().zip(&scenario.agents) {
-            let registry = match &mut relays {
-                Some(relays) => relays.connect_registry(id.host(), &address).await?,
-                None => address.clone(),
-            };
+            let registry = relays.connect_registry(id.host(), &address).await?;
             let own = agent.policy_in(policy).factory.settings();
             let own = own.context("only built-in policies have options of `mesh agent`")?;
             let mut args = agent_args(scenario, agent, own, &registry);
-            if let Some(file) = errors.of(id) {
-                args.extend(["--errors".to_owned(), file.display().to_string()]);
+            if let Some(file) = behaviours.of(id) {
+                args.extend(["--behaviour".to_owned(), file.display().to_string()]);
             }
-            let process = HostProcess::start(binary, &agent.name, with_settings(args)).await?;
+            args.extend(providers.args_of(id));
+            let leaves = agent.leaves.map_or(Timestamp::MAX, Timestamp::from);
+            let presence = [Timestamp::from(agent.joins), leaves];
+            let args = with_settings(args);
+            let process = HostProcess::new(binary, &agent.name, args, presence).await?;
             addresses.push(process.address.clone());
             hosts.push(Some(process));
         }
-        if let Some(relays) = &mut relays {
-            relays.connect_agents(&addresses).await?;
-        }
-        // All agents have the same background load, because a fault that loads only some of them is
-        // refused. So the first agent stands for all.
-        let load_at = |at: &Timestamp| faults.machine(AgentId::new(0), *at).background;
-        let burns = faults.boundaries().iter().any(|at| load_at(at).is_some());
+        let for_client = relays.connect_agents(&addresses).await?;
         let mesh = Self {
             binary: binary.to_owned(),
-            burner: burns.then(Burner::start),
-            errors,
+            behaviours,
+            providers,
             relays,
+            for_client: for_client.iter().map(|address| address.as_str().into()).collect(),
+            joins_and_leaves: planned_changes(scenario).iter().map(|change| change.at).collect(),
             faults,
             hosts: hosts.into(),
             _settings: settings,
@@ -127,17 +107,19 @@ impl ProcessMesh {
         Ok(mesh)
     }
 
-    /// The addresses at which the client finds the agents.
-    pub(super) fn addresses(&self) -> AgentMap<Arc<str>> {
-        match &self.relays {
-            Some(relays) => relays.for_client().iter().map(|relay| relay.as_str().into()).collect(),
-            None => self.agents().map(|host| host.address.as_str().into()).collect(),
-        }
+    /// The services that agents ask before their jobs.
+    pub(super) fn providers(&self) -> &ProviderServers {
+        &self.providers
     }
 
-    /// The process ids of the agents; `None` for one that is down.
+    /// The addresses at which the client finds the agents.
+    pub(super) fn addresses(&self) -> AgentMap<Arc<str>> {
+        self.for_client.clone()
+    }
+
+    /// The process ids of the agents; `None` for one that has no process.
     pub(super) fn process_ids(&self) -> AgentMap<Option<u32>> {
-        self.agents().map(|host| host.process.as_ref()?.id()).collect()
+        self.agents().map(HostProcess::id).collect()
     }
 
     /// The agents, in the scenario's order.
@@ -145,70 +127,54 @@ impl ProcessMesh {
         self.hosts.agents().filter_map(|agent| self.hosts[agent.host()].as_ref())
     }
 
-    /// The times at which faults begin or end.
+    /// The times at which [`Self::update`] has something to do: when faults begin or end, when
+    /// agents join or leave, and at the start.
     pub(super) fn boundaries(&self) -> Vec<Timestamp> {
-        self.faults.boundaries().to_vec()
+        let faults = self.faults.boundaries().iter().copied();
+        let all = faults.chain(self.relays.changes()).chain(self.behaviours.changes());
+        let presence = self.joins_and_leaves.iter().copied();
+        let mut all: Vec<Timestamp> = all.chain(presence).chain([Timestamp::ZERO]).collect();
+        all.sort_unstable();
+        all.dedup();
+        all
     }
 
-    /// Fails if a process has ended that no fault has killed.
+    /// Fails if a process has ended that the scenario does not end.
     pub(super) fn must_live(&mut self) -> anyhow::Result<()> {
         let hosts = self.hosts.iter_mut();
-        hosts
-            .filter_map(|(_, host)| host.as_mut()?.process.as_mut())
-            .try_for_each(Process::must_live)
+        hosts.filter_map(|(_, host)| host.as_mut()).try_for_each(HostProcess::must_live)
     }
 
-    /// Kills, restarts, pauses and resumes processes as the faults prescribe for `now`, and sets
-    /// the background load and the errors of jobs.
-    pub(super) async fn apply_faults(&mut self, now: Timestamp) -> anyhow::Result<()> {
-        self.errors.update(&self.faults, now)?;
+    /// Makes everything be as the scenario says for `now`: the processes, the links between them,
+    /// and the way in which agents do their jobs.
+    pub(super) async fn update(&mut self, now: Timestamp) -> anyhow::Result<()> {
+        self.behaviours.update(&self.faults, now)?;
+        // Before the processes, so that nobody sees how the process of a silent machine ends.
+        self.relays.update(now, &self.running()).await?;
         for id in self.hosts.ids() {
-            let (is_down, is_paused) = (self.faults.is_down(id, now), self.is_held(id, now));
-            let Some(host) = &mut self.hosts[id] else { continue };
-            let changes = is_down == host.process.is_some();
-            if is_down && let Some(process) = host.process.take() {
-                process.kill().await?;
-                host.is_paused = false;
-            }
-            if !is_down && host.process.is_none() {
-                let process = Process::start(&self.binary, &host.name, &host.args).await?;
-                host.process = Some(process);
-            }
-            if changes && let Some(relays) = &mut self.relays {
-                relays.set_down(id, is_down).await?;
-            }
-            if let Some(process) = &host.process
-                && is_paused != host.is_paused
-            {
-                process.set_paused(is_paused)?;
-                host.is_paused = is_paused;
+            if let Some(host) = &mut self.hosts[id] {
+                host.update(&self.binary, now, self.faults.is_down(id, now)).await?;
             }
         }
-        if let Some(burner) = &self.burner {
-            let state = self.faults.machine(AgentId::new(0), now);
-            burner.set(state.background.unwrap_or_default());
-        }
-        Ok(())
+        self.relays.update(now, &self.running()).await
     }
 
-    /// Whether all messages to and from the host are held. Then the process is paused, which looks
-    /// the same from outside.
-    fn is_held(&self, host: HostId, now: Timestamp) -> bool {
-        let others = self.hosts.ids().filter(|other| *other != host);
-        let links: Vec<LinkState> =
-            others.map(|other| self.faults.link(host, other, now)).collect();
-        // A link is cut only if its other host is down, because partitions are refused.
-        links.iter().any(|link| link.held) && links.iter().all(|link| link.held || link.cut)
+    /// Which hosts have a process.
+    fn running(&self) -> HostMap<bool> {
+        let hosts = self.hosts.values().iter();
+        hosts.map(|host| host.as_ref().is_some_and(HostProcess::runs)).collect()
     }
 
-    /// Waits until every agent knows all others.
+    /// Waits until every agent that is there knows all others.
     async fn ready(&self, scenario: &Scenario) -> anyhow::Result<()> {
         let client = Client::new(TokioNet, ClientLimits::default());
-        let peers = scenario.agents.len() - 1;
+        let present: Vec<&HostProcess> =
+            self.agents().filter(|host| host.is_there_at_start()).collect();
         let slowest = scenario.agents.iter().map(|agent| agent.refresh).max();
         // An agent may have asked for the list just before the last of the others was in it.
         let patience = slowest.unwrap_or_default() * 3 + PATIENCE;
-        for host in self.agents() {
+        for host in &present {
+            let peers = present.len() - 1;
             await_peers(&client, (&host.name, &host.address), peers, patience).await?;
         }
         Ok(())
@@ -271,6 +237,9 @@ fn agent_args(
         ("--timeout", format_duration(scenario.workload.longest_deadline())),
         ("--refresh", format_duration(agent.refresh)),
         ("--sample", format_duration(agent.machine.cpu_window)),
+        ("--speed", agent.machine.speed.to_string()),
+        ("--wait-speed", agent.machine.wait_speed.to_string()),
+        ("--cores", agent.machine.cores.to_string()),
     ] {
         args.extend([option.to_owned(), value]);
     }

@@ -1,14 +1,16 @@
 //! `mesh-bench live`: runs a scenario on real processes and sockets.
 
-mod background_load;
-mod error_files;
+mod behaviour_files;
 mod host;
+mod host_process;
 mod link_relays;
 mod mesh;
 mod process;
+mod providers;
 mod readiness;
 mod registry_door;
 mod relay;
+mod relayed_connection;
 mod shared_recorder;
 mod unsupported;
 
@@ -65,6 +67,9 @@ pub(crate) async fn run(
         MeshUnderTest::AlreadyRunning(registry) => (None, mesh::listed(registry, scenario).await?),
     };
     let clock = Clock::start();
+    if let Some(mesh) = &processes {
+        mesh.providers().begin(clock);
+    }
     let recorder = SharedRecorder::new(scenario, clock, recorder);
     let client = WorkloadClient::new((scenario, seed), TokioNet, clock, agents, recorder.clone());
     // The simulation sends the same requests.
@@ -84,7 +89,9 @@ pub(crate) async fn run(
     let recorder = recorder.take().context("the recorder was taken before the end of the run")?;
     // The hash of the event log stays 0: no live run can be repeated, so there is nothing to
     // compare.
-    Ok(recorder.finish(0, 0, Vec::new()).by_original_faults(original, &seeded))
+    let record = recorder.finish(0, 0, Vec::new()).by_original_faults(original, &seeded);
+    let providers = processes.map(|mesh| mesh.providers().counts()).unwrap_or_default();
+    Ok(RunRecord { providers, ..record })
 }
 
 /// Samples the agents' CPU use. Each sample begins where the one before ends.
@@ -111,7 +118,7 @@ impl CpuWatch {
     }
 }
 
-/// Applies the faults and takes samples. Ends only if something goes wrong.
+/// Makes the mesh change as the scenario says, and takes samples. Ends only if something goes wrong.
 async fn watch(
     mesh: &mut ProcessMesh,
     recorder: &SharedRecorder,
@@ -127,10 +134,10 @@ async fn watch(
         clock.sleep_until(next).await;
         let now = clock.now();
         mesh.must_live()?;
-        // Before the fault is applied: the processes that it kills have used CPU until now.
+        // Before the processes change: those that a fault kills have used CPU until now.
         cpu.take(mesh, recorder, now);
         if boundaries.next_if(|boundary| *boundary <= now).is_some() {
-            mesh.apply_faults(now).await?;
+            mesh.update(now).await?;
         }
     }
 }

@@ -97,12 +97,11 @@ impl Process {
         self.child.id()
     }
 
-    /// Pauses the process with SIGSTOP, or resumes it with SIGCONT.
-    pub(crate) fn set_paused(&self, paused: bool) -> anyhow::Result<()> {
-        let signal = if paused { Signal::STOP } else { Signal::CONT };
+    /// Tells the process to end, with SIGTERM.
+    pub(crate) fn end(&self) -> anyhow::Result<()> {
         let pid = self.id().and_then(|id| Pid::from_raw(id.try_into().ok()?));
         let pid = pid.with_context(|| format!("{} has ended", self.name))?;
-        kill_process(pid, signal).with_context(|| format!("failed to signal {}", self.name))
+        kill_process(pid, Signal::TERM).with_context(|| format!("failed to signal {}", self.name))
     }
 
     /// Kills the process with SIGKILL and waits for its end.
@@ -110,6 +109,11 @@ impl Process {
         self.group.kill();
         self.child.wait().await.with_context(|| format!("failed to kill {}", self.name))?;
         Ok(())
+    }
+
+    /// Whether the process has ended.
+    pub(crate) fn has_ended(&mut self) -> anyhow::Result<bool> {
+        Ok(self.child.try_wait()?.is_some())
     }
 
     /// Fails if the process has ended by itself.

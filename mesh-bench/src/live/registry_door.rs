@@ -19,28 +19,28 @@ use super::mesh::ANY_PORT;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A proxy before the registry, for one agent. In the list of leases, it replaces the addresses of
-/// the peers by those of relays that lead from this agent to them. The agent's own entry stays: an
+/// the peers by those at which this agent finds them: of relays, where its links have any. The agent's own entry stays: an
 /// agent must find itself under the address that it has registered.
 #[derive(Debug)]
 pub(super) struct RegistryDoor {
     /// Where the proxy listens.
     pub(super) address: String,
-    relays: Arc<OnceLock<BTreeMap<Name, String>>>,
+    peers: Arc<OnceLock<BTreeMap<Name, String>>>,
     server: AbortHandle,
 }
 
 impl RegistryDoor {
-    /// Starts the proxy of this agent before the registry at an address. Until it knows the relays,
+    /// Starts the proxy of this agent before the registry at an address. Until it knows the peers,
     /// its lists have no peers.
     pub(super) async fn start(agent: Name, registry: &str) -> anyhow::Result<Self> {
         let listener = TokioNet.bind(ANY_PORT).await.context("failed to listen on loopback")?;
         let address = listener.local_addr()?.to_string();
-        let relays = Arc::new(OnceLock::new());
+        let peers = Arc::new(OnceLock::new());
         let forwarder = Arc::new(Forwarder {
             client: Client::new(TokioNet, ClientLimits::default()),
             registry: registry.to_owned(),
             agent,
-            relays: relays.clone(),
+            peers: peers.clone(),
         });
         let answer = move |request| {
             let forwarder = forwarder.clone();
@@ -48,12 +48,12 @@ impl RegistryDoor {
         };
         let limits = ServerLimits::default();
         let server = serve::<TokioNet, _>(listener, answer, limits, std::future::pending());
-        Ok(Self { address, relays, server: tokio::spawn(server).abort_handle() })
+        Ok(Self { address, peers, server: tokio::spawn(server).abort_handle() })
     }
 
-    /// Tells the proxy the addresses of the relays to the peers.
-    pub(super) fn set_relays(&self, relays: BTreeMap<Name, String>) -> anyhow::Result<()> {
-        self.relays.set(relays).ok().context("the relays of an agent are set once")
+    /// Tells the proxy at which addresses the agent finds its peers.
+    pub(super) fn set_peers(&self, peers: BTreeMap<Name, String>) -> anyhow::Result<()> {
+        self.peers.set(peers).ok().context("the peers of an agent are set once")
     }
 }
 
@@ -68,14 +68,14 @@ struct Forwarder {
     client: Client<TokioNet>,
     registry: String,
     agent: Name,
-    relays: Arc<OnceLock<BTreeMap<Name, String>>>,
+    peers: Arc<OnceLock<BTreeMap<Name, String>>>,
 }
 
 impl Forwarder {
     async fn answer(&self, request: Request) -> Response {
         let is_list = request.head.route() == "/services";
         match self.forward(request).await {
-            Ok(answer) if is_list && answer.status.is_success() => self.with_relays(answer),
+            Ok(answer) if is_list && answer.status.is_success() => self.with_peers(answer),
             Ok(answer) => {
                 let body = answer.body.clone();
                 with_headers_of(&answer, Response::json(answer.status, body))
@@ -90,17 +90,17 @@ impl Forwarder {
         self.client.request(&self.registry, head.method, path, body, PATIENCE).await
     }
 
-    /// The list of leases with the addresses of relays. A peer without a relay is left out.
-    fn with_relays(&self, answer: Answer) -> Response {
+    /// The list of leases with the addresses for this agent. Others than its peers are left out.
+    fn with_peers(&self, answer: Answer) -> Response {
         let Ok(mut services) = read_services(&answer.body) else {
             return Response::error(StatusCode::BAD_GATEWAY, "the registry's list can't be read");
         };
         services.retain(|name, service| {
-            let relay = self.relays.get().and_then(|relays| relays.get(name));
-            if let Some(relay) = relay {
-                service.url = relay.as_str().into();
+            let address = self.peers.get().and_then(|peers| peers.get(name));
+            if let Some(address) = address {
+                service.url = address.as_str().into();
             }
-            relay.is_some() || *name == self.agent
+            address.is_some() || *name == self.agent
         });
         match serde_json::to_vec(&services) {
             Ok(body) => with_headers_of(&answer, Response::json(answer.status, body)),

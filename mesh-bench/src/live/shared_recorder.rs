@@ -51,13 +51,7 @@ impl RequestObserver for SharedRecorder {
         self.record(|recorder| recorder.due(arrival.at));
     }
 
-    fn sent_again(
-        &self,
-        arrival: &Arrival,
-        _: &RequestTries,
-        next: NextTry,
-        _: RequestOutcome,
-    ) {
+    fn sent_again(&self, arrival: &Arrival, _: &RequestTries, next: NextTry, _: RequestOutcome) {
         self.record(|recorder| recorder.sent_again(arrival.at, next.how));
     }
 

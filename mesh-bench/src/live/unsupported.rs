@@ -1,16 +1,14 @@
 //! Finds what processes on this machine can't do of a scenario.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use mesh_core::protocol::Name;
-use mesh_sim::dist::Distribution;
 use mesh_sim::host_ranges;
 use mesh_sim::network::{LinkQuality, LinkSpec};
-use mesh_sim::scenario::{CLIENT, JobKind, PolicySpec, REGISTRY, Scenario};
+use mesh_sim::scenario::{AgentSpec, PolicySpec, Scenario};
 use mesh_sim::units::format_duration;
 
-use super::link_relays::has_relays;
+use super::link_relays::{cuts_links, has_latencies};
 
 /// The shortest window over which the operating system counts CPU time.
 const LEAST_CPU_WINDOW: Duration = Duration::from_millis(200);
@@ -41,21 +39,19 @@ pub(crate) fn unsupported_fields(scenario: &Scenario) -> Vec<UnsupportedField> {
         ratios(&link.quality) != ratios(&network.quality)
     };
     fields.add(network.links.iter().any(is_unlike), "network.links".to_owned(), loses);
-    fields.0.extend(unsupported_of_agents(scenario));
+    add_of_agents(&mut fields, scenario);
     for (number, policy) in scenario.policies.iter().enumerate() {
         let why = "`mesh agent` knows the built-in policies only".to_owned();
         let field = format!("policies.{number} ({})", policy.label);
         fields.add(policy.factory.settings().is_none(), field, why);
     }
-    let agents = scenario.agents.iter().map(|agent| &*agent.name);
-    let hosts: BTreeSet<&str> = agents.chain([REGISTRY, CLIENT]).collect();
     let fixed = scenario.faults.iter().map(|fault| {
         let at = format_duration(fault.at);
         (&fault.kind, format!("at {at}"))
     });
     let random = scenario.random_faults.iter().map(|fault| (&fault.kind, "at random".to_owned()));
     for (number, (kind, when)) in fixed.chain(random).enumerate() {
-        if let Some(why) = kind.why_not_live(&hosts) {
+        if let Some(why) = kind.why_not_live() {
             fields.add(true, format!("faults.{number} ({} {when})", kind.name()), why.to_owned());
         }
     }
@@ -75,64 +71,40 @@ impl Refusals {
     }
 }
 
-/// The fields of agents among them: one for all agents that can't have the same field for the same
-/// reason.
-fn unsupported_of_agents(scenario: &Scenario) -> Vec<UnsupportedField> {
-    let mut found: Vec<(&str, String, Vec<Name>)> = Vec::new();
-    let computes = scenario.workload.jobs.iter().any(computes);
-    for agent in &scenario.agents {
-        let machine = &agent.machine;
-        let mut refuse = |is_refused: bool, field: &'static str, why: &str| {
-            let known = |(other, reason, _): &&mut (&str, String, Vec<Name>)| {
-                *other == field && reason == why
-            };
-            match found.iter_mut().find(known) {
-                _ if !is_refused => {}
-                Some((.., names)) => names.push(agent.name.clone()),
-                None => found.push((field, why.to_owned(), vec![agent.name.clone()])),
-            }
-        };
-        let why = "jobs sleep for their demand, as on a core of speed 1";
-        refuse(machine.speed != 1.0, "speed", why);
-        let why = "jobs wait for what their requests name";
-        refuse(machine.wait_speed != 1.0, "wait_speed", why);
-        let shares = agent.admission.concurrency.limit().is_none_or(|limit| limit > machine.cores);
-        let why = "jobs that sleep for their demand don't share cores: at most as many as `cores` \
-                   may run, unless jobs wait for ten times their demand or longer";
-        refuse(shares && computes, "concurrency", why);
-        let is_busy = machine.background.iter().any(|step| step.value > 0.0);
-        let why = "all agents share this machine; use a fault `background_load` of all agents";
-        refuse(is_busy, "background", why);
-        refuse(agent.clock_rate != 1.0, "clock_rate", "clocks are this machine's");
-        let why = "every agent starts before the first request and stays";
-        refuse(!agent.joins.is_zero(), "joins", why);
-        refuse(agent.leaves.is_some(), "leaves", why);
-        let why = format!("expected at least {}", format_duration(LEAST_CPU_WINDOW));
-        refuse(machine.cpu_window < LEAST_CPU_WINDOW, "cpu_window", &why);
+/// Adds the fields of agents: one for all agents that can't have it.
+fn add_of_agents(fields: &mut Refusals, scenario: &Scenario) {
+    type IsRefused = fn(&AgentSpec) -> bool;
+    let least = format!("expected at least {}", format_duration(LEAST_CPU_WINDOW));
+    let checks: [(&str, String, IsRefused); 2] = [
+        ("clock_rate", "clocks are this machine's".to_owned(), |agent| agent.clock_rate != 1.0),
+        ("cpu_window", least, |agent| agent.machine.cpu_window < LEAST_CPU_WINDOW),
+    ];
+    for (field, why, is_refused) in checks {
+        let refused = scenario.agents.iter().filter(|agent| is_refused(agent));
+        let names: Vec<Name> = refused.map(|agent| agent.name.clone()).collect();
+        let field = format!("agents.{field} of {}", host_ranges(&names).join(", "));
+        fields.add(!names.is_empty(), field, why);
     }
-    let field = |(field, why, names): (&str, String, Vec<Name>)| UnsupportedField {
-        field: format!("agents.{field} of {}", host_ranges(&names).join(", ")),
-        why,
-    };
-    found.into_iter().map(field).collect()
-}
-
-/// Whether jobs of this kind compute for more than a tenth of the time that they wait, on average.
-fn computes(job: &JobKind) -> bool {
-    let wait = job.wait.as_ref().map_or(Duration::ZERO, Distribution::mean);
-    !job.demand.mean().is_zero() && job.demand.mean() > wait / 10
 }
 
 /// What a live run does differently from the simulation although the results may be compared: one
 /// sentence each.
 pub(crate) fn notes(scenario: &Scenario) -> Vec<String> {
     let mut notes = vec![
-        match has_relays(scenario) {
+        match has_latencies(scenario) {
             true => "relays delay messages, each up to 1 ms more than its link".to_owned(),
             false => "network.latency is not applied: loopback has a latency of its own".to_owned(),
         },
         "agents.memory is not applied: agents report what their processes use".to_owned(),
     ];
+    let cuts = |seed: &u64| cuts_links(&scenario.for_seed(*seed).scenario.fault_schedule());
+    if scenario.seeds.iter().any(cuts) {
+        notes.push(
+            "what is sent over a link that is cut arrives when it is whole again, as TCP sends it \
+             again; the simulation loses it"
+                .to_owned(),
+        );
+    }
     let reads_cpu = |policy: &&PolicySpec| policy.factory.needs().utilisation;
     let misled = scenario.policies.iter().filter(reads_cpu);
     let labels: Vec<&str> = misled.map(|policy| &*policy.label).collect();
@@ -147,8 +119,6 @@ pub(crate) fn notes(scenario: &Scenario) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use mesh_core::agent::config::Concurrency;
-
     use super::*;
 
     fn scenario(more: &str) -> Scenario {
@@ -181,40 +151,39 @@ mod tests {
         assert_eq!(refused("[registry]\nsweep = \"3s\""), [""; 0]);
         assert_eq!(refused("[delegation]\nto_self = true"), [""; 0]);
         assert_eq!(refused("[registry]\nttl = \"20ms\"\nheartbeat = \"5ms\""), ["registry.ttl"]);
-        let mut two = scenario("");
-        two.agents[1].machine.speed = 2.0;
-        two.agents[2].admission.concurrency = Concurrency::Unlimited;
-        two.agents[1].leaves = Some(Duration::from_secs(1));
-        two.agents[2].leaves = Some(Duration::from_secs(1));
-        let fields: Vec<String> = unsupported_fields(&two).into_iter().map(|r| r.field).collect();
-        let expected = [
-            "agents.speed of agent-2",
-            "agents.leaves of agent-2..3",
-            "agents.concurrency of agent-3",
-        ];
-        assert_eq!(fields, expected);
-        two.workload.jobs[0].wait = Some(Distribution::Constant { value: 0.2 });
-        let fields = unsupported_fields(&two).into_iter().map(|r| r.field);
-        assert!(fields.eq([expected[0], expected[1]]), "jobs that wait share no cores");
+        let mut three = scenario("");
+        three.agents[0].machine.speed = 2.0;
+        three.agents[1].clock_rate = 1.1;
+        three.agents[2].clock_rate = 0.9;
+        three.agents[2].leaves = Some(Duration::from_secs(1));
+        let fields = unsupported_fields(&three).into_iter().map(|refusal| refusal.field);
+        assert!(fields.eq(["agents.clock_rate of agent-2..3"]));
     }
 
     #[test]
-    fn faults_are_refused_unless_processes_can_have_them() {
+    fn of_all_faults_only_loss_is_refused() {
+        let sides = "between = [\"agent-1\", \"agent-2\"]";
+        let loss = fault("loss", &format!("{sides}\nratio = 0.5"));
+        assert_eq!(refused(&loss), ["faults.0 (loss at 1s)"]);
+        for fault in [
+            fault("partition", "groups = [\"agent-1\", \"agent-2\"]"),
+            fault("crash", "hosts = [\"agent-2\", \"registry\"]"),
+            fault("hold", sides),
+            fault("background_load", "agents = \"agent-1\"\nload = 0.5"),
+        ] {
+            assert_eq!(refused(&fault), [""; 0], "{fault}");
+        }
+    }
+
+    #[test]
+    fn a_link_that_is_cut_is_noted_but_not_a_machine_that_is_silent() {
+        let notes_on_cuts = |more: &str| {
+            let notes = notes(&scenario(more));
+            notes.iter().filter(|note| note.contains("the simulation loses it")).count()
+        };
         let partition = fault("partition", "groups = [\"agent-1\", \"agent-2\"]");
-        assert_eq!(refused(&partition), ["faults.0 (partition at 1s)"]);
-        let hosts = "hosts = [\"agent-2\", \"registry\"]";
-        assert_eq!(refused(&fault("crash", hosts)), ["faults.0 (crash at 1s)"]);
-        let process = format!("{hosts}\nmode = \"process\"");
-        assert_eq!(refused(&fault("crash", &process)), [""; 0]);
-        let errors = "agents = \"agent-1\"\nerrors = { answer = \"busy\" }";
-        assert_eq!(refused(&fault("errors", errors)), [""; 0]);
-        let whole = "between = [\"agent-1\", [\"agent-2..3\", \"registry\", \"client\"]]";
-        assert_eq!(refused(&fault("hold", whole)), [""; 0]);
-        let link = "between = [\"agent-1\", \"agent-2\"]";
-        assert_eq!(refused(&fault("hold", link)), ["faults.0 (hold at 1s)"]);
-        assert_eq!(refused(&fault("background_load", "agents = \"*\"\nload = 0.5")), [""; 0]);
-        let some = fault("background_load", "agents = \"agent-1\"\nload = 0.5");
-        assert_eq!(refused(&some), ["faults.0 (background_load at 1s)"]);
+        assert_eq!(notes_on_cuts(&partition), 1);
+        assert_eq!(notes_on_cuts(&fault("crash", "hosts = \"agent-1\"")), 0);
     }
 
     #[test]

@@ -116,6 +116,33 @@ fn agents_end_jobs_with_errors_as_the_scenario_says() {
     }
 }
 
+/// The agents get four times as many jobs as their provider takes. One of them is killed in the middle of
+/// its jobs, and these make room for others.
+#[test]
+fn agents_ask_the_provider_that_they_share() {
+    let text = [
+        SCENARIO
+            .replace("demand = { kind = \"exponential\", mean = \"20ms\" }", "wait = \"200ms\""),
+        "[[providers]]\nname = \"model\"\nagents = \"*\"\nconcurrency = 2\n".to_owned(),
+        fault("crash", "1s", "500ms", "mode = \"process\"\nhosts = \"agent-2\""),
+    ]
+    .join("\n");
+    let text = text.replace("cores = 2", "concurrency = 20");
+    let bench = Bench::new(&text);
+    let output = bench.live(&["--policy", "random"]);
+    assert!(output.status.success(), "{output:?}");
+    let [run] = &bench.summary().runs[..] else { panic!("one run") };
+    let model = &run.by_provider["model"];
+    assert!(model.over_concurrency > 20 && model.over_rate == 0, "{run:?}");
+    // Two at once for 0.2 s each make 10 a second.
+    assert!((15..=26).contains(&run.requests.answered), "{run:?}");
+    let admitted = model.asked - model.over_concurrency;
+    assert!((0..=3).contains(&(admitted - run.requests.answered)), "{run:?}");
+    let refused = ["no_reachable_peers", "retries_exhausted_unreachable"];
+    let refused: u64 = refused.iter().filter_map(|reason| run.failures.get(*reason)).sum();
+    assert!(refused > 20, "{run:?}");
+}
+
 #[test]
 fn hosts_of_two_sites_are_as_far_apart_as_the_scenario_says() {
     let sites = "[[sites]]\nname = \"near\"\n[[sites]]\nname = \"far\"\n\
@@ -142,16 +169,99 @@ fn hosts_of_two_sites_are_as_far_apart_as_the_scenario_says() {
     assert!(run.requests.answered * 100 >= run.requests.sent * 95, "{run:?}");
 }
 
+/// The scenario with these agents instead of its own. Every job takes 10 ms on a usual machine, and
+/// all requests enter at agent-1.
+fn with_agents(agents: &str) -> String {
+    let demand = "demand = { kind = \"constant\", value = \"10ms\" }\nentry = \"agent-1\"";
+    SCENARIO
+        .replace("[{ name = \"agent\", count = 3, cores = 2 }]", agents)
+        .replace("demand = { kind = \"exponential\", mean = \"20ms\" }", demand)
+}
+
+#[test]
+fn machines_are_as_fast_as_the_scenario_says() {
+    let agents = "[{ name = \"agent\", count = 3, cores = 2, concurrency = 20, \
+                  each = { \"agent-2\" = { speed = 0.2 } } }]";
+    let slow_down = fault("slow_down", "1s", "1s", "agents = \"agent-3\"\nfactor = 0.02");
+    let text = format!("{}\n{slow_down}", with_agents(agents));
+    let bench = Bench::new(&text);
+    let output = bench.live(&["--policy", "random"]);
+    assert!(output.status.success(), "{output:?}");
+    let [run] = &bench.summary().runs[..] else { panic!("one run") };
+    let latency = |name: &str| run.latency_ms.as_ref().unwrap().named(name).unwrap();
+    // A half of the jobs goes to agent-2. Of the other half, a part is slowed down, by a factor of
+    // 50 until 2 s, and by more because many jobs share two cores.
+    assert!(latency("min") >= 10.0 && latency("min") < 40.0, "{run:?}");
+    assert!(latency("p50") >= 50.0 && latency("p50") < 300.0, "{run:?}");
+    assert!(latency("p95") >= 300.0, "{run:?}");
+    assert!(run.requests.answered * 10 >= run.requests.sent * 7, "{run:?}");
+}
+
+#[test]
+fn a_machine_that_dies_is_silent() {
+    let agents = "[{ name = \"agent\", count = 3, cores = 2 }]";
+    let crash = fault("crash", "1s", "1500ms", "hosts = \"agent-1\"");
+    let bench = Bench::new(&format!("{}\n{crash}", with_agents(agents)));
+    let output = bench.live(&["--policy", "random"]);
+    assert!(output.status.success(), "{output:?}");
+    let [run] = &bench.summary().runs[..] else { panic!("one run") };
+    // A process that died would refuse all of them at once.
+    assert!(run.requests.timed_out >= 10, "{run:?}");
+    assert!(run.requests.answered >= 20, "{run:?}");
+}
+
+#[test]
+fn a_partition_and_slower_links_last_as_long_as_they_are_to() {
+    let agents = "[{ name = \"agent\", count = 3, cores = 2 }]";
+    let groups = "groups = [\"agent-2\", [\"agent-1\", \"registry\", \"client\"]]";
+    let between = "between = [\"agent-1\", \"agent-3\"]\nlatency = \"100ms\"";
+    let text = [
+        with_agents(agents),
+        fault("partition", "1s", "500ms", groups),
+        fault("add_latency", "2s", "1s", between),
+        "[delegation]\nconnect_timeout = \"100ms\"\nattempt_timeout = \"200ms\"\n".to_owned(),
+    ]
+    .join("\n");
+    let bench = Bench::new(&text);
+    let output = bench.live(&["--policy", "random"]);
+    assert!(output.status.success(), "{output:?}");
+    let [run] = &bench.summary().runs[..] else { panic!("one run") };
+    // Jobs that were sent to agent-2 before anybody knew of the partition may have been done.
+    let unknown = run.failures.get("outcome_unknown").copied().unwrap_or_default();
+    assert!((1..20).contains(&unknown), "{run:?}");
+    let latency = |name: &str| run.latency_ms.as_ref().unwrap().named(name).unwrap();
+    // In the last of three seconds, a half of the jobs is 200 ms later.
+    assert!(latency("p50") < 100.0 && latency("p95") >= 200.0, "{run:?}");
+    assert!(run.work_per_agent["agent-2"] > 10, "{run:?}");
+}
+
+#[test]
+fn agents_join_and_leave_when_the_scenario_says() {
+    let agents = "[{ name = \"agent-1\", cores = 2 }, { name = \"agent-2\", cores = 2, leaves = \
+                  \"1500ms\" }, { name = \"agent-3\", cores = 2, joins = \"1500ms\" }]";
+    let settings = "[registry]\nttl = \"1s\"\nheartbeat = \"200ms\"\nrefresh = \"200ms\"\n";
+    let bench = Bench::new(&format!("{}\n{settings}", with_agents(agents)));
+    let output = bench.live(&["--policy", "random"]);
+    assert!(output.status.success(), "{output:?}");
+    let [run] = &bench.summary().runs[..] else { panic!("one run") };
+    for agent in ["agent-2", "agent-3"] {
+        let jobs = run.work_per_agent[agent];
+        assert!((20..=70).contains(&jobs), "each does all jobs for half of the time: {run:?}");
+    }
+    assert!(run.requests.answered * 10 >= run.requests.sent * 9, "{run:?}");
+}
+
 #[test]
 fn fields_that_a_live_mesh_cannot_honour_are_named() {
-    let partition = fault("partition", "1s", "1s", "groups = [\"agent-1\", \"agent-2\"]");
-    let text = format!("{SCENARIO}\n{partition}\n[network]\nloss = 0.1\n");
+    let between = "between = [\"agent-1\", \"agent-2\"]\nratio = 0.5";
+    let loss = fault("loss", "1s", "1s", between);
+    let text = format!("{SCENARIO}\n{loss}\n[network]\nloss = 0.1\n");
     let bench = Bench::new(&text);
     let output = bench.live(&[]);
     assert_eq!(output.status.code(), Some(2), "{output:?}");
     let error = String::from_utf8(output.stderr).unwrap();
     assert!(error.contains("`network.loss`"), "{error}");
-    assert!(error.contains("`faults.0 (partition at 1s)`"), "{error}");
+    assert!(error.contains("`faults.0 (loss at 1s)`"), "{error}");
     let output = bench.live(&["--policy", "weighted"]);
     assert_eq!(output.status.code(), Some(2), "{output:?}");
     assert!(!bench.out("summary.json").exists());

@@ -77,7 +77,7 @@ impl Agent {
         result: Result<Reply, CallError>,
     ) {
         let attempt = self.delegations[id].attempts.remove(at);
-        self.remember_end(now, &attempt, &result);
+        self.remember_end(now, id, &attempt, &result);
         match result {
             Ok(Reply::Work(reply)) => self.work_done(now, id, attempt, reply),
             // The peer does not speak the protocol, and nobody knows what it has done.
@@ -95,12 +95,14 @@ impl Agent {
     pub(super) fn remember_end(
         &mut self,
         now: Timestamp,
+        id: DelegationId,
         attempt: &Attempt,
         result: &Result<Reply, CallError>,
     ) {
         let Some(peer) = attempt.choice.peer else { return };
         self.view.contacts_mut().ended(peer);
-        self.diagnose(now, Some(peer), &attempt.choice.lease, symptom::of_work(result));
+        let skill = self.delegations[id].task.skill().cloned();
+        self.diagnose(now, &attempt.choice.lease, symptom::of_work(result), skill.as_ref());
         self.tell_policy(now, job_event(peer, now.since(attempt.sent), result));
     }
 
@@ -190,7 +192,7 @@ impl Agent {
         if !delegation.task.idempotent
             || delegation.attempts.is_empty()
             || delegation.probing.is_some()
-            || self.view.len() <= asked
+            || self.view.able(delegation.task.skill()).len() <= asked
             || delegation.rounds >= self.config.delegation.max_attempts
             || !self.decorators.may_retry(now, RetryCost::One)
         {
@@ -222,7 +224,7 @@ impl Agent {
             return self.finish(now, id, Err(Failure::DeadlineExceeded));
         }
         // Checked before the limits, because it is the better answer when both apply.
-        if self.view.len() <= delegation.tried.len() {
+        if self.view.able(delegation.task.skill()).len() <= delegation.tried.len() {
             let failure = delegation.nobody_left();
             return self.finish(now, id, Err(failure));
         }

@@ -263,7 +263,7 @@ impl Agent {
             return;
         }
         let (peer, elapsed) = (lease.id(), now.since(sent));
-        self.diagnose(now, Some(peer), lease, symptom::of_probe(&result));
+        self.diagnose(now, lease, symptom::of_probe(&result), None);
         let event = match result {
             Ok(Reply::Info(info)) => {
                 self.view.contacts_mut().measured(now, peer, elapsed);
@@ -304,7 +304,7 @@ impl Agent {
             if probe.is_listed {
                 // Open delegations go on. If the peer was on trial, this call would have ended
                 // that; now the next call may try it.
-                self.diagnose(now, Some(probe.lease.id()), &probe.lease, Symptom::None);
+                self.diagnose(now, &probe.lease, Symptom::None, None);
             }
             self.abandon(DelegationId::null(), probe.call);
         }

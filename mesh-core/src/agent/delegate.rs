@@ -17,7 +17,7 @@ use super::timers::Timer;
 use crate::Few;
 use crate::protocol::{Name, Reply, Task};
 use crate::resilience::{Decorator, EndedCall, HealthChange, Symptom};
-use crate::roster::{ListedLease, PeerId};
+use crate::roster::ListedLease;
 use crate::routing::{Candidate, PolicyEvent, Signal};
 use crate::time::Timestamp;
 
@@ -143,7 +143,7 @@ impl Agent {
     fn deadline_passed(&mut self, now: Timestamp, id: DelegationId) {
         let attempts = std::mem::take(&mut self.delegations[id].attempts);
         for attempt in &attempts {
-            self.remember_end(now, attempt, &Err(CallError::NoAnswer));
+            self.remember_end(now, id, attempt, &Err(CallError::NoAnswer));
         }
         attempts.iter().for_each(|attempt| self.abandon(id, attempt.call));
         self.finish(now, id, Err(Failure::DeadlineExceeded));
@@ -214,19 +214,18 @@ impl Agent {
         self.give_up(now, id, failure);
     }
 
-    /// Tells the decorators how a call ended, and reports it if that changes how the peer is
-    /// treated. Does nothing if the peer has left the list since.
+    /// Tells the decorators how a call to a peer that is still listed ended, and reports it if that
+    /// changes how the peer is treated. `skill` is what the job of the call demands.
     pub(super) fn diagnose(
         &mut self,
         now: Timestamp,
-        peer: Option<PeerId>,
         lease: &Arc<ListedLease>,
         symptom: Symptom,
+        skill: Option<&Name>,
     ) {
-        let end = EndedCall { lease, symptom, peers: self.view.len() };
-        if peer.is_some()
-            && let Some(change) = self.decorators.on_end(now, &end)
-        {
+        let able = self.view.able(skill).len();
+        let end = EndedCall { lease, symptom, skill: skill.map(|skill| &**skill), able };
+        if let Some(change) = self.decorators.on_end(now, &end) {
             self.health_changed(lease.name.clone(), change);
         }
     }
@@ -289,19 +288,19 @@ impl Agent {
         outcome: Ending,
     ) -> Option<Ticket> {
         let delegation = self.delegations.remove(id)?;
-        let peers = self.view.len();
+        let (skill, able) = (None, self.view.len());
         for Attempt { call, choice, sent, .. } in &delegation.attempts {
             if let Some(peer) = choice.peer {
                 self.tell_policy(now, PolicyEvent::Cancelled { peer, elapsed: now.since(*sent) });
                 self.view.contacts_mut().ended(peer);
-                let end = EndedCall { lease: &choice.lease, symptom: Symptom::None, peers };
+                let end = EndedCall { lease: &choice.lease, symptom: Symptom::None, skill, able };
                 self.decorators.on_end(now, &end);
             }
             self.abandon(id, *call);
         }
         if let Some(round) = &delegation.probing {
             for probe in round.probes.iter().filter(|probe| probe.peer.is_some()) {
-                let end = EndedCall { lease: &probe.lease, symptom: Symptom::None, peers };
+                let end = EndedCall { lease: &probe.lease, symptom: Symptom::None, skill, able };
                 self.decorators.on_end(now, &end);
             }
             round.open_calls().for_each(|call| self.abandon(id, call));

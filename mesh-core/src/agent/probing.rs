@@ -69,7 +69,8 @@ impl Agent {
         self.open_calls -= 1;
         // `None`: the peer has left the list since. Then nothing is remembered of this probe.
         let (peer, symptom) = (probe.peer, symptom::of_probe(&result));
-        let end = EndedCall { lease: &probe.lease, symptom, peers: self.view.len() };
+        let able = self.view.len();
+        let end = EndedCall { lease: &probe.lease, symptom, skill: None, able };
         let change = peer.and_then(|_| self.decorators.on_end(now, &end));
         let change = change.map(|change| (change, probe.lease.name.clone()));
         let elapsed = now.since(sent);
@@ -143,7 +144,7 @@ impl Agent {
         // delegations.
         for (peer, lease) in silent {
             let symptom = symptom::of_probe(&Err(CallError::NoAnswer));
-            self.diagnose(now, Some(peer), &lease, symptom);
+            self.diagnose(now, &lease, symptom, None);
             self.tell_policy(
                 now,
                 PolicyEvent::ProbeFailed { peer, elapsed: now.since(round.sent) },

@@ -111,8 +111,10 @@ pub(crate) struct EndedCall<'a> {
     pub(crate) lease: &'a Arc<ListedLease>,
     /// What the end says about the peer's health.
     pub(crate) symptom: Symptom,
-    /// How many peers the agent knows.
-    pub(crate) peers: usize,
+    /// The skill that the job demands, if the call was for a job that demands one.
+    pub(crate) skill: Option<&'a str>,
+    /// How many peers might have had the job: all that the agent knows, or those with the skill.
+    pub(crate) able: usize,
 }
 
 /// What the end of a call says about the peer's health.

@@ -92,9 +92,7 @@ impl Decorator for PassiveHealth {
 
     fn on_end(&mut self, now: Timestamp, end: &EndedCall<'_>) -> Option<HealthChange> {
         match end.symptom {
-            Symptom::Well => {
-                self.succeeded(end.lease.id(), end.peers).then_some(HealthChange::Recovered)
-            }
+            Symptom::Well => self.succeeded(end).then_some(HealthChange::Recovered),
             Symptom::None => {
                 self.undecided(end.lease.id());
                 None
@@ -128,17 +126,19 @@ impl PassiveHealth {
         }
     }
 
-    /// A peer has done a job; true if it had been passed over before. `peers`: how many the agent
-    /// knows.
+    /// A peer has done a job; true if it had been passed over before.
     ///
-    /// If all of them had been passed over, and this is the first to do a job since, the cause was
-    /// something that they share: the network, or the jobs. Then the others may be tried at once,
-    /// and their next penalties are short again. Otherwise this peer would get all jobs until the
-    /// penalties of the others are over.
-    fn succeeded(&mut self, peer: PeerId, peers: usize) -> bool {
-        let Ok(at) = self.find(peer) else { return false };
-        if self.records.iter().filter(|record| record.penalties > 0).count() == peers {
-            for record in &mut self.records {
+    /// If all peers that might have had the job had been passed over, and this is the first to do
+    /// one since, the cause was something that they share: the network, or the jobs. Then the others
+    /// may be tried at once, and their next penalties are short again. Otherwise this peer would get
+    /// all jobs until the penalties of the others are over.
+    fn succeeded(&mut self, end: &EndedCall<'_>) -> bool {
+        let Ok(at) = self.find(end.lease.id()) else { return false };
+        let was_over = |record: &FailureRecord| {
+            record.penalties > 0 && end.skill.is_none_or(|skill| record.lease.skills.have(skill))
+        };
+        if self.records.iter().filter(|record| was_over(record)).count() == end.able {
+            for record in self.records.iter_mut().filter(|record| was_over(record)) {
                 (record.penalties, record.until, record.on_trial) = (1, Timestamp::ZERO, false);
             }
         }

@@ -1,13 +1,14 @@
 //! Peers that fail are passed over for a while, then tried with one call at a time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use mesh_core::agent::{AgentConfig, CallError, Failure, Note};
 use mesh_core::jsonrpc::Error;
-use mesh_core::protocol::{Request, Task};
+use mesh_core::protocol::{JobDetails, Request, Task};
 use mesh_core::resilience::HealthConfig;
+use mesh_core::skills::Skills;
 
-use crate::driver::{Driver, config, done_by, job, load, ms};
+use crate::driver::{Driver, config, done_by, job, lease, load, ms};
 
 const POLICIES: [&str; 8] = [
     "random",
@@ -206,6 +207,37 @@ fn when_all_have_failed_the_first_that_does_a_job_does_not_get_all_of_them() {
         let asked = run(&mut driver, 30, "nobody", &CallError::NotSent);
         assert_eq!(asked.len(), 3, "{policy:?}: {asked:?}");
     }
+}
+
+/// The agents that lack the skill, and do well, are no reason to pass over those that have it.
+#[test]
+fn the_first_with_a_skill_that_does_a_job_does_not_get_all_of_its_jobs() {
+    let skill: Skills = ["draw"].into_iter().collect();
+    let details = JobDetails { skill: Some("draw".into()), ..JobDetails::default() };
+    let drawing = || Task { details: Some(details.clone().into()), ..job() };
+    let peers = ["a", "b", "c", "d"].map(lease);
+    let peers = peers.into_iter().map(|lease| match &*lease.name {
+        "a" | "d" => lease,
+        _ => lease.with_skills(skill.clone()),
+    });
+    let mut driver = Driver::with_leases(config("round_robin"), peers.collect());
+    let ticket = driver.delegate(drawing());
+    for _ in 0..2 {
+        let peer = driver.only_peer();
+        driver.fail(&peer, CallError::NotSent);
+    }
+    assert_eq!(driver.failure(ticket).name(), "no_reachable_peers");
+    let retries = driver.notes.iter().filter(|note| matches!(note, Note::Retrying { .. }));
+    assert_eq!(retries.count(), 1, "nobody else could be tried");
+    let asked: BTreeSet<String> = (0..4)
+        .map(|_| {
+            driver.delegate(drawing());
+            let peer = driver.only_peer();
+            driver.work_answered(&peer);
+            peer
+        })
+        .collect();
+    assert_eq!(asked.len(), 2, "{asked:?}");
 }
 
 #[test]

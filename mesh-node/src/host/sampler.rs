@@ -1,6 +1,12 @@
 //! CPU and memory figures from the operating system.
 
+use std::time::Duration;
+
+use mesh_core::Timestamp;
+use rustix::time::{ClockId, clock_gettime};
 use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
+
+use crate::Clock;
 
 /// What the figures of a [`Sampler`] are about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,7 +26,7 @@ pub enum SampleScope {
 pub struct Sampler {
     system: System,
     /// This process, with [`SampleScope::Process`].
-    process: Option<Pid>,
+    process: Option<ProcessSampler>,
     /// Cores that this process may use: one that keeps all of them busy counts as 100 %.
     cores: f64,
 }
@@ -34,7 +40,7 @@ impl Sampler {
             SampleScope::Host => None,
             // Without a process id (no platform is known that has none) the whole machine is
             // measured.
-            SampleScope::Process => sysinfo::get_current_pid().ok(),
+            SampleScope::Process => sysinfo::get_current_pid().ok().map(ProcessSampler::new),
         };
         let cores = std::thread::available_parallelism().map_or(1.0, |cores| cores.get() as f64);
         Self { system, process, cores }
@@ -42,9 +48,13 @@ impl Sampler {
 
     /// CPU % of all cores since the last sample, and memory % of all memory now.
     pub fn sample(&mut self) -> (f64, f64) {
-        match self.process {
+        match &mut self.process {
             None => self.host(),
-            Some(pid) => self.process(pid).unwrap_or_default(),
+            Some(process) => {
+                let busy = process.busy();
+                let pid = process.pid;
+                ((100.0 * busy / self.cores).min(100.0), self.memory_of(pid).unwrap_or_default())
+            }
         }
     }
 
@@ -55,13 +65,11 @@ impl Sampler {
         (cpu_percent, self.percent_of_memory(self.system.used_memory()))
     }
 
-    fn process(&mut self, pid: Pid) -> Option<(f64, f64)> {
-        let what = ProcessRefreshKind::nothing().with_cpu().with_memory();
+    fn memory_of(&mut self, pid: Pid) -> Option<f64> {
+        let what = ProcessRefreshKind::nothing().with_memory();
         let only = [pid];
         self.system.refresh_processes_specifics(ProcessesToUpdate::Some(&only), false, what);
-        let process = self.system.process(pid)?;
-        let cpu_percent = f64::from(process.cpu_usage()) / self.cores;
-        Some((cpu_percent, self.percent_of_memory(process.memory())))
+        Some(self.percent_of_memory(self.system.process(pid)?.memory()))
     }
 
     fn percent_of_memory(&self, bytes: u64) -> f64 {
@@ -70,6 +78,41 @@ impl Sampler {
             total => 100.0 * bytes as f64 / total as f64,
         }
     }
+}
+
+/// Measures the CPU time of this process to the nanosecond. The figures of the process list are in
+/// steps of 10 ms, too coarse for agents that wait more than they compute.
+#[derive(Debug)]
+struct ProcessSampler {
+    pid: Pid,
+    clock: Clock,
+    /// The time of the last sample, and the CPU time that had been used by then.
+    last: (Timestamp, Duration),
+}
+
+impl ProcessSampler {
+    fn new(pid: Pid) -> Self {
+        let clock = Clock::start();
+        Self { pid, clock, last: (clock.now(), cpu_time()) }
+    }
+
+    /// How many cores the process has kept busy on average since the last sample.
+    fn busy(&mut self) -> f64 {
+        let (before, used_before) =
+            std::mem::replace(&mut self.last, (self.clock.now(), cpu_time()));
+        let (now, used) = self.last;
+        let window = now.since(before);
+        if window.is_zero() {
+            return 0.0;
+        }
+        used.saturating_sub(used_before).as_secs_f64() / window.as_secs_f64()
+    }
+}
+
+/// The CPU time that this process has used.
+fn cpu_time() -> Duration {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
 #[cfg(test)]
@@ -86,5 +129,15 @@ mod tests {
                 assert!(memory > 0.0 && memory <= 100.0, "{scope:?}: {memory} % memory");
             }
         }
+    }
+
+    #[test]
+    fn a_process_that_computes_for_a_millisecond_is_seen() {
+        let mut process = ProcessSampler::new(Pid::from_u32(1));
+        let start = cpu_time();
+        while cpu_time() - start < Duration::from_millis(1) {
+            std::hint::spin_loop();
+        }
+        assert!(process.busy() > 0.0);
     }
 }

@@ -9,21 +9,30 @@
 //! | [`Upstream`] | it calls a JSON-RPC service behind the agent |
 //! | [`Erring`] | as another executor, but some jobs end with an error on purpose ([`JobErrors`]) |
 //!
+//! A [`BehaviourFile`] tells the synthetic one and `Erring` what changes while the agent runs.
+//!
 //! An agent needs a [`Host`](crate::Host): [`LiveHost`](crate::host::LiveHost) makes one of an
 //! executor and a source of load figures.
 
+mod behaviour;
 mod erring;
 mod errors;
 #[cfg(feature = "processes")]
 mod exec;
 #[cfg(feature = "processes")]
 mod job_command;
+#[cfg(feature = "processes")]
+mod job_speed;
+#[cfg(feature = "processes")]
+mod provider;
 mod report;
 #[cfg(feature = "processes")]
 mod stdio;
 mod subjobs;
 #[cfg(feature = "processes")]
 mod synthetic;
+#[cfg(feature = "processes")]
+mod time_left;
 mod upstream;
 
 use std::sync::Arc;
@@ -33,12 +42,17 @@ use mesh_core::protocol::Task;
 use serde::Serialize;
 use serde_json::value::to_raw_value;
 
+pub use self::behaviour::{BehaviourFile, JobBehaviour};
 pub use self::erring::Erring;
 pub use self::errors::{ErrorAnswer, JobErrors};
 #[cfg(feature = "processes")]
 pub use self::exec::Exec;
 #[cfg(feature = "processes")]
 pub use self::job_command::{JobCommand, ProgramError, check_program};
+#[cfg(feature = "processes")]
+pub use self::job_speed::SharedCores;
+#[cfg(feature = "processes")]
+pub use self::provider::ProviderClient;
 #[cfg(feature = "processes")]
 pub use self::stdio::{StartError, StdioSettings, StdioWorkers};
 pub use self::subjobs::{SubjobCaller, subjobs_failed};

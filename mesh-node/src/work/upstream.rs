@@ -37,11 +37,11 @@ const REQUEST: HeaderName = HeaderName::from_static("mesh-request");
 /// How many levels of a response are around its result.
 const ENVELOPE_LEVELS: usize = 1;
 
-/// The address of an [`Upstream`], parsed from `http://host[:port][/path]`.
+/// The address of an HTTP service, parsed from `http://host[:port][/path]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpUrl {
-    address: String,
-    path: String,
+    pub(super) address: String,
+    pub(super) path: String,
 }
 
 impl FromStr for HttpUrl {

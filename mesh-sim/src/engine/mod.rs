@@ -20,7 +20,7 @@ use thiserror::Error;
 use self::observers::GuestObserver;
 use crate::journal::{FactObserver, JournalEntry};
 use crate::record::RunRecord;
-use crate::scenario::{Diagnostics, EngineKind, PolicySpec, Scenario, ScenarioFile};
+use crate::scenario::{Costs, Diagnostics, EngineKind, PolicySpec, Scenario, ScenarioFile};
 
 /// The output of every simulated job.
 const OUTPUT: &str = "\"Processed: simulated job\"";
@@ -141,13 +141,11 @@ impl<O: FactObserver> FactObserver for LentObserver<O> {
 
 /// How long a job computes, alone on a core of speed 1, and how long it waits then, on an agent that
 /// has met these sessions.
-fn effort(task: &Task, sessions: &mut WarmSessions) -> (Duration, Duration) {
+fn effort(task: &Task, sessions: &mut WarmSessions, costs: &Costs) -> (Duration, Duration) {
     let demand = task.demand.unwrap_or_default();
-    let Some(details) = &task.details else { return (demand, Duration::ZERO) };
-    let left = details.session.map_or(1.0, |turn| sessions.begin(turn));
-    if left == 1.0 {
-        (demand, details.wait)
-    } else {
-        (demand.mul_f64(left), details.wait.mul_f64(left))
-    }
+    let wait = task.details.as_ref().map_or(Duration::ZERO, |details| details.wait);
+    let session = task.details.as_ref().and_then(|details| details.session);
+    let left = session.map_or(1.0, |turn| sessions.begin(turn));
+    let own = if left == 1.0 { (demand, wait) } else { (demand.mul_f64(left), wait.mul_f64(left)) };
+    (own.0.saturating_add(costs.job), own.1.saturating_add(costs.job_delay))
 }

@@ -18,8 +18,8 @@ use crate::journal::{ConnectionFailure, RequestOutcome, RequestRefusal};
 use crate::network::{LinkQuality, NetworkSpec};
 use crate::record::{Recorder, RecorderConfig, RunRecord, Violation};
 use crate::scenario::{
-    AgentSpec, Arrivals, ClientSpec, EngineKind, EntryChoice, JobKind, MachineSpec, OpenArrivals,
-    PolicySpec, Scenario, ScheduleStep, WorkloadSpec,
+    AgentSpec, Arrivals, ClientSpec, Costs, EngineKind, EntryChoice, JobKind, MachineSpec,
+    OpenArrivals, PolicySpec, Scenario, ScheduleStep, WorkloadSpec,
 };
 
 const MS: u64 = 1_000_000;
@@ -108,8 +108,10 @@ pub(crate) fn scenario(agents: usize, duration: Duration, policies: &[&str]) -> 
         warm_up: Duration::ZERO,
         drain: Duration::from_secs(drain),
         leases: LeaseConfig::default(),
+        costs: Costs::default(),
         membership: MembershipConfig::default(),
         agents: (1..=agents).map(agent).collect(),
+        providers: Vec::new(),
         delegation: DelegationConfig {
             probe_timeout: Duration::from_millis(100),
             ..DelegationConfig::default()

@@ -25,6 +25,12 @@ const MAX_LATENCY_MS: f64 = 50.0;
 const MAX_LINKS: usize = 4;
 /// The greatest share of messages that arrive twice, in percent.
 const MAX_DOUBLED_PERCENT: usize = 5;
+/// The greatest cost of a job or a message, in microseconds.
+const MAX_COST_US: usize = 3_000;
+/// The requests per minute that a provider takes are between these.
+const MOST_PER_MINUTE: (f64, f64) = (30.0, 30_000.0);
+/// The most jobs that may use a provider at once.
+const MOST_AT_ONCE: usize = 20;
 /// The most retries that a request may have.
 const MAX_RETRIES: usize = 5;
 /// The longest back-off before the first retry, in milliseconds.
@@ -71,6 +77,8 @@ pub(super) fn draw_scenario(
     latencies_between_sites(&mut draft, engine, &mut stream("sites"));
     workload(&mut draft, scenario, &mut stream("load"));
     clients(&mut draft, &mut stream("clients"));
+    costs(&mut draft, engine, &mut stream("costs"));
+    providers(&mut draft, &mut stream("providers"));
     draft.set_faults(&faults(scenario, engine, &mut stream("faults")));
     DrawnScenario { draft, policy, seed: run_seed }
 }
@@ -107,6 +115,19 @@ fn latencies(draft: &mut Draft, engine: EngineKind, draw: &mut Draw<'_>) {
         }
     }
     draft.set_list(&["network", "links"], links);
+}
+
+/// Draws what jobs cost on top, and in an engine that can honour it, messages.
+fn costs(draft: &mut Draft, engine: EngineKind, draw: &mut Draw<'_>) {
+    draft.remove(&["costs"]);
+    let all = ["job", "job_delay", "probe", "heartbeat", "delegation"];
+    let able = if engine == EngineKind::Event { &all[..] } else { &all[..2] };
+    for field in able {
+        if draw.coin() && draw.coin() {
+            let cost = Duration::from_micros(1 + draw.below(MAX_COST_US) as u64);
+            draft.set_duration(&["costs", field], cost);
+        }
+    }
 }
 
 /// Draws other latencies between the sites that the base has.
@@ -174,6 +195,36 @@ fn workload(draft: &mut Draft, scenario: &Scenario, draw: &mut Draw<'_>) {
             draft.set_number(&["workload", "clients"], clients);
         }
     }
+}
+
+/// Draws limits for the providers of the base. If it has none, a quarter of the runs get one that
+/// some agents share.
+fn providers(draft: &mut Draft, draw: &mut Draw<'_>) {
+    let path = ["providers"];
+    let mut providers = draft.get(&path).and_then(Value::as_array).cloned().unwrap_or_default();
+    let wants_one = draw.coin() & draw.coin();
+    let agents = draw.some_agents();
+    if providers.is_empty() && wants_one {
+        let mut provider = Table::new();
+        provider.insert("name".to_owned(), "provider".into());
+        provider.insert("agents".to_owned(), host_ranges(&agents).into());
+        providers.push(provider.into());
+    }
+    for provider in providers.iter_mut().filter_map(Value::as_table_mut) {
+        let (low, high) = MOST_PER_MINUTE;
+        let (per_minute, at_once) = (draw.log_uniform(low, high), 1 + draw.below(MOST_AT_ONCE));
+        let which = draw.below(3);
+        for field in ["requests_per_minute", "burst", "concurrency"] {
+            provider.remove(field);
+        }
+        if which != 0 {
+            provider.insert("requests_per_minute".to_owned(), (per_minute as i64).into());
+        }
+        if which != 1 {
+            provider.insert("concurrency".to_owned(), (at_once as i64).into());
+        }
+    }
+    draft.set_list(&path, providers);
 }
 
 /// Draws whether clients take another entry agent, and whether and how they retry.

@@ -1,6 +1,5 @@
 //! Added latency: links are slower than usual.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use mesh_core::protocol::Name;
@@ -43,10 +42,6 @@ impl FaultBehaviour for AddLatency {
 
     fn effects(&self, span: Span, hosts: &HostNumbers<'_>) -> Vec<(Span, FaultEffect)> {
         vec![(span, FaultEffect::Delay(hosts.between(&self.between), self.latency))]
-    }
-
-    fn why_not_live(&self, _: &BTreeSet<&str>) -> Option<&'static str> {
-        Some("loopback can't be made slower")
     }
 
     fn label(&self) -> &'static str {

@@ -1,7 +1,5 @@
 //! Background load: other programs use the machines' cores.
 
-use std::collections::BTreeSet;
-
 use mesh_core::protocol::Name;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -10,7 +8,6 @@ use super::draw::DrawFault;
 use super::effect::{FaultEffect, HostNumbers, Span};
 use super::host_field::{HostField, HostScope};
 use super::{FaultBehaviour, FaultKind, listed};
-use crate::host_names::{CLIENT, REGISTRY};
 
 /// Other programs use the agents' machines.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
@@ -43,14 +40,6 @@ impl FaultBehaviour for BackgroundLoad {
 
     fn effects(&self, span: Span, hosts: &HostNumbers<'_>) -> Vec<(Span, FaultEffect)> {
         vec![(span, FaultEffect::BackgroundLoad(hosts.set(&self.agents), self.load))]
-    }
-
-    fn why_not_live(&self, all: &BTreeSet<&str>) -> Option<&'static str> {
-        let mut spared: BTreeSet<&str> = all.clone();
-        for name in self.agents.iter().map(|name| &**name).chain([REGISTRY, CLIENT]) {
-            spared.remove(name);
-        }
-        (!spared.is_empty()).then_some("all agents share this machine: expected all of them")
     }
 
     fn label(&self) -> &'static str {

@@ -1,7 +1,5 @@
 //! Crash: hosts stop at once, the machine as a whole or only the process on it.
 
-use std::collections::BTreeSet;
-
 use mesh_core::protocol::Name;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -72,16 +70,6 @@ impl FaultBehaviour for Crash {
             CrashMode::Process => {
                 vec![FaultKind::Crash(Self { mode: CrashMode::Machine, ..self.clone() })]
             }
-        }
-    }
-
-    fn why_not_live(&self, _: &BTreeSet<&str>) -> Option<&'static str> {
-        match self.mode {
-            CrashMode::Machine => Some(
-                "a machine that is silent can't be had on loopback: \
-                 expected mode = \"process\" (SIGKILL)",
-            ),
-            CrashMode::Process => None,
         }
     }
 

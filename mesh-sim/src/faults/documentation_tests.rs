@@ -1,6 +1,6 @@
 //! What the documentation says of faults is derived from the kinds, or held against them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -33,26 +33,9 @@ fn drawn() -> BTreeMap<&'static str, Vec<FaultKind>> {
     drawn
 }
 
-/// Whether a live mesh can have faults of a kind: all of them, some of them or none, and why not.
-fn live(faults: &[FaultKind]) -> String {
-    let mesh = BTreeSet::from(["agent-1", "agent-2", "agent-3", "registry", "client"]);
-    let (mut can, mut reason) = (false, None);
-    for fault in faults {
-        let lists = fault.host_lists();
-        let hit: BTreeSet<&str> = lists.iter().flat_map(|(_, names)| names).map(|n| &**n).collect();
-        // Some kinds are possible only if the fault names every host.
-        for hosts in [&mesh, &hit] {
-            match fault.why_not_live(hosts) {
-                Some(why) => reason = Some(why),
-                None => can = true,
-            }
-        }
-    }
-    match (can, reason) {
-        (_, None) => "yes".to_owned(),
-        (true, Some(why)) => format!("some: {why}"),
-        (false, Some(why)) => format!("no: {why}"),
-    }
+/// Whether a live mesh can have faults of a kind, and why not.
+fn live(fault: &FaultKind) -> String {
+    fault.why_not_live().map_or("yes".to_owned(), |why| format!("no: {why}"))
 }
 
 /// The fields of a kind with their descriptions, without those that every fault may have.
@@ -82,7 +65,7 @@ fn the_documentation_has_every_kind() {
         let summary = kind["description"].as_str().expect("every kind has a description");
         let faults = &drawn[name];
         let turmoil = if faults[0].field_beyond_turmoil().is_none() { "yes" } else { "no" };
-        let (fields, live) = (fields(kind), live(faults));
+        let (fields, live) = (fields(kind), live(&faults[0]));
         writeln!(table, "| `{name}` | {summary} | {fields} | {turmoil} | {live} |")
             .expect("a String");
     }
@@ -102,7 +85,7 @@ fn what_a_live_mesh_refuses_is_documented() {
         let mut rows = rows.iter().filter(|row| named(row, name));
         let row = rows.next().unwrap_or_else(|| panic!("docs/live-bench.md does not name {name}"));
         let is_refused = row.ends_with("| refused by name |");
-        assert_eq!(is_refused, live(&faults).starts_with("no"), "{row}");
+        assert_eq!(is_refused, live(&faults[0]).starts_with("no"), "{row}");
         assert_eq!(rows.next(), None, "{name} is named twice");
     }
 }

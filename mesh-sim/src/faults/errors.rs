@@ -1,6 +1,5 @@
 //! Errors: agents end some of their jobs with an error.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use mesh_core::conflict::Conflict;
@@ -82,10 +81,6 @@ impl FaultBehaviour for Errors {
         ];
         let simpler = simpler.into_iter().filter(|simpler| *simpler != errors);
         simpler.map(|errors| FaultKind::Errors(Self { errors, ..self.clone() })).collect()
-    }
-
-    fn why_not_live(&self, _: &BTreeSet<&str>) -> Option<&'static str> {
-        None
     }
 
     fn label(&self) -> &'static str {

@@ -1,7 +1,5 @@
 //! What a kind of fault must implement, and the macro that makes an enum from the list of kinds.
 
-use std::collections::BTreeSet;
-
 use mesh_core::conflict::Conflict;
 
 use super::FaultKind;
@@ -18,6 +16,14 @@ use super::effect::{FaultEffect, HostNumbers, Span};
 pub(super) trait FaultBehaviour {
     /// The field that engine turmoil can't honour; `None` if turmoil can have this kind of fault.
     fn field_beyond_turmoil() -> Option<&'static str>
+    where
+        Self: Sized,
+    {
+        None
+    }
+
+    /// Why a live mesh of processes on one machine can't have this kind of fault; `None` if it can.
+    fn why_not_live() -> Option<&'static str>
     where
         Self: Sized,
     {
@@ -48,10 +54,6 @@ pub(super) trait FaultBehaviour {
     fn simpler(&self) -> Vec<FaultKind> {
         Vec::new()
     }
-
-    /// Why a live mesh of processes on one machine, whose hosts are `all`, can't have this fault;
-    /// `None` if it can.
-    fn why_not_live(&self, all: &BTreeSet<&str>) -> Option<&'static str>;
 
     /// The name of the kind in reports: "one-way partition".
     fn label(&self) -> &'static str;
@@ -94,6 +96,13 @@ macro_rules! kinds {
             pub(crate) fn field_beyond_turmoil(&self) -> Option<&'static str> {
                 match self {
                     $(Self::$Kind(_) => $Kind::<Vec<Name>>::field_beyond_turmoil(),)*
+                }
+            }
+
+            /// Why a live mesh of processes on one machine can't have this kind; `None` if it can.
+            pub fn why_not_live(&self) -> Option<&'static str> {
+                match self {
+                    $(Self::$Kind(_) => $Kind::<Vec<Name>>::why_not_live(),)*
                 }
             }
 

@@ -1,7 +1,5 @@
 //! Loss: links lose some messages at random.
 
-use std::collections::BTreeSet;
-
 use mesh_core::protocol::Name;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -35,6 +33,10 @@ impl FaultBehaviour for Loss {
         Some("ratio")
     }
 
+    fn why_not_live() -> Option<&'static str> {
+        Some("loopback and TCP lose nothing")
+    }
+
     fn draws() -> &'static [DrawFault] {
         &[|draw| {
             let between = draw.two_sides();
@@ -44,10 +46,6 @@ impl FaultBehaviour for Loss {
 
     fn effects(&self, span: Span, hosts: &HostNumbers<'_>) -> Vec<(Span, FaultEffect)> {
         vec![(span, FaultEffect::Lose(hosts.between(&self.between), self.ratio))]
-    }
-
-    fn why_not_live(&self, _: &BTreeSet<&str>) -> Option<&'static str> {
-        Some("loopback loses nothing")
     }
 
     fn label(&self) -> &'static str {

@@ -135,12 +135,6 @@ impl FaultKind {
         self.as_kind().detail()
     }
 
-    /// Why a live mesh of processes on one machine, whose hosts are `all`, can't have this fault;
-    /// `None` if it can.
-    pub fn why_not_live(&self, all: &BTreeSet<&str>) -> Option<&'static str> {
-        self.as_kind().why_not_live(all)
-    }
-
     /// The parameters that contradict each other, each with the field that it is in.
     pub(crate) fn conflicts(&self) -> Vec<(&'static str, Conflict)> {
         self.as_kind().conflicts()

@@ -1,7 +1,5 @@
 //! Partition: the network falls apart into groups that can't reach each other.
 
-use std::collections::BTreeSet;
-
 use mesh_core::protocol::Name;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -49,10 +47,6 @@ impl FaultBehaviour for Partition {
     fn still_hits(&mut self, _: bool) -> bool {
         self.groups.retain(|group| !group.is_empty());
         self.groups.len() >= 2
-    }
-
-    fn why_not_live(&self, _: &BTreeSet<&str>) -> Option<&'static str> {
-        Some("loopback can't be cut")
     }
 
     fn label(&self) -> &'static str {

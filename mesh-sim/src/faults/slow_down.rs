@@ -1,7 +1,5 @@
 //! Slow-down: machines run slower than they should, as when they get hot.
 
-use std::collections::BTreeSet;
-
 use mesh_core::protocol::Name;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -39,10 +37,6 @@ impl FaultBehaviour for SlowDown {
 
     fn effects(&self, span: Span, hosts: &HostNumbers<'_>) -> Vec<(Span, FaultEffect)> {
         vec![(span, FaultEffect::SpeedFactor(hosts.set(&self.agents), self.factor))]
-    }
-
-    fn why_not_live(&self, _: &BTreeSet<&str>) -> Option<&'static str> {
-        Some("jobs sleep for their demand, as on a core of speed 1")
     }
 
     fn label(&self) -> &'static str {

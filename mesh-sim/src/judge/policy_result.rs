@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{MeasuredFigures, PolicyVerdict, RunFigures};
 use crate::figures::Expect;
+use crate::machine::ProviderCounts;
 use crate::record::{
     JobCounts, LatencyHistogram, OutcomeCounts, RunRecord, SentAgainCounts, WindowCounts,
     add_failures,
@@ -31,6 +32,8 @@ pub struct PolicyResult<'a> {
     pub by_job: Vec<JobCounts>,
     /// The sum of [`RunRecord::work_per_agent`].
     pub work_per_agent: Vec<u64>,
+    /// The sum of [`RunRecord::providers`].
+    pub providers: Vec<ProviderCounts>,
 }
 
 impl<'a> PolicyResult<'a> {
@@ -72,6 +75,7 @@ impl<'a> PolicyResult<'a> {
             by_window: vec![WindowCounts::default(); run.by_window.len()],
             by_job: vec![JobCounts::default(); run.by_job.len()],
             work_per_agent: vec![0; run.work_per_agent.len()],
+            providers: vec![ProviderCounts::default(); run.providers.len()],
         }
     }
 
@@ -90,6 +94,9 @@ impl<'a> PolicyResult<'a> {
         }
         for (sum, jobs) in self.work_per_agent.iter_mut().zip(&run.work_per_agent) {
             *sum += jobs;
+        }
+        for (sum, counts) in self.providers.iter_mut().zip(&run.providers) {
+            sum.merge(counts);
         }
         self.runs.push(run);
     }

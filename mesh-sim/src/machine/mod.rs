@@ -13,6 +13,8 @@
 mod busy_seconds;
 mod erring_jobs;
 mod fixed;
+mod provider_limits;
+mod providers;
 mod station;
 
 use std::collections::VecDeque;
@@ -23,6 +25,8 @@ use mesh_core::agent::bulk::prefetch;
 use mesh_core::time::nanos;
 
 pub use self::erring_jobs::ErringJobs;
+pub use self::provider_limits::{ProviderCounts, ProviderLimits};
+pub use self::providers::{Providers, SharedProvider};
 
 use crate::scenario::{MachineSpec, ScheduleStep};
 
@@ -159,6 +163,11 @@ impl<J: Copy + Eq> Machine<J> {
         self.finished.clear();
         self.is_off = true;
         self.reschedule();
+    }
+
+    /// Whether the machine is off.
+    pub const fn is_off(&self) -> bool {
+        self.is_off
     }
 
     /// Switches the machine on, for the first time or after a crash. The next sample of the CPU

@@ -7,7 +7,7 @@ use toml::{Table, Value};
 
 use crate::faults::Fault;
 use crate::host_names::host_ranges;
-use crate::scenario::{CLIENT, Draft, REGISTRY, named_in_group};
+use crate::scenario::{CLIENT, Draft, ProviderSpec, REGISTRY, Scenario, named_in_group};
 
 /// An agent, and the group of the scenario file to which it belongs.
 #[derive(Clone, Debug)]
@@ -50,9 +50,9 @@ fn single_agents(group: &Table) -> Vec<(Vec<Name>, &Table)> {
     entries.filter_map(|(pattern, own)| Some((named(pattern), own.as_table()?))).collect()
 }
 
-/// The draft with only these agents. Faults are reduced to them too; a fault that then does nothing
-/// is dropped.
-pub(super) fn with_agents(draft: &Draft, faults: &[Fault], agents: &[GroupedAgent]) -> Draft {
+/// The draft of a scenario with only these agents. Faults and providers are reduced to them too; a
+/// fault that then does nothing is dropped, and so is a provider that nobody uses.
+pub(super) fn with_agents(draft: &Draft, scenario: &Scenario, agents: &[GroupedAgent]) -> Draft {
     let groups = draft.get(&["agents"]).and_then(Value::as_array).cloned().unwrap_or_default();
     let mut tables = Vec::new();
     for (number, group) in groups.iter().enumerate() {
@@ -63,11 +63,26 @@ pub(super) fn with_agents(draft: &Draft, faults: &[Fault], agents: &[GroupedAgen
     }
     let kept: BTreeSet<&str> =
         agents.iter().map(|agent| &*agent.name).chain([REGISTRY, CLIENT]).collect();
-    let faults: Vec<Fault> = faults.iter().filter_map(|fault| fault.among(&kept)).collect();
+    let faults: Vec<Fault> =
+        scenario.faults.iter().filter_map(|fault| fault.among(&kept)).collect();
     let mut draft = draft.clone();
     draft.set_list(&["agents"], tables);
+    draft.set_list(&["providers"], providers_of(&draft, scenario, &kept));
     draft.set_faults(&faults);
     draft
+}
+
+/// The providers of a draft that one of these agents uses, with those agents.
+fn providers_of(draft: &Draft, scenario: &Scenario, kept: &BTreeSet<&str>) -> Vec<Value> {
+    let providers = draft.get(&["providers"]).and_then(Value::as_array).cloned();
+    let with_users = |(provider, spec): (Value, &ProviderSpec)| {
+        let names = spec.agents.iter().map(|agent| scenario.agent(*agent).name.clone());
+        let names: Vec<Name> = names.filter(|name| kept.contains(&**name)).collect();
+        let mut provider = provider.as_table()?.clone();
+        provider.insert("agents".to_owned(), host_ranges(&names).into());
+        (!names.is_empty()).then(|| provider.into())
+    };
+    providers.into_iter().flatten().zip(&scenario.providers).filter_map(with_users).collect()
 }
 
 /// The tables of a scenario file that make these agents of a group. One table is enough if they are
@@ -114,7 +129,6 @@ fn entries_about(single: &[(Vec<Name>, &Table)], names: &[&Name]) -> Table {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scenario::Scenario;
 
     const FULL: &str = include_str!("../../tests/scenarios/valid/full.toml");
 
@@ -133,31 +147,32 @@ speed = 2
 each = { "a-2..3" = { speed = 0.5 }, "*-4" = { cores = 3, concurrency = 2 } }
 "#;
         let draft = Draft::parse(text).unwrap();
-        let whole = draft.check("x.toml").unwrap().scenario.agents;
+        let whole = draft.check("x.toml").unwrap().scenario;
         let all = grouped_agents(&draft);
         for kept in [&[0, 1, 2][..], &[1, 3], &[3], &[0, 1, 2, 3]] {
             let members: Vec<_> = kept.iter().map(|&at| all[at].clone()).collect();
-            let fewer = with_agents(&draft, &[], &members).check("fewer.toml").unwrap();
-            let expected: Vec<_> = kept.iter().map(|&at| whole[at].clone()).collect();
+            let fewer = with_agents(&draft, &whole, &members).check("fewer.toml").unwrap();
+            let expected: Vec<_> = kept.iter().map(|&at| whole.agents[at].clone()).collect();
             assert_eq!(fewer.scenario.agents, expected);
         }
     }
 
     #[test]
     fn fewer_agents_make_a_scenario_again() {
-        let faults = Scenario::parse(FULL, "full.toml").unwrap().faults;
+        let full = Scenario::parse(FULL, "full.toml").unwrap();
         let draft = Draft::parse(FULL).unwrap();
         let all = grouped_agents(&draft);
         let names: Vec<&str> = all.iter().map(|agent| &*agent.name).collect();
         assert_eq!(names, ["agent-1", "agent-2", "agent-3", "odd"]);
-        let mut fewer = with_agents(&draft, &faults, &[all[0].clone(), all[2].clone()]);
+        let mut fewer = with_agents(&draft, &full, &[all[0].clone(), all[2].clone()]);
         fewer.remove(&["network", "links"]);
         let scenario = fewer.check("fewer.toml").unwrap().scenario;
         let names: Vec<&str> = scenario.agents.iter().map(|agent| &*agent.name).collect();
         assert_eq!(names, ["agent-1", "agent-3"]);
-        assert!(scenario.faults.len() < faults.len());
-        let again = with_agents(&draft, &faults, &all).check("all.toml").unwrap().scenario;
-        assert_eq!(again.faults, faults);
+        assert!(scenario.faults.len() < full.faults.len());
+        assert_eq!(scenario.providers[0].agents.len(), 1, "agent-1");
+        let again = with_agents(&draft, &full, &all).check("all.toml").unwrap().scenario;
+        assert_eq!((again.faults, again.providers), (full.faults, full.providers));
         assert_eq!(again.agents.len(), 4);
     }
 }

@@ -68,6 +68,7 @@ impl Minimizer<'_> {
     /// Runs each pass once. Those that usually save most come first.
     pub(super) fn all_passes(&mut self) {
         self.faults();
+        self.providers();
         self.network();
         self.times();
         self.agents();
@@ -107,6 +108,17 @@ impl Minimizer<'_> {
         }
     }
 
+    /// Fewer providers, with fewer limits, for all kinds of jobs.
+    fn providers(&mut self) {
+        self.list(&["providers"], "provider");
+        let providers = self.best.draft.get(&["providers"]).and_then(Value::as_array);
+        for index in 0..providers.map_or(0, Vec::len) {
+            for field in ["jobs", "burst", "requests_per_minute", "concurrency"] {
+                self.without_item_field(&["providers"], index, field);
+            }
+        }
+    }
+
     /// The scenario without each of these fields, one after the other.
     fn without(&mut self, paths: &[&[&str]]) {
         for path in paths {
@@ -135,11 +147,11 @@ impl Minimizer<'_> {
     fn agents(&mut self) {
         let agents = grouped_agents(&self.best.draft);
         let total = agents.len();
-        let (draft, faults) = (self.best.draft.clone(), self.best.scenario.faults.clone());
+        let (draft, scenario) = (self.best.draft.clone(), self.best.scenario.clone());
         ddmin(agents, |candidates| {
             let candidate = |members: &Vec<_>| SmallerScenario {
                 what: format!("{} of {total} agents", members.len()),
-                draft: with_agents(&draft, &faults, members),
+                draft: with_agents(&draft, &scenario, members),
             };
             let candidates: Vec<_> = candidates.iter().map(candidate).collect();
             self.first_failing(&candidates)
@@ -276,7 +288,7 @@ impl Minimizer<'_> {
         for field in ["retries", "failover"] {
             self.without(&[&["workload", "client", field]]);
         }
-        self.without(&[&["workload", "entry"]]);
+        self.without(&[&["workload", "entry"], &["costs"]]);
         self.list(&["workload", "jobs"], "kind of jobs");
         let kinds = self.best.draft.get(&["workload", "jobs"]).and_then(Value::as_array);
         for index in 0..kinds.map_or(0, Vec::len) {

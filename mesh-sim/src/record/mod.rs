@@ -17,6 +17,7 @@ pub use latency_histogram::{LatencyHistogram, QuantileRow};
 pub use recorder::{Recorder, RecorderConfig};
 
 use crate::journal::{RequestOutcome, SentAgain};
+use crate::machine::ProviderCounts;
 use crate::scenario::{Scenario, SeededScenario};
 
 /// The record of a run: one policy with one seed. It has everything that the reports need of the
@@ -47,6 +48,8 @@ pub struct RunRecord {
     pub timeline: Vec<Second>,
     /// How many jobs each agent finished after the warm-up; agents in the scenario's order.
     pub work_per_agent: Vec<u64>,
+    /// How many jobs asked each provider after the warm-up; providers in the scenario's order.
+    pub providers: Vec<ProviderCounts>,
     /// The hash of every event of the run in order. Equal runs have equal hashes.
     pub event_hash: u64,
     /// The number of events hashed.

@@ -90,6 +90,7 @@ impl Recorder {
             by_job: vec![JobCounts::default(); config.deadlines.len()],
             timeline: vec![second; span.div_ceil(NANOS_PER_SECOND).max(1) as usize],
             work_per_agent: vec![0; config.agents],
+            providers: Vec::new(),
             event_hash: 0,
             events: 0,
             steps: 0,

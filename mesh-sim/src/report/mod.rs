@@ -3,6 +3,7 @@
 //! Every file is a pure function of a [`Report`]: the same runs give the same bytes.
 
 mod by_job;
+mod by_provider;
 mod events;
 #[cfg(test)]
 mod example;

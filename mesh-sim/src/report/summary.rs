@@ -16,6 +16,7 @@ use crate::experiment::{RanBy, Report};
 use crate::figures::{Figure, Latencies};
 use crate::format;
 use crate::judge::{MeasuredFigures, MissedThreshold, PolicyVerdict, Verdict};
+use crate::machine::ProviderCounts;
 use crate::record::{JobCounts, OutcomeCounts, RunRecord, SentAgainCounts, Violation};
 use crate::scenario::EngineKind;
 
@@ -37,10 +38,24 @@ pub struct ExperimentSummary {
     pub clock: ClockKind,
     /// The seeds; each policy ran once with each.
     pub seeds: Vec<u64>,
+    /// The policies of agents that have one of their own, whichever policy is compared; left out if
+    /// there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub own_policies: Vec<OwnPolicyEntry>,
     /// One per policy and seed, policies in the scenario's order.
     pub runs: Vec<RunSummary>,
     /// One per policy, over all its seeds.
     pub verdicts: Vec<VerdictEntry>,
+}
+
+/// A policy that some agents have, whichever policy is compared.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OwnPolicyEntry {
+    /// The policy's name and parameters.
+    pub policy: String,
+    /// The agents: names, or ranges of them like "agent-1..3".
+    pub agents: Vec<String>,
 }
 
 /// A scenario file.
@@ -100,6 +115,9 @@ pub struct RunSummary {
     /// Requests by the kind of their jobs; left out if there is only one kind.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub by_job: BTreeMap<String, JobEntry>,
+    /// Jobs that asked each provider after the warm-up; left out if there are none.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub by_provider: BTreeMap<String, ProviderEntry>,
     /// Jobs that each agent finished after the warm-up.
     pub work_per_agent: BTreeMap<String, u64>,
     /// Hash of every event of the run in order, 16 hex digits: equal for equal runs. Zero for a
@@ -140,6 +158,18 @@ pub struct JobEntry {
     /// Jobs of this kind that were parts of other jobs; left out if there were none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub as_part: Option<PartsEntry>,
+}
+
+/// Jobs that asked one provider. Each attempt at a job counts.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ProviderEntry {
+    /// All of them.
+    pub asked: u64,
+    /// Refused, because too many jobs had begun lately (`requests_per_minute`).
+    pub over_rate: u64,
+    /// Refused, because too many jobs used it at the time (`concurrency`).
+    pub over_concurrency: u64,
 }
 
 /// Jobs of one kind that were parts of the jobs of answered requests.
@@ -322,6 +352,12 @@ impl ExperimentSummary {
                 RanBy::Live => ClockKind::Wall,
             },
             seeds: report.seeds(),
+            own_policies: report
+                .scenario
+                .own_policies()
+                .into_iter()
+                .map(|(policy, agents)| OwnPolicyEntry { policy, agents })
+                .collect(),
             runs: report.runs.iter().map(|run| RunSummary::of(run, report, &names)).collect(),
             verdicts: report.verdicts().iter().map(VerdictEntry::of).collect(),
         }
@@ -334,6 +370,7 @@ impl RunSummary {
         // The only kind has the figures of the run.
         let jobs = jobs.filter(|_| run.by_job.len() > 1);
         let work = names.iter().zip(&run.work_per_agent);
+        let providers = report.scenario.providers.iter().zip(&run.providers);
         Self {
             policy: run.policy.clone(),
             seed: run.seed,
@@ -343,6 +380,9 @@ impl RunSummary {
             sent_again: run.sent_again,
             by_job: jobs
                 .map(|(job, counts)| (job.name.to_string(), JobEntry::of(counts)))
+                .collect(),
+            by_provider: providers
+                .map(|(provider, counts)| (provider.name.to_string(), ProviderEntry::of(counts)))
                 .collect(),
             work_per_agent: work.map(|(name, jobs)| ((*name).to_owned(), *jobs)).collect(),
             event_hash: format!("{:016x}", run.event_hash),
@@ -362,6 +402,13 @@ impl JobEntry {
             requests: RequestsEntry::of(requests),
             latency_ms: MeasuredFigures::new(requests, latency).latency_ms(),
         }
+    }
+}
+
+impl ProviderEntry {
+    const fn of(counts: &ProviderCounts) -> Self {
+        let ProviderCounts { asked, over_rate, over_concurrency } = *counts;
+        Self { asked, over_rate, over_concurrency }
     }
 }
 
@@ -404,83 +451,5 @@ impl MissEntry {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::path::Path;
-    use std::time::Duration;
-
-    use serde_json::Value;
-
-    use super::*;
-    use crate::experiment::example;
-    use crate::figures::{Expect, FigureLimit};
-
-    fn report() -> Report {
-        let mut report = example::small();
-        let limit = Expect::default()
-            .with("min_success", FigureLimit::Share(0.95))
-            .with("max_p50", FigureLimit::Latency(Duration::from_millis(25)));
-        report.scenario.expect = BTreeMap::from([("*".to_owned(), limit)]);
-        report
-    }
-
-    #[test]
-    fn real_output_is_valid_under_the_schema() {
-        let schema: Value = serde_json::from_str(&schema()).unwrap();
-        let validator = jsonschema::validator_for(&schema).unwrap();
-        let mut summary: Value = serde_json::from_str(&render(&report())).unwrap();
-        validator.validate(&summary).unwrap();
-        assert_eq!(summary["runs"][0]["latency_ms"]["max"], 39.0);
-
-        // The schema must be able to say no.
-        summary["runs"][0]["event_hash"] = Value::from("xyz");
-        assert!(!validator.is_valid(&summary));
-    }
-
-    #[test]
-    fn a_run_without_requests_has_no_latency() {
-        let mut report = report();
-        report.runs[0].requests = OutcomeCounts::default();
-        let summary: Value = serde_json::from_str(&render(&report)).unwrap();
-        assert_eq!(summary["runs"][0]["latency_ms"], Value::Null);
-    }
-
-    #[test]
-    fn a_live_run_says_so() {
-        let live = Report { ran_by: RanBy::Live, ..report() };
-        let summary = parse(&render(&live)).unwrap();
-        assert_eq!((summary.engine, summary.clock), (EngineName::Live, ClockKind::Wall));
-        let simulated = parse(&render(&report())).unwrap();
-        assert_eq!((simulated.engine, simulated.clock), (EngineName::Turmoil, ClockKind::Virtual));
-    }
-
-    #[test]
-    fn what_was_written_can_be_read() {
-        let text = render(&report());
-        assert_eq!(pretty(&parse(&text).unwrap()), text);
-        let newer = text.replacen("\"schema_version\": 1", "\"schema_version\": 9", 1);
-        let error = parse(&newer).unwrap_err();
-        assert!(matches!(error, SummaryError::Version { found: 9 }), "{error}");
-        let strange = text.replacen("\"seeds\"", "\"sedes\"", 1);
-        assert!(matches!(parse(&strange), Err(SummaryError::Format(_))));
-    }
-
-    #[test]
-    fn prints_what_the_documentation_shows() {
-        let mut report = report();
-        report.runs.drain(..3);
-        insta::assert_snapshot!(render(&report));
-    }
-
-    #[test]
-    fn the_committed_schema_is_up_to_date() {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/summary.schema.json");
-        if std::env::var_os("UPDATE_SCHEMAS").is_some() {
-            std::fs::write(&path, schema()).unwrap();
-        }
-        let committed = std::fs::read_to_string(&path).unwrap_or_default();
-        assert!(
-            committed == schema(),
-            "docs/summary.schema.json has drifted; run the tests with UPDATE_SCHEMAS=1 to renew it"
-        );
-    }
-}
+#[path = "summary_tests.rs"]
+mod tests;

@@ -2,6 +2,7 @@
 //! commands that replay what went wrong.
 
 use super::by_job::{JobRow, job_rows};
+use super::by_provider::{HEADINGS, provider_rows};
 use super::figure_text;
 use crate::experiment::{RanBy, Report};
 use crate::figures::{Figure, Shown};
@@ -13,7 +14,7 @@ use crate::record::{FaultWindow, NO_FAULT, SentAgainCounts};
 const WIDTH: usize = 80;
 /// Labels are cut to make room, but never to fewer characters than this.
 const MIN_LABEL: usize = 8;
-/// The longest name of a kind of jobs or of a policy in the table of jobs.
+/// The longest name of a kind of jobs, a provider or a policy in the tables of jobs and providers.
 const MAX_JOB: usize = 16;
 
 /// The report for a terminal of 80 columns. `file` is the scenario file as the user named it.
@@ -26,6 +27,7 @@ pub fn render(report: &Report, file: &str) -> String {
         out.push_str(&format!(" Each line adds up {seeds} seeds.\n"));
     }
     out.push_str(&by_job(report, &policies));
+    out.push_str(&by_provider(report, &policies));
     out.push_str(&failures(report, &policies));
     out.push_str(&sent_again(&policies));
     out.push_str(&problems(report, &verdicts, file));
@@ -143,6 +145,23 @@ fn by_job(report: &Report, policies: &[PolicyResult<'_>]) -> String {
         rows.push(row);
     }
     format!("\n By kind of job\n{}", layout(&rows))
+}
+
+/// "By provider": how many jobs asked each provider and were refused, under each policy; empty
+/// without providers.
+fn by_provider(report: &Report, policies: &[PolicyResult<'_>]) -> String {
+    let found = provider_rows(report, policies);
+    if found.is_empty() {
+        return String::new();
+    }
+    let mut rows = vec![HEADINGS.map(str::to_owned).to_vec()];
+    for mut row in found {
+        for name in [0, row.len() - 1] {
+            row[name] = format::ellipsis(&row[name], MAX_JOB);
+        }
+        rows.push(row.to_vec());
+    }
+    format!("\n By provider\n{}", layout(&rows))
 }
 
 /// "Where requests failed, and why": the failed requests of each policy, by fault window and

@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use mesh_core::Timestamp;
@@ -6,8 +6,10 @@ use mesh_core::Timestamp;
 use super::*;
 use crate::experiment::example;
 use crate::figures::{Expect, FigureLimit};
+use crate::machine::ProviderCounts;
 use crate::record::{OutcomeCounts, Violation};
 use crate::report::example::realistic;
+use crate::scenario::{ProviderBounds, ProviderSpec};
 
 const POLICIES: [&str; 5] = ["random", "round_robin", "least_loaded", "weighted", "power_of_two"];
 
@@ -92,4 +94,24 @@ fn what_clients_sent_again_is_told_if_there_was_any() {
                     random: 1,400 to another entry agent, 4 after a pause\n   \
                     power_of_two: 0 to another entry agent, 0 after a pause\n";
     assert!(text.contains(expected), "{text}");
+}
+
+#[test]
+fn what_a_provider_refused_is_told_apart_by_its_limits() {
+    let mut report = example::small();
+    report.scenario.providers = vec![ProviderSpec {
+        name: "model".into(),
+        agents: BTreeSet::new(),
+        bounds: ProviderBounds { requests: None, concurrency: Some(1) },
+        jobs: None,
+    }];
+    let counts = ProviderCounts { asked: 100, over_rate: 20, over_concurrency: 5 };
+    report.runs.iter_mut().for_each(|run| run.providers = vec![counts]);
+    let text = render(&report, "x.toml");
+    assert_fits(&text);
+    let table = text.split("By provider\n").nth(1).unwrap();
+    let rows: Vec<Vec<&str>> =
+        table.lines().skip(1).take(2).map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(rows[0], ["model", "200", "25.00", "20.00", "5.00", "random"]);
+    assert_eq!(rows[1], ["200", "25.00", "20.00", "5.00", "power_of_two"]);
 }

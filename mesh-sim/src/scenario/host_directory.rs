@@ -172,7 +172,7 @@ impl HostDirectory {
         if !scope.admits(host) {
             return Err(NoSuchHost {
                 title: format!("{name:?} can't be used here"),
-                label: format!("this fault is for {}", scope.describe()),
+                label: format!("this is for {}", scope.describe()),
             });
         }
         Ok(Arc::clone(host))
@@ -312,7 +312,7 @@ mod tests {
         );
         assert_eq!(
             said("registry", HostScope::Agents),
-            r#""registry" can't be used here: this fault is for agents"#
+            r#""registry" can't be used here: this is for agents"#
         );
         assert_eq!(
             said("*t-11..14", HostScope::Any),

@@ -49,6 +49,12 @@ fn fields_beyond_turmoil(
             fields.push(FieldPath::field("faults").index(position).key(field));
         }
     }
+    let raw::Costs { job: _, job_delay: _, probe, heartbeat, delegation } = raw.costs;
+    for (name, cost) in [("probe", probe), ("heartbeat", heartbeat), ("delegation", delegation)] {
+        if !cost.0.is_zero() {
+            fields.push(FieldPath::field("costs").key(name));
+        }
+    }
     fields.extend(drawn_site_latencies(raw));
     let network = FieldPath::field("network");
     let mut check = |at: &FieldPath, latency: Option<&raw::Distribution>, ratios: [f64; 2]| {

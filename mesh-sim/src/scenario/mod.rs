@@ -15,6 +15,7 @@ mod host_directory;
 mod limited_fields;
 mod name_pattern;
 mod parsed_toml;
+mod providers;
 mod raw;
 mod schema;
 mod seeded;
@@ -45,6 +46,7 @@ pub use self::file::ScenarioFile;
 pub(crate) use self::host_directory::named_in_group;
 pub(crate) use self::limited_fields::LimitedFields;
 pub(crate) use self::parsed_toml::FieldPath;
+pub use self::providers::{ProviderBounds, ProviderSpec, RequestBound};
 pub use self::schema::{json_schema, json_schema_text};
 pub use self::seeded::SeededScenario;
 pub(crate) use self::structure::DurationField;
@@ -86,10 +88,14 @@ pub struct Scenario {
     pub membership: MembershipConfig,
     /// Every agent, in the order of the file, with groups written out.
     pub agents: Vec<AgentSpec>,
+    /// Services whose limits agents share.
+    pub providers: Vec<ProviderSpec>,
     /// How agents delegate.
     pub delegation: DelegationConfig,
     /// The links between hosts.
     pub network: NetworkSpec,
+    /// What jobs and messages cost on top of what jobs demand.
+    pub costs: Costs,
     /// The requests that clients send.
     pub workload: WorkloadSpec,
     /// The policies to compare, in the order of the file.
@@ -110,8 +116,9 @@ impl Scenario {
         FaultSchedule::new(agents, &self.network, &self.faults)
     }
 
-    /// The agents with policies of their own, in words: one line for each policy.
-    pub fn own_policies(&self) -> Vec<String> {
+    /// The agents with policies of their own: each of these policies with its parameters, and the
+    /// agents that have it, in short.
+    pub fn own_policies(&self) -> Vec<(String, Vec<String>)> {
         let mut policies: Vec<(&PolicySpec, Vec<Name>)> = Vec::new();
         for agent in &self.agents {
             let Some(own) = &agent.policy else { continue };
@@ -120,12 +127,20 @@ impl Scenario {
                 None => policies.push((own, vec![agent.name.clone()])),
             }
         }
-        let line = |(policy, names): (&PolicySpec, Vec<Name>)| {
+        let in_short = |(policy, names): (&PolicySpec, Vec<Name>)| {
             let parameters = policy.factory.settings().map(ToString::to_string);
             let policy = parameters.unwrap_or_else(|| policy.label.clone());
-            format!("{policy} always: {}", host_ranges(&names).join(", "))
+            (policy, host_ranges(&names))
         };
-        policies.into_iter().map(line).collect()
+        policies.into_iter().map(in_short).collect()
+    }
+
+    /// The same in words: one line for each policy.
+    pub fn own_policies_in_words(&self) -> Vec<String> {
+        let line = |(policy, agents): (String, Vec<String>)| {
+            format!("{policy} always: {}", agents.join(", "))
+        };
+        self.own_policies().into_iter().map(line).collect()
     }
 }
 
@@ -207,6 +222,21 @@ pub struct MachineSpec {
     pub memory_per_job_percent: f64,
     /// CPU % is the busy share of all cores over this window.
     pub cpu_window: Duration,
+}
+
+/// What jobs and messages cost on top of what jobs demand. CPU times are those on a core of speed 1.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Costs {
+    /// CPU time of each job on top of its demand.
+    pub job: Duration,
+    /// Time of each job on top of its wait, without CPU time.
+    pub job_delay: Duration,
+    /// CPU time of a probe, at the agent that asks and again at the agent that answers.
+    pub probe: Duration,
+    /// CPU time of a call to the registry, at the agent that calls.
+    pub heartbeat: Duration,
+    /// CPU time of a delegation, at the agent that delegates.
+    pub delegation: Duration,
 }
 
 /// A step of a schedule: a value that holds from a time on, until the next step.

@@ -89,6 +89,19 @@ pub(super) const CASES: &[CaseSpec] = &[
     ),
     case!("mm1k", Mm1k, (2.0, 2.0), ALL, NOTHING),
     case!("mm1k", Mm1k, (3.0, 3.0), ALL, [("agents.0.queue", "19")]),
+    case!("provider", Loss, (2.0, 2.0), ALL, NOTHING),
+    case!(
+        "provider",
+        Loss,
+        (2.0, 2.0),
+        ALL,
+        [(
+            "workload.demand",
+            r#"{ kind = "bimodal", low = "0.5ms", high = "10.5ms", high_ratio = 0.05 }"#
+        )]
+    ),
+    case!("token-bucket", TokenBucket, (2.0, 2.0), ALL, NOTHING),
+    case!("token-bucket", TokenBucket, (2.0, 2.0), ALL, [("providers.0.burst", "1")]),
     case!(
         "supermarket",
         Supermarket,

@@ -4,12 +4,31 @@
 
 use crate::scenario::BatchSize;
 
+/// The share of the jobs of M/G/c/c that find all servers busy and are turned away: Erlang's B, by
+/// its recursion. `offered` is the load of all servers together.
+pub(super) fn erlang_b(servers: u32, offered: f64) -> f64 {
+    (1..=servers).fold(1.0, |b, n| offered * b / (f64::from(n) + offered * b))
+}
+
 /// The probability that a job finds all servers of M/M/c busy: Erlang's C, which follows from
-/// Erlang's B, and that from its recursion.
+/// Erlang's B.
 pub(super) fn erlang_c(servers: u32, load: f64) -> f64 {
-    let offered = f64::from(servers) * load;
-    let b = (1..=servers).fold(1.0, |b, n| offered * b / (f64::from(n) + offered * b));
+    let b = erlang_b(servers, f64::from(servers) * load);
     b / (1.0 - load * (1.0 - b))
+}
+
+/// The share of the jobs of M/D/1 with room for `places` that find no room (Brun and Garcia 2000). It
+/// is also the share that a token bucket of this size turns away: what is missing in the bucket is the
+/// work that waits in the queue. The terms have both signs, so `places` must be small.
+pub(super) fn md1k_blocking(load: f64, places: u32) -> f64 {
+    let last = places - 1;
+    let terms = (0..=last).map(|k| {
+        let ahead = load * f64::from(last - k);
+        let factorial: f64 = (1..=k).map(f64::from).product();
+        libm::pow(-ahead, f64::from(k)) * libm::exp(ahead) / factorial
+    });
+    let b: f64 = terms.sum();
+    1.0 - b / (1.0 + load * b)
 }
 
 /// The mean response time of M/M/c.

@@ -291,8 +291,7 @@ impl Case {
     ) -> Vec<CheckedFigure> {
         let (model, system, scenario) = (self.spec.model, &self.system, self.scenario());
         let (mean, quantile) = self.spec.tolerance;
-        let refused_after =
-            (model == QueueModel::Mm1k).then_some(scenario.workload.longest_deadline());
+        let refused_after = model.turns_away().then_some(scenario.workload.longest_deadline());
         let mut rows = Vec::new();
         let mut ranking = Vec::new();
         for (policy, measured) in scenario.policies.iter().zip(measured) {

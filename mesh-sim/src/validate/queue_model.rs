@@ -7,7 +7,8 @@ use super::closed_forms::{self, Mg1Waits, Mm1Sharing};
 use super::markov_chain;
 use super::queueing_system::{QueueingSystem, two_point};
 use crate::figures::{Figure, Measure};
-use crate::scenario::{BatchSize, PolicySpec, Scenario};
+use crate::format::counted;
+use crate::scenario::{BatchSize, PolicySpec, ProviderBounds, RequestBound, Scenario};
 
 /// A queue with known figures, in the notation of Kendall. Every case of the validation is one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +29,10 @@ pub(super) enum QueueModel {
     RoundRobin,
     /// M/M/1 with room for K jobs.
     Mm1k,
+    /// A provider takes c jobs at once and refuses others: M/G/c/c.
+    Loss,
+    /// A provider has a bucket of tokens, and refuses jobs that find none.
+    TokenBucket,
     /// Each job joins the shortest of d random queues.
     Supermarket,
     /// The same, but by queue lengths that are posted at the multiples of a period.
@@ -75,7 +80,15 @@ impl QueueModel {
         let single = servers == 1 && system.is_fcfs();
         let shared = servers == 1 && cores == 1 && system.slots.is_none();
         let one_by_one = system.batch == BatchSize::Fixed(1);
+        let (at_once, tokens) = match system.provider {
+            Some(ProviderBounds { requests, concurrency }) => (concurrency, requests),
+            None => (None, None),
+        };
+        let unlimited = servers == 1 && system.slots.is_none() && one_by_one;
         match self {
+            Self::Loss => unlimited && tokens.is_none() && at_once.is_some_and(|c| c <= cores),
+            Self::TokenBucket => unlimited && at_once.is_none() && tokens.is_some(),
+            _ if system.provider.is_some() => false,
             Self::Batches => single && cores == 1 && scv == 1.0,
             _ if !one_by_one => false,
             Self::Mmc => single && scv == 1.0,
@@ -87,6 +100,11 @@ impl QueueModel {
             Self::Mm1k => single && cores == 1 && scv == 1.0,
             Self::Supermarket | Self::Board => system.is_fcfs() && cores == 1 && scv == 1.0,
         }
+    }
+
+    /// Whether some jobs are turned away. Figures of responses are those of the others.
+    pub(super) fn turns_away(self) -> bool {
+        matches!(self, Self::Mm1k | Self::Loss | Self::TokenBucket)
     }
 
     /// The figures that theory gives for a policy. Where it has figures only for infinitely many
@@ -138,6 +156,20 @@ impl QueueModel {
                     closed_forms::quantile(|t| closed_forms::mm1k_tail(load, places, t), share)
                 });
                 [vec![blocked], responses].concat()
+            }
+            Self::Loss => {
+                let at_once = system.provider.and_then(|bounds| bounds.concurrency);
+                let at_once = at_once.ok_or("the provider has no `concurrency`")?;
+                let offered = load * f64::from(cores);
+                let blocked = closed_forms::erlang_b(at_once, offered);
+                // Each job that is admitted has a core of its own.
+                vec![(TheoryFigure::Blocked, blocked), (TheoryFigure::Mean, 1.0)]
+            }
+            Self::TokenBucket => {
+                let tokens = system.provider.and_then(|bounds| bounds.requests);
+                let tokens = tokens.ok_or("the provider has no `requests_per_minute`")?;
+                let load = bucket_load(system, tokens);
+                vec![(TheoryFigure::Blocked, closed_forms::md1k_blocking(load, tokens.burst))]
             }
             Self::Supermarket => {
                 let choices = choices(policy, servers).ok_or("the policy compares no queues")?;
@@ -191,6 +223,20 @@ impl QueueModel {
             Self::Mm1Sharing => format!("M/M/1 PS, load {load}"),
             Self::RoundRobin => format!("E{servers}/M/1, load {load}"),
             Self::Mm1k => format!("M/M/1/{places}, load {load}"),
+            Self::Loss => {
+                let at_once = system.provider.and_then(|bounds| bounds.concurrency);
+                let at_once = at_once.unwrap_or_default();
+                let offered = (load * f64::from(cores) * 1e6).round() / 1e6;
+                let service = if scv == 1.0 { "M" } else { "G" };
+                format!("M/{service}/{at_once}/{at_once}, c2 {scv}, a = {offered}")
+            }
+            Self::TokenBucket => {
+                let tokens = system.provider.and_then(|bounds| bounds.requests);
+                let of = |tokens: RequestBound| (tokens.burst, bucket_load(system, tokens));
+                let (burst, load) = tokens.map(of).unwrap_or_default();
+                let size = counted(burst as usize, "token");
+                format!("bucket of {size}, load {}", (load * 1e6).round() / 1e6)
+            }
             Self::Supermarket => format!("{joined}{}, load {load}", signal(policy)),
             Self::Board => {
                 let period = scenario.membership.heartbeat.as_secs_f64() / system.service;
@@ -198,6 +244,11 @@ impl QueueModel {
             }
         }
     }
+}
+
+/// How many jobs arrive while a token comes.
+fn bucket_load(system: &QueueingSystem, tokens: RequestBound) -> f64 {
+    system.rate * 60.0 / f64::from(tokens.per_minute)
 }
 
 /// The sizes of batches, for titles.

@@ -3,7 +3,9 @@
 use super::closed_forms::TwoPoint;
 use crate::dist::Distribution;
 use crate::host::IndexedId as _;
-use crate::scenario::{AgentSpec, Arrivals, BatchSize, EntryChoice, JobKind, Scenario};
+use crate::scenario::{
+    AgentSpec, Arrivals, BatchSize, EntryChoice, JobKind, ProviderBounds, Scenario,
+};
 
 /// A dispatcher with Poisson arrivals, and equal servers behind it. The dispatcher is the entry
 /// agent, the servers are the other agents.
@@ -25,6 +27,10 @@ pub(super) struct QueueingSystem {
     pub(super) load: f64,
     /// How many jobs arrive at once.
     pub(super) batch: BatchSize,
+    /// How many jobs arrive per second.
+    pub(super) rate: f64,
+    /// The limits of the provider of all servers, if they have one.
+    pub(super) provider: Option<ProviderBounds>,
 }
 
 impl QueueingSystem {
@@ -69,6 +75,13 @@ impl QueueingSystem {
         if load >= 1.0 {
             return Err("the load is more than can be done");
         }
+        let provider = match &scenario.providers[..] {
+            [] => None,
+            [only] if only.agents.len() == servers.len() && only.jobs.is_none() => {
+                Some(only.bounds)
+            }
+            _ => return Err("the servers have several providers"),
+        };
         let slots = first.admission.concurrency.limit();
         Ok(Self {
             servers: servers.len() as u32,
@@ -79,6 +92,8 @@ impl QueueingSystem {
             scv: scv(demand).ok_or("the variance of the demand is not known")?,
             load,
             batch: open.batch,
+            rate,
+            provider,
         })
     }
 

@@ -11,7 +11,7 @@ use mesh_node::http::{Client, ClientLimits};
 use mesh_node::{Clock, Net};
 use tokio::sync::mpsc::unbounded_channel;
 
-use super::{Arrival, ClientTries, JOB_TEXT, NextTry, RequestTries, Workload};
+use super::{Arrival, ClientTries, NextTry, RequestTries, Workload};
 use crate::host::AgentMap;
 use crate::journal::RequestOutcome;
 use crate::scenario::{Scenario, WorkloadSpec};
@@ -135,7 +135,7 @@ impl<N: Net, O: RequestObserver> WorkloadClient<N, O> {
         let (outcome, reply) = loop {
             // Counts from when the request was due, so a request that is sent late has less time.
             let timeout = deadline.since(clock.now());
-            let task = arrival.task(job, JOB_TEXT.into(), timeout);
+            let task = arrival.task(job, timeout);
             let request = Request::Delegate(Task { attempt: tries.attempt(), ..task });
             let result = call(client, &agents[tries.entry()], &request, timeout).await;
             let now = clock.now();

@@ -34,9 +34,6 @@ use self::sessions::SessionDraws;
 use crate::host::AgentId;
 use crate::scenario::{Arrivals, JobKind, Scenario, WorkloadSpec};
 
-/// The text of every job.
-pub const JOB_TEXT: &str = "simulated job";
-
 /// A request that is due, as the workload draws it, before it is sent.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Arrival {
@@ -56,15 +53,15 @@ pub struct Arrival {
 
 impl Arrival {
     /// The parameters of the `delegate` request, which is to be answered within `timeout`. `job` is
-    /// its kind.
-    pub fn task(&self, job: &JobKind, text: Arc<str>, timeout: Duration) -> Task {
+    /// its kind, whose name is the text of the job.
+    pub fn task(&self, job: &JobKind, timeout: Duration) -> Task {
         Task {
             timeout: Some(timeout),
             demand: Some(self.demand),
             details: self.details.clone(),
             idempotent: job.idempotent,
             request: self.index,
-            ..Task::new(text)
+            ..Task::new(job.name.clone())
         }
     }
 }
@@ -172,7 +169,7 @@ impl JobDraws {
         let wait = job.wait.as_ref().map(|wait| wait.sample(&mut self.calls_rng));
         let details = self.details(jobs, job, wait, None);
         Subjob {
-            // Reports find its kind by it.
+            // Reports and providers find its kind by it.
             text: job.name.clone(),
             demand: Some(demand),
             details,

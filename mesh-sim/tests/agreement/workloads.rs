@@ -75,6 +75,18 @@ fn refusals() {
     assert!(counts.iter().all(|[refused, _]| *refused > 50), "{counts:?}");
 }
 
+/// The workers share a provider. One that is refused is passed over for a second, and the entry agent
+/// tries the others, which ask the same provider.
+#[test]
+fn limits_of_a_provider() {
+    let provider = "[[providers]]\nname = \"model\"\nagents = \"agent-1..4\"\n\
+                    concurrency = 4\nrequests_per_minute = 1_170\nburst = 8\n";
+    let workers = WORKERS.replace("cores = 1", "cores = 8").replace("ency = 1", "ency = 8");
+    let load = bursts(50, "127ms", "433ms") + provider;
+    let counts = check(r#""round_robin", "random", "power_of_two""#, &workers, &load);
+    assert!(counts.iter().all(|[refused, _]| *refused > 50), "{counts:?}");
+}
+
 /// Bursts of twice what the workers can do: the last requests of each queue also time out.
 #[test]
 fn timeouts() {

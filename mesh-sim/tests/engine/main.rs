@@ -1,12 +1,14 @@
 //! Small experiments on the turmoil engine: each kind of fault does what the scenario format says,
 //! and no oracle is broken.
 
+mod costs;
 mod crashes;
 mod health;
 mod jobs;
 mod joins_and_leaves;
 mod links;
 mod machines;
+mod providers;
 
 use std::time::Duration;
 

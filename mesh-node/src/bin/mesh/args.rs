@@ -216,9 +216,27 @@ pub(crate) struct WorkArgs {
     /// synthetic: burn CPU time instead of sleeping
     #[arg(long, env = "MESH_BURN", value_parser = BoolishValueParser::new())]
     pub(crate) burn: bool,
-    /// synthetic: end some jobs with an error, as this JSON file says; it is read anew for each job
-    #[arg(long, env = "MESH_ERRORS", value_name = "FILE")]
-    pub(crate) errors: Option<PathBuf>,
+    /// synthetic: how fast jobs compute; with 2, they take half of their demand [default: 1]
+    #[arg(long, env = "MESH_SPEED", value_name = "FACTOR", value_parser = speed)]
+    pub(crate) speed: Option<f64>,
+    /// synthetic: how fast waits go by; with 2, they take half of their time [default: 1]
+    #[arg(long, env = "MESH_WAIT_SPEED", value_name = "FACTOR", value_parser = speed)]
+    pub(crate) wait_speed: Option<f64>,
+    /// synthetic: cores that jobs share while they sleep for their demand, so that many jobs at once
+    /// take longer [default: each job has a core of its own]
+    #[arg(long, env = "MESH_CORES", value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024), conflicts_with = "burn")]
+    pub(crate) cores: Option<u32>,
+    /// synthetic: a JSON file with what changes while the agent runs: `speed_factor`, `background`
+    /// load of the cores, and `errors` that some jobs end with
+    #[arg(long, env = "MESH_BEHAVIOUR", value_name = "FILE")]
+    pub(crate) behaviour: Option<PathBuf>,
+    /// synthetic: ask this service before each job; it is in use until the connection is closed. A
+    /// job is done only if it answers with a status of success
+    #[arg(long, env = "MESH_PROVIDER", value_name = "URL")]
+    pub(crate) provider: Option<HttpUrl>,
+    /// synthetic: ask --provider only for jobs with this text; may be given several times
+    #[arg(long, env = "MESH_PROVIDER_JOB", value_name = "TEXT", value_delimiter = ',')]
+    pub(crate) provider_job: Vec<String>,
     /// upstream: the JSON-RPC service; it also gets the methods that the agent does not have
     #[arg(long, env = "MESH_UPSTREAM", value_name = "URL")]
     pub(crate) upstream: Option<HttpUrl>,
@@ -348,6 +366,13 @@ fn rate(text: &str) -> Result<f64, &'static str> {
     match text.parse::<f64>() {
         Ok(rate) if (0.001..=1_000_000.0).contains(&rate) => Ok(rate),
         _ => Err("expected a number of jobs per second, 0.001 to 1000000"),
+    }
+}
+
+fn speed(text: &str) -> Result<f64, &'static str> {
+    match text.parse::<f64>() {
+        Ok(speed) if speed > 0.0 && speed <= 1000.0 => Ok(speed),
+        _ => Err("expected a factor, more than 0 and at most 1000"),
     }
 }
 

@@ -1,5 +1,6 @@
 //! What an agent does with its jobs: makes its executor of the options.
 
+use std::path::PathBuf;
 use std::sync::{Mutex, Once};
 use std::time::Duration;
 
@@ -8,8 +9,8 @@ use mesh_core::codec::limits::{ENVELOPE_BYTES, OUTPUT_BYTES};
 use mesh_node::http::{Client, ClientLimits};
 use mesh_node::process::children;
 use mesh_node::work::{
-    Builtin, Erring, Exec, JobCommand, StdioSettings, StdioWorkers, SubjobCaller, Synthetic,
-    Upstream, UpstreamSettings, check_program,
+    BehaviourFile, Builtin, Erring, Exec, JobCommand, ProviderClient, SharedCores, StdioSettings,
+    StdioWorkers, SubjobCaller, Synthetic, Upstream, UpstreamSettings, check_program,
 };
 use mesh_node::{Clock, TokioNet};
 
@@ -31,7 +32,12 @@ pub(super) fn check(settings: &AgentSettings) -> anyhow::Result<()> {
     for (option, of, given) in [
         ("--demand", &[Work::Synthetic][..], args.demand.is_some()),
         ("--burn", &[Work::Synthetic], args.burn),
-        ("--errors", &[Work::Synthetic], args.errors.is_some()),
+        ("--speed", &[Work::Synthetic], args.speed.is_some()),
+        ("--wait-speed", &[Work::Synthetic], args.wait_speed.is_some()),
+        ("--cores", &[Work::Synthetic], args.cores.is_some()),
+        ("--behaviour", &[Work::Synthetic], args.behaviour.is_some()),
+        ("--provider", &[Work::Synthetic], args.provider.is_some()),
+        ("--provider-job", &[Work::Synthetic], !args.provider_job.is_empty()),
         ("--upstream", &[Work::Upstream], args.upstream.is_some()),
         ("--upstream-idle", &[Work::Upstream], args.upstream_idle.is_some()),
         ("--workers", &[Work::Stdio], args.workers.is_some()),
@@ -44,6 +50,10 @@ pub(super) fn check(settings: &AgentSettings) -> anyhow::Result<()> {
             bail!("{option} has no effect with --work {}", word(work));
         }
     }
+    ensure!(
+        args.provider.is_some() || args.provider_job.is_empty(),
+        "--provider-job has no effect without --provider"
+    );
     match work {
         Work::Synthetic => {}
         Work::Upstream => {
@@ -90,24 +100,7 @@ pub(super) async fn executor(
     let (args, name) = (&settings.work, &agent.name);
     let output_bytes = args.output_limit.unwrap_or(OUTPUT_BYTES);
     Ok(match chosen(args) {
-        Work::Synthetic => {
-            let demand = args.demand.unwrap_or(DEMAND);
-            let client = Client::new(TokioNet, ClientLimits::default());
-            let subjobs = SubjobCaller::new(client, Clock::start(), agent.local.to_string());
-            let synthetic =
-                Synthetic { demand, burns: args.burn, sessions: Mutex::default(), subjobs };
-            match &args.errors {
-                None => Builtin::Synthetic(synthetic),
-                Some(file) => {
-                    let rng = agent.seed.child("errors").rng();
-                    let erring = Erring::new(synthetic, file.clone(), rng);
-                    let erring = erring.with_context(|| {
-                        format!("failed to read the errors of {}", file.display())
-                    });
-                    Builtin::Erring(Box::new(erring?))
-                }
-            }
-        }
+        Work::Synthetic => synthetic(args, agent)?,
         Work::Exec => {
             guard_commands();
             let name_for_clients = format!("the command of {name}");
@@ -135,6 +128,35 @@ pub(super) async fn executor(
             output_bytes: args.output_limit.unwrap_or(OUTPUT_BYTES + ENVELOPE_BYTES),
             idle: args.upstream_idle.unwrap_or(UPSTREAM_IDLE),
         })),
+    })
+}
+
+/// The executor whose jobs only take time, or end with an error.
+fn synthetic(args: &WorkArgs, agent: &NewAgent) -> anyhow::Result<Builtin> {
+    let watch = |file: &PathBuf| {
+        let behaviour = BehaviourFile::watch(file.clone());
+        behaviour.with_context(|| format!("failed to read {}", file.display()))
+    };
+    let behaviour = args.behaviour.as_ref().map(watch).transpose()?;
+    let provider = args.provider.clone();
+    let client = Client::new(TokioNet, ClientLimits::default());
+    let synthetic = Synthetic {
+        demand: args.demand.unwrap_or(DEMAND),
+        speed: args.speed.unwrap_or(1.0),
+        wait_speed: args.wait_speed.unwrap_or(1.0),
+        behaviour: behaviour.clone(),
+        cores: args.cores.map(SharedCores::new),
+        burns: args.burn,
+        sessions: Mutex::default(),
+        provider: provider.map(|url| ProviderClient::new(url, args.provider_job.clone())),
+        subjobs: SubjobCaller::new(client, Clock::start(), agent.local.to_string()),
+    };
+    Ok(match behaviour {
+        None => Builtin::Synthetic(synthetic),
+        Some(file) => {
+            let rng = agent.seed.child("errors").rng();
+            Builtin::Erring(Box::new(Erring::new(synthetic, file, rng)))
+        }
     })
 }
 

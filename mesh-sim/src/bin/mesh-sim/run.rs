@@ -106,7 +106,7 @@ pub(super) fn opening(scenario: &Scenario, engine: EngineKind) -> String {
     for change in open.map(OpenArrivals::changes).unwrap_or_default() {
         text.push_str(&format!(" {change}\n"));
     }
-    for own in scenario.own_policies() {
+    for own in scenario.own_policies_in_words() {
         text.push_str(&format!(" {own}\n"));
     }
     for FaultWindow { label, detail, .. } in FaultWindow::all(scenario) {
@@ -192,6 +192,7 @@ mod tests {
             by_job: Vec::new(),
             timeline: Vec::new(),
             work_per_agent: Vec::new(),
+            providers: Vec::new(),
             event_hash: 0,
             events: 0,
             steps: 0,

@@ -2,10 +2,11 @@
 //! machine and the model of the machine under it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use mesh_core::Timestamp;
 use mesh_core::agent::bulk::{Bulk, Upcoming, prefetch};
-use mesh_core::agent::{Agent, AgentConfig, Effect, Identity, JobId, Note};
+use mesh_core::agent::{Agent, AgentConfig, Effect, Identity, JobId, Note, RequestHandle};
 use mesh_core::protocol::{Request, Task};
 use mesh_core::sessions::WarmSessions;
 
@@ -13,6 +14,7 @@ use super::calls::Message;
 use super::clock::LocalClock;
 use super::exchange::{Exchange, ExchangeId, Payload, ReplyTo};
 use super::idle_pool::IdlePool;
+use super::message_costs::{MachineWork, MessagesAtWork};
 use super::queue::Lane;
 use super::subjobs::JobsWithSubjobs;
 use super::{Event, EventSimulation};
@@ -36,13 +38,14 @@ pub(super) struct AgentHost {
     agent: Option<Agent>,
     pub(super) presence: Presence,
     clock: LocalClock,
-    machine: Machine<JobId>,
+    machine: Machine<MachineWork>,
     /// `None` if no job of the agent ever ends with an error.
     erring: Option<Box<ErringJobs<JobId>>>,
     pool: IdlePool,
     /// Boxed, as the next one, because few agents have any.
     sessions: Box<WarmSessions>,
     subjobs: Box<JobsWithSubjobs>,
+    messages: Box<MessagesAtWork>,
     /// The time of the earliest pending [`Event::WakeAgent`]; [`Timestamp::MAX`] if there is none.
     wake_at: Timestamp,
     /// The time of the earliest pending [`Event::JobEnds`]; [`Timestamp::MAX`] if there is none.
@@ -66,6 +69,7 @@ impl AgentHost {
             pool: IdlePool::default(),
             sessions: Box::default(),
             subjobs: Box::default(),
+            messages: Box::default(),
             wake_at: Timestamp::MAX,
             job_ends_at: Timestamp::MAX,
             machine_changed: false,
@@ -79,6 +83,37 @@ impl AgentHost {
         if let Some(erring) = &mut self.erring {
             erring.set_fault(state.errors);
         }
+    }
+
+    /// Lets the machine work at a message for this CPU time. Then the agent handles `request`, if
+    /// it is one.
+    pub(super) fn work_at_message(
+        &mut self,
+        now: Timestamp,
+        cost: Duration,
+        request: Option<ExchangeId>,
+    ) {
+        // Nobody is there to work at it.
+        if self.agent.is_some() {
+            self.machine_changed = true;
+            let work = self.messages.begin(request);
+            self.machine.start(now, work, cost, Duration::ZERO);
+        }
+    }
+
+    pub(super) fn messages(&mut self) -> &mut MessagesAtWork {
+        &mut self.messages
+    }
+
+    /// Hands a request to the agent. Returns what cancels it.
+    pub(super) fn handle_request(
+        &mut self,
+        now: Timestamp,
+        id: ExchangeId,
+        request: Request,
+    ) -> Option<RequestHandle> {
+        let local = self.clock.show(now);
+        self.agent.as_mut()?.handle_request(local, id.ticket(), request)
     }
 
     /// The jobs that have subjobs under way.
@@ -129,7 +164,7 @@ impl AgentHost {
 
     /// Prefetches the job that ends first. Returns the exchange that waits for its result.
     pub(super) fn prefetch_job(&self) -> Option<ExchangeId> {
-        let job = self.machine.first_to_end()?;
+        let MachineWork::Job(job) = self.machine.first_to_end()? else { return None };
         let ticket = self.agent.as_ref()?.prefetch_job(job)?;
         Some(ExchangeId::of_ticket(ticket))
     }
@@ -143,6 +178,7 @@ impl AgentHost {
         }
         self.pool = IdlePool::default();
         self.subjobs.clear();
+        self.messages.clear();
         *self.sessions = WarmSessions::default();
         self.wake_at = Timestamp::MAX;
     }
@@ -236,7 +272,7 @@ impl EventSimulation<'_> {
         };
         let cpu_percent = agent_host.machine.sample_cpu(now);
         agent_host.machine_changed = true;
-        let jobs = agent_host.machine.running() as u32;
+        let jobs = (agent_host.machine.running() - agent_host.messages.len()) as u32;
         agent.handle_sample(cpu_percent, agent_host.machine.memory_percent(jobs));
         let (load, open) = (agent.load(), agent.open());
         self.journal.record(now, id, Fact::LoadSampled { load, open });
@@ -279,22 +315,31 @@ impl EventSimulation<'_> {
             if let Some(effect) = agent.poll_effect() {
                 self.carry_out(now, id, effect);
             } else if agent_host.machine_changed
-                && let Some(job) = agent_host.machine.poll_finished()
+                && let Some(work) = agent_host.machine.poll_finished()
             {
-                let failure = agent_host.erring.as_mut().and_then(|erring| erring.end(job));
-                let may_go_on = failure.is_none() && self.run.scenario.workload.has_subjobs();
-                if may_go_on && self.begin_subjobs(now, id, job) {
-                    continue;
-                }
-                let agent_host = &mut self.agent_hosts[id];
-                let local = agent_host.clock.show(now);
-                let result = failure.map_or_else(|| Ok(self.output.clone()), Err);
-                if let Some(agent) = &mut agent_host.agent {
-                    agent.handle_job_result(local, job, result);
+                match work {
+                    MachineWork::Job(job) => self.job_done(now, id, job),
+                    MachineWork::Message(number) => self.message_done(now, id, number),
                 }
             } else {
                 return agent.swap_effects(&mut self.effects);
             }
+        }
+    }
+
+    /// A machine has done a job. If it has no subjobs, it is over.
+    fn job_done(&mut self, now: Timestamp, id: AgentId, job: JobId) {
+        let erring = self.agent_hosts[id].erring.as_mut();
+        let failure = erring.and_then(|erring| erring.end(job));
+        let may_go_on = failure.is_none() && self.run.scenario.workload.has_subjobs();
+        if may_go_on && self.begin_subjobs(now, id, job) {
+            return;
+        }
+        let agent_host = &mut self.agent_hosts[id];
+        let local = agent_host.clock.show(now);
+        let result = failure.map_or_else(|| Ok(self.output.clone()), Err);
+        if let Some(agent) = &mut agent_host.agent {
+            agent.handle_job_result(local, job, result);
         }
     }
 
@@ -338,6 +383,9 @@ impl EventSimulation<'_> {
             Effect::Call { call, peer, request, .. } => {
                 // The registry lists only agents of the scenario, so every address is a host's.
                 let Some(callee) = host_at(&peer.url) else { return };
+                if matches!(request, Request::Info) {
+                    self.charge(now, id, self.run.scenario.costs.probe);
+                }
                 let request = Payload::Request(request);
                 let exchange = self.call(now, id.host(), callee, ReplyTo::Peer(call), request);
                 if let Some(agent) = &mut self.agent_hosts[id].agent
@@ -354,22 +402,24 @@ impl EventSimulation<'_> {
             }
             Effect::Start { job, task } => {
                 agent_host.machine_changed = true;
-                let (demand, wait) = effort(&task, &mut agent_host.sessions);
+                let costs = &self.run.scenario.costs;
+                let mut effort = || effort(&task, &mut agent_host.sessions, costs);
                 let (demand, wait) = match &mut agent_host.erring {
-                    Some(erring) => erring.begin(job, demand, wait),
-                    None => (demand, wait),
+                    Some(erring) => erring.begin(now, job, &task, effort),
+                    None => effort(),
                 };
-                agent_host.machine.start(now, job, demand, wait);
+                agent_host.machine.start(now, MachineWork::Job(job), demand, wait);
             }
             Effect::Stop(job) => {
                 agent_host.machine_changed = true;
-                agent_host.machine.cancel(now, job);
+                agent_host.machine.cancel(now, MachineWork::Job(job));
                 if let Some(erring) = &mut agent_host.erring {
                     erring.end(job);
                 }
                 self.drop_subjobs(now, id, job);
             }
             Effect::Registry { call, request } => {
+                self.charge(now, id, self.run.scenario.costs.heartbeat);
                 let request = Payload::RegistryRequest(request);
                 self.call(now, id.host(), HostId::REGISTRY, ReplyTo::Registry(call), request);
             }

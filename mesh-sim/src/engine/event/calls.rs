@@ -241,6 +241,10 @@ impl EventSimulation<'_> {
             exchange.callee_done = true;
             return self.send(now, id, Message::Closed);
         }
+        if self.takes_cpu(now, callee, id) {
+            return;
+        }
+        let Some(exchange) = self.exchanges.get(id) else { return };
         match std::mem::replace(&mut exchange.payload, Payload::None) {
             Payload::RegistryRequest(request) => {
                 let reply = self.ask_registry(now, request);

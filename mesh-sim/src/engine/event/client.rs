@@ -1,7 +1,5 @@
 //! The client: sends the requests of the workload and waits until each has ended.
 
-use std::sync::Arc;
-
 use mesh_core::Timestamp;
 use mesh_core::agent::CallError;
 use mesh_core::agent::bulk::prefetch;
@@ -14,7 +12,7 @@ use super::{Event, EventSimulation};
 use crate::engine::Run;
 use crate::host::HostId;
 use crate::journal::{Fact, RequestOutcome};
-use crate::workload::{Arrival, ClientTries, JOB_TEXT, RequestTries, Workload};
+use crate::workload::{Arrival, ClientTries, RequestTries, Workload};
 
 /// What a request comes from: `None` for the open loop, or the number of a client of a closed loop.
 pub(super) type RequestSource = Option<u32>;
@@ -36,8 +34,6 @@ pub(super) struct ClientHost {
     next: Vec<Option<Arrival>>,
     /// Requests that were sent and have not ended.
     open: SlotMap<RequestId, SentRequest>,
-    /// The text of every job.
-    text: Arc<str>,
 }
 
 /// A request that was sent and has not ended.
@@ -59,7 +55,6 @@ impl ClientHost {
             tries: ClientTries::of(run.scenario, run.seed),
             next: vec![None; sources],
             open: SlotMap::with_key(),
-            text: JOB_TEXT.into(),
         }
     }
 
@@ -120,7 +115,7 @@ impl EventSimulation<'_> {
         };
         let (entry, deadline) = (tries.entry(), tries.deadline());
         let job = self.run.scenario.workload.job(arrival.kind);
-        let task = arrival.task(job, self.client.text.clone(), deadline.since(now));
+        let task = arrival.task(job, deadline.since(now));
         let task = Task { attempt: tries.attempt(), ..task };
         let (reply_to, task) =
             (ReplyTo::Client(request), Payload::Request(Request::Delegate(task)));
@@ -151,12 +146,11 @@ impl EventSimulation<'_> {
                 if let Some(next) = self.client.tries.again(now, tries, error) {
                     let fact = tries.fact(arrival, next, outcome);
                     self.journal.record(now, HostId::CLIENT, fact);
-                    return match next.pause.is_zero() {
-                        true => self.send_request(now, request),
-                        false => {
-                            self.queue.push(now + next.pause, Event::RequestSentAgain(request))
-                        }
-                    };
+                    if next.pause.is_zero() {
+                        return self.send_request(now, request);
+                    }
+                    let again = Event::RequestSentAgain(request);
+                    return self.queue.push(now + next.pause, again);
                 }
             }
         }

@@ -11,6 +11,7 @@ mod client;
 mod clock;
 mod exchange;
 mod idle_pool;
+mod message_costs;
 mod network;
 mod prefetching;
 mod presence;
@@ -42,7 +43,7 @@ use super::observers::{GuestObserver, RunJournal};
 use crate::faults::{CrashMode, FaultSchedule};
 use crate::host::{AgentId, AgentMap, HostId, HostMap};
 use crate::journal::{Fact, RequestOutcome};
-use crate::machine::ErringJobs;
+use crate::machine::{ErringJobs, Providers};
 use crate::presence::{PlannedChange, Presence, planned_changes};
 use crate::record::RunRecord;
 
@@ -71,7 +72,8 @@ pub(super) fn execute(
         }
     }
     simulation.close_machines(end);
-    RunRecord { steps: simulation.queue.taken(), ..simulation.journal.finish(end) }
+    let (steps, providers) = (simulation.queue.taken(), simulation.providers.counts());
+    RunRecord { steps, providers, ..simulation.journal.finish(end) }
 }
 
 /// Something that happens at a time of the run.
@@ -133,6 +135,7 @@ struct EventSimulation<'a> {
     registry: RegistryHost,
     client: ClientHost,
     agent_hosts: AgentMap<AgentHost>,
+    providers: Providers,
     /// The settings of the agent that started last, to be shared with the next one if they are
     /// equal.
     last_config: Option<Arc<AgentConfig>>,
@@ -158,6 +161,7 @@ impl<'a> EventSimulation<'a> {
     fn new(run: &'a Run<'a>, guest: Option<GuestObserver>) -> Self {
         let seed = Seed::root(run.seed);
         let faults = Arc::new(run.scenario.fault_schedule());
+        let providers = Providers::of(run.scenario);
         let hosts = faults.hosts().ids();
         Self {
             run,
@@ -173,10 +177,11 @@ impl<'a> EventSimulation<'a> {
                 .hosts()
                 .agents()
                 .map(|agent| {
-                    let erring = ErringJobs::of(run.scenario, &faults, agent, &seed);
+                    let erring = ErringJobs::of(run.scenario, &faults, &providers, agent, &seed);
                     AgentHost::new(run.scenario.agent(agent), erring)
                 })
                 .collect(),
+            providers,
             last_config: None,
             effects: VecDeque::new(),
             messages_since_other: 0,

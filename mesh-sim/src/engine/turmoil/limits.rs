@@ -80,7 +80,8 @@ fn too_long(scenario: &Scenario, fields: &LimitedFields) -> Option<Problem> {
 /// state of on/off arrivals is drawn from a continuum, so only its scale counts.
 fn off_the_tick(found: &DurationField) -> Option<Problem> {
     let (path, value) = (&found.path, found.value);
-    if path.starts_with(&["expect"]) {
+    // The costs of a job come on top of what is drawn; the others are refused as fields.
+    if path.starts_with(&["expect"]) || path.starts_with(&["costs"]) {
         return None;
     }
     let drawn = ["demand", "wait", "think", "on_off"];

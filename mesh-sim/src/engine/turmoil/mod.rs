@@ -35,7 +35,7 @@ use super::{EngineError, Run};
 use crate::faults::{CrashMode, FaultSchedule, LinkState};
 use crate::host::{AgentId, AgentMap, HostId, HostMap};
 use crate::journal::Fact;
-use crate::machine::ErringJobs;
+use crate::machine::{ErringJobs, Providers};
 use crate::presence::{Presence, planned_changes};
 use crate::record::RunRecord;
 
@@ -109,11 +109,12 @@ fn simulate(
             journal.record(end, agent, Fact::MachineBusy { second, percent });
         }
     }
-    journal.finish(end).ok_or_else(|| EngineError::Simulation {
+    let record = journal.finish(end).ok_or_else(|| EngineError::Simulation {
         policy: run.policy.label.clone(),
         seed: run.seed,
         reason: "it ended twice".to_owned(),
-    })
+    })?;
+    Ok(RunRecord { providers: simulation.providers.counts(), ..record })
 }
 
 /// One run of the turmoil engine: turmoil's simulation of the network, in which mesh-node's
@@ -126,6 +127,7 @@ struct TurmoilSimulation {
     journal: SharedJournal,
     faults: Arc<FaultSchedule>,
     machines: AgentMap<SharedMachine>,
+    providers: Providers,
     /// Tells each agent's host whether to run the agent's process.
     presence: AgentMap<watch::Sender<Presence>>,
     /// What the link between each pair of hosts was last set to, in both directions.
@@ -147,9 +149,10 @@ impl TurmoilSimulation {
             .tcp_capacity(TCP_CAPACITY)
             .ephemeral_ports(PORTS)
             .build();
+        let providers = Providers::of(run.scenario);
         let machine = |agent| {
-            let erring = ErringJobs::of(run.scenario, &faults, agent, &seed);
-            SharedMachine::new(&run.scenario.agent(agent).machine, erring)
+            let erring = ErringJobs::of(run.scenario, &faults, &providers, agent, &seed);
+            SharedMachine::new(&run.scenario.agent(agent).machine, run.scenario.costs, erring)
         };
         let machines: AgentMap<SharedMachine> = faults.hosts().agents().map(machine).collect();
         let presence: AgentMap<_> = run
@@ -172,6 +175,7 @@ impl TurmoilSimulation {
             sim,
             journal,
             machines,
+            providers,
             presence,
             links: all_pairs(&faults),
             down: HostMap::filled(None, count),
@@ -309,11 +313,13 @@ impl TurmoilSimulation {
         // this process, because tokio numbers tasks across all runtimes. So nothing that they do
         // while they are dropped may be seen. If the machine crashes, the host's links are cut
         // already. If only the process does, the switch sees to it that its streams are closed in a
-        // fixed order. The journal ignores hosts that are down.
+        // fixed order. A machine that is off takes no jobs. The journal ignores hosts that are down.
         self.switches[host].turn_off();
+        if let Some(agent) = host.agent() {
+            self.machines[agent].switch_off(now);
+        }
         self.sim.crash(host_name(host));
         let Some(agent) = host.agent() else { return };
-        self.machines[agent].switch_off(now);
         // An agent that was leaving does not start again after a crash: it is gone.
         if *self.presence[agent].borrow() == Presence::Leaving {
             self.gone(now, agent);

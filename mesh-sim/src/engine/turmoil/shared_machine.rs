@@ -18,7 +18,7 @@ use super::net::TurmoilNet;
 use crate::engine::{OUTPUT, effort};
 use crate::faults::MachineState;
 use crate::machine::{ErringJobs, Machine};
-use crate::scenario::MachineSpec;
+use crate::scenario::{Costs, MachineSpec};
 
 /// The model of a machine, behind a lock. It outlives the processes that run on it one after the
 /// other. Clones are handles on the same machine.
@@ -28,6 +28,7 @@ pub(super) struct SharedMachine(Arc<MachineParts>);
 struct MachineParts {
     /// The machine's CPU % is the busy share over this window.
     window: Duration,
+    costs: Costs,
     /// The output of every job.
     output: Arc<RawValue>,
     state: Mutex<JobsOnMachine>,
@@ -41,12 +42,13 @@ struct JobsOnMachine {
     /// `None` if no job of the agent ever ends with an error.
     erring: Option<ErringJobs<JobId>>,
     sessions: WarmSessions,
-    /// Told when the job has ended; dropped when the job is killed.
-    waiting: BTreeMap<JobId, oneshot::Sender<()>>,
+    /// Told when the job has computed and waited, with the failure that it ends with; dropped when
+    /// the job is killed.
+    waiting: BTreeMap<JobId, oneshot::Sender<Option<Failure>>>,
 }
 
 impl JobsOnMachine {
-    /// A job ends or is stopped. Returns the failure that it ends with; `None`: it ends well.
+    /// A job has computed and waited, or is stopped. Returns the failure that it ends with.
     fn end(&mut self, job: JobId) -> Option<Failure> {
         self.erring.as_mut()?.end(job)
     }
@@ -54,7 +56,7 @@ impl JobsOnMachine {
 
 impl SharedMachine {
     /// A machine that is off until a process [starts](Self::boot) on it.
-    pub(super) fn new(spec: &MachineSpec, erring: Option<ErringJobs<JobId>>) -> Self {
+    pub(super) fn new(spec: &MachineSpec, costs: Costs, erring: Option<ErringJobs<JobId>>) -> Self {
         let mut machine = Machine::new(spec);
         machine.switch_off(Timestamp::ZERO);
         let output = RawValue::from_string(OUTPUT.to_owned()).unwrap_or_default();
@@ -66,6 +68,7 @@ impl SharedMachine {
         };
         Self(Arc::new(MachineParts {
             window: spec.cpu_window,
+            costs,
             output: output.into(),
             state: Mutex::new(state),
             changed: Notify::new(),
@@ -131,9 +134,10 @@ impl MachineHost {
                 let state = &mut *self.host.lock();
                 state.machine.handle_timeout(self.clock.now());
                 while let Some(job) = state.machine.poll_finished() {
+                    let failure = state.end(job);
                     if let Some(waiting) = state.waiting.remove(&job) {
                         // Nobody waits if the job was killed in this very tick.
-                        let _ = waiting.send(());
+                        let _ = waiting.send(failure);
                     }
                 }
                 state.machine.poll_timeout().unwrap_or(Timestamp::MAX)
@@ -149,12 +153,17 @@ impl MachineHost {
     fn start(&self, job: JobId, task: &Task) -> JobGuard {
         let (sender, ended) = oneshot::channel();
         let state = &mut *self.host.lock();
-        let (demand, wait) = effort(task, &mut state.sessions);
+        if state.machine.is_off() {
+            // The process ends: its tasks are being dropped, and one of them makes room for this job.
+            return JobGuard { host: self.clone(), job, ended };
+        }
+        let (now, costs) = (self.clock.now(), &self.host.0.costs);
+        let mut effort = || effort(task, &mut state.sessions, costs);
         let (demand, wait) = match &mut state.erring {
-            Some(erring) => erring.begin(job, demand, wait),
-            None => (demand, wait),
+            Some(erring) => erring.begin(now, job, task, effort),
+            None => effort(),
         };
-        state.machine.start(self.clock.now(), job, demand, wait);
+        state.machine.start(now, job, demand, wait);
         state.waiting.insert(job, sender);
         self.host.0.changed.notify_one();
         JobGuard { host: self.clone(), job, ended }
@@ -167,11 +176,8 @@ impl Host for MachineHost {
         let mut running = self.start(job, &task);
         async move {
             match (&mut running.ended).await {
-                Ok(()) => {
-                    let failure = running.host.host.lock().end(job);
-                    if let Some(failure) = failure {
-                        return Err(failure);
-                    }
+                Ok(Some(failure)) => Err(failure),
+                Ok(None) => {
                     let own = running.host.host.0.output.clone();
                     running.host.subjobs.finish(&task, own, deadline).await
                 }
@@ -196,7 +202,7 @@ impl Host for MachineHost {
 struct JobGuard {
     host: MachineHost,
     job: JobId,
-    ended: oneshot::Receiver<()>,
+    ended: oneshot::Receiver<Option<Failure>>,
 }
 
 impl Drop for JobGuard {

@@ -40,6 +40,11 @@ pub(super) fn render(report: &Report) -> String {
                     them.";
         out.push_str(&section("Kinds of jobs", note, &table));
     }
+    if let Some(table) = tables::by_provider(report, &policies) {
+        let note = "Jobs that asked a provider, and those that it refused with HTTP status 429. Each \
+                    attempt at a job counts.";
+        out.push_str(&section("Providers", note, &table));
+    }
     if let Some(table) = tables::failures(report, &policies) {
         let note = "Requests that were not answered with a result, by the fault that they met \
                     while they were open.";
@@ -114,7 +119,7 @@ fn header(report: &Report) -> String {
         ("clock", clock),
         (if seeds.len() == 1 { "seed" } else { "seeds" }, seeds.join(", ")),
     ];
-    facts.extend(scenario.own_policies().into_iter().map(|own| ("policy", own)));
+    facts.extend(scenario.own_policies_in_words().into_iter().map(|own| ("policy", own)));
     facts.extend(sites::sites(scenario));
     facts.extend(windows.iter().map(|w| ("fault", format!("{}: {}", w.label, w.detail))));
     facts.push(("file", format!("SHA-256 {}", scenario.sha256)));

@@ -9,6 +9,7 @@ use crate::format;
 use crate::judge::{MeasuredFigures, PolicyResult, PolicyVerdict, Verdict};
 use crate::record::{FaultWindow, NO_FAULT};
 use crate::report::by_job::{JobRow, job_rows};
+use crate::report::by_provider::{HEADINGS, provider_rows};
 use crate::report::figure_text;
 
 /// How many significant digits latencies have.
@@ -90,6 +91,27 @@ pub(super) fn by_job(report: &Report, policies: &[PolicyResult<'_>]) -> Option<S
         let _ = write!(out, "<tr><td>{job}</td><td class=\"left\">{policy}</td><td>{sent}</td>");
         for figure in &figures {
             let _ = write!(out, "<td>{}</td>", figure_text::text(figure, &measured, DIGITS));
+        }
+        out.push_str("</tr>\n");
+    }
+    Some(out + "</tbody></table></div>\n")
+}
+
+/// The table of the providers; `None` without providers.
+pub(super) fn by_provider(report: &Report, policies: &[PolicyResult<'_>]) -> Option<String> {
+    let rows = provider_rows(report, policies);
+    if rows.is_empty() {
+        return None;
+    }
+    let mut out = "<div class=\"scroll\"><table><thead><tr>".to_owned();
+    for heading in HEADINGS {
+        let _ = write!(out, "<th>{heading}</th>");
+    }
+    out.push_str("</tr></thead>\n<tbody>");
+    for row in rows {
+        out.push_str("<tr>");
+        for cell in row {
+            let _ = write!(out, "<td>{}</td>", escape(&cell));
         }
         out.push_str("</tr>\n");
     }

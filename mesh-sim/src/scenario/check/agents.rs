@@ -9,6 +9,7 @@ use mesh_core::skills::Skills;
 use mesh_node::work::JobErrors;
 
 use super::Checker;
+use super::single_agents::SingleAgentEntry;
 use crate::scenario::parsed_toml::FieldPath;
 use crate::scenario::{AgentSpec, CLIENT, MachineSpec, PolicySpec, REGISTRY, raw};
 use crate::units::format_duration;
@@ -39,8 +40,7 @@ impl Checker<'_> {
             let names = self.names(group, &path);
             let machine = self.machine(group, &path);
             self.joins_and_leaves(group, &path);
-            let conflicts = group.errors.iter().flat_map(JobErrors::conflicts);
-            conflicts.for_each(|conflict| self.conflict(&path.key("errors"), &conflict));
+            self.own_errors(group.errors.as_ref(), &path);
             let single = self.single_agents(group, &names, &path);
             self.homes_of_group(group, &names, &single, &path);
             let equal = AgentSpec {
@@ -52,7 +52,7 @@ impl Checker<'_> {
                     max_depth: group.max_depth,
                     ..AdmissionConfig::default()
                 },
-                policy: self.own_policy(group, &path),
+                policy: self.own_policy(group.policy.as_ref(), &path),
                 refresh: group.refresh.map_or(refresh, |own| own.0),
                 clock_rate: group.clock_rate,
                 errors: group.errors,
@@ -60,7 +60,7 @@ impl Checker<'_> {
                 leaves: group.leaves.map(|leaves| leaves.0),
             };
             agents.extend(names.into_iter().map(|name| {
-                let own = single.get(&name).map(|entry| entry.fields);
+                let own = single.get(&name);
                 with_differences(AgentSpec { name, ..equal.clone() }, group, own)
             }));
         }
@@ -68,15 +68,26 @@ impl Checker<'_> {
         agents
     }
 
-    /// The policy of a group that has one of its own.
-    fn own_policy(&mut self, group: &raw::AgentGroup, path: &FieldPath) -> Option<PolicySpec> {
-        let (policy, path) = (group.policy.as_ref()?, path.key("policy"));
+    /// The policy of a group, or of an entry of `each`, that has one of its own. `path` is that of
+    /// its owner.
+    pub(super) fn own_policy(
+        &mut self,
+        policy: Option<&raw::Policy>,
+        path: &FieldPath,
+    ) -> Option<PolicySpec> {
+        let (policy, path) = (policy?, path.key("policy"));
         if self.source.states(&path, "label") {
-            let title = "a group's policy is no row of the report";
+            let title = "the policy of some agents is no row of the report";
             self.report(&path.key("label"), title, "expected no `label`");
         }
         let settings = self.policy(&path, policy)?;
         Some(PolicySpec::new(settings.name().to_owned(), settings))
+    }
+
+    /// Checks the errors of a group, or of an entry of `each`, at `path`.
+    pub(super) fn own_errors(&mut self, errors: Option<&JobErrors>, path: &FieldPath) {
+        let conflicts = errors.into_iter().flat_map(JobErrors::conflicts);
+        conflicts.for_each(|conflict| self.conflict(&path.key("errors"), &conflict));
     }
 
     /// Checks that agents join and leave while requests arrive, and that they join before they
@@ -176,8 +187,11 @@ impl Checker<'_> {
 fn with_differences(
     mut agent: AgentSpec,
     group: &raw::AgentGroup,
-    own: Option<&raw::SingleAgent>,
+    own: Option<&SingleAgentEntry<'_>>,
 ) -> AgentSpec {
+    agent.policy = own.and_then(|own| own.policy.clone()).or(agent.policy);
+    let own = own.map(|entry| entry.fields);
+    agent.errors = own.and_then(|own| own.errors).or(agent.errors);
     let machine = &mut agent.machine;
     machine.cores = own.and_then(|own| own.cores).unwrap_or(machine.cores);
     machine.speed = own.and_then(|own| own.speed).unwrap_or(machine.speed);

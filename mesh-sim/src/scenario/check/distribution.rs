@@ -1,16 +1,16 @@
 //! Checks of distributions.
 
-use super::Checker;
+use super::{Checker, may_be_zero};
 use crate::dist::Distribution;
 use crate::scenario::parsed_toml::FieldPath;
 use crate::scenario::raw;
 use crate::units::DurationText;
 
 impl Checker<'_> {
-    /// Checks that the scale of a distribution is not zero. With a scale of zero the other fields
-    /// would have no effect.
+    /// Checks that the scale of a distribution is not zero, if the check of all durations does not.
+    /// With a scale of zero the other fields would have no effect.
     fn above_zero(&mut self, path: &FieldPath, field: &str, value: &DurationText) {
-        if value.0.is_zero() {
+        if value.0.is_zero() && may_be_zero(&path.key(field)) {
             let label = match path.has("demand") || path.has("wait") {
                 true => "expected more than 0s",
                 false => "expected more; no time at all is just \"0s\"",

@@ -11,6 +11,7 @@ mod faults;
 mod jobs;
 mod network;
 mod policies;
+mod providers;
 mod quantiles;
 mod single_agents;
 mod sites;
@@ -29,7 +30,7 @@ use super::diagnostic::Problem;
 use super::host_directory::HostDirectory;
 use super::parsed_toml::{FieldPath, ParsedToml};
 use super::structure::DurationField;
-use super::{EngineKind, Scenario, ScheduleStep, raw};
+use super::{Costs, EngineKind, Scenario, ScheduleStep, raw};
 use crate::grouping::cpu_columns;
 use crate::network::SiteId;
 use crate::units::{DurationText, format_duration};
@@ -75,6 +76,7 @@ pub(super) fn check(
     checker.time_line(agents.len());
     let policies = checker.policies(&raw.policies);
     let (faults, random_faults) = checker.faults(raw);
+    let workload = checker.workload(raw, &agents);
     let scenario = Scenario {
         name: raw.name.clone(),
         description: raw.description.clone(),
@@ -91,7 +93,9 @@ pub(super) fn check(
         membership: raw.registry.membership,
         delegation: checker.delegation(raw.delegation),
         network: checker.network(&raw.network, sites),
-        workload: checker.workload(raw, &agents),
+        costs: costs(raw.costs),
+        providers: checker.providers(&raw.providers, &agents, &workload.jobs),
+        workload,
         faults,
         random_faults,
         expect: checker.expect(&raw.expect, &policies),
@@ -99,6 +103,16 @@ pub(super) fn check(
         policies,
     };
     (scenario, checker.files, checker.problems)
+}
+
+fn costs(raw: raw::Costs) -> Costs {
+    Costs {
+        job: raw.job.0,
+        job_delay: raw.job_delay.0,
+        probe: raw.probe.0,
+        heartbeat: raw.heartbeat.0,
+        delegation: raw.delegation.0,
+    }
 }
 
 /// The state of the checks of one file. The files of this directory add methods for parts of a
@@ -255,7 +269,7 @@ impl Checker<'_> {
 fn may_be_zero(path: &FieldPath) -> bool {
     match path.name() {
         "warm_up" | "drain" | "at" | "joins" | "after" => true,
-        _ if path.starts_with(&["network"]) || path.starts_with(&["sites"]) => true,
+        _ if ["network", "sites", "costs"].iter().any(|table| path.starts_with(&[table])) => true,
         "value" | "think" | "pause" => path.has("think") || path.has("pause"),
         "low" | "min" | "standard_deviation" => {
             ["think", "pause", "demand", "wait"].iter().any(|field| path.has(field))

@@ -8,13 +8,15 @@ use super::Checker;
 use crate::faults::HostScope;
 use crate::scenario::host_directory::HostDirectory;
 use crate::scenario::parsed_toml::FieldPath;
-use crate::scenario::raw;
+use crate::scenario::{PolicySpec, raw};
 
 /// An entry of `each`, and its path.
 #[derive(Clone, Debug)]
 pub(super) struct SingleAgentEntry<'r> {
     pub(super) path: FieldPath,
     pub(super) fields: &'r raw::SingleAgent,
+    /// The entry's policy.
+    pub(super) policy: Option<PolicySpec>,
 }
 
 impl Checker<'_> {
@@ -49,7 +51,9 @@ impl Checker<'_> {
                 let first = self.source.span(&first.path);
                 self.problems.push(problem.related(first, "the other one"));
             }
-            let entry = SingleAgentEntry { path, fields };
+            let policy = self.own_policy(fields.policy.as_ref(), &path);
+            self.own_errors(fields.errors.as_ref(), &path);
+            let entry = SingleAgentEntry { path, fields, policy };
             entries.extend(named.into_iter().map(|name| (name, entry.clone())));
         }
         entries

@@ -27,7 +27,7 @@ impl Checker<'_> {
     ) {
         let common = group.site.as_ref().and_then(|site| self.site(site, &path.key("site")));
         let mut own = BTreeMap::new();
-        for SingleAgentEntry { path, fields } in single.values() {
+        for SingleAgentEntry { path, fields, .. } in single.values() {
             if let Some(site) = &fields.site {
                 own.entry(site).or_insert_with(|| self.site(site, &path.key("site")));
             }

@@ -5,11 +5,13 @@
 //! itself; the check against the schema (see [`super::schema`]) does that for all types.
 
 mod arrivals;
+mod costs;
 mod distribution;
 mod faults;
 mod jobs;
 mod network;
 mod policies;
+mod providers;
 mod workload;
 
 use std::collections::BTreeMap;
@@ -25,11 +27,13 @@ use serde_json::Value;
 pub(crate) use self::arrivals::{
     Arrivals, BatchSize, Burst, OnOff, OpenArrivals, RateCurve, RateStep,
 };
+pub(crate) use self::costs::Costs;
 pub(crate) use self::distribution::Distribution;
 pub(crate) use self::faults::Fault;
 pub(crate) use self::jobs::{CalledJobs, JobKind, JobNeeds, Sessions};
 pub(crate) use self::network::{Hosts, Network, Site, SiteLink};
 pub(crate) use self::policies::{Policy, PolicyTable};
+pub(crate) use self::providers::Provider;
 pub(crate) use self::workload::{Entry, Workload};
 use super::text;
 use crate::figures::Expect;
@@ -75,12 +79,19 @@ pub(crate) struct Scenario {
     /// Groups of equal agents.
     #[schemars(length(min = 1, max = 1000))]
     pub(crate) agents: Vec<AgentGroup>,
+    /// Services that agents use for their jobs, with limits that they share.
+    #[serde(default)]
+    #[schemars(length(max = 1000))]
+    pub(crate) providers: Vec<Provider>,
     /// How agents delegate.
     #[serde(default)]
     pub(crate) delegation: DelegationConfig,
     /// The links between hosts.
     #[serde(default)]
     pub(crate) network: Network,
+    /// What jobs and messages cost on top of what jobs demand; nothing if left out.
+    #[serde(default)]
+    pub(crate) costs: Costs,
     /// The requests that clients send.
     pub(crate) workload: Workload,
     /// The policies to compare: names, or tables with parameters.
@@ -219,6 +230,10 @@ pub(crate) struct SingleAgent {
     pub(crate) skills: Option<Vec<SkillName>>,
     /// Jobs that may run at once.
     pub(crate) concurrency: Option<Concurrency>,
+    /// Its policy, whichever policy the others are compared with: a name, or a table with parameters.
+    pub(crate) policy: Option<Policy>,
+    /// Errors that some of its jobs end with.
+    pub(crate) errors: Option<JobErrors>,
 }
 
 /// The name of a skill.

@@ -1,0 +1,102 @@
+//! The CPU time of messages, which runs on the same machine as the jobs.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use mesh_core::Timestamp;
+use mesh_core::agent::JobId;
+use mesh_core::protocol::Request;
+
+use super::EventSimulation;
+use super::exchange::{ExchangeId, Payload};
+use crate::host::{AgentId, HostId};
+use crate::scenario::Costs;
+
+/// What an agent's machine works at. As large as a [`JobId`], because there are many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum MachineWork {
+    Job(JobId),
+    /// A message with this number in [`MessagesAtWork`].
+    Message(u32),
+}
+
+const _: () = assert!(size_of::<MachineWork>() == size_of::<JobId>());
+
+/// The messages that the machine of one agent works at.
+#[derive(Debug, Default)]
+pub(super) struct MessagesAtWork {
+    next: u32,
+    /// The request that is handled when the work is done; `None` for work after which nothing
+    /// follows.
+    requests: BTreeMap<u32, Option<ExchangeId>>,
+}
+
+impl MessagesAtWork {
+    pub(super) fn begin(&mut self, request: Option<ExchangeId>) -> MachineWork {
+        let number = self.next;
+        self.next = number.wrapping_add(1);
+        self.requests.insert(number, request);
+        MachineWork::Message(number)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.requests.len()
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.requests.clear();
+    }
+
+    fn end(&mut self, number: u32) -> Option<ExchangeId> {
+        self.requests.remove(&number).flatten()
+    }
+}
+
+/// The CPU time that a request takes before an agent handles it.
+const fn before(request: &Request, costs: &Costs) -> Duration {
+    match request {
+        Request::Info => costs.probe,
+        Request::Delegate(_) => costs.delegation,
+        // That of a job is a part of the job.
+        Request::Work(_) => Duration::ZERO,
+    }
+}
+
+impl EventSimulation<'_> {
+    /// A request has arrived. If it takes CPU time, the machine begins with it, and the agent
+    /// handles the request afterwards; false if it takes none.
+    pub(super) fn takes_cpu(&mut self, now: Timestamp, callee: HostId, id: ExchangeId) -> bool {
+        let costs = &self.run.scenario.costs;
+        if costs.probe.is_zero() && costs.delegation.is_zero() {
+            return false;
+        }
+        let Some(exchange) = self.exchanges.get(id) else { return false };
+        let Payload::Request(request) = &exchange.payload else { return false };
+        let (cost, agent) = (before(request, costs), callee.agent());
+        let Some(agent) = agent.filter(|_| !cost.is_zero()) else { return false };
+        self.agent_hosts[agent].work_at_message(now, cost, Some(id));
+        self.settle(now, agent);
+        true
+    }
+
+    /// Lets an agent's machine work at a message that the agent sends.
+    pub(super) fn charge(&mut self, now: Timestamp, agent: AgentId, cost: Duration) {
+        if !cost.is_zero() {
+            self.agent_hosts[agent].work_at_message(now, cost, None);
+        }
+    }
+
+    /// A machine has done its work at a message.
+    pub(super) fn message_done(&mut self, now: Timestamp, agent: AgentId, number: u32) {
+        let agent_host = &mut self.agent_hosts[agent];
+        let Some(id) = agent_host.messages().end(number) else { return };
+        let Some(exchange) = self.exchanges.get(id) else { return };
+        // Otherwise the caller has given up meanwhile.
+        if !exchange.callee_done
+            && let Payload::Request(request) =
+                std::mem::replace(&mut exchange.payload, Payload::None)
+        {
+            exchange.handle = agent_host.handle_request(now, id, request);
+        }
+    }
+}
