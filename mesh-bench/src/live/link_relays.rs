@@ -11,6 +11,7 @@ use mesh_sim::host::{HostId, HostMap};
 use mesh_sim::network::LinkQuality;
 use mesh_sim::scenario::Scenario;
 
+use super::precise_timer::PreciseTimer;
 use super::registry_door::RegistryDoor;
 use super::relay::{Opening, Relay, RelayedLink};
 use super::relayed_connection::WayState;
@@ -38,6 +39,7 @@ pub(super) fn cuts_links(faults: &FaultSchedule) -> bool {
 pub(super) struct LinkRelays {
     faults: FaultSchedule,
     seed: Seed,
+    timer: PreciseTimer,
     has_latencies: bool,
     /// How long callers wait for a connection to open.
     connect_timeout: Duration,
@@ -52,6 +54,7 @@ impl LinkRelays {
         Self {
             faults: scenario.fault_schedule(),
             seed: Seed::root(seed).child("relays"),
+            timer: PreciseTimer::start(),
             has_latencies: has_latencies(scenario),
             connect_timeout: scenario.delegation.connect_timeout,
             relays: Vec::new(),
@@ -159,6 +162,7 @@ impl LinkRelays {
             there: quality(caller, callee),
             back: quality(callee, caller),
             seed: self.seed.child(&format!("{caller}-{callee}")),
+            timer: self.timer.clone(),
         };
         let relay = Relay::start(target, link).await?;
         let address = relay.address.clone();
@@ -173,5 +177,40 @@ impl LinkRelays {
             [link(caller, callee), link(callee, caller)] != [LinkState::default(); 2]
         };
         self.has_latencies || self.faults.boundaries().iter().any(is_changed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A hold of 2 s between agent-1 and agent-2, from 1 s on. Connections may take 1 s to open.
+    #[tokio::test]
+    async fn while_a_link_is_held_connections_open_if_they_open_in_time() {
+        let text = "name = \"held\"\ndescription = \"a link that is held\"\nduration = \"5s\"\n\
+                    agents = [{ name = \"agent\", count = 3 }]\npolicies = [\"random\"]\n\
+                    [workload]\narrivals = \"poisson\"\nrate = 10\n\
+                    demand = { kind = \"constant\", value = \"1ms\" }\n\
+                    [[faults]]\nkind = \"hold\"\nat = \"1s\"\nfor = \"2s\"\n\
+                    between = [\"agent-1\", \"agent-2\"]\n";
+        let scenario = Scenario::parse(text, "held.toml").unwrap_or_else(|error| panic!("{error}"));
+        let mut relays = LinkRelays::new(&scenario, 1);
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let target = listener.local_addr().unwrap().to_string();
+        let [one, two, three] = [2, 3, 4].map(HostId::new);
+        let relay = relays.relay(one, two, &target).await.unwrap();
+        assert_ne!(relay, target);
+        assert_eq!(relays.relay(one, three, &target).await.unwrap(), target, "no fault changes it");
+        let opens_soon = async || {
+            let opens = tokio::net::TcpStream::connect(&relay);
+            tokio::time::timeout(Duration::from_millis(200), opens).await.is_ok()
+        };
+        let runs: HostMap<bool> = HostMap::filled(true, 5);
+        let changes: Vec<Timestamp> = relays.changes().collect();
+        assert_eq!(changes, [0, 2].map(|at| Timestamp::from(Duration::from_secs(at))));
+        for (ms, opens) in [(900, true), (1_000, false), (1_999, false), (2_000, true)] {
+            relays.update(Timestamp::from(Duration::from_millis(ms)), &runs).await.unwrap();
+            assert_eq!(opens_soon().await, opens, "at {ms} ms");
+        }
     }
 }

@@ -5,6 +5,7 @@ mod host;
 mod host_process;
 mod link_relays;
 mod mesh;
+mod precise_timer;
 mod process;
 mod providers;
 mod readiness;
@@ -71,7 +72,7 @@ pub(crate) async fn run(
         mesh.providers().begin(clock);
     }
     let recorder = SharedRecorder::new(scenario, clock, recorder);
-    let client = WorkloadClient::new(scenario, TokioNet, clock, agents, recorder.clone());
+    let client = WorkloadClient::new((scenario, seed), TokioNet, clock, agents, recorder.clone());
     // The simulation sends the same requests.
     let requests = client.run(Workload::of(scenario, seed), Pacing::Thread);
     match &mut processes {

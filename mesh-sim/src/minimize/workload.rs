@@ -18,6 +18,10 @@ impl Minimizer<'_> {
         self.list(&["workload", "steps"], "rate step");
         self.list(&["workload", "bursts"], "burst");
         self.without(&[&["workload", "curve"], &["workload", "on_off"], &["workload", "batch"]]);
+        self.without(&[&["workload", "client"]]);
+        for field in ["retries", "failover"] {
+            self.without(&[&["workload", "client", field]]);
+        }
         self.without(&[&["workload", "entry"], &["costs"]]);
         self.kinds_of_jobs();
         self.without(&[&["workload", "sessions"], &["workload", "wait"], &["workload", "skill"]]);

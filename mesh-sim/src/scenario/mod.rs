@@ -6,6 +6,7 @@
 
 mod arrivals;
 mod check;
+mod clients;
 mod diagnostic;
 mod draft;
 mod draft_agents;
@@ -37,6 +38,7 @@ use mesh_core::skills::Skills;
 use mesh_node::work::JobErrors;
 
 pub use self::arrivals::{Arrivals, BatchSize, Burst, OnOff, OpenArrivals, RateCurve};
+pub use self::clients::{ClientRetries, ClientSpec};
 pub use self::diagnostic::{Diagnostics, Problem};
 pub use self::draft::Draft;
 pub(crate) use self::draft_agents::{edit_agents, grouped_agents, with_agents};
@@ -260,6 +262,8 @@ pub struct WorkloadSpec {
     pub sessions: Option<SessionSpec>,
     /// How the entry agent of a request is chosen.
     pub entry: EntryChoice,
+    /// What clients do about requests that do not succeed at first.
+    pub client: ClientSpec,
 }
 
 impl WorkloadSpec {

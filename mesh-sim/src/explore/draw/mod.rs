@@ -6,6 +6,7 @@
 
 mod agents;
 mod arrivals;
+mod clients;
 mod costs;
 mod faults;
 mod jobs;
@@ -64,6 +65,7 @@ pub(super) fn draw_scenario(
     let jobs = jobs::kinds(&mut draft, scenario, &skills, &mut stream("jobs"));
     jobs::sessions(&mut draft, scenario, &mut stream("sessions"));
     arrivals::arrivals(&mut draft, scenario, factor, jobs, &mut stream("arrivals"));
+    clients::clients(&mut draft, &mut stream("clients"));
     costs::costs(&mut draft, engine, &mut stream("costs"));
     providers::providers(&mut draft, &mut stream("providers"));
     agents::policies(&mut draft, scenario, &mut stream("policies"));
