@@ -7,7 +7,7 @@ use mesh_sim::format::latency;
 use mesh_sim::record::LatencyHistogram;
 use mesh_sim::units::format_duration;
 
-use super::Calibration;
+use super::{Calibration, MeasuredCosts};
 use crate::live::HostFacts;
 
 /// The quantiles that are written, from 0 to 1; minimum and maximum come on top.
@@ -17,7 +17,7 @@ const DIGITS: usize = 3;
 
 /// The table `[network.latency]`, with everything that was measured in comments.
 pub(crate) fn render(calibration: &Calibration, host: &HostFacts) -> String {
-    let Calibration { round_trip, rpc, timer } = calibration;
+    let Calibration { round_trip, rpc, timer, costs } = calibration;
     let unknown = "unknown";
     let (cpu, kernel) = (host.cpu.as_deref(), host.kernel.as_deref());
     let mut out = format!(
@@ -31,18 +31,43 @@ pub(crate) fn render(calibration: &Calibration, host: &HostFacts) -> String {
     comment(&mut out, "work call without work", rpc);
     comment(&mut out, "timers late by", timer);
     out.push_str(
-        "# A message takes half of a call: HTTP and JSON at both ends are in it. How late timers \
-         are\n# is in no field: it comes on top of every job.\n\
+        "# A message takes half of what is left of a call without the CPU time of the agent, which is\n\
+         # in [costs]: HTTP and JSON at both ends are in it.\n\
          [network.latency]\nkind = \"empirical\"\nquantiles = \"\"\"\n",
     );
-    let ends = [(0.0, rpc.min_ns()), (1.0, rpc.max_ns())];
-    let between = SHARES.map(|share| (share, rpc.quantile_ns(share)));
-    for (share, ns) in [&ends[..1], &between, &ends[1..]].concat() {
-        let one_way = format_duration(Duration::from_nanos(ns / 2));
+    let of = |latency: &LatencyHistogram, share| {
+        Duration::from_nanos(match share {
+            0.0 => latency.min_ns(),
+            1.0 => latency.max_ns(),
+            _ => latency.quantile_ns(share),
+        })
+    };
+    for share in [&[0.0], &SHARES[..], &[1.0]].concat() {
+        // Some of an agent's CPU time is spent after the answer. No message is faster than its bytes.
+        let call = of(rpc, share).saturating_sub(costs.job);
+        let one_way = format_duration(call.max(of(round_trip, share.min(0.5))) / 2);
         // Writing to a String can't fail.
         let _ = writeln!(out, "{share}, {one_way}");
     }
-    out + "\"\"\"\n"
+    out.push_str("\"\"\"\n");
+    let MeasuredCosts { job, probe, heartbeat, delegation } = *costs;
+    let job_delay = Duration::from_nanos(timer.mean_ns());
+    let _ = writeln!(
+        out,
+        "\n# CPU times of an agent. The delay of a job is the mean by which timers are late: leave it\n\
+         # out for jobs that don't end by a timer.\n[costs]"
+    );
+    for (field, cost) in [
+        ("job", job),
+        ("job_delay", job_delay),
+        ("probe", probe),
+        ("heartbeat", heartbeat),
+        ("delegation", delegation),
+    ] {
+        let micros = Duration::from_micros(cost.as_micros() as u64);
+        let _ = writeln!(out, "{field} = \"{}\"", format_duration(micros));
+    }
+    out
 }
 
 /// One line with the quantiles of one measurement.
@@ -68,8 +93,15 @@ mod tests {
     #[test]
     fn a_scenario_takes_it_as_its_network() {
         let rpc: Vec<u64> = (100..=300).collect();
+        let micros = Duration::from_micros;
+        let costs = MeasuredCosts {
+            job: micros(60),
+            probe: micros(50),
+            heartbeat: micros(70),
+            delegation: micros(110),
+        };
         let calibration =
-            Calibration { round_trip: of(&[20, 30]), rpc: of(&rpc), timer: of(&[600]) };
+            Calibration { round_trip: of(&[20, 30]), rpc: of(&rpc), timer: of(&[600]), costs };
         let fragment = render(&calibration, &HostFacts::collect());
         assert!(fragment.contains("# timers late by: p50 600 µs,"), "{fragment}");
         let text = format!(
@@ -81,10 +113,13 @@ mod tests {
         let scenario =
             Scenario::parse(&text, "small.toml").unwrap_or_else(|e| panic!("{}", e.render(false)));
         let network = &scenario.network.quality.latency;
-        assert_eq!(network.quantile(0.0), Duration::from_micros(50));
+        assert_eq!(network.quantile(0.0), micros(20), "half of what is left of 100");
         // Within the histogram's three digits.
         let median = network.quantile(0.5).as_secs_f64();
-        assert!((median - 100e-6).abs() < 0.2e-6, "{median}");
-        assert!(network.quantile(0.999_999).as_secs_f64() > 149e-6);
+        assert!((median - 70e-6).abs() < 0.2e-6, "{median}");
+        assert!(network.quantile(0.999_999).as_secs_f64() > 119e-6);
+        let job_delay = scenario.costs.job_delay;
+        assert!(job_delay.abs_diff(micros(600)) < micros(1), "{job_delay:?}");
+        assert_eq!((scenario.costs.job, scenario.costs.delegation), (micros(60), micros(110)));
     }
 }

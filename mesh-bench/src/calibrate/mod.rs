@@ -1,5 +1,6 @@
 //! `mesh-bench calibrate`: measures what messages and timers cost on this machine.
 
+mod costs;
 mod fragment;
 
 use std::path::Path;
@@ -13,6 +14,7 @@ use mesh_node::{Clock, Net as _, TokioNet};
 use mesh_sim::record::LatencyHistogram;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
+use self::costs::MeasuredCosts;
 pub(crate) use self::fragment::render;
 use crate::live::Process;
 
@@ -25,6 +27,12 @@ const WARM_UP: u64 = 200;
 const TIMER: Duration = Duration::from_millis(5);
 /// Timers take long to measure, so there is one for this many messages.
 const MESSAGES_PER_TIMER: u64 = 10;
+/// Calls whose CPU time is measured have pauses between them, so there is one for this many
+/// messages.
+const MESSAGES_PER_COST: u64 = 5;
+/// The pause between two calls. Calls that follow each other at once find everything in the cache,
+/// and take half of the time that they take in a mesh.
+const PAUSE: Duration = Duration::from_millis(2);
 /// How long a call may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -38,6 +46,8 @@ pub(crate) struct Calibration {
     pub(crate) rpc: LatencyHistogram,
     /// How late the runtime's timers are, on which agents sleep for the demand of a job.
     pub(crate) timer: LatencyHistogram,
+    /// CPU times of agents.
+    pub(crate) costs: MeasuredCosts,
 }
 
 /// Measures one thing after the other, with `samples` messages each.
@@ -47,6 +57,7 @@ pub(crate) async fn measure(mesh: &Path, samples: u64) -> anyhow::Result<Calibra
         round_trip: round_trips(clock, samples).await.context("failed to use loopback")?,
         rpc: calls(clock, mesh, samples).await?,
         timer: timers(clock, samples.div_ceil(MESSAGES_PER_TIMER)).await,
+        costs: costs::measure(clock, mesh, samples.div_ceil(MESSAGES_PER_COST)).await?,
     })
 }
 
@@ -87,15 +98,11 @@ async fn calls(clock: Clock, mesh: &Path, samples: u64) -> anyhow::Result<Latenc
     let client = Client::new(TokioNet, ClientLimits::default());
     let mut latency = LatencyHistogram::default();
     for number in 0..WARM_UP + samples {
-        let request = Request::Work(Task {
-            timeout: Some(PATIENCE),
-            demand: Some(Duration::ZERO),
-            request: number,
-            ..Task::new("simulated job")
-        });
+        let request = Request::Work(empty_job(number));
         let start = clock.now();
         let answer = call(&client, &agent.address, &request, PATIENCE).await;
         let took = clock.now().since(start);
+        clock.sleep_until(clock.now() + PAUSE).await;
         answer.map_err(|error| anyhow!("failed to call an agent: {error:?}"))?;
         if number >= WARM_UP {
             record(&mut latency, took);
@@ -104,6 +111,16 @@ async fn calls(clock: Clock, mesh: &Path, samples: u64) -> anyhow::Result<Latenc
     agent.kill().await?;
     registry.kill().await?;
     Ok(latency)
+}
+
+/// A job that takes no time.
+fn empty_job(number: u64) -> Task {
+    Task {
+        timeout: Some(PATIENCE),
+        demand: Some(Duration::ZERO),
+        request: number,
+        ..Task::new("simulated job")
+    }
 }
 
 async fn timers(clock: Clock, samples: u64) -> LatencyHistogram {

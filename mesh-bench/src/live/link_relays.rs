@@ -11,6 +11,7 @@ use mesh_sim::host::{HostId, HostMap};
 use mesh_sim::network::LinkQuality;
 use mesh_sim::scenario::Scenario;
 
+use super::precise_timer::PreciseTimer;
 use super::registry_door::RegistryDoor;
 use super::relay::{Opening, Relay, RelayedLink};
 use super::relayed_connection::WayState;
@@ -38,6 +39,7 @@ pub(super) fn cuts_links(faults: &FaultSchedule) -> bool {
 pub(super) struct LinkRelays {
     faults: FaultSchedule,
     seed: Seed,
+    timer: PreciseTimer,
     has_latencies: bool,
     /// How long callers wait for a connection to open.
     connect_timeout: Duration,
@@ -52,6 +54,7 @@ impl LinkRelays {
         Self {
             faults: scenario.fault_schedule(),
             seed: Seed::root(seed).child("relays"),
+            timer: PreciseTimer::start(),
             has_latencies: has_latencies(scenario),
             connect_timeout: scenario.delegation.connect_timeout,
             relays: Vec::new(),
@@ -159,6 +162,7 @@ impl LinkRelays {
             there: quality(caller, callee),
             back: quality(callee, caller),
             seed: self.seed.child(&format!("{caller}-{callee}")),
+            timer: self.timer.clone(),
         };
         let relay = Relay::start(target, link).await?;
         let address = relay.address.clone();

@@ -5,6 +5,7 @@ mod host;
 mod host_process;
 mod link_relays;
 mod mesh;
+mod precise_timer;
 mod process;
 mod providers;
 mod readiness;

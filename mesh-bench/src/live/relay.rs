@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use mesh_core::seed::Seed;
-use mesh_node::{Clock, Net as _, TokioNet};
+use mesh_node::{Net as _, TokioNet};
 use mesh_sim::network::LinkQuality;
 use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
@@ -16,6 +16,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::mesh::ANY_PORT;
+use super::precise_timer::PreciseTimer;
 use super::relayed_connection::{WaysState, pass_on};
 
 /// How many connections may wait to be accepted, as at an agent.
@@ -32,6 +33,7 @@ pub(super) struct RelayedLink {
     pub(super) back: LinkQuality,
     /// The seed of the latencies that are drawn.
     pub(super) seed: Seed,
+    pub(super) timer: PreciseTimer,
 }
 
 /// What happens to new connections.
@@ -168,7 +170,6 @@ async fn serve(
     link: Arc<RelayedLink>,
     ways: watch::Receiver<WaysState>,
 ) {
-    let clock = Clock::start();
     let mut connections = 0_u64;
     loop {
         // A connection that fails while it is accepted concerns only the one who opened it.
@@ -178,12 +179,13 @@ async fn serve(
         }
         let seed = link.seed.child(&connections.to_string());
         connections += 1;
-        tokio::spawn(pass_on(near, target.clone(), link.clone(), seed, ways.clone(), clock));
+        tokio::spawn(pass_on(near, target.clone(), link.clone(), seed, ways.clone()));
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use mesh_node::Clock;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
     use super::super::relayed_connection::WayState;
@@ -217,7 +219,8 @@ mod tests {
         let target = listener.local_addr().unwrap().to_string();
         tokio::spawn(echo(listener));
         let [there, back] = [THERE, BACK].map(LinkQuality::constant);
-        Relay::start(&target, RelayedLink { there, back, seed: Seed::root(1) }).await.unwrap()
+        let (seed, timer) = (Seed::root(1), PreciseTimer::start());
+        Relay::start(&target, RelayedLink { there, back, seed, timer }).await.unwrap()
     }
 
     #[tokio::test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use mesh_core::Timestamp;
 use mesh_core::seed::{Rng, Seed};
 use mesh_node::http::Bytes;
-use mesh_node::{Clock, Net as _, TokioNet};
+use mesh_node::{Net as _, TokioNet};
 use mesh_sim::dist::Distribution;
 use mesh_sim::network::LinkQuality;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -15,6 +15,7 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::watch;
 
+use super::precise_timer::PreciseTimer;
 use super::relay::RelayedLink;
 
 /// The most bytes that are passed on at once.
@@ -42,29 +43,29 @@ pub(super) async fn pass_on(
     link: Arc<RelayedLink>,
     seed: Seed,
     ways: watch::Receiver<WaysState>,
-    clock: Clock,
 ) {
+    let timer = &link.timer;
     let [mut there, mut back] =
         [(&link.there, "there", 0), (&link.back, "back", 1)].map(|(quality, label, index)| {
             let faults = WayFaults { ways: ways.clone(), index };
             Way::new(quality, seed.child(label).rng(), faults)
         });
-    there.opens_at = back.arrival(there.arrival(clock.now()));
+    there.opens_at = back.arrival(there.arrival(timer.now()));
     // Dropping the near end closes it, which is what its opener sees of a target that is gone.
     let Ok(far) = TokioNet.connect(&target).await else { return };
     let (from_near, to_near) = near.into_split();
     let (from_far, to_far) = far.into_split();
-    tokio::join!(carry(from_near, to_far, there, clock), carry(from_far, to_near, back, clock));
+    tokio::join!(carry(from_near, to_far, there, timer), carry(from_far, to_near, back, timer));
 }
 
 /// Carries bytes in one direction until it is closed.
-async fn carry(from: OwnedReadHalf, to: OwnedWriteHalf, way: Way, clock: Clock) {
+async fn carry(from: OwnedReadHalf, to: OwnedWriteHalf, way: Way, timer: &PreciseTimer) {
     let (send, pieces) = unbounded_channel();
     let faults = way.faults.clone();
     // Writing ends last: with the end of what was read, or because nobody takes it any more.
     tokio::select! {
-        () = read(from, &send, way, clock) => {}
-        () = write(pieces, to, faults, clock) => {}
+        () = read(from, &send, way, timer) => {}
+        () = write(pieces, to, faults, timer) => {}
     }
 }
 
@@ -73,7 +74,7 @@ async fn read(
     mut from: OwnedReadHalf,
     send: &UnboundedSender<(Timestamp, Bytes)>,
     mut way: Way,
-    clock: Clock,
+    timer: &PreciseTimer,
 ) {
     let mut buffer = vec![0; PIECE];
     loop {
@@ -81,7 +82,7 @@ async fn read(
         let count = from.read(&mut buffer).await.unwrap_or(0);
         let piece = Bytes::copy_from_slice(&buffer[..count]);
         // A failed send is no error: nobody takes the pieces any more.
-        let _ = send.send((way.arrival(clock.now()), piece));
+        let _ = send.send((way.arrival(timer.now()), piece));
         if count == 0 {
             return std::future::pending().await;
         }
@@ -93,10 +94,10 @@ async fn write(
     mut pieces: UnboundedReceiver<(Timestamp, Bytes)>,
     mut to: OwnedWriteHalf,
     mut faults: WayFaults,
-    clock: Clock,
+    timer: &PreciseTimer,
 ) {
     while let Some((at, piece)) = pieces.recv().await {
-        clock.sleep_until(at).await;
+        timer.sleep_until(at).await;
         faults.let_pass().await;
         if piece.is_empty() || to.write_all(&piece).await.is_err() {
             // An error means that the other end is gone already.

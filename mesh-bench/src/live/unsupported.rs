@@ -92,7 +92,7 @@ fn add_of_agents(fields: &mut Refusals, scenario: &Scenario) {
 pub(crate) fn notes(scenario: &Scenario) -> Vec<String> {
     let mut notes = vec![
         match has_latencies(scenario) {
-            true => "relays delay messages, each up to 1 ms more than its link".to_owned(),
+            true => "relays delay messages, each some 0.1 ms more than its link".to_owned(),
             false => "network.latency is not applied: loopback has a latency of its own".to_owned(),
         },
         "agents.memory is not applied: agents report what their processes use".to_owned(),
