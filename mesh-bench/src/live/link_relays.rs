@@ -179,3 +179,38 @@ impl LinkRelays {
         self.has_latencies || self.faults.boundaries().iter().any(is_changed)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A hold of 2 s between agent-1 and agent-2, from 1 s on. Connections may take 1 s to open.
+    #[tokio::test]
+    async fn while_a_link_is_held_connections_open_if_they_open_in_time() {
+        let text = "name = \"held\"\ndescription = \"a link that is held\"\nduration = \"5s\"\n\
+                    agents = [{ name = \"agent\", count = 3 }]\npolicies = [\"random\"]\n\
+                    [workload]\narrivals = \"poisson\"\nrate = 10\n\
+                    demand = { kind = \"constant\", value = \"1ms\" }\n\
+                    [[faults]]\nkind = \"hold\"\nat = \"1s\"\nfor = \"2s\"\n\
+                    between = [\"agent-1\", \"agent-2\"]\n";
+        let scenario = Scenario::parse(text, "held.toml").unwrap_or_else(|error| panic!("{error}"));
+        let mut relays = LinkRelays::new(&scenario, 1);
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let target = listener.local_addr().unwrap().to_string();
+        let [one, two, three] = [2, 3, 4].map(HostId::new);
+        let relay = relays.relay(one, two, &target).await.unwrap();
+        assert_ne!(relay, target);
+        assert_eq!(relays.relay(one, three, &target).await.unwrap(), target, "no fault changes it");
+        let opens_soon = async || {
+            let opens = tokio::net::TcpStream::connect(&relay);
+            tokio::time::timeout(Duration::from_millis(200), opens).await.is_ok()
+        };
+        let runs: HostMap<bool> = HostMap::filled(true, 5);
+        let changes: Vec<Timestamp> = relays.changes().collect();
+        assert_eq!(changes, [0, 2].map(|at| Timestamp::from(Duration::from_secs(at))));
+        for (ms, opens) in [(900, true), (1_000, false), (1_999, false), (2_000, true)] {
+            relays.update(Timestamp::from(Duration::from_millis(ms)), &runs).await.unwrap();
+            assert_eq!(opens_soon().await, opens, "at {ms} ms");
+        }
+    }
+}

@@ -72,7 +72,7 @@ pub(crate) async fn run(
         mesh.providers().begin(clock);
     }
     let recorder = SharedRecorder::new(scenario, clock, recorder);
-    let client = WorkloadClient::new(scenario, TokioNet, clock, agents, recorder.clone());
+    let client = WorkloadClient::new((scenario, seed), TokioNet, clock, agents, recorder.clone());
     // The simulation sends the same requests.
     let requests = client.run(Workload::of(scenario, seed), Pacing::Thread);
     match &mut processes {

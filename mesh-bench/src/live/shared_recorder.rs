@@ -8,7 +8,7 @@ use mesh_sim::host::AgentMap;
 use mesh_sim::journal::RequestOutcome;
 use mesh_sim::record::Recorder;
 use mesh_sim::scenario::{Scenario, WorkloadSpec};
-use mesh_sim::workload::{Arrival, RequestObserver};
+use mesh_sim::workload::{Arrival, NextTry, RequestObserver, RequestTries};
 
 /// A handle on the recorder of one run. Copies share the recorder; once it is [taken](Self::take),
 /// whatever they are told is ignored.
@@ -49,6 +49,10 @@ impl SharedRecorder {
 impl RequestObserver for SharedRecorder {
     fn due(&self, arrival: &Arrival) {
         self.record(|recorder| recorder.due(arrival.at));
+    }
+
+    fn sent_again(&self, arrival: &Arrival, _: &RequestTries, next: NextTry, _: RequestOutcome) {
+        self.record(|recorder| recorder.sent_again(arrival.at, next.how));
     }
 
     fn ended(&self, arrival: &Arrival, outcome: RequestOutcome, reply: Option<&Reply>) {

@@ -18,8 +18,8 @@ use crate::journal::{ConnectionFailure, RequestOutcome, RequestRefusal};
 use crate::network::{LinkQuality, NetworkSpec};
 use crate::record::{Recorder, RecorderConfig, RunRecord, Violation};
 use crate::scenario::{
-    AgentSpec, Arrivals, Costs, EngineKind, EntryChoice, JobKind, MachineSpec, OpenArrivals,
-    PolicySpec, Scenario, ScheduleStep, WorkloadSpec,
+    AgentSpec, Arrivals, ClientSpec, Costs, EngineKind, EntryChoice, JobKind, MachineSpec,
+    OpenArrivals, PolicySpec, Scenario, ScheduleStep, WorkloadSpec,
 };
 
 const MS: u64 = 1_000_000;
@@ -133,6 +133,7 @@ pub(crate) fn scenario(agents: usize, duration: Duration, policies: &[&str]) -> 
             }],
             sessions: None,
             entry: EntryChoice::Random,
+            client: ClientSpec::default(),
         },
         policies: policies.iter().map(policy).collect(),
         faults: Vec::new(),

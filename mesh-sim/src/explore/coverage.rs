@@ -10,12 +10,12 @@ use mesh_core::registry::{self, LeaseNoteKind, RegisterError};
 use crate::faults::{CrashMode, FaultSchedule};
 use crate::host::HostId;
 use crate::journal::{
-    ConnectionFailure, Fact, FactObserver, JournalEntry, RequestOutcome, RequestRefusal,
+    ConnectionFailure, Fact, FactObserver, JournalEntry, RequestOutcome, RequestRefusal, SentAgain,
 };
 use crate::scenario::{EngineKind, Scenario};
 
 /// Every state that is looked for, in the order in which they are listed.
-const STATES: [&str; 33] = [
+const STATES: [&str; 35] = [
     LEASE_PARTITION,
     LEASE_CRASHED,
     LEASE_OTHER,
@@ -49,6 +49,8 @@ const STATES: [&str; 33] = [
     TIMED_OUT,
     LOST_CONNECT,
     LOST_RESET,
+    CLIENT_FAILOVER,
+    CLIENT_RETRY,
 ];
 
 const LEASE_PARTITION: &str = "lease expired during a partition";
@@ -84,6 +86,8 @@ const ALL_BUSY: &str = "all peers busy";
 const TIMED_OUT: &str = "request timed out";
 const LOST_CONNECT: &str = "client could not connect";
 const LOST_RESET: &str = "client's connection broke";
+const CLIENT_FAILOVER: &str = "client took another entry agent";
+const CLIENT_RETRY: &str = "client retried a request";
 
 /// How often a state was reached.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -158,6 +162,10 @@ impl FactObserver for CoverageObserver {
     fn observe(&mut self, &JournalEntry { at, host, ref fact }: &JournalEntry) {
         match fact {
             Fact::RequestEnded { outcome, .. } => self.meet(state_of_request(*outcome)),
+            Fact::RequestSentAgain { how: SentAgain::Failover, .. } => {
+                self.coverage.add(CLIENT_FAILOVER);
+            }
+            Fact::RequestSentAgain { how: SentAgain::Retry, .. } => self.coverage.add(CLIENT_RETRY),
             Fact::HostCrashed(mode) => self.crashed(host, *mode),
             Fact::HostRestarted => self.restarted(at, host),
             Fact::AgentNoted(note) => self.agent_noted(at, host, note),

@@ -31,6 +31,10 @@ const MAX_COST_US: usize = 3_000;
 const MOST_PER_MINUTE: (f64, f64) = (30.0, 30_000.0);
 /// The most jobs that may use a provider at once.
 const MOST_AT_ONCE: usize = 20;
+/// The most retries that a request may have.
+const MAX_RETRIES: usize = 5;
+/// The longest back-off before the first retry, in milliseconds.
+const MAX_BACKOFF_MS: f64 = 500.0;
 /// The rate or number of clients is that of the base times a factor between these.
 const WORKLOAD_FACTOR: (f64, f64) = (0.1, 2.0);
 
@@ -72,6 +76,7 @@ pub(super) fn draw_scenario(
     latencies(&mut draft, engine, &mut stream("latencies"));
     latencies_between_sites(&mut draft, engine, &mut stream("sites"));
     workload(&mut draft, scenario, &mut stream("load"));
+    clients(&mut draft, &mut stream("clients"));
     costs(&mut draft, engine, &mut stream("costs"));
     providers(&mut draft, &mut stream("providers"));
     draft.set_faults(&faults(scenario, engine, &mut stream("faults")));
@@ -220,6 +225,23 @@ fn providers(draft: &mut Draft, draw: &mut Draw<'_>) {
         }
     }
     draft.set_list(&path, providers);
+}
+
+/// Draws whether clients take another entry agent, and whether and how they retry.
+fn clients(draft: &mut Draft, draw: &mut Draw<'_>) {
+    draft.set(&["workload", "client", "failover"], draw.coin() || draw.coin());
+    let mut retries = Table::new();
+    let mut put = |field: &str, value: Value| drop(retries.insert(field.to_owned(), value));
+    put("max", (1 + draw.below(MAX_RETRIES) as i64).into());
+    let backoff = draw.millis(1.0, MAX_BACKOFF_MS);
+    put("backoff", format_duration(backoff).into());
+    put("max_backoff", format_duration(backoff * (1 + draw.below(8) as u32)).into());
+    put("retry_ratio", draw.share().into());
+    put("retry_floor", (draw.below(10) as i64).into());
+    draft.remove(&["workload", "client", "retries"]);
+    if draw.coin() {
+        draft.set(&["workload", "client", "retries"], retries);
+    }
 }
 
 fn faults(scenario: &Scenario, engine: EngineKind, draw: &mut Draw<'_>) -> Vec<Fault> {

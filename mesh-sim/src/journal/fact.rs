@@ -8,7 +8,7 @@ use mesh_core::protocol::Name;
 use mesh_core::registry::{self, Deafness};
 use mesh_core::time::Timestamp;
 
-use super::RequestOutcome;
+use super::{RequestOutcome, SentAgain};
 use crate::faults::CrashMode;
 use crate::host::{AgentId, HostId, HostMap};
 use crate::presence::Presence;
@@ -40,6 +40,23 @@ pub enum Fact {
         entry: AgentId,
         /// The CPU time that the job takes on a core of speed 1.
         demand: Duration,
+    },
+    /// The client will send a request again, because what it did so far has brought no result.
+    RequestSentAgain {
+        /// The request's number.
+        request: u64,
+        /// The request's intended start.
+        due: Timestamp,
+        /// What kind of try it is.
+        how: SentAgain,
+        /// How the request would have ended otherwise.
+        after: RequestOutcome,
+        /// The agent that the request is sent to now.
+        entry: AgentId,
+        /// The number of the first attempt that this agent makes.
+        attempt: u32,
+        /// How long the client waits before that.
+        pause: Duration,
     },
     /// A request of the workload ended, as its client sees it.
     RequestEnded {
@@ -101,7 +118,9 @@ impl Fact {
     /// The number of the request that the fact is about, if it is about one.
     pub const fn request(&self) -> Option<u64> {
         match self {
-            Self::RequestDue { request, .. } | Self::RequestEnded { request, .. } => Some(*request),
+            Self::RequestDue { request, .. }
+            | Self::RequestSentAgain { request, .. }
+            | Self::RequestEnded { request, .. } => Some(*request),
             Self::AgentNoted(note) => note.request(),
             _ => None,
         }
@@ -128,6 +147,7 @@ impl Fact {
             | Self::RegistryNoted(_)
             | Self::RegistryWasDeaf(_) => true,
             Self::RequestDue { .. }
+            | Self::RequestSentAgain { .. }
             | Self::RequestEnded { .. }
             | Self::SubjobReported { .. }
             | Self::HostCrashed(_)

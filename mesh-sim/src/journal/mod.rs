@@ -14,7 +14,7 @@ mod words;
 
 pub use event_log::EventLog;
 pub use fact::{Fact, JournalEntry};
-pub use outcome::{ConnectionFailure, RequestOutcome, RequestRefusal, TIMED_OUT};
+pub use outcome::{ConnectionFailure, RequestOutcome, RequestRefusal, SentAgain, TIMED_OUT};
 pub use trace_difference::{TraceDifference, first_difference};
 pub use words::line;
 

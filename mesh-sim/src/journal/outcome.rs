@@ -40,6 +40,15 @@ pub enum ConnectionFailure {
     Reset,
 }
 
+/// How a client sends a request again that has brought no result so far.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SentAgain {
+    /// At once, to another entry agent, because no connection to this one could be opened.
+    Failover,
+    /// After a pause, to an entry agent that is drawn anew.
+    Retry,
+}
+
 /// The reason under which requests that timed out are counted.
 pub const TIMED_OUT: &str = "timed_out";
 

@@ -10,7 +10,7 @@ use mesh_core::protocol::Name;
 use mesh_core::registry::{self, Deafness, LeaseNoteKind};
 use mesh_core::time::{Timestamp, nanos};
 
-use super::{Fact, JournalEntry, RequestOutcome};
+use super::{Fact, JournalEntry, RequestOutcome, SentAgain};
 use crate::faults::CrashMode;
 use crate::host::HostMap;
 
@@ -48,6 +48,22 @@ pub(super) fn describe(fact: &Fact, names: &HostMap<Name>, scribe: impl Scribe) 
                 ("demand_ns", U64(nanos(*demand))),
             ],
         ),
+        Fact::RequestSentAgain { request, how, after, entry, attempt, pause, .. } => {
+            let kind = match how {
+                SentAgain::Failover => "failover",
+                SentAgain::Retry => "retry",
+            };
+            scribe.event(
+                kind,
+                [
+                    ("request", U64(*request)),
+                    ("attempt", U64((*attempt).into())),
+                    ("reason", Str(after.failure().unwrap_or_default())),
+                    ("entry", Str(&names[entry.host()])),
+                    ("pause_ns", U64(nanos(*pause))),
+                ],
+            );
+        }
         Fact::RequestEnded { request, outcome, .. } => {
             let (kind, reason) = match outcome {
                 RequestOutcome::Answered => ("answered", ""),

@@ -6,7 +6,8 @@ use super::{MeasuredFigures, PolicyVerdict, RunFigures};
 use crate::figures::Expect;
 use crate::machine::ProviderCounts;
 use crate::record::{
-    JobCounts, LatencyHistogram, OutcomeCounts, RunRecord, WindowCounts, add_failures,
+    JobCounts, LatencyHistogram, OutcomeCounts, RunRecord, SentAgainCounts, WindowCounts,
+    add_failures,
 };
 
 /// The runs of one policy, with their counts and latencies added up over the seeds. Tables, plots
@@ -23,6 +24,8 @@ pub struct PolicyResult<'a> {
     pub latency: LatencyHistogram,
     /// The sum of [`RunRecord::failures`].
     pub failures: BTreeMap<&'static str, u64>,
+    /// The sum of [`RunRecord::sent_again`].
+    pub sent_again: SentAgainCounts,
     /// The sum of [`RunRecord::by_window`].
     pub by_window: Vec<WindowCounts>,
     /// The sum of [`RunRecord::by_job`].
@@ -68,6 +71,7 @@ impl<'a> PolicyResult<'a> {
             requests: OutcomeCounts::default(),
             latency: LatencyHistogram::default(),
             failures: BTreeMap::new(),
+            sent_again: SentAgainCounts::default(),
             by_window: vec![WindowCounts::default(); run.by_window.len()],
             by_job: vec![JobCounts::default(); run.by_job.len()],
             work_per_agent: vec![0; run.work_per_agent.len()],
@@ -79,6 +83,7 @@ impl<'a> PolicyResult<'a> {
         self.requests.merge(&run.requests);
         self.latency.merge(&run.latency);
         add_failures(&mut self.failures, &run.failures);
+        self.sent_again.merge(&run.sent_again);
         for (sum, window) in self.by_window.iter_mut().zip(&run.by_window) {
             sum.merge(window);
         }

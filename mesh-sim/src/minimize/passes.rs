@@ -284,6 +284,10 @@ impl Minimizer<'_> {
         self.list(&["workload", "steps"], "rate step");
         self.list(&["workload", "bursts"], "burst");
         self.without(&[&["workload", "curve"], &["workload", "on_off"], &["workload", "batch"]]);
+        self.without(&[&["workload", "client"]]);
+        for field in ["retries", "failover"] {
+            self.without(&[&["workload", "client", field]]);
+        }
         self.without(&[&["workload", "entry"], &["costs"]]);
         self.list(&["workload", "jobs"], "kind of jobs");
         let kinds = self.best.draft.get(&["workload", "jobs"]).and_then(Value::as_array);

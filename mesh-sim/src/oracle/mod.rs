@@ -21,7 +21,7 @@ use mesh_core::agent::Note;
 use self::bounds::{NoticeBounds, patience};
 use self::convergence::ConvergenceOracle;
 use self::leases::{LeaseOracle, RoutingDecision};
-use self::requests::RequestOracle;
+use self::requests::{NextSend, RequestOracle};
 use self::views::ViewOracle;
 use crate::faults::FaultSchedule;
 use crate::host::HostId;
@@ -102,6 +102,10 @@ impl FactObserver for Oracles {
         match (fact, host.agent()) {
             (&Fact::RequestDue { request, kind, entry, .. }, _) => {
                 self.requests.due(request, kind, (at, entry), found);
+            }
+            (&Fact::RequestSentAgain { request, after, entry, attempt, pause, .. }, _) => {
+                let next = NextSend { entry, attempt, sent: at + pause };
+                self.requests.sent_again(at, request, after, next, found);
             }
             (&Fact::RequestEnded { request, outcome, .. }, _) => {
                 self.requests.ended(at, request, outcome, found);

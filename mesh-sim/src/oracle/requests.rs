@@ -75,8 +75,21 @@ struct OpenRequest {
     kind: u16,
     /// When it was due.
     intended: Timestamp,
-    /// The agent that it was sent to.
+    /// When it was sent last; the first time, when it was due.
+    sent: Timestamp,
+    /// The agent that it was sent to last.
     entry: AgentId,
+}
+
+/// Where a request is sent next.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct NextSend {
+    /// The agent that it is sent to.
+    pub(super) entry: AgentId,
+    /// The number of the first attempt that this agent makes.
+    pub(super) attempt: u32,
+    /// When it is sent.
+    pub(super) sent: Timestamp,
 }
 
 impl RequestOracle {
@@ -123,7 +136,7 @@ impl RequestOracle {
         (intended, entry): (Timestamp, AgentId),
         found: &mut FoundViolations,
     ) {
-        self.open.insert(request, OpenRequest { kind, intended, entry });
+        self.open.insert(request, OpenRequest { kind, intended, sent: intended, entry });
         if self.kinds.len() > 1 && self.kinds[usize::from(kind)].1 {
             self.idempotent.insert(request);
         }
@@ -143,18 +156,32 @@ impl RequestOracle {
         outcome: RequestOutcome,
         found: &mut FoundViolations,
     ) {
-        let mut add = |oracle, detail| {
+        let add = |found: &mut FoundViolations, oracle, detail| {
             found.add(Violation::new(oracle, now, detail).request(request));
         };
         self.history.note(request, RequestStep::Ended);
         let Some(open) = self.open.remove(&request) else {
-            return add(ENDS_ONCE, format!("request {request} ended again: {outcome:?}"));
+            return add(found, ENDS_ONCE, format!("request {request} ended again: {outcome:?}"));
         };
         let took = now.since(open.intended);
         let deadline = self.kinds[usize::from(open.kind)].0;
         if took > deadline + self.resolution {
-            add(IN_TIME, format!("request {request} took {took:?} of {deadline:?}"));
+            add(found, IN_TIME, format!("request {request} took {took:?} of {deadline:?}"));
         }
+        self.try_ended(now, (request, open), outcome, found);
+    }
+
+    /// Checks that there is a reason for what the last try of a request ended with.
+    fn try_ended(
+        &mut self,
+        now: Timestamp,
+        (request, open): (u64, OpenRequest),
+        outcome: RequestOutcome,
+        found: &mut FoundViolations,
+    ) {
+        let mut add = |oracle, detail| {
+            found.add(Violation::new(oracle, now, detail).request(request));
+        };
         match outcome {
             RequestOutcome::Answered if !self.history.has(request, RequestStep::Done) => {
                 let detail = format!("request {request} was answered, but no agent had done it");
@@ -173,6 +200,27 @@ impl RequestOracle {
             | RequestOutcome::Refused(_)
             | RequestOutcome::TimedOut
             | RequestOutcome::Lost(_) => {}
+        }
+    }
+
+    /// The client sends a request again, which has brought no result so far.
+    pub(super) fn sent_again(
+        &mut self,
+        now: Timestamp,
+        request: u64,
+        after: RequestOutcome,
+        NextSend { entry, attempt, sent }: NextSend,
+        found: &mut FoundViolations,
+    ) {
+        let Some(&open) = self.open.get(&request) else {
+            let detail = format!("request {request}, which is not open, was sent again");
+            return found.add(Violation::new(ENDS_ONCE, now, detail).request(request));
+        };
+        self.try_ended(now, (request, open), after, found);
+        self.open.insert(request, OpenRequest { sent, entry, ..open });
+        if attempt > 0 {
+            let announced = self.announced.entry(request).or_default();
+            *announced = attempt.max(*announced);
         }
     }
 
@@ -221,7 +269,7 @@ impl RequestOracle {
     /// comes. The client then drops all connections that are as old, so the same fault can't
     /// explain the loss of a request that was sent after that.
     fn is_broken(&mut self, now: Timestamp, open: OpenRequest, how: ConnectionFailure) -> bool {
-        let OpenRequest { intended, entry, .. } = open;
+        let OpenRequest { sent, entry, .. } = open;
         let host = entry.host();
         // Where a round trip takes as long as a connect may take, connects fail without a fault.
         let there = self.faults.slowest(HostId::CLIENT, host);
@@ -229,20 +277,20 @@ impl RequestOracle {
         if how == ConnectionFailure::Connect && slow >= self.connect_timeout {
             return true;
         }
-        // The agent was there when the request was due, and has left since.
+        // The agent was there when the request was sent, and has left since.
         if self.leaving.contains(&entry) {
             return true;
         }
         let Some(broken) = self.faults.last_broken(HostId::CLIENT, host, now) else {
             return false;
         };
-        if broken >= intended {
+        if broken >= sent {
             return true;
         }
         match self.discovered.get(&entry) {
             // An earlier request was lost to this fault. Only requests that had been sent before
             // that one ended may have used another of the broken connections.
-            Some((fault, ended)) if *fault == broken => *ended >= intended,
+            Some((fault, ended)) if *fault == broken => *ended >= sent,
             _ => {
                 self.discovered.insert(entry, (broken, now));
                 true

@@ -9,13 +9,14 @@ use std::collections::BTreeMap;
 
 use mesh_core::Timestamp;
 use mesh_core::protocol::Name;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use fault_window::{FaultWindow, NO_FAULT};
 pub use latency_histogram::{LatencyHistogram, QuantileRow};
 pub use recorder::{Recorder, RecorderConfig};
 
-use crate::journal::RequestOutcome;
+use crate::journal::{RequestOutcome, SentAgain};
 use crate::machine::ProviderCounts;
 use crate::scenario::{Scenario, SeededScenario};
 
@@ -35,6 +36,8 @@ pub struct RunRecord {
     /// Those of these requests that were not answered with a result, by reason. A request that
     /// timed out has the reason [`TIMED_OUT`](crate::journal::TIMED_OUT).
     pub failures: BTreeMap<&'static str, u64>,
+    /// How often clients sent these requests again.
+    pub sent_again: SentAgainCounts,
     /// These requests by the fault that they met: one entry per [`FaultWindow`], in the scenario's
     /// order, and a last one for the requests that met no fault.
     pub by_window: Vec<WindowCounts>,
@@ -160,6 +163,38 @@ impl OutcomeCounts {
     /// Share of the requests that were answered with a result, 0 to 1; 0 if there were none.
     pub fn success(&self) -> f64 {
         if self.sent == 0 { 0.0 } else { self.answered as f64 / self.sent as f64 }
+    }
+}
+
+/// How often clients sent requests again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "SentAgain")]
+pub struct SentAgainCounts {
+    /// At once, to another entry agent.
+    pub failovers: u64,
+    /// After a pause.
+    pub retries: u64,
+}
+
+impl SentAgainCounts {
+    /// Counts one try.
+    pub fn count(&mut self, how: SentAgain) {
+        match how {
+            SentAgain::Failover => self.failovers += 1,
+            SentAgain::Retry => self.retries += 1,
+        }
+    }
+
+    /// Adds the counts of another run.
+    pub fn merge(&mut self, other: &Self) {
+        self.failovers += other.failovers;
+        self.retries += other.retries;
+    }
+
+    /// Whether no request was sent again.
+    pub fn is_zero(&self) -> bool {
+        *self == Self::default()
     }
 }
 

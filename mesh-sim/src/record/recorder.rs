@@ -7,11 +7,11 @@ use mesh_core::time::{Timestamp, nanos};
 
 use super::cpu::CpuColumns;
 use super::{
-    FaultWindow, JobCounts, LatencyHistogram, OutcomeCounts, RunRecord, Second, Violation,
-    WindowCounts,
+    FaultWindow, JobCounts, LatencyHistogram, OutcomeCounts, RunRecord, Second, SentAgainCounts,
+    Violation, WindowCounts,
 };
 use crate::host::{AgentId, IndexedId as _};
-use crate::journal::{Fact, FactObserver, JournalEntry, RequestOutcome};
+use crate::journal::{Fact, FactObserver, JournalEntry, RequestOutcome, SentAgain};
 use crate::scenario::Scenario;
 
 const NANOS_PER_SECOND: u64 = 1_000_000_000;
@@ -85,6 +85,7 @@ impl Recorder {
             requests: OutcomeCounts::default(),
             latency: LatencyHistogram::default(),
             failures: Default::default(),
+            sent_again: SentAgainCounts::default(),
             by_window: vec![WindowCounts::default(); config.windows.len() + 1],
             by_job: vec![JobCounts::default(); config.deadlines.len()],
             timeline: vec![second; span.div_ceil(NANOS_PER_SECOND).max(1) as usize],
@@ -112,6 +113,13 @@ impl Recorder {
     pub fn due(&mut self, intended: Timestamp) {
         let second = self.second(intended);
         self.record.timeline[second].due += 1;
+    }
+
+    /// Counts that the request that was due at `intended` is sent again.
+    pub fn sent_again(&mut self, intended: Timestamp, how: SentAgain) {
+        if intended >= self.warm_up {
+            self.record.sent_again.count(how);
+        }
     }
 
     /// Counts the end, at `at`, of the request that was due at `intended` and whose job is of this
@@ -216,6 +224,7 @@ impl FactObserver for Recorder {
         let JournalEntry { at, host, fact } = entry;
         match *fact {
             Fact::RequestDue { .. } => self.due(*at),
+            Fact::RequestSentAgain { due, how, .. } => self.sent_again(due, how),
             Fact::RequestEnded { kind, due, outcome, .. } => self.ended(due, kind, *at, outcome),
             Fact::SubjobReported { due, kind, latency } => self.subjob(due, kind, latency),
             Fact::AgentNoted(Note::JobEnded { outcome: Ending::Done, .. }) => {

@@ -124,3 +124,13 @@ fn work_and_cpu_are_kept_per_agent() {
 fn outcomes_out_of_order_are_a_bug_of_the_engine() {
     run(&[(1000, 1100, RequestOutcome::Answered), (1000, 1099, RequestOutcome::Answered)]);
 }
+
+#[test]
+fn tries_of_requests_in_the_warm_up_do_not_count() {
+    let mut recorder = recorder();
+    recorder.sent_again(at_ms(999), SentAgain::Retry);
+    recorder.sent_again(at_ms(1000), SentAgain::Retry);
+    recorder.sent_again(at_ms(1000), SentAgain::Failover);
+    let record = recorder.finish(0, 0, Vec::new());
+    assert_eq!(record.sent_again, SentAgainCounts { failovers: 1, retries: 1 });
+}

@@ -17,7 +17,7 @@ use crate::figures::{Figure, Latencies};
 use crate::format;
 use crate::judge::{MeasuredFigures, MissedThreshold, PolicyVerdict, Verdict};
 use crate::machine::ProviderCounts;
-use crate::record::{JobCounts, OutcomeCounts, RunRecord, Violation};
+use crate::record::{JobCounts, OutcomeCounts, RunRecord, SentAgainCounts, Violation};
 use crate::scenario::EngineKind;
 
 /// Version of the format: one more whenever a field comes, goes or changes its meaning.
@@ -109,6 +109,9 @@ pub struct RunSummary {
     /// Milliseconds from the intended start to the end; a request that was not answered counts
     /// with its whole deadline. Null if there were no requests.
     pub latency_ms: Option<Latencies<f64>>,
+    /// How often clients sent requests again; left out if they never did.
+    #[serde(default, skip_serializing_if = "SentAgainCounts::is_zero")]
+    pub sent_again: SentAgainCounts,
     /// Requests by the kind of their jobs; left out if there is only one kind.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub by_job: BTreeMap<String, JobEntry>,
@@ -374,6 +377,7 @@ impl RunSummary {
             requests: RequestsEntry::of(&run.requests),
             failures: run.failures.iter().map(|(why, n)| ((*why).to_owned(), *n)).collect(),
             latency_ms: MeasuredFigures::new(&run.requests, &run.latency).latency_ms(),
+            sent_again: run.sent_again,
             by_job: jobs
                 .map(|(job, counts)| (job.name.to_string(), JobEntry::of(counts)))
                 .collect(),

@@ -8,7 +8,7 @@ use crate::experiment::{RanBy, Report};
 use crate::figures::{Figure, Shown};
 use crate::format::{self, shell_word};
 use crate::judge::{MeasuredFigures, PolicyResult, PolicyVerdict};
-use crate::record::{FaultWindow, NO_FAULT};
+use crate::record::{FaultWindow, NO_FAULT, SentAgainCounts};
 
 /// The columns of a terminal. Only a line that is a single path or label may be longer.
 const WIDTH: usize = 80;
@@ -29,6 +29,7 @@ pub fn render(report: &Report, file: &str) -> String {
     out.push_str(&by_job(report, &policies));
     out.push_str(&by_provider(report, &policies));
     out.push_str(&failures(report, &policies));
+    out.push_str(&sent_again(&policies));
     out.push_str(&problems(report, &verdicts, file));
     out
 }
@@ -190,6 +191,24 @@ fn failures(report: &Report, policies: &[PolicyResult<'_>]) -> String {
             let text = format!("{place}: {}", reasons.collect::<Vec<_>>().join(", "));
             out.push_str(&wrapped(&text, 5, 7));
         }
+    }
+    out
+}
+
+/// "Requests that clients sent again": how often and how, under each policy; empty if there are
+/// none.
+fn sent_again(policies: &[PolicyResult<'_>]) -> String {
+    if policies.iter().all(|result| result.sent_again.is_zero()) {
+        return String::new();
+    }
+    let mut out = "\n Requests that clients sent again\n".to_owned();
+    for result in policies {
+        let SentAgainCounts { failovers, retries } = result.sent_again;
+        let label = format::ellipsis(result.policy, WIDTH / 2);
+        let (failovers, retries) = (format::count(failovers), format::count(retries));
+        out.push_str(&format!(
+            "   {label}: {failovers} to another entry agent, {retries} after a pause\n"
+        ));
     }
     out
 }

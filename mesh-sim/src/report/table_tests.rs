@@ -82,6 +82,21 @@ fn equal_figures_are_not_marked() {
 }
 
 #[test]
+fn what_clients_sent_again_is_told_if_there_was_any() {
+    let mut report = example::small();
+    assert!(!render(&report, "x.toml").contains("sent again"));
+    for run in report.runs.iter_mut().filter(|run| run.policy == "random") {
+        run.sent_again = SentAgainCounts { failovers: 700, retries: 2 };
+    }
+    let text = render(&report, "x.toml");
+    assert_fits(&text);
+    let expected = "\n Requests that clients sent again\n   \
+                    random: 1,400 to another entry agent, 4 after a pause\n   \
+                    power_of_two: 0 to another entry agent, 0 after a pause\n";
+    assert!(text.contains(expected), "{text}");
+}
+
+#[test]
 fn what_a_provider_refused_is_told_apart_by_its_limits() {
     let mut report = example::small();
     report.scenario.providers = vec![ProviderSpec {

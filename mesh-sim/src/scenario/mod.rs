@@ -6,6 +6,7 @@
 
 mod arrivals;
 mod check;
+mod clients;
 mod diagnostic;
 mod draft;
 mod edit_in_place;
@@ -36,6 +37,7 @@ use mesh_core::skills::Skills;
 use mesh_node::work::JobErrors;
 
 pub use self::arrivals::{Arrivals, BatchSize, Burst, OnOff, OpenArrivals, RateCurve};
+pub use self::clients::{ClientRetries, ClientSpec};
 pub use self::diagnostic::{Diagnostics, Problem};
 pub use self::draft::Draft;
 #[cfg(feature = "reports")]
@@ -258,6 +260,8 @@ pub struct WorkloadSpec {
     pub sessions: Option<SessionSpec>,
     /// How the entry agent of a request is chosen.
     pub entry: EntryChoice,
+    /// What clients do about requests that do not succeed at first.
+    pub client: ClientSpec,
 }
 
 impl WorkloadSpec {

@@ -1,18 +1,17 @@
 //! The client of a run on tokio: it sends the requests of a workload to agents, as JSON-RPC over
 //! HTTP.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::spawn;
 
-use mesh_core::Timestamp;
-use mesh_core::protocol::{Reply, Request};
+use mesh_core::protocol::{Reply, Request, Task};
 use mesh_node::agent::call;
 use mesh_node::client_loop::{Schedule, Timed, closed_loop, open_loop, pace};
 use mesh_node::http::{Client, ClientLimits};
 use mesh_node::{Clock, Net};
 use tokio::sync::mpsc::unbounded_channel;
 
-use super::{Arrival, Workload};
+use super::{Arrival, ClientTries, NextTry, RequestTries, Workload};
 use crate::host::AgentMap;
 use crate::journal::RequestOutcome;
 use crate::scenario::{Scenario, WorkloadSpec};
@@ -25,6 +24,15 @@ pub(crate) const IDLE_CONNECTIONS: usize = 1024;
 pub trait RequestObserver: Send + Sync + 'static {
     /// A request is sent now. It was due at [`Arrival::at`], from which its latency counts.
     fn due(&self, arrival: &Arrival);
+
+    /// A request will be sent again. `after` is how it would have ended otherwise.
+    fn sent_again(
+        &self,
+        arrival: &Arrival,
+        tries: &RequestTries,
+        next: NextTry,
+        after: RequestOutcome,
+    );
 
     /// A request ends now. `reply` is the answer, if there was one.
     fn ended(&self, arrival: &Arrival, outcome: RequestOutcome, reply: Option<&Reply>);
@@ -52,6 +60,7 @@ struct ClientParts<N, O> {
     /// The agents' addresses.
     agents: AgentMap<Arc<str>>,
     spec: WorkloadSpec,
+    tries: Mutex<ClientTries>,
     observer: O,
 }
 
@@ -62,10 +71,10 @@ impl<N, O> Clone for WorkloadClient<N, O> {
 }
 
 impl<N: Net, O: RequestObserver> WorkloadClient<N, O> {
-    /// A client that sends the requests of a scenario to `agents`, which are given by their
-    /// addresses. `clock` shows the time since the run began.
+    /// A client that sends the requests of a run of a scenario with this seed to `agents`, which
+    /// are given by their addresses. `clock` shows the time since the run began.
     pub fn new(
-        scenario: &Scenario,
+        (scenario, seed): (&Scenario, u64),
         net: N,
         clock: Clock,
         agents: AgentMap<Arc<str>>,
@@ -78,7 +87,8 @@ impl<N: Net, O: RequestObserver> WorkloadClient<N, O> {
             ..ClientLimits::default()
         };
         let (client, spec) = (Client::new(net, limits), scenario.workload.clone());
-        Self(Arc::new(ClientParts { clock, client, agents, spec, observer }))
+        let tries = Mutex::new(ClientTries::of(scenario, seed));
+        Self(Arc::new(ClientParts { clock, client, agents, spec, tries, observer }))
     }
 
     /// The observer, as it was given to [`Self::new`].
@@ -114,21 +124,41 @@ impl<N: Net, O: RequestObserver> WorkloadClient<N, O> {
         open_loop(due, usize::MAX, |arrival| self.clone().send(arrival), |()| ()).await;
     }
 
-    /// Sends a request and waits until it ends. A request that will not be answered in time ends at
-    /// its deadline, even if an agent says so before.
+    /// Sends a request, again if need be, and waits until it ends. A request that will not be
+    /// answered in time ends at its deadline, even if an agent says so before.
     async fn send(self, arrival: Arrival) {
-        let ClientParts { clock, client, agents, spec, observer } = &*self.0;
+        let ClientParts { clock, client, agents, spec, observer, .. } = &*self.0;
         observer.due(&arrival);
         let job = spec.job(arrival.kind);
-        let deadline: Timestamp = arrival.at + job.deadline;
-        let timeout = deadline.since(clock.now());
-        let request = Request::Delegate(arrival.task(job, timeout));
-        // The timeout counts from when the request was due, so a request that is sent late has less.
-        let result = call(client, &agents[arrival.entry], &request, timeout).await;
-        let outcome = RequestOutcome::of_call(&result, clock.now() >= deadline);
+        let mut tries = self.tries().begin(&arrival, job);
+        let deadline = tries.deadline();
+        let (outcome, reply) = loop {
+            // Counts from when the request was due, so a request that is sent late has less time.
+            let timeout = deadline.since(clock.now());
+            let task = arrival.task(job, timeout);
+            let request = Request::Delegate(Task { attempt: tries.attempt(), ..task });
+            let result = call(client, &agents[tries.entry()], &request, timeout).await;
+            let now = clock.now();
+            let outcome = RequestOutcome::of_call(&result, now >= deadline);
+            let error = match result {
+                Ok(reply) => break (outcome, Some(reply)),
+                Err(error) => error,
+            };
+            let Some(next) = self.tries().again(now, &mut tries, &error) else {
+                break (outcome, None);
+            };
+            observer.sent_again(&arrival, &tries, next, outcome);
+            if !next.pause.is_zero() {
+                clock.sleep_until(now + next.pause).await;
+            }
+        };
         if outcome == RequestOutcome::TimedOut {
             clock.sleep_until(deadline).await;
         }
-        observer.ended(&arrival, outcome, result.as_ref().ok());
+        observer.ended(&arrival, outcome, reply.as_ref());
+    }
+
+    fn tries(&self) -> MutexGuard<'_, ClientTries> {
+        self.0.tries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

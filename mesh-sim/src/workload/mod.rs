@@ -11,12 +11,14 @@ mod entry_agents;
 mod open_loop;
 mod rate;
 mod sessions;
+mod tries;
 
 pub(crate) use client::IDLE_CONNECTIONS;
 pub use client::{Pacing, RequestObserver, WorkloadClient};
 pub use closed_loop::ClosedLoop;
 pub use entry_agents::EntryAgents;
 pub use open_loop::OpenLoop;
+pub use tries::{ClientTries, NextTry, RequestTries};
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,10 +28,11 @@ use mesh_core::protocol::{JobDetails, Subjob, Task};
 use mesh_core::seed::{Rng, Seed};
 use mesh_core::sessions::SessionTurn;
 
+use self::entry_agents::EntryDraws;
 use self::sessions::SessionDraws;
 
 use crate::host::AgentId;
-use crate::scenario::{Arrivals, EntryChoice, JobKind, Scenario, WorkloadSpec};
+use crate::scenario::{Arrivals, JobKind, Scenario, WorkloadSpec};
 
 /// A request that is due, as the workload draws it, before it is sent.
 #[derive(Clone, Debug, PartialEq)]
@@ -114,8 +117,7 @@ impl Workload {
 /// Draws the entry agent and the job of each request.
 #[derive(Clone, Debug)]
 struct JobDraws {
-    entry: EntryChoice,
-    entries: EntryAgents,
+    entry: EntryDraws,
     jobs: Arc<[JobKind]>,
     /// The sums of the shares of the kinds, up to each of them.
     shares: Arc<[f64]>,
@@ -135,8 +137,7 @@ impl JobDraws {
             sum
         });
         Self {
-            entry: spec.entry.clone(),
-            entries: entries.clone(),
+            entry: EntryDraws::new(&spec.entry, entries),
             shares: shares.collect(),
             jobs: spec.jobs.as_slice().into(),
             entry_rng: seed.child("entry").rng(),
@@ -150,19 +151,7 @@ impl JobDraws {
 
     /// The request number `index`, due at `at`. `turn` chooses the entry agent if they take turns.
     fn next(&mut self, index: u64, at: Timestamp, turn: u64) -> Arrival {
-        let entry = match &self.entry {
-            EntryChoice::Random => self.entries.pick(at, |count| self.entry_rng.index(count)),
-            EntryChoice::RoundRobin => {
-                self.entries.pick(at, |count| (turn % count as u64) as usize)
-            }
-            EntryChoice::Fixed(agent) => *agent,
-            EntryChoice::Weighted(sums) => {
-                let whole = sums.last().map_or(0.0, |(_, sum)| *sum);
-                let point = self.entry_rng.unit() * whole;
-                let place = sums.partition_point(|(_, sum)| *sum <= point);
-                sums[place.min(sums.len() - 1)].0
-            }
-        };
+        let entry = self.entry.first(at, turn, &mut self.entry_rng);
         let kind = self.kind();
         let jobs = Arc::clone(&self.jobs);
         let job = &jobs[kind];

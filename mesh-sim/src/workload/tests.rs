@@ -1,7 +1,9 @@
 use super::*;
 use crate::dist::Distribution;
 use crate::host::IndexedId as _;
-use crate::scenario::{BatchSize, Burst, OnOff, OpenArrivals, RateCurve, ScheduleStep};
+use crate::scenario::{
+    BatchSize, Burst, ClientSpec, EntryChoice, OnOff, OpenArrivals, RateCurve, ScheduleStep,
+};
 
 const AGENTS: usize = 8;
 
@@ -11,6 +13,7 @@ fn spec(arrivals: Arrivals) -> WorkloadSpec {
         jobs: vec![JobKind::new(Distribution::Exponential { mean: 0.01 })],
         sessions: None,
         entry: EntryChoice::Random,
+        client: ClientSpec::default(),
     }
 }
 

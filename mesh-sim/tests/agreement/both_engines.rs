@@ -113,6 +113,7 @@ impl EnginePair {
         }
         let (event, turmoil) = (&self.event.record, &self.turmoil.record);
         assert_eq!(event.requests, turmoil.requests, "{}", self.policy);
+        assert_eq!(event.sent_again, turmoil.sent_again, "{}", self.policy);
         assert_eq!(event.by_window, turmoil.by_window, "{}", self.policy);
         assert_eq!(event.work_per_agent, turmoil.work_per_agent, "{}", self.policy);
         for quantile in [0.5, 0.9, 0.99, 0.999] {
@@ -147,6 +148,11 @@ impl EnginePair {
     /// Outcomes under the first fault, or outside of faults if there is none.
     pub(crate) fn counts(&self) -> &OutcomeCounts {
         &self.event.record.by_window[0].requests
+    }
+
+    /// How often clients retried requests.
+    pub(crate) fn retries(&self) -> u64 {
+        self.event.record.sent_again.retries
     }
 
     /// Every agent that sent an attempt after the warm-up, or got one.

@@ -187,6 +187,7 @@ mod tests {
             requests: Default::default(),
             latency: Default::default(),
             failures: Default::default(),
+            sent_again: Default::default(),
             by_window: Vec::new(),
             by_job: Vec::new(),
             timeline: Vec::new(),

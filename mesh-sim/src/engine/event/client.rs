@@ -3,7 +3,7 @@
 use mesh_core::Timestamp;
 use mesh_core::agent::CallError;
 use mesh_core::agent::bulk::prefetch;
-use mesh_core::protocol::{Reply, Request};
+use mesh_core::protocol::{Reply, Request, Task};
 use slotmap::{SlotMap, new_key_type};
 
 use super::exchange::{Payload, ReplyTo};
@@ -12,7 +12,7 @@ use super::{Event, EventSimulation};
 use crate::engine::Run;
 use crate::host::HostId;
 use crate::journal::{Fact, RequestOutcome};
-use crate::workload::{Arrival, Workload};
+use crate::workload::{Arrival, ClientTries, RequestTries, Workload};
 
 /// What a request comes from: `None` for the open loop, or the number of a client of a closed loop.
 pub(super) type RequestSource = Option<u32>;
@@ -29,10 +29,18 @@ new_key_type! {
 /// request has ended.
 pub(super) struct ClientHost {
     workload: Workload,
+    tries: ClientTries,
     /// The next request of each source; `None` if a request of it is open or no more will come.
     next: Vec<Option<Arrival>>,
     /// Requests that were sent and have not ended.
-    open: SlotMap<RequestId, (Arrival, RequestSource)>,
+    open: SlotMap<RequestId, SentRequest>,
+}
+
+/// A request that was sent and has not ended.
+struct SentRequest {
+    arrival: Arrival,
+    source: RequestSource,
+    tries: RequestTries,
 }
 
 impl ClientHost {
@@ -42,7 +50,12 @@ impl ClientHost {
             Workload::Open(_) => 1,
             Workload::Closed(clients) => clients.clients(),
         };
-        Self { workload, next: vec![None; sources], open: SlotMap::with_key() }
+        Self {
+            workload,
+            tries: ClientTries::of(run.scenario, run.seed),
+            next: vec![None; sources],
+            open: SlotMap::with_key(),
+        }
     }
 
     /// Prefetches a request that will end soon.
@@ -82,21 +95,32 @@ impl EventSimulation<'_> {
         let Some(arrival) = self.client.next[source.unwrap_or_default() as usize].take() else {
             return;
         };
-        let Arrival { index: request, at, entry, kind, demand, .. } = arrival;
+        let &Arrival { index: request, at, entry, kind, demand, .. } = &arrival;
         let due = Fact::RequestDue { request, kind, entry, demand };
         self.journal.record(at, HostId::CLIENT, due);
         let job = self.run.scenario.workload.job(kind);
-        let deadline = at + job.deadline;
-        let task = arrival.task(job, job.deadline);
-        let request = Request::Delegate(task);
-        let reply_to = ReplyTo::Client(self.client.open.insert((arrival, source)));
-        let request = Payload::Request(request);
-        let exchange = self.call(now, HostId::CLIENT, entry.host(), reply_to, request);
-        self.queue.push_in(Lane::Deadline, deadline, Event::GiveUp(exchange));
+        let tries = self.client.tries.begin(&arrival, job);
+        let request = self.client.open.insert(SentRequest { arrival, source, tries });
+        self.send_request(now, request);
         // An open loop goes on at once; a client of a closed loop waits until its request has ended.
         if source.is_none() {
             self.schedule_next_request(now, None);
         }
+    }
+
+    /// Sends an open request to the agent that is its turn.
+    pub(super) fn send_request(&mut self, now: Timestamp, request: RequestId) {
+        let Some(SentRequest { arrival, tries, .. }) = self.client.open.get(request) else {
+            return;
+        };
+        let (entry, deadline) = (tries.entry(), tries.deadline());
+        let job = self.run.scenario.workload.job(arrival.kind);
+        let task = arrival.task(job, deadline.since(now));
+        let task = Task { attempt: tries.attempt(), ..task };
+        let (reply_to, task) =
+            (ReplyTo::Client(request), Payload::Request(Request::Delegate(task)));
+        let exchange = self.call(now, HostId::CLIENT, entry.host(), reply_to, task);
+        self.queue.push_in(Lane::Deadline, deadline, Event::GiveUp(exchange));
     }
 
     pub(super) fn request_answered(
@@ -105,14 +129,29 @@ impl EventSimulation<'_> {
         request: RequestId,
         result: Result<Reply, CallError>,
     ) {
-        let Some((arrival, _)) = self.client.open.get(request) else { return };
-        let deadline = arrival.at + self.run.scenario.workload.job(arrival.kind).deadline;
+        let Some(SentRequest { arrival, tries, .. }) = self.client.open.get_mut(request) else {
+            return;
+        };
+        let deadline = tries.deadline();
         let outcome = RequestOutcome::of_call(&result, now >= deadline);
-        if let Ok(reply) = &result {
-            let due = arrival.at;
-            for (kind, latency) in self.run.scenario.workload.subjobs_in(reply) {
-                let fact = Fact::SubjobReported { due, kind, latency };
-                self.journal.record(now, HostId::CLIENT, fact);
+        match &result {
+            Ok(reply) => {
+                let due = arrival.at;
+                for (kind, latency) in self.run.scenario.workload.subjobs_in(reply) {
+                    let fact = Fact::SubjobReported { due, kind, latency };
+                    self.journal.record(now, HostId::CLIENT, fact);
+                }
+            }
+            Err(error) => {
+                if let Some(next) = self.client.tries.again(now, tries, error) {
+                    let fact = tries.fact(arrival, next, outcome);
+                    self.journal.record(now, HostId::CLIENT, fact);
+                    if next.pause.is_zero() {
+                        return self.send_request(now, request);
+                    }
+                    let again = Event::RequestSentAgain(request);
+                    return self.queue.push(now + next.pause, again);
+                }
             }
         }
         // An agent may report early that it can't answer in time. To the client the request has
@@ -129,7 +168,9 @@ impl EventSimulation<'_> {
         request: RequestId,
         outcome: RequestOutcome,
     ) {
-        let Some((arrival, source)) = self.client.open.remove(request) else { return };
+        let Some(SentRequest { arrival, source, .. }) = self.client.open.remove(request) else {
+            return;
+        };
         let Arrival { index: request, kind, at: due, .. } = arrival;
         let ended = Fact::RequestEnded { request, kind, due, outcome };
         self.journal.record(now, HostId::CLIENT, ended);

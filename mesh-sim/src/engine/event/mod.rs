@@ -101,6 +101,8 @@ enum Event {
     ConnectFailed(ExchangeId),
     /// The caller of an exchange gives up: its deadline has passed, or its call has timed out.
     GiveUp(ExchangeId),
+    /// A request is sent again, after a pause.
+    RequestSentAgain(client::RequestId),
     /// The deadline of a request passes of which the client already knows that it won't be answered
     /// in time.
     RequestTimesOut(client::RequestId),
@@ -220,6 +222,7 @@ impl<'a> EventSimulation<'a> {
             Event::IdleClosed { caller, callee } => self.idle_closed(caller, callee),
             Event::ConnectFailed(exchange) => self.connect_failed(now, exchange),
             Event::GiveUp(exchange) => self.give_up(now, exchange),
+            Event::RequestSentAgain(request) => self.send_request(now, request),
             Event::RequestTimesOut(request) => {
                 self.request_ended(now, request, RequestOutcome::TimedOut);
             }

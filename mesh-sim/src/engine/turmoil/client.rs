@@ -15,7 +15,9 @@ use crate::faults::FaultSchedule;
 use crate::host::{AgentId, HostId, IndexedId as _};
 use crate::journal::{Fact, RequestOutcome};
 use crate::scenario::WorkloadSpec;
-use crate::workload::{Arrival, Pacing, RequestObserver, Workload, WorkloadClient};
+use crate::workload::{
+    Arrival, NextTry, Pacing, RequestObserver, RequestTries, Workload, WorkloadClient,
+};
 
 pub(super) fn add(
     sim: &mut Sim<'static>,
@@ -28,11 +30,11 @@ pub(super) fn add(
     let agents = (0..scenario.agents.len()).map(AgentId::from_index);
     let agents = agents.map(|agent| address(agent.host())).collect();
     let net = TurmoilNet::of_host(HostId::CLIENT, faults.clone());
-    let journal = journal.clone();
+    let (journal, seed) = (journal.clone(), run.seed);
     sim.client(host_name(HostId::CLIENT), async move {
         let clock = clock();
         let writer = JournalWriter { clock, journal, workload: scenario.workload.clone() };
-        let client = WorkloadClient::new(&scenario, net, clock, agents, writer);
+        let client = WorkloadClient::new((&scenario, seed), net, clock, agents, writer);
         client.run(workload, Pacing::Timers).await;
         Ok(())
     });
@@ -50,6 +52,16 @@ impl RequestObserver for JournalWriter {
         let &Arrival { index: request, at, entry, kind, demand, .. } = arrival;
         let due = Fact::RequestDue { request, kind, entry, demand };
         self.journal.record(at, HostId::CLIENT, due);
+    }
+
+    fn sent_again(
+        &self,
+        arrival: &Arrival,
+        tries: &RequestTries,
+        next: NextTry,
+        after: RequestOutcome,
+    ) {
+        self.journal.record(self.clock.now(), HostId::CLIENT, tries.fact(arrival, next, after));
     }
 
     fn ended(&self, arrival: &Arrival, outcome: RequestOutcome, reply: Option<&Reply>) {

@@ -1,7 +1,7 @@
 use mesh_core::agent::{FailureKind, RetryReason};
 
 use super::*;
-use crate::journal::{ConnectionFailure, RequestRefusal};
+use crate::journal::{ConnectionFailure, RequestRefusal, SentAgain};
 use crate::oracle::requests::*;
 
 #[test]
@@ -236,4 +236,66 @@ fn a_request_that_is_not_idempotent_and_done_twice() {
     assert_eq!(done_again(""), [DONE_ONCE]);
     // The end of SCENARIO is its workload.
     assert_eq!(done_again("idempotent = true\n"), [""; 0]);
+}
+
+/// The client sends request 1, which is due at 100 s, to a-2 one second later, because it could not
+/// connect to a-1.
+fn sent_again(extra: &str, attempt: u32, history: impl FnOnce(&mut Story)) -> Vec<&'static str> {
+    broken(extra, |story| {
+        story.due(100, 1);
+        let again = Fact::RequestSentAgain {
+            request: 1,
+            due: secs(100),
+            how: SentAgain::Failover,
+            after: RequestOutcome::Lost(ConnectionFailure::Connect),
+            entry: A2,
+            attempt,
+            pause: Duration::ZERO,
+        };
+        story.happens(secs(101), HostId::CLIENT, again);
+        history(story);
+    })
+}
+
+#[test]
+fn each_try_of_a_request_fails_for_a_reason_of_its_own() {
+    let ends = |outcome| move |story: &mut Story| story.ended(secs(102), 1, outcome);
+    let not_busy = RequestOutcome::Refused(RequestRefusal::Failed(FailureKind::NoPeers));
+    let unconnected = RequestOutcome::Lost(ConnectionFailure::Connect);
+    let down = |host: &str| fault("crash", 99, Some(1), &format!("hosts = \"{host}\""));
+    assert_eq!(sent_again("", 0, ends(not_busy)), [LOST_TO_A_FAULT]);
+    assert_eq!(sent_again(&down("a-1"), 0, ends(not_busy)), [""; 0]);
+    assert_eq!(sent_again(&down("a-1"), 0, ends(unconnected)), [LOST_TO_A_FAULT], "a-2 is up");
+    assert_eq!(sent_again(&down("a-*"), 0, ends(unconnected)), [""; 0]);
+}
+
+#[test]
+fn a_request_that_is_sent_again_after_its_end() {
+    let end = |story: &mut Story| {
+        story.ended(secs(102), 1, RequestOutcome::TimedOut);
+        let again = Fact::RequestSentAgain {
+            request: 1,
+            due: secs(100),
+            how: SentAgain::Retry,
+            after: RequestOutcome::TimedOut,
+            entry: A1,
+            attempt: 3,
+            pause: Duration::from_secs(1),
+        };
+        story.happens(secs(102), HostId::CLIENT, again);
+    };
+    assert_eq!(sent_again(&fault("crash", 99, Some(1), "hosts = \"a-1\""), 0, end), [ENDS_ONCE]);
+}
+
+#[test]
+fn a_client_announces_the_attempts_of_its_retries() {
+    let crash = fault("crash", 99, Some(1), "hosts = \"a-1\"");
+    let works = |attempt| {
+        move |story: &mut Story| {
+            story.works(101, 1, attempt, Ending::Done);
+            story.ended(secs(102), 1, RequestOutcome::Answered);
+        }
+    };
+    assert_eq!(sent_again(&crash, 3, works(3)), [""; 0]);
+    assert_eq!(sent_again(&crash, 3, works(4)), [RETRY_SAID]);
 }

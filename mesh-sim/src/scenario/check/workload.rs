@@ -2,7 +2,7 @@
 
 use super::Checker;
 use crate::scenario::parsed_toml::FieldPath;
-use crate::scenario::{AgentSpec, SessionSpec, WorkloadSpec, raw};
+use crate::scenario::{AgentSpec, ClientRetries, ClientSpec, SessionSpec, WorkloadSpec, raw};
 
 impl Checker<'_> {
     pub(super) fn workload(&mut self, raw: &raw::Scenario, agents: &[AgentSpec]) -> WorkloadSpec {
@@ -18,6 +18,15 @@ impl Checker<'_> {
                 warm: sessions.warm,
             }),
             entry: self.entry(&workload.entry, agents),
+            client: self.client(&path.key("client"), workload.client),
         }
+    }
+
+    /// What clients do, if no field contradicts another.
+    fn client(&mut self, path: &FieldPath, client: ClientSpec) -> ClientSpec {
+        if let Some(conflict) = client.retries.as_ref().and_then(ClientRetries::conflict) {
+            self.conflict(&path.key("retries"), &conflict);
+        }
+        client
     }
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::network::HostPattern;
 use super::{Arrivals, JobKind, JobNeeds, Sessions};
-use crate::scenario::text;
+use crate::scenario::{ClientSpec, text};
 use crate::units::DurationText;
 
 /// The requests that clients send.
@@ -28,6 +28,9 @@ pub(crate) struct Workload {
     /// name, of a pattern, of a list of these, or of a table of these with weights.
     #[serde(default)]
     pub(crate) entry: Entry,
+    /// What clients do about requests that do not succeed at first.
+    #[serde(default)]
+    pub(crate) client: ClientSpec,
     /// The client gives up this long after a request was due.
     #[serde(default = "default_deadline")]
     pub(crate) deadline: DurationText,
