@@ -7,13 +7,16 @@ mod tests;
 
 use mesh_sim::figures::Figure;
 use mesh_sim::report::summary::{ClockKind, EngineName, RunSummary};
+use mesh_sim::sweep::interval_of_mean;
 use serde::Serialize;
 use thiserror::Error;
 
 pub use self::results::{ResultDirectory, ResultsError};
 
 /// The version of the format. It rises whenever a field comes, goes or changes its meaning.
-const SCHEMA_VERSION: u32 = 2;
+const SCHEMA_VERSION: u32 = 3;
+/// A figure of A agrees with B if it is off by at most so many percent.
+const NEAR_PERCENT: f64 = 10.0;
 
 /// Why two results can't be compared.
 #[derive(Debug, Error, PartialEq, Eq)]
@@ -108,6 +111,10 @@ pub struct LatencyPair {
     pub ratio: Option<f64>,
     /// (A - B) / B in percent; null where the ratio is.
     pub error_percent: Option<f64>,
+    /// The 95 % confidence interval of B's mean over its seeds; null with fewer than five seeds.
+    pub b_interval_ms: Option<[f64; 2]>,
+    /// Whether A is within 10 % of B, or within B's interval; null where the ratio is.
+    pub agrees: Option<bool>,
 }
 
 impl ResultComparison {
@@ -219,20 +226,36 @@ fn success(runs: &[&RunSummary]) -> Option<f64> {
 
 impl LatencyPair {
     fn of(figure: &'static Figure, a: &[&RunSummary], b: &[&RunSummary]) -> Self {
-        let mean = |runs: &[&RunSummary]| {
+        let figures = |runs: &[&RunSummary]| -> Vec<f64> {
             let of = |run: &&RunSummary| run.latency_ms.and_then(|latency| latency.get(figure));
-            let figures: Vec<f64> = runs.iter().filter_map(of).collect();
+            runs.iter().filter_map(of).collect()
+        };
+        let mean = |figures: &[f64]| {
             let mean = figures.iter().sum::<f64>() / figures.len() as f64;
             (!figures.is_empty()).then(|| rounded(mean))
         };
-        let (a_ms, b_ms) = (mean(a), mean(b));
+        let (of_a, of_b) = (figures(a), figures(b));
+        let (a_ms, b_ms) = (mean(&of_a), mean(&of_b));
         let ratio = match (a_ms, b_ms) {
             (Some(a), Some(b)) if b > 0.0 => Some(a / b),
             _ => None,
         };
         let error_percent = ratio.map(|ratio| rounded((ratio - 1.0) * 100.0));
-        let (statistic, heading) = (figure.key, figure.heading);
-        Self { statistic, heading, a_ms, b_ms, ratio: ratio.map(rounded), error_percent }
+        let interval = interval_of_mean(&of_b);
+        let agrees = error_percent.zip(a_ms).map(|(error, a)| {
+            let is_in = interval.is_some_and(|within| (within.low..=within.high).contains(&a));
+            error.abs() <= NEAR_PERCENT || is_in
+        });
+        Self {
+            statistic: figure.key,
+            heading: figure.heading,
+            a_ms,
+            b_ms,
+            ratio: ratio.map(rounded),
+            error_percent,
+            b_interval_ms: interval.map(|within| [rounded(within.low), rounded(within.high)]),
+            agrees,
+        }
     }
 }
 

@@ -8,9 +8,11 @@ use mesh_sim::report::summary::{ClockKind, EngineName};
 use super::{LatencyPair, PolicyComparison, ResultComparison, Side};
 
 /// The width of the column of labels; longer ones are cut.
-const LABEL: usize = 24;
+const LABEL: usize = 18;
 /// Significant digits of a latency.
 const DIGITS: usize = 4;
+/// Significant digits of the ends of an interval.
+const INTERVAL_DIGITS: usize = 3;
 /// Stands in the place of a figure that is missing.
 const NO_FIGURE: &str = "-";
 
@@ -21,9 +23,13 @@ pub fn render(comparison: &ResultComparison) -> String {
         out.push_str(&format!(" warning: {warning}\n"));
     }
     out.push('\n');
-    row(&mut out, ["policy", "figure", "A", "B", "A / B", "error"]);
+    row(&mut out, ["policy", "figure", "A", "B", "95 % of B", "error"]);
     for policy in &comparison.policies {
         rows(&mut out, policy);
+    }
+    let differs = |figure: &LatencyPair| figure.agrees == Some(false);
+    if comparison.policies.iter().any(|policy| policy.latency.iter().any(differs)) {
+        out.push_str("\n * more than 10 % off, and outside of the 95 % interval of B\n");
     }
     out
 }
@@ -53,13 +59,18 @@ fn rows(out: &mut String, policy: &PolicyComparison) {
     let (a, b) = (percent(policy.success.a), percent(policy.success.b));
     let points = a.zip(b).map(|(a, b)| a - b);
     let share = |percent: Option<f64>| cell(percent, |percent| format!("{percent:.2}"));
-    let points = cell(points, |points| format!("{points:+.2} pp"));
+    let points = cell(points, |points| format!("{points:+.2} pp "));
     row(out, [&label, "ok %", &share(a), &share(b), "", &points]);
-    for LatencyPair { heading, a_ms, b_ms, ratio, error_percent, .. } in &policy.latency {
-        let ms = |ms: &Option<f64>| cell(*ms, |ms| latency((ms * 1e6).round() as u64, DIGITS));
-        let ratio = cell(*ratio, |ratio| format!("{ratio:.3}"));
-        let error = cell(*error_percent, |error| format!("{error:+.1} %"));
-        row(out, ["", heading, &ms(a_ms), &ms(b_ms), &ratio, &error]);
+    for LatencyPair { heading, a_ms, b_ms, b_interval_ms, error_percent, agrees, .. } in
+        &policy.latency
+    {
+        let text = |ms: f64, digits| latency((ms * 1e6).round().max(0.0) as u64, digits);
+        let ms = |ms: &Option<f64>| cell(*ms, |ms| text(ms, DIGITS));
+        let interval = b_interval_ms.map(|ends| ends.map(|end| text(end, INTERVAL_DIGITS)));
+        let interval = interval.map_or_else(|| NO_FIGURE.to_owned(), |ends| ends.join(".."));
+        let mark = if *agrees == Some(false) { " *" } else { "  " };
+        let error = cell(*error_percent, |error| format!("{error:+.1} %{mark}"));
+        row(out, ["", heading, &ms(a_ms), &ms(b_ms), &interval, &error]);
     }
 }
 
@@ -69,7 +80,7 @@ fn cell(figure: Option<f64>, text: impl Fn(f64) -> String) -> String {
 }
 
 fn row(out: &mut String, cells: [&str; 6]) {
-    let [label, figure, a, b, ratio, error] = cells;
+    let [label, figure, a, b, interval, error] = cells;
     // Writing to a String can't fail.
-    let _ = writeln!(out, " {label:<LABEL$} {figure:<6} {a:>11} {b:>11} {ratio:>9} {error:>11}");
+    let _ = writeln!(out, " {label:<LABEL$} {figure:<6} {a:>9} {b:>9} {interval:>19} {error:>12}");
 }

@@ -125,7 +125,7 @@ fn a_policy_without_requests_has_no_figures() {
     assert!(policy.latency.iter().all(|figure| figure.a_ms.is_some() && figure.ratio.is_none()));
     let text = table::render(&comparison);
     let line = text.lines().find(|line| line.contains("p50")).unwrap();
-    assert!(line.trim_end().ends_with("-           -"), "{line}");
+    assert!(line.trim_end().ends_with("-            -"), "{line}");
 }
 
 #[test]
@@ -142,6 +142,22 @@ fn tables_fit_a_terminal_and_files_hold_every_figure() {
     let names: Vec<_> =
         latency.iter().map(|figure| figure["statistic"].as_str().unwrap()).collect();
     assert!(names.into_iter().eq(Figure::latencies().map(|figure| figure.key)));
+}
+
+#[test]
+fn a_figure_agrees_if_it_is_near_or_in_the_interval() {
+    let seeds = |seeds| results(&scenario(("[1, 2]", seeds)), EngineKind::Event);
+    let (five, other) = (seeds("[1, 2, 3, 4, 5]"), seeds("[6]"));
+    let comparison = ResultComparison::of(&other, &five, &[]).unwrap();
+    let figures = comparison.policies.iter().flat_map(|policy| &policy.latency);
+    for figure in figures {
+        let (a, [low, high]) = (figure.a_ms.unwrap(), figure.b_interval_ms.unwrap());
+        assert!(low <= figure.b_ms.unwrap() && figure.b_ms.unwrap() <= high, "{figure:?}");
+        let is_near = figure.error_percent.unwrap().abs() <= 10.0;
+        assert_eq!(figure.agrees, Some(is_near || (low <= a && a <= high)), "{figure:?}");
+    }
+    let few = ResultComparison::of(&five, &other, &[]).unwrap();
+    assert!(few.policies[0].latency.iter().all(|figure| figure.b_interval_ms.is_none()));
 }
 
 #[test]

@@ -122,6 +122,26 @@ fn sites_stay_and_get_other_latencies() {
 }
 
 #[test]
+fn providers_stay_and_get_other_limits_and_some_runs_have_one() {
+    let drawn = |text: &str, number| {
+        let base = ScenarioFile::parse(text, "base.toml").unwrap_or_else(|error| panic!("{error}"));
+        let drawn = draw_scenario(&base, EngineKind::Event, 3, number).draft.check("drawn.toml");
+        drawn.unwrap_or_else(|error| panic!("{error}")).scenario.providers
+    };
+    let with_one = (0..80).filter(|number| !drawn(SCENARIO, *number).is_empty()).count();
+    assert!((10..=30).contains(&with_one), "{with_one} of 80");
+    let own = "[[providers]]\nname = \"model\"\nagents = \"agent-2\"\nconcurrency = 1\nburst = 9\n\
+               requests_per_minute = 90\n[[agents]]";
+    let text = SCENARIO.replace("[[agents]]", own);
+    let limits = (0..20).map(|number| {
+        let [provider] = &drawn(&text, number)[..] else { panic!("one provider") };
+        assert_eq!((&*provider.name, provider.agents.len()), ("model", 1));
+        format!("{:?}", provider.bounds)
+    });
+    assert!(limits.collect::<std::collections::BTreeSet<_>>().len() > 15);
+}
+
+#[test]
 fn every_drawn_scenario_is_sound_and_some_have_few_kinds_of_faults() {
     let base = base();
     let mut kinds = Vec::new();

@@ -1,5 +1,6 @@
 //! Confidence intervals of a mean difference, with Student's t.
 
+use super::compare::FEWEST_SEEDS;
 use super::student_t;
 
 /// The share of intervals that contain the true mean, if the differences are normally distributed.
@@ -33,6 +34,11 @@ pub(super) fn interval(differences: &[f64], reach: f64) -> Interval {
     let squares: f64 = differences.iter().map(|value| (value - center) * (value - center)).sum();
     let standard_error = (squares / (count - 1.0) / count).sqrt();
     Interval { low: center - reach * standard_error, high: center + reach * standard_error }
+}
+
+/// The t interval of the mean of independent values, or `None` if there are fewer than five.
+pub fn interval_of_mean(values: &[f64]) -> Option<Interval> {
+    (values.len() >= FEWEST_SEEDS).then(|| interval(values, reach(values.len())))
 }
 
 pub(super) fn mean(values: &[f64]) -> f64 {

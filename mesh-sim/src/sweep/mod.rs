@@ -27,7 +27,7 @@ mod write;
 
 pub use self::compare::{BaselineComparison, FEWEST_SEEDS, Finding};
 pub use self::findings::SweepFindings;
-pub use self::interval::{CONFIDENCE, Interval};
+pub use self::interval::{CONFIDENCE, Interval, interval_of_mean};
 pub use self::merge::{MergeError, merge};
 pub use self::part::{SweepPart, write_part};
 pub use self::plan::{RunPosition, Sweep, SweepCell, SweepError, SweepSpec};

@@ -318,6 +318,20 @@ mod tests {
         assert!((found - table).abs() <= unit, "{found} is not {table}");
     }
 
+    /// Tables of Erlang's B, and what follows for one place by hand.
+    #[test]
+    fn losses() {
+        assert_table(erlang_b(10, 5.0), 0.018_385, 6);
+        assert_table(erlang_b(20, 16.0), 0.064_41, 5);
+        for load in [0.5, 1.0, 2.0] {
+            let one = load / (1.0 + load);
+            assert_table(erlang_b(1, load), one, 12);
+            assert_table(md1k_blocking(load, 1), one, 12);
+        }
+        // With two places, from the balance of the jobs: 1 - 1 / (load + exp(-load)).
+        assert_table(md1k_blocking(1.0, 2), 1.0 - 1.0 / (1.0 + libm::exp(-1.0)), 12);
+    }
+
     #[test]
     fn mmc() {
         for (servers, load, waits, mean, quantiles) in [

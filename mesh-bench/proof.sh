@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# Checks the simulation against real processes: calibrates this machine, runs the scenarios of
+# mesh-bench/proof simulated and live, five seeds each, and compares them. The tables are those of
+# docs/live-bench.md. Takes about 25 minutes; nothing else should run on the machine.
+#
+#   mesh-bench/proof.sh [DIR]          # results go there; results/runs/proof if left out
+#
+# The five live meshes run at the same time: their jobs wait, so together they use a fifth of a core.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+out=${1:-results/runs/proof}
+mkdir -p "$out"
+cargo build --quiet --release -p mesh-node -p mesh-bench -p mesh-sim
+bin=${CARGO_TARGET_DIR:-target}/release
+
+"$bin/mesh-bench" calibrate --out "$out/calibration.toml"
+for file in mesh-bench/proof/*.toml; do
+  name=$(basename "$file" .toml)
+  scenario="$out/$name.toml"
+  # Between sites, the latencies are those of the scenario.
+  if grep --quiet '^\[\[sites\]\]' "$file"; then
+    { cat "$file"; sed -n '/^\[costs\]/,$p' "$out/calibration.toml"; } > "$scenario"
+  else
+    cat "$file" "$out/calibration.toml" > "$scenario"
+  fi
+  "$bin/mesh-sim" "$scenario" --out "$out/$name-simulated" > /dev/null
+done
+for file in mesh-bench/proof/*.toml; do
+  name=$(basename "$file" .toml)
+  "$bin/mesh-bench" live "$out/$name.toml" --out "$out/$name-live" > "$out/$name-live.log" 2>&1 &
+done
+wait
+for file in mesh-bench/proof/*.toml; do
+  name=$(basename "$file" .toml)
+  echo "== $name"
+  "$bin/mesh-bench" compare "$out/$name-simulated" "$out/$name-live" --json "$out/$name.json"
+done
