@@ -85,8 +85,8 @@ fn faults_strike_and_heal_and_every_request_ends() {
     assert_eq!(requests.sent, simulated_requests(&text));
     let ended = requests.answered + requests.refused + requests.timed_out + requests.lost;
     assert_eq!(ended, requests.sent);
-    // A third of the requests enters through the agent that is dead for a sixth of the time.
-    assert!(requests.lost > 0, "{run:?}");
+    // A third of the requests would enter through the agent that is dead for a sixth of the time.
+    assert!(run.sent_again.failovers > 0, "{run:?}");
     assert!(requests.answered * 2 > requests.sent, "{run:?}");
     // A hold of 0.4 s is longer than any job takes otherwise.
     assert!(run.latency_ms.unwrap().named("max").unwrap() > 300.0, "{run:?}");

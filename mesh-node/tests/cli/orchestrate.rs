@@ -75,6 +75,11 @@ fn a_job_goes_to_another_agent_if_one_is_not_reached() {
         let (status, stdout, stderr) = output(&[&base[..], args].concat());
         assert!(status.success(), "{stdout}{stderr}");
     }
+    // One job alone, a few times, because its agent is chosen at random.
+    for _ in 0..5 {
+        let (status, stdout, stderr) = output(&[&base[..3], &["--demand", "1ms"]].concat());
+        assert!(status.success(), "{stdout}{stderr}");
+    }
     // Only this one may be asked.
     let (status, stdout, _) = output(&[&base[..], &["--agent", "a", "--timeout", "1s"]].concat());
     assert_eq!(status.code(), Some(1));

@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use anyhow::bail;
 use hdrhistogram::Histogram;
-use mesh_core::agent::Fate;
 use mesh_core::{Timestamp, codec};
 use mesh_node::client_loop::{self, Timed};
 use mesh_node::process::console::print;
@@ -150,7 +149,7 @@ const NOT_SENT: &str = "not_sent";
 fn failure_of(error: &AgentCallError) -> &'static str {
     match error {
         AgentCallError::Answered(error, origin) => codec::from_error(error, *origin).name(),
-        AgentCallError::NoAnswer(error) if error.seen().fate() == Fate::NeverBegun => NOT_SENT,
+        error if error.was_never_begun() => NOT_SENT,
         AgentCallError::NoAnswer(_) => "no_answer",
     }
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
+use mesh_core::agent::Fate;
 use mesh_core::codec::{Origin, limits};
 use mesh_core::jsonrpc::{self, Id};
 use mesh_node::http::{Bytes, Client, ClientLimits, Method, StatusCode};
@@ -42,6 +43,14 @@ pub(crate) enum AgentCallError {
     /// There is no JSON-RPC answer.
     #[error(transparent)]
     NoAnswer(#[from] mesh_node::rpc::ExchangeError),
+}
+
+impl AgentCallError {
+    /// Whether the agent has certainly not begun what it was asked to do, because there is no
+    /// JSON-RPC answer.
+    pub(crate) fn was_never_begun(&self) -> bool {
+        matches!(self, Self::NoAnswer(error) if error.seen().fate() == Fate::NeverBegun)
+    }
 }
 
 impl MeshClient {
@@ -90,11 +99,11 @@ impl MeshClient {
         Ok((agents, index.unwrap_or_default()))
     }
 
-    /// A random one of these agents that answers. The registry also lists agents that were killed,
-    /// until their leases end.
+    /// Takes a random one of these agents that answers, and drops those that don't. The registry
+    /// also lists agents that were killed, until their leases end.
     pub(crate) async fn any_live(
         &self,
-        mut agents: Vec<ListedAgent>,
+        agents: &mut Vec<ListedAgent>,
     ) -> anyhow::Result<ListedAgent> {
         let mut rng = super::identity::seed().child("entry").rng();
         let count = agents.len();

@@ -12,6 +12,7 @@ use mesh_node::process::console::print;
 use mesh_node::process::signals::Stop;
 use serde_json::{Value, json};
 
+use self::mesh::AgentCallError;
 pub(super) use self::mesh::{ListedAgent, MeshClient};
 use super::args::{JobArgs, OrchestrateArgs};
 use super::identity;
@@ -26,8 +27,7 @@ pub(super) async fn run(clock: Clock, args: &OrchestrateArgs) -> anyhow::Result<
     if args.repeat.is_some() || args.rate.is_some() {
         return many_jobs::run(&mesh, &entry_agents, args).await;
     }
-    let entry = mesh.any_live(entry_agents).await?;
-    let delegation = delegate(&mesh, entry, &args.job).await?;
+    let delegation = delegate_to_any(&mesh, entry_agents, &args.job).await?;
     if args.json {
         print(&format!("{:#}\n", delegation.to_json(&agents)));
     } else {
@@ -61,6 +61,29 @@ pub(super) struct DelegatedJob {
     result: Value,
     /// The part of the round trip that was not spent inside of the entry agent.
     network: Duration,
+}
+
+/// Sends one of these agents, a random one that answers, a job to delegate. If the agent dies before
+/// it gets the job, another one gets it.
+async fn delegate_to_any(
+    mesh: &MeshClient,
+    mut agents: Vec<ListedAgent>,
+    job: &JobArgs,
+) -> anyhow::Result<DelegatedJob> {
+    loop {
+        let entry = mesh.any_live(&mut agents).await?;
+        match delegate(mesh, entry, job).await {
+            Err(error) if !agents.is_empty() && was_never_begun(&error) => {
+                tracing::warn!(error = format!("{error:#}"), "passed over");
+            }
+            ended => return ended,
+        }
+    }
+}
+
+/// Whether a job failed because no agent got it.
+fn was_never_begun(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<AgentCallError>().is_some_and(AgentCallError::was_never_begun)
 }
 
 /// Sends the entry agent a job to delegate.
