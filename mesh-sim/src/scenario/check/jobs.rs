@@ -101,8 +101,10 @@ impl Checker<'_> {
             };
             job.calls.extend((0..*count).map(|_| kind as u16));
         }
-        if let Some(join) = raw.join.filter(|join| *join as usize > job.calls.len()) {
-            let title = format!("a job can't wait for {join} of {} others", job.calls.len());
+        // Calls of a kind that does not exist count too: the mistake is only in their name.
+        let total: u32 = raw.calls.iter().map(|calls| calls.count).sum();
+        if let Some(join) = raw.join.filter(|join| *join > total) {
+            let title = format!("a job can't wait for {join} of {total} others");
             self.report(&path.key("join"), title, "expected at most as many as in `calls`");
         }
     }
