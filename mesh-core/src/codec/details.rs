@@ -67,6 +67,10 @@ fn read(fields: DetailFields) -> Result<Option<Arc<JobDetails>>, Error> {
     if let Some(skill) = skill.as_ref().filter(|skill| !is_skill(skill)) {
         return Err(Error::invalid_params(&format!("{skill:?} is no skill")));
     }
+    if let Some(join) = join.filter(|join| *join as usize > calls.len()) {
+        let reason = format!("`join` is {join}, but there are {} `calls`", calls.len());
+        return Err(Error::invalid_params(&reason));
+    }
     let wait = wait_ms.unwrap_or_default();
     if skill.is_none() && wait.is_zero() && calls.is_empty() && session.is_none() {
         return Ok(None);

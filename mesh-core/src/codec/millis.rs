@@ -24,7 +24,7 @@ pub(super) fn serialize<S: Serializer>(value: &Duration, to: S) -> Result<S::Ok,
 pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
     let ms = f64::deserialize(from)?;
     if !(0.0..=MAX_MS).contains(&ms) {
-        let message = format!("{ms} ms is not between 0 and 24 hours");
+        let message = format!("{ms:?} ms is not between 0 and 24 hours");
         return Err(de::Error::custom(message));
     }
     Ok(Duration::from_nanos((ms * NANOS_PER_MS).round() as u64))

@@ -96,11 +96,12 @@ fn bad_params_are_refused_with_a_reason() {
 }
 
 /// One of each kind.
-fn failures() -> [Failure; 13] {
+fn failures() -> [Failure; 14] {
     let tried = TriedPeers { busy: 2, unreachable: 3 };
     [
         Failure::Busy,
         Failure::NoPeers,
+        Failure::NoSkill { skill: "model:x".into() },
         Failure::NoReachablePeers(tried),
         Failure::AllBusy(tried),
         Failure::DeadlineExceeded,
@@ -176,6 +177,23 @@ fn a_job_that_a_peer_would_refuse_as_too_long_is_not_delegated() {
     let told = format!("{:?}", error.data);
     assert!(error.code == Error::INVALID_PARAMS && told.contains("1047552 at most"), "{told}");
     call("work", most + 1).expect("it goes no further");
+}
+
+#[test]
+fn details_that_make_no_sense_are_refused_with_the_reason() {
+    for (params, reason) in [
+        (json!({ "join": 2, "calls": [{ "text": "y" }] }), "`join` is 2, but there are 1 `calls`"),
+        (json!({ "calls": [{ "text": "y", "join": 1 }] }), "`join` is 1, but there are 0 `calls`"),
+        (json!({ "calls": [{ "text": "y", "skill": "a b" }] }), "is no skill"),
+        (json!({ "wait_ms": 1e300 }), "1e300 ms is not between 0 and 24 hours"),
+    ] {
+        let mut params = params;
+        params["text"] = "x".into();
+        let body = json!({ "jsonrpc": "2.0", "method": "work", "params": params });
+        let error = decode(&body.to_string()).expect_err("it is refused");
+        let told = format!("{:?}", error.data);
+        assert!(error.code == Error::INVALID_PARAMS && told.contains(reason), "{told}");
+    }
 }
 
 /// A job that waits, and has two others done, one of which has details, too.
