@@ -147,12 +147,12 @@ pub fn reason(name: &str) -> String {
         "all_busy" => "all peers busy",
         "connect" => "entry agent unreachable",
         "no_peers" => "no peers known",
-        "no_reachable_peers" => "all peers silent",
+        "no_reachable_peers" => "all peers unavailable",
         "outcome_unknown" => "answer lost",
         "reset" => "entry agent hung up",
-        "retries_exhausted" => "peers busy or silent",
+        "retries_exhausted" => "peers busy or unavailable",
         "retries_exhausted_busy" => "peers busy",
-        "retries_exhausted_unreachable" => "peers silent",
+        "retries_exhausted_unreachable" => "peers unavailable",
         other => return other.replace('_', " "),
     };
     words.to_owned()

@@ -103,16 +103,16 @@ pub(super) fn by_provider(report: &Report, policies: &[PolicyResult<'_>]) -> Opt
     if rows.is_empty() {
         return None;
     }
-    let mut out = "<div class=\"scroll\"><table><thead><tr>".to_owned();
-    for heading in HEADINGS {
-        let _ = write!(out, "<th>{heading}</th>");
-    }
+    let [provider, figures @ .., policy] = HEADINGS;
+    let mut out = format!(
+        "<div class=\"scroll\"><table><thead><tr><th>{provider}</th><th class=\"left\">{policy}</th>"
+    );
+    figures.iter().for_each(|heading| out.push_str(&format!("<th>{heading}</th>")));
     out.push_str("</tr></thead>\n<tbody>");
-    for row in rows {
-        out.push_str("<tr>");
-        for cell in row {
-            let _ = write!(out, "<td>{}</td>", escape(&cell));
-        }
+    for [provider, figures @ .., policy] in rows {
+        let (provider, policy) = (escape(&provider), escape(&policy));
+        let _ = write!(out, "<tr><td>{provider}</td><td class=\"left\">{policy}</td>");
+        figures.iter().for_each(|cell| out.push_str(&format!("<td>{cell}</td>")));
         out.push_str("</tr>\n");
     }
     Some(out + "</tbody></table></div>\n")
