@@ -15,7 +15,10 @@ use super::{PATIENCE, PAUSE, WARM_UP, empty_job};
 use crate::live::{Process, ProcessUsage, await_peers};
 
 /// The time between two heartbeats, and between two fetches of the list, of the agent that has many.
-const HEARTBEAT: Duration = Duration::from_millis(10);
+const OFTEN: Duration = Duration::from_millis(10);
+/// The least window of samples that agents take, and how many calls are measured for each sample.
+const SAMPLE: Duration = Duration::from_millis(200);
+const CALLS_PER_SAMPLE: u64 = 40;
 /// The agents that delegate know this many peers.
 const PEERS: usize = 3;
 
@@ -28,6 +31,8 @@ pub(crate) struct MeasuredCosts {
     pub(crate) probe: Duration,
     /// Of a call to the registry.
     pub(crate) heartbeat: Duration,
+    /// Of measuring its own load once.
+    pub(crate) sample: Duration,
     /// Of a `delegate` call.
     pub(crate) delegation: Duration,
 }
@@ -46,9 +51,16 @@ pub(super) async fn measure(
         group.cpu_per_call(clock, &group.delegates, samples, Request::Delegate).await?;
     let asks = group.cpu_per_call(clock, &group.asks, samples, Request::Delegate).await?;
     let ask = asks.saturating_sub(delegation) / PEERS as u32;
-    let heartbeat = group.heartbeat(clock, mesh, samples).await?;
+    let often = format!("heartbeat = \"{0}ms\"\nrefresh = \"{0}ms\"", OFTEN.as_millis());
+    // A heartbeat and a fetch of the list each time.
+    let rounds = (samples.div_ceil(2), OFTEN);
+    let calls = group.cpu_per_round(clock, mesh, rounds, (&often, "1s")).await?;
+    let rounds = (samples.div_ceil(CALLS_PER_SAMPLE), SAMPLE);
+    let window = format!("{}ms", SAMPLE.as_millis());
+    let sample = group.cpu_per_round(clock, mesh, rounds, ("", &window)).await?;
     group.kill().await?;
-    Ok(MeasuredCosts { job, probe: (ask + answer) / 2, heartbeat, delegation })
+    let (probe, heartbeat) = ((ask + answer) / 2, calls / 2);
+    Ok(MeasuredCosts { job, probe, heartbeat, sample, delegation })
 }
 
 /// A registry and the agents whose CPU time is measured.
@@ -106,25 +118,28 @@ impl Group {
         Ok(cpu_of(agent).saturating_sub(before).div_f64(samples as f64))
     }
 
-    /// The CPU time that an agent spends per call to the registry.
-    async fn heartbeat(&self, clock: Clock, mesh: &Path, samples: u64) -> anyhow::Result<Duration> {
-        let mut often = NamedTempFile::new().context("failed to make a file of settings")?;
-        let ms = HEARTBEAT.as_millis();
-        write!(often, "[registry]\nheartbeat = \"{ms}ms\"\nrefresh = \"{ms}ms\"\n")?;
-        let settings = often.path().display().to_string();
+    /// The CPU time that an agent at rest spends in each of so many rounds of this length, with these
+    /// settings of `[registry]` and this window of samples.
+    async fn cpu_per_round(
+        &self,
+        clock: Clock,
+        mesh: &Path,
+        (rounds, length): (u64, Duration),
+        (registry, sample): (&str, &str),
+    ) -> anyhow::Result<Duration> {
+        let mut file = NamedTempFile::new().context("failed to make a file of settings")?;
+        writeln!(file, "[registry]\n{registry}")?;
+        let settings = file.path().display().to_string();
         let to = ["agent", "--name", "often", "--registry", &self.registry.address];
-        let args = [&to[..], &["--config", &settings]].concat();
-        let agent = start(mesh, "often", &args).await?;
-        clock.sleep_until(clock.now() + HEARTBEAT * WARM_UP as u32).await;
-        let before = cpu_of(&agent);
-        // A heartbeat and a fetch of the list each time.
-        let rounds = samples.div_ceil(2);
-        let from = clock.now();
-        clock.sleep_until(from + HEARTBEAT * rounds as u32).await;
-        let calls = 2.0 * clock.now().since(from).as_secs_f64() / HEARTBEAT.as_secs_f64();
+        let options = ["--config", &settings, "--sample", sample];
+        let agent = start(mesh, "often", &[&to[..], &options].concat()).await?;
+        clock.sleep_until(clock.now() + OFTEN * WARM_UP as u32).await;
+        let (before, from) = (cpu_of(&agent), clock.now());
+        clock.sleep_until(from + length * rounds as u32).await;
+        let rounds = clock.now().since(from).as_secs_f64() / length.as_secs_f64();
         let used = cpu_of(&agent).saturating_sub(before);
         agent.kill().await?;
-        Ok(used.div_f64(calls))
+        Ok(used.div_f64(rounds))
     }
 
     async fn kill(self) -> anyhow::Result<()> {
@@ -141,6 +156,21 @@ async fn start(mesh: &Path, name: &str, args: &[&str]) -> anyhow::Result<Process
     Process::start(mesh, name, &args).await
 }
 
+/// The CPU time that a process has used: to the nanosecond where the system tells what each thread
+/// has used, else to 10 ms.
 fn cpu_of(process: &Process) -> Duration {
-    ProcessUsage::of(&process.id().into_iter().collect::<Vec<_>>()).cpu
+    let id = process.id();
+    id.and_then(|id| of_threads(id).ok())
+        .filter(|used| !used.is_zero())
+        .unwrap_or_else(|| ProcessUsage::of(&id.into_iter().collect::<Vec<_>>()).cpu)
+}
+
+fn of_threads(id: u32) -> std::io::Result<Duration> {
+    let mut used = 0;
+    for thread in std::fs::read_dir(format!("/proc/{id}/task"))? {
+        let schedule = std::fs::read_to_string(thread?.path().join("schedstat"))?;
+        let first = schedule.split(' ').next().and_then(|nanos| nanos.parse::<u64>().ok());
+        used += first.unwrap_or_default();
+    }
+    Ok(Duration::from_nanos(used))
 }

@@ -50,7 +50,7 @@ pub(crate) fn render(calibration: &Calibration, host: &HostFacts) -> String {
         let _ = writeln!(out, "{share}, {one_way}");
     }
     out.push_str("\"\"\"\n");
-    let MeasuredCosts { job, probe, heartbeat, delegation } = *costs;
+    let MeasuredCosts { job, probe, heartbeat, sample, delegation } = *costs;
     let job_delay = Duration::from_nanos(timer.mean_ns());
     let _ = writeln!(
         out,
@@ -62,6 +62,7 @@ pub(crate) fn render(calibration: &Calibration, host: &HostFacts) -> String {
         ("job_delay", job_delay),
         ("probe", probe),
         ("heartbeat", heartbeat),
+        ("sample", sample),
         ("delegation", delegation),
     ] {
         let micros = Duration::from_micros(cost.as_micros() as u64);
@@ -98,6 +99,7 @@ mod tests {
             job: micros(60),
             probe: micros(50),
             heartbeat: micros(70),
+            sample: micros(80),
             delegation: micros(110),
         };
         let calibration =

@@ -49,8 +49,10 @@ fn fields_beyond_turmoil(
             fields.push(FieldPath::field("faults").index(position).key(field));
         }
     }
-    let raw::Costs { job: _, job_delay: _, probe, heartbeat, delegation } = raw.costs;
-    for (name, cost) in [("probe", probe), ("heartbeat", heartbeat), ("delegation", delegation)] {
+    let raw::Costs { job: _, job_delay: _, probe, heartbeat, sample, delegation } = raw.costs;
+    for (name, cost) in
+        [("probe", probe), ("heartbeat", heartbeat), ("sample", sample), ("delegation", delegation)]
+    {
         if !cost.0.is_zero() {
             fields.push(FieldPath::field("costs").key(name));
         }

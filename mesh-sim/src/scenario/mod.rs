@@ -237,6 +237,8 @@ pub struct Costs {
     pub probe: Duration,
     /// CPU time of a call to the registry, at the agent that calls.
     pub heartbeat: Duration,
+    /// CPU time in which an agent measures its load, once per [`MachineSpec::cpu_window`].
+    pub sample: Duration,
     /// CPU time of a delegation, at the agent that delegates.
     pub delegation: Duration,
 }

@@ -67,7 +67,7 @@ fn delegations_queue_for_the_cpu_of_who_delegates() {
 }
 
 #[test]
-fn probes_and_heartbeats_cost_cpu_time_on_both_sides() {
+fn probes_samples_and_heartbeats_cost_cpu_time() {
     let cpu = |policy: &str, costs: &str| {
         let seconds = &gate(policy, "100", costs).timeline[5..65];
         let mean = |agent: usize| {
@@ -85,6 +85,8 @@ fn probes_and_heartbeats_cost_cpu_time_on_both_sides() {
     // 100 requests per second, each with a probe of all four.
     let probes = cpu(r#""least_loaded""#, "probe = \"1ms\"");
     assert!(near(probes, [40.0, 10.0]), "{probes:?}");
+    let samples = cpu(r#""random""#, "sample = \"50ms\"");
+    assert!(near(samples, [5.0, 5.0]), "{samples:?}");
     // A heartbeat and a fetch of the list per second.
     let heartbeats = cpu(r#""random""#, "heartbeat = \"10ms\"");
     assert!(near(heartbeats, [2.0, 2.0]), "{heartbeats:?}");
@@ -101,12 +103,12 @@ fn a_request_that_is_given_up_before_its_cpu_time_is_over_is_not_begun() {
 fn engine_turmoil_names_the_costs_that_it_cannot_honour() {
     let text = format!(
         "policies = [\"random\"]\n{SCENARIO}[costs]\njob = \"10us\"\nprobe = \"1ms\"\n\
-         heartbeat = \"1ms\"\ndelegation = \"1ms\"\n"
+         heartbeat = \"1ms\"\nsample = \"1ms\"\ndelegation = \"1ms\"\n"
     );
     let loaded = ScenarioFile::parse(&text, "costs.toml").unwrap_or_else(|error| panic!("{error}"));
     let refused =
         loaded.check_engine(EngineKind::Turmoil).expect_err("messages that cost").to_string();
-    for field in ["costs.probe", "costs.heartbeat", "costs.delegation"] {
+    for field in ["costs.probe", "costs.heartbeat", "costs.sample", "costs.delegation"] {
         assert!(refused.contains(&format!("engine turmoil can't honour `{field}`")), "{refused}");
     }
     assert!(!refused.contains("costs.job"), "{refused}");

@@ -280,6 +280,7 @@ impl EventSimulation<'_> {
         while let Some((second, percent)) = agent_host.machine.poll_second() {
             self.journal.record(now, id, Fact::MachineBusy { second, percent });
         }
+        self.charge(now, id, self.run.scenario.costs.sample);
         let window = self.run.scenario.agent(id).machine.cpu_window;
         let next = Event::SampleLoad { agent: id, life };
         self.queue.push_in(Lane::Sample, now + window, next);

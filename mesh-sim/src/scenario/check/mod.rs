@@ -111,6 +111,7 @@ fn costs(raw: raw::Costs) -> Costs {
         job_delay: raw.job_delay.0,
         probe: raw.probe.0,
         heartbeat: raw.heartbeat.0,
+        sample: raw.sample.0,
         delegation: raw.delegation.0,
     }
 }

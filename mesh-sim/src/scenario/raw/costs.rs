@@ -18,6 +18,8 @@ pub(crate) struct Costs {
     pub(crate) probe: DurationText,
     /// CPU time that a call to the registry takes at the agent: a heartbeat, or a fetch of the list.
     pub(crate) heartbeat: DurationText,
+    /// CPU time that an agent takes to measure its load, once per `cpu_window`.
+    pub(crate) sample: DurationText,
     /// CPU time that a delegation takes at the agent that delegates.
     pub(crate) delegation: DurationText,
 }
