@@ -8,8 +8,8 @@ use crate::time::Timestamp;
 
 /// How many ended jobs are remembered.
 const REMEMBERED: usize = 64;
-/// An estimate is the median of at least this many jobs, if there are as many.
-const FEW: usize = 5;
+/// An estimate is made of at least this many jobs, if there are as many.
+const FEW: usize = 32;
 /// Rates count the jobs of this many seconds, the present one included.
 const SECONDS: usize = 10;
 /// A time that is not known: the job never ran.
@@ -114,8 +114,13 @@ impl ServiceLog {
         }
     }
 
-    /// The latency of a job that arrives now: the median of the jobs that found about as many
-    /// others. These are the nearest [`FEW`], and all that are as near as those.
+    /// The latency of a job that arrives now: that of the jobs that found about as many others, per
+    /// job in flight, times the jobs that there will be. Those are the nearest [`FEW`], and all that
+    /// are as near as these.
+    ///
+    /// Where queues grow, no job has yet ended that found as many others as there are now, and the
+    /// short ones end first. Without the scaling to the present number, their median calls the
+    /// busiest agents fast, and draws still more jobs to them.
     fn expected(&self, in_flight: u32) -> Option<Duration> {
         let jobs = &self.recent;
         let last = FEW.min(jobs.len()).checked_sub(1)?;
@@ -127,14 +132,14 @@ impl ServiceLog {
         }
         let (_, limit, _) = distances.select_nth_unstable(last);
         let limit = *limit;
-        let mut latencies = [0; REMEMBERED];
-        let mut count = 0;
+        let (mut latency_us, mut present) = (0_u64, 0_u64);
         for job in jobs.iter().filter(|job| distance(job) <= limit) {
-            latencies[count] = job.latency_us;
-            count += 1;
+            latency_us += u64::from(job.latency_us);
+            present += u64::from(job.in_flight) + 1;
         }
-        let (_, median, _) = latencies[..count].select_nth_unstable((count - 1) / 2);
-        Some(Duration::from_micros((*median).into()))
+        let expected_us =
+            u128::from(latency_us) * (u128::from(in_flight) + 1) / u128::from(present);
+        Some(Duration::from_micros(u64::try_from(expected_us).unwrap_or(u64::MAX)))
     }
 
     fn service_time(&self) -> Option<Duration> {
@@ -173,23 +178,23 @@ mod tests {
     }
 
     #[test]
-    fn the_estimate_is_the_median_of_jobs_that_found_as_many_others() {
+    fn the_estimate_is_that_of_jobs_that_found_as_many_others() {
         let mut log = ServiceLog::new(at(0));
         assert_eq!(log.report(at(0), 0, None), ServiceReport::default());
-        for round in 0..10 {
-            for in_flight in 0..6 {
-                // The more others, the longer; a job in ten takes a second more.
-                let slow = if round == 9 { 1_000 } else { 0 };
-                let took = 100 + 50 * u64::from(in_flight) + slow;
-                log.ended(at(2_000), &job(2_000 - took, 2_000, in_flight), ServedHow::Served);
+        // 300 ms among two others, 9 s among fifty.
+        for (in_flight, took) in [(2, 300), (50, 9_000)] {
+            for _ in 0..REMEMBERED / 2 {
+                let ended = job(10_000 - took, 10_000, in_flight);
+                log.ended(at(10_000), &ended, ServedHow::Served);
             }
         }
-        let expected = |in_flight| log.report(at(2_000), in_flight, Some(4)).expected;
+        let expected = |in_flight| log.report(at(10_000), in_flight, Some(4)).expected;
+        assert_eq!(expected(2), Some(Duration::from_millis(300)));
+        assert_eq!(expected(50), Some(Duration::from_millis(9_000)));
+        assert_eq!(expected(101), Some(Duration::from_millis(18_000)), "twice as many");
         assert_eq!(expected(0), Some(Duration::from_millis(100)));
-        assert_eq!(expected(3), Some(Duration::from_millis(250)));
-        assert_eq!(expected(100), Some(Duration::from_millis(350)), "the nearest there are");
-        let service_time = log.report(at(2_000), 0, None).service_time;
-        assert_eq!(service_time, Some(Duration::from_millis(260)), "four fifths of 325 ms");
+        let service_time = log.report(at(10_000), 0, None).service_time;
+        assert_eq!(service_time, Some(Duration::from_millis(3_720)), "four fifths of 4,650 ms");
     }
 
     #[test]

@@ -122,5 +122,5 @@ fn an_agent_that_is_asked_remembers_its_jobs_from_then_on() {
     let report = ask(&mut driver);
     assert_eq!(report.service_time, Some(ms(30)));
     assert_eq!((report.served_per_s, report.failed_per_s), (2.0, 0.0));
-    assert_eq!(report.expected, Some(ms(30)), "the lower median of 30 and 60");
+    assert_eq!(report.expected, Some(ms(30)), "30 ms per job in flight");
 }
