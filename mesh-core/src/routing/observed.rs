@@ -176,7 +176,7 @@ impl<R: PeerRule + 'static> ObservingPolicy<R> {
         };
         let Self { pool: Some(pool), rule, .. } = self else { return number };
         if let Some(lease) = eligible.get(number) {
-            pool.chosen(lease.id(), on_result, eligible.len(), rng);
+            pool.chosen(lease.id(), on_result, rng);
         }
         pool.remove(|peers| {
             rule.survey(peers);

@@ -13,7 +13,7 @@ use crate::time::Timestamp;
 
 pub(super) const POOL_SIZE: Parameter = Parameter {
     name: "pool_size",
-    summary: "With signal pool: how many results of probes are kept.",
+    summary: "With signal pool: how many results of probes are kept; at most of a quarter of the peers, or of four.",
     kind: ParameterKind::Count { default: 16, min: 2, max: 64 },
 };
 pub(super) const MAX_AGE_MS: Parameter = Parameter {
@@ -42,6 +42,9 @@ pub(super) const MAX_REUSE: Parameter = Parameter {
     kind: ParameterKind::Count { default: 16, min: 1, max: 1_000 },
 };
 
+/// A pool is not made smaller than this because there are few peers.
+const SMALL_POOL: usize = 4;
+
 /// How a pool is kept: the asynchronous mode of Prequal (Wydrowski et al., "Load is not what you
 /// should balance", NSDI 2024, section 4).
 #[derive(Clone, Copy, Debug)]
@@ -67,12 +70,18 @@ impl PoolSettings {
         }
     }
 
+    /// How many results are kept of `peers` peers. The more of its peers an agent compares, the more
+    /// often all agents run to the same one: the paper's pool has 16 of 100.
+    pub(super) fn size(&self, peers: usize) -> usize {
+        self.size.min((peers / 4).max(SMALL_POOL))
+    }
+
     /// How many jobs are sent on one result, of `peers` peers:
     /// `max(1, (1 + delta) / ((1 - size / peers) x probes - removals))`.
     ///
     /// Where the pool can't be kept full so, the denominator is not positive, and the cap counts.
     pub(super) fn reuse(&self, peers: usize) -> f64 {
-        let fresh = 1.0 - self.size as f64 / peers.max(1) as f64;
+        let fresh = 1.0 - self.size(peers) as f64 / peers.max(1) as f64;
         let surplus = fresh * self.probes - self.removals;
         let reuse = if surplus > 0.0 { (1.0 + self.delta) / surplus } else { self.max_reuse };
         reuse.clamp(1.0, self.max_reuse.max(1.0))
@@ -97,6 +106,8 @@ pub(super) struct ProbePool {
     probes_due: f64,
     removals_due: f64,
     worst_goes_next: bool,
+    /// How many peers the last choice was among.
+    peers: usize,
 }
 
 #[derive(Clone, Debug)]
@@ -127,11 +138,13 @@ impl ProbePool {
             probes_due: 0.0,
             removals_due: 0.0,
             worst_goes_next: false,
+            peers: 0,
         }
     }
 
     /// The results of eligible peers that are young enough. Drops those that are too old.
     pub(super) fn offer(&mut self, now: Timestamp, eligible: &Eligible<'_>) -> Vec<OfferedResult> {
+        self.peers = eligible.len();
         let max_age = self.settings.max_age;
         self.entries.retain(|entry| now.since(entry.received) <= max_age);
         let offers = self.entries.iter().filter_map(|entry| {
@@ -143,7 +156,7 @@ impl ProbePool {
 
     /// The job goes to this peer: it has one more job in flight. With `on_result`, the choice was
     /// made on its result, which is used up after a number of times.
-    pub(super) fn chosen(&mut self, peer: PeerId, on_result: bool, peers: usize, rng: &mut Rng) {
+    pub(super) fn chosen(&mut self, peer: PeerId, on_result: bool, rng: &mut Rng) {
         let Some(at) = self.entries.iter().position(|entry| entry.observed.peer == peer) else {
             return;
         };
@@ -154,7 +167,7 @@ impl ProbePool {
         }
         let uses = entry.uses_left.unwrap_or_else(|| {
             // Rounded at random, so that 1.3 uses are 1.3 in the mean.
-            let reuse = self.settings.reuse(peers);
+            let reuse = self.settings.reuse(self.peers);
             let whole = reuse.floor();
             whole as u32 + u32::from(rng.unit() < reuse - whole)
         });
@@ -214,7 +227,7 @@ impl ProbePool {
     pub(super) fn answered(&mut self, now: Timestamp, observed: ObservedPeer) {
         let Some(name) = self.take_asked(observed.peer) else { return };
         self.entries.retain(|entry| entry.observed.peer != observed.peer);
-        if self.entries.len() >= self.settings.size {
+        while self.entries.len() >= self.settings.size(self.peers) {
             self.entries.remove(0);
         }
         self.entries.push(PooledResult { observed, name, received: now, uses_left: None });
@@ -243,5 +256,31 @@ impl ProbePool {
     fn take_asked(&mut self, peer: PeerId) -> Option<Name> {
         let at = self.asked.iter().position(|(asked, _)| *asked == peer)?;
         Some(self.asked.remove(at).1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_are_used_as_often_as_a_steady_pool_demands() {
+        let settings = PoolSettings {
+            size: 16,
+            max_age: Duration::from_secs(1),
+            probes: 3.0,
+            removals: 1.0,
+            delta: 1.0,
+            max_reuse: 16.0,
+        };
+        // The paper's: 2 / (0.84 x 3 - 1).
+        assert!((settings.reuse(100) - 2.0 / 1.52).abs() < 1e-12);
+        assert_eq!((settings.size(100), settings.size(24), settings.size(3)), (16, 6, 4));
+        assert_eq!(settings.reuse(8), 4.0, "2 / (0.5 x 3 - 1)");
+        assert_eq!(settings.reuse(4), 16.0, "the pool is as large as the mesh");
+        let few = PoolSettings { probes: 1.0, ..settings };
+        assert_eq!(few.reuse(100), 16.0, "more is removed than comes in");
+        let many = PoolSettings { probes: 8.0, ..settings };
+        assert_eq!(many.reuse(1_000), 1.0, "never less than once");
     }
 }
