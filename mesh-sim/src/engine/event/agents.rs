@@ -136,6 +136,8 @@ impl AgentHost {
     pub(super) fn prefetch(&self, with_machine: bool) {
         prefetch(&self.agent);
         prefetch(&self.pool);
+        prefetch(&self.wake_at);
+        prefetch(&self.job_ends_at);
         if with_machine {
             prefetch(&self.machine);
         }
