@@ -129,8 +129,9 @@ impl ScenarioFile {
         if !problems.is_empty() {
             return Err(self.diagnostics(problems));
         }
-        let variants = self.scenario.policies.iter().filter_map(|policy| policy.variant.as_ref());
-        variants.map(|variant| variant.check_engine(engine)).collect()
+        let mut variants =
+            self.scenario.policies.iter().filter_map(|policy| policy.variant.as_ref());
+        variants.try_for_each(|variant| variant.check_engine(engine))
     }
 }
 
