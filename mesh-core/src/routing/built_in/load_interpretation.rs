@@ -181,7 +181,7 @@ mod tests {
         let mut now = Timestamp::ZERO;
         // Long enough for the rate to be known to 1 %.
         for _ in 0..1_000 {
-            now = now + Duration::from_millis(100);
+            now += Duration::from_millis(100);
             policy.on_event(now, &PolicyEvent::Sent { peer: PeerId::new("x", "h:1", 1) });
         }
         let candidates = [0, 1, 2, 5].map(|in_flight| {
