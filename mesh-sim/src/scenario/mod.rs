@@ -24,6 +24,7 @@ mod settings;
 mod shape;
 mod structure;
 mod text;
+mod upper_bound;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -52,6 +53,7 @@ pub use self::providers::{ProviderBounds, ProviderSpec, RequestBound};
 pub use self::schema::{json_schema, json_schema_text};
 pub use self::seeded::SeededScenario;
 pub(crate) use self::structure::DurationField;
+pub use self::upper_bound::UpperBound;
 use crate::dist::Distribution;
 use crate::faults::{Fault, FaultSchedule, RandomFault};
 use crate::figures::Expect;

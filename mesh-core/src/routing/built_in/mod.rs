@@ -6,6 +6,7 @@ mod least_loaded;
 mod power_of_two;
 mod random;
 mod round_robin;
+mod score;
 mod shortest_queue;
 mod weighted;
 
@@ -19,6 +20,7 @@ pub const BUILT_IN: &[&PolicyDescription] = &[
     &weighted::DESCRIPTION,
     &power_of_two::DESCRIPTION,
     &shortest_queue::DESCRIPTION,
+    &score::DESCRIPTION,
 ];
 
 /// The policy of agents whose configuration names none: the rule of the Python demo that the mesh
