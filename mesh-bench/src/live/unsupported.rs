@@ -47,6 +47,9 @@ pub(crate) fn unsupported_fields(scenario: &Scenario) -> Vec<UnsupportedField> {
         };
         let field = format!("policies.{number} ({})", policy.label);
         fields.add(policy.factory.settings().is_none(), field, why.to_owned());
+        let why = "all agents of a live mesh have the settings of the scenario".to_owned();
+        let field = format!("policies.{number}.set ({})", policy.label);
+        fields.add(policy.variant.is_some(), field, why);
     }
     let fixed = scenario.faults.iter().map(|fault| {
         let at = format_duration(fault.at);

@@ -42,8 +42,6 @@ pub fn regret_text(regret: Option<f64>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
     use crate::record::{LatencyHistogram, OutcomeCounts};
 
@@ -56,11 +54,8 @@ mod tests {
             MeasuredFigures::new(&requests, &latency)
         };
         let random = "random".parse::<mesh_core::routing::PolicySettings>().expect("a policy");
-        let bound = |bound: UpperBound| PolicySpec {
-            label: bound.name().to_owned(),
-            factory: bound.placeholder(),
-        };
-        let mut specs = vec![PolicySpec { label: "random".to_owned(), factory: Arc::new(random) }];
+        let bound = |bound: UpperBound| PolicySpec::shared(bound.name(), bound.placeholder());
+        let mut specs = vec![PolicySpec::new("random", random)];
         let figures = [measured(150), measured(120), measured(100)];
         let labels = ["random", "oracle_shortest_queue", "oracle_least_work"];
         let all = || labels.into_iter().zip(&figures);

@@ -79,8 +79,12 @@ impl Checker<'_> {
             let title = "the policy of some agents is no row of the report";
             self.report(&path.key("label"), title, "expected no `label`");
         }
+        if self.source.states(&path, "set") {
+            let title = "the policy of some agents can't change the scenario";
+            self.report(&path.key("set"), title, "expected no `set`");
+        }
         let factory = self.policy(&path, policy)?;
-        Some(PolicySpec { label: factory.name().to_owned(), factory })
+        Some(PolicySpec::shared(factory.name().to_owned(), factory))
     }
 
     /// Checks the errors of a group, or of an entry of `each`, at `path`.

@@ -36,7 +36,7 @@ impl Checker<'_> {
                 let first = self.source.span(&FieldPath::field("policies").index(first));
                 self.problems.push(problem.related(first, "the first one"));
             }
-            specs.push(PolicySpec { label, factory });
+            specs.push(PolicySpec::shared(label, factory));
         }
         specs
     }
