@@ -115,7 +115,7 @@ fn formulas() -> impl Strategy<Value = String> {
             (pair.clone(), "[-+*/]").prop_map(|((x, y), sign)| format!("({x} {sign} {y})")),
             (pair.clone(), "min|max").prop_map(|((x, y), name)| format!("{name}({x}, {y})")),
             (inner.clone(), "abs|sqrt|exp|ln|-").prop_map(|(x, name)| format!("{name}({x})")),
-            (inner.clone(), pair, "<|>=|!=").prop_map(|(x, (y, z), sign)| {
+            (inner, pair, "<|>=|!=").prop_map(|(x, (y, z), sign)| {
                 format!("({x} {sign} {y} || known(cpu) ? {y} : {z})")
             }),
         ]
