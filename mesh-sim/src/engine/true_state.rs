@@ -83,7 +83,7 @@ impl TrueState {
         };
         Some(Self(Arc::new(Mutex::new(Machines {
             names: agents.map(name).collect(),
-            costs: scenario.costs,
+            costs: scenario.costs.clone(),
             machines: AgentMap::filled(MachineTruth::default(), scenario.agents.len()),
             work: FastMap::default(),
             sent_to: FastMap::default(),

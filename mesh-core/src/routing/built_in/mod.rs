@@ -2,13 +2,19 @@
 //!
 //! To add one, write its file with its [`PolicyDescription`], and list it here.
 
+mod c3;
+mod gmsr;
 mod least_loaded;
+mod linear;
+mod load_interpretation;
 mod power_of_two;
+mod prequal;
 mod random;
 mod round_robin;
 mod score;
 mod shortest_queue;
 mod weighted;
+mod weighted_round_robin;
 
 use super::PolicyDescription;
 
@@ -21,6 +27,12 @@ pub const BUILT_IN: &[&PolicyDescription] = &[
     &power_of_two::DESCRIPTION,
     &shortest_queue::DESCRIPTION,
     &score::DESCRIPTION,
+    &weighted_round_robin::DESCRIPTION,
+    &prequal::DESCRIPTION,
+    &c3::DESCRIPTION,
+    &linear::DESCRIPTION,
+    &gmsr::DESCRIPTION,
+    &load_interpretation::DESCRIPTION,
 ];
 
 /// The policy of agents whose configuration names none: the rule of the Python demo that the mesh

@@ -163,7 +163,7 @@ impl TurmoilSimulation {
             let truth = truth.clone().map(|truth| (truth, agent));
             SharedMachine::new(
                 &run.scenario.agent(agent).machine,
-                run.scenario.costs,
+                run.scenario.costs.clone(),
                 erring,
                 truth,
             )
