@@ -102,8 +102,10 @@ impl Agent {
         let Some(peer) = attempt.choice.peer else { return };
         self.view.contacts_mut().ended(peer);
         let skill = self.delegations[id].task.skill().cloned();
-        self.diagnose(now, &attempt.choice.lease, symptom::of_work(result), skill.as_ref());
-        self.tell_policy(now, job_event(peer, now.since(attempt.sent), result));
+        let elapsed = now.since(attempt.sent);
+        let (symptom, time) = (symptom::of_work(result), symptom::job_time(result, elapsed));
+        self.diagnose(now, &attempt.choice.lease, symptom, skill.as_ref(), time);
+        self.tell_policy(now, job_event(peer, elapsed, result));
     }
 
     /// An attempt brought no result: answers with the failure, or tries another peer.

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::conflict::Conflict;
 use crate::duration::{AsOptionalText, AsText, format_duration};
 use crate::protocol::Name;
-use crate::resilience::{HealthConfig, RetryConfig};
+use crate::resilience::{HealthConfig, ModifierConfig, RetryConfig};
 use crate::routing::{DEFAULT_POLICY, PolicyFactory};
 use crate::skills::Skills;
 
@@ -181,6 +181,9 @@ pub struct DelegationConfig {
     /// Which peers are passed over, and for how long.
     #[serde(flatten)]
     pub health: HealthConfig,
+    /// What else combines with every policy, and is off unless it is switched on.
+    #[serde(flatten)]
+    pub modifiers: ModifierConfig,
     /// Whether an agent may delegate to itself.
     pub to_self: bool,
     /// How many delegations an agent may have under way at once; it refuses further ones as busy.
@@ -197,6 +200,7 @@ impl Default for DelegationConfig {
             max_attempts: 3,
             retry: RetryConfig::default(),
             health: HealthConfig::default(),
+            modifiers: ModifierConfig::default(),
             to_self: false,
             max_open: 10_000,
         }
@@ -227,6 +231,7 @@ impl DelegationConfig {
                 expected: format!("`min_penalty`, which is {min}, or more"),
             });
         }
+        conflicts.extend(self.modifiers.conflicts());
         conflicts
     }
 }

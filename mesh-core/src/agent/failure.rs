@@ -13,7 +13,7 @@ use crate::protocol::Name;
 ///
 /// [`codec::to_error`](crate::codec::to_error) makes a JSON-RPC error of it. The mesh's own error
 /// codes are -32010 to -32019: the codes before them are in use by A2A, those after them by MCP.
-/// Four failures are *refusals*: they say that the job was certainly not begun
+/// Five failures are *refusals*: they say that the job was certainly not begun
 /// ([`Self::is_refusal`]), so that another peer may have it.
 #[derive(Clone, Debug, PartialEq, Eq, ThisError)]
 pub enum Failure {
@@ -68,6 +68,13 @@ pub enum Failure {
     /// jobs; the job was not begun.
     #[error("the agent can't begin a job: {0}")]
     Unavailable(Unavailability),
+    /// Too many of the agent's delegations fail at the moment, so it refuses a share of the new ones
+    /// itself; the job was not begun. The caller may ask again after `retry_after`.
+    #[error("throttled: too many of the agent's delegations fail")]
+    Throttled {
+        /// After how long the caller may ask again.
+        retry_after: Duration,
+    },
     /// An error from the service that did the job, passed on unchanged, even if its code is one of
     /// the mesh's.
     #[error("the job was answered with error {}: {}", .0.code, .0.message)]
@@ -109,9 +116,9 @@ impl Failure {
     /// The JSON-RPC error code.
     pub const fn code(&self) -> i64 {
         match self {
-            // A caller treats both alike: it tries another peer. The shared code makes agents of
-            // versions without `Unavailable` do so, too. The error's data tells the two apart.
-            Self::Busy | Self::Unavailable(_) => -32010,
+            // A caller treats them alike: it tries another peer. The shared code makes agents of
+            // versions without the others do so, too. The error's data tells them apart.
+            Self::Busy | Self::Unavailable(_) | Self::Throttled { .. } => -32010,
             // To a caller that does not know of skills, there are no peers.
             Self::NoPeers | Self::NoSkill { .. } => -32011,
             Self::NoReachablePeers(_) => -32012,
@@ -141,6 +148,7 @@ impl Failure {
             Self::JobFailed(_) => FailureKind::JobFailed,
             Self::RetriesExhausted(_) => FailureKind::RetriesExhausted,
             Self::Unavailable(_) => FailureKind::Unavailable,
+            Self::Throttled { .. } => FailureKind::Throttled,
             Self::Other(_) => FailureKind::Other,
         }
     }
@@ -164,7 +172,11 @@ impl Failure {
     pub const fn is_refusal(&self) -> bool {
         matches!(
             self,
-            Self::Busy | Self::ShuttingDown | Self::Unavailable(_) | Self::NoSkill { .. }
+            Self::Busy
+                | Self::ShuttingDown
+                | Self::Unavailable(_)
+                | Self::NoSkill { .. }
+                | Self::Throttled { .. }
         )
     }
 }
@@ -198,6 +210,8 @@ pub enum FailureKind {
     RetriesExhausted,
     /// [`Failure::Unavailable`]
     Unavailable,
+    /// [`Failure::Throttled`]
+    Throttled,
     /// [`Failure::Other`]
     Other,
 }
@@ -218,6 +232,7 @@ impl FailureKind {
             Self::JobFailed => "job_failed",
             Self::RetriesExhausted => "retries_exhausted",
             Self::Unavailable => "unavailable",
+            Self::Throttled => "throttled",
             Self::Other => "other_error",
         }
     }

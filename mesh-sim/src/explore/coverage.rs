@@ -344,6 +344,7 @@ fn state_of_request(outcome: RequestOutcome) -> Option<&'static str> {
             | FailureKind::TooDeep
             | FailureKind::ShuttingDown
             | FailureKind::Unavailable
+            | FailureKind::Throttled
             | FailureKind::Other => None,
         },
     }

@@ -218,7 +218,8 @@ fn may_retry(error: &CallError, idempotent: bool) -> bool {
         | Failure::AllBusy(_)
         | Failure::RetriesExhausted(_)
         | Failure::ShuttingDown
-        | Failure::Unavailable(_) => true,
+        | Failure::Unavailable(_)
+        | Failure::Throttled { .. } => true,
         Failure::OutcomeUnknown { .. } => idempotent,
         // Another try would end in the same way.
         Failure::DeadlineExceeded
@@ -232,6 +233,7 @@ fn may_retry(error: &CallError, idempotent: bool) -> bool {
 fn retry_after(error: &CallError) -> Option<Duration> {
     match error {
         CallError::Answered(Failure::Unavailable(unavailable)) => unavailable.retry_after,
+        CallError::Answered(Failure::Throttled { retry_after }) => Some(*retry_after),
         _ => None,
     }
 }
