@@ -113,9 +113,13 @@ pub(super) fn job_event(
         Ok(_) => failed(FailureReason::Error),
         Err(CallError::NotSent) => failed(FailureReason::NotSent),
         Err(CallError::NoAnswer) => failed(FailureReason::NoAnswer),
-        Err(CallError::Answered(Failure::Busy)) => refused(RefusalReason::Busy),
+        Err(CallError::Answered(Failure::Busy | Failure::BusyFor(_))) => {
+            refused(RefusalReason::Busy)
+        }
         Err(CallError::Answered(Failure::ShuttingDown)) => refused(RefusalReason::ShuttingDown),
-        Err(CallError::Answered(Failure::Unavailable(_) | Failure::Throttled { .. })) => refused(RefusalReason::Unavailable),
+        Err(CallError::Answered(Failure::Unavailable(_) | Failure::Throttled { .. })) => {
+            refused(RefusalReason::Unavailable)
+        }
         Err(CallError::Answered(_)) => failed(FailureReason::Error),
     }
 }

@@ -45,6 +45,13 @@ pub struct AgentConfig {
     pub policy: Arc<dyn PolicyFactory>,
 }
 
+impl AgentConfig {
+    /// To how many more peers a job is sent at most while others have it.
+    pub(super) fn hedge_copies(&self) -> u32 {
+        self.delegation.modifiers.hedging.hedge_copies
+    }
+}
+
 // Written out, because `derive` doesn't compile for a field of type `Arc<dyn PolicyFactory>`
 // (rust-lang/rust#78808).
 impl PartialEq for AgentConfig {
@@ -88,6 +95,8 @@ pub struct AdmissionConfig {
     /// is refused as too deep.
     #[cfg_attr(feature = "schema", schemars(range(min = 0, max = 1_000)))]
     pub max_depth: u32,
+    /// Whether an agent that refuses a job as busy says after how long it may have room.
+    pub busy_hint: bool,
 }
 
 impl Default for AdmissionConfig {
@@ -97,6 +106,7 @@ impl Default for AdmissionConfig {
             queue: 64,
             default_timeout: Duration::from_secs(30),
             max_depth: 4,
+            busy_hint: false,
         }
     }
 }

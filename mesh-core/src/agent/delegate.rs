@@ -114,6 +114,8 @@ impl Agent {
             counts: TriedPeers::default(),
             calls: 0,
             probing: None,
+            copies: 0,
+            copy_at: Timestamp::MAX,
             attempts: SmallVec::new(),
         }));
         self.next_round(now, id);
@@ -142,6 +144,7 @@ impl Agent {
             self.abandon(id, call);
             self.attempt_ended(now, id, at, Err(CallError::NoAnswer));
         }
+        self.send_due_copy(now, id);
     }
 
     /// The request's time is over: what is open counts as unanswered, also for the peers' health.
@@ -307,7 +310,11 @@ impl Agent {
     ) -> Option<Ticket> {
         let delegation = self.delegations.remove(id)?;
         let (symptom, skill, able) = (Symptom::None, None, self.view.len());
-        for Attempt { call, choice, sent, .. } in &delegation.attempts {
+        let request = delegation.task.request;
+        for Attempt { call, choice, sent, number, .. } in &delegation.attempts {
+            if outcome != Ending::Cancelled {
+                self.note(Note::CopyDropped { request, attempt: *number });
+            }
             if let Some(peer) = choice.peer {
                 let elapsed = now.since(*sent);
                 self.tell_policy(now, PolicyEvent::Cancelled { peer, elapsed });
@@ -327,7 +334,7 @@ impl Agent {
             round.open_calls().for_each(|call| self.abandon(id, call));
         }
         self.decorators.on_delegated(now, is_success(outcome));
-        self.note(Note::Delegated { request: delegation.task.request, outcome });
+        self.note(Note::Delegated { request, outcome });
         Some(delegation.ticket)
     }
 }
@@ -335,8 +342,5 @@ impl Agent {
 /// Whether the job of a delegation that has ended like this was answered, be it with an error of its
 /// own. Clients that left count as not answered: as a rule they leave when answers take too long.
 const fn is_success(outcome: Ending) -> bool {
-    matches!(
-        outcome,
-        Ending::Done | Ending::Failed(FailureKind::JobFailed | FailureKind::Other)
-    )
+    matches!(outcome, Ending::Done | Ending::Failed(FailureKind::JobFailed | FailureKind::Other))
 }

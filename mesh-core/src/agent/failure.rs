@@ -20,6 +20,9 @@ pub enum Failure {
     /// The agent's slots and queue are full; the job was not begun.
     #[error("the agent is busy: no free slot and no room in its queue")]
     Busy,
+    /// As [`Self::Busy`], and after this time the agent may have room.
+    #[error("the agent is busy: no free slot and no room in its queue")]
+    BusyFor(Duration),
     /// The agent knows no peer that it could delegate to.
     #[error("no peers: the registry lists no other agent")]
     NoPeers,
@@ -118,7 +121,7 @@ impl Failure {
         match self {
             // A caller treats them alike: it tries another peer. The shared code makes agents of
             // versions without the others do so, too. The error's data tells them apart.
-            Self::Busy | Self::Unavailable(_) | Self::Throttled { .. } => -32010,
+            Self::Busy | Self::BusyFor(_) | Self::Unavailable(_) | Self::Throttled { .. } => -32010,
             // To a caller that does not know of skills, there are no peers.
             Self::NoPeers | Self::NoSkill { .. } => -32011,
             Self::NoReachablePeers(_) => -32012,
@@ -136,7 +139,7 @@ impl Failure {
     /// Which failure it is, without its details.
     pub const fn kind(&self) -> FailureKind {
         match self {
-            Self::Busy => FailureKind::Busy,
+            Self::Busy | Self::BusyFor(_) => FailureKind::Busy,
             Self::NoPeers => FailureKind::NoPeers,
             Self::NoSkill { .. } => FailureKind::NoSkill,
             Self::NoReachablePeers(_) => FailureKind::NoReachablePeers,
@@ -173,6 +176,7 @@ impl Failure {
         matches!(
             self,
             Self::Busy
+                | Self::BusyFor(_)
                 | Self::ShuttingDown
                 | Self::Unavailable(_)
                 | Self::NoSkill { .. }
@@ -186,7 +190,7 @@ impl Failure {
 /// such code has to decide about every kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum FailureKind {
-    /// [`Failure::Busy`]
+    /// [`Failure::Busy`] and [`Failure::BusyFor`]
     Busy,
     /// [`Failure::NoPeers`]
     NoPeers,
@@ -256,6 +260,6 @@ pub enum CallError {
 impl CallError {
     /// Whether the peer could be reached, but takes no more jobs for now.
     pub const fn lacks_room(&self) -> bool {
-        matches!(self, Self::Answered(Failure::Busy | Failure::ShuttingDown))
+        matches!(self, Self::Answered(Failure::Busy | Failure::BusyFor(_) | Failure::ShuttingDown))
     }
 }

@@ -1,6 +1,7 @@
 //! Admission: which jobs run, which wait for a slot and which are refused.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use slotmap::SlotMap;
 
@@ -18,11 +19,16 @@ pub(super) struct Job {
     pub(super) received: Timestamp,
     /// The job is answered with a failure then, if it has not ended before.
     pub(super) deadline: Timestamp,
-    /// Whether it has a slot; else it is queued.
-    pub(super) running: bool,
+    /// When it got its slot; [`Timestamp::MAX`] while it is queued.
+    started: Timestamp,
 }
 
 impl Job {
+    /// Whether it has a slot; else it is queued.
+    pub(super) fn is_running(&self) -> bool {
+        self.started < Timestamp::MAX
+    }
+
     /// The task as an executor gets it at `now`: its timeout is what is left until the deadline.
     pub(super) fn task_at(&self, now: Timestamp) -> Task {
         Task { timeout: Some(self.deadline.since(now)), ..self.task.clone() }
@@ -50,6 +56,9 @@ pub(super) struct AdmittedJobs {
     queue: VecDeque<JobId>,
     /// How many of `jobs` run.
     running: u32,
+    /// How long a job has its slot, as a mean in which each of the last jobs has an eighth of the
+    /// weight that is left; zero before the first.
+    mean_service: Duration,
 }
 
 impl AdmittedJobs {
@@ -75,15 +84,16 @@ impl AdmittedJobs {
         ticket: Ticket,
         task: Task,
     ) -> Admission {
-        let running = limits.concurrency.allows_more_than(self.running);
+        let is_running = limits.concurrency.allows_more_than(self.running);
         // Nobody overtakes the queue: a slot that becomes free is filled from it at once
         // (`start_next`), so where a slot is free nobody waits.
-        if !running && self.queued() >= limits.queue {
+        if !is_running && self.queued() >= limits.queue {
             return Admission::Busy;
         }
         let deadline = now + task.timeout.unwrap_or(limits.default_timeout);
-        let id = self.jobs.insert(Job { ticket, task, received: now, deadline, running });
-        if running {
+        let started = if is_running { now } else { Timestamp::MAX };
+        let id = self.jobs.insert(Job { ticket, task, received: now, deadline, started });
+        if is_running {
             self.running += 1;
             Admission::Running(id)
         } else {
@@ -95,7 +105,7 @@ impl AdmittedJobs {
     /// Takes a job out, be it running or queued.
     pub(super) fn remove(&mut self, id: JobId) -> Option<Job> {
         let job = self.jobs.remove(id)?;
-        self.running -= u32::from(job.running);
+        self.running -= u32::from(job.is_running());
         // Finding the id in the queue would take a walk through it at every cancellation. Instead
         // the ids of removed jobs are swept out once they are more than half of the queue.
         if self.queue.len() > 2 * self.jobs.len() + 16 {
@@ -104,8 +114,30 @@ impl AdmittedJobs {
         Some(job)
     }
 
+    /// A job has ended by itself: remembers how long it had its slot.
+    pub(super) fn learn(&mut self, now: Timestamp, job: &Job) {
+        let service = now.since(job.started);
+        self.mean_service = match self.mean_service {
+            Duration::ZERO => service,
+            mean => mean - mean / 8 + service / 8,
+        };
+    }
+
+    /// After how long half of the queue will probably have been worked off, if callers are to be
+    /// told. Half, because all who were refused come back then: if they waited for the whole queue,
+    /// the slots would be idle until they are there.
+    pub(super) fn room_after(&self, limits: &AdmissionConfig) -> Option<Duration> {
+        let slots = limits.concurrency.limit().filter(|_| limits.busy_hint)?;
+        let room_after = self.mean_service.saturating_mul(self.queued() / 2 + 1) / slots.max(1);
+        (!room_after.is_zero()).then_some(room_after)
+    }
+
     /// The next job to run, if a slot is free and a job waits. It counts as running from now on.
-    pub(super) fn start_next(&mut self, limits: &AdmissionConfig) -> Option<(JobId, &Job)> {
+    pub(super) fn start_next(
+        &mut self,
+        now: Timestamp,
+        limits: &AdmissionConfig,
+    ) -> Option<(JobId, &Job)> {
         if !limits.concurrency.allows_more_than(self.running) {
             return None;
         }
@@ -115,7 +147,7 @@ impl AdmittedJobs {
             if self.jobs.contains_key(id) {
                 self.running += 1;
                 let job = &mut self.jobs[id];
-                job.running = true;
+                job.started = now;
                 return Some((id, job));
             }
         }
@@ -124,8 +156,6 @@ impl AdmittedJobs {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::agent::config::Concurrency;
 
@@ -148,9 +178,9 @@ mod tests {
         let Admission::Queued(second) = admit(&mut jobs, 1, 2) else { panic!() };
         assert_eq!(admit(&mut jobs, 1, 3), Admission::Busy);
         assert_eq!((jobs.in_flight(), jobs.queued()), (2, 1));
-        assert!(jobs.start_next(&limits(1)).is_none(), "no slot is free");
+        assert!(jobs.start_next(Timestamp::ZERO, &limits(1)).is_none(), "no slot is free");
         jobs.remove(first);
-        assert_eq!(jobs.start_next(&limits(1)).map(|(id, _)| id), Some(second));
+        assert_eq!(jobs.start_next(Timestamp::ZERO, &limits(1)).map(|(id, _)| id), Some(second));
         assert_eq!((jobs.in_flight(), jobs.queued()), (1, 0));
     }
 
@@ -171,6 +201,30 @@ mod tests {
         let Admission::Queued(second) = admit(&mut jobs, 1, 2) else { panic!() };
         jobs.remove(second);
         assert!(matches!(admit(&mut jobs, 1, 3), Admission::Queued(_)));
+    }
+
+    #[test]
+    fn a_full_agent_says_when_half_of_its_queue_is_done() {
+        let mut jobs = AdmittedJobs::default();
+        let concurrency = Concurrency::Limit(2);
+        let limits = AdmissionConfig { concurrency, busy_hint: true, ..limits(4) };
+        let after = |ms| Timestamp::ZERO + Duration::from_millis(ms);
+        assert_eq!(jobs.room_after(&limits), None, "it has done no job");
+        for (from, until) in [(0, 80), (100, 260)] {
+            let Admission::Running(id) = jobs.admit(&limits, after(from), 1, task()) else {
+                panic!()
+            };
+            let job = jobs.remove(id).expect("it is there");
+            jobs.learn(after(until), &job);
+        }
+        for ticket in 0..6 {
+            assert_ne!(jobs.admit(&limits, after(300), ticket, task()), Admission::Busy);
+        }
+        assert_eq!(jobs.admit(&limits, after(300), 7, task()), Admission::Busy);
+        // The mean is 80 + (160 - 80) / 8 = 90 ms; three of those on two slots.
+        assert_eq!(jobs.room_after(&limits), Some(Duration::from_millis(135)));
+        let silent = AdmissionConfig { busy_hint: false, ..limits };
+        assert_eq!(jobs.room_after(&silent), None);
     }
 
     #[test]

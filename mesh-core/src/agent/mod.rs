@@ -199,6 +199,9 @@ impl Agent {
         result: Result<Arc<RawValue>, Failure>,
     ) {
         let Some(job) = self.remove_job(id, Ending::of(&result)) else { return };
+        if self.config.admission.busy_hint {
+            self.jobs.learn(now, &job);
+        }
         let answer = result.map(|result| {
             let agent = self.name.clone();
             Reply::Work(WorkReply { agent, result, latency: now.since(job.received) })
@@ -374,7 +377,8 @@ impl Agent {
             Admission::Busy => {
                 let outcome = Ending::Failed(FailureKind::Busy);
                 self.note(Note::JobEnded { request, attempt, outcome });
-                self.reply(ticket, Err(Failure::Busy));
+                let room_after = self.jobs.room_after(&self.config.admission);
+                self.reply(ticket, Err(room_after.map_or(Failure::Busy, Failure::BusyFor)));
                 None
             }
             Admission::Queued(id) => {
@@ -406,7 +410,7 @@ impl Agent {
     }
 
     fn start_jobs(&mut self, now: Timestamp) {
-        while let Some((id, job)) = self.jobs.start_next(&self.config.admission) {
+        while let Some((id, job)) = self.jobs.start_next(now, &self.config.admission) {
             if job.deadline <= now {
                 // Its deadline passed while it waited. It never ran, so there is nothing to stop,
                 // and its slot is free for the next round of the loop.
@@ -433,7 +437,7 @@ impl Agent {
     fn take_job(&mut self, id: JobId, outcome: Ending) -> Option<Job> {
         let job = self.remove_job(id, outcome)?;
         // The driver knows nothing of a queued job.
-        if job.running {
+        if job.is_running() {
             self.effects.push_back(Effect::Stop(id));
         }
         Some(job)

@@ -47,6 +47,7 @@ pub(super) fn of_probe(result: &Result<Reply, CallError>) -> Symptom {
 
 fn of_failure(failure: &Failure) -> Symptom {
     match failure {
+        Failure::BusyFor(time) => Symptom::Full(*time),
         Failure::ShuttingDown => Symptom::Down(PassOverReason::ShuttingDown),
         Failure::Unavailable(Unavailability { retry_after, .. }) => match retry_after {
             Some(time) if !time.is_zero() => Symptom::Away(PassOverReason::Unavailable, *time),

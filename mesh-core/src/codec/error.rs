@@ -90,7 +90,10 @@ pub fn to_error(failure: &Failure) -> Error {
             // A reader takes no longer duration.
             data.retry_after_ms = retry_after.map(|after| after.min(LONGEST));
         }
-        Failure::Throttled { retry_after } => data.retry_after_ms = Some(*retry_after.min(&LONGEST)),
+        Failure::BusyFor(time) => data.retry_after_ms = Some(*time.min(&LONGEST)),
+        Failure::Throttled { retry_after } => {
+            data.retry_after_ms = Some(*retry_after.min(&LONGEST))
+        }
         _ => {}
     }
     let message = failure.to_string().into();
@@ -127,7 +130,7 @@ fn of_code(code: i64, data: ErrorData) -> Option<Failure> {
         -32010 if data.reason == THROTTLED => {
             Failure::Throttled { retry_after: data.retry_after_ms.unwrap_or_default() }
         }
-        -32010 => Failure::Busy,
+        -32010 => data.retry_after_ms.map_or(Failure::Busy, Failure::BusyFor),
         -32011 if data.reason == NO_SKILL => {
             Failure::NoSkill { skill: data.skill.unwrap_or_default() }
         }

@@ -42,6 +42,10 @@ impl<A: Decorator, B: Decorator> Decorator for (A, B) {
         self.0.may_retry(now, cost) && self.1.may_retry(now, cost)
     }
 
+    fn copy_after(&mut self, now: Timestamp) -> Option<Duration> {
+        self.0.copy_after(now).or_else(|| self.1.copy_after(now))
+    }
+
     fn on_sent(&mut self, now: Timestamp, peer: PeerId, until: Timestamp) {
         self.0.on_sent(now, peer, until);
         self.1.on_sent(now, peer, until);
@@ -96,6 +100,10 @@ impl<D: Decorator> Decorator for Option<Box<D>> {
 
     fn may_retry(&mut self, now: Timestamp, cost: RetryCost) -> bool {
         self.as_mut().is_none_or(|it| it.may_retry(now, cost))
+    }
+
+    fn copy_after(&mut self, now: Timestamp) -> Option<Duration> {
+        self.as_mut()?.copy_after(now)
     }
 
     fn on_sent(&mut self, now: Timestamp, peer: PeerId, until: Timestamp) {

@@ -6,8 +6,10 @@
 //! tells them when each call begins and ends. No policy knows of them: it chooses among the peers
 //! that they leave.
 
+mod busy_peers;
 mod combined;
 mod ejection;
+mod hedging;
 mod modifiers;
 mod passive_health;
 mod retry_budget;
@@ -17,9 +19,11 @@ mod throttle;
 use std::sync::Arc;
 use std::time::Duration;
 
+use self::busy_peers::BusyPeers;
 pub use self::ejection::EjectionConfig;
-use self::modifiers::Modifiers;
+pub use self::hedging::HedgingConfig;
 pub use self::modifiers::ModifierConfig;
+use self::modifiers::Modifiers;
 pub use self::passive_health::HealthConfig;
 use self::passive_health::PassiveHealth;
 pub use self::retry_budget::{RetryBudget, RetryConfig};
@@ -31,7 +35,7 @@ use crate::time::Timestamp;
 
 /// The decorators of one agent, in the order in which they are asked. To add one, put it here as
 /// the partner of a pair, or among the [`Modifiers`] if it is off by default.
-pub(crate) type Decorators = (PassiveHealth, (RetryBudget, Option<Box<Modifiers>>));
+pub(crate) type Decorators = (PassiveHealth, (RetryBudget, (BusyPeers, Option<Box<Modifiers>>)));
 
 /// The settings of all decorators of an agent.
 #[derive(Clone, Copy, Debug)]
@@ -45,7 +49,10 @@ pub(crate) struct DecoratorConfig<'a> {
 pub(crate) fn decorators(now: Timestamp, config: DecoratorConfig<'_>, seed: &Seed) -> Decorators {
     let DecoratorConfig { retry, health, modifiers } = config;
     let modifiers = modifiers::modifiers(now, modifiers, seed);
-    (PassiveHealth::new(health), (RetryBudget::new(now, retry), modifiers))
+    (
+        PassiveHealth::new(health),
+        (RetryBudget::new(now, retry), (BusyPeers::new(health), modifiers)),
+    )
 }
 
 /// A rule that protects delegations under every policy. An agent owns its decorators, each with its
@@ -79,17 +86,18 @@ pub(crate) trait Decorator {
 
     /// Before a choice: calls `hold_back` for each peer that would do its jobs, but should not get
     /// this one. It is chosen before those that are passed over.
-    fn held_back<'a>(
-        &'a self,
-        _now: Timestamp,
-        _hold_back: &mut impl FnMut(&'a Arc<ListedLease>),
-    ) {
+    fn held_back<'a>(&'a self, _now: Timestamp, _hold_back: &mut impl FnMut(&'a Arc<ListedLease>)) {
     }
 
     /// Before a retry: whether it may be made. A decorator that allows it counts it as made. The
     /// decorators are asked in turn until one refuses.
     fn may_retry(&mut self, _now: Timestamp, _cost: RetryCost) -> bool {
         true
+    }
+
+    /// A job was sent to a peer: after how long without an answer it is to be sent to one more.
+    fn copy_after(&mut self, _now: Timestamp) -> Option<Duration> {
+        None
     }
 
     /// A job or a probe is sent to a peer. The call will end by `until`.
@@ -165,6 +173,8 @@ pub(crate) enum Symptom {
     Well,
     /// Nothing: the peer is full, the request itself was wrong, or nobody waited for the answer.
     None,
+    /// The peer is full, and says after how long it may have room.
+    Full(Duration),
     /// A failure whose cause may be the job and not the peer, so only several in a row count.
     Failed(PassOverReason),
     /// The peer can't do any job, so one such failure is enough.

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::ejection::{EjectionConfig, OutlierEjection};
+use super::hedging::{Hedging, HedgingConfig};
 use super::slow_start::{SlowStart, SlowStartConfig};
 use super::throttle::{Throttle, ThrottleConfig};
 use crate::conflict::Conflict;
@@ -17,6 +18,9 @@ pub struct ModifierConfig {
     /// Which peers are ejected because they fail more often than others.
     #[serde(flatten)]
     pub ejection: EjectionConfig,
+    /// When a job is sent to one more peer beside those that have it.
+    #[serde(flatten)]
+    pub hedging: HedgingConfig,
     /// When an agent refuses delegations, because most of the last ones failed.
     #[serde(flatten)]
     pub throttle: ThrottleConfig,
@@ -33,8 +37,10 @@ impl ModifierConfig {
 }
 
 /// The modifiers of one agent, those that are switched on.
-pub(crate) type Modifiers =
-    (Option<Box<OutlierEjection>>, (Option<Box<Throttle>>, Option<Box<SlowStart>>));
+pub(crate) type Modifiers = (
+    (Option<Box<OutlierEjection>>, Option<Box<Hedging>>),
+    (Option<Box<Throttle>>, Option<Box<SlowStart>>),
+);
 
 /// The modifiers that the settings switch on. If all are off, an agent keeps nothing for them.
 pub(super) fn modifiers(
@@ -43,8 +49,10 @@ pub(super) fn modifiers(
     seed: &Seed,
 ) -> Option<Box<Modifiers>> {
     let ejection = OutlierEjection::new(now, &config.ejection).map(Box::new);
+    let hedging = Hedging::new(now, &config.hedging).map(Box::new);
     let throttle = Throttle::new(&config.throttle, seed).map(Box::new);
     let slow_start = SlowStart::new(&config.slow_start, seed).map(Box::new);
-    let is_on = ejection.is_some() || throttle.is_some() || slow_start.is_some();
-    is_on.then(|| Box::new((ejection, (throttle, slow_start))))
+    let is_on =
+        ejection.is_some() || hedging.is_some() || throttle.is_some() || slow_start.is_some();
+    is_on.then(|| Box::new(((ejection, hedging), (throttle, slow_start))))
 }

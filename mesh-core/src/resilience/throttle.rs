@@ -68,7 +68,7 @@ impl Default for ThrottleConfig {
 
 /// Requests and successes of one step of the window, or of all of it.
 #[derive(Clone, Copy, Debug, Default)]
-struct Counts {
+struct WindowSums {
     requests: u64,
     successes: u64,
 }
@@ -83,9 +83,9 @@ pub(crate) struct Throttle {
     rng: Rng,
     /// The steps of the window that had requests or successes, each with its number, the oldest
     /// first.
-    steps: VecDeque<(u64, Counts)>,
+    steps: VecDeque<(u64, WindowSums)>,
     /// The sum of `steps`.
-    sum: Counts,
+    sum: WindowSums,
 }
 
 impl Decorator for Throttle {
@@ -115,7 +115,7 @@ impl Throttle {
             config: *config,
             rng: seed.child("throttle").rng(),
             steps: VecDeque::new(),
-            sum: Counts::default(),
+            sum: WindowSums::default(),
         })
     }
 
@@ -154,10 +154,10 @@ impl Throttle {
     }
 
     /// The present step.
-    fn step(&mut self, now: Timestamp) -> &mut Counts {
+    fn step(&mut self, now: Timestamp) -> &mut WindowSums {
         let number = self.number(now);
         if self.steps.back().is_none_or(|(last, _)| *last < number) {
-            self.steps.push_back((number, Counts::default()));
+            self.steps.push_back((number, WindowSums::default()));
         }
         let last = self.steps.len() - 1;
         &mut self.steps[last].1

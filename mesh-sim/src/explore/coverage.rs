@@ -246,6 +246,8 @@ impl CoverageObserver {
             | Note::NameTaken { .. }
             | Note::NameContested { .. }
             | Note::Delegating { .. }
+            | Note::CopyWon { .. }
+            | Note::CopyDropped { .. }
             | Note::Delegated { .. } => {}
         }
     }

@@ -212,6 +212,7 @@ fn may_retry(error: &CallError, idempotent: bool) -> bool {
         // An agent that tried several peers for a job that must not be done twice answers so only
         // if none of them began it.
         Failure::Busy
+        | Failure::BusyFor(_)
         | Failure::NoPeers
         | Failure::NoSkill { .. }
         | Failure::NoReachablePeers(_)
@@ -233,6 +234,7 @@ fn may_retry(error: &CallError, idempotent: bool) -> bool {
 fn retry_after(error: &CallError) -> Option<Duration> {
     match error {
         CallError::Answered(Failure::Unavailable(unavailable)) => unavailable.retry_after,
+        CallError::Answered(Failure::BusyFor(time)) => Some(*time),
         CallError::Answered(Failure::Throttled { retry_after }) => Some(*retry_after),
         _ => None,
     }

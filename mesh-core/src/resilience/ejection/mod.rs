@@ -116,7 +116,10 @@ impl EjectionConfig {
         (self.eject_max < self.eject_base).then(|| Conflict {
             setting: "eject_max",
             problem: "the longest ejection is shorter than the first",
-            expected: format!("`eject_base`, which is {}, or more", format_duration(self.eject_base)),
+            expected: format!(
+                "`eject_base`, which is {}, or more",
+                format_duration(self.eject_base)
+            ),
         })
     }
 }
@@ -188,7 +191,7 @@ impl Decorator for OutlierEjection {
     fn on_end(&mut self, now: Timestamp, end: &EndedCall<'_>) -> Option<HealthChange> {
         let reason = match end.symptom {
             // The peer is full, or nobody waited: that says nothing about it.
-            Symptom::None => return None,
+            Symptom::None | Symptom::Full(_) => return None,
             Symptom::Well => {
                 let counts = self.counts_of(end.lease);
                 counts.successes = counts.successes.saturating_add(1);

@@ -8,13 +8,13 @@ use crate::roster::ListedLease;
 use crate::time::Timestamp;
 
 /// A peer's jobs since the last sweep.
-struct Sample {
+struct PeerSample {
     lease: Arc<ListedLease>,
     jobs: u32,
     failures: u32,
 }
 
-impl Sample {
+impl PeerSample {
     /// The share of its jobs that succeeded, 0 to 1.
     fn success_rate(&self) -> f64 {
         1.0 - f64::from(self.failures) / f64::from(self.jobs)
@@ -46,16 +46,16 @@ impl OutlierEjection {
     }
 
     /// The peers that had jobs and are not ejected, the worst first.
-    fn samples(&self) -> Vec<Sample> {
+    fn samples(&self) -> Vec<PeerSample> {
         let is_out = |lease: &Arc<ListedLease>| {
             self.ejected.iter().any(|(ejected, _)| ejected.id() == lease.id())
         };
         let sample = |counts: &PeerCounts| {
             let jobs = counts.successes.saturating_add(counts.failures);
             let lease = counts.lease.clone().filter(|lease| jobs > 0 && !is_out(lease))?;
-            Some(Sample { lease, jobs, failures: counts.failures })
+            Some(PeerSample { lease, jobs, failures: counts.failures })
         };
-        let mut samples: Vec<Sample> = self.counts.iter().filter_map(sample).collect();
+        let mut samples: Vec<PeerSample> = self.counts.iter().filter_map(sample).collect();
         // By identity where rates are equal: the table has no order that a run may depend on.
         samples.sort_by(|a, b| {
             let by_rate = a.success_rate().total_cmp(&b.success_rate());
@@ -79,9 +79,9 @@ impl OutlierEjection {
 }
 
 /// The success rate below which a peer is an outlier; `None` if too few peers had enough jobs.
-fn least_success_rate(config: &EjectionConfig, samples: &[Sample]) -> Option<f64> {
+fn least_success_rate(config: &EjectionConfig, samples: &[PeerSample]) -> Option<f64> {
     let enough = samples.iter().filter(|sample| sample.jobs >= config.eject_rate_jobs);
-    let rates: Vec<f64> = enough.map(Sample::success_rate).collect();
+    let rates: Vec<f64> = enough.map(PeerSample::success_rate).collect();
     if config.eject_deviations <= 0.0 || rates.len() < config.eject_rate_peers as usize {
         return None;
     }

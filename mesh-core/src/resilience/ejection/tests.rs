@@ -32,6 +32,13 @@ impl Mesh {
         self.ejection.on_end(now, &end)
     }
 
+    /// Ends this many jobs of a peer with a failure.
+    fn fail(&mut self, now: Timestamp, peer: usize, jobs: usize) {
+        for _ in 0..jobs {
+            self.end(now, peer, false);
+        }
+    }
+
     /// Ends this many jobs of a peer, of which so many failed, never two in a row if possible.
     fn jobs(&mut self, now: Timestamp, peer: usize, (jobs, failures): (usize, usize)) {
         for job in 0..jobs {
@@ -72,7 +79,7 @@ fn how_many_may_go_at_a_time() {
         let mut mesh =
             Mesh::new(peers, EjectionConfig { eject_strictly: strictly, ..Default::default() });
         for peer in 0..peers {
-            (0..5).for_each(|_| drop(mesh.end(at(1), peer, false)));
+            mesh.fail(at(1), peer, 5);
         }
         let ejected = mesh.choose(at(1));
         assert_eq!(ejected, (0..expected).collect::<Vec<_>>(), "{peers} {strictly}");
@@ -104,9 +111,9 @@ fn five_failures_in_a_row_eject_for_longer_each_time() {
     // Eleven ejections: eleven sweeps that find it well, and all is forgiven.
     now += 110;
     mesh.choose(at(now));
-    (0..4).for_each(|_| drop(mesh.end(at(now), 3, false)));
+    mesh.fail(at(now), 3, 4);
     mesh.end(at(now), 3, true);
-    (0..4).for_each(|_| drop(mesh.end(at(now), 3, false)));
+    mesh.fail(at(now), 3, 4);
     assert!(mesh.choose(at(now)).is_empty(), "a success ends a row");
     let penalty = Duration::from_secs(30);
     let reason = PassOverReason::JobFailed;
@@ -156,7 +163,7 @@ fn when_too_few_are_left_ejections_are_ignored() {
     let config = EjectionConfig { eject_max_percent: 100.0, ..EjectionConfig::default() };
     let mut mesh = Mesh::new(10, config);
     for peer in 0..10 {
-        (0..5).for_each(|_| drop(mesh.end(at(1), peer, false)));
+        mesh.fail(at(1), peer, 5);
         let expected: Vec<usize> = if peer < 5 { (0..=peer).collect() } else { vec![] };
         assert_eq!(mesh.choose(at(1)), expected, "at least half must be left");
     }
