@@ -110,7 +110,7 @@ impl DelegatingCaller {
     /// One delegation; the peer does the job, or fails. Whether it was answered with a result.
     fn delegate(&mut self, is_well: bool) -> bool {
         // So far apart that timers and steps of the windows take part.
-        self.now = self.now + Duration::from_micros(100);
+        self.now += Duration::from_micros(100);
         self.agent.handle_request(self.now, 1, Request::Delegate(Task::new("")));
         let mut called: Option<CallId> = None;
         while let Some(effect) = self.agent.poll_effect() {

@@ -92,7 +92,7 @@ pub fn to_error(failure: &Failure) -> Error {
         }
         Failure::BusyFor(time) => data.retry_after_ms = Some(*time.min(&LONGEST)),
         Failure::Throttled { retry_after } => {
-            data.retry_after_ms = Some(*retry_after.min(&LONGEST))
+            data.retry_after_ms = Some(*retry_after.min(&LONGEST));
         }
         _ => {}
     }

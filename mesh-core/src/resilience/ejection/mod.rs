@@ -286,7 +286,7 @@ impl OutlierEjection {
         let interval = nanos(self.config.eject_interval).max(1);
         let more = nanos(now.since(self.next_sweep)) / interval;
         let due = u32::try_from(more + 1).unwrap_or(u32::MAX);
-        self.next_sweep = self.next_sweep + self.config.eject_interval.saturating_mul(due);
+        self.next_sweep += self.config.eject_interval.saturating_mul(due);
         due
     }
 }
