@@ -29,7 +29,8 @@ pub(super) fn modifiers(draft: &mut Draft, draw: &mut Draw<'_>) {
     set("throttle_window", millis(1_000 + draw.below(20_000)));
     set("slow_start", millis(1_000 + draw.below(20_000)));
     if !is_on(1) {
-        ["hedge_after", "hedge_quantile"].map(|field| drawn.remove(&["delegation", field]));
+        drawn.remove(&["delegation", "hedge_after"]);
+        drawn.remove(&["delegation", "hedge_quantile"]);
     }
     if !is_on(3) {
         drawn.remove(&["delegation", "slow_start"]);
