@@ -227,11 +227,7 @@ impl FactObserver for Recorder {
             Fact::AgentNoted(
                 ref
                 note @ (Note::Retrying { .. } | Note::CopyWon { .. } | Note::CopyDropped { .. }),
-            ) => {
-                if *at >= self.warm_up {
-                    self.record.copies.count(note);
-                }
-            }
+            ) if *at >= self.warm_up => self.record.copies.count(note),
             Fact::RequestDue { .. } => self.due(*at),
             Fact::RequestSentAgain { due, how, .. } => self.sent_again(due, how),
             Fact::RequestEnded { kind, due, outcome, .. } => self.ended(due, kind, *at, outcome),
