@@ -17,18 +17,17 @@ pub(super) struct Job {
     pub(super) ticket: Ticket,
     pub(super) task: Task,
     pub(super) received: Timestamp,
+    /// When it got its slot, if [`AdmittedJobs::started`] was told so; else when it was received.
+    pub(super) started: Timestamp,
     /// The job is answered with a failure then, if it has not ended before.
     pub(super) deadline: Timestamp,
-    /// When it got its slot; [`Timestamp::MAX`] while it is queued.
-    started: Timestamp,
+    /// Jobs that the agent held when it received this one.
+    pub(super) in_flight: u32,
+    /// Whether it has a slot; else it is queued.
+    pub(super) running: bool,
 }
 
 impl Job {
-    /// Whether it has a slot; else it is queued.
-    pub(super) fn is_running(&self) -> bool {
-        self.started < Timestamp::MAX
-    }
-
     /// The task as an executor gets it at `now`: its timeout is what is left until the deadline.
     pub(super) fn task_at(&self, now: Timestamp) -> Task {
         Task { timeout: Some(self.deadline.since(now)), ..self.task.clone() }
@@ -84,16 +83,17 @@ impl AdmittedJobs {
         ticket: Ticket,
         task: Task,
     ) -> Admission {
-        let is_running = limits.concurrency.allows_more_than(self.running);
+        let running = limits.concurrency.allows_more_than(self.running);
         // Nobody overtakes the queue: a slot that becomes free is filled from it at once
         // (`start_next`), so where a slot is free nobody waits.
-        if !is_running && self.queued() >= limits.queue {
+        if !running && self.queued() >= limits.queue {
             return Admission::Busy;
         }
         let deadline = now + task.timeout.unwrap_or(limits.default_timeout);
-        let started = if is_running { now } else { Timestamp::MAX };
-        let id = self.jobs.insert(Job { ticket, task, received: now, deadline, started });
-        if is_running {
+        let in_flight = self.in_flight();
+        let job = Job { ticket, task, received: now, started: now, deadline, in_flight, running };
+        let id = self.jobs.insert(job);
+        if running {
             self.running += 1;
             Admission::Running(id)
         } else {
@@ -102,10 +102,17 @@ impl AdmittedJobs {
         }
     }
 
+    /// A job that waited has got its slot at `now`.
+    pub(super) fn started(&mut self, now: Timestamp, id: JobId) {
+        if let Some(job) = self.jobs.get_mut(id) {
+            job.started = now;
+        }
+    }
+
     /// Takes a job out, be it running or queued.
     pub(super) fn remove(&mut self, id: JobId) -> Option<Job> {
         let job = self.jobs.remove(id)?;
-        self.running -= u32::from(job.is_running());
+        self.running -= u32::from(job.running);
         // Finding the id in the queue would take a walk through it at every cancellation. Instead
         // the ids of removed jobs are swept out once they are more than half of the queue.
         if self.queue.len() > 2 * self.jobs.len() + 16 {
@@ -133,11 +140,7 @@ impl AdmittedJobs {
     }
 
     /// The next job to run, if a slot is free and a job waits. It counts as running from now on.
-    pub(super) fn start_next(
-        &mut self,
-        now: Timestamp,
-        limits: &AdmissionConfig,
-    ) -> Option<(JobId, &Job)> {
+    pub(super) fn start_next(&mut self, limits: &AdmissionConfig) -> Option<(JobId, &Job)> {
         if !limits.concurrency.allows_more_than(self.running) {
             return None;
         }
@@ -147,7 +150,7 @@ impl AdmittedJobs {
             if self.jobs.contains_key(id) {
                 self.running += 1;
                 let job = &mut self.jobs[id];
-                job.started = now;
+                job.running = true;
                 return Some((id, job));
             }
         }
@@ -178,9 +181,9 @@ mod tests {
         let Admission::Queued(second) = admit(&mut jobs, 1, 2) else { panic!() };
         assert_eq!(admit(&mut jobs, 1, 3), Admission::Busy);
         assert_eq!((jobs.in_flight(), jobs.queued()), (2, 1));
-        assert!(jobs.start_next(Timestamp::ZERO, &limits(1)).is_none(), "no slot is free");
+        assert!(jobs.start_next(&limits(1)).is_none(), "no slot is free");
         jobs.remove(first);
-        assert_eq!(jobs.start_next(Timestamp::ZERO, &limits(1)).map(|(id, _)| id), Some(second));
+        assert_eq!(jobs.start_next(&limits(1)).map(|(id, _)| id), Some(second));
         assert_eq!((jobs.in_flight(), jobs.queued()), (1, 0));
     }
 

@@ -7,6 +7,7 @@ mod health;
 mod membership;
 mod modifiers;
 mod policies;
+mod probed;
 mod retries;
 mod rivals;
 mod schedules;
