@@ -17,7 +17,7 @@ use crate::figures::{Latencies, Threshold};
 use crate::format;
 use crate::judge::{MeasuredFigures, MissedThreshold, PolicyVerdict, Verdict};
 use crate::machine::ProviderCounts;
-use crate::record::{JobCounts, OutcomeCounts, RunRecord, SentAgainCounts, Violation};
+use crate::record::{CopyCounts, JobCounts, OutcomeCounts, RunRecord, SentAgainCounts, Violation};
 use crate::scenario::EngineKind;
 
 /// Version of the format: one more whenever a field comes, goes or changes its meaning.
@@ -112,6 +112,10 @@ pub struct RunSummary {
     /// How often clients sent requests again; left out if they never did.
     #[serde(default, skip_serializing_if = "SentAgainCounts::is_zero")]
     pub sent_again: SentAgainCounts,
+    /// How often agents sent jobs to one more peer after the warm-up, beside those that had them;
+    /// left out if they never did.
+    #[serde(default, skip_serializing_if = "CopyCounts::is_zero")]
+    pub copies: CopyCounts,
     /// Requests by the kind of their jobs; left out if there is only one kind.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub by_job: BTreeMap<String, JobEntry>,
@@ -210,6 +214,10 @@ pub struct VerdictEntry {
     pub verdict: Verdict,
     /// The thresholds that were missed.
     pub missed: Vec<MissEntry>,
+    /// By which share its mean latency is above that of the best upper bound; left out if no upper
+    /// bound was run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub regret: Option<f64>,
 }
 
 /// A missed threshold.
@@ -359,7 +367,12 @@ impl ExperimentSummary {
                 .map(|(policy, agents)| OwnPolicyEntry { policy, agents })
                 .collect(),
             runs: report.runs.iter().map(|run| RunSummary::of(run, report, &names)).collect(),
-            verdicts: report.verdicts().iter().map(VerdictEntry::of).collect(),
+            verdicts: report
+                .verdicts()
+                .iter()
+                .zip(report.regrets(&report.policies()))
+                .map(|(judged, regret)| VerdictEntry::of(judged, regret))
+                .collect(),
         }
     }
 }
@@ -378,6 +391,7 @@ impl RunSummary {
             failures: run.failures.iter().map(|(why, n)| ((*why).to_owned(), *n)).collect(),
             latency_ms: MeasuredFigures::new(&run.requests, &run.latency).latency_ms(),
             sent_again: run.sent_again,
+            copies: run.copies,
             by_job: jobs
                 .map(|(job, counts)| (job.name.to_string(), JobEntry::of(counts)))
                 .collect(),
@@ -432,9 +446,9 @@ impl ViolationEntry {
 }
 
 impl VerdictEntry {
-    fn of(judged: &PolicyVerdict) -> Self {
+    fn of(judged: &PolicyVerdict, regret: Option<f64>) -> Self {
         let missed = judged.missed.iter().map(|miss| MissEntry::of(&miss.threshold)).collect();
-        Self { policy: judged.policy.clone(), verdict: judged.verdict(), missed }
+        Self { policy: judged.policy.clone(), verdict: judged.verdict(), missed, regret }
     }
 }
 

@@ -8,7 +8,9 @@ mod jobs;
 mod joins_and_leaves;
 mod links;
 mod machines;
+mod modifiers;
 mod providers;
+mod upper_bounds;
 
 use std::time::Duration;
 
