@@ -35,9 +35,9 @@ pub const BUILT_IN: &[&PolicyDescription] = &[
     &load_interpretation::DESCRIPTION,
 ];
 
-/// The policy of agents whose configuration names none: the rule of the Python demo that the mesh
-/// grew out of.
-pub const DEFAULT_POLICY: &PolicyDescription = &least_loaded::DESCRIPTION;
+/// The policy of agents whose configuration names none. In the simulations of `docs/policies.md` it
+/// is never far from the best, and it needs nothing of a peer but its jobs in flight.
+pub const DEFAULT_POLICY: &PolicyDescription = &power_of_two::DESCRIPTION;
 
 /// The built-in policy of this name, if there is one.
 pub fn built_in(name: &str) -> Option<&'static PolicyDescription> {

@@ -277,7 +277,10 @@ mod tests {
         let both = ["--policy", "power_of_two", "--signal", "own", "--choices", "3"];
         assert_eq!(settings(&both).unwrap().to_string(), "power_of_two choices=3 signal=own");
         let refused = |args: &[&str]| settings(args).unwrap_err().to_string();
-        assert_eq!(refused(&["--choices", "3"]), "the policy least_loaded has no option --choices");
+        assert_eq!(
+            refused(&["--policy", "random", "--choices", "3"]),
+            "the policy random has no option --choices"
+        );
         assert_eq!(
             refused(&["--policy", "weighted", "--signal", "own"]),
             "the policy weighted: signal can't be own: expected one of probes, reports"
