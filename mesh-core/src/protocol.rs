@@ -7,8 +7,8 @@ use std::time::Duration;
 use serde_json::value::RawValue;
 
 use crate::load::LoadReport;
+use crate::profile::Profile;
 use crate::sessions::SessionTurn;
-use crate::skills::Skills;
 
 /// An agent's name. Cheap to clone.
 pub type Name = Arc<str>;
@@ -189,8 +189,8 @@ pub struct InfoReply {
     pub agent: Name,
     /// Its load when it answered.
     pub load: LoadReport,
-    /// The kinds of jobs that it can do.
-    pub skills: Skills,
+    /// Its skills, its weight and its site.
+    pub profile: Profile,
     /// The version of the mesh that it runs, if it says.
     pub version: Option<Cow<'static, str>>,
     /// Time since it started, if it says.

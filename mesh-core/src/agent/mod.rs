@@ -157,7 +157,7 @@ impl Agent {
                 let info = InfoReply {
                     agent: self.name.clone(),
                     load: self.load(),
-                    skills: self.config.skills.clone(),
+                    profile: self.config.profile.clone(),
                     version: Some(VERSION.into()),
                     uptime: Some(now.since(self.started)),
                 };
@@ -344,7 +344,8 @@ impl Agent {
 
     fn admit(&mut self, now: Timestamp, ticket: Ticket, task: Task) -> Option<JobId> {
         let Task { request, attempt, .. } = task;
-        if let Some(skill) = task.skill().filter(|skill| !self.config.skills.have(skill)) {
+        if let Some(skill) = task.skill().filter(|skill| !self.config.profile.skills().have(skill))
+        {
             let failure = Failure::NoSkill { skill: skill.clone() };
             let outcome = Ending::Failed(failure.kind());
             self.note(Note::JobEnded { request, attempt, outcome });

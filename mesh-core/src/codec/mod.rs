@@ -23,6 +23,7 @@ pub use self::millis::in_millis;
 use self::details::{DetailFields, SessionParams, SubjobParams};
 use crate::jsonrpc::{self, Call, Error, Outcome};
 use crate::load::LoadReport;
+use crate::profile::{Profile, Weight};
 use crate::protocol::{
     ChosenPeer, DelegateReply, InfoReply, Name, Reply, Request, Task, WorkReply,
 };
@@ -69,6 +70,10 @@ struct InfoResult {
     load: LoadReport,
     #[serde(default, skip_serializing_if = "Skills::is_empty")]
     skills: Skills,
+    #[serde(default, skip_serializing_if = "is_default")]
+    weight: Weight,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    site: Option<Name>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     version: Option<Cow<'static, str>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -184,9 +189,11 @@ pub fn encode_request(
 /// An agent's answer as the result of a JSON-RPC call.
 pub fn encode_reply(reply: Reply) -> Outcome {
     match reply {
-        Reply::Info(InfoReply { agent, load, skills, version, uptime }) => {
+        Reply::Info(InfoReply { agent, load, profile, version, uptime }) => {
+            let (skills, weight) = (profile.skills().clone(), profile.weight());
+            let site = profile.site().cloned();
             let uptime_s = uptime.map(|uptime| uptime.as_secs_f64());
-            jsonrpc::result(&InfoResult { agent, load, skills, version, uptime_s })
+            jsonrpc::result(&InfoResult { agent, load, skills, weight, site, version, uptime_s })
         }
         Reply::Work(reply) => jsonrpc::result(&WorkResult::from(reply)),
         Reply::Delegate(reply) => {
@@ -215,10 +222,12 @@ pub fn decode_reply(request: &Request, result: &RawValue) -> Result<Reply, serde
     let json = result.get();
     Ok(match request {
         Request::Info => {
-            let InfoResult { agent, load, skills, version, uptime_s } = serde_json::from_str(json)?;
+            let InfoResult { agent, load, skills, weight, site, version, uptime_s } =
+                serde_json::from_str(json)?;
+            let profile = Profile::new(skills, weight, site);
             // A peer's odd number, such as -1, counts as none.
             let uptime = uptime_s.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-            Reply::Info(InfoReply { agent, load, skills, version, uptime })
+            Reply::Info(InfoReply { agent, load, profile, version, uptime })
         }
         Request::Work(_) => Reply::Work(serde_json::from_str::<WorkResult>(json)?.into()),
         Request::Delegate(_) => {

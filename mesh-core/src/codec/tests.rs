@@ -65,7 +65,7 @@ fn an_info_answer_survives_the_wire() {
     let info = InfoReply {
         agent: "a".into(),
         load,
-        skills: Skills::default(),
+        profile: Default::default(),
         version: Some("1.2.3".into()),
         uptime,
     };

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use mesh_core::agent::FailureKind;
 use mesh_core::agent::config::{AdmissionConfig, Concurrency, DelegationConfig, MembershipConfig};
+use mesh_core::profile::Weight;
 use mesh_core::protocol::Name;
 use mesh_core::registry::LeaseConfig;
 use mesh_core::routing::PolicySettings;
@@ -83,6 +84,8 @@ pub(crate) fn scenario(agents: usize, duration: Duration, policies: &[&str]) -> 
     let agent = |number: usize| AgentSpec {
         name: Name::from(format!("agent-{number}")),
         skills: Skills::default(),
+        weight: Weight::ONE,
+        site: None,
         machine: machine.clone(),
         admission: AdmissionConfig {
             concurrency: Concurrency::Limit(2),
