@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use crate::load::LoadReport;
 use crate::profile::Profile;
-use crate::sessions::SessionTurn;
+use crate::sessions::{SessionTurn, session_key};
 
 /// An agent's name. Cheap to clone.
 pub type Name = Arc<str>;
@@ -79,6 +79,15 @@ impl Task {
         }
     }
 
+    /// The same job as a part of this session, unless it names one already.
+    pub fn in_session(mut self, context: Name) -> Self {
+        let mut details = self.details.take().unwrap_or_default();
+        if details.context.is_none() {
+            Arc::make_mut(&mut details).context = Some(context);
+        }
+        Self { details: Some(details), ..self }
+    }
+
     /// A job that is a call of a method that agents don't have.
     pub fn foreign(call: ForeignCall) -> Self {
         let details = JobDetails { foreign: Some(call), ..JobDetails::default() };
@@ -88,6 +97,14 @@ impl Task {
     /// The skill that the job demands.
     pub fn skill(&self) -> Option<&Name> {
         self.details.as_ref()?.skill.as_ref()
+    }
+
+    /// A number that jobs of one session have in common; `None` if the job belongs to no session.
+    /// It is that of the session's name if the caller gives one, else of the session's number.
+    pub fn session_key(&self) -> Option<u64> {
+        let details = self.details.as_ref()?;
+        let by_number = || details.session.map(|turn| turn.session);
+        details.context.as_ref().map(|name| session_key(name)).or_else(by_number)
     }
 
     /// The call of a method that agents don't have, if the job is one.
@@ -110,6 +127,8 @@ pub struct JobDetails {
     pub wait: Duration,
     /// The turn of a session that the job is.
     pub session: Option<SessionTurn>,
+    /// The name of the session that the job belongs to: a conversation, the run of a program.
+    pub context: Option<Name>,
     /// The jobs that it then has delegated to other agents.
     pub calls: Vec<Subjob>,
     /// How many of them must be answered; `None`: all. The job ends as soon as that many are.

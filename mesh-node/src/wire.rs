@@ -29,6 +29,10 @@ pub const ERROR_HEADER: &str = "mesh-error";
 /// The word in [`ERROR_HEADER`] for a response without an error.
 pub const NO_ERROR: &str = "none";
 
+/// Header of a call to an agent that names the session of its jobs, for callers that can't say it
+/// in `_meta`.
+pub const SESSION_HEADER: &str = "mesh-session";
+
 /// Body of `POST /register`. `{"name", "url"}` is enough, which is what agents of the Python demo
 /// send.
 #[derive(Debug, Serialize, Deserialize)]

@@ -41,6 +41,7 @@ const AGENT: &str = r#"
 concurrency = 3
 queue = 17
 refresh = "600ms"
+weight = 2.5
 "#;
 const POLICY: &str = r#"{ name = "power_of_two", choices = 3, signal = "own" }"#;
 

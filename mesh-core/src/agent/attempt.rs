@@ -4,7 +4,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::chooser::job_event;
 use super::delegation::{Attempt, Choice};
 use super::effect::{CallId, DelegationId, Effect};
 use super::failure::{CallError, Failure};
@@ -16,7 +15,6 @@ use crate::load::LoadReport;
 use crate::protocol::{DelegateReply, Reply, Request, Task, WorkReply};
 use crate::resilience::{Decorator, RetryCost};
 use crate::roster::ListedLease;
-use crate::routing::PolicyEvent;
 use crate::time::Timestamp;
 
 impl Agent {
@@ -65,7 +63,7 @@ impl Agent {
         let choice = Choice { peer: Some(peer), lease, load, rtt };
         delegation.attempts.push(Attempt { call, number, choice, sent: now, until });
         self.rearm_delegation(id);
-        self.tell_policy(now, PolicyEvent::Sent { peer });
+        self.tell_policy_of_job(now, id, peer, None);
     }
 
     /// The attempt at position `at` has ended: answered, failed or timed out.
@@ -103,7 +101,8 @@ impl Agent {
         self.view.contacts_mut().ended(peer);
         let skill = self.delegations[id].task.skill().cloned();
         self.diagnose(now, &attempt.choice.lease, symptom::of_work(result), skill.as_ref());
-        self.tell_policy(now, job_event(peer, now.since(attempt.sent), result));
+        let end = Some((now.since(attempt.sent), result));
+        self.tell_policy_of_job(now, id, peer, end);
     }
 
     /// An attempt brought no result: answers with the failure, or tries another peer.

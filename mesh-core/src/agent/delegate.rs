@@ -18,7 +18,7 @@ use crate::Few;
 use crate::protocol::{Name, Reply, Task};
 use crate::resilience::{Decorator, EndedCall, HealthChange, Symptom};
 use crate::roster::ListedLease;
-use crate::routing::{Candidate, PolicyEvent, Signal};
+use crate::routing::{Candidate, JobOutline, PolicyEvent, Signal};
 use crate::time::Timestamp;
 
 /// What a round does first.
@@ -291,7 +291,8 @@ impl Agent {
         let (skill, able) = (None, self.view.len());
         for Attempt { call, choice, sent, .. } in &delegation.attempts {
             if let Some(peer) = choice.peer {
-                self.tell_policy(now, PolicyEvent::Cancelled { peer, elapsed: now.since(*sent) });
+                let (job, elapsed) = (JobOutline::of(&delegation.task), now.since(*sent));
+                self.tell_policy(now, PolicyEvent::Cancelled { peer, job, elapsed });
                 self.view.contacts_mut().ended(peer);
                 let end = EndedCall { lease: &choice.lease, symptom: Symptom::None, skill, able };
                 self.decorators.on_end(now, &end);

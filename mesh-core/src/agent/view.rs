@@ -243,6 +243,7 @@ impl Knowledge<'_> {
             .with_load(lease.load.map(|value| Known { value, age: self.age }))
             .with_latency(self.contacts.rtt(self.now, peer))
             .with_outstanding(self.contacts.outstanding(peer))
+            .with_weight(lease.profile.weight())
     }
 }
 

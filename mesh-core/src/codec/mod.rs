@@ -20,7 +20,7 @@ use serde_json::value::RawValue;
 pub use self::error::{Origin, from_error, to_error};
 pub use self::millis::in_millis;
 
-use self::details::{DetailFields, SessionParams, SubjobParams};
+use self::details::{DetailFields, MetaParams, SessionParams, SubjobParams};
 use crate::jsonrpc::{self, Call, Error, Outcome};
 use crate::load::LoadReport;
 use crate::profile::{Profile, Weight};
@@ -43,6 +43,8 @@ struct Params {
     wait_ms: Option<Duration>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     session: Option<SessionParams>,
+    #[serde(rename = "_meta", default, skip_serializing_if = "Option::is_none")]
+    meta: Option<MetaParams>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     calls: Vec<SubjobParams>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -138,8 +140,9 @@ fn task(params: Option<&RawValue>) -> Result<Task, Error> {
     let params = params.ok_or_else(|| Error::invalid_params("`text` is missing"))?;
     let params: Params = serde_json::from_str(params.get())
         .map_err(|error| Error::invalid_params(&error.to_string()))?;
-    let Params { skill, wait_ms, session, calls, join, in_turn, .. } = params;
-    let fields = DetailFields { skill, wait_ms, session, calls, join, in_turn };
+    let Params { skill, wait_ms, session, meta, calls, join, in_turn, .. } = params;
+    let context = meta.and_then(MetaParams::context);
+    let fields = DetailFields { skill, wait_ms, session, context, calls, join, in_turn };
     let details = details::decode(fields)?;
     Ok(Task {
         text: params.text,
@@ -166,7 +169,7 @@ pub fn encode_request(
         Request::Work(task) => ("work", task),
         Request::Delegate(task) => ("delegate", task),
     };
-    let DetailFields { skill, wait_ms, session, calls, join, in_turn } =
+    let DetailFields { skill, wait_ms, session, context, calls, join, in_turn } =
         details::encode(task.details.as_deref());
     let params = Params {
         text: task.text.clone(),
@@ -175,6 +178,7 @@ pub fn encode_request(
         demand_ms: task.demand,
         wait_ms,
         session,
+        meta: context.map(MetaParams::from),
         calls,
         join,
         in_turn,

@@ -2,7 +2,11 @@
 //!
 //! To add one, write its file with its [`PolicyDescription`], and list it here.
 
+mod affinity;
+mod least_expected_work;
 mod least_loaded;
+mod least_request;
+mod peak_ewma;
 mod power_of_two;
 mod random;
 mod round_robin;
@@ -19,6 +23,10 @@ pub const BUILT_IN: &[&PolicyDescription] = &[
     &weighted::DESCRIPTION,
     &power_of_two::DESCRIPTION,
     &shortest_queue::DESCRIPTION,
+    &least_request::DESCRIPTION,
+    &peak_ewma::DESCRIPTION,
+    &least_expected_work::DESCRIPTION,
+    &affinity::DESCRIPTION,
 ];
 
 /// The policy of agents whose configuration names none: the rule of the Python demo that the mesh
