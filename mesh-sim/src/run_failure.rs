@@ -161,12 +161,12 @@ fn failures_of(scenario: &Scenario, record: &RunRecord) -> Vec<RunFailure> {
 }
 
 fn defect_of(threshold: &MissedThreshold, record: &RunRecord) -> Defect {
-    let MissedThreshold::Figure { figure, .. } = threshold else { return Defect::NoRequests };
+    let MissedThreshold::Figure { threshold, .. } = threshold else { return Defect::NoRequests };
     let failed = 1.0 - record.requests.success();
     let most = record.failures.iter().max_by_key(|(_, count)| **count);
-    let cause = most.filter(|_| failed >= figure.decisive_share()).map(|(reason, _)| *reason);
-    // Only a figure that has a threshold can miss it.
-    Defect::Threshold { field: figure.threshold.unwrap_or(figure.key), cause }
+    let decisive = failed >= threshold.figure.decisive_share();
+    let cause = most.filter(|_| decisive).map(|(reason, _)| *reason);
+    Defect::Threshold { field: threshold.field(), cause }
 }
 
 /// Writes the scenario file of one failing run. Missing directories are made. If writing fails, an

@@ -44,6 +44,9 @@ pub(crate) fn unsupported_fields(scenario: &Scenario) -> Vec<UnsupportedField> {
         let why = "`mesh agent` knows the built-in policies only".to_owned();
         let field = format!("policies.{number} ({})", policy.label);
         fields.add(policy.factory.settings().is_none(), field, why);
+        let why = "all agents of a live mesh have the settings of the scenario".to_owned();
+        let field = format!("policies.{number}.set ({})", policy.label);
+        fields.add(policy.variant.is_some(), field, why);
     }
     let fixed = scenario.faults.iter().map(|fault| {
         let at = format_duration(fault.at);

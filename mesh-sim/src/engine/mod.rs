@@ -31,7 +31,7 @@ const OUTPUT: &str = "\"Processed: simulated job\"";
 /// is a function of the run and the engine alone.
 #[derive(Clone, Copy, Debug)]
 pub struct Run<'a> {
-    /// The experiment.
+    /// The experiment. If the policy has a variant of it, the run is of the variant.
     pub scenario: &'a Scenario,
     /// The policy of every agent.
     pub policy: &'a PolicySpec,
@@ -104,7 +104,8 @@ impl Run<'_> {
         guest: Option<GuestObserver>,
         progress: &dyn Fn(Duration),
     ) -> Result<RunRecord, EngineError> {
-        let seeded = self.scenario.for_seed(self.seed);
+        let scenario = self.policy.variant_scenario().unwrap_or(self.scenario);
+        let seeded = scenario.for_seed(self.seed);
         let run = Run { scenario: &seeded.scenario, ..*self };
         let record = match engine {
             EngineKind::Event => event::execute(&run, guest, progress),
@@ -125,7 +126,12 @@ impl ScenarioFile {
             // Engine event can honour everything that a scenario file may say.
             EngineKind::Event => Vec::new(),
         };
-        if problems.is_empty() { Ok(()) } else { Err(self.diagnostics(problems)) }
+        if !problems.is_empty() {
+            return Err(self.diagnostics(problems));
+        }
+        let mut variants =
+            self.scenario.policies.iter().filter_map(|policy| policy.variant.as_ref());
+        variants.try_for_each(|variant| variant.check_engine(engine))
     }
 }
 

@@ -10,12 +10,12 @@ use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::json;
 
-use super::{FIGURES, Figure, Unit};
+use super::{FIGURES, Threshold, Unit};
 use crate::format;
 use crate::units::DurationText;
 
-/// The thresholds of one policy: an entry of `[expect]`. Every figure of the table that can have a
-/// threshold may have one here; nothing is demanded of the other figures.
+/// The thresholds of one policy: an entry of `[expect]`. Every figure of the table that can have
+/// thresholds may have one here, or both; nothing is demanded of the other figures.
 ///
 /// ```
 /// use std::time::Duration;
@@ -27,14 +27,23 @@ use crate::units::DurationText;
 /// assert_eq!(expect.get("min_success"), Some(FigureLimit::Share(0.99)));
 /// assert_eq!(expect.get("max_mean"), None);
 /// ```
-#[derive(Clone, Copy, Default, PartialEq)]
+#[derive(Clone, Copy, PartialEq)]
 pub struct Expect {
-    /// One for each row of [`FIGURES`], in the same order.
-    limits: [Option<FigureLimit>; FIGURES.len()],
+    /// One for each of [`Threshold::all`], in the same order.
+    limits: [Option<FigureLimit>; COUNT],
 }
 
-/// The limit that a threshold sets for a figure: the least value that is allowed if more is better,
-/// else the greatest one. The limit itself is allowed.
+/// How many thresholds there can be.
+const COUNT: usize = {
+    let (mut count, mut row) = (0, 0);
+    while row < FIGURES.len() {
+        count += 2 * FIGURES[row].threshold.is_some() as usize;
+        row += 1;
+    }
+    count
+};
+
+/// The limit that a threshold sets for a figure. The limit itself is allowed.
 #[derive(Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub enum FigureLimit {
@@ -51,21 +60,22 @@ impl Expect {
     /// If no figure has a threshold of this name, or `limit` is in another unit than the figure.
     #[must_use]
     pub fn with(mut self, field: &str, limit: FigureLimit) -> Self {
-        let row = row(field).unwrap_or_else(|| panic!("{field} is no threshold"));
-        assert_eq!(FIGURES[row].unit, limit.unit(), "the unit of {field}");
+        let of_field = Threshold::all().enumerate().find(|(_, t)| t.field() == field);
+        let (row, threshold) = of_field.unwrap_or_else(|| panic!("{field} is no threshold"));
+        assert_eq!(threshold.figure.unit, limit.unit(), "the unit of {field}");
         self.limits[row] = Some(limit);
         self
     }
 
     /// The limit of the threshold that is called `field` in `[expect]`; `None` if it is not set.
     pub fn get(&self, field: &str) -> Option<FigureLimit> {
-        row(field).and_then(|row| self.limits[row])
+        self.iter().find(|(threshold, _)| threshold.field() == field).map(|(_, limit)| limit)
     }
 
     /// Every threshold that is set, in the order of the table of figures.
-    pub fn iter(&self) -> impl Iterator<Item = (&'static Figure, FigureLimit)> {
-        let limits = FIGURES.iter().zip(self.limits);
-        limits.filter_map(|(figure, limit)| limit.map(|limit| (figure, limit)))
+    pub fn iter(&self) -> impl Iterator<Item = (Threshold, FigureLimit)> {
+        let limits = Threshold::all().zip(self.limits);
+        limits.filter_map(|(threshold, limit)| limit.map(|limit| (threshold, limit)))
     }
 
     /// These thresholds and, for each that is not set, the one of `other`.
@@ -109,14 +119,19 @@ impl FigureLimit {
     }
 }
 
+impl Default for Expect {
+    /// No thresholds.
+    fn default() -> Self {
+        Self { limits: [None; COUNT] }
+    }
+}
+
 /// Shows every threshold as if it were a field of the struct.
 impl fmt::Debug for Expect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut fields = f.debug_struct("Expect");
-        for (figure, limit) in FIGURES.iter().zip(&self.limits) {
-            if let Some(field) = figure.threshold {
-                fields.field(field, limit);
-            }
+        for (threshold, limit) in Threshold::all().zip(&self.limits) {
+            fields.field(threshold.field(), limit);
         }
         fields.finish()
     }
@@ -129,11 +144,6 @@ impl fmt::Debug for FigureLimit {
             Self::Latency(latency) => latency.fmt(f),
         }
     }
-}
-
-/// The row of [`FIGURES`] whose threshold has this field.
-fn row(field: &str) -> Option<usize> {
-    FIGURES.iter().position(|figure| figure.threshold == Some(field))
 }
 
 impl<'de> Deserialize<'de> for Expect {
@@ -150,10 +160,10 @@ impl<'de> Deserialize<'de> for Expect {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Expect, A::Error> {
                 let mut expect = Expect::default();
                 while let Some(field) = map.next_key::<String>()? {
-                    let figure = Figure::with_threshold(&field);
-                    let figure = figure
+                    let threshold = Threshold::of_field(&field);
+                    let threshold = threshold
                         .ok_or_else(|| A::Error::custom(format!("unknown field `{field}`")))?;
-                    let limit = match figure.unit {
+                    let limit = match threshold.figure.unit {
                         Unit::Share => FigureLimit::Share(map.next_value()?),
                         Unit::Latency => FigureLimit::Latency(map.next_value::<DurationText>()?.0),
                     };
@@ -173,16 +183,15 @@ impl JsonSchema for Expect {
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let mut properties = serde_json::Map::new();
-        for figure in Figure::compared() {
-            let Some(field) = figure.threshold else { continue };
-            let mut schema = match figure.unit {
+        for threshold in Threshold::all() {
+            let mut schema = match threshold.figure.unit {
                 Unit::Share => {
                     schemars::json_schema!({ "type": "number", "maximum": 1.0, "minimum": 0.0 })
                 }
                 Unit::Latency => generator.subschema_for::<DurationText>(),
             };
-            schema.insert("description".to_owned(), json!(format!("{}.", figure.demand())));
-            properties.insert(field.to_owned(), schema.into());
+            schema.insert("description".to_owned(), json!(format!("{}.", threshold.demand())));
+            properties.insert(threshold.field().to_owned(), schema.into());
         }
         schemars::json_schema!({
             "description": "Thresholds of one policy; what is left out is not demanded.",
@@ -201,9 +210,11 @@ mod tests {
     fn a_table_is_read_by_the_fields_of_the_figures() {
         let read = |text: &str| toml::from_str::<Expect>(text);
         let expect = read("max_p99_9 = '1.5s'\nmin_success = 1").unwrap();
-        let limits: Vec<_> = expect.iter().map(|(figure, limit)| (figure.key, limit)).collect();
+        let limits: Vec<_> = expect.iter().map(|(t, limit)| (t.field(), limit)).collect();
         let second = FigureLimit::Latency(Duration::from_millis(1500));
-        assert_eq!(limits, [("success", FigureLimit::Share(1.0)), ("p99_9", second)]);
+        assert_eq!(limits, [("min_success", FigureLimit::Share(1.0)), ("max_p99_9", second)]);
+        let both = read("min_p50 = '1s'\nmax_p50 = '2s'").unwrap();
+        assert_eq!(both.iter().count(), 2);
         assert!(read("max_p95 = '1s'").unwrap_err().to_string().contains("unknown field"));
         assert!(read("max_p99 = 1").is_err());
         assert!(read("").unwrap().is_empty());

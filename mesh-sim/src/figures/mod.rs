@@ -9,9 +9,11 @@
 
 mod expect;
 mod latencies;
+mod threshold;
 
 pub use self::expect::{Expect, FigureLimit};
 pub use self::latencies::Latencies;
+pub use self::threshold::{Bound, Threshold};
 
 /// A figure of a run: a row of [`FIGURES`]. It says what the figure is called, what it means and
 /// which of two values is better; it holds no value. Two figures are equal if their keys are.
@@ -35,6 +37,9 @@ pub struct Figure {
     /// The field of the figure's threshold in `[expect]`: `max_p99_9`, say. `None` if there can be
     /// no threshold. Policies are compared by the figures that can have one.
     pub threshold: Option<&'static str>,
+    /// The field of the threshold on the other side: `min_p99_9`, say. It holds a bad effect that a
+    /// scenario is there to show. `None` if there can be no threshold.
+    pub opposite: Option<&'static str>,
     /// Which tables for people have a column for the figure. Files have every figure.
     pub shown: Shown,
 }
@@ -99,6 +104,7 @@ macro_rules! latency {
             better: Better::Less,
             measure: $measure,
             threshold: if $limit { Some(concat!("max_", $key)) } else { None },
+            opposite: if $limit { Some(concat!("min_", $key)) } else { None },
             shown: Shown::$shown,
         }
     };
@@ -118,6 +124,7 @@ pub const FIGURES: &[Figure] = &[
         better: Better::More,
         measure: Measure::Answered,
         threshold: Some("min_success"),
+        opposite: Some("max_success"),
         shown: Shown::Terminal,
     },
     latency!("mean", "mean", "mean latency", Mean, Page, true),
@@ -155,15 +162,6 @@ impl Figure {
     /// The meaning of the figure and its unit in files: "Median latency, ms.", say.
     pub fn description(&self) -> String {
         format!("{}, {}.", sentence(self.meaning), self.unit.in_files())
-    }
-
-    /// What the figure's threshold limits: "Greatest median latency", say.
-    pub fn demand(&self) -> String {
-        let end = match self.better {
-            Better::More => "Least",
-            Better::Less => "Greatest",
-        };
-        format!("{end} {}", self.meaning)
     }
 
     /// The share of unanswered requests (0 to 1) from which on these decide the value of the
@@ -217,6 +215,7 @@ mod tests {
                 assert_ne!(figure.heading, other.heading);
                 assert!(figure.threshold.is_none() || figure.threshold != other.threshold);
             }
+            assert_eq!(figure.threshold.is_some(), figure.opposite.is_some());
         }
     }
 
@@ -242,7 +241,10 @@ mod tests {
     fn words_follow_the_row() {
         let p90 = Figure::with_threshold("max_p90").unwrap();
         assert_eq!(p90.description(), "90th percentile of latency, ms.");
-        assert_eq!(p90.demand(), "Greatest 90th percentile of latency");
+        let demand = |field: &str| Threshold::of_field(field).unwrap().demand();
+        assert_eq!(demand("max_p90"), "Greatest 90th percentile of latency");
+        assert_eq!(demand("min_p90"), "Least 90th percentile of latency");
+        assert_eq!(demand("max_success"), "Greatest share of the requests that were answered");
         let success = Figure::with_threshold("min_success").unwrap();
         assert_eq!(success.description(), "Share of the requests that were answered, 0 to 1.");
         assert!(Figure::with_threshold("max_p95").is_none());

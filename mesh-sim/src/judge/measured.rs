@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::figures::{Better, Figure, FigureLimit, Latencies, Measure};
+use crate::figures::{Better, Bound, Figure, FigureLimit, Latencies, Measure, Threshold};
 use crate::format;
 use crate::record::{LatencyHistogram, OutcomeCounts, RunRecord};
 
@@ -99,12 +99,12 @@ impl MeasuredFigures {
         }
     }
 
-    /// Whether a figure is on the wrong side of a limit.
-    pub(super) fn misses(&self, figure: &Figure, limit: FigureLimit) -> bool {
-        let (number, limit) = (self.get(figure).number(), limit.number());
-        match figure.better {
-            Better::More => number < limit,
-            Better::Less => number > limit,
+    /// Whether a figure is on the wrong side of a threshold with this limit.
+    pub(super) fn misses(&self, threshold: Threshold, limit: FigureLimit) -> bool {
+        let (number, limit) = (self.get(threshold.figure).number(), limit.number());
+        match threshold.bound {
+            Bound::Least => number < limit,
+            Bound::Greatest => number > limit,
         }
     }
 }
@@ -207,9 +207,13 @@ mod tests {
         let success = Figure::with_threshold("min_success").unwrap();
         assert!(bad.badness(success) > good.badness(success));
         assert!(
-            bad.misses(success, FigureLimit::Share(0.9))
-                && !good.misses(success, FigureLimit::Share(1.0))
+            bad.misses(Threshold::against_worse(success), FigureLimit::Share(0.9))
+                && !good.misses(Threshold::against_worse(success), FigureLimit::Share(1.0))
         );
+        // The opposite threshold demands the bad value.
+        let opposite = Threshold::against_better(success);
+        assert!(good.misses(opposite, FigureLimit::Share(0.99)));
+        assert!(!bad.misses(opposite, FigureLimit::Share(0.99)));
         let mean = Figure::with_threshold("max_mean").unwrap();
         assert!(bad.badness(mean) > good.badness(mean));
     }

@@ -6,7 +6,7 @@ use std::fmt;
 use mesh_core::time::nanos;
 
 use super::{FigureValue, MeasuredFigures, RunFigures, Verdict, ViolatedOracle};
-use crate::figures::{Better, Expect, Figure, FigureLimit};
+use crate::figures::{Bound, Expect, FigureLimit, Threshold};
 use crate::format;
 
 /// What one policy missed and violated over all its seeds, and which seeds show it. It is made once
@@ -39,11 +39,11 @@ pub enum MissedThreshold {
     NoRequests,
     /// A figure is on the wrong side of its limit.
     Figure {
-        /// Which figure.
-        figure: &'static Figure,
-        /// Its value over all seeds.
+        /// Which figure, and the side of its limit.
+        threshold: Threshold,
+        /// The figure's value over all seeds.
         value: FigureValue,
-        /// The worst value that is allowed.
+        /// The last value that is allowed.
         limit: FigureLimit,
     },
 }
@@ -93,7 +93,10 @@ impl MissedThreshold {
         let badness = |run: &MeasuredFigures| match self {
             // All runs are equally bad, so the first one is named.
             Self::NoRequests => 0.0,
-            Self::Figure { figure, .. } => run.badness(figure),
+            Self::Figure { threshold, .. } => {
+                let badness = run.badness(threshold.figure);
+                if threshold.demands_worse() { -badness } else { badness }
+            }
         };
         let mut worst = (0, f64::NEG_INFINITY);
         for (seed, run) in runs {
@@ -109,12 +112,12 @@ impl MissedThreshold {
     pub fn brief(&self) -> String {
         match self {
             Self::NoRequests => "no requests".to_owned(),
-            Self::Figure { figure, limit, .. } => {
-                let sign = match figure.better {
-                    Better::More => '<',
-                    Better::Less => '>',
+            Self::Figure { threshold, limit, .. } => {
+                let sign = match threshold.bound {
+                    Bound::Least => '<',
+                    Bound::Greatest => '>',
                 };
-                format!("{} {sign} {}", figure.heading, number(*limit))
+                format!("{} {sign} {}", threshold.figure.heading, number(*limit))
             }
         }
     }
@@ -131,16 +134,17 @@ fn number(limit: FigureLimit) -> String {
 /// The threshold with its figure, as in "p99 is 612.4 ms, more than 500 ms".
 impl fmt::Display for MissedThreshold {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self::Figure { figure, value, limit } = self else {
+        let Self::Figure { threshold, value, limit } = self else {
             return f.write_str("no request was due after the warm-up");
         };
+        let figure = threshold.figure;
         let (name, unit) = match limit {
             FigureLimit::Share(_) => (figure.heading.trim_end_matches(" %"), " %"),
             FigureLimit::Latency(_) => (figure.heading, ""),
         };
-        let side = match figure.better {
-            Better::More => "less",
-            Better::Less => "more",
+        let side = match threshold.bound {
+            Bound::Least => "less",
+            Bound::Greatest => "more",
         };
         write!(f, "{name} is {}, {side} than {}{unit}", value.exact(), number(*limit))
     }
@@ -151,10 +155,10 @@ fn missed(expect: &Expect, whole: &MeasuredFigures) -> Vec<MissedThreshold> {
         // Without requests all latencies are zero and would meet any threshold.
         return if expect.is_empty() { Vec::new() } else { vec![MissedThreshold::NoRequests] };
     }
-    let missed = expect.iter().filter(|(figure, limit)| whole.misses(figure, *limit));
-    let missed = missed.map(|(figure, limit)| MissedThreshold::Figure {
-        figure,
-        value: whole.get(figure),
+    let missed = expect.iter().filter(|(threshold, limit)| whole.misses(*threshold, *limit));
+    let missed = missed.map(|(threshold, limit)| MissedThreshold::Figure {
+        threshold,
+        value: whole.get(threshold.figure),
         limit,
     });
     missed.collect()
@@ -211,12 +215,22 @@ mod tests {
     }
 
     #[test]
+    fn a_bad_effect_may_be_demanded() {
+        let limit = Expect::default().with("max_success", FigureLimit::Share(0.9));
+        let [random, _] = judge(&[("random", limit)]).try_into().unwrap();
+        assert_eq!(random.missed[0].threshold.to_string(), "ok is 93.75 %, more than 90 %");
+        assert_eq!(random.missed[0].threshold.brief(), "ok % > 90");
+        // The seed with the better figure misses by more.
+        assert_eq!(random.missed[0].worst_seed, 42);
+    }
+
+    #[test]
     fn of_equally_bad_seeds_the_first_is_shown() {
         let report = example::small();
         let [good, bad] = [0, 1].map(|run| RunFigures::of(&report.runs[run]).measured());
-        let figure = Figure::with_threshold("min_success").unwrap();
-        let (value, limit) = (bad.get(figure), FigureLimit::Share(1.0));
-        let missed = MissedThreshold::Figure { figure, value, limit };
+        let threshold = Threshold::of_field("min_success").unwrap();
+        let (value, limit) = (bad.get(threshold.figure), FigureLimit::Share(1.0));
+        let missed = MissedThreshold::Figure { threshold, value, limit };
         let runs = [(3, good), (5, bad), (7, bad), (9, good)];
         assert_eq!(missed.worst_seed(runs.into_iter()), 5);
         assert_eq!(MissedThreshold::NoRequests.worst_seed(runs.into_iter()), 3);

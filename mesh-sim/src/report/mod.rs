@@ -53,6 +53,12 @@ fn write_set(dir: &Path, files: &[OutputFile]) -> io::Result<Vec<PathBuf>> {
     publish(dir, files, |dir| stale_files(dir, files))
 }
 
+/// A small picture of an experiment as SVG: the figure that its thresholds are about, for each
+/// policy, and the answers over time if something happens at a time.
+pub fn thumbnail(report: &Report) -> String {
+    html::thumbnail::render(report)
+}
+
 /// The name and content of every result file, `summary.json` last.
 ///
 /// # Errors
@@ -187,8 +193,9 @@ mod tests {
                 assert!(sweep.contains(&word(figure.column)), "{figure:?}");
             }
         }
+        // One on each side of every figure that policies are compared by.
         let all = thresholds.as_object().unwrap().len();
-        assert_eq!(all, FIGURES.iter().filter(|figure| figure.threshold.is_some()).count());
+        assert_eq!(all, 2 * FIGURES.iter().filter(|figure| figure.threshold.is_some()).count());
     }
 
     #[test]

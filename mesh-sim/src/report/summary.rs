@@ -13,7 +13,7 @@ use thiserror::Error;
 
 use super::by_job::measured_parts;
 use crate::experiment::{RanBy, Report};
-use crate::figures::{Figure, Latencies};
+use crate::figures::{Latencies, Threshold};
 use crate::format;
 use crate::judge::{MeasuredFigures, MissedThreshold, PolicyVerdict, Verdict};
 use crate::machine::ProviderCounts;
@@ -230,8 +230,8 @@ pub struct MissEntry {
 pub enum ThresholdName {
     /// There was no request to hold against any threshold.
     Requests,
-    /// The threshold on this figure.
-    On(&'static Figure),
+    /// This threshold.
+    On(Threshold),
 }
 
 impl ThresholdName {
@@ -241,8 +241,7 @@ impl ThresholdName {
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::Requests => Self::REQUESTS,
-            // Only figures that have a threshold can have missed it.
-            Self::On(figure) => figure.threshold.unwrap_or(figure.key),
+            Self::On(threshold) => threshold.field(),
         }
     }
 }
@@ -259,8 +258,8 @@ impl<'de> Deserialize<'de> for ThresholdName {
         if name == Self::REQUESTS {
             return Ok(Self::Requests);
         }
-        let figure = Figure::with_threshold(&name).map(Self::On);
-        figure.ok_or_else(|| D::Error::custom(format!("no threshold is called `{name}`")))
+        let threshold = Threshold::of_field(&name).map(Self::On);
+        threshold.ok_or_else(|| D::Error::custom(format!("no threshold is called `{name}`")))
     }
 }
 
@@ -271,10 +270,11 @@ impl JsonSchema for ThresholdName {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         let requests = (Self::REQUESTS, "At least one request.".to_owned());
-        let limit = |figure: &'static Figure| {
-            (Self::On(figure).as_str(), format!("{}, {}.", figure.demand(), figure.unit.in_files()))
+        let limit = |threshold: Threshold| {
+            let unit = threshold.figure.unit.in_files();
+            (threshold.field(), format!("{}, {unit}.", threshold.demand()))
         };
-        let all: Vec<_> = [requests].into_iter().chain(Figure::compared().map(limit)).collect();
+        let all: Vec<_> = [requests].into_iter().chain(Threshold::all().map(limit)).collect();
         words("A threshold of `[expect]`.", &all)
     }
 }
@@ -442,8 +442,8 @@ impl MissEntry {
     pub(crate) fn of(threshold: &MissedThreshold) -> Self {
         let (threshold, figure, limit) = match threshold {
             MissedThreshold::NoRequests => (ThresholdName::Requests, 0.0, 1.0),
-            MissedThreshold::Figure { figure, value, limit } => {
-                (ThresholdName::On(figure), value.in_files(), limit.in_files())
+            MissedThreshold::Figure { threshold, value, limit } => {
+                (ThresholdName::On(*threshold), value.in_files(), limit.in_files())
             }
         };
         Self { threshold, figure, limit }

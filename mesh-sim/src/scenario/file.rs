@@ -21,6 +21,7 @@ use super::limited_fields::LimitedFields;
 use super::parsed_toml::ParsedToml;
 use super::shape::{Shape, compile};
 use super::structure::{StructureFindings, check_structure};
+use super::variants::add_variants;
 use super::{AgentSpec, Scenario, json_schema, raw};
 use crate::host::{AgentId, IndexedId as _};
 
@@ -94,12 +95,31 @@ impl ScenarioFile {
     pub fn parse(text: &str, file: &str) -> Result<Self, Diagnostics> {
         let text: Arc<str> = text.into();
         let directory = Path::new(file).parent().unwrap_or(Path::new(""));
-        match check_text(&text, directory) {
-            Ok((scenario, whole, limited)) => {
-                Ok(Self { scenario, file: file.to_owned(), text, whole: whole.into(), limited })
+        let checked = check_text(&text, directory);
+        let loaded = checked.and_then(|CheckedText { scenario, whole, limited, raw }| {
+            let (file, text) = (file.to_owned(), Arc::clone(&text));
+            let mut loaded = Self { scenario, file, text, whole: whole.into(), limited };
+            stop_at(add_variants(&mut loaded, &raw)?)?;
+            Ok(loaded)
+        });
+        loaded.map_err(|problems| Diagnostics::new(file, text, problems))
+    }
+
+    /// The same scenario with other fields, for one of its policies. The policies of this one have
+    /// no variants.
+    pub(super) fn parse_variant(text: String, file: String) -> Result<Self, Diagnostics> {
+        let text: Arc<str> = text.into();
+        match check_text(&text, Path::new("")) {
+            Ok(CheckedText { scenario, whole, limited, .. }) => {
+                Ok(Self { scenario, file, text, whole: whole.into(), limited })
             }
-            Err(problems) => Err(Diagnostics::new(file, text, problems)),
+            Err(problems) => Err(Diagnostics::new(&file, text, problems)),
         }
+    }
+
+    /// The text as it was read, with the file's name.
+    pub(super) fn source(&self) -> (&str, &str) {
+        (&self.text, &self.file)
     }
 
     /// The text in which the names of other files are replaced by their lines. It means the same in
@@ -175,10 +195,7 @@ impl Scenario {
 
 /// The three passes. Returns the scenario, the text with the lines of the files that it names, and
 /// the places of the fields that not every engine can honour.
-fn check_text(
-    text: &str,
-    directory: &Path,
-) -> Result<(Scenario, String, LimitedFields), Vec<Problem>> {
+fn check_text(text: &str, directory: &Path) -> Result<CheckedText, Vec<Problem>> {
     let source = ParsedToml::parse(text)?;
     let StructureFindings { problems, durations } = check_structure(&source, &SHAPE);
     stop_at(problems)?;
@@ -189,7 +206,17 @@ fn check_text(
     stop_at(problems)?;
     let whole = with_files(text, &files).map_err(|reason| vec![Problem::of_file(reason)])?;
     scenario.sha256 = hex(&Sha256::digest(whole.as_bytes()));
-    Ok((scenario, whole, LimitedFields::find(&raw, &source, durations)))
+    let limited = LimitedFields::find(&raw, &source, durations);
+    Ok(CheckedText { scenario, whole, limited, raw })
+}
+
+/// A text that passed all checks.
+struct CheckedText {
+    scenario: Scenario,
+    /// The text with the lines of the files that it names.
+    whole: String,
+    limited: LimitedFields,
+    raw: raw::Scenario,
 }
 
 /// The text in which the names of `files` are replaced by their lines.

@@ -24,6 +24,7 @@ mod settings;
 mod shape;
 mod structure;
 mod text;
+mod variants;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -232,7 +233,7 @@ pub struct MachineSpec {
 }
 
 /// What jobs and messages cost on top of what jobs demand. CPU times are those on a core of speed 1.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Costs {
     /// CPU time of each job on top of its demand.
     pub job: Duration,
@@ -240,6 +241,8 @@ pub struct Costs {
     pub job_delay: Duration,
     /// CPU time of a probe, at the agent that asks and again at the agent that answers.
     pub probe: Duration,
+    /// How much later the answer to a probe comes, without CPU time; `None`: no later.
+    pub probe_delay: Option<Distribution>,
     /// CPU time of a call to the registry, at the agent that calls.
     pub heartbeat: Duration,
     /// CPU time in which an agent measures its load, once per [`MachineSpec::cpu_window`].
@@ -384,19 +387,29 @@ pub struct PolicySpec {
     pub label: String,
     /// Builds the policy of each agent.
     pub factory: Arc<dyn PolicyFactory>,
+    /// The scenario in which it runs, if the file sets some fields for it alone; `None`: the one
+    /// that it is listed in. Requests and faults are the same in both.
+    pub variant: Option<Arc<ScenarioFile>>,
 }
 
 impl PolicySpec {
     /// A policy with this label.
     pub fn new(label: impl Into<String>, factory: impl PolicyFactory + 'static) -> Self {
-        Self { label: label.into(), factory: Arc::new(factory) }
+        Self { label: label.into(), factory: Arc::new(factory), variant: None }
+    }
+
+    /// The scenario in which it runs, if that is not the one that it is listed in.
+    pub fn variant_scenario(&self) -> Option<&Scenario> {
+        self.variant.as_ref().map(|file| &file.scenario)
     }
 }
 
 // Not derived, because the derived code would move the factory out (rust-lang/rust#78808).
 impl PartialEq for PolicySpec {
     fn eq(&self, other: &Self) -> bool {
-        let Self { label, factory } = self;
-        *label == other.label && **factory == *other.factory
+        let Self { label, factory, variant: _ } = self;
+        *label == other.label
+            && **factory == *other.factory
+            && self.variant_scenario() == other.variant_scenario()
     }
 }

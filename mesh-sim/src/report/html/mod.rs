@@ -6,6 +6,7 @@ mod plots;
 mod sites;
 mod svg;
 mod tables;
+pub(super) mod thumbnail;
 
 use std::fmt::Write as _;
 

@@ -86,6 +86,10 @@ impl Checker<'_> {
             let title = "the policy of some agents is no row of the report";
             self.report(&path.key("label"), title, "expected no `label`");
         }
+        if self.source.states(&path, "set") {
+            let title = "the policy of some agents can't change the scenario";
+            self.report(&path.key("set"), title, "expected no `set`");
+        }
         let settings = self.policy(&path, policy)?;
         Some(PolicySpec::new(settings.name().to_owned(), settings))
     }

@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::fmt;
 
 use mesh_core::parameter::{Parameter, ParameterKind, ParameterValue};
 use mesh_core::routing::{BUILT_IN, PolicyDescription};
@@ -32,6 +33,9 @@ pub(crate) struct PolicyName(pub(crate) String);
 pub(crate) struct PolicyTable {
     pub(crate) name: PolicyName,
     pub(crate) label: Option<String>,
+    /// Fields of the scenario that have other values in the runs of this policy, by their paths.
+    #[serde(default)]
+    pub(crate) set: BTreeMap<String, SetValue>,
     /// The parameters that the file has, by name.
     #[serde(flatten)]
     pub(crate) parameters: BTreeMap<String, WrittenValue>,
@@ -44,6 +48,28 @@ pub(crate) enum WrittenValue {
     Count(u64),
     Number(f64),
     Word(String),
+}
+
+/// The value of a field that a policy sets. The checks of the field say whether it fits.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum SetValue {
+    Switch(bool),
+    Whole(i64),
+    Number(f64),
+    Text(String),
+}
+
+impl fmt::Display for SetValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Switch(on) => on.fmt(f),
+            Self::Whole(number) => number.fmt(f),
+            // With a decimal point, so that it is read as a number again.
+            Self::Number(number) => write!(f, "{number:?}"),
+            Self::Text(text) => text.fmt(f),
+        }
+    }
 }
 
 impl From<&WrittenValue> for ParameterValue {
@@ -95,12 +121,30 @@ fn table_schema(policy: &PolicyDescription) -> Value {
         "pattern": text::NAME,
     });
     fields.insert("label".to_owned(), label);
+    fields.insert("set".to_owned(), set_schema());
     json!({
         "description": policy.summary,
         "type": "object",
         "properties": fields,
         "required": ["name"],
         "additionalProperties": false,
+    })
+}
+
+/// The schema of fields of the scenario with other values.
+fn set_schema() -> Value {
+    json!({
+        "description": "Fields of the scenario that have other values in the runs of this policy, \
+            by their paths as in `sweep --vary`: `\"delegation.max_failures\" = 0`. Its requests \
+            and faults stay the same. A string may be any value as TOML.",
+        "type": "object",
+        "additionalProperties": {
+            "anyOf": [
+                { "type": "string", "pattern": text::LINE },
+                { "type": "number", "minimum": -1e15, "maximum": 1e15 },
+                { "type": "boolean" },
+            ],
+        },
     })
 }
 
