@@ -42,7 +42,7 @@ pub(super) async fn answer<N: Net, H: Host, O: Observer>(
 /// # Errors
 /// If it is no text, or too long.
 fn session(request: &Request) -> Result<Option<Name>, Error> {
-    let Some(value) = request.headers.get(SESSION_HEADER) else { return Ok(None) };
+    let Some(value) = request.head.headers.get(SESSION_HEADER) else { return Ok(None) };
     let name = value.to_str().ok().filter(|name| (1..=MAX_SESSION_BYTES).contains(&name.len()));
     let wrong = || format!("the header {SESSION_HEADER}: expected 1 to {MAX_SESSION_BYTES} bytes");
     name.map(|name| Some(name.into())).ok_or_else(|| Error::invalid_params(&wrong()))
