@@ -164,7 +164,7 @@ fn ties_are_broken_uniformly() {
 #[test]
 fn policies_and_parameters_have_names_of_their_own() {
     let is_snake_case =
-        |name: &str| name.chars().all(|letter| letter.is_ascii_lowercase() || letter == '_');
+        |name: &str| name.chars().all(|letter| matches!(letter, 'a'..='z' | '0'..='9' | '_'));
     let is_sentence = |text: &str| text.ends_with('.') && text.starts_with(char::is_uppercase);
     for (position, description) in BUILT_IN.iter().enumerate() {
         let name = description.name;

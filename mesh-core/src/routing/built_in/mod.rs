@@ -3,15 +3,21 @@
 //! To add one, write its file with its [`PolicyDescription`], and list it here.
 
 mod affinity;
+mod c3;
+mod gmsr;
 mod least_expected_work;
 mod least_loaded;
 mod least_request;
+mod linear;
+mod load_interpretation;
 mod peak_ewma;
 mod power_of_two;
+mod prequal;
 mod random;
 mod round_robin;
 mod shortest_queue;
 mod weighted;
+mod weighted_round_robin;
 
 use super::PolicyDescription;
 
@@ -27,6 +33,12 @@ pub const BUILT_IN: &[&PolicyDescription] = &[
     &peak_ewma::DESCRIPTION,
     &least_expected_work::DESCRIPTION,
     &affinity::DESCRIPTION,
+    &weighted_round_robin::DESCRIPTION,
+    &prequal::DESCRIPTION,
+    &c3::DESCRIPTION,
+    &linear::DESCRIPTION,
+    &gmsr::DESCRIPTION,
+    &load_interpretation::DESCRIPTION,
 ];
 
 /// The policy of agents whose configuration names none: the rule of the Python demo that the mesh
