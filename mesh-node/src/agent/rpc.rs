@@ -143,7 +143,7 @@ fn in_session(
     Ok(match request {
         protocol::Request::Work(task) => protocol::Request::Work(task.in_session(name)),
         protocol::Request::Delegate(task) => protocol::Request::Delegate(task.in_session(name)),
-        protocol::Request::Info => protocol::Request::Info,
+        other => other,
     })
 }
 
