@@ -248,6 +248,7 @@ fn agent_args(
         args.extend(["--weight".to_owned(), agent.weight.to_string()]);
     }
     args.extend(agent.site.iter().flat_map(|site| ["--site".to_owned(), site.to_string()]));
+    args.extend(agent.admission.busy_hint.then(|| "--busy-hint".to_owned()));
     let skills = agent.skills.as_slice().iter();
     args.extend(skills.flat_map(|skill| ["--skill".to_owned(), skill.to_string()]));
     args.extend(policy_args(policy));

@@ -9,10 +9,10 @@ use super::delegation::PeerCall;
 use super::effect::{CallId, DelegationId, Effect};
 use super::failure::{CallError, Failure};
 use super::timers::Timer;
+use super::view::PassedOver;
 use super::{Agent, symptom};
-use crate::Few;
 use crate::protocol::{Reply, Request};
-use crate::resilience::{Decorator, Symptom};
+use crate::resilience::{Decorator, JobTime, Symptom};
 use crate::roster::{IsListed, ListedLease, PeerId, Roster};
 use crate::routing::{
     FailureReason, Interests, JobOutline, LoadSource, MAX_OWN_PROBES, Policy, PolicyEvent,
@@ -120,10 +120,14 @@ fn job_event<'a>(
         Err(CallError::NotSent) => failed(FailureReason::NotSent),
         Err(CallError::NoAnswer) => failed(FailureReason::NoAnswer),
         Err(CallError::Answered(Failure::Busy)) => refused(RefusalReason::Busy),
+        Err(CallError::Answered(Failure::BusyFor(time))) => {
+            refused_until(RefusalReason::Busy, Some(*time))
+        }
         Err(CallError::Answered(Failure::ShuttingDown)) => refused(RefusalReason::ShuttingDown),
         Err(CallError::Answered(Failure::Unavailable(unavailability))) => {
             refused_until(RefusalReason::Unavailable, unavailability.retry_after)
         }
+        Err(CallError::Answered(Failure::Throttled { .. })) => refused(RefusalReason::Unavailable),
         Err(CallError::Answered(_)) => failed(FailureReason::Error),
     }
 }
@@ -235,8 +239,7 @@ impl Agent {
         if chooser.probes.len() >= MAX_OWN_PROBES {
             return false;
         }
-        let mut passed_over = Few::new();
-        self.decorators.passed_over(now, &mut |lease| passed_over.push(lease));
+        let passed_over = PassedOver::of(now, &self.decorators);
         let (eligible, _) = self.view.eligible(now, None, std::iter::empty(), &passed_over);
         if eligible.is_empty() {
             return false;
@@ -300,7 +303,7 @@ impl Agent {
             return;
         }
         let (peer, elapsed) = (lease.id(), now.since(sent));
-        self.diagnose(now, lease, symptom::of_probe(&result), None);
+        self.diagnose(now, lease, symptom::of_probe(&result), None, JobTime::Unknown);
         let event = match result.as_ref().ok().and_then(Reply::as_probed) {
             Some((info, service)) => {
                 self.view.contacts_mut().measured(now, peer, elapsed);
@@ -341,7 +344,7 @@ impl Agent {
             if probe.is_listed {
                 // Open delegations go on. If the peer was on trial, this call would have ended
                 // that; now the next call may try it.
-                self.diagnose(now, &probe.lease, Symptom::None, None);
+                self.diagnose(now, &probe.lease, Symptom::None, None, JobTime::Unknown);
             }
             self.abandon(DelegationId::null(), probe.call);
         }
