@@ -100,7 +100,6 @@ pub(crate) fn scenario(agents: usize, duration: Duration, policies: &[&str]) -> 
     };
     let settings: PolicySettings = "power_of_two".parse().expect("a policy");
     let policy = |label: &&str| PolicySpec::new(*label, settings.clone());
-    let drain = if agents > 2 { 5 } else { 1 };
     Scenario {
         name: "partition".to_owned(),
         description: "A split of the mesh that heals: who notices, and how soon?".to_owned(),
@@ -109,7 +108,7 @@ pub(crate) fn scenario(agents: usize, duration: Duration, policies: &[&str]) -> 
         seeds: vec![42],
         duration,
         warm_up: Duration::ZERO,
-        drain: Duration::from_secs(drain),
+        drain: Duration::from_secs(if agents > 2 { 5 } else { 1 }),
         leases: LeaseConfig::default(),
         costs: Costs::default(),
         membership: MembershipConfig::default(),
