@@ -15,6 +15,7 @@ mod power_of_two;
 mod prequal;
 mod random;
 mod round_robin;
+mod score;
 mod shortest_queue;
 mod weighted;
 mod weighted_round_robin;
@@ -33,6 +34,7 @@ pub const BUILT_IN: &[&PolicyDescription] = &[
     &peak_ewma::DESCRIPTION,
     &least_expected_work::DESCRIPTION,
     &affinity::DESCRIPTION,
+    &score::DESCRIPTION,
     &weighted_round_robin::DESCRIPTION,
     &prequal::DESCRIPTION,
     &c3::DESCRIPTION,
