@@ -5,13 +5,14 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
-use mesh_core::protocol::Request;
+use mesh_core::protocol::{Reply, Request, Task};
 use mesh_node::agent::call;
 use mesh_node::http::{Client, ClientLimits};
 use mesh_node::{Clock, TokioNet};
+use mesh_sim::record::LatencyHistogram;
 use tempfile::NamedTempFile;
 
-use super::{PATIENCE, PAUSE, WARM_UP, empty_job};
+use super::{PATIENCE, PAUSE, WARM_UP, empty_job, record};
 use crate::live::{Process, ProcessUsage, await_peers};
 
 /// The time between two heartbeats, and between two fetches of the list, of the agent that has many.
@@ -19,8 +20,6 @@ const OFTEN: Duration = Duration::from_millis(10);
 /// The least window of samples that agents take, and how many calls are measured for each sample.
 const SAMPLE: Duration = Duration::from_millis(200);
 const CALLS_PER_SAMPLE: u64 = 40;
-/// The agents that delegate know this many peers.
-const PEERS: usize = 3;
 
 /// CPU times of an agent.
 #[derive(Clone, Copy, Debug)]
@@ -37,20 +36,40 @@ pub(crate) struct MeasuredCosts {
     pub(crate) delegation: Duration,
 }
 
-/// Measures the costs with so many calls each.
+/// What was measured of probes of several peers at once.
+#[derive(Debug)]
+pub(crate) struct ProbeRounds {
+    /// How many peers were asked.
+    pub(crate) peers: u16,
+    /// The round trips of the probes.
+    pub(crate) round_trip: LatencyHistogram,
+}
+
+/// Measures the costs with so many calls each, and probes of so many peers at once.
 pub(super) async fn measure(
     clock: Clock,
     mesh: &Path,
     samples: u64,
-) -> anyhow::Result<MeasuredCosts> {
-    let group = Group::start(mesh).await?;
+    peers: u16,
+) -> anyhow::Result<(MeasuredCosts, ProbeRounds)> {
+    let group = Group::start(mesh, peers).await?;
     let own = group.cpu_per_call(clock, &group.worker, samples, Request::Work);
     let job = own.await?;
     let answer = group.cpu_per_call(clock, &group.worker, samples, |_| Request::Info).await?;
     let delegation =
         group.cpu_per_call(clock, &group.delegates, samples, Request::Delegate).await?;
-    let asks = group.cpu_per_call(clock, &group.asks, samples, Request::Delegate).await?;
-    let ask = asks.saturating_sub(delegation) / PEERS as u32;
+    let mut round_trip = LatencyHistogram::default();
+    let asks = group
+        .cpu_of_calls(clock, &group.asks, samples, Request::Delegate, |reply| {
+            // Idle peers have equal queues, so one of them is drawn: this is any one's round trip.
+            if let Reply::Delegate(reply) = reply
+                && let Some(latency) = reply.delegated_to.latency
+            {
+                record(&mut round_trip, latency);
+            }
+        })
+        .await?;
+    let ask = asks.saturating_sub(delegation) / u32::from(peers);
     let often = format!("heartbeat = \"{0}ms\"\nrefresh = \"{0}ms\"", OFTEN.as_millis());
     // A heartbeat and a fetch of the list each time.
     let rounds = (samples.div_ceil(2), OFTEN);
@@ -60,7 +79,8 @@ pub(super) async fn measure(
     let sample = group.cpu_per_round(clock, mesh, rounds, ("", &window)).await?;
     group.kill().await?;
     let (probe, heartbeat) = ((ask + answer) / 2, calls / 2);
-    Ok(MeasuredCosts { job, probe, heartbeat, sample, delegation })
+    let costs = MeasuredCosts { job, probe, heartbeat, sample, delegation };
+    Ok((costs, ProbeRounds { peers, round_trip }))
 }
 
 /// A registry and the agents whose CPU time is measured.
@@ -71,28 +91,34 @@ struct Group {
     delegates: Process,
     /// Asks every peer before it delegates.
     asks: Process,
-    /// Makes the peers as many as [`PEERS`].
-    spare: Process,
+    /// These make the peers of one agent as many as are to be asked.
+    spare: Vec<Process>,
     client: Client<TokioNet>,
 }
 
 impl Group {
-    async fn start(mesh: &Path) -> anyhow::Result<Self> {
+    async fn start(mesh: &Path, peers: u16) -> anyhow::Result<Self> {
         let registry = start(mesh, "registry", &["registry"]).await?;
         let agent = async |name: &str, policy: &str| {
             let to = ["agent", "--name", name, "--registry", &registry.address];
             start(mesh, name, &[&to[..], &["--policy", policy]].concat()).await
         };
+        let mut spare = Vec::new();
+        // The worker and one of the two that delegate are peers as well.
+        for number in 2..peers {
+            spare.push(agent(&format!("spare-{number}"), "random").await?);
+        }
         let group = Self {
+            spare,
             worker: agent("worker", "random").await?,
             delegates: agent("delegates", "random").await?,
             asks: agent("asks", "shortest_queue").await?,
-            spare: agent("spare", "random").await?,
             client: Client::new(TokioNet, ClientLimits::default()),
             registry,
         };
         for agent in [&group.delegates, &group.asks] {
-            await_peers(&group.client, ("an agent", &agent.address), PEERS, PATIENCE).await?;
+            await_peers(&group.client, ("an agent", &agent.address), peers.into(), PATIENCE)
+                .await?;
         }
         Ok(group)
     }
@@ -103,7 +129,19 @@ impl Group {
         clock: Clock,
         agent: &Process,
         samples: u64,
-        request: impl Fn(mesh_core::protocol::Task) -> Request,
+        request: impl Fn(Task) -> Request,
+    ) -> anyhow::Result<Duration> {
+        self.cpu_of_calls(clock, agent, samples, request, |_| {}).await
+    }
+
+    /// The same, with a look at each answer.
+    async fn cpu_of_calls(
+        &self,
+        clock: Clock,
+        agent: &Process,
+        samples: u64,
+        request: impl Fn(Task) -> Request,
+        mut look: impl FnMut(&Reply),
     ) -> anyhow::Result<Duration> {
         let mut before = Duration::ZERO;
         for number in 0..WARM_UP + samples {
@@ -112,7 +150,10 @@ impl Group {
             }
             let request = request(empty_job(number));
             let answer = call(&self.client, &agent.address, &request, PATIENCE).await;
-            answer.map_err(|error| anyhow!("failed to call an agent: {error:?}"))?;
+            let reply = answer.map_err(|error| anyhow!("failed to call an agent: {error:?}"))?;
+            if number >= WARM_UP {
+                look(&reply);
+            }
             clock.sleep_until(clock.now() + PAUSE).await;
         }
         Ok(cpu_of(agent).saturating_sub(before).div_f64(samples as f64))
@@ -143,7 +184,8 @@ impl Group {
     }
 
     async fn kill(self) -> anyhow::Result<()> {
-        for process in [self.worker, self.delegates, self.asks, self.spare, self.registry] {
+        let spare = self.spare.into_iter();
+        for process in spare.chain([self.worker, self.delegates, self.asks, self.registry]) {
             process.kill().await?;
         }
         Ok(())

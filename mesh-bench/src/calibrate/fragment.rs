@@ -7,7 +7,7 @@ use mesh_sim::format::latency;
 use mesh_sim::record::LatencyHistogram;
 use mesh_sim::units::format_duration;
 
-use super::{Calibration, MeasuredCosts};
+use super::{Calibration, MeasuredCosts, ProbeRounds};
 use crate::live::HostFacts;
 
 /// The quantiles that are written, from 0 to 1; minimum and maximum come on top.
@@ -17,7 +17,7 @@ const DIGITS: usize = 3;
 
 /// The table `[network.latency]`, with everything that was measured in comments.
 pub(crate) fn render(calibration: &Calibration, host: &HostFacts) -> String {
-    let Calibration { round_trip, rpc, timer, costs } = calibration;
+    let Calibration { round_trip, rpc, timer, costs, probes } = calibration;
     let unknown = "unknown";
     let (cpu, kernel) = (host.cpu.as_deref(), host.kernel.as_deref());
     let mut out = format!(
@@ -30,27 +30,20 @@ pub(crate) fn render(calibration: &Calibration, host: &HostFacts) -> String {
     comment(&mut out, "TCP round trip on loopback", round_trip);
     comment(&mut out, "work call without work", rpc);
     comment(&mut out, "timers late by", timer);
+    let ProbeRounds { peers, round_trip: probe } = probes;
+    comment(&mut out, &format!("probe, of {peers} peers at once"), probe);
     out.push_str(
         "# A message takes half of what is left of a call without the CPU time of the agent, which is\n\
          # in [costs]: HTTP and JSON at both ends are in it.\n\
          [network.latency]\nkind = \"empirical\"\nquantiles = \"\"\"\n",
     );
-    let of = |latency: &LatencyHistogram, share| {
-        Duration::from_nanos(match share {
-            0.0 => latency.min_ns(),
-            1.0 => latency.max_ns(),
-            _ => latency.quantile_ns(share),
-        })
+    // Some of an agent's CPU time is spent after the answer. No message is faster than its bytes.
+    let network = |share| {
+        let call = at(rpc, share).saturating_sub(costs.job);
+        call.max(at(round_trip, share.min(0.5)))
     };
-    for share in [&[0.0], &SHARES[..], &[1.0]].concat() {
-        // Some of an agent's CPU time is spent after the answer. No message is faster than its bytes.
-        let call = of(rpc, share).saturating_sub(costs.job);
-        let one_way = format_duration(call.max(of(round_trip, share.min(0.5))) / 2);
-        // Writing to a String can't fail.
-        let _ = writeln!(out, "{share}, {one_way}");
-    }
-    out.push_str("\"\"\"\n");
-    let MeasuredCosts { job, probe, heartbeat, sample, delegation } = *costs;
+    quantiles(&mut out, |share| network(share) / 2);
+    let MeasuredCosts { job, probe: probe_cost, heartbeat, sample, delegation } = *costs;
     let job_delay = Duration::from_nanos(timer.mean_ns());
     let _ = writeln!(
         out,
@@ -60,7 +53,7 @@ pub(crate) fn render(calibration: &Calibration, host: &HostFacts) -> String {
     for (field, cost) in [
         ("job", job),
         ("job_delay", job_delay),
-        ("probe", probe),
+        ("probe", probe_cost),
         ("heartbeat", heartbeat),
         ("sample", sample),
         ("delegation", delegation),
@@ -68,7 +61,32 @@ pub(crate) fn render(calibration: &Calibration, host: &HostFacts) -> String {
         let micros = Duration::from_micros(cost.as_micros() as u64);
         let _ = writeln!(out, "{field} = \"{}\"", format_duration(micros));
     }
+    let _ = writeln!(
+        out,
+        "\n# How much longer probes take that ask {peers} peers at once.\n\
+         [costs.probe_delay]\nkind = \"empirical\"\nquantiles = \"\"\""
+    );
+    let alone = network(0.5) + probe_cost;
+    quantiles(&mut out, |share| at(probe, share).saturating_sub(alone));
     out
+}
+
+/// The latency that this share of all, from 0 to 1, does not exceed.
+fn at(latency: &LatencyHistogram, share: f64) -> Duration {
+    Duration::from_nanos(match share {
+        0.0 => latency.min_ns(),
+        1.0 => latency.max_ns(),
+        _ => latency.quantile_ns(share),
+    })
+}
+
+/// The lines of a distribution, and the end of their text.
+fn quantiles(out: &mut String, of: impl Fn(f64) -> Duration) {
+    for share in [&[0.0], &SHARES[..], &[1.0]].concat() {
+        // Writing to a String can't fail.
+        let _ = writeln!(out, "{share}, {}", format_duration(of(share)));
+    }
+    out.push_str("\"\"\"\n");
 }
 
 /// One line with the quantiles of one measurement.
@@ -102,8 +120,10 @@ mod tests {
             sample: micros(80),
             delegation: micros(110),
         };
-        let calibration =
-            Calibration { round_trip: of(&[20, 30]), rpc: of(&rpc), timer: of(&[600]), costs };
+        // Alone, a probe takes 140 µs and its CPU time.
+        let probes = ProbeRounds { peers: 7, round_trip: of(&[100, 590, 590]) };
+        let (round_trip, rpc, timer) = (of(&[20, 30]), of(&rpc), of(&[600]));
+        let calibration = Calibration { round_trip, rpc, timer, costs, probes };
         let fragment = render(&calibration, &HostFacts::collect());
         assert!(fragment.contains("# timers late by: p50 600 µs,"), "{fragment}");
         let text = format!(
@@ -120,6 +140,9 @@ mod tests {
         let median = network.quantile(0.5).as_secs_f64();
         assert!((median - 70e-6).abs() < 0.2e-6, "{median}");
         assert!(network.quantile(0.999_999).as_secs_f64() > 119e-6);
+        let probe_delay = scenario.costs.probe_delay.expect("a distribution");
+        assert_eq!(probe_delay.quantile(0.0), Duration::ZERO);
+        assert!((probe_delay.quantile(0.6).as_secs_f64() - 400e-6).abs() < 2e-6);
         let job_delay = scenario.costs.job_delay;
         assert!(job_delay.abs_diff(micros(600)) < micros(1), "{job_delay:?}");
         assert_eq!((scenario.costs.job, scenario.costs.delegation), (micros(60), micros(110)));

@@ -14,7 +14,7 @@ use mesh_node::{Clock, Net as _, TokioNet};
 use mesh_sim::record::LatencyHistogram;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use self::costs::MeasuredCosts;
+use self::costs::{MeasuredCosts, ProbeRounds};
 pub(crate) use self::fragment::render;
 use crate::live::Process;
 
@@ -37,7 +37,7 @@ const PAUSE: Duration = Duration::from_millis(2);
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What was measured, as latencies in nanoseconds.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Calibration {
     /// Round trips of a message over one TCP connection on loopback.
     pub(crate) round_trip: LatencyHistogram,
@@ -48,17 +48,19 @@ pub(crate) struct Calibration {
     pub(crate) timer: LatencyHistogram,
     /// CPU times of agents.
     pub(crate) costs: MeasuredCosts,
+    /// Probes of several peers at once.
+    pub(crate) probes: ProbeRounds,
 }
 
-/// Measures one thing after the other, with `samples` messages each.
-pub(crate) async fn measure(mesh: &Path, samples: u64) -> anyhow::Result<Calibration> {
+/// Measures one thing after the other, with `samples` messages each, and probes of `peers` peers.
+pub(crate) async fn measure(mesh: &Path, samples: u64, peers: u16) -> anyhow::Result<Calibration> {
     let clock = Clock::start();
-    Ok(Calibration {
-        round_trip: round_trips(clock, samples).await.context("failed to use loopback")?,
-        rpc: calls(clock, mesh, samples).await?,
-        timer: timers(clock, samples.div_ceil(MESSAGES_PER_TIMER)).await,
-        costs: costs::measure(clock, mesh, samples.div_ceil(MESSAGES_PER_COST)).await?,
-    })
+    let round_trip = round_trips(clock, samples).await.context("failed to use loopback")?;
+    let rpc = calls(clock, mesh, samples).await?;
+    let timer = timers(clock, samples.div_ceil(MESSAGES_PER_TIMER)).await;
+    let samples = samples.div_ceil(MESSAGES_PER_COST);
+    let (costs, probes) = costs::measure(clock, mesh, samples, peers).await?;
+    Ok(Calibration { round_trip, rpc, timer, costs, probes })
 }
 
 async fn round_trips(clock: Clock, samples: u64) -> std::io::Result<LatencyHistogram> {

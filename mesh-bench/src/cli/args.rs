@@ -158,6 +158,9 @@ pub(super) struct CalibrateArgs {
     /// Number of messages to measure.
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(100..=100_000_000))]
     pub(super) samples: u64,
+    /// How many peers an agent of your mesh asks at once: probes of many take longer.
+    #[arg(long, value_name = "N", default_value_t = 7, value_parser = clap::value_parser!(u16).range(2..=64))]
+    pub(super) peers: u16,
     /// The `mesh` binary [default: the one beside this program].
     #[arg(long, value_name = "FILE")]
     pub(super) mesh: Option<PathBuf>,

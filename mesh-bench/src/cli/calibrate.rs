@@ -10,7 +10,7 @@ use crate::live::HostFacts;
 
 pub(super) fn calibrate(args: &CalibrateArgs) -> anyhow::Result<ExitReason> {
     let mesh = binary(args.mesh.as_deref())?;
-    let Some(calibration) = until_signal(measure(&mesh, args.samples))? else {
+    let Some(calibration) = until_signal(measure(&mesh, args.samples, args.peers))? else {
         return Ok(ExitReason::Interrupted);
     };
     let text = render(&calibration, &HostFacts::collect());

@@ -116,6 +116,29 @@ fn agents_end_jobs_with_errors_as_the_scenario_says() {
     }
 }
 
+/// A third of the peers refuses every job, and agents try one peer only: the rest is up to the clients.
+#[test]
+fn clients_retry_what_was_refused() {
+    let agents = "[{ name = \"agent-1\", cores = 2, errors = { answer = \"busy\" } }, \
+                  { name = \"agent\", count = 2, cores = 2 }]";
+    let text = [
+        SCENARIO.replace("[{ name = \"agent\", count = 3, cores = 2 }]", agents),
+        "[workload.client]\nretries = { max = 6, backoff = \"10ms\", retry_ratio = 1.0, \
+         retry_floor = 50 }\n[delegation]\nmax_attempts = 1\nmax_failures = 0\n"
+            .to_owned(),
+    ]
+    .join("\n")
+    .replace("name = \"agent\", count", "name = \"other\", count");
+    let bench = Bench::new(&text);
+    let output = bench.live(&["--policy", "random"]);
+    assert!(output.status.success(), "{output:?}");
+    let [run] = &bench.summary().runs[..] else { panic!("one run") };
+    // Of some 100 requests, half of those that come in elsewhere are refused at first: 33.
+    assert!(run.sent_again.retries > 15, "{run:?}");
+    assert!(run.requests.answered * 10 >= run.requests.sent * 9, "{run:?}");
+    assert_eq!(run.work_per_agent["agent-1"], 0, "{run:?}");
+}
+
 /// The agents get four times as many jobs as their provider takes. One of them is killed in the middle of
 /// its jobs, and these make room for others.
 #[test]

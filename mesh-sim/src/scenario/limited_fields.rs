@@ -49,13 +49,17 @@ fn fields_beyond_turmoil(
             fields.push(FieldPath::field("faults").index(position).key(field));
         }
     }
-    let raw::Costs { job: _, job_delay: _, probe, heartbeat, sample, delegation } = raw.costs;
+    let raw::Costs { job: _, job_delay: _, probe, probe_delay, heartbeat, sample, delegation } =
+        &raw.costs;
     for (name, cost) in
         [("probe", probe), ("heartbeat", heartbeat), ("sample", sample), ("delegation", delegation)]
     {
         if !cost.0.is_zero() {
             fields.push(FieldPath::field("costs").key(name));
         }
+    }
+    if probe_delay.is_some() {
+        fields.push(FieldPath::field("costs").key("probe_delay"));
     }
     fields.extend(drawn_site_latencies(raw));
     let network = FieldPath::field("network");

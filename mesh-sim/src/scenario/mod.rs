@@ -228,7 +228,7 @@ pub struct MachineSpec {
 }
 
 /// What jobs and messages cost on top of what jobs demand. CPU times are those on a core of speed 1.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Costs {
     /// CPU time of each job on top of its demand.
     pub job: Duration,
@@ -236,6 +236,8 @@ pub struct Costs {
     pub job_delay: Duration,
     /// CPU time of a probe, at the agent that asks and again at the agent that answers.
     pub probe: Duration,
+    /// How much later the answer to a probe comes, without CPU time; `None`: no later.
+    pub probe_delay: Option<Distribution>,
     /// CPU time of a call to the registry, at the agent that calls.
     pub heartbeat: Duration,
     /// CPU time in which an agent measures its load, once per [`MachineSpec::cpu_window`].

@@ -93,6 +93,22 @@ fn probes_samples_and_heartbeats_cost_cpu_time() {
 }
 
 #[test]
+fn delays_of_probes_take_no_cpu_time_and_are_drawn_for_each() {
+    let run = |policy: &str, delay: &str| gate(policy, "100", &format!("probe_delay = {delay}"));
+    let constant = run(r#""least_loaded""#, "\"5ms\"");
+    let [least, most] = [0.0, 1.0].map(|quantile| constant.latency.quantile_ns(quantile) as f64);
+    assert!((least / 5e6 - 1.0).abs() < 0.01 && (most / 5e6 - 1.0).abs() < 0.01, "{least} {most}");
+    assert!(constant.timeline[5..65].iter().all(|second| second.cpu_percent[1] < 0.01));
+    // The choice waits for the last of four: the mean of the greatest of four exponentials is the
+    // mean of one times 1 + 1/2 + 1/3 + 1/4.
+    let drawn = run(r#""least_loaded""#, r#"{ kind = "exponential", mean = "6ms" }"#);
+    let mean_ms = drawn.latency.mean_ns() as f64 / 1e6;
+    // 6,000 requests with a standard deviation of 7.2 ms: the standard error is 0.1 ms.
+    assert!((mean_ms - 12.5).abs() < 0.4, "{mean_ms}");
+    assert_eq!(run(r#""random""#, "\"5ms\"").latency.max_ns(), 1, "nobody is probed");
+}
+
+#[test]
 fn a_request_that_is_given_up_before_its_cpu_time_is_over_is_not_begun() {
     // A gate that can't keep up: most requests end at their deadline while it works at them.
     let record = gate(r#""random""#, "100", "delegation = \"20ms\"");
@@ -102,13 +118,15 @@ fn a_request_that_is_given_up_before_its_cpu_time_is_over_is_not_begun() {
 #[test]
 fn engine_turmoil_names_the_costs_that_it_cannot_honour() {
     let text = format!(
-        "policies = [\"random\"]\n{SCENARIO}[costs]\njob = \"10us\"\nprobe = \"1ms\"\n\
+        "policies = [\"random\"]\n{SCENARIO}[costs]\njob = \"10us\"\nprobe = \"1ms\"\nprobe_delay = \"1ms\"\n\
          heartbeat = \"1ms\"\nsample = \"1ms\"\ndelegation = \"1ms\"\n"
     );
     let loaded = ScenarioFile::parse(&text, "costs.toml").unwrap_or_else(|error| panic!("{error}"));
     let refused =
         loaded.check_engine(EngineKind::Turmoil).expect_err("messages that cost").to_string();
-    for field in ["costs.probe", "costs.heartbeat", "costs.sample", "costs.delegation"] {
+    for field in
+        ["costs.probe", "costs.probe_delay", "costs.heartbeat", "costs.sample", "costs.delegation"]
+    {
         assert!(refused.contains(&format!("engine turmoil can't honour `{field}`")), "{refused}");
     }
     assert!(!refused.contains("costs.job"), "{refused}");

@@ -85,19 +85,19 @@ impl AgentHost {
         }
     }
 
-    /// Lets the machine work at a message for this CPU time. Then the agent handles `request`, if
-    /// it is one.
+    /// Lets the machine work at a message for this CPU time, and delay it for this long. Then the
+    /// agent handles `request`, if it is one.
     pub(super) fn work_at_message(
         &mut self,
         now: Timestamp,
-        cost: Duration,
+        (cost, delay): (Duration, Duration),
         request: Option<ExchangeId>,
     ) {
         // Nobody is there to work at it.
         if self.agent.is_some() {
             self.machine_changed = true;
             let work = self.messages.begin(request);
-            self.machine.start(now, work, cost, Duration::ZERO);
+            self.machine.start(now, work, cost, delay);
         }
     }
 
@@ -136,6 +136,8 @@ impl AgentHost {
     pub(super) fn prefetch(&self, with_machine: bool) {
         prefetch(&self.agent);
         prefetch(&self.pool);
+        prefetch(&self.wake_at);
+        prefetch(&self.job_ends_at);
         if with_machine {
             prefetch(&self.machine);
         }

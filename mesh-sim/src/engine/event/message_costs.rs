@@ -1,4 +1,4 @@
-//! The CPU time of messages, which runs on the same machine as the jobs.
+//! The CPU time and the delays of messages, which the same machine works at as at the jobs.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -6,9 +6,11 @@ use std::time::Duration;
 use mesh_core::Timestamp;
 use mesh_core::agent::JobId;
 use mesh_core::protocol::Request;
+use mesh_core::seed::{Rng, Seed};
 
 use super::EventSimulation;
 use super::exchange::{ExchangeId, Payload};
+use crate::dist::Distribution;
 use crate::host::{AgentId, HostId};
 use crate::scenario::Costs;
 
@@ -29,6 +31,8 @@ pub(super) struct MessagesAtWork {
     /// The request that is handled when the work is done; `None` for work after which nothing
     /// follows.
     requests: BTreeMap<u32, Option<ExchangeId>>,
+    /// Draws the delays of probes; `None` before the first one.
+    delays: Option<Rng>,
 }
 
 impl MessagesAtWork {
@@ -47,6 +51,11 @@ impl MessagesAtWork {
         self.requests.clear();
     }
 
+    /// How long the answer to a probe is delayed. `seed` is that of all such delays.
+    fn probe_delay(&mut self, distribution: &Distribution, seed: &Seed, name: &str) -> Duration {
+        distribution.sample(self.delays.get_or_insert_with(|| seed.child(name).rng()))
+    }
+
     fn end(&mut self, number: u32) -> Option<ExchangeId> {
         self.requests.remove(&number).flatten()
     }
@@ -63,18 +72,27 @@ const fn before(request: &Request, costs: &Costs) -> Duration {
 }
 
 impl EventSimulation<'_> {
-    /// A request has arrived. If it takes CPU time, the machine begins with it, and the agent
-    /// handles the request afterwards; false if it takes none.
+    /// A request has arrived. If it takes CPU time or is delayed, the machine begins with it, and the
+    /// agent handles the request afterwards; false if it takes no time.
     pub(super) fn takes_cpu(&mut self, now: Timestamp, callee: HostId, id: ExchangeId) -> bool {
         let costs = &self.run.scenario.costs;
-        if costs.probe.is_zero() && costs.delegation.is_zero() {
+        if costs.probe.is_zero() && costs.delegation.is_zero() && costs.probe_delay.is_none() {
             return false;
         }
         let Some(exchange) = self.exchanges.get(id) else { return false };
         let Payload::Request(request) = &exchange.payload else { return false };
-        let (cost, agent) = (before(request, costs), callee.agent());
-        let Some(agent) = agent.filter(|_| !cost.is_zero()) else { return false };
-        self.agent_hosts[agent].work_at_message(now, cost, Some(id));
+        let (cost, is_probe) = (before(request, costs), matches!(request, Request::Info));
+        let Some(agent) = callee.agent() else { return false };
+        let agent_host = &mut self.agent_hosts[agent];
+        let delay = costs.probe_delay.as_ref().filter(|_| is_probe).map(|distribution| {
+            let (seed, name) =
+                (self.seed.child("probe delays"), &self.run.scenario.agent(agent).name);
+            agent_host.messages().probe_delay(distribution, &seed, name)
+        });
+        if cost.is_zero() && delay.is_none() {
+            return false;
+        }
+        agent_host.work_at_message(now, (cost, delay.unwrap_or_default()), Some(id));
         self.settle(now, agent);
         true
     }
@@ -82,7 +100,7 @@ impl EventSimulation<'_> {
     /// Lets an agent's machine work at a message that the agent sends.
     pub(super) fn charge(&mut self, now: Timestamp, agent: AgentId, cost: Duration) {
         if !cost.is_zero() {
-            self.agent_hosts[agent].work_at_message(now, cost, None);
+            self.agent_hosts[agent].work_at_message(now, (cost, Duration::ZERO), None);
         }
     }
 

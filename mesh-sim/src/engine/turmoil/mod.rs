@@ -152,7 +152,11 @@ impl TurmoilSimulation {
         let providers = Providers::of(run.scenario);
         let machine = |agent| {
             let erring = ErringJobs::of(run.scenario, &faults, &providers, agent, &seed);
-            SharedMachine::new(&run.scenario.agent(agent).machine, run.scenario.costs, erring)
+            SharedMachine::new(
+                &run.scenario.agent(agent).machine,
+                run.scenario.costs.clone(),
+                erring,
+            )
         };
         let machines: AgentMap<SharedMachine> = faults.hosts().agents().map(machine).collect();
         let presence: AgentMap<_> = run

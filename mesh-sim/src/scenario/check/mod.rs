@@ -5,6 +5,7 @@
 
 mod agents;
 mod arrivals;
+mod costs;
 mod distribution;
 mod entry;
 mod faults;
@@ -30,7 +31,7 @@ use super::diagnostic::Problem;
 use super::host_directory::HostDirectory;
 use super::parsed_toml::{FieldPath, ParsedToml};
 use super::structure::DurationField;
-use super::{Costs, EngineKind, Scenario, ScheduleStep, raw};
+use super::{EngineKind, Scenario, ScheduleStep, raw};
 use crate::grouping::cpu_columns;
 use crate::network::SiteId;
 use crate::units::{DurationText, format_duration};
@@ -93,7 +94,7 @@ pub(super) fn check(
         membership: raw.registry.membership,
         delegation: checker.delegation(raw.delegation),
         network: checker.network(&raw.network, sites),
-        costs: costs(raw.costs),
+        costs: checker.costs(&raw.costs),
         providers: checker.providers(&raw.providers, &agents, &workload.jobs),
         workload,
         faults,
@@ -103,17 +104,6 @@ pub(super) fn check(
         policies,
     };
     (scenario, checker.files, checker.problems)
-}
-
-fn costs(raw: raw::Costs) -> Costs {
-    Costs {
-        job: raw.job.0,
-        job_delay: raw.job_delay.0,
-        probe: raw.probe.0,
-        heartbeat: raw.heartbeat.0,
-        sample: raw.sample.0,
-        delegation: raw.delegation.0,
-    }
 }
 
 /// The state of the checks of one file. The files of this directory add methods for parts of a
