@@ -1,5 +1,7 @@
 //! Load reports: what an agent says of its own load.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Deserializer, Serialize, de};
 
 /// A snapshot of an agent's load.
@@ -24,6 +26,28 @@ pub struct LoadReport {
     /// Those of `in_flight` that wait for a free slot.
     #[serde(default)]
     pub queued: u32,
+}
+
+/// What an agent says of how its jobs went lately, if a caller asks for it
+/// ([`Request::Service`](crate::protocol::Request::Service)).
+///
+/// What it doesn't know is `None`: an agent of which nobody has asked this before has not yet seen
+/// a job end. Other programs than this mesh need not know any of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct ServiceReport {
+    /// The latency at the agent, its queue included and the network not, that a job may expect
+    /// which arrives now: the mean of those jobs among its last 64 that found about as many others
+    /// when they came, scaled to the present number (Prequal, NSDI 2024, section 4, takes their
+    /// median).
+    pub expected: Option<Duration>,
+    /// The mean time from start to end of its last 64 jobs, their waits in the queue not included.
+    pub service_time: Option<Duration>,
+    /// Jobs that it answered with a result, per second, over the last ten seconds.
+    pub served_per_s: f64,
+    /// Jobs that failed or met their deadline, per second, over the last ten seconds.
+    pub failed_per_s: f64,
+    /// How many jobs it runs at once; `None`: as many as come.
+    pub slots: Option<u32>,
 }
 
 fn percent<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {

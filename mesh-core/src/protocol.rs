@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::value::RawValue;
 
-use crate::load::LoadReport;
+use crate::load::{LoadReport, ServiceReport};
 use crate::sessions::SessionTurn;
 use crate::skills::Skills;
 
@@ -21,6 +21,9 @@ pub type Name = Arc<str>;
 pub enum Request {
     /// `info`: how loaded are you?
     Info,
+    /// `info` with `service`: how loaded are you, and how do your jobs go? An agent that doesn't
+    /// know the param answers with [`Reply::Info`].
+    Service,
     /// `work`: do this job yourself.
     Work(Task),
     /// `delegate`: find the best peer for this job and pass me its answer.
@@ -170,11 +173,31 @@ impl PartialEq for ForeignCall {
     }
 }
 
+impl Request {
+    /// Whether it asks an agent for its load and for no job.
+    pub const fn is_probe(&self) -> bool {
+        matches!(self, Self::Info | Self::Service)
+    }
+}
+
+impl Reply {
+    /// What the answer to a probe says; `None` for the answer to a job.
+    pub fn as_probed(&self) -> Option<(&InfoReply, Option<&ServiceReport>)> {
+        match self {
+            Self::Info(info) => Some((info, None)),
+            Self::Service(reply) => Some((&reply.info, Some(&reply.service))),
+            Self::Work(_) | Self::Delegate(_) => None,
+        }
+    }
+}
+
 /// An agent's answer to a [`Request`] that succeeded; one variant per method.
 #[derive(Clone, Debug)]
 pub enum Reply {
     /// To `info`.
     Info(InfoReply),
+    /// To `info` with `service`. Boxed, because it is larger than the other answers.
+    Service(Box<ServiceReply>),
     /// To `work`.
     Work(WorkReply),
     /// To `delegate`. Boxed, because it is twice as large as the other answers, and these are far
@@ -195,6 +218,15 @@ pub struct InfoReply {
     pub version: Option<Cow<'static, str>>,
     /// Time since it started, if it says.
     pub uptime: Option<Duration>,
+}
+
+/// The answer to `info` with `service`.
+#[derive(Clone, Debug)]
+pub struct ServiceReply {
+    /// The answer to `info`.
+    pub info: InfoReply,
+    /// How its jobs went lately.
+    pub service: ServiceReport,
 }
 
 /// The answer to `work`.

@@ -62,7 +62,9 @@ impl Bulk for Agent {
 
     fn prefetch(&self, upcoming: Upcoming<'_>, step: usize) {
         match upcoming {
-            Upcoming::Request(Request::Info) if step == 0 => prefetch_arc(&self.name),
+            Upcoming::Request(Request::Info | Request::Service) if step == 0 => {
+                prefetch_arc(&self.name);
+            }
             Upcoming::Request(Request::Work(_)) if step == 0 => self.prefetch_timers(),
             Upcoming::Request(Request::Delegate(_)) if step == 0 => {
                 self.prefetch_timers();

@@ -169,7 +169,8 @@ impl Agent {
             // The report of the same process in the list before: only a new one is told.
             let known = old.filter(|_| is_same).and_then(|old| old.load);
             if let Some(load) = new.load.filter(|load| known != Some(*load)) {
-                tell(PolicyEvent::Load { peer, load, source: LoadSource::Registry });
+                let source = LoadSource::Registry;
+                tell(PolicyEvent::Load { peer, load, service: None, source });
             }
         }
     }
@@ -192,8 +193,14 @@ impl Agent {
         }
     }
 
+    /// What a probe asks for.
+    pub(super) fn probe(&self) -> Request {
+        if self.interests.service { Request::Service } else { Request::Info }
+    }
+
     /// Sends one probe if the policy asks for one and may have it; false if not.
     fn send_own_probe(&mut self, now: Timestamp) -> bool {
+        let request = self.probe();
         let Some(chooser) = self.chooser.as_deref_mut() else { return false };
         if chooser.probes.len() >= MAX_OWN_PROBES {
             return false;
@@ -217,7 +224,7 @@ impl Agent {
         self.effects.push_back(Effect::Call {
             call: CallId { delegation: DelegationId::null(), number: call.number },
             peer: lease.clone(),
-            request: Request::Info,
+            request,
             until,
         });
         drop(passed_over);
@@ -239,7 +246,7 @@ impl Agent {
         let Some(at) = chooser.probes.iter().position(is_it) else { return };
         self.open_calls -= 1;
         // Only an answered probe makes room for the next one at once.
-        if matches!(result, Ok(Reply::Info(_))) {
+        if result.as_ref().is_ok_and(|reply| reply.as_probed().is_some()) {
             let probe = chooser.probes.remove(at);
             return self.conclude_own_probe(now, &probe.lease, probe.sent, probe.is_listed, result);
         }
@@ -264,13 +271,13 @@ impl Agent {
         }
         let (peer, elapsed) = (lease.id(), now.since(sent));
         self.diagnose(now, lease, symptom::of_probe(&result), None);
-        let event = match result {
-            Ok(Reply::Info(info)) => {
+        let event = match result.as_ref().ok().and_then(Reply::as_probed) {
+            Some((info, service)) => {
                 self.view.contacts_mut().measured(now, peer, elapsed);
                 let source = LoadSource::Probe { round_trip: elapsed };
-                PolicyEvent::Load { peer, load: info.load, source }
+                PolicyEvent::Load { peer, load: info.load, service, source }
             }
-            _ => PolicyEvent::ProbeFailed { peer, elapsed },
+            None => PolicyEvent::ProbeFailed { peer, elapsed },
         };
         self.tell_policy(now, event);
     }

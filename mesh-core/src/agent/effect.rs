@@ -50,7 +50,7 @@ pub enum Effect {
         call: CallId,
         /// The peer's lease as the registry listed it, with the address to call.
         peer: Arc<ListedLease>,
-        /// [`Request::Info`] or [`Request::Work`].
+        /// [`Request::Info`], [`Request::Service`] or [`Request::Work`].
         request: Request,
         /// When the agent will abandon the call if it has no result by then.
         until: Timestamp,

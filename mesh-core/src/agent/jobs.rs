@@ -16,8 +16,12 @@ pub(super) struct Job {
     pub(super) ticket: Ticket,
     pub(super) task: Task,
     pub(super) received: Timestamp,
+    /// When it got its slot, if [`AdmittedJobs::started`] was told so; else when it was received.
+    pub(super) started: Timestamp,
     /// The job is answered with a failure then, if it has not ended before.
     pub(super) deadline: Timestamp,
+    /// Jobs that the agent held when it received this one.
+    pub(super) in_flight: u32,
     /// Whether it has a slot; else it is queued.
     pub(super) running: bool,
 }
@@ -82,13 +86,22 @@ impl AdmittedJobs {
             return Admission::Busy;
         }
         let deadline = now + task.timeout.unwrap_or(limits.default_timeout);
-        let id = self.jobs.insert(Job { ticket, task, received: now, deadline, running });
+        let in_flight = self.in_flight();
+        let job = Job { ticket, task, received: now, started: now, deadline, in_flight, running };
+        let id = self.jobs.insert(job);
         if running {
             self.running += 1;
             Admission::Running(id)
         } else {
             self.queue.push_back(id);
             Admission::Queued(id)
+        }
+    }
+
+    /// A job that waited has got its slot at `now`.
+    pub(super) fn started(&mut self, now: Timestamp, id: JobId) {
+        if let Some(job) = self.jobs.get_mut(id) {
+            job.started = now;
         }
     }
 

@@ -27,6 +27,7 @@ mod jobs;
 mod membership;
 mod note;
 mod probing;
+mod service_log;
 mod symptom;
 mod timers;
 mod trust;
@@ -53,11 +54,12 @@ use self::chooser::Chooser;
 use self::delegation::Delegation;
 use self::jobs::{Admission, AdmittedJobs, Job};
 use self::membership::Membership;
+use self::service_log::{ServedHow, ServiceLog};
 use self::timers::Timer;
 use self::view::View;
 use crate::VERSION;
 use crate::load::LoadReport;
-use crate::protocol::{InfoReply, Name, Reply, Request, Task, WorkReply};
+use crate::protocol::{InfoReply, Name, Reply, Request, ServiceReply, Task, WorkReply};
 use crate::resilience::{Decorator, Decorators, decorators};
 use crate::roster::ListedLease;
 use crate::routing::Interests;
@@ -82,6 +84,8 @@ pub struct Agent {
     /// cost nothing under a policy without interests.
     interests: Interests,
     jobs: AdmittedJobs,
+    /// How its jobs went; `None` until somebody asks for it.
+    service: Option<Box<ServiceLog>>,
     delegations: SlotMap<DelegationId, Box<Delegation>>,
     /// Calls to peers that have no result yet.
     open_calls: u32,
@@ -121,6 +125,7 @@ impl Agent {
             chooser: None,
             interests: Interests::NONE,
             jobs: AdmittedJobs::default(),
+            service: None,
             delegations: SlotMap::with_key(),
             open_calls: 0,
             view: View::default(),
@@ -154,14 +159,16 @@ impl Agent {
         }
         match request {
             Request::Info => {
-                let info = InfoReply {
-                    agent: self.name.clone(),
-                    load: self.load(),
-                    skills: self.config.skills.clone(),
-                    version: Some(VERSION.into()),
-                    uptime: Some(now.since(self.started)),
-                };
+                let info = self.info(now);
                 self.reply(ticket, Ok(Reply::Info(info)));
+                None
+            }
+            Request::Service => {
+                let (info, slots) = (self.info(now), self.config.admission.concurrency.limit());
+                let log = self.service.get_or_insert_with(|| Box::new(ServiceLog::new(now)));
+                let service = log.report(now, info.load.in_flight, slots);
+                let reply = Reply::Service(Box::new(ServiceReply { info, service }));
+                self.reply(ticket, Ok(reply));
                 None
             }
             Request::Work(task) => self.admit(now, ticket, task).map(RequestHandle::Job),
@@ -196,6 +203,7 @@ impl Agent {
         result: Result<Arc<RawValue>, Failure>,
     ) {
         let Some(job) = self.remove_job(id, Ending::of(&result)) else { return };
+        self.log_job(now, &job, if result.is_ok() { ServedHow::Served } else { ServedHow::Failed });
         let answer = result.map(|result| {
             let agent = self.name.clone();
             Reply::Work(WorkReply { agent, result, latency: now.since(job.received) })
@@ -332,6 +340,16 @@ impl Agent {
         contacts.forget_round_trips(&roster);
     }
 
+    fn info(&self, now: Timestamp) -> InfoReply {
+        InfoReply {
+            agent: self.name.clone(),
+            load: self.load(),
+            skills: self.config.skills.clone(),
+            version: Some(VERSION.into()),
+            uptime: Some(now.since(self.started)),
+        }
+    }
+
     fn serve_membership(&mut self, now: Timestamp) {
         self.membership.handle_timeout(now, self.load(), &mut self.effects);
         self.rearm_membership();
@@ -394,11 +412,15 @@ impl Agent {
                 // and its slot is free for the next round of the loop.
                 let failure = Failure::DeadlineExceeded;
                 if let Some(job) = self.remove_job(id, Ending::Failed(failure.kind())) {
+                    self.log_job(now, &job, ServedHow::TooLate);
                     self.reply(job.ticket, Err(failure));
                 }
                 continue;
             }
             let task = job.task_at(now);
+            if self.service.is_some() {
+                self.jobs.started(now, id);
+            }
             self.start(id, task);
         }
     }
@@ -406,6 +428,7 @@ impl Agent {
     fn job_timed_out(&mut self, now: Timestamp, id: JobId) {
         let failure = Failure::DeadlineExceeded;
         if let Some(job) = self.take_job(id, Ending::Failed(failure.kind())) {
+            self.log_job(now, &job, ServedHow::TooLate);
             self.reply(job.ticket, Err(failure));
             self.start_jobs(now);
         }
@@ -419,6 +442,13 @@ impl Agent {
             self.effects.push_back(Effect::Stop(id));
         }
         Some(job)
+    }
+
+    /// Remembers how a job went, if anybody asks for that.
+    fn log_job(&mut self, now: Timestamp, job: &Job, end: ServedHow) {
+        if let Some(log) = &mut self.service {
+            log.ended(now, job, end);
+        }
     }
 
     fn remove_job(&mut self, id: JobId, outcome: Ending) -> Option<Job> {

@@ -11,7 +11,7 @@ use super::failure::CallError;
 use super::symptom;
 use crate::Few;
 use crate::prefetch::prefetch_arc;
-use crate::protocol::{Reply, Request};
+use crate::protocol::Reply;
 use crate::resilience::{Decorator, EndedCall};
 use crate::roster::{ListedLease, PeerId};
 use crate::routing::{Candidate, Known, LoadSource, PolicyEvent};
@@ -26,6 +26,7 @@ impl Agent {
         leases: Few<Arc<ListedLease>>,
     ) {
         let until = (now + self.config.delegation.probe_timeout).min(self.delegations[id].deadline);
+        let probe = self.probe();
         let delegation = &mut self.delegations[id];
         let first = delegation.calls;
         let mut probes = Few::with_capacity(leases.len());
@@ -37,7 +38,7 @@ impl Agent {
             self.effects.push_back(Effect::Call {
                 call: CallId { delegation: id, number: call.number },
                 peer: lease.clone(),
-                request: Request::Info,
+                request: probe.clone(),
                 until,
             });
             self.decorators.on_sent(now, lease.id(), until);
@@ -74,16 +75,17 @@ impl Agent {
         let change = peer.and_then(|_| self.decorators.on_end(now, &end));
         let change = change.map(|change| (change, probe.lease.name.clone()));
         let elapsed = now.since(sent);
-        let state = match result {
-            Ok(Reply::Info(info)) => {
+        let probed = result.as_ref().ok().and_then(Reply::as_probed);
+        let state = match (probed, &result) {
+            (Some((info, _)), _) => {
                 if let Some(peer) = peer {
                     self.view.contacts_mut().measured(now, peer, elapsed);
                 }
                 ProbeState::Answered { load: info.load, rtt: elapsed }
             }
-            Err(error) => ProbeState::Failed { refused: error.lacks_room() },
+            (None, Err(error)) => ProbeState::Failed { refused: error.lacks_room() },
             // An answer of another kind than `info`: the peer does not speak the protocol.
-            Ok(_) => ProbeState::Failed { refused: false },
+            (None, Ok(_)) => ProbeState::Failed { refused: false },
         };
         let is_last = round.ended(number, state);
         if let Some(peer) = peer {
@@ -92,7 +94,8 @@ impl Agent {
                 match state {
                     ProbeState::Answered { load, rtt } => {
                         let source = LoadSource::Probe { round_trip: rtt };
-                        PolicyEvent::Load { peer, load, source }
+                        let service = probed.and_then(|(_, service)| service);
+                        PolicyEvent::Load { peer, load, service, source }
                     }
                     _ => PolicyEvent::ProbeFailed { peer, elapsed },
                 },

@@ -9,6 +9,7 @@ mod error;
 pub mod limits;
 mod millis;
 pub mod parts;
+mod service;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -21,10 +22,11 @@ pub use self::error::{Origin, from_error, to_error};
 pub use self::millis::in_millis;
 
 use self::details::{DetailFields, SessionParams, SubjobParams};
+use self::service::ServiceFields;
 use crate::jsonrpc::{self, Call, Error, Outcome};
 use crate::load::LoadReport;
 use crate::protocol::{
-    ChosenPeer, DelegateReply, InfoReply, Name, Reply, Request, Task, WorkReply,
+    ChosenPeer, DelegateReply, InfoReply, Name, Reply, Request, ServiceReply, Task, WorkReply,
 };
 use crate::skills::Skills;
 
@@ -62,6 +64,13 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
+/// Params of `info`.
+#[derive(Serialize, Deserialize)]
+struct InfoParams {
+    #[serde(default)]
+    service: bool,
+}
+
 #[derive(Serialize, Deserialize)]
 struct InfoResult {
     agent: Name,
@@ -73,6 +82,8 @@ struct InfoResult {
     version: Option<Cow<'static, str>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     uptime_s: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    service: Option<ServiceFields>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -113,7 +124,12 @@ struct ChosenPeerResult {
 /// params are missing, of a wrong type, out of range or too long to be passed on.
 pub fn decode_request(call: &Call<'_>) -> Result<Request, Error> {
     match &*call.method {
-        "info" => Ok(Request::Info),
+        "info" => {
+            // Other params never were an error.
+            let params = call.params.and_then(|params| serde_json::from_str(params.get()).ok());
+            let wants_service = params.is_some_and(|params: InfoParams| params.service);
+            Ok(if wants_service { Request::Service } else { Request::Info })
+        }
         "work" => task(call.params).map(Request::Work),
         "delegate" => {
             // Refused here, before a peer refuses it: the peer's limit is on the whole body.
@@ -158,6 +174,7 @@ pub fn encode_request(
 ) -> Result<Vec<u8>, jsonrpc::RequestError> {
     let (method, task) = match request {
         Request::Info => return jsonrpc::request("info", &(), id),
+        Request::Service => return jsonrpc::request("info", &InfoParams { service: true }, id),
         Request::Work(task) => ("work", task),
         Request::Delegate(task) => ("delegate", task),
     };
@@ -184,9 +201,9 @@ pub fn encode_request(
 /// An agent's answer as the result of a JSON-RPC call.
 pub fn encode_reply(reply: Reply) -> Outcome {
     match reply {
-        Reply::Info(InfoReply { agent, load, skills, version, uptime }) => {
-            let uptime_s = uptime.map(|uptime| uptime.as_secs_f64());
-            jsonrpc::result(&InfoResult { agent, load, skills, version, uptime_s })
+        Reply::Info(info) => jsonrpc::result(&InfoResult::new(info, None)),
+        Reply::Service(reply) => {
+            jsonrpc::result(&InfoResult::new(reply.info, Some(reply.service.into())))
         }
         Reply::Work(reply) => jsonrpc::result(&WorkResult::from(reply)),
         Reply::Delegate(reply) => {
@@ -214,12 +231,13 @@ pub fn encode_reply(reply: Reply) -> Outcome {
 pub fn decode_reply(request: &Request, result: &RawValue) -> Result<Reply, serde_json::Error> {
     let json = result.get();
     Ok(match request {
-        Request::Info => {
-            let InfoResult { agent, load, skills, version, uptime_s } = serde_json::from_str(json)?;
-            // A peer's odd number, such as -1, counts as none.
-            let uptime = uptime_s.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-            Reply::Info(InfoReply { agent, load, skills, version, uptime })
-        }
+        Request::Info => Reply::Info(serde_json::from_str::<InfoResult>(json)?.into_reply().0),
+        Request::Service => match serde_json::from_str::<InfoResult>(json)?.into_reply() {
+            (info, None) => Reply::Info(info),
+            (info, Some(fields)) => {
+                Reply::Service(Box::new(ServiceReply { info, service: fields.into() }))
+            }
+        },
         Request::Work(_) => Reply::Work(serde_json::from_str::<WorkResult>(json)?.into()),
         Request::Delegate(_) => {
             let DelegateResult { delegated_to, peer_result, latency } = serde_json::from_str(json)?;
@@ -237,6 +255,21 @@ pub fn decode_reply(request: &Request, result: &RawValue) -> Result<Reply, serde
             Reply::Delegate(Box::new(DelegateReply { delegated_to, peer_result, latency }))
         }
     })
+}
+
+impl InfoResult {
+    fn new(info: InfoReply, service: Option<ServiceFields>) -> Self {
+        let InfoReply { agent, load, skills, version, uptime } = info;
+        let uptime_s = uptime.map(|uptime| uptime.as_secs_f64());
+        Self { agent, load, skills, version, uptime_s, service }
+    }
+
+    fn into_reply(self) -> (InfoReply, Option<ServiceFields>) {
+        let Self { agent, load, skills, version, uptime_s, service } = self;
+        // A peer's odd number, such as -1, counts as none.
+        let uptime = uptime_s.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+        (InfoReply { agent, load, skills, version, uptime }, service)
+    }
 }
 
 impl From<WorkReply> for WorkResult {

@@ -4,6 +4,7 @@ use serde_json::json;
 use super::*;
 use crate::agent::{Failure, TriedPeers};
 use crate::jsonrpc::{Id, Limits, parse, parse_response};
+use crate::load::ServiceReport;
 use crate::protocol::{JobDetails, Subjob};
 use crate::sessions::SessionTurn;
 
@@ -254,5 +255,44 @@ proptest! {
             (got.idempotent, got.depth, got.request, got.attempt),
             (sent.idempotent, sent.depth, sent.request, sent.attempt)
         );
+    }
+}
+
+#[test]
+fn how_jobs_went_is_told_only_if_asked_for_and_survives_the_wire() {
+    let ask = |params: &str| {
+        let json = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"info","params":{params}}}"#);
+        decode(&json).expect("never refused")
+    };
+    assert!(matches!(ask(r#"{"service":true}"#), Request::Service));
+    for other in ["{}", "[]", r#"{"service":false}"#, r#"{"service":7}"#] {
+        assert!(matches!(ask(other), Request::Info), "{other}");
+    }
+    let service = ServiceReport {
+        expected: Some(Duration::from_micros(80_125)),
+        service_time: Some(Duration::from_millis(3 * 86_400_000)),
+        served_per_s: 12.5,
+        failed_per_s: 0.0,
+        slots: Some(4),
+    };
+    let info = InfoReply {
+        agent: "a".into(),
+        load: LoadReport::default(),
+        skills: Skills::default(),
+        version: None,
+        uptime: None,
+    };
+    let reply = Reply::Service(Box::new(ServiceReply { info, service }));
+    let result = encode_reply(reply).expect("JSON");
+    let Ok(Reply::Service(got)) = decode_reply(&Request::Service, &result) else { panic!("info") };
+    let day = Some(Duration::from_secs(86_400));
+    assert_eq!(got.service, ServiceReport { service_time: day, ..service }, "24 h at most");
+    // An agent that doesn't know the param answers as it does to anybody.
+    let demo = RawValue::from_string(r#"{"agent":"a","cpu":1.5,"mem":20}"#.into()).expect("JSON");
+    assert!(matches!(decode_reply(&Request::Service, &demo), Ok(Reply::Info(_))));
+    for bad in [r#"{"expected_ms":-1}"#, r#"{"served_per_s":-1}"#, r#"{"slots":-1}"#, "7"] {
+        let json = format!(r#"{{"agent":"a","cpu":1.5,"mem":20,"service":{bad}}}"#);
+        let bad = RawValue::from_string(json).expect("JSON");
+        assert!(decode_reply(&Request::Service, &bad).is_err(), "{}", bad.get());
     }
 }

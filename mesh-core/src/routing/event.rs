@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::load::LoadReport;
+use crate::load::{LoadReport, ServiceReport};
 use crate::protocol::Name;
 use crate::roster::PeerId;
 
@@ -60,6 +60,9 @@ pub enum PolicyEvent<'a> {
         peer: PeerId,
         /// Its report.
         load: LoadReport,
+        /// How its jobs went lately. Only with probes, only if [`Interests::service`] asks for it
+        /// and the peer knows it.
+        service: Option<&'a ServiceReport>,
         /// How the report came, which tells how old it may be.
         source: LoadSource,
     },
@@ -138,6 +141,8 @@ pub struct Interests {
     /// Whether it is told the reports in the registry's lists, as far as they have changed:
     /// [`PolicyEvent::Load`] with [`LoadSource::Registry`].
     pub reports: bool,
+    /// Whether its probes, its own and those of choices, also ask peers how their jobs went.
+    pub service: bool,
     /// Whether it is told of [`PolicyEvent::Joined`] and [`PolicyEvent::Left`].
     pub members: bool,
     /// Whether [`super::Policy::poll_probe`] is asked for peers to probe.
@@ -152,6 +157,7 @@ impl Interests {
         jobs: false,
         probes: false,
         reports: false,
+        service: false,
         members: false,
         own_probes: false,
         timers: false,

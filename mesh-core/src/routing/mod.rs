@@ -14,7 +14,9 @@ mod description;
 mod eligible;
 mod event;
 mod factory;
+mod observed;
 mod policy;
+mod probe_pool;
 mod settings;
 mod shortlist;
 mod signal;
@@ -36,11 +38,7 @@ use crate::seed::Rng;
 
 /// Position of the candidate with the least key. Among several with equal keys, one is drawn, all
 /// equally likely.
-fn least_by_key<K: Ord>(
-    candidates: &[Candidate],
-    rng: &mut Rng,
-    key: impl Fn(&Candidate) -> K,
-) -> usize {
+fn least_by_key<T, K: Ord>(candidates: &[T], rng: &mut Rng, key: impl Fn(&T) -> K) -> usize {
     let mut keys = candidates.iter().map(key).enumerate();
     let Some((mut best, mut least)) = keys.next() else { return 0 };
     let mut ties = 1;

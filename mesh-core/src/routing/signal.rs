@@ -18,6 +18,10 @@ pub enum Signal {
     Reports,
 }
 
+const POOL: Word = Word {
+    name: "pool",
+    summary: "Results of earlier probes: some peers are probed for each job, which does not wait.",
+};
 const PROBES: Word =
     Word { name: "probes", summary: "Fresh answers of the peers, for which the request waits." };
 const REPORTS: Word =
@@ -29,6 +33,13 @@ pub(super) const LOAD_SIGNAL: Parameter = signal(&[PROBES, REPORTS]);
 
 /// The parameter of policies that read the number of jobs in flight.
 pub(super) const COUNT_SIGNAL: Parameter = signal(&[PROBES, REPORTS, OWN]);
+
+/// The parameter of policies that compare what probes say.
+pub(super) const POOL_SIGNAL: Parameter = Parameter {
+    name: "signal",
+    summary: "How the agent learns the loads of its peers.",
+    kind: ParameterKind::Word { default: POOL.name, words: &[POOL, PROBES] },
+};
 
 const fn signal(words: &'static [Word]) -> Parameter {
     Parameter {
@@ -44,6 +55,8 @@ pub(super) fn signal_of(values: &ParameterValues) -> Signal {
     match values.word(&COUNT_SIGNAL) {
         word if word == OWN.name => Signal::OwnCounters,
         word if word == REPORTS.name => Signal::Reports,
+        // The policy sends its own probes, and has made its choice before it names candidates.
+        word if word == POOL.name => Signal::None,
         _ => Signal::Probes,
     }
 }

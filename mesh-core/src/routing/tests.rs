@@ -164,7 +164,7 @@ fn ties_are_broken_uniformly() {
 #[test]
 fn policies_and_parameters_have_names_of_their_own() {
     let is_snake_case =
-        |name: &str| name.chars().all(|letter| letter.is_ascii_lowercase() || letter == '_');
+        |name: &str| name.chars().all(|letter| matches!(letter, 'a'..='z' | '0'..='9' | '_'));
     let is_sentence = |text: &str| text.ends_with('.') && text.starts_with(char::is_uppercase);
     for (position, description) in BUILT_IN.iter().enumerate() {
         let name = description.name;
@@ -210,7 +210,8 @@ fn settings_are_read_as_they_are_written() {
         assert_eq!(settings.to_string().parse(), Ok(settings));
     }
     let refused = |text: &str| text.parse::<PolicySettings>().unwrap_err().to_string();
-    let names = "random, round_robin, least_loaded, weighted, power_of_two, shortest_queue";
+    let names = "random, round_robin, least_loaded, weighted, power_of_two, shortest_queue, \
+                 weighted_round_robin, prequal, c3, linear, gmsr, load_interpretation";
     assert_eq!(refused("rondom"), format!("no policy rondom; there are: {names}"));
     assert_eq!(refused(""), format!("no policy ; there are: {names}"));
     assert_eq!(refused("random choices=2"), "the policy random has no parameter choices");

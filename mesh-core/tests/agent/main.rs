@@ -6,6 +6,7 @@ mod driver;
 mod health;
 mod membership;
 mod policies;
+mod probed;
 mod retries;
 mod rivals;
 mod schedules;

@@ -43,6 +43,7 @@ const ALL: Interests = Interests {
     jobs: true,
     probes: true,
     reports: true,
+    service: false,
     members: true,
     own_probes: true,
     timers: true,
@@ -131,7 +132,7 @@ impl Policy for Scripted {
             PolicyEvent::Cancelled { peer, elapsed } => {
                 format!("cancelled {} {}", name_of(*peer), ms(elapsed))
             }
-            PolicyEvent::Load { peer, load, source } => {
+            PolicyEvent::Load { peer, load, source, .. } => {
                 format!("load {} {} {source:?}", name_of(*peer), load.in_flight)
             }
             PolicyEvent::ProbeFailed { peer, elapsed } => {

@@ -2,12 +2,18 @@
 //!
 //! To add one, write its file with its [`PolicyDescription`], and list it here.
 
+mod c3;
+mod gmsr;
 mod least_loaded;
+mod linear;
+mod load_interpretation;
 mod power_of_two;
+mod prequal;
 mod random;
 mod round_robin;
 mod shortest_queue;
 mod weighted;
+mod weighted_round_robin;
 
 use super::PolicyDescription;
 
@@ -19,6 +25,12 @@ pub const BUILT_IN: &[&PolicyDescription] = &[
     &weighted::DESCRIPTION,
     &power_of_two::DESCRIPTION,
     &shortest_queue::DESCRIPTION,
+    &weighted_round_robin::DESCRIPTION,
+    &prequal::DESCRIPTION,
+    &c3::DESCRIPTION,
+    &linear::DESCRIPTION,
+    &gmsr::DESCRIPTION,
+    &load_interpretation::DESCRIPTION,
 ];
 
 /// The policy of agents whose configuration names none: the rule of the Python demo that the mesh

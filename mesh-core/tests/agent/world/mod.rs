@@ -238,7 +238,7 @@ impl World {
         let max_attempts = self.setup.max_attempts;
         match &request {
             Request::Work(task) => self.oracles.sent(self.now, from, call, task, max_attempts),
-            Request::Info => {}
+            Request::Info | Request::Service => {}
             Request::Delegate(_) => panic!("agents don't delegate to delegate"),
         }
         let alive = self.alive(from).expect("it acts");
@@ -252,7 +252,7 @@ impl World {
     /// A request reaches an agent that runs.
     fn serve(&mut self, of: Life, caller: Caller, request: Request) {
         let timeout = match &request {
-            Request::Info => DEFAULT_TIMEOUT,
+            Request::Info | Request::Service => DEFAULT_TIMEOUT,
             Request::Work(task) | Request::Delegate(task) => task.timeout.expect("always set"),
         };
         self.tickets += 1;

@@ -386,7 +386,7 @@ impl EventSimulation<'_> {
             Effect::Call { call, peer, request, .. } => {
                 // The registry lists only agents of the scenario, so every address is a host's.
                 let Some(callee) = host_at(&peer.url) else { return };
-                if matches!(request, Request::Info) {
+                if request.is_probe() {
                     self.charge(now, id, self.run.scenario.costs.probe);
                 }
                 let request = Payload::Request(request);

@@ -12,6 +12,8 @@ use crate::scenario::{Draft, Scenario, edit_agents, grouped_agents};
 /// The most agents of a mesh in which single agents become different. In a larger one whole groups
 /// do, because each single agent is a table in the file.
 const MAX_SINGLE: usize = 40;
+/// How many of the built-in policies were there when the first draw of one was fixed.
+const FIRST_POLICIES: usize = 6;
 /// The skills that are drawn.
 const SKILLS: [&str; 2] = ["skill-1", "skill-2"];
 
@@ -42,8 +44,11 @@ pub(super) fn skills(draft: &mut Draft, scenario: &Scenario, draw: &mut Draw<'_>
 
 /// Draws, for one run in four, some agents with a policy of their own, unless the base has such.
 pub(super) fn policies(draft: &mut Draft, scenario: &Scenario, draw: &mut Draw<'_>) {
-    let policy = BUILT_IN[draw.below(BUILT_IN.len())].name;
+    let first = BUILT_IN[draw.below(FIRST_POLICIES)].name;
     let (has_some, agents) = (draw.one_in(4), some_agents(draft, draw));
+    // Drawn last, so that a seed draws the same agents however many policies there are.
+    let any = BUILT_IN[draw.below(BUILT_IN.len())].name;
+    let policy = if draw.coin() { any } else { first };
     if has_some && scenario.agents.iter().all(|agent| agent.policy.is_none()) {
         set(draft, &agents, "policy", policy.into());
     }
