@@ -1,5 +1,6 @@
 //! How long the hot paths of mesh-core take: `cargo bench -p mesh-bench`.
 
+mod delegation;
 mod jsonrpc;
 mod registry;
 mod routing;
@@ -16,6 +17,7 @@ fn main() {
         .sample_size(50)
         .configure_from_args();
     routing::bench(&mut criterion);
+    delegation::bench(&mut criterion);
     jsonrpc::bench(&mut criterion);
     registry::bench(&mut criterion);
     criterion.final_summary();

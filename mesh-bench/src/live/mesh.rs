@@ -243,6 +243,7 @@ fn agent_args(
     ] {
         args.extend([option.to_owned(), value]);
     }
+    args.extend(agent.admission.busy_hint.then(|| "--busy-hint".to_owned()));
     let skills = agent.skills.as_slice().iter();
     args.extend(skills.flat_map(|skill| ["--skill".to_owned(), skill.to_string()]));
     args.extend(policy_args(policy));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::chooser::job_event;
-use super::delegation::{Attempt, Choice};
+use super::delegation::{Attempt, Choice, Delegation};
 use super::effect::{CallId, DelegationId, Effect};
 use super::failure::{CallError, Failure};
 use super::fate::Fate;
@@ -63,7 +63,12 @@ impl Agent {
         self.decorators.on_sent(now, peer, until);
         let number = delegation.task.attempt;
         let choice = Choice { peer: Some(peer), lease, load, rtt };
-        delegation.attempts.push(Attempt { call, number, choice, sent: now, until });
+        let is_copy = !delegation.attempts.is_empty();
+        delegation.attempts.push(Attempt { call, number, is_copy, choice, sent: now, until });
+        if delegation.task.idempotent && delegation.copies < self.config.hedge_copies() {
+            let after = self.decorators.copy_after(now);
+            delegation.copy_at = after.map_or(Timestamp::MAX, |after| now + after);
+        }
         self.rearm_delegation(id);
         self.tell_policy(now, PolicyEvent::Sent { peer });
     }
@@ -102,8 +107,10 @@ impl Agent {
         let Some(peer) = attempt.choice.peer else { return };
         self.view.contacts_mut().ended(peer);
         let skill = self.delegations[id].task.skill().cloned();
-        self.diagnose(now, &attempt.choice.lease, symptom::of_work(result), skill.as_ref());
-        self.tell_policy(now, job_event(peer, now.since(attempt.sent), result));
+        let elapsed = now.since(attempt.sent);
+        let (symptom, time) = (symptom::of_work(result), symptom::job_time(result, elapsed));
+        self.diagnose(now, &attempt.choice.lease, symptom, skill.as_ref(), time);
+        self.tell_policy(now, job_event(peer, elapsed, result));
     }
 
     /// An attempt brought no result: answers with the failure, or tries another peer.
@@ -137,7 +144,8 @@ impl Agent {
             _ => {
                 // Only a full peer is a sign that the mesh may be full. The other reasons are the
                 // peer's own, and a retry for them takes nothing from the budget.
-                let is_full = matches!(error, CallError::Answered(Failure::Busy));
+                let is_full =
+                    matches!(error, CallError::Answered(Failure::Busy | Failure::BusyFor(_)));
                 delegation.rule_out(choice.peer, choice.lease, error.lacks_room());
                 let cost = if is_full { RetryCost::One } else { RetryCost::Nothing };
                 self.retry(now, id, number, reason, cost);
@@ -168,7 +176,7 @@ impl Agent {
         &mut self,
         now: Timestamp,
         id: DelegationId,
-        Attempt { choice, sent, .. }: Attempt,
+        Attempt { choice, sent, number, is_copy, .. }: Attempt,
         peer_result: WorkReply,
     ) {
         // What the peer spent on the job is no part of the network's round trip.
@@ -177,15 +185,29 @@ impl Agent {
         if let Some(peer) = choice.peer {
             self.view.contacts_mut().measured(now, peer, rtt);
         }
-        let latency = now.since(self.delegations[id].received);
+        let Delegation { received, ref task, .. } = *self.delegations[id];
+        let (latency, request) = (now.since(received), task.request);
+        if is_copy {
+            self.note(Note::CopyWon { request, attempt: number });
+        }
         let reply = DelegateReply { delegated_to: choice.into(), peer_result, latency };
         self.finish(now, id, Ok(Reply::Delegate(reply.into())));
+    }
+
+    /// Sends the job to one more peer if there is no answer although it is time for that.
+    pub(super) fn send_due_copy(&mut self, now: Timestamp, id: DelegationId) {
+        let Some(delegation) = self.delegations.get_mut(id) else { return };
+        if delegation.copy_at <= now {
+            delegation.copy_at = Timestamp::MAX;
+            if !self.attempt_beside(now, id) {
+                self.rearm_delegation(id);
+            }
+        }
     }
 
     /// Sends the job to one more peer beside those that have it; the first answer counts. False if
     /// that is not possible: the job must not be done twice, there is no other peer, a peer is
     /// being chosen already, or the limits for retries don't allow it.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for a decorator that hedges"))]
     pub(super) fn attempt_beside(&mut self, now: Timestamp, id: DelegationId) -> bool {
         let Some(delegation) = self.delegations.get_mut(id) else { return false };
         let asked = delegation.tried.len() + delegation.attempts.len();
@@ -200,6 +222,7 @@ impl Agent {
         }
         let Task { request, attempt, .. } = delegation.task;
         delegation.task.attempt = attempt.saturating_add(1);
+        delegation.copies += 1;
         self.note(Note::Retrying { request, attempt, reason: RetryReason::Beside });
         self.next_round(now, id);
         true

@@ -9,10 +9,10 @@ use super::delegation::PeerCall;
 use super::effect::{CallId, DelegationId, Effect};
 use super::failure::{CallError, Failure};
 use super::timers::Timer;
+use super::view::PassedOver;
 use super::{Agent, symptom};
-use crate::Few;
 use crate::protocol::{Reply, Request};
-use crate::resilience::{Decorator, Symptom};
+use crate::resilience::{Decorator, JobTime, Symptom};
 use crate::roster::{IsListed, ListedLease, PeerId, Roster};
 use crate::routing::{
     FailureReason, Interests, LoadSource, MAX_OWN_PROBES, Policy, PolicyEvent, RefusalReason,
@@ -113,9 +113,13 @@ pub(super) fn job_event(
         Ok(_) => failed(FailureReason::Error),
         Err(CallError::NotSent) => failed(FailureReason::NotSent),
         Err(CallError::NoAnswer) => failed(FailureReason::NoAnswer),
-        Err(CallError::Answered(Failure::Busy)) => refused(RefusalReason::Busy),
+        Err(CallError::Answered(Failure::Busy | Failure::BusyFor(_))) => {
+            refused(RefusalReason::Busy)
+        }
         Err(CallError::Answered(Failure::ShuttingDown)) => refused(RefusalReason::ShuttingDown),
-        Err(CallError::Answered(Failure::Unavailable(_))) => refused(RefusalReason::Unavailable),
+        Err(CallError::Answered(Failure::Unavailable(_) | Failure::Throttled { .. })) => {
+            refused(RefusalReason::Unavailable)
+        }
         Err(CallError::Answered(_)) => failed(FailureReason::Error),
     }
 }
@@ -205,8 +209,7 @@ impl Agent {
         if chooser.probes.len() >= MAX_OWN_PROBES {
             return false;
         }
-        let mut passed_over = Few::new();
-        self.decorators.passed_over(now, &mut |lease| passed_over.push(lease));
+        let passed_over = PassedOver::of(now, &self.decorators);
         let (eligible, _) = self.view.eligible(now, None, std::iter::empty(), &passed_over);
         if eligible.is_empty() {
             return false;
@@ -270,7 +273,7 @@ impl Agent {
             return;
         }
         let (peer, elapsed) = (lease.id(), now.since(sent));
-        self.diagnose(now, lease, symptom::of_probe(&result), None);
+        self.diagnose(now, lease, symptom::of_probe(&result), None, JobTime::Unknown);
         let event = match result.as_ref().ok().and_then(Reply::as_probed) {
             Some((info, service)) => {
                 self.view.contacts_mut().measured(now, peer, elapsed);
@@ -311,7 +314,7 @@ impl Agent {
             if probe.is_listed {
                 // Open delegations go on. If the peer was on trial, this call would have ended
                 // that; now the next call may try it.
-                self.diagnose(now, &probe.lease, Symptom::None, None);
+                self.diagnose(now, &probe.lease, Symptom::None, None, JobTime::Unknown);
             }
             self.abandon(DelegationId::null(), probe.call);
         }

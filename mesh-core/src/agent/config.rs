@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::conflict::Conflict;
 use crate::duration::{AsOptionalText, AsText, format_duration};
 use crate::protocol::Name;
-use crate::resilience::{HealthConfig, RetryConfig};
+use crate::resilience::{HealthConfig, ModifierConfig, RetryConfig};
 use crate::routing::{DEFAULT_POLICY, PolicyFactory};
 use crate::skills::Skills;
 
@@ -43,6 +43,13 @@ pub struct AgentConfig {
     pub membership: MembershipConfig,
     /// Builds the agent's routing policy: a built-in one, or one of your own.
     pub policy: Arc<dyn PolicyFactory>,
+}
+
+impl AgentConfig {
+    /// To how many more peers a job is sent at most while others have it.
+    pub(super) fn hedge_copies(&self) -> u32 {
+        self.delegation.modifiers.hedging.hedge_copies
+    }
 }
 
 // Written out, because `derive` doesn't compile for a field of type `Arc<dyn PolicyFactory>`
@@ -88,6 +95,8 @@ pub struct AdmissionConfig {
     /// is refused as too deep.
     #[cfg_attr(feature = "schema", schemars(range(min = 0, max = 1_000)))]
     pub max_depth: u32,
+    /// Whether an agent that refuses a job as busy says after how long it may have room.
+    pub busy_hint: bool,
 }
 
 impl Default for AdmissionConfig {
@@ -97,6 +106,7 @@ impl Default for AdmissionConfig {
             queue: 64,
             default_timeout: Duration::from_secs(30),
             max_depth: 4,
+            busy_hint: false,
         }
     }
 }
@@ -181,6 +191,9 @@ pub struct DelegationConfig {
     /// Which peers are passed over, and for how long.
     #[serde(flatten)]
     pub health: HealthConfig,
+    /// What else combines with every policy, and is off unless it is switched on.
+    #[serde(flatten)]
+    pub modifiers: ModifierConfig,
     /// Whether an agent may delegate to itself.
     pub to_self: bool,
     /// How many delegations an agent may have under way at once; it refuses further ones as busy.
@@ -197,6 +210,7 @@ impl Default for DelegationConfig {
             max_attempts: 3,
             retry: RetryConfig::default(),
             health: HealthConfig::default(),
+            modifiers: ModifierConfig::default(),
             to_self: false,
             max_open: 10_000,
         }
@@ -227,6 +241,7 @@ impl DelegationConfig {
                 expected: format!("`min_penalty`, which is {min}, or more"),
             });
         }
+        conflicts.extend(self.modifiers.conflicts());
         conflicts
     }
 }

@@ -11,12 +11,13 @@ use super::Agent;
 use super::chooser::{Chooser, is_own_probe};
 use super::delegation::{Attempt, Delegation, PeerCall};
 use super::effect::{CallId, DelegationId, Effect, Ticket};
-use super::failure::{CallError, Failure, TriedPeers};
+use super::failure::{CallError, Failure, FailureKind, TriedPeers};
 use super::note::{Ending, Note};
 use super::timers::Timer;
+use super::view::PassedOver;
 use crate::Few;
 use crate::protocol::{Name, Reply, Task};
-use crate::resilience::{Decorator, EndedCall, HealthChange, Symptom};
+use crate::resilience::{Choosing, Decorator, EndedCall, HealthChange, JobTime, Symptom};
 use crate::roster::ListedLease;
 use crate::routing::{Candidate, PolicyEvent, Signal};
 use crate::time::Timestamp;
@@ -95,6 +96,10 @@ impl Agent {
             self.reply(ticket, Err(Failure::Busy));
             return None;
         }
+        if let Err(retry_after) = self.decorators.may_begin(now) {
+            self.reply(ticket, Err(Failure::Throttled { retry_after }));
+            return None;
+        }
         task.depth += 1;
         self.note(Note::Delegating { request: task.request });
         self.decorators.on_request(now);
@@ -109,6 +114,8 @@ impl Agent {
             counts: TriedPeers::default(),
             calls: 0,
             probing: None,
+            copies: 0,
+            copy_at: Timestamp::MAX,
             attempts: SmallVec::new(),
         }));
         self.next_round(now, id);
@@ -137,6 +144,7 @@ impl Agent {
             self.abandon(id, call);
             self.attempt_ended(now, id, at, Err(CallError::NoAnswer));
         }
+        self.send_due_copy(now, id);
     }
 
     /// The request's time is over: what is open counts as unanswered, also for the peers' health.
@@ -169,9 +177,9 @@ impl Agent {
     /// Asks the policy for a shortlist, and for its choice if that needs no probes.
     fn open_round(&mut self, now: Timestamp, id: DelegationId) -> RoundOpening {
         self.build_chooser(now);
+        self.prepare_choice(now);
         let delegation = &self.delegations[id];
-        let mut passed_over = Few::new();
-        self.decorators.passed_over(now, &mut |lease| passed_over.push(lease));
+        let passed_over = PassedOver::of(now, &self.decorators);
         // A peer that has the job already must not get it twice.
         let open = delegation.attempts.iter().map(|attempt| &attempt.choice.lease);
         let ruled_out = delegation.tried.iter().chain(open);
@@ -197,6 +205,17 @@ impl Agent {
         RoundOpening::Send(peers[policy.choose(now, &candidates, rng)].clone())
     }
 
+    /// Tells the decorators that a choice is about to be made, and reports what changes by it.
+    fn prepare_choice(&mut self, now: Timestamp) {
+        let mut changes = Few::new();
+        let peers = self.view.len();
+        let changed = &mut |lease: &Arc<ListedLease>, change| {
+            changes.push((lease.name.clone(), change));
+        };
+        self.decorators.before_choice(now, &mut Choosing { peers, changed });
+        changes.into_iter().for_each(|(peer, change)| self.health_changed(peer, change));
+    }
+
     /// No probe of this round has brought a candidate. The next round counts against
     /// `max_attempts`, but takes nothing of the retry budget, because probes are no work.
     pub(super) fn round_without_answers(&mut self, now: Timestamp, id: DelegationId) {
@@ -215,16 +234,18 @@ impl Agent {
     }
 
     /// Tells the decorators how a call to a peer that is still listed ended, and reports it if that
-    /// changes how the peer is treated. `skill` is what the job of the call demands.
+    /// changes how the peer is treated. `skill` is what the job of the call demands, `time` how long
+    /// the job took.
     pub(super) fn diagnose(
         &mut self,
         now: Timestamp,
         lease: &Arc<ListedLease>,
         symptom: Symptom,
         skill: Option<&Name>,
+        time: JobTime,
     ) {
         let able = self.view.able(skill).len();
-        let end = EndedCall { lease, symptom, skill: skill.map(|skill| &**skill), able };
+        let end = EndedCall { lease, symptom, skill: skill.map(|skill| &**skill), able, time };
         if let Some(change) = self.decorators.on_end(now, &end) {
             self.health_changed(lease.name.clone(), change);
         }
@@ -288,24 +309,38 @@ impl Agent {
         outcome: Ending,
     ) -> Option<Ticket> {
         let delegation = self.delegations.remove(id)?;
-        let (skill, able) = (None, self.view.len());
-        for Attempt { call, choice, sent, .. } in &delegation.attempts {
+        let (symptom, skill, able) = (Symptom::None, None, self.view.len());
+        let request = delegation.task.request;
+        for Attempt { call, choice, sent, number, .. } in &delegation.attempts {
+            if outcome != Ending::Cancelled {
+                self.note(Note::CopyDropped { request, attempt: *number });
+            }
             if let Some(peer) = choice.peer {
-                self.tell_policy(now, PolicyEvent::Cancelled { peer, elapsed: now.since(*sent) });
+                let elapsed = now.since(*sent);
+                self.tell_policy(now, PolicyEvent::Cancelled { peer, elapsed });
                 self.view.contacts_mut().ended(peer);
-                let end = EndedCall { lease: &choice.lease, symptom: Symptom::None, skill, able };
+                let time = JobTime::AtLeast(elapsed);
+                let end = EndedCall { lease: &choice.lease, symptom, skill, able, time };
                 self.decorators.on_end(now, &end);
             }
             self.abandon(id, *call);
         }
         if let Some(round) = &delegation.probing {
             for probe in round.probes.iter().filter(|probe| probe.peer.is_some()) {
-                let end = EndedCall { lease: &probe.lease, symptom: Symptom::None, skill, able };
+                let time = JobTime::Unknown;
+                let end = EndedCall { lease: &probe.lease, symptom, skill, able, time };
                 self.decorators.on_end(now, &end);
             }
             round.open_calls().for_each(|call| self.abandon(id, call));
         }
-        self.note(Note::Delegated { request: delegation.task.request, outcome });
+        self.decorators.on_delegated(now, is_success(outcome));
+        self.note(Note::Delegated { request, outcome });
         Some(delegation.ticket)
     }
+}
+
+/// Whether the job of a delegation that has ended like this was answered, be it with an error of its
+/// own. Clients that left count as not answered: as a rule they leave when answers take too long.
+const fn is_success(outcome: Ending) -> bool {
+    matches!(outcome, Ending::Done | Ending::Failed(FailureKind::JobFailed | FailureKind::Other))
 }

@@ -37,6 +37,10 @@ pub(super) struct Delegation {
     pub(super) calls: u32,
     /// The probes of this round, until a peer is chosen; `None` under policies that don't probe.
     pub(super) probing: Option<ProbeRound>,
+    /// Jobs sent so far to one more peer while others had them.
+    pub(super) copies: u32,
+    /// When the job is to be sent to one more peer if there is no answer by then.
+    pub(super) copy_at: Timestamp,
     /// Attempts that have no answer yet, the oldest first.
     pub(super) attempts: SmallVec<[Attempt; 1]>,
 }
@@ -61,6 +65,8 @@ pub(super) struct Attempt {
     pub(super) call: PeerCall,
     /// Its number among the request's attempts, as [`Task::attempt`].
     pub(super) number: u32,
+    /// Whether another attempt was open when it began.
+    pub(super) is_copy: bool,
     pub(super) choice: Choice,
     pub(super) sent: Timestamp,
     /// The attempt is given up then: at its own timeout or at the delegation's deadline.
@@ -143,7 +149,7 @@ impl Delegation {
     pub(super) fn wake_at(&self) -> Timestamp {
         let attempts = self.attempts.iter().map(|attempt| attempt.until);
         let probing = self.probing.iter().map(|round| round.until);
-        attempts.chain(probing).fold(self.deadline, Timestamp::min)
+        attempts.chain(probing).fold(self.deadline.min(self.copy_at), Timestamp::min)
     }
 
     /// Gives a new call its number.

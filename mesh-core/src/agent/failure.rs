@@ -13,13 +13,16 @@ use crate::protocol::Name;
 ///
 /// [`codec::to_error`](crate::codec::to_error) makes a JSON-RPC error of it. The mesh's own error
 /// codes are -32010 to -32019: the codes before them are in use by A2A, those after them by MCP.
-/// Four failures are *refusals*: they say that the job was certainly not begun
+/// Five failures are *refusals*: they say that the job was certainly not begun
 /// ([`Self::is_refusal`]), so that another peer may have it.
 #[derive(Clone, Debug, PartialEq, Eq, ThisError)]
 pub enum Failure {
     /// The agent's slots and queue are full; the job was not begun.
     #[error("the agent is busy: no free slot and no room in its queue")]
     Busy,
+    /// As [`Self::Busy`], and after this time the agent may have room.
+    #[error("the agent is busy: no free slot and no room in its queue")]
+    BusyFor(Duration),
     /// The agent knows no peer that it could delegate to.
     #[error("no peers: the registry lists no other agent")]
     NoPeers,
@@ -68,6 +71,13 @@ pub enum Failure {
     /// jobs; the job was not begun.
     #[error("the agent can't begin a job: {0}")]
     Unavailable(Unavailability),
+    /// Too many of the agent's delegations fail at the moment, so it refuses a share of the new ones
+    /// itself; the job was not begun. The caller may ask again after `retry_after`.
+    #[error("throttled: too many of the agent's delegations fail")]
+    Throttled {
+        /// After how long the caller may ask again.
+        retry_after: Duration,
+    },
     /// An error from the service that did the job, passed on unchanged, even if its code is one of
     /// the mesh's.
     #[error("the job was answered with error {}: {}", .0.code, .0.message)]
@@ -109,9 +119,9 @@ impl Failure {
     /// The JSON-RPC error code.
     pub const fn code(&self) -> i64 {
         match self {
-            // A caller treats both alike: it tries another peer. The shared code makes agents of
-            // versions without `Unavailable` do so, too. The error's data tells the two apart.
-            Self::Busy | Self::Unavailable(_) => -32010,
+            // A caller treats them alike: it tries another peer. The shared code makes agents of
+            // versions without the others do so, too. The error's data tells them apart.
+            Self::Busy | Self::BusyFor(_) | Self::Unavailable(_) | Self::Throttled { .. } => -32010,
             // To a caller that does not know of skills, there are no peers.
             Self::NoPeers | Self::NoSkill { .. } => -32011,
             Self::NoReachablePeers(_) => -32012,
@@ -129,7 +139,7 @@ impl Failure {
     /// Which failure it is, without its details.
     pub const fn kind(&self) -> FailureKind {
         match self {
-            Self::Busy => FailureKind::Busy,
+            Self::Busy | Self::BusyFor(_) => FailureKind::Busy,
             Self::NoPeers => FailureKind::NoPeers,
             Self::NoSkill { .. } => FailureKind::NoSkill,
             Self::NoReachablePeers(_) => FailureKind::NoReachablePeers,
@@ -141,6 +151,7 @@ impl Failure {
             Self::JobFailed(_) => FailureKind::JobFailed,
             Self::RetriesExhausted(_) => FailureKind::RetriesExhausted,
             Self::Unavailable(_) => FailureKind::Unavailable,
+            Self::Throttled { .. } => FailureKind::Throttled,
             Self::Other(_) => FailureKind::Other,
         }
     }
@@ -164,7 +175,12 @@ impl Failure {
     pub const fn is_refusal(&self) -> bool {
         matches!(
             self,
-            Self::Busy | Self::ShuttingDown | Self::Unavailable(_) | Self::NoSkill { .. }
+            Self::Busy
+                | Self::BusyFor(_)
+                | Self::ShuttingDown
+                | Self::Unavailable(_)
+                | Self::NoSkill { .. }
+                | Self::Throttled { .. }
         )
     }
 }
@@ -174,7 +190,7 @@ impl Failure {
 /// such code has to decide about every kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum FailureKind {
-    /// [`Failure::Busy`]
+    /// [`Failure::Busy`] and [`Failure::BusyFor`]
     Busy,
     /// [`Failure::NoPeers`]
     NoPeers,
@@ -198,6 +214,8 @@ pub enum FailureKind {
     RetriesExhausted,
     /// [`Failure::Unavailable`]
     Unavailable,
+    /// [`Failure::Throttled`]
+    Throttled,
     /// [`Failure::Other`]
     Other,
 }
@@ -218,6 +236,7 @@ impl FailureKind {
             Self::JobFailed => "job_failed",
             Self::RetriesExhausted => "retries_exhausted",
             Self::Unavailable => "unavailable",
+            Self::Throttled => "throttled",
             Self::Other => "other_error",
         }
     }
@@ -241,6 +260,6 @@ pub enum CallError {
 impl CallError {
     /// Whether the peer could be reached, but takes no more jobs for now.
     pub const fn lacks_room(&self) -> bool {
-        matches!(self, Self::Answered(Failure::Busy | Failure::ShuttingDown))
+        matches!(self, Self::Answered(Failure::Busy | Failure::BusyFor(_) | Failure::ShuttingDown))
     }
 }

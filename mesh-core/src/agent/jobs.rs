@@ -1,6 +1,7 @@
 //! Admission: which jobs run, which wait for a slot and which are refused.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use slotmap::SlotMap;
 
@@ -54,6 +55,9 @@ pub(super) struct AdmittedJobs {
     queue: VecDeque<JobId>,
     /// How many of `jobs` run.
     running: u32,
+    /// How long a job has its slot, as a mean in which each of the last jobs has an eighth of the
+    /// weight that is left; zero before the first.
+    mean_service: Duration,
 }
 
 impl AdmittedJobs {
@@ -117,6 +121,24 @@ impl AdmittedJobs {
         Some(job)
     }
 
+    /// A job has ended by itself: remembers how long it had its slot.
+    pub(super) fn learn(&mut self, now: Timestamp, job: &Job) {
+        let service = now.since(job.started);
+        self.mean_service = match self.mean_service {
+            Duration::ZERO => service,
+            mean => mean - mean / 8 + service / 8,
+        };
+    }
+
+    /// After how long half of the queue will probably have been worked off, if callers are to be
+    /// told. Half, because all who were refused come back then: if they waited for the whole queue,
+    /// the slots would be idle until they are there.
+    pub(super) fn room_after(&self, limits: &AdmissionConfig) -> Option<Duration> {
+        let slots = limits.concurrency.limit().filter(|_| limits.busy_hint)?;
+        let room_after = self.mean_service.saturating_mul(self.queued() / 2 + 1) / slots.max(1);
+        (!room_after.is_zero()).then_some(room_after)
+    }
+
     /// The next job to run, if a slot is free and a job waits. It counts as running from now on.
     pub(super) fn start_next(&mut self, limits: &AdmissionConfig) -> Option<(JobId, &Job)> {
         if !limits.concurrency.allows_more_than(self.running) {
@@ -137,8 +159,6 @@ impl AdmittedJobs {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::agent::config::Concurrency;
 
@@ -184,6 +204,30 @@ mod tests {
         let Admission::Queued(second) = admit(&mut jobs, 1, 2) else { panic!() };
         jobs.remove(second);
         assert!(matches!(admit(&mut jobs, 1, 3), Admission::Queued(_)));
+    }
+
+    #[test]
+    fn a_full_agent_says_when_half_of_its_queue_is_done() {
+        let mut jobs = AdmittedJobs::default();
+        let concurrency = Concurrency::Limit(2);
+        let limits = AdmissionConfig { concurrency, busy_hint: true, ..limits(4) };
+        let after = |ms| Timestamp::ZERO + Duration::from_millis(ms);
+        assert_eq!(jobs.room_after(&limits), None, "it has done no job");
+        for (from, until) in [(0, 80), (100, 260)] {
+            let Admission::Running(id) = jobs.admit(&limits, after(from), 1, task()) else {
+                panic!()
+            };
+            let job = jobs.remove(id).expect("it is there");
+            jobs.learn(after(until), &job);
+        }
+        for ticket in 0..6 {
+            assert_ne!(jobs.admit(&limits, after(300), ticket, task()), Admission::Busy);
+        }
+        assert_eq!(jobs.admit(&limits, after(300), 7, task()), Admission::Busy);
+        // The mean is 80 + (160 - 80) / 8 = 90 ms; three of those on two slots.
+        assert_eq!(jobs.room_after(&limits), Some(Duration::from_millis(135)));
+        let silent = AdmissionConfig { busy_hint: false, ..limits };
+        assert_eq!(jobs.room_after(&silent), None);
     }
 
     #[test]

@@ -51,6 +51,7 @@ pub use self::note::{Ending, Note, RetryReason};
 pub use self::view::Peers;
 
 use self::chooser::Chooser;
+use self::config::DelegationConfig;
 use self::delegation::Delegation;
 use self::jobs::{Admission, AdmittedJobs, Job};
 use self::membership::Membership;
@@ -60,8 +61,8 @@ use self::view::View;
 use crate::VERSION;
 use crate::load::LoadReport;
 use crate::protocol::{InfoReply, Name, Reply, Request, ServiceReply, Task, WorkReply};
-use crate::resilience::{Decorator, Decorators, decorators};
-use crate::roster::ListedLease;
+use crate::resilience::{Decorator, DecoratorConfig, Decorators, decorators};
+use crate::roster::{ListedLease, Roster};
 use crate::routing::Interests;
 use crate::seed::Seed;
 use crate::time::Timestamp;
@@ -119,6 +120,8 @@ impl Agent {
         let (name, config) = (identity.name.clone(), config.into());
         let rng = seed.child("heartbeat").sparse_rng();
         let membership = Box::new(Membership::new(now, identity, config.clone(), rng));
+        let DelegationConfig { retry, health, modifiers, .. } = &config.delegation;
+        let protection = DecoratorConfig { retry: *retry, health, modifiers };
         Self {
             name,
             seed: seed.child("routing"),
@@ -131,7 +134,7 @@ impl Agent {
             view: View::default(),
             membership_at: membership.poll_timeout(),
             membership,
-            decorators: decorators(now, config.delegation.retry, &config.delegation.health),
+            decorators: decorators(now, protection, seed),
             config,
             timers: BinaryHeap::new(),
             cpu_percent: 0.0,
@@ -203,6 +206,9 @@ impl Agent {
         result: Result<Arc<RawValue>, Failure>,
     ) {
         let Some(job) = self.remove_job(id, Ending::of(&result)) else { return };
+        if self.config.admission.busy_hint {
+            self.jobs.learn(now, &job);
+        }
         self.log_job(now, &job, if result.is_ok() { ServedHow::Served } else { ServedHow::Failed });
         let answer = result.map(|result| {
             let agent = self.name.clone();
@@ -224,6 +230,7 @@ impl Agent {
                 self.tell_policy_of_list(now, &before);
                 if change.has_changed {
                     self.forget_who_left();
+                    self.tell_decorators_who_joined(now, &before);
                 }
             }
             if change.is_visible {
@@ -340,6 +347,20 @@ impl Agent {
         contacts.forget_round_trips(&roster);
     }
 
+    /// Tells the decorators which peers are new in the list since the list `before`, if they want to
+    /// know. In its first list an agent sees no new peers, only those that were there before it.
+    fn tell_decorators_who_joined(&mut self, now: Timestamp, before: &Roster) {
+        let own = if self.config.delegation.to_self { None } else { before.find(&self.name) };
+        if before.len() == usize::from(own.is_some()) || !self.decorators.wants_members() {
+            return;
+        }
+        for (_, new) in before.differences(self.view.peers().roster()) {
+            if let Some(lease) = new.filter(|lease| own.is_none_or(|_| lease.name != self.name)) {
+                self.decorators.on_joined(now, lease);
+            }
+        }
+    }
+
     fn info(&self, now: Timestamp) -> InfoReply {
         InfoReply {
             agent: self.name.clone(),
@@ -374,7 +395,8 @@ impl Agent {
             Admission::Busy => {
                 let outcome = Ending::Failed(FailureKind::Busy);
                 self.note(Note::JobEnded { request, attempt, outcome });
-                self.reply(ticket, Err(Failure::Busy));
+                let room_after = self.jobs.room_after(&self.config.admission);
+                self.reply(ticket, Err(room_after.map_or(Failure::Busy, Failure::BusyFor)));
                 None
             }
             Admission::Queued(id) => {
@@ -418,7 +440,7 @@ impl Agent {
                 continue;
             }
             let task = job.task_at(now);
-            if self.service.is_some() {
+            if self.service.is_some() || self.config.admission.busy_hint {
                 self.jobs.started(now, id);
             }
             self.start(id, task);

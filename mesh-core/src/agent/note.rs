@@ -63,7 +63,7 @@ impl RetryReason {
     pub const fn of(error: &CallError) -> Self {
         match error {
             CallError::NotSent => Self::NotSent,
-            CallError::Answered(Failure::Busy) => Self::Busy,
+            CallError::Answered(Failure::Busy | Failure::BusyFor(_)) => Self::Busy,
             CallError::Answered(Failure::ShuttingDown) => Self::ShuttingDown,
             CallError::Answered(Failure::Unavailable(_)) => Self::Unavailable,
             CallError::NoAnswer | CallError::Answered(_) => Self::NoAnswer,
@@ -170,6 +170,20 @@ pub enum Note {
         /// Why another attempt is made.
         reason: RetryReason,
     },
+    /// An attempt that was made while another one was open has brought the answer.
+    CopyWon {
+        /// The request's number.
+        request: u64,
+        /// The number of the attempt.
+        attempt: u32,
+    },
+    /// An open attempt is given up, because another one of the same job has brought the answer.
+    CopyDropped {
+        /// The request's number.
+        request: u64,
+        /// The number of the attempt.
+        attempt: u32,
+    },
     /// A delegation has ended: it was answered or cancelled.
     Delegated {
         /// The request's number.
@@ -209,6 +223,8 @@ impl Note {
             Self::Delegating { request }
             | Self::Routed { request, .. }
             | Self::Retrying { request, .. }
+            | Self::CopyWon { request, .. }
+            | Self::CopyDropped { request, .. }
             | Self::Delegated { request, .. }
             | Self::JobQueued { request, .. }
             | Self::JobStarted { request, .. }

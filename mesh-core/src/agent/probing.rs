@@ -12,7 +12,7 @@ use super::symptom;
 use crate::Few;
 use crate::prefetch::prefetch_arc;
 use crate::protocol::Reply;
-use crate::resilience::{Decorator, EndedCall};
+use crate::resilience::{Decorator, EndedCall, JobTime};
 use crate::roster::{ListedLease, PeerId};
 use crate::routing::{Candidate, Known, LoadSource, PolicyEvent};
 use crate::time::Timestamp;
@@ -71,7 +71,8 @@ impl Agent {
         // `None`: the peer has left the list since. Then nothing is remembered of this probe.
         let (peer, symptom) = (probe.peer, symptom::of_probe(&result));
         let able = self.view.len();
-        let end = EndedCall { lease: &probe.lease, symptom, skill: None, able };
+        let time = JobTime::Unknown;
+        let end = EndedCall { lease: &probe.lease, symptom, skill: None, able, time };
         let change = peer.and_then(|_| self.decorators.on_end(now, &end));
         let change = change.map(|change| (change, probe.lease.name.clone()));
         let elapsed = now.since(sent);
@@ -147,7 +148,7 @@ impl Agent {
         // delegations.
         for (peer, lease) in silent {
             let symptom = symptom::of_probe(&Err(CallError::NoAnswer));
-            self.diagnose(now, &lease, symptom, None);
+            self.diagnose(now, &lease, symptom, None, JobTime::Unknown);
             self.tell_policy(
                 now,
                 PolicyEvent::ProbeFailed { peer, elapsed: now.since(round.sent) },

@@ -1,9 +1,11 @@
 //! What the end of a call says about the peer's health.
 
+use std::time::Duration;
+
 use super::failure::{CallError, Failure, Unavailability};
 use crate::jsonrpc::Error;
 use crate::protocol::Reply;
-use crate::resilience::{PassOverReason, Symptom};
+use crate::resilience::{JobTime, PassOverReason, Symptom};
 
 /// The symptom that a call for `work` shows by its end.
 pub(super) fn of_work(result: &Result<Reply, CallError>) -> Symptom {
@@ -13,6 +15,20 @@ pub(super) fn of_work(result: &Result<Reply, CallError>) -> Symptom {
         Err(CallError::NotSent) => Symptom::Down(PassOverReason::NotSent),
         Err(CallError::NoAnswer) => Symptom::Failed(PassOverReason::NoAnswer),
         Err(CallError::Answered(failure)) => of_failure(failure),
+    }
+}
+
+/// How long the peer took for a job that ended like this after `elapsed`.
+pub(super) fn job_time(result: &Result<Reply, CallError>, elapsed: Duration) -> JobTime {
+    match result {
+        Ok(_) => JobTime::Took(elapsed),
+        // It was given up, by this agent or by the peer.
+        Err(CallError::NoAnswer | CallError::Answered(Failure::DeadlineExceeded)) => {
+            JobTime::AtLeast(elapsed)
+        }
+        Err(CallError::Answered(Failure::JobFailed(_))) => JobTime::Took(elapsed),
+        // It was not begun, or nobody knows.
+        Err(_) => JobTime::Unknown,
     }
 }
 
@@ -31,6 +47,7 @@ pub(super) fn of_probe(result: &Result<Reply, CallError>) -> Symptom {
 
 fn of_failure(failure: &Failure) -> Symptom {
     match failure {
+        Failure::BusyFor(time) => Symptom::Full(*time),
         Failure::ShuttingDown => Symptom::Down(PassOverReason::ShuttingDown),
         Failure::Unavailable(Unavailability { retry_after, .. }) => match retry_after {
             Some(time) if !time.is_zero() => Symptom::Away(PassOverReason::Unavailable, *time),

@@ -7,6 +7,7 @@ use super::contacts::Contacts;
 use super::trust::ListTrust;
 use crate::Few;
 use crate::protocol::Name;
+use crate::resilience::{Decorator, Decorators};
 use crate::roster::{ListedLease, PeerId, Roster};
 use crate::routing::{Candidate, Eligible, Known};
 use crate::time::Timestamp;
@@ -173,14 +174,14 @@ impl View {
     }
 
     /// The peers that a choice is made among: those that have the skill, if one is demanded, and are
-    /// neither `tried` nor `passed_over`. If that leaves nobody, those that are passed over may be
-    /// chosen, too.
+    /// neither `tried` nor `passed_over`. If that leaves nobody, those that are held back may be
+    /// chosen, too, and if there are none, those that failed.
     pub(super) fn eligible<'a, 'b>(
         &'a mut self,
         now: Timestamp,
         skill: Option<&Name>,
         tried: impl Iterator<Item = &'b Arc<ListedLease>>,
-        passed_over: &[&Arc<ListedLease>],
+        passed_over: &PassedOver<'_>,
     ) -> (Eligible<'a>, Knowledge<'a>) {
         let age = now.since(self.listed_at);
         let knowledge = Knowledge { contacts: &self.contacts, now, age };
@@ -197,19 +198,46 @@ impl View {
         out.extend(peers.own());
         // Usually no peer is passed over.
         if !passed_over.is_empty() {
-            let mut all_out = out.clone();
-            for lease in passed_over {
-                all_out.extend(match &mut places {
-                    Some(places) => place_of(places, roster, lease),
-                    None => roster.follow(lease),
-                });
-            }
-            let eligible = Eligible::new(roster, all_out);
-            if !eligible.is_empty() {
-                return (eligible, knowledge);
+            let mut place = |lease: &&Arc<ListedLease>| match &mut places {
+                Some(places) => place_of(places, roster, lease),
+                None => roster.follow(lease),
+            };
+            let mut without_failed = out.clone();
+            without_failed.extend(passed_over.failed.iter().filter_map(&mut place));
+            let mut all_out = without_failed.clone();
+            all_out.extend(passed_over.held_back.iter().filter_map(&mut place));
+            for out in [all_out, without_failed] {
+                let eligible = Eligible::new(roster, out);
+                if !eligible.is_empty() {
+                    return (eligible, knowledge);
+                }
             }
         }
         (Eligible::new(roster, out), knowledge)
+    }
+}
+
+/// The peers that are not to be chosen as long as there are others.
+#[derive(Debug, Default)]
+pub(super) struct PassedOver<'a> {
+    /// Those that failed, or fail often.
+    failed: Few<&'a Arc<ListedLease>>,
+    /// Those that would do their jobs, but should not get this one. They come before those that
+    /// failed.
+    held_back: Few<&'a Arc<ListedLease>>,
+}
+
+impl<'a> PassedOver<'a> {
+    /// Those that the decorators name.
+    pub(super) fn of(now: Timestamp, decorators: &'a Decorators) -> Self {
+        let mut over = Self::default();
+        decorators.passed_over(now, &mut |lease| over.failed.push(lease));
+        decorators.held_back(now, &mut |lease| over.held_back.push(lease));
+        over
+    }
+
+    fn is_empty(&self) -> bool {
+        self.failed.is_empty() && self.held_back.is_empty()
     }
 }
 
@@ -332,12 +360,38 @@ mod tests {
         assert_eq!(names(&view), ["b"]);
     }
 
+    fn over<'a>(
+        failed: impl IntoIterator<Item = &'a Arc<ListedLease>>,
+        held_back: impl IntoIterator<Item = &'a Arc<ListedLease>>,
+    ) -> PassedOver<'a> {
+        let held_back = held_back.into_iter().collect();
+        PassedOver { failed: failed.into_iter().collect(), held_back }
+    }
+
+    #[test]
+    fn who_is_held_back_comes_before_who_failed() {
+        let mut view = View::default();
+        update(&mut view, 0, listing(&["a", "b", "c"]));
+        let [a, b, c] = ["a", "b", "c"].map(|name| Arc::new(lease(name, 1)));
+        for (failed, held_back, expected) in [
+            (vec![&a], vec![&b], "c"),
+            (vec![&a], vec![&b, &c], "bc"),
+            (vec![&a, &b, &c], vec![&b], "abc"),
+            (vec![&a, &b], vec![&c, &a], "c"),
+        ] {
+            let (eligible, _) =
+                view.eligible(at(1), None, std::iter::empty(), &over(failed, held_back));
+            let peers = eligible.resolve(&Shortlist::All);
+            assert_eq!(peers.iter().map(|lease| &*lease.name).collect::<String>(), expected);
+        }
+    }
+
     /// The names of the peers that may be chosen.
     fn eligible(view: &mut View, tried: &[&str], passed_over: &[&str]) -> Vec<String> {
         let find = |name: &&str| Arc::new(lease(name, 1));
         let tried: Vec<_> = tried.iter().map(find).collect();
         let passed_over: Vec<_> = passed_over.iter().map(find).collect();
-        let passed_over: Vec<_> = passed_over.iter().collect();
+        let passed_over = over(&passed_over, []);
         let (eligible, _) = view.eligible(Timestamp::ZERO, None, tried.iter(), &passed_over);
         let peers = eligible.resolve(&Shortlist::All);
         peers.iter().map(|lease| lease.name.to_string()).collect()
@@ -353,7 +407,7 @@ mod tests {
             view.update(at(secs), listing, Some(&"own".into()));
             let failed = Arc::new(skilled("b", "draw"));
             let (eligible, _) =
-                view.eligible(at(secs), Some(&skill), std::iter::empty(), &[&failed]);
+                view.eligible(at(secs), Some(&skill), std::iter::empty(), &over([&failed], []));
             let peers = eligible.resolve(&Shortlist::All);
             peers.iter().map(|lease| lease.name.to_string()).collect()
         };

@@ -47,6 +47,8 @@ impl Origin {
 
 /// The name of [`Failure::Unavailable`], which shares its code with [`Failure::Busy`].
 const UNAVAILABLE: &str = FailureKind::Unavailable.name();
+/// The name of [`Failure::Throttled`], which has that code, too.
+const THROTTLED: &str = FailureKind::Throttled.name();
 /// The name of [`Failure::NoSkill`], which shares its code with [`Failure::NoPeers`].
 const NO_SKILL: &str = FailureKind::NoSkill.name();
 
@@ -88,6 +90,10 @@ pub fn to_error(failure: &Failure) -> Error {
             // A reader takes no longer duration.
             data.retry_after_ms = retry_after.map(|after| after.min(LONGEST));
         }
+        Failure::BusyFor(time) => data.retry_after_ms = Some(*time.min(&LONGEST)),
+        Failure::Throttled { retry_after } => {
+            data.retry_after_ms = Some(*retry_after.min(&LONGEST));
+        }
         _ => {}
     }
     let message = failure.to_string().into();
@@ -121,7 +127,10 @@ fn of_code(code: i64, data: ErrorData) -> Option<Failure> {
             let why = data.detail.unwrap_or_default();
             Failure::Unavailable(why.into()).with_retry_after(data.retry_after_ms)
         }
-        -32010 => Failure::Busy,
+        -32010 if data.reason == THROTTLED => {
+            Failure::Throttled { retry_after: data.retry_after_ms.unwrap_or_default() }
+        }
+        -32010 => data.retry_after_ms.map_or(Failure::Busy, Failure::BusyFor),
         -32011 if data.reason == NO_SKILL => {
             Failure::NoSkill { skill: data.skill.unwrap_or_default() }
         }

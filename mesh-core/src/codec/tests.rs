@@ -97,10 +97,12 @@ fn bad_params_are_refused_with_a_reason() {
 }
 
 /// One of each kind.
-fn failures() -> [Failure; 14] {
+fn failures() -> [Failure; 16] {
     let tried = TriedPeers { busy: 2, unreachable: 3 };
     [
         Failure::Busy,
+        Failure::BusyFor(Duration::from_millis(250)),
+        Failure::Throttled { retry_after: Duration::from_millis(1_500) },
         Failure::NoPeers,
         Failure::NoSkill { skill: "model:x".into() },
         Failure::NoReachablePeers(tried),

@@ -1,37 +1,79 @@
-//! What protects delegations under every policy: the memory of peers that failed, and the retry
-//! budget.
+//! What protects delegations under every policy: the memory of peers that failed, the retry budget,
+//! and the modifiers, which are off unless the settings switch them on.
 //!
 //! Each file has one `Decorator`. The agent asks the decorators before each choice which peers are
-//! to be passed over, asks them before each retry whether it may be made, and tells them when each
-//! call begins and ends. No policy knows of them: it chooses among the peers that they leave.
+//! to be passed over, asks them before each delegation and each retry whether it may be made, and
+//! tells them when each call begins and ends. No policy knows of them: it chooses among the peers
+//! that they leave.
 
+mod busy_peers;
+mod combined;
+mod ejection;
+mod hedging;
+mod modifiers;
 mod passive_health;
 mod retry_budget;
+mod slow_start;
+mod throttle;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use self::busy_peers::BusyPeers;
+pub use self::ejection::EjectionConfig;
+pub use self::hedging::HedgingConfig;
+pub use self::modifiers::ModifierConfig;
+use self::modifiers::Modifiers;
 pub use self::passive_health::HealthConfig;
 use self::passive_health::PassiveHealth;
 pub use self::retry_budget::{RetryBudget, RetryConfig};
+pub use self::slow_start::SlowStartConfig;
+pub use self::throttle::ThrottleConfig;
 use crate::roster::{IsListed, ListedLease, PeerId};
+use crate::seed::Seed;
 use crate::time::Timestamp;
 
 /// The decorators of one agent, in the order in which they are asked. To add one, put it here as
-/// the partner of a pair: `(PassiveHealth, (RetryBudget, Another))`.
-pub(crate) type Decorators = (PassiveHealth, RetryBudget);
+/// the partner of a pair, or among the [`Modifiers`] if it is off by default.
+pub(crate) type Decorators = (PassiveHealth, (RetryBudget, (BusyPeers, Option<Box<Modifiers>>)));
 
-/// The decorators of an agent that starts at `now`.
-pub(crate) fn decorators(now: Timestamp, retry: RetryConfig, health: &HealthConfig) -> Decorators {
-    (PassiveHealth::new(health), RetryBudget::new(now, retry))
+/// The settings of all decorators of an agent.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct DecoratorConfig<'a> {
+    pub(crate) retry: RetryConfig,
+    pub(crate) health: &'a HealthConfig,
+    pub(crate) modifiers: &'a ModifierConfig,
+}
+
+/// The decorators of an agent that starts at `now` and draws its random choices from `seed`.
+pub(crate) fn decorators(now: Timestamp, config: DecoratorConfig<'_>, seed: &Seed) -> Decorators {
+    let DecoratorConfig { retry, health, modifiers } = config;
+    let modifiers = modifiers::modifiers(now, modifiers, seed);
+    (
+        PassiveHealth::new(health),
+        (RetryBudget::new(now, retry), (BusyPeers::new(health), modifiers)),
+    )
 }
 
 /// A rule that protects delegations under every policy. An agent owns its decorators, each with its
 /// own state. By default every method does nothing and allows everything; a decorator implements
 /// those that it needs.
 pub(crate) trait Decorator {
+    /// A delegation is about to begin: whether it may. If not, after how long its caller may ask
+    /// again.
+    fn may_begin(&mut self, _now: Timestamp) -> Result<(), Duration> {
+        Ok(())
+    }
+
     /// A delegation begins.
     fn on_request(&mut self, _now: Timestamp) {}
+
+    /// A delegation has ended: whether its job was answered.
+    fn on_delegated(&mut self, _now: Timestamp, _is_success: bool) {}
+
+    /// A choice is about to be made: the last time to change something before [`Self::passed_over`]
+    /// and [`Self::held_back`] are asked.
+    fn before_choice(&mut self, _now: Timestamp, _choosing: &mut Choosing<'_>) {}
 
     /// Before a choice: calls `pass_over` for each peer that is not to be chosen as long as there
     /// are others.
@@ -42,10 +84,20 @@ pub(crate) trait Decorator {
     ) {
     }
 
+    /// Before a choice: calls `hold_back` for each peer that would do its jobs, but should not get
+    /// this one. It is chosen before those that are passed over.
+    fn held_back<'a>(&'a self, _now: Timestamp, _hold_back: &mut impl FnMut(&'a Arc<ListedLease>)) {
+    }
+
     /// Before a retry: whether it may be made. A decorator that allows it counts it as made. The
     /// decorators are asked in turn until one refuses.
     fn may_retry(&mut self, _now: Timestamp, _cost: RetryCost) -> bool {
         true
+    }
+
+    /// A job was sent to a peer: after how long without an answer it is to be sent to one more.
+    fn copy_after(&mut self, _now: Timestamp) -> Option<Duration> {
+        None
     }
 
     /// A job or a probe is sent to a peer. The call will end by `until`.
@@ -59,38 +111,22 @@ pub(crate) trait Decorator {
 
     /// There is a new list: what is remembered of peers that are not in it is to be forgotten.
     fn on_list(&mut self, _is_listed: IsListed<'_>) {}
+
+    /// Whether it is told of peers that join.
+    fn wants_members(&self) -> bool {
+        false
+    }
+
+    /// A peer is new in the list, and not because it is the agent's first list.
+    fn on_joined(&mut self, _now: Timestamp, _lease: &Arc<ListedLease>) {}
 }
 
-impl<A: Decorator, B: Decorator> Decorator for (A, B) {
-    fn on_request(&mut self, now: Timestamp) {
-        self.0.on_request(now);
-        self.1.on_request(now);
-    }
-
-    fn passed_over<'a>(&'a self, now: Timestamp, pass_over: &mut impl FnMut(&'a Arc<ListedLease>)) {
-        self.0.passed_over(now, pass_over);
-        self.1.passed_over(now, pass_over);
-    }
-
-    fn may_retry(&mut self, now: Timestamp, cost: RetryCost) -> bool {
-        self.0.may_retry(now, cost) && self.1.may_retry(now, cost)
-    }
-
-    fn on_sent(&mut self, now: Timestamp, peer: PeerId, until: Timestamp) {
-        self.0.on_sent(now, peer, until);
-        self.1.on_sent(now, peer, until);
-    }
-
-    fn on_end(&mut self, now: Timestamp, end: &EndedCall<'_>) -> Option<HealthChange> {
-        // Both must hear of the end; at most one of them is expected to change something.
-        let (first, second) = (self.0.on_end(now, end), self.1.on_end(now, end));
-        first.or(second)
-    }
-
-    fn on_list(&mut self, is_listed: IsListed<'_>) {
-        self.0.on_list(is_listed);
-        self.1.on_list(is_listed);
-    }
+/// A choice that is about to be made.
+pub(crate) struct Choosing<'a> {
+    /// How many peers the agent knows.
+    pub(crate) peers: usize,
+    /// To be told of each peer that is treated in another way from now on.
+    pub(crate) changed: &'a mut dyn FnMut(&Arc<ListedLease>, HealthChange),
 }
 
 /// What a retry costs: whether it adds load to the mesh.
@@ -115,6 +151,19 @@ pub(crate) struct EndedCall<'a> {
     pub(crate) skill: Option<&'a str>,
     /// How many peers might have had the job: all that the agent knows, or those with the skill.
     pub(crate) able: usize,
+    /// How long the peer took for the job.
+    pub(crate) time: JobTime,
+}
+
+/// How long a peer took for a job, as far as the end of the call tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum JobTime {
+    /// Nothing is known: the job was not begun, or the call was a probe.
+    Unknown,
+    /// It was answered after this time.
+    Took(Duration),
+    /// Nobody waited any longer after this time: it would have taken more.
+    AtLeast(Duration),
 }
 
 /// What the end of a call says about the peer's health.
@@ -124,6 +173,8 @@ pub(crate) enum Symptom {
     Well,
     /// Nothing: the peer is full, the request itself was wrong, or nobody waited for the answer.
     None,
+    /// The peer is full, and says after how long it may have room.
+    Full(Duration),
     /// A failure whose cause may be the job and not the peer, so only several in a row count.
     Failed(PassOverReason),
     /// The peer can't do any job, so one such failure is enough.
@@ -149,6 +200,8 @@ pub enum PassOverReason {
     OutcomeUnknown,
     /// It answered jobs with errors that are not the mesh's, or with answers of another method.
     OtherError,
+    /// Its jobs failed more often than those of the other peers.
+    Outlier,
 }
 
 impl PassOverReason {
@@ -162,6 +215,7 @@ impl PassOverReason {
             Self::JobFailed => "job_failed",
             Self::OutcomeUnknown => "outcome_unknown",
             Self::OtherError => "other_error",
+            Self::Outlier => "outlier",
         }
     }
 }

@@ -93,7 +93,7 @@ impl Decorator for PassiveHealth {
     fn on_end(&mut self, now: Timestamp, end: &EndedCall<'_>) -> Option<HealthChange> {
         match end.symptom {
             Symptom::Well => self.succeeded(end).then_some(HealthChange::Recovered),
-            Symptom::None => {
+            Symptom::None | Symptom::Full(_) => {
                 self.undecided(end.lease.id());
                 None
             }

@@ -5,6 +5,7 @@ mod deadlines;
 mod driver;
 mod health;
 mod membership;
+mod modifiers;
 mod policies;
 mod probed;
 mod retries;

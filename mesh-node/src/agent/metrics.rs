@@ -29,6 +29,8 @@ struct AgentCounters {
     jobs: BTreeMap<&'static str, u64>,
     delegations: BTreeMap<&'static str, u64>,
     retries: BTreeMap<&'static str, u64>,
+    /// Attempts made beside others, by what became of them.
+    copies: BTreeMap<&'static str, u64>,
     /// How often a peer was passed over for a while, by how it had failed.
     passed_over: BTreeMap<&'static str, u64>,
     leases_lost: u64,
@@ -75,6 +77,8 @@ impl AgentCounters {
             }
             Note::PassedOver { reason, .. } => self.passed_over.entry(reason.name()).or_default(),
             Note::Retrying { reason, .. } => self.retries.entry(reason.name()).or_default(),
+            Note::CopyWon { .. } => self.copies.entry("won").or_default(),
+            Note::CopyDropped { .. } => self.copies.entry("cancelled").or_default(),
             Note::Delegated { outcome, .. } => self.delegations.entry(outcome.name()).or_default(),
             Note::JobEnded { outcome, .. } => self.jobs.entry(outcome.name()).or_default(),
             // The other notes are for logs and oracles.
@@ -117,6 +121,12 @@ impl AgentCounters {
             ("mesh_jobs_total", "Jobs that left, by outcome.", "outcome", &self.jobs),
             ("mesh_delegations_total", "Delegations, by outcome.", "outcome", &self.delegations),
             ("mesh_retries_total", "Attempts made again, by reason.", "reason", &self.retries),
+            (
+                "mesh_copies_total",
+                "Jobs that several peers had: answers by a later one, and calls given up.",
+                "outcome",
+                &self.copies,
+            ),
             (
                 "mesh_passed_over_total",
                 "Times that a peer was passed over for a while, by how it failed.",

@@ -246,6 +246,8 @@ impl CoverageObserver {
             | Note::NameTaken { .. }
             | Note::NameContested { .. }
             | Note::Delegating { .. }
+            | Note::CopyWon { .. }
+            | Note::CopyDropped { .. }
             | Note::Delegated { .. } => {}
         }
     }
@@ -344,6 +346,7 @@ fn state_of_request(outcome: RequestOutcome) -> Option<&'static str> {
             | FailureKind::TooDeep
             | FailureKind::ShuttingDown
             | FailureKind::Unavailable
+            | FailureKind::Throttled
             | FailureKind::Other => None,
         },
     }

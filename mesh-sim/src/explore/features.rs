@@ -1,12 +1,14 @@
 //! What explored scenarios have, so that a report can say in how many runs it was tried.
 
+use mesh_core::resilience::ModifierConfig;
+
 use crate::scenario::{AgentSpec, BatchSize, Costs, JobKind, OpenArrivals, Scenario};
 
 /// Whether a scenario has a feature.
 type IsInScenario = fn(&Scenario) -> bool;
 
 /// The number of features.
-pub(super) const ALL_FEATURES: usize = 18;
+pub(super) const ALL_FEATURES: usize = 19;
 
 /// Everything that is looked for, and how to see whether a scenario has it.
 const FEATURES: [(&str, IsInScenario); ALL_FEATURES] = [
@@ -30,12 +32,18 @@ const FEATURES: [(&str, IsInScenario); ALL_FEATURES] = [
     ("costs", |scenario| scenario.costs != Costs::default()),
     ("own policies", |scenario| agent(scenario, |agent| agent.policy.is_some())),
     ("erring agents", |scenario| agent(scenario, |agent| agent.errors.is_some())),
+    ("modifiers", has_modifiers),
     ("faults at random", |scenario| !scenario.random_faults.is_empty()),
 ];
 
 /// What a scenario has of it.
 pub(super) fn features(scenario: &Scenario) -> impl Iterator<Item = &'static str> {
     FEATURES.iter().filter(|(_, has)| has(scenario)).map(|(name, _)| *name)
+}
+
+fn has_modifiers(scenario: &Scenario) -> bool {
+    scenario.delegation.modifiers != ModifierConfig::default()
+        || agent(scenario, |agent| agent.admission.busy_hint)
 }
 
 fn open(scenario: &Scenario, has: impl Fn(&OpenArrivals) -> bool) -> bool {

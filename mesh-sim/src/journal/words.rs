@@ -110,6 +110,10 @@ fn describe_agent_note(note: &Note, scribe: impl Scribe) {
             let [request, attempt] = job(*request, *attempt);
             scribe.event("retrying", [request, attempt, ("reason", Str(reason.name()))]);
         }
+        Note::CopyWon { request, attempt } => scribe.event("copy_won", job(*request, *attempt)),
+        Note::CopyDropped { request, attempt } => {
+            scribe.event("copy_dropped", job(*request, *attempt));
+        }
         Note::PassedOver { peer, reason, penalty } => scribe.event(
             "passed_over",
             [

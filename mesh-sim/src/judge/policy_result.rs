@@ -6,8 +6,8 @@ use super::{MeasuredFigures, PolicyVerdict, RunFigures};
 use crate::figures::Expect;
 use crate::machine::ProviderCounts;
 use crate::record::{
-    JobCounts, LatencyHistogram, OutcomeCounts, RunRecord, SentAgainCounts, WindowCounts,
-    add_failures,
+    CopyCounts, JobCounts, LatencyHistogram, OutcomeCounts, RunRecord, SentAgainCounts,
+    WindowCounts, add_failures,
 };
 
 /// The runs of one policy, with their counts and latencies added up over the seeds. Tables, plots
@@ -26,6 +26,8 @@ pub struct PolicyResult<'a> {
     pub failures: BTreeMap<&'static str, u64>,
     /// The sum of [`RunRecord::sent_again`].
     pub sent_again: SentAgainCounts,
+    /// The sum of [`RunRecord::copies`].
+    pub copies: CopyCounts,
     /// The sum of [`RunRecord::by_window`].
     pub by_window: Vec<WindowCounts>,
     /// The sum of [`RunRecord::by_job`].
@@ -72,6 +74,7 @@ impl<'a> PolicyResult<'a> {
             latency: LatencyHistogram::default(),
             failures: BTreeMap::new(),
             sent_again: SentAgainCounts::default(),
+            copies: CopyCounts::default(),
             by_window: vec![WindowCounts::default(); run.by_window.len()],
             by_job: vec![JobCounts::default(); run.by_job.len()],
             work_per_agent: vec![0; run.work_per_agent.len()],
@@ -84,6 +87,7 @@ impl<'a> PolicyResult<'a> {
         self.latency.merge(&run.latency);
         add_failures(&mut self.failures, &run.failures);
         self.sent_again.merge(&run.sent_again);
+        self.copies.merge(&run.copies);
         for (sum, window) in self.by_window.iter_mut().zip(&run.by_window) {
             sum.merge(window);
         }

@@ -235,7 +235,8 @@ impl RequestOracle {
             | FailureKind::NoSkill
             | FailureKind::NoReachablePeers
             | FailureKind::AllBusy
-            | FailureKind::RetriesExhausted => true,
+            | FailureKind::RetriesExhausted
+            | FailureKind::Throttled => true,
             // An agent learns the outcome of an attempt unless a connection broke, the peer left,
             // or the agent gave the attempt up.
             FailureKind::OutcomeUnknown => {

@@ -1,5 +1,6 @@
 //! What is recorded of a run: its requests, their latencies, and a time line.
 
+mod copies;
 mod cpu;
 mod fault_window;
 mod latency_histogram;
@@ -12,6 +13,7 @@ use mesh_core::protocol::Name;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use copies::CopyCounts;
 pub use fault_window::{FaultWindow, NO_FAULT};
 pub use latency_histogram::{LatencyHistogram, QuantileRow};
 pub use recorder::{Recorder, RecorderConfig};
@@ -38,6 +40,8 @@ pub struct RunRecord {
     pub failures: BTreeMap<&'static str, u64>,
     /// How often clients sent these requests again.
     pub sent_again: SentAgainCounts,
+    /// How often agents sent jobs to one more peer after the warm-up, beside those that had them.
+    pub copies: CopyCounts,
     /// These requests by the fault that they met: one entry per [`FaultWindow`], in the scenario's
     /// order, and a last one for the requests that met no fault.
     pub by_window: Vec<WindowCounts>,

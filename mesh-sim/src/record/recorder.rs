@@ -7,8 +7,8 @@ use mesh_core::time::{Timestamp, nanos};
 
 use super::cpu::CpuColumns;
 use super::{
-    FaultWindow, JobCounts, LatencyHistogram, OutcomeCounts, RunRecord, Second, SentAgainCounts,
-    Violation, WindowCounts,
+    CopyCounts, FaultWindow, JobCounts, LatencyHistogram, OutcomeCounts, RunRecord, Second,
+    SentAgainCounts, Violation, WindowCounts,
 };
 use crate::host::{AgentId, IndexedId as _};
 use crate::journal::{Fact, FactObserver, JournalEntry, RequestOutcome, SentAgain};
@@ -86,6 +86,7 @@ impl Recorder {
             latency: LatencyHistogram::default(),
             failures: Default::default(),
             sent_again: SentAgainCounts::default(),
+            copies: CopyCounts::default(),
             by_window: vec![WindowCounts::default(); config.windows.len() + 1],
             by_job: vec![JobCounts::default(); config.deadlines.len()],
             timeline: vec![second; span.div_ceil(NANOS_PER_SECOND).max(1) as usize],
@@ -223,6 +224,10 @@ impl FactObserver for Recorder {
     fn observe(&mut self, entry: &JournalEntry) {
         let JournalEntry { at, host, fact } = entry;
         match *fact {
+            Fact::AgentNoted(
+                ref
+                note @ (Note::Retrying { .. } | Note::CopyWon { .. } | Note::CopyDropped { .. }),
+            ) if *at >= self.warm_up => self.record.copies.count(note),
             Fact::RequestDue { .. } => self.due(*at),
             Fact::RequestSentAgain { due, how, .. } => self.sent_again(due, how),
             Fact::RequestEnded { kind, due, outcome, .. } => self.ended(due, kind, *at, outcome),

@@ -17,7 +17,7 @@ use crate::figures::{Latencies, Threshold};
 use crate::format;
 use crate::judge::{MeasuredFigures, MissedThreshold, PolicyVerdict, Verdict};
 use crate::machine::ProviderCounts;
-use crate::record::{JobCounts, OutcomeCounts, RunRecord, SentAgainCounts, Violation};
+use crate::record::{CopyCounts, JobCounts, OutcomeCounts, RunRecord, SentAgainCounts, Violation};
 use crate::scenario::EngineKind;
 
 /// Version of the format: one more whenever a field comes, goes or changes its meaning.
@@ -112,6 +112,10 @@ pub struct RunSummary {
     /// How often clients sent requests again; left out if they never did.
     #[serde(default, skip_serializing_if = "SentAgainCounts::is_zero")]
     pub sent_again: SentAgainCounts,
+    /// How often agents sent jobs to one more peer after the warm-up, beside those that had them;
+    /// left out if they never did.
+    #[serde(default, skip_serializing_if = "CopyCounts::is_zero")]
+    pub copies: CopyCounts,
     /// Requests by the kind of their jobs; left out if there is only one kind.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub by_job: BTreeMap<String, JobEntry>,
@@ -378,6 +382,7 @@ impl RunSummary {
             failures: run.failures.iter().map(|(why, n)| ((*why).to_owned(), *n)).collect(),
             latency_ms: MeasuredFigures::new(&run.requests, &run.latency).latency_ms(),
             sent_again: run.sent_again,
+            copies: run.copies,
             by_job: jobs
                 .map(|(job, counts)| (job.name.to_string(), JobEntry::of(counts)))
                 .collect(),

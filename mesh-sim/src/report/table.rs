@@ -8,7 +8,7 @@ use crate::experiment::{RanBy, Report};
 use crate::figures::{Figure, Shown};
 use crate::format::{self, shell_word};
 use crate::judge::{MeasuredFigures, PolicyResult, PolicyVerdict};
-use crate::record::{FaultWindow, NO_FAULT, SentAgainCounts};
+use crate::record::{CopyCounts, FaultWindow, NO_FAULT, SentAgainCounts};
 
 /// The columns of a terminal. Only a line that is a single path or label may be longer.
 const WIDTH: usize = 80;
@@ -30,6 +30,7 @@ pub fn render(report: &Report, file: &str) -> String {
     out.push_str(&by_provider(report, &policies));
     out.push_str(&failures(report, &policies));
     out.push_str(&sent_again(&policies));
+    out.push_str(&copies(&policies));
     out.push_str(&problems(report, &verdicts, file));
     out
 }
@@ -209,6 +210,22 @@ fn sent_again(policies: &[PolicyResult<'_>]) -> String {
         out.push_str(&format!(
             "   {label}: {failovers} to another entry agent, {retries} after a pause\n"
         ));
+    }
+    out
+}
+
+/// "Jobs that agents sent to one more peer": how often, and what became of them, under each policy;
+/// empty if there are none.
+fn copies(policies: &[PolicyResult<'_>]) -> String {
+    if policies.iter().all(|result| result.copies.is_zero()) {
+        return String::new();
+    }
+    let mut out = "\n Jobs that agents sent to one more peer (hedging)\n".to_owned();
+    for result in policies {
+        let CopyCounts { sent, won, cancelled } = result.copies;
+        let label = format::ellipsis(result.policy, WIDTH / 2);
+        let [sent, won, cancelled] = [sent, won, cancelled].map(format::count);
+        out.push_str(&format!("   {label}: {sent} sent, {won} won, {cancelled} calls cancelled\n"));
     }
     out
 }

@@ -97,6 +97,21 @@ fn what_clients_sent_again_is_told_if_there_was_any() {
 }
 
 #[test]
+fn copies_are_told_if_there_were_any() {
+    let mut report = example::small();
+    assert!(!render(&report, "x.toml").contains("one more peer"));
+    for run in report.runs.iter_mut().filter(|run| run.policy == "random") {
+        run.copies = CopyCounts { sent: 700, won: 2, cancelled: 600 };
+    }
+    let text = render(&report, "x.toml");
+    assert_fits(&text);
+    let expected = "\n Jobs that agents sent to one more peer (hedging)\n   \
+                    random: 1,400 sent, 4 won, 1,200 calls cancelled\n   \
+                    power_of_two: 0 sent, 0 won, 0 calls cancelled\n";
+    assert!(text.contains(expected), "{text}");
+}
+
+#[test]
 fn what_a_provider_refused_is_told_apart_by_its_limits() {
     let mut report = example::small();
     report.scenario.providers = vec![ProviderSpec {

@@ -212,13 +212,15 @@ fn may_retry(error: &CallError, idempotent: bool) -> bool {
         // An agent that tried several peers for a job that must not be done twice answers so only
         // if none of them began it.
         Failure::Busy
+        | Failure::BusyFor(_)
         | Failure::NoPeers
         | Failure::NoSkill { .. }
         | Failure::NoReachablePeers(_)
         | Failure::AllBusy(_)
         | Failure::RetriesExhausted(_)
         | Failure::ShuttingDown
-        | Failure::Unavailable(_) => true,
+        | Failure::Unavailable(_)
+        | Failure::Throttled { .. } => true,
         Failure::OutcomeUnknown { .. } => idempotent,
         // Another try would end in the same way.
         Failure::DeadlineExceeded
@@ -232,6 +234,8 @@ fn may_retry(error: &CallError, idempotent: bool) -> bool {
 fn retry_after(error: &CallError) -> Option<Duration> {
     match error {
         CallError::Answered(Failure::Unavailable(unavailable)) => unavailable.retry_after,
+        CallError::Answered(Failure::BusyFor(time)) => Some(*time),
+        CallError::Answered(Failure::Throttled { retry_after }) => Some(*retry_after),
         _ => None,
     }
 }

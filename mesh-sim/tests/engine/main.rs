@@ -8,6 +8,7 @@ mod jobs;
 mod joins_and_leaves;
 mod links;
 mod machines;
+mod modifiers;
 mod providers;
 
 use std::time::Duration;

@@ -103,6 +103,12 @@ impl Observer for Log {
             Note::JobEnded { request, attempt, outcome } => {
                 tracing::debug!(%agent, request, attempt, outcome = outcome.name(), "job ended");
             }
+            Note::CopyWon { request, attempt } => {
+                tracing::debug!(%agent, request, attempt, "the copy was faster");
+            }
+            Note::CopyDropped { request, attempt } => {
+                tracing::debug!(%agent, request, attempt, "given up: another attempt was faster");
+            }
             Note::Delegating { request } => tracing::trace!(%agent, request, "delegating"),
             Note::JobQueued { request, attempt } => {
                 tracing::trace!(%agent, request, attempt, "job queued");

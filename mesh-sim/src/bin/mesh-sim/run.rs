@@ -188,6 +188,7 @@ mod tests {
             latency: Default::default(),
             failures: Default::default(),
             sent_again: Default::default(),
+            copies: Default::default(),
             by_window: Vec::new(),
             by_job: Vec::new(),
             timeline: Vec::new(),

@@ -11,6 +11,7 @@ mod costs;
 mod faults;
 mod jobs;
 mod latencies;
+mod modifiers;
 mod providers;
 
 use mesh_core::protocol::Name;
@@ -30,7 +31,7 @@ pub(super) struct DrawnScenario {
 
 /// Draws the scenario of the run with this number: the base with other faults, latencies and
 /// workload, one of its policies and another seed. Where the base says nothing of kinds of jobs,
-/// sessions, skills, or policies and errors of agents, some runs have them.
+/// sessions, skills, policies and errors of agents, or modifiers, some runs have them.
 ///
 /// Every fault with a time ends in the first three quarters of the duration, so that the mesh can
 /// heal in the rest.
@@ -70,6 +71,7 @@ pub(super) fn draw_scenario(
     providers::providers(&mut draft, &mut stream("providers"));
     agents::policies(&mut draft, scenario, &mut stream("policies"));
     agents::errors(&mut draft, scenario, &mut stream("errors"));
+    modifiers::modifiers(&mut draft, &mut stream("modifier"));
     let once = faults::with_times(scenario, engine, &mut stream("faults"));
     draft.set_faults(&once);
     let random = faults::at_random(scenario, engine, &once, &mut stream("random_faults"));

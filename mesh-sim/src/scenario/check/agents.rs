@@ -50,6 +50,7 @@ impl Checker<'_> {
                 admission: AdmissionConfig {
                     queue: group.queue,
                     max_depth: group.max_depth,
+                    busy_hint: group.busy_hint,
                     ..AdmissionConfig::default()
                 },
                 policy: self.own_policy(group.policy.as_ref(), &path),

@@ -174,6 +174,9 @@ pub(crate) struct AgentGroup {
     #[serde(default = "default_max_depth")]
     #[schemars(schema_with = "max_depth")]
     pub(crate) max_depth: u32,
+    #[serde(default)]
+    #[schemars(schema_with = "busy_hint")]
+    pub(crate) busy_hint: bool,
     /// The policy of these agents, whichever policy the others are compared with: a name, or a table
     /// with parameters.
     pub(crate) policy: Option<Policy>,
@@ -264,6 +267,10 @@ fn queue(_: &mut SchemaGenerator) -> Schema {
 
 fn max_depth(_: &mut SchemaGenerator) -> Schema {
     admission("/properties/max_depth")
+}
+
+fn busy_hint(_: &mut SchemaGenerator) -> Schema {
+    admission("/properties/busy_hint")
 }
 
 /// The schema of a field of the agents' own settings, which scenario files repeat.
