@@ -8,7 +8,6 @@ use std::fmt::Write as _;
 use super::svg::{Scale, escape, line};
 use crate::experiment::Report;
 use crate::figures::{Bound, Expect, Figure, Threshold, Unit};
-use crate::format;
 use crate::judge::{MeasuredFigures, PolicyResult};
 use crate::record::FaultWindow;
 use crate::report::figure_text;
@@ -16,7 +15,7 @@ use crate::scenario::OpenArrivals;
 
 const WIDTH: f64 = 360.0;
 /// Where bars begin, and where the longest ends. The values stand to the right of it.
-const BARS: (f64, f64) = (112.0, 286.0);
+const BARS: (f64, f64) = (112.0, 300.0);
 const ROW: f64 = 17.0;
 const HEADING: f64 = 20.0;
 const TIMES: f64 = 78.0;
@@ -49,48 +48,40 @@ fn telling(report: &Report) -> &'static Figure {
     bad.or_else(|| Threshold::all().next()).expect("there are figures").figure
 }
 
-/// A bar per policy. Of a share, the bar is what is missing: failed requests show, and 99 % would
-/// look like 95 %.
+/// A bar per policy.
 fn bars(report: &Report, policies: &[PolicyResult<'_>], figure: &Figure) -> String {
-    let length = |number: f64| if figure.unit == Unit::Share { 1.0 - number } else { number };
     let measured: Vec<MeasuredFigures> = policies.iter().map(PolicyResult::measured).collect();
-    let lengths: Vec<f64> =
-        measured.iter().map(|measured| length(measured.get(figure).number())).collect();
-    let x = Scale::linear(0.0, lengths.iter().copied().fold(0.0, f64::max), BARS.0, BARS.1);
-    let heading = match figure.unit {
-        Unit::Share => "requests that failed",
-        Unit::Latency => figure.meaning,
+    let value = |measured: &MeasuredFigures| measured.get(figure).number();
+    let most = match figure.unit {
+        Unit::Share => 1.0,
+        Unit::Latency => measured.iter().map(value).fold(0.0, f64::max),
     };
-    let mut out = format!("<text x=\"6\" y=\"14\" font-weight=\"bold\">{heading}</text>\n");
+    let x = Scale::linear(0.0, most, BARS.0, BARS.1);
+    let mut out =
+        format!("<text x=\"6\" y=\"14\" font-weight=\"bold\">{}</text>\n", figure.meaning);
     for (row, (result, measured)) in policies.iter().zip(&measured).enumerate() {
         let (y, colour) = (HEADING + row as f64 * ROW, COLOURS[row % COLOURS.len()]);
-        let text = match figure.unit {
-            Unit::Share => {
-                let requests = &measured.requests;
-                format!("{} %", format::percent(requests.failed(), requests.sent))
-            }
-            Unit::Latency => figure_text::text(figure, measured, 3),
-        };
+        let (end, text) = (x.px(value(measured)), figure_text::text(figure, measured, 3));
+        let percent = if figure.unit == Unit::Share { " %" } else { "" };
         let _ = writeln!(
             out,
             "<text x=\"{}\" y=\"{}\" text-anchor=\"end\">{}</text><rect x=\"{}\" y=\"{}\" \
-             width=\"{:.1}\" height=\"12\" fill=\"{colour}\"/><text x=\"{}\" y=\"{}\" \
-             text-anchor=\"end\">{text}</text>",
+             width=\"{:.1}\" height=\"12\" fill=\"{colour}\"/><text x=\"{:.1}\" y=\"{}\">\
+             {text}{percent}</text>",
             BARS.0 - 4.0,
             y + 11.0,
             escape(result.policy),
             BARS.0,
             y + 1.0,
-            (x.px(lengths[row]) - BARS.0).max(0.5),
-            WIDTH - 6.0,
+            (end - BARS.0).max(0.5),
+            end + 4.0,
             y + 11.0,
         );
         for (threshold, limit) in limits(report, result.policy) {
             if threshold.figure == figure {
                 // The tick's foot points to the side that is allowed.
-                let (at, top) = (x.px(length(limit)), y - 1.0);
-                let is_right = (threshold.bound == Bound::Least) == (figure.unit != Unit::Share);
-                let foot = if is_right { 3 } else { -3 };
+                let (at, top) = (x.px(limit), y - 1.0);
+                let foot = if threshold.bound == Bound::Least { 3 } else { -3 };
                 let _ = writeln!(
                     out,
                     "<path d=\"M{at:.1} {top}v16h{foot}\" stroke=\"#000\" fill=\"none\"/>"
