@@ -134,6 +134,7 @@ pub mod agent;
 pub mod codec;
 pub mod conflict;
 pub mod duration;
+pub mod formula;
 pub mod hash;
 pub mod jsonrpc;
 pub mod load;

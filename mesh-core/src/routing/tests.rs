@@ -204,6 +204,7 @@ fn settings_are_read_as_they_are_written() {
         "weighted cpu_weight=0 latency_weight=2.5 signal=probes",
         "power_of_two choices=8 signal=own",
         "shortest_queue signal=own",
+        "score formula=\"0.5 * cpu + queued\" sample=3 signal=probes",
     ] {
         let settings: PolicySettings = text.parse().unwrap();
         assert_eq!(settings.to_string(), text);
@@ -211,7 +212,7 @@ fn settings_are_read_as_they_are_written() {
     }
     let refused = |text: &str| text.parse::<PolicySettings>().unwrap_err().to_string();
     let names = "random, round_robin, least_loaded, weighted, power_of_two, shortest_queue, \
-                 weighted_round_robin, prequal, c3, linear, gmsr, load_interpretation";
+                 score, weighted_round_robin, prequal, c3, linear, gmsr, load_interpretation";
     assert_eq!(refused("rondom"), format!("no policy rondom; there are: {names}"));
     assert_eq!(refused(""), format!("no policy ; there are: {names}"));
     assert_eq!(refused("random choices=2"), "the policy random has no parameter choices");

@@ -24,6 +24,7 @@ mod settings;
 mod shape;
 mod structure;
 mod text;
+mod upper_bound;
 mod variants;
 
 use std::collections::BTreeMap;
@@ -53,6 +54,7 @@ pub use self::providers::{ProviderBounds, ProviderSpec, RequestBound};
 pub use self::schema::{json_schema, json_schema_text};
 pub use self::seeded::SeededScenario;
 pub(crate) use self::structure::DurationField;
+pub use self::upper_bound::UpperBound;
 use crate::dist::Distribution;
 use crate::faults::{Fault, FaultSchedule, RandomFault};
 use crate::figures::Expect;
@@ -390,7 +392,12 @@ pub struct PolicySpec {
 impl PolicySpec {
     /// A policy with this label.
     pub fn new(label: impl Into<String>, factory: impl PolicyFactory + 'static) -> Self {
-        Self { label: label.into(), factory: Arc::new(factory), variant: None }
+        Self::shared(label, Arc::new(factory))
+    }
+
+    /// A policy with this label, whose factory may be shared.
+    pub fn shared(label: impl Into<String>, factory: Arc<dyn PolicyFactory>) -> Self {
+        Self { label: label.into(), factory, variant: None }
     }
 
     /// The scenario in which it runs, if that is not the one that it is listed in.

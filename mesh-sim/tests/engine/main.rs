@@ -10,6 +10,7 @@ mod links;
 mod machines;
 mod modifiers;
 mod providers;
+mod upper_bounds;
 
 use std::time::Duration;
 

@@ -11,6 +11,7 @@ mod power_of_two;
 mod prequal;
 mod random;
 mod round_robin;
+mod score;
 mod shortest_queue;
 mod weighted;
 mod weighted_round_robin;
@@ -25,6 +26,7 @@ pub const BUILT_IN: &[&PolicyDescription] = &[
     &weighted::DESCRIPTION,
     &power_of_two::DESCRIPTION,
     &shortest_queue::DESCRIPTION,
+    &score::DESCRIPTION,
     &weighted_round_robin::DESCRIPTION,
     &prequal::DESCRIPTION,
     &c3::DESCRIPTION,

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use mesh_core::agent::config::{AdmissionConfig, Concurrency};
 use mesh_core::protocol::Name;
-use mesh_core::routing::PolicyFactory as _;
 use mesh_core::skills::Skills;
 use mesh_node::work::JobErrors;
 
@@ -85,8 +84,8 @@ impl Checker<'_> {
             let title = "the policy of some agents can't change the scenario";
             self.report(&path.key("set"), title, "expected no `set`");
         }
-        let settings = self.policy(&path, policy)?;
-        Some(PolicySpec::new(settings.name().to_owned(), settings))
+        let factory = self.policy(&path, policy)?;
+        Some(PolicySpec::shared(factory.name().to_owned(), factory))
     }
 
     /// Checks the errors of a group, or of an entry of `each`, at `path`.
