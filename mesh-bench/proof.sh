@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Checks the simulation against real processes: calibrates this machine, runs the scenarios of
-# mesh-bench/proof simulated and live, five seeds each, and compares them. The tables are those of
-# docs/live-bench.md. Takes about 25 minutes; nothing else should run on the machine.
+# mesh-bench/proof live and simulated, and compares them. The tables are those of docs/live-proof.md.
+# Takes about 25 minutes; nothing else should run on the machine.
 #
 #   mesh-bench/proof.sh [DIR]          # results go there; results/runs/proof if left out
 #
@@ -24,15 +24,10 @@ for file in mesh-bench/proof/*.toml; do
   else
     cat "$file" "$out/calibration.toml" > "$scenario"
   fi
-  "$bin/mesh-sim" "$scenario" --out "$out/$name-simulated" > /dev/null
 done
 for file in mesh-bench/proof/*.toml; do
   name=$(basename "$file" .toml)
   "$bin/mesh-bench" live "$out/$name.toml" --out "$out/$name-live" > "$out/$name-live.log" 2>&1 &
 done
 wait
-for file in mesh-bench/proof/*.toml; do
-  name=$(basename "$file" .toml)
-  echo "== $name"
-  "$bin/mesh-bench" compare "$out/$name-simulated" "$out/$name-live" --json "$out/$name.json"
-done
+mesh-bench/proof-tables.py "$bin/mesh-sim" "$out" | tee "$out/tables.md"
