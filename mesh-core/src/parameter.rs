@@ -6,6 +6,8 @@
 
 use std::fmt;
 
+use crate::formula::{Formula, FormulaError, Quantity};
+
 /// The description of one setting: its name, its meaning and the values that it may have. Each is a
 /// constant beside the code that uses the setting.
 ///
@@ -63,6 +65,13 @@ pub enum ParameterKind {
         /// All words that are allowed.
         words: &'static [Word],
     },
+    /// A formula that the user writes.
+    Formula {
+        /// The formula of a parameter that is not set.
+        default: &'static str,
+        /// What formulas may name.
+        quantities: &'static [Quantity],
+    },
 }
 
 /// A word that a parameter may have as its value.
@@ -83,8 +92,10 @@ pub enum ParameterValue {
     Count(u64),
     /// A number.
     Number(f64),
-    /// A word.
+    /// A word, or the text of a formula that was not read yet.
     Word(String),
+    /// A formula.
+    Formula(Formula),
 }
 
 /// A value that a parameter can't have.
@@ -97,12 +108,17 @@ pub struct ParameterError {
     pub value: String,
     /// The values that are allowed, in words.
     pub expected: String,
+    /// What is wrong with a formula, and where.
+    pub formula: Option<Box<FormulaError>>,
 }
 
 impl ParameterError {
     /// The allowed values, as in "expected a whole number from 1 to 8".
     pub fn expected(&self) -> String {
-        format!("expected {}", self.expected)
+        match &self.formula {
+            Some(error) => error.to_string(),
+            None => format!("expected {}", self.expected),
+        }
     }
 }
 
@@ -113,16 +129,25 @@ impl Parameter {
     }
 
     /// The value of a parameter that is not set.
+    ///
+    /// # Panics
+    /// If the default of a formula is not a formula: a bug in the code that described it.
     pub fn default_value(&self) -> ParameterValue {
         match self.kind {
             ParameterKind::Count { default, .. } => default.into(),
             ParameterKind::Number { default, .. } => default.into(),
             ParameterKind::Word { default, .. } => default.into(),
+            ParameterKind::Formula { default, quantities } => {
+                let formula = Formula::parse(default, quantities);
+                ParameterValue::Formula(formula.unwrap_or_else(|error| {
+                    panic!("the default of {} is no formula: {error}", self.name)
+                }))
+            }
         }
     }
 
     /// Checks a value, and gives it back in the parameter's own type: a whole number is accepted
-    /// for a number and becomes one.
+    /// for a number and becomes one, and the text of a formula becomes that formula.
     ///
     /// # Errors
     /// If the parameter can't have this value.
@@ -130,6 +155,14 @@ impl Parameter {
         let value = match (self.kind, value) {
             (ParameterKind::Number { .. }, ParameterValue::Count(whole)) => {
                 ParameterValue::Number(whole as f64)
+            }
+            (ParameterKind::Formula { quantities, .. }, ParameterValue::Word(text)) => {
+                let read = Formula::parse(&text, quantities).map(ParameterValue::Formula);
+                return read.map_err(|error| self.error(text, Some(error)));
+            }
+            // It may have been read with other quantities.
+            (ParameterKind::Formula { .. }, ParameterValue::Formula(formula)) => {
+                return self.check(ParameterValue::Word(formula.as_str().to_owned()));
             }
             (_, value) => value,
         };
@@ -149,8 +182,12 @@ impl Parameter {
         if fits {
             return Ok(value);
         }
-        let (value, expected) = (value.to_string(), self.kind.to_string());
-        Err(ParameterError { name: self.name, value, expected })
+        Err(self.error(value.to_string(), None))
+    }
+
+    fn error(&self, value: String, formula: Option<FormulaError>) -> ParameterError {
+        let (expected, formula) = (self.kind.to_string(), formula.map(Box::new));
+        ParameterError { name: self.name, value, expected, formula }
     }
 
     /// Reads a value from text, as a command line has it.
@@ -161,7 +198,7 @@ impl Parameter {
         let value = match self.kind {
             ParameterKind::Count { .. } => text.parse().ok().map(ParameterValue::Count),
             ParameterKind::Number { .. } => text.parse().ok().map(ParameterValue::Number),
-            ParameterKind::Word { .. } => None,
+            ParameterKind::Word { .. } | ParameterKind::Formula { .. } => None,
         };
         // Text that is not a number stays a word, which `check` then refuses with the right
         // message.
@@ -179,6 +216,10 @@ impl fmt::Display for ParameterKind {
                 let words: Vec<&str> = words.iter().map(|word| word.name).collect();
                 write!(out, "one of {}", words.join(", "))
             }
+            Self::Formula { quantities, .. } => {
+                let names: Vec<&str> = quantities.iter().map(|known| known.name).collect();
+                write!(out, "a formula over {}", names.join(", "))
+            }
         }
     }
 }
@@ -190,6 +231,7 @@ impl fmt::Display for ParameterValue {
             Self::Count(count) => count.fmt(out),
             Self::Number(number) => number.fmt(out),
             Self::Word(word) => word.fmt(out),
+            Self::Formula(formula) => formula.as_str().fmt(out),
         }
     }
 }
@@ -274,6 +316,17 @@ impl ParameterValues {
         match self.get(parameter) {
             ParameterValue::Word(word) => word,
             other => panic!("{} is not a word but {other}", parameter.name),
+        }
+    }
+
+    /// The value of a parameter that is a formula.
+    ///
+    /// # Panics
+    /// As [`Self::count`].
+    pub fn formula(&self, parameter: &Parameter) -> &Formula {
+        match self.get(parameter) {
+            ParameterValue::Formula(formula) => formula,
+            other => panic!("{} is not a formula but {other}", parameter.name),
         }
     }
 

@@ -1,4 +1,5 @@
-//! Reading bytes as UTF-8 text, with or without a byte order mark.
+//! Reading bytes as UTF-8 text, with or without a byte order mark; and suggestions for mistyped
+//! words.
 
 use std::str::Utf8Error;
 
@@ -41,6 +42,21 @@ pub fn read(bytes: &[u8]) -> Result<&str, TextError> {
     Ok(std::str::from_utf8(without_mark(bytes))?)
 }
 
+/// The candidate that was probably meant by `text`: the one with the fewest different letters, if
+/// they are at most a third of the text.
+pub fn closest<'a>(text: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let wanted = text.to_lowercase();
+    let limit = (wanted.chars().count() / 3).max(1);
+    let distance =
+        |candidate: &str| strsim::damerau_levenshtein(&wanted, &candidate.to_lowercase());
+    candidates
+        .into_iter()
+        .map(|candidate| (distance(candidate), candidate))
+        .filter(|(distance, _)| *distance <= limit)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -59,5 +75,14 @@ mod tests {
             assert_eq!(read(bytes), Err(TextError::Foreign(encoding)));
         }
         assert!(matches!(read(b"a\xff"), Err(TextError::Utf8(_))));
+    }
+
+    #[test]
+    fn a_slip_is_recognised_and_a_different_word_is_not() {
+        let fields = ["ttl", "heartbeat", "sweep"];
+        assert_eq!(closest("hearbeat", fields), Some("heartbeat"));
+        assert_eq!(closest("TTL", fields), Some("ttl"));
+        assert_eq!(closest("tll", fields), Some("ttl"));
+        assert_eq!(closest("cores", fields), None);
     }
 }

@@ -115,6 +115,10 @@ fn allowed(parameter: &Parameter) -> String {
             let others: Vec<&str> = others.collect();
             format!("`{name}` {default} (or {})", others.join(", "))
         }
+        ParameterKind::Formula { default, quantities } => {
+            let names: Vec<&str> = quantities.iter().map(|known| known.name).collect();
+            format!("`{name}` `{default}` (over {})", names.join(", "))
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use mesh_core::protocol::Name;
 use mesh_sim::host_ranges;
 use mesh_sim::network::{LinkQuality, LinkSpec};
-use mesh_sim::scenario::{AgentSpec, PolicySpec, Scenario};
+use mesh_sim::scenario::{AgentSpec, PolicySpec, Scenario, UpperBound};
 use mesh_sim::units::format_duration;
 
 use super::link_relays::{cuts_links, has_latencies};
@@ -41,9 +41,12 @@ pub(crate) fn unsupported_fields(scenario: &Scenario) -> Vec<UnsupportedField> {
     fields.add(network.links.iter().any(is_unlike), "network.links".to_owned(), loses);
     add_of_agents(&mut fields, scenario);
     for (number, policy) in scenario.policies.iter().enumerate() {
-        let why = "`mesh agent` knows the built-in policies only".to_owned();
+        let why = match UpperBound::of(&*policy.factory) {
+            Some(_) => "an upper bound knows the true state of every machine, and no agent does",
+            None => "`mesh agent` knows the built-in policies only",
+        };
         let field = format!("policies.{number} ({})", policy.label);
-        fields.add(policy.factory.settings().is_none(), field, why);
+        fields.add(policy.factory.settings().is_none(), field, why.to_owned());
         let why = "all agents of a live mesh have the settings of the scenario".to_owned();
         let field = format!("policies.{number}.set ({})", policy.label);
         fields.add(policy.variant.is_some(), field, why);

@@ -12,14 +12,15 @@ use crate::seed::Rng;
 
 /// A built-in policy and a checked value for each of its parameters.
 ///
-/// It is the factory of such policies. As text it is the policy's name, followed by its parameters:
+/// It is the factory of such policies. As text it is the policy's name, followed by its parameters;
+/// a value with spaces stands in double quotes, which no value contains:
 ///
 /// ```
 /// use mesh_core::routing::{PolicyFactory, PolicySettings};
 ///
-/// let settings: PolicySettings = "power_of_two signal=own".parse()?;
-/// assert_eq!(settings.name(), "power_of_two");
-/// assert_eq!(settings.to_string(), "power_of_two choices=2 signal=own");
+/// let settings: PolicySettings = "shortest_queue signal=own".parse()?;
+/// assert_eq!(settings.name(), "shortest_queue");
+/// assert_eq!(settings.to_string(), "shortest_queue signal=own");
 /// # Ok::<(), mesh_core::routing::PolicyError>(())
 /// ```
 #[derive(Clone)]
@@ -162,9 +163,11 @@ impl PartialEq for PolicySettings {
 impl fmt::Display for PolicySettings {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(self.description.name)?;
-        self.values
-            .iter()
-            .try_for_each(|(parameter, value)| write!(out, " {}={value}", parameter.name))
+        self.values.iter().try_for_each(|(parameter, value)| {
+            let (name, value) = (parameter.name, value.to_string());
+            let quote = if value.contains(' ') { "\"" } else { "" };
+            write!(out, " {name}={quote}{value}{quote}")
+        })
     }
 }
 
@@ -178,7 +181,13 @@ impl FromStr for PolicySettings {
     type Err = PolicyError;
 
     fn from_str(text: &str) -> Result<Self, PolicyError> {
-        let mut words = text.split_whitespace();
+        // Spaces within quotes separate nothing.
+        let mut is_quoted = false;
+        let words = text.split(|c: char| {
+            is_quoted ^= c == '"';
+            c.is_whitespace() && !is_quoted
+        });
+        let mut words = words.filter(|word| !word.is_empty());
         let name = words.next().unwrap_or_default();
         let unknown = || PolicyError::UnknownPolicy { name: name.to_owned() };
         let description = built_in(name).ok_or_else(unknown)?;
@@ -186,6 +195,7 @@ impl FromStr for PolicySettings {
         for word in words {
             let pair = word.split_once('=');
             let (name, text) = pair.ok_or_else(|| PolicyError::Syntax { text: word.to_owned() })?;
+            let text = text.strip_prefix('"').and_then(|it| it.strip_suffix('"')).unwrap_or(text);
             let known = description.parameters.iter().find(|parameter| parameter.name == name);
             let value = known.map(|parameter| parameter.parse(text)).transpose();
             let policy = description.name;

@@ -8,19 +8,24 @@
 mod address;
 mod event;
 mod observers;
+mod true_state;
 pub mod turmoil;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use mesh_core::agent::AgentConfig;
 use mesh_core::protocol::Task;
 use mesh_core::sessions::WarmSessions;
 use thiserror::Error;
 
 use self::observers::GuestObserver;
+use self::true_state::TrueState;
 use crate::journal::{FactObserver, JournalEntry};
 use crate::record::RunRecord;
-use crate::scenario::{Costs, Diagnostics, EngineKind, PolicySpec, Scenario, ScenarioFile};
+use crate::scenario::{
+    AgentSpec, Costs, Diagnostics, EngineKind, PolicySpec, Scenario, ScenarioFile,
+};
 
 /// The output of every simulated job.
 const OUTPUT: &str = "\"Processed: simulated job\"";
@@ -107,9 +112,11 @@ impl Run<'_> {
         let scenario = self.policy.variant_scenario().unwrap_or(self.scenario);
         let seeded = scenario.for_seed(self.seed);
         let run = Run { scenario: &seeded.scenario, ..*self };
+        let truth = TrueState::of(run.scenario, run.policy);
+        let watchers = RunWatchers { guest, truth };
         let record = match engine {
-            EngineKind::Event => event::execute(&run, guest, progress),
-            EngineKind::Turmoil => turmoil::execute(&run, guest, progress)?,
+            EngineKind::Event => event::execute(&run, watchers, progress),
+            EngineKind::Turmoil => turmoil::execute(&run, watchers, progress)?,
         };
         Ok(record.by_original_faults(self.scenario, &seeded))
     }
@@ -132,6 +139,28 @@ impl ScenarioFile {
         let mut variants =
             self.scenario.policies.iter().filter_map(|policy| policy.variant.as_ref());
         variants.try_for_each(|variant| variant.check_engine(engine))
+    }
+}
+
+/// What only some runs have: an observer of the caller's, and the true state for policies that
+/// cheat.
+#[derive(Default)]
+struct RunWatchers {
+    guest: Option<GuestObserver>,
+    truth: Option<TrueState>,
+}
+
+impl RunWatchers {
+    /// The settings of an agent in the run.
+    fn agent_config(run: &Run<'_>, truth: Option<&TrueState>, agent: &AgentSpec) -> AgentConfig {
+        let config = run.scenario.agent_config(agent, run.policy);
+        match truth {
+            Some(truth) => {
+                let policy = truth.inform(Arc::clone(&config.policy));
+                AgentConfig { policy, ..config }
+            }
+            None => config,
+        }
     }
 }
 

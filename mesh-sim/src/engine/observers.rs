@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use mesh_core::Timestamp;
 
-use super::Run;
+use super::true_state::TrueState;
+use super::{Run, RunWatchers};
 use crate::faults::FaultSchedule;
 use crate::journal::{EventLog, FactObserver, Journal, JournalEntry};
 use crate::oracle::Oracles;
@@ -24,6 +25,7 @@ pub(super) type RunJournal = Journal<PromptObservers, OrderedObservers>;
 pub(super) struct PromptObservers {
     oracles: Oracles,
     recorder: Recorder,
+    truth: Option<TrueState>,
     /// When the time line of the record ends. The run may go on, because oracles need more time.
     recorded_until: Timestamp,
 }
@@ -38,6 +40,7 @@ impl FactObserver for PromptObservers {
     fn observe(&mut self, entry: &JournalEntry) {
         self.oracles.observe(entry);
         self.recorder.observe(entry);
+        self.truth.observe(entry);
     }
 }
 
@@ -55,12 +58,13 @@ impl RunJournal {
         run: &Run<'_>,
         faults: &Arc<FaultSchedule>,
         resolution: Duration,
-        guest: Option<GuestObserver>,
+        RunWatchers { guest, truth }: RunWatchers,
     ) -> Self {
         let scenario = run.scenario;
         let prompt = PromptObservers {
             oracles: Oracles::new(scenario, faults.clone(), resolution),
             recorder: Recorder::new(RecorderConfig::new(scenario, &run.policy.label, run.seed)),
+            truth,
             recorded_until: Timestamp::from(scenario.duration + scenario.drain),
         };
         let ordered =

@@ -1,6 +1,6 @@
 //! The results of all runs of a scenario, simulated or live.
 
-use crate::judge::{PolicyResult, PolicyVerdict};
+use crate::judge::{MeasuredFigures, PolicyResult, PolicyVerdict, regrets};
 use crate::record::RunRecord;
 use crate::scenario::{EngineKind, Scenario};
 
@@ -52,6 +52,13 @@ impl Report {
     pub fn verdicts(&self) -> Vec<PolicyVerdict> {
         let expect = &self.scenario.expect;
         self.policies().iter().map(|result| result.judge(expect)).collect()
+    }
+
+    /// The regret of each policy against the best upper bound that was run; see [`regrets`].
+    pub fn regrets(&self, policies: &[PolicyResult<'_>]) -> Vec<Option<f64>> {
+        let measured: Vec<MeasuredFigures> = policies.iter().map(PolicyResult::measured).collect();
+        let labels = policies.iter().map(|result| result.policy);
+        regrets(&self.scenario.policies, labels.zip(&measured))
     }
 
     /// The seeds that were run, in the order of the runs.

@@ -8,6 +8,7 @@
 mod measured;
 mod policy_result;
 mod policy_verdict;
+mod regret;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 pub use self::measured::{FigureValue, MeasuredFigures, RunFigures, ViolatedOracle};
 pub use self::policy_result::PolicyResult;
 pub use self::policy_verdict::{Miss, MissedThreshold, PolicyVerdict, RunViolation};
+pub use self::regret::{regret_text, regrets};
 
 /// The verdict on a policy, a run or a whole experiment, from the best to the worst. The verdict on
 /// several things is the greatest of theirs.

@@ -28,3 +28,13 @@ pub(super) fn share(share: f64) -> u64 {
 pub(super) fn service(nanos: u64) -> u128 {
     u128::from(nanos) << SPEED_BITS
 }
+
+/// An integer speed as a float.
+pub(super) fn as_f64(speed: u64) -> f64 {
+    speed as f64 / (1u64 << SPEED_BITS) as f64
+}
+
+/// The nanoseconds at speed 1 in which a job gets this service, rounded down.
+pub(super) fn nanos_of(service: u128) -> u64 {
+    u64::try_from(service >> SPEED_BITS).unwrap_or(u64::MAX)
+}

@@ -10,6 +10,7 @@
 //! steps equals the sum over one long step exactly, and it does not matter how often the machine is
 //! called.
 
+mod backlog;
 mod busy_seconds;
 mod erring_jobs;
 mod fixed;
@@ -24,6 +25,7 @@ use mesh_core::Timestamp;
 use mesh_core::agent::bulk::prefetch;
 use mesh_core::time::nanos;
 
+pub use self::backlog::Backlog;
 pub use self::erring_jobs::ErringJobs;
 pub use self::provider_limits::{ProviderCounts, ProviderLimits};
 pub use self::providers::{Providers, SharedProvider};
@@ -219,6 +221,19 @@ impl<J: Copy + Eq> Machine<J> {
         match (self.next_completion, step) {
             (Some(completion), Some(step)) => Some(completion.min(step)),
             (completion, step) => completion.or(step),
+        }
+    }
+
+    /// How much work is left. Takes O(n) for n running jobs.
+    pub fn backlog(&self) -> Backlog {
+        let background = self.background_override.unwrap_or(self.scheduled_background);
+        let free = u64::from(self.cores) * (fixed::WHOLE_SHARE - background);
+        let per_ns = |rate: u64, jobs: usize| fixed::as_f64(rate) * jobs as f64;
+        let stations = [&self.cores_station, &self.wait_station];
+        Backlog {
+            left_ns: stations.iter().map(|station| fixed::nanos_of(station.left())).sum(),
+            pace: stations.iter().map(|station| per_ns(station.rate, station.len())).sum(),
+            capacity: fixed::as_f64(self.speed) * (free as f64 / fixed::WHOLE_SHARE as f64),
         }
     }
 

@@ -60,6 +60,11 @@ impl<J: Copy + Eq> Station<J> {
         Some(Timestamp::from_nanos(at))
     }
 
+    /// The service that all jobs here still need, here and elsewhere. Takes O(n).
+    pub(super) fn left(&self) -> u128 {
+        self.jobs.iter().map(|job| job.ends_at - self.attained + job.then).sum()
+    }
+
     /// The job that will end first.
     pub(super) fn first(&self) -> Option<J> {
         self.jobs.peek().map(|first| first.job)

@@ -214,6 +214,10 @@ pub struct VerdictEntry {
     pub verdict: Verdict,
     /// The thresholds that were missed.
     pub missed: Vec<MissEntry>,
+    /// By which share its mean latency is above that of the best upper bound; left out if no upper
+    /// bound was run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub regret: Option<f64>,
 }
 
 /// A missed threshold.
@@ -363,7 +367,12 @@ impl ExperimentSummary {
                 .map(|(policy, agents)| OwnPolicyEntry { policy, agents })
                 .collect(),
             runs: report.runs.iter().map(|run| RunSummary::of(run, report, &names)).collect(),
-            verdicts: report.verdicts().iter().map(VerdictEntry::of).collect(),
+            verdicts: report
+                .verdicts()
+                .iter()
+                .zip(report.regrets(&report.policies()))
+                .map(|(judged, regret)| VerdictEntry::of(judged, regret))
+                .collect(),
         }
     }
 }
@@ -437,9 +446,9 @@ impl ViolationEntry {
 }
 
 impl VerdictEntry {
-    fn of(judged: &PolicyVerdict) -> Self {
+    fn of(judged: &PolicyVerdict, regret: Option<f64>) -> Self {
         let missed = judged.missed.iter().map(|miss| MissEntry::of(&miss.threshold)).collect();
-        Self { policy: judged.policy.clone(), verdict: judged.verdict(), missed }
+        Self { policy: judged.policy.clone(), verdict: judged.verdict(), missed, regret }
     }
 }
 

@@ -7,7 +7,7 @@ use super::figure_text;
 use crate::experiment::{RanBy, Report};
 use crate::figures::{Figure, Shown};
 use crate::format::{self, shell_word};
-use crate::judge::{MeasuredFigures, PolicyResult, PolicyVerdict};
+use crate::judge::{MeasuredFigures, PolicyResult, PolicyVerdict, regret_text};
 use crate::record::{CopyCounts, FaultWindow, NO_FAULT, SentAgainCounts};
 
 /// The columns of a terminal. Only a line that is a single path or label may be longer.
@@ -21,10 +21,14 @@ const MAX_JOB: usize = 16;
 pub fn render(report: &Report, file: &str) -> String {
     let policies = report.policies();
     let verdicts = report.verdicts();
-    let mut out = table(&policies, &verdicts);
+    let regrets = report.regrets(&policies);
+    let mut out = table(&policies, &verdicts, &regrets);
     let seeds = report.seeds().len();
     if seeds > 1 {
         out.push_str(&format!(" Each line adds up {seeds} seeds.\n"));
+    }
+    if regrets.iter().any(Option::is_some) {
+        out.push_str(" regret: mean latency above that of the best upper bound (oracle_...)\n");
     }
     out.push_str(&by_job(report, &policies));
     out.push_str(&by_provider(report, &policies));
@@ -39,10 +43,14 @@ pub fn render(report: &Report, file: &str) -> String {
 /// have, and whether verdicts name the missed threshold.
 const DETAIL: [(usize, bool); 4] = [(3, true), (3, false), (2, true), (2, false)];
 
-fn table(policies: &[PolicyResult<'_>], verdicts: &[PolicyVerdict]) -> String {
+fn table(
+    policies: &[PolicyResult<'_>],
+    verdicts: &[PolicyVerdict],
+    regrets: &[Option<f64>],
+) -> String {
     let mut label_width = usize::MAX;
     for (digits, full_verdicts) in DETAIL {
-        let rows = rows(policies, verdicts, digits, full_verdicts, label_width);
+        let rows = rows(policies, verdicts, regrets, digits, full_verdicts, label_width);
         let text = layout(&rows);
         if widest(&text) <= WIDTH {
             return text;
@@ -50,7 +58,7 @@ fn table(policies: &[PolicyResult<'_>], verdicts: &[PolicyVerdict]) -> String {
     }
     // Even the narrowest form is too wide: labels are cut by as much as is too much.
     let (digits, full_verdicts) = DETAIL[DETAIL.len() - 1];
-    let rows_of = |width| layout(&rows(policies, verdicts, digits, full_verdicts, width));
+    let rows_of = |width| layout(&rows(policies, verdicts, regrets, digits, full_verdicts, width));
     let longest = policies.iter().map(|result| result.policy.chars().count()).max();
     let excess = widest(&rows_of(label_width)) - WIDTH;
     label_width = longest.unwrap_or_default().saturating_sub(excess).max(MIN_LABEL);
@@ -66,6 +74,7 @@ fn widest(text: &str) -> usize {
 fn rows(
     policies: &[PolicyResult<'_>],
     verdicts: &[PolicyVerdict],
+    regrets: &[Option<f64>],
     digits: usize,
     full_verdicts: bool,
     label_width: usize,
@@ -73,17 +82,23 @@ fn rows(
     let measured: Vec<MeasuredFigures> = policies.iter().map(PolicyResult::measured).collect();
     let figures: Vec<&Figure> = Figure::shown_in(Shown::Terminal).collect();
     let headings = figures.iter().map(|figure| figure.heading);
-    let header = ["policy", "sent"].into_iter().chain(headings).chain(["verdict"]);
+    // A column only if there is something to regret.
+    let has_bound = regrets.iter().any(Option::is_some);
+    let regret = has_bound.then_some("regret");
+    let header = ["policy", "sent"].into_iter().chain(headings).chain(regret).chain(["verdict"]);
     let mut rows = vec![header.map(str::to_owned).collect::<Vec<_>>()];
     let best: Vec<Option<String>> =
         figures.iter().map(|figure| figure_text::best(figure, &measured, digits)).collect();
-    for ((result, measured), verdict) in policies.iter().zip(&measured).zip(verdicts) {
+    for (((result, measured), verdict), regret) in
+        policies.iter().zip(&measured).zip(verdicts).zip(regrets)
+    {
         let mut row =
             vec![format::ellipsis(result.policy, label_width), format::count(result.requests.sent)];
         row.extend(figures.iter().zip(&best).map(|(figure, best)| {
             let text = figure_text::text(figure, measured, digits);
             if best.as_ref() == Some(&text) { text + "*" } else { text }
         }));
+        row.extend(has_bound.then(|| regret_text(*regret)));
         row.push(match full_verdicts {
             true => full_verdict(verdict),
             false => verdict.verdict().word().to_owned(),

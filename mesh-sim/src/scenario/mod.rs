@@ -24,6 +24,7 @@ mod settings;
 mod shape;
 mod structure;
 mod text;
+mod upper_bound;
 mod variants;
 
 use std::collections::BTreeMap;
@@ -32,6 +33,7 @@ use std::time::Duration;
 
 use mesh_core::agent::config::{AdmissionConfig, DelegationConfig, MembershipConfig};
 use mesh_core::codec::parts::parts;
+use mesh_core::profile::Weight;
 use mesh_core::protocol::{Name, Reply};
 use mesh_core::registry::LeaseConfig;
 use mesh_core::routing::PolicyFactory;
@@ -53,6 +55,7 @@ pub use self::providers::{ProviderBounds, ProviderSpec, RequestBound};
 pub use self::schema::{json_schema, json_schema_text};
 pub use self::seeded::SeededScenario;
 pub(crate) use self::structure::DurationField;
+pub use self::upper_bound::UpperBound;
 use crate::dist::Distribution;
 use crate::faults::{Fault, FaultSchedule, RandomFault};
 use crate::figures::Expect;
@@ -184,6 +187,10 @@ pub struct AgentSpec {
     pub machine: MachineSpec,
     /// The kinds of jobs that it can do.
     pub skills: Skills,
+    /// How much work it says that it can do.
+    pub weight: Weight,
+    /// The site where it lives; `None` if the scenario has no sites.
+    pub site: Option<Name>,
     /// How many jobs the agent runs and queues before it refuses more.
     pub admission: AdmissionConfig,
     /// The policy of the agent; `None`: the one that is compared.
@@ -390,7 +397,12 @@ pub struct PolicySpec {
 impl PolicySpec {
     /// A policy with this label.
     pub fn new(label: impl Into<String>, factory: impl PolicyFactory + 'static) -> Self {
-        Self { label: label.into(), factory: Arc::new(factory), variant: None }
+        Self::shared(label, Arc::new(factory))
+    }
+
+    /// A policy with this label, whose factory may be shared.
+    pub fn shared(label: impl Into<String>, factory: Arc<dyn PolicyFactory>) -> Self {
+        Self { label: label.into(), factory, variant: None }
     }
 
     /// The scenario in which it runs, if that is not the one that it is listed in.

@@ -5,6 +5,7 @@
 //! accept the same strings.
 
 use mesh_core::skills::MAX_SKILL_BYTES;
+use mesh_core::text::closest;
 
 use crate::units;
 
@@ -111,24 +112,6 @@ fn check_word(text: &str, allowed: impl Fn(char) -> bool, max: usize) -> Result<
     Ok(())
 }
 
-/// The candidate that was probably meant by `text`: the one with the fewest different letters, if
-/// they are at most a third of the text.
-pub(super) fn closest<'a>(
-    text: &str,
-    candidates: impl IntoIterator<Item = &'a str>,
-) -> Option<&'a str> {
-    let wanted = text.to_lowercase();
-    let limit = (wanted.chars().count() / 3).max(1);
-    let distance =
-        |candidate: &str| strsim::damerau_levenshtein(&wanted, &candidate.to_lowercase());
-    candidates
-        .into_iter()
-        .map(|candidate| (distance(candidate), candidate))
-        .filter(|(distance, _)| *distance <= limit)
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, candidate)| candidate)
-}
-
 /// `did you mean ...? ` with the closest candidate in `quote`s; empty if no candidate is close.
 pub(super) fn did_you_mean<'a>(
     text: &str,
@@ -145,15 +128,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-
-    #[test]
-    fn a_slip_is_recognised_and_a_different_word_is_not() {
-        let fields = ["ttl", "heartbeat", "sweep"];
-        assert_eq!(closest("hearbeat", fields), Some("heartbeat"));
-        assert_eq!(closest("TTL", fields), Some("ttl"));
-        assert_eq!(closest("tll", fields), Some("ttl"));
-        assert_eq!(closest("cores", fields), None);
-    }
 
     #[test]
     fn says_why_a_name_is_refused() {

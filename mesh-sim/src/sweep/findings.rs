@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::compare::{BaselineComparison, compare};
 use super::{Sweep, SweepCell, SweepTally};
-use crate::judge::{MeasuredFigures, PolicyVerdict, RunFigures, Verdict};
+use crate::judge::{MeasuredFigures, PolicyVerdict, RunFigures, Verdict, regrets};
 use crate::record::{LatencyHistogram, OutcomeCounts};
 
 /// The findings of a whole sweep. They are computed once, after the last run. The table in the
@@ -35,6 +35,8 @@ pub(super) struct PolicyFindings<'a> {
     /// The figures of all seeds together.
     pub(super) measured: MeasuredFigures,
     pub(super) verdict: PolicyVerdict,
+    /// Against the best upper bound of the cell, if there is one.
+    pub(super) regret: Option<f64>,
 }
 
 /// The runs of one policy in one cell, and what these add up to.
@@ -72,7 +74,13 @@ impl<'a> CellFindings<'a> {
         let all = (0..sweep.policies.len()).map(|policy| tally.runs_of(sweep, index, policy));
         let all: Vec<PolicyRuns<'a>> = all.collect();
         let comparisons = compare(&all, sweep.baseline);
-        let policies = all.into_iter().map(|runs| PolicyFindings::of(runs, cell)).collect();
+        let policies = all.into_iter().map(|runs| PolicyFindings::of(runs, cell));
+        let mut policies: Vec<PolicyFindings<'a>> = policies.collect();
+        let figures = policies.iter().map(|policy| (policy.runs.label, &policy.measured));
+        let regrets = regrets(&cell.scenario.policies, figures);
+        for (policy, regret) in policies.iter_mut().zip(regrets) {
+            policy.regret = regret;
+        }
         Self { cell, policies, comparisons }
     }
 }
@@ -82,6 +90,6 @@ impl<'a> PolicyFindings<'a> {
         let measured = MeasuredFigures::new(&runs.requests, runs.latency);
         let expect = &cell.scenario.expect;
         let verdict = PolicyVerdict::of(runs.label, expect, &measured, &runs.by_seed);
-        Self { runs, measured, verdict }
+        Self { runs, measured, verdict, regret: None }
     }
 }

@@ -120,6 +120,10 @@ struct PolicyEntry {
     verdict: Verdict,
     /// The thresholds that were missed.
     missed: Vec<MissEntry>,
+    /// By which share its mean latency is above that of the best upper bound; left out if no upper
+    /// bound was run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    regret: Option<f64>,
     /// One per seed.
     runs: Vec<RunEntry>,
 }
@@ -237,7 +241,7 @@ impl CellEntry {
 
 impl PolicyEntry {
     fn of(findings: &PolicyFindings<'_>) -> Self {
-        let PolicyFindings { runs, measured, verdict } = findings;
+        let PolicyFindings { runs, measured, verdict, regret } = findings;
         let missed = verdict.missed.iter().map(|miss| MissEntry::of(&miss.threshold));
         let failures = runs.failures.iter();
         Self {
@@ -247,6 +251,7 @@ impl PolicyEntry {
             latency_ms: measured.latency_ms(),
             verdict: verdict.verdict(),
             missed: missed.collect(),
+            regret: *regret,
             runs: runs.by_seed.iter().map(|(seed, run)| RunEntry::of(*seed, run)).collect(),
         }
     }

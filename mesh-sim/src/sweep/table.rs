@@ -7,7 +7,7 @@ use super::findings::{CellFindings, PolicyFindings, SweepFindings};
 use super::{Sweep, SweepCell, SweepTally};
 use crate::figures::{Figure, Shown, Unit};
 use crate::format;
-use crate::judge::{PolicyVerdict, RunFigures};
+use crate::judge::{PolicyVerdict, RunFigures, regret_text};
 use crate::report::figure_text;
 use crate::report::table::{layout, replay, wrapped};
 
@@ -49,12 +49,15 @@ fn rows(policies: &[PolicyFindings<'_>]) -> Vec<Vec<String>> {
     let figures: Vec<&Figure> =
         Figure::compared().filter(|figure| figure.shown >= Shown::Terminal).collect();
     let headings = figures.iter().map(|figure| figure.heading);
-    let header = ["policy", "sent"].into_iter().chain(headings).chain(["verdict"]);
+    let has_bound = policies.iter().any(|policy| policy.regret.is_some());
+    let regret = has_bound.then_some("regret");
+    let header = ["policy", "sent"].into_iter().chain(headings).chain(regret).chain(["verdict"]);
     let mut rows = vec![header.map(str::to_owned).collect::<Vec<_>>()];
-    for PolicyFindings { runs, measured, verdict } in policies {
+    for PolicyFindings { runs, measured, verdict, regret } in policies {
         let mut row =
             vec![format::ellipsis(runs.label, LABEL), format::count(measured.requests.sent)];
         row.extend(figures.iter().map(|figure| figure_text::text(figure, measured, 3)));
+        row.extend(has_bound.then(|| regret_text(*regret)));
         row.push(verdict.verdict().word().to_owned());
         rows.push(row);
     }

@@ -8,7 +8,7 @@ use super::markov_chain;
 use super::queueing_system::{QueueingSystem, two_point};
 use crate::figures::{Figure, Measure};
 use crate::format::counted;
-use crate::scenario::{BatchSize, PolicySpec, ProviderBounds, RequestBound, Scenario};
+use crate::scenario::{BatchSize, PolicySpec, ProviderBounds, RequestBound, Scenario, UpperBound};
 
 /// A queue with known figures, in the notation of Kendall. Every case of the validation is one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -262,7 +262,11 @@ fn sizes(batch: BatchSize) -> String {
 
 /// The rule of theory that the policy follows, if it follows one.
 fn dispatch(policy: &PolicySpec) -> Option<DispatchRule> {
-    policy.factory.settings()?.dispatch()
+    match UpperBound::of(&*policy.factory) {
+        Some(UpperBound::ShortestQueue) => Some(DispatchRule::ShortestOfAll),
+        Some(UpperBound::LeastWork) => None,
+        None => policy.factory.settings()?.dispatch(),
+    }
 }
 
 /// How many of the servers' queues the policy compares; `None` if it doesn't compare queues.

@@ -1,10 +1,12 @@
 //! The options that choose an agent's policy: `--policy`, and one option for each name of a
 //! parameter. They are derived from the descriptions of the built-in policies.
 
+use std::ffi::OsStr;
 use std::sync::LazyLock;
 
 use anyhow::anyhow;
-use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser as _, ValueParser};
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser, ValueParser};
+use clap::error::ErrorKind;
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
 use mesh_core::parameter::{Parameter, ParameterKind, ParameterValue, Word};
 use mesh_core::routing::{
@@ -80,6 +82,7 @@ impl ParameterOption {
             ParameterKind::Count { .. } => "N",
             ParameterKind::Number { .. } => "X",
             ParameterKind::Word { .. } => "WORD",
+            ParameterKind::Formula { .. } => "FORMULA",
         };
         Arg::new(self.parameter.name)
             .long(&*self.long)
@@ -93,6 +96,10 @@ impl ParameterOption {
     fn help(&self) -> String {
         let bounds = match self.parameter.kind {
             ParameterKind::Count { min, max, .. } => format!(", {min} to {max}"),
+            ParameterKind::Formula { quantities, .. } => {
+                let names: Vec<&str> = quantities.iter().map(|known| known.name).collect();
+                format!(", over {}", names.join(", "))
+            }
             ParameterKind::Number { .. } | ParameterKind::Word { .. } => String::new(),
         };
         let default = self.parameter.default_value();
@@ -132,6 +139,35 @@ fn within_sentence(sentence: &str) -> String {
     letters.into_iter().collect()
 }
 
+/// Takes the names of the built-in policies. The upper bounds of simulations, whose names begin
+/// with `oracle_`, are refused with the reason.
+#[derive(Clone)]
+struct PolicyNameParser(PossibleValuesParser);
+
+impl TypedValueParser for PolicyNameParser {
+    type Value = String;
+
+    fn parse_ref(
+        &self,
+        command: &Command,
+        arg: Option<&Arg>,
+        value: &OsStr,
+    ) -> Result<String, clap::Error> {
+        if let Some(name) = value.to_str().filter(|name| name.starts_with("oracle_")) {
+            let message = format!(
+                "{name} is an upper bound: it knows the true state of every machine, \
+                 which only a simulation can tell\n"
+            );
+            return Err(clap::Error::raw(ErrorKind::InvalidValue, message).with_cmd(command));
+        }
+        self.0.parse_ref(command, arg, value)
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        self.0.possible_values()
+    }
+}
+
 impl Args for PolicyArgs {
     fn augment_args(command: Command) -> Command {
         let name = |policy: &&PolicyDescription| {
@@ -141,7 +177,7 @@ impl Args for PolicyArgs {
             .long("policy")
             .env("MESH_POLICY")
             .value_name("NAME")
-            .value_parser(PossibleValuesParser::new(BUILT_IN.iter().map(name)))
+            .value_parser(PolicyNameParser(PossibleValuesParser::new(BUILT_IN.iter().map(name))))
             .default_value(DEFAULT_POLICY.name)
             .help("The policy");
         command
@@ -220,6 +256,14 @@ mod tests {
         assert_eq!(help("choices"), "power_of_two: how many peers to compare, 1 to 8 [default: 2]");
         assert_eq!(help("cpu_weight"), "weighted: weight of one percent of CPU [default: 0.7]");
         assert_eq!(within_sentence("CPU percent."), "CPU percent");
+    }
+
+    #[test]
+    fn upper_bounds_are_refused_with_the_reason() {
+        let command = PolicyArgs::augment_args(Command::new("mesh").no_binary_name(true));
+        let refused = command.try_get_matches_from(["--policy", "oracle_least_work"]);
+        let message = refused.expect_err("no agent knows that").to_string();
+        assert!(message.contains("oracle_least_work is an upper bound"), "{message}");
     }
 
     #[test]

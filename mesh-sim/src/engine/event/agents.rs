@@ -19,7 +19,7 @@ use super::queue::Lane;
 use super::subjobs::JobsWithSubjobs;
 use super::{Event, EventSimulation};
 use crate::engine::address::{address, host_at};
-use crate::engine::effort;
+use crate::engine::{RunWatchers, effort};
 use crate::faults::MachineState;
 use crate::host::{AgentId, HostId};
 use crate::journal::Fact;
@@ -208,7 +208,7 @@ impl EventSimulation<'_> {
     /// The agent's settings. Most agents have the settings of the one that started before, and
     /// share them with it: 100,000 copies would be large.
     fn config_of(&mut self, spec: &AgentSpec) -> Arc<AgentConfig> {
-        let config = self.run.scenario.agent_config(spec, self.run.policy);
+        let config = RunWatchers::agent_config(self.run, self.truth.as_ref(), spec);
         let last = self.last_config.take().filter(|last| **last == config);
         self.last_config.insert(last.unwrap_or_else(|| config.into())).clone()
     }
@@ -360,7 +360,11 @@ impl EventSimulation<'_> {
                 self.queue.push(wake_at, Event::WakeAgent(id));
             }
         }
-        if std::mem::take(&mut agent_host.machine_changed)
+        let machine_changed = std::mem::take(&mut agent_host.machine_changed);
+        if machine_changed && let Some(truth) = &self.truth {
+            truth.machine_changed(now, id, agent_host.machine.backlog());
+        }
+        if machine_changed
             && let Some(job_ends_at) = agent_host.machine.poll_timeout()
             && job_ends_at < agent_host.job_ends_at
         {

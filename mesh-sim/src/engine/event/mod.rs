@@ -38,8 +38,9 @@ use self::network::MessageNetwork;
 use self::queue::EventQueue;
 use self::registry::RegistryHost;
 use super::OUTPUT;
-use super::Run;
-use super::observers::{GuestObserver, RunJournal};
+use super::observers::RunJournal;
+use super::true_state::TrueState;
+use super::{Run, RunWatchers};
 use crate::faults::{CrashMode, FaultSchedule};
 use crate::host::{AgentId, AgentMap, HostId, HostMap};
 use crate::journal::{Fact, RequestOutcome};
@@ -56,10 +57,10 @@ const PROGRESS_EVERY: Duration = Duration::from_millis(250);
 /// Runs one policy with one seed.
 pub(super) fn execute(
     run: &Run<'_>,
-    guest: Option<GuestObserver>,
+    watchers: RunWatchers,
     progress: &dyn Fn(Duration),
 ) -> RunRecord {
-    let mut simulation = EventSimulation::new(run, guest);
+    let mut simulation = EventSimulation::new(run, watchers);
     let end = simulation.journal.end();
     simulation.start();
     let mut report_at = Timestamp::from(PROGRESS_EVERY);
@@ -127,6 +128,8 @@ struct EventSimulation<'a> {
     seed: Seed,
     faults: Arc<FaultSchedule>,
     journal: RunJournal,
+    /// Only if a policy of the run wants to know it.
+    truth: Option<TrueState>,
     queue: EventQueue<Event>,
     network: MessageNetwork,
     exchanges: Exchanges,
@@ -158,14 +161,15 @@ struct HostState {
 }
 
 impl<'a> EventSimulation<'a> {
-    fn new(run: &'a Run<'a>, guest: Option<GuestObserver>) -> Self {
+    fn new(run: &'a Run<'a>, watchers: RunWatchers) -> Self {
         let seed = Seed::root(run.seed);
         let faults = Arc::new(run.scenario.fault_schedule());
         let providers = Providers::of(run.scenario);
         let hosts = faults.hosts().ids();
         Self {
             run,
-            journal: RunJournal::open(run, &faults, RESOLUTION, guest),
+            truth: watchers.truth.clone(),
+            journal: RunJournal::open(run, &faults, RESOLUTION, watchers),
             queue: EventQueue::new(),
             network: MessageNetwork::new(faults.clone(), seed.child("network")),
             exchanges: Exchanges::default(),

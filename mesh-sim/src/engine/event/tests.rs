@@ -62,7 +62,7 @@ fn observed(scenario: &Scenario) -> (RunRecord, Vec<JournalEntry>) {
 fn a_host_that_crashes_loses_its_connections_and_no_others() {
     let scenario = scenario("", "");
     let run = Run { scenario: &scenario, policy: &scenario.policies[0], seed: 1, trace: false };
-    let mut simulation = EventSimulation::new(&run, None);
+    let mut simulation = EventSimulation::new(&run, RunWatchers::default());
     let (now, callee, life) = (Timestamp::ZERO, AgentId::new(2).host(), 0);
     for (_, agent_host) in simulation.agent_hosts.iter_mut().take(2) {
         agent_host.pool().put(callee, life, now, 32);

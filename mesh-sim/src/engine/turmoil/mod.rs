@@ -30,8 +30,9 @@ use self::process_switch::ProcessSwitch;
 use self::shared_journal::SharedJournal;
 use self::shared_machine::SharedMachine;
 use super::address::host_name;
-use super::observers::{GuestObserver, RunJournal};
-use super::{EngineError, Run};
+use super::observers::RunJournal;
+use super::true_state::TrueState;
+use super::{EngineError, Run, RunWatchers};
 use crate::faults::{CrashMode, FaultSchedule, LinkState};
 use crate::host::{AgentId, AgentMap, HostId, HostMap};
 use crate::journal::Fact;
@@ -54,12 +55,13 @@ const PROGRESS_EVERY: Duration = Duration::from_millis(250);
 /// Runs one policy with one seed.
 pub(super) fn execute(
     run: &Run<'_>,
-    guest: Option<GuestObserver>,
+    watchers: RunWatchers,
     progress: &dyn Fn(Duration),
 ) -> Result<RunRecord, EngineError> {
     let faults = Arc::new(run.scenario.fault_schedule());
-    let journal = SharedJournal::new(&faults, RunJournal::open(run, &faults, RESOLUTION, guest));
-    simulate(run, faults, journal, progress)
+    let truth = watchers.truth.clone();
+    let journal = SharedJournal::new(&faults, RunJournal::open(run, &faults, RESOLUTION, watchers));
+    simulate(run, faults, journal, truth, progress)
 }
 
 /// As [`execute`], recorded in `journal`.
@@ -67,9 +69,10 @@ fn simulate(
     run: &Run<'_>,
     faults: Arc<FaultSchedule>,
     journal: SharedJournal,
+    truth: Option<TrueState>,
     progress: &dyn Fn(Duration),
 ) -> Result<RunRecord, EngineError> {
-    let mut simulation = TurmoilSimulation::new(run, faults.clone(), journal.clone());
+    let mut simulation = TurmoilSimulation::new(run, faults.clone(), journal.clone(), truth);
     let end = journal.end();
     let panics = PanicWatch::watch();
     let mut boundaries = faults.boundaries().iter().peekable();
@@ -139,7 +142,12 @@ struct TurmoilSimulation {
 }
 
 impl TurmoilSimulation {
-    fn new(run: &Run<'_>, faults: Arc<FaultSchedule>, journal: SharedJournal) -> Self {
+    fn new(
+        run: &Run<'_>,
+        faults: Arc<FaultSchedule>,
+        journal: SharedJournal,
+        truth: Option<TrueState>,
+    ) -> Self {
         let seed = Seed::root(run.seed);
         let mut sim = Builder::new()
             .tick_duration(TICK)
@@ -152,10 +160,12 @@ impl TurmoilSimulation {
         let providers = Providers::of(run.scenario);
         let machine = |agent| {
             let erring = ErringJobs::of(run.scenario, &faults, &providers, agent, &seed);
+            let truth = truth.clone().map(|truth| (truth, agent));
             SharedMachine::new(
                 &run.scenario.agent(agent).machine,
                 run.scenario.costs.clone(),
                 erring,
+                truth,
             )
         };
         let machines: AgentMap<SharedMachine> = faults.hosts().agents().map(machine).collect();
@@ -165,7 +175,8 @@ impl TurmoilSimulation {
             .iter()
             .map(|agent| watch::Sender::new(Presence::at_start(agent)))
             .collect();
-        let context = HostContext { run, faults: &faults, journal: &journal };
+        let context =
+            HostContext { run, faults: &faults, journal: &journal, truth: truth.as_ref() };
         let switches: HostMap<Arc<ProcessSwitch>> =
             faults.hosts().ids().map(|_| Arc::default()).collect();
         node_hosts::add_registry(&mut sim, &context, &switches[HostId::REGISTRY]);

@@ -18,8 +18,9 @@ use super::net::TurmoilNet;
 use super::process_switch::ProcessSwitch;
 use super::shared_journal::SharedJournal;
 use super::shared_machine::SharedMachine;
-use crate::engine::Run;
 use crate::engine::address::{PORT, address, host_name};
+use crate::engine::true_state::TrueState;
+use crate::engine::{Run, RunWatchers};
 use crate::faults::FaultSchedule;
 use crate::host::{AgentId, HostId};
 use crate::journal::Fact;
@@ -53,6 +54,7 @@ pub(super) struct HostContext<'a> {
     pub(super) run: &'a Run<'a>,
     pub(super) faults: &'a Arc<FaultSchedule>,
     pub(super) journal: &'a SharedJournal,
+    pub(super) truth: Option<&'a TrueState>,
 }
 
 pub(super) fn add_registry(
@@ -87,9 +89,9 @@ pub(super) fn add_agent(
     machine: &SharedMachine,
     switch: &Arc<ProcessSwitch>,
 ) {
-    let HostContext { run, faults, journal } = *context;
+    let HostContext { run, faults, journal, truth } = *context;
     let (agent, host_id) = (run.scenario.agent(id), id.host());
-    let config = run.scenario.agent_config(agent, run.policy);
+    let config = RunWatchers::agent_config(run, truth, agent);
     let name: Name = agent.name.clone();
     let seed = Seed::root(run.seed).child("agents").child(&agent.name);
     let (machine, faults, journal) = (machine.clone(), faults.clone(), journal.clone());

@@ -15,8 +15,10 @@ use serde_json::value::RawValue;
 use tokio::sync::{Notify, oneshot};
 
 use super::net::TurmoilNet;
+use crate::engine::true_state::TrueState;
 use crate::engine::{OUTPUT, effort};
 use crate::faults::MachineState;
+use crate::host::AgentId;
 use crate::machine::{ErringJobs, Machine};
 use crate::scenario::{Costs, MachineSpec};
 
@@ -32,6 +34,8 @@ struct MachineParts {
     /// The output of every job.
     output: Arc<RawValue>,
     state: Mutex<JobsOnMachine>,
+    /// Who is told what is left on the machine of which agent.
+    truth: Option<(TrueState, AgentId)>,
     /// Notified when a job starts or stops, or the speed changes: the next end may be earlier.
     changed: Notify,
 }
@@ -56,7 +60,12 @@ impl JobsOnMachine {
 
 impl SharedMachine {
     /// A machine that is off until a process [starts](Self::boot) on it.
-    pub(super) fn new(spec: &MachineSpec, costs: Costs, erring: Option<ErringJobs<JobId>>) -> Self {
+    pub(super) fn new(
+        spec: &MachineSpec,
+        costs: Costs,
+        erring: Option<ErringJobs<JobId>>,
+        truth: Option<(TrueState, AgentId)>,
+    ) -> Self {
         let mut machine = Machine::new(spec);
         machine.switch_off(Timestamp::ZERO);
         let output = RawValue::from_string(OUTPUT.to_owned()).unwrap_or_default();
@@ -71,6 +80,7 @@ impl SharedMachine {
             costs,
             output: output.into(),
             state: Mutex::new(state),
+            truth,
             changed: Notify::new(),
         }))
     }
@@ -89,6 +99,7 @@ impl SharedMachine {
         if let Some(erring) = erring {
             erring.set_fault(state.errors);
         }
+        self.tell_truth(now, machine);
         self.0.changed.notify_one();
     }
 
@@ -110,6 +121,13 @@ impl SharedMachine {
             erring.clear();
         }
         state.sessions = WarmSessions::default();
+    }
+
+    /// To be called whenever jobs or rates of the machine have changed.
+    fn tell_truth(&self, now: Timestamp, machine: &Machine<JobId>) {
+        if let Some((truth, agent)) = &self.0.truth {
+            truth.machine_changed(now, *agent, machine.backlog());
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, JobsOnMachine> {
@@ -140,6 +158,7 @@ impl MachineHost {
                         let _ = waiting.send(failure);
                     }
                 }
+                self.host.tell_truth(self.clock.now(), &state.machine);
                 state.machine.poll_timeout().unwrap_or(Timestamp::MAX)
             };
             tokio::select! {
@@ -164,6 +183,7 @@ impl MachineHost {
             None => effort(),
         };
         state.machine.start(now, job, demand, wait);
+        self.host.tell_truth(now, &state.machine);
         state.waiting.insert(job, sender);
         self.host.0.changed.notify_one();
         JobGuard { host: self.clone(), job, ended }
@@ -210,7 +230,9 @@ impl Drop for JobGuard {
         let state = &mut *self.host.host.lock();
         if state.waiting.remove(&self.job).is_some() {
             state.end(self.job);
-            state.machine.cancel(self.host.clock.now(), self.job);
+            let now = self.host.clock.now();
+            state.machine.cancel(now, self.job);
+            self.host.host.tell_truth(now, &state.machine);
             self.host.host.0.changed.notify_one();
         }
     }

@@ -52,10 +52,10 @@ fn judge(mutate: impl FnOnce(&mut Scenario)) -> Vec<&'static str> {
     mutate(&mut mutant);
     let run = |scenario| Run { scenario, policy: &mutant.policies[0], seed: 1, trace: false };
     let promised = Arc::new(scenario.fault_schedule());
-    let journal = RunJournal::open(&run(&scenario), &promised, RESOLUTION, None);
+    let journal = RunJournal::open(&run(&scenario), &promised, RESOLUTION, RunWatchers::default());
     let journal = SharedJournal::new(&promised, journal);
     let faults = Arc::new(mutant.fault_schedule());
-    let record = simulate(&run(&mutant), faults, journal, &|_| ()).expect("it runs");
+    let record = simulate(&run(&mutant), faults, journal, None, &|_| ()).expect("it runs");
     assert!(record.requests.answered > 100, "{:?}", record.requests);
     let mut broken: Vec<_> = record.violations.iter().map(|violation| violation.oracle).collect();
     broken.sort_unstable();

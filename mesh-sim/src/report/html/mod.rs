@@ -34,7 +34,7 @@ pub(super) fn render(report: &Report) -> String {
         "Latency counts from the intended start of a request. One that was not answered counts \
          with its whole deadline, so failing fast never looks fast. The best of each column is \
          bold.",
-        &tables::verdicts(&policies, &report.verdicts()),
+        &tables::verdicts(&policies, &report.verdicts(), &report.regrets(&policies)),
     ));
     if let Some(table) = tables::by_job(report, &policies) {
         let note = "A hyphen marks jobs that were parts of others, as the answered requests tell of \

@@ -6,7 +6,7 @@ use super::svg::escape;
 use crate::experiment::Report;
 use crate::figures::{Figure, Shown};
 use crate::format;
-use crate::judge::{MeasuredFigures, PolicyResult, PolicyVerdict, Verdict};
+use crate::judge::{MeasuredFigures, PolicyResult, PolicyVerdict, Verdict, regret_text};
 use crate::record::{FaultWindow, NO_FAULT};
 use crate::report::by_job::{JobRow, job_rows};
 use crate::report::by_provider::{HEADINGS, provider_rows};
@@ -16,7 +16,11 @@ use crate::report::figure_text;
 const DIGITS: usize = 3;
 
 /// The table of the policies with their figures and verdicts, and a list of what went wrong.
-pub(super) fn verdicts(policies: &[PolicyResult<'_>], verdicts: &[PolicyVerdict]) -> String {
+pub(super) fn verdicts(
+    policies: &[PolicyResult<'_>],
+    verdicts: &[PolicyVerdict],
+    regrets: &[Option<f64>],
+) -> String {
     let mut out = "<div class=\"scroll\"><table><thead><tr><th>policy</th>\
                    <th class=\"left\">verdict</th><th>sent</th>"
         .to_owned();
@@ -24,11 +28,18 @@ pub(super) fn verdicts(policies: &[PolicyResult<'_>], verdicts: &[PolicyVerdict]
     for figure in &figures {
         let _ = write!(out, "<th>{}</th>", figure.heading);
     }
+    // A column only if an upper bound was run.
+    let has_bound = regrets.iter().any(Option::is_some);
+    if has_bound {
+        out.push_str("<th title=\"mean latency above that of the best upper bound\">regret</th>");
+    }
     out.push_str("</tr></thead>\n<tbody>");
     let measured: Vec<MeasuredFigures> = policies.iter().map(PolicyResult::measured).collect();
     let best: Vec<Option<String>> =
         figures.iter().map(|figure| figure_text::best(figure, &measured, DIGITS)).collect();
-    for ((result, measured), verdict) in policies.iter().zip(&measured).zip(verdicts) {
+    for (((result, measured), verdict), regret) in
+        policies.iter().zip(&measured).zip(verdicts).zip(regrets)
+    {
         let _ = write!(out, "<tr><td>{}</td>", escape(result.policy));
         let (class, word) = word(verdict.verdict());
         let _ = write!(out, "<td class=\"left {class}\">{word}</td>");
@@ -37,6 +48,9 @@ pub(super) fn verdicts(policies: &[PolicyResult<'_>], verdicts: &[PolicyVerdict]
             let text = figure_text::text(figure, measured, DIGITS);
             let class = if best.as_ref() == Some(&text) { " class=\"best\"" } else { "" };
             let _ = write!(out, "<td{class}>{text}</td>");
+        }
+        if has_bound {
+            let _ = write!(out, "<td>{}</td>", regret_text(*regret));
         }
         out.push_str("</tr>\n");
     }

@@ -1,14 +1,17 @@
 //! Checks of the policies to compare, and of the thresholds for them.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
 
-use mesh_core::routing::{PolicyError, PolicyFactory as _, PolicySettings, built_in};
+use mesh_core::parameter::ParameterError;
+use mesh_core::routing::{PolicyError, PolicyFactory, built_in};
 
 use super::Checker;
 use crate::figures::Expect;
 use crate::scenario::parsed_toml::FieldPath;
 use crate::scenario::text::did_you_mean;
-use crate::scenario::{PolicySpec, raw};
+use crate::scenario::{PolicySpec, UpperBound, raw};
 
 /// The key in `[expect]` whose thresholds hold for every policy.
 const EVERY_POLICY: &str = "*";
@@ -19,10 +22,10 @@ impl Checker<'_> {
         let mut specs: Vec<PolicySpec> = Vec::new();
         for (position, policy) in raw.iter().enumerate() {
             let path = FieldPath::field("policies").index(position);
-            let Some(settings) = self.policy(&path, policy) else { continue };
+            let Some(factory) = self.policy(&path, policy) else { continue };
             let label = match policy {
                 raw::Policy::Table(raw::PolicyTable { label: Some(label), .. }) => label,
-                _ => settings.name(),
+                _ => factory.name(),
             };
             let label = label.to_owned();
             if let Some(first) = specs.iter().position(|spec| spec.label == label) {
@@ -33,18 +36,25 @@ impl Checker<'_> {
                 let first = self.source.span(&FieldPath::field("policies").index(first));
                 self.problems.push(problem.related(first, "the first one"));
             }
-            specs.push(PolicySpec::new(label, settings));
+            specs.push(PolicySpec::shared(label, factory));
         }
         specs
     }
 
     /// A policy with its parameters. The schema has checked each parameter by itself, so what is
     /// checked here is how they go together.
-    pub(super) fn policy(&mut self, path: &FieldPath, raw: &raw::Policy) -> Option<PolicySettings> {
+    pub(super) fn policy(
+        &mut self,
+        path: &FieldPath,
+        raw: &raw::Policy,
+    ) -> Option<Arc<dyn PolicyFactory>> {
         let (name, parameters) = match raw {
             raw::Policy::Name(name) => (name, None),
             raw::Policy::Table(table) => (&table.name, Some(&table.parameters)),
         };
+        if let Some(bound) = UpperBound::named(&name.0) {
+            return Some(bound.placeholder());
+        }
         let unknown = || PolicyError::UnknownPolicy { name: name.0.clone() };
         let parameters = parameters.into_iter().flatten();
         let settings = built_in(&name.0).ok_or_else(unknown).and_then(|policy| {
@@ -52,13 +62,29 @@ impl Checker<'_> {
             policy.defaults().with(written)
         });
         match settings {
-            Ok(settings) => return Some(settings),
+            Ok(settings) => return Some(Arc::new(settings)),
             Err(PolicyError::Conflict { source, .. }) => {
                 self.report(&path.key(source.parameter), source.problem, source.expected);
+            }
+            Err(PolicyError::Value {
+                source: ParameterError { name, value, formula: Some(error), .. },
+                ..
+            }) => {
+                let mut problem = self.problem(&path.key(name), error.problem, error.expected);
+                problem.span = problem.span.map(|span| self.within(span, &value, &error.span));
+                self.problems.push(problem);
             }
             Err(error) => self.report(path, error.to_string(), ""),
         }
         None
+    }
+
+    /// Where a part of a string stands in the file. The whole string, if the file has it with
+    /// escapes.
+    fn within(&self, string: Range<usize>, value: &str, part: &Range<usize>) -> Range<usize> {
+        let start = string.start + 1;
+        let is_plain = self.source.text.get(start..).is_some_and(|rest| rest.starts_with(value));
+        if is_plain { start + part.start..start + part.end.max(part.start + 1) } else { string }
     }
 
     /// The thresholds. Checks that each table has the label of a policy.

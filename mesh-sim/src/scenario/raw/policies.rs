@@ -6,12 +6,12 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use mesh_core::parameter::{Parameter, ParameterKind, ParameterValue};
-use mesh_core::routing::{BUILT_IN, PolicyDescription};
+use mesh_core::routing::BUILT_IN;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use crate::scenario::text;
+use crate::scenario::{UpperBound, text};
 
 /// A policy to compare.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -23,7 +23,7 @@ pub(crate) enum Policy {
     Table(PolicyTable),
 }
 
-/// A built-in policy, by name.
+/// A built-in policy or an upper bound, by name.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct PolicyName(pub(crate) String);
@@ -88,7 +88,8 @@ impl JsonSchema for PolicyName {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        let names: Vec<&str> = BUILT_IN.iter().map(|policy| policy.name).collect();
+        let names = BUILT_IN.iter().map(|policy| policy.name);
+        let names: Vec<&str> = names.chain(UpperBound::ALL.map(UpperBound::name)).collect();
         json_schema!({
             "description": "A policy with its default parameters.",
             "type": "string",
@@ -103,16 +104,19 @@ impl JsonSchema for PolicyTable {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        let tables: Vec<Value> = BUILT_IN.iter().map(|policy| table_schema(policy)).collect();
+        let built_in =
+            BUILT_IN.iter().map(|policy| (policy.name, policy.summary, policy.parameters));
+        let bounds = UpperBound::ALL.map(|bound| (bound.name(), bound.summary(), &[][..]));
+        let tables: Vec<Value> = built_in.chain(bounds).map(table_schema).collect();
         json_schema!({ "description": "A policy with parameters.", "oneOf": tables })
     }
 }
 
 /// The schema of the table of one policy. The field `name` tells it from the tables of the others.
-fn table_schema(policy: &PolicyDescription) -> Value {
+fn table_schema((name, summary, parameters): (&str, &str, &[Parameter])) -> Value {
     let mut fields = Map::new();
-    fields.insert("name".to_owned(), json!({ "type": "string", "const": policy.name }));
-    for parameter in policy.parameters {
+    fields.insert("name".to_owned(), json!({ "type": "string", "const": name }));
+    for parameter in parameters {
         fields.insert(parameter.name.to_owned(), parameter_schema(parameter));
     }
     let label = json!({
@@ -123,7 +127,7 @@ fn table_schema(policy: &PolicyDescription) -> Value {
     fields.insert("label".to_owned(), label);
     fields.insert("set".to_owned(), set_schema());
     json!({
-        "description": policy.summary,
+        "description": summary,
         "type": "object",
         "properties": fields,
         "required": ["name"],
@@ -170,5 +174,11 @@ fn parameter_schema(parameter: &Parameter) -> Value {
             let words: Vec<Value> = words.iter().map(word).collect();
             json!({ "description": description, "oneOf": words, "default": default })
         }
+        ParameterKind::Formula { default, .. } => json!({
+            "description": description,
+            "type": "string",
+            "default": default,
+            "pattern": text::LINE,
+        }),
     }
 }
