@@ -140,6 +140,7 @@ pub mod jsonrpc;
 pub mod load;
 pub mod parameter;
 mod prefetch;
+pub mod profile;
 pub mod protocol;
 pub mod registry;
 pub mod resilience;

@@ -7,8 +7,8 @@ use std::time::Duration;
 use serde_json::value::RawValue;
 
 use crate::load::{LoadReport, ServiceReport};
-use crate::sessions::SessionTurn;
-use crate::skills::Skills;
+use crate::profile::Profile;
+use crate::sessions::{SessionTurn, session_key};
 
 /// An agent's name. Cheap to clone.
 pub type Name = Arc<str>;
@@ -82,6 +82,15 @@ impl Task {
         }
     }
 
+    /// The same job as a part of this session, unless it names one already.
+    pub fn in_session(mut self, context: Name) -> Self {
+        let mut details = self.details.take().unwrap_or_default();
+        if details.context.is_none() {
+            Arc::make_mut(&mut details).context = Some(context);
+        }
+        Self { details: Some(details), ..self }
+    }
+
     /// A job that is a call of a method that agents don't have.
     pub fn foreign(call: ForeignCall) -> Self {
         let details = JobDetails { foreign: Some(call), ..JobDetails::default() };
@@ -91,6 +100,14 @@ impl Task {
     /// The skill that the job demands.
     pub fn skill(&self) -> Option<&Name> {
         self.details.as_ref()?.skill.as_ref()
+    }
+
+    /// A number that jobs of one session have in common; `None` if the job belongs to no session.
+    /// It is that of the session's name if the caller gives one, else of the session's number.
+    pub fn session_key(&self) -> Option<u64> {
+        let details = self.details.as_ref()?;
+        let by_number = || details.session.map(|turn| turn.session);
+        details.context.as_ref().map(|name| session_key(name)).or_else(by_number)
     }
 
     /// The call of a method that agents don't have, if the job is one.
@@ -113,6 +130,8 @@ pub struct JobDetails {
     pub wait: Duration,
     /// The turn of a session that the job is.
     pub session: Option<SessionTurn>,
+    /// The name of the session that the job belongs to: a conversation, the run of a program.
+    pub context: Option<Name>,
     /// The jobs that it then has delegated to other agents.
     pub calls: Vec<Subjob>,
     /// How many of them must be answered; `None`: all. The job ends as soon as that many are.
@@ -212,8 +231,8 @@ pub struct InfoReply {
     pub agent: Name,
     /// Its load when it answered.
     pub load: LoadReport,
-    /// The kinds of jobs that it can do.
-    pub skills: Skills,
+    /// Its skills, its weight and its site.
+    pub profile: Profile,
     /// The version of the mesh that it runs, if it says.
     pub version: Option<Cow<'static, str>>,
     /// Time since it started, if it says.

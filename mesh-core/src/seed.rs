@@ -94,7 +94,12 @@ impl Rng {
     /// If `len` is zero.
     pub fn index(&mut self, len: usize) -> usize {
         assert!(len > 0, "the length is 0: there is no index below it");
-        ((u128::from(self.next_u64()) * len as u128) >> 64) as usize
+        self.below(len as u64) as usize
+    }
+
+    /// A uniform whole number below `end`, as [`Self::index`]; 0 if `end` is 0.
+    pub fn below(&mut self, end: u64) -> u64 {
+        ((u128::from(self.next_u64()) * u128::from(end)) >> 64) as u64
     }
 
     /// A uniform number in [0, 1), with 53 random bits.

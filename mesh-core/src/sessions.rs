@@ -2,10 +2,22 @@
 
 use std::collections::VecDeque;
 
+use sha2::{Digest, Sha256};
+
 use crate::hash::FastMap;
 
 /// The most sessions that one agent remembers; of more, it forgets the ones that it met first.
 pub const MAX_SESSIONS: usize = 65_536;
+
+/// The longest name of a session, in bytes.
+pub const MAX_SESSION_BYTES: usize = 256;
+
+/// The number of a session that has a name: the first 8 bytes of a SHA-256, so that nobody can
+/// choose names with equal numbers.
+pub fn session_key(name: &str) -> u64 {
+    let [a, b, c, d, e, f, g, h, ..] = <[u8; 32]>::from(Sha256::digest(name.as_bytes()));
+    u64::from_le_bytes([a, b, c, d, e, f, g, h])
+}
 
 /// The turn of a session that a job is.
 #[derive(Clone, Copy, Debug, PartialEq)]

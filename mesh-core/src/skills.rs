@@ -26,6 +26,9 @@ pub const MAX_SKILL_BYTES: usize = 64;
 pub struct Skills(Option<Arc<Box<[Name]>>>);
 
 impl Skills {
+    /// No skills.
+    pub const NONE: Self = Self(None);
+
     /// Whether there are none.
     pub const fn is_empty(&self) -> bool {
         self.0.is_none()

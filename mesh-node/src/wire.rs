@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mesh_core::load::LoadReport;
+use mesh_core::profile::{Profile, Weight, is_site};
 use mesh_core::protocol::Name;
 use mesh_core::registry::{self, Lease, Registration};
 use mesh_core::roster::{ListedLease, Listing};
@@ -28,6 +29,10 @@ pub const ERROR_HEADER: &str = "mesh-error";
 /// The word in [`ERROR_HEADER`] for a response without an error.
 pub const NO_ERROR: &str = "none";
 
+/// Header of a call to an agent that names the session of its jobs, for callers that can't say it
+/// in `_meta`.
+pub const SESSION_HEADER: &str = "mesh-session";
+
 /// Body of `POST /register`. `{"name", "url"}` is enough, which is what agents of the Python demo
 /// send.
 #[derive(Debug, Serialize, Deserialize)]
@@ -48,19 +53,32 @@ pub struct RegisterBody {
     /// The agent's skills.
     #[serde(default, skip_serializing_if = "Skills::is_empty")]
     pub skills: Skills,
+    /// The agent's weight: how much work it can do, 0.01 to 100.
+    #[serde(default, skip_serializing_if = "is_one")]
+    pub weight: Weight,
+    /// Where the agent lives.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub site: Option<Name>,
+}
+
+fn is_one(weight: &Weight) -> bool {
+    *weight == Weight::ONE
 }
 
 impl From<Registration> for RegisterBody {
     fn from(from: Registration) -> Self {
-        let Registration { name, url, incarnation, renew, load, skills } = from;
-        Self { name, url, incarnation, renew, load, skills }
+        let Registration { name, url, incarnation, renew, load, profile } = from;
+        let (skills, weight) = (profile.skills().clone(), profile.weight());
+        let site = profile.site().cloned();
+        Self { name, url, incarnation, renew, load, skills, weight, site }
     }
 }
 
 impl From<RegisterBody> for Registration {
     fn from(from: RegisterBody) -> Self {
-        let RegisterBody { name, url, incarnation, renew, load, skills } = from;
-        Self { name, url, incarnation, renew, load, skills }
+        let RegisterBody { name, url, incarnation, renew, load, skills, weight, site } = from;
+        let profile = Profile::new(skills, weight, site);
+        Self { name, url, incarnation, renew, load, profile }
     }
 }
 
@@ -131,6 +149,12 @@ pub struct ServiceBody {
     /// The agent's skills.
     #[serde(default, skip_serializing_if = "Skills::is_empty")]
     pub skills: Skills,
+    /// The agent's weight: how much work it can do, 0.01 to 100.
+    #[serde(default, skip_serializing_if = "is_one")]
+    pub weight: Weight,
+    /// Where the agent lives.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub site: Option<Name>,
     /// Time since the agent's last heartbeat, in milliseconds.
     #[serde(default)]
     pub last_heartbeat_ms: u64,
@@ -143,7 +167,9 @@ impl ServiceBody {
             url: lease.url.clone(),
             incarnation: lease.incarnation,
             load: lease.load,
-            skills: lease.skills.clone(),
+            skills: lease.profile.skills().clone(),
+            weight: lease.profile.weight(),
+            site: lease.profile.site().cloned(),
             last_heartbeat_ms: age.as_millis() as u64,
         }
     }
@@ -192,16 +218,21 @@ fn service(name: &str, agent: &Value) -> Option<(Name, ServiceBody)> {
         url: url.into(),
         incarnation: agent.get("incarnation").and_then(Value::as_u64),
         load: agent.get("load").and_then(|load| LoadReport::deserialize(load).ok()),
-        skills: agent
-            .get("skills")
-            .and_then(|all| Skills::deserialize(all).ok())
-            .unwrap_or_default(),
+        skills: field(agent, "skills"),
+        weight: field(agent, "weight"),
+        site: field(agent, "site"),
         last_heartbeat_ms: agent.get("last_heartbeat_ms").and_then(Value::as_u64).unwrap_or(0),
     };
     Some((name.into(), body))
 }
 
-/// The list as an agent's state machine takes it. Leaves out entries whose url is not an address.
+/// A field of an entry; its default if it is missing or makes no sense.
+fn field<'a, T: Deserialize<'a> + Default>(agent: &'a Value, name: &str) -> T {
+    agent.get(name).and_then(|value| T::deserialize(value).ok()).unwrap_or_default()
+}
+
+/// The list as an agent's state machine takes it. Leaves out entries whose url is not an address,
+/// and sites that are none.
 pub fn listing(epoch: u64, services: ServicesBody) -> Listing {
     let lease = |(name, service): (Name, ServiceBody)| {
         let url = match registry::address(&service.url) {
@@ -211,7 +242,9 @@ pub fn listing(epoch: u64, services: ServicesBody) -> Listing {
         let incarnation = service.incarnation.unwrap_or_default();
         let is_address = registry::is_address(&url);
         is_address.then(|| {
-            ListedLease::new(name, url, incarnation, service.load).with_skills(service.skills)
+            let site = service.site.filter(|site| is_site(site));
+            let profile = Profile::new(service.skills, service.weight, site);
+            ListedLease::new(name, url, incarnation, service.load).with_profile(profile)
         })
     };
     Listing { epoch, leases: services.into_iter().filter_map(lease).collect() }
@@ -250,9 +283,24 @@ mod tests {
     #[test]
     fn what_our_registry_says_is_kept() {
         let json = r#"{"a": {"url": "h:1", "incarnation": 3,
-            "load": {"cpu": 8.5, "mem": 47, "in_flight": 2, "queued": 1}, "last_heartbeat_ms": 5}}"#;
+            "load": {"cpu": 8.5, "mem": 47, "in_flight": 2, "queued": 1}, "last_heartbeat_ms": 5,
+            "weight": 2.5, "site": "eu"}}"#;
         let leases = listing(9, read_services(json.as_bytes()).expect("JSON")).leases;
         let lease = leases.get(0).expect("a lease");
         assert_eq!((lease.incarnation, lease.load.map(|load| load.in_flight)), (3, Some(2)));
+        let eu = Profile::new(Skills::default(), Weight::new(2.5).unwrap(), Some("eu".into()));
+        assert_eq!(lease.profile, eu);
+    }
+
+    #[test]
+    fn weights_and_sites_that_are_none_count_as_missing() {
+        let json = r#"{"a": {"url": "h:1", "weight": 1e9, "site": "eu"},
+            "b": {"url": "h:2", "weight": 2, "site": "two words"}, "c": {"url": "h:3"}}"#;
+        let leases = listing(9, read_services(json.as_bytes()).expect("JSON")).leases;
+        let said: Vec<_> = leases
+            .iter()
+            .map(|lease| (lease.profile.weight().get(), lease.profile.site().map(|it| &**it)))
+            .collect();
+        assert_eq!(said, [(1.0, Some("eu")), (2.0, None), (1.0, None)]);
     }
 }

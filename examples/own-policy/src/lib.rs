@@ -117,7 +117,7 @@ impl Policy for CautiousPolicy {
 
 #[cfg(test)]
 mod tests {
-    use mesh_core::routing::FailureReason;
+    use mesh_core::routing::{FailureReason, JobOutline};
     use mesh_core::seed::Seed;
 
     use super::*;
@@ -128,7 +128,12 @@ mod tests {
 
     fn failed(peer: PeerId) -> PolicyEvent<'static> {
         let elapsed = Duration::from_millis(1);
-        PolicyEvent::Failed { peer, elapsed, reason: FailureReason::NoAnswer }
+        PolicyEvent::Failed {
+            peer,
+            job: JobOutline::default(),
+            elapsed,
+            reason: FailureReason::NoAnswer,
+        }
     }
 
     #[test]
@@ -146,7 +151,15 @@ mod tests {
         assert_eq!([choose(&mut *policy, 2), choose(&mut *policy, 3)], [1, 0], "for two");
         policy.on_event(at(3), &failed(a));
         let done = Duration::from_millis(1);
-        policy.on_event(at(4), &PolicyEvent::Answered { peer: a, elapsed: done, at_peer: done });
+        policy.on_event(
+            at(4),
+            &PolicyEvent::Answered {
+                peer: a,
+                job: JobOutline::default(),
+                elapsed: done,
+                at_peer: done,
+            },
+        );
         assert_eq!(choose(&mut *policy, 4), 0, "a job done ends it");
         policy.on_event(at(5), &failed(a));
         policy.on_event(at(6), &failed(b));

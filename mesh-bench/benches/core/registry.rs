@@ -66,7 +66,7 @@ fn agents() -> Vec<Registration> {
         url: format!("10.0.{}.{}:8600", number / 250, number % 250).into(),
         incarnation: Some(1),
         renew: false,
-        skills: mesh_core::skills::Skills::default(),
+        profile: mesh_core::profile::Profile::default(),
         load: Some(LoadReport::default()),
     };
     (0..LEASES).map(agent).collect()

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use mesh_core::load::LoadReport;
+use mesh_core::profile::Weight;
 use mesh_core::skills::Skills;
 use mesh_node::TokioNet;
 use mesh_node::http::{Client, ClientLimits, Method};
@@ -48,6 +49,8 @@ fn body(number: usize, renew: bool) -> String {
         incarnation: Some(1),
         renew,
         skills: Skills::default(),
+        weight: Weight::ONE,
+        site: None,
         load: Some(LoadReport { cpu_percent: 12.5, memory_percent: 50.0, in_flight: 1, queued: 0 }),
     };
     serde_json::to_string(&body).unwrap_or_default()

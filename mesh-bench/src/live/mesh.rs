@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use mesh_core::Timestamp;
+use mesh_core::profile::Weight;
 use mesh_core::routing::{PolicyFactory as _, PolicySettings};
 use mesh_node::TokioNet;
 use mesh_node::http::{Client, ClientLimits};
@@ -243,6 +244,10 @@ fn agent_args(
     ] {
         args.extend([option.to_owned(), value]);
     }
+    if agent.weight != Weight::ONE {
+        args.extend(["--weight".to_owned(), agent.weight.to_string()]);
+    }
+    args.extend(agent.site.iter().flat_map(|site| ["--site".to_owned(), site.to_string()]));
     args.extend(agent.admission.busy_hint.then(|| "--busy-hint".to_owned()));
     let skills = agent.skills.as_slice().iter();
     args.extend(skills.flat_map(|skill| ["--skill".to_owned(), skill.to_string()]));

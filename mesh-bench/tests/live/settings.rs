@@ -70,6 +70,7 @@ concurrency = 3
 queue = 17
 busy_hint = true
 refresh = "600ms"
+weight = 2.5
 "#;
 const POLICY: &str = r#"{ name = "power_of_two", choices = 3, signal = "own" }"#;
 

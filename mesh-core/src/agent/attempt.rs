@@ -4,7 +4,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::chooser::job_event;
 use super::delegation::{Attempt, Choice, Delegation};
 use super::effect::{CallId, DelegationId, Effect};
 use super::failure::{CallError, Failure};
@@ -16,7 +15,6 @@ use crate::load::LoadReport;
 use crate::protocol::{DelegateReply, Reply, Request, Task, WorkReply};
 use crate::resilience::{Decorator, RetryCost};
 use crate::roster::ListedLease;
-use crate::routing::PolicyEvent;
 use crate::time::Timestamp;
 
 impl Agent {
@@ -70,7 +68,7 @@ impl Agent {
             delegation.copy_at = after.map_or(Timestamp::MAX, |after| now + after);
         }
         self.rearm_delegation(id);
-        self.tell_policy(now, PolicyEvent::Sent { peer });
+        self.tell_policy_of_job(now, id, peer, None);
     }
 
     /// The attempt at position `at` has ended: answered, failed or timed out.
@@ -110,7 +108,7 @@ impl Agent {
         let elapsed = now.since(attempt.sent);
         let (symptom, time) = (symptom::of_work(result), symptom::job_time(result, elapsed));
         self.diagnose(now, &attempt.choice.lease, symptom, skill.as_ref(), time);
-        self.tell_policy(now, job_event(peer, elapsed, result));
+        self.tell_policy_of_job(now, id, peer, Some((elapsed, result)));
     }
 
     /// An attempt brought no result: answers with the failure, or tries another peer.

@@ -15,7 +15,8 @@ use crate::protocol::{Reply, Request};
 use crate::resilience::{Decorator, JobTime, Symptom};
 use crate::roster::{IsListed, ListedLease, PeerId, Roster};
 use crate::routing::{
-    FailureReason, Interests, LoadSource, MAX_OWN_PROBES, Policy, PolicyEvent, RefusalReason,
+    FailureReason, Interests, JobOutline, LoadSource, MAX_OWN_PROBES, Policy, PolicyEvent,
+    RefusalReason,
 };
 use crate::seed::Rng;
 use crate::time::Timestamp;
@@ -101,25 +102,32 @@ pub(super) fn is_own_probe(call: CallId) -> bool {
 }
 
 /// The event that tells the policy how a job at a peer ended.
-pub(super) fn job_event(
+fn job_event<'a>(
     peer: PeerId,
+    job: JobOutline<'a>,
     elapsed: Duration,
     result: &Result<Reply, CallError>,
-) -> PolicyEvent<'static> {
-    let failed = |reason| PolicyEvent::Failed { peer, elapsed, reason };
-    let refused = |reason| PolicyEvent::Refused { peer, elapsed, reason };
+) -> PolicyEvent<'a> {
+    let failed = |reason| PolicyEvent::Failed { peer, job, elapsed, reason };
+    let refused_until =
+        |reason, retry_after| PolicyEvent::Refused { peer, job, elapsed, reason, retry_after };
+    let refused = |reason| refused_until(reason, None);
     match result {
-        Ok(Reply::Work(reply)) => PolicyEvent::Answered { peer, elapsed, at_peer: reply.latency },
+        Ok(Reply::Work(reply)) => {
+            PolicyEvent::Answered { peer, job, elapsed, at_peer: reply.latency }
+        }
         Ok(_) => failed(FailureReason::Error),
         Err(CallError::NotSent) => failed(FailureReason::NotSent),
         Err(CallError::NoAnswer) => failed(FailureReason::NoAnswer),
-        Err(CallError::Answered(Failure::Busy | Failure::BusyFor(_))) => {
-            refused(RefusalReason::Busy)
+        Err(CallError::Answered(Failure::Busy)) => refused(RefusalReason::Busy),
+        Err(CallError::Answered(Failure::BusyFor(time))) => {
+            refused_until(RefusalReason::Busy, Some(*time))
         }
         Err(CallError::Answered(Failure::ShuttingDown)) => refused(RefusalReason::ShuttingDown),
-        Err(CallError::Answered(Failure::Unavailable(_) | Failure::Throttled { .. })) => {
-            refused(RefusalReason::Unavailable)
+        Err(CallError::Answered(Failure::Unavailable(unavailability))) => {
+            refused_until(RefusalReason::Unavailable, unavailability.retry_after)
         }
+        Err(CallError::Answered(Failure::Throttled { .. })) => refused(RefusalReason::Unavailable),
         Err(CallError::Answered(_)) => failed(FailureReason::Error),
     }
 }
@@ -135,6 +143,28 @@ impl Agent {
         self.interests = policy.interests();
         self.chooser = Some(Box::new(Chooser::new(policy, rng)));
         self.tell_policy_of_list(now, &Roster::default());
+    }
+
+    /// Tells the policy what became of the job of an open delegation, which a peer has had for
+    /// `elapsed`; without a result: that the peer has it.
+    pub(super) fn tell_policy_of_job(
+        &mut self,
+        now: Timestamp,
+        id: DelegationId,
+        peer: PeerId,
+        end: Option<(Duration, &Result<Reply, CallError>)>,
+    ) {
+        if !self.interests.jobs {
+            return;
+        }
+        if let Some(chooser) = &mut self.chooser {
+            let job = JobOutline::of(&self.delegations[id].task);
+            let event = match end {
+                Some((elapsed, result)) => job_event(peer, job, elapsed, result),
+                None => PolicyEvent::Sent { peer, job },
+            };
+            chooser.policy.on_event(now, &event);
+        }
     }
 
     /// Tells the policy of an event, if it asked for events of that kind.

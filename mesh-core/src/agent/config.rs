@@ -13,10 +13,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::conflict::Conflict;
 use crate::duration::{AsOptionalText, AsText, format_duration};
+use crate::profile::Profile;
 use crate::protocol::Name;
 use crate::resilience::{HealthConfig, ModifierConfig, RetryConfig};
 use crate::routing::{DEFAULT_POLICY, PolicyFactory};
-use crate::skills::Skills;
 
 /// Who an [`super::Agent`] is.
 #[derive(Clone, Debug)]
@@ -35,8 +35,9 @@ pub struct Identity {
 pub struct AgentConfig {
     /// Which requests it takes.
     pub admission: AdmissionConfig,
-    /// The kinds of jobs that it can do. It refuses jobs that demand another skill.
-    pub skills: Skills,
+    /// What it says of itself: its skills, its weight and its site. It refuses jobs that demand
+    /// another skill.
+    pub profile: Profile,
     /// How it delegates.
     pub delegation: DelegationConfig,
     /// How it keeps its lease and its view of the peers.
@@ -56,9 +57,9 @@ impl AgentConfig {
 // (rust-lang/rust#78808).
 impl PartialEq for AgentConfig {
     fn eq(&self, other: &Self) -> bool {
-        let Self { admission, skills, delegation, membership, policy } = self;
+        let Self { admission, profile, delegation, membership, policy } = self;
         *admission == other.admission
-            && *skills == other.skills
+            && *profile == other.profile
             && *delegation == other.delegation
             && *membership == other.membership
             && **policy == *other.policy
@@ -70,7 +71,7 @@ impl Default for AgentConfig {
     fn default() -> Self {
         Self {
             admission: AdmissionConfig::default(),
-            skills: Skills::default(),
+            profile: Profile::default(),
             delegation: DelegationConfig::default(),
             membership: MembershipConfig::default(),
             policy: Arc::new(DEFAULT_POLICY.defaults()),

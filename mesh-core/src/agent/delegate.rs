@@ -19,7 +19,7 @@ use crate::Few;
 use crate::protocol::{Name, Reply, Task};
 use crate::resilience::{Choosing, Decorator, EndedCall, HealthChange, JobTime, Symptom};
 use crate::roster::ListedLease;
-use crate::routing::{Candidate, PolicyEvent, Signal};
+use crate::routing::{Candidate, JobOutline, PolicyEvent, Signal};
 use crate::time::Timestamp;
 
 /// What a round does first.
@@ -316,8 +316,8 @@ impl Agent {
                 self.note(Note::CopyDropped { request, attempt: *number });
             }
             if let Some(peer) = choice.peer {
-                let elapsed = now.since(*sent);
-                self.tell_policy(now, PolicyEvent::Cancelled { peer, elapsed });
+                let (job, elapsed) = (JobOutline::of(&delegation.task), now.since(*sent));
+                self.tell_policy(now, PolicyEvent::Cancelled { peer, job, elapsed });
                 self.view.contacts_mut().ended(peer);
                 let time = JobTime::AtLeast(elapsed);
                 let end = EndedCall { lease: &choice.lease, symptom, skill, able, time };

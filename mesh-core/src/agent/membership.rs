@@ -186,7 +186,7 @@ impl Membership {
                 // A heartbeat says so: then a registry that has lost the lease refuses it.
                 renew: self.registered,
                 load: Some(load),
-                skills: self.config.skills.clone(),
+                profile: self.config.profile.clone(),
             };
             let request = RegistryRequest::Register(registration);
             self.register_call = Some(self.send(now, request, effects));

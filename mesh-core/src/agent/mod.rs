@@ -365,7 +365,7 @@ impl Agent {
         InfoReply {
             agent: self.name.clone(),
             load: self.load(),
-            skills: self.config.skills.clone(),
+            profile: self.config.profile.clone(),
             version: Some(VERSION.into()),
             uptime: Some(now.since(self.started)),
         }
@@ -383,7 +383,8 @@ impl Agent {
 
     fn admit(&mut self, now: Timestamp, ticket: Ticket, task: Task) -> Option<JobId> {
         let Task { request, attempt, .. } = task;
-        if let Some(skill) = task.skill().filter(|skill| !self.config.skills.have(skill)) {
+        if let Some(skill) = task.skill().filter(|skill| !self.config.profile.skills().have(skill))
+        {
             let failure = Failure::NoSkill { skill: skill.clone() };
             let outcome = Ending::Failed(failure.kind());
             self.note(Note::JobEnded { request, attempt, outcome });

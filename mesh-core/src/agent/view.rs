@@ -43,7 +43,8 @@ impl Peers {
     /// Those of them that have a skill.
     fn with_skill(&self, skill: &str) -> Self {
         let all = self.roster.shared_leases();
-        let roster = Roster::of_shared(all.filter(|lease| lease.skills.have(skill)).cloned());
+        let roster =
+            Roster::of_shared(all.filter(|lease| lease.profile.skills().have(skill)).cloned());
         let own = self.own().and_then(|own| self.roster.get(own)).map(|lease| lease.name.clone());
         Self::new(roster, own.as_deref())
     }
@@ -270,6 +271,7 @@ impl Knowledge<'_> {
             .with_load(lease.load.map(|value| Known { value, age: self.age }))
             .with_latency(self.contacts.rtt(self.now, peer))
             .with_outstanding(self.contacts.outstanding(peer))
+            .with_weight(lease.profile.weight())
     }
 }
 
@@ -295,6 +297,7 @@ mod tests {
 
     use super::*;
     use crate::routing::Shortlist;
+    use crate::skills::Skills;
 
     fn lease(name: &str, incarnation: u64) -> ListedLease {
         ListedLease::new(name, "h:1", incarnation, None)
@@ -400,7 +403,10 @@ mod tests {
     #[test]
     fn only_those_with_the_skill_are_eligible_and_each_list_says_who_has_it() {
         let mut view = View::default();
-        let skilled = |name, skill| lease(name, 1).with_skills([skill].into_iter().collect());
+        let able = |name, skills: &[&str]| {
+            lease(name, 1).with_profile(skills.iter().copied().collect::<Skills>())
+        };
+        let skilled = |name, skill| able(name, &[skill]);
         let skill: Name = "draw".into();
         let mut names = |secs, leases: Vec<ListedLease>| -> Vec<String> {
             let listing = (leases.into(), ListTrust::Believed);
@@ -411,7 +417,7 @@ mod tests {
             let peers = eligible.resolve(&Shortlist::All);
             peers.iter().map(|lease| lease.name.to_string()).collect()
         };
-        let both = |name| lease(name, 1).with_skills(["draw", "sing"].into_iter().collect());
+        let both = |name| able(name, &["draw", "sing"]);
         let all = vec![lease("a", 1), skilled("b", "draw"), both("c"), skilled("own", "draw")];
         assert_eq!(names(1, all.clone()), ["c"], "b is passed over");
         assert_eq!(names(2, all[..2].to_vec()), ["b"], "better than nobody");

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{is_default, millis};
 use crate::jsonrpc::Error;
 use crate::protocol::{JobDetails, Name, Subjob};
-use crate::sessions::SessionTurn;
+use crate::sessions::{MAX_SESSION_BYTES, SessionTurn};
 use crate::skills::is_skill;
 use crate::subjobs::MAX_TREE;
 
@@ -39,12 +39,37 @@ pub(super) struct SessionParams {
     warm: f64,
 }
 
+/// What callers say of a job beside its params, as A2A, MCP and others do. All else in it is ignored.
+#[derive(Serialize, Deserialize)]
+pub(super) struct MetaParams {
+    /// The session that the job belongs to.
+    #[serde(rename = "contextId", default, skip_serializing_if = "Option::is_none")]
+    context_id: Option<Name>,
+    /// The same, as others call it.
+    #[serde(rename = "sessionId", default, skip_serializing)]
+    session_id: Option<Name>,
+}
+
+impl MetaParams {
+    /// The name of the session.
+    pub(super) fn context(self) -> Option<Name> {
+        self.context_id.or(self.session_id)
+    }
+}
+
+impl From<Name> for MetaParams {
+    fn from(context: Name) -> Self {
+        Self { context_id: Some(context), session_id: None }
+    }
+}
+
 /// The fields of details, wherever they stand.
 #[derive(Default)]
 pub(super) struct DetailFields {
     pub(super) skill: Option<Name>,
     pub(super) wait_ms: Option<Duration>,
     pub(super) session: Option<SessionParams>,
+    pub(super) context: Option<Name>,
     pub(super) calls: Vec<SubjobParams>,
     pub(super) join: Option<u32>,
     pub(super) in_turn: bool,
@@ -63,7 +88,12 @@ pub(super) fn decode(fields: DetailFields) -> Result<Option<Arc<JobDetails>>, Er
 }
 
 fn read(fields: DetailFields) -> Result<Option<Arc<JobDetails>>, Error> {
-    let DetailFields { skill, wait_ms, session, calls, join, in_turn } = fields;
+    let DetailFields { skill, wait_ms, session, context, calls, join, in_turn } = fields;
+    if let Some(name) = context.as_ref().filter(|name| name.len() > MAX_SESSION_BYTES) {
+        let reason =
+            format!("the session in `_meta` has {} bytes: {MAX_SESSION_BYTES} at most", name.len());
+        return Err(Error::invalid_params(&reason));
+    }
     if let Some(skill) = skill.as_ref().filter(|skill| !is_skill(skill)) {
         return Err(Error::invalid_params(&format!("{skill:?} is no skill")));
     }
@@ -72,7 +102,12 @@ fn read(fields: DetailFields) -> Result<Option<Arc<JobDetails>>, Error> {
         return Err(Error::invalid_params(&reason));
     }
     let wait = wait_ms.unwrap_or_default();
-    if skill.is_none() && wait.is_zero() && calls.is_empty() && session.is_none() {
+    if skill.is_none()
+        && wait.is_zero()
+        && calls.is_empty()
+        && session.is_none()
+        && context.is_none()
+    {
         return Ok(None);
     }
     let calls = calls.into_iter().map(subjob).collect::<Result<_, _>>()?;
@@ -83,18 +118,22 @@ fn read(fields: DetailFields) -> Result<Option<Arc<JobDetails>>, Error> {
         Ok(SessionTurn { session: id, turn, warm })
     });
     let session = session.transpose()?;
-    Ok(Some(JobDetails { skill, foreign: None, wait, session, calls, join, in_turn }.into()))
+    Ok(Some(
+        JobDetails { skill, foreign: None, wait, session, context, calls, join, in_turn }.into(),
+    ))
 }
 
 fn subjob(params: SubjobParams) -> Result<Subjob, Error> {
     let SubjobParams { text, skill, demand_ms, idempotent, wait_ms, calls, join, in_turn } = params;
     // Parts are not turns of a session.
-    let details = read(DetailFields { skill, wait_ms, session: None, calls, join, in_turn })?;
+    let details =
+        read(DetailFields { skill, wait_ms, session: None, context: None, calls, join, in_turn })?;
     Ok(Subjob { text, demand: demand_ms, details, idempotent })
 }
 
 pub(super) fn encode(details: Option<&JobDetails>) -> DetailFields {
-    let Some(JobDetails { skill, foreign: _, wait, session, calls, join, in_turn }) = details
+    let Some(JobDetails { skill, foreign: _, wait, session, context, calls, join, in_turn }) =
+        details
     else {
         return DetailFields::default();
     };
@@ -117,6 +156,6 @@ pub(super) fn encode(details: Option<&JobDetails>) -> DetailFields {
         let SessionTurn { session: id, turn, warm } = turn;
         SessionParams { id, turn, warm }
     });
-    let (skill, calls) = (skill.clone(), calls.collect());
-    DetailFields { skill, wait_ms, session, calls, join: *join, in_turn: *in_turn }
+    let (skill, context, calls) = (skill.clone(), context.clone(), calls.collect());
+    DetailFields { skill, wait_ms, session, context, calls, join: *join, in_turn: *in_turn }
 }

@@ -21,10 +21,11 @@ use serde_json::value::RawValue;
 pub use self::error::{Origin, from_error, to_error};
 pub use self::millis::in_millis;
 
-use self::details::{DetailFields, SessionParams, SubjobParams};
+use self::details::{DetailFields, MetaParams, SessionParams, SubjobParams};
 use self::service::ServiceFields;
 use crate::jsonrpc::{self, Call, Error, Outcome};
 use crate::load::LoadReport;
+use crate::profile::{Profile, Weight};
 use crate::protocol::{
     ChosenPeer, DelegateReply, InfoReply, Name, Reply, Request, ServiceReply, Task, WorkReply,
 };
@@ -44,6 +45,8 @@ struct Params {
     wait_ms: Option<Duration>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     session: Option<SessionParams>,
+    #[serde(rename = "_meta", default, skip_serializing_if = "Option::is_none")]
+    meta: Option<MetaParams>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     calls: Vec<SubjobParams>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -78,6 +81,10 @@ struct InfoResult {
     load: LoadReport,
     #[serde(default, skip_serializing_if = "Skills::is_empty")]
     skills: Skills,
+    #[serde(default, skip_serializing_if = "is_default")]
+    weight: Weight,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    site: Option<Name>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     version: Option<Cow<'static, str>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -149,8 +156,9 @@ fn task(params: Option<&RawValue>) -> Result<Task, Error> {
     let params = params.ok_or_else(|| Error::invalid_params("`text` is missing"))?;
     let params: Params = serde_json::from_str(params.get())
         .map_err(|error| Error::invalid_params(&error.to_string()))?;
-    let Params { skill, wait_ms, session, calls, join, in_turn, .. } = params;
-    let fields = DetailFields { skill, wait_ms, session, calls, join, in_turn };
+    let Params { skill, wait_ms, session, meta, calls, join, in_turn, .. } = params;
+    let context = meta.and_then(MetaParams::context);
+    let fields = DetailFields { skill, wait_ms, session, context, calls, join, in_turn };
     let details = details::decode(fields)?;
     Ok(Task {
         text: params.text,
@@ -178,7 +186,7 @@ pub fn encode_request(
         Request::Work(task) => ("work", task),
         Request::Delegate(task) => ("delegate", task),
     };
-    let DetailFields { skill, wait_ms, session, calls, join, in_turn } =
+    let DetailFields { skill, wait_ms, session, context, calls, join, in_turn } =
         details::encode(task.details.as_deref());
     let params = Params {
         text: task.text.clone(),
@@ -187,6 +195,7 @@ pub fn encode_request(
         demand_ms: task.demand,
         wait_ms,
         session,
+        meta: context.map(MetaParams::from),
         calls,
         join,
         in_turn,
@@ -259,16 +268,19 @@ pub fn decode_reply(request: &Request, result: &RawValue) -> Result<Reply, serde
 
 impl InfoResult {
     fn new(info: InfoReply, service: Option<ServiceFields>) -> Self {
-        let InfoReply { agent, load, skills, version, uptime } = info;
+        let InfoReply { agent, load, profile, version, uptime } = info;
+        let (skills, weight) = (profile.skills().clone(), profile.weight());
+        let site = profile.site().cloned();
         let uptime_s = uptime.map(|uptime| uptime.as_secs_f64());
-        Self { agent, load, skills, version, uptime_s, service }
+        Self { agent, load, skills, weight, site, version, uptime_s, service }
     }
 
     fn into_reply(self) -> (InfoReply, Option<ServiceFields>) {
-        let Self { agent, load, skills, version, uptime_s, service } = self;
+        let Self { agent, load, skills, weight, site, version, uptime_s, service } = self;
+        let profile = Profile::new(skills, weight, site);
         // A peer's odd number, such as -1, counts as none.
         let uptime = uptime_s.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-        (InfoReply { agent, load, skills, version, uptime }, service)
+        (InfoReply { agent, load, profile, version, uptime }, service)
     }
 }
 

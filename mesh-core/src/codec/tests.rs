@@ -14,6 +14,29 @@ fn decode(body: &str) -> Result<Request, Error> {
 }
 
 #[test]
+fn a_session_is_named_in_the_meta_data_and_passed_on() {
+    let task = |meta: &str| {
+        let params = format!(r#"{{"text": "x", "_meta": {meta}}}"#);
+        super::task(Some(&*RawValue::from_string(params).expect("JSON")))
+    };
+    let named = task(r#"{"contextId": "c-7", "progressToken": 3}"#).expect("a job");
+    assert_eq!(named.session_key(), Some(crate::sessions::session_key("c-7")));
+    assert_eq!(task(r#"{"sessionId": "c-7"}"#).expect("a job").session_key(), named.session_key());
+    assert_eq!(task(r#"{"other": 1}"#).expect("a job").session_key(), None);
+    assert!(task("7").is_err() && task(r#"{"contextId": 7}"#).is_err());
+    assert!(task(&format!(r#"{{"contextId": "{}"}}"#, "x".repeat(257))).is_err());
+    let body = encode_request(&Request::Work(named), &Id::NULL).expect("a body");
+    let body = String::from_utf8(body).expect("text");
+    assert!(body.contains(r#""_meta":{"contextId":"c-7"}"#), "{body}");
+    let elsewhere = task(r#"{"contextId": "a"}"#).expect("a job").in_session("b".into());
+    assert_eq!(
+        elsewhere.session_key(),
+        Some(crate::sessions::session_key("a")),
+        "the first counts"
+    );
+}
+
+#[test]
 fn the_demos_work_request_is_understood() {
     let body = r#"{"jsonrpc": "2.0", "method": "work",
         "params": {"text": "Optimize Kafka consumer throughput"}, "id": "1234"}"#;
@@ -66,7 +89,11 @@ fn an_info_answer_survives_the_wire() {
     let info = InfoReply {
         agent: "a".into(),
         load,
-        skills: Skills::default(),
+        profile: Profile::new(
+            ["draw"].into_iter().collect(),
+            Weight::of_hundredths(250),
+            Some("eu".into()),
+        ),
         version: Some("1.2.3".into()),
         uptime,
     };
@@ -220,6 +247,7 @@ fn details() -> JobDetails {
         foreign: None,
         wait: Duration::from_nanos(7),
         session,
+        context: Some("c \"1\"".into()),
         calls,
         join: Some(1),
         in_turn: false,
@@ -280,7 +308,7 @@ fn how_jobs_went_is_told_only_if_asked_for_and_survives_the_wire() {
     let info = InfoReply {
         agent: "a".into(),
         load: LoadReport::default(),
-        skills: Skills::default(),
+        profile: Profile::default(),
         version: None,
         uptime: None,
     };

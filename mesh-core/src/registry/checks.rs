@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::lease::RegisterError;
-use crate::skills::Skills;
+use crate::profile::Profile;
 
 /// Greatest length of an agent's name, in bytes.
 pub const MAX_NAME_BYTES: usize = 64;
@@ -28,9 +28,9 @@ pub(super) fn url(url: &str) -> Result<(), RegisterError> {
     Err(RegisterError::Url)
 }
 
-/// Checks an agent's skills.
-pub(super) fn skills(skills: &Skills) -> Result<(), RegisterError> {
-    skills.mistake().map_or(Ok(()), |mistake| Err(RegisterError::Skills(mistake)))
+/// Checks an agent's profile.
+pub(super) fn profile(profile: &Profile) -> Result<(), RegisterError> {
+    profile.mistake().map_or(Ok(()), |mistake| Err(RegisterError::Profile(mistake)))
 }
 
 /// The `host:port` of an agent's url, without the `http://` and the final slash that it may have.

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::load::LoadReport;
+use crate::profile::Profile;
 use crate::protocol::Name;
-use crate::skills::Skills;
 use crate::time::Timestamp;
 
 /// What an agent sends when it registers, and with each heartbeat.
@@ -22,8 +22,8 @@ pub struct Registration {
     pub renew: bool,
     /// The agent's load; `None` if it does not report one.
     pub load: Option<LoadReport>,
-    /// The agent's skills.
-    pub skills: Skills,
+    /// The agent's profile.
+    pub profile: Profile,
 }
 
 /// The registry's answer to a registration that it did not refuse.
@@ -52,8 +52,8 @@ pub struct Lease {
     pub incarnation: Option<u64>,
     /// The agent's load at `renewed_at`, if it reported one.
     pub load: Option<LoadReport>,
-    /// The agent's skills, as it was last registered.
-    pub skills: Skills,
+    /// The agent's profile, as it was last registered.
+    pub profile: Profile,
     /// When the lease was granted.
     pub registered_at: Timestamp,
     /// When it was granted or last renewed.
@@ -73,9 +73,9 @@ pub enum RegisterError {
     /// The name is malformed.
     #[error("the name must be 1 to 64 of A-Z a-z 0-9 . _ -")]
     Name,
-    /// The skills are malformed, or too many.
+    /// The skills or the site are malformed, or the skills are too many.
     #[error("{0}")]
-    Skills(String),
+    Profile(String),
     /// The url is malformed.
     #[error("the url must be host:port or http://host:port, at most 255 bytes")]
     Url,

@@ -155,12 +155,12 @@ impl Default for LeaseConfig {
 /// use std::time::Duration;
 /// use mesh_core::Timestamp;
 /// use mesh_core::registry::{Registration, Registry, RegistryConfig};
-/// use mesh_core::skills::Skills;
+/// use mesh_core::profile::Profile;
 ///
 /// let mut registry = Registry::new(RegistryConfig::default());
 /// let (name, url) = ("agent-7".into(), "10.0.0.7:8600".into());
-/// let (load, skills) = (None, Skills::default());
-/// let first = Registration { name, url, incarnation: Some(1), renew: false, load, skills };
+/// let (load, profile) = (None, Profile::default());
+/// let first = Registration { name, url, incarnation: Some(1), renew: false, load, profile };
 /// let granted = registry.handle_register(Timestamp::ZERO, first).expect("the name is free");
 /// assert_eq!(granted.expires_at, Timestamp::ZERO + Duration::from_secs(30));
 /// assert_eq!(registry.handle_list(Timestamp::ZERO).len(), 1);
@@ -204,7 +204,7 @@ impl Registry {
     }
 
     /// An agent registers or renews its lease. The lease takes over the url, the load and the
-    /// skills from this registration.
+    /// profile from this registration.
     ///
     /// # Errors
     /// If the registration is malformed, the rules of this module refuse it, or there is no room.
@@ -228,7 +228,7 @@ impl Registry {
             url: registration.url,
             incarnation: registration.incarnation,
             load: registration.load,
-            skills: registration.skills,
+            profile: registration.profile,
             registered_at: now,
             renewed_at: now,
             expires_at,
@@ -330,7 +330,7 @@ impl Registry {
     ) -> Result<Decision, RegisterError> {
         checks::name(&registration.name)?;
         checks::url(&registration.url)?;
-        checks::skills(&registration.skills)?;
+        checks::profile(&registration.profile)?;
         self.hear(now);
         let own = registration.incarnation;
         let holder = self.leases.get(&registration.name);
@@ -435,7 +435,7 @@ impl Registry {
             }
             _ => ListedLease::new(lease.name.clone(), url, incarnation, lease.load),
         };
-        listed.with_skills(lease.skills.clone())
+        listed.with_profile(lease.profile.clone())
     }
 
     /// Ends every lease that is over. Every call begins with this, so that all leases in memory are

@@ -135,7 +135,8 @@ impl PassiveHealth {
     fn succeeded(&mut self, end: &EndedCall<'_>) -> bool {
         let Ok(at) = self.find(end.lease.id()) else { return false };
         let was_over = |record: &FailureRecord| {
-            record.penalties > 0 && end.skill.is_none_or(|skill| record.lease.skills.have(skill))
+            record.penalties > 0
+                && end.skill.is_none_or(|skill| record.lease.profile.skills().have(skill))
         };
         if self.records.iter().filter(|record| was_over(record)).count() == end.able {
             for record in self.records.iter_mut().filter(|record| was_over(record)) {

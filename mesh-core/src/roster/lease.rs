@@ -8,8 +8,8 @@ use sha2::{Digest, Sha256};
 use crate::hash::TableKey;
 use crate::load::LoadReport;
 use crate::prefetch::prefetch_arc;
+use crate::profile::Profile;
 use crate::protocol::Name;
-use crate::skills::Skills;
 
 /// The identity of a peer: of one process that holds a name at an address, under one incarnation.
 ///
@@ -74,13 +74,13 @@ pub struct ListedLease {
     pub incarnation: u64,
     /// The load it reported with its last heartbeat.
     pub load: Option<LoadReport>,
-    /// The kinds of jobs that it can do.
-    pub skills: Skills,
+    /// What else the agent says of itself.
+    pub profile: Profile,
 }
 
 impl ListedLease {
     /// The lease of an agent with this name, address (`host:port`), incarnation and load, and
-    /// without skills.
+    /// which says nothing else of itself.
     pub fn new(
         name: impl Into<Name>,
         url: impl Into<Arc<str>>,
@@ -88,13 +88,13 @@ impl ListedLease {
         load: Option<LoadReport>,
     ) -> Self {
         let (name, url) = (name.into(), url.into());
-        let (id, skills) = (PeerId::new(&name, &url, incarnation), Skills::default());
-        Self { id, name, url, incarnation, load, skills }
+        let (id, profile) = (PeerId::new(&name, &url, incarnation), Profile::default());
+        Self { id, name, url, incarnation, load, profile }
     }
 
-    /// The same lease of an agent with these skills.
-    pub fn with_skills(self, skills: Skills) -> Self {
-        Self { skills, ..self }
+    /// The same lease of an agent with this profile.
+    pub fn with_profile(self, profile: impl Into<Profile>) -> Self {
+        Self { profile: profile.into(), ..self }
     }
 
     /// The same lease after another heartbeat, which reported this load.

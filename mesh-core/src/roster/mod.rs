@@ -60,6 +60,8 @@ struct TreeNode {
     /// processes, as surely as two equal identities are the same process; their leases may differ
     /// in their loads. So a comparison of two lists need not enter them.
     lives: u64,
+    /// The sum of its leases' weights, in hundredths.
+    weight: u64,
     entries: NodeEntries,
 }
 
@@ -87,14 +89,16 @@ impl TreeNode {
     fn leaf(leases: Vec<Arc<ListedLease>>) -> Self {
         let first = leases.first().map_or_else(Name::default, |lease| lease.name.clone());
         let lives = sum(leases.iter().map(|lease| lease.id().number()));
-        Self { first, lives, entries: NodeEntries::Leaf(leases) }
+        let weight = leases.iter().map(|lease| weight(lease)).sum();
+        Self { first, lives, weight, entries: NodeEntries::Leaf(leases) }
     }
 
     fn inner(mut children: Vec<ChildNode>) -> Self {
         count(&mut children);
         let first = children.first().map_or_else(Name::default, |child| child.node.first.clone());
         let lives = sum(children.iter().map(|child| child.node.lives));
-        Self { first, lives, entries: NodeEntries::Inner(children) }
+        let weight = children.iter().map(|child| child.node.weight).sum();
+        Self { first, lives, weight, entries: NodeEntries::Inner(children) }
     }
 
     fn len(&self) -> usize {
@@ -119,10 +123,12 @@ impl TreeNode {
             NodeEntries::Leaf(leases) => {
                 let life = lease.id().number();
                 self.lives = self.lives.wrapping_add(life);
+                self.weight += weight(&lease);
                 match leases.binary_search_by(|known| known.name.cmp(&lease.name)) {
                     Ok(place) => {
                         let old = std::mem::replace(&mut leases[place], lease);
                         self.lives = self.lives.wrapping_sub(old.id().number());
+                        self.weight -= weight(&old);
                     }
                     Err(place) => insert(leases, place, lease),
                 }
@@ -131,15 +137,17 @@ impl TreeNode {
             NodeEntries::Inner(children) => {
                 let place = child_of(children, &lease.name);
                 let node = Arc::make_mut(&mut children[place].node);
-                let (len, lives) = (node.len(), node.lives);
+                let (len, lives, weight) = (node.len(), node.lives, node.weight);
                 let rest = node.insert(lease);
                 self.lives = sum([self.lives, lives.wrapping_neg(), node.lives]);
+                self.weight = self.weight - weight + node.weight;
                 if rest.is_none() && node.len() == len {
                     // A lease was replaced: all counts are as before.
                     return None;
                 }
                 if let Some(rest) = rest {
                     self.lives = self.lives.wrapping_add(rest.lives);
+                    self.weight += rest.weight;
                     insert(children, place + 1, ChildNode { end: 0, node: Arc::new(rest) });
                 }
                 let rest = split(children).map(Self::inner);
@@ -148,12 +156,14 @@ impl TreeNode {
             }
         }?;
         self.lives = self.lives.wrapping_sub(rest.lives);
+        self.weight -= rest.weight;
         Some(rest)
     }
 
     /// Removes this lease, which must be there.
-    fn remove(&mut self, name: &str, life: PeerId) {
-        self.lives = self.lives.wrapping_sub(life.number());
+    fn remove(&mut self, name: &str, lost: &ListedLease) {
+        self.lives = self.lives.wrapping_sub(lost.id().number());
+        self.weight -= weight(lost);
         let first = match &mut self.entries {
             NodeEntries::Leaf(leases) => {
                 leases.retain(|lease| *lease.name != *name);
@@ -162,7 +172,7 @@ impl TreeNode {
             NodeEntries::Inner(children) => {
                 let place = child_of(children, name);
                 let node = Arc::make_mut(&mut children[place].node);
-                node.remove(name, life);
+                node.remove(name, lost);
                 if node.len() == 0 {
                     children.remove(place);
                 }
@@ -180,6 +190,11 @@ impl TreeNode {
 /// The position of the child that has this name, or would have it.
 fn child_of(children: &[ChildNode], name: &str) -> usize {
     children.partition_point(|child| *child.node.first <= *name).saturating_sub(1)
+}
+
+/// The weight of a lease, in hundredths.
+fn weight(lease: &ListedLease) -> u64 {
+    u64::from(lease.profile.weight().hundredths())
 }
 
 /// The sum of all numbers, modulo 2^64.
@@ -229,6 +244,31 @@ impl Roster {
         let mut descent = Descent { node: &self.root, position };
         while descent.descend() {}
         descent.lease()
+    }
+
+    /// The sum of all weights, in hundredths.
+    pub(crate) fn weight(&self) -> u64 {
+        self.root.weight
+    }
+
+    /// The position of the lease in which a sum of weights falls, in hundredths: the first lease for
+    /// which those before it and its own come to more than `sum`; `None` if all come to no more.
+    pub(crate) fn position_at_weight(&self, sum: u64) -> Option<usize> {
+        let (mut node, mut before, mut left) = (&*self.root, 0, sum);
+        loop {
+            match &node.entries {
+                NodeEntries::Leaf(leases) => {
+                    let place = leases.iter().position(|lease| passes(&mut left, weight(lease)))?;
+                    return Some(before + place);
+                }
+                NodeEntries::Inner(children) => {
+                    let place =
+                        children.iter().position(|child| passes(&mut left, child.node.weight))?;
+                    before += place.checked_sub(1).map_or(0, |before| children[before].end);
+                    node = &children[place].node;
+                }
+            }
+        }
     }
 
     /// The leases at several positions, without those that don't exist. The searches go down the
@@ -339,9 +379,9 @@ impl Roster {
 
     /// Removes the lease of this name, if there is one.
     pub fn remove(&mut self, name: &str) {
-        let Some((_, lease)) = self.find(name) else { return };
-        let life = lease.id();
-        Arc::make_mut(&mut self.root).remove(name, life);
+        let Some(position) = self.position(name) else { return };
+        let Some(lease) = self.get(position).cloned() else { return };
+        Arc::make_mut(&mut self.root).remove(name, &lease);
         // A root with a single child is left out: the tree shrinks at its top.
         while let NodeEntries::Inner(children) = &self.root.entries {
             let only = match &children[..] {
@@ -391,6 +431,15 @@ impl Roster {
             })
         })
     }
+}
+
+/// Whether an entry has more weight than is left of a sum; if not, takes it from the sum.
+fn passes(left: &mut u64, weight: u64) -> bool {
+    let is_in = *left < weight;
+    if !is_in {
+        *left -= weight;
+    }
+    is_in
 }
 
 /// Whether the process that holds a lease is still in the newest list.

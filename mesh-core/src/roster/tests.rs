@@ -4,10 +4,14 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::load::LoadReport;
+use crate::profile::{Profile, Weight};
+use crate::skills::Skills;
 
 fn lease(name: u32, incarnation: u64, in_flight: u32) -> ListedLease {
     let load = LoadReport { in_flight, ..LoadReport::default() };
+    let weight = Weight::new(f64::from(1 + name % 7) / 4.0).expect("a weight");
     ListedLease::new(format!("agent-{name}"), "h:1", incarnation, Some(load))
+        .with_profile(Profile::new(Skills::default(), weight, None))
 }
 
 /// The names of these pairs.
@@ -58,6 +62,14 @@ proptest! {
             prop_assert_eq!(found.map(|lease| &**lease), same);
         }
         prop_assert_eq!(roster.find("agent-"), None);
+        let mut sum = 0;
+        for (position, lease) in model.values().enumerate() {
+            let weight = u64::from(lease.profile.weight().hundredths());
+            prop_assert_eq!(roster.position_at_weight(sum), Some(position));
+            prop_assert_eq!(roster.position_at_weight(sum + weight - 1), Some(position));
+            sum += weight;
+        }
+        prop_assert_eq!((roster.weight(), roster.position_at_weight(sum)), (sum, None));
 
         let all: BTreeSet<Name> = model_before.keys().chain(model.keys()).cloned().collect();
         let life = |model: &BTreeMap<Name, ListedLease>, name: &Name| model.get(name).map(|l| l.id());

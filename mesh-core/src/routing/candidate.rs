@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::Signal;
 use crate::load::LoadReport;
+use crate::profile::Weight;
 use crate::roster::PeerId;
 use crate::time::nanos;
 
@@ -37,7 +38,9 @@ pub struct Candidate {
     latency: u64,
     /// The age of the load in units of 1,024 ns; [`UNKNOWN_LOAD_AGE`] if it is unknown.
     load_age: u32,
-    outstanding: u32,
+    outstanding: u16,
+    /// Hundredths.
+    weight: u16,
 }
 
 /// Bits for a latency in nanoseconds: latencies over 18 minutes count as 18 minutes.
@@ -71,7 +74,8 @@ impl Candidate {
     pub const fn unknown(peer: PeerId) -> Self {
         let load = LoadReport { cpu_percent: 0.0, memory_percent: 0.0, in_flight: 0, queued: 0 };
         let latency = UNKNOWN_LATENCY_AGE << LATENCY_BITS;
-        Self { peer, load, latency, load_age: UNKNOWN_LOAD_AGE, outstanding: 0 }
+        let weight = Weight::ONE.hundredths();
+        Self { peer, load, latency, load_age: UNKNOWN_LOAD_AGE, outstanding: 0, weight }
     }
 
     /// The same candidate with this load; unchanged if there is none.
@@ -93,9 +97,16 @@ impl Candidate {
     }
 
     /// The same candidate with this many jobs that this agent has sent it and that it has not
-    /// answered yet.
+    /// answered yet; more than 65,535 count as so many.
     pub const fn with_outstanding(mut self, outstanding: u32) -> Self {
-        self.outstanding = outstanding;
+        const MOST: u32 = u16::MAX as u32;
+        self.outstanding = if outstanding > MOST { u16::MAX } else { outstanding as u16 };
+        self
+    }
+
+    /// The same candidate with this weight.
+    pub const fn with_weight(mut self, weight: Weight) -> Self {
+        self.weight = weight.hundredths();
         self
     }
 
@@ -121,7 +132,12 @@ impl Candidate {
 
     /// This agent's own jobs that the peer has not answered yet.
     pub const fn outstanding(&self) -> u32 {
-        self.outstanding
+        self.outstanding as u32
+    }
+
+    /// How much work the peer says that it can do; 1 if it does not say.
+    pub const fn weight(&self) -> Weight {
+        Weight::of_hundredths(self.weight)
     }
 
     /// The load as the built-in policies rank it: a peer without a report counts as idle.
@@ -143,7 +159,7 @@ impl Candidate {
     /// Jobs in flight as `signal` counts them: this agent's own jobs, or all that the peer holds.
     pub(super) fn in_flight(&self, signal: Signal) -> u32 {
         match signal {
-            Signal::OwnCounters => self.outstanding,
+            Signal::OwnCounters => self.outstanding(),
             _ => self.load_or_idle().in_flight,
         }
     }

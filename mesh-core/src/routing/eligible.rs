@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::Shortlist;
 use crate::Few;
 use crate::roster::{ListedLease, PeerId, Roster};
+use crate::seed::Rng;
 
 /// The peers that one choice is made among: the registry's list without the agent itself, without
 /// the peers that this delegation has tried, and without those that are passed over because they
@@ -56,6 +57,14 @@ impl<'a> Eligible<'a> {
         let (place, lease) = self.roster.find(name)?;
         let before = self.out.binary_search(&place).err()?;
         (lease.id() == peer).then_some(place - before)
+    }
+
+    /// Draws a peer with odds in proportion to the declared weights of all agents of the list, in
+    /// O(log n); `None` if the agent that was drawn is not eligible.
+    pub(super) fn draw_declared(&self, rng: &mut Rng) -> Option<usize> {
+        let place = self.roster.position_at_weight(rng.below(self.roster.weight()))?;
+        let before = self.out.binary_search(&place).err()?;
+        Some(place - before)
     }
 
     /// The peer of a shortlist that names just one; `None` for any other shortlist.

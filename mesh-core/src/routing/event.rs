@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::load::{LoadReport, ServiceReport};
-use crate::protocol::Name;
+use crate::protocol::{Name, Task};
 use crate::roster::PeerId;
 
 /// Something that a policy may want to remember.
@@ -19,11 +19,15 @@ pub enum PolicyEvent<'a> {
     Sent {
         /// The identity of the peer.
         peer: PeerId,
+        /// The job.
+        job: JobOutline<'a>,
     },
     /// The peer did a job.
     Answered {
         /// The identity of the peer.
         peer: PeerId,
+        /// The job, as when it was sent.
+        job: JobOutline<'a>,
         /// From sending the job to its answer: the network, the peer's queue and the work.
         elapsed: Duration,
         /// The part of it that the peer says it spent: its queue and the work.
@@ -33,15 +37,21 @@ pub enum PolicyEvent<'a> {
     Refused {
         /// The identity of the peer.
         peer: PeerId,
+        /// The job, as when it was sent.
+        job: JobOutline<'a>,
         /// From sending the job to the refusal.
         elapsed: Duration,
         /// Why the peer refused it.
         reason: RefusalReason,
+        /// How long it asks its callers to stay away, if it says so.
+        retry_after: Option<Duration>,
     },
     /// A job was not done, or nobody knows whether it was.
     Failed {
         /// The identity of the peer.
         peer: PeerId,
+        /// The job, as when it was sent.
+        job: JobOutline<'a>,
         /// From sending the job to the failure.
         elapsed: Duration,
         /// How it failed.
@@ -51,6 +61,8 @@ pub enum PolicyEvent<'a> {
     Cancelled {
         /// The identity of the peer.
         peer: PeerId,
+        /// The job, as when it was sent.
+        job: JobOutline<'a>,
         /// From sending the job to its cancellation: the answer would have taken longer.
         elapsed: Duration,
     },
@@ -88,6 +100,30 @@ pub enum PolicyEvent<'a> {
         /// Its name.
         name: &'a Name,
     },
+}
+
+/// What a policy is told of a job: the same at each event of an attempt, so that it finds what it
+/// has counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct JobOutline<'a> {
+    /// The kind of the job: the skill that it demands, if it demands one.
+    pub kind: Option<&'a Name>,
+    /// The CPU time and the wait that its caller declares; `None` if it declares neither.
+    pub declared: Option<Duration>,
+}
+
+impl<'a> JobOutline<'a> {
+    /// The outline of a job.
+    pub fn of(job: &'a Task) -> Self {
+        let wait = job.details.as_ref().map(|details| details.wait).filter(|wait| !wait.is_zero());
+        let declared = match (job.demand, wait) {
+            (None, None) => None,
+            (demand, wait) => {
+                Some(demand.unwrap_or_default().saturating_add(wait.unwrap_or_default()))
+            }
+        };
+        Self { kind: job.skill(), declared }
+    }
 }
 
 /// Why a peer refused a job.

@@ -20,13 +20,16 @@ mod probe_pool;
 mod settings;
 mod shortlist;
 mod signal;
+mod weights;
 
 pub use self::built_in::{BUILT_IN, DEFAULT_POLICY, built_in};
 pub use self::candidate::{Candidate, Known};
 pub(crate) use self::candidate::{LATENCY_BITS, MAX_LATENCY_NS};
 pub use self::description::{DispatchRule, ParameterConflict, PolicyDescription};
 pub use self::eligible::Eligible;
-pub use self::event::{FailureReason, Interests, LoadSource, PolicyEvent, RefusalReason};
+pub use self::event::{
+    FailureReason, Interests, JobOutline, LoadSource, PolicyEvent, RefusalReason,
+};
 pub use self::factory::{PolicyFactory, PolicyNeeds};
 pub use self::policy::{MAX_OWN_PROBES, Policy};
 pub use self::settings::{PolicyError, PolicySettings};

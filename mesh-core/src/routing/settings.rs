@@ -18,9 +18,9 @@ use crate::seed::Rng;
 /// ```
 /// use mesh_core::routing::{PolicyFactory, PolicySettings};
 ///
-/// let settings: PolicySettings = "power_of_two signal=own".parse()?;
-/// assert_eq!(settings.name(), "power_of_two");
-/// assert_eq!(settings.to_string(), "power_of_two choices=2 signal=own");
+/// let settings: PolicySettings = "shortest_queue signal=own".parse()?;
+/// assert_eq!(settings.name(), "shortest_queue");
+/// assert_eq!(settings.to_string(), "shortest_queue signal=own");
 /// # Ok::<(), mesh_core::routing::PolicyError>(())
 /// ```
 #[derive(Clone)]

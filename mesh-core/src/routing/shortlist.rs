@@ -22,6 +22,19 @@ pub struct Picks {
 }
 
 impl Picks {
+    /// Nobody yet; peers must be added.
+    pub const fn none() -> Self {
+        Self { positions: [0; MAX_CHOICES], len: 0 }
+    }
+
+    /// Adds a peer, unless it is among them already or they are [`MAX_CHOICES`].
+    pub fn add(&mut self, position: usize) {
+        if self.len < MAX_CHOICES && !self.as_slice().contains(&position) {
+            self.positions[self.len] = position;
+            self.len += 1;
+        }
+    }
+
     /// This peer alone.
     pub fn one(position: usize) -> Self {
         let mut positions = [0; MAX_CHOICES];
@@ -33,7 +46,7 @@ impl Picks {
     /// algorithm); all positions if `len` is smaller than `count`.
     pub fn sample(count: usize, len: usize, rng: &mut Rng) -> Self {
         let count = count.min(len).min(MAX_CHOICES);
-        let mut picks = Self { positions: [0; MAX_CHOICES], len: 0 };
+        let mut picks = Self::none();
         for last in len - count..len {
             let drawn = rng.index(last + 1);
             // If it was drawn before, `last` is taken, which no earlier draw could reach.

@@ -198,11 +198,11 @@ fn what_a_policy_needs_is_what_it_asks_for() {
 #[test]
 fn settings_are_read_as_they_are_written() {
     for text in [
-        "random",
+        "random weights=declared",
         "round_robin",
         "least_loaded signal=reports",
         "weighted cpu_weight=0 latency_weight=2.5 signal=probes",
-        "power_of_two choices=8 signal=own",
+        "power_of_two choices=8 signal=own replacement=with weights=learned bias=2",
         "shortest_queue signal=own",
         "score formula=\"0.5 * cpu + queued\" sample=3 signal=probes",
     ] {
@@ -211,11 +211,11 @@ fn settings_are_read_as_they_are_written() {
         assert_eq!(settings.to_string().parse(), Ok(settings));
     }
     let refused = |text: &str| text.parse::<PolicySettings>().unwrap_err().to_string();
-    let names = "random, round_robin, least_loaded, weighted, power_of_two, shortest_queue, \
-                 score, weighted_round_robin, prequal, c3, linear, gmsr, load_interpretation";
+    let names: Vec<&str> = BUILT_IN.iter().map(|description| description.name).collect();
+    let names = names.join(", ");
     assert_eq!(refused("rondom"), format!("no policy rondom; there are: {names}"));
     assert_eq!(refused(""), format!("no policy ; there are: {names}"));
-    assert_eq!(refused("random choices=2"), "the policy random has no parameter choices");
+    assert_eq!(refused("round_robin choices=2"), "the policy round_robin has no parameter choices");
     assert_eq!(
         refused("shortest_queue choices=2"),
         "the policy shortest_queue has no parameter choices; it has signal"
@@ -230,6 +230,11 @@ fn settings_are_read_as_they_are_written() {
          expected one above 0"
     );
     assert_eq!(
+        refused("least_request bias=0"),
+        "the policy least_request: without weights, `bias` changes nothing: expected `weights` as \
+         well"
+    );
+    assert_eq!(
         refused("random choices"),
         "expected parameter=value after the policy's name, not choices"
     );
@@ -238,7 +243,7 @@ fn settings_are_read_as_they_are_written() {
 #[test]
 fn policies_are_the_same_if_all_parameters_are() {
     let settings = |text: &str| text.parse::<PolicySettings>().unwrap();
-    assert_eq!(settings("power_of_two"), settings("power_of_two signal=probes choices=2"));
+    assert_eq!(settings("power_of_two"), settings("power_of_two weights=none choices=2"));
     assert_ne!(settings("power_of_two"), settings("power_of_two signal=own"));
     assert_ne!(settings("least_loaded"), settings("shortest_queue"), "alike but for the name");
 }

@@ -14,12 +14,12 @@ use mesh_core::agent::{
     RequestHandle, Ticket,
 };
 use mesh_core::load::LoadReport;
+use mesh_core::profile::Profile;
 use mesh_core::protocol::{InfoReply, Reply, Request, Task, WorkReply};
 use mesh_core::resilience::RetryConfig;
 use mesh_core::roster::{ListedLease, Listing};
 use mesh_core::routing::{PolicyFactory, PolicySettings};
 use mesh_core::seed::Seed;
-use mesh_core::skills::Skills;
 use serde_json::value::RawValue;
 
 /// The name of the agent under test.
@@ -85,7 +85,7 @@ pub(crate) fn config(policy_text: &str) -> AgentConfig {
             default_timeout: ms(5_000),
             ..AdmissionConfig::default()
         },
-        skills: Skills::default(),
+        profile: Profile::default(),
         delegation: DelegationConfig {
             retry: RetryConfig { ratio: 0.0, floor: 100.0 },
             ..DelegationConfig::default()
@@ -107,8 +107,8 @@ pub(crate) fn job() -> Task {
 
 /// The answer to `info` of an agent without skills.
 pub(crate) fn info(agent: &str, load: LoadReport) -> InfoReply {
-    let skills = Skills::default();
-    InfoReply { agent: agent.into(), load, skills, version: None, uptime: None }
+    let profile = Profile::default();
+    InfoReply { agent: agent.into(), load, profile, version: None, uptime: None }
 }
 
 pub(crate) fn lease(name: &str) -> ListedLease {

@@ -218,7 +218,7 @@ fn the_first_with_a_skill_that_does_a_job_does_not_get_all_of_its_jobs() {
     let peers = ["a", "b", "c", "d"].map(lease);
     let peers = peers.into_iter().map(|lease| match &*lease.name {
         "a" | "d" => lease,
-        _ => lease.with_skills(skill.clone()),
+        _ => lease.with_profile(skill.clone()),
     });
     let mut driver = Driver::with_leases(config("round_robin"), peers.collect());
     let ticket = driver.delegate(drawing());

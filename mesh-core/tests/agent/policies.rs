@@ -119,17 +119,17 @@ impl Policy for Scripted {
     fn on_event(&mut self, now: Timestamp, event: &PolicyEvent<'_>) {
         let ms = Duration::as_millis;
         let words = match event {
-            PolicyEvent::Sent { peer } => format!("sent {}", name_of(*peer)),
-            PolicyEvent::Answered { peer, elapsed, at_peer } => {
+            PolicyEvent::Sent { peer, .. } => format!("sent {}", name_of(*peer)),
+            PolicyEvent::Answered { peer, elapsed, at_peer, .. } => {
                 format!("answered {} {} {}", name_of(*peer), ms(elapsed), ms(at_peer))
             }
-            PolicyEvent::Refused { peer, elapsed, reason } => {
+            PolicyEvent::Refused { peer, elapsed, reason, .. } => {
                 format!("refused {} {} {reason:?}", name_of(*peer), ms(elapsed))
             }
-            PolicyEvent::Failed { peer, elapsed, reason } => {
+            PolicyEvent::Failed { peer, elapsed, reason, .. } => {
                 format!("failed {} {} {reason:?}", name_of(*peer), ms(elapsed))
             }
-            PolicyEvent::Cancelled { peer, elapsed } => {
+            PolicyEvent::Cancelled { peer, elapsed, .. } => {
                 format!("cancelled {} {}", name_of(*peer), ms(elapsed))
             }
             PolicyEvent::Load { peer, load, source, .. } => {

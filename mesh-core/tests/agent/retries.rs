@@ -27,7 +27,8 @@ fn fail_next(driver: &mut Driver, error: CallError) -> String {
 
 #[test]
 fn a_job_that_demands_a_skill_goes_to_nobody_else() {
-    let able = || lease("b").with_skills(["draw"].into_iter().collect());
+    let able =
+        || lease("b").with_profile(["draw"].into_iter().collect::<mesh_core::skills::Skills>());
     let details = Arc::new(JobDetails { skill: Some("draw".into()), ..JobDetails::default() });
     let job = || Task { details: Some(details.clone()), ..job() };
     let mut driver = Driver::with_peers(random(), &["a", "b"]);

@@ -6,14 +6,15 @@ use futures_util::future::join_all;
 use mesh_core::agent::Failure;
 use mesh_core::codec::{self, Origin};
 use mesh_core::jsonrpc::{self, Call, Error, Incoming, Outcome};
-use mesh_core::protocol::{self, ForeignCall, Reply, Task, WorkReply};
+use mesh_core::protocol::{self, ForeignCall, Name, Reply, Task, WorkReply};
+use mesh_core::sessions::MAX_SESSION_BYTES;
 
 use super::driver::{AgentDriver, PendingRequest};
 use crate::http::header::HeaderValue;
 use crate::http::{Request, Response, StatusCode};
 use crate::observer::AnsweredCall;
 use crate::rpc::RpcAnswer;
-use crate::wire::{ERROR_HEADER, NO_ERROR};
+use crate::wire::{ERROR_HEADER, NO_ERROR, SESSION_HEADER};
 use crate::{Host, Net, Observer};
 
 /// Answers a body. The calls of a batch run side by side, and are cancelled if the client hangs up.
@@ -23,7 +24,8 @@ pub(super) async fn answer<N: Net, H: Host, O: Observer>(
     request: &Request,
 ) -> Response {
     let incoming = jsonrpc::parse(&request.body, &driver.json);
-    let answered = answer_all(driver, &incoming).await;
+    let session = session(request);
+    let answered = answer_all(driver, &incoming, &session).await;
     let origins = origins(&incoming, &answered);
     let Some(body) = incoming.answer(answered.into_iter().map(|answered| answered.outcome)) else {
         return Response::empty();
@@ -33,6 +35,17 @@ pub(super) async fn answer<N: Net, H: Host, O: Observer>(
         response.headers.insert(ERROR_HEADER, origins);
     }
     response
+}
+
+/// The session that the header names, if there is one.
+///
+/// # Errors
+/// If it is no text, or too long.
+fn session(request: &Request) -> Result<Option<Name>, Error> {
+    let Some(value) = request.head.headers.get(SESSION_HEADER) else { return Ok(None) };
+    let name = value.to_str().ok().filter(|name| (1..=MAX_SESSION_BYTES).contains(&name.len()));
+    let wrong = || format!("the header {SESSION_HEADER}: expected 1 to {MAX_SESSION_BYTES} bytes");
+    name.map(|name| Some(name.into())).ok_or_else(|| Error::invalid_params(&wrong()))
 }
 
 /// The value of the header `mesh-error`, which says whose each error is. `None` if the answer has
@@ -53,12 +66,13 @@ fn origins(incoming: &Incoming<'_>, answered: &[RpcAnswer]) -> Option<String> {
 async fn answer_all<N: Net, H: Host, O: Observer>(
     driver: &Arc<AgentDriver<N, H, O>>,
     incoming: &Incoming<'_>,
+    session: &Result<Option<Name>, Error>,
 ) -> Vec<RpcAnswer> {
     let mut calls = incoming.calls();
     match (calls.next(), calls.next()) {
         // One call is the usual case, and does not need the bookkeeping of `join_all`.
-        (Some(only), None) => vec![answer_call(driver, only).await],
-        _ => join_all(incoming.calls().map(|call| answer_call(driver, call))).await,
+        (Some(only), None) => vec![answer_call(driver, only, session).await],
+        _ => join_all(incoming.calls().map(|call| answer_call(driver, call, session))).await,
     }
 }
 
@@ -66,9 +80,10 @@ async fn answer_all<N: Net, H: Host, O: Observer>(
 async fn answer_call<N: Net, H: Host, O: Observer>(
     driver: &Arc<AgentDriver<N, H, O>>,
     call: &Call<'_>,
+    session: &Result<Option<Name>, Error>,
 ) -> RpcAnswer {
     let received = driver.clock.now();
-    let answered = match dispatch(driver, call).await {
+    let answered = match dispatch(driver, call, session).await {
         Ok(Ok(result)) => RpcAnswer { outcome: Ok(result), origin: None },
         Ok(Err(error)) => RpcAnswer { outcome: Err(error), origin: Some(Origin::Agent) },
         Err(failure) => {
@@ -99,8 +114,10 @@ fn outcome(answered: &RpcAnswer) -> &'static str {
 async fn dispatch<N: Net, H: Host, O: Observer>(
     driver: &Arc<AgentDriver<N, H, O>>,
     call: &Call<'_>,
+    session: &Result<Option<Name>, Error>,
 ) -> Result<Outcome, Failure> {
-    match codec::decode_request(call) {
+    let decoded = codec::decode_request(call).and_then(|request| in_session(request, session));
+    match decoded {
         Ok(request) => submit(driver, call, request).answer().await.map(codec::encode_reply),
         Err(error)
             if error.code == Error::METHOD_NOT_FOUND && driver.host.takes_foreign_calls() =>
@@ -115,6 +132,19 @@ async fn dispatch<N: Net, H: Host, O: Observer>(
         }
         Err(error) => Ok(Err(error)),
     }
+}
+
+/// The same request; if it is a job, as a part of the session that the header names.
+fn in_session(
+    request: protocol::Request,
+    session: &Result<Option<Name>, Error>,
+) -> Result<protocol::Request, Error> {
+    let Some(name) = session.clone()? else { return Ok(request) };
+    Ok(match request {
+        protocol::Request::Work(task) => protocol::Request::Work(task.in_session(name)),
+        protocol::Request::Delegate(task) => protocol::Request::Delegate(task.in_session(name)),
+        other => other,
+    })
 }
 
 /// Hands the request to the driver. A call without an id is a notification, and goes on when its

@@ -140,7 +140,7 @@ fn refused(error: &RegisterError) -> Response {
             StatusCode::CONFLICT
         }
         RegisterError::RegistryFull { .. } => StatusCode::SERVICE_UNAVAILABLE,
-        RegisterError::Name | RegisterError::Url | RegisterError::Skills(_) => {
+        RegisterError::Name | RegisterError::Url | RegisterError::Profile(_) => {
             StatusCode::BAD_REQUEST
         }
     };
@@ -153,7 +153,7 @@ pub(super) const fn reason(error: &RegisterError) -> &'static str {
         RegisterError::UnknownLease => "unknown_lease",
         RegisterError::StaleIncarnation { .. } => "stale_incarnation",
         RegisterError::RegistryFull { .. } => "registry_full",
-        RegisterError::Name | RegisterError::Url | RegisterError::Skills(_) => "invalid",
+        RegisterError::Name | RegisterError::Url | RegisterError::Profile(_) => "invalid",
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use mesh_core::agent::FailureKind;
 use mesh_core::agent::config::{AdmissionConfig, Concurrency, DelegationConfig, MembershipConfig};
+use mesh_core::profile::Weight;
 use mesh_core::protocol::Name;
 use mesh_core::registry::LeaseConfig;
 use mesh_core::routing::PolicySettings;
@@ -83,6 +84,8 @@ pub(crate) fn scenario(agents: usize, duration: Duration, policies: &[&str]) -> 
     let agent = |number: usize| AgentSpec {
         name: Name::from(format!("agent-{number}")),
         skills: Skills::default(),
+        weight: Weight::ONE,
+        site: None,
         machine: machine.clone(),
         admission: AdmissionConfig {
             concurrency: Concurrency::Limit(2),
@@ -97,7 +100,6 @@ pub(crate) fn scenario(agents: usize, duration: Duration, policies: &[&str]) -> 
     };
     let settings: PolicySettings = "power_of_two".parse().expect("a policy");
     let policy = |label: &&str| PolicySpec::new(*label, settings.clone());
-    let drain = if agents > 2 { 5 } else { 1 };
     Scenario {
         name: "partition".to_owned(),
         description: "A split of the mesh that heals: who notices, and how soon?".to_owned(),
@@ -106,7 +108,7 @@ pub(crate) fn scenario(agents: usize, duration: Duration, policies: &[&str]) -> 
         seeds: vec![42],
         duration,
         warm_up: Duration::ZERO,
-        drain: Duration::from_secs(drain),
+        drain: Duration::from_secs(if agents > 2 { 5 } else { 1 }),
         leases: LeaseConfig::default(),
         costs: Costs::default(),
         membership: MembershipConfig::default(),

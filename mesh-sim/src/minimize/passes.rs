@@ -161,7 +161,7 @@ impl Minimizer<'_> {
     fn plain_agents(&mut self) {
         let groups = self.best.draft.get(&["agents"]).and_then(Value::as_array);
         for index in 0..groups.map_or(0, Vec::len) {
-            for field in ["joins", "leaves", "skills", "wait_speed", "errors", "policy"] {
+            for field in ["joins", "leaves", "skills", "weight", "wait_speed", "errors", "policy"] {
                 self.without_item_field(&["agents"], index, field);
             }
         }

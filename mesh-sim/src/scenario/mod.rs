@@ -33,6 +33,7 @@ use std::time::Duration;
 
 use mesh_core::agent::config::{AdmissionConfig, DelegationConfig, MembershipConfig};
 use mesh_core::codec::parts::parts;
+use mesh_core::profile::Weight;
 use mesh_core::protocol::{Name, Reply};
 use mesh_core::registry::LeaseConfig;
 use mesh_core::routing::PolicyFactory;
@@ -186,6 +187,10 @@ pub struct AgentSpec {
     pub machine: MachineSpec,
     /// The kinds of jobs that it can do.
     pub skills: Skills,
+    /// How much work it says that it can do.
+    pub weight: Weight,
+    /// The site where it lives; `None` if the scenario has no sites.
+    pub site: Option<Name>,
     /// How many jobs the agent runs and queues before it refuses more.
     pub admission: AdmissionConfig,
     /// The policy of the agent; `None`: the one that is compared.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use mesh_core::agent::AgentConfig;
 use mesh_core::agent::config::{DelegationConfig, MembershipConfig};
+use mesh_core::profile::Profile;
 use mesh_core::registry::RegistryConfig;
 use serde::Serialize;
 
@@ -24,7 +25,7 @@ impl Scenario {
     pub fn agent_config(&self, agent: &AgentSpec, policy: &PolicySpec) -> AgentConfig {
         AgentConfig {
             admission: agent.admission,
-            skills: agent.skills.clone(),
+            profile: Profile::new(agent.skills.clone(), agent.weight, agent.site.clone()),
             delegation: self.delegation,
             membership: MembershipConfig { refresh: agent.refresh, ..self.membership },
             policy: Arc::clone(&agent.policy_in(policy).factory),

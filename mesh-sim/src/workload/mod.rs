@@ -192,7 +192,8 @@ impl JobDraws {
             let skill = job.skill.clone();
             let calls = job.calls.iter().map(|kind| self.subjob(jobs, *kind)).collect();
             let wait = wait.unwrap_or_default();
-            JobDetails { skill, wait, session, calls, join, in_turn, foreign: None }.into()
+            JobDetails { skill, wait, session, calls, join, in_turn, ..JobDetails::default() }
+                .into()
         })
     }
 

@@ -9,6 +9,7 @@ mod joins_and_leaves;
 mod links;
 mod machines;
 mod modifiers;
+mod own_counters;
 mod providers;
 mod upper_bounds;
 

@@ -2,7 +2,7 @@ mod deaf;
 mod model;
 mod rules;
 
-use crate::skills::Skills;
+use crate::profile::Profile;
 use std::time::Duration;
 
 use super::{LeaseConfig, LeaseNote, LeaseNoteKind, Registration, Registry, RegistryConfig};
@@ -20,7 +20,7 @@ fn registration(name: &str, incarnation: impl Into<Option<u64>>) -> Registration
         incarnation: incarnation.into(),
         renew: false,
         load: None,
-        skills: Skills::default(),
+        profile: Profile::default(),
     }
 }
 

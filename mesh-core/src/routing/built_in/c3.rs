@@ -136,7 +136,7 @@ impl PeerRule for C3 {
 
     fn learn(&mut self, _now: Timestamp, event: &PolicyEvent<'_>) {
         match *event {
-            PolicyEvent::Sent { peer } => self.change(peer, |_, entry| entry.outstanding += 1),
+            PolicyEvent::Sent { peer, .. } => self.change(peer, |_, entry| entry.outstanding += 1),
             PolicyEvent::Answered { peer, elapsed, .. } => {
                 self.ended(peer);
                 self.change(peer, |c3, entry| {
@@ -166,6 +166,7 @@ impl PeerRule for C3 {
 mod tests {
     use super::*;
     use crate::load::{LoadReport, ServiceReport};
+    use crate::routing::JobOutline;
     use crate::routing::LoadSource;
 
     fn told(rule: &mut C3, name: &str, in_flight: u32, service_ms: u64) -> ObservedPeer {
@@ -192,11 +193,19 @@ mod tests {
         let peer = told(&mut rule, "a", 2, 100);
         let now = Timestamp::ZERO;
         for ms in [200, 100] {
-            rule.learn(now, &PolicyEvent::Sent { peer: peer.peer });
+            rule.learn(now, &PolicyEvent::Sent { peer: peer.peer, job: JobOutline::default() });
             let (elapsed, at_peer) = (Duration::from_millis(ms), Duration::ZERO);
-            rule.learn(now, &PolicyEvent::Answered { peer: peer.peer, elapsed, at_peer });
+            rule.learn(
+                now,
+                &PolicyEvent::Answered {
+                    peer: peer.peer,
+                    job: JobOutline::default(),
+                    elapsed,
+                    at_peer,
+                },
+            );
         }
-        rule.learn(now, &PolicyEvent::Sent { peer: peer.peer });
+        rule.learn(now, &PolicyEvent::Sent { peer: peer.peer, job: JobOutline::default() });
         // R = .9 x 100 + .1 x 200 = 110 ms, q = 1 + 1 x 10 + 2 = 13.
         let score: f64 = 0.11 - 0.1 + 13.0 * 13.0 * 13.0 * 0.1;
         assert!((rule.rank(&peer)[0] - total_order(score)).abs() < 8, "rounding");

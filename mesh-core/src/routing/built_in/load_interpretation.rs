@@ -168,6 +168,7 @@ impl Policy for LoadInterpretation {
 mod tests {
     use super::*;
     use crate::load::LoadReport;
+    use crate::routing::JobOutline;
     use crate::routing::{Known, PolicyFactory, PolicySettings};
     use crate::seed::Seed;
 
@@ -182,7 +183,10 @@ mod tests {
         // Long enough for the rate to be known to 1 %.
         for _ in 0..1_000 {
             now += Duration::from_millis(100);
-            policy.on_event(now, &PolicyEvent::Sent { peer: PeerId::new("x", "h:1", 1) });
+            policy.on_event(
+                now,
+                &PolicyEvent::Sent { peer: PeerId::new("x", "h:1", 1), job: JobOutline::default() },
+            );
         }
         let candidates = [0, 1, 2, 5].map(|in_flight| {
             let peer = PeerId::new(&in_flight.to_string(), "h:1", 1);

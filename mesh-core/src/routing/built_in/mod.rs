@@ -2,11 +2,15 @@
 //!
 //! To add one, write its file with its [`PolicyDescription`], and list it here.
 
+mod affinity;
 mod c3;
 mod gmsr;
+mod least_expected_work;
 mod least_loaded;
+mod least_request;
 mod linear;
 mod load_interpretation;
+mod peak_ewma;
 mod power_of_two;
 mod prequal;
 mod random;
@@ -26,6 +30,10 @@ pub const BUILT_IN: &[&PolicyDescription] = &[
     &weighted::DESCRIPTION,
     &power_of_two::DESCRIPTION,
     &shortest_queue::DESCRIPTION,
+    &least_request::DESCRIPTION,
+    &peak_ewma::DESCRIPTION,
+    &least_expected_work::DESCRIPTION,
+    &affinity::DESCRIPTION,
     &score::DESCRIPTION,
     &weighted_round_robin::DESCRIPTION,
     &prequal::DESCRIPTION,

@@ -152,7 +152,7 @@ impl World {
     fn config(&self) -> AgentConfig {
         let Setup { concurrency, queue, attempt_timeout, max_attempts, to_self, .. } = self.setup;
         AgentConfig {
-            skills: Default::default(),
+            profile: Default::default(),
             admission: AdmissionConfig {
                 concurrency: Concurrency::Limit(concurrency),
                 queue,

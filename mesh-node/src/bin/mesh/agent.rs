@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::bail;
 use mesh_core::agent::{self, AgentConfig};
 use mesh_core::jsonrpc;
+use mesh_core::profile::Profile;
 use mesh_core::seed::Seed;
 use mesh_core::skills::Skills;
 use mesh_node::agent::AgentParts;
@@ -105,19 +106,19 @@ pub(super) async fn node(
 fn config(settings: &AgentSettings) -> anyhow::Result<AgentConfig> {
     Ok(AgentConfig {
         admission: settings.admission.0,
-        skills: skills(&settings.skill)?,
+        profile: profile(settings)?,
         delegation: settings.delegation.0,
         membership: settings.membership.0,
         policy: Arc::new(settings.policy.settings()?),
     })
 }
 
-/// The agent's skills, which are checked one by one already.
-fn skills(given: &[String]) -> anyhow::Result<Skills> {
-    let skills: Skills = given.iter().map(|skill| &**skill).collect();
+/// What the agent says of itself. All values are checked one by one already.
+fn profile(settings: &AgentSettings) -> anyhow::Result<Profile> {
+    let skills: Skills = settings.skill.iter().map(|skill| &**skill).collect();
     match skills.mistake() {
         Some(mistake) => bail!("--skill: {mistake}"),
-        None => Ok(skills),
+        None => Ok(Profile::new(skills, settings.weight, settings.site.as_deref().map(Into::into))),
     }
 }
 

@@ -9,6 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use mesh_core::agent::config::{AdmissionConfig, DelegationConfig, MembershipConfig};
 use mesh_core::codec::limits::MOST_OUTPUT_BYTES;
 use mesh_core::duration::parse_duration;
+use mesh_core::profile::{SITE_PATTERN, Weight, is_site};
 use mesh_core::registry::{RegistryConfig, is_name};
 use mesh_core::skills::is_skill;
 use mesh_node::host::SampleScope;
@@ -159,6 +160,13 @@ pub(crate) struct AgentSettings {
     /// one
     #[arg(long, env = "MESH_SKILL", value_name = "NAME", value_delimiter = ',', value_parser = skill)]
     pub(crate) skill: Vec<String>,
+    /// How much work the agent can do, relative to others: 0.01 to 100. Policies whose `weights`
+    /// are `declared` send it that much more
+    #[arg(long, env = "MESH_WEIGHT", value_name = "NUMBER", default_value = "1", value_parser = weight)]
+    pub(crate) weight: Weight,
+    /// Where the agent lives, such as a region: 1 to 64 of A-Z a-z 0-9 . _ -
+    #[arg(long, env = "MESH_SITE", value_name = "NAME", value_parser = site)]
+    pub(crate) site: Option<String>,
     // The groups below have headings of their own. An option after one of them would stand under
     // its heading.
     #[command(flatten)]
@@ -379,6 +387,15 @@ fn speed(text: &str) -> Result<f64, &'static str> {
 fn skill(text: &str) -> Result<String, &'static str> {
     let expected = "expected 1 to 64 of A-Z a-z 0-9 . _ : / -";
     if is_skill(text) { Ok(text.to_owned()) } else { Err(expected) }
+}
+
+fn weight(text: &str) -> Result<Weight, &'static str> {
+    let weight = text.parse().ok().and_then(Weight::new);
+    weight.ok_or("expected a number from 0.01 to 100")
+}
+
+fn site(text: &str) -> Result<String, String> {
+    if is_site(text) { Ok(text.to_owned()) } else { Err(format!("expected {SITE_PATTERN}")) }
 }
 
 fn name(text: &str) -> Result<String, &'static str> {

@@ -77,6 +77,7 @@ macro_rules! every_case {
             two_processes_with_one_name_are_told_of_each_other
             a_lease_is_given_up
             what_is_no_registration_is_refused
+            weights_and_sites_are_listed_if_agents_say_them
             a_load_out_of_range_is_refused
             only_what_is_served_is_answered
             the_epoch_and_the_index_are_told

@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use mesh_core::agent::config::{AdmissionConfig, Concurrency};
+use mesh_core::profile::Weight;
 use mesh_core::protocol::Name;
 use mesh_core::skills::Skills;
 use mesh_node::work::JobErrors;
 
 use super::Checker;
 use super::single_agents::SingleAgentEntry;
+use crate::host::IndexedId as _;
 use crate::scenario::parsed_toml::FieldPath;
 use crate::scenario::{AgentSpec, CLIENT, MachineSpec, PolicySpec, REGISTRY, raw};
 use crate::units::format_duration;
@@ -45,6 +47,8 @@ impl Checker<'_> {
             let equal = AgentSpec {
                 name: group.name.as_str().into(),
                 skills: skills(&group.skills),
+                weight: weight(group.weight),
+                site: None,
                 machine,
                 admission: AdmissionConfig {
                     queue: group.queue,
@@ -61,7 +65,9 @@ impl Checker<'_> {
             };
             agents.extend(names.into_iter().map(|name| {
                 let own = single.get(&name);
-                with_differences(AgentSpec { name, ..equal.clone() }, group, own)
+                let home = self.homes.get(&name).map(|home| &self.sites[home.index()]);
+                let site = home.map(|site| site.name.as_str().into());
+                with_differences(AgentSpec { name, site, ..equal.clone() }, group, own)
             }));
         }
         self.somebody_is_there(groups);
@@ -203,9 +209,15 @@ fn with_differences(
     if let Some(own) = own.and_then(|own| own.skills.as_deref()) {
         agent.skills = skills(own);
     }
+    agent.weight = own.and_then(|own| own.weight).map_or(agent.weight, weight);
     let concurrency = own.and_then(|own| own.concurrency).or(group.concurrency);
     agent.admission.concurrency = concurrency.unwrap_or(Concurrency::Limit(machine.cores));
     agent
+}
+
+/// A weight of the file, which the schema bounds.
+fn weight(weight: f64) -> Weight {
+    Weight::new(weight).unwrap_or_default()
 }
 
 fn skills(names: &[raw::SkillName]) -> Skills {

@@ -166,6 +166,11 @@ pub(crate) struct AgentGroup {
     #[serde(default)]
     #[schemars(length(max = MAX_SKILLS))]
     pub(crate) skills: Vec<SkillName>,
+    /// How much work each agent says that it can do, relative to others. It says so to policies
+    /// whose `weights` are "declared"; the machine is not changed by it.
+    #[serde(default = "one_f64")]
+    #[schemars(range(min = 0.01, max = 100.0))]
+    pub(crate) weight: f64,
     /// Jobs that may run at once; as many as there are cores if left out.
     pub(crate) concurrency: Option<Concurrency>,
     #[serde(default = "default_queue")]
@@ -231,6 +236,9 @@ pub(crate) struct SingleAgent {
     /// The kinds of jobs that it can do.
     #[schemars(length(max = MAX_SKILLS))]
     pub(crate) skills: Option<Vec<SkillName>>,
+    /// How much work it says that it can do, relative to others.
+    #[schemars(range(min = 0.01, max = 100.0))]
+    pub(crate) weight: Option<f64>,
     /// Jobs that may run at once.
     pub(crate) concurrency: Option<Concurrency>,
     /// Its policy, whichever policy the others are compared with: a name, or a table with parameters.

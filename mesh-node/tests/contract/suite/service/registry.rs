@@ -115,12 +115,30 @@ pub(crate) async fn what_is_no_registration_is_refused<N: Net>(net: N) {
         r#"{"name": "a", "url": "nowhere"}"#,
         r#"{"name": "a", "url": "h:0"}"#,
         r#"{"name": "a", "url": "h:1", "incarnation": -1}"#,
+        r#"{"name": "a", "url": "h:1", "weight": 0}"#,
+        r#"{"name": "a", "url": "h:1", "weight": 101}"#,
+        r#"{"name": "a", "url": "h:1", "site": "two words"}"#,
+        r#"{"name": "a", "url": "h:1", "site": 7}"#,
     ] {
         let answer = mesh.ask(&registry, Method::POST, "/register", body).await;
         assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{body}");
         assert_eq!(parsed(&answer)["reason"], "invalid", "{body}");
     }
     assert!(mesh.names(&registry).await.is_empty());
+}
+
+pub(crate) async fn weights_and_sites_are_listed_if_agents_say_them<N: Net>(net: N) {
+    let mesh = Mesh::new(net);
+    let registry = mesh.registry(patient()).await.address;
+    for body in [
+        json!({ "name": "a", "url": "h:1", "weight": 2.5, "site": "eu" }),
+        json!({ "name": "b", "url": "h:2", "weight": 1 }),
+    ] {
+        assert_eq!(mesh.post(&registry, "/register", &body).await.0, StatusCode::OK);
+    }
+    let services = mesh.get(&registry, "/services").await;
+    assert_eq!((&services["a"]["weight"], &services["a"]["site"]), (&json!(2.5), &json!("eu")));
+    assert_eq!((services["b"].get("weight"), services["b"].get("site")), (None, None));
 }
 
 pub(crate) async fn a_load_out_of_range_is_refused<N: Net>(net: N) {
