@@ -37,7 +37,7 @@ def predictions(program, out, name):
     text = (out / f"{name}.toml").read_text()
     found = {}
     for repetition in range(REPETITIONS):
-        renamed = re.sub(r"\b(agent|east|west)-", rf"\g<1>{repetition}-", text)
+        renamed = re.sub(r"\b(agent|east|west)\b", rf"\g<1>{repetition}", text)
         scenario, directory = out / "renamed.toml", out / f"{name}-simulated-{repetition}"
         scenario.write_text(renamed)
         subprocess.run([program, scenario, "--out", directory], stdout=subprocess.DEVNULL, check=True)

@@ -43,8 +43,8 @@ const FORMULA: Parameter = Parameter {
         quantities: QUANTITIES,
     },
 };
-const SAMPLE: Parameter = Parameter {
-    name: "sample",
+const DRAWN: Parameter = Parameter {
+    name: "drawn",
     summary: "How many random peers the formula is computed for; 0 for all.",
     kind: ParameterKind::Count { default: 0, min: 0, max: MAX_CHOICES as u64 },
 };
@@ -53,7 +53,7 @@ const SAMPLE: Parameter = Parameter {
 pub(super) const DESCRIPTION: PolicyDescription = PolicyDescription {
     name: "score",
     summary: "The peer for which a formula that you write is least.",
-    parameters: &[FORMULA, SAMPLE, COUNT_SIGNAL],
+    parameters: &[FORMULA, DRAWN, COUNT_SIGNAL],
     needs: |values| PolicyNeeds {
         signal: signal_of(values),
         utilisation: values.formula(&FORMULA).named() & UTILISATION != 0,
@@ -63,14 +63,14 @@ pub(super) const DESCRIPTION: PolicyDescription = PolicyDescription {
     build: |values, _| {
         Box::new(Score {
             formula: values.formula(&FORMULA).clone(),
-            sample: sample_of(values),
+            drawn: drawn_of(values),
             signal: signal_of(values),
         })
     },
 };
 
-fn sample_of(values: &ParameterValues) -> usize {
-    values.count(&SAMPLE) as usize
+fn drawn_of(values: &ParameterValues) -> usize {
+    values.count(&DRAWN) as usize
 }
 
 /// Computes a formula for each peer, or for a few random ones, and takes the least. The default is
@@ -83,7 +83,7 @@ fn sample_of(values: &ParameterValues) -> usize {
 struct Score {
     formula: Formula,
     /// How many peers to compare; 0 for all.
-    sample: usize,
+    drawn: usize,
     signal: Signal,
 }
 
@@ -119,9 +119,9 @@ impl Policy for Score {
         eligible: &Eligible<'_>,
         rng: &mut Rng,
     ) -> Shortlist {
-        match self.sample {
+        match self.drawn {
             0 => Shortlist::All,
-            sample => Shortlist::Some(Picks::sample(sample, eligible.len(), rng)),
+            drawn => Shortlist::Some(Picks::sample(drawn, eligible.len(), rng)),
         }
     }
 
@@ -252,7 +252,7 @@ mod tests {
             )
         };
         assert_eq!(shortlist("score"), Shortlist::All);
-        let Shortlist::Some(picks) = shortlist("score sample=3") else { panic!("three peers") };
+        let Shortlist::Some(picks) = shortlist("score drawn=3") else { panic!("three peers") };
         assert_eq!(picks.as_slice().len(), 3);
     }
 }

@@ -234,6 +234,8 @@ impl Setup {
                 timeout: Duration::from_secs(2),
                 ..MembershipConfig::default()
             },
+            // The rule of the Python demo: by it, the tests know which peer gets a job.
+            policy: built_in("least_loaded"),
             ..AgentConfig::default()
         };
         let (server, json) = (ServerLimits::default(), jsonrpc::Limits::default());
