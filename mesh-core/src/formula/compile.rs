@@ -23,12 +23,12 @@ pub(super) struct Compiled {
 
 /// What a part of a formula is.
 #[derive(Clone, Copy, PartialEq)]
-enum Part {
+enum FormulaPart {
     Number(Bounds),
     Truth,
 }
 
-struct Compiler<'a> {
+struct FormulaCompiler<'a> {
     text: &'a str,
     places: SourceInfo,
     quantities: &'a [Quantity],
@@ -44,8 +44,8 @@ pub(super) fn compile(text: &str, quantities: &[Quantity]) -> Result<Compiled, F
         .parse_with_source_info(text)
         .map_err(|errors| syntax_error(text, errors.errors.first()))?;
     let mut compiler =
-        Compiler { text, places, quantities, steps: Vec::new(), named: 0, stacked: 0 };
-    if compiler.part(&expression)? == Part::Truth {
+        FormulaCompiler { text, places, quantities, steps: Vec::new(), named: 0, stacked: 0 };
+    if compiler.part(&expression)? == FormulaPart::Truth {
         let problem = "the formula is a condition".to_owned();
         let expected = "expected a number, as in `cpu > 50 ? 100 : 0`".to_owned();
         return Err(FormulaError { span: 0..text.len(), problem, expected });
@@ -106,7 +106,7 @@ fn syntax_error(text: &str, first: Option<&cel::ParseError>) -> FormulaError {
     FormulaError { span: start..end, problem, expected: ALLOWED.to_owned() }
 }
 
-impl Compiler<'_> {
+impl FormulaCompiler<'_> {
     fn error(&self, at: &IdedExpr, problem: impl Into<String>, expected: &str) -> FormulaError {
         let place = self.places.offset_for(at.id);
         let (start, end) =
@@ -132,20 +132,20 @@ impl Compiler<'_> {
     }
 
     /// Compiles a part: its steps leave one value on the stack.
-    fn part(&mut self, part: &IdedExpr) -> Result<Part, FormulaError> {
+    fn part(&mut self, part: &IdedExpr) -> Result<FormulaPart, FormulaError> {
         let constant = match &part.expr {
             Expr::Literal(LiteralValue::Int(number)) => **number as f64,
             Expr::Literal(LiteralValue::UInt(number)) => **number as f64,
             Expr::Literal(LiteralValue::Double(number)) => **number,
             Expr::Literal(LiteralValue::Boolean(condition)) => {
                 self.push(part, Step::Constant(super::truth(**condition)))?;
-                return Ok(Part::Truth);
+                return Ok(FormulaPart::Truth);
             }
             Expr::Ident(name) => {
                 let at = self.quantity(part, name)?;
                 self.push(part, Step::Value(at))?;
                 let max = self.quantities[usize::from(at)].max;
-                return Ok(Part::Number(Bounds { low: 0.0, high: max }));
+                return Ok(FormulaPart::Number(Bounds { low: 0.0, high: max }));
             }
             Expr::Call(call) if call.target.is_none() => return self.call(part, call),
             _ => return Err(self.error(part, "this is no part of a formula", ALLOWED)),
@@ -154,7 +154,7 @@ impl Compiler<'_> {
             return Err(self.hazard(part, Hazard::Infinite));
         }
         self.push(part, Step::Constant(constant))?;
-        Ok(Part::Number(Bounds::exactly(constant)))
+        Ok(FormulaPart::Number(Bounds::exactly(constant)))
     }
 
     fn quantity(&mut self, at: &IdedExpr, name: &str) -> Result<u8, FormulaError> {
@@ -172,34 +172,36 @@ impl Compiler<'_> {
 
     fn number(&mut self, part: &IdedExpr) -> Result<Bounds, FormulaError> {
         match self.part(part)? {
-            Part::Number(bounds) => Ok(bounds),
-            Part::Truth => Err(self.error(part, "this is a condition", "expected a number here")),
+            FormulaPart::Number(bounds) => Ok(bounds),
+            FormulaPart::Truth => {
+                Err(self.error(part, "this is a condition", "expected a number here"))
+            }
         }
     }
 
     fn truth(&mut self, part: &IdedExpr) -> Result<(), FormulaError> {
         match self.part(part)? {
-            Part::Truth => Ok(()),
-            Part::Number(_) => {
+            FormulaPart::Truth => Ok(()),
+            FormulaPart::Number(_) => {
                 Err(self.error(part, "this is a number", "expected a condition, as in `cpu > 50`"))
             }
         }
     }
 
-    fn call(&mut self, part: &IdedExpr, call: &CallExpr) -> Result<Part, FormulaError> {
+    fn call(&mut self, part: &IdedExpr, call: &CallExpr) -> Result<FormulaPart, FormulaError> {
         match (&*call.func_name, &*call.args) {
             (operators::CONDITIONAL, [condition, one, other]) => {
                 self.truth(condition)?;
                 let bounds = self.number(one)?.or(self.number(other)?);
                 self.push(part, Step::Select)?;
-                Ok(Part::Number(bounds))
+                Ok(FormulaPart::Number(bounds))
             }
             (operators::LOGICAL_AND, [x, y]) => self.logic(part, Binary::And, [x, y]),
             (operators::LOGICAL_OR, [x, y]) => self.logic(part, Binary::Or, [x, y]),
             (operators::LOGICAL_NOT, [x]) => {
                 self.truth(x)?;
                 self.push(part, Step::Unary(Unary::Not))?;
-                Ok(Part::Truth)
+                Ok(FormulaPart::Truth)
             }
             (operators::LESS, [x, y]) => self.compare(part, Binary::Less, [x, y]),
             (operators::GREATER, [x, y]) => self.compare(part, Binary::Less, [y, x]),
@@ -209,7 +211,7 @@ impl Compiler<'_> {
             (operators::NOT_EQUALS, [x, y]) => {
                 self.compare(part, Binary::Equal, [x, y])?;
                 self.push(part, Step::Unary(Unary::Not))?;
-                Ok(Part::Truth)
+                Ok(FormulaPart::Truth)
             }
             (operators::ADD, [x, y]) => self.binary(part, Binary::Add, x, y),
             (operators::SUBSTRACT, [x, y]) => self.binary(part, Binary::Subtract, x, y),
@@ -231,13 +233,13 @@ impl Compiler<'_> {
         }
     }
 
-    fn known(&mut self, part: &IdedExpr, argument: &IdedExpr) -> Result<Part, FormulaError> {
+    fn known(&mut self, part: &IdedExpr, argument: &IdedExpr) -> Result<FormulaPart, FormulaError> {
         let Expr::Ident(name) = &argument.expr else {
             return Err(self.error(argument, "this is no name", "expected a name in `known`"));
         };
         let at = self.quantity(argument, name)?;
         self.push(part, Step::Known(at))?;
-        Ok(Part::Truth)
+        Ok(FormulaPart::Truth)
     }
 
     fn logic(
@@ -245,12 +247,12 @@ impl Compiler<'_> {
         part: &IdedExpr,
         operation: Binary,
         arguments: [&IdedExpr; 2],
-    ) -> Result<Part, FormulaError> {
+    ) -> Result<FormulaPart, FormulaError> {
         for argument in arguments {
             self.truth(argument)?;
         }
         self.push(part, Step::Binary(operation))?;
-        Ok(Part::Truth)
+        Ok(FormulaPart::Truth)
     }
 
     fn compare(
@@ -258,12 +260,12 @@ impl Compiler<'_> {
         part: &IdedExpr,
         operation: Binary,
         arguments: [&IdedExpr; 2],
-    ) -> Result<Part, FormulaError> {
+    ) -> Result<FormulaPart, FormulaError> {
         for argument in arguments {
             self.number(argument)?;
         }
         self.push(part, Step::Binary(operation))?;
-        Ok(Part::Truth)
+        Ok(FormulaPart::Truth)
     }
 
     fn unary(
@@ -271,10 +273,10 @@ impl Compiler<'_> {
         part: &IdedExpr,
         operation: Unary,
         argument: &IdedExpr,
-    ) -> Result<Part, FormulaError> {
+    ) -> Result<FormulaPart, FormulaError> {
         let bounds = self.number(argument)?.unary(operation);
         self.push(part, Step::Unary(operation))?;
-        bounds.map(Part::Number).map_err(|hazard| self.hazard(argument, hazard))
+        bounds.map(FormulaPart::Number).map_err(|hazard| self.hazard(argument, hazard))
     }
 
     fn binary(
@@ -283,10 +285,10 @@ impl Compiler<'_> {
         operation: Binary,
         x: &IdedExpr,
         y: &IdedExpr,
-    ) -> Result<Part, FormulaError> {
+    ) -> Result<FormulaPart, FormulaError> {
         let (one, other) = (self.number(x)?, self.number(y)?);
         self.push(part, Step::Binary(operation))?;
-        one.binary(operation, other).map(Part::Number).map_err(|hazard| {
+        one.binary(operation, other).map(FormulaPart::Number).map_err(|hazard| {
             let at = if hazard == Hazard::DivisionByZero { y } else { part };
             self.hazard(at, hazard)
         })
@@ -299,14 +301,14 @@ impl Compiler<'_> {
         operation: Binary,
         first: &IdedExpr,
         rest: &[IdedExpr],
-    ) -> Result<Part, FormulaError> {
+    ) -> Result<FormulaPart, FormulaError> {
         let mut bounds = self.number(first)?;
         for argument in rest {
             let other = self.number(argument)?;
             self.push(part, Step::Binary(operation))?;
             bounds = bounds.binary(operation, other).map_err(|hazard| self.hazard(part, hazard))?;
         }
-        Ok(Part::Number(bounds))
+        Ok(FormulaPart::Number(bounds))
     }
 
     fn hazard(&self, at: &IdedExpr, hazard: Hazard) -> FormulaError {

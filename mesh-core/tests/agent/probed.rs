@@ -49,9 +49,9 @@ fn the_fastest_of_equally_busy_peers_gets_most_jobs_from_a_pool() {
     let mut driver = Driver::with_peers(config("prequal"), &PEERS);
     let chosen: Vec<String> = (0..100).map(|_| one_job(&mut driver).1).collect();
     let fastest = chosen.iter().filter(|peer| *peer == "a").count();
-    // It is in the pool most of the time: half of the jobs probe it, and its result is used once or
-    // more. By chance it would get 17.
-    assert!(fastest > 40, "{fastest} of 100");
+    // Half of the jobs probe it, and the next job goes to it. By chance it would get 17, with a
+    // standard deviation of 4.
+    assert!(fastest > 30, "{fastest} of 100");
 }
 
 #[test]
