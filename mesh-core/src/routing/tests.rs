@@ -204,7 +204,7 @@ fn settings_are_read_as_they_are_written() {
         "weighted cpu_weight=0 latency_weight=2.5 signal=probes",
         "power_of_two choices=8 signal=own replacement=with weights=learned bias=2",
         "shortest_queue signal=own",
-        "score formula=\"0.5 * cpu + queued\" sample=3 signal=probes",
+        "score formula=\"0.5 * cpu + queued\" drawn=3 signal=probes",
     ] {
         let settings: PolicySettings = text.parse().unwrap();
         assert_eq!(settings.to_string(), text);

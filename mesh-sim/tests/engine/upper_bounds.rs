@@ -21,7 +21,7 @@ fn queues(servers: u32, dispatchers: u32, rate: u32, duration: &str) -> String {
         [workload]
         arrivals = "poisson"
         rate = {rate}
-        entry = "dispatcher-*"
+        entry = "dispatcher*"
         deadline = "2s"
         jobs = [{{ name = "job", skill = "serve", demand = {{ kind = "exponential", mean = "1ms" }} }}]
         "#
@@ -49,7 +49,9 @@ fn a_single_dispatcher_that_counts_its_own_calls_knows_as_much() {
     let scenario = queues(10, 1, 9_000, "4s");
     let bound = record("\"oracle_shortest_queue\"", &scenario);
     let own = record("{ name = \"shortest_queue\", signal = \"own\" }", &scenario);
-    assert_eq!(bound.event_hash, own.event_hash);
+    // Ties are broken by other random numbers, so the means differ a little.
+    let [bound, own] = [bound, own].map(|record| mean_ms(&record));
+    assert!((own / bound - 1.0).abs() < 0.02, "{own} {bound}");
 }
 
 #[test]

@@ -20,9 +20,11 @@ const QUANTITIES: &[Quantity] = &[
     quantity("load_age_ms", "Age of that report in milliseconds.", 4.4e6),
     quantity("latency_ms", "The last network round trip in milliseconds.", 1.1e6),
     quantity("latency_age_ms", "How long ago it was measured, in milliseconds.", 1.7e10),
-    quantity("outstanding", "The agent's own jobs that the peer has not answered yet.", U32_MAX),
+    quantity("outstanding", "The agent's own jobs that the peer has not answered yet.", U16_MAX),
 ];
 const U32_MAX: f64 = u32::MAX as f64;
+/// A candidate counts no more of the agent's own jobs.
+const U16_MAX: f64 = u16::MAX as f64;
 
 /// The bits of the quantities that come from the peer's report, and from a measured round trip.
 const REPORTED: u64 = 0b0001_1111;
