@@ -112,7 +112,10 @@ fn options_that_make_no_sense_are_refused_with_a_reason() {
             "--concurrency unlimited needs a number of --workers",
         ),
         (&["--policy", "random", "--signal", "probes"], "the policy random has no option --signal"),
-        (&["--signal", "own"], "signal can't be own: expected one of probes, reports"),
+        (
+            &["--policy", "least_loaded", "--signal", "own"],
+            "signal can't be own: expected one of probes, reports",
+        ),
     ];
     for (args, expected) in cases {
         let (status, _, stderr) = output(&[&["agent", "--log", "off"], args].concat());
