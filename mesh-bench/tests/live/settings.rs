@@ -62,6 +62,8 @@ throttle_min_rate = 5
 slow_start = "60s"
 slow_start_aggression = 1.5
 slow_start_min = 0.2
+locality = true
+locality_spill = 1.5
 to_self = true
 max_open = 77
 "#;

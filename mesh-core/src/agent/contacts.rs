@@ -98,6 +98,11 @@ impl Contacts {
         if self.total == 0 { 0 } else { self.outstanding.get(peer).map_or(0, |open| open.jobs) }
     }
 
+    /// This agent's jobs that none of these peers has answered yet.
+    pub(super) fn outstanding_of(&self, peers: impl Iterator<Item = PeerId>) -> u64 {
+        if self.total == 0 { 0 } else { peers.map(|it| u64::from(self.outstanding(it))).sum() }
+    }
+
     /// This agent's jobs that no peer has answered yet.
     pub(super) fn all_outstanding(&self) -> u32 {
         self.total

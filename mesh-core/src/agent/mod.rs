@@ -131,7 +131,7 @@ impl Agent {
             service: None,
             delegations: SlotMap::with_key(),
             open_calls: 0,
-            view: View::default(),
+            view: View::new(config.profile.site(), modifiers.locality),
             membership_at: membership.poll_timeout(),
             membership,
             decorators: decorators(now, protection, seed),

@@ -7,7 +7,7 @@ use super::contacts::Contacts;
 use super::trust::ListTrust;
 use crate::Few;
 use crate::protocol::Name;
-use crate::resilience::{Decorator, Decorators};
+use crate::resilience::{Decorator, Decorators, LocalityConfig, PeersLoad};
 use crate::roster::{ListedLease, PeerId, Roster};
 use crate::routing::{Candidate, Eligible, Known};
 use crate::time::Timestamp;
@@ -40,20 +40,24 @@ impl Peers {
         self.len() == 0
     }
 
-    /// Those of them that have a skill.
-    fn with_skill(&self, skill: &str) -> Self {
+    /// Those of them for which `is_one` holds.
+    fn filtered(&self, is_one: impl Fn(&ListedLease) -> bool) -> Self {
         let all = self.roster.shared_leases();
-        let roster =
-            Roster::of_shared(all.filter(|lease| lease.profile.skills().have(skill)).cloned());
+        let roster = Roster::of_shared(all.filter(|lease| is_one(lease)).cloned());
         let own = self.own().and_then(|own| self.roster.get(own)).map(|lease| lease.name.clone());
         Self::new(roster, own.as_deref())
     }
 
     /// The peers' names in order.
     pub fn names(&self) -> impl Iterator<Item = &Name> {
+        self.leases().map(|lease| &lease.name)
+    }
+
+    /// The peers' leases in the order of their names.
+    fn leases(&self) -> impl Iterator<Item = &ListedLease> {
         let own = self.own();
         let others = self.roster.iter().enumerate().filter(move |(at, _)| Some(*at) != own);
-        others.map(|(_, lease)| &lease.name)
+        others.map(|(_, lease)| lease)
     }
 
     /// The list that they come from, which may be shared with other agents.
@@ -89,13 +93,28 @@ pub(super) struct View {
     places: Vec<(PeerId, usize)>,
     /// Until then, peers that are missing from the list are kept.
     grace_until: Timestamp,
-    /// The peers that have a skill, by skill. Each is looked up when it is needed first, and all
-    /// are dropped when the list changes.
-    skilled: Vec<(Name, Peers)>,
+    /// The peers that have a skill, are at the agent's site, or both. Each is looked up when it is
+    /// needed first, and all are dropped when the list changes.
+    parts: Vec<PartOfPeers>,
+    /// Where the agent is and when its jobs leave the site, if peers of the site come first.
+    locality: Option<(Name, LocalityConfig)>,
 }
 
-/// The most skills whose peers are kept. Callers may ask for any number of skills.
-const MAX_SKILLED: usize = 64;
+/// The most parts of the peers that are kept. Callers may ask for any number of skills.
+const MAX_PARTS: usize = 64;
+
+/// Those of the peers that have something in common.
+#[derive(Debug)]
+struct PartOfPeers {
+    /// They have this skill, if one is named.
+    skill: Option<Name>,
+    /// Whether they are those at the agent's own site.
+    at_site: bool,
+    peers: Peers,
+    /// The jobs that they had in flight by the list, less those of this agent when it looked them
+    /// up. With its present jobs: what they have in flight now.
+    foreign: i64,
+}
 
 /// What a new list has changed in the view.
 #[derive(Debug, Default)]
@@ -109,15 +128,67 @@ pub(super) struct ViewChange {
 }
 
 impl View {
+    /// The view of an agent that knows no peers yet. `site` is where it is, if anywhere.
+    pub(super) fn new(site: Option<&Name>, config: LocalityConfig) -> Self {
+        let locality = site.filter(|_| config.locality).map(|site| (site.clone(), config));
+        Self { locality, ..Self::default() }
+    }
+
     pub(super) fn len(&self) -> usize {
         self.peers.len()
     }
 
     /// The peers that may get a job that demands this skill, or none.
     pub(super) fn able(&mut self, skill: Option<&Name>) -> &Peers {
-        let Some(skill) = skill else { return &self.peers };
-        let place = place_of_skill(&mut self.skilled, &self.peers, skill);
-        &self.skilled[place].1
+        if skill.is_none() {
+            return &self.peers;
+        }
+        let place = self.place_of_part(skill, false);
+        &self.parts[place].peers
+    }
+
+    /// The position in `parts` of the peers that have a skill, if one is named, and are at the
+    /// agent's site, if they must be.
+    fn place_of_part(&mut self, skill: Option<&Name>, at_site: bool) -> usize {
+        let is_it = |part: &PartOfPeers| part.skill.as_ref() == skill && part.at_site == at_site;
+        if let Some(place) = self.parts.iter().position(is_it) {
+            return place;
+        }
+        if self.parts.len() == MAX_PARTS {
+            self.parts.clear();
+        }
+        let site = self.locality.as_ref().map(|(site, _)| site);
+        let peers = match skill {
+            // All of them: the list itself, which is shared.
+            None if !at_site => self.peers.clone(),
+            _ => self.peers.filtered(|ListedLease { profile, .. }| {
+                skill.is_none_or(|skill| profile.skills().have(skill))
+                    && (!at_site || profile.site() == site)
+            }),
+        };
+        let reported = peers.leases().filter_map(|lease| lease.load);
+        let reported: i64 = reported.map(|load| i64::from(load.in_flight)).sum();
+        let own = self.contacts.outstanding_of(peers.leases().map(ListedLease::id));
+        let foreign = reported.saturating_sub_unsigned(own);
+        self.parts.push(PartOfPeers { skill: skill.cloned(), at_site, peers, foreign });
+        self.parts.len() - 1
+    }
+
+    /// The position in `parts` of the peers at the agent's site that have a skill, if one is named;
+    /// `None` if the job may leave the site.
+    fn place_of_site(&mut self, skill: Option<&Name>) -> Option<usize> {
+        let config = self.locality.as_ref()?.1;
+        let all = self.place_of_part(skill, false);
+        let all = self.load_of_part(all);
+        let at_site = self.place_of_part(skill, true);
+        config.stays(self.load_of_part(at_site), all).then_some(at_site)
+    }
+
+    fn load_of_part(&self, place: usize) -> PeersLoad {
+        let PartOfPeers { peers, foreign, .. } = &self.parts[place];
+        let own = self.contacts.outstanding_of(peers.leases().map(ListedLease::id));
+        let in_flight = foreign.saturating_add_unsigned(own).max(0).cast_unsigned();
+        PeersLoad { peers: peers.len(), in_flight }
     }
 
     pub(super) fn peers(&self) -> &Peers {
@@ -149,7 +220,7 @@ impl View {
         if self.peers.roster.is_shared_with(&leases) {
             return ViewChange::default();
         }
-        self.skilled.clear();
+        self.parts.clear();
         let Peers { roster: before, own } = std::mem::take(&mut self.peers);
         let mut next = leases;
         if now < self.grace_until {
@@ -175,24 +246,27 @@ impl View {
     }
 
     /// The peers that a choice is made among: those that have the skill, if one is demanded, and are
-    /// neither `tried` nor `passed_over`. If that leaves nobody, those that are held back may be
+    /// neither `tried` nor `passed_over`; only those at the agent's site if the job is not to leave
+    /// it and one is left there. If that leaves nobody, those that are held back may be
     /// chosen, too, and if there are none, those that failed.
     pub(super) fn eligible<'a, 'b>(
         &'a mut self,
         now: Timestamp,
         skill: Option<&Name>,
-        tried: impl Iterator<Item = &'b Arc<ListedLease>>,
-        passed_over: &PassedOver<'_>,
+        tried: impl Iterator<Item = &'b Arc<ListedLease>> + Clone,
+        passed_over: &PassedOver<'b>,
     ) -> (Eligible<'a>, Knowledge<'a>) {
         let age = now.since(self.listed_at);
+        if let Some((place, out)) = self.at_site(skill, tried.clone(), passed_over) {
+            let knowledge = Knowledge { contacts: &self.contacts, now, age };
+            return (Eligible::new(&self.parts[place].peers.roster, out), knowledge);
+        }
+        let place = skill.map(|_| self.place_of_part(skill, false));
         let knowledge = Knowledge { contacts: &self.contacts, now, age };
         // Positions are looked up once per list of all peers; in a list of some of them, each time.
-        let (peers, mut places) = match skill {
+        let (peers, mut places) = match place {
             None => (&self.peers, Some(&mut self.places)),
-            Some(skill) => {
-                let place = place_of_skill(&mut self.skilled, &self.peers, skill);
-                (&self.skilled[place].1, None)
-            }
+            Some(place) => (&self.parts[place].peers, None),
         };
         let roster = &peers.roster;
         let mut out: Few<usize> = tried.filter_map(|lease| roster.follow(lease)).collect();
@@ -215,6 +289,23 @@ impl View {
             }
         }
         (Eligible::new(roster, out), knowledge)
+    }
+
+    /// If a job is not to leave the agent's site: which part of the peers is there, and the positions
+    /// in it of those that are not eligible. At least one is.
+    fn at_site<'b>(
+        &mut self,
+        skill: Option<&Name>,
+        tried: impl Iterator<Item = &'b Arc<ListedLease>>,
+        PassedOver { failed, held_back }: &PassedOver<'b>,
+    ) -> Option<(usize, Few<usize>)> {
+        let place = self.place_of_site(skill)?;
+        let Peers { roster, .. } = &self.parts[place].peers;
+        let others = failed.iter().chain(held_back).copied();
+        let mut out: Few<usize> =
+            tried.chain(others).filter_map(|lease| roster.follow(lease)).collect();
+        out.extend(self.parts[place].peers.own());
+        (!Eligible::new(roster, out.clone()).is_empty()).then_some((place, out))
     }
 }
 
@@ -240,18 +331,6 @@ impl<'a> PassedOver<'a> {
     fn is_empty(&self) -> bool {
         self.failed.is_empty() && self.held_back.is_empty()
     }
-}
-
-/// The position in `skilled` of the peers that have a skill.
-fn place_of_skill(skilled: &mut Vec<(Name, Peers)>, peers: &Peers, skill: &Name) -> usize {
-    if let Some(place) = skilled.iter().position(|(known, _)| known == skill) {
-        return place;
-    }
-    if skilled.len() == MAX_SKILLED {
-        skilled.clear();
-    }
-    skilled.push((skill.clone(), peers.with_skill(skill)));
-    skilled.len() - 1
 }
 
 /// What an agent knows of its peers without probing them: the listed reports and its contacts.
@@ -296,6 +375,8 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::load::LoadReport;
+    use crate::profile::{Profile, Weight};
     use crate::routing::Shortlist;
     use crate::skills::Skills;
 
@@ -361,6 +442,55 @@ mod tests {
         assert_eq!(names(&view), ["a", "b"]);
         assert_eq!(update(&mut view, 40, listing(&["b"])), [lease("a", 1).id()]);
         assert_eq!(names(&view), ["b"]);
+    }
+
+    #[test]
+    fn jobs_stay_at_the_site_while_its_peers_have_room_and_are_well() {
+        let config = LocalityConfig { locality: true, locality_spill: 1.0 };
+        let mut view = View::new(Some(&"here".into()), config);
+        let at_site = |name: &str, site: &str, in_flight: u32| {
+            let profile = Profile::new(Skills::default(), Weight::ONE, Some(site.into()));
+            let load = LoadReport { in_flight, ..LoadReport::default() };
+            lease(name, 1).with_profile(profile).with_load(Some(load))
+        };
+        let list = |in_flight: [u32; 4]| -> Roster {
+            let named = [("a", "here"), ("b", "here"), ("c", "there"), ("own", "here")];
+            let leases = named.iter().zip(in_flight);
+            leases.map(|((name, site), in_flight)| at_site(name, site, in_flight)).collect()
+        };
+        let names = |view: &mut View, tried: &[&str], failed: &[&str]| -> String {
+            let find = |name: &&str| {
+                let (place, _) = view.peers.roster.find(name).unwrap();
+                view.peers.roster.shared_leases().nth(place).unwrap().clone()
+            };
+            let [tried, failed] = [tried, failed].map(|it| it.iter().map(find).collect::<Vec<_>>());
+            let (eligible, _) = view.eligible(at(1), None, tried.iter(), &over(&failed, []));
+            let peers = eligible.resolve(&Shortlist::All);
+            peers.iter().map(|lease| &*lease.name).collect()
+        };
+        let own: Name = "own".into();
+        let update = |view: &mut View, load| {
+            drop(view.update(at(1), (list(load), ListTrust::Believed), Some(&own)))
+        };
+        update(&mut view, [1, 1, 0, 9]);
+        assert_eq!(names(&mut view, &[], &[]), "ab", "one more each");
+        assert_eq!(names(&mut view, &["a"], &[]), "b");
+        assert_eq!(
+            names(&mut view, &["a"], &["b"]),
+            "c",
+            "a peer elsewhere before one that failed"
+        );
+        let a = view.peers.roster.find("a").unwrap().1.id();
+        view.contacts_mut().sent(a);
+        assert_eq!(names(&mut view, &[], &[]), "abc", "its own job is not in the reports yet");
+        update(&mut view, [2, 1, 0, 9]);
+        view.contacts_mut().ended(a);
+        assert_eq!(names(&mut view, &[], &[]), "abc", "nobody has asked since the list came");
+        view.contacts_mut().sent(a);
+        update(&mut view, [2, 1, 0, 9]);
+        assert_eq!(names(&mut view, &[], &[]), "abc", "the job is in the reports");
+        view.contacts_mut().ended(a);
+        assert_eq!(names(&mut view, &[], &[]), "ab");
     }
 
     fn over<'a>(

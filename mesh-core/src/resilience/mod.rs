@@ -1,7 +1,7 @@
 //! What protects delegations under every policy: the memory of peers that failed, the retry budget,
 //! and the modifiers, which are off unless the settings switch them on.
 //!
-//! Each file has one `Decorator`. The agent asks the decorators before each choice which peers are
+//! Each file has one `Decorator`, but for locality, which the agent's view of its peers applies. The agent asks the decorators before each choice which peers are
 //! to be passed over, asks them before each delegation and each retry whether it may be made, and
 //! tells them when each call begins and ends. No policy knows of them: it chooses among the peers
 //! that they leave.
@@ -10,6 +10,7 @@ mod busy_peers;
 mod combined;
 mod ejection;
 mod hedging;
+mod locality;
 mod modifiers;
 mod passive_health;
 mod retry_budget;
@@ -22,6 +23,8 @@ use std::time::Duration;
 use self::busy_peers::BusyPeers;
 pub use self::ejection::EjectionConfig;
 pub use self::hedging::HedgingConfig;
+pub use self::locality::LocalityConfig;
+pub(crate) use self::locality::PeersLoad;
 pub use self::modifiers::ModifierConfig;
 use self::modifiers::Modifiers;
 pub use self::passive_health::HealthConfig;

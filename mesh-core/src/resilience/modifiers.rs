@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ejection::{EjectionConfig, OutlierEjection};
 use super::hedging::{Hedging, HedgingConfig};
+use super::locality::LocalityConfig;
 use super::slow_start::{SlowStart, SlowStartConfig};
 use super::throttle::{Throttle, ThrottleConfig};
 use crate::conflict::Conflict;
@@ -27,6 +28,9 @@ pub struct ModifierConfig {
     /// For how long young peers get fewer jobs.
     #[serde(flatten)]
     pub slow_start: SlowStartConfig,
+    /// Whether peers of the own site come first.
+    #[serde(flatten)]
+    pub locality: LocalityConfig,
 }
 
 impl ModifierConfig {

@@ -7,6 +7,7 @@ mod health;
 mod jobs;
 mod joins_and_leaves;
 mod links;
+mod locality;
 mod machines;
 mod modifiers;
 mod own_counters;

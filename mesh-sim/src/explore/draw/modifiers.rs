@@ -1,5 +1,5 @@
 //! What combines with the policy in an explored run: ejection, hedging, throttling, slow start, busy
-//! hints.
+//! hints, locality.
 
 use toml::Value;
 
@@ -28,6 +28,9 @@ pub(super) fn modifiers(draft: &mut Draft, draw: &mut Draw<'_>) {
     set("throttle_threshold", (0.5 + draw.share() / 2.0).into());
     set("throttle_window", millis(1_000 + draw.below(20_000)));
     set("slow_start", millis(1_000 + draw.below(20_000)));
+    let at_site = draw.one_in(2);
+    set("locality", at_site.into());
+    set("locality_spill", (5.0 * draw.share()).into());
     if !is_on(1) {
         drawn.remove(&["delegation", "hedge_after"]);
         drawn.remove(&["delegation", "hedge_quantile"]);
@@ -35,7 +38,7 @@ pub(super) fn modifiers(draft: &mut Draft, draw: &mut Draw<'_>) {
     if !is_on(3) {
         drawn.remove(&["delegation", "slow_start"]);
     }
-    let names = ["eject", "hedge_after", "hedge_quantile", "throttle", "slow_start"];
+    let names = ["eject", "hedge_after", "hedge_quantile", "throttle", "slow_start", "locality"];
     let is_free = names.iter().all(|field| draft.get(&["delegation", field]).is_none());
     if !has_some || !is_free {
         return;
