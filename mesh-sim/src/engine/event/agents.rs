@@ -197,11 +197,12 @@ impl EventSimulation<'_> {
         let seed = self.seed.child("agents").child(&spec.name).child(&incarnation.to_string());
         let agent_host = &mut self.agent_hosts[id];
         let local = agent_host.clock.show(now);
-        agent_host.agent = Some(Agent::new(local, identity, config, &seed));
+        let agent = agent_host.agent.insert(Agent::new(local, identity, config, &seed));
+        let first_sample = now + agent.first_sample(spec.machine.cpu_window);
         agent_host.machine.boot(now);
         let life = self.hosts[id.host()].life;
         let sample = Event::SampleLoad { agent: id, life };
-        self.queue.push_in(Lane::Sample, now + spec.machine.cpu_window, sample);
+        self.queue.push_in(Lane::Sample, first_sample, sample);
         self.with_agent(now, id, |agent, local| agent.handle_timeout(local));
     }
 
