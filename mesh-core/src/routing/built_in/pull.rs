@@ -70,10 +70,12 @@ pub(super) const DESCRIPTION: PolicyDescription = PolicyDescription {
 /// Only as long as jobs wait, peers are asked: two for each job at first, and more as it goes on
 /// waiting, so that a mesh with free slots is not asked as a whole. The first that answers gets the
 /// job, as with the late binding of Sparrow (Ousterhout et al., SOSP 2013); the others get their
-/// slots back. Calls are not closed when the last job has gone: an answer that is on its way then would
-/// leave a slot held in vain, which costs more than to give it back. A peer that does not know `idle` counts as having a free slot whenever it has no job
-/// of this agent. One whose concurrency is unlimited always has one, so with such peers it is but the
-/// quicker one of two random peers.
+/// slots back. Calls are not closed when the last job has gone: an answer that is on its way then
+/// would leave a slot held in vain, which costs more than to give it back.
+///
+/// A peer that does not know `idle` counts as having a free slot whenever it has no job of this agent.
+/// One whose concurrency is unlimited always has one, so among such peers it is but the quicker one
+/// of two random peers.
 #[derive(Debug)]
 struct Pull {
     asked_per_job: usize,
