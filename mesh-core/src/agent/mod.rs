@@ -41,7 +41,6 @@ mod view;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde_json::value::RawValue;
 use slotmap::SlotMap;
@@ -253,15 +252,6 @@ impl Agent {
         // An agent that has just lost its lease asks for a new one at once.
         self.serve_membership(now);
         self.serve_policy(now);
-    }
-
-    /// How long after its start the driver takes the first sample of the machine's load, if it takes
-    /// one per `window`: from half of it to one and a half, drawn from the agent's seed. Agents that
-    /// start at the same instant would otherwise measure at the same instants for ever, and those
-    /// who go by their figures would all turn to another agent at once.
-    pub fn first_sample(&self, window: Duration) -> Duration {
-        let drawn = u128::from(self.seed.child("samples").number());
-        window / 2 + Duration::from_nanos((window.as_nanos() * drawn >> u64::BITS) as u64)
     }
 
     /// The machine's load, which the driver samples in the background: both in percent, 0 to 100.

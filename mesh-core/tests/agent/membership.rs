@@ -4,12 +4,11 @@ use std::time::Duration;
 
 use mesh_core::Timestamp;
 use mesh_core::agent::config::MembershipConfig;
-use mesh_core::agent::{Agent, AgentConfig, Identity, Note, RegistryReply, RegistryRequest};
+use mesh_core::agent::{AgentConfig, Note, RegistryReply, RegistryRequest};
 use mesh_core::registry::Registration;
 use mesh_core::roster::Listing;
-use mesh_core::seed::Seed;
 
-use crate::driver::{Driver, ME, RARELY, at, config, lease, load, ms};
+use crate::driver::{Driver, RARELY, at, config, lease, load, ms};
 
 const REGISTERED: RegistryReply = RegistryReply::Registered { ttl: ms(30_000), rival: None };
 
@@ -79,22 +78,6 @@ fn heartbeats_come_each_period_with_jitter() {
     assert!(periods.iter().all(|period| (ms(9_000)..=ms(11_000)).contains(period)));
     assert!(periods.iter().any(|period| *period < ms(9_300)), "{periods:?}");
     assert!(periods.iter().any(|period| *period > ms(10_700)), "{periods:?}");
-}
-
-#[test]
-fn agents_that_start_together_take_their_first_samples_at_all_times_of_a_window() {
-    const AGENTS: u64 = 1_000;
-    let mut tenths = [0_u32; 10];
-    for number in 0..AGENTS {
-        let identity = Identity { name: ME.into(), url: "me:1".into(), incarnation: 1 };
-        let seed = Seed::root(number);
-        let agent = Agent::new(Timestamp::ZERO, identity, settings(), &seed);
-        let first = agent.first_sample(ms(1_000));
-        assert_eq!(first, agent.first_sample(ms(1_000)), "asking changes nothing");
-        tenths[first.checked_sub(ms(500)).unwrap().as_millis() as usize / 100] += 1;
-    }
-    // Binomial(1000, 1/10) has a standard deviation of 9.5; 48 is 5 of them.
-    assert!(tenths.iter().all(|count| count.abs_diff(100) < 48), "{tenths:?}");
 }
 
 #[test]

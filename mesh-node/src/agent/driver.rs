@@ -167,7 +167,7 @@ impl<N: Net, H: Host, O: Observer> AgentDriver<N, H, O> {
     /// Samples the load once per window, for ever. Runs beside the requests, so that none of them
     /// waits for a sample.
     pub(super) async fn sample_load(self: &Arc<Self>) {
-        let mut wait = self.lock().agent.first_sample(self.host.window());
+        let mut wait = self.host.first_sample();
         loop {
             tokio::time::sleep(wait).await;
             wait = self.host.window();

@@ -19,7 +19,7 @@ use super::queue::Lane;
 use super::subjobs::JobsWithSubjobs;
 use super::{Event, EventSimulation};
 use crate::engine::address::{address, host_at};
-use crate::engine::{RunWatchers, effort};
+use crate::engine::{RunWatchers, effort, first_sample};
 use crate::faults::MachineState;
 use crate::host::{AgentId, HostId};
 use crate::journal::Fact;
@@ -197,12 +197,11 @@ impl EventSimulation<'_> {
         let seed = self.seed.child("agents").child(&spec.name).child(&incarnation.to_string());
         let agent_host = &mut self.agent_hosts[id];
         let local = agent_host.clock.show(now);
-        let agent = agent_host.agent.insert(Agent::new(local, identity, config, &seed));
-        let first_sample = now + agent.first_sample(spec.machine.cpu_window);
+        agent_host.agent = Some(Agent::new(local, identity, config, &seed));
         agent_host.machine.boot(now);
         let life = self.hosts[id.host()].life;
         let sample = Event::SampleLoad { agent: id, life };
-        self.queue.push_in(Lane::Sample, first_sample, sample);
+        self.queue.push_in(Lane::Sample, now + first_sample(self.run.scenario, id), sample);
         self.with_agent(now, id, |agent, local| agent.handle_timeout(local));
     }
 
