@@ -56,10 +56,8 @@ impl SlotBook {
     /// does not know what it was asked.
     pub(super) fn on_event(&mut self, event: &PolicyEvent<'_>) -> Option<PeerId> {
         match *event {
-            PolicyEvent::Offered { peer, until } => {
-                if self.set(peer, SlotState::Offering) {
-                    self.offers.push_back(SlotOnOffer { peer, until });
-                }
+            PolicyEvent::Offered { peer, until } if self.set(peer, SlotState::Offering) => {
+                self.offers.push_back(SlotOnOffer { peer, until });
             }
             PolicyEvent::NotOffered { peer, is_able: false } => {
                 return self.set(peer, SlotState::Unable).then_some(peer);
