@@ -1,6 +1,7 @@
 //! The mesh's messages as types. [`crate::codec`] puts them on the wire as JSON-RPC.
 
 use std::borrow::Cow;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,8 +16,8 @@ pub type Name = Arc<str>;
 
 /// What a caller may ask of an agent: one variant per JSON-RPC method.
 ///
-/// Clients send `work` and `delegate`; agents send `info` and `work` to their peers, and `info` is
-/// then a probe.
+/// Clients send `work` and `delegate`; agents send `info`, `idle` and `work` to their peers, and
+/// `info` is then a probe.
 #[derive(Clone, Debug)]
 pub enum Request {
     /// `info`: how loaded are you?
@@ -24,11 +25,33 @@ pub enum Request {
     /// `info` with `service`: how loaded are you, and how do your jobs go? An agent that doesn't
     /// know the param answers with [`Reply::Info`].
     Service,
+    /// `idle`: answer as soon as you have a free slot for a job of mine.
+    Idle(IdleRequest),
     /// `work`: do this job yourself.
     Work(Task),
     /// `delegate`: find the best peer for this job and pass me its answer.
     Delegate(Task),
 }
+
+/// What the caller of `idle` wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IdleRequest {
+    /// The offer of a free slot, as soon as there is one that nobody else was offered.
+    Ask {
+        /// How long the caller waits for that. Zero: it wants an answer at once. An agent waits for
+        /// [`LONGEST_WAIT`](crate::agent::LONGEST_WAIT) at most.
+        timeout: Duration,
+        /// How long the slot is then to be held for the caller's job:
+        /// [`LONGEST_HOLD`](crate::agent::LONGEST_HOLD) at most. Zero: it is not held.
+        hold: Duration,
+    },
+    /// The caller has no job for the slot that it was offered under this number: somebody else may
+    /// have it. The answer comes at once and offers nothing.
+    Release(OfferNumber),
+}
+
+/// Names an offer of a free slot. The agent that makes the offer chooses the number.
+pub type OfferNumber = NonZeroU32;
 
 /// A job and what its caller demands of it: the params of `work` and `delegate`.
 ///
@@ -65,6 +88,8 @@ pub struct Task {
     pub request: u64,
     /// Which attempt this is: 0 for the first, one more for each retry.
     pub attempt: u32,
+    /// The offer of a free slot that the job takes up, if its peer has made one.
+    pub offer: Option<OfferNumber>,
 }
 
 impl Task {
@@ -79,6 +104,7 @@ impl Task {
             depth: 0,
             request: 0,
             attempt: 0,
+            offer: None,
         }
     }
 
@@ -193,9 +219,9 @@ impl PartialEq for ForeignCall {
 }
 
 impl Request {
-    /// Whether it asks an agent for its load and for no job.
+    /// Whether it asks an agent for its load or a free slot, and for no job.
     pub const fn is_probe(&self) -> bool {
-        matches!(self, Self::Info | Self::Service)
+        matches!(self, Self::Info | Self::Service | Self::Idle(_))
     }
 }
 
@@ -205,7 +231,7 @@ impl Reply {
         match self {
             Self::Info(info) => Some((info, None)),
             Self::Service(reply) => Some((&reply.info, Some(&reply.service))),
-            Self::Work(_) | Self::Delegate(_) => None,
+            Self::Idle(_) | Self::Work(_) | Self::Delegate(_) => None,
         }
     }
 }
@@ -217,6 +243,8 @@ pub enum Reply {
     Info(InfoReply),
     /// To `info` with `service`. Boxed, because it is larger than the other answers.
     Service(Box<ServiceReply>),
+    /// To `idle`.
+    Idle(IdleReply),
     /// To `work`.
     Work(WorkReply),
     /// To `delegate`. Boxed, because it is twice as large as the other answers, and these are far
@@ -246,6 +274,22 @@ pub struct ServiceReply {
     pub info: InfoReply,
     /// How its jobs went lately.
     pub service: ServiceReport,
+}
+
+/// The answer to `idle`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IdleReply {
+    /// A slot is free.
+    Free {
+        /// The number that the job should bear which takes it up ([`Task::offer`]).
+        offer: OfferNumber,
+        /// How long it is held for that job.
+        hold: Duration,
+    },
+    /// No slot was free while the caller waited, or the caller has released one.
+    Full,
+    /// Something else than an answer to `idle`: the peer does not know the method.
+    Unknown,
 }
 
 /// The answer to `work`.

@@ -76,10 +76,12 @@ fn decide(
     match &shortlist {
         Shortlist::All => scratch.extend_from_slice(peers),
         Shortlist::Some(picks) => scratch.extend(picks.as_slice().iter().map(|&at| peers[at])),
+        // Nobody is free, so there is nothing to choose.
+        Shortlist::Hold => return 0,
     }
     let chosen = policy.choose(NOW, scratch, rng);
     match shortlist {
-        Shortlist::All => chosen,
+        Shortlist::All | Shortlist::Hold => chosen,
         Shortlist::Some(picks) => picks.as_slice()[chosen],
     }
 }

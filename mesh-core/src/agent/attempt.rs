@@ -39,9 +39,12 @@ impl Agent {
         }
         let peer = lease.id();
         let rtt = self.view.contacts().rtt(now, peer).map(|rtt| rtt.value);
+        let offer = self.take_offer(peer);
+        let delegation = &mut self.delegations[id];
         let budget = left - rtt.unwrap_or_default().min(left / 2);
         let mut task = delegation.task.clone();
         task.timeout = Some(budget);
+        task.offer = offer;
         let note = Note::Routed {
             request: task.request,
             attempt: task.attempt,
@@ -211,7 +214,7 @@ impl Agent {
         let asked = delegation.tried.len() + delegation.attempts.len();
         if !delegation.task.idempotent
             || delegation.attempts.is_empty()
-            || delegation.probing.is_some()
+            || delegation.is_choosing()
             || self.view.able(delegation.task.skill()).len() <= asked
             || delegation.rounds >= self.config.delegation.max_attempts
             || !self.decorators.may_retry(now, RetryCost::One)
@@ -238,7 +241,7 @@ impl Agent {
         cost: RetryCost,
     ) {
         let delegation = &mut self.delegations[id];
-        if !delegation.attempts.is_empty() || delegation.probing.is_some() {
+        if !delegation.attempts.is_empty() || delegation.is_choosing() {
             return self.rearm_delegation(id);
         }
         if delegation.deadline <= now {

@@ -62,7 +62,7 @@ impl Bulk for Agent {
 
     fn prefetch(&self, upcoming: Upcoming<'_>, step: usize) {
         match upcoming {
-            Upcoming::Request(Request::Info | Request::Service) if step == 0 => {
+            Upcoming::Request(Request::Info | Request::Service | Request::Idle(_)) if step == 0 => {
                 prefetch_arc(&self.name);
             }
             Upcoming::Request(Request::Work(_)) if step == 0 => self.prefetch_timers(),

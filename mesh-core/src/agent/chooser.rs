@@ -1,10 +1,11 @@
-//! The agent's routing policy at work: what it is told, and the probes and timers that it asks for.
+//! The agent's routing policy at work: what it is told, and the calls and timers that it asks for.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use slotmap::Key;
 
+use super::asking::HeldSlots;
 use super::delegation::PeerCall;
 use super::effect::{CallId, DelegationId, Effect};
 use super::failure::{CallError, Failure};
@@ -25,7 +26,7 @@ use crate::time::Timestamp;
 /// otherwise time would stand still.
 const SHORTEST_TIMEOUT: Duration = Duration::from_millis(1);
 
-/// An agent's policy, with the generator, the probes and the timer that the agent keeps for it.
+/// An agent's policy, with the generator, the calls and the timer that the agent keeps for it.
 /// Made when the agent delegates for the first time: many agents of a mesh only work.
 #[derive(Debug)]
 pub(super) struct Chooser {
@@ -35,25 +36,39 @@ pub(super) struct Chooser {
     pub(super) wake_at: Timestamp,
     /// The policy's next timeout is not handled before this.
     not_before: Timestamp,
-    /// Probes that the policy has asked for and no request waits for, the oldest first. Failed ones
+    /// Calls that the policy has asked for and no request waits for, the oldest first. Failed ones
     /// keep their place until their time is over.
-    probes: Vec<OwnProbe>,
-    /// How many such probes were sent so far.
+    pub(super) own_calls: Vec<OwnCall>,
+    /// How many such calls were made so far.
     calls: u32,
+    /// The free slots that it was offered, and the delegations that wait for one.
+    pub(super) slots: HeldSlots,
 }
 
-/// A probe that the policy asked for, in addition to those that choices need.
-#[derive(Debug)]
-struct OwnProbe {
-    call: PeerCall,
-    lease: Arc<ListedLease>,
-    sent: Timestamp,
-    until: Timestamp,
-    /// Whether it has no result yet. A failed probe is closed, but keeps its place until `until`,
-    /// so that a policy can't probe an unreachable peer in a tight loop.
-    is_open: bool,
+/// A call that the policy asked for, in addition to those that choices need.
+#[derive(Clone, Debug)]
+pub(super) struct OwnCall {
+    pub(super) call: PeerCall,
+    pub(super) purpose: Purpose,
+    pub(super) lease: Arc<ListedLease>,
+    pub(super) sent: Timestamp,
+    pub(super) until: Timestamp,
+    /// Whether it has no result yet. A failed call is closed, but keeps its place until `until`,
+    /// so that a policy can't call an unreachable peer in a tight loop.
+    pub(super) is_open: bool,
     /// Whether the peer has been listed ever since. If not, the result is of no use.
-    is_listed: bool,
+    pub(super) is_listed: bool,
+}
+
+/// What a call that the policy asked for is to bring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// A load report.
+    Probe,
+    /// The offer of a free slot.
+    Ask,
+    /// Nothing: it gives an offer back.
+    Release,
 }
 
 impl Chooser {
@@ -63,27 +78,34 @@ impl Chooser {
             rng,
             wake_at: Timestamp::MAX,
             not_before: Timestamp::ZERO,
-            probes: Vec::new(),
+            own_calls: Vec::new(),
             calls: 0,
+            slots: HeldSlots::default(),
         }
     }
 
-    /// The call of an own probe that has no result yet.
+    /// The call of the policy's own that has this number and no result yet.
     pub(super) fn open_call(&mut self, number: u32) -> Option<&mut PeerCall> {
-        let mut open = self.probes.iter_mut().filter(|probe| probe.is_open);
-        open.find(|probe| probe.call.number == number).map(|probe| &mut probe.call)
+        let mut open = self.own_calls.iter_mut().filter(|own| own.is_open);
+        open.find(|own| own.call.number == number).map(|own| &mut own.call)
     }
 
-    /// How many own probes have no result yet.
-    pub(super) fn open_probes(&self) -> usize {
-        self.probes.iter().filter(|probe| probe.is_open).count()
+    /// How many of the policy's own calls have no result yet.
+    pub(super) fn open_calls(&self) -> usize {
+        self.own_calls.iter().filter(|own| own.is_open).count()
     }
 
-    /// Own probes of peers that are not listed any more say nothing.
-    pub(super) fn forget_probes(&mut self, is_listed: IsListed<'_>) {
-        for probe in &mut self.probes {
-            probe.is_listed &= is_listed(&probe.lease);
+    /// How many calls of this kind are under way, or keep their place.
+    pub(super) fn own_calls_for(&self, purpose: Purpose) -> usize {
+        self.own_calls.iter().filter(|own| own.purpose == purpose).count()
+    }
+
+    /// What peers say or have offered that are not listed any more is of no use.
+    pub(super) fn forget_who_left(&mut self, is_listed: IsListed<'_>) {
+        for own in &mut self.own_calls {
+            own.is_listed &= is_listed(&own.lease);
         }
+        self.slots.forget_who_left(is_listed);
     }
 
     /// When the policy wants to be woken.
@@ -96,8 +118,8 @@ impl Chooser {
     }
 }
 
-/// Whether a call is a probe of the policy's own.
-pub(super) fn is_own_probe(call: CallId) -> bool {
+/// Whether a call was asked for by the policy, and not by a delegation.
+pub(super) fn is_own_call(call: CallId) -> bool {
     call.delegation.is_null()
 }
 
@@ -211,18 +233,21 @@ impl Agent {
         }
     }
 
-    /// Sends the probes that the policy asks for, and sets its timer. To be called after everything
+    /// Makes the calls that the policy asks for, and sets its timer. To be called after everything
     /// that may change what the policy wants.
     pub(super) fn serve_policy(&mut self, now: Timestamp) {
-        let Interests { own_probes, timers, .. } = self.interests;
-        if !own_probes && !timers {
+        let Interests { own_probes, timers, slots, .. } = self.interests;
+        if !own_probes && !timers && !slots {
             return;
+        }
+        if slots {
+            self.serve_slots(now);
         }
         // Ends at the latest with `MAX_OWN_PROBES` under way.
         while own_probes && !self.stopping && self.send_own_probe(now) {}
         let Some(chooser) = &mut self.chooser else { return };
-        let probes = chooser.probes.iter().map(|probe| probe.until);
-        let wake_at = probes.fold(chooser.timeout(self.interests), Timestamp::min);
+        let calls = chooser.own_calls.iter().map(|own| own.until);
+        let wake_at = calls.fold(chooser.timeout(self.interests), Timestamp::min);
         if wake_at != chooser.wake_at {
             chooser.wake_at = wake_at;
             self.arm(wake_at, Timer::Policy);
@@ -236,9 +261,8 @@ impl Agent {
 
     /// Sends one probe if the policy asks for one and may have it; false if not.
     fn send_own_probe(&mut self, now: Timestamp) -> bool {
-        let request = self.probe();
         let Some(chooser) = self.chooser.as_deref_mut() else { return false };
-        if chooser.probes.len() >= MAX_OWN_PROBES {
+        if chooser.own_calls_for(Purpose::Probe) >= MAX_OWN_PROBES {
             return false;
         }
         let passed_over = PassedOver::of(now, &self.decorators);
@@ -250,9 +274,29 @@ impl Agent {
         let Some(lease) = number.and_then(|number| eligible.get(number)).cloned() else {
             return false;
         };
-        // With a probe timeout of 0, a policy that always wants one more probe would get it at the
-        // same instant again and again, and time would stand still.
-        let until = now + self.config.delegation.probe_timeout.max(SHORTEST_TIMEOUT);
+        drop(passed_over);
+        let until = self.shortest_call(now);
+        self.make_own_call(now, Purpose::Probe, lease, self.probe(), until);
+        true
+    }
+
+    /// When a call is over that takes as long as a probe may. With a probe timeout of 0, a policy that
+    /// always wants one more call would get it at the same instant again and again, and time would
+    /// stand still.
+    pub(super) fn shortest_call(&self, now: Timestamp) -> Timestamp {
+        now + self.config.delegation.probe_timeout.max(SHORTEST_TIMEOUT)
+    }
+
+    /// Makes a call that the policy has asked for.
+    pub(super) fn make_own_call(
+        &mut self,
+        now: Timestamp,
+        purpose: Purpose,
+        lease: Arc<ListedLease>,
+        request: Request,
+        until: Timestamp,
+    ) {
+        let Some(chooser) = self.chooser.as_deref_mut() else { return };
         let call = PeerCall { number: chooser.calls, ticket: None };
         chooser.calls = chooser.calls.wrapping_add(1);
         self.open_calls += 1;
@@ -262,71 +306,80 @@ impl Agent {
             request,
             until,
         });
-        drop(passed_over);
         self.decorators.on_sent(now, lease.id(), until);
-        let probe = OwnProbe { call, lease, sent: now, until, is_open: true, is_listed: true };
-        chooser.probes.push(probe);
-        true
+        let (sent, is_open, is_listed) = (now, true, true);
+        let own = OwnCall { call, purpose, lease, sent, until, is_open, is_listed };
+        chooser.own_calls.push(own);
     }
 
-    /// An own probe was answered or failed. Results of abandoned probes are ignored.
-    pub(super) fn own_probe_ended(
+    /// A call of the policy's own was answered or failed. Results of abandoned ones are ignored.
+    pub(super) fn own_call_ended(
         &mut self,
         now: Timestamp,
         number: u32,
         result: Result<Reply, CallError>,
     ) {
+        let retry_at = self.shortest_call(now);
         let Some(chooser) = self.chooser.as_deref_mut() else { return };
-        let is_it = |probe: &OwnProbe| probe.is_open && probe.call.number == number;
-        let Some(at) = chooser.probes.iter().position(is_it) else { return };
+        let is_it = |own: &OwnCall| own.is_open && own.call.number == number;
+        let Some(at) = chooser.own_calls.iter().position(is_it) else { return };
         self.open_calls -= 1;
-        // Only an answered probe makes room for the next one at once.
-        if result.as_ref().is_ok_and(|reply| reply.as_probed().is_some()) {
-            let probe = chooser.probes.remove(at);
-            return self.conclude_own_probe(now, &probe.lease, probe.sent, probe.is_listed, result);
+        // Only an answered call makes room for the next one at once.
+        if chooser.own_calls[at].purpose.is_met(&result) {
+            let own = chooser.own_calls.remove(at);
+            return self.conclude_own_call(now, &own, result);
         }
-        let probe = &mut chooser.probes[at];
-        probe.is_open = false;
-        let (lease, sent, is_listed) = (probe.lease.clone(), probe.sent, probe.is_listed);
-        self.conclude_own_probe(now, &lease, sent, is_listed, result);
+        let own = &mut chooser.own_calls[at];
+        own.is_open = false;
+        if own.purpose == Purpose::Ask {
+            own.until = own.until.min(retry_at);
+        }
+        let own = own.clone();
+        if own.purpose == Purpose::Probe {
+            self.conclude_own_call(now, &own, result);
+        } else if own.is_listed {
+            // The policy is told when the peer may be asked again.
+            self.diagnose(now, &own.lease, symptom::of_probe(&result), None, JobTime::Unknown);
+        }
     }
 
-    /// Tells the counters, the decorators and the policy how an own probe ended. Does nothing if
-    /// the peer has left the list since.
-    fn conclude_own_probe(
+    /// Tells the counters, the decorators and the policy how a call of the policy's own ended. Does
+    /// nothing if the peer has left the list since.
+    fn conclude_own_call(
         &mut self,
         now: Timestamp,
-        lease: &Arc<ListedLease>,
-        sent: Timestamp,
-        is_listed: bool,
+        own: &OwnCall,
         result: Result<Reply, CallError>,
     ) {
-        if !is_listed {
+        if !own.is_listed {
             return;
         }
-        let (peer, elapsed) = (lease.id(), now.since(sent));
-        self.diagnose(now, lease, symptom::of_probe(&result), None, JobTime::Unknown);
+        let (peer, elapsed) = (own.lease.id(), now.since(own.sent));
+        self.diagnose(now, &own.lease, symptom::of_probe(&result), None, JobTime::Unknown);
         let event = match result.as_ref().ok().and_then(Reply::as_probed) {
             Some((info, service)) => {
                 self.view.contacts_mut().measured(now, peer, elapsed);
                 let source = LoadSource::Probe { round_trip: elapsed };
                 PolicyEvent::Load { peer, load: info.load, service, source }
             }
-            None => PolicyEvent::ProbeFailed { peer, elapsed },
+            None if own.purpose == Purpose::Probe => PolicyEvent::ProbeFailed { peer, elapsed },
+            None => return self.conclude_ask(now, own, result),
         };
         self.tell_policy(now, event);
     }
 
-    /// The time [`Chooser::wake_at`] has come: gives up probes, and wakes the policy if it is due.
+    /// The time [`Chooser::wake_at`] has come: gives up calls, and wakes the policy if it is due.
     pub(super) fn policy_timed_out(&mut self, now: Timestamp) {
         while let Some(chooser) = &mut self.chooser
-            && let Some(at) = chooser.probes.iter().position(|probe| probe.until <= now)
+            && let Some(at) = chooser.own_calls.iter().position(|own| own.until <= now)
         {
-            let OwnProbe { call, lease, sent, is_open, is_listed, .. } = chooser.probes.remove(at);
-            if is_open {
-                self.abandon(DelegationId::null(), call);
-                let silence = Err(CallError::NoAnswer);
-                self.conclude_own_probe(now, &lease, sent, is_listed, silence);
+            let own = chooser.own_calls.remove(at);
+            if own.is_open {
+                self.abandon(DelegationId::null(), own.call);
+                self.conclude_own_call(now, &own, Err(CallError::NoAnswer));
+            } else if own.is_listed && own.purpose == Purpose::Ask {
+                let (peer, is_able) = (own.lease.id(), true);
+                self.tell_policy(now, PolicyEvent::NotOffered { peer, is_able });
             }
         }
         if let Some(Chooser { policy, rng, not_before, .. }) = self.chooser.as_deref_mut()
@@ -339,16 +392,28 @@ impl Agent {
         }
     }
 
-    /// Abandons all own probes, because the agent shuts down.
-    pub(super) fn abandon_own_probes(&mut self, now: Timestamp) {
-        let probes = self.chooser.as_mut().map(|chooser| std::mem::take(&mut chooser.probes));
-        for probe in probes.into_iter().flatten().filter(|probe| probe.is_open) {
-            if probe.is_listed {
-                // Open delegations go on. If the peer was on trial, this call would have ended
-                // that; now the next call may try it.
-                self.diagnose(now, &probe.lease, Symptom::None, None, JobTime::Unknown);
-            }
-            self.abandon(DelegationId::null(), probe.call);
+    /// Abandons all calls of the policy's own, because the agent shuts down. It still asks for slots
+    /// for the jobs that it holds.
+    pub(super) fn abandon_own_calls(&mut self, now: Timestamp) {
+        let Some(chooser) = self.chooser.as_deref_mut() else { return };
+        let asks_on = chooser.slots.held().jobs > 0;
+        let calls = std::mem::take(&mut chooser.own_calls);
+        let (kept, dropped) =
+            calls.into_iter().partition(|own| asks_on && own.purpose != Purpose::Probe);
+        chooser.own_calls = kept;
+        let dropped: Vec<OwnCall> = dropped;
+        for own in dropped.into_iter().filter(|own| own.is_open) {
+            self.drop_own_call(now, &own);
         }
+    }
+
+    /// Abandons an open call of the policy's own: nobody waits for its answer any more.
+    pub(super) fn drop_own_call(&mut self, now: Timestamp, own: &OwnCall) {
+        if own.is_listed {
+            // If the peer was on trial, this call would have ended that; now the next call may try
+            // it.
+            self.diagnose(now, &own.lease, Symptom::None, None, JobTime::Unknown);
+        }
+        self.abandon(DelegationId::null(), own.call);
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::Agent;
-use super::chooser::{Chooser, is_own_probe};
+use super::chooser::{Chooser, is_own_call};
 use super::delegation::{Attempt, Delegation, PeerCall};
 use super::effect::{CallId, DelegationId, Effect, Ticket};
 use super::failure::{CallError, Failure, FailureKind, TriedPeers};
@@ -19,17 +19,21 @@ use crate::Few;
 use crate::protocol::{Name, Reply, Task};
 use crate::resilience::{Choosing, Decorator, EndedCall, HealthChange, JobTime, Symptom};
 use crate::roster::ListedLease;
-use crate::routing::{Candidate, JobOutline, PolicyEvent, Signal};
+use crate::routing::{Candidate, JobOutline, PolicyEvent, Shortlist, Signal};
 use crate::time::Timestamp;
 
 /// What a round does first.
 enum RoundOpening {
     /// Nothing can be done: no peer is left.
     Nobody,
+    /// Nothing can be done: the deadline has passed.
+    Late,
     /// Ask these peers for their load; one of them will be chosen.
     Probe(Few<Arc<ListedLease>>),
     /// Send the job to this peer: the choice needs no probes.
     Send(Arc<ListedLease>),
+    /// Wait until there is a peer for the job.
+    Hold,
 }
 
 impl Agent {
@@ -37,7 +41,7 @@ impl Agent {
     /// back if it abandons the call. False if it has abandoned the call already; the effect that
     /// says so bears no number then.
     pub fn set_call_ticket(&mut self, call: CallId, ticket: Ticket) -> bool {
-        let open = if is_own_probe(call) {
+        let open = if is_own_call(call) {
             self.chooser.as_mut().and_then(|chooser| chooser.open_call(call.number))
         } else {
             let delegation = self.delegations.get_mut(call.delegation);
@@ -54,8 +58,8 @@ impl Agent {
         call: CallId,
         result: Result<Reply, CallError>,
     ) {
-        if is_own_probe(call) {
-            self.own_probe_ended(now, call.number, result);
+        if is_own_call(call) {
+            self.own_call_ended(now, call.number, result);
         } else {
             self.delegation_call_ended(now, call, result);
         }
@@ -116,6 +120,7 @@ impl Agent {
             probing: None,
             copies: 0,
             copy_at: Timestamp::MAX,
+            held: None,
             attempts: SmallVec::new(),
         }));
         self.next_round(now, id);
@@ -161,7 +166,25 @@ impl Agent {
     /// that the choice needs.
     pub(super) fn next_round(&mut self, now: Timestamp, id: DelegationId) {
         self.delegations[id].rounds += 1;
-        match self.open_round(now, id) {
+        let opening = self.open_round(now, id);
+        self.begin_round(now, id, opening);
+    }
+
+    /// Tries to find a peer for a job that waits for one. Its round has begun already.
+    pub(super) fn try_held(&mut self, now: Timestamp, id: DelegationId) {
+        let opening = self.open_round(now, id);
+        // Peers may have left meanwhile, and may come back: the job has time until its deadline.
+        if matches!(opening, RoundOpening::Probe(_) | RoundOpening::Send(_)) {
+            let key = self.delegations[id].held.take();
+            self.let_go(key);
+            self.begin_round(now, id, opening);
+        }
+    }
+
+    fn begin_round(&mut self, now: Timestamp, id: DelegationId, opening: RoundOpening) {
+        match opening {
+            RoundOpening::Hold => self.hold(id),
+            RoundOpening::Late => self.give_up(now, id, Failure::DeadlineExceeded),
             RoundOpening::Nobody => {
                 let failure = self.delegations[id].nobody_left();
                 self.give_up(now, id, failure);
@@ -188,10 +211,17 @@ impl Agent {
         if eligible.is_empty() {
             return RoundOpening::Nobody;
         }
+        // A policy that knows of a free slot should not spend it on a job that can't be sent.
+        if delegation.deadline <= now {
+            return RoundOpening::Late;
+        }
         let Some(Chooser { policy, rng, .. }) = self.chooser.as_deref_mut() else {
             return RoundOpening::Nobody;
         };
         let shortlist = policy.shortlist(now, &delegation.task, &eligible, rng);
+        if shortlist == Shortlist::Hold {
+            return RoundOpening::Hold;
+        }
         let signal = policy.signal();
         // Nothing is left to choose, and nobody reads what is known of the only candidate.
         if let Some(lease) = eligible.only(&shortlist).filter(|_| signal != Signal::Probes) {
@@ -309,6 +339,7 @@ impl Agent {
         outcome: Ending,
     ) -> Option<Ticket> {
         let delegation = self.delegations.remove(id)?;
+        self.let_go(delegation.held);
         let (symptom, skill, able) = (Symptom::None, None, self.view.len());
         let request = delegation.task.request;
         for Attempt { call, choice, sent, number, .. } in &delegation.attempts {

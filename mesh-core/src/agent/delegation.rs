@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use smallvec::SmallVec;
 
+use super::asking::HoldKey;
 use super::effect::Ticket;
 use super::failure::{Failure, TriedPeers};
 use crate::Few;
@@ -15,8 +16,8 @@ use crate::time::Timestamp;
 
 /// An agent's handling of one `delegate` request, from its receipt until it is answered.
 ///
-/// It goes in rounds. Each round chooses a peer, under some policies after probing a few, and
-/// begins an attempt: the job is sent to that peer. Several attempts may be open at once. The first
+/// It goes in rounds. Each round chooses a peer, under some policies after probing a few or after
+/// waiting for one, and begins an attempt: the job is sent to that peer. Several attempts may be open at once. The first
 /// answer ends the delegation; an attempt that fails while another is open does not.
 #[derive(Debug)]
 pub(super) struct Delegation {
@@ -41,6 +42,8 @@ pub(super) struct Delegation {
     pub(super) copies: u32,
     /// When the job is to be sent to one more peer if there is no answer by then.
     pub(super) copy_at: Timestamp,
+    /// Where it is among the delegations that wait for a peer, if it waits for one.
+    pub(super) held: Option<HoldKey>,
     /// Attempts that have no answer yet, the oldest first.
     pub(super) attempts: SmallVec<[Attempt; 1]>,
 }
@@ -150,6 +153,11 @@ impl Delegation {
         let attempts = self.attempts.iter().map(|attempt| attempt.until);
         let probing = self.probing.iter().map(|round| round.until);
         attempts.chain(probing).fold(self.deadline.min(self.copy_at), Timestamp::min)
+    }
+
+    /// Whether a peer is being chosen: its probes are out, or it is waited for.
+    pub(super) fn is_choosing(&self) -> bool {
+        self.probing.is_some() || self.held.is_some()
     }
 
     /// Gives a new call its number.

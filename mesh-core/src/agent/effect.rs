@@ -5,6 +5,7 @@ use std::sync::Arc;
 use slotmap::new_key_type;
 
 use super::failure::Failure;
+use super::idle::WaiterId;
 use super::note::Note;
 use crate::protocol::{Name, Reply, Request, Task};
 use crate::registry::Registration;
@@ -21,7 +22,8 @@ new_key_type! {
 /// Names a call to a peer, until its result is handed in or the agent abandons it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CallId {
-    /// The delegation that the call is made for; the null key for a probe of the policy's own.
+    /// The delegation that the call is made for; the null key for a call that the policy
+    /// asked for.
     pub(super) delegation: DelegationId,
     /// How many calls were made before this one for the same delegation, or by the same policy.
     pub(super) number: u32,
@@ -38,6 +40,8 @@ pub enum RequestHandle {
     Job(JobId),
     /// A `delegate` request.
     Delegation(DelegationId),
+    /// An `idle` request.
+    Waiter(WaiterId),
 }
 
 /// Something for the driver to do. The driver takes effects in order with
@@ -50,7 +54,7 @@ pub enum Effect {
         call: CallId,
         /// The peer's lease as the registry listed it, with the address to call.
         peer: Arc<ListedLease>,
-        /// [`Request::Info`], [`Request::Service`] or [`Request::Work`].
+        /// [`Request::Info`], [`Request::Service`], [`Request::Idle`] or [`Request::Work`].
         request: Request,
         /// When the agent will abandon the call if it has no result by then.
         until: Timestamp,

@@ -66,6 +66,11 @@ impl AdmittedJobs {
         self.jobs.len() as u32
     }
 
+    /// Jobs that run.
+    pub(super) fn running(&self) -> u32 {
+        self.running
+    }
+
     /// Jobs that wait.
     pub(super) fn queued(&self) -> u32 {
         self.in_flight() - self.running

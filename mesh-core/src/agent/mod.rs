@@ -6,13 +6,17 @@
 //!
 //! Three parts share the agent and know little of each other:
 //!
-//! - *admission* (`jobs`): a `work` request runs, waits in a bounded queue or is refused;
+//! - *admission* (`admission`, `jobs`, `idle`): a `work` request runs, waits in a bounded queue or is refused; an
+//!   `idle` request is answered when a slot is free;
 //! - *delegation* (`delegate`, `probing`, `attempt`): a `delegate` request goes in rounds, each of
-//!   which chooses a peer, until one has done the job. `chooser` holds the policy, `view` and
-//!   `contacts` what is known of the peers, `fate` says what a failed call means for the job;
+//!   which chooses a peer, until one has done the job. `chooser` holds the policy, `asking` the jobs
+//!   that it holds back until a peer has a free slot, `view` and `contacts` what is known of the
+//!   peers, `fate` says what a failed call means for the job;
 //! - *membership* (`membership`, `trust`): heartbeats keep the lease, and lists of peers keep the
 //!   view fresh.
 
+mod admission;
+mod asking;
 mod attempt;
 pub mod bulk;
 mod chooser;
@@ -23,6 +27,7 @@ mod delegation;
 mod effect;
 mod failure;
 mod fate;
+mod idle;
 mod jobs;
 mod membership;
 mod note;
@@ -46,6 +51,7 @@ pub use self::effect::{
 };
 pub use self::failure::{CallError, Failure, FailureKind, TriedPeers, Unavailability};
 pub use self::fate::{Fate, ObservedEnd};
+pub use self::idle::{LONGEST_HOLD, LONGEST_WAIT, MAX_IDLE_CALLERS, WaiterId};
 pub use self::membership::RegistryReply;
 pub use self::note::{Ending, Note, RetryReason};
 pub use self::view::Peers;
@@ -53,7 +59,8 @@ pub use self::view::Peers;
 use self::chooser::Chooser;
 use self::config::DelegationConfig;
 use self::delegation::Delegation;
-use self::jobs::{Admission, AdmittedJobs, Job};
+use self::idle::SlotOffers;
+use self::jobs::AdmittedJobs;
 use self::membership::Membership;
 use self::service_log::{ServedHow, ServiceLog};
 use self::timers::Timer;
@@ -87,6 +94,8 @@ pub struct Agent {
     jobs: AdmittedJobs,
     /// How its jobs went; `None` until somebody asks for it.
     service: Option<Box<ServiceLog>>,
+    /// Its free slots, as it offers them; `None` until somebody asks for one.
+    offers: Option<Box<SlotOffers>>,
     delegations: SlotMap<DelegationId, Box<Delegation>>,
     /// Calls to peers that have no result yet.
     open_calls: u32,
@@ -129,6 +138,7 @@ impl Agent {
             interests: Interests::NONE,
             jobs: AdmittedJobs::default(),
             service: None,
+            offers: None,
             delegations: SlotMap::with_key(),
             open_calls: 0,
             view: View::new(config.profile.site(), modifiers.locality),
@@ -156,7 +166,7 @@ impl Agent {
         request: Request,
     ) -> Option<RequestHandle> {
         if self.stopping {
-            // `info` too: so callers that probe this agent learn that it takes no jobs.
+            // `info` and `idle` too: so callers that ask this agent learn that it takes no jobs.
             self.reply(ticket, Err(Failure::ShuttingDown));
             return None;
         }
@@ -174,6 +184,7 @@ impl Agent {
                 self.reply(ticket, Ok(reply));
                 None
             }
+            Request::Idle(request) => self.idle(now, ticket, request).map(RequestHandle::Waiter),
             Request::Work(task) => self.admit(now, ticket, task).map(RequestHandle::Job),
             Request::Delegate(task) => {
                 let id = self.delegate(now, ticket, task);
@@ -190,6 +201,7 @@ impl Agent {
                 self.take_job(id, Ending::Cancelled);
                 self.start_jobs(now);
             }
+            RequestHandle::Waiter(id) => self.waiter_left(id),
             RequestHandle::Delegation(id) => {
                 self.end_delegation(now, id, Ending::Cancelled);
                 self.serve_policy(now);
@@ -255,7 +267,8 @@ impl Agent {
         // Being told twice changes nothing: the lease is given back once.
         if !self.stopping {
             self.stopping = true;
-            self.abandon_own_probes(now);
+            self.abandon_own_calls(now);
+            self.refuse_waiters();
             self.membership.stop(now, &mut self.effects);
             self.rearm_membership();
         }
@@ -312,14 +325,15 @@ impl Agent {
 
     /// How much the agent holds for requests: delegations, calls to peers, and jobs at peers (a job
     /// counts as a call, too). Zero when it has answered all requests; tests look for leaks with
-    /// it. Probes that the policy asked for are not counted, because they may go on without
-    /// requests.
+    /// it. Neither probes nor asks for free slots that the policy wants are counted, nor callers that
+    /// wait for a free slot, because they may go on without requests.
     pub fn open(&self) -> usize {
-        // Most policies have no own probes. Their chooser, which lies elsewhere, is not read.
-        let chooser = self.chooser.as_ref().filter(|_| self.interests.own_probes);
-        let own_probes = chooser.map_or(0, |chooser| chooser.open_probes());
+        // Most policies make no own calls. Their chooser, which lies elsewhere, is not read.
+        let Interests { own_probes, slots, .. } = self.interests;
+        let chooser = self.chooser.as_ref().filter(|_| own_probes || slots);
+        let own_calls = chooser.map_or(0, |chooser| chooser.open_calls());
         self.delegations.len()
-            + (self.open_calls as usize - own_probes)
+            + (self.open_calls as usize - own_calls)
             + self.view.contacts().all_outstanding() as usize
     }
 
@@ -338,7 +352,7 @@ impl Agent {
         let is_listed = |lease: &Arc<ListedLease>| roster.follow(lease).is_some();
         self.decorators.on_list(&is_listed);
         if let Some(chooser) = &mut self.chooser {
-            chooser.forget_probes(&is_listed);
+            chooser.forget_who_left(&is_listed);
         }
         let contacts = self.view.contacts_mut();
         for delegation in self.delegations.values_mut() {
@@ -379,106 +393,6 @@ impl Agent {
     fn rearm_membership(&mut self) {
         self.membership_at = self.membership.poll_timeout();
         self.rearmed = true;
-    }
-
-    fn admit(&mut self, now: Timestamp, ticket: Ticket, task: Task) -> Option<JobId> {
-        let Task { request, attempt, .. } = task;
-        if let Some(skill) = task.skill().filter(|skill| !self.config.profile.skills().have(skill))
-        {
-            let failure = Failure::NoSkill { skill: skill.clone() };
-            let outcome = Ending::Failed(failure.kind());
-            self.note(Note::JobEnded { request, attempt, outcome });
-            self.reply(ticket, Err(failure));
-            return None;
-        }
-        match self.jobs.admit(&self.config.admission, now, ticket, task) {
-            // A refused job is noted as ended, so that metrics and oracles count it.
-            Admission::Busy => {
-                let outcome = Ending::Failed(FailureKind::Busy);
-                self.note(Note::JobEnded { request, attempt, outcome });
-                let room_after = self.jobs.room_after(&self.config.admission);
-                self.reply(ticket, Err(room_after.map_or(Failure::Busy, Failure::BusyFor)));
-                None
-            }
-            Admission::Queued(id) => {
-                self.note(Note::JobQueued { request, attempt });
-                self.watch_job(id);
-                Some(id)
-            }
-            Admission::Running(id) => {
-                let task = self.jobs.get(id).map(|job| job.task_at(now));
-                self.watch_job(id);
-                if let Some(task) = task {
-                    self.start(id, task);
-                }
-                Some(id)
-            }
-        }
-    }
-
-    fn watch_job(&mut self, id: JobId) {
-        if let Some(job) = self.jobs.get(id) {
-            self.arm(job.deadline, Timer::Job(id));
-        }
-    }
-
-    fn start(&mut self, job: JobId, task: Task) {
-        let Task { request, attempt, .. } = task;
-        self.note(Note::JobStarted { request, attempt });
-        self.effects.push_back(Effect::Start { job, task });
-    }
-
-    fn start_jobs(&mut self, now: Timestamp) {
-        while let Some((id, job)) = self.jobs.start_next(&self.config.admission) {
-            if job.deadline <= now {
-                // Its deadline passed while it waited. It never ran, so there is nothing to stop,
-                // and its slot is free for the next round of the loop.
-                let failure = Failure::DeadlineExceeded;
-                if let Some(job) = self.remove_job(id, Ending::Failed(failure.kind())) {
-                    self.log_job(now, &job, ServedHow::TooLate);
-                    self.reply(job.ticket, Err(failure));
-                }
-                continue;
-            }
-            let task = job.task_at(now);
-            if self.service.is_some() || self.config.admission.busy_hint {
-                self.jobs.started(now, id);
-            }
-            self.start(id, task);
-        }
-    }
-
-    fn job_timed_out(&mut self, now: Timestamp, id: JobId) {
-        let failure = Failure::DeadlineExceeded;
-        if let Some(job) = self.take_job(id, Ending::Failed(failure.kind())) {
-            self.log_job(now, &job, ServedHow::TooLate);
-            self.reply(job.ticket, Err(failure));
-            self.start_jobs(now);
-        }
-    }
-
-    /// Removes a job that has not ended by itself, and has the driver stop it if it runs.
-    fn take_job(&mut self, id: JobId, outcome: Ending) -> Option<Job> {
-        let job = self.remove_job(id, outcome)?;
-        // The driver knows nothing of a queued job.
-        if job.running {
-            self.effects.push_back(Effect::Stop(id));
-        }
-        Some(job)
-    }
-
-    /// Remembers how a job went, if anybody asks for that.
-    fn log_job(&mut self, now: Timestamp, job: &Job, end: ServedHow) {
-        if let Some(log) = &mut self.service {
-            log.ended(now, job, end);
-        }
-    }
-
-    fn remove_job(&mut self, id: JobId, outcome: Ending) -> Option<Job> {
-        let job = self.jobs.remove(id)?;
-        let Task { request, attempt, .. } = job.task;
-        self.note(Note::JobEnded { request, attempt, outcome });
-        Some(job)
     }
 
     fn reply(&mut self, ticket: Ticket, answer: Result<Reply, Failure>) {

@@ -136,6 +136,11 @@ pub enum Note {
         /// The request's number.
         request: u64,
     },
+    /// No peer has a free slot for the job, and it waits at this agent until one has.
+    Held {
+        /// The request's number.
+        request: u64,
+    },
     /// A peer was chosen and the job sent to it.
     Routed {
         /// The request's number.
@@ -221,6 +226,7 @@ impl Note {
     pub const fn request(&self) -> Option<u64> {
         match self {
             Self::Delegating { request }
+            | Self::Held { request }
             | Self::Routed { request, .. }
             | Self::Retrying { request, .. }
             | Self::CopyWon { request, .. }

@@ -8,6 +8,7 @@ use super::Agent;
 use super::chooser::Chooser;
 use super::delegation::Delegation;
 use super::effect::{DelegationId, JobId};
+use super::idle::{SlotOffers, WaiterId};
 use super::jobs::AdmittedJobs;
 use crate::time::Timestamp;
 
@@ -21,9 +22,14 @@ pub(super) enum Timer {
     Delegation(DelegationId),
     /// A timeout of the policy, or of a probe that the policy asked for.
     Policy,
+    /// When a caller of `idle` has waited long enough.
+    Waiter(WaiterId),
+    /// When a slot was held long enough for the job of the caller that it was offered to.
+    Offer,
 }
 
-/// How many timers may be kept in vain beyond twice the number of jobs and delegations.
+/// How many timers may be kept in vain beyond twice the number of jobs, delegations and callers that
+/// wait for a slot.
 const SPARE_TIMERS: usize = 8;
 
 /// Whether a timer is still needed.
@@ -31,6 +37,7 @@ fn is_wanted(
     jobs: &AdmittedJobs,
     delegations: &SlotMap<DelegationId, Box<Delegation>>,
     chooser: Option<&Chooser>,
+    offers: Option<&SlotOffers>,
     at: Timestamp,
     timer: Timer,
 ) -> bool {
@@ -41,6 +48,8 @@ fn is_wanted(
             delegations.get(id).is_some_and(|delegation| delegation.wake_at() == at)
         }
         Timer::Policy => chooser.is_some_and(|chooser| chooser.wake_at == at),
+        Timer::Waiter(id) => offers.is_some_and(|offers| offers.is_waiting(id)),
+        Timer::Offer => offers.is_some_and(|offers| offers.has_offer_until(at)),
     }
 }
 
@@ -55,6 +64,8 @@ impl Agent {
                 Timer::Job(id) => self.job_timed_out(now, id),
                 Timer::Delegation(id) => self.delegation_timed_out(now, id),
                 Timer::Policy => self.policy_timed_out(now),
+                Timer::Waiter(id) => self.waiter_timed_out(id),
+                Timer::Offer => self.offers_timed_out(now),
             }
         }
     }
@@ -62,7 +73,8 @@ impl Agent {
     /// The first timer that is still needed.
     pub(super) fn next_timer(&mut self) -> Option<Timestamp> {
         while let Some(Reverse((at, timer))) = self.timers.peek().copied() {
-            if is_wanted(&self.jobs, &self.delegations, self.chooser.as_deref(), at, timer) {
+            let (chooser, offers) = (self.chooser.as_deref(), self.offers.as_deref());
+            if is_wanted(&self.jobs, &self.delegations, chooser, offers, at, timer) {
                 return Some(at);
             }
             self.timers.pop();
@@ -81,9 +93,11 @@ impl Agent {
         self.rearmed |= self.timers.peek().is_none_or(|Reverse((first, _))| at < *first);
         self.timers.push(Reverse((at, timer)));
         let (jobs, delegations) = (&self.jobs, &self.delegations);
-        if self.timers.len() > 2 * (jobs.in_flight() as usize + delegations.len()) + SPARE_TIMERS {
-            let chooser = self.chooser.as_deref();
-            let is_wanted = |at, timer| is_wanted(jobs, delegations, chooser, at, timer);
+        let waiting = self.offers.as_ref().map_or(0, |offers| offers.len());
+        let needed = jobs.in_flight() as usize + delegations.len() + waiting;
+        if self.timers.len() > 2 * needed + SPARE_TIMERS {
+            let (chooser, offers) = (self.chooser.as_deref(), self.offers.as_deref());
+            let is_wanted = |at, timer| is_wanted(jobs, delegations, chooser, offers, at, timer);
             self.timers.retain(|Reverse((at, timer))| is_wanted(*at, *timer));
         }
     }

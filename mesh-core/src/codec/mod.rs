@@ -6,6 +6,7 @@
 
 mod details;
 mod error;
+mod idle;
 pub mod limits;
 mod millis;
 pub mod parts;
@@ -27,7 +28,8 @@ use crate::jsonrpc::{self, Call, Error, Outcome};
 use crate::load::LoadReport;
 use crate::profile::{Profile, Weight};
 use crate::protocol::{
-    ChosenPeer, DelegateReply, InfoReply, Name, Reply, Request, ServiceReply, Task, WorkReply,
+    ChosenPeer, DelegateReply, InfoReply, Name, OfferNumber, Reply, Request, ServiceReply, Task,
+    WorkReply,
 };
 use crate::skills::Skills;
 
@@ -61,6 +63,8 @@ struct Params {
     request: u64,
     #[serde(default, skip_serializing_if = "is_default")]
     attempt: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    offer: Option<OfferNumber>,
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
@@ -137,6 +141,7 @@ pub fn decode_request(call: &Call<'_>) -> Result<Request, Error> {
             let wants_service = params.is_some_and(|params: InfoParams| params.service);
             Ok(if wants_service { Request::Service } else { Request::Info })
         }
+        "idle" => idle::decode_request(call.params).map(Request::Idle),
         "work" => task(call.params).map(Request::Work),
         "delegate" => {
             // Refused here, before a peer refuses it: the peer's limit is on the whole body.
@@ -169,6 +174,7 @@ fn task(params: Option<&RawValue>) -> Result<Task, Error> {
         depth: params.depth,
         request: params.request,
         attempt: params.attempt,
+        offer: params.offer,
     })
 }
 
@@ -183,6 +189,7 @@ pub fn encode_request(
     let (method, task) = match request {
         Request::Info => return jsonrpc::request("info", &(), id),
         Request::Service => return jsonrpc::request("info", &InfoParams { service: true }, id),
+        Request::Idle(request) => return jsonrpc::request("idle", &idle::params(*request), id),
         Request::Work(task) => ("work", task),
         Request::Delegate(task) => ("delegate", task),
     };
@@ -203,6 +210,7 @@ pub fn encode_request(
         depth: task.depth,
         request: task.request,
         attempt: task.attempt,
+        offer: task.offer,
     };
     jsonrpc::request(method, &params, id)
 }
@@ -214,6 +222,7 @@ pub fn encode_reply(reply: Reply) -> Outcome {
         Reply::Service(reply) => {
             jsonrpc::result(&InfoResult::new(reply.info, Some(reply.service.into())))
         }
+        Reply::Idle(reply) => jsonrpc::result(&idle::result(reply)),
         Reply::Work(reply) => jsonrpc::result(&WorkResult::from(reply)),
         Reply::Delegate(reply) => {
             let DelegateReply { delegated_to, peer_result, latency } = *reply;
@@ -236,7 +245,8 @@ pub fn encode_reply(reply: Reply) -> Outcome {
 /// Reads the result of a JSON-RPC call that made `request`.
 ///
 /// # Errors
-/// If it is not a result of that request's method.
+/// If it is not a result of that request's method. Any result of `idle` can be read: it may come from
+/// a peer that does not know the method and had somebody else answer it.
 pub fn decode_reply(request: &Request, result: &RawValue) -> Result<Reply, serde_json::Error> {
     let json = result.get();
     Ok(match request {
@@ -247,6 +257,7 @@ pub fn decode_reply(request: &Request, result: &RawValue) -> Result<Reply, serde
                 Reply::Service(Box::new(ServiceReply { info, service: fields.into() }))
             }
         },
+        Request::Idle(_) => Reply::Idle(idle::decode_reply(json)),
         Request::Work(_) => Reply::Work(serde_json::from_str::<WorkResult>(json)?.into()),
         Request::Delegate(_) => {
             let DelegateResult { delegated_to, peer_result, latency } = serde_json::from_str(json)?;

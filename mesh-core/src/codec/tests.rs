@@ -264,6 +264,7 @@ fn task_with(timeout: Option<Duration>, demand: Option<Duration>) -> Task {
         depth: 1,
         request: u64::MAX,
         attempt: 2,
+        offer: OfferNumber::new(u32::MAX),
     }
 }
 
@@ -282,8 +283,8 @@ proptest! {
         prop_assert_eq!(got.timeout, sent.timeout);
         prop_assert_eq!((got.demand, got.details), (sent.demand, sent.details));
         prop_assert_eq!(
-            (got.idempotent, got.depth, got.request, got.attempt),
-            (sent.idempotent, sent.depth, sent.request, sent.attempt)
+            (got.idempotent, got.depth, got.request, got.attempt, got.offer),
+            (sent.idempotent, sent.depth, sent.request, sent.attempt, sent.offer)
         );
     }
 }

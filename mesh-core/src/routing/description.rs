@@ -52,6 +52,10 @@ pub enum DispatchRule {
     ShortestOf(usize),
     /// To the server with the fewest jobs of all.
     ShortestOfAll,
+    /// To an idle server; if there is none, to a random one.
+    IdleOrRandom,
+    /// To no server: all jobs wait in one queue, and each free server takes the first.
+    OneQueue,
 }
 
 impl PolicyDescription {

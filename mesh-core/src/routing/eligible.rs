@@ -83,6 +83,7 @@ impl<'a> Eligible<'a> {
                 let all = self.roster.shared_leases().enumerate();
                 all.filter(|(place, _)| out.next_if_eq(place).is_none()).map(|(_, it)| it).collect()
             }
+            Shortlist::Hold => Few::new(),
             Shortlist::Some(picks) => {
                 let places = picks.as_slice().iter().map(|number| self.place(*number));
                 self.roster.get_all(places)

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::load::{LoadReport, ServiceReport};
 use crate::protocol::{Name, Task};
 use crate::roster::PeerId;
+use crate::time::Timestamp;
 
 /// Something that a policy may want to remember.
 ///
@@ -84,6 +85,21 @@ pub enum PolicyEvent<'a> {
         peer: PeerId,
         /// From sending the probe to its end.
         elapsed: Duration,
+    },
+    /// A peer that was asked for a free slot has one, and holds it for a job of this agent.
+    Offered {
+        /// The identity of the peer.
+        peer: PeerId,
+        /// Until when it holds the slot.
+        until: Timestamp,
+    },
+    /// A peer that was asked for a free slot has none to offer. It is not asked any longer.
+    NotOffered {
+        /// The identity of the peer.
+        peer: PeerId,
+        /// Whether it may be asked again. If not, it does not know what it was asked: a program of
+        /// another kind, or an earlier version of the mesh.
+        is_able: bool,
     },
     /// A peer has come into the list. When the policy has been built, all peers join.
     Joined {
@@ -183,6 +199,9 @@ pub struct Interests {
     pub members: bool,
     /// Whether [`super::Policy::poll_probe`] is asked for peers to probe.
     pub own_probes: bool,
+    /// Whether [`super::Policy::poll_slot`] is asked which peers to ask for a free slot, and it is
+    /// told the answers: [`PolicyEvent::Offered`] and [`PolicyEvent::NotOffered`].
+    pub slots: bool,
     /// Whether [`super::Policy::poll_timeout`] is asked for a timeout.
     pub timers: bool,
 }
@@ -196,6 +215,7 @@ impl Interests {
         service: false,
         members: false,
         own_probes: false,
+        slots: false,
         timers: false,
     };
 
@@ -210,6 +230,7 @@ impl Interests {
             PolicyEvent::Load { source: LoadSource::Probe { .. }, .. }
             | PolicyEvent::ProbeFailed { .. } => self.probes,
             PolicyEvent::Load { source: LoadSource::Registry, .. } => self.reports,
+            PolicyEvent::Offered { .. } | PolicyEvent::NotOffered { .. } => self.slots,
             PolicyEvent::Joined { .. } | PolicyEvent::Left { .. } => self.members,
         }
     }

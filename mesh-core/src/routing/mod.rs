@@ -20,6 +20,8 @@ mod probe_pool;
 mod settings;
 mod shortlist;
 mod signal;
+mod slot_book;
+mod slots;
 mod weights;
 
 pub use self::built_in::{BUILT_IN, DEFAULT_POLICY, built_in};
@@ -35,6 +37,7 @@ pub use self::policy::{MAX_OWN_PROBES, Policy};
 pub use self::settings::{PolicyError, PolicySettings};
 pub use self::shortlist::{MAX_CHOICES, Picks, Shortlist};
 pub use self::signal::Signal;
+pub use self::slots::{HeldJobs, MAX_SLOT_ASKS, SlotRequest};
 use std::cmp::Ordering;
 
 use crate::seed::Rng;

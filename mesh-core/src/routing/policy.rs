@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use super::{Candidate, Eligible, Interests, PolicyEvent, Shortlist, Signal};
+use super::{
+    Candidate, Eligible, HeldJobs, Interests, PolicyEvent, Shortlist, Signal, SlotRequest,
+};
 use crate::protocol::Task;
 use crate::seed::Rng;
 use crate::time::Timestamp;
@@ -111,6 +113,29 @@ pub trait Policy: fmt::Debug + Send {
         _rng: &mut Rng,
     ) -> Option<usize> {
         None
+    }
+
+    /// What it wants of the peers' free slots next; `None`: nothing. Asked after each of the other
+    /// calls, until the answer is `None`. `held` are the jobs that it holds back. If there are any,
+    /// `eligible` are the peers that could do the first of them.
+    ///
+    /// No more than [`MAX_SLOT_ASKS`](super::MAX_SLOT_ASKS) peers are asked at once. An agent that is
+    /// shutting down asks for slots only as long as it holds jobs.
+    fn poll_slot(
+        &mut self,
+        _now: Timestamp,
+        _held: HeldJobs,
+        _eligible: &Eligible<'_>,
+        _rng: &mut Rng,
+    ) -> Option<SlotRequest> {
+        None
+    }
+
+    /// Whether there may be a peer for a job that it holds back. Asked after each of the other calls
+    /// while there are such jobs. If so, the agent asks for a shortlist for each of them, those that
+    /// came first before the others, until the answer is no.
+    fn may_place(&self) -> bool {
+        true
     }
 }
 

@@ -12,6 +12,10 @@ pub enum Shortlist {
     All,
     /// These peers, by their numbers.
     Some(Picks),
+    /// Nobody for now. The job waits at the agent, behind those that came before it, until the policy
+    /// [may place](super::Policy::may_place) it or its deadline passes. Only for policies whose
+    /// [interests](super::Interests::slots) include free slots.
+    Hold,
 }
 
 /// Up to [`MAX_CHOICES`] different numbers of eligible peers.

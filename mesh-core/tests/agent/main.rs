@@ -12,4 +12,5 @@ mod retries;
 mod rivals;
 mod schedules;
 mod signals;
+mod slots;
 mod world;

@@ -46,6 +46,7 @@ const ALL: Interests = Interests {
     service: false,
     members: true,
     own_probes: true,
+    slots: false,
     timers: true,
 };
 

@@ -42,6 +42,7 @@ fn schedules_reach_what_they_are_for() {
     }
     let wanted = [
         "done",
+        "held",
         "retry",
         "busy",
         "not_sent",

@@ -204,6 +204,8 @@ impl<N: Net, H: Host, O: Observer> AgentDriver<N, H, O> {
                 load: state.agent.load(),
                 peers: state.agent.peers().len(),
                 open: state.agent.open(),
+                held: state.agent.held(),
+                idle_callers: state.agent.idle_callers(),
                 connections: self.client.connections(),
                 uptime: self.clock.now().since(self.started),
             }

@@ -28,6 +28,8 @@ struct AgentCounters {
     seconds: BTreeMap<&'static str, Histogram>,
     jobs: BTreeMap<&'static str, u64>,
     delegations: BTreeMap<&'static str, u64>,
+    /// How often a delegation had to wait for a peer with a free slot.
+    holds: u64,
     retries: BTreeMap<&'static str, u64>,
     /// Attempts made beside others, by what became of them.
     copies: BTreeMap<&'static str, u64>,
@@ -43,6 +45,10 @@ pub(super) struct Gauges {
     pub(super) peers: usize,
     /// Calls to peers and delegations under way.
     pub(super) open: usize,
+    /// Delegations that wait for a peer with a free slot.
+    pub(super) held: usize,
+    /// Callers that wait for a free slot of this agent.
+    pub(super) idle_callers: usize,
     pub(super) connections: ConnectionCounts,
     pub(super) uptime: Duration,
 }
@@ -79,6 +85,7 @@ impl AgentCounters {
             Note::Retrying { reason, .. } => self.retries.entry(reason.name()).or_default(),
             Note::CopyWon { .. } => self.copies.entry("won").or_default(),
             Note::CopyDropped { .. } => self.copies.entry("cancelled").or_default(),
+            Note::Held { .. } => &mut self.holds,
             Note::Delegated { outcome, .. } => self.delegations.entry(outcome.name()).or_default(),
             Note::JobEnded { outcome, .. } => self.jobs.entry(outcome.name()).or_default(),
             // The other notes are for logs and oracles.
@@ -90,7 +97,8 @@ impl AgentCounters {
     /// Counts a call. All methods that are not the agent's own count as `other`, because clients
     /// could make the page grow without limit by inventing names.
     fn call(&mut self, answered: &AnsweredCall<'_>) {
-        let method = ["info", "work", "delegate"].into_iter().find(|own| *own == answered.method);
+        let method =
+            ["info", "idle", "work", "delegate"].into_iter().find(|own| *own == answered.method);
         let method = method.unwrap_or("other");
         *self.requests.entry((method, answered.outcome)).or_default() += 1;
         self.seconds.entry(method).or_default().record(answered.took);
@@ -98,18 +106,21 @@ impl AgentCounters {
 
     fn page(&self, gauges: &Gauges) -> Response {
         let mut page = MetricsPage::default();
-        let Gauges { load, peers, open, connections, uptime } = gauges;
+        let Gauges { load, peers, open, held, idle_callers, connections, uptime } = gauges;
         page.gauge("mesh_cpu_percent", "CPU in the last window, 0 to 100.", load.cpu_percent);
         page.gauge("mesh_memory_percent", "Memory in use, 0 to 100.", load.memory_percent);
         page.gauge("mesh_jobs_in_flight", "Jobs that run or wait.", load.in_flight);
         page.gauge("mesh_jobs_queued", "Jobs that wait for a slot.", load.queued);
         page.gauge("mesh_calls_open", "Calls to peers and delegations under way.", open);
+        page.gauge("mesh_delegations_held", "Delegations that wait for a free slot.", held);
+        page.gauge("mesh_idle_callers", "Callers that wait for a free slot here.", idle_callers);
         page.gauge("mesh_peers", "Peers known.", peers);
         let is_registered = u8::from(self.is_registered);
         page.gauge("mesh_registered", "1 while the registry has granted a lease.", is_registered);
         page.gauge("mesh_client_connections", "Connections to peers.", connections.open);
         page.gauge("mesh_uptime_seconds", "Time since the start.", uptime.as_secs_f64());
         page.counter("mesh_leases_lost_total", "Leases that the registry lost.", self.leases_lost);
+        page.counter("mesh_holds_total", "Delegations that had to wait for a slot.", self.holds);
         let requests = self.requests.iter().map(|((method, outcome), count)| {
             (format!("method=\"{method}\",outcome=\"{outcome}\""), *count)
         });

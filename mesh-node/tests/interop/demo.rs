@@ -119,6 +119,27 @@ fn our_agents_join_the_demos_registry_and_all_delegate_to_each_other() {
     assert!(json["result"]["peer_result"]["result"].is_string(), "{json}");
 }
 
+/// The demo does not know `idle`: it is served all the same, and no failure is remembered of it.
+#[test]
+fn policies_that_ask_for_free_slots_serve_the_demo() {
+    let Some(python) = python() else { return };
+    let registry = Service::registry(&[]);
+    let demo = demo_agent(python, "demo", &registry.address);
+    await_listed(&registry.address, &["demo"]);
+    for policy in ["pull", "join_idle_queue"] {
+        let options = [&PATIENT[..], &["--policy", policy]].concat();
+        let ours = Service::agent(policy, &registry.address, &options);
+        ours.await_peers(1);
+        for _ in 0..3 {
+            let result = call(&ours.address, "delegate", json!({ "text": "x" })).expect("a result");
+            assert_eq!(result["delegated_to"]["url"], demo.address, "{policy}");
+            assert_eq!(result["peer_result"]["result"], "Processed: x");
+        }
+        let (_, page) = try_http(&ours.address, "GET", "/metrics", "").expect("a page");
+        assert!(!page.contains("mesh_passed_over_total{"), "{page}");
+    }
+}
+
 /// An agent of the demo as the upstream of one of ours: its own method, and its errors.
 #[test]
 fn a_demo_agent_serves_behind_ours() {

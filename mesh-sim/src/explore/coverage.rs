@@ -246,6 +246,7 @@ impl CoverageObserver {
             | Note::NameTaken { .. }
             | Note::NameContested { .. }
             | Note::Delegating { .. }
+            | Note::Held { .. }
             | Note::CopyWon { .. }
             | Note::CopyDropped { .. }
             | Note::Delegated { .. } => {}

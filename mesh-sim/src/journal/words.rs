@@ -132,6 +132,7 @@ fn describe_agent_note(note: &Note, scribe: impl Scribe) {
             scribe.event("job_ended", [request, attempt, ("outcome", Str(outcome.name()))]);
         }
         Note::Delegating { request } => scribe.event("delegating", [("request", U64(*request))]),
+        Note::Held { request } => scribe.event("held", [("request", U64(*request))]),
         Note::Delegated { request, outcome } => {
             let outcome = ("outcome", Str(outcome.name()));
             scribe.event("delegated", [("request", U64(*request)), outcome]);

@@ -87,6 +87,27 @@ pub(super) const CASES: &[CaseSpec] = &[
         ALL,
         [("agents.0.count", "10"), ("workload.rate", "8_000"), ("duration", "101s")]
     ),
+    case!("one-queue", OneQueue, USUAL, ALL, NOTHING),
+    case!(
+        "one-queue",
+        OneQueue,
+        USUAL,
+        ALL,
+        [
+            ("agents.0.count", "8"),
+            ("agents.0.cores", "1"),
+            ("workload.rate", "7_200"),
+            ("duration", "141s")
+        ]
+    ),
+    case!("idle-queue", IdleQueue, SUPERMARKET, ALL, NOTHING),
+    case!(
+        "idle-queue",
+        IdleQueue,
+        SUPERMARKET,
+        ALL,
+        [("agents.0.count", "100"), ("workload.rate", "90_000"), ("duration", "12s")]
+    ),
     case!("mm1k", Mm1k, (2.0, 2.0), ALL, NOTHING),
     case!("mm1k", Mm1k, (3.0, 3.0), ALL, [("agents.0.queue", "19")]),
     case!("provider", Loss, (2.0, 2.0), ALL, NOTHING),

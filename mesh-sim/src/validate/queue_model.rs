@@ -4,7 +4,7 @@ use mesh_core::routing::{DispatchRule, Signal};
 
 use super::bulletin_board;
 use super::closed_forms::{self, Mg1Waits, Mm1Sharing};
-use super::markov_chain;
+use super::markov_chain::{self, JoinedQueue};
 use super::queueing_system::{QueueingSystem, two_point};
 use crate::figures::{Figure, Measure};
 use crate::format::counted;
@@ -33,6 +33,10 @@ pub(super) enum QueueModel {
     Loss,
     /// A provider has a bucket of tokens, and refuses jobs that find none.
     TokenBucket,
+    /// All jobs wait in one queue before the slots of several servers: M/M/c.
+    OneQueue,
+    /// Each job joins an idle queue; a random one if there is none.
+    IdleQueue,
     /// Each job joins the shortest of d random queues.
     Supermarket,
     /// The same, but by queue lengths that are posted at the multiples of a period.
@@ -73,6 +77,13 @@ fn with_tail(mean: f64, quantile: &dyn Fn(f64) -> f64) -> Vec<(TheoryFigure, f64
     figures
 }
 
+/// The figures of M/M/c, first come first served.
+fn mmc(servers: u32, load: f64) -> Vec<(TheoryFigure, f64)> {
+    with_tail(closed_forms::mmc_mean(servers, load), &|share| {
+        closed_forms::quantile(|t| closed_forms::mmc_tail(servers, load, t), share)
+    })
+}
+
 impl QueueModel {
     /// Whether the scenario with this policy is this queue.
     fn fits(self, system: &QueueingSystem, policy: &PolicySpec) -> bool {
@@ -98,6 +109,13 @@ impl QueueModel {
             Self::Mm1Sharing => shared && scv == 1.0,
             Self::RoundRobin => dispatch(policy) == Some(DispatchRule::InTurn) && scv == 1.0,
             Self::Mm1k => single && cores == 1 && scv == 1.0,
+            Self::OneQueue => {
+                dispatch(policy) == Some(DispatchRule::OneQueue) && system.is_fcfs() && scv == 1.0
+            }
+            Self::IdleQueue => {
+                let is_it = dispatch(policy) == Some(DispatchRule::IdleOrRandom);
+                is_it && system.is_fcfs() && cores == 1 && scv == 1.0
+            }
             Self::Supermarket | Self::Board => system.is_fcfs() && cores == 1 && scv == 1.0,
         }
     }
@@ -124,9 +142,13 @@ impl QueueModel {
             return Err("the scenario describes another queue");
         }
         Ok(match self {
-            Self::Mmc => with_tail(closed_forms::mmc_mean(cores, load), &|share| {
-                closed_forms::quantile(|t| closed_forms::mmc_tail(cores, load, t), share)
-            }),
+            Self::Mmc => mmc(cores, load),
+            Self::OneQueue => mmc(servers * cores, load),
+            Self::IdleQueue => {
+                let joined = JoinedQueue::IdleOrRandom;
+                let mean = markov_chain::mean_response(servers, load, joined, chain_jobs);
+                vec![(TheoryFigure::Mean, mean)]
+            }
             Self::Batches => {
                 vec![(TheoryFigure::Mean, closed_forms::batches_mean(load, system.batch))]
             }
@@ -175,7 +197,10 @@ impl QueueModel {
                 let choices = choices(policy, servers).ok_or("the policy compares no queues")?;
                 let mean = match choices {
                     1 => 1.0 / (1.0 - load),
-                    _ => markov_chain::mean_response(servers, load, choices, chain_jobs),
+                    _ => {
+                        let joined = JoinedQueue::ShortestOf(choices);
+                        markov_chain::mean_response(servers, load, joined, chain_jobs)
+                    }
                 };
                 vec![(TheoryFigure::Mean, mean)]
             }
@@ -216,6 +241,8 @@ impl QueueModel {
         };
         match self {
             Self::Mmc => format!("M/M/{cores}, load {load}"),
+            Self::OneQueue => format!("M/M/{} of {servers} peers, load {load}", servers * cores),
+            Self::IdleQueue => format!("idle of {servers} or random, load {load}"),
             Self::Batches => format!("M[X]/M/1, X = {}, load {load}", sizes(system.batch)),
             Self::Md1 => format!("M/D/1, load {load}"),
             Self::Mg1Fcfs => format!("M/G/1 FCFS, c2 {scv}, load {load}"),

@@ -12,6 +12,7 @@ mod machines;
 mod modifiers;
 mod own_counters;
 mod providers;
+mod slots;
 mod upper_bounds;
 
 use std::time::Duration;

@@ -5,6 +5,7 @@
 mod affinity;
 mod c3;
 mod gmsr;
+mod join_idle_queue;
 mod least_expected_work;
 mod least_loaded;
 mod least_request;
@@ -13,6 +14,7 @@ mod load_interpretation;
 mod peak_ewma;
 mod power_of_two;
 mod prequal;
+mod pull;
 mod random;
 mod round_robin;
 mod score;
@@ -41,6 +43,8 @@ pub const BUILT_IN: &[&PolicyDescription] = &[
     &linear::DESCRIPTION,
     &gmsr::DESCRIPTION,
     &load_interpretation::DESCRIPTION,
+    &join_idle_queue::DESCRIPTION,
+    &pull::DESCRIPTION,
 ];
 
 /// The policy of agents whose configuration names none. In the simulations of `docs/policies.md` it

@@ -69,7 +69,8 @@ impl World {
                 }
             }
             self.check();
-            if self.messages.is_empty() && self.oracles.tickets.values().all(|asked| !asked.open) {
+            let mut open = self.oracles.open_requests();
+            if self.messages.is_empty() && open.all(|(_, asked)| asked.waits) {
                 return;
             }
         }

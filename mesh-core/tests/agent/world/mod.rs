@@ -6,7 +6,7 @@ mod faults;
 mod oracles;
 pub(crate) mod plan;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use mesh_core::Timestamp;
@@ -15,7 +15,7 @@ use mesh_core::agent::config::{
 };
 use mesh_core::agent::{Agent, CallError, CallId, Effect, Failure, JobId, RegistryRequest, Ticket};
 use mesh_core::codec::{self, Origin};
-use mesh_core::protocol::{Name, Reply, Request, Task};
+use mesh_core::protocol::{IdleRequest, Name, Reply, Request, Task};
 use mesh_core::resilience::RetryConfig;
 use mesh_core::roster::ListedLease;
 use mesh_core::seed::Seed;
@@ -74,6 +74,8 @@ struct Alive {
     running: Vec<(JobId, Task)>,
     /// Calls without a result, each with the driver's ticket if the agent took it in time.
     open: BTreeMap<CallId, Option<Ticket>>,
+    /// Those of them that ask for a free slot, and may wait for it at any time.
+    asks: BTreeSet<CallId>,
     /// Calls so far; the next one's ticket.
     calls: Ticket,
     stopping: bool,
@@ -238,7 +240,7 @@ impl World {
         let max_attempts = self.setup.max_attempts;
         match &request {
             Request::Work(task) => self.oracles.sent(self.now, from, call, task, max_attempts),
-            Request::Info | Request::Service => {}
+            Request::Info | Request::Service | Request::Idle(_) => {}
             Request::Delegate(_) => panic!("agents don't delegate to delegate"),
         }
         let alive = self.alive(from).expect("it acts");
@@ -246,6 +248,9 @@ impl World {
         alive.calls += 1;
         let said = alive.agent.set_call_ticket(call, ticket);
         alive.open.insert(call, said.then_some(ticket));
+        if matches!(request, Request::Idle(_)) {
+            alive.asks.insert(call);
+        }
         self.messages.push(Message::Request { from, call, to, request });
     }
 
@@ -253,13 +258,17 @@ impl World {
     fn serve(&mut self, of: Life, caller: Caller, request: Request) {
         let timeout = match &request {
             Request::Info | Request::Service => DEFAULT_TIMEOUT,
+            Request::Idle(IdleRequest::Ask { timeout, .. }) => *timeout,
+            Request::Idle(IdleRequest::Release(_)) => Duration::ZERO,
             Request::Work(task) | Request::Delegate(task) => task.timeout.expect("always set"),
         };
         self.tickets += 1;
         let ticket = self.tickets;
         let deadline = self.now + timeout;
-        let asked = HeldRequest { of, caller, deadline, handle: None, open: true };
+        let waits = matches!(request, Request::Idle(_));
+        let asked = HeldRequest { of, caller, deadline, handle: None, open: true, waits };
         self.oracles.tickets.insert(ticket, asked);
+        self.oracles.open.insert(ticket);
         let handle = self.touch(of, |agent, now| agent.handle_request(now, ticket, request));
         let asked = self.oracles.tickets.get_mut(&ticket).expect("just put in");
         asked.handle = handle.flatten();
@@ -269,6 +278,7 @@ impl World {
     fn cancel(&mut self, ticket: Ticket) {
         let asked = self.oracles.tickets.get_mut(&ticket).expect("a ticket");
         asked.open = false;
+        self.oracles.open.remove(&ticket);
         let (of, handle) = (asked.of, asked.handle.expect("open requests have one"));
         self.touch(of, |agent, now| agent.handle_cancel(now, handle));
     }
@@ -340,8 +350,8 @@ impl World {
         let life = self.life(node);
         let seed = Seed::root(self.setup.seed).child(&format!("{life:?}"));
         let agent = Agent::new(self.now, identity, self.config(), &seed);
-        let (running, open) = (Vec::new(), BTreeMap::new());
-        let alive = Alive { agent, born: self.now, running, open, calls: 0, stopping: false };
+        let (running, open, asks) = (Vec::new(), BTreeMap::new(), BTreeSet::new());
+        let alive = Alive { agent, born: self.now, running, open, asks, calls: 0, stopping: false };
         self.nodes[node].alive = Some(alive);
         self.touch(life, Agent::handle_timeout);
     }

@@ -27,6 +27,8 @@ pub(crate) struct HeldRequest {
     pub(crate) handle: Option<RequestHandle>,
     /// Whether it is neither answered nor cancelled.
     pub(crate) open: bool,
+    /// Whether it asks for a free slot: then it may wait although nothing is under way.
+    pub(crate) waits: bool,
 }
 
 /// A request of a client, and what has become of its job.
@@ -46,6 +48,8 @@ struct ClientRequest {
 #[derive(Default)]
 pub(crate) struct Oracles {
     pub(crate) tickets: BTreeMap<Ticket, HeldRequest>,
+    /// Those of them that are open.
+    pub(crate) open: BTreeSet<Ticket>,
     /// By the number of the request.
     requests: BTreeMap<u64, ClientRequest>,
     /// Jobs that were started: the number of the request, and of the attempt.
@@ -76,6 +80,7 @@ impl Oracles {
         assert!(asked.open, "{ticket} answered twice or after its cancel");
         assert!(now <= asked.deadline, "{ticket} answered after its deadline");
         asked.open = false;
+        self.open.remove(&ticket);
         asked.caller
     }
 
@@ -148,6 +153,7 @@ impl Oracles {
             Note::Delegated { outcome, .. } | Note::JobEnded { outcome, .. } => {
                 self.saw(outcome.name());
             }
+            Note::Held { .. } => self.saw("held"),
             Note::LeaseLost { .. } => self.saw("lease lost"),
             Note::PassedOver { .. } => self.saw("passed over"),
             Note::Recovered { .. } => self.saw("recovered"),
@@ -164,23 +170,33 @@ impl Oracles {
 
     /// Asserts that no live agent holds a request beyond its deadline.
     pub(crate) fn check_deadlines(&self, now: Timestamp) {
-        let late = self.tickets.iter().find(|(_, asked)| asked.open && asked.deadline < now);
+        let late = self.open_requests().find(|(_, asked)| asked.deadline < now);
         assert!(late.is_none(), "not answered by the deadline: {late:?}");
     }
 
     /// An agent has crashed, and the requests that it held are lost. Gives back their callers.
     pub(crate) fn crashed(&mut self, of: Life) -> Vec<Caller> {
         let mut callers = Vec::new();
-        for asked in self.tickets.values_mut().filter(|asked| asked.of == of && asked.open) {
-            asked.open = false;
-            callers.push(asked.caller);
+        for ticket in std::mem::take(&mut self.open) {
+            let asked = self.tickets.get_mut(&ticket).expect("a ticket");
+            if asked.of == of {
+                asked.open = false;
+                callers.push(asked.caller);
+            } else {
+                self.open.insert(ticket);
+            }
         }
         callers
     }
 
+    /// All requests that are neither answered nor cancelled.
+    pub(crate) fn open_requests(&self) -> impl Iterator<Item = (Ticket, &HeldRequest)> {
+        self.open.iter().map(|ticket| (*ticket, &self.tickets[ticket]))
+    }
+
     /// The unanswered requests of this caller.
     pub(crate) fn open(&self, caller: Caller) -> Vec<Ticket> {
-        let fits = |asked: &HeldRequest| asked.open && asked.caller == caller;
-        self.tickets.iter().filter(|(_, a)| fits(a)).map(|(ticket, _)| *ticket).collect()
+        let fits = |(_, asked): &(Ticket, &HeldRequest)| asked.caller == caller;
+        self.open_requests().filter(fits).map(|(ticket, _)| ticket).collect()
     }
 }

@@ -99,6 +99,9 @@ fn policy() -> impl Strategy<Value = &'static str> {
             "weighted signal=reports",
             "power_of_two",
             "power_of_two signal=own",
+            "join_idle_queue",
+            "pull",
+            "pull asked_per_job=256",
         ][..],
     )
 }

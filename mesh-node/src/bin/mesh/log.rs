@@ -110,6 +110,7 @@ impl Observer for Log {
                 tracing::debug!(%agent, request, attempt, "given up: another attempt was faster");
             }
             Note::Delegating { request } => tracing::trace!(%agent, request, "delegating"),
+            Note::Held { request } => tracing::trace!(%agent, request, "waits for a free slot"),
             Note::JobQueued { request, attempt } => {
                 tracing::trace!(%agent, request, attempt, "job queued");
             }

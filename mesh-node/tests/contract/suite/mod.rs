@@ -115,6 +115,12 @@ macro_rules! every_case {
             a_status_without_an_answer_says_what_has_become_of_the_job
             what_a_host_says_of_a_job_decides_where_it_is_done
         }
+        $crate::suite::every_case! { @ $run, $net, service::idle:
+            idle_is_answered_when_a_slot_is_free
+            a_caller_that_leaves_waits_no_longer
+            a_job_waits_for_a_peer_and_leaves_nothing_waiting
+            a_peer_that_does_not_know_idle_is_served
+        }
         $crate::suite::every_case! { @ $run, $net, service::mesh:
             a_delegation_ends_at_the_other_agent
             the_least_loaded_peer_is_chosen

@@ -65,7 +65,7 @@ impl MessagesAtWork {
 /// The CPU time that a request takes before an agent handles it.
 const fn before(request: &Request, costs: &Costs) -> Duration {
     match request {
-        Request::Info | Request::Service => costs.probe,
+        Request::Info | Request::Service | Request::Idle(_) => costs.probe,
         Request::Delegate(_) => costs.delegation,
         // That of a job is a part of the job.
         Request::Work(_) => Duration::ZERO,

@@ -3,6 +3,7 @@
 pub(crate) mod agent;
 pub(crate) mod answers;
 pub(crate) mod host;
+pub(crate) mod idle;
 pub(crate) mod mesh;
 pub(crate) mod note_recorder;
 pub(crate) mod registry;

@@ -1,0 +1,132 @@
+//! The steps of a job that the agent itself does: admitted, started, ended.
+
+use super::Agent;
+use super::effect::{Effect, JobId, Ticket};
+use super::failure::{Failure, FailureKind};
+use super::jobs::{Admission, Job};
+use super::note::{Ending, Note};
+use super::service_log::ServedHow;
+use super::timers::Timer;
+use crate::protocol::Task;
+use crate::time::Timestamp;
+
+impl Agent {
+    /// Takes a job, to run it now or later, or refuses it.
+    pub(super) fn admit(
+        &mut self,
+        now: Timestamp,
+        ticket: Ticket,
+        mut task: Task,
+    ) -> Option<JobId> {
+        // It means nothing to whoever the job is handed on to.
+        let offer = task.offer.take();
+        let Task { request, attempt, .. } = task;
+        if let Some(skill) = task.skill().filter(|skill| !self.config.profile.skills().have(skill))
+        {
+            let failure = Failure::NoSkill { skill: skill.clone() };
+            let outcome = Ending::Failed(failure.kind());
+            self.note(Note::JobEnded { request, attempt, outcome });
+            self.reply(ticket, Err(failure));
+            self.offer_taken(now, offer);
+            return None;
+        }
+        let admitted = self.admit_able(now, ticket, task);
+        // Only now: the slot that was held is the job's.
+        self.offer_taken(now, offer);
+        admitted
+    }
+
+    /// Admits a job whose skill the agent has.
+    fn admit_able(&mut self, now: Timestamp, ticket: Ticket, task: Task) -> Option<JobId> {
+        let Task { request, attempt, .. } = task;
+        match self.jobs.admit(&self.config.admission, now, ticket, task) {
+            // A refused job is noted as ended, so that metrics and oracles count it.
+            Admission::Busy => {
+                let outcome = Ending::Failed(FailureKind::Busy);
+                self.note(Note::JobEnded { request, attempt, outcome });
+                let room_after = self.jobs.room_after(&self.config.admission);
+                self.reply(ticket, Err(room_after.map_or(Failure::Busy, Failure::BusyFor)));
+                None
+            }
+            Admission::Queued(id) => {
+                self.note(Note::JobQueued { request, attempt });
+                self.watch_job(id);
+                Some(id)
+            }
+            Admission::Running(id) => {
+                let task = self.jobs.get(id).map(|job| job.task_at(now));
+                self.watch_job(id);
+                if let Some(task) = task {
+                    self.start(id, task);
+                }
+                Some(id)
+            }
+        }
+    }
+
+    fn watch_job(&mut self, id: JobId) {
+        if let Some(job) = self.jobs.get(id) {
+            self.arm(job.deadline, Timer::Job(id));
+        }
+    }
+
+    fn start(&mut self, job: JobId, task: Task) {
+        let Task { request, attempt, .. } = task;
+        self.note(Note::JobStarted { request, attempt });
+        self.effects.push_back(Effect::Start { job, task });
+    }
+
+    pub(super) fn start_jobs(&mut self, now: Timestamp) {
+        while let Some((id, job)) = self.jobs.start_next(&self.config.admission) {
+            if job.deadline <= now {
+                // Its deadline passed while it waited. It never ran, so there is nothing to stop,
+                // and its slot is free for the next round of the loop.
+                let failure = Failure::DeadlineExceeded;
+                if let Some(job) = self.remove_job(id, Ending::Failed(failure.kind())) {
+                    self.log_job(now, &job, ServedHow::TooLate);
+                    self.reply(job.ticket, Err(failure));
+                }
+                continue;
+            }
+            let task = job.task_at(now);
+            if self.service.is_some() || self.config.admission.busy_hint {
+                self.jobs.started(now, id);
+            }
+            self.start(id, task);
+        }
+        self.offer_slots(now);
+    }
+
+    pub(super) fn job_timed_out(&mut self, now: Timestamp, id: JobId) {
+        let failure = Failure::DeadlineExceeded;
+        if let Some(job) = self.take_job(id, Ending::Failed(failure.kind())) {
+            self.log_job(now, &job, ServedHow::TooLate);
+            self.reply(job.ticket, Err(failure));
+            self.start_jobs(now);
+        }
+    }
+
+    /// Removes a job that has not ended by itself, and has the driver stop it if it runs.
+    pub(super) fn take_job(&mut self, id: JobId, outcome: Ending) -> Option<Job> {
+        let job = self.remove_job(id, outcome)?;
+        // The driver knows nothing of a queued job.
+        if job.running {
+            self.effects.push_back(Effect::Stop(id));
+        }
+        Some(job)
+    }
+
+    /// Remembers how a job went, if anybody asks for that.
+    pub(super) fn log_job(&mut self, now: Timestamp, job: &Job, end: ServedHow) {
+        if let Some(log) = &mut self.service {
+            log.ended(now, job, end);
+        }
+    }
+
+    pub(super) fn remove_job(&mut self, id: JobId, outcome: Ending) -> Option<Job> {
+        let job = self.jobs.remove(id)?;
+        let Task { request, attempt, .. } = job.task;
+        self.note(Note::JobEnded { request, attempt, outcome });
+        Some(job)
+    }
+}
