@@ -9,20 +9,22 @@ sim=${MESH_SIM:-target/release/mesh-sim}
 new=$(mktemp -d)
 trap 'rm -rf "$new"' EXIT
 
-# NAME SCENARIO ARGUMENTS...: the figures of each run go to NAME.csv.
+# NAME ARGUMENTS...: the figures of each run go to NAME.csv.
 sweep() {
-  local name=$1 scenario=scenarios/validation/prequal-$2.toml
-  shift 2
-  "$sim" sweep "$scenario" "$@" --out "$new/$name"
+  local name=$1
+  shift
+  "$sim" sweep scenarios/validation/prequal-rules.toml "$@" --out "$new/$name"
   cp "$new/$name/sweep.csv" "$new/$name.csv"
   rm -r "${new:?}/$name"
 }
 
-sweep rules rules --vary workload.rate=3938,5062
-# 50 to 106 % of what the servers can do, each step 10/9 of the one before.
-sweep ramp ramp --vary 'workload.rate=log(2812,5962,8)'
-sweep quantile quantile --vary policies.0.q_rif=0,0.5,0.6,0.7,0.8,0.84,0.9,0.95,0.99,1
-sweep probes quantile --vary policies.0.probes_per_job=0.5,0.71,1,1.41,2,2.83,4
+sweep rules --vary workload.rate=3938,5062
+# 50 to 106 % of what the servers can do, each step 1.11 times the one before.
+sweep ramp --policy wrr --policy prequal --seeds 1..2 --vary 'workload.rate=log(2812,5962,8)'
+# At 90 %.
+at_90=(--policy prequal --seeds 1..2 --vary workload.rate=5062)
+sweep quantile "${at_90[@]}" --vary policies.8.q_rif=0,0.5,0.6,0.7,0.8,0.84,0.9,0.95,0.99,1
+sweep probes "${at_90[@]}" --vary policies.8.probes_per_job=0.5,0.71,1,1.41,2,2.83,4
 
 if [ "${1:-}" = --renew ]; then
   mkdir -p results/prequal
