@@ -12,13 +12,16 @@ import subprocess
 import sys
 import tempfile
 
-SITUATIONS = sorted(pathlib.Path(__file__).parent.glob("*.toml"))
+HERE = pathlib.Path(__file__).parent
+POLICIES = HERE / "policies.toml"
+SITUATIONS = sorted(set(HERE.glob("*.toml")) - {POLICIES})
 
 
-def figures(program, scenario):
+def figures(program, situation):
     """For each policy: the mean latency in ms and the share of answered requests."""
     with tempfile.TemporaryDirectory() as directory:
-        out = pathlib.Path(directory) / "out"
+        out, scenario = (pathlib.Path(directory) / name for name in ("out", situation.name))
+        scenario.write_text(f"{situation.read_text()}\n{POLICIES.read_text()}")
         run = subprocess.run([program, scenario, "--out", out], capture_output=True, text=True)
         if not out.exists():
             sys.exit(run.stderr)
@@ -36,7 +39,7 @@ def figures(program, scenario):
 
 
 def main():
-    found = {scenario.stem: figures(sys.argv[1], scenario) for scenario in SITUATIONS}
+    found = {situation.stem: figures(sys.argv[1], situation) for situation in SITUATIONS}
     # An upper bound is no policy that one could choose.
     can_be_had = lambda policy: not policy.startswith("oracle")
     best = {name: min(mean for policy, (mean, _) in rows.items() if can_be_had(policy)) for name, rows in found.items()}

@@ -1,7 +1,7 @@
 //! How fast the event engine is: `cargo bench -p mesh-bench --bench engine`.
 //!
 //! Each benchmark is one whole run with complete agent logic and all oracles, in which every agent
-//! is 70 % busy. The throughput counts the events that the engine takes from its queue.
+//! is 70 % busy. The throughput counts requests.
 
 use std::time::Duration;
 
@@ -32,8 +32,9 @@ fn main() {
         let mut group = criterion.benchmark_group(format!("engine/{}", policy.name));
         group.sampling_mode(SamplingMode::Flat);
         for agents in AGENTS {
-            let scenario = scenario(policy, agents);
-            group.throughput(Throughput::Elements(run(&scenario).steps));
+            let requests = requests(policy, agents);
+            let scenario = scenario(policy, agents, requests);
+            group.throughput(Throughput::Elements(requests.into()));
             group.bench_function(BenchmarkId::from_parameter(agents), |bencher| {
                 bencher.iter(|| run(&scenario));
             });
@@ -50,17 +51,19 @@ fn run(scenario: &Scenario) -> RunRecord {
     record
 }
 
-/// One core per agent, jobs of 10 ms, and 70 requests per second for each agent. A policy that asks
-/// every peer gets fewer requests, because each of them is more work.
-fn scenario(policy: &'static PolicyDescription, agents: u32) -> Scenario {
+/// A policy that asks every peer gets fewer requests, because each of them is more work.
+fn requests(policy: &'static PolicyDescription, agents: u32) -> u32 {
     let mut rng = Seed::root(1).rng();
     let lease = |number| ListedLease::new(format!("agent-{number}"), "h:1", 1, None);
     let roster: Roster = (0..agents).map(lease).collect();
     let mut one = policy.defaults().build(&mut rng);
     let shortlist =
         one.shortlist(Timestamp::ZERO, &Task::new(""), &Eligible::all(&roster), &mut rng);
-    let asks_all = shortlist == Shortlist::All;
-    let requests = if asks_all { REQUESTS.min(PROBES / agents) } else { REQUESTS };
+    if shortlist == Shortlist::All { REQUESTS.min(PROBES / agents) } else { REQUESTS }
+}
+
+/// One core per agent, jobs of 10 ms, and 70 requests per second for each agent.
+fn scenario(policy: &'static PolicyDescription, agents: u32, requests: u32) -> Scenario {
     let rate = agents * 70;
     let micros = u64::from(requests) * 1_000_000 / u64::from(rate);
     let text = format!(

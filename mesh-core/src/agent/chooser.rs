@@ -127,7 +127,9 @@ fn job_event<'a>(
         Err(CallError::Answered(Failure::Unavailable(unavailability))) => {
             refused_until(RefusalReason::Unavailable, unavailability.retry_after)
         }
-        Err(CallError::Answered(Failure::Throttled { .. })) => refused(RefusalReason::Unavailable),
+        Err(CallError::Answered(Failure::Throttled { retry_after })) => {
+            refused_until(RefusalReason::Unavailable, Some(*retry_after))
+        }
         Err(CallError::Answered(_)) => failed(FailureReason::Error),
     }
 }

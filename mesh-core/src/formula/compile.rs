@@ -246,25 +246,27 @@ impl FormulaCompiler<'_> {
         &mut self,
         part: &IdedExpr,
         operation: Binary,
-        arguments: [&IdedExpr; 2],
+        [x, y]: [&IdedExpr; 2],
     ) -> Result<FormulaPart, FormulaError> {
-        for argument in arguments {
-            self.truth(argument)?;
-        }
-        self.push(part, Step::Binary(operation))?;
-        Ok(FormulaPart::Truth)
+        self.truth(x)?;
+        self.truth(y)?;
+        self.condition(part, operation)
     }
 
     fn compare(
         &mut self,
         part: &IdedExpr,
         operation: Binary,
-        arguments: [&IdedExpr; 2],
+        [x, y]: [&IdedExpr; 2],
     ) -> Result<FormulaPart, FormulaError> {
-        for argument in arguments {
-            self.number(argument)?;
-        }
-        self.push(part, Step::Binary(operation))?;
+        self.number(x)?;
+        self.number(y)?;
+        self.condition(part, operation)
+    }
+
+    /// The last two values become a condition.
+    fn condition(&mut self, part: &IdedExpr, made: Binary) -> Result<FormulaPart, FormulaError> {
+        self.push(part, Step::Binary(made))?;
         Ok(FormulaPart::Truth)
     }
 

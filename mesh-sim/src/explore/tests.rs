@@ -190,7 +190,8 @@ fn every_feature_is_drawn_in_some_runs_and_left_out_in_others() {
 
 #[test]
 fn what_the_base_says_of_its_jobs_and_agents_stays() {
-    let agents = "count = 3\nskills = [\"s\"]\npolicy = \"random\"\nerrors = { answer = \"busy\" }";
+    let agents = "count = 3\nskills = [\"s\"]\npolicy = \"random\"\nbusy_hint = false\n\
+                  errors = { answer = \"busy\" }";
     let text = SCENARIO.replace("count = 3", agents);
     let text = text.replace("demand = { kind = \"exponential\", mean = \"10ms\" }", "");
     let text = format!(

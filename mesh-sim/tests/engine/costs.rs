@@ -95,10 +95,14 @@ fn probes_samples_and_heartbeats_cost_cpu_time() {
 #[test]
 fn delays_of_probes_take_no_cpu_time_and_are_drawn_for_each() {
     let run = |policy: &str, delay: &str| gate(policy, "100", &format!("probe_delay = {delay}"));
-    let constant = run(r#""least_loaded""#, "\"5ms\"");
-    let [least, most] = [0.0, 1.0].map(|quantile| constant.latency.quantile_ns(quantile) as f64);
-    assert!((least / 5e6 - 1.0).abs() < 0.01 && (most / 5e6 - 1.0).abs() < 0.01, "{least} {most}");
-    assert!(constant.timeline[5..65].iter().all(|second| second.cpu_percent[1] < 0.01));
+    // The second asks its probes for more than the first.
+    for policy in [r#""least_loaded""#, r#"{ name = "linear", signal = "probes" }"#] {
+        let constant = run(policy, "\"5ms\"");
+        let [least, most] = [0.0, 1.0].map(|it| constant.latency.quantile_ns(it) as f64);
+        let is_5ms = |ns: f64| (ns / 5e6 - 1.0).abs() < 0.01;
+        assert!(is_5ms(least) && is_5ms(most), "{policy}: {least} {most}");
+        assert!(constant.timeline[5..65].iter().all(|second| second.cpu_percent[1] < 0.01));
+    }
     // The choice waits for the last of four: the mean of the greatest of four exponentials is the
     // mean of one times 1 + 1/2 + 1/3 + 1/4.
     let drawn = run(r#""least_loaded""#, r#"{ kind = "exponential", mean = "6ms" }"#);

@@ -45,7 +45,7 @@ skills = ["work"]
 
 [workload]
 arrivals = "poisson"
-rate = 136
+rate = 64
 entry = "gateway"
 deadline = "10s"
 
@@ -55,14 +55,14 @@ skill = "work"
 demand = { kind = "exponential", mean = "100ms" }
 "#;
     let mean = |policy: &str| mean_ms(policy, rest);
-    // Who looks at all peers finds an idle one anyway, so there weights gain little: 3 %.
-    for (policy, most) in [("random", 0.9), ("power_of_two", 0.9), ("least_request", 0.99)] {
+    // At 40 % load: at a high one, who looks at all peers finds the only idle one anyway.
+    for policy in ["random", "power_of_two", "least_request"] {
         let signal = if policy == "power_of_two" { ", signal = \"own\"" } else { "" };
         let with = |weights: &str| {
             mean(&format!("{{ name = \"{policy}\", weights = \"{weights}\"{signal} }}"))
         };
         let [none, declared, learned] = ["none", "declared", "learned"].map(with);
-        let gains = declared < most * none && learned < most * none;
+        let gains = declared < 0.9 * none && learned < 0.9 * none;
         assert!(gains, "{policy}: {none} {declared} {learned}");
     }
 }
@@ -132,6 +132,5 @@ demand = { kind = "exponential", mean = "100ms" }
 "#;
     let policies = ["\"power_of_two\"", "\"least_request\"", "\"affinity\""];
     let [probed, count, affinity] = policies.map(|policy| mean_ms(policy, rest));
-    // Found: 93 ms against 147 ms, the better of the two others.
-    assert!(affinity < 0.75 * probed.min(count), "{affinity} against {probed} and {count}");
+    assert!(affinity < 0.6 * probed.min(count), "{affinity} against {probed} and {count}");
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::hash::{HashTable, TableEntry};
 use crate::parameter::{Parameter, ParameterKind, ParameterValues};
 use crate::protocol::{Name, Task};
-use crate::roster::PeerId;
+use crate::roster::{ListedLease, PeerId};
 use crate::routing::{
     Candidate, Eligible, Interests, Picks, Policy, PolicyDescription, PolicyEvent, PolicyNeeds,
     Shortlist, Signal, least_by_key,
@@ -45,12 +45,15 @@ pub(super) const DESCRIPTION: PolicyDescription = PolicyDescription {
 ///
 /// A session that is new here goes to the peer that it hashes to (highest random weight, Thaler and
 /// Ravishankar 1998), so that all agents send it to the same one, and a change of the list moves
-/// only the sessions of peers that have come or gone. After that, it stays with the peer that got
-/// its last job. If that peer has more than `bound` times the mean of this agent's jobs, rounded up
-/// and counted with the new one (Mirrokni, Thorup and Zadimoghaddam, "Consistent hashing with
-/// bounded loads", 2016), or is not eligible, the peer with the fewest jobs gets this one, and the
-/// session stays there. A job without a session goes to the peer with the fewest jobs. The bound
-/// holds for every job.
+/// only the sessions of peers that have come or gone. That peer stays the session's own until `ttl`
+/// has passed without a job, whoever joins meanwhile. While it is not eligible, the session goes to
+/// the eligible peer that it hashes to.
+///
+/// If the peer has more than `bound` times the mean of this agent's jobs, rounded up and counted
+/// with the new one (Mirrokni, Thorup and Zadimoghaddam, "Consistent hashing with bounded loads",
+/// 2016), the peer with the fewest jobs gets this one job, and the next goes to the session's own
+/// peer again. A job without a session goes to the peer with the fewest jobs. The bound holds for
+/// every job.
 #[derive(Debug)]
 struct Affinity {
     bound: f64,
@@ -62,16 +65,13 @@ struct Affinity {
     /// This agent's jobs that are not answered yet, by peer, and their sum.
     open: HashTable<OpenJobs>,
     all_open: u32,
-    /// The session whose peer [`Policy::choose`] is to choose.
-    pending: Option<u64>,
 }
 
 /// The peer of a session.
 #[derive(Clone, Debug)]
 struct Binding {
     peer: PeerId,
-    /// Its name, once it was looked up.
-    name: Option<Name>,
+    name: Name,
     used: Timestamp,
 }
 
@@ -103,6 +103,13 @@ fn common_hash(session: u64, peer: PeerId) -> u64 {
     number ^ (number >> 31)
 }
 
+/// The number of the eligible peer that a session hashes to.
+fn hashed(session: u64, eligible: &Eligible<'_>) -> Option<usize> {
+    let all = eligible.resolve(&Shortlist::All);
+    let hashes = all.iter().map(|lease| common_hash(session, lease.id()));
+    hashes.enumerate().max_by_key(|(_, hash)| *hash).map(|(number, _)| number)
+}
+
 impl Affinity {
     fn new(values: &ParameterValues) -> Self {
         Self {
@@ -112,29 +119,23 @@ impl Affinity {
             order: VecDeque::new(),
             open: HashTable::default(),
             all_open: 0,
-            pending: None,
         }
     }
 
-    /// The number of the session's peer, if it is eligible: the peer of its last job, or the one
-    /// that it hashes to if it is new.
+    /// The number of the session's peer, or of its substitute while that is not eligible. There is
+    /// at least one eligible peer.
     fn home(&mut self, now: Timestamp, session: u64, eligible: &Eligible<'_>) -> Option<usize> {
         let ttl = self.ttl;
         let live = |binding: &&mut Binding| now.since(binding.used) < ttl;
-        match self.bindings.get_mut(&session).filter(live) {
-            Some(Binding { peer, name: Some(name), .. }) => eligible.find(name, *peer),
-            Some(Binding { peer, name, .. }) => {
-                let all = eligible.resolve(&Shortlist::All);
-                let number = all.iter().position(|lease| lease.id() == *peer)?;
-                *name = Some(all[number].name.clone());
-                Some(number)
-            }
-            None => {
-                let all = eligible.resolve(&Shortlist::All);
-                let hashes = all.iter().map(|lease| common_hash(session, lease.id()));
-                hashes.enumerate().max_by_key(|(_, hash)| *hash).map(|(number, _)| number)
-            }
+        let bound = self.bindings.get_mut(&session).filter(live);
+        if let Some(binding) = bound {
+            binding.used = now;
+            let found = eligible.find(&binding.name, binding.peer);
+            return found.or_else(|| hashed(session, eligible));
         }
+        let number = hashed(session, eligible)?;
+        self.bind(now, session, eligible.get(number)?);
+        Some(number)
     }
 
     /// Whether a peer may have one more job of its sessions if there are so many peers.
@@ -144,8 +145,9 @@ impl Affinity {
         f64::from(jobs) <= (self.bound * mean).ceil()
     }
 
-    fn bind(&mut self, now: Timestamp, session: u64, peer: PeerId, name: Option<Name>) {
-        if self.bindings.insert(session, Binding { peer, name, used: now }).is_none() {
+    fn bind(&mut self, now: Timestamp, session: u64, lease: &ListedLease) {
+        let binding = Binding { peer: lease.id(), name: lease.name.clone(), used: now };
+        if self.bindings.insert(session, binding).is_none() {
             self.order.push_back(session);
             if self.order.len() > MAX_BINDINGS
                 && let Some(oldest) = self.order.pop_front()
@@ -182,25 +184,16 @@ impl Policy for Affinity {
         eligible: &Eligible<'_>,
         _rng: &mut Rng,
     ) -> Shortlist {
-        self.pending = job.session_key();
-        let Some(session) = self.pending else { return Shortlist::All };
-        let home = self.home(now, session, eligible);
-        let home = home.and_then(|number| Some((number, eligible.get(number)?)));
-        match home.filter(|(_, lease)| self.has_room(lease.id(), eligible.len())) {
-            Some((number, lease)) => {
-                self.bind(now, session, lease.id(), Some(lease.name.clone()));
-                Shortlist::Some(Picks::one(number))
-            }
-            None => Shortlist::All,
-        }
+        let home = job.session_key().and_then(|session| self.home(now, session, eligible));
+        let with_room = home.filter(|number| {
+            let lease = eligible.get(*number);
+            lease.is_some_and(|lease| self.has_room(lease.id(), eligible.len()))
+        });
+        with_room.map_or(Shortlist::All, |number| Shortlist::Some(Picks::one(number)))
     }
 
-    fn choose(&mut self, now: Timestamp, candidates: &[Candidate], rng: &mut Rng) -> usize {
-        let chosen = least_by_key(candidates, rng, Candidate::outstanding);
-        if let Some(session) = self.pending.take() {
-            self.bind(now, session, candidates[chosen].peer(), None);
-        }
-        chosen
+    fn choose(&mut self, _now: Timestamp, candidates: &[Candidate], rng: &mut Rng) -> usize {
+        least_by_key(candidates, rng, Candidate::outstanding)
     }
 
     fn on_event(&mut self, _now: Timestamp, event: &PolicyEvent<'_>) {
@@ -230,7 +223,7 @@ mod tests {
 
     use super::*;
     use crate::protocol::JobDetails;
-    use crate::roster::{ListedLease, Roster};
+    use crate::roster::Roster;
     use crate::routing::JobOutline;
     use crate::seed::Seed;
     use crate::sessions::SessionTurn;
@@ -280,18 +273,47 @@ mod tests {
     }
 
     #[test]
-    fn a_session_stays_until_its_peer_is_full_and_then_with_the_next_one() {
+    fn a_job_beyond_the_bound_goes_elsewhere_and_the_next_one_home_again() {
         let (mut policy, roster) = (policy(), roster(0..10));
-        let mut one = || choose(&mut policy, at(0), &job(7), &roster);
-        let home = one();
+        let home = choose(&mut policy, at(0), &job(7), &roster);
         // One job among ten peers is 0.1 in the mean, times 1.5, rounded up to 1.
-        let second = one();
+        let second = choose(&mut policy, at(0), &job(7), &roster);
         assert_ne!(second, home, "the home has one already");
-        end(&mut policy, second);
         end(&mut policy, home);
-        assert_eq!(choose(&mut policy, at(1), &job(7), &roster), second, "it is warm there");
-        end(&mut policy, second);
-        assert_eq!(choose(&mut policy, at(301), &job(7), &roster), home, "forgotten after 300 s");
+        assert_eq!(choose(&mut policy, at(1), &job(7), &roster), home, "it is warm there");
+    }
+
+    #[test]
+    fn a_session_stays_when_others_join_until_it_is_forgotten() {
+        // The sessions that hash to another peer when 10 more join.
+        let (few, many) = (roster(0..10), roster(0..20));
+        let home = |session, roster: &Roster| choose(&mut policy(), at(0), &job(session), roster);
+        let session = (0..).find(|session| home(*session, &few) != home(*session, &many)).unwrap();
+        let (old, new) = (home(session, &few), home(session, &many));
+        let mut policy = policy();
+        let mut one = |secs, roster: &Roster| {
+            let peer = choose(&mut policy, at(secs), &job(session), roster);
+            end(&mut policy, peer);
+            peer
+        };
+        assert_eq!(one(0, &few), old);
+        assert_eq!(one(299, &many), old);
+        assert_eq!(one(598, &many), old, "each job counts");
+        assert_eq!(one(898, &many), new, "forgotten after 300 s");
+    }
+
+    #[test]
+    fn a_session_goes_home_when_its_peer_is_back() {
+        let (mut policy, all) = (policy(), roster(0..10));
+        let home = choose(&mut policy, at(0), &job(7), &all);
+        end(&mut policy, home);
+        let number = all.iter().position(|lease| lease.id() == home).unwrap();
+        let without = roster((0..10).filter(|listed| *listed != number));
+        let substitute = choose(&mut policy, at(1), &job(7), &without);
+        end(&mut policy, substitute);
+        assert_eq!(choose(&mut policy, at(2), &job(7), &without), substitute);
+        end(&mut policy, substitute);
+        assert_eq!(choose(&mut policy, at(3), &job(7), &all), home);
     }
 
     #[test]

@@ -51,9 +51,10 @@ impl MessagesAtWork {
         self.requests.clear();
     }
 
-    /// How long the answer to a probe is delayed. `seed` is that of all such delays.
-    fn probe_delay(&mut self, distribution: &Distribution, seed: &Seed, name: &str) -> Duration {
-        distribution.sample(self.delays.get_or_insert_with(|| seed.child(name).rng()))
+    /// How long the answer to a probe of the agent `name` is delayed.
+    fn probe_delay(&mut self, distribution: &Distribution, root: &Seed, name: &str) -> Duration {
+        let seed = || root.child("probe delays").child(name).rng();
+        distribution.sample(self.delays.get_or_insert_with(seed))
     }
 
     fn end(&mut self, number: u32) -> Option<ExchangeId> {
@@ -81,13 +82,12 @@ impl EventSimulation<'_> {
         }
         let Some(exchange) = self.exchanges.get(id) else { return false };
         let Payload::Request(request) = &exchange.payload else { return false };
-        let (cost, is_probe) = (before(request, costs), matches!(request, Request::Info));
+        let (cost, is_probe) = (before(request, costs), request.is_probe());
         let Some(agent) = callee.agent() else { return false };
         let agent_host = &mut self.agent_hosts[agent];
         let delay = costs.probe_delay.as_ref().filter(|_| is_probe).map(|distribution| {
-            let (seed, name) =
-                (self.seed.child("probe delays"), &self.run.scenario.agent(agent).name);
-            agent_host.messages().probe_delay(distribution, &seed, name)
+            let name = &self.run.scenario.agent(agent).name;
+            agent_host.messages().probe_delay(distribution, &self.seed, name)
         });
         if cost.is_zero() && delay.is_none() {
             return false;
