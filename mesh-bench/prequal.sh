@@ -20,9 +20,9 @@ sweep() {
 
 sweep rules --vary workload.rate=3938,5062
 # 50 to 106 % of what the servers can do, each step 1.11 times the one before.
-sweep ramp --policy wrr --policy prequal --seeds 1..2 --vary 'workload.rate=log(2812,5962,8)'
+sweep ramp --policy wrr --policy prequal --seeds 1 --vary 'workload.rate=log(2812,5962,8)'
 # At 90 %.
-at_90=(--policy prequal --seeds 1..2 --vary workload.rate=5062)
+at_90=(--policy prequal --seeds 1 --vary workload.rate=5062)
 sweep quantile "${at_90[@]}" --vary policies.8.q_rif=0,0.5,0.6,0.7,0.8,0.84,0.9,0.95,0.99,1
 sweep probes "${at_90[@]}" --vary policies.8.probes_per_job=0.5,0.71,1,1.41,2,2.83,4
 
