@@ -415,18 +415,19 @@ impl Registry {
                 self.note(&lease, LeaseNoteKind::Granted);
             }
         }
-        self.roster.insert(self.listed(&lease));
+        self.enlist(&lease);
         self.leases.insert(lease);
         rival
     }
 
-    /// The lease as lists carry it.
-    fn listed(&self, lease: &Lease) -> ListedLease {
+    /// Puts a lease into the list, in place of any other of its name.
+    fn enlist(&mut self, lease: &Lease) {
         let url = address(&lease.url);
         let incarnation = lease.incarnation.unwrap_or_default();
-        let listed = match self.roster.find(&lease.name) {
+        let known = self.roster.find(&lease.name).map(|(_, known)| known);
+        let listed = match known {
             // As a rule this is a renewal, and the identity need not be computed again.
-            Some((_, known)) if *known.url == *url && known.incarnation == incarnation => {
+            Some(known) if *known.url == *url && known.incarnation == incarnation => {
                 known.with_load(lease.load)
             }
             // The url is the bare address: share its text instead of copying it.
@@ -435,7 +436,11 @@ impl Registry {
             }
             _ => ListedLease::new(lease.name.clone(), url, incarnation, lease.load),
         };
-        listed.with_profile(lease.profile.clone())
+        let listed = listed.with_profile(lease.profile.clone());
+        // If nothing changes, copies of the list stay shared.
+        if known != Some(&listed) {
+            self.roster.insert_shared(Arc::new(listed));
+        }
     }
 
     /// Ends every lease that is over. Every call begins with this, so that all leases in memory are

@@ -167,8 +167,10 @@ impl<N: Net, H: Host, O: Observer> AgentDriver<N, H, O> {
     /// Samples the load once per window, for ever. Runs beside the requests, so that none of them
     /// waits for a sample.
     pub(super) async fn sample_load(self: &Arc<Self>) {
+        let mut wait = self.host.first_sample();
         loop {
-            tokio::time::sleep(self.host.window()).await;
+            tokio::time::sleep(wait).await;
+            wait = self.host.window();
             let (cpu_percent, memory_percent) = self.host.sample();
             self.with(|agent, now| {
                 agent.handle_sample(clamped(cpu_percent), clamped(memory_percent));

@@ -52,4 +52,11 @@ pub trait Host: Send + Sync + 'static {
 
     /// The time between two samples.
     fn window(&self) -> Duration;
+
+    /// The time from the agent's start to its first sample. Where many agents start at the same
+    /// instant, it should differ: otherwise they measure at the same instants for ever, and those
+    /// who go by their figures all turn to another agent at once.
+    fn first_sample(&self) -> Duration {
+        self.window()
+    }
 }

@@ -21,6 +21,7 @@ use thiserror::Error;
 
 use self::observers::GuestObserver;
 use self::true_state::TrueState;
+use crate::host::{AgentId, IndexedId as _};
 use crate::journal::{FactObserver, JournalEntry};
 use crate::record::RunRecord;
 use crate::scenario::{
@@ -172,6 +173,14 @@ impl<O: FactObserver> FactObserver for LentObserver<O> {
     fn observe(&mut self, entry: &JournalEntry) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).observe(entry);
     }
+}
+
+/// How long after its start an agent samples its load first: from half a window to one and a half,
+/// in the order of the agents, as if they had been started one after the other. Processes of a real
+/// mesh are; agents that measure at the same instants herd more than those.
+fn first_sample(scenario: &Scenario, agent: AgentId) -> Duration {
+    let (window, agents) = (scenario.agent(agent).machine.cpu_window, scenario.agents.len());
+    window / 2 + window * agent.index() as u32 / agents as u32
 }
 
 /// How long a job computes, alone on a core of speed 1, and how long it waits then, on an agent that

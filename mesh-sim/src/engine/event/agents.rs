@@ -19,7 +19,7 @@ use super::queue::Lane;
 use super::subjobs::JobsWithSubjobs;
 use super::{Event, EventSimulation};
 use crate::engine::address::{address, host_at};
-use crate::engine::{RunWatchers, effort};
+use crate::engine::{RunWatchers, effort, first_sample};
 use crate::faults::MachineState;
 use crate::host::{AgentId, HostId};
 use crate::journal::Fact;
@@ -201,7 +201,7 @@ impl EventSimulation<'_> {
         agent_host.machine.boot(now);
         let life = self.hosts[id.host()].life;
         let sample = Event::SampleLoad { agent: id, life };
-        self.queue.push_in(Lane::Sample, now + spec.machine.cpu_window, sample);
+        self.queue.push_in(Lane::Sample, now + first_sample(self.run.scenario, id), sample);
         self.with_agent(now, id, |agent, local| agent.handle_timeout(local));
     }
 

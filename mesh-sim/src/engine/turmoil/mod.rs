@@ -160,13 +160,7 @@ impl TurmoilSimulation {
         let providers = Providers::of(run.scenario);
         let machine = |agent| {
             let erring = ErringJobs::of(run.scenario, &faults, &providers, agent, &seed);
-            let truth = truth.clone().map(|truth| (truth, agent));
-            SharedMachine::new(
-                &run.scenario.agent(agent).machine,
-                run.scenario.costs.clone(),
-                erring,
-                truth,
-            )
+            SharedMachine::new(run.scenario, agent, erring, truth.clone())
         };
         let machines: AgentMap<SharedMachine> = faults.hosts().agents().map(machine).collect();
         let presence: AgentMap<_> = run

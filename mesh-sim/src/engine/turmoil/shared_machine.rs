@@ -16,11 +16,11 @@ use tokio::sync::{Notify, oneshot};
 
 use super::net::TurmoilNet;
 use crate::engine::true_state::TrueState;
-use crate::engine::{OUTPUT, effort};
+use crate::engine::{OUTPUT, effort, first_sample};
 use crate::faults::MachineState;
 use crate::host::AgentId;
 use crate::machine::{ErringJobs, Machine};
-use crate::scenario::{Costs, MachineSpec};
+use crate::scenario::{Costs, Scenario};
 
 /// The model of a machine, behind a lock. It outlives the processes that run on it one after the
 /// other. Clones are handles on the same machine.
@@ -30,6 +30,8 @@ pub(super) struct SharedMachine(Arc<MachineParts>);
 struct MachineParts {
     /// The machine's CPU % is the busy share over this window.
     window: Duration,
+    /// When a process on it samples its load first, from its start.
+    first_sample: Duration,
     costs: Costs,
     /// The output of every job.
     output: Arc<RawValue>,
@@ -59,13 +61,14 @@ impl JobsOnMachine {
 }
 
 impl SharedMachine {
-    /// A machine that is off until a process [starts](Self::boot) on it.
+    /// The machine of an agent. It is off until a process [starts](Self::boot) on it.
     pub(super) fn new(
-        spec: &MachineSpec,
-        costs: Costs,
+        scenario: &Scenario,
+        agent: AgentId,
         erring: Option<ErringJobs<JobId>>,
-        truth: Option<(TrueState, AgentId)>,
+        truth: Option<TrueState>,
     ) -> Self {
+        let spec = &scenario.agent(agent).machine;
         let mut machine = Machine::new(spec);
         machine.switch_off(Timestamp::ZERO);
         let output = RawValue::from_string(OUTPUT.to_owned()).unwrap_or_default();
@@ -77,10 +80,11 @@ impl SharedMachine {
         };
         Self(Arc::new(MachineParts {
             window: spec.cpu_window,
-            costs,
+            first_sample: first_sample(scenario, agent),
+            costs: scenario.costs.clone(),
             output: output.into(),
             state: Mutex::new(state),
-            truth,
+            truth: truth.map(|truth| (truth, agent)),
             changed: Notify::new(),
         }))
     }
@@ -215,6 +219,10 @@ impl Host for MachineHost {
 
     fn window(&self) -> Duration {
         self.host.0.window
+    }
+
+    fn first_sample(&self) -> Duration {
+        self.host.0.first_sample
     }
 }
 

@@ -198,7 +198,8 @@ pub(crate) struct AgentGroup {
     /// Memory in use.
     #[serde(default)]
     pub(crate) memory: Memory,
-    /// CPU % is the busy share of all cores over this window.
+    /// CPU % is the busy share of all cores over this window. Agents that start together measure one
+    /// after the other.
     #[serde(default = "default_cpu_window")]
     pub(crate) cpu_window: DurationText,
     /// Errors that some jobs of these agents end with; none if left out.
