@@ -14,8 +14,8 @@ use mesh_sim::sweep::{Sweep, SweepSpec};
 
 /// The 99 % quantile of each rule in seconds, at a load of 70 % and at one of 90 %.
 fn p99_secs() -> [BTreeMap<String, f64>; 2] {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../scenarios/validation/prequal-rules.toml");
+    let file =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios/validation/prequal-rules.toml");
     let vary = [
         "agents.0.count=20",
         "agents.1.count,agents.2.count=10:10",
@@ -34,12 +34,18 @@ fn p99_secs() -> [BTreeMap<String, f64>; 2] {
     let sweep = Sweep::new(spec, "prequal-rules.toml").unwrap_or_else(|error| panic!("{error}"));
     let runs: Vec<Run<'_>> = sweep.runs();
     let mut figures = [BTreeMap::new(), BTreeMap::new()];
-    run_each(&runs, sweep.engine, cores(), |_| {}, |number, record| {
-        assert!(record.violations.is_empty(), "{:?}", record.violations);
-        let position = sweep.position(number);
-        let p99 = record.latency.quantile_ns(0.99) as f64 / 1e9;
-        figures[position.cell].insert(sweep.policies[position.policy].clone(), p99);
-    })
+    run_each(
+        &runs,
+        sweep.engine,
+        cores(),
+        |_| {},
+        |number, record| {
+            assert!(record.violations.is_empty(), "{:?}", record.violations);
+            let position = sweep.position(number);
+            let p99 = record.latency.quantile_ns(0.99) as f64 / 1e9;
+            figures[position.cell].insert(sweep.policies[position.policy].clone(), p99);
+        },
+    )
     .unwrap();
     figures
 }
@@ -61,9 +67,9 @@ fn the_rules_have_the_order_and_the_cliffs_of_the_paper() {
     for figures in [&at_70, &at_90] {
         let best = ["prequal", "c3", "linear"].map(|rule| figures[rule]);
         let best = best.into_iter().fold(0.0, f64::max);
-        let others = figures.iter().filter(|(rule, _)| {
-            !["prequal", "c3", "linear"].contains(&rule.as_str())
-        });
+        let others = figures
+            .iter()
+            .filter(|(rule, _)| !["prequal", "c3", "linear"].contains(&rule.as_str()));
         for (rule, p99) in others {
             assert!(best < *p99, "{rule}\n{both}");
         }
