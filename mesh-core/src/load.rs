@@ -36,9 +36,9 @@ pub struct LoadReport {
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct ServiceReport {
     /// The latency at the agent, its queue included and the network not, that a job may expect
-    /// which arrives now: the mean of those jobs among its last 64 that found about as many others
-    /// when they came, scaled to the present number (Prequal, NSDI 2024, section 4, takes their
-    /// median).
+    /// which arrives now: the mean of its last 64 jobs, scaled from the jobs that they found in
+    /// flight to the present number (Prequal, NSDI 2024, section 4, takes the median of those that
+    /// found about as many).
     pub expected: Option<Duration>,
     /// The mean time from start to end of its last 64 jobs, their waits in the queue not included.
     pub service_time: Option<Duration>,

@@ -8,8 +8,6 @@ use crate::time::Timestamp;
 
 /// How many ended jobs are remembered.
 const REMEMBERED: usize = 64;
-/// An estimate is made of at least this many jobs, if there are as many.
-const FEW: usize = 32;
 /// Rates count the jobs of this many seconds, the present one included.
 const SECONDS: usize = 10;
 /// A time that is not known: the job never ran.
@@ -114,31 +112,22 @@ impl ServiceLog {
         }
     }
 
-    /// The latency of a job that arrives now: that of the jobs that found about as many others, per
-    /// job in flight, times the jobs that there will be. Those are the nearest [`FEW`], and all that
-    /// are as near as these.
+    /// The latency of a job that arrives now: that of the last jobs per job in flight when they
+    /// came, times the jobs that there will be.
     ///
-    /// Where queues grow, no job has yet ended that found as many others as there are now, and the
-    /// short ones end first. Without the scaling to the present number, their median calls the
-    /// busiest agents fast, and draws still more jobs to them.
+    /// Prequal takes the median of those jobs that found about as many others as there are now.
+    /// Where queues grow, the short ones of these end first, so it calls the busiest agents fast,
+    /// and draws still more jobs to them. All jobs that ended lately, scaled to the present number,
+    /// have no such bias: by Little's law their latency per job in flight is the time from one end
+    /// to the next.
     fn expected(&self, in_flight: u32) -> Option<Duration> {
-        let jobs = &self.recent;
-        let last = FEW.min(jobs.len()).checked_sub(1)?;
-        let distance = |job: &EndedJob| job.in_flight.abs_diff(in_flight);
-        let mut distances = [0; REMEMBERED];
-        let distances = &mut distances[..jobs.len()];
-        for (slot, job) in distances.iter_mut().zip(jobs) {
-            *slot = distance(job);
-        }
-        let (_, limit, _) = distances.select_nth_unstable(last);
-        let limit = *limit;
         let (mut latency_us, mut present) = (0_u64, 0_u64);
-        for job in jobs.iter().filter(|job| distance(job) <= limit) {
+        for job in &self.recent {
             latency_us += u64::from(job.latency_us);
             present += u64::from(job.in_flight) + 1;
         }
-        let expected_us =
-            u128::from(latency_us) * (u128::from(in_flight) + 1) / u128::from(present);
+        let scaled = u128::from(latency_us) * (u128::from(in_flight) + 1);
+        let expected_us = scaled.checked_div(u128::from(present))?;
         Some(Duration::from_micros(u64::try_from(expected_us).unwrap_or(u64::MAX)))
     }
 
@@ -178,10 +167,12 @@ mod tests {
     }
 
     #[test]
-    fn the_estimate_is_that_of_jobs_that_found_as_many_others() {
+    fn the_estimate_is_that_of_the_last_jobs_per_job_in_flight() {
         let mut log = ServiceLog::new(at(0));
         assert_eq!(log.report(at(0), 0, None), ServiceReport::default());
-        // 300 ms among two others, 9 s among fifty.
+        // Older than the last 64, so they are forgotten.
+        (0..9).for_each(|_| log.ended(at(9_000), &job(0, 9_000, 1), ServedHow::Served));
+        // 300 ms among two others, 9 s among fifty: 9.3 s for 54 jobs in flight.
         for (in_flight, took) in [(2, 300), (50, 9_000)] {
             for _ in 0..REMEMBERED / 2 {
                 let ended = job(10_000 - took, 10_000, in_flight);
@@ -189,10 +180,9 @@ mod tests {
             }
         }
         let expected = |in_flight| log.report(at(10_000), in_flight, Some(4)).expected;
-        assert_eq!(expected(2), Some(Duration::from_millis(300)));
-        assert_eq!(expected(50), Some(Duration::from_millis(9_000)));
-        assert_eq!(expected(101), Some(Duration::from_millis(18_000)), "twice as many");
-        assert_eq!(expected(0), Some(Duration::from_millis(100)));
+        assert_eq!(expected(53), Some(Duration::from_millis(9_300)));
+        assert_eq!(expected(107), Some(Duration::from_millis(18_600)), "twice as many");
+        assert_eq!(expected(5), Some(Duration::from_micros(1_033_333)));
         let service_time = log.report(at(10_000), 0, None).service_time;
         assert_eq!(service_time, Some(Duration::from_millis(3_720)), "four fifths of 4,650 ms");
     }

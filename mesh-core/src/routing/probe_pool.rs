@@ -13,7 +13,7 @@ use crate::time::Timestamp;
 
 pub(super) const POOL_SIZE: Parameter = Parameter {
     name: "pool_size",
-    summary: "With signal pool: how many results of probes are kept; at most of a quarter of the peers, or of four.",
+    summary: "With signal pool: how many results of probes are kept; at most of a quarter of the peers and two for each slot of a peer, or four.",
     kind: ParameterKind::Count { default: 16, min: 2, max: 64 },
 };
 pub(super) const MAX_AGE_MS: Parameter = Parameter {
@@ -70,18 +70,22 @@ impl PoolSettings {
         }
     }
 
-    /// How many results are kept of `peers` peers. The more of its peers an agent compares, the more
-    /// often all agents run to the same one: the paper's pool has 16 of 100.
-    pub(super) fn size(&self, peers: usize) -> usize {
-        self.size.min((peers / 4).max(SMALL_POOL))
+    /// How many results are kept of `peers` peers, which run up to `slots` jobs each.
+    ///
+    /// Where as many agents send as there are peers, a result of each peer is in as many pools as
+    /// each pool has results. If a peer is the best one, all of these agents send it a job before
+    /// they learn of each other's. So a larger pool makes a larger herd, and the more probes, the
+    /// more often. The paper's pool has 16 of 100 servers, each of which runs some seven jobs at once.
+    pub(super) fn size(&self, peers: usize, slots: usize) -> usize {
+        self.size.min((peers / 4).min(slots.saturating_mul(2)).max(SMALL_POOL))
     }
 
     /// How many jobs are sent on one result, of `peers` peers:
     /// `max(1, (1 + delta) / ((1 - size / peers) x probes - removals))`.
     ///
     /// Where the pool can't be kept full so, the denominator is not positive, and the cap counts.
-    pub(super) fn reuse(&self, peers: usize) -> f64 {
-        let fresh = 1.0 - self.size(peers) as f64 / peers.max(1) as f64;
+    pub(super) fn reuse(&self, peers: usize, slots: usize) -> f64 {
+        let fresh = 1.0 - self.size(peers, slots) as f64 / peers.max(1) as f64;
         let surplus = fresh * self.probes - self.removals;
         let reuse = if surplus > 0.0 { (1.0 + self.delta) / surplus } else { self.max_reuse };
         reuse.clamp(1.0, self.max_reuse.max(1.0))
@@ -157,6 +161,7 @@ impl ProbePool {
     /// The job goes to this peer: it has one more job in flight. With `on_result`, the choice was
     /// made on its result, which is used up after a number of times.
     pub(super) fn chosen(&mut self, peer: PeerId, on_result: bool, rng: &mut Rng) {
+        let slots = self.slots();
         let Some(at) = self.entries.iter().position(|entry| entry.observed.peer == peer) else {
             return;
         };
@@ -167,7 +172,7 @@ impl ProbePool {
         }
         let uses = entry.uses_left.unwrap_or_else(|| {
             // Rounded at random, so that 1.3 uses are 1.3 in the mean.
-            let reuse = self.settings.reuse(self.peers);
+            let reuse = self.settings.reuse(self.peers, slots);
             let whole = reuse.floor();
             whole as u32 + u32::from(rng.unit() < reuse - whole)
         });
@@ -227,10 +232,10 @@ impl ProbePool {
     pub(super) fn answered(&mut self, now: Timestamp, observed: ObservedPeer) {
         let Some(name) = self.take_asked(observed.peer) else { return };
         self.entries.retain(|entry| entry.observed.peer != observed.peer);
-        while self.entries.len() >= self.settings.size(self.peers) {
-            self.entries.remove(0);
-        }
         self.entries.push(PooledResult { observed, name, received: now, uses_left: None });
+        let room = self.settings.size(self.peers, self.slots());
+        let too_many = self.entries.len().saturating_sub(room);
+        self.entries.drain(..too_many);
     }
 
     /// A probe failed.
@@ -251,6 +256,13 @@ impl ProbePool {
         self.entries.retain(|entry| entry.observed.peer != peer);
         self.asked.retain(|(asked, _)| *asked != peer);
         self.wanted.retain(|(wanted, _)| *wanted != peer);
+    }
+
+    /// How many jobs the peers run at once, by the results: those that run the most. A peer that
+    /// says nothing of it may run any number.
+    fn slots(&self) -> usize {
+        let slots = self.entries.iter().map(|entry| entry.observed.slots);
+        slots.map(|slots| slots.map_or(usize::MAX, |slots| slots as usize)).max().unwrap_or(0)
     }
 
     fn take_asked(&mut self, peer: PeerId) -> Option<Name> {
@@ -274,13 +286,16 @@ mod tests {
             max_reuse: 16.0,
         };
         // The paper's: 2 / (0.84 x 3 - 1).
-        assert!((settings.reuse(100) - 2.0 / 1.52).abs() < 1e-12);
-        assert_eq!((settings.size(100), settings.size(24), settings.size(3)), (16, 6, 4));
-        assert_eq!(settings.reuse(8), 4.0, "2 / (0.5 x 3 - 1)");
-        assert_eq!(settings.reuse(4), 16.0, "the pool is as large as the mesh");
+        let many = usize::MAX;
+        assert!((settings.reuse(100, many) - 2.0 / 1.52).abs() < 1e-12);
+        let sizes = [(100, many), (24, many), (3, many), (100, 7), (100, 1), (100, 0)];
+        let sizes = sizes.map(|(peers, slots)| settings.size(peers, slots));
+        assert_eq!(sizes, [16, 6, 4, 14, 4, 4]);
+        assert_eq!(settings.reuse(8, many), 4.0, "2 / (0.5 x 3 - 1)");
+        assert_eq!(settings.reuse(4, many), 16.0, "the pool is as large as the mesh");
         let few = PoolSettings { probes: 1.0, ..settings };
-        assert_eq!(few.reuse(100), 16.0, "more is removed than comes in");
-        let many = PoolSettings { probes: 8.0, ..settings };
-        assert_eq!(many.reuse(1_000), 1.0, "never less than once");
+        assert_eq!(few.reuse(100, many), 16.0, "more is removed than comes in");
+        let often = PoolSettings { probes: 8.0, ..settings };
+        assert_eq!(often.reuse(1_000, many), 1.0, "never less than once");
     }
 }
