@@ -470,7 +470,7 @@ mod tests {
         };
         let own: Name = "own".into();
         let update = |view: &mut View, load| {
-            drop(view.update(at(1), (list(load), ListTrust::Believed), Some(&own)))
+            view.update(at(1), (list(load), ListTrust::Believed), Some(&own));
         };
         update(&mut view, [1, 1, 0, 9]);
         assert_eq!(names(&mut view, &[], &[]), "ab", "one more each");

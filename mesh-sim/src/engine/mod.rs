@@ -177,10 +177,13 @@ impl<O: FactObserver> FactObserver for LentObserver<O> {
 
 /// How long after its start an agent samples its load first: from half a window to one and a half,
 /// in the order of the agents, as if they had been started one after the other. Processes of a real
-/// mesh are; agents that measure at the same instants herd more than those.
+/// mesh are; agents that measure at the same instants herd more than those. Whole milliseconds, if
+/// the window has several, so that both engines sample at the same instants.
 fn first_sample(scenario: &Scenario, agent: AgentId) -> Duration {
     let (window, agents) = (scenario.agent(agent).machine.cpu_window, scenario.agents.len());
-    window / 2 + window * agent.index() as u32 / agents as u32
+    let first = window / 2 + window * agent.index() as u32 / agents as u32;
+    let whole = Duration::from_millis(first.as_millis() as u64);
+    if whole.is_zero() { first } else { whole }
 }
 
 /// How long a job computes, alone on a core of speed 1, and how long it waits then, on an agent that

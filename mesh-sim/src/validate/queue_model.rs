@@ -84,6 +84,20 @@ fn mmc(servers: u32, load: f64) -> Vec<(TheoryFigure, f64)> {
     })
 }
 
+/// The figures of jobs that a provider limits, by number or by rate.
+fn limited(system: &QueueingSystem) -> Result<Vec<(TheoryFigure, f64)>, &'static str> {
+    let QueueingSystem { cores, load, provider, .. } = *system;
+    let bounds = provider.ok_or("there is no provider")?;
+    if let Some(tokens) = bounds.requests {
+        let load = bucket_load(system, tokens);
+        return Ok(vec![(TheoryFigure::Blocked, closed_forms::md1k_blocking(load, tokens.burst))]);
+    }
+    let at_once = bounds.concurrency.ok_or("the provider has no limit")?;
+    let blocked = closed_forms::erlang_b(at_once, load * f64::from(cores));
+    // Each job that is admitted has a core of its own.
+    Ok(vec![(TheoryFigure::Blocked, blocked), (TheoryFigure::Mean, 1.0)])
+}
+
 impl QueueModel {
     /// Whether the scenario with this policy is this queue.
     fn fits(self, system: &QueueingSystem, policy: &PolicySpec) -> bool {
@@ -179,20 +193,7 @@ impl QueueModel {
                 });
                 [vec![blocked], responses].concat()
             }
-            Self::Loss => {
-                let at_once = system.provider.and_then(|bounds| bounds.concurrency);
-                let at_once = at_once.ok_or("the provider has no `concurrency`")?;
-                let offered = load * f64::from(cores);
-                let blocked = closed_forms::erlang_b(at_once, offered);
-                // Each job that is admitted has a core of its own.
-                vec![(TheoryFigure::Blocked, blocked), (TheoryFigure::Mean, 1.0)]
-            }
-            Self::TokenBucket => {
-                let tokens = system.provider.and_then(|bounds| bounds.requests);
-                let tokens = tokens.ok_or("the provider has no `requests_per_minute`")?;
-                let load = bucket_load(system, tokens);
-                vec![(TheoryFigure::Blocked, closed_forms::md1k_blocking(load, tokens.burst))]
-            }
+            Self::Loss | Self::TokenBucket => limited(system)?,
             Self::Supermarket => {
                 let choices = choices(policy, servers).ok_or("the policy compares no queues")?;
                 let mean = match choices {

@@ -22,8 +22,10 @@ fn every_case_is_the_queue_that_it_says() {
 fn every_shipped_file_is_a_case() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let entries = std::fs::read_dir(root.join("scenarios/validation")).unwrap();
+    // Those of the Prequal paper are held against its order and cliffs (tests/prequal.rs).
     let found: BTreeSet<String> = entries
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| !name.starts_with("prequal-"))
         .map(|name| format!("scenarios/validation/{name}"))
         .collect();
     let used: BTreeSet<String> = CASES.iter().map(|spec| spec.file.to_owned()).collect();

@@ -76,7 +76,8 @@ fn jobs_stay_at_their_site_under_every_policy_and_leave_it_when_it_is_full() {
             // A quarter of what the east can do.
             let (anywhere, far) = west(engine, policy, 20, "");
             let (at_home, near) = west(engine, policy, 20, LOCALITY);
-            assert!(anywhere > 0.2 && at_home < 0.05, "{policy}: {anywhere} {at_home}");
+            // Who asks finds that the near peers answer sooner, and goes there as a rule anyway.
+            assert!(at_home < 0.03 && anywhere > at_home + 0.02, "{policy}: {anywhere} {at_home}");
             assert!(near < far, "{engine:?} {policy}: {near} {far}");
         }
         // One and a half times what the east can do.

@@ -25,7 +25,8 @@ fn a_job_goes_to_a_peer_with_a_free_slot() {
         let idle = run_on(engine, POLICIES[1], &busy(), "");
         let random = run_on(engine, r#""random""#, &busy(), "");
         let (waiting, blind) = (idle.count("job_queued"), random.count("job_queued"));
-        assert!(2 * waiting < blind, "{engine:?}: {waiting} of {blind} jobs wait");
+        // All three peers are busy for 0.65 of the jobs at best (Erlang C), one of them for 0.8.
+        assert!(10 * waiting < 9 * blind, "{engine:?}: {waiting} of {blind} jobs wait");
         assert_eq!(idle.count("held"), 0, "{engine:?}");
     }
 }

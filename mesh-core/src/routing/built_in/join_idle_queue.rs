@@ -242,7 +242,7 @@ mod tests {
                         }
                     }
                     Step::Wait(secs) => {
-                        now = now + Duration::from_secs(secs);
+                        now += Duration::from_secs(secs);
                         policy.handle_timeout(now, &mut rng);
                         queue.retain(|(_, until)| *until > now);
                     }

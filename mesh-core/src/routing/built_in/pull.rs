@@ -409,7 +409,7 @@ mod tests {
                         }
                     }
                     Step::Wait(ms) => {
-                        it.now = it.now + Duration::from_millis(ms);
+                        it.now += Duration::from_millis(ms);
                         if it.policy.poll_timeout() <= it.now {
                             it.policy.handle_timeout(it.now, &mut it.rng);
                         }
