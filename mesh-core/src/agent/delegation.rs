@@ -17,8 +17,9 @@ use crate::time::Timestamp;
 /// An agent's handling of one `delegate` request, from its receipt until it is answered.
 ///
 /// It goes in rounds. Each round chooses a peer, under some policies after probing a few or after
-/// waiting for one, and begins an attempt: the job is sent to that peer. Several attempts may be open at once. The first
-/// answer ends the delegation; an attempt that fails while another is open does not.
+/// waiting for one, and begins an attempt: the job is sent to that peer. Several attempts may be open
+/// at once. The first answer ends the delegation; an attempt that fails while another is open does
+/// not.
 #[derive(Debug)]
 pub(super) struct Delegation {
     /// The driver's ticket of the `delegate` request.

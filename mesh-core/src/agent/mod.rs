@@ -6,12 +6,12 @@
 //!
 //! Three parts share the agent and know little of each other:
 //!
-//! - *admission* (`admission`, `jobs`, `idle`): a `work` request runs, waits in a bounded queue or is refused; an
-//!   `idle` request is answered when a slot is free;
+//! - *admission* (`admission`, `jobs`, `idle`): a `work` request runs, waits in a bounded queue or is
+//!   refused; an `idle` request is answered when a slot is free;
 //! - *delegation* (`delegate`, `probing`, `attempt`): a `delegate` request goes in rounds, each of
 //!   which chooses a peer, until one has done the job. `chooser` holds the policy, `asking` the jobs
-//!   that it holds back until a peer has a free slot, `view` and `contacts` what is known of the
-//!   peers, `fate` says what a failed call means for the job;
+//!   that it holds back until a peer has a free slot, `view`, `peers` and `contacts` what is known
+//!   of the peers, `fate` says what a failed call means for the job;
 //! - *membership* (`membership`, `trust`): heartbeats keep the lease, and lists of peers keep the
 //!   view fresh.
 
@@ -31,6 +31,7 @@ mod idle;
 mod jobs;
 mod membership;
 mod note;
+mod peers;
 mod probing;
 mod service_log;
 mod symptom;
@@ -54,7 +55,7 @@ pub use self::fate::{Fate, ObservedEnd};
 pub use self::idle::{LONGEST_HOLD, LONGEST_WAIT, MAX_IDLE_CALLERS, WaiterId};
 pub use self::membership::RegistryReply;
 pub use self::note::{Ending, Note, RetryReason};
-pub use self::view::Peers;
+pub use self::peers::Peers;
 
 use self::chooser::Chooser;
 use self::config::DelegationConfig;

@@ -4,78 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::contacts::Contacts;
+use super::peers::{PeerParts, Peers};
 use super::trust::ListTrust;
 use crate::Few;
 use crate::protocol::Name;
-use crate::resilience::{Decorator, Decorators, LocalityConfig, PeersLoad};
+use crate::resilience::{Decorator, Decorators, LocalityConfig};
 use crate::roster::{ListedLease, PeerId, Roster};
 use crate::routing::{Candidate, Eligible, Known};
 use crate::time::Timestamp;
-
-/// The agents that an agent may delegate to: all of the registry's list, without itself unless it
-/// may delegate to itself.
-#[derive(Clone, Debug, Default)]
-pub struct Peers {
-    roster: Roster,
-    /// The agent's own position in the list and its identity, if it is listed and may not delegate
-    /// to itself.
-    own: Option<(usize, PeerId)>,
-}
-
-impl Peers {
-    /// All agents of `roster` but the one called `own`, if there is such a name.
-    pub fn new(roster: Roster, own: Option<&str>) -> Self {
-        let own = own.and_then(|name| roster.find(name));
-        let own = own.map(|(position, lease)| (position, lease.id()));
-        Self { roster, own }
-    }
-
-    /// How many peers there are.
-    pub fn len(&self) -> usize {
-        self.roster.len() - usize::from(self.own.is_some())
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// Those of them for which `is_one` holds.
-    fn filtered(&self, is_one: impl Fn(&ListedLease) -> bool) -> Self {
-        let all = self.roster.shared_leases();
-        let roster = Roster::of_shared(all.filter(|lease| is_one(lease)).cloned());
-        let own = self.own().and_then(|own| self.roster.get(own)).map(|lease| lease.name.clone());
-        Self::new(roster, own.as_deref())
-    }
-
-    /// The peers' names in order.
-    pub fn names(&self) -> impl Iterator<Item = &Name> {
-        self.leases().map(|lease| &lease.name)
-    }
-
-    /// The peers' leases in the order of their names.
-    fn leases(&self) -> impl Iterator<Item = &ListedLease> {
-        let own = self.own();
-        let others = self.roster.iter().enumerate().filter(move |(at, _)| Some(*at) != own);
-        others.map(|(_, lease)| lease)
-    }
-
-    /// The list that they come from, which may be shared with other agents.
-    pub fn roster(&self) -> &Roster {
-        &self.roster
-    }
-
-    /// The agent's own position in the list, if it is listed and is no peer of itself.
-    pub fn own(&self) -> Option<usize> {
-        self.own.map(|(position, _)| position)
-    }
-
-    /// Whether both are the same processes, whatever their loads.
-    fn have_same_lives(&self, other: &Self) -> bool {
-        let own = |peers: &Self| peers.own.map(|(_, id)| id);
-        self.roster.has_same_others(own(self), &other.roster, own(other))
-    }
-}
 
 /// An agent's view of its peers: the last list, and what the agent has learnt by calling them.
 ///
@@ -93,27 +29,7 @@ pub(super) struct View {
     places: Vec<(PeerId, usize)>,
     /// Until then, peers that are missing from the list are kept.
     grace_until: Timestamp,
-    /// The peers that have a skill, are at the agent's site, or both. Each is looked up when it is
-    /// needed first, and all are dropped when the list changes.
-    parts: Vec<PartOfPeers>,
-    /// Where the agent is and when its jobs leave the site, if peers of the site come first.
-    locality: Option<(Name, LocalityConfig)>,
-}
-
-/// The most parts of the peers that are kept. Callers may ask for any number of skills.
-const MAX_PARTS: usize = 64;
-
-/// Those of the peers that have something in common.
-#[derive(Debug)]
-struct PartOfPeers {
-    /// They have this skill, if one is named.
-    skill: Option<Name>,
-    /// Whether they are those at the agent's own site.
-    at_site: bool,
-    peers: Peers,
-    /// The jobs that they had in flight by the list, less those of this agent when it looked them
-    /// up. With its present jobs: what they have in flight now.
-    foreign: i64,
+    parts: PeerParts,
 }
 
 /// What a new list has changed in the view.
@@ -130,8 +46,7 @@ pub(super) struct ViewChange {
 impl View {
     /// The view of an agent that knows no peers yet. `site` is where it is, if anywhere.
     pub(super) fn new(site: Option<&Name>, config: LocalityConfig) -> Self {
-        let locality = site.filter(|_| config.locality).map(|site| (site.clone(), config));
-        Self { locality, ..Self::default() }
+        Self { parts: PeerParts::new(site, config), ..Self::default() }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -140,55 +55,9 @@ impl View {
 
     /// The peers that may get a job that demands this skill, or none.
     pub(super) fn able(&mut self, skill: Option<&Name>) -> &Peers {
-        if skill.is_none() {
-            return &self.peers;
-        }
-        let place = self.place_of_part(skill, false);
-        &self.parts[place].peers
-    }
-
-    /// The position in `parts` of the peers that have a skill, if one is named, and are at the
-    /// agent's site, if they must be.
-    fn place_of_part(&mut self, skill: Option<&Name>, at_site: bool) -> usize {
-        let is_it = |part: &PartOfPeers| part.skill.as_ref() == skill && part.at_site == at_site;
-        if let Some(place) = self.parts.iter().position(is_it) {
-            return place;
-        }
-        if self.parts.len() == MAX_PARTS {
-            self.parts.clear();
-        }
-        let site = self.locality.as_ref().map(|(site, _)| site);
-        let peers = match skill {
-            // All of them: the list itself, which is shared.
-            None if !at_site => self.peers.clone(),
-            _ => self.peers.filtered(|ListedLease { profile, .. }| {
-                skill.is_none_or(|skill| profile.skills().have(skill))
-                    && (!at_site || profile.site() == site)
-            }),
-        };
-        let reported = peers.leases().filter_map(|lease| lease.load);
-        let reported: i64 = reported.map(|load| i64::from(load.in_flight)).sum();
-        let own = self.contacts.outstanding_of(peers.leases().map(ListedLease::id));
-        let foreign = reported.saturating_sub_unsigned(own);
-        self.parts.push(PartOfPeers { skill: skill.cloned(), at_site, peers, foreign });
-        self.parts.len() - 1
-    }
-
-    /// The position in `parts` of the peers at the agent's site that have a skill, if one is named;
-    /// `None` if the job may leave the site.
-    fn place_of_site(&mut self, skill: Option<&Name>) -> Option<usize> {
-        let config = self.locality.as_ref()?.1;
-        let all = self.place_of_part(skill, false);
-        let all = self.load_of_part(all);
-        let at_site = self.place_of_part(skill, true);
-        config.stays(self.load_of_part(at_site), all).then_some(at_site)
-    }
-
-    fn load_of_part(&self, place: usize) -> PeersLoad {
-        let PartOfPeers { peers, foreign, .. } = &self.parts[place];
-        let own = self.contacts.outstanding_of(peers.leases().map(ListedLease::id));
-        let in_flight = foreign.saturating_add_unsigned(own).max(0).cast_unsigned();
-        PeersLoad { peers: peers.len(), in_flight }
+        let Some(skill) = skill else { return &self.peers };
+        let place = self.parts.with_skill(&self.peers, skill);
+        self.parts.get(place)
     }
 
     pub(super) fn peers(&self) -> &Peers {
@@ -259,16 +128,16 @@ impl View {
         let age = now.since(self.listed_at);
         if let Some((place, out)) = self.at_site(skill, tried.clone(), passed_over) {
             let knowledge = Knowledge { contacts: &self.contacts, now, age };
-            return (Eligible::new(&self.parts[place].peers.roster, out), knowledge);
+            return (Eligible::new(self.parts.get(place).roster(), out), knowledge);
         }
-        let place = skill.map(|_| self.place_of_part(skill, false));
+        let place = skill.map(|skill| self.parts.with_skill(&self.peers, skill));
         let knowledge = Knowledge { contacts: &self.contacts, now, age };
         // Positions are looked up once per list of all peers; in a list of some of them, each time.
         let (peers, mut places) = match place {
             None => (&self.peers, Some(&mut self.places)),
-            Some(place) => (&self.parts[place].peers, None),
+            Some(place) => (self.parts.get(place), None),
         };
-        let roster = &peers.roster;
+        let roster = peers.roster();
         let mut out: Few<usize> = tried.filter_map(|lease| roster.follow(lease)).collect();
         out.extend(peers.own());
         // Usually no peer is passed over.
@@ -299,12 +168,13 @@ impl View {
         tried: impl Iterator<Item = &'b Arc<ListedLease>>,
         PassedOver { failed, held_back }: &PassedOver<'b>,
     ) -> Option<(usize, Few<usize>)> {
-        let place = self.place_of_site(skill)?;
-        let Peers { roster, .. } = &self.parts[place].peers;
+        let place = self.parts.at_site(&self.peers, &self.contacts, skill)?;
+        let peers = self.parts.get(place);
+        let roster = peers.roster();
         let others = failed.iter().chain(held_back).copied();
         let mut out: Few<usize> =
             tried.chain(others).filter_map(|lease| roster.follow(lease)).collect();
-        out.extend(self.parts[place].peers.own());
+        out.extend(peers.own());
         (!Eligible::new(roster, out.clone()).is_empty()).then_some((place, out))
     }
 }
