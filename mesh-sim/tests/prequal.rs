@@ -61,8 +61,8 @@ fn the_rules_have_the_order_and_the_cliffs_of_the_paper() {
     // Weights by utilisation hold at 70 %, and fall behind the other programs at 90 %.
     assert!(at_70["wrr"] < 1.7 && at_90["wrr"] > 2.0, "{both}");
     // Own counts are a hundredth of the load, in this short form a twentieth, which is worth more.
-    for own in ["least_loaded_own", "ll_po2c"] {
-        assert!(at_90[own] > 1.5 * at_90["prequal"], "{own}\n{both}");
+    for (own, factor) in [("least_loaded_own", 1.6), ("ll_po2c", 2.5)] {
+        assert!(at_90[own] > factor * at_90["prequal"], "{own}\n{both}");
     }
     for figures in [&at_70, &at_90] {
         let best = ["prequal", "c3", "linear"].map(|rule| figures[rule]);
