@@ -2,12 +2,7 @@
 # The figures of docs/prequal.md: the nine rules of the Prequal paper at 70 % and 90 % load, the load
 # ramp, and the sweeps of the quantile and of the rate of probes. Compares them with
 # results/prequal/, byte for byte. `--renew` writes them there instead.
-set -euo pipefail
-cd "$(dirname "$0")/.."
-sim=${MESH_SIM:-target/release/mesh-sim}
-[ -n "${MESH_SIM:-}" ] || cargo build --release --package mesh-sim
-new=$(mktemp -d)
-trap 'rm -rf "$new"' EXIT
+source "$(dirname "$0")/figures.sh"
 
 # NAME ARGUMENTS...: the figures of each run go to NAME.csv.
 sweep() {
@@ -26,9 +21,4 @@ at_90=(--policy prequal --seeds 1 --vary workload.rate=5062)
 sweep quantile "${at_90[@]}" --vary policies.8.q_rif=0,0.5,0.6,0.7,0.8,0.84,0.9,0.95,0.99,1
 sweep probes "${at_90[@]}" --vary policies.8.probes_per_job=0.5,0.71,1,1.41,2,2.83,4
 
-if [ "${1:-}" = --renew ]; then
-  mkdir -p results/prequal
-  cp "$new"/*.csv results/prequal/
-else
-  diff -r "$new" results/prequal
-fi
+compare_or_renew prequal "$@"

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::Agent;
 use super::chooser::{Chooser, OwnCall, Purpose};
 use super::effect::DelegationId;
-use super::failure::{CallError, Failure};
+use super::failure::CallError;
 use super::idle::LONGEST_HOLD;
 use super::note::Note;
 use super::view::PassedOver;
@@ -224,23 +224,12 @@ impl Purpose {
         match (self, result) {
             (Self::Probe, Ok(reply)) => reply.as_probed().is_some(),
             (Self::Probe, Err(_)) => false,
-            // A peer that does not know the method is not asked again.
             (Self::Ask, Ok(_)) => true,
-            (Self::Ask, Err(CallError::Answered(failure))) => !is_temporary(failure),
+            // Who refuses may offer a slot later. Any other error says that the peer does not know
+            // the method, and it is not asked again.
+            (Self::Ask, Err(CallError::Answered(failure))) => !failure.is_refusal(),
             (Self::Ask, Err(CallError::NotSent | CallError::NoAnswer)) => false,
             (Self::Release, _) => true,
         }
     }
-}
-
-/// Whether a peer that answers `idle` like this knows the method, or may know it at another time.
-const fn is_temporary(failure: &Failure) -> bool {
-    matches!(
-        failure,
-        Failure::Busy
-            | Failure::BusyFor(_)
-            | Failure::ShuttingDown
-            | Failure::Unavailable(_)
-            | Failure::Throttled { .. }
-    )
 }
