@@ -40,8 +40,8 @@ pub struct ParameterConflict {
     pub expected: &'static str,
 }
 
-/// A rule by which queueing theory sends jobs to equal servers. A policy follows it as long as what
-/// it knows of its peers is up to date. `mesh-sim validate` compares simulations with the figures
+/// A rule by which queueing theory sends jobs to equal servers of one slot. A policy follows it as long
+/// as what it knows of its peers is up to date. `mesh-sim validate` compares simulations with the figures
 /// of such rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]

@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::probe_pool::{PoolSettings, ProbePool};
 use super::signal::signal_of;
 use super::{
-    Candidate, Eligible, FailureReason, Interests, LoadSource, Picks, Policy, PolicyEvent,
-    RefusalReason, Shortlist, Signal, least_by_key,
+    Candidate, DispatchRule, Eligible, FailureReason, Interests, LoadSource, Picks, Policy,
+    PolicyEvent, RefusalReason, Shortlist, Signal, least_by_key,
 };
 use crate::hash::{HashTable, TableEntry};
 use crate::load::{LoadReport, ServiceReport};
@@ -22,6 +22,15 @@ pub(super) const COMPARED: Parameter = Parameter {
     summary: "With signal probes: how many random peers are compared; 0: all.",
     kind: ParameterKind::Count { default: 3, min: 0, max: super::MAX_CHOICES as u64 },
 };
+
+/// The rule of theory of a policy that takes the peer with the fewest jobs of those that it compares.
+pub(super) fn fewest_jobs(values: &ParameterValues) -> Option<DispatchRule> {
+    let is_fresh = signal_of(values) == Signal::Probes;
+    is_fresh.then(|| match values.count(&COMPARED) as usize {
+        0 => DispatchRule::ShortestOfAll,
+        compared => DispatchRule::ShortestOf(compared),
+    })
+}
 
 /// What is known of a peer when a [`PeerRule`] ranks it.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -144,7 +144,13 @@ pub(super) const CASES: &[CaseSpec] = &[
         ["random", "d2", "d3"],
         [("workload.rate", "80_000")]
     ),
-    case!("supermarket", Supermarket, SUPERMARKET, ["d2", "d3", "d2_probes", "all"], NOTHING),
+    case!(
+        "supermarket",
+        Supermarket,
+        SUPERMARKET,
+        ["d2", "d3", "probes", "linear", "gmsr", "all"],
+        NOTHING
+    ),
     case!("supermarket", Supermarket, SUPERMARKET, ["random"], [("duration", "26s")]),
     case!(
         "supermarket",

@@ -308,6 +308,7 @@ fn choices(policy: &PolicySpec, servers: u32) -> Option<u32> {
 
 /// The addition to a title if the policy sends probes for queue lengths. Usually it counts the
 /// calls of its own agent.
-fn signal(policy: &PolicySpec) -> &'static str {
-    if policy.factory.needs().signal == Signal::Probes { " probed" } else { "" }
+fn signal(policy: &PolicySpec) -> String {
+    let is_probing = policy.factory.needs().signal == Signal::Probes;
+    if is_probing { format!(": {}", policy.label) } else { String::new() }
 }

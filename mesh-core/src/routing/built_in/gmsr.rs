@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use crate::parameter::{Parameter, ParameterKind};
-use crate::routing::observed::{COMPARED, ObservedPeer, ObservingPolicy, PeerRule, mean_secs};
+use crate::routing::observed::{
+    COMPARED, ObservedPeer, ObservingPolicy, PeerRule, fewest_jobs, mean_secs,
+};
 use crate::routing::probe_pool::{
     DELTA, MAX_AGE_MS, MAX_REUSE, POOL_SIZE, PROBES_PER_JOB, REMOVALS_PER_JOB,
 };
@@ -33,7 +35,8 @@ pub(super) const DESCRIPTION: PolicyDescription = PolicyDescription {
     ],
     needs: |values| PolicyNeeds { signal: signal_of(values), utilisation: false },
     conflict: PolicyDescription::no_conflict,
-    dispatch: PolicyDescription::no_theory,
+    // Of servers with one slot. There a free one has no job, so it has the fewest.
+    dispatch: fewest_jobs,
     build: |values, _| {
         let slots = values.count(&SLOTS) as u32;
         ObservingPolicy::new(values, Duration::ZERO, Gmsr { slots, unknown_secs: 0.0 })

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use crate::parameter::{Parameter, ParameterKind};
-use crate::routing::observed::{COMPARED, ObservedPeer, ObservingPolicy, PeerRule, mean_secs};
+use crate::routing::observed::{
+    COMPARED, ObservedPeer, ObservingPolicy, PeerRule, fewest_jobs, mean_secs,
+};
 use crate::routing::probe_pool::{
     DELTA, MAX_AGE_MS, MAX_REUSE, POOL_SIZE, PROBES_PER_JOB, REMOVALS_PER_JOB,
 };
@@ -39,7 +41,10 @@ pub(super) const DESCRIPTION: PolicyDescription = PolicyDescription {
     ],
     needs: |values| PolicyNeeds { signal: signal_of(values), utilisation: false },
     conflict: PolicyDescription::no_conflict,
-    dispatch: PolicyDescription::no_theory,
+    dispatch: |values| {
+        let counts_jobs = values.number(&LAMBDA) == 1.0 && values.number(&ALPHA_MS) > 0.0;
+        counts_jobs.then(|| fewest_jobs(values)).flatten()
+    },
     build: |values, _| {
         let rule = Linear {
             lambda: values.number(&LAMBDA),
