@@ -16,6 +16,7 @@ import sys
 REPETITIONS = 16
 SCENARIOS = {
     "waiting": "Jobs that only wait",
+    "policies": "Jobs that only wait, six other policies",
     "kill": "A process is killed for 8 s of 30",
     "stall": "A process answers nobody for 5 s",
     "errors": 'One peer is "busy" for half of its jobs',

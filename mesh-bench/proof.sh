@@ -5,7 +5,7 @@
 #
 #   mesh-bench/proof.sh [DIR]          # results go there; results/runs/proof if left out
 #
-# The five live meshes run at the same time: their jobs wait, so most of the machine stays idle.
+# The six live meshes run at the same time: their jobs wait, so most of the machine stays idle.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -19,6 +19,7 @@ use mesh_sim::presence::planned_changes;
 use mesh_sim::scenario::{AgentSpec, PolicySpec, Scenario};
 use mesh_sim::units::format_duration;
 use tempfile::NamedTempFile;
+use tokio::time::{Interval, interval};
 
 use super::behaviour_files::BehaviourFiles;
 use super::host_process::HostProcess;
@@ -76,7 +77,9 @@ impl ProcessMesh {
         let mut hosts = vec![Some(registry), None];
         let mut relays = LinkRelays::new(scenario, seed);
         let mut addresses = Vec::new();
+        let mut starts = starts(scenario);
         for (id, agent) in faults.hosts().agents().zip(&scenario.agents) {
+            starts.tick().await;
             let registry = relays.connect_registry(id.host(), &address).await?;
             let own = agent.policy_in(policy).factory.settings();
             let own = own.context("only built-in policies have options of `mesh agent`")?;
@@ -204,6 +207,15 @@ pub(super) async fn listed(
         found.map(|(_, url)| mesh_core::registry::address(url).into())
     };
     scenario.agents.iter().map(address).collect()
+}
+
+/// Ticks when the next agent is to start: all of them within one window over which CPU % is measured,
+/// as far from each other as possible. An agent measures from its start on, so they measure one after
+/// the other, as simulated agents do. Those that measure at the same instants herd more.
+fn starts(scenario: &Scenario) -> Interval {
+    let windows = scenario.agents.iter().map(|agent| agent.machine.cpu_window);
+    let window = windows.max().unwrap_or_default() / scenario.agents.len().max(1) as u32;
+    interval(window.max(Duration::from_millis(1)))
 }
 
 /// A settings file with everything that all processes are told alike.
