@@ -76,7 +76,7 @@ impl Peers {
 pub(super) struct PeerParts {
     parts: Vec<PartOfPeers>,
     /// Where the agent is and when its jobs leave the site, if peers of the site come first.
-    locality: Option<(Name, LocalityConfig)>,
+    locality: Option<Box<(Name, LocalityConfig)>>,
 }
 
 /// The most parts that are kept. Callers may ask for any number of skills.
@@ -98,7 +98,7 @@ struct PartOfPeers {
 impl PeerParts {
     /// For an agent at this site, if it says where it is.
     pub(super) fn new(site: Option<&Name>, config: LocalityConfig) -> Self {
-        let locality = site.filter(|_| config.locality).map(|site| (site.clone(), config));
+        let locality = site.filter(|_| config.locality).map(|site| (site.clone(), config).into());
         Self { parts: Vec::new(), locality }
     }
 

@@ -1,10 +1,10 @@
 //! What protects delegations under every policy: the memory of peers that failed, the retry budget,
 //! and the modifiers, which are off unless the settings switch them on.
 //!
-//! Each file has one `Decorator`, but for locality, which the agent's view of its peers applies. The agent asks the decorators before each choice which peers are
-//! to be passed over, asks them before each delegation and each retry whether it may be made, and
-//! tells them when each call begins and ends. No policy knows of them: it chooses among the peers
-//! that they leave.
+//! Each file has one `Decorator`, but for locality, which the agent's view of its peers applies. The
+//! agent asks the decorators before each choice which peers are to be passed over, asks them before
+//! each delegation and each retry whether it may be made, and tells them when each call begins and
+//! ends. No policy knows of them: it chooses among the peers that they leave.
 
 mod busy_peers;
 mod combined;

@@ -124,6 +124,7 @@ macro_rules! every_case {
         $crate::suite::every_case! { @ $run, $net, service::mesh:
             a_delegation_ends_at_the_other_agent
             the_least_loaded_peer_is_chosen
+            a_header_names_the_session_of_a_body
             an_agent_killed_at_work_leaves_the_outcome_unknown
             an_idempotent_job_of_a_killed_agent_is_done_elsewhere
             a_dead_peer_that_is_still_listed_is_passed_over

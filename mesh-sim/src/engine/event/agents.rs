@@ -25,7 +25,7 @@ use crate::host::{AgentId, HostId};
 use crate::journal::Fact;
 use crate::machine::{ErringJobs, Machine};
 use crate::presence::Presence;
-use crate::scenario::AgentSpec;
+use crate::scenario::{AgentSpec, Costs};
 
 /// The host of one agent: the agent's state machine, the machine under it, its clock and its idle
 /// connections.
@@ -39,13 +39,9 @@ pub(super) struct AgentHost {
     pub(super) presence: Presence,
     clock: LocalClock,
     machine: Machine<MachineWork>,
-    /// `None` if no job of the agent ever ends with an error.
-    erring: Option<Box<ErringJobs<JobId>>>,
     pool: IdlePool,
-    /// Boxed, as the next one, because few agents have any.
-    sessions: Box<WarmSessions>,
-    subjobs: Box<JobsWithSubjobs>,
-    messages: Box<MessagesAtWork>,
+    /// `None` until it is needed.
+    extras: Option<Box<HostExtras>>,
     /// The time of the earliest pending [`Event::WakeAgent`]; [`Timestamp::MAX`] if there is none.
     wake_at: Timestamp,
     /// The time of the earliest pending [`Event::JobEnds`]; [`Timestamp::MAX`] if there is none.
@@ -53,6 +49,16 @@ pub(super) struct AgentHost {
     /// Since the last look at the machine, jobs may have ended on it, or the time of the next end
     /// may have changed.
     machine_changed: bool,
+}
+
+/// What most hosts never need. So it is behind one pointer: there may be 100,000 hosts.
+#[derive(Default)]
+struct HostExtras {
+    /// `None` if no job of the agent ever ends with an error.
+    erring: Option<ErringJobs<JobId>>,
+    sessions: WarmSessions,
+    subjobs: JobsWithSubjobs,
+    messages: MessagesAtWork,
 }
 
 impl AgentHost {
@@ -65,22 +71,27 @@ impl AgentHost {
             presence: Presence::at_start(spec),
             clock: LocalClock::new(spec.clock_rate),
             machine,
-            erring: erring.map(Box::new),
             pool: IdlePool::default(),
-            sessions: Box::default(),
-            subjobs: Box::default(),
-            messages: Box::default(),
+            extras: erring.map(|it| HostExtras { erring: Some(it), ..HostExtras::default() }.into()),
             wake_at: Timestamp::MAX,
             job_ends_at: Timestamp::MAX,
             machine_changed: false,
         }
     }
 
+    fn extras(&mut self) -> &mut HostExtras {
+        self.extras.get_or_insert_default()
+    }
+
+    fn erring(&mut self) -> Option<&mut ErringJobs<JobId>> {
+        self.extras.as_mut()?.erring.as_mut()
+    }
+
     pub(super) fn set_machine(&mut self, now: Timestamp, state: MachineState) {
         self.machine_changed = true;
         self.machine.set_speed_factor(now, state.speed_factor);
         self.machine.set_background_override(now, state.background);
-        if let Some(erring) = &mut self.erring {
+        if let Some(erring) = self.erring() {
             erring.set_fault(state.errors);
         }
     }
@@ -96,13 +107,13 @@ impl AgentHost {
         // Nobody is there to work at it.
         if self.agent.is_some() {
             self.machine_changed = true;
-            let work = self.messages.begin(request);
+            let work = self.extras().messages.begin(request);
             self.machine.start(now, work, cost, delay);
         }
     }
 
     pub(super) fn messages(&mut self) -> &mut MessagesAtWork {
-        &mut self.messages
+        &mut self.extras().messages
     }
 
     /// Hands a request to the agent. Returns what cancels it.
@@ -118,7 +129,7 @@ impl AgentHost {
 
     /// The jobs that have subjobs under way.
     pub(super) fn subjobs(&mut self) -> &mut JobsWithSubjobs {
-        &mut self.subjobs
+        &mut self.extras().subjobs
     }
 
     /// A job that is to have subjobs, and when it must have ended; `None` if it has none.
@@ -171,17 +182,37 @@ impl AgentHost {
         Some(ExchangeId::of_ticket(ticket))
     }
 
+    /// How long a job that begins now computes, alone on a core of speed 1, and how long it waits.
+    fn effort(
+        &mut self,
+        now: Timestamp,
+        job: JobId,
+        task: &Task,
+        costs: &Costs,
+    ) -> (Duration, Duration) {
+        if self.extras.is_none() && task.details.is_none() {
+            return effort(task, &mut WarmSessions::default(), costs);
+        }
+        let HostExtras { erring, sessions, .. } = self.extras();
+        let mut effort = || effort(task, sessions, costs);
+        match erring {
+            Some(erring) => erring.begin(now, job, task, effort),
+            None => effort(),
+        }
+    }
+
     /// The process ends, after a shutdown or in a crash: jobs and idle connections are gone.
     pub(super) fn stop(&mut self, now: Timestamp) {
         self.agent = None;
         self.machine.switch_off(now);
-        if let Some(erring) = &mut self.erring {
-            erring.clear();
-        }
         self.pool = IdlePool::default();
-        self.subjobs.clear();
-        self.messages.clear();
-        *self.sessions = WarmSessions::default();
+        if let Some(HostExtras { erring, sessions, subjobs, messages }) = self.extras.as_deref_mut()
+        {
+            erring.iter_mut().for_each(ErringJobs::clear);
+            *sessions = WarmSessions::default();
+            subjobs.clear();
+            messages.clear();
+        }
         self.wake_at = Timestamp::MAX;
     }
 }
@@ -274,7 +305,8 @@ impl EventSimulation<'_> {
         };
         let cpu_percent = agent_host.machine.sample_cpu(now);
         agent_host.machine_changed = true;
-        let jobs = (agent_host.machine.running() - agent_host.messages.len()) as u32;
+        let messages = agent_host.extras.as_ref().map_or(0, |extras| extras.messages.len());
+        let jobs = (agent_host.machine.running() - messages) as u32;
         agent.handle_sample(cpu_percent, agent_host.machine.memory_percent(jobs));
         let (load, open) = (agent.load(), agent.open());
         self.journal.record(now, id, Fact::LoadSampled { load, open });
@@ -332,7 +364,7 @@ impl EventSimulation<'_> {
 
     /// A machine has done a job. If it has no subjobs, it is over.
     fn job_done(&mut self, now: Timestamp, id: AgentId, job: JobId) {
-        let erring = self.agent_hosts[id].erring.as_mut();
+        let erring = self.agent_hosts[id].erring();
         let failure = erring.and_then(|erring| erring.end(job));
         let may_go_on = failure.is_none() && self.run.scenario.workload.has_subjobs();
         if may_go_on && self.begin_subjobs(now, id, job) {
@@ -410,20 +442,18 @@ impl EventSimulation<'_> {
             Effect::Start { job, task } => {
                 agent_host.machine_changed = true;
                 let costs = &self.run.scenario.costs;
-                let mut effort = || effort(&task, &mut agent_host.sessions, costs);
-                let (demand, wait) = match &mut agent_host.erring {
-                    Some(erring) => erring.begin(now, job, &task, effort),
-                    None => effort(),
-                };
+                let (demand, wait) = agent_host.effort(now, job, &task, costs);
                 agent_host.machine.start(now, MachineWork::Job(job), demand, wait);
             }
             Effect::Stop(job) => {
                 agent_host.machine_changed = true;
                 agent_host.machine.cancel(now, MachineWork::Job(job));
-                if let Some(erring) = &mut agent_host.erring {
+                if let Some(erring) = agent_host.erring() {
                     erring.end(job);
                 }
-                self.drop_subjobs(now, id, job);
+                if self.run.scenario.workload.has_subjobs() {
+                    self.drop_subjobs(now, id, job);
+                }
             }
             Effect::Registry { call, request } => {
                 self.charge(now, id, self.run.scenario.costs.heartbeat);

@@ -1,5 +1,7 @@
 //! What agents and a registry promise together.
 
+use std::collections::BTreeSet;
+
 use mesh_core::resilience::RetryConfig;
 
 use super::*;
@@ -80,6 +82,47 @@ pub(crate) async fn the_least_loaded_peer_is_chosen<N: Net>(net: N) {
     }
     let done = |machine: &AgentOnHost| machine.host.counts().1;
     assert_eq!([done(&a), done(&b), done(&c)], [0, 3, 0]);
+}
+
+pub(crate) async fn a_header_names_the_session_of_a_body<N: Net>(net: N) {
+    let mesh = Mesh::new(net.clone());
+    let registry = mesh.registry(patient()).await.address;
+    let gate = mesh.agent("gate", &registry, |setup| setup.config.policy = built_in("affinity"));
+    let gate = gate.await;
+    let peers = ["peer-1", "peer-2", "peer-3", "peer-4"];
+    for peer in peers {
+        mesh.agent(peer, &registry, |_| ()).await;
+    }
+    knows(&gate, &peers).await;
+    let delegate = async |session: &str, meta: Value, calls: u32| {
+        let call = |id: u32| {
+            let params = json!({ "text": "x", "_meta": meta });
+            json!({ "jsonrpc": "2.0", "id": id, "method": "delegate", "params": params })
+        };
+        let body = Value::from_iter((0..calls).map(call)).to_string();
+        let with_header = format!("application/json\r\nmesh-session: {session}");
+        let mut stream = raw(&net, &gate.address, post("/rpc", &with_header, &body)).await;
+        let answer = rest(&mut stream).await;
+        let (_, body) = answer.split_once("\r\n\r\n").expect("a head");
+        serde_json::from_str::<Vec<Value>>(body).expect("the answers of a batch")
+    };
+    let done_by = async |session: &str, meta: Value| {
+        let answers = delegate(session, meta, 1).await;
+        answers[0]["result"]["delegated_to"]["agent"].as_str().expect("a peer").to_owned()
+    };
+    let mut used = BTreeSet::new();
+    for session in 0..12 {
+        let session = format!("s-{session}");
+        let peer = done_by(&session, json!({})).await;
+        // The name in the params wins, and both name the same session.
+        let meta = json!({ "contextId": session });
+        assert_eq!(done_by("another", meta).await, peer, "{session}");
+        used.insert(peer);
+    }
+    assert!(used.len() > 1, "sessions have different peers: {used:?}");
+    let refused = delegate(&"x".repeat(257), json!({}), 2).await;
+    let codes: Vec<&Value> = refused.iter().map(|answer| &answer["error"]["code"]).collect();
+    assert_eq!(codes, [-32602, -32602]);
 }
 
 pub(crate) async fn an_agent_killed_at_work_leaves_the_outcome_unknown<N: Net>(net: N) {
