@@ -11,8 +11,9 @@ use mesh_node::http::{Client, ClientLimits};
 use mesh_node::{Clock, TokioNet};
 use mesh_sim::record::LatencyHistogram;
 use tempfile::NamedTempFile;
+use tokio::task::JoinSet;
 
-use super::{PATIENCE, PAUSE, WARM_UP, empty_job, record};
+use super::{PATIENCE, empty_job, record};
 use crate::live::{Process, ProcessUsage, await_peers};
 
 /// The time between two heartbeats, and between two fetches of the list, of the agent that has many.
@@ -20,12 +21,24 @@ const OFTEN: Duration = Duration::from_millis(10);
 /// The least window of samples that agents take, and how many calls are measured for each sample.
 const SAMPLE: Duration = Duration::from_millis(200);
 const CALLS_PER_SAMPLE: u64 = 40;
+/// The first calls of each kind, which open connections and fill caches; they are not counted.
+const WARM_UP: u64 = 50;
+/// How long a job waits, and the time from one call to the next. So several jobs are under way at
+/// once, and an agent has slept or done something else before a job arrives and before it ends. As in
+/// a mesh: calls that follow each other at once find everything in the cache, and take half of the
+/// CPU time.
+const JOB: Duration = Duration::from_millis(200);
+const SPACING: Duration = Duration::from_millis(25);
+/// How many jobs are at an agent at once, but for one of them waiting, to measure what arrivals cost.
+const WAITING: u64 = 25;
 
 /// CPU times of an agent.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct MeasuredCosts {
-    /// Of a `work` call with an empty job.
+    /// Of a job that only waits, without what its arrival takes.
     pub(crate) job: Duration,
+    /// Of a job that arrives and has to wait for a slot.
+    pub(crate) work: Duration,
     /// Of a probe: the mean of asking and answering.
     pub(crate) probe: Duration,
     /// Of a call to the registry.
@@ -53,15 +66,19 @@ pub(super) async fn measure(
     peers: u16,
 ) -> anyhow::Result<(MeasuredCosts, ProbeRounds)> {
     let group = Group::start(mesh, peers).await?;
-    let own = group.cpu_per_call(clock, &group.worker, samples, Request::Work);
-    let job = own.await?;
-    let answer = group.cpu_per_call(clock, &group.worker, samples, |_| Request::Info).await?;
-    let delegation =
-        group.cpu_per_call(clock, &group.delegates, samples, Request::Delegate).await?;
+    let workers = [&group.worker];
+    let whole = group.cpu_per_call(clock, &group.worker, &workers, samples, Request::Work, |_| {});
+    let whole = whole.await?;
+    let work = group.cpu_per_arrival(clock, mesh, samples).await?.min(whole);
+    // Of all agents together, so that what the peers do for a delegation is in it.
+    let all = group.agents();
+    let delegated = group
+        .cpu_per_call(clock, &group.delegates, &all, samples, Request::Delegate, |_| {})
+        .await?;
     let mut round_trip = LatencyHistogram::default();
-    let asks = group
-        .cpu_of_calls(clock, &group.asks, samples, Request::Delegate, |reply| {
-            // Idle peers have equal queues, so one of them is drawn: this is any one's round trip.
+    let asked = group
+        .cpu_per_call(clock, &group.asks, &all, samples, Request::Delegate, |reply| {
+            // Peers with equal queues are drawn from, so this is any one's round trip.
             if let Reply::Delegate(reply) = reply
                 && let Some(latency) = reply.delegated_to.latency
             {
@@ -69,7 +86,7 @@ pub(super) async fn measure(
             }
         })
         .await?;
-    let ask = asks.saturating_sub(delegation) / u32::from(peers);
+    let probe = asked.saturating_sub(delegated) / (2 * u32::from(peers));
     let often = format!("heartbeat = \"{0}ms\"\nrefresh = \"{0}ms\"", OFTEN.as_millis());
     // A heartbeat and a fetch of the list each time.
     let rounds = (samples.div_ceil(2), OFTEN);
@@ -78,8 +95,9 @@ pub(super) async fn measure(
     let window = format!("{}ms", SAMPLE.as_millis());
     let sample = group.cpu_per_round(clock, mesh, rounds, ("", &window)).await?;
     group.kill().await?;
-    let (probe, heartbeat) = ((ask + answer) / 2, calls / 2);
-    let costs = MeasuredCosts { job, probe, heartbeat, sample, delegation };
+    let (job, heartbeat) = (whole - work, calls / 2);
+    let delegation = delegated.saturating_sub(whole);
+    let costs = MeasuredCosts { job, work, probe, heartbeat, sample, delegation };
     Ok((costs, ProbeRounds { peers, round_trip }))
 }
 
@@ -101,7 +119,9 @@ impl Group {
         let registry = start(mesh, "registry", &["registry"]).await?;
         let agent = async |name: &str, policy: &str| {
             let to = ["agent", "--name", name, "--registry", &registry.address];
-            start(mesh, name, &[&to[..], &["--policy", policy]].concat()).await
+            // Jobs that wait would be measured as slow probes and slow jobs.
+            let options = ["--policy", policy, "--concurrency", "unlimited"];
+            start(mesh, name, &[&to[..], &options].concat()).await
         };
         let mut spare = Vec::new();
         // The worker and one of the two that delegate are peers as well.
@@ -123,40 +143,75 @@ impl Group {
         Ok(group)
     }
 
-    /// The CPU time that an agent spends per call of this kind.
+    /// All agents.
+    fn agents(&self) -> Vec<&Process> {
+        let named = [&self.worker, &self.delegates, &self.asks];
+        named.into_iter().chain(&self.spare).collect()
+    }
+
+    /// The CPU time that some agents together spend for each call of this kind to one of them. `look`
+    /// is shown each answer.
     async fn cpu_per_call(
         &self,
         clock: Clock,
-        agent: &Process,
-        samples: u64,
-        request: impl Fn(Task) -> Request,
-    ) -> anyhow::Result<Duration> {
-        self.cpu_of_calls(clock, agent, samples, request, |_| {}).await
-    }
-
-    /// The same, with a look at each answer.
-    async fn cpu_of_calls(
-        &self,
-        clock: Clock,
-        agent: &Process,
+        to: &Process,
+        spenders: &[&Process],
         samples: u64,
         request: impl Fn(Task) -> Request,
         mut look: impl FnMut(&Reply),
     ) -> anyhow::Result<Duration> {
+        let cpu = || spenders.iter().map(|agent| cpu_of(agent)).sum::<Duration>();
         let mut before = Duration::ZERO;
+        let mut calls = JoinSet::new();
         for number in 0..WARM_UP + samples {
             if number == WARM_UP {
-                before = cpu_of(agent);
+                before = cpu();
             }
-            let request = request(empty_job(number));
-            let answer = call(&self.client, &agent.address, &request, PATIENCE).await;
-            let reply = answer.map_err(|error| anyhow!("failed to call an agent: {error:?}"))?;
-            if number >= WARM_UP {
-                look(&reply);
-            }
-            clock.sleep_until(clock.now() + PAUSE).await;
+            let request = request(Task { demand: Some(JOB), ..empty_job(number) });
+            let (client, address) = (self.client.clone(), to.address.clone());
+            calls.spawn(async move { call(&client, &address, &request, PATIENCE).await });
+            clock.sleep_until(clock.now() + SPACING).await;
         }
-        Ok(cpu_of(agent).saturating_sub(before).div_f64(samples as f64))
+        // As many jobs are under way as were at the beginning.
+        let used = cpu().saturating_sub(before);
+        while let Some(answer) = calls.join_next().await {
+            let reply = answer.context("a call ended early")?;
+            look(&reply.map_err(|error| anyhow!("failed to call an agent: {error:?}"))?);
+        }
+        Ok(used.div_f64(samples as f64))
+    }
+
+    /// The CPU time that an agent spends on a job that arrives while all slots are taken.
+    async fn cpu_per_arrival(
+        &self,
+        clock: Clock,
+        mesh: &Path,
+        samples: u64,
+    ) -> anyhow::Result<Duration> {
+        let to = ["agent", "--name", "full", "--registry", &self.registry.address];
+        let one_slot = ["--concurrency", "1", "--queue", "1000", "--work", "synthetic"];
+        let agent = start(mesh, "full", &[&to[..], &one_slot].concat()).await?;
+        let mut calls = JoinSet::new();
+        let mut used = Duration::ZERO;
+        for number in 0..WARM_UP + samples {
+            // The first job of each batch takes the slot, the others wait.
+            let batch = number % WAITING;
+            if batch == 0 {
+                calls = JoinSet::new();
+                clock.sleep_until(clock.now() + PATIENCE / 100).await;
+            }
+            let demand = Some(PATIENCE);
+            let request = Request::Work(Task { demand, ..empty_job(number) });
+            let (client, address) = (self.client.clone(), agent.address.clone());
+            let before = cpu_of(&agent);
+            calls.spawn(async move { call(&client, &address, &request, PATIENCE).await });
+            clock.sleep_until(clock.now() + SPACING).await;
+            if batch > 0 && number >= WARM_UP {
+                used += cpu_of(&agent).saturating_sub(before);
+            }
+        }
+        agent.kill().await?;
+        Ok(used.div_f64((samples * (WAITING - 1) / WAITING).max(1) as f64))
     }
 
     /// The CPU time that an agent at rest spends in each of so many rounds of this length, with these

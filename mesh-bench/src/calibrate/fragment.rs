@@ -39,11 +39,11 @@ pub(crate) fn render(calibration: &Calibration, host: &HostFacts) -> String {
     );
     // Some of an agent's CPU time is spent after the answer. No message is faster than its bytes.
     let network = |share| {
-        let call = at(rpc, share).saturating_sub(costs.job);
+        let call = at(rpc, share).saturating_sub(costs.job + costs.work);
         call.max(at(round_trip, share.min(0.5)))
     };
     quantiles(&mut out, |share| network(share) / 2);
-    let MeasuredCosts { job, probe: probe_cost, heartbeat, sample, delegation } = *costs;
+    let MeasuredCosts { job, work, probe: probe_cost, heartbeat, sample, delegation } = *costs;
     let job_delay = Duration::from_nanos(timer.mean_ns());
     let _ = writeln!(
         out,
@@ -52,6 +52,7 @@ pub(crate) fn render(calibration: &Calibration, host: &HostFacts) -> String {
     );
     for (field, cost) in [
         ("job", job),
+        ("work", work),
         ("job_delay", job_delay),
         ("probe", probe_cost),
         ("heartbeat", heartbeat),
@@ -99,7 +100,7 @@ fn comment(out: &mut String, what: &str, of: &LatencyHistogram) {
 
 #[cfg(test)]
 mod tests {
-    use mesh_sim::scenario::Scenario;
+    use mesh_sim::scenario::{Costs, Scenario};
 
     use super::*;
 
@@ -114,7 +115,8 @@ mod tests {
         let rpc: Vec<u64> = (100..=300).collect();
         let micros = Duration::from_micros;
         let costs = MeasuredCosts {
-            job: micros(60),
+            job: micros(20),
+            work: micros(40),
             probe: micros(50),
             heartbeat: micros(70),
             sample: micros(80),
@@ -145,6 +147,7 @@ mod tests {
         assert!((probe_delay.quantile(0.6).as_secs_f64() - 400e-6).abs() < 2e-6);
         let job_delay = scenario.costs.job_delay;
         assert!(job_delay.abs_diff(micros(600)) < micros(1), "{job_delay:?}");
-        assert_eq!((scenario.costs.job, scenario.costs.delegation), (micros(60), micros(110)));
+        let Costs { job, work, delegation, .. } = scenario.costs;
+        assert_eq!([job, work, delegation], [20, 40, 110].map(micros));
     }
 }

@@ -27,9 +27,9 @@ const WARM_UP: u64 = 200;
 const TIMER: Duration = Duration::from_millis(5);
 /// Timers take long to measure, so there is one for this many messages.
 const MESSAGES_PER_TIMER: u64 = 10;
-/// Calls whose CPU time is measured have pauses between them, so there is one for this many
+/// Calls whose CPU time is measured have long pauses between them, so there is one for this many
 /// messages.
-const MESSAGES_PER_COST: u64 = 5;
+const MESSAGES_PER_COST: u64 = 20;
 /// The pause between two calls. Calls that follow each other at once find everything in the cache,
 /// and take half of the time that they take in a mesh.
 const PAUSE: Duration = Duration::from_millis(2);

@@ -141,7 +141,7 @@ impl PeerParts {
         if self.parts.len() == MAX_PARTS {
             self.parts.clear();
         }
-        let site = self.locality.as_ref().map(|(site, _)| site);
+        let site = self.locality.as_ref().map(|locality| &locality.0);
         let peers = match skill {
             // All of them: the list itself, which is shared.
             None if !at_site => all.clone(),

@@ -49,11 +49,23 @@ fn fields_beyond_turmoil(
             fields.push(FieldPath::field("faults").index(position).key(field));
         }
     }
-    let raw::Costs { job: _, job_delay: _, probe, probe_delay, heartbeat, sample, delegation } =
-        &raw.costs;
-    for (name, cost) in
-        [("probe", probe), ("heartbeat", heartbeat), ("sample", sample), ("delegation", delegation)]
-    {
+    let raw::Costs {
+        job: _,
+        job_delay: _,
+        work,
+        probe,
+        probe_delay,
+        heartbeat,
+        sample,
+        delegation,
+    } = &raw.costs;
+    for (name, cost) in [
+        ("work", work),
+        ("probe", probe),
+        ("heartbeat", heartbeat),
+        ("sample", sample),
+        ("delegation", delegation),
+    ] {
         if !cost.0.is_zero() {
             fields.push(FieldPath::field("costs").key(name));
         }

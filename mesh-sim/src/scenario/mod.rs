@@ -237,8 +237,10 @@ pub struct MachineSpec {
 /// What jobs and messages cost on top of what jobs demand. CPU times are those on a core of speed 1.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Costs {
-    /// CPU time of each job on top of its demand.
+    /// CPU time of each job on top of its demand, while it has a slot.
     pub job: Duration,
+    /// CPU time of each job when it arrives, before it runs, waits or is refused.
+    pub work: Duration,
     /// Time of each job on top of its wait, without CPU time.
     pub job_delay: Duration,
     /// CPU time of a probe, at the agent that asks and again at the agent that answers.

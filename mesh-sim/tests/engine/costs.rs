@@ -85,6 +85,9 @@ fn probes_samples_and_heartbeats_cost_cpu_time() {
     // 100 requests per second, each with a probe of all four.
     let probes = cpu(r#""least_loaded""#, "probe = \"1ms\"");
     assert!(near(probes, [40.0, 10.0]), "{probes:?}");
+    // A quarter of the jobs goes to each peer: 1,500 arrivals, with a standard deviation of 2.6 %.
+    let [_, at_peer] = cpu(r#""random""#, "work = \"4ms\"");
+    assert!((at_peer / 10.0 - 1.0).abs() < 0.08, "{at_peer}");
     let samples = cpu(r#""random""#, "sample = \"50ms\"");
     assert!(near(samples, [5.0, 5.0]), "{samples:?}");
     // A heartbeat and a fetch of the list per second.

@@ -72,7 +72,8 @@ impl AgentHost {
             clock: LocalClock::new(spec.clock_rate),
             machine,
             pool: IdlePool::default(),
-            extras: erring.map(|it| HostExtras { erring: Some(it), ..HostExtras::default() }.into()),
+            extras: erring
+                .map(|it| HostExtras { erring: Some(it), ..HostExtras::default() }.into()),
             wake_at: Timestamp::MAX,
             job_ends_at: Timestamp::MAX,
             machine_changed: false,

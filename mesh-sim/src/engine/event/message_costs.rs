@@ -67,8 +67,8 @@ const fn before(request: &Request, costs: &Costs) -> Duration {
     match request {
         Request::Info | Request::Service | Request::Idle(_) => costs.probe,
         Request::Delegate(_) => costs.delegation,
-        // That of a job is a part of the job.
-        Request::Work(_) => Duration::ZERO,
+        // The rest of what it costs is a part of the job.
+        Request::Work(_) => costs.work,
     }
 }
 
@@ -77,7 +77,8 @@ impl EventSimulation<'_> {
     /// agent handles the request afterwards; false if it takes no time.
     pub(super) fn takes_cpu(&mut self, now: Timestamp, callee: HostId, id: ExchangeId) -> bool {
         let costs = &self.run.scenario.costs;
-        if costs.probe.is_zero() && costs.delegation.is_zero() && costs.probe_delay.is_none() {
+        let is_free = [costs.probe, costs.work, costs.delegation].iter().all(Duration::is_zero);
+        if is_free && costs.probe_delay.is_none() {
             return false;
         }
         let Some(exchange) = self.exchanges.get(id) else { return false };

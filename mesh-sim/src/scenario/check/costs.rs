@@ -9,6 +9,7 @@ impl Checker<'_> {
         let path = FieldPath::field("costs").key("probe_delay");
         Costs {
             job: raw.job.0,
+            work: raw.work.0,
             job_delay: raw.job_delay.0,
             probe: raw.probe.0,
             probe_delay: raw.probe_delay.as_ref().map(|raw| self.distribution(&path, raw)),

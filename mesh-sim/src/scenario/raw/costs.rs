@@ -11,8 +11,10 @@ use crate::units::DurationText;
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Costs {
-    /// CPU time that each job takes on top of its demand.
+    /// CPU time that each job takes on top of its demand, while it has a slot.
     pub(crate) job: DurationText,
+    /// CPU time that each job takes when it arrives, before it runs, waits or is refused.
+    pub(crate) work: DurationText,
     /// Time that each job takes on top without using the CPU, for example because timers are late.
     pub(crate) job_delay: DurationText,
     /// CPU time of a probe, at the agent that asks and again at the agent that answers.
