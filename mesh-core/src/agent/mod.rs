@@ -365,8 +365,11 @@ impl Agent {
     /// Tells the decorators which peers are new in the list since the list `before`, if they want to
     /// know. In its first list an agent sees no new peers, only those that were there before it.
     fn tell_decorators_who_joined(&mut self, now: Timestamp, before: &Roster) {
+        if !self.decorators.wants_members() {
+            return;
+        }
         let own = if self.config.delegation.to_self { None } else { before.find(&self.name) };
-        if before.len() == usize::from(own.is_some()) || !self.decorators.wants_members() {
+        if before.len() == usize::from(own.is_some()) {
             return;
         }
         for (_, new) in before.differences(self.view.peers().roster()) {
