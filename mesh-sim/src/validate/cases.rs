@@ -148,7 +148,7 @@ pub(super) const CASES: &[CaseSpec] = &[
         "supermarket",
         Supermarket,
         SUPERMARKET,
-        ["d2", "d3", "probes", "linear", "gmsr", "all"],
+        ["d2", "d3", "probes_2", "linear_2", "gmsr_2", "all"],
         NOTHING
     ),
     case!("supermarket", Supermarket, SUPERMARKET, ["random"], [("duration", "26s")]),

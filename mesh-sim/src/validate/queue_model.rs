@@ -265,7 +265,11 @@ impl QueueModel {
                 let size = counted(burst as usize, "token");
                 format!("bucket of {size}, load {}", (load * 1e6).round() / 1e6)
             }
-            Self::Supermarket => format!("{joined}{}, load {load}", signal(policy)),
+            // As a rule the policy counts the calls of its own agent.
+            Self::Supermarket => match policy.factory.needs().signal {
+                Signal::Probes => format!("shortest: {}, load {load}", policy.label),
+                _ => format!("{joined}, load {load}"),
+            },
             Self::Board => {
                 let period = scenario.membership.heartbeat.as_secs_f64() / system.service;
                 format!("{joined}, board {}", (period * 1e6).round() / 1e6)
@@ -304,11 +308,4 @@ fn choices(policy: &PolicySpec, servers: u32) -> Option<u32> {
         DispatchRule::ShortestOfAll => Some(servers),
         _ => None,
     }
-}
-
-/// The addition to a title if the policy sends probes for queue lengths. Usually it counts the
-/// calls of its own agent.
-fn signal(policy: &PolicySpec) -> String {
-    let is_probing = policy.factory.needs().signal == Signal::Probes;
-    if is_probing { format!(": {}", policy.label) } else { String::new() }
 }
