@@ -69,7 +69,6 @@ pub(super) async fn measure(
     let workers = [&group.worker];
     let whole = group.cpu_per_call(clock, &group.worker, &workers, samples, Request::Work, |_| {});
     let whole = whole.await?;
-    let work = group.cpu_per_arrival(clock, mesh, samples).await?.min(whole);
     // Of all agents together, so that what the peers do for a delegation is in it.
     let all = group.agents();
     let delegated = group
@@ -87,6 +86,8 @@ pub(super) async fn measure(
         })
         .await?;
     let probe = asked.saturating_sub(delegated) / (2 * u32::from(peers));
+    // Later, because this agent and the next ones stay in the list for a while after their end.
+    let work = group.cpu_per_arrival(clock, mesh, samples).await?.min(whole);
     let often = format!("heartbeat = \"{0}ms\"\nrefresh = \"{0}ms\"", OFTEN.as_millis());
     // A heartbeat and a fetch of the list each time.
     let rounds = (samples.div_ceil(2), OFTEN);
@@ -119,7 +120,7 @@ impl Group {
         let registry = start(mesh, "registry", &["registry"]).await?;
         let agent = async |name: &str, policy: &str| {
             let to = ["agent", "--name", name, "--registry", &registry.address];
-            // Jobs that wait would be measured as slow probes and slow jobs.
+            // A job that waits for a slot would be measured as a slow one.
             let options = ["--policy", policy, "--concurrency", "unlimited"];
             start(mesh, name, &[&to[..], &options].concat()).await
         };
@@ -194,11 +195,11 @@ impl Group {
         let mut calls = JoinSet::new();
         let mut used = Duration::ZERO;
         for number in 0..WARM_UP + samples {
-            // The first job of each batch takes the slot, the others wait.
+            // The first job of each batch takes the slot, the others wait. Then all are cancelled.
             let batch = number % WAITING;
             if batch == 0 {
                 calls = JoinSet::new();
-                clock.sleep_until(clock.now() + PATIENCE / 100).await;
+                clock.sleep_until(clock.now() + SPACING * 4).await;
             }
             let demand = Some(PATIENCE);
             let request = Request::Work(Task { demand, ..empty_job(number) });
