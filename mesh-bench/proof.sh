@@ -16,6 +16,8 @@ mkdir -p "$out"
 cargo build --quiet --release -p mesh-node -p mesh-bench -p mesh-sim
 bin=${CARGO_TARGET_DIR:-target}/release
 
+# Whatever ends this script ends the meshes, too.
+trap 'kill $(jobs -p) 2> /dev/null || true' EXIT
 others=()
 for number in 1 2 3 4 5; do
   "$bin/mesh-bench" live mesh-bench/proof/waiting.toml --out "$out/beside-$number" > /dev/null 2>&1 &
