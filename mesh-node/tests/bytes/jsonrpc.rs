@@ -53,6 +53,7 @@ fn required(body: &[u8]) -> Required<'_> {
         return refused(Error::INVALID_REQUEST);
     }
     let Ok(text) = std::str::from_utf8(body) else { return refused(Error::PARSE_ERROR) };
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let Ok(whole) = serde_json::from_str::<&RawValue>(text) else {
         // The body may nest too deep before the place where it is malformed: then either answer is
         // right.
