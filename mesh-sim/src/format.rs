@@ -167,6 +167,12 @@ pub fn shell_word(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 
+/// The number as files have it, with six decimals.
+pub fn six_decimals(number: f64) -> f64 {
+    // Adding zero turns -0 into 0.
+    (number * 1e6).round() / 1e6 + 0.0
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

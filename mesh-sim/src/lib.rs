@@ -78,6 +78,7 @@ pub mod run_failure;
 pub mod runner;
 pub mod scenario;
 pub mod simulation;
+pub mod statistics;
 #[cfg(feature = "reports")]
 pub mod sweep;
 pub mod units;

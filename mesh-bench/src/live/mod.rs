@@ -92,7 +92,7 @@ pub(crate) async fn run(
     // compare.
     let record = recorder.finish(0, 0, Vec::new()).by_original_faults(original, &seeded);
     let providers = processes.map(|mesh| mesh.providers().counts()).unwrap_or_default();
-    Ok(RunRecord { providers, ..record })
+    Ok(RunRecord { providers, probes: None, ..record })
 }
 
 /// Samples the agents' CPU use. Each sample begins where the one before ends.

@@ -9,6 +9,7 @@ use super::asking::HeldSlots;
 use super::delegation::PeerCall;
 use super::effect::{CallId, DelegationId, Effect};
 use super::failure::{CallError, Failure};
+use super::note::Note;
 use super::timers::Timer;
 use super::view::PassedOver;
 use super::{Agent, symptom};
@@ -306,6 +307,7 @@ impl Agent {
             request,
             until,
         });
+        self.effects.push_back(Effect::Note(Note::Probing { peers: 1 }));
         self.decorators.on_sent(now, lease.id(), until);
         let (sent, is_open, is_listed) = (now, true, true);
         let own = OwnCall { call, purpose, lease, sent, until, is_open, is_listed };

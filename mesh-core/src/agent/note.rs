@@ -141,6 +141,11 @@ pub enum Note {
         /// The request's number.
         request: u64,
     },
+    /// Peers were called without a job: for their load or a free slot, or to give one back.
+    Probing {
+        /// How many.
+        peers: usize,
+    },
     /// A peer was chosen and the job sent to it.
     Routed {
         /// The request's number.
@@ -241,6 +246,7 @@ impl Note {
             | Self::NameTaken { .. }
             | Self::NameContested { .. }
             | Self::ViewChanged { .. }
+            | Self::Probing { .. }
             | Self::PassedOver { .. }
             | Self::Recovered { .. } => None,
         }

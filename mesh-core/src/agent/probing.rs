@@ -8,6 +8,7 @@ use super::chooser::Chooser;
 use super::delegation::{PeerCall, Probe, ProbeRound, ProbeState};
 use super::effect::{CallId, DelegationId, Effect};
 use super::failure::CallError;
+use super::note::Note;
 use super::symptom;
 use crate::Few;
 use crate::prefetch::prefetch_arc;
@@ -46,6 +47,7 @@ impl Agent {
             probes.push(Probe { peer, lease, state: ProbeState::Pending(call) });
         }
         let open = probes.len();
+        self.effects.push_back(Effect::Note(Note::Probing { peers: open }));
         delegation.probing = Some(ProbeRound { probes, first, open, sent: now, until });
         self.rearm_delegation(id);
     }

@@ -19,6 +19,13 @@ pub(crate) fn quantile(p: f64) -> f64 {
     x.copysign(q)
 }
 
+/// A number drawn from the standard normal distribution.
+#[cfg(test)]
+pub(crate) fn draw(rng: &mut mesh_core::seed::Rng) -> f64 {
+    // Never 0, whose quantile is infinite.
+    quantile(1.0 - rng.unit() / 2.0) * [-1.0, 1.0][rng.index(2)]
+}
+
 /// The mean of max(X, 0) for a normal X: m Phi(m/s) + s phi(m/s).
 pub(super) fn mean_above_zero(mean: f64, standard_deviation: f64) -> f64 {
     if standard_deviation == 0.0 {

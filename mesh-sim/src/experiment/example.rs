@@ -14,6 +14,7 @@ use mesh_core::time::Timestamp;
 
 use super::{RanBy, Report};
 use crate::dist::Distribution;
+use crate::figures::Objective;
 use crate::host::AgentId;
 use crate::journal::{ConnectionFailure, RequestOutcome, RequestRefusal};
 use crate::network::{LinkQuality, NetworkSpec};
@@ -140,6 +141,7 @@ pub(crate) fn scenario(agents: usize, duration: Duration, policies: &[&str]) -> 
         policies: policies.iter().map(policy).collect(),
         faults: Vec::new(),
         random_faults: Vec::new(),
+        objective: Objective::default(),
         expect: BTreeMap::new(),
     }
 }

@@ -1,6 +1,8 @@
 //! The results of all runs of a scenario, simulated or live.
 
-use crate::judge::{MeasuredFigures, PolicyResult, PolicyVerdict, regrets};
+use crate::judge::{
+    MeasuredFigures, PolicyResult, PolicyVerdict, Ranking, is_upper_bound, regrets,
+};
 use crate::record::RunRecord;
 use crate::scenario::{EngineKind, Scenario};
 
@@ -59,6 +61,13 @@ impl Report {
         let measured: Vec<MeasuredFigures> = policies.iter().map(PolicyResult::measured).collect();
         let labels = policies.iter().map(|result| result.policy);
         regrets(&self.scenario.policies, labels.zip(&measured))
+    }
+
+    /// Which policy is best, by the scenario's objective.
+    pub fn ranking(&self, policies: &[PolicyResult<'_>]) -> Ranking {
+        let is_bound = |label| is_upper_bound(&self.scenario.policies, label);
+        let contenders = policies.iter().map(|result| result.contender(is_bound(result.policy)));
+        Ranking::of(&self.scenario.objective, &contenders.collect::<Vec<_>>())
     }
 
     /// The seeds that were run, in the order of the runs.

@@ -247,6 +247,7 @@ impl CoverageObserver {
             | Note::NameContested { .. }
             | Note::Delegating { .. }
             | Note::Held { .. }
+            | Note::Probing { .. }
             | Note::CopyWon { .. }
             | Note::CopyDropped { .. }
             | Note::Delegated { .. } => {}

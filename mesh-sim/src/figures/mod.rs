@@ -9,10 +9,12 @@
 
 mod expect;
 mod latencies;
+mod objective;
 mod threshold;
 
 pub use self::expect::{Expect, FigureLimit};
 pub use self::latencies::Latencies;
+pub use self::objective::Objective;
 pub use self::threshold::{Bound, Threshold};
 
 /// A figure of a run: a row of [`FIGURES`]. It says what the figure is called, what it means and

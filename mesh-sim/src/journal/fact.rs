@@ -135,6 +135,7 @@ impl Fact {
                 | Self::PeersKnown(_)
                 | Self::MachineBusy { .. }
                 | Self::SubjobReported { .. }
+                | Self::AgentNoted(Note::Probing { .. })
         )
     }
 

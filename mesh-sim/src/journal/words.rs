@@ -131,6 +131,8 @@ fn describe_agent_note(note: &Note, scribe: impl Scribe) {
             let [request, attempt] = job(*request, *attempt);
             scribe.event("job_ended", [request, attempt, ("outcome", Str(outcome.name()))]);
         }
+        // No event of the log: there are too many of them.
+        Note::Probing { .. } => {}
         Note::Delegating { request } => scribe.event("delegating", [("request", U64(*request))]),
         Note::Held { request } => scribe.event("held", [("request", U64(*request))]),
         Note::Delegated { request, outcome } => {

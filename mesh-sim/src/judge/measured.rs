@@ -46,6 +46,8 @@ pub struct RunFigures {
     pub failures: BTreeMap<String, u64>,
     /// The figures of the latencies, in nanoseconds; all zero if there were no requests.
     pub latency: Latencies<u64>,
+    /// How often agents called peers without a job; `None` if that is not known.
+    pub probes: Option<u64>,
     /// Hash of every event of the run.
     pub event_hash: u64,
     /// Number of events hashed.
@@ -143,6 +145,7 @@ impl RunFigures {
             requests: run.requests,
             failures: run.failures.iter().map(|(why, n)| ((*why).to_owned(), *n)).collect(),
             latency: latencies_ns(&run.latency),
+            probes: run.probes,
             event_hash: run.event_hash,
             events: run.events,
             violations: violated_oracles(run),

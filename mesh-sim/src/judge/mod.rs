@@ -6,17 +6,23 @@
 //! The result is a [`Verdict`]; a [`PolicyVerdict`] says why.
 
 mod measured;
+mod paired;
 mod policy_result;
 mod policy_verdict;
+mod ranking;
 mod regret;
+mod winner;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use self::measured::{FigureValue, MeasuredFigures, RunFigures, ViolatedOracle};
+pub use self::paired::{Finding, PairedFigure};
 pub use self::policy_result::PolicyResult;
+pub(crate) use self::policy_result::per_request;
 pub use self::policy_verdict::{Miss, MissedThreshold, PolicyVerdict, RunViolation};
-pub use self::regret::{regret_text, regrets};
+pub use self::ranking::{Contender, FirstPlace, Lead, Ranking};
+pub use self::regret::{is_upper_bound, regret_text, regrets};
 
 /// The verdict on a policy, a run or a whole experiment, from the best to the worst. The verdict on
 /// several things is the greatest of theirs.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{MeasuredFigures, PolicyVerdict, RunFigures};
+use super::{Contender, MeasuredFigures, PolicyVerdict, RunFigures};
 use crate::figures::Expect;
 use crate::machine::ProviderCounts;
 use crate::record::{
@@ -28,6 +28,8 @@ pub struct PolicyResult<'a> {
     pub sent_again: SentAgainCounts,
     /// The sum of [`RunRecord::copies`].
     pub copies: CopyCounts,
+    /// The sum of [`RunRecord::probes`]; `None` if it is not known of one of them.
+    pub probes: Option<u64>,
     /// The sum of [`RunRecord::by_window`].
     pub by_window: Vec<WindowCounts>,
     /// The sum of [`RunRecord::by_job`].
@@ -66,6 +68,17 @@ impl<'a> PolicyResult<'a> {
         PolicyVerdict::of(self.policy, expect, &self.measured(), &runs)
     }
 
+    /// The policy as it takes part in a ranking. `is_bound` says whether it is an upper bound.
+    pub fn contender(&self, is_bound: bool) -> Contender<'a> {
+        let figures = |run: &&RunRecord| MeasuredFigures::new(&run.requests, &run.latency);
+        Contender {
+            label: self.policy,
+            by_seed: self.runs.iter().map(|run| (run.seed, figures(run))).collect(),
+            probes: per_request(self.probes, &self.requests),
+            is_bound,
+        }
+    }
+
     fn empty(run: &'a RunRecord) -> Self {
         Self {
             policy: &run.policy,
@@ -75,6 +88,7 @@ impl<'a> PolicyResult<'a> {
             failures: BTreeMap::new(),
             sent_again: SentAgainCounts::default(),
             copies: CopyCounts::default(),
+            probes: Some(0),
             by_window: vec![WindowCounts::default(); run.by_window.len()],
             by_job: vec![JobCounts::default(); run.by_job.len()],
             work_per_agent: vec![0; run.work_per_agent.len()],
@@ -88,6 +102,7 @@ impl<'a> PolicyResult<'a> {
         add_failures(&mut self.failures, &run.failures);
         self.sent_again.merge(&run.sent_again);
         self.copies.merge(&run.copies);
+        self.probes = self.probes.zip(run.probes).map(|(sum, probes)| sum + probes);
         for (sum, window) in self.by_window.iter_mut().zip(&run.by_window) {
             sum.merge(window);
         }
@@ -104,6 +119,11 @@ impl<'a> PolicyResult<'a> {
         }
         self.runs.push(run);
     }
+}
+
+/// How many of these calls there were per request; `None` if that is not known.
+pub(crate) fn per_request(probes: Option<u64>, requests: &OutcomeCounts) -> Option<f64> {
+    probes.map(|probes| probes as f64 / requests.sent.max(1) as f64)
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use super::MeasuredFigures;
 use crate::figures::{FIGURES, Measure};
+use crate::format::six_decimals;
 use crate::scenario::{PolicySpec, UpperBound};
 
 /// The regret of each policy: by which share its mean latency is above that of the best upper
@@ -11,19 +12,21 @@ pub fn regrets<'a>(
     specs: &[PolicySpec],
     policies: impl Iterator<Item = (&'a str, &'a MeasuredFigures)> + Clone,
 ) -> Vec<Option<f64>> {
-    let is_bound = |label: &str| {
-        let spec = specs.iter().find(|spec| spec.label == label);
-        spec.is_some_and(|spec| UpperBound::of(&*spec.factory).is_some())
-    };
-    let bounds = policies.clone().filter(|(label, _)| is_bound(label));
+    let bounds = policies.clone().filter(|(label, _)| is_upper_bound(specs, label));
     let best = bounds.map(|(_, measured)| mean_ns(measured)).filter(|mean| *mean > 0.0);
     let best = best.min_by(f64::total_cmp);
     policies
         .map(|(_, measured)| {
             let regret = mean_ns(measured) / best? - 1.0;
-            (measured.requests.sent > 0).then_some((regret * 1e6).round() / 1e6)
+            (measured.requests.sent > 0).then_some(six_decimals(regret))
         })
         .collect()
+}
+
+/// Whether the policy with this label is an upper bound, which can't be deployed.
+pub fn is_upper_bound(specs: &[PolicySpec], label: &str) -> bool {
+    let spec = specs.iter().find(|spec| spec.label == label);
+    spec.is_some_and(|spec| UpperBound::of(&*spec.factory).is_some())
 }
 
 fn mean_ns(measured: &MeasuredFigures) -> f64 {

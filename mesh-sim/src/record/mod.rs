@@ -42,6 +42,9 @@ pub struct RunRecord {
     pub sent_again: SentAgainCounts,
     /// How often agents sent jobs to one more peer after the warm-up, beside those that had them.
     pub copies: CopyCounts,
+    /// How often agents called peers without a job after the warm-up: for their load or a free
+    /// slot, or to give one back. `None` of a live run, where only the agents know.
+    pub probes: Option<u64>,
     /// These requests by the fault that they met: one entry per [`FaultWindow`], in the scenario's
     /// order, and a last one for the requests that met no fault.
     pub by_window: Vec<WindowCounts>,

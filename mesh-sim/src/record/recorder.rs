@@ -87,6 +87,7 @@ impl Recorder {
             failures: Default::default(),
             sent_again: SentAgainCounts::default(),
             copies: CopyCounts::default(),
+            probes: Some(0),
             by_window: vec![WindowCounts::default(); config.windows.len() + 1],
             by_job: vec![JobCounts::default(); config.deadlines.len()],
             timeline: vec![second; span.div_ceil(NANOS_PER_SECOND).max(1) as usize],
@@ -228,6 +229,9 @@ impl FactObserver for Recorder {
                 ref
                 note @ (Note::Retrying { .. } | Note::CopyWon { .. } | Note::CopyDropped { .. }),
             ) if *at >= self.warm_up => self.record.copies.count(note),
+            Fact::AgentNoted(Note::Probing { peers }) if *at >= self.warm_up => {
+                self.record.probes = self.record.probes.map(|probes| probes + peers as u64);
+            }
             Fact::RequestDue { .. } => self.due(*at),
             Fact::RequestSentAgain { due, how, .. } => self.sent_again(due, how),
             Fact::RequestEnded { kind, due, outcome, .. } => self.ended(due, kind, *at, outcome),

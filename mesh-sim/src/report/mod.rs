@@ -11,6 +11,7 @@ pub(crate) mod figure_text;
 pub(crate) mod hgrm;
 mod html;
 pub(crate) mod latency_csv;
+pub mod ranking;
 pub mod summary;
 pub mod table;
 mod timeline_csv;

@@ -12,6 +12,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use thiserror::Error;
 
 use super::by_job::measured_parts;
+use super::ranking::RankingEntry;
 use crate::experiment::{RanBy, Report};
 use crate::figures::{Latencies, Threshold};
 use crate::format;
@@ -21,7 +22,7 @@ use crate::record::{CopyCounts, JobCounts, OutcomeCounts, RunRecord, SentAgainCo
 use crate::scenario::EngineKind;
 
 /// Version of the format: one more whenever a field comes, goes or changes its meaning.
-const SCHEMA_VERSION: u32 = 1;
+const SCHEMA_VERSION: u32 = 2;
 
 /// Results of one scenario: one run per policy and seed.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
@@ -46,6 +47,8 @@ pub struct ExperimentSummary {
     pub runs: Vec<RunSummary>,
     /// One per policy, over all its seeds.
     pub verdicts: Vec<VerdictEntry>,
+    /// Which policy is best.
+    pub ranking: RankingEntry,
 }
 
 /// A policy that some agents have, whichever policy is compared.
@@ -116,6 +119,9 @@ pub struct RunSummary {
     /// left out if they never did.
     #[serde(default, skip_serializing_if = "CopyCounts::is_zero")]
     pub copies: CopyCounts,
+    /// How often agents called peers without a job after the warm-up: for their load or a free
+    /// slot, or to give one back. Null of a live run, where only the agents know.
+    pub probes: Option<u64>,
     /// Requests by the kind of their jobs; left out if there is only one kind.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub by_job: BTreeMap<String, JobEntry>,
@@ -343,6 +349,7 @@ pub(crate) fn pretty(value: &impl Serialize) -> String {
 
 impl ExperimentSummary {
     fn of(report: &Report) -> Self {
+        let policies = report.policies();
         let names: Vec<_> = report.scenario.agents.iter().map(|agent| &*agent.name).collect();
         Self {
             schema_version: SCHEMA_VERSION,
@@ -370,9 +377,10 @@ impl ExperimentSummary {
             verdicts: report
                 .verdicts()
                 .iter()
-                .zip(report.regrets(&report.policies()))
+                .zip(report.regrets(&policies))
                 .map(|(judged, regret)| VerdictEntry::of(judged, regret))
                 .collect(),
+            ranking: RankingEntry::of(&report.ranking(&policies), |index| policies[index].policy),
         }
     }
 }
@@ -392,6 +400,7 @@ impl RunSummary {
             latency_ms: MeasuredFigures::new(&run.requests, &run.latency).latency_ms(),
             sent_again: run.sent_again,
             copies: run.copies,
+            probes: run.probes,
             by_job: jobs
                 .map(|(job, counts)| (job.name.to_string(), JobEntry::of(counts)))
                 .collect(),

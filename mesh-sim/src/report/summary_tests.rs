@@ -50,7 +50,7 @@ fn a_live_run_says_so() {
 fn what_was_written_can_be_read() {
     let text = render(&report());
     assert_eq!(pretty(&parse(&text).unwrap()), text);
-    let newer = text.replacen("\"schema_version\": 1", "\"schema_version\": 9", 1);
+    let newer = text.replacen("\"schema_version\": 2", "\"schema_version\": 9", 1);
     let error = parse(&newer).unwrap_err();
     assert!(matches!(error, SummaryError::Version { found: 9 }), "{error}");
     let strange = text.replacen("\"seeds\"", "\"sedes\"", 1);

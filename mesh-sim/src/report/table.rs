@@ -21,11 +21,19 @@ const MAX_JOB: usize = 16;
 pub fn render(report: &Report, file: &str) -> String {
     let policies = report.policies();
     let verdicts = report.verdicts();
+    let ranking = report.ranking(&policies);
     let regrets = report.regrets(&policies);
+    // The best policy stands first.
+    let policies = ordered(&policies, &ranking.order);
+    let verdicts = ordered(&verdicts, &ranking.order);
+    let regrets = ordered(&regrets, &ranking.order);
     let mut out = table(&policies, &verdicts, &regrets);
     let seeds = report.seeds().len();
     if seeds > 1 {
         out.push_str(&format!(" Each line adds up {seeds} seeds.\n"));
+    }
+    if let Some(sentence) = &ranking.sentence {
+        out.push_str(&wrapped(sentence, 1, 3));
     }
     if regrets.iter().any(Option::is_some) {
         out.push_str(" regret: mean latency above that of the best upper bound (oracle_...)\n");
@@ -37,6 +45,11 @@ pub fn render(report: &Report, file: &str) -> String {
     out.push_str(&copies(&policies));
     out.push_str(&problems(report, &verdicts, file));
     out
+}
+
+/// The items with these indices.
+pub(crate) fn ordered<T: Clone>(items: &[T], order: &[usize]) -> Vec<T> {
+    order.iter().map(|index| items[*index].clone()).collect()
 }
 
 /// The forms of a table, from the widest to the narrowest: how many significant digits latencies

@@ -91,8 +91,8 @@ fn what_clients_sent_again_is_told_if_there_was_any() {
     let text = render(&report, "x.toml");
     assert_fits(&text);
     let expected = "\n Requests that clients sent again\n   \
-                    random: 1,400 to another entry agent, 4 after a pause\n   \
-                    power_of_two: 0 to another entry agent, 0 after a pause\n";
+                    power_of_two: 0 to another entry agent, 0 after a pause\n   \
+                    random: 1,400 to another entry agent, 4 after a pause\n";
     assert!(text.contains(expected), "{text}");
 }
 
@@ -106,8 +106,8 @@ fn copies_are_told_if_there_were_any() {
     let text = render(&report, "x.toml");
     assert_fits(&text);
     let expected = "\n Jobs that agents sent to one more peer (hedging)\n   \
-                    random: 1,400 sent, 4 won, 1,200 calls cancelled\n   \
-                    power_of_two: 0 sent, 0 won, 0 calls cancelled\n";
+                    power_of_two: 0 sent, 0 won, 0 calls cancelled\n   \
+                    random: 1,400 sent, 4 won, 1,200 calls cancelled\n";
     assert!(text.contains(expected), "{text}");
 }
 
@@ -127,6 +127,6 @@ fn what_a_provider_refused_is_told_apart_by_its_limits() {
     let table = text.split("By provider\n").nth(1).unwrap();
     let rows: Vec<Vec<&str>> =
         table.lines().skip(1).take(2).map(|line| line.split_whitespace().collect()).collect();
-    assert_eq!(rows[0], ["model", "200", "25.00", "20.00", "5.00", "random"]);
-    assert_eq!(rows[1], ["200", "25.00", "20.00", "5.00", "power_of_two"]);
+    assert_eq!(rows[0], ["model", "200", "25.00", "20.00", "5.00", "power_of_two"]);
+    assert_eq!(rows[1], ["200", "25.00", "20.00", "5.00", "random"]);
 }

@@ -58,7 +58,7 @@ pub(crate) use self::structure::DurationField;
 pub use self::upper_bound::UpperBound;
 use crate::dist::Distribution;
 use crate::faults::{Fault, FaultSchedule, RandomFault};
-use crate::figures::Expect;
+use crate::figures::{Expect, Objective};
 use crate::host::AgentId;
 use crate::host_names::host_ranges;
 pub use crate::host_names::{CLIENT, REGISTRY};
@@ -110,6 +110,8 @@ pub struct Scenario {
     pub faults: Vec<Fault>,
     /// What goes wrong at random. [`Self::for_seed`] makes faults of it.
     pub random_faults: Vec<RandomFault>,
+    /// What makes one policy better than another.
+    pub objective: Objective,
     /// Thresholds by policy label; the key `*` holds those of every policy.
     pub expect: BTreeMap<String, Expect>,
 }

@@ -154,8 +154,8 @@ impl Compiler<'_> {
         let items = object.get("items").ok_or_else(|| refuse("items of any kind", object))?;
         let items = self.shape(items)?;
         let unique = object.get("uniqueItems").and_then(Value::as_bool).unwrap_or(false);
-        if unique && !matches!(items, Shape::Integer { .. }) {
-            return Err(refuse("unique items that are no integers", object));
+        if unique && !matches!(items, Shape::Integer { .. } | Shape::Words(_)) {
+            return Err(refuse("unique items that are neither integers nor words", object));
         }
         Ok(Shape::Array {
             items: Box::new(items),

@@ -280,9 +280,14 @@ impl StructureChecker<'_> {
     fn unique(&mut self, array: &toml::de::DeArray<'_>, path: &FieldPath) {
         let mut seen = std::collections::BTreeMap::new();
         for item in array {
-            let Some(number) = item.get_ref().as_integer().and_then(whole) else { continue };
-            if let Some(first) = seen.insert(number, item.span()) {
-                let title = format!("{number} is listed twice in `{}`", path.name());
+            let text = match item.get_ref() {
+                DeValue::Integer(integer) => whole(integer).map(|number| number.to_string()),
+                DeValue::String(word) => Some(word.to_string()),
+                _ => None,
+            };
+            let Some(text) = text else { continue };
+            if let Some(first) = seen.insert(text.clone(), item.span()) {
+                let title = format!("{text} is listed twice in `{}`", path.name());
                 let problem = Problem::at(item.span(), title, "each may be listed only once");
                 self.push(problem.related(first, "first here"));
             }

@@ -5,6 +5,7 @@ use std::io;
 use super::findings::{CellFindings, PolicyFindings, SweepFindings};
 use super::results::rounded;
 use super::{Sweep, SweepCell};
+use crate::judge::PairedFigure;
 use crate::report::latency_csv;
 
 const COMPARISON_COLUMNS: [&str; 10] = [
@@ -46,19 +47,21 @@ pub(super) fn comparisons(findings: &SweepFindings<'_>) -> io::Result<Vec<u8>> {
     let sweep = findings.sweep;
     for CellFindings { cell, comparisons, .. } in &findings.cells {
         for comparison in comparisons {
-            let number = |figure| rounded(comparison.metric, figure).to_string();
+            let PairedFigure { metric, pairs, first, second, difference, interval, finding } =
+                comparison.paired;
+            let number = |figure| rounded(metric, figure).to_string();
             let end = |end: Option<f64>| end.map(number).unwrap_or_default();
             let line = start(cell).chain([
                 sweep.policies[comparison.policy].clone(),
                 sweep.policies[sweep.baseline].clone(),
-                comparison.metric.column.to_owned(),
-                comparison.pairs.to_string(),
-                number(comparison.baseline),
-                number(comparison.figure),
-                number(comparison.difference),
-                end(comparison.interval.map(|interval| interval.low)),
-                end(comparison.interval.map(|interval| interval.high)),
-                comparison.finding.name().to_owned(),
+                metric.column.to_owned(),
+                pairs.to_string(),
+                number(first),
+                number(second),
+                number(difference),
+                end(interval.map(|interval| interval.low)),
+                end(interval.map(|interval| interval.high)),
+                finding.name().to_owned(),
             ]);
             csv.write_record(line)?;
         }

@@ -5,8 +5,12 @@ use std::collections::BTreeMap;
 
 use super::compare::{BaselineComparison, compare};
 use super::{Sweep, SweepCell, SweepTally};
-use crate::judge::{MeasuredFigures, PolicyVerdict, RunFigures, Verdict, regrets};
+use crate::judge::{
+    Contender, MeasuredFigures, PolicyVerdict, Ranking, RunFigures, Verdict, is_upper_bound,
+    per_request, regrets,
+};
 use crate::record::{LatencyHistogram, OutcomeCounts};
+use crate::scenario::PolicySpec;
 
 /// The findings of a whole sweep. They are computed once, after the last run. The table in the
 /// terminal, the CSV files and `sweep.json` are different views of them.
@@ -26,6 +30,8 @@ pub(super) struct CellFindings<'a> {
     /// One per policy other than the baseline and per figure that policies are compared by. Empty
     /// if there were no requests.
     pub(super) comparisons: Vec<BaselineComparison>,
+    /// Which policy is best here, by the scenario's objective; indices of `policies`.
+    pub(super) ranking: Ranking,
 }
 
 /// The findings about one policy in one cell.
@@ -81,7 +87,28 @@ impl<'a> CellFindings<'a> {
         for (policy, regret) in policies.iter_mut().zip(regrets) {
             policy.regret = regret;
         }
-        Self { cell, policies, comparisons }
+        let specs = &cell.scenario.policies;
+        let contenders = policies.iter().map(|policy| policy.runs.contender(specs));
+        let ranking = Ranking::of(&cell.scenario.objective, &contenders.collect::<Vec<_>>());
+        Self { cell, policies, comparisons, ranking }
+    }
+}
+
+impl<'a> PolicyRuns<'a> {
+    /// The policy as it takes part in a ranking.
+    fn contender(&self, specs: &[PolicySpec]) -> Contender<'a> {
+        Contender {
+            label: self.label,
+            by_seed: self.by_seed.iter().map(|(seed, run)| (*seed, run.measured())).collect(),
+            probes: self.probes(),
+            is_bound: is_upper_bound(specs, self.label),
+        }
+    }
+
+    /// Calls of peers without a job per request; `None` if that is not known.
+    pub(super) fn probes(&self) -> Option<f64> {
+        let probes = self.by_seed.iter().map(|(_, run)| run.probes).sum();
+        per_request(probes, &self.requests)
     }
 }
 

@@ -9,17 +9,18 @@ use std::collections::BTreeMap;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Serialize, Serializer};
 
-use super::compare::{BaselineComparison, FEWEST_SEEDS, Finding};
+use super::compare::BaselineComparison;
 use super::findings::{CellFindings, PolicyFindings, SweepFindings};
-use super::interval::CONFIDENCE;
 use super::{Sweep, Vary};
 use crate::figures::{Figure, Latencies, Unit};
-use crate::format::ms_number;
-use crate::judge::{RunFigures, Verdict, ViolatedOracle};
+use crate::format::{ms_number, six_decimals};
+use crate::judge::{Finding, PairedFigure, RunFigures, Verdict, ViolatedOracle};
+use crate::report::ranking::RankingEntry;
 use crate::report::summary::{ClockKind, MissEntry, RequestsEntry, ScenarioId, pretty, words};
+use crate::statistics::{CONFIDENCE, FEWEST_SEEDS};
 
 /// Version of the format: one more whenever a field comes, goes or changes its meaning.
-const SCHEMA_VERSION: u32 = 2;
+const SCHEMA_VERSION: u32 = 3;
 
 /// Results of a sweep: seeds, policies and varied fields of one scenario.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -100,6 +101,8 @@ struct CellEntry {
     sha256: String,
     /// One per policy.
     policies: Vec<PolicyEntry>,
+    /// Which policy is best in this cell.
+    ranking: RankingEntry,
     /// One per metric and policy other than the baseline; none if there were no requests.
     comparisons: Vec<ComparisonEntry>,
 }
@@ -116,6 +119,8 @@ struct PolicyEntry {
     failures: BTreeMap<String, u64>,
     /// Latencies of all seeds together, in milliseconds. Null if there were no requests.
     latency_ms: Option<Latencies<f64>>,
+    /// Calls of peers without a job per request: for their load or a free slot.
+    probes: Option<f64>,
     /// The verdict over all seeds.
     verdict: Verdict,
     /// The thresholds that were missed.
@@ -227,13 +232,14 @@ impl SweepResults {
 
 impl CellEntry {
     fn of(sweep: &Sweep, findings: &CellFindings<'_>) -> Self {
-        let CellFindings { cell, policies, comparisons } = findings;
+        let CellFindings { cell, policies, comparisons, ranking } = findings;
         let paths = sweep.spec.varied_fields().map(str::to_owned);
         Self {
             cell: cell.number,
             values: paths.zip(cell.values.iter().cloned()).collect(),
             sha256: cell.scenario.sha256.clone(),
             policies: policies.iter().map(PolicyEntry::of).collect(),
+            ranking: RankingEntry::of(ranking, |index| policies[index].runs.label),
             comparisons: comparisons.iter().map(|c| ComparisonEntry::of(sweep, c)).collect(),
         }
     }
@@ -249,6 +255,7 @@ impl PolicyEntry {
             requests: RequestsEntry::of(&measured.requests),
             failures: failures.map(|(why, n)| ((*why).to_owned(), *n)).collect(),
             latency_ms: measured.latency_ms(),
+            probes: runs.probes().map(six_decimals),
             verdict: verdict.verdict(),
             missed: missed.collect(),
             regret: *regret,
@@ -279,16 +286,18 @@ impl RunEntry {
 
 impl ComparisonEntry {
     fn of(sweep: &Sweep, comparison: &BaselineComparison) -> Self {
-        let number = |figure| rounded(comparison.metric, figure);
+        let PairedFigure { metric, pairs, first, second, difference, interval, finding } =
+            comparison.paired;
+        let number = |figure| rounded(metric, figure);
         Self {
             policy: sweep.policies[comparison.policy].clone(),
-            metric: Metric(comparison.metric),
-            pairs: comparison.pairs,
-            baseline: number(comparison.baseline),
-            figure: number(comparison.figure),
-            difference: number(comparison.difference),
-            interval: comparison.interval.map(|i| (number(i.low), number(i.high))),
-            finding: comparison.finding,
+            metric: Metric(metric),
+            pairs,
+            baseline: number(first),
+            figure: number(second),
+            difference: number(difference),
+            interval: interval.map(|i| (number(i.low), number(i.high))),
+            finding,
         }
     }
 }
@@ -335,6 +344,5 @@ pub(super) fn rounded(metric: &Figure, figure: f64) -> f64 {
         Unit::Share => 1.0,
         Unit::Latency => NANOS_PER_MILLI,
     };
-    // Adding zero turns -0 into 0.
-    (figure / unit * 1e6).round() / 1e6 + 0.0
+    six_decimals(figure / unit)
 }

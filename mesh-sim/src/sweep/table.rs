@@ -2,14 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
-use super::compare::{BaselineComparison, FEWEST_SEEDS};
+use super::compare::BaselineComparison;
 use super::findings::{CellFindings, PolicyFindings, SweepFindings};
 use super::{Sweep, SweepCell, SweepTally};
 use crate::figures::{Figure, Shown, Unit};
 use crate::format;
-use crate::judge::{PolicyVerdict, RunFigures, regret_text};
+use crate::judge::{PairedFigure, PolicyVerdict, RunFigures, regret_text};
 use crate::report::figure_text;
-use crate::report::table::{layout, replay, wrapped};
+use crate::report::table::{layout, ordered, replay, wrapped};
+use crate::statistics::FEWEST_SEEDS;
 
 /// Labels in the table of policies are cut to this many characters.
 const LABEL: usize = 14;
@@ -20,9 +21,13 @@ pub fn render(findings: &SweepFindings<'_>, dir: &Path) -> String {
     let sweep = findings.sweep;
     let mut out = String::new();
     let mut problems = String::new();
-    for CellFindings { cell, policies, comparisons } in &findings.cells {
+    for CellFindings { cell, policies, comparisons, ranking } in &findings.cells {
         out.push_str(&heading(sweep, cell));
+        let policies = &ordered(policies, &ranking.order);
         out.push_str(&layout(&rows(policies)));
+        if let Some(sentence) = &ranking.sentence {
+            out.push_str(&wrapped(sentence, 1, 3));
+        }
         out.push_str(&comparison_blocks(sweep, comparisons));
         out.push('\n');
         let file = dir.join(format!("cell-{}/scenario.toml", cell.number)).display().to_string();
@@ -73,7 +78,7 @@ fn comparison_blocks(sweep: &Sweep, comparisons: &[BaselineComparison]) -> Strin
             comparisons.iter().filter(|c| c.policy == policy).collect();
         let Some(first) = own.first() else { continue };
         let label = format::ellipsis(&sweep.policies[policy], 25);
-        let seeds = format::counted(first.pairs, "paired seed");
+        let seeds = format::counted(first.paired.pairs, "paired seed");
         out.push_str(&format!("\n {label} vs {baseline} ({seeds})\n"));
         let header = ["", "baseline", "policy", "difference, 95 % interval", "finding"];
         let mut rows = vec![header.map(str::to_owned).to_vec()];
@@ -84,7 +89,8 @@ fn comparison_blocks(sweep: &Sweep, comparisons: &[BaselineComparison]) -> Strin
 }
 
 fn comparison_row(comparison: &BaselineComparison) -> Vec<String> {
-    let BaselineComparison { metric, baseline, figure, difference, interval, .. } = *comparison;
+    let PairedFigure { metric, first, second, difference, interval, finding, .. } =
+        comparison.paired;
     let value = |figure: f64| match metric.unit {
         Unit::Share => format!("{:.2}", figure * 100.0),
         Unit::Latency => format::latency(figure as u64, 3),
@@ -92,10 +98,10 @@ fn comparison_row(comparison: &BaselineComparison) -> Vec<String> {
     let ends = interval.map(|interval| [interval.low, interval.high]);
     vec![
         metric.heading.to_owned(),
-        value(baseline),
-        value(figure),
+        value(first),
+        value(second),
         signed(metric.unit, difference, ends),
-        comparison.finding.words().to_owned(),
+        finding.words().to_owned(),
     ]
 }
 

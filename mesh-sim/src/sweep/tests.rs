@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::part::SweepPart;
 use super::*;
 use crate::journal::{ConnectionFailure, RequestOutcome};
-use crate::judge::RunFigures;
+use crate::judge::{Finding, RunFigures};
 use crate::record::{Recorder, RecorderConfig, RunRecord, Violation};
 
 const SCENARIO: &str = r#"
@@ -221,7 +221,7 @@ fn a_difference_that_all_seeds_show_is_found_and_none_is_not() {
     let sweep = sweep(1..=12, &[]);
     let tally = tally(&sweep, Shard::WHOLE);
     let comparisons = &SweepFindings::of(&sweep, &tally).cells[0].comparisons;
-    let by = |key| comparisons.iter().find(|c| c.metric.key == key).unwrap();
+    let by = |key| &comparisons.iter().find(|c| c.paired.metric.key == key).unwrap().paired;
     let success = by("success");
     assert_eq!((success.pairs, success.finding), (12, Finding::NoDifference));
     let p50 = by("p50");
@@ -239,14 +239,14 @@ fn the_baseline_decides_the_sign_and_few_seeds_say_so() {
     let other = Sweep::new(other, "s.toml").unwrap();
     let all = tally(&other, Shard::WHOLE);
     let comparisons = &SweepFindings::of(&other, &all).cells[0].comparisons;
-    assert_eq!(comparisons[2].finding, Finding::Worse);
+    assert_eq!(comparisons[2].paired.finding, Finding::Worse);
 
     let few = sweep(1..=4, &[]);
     let tally = tally(&few, Shard::WHOLE);
     let findings = SweepFindings::of(&few, &tally);
     let comparisons = &findings.cells[0].comparisons;
-    assert!(comparisons.iter().all(|c| c.finding == Finding::TooFewSeeds));
-    assert!(comparisons.iter().all(|c| c.interval.is_none()));
+    assert!(comparisons.iter().all(|c| c.paired.finding == Finding::TooFewSeeds));
+    assert!(comparisons.iter().all(|c| c.paired.interval.is_none()));
     assert!(table(&findings, Path::new("out")).contains("4 seeds cannot compare policies"));
 }
 

@@ -109,6 +109,7 @@ impl Observer for Log {
             Note::CopyDropped { request, attempt } => {
                 tracing::debug!(%agent, request, attempt, "given up: another attempt was faster");
             }
+            Note::Probing { peers } => tracing::trace!(%agent, peers, "calls peers without a job"),
             Note::Delegating { request } => tracing::trace!(%agent, request, "delegating"),
             Note::Held { request } => tracing::trace!(%agent, request, "waits for a free slot"),
             Note::JobQueued { request, attempt } => {

@@ -189,6 +189,7 @@ mod tests {
             failures: Default::default(),
             sent_again: Default::default(),
             copies: Default::default(),
+            probes: None,
             by_window: Vec::new(),
             by_job: Vec::new(),
             timeline: Vec::new(),

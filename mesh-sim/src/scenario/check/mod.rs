@@ -99,6 +99,7 @@ pub(super) fn check(
         workload,
         faults,
         random_faults,
+        objective: raw.objective.clone(),
         expect: checker.expect(&raw.expect, &policies),
         agents,
         policies,

@@ -36,7 +36,7 @@ pub(crate) use self::policies::{Policy, PolicyTable};
 pub(crate) use self::providers::Provider;
 pub(crate) use self::workload::{Entry, Workload};
 use super::text;
-use crate::figures::Expect;
+use crate::figures::{Expect, Objective};
 use crate::units::DurationText;
 
 /// The greatest seed. JSON readers that keep numbers as doubles still read it exactly.
@@ -101,6 +101,10 @@ pub(crate) struct Scenario {
     #[serde(default)]
     #[schemars(length(max = 1000))]
     pub(crate) faults: Vec<Fault>,
+    /// What makes one policy better than another; by default the share of answered requests, then
+    /// the 99th percentile of latency.
+    #[serde(default)]
+    pub(crate) objective: Objective,
     /// Thresholds by policy label; those under "*" hold for every policy.
     #[serde(default)]
     pub(crate) expect: BTreeMap<String, Expect>,

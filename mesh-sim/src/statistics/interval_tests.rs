@@ -41,7 +41,7 @@ const KINDS: [DifferenceKind; 9] = [
     DifferenceKind {
         name: "normal",
         mean: 0.0,
-        draw: |rng| gauss(rng),
+        draw: |rng| normal::draw(rng),
         documented: [95.0, 95.0, 95.0, 95.0],
     },
     DifferenceKind {
@@ -54,15 +54,15 @@ const KINDS: [DifferenceKind; 9] = [
         name: "Student's t, 3 degrees",
         mean: 0.0,
         draw: |rng| {
-            let squares: f64 = (0..3).map(|_| gauss(rng)).map(|z| z * z).sum();
-            gauss(rng) / (squares / 3.0).sqrt()
+            let squares: f64 = (0..3).map(|_| normal::draw(rng)).map(|z| z * z).sum();
+            normal::draw(rng) / (squares / 3.0).sqrt()
         },
         documented: [96.5, 96.5, 96.0, 95.5],
     },
     DifferenceKind {
         name: "two lognormals, sigma 1",
         mean: 0.0,
-        draw: |rng| libm::exp(gauss(rng)) - libm::exp(gauss(rng)),
+        draw: |rng| libm::exp(normal::draw(rng)) - libm::exp(normal::draw(rng)),
         documented: [97.0, 97.0, 97.0, 96.0],
     },
     DifferenceKind {
@@ -74,13 +74,13 @@ const KINDS: [DifferenceKind; 9] = [
     DifferenceKind {
         name: "lognormal, sigma 1",
         mean: 1.648_721_270_700_128,
-        draw: |rng| libm::exp(gauss(rng)),
+        draw: |rng| libm::exp(normal::draw(rng)),
         documented: [83.5, 83.0, 84.0, 89.0],
     },
     DifferenceKind {
         name: "rounded to sigma / 0.7",
         mean: 0.3,
-        draw: |rng| (0.3 + 0.7 * gauss(rng)).round(),
+        draw: |rng| (0.3 + 0.7 * normal::draw(rng)).round(),
         documented: [85.0, 94.5, 95.5, 95.5],
     },
     DifferenceKind {
@@ -96,11 +96,6 @@ const KINDS: [DifferenceKind; 9] = [
         documented: [58.0, 78.0, 95.0, 94.0],
     },
 ];
-
-fn gauss(rng: &mut Rng) -> f64 {
-    // Never 0, whose quantile is infinite.
-    normal::quantile(1.0 - rng.unit() / 2.0) * [-1.0, 1.0][rng.index(2)]
-}
 
 fn exponential(rng: &mut Rng) -> f64 {
     -libm::log(1.0 - rng.unit())
