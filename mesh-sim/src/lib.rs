@@ -51,6 +51,8 @@
 //! | `reports` | tables and result files (`report`), and the modules that write them: `sweep`, `validate` |
 //! | `cli` (default) | the program, and `reports` |
 
+#[cfg(feature = "reports")]
+pub mod compare;
 pub mod dist;
 pub mod engine;
 pub mod experiment;
@@ -70,6 +72,8 @@ pub mod oracle;
 pub mod parallel;
 pub mod presence;
 pub mod publish;
+#[cfg(feature = "reports")]
+pub mod recommend;
 pub mod record;
 pub mod replay;
 #[cfg(feature = "reports")]

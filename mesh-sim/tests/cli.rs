@@ -1,5 +1,8 @@
 //! The program from end to end: what it prints and writes, and its exit codes.
 
+#[path = "cli/compare.rs"]
+mod compare;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};

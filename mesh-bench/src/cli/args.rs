@@ -16,8 +16,6 @@ Examples:
   mesh-bench live scenarios/baseline.toml        run it on real processes
   mesh-bench live s.toml --policy random --out results/runs/live
   mesh-bench calibrate --out network.toml        measure this machine
-  mesh-bench compare results/runs/sim results/runs/live
-                                                 how far a simulation is off
   mesh-bench idle                                what an idle mesh costs
   mesh-bench throughput --only work --seconds 5  an agent against a bare server
 
@@ -27,7 +25,7 @@ Exit codes:
   2  the command line or the scenario is wrong, or a live mesh can't run it
   130  interrupted";
 
-/// Measures the live mesh, and compares simulations with it.
+/// Measures the live mesh. `mesh-sim compare` compares a simulation with it.
 #[derive(Debug, Parser)]
 #[command(version, max_term_width = 80, after_help = EXAMPLES)]
 pub(super) struct Args {
@@ -37,11 +35,6 @@ pub(super) struct Args {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Compare two results, policy by policy and quantile by quantile.
-    ///
-    /// Compares the figures of A with those of B. If A is a simulation and B a live run, the error
-    /// is that of the simulation. The figures of several seeds are averaged.
-    Compare(CompareArgs),
     /// Run a scenario on real processes and sockets of this machine.
     ///
     /// Each policy and seed gets a registry and agents of its own, the same requests as in the
@@ -196,20 +189,4 @@ pub(super) struct LiveArgs {
 fn registry(text: &str) -> Result<String, &'static str> {
     let address = address(text);
     if is_address(address) { Ok(address.to_owned()) } else { Err("expected http://HOST:PORT") }
-}
-
-#[derive(Debug, ClapArgs)]
-pub(super) struct CompareArgs {
-    /// Directory with the results to compare.
-    #[arg(value_name = "A")]
-    pub(super) a: PathBuf,
-    /// Directory with the results to compare them with.
-    #[arg(value_name = "B")]
-    pub(super) b: PathBuf,
-    /// Compare only the policy with this label; may be repeated [default: all that both have].
-    #[arg(long, value_name = "LABEL")]
-    pub(super) policy: Vec<String>,
-    /// Also write the comparison here, as JSON.
-    #[arg(long, value_name = "FILE")]
-    pub(super) json: Option<PathBuf>,
 }

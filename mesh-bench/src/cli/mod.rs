@@ -2,7 +2,6 @@
 
 mod args;
 mod calibrate;
-mod compare;
 mod idle;
 mod live;
 mod throughput;
@@ -19,7 +18,6 @@ use thiserror::Error;
 
 use self::args::{Args, Command};
 use crate::throughput::echo;
-use mesh_bench::compare::CompareError;
 
 /// How the program ended. The numbers are the exit codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,7 +41,6 @@ pub(crate) fn main() -> ExitCode {
     // An error is ignored: if files run out, the request generator fails and says so.
     let _ = children::allow_many_files();
     let result = match command {
-        Command::Compare(args) => compare::compare(&args).map(|()| ExitReason::Done),
         Command::Calibrate(args) => calibrate::calibrate(&args),
         Command::Live(args) => live::live(&args),
         Command::Idle(args) => idle::idle(&args),
@@ -52,8 +49,7 @@ pub(crate) fn main() -> ExitCode {
     };
     let exit = result.unwrap_or_else(|error| {
         say(&format!("error: {error:#}"));
-        let is_usage = error.is::<CompareError>() || error.is::<NoMesh>();
-        if is_usage { ExitReason::Usage } else { ExitReason::Failed }
+        if error.is::<NoMesh>() { ExitReason::Usage } else { ExitReason::Failed }
     });
     console::exit_code(exit as u8)
 }

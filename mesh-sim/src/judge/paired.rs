@@ -7,7 +7,7 @@
 
 use super::MeasuredFigures;
 use crate::figures::{Better, Figure};
-use crate::statistics::{FEWEST_SEEDS, Interval, interval, mean, reach_at};
+use crate::statistics::{Interval, mean, paired_interval};
 
 /// What a comparison shows about the second of two policies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,7 +18,7 @@ pub enum Finding {
     Worse,
     /// Zero is in the interval.
     NoDifference,
-    /// There are fewer than [`FEWEST_SEEDS`] pairs.
+    /// There are fewer than [`FEWEST_SEEDS`](crate::statistics::FEWEST_SEEDS) pairs.
     TooFewSeeds,
 }
 
@@ -82,7 +82,7 @@ pub struct PairedFigure {
     /// The mean of the second policy's figure less the first one's.
     pub difference: f64,
     /// The confidence interval of the difference; `None` if there are fewer pairs than
-    /// [`FEWEST_SEEDS`].
+    /// [`FEWEST_SEEDS`](crate::statistics::FEWEST_SEEDS).
     pub interval: Option<Interval>,
     /// What the interval shows about the second policy.
     pub finding: Finding,
@@ -109,8 +109,7 @@ impl PairedFigure {
         }
         let differences: Vec<f64> = second.iter().zip(&first).map(|(b, a)| b - a).collect();
         let pairs = differences.len();
-        let enough = pairs >= FEWEST_SEEDS;
-        let interval = enough.then(|| interval(&differences, reach_at(confidence, pairs)));
+        let interval = paired_interval(&differences, confidence);
         Some(Self {
             metric,
             pairs,

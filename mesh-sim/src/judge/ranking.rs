@@ -107,6 +107,14 @@ impl Ranking {
     }
 }
 
+/// Which of the contenders a figure of the objective shows to be worse than the best ones, whatever
+/// they cost.
+pub(crate) fn clearly_worse(objective: &Objective, contenders: &[Contender<'_>]) -> Vec<bool> {
+    let all: Vec<usize> = (0..contenders.len()).collect();
+    let best = Comparisons::new(objective, contenders, all.len()).not_worse(&all);
+    all.iter().map(|index| !best.contains(index)).collect()
+}
+
 /// Compares the contenders of one ranking.
 struct Comparisons<'a> {
     objective: &'a Objective,
@@ -178,13 +186,20 @@ impl<'a> Comparisons<'a> {
         among.iter().min_by(|a, b| badness(a).total_cmp(&badness(b))).copied()
     }
 
-    /// Those of `among` that nothing shows to be worse than another one.
-    fn best_of(&self, among: &[usize]) -> Vec<usize> {
+    /// Those of `among` that no figure shows to be worse than another one.
+    fn not_worse(&self, among: &[usize]) -> Vec<usize> {
         let mut best = among.to_vec();
         for figure in self.objective.by() {
             let Some(leader) = self.leader(figure, &best) else { break };
             best.retain(|&other| other == leader || !self.is_worse(figure, other, leader));
         }
+        best
+    }
+
+    /// Those of `among` that are not told apart: that no figure shows to be worse than another one
+    /// and that cost no more.
+    fn best_of(&self, among: &[usize]) -> Vec<usize> {
+        let mut best = self.not_worse(among);
         let cost = |index: &usize| self.contenders[*index].probes;
         let costs: Option<Vec<f64>> = best.iter().map(cost).collect();
         if let Some(least) = costs.and_then(|costs| costs.into_iter().min_by(f64::total_cmp)) {

@@ -99,6 +99,28 @@ pub(crate) fn advantage(paired: &PairedFigure, over: &str) -> String {
         Better::More => "above",
         Better::Less => "below",
     };
+    difference(paired, side, over)
+}
+
+/// "p99 900 ms, 67 % above quick [60, 74]", say. The worse one is the first of the pair.
+pub(crate) fn disadvantage(paired: &PairedFigure, than: &str) -> String {
+    let side = match paired.metric.better {
+        Better::More => "below",
+        Better::Less => "above",
+    };
+    let negative = |i: Interval| Interval { low: -i.high, high: -i.low };
+    let turned = PairedFigure {
+        first: paired.second,
+        second: paired.first,
+        difference: -paired.difference,
+        interval: paired.interval.map(negative),
+        ..paired.clone()
+    };
+    difference(&turned, side, than)
+}
+
+/// The value of the second of a pair, and on which `side` of the first one's it is by how much.
+fn difference(paired: &PairedFigure, side: &str, over: &str) -> String {
     match paired.metric.unit {
         Unit::Share => {
             let value = format!("{:.2} %", paired.second * 100.0);

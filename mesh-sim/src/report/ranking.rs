@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::judge::Ranking;
 
 /// Which policy is best, by the objective of the scenario.
-#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RankingEntry {
     /// Labels of the policies, the best one first. Those that are not told apart stand in the order

@@ -62,7 +62,7 @@ pub struct OwnPolicyEntry {
 }
 
 /// A scenario file.
-#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ScenarioId {
     /// The scenario's name.

@@ -39,15 +39,46 @@ pub(crate) fn interval(differences: &[f64], reach: f64) -> Interval {
         return Interval { low: differences[0], high: differences[0] };
     }
     let center = mean(differences);
-    let count = differences.len() as f64;
-    let squares: f64 = differences.iter().map(|value| (value - center) * (value - center)).sum();
-    let standard_error = (squares / (count - 1.0) / count).sqrt();
+    let standard_error = squared_error(differences).sqrt();
     Interval { low: center - reach * standard_error, high: center + reach * standard_error }
 }
 
 /// The t interval of the mean of independent values, or `None` if there are fewer than five.
 pub fn interval_of_mean(values: &[f64]) -> Option<Interval> {
     (values.len() >= FEWEST_SEEDS).then(|| interval(values, reach(values.len())))
+}
+
+/// The interval of the mean of paired differences, of which the share `confidence` contains the true
+/// mean; `None` if there are fewer than five.
+pub(crate) fn paired_interval(differences: &[f64], confidence: f64) -> Option<Interval> {
+    let pairs = differences.len();
+    (pairs >= FEWEST_SEEDS).then(|| interval(differences, reach_at(confidence, pairs)))
+}
+
+/// The interval of the difference of two means of independent values, `a` less `b`, by Welch's t
+/// ("The generalization of Student's problem", Biometrika 34, 1947, with the degrees of freedom
+/// rounded down, which makes the interval wider). `None` if a side has fewer than five values.
+pub(crate) fn interval_of_difference(a: &[f64], b: &[f64], confidence: f64) -> Option<Interval> {
+    if a.len() < FEWEST_SEEDS || b.len() < FEWEST_SEEDS {
+        return None;
+    }
+    let (of_a, of_b) = (squared_error(a), squared_error(b));
+    let difference = mean(a) - mean(b);
+    let squared = of_a + of_b;
+    if squared == 0.0 {
+        return Some(Interval { low: difference, high: difference });
+    }
+    let part = |error: f64, values: &[f64]| error * error / (values.len() - 1) as f64;
+    let degrees = (squared * squared / (part(of_a, a) + part(of_b, b))).floor().max(1.0);
+    let reach = student_t::two_sided(confidence, degrees as usize) * squared.sqrt();
+    Some(Interval { low: difference - reach, high: difference + reach })
+}
+
+/// The square of the standard error of the mean.
+fn squared_error(values: &[f64]) -> f64 {
+    let (center, count) = (mean(values), values.len() as f64);
+    let squares: f64 = values.iter().map(|value| (value - center) * (value - center)).sum();
+    squares / (count - 1.0) / count
 }
 
 pub(crate) fn mean(values: &[f64]) -> f64 {

@@ -4,4 +4,4 @@ mod interval;
 mod student_t;
 
 pub use self::interval::{CONFIDENCE, FEWEST_SEEDS, Interval, interval_of_mean};
-pub(crate) use self::interval::{interval, mean, reach_at};
+pub(crate) use self::interval::{interval_of_difference, mean, paired_interval};

@@ -28,7 +28,9 @@ pub use self::findings::SweepFindings;
 pub use self::merge::{MergeError, merge};
 pub use self::part::{SweepPart, write_part};
 pub use self::plan::{RunPosition, Sweep, SweepCell, SweepError, SweepSpec};
-pub use self::results::{render as results_json, schema as results_schema};
+pub use self::results::{
+    SCHEMA_VERSION as RESULTS_VERSION, render as results_json, schema as results_schema,
+};
 pub use self::seeds::Seeds;
 pub use self::shard::Shard;
 pub use self::table::{part_violations, render as table};

@@ -20,7 +20,7 @@ use crate::report::summary::{ClockKind, MissEntry, RequestsEntry, ScenarioId, pr
 use crate::statistics::{CONFIDENCE, FEWEST_SEEDS};
 
 /// Version of the format: one more whenever a field comes, goes or changes its meaning.
-const SCHEMA_VERSION: u32 = 3;
+pub const SCHEMA_VERSION: u32 = 3;
 
 /// Results of a sweep: seeds, policies and varied fields of one scenario.
 #[derive(Debug, Serialize, JsonSchema)]

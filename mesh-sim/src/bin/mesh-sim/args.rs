@@ -17,6 +17,8 @@ Examples:
   mesh-sim mine.toml --json | jq .runs     the summary, for programs
   mesh-sim check scenarios/*.toml          look for mistakes, run nothing
   mesh-sim sweep mine.toml --seeds 1..30   compare policies over many seeds
+  mesh-sim compare results/runs/a results/runs/b   what differs
+  mesh-sim recommend mine.toml --quick     which policy to take, and why
   mesh-sim explore mine.toml --minutes 5   look for failures under random faults
   mesh-sim minimize failing.toml           make a failing scenario small
   mesh-sim schema > scenarios/schema.json  completion in an editor
@@ -30,6 +32,8 @@ Exit codes:
   4  a threshold in [expect] was missed, or a figure of `validate` is far off
   5  two runs with the same seed differed
   6  there was no failure to replay or to minimize
+  7  a figure of `compare` is worse, or something is clearly better than the policy
+     that `recommend --current` names
 They are the same if the reader of the output leaves early (| head).";
 
 const SWEEP_EXAMPLES: &str = "\
@@ -45,6 +49,28 @@ Examples:
 
 Exit codes are those of `mesh-sim`. Thresholds are checked for all seeds of a cell together. \
 A part knows only its own runs, so only `mesh-sim merge` checks thresholds (4).";
+
+const COMPARE_EXAMPLES: &str = "\
+Examples:
+  mesh-sim compare results/runs/new results/runs/old
+  mesh-sim compare results/runs/sim results/runs/live
+                                         how far a simulation is off
+  mesh-sim compare results/runs/x-sweep --baseline weighted
+  mesh-sim compare new old --tolerance 5 a check for CI
+
+Exit codes: 0 nothing is worse, 2 wrong usage, 7 a figure of A is worse than B, beyond the tolerance \
+and chance. For that both need at least five seeds.";
+
+const RECOMMEND_EXAMPLES: &str = "\
+Examples:
+  mesh-sim recommend mine.toml --quick               a first look
+  mesh-sim recommend mine.toml                       minutes, and the answer
+  mesh-sim recommend mine.toml --policy random --policy pull
+  mesh-sim recommend mine.toml --current random      a check for CI
+  mesh-sim recommend mine.toml --tune --json > recommendation.json
+
+Exit codes: 0 there is a recommendation, 2 wrong usage or scenario, 3 an oracle was violated, 7 it \
+is clearly better than --current.";
 
 const MERGE_EXAMPLES: &str = "\
 Examples:
@@ -130,6 +156,19 @@ pub(super) enum Command {
     Sweep(SweepArgs),
     /// Join the parts of a sweep into the whole.
     Merge(MergeArgs),
+    /// Compare two results, policy by policy and figure by figure.
+    ///
+    /// A is compared with B, the reference: results of runs, of sweeps or of a live mesh. If A is a
+    /// simulation and B a live run, the error is that of the simulation. With --baseline the
+    /// policies of A are compared with one of them. Nothing is run again.
+    Compare(CompareArgs),
+    /// Say which policy to take, why, and how sure that is.
+    ///
+    /// Compares the policies of the file and all built-in ones, alone and with modifiers, in a
+    /// battery of troubles made from the scenario: slow, silent and failing peers, a crash, a
+    /// partition, a registry outage, stale reports, a load step; each at several loads. What is
+    /// clearly worse is eliminated early. The best are compared again with other seeds.
+    Recommend(RecommendArgs),
     /// Run one policy with one seed again and show what led to its failure.
     ///
     /// Succeeds if the run fails again, and exits with 6 if it does not.
@@ -196,6 +235,62 @@ pub(super) struct SweepArgs {
     /// Write the results here [default: results/runs/<scenario name>-sweep].
     #[arg(long, value_name = "DIR")]
     pub(super) out: Option<PathBuf>,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(
+    after_help = COMPARE_EXAMPLES,
+    group(ArgGroup::new("reference").args(["b", "baseline"]).required(true))
+)]
+pub(super) struct CompareArgs {
+    /// Directory with the results that are judged.
+    #[arg(value_name = "A")]
+    pub(super) a: PathBuf,
+    /// Directory with the results that they are judged by.
+    #[arg(value_name = "B")]
+    pub(super) b: Option<PathBuf>,
+    /// Instead of B: compare the policies of A with the one that has this label.
+    #[arg(long, value_name = "LABEL")]
+    pub(super) baseline: Option<String>,
+    /// Compare only the policy with this label; may be repeated [default: all that both have].
+    #[arg(long, value_name = "LABEL")]
+    pub(super) policy: Vec<String>,
+    /// Count a figure as worse only if it is worse by more than this: percent of a latency,
+    /// percentage points of a share.
+    #[arg(long, value_name = "PERCENT", default_value_t = 0.0, value_parser = percent)]
+    pub(super) tolerance: f64,
+    /// Also write the comparison here, as JSON.
+    #[arg(long, value_name = "FILE")]
+    pub(super) json: Option<PathBuf>,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = RECOMMEND_EXAMPLES)]
+pub(super) struct RecommendArgs {
+    /// The scenario file.
+    #[arg(value_name = "SCENARIO")]
+    pub(super) scenario: PathBuf,
+    /// Compare only the policy with this label; may be repeated.
+    #[arg(long, value_name = "LABEL")]
+    pub(super) policy: Vec<String>,
+    /// The policy that is deployed today. Exits with 7 if another one is clearly better.
+    #[arg(long, value_name = "LABEL")]
+    pub(super) current: Option<String>,
+    /// Fewer seeds, loads and requests, for a first look.
+    #[arg(long)]
+    pub(super) quick: bool,
+    /// Also search the parameters of the best policies.
+    #[arg(long)]
+    pub(super) tune: bool,
+    /// Do this many runs at once [default: one per core].
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    pub(super) jobs: Option<NonZero<usize>>,
+    /// Write the results here [default: results/runs/<scenario name>-recommend].
+    #[arg(long, value_name = "DIR")]
+    pub(super) out: Option<PathBuf>,
+    /// Print recommendation.json instead of the text.
+    #[arg(long)]
+    pub(super) json: bool,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -283,6 +378,14 @@ pub(super) struct ExploreArgs {
 
 fn at_least_one(text: &str) -> Result<NonZero<usize>, String> {
     text.parse().map_err(|_| "expected a whole number, 1 or greater".to_owned())
+}
+
+/// Reads a tolerance.
+fn percent(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(percent) if (0.0..1e6).contains(&percent) => Ok(percent),
+        _ => Err("expected a number of percent, like 5 or 0.5".to_owned()),
+    }
 }
 
 /// Reads a number of minutes. The upper bound of some years keeps it within a `Duration`.

@@ -4,9 +4,11 @@
 
 mod args;
 mod check;
+mod compare;
 mod explore;
 mod minimize;
 mod progress;
+mod recommend;
 mod replay;
 mod run;
 mod sweep;
@@ -41,6 +43,8 @@ enum SimExit {
     Differed = 5,
     /// There was no failure to replay or to minimize.
     NoFailure = 6,
+    /// Something is clearly better than what it was compared with.
+    Worse = 7,
 }
 
 impl From<Verdict> for SimExit {
@@ -67,6 +71,8 @@ fn main() -> ExitCode {
         }
         Some(Command::Sweep(args)) => sweep::sweep(args),
         Some(Command::Merge(args)) => sweep::merge(&args),
+        Some(Command::Compare(args)) => compare::compare(&args),
+        Some(Command::Recommend(args)) => recommend::recommend(&args),
         Some(Command::Replay(args)) => replay::replay(&args),
         Some(Command::Minimize(args)) => minimize::minimize(&args),
         Some(Command::Explore(args)) => explore::explore(&args),

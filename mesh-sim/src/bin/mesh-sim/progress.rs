@@ -11,9 +11,9 @@ const SETTLED: Duration = Duration::from_secs(3);
 
 /// Shows how far a list of runs has come: how many have ended, how much faster than real time they
 /// are, and how much time is left.
-pub(super) struct RunsBar<'a> {
+pub(super) struct RunsBar {
     bar: ProgressBar,
-    runs: Vec<Run<'a>>,
+    runs: Vec<RunOutline>,
     /// How much time each run has simulated so far.
     simulated: Vec<Duration>,
     /// The sum of `simulated`.
@@ -24,11 +24,20 @@ pub(super) struct RunsBar<'a> {
     finished: usize,
 }
 
-impl<'a> RunsBar<'a> {
+/// What the bar shows of a run.
+struct RunOutline {
+    policy: String,
+    seed: u64,
+    /// How much time it will simulate.
+    length: Duration,
+}
+
+impl RunsBar {
     /// A bar for these runs. It is drawn on the standard error if that is a terminal, and nowhere
     /// otherwise.
-    pub(super) fn new(runs: Vec<Run<'a>>) -> Self {
-        let total: Duration = runs.iter().map(length).sum();
+    pub(super) fn new(runs: &[Run<'_>]) -> Self {
+        let runs: Vec<RunOutline> = runs.iter().map(outline).collect();
+        let total: Duration = runs.iter().map(|run| run.length).sum();
         let target = ProgressDrawTarget::stderr();
         let bar = ProgressBar::with_draw_target(Some(total.as_millis() as u64), target);
         if let Ok(style) =
@@ -44,8 +53,8 @@ impl<'a> RunsBar<'a> {
         let run = &self.runs[progress.run];
         self.finished += usize::from(progress.finished);
         // A run that has ended counts whole, whatever it last reported.
-        let reached = if progress.finished { length(run) } else { progress.simulated };
-        let reached = reached.min(length(run)).max(self.simulated[progress.run]);
+        let reached = if progress.finished { run.length } else { progress.simulated };
+        let reached = reached.min(run.length).max(self.simulated[progress.run]);
         self.sum += reached - self.simulated[progress.run];
         self.simulated[progress.run] = reached;
         self.bar.set_position(self.sum.as_millis() as u64);
@@ -56,7 +65,7 @@ impl<'a> RunsBar<'a> {
             left(elapsed, self.total - self.sum, speed),
             self.finished,
             self.runs.len(),
-            run.policy.label,
+            run.policy,
             run.seed,
             reached.as_secs(),
         ));
@@ -72,9 +81,12 @@ impl<'a> RunsBar<'a> {
     }
 }
 
-/// How much time a run will simulate.
-fn length(run: &Run<'_>) -> Duration {
-    run.scenario.duration + run.scenario.drain
+fn outline(run: &Run<'_>) -> RunOutline {
+    RunOutline {
+        policy: run.policy.label.clone(),
+        seed: run.seed,
+        length: run.scenario.duration + run.scenario.drain,
+    }
 }
 
 /// An estimate of the time that is left, at the average speed so far; empty if there is none.

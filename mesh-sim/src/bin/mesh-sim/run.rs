@@ -76,7 +76,7 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<SimExit> {
 
 /// Carries out the runs; returns their records and how long they took.
 fn execute(plan: &RunPlan<'_>) -> anyhow::Result<(Vec<RunRecord>, Duration)> {
-    let mut bar = RunsBar::new(plan.runs());
+    let mut bar = RunsBar::new(&plan.runs());
     let runs = plan.execute(|progress| bar.update(progress));
     let took = bar.elapsed();
     bar.finish();

@@ -36,7 +36,7 @@ pub(super) fn sweep(args: SweepArgs) -> anyhow::Result<SimExit> {
     };
     let shard = args.shard.unwrap_or(Shard::WHOLE);
     print(&opening(&sweep, args.shard));
-    let mut bar = RunsBar::new(sweep.part(shard));
+    let mut bar = RunsBar::new(&sweep.part(shard));
     let tally = sweep.execute(shard, args.jobs.unwrap_or(cores()), |news| bar.update(news));
     bar.finish();
     let tally = tally?;

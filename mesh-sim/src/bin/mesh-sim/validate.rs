@@ -8,7 +8,7 @@ use super::{SimExit, print};
 
 pub(super) fn validate(args: &ValidateArgs) -> anyhow::Result<SimExit> {
     let validation = Validation::new(args.quick)?;
-    let mut bar = RunsBar::new(validation.runs());
+    let mut bar = RunsBar::new(&validation.runs());
     let outcome = validation.execute(|progress| bar.update(progress));
     bar.finish();
     let outcome = outcome?;

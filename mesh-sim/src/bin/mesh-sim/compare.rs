@@ -1,0 +1,32 @@
+//! `mesh-sim compare`.
+
+use anyhow::Context as _;
+use mesh_sim::compare::{self, CompareSpec, ResultComparison, ResultDirectory};
+use mesh_sim::publish::write_file;
+
+use super::args::CompareArgs;
+use super::{SimExit, print, say};
+
+pub(super) fn compare(args: &CompareArgs) -> anyhow::Result<SimExit> {
+    let spec = CompareSpec { policies: args.policy.clone(), tolerance_percent: args.tolerance };
+    let a = ResultDirectory::read(&args.a)?;
+    let compared = match (&args.b, &args.baseline) {
+        (Some(b), _) => ResultComparison::of(&a, &ResultDirectory::read(b)?, &spec),
+        (None, baseline) => {
+            ResultComparison::with_baseline(&a, baseline.as_deref().unwrap_or_default(), &spec)
+        }
+    };
+    let comparison = match compared {
+        Ok(comparison) => comparison,
+        Err(error) => {
+            say(&format!("error: {error}"));
+            return Ok(SimExit::Usage);
+        }
+    };
+    if let Some(path) = &args.json {
+        write_file(path, comparison.to_json())
+            .with_context(|| format!("failed to write {}", path.display()))?;
+    }
+    print(&compare::table(&comparison));
+    Ok(if comparison.regressions > 0 { SimExit::Worse } else { SimExit::Pass })
+}

@@ -1,0 +1,149 @@
+//! The candidates: policies, alone and with modifiers.
+
+use mesh_core::routing::BUILT_IN;
+use toml::{Table, Value};
+
+use crate::scenario::{Scenario, ScenarioFile, UpperBound};
+
+/// A modifier that combines with every policy.
+#[derive(Clone, Copy, Debug)]
+pub struct Modifier {
+    /// Its name in labels: `random-eject` is `random` with `eject`.
+    pub name: &'static str,
+    /// What it does, in a sentence.
+    pub meaning: &'static str,
+    /// The fields of the scenario that it sets, as TOML.
+    fields: &'static [(&'static str, &'static str)],
+    /// Why it makes no sense for a scenario.
+    why_not: fn(&Scenario) -> Option<&'static str>,
+}
+
+/// Every modifier.
+pub const MODIFIERS: &[Modifier] = &[
+    Modifier {
+        name: "eject",
+        meaning: "Peers that fail more often than others get no jobs for a while.",
+        fields: &[("delegation.eject", "true")],
+        why_not: |_| None,
+    },
+    Modifier {
+        name: "hedge",
+        meaning: "A job that takes longer than 95 % of the others is sent to one more peer.",
+        fields: &[("delegation.hedge_quantile", "0.95")],
+        why_not: |scenario| {
+            let is_idempotent = scenario.workload.jobs.iter().any(|job| job.idempotent);
+            (!is_idempotent).then_some("no job is idempotent")
+        },
+    },
+    Modifier {
+        name: "throttle",
+        meaning: "An agent refuses delegations while most of the last ones failed.",
+        fields: &[("delegation.throttle", "true")],
+        why_not: |_| None,
+    },
+    Modifier {
+        name: "slow_start",
+        meaning: "For 10 s young peers get fewer jobs.",
+        fields: &[("delegation.slow_start", "\"10s\"")],
+        why_not: |_| None,
+    },
+    Modifier {
+        name: "locality",
+        meaning: "Peers of the own site come first.",
+        fields: &[("delegation.locality", "true")],
+        why_not: |scenario| {
+            let has_sites = scenario.agents.iter().any(|agent| agent.site.is_some());
+            (!has_sites).then_some("there are no sites")
+        },
+    },
+];
+
+/// The policies of a scenario's file as tables, in its order, without upper bounds: these can't be
+/// deployed.
+fn written(file: &ScenarioFile) -> Vec<Table> {
+    let draft = file.draft();
+    let listed = draft.get(&["policies"]).and_then(Value::as_array).cloned().unwrap_or_default();
+    let table = |policy: Value| match policy {
+        Value::Table(table) => table,
+        name => [("name".to_owned(), name)].into_iter().collect(),
+    };
+    let is_bound = |table: &Table| UpperBound::ALL.iter().any(|bound| name(table) == bound.name());
+    listed.into_iter().map(table).filter(|table| !is_bound(table)).collect()
+}
+
+/// A value of a policy's table as text.
+pub(super) fn text<'a>(table: &'a Table, field: &str) -> Option<&'a str> {
+    table.get(field).and_then(Value::as_str)
+}
+
+fn name(table: &Table) -> &str {
+    text(table, "name").unwrap_or_default()
+}
+
+/// The label of a policy's table.
+pub(super) fn label(table: &Table) -> &str {
+    text(table, "label").unwrap_or_else(|| name(table))
+}
+
+/// The candidates: the policies of the file, and those built-in ones that it does not list as they
+/// are; or only those with the labels in `wanted`.
+///
+/// # Errors
+/// A label in `wanted` that is not there, with all that are.
+pub(super) fn candidates(file: &ScenarioFile, wanted: &[String]) -> Result<Vec<Table>, String> {
+    let mut all = written(file);
+    for policy in BUILT_IN {
+        let is_plain = |table: &Table| {
+            name(table) == policy.name && table.keys().all(|key| key == "name" || key == "label")
+        };
+        if all.iter().any(|table| is_plain(table) || label(table) == policy.name) {
+            continue;
+        }
+        all.push([("name".to_owned(), policy.name.into())].into_iter().collect());
+    }
+    if wanted.is_empty() {
+        return Ok(all);
+    }
+    let labels: Vec<&str> = all.iter().map(label).collect();
+    if let Some(unknown) = wanted.iter().find(|wanted| !labels.contains(&&***wanted)) {
+        return Err(format!("no policy `{unknown}` here; there are: {}", labels.join(", ")));
+    }
+    Ok(all.into_iter().filter(|table| wanted.iter().any(|wanted| wanted == label(table))).collect())
+}
+
+/// A policy with a modifier.
+#[derive(Clone, Debug)]
+pub(super) struct Modified {
+    pub(super) table: Table,
+    /// The label of the policy without it.
+    pub(super) base: String,
+    pub(super) modifier: &'static str,
+}
+
+/// These policies with each modifier that makes sense for the scenario, and for each of the other
+/// modifiers why it makes none.
+pub(super) fn with_modifiers(
+    scenario: &Scenario,
+    policies: &[Table],
+) -> (Vec<Modified>, Vec<(&'static str, &'static str)>) {
+    let (mut all, mut left_out) = (Vec::new(), Vec::new());
+    for modifier in MODIFIERS {
+        if let Some(reason) = (modifier.why_not)(scenario) {
+            left_out.push((modifier.name, reason));
+            continue;
+        }
+        all.extend(policies.iter().map(|policy| modified(policy, modifier)));
+    }
+    (all, left_out)
+}
+
+fn modified(policy: &Table, modifier: &Modifier) -> Modified {
+    let mut table = policy.clone();
+    table.insert("label".to_owned(), format!("{}-{}", label(policy), modifier.name).into());
+    let mut set = table.get("set").and_then(Value::as_table).cloned().unwrap_or_default();
+    for (field, value) in modifier.fields {
+        set.insert((*field).to_owned(), (*value).into());
+    }
+    table.insert("set".to_owned(), set.into());
+    Modified { table, base: label(policy).to_owned(), modifier: modifier.name }
+}

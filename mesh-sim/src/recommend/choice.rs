@@ -1,0 +1,300 @@
+//! The stages of a recommendation: screening, selection, modifiers, tuning, loads, confirmation.
+
+use std::num::NonZero;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use toml::{Table, Value};
+
+use super::candidates::{Modified, candidates, label, with_modifiers};
+use super::course::{Course, Progress, SituationKey, labels};
+use super::findings::{ModifierEffect, Recommendation};
+use super::situations::{AS_WRITTEN, Battery, RunLength};
+use super::{RecommendError, tune};
+use crate::judge::{Ranking, advantage, clearly_worse, disadvantage};
+use crate::scenario::ScenarioFile;
+
+/// What the user asks for.
+#[derive(Clone, Debug, Default)]
+pub struct RecommendSpec {
+    /// The labels of the policies to compare; empty: those of the file and all built-in ones.
+    pub policies: Vec<String>,
+    /// The policy that is deployed today; it is compared to the end.
+    pub current: Option<String>,
+    /// Fewer seeds and shorter runs, for a first look.
+    pub is_quick: bool,
+    /// Whether parameters are searched, too.
+    pub tunes: bool,
+}
+
+/// How thorough a recommendation is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Thoroughness {
+    /// Every candidate runs with these seeds.
+    screening: u64,
+    /// What is left runs with so many, screening included.
+    selection: u64,
+    /// The finalists run with so many others.
+    confirmation: u64,
+    length: RunLength,
+    /// The loads at which every trouble is tried, in percent of the scenario's.
+    loads: &'static [u32],
+    /// The loads at which it is tried how much the mesh carries.
+    ladder: &'static [u32],
+}
+
+const FULL: Thoroughness = Thoroughness {
+    screening: 5,
+    selection: 10,
+    confirmation: 10,
+    length: RunLength { requests: 1_000.0, span: Duration::from_secs(30), most_requests: 3_000.0 },
+    loads: &[50, 75, 125, 150],
+    ladder: &[200, 300, 400, 600, 800],
+};
+
+const QUICK: Thoroughness = Thoroughness {
+    screening: 5,
+    selection: 5,
+    confirmation: 5,
+    length: RunLength { requests: 300.0, span: Duration::from_secs(15), most_requests: 1_000.0 },
+    loads: &[],
+    ladder: &[125, 150, 200, 300, 400],
+};
+
+/// The load of the scenario itself.
+pub(super) const OWN_LOAD: u32 = 100;
+/// The first seed of the confirmation: the choice has not seen it.
+const CONFIRMATION: u64 = 1_001;
+/// At most so many policies are confirmed, the current one and that of the file beside them.
+const FINALISTS: usize = 4;
+/// So many policies are tried with modifiers and tuned.
+const IMPROVED: usize = 2;
+/// The choice is made anew at most so often, less one, because other seeds contradict it.
+const ROUNDS: usize = 3;
+/// A mesh is saturated if a smaller share of the requests is answered.
+pub(super) const SATURATED: f64 = 0.95;
+
+/// Finds the policy to recommend for the scenario in `file`.
+///
+/// # Errors
+/// See [`RecommendError`].
+pub fn recommend(
+    file: &ScenarioFile,
+    spec: &RecommendSpec,
+    threads: NonZero<usize>,
+    progress: &mut dyn Progress,
+) -> Result<Recommendation, RecommendError> {
+    let mut wanted = spec.policies.clone();
+    // The current policy is one of those that are wanted.
+    wanted.extend(spec.current.iter().filter(|_| !spec.policies.is_empty()).cloned());
+    let field = candidates(file, &wanted).map_err(RecommendError::Policy)?;
+    if let Some(current) = &spec.current {
+        candidates(file, std::slice::from_ref(current)).map_err(RecommendError::Policy)?;
+    }
+    let thoroughness = if spec.is_quick { QUICK } else { FULL };
+    let battery = Battery::new(file, thoroughness.length, Vec::new());
+    let (troubles, left_out) = battery.troubles();
+    let mut contest = Contest {
+        file,
+        spec,
+        thoroughness,
+        troubles,
+        course: Course::new(battery, threads, progress),
+        field: Vec::new(),
+        eliminated: Vec::new(),
+        modifiers: Vec::new(),
+        useless: Vec::new(),
+        left_out: left_out.iter().map(|(name, why)| format!("{name}: {why}")).collect(),
+    };
+    contest.enter(field);
+    contest.hold()
+}
+
+/// The state of a recommendation.
+pub(super) struct Contest<'a> {
+    pub(super) file: &'a ScenarioFile,
+    pub(super) spec: &'a RecommendSpec,
+    pub(super) thoroughness: Thoroughness,
+    /// The troubles, that of the file among them.
+    pub(super) troubles: Vec<&'static str>,
+    pub(super) course: Course<'a>,
+    /// The candidates that are left.
+    pub(super) field: Vec<Table>,
+    /// Those that are not, in the order in which they fell out.
+    pub(super) eliminated: Vec<Table>,
+    /// What modifiers did, and the policies with those that made nothing better.
+    pub(super) modifiers: Vec<ModifierEffect>,
+    pub(super) useless: Vec<Table>,
+    /// The troubles and modifiers that make no sense for the scenario, each with the reason.
+    pub(super) left_out: Vec<String>,
+}
+
+impl Contest<'_> {
+    fn enter(&mut self, candidates: Vec<Table>) {
+        self.course.add(&candidates);
+        self.field.extend(candidates);
+    }
+
+    fn hold(mut self) -> Result<Recommendation, RecommendError> {
+        let Thoroughness { screening, selection, .. } = self.thoroughness;
+        self.stage("screening", 1..=screening)?;
+        if selection > screening {
+            self.stage("selection", 1..=selection)?;
+        }
+        self.improve(selection)?;
+        self.loads(selection)?;
+        self.confirm(selection)
+    }
+
+    /// The situations at the scenario's own load.
+    pub(super) fn own_situations(&self) -> Vec<SituationKey> {
+        self.troubles.iter().map(|trouble| (*trouble, OWN_LOAD)).collect()
+    }
+
+    /// Runs what is left of the field with these seeds, and eliminates what is clearly worse.
+    fn stage(&mut self, name: &str, seeds: RangeInclusive<u64>) -> Result<(), RecommendError> {
+        let seeds: Vec<u64> = seeds.collect();
+        let situations = self.own_situations();
+        self.course.run(name, &situations, &labels(&self.field), &seeds)?;
+        self.eliminate(&seeds);
+        Ok(())
+    }
+
+    /// Eliminates the policies that are clearly worse over all situations, unless one is clearly the
+    /// best in some situation.
+    fn eliminate(&mut self, seeds: &[u64]) {
+        let labels = labels(&self.field);
+        let situations = self.own_situations();
+        let objective = self.course.objective();
+        let overall = self.course.contenders(&situations, &labels, seeds);
+        let mut is_out = clearly_worse(objective, &overall);
+        for situation in situations {
+            let here = self.course.contenders(&[situation], &labels, seeds);
+            if let Some(winner) = Ranking::of(objective, &here).winner() {
+                is_out[winner] = false;
+            }
+        }
+        let mut is_out = is_out.into_iter();
+        let current = self.spec.current.as_deref();
+        let (out, left) = std::mem::take(&mut self.field).into_iter().partition(|policy| {
+            is_out.next().unwrap_or_default() && current != Some(label(policy))
+        });
+        self.field = left;
+        self.eliminated.extend::<Vec<Table>>(out);
+    }
+
+    /// What is left of the field, the best over all situations first.
+    fn ranked(&self, seeds: &[u64]) -> Vec<Table> {
+        let labels = labels(&self.field);
+        let overall = self.course.contenders(&self.own_situations(), &labels, seeds);
+        let order = Ranking::of(self.course.objective(), &overall).order;
+        order.into_iter().map(|index| self.field[index].clone()).collect()
+    }
+
+    /// Tries the best policies with modifiers and, if asked for, with other parameters.
+    fn improve(&mut self, selection: u64) -> Result<(), RecommendError> {
+        let seeds: Vec<u64> = (1..=selection).collect();
+        let best: Vec<Table> = self.ranked(&seeds).into_iter().take(IMPROVED).collect();
+        if self.spec.tunes {
+            // The course knows them already.
+            let tuned = tune::tune(self, &best)?;
+            self.field.extend(tuned);
+            self.stage("tuned policies", 1..=selection)?;
+        }
+        self.modify(&seeds)
+    }
+
+    /// Tries the best policies with modifiers. One that makes no policy better is dropped: it would
+    /// be one more thing to operate.
+    fn modify(&mut self, seeds: &[u64]) -> Result<(), RecommendError> {
+        let best: Vec<Table> = self.ranked(seeds).into_iter().take(IMPROVED).collect();
+        let (modified, left_out) = with_modifiers(&self.file.scenario, &best);
+        self.left_out.extend(left_out.iter().map(|(name, why)| format!("{name}: {why}")));
+        let tables: Vec<Table> = modified.iter().map(|with| with.table.clone()).collect();
+        self.course.add(&tables);
+        let situations = self.own_situations();
+        self.course.run("modifiers", &situations, &labels(&tables), seeds)?;
+        for Modified { table, base, modifier } in modified {
+            let name = label(&table).to_owned();
+            let gain = self.course.advantage(&name, &base, &situations, seeds);
+            let loss = self.course.advantage(&base, &name, &situations, seeds);
+            let effect = match (&gain, &loss) {
+                (Some(gain), _) => format!("better: {}", advantage(gain, &base)),
+                (None, Some(loss)) => format!("worse: {}", disadvantage(loss, &base)),
+                (None, None) => "no difference shown".to_owned(),
+            };
+            self.modifiers.push(ModifierEffect { modifier, policy: base, effect });
+            match gain {
+                Some(_) => self.field.push(table),
+                None => self.useless.push(table),
+            }
+        }
+        self.eliminate(seeds);
+        Ok(())
+    }
+
+    /// Runs what is left of the field at other loads, each policy until it is saturated.
+    fn loads(&mut self, selection: u64) -> Result<(), RecommendError> {
+        let seeds: Vec<u64> = (1..=selection).collect();
+        let Thoroughness { loads, ladder, .. } = self.thoroughness;
+        let mut policies = labels(&self.field);
+        for (load, with_troubles) in
+            loads.iter().map(|load| (*load, true)).chain(ladder.iter().map(|load| (*load, false)))
+        {
+            let calm = (self.troubles[0], load);
+            self.course.run(&format!("{load} % of the load"), &[calm], &policies, &seeds)?;
+            policies.retain(|policy| self.course.answered(calm, policy) >= SATURATED);
+            if policies.is_empty() {
+                break;
+            }
+            if with_troubles {
+                let troubles = self.troubles.iter().filter(|trouble| **trouble != AS_WRITTEN);
+                let situations: Vec<SituationKey> = troubles.map(|name| (*name, load)).collect();
+                self.course.run(
+                    &format!("{load} % of the load"),
+                    &situations,
+                    &policies,
+                    &seeds,
+                )?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs the finalists with seeds that the choice has not seen. If these contradict the choice, it
+    /// is made again with all seeds so far, and confirmed with others.
+    fn confirm(mut self, selection: u64) -> Result<Recommendation, RecommendError> {
+        let mut seen: Vec<u64> = (1..=selection).collect();
+        let ranked = self.ranked(&seen);
+        // The policy that is deployed today is compared to the end.
+        let current = self.spec.current.as_deref();
+        let is_final =
+            |(place, policy): &(usize, Table)| *place < FINALISTS || current == Some(label(policy));
+        let all = ranked.iter().cloned().enumerate().filter(is_final);
+        let finalists: Vec<Table> = all.map(|(_, policy)| policy).collect();
+        self.eliminated.extend(ranked.into_iter().filter(|policy| !finalists.contains(policy)));
+        self.field = finalists;
+        let situations = self.own_situations();
+        let mut first = CONFIRMATION;
+        for round in 1.. {
+            let fresh: Vec<u64> = (first..first + self.thoroughness.confirmation).collect();
+            let names = labels(&self.field);
+            self.course.run("confirmation", &situations, &names, &fresh)?;
+            let overall = self.course.contenders(&situations, &names, &fresh);
+            let ranking = Ranking::of(self.course.objective(), &overall);
+            let holds = ranking.first.as_ref().is_none_or(|first| first.best.contains(&0));
+            if holds || round == ROUNDS {
+                return Recommendation::of(self, &ranking, &seen, &fresh);
+            }
+            seen.extend(fresh);
+            first += self.thoroughness.confirmation;
+            self.field = self.ranked(&seen);
+        }
+        unreachable!("the last round returns")
+    }
+}
+
+/// A policy's table as a line of a scenario file.
+pub(super) fn as_toml(policy: &Table) -> String {
+    Value::Table(policy.clone()).to_string()
+}

@@ -1,0 +1,249 @@
+//! Carries out the runs of a recommendation, stage by stage, and keeps their figures.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZero;
+
+use toml::{Table, Value};
+
+use super::RecommendError;
+use super::candidates::label;
+use super::situations::{Battery, Situation};
+use crate::engine::Run;
+use crate::figures::{Latencies, Objective};
+use crate::judge::{Contender, MeasuredFigures, PairedFigure, Ranking, RunFigures, per_request};
+use crate::record::OutcomeCounts;
+use crate::runner::{RunProgress, run_each};
+use crate::scenario::EngineKind;
+
+/// A trouble's name, and the load in percent of the scenario's.
+pub(super) type SituationKey = (&'static str, u32);
+
+/// Who is told how far the runs have come.
+pub trait Progress {
+    /// A stage begins: these runs will be carried out.
+    fn begin(&mut self, stage: &str, runs: &[Run<'_>]);
+    /// How far one of them has come.
+    fn update(&mut self, news: RunProgress);
+    /// The stage is over.
+    fn end(&mut self);
+}
+
+/// For each situation and policy the figures of its runs, by seed.
+type Figures = BTreeMap<(SituationKey, String), BTreeMap<u64, RunFigures>>;
+
+/// In the figures over all situations each situation has so many requests.
+const SHARES: f64 = 1e6;
+
+/// The runs so far.
+pub(super) struct Course<'p> {
+    battery: Battery,
+    threads: NonZero<usize>,
+    progress: &'p mut dyn Progress,
+    /// The situations with the present candidates.
+    situations: BTreeMap<SituationKey, Situation>,
+    figures: Figures,
+    /// How many runs have been carried out.
+    pub(super) runs: usize,
+    /// How many requests were counted in them.
+    pub(super) requests: u64,
+}
+
+impl<'p> Course<'p> {
+    pub(super) fn new(
+        battery: Battery,
+        threads: NonZero<usize>,
+        progress: &'p mut dyn Progress,
+    ) -> Self {
+        Self {
+            battery,
+            threads,
+            progress,
+            situations: BTreeMap::new(),
+            figures: Figures::new(),
+            runs: 0,
+            requests: 0,
+        }
+    }
+
+    /// Adds candidates.
+    pub(super) fn add(&mut self, candidates: &[Table]) {
+        self.battery.add(candidates.iter().cloned().map(Value::from).collect());
+        // They are made anew, with these candidates.
+        self.situations.clear();
+    }
+
+    /// The situation with all candidates.
+    pub(super) fn situation(&mut self, key: SituationKey) -> Result<&Situation, RecommendError> {
+        if !self.situations.contains_key(&key) {
+            let made = self.battery.situation(key.0, key.1).map_err(RecommendError::Situation)?;
+            self.situations.insert(key, made);
+        }
+        Ok(&self.situations[&key])
+    }
+
+    /// Carries out those of the runs of `policies` in `situations` with `seeds` that there are none
+    /// of yet.
+    pub(super) fn run(
+        &mut self,
+        stage: &str,
+        situations: &[SituationKey],
+        policies: &[String],
+        seeds: &[u64],
+    ) -> Result<(), RecommendError> {
+        for key in situations {
+            self.situation(*key)?;
+        }
+        let mut places = Vec::new();
+        let mut runs = Vec::new();
+        for key in situations {
+            let scenario = &self.situations[key].file.scenario;
+            for policy in scenario.policies.iter().filter(|policy| policies.contains(&policy.label))
+            {
+                let place = (*key, policy.label.clone());
+                let known = self.figures.get(&place);
+                let is_new = |seed: &&u64| known.is_none_or(|known| !known.contains_key(*seed));
+                for seed in seeds.iter().filter(is_new) {
+                    runs.push(Run { scenario, policy, seed: *seed, trace: false });
+                    places.push((place.clone(), *seed));
+                }
+            }
+        }
+        if runs.is_empty() {
+            return Ok(());
+        }
+        self.progress.begin(stage, &runs);
+        let (progress, figures) = (&mut *self.progress, &mut self.figures);
+        let ended = run_each(
+            &runs,
+            EngineKind::Event,
+            self.threads,
+            |news| progress.update(news),
+            |run, record| {
+                let (place, seed) = places[run].clone();
+                figures.entry(place).or_default().insert(seed, RunFigures::of(&record));
+            },
+        );
+        self.progress.end();
+        self.runs += runs.len();
+        ended.map_err(RecommendError::Run)?;
+        let new = places.iter().map(|(place, seed)| &self.figures[place][seed]);
+        self.requests += new.map(|run| run.requests.sent).sum::<u64>();
+        Ok(())
+    }
+
+    /// The figures of a policy in a situation, by seed.
+    pub(super) fn figures(
+        &self,
+        key: SituationKey,
+        policy: &str,
+    ) -> Option<&BTreeMap<u64, RunFigures>> {
+        self.figures.get(&(key, policy.to_owned()))
+    }
+
+    /// The share of requests that were answered in a situation under a policy, over all runs; 0 if
+    /// there are none.
+    pub(super) fn answered(&self, key: SituationKey, policy: &str) -> f64 {
+        let mut requests = OutcomeCounts::default();
+        let runs = self.figures(key, policy).into_iter().flat_map(BTreeMap::values);
+        runs.for_each(|run| requests.merge(&run.requests));
+        requests.answered as f64 / requests.sent.max(1) as f64
+    }
+
+    /// Every situation and policy of which there are runs.
+    pub(super) fn all(
+        &self,
+    ) -> impl Iterator<Item = (SituationKey, &str, &BTreeMap<u64, RunFigures>)> {
+        self.figures.iter().map(|((key, policy), runs)| (*key, &**policy, runs))
+    }
+
+    /// The policies as they take part in a ranking over several situations, each of which counts
+    /// the same: the share of answered requests is the mean over the situations, a latency the
+    /// geometric mean. Only runs with these seeds count.
+    pub(super) fn contenders<'a>(
+        &self,
+        situations: &[SituationKey],
+        policies: &'a [String],
+        seeds: &[u64],
+    ) -> Vec<Contender<'a>> {
+        let contender = |policy: &'a String| {
+            let runs_with = |seed: &u64| -> Vec<&RunFigures> {
+                let of = |key: &SituationKey| self.figures(*key, policy)?.get(seed);
+                situations.iter().filter_map(of).collect()
+            };
+            let runs: Vec<(u64, Vec<&RunFigures>)> =
+                seeds.iter().map(|seed| (*seed, runs_with(seed))).collect();
+            let all = || runs.iter().flat_map(|(_, runs)| runs);
+            let probes: Option<u64> = all().map(|run| run.probes).sum();
+            let mut requests = OutcomeCounts::default();
+            all().for_each(|run| requests.merge(&run.requests));
+            let whole = |(seed, runs): &(u64, Vec<&RunFigures>)| {
+                (runs.len() == situations.len()).then(|| (*seed, over_all(runs)))
+            };
+            Contender {
+                label: policy,
+                by_seed: runs.iter().filter_map(whole).collect(),
+                probes: per_request(probes, &requests),
+                is_bound: false,
+            }
+        };
+        policies.iter().map(contender).collect()
+    }
+
+    /// By which figure `better` is better than `other` over these situations; `None` if by none.
+    pub(super) fn advantage(
+        &self,
+        better: &str,
+        other: &str,
+        situations: &[SituationKey],
+        seeds: &[u64],
+    ) -> Option<PairedFigure> {
+        let names = [better.to_owned(), other.to_owned()];
+        let both = self.contenders(situations, &names, seeds);
+        let ranking = Ranking::of(self.objective(), &both);
+        let is_better = better != other && ranking.winner() == Some(0);
+        ranking.first?.lead?.figure.filter(|_| is_better)
+    }
+
+    /// The objective of the scenario.
+    pub(super) fn objective(&self) -> &Objective {
+        self.battery.objective()
+    }
+
+    /// The oracles that runs violated, each with a run that shows it.
+    pub(super) fn violations(&self) -> BTreeSet<String> {
+        let mut found = BTreeSet::new();
+        for ((key, policy), runs) in &self.figures {
+            for (seed, run) in runs {
+                found.extend(run.violations.iter().map(|violated| {
+                    format!("{} ({}-{}.toml, {policy}, seed {seed})", violated.oracle, key.0, key.1)
+                }));
+            }
+        }
+        found
+    }
+}
+
+/// The figures of runs in several situations as those of one run.
+fn over_all(runs: &[&RunFigures]) -> MeasuredFigures {
+    let count = runs.len() as f64;
+    let mut requests = OutcomeCounts::default();
+    for run in runs.iter().filter(|run| run.requests.sent > 0) {
+        let share = run.requests.answered as f64 / run.requests.sent as f64;
+        let answered = (SHARES * share).round() as u64;
+        requests.sent += SHARES as u64;
+        requests.answered += answered;
+        requests.timed_out += SHARES as u64 - answered;
+    }
+    let latency_ns = Latencies::from_fn(|figure| {
+        let log = |run: &&RunFigures| {
+            libm::log(run.latency.get(figure).unwrap_or_default().max(1) as f64)
+        };
+        libm::exp(runs.iter().map(log).sum::<f64>() / count) as u64
+    });
+    MeasuredFigures { requests, latency_ns }
+}
+
+/// The labels of these policies.
+pub(super) fn labels(policies: &[Table]) -> Vec<String> {
+    policies.iter().map(|policy| label(policy).to_owned()).collect()
+}

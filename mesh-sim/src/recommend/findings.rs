@@ -1,0 +1,310 @@
+//! What a recommendation says, and why.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use toml::Table;
+
+use super::RecommendError;
+use super::candidates::label;
+use super::choice::{Contest, OWN_LOAD, SATURATED, as_toml};
+use super::course::{Course, SituationKey, labels};
+use super::situations::Situation;
+use crate::figures::{Latencies, Unit};
+use crate::format::{self, ms_number, six_decimals};
+use crate::judge::{Contender, Ranking, RunFigures, advantage};
+use crate::report::ranking::RankingEntry;
+use crate::report::summary::ScenarioId;
+
+/// The policy to take, why, how sure that is, what it costs, and where another one is better.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Recommendation {
+    /// Version of this format.
+    pub schema_version: u32,
+    /// The scenario file that it is made from.
+    pub scenario: ScenarioId,
+    /// Label of the recommended policy.
+    pub choice: String,
+    /// The policy with its parameters, as an entry of `policies` in a scenario file.
+    pub policy: String,
+    /// Whether the seeds of the confirmation show that it is better than all others.
+    pub is_clear: bool,
+    /// Who wins over all situations and by what, or that there is no clear winner.
+    pub sentence: String,
+    /// Whether it is better by a figure than the policy that is deployed today; null if none was
+    /// named.
+    pub beats_current: Option<bool>,
+    /// The ranking of the finalists over all situations, by the confirmation.
+    pub ranking: RankingEntry,
+    /// The policies that were compared to the end, in the order of the selection.
+    pub finalists: Vec<Finalist>,
+    /// Where another policy is better than the recommended one.
+    pub better_elsewhere: Vec<Elsewhere>,
+    /// The policies that are clearly worse.
+    pub eliminated: Vec<Eliminated>,
+    /// What modifiers did to the best policies, over all situations.
+    pub modifiers: Vec<ModifierEffect>,
+    /// What was not tried, each with the reason.
+    pub left_out: Vec<String>,
+    /// Every situation and policy that was run.
+    pub situations: Vec<SituationFigures>,
+    /// The violated oracles, each with a run that shows it. Empty unless the mesh has a bug.
+    pub violations: Vec<String>,
+    /// How many runs were carried out.
+    pub runs: usize,
+    /// How many requests were counted in them.
+    pub requests: u64,
+    /// The situations at the scenario's own load, to be written as files of their own.
+    #[serde(skip)]
+    #[schemars(skip)]
+    pub files: Vec<Situation>,
+}
+
+/// A policy that was compared to the end.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Finalist {
+    /// Its label.
+    pub policy: String,
+    /// The policy with its parameters, as in a scenario file.
+    pub toml: String,
+    /// Calls of peers without a job per request: for their load or a free slot.
+    pub probes: Option<f64>,
+    /// The greatest load, in percent of the scenario's, of which it answers at least 95 % while
+    /// nothing is wrong; null if that is none that was tried.
+    pub carries: Option<u32>,
+}
+
+/// A situation in which another policy is better than the recommended one.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Elsewhere {
+    /// The trouble.
+    pub trouble: &'static str,
+    /// The load, in percent of the scenario's.
+    pub load: u32,
+    /// Label of the policy that is better.
+    pub policy: String,
+    /// By what.
+    pub sentence: String,
+}
+
+/// A policy that is clearly worse.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Eliminated {
+    /// Its label.
+    pub policy: String,
+    /// Where it is worst against the recommended policy, and by what; null if it is worse in no
+    /// single situation.
+    pub reason: Option<String>,
+}
+
+/// What a modifier did to a policy.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ModifierEffect {
+    /// The modifier.
+    pub modifier: &'static str,
+    /// Label of the policy that it was combined with.
+    pub policy: String,
+    /// Whether that is better or worse than the policy alone, and by what.
+    pub effect: String,
+}
+
+/// The figures of one policy in one situation: means over seeds.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SituationFigures {
+    /// The trouble.
+    pub trouble: &'static str,
+    /// The load, in percent of the scenario's.
+    pub load: u32,
+    /// Label of the policy.
+    pub policy: String,
+    /// Whether the seeds are those of the confirmation, which the choice has not seen.
+    pub is_confirmed: bool,
+    /// How many seeds there were.
+    pub seeds: usize,
+    /// The requests of all seeds.
+    pub requests: u64,
+    /// The share of them that were answered, 0 to 1.
+    pub success: f64,
+    /// Latencies in milliseconds.
+    pub latency_ms: Latencies<f64>,
+}
+
+/// Version of the format: one more whenever a field comes, goes or changes its meaning.
+const SCHEMA_VERSION: u32 = 1;
+
+impl Recommendation {
+    /// The recommendation of a contest that is over, whose field is the finalists. `chosen_with` are
+    /// the seeds of the choice, `fresh` those of the confirmation, which `ranking` is made from.
+    pub(super) fn of(
+        mut contest: Contest<'_>,
+        ranking: &Ranking,
+        chosen_with: &[u64],
+        fresh: &[u64],
+    ) -> Result<Self, RecommendError> {
+        let situations = contest.own_situations();
+        let files: Result<Vec<Situation>, RecommendError> =
+            situations.iter().map(|key| contest.course.situation(*key).cloned()).collect();
+        let files = files?;
+        let Contest { file, spec, course, field, eliminated, modifiers, left_out, .. } = contest;
+        let names = labels(&field);
+        let overall = course.contenders(&situations, &names, fresh);
+        let choice = names[0].clone();
+        let seen = Seen { course: &course, choice: &choice, chosen_with, fresh };
+        let beats =
+            |current: &String| course.advantage(&choice, current, &situations, fresh).is_some();
+        Ok(Self {
+            schema_version: SCHEMA_VERSION,
+            scenario: ScenarioId {
+                name: file.scenario.name.clone(),
+                sha256: file.scenario.sha256.clone(),
+            },
+            policy: as_toml(&field[0]),
+            is_clear: ranking.winner() == Some(0) || names.len() == 1,
+            sentence: ranking.sentence.clone().unwrap_or_else(|| "It was the only one.".to_owned()),
+            beats_current: spec.current.as_ref().map(beats),
+            ranking: RankingEntry::of(ranking, |index| &names[index]),
+            better_elsewhere: seen.elsewhere(&names),
+            eliminated: eliminated
+                .iter()
+                .map(|policy| seen.eliminated(label(policy), &situations))
+                .collect(),
+            finalists: field
+                .iter()
+                .zip(&overall)
+                .map(|(policy, contender)| seen.finalist(policy, contender))
+                .collect(),
+            situations: seen.situations(),
+            modifiers,
+            left_out,
+            violations: course.violations().into_iter().collect(),
+            runs: course.runs,
+            requests: course.requests,
+            choice: choice.clone(),
+            files,
+        })
+    }
+
+    /// The figures of the finalists that the choice has not seen.
+    pub fn confirmed(&self) -> impl Iterator<Item = &SituationFigures> {
+        self.situations.iter().filter(|figures| figures.is_confirmed)
+    }
+}
+
+/// The runs of a contest, as one who has made the choice sees them.
+struct Seen<'a, 'p> {
+    course: &'a Course<'p>,
+    choice: &'a str,
+    chosen_with: &'a [u64],
+    fresh: &'a [u64],
+}
+
+impl Seen<'_, '_> {
+    fn finalist(&self, policy: &Table, contender: &Contender<'_>) -> Finalist {
+        let carried = self.course.all().filter(|((trouble, load), name, _)| {
+            let key = (*trouble, *load);
+            *trouble == super::TROUBLES[0].name
+                && *name == contender.label
+                && self.course.answered(key, name) >= SATURATED
+        });
+        Finalist {
+            policy: contender.label.to_owned(),
+            toml: as_toml(policy),
+            probes: contender.probes.map(six_decimals),
+            carries: carried.map(|((_, load), ..)| load).max(),
+        }
+    }
+
+    /// Where another policy is better: at the scenario's own load one of the finalists, by the
+    /// confirmation; at other loads any of those that were tried there.
+    fn elsewhere(&self, finalists: &[String]) -> Vec<Elsewhere> {
+        let mut by_situation: BTreeMap<SituationKey, Vec<String>> = BTreeMap::new();
+        for (key, policy, _) in self.course.all() {
+            by_situation.entry(key).or_default().push(policy.to_owned());
+        }
+        let mut found = Vec::new();
+        for (key, policies) in by_situation {
+            let (policies, seeds) = match key.1 == OWN_LOAD {
+                true => (finalists, self.fresh),
+                false => (&*policies, self.chosen_with),
+            };
+            let here = self.course.contenders(&[key], policies, seeds);
+            let winner = Ranking::of(self.course.objective(), &here).winner();
+            let Some(winner) = winner.map(|winner| &policies[winner]) else { continue };
+            if let Some(paired) = self.course.advantage(winner, self.choice, &[key], seeds) {
+                found.push(Elsewhere {
+                    trouble: key.0,
+                    load: key.1,
+                    policy: winner.clone(),
+                    sentence: advantage(&paired, self.choice),
+                });
+            }
+        }
+        found
+    }
+
+    fn eliminated(&self, policy: &str, situations: &[SituationKey]) -> Eliminated {
+        let worst = situations.iter().filter_map(|key| {
+            let paired = self.course.advantage(self.choice, policy, &[*key], self.chosen_with)?;
+            // A point of unanswered requests is worse than any latency.
+            let badness = match paired.metric.unit {
+                Unit::Share => 1e6 * paired.difference.abs(),
+                Unit::Latency => paired.first / paired.second.max(1.0),
+            };
+            Some((badness, key.0, paired))
+        });
+        let worst = worst.max_by(|(a, ..), (b, ..)| a.total_cmp(b));
+        let reason = worst.map(|(_, trouble, paired)| {
+            let text = |figure: f64| match paired.metric.unit {
+                Unit::Share => format!("{:.2} %", 100.0 * figure),
+                Unit::Latency => format::latency(figure as u64, 3),
+            };
+            let (own, other) = (text(paired.first), text(paired.second));
+            let heading = paired.metric.heading.trim_end_matches(" %");
+            format!("{trouble}: {heading} {own} against {other}")
+        });
+        Eliminated { policy: policy.to_owned(), reason }
+    }
+
+    fn situations(&self) -> Vec<SituationFigures> {
+        let mut all = Vec::new();
+        for (key, policy, runs) in self.course.all() {
+            for is_confirmed in [false, true] {
+                let seeds = if is_confirmed { self.fresh } else { self.chosen_with };
+                let runs: Vec<&RunFigures> =
+                    seeds.iter().filter_map(|seed| runs.get(seed)).collect();
+                if !runs.is_empty() {
+                    all.push(SituationFigures::of(key, policy, is_confirmed, &runs));
+                }
+            }
+        }
+        all
+    }
+}
+
+impl SituationFigures {
+    fn of(key: SituationKey, policy: &str, is_confirmed: bool, runs: &[&RunFigures]) -> Self {
+        let sum = |of: fn(&RunFigures) -> u64| runs.iter().map(|run| of(run)).sum::<u64>();
+        let (sent, answered) = (sum(|run| run.requests.sent), sum(|run| run.requests.answered));
+        let mean = |figure| {
+            let values = runs.iter().filter_map(|run| run.latency.get(figure));
+            ms_number(values.sum::<u64>() / runs.len() as u64)
+        };
+        Self {
+            trouble: key.0,
+            load: key.1,
+            policy: policy.to_owned(),
+            is_confirmed,
+            seeds: runs.len(),
+            requests: sent,
+            success: six_decimals(answered as f64 / sent.max(1) as f64),
+            latency_ms: Latencies::from_fn(mean),
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! What the terminal shows of a recommendation: the answer first, then the reasons.
+
+use super::choice::OWN_LOAD;
+use super::situations::AS_WRITTEN;
+use super::{Recommendation, SituationFigures, TROUBLES};
+use crate::format;
+use crate::report::table::{layout, wrapped};
+
+/// Labels are cut to this many characters in the score card.
+const LABEL: usize = 17;
+/// The score card has so many policies.
+const COLUMNS: usize = 3;
+/// So many situations in which others are better are listed, and so many eliminated policies.
+const LISTED: usize = 8;
+
+/// The recommendation for a terminal of 80 columns.
+pub fn render(found: &Recommendation) -> String {
+    let mut out = wrapped(&format!("Take {}{}.", found.choice, rivals(found)), 1, 3);
+    out.push_str(&wrapped(&format!("Over all situations: {}", found.sentence), 3, 5));
+    if let Some(beats) = found.beats_current {
+        out.push_str(match beats {
+            true => "   It is clearly better than the current policy.\n",
+            false => "   It is not clearly better than the current policy.\n",
+        });
+    }
+    out.push_str(&format!("   As a scenario has it: {}\n", found.policy));
+    out.push_str(&score_card(found));
+    out.push_str(&carried(found));
+    out.push_str(&elsewhere(found));
+    out.push_str(&modifiers(found));
+    out.push_str(&eliminated(found));
+    if !found.left_out.is_empty() {
+        out.push_str(&wrapped(&format!("Not tried: {}", found.left_out.join("; ")), 1, 3));
+    }
+    for violation in &found.violations {
+        out.push_str(&wrapped(&format!("violated: {violation}"), 1, 3));
+    }
+    let (runs, requests) = (format::count(found.runs as u64), format::count(found.requests));
+    let confirmed = found.confirmed().map(|figures| figures.seeds).max().unwrap_or_default();
+    out.push_str(&wrapped(
+        &format!(
+            "{runs} runs, {requests} requests counted. The choice was made with other seeds than \
+             the {confirmed} that are shown."
+        ),
+        1,
+        3,
+    ));
+    out
+}
+
+/// The other policies that are as good.
+fn rivals(found: &Recommendation) -> String {
+    let rivals = found.ranking.best.iter().filter(|label| **label != found.choice);
+    let rivals: Vec<&str> = rivals.map(|label| &**label).collect();
+    match (found.is_clear, &rivals[..]) {
+        (true, _) => String::new(),
+        (false, []) => ", though the last seeds prefer another one".to_owned(),
+        (false, [rival]) => format!("; {rival} may be as good"),
+        (false, [others @ .., last]) => {
+            format!("; {} and {last} may be as good", others.join(", "))
+        }
+    }
+}
+
+fn modifiers(found: &Recommendation) -> String {
+    let mut out = String::new();
+    for effect in &found.modifiers {
+        let text = format!("{}-{}: {}", effect.policy, effect.modifier, effect.effect);
+        out.push_str(&wrapped(&text, 3, 5));
+    }
+    if out.is_empty() { out } else { format!("\n What modifiers do to the best\n{out}") }
+}
+
+/// What the finalists did in each situation.
+fn score_card(found: &Recommendation) -> String {
+    let shown: Vec<&str> =
+        found.finalists.iter().take(COLUMNS).map(|finalist| &*finalist.policy).collect();
+    let mut header = vec!["ok %, p99".to_owned()];
+    header.extend(shown.iter().map(|label| format::ellipsis(label, LABEL)));
+    // The last column of a table stands at the left.
+    header.push(String::new());
+    let mut rows = vec![header];
+    let mut troubles: Vec<&str> = TROUBLES.iter().map(|trouble| trouble.name).collect();
+    troubles.push(AS_WRITTEN);
+    for trouble in troubles {
+        let of =
+            |policy: &str| found.confirmed().find(|f| f.trouble == trouble && f.policy == policy);
+        if !shown.iter().any(|policy| of(policy).is_some()) {
+            continue;
+        }
+        let mut row = vec![trouble.to_owned()];
+        row.extend(shown.iter().map(|policy| of(policy).map_or("-".to_owned(), cell)));
+        row.push(String::new());
+        rows.push(row);
+    }
+    format!("\n{}", layout(&rows))
+}
+
+fn cell(figures: &SituationFigures) -> String {
+    let p99 = figures.latency_ms.named("p99").unwrap_or_default();
+    format!("{:.2} {:>8}", 100.0 * figures.success, format::latency((p99 * 1e6) as u64, 3))
+}
+
+/// How much load the finalists carry.
+fn carried(found: &Recommendation) -> String {
+    let text = |load: Option<u32>| match load {
+        Some(load) => format!("{load} %"),
+        None => "less than what was tried".to_owned(),
+    };
+    let all = found.finalists.iter().take(COLUMNS);
+    let all: Vec<String> = all.map(|f| format!("{} {}", f.policy, text(f.carries))).collect();
+    wrapped(&format!("Load of which 95 % are answered: {}", all.join(", ")), 1, 3)
+}
+
+fn elsewhere(found: &Recommendation) -> String {
+    let mut out = String::new();
+    if found.better_elsewhere.is_empty() {
+        return out;
+    }
+    out.push_str("\n Where another policy is better\n");
+    for place in found.better_elsewhere.iter().take(LISTED) {
+        let load = match place.load {
+            OWN_LOAD => String::new(),
+            load => format!(" at {load} % of the load"),
+        };
+        let text = format!("{}{load}: {}: {}", place.trouble, place.policy, place.sentence);
+        out.push_str(&wrapped(&text, 3, 5));
+    }
+    out + &more(found.better_elsewhere.len())
+}
+
+fn eliminated(found: &Recommendation) -> String {
+    let mut out = String::new();
+    if found.eliminated.is_empty() {
+        return out;
+    }
+    out.push_str("\n What is clearly worse, and where most\n");
+    for policy in found.eliminated.iter().take(LISTED) {
+        let reason = policy.reason.as_deref().unwrap_or("a little everywhere");
+        out.push_str(&wrapped(&format!("{}: {reason}", policy.policy), 3, 5));
+    }
+    out + &more(found.eliminated.len())
+}
+
+fn more(all: usize) -> String {
+    match all.saturating_sub(LISTED) {
+        0 => String::new(),
+        more => format!("   and {more} more, in recommendation.json\n"),
+    }
+}
