@@ -139,7 +139,7 @@ fn a_policy_without_requests_has_no_figures() {
     assert!(policy.figures.iter().all(|figure| figure.a.is_some() && figure.b.is_none()));
     assert!(policy.figures.iter().all(|figure| figure.error_percent.is_none()));
     let text = table(&comparison);
-    assert!(text.contains(" random            sent          60         0"), "{text}");
+    assert!(text.contains(" random            sent         130         0"), "{text}");
 }
 
 #[test]

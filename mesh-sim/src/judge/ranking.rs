@@ -34,7 +34,7 @@ pub struct Contender<'a> {
 ///
 /// The best is found by dropping: all policies that a paired interval shows to be worse than the one
 /// with the best mean, by the first figure of the objective; of the others those that are worse by
-/// the next figure, and so on; at last those that cost more. Then the best of the rest is found, and
+/// the next figure, and so on; at last those that cost more. A difference within the margin of the objective is none. Then the best of the rest is found, and
 /// so on. Policies that are not told apart stand in the order of the last figure's mean. Upper
 /// bounds stand after all policies, and what had no requests comes last.
 ///
@@ -141,6 +141,9 @@ impl<'a> Comparisons<'a> {
     /// Whether `other` is worse than `leader` by this figure, beyond what chance explains.
     fn is_worse(&self, figure: &'static Figure, other: usize, leader: usize) -> bool {
         let Some(paired) = self.paired(figure, leader, other) else { return false };
+        if !self.objective.is_beyond_margin(figure, paired.first, paired.second) {
+            return false;
+        }
         match paired.finding {
             Finding::Worse => true,
             Finding::Better | Finding::NoDifference => false,

@@ -12,8 +12,8 @@ pub struct Modifier {
     pub name: &'static str,
     /// What it does, in a sentence.
     pub meaning: &'static str,
-    /// The fields of the scenario that it sets, as TOML.
-    fields: &'static [(&'static str, &'static str)],
+    /// The fields of the scenario that it sets.
+    fields: &'static [(&'static str, fn() -> Value)],
     /// Why it makes no sense for a scenario.
     why_not: fn(&Scenario) -> Option<&'static str>,
 }
@@ -23,13 +23,13 @@ pub const MODIFIERS: &[Modifier] = &[
     Modifier {
         name: "eject",
         meaning: "Peers that fail more often than others get no jobs for a while.",
-        fields: &[("delegation.eject", "true")],
+        fields: &[("delegation.eject", || true.into())],
         why_not: |_| None,
     },
     Modifier {
         name: "hedge",
         meaning: "A job that takes longer than 95 % of the others is sent to one more peer.",
-        fields: &[("delegation.hedge_quantile", "0.95")],
+        fields: &[("delegation.hedge_quantile", || 0.95.into())],
         why_not: |scenario| {
             let is_idempotent = scenario.workload.jobs.iter().any(|job| job.idempotent);
             (!is_idempotent).then_some("no job is idempotent")
@@ -38,19 +38,19 @@ pub const MODIFIERS: &[Modifier] = &[
     Modifier {
         name: "throttle",
         meaning: "An agent refuses delegations while most of the last ones failed.",
-        fields: &[("delegation.throttle", "true")],
+        fields: &[("delegation.throttle", || true.into())],
         why_not: |_| None,
     },
     Modifier {
         name: "slow_start",
         meaning: "For 10 s young peers get fewer jobs.",
-        fields: &[("delegation.slow_start", "\"10s\"")],
+        fields: &[("delegation.slow_start", || "10s".into())],
         why_not: |_| None,
     },
     Modifier {
         name: "locality",
         meaning: "Peers of the own site come first.",
-        fields: &[("delegation.locality", "true")],
+        fields: &[("delegation.locality", || true.into())],
         why_not: |scenario| {
             let has_sites = scenario.agents.iter().any(|agent| agent.site.is_some());
             (!has_sites).then_some("there are no sites")
@@ -142,7 +142,7 @@ fn modified(policy: &Table, modifier: &Modifier) -> Modified {
     table.insert("label".to_owned(), format!("{}-{}", label(policy), modifier.name).into());
     let mut set = table.get("set").and_then(Value::as_table).cloned().unwrap_or_default();
     for (field, value) in modifier.fields {
-        set.insert((*field).to_owned(), (*value).into());
+        set.insert((*field).to_owned(), value());
     }
     table.insert("set".to_owned(), set.into());
     Modified { table, base: label(policy).to_owned(), modifier: modifier.name }

@@ -8,7 +8,7 @@ use toml::{Table, Value};
 
 use super::candidates::{Modified, candidates, label, with_modifiers};
 use super::course::{Course, Progress, SituationKey, labels};
-use super::findings::{ModifierEffect, Recommendation};
+use super::findings::{ModifierEffect, NO_EFFECT, Recommendation};
 use super::situations::{AS_WRITTEN, Battery, RunLength};
 use super::{RecommendError, tune};
 use crate::judge::{Ranking, advantage, clearly_worse, disadvantage};
@@ -221,7 +221,7 @@ impl Contest<'_> {
             let effect = match (&gain, &loss) {
                 (Some(gain), _) => format!("better: {}", advantage(gain, &base)),
                 (None, Some(loss)) => format!("worse: {}", disadvantage(loss, &base)),
-                (None, None) => "no difference shown".to_owned(),
+                (None, None) => NO_EFFECT.to_owned(),
             };
             self.modifiers.push(ModifierEffect { modifier, policy: base, effect });
             match gain {

@@ -13,7 +13,7 @@ use super::course::{Course, SituationKey, labels};
 use super::situations::Situation;
 use crate::figures::{Latencies, Unit};
 use crate::format::{self, ms_number, six_decimals};
-use crate::judge::{Contender, Ranking, RunFigures, advantage};
+use crate::judge::{Contender, PairedFigure, Ranking, RunFigures, advantage};
 use crate::report::ranking::RankingEntry;
 use crate::report::summary::ScenarioId;
 
@@ -136,6 +136,8 @@ pub struct SituationFigures {
     pub latency_ms: Latencies<f64>,
 }
 
+/// The effect of a modifier that makes a policy neither better nor worse.
+pub(super) const NO_EFFECT: &str = "no difference shown";
 /// Version of the format: one more whenever a field comes, goes or changes its meaning.
 const SCHEMA_VERSION: u32 = 1;
 
@@ -228,7 +230,8 @@ impl Seen<'_, '_> {
         for (key, policy, _) in self.course.all() {
             by_situation.entry(key).or_default().push(policy.to_owned());
         }
-        let mut found = Vec::new();
+        // Those at the scenario's own load first, then the greatest advantages.
+        let mut found: Vec<(bool, f64, Elsewhere)> = Vec::new();
         for (key, policies) in by_situation {
             let (policies, seeds) = match key.1 == OWN_LOAD {
                 true => (finalists, self.fresh),
@@ -238,26 +241,23 @@ impl Seen<'_, '_> {
             let winner = Ranking::of(self.course.objective(), &here).winner();
             let Some(winner) = winner.map(|winner| &policies[winner]) else { continue };
             if let Some(paired) = self.course.advantage(winner, self.choice, &[key], seeds) {
-                found.push(Elsewhere {
+                let place = Elsewhere {
                     trouble: key.0,
                     load: key.1,
                     policy: winner.clone(),
                     sentence: advantage(&paired, self.choice),
-                });
+                };
+                found.push((key.1 != OWN_LOAD, -gap(&paired), place));
             }
         }
-        found
+        found.sort_by(|(a, x, _), (b, y, _)| a.cmp(b).then(x.total_cmp(y)));
+        found.into_iter().map(|(.., place)| place).collect()
     }
 
     fn eliminated(&self, policy: &str, situations: &[SituationKey]) -> Eliminated {
         let worst = situations.iter().filter_map(|key| {
             let paired = self.course.advantage(self.choice, policy, &[*key], self.chosen_with)?;
-            // A point of unanswered requests is worse than any latency.
-            let badness = match paired.metric.unit {
-                Unit::Share => 1e6 * paired.difference.abs(),
-                Unit::Latency => paired.first / paired.second.max(1.0),
-            };
-            Some((badness, key.0, paired))
+            Some((gap(&paired), key.0, paired))
         });
         let worst = worst.max_by(|(a, ..), (b, ..)| a.total_cmp(b));
         let reason = worst.map(|(_, trouble, paired)| {
@@ -285,6 +285,15 @@ impl Seen<'_, '_> {
             }
         }
         all
+    }
+}
+
+/// How much worse the first of a pair is, to put pairs in order: any unanswered requests are worse
+/// than latency.
+fn gap(paired: &PairedFigure) -> f64 {
+    match paired.metric.unit {
+        Unit::Share => 1e6 * paired.difference.abs(),
+        Unit::Latency => paired.first / paired.second.max(1.0),
     }
 }
 

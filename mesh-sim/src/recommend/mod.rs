@@ -23,7 +23,9 @@ use crate::scenario::Diagnostics;
 pub use self::candidates::{MODIFIERS, Modifier};
 pub use self::choice::{RecommendSpec, recommend};
 pub use self::course::Progress;
-pub use self::findings::{Eliminated, Elsewhere, Finalist, Recommendation, SituationFigures};
+pub use self::findings::{
+    Eliminated, Elsewhere, Finalist, ModifierEffect, Recommendation, SituationFigures,
+};
 pub use self::results::{render as results_json, schema as results_schema, write_all};
 pub use self::situations::Situation;
 pub use self::table::render as table;

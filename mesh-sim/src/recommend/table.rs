@@ -1,6 +1,7 @@
 //! What the terminal shows of a recommendation: the answer first, then the reasons.
 
 use super::choice::OWN_LOAD;
+use super::findings::{ModifierEffect, NO_EFFECT};
 use super::situations::AS_WRITTEN;
 use super::{Recommendation, SituationFigures, TROUBLES};
 use crate::format;
@@ -64,9 +65,15 @@ fn rivals(found: &Recommendation) -> String {
 
 fn modifiers(found: &Recommendation) -> String {
     let mut out = String::new();
-    for effect in &found.modifiers {
+    let has_effect = |effect: &&ModifierEffect| effect.effect != NO_EFFECT;
+    for effect in found.modifiers.iter().filter(has_effect) {
         let text = format!("{}-{}: {}", effect.policy, effect.modifier, effect.effect);
         out.push_str(&wrapped(&text, 3, 5));
+    }
+    let idle = found.modifiers.iter().filter(|effect| !has_effect(effect));
+    let idle: Vec<String> = idle.map(|e| format!("{}-{}", e.policy, e.modifier)).collect();
+    if !idle.is_empty() {
+        out.push_str(&wrapped(&format!("{NO_EFFECT}: {}", idle.join(", ")), 3, 5));
     }
     if out.is_empty() { out } else { format!("\n What modifiers do to the best\n{out}") }
 }
