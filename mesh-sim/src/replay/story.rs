@@ -157,6 +157,12 @@ impl FailureStory {
         lines
     }
 
+    /// Whether a picture of the story needs this fault: it was not over before, or it had hit one of
+    /// the hosts.
+    pub fn is_drawn(&self, fault: &StoryFault) -> bool {
+        fault.until >= self.began() || self.hosts.iter().any(|host| fault.side_of(host).is_some())
+    }
+
     /// How many decimals of a second are needed to tell the times of the story apart: 3 or 6.
     pub fn decimals(&self) -> usize {
         let ends = self.faults.iter().flat_map(|fault| [fault.from, fault.until]);
@@ -190,19 +196,21 @@ impl StoryEvent {
 }
 
 impl StoryFault {
-    /// The lines for its beginning and its end, in a story of this length.
+    /// The lines for its beginning and its end, in a story from `began` to `failed_at`. A fault that
+    /// was over before has one line.
     fn lines(&self, began: Timestamp, failed_at: Timestamp) -> impl Iterator<Item = StoryLine> {
         let line = |at, words| StoryLine { at, place: "fault".to_owned(), words, is_fault: true };
         let Self { label, detail, from, until, .. } = self;
-        let is_over = *until <= failed_at;
-        let begins = if *from >= began {
-            format!("{label} begins: {detail}")
-        } else if is_over && *until <= began {
+        let is_past = *until < began;
+        let begins = if is_past {
             format!("{label} until {}: {detail}", self.end())
-        } else {
+        } else if *from < began {
             format!("{label}, in effect since {} s: {detail}", exact_seconds(from.elapsed()))
+        } else {
+            format!("{label} begins: {detail}")
         };
-        let ends = is_over.then(|| line(*until, format!("{label} ends: {detail}")));
+        let has_end = *until <= failed_at && !is_past;
+        let ends = has_end.then(|| line(*until, format!("{label} ends: {detail}")));
         [line(*from, begins)].into_iter().chain(ends)
     }
 

@@ -175,6 +175,25 @@ fn an_answer_may_come_too_late_or_arrive_without_a_trace() {
 }
 
 #[test]
+fn a_request_that_finds_no_connection_is_sent_elsewhere() {
+    let (after, entry) = (RequestOutcome::Lost(ConnectionFailure::Connect), AgentId::new(2));
+    let (how, pause) = (SentAgain::Failover, Duration::ZERO);
+    let again =
+        Fact::RequestSentAgain { request: 7, due: at(10), how, after, entry, attempt: 0, pause };
+    let demand = Duration::ZERO;
+    let due = Fact::RequestDue { request: 7, kind: 0, entry: AgentId::new(1), demand };
+    let told = Told::new(Vec::new())
+        .happens(10, HostId::CLIENT, due)
+        .happens(210, HostId::CLIENT, again)
+        .notes_delegating(212, entry, 7)
+        .ends(5_010, 7, 10, RequestOutcome::TimedOut);
+    let story = told.0.story(&missed(None), 9);
+    let lost = MessageFate::Lost("no connection".to_owned());
+    let expected = [("request 7", &lost), ("request 7, again", &MessageFate::Arrived(at(212)))];
+    assert_eq!(fates(&story), expected);
+}
+
+#[test]
 fn every_story_names_the_faults_that_were_there() {
     let faults = vec![partition(1_000, 1_000), crash(20_000, 60_000), partition(50_100, 100)];
     let told =
@@ -201,7 +220,9 @@ fn every_story_names_the_faults_that_were_there() {
     let told = told.due(59_000, 7, 1).ends(59_500, 7, 59_000, RequestOutcome::TimedOut);
     let story = told.0.story(&missed(None), 9);
     assert_eq!(story.faults.len(), 1);
-    assert_eq!(words(&story)[..2], ["crash until 4 s: agent-2", "crash ends: agent-2"]);
+    let expected = ["crash until 4 s: agent-2", "sends request 7; arrives after 2.00 ms"];
+    assert_eq!(words(&story)[..2], expected);
+    assert!(!story.is_drawn(&story.faults[0]), "it had hit none of the hosts");
 }
 
 #[test]

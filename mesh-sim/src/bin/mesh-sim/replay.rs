@@ -89,7 +89,10 @@ pub(super) fn replay(args: &ReplayArgs) -> anyhow::Result<SimExit> {
     // Only the files need the lines of a trace. The stories are made from facts.
     let trace = args.out.is_some();
     let run = mesh_sim::engine::Run { scenario: &scenario, policy, seed: *seed, trace };
-    let (judged, facts) = judge_observed(&run, *engine, LoggedFacts::new(&scenario));
+    // A policy may change the scenario in which it runs.
+    let own = policy.variant_scenario().map(|own| own.for_seed(*seed).scenario.into_owned());
+    let facts = LoggedFacts::new(own.as_ref().unwrap_or(&scenario));
+    let (judged, facts) = judge_observed(&run, *engine, facts);
     let JudgedRun { failures, record } = judged;
     let stories: Vec<FailureStory> =
         failures.iter().map(|failure| facts.story(failure, args.events)).collect();
@@ -99,7 +102,8 @@ pub(super) fn replay(args: &ReplayArgs) -> anyhow::Result<SimExit> {
     });
     match args.json {
         true => print(&stories.iter().map(json_line).collect::<String>()),
-        false => print(&told(&stories)),
+        false if stories.is_empty() => print(" nothing failed\n"),
+        false => print(&text(&stories)),
     }
     let ran_by = RanBy::Engine(*engine);
     let report = record.map(|record| Report { scenario, ran_by, runs: vec![record] });
@@ -114,15 +118,6 @@ pub(super) fn replay(args: &ReplayArgs) -> anyhow::Result<SimExit> {
         print(" with --out DIR, replay.html there has this as a picture\n");
     }
     Ok(if failures.is_empty() { SimExit::NoFailure } else { SimExit::Pass })
-}
-
-/// The stories for the terminal.
-fn told(stories: &[FailureStory]) -> String {
-    if stories.is_empty() {
-        return " nothing failed\n".to_owned();
-    }
-    let story = |story: &FailureStory| format!("{}\n", text(story));
-    stories.iter().map(story).collect()
 }
 
 /// The text that says where the files are.

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use super::chart::{self, MAX_LIFELINES};
 use super::time_line::left_out;
+use super::told_before;
 use crate::format;
 use crate::replay::{FailureStory, seconds_text};
 use crate::report::html::{STYLE, escape};
@@ -41,14 +42,22 @@ pub fn page(run: &ReplayedRun<'_>, stories: &[FailureStory]) -> String {
          </header>\n",
         escape(&run.scenario.description)
     );
-    for story in stories {
-        out.push_str(&section(story));
+    for (index, story) in stories.iter().enumerate() {
+        out.push_str(&match told_before(stories, index) {
+            Some(sentence) => heading(story) + &format!("<p>{sentence}</p>\n</section>\n"),
+            None => section(story),
+        });
     }
     out + "</body>\n</html>\n"
 }
 
+/// The beginning of a section.
+fn heading(story: &FailureStory) -> String {
+    format!("<section>\n<h2 class=\"bad\">{}</h2>\n", escape(&story.failure))
+}
+
 fn section(story: &FailureStory) -> String {
-    let mut out = format!("<section>\n<h2 class=\"bad\">{}</h2>\n", escape(&story.failure));
+    let mut out = heading(story);
     for sentence in [story.about.clone().unwrap_or_default(), left_out(story), hidden(story)] {
         if !sentence.is_empty() {
             let _ = writeln!(out, "<p>{}</p>", escape(&sentence));
@@ -147,13 +156,15 @@ mod tests {
         other.failure = "violated: <b>\"this\"</b> & that".to_owned();
         (other.left_out, other.faults_left_out) = (40, 2);
         other.hosts.extend((0..9).map(|number| format!("other-{number}").into()));
-        let page = rendered(&[partition(), other.clone()]);
+        other.events[0].words = "sends it".to_owned();
+        let page = rendered(&[partition(), other.clone(), partition()]);
         for foreign in ["http://", "https://", "<script", "url(", "@import", "<i>", "<b>"] {
             assert!(!page.contains(foreign), "{foreign} in the page");
         }
         for part in [
             "A &lt;script&gt; &amp; more",
-            ": 2 failures",
+            ": 3 failures",
+            "Request 812 shows this, too: see above.",
             "<h2 class=\"bad\">violated: &lt;b&gt;&quot;this&quot;&lt;/b&gt; &amp; that</h2>",
             "Left out: 40 events, 2 earlier faults.",
             "The diagram has the first 12 of 13 hosts.",
@@ -170,7 +181,7 @@ mod tests {
             assert_eq!(opened, page.matches(&format!("</{tag}>")).count(), "{tag}");
         }
         assert!(!page.contains("NaN") && !page.contains("inf"));
-        assert_eq!(page, rendered(&[partition(), other]), "the same bytes again");
+        assert_eq!(page, rendered(&[partition(), other, partition()]), "the same bytes again");
     }
 
     #[test]

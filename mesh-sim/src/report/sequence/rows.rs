@@ -32,7 +32,8 @@ pub(super) fn rows(story: &FailureStory) -> Vec<TimedRow> {
             rows.push((at, RowKind::Events));
         }
     }
-    for (index, fault) in story.faults.iter().enumerate() {
+    let faults = story.faults.iter().enumerate();
+    for (index, fault) in faults.filter(|(_, fault)| story.is_drawn(fault)) {
         rows.push((fault.from, RowKind::FaultBegins(index)));
         rows.push((fault.until, RowKind::FaultEnds(index)));
     }

@@ -28,7 +28,7 @@ fn sends(mut event: StoryEvent, to: &str, label: &str, fate: MessageFate) -> Sto
 }
 
 /// Request 812 goes to agent-3, which sends the job to agent-1, which is cut off, and then to
-/// agent-2, whose machine crashes.
+/// agent-2, whose process crashes.
 pub(super) fn partition() -> FailureStory {
     use MessageFate::{Arrived, Lost};
     use StoryStep::{HostStops, JobStarts, Plain};
@@ -49,7 +49,7 @@ pub(super) fn partition() -> FailureStory {
             event(24_302, "agent-3", "tries another peer: no answer", "no answer", Plain),
             sends(second, "agent-2", "job, attempt 2", Arrived(at(24_304))),
             event(24_304, "agent-2", "starts the job", "starts", JobStarts),
-            event(25_000, "agent-2", "crashes: its machine stops", "crashes", HostStops),
+            event(25_000, "agent-2", "crashes: its process stops", "crashes", HostStops),
             event(29_100, "client", "gives request 812 up after 5.00 s", "gives up", Plain),
         ],
         left_out: 0,
@@ -62,7 +62,7 @@ pub(super) fn partition() -> FailureStory {
                 until: Timestamp::MAX,
             },
             StoryFault {
-                label: "crash".to_owned(),
+                label: "process crash".to_owned(),
                 detail: "agent-2".to_owned(),
                 sides: vec![vec!["agent-2".into()]],
                 from: at(25_000),

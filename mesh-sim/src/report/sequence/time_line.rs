@@ -19,22 +19,20 @@ pub(super) fn render(story: &FailureStory) -> String {
     out.push_str(&paragraph(" ", &left_out(story)));
     let decimals = story.decimals();
     let lines = story.lines();
-    let failed = StoryLine {
+    let end = StoryLine {
         at: story.failed_at,
         place: "FAILED".to_owned(),
         words: story.failure.clone(),
         is_fault: false,
     };
-    let all = || lines.iter().chain([&failed]);
-    let time = all().map(|line| seconds_text(line.at, decimals).len()).max().unwrap_or_default();
-    let place = all().map(|line| line.place.chars().count()).max().unwrap_or_default();
-    let place = place.min(MAX_PLACE);
-    for line in all() {
-        let mark = if std::ptr::eq(line, &raw const failed) { MARK } else { "   " };
-        let at = seconds_text(line.at, decimals);
-        let first =
-            format!("{mark}{at:>time$}  {:<place$}  ", format::ellipsis(&line.place, place));
-        out.push_str(&paragraph(&first, &line.words));
+    let marked = || lines.iter().map(|line| ("   ", line)).chain([(MARK, &end)]);
+    let times = marked().map(|(_, line)| seconds_text(line.at, decimals).len());
+    let places = marked().map(|(_, line)| line.place.chars().count());
+    let time = times.max().unwrap_or_default();
+    let place = places.max().unwrap_or_default().min(MAX_PLACE);
+    for (mark, line) in marked() {
+        let (at, host) = (seconds_text(line.at, decimals), format::ellipsis(&line.place, place));
+        out.push_str(&paragraph(&format!("{mark}{at:>time$}  {host:<place$}  "), &line.words));
     }
     out
 }

@@ -90,7 +90,7 @@ impl<'a> Layout<'a> {
         self.bottom() + 4.0
     }
 
-    /// The top and the bottom of a fault; `None` if it begins after the story.
+    /// The top and the bottom of a fault; `None` if it is not drawn.
     pub(super) fn fault_span(&self, index: usize) -> Option<(f64, f64)> {
         let fault = &self.story.faults[index];
         let top = self.row(fault.from, RowKind::FaultBegins(index))?;
