@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use serde_json::Value;
 use tempfile::TempDir;
 
 /// Three agents, one of which is down for a while: not all requests can be answered.
@@ -45,11 +46,41 @@ fn the_printed_line_replays_a_missed_threshold() {
     assert_eq!(code, 4, "{text}");
     let line = printed_line(&text, "mesh-sim ");
     assert!(line.starts_with("replay demanding.toml --seed 3 --policy random"), "{text}");
-    let (code, text) = test_dir.ran(&format!("{line} --events 2 --out replayed"));
+    let (code, text) = test_dir.ran(&format!("{line} --out replayed"));
     assert_eq!(code, 0, "{text}");
-    assert!(text.contains("missed: min_success"), "{text}");
-    assert_eq!(text.lines().filter(|line| line.starts_with("   {")).count(), 2, "{text}");
+    assert!(text.contains(" missed: min_success"), "{text}");
+    for part in ["  sends request ", "crash begins: agent-2", "### FAILED", "\n>> "] {
+        assert!(text.contains(part), "no {part:?} in\n{text}");
+    }
+    let (_, story) = text.split_once(" missed: ").unwrap();
+    let wide: Vec<&str> = story.lines().filter(|line| line.chars().count() > 80).collect();
+    assert!(wide.is_empty(), "{wide:#?}");
     assert!(test_dir.path().join("replayed/events.jsonl").exists());
+    let page = || fs::read_to_string(test_dir.path().join("replayed/replay.html")).unwrap();
+    let first = page();
+    assert!(first.contains("class=\"failure-sign\"") && first.contains("class=\"fault-band\""));
+    assert_eq!(test_dir.ran(&format!("{line} --out replayed")), (code, text));
+    assert_eq!(page(), first, "the same bytes again");
+}
+
+#[test]
+fn programs_get_a_failure_as_one_line_of_json() {
+    let test_dir = TestDir::new();
+    let replay = "replay demanding.toml --seed 3 --policy random --json";
+    let (code, text) = test_dir.ran(&format!("{replay} --events 3"));
+    assert_eq!((code, text.lines().count()), (0, 1), "{text}");
+    let story: Value = serde_json::from_str(&text).unwrap();
+    assert!(story["failure"].as_str().unwrap().starts_with("missed: min_success"), "{text}");
+    let events = story["events"].as_array().unwrap();
+    assert_eq!(events.len(), 3);
+    assert_eq!((&events[0]["event"], &events[0]["request"]), (&"due".into(), &story["request"]));
+    let kinds = story["faults"].as_array().unwrap().iter().map(|fault| &fault["kind"]);
+    assert!(kinds.eq(["slow-down", "crash"]), "{text}");
+
+    fs::write(test_dir.path().join("sound.toml"), SCENARIO.replace("= 1.0", "= 0.01")).unwrap();
+    let sound = replay.replace("demanding", "sound");
+    assert_eq!(test_dir.ran(&format!("{sound} --out d")), (6, String::new()));
+    assert!(!test_dir.path().join("d/replay.html").exists());
 }
 
 #[test]

@@ -12,6 +12,7 @@ pub(crate) mod hgrm;
 mod html;
 pub(crate) mod latency_csv;
 pub mod ranking;
+pub mod sequence;
 pub mod summary;
 pub mod table;
 mod timeline_csv;
@@ -25,6 +26,8 @@ use crate::publish::{OutputFile, publish};
 
 const SUMMARY: &str = "summary.json";
 const EVENTS: &str = "events.jsonl";
+/// What led to the failures of a run, which `mesh-sim replay` writes.
+const REPLAY: &str = "replay.html";
 /// The facts about the machine of a live run, which `mesh-bench live` writes.
 const HOST: &str = "host.json";
 
@@ -47,6 +50,26 @@ pub fn write_all(dir: &Path, report: &Report) -> io::Result<Vec<PathBuf>> {
 pub fn write_live(dir: &Path, report: &Report, host: String) -> io::Result<Vec<PathBuf>> {
     let mut files = files(report)?;
     files.insert(0, (HOST.to_owned(), host.into_bytes()));
+    write_set(dir, &files)
+}
+
+/// The same as [`write_all`] for a run that was replayed, with `replay.html`: a
+/// [page](sequence::page) about its failures. A run that broke down has no report; then the page is
+/// the only file that is written, and all others stay.
+///
+/// # Errors
+/// Those of [`write_all`].
+pub fn write_replayed(
+    dir: &Path,
+    report: Option<&Report>,
+    page: Option<String>,
+) -> io::Result<Vec<PathBuf>> {
+    let page = page.map(|page| (REPLAY.to_owned(), page.into_bytes()));
+    let Some(report) = report else {
+        return publish(dir, page.as_slice(), |_| Ok(Vec::new()));
+    };
+    let mut files = files(report)?;
+    files.splice(0..0, page);
     write_set(dir, &files)
 }
 
@@ -91,7 +114,7 @@ fn stale_files(dir: &Path, files: &[OutputFile]) -> io::Result<Vec<PathBuf>> {
     for entry in fs::read_dir(dir)? {
         let entry = entry?;
         let name = entry.file_name().to_string_lossy().into_owned();
-        let ours = name.ends_with(".hgrm") || name == EVENTS || name == HOST;
+        let ours = name.ends_with(".hgrm") || [EVENTS, HOST, REPLAY].contains(&&*name);
         if ours && !files.iter().any(|(new, _)| *new == name) {
             stale.push(entry.path());
         }
@@ -156,6 +179,9 @@ mod tests {
         assert!(names(dir.path()).contains(&"notes.hgrm".to_owned()));
 
         fs::write(dir.path().join("host.json"), "{}").unwrap();
+        write_replayed(dir.path(), None, Some("a page".to_owned())).unwrap();
+        assert!(names(dir.path()).contains(&"replay.html".to_owned()));
+        assert!(names(dir.path()).contains(&"host.json".to_owned()), "all others stay");
         report.runs.drain(..2);
         write_all(dir.path(), &report).unwrap();
         let expected =

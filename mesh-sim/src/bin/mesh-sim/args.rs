@@ -84,7 +84,8 @@ const REPLAY_EXAMPLES: &str = "\
 Examples:
   mesh-sim replay mine.toml --seed 7 --policy random
   mesh-sim replay mine.min.toml --events 40
-  mesh-sim replay mine.min.toml --out replayed   write every event to a file
+  mesh-sim replay mine.min.toml --out replayed   also draw it: replay.html
+  mesh-sim replay mine.min.toml --json | jq .events
 
 Exit codes: 0 it failed again, 2 wrong usage or scenario, 6 nothing failed.";
 
@@ -326,10 +327,14 @@ pub(super) struct OneRunArgs {
 pub(super) struct ReplayArgs {
     #[command(flatten)]
     pub(super) run: OneRunArgs,
-    /// Show this many events that led to each failure.
-    #[arg(long, value_name = "N", default_value_t = 20)]
+    /// Show at most this many events that led to each failure.
+    #[arg(long, value_name = "N", default_value_t = 24)]
     pub(super) events: usize,
-    /// Also write the results and every event (events.jsonl) here.
+    /// Print one line of JSON for each failure, and nothing else.
+    #[arg(long)]
+    pub(super) json: bool,
+    /// Also write a page with sequence diagrams (replay.html), the results and every event
+    /// (events.jsonl) here.
     #[arg(long, value_name = "DIR")]
     pub(super) out: Option<PathBuf>,
 }

@@ -5,8 +5,9 @@ use std::path::Path;
 use anyhow::Context as _;
 use mesh_sim::experiment::{RanBy, Report};
 use mesh_sim::format::shell_word;
-use mesh_sim::replay::LoggedFacts;
-use mesh_sim::report::write_all;
+use mesh_sim::replay::{FailureStory, LoggedFacts};
+use mesh_sim::report::sequence::{ReplayedRun, json_line, page, text};
+use mesh_sim::report::write_replayed;
 use mesh_sim::run_failure::{JudgedRun, judge_observed};
 use mesh_sim::scenario::{EngineKind, PolicySpec, Scenario, ScenarioFile};
 
@@ -82,30 +83,52 @@ pub(super) fn replay(args: &ReplayArgs) -> anyhow::Result<SimExit> {
     let mut scenario = loaded.scenario.for_seed(*seed).scenario.into_owned();
     scenario.policies = vec![policy.clone()];
     scenario.seeds = vec![*seed];
-    print(&super::run::opening(&scenario, *engine));
-    // Only the files need the lines of a trace. The lines that are printed here are made from
-    // facts.
+    if !args.json {
+        print(&super::run::opening(&scenario, *engine));
+    }
+    // Only the files need the lines of a trace. The stories are made from facts.
     let trace = args.out.is_some();
     let run = mesh_sim::engine::Run { scenario: &scenario, policy, seed: *seed, trace };
-    let (judged, facts) = judge_observed(&run, *engine, LoggedFacts::new(&scenario));
+    // A policy may change the scenario in which it runs.
+    let own = policy.variant_scenario().map(|own| own.for_seed(*seed).scenario.into_owned());
+    let facts = LoggedFacts::new(own.as_ref().unwrap_or(&scenario));
+    let (judged, facts) = judge_observed(&run, *engine, facts);
     let JudgedRun { failures, record } = judged;
-    let mut text = String::new();
-    for failure in &failures {
-        text.push_str(&format!(" {failure}\n"));
-        for line in facts.leading_to(failure, args.events) {
-            text.push_str(&format!("   {line}\n"));
-        }
-        text.push('\n');
+    let stories: Vec<FailureStory> =
+        failures.iter().map(|failure| facts.story(failure, args.events)).collect();
+    let page = (!stories.is_empty()).then(|| {
+        let (scenario, policy) = (&scenario, &*policy.label);
+        page(&ReplayedRun { scenario, engine: *engine, policy, seed: *seed }, &stories)
+    });
+    match args.json {
+        true => print(&stories.iter().map(json_line).collect::<String>()),
+        false if stories.is_empty() => print(" nothing failed\n"),
+        false => print(&text(&stories)),
     }
-    if failures.is_empty() {
-        text.push_str(" nothing failed\n");
-    }
-    print(&text);
-    if let (Some(out), Some(record)) = (&args.out, record) {
-        let report = Report { scenario, ran_by: RanBy::Engine(*engine), runs: vec![record] };
-        write_all(out, &report)
+    let ran_by = RanBy::Engine(*engine);
+    let report = record.map(|record| Report { scenario, ran_by, runs: vec![record] });
+    if let Some(out) = &args.out {
+        let has_page = page.is_some();
+        write_replayed(out, report.as_ref(), page)
             .with_context(|| format!("failed to write the results to {}", out.display()))?;
-        print(&format!(" every event is in {}\n", out.join("events.jsonl").display()));
+        if !args.json {
+            print(&written(out, has_page, report.is_some()));
+        }
+    } else if !args.json && !stories.is_empty() {
+        print(" with --out DIR, replay.html there has this as a picture\n");
     }
     Ok(if failures.is_empty() { SimExit::NoFailure } else { SimExit::Pass })
+}
+
+/// The text that says where the files are.
+fn written(out: &Path, has_page: bool, has_report: bool) -> String {
+    let mut text = String::new();
+    let files = [
+        (has_page, "the diagram is in", "replay.html"),
+        (has_report, "every event is in", "events.jsonl"),
+    ];
+    for (_, what, name) in files.into_iter().filter(|(is_there, ..)| *is_there) {
+        text.push_str(&format!(" {what} {}\n", out.join(name).display()));
+    }
+    text
 }

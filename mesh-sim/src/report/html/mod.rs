@@ -10,12 +10,12 @@ pub(super) mod thumbnail;
 
 use std::fmt::Write as _;
 
-use self::svg::escape;
+pub(super) use self::svg::escape;
 use crate::experiment::{RanBy, Report};
 use crate::format;
 use crate::record::{FaultWindow, RunRecord};
 
-const STYLE: &str = include_str!("style.css");
+pub(super) const STYLE: &str = include_str!("style.css");
 
 /// The text of the page.
 pub(super) fn render(report: &Report) -> String {

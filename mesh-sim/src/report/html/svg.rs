@@ -216,7 +216,7 @@ pub(super) fn steps(edges: &[f64], tops: &[f64], floors: &[f64]) -> String {
 }
 
 /// Escapes the characters of a text that have a meaning in HTML or in its attributes.
-pub(super) fn escape(text: &str) -> String {
+pub(in crate::report) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
