@@ -335,3 +335,28 @@ fn runs_at_the_same_time_never_mix_their_results() {
         assert!(file("shared") == file("alone"), "{name} is another run's");
     }
 }
+
+#[test]
+fn a_recommendation_answers_first_and_checks_what_is_deployed() {
+    let dir = TestDir::new();
+    let arguments = ["recommend", "small.toml", "--quick", "--policy", "random"];
+    let arguments = [&arguments[..], &["--policy", "power_of_two"]].concat();
+    let (code, text, news) = dir.ran(&arguments);
+    assert_eq!(code, 0, "{text}");
+    assert!(news.starts_with("this may take "), "{news}");
+    assert!(text.starts_with(" Take "), "{text}");
+    assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+    let out = dir.path("results/runs/small-recommend");
+    for name in
+        ["recommendation.json", "situations/calm-100.toml", "situations/as-written-100.toml"]
+    {
+        assert!(out.join(name).exists(), "{name}");
+    }
+    let situation = out.join("situations/crash-100.toml");
+    assert!(dir.run(&["check", situation.to_str().unwrap()]).status.success());
+    let json = dir.run(&[&arguments[..], &["--json", "--current", "random"]].concat());
+    let found: Value = serde_json::from_slice(&json.stdout).unwrap();
+    let code = if found["beats_current"] == true { 7 } else { 0 };
+    assert_eq!(json.status.code(), Some(code));
+    assert_eq!(dir.run(&["recommend", "small.toml", "--policy", "mine"]).status.code(), Some(2));
+}

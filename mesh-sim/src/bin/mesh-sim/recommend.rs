@@ -1,26 +1,52 @@
 //! `mesh-sim recommend`.
 
+use std::num::NonZero;
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::Context as _;
+use indicatif::HumanDuration;
 use mesh_sim::engine::Run;
 use mesh_sim::parallel::cores;
 use mesh_sim::recommend::{self, Progress, RecommendError, RecommendSpec};
 use mesh_sim::runner::RunProgress;
-use mesh_sim::scenario::ScenarioFile;
+use mesh_sim::scenario::{EngineKind, ScenarioFile};
 
 use super::args::RecommendArgs;
 use super::progress::RunsBar;
 use super::{SimExit, complain, failed, print, say};
 
-/// Shows each stage on the standard error.
-#[derive(Default)]
+/// All stages together take some so many times as long as the first.
+const STAGES: f64 = 3.0;
+/// The estimate is made from so many runs.
+const SAMPLES: usize = 4;
+
+/// Shows each stage on the standard error, and before the first how long all will take.
 struct Stages {
+    jobs: NonZero<usize>,
+    is_first: bool,
     bar: Option<RunsBar>,
+}
+
+impl Stages {
+    /// Measures some of the runs of the first stage.
+    fn estimate(&self, runs: &[Run<'_>]) -> Duration {
+        let samples: Vec<Run<'_>> =
+            (0..SAMPLES).map(|part| runs[runs.len() * part / SAMPLES]).collect();
+        let bar = RunsBar::new(&samples);
+        // A run that breaks down will do so again, and is reported then.
+        samples.iter().for_each(|run| drop(run.execute(EngineKind::Event, &|_| {})));
+        bar.finish();
+        let whole = STAGES * runs.len() as f64 / SAMPLES as f64 / self.jobs.get() as f64;
+        bar.elapsed().mul_f64(whole)
+    }
 }
 
 impl Progress for Stages {
     fn begin(&mut self, stage: &str, runs: &[Run<'_>]) {
+        if std::mem::take(&mut self.is_first) {
+            say(&format!("this may take {}", HumanDuration(self.estimate(runs))));
+        }
         say(&format!("{stage}: {} runs", runs.len()));
         self.bar = Some(RunsBar::new(runs));
     }
@@ -46,7 +72,8 @@ pub(super) fn recommend(args: &RecommendArgs) -> anyhow::Result<SimExit> {
         tunes: args.tune,
     };
     let jobs = args.jobs.unwrap_or(cores());
-    let found = match recommend::recommend(&file, &spec, jobs, &mut Stages::default()) {
+    let mut stages = Stages { jobs, is_first: true, bar: None };
+    let found = match recommend::recommend(&file, &spec, jobs, &mut stages) {
         Ok(found) => found,
         Err(RecommendError::Situation(diagnostics)) => return Ok(complain(&diagnostics)),
         Err(RecommendError::Policy(complaint)) => {
