@@ -67,6 +67,8 @@ pub mod machine;
 pub mod minimize;
 pub mod network;
 pub mod oracle;
+#[cfg(feature = "reports")]
+mod page;
 pub mod parallel;
 pub mod presence;
 pub mod publish;
@@ -78,6 +80,7 @@ pub mod run_failure;
 pub mod runner;
 pub mod scenario;
 pub mod simulation;
+pub mod statistics;
 #[cfg(feature = "reports")]
 pub mod sweep;
 pub mod units;

@@ -7,7 +7,7 @@ mod tests;
 
 use mesh_sim::figures::Figure;
 use mesh_sim::report::summary::{ClockKind, EngineName, RunSummary};
-use mesh_sim::sweep::interval_of_mean;
+use mesh_sim::statistics::interval_of_mean;
 use serde::Serialize;
 use thiserror::Error;
 

@@ -6,14 +6,9 @@
 //! observation.
 
 use super::findings::PolicyRuns;
-use super::interval::{Interval, interval, mean, reach};
 use crate::figures::{Better, Figure};
 use crate::judge::MeasuredFigures;
-
-/// With fewer pairs of runs than this there is no interval. Figures that are rounded, or nearly
-/// always equal, often have the same difference in all of three or four pairs, and an interval of
-/// these would have no width.
-pub const FEWEST_SEEDS: usize = 5;
+use crate::statistics::{FEWEST_SEEDS, Interval, interval, mean, reach};
 
 /// What a comparison shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

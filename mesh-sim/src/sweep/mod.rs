@@ -11,7 +11,6 @@
 mod compare;
 mod csv;
 mod findings;
-mod interval;
 mod merge;
 mod part;
 mod plan;
@@ -19,15 +18,13 @@ mod ranges;
 mod results;
 mod seeds;
 mod shard;
-mod student_t;
 mod table;
 mod tally;
 mod vary;
 mod write;
 
-pub use self::compare::{BaselineComparison, FEWEST_SEEDS, Finding};
+pub use self::compare::{BaselineComparison, Finding};
 pub use self::findings::SweepFindings;
-pub use self::interval::{CONFIDENCE, Interval, interval_of_mean};
 pub use self::merge::{MergeError, merge};
 pub use self::part::{SweepPart, write_part};
 pub use self::plan::{RunPosition, Sweep, SweepCell, SweepError, SweepSpec};

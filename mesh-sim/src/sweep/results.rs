@@ -9,14 +9,14 @@ use std::collections::BTreeMap;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Serialize, Serializer};
 
-use super::compare::{BaselineComparison, FEWEST_SEEDS, Finding};
+use super::compare::{BaselineComparison, Finding};
 use super::findings::{CellFindings, PolicyFindings, SweepFindings};
-use super::interval::CONFIDENCE;
 use super::{Sweep, Vary};
 use crate::figures::{Figure, Latencies, Unit};
 use crate::format::ms_number;
 use crate::judge::{RunFigures, Verdict, ViolatedOracle};
 use crate::report::summary::{ClockKind, MissEntry, RequestsEntry, ScenarioId, pretty, words};
+use crate::statistics::{CONFIDENCE, FEWEST_SEEDS};
 
 /// Version of the format: one more whenever a field comes, goes or changes its meaning.
 const SCHEMA_VERSION: u32 = 2;

@@ -102,7 +102,8 @@ pub(super) fn replay(args: &ReplayArgs) -> anyhow::Result<SimExit> {
     }
     print(&text);
     if let (Some(out), Some(record)) = (&args.out, record) {
-        let report = Report { scenario, ran_by: RanBy::Engine(*engine), runs: vec![record] };
+        let (scenario_text, runs) = (Some(loaded.whole_text().to_owned()), vec![record]);
+        let report = Report { scenario, scenario_text, ran_by: RanBy::Engine(*engine), runs };
         write_all(out, &report)
             .with_context(|| format!("failed to write the results to {}", out.display()))?;
         print(&format!(" every event is in {}\n", out.join("events.jsonl").display()));

@@ -1,10 +1,14 @@
 //! Confidence intervals of a mean difference, with Student's t.
 
-use super::compare::FEWEST_SEEDS;
 use super::student_t;
 
 /// The share of intervals that contain the true mean, if the differences are normally distributed.
 pub const CONFIDENCE: f64 = 0.95;
+
+/// With fewer pairs of runs than this there is no interval. Figures that are rounded, or nearly
+/// always equal, often have the same difference in all of three or four pairs, and an interval of
+/// these would have no width.
+pub const FEWEST_SEEDS: usize = 5;
 
 /// A confidence interval, in the unit of the differences that it is made from.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -17,7 +21,7 @@ pub struct Interval {
 
 /// The distance from the mean to either end of an interval, in standard errors, if there are
 /// `pairs` differences. `pairs` must be at least two.
-pub(super) fn reach(pairs: usize) -> f64 {
+pub(crate) fn reach(pairs: usize) -> f64 {
     student_t::two_sided(CONFIDENCE, pairs - 1)
 }
 
@@ -25,7 +29,7 @@ pub(super) fn reach(pairs: usize) -> f64 {
 /// their standard deviation (with n - 1 in the denominator) and `reach` is [`reach`] of n.
 ///
 /// If all differences are equal, s is zero and both ends are that difference.
-pub(super) fn interval(differences: &[f64], reach: f64) -> Interval {
+pub(crate) fn interval(differences: &[f64], reach: f64) -> Interval {
     if differences.iter().all(|difference| *difference == differences[0]) {
         return Interval { low: differences[0], high: differences[0] };
     }
@@ -41,7 +45,7 @@ pub fn interval_of_mean(values: &[f64]) -> Option<Interval> {
     (values.len() >= FEWEST_SEEDS).then(|| interval(values, reach(values.len())))
 }
 
-pub(super) fn mean(values: &[f64]) -> f64 {
+pub(crate) fn mean(values: &[f64]) -> f64 {
     values.iter().sum::<f64>() / values.len() as f64
 }
 
