@@ -113,7 +113,7 @@ mod tests {
         };
         for request in [1, 2] {
             let (entry, demand) = (agent, Duration::ZERO);
-            let due = Fact::RequestDue { request, kind: 0, entry, demand };
+            let due = Fact::RequestDue { request, kind: 0, entry, demand, wait: demand };
             happens(1_000 * request, HostId::CLIENT, due);
         }
         let (name, url) = ("agent-1".into(), "h:1".into());

@@ -194,6 +194,8 @@ mod tests {
             by_job: Vec::new(),
             timeline: Vec::new(),
             work_per_agent: Vec::new(),
+            phases: Default::default(),
+            delegations: Default::default(),
             providers: Vec::new(),
             event_hash: 0,
             events: 0,
