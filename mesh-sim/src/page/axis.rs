@@ -10,7 +10,7 @@ const LOG_FROM: f64 = 8.0;
 
 /// What the numbers of an axis are, which decides how they are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Quantity {
+pub(crate) enum AxisUnit {
     /// A plain number: requests, say.
     Number,
     /// A latency in nanoseconds; as a difference it may be below zero.
@@ -19,7 +19,7 @@ pub(crate) enum Quantity {
     Percent,
 }
 
-impl Quantity {
+impl AxisUnit {
     /// A number with its unit, in some three digits.
     pub(crate) fn text(self, number: f64) -> String {
         match self {
@@ -82,18 +82,18 @@ impl Axis {
     }
 
     /// A linear axis from 0 to at least `most`. It ends with a tick.
-    pub(crate) fn from_zero(most: f64, quantity: Quantity) -> Self {
-        let least = if quantity == Quantity::Number { 1.0 } else { f64::MIN_POSITIVE };
+    pub(crate) fn from_zero(most: f64, quantity: AxisUnit) -> Self {
+        let least = if quantity == AxisUnit::Number { 1.0 } else { f64::MIN_POSITIVE };
         let most = if most > 0.0 { most.max(least) } else { 1.0 };
         // Up to the tick above the greatest number, but no share is more than 100 %.
         let step = quantity.unit(most).0 * round_step(most / quantity.unit(most).0 / 5.0);
         let to = step * libm::ceil(most / step - 1e-9);
-        let is_open = quantity != Quantity::Percent || most > 100.0;
+        let is_open = quantity != AxisUnit::Percent || most > 100.0;
         Self::spanning(0.0, if is_open { to } else { to.min(100.0) }, quantity, 5)
     }
 
     /// A linear axis that fits these numbers, with some room at both ends.
-    pub(crate) fn fitting(numbers: impl Iterator<Item = f64>, quantity: Quantity) -> Self {
+    pub(crate) fn fitting(numbers: impl Iterator<Item = f64>, quantity: AxisUnit) -> Self {
         let (least, most) = ends(numbers);
         let room = if most > least { (most - least) * 0.06 } else { most.abs().max(1e-9) * 0.1 };
         Self::spanning(least - room, most + room, quantity, 5)
@@ -104,7 +104,7 @@ impl Axis {
         let (least, most) = ends(numbers);
         let room = (most - least).max(0.02) * 0.08;
         let (from, to) = ((least - room).max(0.0), (most + room).min(100.0));
-        Self::spanning(from.min(99.9), to, Quantity::Percent, 5)
+        Self::spanning(from.min(99.9), to, AxisUnit::Percent, 5)
     }
 
     /// An axis for latencies: logarithmic and as long as they are if they differ a lot, else linear
@@ -112,7 +112,7 @@ impl Axis {
     pub(crate) fn of_latencies(numbers: impl Iterator<Item = f64>) -> Self {
         let (least, most) = ends(numbers.filter(|ns| *ns > 0.0));
         if least <= 0.0 || most / least < LOG_FROM {
-            return Self::from_zero(most, Quantity::Latency);
+            return Self::from_zero(most, AxisUnit::Latency);
         }
         Self::log(least / 1.05, most * 1.05, |ns| format::latency(ns.round() as u64, 1))
     }
@@ -136,7 +136,7 @@ impl Axis {
     /// The time of a run in seconds, from its start: the ticks are seconds, minutes or hours.
     pub(crate) fn of_time(seconds: f64) -> Self {
         let (unit, name) = time_unit(seconds);
-        let mut axis = Self::spanning(0.0, seconds / unit, Quantity::Number, 6);
+        let mut axis = Self::spanning(0.0, seconds / unit, AxisUnit::Number, 6);
         axis.ticks = axis.ticks.into_iter().map(|(at, text)| (at * unit, text)).collect();
         // One unit is enough; it stands at the last tick.
         if let Some((_, last)) = axis.ticks.last_mut() {
@@ -163,7 +163,7 @@ impl Axis {
         Self { to: to.max(self.from * 1.05), ..self }
     }
 
-    fn spanning(from: f64, to: f64, quantity: Quantity, most_steps: usize) -> Self {
+    fn spanning(from: f64, to: f64, quantity: AxisUnit, most_steps: usize) -> Self {
         let (unit, name) = quantity.unit(from.abs().max(to.abs()));
         let (low, high) = (from / unit, to / unit);
         let step = round_step((high - low) / most_steps as f64);
@@ -222,14 +222,14 @@ mod tests {
 
     #[test]
     fn ticks_from_zero_are_few_and_cover_the_numbers() {
-        let of = |most: f64| Axis::from_zero(most, Quantity::Number);
+        let of = |most: f64| Axis::from_zero(most, AxisUnit::Number);
         assert_eq!(labels(&of(0.0)), ["0", "0.2", "0.4", "0.6", "0.8", "1"]);
         assert_eq!(labels(&of(7.0)), ["0", "2", "4", "6", "8"]);
         assert_eq!(labels(&of(230.0)), ["0", "50", "100", "150", "200", "250"]);
         assert_eq!(labels(&of(2000.0)), ["0", "500", "1,000", "1,500", "2,000"]);
         let latencies = Axis::of_latencies([100.0 * MS, 540.0 * MS].into_iter());
         assert_eq!(labels(&latencies), ["0 ms", "200 ms", "400 ms", "600 ms"]);
-        let percent = Axis::from_zero(100.0, Quantity::Percent);
+        let percent = Axis::from_zero(100.0, AxisUnit::Percent);
         assert_eq!(labels(&percent).last(), Some(&"100 %"));
     }
 
@@ -271,13 +271,13 @@ mod tests {
 
     #[test]
     fn differences_and_shares_have_signs_and_bounds() {
-        let differences = Axis::fitting([-220.0 * MS, 15.0 * MS].into_iter(), Quantity::Latency);
+        let differences = Axis::fitting([-220.0 * MS, 15.0 * MS].into_iter(), AxisUnit::Latency);
         assert_eq!(labels(&differences), ["\u{2212}200 ms", "\u{2212}100 ms", "0 ms"]);
         let shares = Axis::of_percentages([99.5, 100.0].into_iter());
         assert_eq!(labels(&shares), ["99.6 %", "99.8 %", "100 %"]);
-        assert_eq!(Quantity::Latency.text(-1.5 * MS), "\u{2212}1.50 ms");
-        assert_eq!(Quantity::Percent.text(99.987), "99.99 %");
-        assert_eq!(Quantity::Number.text(1234.5), "1,235");
-        assert_eq!(Quantity::Number.text(0.25), "0.25");
+        assert_eq!(AxisUnit::Latency.text(-1.5 * MS), "\u{2212}1.50 ms");
+        assert_eq!(AxisUnit::Percent.text(99.987), "99.99 %");
+        assert_eq!(AxisUnit::Number.text(1234.6), "1,235");
+        assert_eq!(AxisUnit::Number.text(0.25), "0.25");
     }
 }

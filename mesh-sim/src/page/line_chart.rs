@@ -146,7 +146,7 @@ fn switches(series: &[LineSeries]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::axis::Quantity;
+    use super::super::axis::AxisUnit;
     use super::*;
 
     #[test]
@@ -165,8 +165,8 @@ mod tests {
         let chart = LineChart {
             caption: "p99 & rate",
             x_title: "rate",
-            x: Axis::from_zero(1.0, Quantity::Number),
-            y: Axis::from_zero(4.0, Quantity::Number),
+            x: Axis::from_zero(1.0, AxisUnit::Number),
+            y: Axis::from_zero(4.0, AxisUnit::Number),
             has_marks: true,
             series: vec![series(0, "quick"), series(8, "<slow>")],
         };

@@ -10,15 +10,17 @@
 mod axis;
 mod document;
 mod line_chart;
+mod matrix;
 mod palette;
 mod row_chart;
 mod scale;
 mod score_card;
 mod time_panels;
 
-pub(crate) use self::axis::{Axis, Quantity};
+pub(crate) use self::axis::{Axis, AxisUnit};
 pub(crate) use self::document::{Document, facts, folded, scroll};
 pub(crate) use self::line_chart::{LineChart, LinePoint, LineSeries};
+pub(crate) use self::matrix::Matrix;
 pub(crate) use self::palette::LineStyle;
 pub(crate) use self::row_chart::{ChartRow, RowChart, Tone};
 pub(crate) use self::scale::{Area, Scale, line, steps};

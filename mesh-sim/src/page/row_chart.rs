@@ -91,6 +91,11 @@ impl RowChart<'_> {
         figure(self.caption, &self.svg())
     }
 
+    /// The chart with its caption, and a key between the two.
+    pub(crate) fn render_with_key(&self, key: &str) -> String {
+        figure(self.caption, &(key.to_owned() + &self.svg()))
+    }
+
     fn svg(&self) -> String {
         let height = self.rows.len() as f64 * ROW + BOTTOM;
         let area = Area {
@@ -188,7 +193,7 @@ fn estimate_mark(tone: Tone, x: f64, y: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::axis::Quantity;
+    use super::super::axis::AxisUnit;
     use super::*;
 
     #[test]
@@ -207,7 +212,7 @@ mod tests {
         };
         let numbers = forest.numbers().chain(spread.numbers()).collect::<Vec<_>>();
         assert_eq!(numbers, [-3.0, -4.0, -2.0, 1.0, 2.0]);
-        let x = Axis::fitting(numbers.into_iter(), Quantity::Number);
+        let x = Axis::fitting(numbers.into_iter(), AxisUnit::Number);
         let chart = RowChart { caption: "c", x, zero: Some(0.0), rows: vec![forest, spread] };
         let svg = chart.render();
         for (part, times) in [

@@ -156,7 +156,7 @@ pub(crate) fn panels(all: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::axis::Quantity;
+    use super::super::axis::AxisUnit;
     use super::*;
 
     #[test]
@@ -166,7 +166,7 @@ mod tests {
         let spans = [0..15, 15..30, 30..40];
         let panels = TimePanels {
             seconds: 40.0,
-            y: Axis::from_zero(10.0, Quantity::Number),
+            y: Axis::from_zero(10.0, AxisUnit::Number),
             shades: &[fault],
             spans: &spans,
             what: "requests",

@@ -3,17 +3,17 @@
 use super::figure_text::{difference, text};
 use crate::figures::{Better, Figure, Unit};
 use crate::judge::MeasuredFigures;
-use crate::page::{Axis, ChartRow, Quantity, RowChart, Tone};
+use crate::page::{Axis, AxisUnit, ChartRow, RowChart, Tone};
 use crate::statistics::{Interval, interval_of_mean, mean};
 
 /// The figures of a policy with each of its seeds.
 type SeedFigures = Vec<(u64, MeasuredFigures)>;
 
 /// What an axis of a figure shows, and by what its numbers are multiplied for that.
-pub(crate) fn quantity(figure: &Figure) -> (Quantity, f64) {
+pub(crate) fn quantity(figure: &Figure) -> (AxisUnit, f64) {
     match figure.unit {
-        Unit::Share => (Quantity::Percent, 100.0),
-        Unit::Latency => (Quantity::Latency, 1.0),
+        Unit::Share => (AxisUnit::Percent, 100.0),
+        Unit::Latency => (AxisUnit::Latency, 1.0),
     }
 }
 

@@ -7,7 +7,7 @@ use crate::figures::{Figure, Unit};
 use crate::format::shell_word;
 use crate::judge::{MeasuredFigures, Verdict};
 use crate::page::{
-    Axis, Document, LineChart, LinePoint, LineSeries, LineStyle, Quantity, ScoreCard, ScoreCell,
+    Axis, AxisUnit, Document, LineChart, LinePoint, LineSeries, LineStyle, ScoreCard, ScoreCell,
     folded, grid,
 };
 use crate::report::figure_text;
@@ -217,7 +217,7 @@ fn point(
     policy: &PolicyFindings<'_>,
     figure: &Figure,
     x: f64,
-    (quantity, factor): (Quantity, f64),
+    (quantity, factor): (AxisUnit, f64),
 ) -> Option<(LinePoint, String)> {
     let with_requests = policy.runs.by_seed.iter().filter(|(_, run)| run.requests.sent > 0);
     let numbers: Vec<f64> =

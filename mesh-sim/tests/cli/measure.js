@@ -44,6 +44,7 @@ addEventListener('load', () => {
     values: all('title').filter(title => title.textContent.trim() !== '').length,
     bands: count('.band'),
     marks: count('.charts > .chart > svg .mark'),
+    parts: count('.row .part'),
     whiskers: count('.whisker'),
     folded: count('details'),
     best: all('.score td').filter(cell => cell.textContent.includes('\u2605')).length,

@@ -136,7 +136,8 @@ fn a_browser_draws_everything_on_the_pages() {
         all.into_iter().partition(|drawn| drawn.0["name"].as_str().unwrap().starts_with("run"));
     for run in runs {
         assert_eq!(run.titles()[..2], ["Verdict", "What was simulated"]);
-        assert_eq!(run.number("panels"), 4 * POLICIES);
+        assert_eq!(run.number("panels"), 5 * POLICIES);
+        assert_eq!(run.number("parts"), 6 * POLICIES, "six phases");
         assert_eq!(run.number("whiskers"), 3 * (POLICIES - 1), "three figures less the first");
         assert!(run.number("values") > 3 * 10 * POLICIES, "values show on hover");
     }

@@ -20,7 +20,8 @@ const MAX_COLUMNS: usize = 120;
 const LEVELS: usize = 10;
 const ROW_HEIGHT: f64 = 14.0;
 
-fn label(scenario: &Scenario, group: &Range<usize>) -> String {
+/// The name of an agent, or of neighbours that share a row.
+pub(super) fn label(scenario: &Scenario, group: &Range<usize>) -> String {
     let name = |index: usize| scenario.agents.get(index).map_or("", |agent| &*agent.name);
     match group.len() {
         1 => name(group.start).to_owned(),

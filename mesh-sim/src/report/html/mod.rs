@@ -8,6 +8,7 @@ mod agents;
 mod buckets;
 mod capacity;
 mod over_time;
+mod phases;
 mod plots;
 mod seeds;
 pub(crate) mod simulated;
@@ -42,6 +43,9 @@ pub(super) fn render(report: &Report) -> String {
          then the slowest ones.",
         &grid(&(plots::distribution(&policies) + &plots::percentiles(&policies))),
     );
+    if let Some(charts) = phases::split(&policies) {
+        page.section("Where the time went", phases::NOTE, &charts);
+    }
     add_seeds(&mut page, &policies);
     add_tables(&mut page, report, &policies);
     add_times(&mut page, report, &policies);
@@ -117,6 +121,11 @@ fn add_times(page: &mut Document, report: &Report, policies: &[PolicyResult<'_>]
         agents::work_note(scenario),
         &agents::work(scenario, policies),
     );
+    if let Some(matrices) = phases::who_to_whom(scenario, policies) {
+        let note = "Jobs that began at each agent (columns), by the agent that sent them (rows). The \
+                    darkest cell of a matrix has the most; a dark column is a herd.";
+        page.section("Who delegated to whom", note, &matrices);
+    }
     page.section(
         "CPU of each agent",
         &format!("Busy share of each agent's CPU over time.{of_seed}"),

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::buckets::{TimeBucket, buckets, spans};
 use crate::format;
-use crate::page::{Axis, PanelFrame, Quantity, TimePanels, TimeShade, key, line, panels, steps};
+use crate::page::{Axis, AxisUnit, PanelFrame, TimePanels, TimeShade, key, line, panels, steps};
 use crate::record::{FaultWindow, RunRecord};
 use crate::scenario::Scenario;
 
@@ -40,7 +40,7 @@ impl<'a> TimeCharts<'a> {
         ];
         let most =
             self.greatest(|bucket| bucket.due.max(bucket.ended.sent as f64 / bucket.seconds));
-        let y = Axis::from_zero(most, Quantity::Number);
+        let y = Axis::from_zero(most, AxisUnit::Number);
         let draw = |buckets: &[TimeBucket], frame: &PanelFrame| {
             let mut content = String::new();
             let mut floors = vec![0.0; buckets.len()];
@@ -63,12 +63,12 @@ impl<'a> TimeCharts<'a> {
             content + &format!("<path class=\"line due\" d=\"{}\"/>", line(due))
         };
         let value = |bucket: &TimeBucket| {
-            let rate = |count: u64| Quantity::Number.text(count as f64 / bucket.seconds);
+            let rate = |count: u64| AxisUnit::Number.text(count as f64 / bucket.seconds);
             let named = series.iter().rev().map(|(_, name, of)| (name, of(bucket)));
             let named = named.filter(|(name, count)| *count > 0 || **name == "answered");
             let named: Vec<String> =
                 named.map(|(name, count)| format!("{} {name}", rate(count))).collect();
-            let due = Quantity::Number.text(bucket.due);
+            let due = AxisUnit::Number.text(bucket.due);
             format!("{} per second ({due} due)", named.join(", "))
         };
         let due = ("<path class=\"line due\" d=\"M0 6H30\"/>".to_owned(), "due");
@@ -99,7 +99,7 @@ impl<'a> TimeCharts<'a> {
         let value = |bucket: &TimeBucket| match bucket.ended.answered {
             0 => "no answers".to_owned(),
             _ => {
-                let [p50, p99] = series.map(|(_, of)| Quantity::Latency.text(of(bucket)));
+                let [p50, p99] = series.map(|(_, of)| AxisUnit::Latency.text(of(bucket)));
                 format!("p50 {p50}, p99 {p99}")
             }
         };
@@ -111,7 +111,7 @@ impl<'a> TimeCharts<'a> {
 
     /// The requests that are open.
     pub(super) fn in_flight(&self) -> String {
-        let y = Axis::from_zero(self.greatest(|b| b.in_flight as f64), Quantity::Number);
+        let y = Axis::from_zero(self.greatest(|b| b.in_flight as f64), AxisUnit::Number);
         let draw = |buckets: &[TimeBucket], frame: &PanelFrame| {
             let tops: Vec<f64> =
                 buckets.iter().map(|bucket| frame.y.px(bucket.in_flight as f64)).collect();

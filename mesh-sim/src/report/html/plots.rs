@@ -2,7 +2,7 @@
 
 use crate::format;
 use crate::judge::PolicyResult;
-use crate::page::{Axis, LineChart, LinePoint, LineSeries, LineStyle, Quantity};
+use crate::page::{Axis, AxisUnit, LineChart, LinePoint, LineSeries, LineStyle};
 use crate::report::hgrm;
 
 /// The shares of the requests at which values show on hover.
@@ -98,7 +98,7 @@ pub(super) fn distribution(policies: &[PolicyResult<'_>]) -> String {
         caption: "Distribution (CDF): all but the slowest 1 %",
         x_title: "latency",
         x: Axis::of_latencies(xs),
-        y: Axis::from_zero(100.0, Quantity::Percent),
+        y: Axis::from_zero(100.0, AxisUnit::Percent),
         has_marks: false,
         series,
     }

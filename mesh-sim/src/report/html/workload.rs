@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::simulated::distribution;
 use crate::format;
-use crate::page::{Axis, LineChart, LinePoint, LineSeries, LineStyle, Quantity, grid};
+use crate::page::{Axis, AxisUnit, LineChart, LinePoint, LineSeries, LineStyle, grid};
 use crate::scenario::{
     Arrivals, EntryChoice, JobKind, OnOff, OpenArrivals, RateCurve, Scenario, ScheduleStep,
 };
@@ -83,7 +83,7 @@ pub(super) fn picture(scenario: &Scenario) -> String {
     let points = points(open, scenario.duration);
     let seconds = scenario.duration.as_secs_f64();
     let tops = points.iter().map(|point| point.band.map_or(point.y, |(_, high)| high));
-    let y = Axis::from_zero(tops.fold(0.0, f64::max), Quantity::Number);
+    let y = Axis::from_zero(tops.fold(0.0, f64::max), AxisUnit::Number);
     let label = "requests per second".to_owned();
     let series = vec![LineSeries { label, style: LineStyle::new(0), points }];
     let caption = match open.on_off {
@@ -104,7 +104,7 @@ fn points(open: &OpenArrivals, duration: Duration) -> Vec<LinePoint> {
         if let Some(last) = points.last().filter(|last| last.y != rate).cloned() {
             points.push(LinePoint { x: seconds, title: None, ..last });
         }
-        let title = Some(format!("{seconds:.0} s: {} per second", Quantity::Number.text(rate)));
+        let title = Some(format!("{seconds:.0} s: {} per second", AxisUnit::Number.text(rate)));
         let band = open.on_off.map(|_| (low, high));
         points.push(LinePoint { x: seconds, y: rate, band, title });
     }
