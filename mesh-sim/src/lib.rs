@@ -69,6 +69,8 @@ pub mod machine;
 pub mod minimize;
 pub mod network;
 pub mod oracle;
+#[cfg(feature = "reports")]
+mod page;
 pub mod parallel;
 pub mod presence;
 pub mod publish;

@@ -10,6 +10,9 @@ use std::process::{Command, Output, Stdio};
 use serde_json::Value;
 use tempfile::TempDir;
 
+#[path = "cli/pages.rs"]
+mod pages;
+
 /// Two agents, two policies, some seconds.
 const SCENARIO: &str = r#"
 name = "small"

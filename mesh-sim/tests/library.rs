@@ -63,7 +63,7 @@ fn run(file: &Path) -> (Report, Vec<String>) {
     assert_eq!((&scenario.name, scenario.engine), (&stem(file), engine), "{}", file.display());
     let plan = RunPlan { scenario: &scenario, engine, trace: false };
     let runs = plan.execute(|_| {}).unwrap();
-    let report = Report { runs, ran_by: RanBy::Engine(engine), scenario };
+    let report = Report { runs, ran_by: RanBy::Engine(engine), scenario, scenario_text: None };
     let name = &report.scenario.name;
     let mut wrong = Vec::new();
     for verdict in report.verdicts() {

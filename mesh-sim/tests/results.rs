@@ -51,13 +51,15 @@ fn every_scenario_gives_its_committed_results() {
 /// renews them; `None` if there is no difference.
 fn difference(stem: &str) -> Option<String> {
     let file = root().join("scenarios").join(format!("{stem}.toml"));
-    let ScenarioFile { scenario, .. } =
+    let loaded =
         ScenarioFile::read(&file).unwrap_or_else(|problems| panic!("{}", problems.render(false)));
+    let scenario_text = Some(loaded.whole_text().to_owned());
+    let scenario = loaded.scenario;
     assert_eq!(scenario.name, stem, "the file is named as its scenario");
     let engine = scenario.engine;
     let plan = RunPlan { scenario: &scenario, engine, trace: false };
     let runs = plan.execute(|_| {}).unwrap();
-    let report = Report { runs, ran_by: RanBy::Engine(engine), scenario };
+    let report = Report { runs, ran_by: RanBy::Engine(engine), scenario, scenario_text };
     let unexpected: Vec<_> =
         report.verdicts().into_iter().filter(|v| v.verdict() != Verdict::Pass).collect();
     assert!(unexpected.is_empty(), "{stem} misses its own expectations: {unexpected:#?}");

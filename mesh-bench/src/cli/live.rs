@@ -27,8 +27,8 @@ struct HostFile<'a> {
 }
 
 pub(super) fn live(args: &LiveArgs) -> anyhow::Result<ExitReason> {
-    let scenario = match ScenarioFile::read(&args.scenario) {
-        Ok(file) => file.scenario,
+    let (scenario, text) = match ScenarioFile::read(&args.scenario) {
+        Ok(file) => (file.scenario.clone(), file.whole_text().to_owned()),
         Err(diagnostics) => {
             say(&diagnostics.render(false));
             return Ok(ExitReason::Usage);
@@ -51,7 +51,7 @@ pub(super) fn live(args: &LiveArgs) -> anyhow::Result<ExitReason> {
     let out = args.out.clone();
     let out =
         out.unwrap_or_else(|| Path::new("results/runs").join(format!("{}-live", scenario.name)));
-    let report = Report { scenario, ran_by: RanBy::Live, runs };
+    let report = Report { scenario, scenario_text: Some(text), ran_by: RanBy::Live, runs };
     let host = HostFile {
         schema_version: SCHEMA_VERSION,
         host: &facts,

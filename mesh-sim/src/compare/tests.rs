@@ -40,8 +40,8 @@ fn results(scenario: &Scenario, engine: EngineKind) -> ResultDirectory {
 fn write(dir: &Path, scenario: &Scenario, engine: EngineKind) {
     let plan = RunPlan { scenario, engine, trace: false };
     let runs = plan.execute(|_| {}).unwrap();
-    write_all(dir, &Report { scenario: scenario.clone(), ran_by: RanBy::Engine(engine), runs })
-        .unwrap();
+    let (scenario, ran_by) = (scenario.clone(), RanBy::Engine(engine));
+    write_all(dir, &Report { scenario, scenario_text: None, ran_by, runs }).unwrap();
 }
 
 fn scenario(change: (&str, &str)) -> Scenario {

@@ -45,7 +45,7 @@ pub(crate) fn small() -> Report {
         .request(7);
         2
     ];
-    Report { scenario, ran_by: RanBy::Engine(EngineKind::Turmoil), runs }
+    Report { scenario, scenario_text: None, ran_by: RanBy::Engine(EngineKind::Turmoil), runs }
 }
 
 /// 16 requests, one every 125 ms; seed 43 loses one of them and has one refused.

@@ -38,6 +38,9 @@ impl RanBy {
 pub struct Report {
     /// What was run.
     pub scenario: Scenario,
+    /// The text of the scenario's file, with the lines of the files that it names; `None` if there
+    /// is none.
+    pub scenario_text: Option<String>,
     /// What ran it.
     pub ran_by: RanBy,
     /// One record per policy and seed; the seeds of a policy stand together.

@@ -40,6 +40,8 @@ pub enum Fact {
         entry: AgentId,
         /// The CPU time that the job takes on a core of speed 1.
         demand: Duration,
+        /// How long the job waits for something that takes no CPU time.
+        wait: Duration,
     },
     /// The client will send a request again, because what it did so far has brought no result.
     RequestSentAgain {

@@ -6,8 +6,8 @@ use super::{Contender, MeasuredFigures, PolicyVerdict, RunFigures};
 use crate::figures::Expect;
 use crate::machine::ProviderCounts;
 use crate::record::{
-    CopyCounts, JobCounts, LatencyHistogram, OutcomeCounts, RunRecord, SentAgainCounts,
-    WindowCounts, add_failures,
+    CopyCounts, DelegationMatrix, JobCounts, LatencyHistogram, LatencyPhases, OutcomeCounts,
+    RunRecord, SentAgainCounts, WindowCounts, add_failures,
 };
 
 /// The runs of one policy, with their counts and latencies added up over the seeds. Tables, plots
@@ -36,6 +36,10 @@ pub struct PolicyResult<'a> {
     pub by_job: Vec<JobCounts>,
     /// The sum of [`RunRecord::work_per_agent`].
     pub work_per_agent: Vec<u64>,
+    /// The sum of [`RunRecord::phases`].
+    pub phases: LatencyPhases,
+    /// The sum of [`RunRecord::delegations`].
+    pub delegations: DelegationMatrix,
     /// The sum of [`RunRecord::providers`].
     pub providers: Vec<ProviderCounts>,
 }
@@ -92,6 +96,8 @@ impl<'a> PolicyResult<'a> {
             by_window: vec![WindowCounts::default(); run.by_window.len()],
             by_job: vec![JobCounts::default(); run.by_job.len()],
             work_per_agent: vec![0; run.work_per_agent.len()],
+            phases: LatencyPhases::default(),
+            delegations: DelegationMatrix::default(),
             providers: vec![ProviderCounts::default(); run.providers.len()],
         }
     }
@@ -103,6 +109,8 @@ impl<'a> PolicyResult<'a> {
         self.sent_again.merge(&run.sent_again);
         self.copies.merge(&run.copies);
         self.probes = self.probes.zip(run.probes).map(|(sum, probes)| sum + probes);
+        self.phases.merge(&run.phases);
+        self.delegations.merge(&run.delegations);
         for (sum, window) in self.by_window.iter_mut().zip(&run.by_window) {
             sum.merge(window);
         }

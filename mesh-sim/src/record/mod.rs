@@ -4,6 +4,7 @@ mod copies;
 mod cpu;
 mod fault_window;
 mod latency_histogram;
+mod phases;
 mod recorder;
 
 use std::collections::BTreeMap;
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 pub use copies::CopyCounts;
 pub use fault_window::{FaultWindow, NO_FAULT};
 pub use latency_histogram::{LatencyHistogram, QuantileRow};
+pub use phases::{DelegationMatrix, LatencyPhases};
 pub use recorder::{Recorder, RecorderConfig};
 
 use crate::journal::{RequestOutcome, SentAgain};
@@ -55,6 +57,10 @@ pub struct RunRecord {
     pub timeline: Vec<Second>,
     /// How many jobs each agent finished after the warm-up; agents in the scenario's order.
     pub work_per_agent: Vec<u64>,
+    /// Where the time of the answered requests went.
+    pub phases: LatencyPhases,
+    /// Which agents delegated to which.
+    pub delegations: DelegationMatrix,
     /// How many jobs asked each provider after the warm-up; providers in the scenario's order.
     pub providers: Vec<ProviderCounts>,
     /// The hash of every event of the run in order. Equal runs have equal hashes.

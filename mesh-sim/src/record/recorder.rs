@@ -6,9 +6,10 @@ use mesh_core::agent::{Ending, Note};
 use mesh_core::time::{Timestamp, nanos};
 
 use super::cpu::CpuColumns;
+use super::phases::PhaseRecorder;
 use super::{
-    CopyCounts, FaultWindow, JobCounts, LatencyHistogram, OutcomeCounts, RunRecord, Second,
-    SentAgainCounts, Violation, WindowCounts,
+    CopyCounts, DelegationMatrix, FaultWindow, JobCounts, LatencyHistogram, LatencyPhases,
+    OutcomeCounts, RunRecord, Second, SentAgainCounts, Violation, WindowCounts,
 };
 use crate::host::{AgentId, IndexedId as _};
 use crate::journal::{Fact, FactObserver, JournalEntry, RequestOutcome, SentAgain};
@@ -23,8 +24,12 @@ pub struct RecorderConfig {
     pub policy: String,
     /// The seed.
     pub seed: u64,
-    /// Number of agents.
-    pub agents: usize,
+    /// How fast what jobs wait for is at each agent.
+    pub wait_speeds: Vec<f64>,
+    /// Time of each job on top of its wait, without CPU time.
+    pub job_delay: Duration,
+    /// Whether the phases of requests are recorded.
+    pub has_phases: bool,
     /// Requests that are due before this time are on the time line, but not in the figures.
     pub warm_up: Duration,
     /// Requests are due in `0..duration`.
@@ -43,7 +48,9 @@ impl RecorderConfig {
         Self {
             policy: policy.to_owned(),
             seed,
-            agents: scenario.agents.len(),
+            wait_speeds: scenario.agents.iter().map(|agent| agent.machine.wait_speed).collect(),
+            job_delay: scenario.costs.job_delay,
+            has_phases: !scenario.workload.has_subjobs(),
             warm_up: scenario.warm_up,
             duration: scenario.duration,
             drain: scenario.drain,
@@ -71,13 +78,15 @@ pub struct Recorder {
     /// When a request last ended.
     last_end: Timestamp,
     cpu: CpuColumns,
+    phases: PhaseRecorder,
 }
 
 impl Recorder {
     /// A recorder at the beginning of a run.
     pub fn new(config: RecorderConfig) -> Self {
         let span = nanos(config.duration.saturating_add(config.drain));
-        let cpu = CpuColumns::new(config.agents, Timestamp::from_nanos(span));
+        let agents = config.wait_speeds.len();
+        let cpu = CpuColumns::new(agents, Timestamp::from_nanos(span));
         let second = Second { cpu_percent: vec![0.0; cpu.columns()], ..Second::default() };
         let record = RunRecord {
             policy: config.policy,
@@ -91,7 +100,9 @@ impl Recorder {
             by_window: vec![WindowCounts::default(); config.windows.len() + 1],
             by_job: vec![JobCounts::default(); config.deadlines.len()],
             timeline: vec![second; span.div_ceil(NANOS_PER_SECOND).max(1) as usize],
-            work_per_agent: vec![0; config.agents],
+            work_per_agent: vec![0; agents],
+            phases: LatencyPhases::default(),
+            delegations: DelegationMatrix::default(),
             providers: Vec::new(),
             event_hash: 0,
             events: 0,
@@ -99,8 +110,12 @@ impl Recorder {
             violations: Vec::new(),
             trace: None,
         };
+        let warm_up = Timestamp::from(config.warm_up);
+        let phases =
+            PhaseRecorder::new(config.wait_speeds, config.job_delay, warm_up, config.has_phases);
         Self {
-            warm_up: Timestamp::from(config.warm_up),
+            warm_up,
+            phases,
             deadlines: config.deadlines,
             windows: config.windows,
             record,
@@ -190,7 +205,8 @@ impl Recorder {
             open = (open + second.due).saturating_sub(second.ended.sent);
             second.in_flight = open;
         }
-        RunRecord { event_hash, events, violations, ..self.record }
+        let PhaseRecorder { phases, delegations, .. } = self.phases;
+        RunRecord { event_hash, events, violations, phases, delegations, ..self.record }
     }
 
     fn end_on_timeline(&mut self, at: Timestamp, latency_ns: u64, outcome: RequestOutcome) {
@@ -224,6 +240,9 @@ impl Recorder {
 impl FactObserver for Recorder {
     fn observe(&mut self, entry: &JournalEntry) {
         let JournalEntry { at, host, fact } = entry;
+        if let (Fact::AgentNoted(note), Some(agent)) = (fact, host.agent()) {
+            self.phases.note(*at, agent, note);
+        }
         match *fact {
             Fact::AgentNoted(
                 ref
@@ -232,9 +251,15 @@ impl FactObserver for Recorder {
             Fact::AgentNoted(Note::Probing { peers }) if *at >= self.warm_up => {
                 self.record.probes = self.record.probes.map(|probes| probes + peers as u64);
             }
-            Fact::RequestDue { .. } => self.due(*at),
+            Fact::RequestDue { request, wait, .. } => {
+                self.due(*at);
+                self.phases.due(request, *at, wait);
+            }
             Fact::RequestSentAgain { due, how, .. } => self.sent_again(due, how),
-            Fact::RequestEnded { kind, due, outcome, .. } => self.ended(due, kind, *at, outcome),
+            Fact::RequestEnded { request, kind, due, outcome } => {
+                self.ended(due, kind, *at, outcome);
+                self.phases.ended(request, *at, outcome == RequestOutcome::Answered);
+            }
             Fact::SubjobReported { due, kind, latency } => self.subjob(due, kind, latency),
             Fact::AgentNoted(Note::JobEnded { outcome: Ending::Done, .. }) => {
                 host.agent().into_iter().for_each(|agent| self.worked(*at, agent));

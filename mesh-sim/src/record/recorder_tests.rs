@@ -14,7 +14,9 @@ fn recorder() -> Recorder {
     Recorder::new(RecorderConfig {
         policy: "random".to_owned(),
         seed: 42,
-        agents: 2,
+        wait_speeds: vec![1.0; 2],
+        job_delay: Duration::ZERO,
+        has_phases: true,
         warm_up: Duration::from_secs(1),
         duration: Duration::from_secs(4),
         drain: Duration::from_secs(1),

@@ -48,7 +48,7 @@ impl Told {
 
     fn due(self, at_ms: u64, request: u64, entry: u32) -> Self {
         let (entry, demand) = (AgentId::new(entry - 1), Duration::ZERO);
-        let due = Fact::RequestDue { request, kind: 0, entry, demand };
+        let due = Fact::RequestDue { request, kind: 0, entry, demand, wait: demand };
         self.happens(at_ms, HostId::CLIENT, due).notes_delegating(at_ms + 2, entry, request)
     }
 
@@ -169,7 +169,7 @@ fn an_answer_may_come_too_late_or_arrive_without_a_trace() {
 
     let refused = RequestOutcome::Refused(RequestRefusal::Failed(FailureKind::ShuttingDown));
     let (entry, demand) = (AgentId::new(0), Duration::ZERO);
-    let due = Fact::RequestDue { request: 1, kind: 0, entry, demand };
+    let due = Fact::RequestDue { request: 1, kind: 0, entry, demand, wait: demand };
     let told = Told::new(Vec::new()).happens(10, HostId::CLIENT, due).ends(14, 1, 10, refused);
     assert_eq!(fates(&told.0.story(&missed(None), 9))[0].1, &MessageFate::ArrivedSometime);
 }
@@ -181,7 +181,8 @@ fn a_request_that_finds_no_connection_is_sent_elsewhere() {
     let again =
         Fact::RequestSentAgain { request: 7, due: at(10), how, after, entry, attempt: 0, pause };
     let demand = Duration::ZERO;
-    let due = Fact::RequestDue { request: 7, kind: 0, entry: AgentId::new(1), demand };
+    let due =
+        Fact::RequestDue { request: 7, kind: 0, entry: AgentId::new(1), demand, wait: demand };
     let told = Told::new(Vec::new())
         .happens(10, HostId::CLIENT, due)
         .happens(210, HostId::CLIENT, again)
@@ -351,7 +352,13 @@ fn every_fact_of_a_client_host_or_registry_has_words() {
     };
     let cases = [
         (
-            Fact::RequestDue { request: 7, kind: 0, entry, demand: Duration::ZERO },
+            Fact::RequestDue {
+                request: 7,
+                kind: 0,
+                entry,
+                demand: Duration::ZERO,
+                wait: Duration::ZERO,
+            },
             "sends request 7",
         ),
         (again(SentAgain::Failover, connect), "sends request 7 elsewhere: entry agent unreachable"),

@@ -45,7 +45,7 @@ pub(super) fn realistic(policies: &[&str], seeds: &[u64]) -> Report {
             runs.push(realistic_run(&scenario, policy, seed, 1.0 + index as f64 * 0.4));
         }
     }
-    Report { scenario, ran_by: RanBy::Engine(EngineKind::Turmoil), runs }
+    Report { scenario, scenario_text: None, ran_by: RanBy::Engine(EngineKind::Turmoil), runs }
 }
 
 fn realistic_run(scenario: &Scenario, policy: &str, seed: u64, skill: f64) -> RunRecord {

@@ -9,13 +9,15 @@ mod events;
 mod example;
 pub(crate) mod figure_text;
 pub(crate) mod hgrm;
-mod html;
+pub(crate) mod html;
 pub(crate) mod latency_csv;
 pub mod ranking;
+pub(crate) mod seed_charts;
 pub mod sequence;
 pub mod summary;
 pub mod table;
 mod timeline_csv;
+pub(crate) mod verdict_table;
 
 use std::fs;
 use std::io;

@@ -115,7 +115,9 @@ impl Simulation {
         let scenario = &self.loaded.scenario;
         let plan = RunPlan { scenario, engine: self.engine, trace: false };
         let runs = plan.execute(|_| {})?;
-        Ok(Report { scenario: scenario.clone(), ran_by: RanBy::Engine(self.engine), runs })
+        let scenario_text = Some(self.loaded.whole_text().to_owned());
+        let ran_by = RanBy::Engine(self.engine);
+        Ok(Report { scenario: scenario.clone(), scenario_text, ran_by, runs })
     }
 
     /// The same as [`Simulation::run`], but fails unless every policy keeps the thresholds of

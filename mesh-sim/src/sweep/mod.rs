@@ -12,6 +12,7 @@ mod compare;
 mod csv;
 mod findings;
 mod merge;
+mod page;
 mod part;
 mod plan;
 mod ranges;

@@ -100,45 +100,9 @@ fn comparison_row(comparison: &BaselineComparison) -> Vec<String> {
         metric.heading.to_owned(),
         value(first),
         value(second),
-        signed(metric.unit, difference, ends),
+        figure_text::difference(metric.unit, difference, ends),
         finding.words().to_owned(),
     ]
-}
-
-/// A difference and its interval in the same unit and with the same decimals. The largest of the
-/// three numbers decides both.
-fn signed(unit: Unit, difference: f64, ends: Option<[f64; 2]>) -> String {
-    let all = [difference].into_iter().chain(ends.into_iter().flatten());
-    let largest = all.map(f64::abs).fold(0.0, f64::max);
-    let (unit, name) = match unit {
-        // The difference of two percentages is in percentage points.
-        Unit::Share => (0.01, "pp"),
-        Unit::Latency if largest >= 1e9 => (1e9, "s"),
-        Unit::Latency if largest >= 1e6 || largest == 0.0 => (1e6, "ms"),
-        Unit::Latency if largest >= 1e3 => (1e3, "µs"),
-        Unit::Latency => (1.0, "ns"),
-    };
-    let decimals = match largest / unit {
-        number if number >= 100.0 => 0,
-        number if number >= 10.0 => 1,
-        _ => 2,
-    };
-    let number = |figure: f64| {
-        let scale = [1.0, 10.0, 100.0][decimals];
-        // A number that is rounded to zero has no sign.
-        let rounded = (figure / unit * scale).round() / scale + 0.0;
-        let sign = if rounded == 0.0 { "" } else { "+" };
-        match sign {
-            "" => format!("{:.decimals$}", 0.0),
-            _ => format!("{rounded:+.decimals$}"),
-        }
-    };
-    match ends {
-        Some([low, high]) => {
-            format!("{} [{}, {}] {name}", number(difference), number(low), number(high))
-        }
-        None => format!("{} {name}", number(difference)),
-    }
 }
 
 /// What a reader of the table must know: too few seeds, or how many intervals are wrong by chance.

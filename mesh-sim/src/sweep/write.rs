@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::findings::{CellFindings, PolicyFindings, SweepFindings};
-use super::{csv, results};
+use super::{csv, page, results};
 use crate::publish::{OutputFile, publish};
 use crate::report::{file_stem, hgrm};
 
@@ -37,6 +37,7 @@ fn files(findings: &SweepFindings<'_>) -> io::Result<Vec<OutputFile>> {
     }
     files.push(("sweep.csv".to_owned(), csv::runs(findings)?));
     files.push(("comparison.csv".to_owned(), csv::comparisons(findings)?));
+    files.push(("sweep.html".to_owned(), page::render(findings).into_bytes()));
     files.push((RESULTS.to_owned(), results::render(findings).into_bytes()));
     Ok(files)
 }

@@ -52,6 +52,11 @@ pub struct Arrival {
 }
 
 impl Arrival {
+    /// How long its job waits for something that takes no CPU time.
+    pub(crate) fn wait(&self) -> Duration {
+        self.details.as_ref().map_or(Duration::ZERO, |details| details.wait)
+    }
+
     /// The parameters of the `delegate` request, which is to be answered within `timeout`. `job` is
     /// its kind, whose name is the text of the job.
     pub fn task(&self, job: &JobKind, timeout: Duration) -> Task {

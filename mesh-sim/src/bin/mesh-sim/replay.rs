@@ -106,7 +106,9 @@ pub(super) fn replay(args: &ReplayArgs) -> anyhow::Result<SimExit> {
         false => print(&text(&stories)),
     }
     let ran_by = RanBy::Engine(*engine);
-    let report = record.map(|record| Report { scenario, ran_by, runs: vec![record] });
+    let scenario_text = Some(loaded.whole_text().to_owned());
+    let report =
+        record.map(|record| Report { scenario, scenario_text, ran_by, runs: vec![record] });
     if let Some(out) = &args.out {
         let has_page = page.is_some();
         write_replayed(out, report.as_ref(), page)

@@ -28,6 +28,7 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<SimExit> {
     if let Err(diagnostics) = loaded.check_engine(engine) {
         return Ok(complain(&diagnostics));
     }
+    let scenario_text = Some(loaded.whole_text().to_owned());
     let scenario = match loaded.scenario.select(&args.seed, &args.policy) {
         Ok(scenario) => scenario,
         Err(complaint) => {
@@ -48,7 +49,7 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<SimExit> {
     if !args.trace {
         runs.iter_mut().for_each(|run| run.trace = None);
     }
-    let report = Report { runs, ran_by: RanBy::Engine(engine), scenario };
+    let report = Report { runs, ran_by: RanBy::Engine(engine), scenario, scenario_text };
     let out = args.out.clone().unwrap_or_else(|| default_out(&report.scenario));
     let written = write_all(&out, &report)
         .with_context(|| format!("failed to write the results to {}", out.display()));
@@ -194,6 +195,8 @@ mod tests {
             by_job: Vec::new(),
             timeline: Vec::new(),
             work_per_agent: Vec::new(),
+            phases: Default::default(),
+            delegations: Default::default(),
             providers: Vec::new(),
             event_hash: 0,
             events: 0,

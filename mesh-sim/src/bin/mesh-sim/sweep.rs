@@ -72,7 +72,7 @@ fn finish(sweep: &Sweep, tally: &SweepTally, out: &Path) -> SimExit {
     print(&sweep::table(&findings, out));
     let written = match written {
         Ok(_) => {
-            let files = "sweep.json sweep.csv comparison.csv cell-*";
+            let files = "sweep.html sweep.json sweep.csv comparison.csv cell-*";
             print(&format!(" written to {}: {files}\n", out.display()));
             SimExit::Pass
         }

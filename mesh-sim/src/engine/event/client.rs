@@ -96,7 +96,7 @@ impl EventSimulation<'_> {
             return;
         };
         let &Arrival { index: request, at, entry, kind, demand, .. } = &arrival;
-        let due = Fact::RequestDue { request, kind, entry, demand };
+        let due = Fact::RequestDue { request, kind, entry, demand, wait: arrival.wait() };
         self.journal.record(at, HostId::CLIENT, due);
         let job = self.run.scenario.workload.job(kind);
         let tries = self.client.tries.begin(&arrival, job);

@@ -50,7 +50,7 @@ struct JournalWriter {
 impl RequestObserver for JournalWriter {
     fn due(&self, arrival: &Arrival) {
         let &Arrival { index: request, at, entry, kind, demand, .. } = arrival;
-        let due = Fact::RequestDue { request, kind, entry, demand };
+        let due = Fact::RequestDue { request, kind, entry, demand, wait: arrival.wait() };
         self.journal.record(at, HostId::CLIENT, due);
     }
 

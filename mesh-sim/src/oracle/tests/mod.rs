@@ -97,7 +97,7 @@ impl Story {
         self.happens(
             secs(at),
             HostId::CLIENT,
-            Fact::RequestDue { request, kind: 0, entry: A1, demand },
+            Fact::RequestDue { request, kind: 0, entry: A1, demand, wait: Duration::ZERO },
         );
     }
 

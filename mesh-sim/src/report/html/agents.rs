@@ -1,13 +1,13 @@
-//! The page's tables and plots about agents: how many jobs each did, and how busy its CPU was.
+//! The page's tables and plots about agents: how much work each did, and how busy its CPU was.
 
 use std::fmt::Write as _;
 use std::ops::Range;
 
-use super::plots::{key, panel};
-use super::svg::{Area, Scale, escape};
+use super::capacity::jobs_in_a_run;
 use crate::format;
 use crate::grouping::{cpu_columns, groups};
 use crate::judge::PolicyResult;
+use crate::page::{Area, Axis, Scale, escape, key, panel, panels, scroll};
 use crate::record::RunRecord;
 use crate::scenario::Scenario;
 
@@ -20,7 +20,8 @@ const MAX_COLUMNS: usize = 120;
 const LEVELS: usize = 10;
 const ROW_HEIGHT: f64 = 14.0;
 
-fn label(scenario: &Scenario, group: &Range<usize>) -> String {
+/// The name of an agent, or of neighbours that share a row.
+pub(super) fn label(scenario: &Scenario, group: &Range<usize>) -> String {
     let name = |index: usize| scenario.agents.get(index).map_or("", |agent| &*agent.name);
     match group.len() {
         1 => name(group.start).to_owned(),
@@ -28,12 +29,24 @@ fn label(scenario: &Scenario, group: &Range<usize>) -> String {
     }
 }
 
-/// A table of the jobs that each agent finished under each policy.
+/// What the table of the agents' work shows, in words.
+pub(super) fn work_note(scenario: &Scenario) -> &'static str {
+    match scenario.agents.iter().all(|agent| jobs_in_a_run(scenario, agent).is_some()) {
+        true => {
+            "Jobs that each agent finished after the warm-up, as a share of what its cores and \
+             slots can do in that time. Equal shares are a good balance even if the agents are not \
+             equal. Point at a share to see the number of jobs."
+        }
+        false => "Jobs that each agent finished after the warm-up. Bars share one scale.",
+    }
+}
+
+/// A table of the work that each agent did under each policy: as a share of what it can do, or, if
+/// nothing limits some agent, as a number of jobs.
 pub(super) fn work(scenario: &Scenario, policies: &[PolicyResult<'_>]) -> String {
-    let mut out =
-        "<div class=\"scroll\"><table class=\"even\"><thead><tr><th>agent</th>".to_owned();
+    let mut out = "<table class=\"work\"><thead><tr><th>agent</th>".to_owned();
     for result in policies {
-        let _ = write!(out, "<th>{}<br>jobs</th>", escape(result.policy).replace('_', "_<wbr>"));
+        let _ = write!(out, "<th>{}</th>", escape(result.policy).replace('_', "_<wbr>"));
     }
     out.push_str("</tr></thead>\n<tbody>");
     let groups = groups(scenario.agents.len(), MAX_ROWS);
@@ -42,20 +55,30 @@ pub(super) fn work(scenario: &Scenario, policies: &[PolicyResult<'_>]) -> String
     };
     let all = |result| groups.iter().map(move |group| jobs(result, group));
     let most = policies.iter().flat_map(all).max().unwrap_or_default().max(1);
+    let limits: Option<Vec<f64>> =
+        scenario.agents.iter().map(|agent| jobs_in_a_run(scenario, agent)).collect();
     for group in &groups {
         let _ = write!(out, "<tr><td>{}</td>", escape(&label(scenario, group)));
+        let limit = limits.as_ref().map(|limits| limits[group.clone()].iter().sum::<f64>());
         for result in policies {
             let jobs = jobs(result, group);
-            let share = format::percent(jobs, most);
+            let count = format::counted(jobs as usize, "job");
+            let (share, text) = match limit {
+                Some(limit) => {
+                    let limit = (limit * result.runs.len() as f64).max(f64::MIN_POSITIVE);
+                    let percent = jobs as f64 * 100.0 / limit;
+                    (percent.min(100.0), format!("{percent:.0} %"))
+                }
+                None => (jobs as f64 * 100.0 / most as f64, format::count(jobs)),
+            };
             let _ = write!(
                 out,
-                "<td class=\"bar\" style=\"--share:{share}%\">{}</td>",
-                format::count(jobs)
+                "<td class=\"bar\" style=\"--share:{share:.1}%\" title=\"{count}\">{text}</td>"
             );
         }
         out.push_str("</tr>\n");
     }
-    out + "</tbody></table></div>\n"
+    scroll(&(out + "</tbody></table>"))
 }
 
 /// Heat maps of the CPU % of each agent over time, one panel per run.
@@ -77,11 +100,8 @@ pub(super) fn cpu(scenario: &Scenario, runs: &[&RunRecord]) -> String {
         })
         .collect();
     let percents = ["0 %", "20 %", "40 %", "60 %", "80 %", "100 %"];
-    let mut out = key(samples.into_iter().zip(percents)) + "<div class=\"panels\">\n";
-    for run in runs {
-        out.push_str(&panel(&run.policy, &heat_map(&names, run, &rows)));
-    }
-    out + "</div>\n"
+    let panel = |run: &&RunRecord| panel(&run.policy, &heat_map(&names, run, &rows));
+    key(samples.into_iter().zip(percents)) + &panels(&runs.iter().map(panel).collect::<String>())
 }
 
 fn opacity(level: usize) -> String {
@@ -89,9 +109,10 @@ fn opacity(level: usize) -> String {
 }
 
 fn heat_map(names: &[&str], run: &RunRecord, rows: &[Range<usize>]) -> String {
-    let area = Area::new(340.0, rows.len() as f64 * ROW_HEIGHT + 30.0, 72.0);
+    let area = Area::new(320.0, rows.len() as f64 * ROW_HEIGHT + 34.0, 72.0);
     let seconds = run.timeline.len();
-    let x = area.time_scale(seconds);
+    let time = Axis::of_time(seconds as f64);
+    let x = area.x_scale(&time);
     let columns = groups(seconds, MAX_COLUMNS);
     let mut shades = vec![String::new(); LEVELS + 1];
     let mut content = format!(
@@ -119,7 +140,19 @@ fn heat_map(names: &[&str], run: &RunRecord, rows: &[Range<usize>]) -> String {
         let shade = opacity(level);
         let _ = write!(content, "<path class=\"heat\" fill-opacity=\"{shade}\" d=\"{path}\"/>");
     }
-    content.push_str(&area.time_axis(&x, seconds));
+    content.push_str(&area.x_axis(&time));
+    for (index, row) in rows.iter().enumerate() {
+        let mean = busy(run, row, &(0..seconds));
+        let _ = write!(
+            content,
+            "<rect class=\"hover\" x=\"{:.1}\" y=\"{:.1}\" width=\"{:.1}\" \
+             height=\"{ROW_HEIGHT}\"><title>{}: {mean:.0} % busy on average</title></rect>",
+            area.left,
+            area.top + index as f64 * ROW_HEIGHT,
+            area.right - area.left,
+            escape(names[index])
+        );
+    }
     area.svg(&format!("{}: CPU of each agent over time", run.policy), &content)
 }
 
@@ -129,14 +162,16 @@ fn levels(
     row: &Range<usize>,
     columns: &[Range<usize>],
 ) -> Vec<(usize, Range<usize>)> {
-    let level = |column: &Range<usize>| {
-        let seconds = &run.timeline[column.clone()];
-        let sum: f64 = seconds.iter().flat_map(|second| &second.cpu_percent[row.clone()]).sum();
-        let mean = sum / (row.len() * column.len()) as f64;
-        // Rounded to the nearest shade, so 5 % is the least that can be seen.
-        ((mean * LEVELS as f64 / 100.0 + 0.5) as usize).min(LEVELS)
-    };
-    columns.iter().map(|column| (level(column), column.clone())).collect()
+    // Rounded to the nearest shade, so 5 % is the least that can be seen.
+    let level = |mean: f64| ((mean * LEVELS as f64 / 100.0 + 0.5) as usize).min(LEVELS);
+    columns.iter().map(|column| (level(busy(run, row, column)), column.clone())).collect()
+}
+
+/// The mean CPU % of some agents in some seconds.
+fn busy(run: &RunRecord, row: &Range<usize>, seconds: &Range<usize>) -> f64 {
+    let all = run.timeline[seconds.clone()].iter();
+    let sum: f64 = all.flat_map(|second| &second.cpu_percent[row.clone()]).sum();
+    sum / (row.len() * seconds.len()).max(1) as f64
 }
 
 /// Adds a row of a heat map to the path of each shade. Neighbours of the same shade become one

@@ -1,150 +1,147 @@
 //! `report.html`: the results of an experiment on one page, which needs no other file and no
 //! script.
+//!
+//! The page answers first: who won, then the verdicts. Then it says what was simulated, because its
+//! readers may have nothing else; then why.
 
 mod agents;
+mod buckets;
+mod capacity;
+mod over_time;
+mod phases;
 mod plots;
+mod seeds;
+pub(crate) mod simulated;
 mod sites;
-mod svg;
 mod tables;
 pub(super) mod thumbnail;
+mod workload;
 
-use std::fmt::Write as _;
+use crate::experiment::Report;
+use crate::judge::PolicyResult;
+use crate::page::{Document, TimeShade, grid};
+use crate::record::RunRecord;
+use crate::report::table::ordered;
 
-pub(super) use self::svg::escape;
-use crate::experiment::{RanBy, Report};
-use crate::format;
-use crate::record::{FaultWindow, RunRecord};
-
-pub(super) const STYLE: &str = include_str!("style.css");
+use self::over_time::TimeCharts;
 
 /// The text of the page.
 pub(super) fn render(report: &Report) -> String {
-    let policies = report.policies();
-    let scenario = &report.scenario;
-    let first_runs: Vec<&RunRecord> = policies.iter().map(|result| result.runs[0]).collect();
-    let seeds = report.seeds();
-    let of_seed = match seeds.as_slice() {
-        [_] | [] => String::new(),
-        [first, ..] => format!(" Shown is seed {first}; timeline.csv has them all."),
-    };
-    let shaded = shaded(report);
-    let mut out = header(report);
-    out.push_str(&section(
+    let unordered = report.policies();
+    let ranking = report.ranking(&unordered);
+    // The best policy stands first.
+    let policies = ordered(&unordered, &ranking.order);
+    let verdicts = ordered(&report.verdicts(), &ranking.order);
+    let regrets = ordered(&report.regrets(&unordered), &ranking.order);
+    let mut page = Document::new(&report.scenario.name, &report.scenario.description);
+    page.answer(ranking.sentence);
+    page.section(
         "Verdict",
         "Latency counts from the intended start of a request. One that was not answered counts \
          with its whole deadline, so failing fast never looks fast. The best of each column is \
          bold.",
-        &tables::verdicts(&policies, &report.verdicts(), &report.regrets(&policies)),
-    ));
-    if let Some(table) = tables::by_job(report, &policies) {
-        let note = "A hyphen marks jobs that were parts of others, as the answered requests tell of \
-                    them.";
-        out.push_str(&section("Kinds of jobs", note, &table));
+        &tables::verdicts(&policies, &verdicts, &regrets),
+    );
+    page.section("What was simulated", "", &simulated::simulated(report));
+    page.section(
+        "Latency",
+        "Each line is a policy; untick it to take it out. First all but the slowest requests, \
+         then the slowest ones.",
+        &grid(&(plots::distribution(&policies) + &plots::percentiles(&policies))),
+    );
+    if let Some(charts) = phases::split(&policies) {
+        page.section("Where the time went", phases::NOTE, &charts);
     }
-    if let Some(table) = tables::by_provider(report, &policies) {
-        let note = "Jobs that asked a provider, and those that it refused with HTTP status 429. Each \
-                    attempt at a job counts.";
-        out.push_str(&section("Providers", note, &table));
+    add_seeds(&mut page, &policies);
+    add_tables(&mut page, report, &policies);
+    add_times(&mut page, report, &policies);
+    page.render()
+}
+
+fn add_seeds(page: &mut Document, policies: &[PolicyResult<'_>]) {
+    if let Some(charts) = seeds::differences(policies) {
+        let first = policies.first().map_or("the first policy", |first| first.policy);
+        let note = format!(
+            "Each policy less {first}, seed by seed: the requests of a seed are the same for all \
+             policies, so its luck cancels out. A circle is a seed, a bar the 95 % interval of the \
+             mean (from five seeds on). \u{2713} better, \u{2717} worse, \u{2248} no difference \
+             shown."
+        );
+        page.section("Differences", &note, &charts);
     }
-    if let Some(table) = tables::failures(report, &policies) {
+    if let Some(charts) = seeds::spreads(policies) {
+        let note = "Each circle is a seed; the line is the figure of all seeds together.";
+        page.section("Spread of the seeds", note, &charts);
+    }
+}
+
+fn add_tables(page: &mut Document, report: &Report, policies: &[PolicyResult<'_>]) {
+    if let Some(table) = tables::failures(report, policies) {
         let note = "Requests that were not answered with a result, by the fault that they met \
                     while they were open.";
-        out.push_str(&section("Where requests failed, and why", note, &table));
+        page.section("Where requests failed, and why", note, &table);
     }
-    out.push_str(&section(
-        "Latency by percentile",
-        "How long the slowest requests took: each step to the right is one more nine. Both axes \
-         are logarithmic.",
-        &plots::percentiles(&policies),
-    ));
-    out.push_str(&section(
+    if let Some(table) = tables::by_job(report, policies) {
+        let note = "A hyphen marks jobs that were parts of others, as the answered requests tell of \
+                    them.";
+        page.section("Kinds of jobs", note, &table);
+    }
+    if let Some(table) = tables::by_provider(report, policies) {
+        let note = "Jobs that asked a provider, and those that it refused with HTTP status 429. \
+                    Each attempt at a job counts.";
+        page.section("Providers", note, &table);
+    }
+}
+
+fn add_times(page: &mut Document, report: &Report, policies: &[PolicyResult<'_>]) {
+    let scenario = &report.scenario;
+    let first_runs: Vec<&RunRecord> = policies.iter().map(|result| result.runs[0]).collect();
+    let of_seed = match report.seeds().as_slice() {
+        [_] | [] => String::new(),
+        [first, ..] => format!(" Shown is seed {first}; timeline.csv has them all."),
+    };
+    let charts = TimeCharts::new(scenario, &first_runs);
+    let (shaded, merged) = (shaded(&charts.shades), buckets::merged(&charts.spans));
+    page.section(
         "Requests per second",
-        &format!("Requests by outcome, in the second in which they ended.{shaded}{of_seed}"),
-        &plots::outcomes(scenario, &first_runs),
-    ));
-    out.push_str(&section(
+        &format!("Requests by outcome, at the time when they ended.{shaded}{of_seed}"),
+        &charts.outcomes(),
+    );
+    page.section(
         "Latency over time",
-        &format!("Median and 99th percentile of each second's answers.{shaded}{of_seed}"),
-        &plots::latencies(scenario, &first_runs),
-    ));
-    out.push_str(&section(
+        &format!("Median and 99th percentile of each second's answers.{merged}{shaded}{of_seed}"),
+        &charts.latencies(),
+    );
+    page.section(
         "Requests in flight",
         &format!("Requests open at the end of each second.{shaded}{of_seed}"),
-        &plots::in_flight(scenario, &first_runs),
-    ));
-    out.push_str(&section(
+        &charts.in_flight(),
+    );
+    page.section(
         "Where the work went",
-        "Jobs that each agent finished after the warm-up. Bars share one scale.",
-        &agents::work(scenario, &policies),
-    ));
-    out.push_str(&section(
+        agents::work_note(scenario),
+        &agents::work(scenario, policies),
+    );
+    if let Some(matrices) = phases::who_to_whom(scenario, policies) {
+        let note = "Jobs that began at each agent (columns), by the agent that sent them (rows). The \
+                    darkest cell of a matrix has the most; a dark column is a herd.";
+        page.section("Who delegated to whom", note, &matrices);
+    }
+    page.section(
         "CPU of each agent",
         &format!("Busy share of each agent's CPU over time.{of_seed}"),
         &agents::cpu(scenario, &first_runs),
-    ));
-    out + "</body>\n</html>\n"
-}
-
-fn section(title: &str, note: &str, content: &str) -> String {
-    format!(
-        "<section>\n<h2>{title}</h2>\n<p class=\"soft\">{}</p>\n{content}</section>\n",
-        escape(note)
-    )
+    );
 }
 
 /// The sentence that explains the shaded parts of time lines; empty if there are none.
-fn shaded(report: &Report) -> String {
-    let mut shades = Vec::new();
-    if !report.scenario.warm_up.is_zero() {
-        shades.push(format!("warm-up 0-{}", format::seconds(report.scenario.warm_up)));
-    }
-    let windows = FaultWindow::all(&report.scenario).into_iter();
-    shades.extend(windows.filter(FaultWindow::has_times).map(|window| window.label));
-    if shades.is_empty() { String::new() } else { format!(" Shaded: {}.", shades.join(", ")) }
-}
-
-fn header(report: &Report) -> String {
-    let scenario = &report.scenario;
-    let (name, description) = (escape(&scenario.name), escape(&scenario.description));
-    let seeds: Vec<String> = report.seeds().iter().map(u64::to_string).collect();
-    let clock = match report.ran_by {
-        RanBy::Engine(engine) => {
-            format!("virtual: engine {}; latencies are simulated, not measured", engine.name())
-        }
-        RanBy::Live => "wall: real processes; latencies are this machine's".to_owned(),
-    };
-    let windows = FaultWindow::all(scenario);
-    let mut facts = vec![
-        ("mesh", format!("{} agents and a registry", format::count(scenario.agents.len() as u64))),
-        ("time", times(report)),
-        ("clock", clock),
-        (if seeds.len() == 1 { "seed" } else { "seeds" }, seeds.join(", ")),
-    ];
-    facts.extend(scenario.own_policies_in_words().into_iter().map(|own| ("policy", own)));
-    facts.extend(sites::sites(scenario));
-    facts.extend(windows.iter().map(|w| ("fault", format!("{}: {}", w.label, w.detail))));
-    facts.push(("file", format!("SHA-256 {}", scenario.sha256)));
-    let mut list = String::new();
-    for (term, fact) in facts {
-        let _ = writeln!(list, "<dt>{term}</dt><dd>{}</dd>", escape(&fact));
-    }
-    format!(
-        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <title>{name} - Agentic Mesh</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n\
-         <header>\n<h1>{name}</h1>\n<p class=\"lead\">{description}</p>\n<dl>\n{list}</dl>\n\
-         </header>\n"
-    )
-}
-
-fn times(report: &Report) -> String {
-    let scenario = &report.scenario;
-    let mut out = format!("{} of arrivals", format::seconds(scenario.duration));
-    if !scenario.warm_up.is_zero() {
-        let _ = write!(out, ", the first {} as warm-up", format::seconds(scenario.warm_up));
-    }
-    let _ = write!(out, ", then {} to drain", format::seconds(scenario.drain));
-    out
+fn shaded(shades: &[TimeShade]) -> String {
+    let named = shades.iter().map(|shade| match shade.is_fault {
+        true => format!("{} (bar on top)", shade.title),
+        false => format!("{} until {} s", shade.title, shade.until),
+    });
+    let named: Vec<String> = named.collect();
+    if named.is_empty() { String::new() } else { format!(" Grey: {}.", named.join(", ")) }
 }
 
 #[cfg(test)]
@@ -158,14 +155,15 @@ mod tests {
         let mut report = realistic(&["random", "<i>&\"weighted"], &[42, 7]);
         report.scenario.description = "A <script> & more".to_owned();
         let page = render(&report);
-        for foreign in ["http://", "https://", "<script", "url(", "@import", "<i>"] {
+        for foreign in ["http://", "https://", "<script", "url(", "@import", "<i>", "<link", "<img"]
+        {
             assert!(!page.contains(foreign), "{foreign} in the page");
         }
         for part in ["A &lt;script&gt; &amp; more", "partition 20-35 s", "agent-8", "seeds"] {
             assert!(page.contains(part), "no {part} in the page");
         }
         assert!(!page.contains("NaN") && !page.contains("inf"));
-        for tag in ["svg", "table", "div", "ul", "section", "path", "tr", "td", "li", "b"] {
+        for tag in ["svg", "table", "div", "ul", "section", "path", "tr", "td", "li", "b", "g"] {
             let opened = page.matches(&format!("<{tag} ")).count()
                 + page.matches(&format!("<{tag}>")).count();
             let closed = page.matches(&format!("</{tag}>")).count();
@@ -185,6 +183,22 @@ mod tests {
         }
         let page = render(&report);
         assert!(!page.contains("NaN") && !page.contains("inf"));
+    }
+
+    #[test]
+    fn the_answer_comes_before_the_reasons() {
+        let page = render(&realistic(&["random", "power_of_two"], &[1, 2, 3, 4, 5]));
+        let place = |part: &str| page.find(part).unwrap_or_else(|| panic!("no {part}"));
+        let order = [
+            ">Verdict</h2>",
+            ">What was simulated</h2>",
+            ">Latency</h2>",
+            ">Differences</h2>",
+            ">Spread of the seeds</h2>",
+            ">CPU of each agent</h2>",
+        ];
+        assert!(order.map(place).is_sorted());
+        assert_eq!(page.matches("class=\"whisker\"").count(), 3, "three figures of one policy");
     }
 
     /// Writes the page of a made-up experiment, to be looked at in a browser.

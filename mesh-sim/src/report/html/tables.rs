@@ -2,15 +2,16 @@
 
 use std::fmt::Write as _;
 
-use super::svg::escape;
 use crate::experiment::Report;
 use crate::figures::{Figure, Shown};
 use crate::format;
-use crate::judge::{MeasuredFigures, PolicyResult, PolicyVerdict, Verdict, regret_text};
+use crate::judge::{PolicyResult, PolicyVerdict};
+use crate::page::{escape, scroll};
 use crate::record::{FaultWindow, NO_FAULT};
 use crate::report::by_job::{JobRow, job_rows};
 use crate::report::by_provider::{HEADINGS, provider_rows};
 use crate::report::figure_text;
+use crate::report::verdict_table::{VerdictRow, verdict_table};
 
 /// How many significant digits latencies have.
 const DIGITS: usize = 3;
@@ -21,49 +22,16 @@ pub(super) fn verdicts(
     verdicts: &[PolicyVerdict],
     regrets: &[Option<f64>],
 ) -> String {
-    let mut out = "<div class=\"scroll\"><table><thead><tr><th>policy</th>\
-                   <th class=\"left\">verdict</th><th>sent</th>"
-        .to_owned();
-    let figures: Vec<&Figure> = Figure::shown_in(Shown::Page).collect();
-    for figure in &figures {
-        let _ = write!(out, "<th>{}</th>", figure.heading);
-    }
-    // A column only if an upper bound was run.
-    let has_bound = regrets.iter().any(Option::is_some);
-    if has_bound {
-        out.push_str("<th title=\"mean latency above that of the best upper bound\">regret</th>");
-    }
-    out.push_str("</tr></thead>\n<tbody>");
-    let measured: Vec<MeasuredFigures> = policies.iter().map(PolicyResult::measured).collect();
-    let best: Vec<Option<String>> =
-        figures.iter().map(|figure| figure_text::best(figure, &measured, DIGITS)).collect();
-    for (((result, measured), verdict), regret) in
-        policies.iter().zip(&measured).zip(verdicts).zip(regrets)
-    {
-        let _ = write!(out, "<tr><td>{}</td>", escape(result.policy));
-        let (class, word) = word(verdict.verdict());
-        let _ = write!(out, "<td class=\"left {class}\">{word}</td>");
-        let _ = write!(out, "<td>{}</td>", format::count(result.requests.sent));
-        for (figure, best) in figures.iter().zip(&best) {
-            let text = figure_text::text(figure, measured, DIGITS);
-            let class = if best.as_ref() == Some(&text) { " class=\"best\"" } else { "" };
-            let _ = write!(out, "<td{class}>{text}</td>");
+    let all = policies.iter().zip(verdicts).zip(regrets);
+    let row = |((result, verdict), regret): ((&PolicyResult<'_>, &PolicyVerdict), &Option<f64>)| {
+        VerdictRow {
+            policy: result.policy.to_owned(),
+            verdict: verdict.verdict(),
+            measured: result.measured(),
+            regret: *regret,
         }
-        if has_bound {
-            let _ = write!(out, "<td>{}</td>", regret_text(*regret));
-        }
-        out.push_str("</tr>\n");
-    }
-    out + "</tbody></table></div>\n" + &problems(verdicts)
-}
-
-/// The CSS class of a verdict, and its text. The text has a mark, so that colour is not needed.
-fn word(verdict: Verdict) -> (&'static str, String) {
-    let (class, mark) = match verdict {
-        Verdict::Pass => ("good", '\u{2713}'),
-        Verdict::Missed | Verdict::Violated => ("bad", '\u{2717}'),
     };
-    (class, format!("{mark} {}", verdict.word()))
+    verdict_table(&all.map(row).collect::<Vec<_>>()) + &problems(verdicts)
 }
 
 /// A list of the violated oracles and missed thresholds; empty if there are none.
@@ -92,7 +60,7 @@ pub(super) fn by_job(report: &Report, policies: &[PolicyResult<'_>]) -> Option<S
         return None;
     }
     let figures: Vec<&Figure> = Figure::shown_in(Shown::Page).collect();
-    let mut out = "<div class=\"scroll\"><table><thead><tr><th>job</th>\
+    let mut out = "<table><thead><tr><th>job</th>\
                    <th class=\"left\">policy</th><th>sent</th>"
         .to_owned();
     for figure in &figures {
@@ -108,7 +76,7 @@ pub(super) fn by_job(report: &Report, policies: &[PolicyResult<'_>]) -> Option<S
         }
         out.push_str("</tr>\n");
     }
-    Some(out + "</tbody></table></div>\n")
+    Some(scroll(&(out + "</tbody></table>")))
 }
 
 /// The table of the providers; `None` without providers.
@@ -118,9 +86,7 @@ pub(super) fn by_provider(report: &Report, policies: &[PolicyResult<'_>]) -> Opt
         return None;
     }
     let [provider, figures @ .., policy] = HEADINGS;
-    let mut out = format!(
-        "<div class=\"scroll\"><table><thead><tr><th>{provider}</th><th class=\"left\">{policy}</th>"
-    );
+    let mut out = format!("<table><thead><tr><th>{provider}</th><th class=\"left\">{policy}</th>");
     figures.iter().for_each(|heading| out.push_str(&format!("<th>{heading}</th>")));
     out.push_str("</tr></thead>\n<tbody>");
     for [provider, figures @ .., policy] in rows {
@@ -129,7 +95,7 @@ pub(super) fn by_provider(report: &Report, policies: &[PolicyResult<'_>]) -> Opt
         figures.iter().for_each(|cell| out.push_str(&format!("<td>{cell}</td>")));
         out.push_str("</tr>\n");
     }
-    Some(out + "</tbody></table></div>\n")
+    Some(scroll(&(out + "</tbody></table>")))
 }
 
 /// The table of failed requests of each policy, by fault window and reason; `None` if no request
@@ -143,7 +109,7 @@ pub(super) fn failures(report: &Report, policies: &[PolicyResult<'_>]) -> Option
         return None;
     }
     let windows = FaultWindow::all(&report.scenario);
-    let mut out = "<div class=\"scroll\"><table><thead><tr><th>policy</th>\
+    let mut out = "<table><thead><tr><th>policy</th>\
                    <th class=\"left\">met</th><th>sent</th><th>failed</th><th>failed %</th>"
         .to_owned();
     for reason in &reasons {
@@ -173,5 +139,5 @@ pub(super) fn failures(report: &Report, policies: &[PolicyResult<'_>]) -> Option
             out.push_str("</tr>\n");
         }
     }
-    Some(out + "</tbody></table></div>\n")
+    Some(scroll(&(out + "</tbody></table>")))
 }

@@ -5,10 +5,10 @@
 
 use std::fmt::Write as _;
 
-use super::svg::{Scale, escape, line};
 use crate::experiment::Report;
 use crate::figures::{Bound, Expect, Figure, Threshold, Unit};
 use crate::judge::{MeasuredFigures, PolicyResult};
+use crate::page::{Scale, escape, line};
 use crate::record::FaultWindow;
 use crate::report::figure_text;
 use crate::scenario::OpenArrivals;

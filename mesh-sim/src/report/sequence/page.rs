@@ -7,8 +7,8 @@ use super::chart::{self, MAX_LIFELINES};
 use super::time_line::left_out;
 use super::told_before;
 use crate::format;
+use crate::page::{STYLE, escape};
 use crate::replay::{FailureStory, seconds_text};
-use crate::report::html::{STYLE, escape};
 use crate::scenario::{EngineKind, Scenario};
 
 const OWN_STYLE: &str = include_str!("style.css");

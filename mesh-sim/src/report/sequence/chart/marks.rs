@@ -5,8 +5,8 @@ use mesh_core::Timestamp;
 use super::CHARACTER;
 use super::layout::{GAP, Layout};
 use crate::format;
+use crate::page::escape;
 use crate::replay::{MessageFate, StoryEvent, StoryMessage};
-use crate::report::html::escape;
 
 /// How a message's line ends.
 struct ArrowEnd {

@@ -10,8 +10,8 @@ use self::layout::{GAP, Layout, TOP};
 use self::marks::{arrow, cross, note};
 use super::rows::RowKind;
 use crate::format;
+use crate::page::escape;
 use crate::replay::{FailureStory, StoryEvent, StoryFault, StoryStep, seconds_text};
-use crate::report::html::escape;
 
 /// The most lifelines of a diagram: a reader can't follow more.
 pub(super) const MAX_LIFELINES: usize = 12;
