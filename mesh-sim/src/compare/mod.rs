@@ -1,6 +1,7 @@
 //! Compares two results, policy by policy and figure by figure; or the policies of one result with
 //! one of them.
 
+mod page;
 mod pair;
 mod results;
 mod table;
@@ -17,6 +18,7 @@ use crate::figures::{FIGURES, Figure};
 use crate::report::summary::{ClockKind, EngineName, pretty};
 use crate::statistics::CONFIDENCE;
 
+pub use self::page::render as page;
 pub use self::pair::{FigurePair, IntervalMethod};
 pub use self::results::{ResultCell, ResultDirectory, ResultsError};
 pub use self::table::render as table;

@@ -44,7 +44,7 @@ pub fn render(comparison: &ResultComparison) -> String {
 }
 
 /// How many figures are worse or better.
-fn answer(comparison: &ResultComparison) -> String {
+pub(super) fn answer(comparison: &ResultComparison) -> String {
     let all = || {
         let policies = comparison.cells.iter().flat_map(|cell| &cell.policies);
         policies.flat_map(|policy| &policy.figures).filter(|f| f.row.threshold.is_some())
@@ -72,7 +72,7 @@ fn answer(comparison: &ResultComparison) -> String {
 }
 
 /// The words about one of the two results.
-fn side(side: &Side) -> String {
+pub(super) fn side(side: &Side) -> String {
     let seeds = match &side.seeds[..] {
         [seed] => format!("seed {seed}"),
         seeds => format!("{} seeds", seeds.len()),

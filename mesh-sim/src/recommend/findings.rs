@@ -11,11 +11,13 @@ use super::candidates::label;
 use super::choice::{Contest, OWN_LOAD, SATURATED, as_toml};
 use super::course::{Course, SituationKey, labels};
 use super::situations::Situation;
-use crate::figures::{Latencies, Unit};
+use crate::figures::{Figure, Latencies, Unit};
 use crate::format::{self, ms_number, six_decimals};
-use crate::judge::{Contender, PairedFigure, Ranking, RunFigures, advantage};
+use crate::judge::{Contender, MeasuredFigures, PairedFigure, Ranking, RunFigures, advantage};
 use crate::report::ranking::RankingEntry;
 use crate::report::summary::ScenarioId;
+use crate::scenario::ScenarioFile;
+use crate::statistics::interval_of_mean;
 
 /// The policy to take, why, how sure that is, what it costs, and where another one is better.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
@@ -56,6 +58,10 @@ pub struct Recommendation {
     pub runs: usize,
     /// How many requests were counted in them.
     pub requests: u64,
+    /// The scenario file.
+    #[serde(skip)]
+    #[schemars(skip)]
+    pub(super) base: ScenarioFile,
     /// The situations at the scenario's own load, to be written as files of their own.
     #[serde(skip)]
     #[schemars(skip)]
@@ -75,6 +81,10 @@ pub struct Finalist {
     /// The greatest load, in percent of the scenario's, of which it answers at least 95 % while
     /// nothing is wrong; null if that is none that was tried.
     pub carries: Option<u32>,
+    /// Its figures over all situations, by seed of the confirmation.
+    #[serde(skip)]
+    #[schemars(skip)]
+    pub(super) overall: Vec<(u64, MeasuredFigures)>,
 }
 
 /// A situation in which another policy is better than the recommended one.
@@ -134,12 +144,16 @@ pub struct SituationFigures {
     pub success: f64,
     /// Latencies in milliseconds.
     pub latency_ms: Latencies<f64>,
+    /// The 95 % intervals of the means over the seeds, by figure: shares from 0 to 1, or
+    /// milliseconds. Empty with fewer than five seeds.
+    pub intervals: BTreeMap<&'static str, [f64; 2]>,
 }
 
 /// The effect of a modifier that makes a policy neither better nor worse.
 pub(super) const NO_EFFECT: &str = "no difference shown";
 /// Version of the format: one more whenever a field comes, goes or changes its meaning.
 const SCHEMA_VERSION: u32 = 1;
+const NANOS_PER_MILLI: f64 = 1e6;
 
 impl Recommendation {
     /// The recommendation of a contest that is over, whose field is the finalists. `chosen_with` are
@@ -189,6 +203,7 @@ impl Recommendation {
             runs: course.runs,
             requests: course.requests,
             choice: choice.clone(),
+            base: file.clone(),
             files,
         })
     }
@@ -220,6 +235,7 @@ impl Seen<'_, '_> {
             toml: as_toml(policy),
             probes: contender.probes.map(six_decimals),
             carries: carried.map(|((_, load), ..)| load).max(),
+            overall: contender.by_seed.iter().map(|(seed, run)| (*seed, *run)).collect(),
         }
     }
 
@@ -297,6 +313,13 @@ fn gap(paired: &PairedFigure) -> f64 {
     }
 }
 
+/// The interval of a figure's mean over runs, in the figure's unit in files.
+fn interval(figure: &Figure, runs: &[&RunFigures]) -> Option<[f64; 2]> {
+    let met = runs.iter().filter(|run| run.requests.sent > 0);
+    let values: Vec<f64> = met.map(|run| run.measured().get(figure).in_files()).collect();
+    interval_of_mean(&values).map(|i| [six_decimals(i.low), six_decimals(i.high)])
+}
+
 impl SituationFigures {
     fn of(key: SituationKey, policy: &str, is_confirmed: bool, runs: &[&RunFigures]) -> Self {
         let sum = |of: fn(&RunFigures) -> u64| runs.iter().map(|run| of(run)).sum::<u64>();
@@ -314,6 +337,15 @@ impl SituationFigures {
             requests: sent,
             success: six_decimals(answered as f64 / sent.max(1) as f64),
             latency_ms: Latencies::from_fn(mean),
+            intervals: Figure::compared()
+                .filter_map(|f| Some((f.key, interval(f, runs)?)))
+                .collect(),
         }
+    }
+
+    /// The interval of a figure's mean, in the figure's unit in memory.
+    pub(super) fn interval(&self, figure: &Figure) -> Option<[f64; 2]> {
+        let scale = if figure.unit == Unit::Share { 1.0 } else { NANOS_PER_MILLI };
+        Some(self.intervals.get(figure.key)?.map(|end| end * scale))
     }
 }

@@ -9,6 +9,7 @@ mod candidates;
 mod choice;
 mod course;
 mod findings;
+mod page;
 mod results;
 mod situations;
 mod table;

@@ -1,10 +1,10 @@
-//! `recommendation.json`, and the scenario of each situation.
+//! `recommendation.json` and `recommendation.html`, and the scenario of each situation.
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::Recommendation;
+use super::{Recommendation, page};
 use crate::publish::{OutputFile, publish};
 use crate::report::summary::pretty;
 
@@ -33,6 +33,7 @@ pub fn write_all(dir: &Path, recommendation: &Recommendation) -> io::Result<Vec<
         let name = format!("{SITUATIONS}/{}", situation.file_name());
         files.push((name, situation.file.whole_text().as_bytes().to_vec()));
     }
+    files.push(("recommendation.html".to_owned(), page::render(recommendation).into_bytes()));
     files.push((RESULTS.to_owned(), render(recommendation).into_bytes()));
     publish(dir, &files, |dir| stale_files(dir, &files))
 }

@@ -263,6 +263,9 @@ pub(super) struct CompareArgs {
     /// Also write the comparison here, as JSON.
     #[arg(long, value_name = "FILE")]
     pub(super) json: Option<PathBuf>,
+    /// Also write the comparison here, as a page.
+    #[arg(long, value_name = "FILE")]
+    pub(super) html: Option<PathBuf>,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -23,9 +23,13 @@ pub(super) fn compare(args: &CompareArgs) -> anyhow::Result<SimExit> {
             return Ok(SimExit::Usage);
         }
     };
-    if let Some(path) = &args.json {
-        write_file(path, comparison.to_json())
-            .with_context(|| format!("failed to write {}", path.display()))?;
+    let files =
+        [(&args.json, ResultComparison::to_json as fn(&_) -> _), (&args.html, compare::page)];
+    for (path, text) in files {
+        if let Some(path) = path {
+            write_file(path, text(&comparison))
+                .with_context(|| format!("failed to write {}", path.display()))?;
+        }
     }
     print(&compare::table(&comparison));
     Ok(if comparison.regressions > 0 { SimExit::Worse } else { SimExit::Pass })

@@ -95,7 +95,10 @@ pub(super) fn recommend(args: &RecommendArgs) -> anyhow::Result<SimExit> {
     let written = match written {
         Ok(_) if args.json => SimExit::Pass,
         Ok(_) => {
-            print(&format!(" written to {}: recommendation.json situations/\n", out.display()));
+            print(&format!(
+                " written to {}: \n   recommendation.html recommendation.json situations/\n",
+                out.display()
+            ));
             SimExit::Pass
         }
         Err(error) => failed(&error),

@@ -1,0 +1,120 @@
+//! A comparison on one page, which needs no other file and no script.
+
+use super::table::{answer, side};
+use super::{CellComparison, FigurePair, PolicyComparison, ResultComparison};
+use crate::figures::{FIGURES, Figure, Shown, Unit};
+use crate::format;
+use crate::judge::Finding;
+use crate::page::{
+    Axis, AxisUnit, ChartRow, Document, RowChart, Tone, escape, facts, grid, scroll,
+};
+
+/// The text of the page.
+pub fn render(comparison: &ResultComparison) -> String {
+    let title = match &comparison.baseline {
+        Some(baseline) => format!("{}: against {baseline}", comparison.a.scenario),
+        None => format!("{}: A against B", comparison.a.scenario),
+    };
+    let mut page = Document::new(&title, "");
+    page.answer(Some(answer(comparison)));
+    let mut sides = vec![("A", side(&comparison.a))];
+    sides.push((
+        "B",
+        match &comparison.baseline {
+            Some(baseline) => format!("{baseline}, of the same results"),
+            None => side(&comparison.b),
+        },
+    ));
+    sides.extend(comparison.warnings.iter().map(|warning| ("warning", warning.clone())));
+    page.section("What is compared", "", &facts(&sides));
+    let note = "A - B with its 95 % interval: latencies in percent of B, shares in percentage \
+                points. \u{2713} better, \u{2717} worse, \u{2248} no difference shown. Point at a row to \
+                see the values.";
+    for cell in &comparison.cells {
+        page.section(&heading(cell), note, &(charts(cell) + &table(cell)));
+    }
+    page.render()
+}
+
+fn heading(cell: &CellComparison) -> String {
+    let values: Vec<String> =
+        cell.values.iter().map(|(field, v)| format!("{field} = {v}")).collect();
+    if values.is_empty() { "Differences".to_owned() } else { values.join(", ") }
+}
+
+fn shown() -> impl Iterator<Item = &'static Figure> {
+    FIGURES.iter().filter(|figure| figure.shown >= Shown::Page && figure.threshold.is_some())
+}
+
+fn charts(cell: &CellComparison) -> String {
+    let chart = |figure: &'static Figure| {
+        let rows: Vec<ChartRow> = cell.policies.iter().map(|policy| row(policy, figure)).collect();
+        let numbers: Vec<f64> = rows.iter().flat_map(ChartRow::numbers).chain([0.0]).collect();
+        let x = Axis::fitting(numbers.into_iter(), AxisUnit::Percent);
+        RowChart { caption: figure.heading, x, zero: Some(0.0), rows }.render()
+    };
+    grid(&shown().map(chart).collect::<String>())
+}
+
+/// What a number in the unit of files is multiplied by: percent of B, or percentage points.
+fn scale(pair: &FigurePair) -> Option<f64> {
+    match (pair.row.unit, pair.b) {
+        (Unit::Share, _) => Some(100.0),
+        (Unit::Latency, Some(b)) if b > 0.0 => Some(100.0 / b),
+        (Unit::Latency, _) => None,
+    }
+}
+
+fn row(policy: &PolicyComparison, figure: &Figure) -> ChartRow {
+    let pair = policy.figures.iter().find(|pair| pair.figure == figure.key);
+    let found = pair.and_then(|pair| Some((pair, pair.difference? * scale(pair)?, scale(pair)?)));
+    let Some((pair, difference, scale)) = found else {
+        return ChartRow::new(&*policy.policy, "no requests");
+    };
+    let (tone, word) = match pair.finding {
+        Finding::Better => (Tone::Good, "\u{2713}"),
+        Finding::Worse => (Tone::Bad, "\u{2717}"),
+        Finding::NoDifference => (Tone::Plain, "\u{2248}"),
+        Finding::TooFewSeeds => (Tone::Plain, "(few seeds)"),
+    };
+    let unit = if figure.unit == Unit::Share { "pp" } else { "%" };
+    let text = format!("{difference:+.1} {unit} {word}");
+    let [a, b] = [pair.a, pair.b].map(|value| value_text(figure, value));
+    ChartRow {
+        title: format!("{}, {}: A {a}, B {b}: {text}", policy.policy, figure.heading),
+        tone,
+        estimate: Some(difference),
+        interval: pair.interval.map(|[low, high]| (low * scale, high * scale)),
+        ..ChartRow::new(&*policy.policy, text)
+    }
+}
+
+fn value_text(figure: &Figure, value: Option<f64>) -> String {
+    match (figure.unit, value) {
+        (_, None) => "-".to_owned(),
+        (Unit::Share, Some(share)) => format!("{:.2}", 100.0 * share),
+        (Unit::Latency, Some(ms)) => format::latency((ms * 1e6).round().max(0.0) as u64, 4),
+    }
+}
+
+/// The values on both sides.
+fn table(cell: &CellComparison) -> String {
+    let headings: String = shown()
+        .map(|figure| format!("<th>{0}, A</th><th>{0}, B</th>", escape(figure.heading)))
+        .collect();
+    let row = |policy: &PolicyComparison| {
+        let values: String = shown()
+            .filter_map(|figure| {
+                let pair = policy.figures.iter().find(|pair| pair.figure == figure.key)?;
+                let [a, b] = [pair.a, pair.b].map(|value| value_text(figure, value));
+                let class = if pair.is_regression { " class=\"bad\"" } else { "" };
+                Some(format!("<td{class}>{a}</td><td>{b}</td>"))
+            })
+            .collect();
+        format!("<tr><td>{}</td>{values}</tr>\n", escape(&policy.policy))
+    };
+    let rows: String = cell.policies.iter().map(row).collect();
+    scroll(&format!(
+        "<table><thead><tr><th>policy</th>{headings}</tr></thead>\n<tbody>{rows}</tbody></table>"
+    ))
+}
