@@ -355,7 +355,7 @@ fn a_recommendation_answers_first_and_checks_what_is_deployed() {
     {
         assert!(out.join(name).exists(), "{name}");
     }
-    let situation = out.join("situations/crash-100.toml");
+    let situation = out.join("situations/crashed-peer-100.toml");
     assert!(dir.run(&["check", situation.to_str().unwrap()]).status.success());
     let json = dir.run(&[&arguments[..], &["--json", "--current", "random"]].concat());
     let found: Value = serde_json::from_slice(&json.stdout).unwrap();

@@ -138,7 +138,7 @@ fn what_makes_no_sense_is_left_out_with_its_reason() {
     }
     let alone = FLEET.replace("count = 6", "count = 1");
     let found = among(&alone, &["random"]);
-    assert!(found.left_out.iter().any(|why| why.starts_with("crash: no agent has another one")));
+    assert!(found.left_out.iter().any(|why| why.starts_with("crashed-peer: no agent has another one")));
     assert!(found.is_clear && found.eliminated.is_empty());
 }
 

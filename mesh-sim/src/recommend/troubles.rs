@@ -77,12 +77,12 @@ pub const TROUBLES: &[Trouble] = &[
         },
     },
     Trouble {
-        name: "crash",
+        name: "crashed-peer",
         meaning: "The process of one agent in ten crashes; it starts again later.",
         make: |draft, place| crash(draft, place, place.victims.clone(), CrashMode::Process),
     },
     Trouble {
-        name: "partition",
+        name: "network-split",
         meaning: "A third of the agents is cut off from the rest and from the registry.",
         make: partition,
     },
