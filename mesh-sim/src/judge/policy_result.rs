@@ -79,6 +79,7 @@ impl<'a> PolicyResult<'a> {
             label: self.policy,
             by_seed: self.runs.iter().map(|run| (run.seed, figures(run))).collect(),
             probes: per_request(self.probes, &self.requests),
+            probing_ns: self.phases.mean_probing_ns(),
             is_bound,
         }
     }

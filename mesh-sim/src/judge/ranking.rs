@@ -26,6 +26,8 @@ pub struct Contender<'a> {
     pub by_seed: BTreeMap<u64, MeasuredFigures>,
     /// How many calls without a job agents made per request; `None` if that is not known.
     pub probes: Option<f64>,
+    /// How long a job waits for them on average, in nanoseconds; `None` if that is not known.
+    pub probing_ns: Option<u64>,
     /// Whether it is an upper bound, which can't be deployed and so never wins.
     pub is_bound: bool,
 }

@@ -25,7 +25,7 @@ fn contender<'a>(
     runs: impl IntoIterator<Item = MeasuredFigures>,
 ) -> Contender<'a> {
     let by_seed = (1..).zip(runs).collect();
-    Contender { label, by_seed, probes: Some(probes), is_bound: false }
+    Contender { label, by_seed, probes: Some(probes), probing_ns: None, is_bound: false }
 }
 
 /// Ten runs in which latencies vary by a few percent, with the same luck for all policies.
@@ -60,6 +60,9 @@ fn the_first_figure_that_tells_policies_apart_decides() {
         "quick wins: p99 60.8 ms, 40 % below slow [40, 40]; it costs 2 probes per request; lossy \
          is last (ok 95.00 %)."
     );
+    let mut timed = all.clone();
+    timed[2].probing_ns = Some(4_000_000);
+    assert!(sentence(&timed).contains("it costs 2 probes (4.0 ms) per request"));
     // By another objective another policy wins.
     let latency = Objective::new(["p50"]).unwrap();
     assert_eq!(labels(&Ranking::of(&latency, &all), &all), ["lossy", "quick", "slow"]);

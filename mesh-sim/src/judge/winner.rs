@@ -83,12 +83,13 @@ fn by_what(
         let others = contenders[lead.over].probes.unwrap_or_default();
         return format!(
             "{}, where {over} makes {}; by {} nothing tells the two apart",
-            cost.map_or_else(String::new, cost_words),
+            cost.map_or_else(String::new, |cost| cost_words(cost, None)),
             number(others),
             figures.join(" and "),
         );
     };
-    let cost = cost.filter(|cost| *cost >= 0.005).map(cost_words);
+    let cost = cost.filter(|cost| *cost >= 0.005);
+    let cost = cost.map(|cost| cost_words(cost, contenders[winner].probing_ns));
     let cost = cost.map(|cost| format!("; it costs {cost}")).unwrap_or_default();
     format!("{}{cost}", advantage(paired, over))
 }
@@ -167,9 +168,12 @@ fn short(heading: &str) -> &str {
     heading.trim_end_matches(" %")
 }
 
-fn cost_words(probes: f64) -> String {
+/// "2 probes (4 ms) per request", say, if a job waits 4 ms for them.
+fn cost_words(probes: f64, probing_ns: Option<u64>) -> String {
     let one = if number(probes) == "1" { "probe" } else { "probes" };
-    format!("{} {one} per request", number(probes))
+    let time = probing_ns.filter(|time| *time > 0);
+    let time = time.map(|time| format!(" ({})", format::latency(time, 2))).unwrap_or_default();
+    format!("{} {one}{time} per request", number(probes))
 }
 
 /// With one decimal, or none if it is whole.

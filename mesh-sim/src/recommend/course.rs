@@ -183,6 +183,7 @@ impl<'p> Course<'p> {
                 label: policy,
                 by_seed: runs.iter().filter_map(whole).collect(),
                 probes: per_request(probes, &requests),
+                probing_ns: None,
                 is_bound: false,
             }
         };

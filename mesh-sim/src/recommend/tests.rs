@@ -138,7 +138,9 @@ fn what_makes_no_sense_is_left_out_with_its_reason() {
     }
     let alone = FLEET.replace("count = 6", "count = 1");
     let found = among(&alone, &["random"]);
-    assert!(found.left_out.iter().any(|why| why.starts_with("crashed-peer: no agent has another one")));
+    assert!(
+        found.left_out.iter().any(|why| why.starts_with("crashed-peer: no agent has another one"))
+    );
     assert!(found.is_clear && found.eliminated.is_empty());
 }
 
@@ -210,7 +212,13 @@ fn equal_policies_win_in_at_most_one_trial_of_twenty() {
                 Some((seed, figures[number as usize]?))
             });
             let label = &*policies[policy as usize].label;
-            Contender { label, by_seed: by_seed.collect(), probes: Some(0.0), is_bound: false }
+            Contender {
+                label,
+                by_seed: by_seed.collect(),
+                probes: Some(0.0),
+                probing_ns: None,
+                is_bound: false,
+            }
         };
         let both = [of(0), of(1)];
         differences += u32::from(both[0].by_seed != both[1].by_seed);

@@ -42,6 +42,12 @@ impl LatencyPhases {
         }
     }
 
+    /// How long a job was at its entry agent on average before it was first sent; `None` without
+    /// phases.
+    pub fn mean_probing_ns(&self) -> Option<u64> {
+        (self.requests > 0).then(|| (self.probing_ns / u128::from(self.requests)) as u64)
+    }
+
     /// The phases in the order in which a request meets them, each with its name.
     pub fn parts(&self) -> [(&'static str, u128); 6] {
         let mut copy = *self;

@@ -101,6 +101,7 @@ impl<'a> PolicyRuns<'a> {
             label: self.label,
             by_seed: self.by_seed.iter().map(|(seed, run)| (*seed, run.measured())).collect(),
             probes: self.probes(),
+            probing_ns: None,
             is_bound: is_upper_bound(specs, self.label),
         }
     }
