@@ -15,7 +15,7 @@ pub fn render(comparison: &ResultComparison) -> String {
         Some(baseline) => format!("{}: against {baseline}", comparison.a.scenario),
         None => format!("{}: A against B", comparison.a.scenario),
     };
-    let mut page = Document::new(&title, "");
+    let mut page = Document::new(&title, "A is compared with B, the reference.");
     page.answer(Some(answer(comparison)));
     let mut sides = vec![("A", side(&comparison.a))];
     sides.push((

@@ -2,7 +2,7 @@
 //!
 //! Everything that shows, stores, compares or demands a figure reads this table: `summary.json`,
 //! `latency.csv`, the files of a sweep, the tables in the terminal and in `report.html`, the
-//! thresholds of `[expect]` and `mesh-bench compare`. To add a quantile, add a row, and renew the
+//! thresholds of `[expect]` and `mesh-sim compare`. To add a quantile, add a row, and renew the
 //! generated schemas in `docs/` and `scenarios/` and the results in `results/`.
 //!
 //! The table has no values; those of a run are in [`crate::judge::MeasuredFigures`].

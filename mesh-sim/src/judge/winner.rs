@@ -45,7 +45,7 @@ pub(super) fn winner_sentence(
 /// "; random is last (p99 2.1 s)", say.
 fn last(lead: &Lead, contenders: &[Contender<'_>]) -> String {
     let figure = lead.figure.as_ref().map(|paired| match paired.metric.unit {
-        Unit::Share => format!("{} {:.2} %", short(paired.metric.heading), paired.first * 100.0),
+        Unit::Share => format!("{} {} %", short(paired.metric.heading), share(paired.first)),
         Unit::Latency => {
             format!("{} {}", paired.metric.heading, format::latency(paired.first as u64, 3))
         }
@@ -124,7 +124,7 @@ pub(crate) fn disadvantage(paired: &PairedFigure, than: &str) -> String {
 fn difference(paired: &PairedFigure, side: &str, over: &str) -> String {
     match paired.metric.unit {
         Unit::Share => {
-            let value = format!("{:.2} %", paired.second * 100.0);
+            let value = format!("{} %", share(paired.second));
             let points = |share: f64| format!("{:.2}", share.abs() * 100.0);
             format!(
                 "{} {value}, {} points {side} {over}{}",
@@ -154,6 +154,12 @@ fn bracket(interval: Option<Interval>, text: impl Fn(f64) -> String) -> String {
     let Some(Interval { low, high }) = interval else { return String::new() };
     let (small, large) = if low.abs() <= high.abs() { (low, high) } else { (high, low) };
     format!(" [{}, {}]", text(small), text(large))
+}
+
+/// A share in percent, rounded down as in tables: 99.996 is not 100.
+fn share(share: f64) -> String {
+    // What is a hair below two decimals is meant to be there.
+    format!("{:.2}", (share * 1e4 + 1e-6).floor() / 100.0)
 }
 
 fn percent(share: f64) -> String {

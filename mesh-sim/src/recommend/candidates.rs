@@ -1,8 +1,10 @@
 //! The candidates: policies, alone and with modifiers.
 
-use mesh_core::routing::BUILT_IN;
+use mesh_core::parameter::ParameterKind;
+use mesh_core::routing::{BUILT_IN, PolicyDescription};
 use toml::{Table, Value};
 
+use super::troubles::number;
 use crate::scenario::{Scenario, ScenarioFile, UpperBound};
 
 /// A modifier that combines with every policy.
@@ -93,9 +95,7 @@ pub(super) fn label(table: &Table) -> &str {
 pub(super) fn candidates(file: &ScenarioFile, wanted: &[String]) -> Result<Vec<Table>, String> {
     let mut all = written(file);
     for policy in BUILT_IN {
-        let is_plain = |table: &Table| {
-            name(table) == policy.name && table.keys().all(|key| key == "name" || key == "label")
-        };
+        let is_plain = |table: &Table| name(table) == policy.name && is_default(table, policy);
         if all.iter().any(|table| is_plain(table) || label(table) == policy.name) {
             continue;
         }
@@ -109,6 +109,25 @@ pub(super) fn candidates(file: &ScenarioFile, wanted: &[String]) -> Result<Vec<T
         return Err(format!("no policy `{unknown}` here; there are: {}", labels.join(", ")));
     }
     Ok(all.into_iter().filter(|table| wanted.iter().any(|wanted| wanted == label(table))).collect())
+}
+
+/// Whether a policy of the file has the parameters that it has by default.
+fn is_default(table: &Table, policy: &PolicyDescription) -> bool {
+    let has_default = |(field, value): (&String, &Value)| {
+        let parameter = policy.parameters.iter().find(|parameter| parameter.name == field);
+        match (parameter.map(|parameter| parameter.kind), value) {
+            (None, _) => field == "name" || field == "label",
+            (Some(ParameterKind::Count { default, .. }), value) => {
+                value.as_integer().is_some_and(|count| u64::try_from(count) == Ok(default))
+            }
+            (Some(ParameterKind::Number { default, .. }), value) => number(value) == Some(default),
+            (
+                Some(ParameterKind::Word { default, .. } | ParameterKind::Formula { default, .. }),
+                value,
+            ) => value.as_str() == Some(default),
+        }
+    };
+    table.iter().all(has_default)
 }
 
 /// A policy with a modifier.

@@ -6,11 +6,11 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use toml::Table;
 
-use super::RecommendError;
 use super::candidates::label;
 use super::choice::{Contest, OWN_LOAD, SATURATED, as_toml};
 use super::course::{Course, SituationKey, labels};
 use super::situations::Situation;
+use super::{RecommendError, RecommendSpec};
 use crate::figures::{Figure, Latencies, Unit};
 use crate::format::{self, ms_number, six_decimals};
 use crate::judge::{Contender, MeasuredFigures, PairedFigure, Ranking, RunFigures, advantage};
@@ -62,6 +62,10 @@ pub struct Recommendation {
     #[serde(skip)]
     #[schemars(skip)]
     pub(super) base: ScenarioFile,
+    /// What was asked for.
+    #[serde(skip)]
+    #[schemars(skip)]
+    pub(super) spec: RecommendSpec,
     /// The situations at the scenario's own load, to be written as files of their own.
     #[serde(skip)]
     #[schemars(skip)]
@@ -204,6 +208,7 @@ impl Recommendation {
             requests: course.requests,
             choice: choice.clone(),
             base: file.clone(),
+            spec: spec.clone(),
             files,
         })
     }

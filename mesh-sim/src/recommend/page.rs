@@ -2,15 +2,16 @@
 
 use super::choice::OWN_LOAD;
 use super::findings::{Finalist, NO_EFFECT};
-use super::{Recommendation, SituationFigures, TROUBLES};
+use super::{RecommendSpec, Recommendation, SituationFigures, TROUBLES};
 use crate::experiment::RanBy;
-use crate::figures::{Figure, Unit};
+use crate::figures::{Figure, Latencies, Unit};
 use crate::format::{self, shell_word};
 use crate::judge::MeasuredFigures;
 use crate::page::{
     Axis, Document, LineChart, LinePoint, LineSeries, LineStyle, ScoreCard, ScoreCell, escape,
     grid, scroll,
 };
+use crate::record::OutcomeCounts;
 use crate::report::html::simulated::{SimulatedFacts, made_by};
 use crate::report::seed_charts::{forest, quantity, spread};
 
@@ -120,14 +121,23 @@ fn simulated(found: &Recommendation) -> String {
         scenario: &found.base.scenario,
         text: Some(found.base.whole_text()),
         made_by: made_by(RanBy::Engine(crate::scenario::EngineKind::Event)),
-        command: Some(format!(
-            "mesh-sim recommend {}",
-            shell_word(&format!("{}.toml", found.base.scenario.name))
-        )),
+        command: Some(command(found)),
         seeds: &seeds,
         more: [("runs", counted)].into_iter().chain(troubles).chain(left_out).collect(),
     }
     .render()
+}
+
+/// The command that gives this page again, with the scenario's file under the scenario's name.
+fn command(found: &Recommendation) -> String {
+    let RecommendSpec { policies, current, is_quick, tunes } = &found.spec;
+    let file = format!("{}.toml", found.base.scenario.name);
+    let mut words = vec![format!("mesh-sim recommend {}", shell_word(&file))];
+    words.extend(policies.iter().map(|label| format!("--policy {}", shell_word(label))));
+    words.extend(current.iter().map(|label| format!("--current {}", shell_word(label))));
+    words.extend(is_quick.then(|| "--quick".to_owned()));
+    words.extend(tunes.then(|| "--tune".to_owned()));
+    words.join(" ")
 }
 
 fn lower_first(text: &str) -> String {
@@ -140,15 +150,24 @@ fn differences(found: &Recommendation) -> String {
     let (choice, others) = (&found.finalists[0], &found.finalists[1..]);
     let others: Vec<(&str, Vec<(u64, MeasuredFigures)>)> =
         others.iter().map(|f| (&*f.policy, f.overall.clone())).collect();
-    let all: Vec<(&str, Vec<(u64, MeasuredFigures)>, MeasuredFigures)> = found
-        .finalists
-        .iter()
-        .filter_map(|f| Some((&*f.policy, f.overall.clone(), f.overall.first()?.1)))
-        .collect();
+    let all: Vec<(&str, Vec<(u64, MeasuredFigures)>, MeasuredFigures)> =
+        found.finalists.iter().map(|f| (&*f.policy, f.overall.clone(), mean(&f.overall))).collect();
     let charts = shown().map(|figure| {
         forest(figure, &choice.policy, &choice.overall, &others) + &spread(figure, &all)
     });
     grid(&charts.collect::<String>())
+}
+
+/// The figures of all seeds together: each seed counts the same.
+fn mean(seeds: &[(u64, MeasuredFigures)]) -> MeasuredFigures {
+    let mut requests = OutcomeCounts::default();
+    seeds.iter().for_each(|(_, run)| requests.merge(&run.requests));
+    let latency = |run: &MeasuredFigures, figure| run.latency_ns.get(figure).unwrap_or_default();
+    let latency_ns = Latencies::from_fn(|figure| {
+        let sum: u64 = seeds.iter().map(|(_, run)| latency(run, figure)).sum();
+        sum / seeds.len().max(1) as u64
+    });
+    MeasuredFigures { requests, latency_ns }
 }
 
 /// The figures of the finalists against the load, while nothing is wrong.

@@ -124,7 +124,8 @@ pub const TROUBLES: &[Trouble] = &[
 /// The trouble with which the registry is out.
 pub(super) const REGISTRY_OUTAGE: &str = "registry-outage";
 
-fn number(value: &Value) -> Option<f64> {
+/// A number, whole or not.
+pub(super) fn number(value: &Value) -> Option<f64> {
     value.as_float().or_else(|| value.as_integer().map(|number| number as f64))
 }
 

@@ -16,17 +16,21 @@ addEventListener('load', () => {
       .map(text => text.textContent);
   });
   const charts = all('.chart').filter(chart => all('.key input', chart).length > 0);
+  // Not every page has lines that can be switched off.
   const chart = charts[0];
-  const lines = all('svg:not([aria-hidden]) path.line', chart);
+  const lines = chart ? all('svg:not([aria-hidden]) path.line', chart) : [];
   const styles = new Set(lines.map(line => {
     const { stroke, strokeDasharray } = getComputedStyle(line);
     return stroke + strokeDasharray;
   }));
-  const first = chart.querySelector('.key input');
-  const before = isDrawn(lines[0]);
-  first.click();
-  const after = isDrawn(lines[0]);
-  first.click();
+  let switched = null;
+  if (chart) {
+    const first = chart.querySelector('.key input');
+    const before = isDrawn(lines[0]);
+    first.click();
+    switched = before && !isDrawn(lines[0]);
+    first.click();
+  }
   const count = selector => all(selector).length;
   parent.postMessage(JSON.stringify({
     name: decodeURI(location.hash.slice(1)),
@@ -38,7 +42,8 @@ addEventListener('load', () => {
     lines: lines.length,
     flat_lines: lines.filter(line => !isDrawn(line)).length,
     styles: styles.size,
-    switched: before && !after,
+    switched,
+    answer: document.querySelector('.answer')?.textContent ?? null,
     titles: all('h2').map(title => title.textContent),
     panels: count('.panel'),
     values: all('title').filter(title => title.textContent.trim() !== '').length,

@@ -48,8 +48,8 @@ impl Drawn {
         titles.map(|title| title.as_str().expect("a text")).collect()
     }
 
-    /// What holds of every page.
-    fn check(&self) {
+    /// What holds of every page. The first chart with lines has so many.
+    fn check(&self, lines: u64) {
         let Self(drawn) = self;
         let name = &drawn["name"];
         assert!(self.number("scroll_width") <= self.number("width"), "{name} is too wide: {drawn}");
@@ -58,8 +58,10 @@ impl Drawn {
         assert_eq!(self.number("outside"), 0, "{name} has text beyond its edge");
         assert_eq!(drawn["overlapping"], Value::Array(Vec::new()), "{name} has text on text");
         assert_eq!(self.number("flat_lines"), 0, "{name} has lines that do not show");
-        assert_eq!([self.number("lines"), self.number("styles")], [POLICIES; 2], "{name}");
-        assert_eq!(drawn["switched"], true, "{name}: the first line can't be switched off");
+        assert!(drawn["answer"].is_string(), "{name} does not answer");
+        assert_eq!([self.number("lines"), self.number("styles")], [lines; 2], "{name}");
+        assert_ne!(drawn["switched"], false, "{name}: the first line can't be switched off");
+        assert_eq!(drawn["switched"].is_null(), lines == 0, "{name}");
     }
 }
 
@@ -125,23 +127,45 @@ fn a_browser_draws_everything_on_the_pages() {
     let vary = "workload.rate=20,30,40";
     let sweep = ["sweep", "drawn.toml", "--engine", "event", "--vary", vary, "--out", "sweep"];
     assert_eq!(dir.ran(&sweep).0, 0);
-    let all = drawn(&dir, &[("run", "run/report.html"), ("sweep", "sweep/sweep.html")]);
-    all.iter().for_each(Drawn::check);
+    let chosen = ["recommend", "drawn.toml", "--quick", "--out", "advice", "--policy", "random"];
+    assert_eq!(dir.ran(&[&chosen[..], &["--policy", "power_of_two"]].concat()).0, 0);
+    dir.ran(&["compare", "run", "--baseline", "random", "--html", "compare.html"]);
+    let pages = [
+        ("run", "run/report.html"),
+        ("sweep", "sweep/sweep.html"),
+        ("advice", "advice/recommendation.html"),
+        ("compare", "compare.html"),
+    ];
+    let all = drawn(&dir, &pages);
+    let of = |page: &str| -> Vec<&Drawn> {
+        all.iter().filter(|drawn| drawn.0["name"].as_str().unwrap().starts_with(page)).collect()
+    };
+    for (page, lines) in [("run", POLICIES), ("sweep", POLICIES), ("advice", 2), ("compare", 0)] {
+        assert_eq!(of(page).len(), 3, "{page}");
+        of(page).into_iter().for_each(|drawn| drawn.check(lines));
+    }
     for Drawn(page) in &all {
         let is_dark = page["name"].as_str().is_some_and(|name| name.ends_with("dark"));
         let is_white = page["background"] == "rgb(255, 255, 255)";
         assert_ne!(is_dark, is_white, "{}: {}", page["name"], page["background"]);
     }
-    let (runs, sweeps): (Vec<Drawn>, Vec<Drawn>) =
-        all.into_iter().partition(|drawn| drawn.0["name"].as_str().unwrap().starts_with("run"));
-    for run in runs {
+    for run in of("run") {
         assert_eq!(run.titles()[..2], ["Verdict", "What was simulated"]);
         assert_eq!(run.number("panels"), 5 * POLICIES);
         assert_eq!(run.number("parts"), 6 * POLICIES, "six phases");
         assert_eq!(run.number("whiskers"), 3 * (POLICIES - 1), "three figures less the first");
         assert!(run.number("values") > 3 * 10 * POLICIES, "values show on hover");
     }
-    for sweep in sweeps {
+    for advice in of("advice") {
+        assert_eq!(advice.titles()[..2], ["Score card", "What was simulated"]);
+        assert!(advice.number("best") >= 2 * 9, "each situation has a best policy");
+        assert!(advice.number("bands") >= 2, "figures by load have bands");
+    }
+    for compare in of("compare") {
+        assert_eq!(compare.titles(), ["What is compared", "Differences"]);
+        assert_eq!(compare.number("whiskers"), 6 * (POLICIES - 1), "six figures");
+    }
+    for sweep in of("sweep") {
         assert_eq!(sweep.titles()[0], "Score card");
         assert_eq!(sweep.number("bands"), 3 * POLICIES);
         assert_eq!(sweep.number("marks"), 3 * 3 * POLICIES, "three figures in three cells");

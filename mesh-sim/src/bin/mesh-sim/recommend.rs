@@ -96,7 +96,7 @@ pub(super) fn recommend(args: &RecommendArgs) -> anyhow::Result<SimExit> {
         Ok(_) if args.json => SimExit::Pass,
         Ok(_) => {
             print(&format!(
-                " written to {}: \n   recommendation.html recommendation.json situations/\n",
+                " written to {}:\n   recommendation.html recommendation.json situations/\n",
                 out.display()
             ));
             SimExit::Pass
