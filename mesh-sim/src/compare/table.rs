@@ -38,13 +38,48 @@ pub fn render(comparison: &ResultComparison) -> String {
             out.push_str(&wrapped(&values.join(", "), 1, 3));
         }
         row(&mut out, ["policy", "figure", "A", "B", "A - B, 95 %", "error"]);
-        cell.policies.iter().for_each(|policy| rows(&mut out, policy));
+        let has_baseline = comparison.baseline.is_some();
+        cell.policies.iter().for_each(|policy| rows(&mut out, policy, has_baseline));
     }
     out + &notes(comparison)
 }
 
-/// How many figures are worse or better.
+/// How many figures are worse or better; of policies against one of them, how many policies are.
 pub(super) fn answer(comparison: &ResultComparison) -> String {
+    match &comparison.baseline {
+        Some(baseline) => against_baseline(comparison, baseline),
+        None => between_results(comparison),
+    }
+}
+
+/// The figures by which policies are counted.
+const COUNTED: [&str; 2] = ["success", "p99"];
+
+fn against_baseline(comparison: &ResultComparison, baseline: &str) -> String {
+    let count = |key: &str| {
+        let policies = comparison.cells.iter().flat_map(|cell| &cell.policies);
+        let figures: Vec<&FigurePair> =
+            policies.flat_map(|policy| &policy.figures).filter(|f| f.figure == key).collect();
+        let found = |finding: Finding| figures.iter().filter(|f| f.finding == finding).count();
+        let few = found(Finding::TooFewSeeds) == figures.len();
+        let heading = figures.first().map_or(key, |figure| figure.row.heading);
+        match few {
+            true => format!("by {heading} there are too few seeds to tell"),
+            false => format!(
+                "by {heading}, {} better than {baseline} and {} worse",
+                found(Finding::Better),
+                found(Finding::Worse),
+            ),
+        }
+    };
+    let cells = comparison.cells.len();
+    let each = comparison.cells.first().map_or(0, |cell| cell.policies.len());
+    let in_cells = if cells > 1 { format!(" in {cells} cells") } else { String::new() };
+    let counts: Vec<String> = COUNTED.iter().map(|key| count(key)).collect();
+    format!("Of {}{in_cells}: {}.", counted(each, "other policy"), counts.join("; "))
+}
+
+fn between_results(comparison: &ResultComparison) -> String {
     let all = || {
         let policies = comparison.cells.iter().flat_map(|cell| &cell.policies);
         policies.flat_map(|policy| &policy.figures).filter(|f| f.row.threshold.is_some())
@@ -90,7 +125,7 @@ pub(super) fn side(side: &Side) -> String {
 }
 
 /// The lines of one policy.
-fn rows(out: &mut String, policy: &PolicyComparison) {
+fn rows(out: &mut String, policy: &PolicyComparison, has_baseline: bool) {
     let mut label = ellipsis(&policy.policy, LABEL);
     if policy.a_sent == 0 || policy.b_sent == 0 {
         let (a, b) = (count(policy.a_sent), count(policy.b_sent));
@@ -103,7 +138,7 @@ fn rows(out: &mut String, policy: &PolicyComparison) {
             }
             Unit::Latency => cell(figure.error_percent, |error| format!("{error:+.1} %")),
         };
-        let error = error + mark(figure);
+        let error = error + mark(figure, has_baseline);
         let value = |value| cell(value, |value| text(figure.row.unit, value));
         let interval = interval(figure);
         let cells =
@@ -113,11 +148,14 @@ fn rows(out: &mut String, policy: &PolicyComparison) {
     }
 }
 
-/// `!`: a regression; `*`: it does not agree.
-fn mark(figure: &FigurePair) -> &'static str {
-    match (figure.is_regression, figure.agrees) {
-        (true, _) => " !",
-        (false, Some(false)) => " *",
+/// `!`: a regression; `*`: it does not agree. Policies are better (`+`) or worse (`-`) than another.
+fn mark(figure: &FigurePair, has_baseline: bool) -> &'static str {
+    match (has_baseline, figure.finding, figure.is_regression, figure.agrees) {
+        (true, Finding::Better, ..) => " +",
+        (true, Finding::Worse, ..) => " -",
+        (true, ..) => "  ",
+        (false, _, true, _) => " !",
+        (false, _, false, Some(false)) => " *",
         _ => "  ",
     }
 }
@@ -145,6 +183,9 @@ fn interval(figure: &FigurePair) -> String {
 fn notes(comparison: &ResultComparison) -> String {
     let figures = || comparison.cells.iter().flat_map(|c| &c.policies).flat_map(|p| &p.figures);
     let mut out = String::new();
+    if comparison.baseline.is_some() {
+        return "\n + better, - worse: the 95 % interval does not hold zero\n".to_owned();
+    }
     let lines = [
         (
             figures().any(|figure| figure.is_regression),

@@ -101,6 +101,7 @@ pub(crate) fn scenario(agents: usize, duration: Duration, policies: &[&str]) -> 
     };
     let settings: PolicySettings = "power_of_two".parse().expect("a policy");
     let policy = |label: &&str| PolicySpec::new(*label, settings.clone());
+    let rate = ScheduleStep { at: Duration::ZERO, value: 200.0 };
     Scenario {
         name: "partition".to_owned(),
         description: "A split of the mesh that heals: who notices, and how soon?".to_owned(),
@@ -125,10 +126,7 @@ pub(crate) fn scenario(agents: usize, duration: Duration, policies: &[&str]) -> 
             links: Vec::new(),
         },
         workload: WorkloadSpec {
-            arrivals: Arrivals::Constant(OpenArrivals::with_rates(vec![ScheduleStep {
-                at: Duration::ZERO,
-                value: 200.0,
-            }])),
+            arrivals: Arrivals::Constant(OpenArrivals::with_rates(vec![rate])),
             jobs: vec![JobKind {
                 deadline: Duration::from_secs(2),
                 idempotent: true,

@@ -69,8 +69,8 @@ impl Report {
     /// Which policy is best, by the scenario's objective.
     pub fn ranking(&self, policies: &[PolicyResult<'_>]) -> Ranking {
         let is_bound = |label| is_upper_bound(&self.scenario.policies, label);
-        let contenders = policies.iter().map(|result| result.contender(is_bound(result.policy)));
-        Ranking::of(&self.scenario.objective, &contenders.collect::<Vec<_>>())
+        let entrants = policies.iter().map(|result| result.entrant(is_bound(result.policy)));
+        Ranking::of(&self.scenario.objective, &entrants.collect::<Vec<_>>())
     }
 
     /// The seeds that were run, in the order of the runs.

@@ -22,7 +22,7 @@ pub use self::policy_result::PolicyResult;
 pub(crate) use self::policy_result::per_request;
 pub use self::policy_verdict::{Miss, MissedThreshold, PolicyVerdict, RunViolation};
 pub(crate) use self::ranking::clearly_worse;
-pub use self::ranking::{Contender, FirstPlace, Lead, Ranking};
+pub use self::ranking::{Entrant, FirstPlace, Lead, Ranking};
 pub use self::regret::{is_upper_bound, regret_text, regrets};
 pub(crate) use self::winner::{advantage, disadvantage};
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Contender, MeasuredFigures, PolicyVerdict, RunFigures};
+use super::{Entrant, MeasuredFigures, PolicyVerdict, RunFigures};
 use crate::figures::Expect;
 use crate::machine::ProviderCounts;
 use crate::record::{
@@ -73,9 +73,9 @@ impl<'a> PolicyResult<'a> {
     }
 
     /// The policy as it takes part in a ranking. `is_bound` says whether it is an upper bound.
-    pub fn contender(&self, is_bound: bool) -> Contender<'a> {
+    pub fn entrant(&self, is_bound: bool) -> Entrant<'a> {
         let figures = |run: &&RunRecord| MeasuredFigures::new(&run.requests, &run.latency);
-        Contender {
+        Entrant {
             label: self.policy,
             by_seed: self.runs.iter().map(|run| (run.seed, figures(run))).collect(),
             probes: per_request(self.probes, &self.requests),

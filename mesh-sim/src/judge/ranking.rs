@@ -19,7 +19,7 @@ const COST_SLACK: f64 = 0.1;
 
 /// A policy that takes part in a ranking.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Contender<'a> {
+pub struct Entrant<'a> {
     /// The label of the policy.
     pub label: &'a str,
     /// The figures of its runs, by seed.
@@ -44,7 +44,7 @@ pub struct Contender<'a> {
 /// policies one is named the best in at most 5 % of the rankings.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Ranking {
-    /// The contenders, as indices, in their order.
+    /// The entrants, as indices, in their order.
     pub order: Vec<usize>,
     /// Who is first, and by what; `None` if fewer than two policies had requests.
     pub first: Option<FirstPlace>,
@@ -78,23 +78,21 @@ pub struct Lead {
 
 impl Ranking {
     /// Ranks policies by an objective.
-    pub fn of(objective: &Objective, contenders: &[Contender<'_>]) -> Self {
-        let had_requests = |index: &usize| {
-            contenders[*index].by_seed.values().any(|figures| figures.requests.sent > 0)
-        };
+    pub fn of(objective: &Objective, entrants: &[Entrant<'_>]) -> Self {
         let (mut policies, mut bounds, mut silent) = (Vec::new(), Vec::new(), Vec::new());
-        for index in 0..contenders.len() {
-            match (had_requests(&index), contenders[index].is_bound) {
+        for (index, entrant) in entrants.iter().enumerate() {
+            let had_requests = entrant.by_seed.values().any(|run| run.requests.sent > 0);
+            match (had_requests, entrant.is_bound) {
                 (false, _) => silent.push(index),
                 (true, true) => bounds.push(index),
                 (true, false) => policies.push(index),
             }
         }
-        let judge = Comparisons::new(objective, contenders, policies.len());
+        let judge = Comparisons::new(objective, entrants, policies.len());
         let best = judge.best_of(&policies);
         let mut order = judge.in_order(policies.clone());
         let first = (policies.len() > 1).then(|| judge.first_place(best, &order));
-        let sentence = first.as_ref().map(|first| winner_sentence(first, objective, contenders));
+        let sentence = first.as_ref().map(|first| winner_sentence(first, objective, entrants));
         order.extend(judge.in_order(bounds));
         order.extend(silent);
         Self { order, first, sentence }
@@ -109,30 +107,30 @@ impl Ranking {
     }
 }
 
-/// Which of the contenders a figure of the objective shows to be worse than the best ones, whatever
+/// Which of the entrants a figure of the objective shows to be worse than the best ones, whatever
 /// they cost.
-pub(crate) fn clearly_worse(objective: &Objective, contenders: &[Contender<'_>]) -> Vec<bool> {
-    let all: Vec<usize> = (0..contenders.len()).collect();
-    let best = Comparisons::new(objective, contenders, all.len()).not_worse(&all);
+pub(crate) fn clearly_worse(objective: &Objective, entrants: &[Entrant<'_>]) -> Vec<bool> {
+    let all: Vec<usize> = (0..entrants.len()).collect();
+    let best = Comparisons::new(objective, entrants, all.len()).not_worse(&all);
     all.iter().map(|index| !best.contains(index)).collect()
 }
 
-/// Compares the contenders of one ranking.
+/// Compares the entrants of one ranking.
 struct Comparisons<'a> {
     objective: &'a Objective,
-    contenders: &'a [Contender<'a>],
+    entrants: &'a [Entrant<'a>],
     confidence: f64,
 }
 
 impl<'a> Comparisons<'a> {
-    fn new(objective: &'a Objective, contenders: &'a [Contender<'a>], policies: usize) -> Self {
+    fn new(objective: &'a Objective, entrants: &'a [Entrant<'a>], policies: usize) -> Self {
         let comparisons = objective.by().len() * policies.saturating_sub(1).max(1);
-        Self { objective, contenders, confidence: 1.0 - FALSE_ALARMS / comparisons as f64 }
+        Self { objective, entrants, confidence: 1.0 - FALSE_ALARMS / comparisons as f64 }
     }
 
-    /// The comparison of two contenders by one figure; `None` if they have no seed in common.
+    /// The comparison of two entrants by one figure; `None` if they have no seed in common.
     fn paired(&self, figure: &'static Figure, first: usize, second: usize) -> Option<PairedFigure> {
-        let [first, second] = [first, second].map(|index| &self.contenders[index].by_seed);
+        let [first, second] = [first, second].map(|index| &self.entrants[index].by_seed);
         let pairs: Vec<(MeasuredFigures, MeasuredFigures)> = first
             .iter()
             .filter_map(|(seed, figures)| Some((*figures, *second.get(seed)?)))
@@ -173,12 +171,12 @@ impl<'a> Comparisons<'a> {
     }
 
     fn requests(&self, index: usize) -> f64 {
-        self.contenders[index].by_seed.values().map(|figures| figures.requests.sent as f64).sum()
+        self.entrants[index].by_seed.values().map(|figures| figures.requests.sent as f64).sum()
     }
 
     /// The mean of a figure over the seeds, the lower the better.
     fn badness(&self, figure: &Figure, index: usize) -> f64 {
-        let runs = self.contenders[index].by_seed.values();
+        let runs = self.entrants[index].by_seed.values();
         let runs = runs.filter(|figures| figures.requests.sent > 0);
         let (sum, count) = runs
             .fold((0.0, 0.0), |(sum, count), figures| (sum + figures.badness(figure), count + 1.0));
@@ -205,7 +203,7 @@ impl<'a> Comparisons<'a> {
     /// and that cost no more.
     fn best_of(&self, among: &[usize]) -> Vec<usize> {
         let mut best = self.not_worse(among);
-        let cost = |index: &usize| self.contenders[*index].probes;
+        let cost = |index: &usize| self.entrants[*index].probes;
         let costs: Option<Vec<f64>> = best.iter().map(cost).collect();
         if let Some(least) = costs.and_then(|costs| costs.into_iter().min_by(f64::total_cmp)) {
             best.retain(|&index| !self.costs_more(index, least));
@@ -217,7 +215,7 @@ impl<'a> Comparisons<'a> {
     }
 
     fn costs_more(&self, index: usize, least: f64) -> bool {
-        self.contenders[index].probes.is_some_and(|cost| cost > least * COST_FACTOR + COST_SLACK)
+        self.entrants[index].probes.is_some_and(|cost| cost > least * COST_FACTOR + COST_SLACK)
     }
 
     /// All of them, the best first.
@@ -239,7 +237,7 @@ impl<'a> Comparisons<'a> {
         let last =
             order.last().filter(|last| lead.as_ref().is_some_and(|lead| lead.over != **last));
         let lead_over_last = last.and_then(|last| self.lead(best[0], *last));
-        let few = |index: &usize| self.contenders[*index].by_seed.len() < FEWEST_SEEDS;
+        let few = |index: &usize| self.entrants[*index].by_seed.len() < FEWEST_SEEDS;
         FirstPlace { has_few_seeds: order.iter().any(few), best, lead, lead_over_last }
     }
 
@@ -249,7 +247,7 @@ impl<'a> Comparisons<'a> {
         let decisive = figures.find(|figure| self.is_worse(figure, over, winner));
         let figure = decisive.and_then(|figure| self.paired(figure, over, winner));
         let is_cheaper =
-            || self.contenders[winner].probes.is_some_and(|least| self.costs_more(over, least));
+            || self.entrants[winner].probes.is_some_and(|least| self.costs_more(over, least));
         (figure.is_some() || is_cheaper()).then_some(Lead { over, figure })
     }
 }

@@ -19,13 +19,13 @@ fn run(answered: u64, latency_ms: f64) -> MeasuredFigures {
     MeasuredFigures { requests, latency_ns: Latencies::from_fn(|_| (latency_ms * MS) as u64) }
 }
 
-fn contender<'a>(
+fn entrant<'a>(
     label: &'a str,
     probes: f64,
     runs: impl IntoIterator<Item = MeasuredFigures>,
-) -> Contender<'a> {
+) -> Entrant<'a> {
     let by_seed = (1..).zip(runs).collect();
-    Contender { label, by_seed, probes: Some(probes), probing_ns: None, is_bound: false }
+    Entrant { label, by_seed, probes: Some(probes), probing_ns: None, is_bound: false }
 }
 
 /// Ten runs in which latencies vary by a few percent, with the same luck for all policies.
@@ -33,24 +33,24 @@ fn ten(answered: u64, latency_ms: f64) -> Vec<MeasuredFigures> {
     (0..10).map(|seed| run(answered, latency_ms * (1.0 + 0.01 * f64::from(seed % 4)))).collect()
 }
 
-fn ranking(contenders: &[Contender<'_>]) -> Ranking {
-    Ranking::of(&Objective::default(), contenders)
+fn ranking(entrants: &[Entrant<'_>]) -> Ranking {
+    Ranking::of(&Objective::default(), entrants)
 }
 
-fn labels<'a>(ranking: &Ranking, contenders: &[Contender<'a>]) -> Vec<&'a str> {
-    ranking.order.iter().map(|index| contenders[*index].label).collect()
+fn labels<'a>(ranking: &Ranking, entrants: &[Entrant<'a>]) -> Vec<&'a str> {
+    ranking.order.iter().map(|index| entrants[*index].label).collect()
 }
 
-fn sentence(contenders: &[Contender<'_>]) -> String {
-    ranking(contenders).sentence.unwrap()
+fn sentence(entrants: &[Entrant<'_>]) -> String {
+    ranking(entrants).sentence.unwrap()
 }
 
 #[test]
 fn the_first_figure_that_tells_policies_apart_decides() {
     let all = [
-        contender("lossy", 0.0, ten(9_500, 10.0)),
-        contender("slow", 0.0, ten(9_990, 100.0)),
-        contender("quick", 2.0, ten(9_990, 60.0)),
+        entrant("lossy", 0.0, ten(9_500, 10.0)),
+        entrant("slow", 0.0, ten(9_990, 100.0)),
+        entrant("quick", 2.0, ten(9_990, 60.0)),
     ];
     let found = ranking(&all);
     assert_eq!(labels(&found, &all), ["quick", "slow", "lossy"]);
@@ -73,39 +73,37 @@ fn equal_figures_leave_the_decision_to_the_cost() {
     let noisy = |add: f64| -> Vec<MeasuredFigures> {
         (0..10).map(|seed| run(9_990, 50.0 + add * f64::from(seed % 3 - 1))).collect()
     };
-    let all = [contender("asks", 2.0, noisy(1.0)), contender("knows", 0.0, noisy(-1.0))];
+    let all = [entrant("asks", 2.0, noisy(1.0)), entrant("knows", 0.0, noisy(-1.0))];
     assert_eq!(
         sentence(&all),
         "knows wins by its cost: 0 probes per request, where asks makes 2; by ok and p99 nothing \
          tells the two apart."
     );
-    let all = [contender("a", 2.0, noisy(1.0)), contender("b", 2.1, noisy(-1.0))];
+    let all = [entrant("a", 2.0, noisy(1.0)), entrant("b", 2.1, noisy(-1.0))];
     assert_eq!(ranking(&all).winner(), None);
     assert_eq!(sentence(&all), "No clear winner between a and b.");
     // What is not known decides nothing.
-    let live = [Contender { probes: None, ..all[0].clone() }, contender("b", 0.0, noisy(-1.0))];
+    let live = [Entrant { probes: None, ..all[0].clone() }, entrant("b", 0.0, noisy(-1.0))];
     assert_eq!(ranking(&live).winner(), None);
 }
 
 #[test]
 fn a_share_is_told_in_points() {
-    let all = [contender("a", 0.0, ten(9_900, 10.0)), contender("b", 0.0, ten(9_950, 10.0))];
+    let all = [entrant("a", 0.0, ten(9_900, 10.0)), entrant("b", 0.0, ten(9_950, 10.0))];
     assert_eq!(sentence(&all), "b wins: ok 99.50 %, 0.50 points above a [0.50, 0.50].");
 }
 
 #[test]
 fn few_seeds_put_one_ahead_and_make_nobody_a_winner() {
     let two = |answered, latency| ten(answered, latency).into_iter().take(2);
-    let all =
-        [contender("slow", 0.0, two(10_000, 30.0)), contender("quick", 0.0, two(9_999, 20.0))];
+    let all = [entrant("slow", 0.0, two(10_000, 30.0)), entrant("quick", 0.0, two(9_999, 20.0))];
     assert_eq!(
         sentence(&all),
         "quick is ahead: p99 20.1 ms, 33 % below slow; 2 seeds can't tell luck from a difference, \
          5 or more can."
     );
     // One lost request of 20,000 is luck; 200 are not.
-    let all =
-        [contender("slow", 0.0, two(10_000, 30.0)), contender("quick", 0.0, two(9_900, 20.0))];
+    let all = [entrant("slow", 0.0, two(10_000, 30.0)), entrant("quick", 0.0, two(9_900, 20.0))];
     assert_eq!(labels(&ranking(&all), &all), ["slow", "quick"]);
 }
 
@@ -113,10 +111,10 @@ fn few_seeds_put_one_ahead_and_make_nobody_a_winner() {
 fn bounds_never_win_and_what_had_no_requests_comes_last() {
     let none = MeasuredFigures { requests: OutcomeCounts::default(), ..run(0, 0.0) };
     let mut all = vec![
-        contender("silent", 0.0, [none; 10]),
-        contender("bound", 0.0, ten(10_000, 1.0)),
-        contender("a", 0.0, ten(9_990, 30.0)),
-        contender("b", 0.0, ten(9_990, 20.0)),
+        entrant("silent", 0.0, [none; 10]),
+        entrant("bound", 0.0, ten(10_000, 1.0)),
+        entrant("a", 0.0, ten(9_990, 30.0)),
+        entrant("b", 0.0, ten(9_990, 20.0)),
     ];
     all[1].is_bound = true;
     let found = ranking(&all);
@@ -140,8 +138,8 @@ fn winners(seed: u64, means: &[f64]) -> [usize; 2] {
     let mut found = [0, 0];
     for _ in 0..400 {
         let shared: Vec<f64> = (0..10).map(|_| 10.0 * normal::draw(&mut rng)).collect();
-        let all: Vec<Contender<'_>> =
-            means.iter().map(|mean| contender("p", 0.0, lucky(&mut rng, &shared, *mean))).collect();
+        let all: Vec<Entrant<'_>> =
+            means.iter().map(|mean| entrant("p", 0.0, lucky(&mut rng, &shared, *mean))).collect();
         match Ranking::of(&objective, &all).winner() {
             Some(0) => found[0] += 1,
             Some(_) => found[1] += 1,

@@ -1,7 +1,7 @@
 //! The sentence that says which policy is best.
 
 use super::PairedFigure;
-use super::ranking::{Contender, FirstPlace, Lead};
+use super::ranking::{Entrant, FirstPlace, Lead};
 use crate::figures::{Better, Objective, Unit};
 use crate::format;
 use crate::statistics::{FEWEST_SEEDS, Interval};
@@ -13,23 +13,23 @@ const NAMED: usize = 4;
 pub(super) fn winner_sentence(
     first: &FirstPlace,
     objective: &Objective,
-    contenders: &[Contender<'_>],
+    entrants: &[Entrant<'_>],
 ) -> String {
     let FirstPlace { best, lead, lead_over_last, has_few_seeds } = first;
-    let last = lead_over_last.as_ref().map(|lead| last(lead, contenders)).unwrap_or_default();
-    let label = |index: usize| contenders[index].label;
+    let last = lead_over_last.as_ref().map(|lead| last(lead, entrants)).unwrap_or_default();
+    let label = |index: usize| entrants[index].label;
     match (&best[..], lead) {
         (&[winner], Some(lead)) if *has_few_seeds => {
-            let seeds = contenders[winner].by_seed.len();
+            let seeds = entrants[winner].by_seed.len();
             format!(
                 "{} is ahead: {}{last}; {} can't tell luck from a difference, {FEWEST_SEEDS} or more can.",
                 label(winner),
-                by_what(lead, winner, objective, contenders),
+                by_what(lead, winner, objective, entrants),
                 format::counted(seeds, "seed"),
             )
         }
         (&[winner], Some(lead)) => {
-            let reason = by_what(lead, winner, objective, contenders);
+            let reason = by_what(lead, winner, objective, entrants);
             match lead.figure {
                 Some(_) => format!("{} wins: {reason}{last}.", label(winner)),
                 None => format!("{} wins by its cost: {reason}{last}.", label(winner)),
@@ -43,7 +43,7 @@ pub(super) fn winner_sentence(
 }
 
 /// "; random is last (p99 2.1 s)", say.
-fn last(lead: &Lead, contenders: &[Contender<'_>]) -> String {
+fn last(lead: &Lead, entrants: &[Entrant<'_>]) -> String {
     let figure = lead.figure.as_ref().map(|paired| match paired.metric.unit {
         Unit::Share => format!("{} {} %", short(paired.metric.heading), share(paired.first)),
         Unit::Latency => {
@@ -51,7 +51,7 @@ fn last(lead: &Lead, contenders: &[Contender<'_>]) -> String {
         }
     });
     let figure = figure.map(|figure| format!(" ({figure})")).unwrap_or_default();
-    format!("; {} is last{figure}", contenders[lead.over].label)
+    format!("; {} is last{figure}", entrants[lead.over].label)
 }
 
 fn between(labels: &[&str]) -> String {
@@ -69,18 +69,13 @@ fn between(labels: &[&str]) -> String {
 }
 
 /// By what the winner is better than the next policy, and what it costs.
-fn by_what(
-    lead: &Lead,
-    winner: usize,
-    objective: &Objective,
-    contenders: &[Contender<'_>],
-) -> String {
-    let over = contenders[lead.over].label;
-    let cost = contenders[winner].probes;
+fn by_what(lead: &Lead, winner: usize, objective: &Objective, entrants: &[Entrant<'_>]) -> String {
+    let over = entrants[lead.over].label;
+    let cost = entrants[winner].probes;
     let Some(paired) = &lead.figure else {
         let figures: Vec<&str> =
             objective.by().iter().map(|figure| short(figure.heading)).collect();
-        let others = contenders[lead.over].probes.unwrap_or_default();
+        let others = entrants[lead.over].probes.unwrap_or_default();
         return format!(
             "{}, where {over} makes {}; by {} nothing tells the two apart",
             cost.map_or_else(String::new, |cost| cost_words(cost, None)),
@@ -89,7 +84,7 @@ fn by_what(
         );
     };
     let cost = cost.filter(|cost| *cost >= 0.005);
-    let cost = cost.map(|cost| cost_words(cost, contenders[winner].probing_ns));
+    let cost = cost.map(|cost| cost_words(cost, entrants[winner].probing_ns));
     let cost = cost.map(|cost| format!("; it costs {cost}")).unwrap_or_default();
     format!("{}{cost}", advantage(paired, over))
 }

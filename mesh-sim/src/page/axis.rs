@@ -158,6 +158,27 @@ impl Axis {
         axis
     }
 
+    /// As [`Self::at`], without the ticks that would touch their neighbours.
+    pub(crate) fn at_room(mut ticks: Vec<(f64, String)>, is_log: bool) -> Self {
+        ticks.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let least = ticks.first().map_or(0.0, |tick| tick.0);
+        let most = ticks.last().map_or(1.0, |tick| tick.0);
+        let place = |at: f64| match is_log {
+            true => libm::log(at / least) / libm::log(most / least),
+            false => (at - least) / (most - least).max(f64::MIN_POSITIVE),
+        };
+        let mut last = f64::NEG_INFINITY;
+        ticks.retain(|(at, text)| {
+            let width = 0.03 + 0.022 * text.chars().count() as f64;
+            let has_room = place(*at) - last >= width || *at == least;
+            if has_room {
+                last = place(*at);
+            }
+            has_room
+        });
+        Self::at(ticks, is_log)
+    }
+
     /// The same axis, with its end at another number.
     pub(crate) fn up_to(self, to: f64) -> Self {
         Self { to: to.max(self.from * 1.05), ..self }

@@ -15,10 +15,13 @@ pub struct Modifier {
     /// What it does, in a sentence.
     pub meaning: &'static str,
     /// The fields of the scenario that it sets.
-    fields: &'static [(&'static str, fn() -> Value)],
+    fields: &'static [ModifierField],
     /// Why it makes no sense for a scenario.
     why_not: fn(&Scenario) -> Option<&'static str>,
 }
+
+/// A field of the scenario by its path, and the value that it gets.
+type ModifierField = (&'static str, fn() -> Value);
 
 /// Every modifier.
 pub const MODIFIERS: &[Modifier] = &[

@@ -166,10 +166,10 @@ impl Contest<'_> {
         let labels = labels(&self.field);
         let situations = self.own_situations();
         let objective = self.course.objective();
-        let overall = self.course.contenders(&situations, &labels, seeds);
+        let overall = self.course.entrants(&situations, &labels, seeds);
         let mut is_out = clearly_worse(objective, &overall);
         for situation in situations {
-            let here = self.course.contenders(&[situation], &labels, seeds);
+            let here = self.course.entrants(&[situation], &labels, seeds);
             if let Some(winner) = Ranking::of(objective, &here).winner() {
                 is_out[winner] = false;
             }
@@ -186,7 +186,7 @@ impl Contest<'_> {
     /// What is left of the field, the best over all situations first.
     fn ranked(&self, seeds: &[u64]) -> Vec<Table> {
         let labels = labels(&self.field);
-        let overall = self.course.contenders(&self.own_situations(), &labels, seeds);
+        let overall = self.course.entrants(&self.own_situations(), &labels, seeds);
         let order = Ranking::of(self.course.objective(), &overall).order;
         order.into_iter().map(|index| self.field[index].clone()).collect()
     }
@@ -280,7 +280,7 @@ impl Contest<'_> {
             let fresh: Vec<u64> = (first..first + self.thoroughness.confirmation).collect();
             let names = labels(&self.field);
             self.course.run("confirmation", &situations, &names, &fresh)?;
-            let overall = self.course.contenders(&situations, &names, &fresh);
+            let overall = self.course.entrants(&situations, &names, &fresh);
             let ranking = Ranking::of(self.course.objective(), &overall);
             let holds = ranking.first.as_ref().is_none_or(|first| first.best.contains(&0));
             if holds || round == ROUNDS {

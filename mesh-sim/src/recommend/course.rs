@@ -10,7 +10,7 @@ use super::candidates::label;
 use super::situations::{Battery, Situation};
 use crate::engine::Run;
 use crate::figures::{Latencies, Objective};
-use crate::judge::{Contender, MeasuredFigures, PairedFigure, Ranking, RunFigures, per_request};
+use crate::judge::{Entrant, MeasuredFigures, PairedFigure, Ranking, RunFigures, per_request};
 use crate::record::OutcomeCounts;
 use crate::runner::{RunProgress, run_each};
 use crate::scenario::EngineKind;
@@ -159,13 +159,13 @@ impl<'p> Course<'p> {
     /// The policies as they take part in a ranking over several situations, each of which counts
     /// the same: the share of answered requests is the mean over the situations, a latency the
     /// geometric mean. Only runs with these seeds count.
-    pub(super) fn contenders<'a>(
+    pub(super) fn entrants<'a>(
         &self,
         situations: &[SituationKey],
         policies: &'a [String],
         seeds: &[u64],
-    ) -> Vec<Contender<'a>> {
-        let contender = |policy: &'a String| {
+    ) -> Vec<Entrant<'a>> {
+        let entrant = |policy: &'a String| {
             let runs_with = |seed: &u64| -> Vec<&RunFigures> {
                 let of = |key: &SituationKey| self.figures(*key, policy)?.get(seed);
                 situations.iter().filter_map(of).collect()
@@ -179,7 +179,7 @@ impl<'p> Course<'p> {
             let whole = |(seed, runs): &(u64, Vec<&RunFigures>)| {
                 (runs.len() == situations.len()).then(|| (*seed, over_all(runs)))
             };
-            Contender {
+            Entrant {
                 label: policy,
                 by_seed: runs.iter().filter_map(whole).collect(),
                 probes: per_request(probes, &requests),
@@ -187,7 +187,7 @@ impl<'p> Course<'p> {
                 is_bound: false,
             }
         };
-        policies.iter().map(contender).collect()
+        policies.iter().map(entrant).collect()
     }
 
     /// By which figure `better` is better than `other` over these situations; `None` if by none.
@@ -199,7 +199,7 @@ impl<'p> Course<'p> {
         seeds: &[u64],
     ) -> Option<PairedFigure> {
         let names = [better.to_owned(), other.to_owned()];
-        let both = self.contenders(situations, &names, seeds);
+        let both = self.entrants(situations, &names, seeds);
         let ranking = Ranking::of(self.objective(), &both);
         let is_better = better != other && ranking.winner() == Some(0);
         ranking.first?.lead?.figure.filter(|_| is_better)

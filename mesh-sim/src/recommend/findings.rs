@@ -13,7 +13,7 @@ use super::situations::Situation;
 use super::{RecommendError, RecommendSpec};
 use crate::figures::{Figure, Latencies, Unit};
 use crate::format::{self, ms_number, six_decimals};
-use crate::judge::{Contender, MeasuredFigures, PairedFigure, Ranking, RunFigures, advantage};
+use crate::judge::{Entrant, MeasuredFigures, PairedFigure, Ranking, RunFigures, advantage};
 use crate::report::ranking::RankingEntry;
 use crate::report::summary::ScenarioId;
 use crate::scenario::ScenarioFile;
@@ -174,7 +174,7 @@ impl Recommendation {
         let files = files?;
         let Contest { file, spec, course, field, eliminated, modifiers, left_out, .. } = contest;
         let names = labels(&field);
-        let overall = course.contenders(&situations, &names, fresh);
+        let overall = course.entrants(&situations, &names, fresh);
         let choice = names[0].clone();
         let seen = Seen { course: &course, choice: &choice, chosen_with, fresh };
         let beats =
@@ -198,7 +198,7 @@ impl Recommendation {
             finalists: field
                 .iter()
                 .zip(&overall)
-                .map(|(policy, contender)| seen.finalist(policy, contender))
+                .map(|(policy, entrant)| seen.finalist(policy, entrant))
                 .collect(),
             situations: seen.situations(),
             modifiers,
@@ -228,19 +228,19 @@ struct Seen<'a, 'p> {
 }
 
 impl Seen<'_, '_> {
-    fn finalist(&self, policy: &Table, contender: &Contender<'_>) -> Finalist {
+    fn finalist(&self, policy: &Table, entrant: &Entrant<'_>) -> Finalist {
         let carried = self.course.all().filter(|((trouble, load), name, _)| {
             let key = (*trouble, *load);
             *trouble == super::TROUBLES[0].name
-                && *name == contender.label
+                && *name == entrant.label
                 && self.course.answered(key, name) >= SATURATED
         });
         Finalist {
-            policy: contender.label.to_owned(),
+            policy: entrant.label.to_owned(),
             toml: as_toml(policy),
-            probes: contender.probes.map(six_decimals),
+            probes: entrant.probes.map(six_decimals),
             carries: carried.map(|((_, load), ..)| load).max(),
-            overall: contender.by_seed.iter().map(|(seed, run)| (*seed, *run)).collect(),
+            overall: entrant.by_seed.iter().map(|(seed, run)| (*seed, *run)).collect(),
         }
     }
 
@@ -258,7 +258,7 @@ impl Seen<'_, '_> {
                 true => (finalists, self.fresh),
                 false => (&*policies, self.chosen_with),
             };
-            let here = self.course.contenders(&[key], policies, seeds);
+            let here = self.course.entrants(&[key], policies, seeds);
             let winner = Ranking::of(self.course.objective(), &here).winner();
             let Some(winner) = winner.map(|winner| &policies[winner]) else { continue };
             if let Some(paired) = self.course.advantage(winner, self.choice, &[key], seeds) {

@@ -150,7 +150,7 @@ fn differences(found: &Recommendation) -> String {
     let (choice, others) = (&found.finalists[0], &found.finalists[1..]);
     let others: Vec<(&str, Vec<(u64, MeasuredFigures)>)> =
         others.iter().map(|f| (&*f.policy, f.overall.clone())).collect();
-    let all: Vec<(&str, Vec<(u64, MeasuredFigures)>, MeasuredFigures)> =
+    let all: Vec<_> =
         found.finalists.iter().map(|f| (&*f.policy, f.overall.clone(), mean(&f.overall))).collect();
     let charts = shown().map(|figure| {
         forest(figure, &choice.policy, &choice.overall, &others) + &spread(figure, &all)
@@ -218,7 +218,8 @@ fn load_chart(found: &Recommendation, figure: &'static Figure) -> String {
         Unit::Latency => Axis::of_latencies(all.into_iter()),
     };
     let caption = format!("{} by load", figure.heading);
-    let (x, x_title) = (Axis::at(ticks, false).up_to(most), "load, in percent of the scenario's");
+    let (x, x_title) =
+        (Axis::at_room(ticks, false).up_to(most), "load, in percent of the scenario's");
     LineChart { caption: &caption, x_title, x, y, has_marks: true, series }.render()
 }
 

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::*;
 use crate::engine::Run;
 use crate::figures::Objective;
-use crate::judge::{Contender, MeasuredFigures, Ranking};
+use crate::judge::{Entrant, MeasuredFigures, Ranking};
 use crate::runner::{RunProgress, run_each};
 use crate::scenario::{EngineKind, Scenario, ScenarioFile};
 
@@ -212,7 +212,7 @@ fn equal_policies_win_in_at_most_one_trial_of_twenty() {
                 Some((seed, figures[number as usize]?))
             });
             let label = &*policies[policy as usize].label;
-            Contender {
+            Entrant {
                 label,
                 by_seed: by_seed.collect(),
                 probes: Some(0.0),

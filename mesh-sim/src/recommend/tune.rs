@@ -43,7 +43,7 @@ fn halve(contest: &mut Contest<'_>, mut left: Vec<Table>) -> Result<Option<Table
         let known: Vec<u64> = (FIRST_SEED..FIRST_SEED + seeds).collect();
         let names = labels(&left);
         contest.course.run("tuning", &situations, &names, &known)?;
-        let overall = contest.course.contenders(&situations, &names, &known);
+        let overall = contest.course.entrants(&situations, &names, &known);
         let order = Ranking::of(contest.course.objective(), &overall).order;
         let kept = order.into_iter().take(left.len().div_ceil(2));
         left = kept.map(|index| left[index].clone()).collect();

@@ -350,17 +350,10 @@ fn every_fact_of_a_client_host_or_registry_has_words() {
         let (name, url) = ("agent-1".into(), "h:2".into());
         Fact::RegistryNoted(registry::LeaseNote { name, incarnation: None, url, kind })
     };
+    let demand = Duration::ZERO;
+    let due = Fact::RequestDue { request: 7, kind: 0, entry, demand, wait: demand };
     let cases = [
-        (
-            Fact::RequestDue {
-                request: 7,
-                kind: 0,
-                entry,
-                demand: Duration::ZERO,
-                wait: Duration::ZERO,
-            },
-            "sends request 7",
-        ),
+        (due, "sends request 7"),
         (again(SentAgain::Failover, connect), "sends request 7 elsewhere: entry agent unreachable"),
         (again(SentAgain::Retry, refused), "sends request 7 again in 20.0 ms: peers busy"),
         (ended(RequestOutcome::Answered), "has the answer to request 7, after 500 ms"),

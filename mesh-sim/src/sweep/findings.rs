@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::compare::{BaselineComparison, compare};
 use super::{Sweep, SweepCell, SweepTally};
 use crate::judge::{
-    Contender, MeasuredFigures, PolicyVerdict, Ranking, RunFigures, Verdict, is_upper_bound,
+    Entrant, MeasuredFigures, PolicyVerdict, Ranking, RunFigures, Verdict, is_upper_bound,
     per_request, regrets,
 };
 use crate::record::{LatencyHistogram, OutcomeCounts};
@@ -88,16 +88,16 @@ impl<'a> CellFindings<'a> {
             policy.regret = regret;
         }
         let specs = &cell.scenario.policies;
-        let contenders = policies.iter().map(|policy| policy.runs.contender(specs));
-        let ranking = Ranking::of(&cell.scenario.objective, &contenders.collect::<Vec<_>>());
+        let entrants = policies.iter().map(|policy| policy.runs.entrant(specs));
+        let ranking = Ranking::of(&cell.scenario.objective, &entrants.collect::<Vec<_>>());
         Self { cell, policies, comparisons, ranking }
     }
 }
 
 impl<'a> PolicyRuns<'a> {
     /// The policy as it takes part in a ranking.
-    fn contender(&self, specs: &[PolicySpec]) -> Contender<'a> {
-        Contender {
+    fn entrant(&self, specs: &[PolicySpec]) -> Entrant<'a> {
+        Entrant {
             label: self.label,
             by_seed: self.by_seed.iter().map(|(seed, run)| (*seed, run.measured())).collect(),
             probes: self.probes(),

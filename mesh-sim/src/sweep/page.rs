@@ -266,23 +266,8 @@ fn x_axis(sweep: &Sweep, field: &SweptField) -> Axis {
         .fold((f64::INFINITY, f64::NEG_INFINITY), |ends, at| (ends.0.min(*at), ends.1.max(*at)));
     let is_log = least > 0.0 && most / least > 12.0;
     let texts = sweep.cells.iter().map(|cell| cell.values[0].trim_matches(['"', '\'']).to_owned());
-    let mut ticks: Vec<(f64, String)> = field.values.iter().copied().zip(texts).collect();
-    ticks.sort_by(|a, b| a.0.total_cmp(&b.0));
-    // Only those ticks that do not touch their neighbours.
-    let place = |at: f64| match is_log {
-        true => libm::log(at / least) / libm::log(most / least),
-        false => (at - least) / (most - least).max(f64::MIN_POSITIVE),
-    };
-    let mut last = f64::NEG_INFINITY;
-    ticks.retain(|(at, text)| {
-        let width = 0.03 + 0.022 * text.chars().count() as f64;
-        let has_room = place(*at) - last >= width || *at == least;
-        if has_room {
-            last = place(*at);
-        }
-        has_room
-    });
-    Axis::at(ticks, is_log).up_to(if is_log { most * 1.05 } else { most })
+    let ticks = field.values.iter().copied().zip(texts).collect();
+    Axis::at_room(ticks, is_log).up_to(if is_log { most * 1.05 } else { most })
 }
 
 /// The table, the differences and the spread of each cell.

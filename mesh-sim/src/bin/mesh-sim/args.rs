@@ -32,8 +32,8 @@ Exit codes:
   4  a threshold in [expect] was missed, or a figure of `validate` is far off
   5  two runs with the same seed differed
   6  there was no failure to replay or to minimize
-  7  a figure of `compare` is worse, or something is clearly better than the policy
-     that `recommend --current` names
+  7  a figure of `compare` is worse, or `recommend` found something clearly
+     better than what --current names
 They are the same if the reader of the output leaves early (| head).";
 
 const SWEEP_EXAMPLES: &str = "\
