@@ -167,6 +167,12 @@ pub fn shell_word(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 
+/// A share in percent with two decimals, rounded down as in tables: 99.996 is not 100.
+pub fn share_down(share: f64) -> String {
+    // What is a hair below two decimals is meant to be there.
+    format!("{:.2}", (share * 1e4 + 1e-6).floor() / 100.0)
+}
+
 /// The number as files have it, with six decimals.
 pub fn six_decimals(number: f64) -> f64 {
     // Adding zero turns -0 into 0.

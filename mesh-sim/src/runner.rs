@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use crate::engine::{EngineError, Run};
+use crate::engine::{EngineError, Run, RunDetail};
 use crate::parallel::{as_they_come, cores};
 use crate::record::RunRecord;
 use crate::scenario::{EngineKind, PolicySpec, Scenario};
@@ -39,7 +39,7 @@ impl<'a> RunPlan<'a> {
             scenario: self.scenario,
             policy,
             seed,
-            trace: self.trace,
+            detail: if self.trace { RunDetail::Trace } else { RunDetail::Phases },
         };
         let seeds = &self.scenario.seeds;
         self.scenario

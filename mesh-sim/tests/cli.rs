@@ -346,7 +346,7 @@ fn a_recommendation_answers_first_and_checks_what_is_deployed() {
     let arguments = [&arguments[..], &["--policy", "power_of_two"]].concat();
     let (code, text, news) = dir.ran(&arguments);
     assert_eq!(code, 0, "{text}");
-    assert!(news.starts_with("this may take "), "{news}");
+    assert!(news.starts_with("this may take up to "), "{news}");
     assert!(text.starts_with(" Take "), "{text}");
     assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
     let out = dir.path("results/runs/small-recommend");

@@ -70,11 +70,18 @@ impl FigurePair {
         strict: f64,
         spec: &CompareSpec,
     ) -> Self {
-        let values = |runs: &Runs| -> Vec<f64> {
-            let met = runs.values().filter(|run| run.requests.sent > 0);
-            met.map(|run| run.get(row).number() / scale(row.unit)).collect()
+        let values = |runs: &Runs, other: &Runs| -> Vec<f64> {
+            // Of pairs, both need requests.
+            let has_none = other.values().all(|run| run.requests.sent == 0);
+            let has_pair = |seed: &u64| {
+                method == IntervalMethod::Welch
+                    || has_none
+                    || other.get(seed).is_some_and(|run| run.requests.sent > 0)
+            };
+            let met = runs.iter().filter(|(seed, run)| run.requests.sent > 0 && has_pair(seed));
+            met.map(|(_, run)| run.get(row).number() / scale(row.unit)).collect()
         };
-        let (of_a, of_b) = (values(a), values(b));
+        let (of_a, of_b) = (values(a, b), values(b, a));
         let mean = |values: &[f64]| {
             let mean = values.iter().sum::<f64>() / values.len() as f64;
             (!values.is_empty()).then(|| six_decimals(mean))
@@ -84,8 +91,6 @@ impl FigurePair {
         let error_percent = difference
             .zip(mean_b.filter(|b| *b > 0.0))
             .map(|(difference, b)| six_decimals(100.0 * difference / b));
-        // Pairs need both: a run without requests leaves its seed out.
-        let method = if of_a.len() == of_b.len() { method } else { IntervalMethod::Welch };
         let interval_at = |confidence: f64| match method {
             IntervalMethod::Paired => {
                 let differences: Vec<f64> = of_a.iter().zip(&of_b).map(|(a, b)| a - b).collect();

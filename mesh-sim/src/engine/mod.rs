@@ -43,8 +43,19 @@ pub struct Run<'a> {
     pub policy: &'a PolicySpec,
     /// The root of all random streams of the run.
     pub seed: u64,
-    /// Whether the record keeps the event log, one line per event.
-    pub trace: bool,
+    /// What the record of the run has beside its figures.
+    pub detail: RunDetail,
+}
+
+/// What the record of a run has beside its figures and its time line. More takes longer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RunDetail {
+    /// Nothing: the search for failures, and benchmarks, read no more.
+    Figures,
+    /// Where the time of answered requests went, and who delegated to whom.
+    Phases,
+    /// That, and the event log, one line per event.
+    Trace,
 }
 
 /// Why a run could not be carried out. The cause is a bug of ours or of a library, never the

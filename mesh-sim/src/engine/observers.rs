@@ -7,7 +7,7 @@ use std::time::Duration;
 use mesh_core::Timestamp;
 
 use super::true_state::TrueState;
-use super::{Run, RunWatchers};
+use super::{Run, RunDetail, RunWatchers};
 use crate::faults::FaultSchedule;
 use crate::journal::{EventLog, FactObserver, Journal, JournalEntry};
 use crate::oracle::Oracles;
@@ -61,14 +61,17 @@ impl RunJournal {
         RunWatchers { guest, truth }: RunWatchers,
     ) -> Self {
         let scenario = run.scenario;
+        let mut config = RecorderConfig::new(scenario, &run.policy.label, run.seed);
+        config.has_phases &= run.detail != RunDetail::Figures;
+        let has_trace = run.detail == RunDetail::Trace;
         let prompt = PromptObservers {
             oracles: Oracles::new(scenario, faults.clone(), resolution),
-            recorder: Recorder::new(RecorderConfig::new(scenario, &run.policy.label, run.seed)),
+            recorder: Recorder::new(config),
             truth,
             recorded_until: Timestamp::from(scenario.duration + scenario.drain),
         };
         let ordered =
-            OrderedObservers { log: EventLog::new(faults.hosts().clone(), run.trace), guest };
+            OrderedObservers { log: EventLog::new(faults.hosts().clone(), has_trace), guest };
         Self::new(faults.hosts().len(), prompt, ordered)
     }
 

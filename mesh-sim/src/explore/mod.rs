@@ -21,7 +21,7 @@ pub use self::coverage::{Coverage, StateCount};
 use self::coverage::CoverageObserver;
 use self::draw::{DrawnScenario, draw_scenario};
 use self::features::features;
-use crate::engine::Run;
+use crate::engine::{Run, RunDetail};
 use crate::judge::Verdict;
 use crate::parallel::in_order;
 use crate::run_failure::{JudgedRun, RunFailure, judge_observed};
@@ -131,7 +131,7 @@ impl Exploration<'_> {
         let file = draft.check(&format!("run {number}"))?;
         file.check_engine(self.engine)?;
         let scenario = &file.scenario;
-        let run = Run { scenario, policy: &scenario.policies[0], seed, trace: false };
+        let run = Run { scenario, policy: &scenario.policies[0], seed, detail: RunDetail::Figures };
         let observer = CoverageObserver::new(scenario);
         let (judged, observer) = judge_observed(&run, self.engine, observer);
         let JudgedRun { mut failures, record } = judged;

@@ -18,13 +18,11 @@ use serde::{Deserialize, Serialize};
 
 pub use self::measured::{FigureValue, MeasuredFigures, RunFigures, ViolatedOracle};
 pub use self::paired::{Finding, PairedFigure};
-pub use self::policy_result::PolicyResult;
-pub(crate) use self::policy_result::per_request;
+pub use self::policy_result::{PolicyResult, mean_of, per_request};
 pub use self::policy_verdict::{Miss, MissedThreshold, PolicyVerdict, RunViolation};
-pub(crate) use self::ranking::clearly_worse;
-pub use self::ranking::{Entrant, FirstPlace, Lead, Ranking};
+pub use self::ranking::{Entrant, FirstPlace, Lead, Ranking, clearly_worse};
 pub use self::regret::{is_upper_bound, regret_text, regrets};
-pub(crate) use self::winner::{advantage, disadvantage};
+pub use self::winner::{advantage, disadvantage};
 
 /// The verdict on a policy, a run or a whole experiment, from the best to the worst. The verdict on
 /// several things is the greatest of theirs.

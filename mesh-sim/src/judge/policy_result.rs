@@ -131,8 +131,15 @@ impl<'a> PolicyResult<'a> {
 }
 
 /// How many of these calls there were per request; `None` if that is not known.
-pub(crate) fn per_request(probes: Option<u64>, requests: &OutcomeCounts) -> Option<f64> {
+pub fn per_request(probes: Option<u64>, requests: &OutcomeCounts) -> Option<f64> {
     probes.map(|probes| probes as f64 / requests.sent.max(1) as f64)
+}
+
+/// The mean of these times; `None` if one of them is not known, or if there are none.
+pub fn mean_of(times: impl Iterator<Item = Option<u64>>) -> Option<u64> {
+    let times: Vec<u64> = times.collect::<Option<_>>()?;
+    let sum: u64 = times.iter().sum();
+    sum.checked_div(times.len() as u64)
 }
 
 #[cfg(test)]

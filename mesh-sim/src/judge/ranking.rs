@@ -109,9 +109,11 @@ impl Ranking {
 
 /// Which of the entrants a figure of the objective shows to be worse than the best ones, whatever
 /// they cost.
-pub(crate) fn clearly_worse(objective: &Objective, entrants: &[Entrant<'_>]) -> Vec<bool> {
+pub fn clearly_worse(objective: &Objective, entrants: &[Entrant<'_>]) -> Vec<bool> {
     let all: Vec<usize> = (0..entrants.len()).collect();
-    let best = Comparisons::new(objective, entrants, all.len()).not_worse(&all);
+    // Any of them may be the leader, so any two may be compared.
+    let pairs = all.len() * all.len().saturating_sub(1) / 2;
+    let best = Comparisons::new(objective, entrants, pairs + 1).not_worse(&all);
     all.iter().map(|index| !best.contains(index)).collect()
 }
 

@@ -45,7 +45,9 @@ pub(super) fn winner_sentence(
 /// "; random is last (p99 2.1 s)", say.
 fn last(lead: &Lead, entrants: &[Entrant<'_>]) -> String {
     let figure = lead.figure.as_ref().map(|paired| match paired.metric.unit {
-        Unit::Share => format!("{} {} %", short(paired.metric.heading), share(paired.first)),
+        Unit::Share => {
+            format!("{} {} %", short(paired.metric.heading), format::share_down(paired.first))
+        }
         Unit::Latency => {
             format!("{} {}", paired.metric.heading, format::latency(paired.first as u64, 3))
         }
@@ -90,7 +92,7 @@ fn by_what(lead: &Lead, winner: usize, objective: &Objective, entrants: &[Entran
 }
 
 /// "p99 540 ms, 40 % below random [35, 44]", say. The winner is the second of the pair.
-pub(crate) fn advantage(paired: &PairedFigure, over: &str) -> String {
+pub fn advantage(paired: &PairedFigure, over: &str) -> String {
     let side = match paired.metric.better {
         Better::More => "above",
         Better::Less => "below",
@@ -99,7 +101,7 @@ pub(crate) fn advantage(paired: &PairedFigure, over: &str) -> String {
 }
 
 /// "p99 900 ms, 67 % above quick [60, 74]", say. The worse one is the first of the pair.
-pub(crate) fn disadvantage(paired: &PairedFigure, than: &str) -> String {
+pub fn disadvantage(paired: &PairedFigure, than: &str) -> String {
     let side = match paired.metric.better {
         Better::More => "below",
         Better::Less => "above",
@@ -119,7 +121,7 @@ pub(crate) fn disadvantage(paired: &PairedFigure, than: &str) -> String {
 fn difference(paired: &PairedFigure, side: &str, over: &str) -> String {
     match paired.metric.unit {
         Unit::Share => {
-            let value = format!("{} %", share(paired.second));
+            let value = format!("{} %", format::share_down(paired.second));
             let points = |share: f64| format!("{:.2}", share.abs() * 100.0);
             format!(
                 "{} {value}, {} points {side} {over}{}",
@@ -149,12 +151,6 @@ fn bracket(interval: Option<Interval>, text: impl Fn(f64) -> String) -> String {
     let Some(Interval { low, high }) = interval else { return String::new() };
     let (small, large) = if low.abs() <= high.abs() { (low, high) } else { (high, low) };
     format!(" [{}, {}]", text(small), text(large))
-}
-
-/// A share in percent, rounded down as in tables: 99.996 is not 100.
-fn share(share: f64) -> String {
-    // What is a hair below two decimals is meant to be there.
-    format!("{:.2}", (share * 1e4 + 1e-6).floor() / 100.0)
 }
 
 fn percent(share: f64) -> String {

@@ -17,7 +17,7 @@ use std::collections::BTreeSet;
 use std::num::NonZero;
 use std::ops::ControlFlow;
 
-use crate::engine::Run;
+use crate::engine::{Run, RunDetail};
 use crate::parallel::in_order;
 use crate::run_failure::{Defect, RunFailure, judge};
 use crate::scenario::{Draft, EngineKind, Scenario, ScenarioFile};
@@ -176,7 +176,7 @@ fn fails(
 ) -> Option<(Scenario, RunFailure)> {
     let scenario = draft.check("").ok()?.scenario;
     let policy = scenario.policies.iter().find(|policy| policy.label == target.policy)?;
-    let run = Run { scenario: &scenario, policy, seed: target.seed, trace: false };
+    let run = Run { scenario: &scenario, policy, seed: target.seed, detail: RunDetail::Figures };
     let mut failures = judge(&run, target.engine).failures.into_iter();
     let failure = failures.find(|failure| defect.is_none_or(|defect| failure.defect == *defect))?;
     Some((scenario, failure))

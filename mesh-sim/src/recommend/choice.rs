@@ -65,7 +65,7 @@ const QUICK: Thoroughness = Thoroughness {
 pub(super) const OWN_LOAD: u32 = 100;
 /// The first seed of the confirmation: the choice has not seen it.
 const CONFIRMATION: u64 = 1_001;
-/// At most so many policies are confirmed, the current one and that of the file beside them.
+/// At most so many policies are confirmed, and the current one beside them.
 const FINALISTS: usize = 4;
 /// So many policies are tried with modifiers and tuned.
 const IMPROVED: usize = 2;
@@ -103,7 +103,7 @@ pub fn recommend(
         field: Vec::new(),
         eliminated: Vec::new(),
         modifiers: Vec::new(),
-        useless: Vec::new(),
+        unconfirmed: Vec::new(),
         left_out: left_out.iter().map(|(name, why)| format!("{name}: {why}")).collect(),
     };
     contest.enter(field);
@@ -122,17 +122,18 @@ pub(super) struct Contest<'a> {
     pub(super) field: Vec<Table>,
     /// Those that are not, in the order in which they fell out.
     pub(super) eliminated: Vec<Table>,
-    /// What modifiers did, and the policies with those that made nothing better.
+    /// What modifiers did.
     pub(super) modifiers: Vec<ModifierEffect>,
-    pub(super) useless: Vec<Table>,
+    /// The policies that nothing tells from the finalists, but that are not among them.
+    pub(super) unconfirmed: Vec<Table>,
     /// The troubles and modifiers that make no sense for the scenario, each with the reason.
     pub(super) left_out: Vec<String>,
 }
 
 impl Contest<'_> {
     fn enter(&mut self, candidates: Vec<Table>) {
-        self.course.add(&candidates);
-        self.field.extend(candidates);
+        let added = self.course.add(candidates);
+        self.field.extend(added);
     }
 
     fn hold(mut self) -> Result<Recommendation, RecommendError> {
@@ -141,8 +142,10 @@ impl Contest<'_> {
         if selection > screening {
             self.stage("selection", 1..=selection)?;
         }
+        if self.course.requests == 0 {
+            return Err(RecommendError::NoRequests);
+        }
         self.improve(selection)?;
-        self.loads(selection)?;
         self.confirm(selection)
     }
 
@@ -185,9 +188,7 @@ impl Contest<'_> {
 
     /// What is left of the field, the best over all situations first.
     fn ranked(&self, seeds: &[u64]) -> Vec<Table> {
-        let labels = labels(&self.field);
-        let overall = self.course.entrants(&self.own_situations(), &labels, seeds);
-        let order = Ranking::of(self.course.objective(), &overall).order;
+        let order = self.ranking(seeds).order;
         order.into_iter().map(|index| self.field[index].clone()).collect()
     }
 
@@ -198,8 +199,15 @@ impl Contest<'_> {
         if self.spec.tunes {
             // The course knows them already.
             let tuned = tune::tune(self, &best)?;
-            self.field.extend(tuned);
-            self.stage("tuned policies", 1..=selection)?;
+            let situations = self.own_situations();
+            let names: Vec<String> =
+                tuned.iter().map(|(table, _)| label(table).to_owned()).collect();
+            self.course.run("tuned policies", &situations, &names, &seeds)?;
+            for (table, base) in tuned {
+                let gain = self.course.advantage(label(&table), &base, &situations, &seeds);
+                self.field.extend(gain.map(|_| table));
+            }
+            self.eliminate(&seeds);
         }
         self.modify(&seeds)
     }
@@ -211,10 +219,10 @@ impl Contest<'_> {
         let (modified, left_out) = with_modifiers(&self.file.scenario, &best);
         self.left_out.extend(left_out.iter().map(|(name, why)| format!("{name}: {why}")));
         let tables: Vec<Table> = modified.iter().map(|with| with.table.clone()).collect();
-        self.course.add(&tables);
+        let tables = self.course.add(tables);
         let situations = self.own_situations();
         self.course.run("modifiers", &situations, &labels(&tables), seeds)?;
-        for Modified { table, base, modifier } in modified {
+        for (table, Modified { base, modifier, .. }) in tables.into_iter().zip(modified) {
             let name = label(&table).to_owned();
             let gain = self.course.advantage(&name, &base, &situations, seeds);
             let loss = self.course.advantage(&base, &name, &situations, seeds);
@@ -224,25 +232,26 @@ impl Contest<'_> {
                 (None, None) => NO_EFFECT.to_owned(),
             };
             self.modifiers.push(ModifierEffect { modifier, policy: base, effect });
-            match gain {
-                Some(_) => self.field.push(table),
-                None => self.useless.push(table),
-            }
+            self.field.extend(gain.map(|_| table));
         }
         self.eliminate(seeds);
         Ok(())
     }
 
-    /// Runs what is left of the field at other loads, each policy until it is saturated.
-    fn loads(&mut self, selection: u64) -> Result<(), RecommendError> {
-        let seeds: Vec<u64> = (1..=selection).collect();
+    /// Runs the finalists at other loads, each policy until it is saturated.
+    fn loads(&mut self, seeds: &[u64]) -> Result<(), RecommendError> {
         let Thoroughness { loads, ladder, .. } = self.thoroughness;
         let mut policies = labels(&self.field);
         for (load, with_troubles) in
             loads.iter().map(|load| (*load, true)).chain(ladder.iter().map(|load| (*load, false)))
         {
+            let stage = format!("{load} % of the load");
             let calm = (self.troubles[0], load);
-            self.course.run(&format!("{load} % of the load"), &[calm], &policies, &seeds)?;
+            // A multiple of the load may be more than a scenario may have.
+            if self.course.situation(calm).is_err() {
+                break;
+            }
+            self.course.run(&stage, &[calm], &policies, seeds)?;
             policies.retain(|policy| self.course.answered(calm, policy) >= SATURATED);
             if policies.is_empty() {
                 break;
@@ -250,40 +259,49 @@ impl Contest<'_> {
             if with_troubles {
                 let troubles = self.troubles.iter().filter(|trouble| **trouble != AS_WRITTEN);
                 let situations: Vec<SituationKey> = troubles.map(|name| (*name, load)).collect();
-                self.course.run(
-                    &format!("{load} % of the load"),
-                    &situations,
-                    &policies,
-                    &seeds,
-                )?;
+                self.course.run(&stage, &situations, &policies, seeds)?;
             }
         }
         Ok(())
+    }
+
+    /// Chooses the policies that are compared to the end: the best, at least two if there are two,
+    /// and the policy that is deployed today.
+    fn nominate(&mut self, seen: &[u64]) {
+        if self.field.len() == 1 && !self.eliminated.is_empty() {
+            let names = labels(&self.eliminated);
+            let screening: Vec<u64> = (1..=self.thoroughness.screening).collect();
+            let overall = self.course.entrants(&self.own_situations(), &names, &screening);
+            let order = Ranking::of(self.course.objective(), &overall).order;
+            let second = order.first().map(|index| self.eliminated.remove(*index));
+            self.field.extend(second);
+        }
+        let ranked = self.ranked(seen);
+        let current = self.spec.current.as_deref();
+        let is_final =
+            |(place, policy): &(usize, Table)| *place < FINALISTS || current == Some(label(policy));
+        let (finalists, others): (Vec<_>, Vec<_>) =
+            ranked.into_iter().enumerate().partition(is_final);
+        self.field = finalists.into_iter().map(|(_, policy)| policy).collect();
+        self.unconfirmed = others.into_iter().map(|(_, policy)| policy).collect();
     }
 
     /// Runs the finalists with seeds that the choice has not seen. If these contradict the choice, it
     /// is made again with all seeds so far, and confirmed with others.
     fn confirm(mut self, selection: u64) -> Result<Recommendation, RecommendError> {
         let mut seen: Vec<u64> = (1..=selection).collect();
-        let ranked = self.ranked(&seen);
-        // The policy that is deployed today is compared to the end.
-        let current = self.spec.current.as_deref();
-        let is_final =
-            |(place, policy): &(usize, Table)| *place < FINALISTS || current == Some(label(policy));
-        let all = ranked.iter().cloned().enumerate().filter(is_final);
-        let finalists: Vec<Table> = all.map(|(_, policy)| policy).collect();
-        self.eliminated.extend(ranked.into_iter().filter(|policy| !finalists.contains(policy)));
-        self.field = finalists;
+        self.nominate(&seen);
         let situations = self.own_situations();
         let mut first = CONFIRMATION;
         for round in 1.. {
             let fresh: Vec<u64> = (first..first + self.thoroughness.confirmation).collect();
-            let names = labels(&self.field);
-            self.course.run("confirmation", &situations, &names, &fresh)?;
-            let overall = self.course.entrants(&situations, &names, &fresh);
-            let ranking = Ranking::of(self.course.objective(), &overall);
+            self.course.run("confirmation", &situations, &labels(&self.field), &fresh)?;
+            let ranking = self.ranking(&fresh);
             let holds = ranking.first.as_ref().is_none_or(|first| first.best.contains(&0));
             if holds || round == ROUNDS {
+                self.put_in_order(&ranking);
+                self.loads(&fresh)?;
+                let ranking = self.ranking(&fresh);
                 return Recommendation::of(self, &ranking, &seen, &fresh);
             }
             seen.extend(fresh);
@@ -291,6 +309,20 @@ impl Contest<'_> {
             self.field = self.ranked(&seen);
         }
         unreachable!("the last round returns")
+    }
+
+    /// The ranking of what is left of the field, over all situations.
+    fn ranking(&self, seeds: &[u64]) -> Ranking {
+        let names = labels(&self.field);
+        let overall = self.course.entrants(&self.own_situations(), &names, seeds);
+        Ranking::of(self.course.objective(), &overall)
+    }
+
+    /// Puts the finalists in the order of the confirmation, the choice first.
+    fn put_in_order(&mut self, ranking: &Ranking) {
+        let others = ranking.order.iter().filter(|index| **index != 0);
+        let order = [0].into_iter().chain(others.copied());
+        self.field = order.map(|index| self.field[index].clone()).collect();
     }
 }
 

@@ -3,14 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZero;
 
-use toml::{Table, Value};
+use toml::Table;
 
 use super::RecommendError;
 use super::candidates::label;
 use super::situations::{Battery, Situation};
-use crate::engine::Run;
+use crate::engine::{Run, RunDetail};
 use crate::figures::{Latencies, Objective};
-use crate::judge::{Entrant, MeasuredFigures, PairedFigure, Ranking, RunFigures, per_request};
+use crate::judge::{
+    Entrant, MeasuredFigures, PairedFigure, Ranking, RunFigures, mean_of, per_request,
+};
 use crate::record::OutcomeCounts;
 use crate::runner::{RunProgress, run_each};
 use crate::scenario::EngineKind;
@@ -31,8 +33,8 @@ pub trait Progress {
 /// For each situation and policy the figures of its runs, by seed.
 type Figures = BTreeMap<(SituationKey, String), BTreeMap<u64, RunFigures>>;
 
-/// In the figures over all situations each situation has so many requests.
-const SHARES: f64 = 1e6;
+/// A scenario has at most so many policies.
+const MOST_POLICIES: usize = 100;
 
 /// The runs so far.
 pub(super) struct Course<'p> {
@@ -65,11 +67,25 @@ impl<'p> Course<'p> {
         }
     }
 
-    /// Adds candidates.
-    pub(super) fn add(&mut self, candidates: &[Table]) {
-        self.battery.add(candidates.iter().cloned().map(Value::from).collect());
+    /// Adds candidates, as many as a scenario may have, and returns them. A label that is there
+    /// already gets a number.
+    pub(super) fn add(&mut self, candidates: Vec<Table>) -> Vec<Table> {
+        let room = MOST_POLICIES.saturating_sub(self.battery.labels().len());
+        let mut added = Vec::new();
+        for mut candidate in candidates.into_iter().take(room) {
+            let known = self.battery.labels();
+            let wanted = label(&candidate).to_owned();
+            let numbered = (2..).map(|number| format!("{wanted}-{number}"));
+            let free = [wanted.clone()].into_iter().chain(numbered).find(|l| !known.contains(l));
+            if let Some(free) = free.filter(|free| *free != wanted) {
+                candidate.insert("label".to_owned(), free.into());
+            }
+            self.battery.add(candidate.clone().into());
+            added.push(candidate);
+        }
         // They are made anew, with these candidates.
         self.situations.clear();
+        added
     }
 
     /// The situation with all candidates.
@@ -103,7 +119,7 @@ impl<'p> Course<'p> {
                 let known = self.figures.get(&place);
                 let is_new = |seed: &&u64| known.is_none_or(|known| !known.contains_key(*seed));
                 for seed in seeds.iter().filter(is_new) {
-                    runs.push(Run { scenario, policy, seed: *seed, trace: false });
+                    runs.push(Run { scenario, policy, seed: *seed, detail: RunDetail::Phases });
                     places.push((place.clone(), *seed));
                 }
             }
@@ -183,7 +199,7 @@ impl<'p> Course<'p> {
                 label: policy,
                 by_seed: runs.iter().filter_map(whole).collect(),
                 probes: per_request(probes, &requests),
-                probing_ns: None,
+                probing_ns: mean_of(all().map(|run| run.probing_ns)),
                 is_bound: false,
             }
         };
@@ -210,6 +226,13 @@ impl<'p> Course<'p> {
         self.battery.objective()
     }
 
+    /// The situations in which a run violated an oracle.
+    pub(super) fn violated(&self) -> BTreeSet<SituationKey> {
+        let violates =
+            |runs: &BTreeMap<u64, RunFigures>| runs.values().any(|run| !run.violations.is_empty());
+        self.figures.iter().filter(|(_, runs)| violates(runs)).map(|((key, _), _)| *key).collect()
+    }
+
     /// The oracles that runs violated, each with a run that shows it.
     pub(super) fn violations(&self) -> BTreeSet<String> {
         let mut found = BTreeSet::new();
@@ -224,22 +247,22 @@ impl<'p> Course<'p> {
     }
 }
 
-/// The figures of runs in several situations as those of one run.
+/// The figures of runs in several situations as those of one run, with as many requests as all of
+/// them. Runs without requests are left out.
 fn over_all(runs: &[&RunFigures]) -> MeasuredFigures {
-    let count = runs.len() as f64;
-    let mut requests = OutcomeCounts::default();
-    for run in runs.iter().filter(|run| run.requests.sent > 0) {
-        let share = run.requests.answered as f64 / run.requests.sent as f64;
-        let answered = (SHARES * share).round() as u64;
-        requests.sent += SHARES as u64;
-        requests.answered += answered;
-        requests.timed_out += SHARES as u64 - answered;
-    }
+    let met: Vec<&&RunFigures> = runs.iter().filter(|run| run.requests.sent > 0).collect();
+    let count = met.len().max(1) as f64;
+    let sent: u64 = met.iter().map(|run| run.requests.sent).sum();
+    let share = |run: &&&RunFigures| run.requests.answered as f64 / run.requests.sent as f64;
+    let answered = sent as f64 * met.iter().map(share).sum::<f64>() / count;
+    let answered = (answered.round() as u64).min(sent);
+    let requests =
+        OutcomeCounts { sent, answered, timed_out: sent - answered, ..OutcomeCounts::default() };
     let latency_ns = Latencies::from_fn(|figure| {
-        let log = |run: &&RunFigures| {
+        let log = |run: &&&RunFigures| {
             libm::log(run.latency.get(figure).unwrap_or_default().max(1) as f64)
         };
-        libm::exp(runs.iter().map(log).sum::<f64>() / count) as u64
+        libm::exp(met.iter().map(log).sum::<f64>() / count) as u64
     });
     MeasuredFigures { requests, latency_ns }
 }

@@ -1,6 +1,6 @@
 //! What a recommendation says, and why.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -36,17 +36,21 @@ pub struct Recommendation {
     /// Who wins over all situations and by what, or that there is no clear winner.
     pub sentence: String,
     /// Whether it is better by a figure than the policy that is deployed today; null if none was
-    /// named.
+    /// named, or if it is the recommended one.
     pub beats_current: Option<bool>,
     /// The ranking of the finalists over all situations, by the confirmation.
     pub ranking: RankingEntry,
-    /// The policies that were compared to the end, in the order of the selection.
+    /// The policies that were compared to the end: the recommended one, then the others in the order
+    /// of the confirmation.
     pub finalists: Vec<Finalist>,
-    /// Where another policy is better than the recommended one.
+    /// Where another one of them is better than the recommended one.
     pub better_elsewhere: Vec<Elsewhere>,
-    /// The policies that are clearly worse.
+    /// The policies that are clearly worse, by the seeds of the choice.
     pub eliminated: Vec<Eliminated>,
-    /// What modifiers did to the best policies, over all situations.
+    /// Policies that nothing tells from the finalists in the choice, but that are not among the best
+    /// four.
+    pub unconfirmed: Vec<String>,
+    /// What modifiers did to the best policies, over all situations, by the seeds of the choice.
     pub modifiers: Vec<ModifierEffect>,
     /// What was not tried, each with the reason.
     pub left_out: Vec<String>,
@@ -169,10 +173,14 @@ impl Recommendation {
         fresh: &[u64],
     ) -> Result<Self, RecommendError> {
         let situations = contest.own_situations();
+        let mut kept: BTreeSet<SituationKey> = situations.iter().copied().collect();
+        kept.extend(contest.course.violated());
         let files: Result<Vec<Situation>, RecommendError> =
-            situations.iter().map(|key| contest.course.situation(*key).cloned()).collect();
+            kept.into_iter().map(|key| contest.course.situation(key).cloned()).collect();
         let files = files?;
-        let Contest { file, spec, course, field, eliminated, modifiers, left_out, .. } = contest;
+        let Contest {
+            file, spec, course, field, eliminated, unconfirmed, modifiers, left_out, ..
+        } = contest;
         let names = labels(&field);
         let overall = course.entrants(&situations, &names, fresh);
         let choice = names[0].clone();
@@ -188,13 +196,14 @@ impl Recommendation {
             policy: as_toml(&field[0]),
             is_clear: ranking.winner() == Some(0) || names.len() == 1,
             sentence: ranking.sentence.clone().unwrap_or_else(|| "It was the only one.".to_owned()),
-            beats_current: spec.current.as_ref().map(beats),
+            beats_current: spec.current.as_ref().filter(|c| **c != choice).map(beats),
             ranking: RankingEntry::of(ranking, |index| &names[index]),
-            better_elsewhere: seen.elsewhere(&names),
+            better_elsewhere: seen.elsewhere(),
             eliminated: eliminated
                 .iter()
                 .map(|policy| seen.eliminated(label(policy), &situations))
                 .collect(),
+            unconfirmed: labels(&unconfirmed),
             finalists: field
                 .iter()
                 .zip(&overall)
@@ -244,31 +253,33 @@ impl Seen<'_, '_> {
         }
     }
 
-    /// Where another policy is better: at the scenario's own load one of the finalists, by the
-    /// confirmation; at other loads any of those that were tried there.
-    fn elsewhere(&self, finalists: &[String]) -> Vec<Elsewhere> {
+    /// Where another of the finalists is better, by the confirmation.
+    fn elsewhere(&self) -> Vec<Elsewhere> {
         let mut by_situation: BTreeMap<SituationKey, Vec<String>> = BTreeMap::new();
-        for (key, policy, _) in self.course.all() {
+        let confirmed = self
+            .course
+            .all()
+            .filter(|(_, _, runs)| self.fresh.iter().all(|seed| runs.contains_key(seed)));
+        for (key, policy, _) in confirmed {
             by_situation.entry(key).or_default().push(policy.to_owned());
         }
         // Those at the scenario's own load first, then the greatest advantages.
         let mut found: Vec<(bool, f64, Elsewhere)> = Vec::new();
         for (key, policies) in by_situation {
-            let (policies, seeds) = match key.1 == OWN_LOAD {
-                true => (finalists, self.fresh),
-                false => (&*policies, self.chosen_with),
-            };
-            let here = self.course.entrants(&[key], policies, seeds);
-            let winner = Ranking::of(self.course.objective(), &here).winner();
-            let Some(winner) = winner.map(|winner| &policies[winner]) else { continue };
-            if let Some(paired) = self.course.advantage(winner, self.choice, &[key], seeds) {
-                let place = Elsewhere {
-                    trouble: key.0,
-                    load: key.1,
-                    policy: winner.clone(),
-                    sentence: advantage(&paired, self.choice),
-                };
-                found.push((key.1 != OWN_LOAD, -gap(&paired), place));
+            let here = self.course.entrants(&[key], &policies, self.fresh);
+            let first = Ranking::of(self.course.objective(), &here).first;
+            let best = first.into_iter().flat_map(|first| first.best);
+            for policy in best.map(|index| &policies[index]) {
+                let better = self.course.advantage(policy, self.choice, &[key], self.fresh);
+                found.extend(better.map(|paired| {
+                    let place = Elsewhere {
+                        trouble: key.0,
+                        load: key.1,
+                        policy: policy.clone(),
+                        sentence: advantage(&paired, self.choice),
+                    };
+                    (key.1 != OWN_LOAD, -gap(&paired), place)
+                }));
             }
         }
         found.sort_by(|(a, x, _), (b, y, _)| a.cmp(b).then(x.total_cmp(y)));
@@ -283,7 +294,7 @@ impl Seen<'_, '_> {
         let worst = worst.max_by(|(a, ..), (b, ..)| a.total_cmp(b));
         let reason = worst.map(|(_, trouble, paired)| {
             let text = |figure: f64| match paired.metric.unit {
-                Unit::Share => format!("{:.2} %", 100.0 * figure),
+                Unit::Share => format!("{} %", format::share_down(figure)),
                 Unit::Latency => format::latency(figure as u64, 3),
             };
             let (own, other) = (text(paired.first), text(paired.second));
@@ -330,8 +341,9 @@ impl SituationFigures {
         let sum = |of: fn(&RunFigures) -> u64| runs.iter().map(|run| of(run)).sum::<u64>();
         let (sent, answered) = (sum(|run| run.requests.sent), sum(|run| run.requests.answered));
         let mean = |figure| {
-            let values = runs.iter().filter_map(|run| run.latency.get(figure));
-            ms_number(values.sum::<u64>() / runs.len() as u64)
+            let met = runs.iter().filter(|run| run.requests.sent > 0);
+            let values: Vec<u64> = met.filter_map(|run| run.latency.get(figure)).collect();
+            ms_number(values.iter().sum::<u64>() / values.len().max(1) as u64)
         };
         Self {
             trouble: key.0,

@@ -42,6 +42,9 @@ pub enum RecommendError {
     /// A policy is asked for that is not there; the text says which there are.
     #[error("{0}")]
     Policy(String),
+    /// No request counts in any run.
+    #[error("no request counted: give the scenario a higher rate or a longer duration")]
+    NoRequests,
     /// A run broke down.
     #[error(transparent)]
     Run(EngineError),

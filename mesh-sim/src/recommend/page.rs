@@ -2,6 +2,7 @@
 
 use super::choice::OWN_LOAD;
 use super::findings::{Finalist, NO_EFFECT};
+use super::table::rivals;
 use super::{RecommendSpec, Recommendation, SituationFigures, TROUBLES};
 use crate::experiment::RanBy;
 use crate::figures::{Figure, Latencies, Unit};
@@ -20,7 +21,7 @@ pub(super) fn render(found: &Recommendation) -> String {
     let scenario = &found.base.scenario;
     let title = format!("Which policy for {}?", scenario.name);
     let mut page = Document::new(&title, &scenario.description);
-    page.answer(Some(format!("Take {}. {}", found.choice, found.sentence)));
+    page.answer(Some(format!("Take {}{}. {}", found.choice, rivals(found), found.sentence)));
     let note = "Rows are the policies that were compared to the end, columns the situations, at \
                 the scenario's own load. \u{2605} is the best of its column; the darker a cell, the \
                 further it is from the best. The seeds are not those of the choice.";
@@ -43,8 +44,9 @@ pub(super) fn render(found: &Recommendation) -> String {
     page.render()
 }
 
-fn shown() -> impl Iterator<Item = &'static Figure> {
-    Figure::compared().filter(|figure| ["success", "p99"].contains(&figure.key))
+/// The figures that decide.
+fn shown(found: &Recommendation) -> impl Iterator<Item = &'static Figure> {
+    found.base.scenario.objective.by().iter().copied()
 }
 
 /// The value of a figure, in the figure's unit in memory.
@@ -57,13 +59,13 @@ fn value(figures: &SituationFigures, figure: &Figure) -> f64 {
 
 fn text(figure: &Figure, value: f64) -> String {
     match figure.unit {
-        Unit::Share => format!("{:.2}", 100.0 * value),
+        Unit::Share => format::share_down(value),
         Unit::Latency => format::latency(value as u64, 3),
     }
 }
 
 fn score_cards(found: &Recommendation) -> String {
-    shown().map(|figure| score_card(found, figure)).collect()
+    shown(found).map(|figure| score_card(found, figure)).collect()
 }
 
 fn score_card(found: &Recommendation, figure: &'static Figure) -> String {
@@ -152,7 +154,7 @@ fn differences(found: &Recommendation) -> String {
         others.iter().map(|f| (&*f.policy, f.overall.clone())).collect();
     let all: Vec<_> =
         found.finalists.iter().map(|f| (&*f.policy, f.overall.clone(), mean(&f.overall))).collect();
-    let charts = shown().map(|figure| {
+    let charts = shown(found).map(|figure| {
         forest(figure, &choice.policy, &choice.overall, &others) + &spread(figure, &all)
     });
     grid(&charts.collect::<String>())
@@ -172,7 +174,7 @@ fn mean(seeds: &[(u64, MeasuredFigures)]) -> MeasuredFigures {
 
 /// The figures of the finalists against the load, while nothing is wrong.
 fn by_load(found: &Recommendation) -> String {
-    let charts: String = shown().map(|figure| load_chart(found, figure)).collect();
+    let charts: String = shown(found).map(|figure| load_chart(found, figure)).collect();
     grid(&charts)
 }
 
@@ -181,8 +183,7 @@ fn load_chart(found: &Recommendation, figure: &'static Figure) -> String {
     let calm = TROUBLES[0].name;
     let series = |(number, finalist): (usize, &Finalist)| {
         let own = found.situations.iter().filter(|figures| {
-            // At its own load the confirmation is there, too, which fewer policies have.
-            figures.trouble == calm && figures.policy == finalist.policy && !figures.is_confirmed
+            figures.trouble == calm && figures.policy == finalist.policy && figures.is_confirmed
         });
         let mut points: Vec<LinePoint> = own
             .map(|figures| {
@@ -203,7 +204,7 @@ fn load_chart(found: &Recommendation, figure: &'static Figure) -> String {
     };
     let series: Vec<LineSeries> = found.finalists.iter().enumerate().map(series).collect();
     let mut loads: Vec<u32> =
-        found.situations.iter().filter(|f| f.trouble == calm).map(|f| f.load).collect();
+        found.confirmed().filter(|f| f.trouble == calm).map(|f| f.load).collect();
     loads.sort_unstable();
     loads.dedup();
     let most = f64::from(loads.last().copied().unwrap_or(OWN_LOAD));

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use toml::Value;
 
+use super::candidates::label;
 use super::troubles::{Place, REGISTRY_OUTAGE, TROUBLES, Trouble, victims};
 use crate::figures::Objective;
 use crate::scenario::{
@@ -71,8 +72,14 @@ impl Battery {
         &self.scenario.objective
     }
 
-    pub(super) fn add(&mut self, policies: Vec<Value>) {
-        self.policies.extend(policies);
+    pub(super) fn add(&mut self, policy: Value) {
+        self.policies.push(policy);
+    }
+
+    /// The labels of the candidates.
+    pub(super) fn labels(&self) -> Vec<String> {
+        let tables = self.policies.iter().filter_map(Value::as_table);
+        tables.map(|table| label(table).to_owned()).collect()
     }
 
     /// The troubles that make sense for the scenario, and for each of the others why not.
@@ -140,12 +147,13 @@ impl Battery {
         let Some(rate) = rate.filter(|_| !self.scenario.agents.iter().any(comes_and_goes)) else {
             return (warm_up, own);
         };
-        // A request whose job has parts is as much work as several.
-        let rate = rate * jobs_per_request(&self.scenario);
         let seconds =
             |requests: f64| Duration::from_secs_f64((requests / rate).min(86_400.0 / 4.0));
         let RunLength { requests, span, most_requests } = self.length;
-        let mut span = span.min(seconds(most_requests)).max(seconds(requests)).max(SHORTEST);
+        // A request whose job has parts is as much work as several.
+        let parts = jobs_per_request(&self.scenario);
+        let mut span =
+            span.min(seconds(most_requests / parts)).max(seconds(requests)).max(SHORTEST);
         if trouble.name == REGISTRY_OUTAGE {
             // Half of it must be longer than leases last.
             span = span.max(3 * self.scenario.leases.ttl);

@@ -4,6 +4,7 @@ use super::choice::OWN_LOAD;
 use super::findings::{ModifierEffect, NO_EFFECT};
 use super::situations::AS_WRITTEN;
 use super::{Recommendation, SituationFigures, TROUBLES};
+use crate::figures::{Figure, Unit};
 use crate::format;
 use crate::report::table::{layout, wrapped};
 
@@ -11,6 +12,8 @@ use crate::report::table::{layout, wrapped};
 const LABEL: usize = 17;
 /// The score card has so many policies.
 const COLUMNS: usize = 3;
+/// It has the first figures of the objective.
+const FIGURES: usize = 2;
 /// So many situations in which others are better are listed, and so many eliminated policies.
 const LISTED: usize = 8;
 
@@ -30,6 +33,10 @@ pub fn render(found: &Recommendation) -> String {
     out.push_str(&elsewhere(found));
     out.push_str(&modifiers(found));
     out.push_str(&eliminated(found));
+    if !found.unconfirmed.is_empty() {
+        let names = found.unconfirmed.join(", ");
+        out.push_str(&wrapped(&format!("Not told apart, but not among the best: {names}"), 1, 3));
+    }
     if !found.left_out.is_empty() {
         out.push_str(&wrapped(&format!("Not tried: {}", found.left_out.join("; ")), 1, 3));
     }
@@ -49,17 +56,19 @@ pub fn render(found: &Recommendation) -> String {
     out
 }
 
-/// The other policies that are as good.
-fn rivals(found: &Recommendation) -> String {
-    let rivals = found.ranking.best.iter().filter(|label| **label != found.choice);
-    let rivals: Vec<&str> = rivals.map(|label| &**label).collect();
-    match (found.is_clear, &rivals[..]) {
-        (true, _) => String::new(),
-        (false, []) => ", though the last seeds prefer another one".to_owned(),
-        (false, [rival]) => format!("; {rival} may be as good"),
-        (false, [others @ .., last]) => {
-            format!("; {} and {last} may be as good", others.join(", "))
-        }
+/// The other policies that are as good, or better by the last seeds.
+pub(super) fn rivals(found: &Recommendation) -> String {
+    let best = &found.ranking.best;
+    let rivals: Vec<&str> =
+        best.iter().filter(|label| **label != found.choice).map(|label| &**label).collect();
+    let named = match &rivals[..] {
+        [] => return String::new(),
+        [rival] => (*rival).to_owned(),
+        [others @ .., last] => format!("{} and {last}", others.join(", ")),
+    };
+    match best.contains(&found.choice) {
+        true => format!("; {named} may be as good"),
+        false => format!(", though the last seeds prefer {named}"),
     }
 }
 
@@ -82,7 +91,10 @@ fn modifiers(found: &Recommendation) -> String {
 fn score_card(found: &Recommendation) -> String {
     let shown: Vec<&str> =
         found.finalists.iter().take(COLUMNS).map(|finalist| &*finalist.policy).collect();
-    let mut header = vec!["ok %, p99".to_owned()];
+    let by = found.base.scenario.objective.by();
+    let by = &by[..by.len().min(FIGURES)];
+    let headings: Vec<&str> = by.iter().map(|figure| figure.heading).collect();
+    let mut header = vec![headings.join(", ")];
     header.extend(shown.iter().map(|label| format::ellipsis(label, LABEL)));
     // The last column of a table stands at the left.
     header.push(String::new());
@@ -96,16 +108,26 @@ fn score_card(found: &Recommendation) -> String {
             continue;
         }
         let mut row = vec![trouble.to_owned()];
-        row.extend(shown.iter().map(|policy| of(policy).map_or("-".to_owned(), cell)));
+        row.extend(
+            shown
+                .iter()
+                .map(|policy| of(policy).map_or("-".to_owned(), |figures| cell(figures, by))),
+        );
         row.push(String::new());
         rows.push(row);
     }
     format!("\n{}", layout(&rows))
 }
 
-fn cell(figures: &SituationFigures) -> String {
-    let p99 = figures.latency_ms.named("p99").unwrap_or_default();
-    format!("{:.2} {:>8}", 100.0 * figures.success, format::latency((p99 * 1e6) as u64, 3))
+fn cell(figures: &SituationFigures, by: &[&Figure]) -> String {
+    let texts = by.iter().map(|figure| match figure.unit {
+        Unit::Share => format::share_down(figures.success),
+        Unit::Latency => {
+            let ms = figures.latency_ms.get(figure).unwrap_or_default();
+            format!("{:>8}", format::latency((ms * 1e6) as u64, 3))
+        }
+    });
+    texts.collect::<Vec<_>>().join(" ")
 }
 
 /// How much load the finalists carry.

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::*;
-use crate::engine::Run;
+use crate::engine::{Run, RunDetail};
 use crate::figures::Objective;
 use crate::judge::{Entrant, MeasuredFigures, Ranking};
 use crate::runner::{RunProgress, run_each};
@@ -146,12 +146,46 @@ fn what_makes_no_sense_is_left_out_with_its_reason() {
     assert!(found.is_clear && found.eliminated.is_empty());
 }
 
+/// However much is eliminated, the answer has a reason, and the figures that nobody chose by.
+#[test]
+fn the_last_one_is_confirmed_against_the_second() {
+    let found = among(FLEET, &["random", "shortest_queue"]);
+    assert_eq!(found.finalists.len(), 2);
+    assert!(found.sentence.contains("shortest_queue wins: "), "{}", found.sentence);
+    assert!(found.is_clear && found.eliminated.is_empty(), "{}", table(&found));
+}
+
+#[test]
+fn labels_of_the_file_may_look_like_ours() {
+    let text = with_policies(
+        "policies = [\"random\", { name = \"round_robin\", label = \"random-eject\" }]",
+    );
+    let found = among(&text, &["random", "random-eject"]);
+    assert!(found.modifiers.iter().any(|effect| effect.modifier == "eject"));
+}
+
+/// Equal policies are not called worse because only the best four are confirmed.
+#[test]
+fn what_is_not_told_apart_is_not_called_worse() {
+    let policy = |number| format!("{{ name = \"random\", label = \"r{number}\" }}");
+    let six: Vec<String> = (1..=6).map(policy).collect();
+    let labels: Vec<String> = (1..=6).map(|number| format!("r{number}")).collect();
+    let labels: Vec<&str> = labels.iter().map(|label| &**label).collect();
+    let found = among(&with_policies(&format!("policies = [{}]", six.join(", "))), &labels);
+    assert!(!found.is_clear && found.eliminated.is_empty(), "{}", table(&found));
+    assert_eq!(found.unconfirmed.len(), 2);
+}
+
 #[test]
 fn a_policy_that_is_not_there_is_named() {
     let file = ScenarioFile::parse(FLEET, "fleet.toml").unwrap();
     let ask = |spec| recommend(&file, &spec, NonZero::<usize>::MIN, &mut Silent);
     let error = ask(quick(&["rnadom"])).unwrap_err().to_string();
     assert!(error.starts_with("no policy `rnadom` here; there are: random, "), "{error}");
+    let rare = FLEET.replace("rate = 42", "rate = 0.00001");
+    let rare = ScenarioFile::parse(&rare, "rare.toml").unwrap();
+    let error = recommend(&rare, &quick(&["random"]), NonZero::<usize>::MIN, &mut Silent);
+    assert!(error.unwrap_err().to_string().starts_with("no request counted"));
     let spec = RecommendSpec { current: Some("mine".to_owned()), ..RecommendSpec::default() };
     assert!(ask(spec).unwrap_err().to_string().contains("`mine`"));
 }
@@ -191,7 +225,7 @@ fn equal_policies_win_in_at_most_one_trial_of_twenty() {
         scenario: &scenario,
         policy: &policies[(number % 2) as usize],
         seed: number / 2 + 1,
-        trace: false,
+        detail: RunDetail::Figures,
     };
     let runs: Vec<Run<'_>> = (0..2 * TRIALS * SEEDS).map(run).collect();
     let mut figures = vec![None; runs.len()];

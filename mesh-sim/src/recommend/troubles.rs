@@ -88,7 +88,7 @@ pub const TROUBLES: &[Trouble] = &[
     },
     Trouble {
         name: "registry-outage",
-        meaning: "The registry is silent for half as long again as leases last.",
+        meaning: "The registry is silent for longer than leases last.",
         make: |draft, place| crash(draft, place, vec![REGISTRY.into()], CrashMode::Machine),
     },
     Trouble {
@@ -161,7 +161,7 @@ fn partition(draft: &mut Draft, place: &Place<'_>) -> Result<(), &'static str> {
     if names.len() < 3 {
         return Err("there are fewer than three agents");
     }
-    // Every third agent, so that each group of agents has some on both sides.
+    // Every third agent, so that a large group of agents has some on both sides.
     let side = |number: usize, name: &Name| (number % 3 == 2, name.clone());
     let (apart, rest): (Vec<_>, Vec<_>) =
         names.iter().enumerate().map(|(number, name)| side(number, name)).partition(|(is, _)| *is);

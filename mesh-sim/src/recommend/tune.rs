@@ -21,17 +21,17 @@ const FIRST_SEED: u64 = 501;
 /// The number of seeds with which the search begins.
 const FIRST_SEEDS: u64 = 2;
 
-/// The best settings that were found for each of these policies. A policy without parameters has
-/// none.
+/// The best settings that were found for each of these policies, with the policy's label. A policy
+/// without parameters has none.
 pub(super) fn tune(
     contest: &mut Contest<'_>,
     policies: &[Table],
-) -> Result<Vec<Table>, RecommendError> {
+) -> Result<Vec<(Table, String)>, RecommendError> {
     let mut found = Vec::new();
     for policy in policies {
-        let settings = settings(policy);
-        contest.course.add(&settings);
-        found.extend(halve(contest, settings)?);
+        let settings = contest.course.add(settings(policy));
+        let best = halve(contest, settings)?;
+        found.extend(best.map(|best| (best, label(policy).to_owned())));
     }
     Ok(found)
 }
@@ -52,7 +52,7 @@ fn halve(contest: &mut Contest<'_>, mut left: Vec<Table>) -> Result<Option<Table
     Ok(left.pop())
 }
 
-/// Settings of a policy, drawn around those that it has. Equal ones are there once.
+/// Settings of a policy, drawn around the defaults. Equal ones are there once.
 fn settings(policy: &Table) -> Vec<Table> {
     let Some(description) = description(policy) else { return Vec::new() };
     let mut rng = Seed::root(0).child("tune").child(label(policy)).rng();

@@ -50,7 +50,7 @@ pub fn interval_of_mean(values: &[f64]) -> Option<Interval> {
 
 /// The interval of the mean of paired differences, of which the share `confidence` contains the true
 /// mean; `None` if there are fewer than five.
-pub(crate) fn paired_interval(differences: &[f64], confidence: f64) -> Option<Interval> {
+pub fn paired_interval(differences: &[f64], confidence: f64) -> Option<Interval> {
     let pairs = differences.len();
     (pairs >= FEWEST_SEEDS).then(|| interval(differences, reach_at(confidence, pairs)))
 }
@@ -58,7 +58,7 @@ pub(crate) fn paired_interval(differences: &[f64], confidence: f64) -> Option<In
 /// The interval of the difference of two means of independent values, `a` less `b`, by Welch's t
 /// ("The generalization of Student's problem", Biometrika 34, 1947, with the degrees of freedom
 /// rounded down, which makes the interval wider). `None` if a side has fewer than five values.
-pub(crate) fn interval_of_difference(a: &[f64], b: &[f64], confidence: f64) -> Option<Interval> {
+pub fn interval_of_difference(a: &[f64], b: &[f64], confidence: f64) -> Option<Interval> {
     if a.len() < FEWEST_SEEDS || b.len() < FEWEST_SEEDS {
         return None;
     }
@@ -81,7 +81,8 @@ fn squared_error(values: &[f64]) -> f64 {
     squares / (count - 1.0) / count
 }
 
-pub(crate) fn mean(values: &[f64]) -> f64 {
+/// The mean of these values; NaN if there are none.
+pub fn mean(values: &[f64]) -> f64 {
     values.iter().sum::<f64>() / values.len() as f64
 }
 

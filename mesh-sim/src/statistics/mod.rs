@@ -3,5 +3,7 @@
 mod interval;
 mod student_t;
 
-pub use self::interval::{CONFIDENCE, FEWEST_SEEDS, Interval, interval_of_mean};
-pub(crate) use self::interval::{interval_of_difference, mean, paired_interval};
+pub use self::interval::{
+    CONFIDENCE, FEWEST_SEEDS, Interval, interval_of_difference, interval_of_mean, mean,
+    paired_interval,
+};

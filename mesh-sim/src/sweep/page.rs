@@ -15,6 +15,7 @@ use crate::page::{
 use crate::report::figure_text;
 use crate::report::html::simulated::{SimulatedFacts, made_by, seed_ranges};
 use crate::report::seed_charts::{forest, quantity, spread};
+use crate::report::table::ordered;
 use crate::report::verdict_table::{VerdictRow, verdict_table};
 use crate::statistics::{FEWEST_SEEDS, interval_of_mean, mean};
 use crate::units::parse_duration;
@@ -94,15 +95,29 @@ fn score_card(findings: &SweepFindings<'_>, figure: &'static Figure) -> String {
     let sweep = findings.sweep;
     let columns: Vec<Vec<ScoreCell>> =
         findings.cells.iter().map(|cell| score_cells(sweep, cell, figure)).collect();
-    let row = |(number, label): (usize, &String)| {
-        (label.clone(), columns.iter().map(|column| column[number].clone()).collect())
+    let row = |number: usize| {
+        let cells = columns.iter().map(|column| column[number].clone()).collect();
+        (sweep.policies[number].clone(), cells)
     };
     ScoreCard {
         corner: figure.heading.to_owned(),
         columns: sweep.cells.iter().map(|cell| short_name(sweep, cell)).collect(),
-        rows: sweep.policies.iter().enumerate().map(row).collect(),
+        rows: order(findings).into_iter().map(row).collect(),
     }
     .render()
+}
+
+/// The policies in the order of their mean places in the cells.
+fn order(findings: &SweepFindings<'_>) -> Vec<usize> {
+    let mut places = vec![0; findings.sweep.policies.len()];
+    for cell in &findings.cells {
+        for (place, policy) in cell.ranking.order.iter().enumerate() {
+            places[*policy] += place;
+        }
+    }
+    let mut order: Vec<usize> = (0..places.len()).collect();
+    order.sort_by_key(|policy| places[*policy]);
+    order
 }
 
 /// A column of a score card: the policies in one cell.
@@ -298,7 +313,11 @@ fn cell_content(sweep: &Sweep, cell: &CellFindings<'_>) -> String {
         measured: policy.measured,
         regret: policy.regret,
     };
-    let mut out = verdict_table(&cell.policies.iter().map(row).collect::<Vec<_>>());
+    let sentence = cell.ranking.sentence.as_ref().filter(|_| sweep.cells.len() > 1);
+    let sentence = sentence.map(|sentence| format!("<p>{}</p>\n", crate::page::escape(sentence)));
+    let ordered = ordered(&cell.policies, &cell.ranking.order);
+    let mut out = sentence.unwrap_or_default();
+    out.push_str(&verdict_table(&ordered.iter().map(row).collect::<Vec<_>>()));
     if sweep.seeds.len() < 2 {
         return out;
     }

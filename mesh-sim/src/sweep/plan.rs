@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::{Shard, SweepTally, Vary};
-use crate::engine::{EngineError, Run};
+use crate::engine::{EngineError, Run, RunDetail};
 use crate::runner::{RunProgress, run_each};
 use crate::scenario::{Diagnostics, EngineKind, Scenario, ScenarioFile, set_fields};
 
@@ -183,7 +183,7 @@ impl Sweep {
         for cell in &self.cells {
             for policy in &cell.scenario.policies {
                 let scenario = &cell.scenario;
-                let run = |&seed| Run { scenario, policy, seed, trace: false };
+                let run = |&seed| Run { scenario, policy, seed, detail: RunDetail::Phases };
                 all.extend(self.seeds.iter().map(run));
             }
         }

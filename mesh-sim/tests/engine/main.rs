@@ -17,7 +17,7 @@ mod upper_bounds;
 
 use std::time::Duration;
 
-use mesh_sim::engine::Run;
+use mesh_sim::engine::{Run, RunDetail};
 use mesh_sim::record::{OutcomeCounts, RunRecord, WindowCounts};
 use mesh_sim::scenario::{EngineKind, ScenarioFile};
 use serde_json::Value;
@@ -74,7 +74,7 @@ fn run_on(engine: EngineKind, policy: &str, scenario: &str, rest: &str) -> Ran {
         ScenarioFile::parse(&text, "engine.toml").unwrap_or_else(|error| panic!("{error}"));
     loaded.check_engine(engine).unwrap_or_else(|error| panic!("{error}"));
     let scenario = &loaded.scenario;
-    let run = Run { scenario, policy: &scenario.policies[0], seed: 42, trace: true };
+    let run = Run { scenario, policy: &scenario.policies[0], seed: 42, detail: RunDetail::Trace };
     let mut record = run.execute(engine, &|_| ()).expect("it runs");
     assert_eq!(record.violations, []);
     let trace = record.trace.take().expect("it was traced");

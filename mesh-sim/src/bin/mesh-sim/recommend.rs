@@ -16,8 +16,8 @@ use super::args::RecommendArgs;
 use super::progress::RunsBar;
 use super::{SimExit, complain, failed, print, say};
 
-/// All stages together take some so many times as long as the first.
-const STAGES: f64 = 3.0;
+/// All stages together take at most some so many times as long as the first.
+const STAGES: f64 = 6.0;
 /// The estimate is made from so many runs.
 const SAMPLES: usize = 4;
 
@@ -45,7 +45,7 @@ impl Stages {
 impl Progress for Stages {
     fn begin(&mut self, stage: &str, runs: &[Run<'_>]) {
         if std::mem::take(&mut self.is_first) {
-            say(&format!("this may take {}", HumanDuration(self.estimate(runs))));
+            say(&format!("this may take up to {}", HumanDuration(self.estimate(runs))));
         }
         say(&format!("{stage}: {} runs", runs.len()));
         self.bar = Some(RunsBar::new(runs));

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use anyhow::Context as _;
+use mesh_sim::engine::{Run, RunDetail};
 use mesh_sim::experiment::{RanBy, Report};
 use mesh_sim::format::shell_word;
 use mesh_sim::replay::{FailureStory, LoggedFacts};
@@ -87,8 +88,8 @@ pub(super) fn replay(args: &ReplayArgs) -> anyhow::Result<SimExit> {
         print(&super::run::opening(&scenario, *engine));
     }
     // Only the files need the lines of a trace. The stories are made from facts.
-    let trace = args.out.is_some();
-    let run = mesh_sim::engine::Run { scenario: &scenario, policy, seed: *seed, trace };
+    let detail = if args.out.is_some() { RunDetail::Trace } else { RunDetail::Figures };
+    let run = Run { scenario: &scenario, policy, seed: *seed, detail };
     // A policy may change the scenario in which it runs.
     let own = policy.variant_scenario().map(|own| own.for_seed(*seed).scenario.into_owned());
     let facts = LoggedFacts::new(own.as_ref().unwrap_or(&scenario));

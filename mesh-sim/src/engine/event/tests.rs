@@ -7,6 +7,7 @@ use mesh_core::registry::LeaseNoteKind;
 use mesh_core::time::nanos;
 
 use super::*;
+use crate::engine::RunDetail;
 use crate::journal::JournalEntry;
 use crate::record::RunRecord;
 use crate::scenario::{EngineKind, Scenario};
@@ -51,7 +52,7 @@ fn run(network: &str, agents: &str) -> RunRecord {
 
 /// Runs a scenario. Returns its record and every fact.
 fn observed(scenario: &Scenario) -> (RunRecord, Vec<JournalEntry>) {
-    let run = Run { scenario, policy: &scenario.policies[0], seed: 1, trace: false };
+    let run = Run { scenario, policy: &scenario.policies[0], seed: 1, detail: RunDetail::Figures };
     let (record, facts) = run.observe(EngineKind::Event, Vec::new(), &|_| ());
     let record = record.expect("it runs");
     assert_eq!(record.violations, []);
@@ -61,7 +62,12 @@ fn observed(scenario: &Scenario) -> (RunRecord, Vec<JournalEntry>) {
 #[test]
 fn a_host_that_crashes_loses_its_connections_and_no_others() {
     let scenario = scenario("", "");
-    let run = Run { scenario: &scenario, policy: &scenario.policies[0], seed: 1, trace: false };
+    let run = Run {
+        scenario: &scenario,
+        policy: &scenario.policies[0],
+        seed: 1,
+        detail: RunDetail::Figures,
+    };
     let mut simulation = EventSimulation::new(&run, RunWatchers::default());
     let (now, callee, life) = (Timestamp::ZERO, AgentId::new(2).host(), 0);
     for (_, agent_host) in simulation.agent_hosts.iter_mut().take(2) {
@@ -216,7 +222,12 @@ entry = "agent-1"
 "#
     );
     let scenario = Scenario::parse(&text, "crowd.toml").unwrap_or_else(|e| panic!("{e}"));
-    let run = Run { scenario: &scenario, policy: &scenario.policies[0], seed: 1, trace: false };
+    let run = Run {
+        scenario: &scenario,
+        policy: &scenario.policies[0],
+        seed: 1,
+        detail: RunDetail::Figures,
+    };
     let record = run.execute(EngineKind::Event, &|_| ()).expect("it runs");
     assert_eq!((record.violations.len(), record.requests.failed()), (0, 0));
     record

@@ -2,6 +2,7 @@
 //! mesh that runs another scenario than the one that the oracles judge it by.
 
 use super::*;
+use crate::engine::RunDetail;
 use crate::scenario::Scenario;
 
 const SCENARIO: &str = r#"
@@ -50,7 +51,12 @@ fn judge(mutate: impl FnOnce(&mut Scenario)) -> Vec<&'static str> {
     let scenario = Scenario::parse(SCENARIO, "mutant.toml").expect("it is valid");
     let mut mutant = scenario.clone();
     mutate(&mut mutant);
-    let run = |scenario| Run { scenario, policy: &mutant.policies[0], seed: 1, trace: false };
+    let run = |scenario| Run {
+        scenario,
+        policy: &mutant.policies[0],
+        seed: 1,
+        detail: RunDetail::Figures,
+    };
     let promised = Arc::new(scenario.fault_schedule());
     let journal = RunJournal::open(&run(&scenario), &promised, RESOLUTION, RunWatchers::default());
     let journal = SharedJournal::new(&promised, journal);
