@@ -25,6 +25,8 @@ pub(super) struct RunLength {
 
 /// No run counts for a shorter time: faults need time to be found out.
 const SHORTEST: Duration = Duration::from_secs(10);
+/// No run counts for longer than this, in seconds.
+const LONGEST: f64 = 3_600.0;
 /// The warm-up as a share of the time that counts, if the scenario has a shorter one.
 const WARM_UP: u32 = 10;
 
@@ -147,8 +149,7 @@ impl Battery {
         let Some(rate) = rate.filter(|_| !self.scenario.agents.iter().any(comes_and_goes)) else {
             return (warm_up, own);
         };
-        let seconds =
-            |requests: f64| Duration::from_secs_f64((requests / rate).min(86_400.0 / 4.0));
+        let seconds = |requests: f64| Duration::from_secs_f64((requests / rate).min(LONGEST));
         let RunLength { requests, span, most_requests } = self.length;
         // A request whose job has parts is as much work as several.
         let parts = jobs_per_request(&self.scenario);

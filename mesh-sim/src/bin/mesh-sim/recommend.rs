@@ -16,14 +16,17 @@ use super::args::RecommendArgs;
 use super::progress::RunsBar;
 use super::{SimExit, complain, failed, print, say};
 
-/// All stages together take at most some so many times as long as the first.
-const STAGES: f64 = 6.0;
+/// All stages together seldom take more than so many times as long as the first: as they are, and
+/// with `--quick`.
+const STAGES: [f64; 2] = [6.0, 3.0];
 /// The estimate is made from so many runs.
 const SAMPLES: usize = 4;
 
 /// Shows each stage on the standard error, and before the first how long all will take.
 struct Stages {
     jobs: NonZero<usize>,
+    /// How many times as long as the first stage all may take.
+    stages: f64,
     is_first: bool,
     bar: Option<RunsBar>,
 }
@@ -37,7 +40,7 @@ impl Stages {
         // A run that breaks down will do so again, and is reported then.
         samples.iter().for_each(|run| drop(run.execute(EngineKind::Event, &|_| {})));
         bar.finish();
-        let whole = STAGES * runs.len() as f64 / SAMPLES as f64 / self.jobs.get() as f64;
+        let whole = self.stages * runs.len() as f64 / SAMPLES as f64 / self.jobs.get() as f64;
         bar.elapsed().mul_f64(whole)
     }
 }
@@ -72,7 +75,8 @@ pub(super) fn recommend(args: &RecommendArgs) -> anyhow::Result<SimExit> {
         tunes: args.tune,
     };
     let jobs = args.jobs.unwrap_or(cores());
-    let mut stages = Stages { jobs, is_first: true, bar: None };
+    let whole = STAGES[usize::from(args.quick)];
+    let mut stages = Stages { jobs, stages: whole, is_first: true, bar: None };
     let found = match recommend::recommend(&file, &spec, jobs, &mut stages) {
         Ok(found) => found,
         Err(RecommendError::Situation(diagnostics)) => return Ok(complain(&diagnostics)),
