@@ -142,14 +142,19 @@ pub(super) struct Modified {
     pub(super) modifier: &'static str,
 }
 
-/// These policies with each modifier that makes sense for the scenario, and for each of the other
+/// These policies with each of the wanted modifiers (all, if none is named) that makes sense for the
+/// scenario, and for each of the other
 /// modifiers why it makes none.
 pub(super) fn with_modifiers(
     scenario: &Scenario,
     policies: &[Table],
+    wanted: &[String],
 ) -> (Vec<Modified>, Vec<(&'static str, &'static str)>) {
     let (mut all, mut left_out) = (Vec::new(), Vec::new());
-    for modifier in MODIFIERS {
+    let is_wanted = |modifier: &&Modifier| {
+        wanted.is_empty() || wanted.iter().any(|wanted| wanted == modifier.name)
+    };
+    for modifier in MODIFIERS.iter().filter(is_wanted) {
         if let Some(reason) = (modifier.why_not)(scenario) {
             left_out.push((modifier.name, reason));
             continue;

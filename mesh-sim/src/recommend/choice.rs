@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use toml::{Table, Value};
 
-use super::candidates::{Modified, candidates, label, with_modifiers};
+use super::candidates::{MODIFIERS, Modified, candidates, label, with_modifiers};
 use super::course::{Course, Progress, SituationKey, labels};
 use super::findings::{ModifierEffect, NO_EFFECT, Recommendation};
 use super::situations::{AS_WRITTEN, Battery, RunLength};
@@ -19,6 +19,8 @@ use crate::scenario::ScenarioFile;
 pub struct RecommendSpec {
     /// The labels of the policies to compare; empty: those of the file and all built-in ones.
     pub policies: Vec<String>,
+    /// The names of the modifiers to try; empty: all.
+    pub modifiers: Vec<String>,
     /// The policy that is deployed today; it is compared to the end.
     pub current: Option<String>,
     /// Fewer seeds and shorter runs, for a first look.
@@ -90,6 +92,11 @@ pub fn recommend(
     let field = candidates(file, &wanted).map_err(RecommendError::Policy)?;
     if let Some(current) = &spec.current {
         candidates(file, std::slice::from_ref(current)).map_err(RecommendError::Policy)?;
+    }
+    let modifiers: Vec<&str> = MODIFIERS.iter().map(|modifier| modifier.name).collect();
+    if let Some(unknown) = spec.modifiers.iter().find(|name| !modifiers.contains(&&***name)) {
+        let complaint = format!("no modifier `{unknown}`; there are: {}", modifiers.join(", "));
+        return Err(RecommendError::Policy(complaint));
     }
     let thoroughness = if spec.is_quick { QUICK } else { FULL };
     let battery = Battery::new(file, thoroughness.length, Vec::new());
@@ -216,7 +223,7 @@ impl Contest<'_> {
     /// be one more thing to operate.
     fn modify(&mut self, seeds: &[u64]) -> Result<(), RecommendError> {
         let best: Vec<Table> = self.ranked(seeds).into_iter().take(IMPROVED).collect();
-        let (modified, left_out) = with_modifiers(&self.file.scenario, &best);
+        let (modified, left_out) = with_modifiers(&self.file.scenario, &best, &self.spec.modifiers);
         self.left_out.extend(left_out.iter().map(|(name, why)| format!("{name}: {why}")));
         let tables: Vec<Table> = modified.iter().map(|with| with.table.clone()).collect();
         let tables = self.course.add(tables);

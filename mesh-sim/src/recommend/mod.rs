@@ -39,7 +39,7 @@ pub enum RecommendError {
     /// The scenario has mistakes, or the event engine can't run it.
     #[error("{0}")]
     Situation(Box<Diagnostics>),
-    /// A policy is asked for that is not there; the text says which there are.
+    /// A policy or a modifier is asked for that is not there; the text says which there are.
     #[error("{0}")]
     Policy(String),
     /// No request counts in any run.

@@ -132,10 +132,11 @@ fn simulated(found: &Recommendation) -> String {
 
 /// The command that gives this page again, with the scenario's file under the scenario's name.
 fn command(found: &Recommendation) -> String {
-    let RecommendSpec { policies, current, is_quick, tunes } = &found.spec;
+    let RecommendSpec { policies, modifiers, current, is_quick, tunes } = &found.spec;
     let file = format!("{}.toml", found.base.scenario.name);
     let mut words = vec![format!("mesh-sim recommend {}", shell_word(&file))];
     words.extend(policies.iter().map(|label| format!("--policy {}", shell_word(label))));
+    words.extend(modifiers.iter().map(|name| format!("--modifier {name}")));
     words.extend(current.iter().map(|label| format!("--current {}", shell_word(label))));
     words.extend(is_quick.then(|| "--quick".to_owned()));
     words.extend(tunes.then(|| "--tune".to_owned()));

@@ -163,8 +163,15 @@ fn labels_of_the_file_may_look_like_ours() {
     let text = with_policies(
         "policies = [\"random\", { name = \"round_robin\", label = \"random-eject\" }]",
     );
-    let found = among(&text, &["random", "random-eject"]);
-    assert!(found.modifiers.iter().any(|effect| effect.modifier == "eject"));
+    let mut spec = quick(&["random", "random-eject"]);
+    spec.modifiers = vec!["eject".to_owned()];
+    let found = on(&text, &spec, 2);
+    assert!(!found.modifiers.is_empty());
+    assert!(found.modifiers.iter().all(|effect| effect.modifier == "eject"));
+    spec.modifiers = vec!["reject".to_owned()];
+    let file = ScenarioFile::parse(&text, "fleet.toml").unwrap();
+    let error = recommend(&file, &spec, NonZero::<usize>::MIN, &mut Silent).unwrap_err();
+    assert!(error.to_string().starts_with("no modifier `reject`; there are: eject, "));
 }
 
 /// Equal policies are not called worse because only the best four are confirmed.

@@ -277,6 +277,9 @@ pub(super) struct RecommendArgs {
     /// Compare only the policy with this label; may be repeated.
     #[arg(long, value_name = "LABEL")]
     pub(super) policy: Vec<String>,
+    /// Try only this modifier; may be repeated: eject, hedge, throttle, slow_start, locality.
+    #[arg(long, value_name = "NAME")]
+    pub(super) modifier: Vec<String>,
     /// The policy that is deployed today. Exits with 7 if another one is clearly better.
     #[arg(long, value_name = "LABEL")]
     pub(super) current: Option<String>,

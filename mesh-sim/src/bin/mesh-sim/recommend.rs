@@ -70,6 +70,7 @@ pub(super) fn recommend(args: &RecommendArgs) -> anyhow::Result<SimExit> {
     };
     let spec = RecommendSpec {
         policies: args.policy.clone(),
+        modifiers: args.modifier.clone(),
         current: args.current.clone(),
         is_quick: args.quick,
         tunes: args.tune,
