@@ -1,9 +1,9 @@
 //! A comparison on one page, which needs no other file and no script.
 
+use super::pair::value_text;
 use super::table::{answer, side};
-use super::{CellComparison, FigurePair, PolicyComparison, ResultComparison};
+use super::{CellComparison, PolicyComparison, ResultComparison};
 use crate::figures::{FIGURES, Figure, Shown, Unit};
-use crate::format;
 use crate::judge::Finding;
 use crate::page::{
     Axis, AxisUnit, ChartRow, Document, RowChart, Tone, escape, facts, grid, scroll,
@@ -56,18 +56,10 @@ fn charts(cell: &CellComparison) -> String {
     grid(&shown().map(chart).collect::<String>())
 }
 
-/// What a number in the unit of files is multiplied by: percent of B, or percentage points.
-fn scale(pair: &FigurePair) -> Option<f64> {
-    match (pair.row.unit, pair.b) {
-        (Unit::Share, _) => Some(100.0),
-        (Unit::Latency, Some(b)) if b > 0.0 => Some(100.0 / b),
-        (Unit::Latency, _) => None,
-    }
-}
-
 fn row(policy: &PolicyComparison, figure: &Figure) -> ChartRow {
     let pair = policy.figures.iter().find(|pair| pair.figure == figure.key);
-    let found = pair.and_then(|pair| Some((pair, pair.difference? * scale(pair)?, scale(pair)?)));
+    let found =
+        pair.and_then(|pair| Some((pair, pair.difference? * pair.percent()?, pair.percent()?)));
     let Some((pair, difference, scale)) = found else {
         return ChartRow::new(&*policy.policy, "no requests");
     };
@@ -79,21 +71,13 @@ fn row(policy: &PolicyComparison, figure: &Figure) -> ChartRow {
     };
     let unit = if figure.unit == Unit::Share { "pp" } else { "%" };
     let text = format!("{difference:+.1} {unit} {word}");
-    let [a, b] = [pair.a, pair.b].map(|value| value_text(figure, value));
+    let [a, b] = [pair.a, pair.b].map(|value| value_text(figure.unit, value));
     ChartRow {
         title: format!("{}, {}: A {a}, B {b}: {text}", policy.policy, figure.heading),
         tone,
         estimate: Some(difference),
         interval: pair.interval.map(|[low, high]| (low * scale, high * scale)),
         ..ChartRow::new(&*policy.policy, text)
-    }
-}
-
-fn value_text(figure: &Figure, value: Option<f64>) -> String {
-    match (figure.unit, value) {
-        (_, None) => "-".to_owned(),
-        (Unit::Share, Some(share)) => format!("{:.2}", 100.0 * share),
-        (Unit::Latency, Some(ms)) => format::latency((ms * 1e6).round().max(0.0) as u64, 4),
     }
 }
 
@@ -106,7 +90,7 @@ fn table(cell: &CellComparison) -> String {
         let values: String = shown()
             .filter_map(|figure| {
                 let pair = policy.figures.iter().find(|pair| pair.figure == figure.key)?;
-                let [a, b] = [pair.a, pair.b].map(|value| value_text(figure, value));
+                let [a, b] = [pair.a, pair.b].map(|value| value_text(figure.unit, value));
                 let class = if pair.is_regression { " class=\"bad\"" } else { "" };
                 Some(format!("<td{class}>{a}</td><td>{b}</td>"))
             })

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::CompareSpec;
 use crate::figures::{Better, Figure, Unit};
-use crate::format::six_decimals;
+use crate::format::{self, six_decimals};
 use crate::judge::{Finding, MeasuredFigures};
 use crate::statistics::{
     CONFIDENCE, Interval, interval_of_difference, interval_of_mean, paired_interval,
@@ -126,6 +126,32 @@ impl FigurePair {
             agrees,
             // The extremes of a run are luck.
             is_regression: row.threshold.is_some() && is_worse && is_beyond,
+        }
+    }
+}
+
+impl FigurePair {
+    /// What a difference is multiplied by to be in percent of B, or in percentage points of a share;
+    /// `None` if B has no value or 0.
+    pub(super) fn percent(&self) -> Option<f64> {
+        match (self.row.unit, self.b) {
+            (Unit::Share, _) => Some(100.0),
+            (Unit::Latency, Some(b)) if b > 0.0 => Some(100.0 / b),
+            (Unit::Latency, _) => None,
+        }
+    }
+}
+
+/// The text of a value of a figure, which files have in milliseconds or as a share; a dash if there
+/// is none.
+pub(super) fn value_text(unit: Unit, value: Option<f64>) -> String {
+    /// Significant digits of a latency.
+    const DIGITS: usize = 4;
+    match (unit, value) {
+        (_, None) => "-".to_owned(),
+        (Unit::Share, Some(share)) => format!("{:.2}", 100.0 * share),
+        (Unit::Latency, Some(ms)) => {
+            format::latency((ms * NANOS_PER_MILLI).round().max(0.0) as u64, DIGITS)
         }
     }
 }

@@ -1,16 +1,15 @@
 //! Renders a comparison for a terminal of 80 columns.
 
+use super::pair::value_text;
 use super::{FigurePair, PolicyComparison, ResultComparison, Side};
 use crate::figures::{Shown, Unit};
-use crate::format::{count, counted, ellipsis, latency};
+use crate::format::{count, counted, ellipsis};
 use crate::judge::Finding;
 use crate::report::summary::{ClockKind, EngineName};
 use crate::report::table::wrapped;
 
 /// The width of the column of labels; longer ones are cut.
 const LABEL: usize = 17;
-/// Significant digits of a latency.
-const DIGITS: usize = 4;
 /// Stands in the place of a figure that is missing.
 const NO_FIGURE: &str = "-";
 
@@ -139,7 +138,7 @@ fn rows(out: &mut String, policy: &PolicyComparison, has_baseline: bool) {
             Unit::Latency => cell(figure.error_percent, |error| format!("{error:+.1} %")),
         };
         let error = error + mark(figure, has_baseline);
-        let value = |value| cell(value, |value| text(figure.row.unit, value));
+        let value = |value| value_text(figure.row.unit, value);
         let interval = interval(figure);
         let cells =
             [&*label, figure.row.heading, &value(figure.a), &value(figure.b), &interval, &error];
@@ -160,21 +159,11 @@ fn mark(figure: &FigurePair, has_baseline: bool) -> &'static str {
     }
 }
 
-fn text(unit: Unit, value: f64) -> String {
-    match unit {
-        Unit::Share => format!("{:.2}", 100.0 * value),
-        Unit::Latency => latency((value * 1e6).round().max(0.0) as u64, DIGITS),
-    }
-}
-
 /// The ends of the interval of the difference, in percent of B or in points.
 fn interval(figure: &FigurePair) -> String {
-    let scale = match (figure.row.unit, figure.b) {
-        (Unit::Share, _) => Some(100.0),
-        (Unit::Latency, Some(b)) if b > 0.0 => Some(100.0 / b),
-        _ => None,
+    let (Some(ends), Some(scale)) = (figure.interval, figure.percent()) else {
+        return NO_FIGURE.to_owned();
     };
-    let (Some(ends), Some(scale)) = (figure.interval, scale) else { return NO_FIGURE.to_owned() };
     let [low, high] = ends.map(|end| end * scale);
     let decimals = if figure.row.unit == Unit::Share { 2 } else { 1 };
     format!("[{low:+.decimals$}, {high:+.decimals$}]")

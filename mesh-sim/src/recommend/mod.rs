@@ -2,8 +2,8 @@
 //!
 //! What is run, and what is eliminated early, follows from the scenario and the figures alone, so
 //! the same command gives the same bytes on any number of threads. The choice is made with some
-//! seeds, and the figures that are shown come from others: what was lucky in the choice does not
-//! look better than it is.
+//! seeds, and the figures of the policies that are compared to the end come from others: what was
+//! lucky in the choice does not look better than it is.
 
 mod candidates;
 mod choice;

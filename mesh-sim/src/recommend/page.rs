@@ -14,7 +14,7 @@ use crate::page::{
 };
 use crate::record::OutcomeCounts;
 use crate::report::html::simulated::{SimulatedFacts, made_by};
-use crate::report::seed_charts::{forest, quantity, spread};
+use crate::report::seed_charts::{figure_axis, forest, quantity, spread};
 
 /// The text of the page.
 pub(super) fn render(found: &Recommendation) -> String {
@@ -210,15 +210,7 @@ fn load_chart(found: &Recommendation, figure: &'static Figure) -> String {
     loads.dedup();
     let most = f64::from(loads.last().copied().unwrap_or(OWN_LOAD));
     let ticks = loads.into_iter().map(|load| (f64::from(load), format!("{load} %"))).collect();
-    let ends = |point: &LinePoint| {
-        let (low, high) = point.band.unwrap_or((point.y, point.y));
-        [low, point.y, high]
-    };
-    let all: Vec<f64> = series.iter().flat_map(|s| &s.points).flat_map(ends).collect();
-    let y = match figure.unit {
-        Unit::Share => Axis::of_percentages(all.into_iter()),
-        Unit::Latency => Axis::of_latencies(all.into_iter()),
-    };
+    let y = figure_axis(figure, &series);
     let caption = format!("{} by load", figure.heading);
     let (x, x_title) =
         (Axis::at_room(ticks, false).up_to(most), "load, in percent of the scenario's");

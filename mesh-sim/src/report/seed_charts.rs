@@ -3,7 +3,7 @@
 use super::figure_text::{difference, text};
 use crate::figures::{Better, Figure, Unit};
 use crate::judge::MeasuredFigures;
-use crate::page::{Axis, AxisUnit, ChartRow, RowChart, Tone};
+use crate::page::{Axis, AxisUnit, ChartRow, LinePoint, LineSeries, RowChart, Tone};
 use crate::statistics::{Interval, interval_of_mean, mean};
 
 /// The figures of a policy with each of its seeds.
@@ -14,6 +14,19 @@ pub(crate) fn quantity(figure: &Figure) -> (AxisUnit, f64) {
     match figure.unit {
         Unit::Share => (AxisUnit::Percent, 100.0),
         Unit::Latency => (AxisUnit::Latency, 1.0),
+    }
+}
+
+/// The vertical axis of a figure that fits these lines and their bands.
+pub(crate) fn figure_axis(figure: &Figure, series: &[LineSeries]) -> Axis {
+    let ends = |point: &LinePoint| {
+        let (low, high) = point.band.unwrap_or((point.y, point.y));
+        [low, point.y, high]
+    };
+    let numbers = series.iter().flat_map(|line| &line.points).flat_map(ends);
+    match figure.unit {
+        Unit::Share => Axis::of_percentages(numbers),
+        Unit::Latency => Axis::of_latencies(numbers),
     }
 }
 

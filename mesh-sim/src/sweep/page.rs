@@ -14,7 +14,7 @@ use crate::page::{
 };
 use crate::report::figure_text;
 use crate::report::html::simulated::{SimulatedFacts, made_by, seed_ranges};
-use crate::report::seed_charts::{forest, quantity, spread};
+use crate::report::seed_charts::{figure_axis, forest, quantity, spread};
 use crate::report::table::ordered;
 use crate::report::verdict_table::{VerdictRow, verdict_table};
 use crate::statistics::{FEWEST_SEEDS, interval_of_mean, mean};
@@ -236,15 +236,7 @@ fn against(findings: &SweepFindings<'_>, field: &SweptField, figure: &Figure) ->
         LineSeries { label: label.clone(), style: LineStyle::new(number), points }
     };
     let series: Vec<LineSeries> = sweep.policies.iter().enumerate().map(series).collect();
-    let ends = |point: &LinePoint| {
-        let (low, high) = point.band.unwrap_or((point.y, point.y));
-        [low, point.y, high]
-    };
-    let all: Vec<f64> = series.iter().flat_map(|s| &s.points).flat_map(ends).collect();
-    let y = match figure.unit {
-        Unit::Share => Axis::of_percentages(all.into_iter()),
-        Unit::Latency => Axis::of_latencies(all.into_iter()),
-    };
+    let y = figure_axis(figure, &series);
     let caption = format!("{} by {}", figure.heading, field.name);
     let (x, x_title, has_marks) = (x_axis(sweep, field), &field.name, true);
     LineChart { caption: &caption, x_title, x, y, has_marks, series }.render()
