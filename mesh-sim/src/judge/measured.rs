@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::Causes;
 use crate::figures::{Better, Bound, Figure, FigureLimit, Latencies, Measure, Threshold};
 use crate::format;
 use crate::record::{LatencyHistogram, OutcomeCounts, RunRecord};
@@ -48,9 +49,8 @@ pub struct RunFigures {
     pub latency: Latencies<u64>,
     /// How often agents called peers without a job; `None` if that is not known.
     pub probes: Option<u64>,
-    /// How long a job was at its entry agent on average before it was first sent, in nanoseconds;
-    /// `None` if that was not recorded.
-    pub probing_ns: Option<u64>,
+    /// What explains the figures.
+    pub causes: Causes,
     /// Hash of every event of the run.
     pub event_hash: u64,
     /// Number of events hashed.
@@ -149,7 +149,7 @@ impl RunFigures {
             failures: run.failures.iter().map(|(why, n)| ((*why).to_owned(), *n)).collect(),
             latency: latencies_ns(&run.latency),
             probes: run.probes,
-            probing_ns: run.phases.mean_probing_ns(),
+            causes: Causes::of(run),
             event_hash: run.event_hash,
             events: run.events,
             violations: violated_oracles(run),

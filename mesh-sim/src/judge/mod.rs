@@ -5,6 +5,7 @@
 //! seeds together with the thresholds of `[expect]`, and looks in each run for violated oracles.
 //! The result is a [`Verdict`]; a [`PolicyVerdict`] says why.
 
+mod causes;
 mod measured;
 mod paired;
 mod policy_result;
@@ -16,9 +17,10 @@ mod winner;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use self::causes::Causes;
 pub use self::measured::{FigureValue, MeasuredFigures, RunFigures, ViolatedOracle};
 pub use self::paired::{Finding, PairedFigure};
-pub use self::policy_result::{PolicyResult, mean_of, per_request};
+pub use self::policy_result::{PolicyResult, per_request};
 pub use self::policy_verdict::{Miss, MissedThreshold, PolicyVerdict, RunViolation};
 pub use self::ranking::{Entrant, FirstPlace, Lead, Ranking, clearly_worse};
 pub use self::regret::{is_upper_bound, regret_text, regrets};

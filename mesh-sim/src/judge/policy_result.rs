@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::{Entrant, MeasuredFigures, PolicyVerdict, RunFigures};
+use super::{Causes, Entrant, MeasuredFigures, PolicyVerdict, RunFigures};
 use crate::figures::Expect;
 use crate::machine::ProviderCounts;
 use crate::record::{
     CopyCounts, DelegationMatrix, JobCounts, LatencyHistogram, LatencyPhases, OutcomeCounts,
-    RunRecord, SentAgainCounts, WindowCounts, add_failures,
+    RunRecord, SendCounts, SentAgainCounts, WindowCounts, add_failures,
 };
 
 /// The runs of one policy, with their counts and latencies added up over the seeds. Tables, plots
@@ -40,6 +40,8 @@ pub struct PolicyResult<'a> {
     pub phases: LatencyPhases,
     /// The sum of [`RunRecord::delegations`].
     pub delegations: DelegationMatrix,
+    /// The sum of [`RunRecord::sends`].
+    pub sends: SendCounts,
     /// The sum of [`RunRecord::providers`].
     pub providers: Vec<ProviderCounts>,
 }
@@ -79,7 +81,7 @@ impl<'a> PolicyResult<'a> {
             label: self.policy,
             by_seed: self.runs.iter().map(|run| (run.seed, figures(run))).collect(),
             probes: per_request(self.probes, &self.requests),
-            probing_ns: self.phases.mean_probing_ns(),
+            causes: Causes { phases: self.phases.means(), sends: self.sends },
             is_bound,
         }
     }
@@ -99,6 +101,7 @@ impl<'a> PolicyResult<'a> {
             work_per_agent: vec![0; run.work_per_agent.len()],
             phases: LatencyPhases::default(),
             delegations: DelegationMatrix::default(),
+            sends: SendCounts::default(),
             providers: vec![ProviderCounts::default(); run.providers.len()],
         }
     }
@@ -112,6 +115,7 @@ impl<'a> PolicyResult<'a> {
         self.probes = self.probes.zip(run.probes).map(|(sum, probes)| sum + probes);
         self.phases.merge(&run.phases);
         self.delegations.merge(&run.delegations);
+        self.sends.merge(&run.sends);
         for (sum, window) in self.by_window.iter_mut().zip(&run.by_window) {
             sum.merge(window);
         }
@@ -133,13 +137,6 @@ impl<'a> PolicyResult<'a> {
 /// How many of these calls there were per request; `None` if that is not known.
 pub fn per_request(probes: Option<u64>, requests: &OutcomeCounts) -> Option<f64> {
     probes.map(|probes| probes as f64 / requests.sent.max(1) as f64)
-}
-
-/// The mean of these times; `None` if one of them is not known, or if there are none.
-pub fn mean_of(times: impl Iterator<Item = Option<u64>>) -> Option<u64> {
-    let times: Vec<u64> = times.collect::<Option<_>>()?;
-    let sum: u64 = times.iter().sum();
-    sum.checked_div(times.len() as u64)
 }
 
 #[cfg(test)]

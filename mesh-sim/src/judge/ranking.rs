@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::winner::winner_sentence;
-use super::{Finding, MeasuredFigures, PairedFigure};
+use super::{Causes, Finding, MeasuredFigures, PairedFigure};
 use crate::figures::{Better, Figure, Objective, Unit};
 use crate::statistics::FEWEST_SEEDS;
 
@@ -26,8 +26,8 @@ pub struct Entrant<'a> {
     pub by_seed: BTreeMap<u64, MeasuredFigures>,
     /// How many calls without a job agents made per request; `None` if that is not known.
     pub probes: Option<f64>,
-    /// How long a job waits for them on average, in nanoseconds; `None` if that is not known.
-    pub probing_ns: Option<u64>,
+    /// What explains its figures.
+    pub causes: Causes,
     /// Whether it is an upper bound, which can't be deployed and so never wins.
     pub is_bound: bool,
 }

@@ -3,7 +3,7 @@ use mesh_core::seed::{Rng, Seed};
 use super::*;
 use crate::dist::normal;
 use crate::figures::Latencies;
-use crate::record::OutcomeCounts;
+use crate::record::{LatencyPhases, OutcomeCounts, SendCounts};
 
 const MS: f64 = 1e6;
 const SENT: u64 = 10_000;
@@ -25,7 +25,7 @@ fn entrant<'a>(
     runs: impl IntoIterator<Item = MeasuredFigures>,
 ) -> Entrant<'a> {
     let by_seed = (1..).zip(runs).collect();
-    Entrant { label, by_seed, probes: Some(probes), probing_ns: None, is_bound: false }
+    Entrant { label, by_seed, probes: Some(probes), causes: Causes::default(), is_bound: false }
 }
 
 /// Ten runs in which latencies vary by a few percent, with the same luck for all policies.
@@ -58,11 +58,22 @@ fn the_first_figure_that_tells_policies_apart_decides() {
     assert_eq!(
         found.sentence.unwrap(),
         "quick wins: p99 60.8 ms, 40 % below slow [40, 40]; it costs 2 probes per request; lossy \
-         is last (ok 95.00 %)."
+         is last (ok 95.00 %: requests time out)."
     );
     let mut timed = all.clone();
-    timed[2].probing_ns = Some(4_000_000);
+    let phases = |probing_ns, queueing_ns| {
+        let phases = LatencyPhases { requests: 1, probing_ns, queueing_ns, ..Default::default() };
+        Causes { phases: phases.means(), ..Causes::default() }
+    };
+    timed[2].causes = phases(4_000_000, 5_000_000);
     assert!(sentence(&timed).contains("it costs 2 probes (4.0 ms) per request"));
+    timed[1].causes = phases(0, 50_000_000);
+    timed[1].causes.sends = SendCounts { sent: 1_000, repeated: 600, repeated_by_chance: 100 };
+    assert_eq!(
+        sentence(&timed[1..]),
+        "quick wins: p99 60.8 ms, 40 % below slow [40, 40]; it costs 2 probes (4.0 ms) per \
+         request; slow herds; with slow jobs queue for 50 ms on average, 5.0 ms with quick."
+    );
     // By another objective another policy wins.
     let latency = Objective::new(["p50"]).unwrap();
     assert_eq!(labels(&Ranking::of(&latency, &all), &all), ["lossy", "quick", "slow"]);
@@ -90,7 +101,11 @@ fn equal_figures_leave_the_decision_to_the_cost() {
 #[test]
 fn a_share_is_told_in_points() {
     let all = [entrant("a", 0.0, ten(9_900, 10.0)), entrant("b", 0.0, ten(9_950, 10.0))];
-    assert_eq!(sentence(&all), "b wins: ok 99.50 %, 0.50 points above a [0.50, 0.50].");
+    assert_eq!(
+        sentence(&all),
+        "b wins: ok 99.50 %, 0.50 points above a [0.50, 0.50]; with a requests time \
+         out."
+    );
 }
 
 #[test]

@@ -1,72 +1,103 @@
 //! The sentence that says which policy is best.
 
 use super::PairedFigure;
+use super::causes::unanswered;
 use super::ranking::{Entrant, FirstPlace, Lead};
 use crate::figures::{Better, Objective, Unit};
 use crate::format;
+use crate::record::OutcomeCounts;
 use crate::statistics::{FEWEST_SEEDS, Interval};
 
 /// At most so many policies are named; the others are counted.
 const NAMED: usize = 4;
 
-/// Says who wins and by what, and who is last; or that there is no clear winner.
+/// Says who wins and by what, who herds, and who is last and why; or that there is no clear winner.
 pub(super) fn winner_sentence(
     first: &FirstPlace,
     objective: &Objective,
     entrants: &[Entrant<'_>],
 ) -> String {
     let FirstPlace { best, lead, lead_over_last, has_few_seeds } = first;
-    let last = lead_over_last.as_ref().map(|lead| last(lead, entrants)).unwrap_or_default();
     let label = |index: usize| entrants[index].label;
-    match (&best[..], lead) {
-        (&[winner], Some(lead)) if *has_few_seeds => {
-            let seeds = entrants[winner].by_seed.len();
-            format!(
-                "{} is ahead: {}{last}; {} can't tell luck from a difference, {FEWEST_SEEDS} or more can.",
-                label(winner),
-                by_what(lead, winner, objective, entrants),
-                format::counted(seeds, "seed"),
-            )
-        }
-        (&[winner], Some(lead)) => {
-            let reason = by_what(lead, winner, objective, entrants);
-            match lead.figure {
-                Some(_) => format!("{} wins: {reason}{last}.", label(winner)),
-                None => format!("{} wins by its cost: {reason}{last}.", label(winner)),
-            }
-        }
-        (best, _) => {
-            let labels: Vec<&str> = best.iter().map(|index| label(*index)).collect();
-            format!("No clear winner {}.", between(&labels))
-        }
+    let (&[winner], Some(lead)) = (&best[..], lead) else {
+        let labels: Vec<&str> = best.iter().map(|index| label(*index)).collect();
+        return format!("No clear winner {}.", between(&labels));
+    };
+    let others = herds(winner, entrants)
+        + &match lead_over_last {
+            Some(last_lead) => last(last_lead, winner, entrants),
+            None => why(lead, winner, entrants)
+                .map(|why| format!("; with {} {why}", label(lead.over)))
+                .unwrap_or_default(),
+        };
+    let reason = by_what(lead, winner, objective, entrants);
+    let winner_name = label(winner);
+    if *has_few_seeds {
+        let seeds = format::counted(entrants[winner].by_seed.len(), "seed");
+        return format!(
+            "{winner_name} is ahead: {reason}{others}; {seeds} can't tell luck from a difference, \
+             {FEWEST_SEEDS} or more can."
+        );
+    }
+    match lead.figure {
+        Some(_) => format!("{winner_name} wins: {reason}{others}."),
+        None => format!("{winner_name} wins by its cost: {reason}{others}."),
     }
 }
 
-/// "; random is last (p99 2.1 s)", say.
-fn last(lead: &Lead, entrants: &[Entrant<'_>]) -> String {
-    let figure = lead.figure.as_ref().map(|paired| match paired.metric.unit {
+/// "; least_loaded herds", say. What the winner does itself is no reason.
+fn herds(winner: usize, entrants: &[Entrant<'_>]) -> String {
+    if entrants[winner].causes.sends.herds() {
+        return String::new();
+    }
+    let herding = entrants.iter().filter(|entrant| entrant.causes.sends.herds());
+    let labels: Vec<&str> = herding.map(|entrant| entrant.label).collect();
+    match &labels[..] {
+        [] => String::new(),
+        [one] => format!("; {one} herds"),
+        labels => format!("; {} herd", listed(labels)),
+    }
+}
+
+/// "; random is last (p99 2.1 s: jobs queue for 900 ms on average, 30 ms with pull)", say.
+fn last(lead: &Lead, winner: usize, entrants: &[Entrant<'_>]) -> String {
+    let last = entrants[lead.over].label;
+    let Some(paired) = &lead.figure else { return format!("; {last} is last") };
+    let value = match paired.metric.unit {
+        Unit::Share => format!("{} %", format::share_down(paired.first)),
+        Unit::Latency => format::latency(paired.first as u64, 3),
+    };
+    let why = why(lead, winner, entrants).map(|why| format!(": {why}")).unwrap_or_default();
+    format!("; {last} is last ({} {value}{why})", short(paired.metric.heading))
+}
+
+/// Why a policy is worse than the winner; `None` if only its cost is, or if nothing stands out.
+fn why(lead: &Lead, winner: usize, entrants: &[Entrant<'_>]) -> Option<String> {
+    let (worse, winner) = (&entrants[lead.over], &entrants[winner]);
+    match lead.figure.as_ref()?.metric.unit {
         Unit::Share => {
-            format!("{} {} %", short(paired.metric.heading), format::share_down(paired.first))
+            let mut requests = OutcomeCounts::default();
+            worse.by_seed.values().for_each(|run| requests.merge(&run.requests));
+            unanswered(&requests).map(str::to_owned)
         }
-        Unit::Latency => {
-            format!("{} {}", paired.metric.heading, format::latency(paired.first as u64, 3))
-        }
-    });
-    let figure = figure.map(|figure| format!(" ({figure})")).unwrap_or_default();
-    format!("; {} is last{figure}", entrants[lead.over].label)
+        Unit::Latency => worse.causes.slowness(&winner.causes, winner.label),
+    }
 }
 
 fn between(labels: &[&str]) -> String {
+    let word = if labels.len() == 2 { "between" } else { "among" };
+    format!("{word} {}", listed(labels))
+}
+
+/// "a, b and c"; of many only the first.
+fn listed(labels: &[&str]) -> String {
+    if labels.len() > NAMED {
+        let rest = labels.len() - (NAMED - 1);
+        return format!("{} and {rest} others", labels[..NAMED - 1].join(", "));
+    }
     match labels {
-        [a, b] => format!("between {a} and {b}"),
-        labels if labels.len() <= NAMED => {
-            let (last, others) = labels.split_last().expect("more than two");
-            format!("among {} and {last}", others.join(", "))
-        }
-        labels => {
-            let rest = labels.len() - (NAMED - 1);
-            format!("among {} and {rest} others", labels[..NAMED - 1].join(", "))
-        }
+        [others @ .., last] if !others.is_empty() => format!("{} and {last}", others.join(", ")),
+        labels => labels.join(""),
     }
 }
 
@@ -86,7 +117,9 @@ fn by_what(lead: &Lead, winner: usize, objective: &Objective, entrants: &[Entran
         );
     };
     let cost = cost.filter(|cost| *cost >= 0.005);
-    let cost = cost.map(|cost| cost_words(cost, entrants[winner].probing_ns));
+    let cost = cost.map(|cost| {
+        cost_words(cost, entrants[winner].causes.phases.map(|phases| phases.probing_ns()))
+    });
     let cost = cost.map(|cost| format!("; it costs {cost}")).unwrap_or_default();
     format!("{}{cost}", advantage(paired, over))
 }

@@ -11,7 +11,7 @@ use super::situations::{Battery, Situation};
 use crate::engine::{Run, RunDetail};
 use crate::figures::{Latencies, Objective};
 use crate::judge::{
-    Entrant, MeasuredFigures, PairedFigure, Ranking, RunFigures, mean_of, per_request,
+    Causes, Entrant, MeasuredFigures, PairedFigure, Ranking, RunFigures, per_request,
 };
 use crate::record::OutcomeCounts;
 use crate::runner::{RunProgress, run_each};
@@ -199,7 +199,7 @@ impl<'p> Course<'p> {
                 label: policy,
                 by_seed: runs.iter().filter_map(whole).collect(),
                 probes: per_request(probes, &requests),
-                probing_ns: mean_of(all().map(|run| run.probing_ns)),
+                causes: Causes::of_all(all().map(|run| &run.causes)),
                 is_bound: false,
             }
         };

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::*;
 use crate::engine::{Run, RunDetail};
 use crate::figures::Objective;
-use crate::judge::{Entrant, MeasuredFigures, Ranking};
+use crate::judge::{Causes, Entrant, MeasuredFigures, Ranking};
 use crate::runner::{RunProgress, run_each};
 use crate::scenario::{EngineKind, Scenario, ScenarioFile};
 
@@ -264,7 +264,7 @@ fn equal_policies_win_in_at_most_one_trial_of_twenty() {
                 label,
                 by_seed: by_seed.collect(),
                 probes: Some(0.0),
-                probing_ns: None,
+                causes: Causes::default(),
                 is_bound: false,
             }
         };

@@ -6,6 +6,7 @@ mod fault_window;
 mod latency_histogram;
 mod phases;
 mod recorder;
+mod sends;
 
 use std::collections::BTreeMap;
 
@@ -17,8 +18,9 @@ use serde::{Deserialize, Serialize};
 pub use copies::CopyCounts;
 pub use fault_window::{FaultWindow, NO_FAULT};
 pub use latency_histogram::{LatencyHistogram, QuantileRow};
-pub use phases::{DelegationMatrix, LatencyPhases};
+pub use phases::{DelegationMatrix, LatencyPhases, PhaseMeans};
 pub use recorder::{Recorder, RecorderConfig};
+pub use sends::SendCounts;
 
 use crate::journal::{RequestOutcome, SentAgain};
 use crate::machine::ProviderCounts;
@@ -61,6 +63,8 @@ pub struct RunRecord {
     pub phases: LatencyPhases,
     /// Which agents delegated to which.
     pub delegations: DelegationMatrix,
+    /// How jobs that were sent one after the other were spread over the peers.
+    pub sends: SendCounts,
     /// How many jobs asked each provider after the warm-up; providers in the scenario's order.
     pub providers: Vec<ProviderCounts>,
     /// The hash of every event of the run in order. Equal runs have equal hashes.

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use mesh_core::agent::{Ending, Note};
 use mesh_core::time::{Timestamp, nanos};
+use serde::{Deserialize, Serialize};
 
+use super::sends::SendRecorder;
 use crate::grouping::groups;
 use crate::host::{AgentId, AgentMap, IndexedId as _};
 
@@ -42,10 +44,10 @@ impl LatencyPhases {
         }
     }
 
-    /// How long a job was at its entry agent on average before it was first sent; `None` without
-    /// phases.
-    pub fn mean_probing_ns(&self) -> Option<u64> {
-        (self.requests > 0).then(|| (self.probing_ns / u128::from(self.requests)) as u64)
+    /// The means over the requests; `None` if there are none.
+    pub fn means(&self) -> Option<PhaseMeans> {
+        let mean = |(_, ns): (&str, u128)| (ns / u128::from(self.requests)) as u64;
+        (self.requests > 0).then(|| PhaseMeans(self.parts().map(mean)))
     }
 
     /// The phases in the order in which a request meets them, each with its name.
@@ -63,6 +65,36 @@ impl LatencyPhases {
             ("work", &mut self.work_ns),
             ("waiting", &mut self.waiting_ns),
         ]
+    }
+}
+
+/// The mean time of an answered request in each phase, in nanoseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PhaseMeans([u64; 6]);
+
+impl PhaseMeans {
+    /// The means of several runs, each of which counts the same; `None` of none.
+    pub fn of(runs: &[Self]) -> Option<Self> {
+        let mean = |place: usize| {
+            runs.iter().map(|run| run.0[place]).sum::<u64>().checked_div(runs.len() as u64)
+        };
+        (!runs.is_empty()).then(|| Self(std::array::from_fn(|place| mean(place).unwrap_or(0))))
+    }
+
+    /// The phases in the order in which a request meets them, each with its name.
+    pub fn parts(&self) -> [(&'static str, u64); 6] {
+        let names = LatencyPhases::default().parts().map(|(name, _)| name);
+        std::array::from_fn(|place| (names[place], self.0[place]))
+    }
+
+    /// How long a job was at its entry agent before it was first sent.
+    pub const fn probing_ns(&self) -> u64 {
+        self.0[0]
+    }
+
+    /// The mean latency.
+    pub fn sum(&self) -> u64 {
+        self.0.iter().sum()
     }
 }
 
@@ -163,6 +195,7 @@ pub(super) struct PhaseRecorder {
     open: VecDeque<RequestTimes>,
     pub(super) phases: LatencyPhases,
     pub(super) delegations: DelegationMatrix,
+    pub(super) sends: SendRecorder,
 }
 
 impl PhaseRecorder {
@@ -184,6 +217,7 @@ impl PhaseRecorder {
             open: VecDeque::new(),
             phases: LatencyPhases::default(),
             delegations: DelegationMatrix::new(agents),
+            sends: SendRecorder::new(warm_up),
         }
     }
 
@@ -227,7 +261,11 @@ impl PhaseRecorder {
                     request.held = request.held.min(at);
                 }
             }
-            Note::Routed { request, attempt, .. } => {
+            Note::Routed { request, attempt, ref peer, .. } => {
+                // Where a job is sent again says how it failed, not what was thought the best.
+                if attempt == 0 {
+                    self.sends.sent(at, peer);
+                }
                 if let Some(request) = self.request(request) {
                     request.first_sent = request.first_sent.min(at);
                     request.attempts[attempt as usize % 2] =

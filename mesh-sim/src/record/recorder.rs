@@ -9,7 +9,7 @@ use super::cpu::CpuColumns;
 use super::phases::PhaseRecorder;
 use super::{
     CopyCounts, DelegationMatrix, FaultWindow, JobCounts, LatencyHistogram, LatencyPhases,
-    OutcomeCounts, RunRecord, Second, SentAgainCounts, Violation, WindowCounts,
+    OutcomeCounts, RunRecord, Second, SendCounts, SentAgainCounts, Violation, WindowCounts,
 };
 use crate::host::{AgentId, IndexedId as _};
 use crate::journal::{Fact, FactObserver, JournalEntry, RequestOutcome, SentAgain};
@@ -103,6 +103,7 @@ impl Recorder {
             work_per_agent: vec![0; agents],
             phases: LatencyPhases::default(),
             delegations: DelegationMatrix::default(),
+            sends: SendCounts::default(),
             providers: Vec::new(),
             event_hash: 0,
             events: 0,
@@ -205,8 +206,9 @@ impl Recorder {
             open = (open + second.due).saturating_sub(second.ended.sent);
             second.in_flight = open;
         }
+        let sends = self.phases.sends.counts();
         let PhaseRecorder { phases, delegations, .. } = self.phases;
-        RunRecord { event_hash, events, violations, phases, delegations, ..self.record }
+        RunRecord { event_hash, events, violations, phases, delegations, sends, ..self.record }
     }
 
     fn end_on_timeline(&mut self, at: Timestamp, latency_ns: u64, outcome: RequestOutcome) {

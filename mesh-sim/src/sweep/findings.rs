@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::compare::{BaselineComparison, compare};
 use super::{Sweep, SweepCell, SweepTally};
 use crate::judge::{
-    Entrant, MeasuredFigures, PolicyVerdict, Ranking, RunFigures, Verdict, is_upper_bound, mean_of,
+    Causes, Entrant, MeasuredFigures, PolicyVerdict, Ranking, RunFigures, Verdict, is_upper_bound,
     per_request, regrets,
 };
 use crate::record::{LatencyHistogram, OutcomeCounts};
@@ -101,7 +101,7 @@ impl<'a> PolicyRuns<'a> {
             label: self.label,
             by_seed: self.by_seed.iter().map(|(seed, run)| (*seed, run.measured())).collect(),
             probes: self.probes(),
-            probing_ns: mean_of(self.by_seed.iter().map(|(_, run)| run.probing_ns)),
+            causes: Causes::of_all(self.by_seed.iter().map(|(_, run)| &run.causes)),
             is_bound: is_upper_bound(specs, self.label),
         }
     }

@@ -12,7 +12,7 @@ use crate::publish::{OutputFile, publish};
 use crate::record::LatencyHistogram;
 
 /// The version of the format of parts, which grows by one with every change.
-const SCHEMA_VERSION: u32 = 3;
+const SCHEMA_VERSION: u32 = 4;
 /// The version of the program. Parts of different versions are not joined, because only one version
 /// gives the same bytes for the same seed.
 const PROGRAM_VERSION: &str = env!("CARGO_PKG_VERSION");
