@@ -8,10 +8,11 @@ use toml::{Table, Value};
 
 use super::candidates::{MODIFIERS, Modified, candidates, label, with_modifiers};
 use super::course::{Course, Progress, SituationKey, labels};
-use super::findings::{ModifierEffect, NO_EFFECT, Recommendation};
+use super::findings::Recommendation;
+use super::reasons::TriedModifier;
 use super::situations::{AS_WRITTEN, Battery, RunLength};
 use super::{RecommendError, tune};
-use crate::judge::{Ranking, advantage, clearly_worse, disadvantage};
+use crate::judge::{Ranking, clearly_worse};
 use crate::scenario::ScenarioFile;
 
 /// What the user asks for.
@@ -109,7 +110,7 @@ pub fn recommend(
         course: Course::new(battery, threads, progress),
         field: Vec::new(),
         eliminated: Vec::new(),
-        modifiers: Vec::new(),
+        tried: Vec::new(),
         unconfirmed: Vec::new(),
         left_out: left_out.iter().map(|(name, why)| format!("{name}: {why}")).collect(),
     };
@@ -129,8 +130,8 @@ pub(super) struct Contest<'a> {
     pub(super) field: Vec<Table>,
     /// Those that are not, in the order in which they fell out.
     pub(super) eliminated: Vec<Table>,
-    /// What modifiers did.
-    pub(super) modifiers: Vec<ModifierEffect>,
+    /// The policies that were tried with modifiers.
+    pub(super) tried: Vec<TriedModifier>,
     /// The policies that nothing tells from the finalists, but that are not among them.
     pub(super) unconfirmed: Vec<Table>,
     /// The troubles and modifiers that make no sense for the scenario, each with the reason.
@@ -230,16 +231,14 @@ impl Contest<'_> {
         let situations = self.own_situations();
         self.course.run("modifiers", &situations, &labels(&tables), seeds)?;
         for (table, Modified { base, modifier, .. }) in tables.into_iter().zip(modified) {
-            let name = label(&table).to_owned();
-            let gain = self.course.advantage(&name, &base, &situations, seeds);
-            let loss = self.course.advantage(&base, &name, &situations, seeds);
-            let effect = match (&gain, &loss) {
-                (Some(gain), _) => format!("better: {}", advantage(gain, &base)),
-                (None, Some(loss)) => format!("worse: {}", disadvantage(loss, &base)),
-                (None, None) => NO_EFFECT.to_owned(),
+            let with = label(&table).to_owned();
+            let better = |better: &str, other: &str| {
+                self.course.advantage(better, other, &situations, seeds).is_some()
             };
-            self.modifiers.push(ModifierEffect { modifier, policy: base, effect });
-            self.field.extend(gain.map(|_| table));
+            let is_better = better(&with, &base);
+            let is_shown = is_better || better(&base, &with);
+            self.tried.push(TriedModifier { modifier, with, base, is_shown });
+            self.field.extend(is_better.then_some(table));
         }
         self.eliminate(seeds);
         Ok(())

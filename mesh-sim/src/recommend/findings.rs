@@ -9,11 +9,12 @@ use toml::Table;
 use super::candidates::label;
 use super::choice::{Contest, OWN_LOAD, SATURATED, as_toml};
 use super::course::{Course, SituationKey, labels};
+use super::reasons::gap;
 use super::situations::Situation;
 use super::{RecommendError, RecommendSpec};
 use crate::figures::{Figure, Latencies, Unit};
-use crate::format::{self, ms_number, six_decimals};
-use crate::judge::{Entrant, MeasuredFigures, PairedFigure, Ranking, RunFigures, advantage};
+use crate::format::{ms_number, six_decimals};
+use crate::judge::{Entrant, MeasuredFigures, Ranking, RunFigures, advantage};
 use crate::report::ranking::RankingEntry;
 use crate::report::summary::ScenarioId;
 use crate::scenario::ScenarioFile;
@@ -45,12 +46,13 @@ pub struct Recommendation {
     pub finalists: Vec<Finalist>,
     /// Where another one of them is better than the recommended one.
     pub better_elsewhere: Vec<Elsewhere>,
-    /// The policies that are clearly worse, by the seeds of the choice.
+    /// The policies that the seeds of the choice show to be clearly worse.
     pub eliminated: Vec<Eliminated>,
     /// Policies that nothing tells from the finalists in the choice, but that are not among the best
     /// four.
     pub unconfirmed: Vec<String>,
-    /// What modifiers did to the best policies, over all situations, by the seeds of the choice.
+    /// What modifiers did to the best policies, over all situations, by the seeds of the
+    /// confirmation. What has no effect by the seeds of the choice was not run again.
     pub modifiers: Vec<ModifierEffect>,
     /// What was not tried, each with the reason.
     pub left_out: Vec<String>,
@@ -115,8 +117,8 @@ pub struct Elsewhere {
 pub struct Eliminated {
     /// Its label.
     pub policy: String,
-    /// Where it is worst against the recommended policy, and by what; null if it is worse in no
-    /// single situation.
+    /// In which situation it is worst against the recommended policy by the seeds of the choice, and
+    /// by what by those of the confirmation; null if these show it to be worse in no single one.
     pub reason: Option<String>,
 }
 
@@ -172,19 +174,19 @@ impl Recommendation {
         chosen_with: &[u64],
         fresh: &[u64],
     ) -> Result<Self, RecommendError> {
+        let choice = label(&contest.field[0]).to_owned();
+        let modifiers = contest.effects(fresh)?;
+        let eliminated = contest.reasons(&choice, chosen_with, fresh)?;
         let situations = contest.own_situations();
         let mut kept: BTreeSet<SituationKey> = situations.iter().copied().collect();
         kept.extend(contest.course.violated());
         let files: Result<Vec<Situation>, RecommendError> =
             kept.into_iter().map(|key| contest.course.situation(key).cloned()).collect();
         let files = files?;
-        let Contest {
-            file, spec, course, field, eliminated, unconfirmed, modifiers, left_out, ..
-        } = contest;
+        let Contest { file, spec, course, field, unconfirmed, left_out, .. } = contest;
         let names = labels(&field);
         let overall = course.entrants(&situations, &names, fresh);
-        let choice = names[0].clone();
-        let seen = Seen { course: &course, choice: &choice, chosen_with, fresh };
+        let seen = Seen { course: &course, finalists: &names, choice: &choice, chosen_with, fresh };
         let beats =
             |current: &String| course.advantage(&choice, current, &situations, fresh).is_some();
         Ok(Self {
@@ -199,10 +201,7 @@ impl Recommendation {
             beats_current: spec.current.as_ref().filter(|c| **c != choice).map(beats),
             ranking: RankingEntry::of(ranking, |index| &names[index]),
             better_elsewhere: seen.elsewhere(),
-            eliminated: eliminated
-                .iter()
-                .map(|policy| seen.eliminated(label(policy), &situations))
-                .collect(),
+            eliminated,
             unconfirmed: labels(&unconfirmed),
             finalists: field
                 .iter()
@@ -224,13 +223,16 @@ impl Recommendation {
 
     /// The figures of the finalists that the choice has not seen.
     pub fn confirmed(&self) -> impl Iterator<Item = &SituationFigures> {
-        self.situations.iter().filter(|figures| figures.is_confirmed)
+        let is_finalist =
+            |figures: &&SituationFigures| self.finalists.iter().any(|f| f.policy == figures.policy);
+        self.situations.iter().filter(|figures| figures.is_confirmed).filter(is_finalist)
     }
 }
 
 /// The runs of a contest, as one who has made the choice sees them.
 struct Seen<'a, 'p> {
     course: &'a Course<'p>,
+    finalists: &'a [String],
     choice: &'a str,
     chosen_with: &'a [u64],
     fresh: &'a [u64],
@@ -259,6 +261,7 @@ impl Seen<'_, '_> {
         let confirmed = self
             .course
             .all()
+            .filter(|(_, policy, _)| self.finalists.iter().any(|finalist| finalist == policy))
             .filter(|(_, _, runs)| self.fresh.iter().all(|seed| runs.contains_key(seed)));
         for (key, policy, _) in confirmed {
             by_situation.entry(key).or_default().push(policy.to_owned());
@@ -286,24 +289,6 @@ impl Seen<'_, '_> {
         found.into_iter().map(|(.., place)| place).collect()
     }
 
-    fn eliminated(&self, policy: &str, situations: &[SituationKey]) -> Eliminated {
-        let worst = situations.iter().filter_map(|key| {
-            let paired = self.course.advantage(self.choice, policy, &[*key], self.chosen_with)?;
-            Some((gap(&paired), key.0, paired))
-        });
-        let worst = worst.max_by(|(a, ..), (b, ..)| a.total_cmp(b));
-        let reason = worst.map(|(_, trouble, paired)| {
-            let text = |figure: f64| match paired.metric.unit {
-                Unit::Share => format!("{} %", format::share_down(figure)),
-                Unit::Latency => format::latency(figure as u64, 3),
-            };
-            let (own, other) = (text(paired.first), text(paired.second));
-            let heading = paired.metric.heading.trim_end_matches(" %");
-            format!("{trouble}: {heading} {own} against {other}")
-        });
-        Eliminated { policy: policy.to_owned(), reason }
-    }
-
     fn situations(&self) -> Vec<SituationFigures> {
         let mut all = Vec::new();
         for (key, policy, runs) in self.course.all() {
@@ -317,15 +302,6 @@ impl Seen<'_, '_> {
             }
         }
         all
-    }
-}
-
-/// How much worse the first of a pair is, to put pairs in order: any unanswered requests are worse
-/// than latency.
-fn gap(paired: &PairedFigure) -> f64 {
-    match paired.metric.unit {
-        Unit::Share => 1e6 * paired.difference.abs(),
-        Unit::Latency => paired.first / paired.second.max(1.0),
     }
 }
 

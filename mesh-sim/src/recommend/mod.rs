@@ -10,6 +10,7 @@ mod choice;
 mod course;
 mod findings;
 mod page;
+mod reasons;
 mod results;
 mod situations;
 mod table;

@@ -1,0 +1,107 @@
+//! What is said of modifiers and of eliminated policies. Both were chosen by the seeds of the
+//! choice, so what is said of them is measured again with those of the confirmation.
+
+use super::RecommendError;
+use super::candidates::label;
+use super::choice::Contest;
+use super::course::{Course, SituationKey};
+use super::findings::{Eliminated, ModifierEffect, NO_EFFECT};
+use crate::figures::Unit;
+use crate::format;
+use crate::judge::{PairedFigure, advantage, disadvantage};
+
+/// A policy with a modifier, in comparison with the policy alone.
+#[derive(Clone, Debug)]
+pub(super) struct TriedModifier {
+    pub(super) modifier: &'static str,
+    /// Label of the policy with it.
+    pub(super) with: String,
+    /// Label of the policy without it.
+    pub(super) base: String,
+    /// Whether the seeds of the choice show a difference.
+    pub(super) is_shown: bool,
+}
+
+impl TriedModifier {
+    /// What the modifier does to the policy by these seeds.
+    fn effect(&self, course: &Course<'_>, situations: &[SituationKey], seeds: &[u64]) -> String {
+        let Self { with, base, .. } = self;
+        let better = |better, other| course.advantage(better, other, situations, seeds);
+        match (better(with, base), better(base, with)) {
+            (Some(gain), _) => format!("better: {}", advantage(&gain, base)),
+            (None, Some(loss)) => format!("worse: {}", disadvantage(&loss, base)),
+            (None, None) => NO_EFFECT.to_owned(),
+        }
+    }
+}
+
+impl Contest<'_> {
+    /// What the modifiers did. Only where the seeds of the choice show a difference it is worth
+    /// running again with these.
+    pub(super) fn effects(&mut self, fresh: &[u64]) -> Result<Vec<ModifierEffect>, RecommendError> {
+        let situations = self.own_situations();
+        let shown = self.tried.iter().filter(|tried| tried.is_shown);
+        let names: Vec<String> =
+            shown.flat_map(|tried| [tried.with.clone(), tried.base.clone()]).collect();
+        self.course.run("modifiers, confirmed", &situations, &names, fresh)?;
+        let effect = |tried: &TriedModifier| ModifierEffect {
+            modifier: tried.modifier,
+            policy: tried.base.clone(),
+            effect: match tried.is_shown {
+                true => tried.effect(&self.course, &situations, fresh),
+                false => NO_EFFECT.to_owned(),
+            },
+        };
+        Ok(self.tried.iter().map(effect).collect())
+    }
+
+    /// The eliminated policies. Where each is worst against the choice is found with the seeds
+    /// `seen`, by what with `fresh` ones.
+    pub(super) fn reasons(
+        &mut self,
+        choice: &str,
+        seen: &[u64],
+        fresh: &[u64],
+    ) -> Result<Vec<Eliminated>, RecommendError> {
+        let situations = self.own_situations();
+        let mut found = Vec::new();
+        for policy in std::mem::take(&mut self.eliminated) {
+            let policy = label(&policy).to_owned();
+            let by = |course: &Course<'_>, key: SituationKey, seeds: &[u64]| {
+                course.advantage(choice, &policy, &[key], seeds)
+            };
+            let worst = situations
+                .iter()
+                .filter_map(|key| Some((gap(&by(&self.course, *key, seen)?), *key)));
+            let worst = worst.max_by(|(a, _), (b, _)| a.total_cmp(b)).map(|(_, key)| key);
+            let mut reason = None;
+            if let Some(key) = worst {
+                let both = [choice.to_owned(), policy.clone()];
+                self.course.run("eliminated, confirmed", &[key], &both, fresh)?;
+                reason = by(&self.course, key, fresh).map(|paired| in_words(key, &paired));
+            }
+            found.push(Eliminated { policy, reason });
+        }
+        Ok(found)
+    }
+}
+
+/// "crash: ok 99.1 % against 93.0 %", say.
+fn in_words(key: SituationKey, paired: &PairedFigure) -> String {
+    let text = |figure: f64| match paired.metric.unit {
+        Unit::Share => format!("{} %", format::share_down(figure)),
+        Unit::Latency => format::latency(figure as u64, 3),
+    };
+    let (own, other) = (text(paired.first), text(paired.second));
+    let heading = paired.metric.heading.trim_end_matches(" %");
+    format!("{}: {heading} {own} against {other}", key.0)
+}
+
+/// How much worse the first of a pair is, to put pairs in order: any unanswered requests are worse
+/// than latency.
+pub(super) fn gap(paired: &PairedFigure) -> f64 {
+    match paired.metric.unit {
+        Unit::Share => 1e6 * paired.difference.abs(),
+        Unit::Latency => paired.first / paired.second.max(1.0),
+    }
+}
