@@ -2,12 +2,19 @@
 
 use std::time::Duration;
 
+use sha2::{Digest as _, Sha256};
+
 const NANOS_PER_MICRO: u64 = 1_000;
 const NANOS_PER_MILLI: u64 = 1_000_000;
 const NANOS_PER_SECOND: u64 = 1_000_000_000;
 
 /// Stands where there is no figure.
 pub(crate) const NO_FIGURE: &str = "-";
+
+/// The SHA-256 of these bytes, in hex.
+pub(crate) fn sha256_hex(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
 
 /// Nanoseconds as milliseconds, for files: with three decimals, or exact with up to six decimals
 /// for what is shorter than a millisecond.
@@ -105,6 +112,15 @@ pub(crate) fn percent(part: u64, whole: u64) -> String {
     format!("{}.{:02}", hundredths / 100, hundredths % 100)
 }
 
+/// What is missing from [`percent`] to 100.00, so that the two add up.
+pub(crate) fn rest_percent(part: u64, whole: u64) -> String {
+    if whole == 0 {
+        return NO_FIGURE.to_owned();
+    }
+    let hundredths = 10_000 - u128::from(part) * 10_000 / u128::from(whole);
+    format!("{}.{:02}", hundredths / 100, hundredths % 100)
+}
+
 /// A share from 0 to 1 as a percentage, with at most four decimals.
 pub(crate) fn share(share: f64) -> String {
     trimmed(&format!("{:.4}", share * 100.0)).to_owned()
@@ -165,6 +181,16 @@ pub fn shell_word(text: &str) -> String {
         return text.to_owned();
     }
     format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+/// Seeds as the command line takes them: "1..30", "7, 42".
+pub fn seed_ranges(seeds: &[u64]) -> String {
+    let ranges = seeds.chunk_by(|a, b| a.checked_add(1) == Some(*b));
+    let text = |range: &[u64]| match range {
+        [first, .., last] if range.len() > 2 => format!("{first}..{last}"),
+        _ => range.iter().map(u64::to_string).collect::<Vec<_>>().join(","),
+    };
+    ranges.map(text).collect::<Vec<_>>().join(",")
 }
 
 /// A share in percent with two decimals, rounded down as in tables: 99.996 is not 100.
@@ -238,7 +264,9 @@ mod tests {
     }
 
     #[test]
-    fn percentages_are_rounded_down() {
+    fn percentages_are_rounded_down_and_add_up() {
+        assert_eq!((percent(2, 3), rest_percent(2, 3)), ("66.66".to_owned(), "33.34".to_owned()));
+        assert_eq!(rest_percent(5, 5), "0.00");
         assert_eq!(percent(99_999, 100_000), "99.99");
         assert_eq!(percent(1, 1), "100.00");
         assert_eq!(percent(0, 0), NO_FIGURE);

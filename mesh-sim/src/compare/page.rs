@@ -1,16 +1,27 @@
 //! A comparison on one page, which needs no other file and no script.
 
+use std::collections::BTreeMap;
+
 use super::pair::value_text;
 use super::table::{answer, side};
-use super::{CellComparison, PolicyComparison, ResultComparison};
+use super::{CellComparison, PolicyComparison, ResultComparison, ResultDirectory};
 use crate::figures::{FIGURES, Figure, Shown, Unit};
 use crate::judge::Finding;
 use crate::page::{
     Axis, AxisUnit, ChartRow, Document, RowChart, Tone, escape, facts, grid, scroll,
 };
+use crate::report::html::simulated::{SimulatedFacts, made_by};
+use crate::report::scenario_copy::SCENARIO;
+use crate::scenario::Scenario;
 
-/// The text of the page.
-pub fn render(comparison: &ResultComparison) -> String {
+/// The text of the page. `a` and `b` are what was compared; there is no `b` if the policies of `a`
+/// were compared with one of them. `command` is what was typed.
+pub fn render(
+    comparison: &ResultComparison,
+    a: &ResultDirectory,
+    b: Option<&ResultDirectory>,
+    command: &str,
+) -> String {
     let title = match &comparison.baseline {
         Some(baseline) => format!("{}: against {baseline}", comparison.a.scenario),
         None => format!("{}: A against B", comparison.a.scenario),
@@ -25,20 +36,48 @@ pub fn render(comparison: &ResultComparison) -> String {
             None => side(&comparison.b),
         },
     ));
+    sides.push(("command", command.to_owned()));
     sides.extend(comparison.warnings.iter().map(|warning| ("warning", warning.clone())));
     page.section("What is compared", "", &facts(&sides));
     let note = "A - B with its 95 % interval: latencies in percent of B, shares in percentage \
                 points. \u{2713} better, \u{2717} worse, \u{2248} no difference shown. Point at a row to \
                 see the values.";
+    let both = b.filter(|b| b.scenario.sha256 != a.scenario.sha256 || b.engine != a.engine);
+    match both {
+        Some(b) => {
+            page.section("What was simulated: A", "", &simulated(a));
+            page.section("What was simulated: B", "", &simulated(b));
+        }
+        None => page.section("What was simulated", "", &simulated(a)),
+    }
     for cell in &comparison.cells {
-        page.section(&heading(cell), note, &(charts(cell) + &table(cell)));
+        page.section(&heading(&cell.values), note, &(charts(cell) + &table(cell)));
     }
     page.render()
 }
 
-fn heading(cell: &CellComparison) -> String {
-    let values: Vec<String> =
-        cell.values.iter().map(|(field, v)| format!("{field} = {v}")).collect();
+/// The facts about the runs behind a result.
+fn simulated(results: &ResultDirectory) -> String {
+    let file = format!("{}/{SCENARIO}", results.dir);
+    let parsed = results.scenario_text.as_ref().map(|text| (text, Scenario::parse(text, &file)));
+    let Some((text, Ok(scenario))) = parsed else {
+        let text = format!("not known: there is no copy of the scenario in {}", results.dir);
+        return facts(&[("scenario", text)]);
+    };
+    let varied = results.cells.iter().filter(|cell| !cell.values.is_empty());
+    SimulatedFacts {
+        scenario: &scenario,
+        text: Some(text),
+        made_by: made_by(results.engine.ran_by()),
+        command: None,
+        seeds: &results.seeds,
+        more: varied.map(|cell| ("varied", heading(&cell.values))).collect(),
+    }
+    .render()
+}
+
+fn heading(values: &BTreeMap<String, String>) -> String {
+    let values: Vec<String> = values.iter().map(|(field, v)| format!("{field} = {v}")).collect();
     if values.is_empty() { "Differences".to_owned() } else { values.join(", ") }
 }
 

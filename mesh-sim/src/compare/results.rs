@@ -11,6 +11,7 @@ use thiserror::Error;
 use crate::figures::Latencies;
 use crate::judge::MeasuredFigures;
 use crate::record::OutcomeCounts;
+use crate::report::scenario_copy::read_copy;
 use crate::report::summary::{self, ClockKind, EngineName, RequestsEntry, ScenarioId};
 use crate::sweep::RESULTS_VERSION as SWEEP_VERSION;
 
@@ -62,6 +63,8 @@ pub struct ResultDirectory {
     pub seeds: Vec<u64>,
     /// The labels of the policies, in their order.
     pub policies: Vec<String>,
+    /// The text of the scenario's file, if there is a copy of it beside the results.
+    pub scenario_text: Option<String>,
     /// The cells of a sweep; a single one, without values, of other runs.
     pub cells: Vec<ResultCell>,
 }
@@ -88,17 +91,21 @@ impl ResultDirectory {
         let path = if is_sweep && sweep.exists() { sweep } else { named("summary.json") };
         let text = read_text(&path, MOST_BYTES)
             .map_err(|source| ResultsError::File { path: path.clone(), source })?;
-        match path.file_name() {
+        let mut found = match path.file_name() {
             Some(name) if name == "sweep.json" => {
                 let file = SweepFile::parse(&text);
-                Ok(file.map_err(|reason| ResultsError::Sweep { path, reason })?.results(dir))
+                let path = path.clone();
+                file.map_err(|reason| ResultsError::Sweep { path, reason })?.results(dir)
             }
             _ => {
+                let path = path.clone();
                 let summary = summary::parse(&text)
                     .map_err(|source| ResultsError::Summary { path, source })?;
-                Ok(of_summary(dir, summary))
+                of_summary(dir, summary)
             }
-        }
+        };
+        found.scenario_text = read_copy(&path, &found.scenario.sha256);
+        Ok(found)
     }
 }
 
@@ -119,6 +126,7 @@ fn of_summary(dir: String, summary: summary::ExperimentSummary) -> ResultDirecto
         clock: summary.clock,
         seeds: summary.seeds,
         policies,
+        scenario_text: None,
         cells: vec![cell],
     }
 }
@@ -201,6 +209,7 @@ impl SweepFile {
             clock: self.clock,
             seeds: self.seeds,
             policies: self.policies,
+            scenario_text: None,
             cells: self.cells.into_iter().map(cell).collect(),
         }
     }

@@ -11,7 +11,9 @@ pub(crate) mod figure_text;
 pub(crate) mod hgrm;
 pub(crate) mod html;
 pub(crate) mod latency_csv;
+pub mod paint;
 pub mod ranking;
+pub mod scenario_copy;
 pub(crate) mod seed_charts;
 pub mod sequence;
 pub mod summary;
@@ -23,6 +25,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use self::scenario_copy::{SCENARIO, has_copy, keep_foreign};
 use crate::experiment::Report;
 use crate::publish::{OutputFile, publish};
 
@@ -76,7 +79,10 @@ pub fn write_replayed(
 }
 
 fn write_set(dir: &Path, files: &[OutputFile]) -> io::Result<Vec<PathBuf>> {
-    publish(dir, files, |dir| stale_files(dir, files))
+    publish(dir, files, |dir| {
+        keep_foreign(dir, SUMMARY, files)?;
+        stale_files(dir, files)
+    })
 }
 
 /// A small picture of an experiment as SVG: the figure that its thresholds are about, for each
@@ -101,6 +107,8 @@ pub fn files(report: &Report) -> io::Result<Vec<OutputFile>> {
     if let Some(events) = events::render(report) {
         files.push((EVENTS.to_owned(), events.into_bytes()));
     }
+    files
+        .extend(report.scenario_text.iter().map(|text| (SCENARIO.to_owned(), text.clone().into())));
     files.push(("report.html".to_owned(), html::render(report).into_bytes()));
     files.push((SUMMARY.to_owned(), summary::render(report).into_bytes()));
     Ok(files)
@@ -116,7 +124,9 @@ fn stale_files(dir: &Path, files: &[OutputFile]) -> io::Result<Vec<PathBuf>> {
     for entry in fs::read_dir(dir)? {
         let entry = entry?;
         let name = entry.file_name().to_string_lossy().into_owned();
-        let ours = name.ends_with(".hgrm") || [EVENTS, HOST, REPLAY].contains(&&*name);
+        let ours = name.ends_with(".hgrm")
+            || [EVENTS, HOST, REPLAY].contains(&&*name)
+            || (name == SCENARIO && has_copy(&dir.join(SUMMARY)));
         if ours && !files.iter().any(|(new, _)| *new == name) {
             stale.push(entry.path());
         }
@@ -143,6 +153,7 @@ mod tests {
     use super::*;
     use crate::experiment::example;
     use crate::figures::{FIGURES, Shown, Unit};
+    use crate::format::sha256_hex;
 
     fn names(dir: &Path) -> Vec<String> {
         let mut names: Vec<_> = fs::read_dir(dir)
@@ -189,6 +200,30 @@ mod tests {
         let expected =
             ["latency.csv", "power_of_two.hgrm", "report.html", "summary.json", "timeline.csv"];
         assert_eq!(names(dir.path()), expected);
+    }
+
+    #[test]
+    fn the_scenario_is_kept_beside_its_results_and_never_replaces_one_of_the_user() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(SCENARIO);
+        fs::write(&path, "# mine").unwrap();
+        let with_text = |text: &str| {
+            let mut report = example::small();
+            report.scenario.sha256 = sha256_hex(text.as_bytes());
+            report.scenario_text = Some(text.to_owned());
+            report
+        };
+        let error = write_all(dir.path(), &with_text("a")).unwrap_err();
+        assert!(error.to_string().contains("is a scenario of yours"), "{error}");
+        assert_eq!(names(dir.path()), [SCENARIO]);
+        assert_eq!(fs::read_to_string(&path).unwrap(), "# mine");
+
+        fs::remove_file(&path).unwrap();
+        write_all(dir.path(), &with_text("a")).unwrap();
+        write_all(dir.path(), &with_text("b")).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "b");
+        write_all(dir.path(), &example::small()).unwrap();
+        assert!(!path.exists());
     }
 
     /// To add a figure, a row in the table of figures must be enough.

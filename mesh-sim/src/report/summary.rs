@@ -84,6 +84,17 @@ pub enum EngineName {
     Live,
 }
 
+impl EngineName {
+    /// The same, as a report has it.
+    pub(crate) const fn ran_by(self) -> RanBy {
+        match self {
+            Self::Turmoil => RanBy::Engine(EngineKind::Turmoil),
+            Self::Event => RanBy::Engine(EngineKind::Event),
+            Self::Live => RanBy::Live,
+        }
+    }
+}
+
 /// The clock by which latencies were measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]

@@ -11,7 +11,6 @@ use std::sync::{Arc, LazyLock};
 use mesh_core::text::{self, TextError};
 use mesh_node::files::read_bytes;
 use serde::Deserialize as _;
-use sha2::{Digest as _, Sha256};
 
 use super::check::{IncludedFile, check};
 use super::diagnostic::{Diagnostics, Problem};
@@ -23,6 +22,7 @@ use super::shape::{Shape, compile};
 use super::structure::{StructureFindings, check_structure};
 use super::variants::add_variants;
 use super::{AgentSpec, Scenario, json_schema, raw};
+use crate::format::sha256_hex;
 use crate::host::{AgentId, IndexedId as _};
 
 /// The schema that every file is checked against.
@@ -134,6 +134,11 @@ impl ScenarioFile {
         Draft::parse(&self.whole).unwrap_or_default()
     }
 
+    /// Whether the file says with which seeds to run.
+    pub fn names_seeds(&self) -> bool {
+        self.draft().get(&["seeds"]).is_some()
+    }
+
     /// The fields that an engine may be unable to honour.
     pub(crate) const fn limited_fields(&self) -> &LimitedFields {
         &self.limited
@@ -205,7 +210,7 @@ fn check_text(text: &str, directory: &Path) -> Result<CheckedText, Vec<Problem>>
     let (mut scenario, files, problems) = check(&raw, &source, &durations, directory);
     stop_at(problems)?;
     let whole = with_files(text, &files).map_err(|reason| vec![Problem::of_file(reason)])?;
-    scenario.sha256 = hex(&Sha256::digest(whole.as_bytes()));
+    scenario.sha256 = sha256_hex(whole.as_bytes());
     let limited = LimitedFields::find(&raw, &source, durations);
     Ok(CheckedText { scenario, whole, limited, raw })
 }
@@ -233,10 +238,6 @@ fn with_files(text: &str, files: &[IncludedFile]) -> Result<String, String> {
 /// An error if there are any problems.
 fn stop_at(problems: Vec<Problem>) -> Result<(), Vec<Problem>> {
     if problems.is_empty() { Ok(()) } else { Err(problems) }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -169,7 +169,7 @@ fn parts_join_to_the_bytes_of_the_whole() {
         write_all(parts.path(), &SweepFindings::of(&joined, &tally)).unwrap();
         assert_eq!(files(parts.path()), files(whole.path()), "{of} parts");
     }
-    assert_eq!(files(whole.path()).len(), 2 * 3 + 4);
+    assert_eq!(files(whole.path()).len(), 2 * 3 + 5);
 }
 
 #[test]
@@ -350,6 +350,7 @@ fn results_of_an_earlier_sweep_do_not_stay() {
             "cell-1/scenario.toml",
             "cell-3/notes.txt",
             "comparison.csv",
+            "scenario.toml",
             "sweep.csv",
             "sweep.html",
             "sweep.json",

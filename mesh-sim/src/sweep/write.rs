@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use super::findings::{CellFindings, PolicyFindings, SweepFindings};
 use super::{csv, page, results};
 use crate::publish::{OutputFile, publish};
+use crate::report::scenario_copy::{SCENARIO, keep_foreign};
 use crate::report::{file_stem, hgrm};
 
 const RESULTS: &str = "sweep.json";
@@ -21,7 +22,10 @@ const RESULTS: &str = "sweep.json";
 /// If a file or directory can't be written. The files of an earlier sweep are then unchanged.
 pub fn write_all(dir: &Path, findings: &SweepFindings<'_>) -> io::Result<Vec<PathBuf>> {
     let files = files(findings)?;
-    publish(dir, &files, |dir| stale_files(dir, &files))
+    publish(dir, &files, |dir| {
+        keep_foreign(dir, RESULTS, &files)?;
+        stale_files(dir, &files)
+    })
 }
 
 /// The name and content of every file, `sweep.json` last.
@@ -29,12 +33,13 @@ fn files(findings: &SweepFindings<'_>) -> io::Result<Vec<OutputFile>> {
     let mut files = Vec::new();
     for CellFindings { cell, policies, .. } in &findings.cells {
         let dir = format!("cell-{}", cell.number);
-        files.push((format!("{dir}/scenario.toml"), cell.text.clone().into_bytes()));
+        files.push((format!("{dir}/{SCENARIO}"), cell.text.clone().into_bytes()));
         for PolicyFindings { runs, .. } in policies {
             let text = hgrm::render(runs.latency);
             files.push((format!("{dir}/{}.hgrm", file_stem(runs.label)), text.into_bytes()));
         }
     }
+    files.push((SCENARIO.to_owned(), findings.sweep.spec.scenario.clone().into_bytes()));
     files.push(("sweep.csv".to_owned(), csv::runs(findings)?));
     files.push(("comparison.csv".to_owned(), csv::comparisons(findings)?));
     files.push(("sweep.html".to_owned(), page::render(findings).into_bytes()));
@@ -59,7 +64,7 @@ fn stale_files(dir: &Path, files: &[OutputFile]) -> io::Result<Vec<PathBuf>> {
             let entry = entry?;
             let name = entry.file_name().to_string_lossy().into_owned();
             let path = format!("{folder}/{name}");
-            let ours = name.ends_with(".hgrm") || name == "scenario.toml";
+            let ours = name.ends_with(".hgrm") || name == SCENARIO;
             if ours && !files.iter().any(|(new, _)| *new == path) {
                 stale.push(entry.path());
             }
