@@ -73,6 +73,14 @@ fn output() -> MutexGuard<'static, StdoutState> {
     OUTPUT.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Whether text on standard output may have colours: it is a terminal that can show them, and
+/// `NO_COLOR` is not set (see <https://no-color.org>).
+pub fn has_colours() -> bool {
+    let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+    was_terminal() && !is_set("NO_COLOR") && !is_dumb
+}
+
 /// Whether standard output was a terminal when it was first used. This is asked only once, because
 /// a terminal that is gone does not say any more that it is one.
 fn was_terminal() -> bool {

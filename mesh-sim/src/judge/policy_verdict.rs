@@ -19,6 +19,8 @@ pub struct PolicyVerdict {
     pub missed: Vec<Miss>,
     /// The oracles that the policy's runs violated, run by run.
     pub violated: Vec<RunViolation>,
+    /// Whether there are thresholds for the policy.
+    pub has_thresholds: bool,
 }
 
 /// A missed threshold, and the seed that shows it best.
@@ -69,7 +71,8 @@ impl PolicyVerdict {
     ) -> Self {
         let every = expect.get("*").copied().unwrap_or_default();
         let own = expect.get(policy).copied().unwrap_or_default();
-        let missed = missed(&own.or(&every), whole).into_iter().map(|threshold| Miss {
+        let expect = own.or(&every);
+        let missed = missed(&expect, whole).into_iter().map(|threshold| Miss {
             worst_seed: threshold
                 .worst_seed(runs.iter().map(|(seed, run)| (*seed, run.measured()))),
             threshold,
@@ -77,7 +80,24 @@ impl PolicyVerdict {
         let violated = runs.iter().flat_map(|&(seed, run)| {
             run.violations.iter().map(move |oracle| RunViolation { seed, oracle: oracle.clone() })
         });
-        Self { policy: policy.to_owned(), missed: missed.collect(), violated: violated.collect() }
+        Self {
+            policy: policy.to_owned(),
+            missed: missed.collect(),
+            violated: violated.collect(),
+            has_thresholds: expect != Expect::default(),
+        }
+    }
+
+    /// The verdict for people; `None` if nothing was demanded of the policy and its runs violated
+    /// no oracle.
+    pub fn shown(&self) -> Option<Verdict> {
+        let verdict = self.verdict();
+        (self.has_thresholds || verdict != Verdict::Pass).then_some(verdict)
+    }
+
+    /// The same in a word.
+    pub fn word(&self) -> &'static str {
+        self.shown().map_or(format::NO_FIGURE, Verdict::word)
     }
 
     /// The verdict in a word.

@@ -114,7 +114,7 @@ fn rows(
         row.extend(has_bound.then(|| regret_text(*regret)));
         row.push(match full_verdicts {
             true => full_verdict(verdict),
-            false => verdict.verdict().word().to_owned(),
+            false => verdict.word().to_owned(),
         });
         rows.push(row);
     }
@@ -125,7 +125,7 @@ fn full_verdict(verdict: &PolicyVerdict) -> String {
     match (verdict.violated.as_slice(), verdict.missed.as_slice()) {
         ([], [miss]) => miss.threshold.brief(),
         ([], [miss, rest @ ..]) => format!("{} +{}", miss.threshold.brief(), rest.len()),
-        _ => verdict.verdict().word().to_owned(),
+        _ => verdict.word().to_owned(),
     }
 }
 
@@ -203,7 +203,7 @@ fn failures(report: &Report, policies: &[PolicyResult<'_>]) -> String {
     let mut out = "\n Where requests failed, and why\n".to_owned();
     for result in policies.iter().filter(|result| result.requests.failed() > 0) {
         let (failed, sent) = (result.requests.failed(), result.requests.sent);
-        let share = format::percent(failed, sent);
+        let share = format::rest_percent(result.requests.answered, sent);
         let label = format::ellipsis(result.policy, WIDTH / 2);
         let failed = format::count(failed);
         out.push_str(&format!("   {label}: {failed} of {} ({share} %)\n", format::count(sent)));
@@ -270,7 +270,7 @@ fn problems(report: &Report, verdicts: &[PolicyVerdict], file: &str) -> String {
         RanBy::Live => String::new(),
     };
     let mut lines = Vec::new();
-    for PolicyVerdict { policy, violated, missed } in verdicts {
+    for PolicyVerdict { policy, violated, missed, .. } in verdicts {
         for violated in violated {
             let (seed, oracle) = (violated.seed, &violated.oracle);
             let times = match oracle.times {

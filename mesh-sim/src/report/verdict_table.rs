@@ -16,8 +16,8 @@ const DIGITS: usize = 3;
 pub(crate) struct VerdictRow {
     /// The policy's label.
     pub(crate) policy: String,
-    /// The verdict on it.
-    pub(crate) verdict: Verdict,
+    /// The verdict on it; `None` if nothing was demanded of it.
+    pub(crate) verdict: Option<Verdict>,
     /// Its figures.
     pub(crate) measured: MeasuredFigures,
     /// Its regret, if an upper bound was run.
@@ -61,7 +61,8 @@ pub(crate) fn verdict_table(rows: &[VerdictRow]) -> String {
 }
 
 /// The CSS class of a verdict, and its text. The text has a mark, so that colour is not needed.
-fn word(verdict: Verdict) -> (&'static str, String) {
+fn word(verdict: Option<Verdict>) -> (&'static str, String) {
+    let Some(verdict) = verdict else { return ("", format::NO_FIGURE.to_owned()) };
     let (class, mark) = match verdict {
         Verdict::Pass => ("good", '\u{2713}'),
         Verdict::Missed | Verdict::Violated => ("bad", '\u{2717}'),

@@ -21,6 +21,7 @@ mod raw;
 mod schema;
 mod seeded;
 mod settings;
+mod several_seeds;
 mod shape;
 mod structure;
 mod text;
@@ -291,6 +292,21 @@ impl WorkloadSpec {
     /// Whether jobs have others done.
     pub fn has_subjobs(&self) -> bool {
         self.jobs.iter().any(|job| !job.calls.is_empty())
+    }
+
+    /// How many jobs there are for each request on average: its own and their parts.
+    pub fn jobs_per_request(&self) -> f64 {
+        /// Parts may have parts; deeper ones are as good as none.
+        const DEPTH: usize = 4;
+        let mut of: Vec<f64> = vec![1.0; self.jobs.len()];
+        for _ in 0..DEPTH {
+            let parts =
+                |job: &JobKind| job.calls.iter().map(|kind| of[usize::from(*kind)]).sum::<f64>();
+            of = self.jobs.iter().map(|job| 1.0 + parts(job)).collect();
+        }
+        let shares: f64 = self.jobs.iter().map(|job| job.share).sum();
+        let jobs = self.jobs.iter().zip(&of).map(|(job, jobs)| job.share / shares * jobs);
+        jobs.sum::<f64>().max(1.0)
     }
 
     /// The subjobs that an answer to a request tells of: the kind and the latency of each, as the

@@ -6,14 +6,14 @@ use super::findings::{CellFindings, PolicyFindings, SweepFindings};
 use super::{Sweep, SweepCell, Vary};
 use crate::experiment::RanBy;
 use crate::figures::{Figure, Unit};
-use crate::format::shell_word;
+use crate::format::{seed_ranges, shell_word};
 use crate::judge::{MeasuredFigures, Verdict};
 use crate::page::{
     Axis, AxisUnit, Document, LineChart, LinePoint, LineSeries, LineStyle, ScoreCard, ScoreCell,
     folded, grid,
 };
 use crate::report::figure_text;
-use crate::report::html::simulated::{SimulatedFacts, made_by, seed_ranges};
+use crate::report::html::simulated::{SimulatedFacts, made_by};
 use crate::report::seed_charts::{figure_axis, forest, quantity, spread};
 use crate::report::table::ordered;
 use crate::report::verdict_table::{VerdictRow, verdict_table};
@@ -138,7 +138,7 @@ fn score_cells(sweep: &Sweep, cell: &CellFindings<'_>, figure: &Figure) -> Vec<S
         let others = figures()
             .map(|figure| format!("{} {}", figure.heading, figure_text::text(figure, measured, 3)));
         let others: Vec<String> = others.collect();
-        let (name, word) = (name(sweep, cell.cell), verdict.verdict().word());
+        let (name, word) = (name(sweep, cell.cell), verdict.word());
         let sign = match verdict.verdict() {
             Verdict::Pass if best.as_ref() == Some(&text) => " \u{2605}",
             Verdict::Pass => "",
@@ -301,7 +301,7 @@ fn cells(findings: &SweepFindings<'_>) -> String {
 fn cell_content(sweep: &Sweep, cell: &CellFindings<'_>) -> String {
     let row = |policy: &PolicyFindings<'_>| VerdictRow {
         policy: policy.runs.label.to_owned(),
-        verdict: policy.verdict.verdict(),
+        verdict: policy.verdict.shown(),
         measured: policy.measured,
         regret: policy.regret,
     };

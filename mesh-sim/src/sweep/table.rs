@@ -63,7 +63,7 @@ fn rows(policies: &[PolicyFindings<'_>]) -> Vec<Vec<String>> {
             vec![format::ellipsis(runs.label, LABEL), format::count(measured.requests.sent)];
         row.extend(figures.iter().map(|figure| figure_text::text(figure, measured, 3)));
         row.extend(has_bound.then(|| regret_text(*regret)));
-        row.push(verdict.verdict().word().to_owned());
+        row.push(verdict.word().to_owned());
         rows.push(row);
     }
     rows

@@ -7,5 +7,6 @@
 
 mod both_engines;
 mod cpu;
+mod first_run;
 mod whole;
 mod workloads;

@@ -21,6 +21,7 @@ use clap::Parser as _;
 use mesh_node::process::console::{self, print, say};
 use mesh_node::process::signal_mask;
 use mesh_sim::judge::Verdict;
+use mesh_sim::report::paint::painted;
 use mesh_sim::scenario::{Diagnostics, json_schema_text};
 
 use self::args::{Args, Command};
@@ -98,6 +99,14 @@ fn usage(error: &clap::Error) -> SimExit {
     // clap has printed help to the standard output; the exit code depends on whether that failed.
     console::note(shown);
     SimExit::Pass
+}
+
+/// Prints text for people; on a terminal, what matters stands out.
+fn print_text(text: &str) {
+    match console::has_colours() {
+        true => print(&painted(text)),
+        false => print(text),
+    }
 }
 
 /// Prints the mistakes of a scenario.

@@ -14,7 +14,7 @@ use mesh_sim::scenario::{EngineKind, ScenarioFile};
 
 use super::args::RecommendArgs;
 use super::progress::RunsBar;
-use super::{SimExit, complain, failed, print, say};
+use super::{SimExit, complain, failed, print, print_text, say};
 
 /// All stages together seldom take more than so many times as long as the first: as they are, and
 /// with `--quick`.
@@ -95,7 +95,7 @@ pub(super) fn recommend(args: &RecommendArgs) -> anyhow::Result<SimExit> {
     if args.json {
         print(&recommend::results_json(&found));
     } else {
-        print(&recommend::table(&found));
+        print_text(&recommend::table(&found));
     }
     let written = match written {
         Ok(_) if args.json => SimExit::Pass,

@@ -5,18 +5,17 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use mesh_sim::experiment::{RanBy, Report};
-use mesh_sim::format::counted;
+use mesh_sim::format::{counted, seconds, seed_ranges};
 use mesh_sim::journal::first_difference;
 use mesh_sim::judge::{PolicyVerdict, Verdict};
 use mesh_sim::record::{FaultWindow, RunRecord};
 use mesh_sim::report::{summary, table, write_all};
 use mesh_sim::runner::RunPlan;
 use mesh_sim::scenario::{EngineKind, OpenArrivals, Scenario, ScenarioFile};
-use mesh_sim::units::format_duration;
 
 use super::args::RunArgs;
 use super::progress::RunsBar;
-use super::{SimExit, complain, failed, print, say};
+use super::{SimExit, complain, failed, print, print_text, say};
 
 pub(super) fn run(args: &RunArgs) -> anyhow::Result<SimExit> {
     let Some(file) = &args.scenario else { return Ok(SimExit::Usage) };
@@ -29,7 +28,11 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<SimExit> {
         return Ok(complain(&diagnostics));
     }
     let scenario_text = Some(loaded.whole_text().to_owned());
-    let scenario = match loaded.scenario.select(&args.seed, &args.policy) {
+    let mut seeds = args.seed.clone();
+    if seeds.is_empty() && !loaded.names_seeds() {
+        seeds = loaded.scenario.several_seeds(engine);
+    }
+    let scenario = match loaded.scenario.select(&seeds, &args.policy) {
         Ok(scenario) => scenario,
         Err(complaint) => {
             say(&format!("error: {complaint}"));
@@ -37,7 +40,7 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<SimExit> {
         }
     };
     if !args.json {
-        print(&opening(&scenario, engine));
+        print_text(&opening(&scenario, engine));
     }
     let plan = RunPlan { scenario: &scenario, engine, trace: args.trace || args.check_determinism };
     let (mut runs, took) = execute(&plan)?;
@@ -57,7 +60,7 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<SimExit> {
     if args.json {
         print(&summary::render(&report));
     } else {
-        print(&table::render(&report, &file.display().to_string()));
+        print_text(&table::render(&report, &file.display().to_string()));
         if let Ok(written) = &written {
             print(&closing(&out, written));
         }
@@ -77,11 +80,23 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<SimExit> {
 
 /// Carries out the runs; returns their records and how long they took.
 fn execute(plan: &RunPlan<'_>) -> anyhow::Result<(Vec<RunRecord>, Duration)> {
-    let mut bar = RunsBar::new(&plan.runs());
+    let mut bar = RunsBar::with_hint(&plan.runs(), faster(plan));
     let runs = plan.execute(|progress| bar.update(progress));
     let took = bar.elapsed();
     bar.finish();
     Ok((runs?, took))
+}
+
+/// What would make the runs faster.
+fn faster(plan: &RunPlan<'_>) -> String {
+    let scenario = plan.scenario;
+    let mut ways = Vec::new();
+    let mut add = |helps: bool, way: &str| ways.extend(helps.then(|| way.to_owned()));
+    add(plan.engine == EngineKind::Turmoil, "--engine event");
+    add(scenario.seeds.len() > 1, "a single --seed");
+    add(scenario.policies.len() > 1, "fewer policies (--policy)");
+    add(true, "a shorter `duration`");
+    ways.join(", ")
 }
 
 fn default_out(scenario: &Scenario) -> PathBuf {
@@ -92,14 +107,14 @@ fn default_out(scenario: &Scenario) -> PathBuf {
 pub(super) fn opening(scenario: &Scenario, engine: EngineKind) -> String {
     let seeds = match &scenario.seeds[..] {
         [seed] => format!("seed {seed}"),
-        seeds => counted(seeds.len(), "seed"),
+        seeds => format!("seeds {}", seed_ranges(seeds)),
     };
     let mut text = format!(
-        "{}: {}, {}, {} simulated, {seeds}\n engine {} (virtual time, {} resolution)\n",
+        "{}: {}, {}, {} simulated, {seeds}\n engine {} (simulated time, resolution {})\n",
         scenario.name,
         counted(scenario.agents.len(), "agent"),
         scenario.workload.arrivals.opening_workload(),
-        format_duration(scenario.duration),
+        seconds(scenario.duration),
         engine.name(),
         engine.resolution(),
     );
@@ -197,6 +212,7 @@ mod tests {
             work_per_agent: Vec::new(),
             phases: Default::default(),
             delegations: Default::default(),
+            sends: Default::default(),
             providers: Vec::new(),
             event_hash: 0,
             events: 0,

@@ -14,7 +14,7 @@ use mesh_sim::units::format_duration;
 
 use super::args::{MergeArgs, SweepArgs};
 use super::progress::RunsBar;
-use super::{SimExit, complain, failed, print, say};
+use super::{SimExit, complain, failed, print, print_text, say};
 
 pub(super) fn sweep(args: SweepArgs) -> anyhow::Result<SimExit> {
     let file = args.scenario.display().to_string();
@@ -22,10 +22,15 @@ pub(super) fn sweep(args: SweepArgs) -> anyhow::Result<SimExit> {
         Ok(loaded) => loaded,
         Err(diagnostics) => return Ok(complain(&diagnostics)),
     };
+    let engine = args.engine.map_or(loaded.scenario.engine, EngineKind::from);
+    let mut seeds = args.seeds.map(|seeds| seeds.0).unwrap_or_default();
+    if seeds.is_empty() && !loaded.names_seeds() {
+        seeds = loaded.scenario.several_seeds(engine);
+    }
     let spec = SweepSpec {
         scenario: loaded.whole_text().to_owned(),
         engine: args.engine.map(|engine| EngineKind::from(engine).name().to_owned()),
-        seeds: args.seeds.map(|seeds| seeds.0).unwrap_or_default(),
+        seeds,
         policies: args.policy,
         vary: args.vary,
         baseline: args.baseline,
@@ -69,7 +74,7 @@ fn finish(sweep: &Sweep, tally: &SweepTally, out: &Path) -> SimExit {
     let written = sweep::write_all(out, &findings)
         .with_context(|| format!("failed to write the results to {}", out.display()));
     // The results are printed even if they can't be written.
-    print(&sweep::table(&findings, out));
+    print_text(&sweep::table(&findings, out));
     let written = match written {
         Ok(_) => {
             let files = "sweep.html sweep.json sweep.csv comparison.csv cell-*";

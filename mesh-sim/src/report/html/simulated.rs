@@ -8,11 +8,11 @@ use super::sites::sites;
 use super::workload;
 use crate::dist::Distribution;
 use crate::experiment::{RanBy, Report};
-use crate::format::{self, shell_word};
+use crate::format::{self, seed_ranges, shell_word};
 use crate::host_names::host_ranges;
 use crate::page::{escape, facts, folded};
 use crate::record::FaultWindow;
-use crate::scenario::{AgentSpec, PolicySpec, ProviderSpec, Scenario, ScheduleStep};
+use crate::scenario::{AgentSpec, PolicySpec, ProviderSpec, Scenario, ScenarioFile, ScheduleStep};
 use crate::units::format_duration;
 
 /// More groups of agents or policies than this are only counted.
@@ -80,16 +80,6 @@ impl SimulatedFacts<'_> {
     }
 }
 
-/// Seeds as the command line takes them: "1..30", "7, 42".
-pub(crate) fn seed_ranges(seeds: &[u64]) -> String {
-    let ranges = seeds.chunk_by(|a, b| a.checked_add(1) == Some(*b));
-    let text = |range: &[u64]| match range {
-        [first, .., last] if range.len() > 2 => format!("{first}..{last}"),
-        _ => range.iter().map(u64::to_string).collect::<Vec<_>>().join(","),
-    };
-    ranges.map(text).collect::<Vec<_>>().join(",")
-}
-
 /// What ran an experiment, in words.
 pub(crate) fn made_by(ran_by: RanBy) -> String {
     let version = env!("CARGO_PKG_VERSION");
@@ -112,11 +102,12 @@ pub(crate) fn made_by(ran_by: RanBy) -> String {
 fn command(report: &Report) -> Option<String> {
     let scenario = &report.scenario;
     let file = format!("{}.toml", scenario.name);
-    let original = Scenario::parse(report.scenario_text.as_ref()?, &file).ok()?;
+    let file_of = ScenarioFile::parse(report.scenario_text.as_ref()?, &file).ok()?;
+    let original = &file_of.scenario;
     let labels = |scenario: &Scenario| -> Vec<String> {
         scenario.policies.iter().map(|policy| policy.label.clone()).collect()
     };
-    let (all, own) = (labels(&original), labels(scenario));
+    let (all, own) = (labels(original), labels(scenario));
     if own.iter().any(|label| !all.contains(label)) {
         return None;
     }
@@ -124,7 +115,11 @@ fn command(report: &Report) -> Option<String> {
     if let RanBy::Live = report.ran_by {
         words = vec!["mesh-bench".to_owned(), "live".to_owned(), shell_word(&file)];
     }
-    if scenario.seeds != original.seeds {
+    let usual = match report.ran_by {
+        RanBy::Engine(engine) if !file_of.names_seeds() => original.several_seeds(engine),
+        _ => original.seeds.clone(),
+    };
+    if scenario.seeds != usual {
         words.extend(scenario.seeds.iter().map(|seed| format!("--seed {seed}")));
     }
     if own != all {

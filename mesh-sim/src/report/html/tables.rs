@@ -26,7 +26,7 @@ pub(super) fn verdicts(
     let row = |((result, verdict), regret): ((&PolicyResult<'_>, &PolicyVerdict), &Option<f64>)| {
         VerdictRow {
             policy: result.policy.to_owned(),
-            verdict: verdict.verdict(),
+            verdict: verdict.shown(),
             measured: result.measured(),
             regret: *regret,
         }
@@ -128,7 +128,7 @@ pub(super) fn failures(report: &Report, policies: &[PolicyResult<'_>]) -> Option
                 escape(place),
                 format::count(sent),
                 format::count(failed),
-                format::percent(failed, sent)
+                format::rest_percent(counts.requests.answered, sent)
             );
             for reason in &reasons {
                 let count = counts.failures.get(reason).copied().unwrap_or_default();

@@ -52,10 +52,12 @@ pub(crate) struct Scenario {
     /// What the scenario shows, in one line.
     #[schemars(extend("pattern" = text::LINE))]
     pub(crate) description: String,
-    /// The engine that runs the scenario unless `--engine` names another.
+    /// The engine that runs the scenario unless `--engine` names another. The other one is for
+    /// scenarios that are about connections.
     #[serde(default)]
     pub(crate) engine: Engine,
-    /// Each policy runs once with each of these seeds.
+    /// Each policy runs once with each of these seeds. If left out, `mesh-sim` takes ten, five or
+    /// one from 42 on, as many as are cheap for a scenario of this size; a live run takes 42.
     #[serde(default = "default_seeds")]
     #[schemars(length(min = 1, max = 1000), inner(range(min = 0, max = MAX_SEED)))]
     #[schemars(extend("uniqueItems" = true))]
@@ -123,9 +125,9 @@ fn default_drain() -> DurationText {
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Engine {
     /// Real HTTP bytes over simulated TCP, for up to 40 hosts; resolution 1 ms.
-    #[default]
     Turmoil,
     /// The agents alone over a queue of messages, for up to 100,000 of them; resolution 1 ns.
+    #[default]
     Event,
 }
 
