@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The figures of docs/prequal.md: the nine rules of the Prequal paper at 70 % and 90 % load, the load
+# The figures of docs/evidence/prequal.md: the nine rules of the Prequal paper at 70 % and 90 % load, the load
 # ramp, and the sweeps of the quantile and of the rate of probes. Compares them with
 # results/prequal/, byte for byte. `--renew` writes them there instead.
 source "$(dirname "$0")/figures.sh"

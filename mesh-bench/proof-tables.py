@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Predicts the live runs of mesh-bench/proof.sh, and prints the tables of docs/live-proof.md.
+"""Predicts the live runs of mesh-bench/proof.sh, and prints the tables of docs/evidence/live-proof.md.
 
     mesh-bench/proof-tables.py MESH-SIM DIR
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Checks the simulation against real processes: calibrates this machine, runs the scenarios of
-# mesh-bench/proof live and simulated, and compares them. The tables are those of docs/live-proof.md.
+# mesh-bench/proof live and simulated, and compares them. The tables are those of docs/evidence/live-proof.md.
 # Takes about 25 minutes; nothing else should run on the machine.
 #
 #   mesh-bench/proof.sh [DIR]          # results go there; results/runs/proof if left out

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Measures how the event engine scales: the same number of requests through 10 to 10,000 agents,
 # first with every agent 70 % busy, then with the same rate on the whole mesh. Prints the tables of
-# docs/speed.md, in CPU seconds of the whole process.
+# docs/evidence/speed.md, in CPU seconds of the whole process.
 #
 #   mesh-bench/scaling.sh [POLICY] [REQUESTS]
 set -euo pipefail

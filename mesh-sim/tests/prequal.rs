@@ -1,7 +1,7 @@
 //! The nine rules of the Prequal paper, in a short form: their order and their cliffs.
 //!
 //! A fifth of the clients, servers and requests of `scenarios/validation/prequal-rules.toml`, one
-//! seed, and a shorter time. `mesh-bench/prequal.sh` is the long form, and `docs/prequal.md` has its
+//! seed, and a shorter time. `mesh-bench/prequal.sh` is the long form, and `docs/evidence/prequal.md` has its
 //! figures beside those of the paper.
 
 use std::collections::BTreeMap;

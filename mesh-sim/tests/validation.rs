@@ -3,7 +3,7 @@
 use mesh_sim::validate::{FigureCheck, Validation, render};
 
 /// The quick validation: fixed seeds, and tolerances that follow from its length (see
-/// `docs/validation.md`).
+/// `docs/evidence/validation.md`).
 #[test]
 fn the_simulator_agrees_with_queueing_theory() {
     let validation = Validation::new(true).expect("the shipped scenarios are what they say");

@@ -36,7 +36,7 @@ macro_rules! case {
 const ALL: [&str; 0] = [];
 const NOTHING: [(&str, &str); 0] = [];
 
-/// Means within 1 % and quantiles within 2 %: `docs/validation.md` derives these.
+/// Means within 1 % and quantiles within 2 %: `docs/evidence/validation.md` derives these.
 const USUAL: (f64, f64) = (1.0, 2.0);
 /// For a supermarket of 100 servers theory has only a mean, which is itself simulated.
 const SUPERMARKET: (f64, f64) = (2.0, 2.0);
