@@ -21,6 +21,7 @@ duration = "3s"
 drain = "1s"
 agents = [{ name = "agent", count = 3, cores = 2 }]
 policies = ["random", "power_of_two"]
+seeds = [42]
 
 [workload]
 arrivals = "poisson"
@@ -122,6 +123,16 @@ fn json_is_the_summary_and_nothing_else() {
 }
 
 #[test]
+fn a_file_without_seeds_runs_with_as_many_as_are_cheap() {
+    let test_dir = TestDir::new();
+    test_dir.write("short.toml", &SCENARIO.replace("seeds = [42]\n", ""));
+    let (code, out, _) = test_dir.ran(&["short.toml"]);
+    assert_eq!(code, 0);
+    assert!(out.contains("seeds 42..51"), "{out}");
+    assert!(out.contains("Each line adds up 10 seeds."), "{out}");
+}
+
+#[test]
 fn a_trace_has_every_event() {
     let test_dir = TestDir::new();
     let (code, out, _) = test_dir.ran(&["small.toml", "--trace", "--out", "t"]);
@@ -186,16 +197,18 @@ fn a_bad_scenario_is_exit_code_2_with_every_problem_in_its_place() {
     let (code, out, err) = test_dir.ran(&["bad.toml"]);
     assert_eq!((code, out.as_str()), (2, ""));
     assert!(err.contains("bad.toml:4:12"), "{err}");
-    assert!(err.contains("bad.toml:11:1"), "{err}");
+    assert!(err.contains("bad.toml:12:1"), "{err}");
     assert!(err.contains("`rate`"), "{err}");
 }
 
 #[test]
 fn what_the_engine_cannot_do_is_exit_code_2() {
     let test_dir = TestDir::new();
-    test_dir.write("crowd.toml", &SCENARIO.replace("count = 3", "count = 300"));
+    let crowd = SCENARIO.replace("count = 3", "count = 300");
+    test_dir.write("crowd.toml", &crowd);
+    test_dir.write("asked.toml", &format!("engine = \"turmoil\"\n{crowd}"));
     for args in
-        [&["crowd.toml"][..], &["crowd.toml", "--engine", "turmoil"], &["check", "crowd.toml"]]
+        [&["asked.toml"][..], &["crowd.toml", "--engine", "turmoil"], &["check", "asked.toml"]]
     {
         let (code, out, err) = test_dir.ran(args);
         assert_eq!((code, out.as_str()), (2, ""), "{args:?}");

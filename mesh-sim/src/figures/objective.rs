@@ -55,6 +55,11 @@ impl Objective {
         Self { margin_points, margin_percent, ..self }
     }
 
+    /// The margins: percentage points of a share, percent of a latency.
+    pub const fn margins(&self) -> (f64, f64) {
+        (self.margin_points, self.margin_percent)
+    }
+
     /// Whether two values of a figure (shares from 0 to 1, or nanoseconds) differ by more than the
     /// margin.
     pub fn is_beyond_margin(&self, figure: &Figure, one: f64, other: f64) -> bool {

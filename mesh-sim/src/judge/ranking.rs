@@ -16,6 +16,10 @@ const STANDARD_ERRORS: f64 = 3.0;
 /// other, plus [`COST_SLACK`]: less is the luck of failed calls.
 const COST_FACTOR: f64 = 1.1;
 const COST_SLACK: f64 = 0.1;
+/// The lower cost decides between two policies that are not told apart, unless the other one's mean
+/// is better by more than so many margins: that is more likely a difference that the seeds were too
+/// few to show.
+const MARGINS_OF_A_TIE: f64 = 5.0;
 
 /// A policy that takes part in a ranking.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,8 +40,9 @@ pub struct Entrant<'a> {
 ///
 /// The best is found by dropping: all policies that a paired interval shows to be worse than the one
 /// with the best mean, by the first figure of the objective; of the others those that are worse by
-/// the next figure, and so on; at last those that cost more. A difference within the margin of the objective is none. Then the best of the rest is found, and
-/// so on. Policies that are not told apart stand in the order of the last figure's mean. Upper
+/// the next figure, and so on; at last those that cost more, unless they seem to be worth it. A
+/// difference within the margin of the objective is none. Then the best of the rest is found, and so
+/// on. Policies that are not told apart stand in the order of the last figure's mean. Upper
 /// bounds stand after all policies, and what had no requests comes last.
 ///
 /// The intervals are so wide (Bonferroni's correction, over policies and figures) that of equal
@@ -208,12 +213,35 @@ impl<'a> Comparisons<'a> {
         let cost = |index: &usize| self.entrants[*index].probes;
         let costs: Option<Vec<f64>> = best.iter().map(cost).collect();
         if let Some(least) = costs.and_then(|costs| costs.into_iter().min_by(f64::total_cmp)) {
-            best.retain(|&index| !self.costs_more(index, least));
+            let (dear, cheap): (Vec<usize>, Vec<usize>) =
+                best.iter().partition(|&&index| self.costs_more(index, least));
+            let is_worth_it = |index: &usize| {
+                dear.contains(index) && cheap.iter().all(|other| self.seems_better(*index, *other))
+            };
+            best.retain(|index| cheap.contains(index) || is_worth_it(index));
         }
         if let Some(last) = self.objective.by().last() {
             best.sort_by(|a, b| self.badness(last, *a).total_cmp(&self.badness(last, *b)));
         }
         best
+    }
+
+    /// Whether a figure's mean is better than the other policy's by more than a tie explains.
+    fn seems_better(&self, index: usize, other: usize) -> bool {
+        let objective = self.objective.clone();
+        let (points, percent) = objective.margins();
+        let wide = objective.with_margins(MARGINS_OF_A_TIE * points, MARGINS_OF_A_TIE * percent);
+        let mut figures = wide.by().iter();
+        figures.any(|figure| {
+            self.paired(figure, other, index).is_some_and(|paired| {
+                let (own, other) = (paired.second, paired.first);
+                let is_better = match figure.better {
+                    Better::More => own > other,
+                    Better::Less => own < other,
+                };
+                is_better && wide.is_beyond_margin(figure, own, other)
+            })
+        })
     }
 
     fn costs_more(&self, index: usize, least: f64) -> bool {

@@ -93,8 +93,16 @@ fn equal_figures_leave_the_decision_to_the_cost() {
     let all = [entrant("a", 2.0, noisy(1.0)), entrant("b", 2.1, noisy(-1.0))];
     assert_eq!(ranking(&all).winner(), None);
     assert_eq!(sentence(&all), "No clear winner between a and b.");
+    // One that seems to be better by much is not dropped because it costs more.
+    let lucky = |mean: f64| -> Vec<MeasuredFigures> {
+        (0..6).map(|seed| run(9_990, mean * if seed % 2 == 0 { 1.6 } else { 0.4 })).collect()
+    };
+    let steady: Vec<MeasuredFigures> = (0..6).map(|_| run(9_990, 60.0)).collect();
+    let all = [entrant("asks", 2.0, lucky(50.0)), entrant("knows", 0.0, steady)];
+    assert_eq!(sentence(&all), "No clear winner between asks and knows.");
     // What is not known decides nothing.
-    let live = [Entrant { probes: None, ..all[0].clone() }, entrant("b", 0.0, noisy(-1.0))];
+    let live =
+        [Entrant { probes: None, ..entrant("a", 2.0, noisy(1.0)) }, entrant("b", 0.0, noisy(-1.0))];
     assert_eq!(ranking(&live).winner(), None);
 }
 

@@ -51,16 +51,19 @@ fn painted_line(line: &str) -> String {
 
 /// Where an answer's most important words end; `None` if the line begins no answer.
 fn answer_end(line: &str) -> Option<usize> {
-    let found = ANSWERS.iter().find_map(|words| Some((line.find(words)?, words)));
-    let (at, words) = found?;
-    // One word before, the policy's label, and nothing else.
-    let label = line[..at].trim();
-    let stands_first = match words.starts_with(' ') {
-        true => !label.is_empty() && !label.contains(' '),
-        false => label.is_empty(),
+    let stands_first = |words: &&str| {
+        let at = line.find(words)?;
+        // One word before, the policy's label, and nothing else.
+        let label = line[..at].trim();
+        let is_answer = match words.starts_with(' ') {
+            true => !label.is_empty() && !label.contains(' '),
+            false => label.is_empty(),
+        };
+        is_answer.then_some(at)
     };
-    let ends = |rest: &str| rest.find([':', '.', ';']).unwrap_or(rest.len());
-    stands_first.then(|| at + ends(&line[at..]))
+    let at = ANSWERS.iter().find_map(|words| stands_first(&words))?;
+    let rest = &line[at..];
+    Some(at + rest.find([':', '.', ';']).unwrap_or(rest.len()))
 }
 
 /// The line with the figures in bold that have a `*`. A figure may have a unit: `1.08 s*`.
@@ -89,8 +92,7 @@ mod tests {
 
     #[test]
     fn headings_best_figures_verdicts_and_answers_stand_out() {
-        let text = "\
- policy   sent   ok %     p50  verdict
+        let text = " policy   sent   ok %     p50  verdict
  quick   6,248  99.83* 111 ms*  pass
  slow    6,248  98.46  172 ms  missed
  quick wins: p99 9 ms, 4 % below slow [1, 2].

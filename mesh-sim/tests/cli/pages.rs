@@ -162,7 +162,7 @@ fn a_browser_draws_everything_on_the_pages() {
         assert!(advice.number("bands") >= 2, "figures by load have bands");
     }
     for compare in of("compare") {
-        assert_eq!(compare.titles(), ["What is compared", "Differences"]);
+        assert_eq!(compare.titles(), ["What is compared", "What was simulated", "Differences"]);
         assert_eq!(compare.number("whiskers"), 6 * (POLICIES - 1), "six figures");
     }
     for sweep in of("sweep") {
