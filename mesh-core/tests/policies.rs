@@ -102,7 +102,7 @@ fn exceptions_are_needed() {
 const BEGIN: &str = "<!-- policies: derived from their descriptions -->\n";
 const END: &str = "<!-- end of policies -->\n";
 
-/// The values that a parameter may have, the default first, as the README shows them.
+/// The values that a parameter may have, the default first, as docs/policies.md shows them.
 fn allowed(parameter: &Parameter) -> String {
     let name = parameter.name;
     match parameter.kind {
@@ -131,8 +131,8 @@ fn the_documentation_has_every_policy() {
         let (name, summary) = (policy.name, policy.summary);
         writeln!(table, "| `{name}` | {summary} | {} |", parameters.join(", ")).expect("a String");
     }
-    let readme = read(&root().join("README.md"));
-    let documented = readme.split_once(BEGIN).and_then(|(_, rest)| rest.split_once(END));
-    let documented = documented.expect("README.md has a place for the table of policies").0;
-    assert_eq!(documented, table, "put this into README.md:\n\n{table}");
+    let page = read(&root().join("docs/policies.md"));
+    let documented = page.split_once(BEGIN).and_then(|(_, rest)| rest.split_once(END));
+    let documented = documented.expect("docs/policies.md has a place for the table of policies").0;
+    assert_eq!(documented, table, "put this into docs/policies.md:\n\n{table}");
 }

@@ -10,6 +10,8 @@ use std::process::{Command, Output, Stdio};
 use serde_json::Value;
 use tempfile::TempDir;
 
+#[path = "cli/documents.rs"]
+mod documents;
 #[path = "cli/pages.rs"]
 mod pages;
 

@@ -8,7 +8,8 @@ use crate::seed::Rng;
 /// constant in its file.
 ///
 /// What scenario files may say, the options of `mesh agent`, what a live bench passes on and the
-/// table in the README are derived from it. [`PolicyDescription::defaults`] makes a factory of it.
+/// table in docs/policies.md are derived from it. [`PolicyDescription::defaults`] makes a factory of
+/// it.
 #[derive(Debug)]
 pub struct PolicyDescription {
     /// Its name in configuration and reports, in snake case.

@@ -50,7 +50,9 @@ impl Causes {
             .map(|((_, own), (_, other))| (own, other))
             .enumerate()
             .max_by_key(|(_, pair)| more(*pair))?;
-        let explains = more((own, other)) as f64 >= EXPLAINS * in_all as f64;
+        // A difference that nobody would see explains nothing.
+        let is_plain = more((own, other)) >= own / 10;
+        let explains = is_plain && more((own, other)) as f64 >= EXPLAINS * in_all as f64;
         let text = |ns| format::latency(ns, 2);
         let other = if other < own / 1000 { "hardly at all".to_owned() } else { text(other) };
         explains.then(|| {

@@ -7,7 +7,7 @@ use crate::statistics::FEWEST_SEEDS;
 const UNITS_PER_SECOND: [(EngineKind, f64); 2] =
     [(EngineKind::Event, 150_000.0), (EngineKind::Turmoil, 1_500.0)];
 /// The seeds of all policies together should take no longer than this on a core, in seconds.
-const CHEAP: f64 = 4.0;
+const CHEAP: f64 = 2.0;
 /// The most seeds: with so many, intervals are narrow enough for a first look.
 const MOST: u64 = 10;
 /// The first seed.
@@ -75,7 +75,7 @@ mod tests {
     #[test]
     fn small_scenarios_run_with_many_seeds_and_large_ones_with_one() {
         assert_eq!(seeds(100, 8, EngineKind::Event), 10);
-        assert_eq!(seeds(900, 8, EngineKind::Event), 5);
+        assert_eq!(seeds(300, 8, EngineKind::Event), 5);
         assert_eq!(seeds(5_000, 100, EngineKind::Event), 1);
         assert_eq!(seeds(100, 50_000, EngineKind::Event), 1);
         assert_eq!(seeds(100, 8, EngineKind::Turmoil), 1);
