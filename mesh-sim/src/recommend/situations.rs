@@ -6,10 +6,9 @@ use toml::Value;
 
 use super::candidates::label;
 use super::troubles::{Place, REGISTRY_OUTAGE, TROUBLES, Trouble, victims};
+use crate::estimate::jobs_per_request;
 use crate::figures::Objective;
-use crate::scenario::{
-    Diagnostics, Draft, EngineKind, JobKind, OpenArrivals, Scenario, ScenarioFile,
-};
+use crate::scenario::{Diagnostics, Draft, EngineKind, OpenArrivals, Scenario, ScenarioFile};
 
 /// The name of the situation that the file itself describes, with its own faults.
 pub(super) const AS_WRITTEN: &str = "as-written";
@@ -152,7 +151,7 @@ impl Battery {
         let seconds = |requests: f64| Duration::from_secs_f64((requests / rate).min(LONGEST));
         let RunLength { requests, span, most_requests } = self.length;
         // A request whose job has parts is as much work as several.
-        let parts = jobs_per_request(&self.scenario);
+        let parts: f64 = jobs_per_request(&self.scenario).iter().sum();
         let mut span =
             span.min(seconds(most_requests / parts)).max(seconds(requests)).max(SHORTEST);
         if trouble.name == REGISTRY_OUTAGE {
@@ -199,19 +198,4 @@ impl Battery {
         }
         draft
     }
-}
-
-/// How many jobs there are for each request on average: its own and their parts.
-fn jobs_per_request(scenario: &Scenario) -> f64 {
-    /// Parts may have parts; deeper ones are as good as none.
-    const DEPTH: usize = 4;
-    let jobs = &scenario.workload.jobs;
-    let mut of: Vec<f64> = vec![1.0; jobs.len()];
-    for _ in 0..DEPTH {
-        let parts =
-            |job: &JobKind| job.calls.iter().map(|kind| of[usize::from(*kind)]).sum::<f64>();
-        of = jobs.iter().map(|job| 1.0 + parts(job)).collect();
-    }
-    let shares: f64 = jobs.iter().map(|job| job.share).sum();
-    jobs.iter().zip(&of).map(|(job, jobs)| job.share / shares * jobs).sum::<f64>().max(1.0)
 }

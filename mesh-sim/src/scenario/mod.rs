@@ -74,7 +74,7 @@ use crate::network::NetworkSpec;
 pub struct Scenario {
     /// The scenario's name. Its results are written to a directory of this name.
     pub name: String,
-    /// What the scenario shows, in one line, for the report.
+    /// What the scenario shows, in one line, for the report; empty if the file does not say it.
     pub description: String,
     /// The SHA-256 of the file in hex. Files that it names count with their lines.
     pub sha256: String,

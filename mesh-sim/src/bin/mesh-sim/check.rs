@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use mesh_sim::estimate::Estimate;
 use mesh_sim::format::counted;
 use mesh_sim::scenario::ScenarioFile;
 
@@ -15,8 +16,17 @@ pub(super) fn check(files: &[PathBuf]) -> SimExit {
             .and_then(|loaded| loaded.check_engine(loaded.scenario.engine).map(|()| loaded));
         match checked {
             Ok(loaded) => {
-                let runs = loaded.scenario.policies.len() * loaded.scenario.seeds.len();
-                print(&format!("{}: ok, {}\n", file.display(), counted(runs, "run")));
+                let scenario = &loaded.scenario;
+                let (policies, seeds) = (scenario.policies.len(), scenario.seeds.len());
+                print(&format!(
+                    "{}: ok, {} ({} x {}, engine {})\n{}",
+                    file.display(),
+                    counted(policies * seeds, "run"),
+                    counted(policies, "policy"),
+                    counted(seeds, "seed"),
+                    scenario.engine.name(),
+                    Estimate::of(scenario).report()
+                ));
             }
             Err(diagnostics) => exit = complain(&diagnostics),
         }
