@@ -43,26 +43,21 @@ fn share_of_agents(sites: &SiteNetwork) -> SiteMap<f64> {
 /// The share of the jobs of a kind that take longer than `limit` by themselves, with the parts that
 /// they have done, on an agent of middling speed among those that can do them.
 pub(super) fn share_longer(scenario: &Scenario, kind: &JobKind, limit: Duration) -> f64 {
-    let able = |agent: &&AgentSpec| {
-        kind.skill.as_ref().is_none_or(|skill| agent.skills.have(skill))
-    };
+    let able =
+        |agent: &&AgentSpec| kind.skill.as_ref().is_none_or(|skill| agent.skills.have(skill));
     let mut able: Vec<&AgentSpec> = scenario.agents.iter().filter(able).collect();
     able.sort_by(|a, b| a.machine.speed.total_cmp(&b.machine.speed));
     let Some(agent) = able.get(able.len() / 2) else { return 0.0 };
     let machine = &agent.machine;
-    let without_draws = JobKind {
-        demand: Distribution::Constant { value: 0.0 },
-        wait: None,
-        ..kind.clone()
-    };
+    let without_draws =
+        JobKind { demand: Distribution::Constant { value: 0.0 }, wait: None, ..kind.clone() };
     let rest = JobCost::of(scenario, agent, &without_draws).hold;
     let none = Distribution::Constant { value: 0.0 };
     let works = quantiles(&kind.demand, machine.speed);
     let waits = quantiles(kind.wait.as_ref().unwrap_or(&none), machine.wait_speed);
     let limit = limit.as_secs_f64() - rest;
-    let longer = works.iter().map(|work| {
-        waits.len() - waits.partition_point(|wait| work + wait <= limit)
-    });
+    let longer =
+        works.iter().map(|work| waits.len() - waits.partition_point(|wait| work + wait <= limit));
     longer.sum::<usize>() as f64 / (works.len() * waits.len()) as f64
 }
 

@@ -61,9 +61,8 @@ impl<'a> Fleet<'a> {
         let mut first = 0;
         let mut groups = Vec::new();
         for agents in scenario.agents.chunk_by(alike) {
-            let has_gate = gate.is_some_and(|id: AgentId| {
-                (first..first + agents.len()).contains(&id.index())
-            });
+            let has_gate =
+                gate.is_some_and(|id: AgentId| (first..first + agents.len()).contains(&id.index()));
             first += agents.len();
             let jobs = &scenario.workload.jobs;
             let cost = |kind: &JobKind| {

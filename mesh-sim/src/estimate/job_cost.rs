@@ -113,7 +113,9 @@ pub(crate) fn jobs_in_a_run(scenario: &Scenario, agent: &AgentSpec) -> Option<f6
     let begins = agent.joins.max(scenario.warm_up);
     let ends = agent.leaves.unwrap_or(scenario.duration).min(scenario.duration);
     let seconds = ends.saturating_sub(begins).as_secs_f64();
-    Some(jobs_per_second(scenario, agent)).filter(|rate| rate.is_finite()).map(|rate| rate * seconds)
+    Some(jobs_per_second(scenario, agent))
+        .filter(|rate| rate.is_finite())
+        .map(|rate| rate * seconds)
 }
 
 #[cfg(test)]
@@ -137,10 +139,8 @@ mod tests {
         scenario.workload.jobs[0].wait = Some(Distribution::Constant { value: 0.185 });
         close(rate(&scenario), 2.0 / 0.2);
         scenario.workload.jobs[0].wait = None;
-        let half = [(0, 0.0), (5, 1.0)].map(|(at, value)| ScheduleStep {
-            at: Duration::from_secs(at),
-            value,
-        });
+        let half = [(0, 0.0), (5, 1.0)]
+            .map(|(at, value)| ScheduleStep { at: Duration::from_secs(at), value });
         scenario.agents[0].machine.background = half.to_vec();
         close(rate(&scenario), 2.0 / 0.03);
     }

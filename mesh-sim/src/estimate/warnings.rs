@@ -16,8 +16,8 @@ const FULL: f64 = 1.000_001;
 /// queue.
 const LATE: f64 = 0.05;
 /// A warm-up is too short if the mean job fits into it less often than this: the first jobs find
-/// everybody idle.
-const JOBS_IN_A_WARM_UP: f64 = 5.0;
+/// everybody idle. With exponential times 5 % of that effect is left after three.
+const JOBS_IN_A_WARM_UP: f64 = 3.0;
 /// A warm-up is too long if it takes more than this share of the run.
 const LONGEST_WARM_UP: f64 = 0.5;
 /// A quantile needs this many requests beyond it, or a few of them make it.

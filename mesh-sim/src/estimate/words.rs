@@ -98,7 +98,8 @@ fn agents(estimate: &Estimate<'_>) -> Vec<(&'static str, String)> {
         let agents = counted(group.agents.len(), "agent");
         format!("{agents} ({names}), {cores} and {slots}{each}: {can}")
     };
-    let mut rows: Vec<_> = groups.iter().take(LISTED).map(|group| ("agents", line(group))).collect();
+    let mut rows: Vec<_> =
+        groups.iter().take(LISTED).map(|group| ("agents", line(group))).collect();
     if groups.len() > LISTED {
         let rest = &groups[LISTED..];
         let agents: usize = rest.iter().map(|group| group.agents.len()).sum();
@@ -133,14 +134,17 @@ fn jobs(estimate: &Estimate<'_>) -> Vec<(&'static str, String)> {
             return ("jobs", format!("{}: no agent can do them", kind.name));
         };
         let seconds = std::time::Duration::from_secs_f64;
-        let work = time(seconds(cost.work.min(1e9)));
+        let work = match cost.work > 0.0 {
+            true => format!("mean {} of CPU", time(seconds(cost.work.min(1e9)))),
+            false => "no CPU".to_owned(),
+        };
         let mut text = String::new();
         if kinds.len() > 1 {
             text = format!("{}: {} per request; ", kind.name, rate(numbers[position]));
         }
-        text += &format!("mean {work} of CPU");
+        text += &work;
         if let Some(wait) = kind.wait.as_ref().map(Distribution::mean) {
-            text += &format!(" and {} of waiting", time(wait));
+            text += &format!(" and mean {} of waiting", time(wait));
         }
         if !kind.calls.is_empty() {
             text += &format!("; with their parts at least {}", time(seconds(cost.hold.min(1e9))));
@@ -152,7 +156,7 @@ fn jobs(estimate: &Estimate<'_>) -> Vec<(&'static str, String)> {
         rows.push(("jobs", format!("{} more", counted(kinds.len() - LISTED, "kind"))));
     }
     let network = time(alone::network(scenario));
-    rows.push(("network", format!("a request spends {network} in it, both ways, and more")));
+    rows.push(("network", format!("at least {network} for the messages of a request")));
     rows
 }
 

@@ -244,7 +244,8 @@ fn complete(
     if fields.is_empty() {
         return Ok(text.to_owned());
     }
-    let fields: Vec<(&str, &str)> = fields.iter().map(|(path, value)| (&**path, &**value)).collect();
+    let fields: Vec<(&str, &str)> =
+        fields.iter().map(|(path, value)| (&**path, &**value)).collect();
     set_fields(text, &fields)
 }
 
