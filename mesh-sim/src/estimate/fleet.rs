@@ -43,7 +43,7 @@ pub(super) struct Capacity {
 
 /// Which agents are there, and which kinds of jobs count.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Part<'a> {
+pub(super) struct FleetPart<'a> {
     /// Only agents that are there at this time; all if `None`.
     pub(super) at: Option<Duration>,
     /// Only jobs that demand this skill; all if `None`.
@@ -81,7 +81,7 @@ impl<'a> Fleet<'a> {
 
     /// The capacity of a part of the fleet for its part of the jobs. `None` if it has no such jobs,
     /// or nobody for them.
-    pub(super) fn capacity(&self, scenario: &Scenario, part: Part<'_>) -> Option<Capacity> {
+    pub(super) fn capacity(&self, scenario: &Scenario, part: FleetPart<'_>) -> Option<Capacity> {
         let is_there = |agent: &AgentSpec| {
             part.at.is_none_or(|at| agent.joins <= at && agent.leaves.is_none_or(|end| at < end))
         };

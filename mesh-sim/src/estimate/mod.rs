@@ -20,7 +20,7 @@ pub(crate) use self::job_cost::{jobs_in_a_run, jobs_per_request};
 #[cfg(feature = "reports")]
 pub(crate) use self::offered::rate_at;
 
-use self::fleet::{Capacity, Fleet, Part};
+use self::fleet::{Capacity, Fleet, FleetPart};
 use self::offered::{RatePhase, mean_and_peak, phases};
 use self::providers::ProviderLoad;
 use crate::scenario::{Arrivals, OpenArrivals, Scenario};
@@ -88,7 +88,7 @@ impl<'a> Estimate<'a> {
     /// The estimate for a scenario.
     pub fn of(scenario: &'a Scenario) -> Self {
         let fleet = Fleet::of(scenario);
-        let capacity = fleet.capacity(scenario, Part::default());
+        let capacity = fleet.capacity(scenario, FleetPart::default());
         let all = capacity.map(|capacity| capacity.requests_per_second);
         let (loads, counted_rate) = match scenario.workload.arrivals.open() {
             Some(open) => open_loads(scenario, &fleet, open, all),
@@ -152,7 +152,7 @@ fn open_loads(
     let phases = phases(scenario, open);
     let single = phases.len() == 1;
     let load = |phase: RatePhase| {
-        let at = Part { at: Some(phase.begin), skill: None };
+        let at = FleetPart { at: Some(phase.begin), skill: None };
         let capacity = match comes_and_goes && !single {
             true => fleet.capacity(scenario, at).map(|capacity| capacity.requests_per_second),
             false => all,
@@ -188,7 +188,7 @@ fn skill_loads(scenario: &Scenario, fleet: &Fleet<'_>) -> Vec<SkillLoad> {
         scenario.workload.jobs.iter().filter_map(|job| job.skill.as_deref()).collect();
     let load = |skill: &str| {
         let agents = scenario.agents.iter().filter(|agent| agent.skills.have(skill)).count();
-        let part = Part { at: None, skill: Some(skill) };
+        let part = FleetPart { at: None, skill: Some(skill) };
         let capacity = fleet.capacity(scenario, part)?.requests_per_second;
         Some(SkillLoad { skill: skill.to_owned(), agents, capacity })
     };

@@ -18,7 +18,7 @@ use super::diagnostic::{Diagnostics, Problem};
 use super::draft::Draft;
 use super::edit_in_place::set_fields;
 use super::limited_fields::LimitedFields;
-use super::parsed_toml::ParsedToml;
+use super::parsed_toml::{FieldPath, ParsedToml};
 use super::shape::{Shape, compile};
 use super::structure::{StructureFindings, check_structure};
 use super::text::scenario_name;
@@ -55,7 +55,7 @@ pub struct ScenarioFile {
     file: String,
     /// The file's text, as its author wrote it.
     text: Arc<str>,
-    /// The text with its name, its policies and the lines of the files that it names.
+    /// The text with all names and with the lines of the files that it names.
     whole: Arc<str>,
     limited: LimitedFields,
 }
@@ -122,8 +122,9 @@ impl ScenarioFile {
         (&self.text, &self.file)
     }
 
-    /// The text in which the names of other files are replaced by their lines. It also has the name and
-    /// the policies of the scenario if its author left them out. So it means the same in any file.
+    /// The text in which the names of other files are replaced by their lines. It also has the names of
+    /// the scenario, its agents and its policies, if its author left them out. So it means the same
+    /// in any file.
     pub fn whole_text(&self) -> &str {
         &self.whole
     }
@@ -207,7 +208,7 @@ fn check_text(text: &str, file: &Path) -> Result<CheckedText, Vec<Problem>> {
     let directory = file.parent().unwrap_or(Path::new(""));
     let (mut scenario, files, problems) = check(&raw, &source, &durations, directory);
     stop_at(problems)?;
-    let whole = complete(text, &scenario, &source, &files);
+    let whole = complete(text, &scenario, &raw, &source, &files);
     let whole = whole.map_err(|reason| vec![Problem::of_file(reason)])?;
     scenario.sha256 = hex(&Sha256::digest(whole.as_bytes()));
     let limited = LimitedFields::find(&raw, &source, durations);
@@ -217,17 +218,19 @@ fn check_text(text: &str, file: &Path) -> Result<CheckedText, Vec<Problem>> {
 /// A text that passed all checks.
 struct CheckedText {
     scenario: Scenario,
-    /// The text with its name, its policies and the lines of the files that it names.
+    /// The text with all names and with the lines of the files that it names.
     whole: String,
     limited: LimitedFields,
     raw: raw::Scenario,
 }
 
 /// The text in which the names of `files` are replaced by their lines. It also gets the name of the
-/// scenario, which may be that of its file, and the policies, which programs edit.
+/// scenario, which may be that of its file, and the names of agents and policies, by which programs
+/// edit it.
 fn complete(
     text: &str,
     scenario: &Scenario,
+    raw: &raw::Scenario,
     source: &ParsedToml<'_>,
     files: &[IncludedFile],
 ) -> Result<String, String> {
@@ -239,6 +242,12 @@ fn complete(
     if !is_stated("policies") {
         let labels: Vec<&str> = scenario.policies.iter().map(|policy| &*policy.label).collect();
         fields.push(("policies".to_owned(), format!("{labels:?}")));
+    }
+    for (position, group) in raw.agents.iter().enumerate() {
+        let path = FieldPath::field("agents").index(position);
+        if !source.states(&path, "name") {
+            fields.push((path.key("name").dotted(), format!("{:?}", group.name)));
+        }
     }
     fields.extend(files.iter().map(|file| (file.path.dotted(), file.text.clone())));
     if fields.is_empty() {
