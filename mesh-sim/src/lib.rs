@@ -55,6 +55,7 @@
 pub mod compare;
 pub mod dist;
 pub mod engine;
+pub mod estimate;
 pub mod experiment;
 pub mod explore;
 pub mod faults;

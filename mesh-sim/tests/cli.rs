@@ -12,6 +12,8 @@ use tempfile::TempDir;
 
 #[path = "cli/documents.rs"]
 mod documents;
+#[path = "cli/init.rs"]
+mod init;
 #[path = "cli/pages.rs"]
 mod pages;
 
@@ -231,9 +233,19 @@ fn check_looks_at_every_file() {
     let test_dir = TestDir::new();
     test_dir.write("bad.toml", &SCENARIO.replace("rate = 30", ""));
     let (code, out, err) = test_dir.ran(&["check", "small.toml"]);
-    assert_eq!((code, out.as_str(), err.as_str()), (0, "small.toml: ok, 2 runs\n", ""));
-    let (code, out, err) = test_dir.ran(&["check", "bad.toml", "small.toml"]);
-    assert_eq!((code, out.as_str()), (2, "small.toml: ok, 2 runs\n"));
+    assert_eq!((code, err.as_str()), (0, ""));
+    let first = "small.toml: ok, 2 runs (2 policies x 1 seed, engine turmoil)\n";
+    assert!(out.starts_with(first), "{out}");
+    for expected in [
+        "\n  capacity   300 requests/s; cores limit it\n",
+        "\n  load       0 to 2 s: 30 requests/s, 10 % of the capacity\n",
+        "\n  warning    about 80 requests count",
+    ] {
+        assert!(out.contains(expected), "{out}");
+    }
+    assert!(out.lines().all(|line| line.chars().count() <= 80), "{out}");
+    let (code, again, err) = test_dir.ran(&["check", "bad.toml", "small.toml"]);
+    assert_eq!((code, again), (2, out));
     assert!(err.contains("bad.toml"), "{err}");
     assert_eq!(names(test_dir.0.path()), ["bad.toml", "small.toml"], "nothing is run");
 }

@@ -24,7 +24,7 @@ mod slot_book;
 mod slots;
 mod weights;
 
-pub use self::built_in::{BUILT_IN, DEFAULT_POLICY, built_in};
+pub use self::built_in::{BUILT_IN, DEFAULT_POLICY, STARTER_POLICIES, built_in};
 pub use self::candidate::{Candidate, Known};
 pub(crate) use self::candidate::{LATENCY_BITS, MAX_LATENCY_NS};
 pub use self::description::{DispatchRule, ParameterConflict, PolicyDescription};

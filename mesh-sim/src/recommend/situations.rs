@@ -6,6 +6,7 @@ use toml::Value;
 
 use super::candidates::label;
 use super::troubles::{Place, REGISTRY_OUTAGE, TROUBLES, Trouble, victims};
+use crate::estimate::jobs_per_request;
 use crate::figures::Objective;
 use crate::scenario::{Diagnostics, Draft, EngineKind, OpenArrivals, Scenario, ScenarioFile};
 
@@ -150,7 +151,7 @@ impl Battery {
         let seconds = |requests: f64| Duration::from_secs_f64((requests / rate).min(LONGEST));
         let RunLength { requests, span, most_requests } = self.length;
         // A request whose job has parts is as much work as several.
-        let parts = self.scenario.workload.jobs_per_request();
+        let parts: f64 = jobs_per_request(&self.scenario).iter().sum();
         let mut span =
             span.min(seconds(most_requests / parts)).max(seconds(requests)).max(SHORTEST);
         if trouble.name == REGISTRY_OUTAGE {

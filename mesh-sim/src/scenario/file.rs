@@ -17,9 +17,10 @@ use super::diagnostic::{Diagnostics, Problem};
 use super::draft::Draft;
 use super::edit_in_place::set_fields;
 use super::limited_fields::LimitedFields;
-use super::parsed_toml::ParsedToml;
+use super::parsed_toml::{FieldPath, ParsedToml};
 use super::shape::{Shape, compile};
 use super::structure::{StructureFindings, check_structure};
+use super::text::scenario_name;
 use super::variants::add_variants;
 use super::{AgentSpec, Scenario, json_schema, raw};
 use crate::format::sha256_hex;
@@ -54,7 +55,7 @@ pub struct ScenarioFile {
     file: String,
     /// The file's text, as its author wrote it.
     text: Arc<str>,
-    /// The text with the lines of the files that it names.
+    /// The text with all names and with the lines of the files that it names.
     whole: Arc<str>,
     limited: LimitedFields,
 }
@@ -94,8 +95,7 @@ impl ScenarioFile {
     /// As [`ScenarioFile::read`].
     pub fn parse(text: &str, file: &str) -> Result<Self, Diagnostics> {
         let text: Arc<str> = text.into();
-        let directory = Path::new(file).parent().unwrap_or(Path::new(""));
-        let checked = check_text(&text, directory);
+        let checked = check_text(&text, Path::new(file));
         let loaded = checked.and_then(|CheckedText { scenario, whole, limited, raw }| {
             let (file, text) = (file.to_owned(), Arc::clone(&text));
             let mut loaded = Self { scenario, file, text, whole: whole.into(), limited };
@@ -109,7 +109,7 @@ impl ScenarioFile {
     /// no variants.
     pub(super) fn parse_variant(text: String, file: String) -> Result<Self, Diagnostics> {
         let text: Arc<str> = text.into();
-        match check_text(&text, Path::new("")) {
+        match check_text(&text, Path::new(&file)) {
             Ok(CheckedText { scenario, whole, limited, .. }) => {
                 Ok(Self { scenario, file, text, whole: whole.into(), limited })
             }
@@ -122,8 +122,9 @@ impl ScenarioFile {
         (&self.text, &self.file)
     }
 
-    /// The text in which the names of other files are replaced by their lines. It means the same in
-    /// any directory.
+    /// The text in which the names of other files are replaced by their lines. It also has the names of
+    /// the scenario, its agents and its policies, if its author left them out. So it means the same
+    /// in any file.
     pub fn whole_text(&self) -> &str {
         &self.whole
     }
@@ -198,18 +199,22 @@ impl Scenario {
     }
 }
 
-/// The three passes. Returns the scenario, the text with the lines of the files that it names, and
-/// the places of the fields that not every engine can honour.
-fn check_text(text: &str, directory: &Path) -> Result<CheckedText, Vec<Problem>> {
+/// The three passes, for the text of `file`. Returns the scenario, the text with what it has from
+/// outside of it, and the places of the fields that not every engine can honour.
+fn check_text(text: &str, file: &Path) -> Result<CheckedText, Vec<Problem>> {
     let source = ParsedToml::parse(text)?;
     let StructureFindings { problems, durations } = check_structure(&source, &SHAPE);
     stop_at(problems)?;
     let tree = toml::Spanned::new(0..text.len(), source.tree.clone());
-    let raw = raw::Scenario::deserialize(toml::de::Deserializer::from(tree))
+    let mut raw = raw::Scenario::deserialize(toml::de::Deserializer::from(tree))
         .map_err(|error| vec![Problem::at(error.span().unwrap_or(0..0), error.message(), "")])?;
+    let stem = file.file_stem().unwrap_or_default().to_string_lossy();
+    raw.name.get_or_insert_with(|| scenario_name(&stem));
+    let directory = file.parent().unwrap_or(Path::new(""));
     let (mut scenario, files, problems) = check(&raw, &source, &durations, directory);
     stop_at(problems)?;
-    let whole = with_files(text, &files).map_err(|reason| vec![Problem::of_file(reason)])?;
+    let whole = complete(text, &scenario, &raw, &source, &files);
+    let whole = whole.map_err(|reason| vec![Problem::of_file(reason)])?;
     scenario.sha256 = sha256_hex(whole.as_bytes());
     let limited = LimitedFields::find(&raw, &source, durations);
     Ok(CheckedText { scenario, whole, limited, raw })
@@ -218,20 +223,43 @@ fn check_text(text: &str, directory: &Path) -> Result<CheckedText, Vec<Problem>>
 /// A text that passed all checks.
 struct CheckedText {
     scenario: Scenario,
-    /// The text with the lines of the files that it names.
+    /// The text with all names and with the lines of the files that it names.
     whole: String,
     limited: LimitedFields,
     raw: raw::Scenario,
 }
 
-/// The text in which the names of `files` are replaced by their lines.
-fn with_files(text: &str, files: &[IncludedFile]) -> Result<String, String> {
-    if files.is_empty() {
+/// The text in which the names of `files` are replaced by their lines. It also gets the name of the
+/// scenario, which may be that of its file, and the names of agents and policies, by which programs
+/// edit it.
+fn complete(
+    text: &str,
+    scenario: &Scenario,
+    raw: &raw::Scenario,
+    source: &ParsedToml<'_>,
+    files: &[IncludedFile],
+) -> Result<String, String> {
+    let is_stated = |field: &str| source.tree.contains_key(field);
+    let mut fields: Vec<(String, String)> = Vec::new();
+    if !is_stated("name") {
+        fields.push(("name".to_owned(), format!("{:?}", scenario.name)));
+    }
+    if !is_stated("policies") {
+        let labels: Vec<&str> = scenario.policies.iter().map(|policy| &*policy.label).collect();
+        fields.push(("policies".to_owned(), format!("{labels:?}")));
+    }
+    for (position, group) in raw.agents.iter().enumerate() {
+        let path = FieldPath::field("agents").index(position);
+        if !source.states(&path, "name") {
+            fields.push((path.key("name").dotted(), format!("{:?}", group.name)));
+        }
+    }
+    fields.extend(files.iter().map(|file| (file.path.dotted(), file.text.clone())));
+    if fields.is_empty() {
         return Ok(text.to_owned());
     }
-    let paths: Vec<String> = files.iter().map(|file| file.path.dotted()).collect();
     let fields: Vec<(&str, &str)> =
-        paths.iter().map(|path| &**path).zip(files.iter().map(|file| &*file.text)).collect();
+        fields.iter().map(|(path, value)| (&**path, &**value)).collect();
     set_fields(text, &fields)
 }
 

@@ -22,7 +22,6 @@ mod reference;
 mod schema;
 mod seeded;
 mod settings;
-mod several_seeds;
 mod shape;
 mod structure;
 mod text;
@@ -77,7 +76,7 @@ use crate::network::NetworkSpec;
 pub struct Scenario {
     /// The scenario's name. Its results are written to a directory of this name.
     pub name: String,
-    /// What the scenario shows, in one line, for the report.
+    /// What the scenario shows, in one line, for the report; empty if the file does not say it.
     pub description: String,
     /// The SHA-256 of the file in hex. Files that it names count with their lines.
     pub sha256: String,
@@ -294,21 +293,6 @@ impl WorkloadSpec {
     /// Whether jobs have others done.
     pub fn has_subjobs(&self) -> bool {
         self.jobs.iter().any(|job| !job.calls.is_empty())
-    }
-
-    /// How many jobs there are for each request on average: its own and their parts.
-    pub fn jobs_per_request(&self) -> f64 {
-        /// Parts may have parts; deeper ones are as good as none.
-        const DEPTH: usize = 4;
-        let mut of: Vec<f64> = vec![1.0; self.jobs.len()];
-        for _ in 0..DEPTH {
-            let parts =
-                |job: &JobKind| job.calls.iter().map(|kind| of[usize::from(*kind)]).sum::<f64>();
-            of = self.jobs.iter().map(|job| 1.0 + parts(job)).collect();
-        }
-        let shares: f64 = self.jobs.iter().map(|job| job.share).sum();
-        let jobs = self.jobs.iter().zip(&of).map(|(job, jobs)| job.share / shares * jobs);
-        jobs.sum::<f64>().max(1.0)
     }
 
     /// The subjobs that an answer to a request tells of: the kind and the latency of each, as the

@@ -37,8 +37,14 @@ impl Transform for FlattenTagged {
     fn transform(&mut self, schema: &mut Schema) {
         transform_subschemas(self, schema);
         let Some(object) = schema.as_object_mut() else { return };
-        let is_flattened = object.contains_key("oneOf") && object.contains_key("properties");
-        if !is_flattened {
+        if !object.contains_key("properties") {
+            return;
+        }
+        // An enum with a variant that has no tag comes as `anyOf`. Closed variants exclude each other.
+        if let Some(variants) = object.remove("anyOf") {
+            object.insert("oneOf".to_owned(), variants);
+        }
+        if !object.contains_key("oneOf") {
             return;
         }
         let shared = object.remove("properties").unwrap_or_default();

@@ -74,6 +74,13 @@ fn check_scenario_name(text: &str) -> Result<(), String> {
     check_word(text, allowed, 64)
 }
 
+/// A scenario's name for a file with this stem: it keeps the rule, and is as close as that allows.
+pub(super) fn scenario_name(stem: &str) -> String {
+    let hyphenated = stem.to_lowercase().replace(|c: char| !c.is_ascii_alphanumeric(), "-");
+    let name = hyphenated.trim_matches('-').chars().take(64).collect::<String>();
+    if name.is_empty() { "scenario".to_owned() } else { name }
+}
+
 fn check_name(text: &str) -> Result<(), String> {
     check_word(text, is_name_char, 64)
 }

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use insta::{assert_debug_snapshot, assert_snapshot};
-use mesh_core::routing::BUILT_IN;
-use mesh_sim::scenario::Scenario;
+use mesh_core::routing::{BUILT_IN, DEFAULT_POLICY, STARTER_POLICIES};
+use mesh_sim::scenario::{Scenario, ScenarioFile};
 
 use super::{corpus, snapshots};
 
@@ -14,6 +14,35 @@ fn valid_files_become_scenarios() {
         let scenario = Scenario::parse(&text, &name).unwrap_or_else(|error| panic!("{error}"));
         snapshots().bind(|| assert_debug_snapshot!(format!("valid-{name}"), scenario));
     }
+}
+
+#[test]
+fn a_scenario_is_called_after_its_file_unless_it_has_a_name() {
+    let (_, text) = corpus("valid").into_iter().find(|(name, _)| name == "defaults").unwrap();
+    for (file, name) in [
+        ("mine.toml", "mine"),
+        ("some/where/My fleet_2.toml", "my-fleet-2"),
+        ("-.toml", "scenario"),
+        ("", "scenario"),
+    ] {
+        let file = ScenarioFile::parse(&text, file).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(file.scenario.name, name);
+        let elsewhere = Scenario::parse(file.whole_text(), "other.toml").expect("it is whole");
+        assert_eq!(elsewhere, file.scenario, "{name}");
+        assert_eq!(file.draft().check("draft").expect("it is whole").scenario.name, name);
+    }
+    let set = r#"policies = ["random", { name = "random", label = "x", set = { drain = "10s" } }]"#;
+    let variant = Scenario::parse(&format!("{set}\n{text}"), "mine.toml");
+    assert_eq!(variant.unwrap_or_else(|error| panic!("{error}")).name, "mine");
+}
+
+#[test]
+fn a_scenario_without_policies_compares_a_few() {
+    let (_, text) = corpus("valid").into_iter().find(|(name, _)| name == "defaults").unwrap();
+    let scenario = Scenario::parse(&text, "x.toml").unwrap_or_else(|error| panic!("{error}"));
+    let labels: Vec<&str> = scenario.policies.iter().map(|policy| &*policy.label).collect();
+    assert_eq!(labels, STARTER_POLICIES.map(|policy| policy.name));
+    assert!(labels.contains(&DEFAULT_POLICY.name), "the policy that agents have by default");
 }
 
 #[test]

@@ -51,6 +51,17 @@ pub const BUILT_IN: &[&PolicyDescription] = &[
 /// is never far from the best, and it needs nothing of a peer but its jobs in flight.
 pub const DEFAULT_POLICY: &PolicyDescription = &power_of_two::DESCRIPTION;
 
+/// The policies to begin a comparison with, because they differ much: by chance and in turn, which
+/// need to know nothing; two peers that are asked, and all of them; and jobs that wait until an agent
+/// has room.
+pub const STARTER_POLICIES: [&PolicyDescription; 5] = [
+    &random::DESCRIPTION,
+    &round_robin::DESCRIPTION,
+    &power_of_two::DESCRIPTION,
+    &shortest_queue::DESCRIPTION,
+    &pull::DESCRIPTION,
+];
+
 /// The built-in policy of this name, if there is one.
 pub fn built_in(name: &str) -> Option<&'static PolicyDescription> {
     BUILT_IN.iter().copied().find(|description| description.name == name)

@@ -11,11 +11,12 @@ use mesh_sim::sweep::{Seeds, Shard, Vary};
 // shorter.
 const EXAMPLES: &str = "\
 Examples:
+  mesh-sim init mine.toml                  a scenario for your own fleet
   mesh-sim scenarios/partition.toml        run all policies, print the table
   mesh-sim mine.toml --policy weighted     run only one policy
   mesh-sim mine.toml --seed 7 --trace      another seed, with every event
   mesh-sim mine.toml --json | jq .runs     the summary, for programs
-  mesh-sim check scenarios/*.toml          look for mistakes, run nothing
+  mesh-sim check scenarios/*.toml          mistakes, load and warnings
   mesh-sim sweep mine.toml --seeds 1..30   compare policies over many seeds
   mesh-sim compare results/runs/a results/runs/b   what differs
   mesh-sim recommend mine.toml --quick     which policy to take, and why
@@ -111,6 +112,16 @@ Examples:
   mesh-sim check mine.toml
   mesh-sim check scenarios/*.toml";
 
+const INIT_EXAMPLES: &str = "\
+Examples:
+  mesh-sim init                                    asks, writes fleet.toml
+  mesh-sim init mine.toml --agents 20 --p50 4s --p99 40s --rate 3
+  mesh-sim init mine.toml --sites 2 --between 80ms --concurrency 4
+  mesh-sim init - --agents 8 < /dev/null           prints it, asks nothing
+
+Without a terminal nothing is asked, and what no flag says has its default. Exit codes: 0 written, \
+2 an answer makes no sense or the file exists.";
+
 const SCHEMA_EXAMPLES: &str = "\
 Examples:
   mesh-sim schema > schema.json
@@ -143,7 +154,16 @@ pub(super) struct Args {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
+    /// Write a scenario for your own fleet, from a few answers.
+    ///
+    /// Asks for what no flag says, if the standard input is a terminal. The file has a comment for
+    /// each number and runs within seconds.
+    Init(Box<InitArgs>),
     /// Look for mistakes in scenario files, without running them.
+    ///
+    /// Says what each file describes: how much the agents can do, how much they are asked to do, and
+    /// how many requests will count. Warns of what makes figures worthless, such as a load above
+    /// 100 %; a warning is no mistake.
     #[command(after_help = CHECK_EXAMPLES)]
     Check {
         /// The files.
@@ -309,6 +329,47 @@ pub(super) struct MergeArgs {
     /// Write the results here [default: results/runs/<scenario name>-sweep].
     #[arg(long, value_name = "DIR")]
     pub(super) out: Option<PathBuf>,
+}
+
+#[derive(Debug, Default, ClapArgs)]
+#[command(after_help = INIT_EXAMPLES)]
+pub(super) struct InitArgs {
+    /// The file to write; - is the standard output [default: fleet.toml].
+    #[arg(value_name = "FILE")]
+    pub(super) file: Option<PathBuf>,
+    /// The scenario's name [default: that of the file].
+    #[arg(long, value_name = "NAME")]
+    pub(super) name: Option<String>,
+    /// The number of agents [default: 20].
+    #[arg(long, value_name = "N")]
+    pub(super) agents: Option<String>,
+    /// How long a task takes at the median [default: 4s].
+    #[arg(long, value_name = "TIME")]
+    pub(super) p50: Option<String>,
+    /// How long 99 % of the tasks take at most [default: 10 times the median].
+    #[arg(long, value_name = "TIME")]
+    pub(super) p99: Option<String>,
+    /// How many tasks an agent does at once [default: 4].
+    #[arg(long, value_name = "N")]
+    pub(super) concurrency: Option<String>,
+    /// How much of a task waits for models or tools and takes no CPU [default: 99].
+    #[arg(long, value_name = "PERCENT")]
+    pub(super) waiting: Option<String>,
+    /// Tasks per second of all agents together [default: auto, 60 % of what they can do].
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub(super) rate: Option<String>,
+    /// How long clients wait for an answer [default: 3 times p99].
+    #[arg(long, value_name = "TIME")]
+    pub(super) deadline: Option<String>,
+    /// At how many sites the agents live [default: 1].
+    #[arg(long, value_name = "N")]
+    pub(super) sites: Option<String>,
+    /// The time of a message between two sites, there and back [default: 80ms].
+    #[arg(long, value_name = "TIME")]
+    pub(super) between: Option<String>,
+    /// Replace the file if it exists.
+    #[arg(long)]
+    pub(super) force: bool,
 }
 
 /// One run.

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use mesh_sim::estimate::{Estimate, usual_seeds};
 use mesh_sim::format::counted;
 use mesh_sim::scenario::ScenarioFile;
 
@@ -14,9 +15,19 @@ pub(super) fn check(files: &[PathBuf]) -> SimExit {
         let checked = ScenarioFile::read(file)
             .and_then(|loaded| loaded.check_engine(loaded.scenario.engine).map(|()| loaded));
         match checked {
-            Ok(loaded) => {
-                let runs = loaded.scenario.policies.len() * loaded.scenario.seeds.len();
-                print(&format!("{}: ok, {}\n", file.display(), counted(runs, "run")));
+            Ok(mut loaded) => {
+                loaded.scenario.seeds = usual_seeds(&loaded, loaded.scenario.engine);
+                let scenario = &loaded.scenario;
+                let (policies, seeds) = (scenario.policies.len(), scenario.seeds.len());
+                print(&format!(
+                    "{}: ok, {} ({} x {}, engine {})\n{}",
+                    file.display(),
+                    counted(policies * seeds, "run"),
+                    counted(policies, "policy"),
+                    counted(seeds, "seed"),
+                    scenario.engine.name(),
+                    Estimate::of(scenario).report()
+                ));
             }
             Err(diagnostics) => exit = complain(&diagnostics),
         }

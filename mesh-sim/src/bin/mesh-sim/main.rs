@@ -6,6 +6,7 @@ mod args;
 mod check;
 mod compare;
 mod explore;
+mod init;
 mod minimize;
 mod progress;
 mod recommend;
@@ -66,6 +67,7 @@ fn main() -> ExitCode {
     };
     let result = match command {
         Some(Command::Check { files }) => Ok(check::check(&files)),
+        Some(Command::Init(args)) => init::init(&args),
         Some(Command::Schema) => {
             print(&json_schema_text());
             Ok(SimExit::Pass)

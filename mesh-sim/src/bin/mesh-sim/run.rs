@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
+use mesh_sim::estimate::{Estimate, usual_seeds};
 use mesh_sim::experiment::{RanBy, Report};
 use mesh_sim::format::{counted, seconds, seed_ranges};
 use mesh_sim::journal::first_difference;
@@ -28,10 +29,10 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<SimExit> {
         return Ok(complain(&diagnostics));
     }
     let scenario_text = Some(loaded.whole_text().to_owned());
-    let mut seeds = args.seed.clone();
-    if seeds.is_empty() && !loaded.names_seeds() {
-        seeds = loaded.scenario.several_seeds(engine);
-    }
+    let seeds = match &args.seed[..] {
+        [] => usual_seeds(&loaded, engine),
+        named => named.to_vec(),
+    };
     let scenario = match loaded.scenario.select(&seeds, &args.policy) {
         Ok(scenario) => scenario,
         Err(complaint) => {
@@ -109,8 +110,10 @@ pub(super) fn opening(scenario: &Scenario, engine: EngineKind) -> String {
         [seed] => format!("seed {seed}"),
         seeds => format!("seeds {}", seed_ranges(seeds)),
     };
+    let load = Estimate::of(scenario).load();
+    let busy = load.map(|load| format!(" ({:.0} % busy)", 100.0 * load)).unwrap_or_default();
     let mut text = format!(
-        "{}: {}, {}, {} simulated, {seeds}\n engine {} (simulated time, resolution {})\n",
+        "{}: {}, {}{busy}, {} simulated, {seeds}\n engine {} (simulated time, resolution {})\n",
         scenario.name,
         counted(scenario.agents.len(), "agent"),
         scenario.workload.arrivals.opening_workload(),

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use mesh_sim::estimate::usual_seeds;
 use mesh_sim::format::counted;
 use mesh_sim::judge::Verdict;
 use mesh_sim::parallel::cores;
@@ -23,10 +24,12 @@ pub(super) fn sweep(args: SweepArgs) -> anyhow::Result<SimExit> {
         Err(diagnostics) => return Ok(complain(&diagnostics)),
     };
     let engine = args.engine.map_or(loaded.scenario.engine, EngineKind::from);
-    let mut seeds = args.seeds.map(|seeds| seeds.0).unwrap_or_default();
-    if seeds.is_empty() && !loaded.names_seeds() {
-        seeds = loaded.scenario.several_seeds(engine);
-    }
+    let seeds = args.seeds.map(|seeds| seeds.0);
+    let seeds = match seeds {
+        Some(named) => named,
+        None if loaded.names_seeds() => Vec::new(),
+        None => usual_seeds(&loaded, engine),
+    };
     let spec = SweepSpec {
         scenario: loaded.whole_text().to_owned(),
         engine: args.engine.map(|engine| EngineKind::from(engine).name().to_owned()),

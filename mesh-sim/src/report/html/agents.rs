@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::ops::Range;
 
-use super::capacity::jobs_in_a_run;
+use crate::estimate::jobs_in_a_run;
 use crate::format;
 use crate::grouping::{cpu_columns, groups};
 use crate::judge::PolicyResult;

@@ -6,7 +6,6 @@
 
 mod agents;
 mod buckets;
-mod capacity;
 mod over_time;
 mod phases;
 mod plots;

@@ -7,6 +7,7 @@ use mesh_core::protocol::Name;
 use super::sites::sites;
 use super::workload;
 use crate::dist::Distribution;
+use crate::estimate::usual_seeds;
 use crate::experiment::{RanBy, Report};
 use crate::format::{self, seed_ranges, shell_word};
 use crate::host_names::host_ranges;
@@ -116,8 +117,8 @@ fn command(report: &Report) -> Option<String> {
         words = vec!["mesh-bench".to_owned(), "live".to_owned(), shell_word(&file)];
     }
     let usual = match report.ran_by {
-        RanBy::Engine(engine) if !file_of.names_seeds() => original.several_seeds(engine),
-        _ => original.seeds.clone(),
+        RanBy::Engine(engine) => usual_seeds(&file_of, engine),
+        RanBy::Live => original.seeds.clone(),
     };
     if scenario.seeds != usual {
         words.extend(scenario.seeds.iter().map(|seed| format!("--seed {seed}")));

@@ -3,11 +3,10 @@
 use std::time::Duration;
 
 use super::simulated::distribution;
+use crate::estimate::rate_at;
 use crate::format;
 use crate::page::{Axis, AxisUnit, LineChart, LinePoint, LineSeries, LineStyle, grid};
-use crate::scenario::{
-    Arrivals, EntryChoice, JobKind, OnOff, OpenArrivals, RateCurve, Scenario, ScheduleStep,
-};
+use crate::scenario::{Arrivals, EntryChoice, JobKind, OpenArrivals, Scenario};
 use crate::units::format_duration;
 
 /// How many points the picture of the rate has.
@@ -111,32 +110,10 @@ fn points(open: &OpenArrivals, duration: Duration) -> Vec<LinePoint> {
     points
 }
 
-/// The mean rate at a time, and the least and the greatest that it may be.
-fn rate_at(open: &OpenArrivals, at: Duration) -> (f64, f64, f64) {
-    let value = |steps: &[ScheduleStep], at: Duration| {
-        steps.iter().rev().find(|step| step.at <= at).map(|step| step.value)
-    };
-    let mut rate = value(&open.rates, at).unwrap_or(0.0);
-    rate *= value(&open.burst_factors(), at).unwrap_or(1.0);
-    if let Some(RateCurve { period, points }) = &open.curve {
-        let within = Duration::from_nanos((at.as_nanos() % period.as_nanos().max(1)) as u64);
-        let last = points.last().map_or(1.0, |last| last.value);
-        rate *= value(points, within).unwrap_or(last);
-    }
-    match open.on_off {
-        None => (rate, rate, rate),
-        Some(on_off) => {
-            let OnOff { on_factor, off_factor, .. } = on_off;
-            let mean = off_factor + (on_factor - off_factor) * on_off.share_on();
-            (rate * mean, rate * on_factor.min(off_factor), rate * on_factor.max(off_factor))
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scenario::Burst;
+    use crate::scenario::{Burst, OnOff, RateCurve, ScheduleStep};
 
     #[test]
     fn the_picture_follows_steps_bursts_curves_and_chance() {

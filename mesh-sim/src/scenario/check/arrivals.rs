@@ -18,7 +18,9 @@ const SHORTEST: Duration = Duration::from_millis(1);
 impl Checker<'_> {
     pub(super) fn arrivals(&mut self, path: &FieldPath, raw: &raw::Arrivals) -> Arrivals {
         match raw {
-            raw::Arrivals::Poisson(open) => Arrivals::Poisson(self.open_arrivals(path, open)),
+            raw::Arrivals::Poisson(open) | raw::Arrivals::Unnamed(open) => {
+                Arrivals::Poisson(self.open_arrivals(path, open))
+            }
             raw::Arrivals::Constant(open) => Arrivals::Constant(self.open_arrivals(path, open)),
             raw::Arrivals::Closed(closed) => Arrivals::Closed {
                 clients: closed.clients,

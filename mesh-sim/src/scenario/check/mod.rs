@@ -79,8 +79,8 @@ pub(super) fn check(
     let (faults, random_faults) = checker.faults(raw);
     let workload = checker.workload(raw, &agents);
     let scenario = Scenario {
-        name: raw.name.clone(),
-        description: raw.description.clone(),
+        name: raw.name.clone().unwrap_or_default(),
+        description: raw.description.clone().unwrap_or_default(),
         sha256: String::new(),
         engine: match raw.engine {
             raw::Engine::Turmoil => EngineKind::Turmoil,

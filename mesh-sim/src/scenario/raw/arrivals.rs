@@ -16,6 +16,9 @@ pub(crate) enum Arrivals {
     Constant(OpenArrivals),
     /// Closed loop: each client sends a request, waits until it has ended, thinks, and sends again.
     Closed(ClosedArrivals),
+    /// Open loop with exponential gaps, as with arrivals = "poisson".
+    #[serde(untagged)]
+    Unnamed(OpenArrivals),
 }
 
 /// An open loop: requests are due whatever becomes of the earlier ones.

@@ -18,6 +18,7 @@ use std::collections::BTreeMap;
 
 use mesh_core::agent::config::{AdmissionConfig, Concurrency, DelegationConfig, MembershipConfig};
 use mesh_core::registry::LeaseConfig;
+use mesh_core::routing::STARTER_POLICIES;
 use mesh_core::skills::MAX_SKILLS;
 use mesh_node::work::JobErrors;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
@@ -32,7 +33,7 @@ pub(crate) use self::distribution::Distribution;
 pub(crate) use self::faults::Fault;
 pub(crate) use self::jobs::{CalledJobs, JobKind, JobNeeds, Sessions};
 pub(crate) use self::network::{Hosts, Network, Site, SiteLink};
-pub(crate) use self::policies::{Policy, PolicyTable};
+pub(crate) use self::policies::{Policy, PolicyName, PolicyTable};
 pub(crate) use self::providers::Provider;
 pub(crate) use self::workload::{Entry, Workload};
 use super::text;
@@ -46,12 +47,13 @@ const MAX_SEED: u64 = (1 << 53) - 1;
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Scenario {
-    /// The scenario's name; its results go to a directory of this name.
+    /// The scenario's name; its results go to a directory of this name. That of the file, without
+    /// its extension, if left out.
     #[schemars(extend("pattern" = text::SCENARIO_NAME, "examples" = ["partition"]))]
-    pub(crate) name: String,
-    /// What the scenario shows, in one line.
+    pub(crate) name: Option<String>,
+    /// What the scenario shows, in one line; nothing if left out.
     #[schemars(extend("pattern" = text::LINE))]
-    pub(crate) description: String,
+    pub(crate) description: Option<String>,
     /// The engine that runs the scenario unless `--engine` names another. The other one is for
     /// scenarios that are about connections.
     #[serde(default)]
@@ -96,8 +98,10 @@ pub(crate) struct Scenario {
     pub(crate) costs: Costs,
     /// The requests that clients send.
     pub(crate) workload: Workload,
-    /// The policies to compare: names, or tables with parameters.
-    #[schemars(length(min = 1, max = 100))]
+    /// The policies to compare: names, or tables with parameters. A few that differ much if left
+    /// out.
+    #[serde(default = "default_policies")]
+    #[schemars(length(min = 1, max = 100), extend("default" = STARTER_POLICIES.map(|policy| policy.name)))]
     pub(crate) policies: Vec<Policy>,
     /// What goes wrong, and when.
     #[serde(default)]
@@ -114,6 +118,11 @@ pub(crate) struct Scenario {
 
 fn default_seeds() -> Vec<u64> {
     vec![42]
+}
+
+/// The policies that a scenario compares if it names none.
+fn default_policies() -> Vec<Policy> {
+    STARTER_POLICIES.map(|policy| Policy::Name(PolicyName(policy.name.to_owned()))).into()
 }
 
 fn default_drain() -> DurationText {
@@ -146,6 +155,7 @@ pub(crate) struct Registry {
 #[serde(deny_unknown_fields)]
 pub(crate) struct AgentGroup {
     /// The agent's name; if there are several, they are called name-1, name-2 and so on.
+    #[serde(default = "default_agent_name")]
     #[schemars(extend("pattern" = text::NAME, "examples" = ["agent"]))]
     pub(crate) name: String,
     /// The site where the agents live; every agent must have one if there are `sites`.
@@ -259,6 +269,10 @@ pub(crate) struct SingleAgent {
 #[serde(transparent)]
 #[schemars(extend("pattern" = text::SKILL, "examples" = ["summarise", "model:x"]))]
 pub(crate) struct SkillName(pub(crate) String);
+
+fn default_agent_name() -> String {
+    "agent".to_owned()
+}
 
 fn one() -> u32 {
     1
