@@ -10,6 +10,8 @@ use std::process::{Command, Output, Stdio};
 use serde_json::Value;
 use tempfile::TempDir;
 
+#[path = "cli/near_misses.rs"]
+mod near_misses;
 #[path = "cli/pages.rs"]
 mod pages;
 

@@ -34,8 +34,9 @@ pub(super) fn live(args: &LiveArgs) -> anyhow::Result<ExitReason> {
             return Ok(ExitReason::Usage);
         }
     };
+    let seeds: Vec<u64> = args.seed.iter().flat_map(|seeds| seeds.0.iter().copied()).collect();
     let (scenario, mesh) = match scenario
-        .select(&args.seed, &args.policy)
+        .select(&seeds, &args.policy)
         .and_then(|s| mesh_under_test(&s, args).map(|mesh| (s, mesh)))
     {
         Ok(selected) => selected,

@@ -8,6 +8,7 @@
 
 mod agent;
 mod answers;
+mod call;
 mod clients;
 mod config;
 mod faults;

@@ -8,6 +8,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use clap::{CommandFactory as _, FromArgMatches as _};
+use mesh_core::text::closest;
 use mesh_node::files::read_text;
 use toml::{Table, Value};
 
@@ -107,10 +108,10 @@ fn with_defaults(mut command: clap::Command, file: &Table) -> Result<clap::Comma
                 return Err(format!("[{name}]: {}", no_setting(key, &here)));
             }
         } else {
-            return Err(format!(
-                "no table [{name}]; tables are {}, delegation",
-                commands.join(", ")
-            ));
+            let tables = [&commands[..], &["delegation".to_owned()]].concat();
+            let hint = closest(name, tables.iter().map(String::as_str));
+            let hint = hint.map(|near| format!("did you mean [{near}]? ")).unwrap_or_default();
+            return Err(format!("no table [{name}]; {hint}tables are {}", tables.join(", ")));
         }
     }
     Ok(command)
@@ -208,7 +209,9 @@ fn with_policy(command: clap::Command, policy: &Table) -> Result<clap::Command, 
 }
 
 fn no_setting(key: &str, known: &[&str]) -> String {
-    format!("no setting {key}; settings here are {}", known.join(", "))
+    let hint = closest(&snake_case(key), known.iter().copied());
+    let hint = hint.map(|near| format!("did you mean {near}? ")).unwrap_or_default();
+    format!("no setting {key}; {hint}settings here are {}", known.join(", "))
 }
 
 /// The options that a file may set: their ids, and their names in the file, which include former

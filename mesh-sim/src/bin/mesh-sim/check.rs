@@ -16,7 +16,7 @@ pub(super) fn check(files: &[PathBuf]) -> SimExit {
         match checked {
             Ok(loaded) => {
                 let runs = loaded.scenario.policies.len() * loaded.scenario.seeds.len();
-                print(&format!("{}: ok, {}\n", file.display(), counted(runs, "run")));
+                print(&format!("{}: ok, {}\n", loaded.name(), counted(runs, "run")));
             }
             Err(diagnostics) => exit = complain(&diagnostics),
         }

@@ -29,7 +29,7 @@ pub(super) fn explore(args: &ExploreArgs) -> anyhow::Result<SimExit> {
         return Ok(complain(&diagnostics));
     }
     if thresholds && base.scenario.expect.is_empty() {
-        let file = args.scenario.display();
+        let file = base.name();
         say(&format!("error: --thresholds needs an [expect] table, and {file} has none"));
         return Ok(SimExit::Usage);
     }

@@ -29,7 +29,7 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<SimExit> {
         return Ok(complain(&diagnostics));
     }
     let scenario_text = Some(loaded.whole_text().to_owned());
-    let scenario = match loaded.scenario.select(&args.seed, &args.policy) {
+    let scenario = match loaded.scenario.select(&args.seeds(), &args.policy) {
         Ok(scenario) => scenario,
         Err(complaint) => {
             say(&format!("error: {complaint}"));
