@@ -110,6 +110,24 @@ fn rooms_import_only_those_below() {
     assert_eq!(found, ROOMS.len(), "a room of the list is gone");
 }
 
+/// A package has only the files in the directory of its crate.
+#[test]
+fn sources_include_only_files_of_their_crate() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut found = 0;
+    for name in ["mesh-core", "mesh-node", "mesh-sim"] {
+        let files = sources(&root.join(name).join("src")).into_iter();
+        for file in files.filter(|file| file.extension().is_some_and(|e| e == "rs")) {
+            let source = fs::read_to_string(&file).expect("a source");
+            for line in code(&source).filter(|line| line.contains("include_")) {
+                found += usize::from(line.contains("include_str!("));
+                assert!(!line.contains("\"../"), "{}: put a link beside it: {line}", file.display());
+            }
+        }
+    }
+    assert!(found >= 3, "the lines are not found: {found}");
+}
+
 /// Names that several programs or crates may use, each with the reason.
 const SHARED_NAMES: [(&str, &str); 5] = [
     ("Args", "the command line of a program, which only its own code reads"),

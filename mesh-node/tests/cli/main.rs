@@ -21,5 +21,6 @@ mod registry;
 mod rpc_server;
 mod shutdown;
 mod soak;
+mod units;
 mod work;
 mod workers;

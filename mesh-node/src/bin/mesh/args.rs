@@ -62,7 +62,7 @@ pub(crate) struct Cli {
     /// A TOML file with settings
     #[arg(long, global = true, env = "MESH_CONFIG", value_name = "FILE", help_heading = EVERYWHERE)]
     pub(crate) config: Option<PathBuf>,
-    /// Least important level that is logged, on standard error [default: warn; registry and
+    /// Least important level of the log, which goes to standard error [default: warn; registry and
     /// agent: info]
     #[arg(
         long,
@@ -159,7 +159,7 @@ pub(crate) struct AgentArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct RegistryAddress {
-    /// Where the registry is
+    /// Where the registry listens; a port alone is one of this machine
     #[arg(
         long = "registry",
         env = "MESH_REGISTRY",
@@ -343,10 +343,10 @@ pub(crate) struct OrchestrateArgs {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "The job")]
 pub(crate) struct JobArgs {
-    /// The job
+    /// The text of the job
     #[arg(long, env = "MESH_TEXT", default_value = "parallel workload", help_heading = USUAL)]
     pub(crate) text: String,
-    /// How long to wait for it
+    /// How long to wait for the job
     #[arg(long, env = "MESH_TIMEOUT", value_name = "TIME", default_value = "30s", value_parser = positive)]
     pub(crate) timeout: Duration,
     /// Time that a synthetic agent spends on the job [default: its own --demand]
@@ -408,7 +408,7 @@ pub(crate) struct UpArgs {
     /// Where the registry listens [default: 127.0.0.1:8500, or a free port if that is taken]
     #[arg(long, env = "MESH_LISTEN", value_name = "HOST:PORT", value_parser = listen)]
     pub(crate) listen: Option<String>,
-    /// The first job
+    /// The text of the first job
     #[arg(long, env = "MESH_TEXT", default_value = "parallel workload")]
     pub(crate) text: String,
     #[command(flatten)]

@@ -77,8 +77,11 @@ fn read_file(path: &Path) -> Result<Table, Error> {
 /// tables are also those of scenarios: what they say holds for every command that has the setting,
 /// unless the command's own table says otherwise.
 fn with_defaults(mut command: clap::Command, file: &Table) -> Result<clap::Command, String> {
-    let commands: Vec<String> =
-        command.get_subcommands().map(|sub| sub.get_name().to_owned()).collect();
+    // Commands without variables, such as `man`, have nothing that is worth a file either.
+    let has_settings =
+        |sub: &&clap::Command| sub.get_arguments().any(|arg| arg.get_env().is_some());
+    let commands = command.get_subcommands().filter(has_settings);
+    let commands: Vec<String> = commands.map(|sub| sub.get_name().to_owned()).collect();
     let shared = shared_keys();
     refuse_second_names(Some(&command), file)?;
     for (name, value) in file {

@@ -206,7 +206,7 @@ pub(super) enum Command {
 #[derive(Debug, ClapArgs)]
 #[command(after_help = VALIDATE_EXAMPLES)]
 pub(super) struct ValidateArgs {
-    /// Simulate a 64th of the time, and allow eight times the error.
+    /// Simulate a 64th of the time and allow eight times the error: takes seconds.
     #[arg(long)]
     pub(super) quick: bool,
 }
@@ -377,7 +377,7 @@ pub(super) struct ExploreArgs {
     /// The scenario file to start from; - is standard input. Its own faults are replaced.
     #[arg(value_name = "SCENARIO")]
     pub(super) scenario: PathBuf,
-    /// Begin no new run after this many minutes.
+    /// Start no more runs after this many minutes.
     #[arg(long, value_name = "M", value_parser = minutes)]
     pub(super) minutes: Option<f64>,
     /// Do this many runs.
