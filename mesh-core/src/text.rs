@@ -110,7 +110,7 @@ mod tests {
         assert_eq!(closest("TTL", fields), Some("ttl"));
         assert_eq!(closest("tll", fields), Some("ttl"));
         assert_eq!(closest("cores", fields), None);
-        assert_eq!(similar("swept", ["sleep", "sweep", "x"]), ["sweep"]);
+        assert_eq!(similar("swep", ["sleep", "sweep", "x"]), ["sweep"]);
         assert_eq!(similar("agent1", ["agent12", "agent1", "x"]), ["agent1", "agent12"]);
     }
 }

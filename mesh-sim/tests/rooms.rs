@@ -121,7 +121,11 @@ fn sources_include_only_files_of_their_crate() {
             let source = fs::read_to_string(&file).expect("a source");
             for line in code(&source).filter(|line| line.contains("include_")) {
                 found += usize::from(line.contains("include_str!("));
-                assert!(!line.contains("\"../"), "{}: put a link beside it: {line}", file.display());
+                assert!(
+                    !line.contains("\"../"),
+                    "{}: put a link beside it: {line}",
+                    file.display()
+                );
             }
         }
     }

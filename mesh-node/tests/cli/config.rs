@@ -152,7 +152,10 @@ fn a_mistake_in_the_file_is_named() {
             "[registry]\nheartbeet = '1s'\n",
             "[registry]: no setting heartbeet; did you mean heartbeat? settings here are",
         ),
-        ("[agent]\npolicy = { name = 'random', seed = 1 }\n", "[agent]: no setting seed; settings"),
+        (
+            "[agent]\npolicy = { name = 'random', seed = 1 }\n",
+            "[agent]: no setting seed; did you mean speed? settings",
+        ),
     ] {
         let file = file(text);
         let path = file.path().to_str().expect("a path");

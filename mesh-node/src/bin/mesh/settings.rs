@@ -372,7 +372,7 @@ mod tests {
         program.build();
         for (name, expected) in usual {
             let command = program.find_subcommand(name).expect("it is there");
-            let options = || command.get_opts();
+            let options = || command.get_arguments().filter(|arg| !arg.is_positional());
             let bare = options().find(|option| option.get_help_heading().is_none());
             assert!(bare.is_none(), "{name}: {bare:?}");
             let first = options().filter(|option| option.get_help_heading() == Some(USUAL));
