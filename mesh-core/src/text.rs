@@ -42,19 +42,45 @@ pub fn read(bytes: &[u8]) -> Result<&str, TextError> {
     Ok(std::str::from_utf8(without_mark(bytes))?)
 }
 
-/// The candidate that was probably meant by `text`: the one with the fewest different letters, if
-/// they are at most a third of the text.
+/// The candidate that was probably meant by `text`: the first of the [`similar`] ones.
 pub fn closest<'a>(text: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    similar(text, candidates).into_iter().next()
+}
+
+/// The candidates that may be meant by `text`, the closest first: those in which at most a third of
+/// the letters are different.
+pub fn similar<'a>(text: &str, candidates: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
     let wanted = text.to_lowercase();
     let limit = (wanted.chars().count() / 3).max(1);
     let distance =
         |candidate: &str| strsim::damerau_levenshtein(&wanted, &candidate.to_lowercase());
-    candidates
+    let mut found: Vec<(usize, &str)> = candidates
         .into_iter()
         .map(|candidate| (distance(candidate), candidate))
         .filter(|(distance, _)| *distance <= limit)
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, candidate)| candidate)
+        .collect();
+    found.sort_by_key(|(distance, _)| *distance);
+    found.into_iter().map(|(_, candidate)| candidate).collect()
+}
+
+/// The name that `text` stands for: the same one, or else the only one that differs from it in
+/// nothing but capitals, or dashes instead of underscores.
+///
+/// ```
+/// use mesh_core::text::find_name;
+///
+/// assert_eq!(find_name("Power-of-Two", &["random", "power_of_two"]), Some("power_of_two"));
+/// assert_eq!(find_name("A", &["a", "A"]), Some("A"));
+/// assert_eq!(find_name("a-b", &["a_b", "A_b"]), None, "either could be meant");
+/// ```
+pub fn find_name<'a>(text: &str, names: &[&'a str]) -> Option<&'a str> {
+    if let Some(same) = names.iter().find(|name| **name == text) {
+        return Some(same);
+    }
+    let folded = |name: &str| name.to_lowercase().replace('-', "_");
+    let wanted = folded(text);
+    let mut alike = names.iter().filter(|name| folded(name) == wanted);
+    alike.next().filter(|_| alike.next().is_none()).copied()
 }
 
 #[cfg(test)]
@@ -84,5 +110,7 @@ mod tests {
         assert_eq!(closest("TTL", fields), Some("ttl"));
         assert_eq!(closest("tll", fields), Some("ttl"));
         assert_eq!(closest("cores", fields), None);
+        assert_eq!(similar("swep", ["sleep", "sweep", "x"]), ["sweep"]);
+        assert_eq!(similar("agent1", ["agent12", "agent1", "x"]), ["agent1", "agent12"]);
     }
 }

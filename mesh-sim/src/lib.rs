@@ -68,6 +68,7 @@ pub mod journal;
 pub mod judge;
 pub mod machine;
 pub mod minimize;
+mod near_paths;
 pub mod network;
 pub mod oracle;
 #[cfg(feature = "reports")]

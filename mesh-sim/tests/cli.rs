@@ -14,6 +14,8 @@ use tempfile::TempDir;
 mod documents;
 #[path = "cli/init.rs"]
 mod init;
+#[path = "cli/near_misses.rs"]
+mod near_misses;
 #[path = "cli/pages.rs"]
 mod pages;
 

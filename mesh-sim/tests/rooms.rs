@@ -7,13 +7,14 @@ use std::path::{Path, PathBuf};
 
 /// The rooms, lowest first: each may import only rooms that stand before it, so there can be no
 /// circle. A room that is missing here fails the test.
-const ROOMS: [&str; 35] = [
+const ROOMS: [&str; 36] = [
     // These know nothing of scenarios.
     "dist",
     "format",
     "grouping",
     "host",
     "host_names",
+    "near_paths",
     "network",
     "parallel",
     "publish",
@@ -108,6 +109,28 @@ fn rooms_import_only_those_below() {
         }
     }
     assert_eq!(found, ROOMS.len(), "a room of the list is gone");
+}
+
+/// A package has only the files in the directory of its crate.
+#[test]
+fn sources_include_only_files_of_their_crate() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut found = 0;
+    for name in ["mesh-core", "mesh-node", "mesh-sim"] {
+        let files = sources(&root.join(name).join("src")).into_iter();
+        for file in files.filter(|file| file.extension().is_some_and(|e| e == "rs")) {
+            let source = fs::read_to_string(&file).expect("a source");
+            for line in code(&source).filter(|line| line.contains("include_")) {
+                found += usize::from(line.contains("include_str!("));
+                assert!(
+                    !line.contains("\"../"),
+                    "{}: put a link beside it: {line}",
+                    file.display()
+                );
+            }
+        }
+    }
+    assert!(found >= 3, "the lines are not found: {found}");
 }
 
 /// Names that several programs or crates may use, each with the reason.

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use mesh_sim::format::latency;
+use mesh_sim::format::{counted, latency};
 use mesh_sim::record::LatencyHistogram;
 use mesh_sim::units::format_duration;
 
@@ -21,8 +21,8 @@ pub(crate) fn render(calibration: &Calibration, host: &HostFacts) -> String {
     let unknown = "unknown";
     let (cpu, kernel) = (host.cpu.as_deref(), host.kernel.as_deref());
     let mut out = format!(
-        "# Measured by mesh-bench calibrate: {} cores of {}, {} MiB, kernel {}.\n",
-        host.cores,
+        "# Measured by mesh-bench calibrate: {} of {}, {} MiB, kernel {}.\n",
+        counted(host.cores, "core"),
         cpu.unwrap_or(unknown),
         host.memory_mib,
         kernel.unwrap_or(unknown),

@@ -8,6 +8,8 @@ use clap::builder::PossibleValuesParser;
 use clap::{Args as ClapArgs, Parser, Subcommand};
 use mesh_core::duration::parse_duration;
 use mesh_core::registry::{address, is_address};
+use mesh_node::process::command_line::{CompletionsArgs, ManArgs};
+use mesh_sim::sweep::Seeds;
 
 use crate::throughput::names;
 
@@ -51,6 +53,10 @@ pub(super) enum Command {
     Throughput(ThroughputArgs),
     /// Measure the cost of idle agents, and of a registry that gets only heartbeats.
     Idle(IdleArgs),
+    /// Print the script that completes this command line in a shell.
+    Completions(CompletionsArgs),
+    /// Print the man page, or write the pages of all commands.
+    Man(ManArgs),
     /// The bare HTTP server with which `throughput` compares agents.
     #[command(hide = true)]
     Echo(EchoArgs),
@@ -164,7 +170,7 @@ pub(super) struct CalibrateArgs {
 
 #[derive(Debug, ClapArgs)]
 pub(super) struct LiveArgs {
-    /// The scenario file.
+    /// The scenario file; - is standard input.
     #[arg(value_name = "SCENARIO")]
     pub(super) scenario: PathBuf,
     /// Start no agents; send the requests to those that this registry lists. Their names must be
@@ -175,9 +181,10 @@ pub(super) struct LiveArgs {
     /// running agents.
     #[arg(long, value_name = "LABEL")]
     pub(super) policy: Vec<String>,
-    /// Run this seed instead of those of the file; may be repeated.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..1 << 53))]
-    pub(super) seed: Vec<u64>,
+    /// Run these seeds instead of those of the file: 7, 1..20 (both included), or 1..20,42; may be
+    /// repeated.
+    #[arg(long, alias = "seeds", value_name = "SEEDS")]
+    pub(super) seed: Vec<Seeds>,
     /// The `mesh` binary [default: the one beside this program].
     #[arg(long, value_name = "FILE")]
     pub(super) mesh: Option<PathBuf>,

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use mesh_sim::experiment::{RanBy, Report};
+use mesh_sim::format::counted;
 use mesh_sim::record::RunRecord;
 use mesh_sim::report::{table, write_live};
 use mesh_sim::scenario::{Scenario, ScenarioFile};
@@ -34,8 +35,9 @@ pub(super) fn live(args: &LiveArgs) -> anyhow::Result<ExitReason> {
             return Ok(ExitReason::Usage);
         }
     };
+    let seeds: Vec<u64> = args.seed.iter().flat_map(|seeds| seeds.0.iter().copied()).collect();
     let (scenario, mesh) = match scenario
-        .select(&args.seed, &args.policy)
+        .select(&seeds, &args.policy)
         .and_then(|s| mesh_under_test(&s, args).map(|mesh| (s, mesh)))
     {
         Ok(selected) => selected,
@@ -121,10 +123,10 @@ fn notes_of(scenario: &Scenario, mesh: &MeshUnderTest) -> Vec<String> {
 fn opening(scenario: &Scenario, facts: &HostFacts, notes: &[String]) -> String {
     let unknown = "unknown";
     let mut text = format!(
-        "{}: {} agents, live (wall clock)\n {} cores of {}, {} MiB, kernel {}\n",
+        "{}: {}, live (wall clock)\n {} of {}, {} MiB, kernel {}\n",
         scenario.name,
-        scenario.agents.len(),
-        facts.cores,
+        counted(scenario.agents.len(), "agent"),
+        counted(facts.cores, "core"),
         facts.cpu.as_deref().unwrap_or(unknown),
         facts.memory_mib,
         facts.kernel.as_deref().unwrap_or(unknown),

@@ -10,10 +10,11 @@ use std::env::consts::EXE_SUFFIX;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::Parser as _;
+use anyhow::Context as _;
+use clap::{CommandFactory as _, Parser as _};
 use mesh_node::process::console::{self, print, say};
 use mesh_node::process::signals::Stop;
-use mesh_node::process::{children, signal_mask};
+use mesh_node::process::{children, command_line, signal_mask};
 use thiserror::Error;
 
 use self::args::{Args, Command};
@@ -45,6 +46,13 @@ pub(crate) fn main() -> ExitCode {
         Command::Live(args) => live::live(&args),
         Command::Idle(args) => idle::idle(&args),
         Command::Throughput(args) => throughput::throughput(&args),
+        Command::Completions(args) => {
+            command_line::completions(Args::command(), &args);
+            Ok(ExitReason::Done)
+        }
+        Command::Man(args) => command_line::man(Args::command(), &args)
+            .context("failed to write the pages")
+            .map(|()| ExitReason::Done),
         Command::Echo(args) => echo(args.listen, args.threads).map(|()| ExitReason::Done),
     };
     let exit = result.unwrap_or_else(|error| {

@@ -11,6 +11,7 @@ use anyhow::Context as _;
 use mesh_node::http::{Client, ClientLimits};
 use mesh_node::process::console::say;
 use mesh_node::{Clock, TokioNet};
+use mesh_sim::format::counted;
 use serde::Serialize;
 
 use self::sockets::Sockets;
@@ -169,7 +170,7 @@ pub(crate) fn render(rows: &[ProcessFigures]) -> String {
             &format!("< {}{} % {met}", memory.unwrap_or_default(), limit.cpu_percent),
         ]);
         if *failed > 0 {
-            out += &format!("   {failed} requests failed\n");
+            out += &format!("   {} failed\n", counted(*failed as usize, "request"));
         }
     }
     out + " connections: open shortly before the end + closed in the minute before\n"

@@ -12,6 +12,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use mesh_node::Clock;
 use mesh_node::process::console::say;
+use mesh_sim::format::counted;
 use serde::Serialize;
 
 pub(crate) use self::contenders::{Contender, names};
@@ -168,7 +169,10 @@ impl RunningContender<'_> {
         let tally = tally?;
         if let Some(failure) = &tally.first_failure {
             let (name, failed) = (self.contender.name, tally.failed);
-            say(&format!(" warning: {name}: {failed} requests failed, the first: {failure}"));
+            say(&format!(
+                " warning: {name}: {} failed, the first: {failure}",
+                counted(failed as usize, "request")
+            ));
         }
         Ok(RoundFigures::of(&tally, options.seconds, before, after))
     }

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use mesh_sim::format::counted;
+
 use super::{ContenderFigures, RoundFigures};
 
 /// Stands in the place of a ratio that is missing.
@@ -38,7 +40,7 @@ pub(crate) fn render(rows: &[ContenderFigures], left_out: &[String]) -> String {
             &format!("{}{met}", row.limit),
         ]);
         if failed > 0 {
-            let _ = writeln!(out, "   {failed} requests failed");
+            let _ = writeln!(out, "   {} failed", counted(failed as usize, "request"));
         }
     }
     for reason in left_out {

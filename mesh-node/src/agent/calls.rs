@@ -86,7 +86,11 @@ impl<N: Net, H: Host, O: Observer> AgentDriver<N, H, O> {
             // Logged once: the agent goes on asking with every heartbeat.
             Err(error) if !was_silent => {
                 let cause = error.source().map(tracing::field::display);
-                tracing::warn!(%agent, %registry, %error, cause, "the registry does not answer");
+                tracing::warn!(
+                    %agent, %registry, %error, cause,
+                    "the registry does not answer (to start one there: \
+                     mesh registry --listen {registry})"
+                );
             }
             _ => {}
         }

@@ -5,6 +5,8 @@
 
 #[cfg(feature = "processes")]
 pub mod children;
+#[cfg(feature = "command-line")]
+pub mod command_line;
 pub mod console;
 pub mod log_throttle;
 pub mod signal_mask;

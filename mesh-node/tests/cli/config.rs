@@ -109,7 +109,7 @@ fn two_names_of_one_setting_in_one_place_are_refused() {
         let path = file.path().to_str().expect("a path");
         let (status, _, stderr) = output(&["agent", "--config", path]);
         let expected = format!("error: {path}: {keys} {ending}");
-        assert_eq!((status.code(), stderr), (Some(1), expected));
+        assert_eq!((status.code(), stderr), (Some(2), expected));
     }
 
     let empty = file("");
@@ -128,27 +128,39 @@ fn two_names_of_one_setting_in_one_place_are_refused() {
 #[test]
 fn a_mistake_in_the_file_is_named() {
     for (text, expected) in [
-        ("[agent]\nhearbeat = \"1s\"\n", "[agent]: no setting hearbeat; settings here are name,"),
-        ("[agnet]\n", "no table [agnet]; tables are registry, agent, orchestrate, up"),
+        (
+            "[agent]\nhearbeat = \"1s\"\n",
+            "[agent]: no setting hearbeat; did you mean heartbeat? settings here are name,",
+        ),
+        (
+            "[agnet]\n",
+            "no table [agnet]; did you mean [agent]? tables are registry, agent, orchestrate, call, up",
+        ),
         ("[agent]\nheartbeat = \"1\"\n", "'--heartbeat <TIME>': it needs a unit"),
         ("[agent]\nname = { a = 1 }\n", "[agent]: name: expected one value"),
         ("[agent\n", "TOML parse error at line 1"),
         (
             "[delegation]\nmax_atempts = 3\n",
-            "[delegation]: no setting max_atempts; settings here are",
+            "[delegation]: no setting max_atempts; did you mean max_attempts? settings here",
         ),
         (
             "[delegation]\nmax_attempts = 0\n",
             "'--max-attempts <N>': expected a number from 1 to 100",
         ),
         ("[delegation]\nattempt_timeout = '1s'\n", "more than --connect-timeout, which is 1s"),
-        ("[registry]\nheartbeet = '1s'\n", "[registry]: no setting heartbeet; settings here are"),
-        ("[agent]\npolicy = { name = 'random', seed = 1 }\n", "[agent]: no setting seed; settings"),
+        (
+            "[registry]\nheartbeet = '1s'\n",
+            "[registry]: no setting heartbeet; did you mean heartbeat? settings here are",
+        ),
+        (
+            "[agent]\npolicy = { name = 'random', seed = 1 }\n",
+            "[agent]: no setting seed; did you mean speed? settings",
+        ),
     ] {
         let file = file(text);
         let path = file.path().to_str().expect("a path");
         let (status, _, stderr) = output(&["agent", "--config", path]);
-        assert_eq!(status.code(), Some(1), "{stderr}");
+        assert_eq!(status.code(), Some(2), "{stderr}");
         assert!(stderr.starts_with(&format!("error: {path}: ")), "{stderr}");
         assert!(stderr.contains(expected), "{stderr}");
     }
@@ -159,7 +171,8 @@ fn a_mistake_in_the_file_is_named() {
         stderr.starts_with(&format!("error: failed to read {path}: it is larger than 1 MiB")),
         "{stderr}"
     );
-    let (_, _, stderr) = output(&["agent", "--config", "/no/such/file"]);
+    let (status, _, stderr) = output(&["agent", "--config", "/no/such/file"]);
+    assert_eq!(status.code(), Some(2));
     assert!(stderr.starts_with("error: failed to read /no/such/file: "), "{stderr}");
 }
 

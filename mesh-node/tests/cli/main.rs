@@ -8,6 +8,7 @@
 
 mod agent;
 mod answers;
+mod call;
 mod clients;
 mod config;
 mod faults;
@@ -20,5 +21,6 @@ mod registry;
 mod rpc_server;
 mod shutdown;
 mod soak;
+mod units;
 mod work;
 mod workers;

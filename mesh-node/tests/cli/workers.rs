@@ -65,7 +65,7 @@ fn a_command_that_does_not_exist_is_refused_at_start() {
     ] {
         for work in ["exec", "stdio"] {
             let (status, _, stderr) = output(&["agent", "--work", work, "--", program]);
-            let expected = (Some(1), format!("error: failed to {why}\n"));
+            let expected = (Some(2), format!("error: failed to {why}\n"));
             assert_eq!((status.code(), stderr), expected);
         }
     }

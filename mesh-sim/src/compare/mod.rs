@@ -16,6 +16,7 @@ use thiserror::Error;
 
 use crate::figures::{FIGURES, Figure};
 use crate::report::summary::{ClockKind, EngineName, pretty};
+use crate::scenario::find_label;
 use crate::statistics::CONFIDENCE;
 
 pub use self::page::render as page;
@@ -29,16 +30,9 @@ const SCHEMA_VERSION: u32 = 4;
 /// Why two results can't be compared.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum CompareError {
-    /// A policy that was asked for is missing in a result.
-    #[error("no policy `{policy}` in {dir}; there are: {known}")]
-    MissingPolicy {
-        /// The label that was asked for.
-        policy: String,
-        /// The directory of the result without it.
-        dir: String,
-        /// The labels that this result has.
-        known: String,
-    },
+    /// A policy that was asked for is missing in a result; the text says which policies it has.
+    #[error("{0}")]
+    MissingPolicy(String),
     /// No policy is in both results.
     #[error("no policy is in both results: A has {a}; B has {b}")]
     NothingInCommon {
@@ -145,10 +139,9 @@ impl ResultComparison {
         b: &ResultDirectory,
         spec: &CompareSpec,
     ) -> Result<Self, CompareError> {
-        for (label, results) in spec.policies.iter().flat_map(|label| [(label, a), (label, b)]) {
-            results.must_have(label)?;
-        }
-        let is_asked = |label: &&String| spec.policies.is_empty() || spec.policies.contains(label);
+        let asked = a.labels(&spec.policies)?;
+        b.labels(&spec.policies)?;
+        let is_asked = |label: &&String| asked.is_empty() || asked.contains(&&***label);
         let common = a.policies.iter().filter(is_asked).filter(|label| b.policies.contains(label));
         let pairs: Vec<(&str, &str)> = common.map(|label| (&**label, &**label)).collect();
         if pairs.is_empty() {
@@ -168,10 +161,10 @@ impl ResultComparison {
         baseline: &str,
         spec: &CompareSpec,
     ) -> Result<Self, CompareError> {
-        let asked = spec.policies.iter().map(|label| &**label);
-        asked.chain([baseline]).try_for_each(|label| results.must_have(label))?;
+        let asked = results.labels(&spec.policies)?;
+        let baseline = results.label(baseline)?;
         let is_asked = |label: &&String| {
-            **label != baseline && (spec.policies.is_empty() || spec.policies.contains(label))
+            **label != baseline && (asked.is_empty() || asked.contains(&&***label))
         };
         let others = results.policies.iter().filter(is_asked);
         let pairs: Vec<(&str, &str)> = others.map(|label| (&**label, baseline)).collect();
@@ -229,15 +222,14 @@ impl ResultComparison {
 }
 
 impl ResultDirectory {
-    fn must_have(&self, label: &str) -> Result<(), CompareError> {
-        if self.policies.iter().any(|known| known == label) {
-            return Ok(());
-        }
-        Err(CompareError::MissingPolicy {
-            policy: label.to_owned(),
-            dir: self.dir.clone(),
-            known: self.policies.join(", "),
-        })
+    /// The label of a policy that `asked` stands for.
+    fn label(&self, asked: &str) -> Result<&str, CompareError> {
+        let known = self.policies.iter().map(String::as_str);
+        find_label(asked, known, &format!("in {}", self.dir)).map_err(CompareError::MissingPolicy)
+    }
+
+    fn labels(&self, asked: &[String]) -> Result<Vec<&str>, CompareError> {
+        asked.iter().map(|label| self.label(label)).collect()
     }
 
     /// The cell with these values.

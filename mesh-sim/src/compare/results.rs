@@ -10,6 +10,7 @@ use thiserror::Error;
 
 use crate::figures::Latencies;
 use crate::judge::MeasuredFigures;
+use crate::near_paths::did_you_mean_path;
 use crate::record::OutcomeCounts;
 use crate::report::scenario_copy::read_copy;
 use crate::report::summary::{self, ClockKind, EngineName, RequestsEntry, ScenarioId};
@@ -17,6 +18,8 @@ use crate::sweep::RESULTS_VERSION as SWEEP_VERSION;
 
 /// The largest file that is read. A summary has some kilobytes per policy and seed.
 const MOST_BYTES: u64 = 256 << 20;
+/// Where the results of runs are, unless the command line says otherwise.
+const PLACE: &str = "results/runs";
 const NANOS_PER_MILLI: f64 = 1e6;
 
 /// Why the results in a directory can't be read.
@@ -29,6 +32,14 @@ pub enum ResultsError {
         path: PathBuf,
         /// The operating system's reason.
         source: io::Error,
+    },
+    /// There is no such directory; the text names similar ones, if there are any.
+    #[error("there are no results in {dir}{hint}")]
+    Missing {
+        /// The directory.
+        dir: String,
+        /// What may be meant instead; may be empty.
+        hint: String,
     },
     /// The summary is malformed, or of another version.
     #[error("failed to read {path}")]
@@ -85,6 +96,10 @@ impl ResultDirectory {
     /// If there are no results, or none that this version can read.
     pub fn read(path: &Path) -> Result<Self, ResultsError> {
         let dir = path.display().to_string();
+        if !path.exists() {
+            let hint = did_you_mean_path(path, &[Path::new(PLACE)], Path::is_dir);
+            return Err(ResultsError::Missing { dir, hint });
+        }
         let named = |name: &str| if path.is_file() { path.to_owned() } else { path.join(name) };
         let sweep = named("sweep.json");
         let is_sweep = sweep.file_name().is_some_and(|name| name == "sweep.json");

@@ -16,6 +16,7 @@ use super::FoundViolations;
 use super::bounds::{NoticeBounds, on_clock, slowest_clock};
 use super::leases::LeaseOracle;
 use crate::faults::FaultSchedule;
+use crate::format::counted;
 use crate::host::{AgentId, AgentMap, HostId};
 use crate::presence::{PlannedChange, Presence, drain_limit, planned_changes, presence_at_start};
 use crate::record::Violation;
@@ -166,7 +167,9 @@ impl ConvergenceOracle {
             Some(sample) if now.since(sample.at) <= 2 * self.sampling => {
                 if sample.in_flight > 0 || sample.open > 0 {
                     let LastSample { in_flight, open, .. } = sample;
-                    let detail = format!("{name} still counts {in_flight} jobs and {open} calls");
+                    let jobs = counted(*in_flight as usize, "job");
+                    let calls = counted(*open, "call");
+                    let detail = format!("{name} still counts {jobs} and {calls}");
                     found.add(Violation::new(NO_LEAK, now, detail).hosts([name]));
                 }
             }

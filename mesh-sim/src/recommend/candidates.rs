@@ -91,11 +91,8 @@ pub(super) fn label(table: &Table) -> &str {
 }
 
 /// The candidates: the policies of the file, and those built-in ones that it does not list as they
-/// are; or only those with the labels in `wanted`.
-///
-/// # Errors
-/// A label in `wanted` that is not there, with all that are.
-pub(super) fn candidates(file: &ScenarioFile, wanted: &[String]) -> Result<Vec<Table>, String> {
+/// are; or only those with the labels in `wanted`, unless that is empty.
+pub(super) fn candidates(file: &ScenarioFile, wanted: &[String]) -> Vec<Table> {
     let mut all = written(file);
     for policy in BUILT_IN {
         let is_plain = |table: &Table| name(table) == policy.name && is_default(table, policy);
@@ -105,13 +102,9 @@ pub(super) fn candidates(file: &ScenarioFile, wanted: &[String]) -> Result<Vec<T
         all.push([("name".to_owned(), policy.name.into())].into_iter().collect());
     }
     if wanted.is_empty() {
-        return Ok(all);
+        return all;
     }
-    let labels: Vec<&str> = all.iter().map(label).collect();
-    if let Some(unknown) = wanted.iter().find(|wanted| !labels.contains(&&***wanted)) {
-        return Err(format!("no policy `{unknown}` here; there are: {}", labels.join(", ")));
-    }
-    Ok(all.into_iter().filter(|table| wanted.iter().any(|wanted| wanted == label(table))).collect())
+    all.into_iter().filter(|table| wanted.iter().any(|wanted| wanted == label(table))).collect()
 }
 
 /// Whether a policy of the file has the parameters that it has by default.

@@ -4,6 +4,7 @@ use std::num::NonZero;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use mesh_core::text::find_name;
 use toml::{Table, Value};
 
 use super::candidates::{MODIFIERS, Modified, candidates, label, with_modifiers};
@@ -13,7 +14,7 @@ use super::reasons::TriedModifier;
 use super::situations::{AS_WRITTEN, Battery, RunLength};
 use super::{RecommendError, tune};
 use crate::judge::{Ranking, clearly_worse};
-use crate::scenario::ScenarioFile;
+use crate::scenario::{ScenarioFile, find_label};
 
 /// What the user asks for.
 #[derive(Clone, Debug, Default)]
@@ -28,6 +29,24 @@ pub struct RecommendSpec {
     pub is_quick: bool,
     /// Whether parameters are searched, too.
     pub tunes: bool,
+}
+
+impl RecommendSpec {
+    /// The same with the labels and names that these words stand for.
+    fn understood(&self, file: &ScenarioFile) -> Result<Self, String> {
+        let all = candidates(file, &[]);
+        let policy =
+            |wanted: &String| find_label(wanted, all.iter().map(label), "here").map(str::to_owned);
+        let policies = self.policies.iter().map(policy).collect::<Result<_, _>>()?;
+        let current = self.current.as_ref().map(policy).transpose()?;
+        let known: Vec<&str> = MODIFIERS.iter().map(|modifier| modifier.name).collect();
+        let modifier = |name: &String| match find_name(name, &known) {
+            Some(known) => Ok(known.to_owned()),
+            None => Err(format!("no modifier `{name}`; there are: {}", known.join(", "))),
+        };
+        let modifiers = self.modifiers.iter().map(modifier).collect::<Result<_, _>>()?;
+        Ok(Self { policies, modifiers, current, ..self.clone() })
+    }
 }
 
 /// How thorough a recommendation is.
@@ -87,18 +106,11 @@ pub fn recommend(
     threads: NonZero<usize>,
     progress: &mut dyn Progress,
 ) -> Result<Recommendation, RecommendError> {
+    let spec = &spec.understood(file).map_err(RecommendError::Policy)?;
     let mut wanted = spec.policies.clone();
     // The current policy is one of those that are wanted.
     wanted.extend(spec.current.iter().filter(|_| !spec.policies.is_empty()).cloned());
-    let field = candidates(file, &wanted).map_err(RecommendError::Policy)?;
-    if let Some(current) = &spec.current {
-        candidates(file, std::slice::from_ref(current)).map_err(RecommendError::Policy)?;
-    }
-    let modifiers: Vec<&str> = MODIFIERS.iter().map(|modifier| modifier.name).collect();
-    if let Some(unknown) = spec.modifiers.iter().find(|name| !modifiers.contains(&&***name)) {
-        let complaint = format!("no modifier `{unknown}`; there are: {}", modifiers.join(", "));
-        return Err(RecommendError::Policy(complaint));
-    }
+    let field = candidates(file, &wanted);
     let thoroughness = if spec.is_quick { QUICK } else { FULL };
     let battery = Battery::new(file, thoroughness.length, Vec::new());
     let (troubles, left_out) = battery.troubles();

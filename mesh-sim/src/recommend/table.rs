@@ -43,12 +43,13 @@ pub fn render(found: &Recommendation) -> String {
     for violation in &found.violations {
         out.push_str(&wrapped(&format!("violated: {violation}"), 1, 3));
     }
-    let (runs, requests) = (format::count(found.runs as u64), format::count(found.requests));
+    let runs = format::counted(found.runs, "run");
+    let requests = format::counted(found.requests as usize, "request");
     let confirmed = found.confirmed().map(|figures| figures.seeds).max().unwrap_or_default();
     out.push_str(&wrapped(
         &format!(
-            "{runs} runs, {requests} requests counted. The choice was made with other seeds than \
-             the {confirmed} that are shown."
+            "{runs}, {requests} counted. The choice was made with other seeds than the {confirmed} \
+             that are shown."
         ),
         1,
         3,

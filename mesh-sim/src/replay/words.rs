@@ -138,7 +138,9 @@ impl<'a> Teller<'a> {
         match note {
             Note::Delegating { .. } => told("takes the request".into(), ""),
             // No story has it, because the event log has none.
-            Note::Probing { peers } => told(format!("calls {peers} peers without a job"), ""),
+            Note::Probing { peers } => {
+                told(format!("calls {} without a job", format::counted(*peers, "peer")), "")
+            }
             Note::Held { .. } => told("keeps the job: no peer has a free slot".into(), "keeps it"),
             Note::Routed { attempt, peer, .. } => self.routed(at, *attempt, peer),
             Note::Retrying { reason, .. } => {

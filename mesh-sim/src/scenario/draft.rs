@@ -28,6 +28,12 @@ impl Draft {
         text.parse().map(Self)
     }
 
+    /// The whole tree.
+    #[cfg(feature = "reports")]
+    pub(super) const fn tree(&self) -> &Table {
+        &self.0
+    }
+
     /// The value at a path of keys.
     pub fn get(&self, path: &[&str]) -> Option<&Value> {
         let (first, rest) = path.split_first()?;

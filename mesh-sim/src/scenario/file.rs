@@ -8,26 +8,25 @@
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
 
-use mesh_core::text::{self, TextError};
-use mesh_node::files::read_bytes;
 use serde::Deserialize as _;
 
 use super::check::{IncludedFile, check};
 use super::diagnostic::{Diagnostics, Problem};
 use super::draft::Draft;
 use super::edit_in_place::set_fields;
+use super::label::find_label;
 use super::limited_fields::LimitedFields;
 use super::parsed_toml::{FieldPath, ParsedToml};
 use super::shape::{Shape, compile};
 use super::structure::{StructureFindings, check_structure};
 use super::text::scenario_name;
 use super::variants::add_variants;
-use super::{AgentSpec, Scenario, json_schema, raw};
+use super::{AgentSpec, Scenario, json_schema, raw, source};
 use crate::format::sha256_hex;
 use crate::host::{AgentId, IndexedId as _};
 
 /// The schema that every file is checked against.
-static SHAPE: LazyLock<Shape> = LazyLock::new(|| {
+pub(super) static SHAPE: LazyLock<Shape> = LazyLock::new(|| {
     // This fails only if a type in this crate breaks our own conventions; a unit test compiles it.
     compile(&json_schema()).unwrap_or_else(|error| panic!("{error}"))
 });
@@ -60,32 +59,16 @@ pub struct ScenarioFile {
     limited: LimitedFields,
 }
 
-/// The largest scenario file. It has room for the largest mesh, each agent with fields of its own,
-/// and for the lines of other files.
-const MOST_BYTES: u64 = 16 << 20;
-
 impl ScenarioFile {
-    /// Reads and checks a scenario file.
+    /// Reads and checks a scenario file. The path `-` stands for standard input; files that such a
+    /// scenario names are looked for in the working directory.
     ///
     /// # Errors
     /// Every problem of the first pass (syntax, structure, meaning) that finds any.
     pub fn read(path: &Path) -> Result<Self, Diagnostics> {
-        let file = path.display().to_string();
-        let bytes = read_bytes(path, MOST_BYTES).map_err(|error| {
-            Diagnostics::of_file(&file, format!("failed to read the scenario: {error}"))
-        })?;
-        let text = text::read(&bytes).map_err(|error| {
-            let problem = match error {
-                TextError::Foreign(_) => format!("failed to read the scenario: {error}"),
-                TextError::Utf8(error) => {
-                    let valid = &text::without_mark(&bytes)[..error.valid_up_to()];
-                    let line = valid.iter().filter(|&&byte| byte == b'\n').count();
-                    format!("line {} is not UTF-8 text", line + 1)
-                }
-            };
-            Diagnostics::of_file(&file, problem)
-        })?;
-        Self::parse(text, &file)
+        let file = source::name(path);
+        let text = source::read(path).map_err(|problem| Diagnostics::of_file(&file, problem))?;
+        Self::parse(&text, &file)
     }
 
     /// Parses and checks the text of a scenario file. `file` is the file's name in messages; files
@@ -115,6 +98,11 @@ impl ScenarioFile {
             }
             Err(problems) => Err(Diagnostics::new(&file, text, problems)),
         }
+    }
+
+    /// The file's name, for messages: its path, or `<stdin>`.
+    pub fn name(&self) -> &str {
+        &self.file
     }
 
     /// The text as it was read, with the file's name.
@@ -160,8 +148,8 @@ impl Scenario {
         &self.agents[id.index()]
     }
 
-    /// The scenario with only these seeds, and only the policies with these labels. An empty list
-    /// leaves them as they are.
+    /// The scenario with only these seeds, and only the policies with these labels, as
+    /// [`find_label`] finds them. An empty list leaves them as they are.
     ///
     /// # Errors
     /// If no policy has one of the labels: names it, and the labels that there are.
@@ -172,11 +160,10 @@ impl Scenario {
             self.seeds.dedup();
         }
         if !labels.is_empty() {
-            let known: Vec<&str> = self.policies.iter().map(|policy| &*policy.label).collect();
-            if let Some(unknown) = labels.iter().find(|label| !known.contains(&&***label)) {
-                return Err(format!("no policy `{unknown}` here; there are: {}", known.join(", ")));
-            }
-            self.policies.retain(|policy| labels.contains(&policy.label));
+            let known = || self.policies.iter().map(|policy| &*policy.label);
+            let find = |label: &String| find_label(label, known(), "here").map(str::to_owned);
+            let chosen: Vec<String> = labels.iter().map(find).collect::<Result<_, _>>()?;
+            self.policies.retain(|policy| chosen.contains(&policy.label));
         }
         Ok(self)
     }

@@ -11,8 +11,11 @@ mod diagnostic;
 mod draft;
 mod draft_agents;
 mod edit_in_place;
+#[cfg(feature = "reports")]
+mod field_name;
 mod file;
 mod host_directory;
+mod label;
 mod limited_fields;
 mod name_pattern;
 mod parsed_toml;
@@ -23,6 +26,7 @@ mod schema;
 mod seeded;
 mod settings;
 mod shape;
+mod source;
 mod structure;
 mod text;
 mod upper_bound;
@@ -48,8 +52,11 @@ pub use self::draft::Draft;
 pub(crate) use self::draft_agents::{edit_agents, grouped_agents, with_agents};
 #[cfg(feature = "reports")]
 pub(crate) use self::edit_in_place::{keys, set_fields};
+#[cfg(feature = "reports")]
+pub(crate) use self::field_name::whole_path;
 pub use self::file::ScenarioFile;
 pub(crate) use self::host_directory::named_in_group;
+pub use self::label::find_label;
 pub(crate) use self::limited_fields::LimitedFields;
 pub(crate) use self::parsed_toml::FieldPath;
 pub use self::providers::{ProviderBounds, ProviderSpec, RequestBound};

@@ -9,7 +9,7 @@ use thiserror::Error;
 use super::{Shard, SweepTally, Vary};
 use crate::engine::{EngineError, Run, RunDetail};
 use crate::runner::{RunProgress, run_each};
-use crate::scenario::{Diagnostics, EngineKind, Scenario, ScenarioFile, set_fields};
+use crate::scenario::{Diagnostics, EngineKind, Scenario, ScenarioFile, find_label, set_fields};
 
 /// The most runs of a sweep: more of them must be a typing error.
 pub(super) const MOST_RUNS: usize = 1_000_000;
@@ -31,7 +31,8 @@ pub struct SweepSpec {
     pub seeds: Vec<u64>,
     /// The labels of the policies that run; an empty list takes all.
     pub policies: Vec<String>,
-    /// The varied fields. The values of the last ones change fastest.
+    /// The varied fields, which [`Sweep::new`] gives their whole paths. The values of the last ones
+    /// change fastest.
     pub vary: Vec<Vary>,
     /// The label of the policy that the others are compared with; `None` takes the first.
     pub baseline: Option<String>,
@@ -96,19 +97,14 @@ pub enum SweepError {
     #[error("{0}")]
     Scenario(Box<Diagnostics>),
     /// A varied field can't be set; the text says which and why.
-    #[error("vary {0}")]
+    #[error("--vary: {0}")]
     Vary(String),
     /// This field is varied twice.
     #[error("vary `{0}` once only, with all of its values")]
     VariedTwice(String),
-    /// A policy is not in the scenario.
-    #[error("no policy `{label}` here; there are: {known}")]
-    NoPolicy {
-        /// The label that was asked for.
-        label: String,
-        /// The labels of the scenario's policies.
-        known: String,
-    },
+    /// A policy is not in the scenario; the text says which are.
+    #[error("{0}")]
+    NoPolicy(String),
     /// This label of the baseline is among the policies that don't run.
     #[error("the baseline `{0}` is not among the policies chosen: choose it, too")]
     BaselineLeftOut(String),
@@ -143,10 +139,10 @@ impl Sweep {
     ///
     /// # Errors
     /// The first mistake that is found.
-    pub fn new(spec: SweepSpec, file: &str) -> Result<Self, SweepError> {
+    pub fn new(mut spec: SweepSpec, file: &str) -> Result<Self, SweepError> {
         let scenario = ScenarioFile::parse(&spec.scenario, file)?.scenario;
-        for vary in &spec.vary {
-            vary.check().map_err(SweepError::Vary)?;
+        for vary in &mut spec.vary {
+            vary.complete(&spec.scenario).map_err(SweepError::Vary)?;
         }
         let mut cells = Vec::new();
         for values in combinations(&spec.vary)? {
@@ -254,12 +250,11 @@ impl SweepCell {
         loaded.check_engine(loaded.scenario.engine)?;
         let text = loaded.whole_text().to_owned();
         let mut scenario = loaded.scenario;
-        let known = labels(&scenario);
-        for label in &spec.policies {
-            position(&known, label)?;
-        }
         if !spec.policies.is_empty() {
-            scenario.policies.retain(|policy| spec.policies.contains(&policy.label));
+            let all = labels(&scenario);
+            let asked = spec.policies.iter().map(|label| known(&all, label));
+            let asked: Vec<String> = asked.collect::<Result<_, _>>()?;
+            scenario.policies.retain(|policy| asked.contains(&policy.label));
         }
         Ok(Self { number, values, text, scenario })
     }
@@ -269,19 +264,18 @@ fn labels(scenario: &Scenario) -> Vec<String> {
     scenario.policies.iter().map(|policy| policy.label.clone()).collect()
 }
 
-fn position(labels: &[String], wanted: &str) -> Result<usize, SweepError> {
-    labels
-        .iter()
-        .position(|label| label == wanted)
-        .ok_or_else(|| SweepError::NoPolicy { label: wanted.to_owned(), known: labels.join(", ") })
+/// The label that `wanted` stands for.
+fn known(labels: &[String], wanted: &str) -> Result<String, SweepError> {
+    let found = find_label(wanted, labels.iter().map(String::as_str), "here");
+    found.map(str::to_owned).map_err(SweepError::NoPolicy)
 }
 
 /// The index of the baseline among the labels of the policies that run.
 fn baseline(scenario: &Scenario, running: &[String], wanted: &str) -> Result<usize, SweepError> {
-    position(running, wanted).map_err(|missing| match position(&labels(scenario), wanted) {
-        Ok(_) => SweepError::BaselineLeftOut(wanted.to_owned()),
-        Err(_) => missing,
-    })
+    let label = known(running, wanted).map_err(|missing| {
+        known(&labels(scenario), wanted).map_or(missing, SweepError::BaselineLeftOut)
+    })?;
+    Ok(running.iter().position(|running| *running == label).unwrap_or_default())
 }
 
 /// Every combination of the values. Those of the last fields change fastest.

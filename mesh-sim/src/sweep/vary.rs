@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ranges::values_of;
 use crate::format::counted;
-use crate::scenario::keys;
+use crate::scenario::{keys, whole_path};
 
 /// Fields of the scenario that a sweep varies together, and the values that they take in turn.
 ///
@@ -17,7 +17,7 @@ use crate::scenario::keys;
 #[serde(deny_unknown_fields)]
 pub struct Vary {
     /// The way to each field, key by key: `workload.rate`, or `agents.0.count` (items of lists are
-    /// numbered from 0).
+    /// numbered from 0). If no other field ends so, the last part is enough: `rate`.
     pub fields: Vec<String>,
     /// What the fields are set to in turn: each item has one value per field, as TOML. A text that
     /// is not TOML is the value of a string.
@@ -74,6 +74,14 @@ impl Vary {
     /// The values of one of the fields, given by its position.
     pub(super) fn values_of(&self, position: usize) -> impl Iterator<Item = &String> {
         self.values.iter().filter_map(move |row| row.get(position))
+    }
+
+    /// Gives the fields their whole paths in a scenario with this text, and checks everything.
+    pub(super) fn complete(&mut self, scenario: &str) -> Result<(), String> {
+        for field in &mut self.fields {
+            *field = whole_path(field, scenario)?;
+        }
+        self.check()
     }
 
     /// Checks the fields and their values, because they may also come from the file of a part.

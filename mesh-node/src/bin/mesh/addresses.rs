@@ -2,16 +2,20 @@
 
 use mesh_core::registry::{is_address, is_unspecified};
 
-/// Parses the address of a service: `HOST:PORT`, with or without `http://` before it.
+/// The host of a port that stands alone.
+const THIS_MACHINE: &str = "127.0.0.1";
+
+/// Parses the address of a service: `HOST:PORT`, with or without `http://` before it. A port alone
+/// is one of this machine.
 pub(super) fn host_port(text: &str) -> Result<String, String> {
-    let address = without_scheme(text)?;
+    let address = &with_host(without_scheme(text)?);
     if is_address(address) { Ok(address.to_owned()) } else { Err(expected(address)) }
 }
 
 /// Parses an address to listen on: as [`host_port`], but port 0 is allowed and stands for any free
 /// one.
 pub(super) fn listen(text: &str) -> Result<String, String> {
-    let address = without_scheme(text)?;
+    let address = &with_host(without_scheme(text)?);
     if let Some(port) = address.strip_prefix(':').or_else(|| address.strip_prefix("*:")) {
         return Err(format!(
             "expected HOST:PORT; all addresses of this machine are 0.0.0.0:{port}"
@@ -32,6 +36,12 @@ pub(super) fn advertised(text: &str) -> Result<String, String> {
     }
     let is_valid = is_address(address) || is_address(&format!("{address}:1"));
     if is_valid { Ok(address.to_owned()) } else { Err("expected HOST or HOST:PORT".to_owned()) }
+}
+
+/// The address with the host that a port alone lacks.
+fn with_host(address: &str) -> String {
+    let is_port = !address.is_empty() && address.bytes().all(|byte| byte.is_ascii_digit());
+    if is_port { format!("{THIS_MACHINE}:{address}") } else { address.to_owned() }
 }
 
 /// The text without its scheme, which may be in upper case, and without a slash at its end.
@@ -77,6 +87,9 @@ mod tests {
             assert_eq!(advertised(text), ok(expected));
         }
         assert_eq!(listen("0.0.0.0:0"), ok("0.0.0.0:0"));
+        assert_eq!(listen("8080"), ok("127.0.0.1:8080"));
+        assert_eq!(listen("0"), ok("127.0.0.1:0"));
+        assert_eq!(host_port("8500"), ok("127.0.0.1:8500"));
         assert_eq!(advertised("agent_1"), ok("agent_1"));
         assert_eq!(advertised("[::1]"), ok("[::1]"));
     }
@@ -89,6 +102,9 @@ mod tests {
         assert!(refusal(host_port("[fe80::1%eth0]:8500")).contains("zone"));
         assert!(refusal(listen(":8500")).ends_with("0.0.0.0:8500"));
         assert_eq!(refusal(listen("a b:1")), "expected HOST:PORT");
+        for port in ["0", "65536", "+1"] {
+            assert_eq!(refusal(host_port(port)), "expected HOST:PORT", "{port}");
+        }
         for nowhere in ["0.0.0.0", "0.0.0.0:8600", "[::]", "[::]:8600"] {
             assert!(refusal(advertised(nowhere)).contains("name the host"), "{nowhere}");
         }

@@ -22,7 +22,7 @@ use mesh_node::{AgentNode, Clock, Net as _, TokioNet};
 
 use super::args::{AgentArgs, AgentSettings};
 use super::log::Log;
-use super::{identity, open_files, work};
+use super::{WrongUsage, identity, open_files, work};
 
 /// How long to wait for the registry's list of names before a name is chosen without it.
 const NAMES_TIMEOUT: Duration = Duration::from_millis(500);
@@ -40,7 +40,7 @@ pub(super) struct NewAgent {
 /// Serves until a signal comes and the work under way has ended.
 pub(super) async fn run(clock: Clock, args: &AgentArgs) -> anyhow::Result<()> {
     let stop = Stop::listen()?;
-    work::check(&args.settings)?;
+    work::check(&args.settings).map_err(WrongUsage)?;
     let seed = identity::seed();
     let mut rng = seed.child("identity").rng();
     let listener = match &args.listen {
@@ -48,7 +48,7 @@ pub(super) async fn run(clock: Clock, args: &AgentArgs) -> anyhow::Result<()> {
         None => identity::any_port(&mut rng).await?,
     };
     let address = TokioNet::local_addr(&listener)?;
-    let url = advertised(args.advertise.as_deref(), address)?;
+    let url = advertised(args.advertise.as_deref(), address).map_err(WrongUsage)?;
     let registry = args.registry.address.clone();
     let name = match &args.name {
         Some(name) => name.clone(),
@@ -77,7 +77,7 @@ pub(super) async fn node(
     settings: &AgentSettings,
     agent: NewAgent,
 ) -> anyhow::Result<AgentNode<TokioNet, LiveHost<Builtin>, Log>> {
-    let config = config(settings)?;
+    let config = config(settings).map_err(WrongUsage)?;
     tracing::debug!(?config, "settings");
     let executor = work::executor(settings, &agent).await?;
     let NewAgent { name, url, registry, seed, local: _ } = agent;

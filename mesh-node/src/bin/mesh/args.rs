@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::BoolishValueParser;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use mesh_core::agent::config::{AdmissionConfig, DelegationConfig, MembershipConfig};
 use mesh_core::codec::limits::MOST_OUTPUT_BYTES;
 use mesh_core::duration::parse_duration;
@@ -13,11 +13,19 @@ use mesh_core::profile::{SITE_PATTERN, Weight, is_site};
 use mesh_core::registry::{RegistryConfig, is_name};
 use mesh_core::skills::is_skill;
 use mesh_node::host::SampleScope;
+use mesh_node::process::command_line::{CompletionsArgs, ManArgs};
 use mesh_node::work::HttpUrl;
 
 use super::addresses::{advertised, host_port, listen};
 use super::policy::PolicyArgs;
 use super::settings::Settings;
+
+/// The heading above the options that most people need; they come first.
+pub(super) const USUAL: &str = "Usual settings";
+/// The heading above the other options of a command that belong to no group.
+const FURTHER: &str = "Further settings";
+/// The heading above the options that every command has.
+const EVERYWHERE: &str = "Of every command";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -32,6 +40,7 @@ Examples:
                                               an agent before a JSON-RPC service
   mesh orchestrate --text \"a workload\"        delegate a job, show who did it
   mesh orchestrate --watch                    all agents and their load, live
+  mesh call agent-123 info                    what one agent says of itself
 
 Every option may also be set in the environment (--drain as MESH_DRAIN) or in a TOML file given \
 with --config, with a table for each command. A flag wins over the \
@@ -44,17 +53,25 @@ environment, and the environment wins over the file.";
     version,
     max_term_width = 80,
     after_help = EXAMPLES,
-    arg_required_else_help = true
+    arg_required_else_help = true,
+    disable_help_flag = true
 )]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
     /// A TOML file with settings
-    #[arg(long, global = true, env = "MESH_CONFIG", value_name = "FILE")]
+    #[arg(long, global = true, env = "MESH_CONFIG", value_name = "FILE", help_heading = EVERYWHERE)]
     pub(crate) config: Option<PathBuf>,
-    /// Least important level that is logged, on standard error [default: info; orchestrate and up:
-    /// warn]
-    #[arg(long, global = true, env = "MESH_LOG", value_enum, ignore_case = true)]
+    /// Least important level of the log, which goes to standard error [default: warn; registry and
+    /// agent: info]
+    #[arg(
+        long,
+        global = true,
+        env = "MESH_LOG",
+        value_enum,
+        ignore_case = true,
+        help_heading = EVERYWHERE
+    )]
     pub(crate) log: Option<Level>,
     /// Format of the log
     #[arg(
@@ -63,13 +80,17 @@ pub(crate) struct Cli {
         env = "MESH_LOG_FORMAT",
         value_enum,
         ignore_case = true,
-        default_value = "text"
+        default_value = "text",
+        help_heading = EVERYWHERE
     )]
     pub(crate) log_format: LogFormat,
     /// Number of threads that serve; 1 is cheapest if many processes share a machine [default: one
     /// per core; registry: 1]
-    #[arg(long, global = true, env = "MESH_THREADS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    #[arg(long, global = true, env = "MESH_THREADS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024), help_heading = EVERYWHERE)]
     pub(crate) threads: Option<u16>,
+    /// Print help; -h prints less
+    #[arg(long, short, global = true, action = ArgAction::Help, help_heading = EVERYWHERE)]
+    help: Option<bool>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -97,11 +118,18 @@ pub(crate) enum Command {
     Agent(Box<AgentArgs>),
     /// Ask an agent to delegate a job, or many, and show the result
     Orchestrate(OrchestrateArgs),
+    /// Call a method of one agent, and show the result
+    Call(CallArgs),
     /// Start a registry and agents in one process, and delegate a first job
     Up(Box<UpArgs>),
+    /// Print the script that completes this command line in a shell
+    Completions(CompletionsArgs),
+    /// Print the man page, or write the pages of all commands
+    Man(ManArgs),
 }
 
 #[derive(Debug, Args)]
+#[command(next_help_heading = USUAL)]
 pub(crate) struct RegistryArgs {
     /// Where to listen
     #[arg(long, env = "MESH_LISTEN", value_name = "HOST:PORT", default_value = "127.0.0.1:8500", value_parser = listen)]
@@ -111,6 +139,7 @@ pub(crate) struct RegistryArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(next_help_heading = USUAL)]
 pub(crate) struct AgentArgs {
     /// Name of the agent: 1 to 64 of A-Z a-z 0-9 . _ - [default: agent-NNN, random]
     #[arg(long, env = "MESH_NAME", value_parser = name)]
@@ -120,7 +149,7 @@ pub(crate) struct AgentArgs {
     pub(crate) listen: Option<String>,
     /// Where peers reach the agent, if not where it listens; without a port, the port on which it
     /// listens
-    #[arg(long, env = "MESH_ADVERTISE", value_name = "HOST[:PORT]", value_parser = advertised)]
+    #[arg(long, env = "MESH_ADVERTISE", value_name = "HOST[:PORT]", value_parser = advertised, help_heading = FURTHER)]
     pub(crate) advertise: Option<String>,
     #[command(flatten)]
     pub(crate) registry: RegistryAddress,
@@ -130,7 +159,7 @@ pub(crate) struct AgentArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct RegistryAddress {
-    /// Where the registry is
+    /// Where the registry listens; a port alone is one of this machine
     #[arg(
         long = "registry",
         env = "MESH_REGISTRY",
@@ -143,6 +172,7 @@ pub(crate) struct RegistryAddress {
 
 /// The options that all agents of a process share.
 #[derive(Debug, Args)]
+#[command(next_help_heading = FURTHER)]
 pub(crate) struct AgentSettings {
     /// How many connections may be open at once; further ones are refused
     #[arg(long, env = "MESH_CONNECTIONS", value_name = "N", default_value = "1024", value_parser = clap::value_parser!(u32).range(1..))]
@@ -245,8 +275,8 @@ pub(crate) struct WorkArgs {
     /// synthetic: ask --provider only for jobs with this text; may be given several times
     #[arg(long, env = "MESH_PROVIDER_JOB", value_name = "TEXT", value_delimiter = ',')]
     pub(crate) provider_job: Vec<String>,
-    /// upstream: the JSON-RPC service; it also gets the methods that the agent does not have
-    #[arg(long, env = "MESH_UPSTREAM", value_name = "URL")]
+    /// A JSON-RPC service that does the jobs; it also gets the methods that the agent does not have
+    #[arg(long, env = "MESH_UPSTREAM", value_name = "URL", help_heading = USUAL)]
     pub(crate) upstream: Option<HttpUrl>,
     /// upstream: how long an idle connection is kept; set it below the time for which the service
     /// keeps it, or jobs get lost on connections that the service is just closing; 0s keeps none
@@ -269,9 +299,12 @@ pub(crate) struct WorkArgs {
     #[arg(long, env = "MESH_OUTPUT_LIMIT", value_name = "BYTES", value_parser = output_limit)]
     pub(crate) output_limit: Option<usize>,
     /// exec, stdio: the command that does the jobs
-    #[arg(last = true, value_name = "COMMAND")]
+    #[arg(last = true, value_name = "COMMAND", help_heading = None::<&str>)]
     pub(crate) command: Vec<String>,
 }
+
+/// The heading above the options that send more than one job.
+const MANY: &str = "Many jobs";
 
 const ORCHESTRATE: &str = "\
 With --repeat or --rate, a latency counts from when the job was due, and a job that failed counts \
@@ -283,7 +316,7 @@ Exit codes:
   2  the command line is wrong";
 
 #[derive(Debug, Args)]
-#[command(after_help = ORCHESTRATE)]
+#[command(after_help = ORCHESTRATE, next_help_heading = USUAL)]
 pub(crate) struct OrchestrateArgs {
     #[command(flatten)]
     pub(crate) registry: RegistryAddress,
@@ -293,26 +326,27 @@ pub(crate) struct OrchestrateArgs {
     #[command(flatten)]
     pub(crate) job: JobArgs,
     /// Print JSON
-    #[arg(long, env = "MESH_JSON", value_parser = BoolishValueParser::new())]
+    #[arg(long, env = "MESH_JSON", value_parser = BoolishValueParser::new(), help_heading = USUAL)]
     pub(crate) json: bool,
     /// Show all agents and their load until stopped; only once if the output is not a terminal
-    #[arg(long, env = "MESH_WATCH", value_parser = BoolishValueParser::new(), conflicts_with_all = ["repeat", "rate", "json", "agent"])]
+    #[arg(long, env = "MESH_WATCH", value_parser = BoolishValueParser::new(), conflicts_with_all = ["repeat", "rate", "json", "agent"], help_heading = USUAL)]
     pub(crate) watch: bool,
     /// Send this many jobs, one after the other unless --rate is set
-    #[arg(long, env = "MESH_REPEAT", value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, env = "MESH_REPEAT", value_name = "N", value_parser = clap::value_parser!(u64).range(1..), help_heading = MANY)]
     pub(crate) repeat: Option<u64>,
     /// Send this many jobs per second, whether or not earlier ones are answered, until --repeat or
     /// a signal ends it
-    #[arg(long, env = "MESH_RATE", value_name = "PER_SECOND", value_parser = rate)]
+    #[arg(long, env = "MESH_RATE", value_name = "PER_SECOND", value_parser = rate, help_heading = MANY)]
     pub(crate) rate: Option<f64>,
 }
 
 #[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "The job")]
 pub(crate) struct JobArgs {
-    /// The job
-    #[arg(long, env = "MESH_TEXT", default_value = "parallel workload")]
+    /// The text of the job
+    #[arg(long, env = "MESH_TEXT", default_value = "parallel workload", help_heading = USUAL)]
     pub(crate) text: String,
-    /// How long to wait for it
+    /// How long to wait for the job
     #[arg(long, env = "MESH_TIMEOUT", value_name = "TIME", default_value = "30s", value_parser = positive)]
     pub(crate) timeout: Duration,
     /// Time that a synthetic agent spends on the job [default: its own --demand]
@@ -330,7 +364,43 @@ pub(crate) struct JobArgs {
     pub(crate) idempotent: bool,
 }
 
+const CALL: &str = "\
+Examples:
+  mesh call agent-123 info                       its load
+  mesh call 127.0.0.1:8600 work \"a workload\"    a job for this agent itself
+  mesh call http://127.0.0.1:8600 delegate '{\"text\":\"x\",\"demand_ms\":5}'
+  mesh call agent-123 info --json | jq .cpu      a figure, for programs
+
+Exit codes:
+  0  the agent has answered with a result
+  1  something failed; for example, the agent answered with an error
+  2  the command line is wrong";
+
 #[derive(Debug, Args)]
+#[command(after_help = CALL, next_help_heading = USUAL)]
+pub(crate) struct CallArgs {
+    /// The agent: its name in the registry, its HOST:PORT or its URL
+    #[arg(value_name = "AGENT", help_heading = None::<&str>)]
+    pub(crate) agent: String,
+    /// The method: info, work, delegate, or one that only this agent has
+    #[arg(value_name = "METHOD", help_heading = None::<&str>)]
+    pub(crate) method: String,
+    /// The params, a JSON object or array; of work and delegate, the text of the job will do
+    /// [default: {}]
+    #[arg(value_name = "PARAMS", help_heading = None::<&str>)]
+    pub(crate) params: Option<String>,
+    #[command(flatten)]
+    pub(crate) registry: RegistryAddress,
+    /// How long to wait for the answer; the agent is told, too, if the method is work or delegate
+    #[arg(long, env = "MESH_TIMEOUT", value_name = "TIME", default_value = "30s", value_parser = positive)]
+    pub(crate) timeout: Duration,
+    /// Print the result as JSON
+    #[arg(long, env = "MESH_JSON", value_parser = BoolishValueParser::new())]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = USUAL)]
 pub(crate) struct UpArgs {
     /// How many agents
     #[arg(long, short = 'n', env = "MESH_AGENTS", value_name = "N", default_value = "4", value_parser = clap::value_parser!(u16).range(2..=100))]
@@ -338,7 +408,7 @@ pub(crate) struct UpArgs {
     /// Where the registry listens [default: 127.0.0.1:8500, or a free port if that is taken]
     #[arg(long, env = "MESH_LISTEN", value_name = "HOST:PORT", value_parser = listen)]
     pub(crate) listen: Option<String>,
-    /// The first job
+    /// The text of the first job
     #[arg(long, env = "MESH_TEXT", default_value = "parallel workload")]
     pub(crate) text: String,
     #[command(flatten)]

@@ -8,6 +8,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use clap::{CommandFactory as _, FromArgMatches as _};
+use mesh_core::text::closest;
 use mesh_node::files::read_text;
 use toml::{Table, Value};
 
@@ -76,8 +77,11 @@ fn read_file(path: &Path) -> Result<Table, Error> {
 /// tables are also those of scenarios: what they say holds for every command that has the setting,
 /// unless the command's own table says otherwise.
 fn with_defaults(mut command: clap::Command, file: &Table) -> Result<clap::Command, String> {
-    let commands: Vec<String> =
-        command.get_subcommands().map(|sub| sub.get_name().to_owned()).collect();
+    // Commands without variables, such as `man`, have nothing that is worth a file either.
+    let has_settings =
+        |sub: &&clap::Command| sub.get_arguments().any(|arg| arg.get_env().is_some());
+    let commands = command.get_subcommands().filter(has_settings);
+    let commands: Vec<String> = commands.map(|sub| sub.get_name().to_owned()).collect();
     let shared = shared_keys();
     refuse_second_names(Some(&command), file)?;
     for (name, value) in file {
@@ -107,10 +111,10 @@ fn with_defaults(mut command: clap::Command, file: &Table) -> Result<clap::Comma
                 return Err(format!("[{name}]: {}", no_setting(key, &here)));
             }
         } else {
-            return Err(format!(
-                "no table [{name}]; tables are {}, delegation",
-                commands.join(", ")
-            ));
+            let tables = [&commands[..], &["delegation".to_owned()]].concat();
+            let hint = closest(name, tables.iter().map(String::as_str));
+            let hint = hint.map(|near| format!("did you mean [{near}]? ")).unwrap_or_default();
+            return Err(format!("no table [{name}]; {hint}tables are {}", tables.join(", ")));
         }
     }
     Ok(command)
@@ -208,7 +212,9 @@ fn with_policy(command: clap::Command, policy: &Table) -> Result<clap::Command, 
 }
 
 fn no_setting(key: &str, known: &[&str]) -> String {
-    format!("no setting {key}; settings here are {}", known.join(", "))
+    let hint = closest(&snake_case(key), known.iter().copied());
+    let hint = hint.map(|near| format!("did you mean {near}? ")).unwrap_or_default();
+    format!("no setting {key}; {hint}settings here are {}", known.join(", "))
 }
 
 /// The options that a file may set: their ids, and their names in the file, which include former

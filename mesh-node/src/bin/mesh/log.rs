@@ -23,7 +23,11 @@ use super::log_queue::LogQueue;
 pub(crate) fn start(cli: &Cli) -> io::Result<LogQueue> {
     let usual = match cli.command {
         Command::Registry(_) | Command::Agent(_) => Level::Info,
-        Command::Orchestrate(_) | Command::Up(_) => Level::Warn,
+        Command::Orchestrate(_)
+        | Command::Call(_)
+        | Command::Up(_)
+        | Command::Completions(_)
+        | Command::Man(_) => Level::Warn,
     };
     let level = match cli.log.unwrap_or(usual) {
         Level::Off => LevelFilter::OFF,

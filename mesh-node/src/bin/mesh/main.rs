@@ -5,6 +5,7 @@
 mod addresses;
 mod agent;
 mod args;
+mod call;
 mod config;
 mod environment;
 mod identity;
@@ -20,13 +21,22 @@ mod work;
 
 use std::process::ExitCode;
 
+use anyhow::Context as _;
+use clap::CommandFactory as _;
 use mesh_node::Clock;
-use mesh_node::process::{children, console, signal_mask};
+use mesh_node::process::{children, command_line, console, signal_mask};
 
 use self::args::{Cli, Command};
 
-/// The exit code of a wrong command line.
+/// The exit code if something failed.
+const FAILURE: u8 = 1;
+/// The exit code of a wrong command line or settings file.
 const USAGE: u8 = 2;
+
+/// Settings that are right one by one, but can't be used together or on this machine.
+#[derive(Debug, thiserror::Error)]
+#[error("{0:#}")]
+struct WrongUsage(anyhow::Error);
 
 fn main() -> ExitCode {
     if children::is_guard() {
@@ -36,11 +46,13 @@ fn main() -> ExitCode {
     let cli = match config::parse(std::env::args_os()) {
         Ok(cli) => cli,
         Err(config::Error::Usage(error)) => return usage(&error),
-        Err(error) => return fail(&error.into()),
+        Err(error) => return fail(&error.into(), USAGE),
     };
     let log = match log::start(&cli) {
         Ok(log) => log,
-        Err(error) => return fail(&anyhow::Error::new(error).context("failed to start the log")),
+        Err(error) => {
+            return fail(&anyhow::Error::new(error).context("failed to start the log"), FAILURE);
+        }
     };
     if let Err(error) = children::allow_many_files() {
         tracing::debug!(%error, "failed to raise the limit of open files");
@@ -55,7 +67,7 @@ fn main() -> ExitCode {
             // Through the queue of the log, so that it comes after the lines that were logged
             // before it.
             log.push(error_line(&error).as_bytes());
-            ExitCode::FAILURE
+            ExitCode::from(if error.is::<WrongUsage>() { USAGE } else { FAILURE })
         }
     };
     log.flush();
@@ -73,9 +85,9 @@ fn usage(error: &clap::Error) -> ExitCode {
 }
 
 /// Reports an error that came before the log was started.
-fn fail(error: &anyhow::Error) -> ExitCode {
+fn fail(error: &anyhow::Error, code: u8) -> ExitCode {
     console::say_bytes(error_line(error).as_bytes());
-    ExitCode::FAILURE
+    ExitCode::from(code)
 }
 
 fn error_line(error: &anyhow::Error) -> String {
@@ -100,7 +112,15 @@ fn run(cli: Cli) -> anyhow::Result<()> {
             Command::Registry(args) => registry::run(clock, &args).await,
             Command::Agent(args) => agent::run(clock, &args).await,
             Command::Orchestrate(args) => orchestrate::run(clock, &args).await,
+            Command::Call(args) => call::run(clock, &args).await,
             Command::Up(args) => up::run(clock, &args).await,
+            Command::Completions(args) => {
+                command_line::completions(Cli::command(), &args);
+                Ok(())
+            }
+            Command::Man(args) => {
+                command_line::man(Cli::command(), &args).context("failed to write the pages")
+            }
         }
     });
     // A thread that burns CPU for a job that was cut off must not delay the end.

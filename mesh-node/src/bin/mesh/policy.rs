@@ -12,6 +12,9 @@ use mesh_core::parameter::{Parameter, ParameterKind, ParameterValue, Word};
 use mesh_core::routing::{
     BUILT_IN, DEFAULT_POLICY, PolicyDescription, PolicyError, PolicySettings, built_in,
 };
+use mesh_core::text::find_name;
+
+use super::args::USUAL;
 
 /// The policy of an agent and its parameters, as the command line, the environment and the file
 /// name them.
@@ -148,7 +151,7 @@ fn within_sentence(sentence: &str) -> String {
     letters.into_iter().collect()
 }
 
-/// Takes the names of the built-in policies. The upper bounds of simulations, whose names begin
+/// Takes the names of the built-in policies, as people write them. The upper bounds of simulations, whose names begin
 /// with `oracle_`, are refused with the reason.
 #[derive(Clone)]
 struct PolicyNameParser(PossibleValuesParser);
@@ -169,7 +172,9 @@ impl TypedValueParser for PolicyNameParser {
             );
             return Err(clap::Error::raw(ErrorKind::InvalidValue, message).with_cmd(command));
         }
-        self.0.parse_ref(command, arg, value)
+        let names: Vec<&str> = BUILT_IN.iter().map(|policy| policy.name).collect();
+        let name = value.to_str().and_then(|value| find_name(value, &names));
+        self.0.parse_ref(command, arg, name.map_or(value, OsStr::new))
     }
 
     fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
@@ -188,7 +193,8 @@ impl Args for PolicyArgs {
             .value_name("NAME")
             .value_parser(PolicyNameParser(PossibleValuesParser::new(BUILT_IN.iter().map(name))))
             .default_value(DEFAULT_POLICY.name)
-            .help("The policy");
+            .help_heading(USUAL)
+            .help("The policy that chooses a peer");
         command
             .next_help_heading("How a peer is chosen")
             .arg(policy)
@@ -285,7 +291,7 @@ mod tests {
             PolicyArgs::from_arg_matches(&matches).expect("a policy").settings()
         };
         assert_eq!(settings(&[]).unwrap(), DEFAULT_POLICY.defaults());
-        let both = ["--policy", "power_of_two", "--signal", "own", "--choices", "3"];
+        let both = ["--policy", "Power-of-Two", "--signal", "own", "--choices", "3"];
         let text = settings(&both).unwrap().to_string();
         assert!(text.starts_with("power_of_two choices=3 signal=own"), "{text}");
         let refused = |args: &[&str]| settings(args).unwrap_err().to_string();

@@ -70,6 +70,7 @@ impl SettingsGroup for MembershipConfig {
 
 impl SettingsGroup for RegistryConfig {
     const TABLE: Option<&'static str> = Some("registry");
+    const HEADING: Option<&'static str> = Some("How the registry keeps leases");
 
     fn conflicts(&self) -> Vec<Conflict> {
         self.conflicts()
@@ -301,7 +302,7 @@ mod tests {
 
     use clap::{CommandFactory as _, Parser as _};
 
-    use crate::args::{AgentSettings, Cli, Command};
+    use crate::args::{AgentSettings, Cli, Command, USUAL};
 
     fn agent(args: &[&str]) -> Result<AgentSettings, String> {
         let cli = Cli::try_parse_from([&["mesh", "agent"], args].concat());
@@ -356,6 +357,31 @@ mod tests {
         assert!(error.starts_with(expected), "{error}");
         let error = agent(&["--max-penalty=1s"]).expect_err("it is less than the first");
         assert!(error.contains("expected --min-penalty, which is 5s, or more"), "{error}");
+    }
+
+    #[test]
+    fn what_one_needs_stands_first_and_everything_has_a_heading() {
+        let usual = [
+            ("registry", vec!["listen"]),
+            ("agent", vec!["name", "listen", "registry", "policy", "upstream"]),
+            ("orchestrate", vec!["registry", "agent", "text", "json", "watch"]),
+            ("call", vec!["registry", "timeout", "json"]),
+            ("up", vec!["agents", "listen", "text", "policy", "upstream"]),
+        ];
+        let mut program = Cli::command();
+        program.build();
+        for (name, expected) in usual {
+            let command = program.find_subcommand(name).expect("it is there");
+            let options = || command.get_arguments().filter(|arg| !arg.is_positional());
+            let bare = options().find(|option| option.get_help_heading().is_none());
+            assert!(bare.is_none(), "{name}: {bare:?}");
+            let first = options().filter(|option| option.get_help_heading() == Some(USUAL));
+            let first: Vec<&str> = first.filter_map(clap::Arg::get_long).collect();
+            assert_eq!(first, expected, "{name}");
+            let heading = options().next().and_then(clap::Arg::get_help_heading);
+            assert_eq!(heading, Some(USUAL), "{name}");
+            assert!(command.get_positionals().all(|arg| arg.get_help_heading().is_none()));
+        }
     }
 
     #[test]

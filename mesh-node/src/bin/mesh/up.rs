@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 use super::args::{JobArgs, UpArgs};
 use super::log::Log;
 use super::orchestrate::{ListedAgent, MeshClient, delegate};
-use super::{agent, identity, work};
+use super::{WrongUsage, agent, identity, work};
 use crate::args::AgentSettings;
 
 /// Where the registry listens unless the command line says otherwise.
@@ -28,7 +28,7 @@ const REGISTRATION: Duration = Duration::from_secs(10);
 /// Starts everything, delegates a first job, and serves until a signal comes.
 pub(super) async fn run(clock: Clock, args: &UpArgs) -> anyhow::Result<()> {
     let stop = Stop::listen()?;
-    work::check(&args.settings)?;
+    work::check(&args.settings).map_err(WrongUsage)?;
     let (stopping, stopped) = watch::channel(false);
     let mut local = LocalAgents { clock, stopped, agents: JoinSet::new(), names: BTreeSet::new() };
     let registry = listen(args.listen.as_deref()).await?;

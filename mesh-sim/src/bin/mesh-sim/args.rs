@@ -4,6 +4,7 @@ use std::num::NonZero;
 use std::path::PathBuf;
 
 use clap::{ArgGroup, Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use mesh_node::process::command_line::{CompletionsArgs, ManArgs};
 use mesh_sim::scenario::EngineKind;
 use mesh_sim::sweep::{Seeds, Shard, Vary};
 
@@ -15,6 +16,7 @@ Examples:
   mesh-sim scenarios/partition.toml        run all policies, print the table
   mesh-sim mine.toml --policy weighted     run only one policy
   mesh-sim mine.toml --seed 7 --trace      another seed, with every event
+  generate | mesh-sim check -              a scenario from standard input
   mesh-sim mine.toml --json | jq .runs     the summary, for programs
   mesh-sim check scenarios/*.toml          mistakes, load and warnings
   mesh-sim sweep mine.toml --seeds 1..30   compare policies over many seeds
@@ -154,6 +156,9 @@ pub(super) struct Args {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
+    /// Run a scenario file; the word `run` may be left out.
+    #[command(after_help = EXAMPLES)]
+    Run(RunArgs),
     /// Write a scenario for your own fleet, from a few answers.
     ///
     /// Asks for what no flag says, if the standard input is a terminal. The file has a comment for
@@ -166,7 +171,7 @@ pub(super) enum Command {
     /// 100 %; a warning is no mistake.
     #[command(after_help = CHECK_EXAMPLES)]
     Check {
-        /// The files.
+        /// The files; - is standard input.
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
     },
@@ -212,12 +217,16 @@ pub(super) enum Command {
     /// theoretical figure, the simulated one and the tolerance. Exits with 4 if a figure is outside
     /// its tolerance.
     Validate(ValidateArgs),
+    /// Print the script that completes this command line in a shell.
+    Completions(CompletionsArgs),
+    /// Print the man page, or write the pages of all commands.
+    Man(ManArgs),
 }
 
 #[derive(Debug, ClapArgs)]
 #[command(after_help = VALIDATE_EXAMPLES)]
 pub(super) struct ValidateArgs {
-    /// Simulate a 64th of the time, and allow eight times the error.
+    /// Simulate a 64th of the time and allow eight times the error: takes seconds.
     #[arg(long)]
     pub(super) quick: bool,
 }
@@ -225,17 +234,18 @@ pub(super) struct ValidateArgs {
 #[derive(Debug, ClapArgs)]
 #[command(after_help = SWEEP_EXAMPLES)]
 pub(super) struct SweepArgs {
-    /// The scenario file.
+    /// The scenario file; - is standard input.
     #[arg(value_name = "SCENARIO")]
     pub(super) scenario: PathBuf,
     /// Run these seeds instead of those of the file: 1..200 (both included), or 1..20,42.
-    #[arg(long, value_name = "SEEDS")]
+    #[arg(long, alias = "seed", value_name = "SEEDS")]
     pub(super) seeds: Option<Seeds>,
     /// Run these values of a field, in all combinations with other fields; may be repeated.
     ///
     /// Items of lists are numbered from 0: agents.0.count=8,16. lin(FROM,TO,N) and log(FROM,TO,N)
     /// stand for N values with equal steps or ratios. Fields that change together stand with
-    /// commas between, their values with colons: agents.0.count,workload.rate=8:100,16:200.
+    /// commas between, their values with colons: agents.0.count,workload.rate=8:100,16:200. If no
+    /// other field ends so, the last part of the path is enough: rate=100,200.
     #[arg(long, value_name = "FIELD=A,B,...")]
     pub(super) vary: Vec<Vary>,
     /// Run only the policy with this label; may be repeated.
@@ -245,7 +255,7 @@ pub(super) struct SweepArgs {
     #[arg(long, value_name = "LABEL")]
     pub(super) baseline: Option<String>,
     /// Use this engine instead of that of the file.
-    #[arg(long)]
+    #[arg(long, ignore_case = true)]
     pub(super) engine: Option<EngineArg>,
     /// Run part K of N, from 1/N to N/N, and write it for `mesh-sim merge`.
     #[arg(long, value_name = "K/N")]
@@ -291,7 +301,7 @@ pub(super) struct CompareArgs {
 #[derive(Debug, ClapArgs)]
 #[command(after_help = RECOMMEND_EXAMPLES)]
 pub(super) struct RecommendArgs {
-    /// The scenario file.
+    /// The scenario file; - is standard input.
     #[arg(value_name = "SCENARIO")]
     pub(super) scenario: PathBuf,
     /// Compare only the policy with this label; may be repeated.
@@ -375,17 +385,17 @@ pub(super) struct InitArgs {
 /// One run.
 #[derive(Debug, ClapArgs)]
 pub(super) struct OneRunArgs {
-    /// The scenario file.
+    /// The scenario file; - is standard input.
     #[arg(value_name = "SCENARIO")]
     pub(super) scenario: PathBuf,
     /// The seed; needed if the file has several.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..1 << 53))]
+    #[arg(long, alias = "seeds", value_name = "N", value_parser = one_seed)]
     pub(super) seed: Option<u64>,
     /// The policy's label; needed if the file has several.
     #[arg(long, value_name = "LABEL")]
     pub(super) policy: Option<String>,
     /// Use this engine instead of that of the file.
-    #[arg(long)]
+    #[arg(long, ignore_case = true)]
     pub(super) engine: Option<EngineArg>,
 }
 
@@ -425,20 +435,20 @@ pub(super) struct MinimizeArgs {
     group(ArgGroup::new("limit").args(["minutes", "runs"]).required(true).multiple(true))
 )]
 pub(super) struct ExploreArgs {
-    /// The scenario file to start from; its own faults are replaced.
+    /// The scenario file to start from; - is standard input. Its own faults are replaced.
     #[arg(value_name = "SCENARIO")]
     pub(super) scenario: PathBuf,
-    /// Begin no new run after this many minutes.
+    /// Start no more runs after this many minutes.
     #[arg(long, value_name = "M", value_parser = minutes)]
     pub(super) minutes: Option<f64>,
     /// Do this many runs.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(super) runs: Option<u64>,
     /// The seed from which all runs are drawn.
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = one_seed)]
     pub(super) seed: u64,
     /// Use this engine instead of that of the file.
-    #[arg(long)]
+    #[arg(long, ignore_case = true)]
     pub(super) engine: Option<EngineArg>,
     /// Write failing scenarios here [default: results/explore/<scenario name>].
     #[arg(long, value_name = "DIR")]
@@ -450,6 +460,14 @@ pub(super) struct ExploreArgs {
 
 fn at_least_one(text: &str) -> Result<NonZero<usize>, String> {
     text.parse().map_err(|_| "expected a whole number, 1 or greater".to_owned())
+}
+
+/// Reads the seed of a command that repeats a single run, or draws all from one seed.
+fn one_seed(text: &str) -> Result<u64, String> {
+    match text.parse::<Seeds>()?.0[..] {
+        [seed] => Ok(seed),
+        _ => Err("expected a single seed, like 7".to_owned()),
+    }
 }
 
 /// Reads a tolerance.
@@ -470,17 +488,18 @@ fn minutes(text: &str) -> Result<f64, String> {
 
 #[derive(Debug, ClapArgs)]
 pub(super) struct RunArgs {
-    /// The scenario file to run.
+    /// The scenario file to run; - is standard input.
     #[arg(required = true, value_name = "SCENARIO")]
     pub(super) scenario: Option<PathBuf>,
-    /// Run this seed instead of those of the file; may be repeated.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..1 << 53))]
-    pub(super) seed: Vec<u64>,
+    /// Run these seeds instead of those of the file: 7, 1..20 (both included), or 1..20,42; may be
+    /// repeated.
+    #[arg(long, alias = "seeds", value_name = "SEEDS")]
+    pub(super) seed: Vec<Seeds>,
     /// Run only the policy with this label; may be repeated.
     #[arg(long, value_name = "LABEL")]
     pub(super) policy: Vec<String>,
     /// Use this engine instead of that of the file.
-    #[arg(long)]
+    #[arg(long, ignore_case = true)]
     pub(super) engine: Option<EngineArg>,
     /// Write the results here [default: results/runs/<scenario name>].
     #[arg(long, value_name = "DIR")]
@@ -494,6 +513,13 @@ pub(super) struct RunArgs {
     /// Run everything twice, and show the first event that differs.
     #[arg(long)]
     pub(super) check_determinism: bool,
+}
+
+impl RunArgs {
+    /// All seeds that were asked for; empty: those of the file.
+    pub(super) fn seeds(&self) -> Vec<u64> {
+        self.seed.iter().flat_map(|seeds| seeds.0.iter().copied()).collect()
+    }
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

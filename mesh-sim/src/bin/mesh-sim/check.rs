@@ -21,7 +21,7 @@ pub(super) fn check(files: &[PathBuf]) -> SimExit {
                 let (policies, seeds) = (scenario.policies.len(), scenario.seeds.len());
                 print(&format!(
                     "{}: ok, {} ({} x {}, engine {})\n{}",
-                    file.display(),
+                    loaded.name(),
                     counted(policies * seeds, "run"),
                     counted(policies, "policy"),
                     counted(seeds, "seed"),

@@ -1,9 +1,12 @@
 //! `mesh-sim compare`.
 
+use std::error::Error;
 use std::path::Path;
 
 use anyhow::Context as _;
-use mesh_sim::compare::{self, CompareSpec, ResultComparison, ResultDirectory};
+use mesh_sim::compare::{
+    self, CompareError, CompareSpec, ResultComparison, ResultDirectory, ResultsError,
+};
 use mesh_sim::format::shell_word;
 use mesh_sim::publish::write_file;
 
@@ -12,21 +15,14 @@ use super::{SimExit, print_text, say};
 
 pub(super) fn compare(args: &CompareArgs) -> anyhow::Result<SimExit> {
     let spec = CompareSpec { policies: args.policy.clone(), tolerance_percent: args.tolerance };
-    let a = ResultDirectory::read(&args.a)?;
-    let b = args.b.as_ref().map(|b| ResultDirectory::read(b)).transpose()?;
-    let compared = match &b {
-        Some(b) => ResultComparison::of(&a, b, &spec),
-        None => {
-            let baseline = args.baseline.as_deref().unwrap_or_default();
-            ResultComparison::with_baseline(&a, baseline, &spec)
-        }
+    let (a, b) = match read(args) {
+        Ok(read) => read,
+        Err(error @ ResultsError::Missing { .. }) => return Ok(usage(&error)),
+        Err(error) => return Err(error.into()),
     };
-    let comparison = match compared {
+    let comparison = match compared(args, &a, b.as_ref(), &spec) {
         Ok(comparison) => comparison,
-        Err(error) => {
-            say(&format!("error: {error}"));
-            return Ok(SimExit::Usage);
-        }
+        Err(error) => return Ok(usage(&error)),
     };
     let write = |path: &Path, text: String| {
         write_file(path, text).with_context(|| format!("failed to write {}", path.display()))
@@ -54,4 +50,30 @@ fn command(args: &CompareArgs) -> String {
         words.push(format!("--tolerance {}", args.tolerance));
     }
     words.join(" ")
+}
+
+/// The results that are compared.
+fn read(args: &CompareArgs) -> Result<(ResultDirectory, Option<ResultDirectory>), ResultsError> {
+    let b = args.b.as_ref().map(|b| ResultDirectory::read(b));
+    Ok((ResultDirectory::read(&args.a)?, b.transpose()?))
+}
+
+fn compared(
+    args: &CompareArgs,
+    a: &ResultDirectory,
+    b: Option<&ResultDirectory>,
+    spec: &CompareSpec,
+) -> Result<ResultComparison, CompareError> {
+    match b {
+        Some(b) => ResultComparison::of(a, b, spec),
+        None => {
+            let baseline = args.baseline.as_deref().unwrap_or_default();
+            ResultComparison::with_baseline(a, baseline, spec)
+        }
+    }
+}
+
+fn usage(complaint: &dyn Error) -> SimExit {
+    say(&format!("error: {complaint}"));
+    SimExit::Usage
 }

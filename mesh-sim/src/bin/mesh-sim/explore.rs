@@ -29,7 +29,7 @@ pub(super) fn explore(args: &ExploreArgs) -> anyhow::Result<SimExit> {
         return Ok(complain(&diagnostics));
     }
     if thresholds && base.scenario.expect.is_empty() {
-        let file = args.scenario.display();
+        let file = base.name();
         say(&format!("error: --thresholds needs an [expect] table, and {file} has none"));
         return Ok(SimExit::Usage);
     }
@@ -50,7 +50,7 @@ pub(super) fn explore(args: &ExploreArgs) -> anyhow::Result<SimExit> {
     let totals = exploration.execute(cores(), more, |progress| {
         let ExplorationTotals { runs, failed: failures, .. } = progress.totals;
         bar.set_position(*runs);
-        bar.set_message(format!("{runs} runs, {failures} failed"));
+        bar.set_message(format!("{}, {failures} failed", counted(*runs as usize, "run")));
         let Some(failed_run) = progress.failed_run else { return ControlFlow::Continue(()) };
         let worst = failed_run.failures.iter().map(|failure| failure.defect.verdict());
         verdict = verdict.max(Verdict::worst(worst));
@@ -101,8 +101,10 @@ fn write(
 fn closing(totals: &ExplorationTotals, engine: EngineKind, seed: u64) -> String {
     let ExplorationTotals { runs, failed, requests, events, .. } = totals;
     let mut text = format!(
-        " seed {seed}: {}, {failed} failed; {requests} requests, {events} events\n",
-        counted(*runs as usize, "run")
+        " seed {seed}: {}, {failed} failed; {}, {}\n",
+        counted(*runs as usize, "run"),
+        counted(*requests as usize, "request"),
+        counted(*events as usize, "event"),
     );
     let faults = totals.faults.iter().map(|(kind, count)| format!("{count} {kind}"));
     text.push_str(&listed("faults:", faults.collect()));
@@ -110,10 +112,12 @@ fn closing(totals: &ExplorationTotals, engine: EngineKind, seed: u64) -> String 
     text.push_str(&listed("runs with:", features.collect()));
     text.push('\n');
     for (state, met) in totals.coverage.met() {
-        text.push_str(&format!(" {state:<44}{:>9} times in {:>5} runs\n", met.times, met.runs));
+        let (times, runs) =
+            (counted(met.times as usize, "time"), counted(met.runs as usize, "run"));
+        text.push_str(&format!(" {state:<44}{times:>15} in {runs:>11}\n"));
     }
     for state in totals.coverage.never_met(engine) {
-        text.push_str(&format!(" {state:<44}    never met\n"));
+        text.push_str(&format!(" {state:<44}      never met\n"));
     }
     text
 }

@@ -8,6 +8,7 @@ mod compare;
 mod explore;
 mod init;
 mod minimize;
+mod misspelt;
 mod progress;
 mod recommend;
 mod replay;
@@ -18,9 +19,10 @@ mod validate;
 use std::io::{self, IsTerminal as _};
 use std::process::ExitCode;
 
-use clap::Parser as _;
+use anyhow::Context as _;
+use clap::{CommandFactory as _, Parser as _};
 use mesh_node::process::console::{self, print, say};
-use mesh_node::process::signal_mask;
+use mesh_node::process::{command_line, signal_mask};
 use mesh_sim::judge::Verdict;
 use mesh_sim::report::paint::painted;
 use mesh_sim::scenario::{Diagnostics, json_schema_text};
@@ -61,11 +63,16 @@ impl From<Verdict> for SimExit {
 
 fn main() -> ExitCode {
     signal_mask::survive_file_limit();
+    if let Some(complaint) = misspelt::command(std::env::args_os()) {
+        say(&format!("error: {complaint}"));
+        return console::exit_code(SimExit::Usage as u8);
+    }
     let Args { command, run } = match Args::try_parse() {
         Ok(args) => args,
         Err(error) => return console::exit_code(usage(&error) as u8),
     };
     let result = match command {
+        Some(Command::Run(args)) => run::run(&args),
         Some(Command::Check { files }) => Ok(check::check(&files)),
         Some(Command::Init(args)) => init::init(&args),
         Some(Command::Schema) => {
@@ -80,6 +87,13 @@ fn main() -> ExitCode {
         Some(Command::Minimize(args)) => minimize::minimize(&args),
         Some(Command::Explore(args)) => explore::explore(&args),
         Some(Command::Validate(args)) => validate::validate(&args),
+        Some(Command::Completions(args)) => {
+            command_line::completions(Args::command(), &args);
+            Ok(SimExit::Pass)
+        }
+        Some(Command::Man(args)) => command_line::man(Args::command(), &args)
+            .context("failed to write the pages")
+            .map(|()| SimExit::Pass),
         None => run::run(&run),
     };
     let exit = result.unwrap_or_else(|error| failed(&error));

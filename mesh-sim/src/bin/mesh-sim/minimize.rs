@@ -43,7 +43,7 @@ pub(super) fn minimize(args: &MinimizeArgs) -> anyhow::Result<SimExit> {
         print(&format!(" nothing fails in {}\n", one.words(&args.run.scenario)));
         return Ok(SimExit::NoFailure);
     };
-    let out = args.out.clone().unwrap_or_else(|| default_out(&args.run.scenario));
+    let out = args.out.clone().unwrap_or_else(|| default_out(&args.run.scenario, &loaded.scenario));
     let shown = out.display().to_string();
     let failures = std::slice::from_ref(&minimal.failure);
     write_failing(&out, &minimal.draft, failures, *engine)
@@ -52,9 +52,13 @@ pub(super) fn minimize(args: &MinimizeArgs) -> anyhow::Result<SimExit> {
     Ok(SimExit::Pass)
 }
 
-/// `a.toml` becomes `a.min.toml`, beside it.
-fn default_out(file: &Path) -> PathBuf {
-    file.with_extension("min.toml")
+/// `a.toml` becomes `a.min.toml`, beside it. What came from standard input gets the name of the
+/// scenario, here.
+fn default_out(file: &Path, scenario: &Scenario) -> PathBuf {
+    match file.to_str() {
+        Some("-") => PathBuf::from(format!("{}.min.toml", scenario.name)),
+        _ => file.with_extension("min.toml"),
+    }
 }
 
 fn closing(before: &Scenario, minimal: &MinimalScenario, out: &str) -> String {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use indicatif::HumanDuration;
 use mesh_sim::engine::Run;
+use mesh_sim::format::counted;
 use mesh_sim::parallel::cores;
 use mesh_sim::recommend::{self, Progress, RecommendError, RecommendSpec};
 use mesh_sim::runner::RunProgress;
@@ -50,7 +51,7 @@ impl Progress for Stages {
         if std::mem::take(&mut self.is_first) {
             say(&format!("this may take up to {}", HumanDuration(self.estimate(runs))));
         }
-        say(&format!("{stage}: {} runs", runs.len()));
+        say(&format!("{stage}: {}", counted(runs.len(), "run")));
         self.bar = Some(RunsBar::new(runs));
     }
 

@@ -10,7 +10,7 @@ use mesh_sim::replay::{FailureStory, LoggedFacts};
 use mesh_sim::report::sequence::{ReplayedRun, json_line, page, text};
 use mesh_sim::report::write_replayed;
 use mesh_sim::run_failure::{JudgedRun, judge_observed};
-use mesh_sim::scenario::{EngineKind, PolicySpec, Scenario, ScenarioFile};
+use mesh_sim::scenario::{EngineKind, PolicySpec, Scenario, ScenarioFile, find_label};
 
 use super::args::{OneRunArgs, ReplayArgs};
 use super::{SimExit, complain, print, say};
@@ -60,17 +60,18 @@ fn the_seed(scenario: &Scenario, asked: Option<u64>) -> Result<u64, String> {
 }
 
 fn the_policy<'a>(scenario: &'a Scenario, asked: Option<&str>) -> Result<&'a PolicySpec, String> {
-    let known = || {
-        let labels: Vec<&str> = scenario.policies.iter().map(|policy| &*policy.label).collect();
-        labels.join(", ")
-    };
+    let labels = || scenario.policies.iter().map(|policy| &*policy.label);
     match (asked, &scenario.policies[..]) {
         (None, [only]) => Ok(only),
-        (None, _) => Err(format!("choose a policy with --policy LABEL: {}", known())),
-        (Some(label), policies) => policies
-            .iter()
-            .find(|policy| policy.label == label)
-            .ok_or_else(|| format!("no policy `{label}` here; there are: {}", known())),
+        (None, _) => {
+            let known = labels().collect::<Vec<_>>().join(", ");
+            Err(format!("choose a policy with --policy LABEL: {known}"))
+        }
+        (Some(asked), policies) => {
+            let label = find_label(asked, labels(), "here")?;
+            let found = policies.iter().find(|policy| policy.label == label);
+            found.ok_or_else(|| format!("no policy `{asked}` here"))
+        }
     }
 }
 

@@ -29,7 +29,7 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<SimExit> {
         return Ok(complain(&diagnostics));
     }
     let scenario_text = Some(loaded.whole_text().to_owned());
-    let seeds = match &args.seed[..] {
+    let seeds = match &args.seeds()[..] {
         [] => usual_seeds(&loaded, engine),
         named => named.to_vec(),
     };

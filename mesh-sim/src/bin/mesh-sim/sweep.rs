@@ -18,7 +18,6 @@ use super::progress::RunsBar;
 use super::{SimExit, complain, failed, print, print_text, say};
 
 pub(super) fn sweep(args: SweepArgs) -> anyhow::Result<SimExit> {
-    let file = args.scenario.display().to_string();
     let loaded = match ScenarioFile::read(&args.scenario) {
         Ok(loaded) => loaded,
         Err(diagnostics) => return Ok(complain(&diagnostics)),
@@ -38,7 +37,7 @@ pub(super) fn sweep(args: SweepArgs) -> anyhow::Result<SimExit> {
         vary: args.vary,
         baseline: args.baseline,
     };
-    let sweep = match Sweep::new(spec, &file) {
+    let sweep = match Sweep::new(spec, loaded.name()) {
         Ok(sweep) => sweep,
         Err(error) => return Ok(refuse(&error)),
     };

@@ -121,7 +121,7 @@ fn command(report: &Report) -> Option<String> {
         RanBy::Live => original.seeds.clone(),
     };
     if scenario.seeds != usual {
-        words.extend(scenario.seeds.iter().map(|seed| format!("--seed {seed}")));
+        words.push(format!("--seed {}", seed_ranges(&scenario.seeds)));
     }
     if own != all {
         words.extend(own.iter().map(|label| format!("--policy {}", shell_word(label))));

@@ -49,7 +49,10 @@ pub(super) fn words(scenario: &Scenario) -> Vec<(&'static str, String)> {
         },
     ));
     if let Some(retries) = workload.client.retries {
-        lines.push(("clients", format!("send a request again up to {} times", retries.max)));
+        lines.push((
+            "clients",
+            format!("send a request again up to {}", format::counted(retries.max as usize, "time")),
+        ));
     }
     lines
 }

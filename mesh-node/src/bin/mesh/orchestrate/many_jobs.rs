@@ -216,7 +216,7 @@ impl JobsSummary {
         let wanted = args.rate.map(|rate| format!(", {rate:.1}/s intended")).unwrap_or_default();
         let (sent, ok) = (self.sent, self.answered);
         let mut text = format!(
-            "{sent} jobs to {agents} agents in {seconds:.1} s{wanted}, {answered:.1}/s answered\n\
+            "jobs {sent}   agents {agents}   {seconds:.1} s{wanted}, {answered:.1}/s answered\n\
              ok {ok}"
         );
         for (reason, count) in &self.failures {

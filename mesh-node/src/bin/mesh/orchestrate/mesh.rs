@@ -6,6 +6,7 @@ use anyhow::{Context as _, anyhow, bail};
 use mesh_core::agent::Fate;
 use mesh_core::codec::{Origin, limits};
 use mesh_core::jsonrpc::{self, Id};
+use mesh_core::text::closest;
 use mesh_node::http::{Bytes, Client, ClientLimits, Method, StatusCode};
 use mesh_node::rpc::{RpcAnswer, ServiceAddress, exchange};
 use mesh_node::wire::{INDEX_HEADER, listing, read_services};
@@ -45,6 +46,11 @@ pub(crate) enum AgentCallError {
     NoAnswer(#[from] mesh_node::rpc::ExchangeError),
 }
 
+/// What is wrong if the registry at this address does not answer, and what to do about it.
+fn no_registry(address: &str) -> String {
+    format!("no registry answers (to start one there: mesh registry --listen {address})")
+}
+
 impl AgentCallError {
     /// Whether the agent has certainly not begun what it was asked to do, because there is no
     /// JSON-RPC answer.
@@ -62,6 +68,22 @@ impl MeshClient {
     /// The agents that the registry lists, by name.
     pub(crate) async fn discover(&self) -> anyhow::Result<Vec<ListedAgent>> {
         self.list("/services", ANSWER_TIMEOUT).await.map(|(agents, _)| agents)
+    }
+
+    /// The listed agent of this name.
+    ///
+    /// # Errors
+    /// If there is none: says so, with a similar name if there is one.
+    pub(crate) fn find<'a>(
+        &self,
+        agents: &'a [ListedAgent],
+        name: &str,
+    ) -> anyhow::Result<&'a ListedAgent> {
+        agents.iter().find(|agent| agent.name == name).with_context(|| {
+            let near = closest(name, agents.iter().map(|agent| &*agent.name));
+            let hint = near.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
+            format!("the registry at {} lists no agent {name}{hint}", self.registry)
+        })
     }
 
     /// Waits until `count` agents are listed.
@@ -83,8 +105,7 @@ impl MeshClient {
     async fn list(&self, path: &str, timeout: Duration) -> anyhow::Result<(Vec<ListedAgent>, u64)> {
         let registry = &self.registry;
         let answer = self.client.request(registry, Method::GET, path, Bytes::new(), timeout).await;
-        let answer =
-            answer.with_context(|| format!("the registry at {registry} failed to answer"))?;
+        let answer = answer.with_context(|| no_registry(registry))?;
         if answer.status != StatusCode::OK {
             bail!("the registry at {registry} answers with HTTP status {}", answer.status);
         }

@@ -23,7 +23,7 @@ pub(super) async fn run(clock: Clock, args: &OrchestrateArgs) -> anyhow::Result<
         return watch::run(&mesh, Stop::listen()?).await;
     }
     let agents = mesh.discover().await?;
-    let entry_agents = entry_agents(&agents, args)?;
+    let entry_agents = entry_agents(&mesh, &agents, args)?;
     if args.repeat.is_some() || args.rate.is_some() {
         return many_jobs::run(&mesh, &entry_agents, args).await;
     }
@@ -40,6 +40,7 @@ pub(super) async fn run(clock: Clock, args: &OrchestrateArgs) -> anyhow::Result<
 
 /// The agents that may be the entry agent.
 fn entry_agents(
+    mesh: &MeshClient,
     agents: &[ListedAgent],
     args: &OrchestrateArgs,
 ) -> anyhow::Result<Vec<ListedAgent>> {
@@ -47,9 +48,7 @@ fn entry_agents(
         bail!("the registry at {} lists no agents", args.registry.address);
     }
     let Some(name) = &args.agent else { return Ok(agents.to_vec()) };
-    let agent = agents.iter().find(|agent| agent.name == *name);
-    let agent = agent.with_context(|| format!("the registry lists no agent {name}"))?;
-    Ok(vec![agent.clone()])
+    Ok(vec![mesh.find(agents, name)?.clone()])
 }
 
 /// A job that an agent has delegated, and what came of it.
@@ -121,7 +120,7 @@ pub(super) fn params(job: &JobArgs) -> Value {
     params
 }
 
-fn ms(duration: Duration) -> f64 {
+pub(super) fn ms(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1e3
 }
 
