@@ -15,6 +15,9 @@ mod documents;
 #[path = "cli/pages.rs"]
 mod pages;
 
+#[path = "cli/python.rs"]
+mod python;
+
 /// Two agents, two policies, some seconds.
 const SCENARIO: &str = r#"
 name = "small"
