@@ -19,6 +19,9 @@ mod near_misses;
 #[path = "cli/pages.rs"]
 mod pages;
 
+#[path = "cli/python.rs"]
+mod python;
+
 /// Two agents, two policies, some seconds.
 const SCENARIO: &str = r#"
 name = "small"
