@@ -84,6 +84,6 @@ mod tests {
         assert_eq!(seeds(5_000, 100, EngineKind::Event), 1);
         assert_eq!(seeds(100, 50_000, EngineKind::Event), 1);
         assert_eq!(seeds(100, 8, EngineKind::Turmoil), 1);
-        assert_eq!(seeds(2, 8, EngineKind::Turmoil), 10);
+        assert_eq!(seeds(1, 8, EngineKind::Turmoil), 10);
     }
 }

@@ -112,7 +112,7 @@ cores = 4
             ("choices", "policies.1.choices"),
             ("min_success", "expect.\"*\".min_success"),
             // It is not written, but may be.
-            ("heartbeat", "registry.heartbeat"),
+            ("ttl", "registry.ttl"),
             ("agents.0.cores", "agents.0.cores"),
             ("duration", "duration"),
         ] {

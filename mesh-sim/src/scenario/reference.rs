@@ -10,7 +10,7 @@ const INTRODUCTION: &str = "\
 
 A scenario is a TOML file. This page is made from the same schema by which files are checked and editors complete them
 ([scenarios/schema.json](../scenarios/schema.json)), so it is what `mesh-sim check` says. `mesh-sim init` writes a file to begin with;
-[fleet.md](fleet.md), [workload.md](workload.md), [places.md](places.md) and [engines.md](engines.md#faults) explain what belongs together.
+[fleet.md](fleet.md), [workload.md](workload.md), [places.md](places.md) and [engines.md](engines.md#kinds-of-faults) explain what belongs together.
 
 A field without a default is left out unless it is **required**.
 ";
