@@ -10,7 +10,7 @@ use crate::statistics::FEWEST_SEEDS;
 const UNITS_PER_SECOND: [(EngineKind, f64); 2] =
     [(EngineKind::Event, 150_000.0), (EngineKind::Turmoil, 1_500.0)];
 /// The seeds of all policies together should take no longer than this on a core, in seconds.
-const CHEAP: f64 = 2.0;
+const CHEAP: f64 = 2.5;
 /// The most seeds: with so many, intervals are narrow enough for a first look.
 const MOST: u64 = 10;
 /// The first seed.

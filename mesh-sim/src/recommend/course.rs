@@ -30,8 +30,11 @@ pub trait Progress {
     fn end(&mut self);
 }
 
+/// A situation, and the label of a policy in it.
+pub(super) type Place = (SituationKey, String);
+
 /// For each situation and policy the figures of its runs, by seed.
-type Figures = BTreeMap<(SituationKey, String), BTreeMap<u64, RunFigures>>;
+type Figures = BTreeMap<Place, BTreeMap<u64, RunFigures>>;
 
 /// A scenario has at most so many policies.
 const MOST_POLICIES: usize = 100;
@@ -106,22 +109,34 @@ impl<'p> Course<'p> {
         policies: &[String],
         seeds: &[u64],
     ) -> Result<(), RecommendError> {
-        for key in situations {
+        let places = situations
+            .iter()
+            .flat_map(|key| policies.iter().map(|policy| (*key, policy.clone())))
+            .collect();
+        self.run_in(stage, &places, seeds)
+    }
+
+    /// The same for these policies, each in its own situations.
+    pub(super) fn run_in(
+        &mut self,
+        stage: &str,
+        wanted: &BTreeSet<Place>,
+        seeds: &[u64],
+    ) -> Result<(), RecommendError> {
+        for (key, _) in wanted {
             self.situation(*key)?;
         }
         let mut places = Vec::new();
         let mut runs = Vec::new();
-        for key in situations {
-            let scenario = &self.situations[key].file.scenario;
-            for policy in scenario.policies.iter().filter(|policy| policies.contains(&policy.label))
-            {
-                let place = (*key, policy.label.clone());
-                let known = self.figures.get(&place);
-                let is_new = |seed: &&u64| known.is_none_or(|known| !known.contains_key(*seed));
-                for seed in seeds.iter().filter(is_new) {
-                    runs.push(Run { scenario, policy, seed: *seed, detail: RunDetail::Phases });
-                    places.push((place.clone(), *seed));
-                }
+        for place in wanted {
+            let scenario = &self.situations[&place.0].file.scenario;
+            let policy = scenario.policies.iter().find(|policy| policy.label == place.1);
+            let known = self.figures.get(place);
+            let is_new = |seed: &&u64| known.is_none_or(|known| !known.contains_key(*seed));
+            for seed in seeds.iter().filter(is_new) {
+                let Some(policy) = policy else { continue };
+                runs.push(Run { scenario, policy, seed: *seed, detail: RunDetail::Phases });
+                places.push((place.clone(), *seed));
             }
         }
         if runs.is_empty() {

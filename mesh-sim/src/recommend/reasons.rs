@@ -1,10 +1,11 @@
 //! What is said of modifiers and of eliminated policies. Both were chosen by the seeds of the
 //! choice, so what is said of them is measured again with those of the confirmation.
 
+use std::collections::BTreeSet;
+
 use super::RecommendError;
-use super::candidates::label;
 use super::choice::Contest;
-use super::course::{Course, SituationKey};
+use super::course::{Course, Place, SituationKey, labels};
 use super::findings::{Eliminated, ModifierEffect, NO_EFFECT};
 use crate::figures::Unit;
 use crate::format;
@@ -64,25 +65,39 @@ impl Contest<'_> {
         fresh: &[u64],
     ) -> Result<Vec<Eliminated>, RecommendError> {
         let situations = self.own_situations();
-        let mut found = Vec::new();
-        for policy in std::mem::take(&mut self.eliminated) {
-            let policy = label(&policy).to_owned();
-            let by = |course: &Course<'_>, key: SituationKey, seeds: &[u64]| {
-                course.advantage(choice, &policy, &[key], seeds)
-            };
-            let worst = situations
-                .iter()
-                .filter_map(|key| Some((gap(&by(&self.course, *key, seen)?), *key)));
-            let worst = worst.max_by(|(a, _), (b, _)| a.total_cmp(b)).map(|(_, key)| key);
-            let mut reason = None;
-            if let Some(key) = worst {
-                let both = [choice.to_owned(), policy.clone()];
-                self.course.run("eliminated, confirmed", &[key], &both, fresh)?;
-                reason = by(&self.course, key, fresh).map(|paired| in_words(key, &paired));
-            }
-            found.push(Eliminated { policy, reason });
-        }
-        Ok(found)
+        let names = labels(&std::mem::take(&mut self.eliminated));
+        let worst: Vec<Option<SituationKey>> =
+            names.iter().map(|policy| self.worst(choice, policy, &situations, seen)).collect();
+        let places =
+            names.iter().zip(&worst).filter_map(|(policy, key)| Some((*key.as_ref()?, policy)));
+        let places: BTreeSet<Place> = places
+            .flat_map(|(key, policy)| [(key, policy.clone()), (key, choice.to_owned())])
+            .collect();
+        self.course.run_in("eliminated, confirmed", &places, fresh)?;
+        let reason = |policy: &str, key: SituationKey| {
+            let paired = self.course.advantage(choice, policy, &[key], fresh)?;
+            Some(in_words(key, &paired))
+        };
+        let reasons = names.into_iter().zip(worst);
+        let reasons = reasons.map(|(policy, worst)| Eliminated {
+            reason: worst.and_then(|key| reason(&policy, key)),
+            policy,
+        });
+        Ok(reasons.collect())
+    }
+
+    /// The situation in which a policy is worst against the choice.
+    fn worst(
+        &self,
+        choice: &str,
+        policy: &str,
+        situations: &[SituationKey],
+        seeds: &[u64],
+    ) -> Option<SituationKey> {
+        let gaps = situations.iter().filter_map(|key| {
+            Some((gap(&self.course.advantage(choice, policy, &[*key], seeds)?), *key))
+        });
+        gaps.max_by(|(a, _), (b, _)| a.total_cmp(b)).map(|(_, key)| key)
     }
 }
 

@@ -191,7 +191,10 @@ fn a_policy_that_is_not_there_is_named() {
     let file = ScenarioFile::parse(FLEET, "fleet.toml").unwrap();
     let ask = |spec| recommend(&file, &spec, NonZero::<usize>::MIN, &mut Silent);
     let error = ask(quick(&["rnadom"])).unwrap_err().to_string();
-    assert!(error.starts_with("no policy `rnadom` here; did you mean `random`? there are: "), "{error}");
+    assert!(
+        error.starts_with("no policy `rnadom` here; did you mean `random`? there are: "),
+        "{error}"
+    );
     // With bursts it keeps its own length.
     let bursts = "rate = 0.00001\nbursts = [{ at = \"1s\", for = \"1s\", factor = 2 }]";
     let rare = FLEET.replace("rate = 42", bursts);

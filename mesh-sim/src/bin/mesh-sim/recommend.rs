@@ -19,7 +19,7 @@ use super::{SimExit, complain, failed, print, print_text, say};
 
 /// All stages together seldom take more than so many times as long as the first: as they are, and
 /// with `--quick`.
-const STAGES: [f64; 2] = [6.0, 3.0];
+const STAGES: [f64; 2] = [7.0, 4.0];
 /// The estimate is made from so many runs.
 const SAMPLES: usize = 4;
 

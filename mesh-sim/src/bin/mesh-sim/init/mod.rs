@@ -8,7 +8,7 @@ use std::io::{self, ErrorKind, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use mesh_sim::estimate::Estimate;
+use mesh_sim::estimate::{Estimate, usual_seeds};
 use mesh_sim::format::shell_word;
 use mesh_sim::scenario::ScenarioFile;
 
@@ -43,7 +43,10 @@ pub(super) fn init(args: &InitArgs) -> anyhow::Result<SimExit> {
     let name = if to_stdout { Path::new(DEFAULT_FILE) } else { &file };
     let text = template::scenario(&answers, &shell_word(&name.display().to_string()));
     let scenario = match ScenarioFile::parse(&text, &name.display().to_string()) {
-        Ok(loaded) => loaded.scenario,
+        Ok(mut loaded) => {
+            loaded.scenario.seeds = usual_seeds(&loaded, loaded.scenario.engine);
+            loaded.scenario
+        }
         Err(diagnostics) => return Ok(complain(&diagnostics)),
     };
     if to_stdout {
