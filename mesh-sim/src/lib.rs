@@ -41,6 +41,21 @@
 //!
 //! The error of a failed check names the policy, the figure and the seed to look at.
 //!
+//! # What is where
+//!
+//! | to | see |
+//! |---|---|
+//! | read, check or build a scenario | [`scenario`], [`Simulation::build`] |
+//! | know its load and capacity before it runs | [`estimate`] |
+//! | run it, on either engine | [`Simulation`]; one run with an observer of your own: [`engine`] |
+//! | read figures, latency histograms, the time line | [`experiment::Report`], [`record`] |
+//! | know who wins, and how sure that is | [`judge::Ranking`], [`statistics`] |
+//! | vary fields and seeds; compare results; be told which policy to take | `sweep`, `compare`, `recommend` |
+//! | look for failures, make them small, tell their story | [`explore`], [`minimize`], [`replay`] |
+//!
+//! The same scenario, seed and version give the same bytes, on any machine and with any number of
+//! threads.
+//!
 //! # Features
 //!
 //! Tests like the one above need none of the default features:
@@ -48,7 +63,7 @@
 //!
 //! | feature | brings |
 //! |---|---|
-//! | `reports` | tables and result files (`report`), and the modules that write them: `sweep`, `validate` |
+//! | `reports` | tables and result files (`report`), and what writes them: `sweep`, `compare`, `recommend`, `validate` |
 //! | `cli` (default) | the program, and `reports` |
 
 #[cfg(feature = "reports")]

@@ -19,7 +19,7 @@ const COST_SLACK: f64 = 0.1;
 /// The lower cost decides between two policies that are not told apart, unless the other one's mean
 /// is better by more than so many margins: that is more likely a difference that the seeds were too
 /// few to show.
-const MARGINS_OF_A_TIE: f64 = 5.0;
+const MARGINS_OF_A_TIE: f64 = 2.0;
 
 /// A policy that takes part in a ranking.
 #[derive(Clone, Debug, PartialEq)]
