@@ -19,7 +19,7 @@ const DEMANDED: &str = "MESH_REQUIRE_INTEROP";
 const T_OF_5: f64 = 2.776;
 
 /// Whether Python is there. If it is not, this says that the test is left out.
-fn has_python() -> bool {
+pub(crate) fn has_python() -> bool {
     let version = Command::new(PYTHON).arg("--version").stdin(Stdio::null()).output();
     let reason = match version {
         Ok(output) if output.status.success() => return true,
