@@ -186,7 +186,10 @@ fn bad_usage_is_exit_code_2() {
     for (args, says) in [
         (&[][..], "Usage"),
         (&["--no-such-option"], "--no-such-option"),
-        (&unknown, "no policy `randon` here; there are: random, power_of_two"),
+        (
+            &unknown,
+            "no policy `randon` here; did you mean `random`? there are: random, power_of_two",
+        ),
         (&seed, "9007199254740992"),
         (&["nowhere.toml"], "nowhere.toml"),
         (&["check"], "FILE"),

@@ -59,7 +59,7 @@ fn neither_a_reader_that_left_nor_a_full_disk_ends_the_work() {
     assert!(error.starts_with("error: failed to write to standard output: "), "{error}");
     assert!(file.exists(), "the work was done");
     for stdout in [left().into(), full().into()] {
-        assert_eq!(run(stdout, Stdio::piped(), &["compare", a, "nowhere"]).0, Some(1));
+        assert_eq!(run(stdout, Stdio::piped(), &["compare", a, "nowhere"]).0, Some(2));
     }
     assert_eq!(run(left().into(), Stdio::piped(), &["--help"]).0, Some(0));
     assert_eq!(run(full().into(), Stdio::piped(), &["--help"]).0, Some(1));
@@ -85,6 +85,6 @@ fn a_missing_policy_or_summary_is_named() {
     let error = text(&output.stderr);
     assert!(error.contains("no policy `p2c_stale` in") && error.contains("overload"), "{error}");
     let output = compare("baseline", "nowhere", &[]);
-    assert_eq!(output.status.code(), Some(1));
-    assert!(text(&output.stderr).contains("nowhere/summary.json"), "{}", text(&output.stderr));
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("there are no results in "), "{}", text(&output.stderr));
 }

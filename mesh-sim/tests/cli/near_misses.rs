@@ -20,6 +20,10 @@ fn the_error_names_what_was_probably_meant() {
             &["sweep", "small.toml", "--vary", "at=1s"],
             "any of faults.0.at, workload.steps.0.at: name",
         ),
+        (
+            &["sweep", "small.toml", "--vary", "rate=1"],
+            "`rate` may be any of workload.rate, workload.steps.0.rate: name the whole path",
+        ),
         (&["compare", "smal", "x"], "no results in smal; did you mean results/runs/small?"),
         (&["replay", "small.toml", "--seed", "1..2"], "expected a single seed, like 7"),
     ] {
@@ -38,11 +42,11 @@ fn what_is_clear_is_understood() {
     let summary: serde_json::Value = serde_json::from_str(&out).unwrap();
     assert_eq!(summary["seeds"], serde_json::json!([1, 2, 5]));
     assert_eq!(summary["runs"][0]["policy"], "power_of_two");
-    let sweep = ["sweep", "small.toml", "--vary", "rate=20,30", "--engine", "event"];
+    let sweep = ["sweep", "small.toml", "--vary", "mean=10ms,20ms", "--engine", "event"];
     let (code, out, _) =
         test_dir.ran(&[&sweep[..], &["--seed", "1..2", "--baseline", "RANDOM"]].concat());
     assert_eq!(code, 0);
-    assert!(out.contains("cell 2: workload.rate = 30\n"), "{out}");
+    assert!(out.contains("cell 2: workload.demand.mean = 20ms\n"), "{out}");
 }
 
 #[test]
