@@ -6,6 +6,7 @@
 #[cfg(feature = "processes")]
 pub mod children;
 pub mod console;
+pub mod interrupt;
 pub mod log_throttle;
 pub mod signal_mask;
 #[cfg(feature = "processes")]

@@ -7,6 +7,7 @@ mod check;
 mod compare;
 mod explore;
 mod minimize;
+mod output;
 mod progress;
 mod recommend;
 mod replay;
@@ -19,6 +20,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use mesh_node::process::console::{self, print, say};
+use mesh_node::process::interrupt::INTERRUPTED;
 use mesh_node::process::signal_mask;
 use mesh_sim::judge::Verdict;
 use mesh_sim::report::paint::painted;
@@ -46,6 +48,8 @@ enum SimExit {
     NoFailure = 6,
     /// Something is clearly better than what it was compared with.
     Worse = 7,
+    /// A signal interrupted the work. What was complete was written.
+    Interrupted = INTERRUPTED as isize,
 }
 
 impl From<Verdict> for SimExit {
